@@ -1,0 +1,144 @@
+//! mailauth-courier and the real courier-authdaemond, side by side on the same rows in one run.
+//!
+//! `cargo bench -p mailauth-benches --bench logins`, as root. On each database: 10,000 accounts with the cheapest hash,
+//! so that the server's own cost shows, and rounds in which the two take turns, so that a machine that slows down slows
+//! both. Each figure is the median of the rounds, each ratio the median of the ratios within a round.
+//! `MAILAUTH_BENCH_ROUNDS` (5) and `MAILAUTH_BENCH_SECONDS` (3) make it longer; a word on the command line chooses the
+//! databases whose name holds it.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use mailauth_benches::load::Load;
+use mailauth_benches::processes::{memory, processor_time};
+use mailauth_benches::summary::{Table, median};
+use mailauth_tests::{Accounts, Courier, Kind, Mailauth};
+use sha2::{Digest, Sha256};
+use std::path::PathBuf;
+use std::time::Duration;
+
+const USERS: u64 = 10_000;
+const DOMAIN: &str = "sha256.example";
+
+/// What one server did in one round.
+struct Figures {
+    rate: f64,
+    p50: f64,
+    p99: f64,
+    /// Microseconds of processor time for each login, of the daemon alone.
+    daemon: f64,
+    /// The same of the daemon and the database server.
+    all: f64,
+}
+
+/// A server under test: where it listens, and the processes it consists of.
+struct Server {
+    name: &'static str,
+    socket: PathBuf,
+    daemon: u32,
+    database: Option<u32>,
+}
+
+fn main() {
+    let number = |name, default| std::env::var(name).map_or(default, |text| text.parse().expect(name));
+    let rounds = number("MAILAUTH_BENCH_ROUNDS", 5);
+    let time = Duration::from_secs(number("MAILAUTH_BENCH_SECONDS", 3));
+    let wanted = std::env::args().skip(1).find(|word| !word.starts_with('-')).unwrap_or_default();
+    let headings = [
+        "database, connections",
+        "server",
+        "logins/s",
+        "p50 ms",
+        "p99 ms",
+        "CPU us/login",
+        "with database",
+        "memory MiB",
+    ];
+    let mut table = Table::new(&headings);
+    let mut ratios = Vec::new();
+    for kind in [Kind::Sqlite, Kind::MariaDb, Kind::Postgres] {
+        if format!("{kind:?}").to_lowercase().contains(&wanted) {
+            compare(kind, rounds, time, &mut table, &mut ratios);
+        }
+    }
+    println!("\n{table}");
+    ratios.iter().for_each(|ratio| println!("{ratio}"));
+}
+
+fn compare(kind: Kind, rounds: u64, time: Duration, table: &mut Table, ratios: &mut Vec<String>) {
+    let accounts = Accounts::empty(kind).with(&csv());
+    let database = (kind != Kind::Sqlite).then(|| pid(accounts.server().pid()));
+    let courier = Courier::over(&accounts);
+    let mailauth = Mailauth::over(&accounts);
+    let servers = [
+        Server { name: "courier", socket: courier.socket(), daemon: pid(courier.pid()), database },
+        Server { name: "mailauth", socket: mailauth.socket().to_owned(), daemon: pid(mailauth.pid()), database },
+    ];
+    for connections in [16, 64] {
+        let mut figures = [Vec::new(), Vec::new()];
+        for round in 1..=rounds {
+            eprintln!("{kind:?}, {connections} connections, round {round} of {rounds}");
+            for (server, figures) in servers.iter().zip(&mut figures) {
+                figures.push(measure(server, connections, time));
+            }
+        }
+        for (server, figures) in servers.iter().zip(&figures) {
+            let of = |figure: fn(&Figures) -> f64| median(figures.iter().map(figure));
+            table.row(vec![
+                format!("{kind:?}, {connections}"),
+                server.name.to_owned(),
+                format!("{:.0}", of(|f| f.rate)),
+                format!("{:.2}", of(|f| f.p50)),
+                format!("{:.2}", of(|f| f.p99)),
+                format!("{:.1}", of(|f| f.daemon)),
+                format!("{:.1}", of(|f| f.all)),
+                format!("{:.1}", memory(server.daemon) as f64 / f64::from(1 << 20)),
+            ]);
+        }
+        let [theirs, ours] = &figures;
+        let ratio = |figure: fn(&Figures) -> f64| median(ours.iter().zip(theirs).map(|(o, t)| figure(o) / figure(t)));
+        ratios.push(format!(
+            "{kind:?}, {connections} connections: {:.2} times Courier's logins per second; {:.2} of its processor time, \
+             {:.2} with the database's; {:.2} of its p99",
+            ratio(|f| f.rate),
+            ratio(|f| f.daemon),
+            ratio(|f| f.all),
+            ratio(|f| f.p99),
+        ));
+    }
+}
+
+/// The accounts, with home and Maildir given so that both servers answer the same record.
+fn csv() -> String {
+    let mut csv = String::from("login,password,uid,gid,home,maildir,quota,name\n");
+    for user in 0..USERS {
+        let hash = STANDARD.encode(Sha256::digest(format!("secret-{user}")));
+        csv += &format!(
+            "user{user:06}@{DOMAIN},{{SHA256}}{hash},65534,65534,/var/mail/{DOMAIN}/user{user:06},Maildir,\"10000000S,1000C\",User {user}\n"
+        );
+    }
+    csv
+}
+
+fn pid(pid: rustix::process::Pid) -> u32 {
+    u32::try_from(pid.as_raw_nonzero().get()).expect("process ids are positive")
+}
+
+fn measure(server: &Server, connections: usize, time: Duration) -> Figures {
+    let cost = || {
+        let daemon = processor_time(server.daemon);
+        (daemon, daemon + server.database.map_or(Duration::ZERO, processor_time))
+    };
+    let mut before = cost();
+    let load = Load { socket: server.socket.clone(), connections, time, users: USERS, domain: DOMAIN };
+    let outcome = load.run(|| before = cost());
+    let after = cost();
+    assert_eq!(outcome.wrong, 0, "{} answers wrongly, and is not measured", server.name);
+    let each = |time: Duration| time.as_secs_f64() * 1e6 / outcome.micros.len() as f64;
+    Figures {
+        rate: outcome.rate(),
+        p50: outcome.percentile(0.50),
+        p99: outcome.percentile(0.99),
+        daemon: each(after.0 - before.0),
+        all: each(after.1 - before.1),
+    }
+}

@@ -1,0 +1,5 @@
+//! Measuring: a load of logins, what processes cost meanwhile, and a table of both.
+
+pub mod load;
+pub mod processes;
+pub mod summary;

@@ -1,0 +1,127 @@
+//! A load of logins on an authdaemon socket.
+//!
+//! Each client does what courier-imap, maildrop and Exim do for one login: connect, send one request, read the reply to
+//! its end, close. Every reply is checked, so that a server cannot be fast by being wrong.
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// What to ask, of which accounts, for how long.
+#[derive(Clone, Debug)]
+pub struct Load {
+    /// The socket.
+    pub socket: PathBuf,
+    /// Clients that ask at the same time.
+    pub connections: usize,
+    /// How long it is measured; as long again, at most a second, goes before to warm up.
+    pub time: Duration,
+    /// Accounts: `user000000@domain` and so on, with the passwords `secret-0` and so on.
+    pub users: u64,
+    /// Their domain.
+    pub domain: &'static str,
+}
+
+/// What came of a load.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// Logins that got the right answer, each with the microseconds from before its connect to the end of its reply, in
+    /// ascending order.
+    pub micros: Vec<u32>,
+    /// Logins that did not.
+    pub wrong: u64,
+    /// From the first to the last login that counts.
+    pub time: Duration,
+}
+
+impl Outcome {
+    /// Right answers in a second.
+    pub fn rate(&self) -> f64 {
+        self.micros.len() as f64 / self.time.as_secs_f64()
+    }
+
+    /// Milliseconds within which this share (0 to 1) of the logins was answered.
+    pub fn percentile(&self, share: f64) -> f64 {
+        let last = self.micros.len().saturating_sub(1);
+        let at = ((self.micros.len() as f64 * share).ceil() as usize).saturating_sub(1).min(last);
+        self.micros.get(at).map_or(f64::NAN, |micros| f64::from(*micros) / 1000.0)
+    }
+}
+
+impl Load {
+    /// Runs the load to its end. `measured` is called when the warm-up is over.
+    pub fn run(&self, measured: impl FnOnce()) -> Outcome {
+        let begin = Instant::now() + self.time.min(Duration::from_secs(1));
+        let end = begin + self.time;
+        let parts = std::thread::scope(|scope| {
+            let clients: Vec<_> =
+                (0..self.connections).map(|n| scope.spawn(move || self.client(n as u64, begin, end))).collect();
+            std::thread::sleep(begin.saturating_duration_since(Instant::now()));
+            measured();
+            clients.into_iter().map(|client| client.join().expect("a client panicked")).collect::<Vec<_>>()
+        });
+        let mut all = Outcome { time: self.time, ..Outcome::default() };
+        for part in parts {
+            all.micros.extend(part.micros);
+            all.wrong += part.wrong;
+        }
+        all.micros.sort_unstable();
+        all
+    }
+
+    fn client(&self, number: u64, begin: Instant, end: Instant) -> Outcome {
+        let mut random = Random(0x9E37_79B9_7F4A_7C15_u64.wrapping_mul(number + 1) | 1);
+        let mut outcome = Outcome::default();
+        loop {
+            let user = random.next() % self.users;
+            let body = format!("imap\nlogin\nuser{user:06}@{}\nsecret-{user}\n", self.domain);
+            let request = format!("AUTH {}\n{body}", body.len());
+            let started = Instant::now();
+            if started >= end {
+                return outcome;
+            }
+            let right = ask(&self.socket, request.as_bytes()).is_ok_and(|reply| is_account(&reply));
+            let took = started.elapsed();
+            if started < begin {
+                continue;
+            }
+            if right {
+                outcome.micros.push(u32::try_from(took.as_micros()).unwrap_or(u32::MAX));
+            } else {
+                outcome.wrong += 1;
+            }
+        }
+    }
+}
+
+fn ask(socket: &Path, request: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut stream = UnixStream::connect(socket)?;
+    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+    stream.write_all(request)?;
+    let mut reply = Vec::with_capacity(512);
+    let mut buffer = [0; 4096];
+    loop {
+        let n = stream.read(&mut buffer)?;
+        reply.extend_from_slice(&buffer[..n]);
+        if n == 0 || reply.ends_with(b"\n.\n") || reply == b"FAIL\n" {
+            return Ok(reply);
+        }
+    }
+}
+
+fn is_account(reply: &[u8]) -> bool {
+    reply.ends_with(b"\n.\n")
+}
+
+/// xorshift64*, to draw the same accounts in each run.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 11
+    }
+}

@@ -1,0 +1,46 @@
+//! What a daemon's processes cost: processor time and memory, from proc(5).
+
+use std::fs;
+use std::time::Duration;
+
+/// Processor time that a process and its children have used since they began.
+///
+/// Summed over `schedstat` of every thread, in nanoseconds, because `stat` counts in hundredths of a second.
+pub fn processor_time(root: u32) -> Duration {
+    tree(root).into_iter().flat_map(threads).map(|path| on_processor(&path)).sum()
+}
+
+/// Proportional set size of a process and its children, in bytes: memory that is shared is divided by who shares it.
+pub fn memory(root: u32) -> u64 {
+    let kib = |pid: u32| {
+        let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
+        let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:")).unwrap_or_default();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap_or(0)
+    };
+    tree(root).into_iter().map(kib).sum::<u64>() * 1024
+}
+
+/// A process and all that it and its children started.
+pub fn tree(root: u32) -> Vec<u32> {
+    let mut all = vec![root];
+    let mut at = 0;
+    while let Some(&pid) = all.get(at) {
+        for thread in threads(pid) {
+            let children = fs::read_to_string(format!("{thread}/children")).unwrap_or_default();
+            all.extend(children.split_ascii_whitespace().filter_map(|pid| pid.parse::<u32>().ok()));
+        }
+        at += 1;
+    }
+    all
+}
+
+fn threads(pid: u32) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
+    entries.flatten().map(|entry| entry.path().display().to_string()).collect()
+}
+
+fn on_processor(thread: &str) -> Duration {
+    let stat = fs::read_to_string(format!("{thread}/schedstat")).unwrap_or_default();
+    let nanos = stat.split_ascii_whitespace().next().and_then(|first| first.parse().ok()).unwrap_or(0);
+    Duration::from_nanos(nanos)
+}

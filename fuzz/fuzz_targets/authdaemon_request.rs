@@ -1,0 +1,62 @@
+//! What a client sends, in two pieces: nothing panics, the result does not depend on the pieces, no more input than the
+//! longest request is ever waited for, and what our own client writes of it is read as it was meant.
+//!
+//!     cargo +nightly fuzz run authdaemon_request -- -dict=fuzz/dictionaries/authdaemon_request -max_len=40000
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use mailauth_courier::protocol::{Command, MAX_REQUEST, Parse, Reply, Request, auth_login, parse, pre};
+
+fuzz_target!(|input: (usize, &[u8])| {
+    let (cut, input) = input;
+    let whole = parse(input, false);
+    let part = parse(&input[..cut.min(input.len())], false);
+    if !matches!(part, Parse::Incomplete) {
+        assert_eq!(shape(&part), shape(&whole), "more input changed the result");
+    }
+    assert!(!matches!(parse(input, true), Parse::Incomplete), "waiting for input that will not come");
+    assert!(input.len() < MAX_REQUEST || !matches!(whole, Parse::Incomplete), "waiting for more than a request");
+    if let Parse::Complete(request) = &whole {
+        write_again(request);
+    }
+    for ended in [false, true] {
+        if let Reply::Record(record) = Reply::read(input, ended) {
+            let _ = record.account();
+        }
+    }
+});
+
+/// Secrets do not show in it, which is well: lengths and bytes of the rest tell two results apart.
+fn shape(result: &Parse) -> String {
+    match result {
+        Parse::Complete(Request { command: Command::LogIn { password, .. }, .. }) => {
+            format!("{result:?} {}", password.expose().escape_ascii())
+        }
+        other => format!("{other:?}"),
+    }
+}
+
+fn write_again(request: &Request) {
+    match &request.command {
+        Command::LogIn { service, login, password } => {
+            let Ok(written) = auth_login(service, login, password.expose()) else { return };
+            let Parse::Complete(Request { command: Command::LogIn { service: s, login: l, password: p }, .. }) =
+                parse(written.expose(), false)
+            else {
+                panic!("a login that was written is not read as one");
+            };
+            assert!((&s, &l, p.expose()) == (service, login, password.expose()));
+        }
+        Command::LookUp { service, login } => {
+            let Ok(written) = pre(service, login) else { return };
+            let Parse::Complete(Request { command: Command::LookUp { service: s, login: l }, .. }) =
+                parse(written.expose(), false)
+            else {
+                panic!("a look-up that was written is not read as one");
+            };
+            assert!((&s, &l) == (service, login));
+        }
+        _ => {}
+    }
+}

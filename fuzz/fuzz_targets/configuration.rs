@@ -1,0 +1,26 @@
+//! A configuration: nothing panics, every mistake has a place inside the file and fits on a line, and a URL prints as it
+//! is read.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use mailauth_core::config::{Config, DatabaseUrl};
+use std::path::Path;
+
+fuzz_target!(|text: &str| {
+    match Config::parse(text, Path::new("mailauth.toml")) {
+        Ok(config) => {
+            let url = config.database.url;
+            assert_eq!(url.to_string().parse::<DatabaseUrl>().as_ref(), Ok(&url));
+        }
+        Err(errors) => {
+            assert!(!errors.mistakes.is_empty());
+            let lines = text.split('\n').count();
+            for mistake in errors.mistakes {
+                let place = mistake.place.expect("a place");
+                assert!((1..=lines).contains(&place.line) && place.column >= 1);
+                assert!(!mistake.to_string().contains('\n'));
+            }
+        }
+    }
+});

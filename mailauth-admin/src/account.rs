@@ -1,0 +1,408 @@
+//! `mailauth account`.
+
+use crate::account_columns::{Columns, show_quota};
+use crate::failure::{Exit, Failure, no_such};
+use crate::hash::{make_permitted, read_scheme};
+use crate::output::{Sheet, Table, json, remark, say, yes_no};
+use crate::setup::{Setup, read_domain};
+use crate::{account_csv, password_prompt};
+use clap::{Args, Subcommand};
+use mailauth_core::account::{AccountRow, Login, Password};
+use mailauth_core::config::Config;
+use mailauth_core::mailbox::Unusable;
+use mailauth_core::password::{NewScheme, Stored};
+use mailauth_core::store::{AccountChange, AccountStore, Administration, SqlStore};
+use mailauth_core::{DomainName, Services};
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// Accounts that are asked of the store at once.
+const PAGE: usize = 1000;
+
+#[derive(Subcommand)]
+pub enum Verb {
+    /// Add an account to a domain; asks for its password
+    ///
+    /// For example: mailauth account add anna@example.org --name "Anna Example" --quota 1G,10000 --services imap,smtp
+    Add {
+        /// As anna@example.org
+        login: String,
+        #[command(flatten)]
+        password: NewPassword,
+        /// Give it no password: nobody can log in until one is set
+        #[arg(long, conflicts_with = "password_stdin")]
+        no_password: bool,
+        #[command(flatten)]
+        columns: Columns,
+    },
+    /// List all accounts, or those of one domain
+    List {
+        /// As example.org
+        #[arg(value_parser = read_domain)]
+        domain: Option<DomainName>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show one account, and where its mail is once the defaults are filled in
+    Show {
+        /// As anna@example.org
+        login: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Change columns of an account
+    Set {
+        /// As anna@example.org
+        login: String,
+        #[command(flatten)]
+        columns: Columns,
+    },
+    /// Set a new password; asks for it
+    Passwd {
+        /// As anna@example.org
+        login: String,
+        #[command(flatten)]
+        password: NewPassword,
+        /// Take the password away: nobody can log in until one is set
+        #[arg(long, conflicts_with = "password_stdin")]
+        no_password: bool,
+    },
+    /// Remove an account; its mail stays where it is
+    Remove {
+        /// As anna@example.org
+        login: String,
+    },
+    /// Add all accounts of a CSV file, and the domains they are in, or nothing
+    #[command(long_about = account_csv::IMPORT_HELP)]
+    Import {
+        /// The file, or - for the standard input
+        file: PathBuf,
+    },
+    /// Print all accounts as CSV, with their stored passwords
+    #[command(long_about = account_csv::EXPORT_HELP)]
+    Export {
+        /// A file to create that nobody else may read [default: the standard output]
+        file: Option<PathBuf>,
+    },
+}
+
+#[derive(Args)]
+pub struct NewPassword {
+    /// Read the password from the standard input
+    #[arg(long)]
+    password_stdin: bool,
+    /// sha512-crypt, sha256-crypt, bcrypt, argon2id or yescrypt [default: as configured]
+    #[arg(long, value_parser = read_scheme)]
+    scheme: Option<NewScheme>,
+}
+
+impl NewPassword {
+    fn make(&self, login: &Login, config: &Config) -> Result<Password, Failure> {
+        let password = match self.password_stdin {
+            true => password_prompt::from_stdin()?,
+            false => password_prompt::ask_new(&format!("New password for {login}: "))?,
+        };
+        make_permitted(self.scheme.unwrap_or(config.password.scheme), &password, config).map(Password)
+    }
+}
+
+impl Verb {
+    pub fn run(self, setup: &Setup) -> Result<Exit, Failure> {
+        let store = setup.store()?;
+        let config = &setup.config;
+        match self {
+            Verb::Add { login, password, no_password, columns } => {
+                let login = setup.new_login(&login)?;
+                let change = columns.change(config).map_err(Failure::usage)?;
+                add(&store, login, change, password, no_password, config)?;
+            }
+            Verb::List { domain, json } => list(&store, domain.as_ref(), json)?,
+            Verb::Show { login, json } => show(&store, &setup.login(&login)?, json, config)?,
+            Verb::Set { login, columns } => {
+                let login = setup.login(&login)?;
+                let change = columns.change(config).map_err(Failure::usage)?;
+                if columns.is_empty() {
+                    return Err(Failure::usage("nothing to change; 'mailauth account set --help' shows the columns"));
+                }
+                hint_at_services(change.services.as_ref());
+                store.set_account(&login, &change)?;
+                say(format_args!("changed the account {login}"))?;
+            }
+            Verb::Passwd { login, password, no_password } => {
+                let login = setup.login(&login)?;
+                find(&store, &login)?;
+                let new = if no_password { Password::default() } else { password.make(&login, config)? };
+                store.set_account(&login, &AccountChange { password: Some(new), ..AccountChange::default() })?;
+                say(format_args!("{} the password of {login}", if no_password { "removed" } else { "changed" }))?;
+            }
+            Verb::Remove { login } => {
+                let login = setup.login(&login)?;
+                store.remove_account(&login)?;
+                say(format_args!("removed the account {login}; mail that is stored stays where it is"))?;
+            }
+            Verb::Import { file } => account_csv::import(&store, &file, config)?,
+            Verb::Export { file } => account_csv::export(&store, file.as_deref())?,
+        }
+        Ok(Exit::Yes)
+    }
+}
+
+fn add(
+    store: &SqlStore,
+    login: Login,
+    change: AccountChange,
+    password: NewPassword,
+    no_password: bool,
+    config: &Config,
+) -> Result<(), Failure> {
+    // Before the password is asked for, which would be in vain.
+    let domain = DomainName::parse(login.domain()).map_err(|error| Failure::usage(error.to_string()))?;
+    crate::domain::find(store, &domain)?;
+    if store.find(&login)?.is_some() {
+        let (what, name) = ("account", login.to_string());
+        return Err(mailauth_core::store::AdminError::Exists { what, name }.into());
+    }
+    hint_at_services(change.services.as_ref());
+    let mut row = AccountRow::new(login);
+    if !no_password {
+        row.password = password.make(&row.login, config)?;
+    }
+    apply(change, &mut row);
+    store.add_account(&row)?;
+    say(format_args!("added the account {}", row.login))
+}
+
+/// Fills in what a change names.
+pub fn apply(change: AccountChange, row: &mut AccountRow) {
+    fn put<T>(field: &mut T, value: Option<T>) {
+        if let Some(value) = value {
+            *field = value;
+        }
+    }
+    put(&mut row.password, change.password);
+    put(&mut row.enabled, change.enabled);
+    put(&mut row.services, change.services);
+    put(&mut row.uid, change.uid);
+    put(&mut row.gid, change.gid);
+    put(&mut row.home, change.home);
+    put(&mut row.maildir, change.maildir);
+    put(&mut row.quota_bytes, change.quota_bytes);
+    put(&mut row.quota_messages, change.quota_messages);
+    put(&mut row.name, change.name);
+    put(&mut row.options, change.options);
+}
+
+/// What two opposite switches say; nothing if neither is there.
+pub fn switch(on: bool, off: bool) -> Option<bool> {
+    (on || off).then_some(on)
+}
+
+/// A service that this program does not know is permitted, and more often a slip.
+fn hint_at_services(services: Option<&Services>) {
+    let Some(Services::Only(list)) = services else { return };
+    for service in list {
+        if let mailauth_core::Service::Other(name) = service {
+            remark(format_args!("note: {name} is no service that mailauth knows; it means whoever calls itself that"));
+        }
+    }
+}
+
+fn find(store: &SqlStore, login: &Login) -> Result<AccountRow, Failure> {
+    store.find(login)?.ok_or_else(|| Failure::no(no_such("account", login.as_str())))
+}
+
+/// Rows that cannot be trusted: told apart from the others, and never passed over in silence.
+#[must_use]
+pub struct Unreadable(Vec<Unusable>);
+
+impl Unreadable {
+    /// Fails if there are any.
+    pub fn complain(self) -> Result<(), Failure> {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        let lines: Vec<_> = self.0.iter().map(Unusable::to_string).collect();
+        Err(Failure::not_now(format!("{}\nthe list is not complete without these accounts", lines.join("\n"))))
+    }
+}
+
+/// Gives all accounts to `each`, in the order of their logins.
+pub fn all_accounts(store: &impl AccountStore, mut each: impl FnMut(AccountRow)) -> Result<Unreadable, Failure> {
+    let mut unreadable = Vec::new();
+    let mut after: Option<Login> = None;
+    loop {
+        let page = store.enumerate(after.as_ref(), PAGE)?;
+        if page.is_empty() {
+            return Ok(Unreadable(unreadable));
+        }
+        let begin = after.clone();
+        for row in page {
+            match row {
+                Ok(row) => {
+                    after = Some(row.login.clone());
+                    each(row);
+                }
+                Err(unusable) => {
+                    after = Login::parse(unusable.login.as_bytes(), None).ok().or(after);
+                    unreadable.push(unusable);
+                }
+            }
+        }
+        if after == begin {
+            // Nothing in the page has a login that the next one could begin after.
+            return Ok(Unreadable(unreadable));
+        }
+    }
+}
+
+/// An account as JSON has it: the columns as they stand in the table.
+#[derive(Serialize)]
+struct Shown<'a> {
+    login: &'a str,
+    enabled: bool,
+    domain_enabled: bool,
+    services: Option<Vec<&'a str>>,
+    uid: Option<u32>,
+    gid: Option<u32>,
+    home: Option<&'a str>,
+    maildir: Option<&'a str>,
+    quota_bytes: Option<u64>,
+    quota_messages: Option<u64>,
+    name: Option<&'a str>,
+    options: Option<&'a str>,
+}
+
+impl<'a> From<&'a AccountRow> for Shown<'a> {
+    fn from(row: &'a AccountRow) -> Self {
+        Shown {
+            login: row.login.as_str(),
+            enabled: row.enabled,
+            domain_enabled: row.domain_enabled,
+            services: match &row.services {
+                Services::All => None,
+                Services::Only(list) => Some(list.iter().map(mailauth_core::Service::name).collect()),
+            },
+            uid: row.uid,
+            gid: row.gid,
+            home: row.home.as_deref(),
+            maildir: row.maildir.as_deref(),
+            quota_bytes: row.quota_bytes,
+            quota_messages: row.quota_messages,
+            name: row.name.as_deref(),
+            options: row.options.as_deref(),
+        }
+    }
+}
+
+fn list(store: &SqlStore, domain: Option<&DomainName>, as_json: bool) -> Result<(), Failure> {
+    if let Some(domain) = domain {
+        crate::domain::find(store, domain)?;
+    }
+    let mut rows = Vec::new();
+    let unreadable = all_accounts(store, |row| {
+        if domain.is_none_or(|domain| domain.as_str() == row.login.domain()) {
+            rows.push(row);
+        }
+    })?;
+    if as_json {
+        json(&rows.iter().map(Shown::from).collect::<Vec<_>>())?;
+    } else {
+        let mut table = Table::new(["LOGIN", "ENABLED", "SERVICES", "QUOTA", "NAME"]);
+        for row in &rows {
+            let enabled = if row.domain_enabled { yes_no(row.enabled) } else { "domain disabled" };
+            let quota = show_quota(row.quota_bytes, row.quota_messages);
+            let name = row.name.as_deref().unwrap_or_default();
+            table.row([row.login.as_str(), enabled, &in_words(&row.services), or_default(&quota), name]);
+        }
+        say(table)?;
+    }
+    unreadable.complain()
+}
+
+fn in_words(services: &Services) -> String {
+    match services {
+        Services::All => "all".to_owned(),
+        only => only.to_string(),
+    }
+}
+
+fn or_default(text: &str) -> &str {
+    if text.is_empty() { "default" } else { text }
+}
+
+/// One account as JSON has it.
+#[derive(Serialize)]
+struct ShownWhole<'a> {
+    #[serde(flatten)]
+    row: Shown<'a>,
+    password: ShownPassword,
+    mailbox: Option<Mailbox>,
+    problem: Option<String>,
+    created: String,
+    updated: String,
+    password_changed: String,
+}
+
+/// What can be said of a stored password without telling it.
+#[derive(Serialize)]
+struct ShownPassword {
+    scheme: Option<&'static str>,
+    problem: Option<String>,
+}
+
+/// Where the mail is, with the defaults filled in.
+#[derive(Serialize)]
+struct Mailbox {
+    uid: u32,
+    gid: u32,
+    home: String,
+    maildir: Option<String>,
+    quota: String,
+}
+
+fn show(store: &SqlStore, login: &Login, as_json: bool, config: &Config) -> Result<(), Failure> {
+    let row = find(store, login)?;
+    let times = store.account_times(login)?.unwrap_or_default();
+    let password = match Stored::parse(row.password.0.expose(), &config.password.rules) {
+        Ok(stored) => ShownPassword { scheme: Some(stored.scheme()), problem: None },
+        Err(flaw) => ShownPassword { scheme: None, problem: Some(flaw.to_string()) },
+    };
+    let (mailbox, problem) = match config.mailbox.resolve(row.clone()) {
+        Ok(account) => {
+            let (home, maildir, quota) = (account.home, account.maildir, account.quota.to_string());
+            (Some(Mailbox { uid: account.uid, gid: account.gid, home, maildir, quota }), None)
+        }
+        Err(unusable) => (None, Some(unusable.to_string())),
+    };
+    if as_json {
+        let (created, updated, password_changed) = (times.created, times.updated, times.password_changed);
+        let row = Shown::from(&row);
+        return json(&ShownWhole { row, password, mailbox, problem, created, updated, password_changed });
+    }
+    let mut sheet = Sheet::new();
+    sheet.line("login", &row.login);
+    sheet.line("name", row.name.as_deref().unwrap_or_default());
+    sheet.line("enabled", if row.domain_enabled { yes_no(row.enabled) } else { "no, for its domain is disabled" });
+    sheet.line("services", in_words(&row.services));
+    sheet.line("password", password.scheme.map(str::to_owned).or(password.problem).unwrap_or_default());
+    if let Some(problem) = problem {
+        sheet.line("problem", problem);
+    }
+    // A value in brackets is the configuration's, not the row's.
+    let whose = |own: bool, value: String| if own { value } else { format!("({value})") };
+    if let Some(mailbox) = mailbox {
+        sheet.line("uid", whose(row.uid.is_some(), mailbox.uid.to_string()));
+        sheet.line("gid", whose(row.gid.is_some(), mailbox.gid.to_string()));
+        sheet.line("home", whose(row.home.is_some(), mailbox.home));
+        sheet.line("maildir", whose(row.maildir.is_some(), mailbox.maildir.unwrap_or_default()));
+        let own = row.quota_bytes.or(row.quota_messages).is_some();
+        sheet.line("quota", whose(own, if mailbox.quota.is_empty() { "none".to_owned() } else { mailbox.quota }));
+    }
+    sheet.line("options", row.options.as_deref().unwrap_or_default());
+    sheet.line("created", times.created);
+    sheet.line("updated", times.updated);
+    sheet.line("password set", if times.password_changed.is_empty() { "never" } else { &times.password_changed });
+    say(sheet)
+}

@@ -1,0 +1,127 @@
+use super::*;
+use mailauth_core::Services;
+use proptest::prelude::*;
+
+fn read(text: &str) -> (Vec<AccountRow>, Vec<String>) {
+    let (table, problems) = Table::read(text.as_bytes(), &Config::default()).unwrap();
+    (table.rows, problems.into_iter().map(|problem| format!("{}: {}", problem.line, problem.what)).collect())
+}
+
+fn refused_header(text: &str) -> String {
+    Table::read(text.as_bytes(), &Config::default()).err().expect(text)
+}
+
+#[test]
+fn columns_may_be_missing_and_in_any_order() {
+    let (rows, problems) = read("name,login\nAnna,Anna@Example.org\n\n,ben@example.org\n");
+    assert_eq!((rows.len(), problems.len()), (2, 0), "{problems:?}");
+    assert_eq!((rows[0].login.as_str(), rows[0].name.as_deref()), ("anna@example.org", Some("Anna")));
+    assert_eq!(rows[1], AccountRow::new(Login::parse(b"ben@example.org", None).unwrap()));
+}
+
+#[test]
+fn spreadsheets_write_marks_and_other_line_ends_and_quote_what_they_like() {
+    let (rows, problems) =
+        read("\u{feff}login,\"name\",quota\r\n\"a@x.example\",\"A \"\"B\"\", C\",\"1G,10\"\r\nb@x.example,,");
+    assert_eq!(problems, [""; 0]);
+    assert_eq!(rows[0].name.as_deref(), Some("A \"B\", C"));
+    assert_eq!((rows[0].quota_bytes, rows[0].quota_messages), (Some(1 << 30), Some(10)));
+    assert_eq!(rows.len(), 2);
+}
+
+#[test]
+fn every_bad_row_is_told_with_its_line_and_reason() {
+    let text = "login,password,uid,quota,services,enabled,name\n\
+                anna@example.org,,5000,1G,imap,yes,\"two\nlines\"\n\
+                bad login@example.org,$6$short,0,lots,imap;pop3,perhaps,\n\
+                bare,,,,,,\n\
+                ben@example.org,,,\n\
+                clara@example.org,!,,,none,no,Clara\n";
+    let (rows, problems) = read(text);
+    assert_eq!(rows.iter().map(|row| row.login.as_str()).collect::<Vec<_>>(), ["clara@example.org"]);
+    assert_eq!((rows[0].enabled, &rows[0].services), (false, &Services::Only(Vec::new())));
+    let starts = [
+        "2: name: it holds a control character",
+        "4: login: the login holds a control character or a space",
+        "4: password: the SHA512-CRYPT value is cut",
+        "4: uid: 0 is root",
+        "4: quota: \"lots\" is not a quota",
+        "4: services: \"imap;pop3\" is not a service name",
+        "4: enabled: write yes or no",
+        "5: login: the login has no domain",
+        "6: it has 4 values where the header has 7",
+    ];
+    assert_eq!(problems.len(), starts.len(), "{problems:#?}");
+    for (problem, start) in problems.iter().zip(starts) {
+        assert!(problem.starts_with(start), "{problem} / {start}");
+    }
+}
+
+#[test]
+fn lines_are_counted_with_any_line_end_and_with_empty_lines() {
+    for end in ["\n", "\r\n"] {
+        let text = ["login,name", "", "bare", "a@x.example,\"1", "2\"", "", "", "worse"].join(end);
+        let starts: Vec<_> = read(&text).1.iter().map(|problem| problem[..2].to_owned()).collect();
+        assert_eq!(starts, ["3:", "4:", "8:"], "{end:?}");
+    }
+}
+
+#[test]
+fn a_login_that_is_there_twice_names_both_lines() {
+    let (_, problems) = read("login\na@x.example\nb@x.example\nA@X.example\na@x.example\n");
+    assert_eq!(problems, ["4: a@x.example is on line 2 already", "5: a@x.example is on line 2 already"]);
+}
+
+#[test]
+fn a_header_that_is_not_understood_stops_everything() {
+    assert!(refused_header("login,pasword\n").starts_with("line 1: there is no column \"pasword\""));
+    assert!(refused_header("login,login\n").contains("twice"));
+    assert!(refused_header("anna@example.org,x\n").contains("there is no column"));
+    assert!(refused_header("name\n").contains("there is no column login"));
+    assert!(refused_header("").contains("there is no column login"));
+}
+
+#[test]
+fn a_password_of_other_bytes_than_utf_8_is_a_problem_of_its_row() {
+    let (table, problems) = Table::read(&b"login,password\na@x.example,{PLAIN}\xff\n"[..], &Config::default()).unwrap();
+    assert!(table.rows.is_empty() && problems[0].what.starts_with("password: it is not UTF-8"));
+}
+
+fn text() -> impl Strategy<Value = Option<String>> {
+    proptest::option::of("[^\\p{C}]{1,20}")
+}
+
+proptest! {
+    #[test]
+    fn an_export_is_read_as_it_was(
+        texts in (text(), text(), text()),
+        numbers in (proptest::option::of(1..u32::MAX), proptest::option::of(0..=1u64 << 60), proptest::option::of(0..9u64)),
+        enabled: bool,
+        services in prop::sample::select(vec!["", "none", "imap", "pop3,ftp"]),
+    ) {
+        let row = AccountRow {
+            password: Password("$1$abcdefgh$XTVfMWw0tRfpY7uj3PT5V.".into()),
+            enabled,
+            services: Services::parse(services).unwrap(),
+            uid: numbers.0,
+            home: texts.0.map(|text| format!("/{text}")),
+            maildir: texts.1.filter(|text| text != "default"),
+            quota_bytes: numbers.1,
+            quota_messages: numbers.2,
+            name: texts.2,
+            ..AccountRow::new(Login::parse(b"anna@example.org", None).unwrap())
+        };
+        let mut writer = WriterBuilder::new().from_writer(Vec::new());
+        writer.write_record(COLUMNS).unwrap();
+        write_row(&mut writer, &row).unwrap();
+        let written = String::from_utf8(writer.into_inner().unwrap()).unwrap();
+        let (rows, problems) = read(&written);
+        prop_assert_eq!(problems, Vec::<String>::new());
+        prop_assert_eq!(rows, vec![row]);
+    }
+
+    #[test]
+    fn any_bytes_are_rows_or_problems(text in "(login|password|uid)(,(name|quota|enabled)){0,3}\n((?s).{0,80})") {
+        let _ = Table::read(text.as_bytes(), &Config::default());
+    }
+}

@@ -1,0 +1,185 @@
+//! `mailauth auth`: one login, tried and explained.
+
+use crate::failure::{Exit, Failure};
+use crate::output::{Sheet, json, say};
+use crate::password_prompt;
+use crate::setup::Setup;
+use clap::Args;
+use mailauth_core::account::Account;
+use mailauth_core::authenticate::{Answer, Authenticator, Authority, Credential, Request};
+use mailauth_core::{Secret, Service};
+use mailauth_courier::client::Client;
+use serde::Serialize;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The longest that an answer is waited for.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Try a login: prints the answer and its reason
+///
+/// The password is asked for on the terminal. The answer is decided here, from the database; with --socket a daemon
+/// decides, ours or Courier's own, and because that gives no reasons, the reason is then looked for here.
+///
+/// Exit code 0 is yes, 1 no, 75 not now.
+#[derive(Args)]
+pub struct Auth {
+    /// The login, as a mail client sends it
+    login: String,
+    /// What the login is for: imap, pop3, smtp, webmail...
+    #[arg(long, default_value = "imap")]
+    service: String,
+    /// Ask the daemon on this socket
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
+    /// Read the password from the standard input
+    #[arg(long)]
+    password_stdin: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// An answer in three words, and why.
+pub struct Explained {
+    pub exit: Exit,
+    pub answer: &'static str,
+    pub code: &'static str,
+    pub reason: String,
+}
+
+impl Explained {
+    pub fn new<T>(answer: &Answer<T>) -> Self {
+        let (exit, answer, code, reason) = match answer {
+            Answer::Yes(_) => {
+                (Exit::Yes, "yes", "ok", "the password is right, and the account may use this service".into())
+            }
+            Answer::No(no) => (Exit::No, "no", no.code(), no.to_string()),
+            Answer::NotNow(why) => (Exit::NotNow, "not now", why.code(), why.to_string()),
+        };
+        Explained { exit, answer, code, reason }
+    }
+}
+
+/// An answer as JSON has it.
+#[derive(Serialize)]
+struct Shown<'a> {
+    answer: &'a str,
+    code: &'a str,
+    reason: &'a str,
+    microseconds: u128,
+    account: Option<ShownAccount<'a>>,
+    /// What the database says here, where a daemon was asked and said no.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    here: Option<ShownHere<'a>>,
+}
+
+#[derive(Serialize)]
+struct ShownHere<'a> {
+    answer: &'a str,
+    code: &'a str,
+    reason: &'a str,
+}
+
+#[derive(Serialize)]
+struct ShownAccount<'a> {
+    login: &'a str,
+    uid: u32,
+    gid: u32,
+    home: &'a str,
+    maildir: Option<&'a str>,
+    quota: String,
+    name: &'a str,
+    options: &'a str,
+}
+
+impl<'a> From<&'a Account> for ShownAccount<'a> {
+    fn from(account: &'a Account) -> Self {
+        ShownAccount {
+            login: account.login.as_str(),
+            uid: account.uid,
+            gid: account.gid,
+            home: &account.home,
+            maildir: account.maildir.as_deref(),
+            quota: account.quota.to_string(),
+            name: &account.name,
+            options: &account.options,
+        }
+    }
+}
+
+impl Auth {
+    pub fn run(self, setup: &Setup) -> Result<Exit, Failure> {
+        let password = match self.password_stdin {
+            true => password_prompt::from_stdin()?,
+            false => password_prompt::ask(&format!("Password for {}: ", self.login))?,
+        };
+        let begin = Instant::now();
+        let (answer, took, here) = match &self.socket {
+            None => {
+                let answer = self.decide(setup, &password)?;
+                (answer, begin.elapsed(), None)
+            }
+            Some(socket) => {
+                let answer = Client::new(socket, PATIENCE).authenticate(self.request(&password));
+                let took = begin.elapsed();
+                let here = matches!(answer, Answer::No(_)).then(|| self.decide(setup, &password)).transpose()?;
+                (answer, took, here.map(|here| Explained::new(&here)))
+            }
+        };
+        self.show(&answer, took, here)
+    }
+
+    fn request(&self, password: &Secret) -> Request {
+        Request {
+            service: Service::from_name(self.service.as_bytes()),
+            login: self.login.as_bytes().to_vec(),
+            credential: Credential::Password(password.clone()),
+            client: None,
+            deadline: Instant::now() + PATIENCE,
+        }
+    }
+
+    fn decide(&self, setup: &Setup, password: &Secret) -> Result<Answer<Box<Account>>, Failure> {
+        let config = &setup.config;
+        let authenticator = Authenticator::new(Arc::new(setup.store()?), config.policy(), Arc::new(config.budget()));
+        Ok(authenticator.authenticate(self.request(password)))
+    }
+
+    fn show(&self, answer: &Answer<Box<Account>>, took: Duration, here: Option<Explained>) -> Result<Exit, Failure> {
+        let Explained { exit, answer: word, code, reason } = Explained::new(answer);
+        let account = match answer {
+            Answer::Yes(account) => Some(account.as_ref()),
+            _ => None,
+        };
+        if self.json {
+            let here =
+                here.as_ref().map(|here| ShownHere { answer: here.answer, code: here.code, reason: &here.reason });
+            let account = account.map(ShownAccount::from);
+            let microseconds = took.as_micros();
+            json(&Shown { answer: word, code, reason: &reason, microseconds, account, here })?;
+            return Ok(exit);
+        }
+        let mut sheet = Sheet::new();
+        sheet.line("answer", word);
+        sheet.line("reason", format_args!("{reason} ({code})"));
+        match here {
+            Some(here) if here.answer == word => sheet.line("here", format_args!("{} ({})", here.reason, here.code)),
+            Some(here) => {
+                sheet.line("here", format_args!("{}: {} ({})", here.answer, here.reason, here.code));
+            }
+            None => {}
+        }
+        sheet.line("took", format_args!("{} µs", took.as_micros()));
+        if let Some(account) = account {
+            sheet.line("login", &account.login);
+            sheet.line("uid, gid", format_args!("{}, {}", account.uid, account.gid));
+            sheet.line("home", &account.home);
+            sheet.line("maildir", account.maildir.as_deref().unwrap_or_default());
+            sheet.line("quota", account.quota);
+        }
+        say(sheet)?;
+        Ok(exit)
+    }
+}

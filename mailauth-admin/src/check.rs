@@ -1,0 +1,311 @@
+//! `mailauth check`: is everything as it has to be? Each line is ok, or says what to do.
+
+use crate::account::all_accounts;
+use crate::failure::{Exit, Failure};
+use crate::output::{Table, json, say};
+use clap::Args;
+use mailauth_core::Service;
+use mailauth_core::authenticate::{Answer, Authority, Credential, Request};
+use mailauth_core::config::{Config, DatabaseUrl};
+use mailauth_core::store::{Administration, SqlStore, StoreReport, open_single};
+use mailauth_courier::client::Client;
+use serde::Serialize;
+use std::fs;
+use std::io;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// The longest that the daemon's answer is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A login that nobody has: RFC 2606 keeps this domain for that.
+const NOBODY: &str = "mailauth-check@nobody.invalid";
+
+/// Check configuration, database, rights and socket; each line is ok or names a cure
+///
+/// Exit code 0: all is ok. 1: degraded; logins work, but something wants attention. 2: down.
+#[derive(Args)]
+pub struct Check {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// How it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum State {
+    Ok,
+    Degraded,
+    Down,
+}
+
+/// One thing that was looked at.
+#[derive(Serialize)]
+struct Finding {
+    what: &'static str,
+    state: State,
+    /// What was found; unless the state is ok, with a cure.
+    text: String,
+}
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    state: State,
+    findings: &'a [Finding],
+}
+
+#[derive(Default)]
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn add(&mut self, what: &'static str, state: State, text: impl Into<String>) {
+        self.0.push(Finding { what, state, text: text.into() });
+    }
+}
+
+impl Check {
+    pub fn run(self, file: Option<&Path>) -> Result<Exit, Failure> {
+        let mut findings = Findings::default();
+        if let Some(config) = configuration(file, &mut findings) {
+            database(&config, &mut findings);
+            socket(&config, &mut findings);
+        }
+        let findings = findings.0;
+        let state = findings.iter().map(|finding| finding.state).max().unwrap_or(State::Ok);
+        if self.json {
+            json(&Shown { state, findings: &findings })?;
+        } else {
+            let mut table = Table::new(["STATE", "WHAT", "FOUND"]);
+            for finding in &findings {
+                let state = match finding.state {
+                    State::Ok => "ok",
+                    State::Degraded => "degraded",
+                    State::Down => "down",
+                };
+                table.row([state, finding.what, &finding.text]);
+            }
+            say(table)?;
+        }
+        Ok(match state {
+            State::Ok => Exit::Yes,
+            State::Degraded => Exit::No,
+            State::Down => Exit::Usage,
+        })
+    }
+}
+
+fn configuration(file: Option<&Path>, findings: &mut Findings) -> Option<Config> {
+    let what = "configuration";
+    match Config::load(file) {
+        Ok((config, source)) => {
+            findings.add(what, State::Ok, format!("read from {}", source.origin));
+            for warning in source.warnings {
+                findings.add(what, State::Degraded, warning);
+            }
+            Some(config)
+        }
+        Err(errors) => {
+            for line in errors.to_string().lines() {
+                findings.add(what, State::Down, line);
+            }
+            None
+        }
+    }
+}
+
+fn database(config: &Config, findings: &mut Findings) {
+    let what = "database";
+    let store = match open_single(&config.database) {
+        Ok(store) => store,
+        Err(error) => return findings.add(what, State::Down, error.to_string()),
+    };
+    let report = match store.report() {
+        Ok(report) => report,
+        Err(error) => {
+            let cure = "start the server, or correct [database]";
+            return findings.add(what, State::Down, format!("{error}; {cure}"));
+        }
+    };
+    let url = &config.database.url;
+    findings.add(what, State::Ok, format!("reached {} at {url}", report.server));
+    tls(url, &report, findings);
+    if schema(&report, findings) {
+        rights(&report, findings);
+        let none = if report.accounts == 0 { "; add one with 'mailauth account add'" } else { "" };
+        findings.add("accounts", State::Ok, format!("{}{none}", report.accounts));
+        mailboxes(&store, config, findings);
+    }
+}
+
+fn tls(url: &DatabaseUrl, report: &StoreReport, findings: &mut Findings) {
+    let server = match url {
+        DatabaseUrl::Sqlite { .. } => return,
+        DatabaseUrl::Mysql(server) | DatabaseUrl::Postgres(server) => server,
+    };
+    let here = |host: &str| host == "localhost" || host == "::1" || host.starts_with("127.");
+    let near = server.hosts.iter().all(|host| here(&host.host));
+    match &report.tls {
+        Some(tls) => findings.add("tls", State::Ok, tls.clone()),
+        None if near => findings.add("tls", State::Ok, "none, and the server is on this machine"),
+        None => {
+            let cure = "set [database] tls = \"verify-full\", and tls_ca if the server has a certificate of your own";
+            findings.add("tls", State::Degraded, format!("the connection is in clear; {cure}"));
+        }
+    }
+}
+
+/// Whether the tables can be used.
+fn schema(report: &StoreReport, findings: &mut Findings) -> bool {
+    let StoreReport { schema, schema_known, .. } = *report;
+    let (state, text) = match schema {
+        0 => (State::Down, "there are no tables, or no right to read them; run 'mailauth init'".to_owned()),
+        old if old < schema_known => {
+            (State::Down, format!("the tables are of version {old}, not {schema_known}; run 'mailauth init'"))
+        }
+        new if new > schema_known => (
+            State::Down,
+            format!("the tables are of version {new}, and this mailauth knows {schema_known}; update mailauth"),
+        ),
+        same => (State::Ok, format!("version {same}")),
+    };
+    findings.add("schema", state, text);
+    state == State::Ok
+}
+
+fn rights(report: &StoreReport, findings: &mut Findings) {
+    let cure = "schema/ has the exact grants for each role";
+    for right in &report.rights_missing {
+        // Without reading there is no login; what else is missing stops only what needs it.
+        let state = if right.starts_with("SELECT") { State::Down } else { State::Degraded };
+        findings.add("rights", state, format!("the right to {right} is missing; {cure}"));
+    }
+    for right in &report.rights_too_wide {
+        findings.add("rights", State::Degraded, format!("no daemon needs the right to {right}; {cure}"));
+    }
+    if report.rights_missing.is_empty() && report.rights_too_wide.is_empty() {
+        findings.add("rights", State::Ok, "what a daemon needs, and no more");
+    }
+}
+
+/// Every account has to have a user and a group, of its own or by default.
+fn mailboxes(store: &SqlStore, config: &Config, findings: &mut Findings) {
+    let what = "mailboxes";
+    if let (Some(uid), Some(gid)) = (config.mailbox.uid, config.mailbox.gid) {
+        return findings.add(what, State::Ok, format!("belong to uid {uid} and gid {gid} where an account has none"));
+    }
+    let mut lacking = 0;
+    let mut first = None;
+    let looked = all_accounts(store, |row| {
+        if row.uid.or(config.mailbox.uid).is_none() || row.gid.or(config.mailbox.gid).is_none() {
+            lacking += 1;
+            first.get_or_insert(row.login);
+        }
+    });
+    match (looked.and_then(|unreadable| unreadable.complain()), first) {
+        (Err(failure), _) => findings.add(what, State::Degraded, failure.message.replace('\n', "; ")),
+        (Ok(()), None) => findings.add(what, State::Ok, "every account has a uid and a gid"),
+        (Ok(()), Some(login)) => findings.add(
+            what,
+            State::Degraded,
+            format!(
+                "{lacking} accounts, {login} first, have no uid or gid and cannot log in; set [mailbox] uid and gid"
+            ),
+        ),
+    }
+}
+
+fn socket(config: &Config, findings: &mut Findings) {
+    let what = "socket";
+    let path = &config.courier.socket;
+    let shown = path.display();
+    let metadata = match fs::metadata(path) {
+        Ok(metadata) if metadata.file_type().is_socket() => metadata,
+        Ok(_) => {
+            let text = format!("{shown} is no socket; move it away, or choose another [courier] socket");
+            return findings.add(what, State::Degraded, text);
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return findings.add(what, State::Degraded, format!("there is no {shown}; start mailauth-courier"));
+        }
+        Err(error) => {
+            let text =
+                format!("{shown} cannot be looked at: {error}; run this as root, or as a user of the socket's group");
+            return findings.add(what, State::Degraded, text);
+        }
+    };
+    let (mode, wanted) = (metadata.permissions().mode() & 0o777, config.courier.socket_mode);
+    if mode & !wanted != 0 {
+        let text = format!("{shown} has mode {mode:04o}, which is wider than {wanted:04o}; restart mailauth-courier");
+        findings.add(what, State::Degraded, text);
+    }
+    let answer = Client::new(path, PATIENCE).authenticate(Request {
+        service: Service::Delivery,
+        login: NOBODY.as_bytes().to_vec(),
+        credential: Credential::Lookup,
+        client: None,
+        deadline: Instant::now() + PATIENCE,
+    });
+    match answer {
+        Answer::No(_) => findings.add(what, State::Ok, format!("{shown} answers")),
+        Answer::Yes(_) => {
+            let text = format!("{shown} answers, but knows an account {NOBODY}; is that mailauth's?");
+            findings.add(what, State::Degraded, text);
+        }
+        Answer::NotNow(why) => {
+            let cure = "see the daemon's log, and [courier] allow_users if this user may not connect";
+            findings.add(what, State::Degraded, format!("{why}; {cure}"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn states(look: impl FnOnce(&mut Findings)) -> Vec<(State, String)> {
+        let mut findings = Findings::default();
+        look(&mut findings);
+        findings.0.into_iter().map(|finding| (finding.state, finding.text)).collect()
+    }
+
+    #[test]
+    fn only_the_version_that_is_known_can_be_used() {
+        let at = |schema| StoreReport { schema, schema_known: 2, ..StoreReport::default() };
+        let found = |schema| states(|findings| assert_eq!(super::schema(&at(schema), findings), schema == 2)).remove(0);
+        assert_eq!(found(2), (State::Ok, "version 2".into()));
+        for (schema, cure) in [(0, "run 'mailauth init'"), (1, "run 'mailauth init'"), (3, "update mailauth")] {
+            let (state, text) = found(schema);
+            assert!(state == State::Down && text.ends_with(cure), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_connection_in_clear_is_fine_on_the_same_machine_alone() {
+        let look = |url: &str, tls: Option<&str>| {
+            let report = StoreReport { tls: tls.map(str::to_owned), ..StoreReport::default() };
+            states(|findings| super::tls(&url.parse().unwrap(), &report, findings))
+                .into_iter()
+                .map(|found| found.0)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(look("mysql://u@127.0.0.1,[::1]/d", None), [State::Ok]);
+        assert_eq!(look("postgres://u@/d?socket=/run", None), [State::Ok]);
+        assert_eq!(look("mysql://u@localhost,db2/d", None), [State::Degraded]);
+        assert_eq!(look("mysql://u@db2/d", Some("TLSv1.3")), [State::Ok]);
+        assert_eq!(look("sqlite:x", None), []);
+    }
+
+    #[test]
+    fn rights_that_stop_logins_are_down_and_others_degraded() {
+        let report = StoreReport {
+            rights_missing: vec!["SELECT on accounts".into(), "UPDATE of password".into()],
+            rights_too_wide: vec!["DROP".into()],
+            ..StoreReport::default()
+        };
+        let found: Vec<_> = states(|findings| rights(&report, findings)).into_iter().map(|found| found.0).collect();
+        assert_eq!(found, [State::Down, State::Degraded, State::Degraded]);
+        assert_eq!(states(|findings| rights(&StoreReport::default(), findings))[0].0, State::Ok);
+    }
+}

@@ -1,0 +1,112 @@
+//! How the command ends, and what it says when that is not well.
+
+use crate::output::remark;
+use mailauth_core::config::ConfigErrors;
+use mailauth_core::store::{AdminError, OpenError, StoreError};
+use std::io;
+use std::process::ExitCode;
+
+/// An exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Yes, or done.
+    Yes = 0,
+    /// No. For `check`, degraded.
+    No = 1,
+    /// The command line or the configuration is wrong. For `check`, down.
+    Usage = 2,
+    /// Nobody can know now: `EX_TEMPFAIL` of sysexits.h(3head).
+    NotNow = 75,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// Why the command did not do what was asked.
+#[derive(Debug)]
+pub struct Failure {
+    pub exit: Exit,
+    /// For people, with a cure; may have several lines. Nothing is printed when it is empty.
+    pub message: String,
+}
+
+impl Failure {
+    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Failure { exit, message: message.into() }
+    }
+
+    pub fn no(message: impl Into<String>) -> Self {
+        Self::new(Exit::No, message)
+    }
+
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, message)
+    }
+
+    pub fn not_now(message: impl Into<String>) -> Self {
+        Self::new(Exit::NotNow, message)
+    }
+
+    /// Says it on the standard error.
+    pub fn report(self) -> ExitCode {
+        for line in self.message.lines() {
+            remark(line);
+        }
+        self.exit.into()
+    }
+}
+
+impl From<ConfigErrors> for Failure {
+    fn from(errors: ConfigErrors) -> Self {
+        Failure::usage(errors.to_string())
+    }
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        Failure::usage(error.to_string())
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Failure::not_now(error.to_string())
+    }
+}
+
+impl From<AdminError> for Failure {
+    fn from(error: AdminError) -> Self {
+        match error {
+            AdminError::NoSuch { what, name } => Failure::no(no_such(what, &name)),
+            AdminError::Exists { what, name } => {
+                Failure::no(format!("the {what} {name} exists already; change it with 'mailauth {what} set {name}'"))
+            }
+            AdminError::InUse { domain, accounts, aliases } => Failure::no(format!(
+                "the domain {domain} still has {accounts} accounts and {aliases} aliases; remove those first, or all at \
+                 once with 'mailauth domain remove {domain} --contents'"
+            )),
+            AdminError::Store(error) => error.into(),
+        }
+    }
+}
+
+/// What is not there, and how it would come there.
+pub fn no_such(what: &str, name: &str) -> String {
+    match what {
+        "alias" => format!("no such alias {name}; 'mailauth alias list' shows what there is"),
+        what => format!("no such {what} {name}; add it with 'mailauth {what} add {name}'"),
+    }
+}
+
+/// Writing the output failed. A reader that has seen enough, such as head(1), is no failure.
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Failure::new(Exit::Yes, ""),
+            _ => Failure::not_now(format!("the output cannot be written: {error}")),
+        }
+    }
+}

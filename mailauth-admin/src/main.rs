@@ -1,0 +1,102 @@
+//! `mailauth`, the administrator's command: domains, accounts and aliases in the table, and what they add up to.
+//!
+//! Exit codes: 0 yes or done, 1 no, 2 the command line or the configuration is wrong, 75 not now.
+
+mod account;
+mod account_columns;
+mod account_csv;
+mod alias;
+mod auth;
+mod check;
+mod domain;
+mod failure;
+mod hash;
+mod init;
+mod output;
+mod password_prompt;
+mod setup;
+mod try_out;
+
+use clap::{Parser, Subcommand};
+use failure::{Exit, Failure};
+use setup::Setup;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Administers the accounts of a mail host.
+///
+/// Accounts live in one SQL table: SQLite, MySQL, MariaDB or PostgreSQL, as the configuration says. Without a
+/// configuration, it is an SQLite database in ./mailauth.db. Passwords are asked for on the terminal or read from the
+/// standard input, and are never part of a command line.
+#[derive(Parser)]
+#[command(name = "mailauth", version, max_term_width = 100, after_help = EXAMPLES)]
+struct Cli {
+    /// Read the configuration from FILE [else $MAILAUTH_CONFIG, else /etc/mailauth/mailauth.toml]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    noun: Noun,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  mailauth try                                  see it work, in a temporary folder
+  mailauth init
+  mailauth domain add example.org
+  mailauth account add anna@example.org --quota 1G,10000 --services imap,smtp
+  mailauth auth anna@example.org --service imap
+  mailauth check
+
+Exit codes: 0 yes or done, 1 no, 2 the command line or the configuration is wrong, 75 not now (try again).";
+
+#[derive(Subcommand)]
+enum Noun {
+    /// Create the tables in the database, or bring them up to date; doing it again changes nothing
+    Init,
+    /// The domains whose mail this host keeps
+    #[command(subcommand)]
+    Domain(domain::Verb),
+    /// Mail accounts: one login for each mailbox
+    #[command(subcommand)]
+    Account(account::Verb),
+    /// Addresses whose mail goes elsewhere
+    #[command(subcommand)]
+    Alias(alias::Verb),
+    Auth(auth::Auth),
+    Hash(hash::Hash),
+    Check(check::Check),
+    Try(try_out::Try),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(exit) => exit.into(),
+        Err(failure) => failure.report(),
+    }
+}
+
+fn run(Cli { config, noun }: Cli) -> Result<Exit, Failure> {
+    let setup = || Setup::load(config.as_deref());
+    match noun {
+        Noun::Init => init::run(&setup()?),
+        Noun::Domain(verb) => verb.run(&setup()?),
+        Noun::Account(verb) => verb.run(&setup()?),
+        Noun::Alias(verb) => verb.run(&setup()?),
+        Noun::Auth(auth) => auth.run(&setup()?),
+        Noun::Hash(hash) => hash.run(&setup()?),
+        Noun::Check(check) => check.run(config.as_deref()),
+        Noun::Try(try_out) => try_out.run(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

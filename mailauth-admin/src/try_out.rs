@@ -1,0 +1,255 @@
+//! `mailauth try`: the whole of it at work, in a folder that is gone afterwards.
+//!
+//! The server is the real one, and so are the socket, the client and the database. A client is never told why the answer
+//! is no; the reasons shown are those of the server's own decision log, which this process reads.
+
+mod decisions;
+
+use crate::auth::Explained;
+use crate::failure::{Exit, Failure};
+use crate::output::{Table, say};
+use clap::Args;
+use decisions::{Decision, Decisions};
+use mailauth_core::account::{AccountRow, Login, Password};
+use mailauth_core::authenticate::{Authenticator, Authority, Credential, Request};
+use mailauth_core::config::Config;
+use mailauth_core::password::{self, NewScheme};
+use mailauth_core::store::{Administration, DomainRow, open_pooled, open_single};
+use mailauth_core::{Service, Services};
+use mailauth_courier::client::Client;
+use mailauth_courier::server::signals::Signals;
+use mailauth_courier::server::{Listener, Running, Settings, start};
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use std::{env, fs};
+
+/// The accounts that are made. Ben may use POP3 alone.
+const ANNA: (&str, &str) = ("anna@example.org", "annas-secret");
+const BEN: (&str, &str) = ("ben@example.org", "bens-secret");
+
+/// The longest that an answer, and the line about it in the log, are waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// `nobody` of Debian, whose mail it is when root tries this out: mail never belongs to root.
+const NOBODY: u32 = 65_534;
+
+/// Show it all at work: a database, a server and four logins in a temporary folder
+///
+/// Makes an SQLite database with a domain and two accounts in a temporary folder, starts the real server on a socket
+/// there, and sends through that a right password, a wrong one, an unknown login, and a service that the account may not
+/// use. Then it goes on serving until Ctrl-C, and removes the folder.
+#[derive(Args)]
+pub struct Try {
+    /// End after the show
+    #[arg(long)]
+    once: bool,
+}
+
+/// What is sent, and what the answer has to be.
+struct Scene {
+    title: &'static str,
+    login: &'static str,
+    password: &'static str,
+    service: Service,
+    answer: &'static str,
+}
+
+fn scenes() -> [Scene; 4] {
+    let scene = |title, login, password, service, answer| Scene { title, login, password, service, answer };
+    [
+        scene("the right password", ANNA.0, ANNA.1, Service::Imap, "yes"),
+        scene("a wrong password", ANNA.0, "guessed", Service::Imap, "no"),
+        scene("an unknown login", "nobody@example.org", "guessed", Service::Imap, "no"),
+        scene("a forbidden service", BEN.0, BEN.1, Service::Imap, "no"),
+    ]
+}
+
+impl Try {
+    pub fn run(self) -> Result<Exit, Failure> {
+        // Before there is any other thread, so that they all leave signals to this one.
+        let signals = Signals::block().map_err(|error| trouble("cannot wait for signals", error))?;
+        let decisions = Decisions::follow().map_err(|error| trouble("cannot follow the log", error))?;
+        let stage = Stage::build()?;
+        say(format_args!(
+            "made {}: a database with the domain example.org and two accounts, and a server\n",
+            stage.folder.path().display()
+        ))?;
+        let as_it_should_be = show(&stage.config.courier.socket, &decisions)?;
+        if !self.once {
+            say(stage.invitation())?;
+            std::thread::spawn(move || decisions.print());
+            signals.wait();
+        }
+        stage.clear()?;
+        match as_it_should_be {
+            true => Ok(Exit::Yes),
+            false => Err(Failure::no("an answer was not what it should be; please report this")),
+        }
+    }
+}
+
+/// Sends what the scenes say, and shows the answers. Tells whether all were right.
+fn show(socket: &Path, decisions: &Decisions) -> Result<bool, Failure> {
+    let client = Client::new(socket, PATIENCE);
+    let mut table = Table::new(["SENT", "LOGIN", "SERVICE", "ANSWER", "REASON (of the server's log)", "µs"]);
+    let mut right = true;
+    for scene in scenes() {
+        let begin = Instant::now();
+        let answer = client.authenticate(Request {
+            service: scene.service.clone(),
+            login: scene.login.as_bytes().to_vec(),
+            credential: Credential::Password(scene.password.into()),
+            client: None,
+            deadline: begin + PATIENCE,
+        });
+        let took = begin.elapsed().as_micros().to_string();
+        let answered = Explained::new(&answer);
+        // Over the socket there is no reason; the log has it, unless the daemon never came to a decision.
+        let Decision { answer: logged, reason, login, .. } =
+            decisions.next(PATIENCE).unwrap_or_else(|| Decision { reason: answered.reason, ..Decision::default() });
+        right &= answered.answer == scene.answer && logged == scene.answer && login == scene.login;
+        table.row([scene.title, scene.login, scene.service.name(), answered.answer, &reason, &took]);
+    }
+    say(table)?;
+    Ok(right)
+}
+
+/// The folder, and the server in it.
+struct Stage {
+    folder: tempfile::TempDir,
+    config_file: PathBuf,
+    config: Config,
+    server: Running,
+}
+
+impl Stage {
+    fn build() -> Result<Self, Failure> {
+        let folder = tempfile::Builder::new().prefix("mailauth-try-").tempdir();
+        let folder = folder.map_err(|error| trouble("cannot make a temporary folder", error))?;
+        let config_file = folder.path().join("mailauth.toml");
+        fs::write(&config_file, configuration(folder.path()))
+            .map_err(|error| trouble("cannot write the configuration", error))?;
+        let (config, _) = Config::load(Some(&config_file))?;
+        fill(&config)?;
+        let store = open_pooled(&config.database)?;
+        let authenticator = Authenticator::new(Arc::new(store), config.policy(), Arc::new(config.budget()));
+        let cannot = "cannot start the server";
+        let listener = Listener::bind(&config.courier).map_err(|error| trouble(cannot, error))?;
+        let server =
+            start(listener, Settings::new(&config), Arc::new(authenticator)).map_err(|error| trouble(cannot, error))?;
+        Ok(Stage { folder, config_file, config, server })
+    }
+
+    /// What to type to try it oneself.
+    fn invitation(&self) -> String {
+        // As it was started, for it need not be on the PATH.
+        let program = env::current_exe().map_or_else(|_| "mailauth".into(), |path| quoted(&path));
+        let mailauth = format!("{program} --config {}", quoted(&self.config_file));
+        let socket = &self.config.courier.socket;
+        let raw = raw_client(socket).map(|command| format!("  {command}\n")).unwrap_or_default();
+        let (anna, annas) = ANNA;
+        format!(
+            "\nThe server goes on. In another terminal, try it yourself (the password is {annas}):\n\n  \
+             {mailauth} auth {anna} --service imap --socket {}\n{raw}  \
+             {mailauth} account list\n  \
+             {mailauth} check\n  \
+             {mailauth} account set {anna} --services pop3\n\n\
+             Every decision is shown here. Ctrl-C ends it, and removes the folder.",
+            quoted(socket)
+        )
+    }
+
+    fn clear(self) -> Result<(), Failure> {
+        self.server.stop();
+        self.folder.close().map_err(|error| trouble("cannot remove the temporary folder", error))
+    }
+}
+
+fn trouble(what: &str, error: impl Display) -> Failure {
+    Failure::not_now(format!("{what}: {error}"))
+}
+
+fn configuration(folder: &Path) -> String {
+    let text = |name: &str| toml_text(&folder.join(name).display().to_string());
+    let own = |id: u32| if id == 0 { NOBODY } else { id };
+    let uid = own(rustix::process::geteuid().as_raw());
+    let gid = own(rustix::process::getegid().as_raw());
+    let url = toml_text(&format!("sqlite:{}", folder.join("mail.db").display()));
+    let home = text("mail").replace('%', "%%").trim_end_matches('"').to_owned() + "/%d/%n\"";
+    let socket = text("socket");
+    format!(
+        "[database]\nurl = {url}\n\n[mailbox]\nhome = {home}\nuid = {uid}\ngid = {gid}\n\n\
+         [courier]\nsocket = {socket}\nsocket_mode = \"0600\"\n"
+    )
+}
+
+/// A text in TOML's quotes, whose escapes are JSON's.
+fn toml_text(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// Makes the tables, the domain and the accounts.
+fn fill(config: &Config) -> Result<(), Failure> {
+    let store = open_single(&config.database)?;
+    store.init()?;
+    store.add_domain(&DomainRow {
+        name: "example.org".into(),
+        enabled: true,
+        description: Some("to try out".into()),
+    })?;
+    for ((login, password), services, name) in [(ANNA, "", "Anna"), (BEN, "pop3", "Ben")] {
+        let login = Login::parse(login.as_bytes(), None).map_err(|error| Failure::usage(error.to_string()))?;
+        let hash = password::hash(NewScheme::default(), password.as_bytes());
+        let hash = hash.map_err(|error| Failure::not_now(error.to_string()))?;
+        let services = Services::parse(services).map_err(|error| Failure::usage(error.to_string()))?;
+        let row = AccountRow { password: Password(hash), services, name: Some(name.into()), ..AccountRow::new(login) };
+        store.add_account(&row)?;
+    }
+    Ok(())
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
+    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+/// A look-up by hand, with a program that is here and can talk to a unix socket.
+fn raw_client(socket: &Path) -> Option<String> {
+    let request = format!("printf 'PRE . imap {}\\n'", ANNA.0);
+    let socket = quoted(socket);
+    let here = |program: &str| {
+        env::var_os("PATH").is_some_and(|path| env::split_paths(&path).any(|folder| folder.join(program).is_file()))
+    };
+    if here("socat") {
+        return Some(format!("{request} | socat - UNIX-CONNECT:{socket}"));
+    }
+    // Of the programs called nc, not every one knows unix sockets.
+    let help = Command::new("nc").arg("-h").stdin(Stdio::null()).output().ok()?;
+    let knows = |text: &[u8]| String::from_utf8_lossy(text).contains("-U");
+    let usable = here("nc") && (knows(&help.stdout) || knows(&help.stderr));
+    usable.then(|| format!("{request} | nc -U {socket}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn its_configuration_is_read_wherever_the_folder_is() {
+        let folder = Path::new("/tmp/a 100% \"strange\" \\ folder");
+        let config = Config::parse(&configuration(folder), Path::new("mailauth.toml")).unwrap();
+        assert_eq!(config.courier.socket, folder.join("socket"));
+        assert_eq!(config.mailbox.home, "/tmp/a 100%% \"strange\" \\ folder/mail/%d/%n");
+    }
+
+    #[test]
+    fn a_path_survives_the_shell() {
+        assert_eq!(quoted(Path::new("/tmp/x-1.y")), "/tmp/x-1.y");
+        assert_eq!(quoted(Path::new("/tmp/it's here")), r"'/tmp/it'\''s here'");
+    }
+}

@@ -1,0 +1,230 @@
+//! Logins, the rows that hold accounts, and the accounts that adapters are given.
+
+use crate::quota::Limits;
+use crate::{Secret, Services};
+use std::fmt;
+
+/// The name of an account: `local@domain`, folded to lower case, bounded, without a control character or space.
+///
+/// A `Login` that exists is fit to be looked up; whether an account has that name is the store's to say.
+///
+/// ```
+/// use mailauth_core::Login;
+/// let login = Login::parse(b"Anna@Example.org", None).unwrap();
+/// assert_eq!(login.as_str(), "anna@example.org");
+/// assert_eq!((login.local_part(), login.domain()), ("anna", "example.org"));
+/// assert_eq!(Login::parse(b"anna", Some("example.org")).unwrap(), login);
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Login(String);
+
+/// Why some bytes cannot be the login of any account. To a client this is a plain "no".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LoginError {
+    /// There is not a byte.
+    #[error("the login is empty")]
+    Empty,
+    /// More than [`Login::MAX`] bytes.
+    #[error("the login is longer than {} bytes", Login::MAX)]
+    TooLong,
+    /// Not UTF-8.
+    #[error("the login is not valid UTF-8")]
+    NotUtf8,
+    /// A control character or white space.
+    #[error("the login holds a control character or a space")]
+    Unprintable,
+    /// Nothing before or after its last `@`.
+    #[error("the login lacks its name or its domain")]
+    Incomplete,
+}
+
+impl Login {
+    /// The most bytes a login may have: a path of RFC 5321, section 4.5.3.1.3, without its brackets.
+    pub const MAX: usize = 254;
+
+    /// Reads a login as a client sent it. One without `@` gets `default_domain`, where there is one.
+    ///
+    /// # Errors
+    /// When no account can have that name.
+    pub fn parse(sent: &[u8], default_domain: Option<&str>) -> Result<Self, LoginError> {
+        if sent.is_empty() {
+            return Err(LoginError::Empty);
+        }
+        if sent.len() > Self::MAX {
+            return Err(LoginError::TooLong);
+        }
+        let text = std::str::from_utf8(sent).map_err(|_| LoginError::NotUtf8)?;
+        if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+            return Err(LoginError::Unprintable);
+        }
+        let mut login = text.to_lowercase();
+        match (login.rsplit_once('@'), default_domain) {
+            (Some(("", _) | (_, "")), _) => return Err(LoginError::Incomplete),
+            (None, Some(domain)) => {
+                login.push('@');
+                login.push_str(domain);
+            }
+            _ => {}
+        }
+        // Folding and the default domain can both lengthen it.
+        if login.len() > Self::MAX { Err(LoginError::TooLong) } else { Ok(Login(login)) }
+    }
+
+    /// The whole login.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What stands before the last `@`; all of a login without one.
+    pub fn local_part(&self) -> &str {
+        self.0.rsplit_once('@').map_or(&self.0, |(local, _)| local)
+    }
+
+    /// What stands after the last `@`; empty for a login without one.
+    pub fn domain(&self) -> &str {
+        self.0.rsplit_once('@').map_or("", |(_, domain)| domain)
+    }
+}
+
+impl fmt::Display for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+/// One row of the table of accounts, as it stands there: what is `None` is NULL or empty, and means
+/// [`crate::mailbox::MailboxDefaults`] where those have the field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountRow {
+    /// As the table spells it, which is in lower case.
+    pub login: Login,
+    /// The stored value, a hash in most tables; empty when none is set.
+    pub password: Password,
+    /// False: may not log in, and receives no mail.
+    pub enabled: bool,
+    /// The same of the account's domain. Written by the domain's own commands, never with the account.
+    pub domain_enabled: bool,
+    /// The services the account may log in to.
+    pub services: Services,
+    /// System user id that owns the mailbox.
+    pub uid: Option<u32>,
+    /// System group id of the mailbox.
+    pub gid: Option<u32>,
+    /// Absolute path.
+    pub home: Option<String>,
+    /// Path of the Maildir, absolute or relative to `home`.
+    pub maildir: Option<String>,
+    /// Most bytes that may be stored; 0 is no limit.
+    pub quota_bytes: Option<u64>,
+    /// Most messages that may be stored; 0 is no limit.
+    pub quota_messages: Option<u64>,
+    /// The person's name.
+    pub name: Option<String>,
+    /// Courier's account options: `name=value` with commas between.
+    pub options: Option<String>,
+}
+
+impl AccountRow {
+    /// An enabled account with no password and everything else left to the defaults.
+    pub fn new(login: Login) -> Self {
+        AccountRow {
+            login,
+            password: Password::default(),
+            enabled: true,
+            domain_enabled: true,
+            services: Services::All,
+            uid: None,
+            gid: None,
+            home: None,
+            maildir: None,
+            quota_bytes: None,
+            quota_messages: None,
+            name: None,
+            options: None,
+        }
+    }
+}
+
+/// A stored password: a [`Secret`] that can be compared, for tests and for compare-and-swap.
+#[derive(Clone, Debug, Default)]
+pub struct Password(pub Secret);
+
+impl PartialEq for Password {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.matches(other.0.expose())
+    }
+}
+
+impl Eq for Password {}
+
+/// An account that may be used, with every default filled in: what "yes" carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// The table's spelling, not the client's.
+    pub login: Login,
+    /// System user id that owns the mailbox.
+    pub uid: u32,
+    /// System group id of the mailbox.
+    pub gid: u32,
+    /// Absolute path, without a control character.
+    pub home: String,
+    /// Path of the Maildir, absolute or relative to `home`; `None` leaves it to the program's own default.
+    pub maildir: Option<String>,
+    /// How much mail may be stored.
+    pub quota: Limits,
+    /// The person's name; empty when unknown.
+    pub name: String,
+    /// `name=value` with commas between; may be empty.
+    pub options: String,
+    /// The stored value; empty when none is set, or when this came over a socket that does not say.
+    pub password: Password,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_bare_login_gets_the_default_domain_and_stays_bare_without_one() {
+        assert_eq!(Login::parse(b"anna", Some("example.org")).unwrap().as_str(), "anna@example.org");
+        assert_eq!(Login::parse(b"anna", None).unwrap().domain(), "");
+    }
+
+    #[test]
+    fn bytes_that_no_account_can_be_named_by_say_why() {
+        let parse = |sent: &[u8]| Login::parse(sent, None).unwrap_err();
+        assert_eq!(parse(b""), LoginError::Empty);
+        assert_eq!(parse(&[b'x'; 255]), LoginError::TooLong);
+        assert_eq!(parse(b"\xff\xfe@x.example"), LoginError::NotUtf8);
+        for sent in ["a b@x", "a@x\0", "a@x\r", "a\t@x", "a@x\u{85}", "a\u{a0}@x"] {
+            assert_eq!(parse(sent.as_bytes()), LoginError::Unprintable, "{sent:?}");
+        }
+        for sent in ["@", "a@", "@x"] {
+            assert_eq!(parse(sent.as_bytes()), LoginError::Incomplete, "{sent:?}");
+        }
+    }
+
+    #[test]
+    fn folding_cannot_push_a_login_over_its_bound() {
+        // U+0130 folds to three bytes from two.
+        assert_eq!(Login::parse("İ".repeat(127).as_bytes(), None), Err(LoginError::TooLong));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_bounded_folded_login_or_an_error(sent in proptest::collection::vec(any::<u8>(), 0..300)) {
+            if let Ok(login) = Login::parse(&sent, Some("example.org")) {
+                prop_assert!(login.as_str().len() <= Login::MAX);
+                prop_assert!(!login.as_str().chars().any(|c| c.is_control() || c.is_whitespace()));
+                prop_assert_eq!(Login::parse(login.as_str().as_bytes(), None).unwrap(), login);
+            }
+        }
+    }
+}

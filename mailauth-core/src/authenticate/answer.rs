@@ -1,0 +1,139 @@
+//! The three answers.
+
+use crate::account::LoginError;
+use crate::decision_log::Outcome;
+use crate::password::{Flaw, HashError};
+use crate::store::StoreError;
+
+/// Yes, no, or not now. No layer folds two of them into one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Answer<T> {
+    /// It is so, and this is what comes with it.
+    Yes(T),
+    /// It is not so, and asking again will not help.
+    No(No),
+    /// We cannot know. A client should try again, and must not say "wrong password".
+    NotNow(NotNow),
+}
+
+/// Why the answer is no. For the log and the administrator: a client learns only that it is no.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum No {
+    /// No account can have this login.
+    #[error("{0}")]
+    UnusableLogin(#[from] LoginError),
+    /// No account has this login.
+    #[error("there is no such account")]
+    UnknownLogin,
+    /// The password does not fit.
+    #[error("the password is wrong")]
+    WrongPassword,
+    /// An empty password, one that is too long, or one with a NUL.
+    #[error("the password is empty, too long, or holds a NUL")]
+    UnusablePassword,
+    /// The new password has fewer characters than the configuration asks for.
+    #[error("the new password is too short")]
+    NewPasswordTooShort,
+    /// The account has no password.
+    #[error("no password is set; set one with 'mailauth account passwd'")]
+    NoPassword,
+    /// The stored value is one that locks the account, such as `!` or `*LK*`.
+    #[error("the stored password is locked")]
+    PasswordLocked,
+    /// The stored value cannot be verified: cut, of an unknown scheme, beyond the bounds.
+    #[error("the stored password cannot be used: {0}")]
+    UnusableHash(Flaw),
+    /// A challenge was answered, but only a hash is stored.
+    #[error("no clear password is stored, which a challenge needs")]
+    NoClearPassword,
+    /// The account is switched off.
+    #[error("the account is disabled")]
+    AccountDisabled,
+    /// The account's domain is switched off.
+    #[error("the account's domain is disabled")]
+    DomainDisabled,
+    /// The account may not use this service.
+    #[error("the account may not use this service")]
+    ServiceNotAllowed,
+    /// A daemon said no over its socket, and its protocol has no words for the reason.
+    #[error("the daemon said no; its log says why")]
+    Unexplained,
+}
+
+impl No {
+    /// A word for the log that stays the same between versions.
+    pub fn code(&self) -> &'static str {
+        match self {
+            No::UnusableLogin(_) => "unusable-login",
+            No::UnknownLogin => "unknown-login",
+            No::WrongPassword => "wrong-password",
+            No::UnusablePassword => "unusable-password",
+            No::NewPasswordTooShort => "new-password-too-short",
+            No::NoPassword => "no-password",
+            No::PasswordLocked => "password-locked",
+            No::UnusableHash(_) => "unusable-hash",
+            No::NoClearPassword => "no-clear-password",
+            No::AccountDisabled => "account-disabled",
+            No::DomainDisabled => "domain-disabled",
+            No::ServiceNotAllowed => "service-not-allowed",
+            No::Unexplained => "unexplained",
+        }
+    }
+}
+
+/// Why the answer cannot be known.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotNow {
+    /// The store cannot say.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// There was no place in the budget for hashing before the deadline.
+    #[error("too many passwords are being verified; see [password] parallel and memory")]
+    Busy,
+    /// The new password could not be hashed, which is no fault of its own.
+    #[error("the new password was not hashed: {0}")]
+    NoHash(HashError),
+    /// The deadline had passed before the work began.
+    #[error("the request waited past its deadline")]
+    Late,
+    /// A daemon could not say, or could not be asked.
+    #[error("the daemon cannot say: {0}")]
+    Daemon(String),
+}
+
+impl NotNow {
+    /// A word for the log that stays the same between versions.
+    pub fn code(&self) -> &'static str {
+        match self {
+            NotNow::Store(StoreError::Unreachable { .. }) => "database-unreachable",
+            NotNow::Store(StoreError::Timeout { .. }) => "database-timeout",
+            NotNow::Store(StoreError::Refused { .. }) => "database-refused",
+            NotNow::Store(StoreError::Unusable(_)) => "unusable-row",
+            NotNow::Store(StoreError::Schema(_)) => "schema",
+            NotNow::Busy => "busy",
+            NotNow::NoHash(_) => "no-hash",
+            NotNow::Late => "late",
+            NotNow::Daemon(_) => "daemon",
+        }
+    }
+}
+
+impl<T> Answer<T> {
+    /// The same answer, with nothing in a yes.
+    pub fn without_value(self) -> Answer<()> {
+        match self {
+            Answer::Yes(_) => Answer::Yes(()),
+            Answer::No(no) => Answer::No(no),
+            Answer::NotNow(why) => Answer::NotNow(why),
+        }
+    }
+
+    pub(crate) fn outcome(&self) -> Outcome<'_> {
+        match self {
+            Answer::Yes(_) => Outcome::Yes,
+            Answer::No(no) => Outcome::No(no),
+            Answer::NotNow(why) => Outcome::NotNow(why),
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! Decisions over a store that does what each story needs.
+
+use super::*;
+use crate::Services;
+use crate::account::LoginError;
+use crate::mailbox::Unusable;
+use crate::store::{Page, StoreError};
+use std::sync::Mutex;
+use std::time::Duration;
+
+/// A table in memory, or an outage.
+#[derive(Default)]
+struct Table {
+    rows: Mutex<Vec<AccountRow>>,
+    outage: Option<StoreError>,
+    /// Somebody else changes every password between the look-up and the write.
+    contended: bool,
+}
+
+impl AccountStore for Table {
+    fn find(&self, login: &Login) -> Result<Option<AccountRow>, StoreError> {
+        match &self.outage {
+            Some(error) => Err(error.clone()),
+            None => Ok(self.rows.lock().unwrap().iter().find(|row| row.login == *login).cloned()),
+        }
+    }
+
+    fn set_password(&self, login: &Login, old: &Password, new: &Password) -> Result<bool, StoreError> {
+        let mut rows = self.rows.lock().unwrap();
+        match rows.iter_mut().find(|row| row.login == *login && row.password == *old) {
+            Some(row) if !self.contended => {
+                row.password = new.clone();
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    fn enumerate(&self, after: Option<&Login>, limit: usize) -> Result<Page, StoreError> {
+        let rows = self.rows.lock().unwrap();
+        let later = rows.iter().filter(|row| after.is_none_or(|after| row.login > *after));
+        Ok(later.take(limit).cloned().map(Ok).collect())
+    }
+}
+
+const SHA256_OF_SECRET: &str = "{SHA256}K7gNU3sdo+OL0wNhqoVWhr3g6s1xYv72ol/pe/Unols=";
+
+fn row(login: &str, password: &str) -> AccountRow {
+    AccountRow {
+        password: Password(password.into()),
+        uid: Some(5000),
+        gid: Some(5000),
+        ..AccountRow::new(Login::parse(login.as_bytes(), None).unwrap())
+    }
+}
+
+fn policy() -> Policy {
+    Policy {
+        default_domain: Some("x.example".into()),
+        mailbox: MailboxDefaults::default(),
+        rules: Rules::default(),
+        scheme: NewScheme::Sha256Crypt,
+        min_length: 8,
+        unknown_services: true,
+    }
+}
+
+fn over(table: Table) -> Authenticator {
+    Authenticator::new(Arc::new(table), policy(), Arc::new(Budget::new(2, 64 << 20)))
+}
+
+fn table(rows: impl IntoIterator<Item = AccountRow>) -> Authenticator {
+    over(Table { rows: Mutex::new(rows.into_iter().collect()), ..Table::default() })
+}
+
+fn request(login: &str, credential: Credential) -> Request {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    Request { service: Service::Imap, login: login.into(), credential, client: None, deadline }
+}
+
+fn try_password(of: &Authenticator, login: &str, password: &str) -> Answer<Box<Account>> {
+    of.authenticate(request(login, Credential::Password(password.into())))
+}
+
+fn yes<T>(answer: Answer<T>) -> T {
+    match answer {
+        Answer::Yes(value) => value,
+        Answer::No(no) => panic!("no: {no}"),
+        Answer::NotNow(why) => panic!("not now: {why}"),
+    }
+}
+
+fn no<T>(answer: Answer<T>) -> No {
+    match answer {
+        Answer::Yes(_) => panic!("yes"),
+        Answer::No(no) => no,
+        Answer::NotNow(why) => panic!("not now: {why}"),
+    }
+}
+
+fn not_now<T>(answer: Answer<T>) -> NotNow {
+    match answer {
+        Answer::Yes(_) => panic!("yes"),
+        Answer::No(no) => panic!("no: {no}"),
+        Answer::NotNow(why) => why,
+    }
+}
+
+#[test]
+fn the_right_password_gets_the_account_in_the_tables_spelling() {
+    let users = table([row("anna@x.example", SHA256_OF_SECRET)]);
+    assert_eq!(yes(try_password(&users, "Anna@X.example", "secret")).login.as_str(), "anna@x.example");
+    assert_eq!(yes(try_password(&users, "anna", "secret")).home, "/var/mail/x.example/anna");
+}
+
+#[test]
+fn each_refusal_has_a_reason_of_its_own() {
+    let users = table([
+        row("anna@x.example", SHA256_OF_SECRET),
+        AccountRow { enabled: false, ..row("off@x.example", SHA256_OF_SECRET) },
+        AccountRow { domain_enabled: false, ..row("domain@x.example", SHA256_OF_SECRET) },
+        AccountRow { services: Services::parse("pop3").unwrap(), ..row("pop@x.example", SHA256_OF_SECRET) },
+        row("none@x.example", ""),
+        row("locked@x.example", "!"),
+        row("cut@x.example", "$6$saltsalt$cut"),
+    ]);
+    let refusal = |login: &str| no(try_password(&users, login, "secret"));
+    assert_eq!(no(try_password(&users, "anna", "Secret")), No::WrongPassword);
+    assert_eq!(refusal("nobody"), No::UnknownLogin);
+    assert_eq!(refusal("off"), No::AccountDisabled);
+    assert_eq!(refusal("domain"), No::DomainDisabled);
+    assert_eq!(refusal("pop"), No::ServiceNotAllowed);
+    assert_eq!(refusal("none"), No::NoPassword);
+    assert_eq!(refusal("locked"), No::PasswordLocked);
+    assert!(matches!(refusal("cut"), No::UnusableHash(_)));
+    assert_eq!(refusal(""), No::UnusableLogin(LoginError::Empty));
+}
+
+#[test]
+fn a_disabled_account_tells_nobody_that_a_password_was_wrong_or_right() {
+    let users = table([AccountRow { enabled: false, ..row("off@x.example", SHA256_OF_SECRET) }]);
+    assert_eq!(no(try_password(&users, "off", "guess")), No::WrongPassword);
+}
+
+#[test]
+fn passwords_that_no_scheme_may_see_are_refused_before_any_look_up() {
+    let outage = Some(StoreError::Refused { place: "here".into(), reason: "asked".into() });
+    let users = over(Table { outage, ..Table::default() });
+    for password in ["", "secret\0junk", &"x".repeat(MAX_PASSWORD + 1)] {
+        assert_eq!(no(try_password(&users, "anna", password)), No::UnusablePassword);
+    }
+}
+
+#[test]
+fn an_outage_is_not_now_for_every_kind_of_question() {
+    let error = StoreError::Unreachable { place: "here".into(), reason: "gone".into() };
+    let users = over(Table { outage: Some(error.clone()), ..Table::default() });
+    assert_eq!(not_now(try_password(&users, "anna", "secret")), NotNow::Store(error.clone()));
+    assert_eq!(not_now(users.authenticate(request("anna", Credential::Lookup))), NotNow::Store(error.clone()));
+    let change = PasswordChange { request: request("anna", Credential::Password("old".into())), new: "new".into() };
+    assert_eq!(not_now(users.change_password(change)), NotNow::Store(error));
+}
+
+#[test]
+fn a_row_that_cannot_be_trusted_is_not_now_for_who_proved_himself() {
+    let users = table([AccountRow { name: Some("x\nUID=0".into()), ..row("anna@x.example", SHA256_OF_SECRET) }]);
+    let why = not_now(try_password(&users, "anna", "secret"));
+    assert!(matches!(why, NotNow::Store(StoreError::Unusable(Unusable { column: "name", .. }))), "{why}");
+    assert_eq!(no(try_password(&users, "anna", "guess")), No::WrongPassword);
+}
+
+#[test]
+fn a_request_past_its_deadline_is_not_worked_on() {
+    let users = table([row("anna@x.example", SHA256_OF_SECRET)]);
+    let late = Request { deadline: Instant::now(), ..request("anna", Credential::Password("secret".into())) };
+    assert_eq!(not_now(users.authenticate(late)), NotNow::Late);
+}
+
+#[test]
+fn delivery_asks_about_any_account_that_is_on_whatever_it_may_log_in_to() {
+    let users = table([
+        AccountRow { services: Services::parse("none").unwrap(), ..row("box@x.example", "") },
+        AccountRow { enabled: false, ..row("off@x.example", "") },
+    ]);
+    let look_up = |login, service: &[u8]| {
+        users.authenticate(Request { service: Service::from_name(service), ..request(login, Credential::Lookup) })
+    };
+    assert_eq!(yes(look_up("box", b"login")).login.as_str(), "box@x.example");
+    assert_eq!(yes(look_up("box", b"courier")).uid, 5000);
+    assert_eq!(no(look_up("box", b"imap")), No::ServiceNotAllowed);
+    assert_eq!(no(look_up("off", b"login")), No::AccountDisabled);
+}
+
+#[test]
+fn an_unknown_login_costs_the_usual_scheme_of_the_table() {
+    let slow = password::hash(NewScheme::Sha512Crypt, b"secret").unwrap();
+    let slow = String::from_utf8(slow.expose().to_vec()).unwrap();
+    let users = table([row("a@x.example", &slow), row("b@x.example", SHA256_OF_SECRET)]);
+    let hashes =
+        |login: &str| matches!(users.begin(request(login, Credential::Password("secret".into()))), Step::Hash(_));
+    assert!(hashes("nobody"), "the configured scheme, before anything was seen");
+    assert!(!hashes("b") && !hashes("b") && !hashes("nobody"), "a table of digests");
+    assert!((0..3).all(|_| hashes("a")) && hashes("nobody"), "a table of sha512-crypt");
+}
+
+#[test]
+fn a_changed_password_is_hashed_and_the_old_one_stops() {
+    let users = table([row("anna@x.example", SHA256_OF_SECRET)]);
+    let change = |old: &str, new: &str| {
+        let request = request("anna", Credential::Password(old.into()));
+        users.change_password(PasswordChange { request, new: new.into() })
+    };
+    assert_eq!(no(change("wrong", "long enough")), No::WrongPassword);
+    assert_eq!(no(change("secret", "short")), No::NewPasswordTooShort);
+    assert_eq!(no(change("secret", "")), No::NewPasswordTooShort);
+    assert_eq!(no(change("secret", "nul\0nul\0nul")), No::UnusablePassword);
+    yes(change("secret", "long enough"));
+    assert_eq!(no(try_password(&users, "anna", "secret")), No::WrongPassword);
+    let account = yes(try_password(&users, "anna", "long enough"));
+    assert!(account.password.0.expose().starts_with(b"$5$"), "improved to the configured scheme");
+}
+
+#[test]
+fn a_clear_password_is_replaced_by_a_hash_never_by_a_clear_one() {
+    let users = table([row("anna@x.example", "{PLAIN}secret")]);
+    let request = request("anna", Credential::Password("secret".into()));
+    yes(users.change_password(PasswordChange { request, new: "long enough".into() }));
+    assert!(yes(try_password(&users, "anna", "long enough")).password.0.expose().starts_with(b"$5$"));
+}
+
+#[test]
+fn who_changes_a_password_at_the_same_time_as_another_loses_cleanly() {
+    let rows = Mutex::new(vec![row("anna@x.example", SHA256_OF_SECRET)]);
+    let users = over(Table { rows, contended: true, ..Table::default() });
+    let request = request("anna", Credential::Password("secret".into()));
+    assert_eq!(no(users.change_password(PasswordChange { request, new: "long enough".into() })), No::WrongPassword);
+    yes(try_password(&users, "anna", "secret"));
+}
+
+#[test]
+fn an_enumeration_goes_through_all_pages_and_leaves_out_what_is_off() {
+    let rows = (0..PAGE * 2 + 1).map(|i| AccountRow { enabled: i != 7, ..row(&format!("user{i:05}@x.example"), "") });
+    let users = table(rows);
+    let mut after = None;
+    let mut seen = 0;
+    loop {
+        let (accounts, last) = yes(users.enumerate(after.as_ref()));
+        seen += accounts.len();
+        match last {
+            Some(login) => after = Some(login),
+            None => break,
+        }
+    }
+    assert_eq!(seen, PAGE * 2);
+}
+
+#[test]
+fn one_bad_row_makes_an_enumeration_not_now_rather_than_incomplete() {
+    let users = table([row("a@x.example", ""), AccountRow { uid: Some(0), ..row("b@x.example", "") }]);
+    assert!(matches!(not_now(users.enumerate(None)), NotNow::Store(StoreError::Unusable(_))));
+}

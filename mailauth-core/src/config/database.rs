@@ -1,0 +1,98 @@
+//! `[database]`: where the accounts are, as a URL and how far to trust the way there.
+
+use crate::Secret;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// `[database]`.
+#[derive(Clone, Debug)]
+pub struct DatabaseConfig {
+    /// `url`.
+    pub url: DatabaseUrl,
+    /// `password_file`: a file with nothing but the password.
+    pub password_file: Option<PathBuf>,
+    /// The password in it, without its line end; empty without one.
+    pub password: Secret,
+    /// `tls`; none is `verify-full` unless the server is on the loopback or a unix socket.
+    pub tls: Option<Secrecy>,
+    /// `tls_ca`: PEM certificates of the authorities to trust; without it the ones that come with the program.
+    pub tls_ca: Option<PathBuf>,
+    /// `deadline`: for a connect, and for each query.
+    pub deadline: Duration,
+    /// `pool`: the most connections that are kept.
+    pub pool: usize,
+}
+
+impl Default for DatabaseConfig {
+    fn default() -> Self {
+        DatabaseConfig {
+            url: DatabaseUrl::Sqlite { path: "mailauth.db".into() },
+            password_file: None,
+            password: Secret::default(),
+            tls: None,
+            tls_ca: None,
+            deadline: Duration::from_secs(3),
+            pool: 8,
+        }
+    }
+}
+
+/// How the way to a database server is protected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Secrecy {
+    /// `disable`: in clear.
+    Disable,
+    /// `require`: encrypted, to whoever answers.
+    Require,
+    /// `verify-ca`: encrypted, to a holder of a certificate by a known authority.
+    VerifyCa,
+    /// `verify-full`: and the certificate names the host.
+    VerifyFull,
+}
+
+/// One server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostPort {
+    /// Name or address; an IPv6 address without its brackets.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+}
+
+/// Where the accounts are.
+///
+/// `sqlite:PATH`, `mysql://USER@HOST[:PORT][,HOST...]/NAME[?socket=PATH]`, `postgres://` the same. Never with a password:
+/// that would show in process lists and logs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DatabaseUrl {
+    /// A file.
+    Sqlite {
+        /// Its path; a relative one is relative to the working directory.
+        path: PathBuf,
+    },
+    /// MySQL or MariaDB.
+    Mysql(Server),
+    /// PostgreSQL.
+    Postgres(Server),
+}
+
+/// A database on one server, or on the first of several that answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Tried in this order. Empty with a `socket`.
+    pub hosts: Vec<HostPort>,
+    /// Path of a unix socket (for PostgreSQL of its directory, as libpq has it), which goes before the hosts.
+    pub socket: Option<PathBuf>,
+    /// User name there.
+    pub user: String,
+    /// Name of the database.
+    pub database: String,
+}
+
+/// Why a text is not the URL of a database.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{problem}; write sqlite:/path/mail.db, mysql://user@host/name or postgres://user@host/name")]
+pub struct UrlError {
+    /// What is wrong with it.
+    pub problem: String,
+}

@@ -1,0 +1,85 @@
+//! Every key there is. To add one, add its field to the section's struct, and a line here.
+
+use super::value::Value;
+use super::{Config, Fallback, Secrecy};
+use crate::authenticate::MAX_PASSWORD;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+/// A key, and how its value gets into the configuration.
+#[derive(Debug)]
+pub(super) struct Key {
+    pub section: &'static str,
+    pub name: &'static str,
+    pub set: fn(&mut Config, &Value<'_>) -> Result<(), String>,
+}
+
+const fn key(section: &'static str, name: &'static str, set: fn(&mut Config, &Value<'_>) -> Result<(), String>) -> Key {
+    Key { section, name, set }
+}
+
+fn put<T>(field: &mut T, value: Result<T, String>) -> Result<(), String> {
+    value.map(|value| *field = value)
+}
+
+const WAIT: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(3600);
+
+const SECRECY: &[(&str, Option<Secrecy>)] = &[
+    ("disable", Some(Secrecy::Disable)),
+    ("require", Some(Secrecy::Require)),
+    ("verify-ca", Some(Secrecy::VerifyCa)),
+    ("verify-full", Some(Secrecy::VerifyFull)),
+];
+
+const FALLBACK: &[(&str, Fallback)] = &[("database", Fallback::Database), ("none", Fallback::None)];
+
+/// Of memory that a verification may take.
+const COST: RangeInclusive<u64> = 1 << 20..=64 << 30;
+
+/// In the order of the sample.
+#[rustfmt::skip]
+pub(super) const KEYS: &[Key] = &[
+    key("database", "url", |c, v| put(&mut c.database.url, v.url())),
+    key("database", "password_file", |c, v| put(&mut c.database.password_file, v.path().map(Some))),
+    key("database", "tls", |c, v| put(&mut c.database.tls, v.word(SECRECY))),
+    key("database", "tls_ca", |c, v| put(&mut c.database.tls_ca, v.path().map(Some))),
+    key("database", "deadline", |c, v| put(&mut c.database.deadline, v.duration(WAIT))),
+    key("database", "pool", |c, v| put(&mut c.database.pool, v.small(1..=1000))),
+    key("login", "default_domain", |c, v| put(&mut c.login.default_domain, v.domain().map(Some))),
+    key("login", "unknown_services", |c, v| put(&mut c.login.unknown_services, v.boolean())),
+    key("mailbox", "home", |c, v| put(&mut c.mailbox.home, v.absolute_template())),
+    key("mailbox", "maildir", |c, v| put(&mut c.mailbox.maildir, v.template())),
+    key("mailbox", "uid", |c, v| put(&mut c.mailbox.uid, v.id().map(Some))),
+    key("mailbox", "gid", |c, v| put(&mut c.mailbox.gid, v.id().map(Some))),
+    key("mailbox", "quota", |c, v| put(&mut c.mailbox.quota, v.quota())),
+    key("mailbox", "allow_root", |c, v| put(&mut c.mailbox.allow_root, v.boolean())),
+    key("password", "scheme", |c, v| put(&mut c.password.scheme, v.scheme())),
+    key("password", "default_scheme", |c, v| put(&mut c.password.rules.default_scheme, v.default_scheme())),
+    key("password", "trim", |c, v| put(&mut c.password.rules.trim, v.boolean())),
+    key("password", "min_length", |c, v| put(&mut c.password.min_length, v.small(1..=MAX_PASSWORD as u64))),
+    key("password", "parallel", |c, v| put(&mut c.password.parallel, v.small(0..=1024))),
+    key("password", "memory", |c, v| put(&mut c.password.memory, v.bytes(COST))),
+    key("password", "max_sha_crypt_rounds", |c, v| put(&mut c.password.rules.limits.sha_crypt_rounds, v.small(1000..=999_999_999))),
+    key("password", "max_bcrypt_cost", |c, v| put(&mut c.password.rules.limits.bcrypt_cost, v.small(4..=31))),
+    key("password", "max_pbkdf2_iterations", |c, v| put(&mut c.password.rules.limits.pbkdf2_iterations, v.small(1..=u64::from(u32::MAX)))),
+    key("password", "max_argon2_memory", |c, v| put(&mut c.password.rules.limits.argon2_memory_kib, v.kib(COST))),
+    key("password", "max_argon2_work", |c, v| put(&mut c.password.rules.limits.argon2_work_kib, v.kib(1 << 20..=1 << 50))),
+    key("password", "max_argon2_lanes", |c, v| put(&mut c.password.rules.limits.argon2_lanes, v.small(1..=1024))),
+    key("password", "max_scrypt_memory", |c, v| put(&mut c.password.rules.limits.scrypt_memory_kib, v.kib(COST))),
+    key("quota", "count_trash", |c, v| put(&mut c.quota.count_trash, v.boolean())),
+    key("courier", "socket", |c, v| put(&mut c.courier.socket, v.socket())),
+    key("courier", "socket_mode", |c, v| put(&mut c.courier.socket_mode, v.mode())),
+    key("courier", "socket_group", |c, v| put(&mut c.courier.socket_group, v.name().map(Some))),
+    key("courier", "user", |c, v| put(&mut c.courier.user, v.name().map(Some))),
+    key("courier", "allow_users", |c, v| put(&mut c.courier.allow_users, v.names())),
+    key("courier", "allow_groups", |c, v| put(&mut c.courier.allow_groups, v.names())),
+    key("courier", "enumerate_users", |c, v| put(&mut c.courier.enumerate_users, v.names())),
+    key("courier", "passwd_users", |c, v| put(&mut c.courier.passwd_users, v.names())),
+    key("courier", "send_hash", |c, v| put(&mut c.courier.send_hash, v.boolean())),
+    key("courier", "send_clear", |c, v| put(&mut c.courier.send_clear, v.boolean())),
+    key("courier", "max_connections", |c, v| put(&mut c.courier.max_connections, v.small(1..=1_000_000))),
+    key("courier", "idle", |c, v| put(&mut c.courier.idle, v.duration(WAIT))),
+    key("courier", "request", |c, v| put(&mut c.courier.request, v.duration(WAIT))),
+    key("client", "socket", |c, v| put(&mut c.client.socket, v.socket())),
+    key("client", "fallback", |c, v| put(&mut c.client.fallback, v.word(FALLBACK))),
+];

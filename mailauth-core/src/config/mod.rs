@@ -1,0 +1,162 @@
+//! The configuration: what the administrator wrote, with a default for every key.
+//!
+//! TOML, from the file given with `--config`, else named by `$MAILAUTH_CONFIG`, else `/etc/mailauth/mailauth.toml`, else
+//! nothing but the defaults. `mailauth.toml` at the root of the repository is a sample with every key.
+
+mod database;
+mod keys;
+mod mistake;
+mod parse;
+mod password;
+mod source;
+mod url;
+mod value;
+
+pub use database::{DatabaseConfig, DatabaseUrl, HostPort, Secrecy, Server, UrlError};
+pub use mistake::{ConfigErrors, Mistake, Place};
+pub use password::PasswordConfig;
+pub use source::{Origin, Source};
+
+use crate::authenticate::Policy;
+use crate::mailbox::MailboxDefaults;
+use crate::password::Budget;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Everything that can be configured.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// `[database]`
+    pub database: DatabaseConfig,
+    /// `[login]`
+    pub login: LoginConfig,
+    /// `[mailbox]`
+    pub mailbox: MailboxDefaults,
+    /// `[password]`
+    pub password: PasswordConfig,
+    /// `[quota]`
+    pub quota: QuotaConfig,
+    /// `[courier]`
+    pub courier: CourierConfig,
+    /// `[client]`
+    pub client: ClientConfig,
+}
+
+impl Config {
+    /// The rules that decisions follow.
+    pub fn policy(&self) -> Policy {
+        Policy {
+            default_domain: self.login.default_domain.clone(),
+            mailbox: self.mailbox.clone(),
+            rules: self.password.rules.clone(),
+            scheme: self.password.scheme,
+            min_length: self.password.min_length,
+            unknown_services: self.login.unknown_services,
+        }
+    }
+
+    /// How much hashing a process with this configuration may do at once.
+    pub fn budget(&self) -> Budget {
+        let processors = || std::thread::available_parallelism().map_or(1, usize::from);
+        let parallel = if self.password.parallel == 0 { processors() } else { self.password.parallel };
+        Budget::new(parallel, self.password.memory)
+    }
+}
+
+/// `[login]`: how logins are read, and what they may be used for.
+#[derive(Clone, Debug)]
+pub struct LoginConfig {
+    /// `default_domain`: appended to a login without `@`; none by default.
+    pub default_domain: Option<String>,
+    /// `unknown_services`: may an account without restriction use a service of a name we do not know?
+    pub unknown_services: bool,
+}
+
+impl Default for LoginConfig {
+    fn default() -> Self {
+        LoginConfig { default_domain: None, unknown_services: true }
+    }
+}
+
+/// `[quota]`: how mail is counted.
+#[derive(Clone, Debug, Default)]
+pub struct QuotaConfig {
+    /// `count_trash`: false as Courier counts, true as Exim and Dovecot count.
+    pub count_trash: bool,
+}
+
+/// `[courier]`: the daemon on the authdaemon socket.
+#[derive(Clone, Debug)]
+pub struct CourierConfig {
+    /// `socket`: its path.
+    pub socket: PathBuf,
+    /// `socket_mode`: permission bits.
+    pub socket_mode: u32,
+    /// `socket_group`: name or number; none leaves the daemon's own group.
+    pub socket_group: Option<String>,
+    /// `user`: whom to become once the socket is bound, when started as root; none stays.
+    pub user: Option<String>,
+    /// `allow_users`: names or numbers of who may connect beside root, the daemon's own user and the socket's group.
+    pub allow_users: Vec<String>,
+    /// `allow_groups`: the same for groups.
+    pub allow_groups: Vec<String>,
+    /// `enumerate_users`: who may list all accounts; empty is everybody who may connect.
+    pub enumerate_users: Vec<String>,
+    /// `passwd_users`: who may change passwords; empty is everybody who may connect.
+    pub passwd_users: Vec<String>,
+    /// `send_hash`: send `PASSWD=` with the stored hash.
+    pub send_hash: bool,
+    /// `send_clear`: send `PASSWD2=` with the clear password, where it is known. Courier's IMAP and POP3 proxy needs it.
+    pub send_clear: bool,
+    /// `max_connections`: one more is closed at once, which clients take for "not now".
+    pub max_connections: usize,
+    /// `idle`: without a byte for so long, a connection is closed.
+    pub idle: Duration,
+    /// `request`: from the first byte to the answer, at most.
+    pub request: Duration,
+}
+
+impl Default for CourierConfig {
+    fn default() -> Self {
+        CourierConfig {
+            socket: "/run/courier/authdaemon/socket".into(),
+            socket_mode: 0o660,
+            socket_group: None,
+            user: None,
+            allow_users: Vec::new(),
+            allow_groups: Vec::new(),
+            enumerate_users: Vec::new(),
+            passwd_users: Vec::new(),
+            send_hash: false,
+            send_clear: false,
+            max_connections: 4000,
+            idle: Duration::from_secs(10),
+            request: Duration::from_secs(25),
+        }
+    }
+}
+
+/// `[client]`: how the programs that other daemons start reach an answer.
+#[derive(Clone, Debug)]
+pub struct ClientConfig {
+    /// `socket`: of the daemon.
+    pub socket: PathBuf,
+    /// `fallback`: ask the database when the daemon is away.
+    pub fallback: Fallback,
+}
+
+/// What to do when the daemon is away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fallback {
+    /// `"database"`: ask it directly.
+    #[default]
+    Database,
+    /// `"none"`: the socket alone.
+    None,
+}
+
+impl Default for ClientConfig {
+    fn default() -> Self {
+        ClientConfig { socket: "/run/courier/authdaemon/socket".into(), fallback: Fallback::default() }
+    }
+}

@@ -1,0 +1,217 @@
+//! Finding the configuration, and reading the files that it names.
+
+use super::mistake::{Mistake, Place};
+use super::parse::{self, MAX_TEXT, Parsed};
+use super::{Config, ConfigErrors};
+use crate::Secret;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::{env, fmt};
+use zeroize::Zeroize;
+
+/// The file of the system.
+const SYSTEM_FILE: &str = "/etc/mailauth/mailauth.toml";
+
+/// The environment variable that names a file.
+const VARIABLE: &str = "MAILAUTH_CONFIG";
+
+/// The most bytes of a password file.
+const MAX_PASSWORD_FILE: usize = 4096;
+
+/// Where a configuration came from, and what is doubtful about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// Where it came from.
+    pub origin: Origin,
+    /// What an administrator should know, though it stops nothing: each with its cure.
+    pub warnings: Vec<String>,
+}
+
+/// Where a configuration came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The file given with `--config`.
+    Option(PathBuf),
+    /// The file named by `$MAILAUTH_CONFIG`.
+    Environment(PathBuf),
+    /// `/etc/mailauth/mailauth.toml`.
+    System(PathBuf),
+    /// No file: the defaults alone.
+    Defaults,
+}
+
+impl Origin {
+    /// The file, where there is one.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Origin::Option(file) | Origin::Environment(file) | Origin::System(file) => Some(file),
+            Origin::Defaults => None,
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::Option(file) => write!(f, "{} (--config)", file.display()),
+            Origin::Environment(file) => write!(f, "{} (${VARIABLE})", file.display()),
+            Origin::System(file) => write!(f, "{}", file.display()),
+            Origin::Defaults => write!(f, "the defaults, for there is no {SYSTEM_FILE}"),
+        }
+    }
+}
+
+impl Config {
+    /// Reads the configuration from `file`, else from the file that `$MAILAUTH_CONFIG` names, else from
+    /// `/etc/mailauth/mailauth.toml`; without that file too, it is all defaults. Reads the database's password as well.
+    ///
+    /// # Errors
+    /// With all that is wrong with the file that counts; no other one is tried then.
+    pub fn load(file: Option<&Path>) -> Result<(Config, Source), ConfigErrors> {
+        let origin = match (file, env::var_os(VARIABLE).filter(|name| !name.is_empty())) {
+            (Some(file), _) => Origin::Option(file.to_owned()),
+            (None, Some(name)) => Origin::Environment(name.into()),
+            (None, None) => Origin::System(SYSTEM_FILE.into()),
+        };
+        let file = origin.file().unwrap_or(Path::new(SYSTEM_FILE));
+        let text = match read_bounded(file, MAX_TEXT) {
+            Ok(bytes) => String::from_utf8(bytes).map_err(|error| not_text(file, error.as_bytes()))?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && matches!(origin, Origin::System(_)) => {
+                return Ok((Config::default(), Source { origin: Origin::Defaults, warnings: Vec::new() }));
+            }
+            Err(error) => return Err(unreadable(file, None, &error)),
+        };
+        let mut parsed = parse::parse(&text, file)?;
+        let warnings = read_password(&mut parsed, file)?;
+        Ok((parsed.config, Source { origin, warnings }))
+    }
+}
+
+/// Fetches the password from its file, and says what is doubtful about that.
+fn read_password(parsed: &mut Parsed, config_file: &Path) -> Result<Vec<String>, ConfigErrors> {
+    let Some(path) = &parsed.config.database.password_file else { return Ok(Vec::new()) };
+    let place = parsed.places.get(&("database", "password_file")).copied();
+    let wrong = |problem: String| ConfigErrors {
+        file: config_file.to_owned(),
+        mistakes: vec![Mistake { place, key: Some("[database] password_file".to_owned()), problem }],
+    };
+    let shown = path.display();
+    let mut bytes = read_bounded(path, MAX_PASSWORD_FILE)
+        .map_err(|error| wrong(format!("{shown} cannot be read: {error}; make it readable for this program's user")))?;
+    if bytes.last() == Some(&b'\n') {
+        bytes.pop();
+        if bytes.last() == Some(&b'\r') {
+            bytes.pop();
+        }
+    }
+    if bytes.is_empty() || bytes.contains(&0) || bytes.contains(&b'\n') {
+        bytes.zeroize();
+        return Err(wrong(format!("{shown} does not hold one line with a password; write that and nothing else")));
+    }
+    parsed.config.database.password = Secret::new(bytes);
+    let open = std::fs::metadata(path).is_ok_and(|metadata| metadata.mode() & 0o004 != 0);
+    let warning = || format!("{shown} holds a password and everybody may read it; run chmod o-rwx {shown}");
+    Ok(open.then(warning).into_iter().collect())
+}
+
+/// A whole file, unless it is larger than a sane one. Nothing of it is left in memory that was given back.
+fn read_bounded(path: &Path, most: usize) -> io::Result<Vec<u8>> {
+    let file = File::open(path)?;
+    // Room for all of it from the start, so that a password is not left behind by a vector that grows.
+    let mut bytes = Vec::with_capacity(usize::try_from(file.metadata()?.len()).unwrap_or(most).min(most) + 1024);
+    file.take(most as u64 + 1).read_to_end(&mut bytes)?;
+    if bytes.len() > most {
+        bytes.zeroize();
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {most} bytes")));
+    }
+    Ok(bytes)
+}
+
+fn unreadable(file: &Path, place: Option<Place>, error: &io::Error) -> ConfigErrors {
+    let problem = format!("the configuration cannot be read: {error}");
+    ConfigErrors { file: file.to_owned(), mistakes: vec![Mistake { place, key: None, problem }] }
+}
+
+fn not_text(file: &Path, bytes: &[u8]) -> ConfigErrors {
+    let valid = bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+    // One character more, so that the place is after what is valid.
+    let place = Place::of(&format!("{valid}?"), valid.len());
+    unreadable(
+        file,
+        Some(place),
+        &io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 from here; save it as UTF-8"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+
+    /// A folder with a configuration of these bytes and a password file of those.
+    fn folder(config: &[u8], password: &[u8]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let secret = folder.path().join("secret");
+        fs::write(&secret, password).unwrap();
+        fs::set_permissions(&secret, Permissions::from_mode(0o600)).unwrap();
+        let config = String::from_utf8_lossy(config).replace("FOLDER", folder.path().to_str().unwrap()).into_bytes();
+        fs::write(folder.path().join("m.toml"), config).unwrap();
+        folder
+    }
+
+    fn load(folder: &tempfile::TempDir) -> Result<(Config, Source), ConfigErrors> {
+        Config::load(Some(&folder.path().join("m.toml")))
+    }
+
+    const WITH_PASSWORD: &[u8] = b"[database]\npassword_file = 'FOLDER/secret'\n";
+
+    #[test]
+    fn one_line_end_is_not_part_of_the_password() {
+        for (written, password) in
+            [(&b"se cret"[..], &b"se cret"[..]), (b"x\n", b"x"), (b"x \r\n", b"x "), (b"\xff\n", b"\xff")]
+        {
+            let (config, source) = load(&folder(WITH_PASSWORD, written)).unwrap();
+            assert_eq!(config.database.password.expose(), password);
+            assert_eq!(source.warnings, [""; 0]);
+        }
+    }
+
+    #[test]
+    fn a_password_file_that_holds_no_password_is_a_mistake_of_its_key() {
+        for written in [&b""[..], b"\n", b"a\nb\n", b"a\0b", &[b'x'; 5000]] {
+            let folder = folder(WITH_PASSWORD, written);
+            let error = load(&folder).unwrap_err().to_string();
+            assert!(error.contains("m.toml:2:17: [database] password_file: "), "{error}");
+        }
+        let missing = folder(b"[database]\npassword_file = '/nonexistent'\n", b"");
+        assert!(load(&missing).unwrap_err().to_string().contains("/nonexistent cannot be read: No such file"));
+    }
+
+    #[test]
+    fn a_password_that_everybody_may_read_is_a_warning() {
+        let folder = folder(WITH_PASSWORD, b"x");
+        fs::set_permissions(folder.path().join("secret"), Permissions::from_mode(0o644)).unwrap();
+        let (_, source) = load(&folder).unwrap();
+        assert!(source.warnings[0].contains("everybody may read it; run chmod o-rwx "), "{source:?}");
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_or_no_text_says_so() {
+        let error = Config::load(Some(Path::new("/nonexistent.toml"))).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "/nonexistent.toml: the configuration cannot be read: No such file or directory (os error 2)"
+        );
+        let folder = folder(b"", b"");
+        fs::write(folder.path().join("m.toml"), b"[quota]\n# \xff\n").unwrap();
+        let error = load(&folder).unwrap_err().to_string();
+        assert!(error.contains("m.toml:2:3: the configuration cannot be read: it is not UTF-8"), "{error}");
+        fs::write(folder.path().join("m.toml"), vec![b'#'; MAX_TEXT + 1]).unwrap();
+        assert!(load(&folder).unwrap_err().to_string().contains("more than 1048576 bytes"));
+        let error = Config::load(Some(folder.path())).unwrap_err().to_string();
+        assert!(error.contains("cannot be read: Is a directory"), "{error}");
+    }
+}

@@ -1,0 +1,251 @@
+//! The URL of a database: `sqlite:PATH`, `mysql://USER@HOST[:PORT][,HOST...]/NAME[?socket=PATH]`, `postgres://` the same.
+//!
+//! User, name and socket may hold percent escapes (RFC 3986, section 2.1); an IPv6 address stands in brackets (section
+//! 3.2.2). No message repeats the URL or a part of it before the host, for there may be a password in it.
+
+use super::{DatabaseUrl, HostPort, Server, UrlError};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use std::fmt;
+use std::net::Ipv6Addr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// The port of MySQL and MariaDB.
+const MYSQL_PORT: u16 = 3306;
+
+/// The port of PostgreSQL.
+const POSTGRES_PORT: u16 = 5432;
+
+/// What stands in a part as it is; a path keeps its slashes too.
+const PART: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+const PATH: &AsciiSet = &PART.remove(b'/');
+
+fn wrong<T>(problem: impl Into<String>) -> Result<T, UrlError> {
+    Err(UrlError { problem: problem.into() })
+}
+
+impl FromStr for DatabaseUrl {
+    type Err = UrlError;
+
+    fn from_str(text: &str) -> Result<Self, UrlError> {
+        if text.chars().any(char::is_control) {
+            return wrong("the URL holds a control character");
+        }
+        if let Some(path) = text.strip_prefix("sqlite:") {
+            return sqlite(path);
+        }
+        match text.split_once("://") {
+            Some(("mysql" | "mariadb", rest)) => server(rest, MYSQL_PORT).map(DatabaseUrl::Mysql),
+            Some(("postgres" | "postgresql", rest)) => server(rest, POSTGRES_PORT).map(DatabaseUrl::Postgres),
+            _ => wrong("the URL does not begin with the kind of a database that is known"),
+        }
+    }
+}
+
+/// What stands after `sqlite:`, taken as it is. Of the forms with slashes that people know from elsewhere, the one with
+/// an absolute path can mean only one thing.
+fn sqlite(path: &str) -> Result<DatabaseUrl, UrlError> {
+    let path = match path.strip_prefix("//") {
+        Some(path) if path.starts_with('/') => path,
+        Some(_) => return wrong("the path of an SQLite database follows the colon without slashes of its own"),
+        None => path,
+    };
+    if path.is_empty() {
+        return wrong("the URL names no file");
+    }
+    if path.contains("memory:") || path.contains('?') {
+        return wrong("an SQLite database here is a file, and its URL takes no parameters");
+    }
+    Ok(DatabaseUrl::Sqlite { path: path.into() })
+}
+
+/// What stands after `mysql://`.
+fn server(rest: &str, default_port: u16) -> Result<Server, UrlError> {
+    let (rest, query) = rest.split_once('?').map_or((rest, None), |(rest, query)| (rest, Some(query)));
+    // The last '@', so that one in a password does not put half of it among the hosts.
+    let Some((user, rest)) = rest.rsplit_once('@') else { return wrong("the URL names no user") };
+    if user.contains(':') {
+        return wrong("the URL holds a password; put that alone into a file and name the file in password_file");
+    }
+    let Some((hosts, database)) = rest.split_once('/') else { return wrong("the URL names no database") };
+    let socket = query.map(socket).transpose()?;
+    let hosts = match (hosts, &socket) {
+        ("", Some(_)) => Vec::new(),
+        _ => hosts.split(',').map(|host| host_port(host, default_port)).collect::<Result<_, _>>()?,
+    };
+    let (user, database) = (part(user, "user")?, part(database, "database")?);
+    Ok(Server { hosts, socket, user, database })
+}
+
+/// A part with its escapes undone.
+fn part(text: &str, what: &str) -> Result<String, UrlError> {
+    if text.is_empty() {
+        return wrong(format!("the URL names no {what}"));
+    }
+    if text.contains(['/', '#', '@', ' ']) {
+        return wrong(format!("the {what} holds a character that has to be written as %23 for '#', %2F for '/'"));
+    }
+    decoded(text, what)
+}
+
+fn decoded(text: &str, what: &str) -> Result<String, UrlError> {
+    match percent_decode_str(text).decode_utf8() {
+        Ok(text) if !text.chars().any(char::is_control) => Ok(text.into_owned()),
+        _ => wrong(format!("the {what} is not printable text once its percent escapes are undone")),
+    }
+}
+
+fn socket(query: &str) -> Result<PathBuf, UrlError> {
+    let path = match query.split_once('=') {
+        Some(("socket", path)) if !path.contains(['&', '#']) => decoded(path, "socket")?,
+        _ => return wrong("the URL has a parameter other than socket=PATH"),
+    };
+    if path.starts_with('/') { Ok(path.into()) } else { wrong("the path of the socket is not absolute") }
+}
+
+fn host_port(text: &str, default_port: u16) -> Result<HostPort, UrlError> {
+    let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, port)) if address.parse::<Ipv6Addr>().is_ok() => (address, port),
+        Some((address, _)) => return wrong(format!("{address:?} in brackets is not an IPv6 address")),
+        None => text.split_at(text.find(':').unwrap_or(text.len())),
+    };
+    let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':');
+    if host.is_empty() || !host.bytes().all(legal) {
+        return wrong(format!("{host:?} is not the name or address of a host"));
+    }
+    let port = match port.strip_prefix(':') {
+        None if port.is_empty() => default_port,
+        Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => digits.parse().unwrap_or(0),
+        _ => 0,
+    };
+    match port {
+        0 => {
+            wrong(format!("the port of host {host:?} is not a number from 1 to 65535 (an IPv6 address needs brackets)"))
+        }
+        port => Ok(HostPort { host: host.to_ascii_lowercase(), port }),
+    }
+}
+
+/// The URL as it is read, with every port.
+impl fmt::Display for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, server) = match self {
+            DatabaseUrl::Sqlite { path } => return write!(f, "sqlite:{}", path.display()),
+            DatabaseUrl::Mysql(server) => ("mysql", server),
+            DatabaseUrl::Postgres(server) => ("postgres", server),
+        };
+        let hosts: Vec<_> = server.hosts.iter().map(HostPort::to_string).collect();
+        let (user, name) = (utf8_percent_encode(&server.user, PART), utf8_percent_encode(&server.database, PART));
+        write!(f, "{kind}://{user}@{}/{name}", hosts.join(","))?;
+        match &server.socket {
+            Some(path) => write!(f, "?socket={}", utf8_percent_encode(&path.to_string_lossy(), PATH)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for HostPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.host.contains(':') {
+            true => write!(f, "[{}]:{}", self.host, self.port),
+            false => write!(f, "{}:{}", self.host, self.port),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn url(text: &str) -> DatabaseUrl {
+        text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    #[test]
+    fn a_server_has_hosts_in_order_and_a_socket_before_them() {
+        let DatabaseUrl::Mysql(server) = url("mysql://mail%40x@db1,DB2:3307,[::1]:9/ma%2Fil?socket=/run/my%20sql.sock")
+        else {
+            panic!("a MySQL server")
+        };
+        let hosts: Vec<_> = server.hosts.iter().map(|h| (h.host.as_str(), h.port)).collect();
+        assert_eq!(hosts, [("db1", 3306), ("db2", 3307), ("::1", 9)]);
+        assert_eq!((server.user.as_str(), server.database.as_str()), ("mail@x", "ma/il"));
+        assert_eq!(server.socket.unwrap().to_str(), Some("/run/my sql.sock"));
+    }
+
+    #[test]
+    fn a_socket_alone_needs_no_host() {
+        let DatabaseUrl::Postgres(server) = url("postgresql://mail@/mail?socket=/run/postgresql") else {
+            panic!("a PostgreSQL server")
+        };
+        assert_eq!((server.hosts.len(), server.socket), (0, Some("/run/postgresql".into())));
+    }
+
+    #[test]
+    fn a_url_prints_as_it_is_read() {
+        for text in [
+            "sqlite:/var/lib/mailauth/mail.db",
+            "sqlite:mail.db",
+            "mysql://u@h:3306,[::1]:3307/mail?socket=/run/x%20y.sock",
+            "postgres://%C3%BC%3A@h:5432/mail",
+            "postgres://u@/mail?socket=/run/postgresql",
+        ] {
+            assert_eq!(url(text).to_string(), text);
+        }
+        assert_eq!(url("sqlite:///a/b").to_string(), "sqlite:/a/b");
+        assert_eq!(url("mariadb://u@h/d").to_string(), "mysql://u@h:3306/d");
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_its_cure() {
+        for (text, part) in [
+            ("", "kind of a database"),
+            ("oracle://u@h/d", "kind of a database"),
+            ("mysql://h/d", "names no user"),
+            ("mysql://@h/d", "names no user"),
+            ("mysql://u@h", "names no database"),
+            ("mysql://u@h/", "names no database"),
+            ("mysql://u@/d", "is not the name or address of a host"),
+            ("mysql://u@a,,b/d", "is not the name or address of a host"),
+            ("mysql://u@h:0/d", "is not a number from 1 to 65535"),
+            ("mysql://u@h:99999/d", "is not a number from 1 to 65535"),
+            ("mysql://u@::1/d", "is not the name or address of a host"),
+            ("mysql://u@fe80::1/d", "needs brackets"),
+            ("mysql://u@[x]/d", "is not an IPv6 address"),
+            ("mysql://u@h/d?ssl=on", "other than socket=PATH"),
+            ("mysql://u@h/d?socket=x", "is not absolute"),
+            ("mysql://%FF@h/d", "not printable text"),
+            ("mysql://u@h/a/b", "has to be written as"),
+            ("sqlite:", "names no file"),
+            ("sqlite://mail.db", "without slashes"),
+            ("sqlite::memory:", "is a file"),
+        ] {
+            let error = text.parse::<DatabaseUrl>().expect_err(text).to_string();
+            assert!(error.contains(part), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_refused_and_not_repeated() {
+        for text in
+            ["mysql://u:hunter2@h/d", "mysql://u:hunter2@evil@h/d", "mysql://u:hunter2", "postgres://u:hunter2/@h/d"]
+        {
+            let error = text.parse::<DatabaseUrl>().unwrap_err().to_string();
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+        let error = "mysql://u:p@h/d".parse::<DatabaseUrl>().unwrap_err().to_string();
+        assert!(error.contains("name the file in password_file"), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_url_that_prints_as_it_is_read_or_an_error(
+            text in "(sqlite:|mysql://|postgres://)?[a-z%0-9:@/,?=\\[\\].ü-]{0,40}"
+        ) {
+            if let Ok(url) = text.parse::<DatabaseUrl>() {
+                prop_assert_eq!(url.to_string().parse::<DatabaseUrl>(), Ok(url));
+            }
+        }
+    }
+}

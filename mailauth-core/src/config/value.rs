@@ -1,0 +1,319 @@
+//! Values of a configuration, read as what their keys want. What is wrong with one is said in words that follow the
+//! key's name: what it is, then what to write.
+
+use super::DatabaseUrl;
+use crate::DomainName;
+use crate::password::{DefaultScheme, NewScheme};
+use crate::quota::Limits;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+use toml::de::DeValue;
+
+/// What is wrong with a value, and what to write.
+type Result<T> = std::result::Result<T, String>;
+
+/// Bytes of a unix socket's path: the 107 of `sun_path` in unix(7), less `.new`, under which a server makes it.
+const MAX_SOCKET_PATH: usize = 103;
+
+/// Characters of a value that a message repeats.
+const MAX_SHOWN: usize = 40;
+
+/// The value of one key.
+pub(super) struct Value<'v>(pub &'v DeValue<'v>);
+
+impl Value<'_> {
+    /// The value as a message shows it.
+    fn shown(&self) -> String {
+        match self.0 {
+            DeValue::String(text) if text.chars().nth(MAX_SHOWN).is_some() => {
+                format!("{:?}...", text.chars().take(MAX_SHOWN).collect::<String>())
+            }
+            DeValue::String(text) => format!("{text:?}"),
+            DeValue::Integer(number) => number.to_string(),
+            DeValue::Float(number) => number.to_string(),
+            DeValue::Boolean(word) => word.to_string(),
+            DeValue::Datetime(_) => "a date".to_owned(),
+            DeValue::Array(_) => "a list".to_owned(),
+            DeValue::Table(_) => "a section".to_owned(),
+        }
+    }
+
+    fn wrong<T>(&self, what: &str, cure: &str) -> Result<T> {
+        Err(format!("{} is not {what}; {cure}", self.shown()))
+    }
+
+    pub fn boolean(&self) -> Result<bool> {
+        self.0.as_bool().map_or_else(|| self.wrong("a switch", "write true or false"), Ok)
+    }
+
+    /// A text without control characters, and not empty.
+    pub fn text(&self) -> Result<&str> {
+        let Some(text) = self.0.as_str() else { return self.wrong("a text", "write it in quotes") };
+        if text.is_empty() {
+            return Err("is empty; write a value, or leave the key out".to_owned());
+        }
+        if text.chars().any(char::is_control) {
+            return self.wrong("a usable text", "write it without control characters");
+        }
+        Ok(text)
+    }
+
+    pub fn number(&self, range: RangeInclusive<u64>) -> Result<u64> {
+        let number = self.0.as_integer().and_then(|n| u64::from_str_radix(n.as_str(), n.radix()).ok());
+        match number.filter(|n| range.contains(n)) {
+            Some(number) => Ok(number),
+            None => {
+                let (least, most) = range.into_inner();
+                self.wrong("in range", &format!("write a whole number from {least} to {most}, without quotes"))
+            }
+        }
+    }
+
+    /// [`Value::number`] for a smaller type; the range says that it fits.
+    pub fn small<T: TryFrom<u64>>(&self, range: RangeInclusive<u64>) -> Result<T> {
+        let number = self.number(range)?;
+        T::try_from(number).or_else(|_| self.wrong("in range", "write a smaller number"))
+    }
+
+    /// A user or group id. The largest one means "none" to the system.
+    pub fn id(&self) -> Result<u32> {
+        self.small(0..=u64::from(u32::MAX - 1))
+    }
+
+    /// `500ms`, `3s`, `2m` or `1h`.
+    pub fn duration(&self, range: RangeInclusive<Duration>) -> Result<Duration> {
+        let example = "write a number with ms, s, m or h, such as \"3s\"";
+        let Some(text) = self.0.as_str() else { return self.wrong("a duration", example) };
+        let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let (number, unit) = text.split_at(digits);
+        let milliseconds = match unit.trim_start() {
+            "ms" => 1,
+            "s" => 1000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            _ => return self.wrong("a duration", example),
+        };
+        let duration = match number.parse::<u64>().ok().and_then(|n| n.checked_mul(milliseconds)) {
+            Some(product) => Duration::from_millis(product),
+            None => return self.wrong("a duration", example),
+        };
+        if range.contains(&duration) {
+            return Ok(duration);
+        }
+        let (least, most) = (written(*range.start()), written(*range.end()));
+        self.wrong("in range", &format!("write a duration from \"{least}\" to \"{most}\""))
+    }
+
+    /// Bytes: a number, or a text with K, M or G (powers of 1024).
+    pub fn bytes(&self, range: RangeInclusive<u64>) -> Result<u64> {
+        let number = match self.0 {
+            DeValue::Integer(n) => u64::from_str_radix(n.as_str(), n.radix()).ok(),
+            DeValue::String(text) => {
+                let (digits, shift) = match text.char_indices().next_back() {
+                    Some((at, 'K' | 'k')) => (&text[..at], 10),
+                    Some((at, 'M' | 'm')) => (&text[..at], 20),
+                    Some((at, 'G' | 'g')) => (&text[..at], 30),
+                    _ => (text.as_ref(), 0),
+                };
+                let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+                plain.then(|| digits.parse().ok()).flatten().and_then(|n: u64| n.checked_mul(1 << shift))
+            }
+            _ => None,
+        };
+        match number {
+            Some(number) if range.contains(&number) => Ok(number),
+            Some(_) => {
+                let (least, most) = range.into_inner();
+                self.wrong("in range", &format!("write {least} to {most} bytes"))
+            }
+            None => self.wrong("a size", "write bytes with K, M or G, such as \"512M\""),
+        }
+    }
+
+    /// Bytes, counted in KiB.
+    pub fn kib<T: TryFrom<u64>>(&self, range: RangeInclusive<u64>) -> Result<T> {
+        let bytes = self.bytes(range)?;
+        T::try_from(bytes >> 10).or_else(|_| self.wrong("in range", "write a smaller size"))
+    }
+
+    /// The scheme of new hashes.
+    pub fn scheme(&self) -> Result<NewScheme> {
+        self.word(&NewScheme::ALL.map(|scheme| (scheme.name(), scheme)))
+    }
+
+    /// What a stored value is that does not say.
+    pub fn default_scheme(&self) -> Result<DefaultScheme> {
+        match self.0.as_str().and_then(DefaultScheme::from_name) {
+            Some(scheme) => Ok(scheme),
+            None => self.wrong("known here", &format!("write one of {}", DefaultScheme::names().join(", "))),
+        }
+    }
+
+    /// One of some words.
+    pub fn word<T: Copy>(&self, words: &[(&str, T)]) -> Result<T> {
+        match words.iter().find(|(word, _)| self.0.as_str() == Some(word)) {
+            Some((_, meaning)) => Ok(*meaning),
+            None => {
+                let known: Vec<_> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
+                self.wrong("known here", &format!("write {}", known.join(" or ")))
+            }
+        }
+    }
+
+    /// A path, relative to the working directory unless it is absolute.
+    pub fn path(&self) -> Result<PathBuf> {
+        self.text().map(PathBuf::from)
+    }
+
+    /// The path of a unix socket.
+    pub fn socket(&self) -> Result<PathBuf> {
+        let path = self.text()?;
+        if path.len() > MAX_SOCKET_PATH {
+            let cure =
+                format!("write a path of at most {MAX_SOCKET_PATH} bytes, which is all that the system has room for");
+            return self.wrong("a path for a socket", &cure);
+        }
+        Ok(path.into())
+    }
+
+    /// Permission bits, as chmod(1) has them.
+    pub fn mode(&self) -> Result<u32> {
+        let cure = "write four octal digits such as \"0660\"";
+        let digits =
+            self.0.as_str().filter(|text| matches!(text.len(), 3 | 4) && text.bytes().all(|b| b.is_ascii_digit()));
+        match digits.and_then(|digits| u32::from_str_radix(digits, 8).ok()) {
+            Some(mode) if mode <= 0o777 => Ok(mode),
+            _ => self.wrong("a file mode", cure),
+        }
+    }
+
+    /// The name or the number of a user or group.
+    pub fn name(&self) -> Result<String> {
+        if matches!(self.0, DeValue::Integer(_)) {
+            return self.id().map(|id| id.to_string());
+        }
+        let name = self.text()?;
+        if name.contains([':', ',', '/']) || name.contains(char::is_whitespace) {
+            return self.wrong("the name of a user or group", "write a name of the system, or a number");
+        }
+        Ok(name.to_owned())
+    }
+
+    /// A list of names or numbers of users or groups.
+    pub fn names(&self) -> Result<Vec<String>> {
+        let Some(list) = self.0.as_array() else {
+            return self.wrong("a list", "write names in brackets, such as [\"exim\", \"daemon\"]");
+        };
+        list.iter().map(|item| Value(item.get_ref()).name()).collect()
+    }
+
+    /// The name of a domain.
+    pub fn domain(&self) -> Result<String> {
+        DomainName::parse(self.text()?).map(|name| name.as_str().to_owned()).map_err(|error| error.to_string())
+    }
+
+    pub fn quota(&self) -> Result<Limits> {
+        Limits::parse_human(self.text()?).map_err(|error| error.to_string())
+    }
+
+    /// A path with letters of [`crate::mailbox::MailboxDefaults::home`].
+    pub fn template(&self) -> Result<String> {
+        let text = self.text()?;
+        let mut chars = text.chars();
+        while let Some(c) = chars.next() {
+            if c == '%' && !matches!(chars.next(), Some('u' | 'n' | 'd' | '%')) {
+                let cure = "write %u for the login, %n for its local part, %d for its domain, %% for a percent sign";
+                return self.wrong("a usable template", cure);
+            }
+        }
+        Ok(text.to_owned())
+    }
+
+    /// The same, for a path that has to be absolute.
+    pub fn absolute_template(&self) -> Result<String> {
+        let text = self.template()?;
+        if text.starts_with('/') { Ok(text) } else { self.wrong("an absolute path", "begin it with /") }
+    }
+
+    /// Where the accounts are. The message never repeats it, for it may hold a password.
+    pub fn url(&self) -> Result<DatabaseUrl> {
+        let text = self.0.as_str().ok_or("is not a text; write it in quotes")?;
+        text.parse().map_err(|error: super::UrlError| error.to_string())
+    }
+}
+
+/// A duration as the configuration writes it.
+fn written(duration: Duration) -> String {
+    match duration.as_millis() {
+        ms if ms % 3_600_000 == 0 => format!("{}h", ms / 3_600_000),
+        ms if ms % 60_000 == 0 => format!("{}m", ms / 60_000),
+        ms if ms % 1000 == 0 => format!("{}s", ms / 1000),
+        ms => format!("{ms}ms"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads `text` as a TOML value and that as something.
+    fn read<T>(text: &str, as_what: impl Fn(&Value<'_>) -> Result<T>) -> Result<T> {
+        as_what(&Value(DeValue::parse(text).unwrap().get_ref()))
+    }
+
+    #[test]
+    fn a_mode_is_octal_digits_in_quotes() {
+        assert_eq!(read("'0660'", |v| v.mode()), Ok(0o660));
+        assert_eq!(read("'777'", |v| v.mode()), Ok(0o777));
+        for text in ["'0999'", "'1777'", "'66'", "'00660'", "660", "0o660", "'+660'", "''", "'rw'"] {
+            let error = read(text, |v| v.mode()).unwrap_err();
+            assert!(error.contains("octal digits such as \"0660\""), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_duration_has_a_unit_and_a_range() {
+        let range = Duration::from_millis(10)..=Duration::from_secs(60);
+        let duration = |text| read(text, |v| v.duration(range.clone()));
+        assert_eq!(duration("'500ms'"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("'3 s'"), Ok(Duration::from_secs(3)));
+        assert_eq!(duration("'1m'"), Ok(Duration::from_secs(60)));
+        for text in ["3", "'3'", "'s'", "''", "'-3s'", "'3.5s'", "'3sec'", "'99999999999999999999s'", "'ü'"] {
+            assert!(duration(text).unwrap_err().contains("such as \"3s\""), "{text}");
+        }
+        assert_eq!(duration("'2m'").unwrap_err(), r#""2m" is not in range; write a duration from "10ms" to "1m""#);
+    }
+
+    #[test]
+    fn a_size_is_bytes_or_has_a_letter() {
+        let bytes = |text| read(text, |v| v.bytes(1..=1 << 40));
+        assert_eq!((bytes("5"), bytes("'5'"), bytes("'2K'"), bytes("'512M'")), (Ok(5), Ok(5), Ok(2048), Ok(512 << 20)));
+        assert!(bytes("'0'").unwrap_err().contains("is not in range"));
+        for text in ["'M'", "''", "'5T'", "'5 M'", "-5", "5.0", "'99999999999G'", "'9ü'"] {
+            assert!(bytes(text).unwrap_err().contains("such as \"512M\""), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_template_has_no_letter_that_means_nothing() {
+        assert_eq!(read("'/m/%d/%n/%u%%'", |v| v.absolute_template()), Ok("/m/%d/%n/%u%%".to_owned()));
+        for text in ["'/m/%x'", "'/m/%'", "'m/%d'", "''"] {
+            assert!(read(text, |v| v.absolute_template()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn users_are_named_or_numbered() {
+        assert_eq!(read("[ 'exim', 107 ]", |v| v.names()), Ok(vec!["exim".to_owned(), "107".to_owned()]));
+        for text in ["['a b']", "['a,b']", "[true]", "'exim'", "[-1]", "[4294967295]", "['']"] {
+            assert!(read(text, |v| v.names()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_message_repeats_only_the_beginning_of_a_long_value() {
+        let error = read(&format!("'{}'", "x".repeat(5000)), |v| v.boolean()).unwrap_err();
+        assert!(error.len() < 120, "{error}");
+    }
+}

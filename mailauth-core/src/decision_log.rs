@@ -1,0 +1,132 @@
+//! One structured line for each decision, and a bound on how many.
+//!
+//! Fields: `login service answer reason ms client`. Never a secret; bytes that would break a line are escaped. Each
+//! reason has an allowance of its own, so that a flood of wrong passwords can neither fill a disk nor hide the first
+//! line about an outage; what was left out is counted in the next line of that reason.
+
+use crate::Service;
+use crate::authenticate::{No, NotNow};
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Lines of one reason that may come at once.
+const BURST: u32 = 100;
+
+/// Lines of one reason in a second after that.
+const PER_SECOND: u32 = 20;
+
+/// The most bytes of a login or client address that are printed.
+const MAX_TEXT: usize = 128;
+
+/// A decision that was made.
+pub(crate) struct Decision<'a> {
+    pub service: &'a Service,
+    pub login: &'a [u8],
+    pub client: Option<&'a str>,
+    pub took: Duration,
+    pub outcome: Outcome<'a>,
+}
+
+/// What was decided.
+pub(crate) enum Outcome<'a> {
+    Yes,
+    No(&'a No),
+    NotNow(&'a NotNow),
+}
+
+/// Writes decisions through [`tracing`], under the target `mailauth::decision`.
+#[derive(Default)]
+pub(crate) struct DecisionLog {
+    allowances: Mutex<HashMap<&'static str, Allowance>>,
+}
+
+struct Allowance {
+    left: u32,
+    since: Instant,
+    omitted: u64,
+}
+
+impl DecisionLog {
+    pub fn record(&self, decision: &Decision<'_>) {
+        let (answer, reason) = match decision.outcome {
+            Outcome::Yes => ("yes", "ok"),
+            Outcome::No(no) => ("no", no.code()),
+            Outcome::NotNow(why) => ("not now", why.code()),
+        };
+        let Some(omitted) = self.admit(reason, Instant::now()) else { return };
+        let login = printable(decision.login);
+        let client = printable(decision.client.unwrap_or("-").as_bytes());
+        let service = decision.service.name();
+        let ms = decision.took.as_secs_f64() * 1000.0;
+        let ms = (ms * 1000.0).round() / 1000.0;
+        match decision.outcome {
+            Outcome::Yes => {
+                tracing::info!(target: "mailauth::decision", login, service, answer, reason, ms, client, omitted)
+            }
+            Outcome::No(no) => {
+                tracing::info!(target: "mailauth::decision", login, service, answer, reason, ms, client, omitted, "{no}")
+            }
+            Outcome::NotNow(why) => {
+                tracing::warn!(target: "mailauth::decision", login, service, answer, reason, ms, client, omitted, "{why}")
+            }
+        }
+    }
+
+    /// How many lines of this reason were left out since the last, or `None` when this one is to be left out too.
+    fn admit(&self, reason: &'static str, now: Instant) -> Option<u64> {
+        let mut allowances = self.allowances.lock().unwrap_or_else(PoisonError::into_inner);
+        let allowance = allowances.entry(reason).or_insert(Allowance { left: BURST, since: now, omitted: 0 });
+        let earned = now.duration_since(allowance.since).as_millis() * u128::from(PER_SECOND) / 1000;
+        if earned > 0 {
+            allowance.left = BURST.min(allowance.left.saturating_add(u32::try_from(earned).unwrap_or(BURST)));
+            allowance.since = now;
+        }
+        if allowance.left == 0 {
+            allowance.omitted += 1;
+            return None;
+        }
+        allowance.left -= 1;
+        Some(std::mem::take(&mut allowance.omitted))
+    }
+}
+
+fn printable(bytes: &[u8]) -> String {
+    let shown = bytes.get(..MAX_TEXT).unwrap_or(bytes);
+    let mut text = String::with_capacity(shown.len());
+    for chunk in shown.utf8_chunks() {
+        text.extend(chunk.valid().chars().flat_map(|c| match c {
+            c if c.is_control() || c == '\\' => c.escape_default().collect::<Vec<_>>(),
+            c => vec![c],
+        }));
+        text.extend(chunk.invalid().iter().map(|b| format!("\\x{b:02x}")));
+    }
+    if shown.len() < bytes.len() {
+        text.push('…');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_of_one_reason_is_counted_and_does_not_silence_another() {
+        let log = DecisionLog::default();
+        let start = Instant::now();
+        let printed = (0..1000).filter(|_| log.admit("wrong-password", start).is_some()).count();
+        assert_eq!(printed, BURST as usize);
+        assert_eq!(log.admit("database-unreachable", start), Some(0));
+        assert_eq!(log.admit("wrong-password", start + Duration::from_secs(1)), Some(900));
+        assert_eq!(log.admit("wrong-password", start + Duration::from_secs(1)), Some(0));
+    }
+
+    #[test]
+    fn a_login_of_any_bytes_stays_on_its_line() {
+        assert_eq!(printable(b"anna@example.org"), "anna@example.org");
+        assert_eq!(printable(b"a\nb\x1b[2J\xff\\"), "a\\nb\\u{1b}[2J\\xff\\\\");
+        assert_eq!(printable("ü".as_bytes()), "ü");
+        assert_eq!(printable(&[b'x'; 5000]).chars().count(), MAX_TEXT + 1);
+    }
+}

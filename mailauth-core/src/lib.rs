@@ -1,0 +1,24 @@
+//! The library that decides who may log in and how much mail they may keep.
+//!
+//! It knows no daemon's protocol: an adapter parses its daemon's question, asks here, and writes the answer in its
+//! daemon's words. Three answers hold everywhere, and no layer folds two of them into one: *yes*, *no*, and *not now*
+//! (we cannot know).
+
+pub mod account;
+pub mod authenticate;
+pub mod challenge;
+pub mod config;
+mod decision_log;
+mod domain;
+pub mod mailbox;
+pub mod password;
+pub mod quota;
+pub mod schema;
+mod secret;
+mod service;
+pub mod store;
+
+pub use account::{Account, AccountRow, Login};
+pub use domain::{DomainName, DomainNameError};
+pub use secret::Secret;
+pub use service::{Service, Services, ServicesError};

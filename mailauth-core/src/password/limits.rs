@@ -1,0 +1,35 @@
+//! What a stored value may cost, since whoever wrote it need not be a friend.
+
+/// Bounds on one verification. A value beyond them is [`super::Flaw::TooCostly`], before any work is done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CostLimits {
+    /// Rounds of `$5$` and `$6$`.
+    pub sha_crypt_rounds: u32,
+    /// Cost of bcrypt, the logarithm of its rounds.
+    pub bcrypt_cost: u32,
+    /// Iterations of PBKDF2 and SCRAM.
+    pub pbkdf2_iterations: u32,
+    /// Memory of argon2, in KiB.
+    pub argon2_memory_kib: u32,
+    /// Memory of argon2 times its passes, in KiB.
+    pub argon2_work_kib: u64,
+    /// Lanes of argon2.
+    pub argon2_lanes: u32,
+    /// Memory of scrypt and yescrypt, in KiB.
+    pub scrypt_memory_kib: u32,
+}
+
+impl Default for CostLimits {
+    /// A few seconds of one processor at the most, and 256 MiB.
+    fn default() -> Self {
+        CostLimits {
+            sha_crypt_rounds: 2_000_000,
+            bcrypt_cost: 15,
+            pbkdf2_iterations: 2_000_000,
+            argon2_memory_kib: 256 << 10,
+            argon2_work_kib: 2 << 20,
+            argon2_lanes: 16,
+            scrypt_memory_kib: 256 << 10,
+        }
+    }
+}

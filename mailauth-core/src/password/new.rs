@@ -1,0 +1,190 @@
+//! New hashes.
+
+use super::{Cost, MAX_PASSWORD, Stored, argon2, bcrypt, encoding, sha_crypt, yescrypt};
+use crate::Secret;
+
+/// The cost of new bcrypt hashes: about 57 ms on a core of 2024.
+const BCRYPT_COST: u32 = 10;
+
+/// A scheme that new passwords are hashed with: `[password] scheme`. All are written as crypt(3) or PHC strings, without
+/// a prefix, so that every program that reads the table knows them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NewScheme {
+    /// `$6$` with 5000 rounds, which everything reads.
+    #[default]
+    Sha512Crypt,
+    /// `$5$` with 5000 rounds.
+    Sha256Crypt,
+    /// `$2b$10$`.
+    Bcrypt,
+    /// `$argon2id$` with 64 MiB and 3 passes.
+    Argon2id,
+    /// `$y$j9T$`, 16 MiB.
+    Yescrypt,
+}
+
+impl NewScheme {
+    /// All of them.
+    pub const ALL: [NewScheme; 5] =
+        [NewScheme::Sha512Crypt, NewScheme::Sha256Crypt, NewScheme::Bcrypt, NewScheme::Argon2id, NewScheme::Yescrypt];
+
+    /// The name in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            NewScheme::Sha512Crypt => "sha512-crypt",
+            NewScheme::Sha256Crypt => "sha256-crypt",
+            NewScheme::Bcrypt => "bcrypt",
+            NewScheme::Argon2id => "argon2id",
+            NewScheme::Yescrypt => "yescrypt",
+        }
+    }
+
+    /// The scheme of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|scheme| scheme.name() == name)
+    }
+
+    /// What making one hash costs.
+    pub fn cost(self) -> Cost {
+        Recipe::from(self).cost()
+    }
+
+    /// How hard its hashes are to guess, in steps: fast on graphics cards, less so, slow, slow and in much memory.
+    fn strength(self) -> u8 {
+        match self {
+            NewScheme::Sha256Crypt => 1,
+            NewScheme::Sha512Crypt => 2,
+            NewScheme::Bcrypt => 3,
+            NewScheme::Argon2id | NewScheme::Yescrypt => 4,
+        }
+    }
+}
+
+/// A scheme and its cost, to make a hash by. A [`NewScheme`] has one of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recipe {
+    scheme: NewScheme,
+    /// Parameters in the order of [`super::Kind`].
+    cost: [u32; 3],
+}
+
+impl From<NewScheme> for Recipe {
+    fn from(scheme: NewScheme) -> Self {
+        let cost = match scheme {
+            NewScheme::Sha512Crypt | NewScheme::Sha256Crypt => [sha_crypt::NEW_ROUNDS, 0, 0],
+            NewScheme::Bcrypt => [BCRYPT_COST, 0, 0],
+            NewScheme::Argon2id => argon2::NEW,
+            NewScheme::Yescrypt => yescrypt::NEW,
+        };
+        Recipe { scheme, cost }
+    }
+}
+
+impl Recipe {
+    /// The scheme.
+    pub fn scheme(self) -> NewScheme {
+        self.scheme
+    }
+
+    /// What making one hash costs.
+    pub fn cost(self) -> Cost {
+        let memory = match self.scheme {
+            NewScheme::Sha512Crypt | NewScheme::Sha256Crypt => 0,
+            NewScheme::Bcrypt => bcrypt::MEMORY,
+            NewScheme::Argon2id => argon2::memory(self.cost),
+            NewScheme::Yescrypt => yescrypt::memory_of(self.cost),
+        };
+        Cost::Heavy { memory }
+    }
+
+    /// What its cost amounts to, to compare two of one scheme by.
+    fn work(self) -> u64 {
+        let [first, second, _] = self.cost.map(u64::from);
+        match self.scheme {
+            NewScheme::Sha512Crypt | NewScheme::Sha256Crypt | NewScheme::Bcrypt => first,
+            NewScheme::Argon2id => first.saturating_mul(second),
+            NewScheme::Yescrypt => 1_u64.checked_shl(self.cost[0]).unwrap_or(u64::MAX).saturating_mul(second),
+        }
+    }
+}
+
+/// Why a password was not hashed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HashError {
+    /// No password is empty.
+    #[error("the password is empty")]
+    Empty,
+    /// C programs would read only what is before it.
+    #[error("the password holds a NUL, which other programs take for its end")]
+    Nul,
+    /// More bytes than the scheme reads.
+    #[error("the password is longer than the {0} bytes that {1} reads")]
+    TooLong(usize, &'static str),
+    /// The system's random numbers are not to be had.
+    #[error("the system gives no random numbers: {0}")]
+    NoRandomness(String),
+    /// The scheme's own function failed.
+    #[error("{0} could not hash the password")]
+    Failed(&'static str),
+}
+
+/// A new hash of `password`, with a random salt, as a crypt(3) or PHC string without a prefix.
+///
+/// ```
+/// use mailauth_core::password::{NewScheme, Rules, Stored, hash};
+/// let made = hash(NewScheme::Sha512Crypt, b"open sesame").unwrap();
+/// assert!(made.expose().starts_with(b"$6$"));
+/// let stored = Stored::parse(made.expose(), &Rules::default()).unwrap();
+/// assert_eq!(stored.verify("anna@example.org", b"open sesame"), Ok(true));
+/// ```
+///
+/// # Errors
+/// When the password cannot be one under this scheme, or the system gives no random numbers.
+pub fn hash(recipe: impl Into<Recipe>, password: &[u8]) -> Result<Secret, HashError> {
+    let Recipe { scheme, cost } = recipe.into();
+    let most = if scheme == NewScheme::Bcrypt { bcrypt::MAX_PASSWORD } else { MAX_PASSWORD };
+    if password.is_empty() {
+        return Err(HashError::Empty);
+    }
+    if password.contains(&0) {
+        return Err(HashError::Nul);
+    }
+    if password.len() > most {
+        return Err(HashError::TooLong(most, scheme.name()));
+    }
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(|error| HashError::NoRandomness(error.to_string()))?;
+    // 12 bytes make 16 characters, the longest salt of SHA-crypt.
+    let text = encoding::crypt64(&random[..12]);
+    let made = match scheme {
+        NewScheme::Sha512Crypt => sha_crypt::new_sha512(cost[0], text.as_bytes(), password),
+        NewScheme::Sha256Crypt => sha_crypt::new_sha256(cost[0], text.as_bytes(), password),
+        NewScheme::Bcrypt => Some(bcrypt::new(cost[0], random, password)),
+        NewScheme::Argon2id => argon2::new(cost, &random, password),
+        NewScheme::Yescrypt => yescrypt::new(cost, &random, password),
+    };
+    made.ok_or(HashError::Failed(scheme.name()))
+}
+
+/// How to hash a changed password: by the old one's scheme if that is one that is written here and at least as strong as
+/// the configured one, and then at no less than the old cost; else by the configured scheme.
+pub fn keep_or_improve(stored: Option<&Stored>, configured: NewScheme) -> Recipe {
+    let old = stored.and_then(|stored| {
+        let scheme = match stored.scheme() {
+            "SHA512-CRYPT" => NewScheme::Sha512Crypt,
+            "SHA256-CRYPT" => NewScheme::Sha256Crypt,
+            "BLF-CRYPT" => NewScheme::Bcrypt,
+            "ARGON2ID" => NewScheme::Argon2id,
+            "YESCRYPT" => NewScheme::Yescrypt,
+            _ => return None,
+        };
+        Some(Recipe { scheme, cost: stored.kind().cost })
+    });
+    match old {
+        Some(old) if old.scheme.strength() >= configured.strength() => {
+            let usual = Recipe::from(old.scheme);
+            if old.work() > usual.work() { old } else { usual }
+        }
+        _ => configured.into(),
+    }
+}

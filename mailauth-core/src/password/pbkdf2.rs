@@ -1,0 +1,108 @@
+//! PBKDF2 (RFC 8018): Dovecot's `{PBKDF2}$1$salt$rounds$hex` with SHA-1 and a salt that is text, and passlib's
+//! `$pbkdf2-sha256$rounds$salt$key`, in base64 with `.` for `+`. passlib's LDAP forms have no id: `{PBKDF2-SHA256}` and its
+//! like stand before the rounds, `{PBKDF2}` for SHA-1.
+
+use super::scheme::{Read, Scheme, Verifier};
+use super::{Cost, Flaw, Kind, Rules, encoding};
+use crate::Secret;
+use ::pbkdf2::pbkdf2_hmac;
+use sha1::Sha1;
+use sha2::{Sha256, Sha512};
+use subtle::ConstantTimeEq;
+
+pub const SCHEMES: &[Scheme] = &[
+    Scheme::text(&["PBKDF2"], &[], read),
+    Scheme::text(&["PBKDF2-SHA1"], &["$pbkdf2$"], read_sha1),
+    Scheme::text(&["PBKDF2-SHA256"], &["$pbkdf2-sha256$"], read_sha256),
+    Scheme::text(&["PBKDF2-SHA512"], &["$pbkdf2-sha512$"], read_sha512),
+];
+
+/// Derives a key of the output's length.
+type Derive = fn(&[u8], &[u8], u32, &mut [u8]);
+
+struct Derived {
+    scheme: &'static str,
+    derive: Derive,
+    iterations: u32,
+    salt: Secret,
+    key: Secret,
+}
+
+/// Iterations within their bounds. None at all would leave the key as it was: any password would fit one of zeroes.
+pub fn iterations(scheme: &'static str, text: &[u8], rules: &Rules) -> Result<u32, Flaw> {
+    match encoding::number(text) {
+        None | Some(0) => Err(Flaw::Malformed { scheme, what: "its iterations are not a number above 0" }),
+        Some(n) if n > rules.limits.pbkdf2_iterations => {
+            Err(Flaw::TooCostly { scheme, what: "its iterations are beyond [password] max_pbkdf2_iterations" })
+        }
+        Some(n) => Ok(n),
+    }
+}
+
+fn read(text: &[u8], rules: &Rules) -> Read {
+    let malformed = |what| Flaw::Malformed { scheme: "PBKDF2", what };
+    let Some(rest) = text.strip_prefix(b"$1$") else { return read_sha1(text, rules) };
+    let mut fields = rest.split(|b| *b == b'$');
+    let (Some(salt), Some(rounds), Some(key), None) = (fields.next(), fields.next(), fields.next(), fields.next())
+    else {
+        return Err(malformed("it has not the fields salt, rounds and key"));
+    };
+    let iterations = iterations("PBKDF2", rounds, rules)?;
+    Flaw::of_length("PBKDF2", key.len(), 40)?;
+    let key = encoding::hex(key).ok_or(malformed("its key is not hexadecimal"))?;
+    Ok(Box::new(Derived {
+        scheme: "PBKDF2",
+        derive: pbkdf2_hmac::<Sha1>,
+        iterations,
+        salt: salt.into(),
+        key: key.into(),
+    }))
+}
+
+fn read_sha1(text: &[u8], rules: &Rules) -> Read {
+    read_passlib("PBKDF2-SHA1", "$pbkdf2$", 20, pbkdf2_hmac::<Sha1>, text, rules)
+}
+
+fn read_sha256(text: &[u8], rules: &Rules) -> Read {
+    read_passlib("PBKDF2-SHA256", "$pbkdf2-sha256$", 32, pbkdf2_hmac::<Sha256>, text, rules)
+}
+
+fn read_sha512(text: &[u8], rules: &Rules) -> Read {
+    read_passlib("PBKDF2-SHA512", "$pbkdf2-sha512$", 64, pbkdf2_hmac::<Sha512>, text, rules)
+}
+
+fn read_passlib(scheme: &'static str, id: &str, size: usize, derive: Derive, text: &[u8], rules: &Rules) -> Read {
+    let malformed = |what| Flaw::Malformed { scheme, what };
+    let rest = text.strip_prefix(id.as_bytes()).unwrap_or(text);
+    let mut fields = rest.split(|b| *b == b'$');
+    let (Some(rounds), Some(salt), Some(key), None) = (fields.next(), fields.next(), fields.next(), fields.next())
+    else {
+        return Err(malformed("it has not the fields rounds, salt and key"));
+    };
+    let iterations = iterations(scheme, rounds, rules)?;
+    let salt = encoding::adapted_base64(salt).ok_or(malformed("its salt is not passlib's base64"))?;
+    let key = encoding::adapted_base64(key).ok_or(malformed("its key is not passlib's base64"))?;
+    Flaw::of_length(scheme, key.len(), size)?;
+    Ok(Box::new(Derived { scheme, derive, iterations, salt: salt.into(), key: key.into() }))
+}
+
+impl Verifier for Derived {
+    fn kind(&self) -> Kind {
+        Kind { scheme: self.scheme, cost: [self.iterations, 0, 0] }
+    }
+
+    fn cost(&self) -> Cost {
+        Cost::Heavy { memory: 0 }
+    }
+
+    fn verify(&self, _: &str, password: &[u8]) -> Result<bool, Flaw> {
+        let mut made = Secret::new(vec![0; self.key.len()]);
+        (self.derive)(password, self.salt.expose(), self.iterations, made.expose_mut());
+        Ok(made.expose().ct_eq(self.key.expose()).into())
+    }
+
+    fn dummy(&self) -> Box<dyn Verifier> {
+        let key = vec![0; self.key.len()].into();
+        Box::new(Derived { salt: self.salt.clone(), key, ..*self })
+    }
+}

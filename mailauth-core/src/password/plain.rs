@@ -1,0 +1,82 @@
+//! Clear passwords: `{PLAIN}`, `{CLEAR}`, `{CLEARTEXT}`, and Dovecot's `{PLAIN-TRUNC}N-text` of which only N bytes are kept.
+
+use super::scheme::{Read, Scheme, Verifier};
+use super::{Flaw, Kind, Rules, encoding};
+use crate::Secret;
+
+pub const SCHEMES: &[Scheme] =
+    &[Scheme::clear(&["PLAIN", "CLEAR", "CLEARTEXT"], read), Scheme::clear(&["PLAIN-TRUNC"], read_truncated)];
+
+/// Of a clear password.
+pub const KIND: Kind = Kind { scheme: "PLAIN", cost: [0; 3] };
+
+struct Plain(Secret);
+
+fn read(text: &[u8], _: &Rules) -> Read {
+    Ok(Box::new(Plain(text.into())))
+}
+
+impl Verifier for Plain {
+    fn kind(&self) -> Kind {
+        KIND
+    }
+
+    fn verify(&self, _: &str, password: &[u8]) -> Result<bool, Flaw> {
+        Ok(self.0.matches(password))
+    }
+
+    fn dummy(&self) -> Box<dyn Verifier> {
+        Box::new(Nothing(KIND))
+    }
+
+    fn clear(&self) -> Option<&[u8]> {
+        Some(self.0.expose())
+    }
+}
+
+/// Nothing fits, at once, of a scheme that costs nothing.
+pub struct Nothing(pub Kind);
+
+impl Verifier for Nothing {
+    fn kind(&self) -> Kind {
+        self.0
+    }
+
+    fn verify(&self, _: &str, _: &[u8]) -> Result<bool, Flaw> {
+        Ok(false)
+    }
+
+    fn dummy(&self) -> Box<dyn Verifier> {
+        Box::new(Nothing(self.0))
+    }
+}
+
+struct Truncated {
+    kept: usize,
+    start: Secret,
+}
+
+fn read_truncated(text: &[u8], _: &Rules) -> Read {
+    let malformed = Flaw::Malformed { scheme: "PLAIN-TRUNC", what: "it is not N-text with N bytes of text or fewer" };
+    let at = text.iter().position(|b| *b == b'-').ok_or(malformed.clone())?;
+    let (number, start) = (text.get(..at).unwrap_or_default(), text.get(at + 1..).unwrap_or_default());
+    let kept = encoding::number(number).map_or(0, |n| n as usize);
+    if kept == 0 || start.is_empty() || start.len() > kept {
+        return Err(malformed);
+    }
+    Ok(Box::new(Truncated { kept, start: start.into() }))
+}
+
+impl Verifier for Truncated {
+    fn kind(&self) -> Kind {
+        Kind { scheme: "PLAIN-TRUNC", cost: [0; 3] }
+    }
+
+    fn verify(&self, _: &str, password: &[u8]) -> Result<bool, Flaw> {
+        Ok(self.start.matches(password.get(..self.kept).unwrap_or(password)))
+    }
+
+    fn dummy(&self) -> Box<dyn Verifier> {
+        Box::new(Nothing(self.kind()))
+    }
+}

@@ -1,0 +1,400 @@
+//! Making, changing and removing what is in the tables.
+
+use super::StoreError;
+use super::administration::{
+    AccountChange, AccountTimes, AdminError, Administration, AliasRow, DomainRow, SchemaChange, StoreReport,
+};
+use super::driver::{Connection, DriverError, Needs, Param, Refusal, Row, Statement};
+use super::sql::{SqlStore, bytes, is_text, newer, number};
+use super::statements::BATCH;
+use crate::Services;
+use crate::account::{AccountRow, Login, Password};
+use crate::schema::Field;
+use std::collections::BTreeSet;
+
+/// What a transaction ends with: the inner error undoes it too.
+pub(super) type Done<T> = Result<Result<T, AdminError>, DriverError>;
+
+impl Administration for SqlStore {
+    fn init(&self) -> Result<SchemaChange, StoreError> {
+        self.pool.driver().create().map_err(|error| self.pool.store_error(error))?;
+        self.pool.write(|connection| {
+            let dialect = self.dialect();
+            if !dialect.lock.is_empty() {
+                connection.batch(dialect.lock)?;
+            }
+            let changed = self.migrate(connection);
+            if !dialect.unlock.is_empty() && !connection.is_broken() {
+                connection.batch(dialect.unlock)?;
+            }
+            changed
+        })
+    }
+
+    fn report(&self) -> Result<StoreReport, StoreError> {
+        let accounts = &self.model.accounts;
+        let write = |field: Field| accounts.column(field).write.clone();
+        let mut reads = accounts.reads.clone();
+        reads.push(self.model.versions.table.clone());
+        let model = &self.model;
+        let tables = [&accounts.table, &model.domains.table, &model.aliases.table, &model.versions.table];
+        let needs = Needs {
+            tables: tables.into_iter().cloned().collect(),
+            reads,
+            accounts: accounts.table.clone(),
+            updates: [Field::Password, Field::Updated, Field::PasswordChanged].into_iter().filter_map(write).collect(),
+        };
+        self.pool.read(|connection| {
+            let (server, tls) = connection.server()?;
+            // Without the right to look nothing is known of it; the list of rights says so.
+            let schema = match self.version(connection) {
+                Err(DriverError::Refused { .. }) => None,
+                version => Some(version?),
+            };
+            let mut report = StoreReport {
+                server,
+                tls,
+                schema: schema.unwrap_or(0),
+                schema_known: self.known_version(),
+                ..StoreReport::default()
+            };
+            if schema == Some(0) {
+                return Ok(report);
+            }
+            let rights = connection.rights(&needs)?;
+            (report.rights_too_wide, report.rights_missing) = (rights.too_wide, rights.missing);
+            let counted = connection.query(&self.statements.count_accounts, &[], &mut |row| {
+                report.accounts = number(row, 0).and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
+            });
+            match counted {
+                Err(DriverError::Refused { .. }) => {}
+                counted => counted?,
+            }
+            Ok(report)
+        })
+    }
+
+    fn domains(&self) -> Result<Vec<DomainRow>, StoreError> {
+        self.pool.read(|connection| {
+            self.fits(connection)?;
+            let mut domains = Vec::new();
+            connection.query(&self.statements.domains, &[], &mut |row| {
+                domains.push(DomainRow {
+                    name: text(row, 0),
+                    enabled: number(row, 1) == Some(1),
+                    description: Some(text(row, 2)).filter(|text| !text.is_empty()),
+                });
+            })?;
+            Ok(domains)
+        })
+    }
+
+    fn add_domain(&self, domain: &DomainRow) -> Result<(), AdminError> {
+        self.change(|connection| match self.insert_domain(connection, domain) {
+            Err(DriverError::Refused { kind: Refusal::Duplicate, .. }) => {
+                Ok(Err(AdminError::Exists { what: "domain", name: domain.name.clone() }))
+            }
+            done => done.map(Ok),
+        })
+    }
+
+    fn set_domain(&self, domain: &DomainRow) -> Result<(), AdminError> {
+        self.change(|connection| {
+            let values = [
+                Param::Int(domain.enabled.into()),
+                Param::text(domain.description.as_deref()),
+                Param::Text(domain.name.as_bytes()),
+            ];
+            some(connection.execute(&self.statements.set_domain, &values)?, || no_such("domain", &domain.name))
+        })
+    }
+
+    fn remove_domain(&self, name: &str, contents: bool) -> Result<(), AdminError> {
+        self.change(|connection| {
+            let statements = &self.statements;
+            let domain = [Param::Text(name.as_bytes())];
+            if contents {
+                connection.execute(&statements.remove_domain_aliases, &domain)?;
+                connection.execute(&statements.remove_domain_accounts, &domain)?;
+            } else {
+                let accounts = count(connection, &statements.count_domain_accounts, &domain)?;
+                let aliases = count(connection, &statements.count_domain_aliases, &domain)?;
+                if accounts + aliases > 0 {
+                    return Ok(Err(AdminError::InUse { domain: name.to_owned(), accounts, aliases }));
+                }
+            }
+            some(connection.execute(&statements.remove_domain, &domain)?, || no_such("domain", name))
+        })
+    }
+
+    fn add_account(&self, account: &AccountRow) -> Result<(), AdminError> {
+        self.change(|connection| self.insert_account(connection, account))
+    }
+
+    fn set_account(&self, login: &Login, change: &AccountChange) -> Result<(), AdminError> {
+        let services = change.services.as_ref().map(services);
+        let values = [
+            (Field::Password, change.password.as_ref().map(password)),
+            (Field::Enabled, change.enabled.map(|on| Param::Int(on.into()))),
+            (Field::Services, services.as_ref().map(|list| Param::text(list.as_deref()))),
+            (Field::Uid, change.uid.map(id)),
+            (Field::Gid, change.gid.map(id)),
+            (Field::Home, change.home.as_ref().map(|text| Param::text(text.as_deref()))),
+            (Field::Maildir, change.maildir.as_ref().map(|text| Param::text(text.as_deref()))),
+            (Field::QuotaBytes, change.quota_bytes.map(limit)),
+            (Field::QuotaMessages, change.quota_messages.map(limit)),
+            (Field::Name, change.name.as_ref().map(|text| Param::text(text.as_deref()))),
+            (Field::Options, change.options.as_ref().map(|text| Param::text(text.as_deref()))),
+        ];
+        let mut sql = self.statements.set_account.clone();
+        let mut params = Vec::new();
+        for (field, value) in values {
+            if let Some(value) = value {
+                sql.push_str(&format!(", {} = ?", self.writable(field)?));
+                params.push(value);
+            }
+        }
+        if change.password.is_some() {
+            sql.push_str(&format!(", {} = {}", self.writable(Field::PasswordChanged)?, self.dialect().now));
+        }
+        sql.push_str(&self.statements.of_account);
+        params.extend([Param::Text(login.as_str().as_bytes()); 2]);
+        let statement = Statement { slot: None, sql: self.dialect().placeholders(&sql) };
+        self.change(|connection| some(connection.execute(&statement, &params)?, || no_such("account", login.as_str())))
+    }
+
+    fn remove_account(&self, login: &Login) -> Result<(), AdminError> {
+        let name = Param::Text(login.as_str().as_bytes());
+        self.change(|connection| {
+            let removed = connection.execute(&self.statements.remove_account, &[name, name])?;
+            some(removed, || no_such("account", login.as_str()))
+        })
+    }
+
+    fn account_times(&self, login: &Login) -> Result<Option<AccountTimes>, StoreError> {
+        let asked = login.as_str().as_bytes();
+        self.pool.read(|connection| {
+            self.fits(connection)?;
+            let mut times = None;
+            connection.query(&self.statements.times, &[Param::Text(asked)], &mut |row| {
+                if is_text(row, Field::TIMES.len(), asked) {
+                    times = Some(AccountTimes {
+                        created: text(row, 0),
+                        updated: text(row, 1),
+                        password_changed: text(row, 2),
+                    });
+                }
+            })?;
+            Ok(times)
+        })
+    }
+
+    fn import(&self, accounts: &[AccountRow]) -> Result<(), (Option<usize>, AdminError)> {
+        match self.import_by(BATCH, accounts) {
+            // Of many that are added with one statement the database does not say which it refuses.
+            Err((_, error)) if !is_outage(&error) => self.import_by(1, accounts),
+            imported => imported,
+        }
+    }
+
+    fn aliases(&self, domain: Option<&str>) -> Result<Vec<AliasRow>, StoreError> {
+        self.pool.read(|connection| {
+            self.fits(connection)?;
+            let mut aliases: Vec<AliasRow> = Vec::new();
+            let mut each = |row: &dyn Row| {
+                let (address, target) = (text(row, 0), text(row, 1));
+                match aliases.last_mut() {
+                    Some(last) if last.address == address => last.targets.push(target),
+                    _ => aliases.push(AliasRow { address, targets: vec![target] }),
+                }
+            };
+            match domain {
+                None => connection.query(&self.statements.aliases, &[], &mut each)?,
+                Some(domain) => {
+                    let domain = [Param::Text(domain.as_bytes())];
+                    connection.query(&self.statements.domain_aliases, &domain, &mut each)?;
+                }
+            }
+            Ok(aliases)
+        })
+    }
+
+    fn add_alias(&self, alias: &AliasRow) -> Result<(), AdminError> {
+        let address = Param::Text(alias.address.as_bytes());
+        let domain = alias.address.rsplit_once('@').map_or("", |(_, domain)| domain);
+        self.change(|connection| {
+            let mut there = BTreeSet::new();
+            let mut next = 0;
+            connection.query(&self.statements.alias_targets, &[address], &mut |row| {
+                there.insert(text(row, 0));
+                next = next.max(number(row, 1).unwrap_or(0).saturating_add(1));
+            })?;
+            for target in &alias.targets {
+                if !there.insert(target.clone()) {
+                    continue;
+                }
+                let values =
+                    [address, Param::Text(domain.as_bytes()), Param::Text(target.as_bytes()), Param::Int(next)];
+                match connection.execute(&self.statements.add_alias, &values) {
+                    Err(DriverError::Refused { kind: Refusal::Reference, .. }) => {
+                        return Ok(Err(no_such("domain", domain)));
+                    }
+                    done => done?,
+                };
+                next += 1;
+            }
+            Ok(Ok(()))
+        })
+    }
+
+    fn remove_alias(&self, alias: &AliasRow) -> Result<(), AdminError> {
+        let address = Param::Text(alias.address.as_bytes());
+        self.change(|connection| {
+            if alias.targets.is_empty() {
+                let removed = connection.execute(&self.statements.remove_alias, &[address, address])?;
+                return some(removed, || no_such("alias", &alias.address));
+            }
+            for target in &alias.targets {
+                let name = Param::Text(target.as_bytes());
+                let removed = connection.execute(&self.statements.remove_target, &[address, name, address, name])?;
+                if removed == 0 {
+                    return Ok(Err(no_such("alias", &format!("{} -> {target}", alias.address))));
+                }
+            }
+            Ok(Ok(()))
+        })
+    }
+}
+
+impl SqlStore {
+    /// Runs a change in a transaction, once the schema is known to be ours.
+    fn change<T>(&self, work: impl FnOnce(&mut dyn Connection) -> Done<T>) -> Result<T, AdminError> {
+        self.pool.transaction(|connection| {
+            self.fits(connection)?;
+            work(connection)
+        })?
+    }
+
+    /// The column that `field` is written to.
+    fn writable(&self, field: Field) -> Result<&str, StoreError> {
+        self.model.accounts.column(field).write.as_deref().ok_or_else(|| StoreError::Refused {
+            place: self.pool.driver().place().to_owned(),
+            reason: format!("the table model has no column to write {} to", field.name()),
+        })
+    }
+
+    /// Brings the schema up to date, one version after the other, each whole or not at all where the database can.
+    fn migrate(&self, connection: &mut dyn Connection) -> Result<SchemaChange, DriverError> {
+        let (dialect, known) = (self.dialect(), self.known_version());
+        let place = self.pool.driver().place();
+        let mut from = None;
+        loop {
+            connection.batch(dialect.begin)?;
+            let version = match self.present_version(connection) {
+                Ok(version) if version < known => version,
+                outcome => {
+                    connection.batch("ROLLBACK")?;
+                    let version = outcome?;
+                    if version > known {
+                        return Err(DriverError::Schema(newer(place, version, known)));
+                    }
+                    return Ok(SchemaChange { from: from.unwrap_or(version), to: version });
+                }
+            };
+            from.get_or_insert(version);
+            let step = dialect.migrations.get(version as usize).copied().unwrap_or_default();
+            if let Err(error) = connection.batch(step) {
+                if !connection.is_broken() {
+                    let _ = connection.batch("ROLLBACK");
+                }
+                return Err(error);
+            }
+            connection.batch("COMMIT")?;
+        }
+    }
+
+    /// The version of the schema; 0 is none. An error where somebody else's tables stand in the way.
+    fn present_version(&self, connection: &mut dyn Connection) -> Result<u32, DriverError> {
+        let statements = &self.statements;
+        let mut is_there = |table: &str| -> Result<bool, DriverError> {
+            Ok(count(connection, &statements.table_exists, &[Param::Text(table.as_bytes())])? > 0)
+        };
+        if is_there(&self.model.versions.table)? {
+            return self.version(connection);
+        }
+        for table in [&self.model.domains.table, &self.model.accounts.table, &self.model.aliases.table] {
+            if is_there(table)? {
+                return Err(DriverError::Schema(format!(
+                    "{} holds a table {table} that is not mailauth's: give mailauth a database of its own",
+                    self.pool.driver().place()
+                )));
+            }
+        }
+        Ok(0)
+    }
+
+    fn insert_domain(&self, connection: &mut dyn Connection, domain: &DomainRow) -> Result<(), DriverError> {
+        let values = [
+            Param::Text(domain.name.as_bytes()),
+            Param::Int(domain.enabled.into()),
+            Param::text(domain.description.as_deref()),
+        ];
+        connection.execute(&self.statements.add_domain, &values).map(|_| ())
+    }
+
+    pub(super) fn ensure_domain(&self, connection: &mut dyn Connection, name: &str) -> Result<(), DriverError> {
+        let mut there = false;
+        let asked = [Param::Text(name.as_bytes())];
+        connection.query(&self.statements.find_domain, &asked, &mut |row| {
+            there |= is_text(row, 0, name.as_bytes());
+        })?;
+        if there || name.is_empty() {
+            return Ok(());
+        }
+        self.insert_domain(connection, &DomainRow { name: name.to_owned(), enabled: true, description: None })
+    }
+}
+
+/// Might the same go well at another time?
+fn is_outage(error: &AdminError) -> bool {
+    matches!(error, AdminError::Store(StoreError::Unreachable { .. } | StoreError::Timeout { .. }))
+}
+
+pub(super) fn no_such(what: &'static str, name: &str) -> AdminError {
+    AdminError::NoSuch { what, name: name.to_owned() }
+}
+
+/// Well if any row was matched.
+fn some(rows: u64, otherwise: impl FnOnce() -> AdminError) -> Done<()> {
+    Ok(if rows > 0 { Ok(()) } else { Err(otherwise()) })
+}
+
+fn count(connection: &mut dyn Connection, statement: &Statement, params: &[Param<'_>]) -> Result<u64, DriverError> {
+    let mut count = 0;
+    connection.query(statement, params, &mut |row| {
+        count = number(row, 0).and_then(|count| u64::try_from(count).ok()).unwrap_or(0);
+    })?;
+    Ok(count)
+}
+
+fn text(row: &dyn Row, index: usize) -> String {
+    String::from_utf8_lossy(&bytes(row, index)).into_owned()
+}
+
+/// As the column has it: NULL is every service.
+pub(super) fn services(services: &Services) -> Option<String> {
+    Some(services.to_string()).filter(|list| !list.is_empty())
+}
+
+/// As the column has it: NULL is none.
+pub(super) fn password(password: &Password) -> Param<'_> {
+    if password.0.is_empty() { Param::Null } else { Param::Text(password.0.expose()) }
+}
+
+pub(super) fn id(id: Option<u32>) -> Param<'static> {
+    id.map_or(Param::Null, |id| Param::Int(id.into()))
+}
+
+pub(super) fn limit(limit: Option<u64>) -> Param<'static> {
+    limit.map_or(Param::Null, |limit| Param::Int(i64::try_from(limit).unwrap_or(i64::MAX)))
+}

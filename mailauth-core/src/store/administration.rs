@@ -1,0 +1,213 @@
+//! What the administrator's command does with a store.
+
+use super::{AccountStore, StoreError};
+use crate::Services;
+use crate::account::{AccountRow, Login, Password};
+
+/// Why an administrator's wish was not fulfilled.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AdminError {
+    /// What was to be changed is not there.
+    #[error("there is no such {what}: {name}")]
+    NoSuch {
+        /// `domain`, `account` or `alias`.
+        what: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// What was to be added is there.
+    #[error("the {what} {name} exists already")]
+    Exists {
+        /// `domain`, `account` or `alias`.
+        what: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// A domain that still has accounts or aliases.
+    #[error("the domain {domain} still has {accounts} accounts and {aliases} aliases")]
+    InUse {
+        /// The domain.
+        domain: String,
+        /// How many accounts it has.
+        accounts: u64,
+        /// How many aliases it has.
+        aliases: u64,
+    },
+    /// The store could not.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A domain whose mail this host keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DomainRow {
+    /// In lower case.
+    pub name: String,
+    /// False: none of its accounts may log in or receive mail.
+    pub enabled: bool,
+    /// For people.
+    pub description: Option<String>,
+}
+
+/// An address whose mail goes elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AliasRow {
+    /// `local@domain`, or `@domain` for whatever else comes to the domain. In lower case.
+    pub address: String,
+    /// Where its mail goes, in order.
+    pub targets: Vec<String>,
+}
+
+/// New values for some of an account's columns. The outer `None` leaves a column; the inner one empties it, which gives
+/// it back to the defaults.
+#[derive(Clone, Debug, Default)]
+pub struct AccountChange {
+    /// A stored value, already hashed.
+    pub password: Option<Password>,
+    /// On or off.
+    pub enabled: Option<bool>,
+    /// The services permitted.
+    pub services: Option<Services>,
+    /// System user id.
+    pub uid: Option<Option<u32>>,
+    /// System group id.
+    pub gid: Option<Option<u32>>,
+    /// Absolute path.
+    pub home: Option<Option<String>>,
+    /// Path of the Maildir.
+    pub maildir: Option<Option<String>>,
+    /// Bytes; 0 is no limit.
+    pub quota_bytes: Option<Option<u64>>,
+    /// Messages; 0 is no limit.
+    pub quota_messages: Option<Option<u64>>,
+    /// The person's name.
+    pub name: Option<Option<String>>,
+    /// Courier's account options.
+    pub options: Option<Option<String>>,
+}
+
+/// When a row was made and changed, in UTC, as `2026-11-23 20:00:00`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AccountTimes {
+    /// When the row was made.
+    pub created: String,
+    /// When any column was last changed.
+    pub updated: String,
+    /// When the password was last changed; empty if never.
+    pub password_changed: String,
+}
+
+/// What [`Administration::init`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SchemaChange {
+    /// The version before; 0 is no schema.
+    pub from: u32,
+    /// The version now.
+    pub to: u32,
+}
+
+/// What a store says about itself, for `mailauth check`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoreReport {
+    /// `SQLite 3.50.4`, `MariaDB 10.11.14`, `PostgreSQL 15.14`.
+    pub server: String,
+    /// The protocol version and cipher of the connection, or `None` for one in clear.
+    pub tls: Option<String>,
+    /// The version of the schema found; 0 is none.
+    pub schema: u32,
+    /// The version this program knows.
+    pub schema_known: u32,
+    /// Accounts in the table.
+    pub accounts: u64,
+    /// Rights that a daemon has no use for, such as `DROP`.
+    pub rights_too_wide: Vec<String>,
+    /// Rights that are missing, such as `SELECT on accounts`.
+    pub rights_missing: Vec<String>,
+}
+
+/// Beside answering about accounts: making, changing and removing them.
+pub trait Administration: AccountStore {
+    /// Creates the schema, or brings it up to date. Doing it again changes nothing.
+    ///
+    /// # Errors
+    /// When the schema is newer than this program, or the database refuses.
+    fn init(&self) -> Result<SchemaChange, StoreError>;
+
+    /// What the store says about itself. It works, as far as it can, without a schema too.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    fn report(&self) -> Result<StoreReport, StoreError>;
+
+    /// All domains by name.
+    ///
+    /// # Errors
+    /// When the list is not known to be whole.
+    fn domains(&self) -> Result<Vec<DomainRow>, StoreError>;
+
+    /// Adds a domain.
+    ///
+    /// # Errors
+    /// When it exists, or the store cannot.
+    fn add_domain(&self, domain: &DomainRow) -> Result<(), AdminError>;
+
+    /// Replaces what is known of a domain.
+    ///
+    /// # Errors
+    /// When there is no such domain, or the store cannot.
+    fn set_domain(&self, domain: &DomainRow) -> Result<(), AdminError>;
+
+    /// Removes a domain; with `contents`, its accounts and aliases too.
+    ///
+    /// # Errors
+    /// When there is no such domain, it is in use and `contents` is false, or the store cannot.
+    fn remove_domain(&self, name: &str, contents: bool) -> Result<(), AdminError>;
+
+    /// Adds an account to a domain that exists.
+    ///
+    /// # Errors
+    /// When there is no such domain, the account exists, or the store cannot.
+    fn add_account(&self, account: &AccountRow) -> Result<(), AdminError>;
+
+    /// Changes an account.
+    ///
+    /// # Errors
+    /// When there is no such account, or the store cannot.
+    fn set_account(&self, login: &Login, change: &AccountChange) -> Result<(), AdminError>;
+
+    /// Removes an account.
+    ///
+    /// # Errors
+    /// When there is no such account, or the store cannot.
+    fn remove_account(&self, login: &Login) -> Result<(), AdminError>;
+
+    /// When an account's row was made and changed.
+    ///
+    /// # Errors
+    /// When the store cannot say.
+    fn account_times(&self, login: &Login) -> Result<Option<AccountTimes>, StoreError>;
+
+    /// Adds all these accounts, and the domains they are in, or nothing.
+    ///
+    /// # Errors
+    /// With the index of the first account that the store refused.
+    fn import(&self, accounts: &[AccountRow]) -> Result<(), (Option<usize>, AdminError)>;
+
+    /// All aliases by address, or those of one domain.
+    ///
+    /// # Errors
+    /// When the list is not known to be whole.
+    fn aliases(&self, domain: Option<&str>) -> Result<Vec<AliasRow>, StoreError>;
+
+    /// Adds targets to an address of a domain that exists; targets that it has already are left as they are.
+    ///
+    /// # Errors
+    /// When there is no such domain, or the store cannot.
+    fn add_alias(&self, alias: &AliasRow) -> Result<(), AdminError>;
+
+    /// Removes these targets of an address, or with none given the whole address.
+    ///
+    /// # Errors
+    /// When there is no such alias or target, or the store cannot.
+    fn remove_alias(&self, alias: &AliasRow) -> Result<(), AdminError>;
+}

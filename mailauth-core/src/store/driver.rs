@@ -1,0 +1,184 @@
+//! What a database driver must be able to do, and what differs in its SQL.
+//!
+//! Adding a database is one file that implements [`Driver`] and [`Connection`], and one line in [`super::open`].
+
+use std::time::Duration;
+
+/// A value on its way into a statement. Text is bytes: the database checks its encoding.
+#[derive(Clone, Copy)]
+pub(crate) enum Param<'a> {
+    Null,
+    Int(i64),
+    Text(&'a [u8]),
+}
+
+impl<'a> Param<'a> {
+    /// Text, or NULL for none.
+    pub(crate) fn text(value: Option<&'a str>) -> Self {
+        value.map_or(Param::Null, |text| Param::Text(text.as_bytes()))
+    }
+}
+
+/// A value that came out of the database.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Cell<'a> {
+    Null,
+    Int(i64),
+    Text(&'a [u8]),
+    /// A type that no field can have: a fraction, a date, an integer beyond 64 bits.
+    Other,
+}
+
+/// A row of an answer.
+pub(crate) trait Row {
+    /// The value at `index`, counted from 0; `Other` beyond the last.
+    fn cell(&self, index: usize) -> Cell<'_>;
+}
+
+/// A statement that a connection prepares once and keeps.
+#[derive(Debug)]
+pub(crate) struct Statement {
+    /// Which of its connection's kept statements it is; `None` is prepared for one use.
+    pub(crate) slot: Option<usize>,
+    /// Its text, in the placeholders of its database.
+    pub(crate) sql: String,
+}
+
+/// Why a driver could not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum DriverError {
+    /// There is no connection, or it broke. Whether a statement under way was done is unknown.
+    #[error("{0}")]
+    Lost(String),
+    /// The deadline passed.
+    #[error("no answer within {} ms", .0.as_millis())]
+    Timeout(Duration),
+    /// The database answered, and refused.
+    #[error("{reason}")]
+    Refused { kind: Refusal, reason: String },
+    /// There is no schema, or one of another version. A sentence with the cure.
+    #[error("{0}")]
+    Schema(String),
+}
+
+/// The refusals that somebody can answer to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// A row with this key is there.
+    Duplicate,
+    /// A row that this one refers to is missing, or one that refers to this one is there.
+    Reference,
+    /// There is no table of this name.
+    NoTable,
+    /// The server has forgotten the prepared statement, or its tables have changed.
+    #[cfg_attr(not(feature = "postgres"), expect(dead_code))]
+    Stale,
+    Other,
+}
+
+/// One conversation with a database. After an error that leaves its state unknown it says it is broken, for good.
+pub(crate) trait Connection: Send {
+    /// Runs a statement and gives each row of its answer to `each`.
+    fn query(
+        &mut self,
+        statement: &Statement,
+        params: &[Param<'_>],
+        each: &mut dyn FnMut(&dyn Row),
+    ) -> Result<(), DriverError>;
+
+    /// Runs a statement without an answer; returns how many rows it matched.
+    fn execute(&mut self, statement: &Statement, params: &[Param<'_>]) -> Result<u64, DriverError>;
+
+    /// Runs statements of ours, separated by semicolons, that have neither parameters nor answers.
+    fn batch(&mut self, sql: &str) -> Result<(), DriverError>;
+
+    /// Asks for a sign of life.
+    fn ping(&mut self) -> Result<(), DriverError>;
+
+    /// Must this connection not be used again?
+    fn is_broken(&self) -> bool;
+
+    /// The server's name and version, and the protocol and cipher if the connection is encrypted.
+    fn server(&mut self) -> Result<(String, Option<String>), DriverError>;
+
+    /// The rights we have here that `needs` does not justify, and those we lack.
+    fn rights(&mut self, needs: &Needs) -> Result<Rights, DriverError>;
+}
+
+/// What a daemon must be able to do.
+#[derive(Debug)]
+#[cfg_attr(not(feature = "postgres"), allow(dead_code))]
+pub(crate) struct Needs {
+    /// All tables.
+    pub(crate) tables: Vec<String>,
+    /// Those to read.
+    pub(crate) reads: Vec<String>,
+    /// The table of accounts.
+    pub(crate) accounts: String,
+    /// Its columns to update when a password changes.
+    pub(crate) updates: Vec<String>,
+}
+
+/// Rights, each as an administrator would name it: `SELECT on accounts`.
+#[derive(Debug, Default)]
+pub(crate) struct Rights {
+    pub(crate) too_wide: Vec<String>,
+    pub(crate) missing: Vec<String>,
+}
+
+/// How connections to one database are made.
+pub(crate) trait Driver: Send + Sync {
+    /// Which database, for people; without its password.
+    fn place(&self) -> &str;
+
+    /// How its SQL differs.
+    fn dialect(&self) -> &'static Dialect;
+
+    /// Connects within the deadline.
+    fn connect(&self) -> Result<Box<dyn Connection>, DriverError>;
+
+    /// Makes the place that [`Driver::connect`] then finds, if it is ours to make.
+    fn create(&self) -> Result<(), DriverError> {
+        Ok(())
+    }
+}
+
+/// What differs in the SQL of the databases.
+pub(crate) struct Dialect {
+    /// Placeholders are `$1`, `$2`... and not `?`.
+    pub(crate) numbered: bool,
+    /// Begins a transaction that will write.
+    pub(crate) begin: &'static str,
+    /// The time in UTC, as the columns of times hold it.
+    pub(crate) now: &'static str,
+    /// An expression of a time, as the text `2026-11-23 20:00:00`; `{}` stands for the expression.
+    pub(crate) time_text: &'static str,
+    /// A comparison of bytes, whatever the collation, of the expression `{}` with a parameter.
+    pub(crate) same_bytes: &'static str,
+    /// Counts the tables of a name (a parameter) in our schema.
+    pub(crate) table_exists: &'static str,
+    /// Waits for and takes the lock under which the schema is changed; empty where `begin` does that.
+    pub(crate) lock: &'static str,
+    /// Gives that lock back; empty where the end of the transaction does.
+    pub(crate) unlock: &'static str,
+    /// The schema: what brings version n to version n + 1 stands at n.
+    pub(crate) migrations: &'static [&'static str],
+}
+
+impl Dialect {
+    /// `sql` with its question marks as this database writes parameters.
+    pub(crate) fn placeholders(&self, sql: &str) -> String {
+        if !self.numbered {
+            return sql.to_owned();
+        }
+        let mut out = String::with_capacity(sql.len() + 16);
+        for (number, part) in sql.split('?').enumerate() {
+            if number > 0 {
+                out.push('$');
+                out.push_str(&number.to_string());
+            }
+            out.push_str(part);
+        }
+        out
+    }
+}

@@ -1,0 +1,105 @@
+//! Where accounts are kept.
+//!
+//! [`AccountStore`] is what the answer to a login needs; [`Administration`] is what the administrator's command needs
+//! beside it. A decorator (a cache, failover) implements the first over another store, and nothing else knows of it.
+
+// A program that only knows the daemon's socket is built without a database, and its library without a use for these.
+#![cfg_attr(not(any(feature = "sqlite", feature = "mysql", feature = "postgres")), allow(dead_code))]
+
+mod administer;
+mod administration;
+mod driver;
+#[cfg(feature = "mysql")]
+mod grants;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+mod hosts;
+mod import;
+#[cfg(feature = "mysql")]
+mod mysql;
+mod open;
+mod pool;
+#[cfg(feature = "postgres")]
+mod postgres;
+mod rows;
+#[cfg(feature = "postgres")]
+mod socket;
+mod sql;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+mod statements;
+#[cfg(test)]
+mod tests;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+mod tls;
+
+pub use administration::{
+    AccountChange, AccountTimes, AdminError, Administration, AliasRow, DomainRow, SchemaChange, StoreReport,
+};
+pub use open::{OpenError, open_pooled, open_single};
+pub use sql::SqlStore;
+
+use crate::account::{AccountRow, Login, Password};
+use crate::mailbox::Unusable;
+use std::time::Duration;
+
+/// Why a store cannot say yes or no. Each one is "not now" to a client, and a sentence for the log.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// No connection could be had.
+    #[error("the database at {place} cannot be reached: {reason}")]
+    Unreachable {
+        /// Which database, without its password.
+        place: String,
+        /// What the driver or the system said.
+        reason: String,
+    },
+    /// The deadline passed before the answer came.
+    #[error("the database at {place} did not answer within {} ms", .after.as_millis())]
+    Timeout {
+        /// Which database.
+        place: String,
+        /// How long was waited.
+        after: Duration,
+    },
+    /// The database refused a statement. It reached us, so another try would end the same way.
+    #[error("the database at {place} refused: {reason}")]
+    Refused {
+        /// Which database.
+        place: String,
+        /// What it said.
+        reason: String,
+    },
+    /// A row that must not be trusted.
+    #[error(transparent)]
+    Unusable(#[from] Unusable),
+    /// The schema is missing, or not of the version that this program knows.
+    #[error("{0}")]
+    Schema(String),
+}
+
+/// A page of [`AccountStore::enumerate`]: rows in ascending order of login, or why one cannot be trusted.
+pub type Page = Vec<Result<AccountRow, Unusable>>;
+
+/// What answers about accounts. Calls block, for at most the configured deadline each.
+pub trait AccountStore: Send + Sync {
+    /// The row whose login is exactly `login`; the database's collation does not decide.
+    ///
+    /// # Errors
+    /// Whenever it cannot know whether there is one, or what stands in it.
+    fn find(&self, login: &Login) -> Result<Option<AccountRow>, StoreError>;
+
+    /// Puts `new` in the place of the stored password `old`, if `old` still stands there.
+    ///
+    /// Returns false when it does not: somebody else changed it meanwhile, and wins.
+    ///
+    /// # Errors
+    /// When it cannot know whether the change was made.
+    fn set_password(&self, login: &Login, old: &Password, new: &Password) -> Result<bool, StoreError>;
+
+    /// At most `limit` rows after the login `after` (from the start without one), in ascending byte order of their
+    /// logins. An empty page is the end.
+    ///
+    /// # Errors
+    /// When the page is not known to be whole.
+    fn enumerate(&self, after: Option<&Login>, limit: usize) -> Result<Page, StoreError>;
+}

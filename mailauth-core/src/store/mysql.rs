@@ -1,0 +1,333 @@
+//! MySQL and MariaDB, through the `mysql` crate.
+//!
+//! Its TLS trusts the public authorities beside the configured one, always; so `verify-ca`, which does not look at the
+//! name, is worth less than `verify-full` here.
+
+use super::driver::{Cell, Connection, Dialect, Driver, DriverError, Needs, Param, Refusal, Rights, Row, Statement};
+use super::grants;
+use super::hosts::{Address, Hosts};
+use super::{OpenError, tls};
+use crate::Secret;
+use crate::config::{DatabaseConfig, Secrecy, Server};
+use mysql::consts::CapabilityFlags;
+use mysql::prelude::Queryable;
+use mysql::{Conn, OptsBuilder, Params, SslOpts, Value};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub(super) static DIALECT: Dialect = Dialect {
+    numbered: false,
+    begin: "START TRANSACTION",
+    now: "UTC_TIMESTAMP()",
+    time_text: "DATE_FORMAT({}, '%Y-%m-%d %H:%i:%s')",
+    // Collations ignore spaces at the end at least, and most of them case.
+    same_bytes: "CAST(CONVERT({} USING utf8mb4) AS BINARY) = CAST(? AS BINARY)",
+    table_exists: "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = ?",
+    lock: "DO GET_LOCK('mailauth schema', 10)",
+    unlock: "DO RELEASE_LOCK('mailauth schema')",
+    migrations: &[include_str!("../../../schema/mysql.sql")],
+};
+
+/// What each session begins with, whatever the server's own settings: every statement stands for itself, and a value
+/// that does not fit is refused, not cut.
+const SESSION: &str = "SET autocommit = 1, sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'";
+
+/// The largest packet either way: a row is never so long. Said here, it need not be asked of the server.
+const MAX_PACKET: usize = 4 << 20;
+
+/// Statements that are run on one connection. The crate reads what the server sends into 4 MiB from their beginning to
+/// their end, and only then begins anew: kept for ever, eight connections would come to 32 MiB of memory in use.
+const MAX_RUNS: u32 = 2000;
+
+/// A database on MySQL or MariaDB servers.
+pub(super) struct Mysql {
+    place: String,
+    hosts: Hosts,
+    user: String,
+    database: String,
+    password: Secret,
+    tls: Option<Secrecy>,
+    tls_ca: Option<PathBuf>,
+    deadline: Duration,
+}
+
+impl Mysql {
+    pub(super) fn new(config: &DatabaseConfig, server: &Server) -> Result<Self, OpenError> {
+        let hosts = Hosts::new(server, config.deadline);
+        if hosts.addresses().any(|address| address.secrecy(config.tls) != Secrecy::Disable) {
+            tls::authorities(config.tls_ca.as_deref())?;
+            // The crate takes the process's provider.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+        }
+        Ok(Mysql {
+            place: config.url.to_string(),
+            hosts,
+            user: server.user.clone(),
+            database: server.database.clone(),
+            password: config.password.clone(),
+            tls: config.tls,
+            tls_ca: config.tls_ca.clone(),
+            deadline: config.deadline,
+        })
+    }
+
+    fn connect_to(&self, address: &Address, share: Duration) -> Result<MysqlConnection, DriverError> {
+        let password = std::str::from_utf8(self.password.expose()).map_err(|_| DriverError::Refused {
+            kind: Refusal::Other,
+            reason: "the database's password is not valid UTF-8".into(),
+        })?;
+        let options = OptsBuilder::new()
+            .user(Some(&self.user))
+            .pass(Some(password))
+            .db_name(Some(&self.database))
+            .prefer_socket(false)
+            .tcp_connect_timeout(Some(share))
+            .read_timeout(Some(share))
+            .write_timeout(Some(share))
+            .max_allowed_packet(Some(MAX_PACKET))
+            // We keep the statements ourselves.
+            .stmt_cache_size(0)
+            // An UPDATE says how many rows it matched, not how many became different.
+            .additional_capabilities(CapabilityFlags::CLIENT_FOUND_ROWS)
+            .init(vec![SESSION]);
+        let options = match address {
+            Address::Socket(path) => options.socket(Some(path.to_string_lossy())),
+            Address::Tcp(at) => options.ip_or_hostname(Some(&at.host)).tcp_port(at.port).ssl_opts(self.ssl(address)),
+        };
+        let connection = Conn::new(options).map_err(|error| driver_error(error, share))?;
+        set_timeout(&connection, self.deadline).map_err(|error| DriverError::Lost(error.to_string()))?;
+        Ok(MysqlConnection { connection, kept: Vec::new(), deadline: self.deadline, runs: 0, broken: false })
+    }
+
+    fn ssl(&self, address: &Address) -> Option<SslOpts> {
+        let options = SslOpts::default().with_root_cert_path(self.tls_ca.clone());
+        match address.secrecy(self.tls) {
+            Secrecy::Disable => None,
+            Secrecy::Require => Some(options.with_danger_accept_invalid_certs(true)),
+            Secrecy::VerifyCa => Some(options.with_danger_skip_domain_validation(true)),
+            Secrecy::VerifyFull => Some(options),
+        }
+    }
+}
+
+impl Driver for Mysql {
+    fn place(&self) -> &str {
+        &self.place
+    }
+
+    fn dialect(&self) -> &'static Dialect {
+        &DIALECT
+    }
+
+    fn connect(&self) -> Result<Box<dyn Connection>, DriverError> {
+        let connection = self.hosts.connect(|address, share| self.connect_to(address, share))?;
+        Ok(Box::new(connection))
+    }
+}
+
+/// Sets how long one read or write on the connection's socket may take.
+fn set_timeout(connection: &Conn, deadline: Duration) -> io::Result<()> {
+    use rustix::net::sockopt::{Timeout, set_socket_timeout};
+    // SAFETY: the descriptor is the connection's own, which outlives this borrow of it.
+    let socket = unsafe { BorrowedFd::borrow_raw(connection.as_raw_fd()) };
+    set_socket_timeout(socket, Timeout::Recv, Some(deadline))?;
+    Ok(set_socket_timeout(socket, Timeout::Send, Some(deadline))?)
+}
+
+struct MysqlConnection {
+    connection: Conn,
+    /// Prepared statements by their slot.
+    kept: Vec<Option<mysql::Statement>>,
+    deadline: Duration,
+    /// Statements that were run.
+    runs: u32,
+    broken: bool,
+}
+
+impl MysqlConnection {
+    /// Runs a statement; gives its rows to `each` and returns how many it matched.
+    fn run(
+        &mut self,
+        statement: &Statement,
+        params: &[Param<'_>],
+        each: &mut dyn FnMut(&dyn Row),
+    ) -> Result<u64, DriverError> {
+        self.runs = self.runs.saturating_add(1);
+        self.prepare_and_run(statement, params, each).map_err(|error| self.raise(error))
+    }
+
+    fn prepare_and_run(
+        &mut self,
+        statement: &Statement,
+        params: &[Param<'_>],
+        each: &mut dyn FnMut(&dyn Row),
+    ) -> Result<u64, mysql::Error> {
+        let Some(slot) = statement.slot else {
+            let prepared = self.connection.prep(&statement.sql)?;
+            let outcome = exec(&mut self.connection, &prepared, params, each);
+            self.connection.close(prepared)?;
+            return outcome;
+        };
+        if self.kept.len() <= slot {
+            self.kept.resize(slot + 1, None);
+        }
+        let prepared = match self.kept.get(slot) {
+            Some(Some(prepared)) => prepared.clone(),
+            _ => self.connection.prep(&statement.sql)?,
+        };
+        let outcome = exec(&mut self.connection, &prepared, params, each);
+        if let Some(place) = self.kept.get_mut(slot) {
+            *place = Some(prepared);
+        }
+        outcome
+    }
+
+    fn raise(&mut self, error: mysql::Error) -> DriverError {
+        let answered = matches!(error, mysql::Error::MySqlError(_));
+        let error = driver_error(error, self.deadline);
+        self.broken |= !answered || matches!(error, DriverError::Lost(_));
+        error
+    }
+
+    /// The texts of the first `columns` columns of each row.
+    fn texts(&mut self, sql: &str, columns: usize) -> Result<Vec<Vec<String>>, DriverError> {
+        let mut rows = Vec::new();
+        self.run(&Statement { slot: None, sql: sql.to_owned() }, &[], &mut |row| {
+            let text = |index| match row.cell(index) {
+                Cell::Text(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+                _ => String::new(),
+            };
+            rows.push((0..columns).map(text).collect());
+        })?;
+        Ok(rows)
+    }
+
+    fn status(&mut self, name: &str) -> Result<String, DriverError> {
+        let rows = self.texts(&format!("SHOW SESSION STATUS LIKE '{name}'"), 2)?;
+        Ok(rows.into_iter().next().and_then(|row| row.into_iter().nth(1)).unwrap_or_default())
+    }
+}
+
+fn exec(
+    connection: &mut Conn,
+    prepared: &mysql::Statement,
+    params: &[Param<'_>],
+    each: &mut dyn FnMut(&dyn Row),
+) -> Result<u64, mysql::Error> {
+    let value = |param: &Param<'_>| match *param {
+        Param::Null => Value::NULL,
+        Param::Int(number) => Value::Int(number),
+        Param::Text(bytes) => Value::Bytes(bytes.to_vec()),
+    };
+    let params = if params.is_empty() { Params::Empty } else { Params::Positional(params.iter().map(value).collect()) };
+    let rows = connection.exec_iter(prepared, params)?;
+    let matched = rows.affected_rows();
+    for row in rows {
+        each(&row?);
+    }
+    Ok(matched)
+}
+
+impl Connection for MysqlConnection {
+    fn query(
+        &mut self,
+        statement: &Statement,
+        params: &[Param<'_>],
+        each: &mut dyn FnMut(&dyn Row),
+    ) -> Result<(), DriverError> {
+        self.run(statement, params, each).map(|_| ())
+    }
+
+    fn execute(&mut self, statement: &Statement, params: &[Param<'_>]) -> Result<u64, DriverError> {
+        self.run(statement, params, &mut |_| ())
+    }
+
+    fn batch(&mut self, sql: &str) -> Result<(), DriverError> {
+        // One by one: of several sent together, the crate passes over the error of any but the first.
+        for statement in sql.split(";\n").filter(|statement| !statement.trim().is_empty()) {
+            self.connection.query_drop(statement).map_err(|error| self.raise(error))?;
+        }
+        Ok(())
+    }
+
+    fn ping(&mut self) -> Result<(), DriverError> {
+        self.connection.ping().map_err(|error| self.raise(error))
+    }
+
+    /// One that has done its share counts as broken too: it is dropped once it is not in use.
+    fn is_broken(&self) -> bool {
+        self.broken || self.runs >= MAX_RUNS
+    }
+
+    fn server(&mut self) -> Result<(String, Option<String>), DriverError> {
+        let version = self.texts("SELECT VERSION()", 1)?.concat().concat();
+        let (number, rest) = version.split_once('-').unwrap_or((&version, ""));
+        let name = if rest.contains("MariaDB") { "MariaDB" } else { "MySQL" };
+        let protocol = self.status("Ssl_version")?;
+        let tls = if protocol.is_empty() { None } else { Some(format!("{protocol} {}", self.status("Ssl_cipher")?)) };
+        Ok((format!("{name} {number}"), tls))
+    }
+
+    fn rights(&mut self, needs: &Needs) -> Result<Rights, DriverError> {
+        let database = self.texts("SELECT DATABASE()", 1)?.concat().concat();
+        let lines = self.texts("SHOW GRANTS", 1)?.concat();
+        Ok(grants::compare(&lines, &database, needs))
+    }
+}
+
+impl Row for mysql::Row {
+    fn cell(&self, index: usize) -> Cell<'_> {
+        match self.as_ref(index) {
+            Some(Value::NULL) => Cell::Null,
+            Some(Value::Bytes(bytes)) => Cell::Text(bytes),
+            Some(Value::Int(number)) => Cell::Int(*number),
+            Some(Value::UInt(number)) => i64::try_from(*number).map_or(Cell::Other, Cell::Int),
+            Some(Value::Float(_) | Value::Double(_) | Value::Date(..) | Value::Time(..)) | None => Cell::Other,
+        }
+    }
+}
+
+/// What the crate's error means to us.
+fn driver_error(error: mysql::Error, deadline: Duration) -> DriverError {
+    let io = |error: &io::Error| match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => DriverError::Timeout(deadline),
+        _ => DriverError::Lost(error.to_string()),
+    };
+    match &error {
+        mysql::Error::IoError(error) => io(error),
+        // It may wrap an error of the socket.
+        mysql::Error::CodecError(error) => match std::error::Error::source(error).and_then(|e| e.downcast_ref()) {
+            Some(error) => io(error),
+            None => DriverError::Lost(error.to_string()),
+        },
+        mysql::Error::MySqlError(error) => refusal(error.code, &error.message, deadline),
+        mysql::Error::DriverError(mysql::DriverError::ConnectTimeout) => DriverError::Timeout(deadline),
+        mysql::Error::DriverError(error) => DriverError::Lost(error.to_string()),
+        mysql::Error::TlsError(error) => DriverError::Lost(format!("TLS: {error}")),
+        error => DriverError::Lost(error.to_string()),
+    }
+}
+
+/// What the server's error means to us, by its number (MariaDB and MySQL, "Error Codes").
+fn refusal(code: u16, message: &str, deadline: Duration) -> DriverError {
+    let kind = match code {
+        // Shutting down, connection killed, a cluster's node that does not serve, and the network's errors.
+        1047 | 1053 | 1077 | 1079 | 1152 | 1158..=1161 | 1184 | 1927 | 4031 => {
+            return DriverError::Lost(format!("{message} ({code})"));
+        }
+        // Lock wait, statement interrupted, statement too long.
+        1205 | 1317 | 1969 | 3024 => return DriverError::Timeout(deadline),
+        1062 | 1586 => Refusal::Duplicate,
+        1216 | 1217 | 1451 | 1452 => Refusal::Reference,
+        1146 => Refusal::NoTable,
+        // Its message shows the bytes, which may be of a password.
+        1366 => {
+            let reason = "a value is not text in the character set of its column (1366)".into();
+            return DriverError::Refused { kind: Refusal::Other, reason };
+        }
+        _ => Refusal::Other,
+    };
+    DriverError::Refused { kind, reason: format!("{message} ({code})") }
+}

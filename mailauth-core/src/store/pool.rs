@@ -1,0 +1,555 @@
+//! Connections that are kept, and what happens when they turn out dead.
+//!
+//! A daemon keeps several, in an `r2d2` pool whose threads connect in the background; a command keeps one and starts no
+//! thread. Nothing is asked of a kept connection before a read uses it: when it turns out dead, the read is done again,
+//! once, on a fresh one. After the loss of one, all that were made before it are suspect, and are dropped rather than
+//! tried. While the database is known to be away, callers are told so at once; `r2d2` goes on trying to connect, and
+//! its first success ends the outage.
+
+use super::StoreError;
+use super::driver::{Connection, Driver, DriverError, Refusal};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// `r2d2` waits a growing while between two tries to connect, up to half of this.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// How often a caller that waits for a connection looks whether it waits in vain.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// For so long after the first sign of an outage, callers wait whether a new connection can be had.
+const GRACE: Duration = Duration::from_millis(200);
+
+/// How long a connection is kept: long enough not to matter, short enough to come back to the first of several hosts.
+const LIFETIME: Duration = Duration::from_secs(30 * 60);
+
+pub(crate) struct Pool {
+    line: Arc<Line>,
+    kept: Kept,
+    deadline: Duration,
+}
+
+enum Kept {
+    Many(r2d2::Pool<Manager>),
+    One(Mutex<Option<Link>>),
+}
+
+/// A connection with what is known of it.
+struct Link {
+    connection: Box<dyn Connection>,
+    generation: u64,
+    /// It did its work before: it may have died since.
+    used: bool,
+    /// Not to be used again.
+    spent: bool,
+}
+
+/// The way to the database, and what is known of it.
+struct Line {
+    driver: Arc<dyn Driver>,
+    /// Connections of an earlier generation were made before one was lost.
+    generation: AtomicU64,
+    outage: Mutex<Option<Outage>>,
+}
+
+struct Outage {
+    since: Instant,
+    error: DriverError,
+}
+
+impl Line {
+    fn connect(&self) -> Result<Link, DriverError> {
+        // Before connecting: a loss while we connect makes this one suspect too.
+        let generation = self.generation.load(Ordering::Acquire);
+        match self.driver.connect() {
+            Ok(connection) => {
+                *self.outage() = None;
+                Ok(Link { connection, generation, used: false, spent: false })
+            }
+            Err(error) => {
+                self.is_away(error.clone());
+                Err(error)
+            }
+        }
+    }
+
+    fn outage(&self) -> MutexGuard<'_, Option<Outage>> {
+        self.outage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_away(&self, error: DriverError) {
+        let mut outage = self.outage();
+        let since = outage.as_ref().map_or_else(Instant::now, |outage| outage.since);
+        *outage = Some(Outage { since, error });
+    }
+
+    /// Takes note that a connection was lost.
+    fn lost(&self, link: &Link) {
+        // Of many that are lost together, one counts: those made since must not become suspect.
+        let next = link.generation + 1;
+        let _ = self.generation.compare_exchange(link.generation, next, Ordering::AcqRel, Ordering::Relaxed);
+    }
+
+    fn is_fit(&self, link: &Link) -> bool {
+        !link.spent && !link.connection.is_broken() && link.generation >= self.generation.load(Ordering::Acquire)
+    }
+}
+
+/// How `r2d2` makes and judges connections.
+struct Manager(Arc<Line>);
+
+impl r2d2::ManageConnection for Manager {
+    type Connection = Link;
+    type Error = DriverError;
+
+    fn connect(&self) -> Result<Link, DriverError> {
+        self.0.connect()
+    }
+
+    fn is_valid(&self, link: &mut Link) -> Result<(), DriverError> {
+        link.connection.ping()
+    }
+
+    fn has_broken(&self, link: &mut Link) -> bool {
+        !self.0.is_fit(link)
+    }
+}
+
+/// A connection in use.
+enum Lease {
+    Pooled(r2d2::PooledConnection<Manager>),
+    Owned(Link),
+}
+
+impl Lease {
+    fn link(&mut self) -> &mut Link {
+        match self {
+            Lease::Pooled(pooled) => pooled,
+            Lease::Owned(link) => link,
+        }
+    }
+}
+
+impl Pool {
+    /// Keeps up to `size` connections. Connects when the first is asked for.
+    pub(crate) fn many(driver: Arc<dyn Driver>, size: usize, deadline: Duration) -> Self {
+        let line = Arc::new(Line::new(driver));
+        let pool = r2d2::Pool::builder()
+            .max_size(u32::try_from(size).unwrap_or(u32::MAX).max(1))
+            .min_idle(Some(0))
+            .max_lifetime(Some(LIFETIME))
+            .connection_timeout(RETRY)
+            .test_on_check_out(false)
+            .error_handler(Box::new(r2d2::NopErrorHandler))
+            .build_unchecked(Manager(line.clone()));
+        Pool { line, kept: Kept::Many(pool), deadline }
+    }
+
+    /// Keeps one connection, and starts no thread.
+    pub(crate) fn one(driver: Arc<dyn Driver>, deadline: Duration) -> Self {
+        Pool { line: Arc::new(Line::new(driver)), kept: Kept::One(Mutex::new(None)), deadline }
+    }
+
+    pub(crate) fn driver(&self) -> &dyn Driver {
+        &*self.line.driver
+    }
+
+    /// Runs `work`, which only reads: once more on a fresh connection when the first turns out dead.
+    pub(crate) fn read<T>(
+        &self,
+        mut work: impl FnMut(&mut dyn Connection) -> Result<T, DriverError>,
+    ) -> Result<T, StoreError> {
+        let start = Instant::now();
+        let outcome = self.acquire(start).and_then(|lease| match self.run(lease, &mut work) {
+            Err(DriverError::Lost(_)) if start.elapsed() < self.deadline => {
+                self.acquire(start).and_then(|lease| self.run(lease, &mut work))
+            }
+            outcome => outcome,
+        });
+        outcome.map_err(|error| self.store_error(error))
+    }
+
+    /// Runs `work`, which may write: once. A kept connection is asked for a sign of life first, for a write whose
+    /// outcome is unknown cannot be done again.
+    pub(crate) fn write<T>(
+        &self,
+        work: impl FnOnce(&mut dyn Connection) -> Result<T, DriverError>,
+    ) -> Result<T, StoreError> {
+        let start = Instant::now();
+        let alive = self.acquire(start).and_then(|mut lease| {
+            if !lease.link().used {
+                return Ok(lease);
+            }
+            match lease.link().connection.ping() {
+                Ok(()) => Ok(lease),
+                Err(error) => {
+                    self.note(lease.link(), &error);
+                    drop(lease);
+                    if start.elapsed() < self.deadline { self.acquire(start) } else { Err(error) }
+                }
+            }
+        });
+        alive.and_then(|lease| self.run(lease, work)).map_err(|error| self.store_error(error))
+    }
+
+    /// Runs `work` in a transaction that is kept when it ends with `Ok`, and undone otherwise.
+    pub(crate) fn transaction<T, E>(
+        &self,
+        work: impl FnOnce(&mut dyn Connection) -> Result<Result<T, E>, DriverError>,
+    ) -> Result<Result<T, E>, StoreError> {
+        let begin = self.driver().dialect().begin;
+        self.write(|connection| {
+            connection.batch(begin)?;
+            let outcome = work(connection);
+            let outcome = match outcome {
+                Ok(Ok(done)) => connection.batch("COMMIT").map(|()| Ok(done)),
+                undone => undone,
+            };
+            if !matches!(outcome, Ok(Ok(_))) && !connection.is_broken() {
+                // It fails where the database undid the transaction by itself, or breaks the connection.
+                let _ = connection.batch("ROLLBACK");
+            }
+            outcome
+        })
+    }
+
+    fn run<T>(
+        &self,
+        mut lease: Lease,
+        work: impl FnOnce(&mut dyn Connection) -> Result<T, DriverError>,
+    ) -> Result<T, DriverError> {
+        let link = lease.link();
+        let outcome = work(&mut *link.connection);
+        link.used = true;
+        if let Err(error) = &outcome {
+            self.note(link, error);
+        }
+        if let (Lease::Owned(link), Kept::One(slot)) = (lease, &self.kept)
+            && self.line.is_fit(&link)
+        {
+            *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(link);
+        }
+        outcome
+    }
+
+    /// Draws the conclusions of an error on `link`.
+    fn note(&self, link: &mut Link, error: &DriverError) {
+        if !link.connection.is_broken() {
+            return;
+        }
+        link.spent = true;
+        self.line.lost(link);
+        if matches!(error, DriverError::Timeout(_)) {
+            // It does not answer: until somebody gets a new connection, nobody need wait for it as we did.
+            self.line.is_away(error.clone());
+        }
+    }
+
+    /// A connection that is fit for use, as far as is known. Waits until the deadline after `start` at most.
+    fn acquire(&self, start: Instant) -> Result<Lease, DriverError> {
+        match &self.kept {
+            Kept::One(slot) => {
+                let kept = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+                match kept.filter(|link| self.line.is_fit(link)) {
+                    Some(link) => Ok(Lease::Owned(link)),
+                    None => self.line.connect().map(Lease::Owned),
+                }
+            }
+            Kept::Many(pool) => self.check_out(pool, start).map(Lease::Pooled),
+        }
+    }
+
+    fn check_out(
+        &self,
+        pool: &r2d2::Pool<Manager>,
+        start: Instant,
+    ) -> Result<r2d2::PooledConnection<Manager>, DriverError> {
+        loop {
+            // An unfit connection is dropped when it goes back, so there are no more rounds than kept connections.
+            while let Some(pooled) = pool.try_get() {
+                if self.line.is_fit(&pooled) {
+                    return Ok(pooled);
+                }
+            }
+            let left = self.deadline.saturating_sub(start.elapsed());
+            let verdict = self.verdict(pool, left);
+            // Asking with no time at all still makes the pool connect, if nothing else does: this ends an outage.
+            let wait = if verdict.is_none() { left.min(LOOK) } else { Duration::ZERO };
+            match (pool.get_timeout(wait), verdict) {
+                (Ok(pooled), _) if self.line.is_fit(&pooled) => return Ok(pooled),
+                (_, Some(error)) => return Err(error),
+                _ => {}
+            }
+        }
+    }
+
+    /// Why a caller who finds no connection need not wait for one.
+    fn verdict(&self, pool: &r2d2::Pool<Manager>, left: Duration) -> Option<DriverError> {
+        if let Some(outage) = &*self.line.outage() {
+            // A server that refuses one more connection still serves those that are out, and they come back.
+            let served = matches!(outage.error, DriverError::Refused { .. }) && pool.state().connections > 0;
+            if left.is_zero() || (outage.since.elapsed() > GRACE && !served) {
+                return Some(outage.error.clone());
+            }
+        }
+        left.is_zero().then_some(DriverError::Timeout(self.deadline))
+    }
+
+    /// What a caller of the store is told.
+    pub(crate) fn store_error(&self, error: DriverError) -> StoreError {
+        let place = self.driver().place().to_owned();
+        match error {
+            DriverError::Lost(reason) => StoreError::Unreachable { place, reason },
+            DriverError::Timeout(after) => StoreError::Timeout { place, after },
+            DriverError::Refused { kind: Refusal::NoTable, .. } => StoreError::Schema(no_schema(&place)),
+            DriverError::Refused { reason, .. } => StoreError::Refused { place, reason },
+            DriverError::Schema(sentence) => StoreError::Schema(sentence),
+        }
+    }
+}
+
+impl Line {
+    fn new(driver: Arc<dyn Driver>) -> Self {
+        Line { driver, generation: AtomicU64::new(0), outage: Mutex::new(None) }
+    }
+}
+
+/// The sentence about a database without our tables.
+pub(crate) fn no_schema(place: &str) -> String {
+    format!("the database at {place} has no mailauth tables; create them with `mailauth init`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::driver::{Dialect, Needs, Param, Rights, Row, Statement};
+    use super::*;
+    use std::sync::atomic::{AtomicBool, AtomicUsize};
+
+    /// A database that can be restarted and taken away. Its connections do nothing but live or be dead.
+    #[derive(Default)]
+    struct Fake {
+        age: AtomicU64,
+        away: AtomicBool,
+        full: AtomicBool,
+        connects: AtomicUsize,
+        pings: AtomicUsize,
+        failed: AtomicUsize,
+    }
+
+    struct FakeConnection {
+        of: Arc<Fake>,
+        age: u64,
+        broken: bool,
+    }
+
+    static DIALECT: Dialect = Dialect {
+        numbered: false,
+        begin: "BEGIN",
+        now: "",
+        time_text: "",
+        same_bytes: "",
+        table_exists: "",
+        lock: "",
+        unlock: "",
+        migrations: &[],
+    };
+
+    struct FakeDriver(Arc<Fake>);
+
+    impl Driver for FakeDriver {
+        fn place(&self) -> &str {
+            "fake"
+        }
+        fn dialect(&self) -> &'static Dialect {
+            &DIALECT
+        }
+        fn connect(&self) -> Result<Box<dyn Connection>, DriverError> {
+            let of = self.0.clone();
+            of.connects.fetch_add(1, Ordering::SeqCst);
+            if of.away.load(Ordering::SeqCst) {
+                return Err(DriverError::Lost("away".into()));
+            }
+            if of.full.load(Ordering::SeqCst) {
+                return Err(DriverError::Refused { kind: Refusal::Other, reason: "too many connections".into() });
+            }
+            let age = of.age.load(Ordering::SeqCst);
+            Ok(Box::new(FakeConnection { of, age, broken: false }))
+        }
+    }
+
+    impl FakeConnection {
+        fn touch(&mut self) -> Result<(), DriverError> {
+            if self.age == self.of.age.load(Ordering::SeqCst) {
+                return Ok(());
+            }
+            self.broken = true;
+            self.of.failed.fetch_add(1, Ordering::SeqCst);
+            Err(DriverError::Lost("gone away".into()))
+        }
+    }
+
+    impl Connection for FakeConnection {
+        fn query(&mut self, _: &Statement, _: &[Param<'_>], _: &mut dyn FnMut(&dyn Row)) -> Result<(), DriverError> {
+            self.touch()
+        }
+        fn execute(&mut self, _: &Statement, _: &[Param<'_>]) -> Result<u64, DriverError> {
+            self.touch().map(|()| 1)
+        }
+        fn batch(&mut self, _: &str) -> Result<(), DriverError> {
+            self.touch()
+        }
+        fn ping(&mut self) -> Result<(), DriverError> {
+            self.of.pings.fetch_add(1, Ordering::SeqCst);
+            self.touch()
+        }
+        fn is_broken(&self) -> bool {
+            self.broken
+        }
+        fn server(&mut self) -> Result<(String, Option<String>), DriverError> {
+            Ok(("fake".into(), None))
+        }
+        fn rights(&mut self, _: &Needs) -> Result<Rights, DriverError> {
+            Ok(Rights::default())
+        }
+    }
+
+    const DEADLINE: Duration = Duration::from_secs(2);
+
+    fn pools() -> [(Arc<Fake>, Pool); 2] {
+        let (one, many) = (Arc::new(Fake::default()), Arc::new(Fake::default()));
+        let single = Pool::one(Arc::new(FakeDriver(one.clone())), DEADLINE);
+        let pooled = Pool::many(Arc::new(FakeDriver(many.clone())), 4, DEADLINE);
+        [(one, single), (many, pooled)]
+    }
+
+    fn touch(connection: &mut dyn Connection) -> Result<(), DriverError> {
+        connection.batch("")
+    }
+
+    impl Fake {
+        fn restart(&self) {
+            self.age.fetch_add(1, Ordering::SeqCst);
+        }
+        fn failed(&self) -> usize {
+            self.failed.load(Ordering::SeqCst)
+        }
+    }
+
+    /// Has all four connections of a pool made, and gives them back.
+    fn fill(pool: &Pool) {
+        let all = std::sync::Barrier::new(4);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    pool.read(|_| {
+                        all.wait();
+                        Ok(())
+                    })
+                });
+            }
+        });
+    }
+
+    #[test]
+    fn a_dead_kept_connection_costs_a_read_nothing() {
+        for (fake, pool) in pools() {
+            pool.read(touch).unwrap();
+            fake.restart();
+            pool.read(touch).unwrap();
+            assert_eq!(fake.failed(), 1);
+        }
+    }
+
+    #[test]
+    fn a_read_is_done_twice_at_most_and_a_write_once() {
+        for (_, pool) in pools() {
+            let mut tries = 0;
+            let lost = || DriverError::Lost("again".into());
+            let read: Result<(), _> = pool.read(|_| {
+                tries += 1;
+                Err(lost())
+            });
+            assert!(matches!(read, Err(StoreError::Unreachable { .. })));
+            assert_eq!(tries, 2);
+            let write: Result<(), _> = pool.write(|_| {
+                tries += 1;
+                Err(lost())
+            });
+            assert!(write.is_err());
+            assert_eq!(tries, 3);
+        }
+    }
+
+    #[test]
+    fn a_write_on_a_dead_kept_connection_is_not_even_tried() {
+        for (fake, pool) in pools() {
+            pool.read(touch).unwrap();
+            fake.restart();
+            pool.write(touch).unwrap();
+            assert_eq!((fake.pings.load(Ordering::SeqCst), fake.failed()), (1, 1), "the ping failed, and nothing else");
+        }
+    }
+
+    #[test]
+    fn reads_are_not_preceded_by_pings() {
+        for (fake, pool) in pools() {
+            (0..10).for_each(|_| pool.read(touch).unwrap());
+            assert_eq!((fake.pings.load(Ordering::SeqCst), fake.connects.load(Ordering::SeqCst)), (0, 1));
+        }
+    }
+
+    #[test]
+    fn after_one_loss_all_older_connections_are_dropped_untried() {
+        let [_, (fake, pool)] = pools();
+        fill(&pool);
+        fake.restart();
+        (0..20).for_each(|_| pool.read(touch).unwrap());
+        fill(&pool);
+        assert_eq!(fake.failed(), 1);
+    }
+
+    #[test]
+    fn an_outage_is_told_at_once_and_ends_by_itself() {
+        let [_, (fake, pool)] = pools();
+        pool.read(touch).unwrap();
+        fake.away.store(true, Ordering::SeqCst);
+        fake.restart();
+        assert!(pool.read(touch).is_err());
+        let start = Instant::now();
+        (0..100).for_each(|_| assert!(pool.read(touch).is_err()));
+        assert!(start.elapsed() < DEADLINE / 2, "{:?}", start.elapsed());
+        fake.away.store(false, Ordering::SeqCst);
+        while pool.read(touch).is_err() {
+            assert!(start.elapsed() < Duration::from_secs(10), "no recovery");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    #[test]
+    fn who_finds_the_server_full_waits_for_a_connection_that_is_out() {
+        let [_, (fake, pool)] = pools();
+        pool.read(touch).unwrap();
+        fake.full.store(true, Ordering::SeqCst);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    pool.read(|connection| {
+                        std::thread::sleep(Duration::from_millis(60));
+                        touch(connection)
+                    })
+                    .unwrap();
+                });
+            }
+        });
+    }
+
+    #[test]
+    fn what_fails_in_a_transaction_is_an_error_and_the_connection_stays() {
+        for (fake, pool) in pools() {
+            assert_eq!(pool.transaction(|_| Ok(Err::<(), _>("no"))).unwrap(), Err("no"));
+            assert_eq!(pool.transaction(|_| Ok(Ok::<_, ()>(5))).unwrap(), Ok(5));
+            assert_eq!(fake.connects.load(Ordering::SeqCst), 1);
+        }
+    }
+}

@@ -1,0 +1,453 @@
+//! PostgreSQL, through `tokio-postgres` on a socket of our own: its blocking wrapper waits for ever on a frozen server.
+
+use super::driver::{Cell, Connection, Dialect, Driver, DriverError, Needs, Param, Refusal, Rights, Row, Statement};
+use super::hosts::{Address, Hosts};
+use super::socket::{Driven, Socket};
+use super::{OpenError, tls};
+use crate::Secret;
+use crate::config::{DatabaseConfig, Secrecy, Server};
+use bytes::BytesMut;
+use rustls::ClientConfig;
+use std::error::Error;
+use std::future::Future;
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+use tokio_postgres::config::SslMode;
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::types::{FromSql, IsNull, Kind, ToSql, Type, to_sql_checked};
+use tokio_postgres::{Client, NoTls};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+pub(super) static DIALECT: Dialect = Dialect {
+    numbered: true,
+    begin: "BEGIN",
+    now: "(now() AT TIME ZONE 'UTC')",
+    time_text: "to_char({}, 'YYYY-MM-DD HH24:MI:SS')",
+    same_bytes: "({})::text COLLATE \"C\" = ?",
+    table_exists: "SELECT CASE WHEN to_regclass(?::text) IS NULL THEN 0 ELSE 1 END",
+    // Any number will do that others are not likely to take: these are the letters "mailauth".
+    lock: "SELECT pg_advisory_lock(7881692223226315880)",
+    unlock: "SELECT pg_advisory_unlock(7881692223226315880)",
+    migrations: &[include_str!("../../../schema/postgres.sql")],
+};
+
+/// The port where a server listens that is named by its socket's folder alone.
+const PORT: u16 = 5432;
+
+/// A database on PostgreSQL servers.
+pub(super) struct Postgres {
+    place: String,
+    hosts: Hosts,
+    /// The port that is part of a unix socket's name.
+    port: u16,
+    config: tokio_postgres::Config,
+    password: Secret,
+    tls: Option<Secrecy>,
+    /// For the addresses that are reached by TLS.
+    tls_config: Option<ClientConfig>,
+    deadline: Duration,
+}
+
+impl Postgres {
+    pub(super) fn new(config: &DatabaseConfig, server: &Server) -> Result<Self, OpenError> {
+        let hosts = Hosts::new(server, config.deadline);
+        let secrecy = hosts.addresses().map(|address| address.secrecy(config.tls));
+        let tls_config = match secrecy.filter(|secrecy| *secrecy != Secrecy::Disable).last() {
+            Some(secrecy) => tls::client_config(secrecy, config.tls_ca.as_deref())?,
+            None => None,
+        };
+        let mut settings = tokio_postgres::Config::new();
+        settings.user(&server.user).dbname(&server.database).application_name("mailauth");
+        Ok(Postgres {
+            place: config.url.to_string(),
+            port: server.hosts.first().map_or(PORT, |at| at.port),
+            hosts,
+            config: settings,
+            password: config.password.clone(),
+            tls: config.tls,
+            tls_config,
+            deadline: config.deadline,
+        })
+    }
+
+    fn connect_to(&self, address: &Address, share: Duration) -> Result<PostgresConnection, DriverError> {
+        let until = Instant::now() + share;
+        let raise = |error: io::Error| io_error(&error, share);
+        let mut config = self.config.clone();
+        if !self.password.is_empty() {
+            config.password(self.password.expose());
+        }
+        let (socket, host) = match address {
+            Address::Socket(folder) => (Socket::unix(&folder.join(format!(".s.PGSQL.{}", self.port))), ""),
+            Address::Tcp(at) => (Socket::tcp(at, share), at.host.as_str()),
+        };
+        let socket = socket.map_err(raise)?;
+        let driven = socket.driven();
+        let tls = self.tls_config.as_ref().filter(|_| address.secrecy(self.tls) != Secrecy::Disable);
+        let (client, wire): (Client, Wire) = match tls {
+            None => {
+                config.ssl_mode(SslMode::Disable);
+                let (client, connection) = drive(&driven, until, share, config.connect_raw(socket, NoTls))?;
+                (client, Box::pin(connection))
+            }
+            Some(tls) => {
+                config.ssl_mode(SslMode::Require);
+                let mut tls = MakeRustlsConnect::new(tls.clone());
+                let tls = MakeTlsConnect::<Socket>::make_tls_connect(&mut tls, host)
+                    .map_err(|error| DriverError::Lost(error.to_string()))?;
+                let (client, connection) = drive(&driven, until, share, config.connect_raw(socket, tls))?;
+                (client, Box::pin(connection))
+            }
+        };
+        Ok(PostgresConnection {
+            client,
+            wire: Some(wire),
+            driven,
+            kept: Vec::new(),
+            deadline: self.deadline,
+            broken: false,
+        })
+    }
+}
+
+impl Driver for Postgres {
+    fn place(&self) -> &str {
+        &self.place
+    }
+
+    fn dialect(&self) -> &'static Dialect {
+        &DIALECT
+    }
+
+    fn connect(&self) -> Result<Box<dyn Connection>, DriverError> {
+        let connection = self.hosts.connect(|address, share| self.connect_to(address, share))?;
+        Ok(Box::new(connection))
+    }
+}
+
+/// Runs one future to its end on the socket it uses.
+fn drive<T>(
+    driven: &Driven,
+    until: Instant,
+    limit: Duration,
+    work: impl Future<Output = Result<T, tokio_postgres::Error>>,
+) -> Result<T, DriverError> {
+    let mut work = pin!(work);
+    match driven.drive(until, |context| work.as_mut().poll(context)) {
+        Ok(Some(outcome)) => outcome.map_err(|error| driver_error(&error, limit)),
+        Ok(None) => Err(DriverError::Timeout(limit)),
+        Err(error) => Err(io_error(&error, limit)),
+    }
+}
+
+/// The half of the client that moves bytes. It ends when the connection does; it must be dropped then, because what
+/// still waits for an answer learns only by this that none will come.
+type Wire = Pin<Box<dyn Future<Output = Result<(), tokio_postgres::Error>> + Send>>;
+
+struct PostgresConnection {
+    client: Client,
+    /// `None` once the connection has ended.
+    wire: Option<Wire>,
+    driven: Driven,
+    /// Prepared statements by their slot.
+    kept: Vec<Option<tokio_postgres::Statement>>,
+    deadline: Duration,
+    broken: bool,
+}
+
+impl PostgresConnection {
+    /// Runs what `work` makes of the client, together with the wire, until the deadline.
+    fn run<'a, T, F>(&'a mut self, work: impl FnOnce(&'a Client) -> F) -> Result<T, DriverError>
+    where
+        F: Future<Output = Result<T, tokio_postgres::Error>>,
+    {
+        if self.broken {
+            return Err(DriverError::Lost("the connection is closed".into()));
+        }
+        let mut work = pin!(work(&self.client));
+        let wire = &mut self.wire;
+        let mut ended = None;
+        let poll = |context: &mut Context<'_>| {
+            if let Poll::Ready(outcome) = work.as_mut().poll(context) {
+                return Poll::Ready(outcome);
+            }
+            if let Some(Poll::Ready(outcome)) = wire.as_mut().map(|wire| wire.as_mut().poll(context)) {
+                ended = outcome.err();
+                // Only when the wire is gone does the work learn that nothing will come.
+                *wire = None;
+            }
+            work.as_mut().poll(context)
+        };
+        let outcome = match self.driven.drive(Instant::now() + self.deadline, poll) {
+            Ok(Some(outcome)) => outcome.map_err(|error| driver_error(&error, self.deadline)),
+            // The answer may still come, and would be taken for that to the next question.
+            Ok(None) => {
+                self.broken = true;
+                Err(DriverError::Timeout(self.deadline))
+            }
+            Err(error) => Err(io_error(&error, self.deadline)),
+        };
+        self.broken |= self.wire.is_none() || matches!(outcome, Err(DriverError::Lost(_)));
+        match (outcome, ended) {
+            // The server's last words, and otherwise what ended the connection, say more than that it is closed.
+            (Err(DriverError::Refused { reason, .. }), _) if self.broken => Err(DriverError::Lost(reason)),
+            (Err(DriverError::Lost(_)), Some(error)) => Err(DriverError::Lost(reason(&error))),
+            (outcome, _) => outcome,
+        }
+    }
+
+    fn prepared(&mut self, statement: &Statement) -> Result<tokio_postgres::Statement, DriverError> {
+        let kept = statement.slot.and_then(|slot| self.kept.get(slot)).cloned().flatten();
+        if let Some(prepared) = kept {
+            return Ok(prepared);
+        }
+        let prepared = self.run(|client| client.prepare(&statement.sql))?;
+        if let Some(slot) = statement.slot {
+            if self.kept.len() <= slot {
+                self.kept.resize(slot + 1, None);
+            }
+            if let Some(place) = self.kept.get_mut(slot) {
+                *place = Some(prepared.clone());
+            }
+        }
+        Ok(prepared)
+    }
+
+    /// Runs `work` on the prepared statement; once more if the server has forgotten it or its tables have changed.
+    fn run_prepared<T>(
+        &mut self,
+        statement: &Statement,
+        work: impl AsyncFn(&Client, &tokio_postgres::Statement) -> Result<T, tokio_postgres::Error>,
+    ) -> Result<T, DriverError> {
+        let prepared = self.prepared(statement)?;
+        match self.run(|client| work(client, &prepared)) {
+            Err(DriverError::Refused { kind: Refusal::Stale, .. }) => {
+                if let Some(place) = statement.slot.and_then(|slot| self.kept.get_mut(slot)) {
+                    *place = None;
+                }
+                let prepared = self.prepared(statement)?;
+                self.run(|client| work(client, &prepared))
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// The first column of each row: text as it is, numbers and truth in digits.
+    fn texts(&mut self, sql: &str, params: &[&str]) -> Result<Vec<String>, DriverError> {
+        let mut texts = Vec::new();
+        let params: Vec<Param<'_>> = params.iter().map(|text| Param::Text(text.as_bytes())).collect();
+        let statement = Statement { slot: None, sql: sql.to_owned() };
+        self.query(&statement, &params, &mut |row| {
+            texts.push(match row.cell(0) {
+                Cell::Text(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+                Cell::Int(number) => number.to_string(),
+                Cell::Null | Cell::Other => String::new(),
+            });
+        })?;
+        Ok(texts)
+    }
+
+    fn is(&mut self, sql: &str, params: &[&str]) -> Result<bool, DriverError> {
+        Ok(self.texts(sql, params)?.first().is_some_and(|answer| answer == "1"))
+    }
+}
+
+impl Connection for PostgresConnection {
+    fn query(
+        &mut self,
+        statement: &Statement,
+        params: &[Param<'_>],
+        each: &mut dyn FnMut(&dyn Row),
+    ) -> Result<(), DriverError> {
+        let params = references(params);
+        let rows = self.run_prepared(statement, async |client, prepared| client.query(prepared, &params).await)?;
+        rows.iter().for_each(|row| each(row));
+        Ok(())
+    }
+
+    fn execute(&mut self, statement: &Statement, params: &[Param<'_>]) -> Result<u64, DriverError> {
+        let params = references(params);
+        self.run_prepared(statement, async |client, prepared| client.execute(prepared, &params).await)
+    }
+
+    fn batch(&mut self, sql: &str) -> Result<(), DriverError> {
+        self.run(|client| client.batch_execute(sql))
+    }
+
+    fn ping(&mut self) -> Result<(), DriverError> {
+        self.run(Client::check_connection)
+    }
+
+    fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    fn server(&mut self) -> Result<(String, Option<String>), DriverError> {
+        let version = self.texts("SHOW server_version", &[])?.concat();
+        let number = version.split(' ').next().unwrap_or_default();
+        let tls = "SELECT version || ' ' || cipher FROM pg_stat_ssl WHERE pid = pg_backend_pid() AND ssl";
+        Ok((format!("PostgreSQL {number}"), self.texts(tls, &[])?.into_iter().next()))
+    }
+
+    fn rights(&mut self, needs: &Needs) -> Result<Rights, DriverError> {
+        const TABLE: &str = "SELECT has_table_privilege($1::text, $2::text)";
+        let mut rights = Rights::default();
+        for table in &needs.tables {
+            for right in ["SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"] {
+                let needed = right == "SELECT" && needs.reads.contains(table);
+                match (self.is(TABLE, &[table, right])?, needed) {
+                    (true, false) => rights.too_wide.push(format!("{right} on {table}")),
+                    (false, true) => rights.missing.push(format!("{right} on {table}")),
+                    _ => {}
+                }
+            }
+        }
+        let columns = self.texts(
+            "SELECT attname::text FROM pg_attribute WHERE attrelid = to_regclass($1::text) AND attnum > 0
+             AND NOT attisdropped AND has_column_privilege(attrelid, attnum, 'UPDATE')",
+            &[&needs.accounts],
+        )?;
+        let missing: Vec<_> = needs.updates.iter().filter(|c| !columns.contains(c)).map(String::as_str).collect();
+        if !missing.is_empty() {
+            let (columns, table) = (missing.join(", "), &needs.accounts);
+            rights.missing.push(format!("UPDATE ({columns}) on {table} (passwords cannot be changed)"));
+        }
+        let whole = format!("UPDATE on {}", needs.accounts);
+        let wide: Vec<_> = columns.iter().filter(|c| !needs.updates.contains(c)).map(String::as_str).collect();
+        if !wide.is_empty() && !rights.too_wide.contains(&whole) {
+            rights.too_wide.push(format!("UPDATE ({}) on {}", wide.join(", "), needs.accounts));
+        }
+        for (attribute, name) in [
+            ("rolsuper", "SUPERUSER"),
+            ("rolcreaterole", "CREATEROLE"),
+            ("rolcreatedb", "CREATEDB"),
+            ("rolreplication", "REPLICATION"),
+            ("rolbypassrls", "BYPASSRLS"),
+        ] {
+            if self.is(&format!("SELECT {attribute} FROM pg_roles WHERE rolname = current_user"), &[])? {
+                rights.too_wide.push(name.to_owned());
+            }
+        }
+        Ok(rights)
+    }
+}
+
+fn references<'a>(params: &'a [Param<'a>]) -> Vec<&'a (dyn ToSql + Sync)> {
+    params.iter().map(|param| param as &(dyn ToSql + Sync)).collect()
+}
+
+impl Row for tokio_postgres::Row {
+    fn cell(&self, index: usize) -> Cell<'_> {
+        self.try_get(index).unwrap_or(Cell::Other)
+    }
+}
+
+/// Text goes as its bytes, whatever type the server takes it for; numbers in the width it asks for.
+impl ToSql for Param<'_> {
+    fn to_sql(&self, wanted: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+        match *self {
+            Param::Null => return Ok(IsNull::Yes),
+            Param::Text(bytes) => out.extend_from_slice(bytes),
+            Param::Int(number) => match *wanted {
+                Type::INT2 => out.extend_from_slice(&i16::try_from(number)?.to_be_bytes()),
+                Type::INT4 => out.extend_from_slice(&i32::try_from(number)?.to_be_bytes()),
+                Type::INT8 => out.extend_from_slice(&number.to_be_bytes()),
+                Type::BOOL => out.extend_from_slice(&[u8::from(number != 0)]),
+                _ => out.extend_from_slice(number.to_string().as_bytes()),
+            },
+        }
+        Ok(IsNull::No)
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    to_sql_checked!();
+}
+
+impl std::fmt::Debug for Param<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // It may be a password.
+        f.write_str("Param(..)")
+    }
+}
+
+impl<'a> FromSql<'a> for Cell<'a> {
+    fn from_sql(of: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        Ok(match (of, raw) {
+            (&Type::BOOL, [truth]) => Cell::Int((*truth).into()),
+            (&Type::INT2, &[a, b]) => Cell::Int(i16::from_be_bytes([a, b]).into()),
+            (&Type::INT4, &[a, b, c, d]) => Cell::Int(i32::from_be_bytes([a, b, c, d]).into()),
+            (&Type::INT8, raw) => raw.try_into().map_or(Cell::Other, |raw| Cell::Int(i64::from_be_bytes(raw))),
+            (&(Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::NAME | Type::BYTEA | Type::UNKNOWN), raw) => {
+                Cell::Text(raw)
+            }
+            (of, raw) => match of.kind() {
+                Kind::Domain(inner) => Cell::from_sql(inner, raw)?,
+                Kind::Enum(_) => Cell::Text(raw),
+                _ if of.name() == "citext" => Cell::Text(raw),
+                _ => Cell::Other,
+            },
+        })
+    }
+
+    fn from_sql_null(_: &Type) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        Ok(Cell::Null)
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+}
+
+fn io_error(error: &io::Error, limit: Duration) -> DriverError {
+    match error.kind() {
+        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => DriverError::Timeout(limit),
+        _ => DriverError::Lost(error.to_string()),
+    }
+}
+
+/// What the client's error means to us.
+fn driver_error(error: &tokio_postgres::Error, limit: Duration) -> DriverError {
+    if let Some(db) = error.as_db_error() {
+        // Never its detail, which shows the row, and with it the password.
+        return refusal(db.code().code(), db.message(), limit);
+    }
+    if let Some(DriverError::Timeout(limit)) =
+        error.source().and_then(|source| source.downcast_ref()).map(|source| io_error(source, limit))
+    {
+        return DriverError::Timeout(limit);
+    }
+    DriverError::Lost(reason(error))
+}
+
+/// The client's own words, which are short, and those of what lies under them; of the server's, never the detail.
+fn reason(error: &tokio_postgres::Error) -> String {
+    let words = error.to_string();
+    let under = match error.as_db_error() {
+        Some(db) => db.message().to_owned(),
+        None => error.source().map(ToString::to_string).unwrap_or_default(),
+    };
+    if words.contains(&under) { words } else { format!("{words}: {under}") }
+}
+
+/// What the server's error means to us, by its code (PostgreSQL manual, appendix A).
+fn refusal(code: &str, message: &str, limit: Duration) -> DriverError {
+    let kind = match code {
+        // Shutting down, crashed, starting up, and whatever concerns the connection.
+        "57P01" | "57P02" | "57P03" | "57P05" => return DriverError::Lost(message.to_owned()),
+        code if code.starts_with("08") => return DriverError::Lost(message.to_owned()),
+        // Cancelled, and a lock not had in time.
+        "57014" | "55P03" => return DriverError::Timeout(limit),
+        "23505" => Refusal::Duplicate,
+        "23503" => Refusal::Reference,
+        "42P01" => Refusal::NoTable,
+        "26000" => Refusal::Stale,
+        "0A000" if message.contains("cached plan") => Refusal::Stale,
+        _ => Refusal::Other,
+    };
+    DriverError::Refused { kind, reason: format!("{message} ({code})") }
+}

@@ -1,0 +1,216 @@
+//! From a row's values to an [`AccountRow`], trusting none of them.
+
+use super::driver::{Cell, Row};
+use crate::account::{AccountRow, Login, Password};
+use crate::mailbox::Unusable;
+use crate::quota::Limits;
+use crate::schema::Field;
+use crate::{Secret, Services};
+
+/// Reads the fields of [`Field::READ`], in their order. The login is the row's own, and must be folded already.
+pub(super) fn account(row: &dyn Row) -> Result<AccountRow, Unusable> {
+    let login = login(row)?;
+    let mut out = AccountRow::new(login);
+    let fields = Fields { row, login: out.login.as_str() };
+    let password = match row.cell(1) {
+        Cell::Null => Password::default(),
+        Cell::Text(bytes) => Password(Secret::from(bytes)),
+        Cell::Int(_) | Cell::Other => return Err(fields.unusable(1, "is not text")),
+    };
+    let enabled = fields.flag(2)?;
+    let domain_enabled = fields.flag(3)?;
+    let services = match fields.text(4)? {
+        None => Services::All,
+        Some(text) => Services::parse(text).map_err(|_| {
+            fields.unusable(4, "is not a list of services; write imap,pop3, or none, or NULL for all services")
+        })?,
+    };
+    let uid = fields.id(5)?;
+    let gid = fields.id(6)?;
+    let home = fields.text(7)?.map(str::to_owned);
+    let maildir = fields.text(8)?.map(str::to_owned);
+    let quota_bytes = fields.limit(9)?;
+    let quota_messages = fields.limit(10)?;
+    let name = fields.text(11)?.map(str::to_owned);
+    let options = fields.text(12)?.map(str::to_owned);
+    out.password = password;
+    out.enabled = enabled;
+    out.domain_enabled = domain_enabled;
+    out.services = services;
+    (out.uid, out.gid, out.home, out.maildir) = (uid, gid, home, maildir);
+    (out.quota_bytes, out.quota_messages, out.name, out.options) = (quota_bytes, quota_messages, name, options);
+    Ok(out)
+}
+
+/// The row's login, which must stand there as logins are looked up.
+fn login(row: &dyn Row) -> Result<Login, Unusable> {
+    let unusable = |login: &[u8], problem| Unusable {
+        login: login.escape_ascii().to_string(),
+        column: Field::Login.name(),
+        problem,
+    };
+    match row.cell(0) {
+        Cell::Text(stored) => match Login::parse(stored, None) {
+            Ok(login) if login.as_str().as_bytes() == stored => Ok(login),
+            Ok(_) => Err(unusable(stored, "is not in lower case, so nobody can log in to it; set it anew")),
+            Err(_) => {
+                Err(unusable(stored, "is not a login: too long, not UTF-8, or with a control character or space"))
+            }
+        },
+        Cell::Null => Err(unusable(b"", "is NULL")),
+        Cell::Int(_) | Cell::Other => Err(unusable(b"", "is not text")),
+    }
+}
+
+/// The columns of one row, by their place in [`Field::READ`].
+struct Fields<'a> {
+    row: &'a dyn Row,
+    login: &'a str,
+}
+
+impl<'a> Fields<'a> {
+    fn unusable(&self, index: usize, problem: &'static str) -> Unusable {
+        let column = Field::READ.get(index).map_or("?", |field| field.name());
+        Unusable { login: self.login.to_owned(), column, problem }
+    }
+
+    /// Text that is there: NULL and empty are the same.
+    fn text(&self, index: usize) -> Result<Option<&'a str>, Unusable> {
+        match self.row.cell(index) {
+            Cell::Null => Ok(None),
+            Cell::Text(bytes) => match std::str::from_utf8(bytes) {
+                Ok(text) => Ok(Some(text).filter(|text| !text.is_empty())),
+                Err(_) => Err(self.unusable(index, "is not valid UTF-8; set it anew")),
+            },
+            Cell::Int(_) | Cell::Other => Err(self.unusable(index, "is not text")),
+        }
+    }
+
+    /// A whole number, also where it stands as text.
+    fn number(&self, index: usize) -> Result<Option<i64>, Unusable> {
+        let text = match self.row.cell(index) {
+            Cell::Null => return Ok(None),
+            Cell::Int(number) => return Ok(Some(number)),
+            Cell::Text(b"") => return Ok(None),
+            Cell::Text(bytes) => std::str::from_utf8(bytes).ok(),
+            Cell::Other => None,
+        };
+        match text.map(str::parse) {
+            Some(Ok(number)) => Ok(Some(number)),
+            _ => Err(self.unusable(index, "is not a whole number")),
+        }
+    }
+
+    fn flag(&self, index: usize) -> Result<bool, Unusable> {
+        match self.number(index)? {
+            Some(0) => Ok(false),
+            Some(1) => Ok(true),
+            _ => Err(self.unusable(index, "is neither 0 nor 1")),
+        }
+    }
+
+    /// A user or group id. The largest is not one: it means "none" to the system calls that take it.
+    fn id(&self, index: usize) -> Result<Option<u32>, Unusable> {
+        match self.number(index)?.map(u32::try_from) {
+            None => Ok(None),
+            Some(Ok(id)) if id != u32::MAX => Ok(Some(id)),
+            Some(_) => Err(self.unusable(index, "is not between 0 and 4294967294")),
+        }
+    }
+
+    fn limit(&self, index: usize) -> Result<Option<u64>, Unusable> {
+        match self.number(index)?.map(u64::try_from) {
+            None => Ok(None),
+            Some(Ok(limit)) if limit <= Limits::MAX => Ok(Some(limit)),
+            Some(_) => Err(self.unusable(index, "is negative; write 0 for no limit, NULL for the configured quota")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Values(Vec<Cell<'static>>);
+
+    impl Row for Values {
+        fn cell(&self, index: usize) -> Cell<'_> {
+            self.0.get(index).copied().unwrap_or(Cell::Other)
+        }
+    }
+
+    fn values() -> Vec<Cell<'static>> {
+        let mut values = vec![Cell::Text(b"anna@x.example"), Cell::Text(b"$6$x"), Cell::Int(1), Cell::Int(1)];
+        values.resize(Field::READ.len(), Cell::Null);
+        values
+    }
+
+    fn with(index: usize, cell: Cell<'static>) -> Result<AccountRow, Unusable> {
+        let mut values = values();
+        values[index] = cell;
+        account(&Values(values))
+    }
+
+    #[test]
+    fn a_row_of_nulls_leaves_all_to_the_defaults() {
+        let mut expected = AccountRow::new(Login::parse(b"anna@x.example", None).unwrap());
+        expected.password = Password(Secret::from("$6$x"));
+        assert_eq!(account(&Values(values())).unwrap(), expected);
+    }
+
+    #[test]
+    fn each_value_that_must_not_be_trusted_is_named_by_its_column() {
+        for (index, cell) in [
+            (0, Cell::Text(b"Anna@x.example")),
+            (0, Cell::Text(b"anna\n@x.example")),
+            (0, Cell::Text(b"\xff@x.example")),
+            (0, Cell::Null),
+            (0, Cell::Int(5)),
+            (1, Cell::Int(5)),
+            (1, Cell::Other),
+            (2, Cell::Int(2)),
+            (2, Cell::Null),
+            (2, Cell::Text(b"yes")),
+            (3, Cell::Int(-1)),
+            (4, Cell::Text(b"imap;pop3")),
+            (4, Cell::Text(b"\xff")),
+            (5, Cell::Int(-1)),
+            (5, Cell::Int(4_294_967_295)),
+            (5, Cell::Int(i64::MAX)),
+            (5, Cell::Text(b"nobody")),
+            (5, Cell::Other),
+            (6, Cell::Int(4_294_967_296)),
+            (7, Cell::Text(b"/h\xe4ns")),
+            (7, Cell::Int(7)),
+            (8, Cell::Text(b"\xff")),
+            (9, Cell::Int(-5)),
+            (9, Cell::Text(b"10MB")),
+            (10, Cell::Int(i64::MIN)),
+            (11, Cell::Text(b"J\xfcrg")),
+            (12, Cell::Other),
+        ] {
+            let unusable = with(index, cell).unwrap_err();
+            assert_eq!(unusable.column, Field::READ[index].name(), "{cell:?}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_bytes() {
+        let row = with(1, Cell::Text(b"{PLAIN}\xff\xfe")).unwrap();
+        assert_eq!(row.password.0.expose(), b"{PLAIN}\xff\xfe");
+        assert!(with(1, Cell::Null).unwrap().password.0.is_empty());
+    }
+
+    #[test]
+    fn empty_text_is_as_good_as_null_and_numbers_may_stand_as_text() {
+        assert_eq!(with(7, Cell::Text(b"")).unwrap().home, None);
+        assert_eq!(with(4, Cell::Text(b"")).unwrap().services, Services::All);
+        assert_eq!(with(5, Cell::Text(b"5000")).unwrap().uid, Some(5000));
+        assert_eq!(with(9, Cell::Text(b"")).unwrap().quota_bytes, None);
+    }
+
+    #[test]
+    fn an_unprintable_login_is_escaped_where_it_is_reported() {
+        assert_eq!(with(0, Cell::Text(b"a\n\xff")).unwrap_err().login, r"a\n\xff");
+    }
+}

@@ -1,0 +1,282 @@
+//! A socket for the asynchronous PostgreSQL client, and what drives the client without a runtime.
+//!
+//! One thread uses a connection at a time and waits for one answer, so all that a runtime would do is `poll(2)` on one
+//! descriptor until the deadline. A query costs three system calls: send, poll, receive.
+
+use crate::config::HostPort;
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fd::OwnedFd;
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType};
+use std::io;
+use std::net::{TcpStream, ToSocketAddrs};
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// The socket as the client has it. It never blocks: what it would have to wait for, [`Driven::drive`] waits for.
+pub(super) struct Socket(Arc<Shared>);
+
+struct Shared {
+    descriptor: OwnedFd,
+    /// There may be something to receive. False saves a call that would find nothing.
+    readable: AtomicBool,
+    /// The client waits until it can send more.
+    wants_to_write: AtomicBool,
+}
+
+impl Socket {
+    /// Connects to a unix socket; a server whose queue of connections is full does not answer either.
+    pub(super) fn unix(path: &Path) -> io::Result<Self> {
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let descriptor = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+        match rustix::net::connect(&descriptor, &SocketAddrUnix::new(path)?) {
+            Err(Errno::AGAIN) => Err(io::ErrorKind::TimedOut.into()),
+            outcome => Ok(outcome.map(|()| Socket::new(descriptor))?),
+        }
+    }
+
+    /// Connects to the first address of a host that answers. Looking up a name may take longer than `limit`.
+    pub(super) fn tcp(at: &HostPort, limit: Duration) -> io::Result<Self> {
+        let start = Instant::now();
+        let mut failure = io::Error::new(io::ErrorKind::NotFound, "the host's name has no address");
+        for address in (at.host.as_str(), at.port).to_socket_addrs()? {
+            let left = limit.saturating_sub(start.elapsed());
+            if left.is_zero() {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            match TcpStream::connect_timeout(&address, left) {
+                Ok(stream) => {
+                    stream.set_nodelay(true)?;
+                    stream.set_nonblocking(true)?;
+                    return Ok(Socket::new(stream.into()));
+                }
+                Err(error) => failure = error,
+            }
+        }
+        Err(failure)
+    }
+
+    fn new(descriptor: OwnedFd) -> Self {
+        Socket(Arc::new(Shared {
+            descriptor,
+            readable: AtomicBool::new(false),
+            wants_to_write: AtomicBool::new(false),
+        }))
+    }
+
+    /// What drives the futures that use this socket.
+    pub(super) fn driven(&self) -> Driven {
+        let woken = Arc::new(Woken(AtomicBool::new(false)));
+        Driven { shared: self.0.clone(), waker: Waker::from(woken.clone()), woken }
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let shared = &self.0;
+        if !shared.readable.load(Ordering::Relaxed) {
+            return Poll::Pending;
+        }
+        let space = buffer.initialize_unfilled();
+        let size = space.len();
+        match rustix::net::recv(&shared.descriptor, space, RecvFlags::DONTWAIT) {
+            Ok((received, _)) => {
+                // Less than fits is all there was.
+                shared.readable.store(received == size, Ordering::Relaxed);
+                buffer.advance(received);
+                Poll::Ready(Ok(()))
+            }
+            Err(Errno::AGAIN | Errno::INTR) => {
+                shared.readable.store(false, Ordering::Relaxed);
+                Poll::Pending
+            }
+            Err(error) => Poll::Ready(Err(error.into())),
+        }
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let shared = &self.0;
+        match rustix::net::send(&shared.descriptor, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+            Ok(sent) => Poll::Ready(Ok(sent)),
+            Err(Errno::AGAIN | Errno::INTR) => {
+                shared.wants_to_write.store(true, Ordering::Relaxed);
+                Poll::Pending
+            }
+            Err(error) => Poll::Ready(Err(error.into())),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Whether a future has more to do before anything arrives.
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Drives the futures that use one socket.
+pub(super) struct Driven {
+    shared: Arc<Shared>,
+    waker: Waker,
+    woken: Arc<Woken>,
+}
+
+impl Driven {
+    /// Calls `poll` until it is ready; `None` when the deadline passed first.
+    pub(super) fn drive<T>(
+        &self,
+        until: Instant,
+        mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> io::Result<Option<T>> {
+        let mut context = Context::from_waker(&self.waker);
+        loop {
+            self.woken.0.store(false, Ordering::Relaxed);
+            if let Poll::Ready(outcome) = poll(&mut context) {
+                return Ok(Some(outcome));
+            }
+            // A socket that is always ready, as one that is closed, must not keep us beyond the deadline.
+            if Instant::now() >= until || (!self.woken.0.load(Ordering::Relaxed) && !self.wait(until)?) {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Waits until the socket can do what is wanted of it; false when the deadline passed first.
+    fn wait(&self, until: Instant) -> io::Result<bool> {
+        let mut events = PollFlags::IN;
+        if self.shared.wants_to_write.swap(false, Ordering::Relaxed) {
+            events |= PollFlags::OUT;
+        }
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                // Also when there always is something, such as the end of a closed connection.
+                return Ok(false);
+            }
+            let Ok(limit) = Timespec::try_from(left) else {
+                return Err(io::ErrorKind::InvalidInput.into());
+            };
+            let mut descriptors = [PollFd::new(&self.shared.descriptor, events)];
+            match rustix::event::poll(&mut descriptors, Some(&limit)) {
+                Ok(0) => return Ok(false),
+                Ok(_) => {
+                    let seen = descriptors.first().map_or(PollFlags::empty(), PollFd::revents);
+                    // An error or a closed connection shows in what is received.
+                    self.shared.readable.store(seen != PollFlags::OUT, Ordering::Relaxed);
+                    return Ok(true);
+                }
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixListener;
+
+    fn pair() -> (Socket, std::os::unix::net::UnixStream) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let listener = UnixListener::bind(&path).unwrap();
+        let socket = Socket::unix(&path).unwrap();
+        (socket, listener.accept().unwrap().0)
+    }
+
+    fn read(socket: &mut Socket, limit: Duration) -> io::Result<Option<Vec<u8>>> {
+        let driven = socket.driven();
+        let outcome = driven.drive(Instant::now() + limit, |context| {
+            let mut space = [0; 4];
+            let mut buffer = ReadBuf::new(&mut space);
+            let read = Pin::new(&mut *socket).poll_read(context, &mut buffer)?;
+            read.map(|()| io::Result::Ok(buffer.filled().to_vec()))
+        })?;
+        outcome.transpose()
+    }
+
+    #[test]
+    fn what_arrives_is_read_and_silence_ends_at_the_deadline() {
+        let (mut socket, mut peer) = pair();
+        peer.write_all(b"hello").unwrap();
+        assert_eq!(read(&mut socket, Duration::from_secs(5)).unwrap().unwrap(), b"hell");
+        assert_eq!(read(&mut socket, Duration::from_secs(5)).unwrap().unwrap(), b"o");
+        let start = Instant::now();
+        assert_eq!(read(&mut socket, Duration::from_millis(50)).unwrap(), None);
+        assert!(start.elapsed() >= Duration::from_millis(50));
+        drop(peer);
+        assert_eq!(read(&mut socket, Duration::from_secs(5)).unwrap().unwrap(), b"", "closed");
+    }
+
+    #[test]
+    fn more_than_fits_is_sent_as_the_peer_takes_it() {
+        let (mut socket, mut peer) = pair();
+        let data = vec![7; 4 << 20];
+        let taker = std::thread::spawn(move || {
+            let mut taken = Vec::new();
+            peer.read_to_end(&mut taken).map(|_| taken.len()).unwrap()
+        });
+        let driven = socket.driven();
+        let mut sent = 0;
+        let done = driven.drive(Instant::now() + Duration::from_secs(20), |context| {
+            while sent < data.len() {
+                match Pin::new(&mut socket).poll_write(context, &data[sent..]) {
+                    Poll::Ready(written) => sent += written.unwrap(),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+            Poll::Ready(())
+        });
+        assert!(done.unwrap().is_some());
+        drop((socket, driven));
+        assert_eq!(taker.join().unwrap(), 4 << 20);
+    }
+
+    #[test]
+    fn a_closed_socket_keeps_nobody_beyond_the_deadline() {
+        let (socket, peer) = pair();
+        drop(peer);
+        let until = Instant::now() + Duration::from_millis(50);
+        assert_eq!(socket.driven().drive::<()>(until, |_| Poll::Pending).unwrap(), None);
+        assert!(Instant::now() >= until);
+    }
+
+    #[test]
+    fn a_full_queue_of_connections_is_no_answer() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let _listener = UnixListener::bind(&path).unwrap();
+        let mut held = Vec::new();
+        let failure = loop {
+            match Socket::unix(&path) {
+                Ok(socket) => held.push(socket),
+                Err(error) => break error,
+            }
+            assert!(held.len() < 10_000, "the queue has no end");
+        };
+        assert_eq!(failure.kind(), io::ErrorKind::TimedOut);
+    }
+}

@@ -1,0 +1,169 @@
+//! The store over an SQL database: the same for all of them.
+
+use super::driver::{Cell, Connection, Dialect, DriverError, Param, Refusal, Row};
+use super::pool::{Pool, no_schema};
+use super::rows;
+use super::statements::Statements;
+use super::{AccountStore, Page, StoreError};
+use crate::account::{AccountRow, Login, Password};
+use crate::mailbox::Unusable;
+use crate::schema::{Field, TableModel};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Accounts in an SQL database: what [`super::open_pooled`] and [`super::open_single`] return.
+pub struct SqlStore {
+    pub(super) pool: Pool,
+    pub(super) statements: Statements,
+    pub(super) model: TableModel,
+    /// The schema was found to be of our version. It is looked at until it is.
+    fits: AtomicBool,
+}
+
+impl SqlStore {
+    pub(super) fn new(pool: Pool, model: TableModel) -> Self {
+        let statements = Statements::new(&model, pool.driver().dialect());
+        SqlStore { pool, statements, model, fits: AtomicBool::new(false) }
+    }
+
+    pub(super) fn dialect(&self) -> &'static Dialect {
+        self.pool.driver().dialect()
+    }
+
+    /// The version of the schema that this program knows.
+    pub(super) fn known_version(&self) -> u32 {
+        self.dialect().migrations.len() as u32
+    }
+
+    /// The version of the schema found; 0 is none.
+    pub(super) fn version(&self, connection: &mut dyn Connection) -> Result<u32, DriverError> {
+        let mut version = None;
+        let read = connection.query(&self.statements.version, &[], &mut |row| version = number(row, 0));
+        match read {
+            Ok(()) => Ok(version.and_then(|version| u32::try_from(version).ok()).unwrap_or(0)),
+            Err(DriverError::Refused { kind: Refusal::NoTable, .. }) => Ok(0),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes sure, once, that the schema is the one we know.
+    pub(super) fn fits(&self, connection: &mut dyn Connection) -> Result<(), DriverError> {
+        if self.fits.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let place = self.pool.driver().place();
+        let known = self.known_version();
+        match self.version(connection)? {
+            0 => return Err(DriverError::Schema(no_schema(place))),
+            version if version < known => {
+                return Err(DriverError::Schema(format!(
+                    "the tables at {place} are of version {version}, and this program wants {known}: run `mailauth init`"
+                )));
+            }
+            version if version > known => return Err(DriverError::Schema(newer(place, version, known))),
+            _ => self.fits.store(true, Ordering::Relaxed),
+        }
+        Ok(())
+    }
+
+    /// Reads one page of rows into `page`; returns how many rows it had, and the last one's login as it stands there.
+    fn read_page(&self, after: Option<&[u8]>, limit: usize, page: &mut Page) -> Result<(usize, Vec<u8>), StoreError> {
+        let limit = Param::Int(i64::try_from(limit).unwrap_or(i64::MAX));
+        let start = page.len();
+        self.pool.read(|connection| {
+            self.fits(connection)?;
+            page.truncate(start);
+            let mut last = Vec::new();
+            let mut each = |row: &dyn Row| {
+                page.push(rows::account(row));
+                last = bytes(row, 0);
+            };
+            match after {
+                None => connection.query(&self.statements.first_page, &[limit], &mut each)?,
+                Some(login) => {
+                    connection.query(&self.statements.next_page, &[Param::Text(login), limit], &mut each)?;
+                }
+            }
+            Ok((page.len() - start, last))
+        })
+    }
+}
+
+impl AccountStore for SqlStore {
+    fn find(&self, login: &Login) -> Result<Option<AccountRow>, StoreError> {
+        let asked = login.as_str().as_bytes();
+        let found = self.pool.read(|connection| {
+            self.fits(connection)?;
+            let mut found: Option<Result<AccountRow, Unusable>> = None;
+            connection.query(&self.statements.find, &[Param::Text(asked)], &mut |row| {
+                // A collation may call others equal: by case, accents, or spaces at the end.
+                if is_text(row, 0, asked) {
+                    found = Some(match found.take() {
+                        None => rows::account(row),
+                        Some(_) => Err(Unusable {
+                            login: login.to_string(),
+                            column: Field::Login.name(),
+                            problem: "stands in two rows; make it the primary key",
+                        }),
+                    });
+                }
+            })?;
+            Ok(found)
+        })?;
+        Ok(found.transpose()?)
+    }
+
+    fn set_password(&self, login: &Login, old: &Password, new: &Password) -> Result<bool, StoreError> {
+        let login = Param::Text(login.as_str().as_bytes());
+        let (old, new) = (Param::Text(old.0.expose()), Param::Text(new.0.expose()));
+        let matched = self.pool.write(|connection| {
+            self.fits(connection)?;
+            connection.execute(&self.statements.set_password, &[new, login, login, old])
+        })?;
+        Ok(matched > 0)
+    }
+
+    fn enumerate(&self, after: Option<&Login>, limit: usize) -> Result<Page, StoreError> {
+        let mut page = Page::new();
+        let mut after = after.map(|login| login.as_str().as_bytes().to_vec());
+        loop {
+            let (rows, last) = self.read_page(after.as_deref(), limit, &mut page)?;
+            // The caller goes on after the last login of this page, so that must be one that can be named.
+            let nameable = match page.last() {
+                Some(Ok(_)) | None => true,
+                Some(Err(unusable)) => Login::parse(&last, None).is_ok_and(|login| login.as_str() == unusable.login),
+            };
+            if nameable || rows < limit || last.is_empty() {
+                return Ok(page);
+            }
+            after = Some(last);
+        }
+    }
+}
+
+/// Is the value the text `wanted`, byte for byte?
+pub(super) fn is_text(row: &dyn Row, index: usize, wanted: &[u8]) -> bool {
+    matches!(row.cell(index), Cell::Text(bytes) if bytes == wanted)
+}
+
+/// The bytes of a text; none for anything else.
+pub(super) fn bytes(row: &dyn Row, index: usize) -> Vec<u8> {
+    match row.cell(index) {
+        Cell::Text(bytes) => bytes.to_vec(),
+        _ => Vec::new(),
+    }
+}
+
+/// A whole number.
+pub(super) fn number(row: &dyn Row, index: usize) -> Option<i64> {
+    match row.cell(index) {
+        Cell::Int(number) => Some(number),
+        _ => None,
+    }
+}
+
+/// The sentence about a schema from the future.
+pub(super) fn newer(place: &str, version: u32, known: u32) -> String {
+    format!(
+        "the tables at {place} are of version {version}, and this program knows {known} at most: install a newer one"
+    )
+}

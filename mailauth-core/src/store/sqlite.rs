@@ -1,0 +1,278 @@
+//! SQLite, through rusqlite with its bundled library.
+
+use super::driver::{Cell, Connection, Dialect, Driver, DriverError, Needs, Param, Refusal, Rights, Row, Statement};
+use rusqlite::config::DbConfig;
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{ErrorCode, OpenFlags, ToSql, ffi};
+use std::fs;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+pub(crate) static DIALECT: Dialect = Dialect {
+    numbered: false,
+    begin: "BEGIN IMMEDIATE",
+    now: "CURRENT_TIMESTAMP",
+    time_text: "{}",
+    same_bytes: "CAST({} AS BLOB) = CAST(? AS BLOB)",
+    table_exists: "SELECT COUNT(*) FROM sqlite_schema WHERE type = 'table' AND name = ?",
+    lock: "",
+    unlock: "",
+    migrations: &[include_str!("../../../schema/sqlite.sql")],
+};
+
+/// The mode of a database that we create: its group may read, and nobody else, for it holds hashes. SQLite gives the
+/// same mode to the files it keeps beside it.
+const MODE: u32 = 0o640;
+
+/// How many instructions of SQLite's machine run between two looks at the clock: some tens of microseconds.
+const STEPS: i32 = 10_000;
+
+/// One file.
+pub(crate) struct Sqlite {
+    path: PathBuf,
+    place: String,
+    deadline: Duration,
+}
+
+impl Sqlite {
+    pub(crate) fn new(path: &Path, deadline: Duration) -> Self {
+        Sqlite { path: path.to_owned(), place: path.display().to_string(), deadline }
+    }
+}
+
+impl Driver for Sqlite {
+    fn place(&self) -> &str {
+        &self.place
+    }
+
+    fn dialect(&self) -> &'static Dialect {
+        &DIALECT
+    }
+
+    fn connect(&self) -> Result<Box<dyn Connection>, DriverError> {
+        let file = match fs::metadata(&self.path) {
+            Ok(meta) => identity(&meta),
+            // Opening it would not create it, and SQLite's own message would be less clear.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(DriverError::Schema(format!(
+                    "there is no database at {}; create it with `mailauth init`",
+                    self.place
+                )));
+            }
+            Err(error) => return Err(DriverError::Lost(error.to_string())),
+        };
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let raise = |error| driver_error(error, self.deadline);
+        let mut connection = rusqlite::Connection::open_with_flags(&self.path, flags).map_err(raise)?;
+        connection.busy_timeout(self.deadline).map_err(raise)?;
+        connection.set_prepared_statement_cache_capacity(32);
+        // Without this SQLite plans a kept statement anew for each new login, which costs more than running it.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(raise)?;
+        // FULL: a change that was confirmed is there after a power cut too. Writes are rare, and reads do not pay for it.
+        // Each connection has a cache of its own, and what is not in it is in the system's: one MiB is enough.
+        connection
+            .execute_batch("PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL; PRAGMA cache_size = -1024")
+            .map_err(raise)?;
+        let clock = Clock::new(self.deadline);
+        let seen = clock.clone();
+        connection.progress_handler(STEPS, Some(move || seen.is_over())).map_err(raise)?;
+        Ok(Box::new(SqliteConnection { connection, path: self.path.clone(), file, clock, broken: false }))
+    }
+
+    fn create(&self) -> Result<(), DriverError> {
+        let created = fs::OpenOptions::new().write(true).create_new(true).mode(MODE).open(&self.path);
+        match created {
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => {
+                return Err(DriverError::Lost(format!("it cannot be created: {error}")));
+            }
+        }
+        // Readers and a writer do not wait for each other in this mode, which stays with the file.
+        let connection = rusqlite::Connection::open_with_flags(&self.path, OpenFlags::SQLITE_OPEN_READ_WRITE)
+            .map_err(|error| driver_error(error, self.deadline))?;
+        connection
+            .busy_timeout(self.deadline)
+            .and_then(|()| connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(())))
+            .map_err(|error| driver_error(error, self.deadline))
+    }
+}
+
+/// What tells one file from another that takes its name.
+fn identity(meta: &fs::Metadata) -> (u64, u64) {
+    (meta.dev(), meta.ino())
+}
+
+/// When the statement under way must end. Shared with the handler that SQLite calls.
+#[derive(Clone)]
+struct Clock {
+    base: Instant,
+    deadline: Duration,
+    /// Microseconds after `base`.
+    until: Arc<AtomicU64>,
+}
+
+impl Clock {
+    fn new(deadline: Duration) -> Self {
+        Clock { base: Instant::now(), deadline, until: Arc::default() }
+    }
+
+    fn elapsed(&self) -> u64 {
+        u64::try_from(self.base.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
+    fn start(&self) {
+        let allowed = u64::try_from(self.deadline.as_micros()).unwrap_or(u64::MAX);
+        self.until.store(self.elapsed().saturating_add(allowed), Ordering::Relaxed);
+    }
+
+    fn is_over(&self) -> bool {
+        self.elapsed() > self.until.load(Ordering::Relaxed)
+    }
+}
+
+struct SqliteConnection {
+    connection: rusqlite::Connection,
+    path: PathBuf,
+    file: (u64, u64),
+    clock: Clock,
+    broken: bool,
+}
+
+impl SqliteConnection {
+    /// Starts the clock, and makes sure that the file is still the one at its path: after a backup was put in its
+    /// place SQLite would go on answering from the old one.
+    fn start(&mut self) -> Result<(), DriverError> {
+        self.clock.start();
+        if fs::metadata(&self.path).is_ok_and(|meta| identity(&meta) == self.file) {
+            return Ok(());
+        }
+        self.broken = true;
+        Err(DriverError::Lost("the file was removed or replaced".into()))
+    }
+
+    /// Runs `work` on the prepared statement with its parameters bound.
+    fn with<T>(
+        &mut self,
+        statement: &Statement,
+        params: &[Param<'_>],
+        work: impl FnOnce(&mut rusqlite::Statement<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, DriverError> {
+        self.start()?;
+        let run = || {
+            let mut prepared = self.connection.prepare_cached(&statement.sql)?;
+            for (index, param) in params.iter().enumerate() {
+                prepared.raw_bind_parameter(index + 1, param)?;
+            }
+            let outcome = work(&mut prepared);
+            if statement.slot.is_none() {
+                prepared.discard();
+            }
+            outcome
+        };
+        run().map_err(|error| self.raise(error))
+    }
+
+    fn raise(&mut self, error: rusqlite::Error) -> DriverError {
+        let error = driver_error(error, self.clock.deadline);
+        self.broken |= matches!(error, DriverError::Lost(_));
+        error
+    }
+}
+
+impl Connection for SqliteConnection {
+    fn query(
+        &mut self,
+        statement: &Statement,
+        params: &[Param<'_>],
+        each: &mut dyn FnMut(&dyn Row),
+    ) -> Result<(), DriverError> {
+        self.with(statement, params, |prepared| {
+            let mut rows = prepared.raw_query();
+            while let Some(row) = rows.next()? {
+                each(row);
+            }
+            Ok(())
+        })
+    }
+
+    fn execute(&mut self, statement: &Statement, params: &[Param<'_>]) -> Result<u64, DriverError> {
+        self.with(statement, params, |prepared| prepared.raw_execute().map(|rows| rows as u64))
+    }
+
+    fn batch(&mut self, sql: &str) -> Result<(), DriverError> {
+        self.start()?;
+        self.connection.execute_batch(sql).map_err(|error| self.raise(error))
+    }
+
+    fn ping(&mut self) -> Result<(), DriverError> {
+        self.start()
+    }
+
+    fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    fn server(&mut self) -> Result<(String, Option<String>), DriverError> {
+        Ok((format!("SQLite {}", rusqlite::version()), None))
+    }
+
+    fn rights(&mut self, _: &Needs) -> Result<Rights, DriverError> {
+        let mut rights = Rights::default();
+        if self.connection.is_readonly("main").map_err(|error| self.raise(error))? {
+            rights.missing.push(format!("write to {} (passwords cannot be changed)", self.path.display()));
+        }
+        if let Ok(meta) = fs::metadata(&self.path) {
+            if meta.mode() & 0o004 != 0 {
+                rights.too_wide.push(format!("read {} by every user of the system", self.path.display()));
+            }
+            if meta.mode() & 0o002 != 0 {
+                rights.too_wide.push(format!("write to {} by every user of the system", self.path.display()));
+            }
+        }
+        Ok(rights)
+    }
+}
+
+impl ToSql for Param<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match *self {
+            Param::Null => ValueRef::Null,
+            Param::Int(number) => ValueRef::Integer(number),
+            Param::Text(bytes) => ValueRef::Text(bytes),
+        }))
+    }
+}
+
+impl Row for rusqlite::Row<'_> {
+    fn cell(&self, index: usize) -> Cell<'_> {
+        match self.get_ref(index) {
+            Ok(ValueRef::Null) => Cell::Null,
+            Ok(ValueRef::Integer(number)) => Cell::Int(number),
+            Ok(ValueRef::Text(bytes) | ValueRef::Blob(bytes)) => Cell::Text(bytes),
+            Ok(ValueRef::Real(_)) | Err(_) => Cell::Other,
+        }
+    }
+}
+
+/// What the library's error means to us. Its messages name constraints and columns, never values.
+fn driver_error(error: rusqlite::Error, deadline: Duration) -> DriverError {
+    let reason = error.to_string();
+    let Some(ffi::Error { code, extended_code }) = error.sqlite_error() else {
+        return DriverError::Refused { kind: Refusal::Other, reason };
+    };
+    let kind = match (code, *extended_code) {
+        (ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::OperationInterrupted, _) => {
+            return DriverError::Timeout(deadline);
+        }
+        (ErrorCode::CannotOpen | ErrorCode::SystemIoFailure, _) => return DriverError::Lost(reason),
+        (_, ffi::SQLITE_CONSTRAINT_PRIMARYKEY | ffi::SQLITE_CONSTRAINT_UNIQUE) => Refusal::Duplicate,
+        (_, ffi::SQLITE_CONSTRAINT_FOREIGNKEY) => Refusal::Reference,
+        (ErrorCode::Unknown, _) if reason.contains("no such table") => Refusal::NoTable,
+        _ => Refusal::Other,
+    };
+    DriverError::Refused { kind, reason }
+}

@@ -1,0 +1,386 @@
+//! Stories on SQLite. `tests/tests/stores.rs` tells the same ones over all three databases.
+
+use super::*;
+use crate::config::{DatabaseConfig, DatabaseUrl};
+use crate::{Secret, Services};
+use std::path::{Path, PathBuf};
+
+struct Scratch {
+    _directory: tempfile::TempDir,
+    path: PathBuf,
+    store: SqlStore,
+}
+
+fn config(path: &Path) -> DatabaseConfig {
+    DatabaseConfig {
+        url: DatabaseUrl::Sqlite { path: path.to_owned() },
+        deadline: Duration::from_millis(300),
+        ..DatabaseConfig::default()
+    }
+}
+
+/// An empty database with our tables, and a domain.
+fn scratch() -> Scratch {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("mail.db");
+    let store = open_single(&config(&path)).unwrap();
+    assert_eq!(store.init().unwrap(), SchemaChange { from: 0, to: 1 });
+    store.add_domain(&domain("x.example")).unwrap();
+    Scratch { _directory: directory, path, store }
+}
+
+impl Scratch {
+    /// Does to the file what an administrator might, without our rules.
+    fn sql(&self, sql: &str) {
+        let connection = rusqlite::Connection::open(&self.path).unwrap();
+        connection.execute_batch("PRAGMA ignore_check_constraints = ON; PRAGMA foreign_keys = OFF").unwrap();
+        connection.execute_batch(sql).unwrap();
+    }
+}
+
+fn login(text: &str) -> Login {
+    Login::parse(text.as_bytes(), None).unwrap()
+}
+
+fn domain(name: &str) -> DomainRow {
+    DomainRow { name: name.into(), enabled: true, description: None }
+}
+
+fn account(name: &str) -> AccountRow {
+    AccountRow::new(login(name))
+}
+
+fn full(name: &str) -> AccountRow {
+    AccountRow {
+        login: login(name),
+        password: Password(Secret::from("$6$salt$hash")),
+        enabled: false,
+        domain_enabled: true,
+        services: Services::parse("imap,ftp").unwrap(),
+        uid: Some(5000),
+        gid: Some(u32::MAX - 1),
+        home: Some("/srv/mail/ä".into()),
+        maildir: Some("Maildir/".into()),
+        quota_bytes: Some(0),
+        quota_messages: Some(crate::quota::Limits::MAX),
+        name: Some("Ännä Ö, \"quoted\"".into()),
+        options: Some("disableimap=1,sharedgroup=x".into()),
+    }
+}
+
+#[test]
+fn what_was_added_is_found_as_it_was() {
+    let Scratch { store, .. } = &scratch();
+    for row in [full("anna@x.example"), account("bare@x.example"), account("ünï@x.example")] {
+        store.add_account(&row).unwrap();
+        assert_eq!(store.find(&row.login).unwrap(), Some(row));
+    }
+    assert_eq!(store.find(&login("nobody@x.example")).unwrap(), None);
+}
+
+#[test]
+fn a_row_whose_login_is_not_the_one_asked_is_not_found() {
+    let scratch = scratch();
+    scratch.sql(
+        "INSERT INTO accounts (login, domain) VALUES ('Anna@x.example', 'x.example'), ('b@x.example ', 'x.example')",
+    );
+    assert_eq!(scratch.store.find(&login("anna@x.example")).unwrap(), None);
+    assert_eq!(scratch.store.find(&login("b@x.example")).unwrap(), None);
+}
+
+#[test]
+fn a_disabled_domain_shows_in_each_of_its_accounts() {
+    let Scratch { store, .. } = &scratch();
+    store.add_account(&account("a@x.example")).unwrap();
+    let off = DomainRow { enabled: false, description: Some("for sale".into()), ..domain("x.example") };
+    store.set_domain(&off).unwrap();
+    assert!(!store.find(&login("a@x.example")).unwrap().unwrap().domain_enabled);
+    assert_eq!(store.domains().unwrap(), [off]);
+}
+
+#[test]
+fn a_bad_value_makes_its_row_unusable_and_no_other() {
+    let scratch = scratch();
+    for (number, set) in [
+        "enabled = 2",
+        "services = 'imap;pop3'",
+        "uid = -1",
+        "gid = 4294967295",
+        "home = CAST(x'2fff' AS TEXT)",
+        "maildir = CAST(x'ff' AS TEXT)",
+        "quota_bytes = -1",
+        "quota_messages = -1",
+        "name = CAST(x'ff' AS TEXT)",
+        "options = CAST(x'ff' AS TEXT)",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let name = format!("bad{number}@x.example");
+        scratch.store.add_account(&account(&name)).unwrap();
+        scratch.sql(&format!("UPDATE accounts SET {set} WHERE login = '{name}'"));
+        let StoreError::Unusable(unusable) = scratch.store.find(&login(&name)).unwrap_err() else { panic!("{set}") };
+        assert_eq!(unusable.column, set.split(' ').next().unwrap());
+        assert_eq!(unusable.login, name);
+    }
+    scratch.store.add_account(&full("good@x.example")).unwrap();
+    let page = scratch.store.enumerate(None, 100).unwrap();
+    assert_eq!((page.len(), page.iter().filter(|row| row.is_ok()).count()), (11, 1));
+}
+
+#[test]
+fn a_password_that_is_not_utf_8_is_read_and_replaced_as_it_is() {
+    let scratch = scratch();
+    scratch.store.add_account(&account("a@x.example")).unwrap();
+    scratch.sql("UPDATE accounts SET password = CAST(x'ff00fe' AS TEXT)");
+    let row = scratch.store.find(&login("a@x.example")).unwrap().unwrap();
+    assert_eq!(row.password.0.expose(), b"\xff\0\xfe");
+    assert!(scratch.store.set_password(&row.login, &row.password, &Password(Secret::from("$6$new"))).unwrap());
+}
+
+#[test]
+fn a_password_is_replaced_only_while_the_old_one_stands() {
+    let Scratch { store, .. } = &scratch();
+    let who = login("a@x.example");
+    let password = |text: &str| Password(Secret::from(text));
+    store.add_account(&account("a@x.example")).unwrap();
+    assert_eq!(store.account_times(&who).unwrap().unwrap().password_changed, "");
+    assert!(store.set_password(&who, &Password::default(), &password("one")).unwrap(), "NULL is no password");
+    assert!(!store.set_password(&who, &password("One"), &password("two")).unwrap());
+    assert!(!store.set_password(&who, &password("one "), &password("two")).unwrap());
+    assert!(store.set_password(&who, &password("one"), &password("two")).unwrap());
+    assert_eq!(store.find(&who).unwrap().unwrap().password, password("two"));
+    assert!(!store.set_password(&login("b@x.example"), &Password::default(), &password("x")).unwrap());
+    let times = store.account_times(&who).unwrap().unwrap();
+    assert_eq!(times.password_changed.len(), "2026-11-23 20:00:00".len(), "{times:?}");
+    assert!(times.password_changed >= times.created, "{times:?}");
+}
+
+#[test]
+fn pages_hold_every_row_once_in_byte_order() {
+    let Scratch { store, .. } = &scratch();
+    let mut names: Vec<String> = (0..25).map(|n| format!("u{n}@x.example")).collect();
+    names.extend(["z@x.example".into(), "é@x.example".into(), "a-b@x.example".into(), "a_b@x.example".into()]);
+    store.import(&names.iter().map(|name| account(name)).collect::<Vec<_>>()).unwrap();
+    names.sort();
+    let mut seen = Vec::new();
+    loop {
+        let page = store.enumerate(seen.last(), 4).unwrap();
+        if page.is_empty() {
+            break;
+        }
+        seen.extend(page.into_iter().map(|row| row.unwrap().login));
+    }
+    assert_eq!(seen.iter().map(Login::as_str).collect::<Vec<_>>(), names);
+}
+
+#[test]
+fn a_page_never_ends_where_the_next_cannot_begin() {
+    let scratch = scratch();
+    for name in ["B1@x.example", "B2@x.example", "B3@x.example", "B4@x.example"] {
+        scratch.sql(&format!("INSERT INTO accounts (login, domain) VALUES ('{name}', 'x.example')"));
+    }
+    scratch.store.add_account(&account("c@x.example")).unwrap();
+    let page = scratch.store.enumerate(None, 2).unwrap();
+    assert_eq!(page.len(), 6.min(page.len()), "a page may be longer than asked");
+    assert!(page.last().unwrap().is_ok(), "{page:?}");
+    let last = page.last().unwrap().as_ref().unwrap().login.clone();
+    assert!(scratch.store.enumerate(Some(&last), 2).unwrap().is_empty());
+}
+
+#[test]
+fn a_change_touches_what_it_names_and_nothing_else() {
+    let Scratch { store, .. } = &scratch();
+    store.add_account(&full("a@x.example")).unwrap();
+    let who = login("a@x.example");
+    let change = AccountChange {
+        enabled: Some(true),
+        services: Some(Services::All),
+        home: Some(None),
+        quota_bytes: Some(Some(7)),
+        ..AccountChange::default()
+    };
+    store.set_account(&who, &change).unwrap();
+    let expected =
+        AccountRow { enabled: true, services: Services::All, home: None, quota_bytes: Some(7), ..full("a@x.example") };
+    assert_eq!(store.find(&who).unwrap(), Some(expected));
+    let missing = store.set_account(&login("b@x.example"), &change).unwrap_err();
+    assert_eq!(missing.to_string(), "there is no such account: b@x.example");
+}
+
+#[test]
+fn nonsense_is_kept_out_by_name() {
+    let Scratch { store, .. } = &scratch();
+    let refused = |row: AccountRow| store.add_account(&row).unwrap_err().to_string();
+    assert!(refused(AccountRow { home: Some("mail".into()), ..account("a@x.example") }).contains("home_absolute"));
+    assert!(refused(AccountRow { name: Some("a\nb".into()), ..account("a@x.example") }).contains("name_printable"));
+    assert!(
+        refused(AccountRow { options: Some("a\0b".into()), ..account("a@x.example") }).contains("options_printable")
+    );
+    assert!(refused(account("bare")).contains("has no domain"));
+    assert_eq!(store.enumerate(None, 9).unwrap().len(), 0);
+}
+
+#[test]
+fn what_is_there_or_missing_is_said_so() {
+    let Scratch { store, .. } = &scratch();
+    store.add_account(&account("a@x.example")).unwrap();
+    let said = |outcome: Result<(), AdminError>| outcome.unwrap_err().to_string();
+    assert_eq!(said(store.add_account(&account("a@x.example"))), "the account a@x.example exists already");
+    assert_eq!(said(store.add_account(&account("a@y.example"))), "there is no such domain: y.example");
+    assert_eq!(said(store.add_domain(&domain("x.example"))), "the domain x.example exists already");
+    assert_eq!(said(store.set_domain(&domain("y.example"))), "there is no such domain: y.example");
+    assert_eq!(said(store.remove_domain("y.example", false)), "there is no such domain: y.example");
+    assert_eq!(said(store.remove_account(&login("b@x.example"))), "there is no such account: b@x.example");
+    let alias = AliasRow { address: "a@y.example".into(), targets: vec!["b@x.example".into()] };
+    assert_eq!(said(store.add_alias(&alias)), "there is no such domain: y.example");
+    assert_eq!(said(store.remove_alias(&alias)), "there is no such alias: a@y.example -> b@x.example");
+}
+
+#[test]
+fn a_domain_in_use_goes_only_with_its_contents() {
+    let Scratch { store, .. } = &scratch();
+    store.add_account(&account("a@x.example")).unwrap();
+    store.add_alias(&AliasRow { address: "@x.example".into(), targets: vec!["a@x.example".into()] }).unwrap();
+    let in_use = AdminError::InUse { domain: "x.example".into(), accounts: 1, aliases: 1 };
+    assert_eq!(store.remove_domain("x.example", false).unwrap_err(), in_use);
+    store.remove_domain("x.example", true).unwrap();
+    assert!(store.domains().unwrap().is_empty() && store.aliases(None).unwrap().is_empty());
+    assert_eq!(store.find(&login("a@x.example")).unwrap(), None);
+}
+
+#[test]
+fn an_alias_keeps_its_targets_in_order() {
+    let Scratch { store, .. } = &scratch();
+    let alias = |targets: &[&str]| AliasRow {
+        address: "all@x.example".into(),
+        targets: targets.iter().map(|target| (*target).to_owned()).collect(),
+    };
+    store.add_alias(&alias(&["z@else.example", "a@x.example"])).unwrap();
+    store.add_alias(&alias(&["a@x.example", "m@x.example"])).unwrap();
+    assert_eq!(store.aliases(None).unwrap(), [alias(&["z@else.example", "a@x.example", "m@x.example"])]);
+    store.remove_alias(&alias(&["a@x.example"])).unwrap();
+    assert_eq!(store.aliases(Some("x.example")).unwrap(), [alias(&["z@else.example", "m@x.example"])]);
+    assert!(store.remove_alias(&alias(&["m@x.example", "no@x.example"])).is_err());
+    assert_eq!(store.aliases(None).unwrap()[0].targets.len(), 2, "all of it or nothing");
+    store.remove_alias(&alias(&[])).unwrap();
+    assert!(store.aliases(Some("x.example")).unwrap().is_empty());
+}
+
+#[test]
+fn an_import_is_whole_or_not_at_all() {
+    let Scratch { store, .. } = &scratch();
+    let good = [full("a@new.example"), account("b@x.example")];
+    let bad = AccountRow { home: Some("relative".into()), ..account("c@other.example") };
+    let (index, error) = store.import(&[&good[..], &[bad]].concat()).unwrap_err();
+    assert_eq!(index, Some(2), "{error}");
+    let twice = store.import(&[good[0].clone(), good[1].clone(), good[0].clone()]).unwrap_err();
+    assert_eq!(twice, (Some(2), AdminError::Exists { what: "account", name: "a@new.example".into() }));
+    assert_eq!((store.enumerate(None, 9).unwrap().len(), store.domains().unwrap().len()), (0, 1));
+    store.import(&good).unwrap();
+    assert_eq!(store.find(&good[0].login).unwrap().as_ref(), Some(&good[0]));
+}
+
+#[test]
+fn a_database_that_is_not_there_is_not_made_by_asking() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("mail.db");
+    let store = open_single(&config(&path)).unwrap();
+    let StoreError::Schema(said) = store.find(&login("a@x.example")).unwrap_err() else { panic!() };
+    assert!(said.contains("mailauth init"), "{said}");
+    assert!(!path.exists());
+    std::fs::write(&path, "").unwrap();
+    let StoreError::Schema(said) = store.find(&login("a@x.example")).unwrap_err() else { panic!() };
+    assert!(said.contains("mailauth init"), "{said}");
+}
+
+#[test]
+fn init_again_changes_nothing_and_a_newer_schema_is_left_alone() {
+    let scratch = scratch();
+    assert_eq!(scratch.store.init().unwrap(), SchemaChange { from: 1, to: 1 });
+    assert_eq!(scratch.store.domains().unwrap().len(), 1);
+    scratch.sql("INSERT INTO schema_version (version) VALUES (9)");
+    let newer = open_single(&config(&scratch.path)).unwrap();
+    for error in [newer.init().unwrap_err(), newer.find(&login("a@x.example")).unwrap_err()] {
+        assert!(matches!(&error, StoreError::Schema(said) if said.contains("version 9")), "{error}");
+    }
+}
+
+#[test]
+fn init_does_not_take_over_the_tables_of_others() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("mail.db");
+    rusqlite::Connection::open(&path).unwrap().execute_batch("CREATE TABLE accounts (id INTEGER)").unwrap();
+    let error = open_single(&config(&path)).unwrap().init().unwrap_err();
+    assert!(error.to_string().contains("a table accounts that is not mailauth's"), "{error}");
+}
+
+#[test]
+fn a_file_that_is_no_database_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("mail.db");
+    std::fs::write(&path, "not a database, but as long as the header of one would be: ".repeat(20)).unwrap();
+    let error = open_single(&config(&path)).unwrap().find(&login("a@x.example")).unwrap_err();
+    assert!(matches!(error, StoreError::Refused { .. }), "{error:?}");
+}
+
+#[test]
+fn a_locked_database_is_waited_for_until_the_deadline() {
+    let scratch = scratch();
+    scratch.store.add_account(&account("a@x.example")).unwrap();
+    let other = rusqlite::Connection::open(&scratch.path).unwrap();
+    other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let start = std::time::Instant::now();
+    let error = scratch.store.add_account(&account("b@x.example")).unwrap_err();
+    assert!(matches!(error, AdminError::Store(StoreError::Timeout { .. })), "{error:?}");
+    assert!(start.elapsed() >= Duration::from_millis(250) && start.elapsed() < Duration::from_secs(5));
+    assert!(scratch.store.find(&login("a@x.example")).unwrap().is_some(), "a writer does not keep readers out");
+    other.execute_batch("ROLLBACK").unwrap();
+    scratch.store.add_account(&account("b@x.example")).unwrap();
+}
+
+#[test]
+fn a_file_put_in_the_place_of_another_is_the_one_that_answers() {
+    let (scratch, backup) = (scratch(), scratch());
+    scratch.store.add_account(&account("new@x.example")).unwrap();
+    backup.store.add_account(&account("old@x.example")).unwrap();
+    let copy = backup.path.with_file_name("copy.db");
+    backup.sql(&format!("VACUUM INTO '{}'", copy.display()));
+    for beside in ["mail.db-wal", "mail.db-shm"] {
+        // Who replaces a database must take these away with it: SQLite would play the old log into the new file.
+        let _ = std::fs::remove_file(scratch.path.with_file_name(beside));
+    }
+    std::fs::rename(&copy, &scratch.path).unwrap();
+    assert!(scratch.store.find(&login("old@x.example")).unwrap().is_some());
+    assert!(scratch.store.find(&login("new@x.example")).unwrap().is_none());
+}
+
+#[test]
+fn a_new_database_is_not_for_everybody_to_read() {
+    use std::os::unix::fs::PermissionsExt;
+    let scratch = scratch();
+    assert_eq!(std::fs::metadata(&scratch.path).unwrap().permissions().mode() & 0o007, 0);
+    assert!(scratch.store.report().unwrap().rights_too_wide.is_empty());
+    std::fs::set_permissions(&scratch.path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let report = scratch.store.report().unwrap();
+    assert!(report.rights_too_wide[0].starts_with("read "), "{report:?}");
+    assert_eq!((report.schema, report.schema_known, report.accounts), (1, 1, 0));
+    assert!(report.server.starts_with("SQLite 3."));
+}
+
+#[test]
+fn threads_share_a_pool() {
+    let scratch = scratch();
+    let pooled = open_pooled(&DatabaseConfig { pool: 3, ..config(&scratch.path) }).unwrap();
+    scratch.store.add_account(&account("a@x.example")).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(|| {
+                for _ in 0..200 {
+                    assert!(pooled.find(&login("a@x.example")).unwrap().is_some());
+                    assert!(pooled.find(&login("b@x.example")).unwrap().is_none());
+                }
+            });
+        }
+    });
+}

@@ -1,0 +1,189 @@
+//! Asking a daemon on an authdaemon socket: ours, or Courier's own.
+
+use crate::protocol::{self, MAX_REPLY, PasswdFields, Reply, Uncomposable};
+use mailauth_core::account::{Account, LoginError};
+use mailauth_core::authenticate::{Answer, Authority, Credential, No, NotNow, PasswordChange, Request};
+use mailauth_core::{Secret, Service};
+use rustix::fd::OwnedFd;
+use rustix::io::Errno;
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType};
+use rustix::net::{connect, recv, send, socket_with};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use zeroize::Zeroizing;
+
+/// The client of an authdaemon socket.
+///
+/// Each request is a connection of its own, as the protocol has it. Calls block until the deadline at most; there is no
+/// thread, and no state between requests. A daemon says "no" without a reason ([`No::Unexplained`]); if it says nothing,
+/// or nothing that can be read, the answer is [`NotNow::Daemon`].
+///
+/// ```no_run
+/// use mailauth_core::Service;
+/// use mailauth_core::authenticate::{Answer, Authority, Credential, Request};
+/// use mailauth_courier::client::Client;
+/// use std::time::{Duration, Instant};
+///
+/// let daemon = Client::new("/run/courier/authdaemon/socket", Duration::from_secs(5));
+/// let answer = daemon.authenticate(Request {
+///     service: Service::Imap,
+///     login: b"anna@example.org".to_vec(),
+///     credential: Credential::Password("open sesame".into()),
+///     client: None,
+///     deadline: Instant::now() + Duration::from_secs(5),
+/// });
+/// if let Answer::Yes(account) = answer {
+///     println!("{} lives in {}", account.login, account.home);
+/// }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Client {
+    socket: PathBuf,
+    patience: Duration,
+}
+
+impl Client {
+    /// Asks on `socket`, and waits for an answer at most `patience`, or until the request's own deadline.
+    pub fn new(socket: impl Into<PathBuf>, patience: Duration) -> Self {
+        Client { socket: socket.into(), patience }
+    }
+
+    /// Where it asks.
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// Sends `request` and gives the reply to `understand`.
+    fn ask<T>(&self, request: &Secret, deadline: Instant, understand: impl Fn(Reply<'_>) -> Answer<T>) -> Answer<T> {
+        let deadline = deadline.min(Instant::now() + self.patience);
+        let mut buffer = Zeroizing::new([0; MAX_REPLY + 1]);
+        match self.exchange(request.expose(), deadline, &mut *buffer) {
+            Ok(reply) => understand(reply),
+            Err(Failure { what, errno }) => {
+                let why = match errno {
+                    Errno::AGAIN => "it did not in time".to_owned(),
+                    errno => std::io::Error::from(errno).to_string(),
+                };
+                self.not_now(format_args!("{what}: {why}"))
+            }
+        }
+    }
+
+    fn exchange<'a>(&self, request: &[u8], deadline: Instant, buffer: &'a mut [u8]) -> Result<Reply<'a>, Failure> {
+        let failed = |what| move |errno| Failure { what, errno };
+        let connecting = "connecting to it failed";
+        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+            .map_err(failed("no socket could be made"))?;
+        let address = SocketAddrUnix::new(&self.socket).map_err(failed(connecting))?;
+        // The send timeout bounds connecting too: unix(7) waits while the server's backlog is full.
+        limit(&socket, Timeout::Send, deadline).map_err(failed(connecting))?;
+        connect(&socket, &address).map_err(failed(connecting))?;
+        let mut sent = 0;
+        while let Some(rest) = request.get(sent..).filter(|rest| !rest.is_empty()) {
+            match send(&socket, rest, SendFlags::NOSIGNAL) {
+                Ok(count) => sent += count,
+                Err(Errno::INTR) => {}
+                // It has closed already; what it may have said can still be read.
+                Err(Errno::PIPE | Errno::CONNRESET) => break,
+                Err(errno) => return Err(Failure { what: "sending it the request failed", errno }),
+            }
+        }
+        let mut length = 0;
+        loop {
+            let reading = "reading its answer failed";
+            limit(&socket, Timeout::Recv, deadline).map_err(failed(reading))?;
+            let ended = match recv(&socket, buffer.get_mut(length..).unwrap_or_default(), RecvFlags::empty()) {
+                Ok((count, _)) => {
+                    length += count;
+                    count == 0
+                }
+                Err(Errno::INTR) => false,
+                Err(errno) => return Err(Failure { what: reading, errno }),
+            };
+            match Reply::read(buffer.get(..length).unwrap_or_default(), ended) {
+                Reply::Incomplete => {}
+                _ => break Ok(Reply::read(buffer.get(..length).unwrap_or_default(), ended)),
+            }
+        }
+    }
+
+    fn not_now<T>(&self, why: impl std::fmt::Display) -> Answer<T> {
+        Answer::NotNow(NotNow::Daemon(format!("{why} ({})", self.socket.display())))
+    }
+
+    fn uncomposable<T>(&self, what: Uncomposable, login: &[u8]) -> Answer<T> {
+        match what.0 {
+            "login" if login.is_empty() => Answer::No(No::UnusableLogin(LoginError::Empty)),
+            "login" => Answer::No(No::UnusableLogin(LoginError::Unprintable)),
+            "password" | "old password" | "new password" => Answer::No(No::UnusablePassword),
+            // The parts fit each for itself, but not together: longer than any login and password can be.
+            "request" => Answer::No(No::UnusablePassword),
+            _ => self.not_now(what),
+        }
+    }
+}
+
+/// What did not work, and what the system said.
+struct Failure {
+    what: &'static str,
+    errno: Errno,
+}
+
+/// Bounds the next system calls of that direction. Zero would be no bound.
+fn limit(socket: &OwnedFd, direction: Timeout, deadline: Instant) -> Result<(), Errno> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() {
+        return Err(Errno::AGAIN);
+    }
+    set_socket_timeout(socket, direction, Some(left.max(Duration::from_millis(1))))
+}
+
+impl Authority for Client {
+    fn authenticate(&self, request: Request) -> Answer<Box<Account>> {
+        let service = service_name(&request.service);
+        let composed = match &request.credential {
+            Credential::Lookup => protocol::pre(service, &request.login),
+            Credential::Password(password) => protocol::auth_login(service, &request.login, password.expose()),
+            Credential::Cram(mechanism, response) => protocol::auth_cram(service, *mechanism, response),
+        };
+        let composed = match composed {
+            Ok(composed) => protocol::with_client(request.client.as_deref(), composed),
+            Err(what) => return self.uncomposable(what, &request.login),
+        };
+        self.ask(&composed, request.deadline, |reply| match reply {
+            Reply::Record(record) => match record.account() {
+                Ok(account) => Answer::Yes(Box::new(account)),
+                Err(error) => self.not_now(format_args!("its record is no account: {error}")),
+            },
+            Reply::Fail => Answer::No(No::Unexplained),
+            other => self.not_now(other),
+        })
+    }
+
+    fn change_password(&self, change: PasswordChange) -> Answer<()> {
+        let PasswordChange { request, new } = change;
+        let Credential::Password(old) = &request.credential else {
+            return Answer::No(No::UnusablePassword);
+        };
+        let service = service_name(&request.service);
+        let fields = PasswdFields { service, login: &request.login, old: old.expose(), new: new.expose() };
+        let composed = match protocol::passwd(fields) {
+            Ok(composed) => protocol::with_client(request.client.as_deref(), composed),
+            Err(what) => return self.uncomposable(what, &request.login),
+        };
+        self.ask(&composed, request.deadline, |reply| match reply {
+            Reply::Ok => Answer::Yes(()),
+            Reply::Fail => Answer::No(No::Unexplained),
+            other => self.not_now(other),
+        })
+    }
+}
+
+/// The protocol has no empty service.
+fn service_name(service: &Service) -> &[u8] {
+    match service.name().as_bytes() {
+        b"" => b"unknown",
+        name => name,
+    }
+}

@@ -1,0 +1,6 @@
+//! The Courier authdaemon socket: what is said on it, the server, and the client.
+
+pub mod client;
+pub mod protocol;
+#[cfg(feature = "server")]
+pub mod server;

@@ -1,0 +1,180 @@
+//! `mailauth-courier`: answers on the authdaemon socket until it is told to stop.
+//!
+//! Exit status: 0 after SIGTERM or SIGINT, 1 when it cannot run, 2 for a wrong option or configuration.
+
+use mailauth_core::authenticate::Authenticator;
+use mailauth_core::config::{Config, Source};
+use mailauth_core::store::{SqlStore, open_pooled};
+use mailauth_courier::server::signals::{Signals, Wish};
+use mailauth_courier::server::{Listener, Running, Settings, become_user, notify, start};
+use std::error::Error;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+const USAGE: &str = "\
+Usage: mailauth-courier [--config FILE] [--check]
+
+Answers logins on the Courier authdaemon socket, from the accounts of a mailauth database. Stays in the foreground;
+SIGTERM ends it, SIGHUP makes it read its configuration again.
+
+  --config FILE  the configuration; else $MAILAUTH_CONFIG, else /etc/mailauth/mailauth.toml
+  --check        only say whether the configuration can be used
+  --version      print the version
+  --help         print this";
+
+/// What the command line asks for.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Options {
+    config: Option<PathBuf>,
+    check: bool,
+}
+
+/// What the command line asks for, if it is not to run.
+#[derive(Debug, PartialEq, Eq)]
+enum Instead {
+    /// A text to print.
+    Say(String),
+    /// What is wrong with it.
+    Complain(String),
+}
+
+/// What ends the program.
+#[derive(Debug)]
+enum Failure {
+    /// A mistake of the administrator's.
+    Usage(String),
+    /// The world does not let it run.
+    Run(String),
+}
+
+fn main() -> ExitCode {
+    let options = match options(std::env::args_os().skip(1)) {
+        Ok(options) => options,
+        Err(Instead::Say(text)) => {
+            println!("{text}");
+            return ExitCode::SUCCESS;
+        }
+        Err(Instead::Complain(problem)) => {
+            eprintln!("mailauth-courier: {problem}\n\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
+    match run(&options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Usage(problem)) => {
+            eprintln!("mailauth-courier: {problem}");
+            ExitCode::from(2)
+        }
+        Err(Failure::Run(problem)) => {
+            eprintln!("mailauth-courier: {problem}");
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn options(mut arguments: impl Iterator<Item = OsString>) -> Result<Options, Instead> {
+    let mut options = Options::default();
+    while let Some(argument) = arguments.next() {
+        match argument.to_str() {
+            Some("--config") => match arguments.next() {
+                Some(file) => options.config = Some(file.into()),
+                None => return Err(Instead::Complain("--config needs a file".into())),
+            },
+            Some(text) if text.starts_with("--config=") => options.config = Some(text["--config=".len()..].into()),
+            Some("--check") => options.check = true,
+            Some("--help" | "-h") => return Err(Instead::Say(USAGE.into())),
+            Some("--version" | "-V") => {
+                return Err(Instead::Say(format!("mailauth-courier {}", env!("CARGO_PKG_VERSION"))));
+            }
+            _ => return Err(Instead::Complain(format!("unknown option {}", argument.display()))),
+        }
+    }
+    Ok(options)
+}
+
+fn run(options: &Options) -> Result<(), Failure> {
+    // Before there is any other thread, so that they all leave signals to this one.
+    let signals = Signals::block().map_err(runtime)?;
+    let (config, source) =
+        Config::load(options.config.as_deref()).map_err(|error| Failure::Usage(error.to_string()))?;
+    if options.check {
+        open(&config).map_err(|error| Failure::Usage(error.to_string()))?;
+        println!("{}: ok", source.origin);
+        source.warnings.iter().for_each(|warning| println!("warning: {warning}"));
+        return Ok(());
+    }
+    let listener = Listener::bind(&config.courier).map_err(runtime)?;
+    if let Some(user) = &config.courier.user {
+        become_user(user).map_err(runtime)?;
+    }
+    // As that user, because files of the database may be made.
+    let authenticator = open(&config).map_err(|error| Failure::Usage(error.to_string()))?;
+    let mut running = start(listener, Settings::new(&config), authenticator).map_err(runtime)?;
+    report("ready", &running, &config, &source);
+    notify::ready();
+    while signals.wait() == Wish::Reload {
+        notify::reloading();
+        match reload(&mut running, options) {
+            Ok((config, source)) => report("configuration read again", &running, &config, &source),
+            Err(error) => {
+                for line in error.to_string().lines() {
+                    tracing::error!("{line}");
+                }
+                tracing::error!("the new configuration cannot be used; the old one stays in force");
+            }
+        }
+        notify::ready();
+    }
+    notify::stopping();
+    tracing::info!("stopping: answering what was taken");
+    running.stop();
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn runtime(error: impl Error) -> Failure {
+    Failure::Run(error.to_string())
+}
+
+/// A connection to the database is not made here: while it is away, every answer is "not now".
+fn open(config: &Config) -> Result<Arc<Authenticator>, impl Error + use<>> {
+    let store: Result<SqlStore, _> = open_pooled(&config.database);
+    store.map(|store| Arc::new(Authenticator::new(Arc::new(store), config.policy(), Arc::new(config.budget()))))
+}
+
+fn reload(running: &mut Running, options: &Options) -> Result<(Config, Source), Box<dyn Error>> {
+    let (config, source) = Config::load(options.config.as_deref())?;
+    running.reload(Settings::new(&config), open(&config)?)?;
+    Ok((config, source))
+}
+
+fn report(what: &str, running: &Running, config: &Config, source: &Source) {
+    for warning in &source.warnings {
+        tracing::warn!("{warning}");
+    }
+    let (socket, database) = (running.socket().display(), config.database.url.to_string());
+    tracing::info!(%socket, database, config = %source.origin, "{what}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(arguments: &[&str]) -> Result<Options, Instead> {
+        options(arguments.iter().map(OsString::from))
+    }
+
+    #[test]
+    fn options_are_read_and_anything_else_is_named() {
+        let config = Some(PathBuf::from("a.toml"));
+        assert_eq!(read(&[]), Ok(Options::default()));
+        assert_eq!(read(&["--config", "a.toml"]), Ok(Options { config: config.clone(), check: false }));
+        assert_eq!(read(&["--config=a.toml", "--check"]), Ok(Options { config, check: true }));
+        assert!(matches!(read(&["--config"]), Err(Instead::Complain(_))));
+        assert!(matches!(read(&["--daemon"]), Err(Instead::Complain(what)) if what.contains("--daemon")));
+        assert!(matches!(read(&["--help"]), Err(Instead::Say(_))));
+    }
+}

@@ -1,0 +1,78 @@
+//! What is said on an authdaemon socket, as bytes. Nothing here reads or writes anything.
+//!
+//! # The wire
+//!
+//! Unix stream socket, one request for each connection: connect, request, reply, the server closes. No banner, no
+//! version, no quoting anywhere. Numbers are decimal. As courier-authlib 0.71 has it (its authdaemond.c and
+//! libs/authdaemon*.c, and what it was seen to send):
+//!
+//! ```text
+//! request  = *( NAME "=" value LF ) command
+//! command  = "PRE" SP module SP service SP login LF         look up, no password
+//!          | "AUTH" SP length LF body                       length = bytes of body
+//!          | "PASSWD" SP service TAB login TAB old TAB new LF
+//!          | "ENUMERATE" LF
+//! body     = service LF authtype LF data
+//! data     = login LF password [LF]                         authtype "login"
+//!          | base64(challenge) LF base64(login SP hex) [LF] authtype "cram-md5", "cram-sha1", "cram-sha256"
+//!
+//! reply    = *( NAME "=" value LF ) "." LF                  PRE, AUTH: yes
+//!          | "OK" LF                                        PASSWD: yes
+//!          | "FAIL" LF                                      no
+//!          | "# " name LF LF *( row LF ) "." LF             ENUMERATE; without the "." it was cut off
+//!          | nothing                                        not now, or not a request
+//! row      = login TAB uid TAB gid TAB home TAB maildir TAB options
+//! ```
+//!
+//! A line has at most [`MAX_LINE`] bytes, a body [`MAX_BODY`]. A client takes a reply of more than [`MAX_REPLY`] bytes
+//! for a temporary failure, except that of `ENUMERATE`, which has no bound.
+//!
+//! # Where this is stricter than Courier
+//!
+//! * The length is digits and nothing else; Courier's `atoi` lets signs, junk and a wrap at 2^32 pass.
+//! * A NUL is a byte like others, so that a login or password with one fits no account. Courier's ends there, and
+//!   `secret NUL junk` logs in.
+//! * In `data`, an empty login or password is `FAIL`, and so is anything but line ends after the password. Courier skips
+//!   blank lines and ignores what follows, so that a line break in a password cuts it.
+//! * A fifth field of `PASSWD` is `FAIL`; Courier would set a password cut at the TAB.
+//! * Metadata is bounded by [`MAX_METADATA`] in all.
+
+mod compose;
+mod record;
+mod reply;
+mod request;
+
+pub use compose::{PasswdFields, Uncomposable, auth_cram, auth_login, passwd, pre, with_client};
+pub use record::{Record, RecordError, Reply};
+pub use reply::{Passwords, Unsendable, account, list_row};
+pub use request::{Command, Malformed, Parse, Request, parse};
+
+/// Bytes of a line, without its LF.
+pub const MAX_LINE: usize = 8190;
+
+/// Bytes of the body of `AUTH`.
+pub const MAX_BODY: usize = 8191;
+
+/// Bytes of a reply that clients read.
+pub const MAX_REPLY: usize = 8191;
+
+/// Bytes of all metadata lines together. Real clients send one of at most 52.
+pub const MAX_METADATA: usize = 16 * 1024;
+
+/// Bytes of the longest request.
+pub const MAX_REQUEST: usize = MAX_METADATA + MAX_LINE + 1 + MAX_BODY;
+
+/// "No."
+pub const FAIL: &[u8] = b"FAIL\n";
+
+/// "Yes" to `PASSWD`.
+pub const OK: &[u8] = b"OK\n";
+
+/// What begins an enumeration. Clients drop whatever follows a `#`.
+pub const LIST_HEAD: &[u8] = b"# mailauth\n\n";
+
+/// What ends an account record or an enumeration that is whole.
+pub const END: &[u8] = b".\n";
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,116 @@
+//! Reading replies, for a client.
+
+use super::{END, FAIL, MAX_REPLY, OK};
+use mailauth_core::account::Password;
+use mailauth_core::quota::Limits;
+use mailauth_core::{Account, Login};
+use std::fmt;
+
+/// What a server said, as far as it has come.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Reply<'a> {
+    /// More has to come.
+    Incomplete,
+    /// `FAIL`.
+    Fail,
+    /// `OK`.
+    Ok,
+    /// A record that has its end.
+    Record(Record<'a>),
+    /// Closed without a byte: "not now".
+    Nothing,
+    /// Anything else, which has to be taken for "not now".
+    Unreadable(&'static str),
+}
+
+/// The lines of an account record.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Record<'a>(&'a [u8]);
+
+/// Why a record is no account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// A line is missing without which nobody can be let in.
+    #[error("it has no {0}; system accounts without numbers are not supported")]
+    Missing(&'static str),
+    /// A line with a value that it cannot have.
+    #[error("its {0} cannot be read")]
+    Unreadable(&'static str),
+}
+
+/// Of a reply that is neither yes nor no, for the log.
+impl fmt::Display for Reply<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Reply::Nothing => "it closed without an answer",
+            Reply::Unreadable(what) => what,
+            Reply::Incomplete => "its answer is not whole",
+            Reply::Fail | Reply::Ok | Reply::Record(_) => "its answer is to another question",
+        })
+    }
+}
+
+impl<'a> Reply<'a> {
+    /// Reads the reply in `input`. With `ended`, the server has closed.
+    pub fn read(input: &'a [u8], ended: bool) -> Self {
+        if input.len() > MAX_REPLY {
+            return Reply::Unreadable("its reply is longer than 8191 bytes");
+        }
+        match input {
+            b"" if ended => return Reply::Nothing,
+            _ if input == FAIL => return Reply::Fail,
+            _ if input == OK => return Reply::Ok,
+            _ => {}
+        }
+        match input.strip_suffix(END) {
+            Some(lines) if lines.ends_with(b"\n") => Reply::Record(Record(lines)),
+            _ if ended => Reply::Unreadable("its reply was cut off, or is no account"),
+            _ => Reply::Incomplete,
+        }
+    }
+}
+
+impl Record<'_> {
+    /// The account described. Unknown lines are skipped; of two with the same name the last holds.
+    ///
+    /// # Errors
+    /// When a line is missing or unreadable. A quota that cannot be read is not "no quota".
+    pub fn account(&self) -> Result<Account, RecordError> {
+        let text = |name| self.text(name);
+        let address = self.last("ADDRESS").ok_or(RecordError::Missing("ADDRESS"))?;
+        Ok(Account {
+            login: Login::parse(address, None).map_err(|_| RecordError::Unreadable("ADDRESS"))?,
+            uid: self.number("UID")?,
+            gid: self.number("GID")?,
+            home: text("HOME")?.ok_or(RecordError::Missing("HOME"))?,
+            maildir: text("MAILDIR")?,
+            quota: Limits::parse(&text("QUOTA")?.unwrap_or_default()).map_err(|_| RecordError::Unreadable("QUOTA"))?,
+            name: text("NAME")?.unwrap_or_default(),
+            options: text("OPTIONS")?.unwrap_or_default(),
+            password: Password(self.last("PASSWD").unwrap_or_default().into()),
+        })
+    }
+
+    /// The last value of that name that is not empty.
+    fn last(&self, name: &str) -> Option<&[u8]> {
+        let mut lines = self.0.rsplit(|b| *b == b'\n');
+        let value = lines.find_map(|line| line.strip_prefix(name.as_bytes())?.strip_prefix(b"="));
+        value.filter(|value| !value.is_empty())
+    }
+
+    fn text(&self, name: &'static str) -> Result<Option<String>, RecordError> {
+        let Some(value) = self.last(name) else { return Ok(None) };
+        match std::str::from_utf8(value) {
+            Ok(text) if !text.chars().any(char::is_control) => Ok(Some(text.to_owned())),
+            _ => Err(RecordError::Unreadable(name)),
+        }
+    }
+
+    fn number(&self, name: &'static str) -> Result<u32, RecordError> {
+        let digits = self.text(name)?.ok_or(RecordError::Missing(name))?;
+        if !digits.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(RecordError::Unreadable(name));
+        }
+        digits.parse().map_err(|_| RecordError::Unreadable(name))
+    }
+}

@@ -1,0 +1,242 @@
+//! Reading a request, as far as it has come.
+
+use super::{MAX_BODY, MAX_LINE, MAX_METADATA};
+use mailauth_core::Secret;
+use mailauth_core::challenge::{CramMechanism, CramResponse};
+
+/// The most bytes of `TCPREMOTEIP` that are kept: the longest IPv6 address.
+const MAX_CLIENT: usize = 39;
+
+/// A request that has come whole.
+#[derive(Debug)]
+pub struct Request {
+    /// `TCPREMOTEIP`: the address of the person's machine, if it could be one.
+    pub client: Option<String>,
+    /// What is asked.
+    pub command: Command,
+}
+
+/// What a request asks.
+#[derive(Debug)]
+pub enum Command {
+    /// `PRE`.
+    LookUp {
+        /// What for.
+        service: Vec<u8>,
+        /// Whose account.
+        login: Vec<u8>,
+    },
+    /// `AUTH` with authtype `login`.
+    LogIn {
+        /// What for.
+        service: Vec<u8>,
+        /// Whose account.
+        login: Vec<u8>,
+        /// Never empty.
+        password: Secret,
+    },
+    /// `AUTH` with authtype `cram-*`.
+    Challenge {
+        /// What for.
+        service: Vec<u8>,
+        /// The hash in the authtype.
+        mechanism: CramMechanism,
+        /// The challenge and its answer, which names the login.
+        response: CramResponse,
+    },
+    /// `PASSWD`.
+    ChangePassword {
+        /// What for.
+        service: Vec<u8>,
+        /// Whose account.
+        login: Vec<u8>,
+        /// May be empty, which fits no account.
+        old: Secret,
+        /// May be empty, which no account gets.
+        new: Secret,
+    },
+    /// `ENUMERATE`.
+    Enumerate,
+    /// Well-formed, but the answer is no whatever the accounts are. The reason is for the log.
+    Never(&'static str),
+}
+
+/// Why bytes are no request. Whoever sent them gets no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    /// Input ended before the request was whole.
+    #[error("the input ended in the middle")]
+    Cut,
+    /// More than [`MAX_LINE`] bytes in a line.
+    #[error("a line of more than {MAX_LINE} bytes")]
+    Line,
+    /// More than [`MAX_METADATA`] bytes of metadata.
+    #[error("more than {MAX_METADATA} bytes of metadata")]
+    Metadata,
+    /// A word that is no command.
+    #[error("an unknown command")]
+    Command,
+    /// A command without all its fields.
+    #[error("a field is missing")]
+    Field,
+    /// A length that is not a number from 0 to [`MAX_BODY`].
+    #[error("a length that is not a number up to {MAX_BODY}")]
+    Length,
+}
+
+/// How far a request has come.
+#[derive(Debug)]
+pub enum Parse {
+    /// More has to come.
+    Incomplete,
+    /// It is whole. What may follow it is not looked at.
+    Complete(Request),
+    /// Whatever may come, it will not be a request.
+    Malformed(Malformed),
+}
+
+/// Reads the request at the beginning of `input`. With `ended`, no more input will come.
+///
+/// The result does not depend on the pieces in which the input came: once it is not [`Parse::Incomplete`], more input
+/// does not change it.
+pub fn parse(input: &[u8], ended: bool) -> Parse {
+    match whole(input) {
+        Ok(Some(request)) => Parse::Complete(request),
+        Ok(None) if ended => Parse::Malformed(Malformed::Cut),
+        Ok(None) => Parse::Incomplete,
+        Err(why) => Parse::Malformed(why),
+    }
+}
+
+fn whole(input: &[u8]) -> Result<Option<Request>, Malformed> {
+    let mut client = None;
+    let mut rest = input;
+    loop {
+        let Some((line, after)) = take_line(rest)? else { return Ok(None) };
+        let (word, separator, value) = split_first(line);
+        if separator != Some(b'=') {
+            let command = command(word, value, after)?;
+            return Ok(command.map(|command| Request { client, command }));
+        }
+        if input.len() - after.len() > MAX_METADATA {
+            return Err(Malformed::Metadata);
+        }
+        if word == b"TCPREMOTEIP" {
+            client = address(value);
+        }
+        rest = after;
+    }
+}
+
+/// A part, and what follows it.
+type Split<'a> = (&'a [u8], &'a [u8]);
+
+/// The first line without its LF, and what follows it.
+fn take_line(input: &[u8]) -> Result<Option<Split<'_>>, Malformed> {
+    match input.iter().position(|b| *b == b'\n') {
+        Some(length) if length > MAX_LINE => Err(Malformed::Line),
+        None if input.len() > MAX_LINE => Err(Malformed::Line),
+        None => Ok(None),
+        Some(length) => Ok(Some((&input[..length], &input[length + 1..]))),
+    }
+}
+
+/// `line` at its first space or `=`, whichever comes first.
+fn split_first(line: &[u8]) -> (&[u8], Option<u8>, &[u8]) {
+    match line.iter().position(|b| *b == b' ' || *b == b'=') {
+        Some(at) => (&line[..at], Some(line[at]), &line[at + 1..]),
+        None => (line, None, b""),
+    }
+}
+
+fn address(value: &[u8]) -> Option<String> {
+    let value = &value[..value.len().min(MAX_CLIENT)];
+    let plausible = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b':' | b'%');
+    (!value.is_empty() && value.iter().all(plausible)).then(|| String::from_utf8_lossy(value).into_owned())
+}
+
+fn command(word: &[u8], arguments: &[u8], after: &[u8]) -> Result<Option<Command>, Malformed> {
+    match word {
+        b"PRE" => look_up(arguments).map(Some),
+        b"AUTH" => {
+            let length = length(arguments)?;
+            after.get(..length).map(auth).transpose()
+        }
+        b"PASSWD" => change_password(arguments).map(Some),
+        b"ENUMERATE" if arguments.is_empty() => Ok(Some(Command::Enumerate)),
+        _ => Err(Malformed::Command),
+    }
+}
+
+/// `module SP service SP login`, where the login is the rest of the line.
+fn look_up(arguments: &[u8]) -> Result<Command, Malformed> {
+    let (module, rest) = word(arguments).ok_or(Malformed::Field)?;
+    let (service, rest) = word(rest).ok_or(Malformed::Field)?;
+    let login = rest.iter().position(|b| *b != b' ').and_then(|start| rest.get(start..)).unwrap_or_default();
+    match (login, module) {
+        (b"", _) => Err(Malformed::Field),
+        (_, b".") => Ok(Command::LookUp { service: service.to_vec(), login: login.to_vec() }),
+        _ => Ok(Command::Never("a module by name")),
+    }
+}
+
+/// The first word, and what follows the space that ends it. Runs of spaces count as one.
+fn word(text: &[u8]) -> Option<Split<'_>> {
+    let start = text.iter().position(|b| *b != b' ')?;
+    let text = &text[start..];
+    let end = text.iter().position(|b| *b == b' ')?;
+    Some((&text[..end], &text[end + 1..]))
+}
+
+fn length(digits: &[u8]) -> Result<usize, Malformed> {
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return Err(Malformed::Length);
+    }
+    let number = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
+    number.filter(|length| *length <= MAX_BODY).ok_or(Malformed::Length)
+}
+
+/// The body of `AUTH`.
+fn auth(body: &[u8]) -> Result<Command, Malformed> {
+    let (service, rest) = split_line(body).filter(|(_, rest)| !rest.is_empty()).ok_or(Malformed::Field)?;
+    let (authtype, data) = split_line(rest).unwrap_or((rest, b""));
+    let (first, rest) = split_line(data).unwrap_or((data, b""));
+    let (second, rest) = split_line(rest).unwrap_or((rest, b""));
+    if !rest.iter().all(|b| *b == b'\n') {
+        return Ok(Command::Never("more lines than a login and a password"));
+    }
+    if first.is_empty() || second.is_empty() {
+        return Ok(Command::Never("an empty login or password"));
+    }
+    let service = service.to_vec();
+    if authtype == b"login" {
+        return Ok(Command::LogIn { service, login: first.to_vec(), password: second.into() });
+    }
+    let Some(mechanism) = CramMechanism::from_name(authtype) else {
+        return Ok(Command::Never("an unknown kind of authentication"));
+    };
+    Ok(match CramResponse::parse(first, second) {
+        Some(response) => Command::Challenge { service, mechanism, response },
+        None => Command::Never("no challenge and answer in base64"),
+    })
+}
+
+fn split_line(text: &[u8]) -> Option<Split<'_>> {
+    let end = text.iter().position(|b| *b == b'\n')?;
+    Some((&text[..end], &text[end + 1..]))
+}
+
+/// `service TAB login TAB old TAB new`.
+fn change_password(arguments: &[u8]) -> Result<Command, Malformed> {
+    let mut fields = arguments.split(|b| *b == b'\t');
+    let mut field = || fields.next().ok_or(Malformed::Field);
+    let (service, login, old, new) = (field()?, field()?, field()?, field()?);
+    if fields.next().is_some() {
+        return Ok(Command::Never("a fifth field: a password with a TAB cannot be sent"));
+    }
+    if arguments.iter().any(|b| *b < 0x20 && *b != b'\t') {
+        return Ok(Command::Never("a control character"));
+    }
+    let (service, login) = (service.to_vec(), login.to_vec());
+    Ok(Command::ChangePassword { service, login, old: old.into(), new: new.into() })
+}

@@ -1,0 +1,402 @@
+//! Requests and replies as bytes.
+
+use super::*;
+use mailauth_core::account::Password;
+use mailauth_core::challenge::{CramMechanism, CramResponse};
+use mailauth_core::quota::Limits;
+use mailauth_core::{Account, Login, Secret};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+/// A request in a form that can be compared, with its secrets.
+fn shown(request: Request) -> String {
+    let text = |bytes: &[u8]| bytes.escape_ascii().to_string();
+    let secret = |secret: &Secret| text(secret.expose());
+    let command = match &request.command {
+        Command::LookUp { service, login } => format!("look up {} for {}", text(login), text(service)),
+        Command::LogIn { service, login, password } => {
+            format!("log in {} with {} for {}", text(login), secret(password), text(service))
+        }
+        Command::Challenge { service, mechanism, response } => {
+            let (login, challenge) = (text(response.login()), text(response.challenge()));
+            let name = mechanism.name();
+            format!("{name} {login} answers {} to {challenge} for {}", secret(response.digest()), text(service))
+        }
+        Command::ChangePassword { service, login, old, new } => {
+            format!("change {} from {} to {} for {}", text(login), secret(old), secret(new), text(service))
+        }
+        Command::Enumerate => "enumerate".into(),
+        Command::Never(_) => "never".into(),
+    };
+    request.client.map_or(command.clone(), |client| format!("{command}, at {client}"))
+}
+
+fn result(parse: Parse) -> String {
+    match parse {
+        Parse::Incomplete => "incomplete".into(),
+        Parse::Complete(request) => shown(request),
+        Parse::Malformed(why) => format!("malformed: {why:?}"),
+    }
+}
+
+fn read(input: impl AsRef<[u8]>) -> String {
+    result(parse(input.as_ref(), false))
+}
+
+fn read_body(body: &str) -> String {
+    read(format!("AUTH {}\n{body}", body.len()))
+}
+
+#[test]
+fn a_look_up_names_service_and_login() {
+    assert_eq!(read("PRE . imap anna@x.example\n"), "look up anna@x.example for imap");
+    assert_eq!(read("PRE   .   imap   anna@x.example\n"), "look up anna@x.example for imap");
+    assert_eq!(read("PRE . imap two words \n"), "look up two words  for imap", "the login is the rest of the line");
+    assert_eq!(read("PRE . imap a=b\n"), "look up a=b for imap");
+    assert_eq!(read(b"PRE . imap \xff\0\r\n"), "look up \\xff\\x00\\r for imap");
+    assert_eq!(read("PRE authnosuch imap anna\n"), "never");
+}
+
+#[test]
+fn a_login_has_its_password_in_the_body() {
+    assert_eq!(read_body("imap\nlogin\nanna\nsecret\n"), "log in anna with secret for imap");
+    assert_eq!(read_body("imap\nlogin\nanna\nsecret"), "log in anna with secret for imap");
+    assert_eq!(read_body("imap\nlogin\nanna\n secret\r\n"), "log in anna with  secret\\r for imap");
+    assert_eq!(read_body("\nlogin\nanna\nsecret\n"), "log in anna with secret for ");
+    assert_eq!(read_body("ENUMERATE\nlogin\nanna\nsecret\n"), "log in anna with secret for ENUMERATE");
+}
+
+#[test]
+fn a_nul_stays_in_the_value_it_was_sent_in() {
+    assert_eq!(read_body("imap\nlogin\nanna\nsecret\0junk\n"), "log in anna with secret\\x00junk for imap");
+    assert_eq!(read_body("imap\nlogin\nanna\0junk\nsecret\n"), "log in anna\\x00junk with secret for imap");
+}
+
+#[test]
+fn what_no_account_can_fit_is_answered_without_asking() {
+    for body in [
+        "imap\nlogin\n\nsecret\n",
+        "imap\nlogin\nanna\n\n",
+        "imap\nlogin\nanna\n",
+        "imap\nlogin\n",
+        "imap\nlogin\nanna\nsecret\nextra\n",
+        "imap\nlogin\n\nanna\nsecret\n",
+        "imap\nLOGIN\nanna\nsecret\n",
+        "imap\nplain\nanna\nsecret\n",
+        "imap\n\nanna\nsecret\n",
+        "imap\ncram-md5\n!!!!\n????\n",
+        "imap\ncram-md5\nPDE+\n",
+        "imap\ncram-md5\nPDE+\nbm9zcGFjZQ==\n",
+        "imap\nCRAM-MD5\nPDE+\nYSBi\n",
+        "imap\ncram-\nPDE+\nYSBi\n",
+    ] {
+        assert_eq!(read_body(body), "never", "{body:?}");
+    }
+    assert_eq!(read("PASSWD imap\tanna\told\tnew\textra\n"), "never");
+    assert_eq!(read("PASSWD imap\tanna\told\tn\x01ew\n"), "never");
+    assert_eq!(read("PASSWD imap\tanna\told\tnew\r\n"), "never");
+}
+
+#[test]
+fn a_challenge_and_its_answer_are_base64() {
+    // <1> and "anna b 0f": the login is what stands before the last space.
+    let body = "imap\ncram-sha1\nPDE+\nYW5uYSBiIDBm\n";
+    assert_eq!(read_body(body), "cram-sha1 anna b answers \\x0f to <1> for imap");
+}
+
+#[test]
+fn a_password_change_has_four_fields() {
+    assert_eq!(read("PASSWD imap\tanna\told pw\tnew pw\n"), "change anna from old pw to new pw for imap");
+    assert_eq!(read("PASSWD imap\tanna\t\t\n"), "change anna from  to  for imap");
+    assert_eq!(read("PASSWD imap\tanna\told\n"), "malformed: Field");
+    assert_eq!(read("PASSWD imap anna old new\n"), "malformed: Field");
+    assert_eq!(read("PASSWD\n"), "malformed: Field");
+}
+
+#[test]
+fn metadata_comes_before_the_command() {
+    assert_eq!(read("TCPREMOTEIP=192.0.2.1\nPRE . imap anna\n"), "look up anna for imap, at 192.0.2.1");
+    assert_eq!(read("TCPREMOTEIP=::1\nFOO=a b\nENUMERATE\n"), "enumerate, at ::1");
+    assert_eq!(read("=x\nENUMERATE\n"), "enumerate");
+    assert_eq!(read("TCPREMOTEIP=\x1b[2J\nENUMERATE\n"), "enumerate", "what is no address is not kept");
+    let long = format!("TCPREMOTEIP={}\nENUMERATE\n", "1".repeat(4000));
+    assert_eq!(read(long), format!("enumerate, at {}", "1".repeat(39)));
+    assert_eq!(read("PRE=. imap anna\n"), "incomplete", "a line of metadata");
+}
+
+#[test]
+fn metadata_is_bounded_in_all() {
+    let lines = |count| "TCPREMOTEIP=192.0.2.1\n".repeat(count) + "ENUMERATE\n";
+    assert_eq!(read(lines(MAX_METADATA / 22)), "enumerate, at 192.0.2.1");
+    assert_eq!(read(lines(MAX_METADATA / 22 + 1)), "malformed: Metadata");
+}
+
+#[test]
+fn what_is_no_command_is_malformed() {
+    for (input, why) in [
+        ("\n", "Command"),
+        ("\nPRE . imap anna\n", "Command"),
+        (" PRE . imap anna\n", "Command"),
+        ("HELO there\n", "Command"),
+        ("pre . imap anna\n", "Command"),
+        ("enumerate\n", "Command"),
+        ("ENUMERATE\r\n", "Command"),
+        ("ENUMERATE x\n", "Command"),
+        ("PRE\t.\timap\tanna\n", "Command"),
+        ("PRE\n", "Field"),
+        ("PRE \n", "Field"),
+        ("PRE .\n", "Field"),
+        ("PRE . imap\n", "Field"),
+        ("PRE . imap \n", "Field"),
+    ] {
+        assert_eq!(read(input), format!("malformed: {why}"), "{input:?}");
+    }
+}
+
+#[test]
+fn a_length_is_a_number_and_nothing_else() {
+    for length in ["", "-5", "+5", " 5", "5 ", "5\r", "many", "0x5", "8192", "4294967301", "99999999999999999999999"] {
+        assert_eq!(read(format!("AUTH {length}\nimap\n")), "malformed: Length", "{length:?}");
+    }
+    assert_eq!(read("AUTH\n"), "malformed: Length");
+    assert_eq!(read("AUTH 00023\nimap\nlogin\nanna\nsecret\n"), "log in anna with secret for imap");
+    assert_eq!(read("AUTH 0\n"), "malformed: Field");
+    assert_eq!(read("AUTH 4\nimap\n"), "malformed: Field");
+    assert_eq!(read("AUTH 5\nimap\n"), "malformed: Field");
+    assert_eq!(read("AUTH 6\nimap\n\n"), "never");
+}
+
+#[test]
+fn a_length_decides_where_the_body_ends() {
+    let body = "imap\nlogin\nanna\nsecret\n";
+    assert_eq!(read(format!("AUTH 23\n{body}")), "log in anna with secret for imap");
+    assert_eq!(read(format!("AUTH 22\n{body}")), "log in anna with secret for imap");
+    assert_eq!(read(format!("AUTH 21\n{body}")), "log in anna with secre for imap");
+    assert_eq!(read(format!("AUTH 24\n{body}")), "incomplete");
+    assert_eq!(result(parse(format!("AUTH 24\n{body}").as_bytes(), true)), "malformed: Cut");
+}
+
+#[test]
+fn lines_and_bodies_have_their_greatest_length() {
+    let pre = |length: usize| "PRE . imap ".to_owned() + &"x".repeat(length - 11) + "\n";
+    assert!(read(pre(MAX_LINE)).starts_with("look up"));
+    assert_eq!(read(pre(MAX_LINE + 1)), "malformed: Line");
+    assert_eq!(read("x".repeat(MAX_LINE)), "incomplete");
+    assert_eq!(read("x".repeat(MAX_LINE + 1)), "malformed: Line", "before its end has come");
+    let body = |length: usize| "imap\nlogin\nanna\n".to_owned() + &"x".repeat(length - 16);
+    assert!(read_body(&body(MAX_BODY)).starts_with("log in"));
+    assert_eq!(read_body(&body(MAX_BODY + 1)), "malformed: Length");
+}
+
+#[test]
+fn input_that_ends_too_early_is_no_request() {
+    for input in ["", "PRE . imap anna", "TCPREMOTEIP=::1\n", "AUTH 10", "AUTH 10\nimap", "ENUMERATE"] {
+        assert_eq!(read(input), "incomplete", "{input:?}");
+        assert_eq!(result(parse(input.as_bytes(), true)), "malformed: Cut", "{input:?}");
+    }
+}
+
+fn account() -> Account {
+    Account {
+        login: Login::parse(b"anna@x.example", None).unwrap(),
+        uid: 5000,
+        gid: 5001,
+        home: "/mail/anna".into(),
+        maildir: Some("Maildir".into()),
+        quota: Limits { bytes: Some(1000), messages: Some(10) },
+        name: "Anna Example, room 5".into(),
+        options: "disableimap=1".into(),
+        password: Password("{SHA}xyz".into()),
+    }
+}
+
+fn text(reply: &[u8]) -> String {
+    String::from_utf8(reply.to_vec()).unwrap()
+}
+
+#[test]
+fn a_record_has_couriers_lines_in_couriers_order() {
+    let passwords = Passwords { hash: Some(b"{SHA}xyz"), clear: Some(b"secret") };
+    assert_eq!(
+        text(&super::account(&account(), passwords).unwrap()),
+        "UID=5000\nGID=5001\nHOME=/mail/anna\nADDRESS=anna@x.example\nNAME=Anna Example\nMAILDIR=Maildir\n\
+         QUOTA=1000S,10C\nPASSWD={SHA}xyz\nPASSWD2=secret\nOPTIONS=disableimap=1\n.\n"
+    );
+}
+
+#[test]
+fn a_record_leaves_out_what_is_empty_and_what_may_not_leave() {
+    let bare = Account { maildir: None, quota: Limits::NONE, name: String::new(), options: String::new(), ..account() };
+    assert_eq!(
+        text(&super::account(&bare, Passwords::default()).unwrap()),
+        "UID=5000\nGID=5001\nHOME=/mail/anna\nADDRESS=anna@x.example\n.\n"
+    );
+}
+
+#[test]
+fn a_value_that_would_be_two_lines_is_never_sent() {
+    let broken = Account { name: "x\nUID=0".into(), ..account() };
+    assert_eq!(super::account(&broken, Passwords::default()).map(|_| ()), Err(Unsendable::ControlCharacter("NAME")));
+    let passwords = Passwords { clear: Some(b"a\rb"), ..Passwords::default() };
+    assert_eq!(super::account(&account(), passwords).map(|_| ()), Err(Unsendable::ControlCharacter("PASSWD2")));
+    let broken = Account { home: "/a\tb".into(), ..account() };
+    assert_eq!(list_row(&mut Vec::new(), &broken), Err(Unsendable::ControlCharacter("home")));
+}
+
+#[test]
+fn a_record_that_clients_would_not_read_to_its_end_is_not_sent() {
+    let long = |length| Account { options: "x".repeat(length), ..account() };
+    let fits = super::account(&long(8000), Passwords::default()).unwrap();
+    assert!(fits.len() <= MAX_REPLY);
+    assert_eq!(super::account(&long(8192), Passwords::default()).map(|_| ()), Err(Unsendable::TooLong));
+}
+
+#[test]
+fn a_row_of_an_enumeration_has_six_fields() {
+    let mut row = Vec::new();
+    list_row(&mut row, &account()).unwrap();
+    assert_eq!(text(&row), "anna@x.example\t5000\t5001\t/mail/anna\tMaildir\tdisableimap=1\n");
+}
+
+#[test]
+fn a_client_reads_what_the_server_writes() {
+    let passwords = Passwords { hash: Some(b"{SHA}xyz"), clear: None };
+    let written = super::account(&account(), passwords).unwrap();
+    let Reply::Record(record) = Reply::read(&written, false) else { panic!("no record") };
+    assert_eq!(record.account().unwrap(), Account { name: "Anna Example".into(), ..account() });
+}
+
+#[test]
+fn a_client_tells_the_three_answers_apart() {
+    assert_eq!(Reply::read(b"FAIL\n", false), Reply::Fail);
+    assert_eq!(Reply::read(b"OK\n", false), Reply::Ok);
+    assert_eq!(Reply::read(b"", false), Reply::Incomplete);
+    assert_eq!(Reply::read(b"", true), Reply::Nothing);
+    for cut in [b"FAIL".as_slice(), b"OK", b"UID=1\n", b"UID=1\n.", b".\n", b"FAIL\nFAIL\n", b"UID=1.\n"] {
+        assert!(matches!(Reply::read(cut, true), Reply::Unreadable(_)), "{}", cut.escape_ascii());
+        assert_eq!(Reply::read(cut, false), Reply::Incomplete, "{}", cut.escape_ascii());
+    }
+    assert!(matches!(Reply::read(&[b'x'; MAX_REPLY + 1], false), Reply::Unreadable(_)));
+}
+
+#[test]
+fn of_two_lines_with_a_name_the_last_holds_and_unknown_ones_are_skipped() {
+    let reply = b"UID=1\nGID=2\nHOME=/h\nADDRESS=anna\nFOO=bar\nUIDX=7\nUID=3\nnonsense\n.\n";
+    let Reply::Record(record) = Reply::read(reply, true) else { panic!("no record") };
+    assert_eq!(record.account().unwrap().uid, 3);
+}
+
+#[test]
+fn a_record_without_what_it_takes_is_no_account() {
+    let error = |lines: &str| match Reply::read(format!("{lines}.\n").as_bytes(), true) {
+        Reply::Record(record) => record.account().unwrap_err(),
+        other => panic!("{other}"),
+    };
+    assert_eq!(error("USERNAME=anna\nGID=1\nHOME=/h\nADDRESS=anna\n"), RecordError::Missing("UID"));
+    assert_eq!(error("UID=1\nGID=1\nADDRESS=anna\n"), RecordError::Missing("HOME"));
+    assert_eq!(error("UID=+1\nGID=1\nHOME=/h\nADDRESS=anna\n"), RecordError::Unreadable("UID"));
+    assert_eq!(error("UID=4294967296\nGID=1\nHOME=/h\nADDRESS=anna\n"), RecordError::Unreadable("UID"));
+    assert_eq!(error("UID=1\nGID=1\nHOME=/h\nADDRESS=anna\nQUOTA=lots\n"), RecordError::Unreadable("QUOTA"));
+    assert_eq!(error("UID=1\nGID=1\nHOME=/h\x1b\nADDRESS=anna\n"), RecordError::Unreadable("HOME"));
+}
+
+#[test]
+fn a_server_reads_what_a_client_writes() {
+    let written = |request: Result<Secret, Uncomposable>| read(request.unwrap().expose());
+    assert_eq!(written(pre(b"imap", b"anna")), "look up anna for imap");
+    assert_eq!(written(auth_login(b"imap", b"anna", b" secret\r")), "log in anna with  secret\\r for imap");
+    let response = CramResponse::parse(b"PDE+", b"YW5uYSBiIDBm").unwrap();
+    let cram = auth_cram(b"imap", CramMechanism::Sha256, &response);
+    assert_eq!(written(cram), "cram-sha256 anna b answers \\x0f to <1> for imap");
+    let fields = PasswdFields { service: b"imap", login: b"anna", old: b"old", new: b"new" };
+    assert_eq!(written(passwd(fields)), "change anna from old to new for imap");
+    let with = |client| read(with_client(client, pre(b"imap", b"anna").unwrap()).expose());
+    assert_eq!(with(Some("::1")), "look up anna for imap, at ::1");
+    assert_eq!(with(Some("::1\nPRE . imap root")), "look up anna for imap");
+}
+
+#[test]
+fn a_value_that_would_be_two_is_not_written() {
+    assert_eq!(pre(b"imap", b"anna\nb").map(|_| ()), Err(Uncomposable("login")));
+    assert_eq!(pre(b"imap", b" anna").map(|_| ()), Err(Uncomposable("login")));
+    assert_eq!(pre(b"im ap", b"anna").map(|_| ()), Err(Uncomposable("service")));
+    assert_eq!(auth_login(b"imap", b"anna", b"a\nb").map(|_| ()), Err(Uncomposable("password")));
+    assert_eq!(auth_login(b"imap", b"anna", b"").map(|_| ()), Err(Uncomposable("password")));
+    assert_eq!(auth_login(b"imap", b"anna", &[b'x'; 8192]).map(|_| ()), Err(Uncomposable("request")));
+    let fields = PasswdFields { service: b"imap", login: b"anna", old: b"old", new: b"n\tew" };
+    assert_eq!(passwd(fields).map(|_| ()), Err(Uncomposable("new password")));
+}
+
+/// Bytes that are often nearly a request.
+fn input() -> impl Strategy<Value = Vec<u8>> {
+    let word = prop_oneof![
+        Just(b"PRE . imap anna".to_vec()),
+        Just(b"AUTH 22".to_vec()),
+        Just(b"AUTH 8191".to_vec()),
+        Just(b"imap\nlogin\nanna\nsecret".to_vec()),
+        Just(b"imap\ncram-md5\nPDE+\nYSBi".to_vec()),
+        Just(b"PASSWD imap\tanna\told\tnew".to_vec()),
+        Just(b"ENUMERATE".to_vec()),
+        Just(b"TCPREMOTEIP=::1".to_vec()),
+        Just(vec![b'x'; 4000]),
+        Just(vec![]),
+        vec(any::<u8>(), 0..40),
+    ];
+    vec((word, prop_oneof![9 => Just(b"\n".to_vec()), 1 => Just(b"".to_vec())]), 0..8)
+        .prop_map(|parts| parts.into_iter().flat_map(|(word, end)| [word, end].concat()).collect())
+}
+
+proptest! {
+    #[test]
+    fn the_pieces_in_which_a_request_comes_change_nothing(input in input(), cuts in vec(0..9000usize, 0..20)) {
+        let whole = result(parse(&input, false));
+        let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(input.len())).collect();
+        cuts.sort_unstable();
+        for cut in cuts {
+            let part = result(parse(&input[..cut], false));
+            prop_assert!(part == "incomplete" || part == whole, "{} bytes: {} instead of {}", cut, part, whole);
+        }
+    }
+
+    #[test]
+    fn no_more_than_a_bounded_input_is_ever_waited_for(input in input()) {
+        let padded = [input, vec![b'x'; MAX_REQUEST]].concat();
+        prop_assert_ne!(result(parse(&padded[..MAX_REQUEST], false)), "incomplete");
+    }
+
+    #[test]
+    fn at_its_end_every_input_is_a_request_or_malformed(input in input()) {
+        prop_assert_ne!(result(parse(&input, true)), "incomplete");
+    }
+
+    #[test]
+    fn any_reply_is_read_without_harm(reply in vec(any::<u8>(), 0..300), ended: bool) {
+        if let Reply::Record(record) = Reply::read(&[&reply[..], b"\n.\n"].concat(), ended) {
+            let _ = record.account();
+        }
+    }
+
+    #[test]
+    fn whatever_a_client_writes_is_one_request(
+        service in vec(any::<u8>(), 0..20),
+        login in vec(any::<u8>(), 0..40),
+        password in vec(any::<u8>(), 0..40),
+    ) {
+        if let Ok(request) = auth_login(&service, &login, &password) {
+            let Parse::Complete(Request { command: Command::LogIn { service: s, login: l, password: p }, .. }) =
+                parse(request.expose(), false)
+            else {
+                return Err(TestCaseError::fail("it is no login"));
+            };
+            prop_assert_eq!((s, l, p.expose()), (service.clone(), login.clone(), &password[..]));
+        }
+        if let Ok(request) = pre(&service, &login) {
+            let Parse::Complete(Request { command: Command::LookUp { service: s, login: l }, .. }) =
+                parse(request.expose(), false)
+            else {
+                return Err(TestCaseError::fail("it is no look-up"));
+            };
+            prop_assert_eq!((s, l), (service, login));
+        }
+    }
+}

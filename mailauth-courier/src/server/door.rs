@@ -1,0 +1,201 @@
+//! Accepting connections.
+//!
+//! A few threads wait in `accept`: the kernel wakes exactly one of them for a connection, and that one, as a rule, finds
+//! the request there already, does the work, answers and waits again. That is one thread and five system calls for a
+//! login beside those of the database. What does not go so smoothly is handed on.
+//!
+//! When all of them are stuck in their work, a substitute accepts, and hands on all of it.
+
+use super::connection::{Connection, Places};
+use super::descriptors;
+use super::lane::guarded;
+use super::listener::Listener;
+use super::live::Live;
+use super::reader::{Reader, Scratch, Slow};
+use super::throttle::Throttle;
+use super::work::Works;
+use crate::protocol::{Parse, Request, parse};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::{SocketFlags, accept_with};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+/// The threads that accept are stuck when for so long all are at work and none begins anew.
+const STUCK: Duration = Duration::from_millis(10);
+
+/// How long to wait when the system has no descriptor or memory for a connection.
+const SHORTAGE: Duration = Duration::from_millis(50);
+
+/// What connections meet when they come in.
+pub(super) struct Hall {
+    pub live: Mutex<Arc<Live>>,
+    pub places: Places,
+    pub reader: Arc<Reader>,
+    pub works: Arc<Works>,
+    pub crowded: Throttle,
+    pub strangers: Throttle,
+    pub shortages: Throttle,
+}
+
+/// A listening socket and the threads that accept from it.
+pub(super) struct Door {
+    listener: Arc<Listener>,
+    threads: Vec<JoinHandle<()>>,
+    over: Arc<AtomicBool>,
+    hall: Arc<Hall>,
+    substitute: Option<JoinHandle<()>>,
+}
+
+impl Door {
+    /// Begins to accept.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn open(listener: Listener, threads: usize, hall: &Arc<Hall>) -> io::Result<Self> {
+        let (listener, over) = (Arc::new(listener), Arc::new(AtomicBool::new(false)));
+        let mut door = Door { listener, threads: Vec::new(), over, hall: Arc::clone(hall), substitute: None };
+        match door.staff(threads) {
+            Ok(()) => Ok(door),
+            Err(error) => {
+                door.close();
+                Err(error)
+            }
+        }
+    }
+
+    fn staff(&mut self, threads: usize) -> io::Result<()> {
+        for _ in 0..threads {
+            let (listener, hall) = (Arc::clone(&self.listener), Arc::clone(&self.hall));
+            self.threads.push(Builder::new().name("accept".into()).spawn(move || hall.accept_from(&listener))?);
+        }
+        let (listener, hall, over) = (Arc::clone(&self.listener), Arc::clone(&self.hall), Arc::clone(&self.over));
+        let substitute = Builder::new().name("substitute".into()).spawn(move || hall.stand_in(&listener, &over))?;
+        self.substitute = Some(substitute);
+        Ok(())
+    }
+
+    pub fn listener(&self) -> &Listener {
+        &self.listener
+    }
+
+    /// Accepts what has connected before now, and no more; waits until that is worked on.
+    pub fn close(self) {
+        self.listener.shut();
+        // No thread here can end by a panic: that of each connection is caught.
+        for thread in self.threads {
+            let _ = thread.join();
+        }
+        self.over.store(true, Ordering::SeqCst);
+        self.hall.works.crew.tell();
+        if let Some(substitute) = self.substitute {
+            let _ = substitute.join();
+        }
+    }
+}
+
+impl Hall {
+    fn live(&self) -> Arc<Live> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn accept_from(&self, listener: &Listener) {
+        let mut scratch = Scratch::new();
+        let answer = |connection, request| self.works.answer_here(connection, request);
+        while self.accept_one(listener, &mut scratch, answer) {}
+    }
+
+    /// Accepts while all that should are stuck, and leaves the work to others.
+    fn stand_in(&self, listener: &Listener, over: &AtomicBool) {
+        let mut scratch = Scratch::new();
+        let answer = |connection, request| self.works.answer_elsewhere(connection, request);
+        let crew = &self.works.crew;
+        while crew.wait_until_all_work(over) {
+            let begun = crew.begun();
+            std::thread::sleep(STUCK);
+            while crew.is_stuck_since(begun) && !over.load(Ordering::SeqCst) {
+                if somebody_waits(listener) && !self.accept_one(listener, &mut scratch, answer) {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Accepts one connection; false when the listener was shut and nobody waits any more.
+    fn accept_one(&self, listener: &Listener, scratch: &mut Scratch, answer: impl Fn(Connection, Request)) -> bool {
+        match accept_with(listener.socket(), SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
+            Ok(socket) => drop(guarded(|| self.welcome(socket, scratch, answer))),
+            // It was shut.
+            Err(Errno::INVAL) => return false,
+            Err(Errno::INTR | Errno::CONNABORTED) => {}
+            Err(error) => {
+                if let Some(omitted) = self.shortages.admit() {
+                    tracing::error!(%error, omitted, open = self.places.taken(), "cannot accept a connection");
+                }
+                std::thread::sleep(SHORTAGE);
+            }
+        }
+        true
+    }
+
+    fn welcome(&self, socket: OwnedFd, scratch: &mut Scratch, answer: impl Fn(Connection, Request)) {
+        let live = self.live();
+        let Some(place) = self.places.take(live.max_connections) else {
+            if let Some(omitted) = self.crowded.admit() {
+                let most = live.max_connections;
+                tracing::warn!(omitted, "a client was turned away: [courier] max_connections ({most}) are open");
+            }
+            return;
+        };
+        let rights = match live.access.judge(socket.as_fd()) {
+            Ok(Ok(rights)) => rights,
+            Ok(Err(stranger)) => {
+                if let Some(omitted) = self.strangers.admit() {
+                    let (uid, gid) = (stranger.uid, stranger.gid);
+                    tracing::warn!(
+                        uid,
+                        gid,
+                        omitted,
+                        "a client may not connect; to let it, add its user to [courier] allow_users, or its group to \
+                         [courier] allow_groups"
+                    );
+                }
+                return;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a client was turned away: the system does not say who it is");
+                return;
+            }
+        };
+        let connection = Connection::new(socket, rights, live, place);
+        let Some(input) = scratch.receive(&connection) else {
+            return self.reader.adopt(Slow::new(connection, &[]));
+        };
+        match parse(&input, input.is_empty()) {
+            Parse::Complete(request) => {
+                drop(input);
+                answer(connection, request);
+            }
+            Parse::Incomplete => self.reader.adopt(Slow::new(connection, &input)),
+            Parse::Malformed(why) => {
+                tracing::debug!(%why, "what a client sent is no request");
+                connection.close();
+            }
+        }
+    }
+
+    /// Makes room for `wanted` connections, as far as the system lets.
+    pub fn room(wanted: usize) -> usize {
+        descriptors::reserve(wanted)
+    }
+}
+
+/// Does somebody wait to be accepted, now or within [`STUCK`]? Who comes first accepts him, which may be another thread.
+fn somebody_waits(listener: &Listener) -> bool {
+    let patience = Timespec { tv_sec: 0, tv_nsec: STUCK.subsec_nanos().into() };
+    poll(&mut [PollFd::new(listener.socket(), PollFlags::IN)], Some(&patience)).is_ok_and(|ready| ready > 0)
+}

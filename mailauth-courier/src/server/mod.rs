@@ -1,0 +1,216 @@
+//! The server: many clients, of which any may be slow or hostile, and an answer for each that asks properly.
+//!
+//! Reading requests, looking accounts up, hashing passwords, changing them and listing accounts are done by different
+//! threads, so that none waits for another kind. How they hang together:
+//!
+//! ```text
+//! door (accept, read once) --whole request--> answered there; by lane "look-ups" when all at the door are stuck
+//!      |
+//!      +--not whole yet--> reader (one thread) --whole request--> lane "look-ups"
+//!
+//! an answer that needs hashing   --> lane "hashing"
+//! PASSWD                         --> lane "changes"
+//! ENUMERATE, an answer half sent --> outbox (one thread)
+//! ```
+
+mod bell;
+mod connection;
+mod crew;
+mod descriptors;
+mod door;
+mod identity;
+mod lane;
+mod listener;
+mod live;
+pub mod notify;
+mod outbox;
+mod peer;
+mod reader;
+pub mod signals;
+mod throttle;
+mod work;
+
+pub use identity::{IdentityError, become_user};
+pub use listener::{BindError, Listener};
+
+use connection::Places;
+use crew::Crew;
+use door::{Door, Hall};
+use lane::Lane;
+use live::Live;
+use mailauth_core::authenticate::Authenticator;
+use mailauth_core::config::{Config, CourierConfig};
+use mailauth_core::password::Rules;
+use outbox::Outbox;
+use peer::Access;
+use reader::Reader;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{Builder, JoinHandle, available_parallelism};
+use std::time::{Duration, Instant};
+use throttle::Throttle;
+use work::Works;
+
+/// The most threads that accept.
+const DOOR_THREADS: usize = 32;
+
+/// Passwords that may wait for being hashed; one more is "not now".
+const HASHING_QUEUE: usize = 1024;
+
+/// Threads that change passwords, and how many changes may wait.
+const CHANGES: (usize, usize) = (2, 64);
+
+/// What the server needs of the configuration.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `[courier]`.
+    pub courier: CourierConfig,
+    /// `[password]`: how stored values are read.
+    pub rules: Rules,
+    /// `[password] parallel`: passwords hashed at once; 0 is one for each processor.
+    pub parallel: usize,
+    /// `[database] pool`: connections to the database.
+    pub pool: usize,
+}
+
+/// Why the server does not start, or does not take over a new configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// No socket.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// A name in the configuration is none.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// No thread or descriptor.
+    #[error("the system gives no more threads or descriptors: {0}")]
+    System(#[from] io::Error),
+}
+
+/// A server that runs. Dropping it leaves its threads; [`Running::stop`] ends it properly.
+pub struct Running {
+    settings: Settings,
+    hall: Arc<Hall>,
+    door: Door,
+    reading: JoinHandle<()>,
+    writing: JoinHandle<()>,
+}
+
+impl Settings {
+    /// What of `config` the server needs.
+    pub fn new(config: &Config) -> Self {
+        Settings {
+            courier: config.courier.clone(),
+            rules: config.password.rules.clone(),
+            parallel: config.password.parallel,
+            pool: config.database.pool,
+        }
+    }
+
+    fn hashing_threads(&self) -> usize {
+        match self.parallel {
+            0 => available_parallelism().map_or(1, usize::from),
+            number => number,
+        }
+    }
+
+    /// As many as the database has connections: one more would have to wait for another's.
+    fn door_threads(&self) -> usize {
+        self.pool.clamp(1, DOOR_THREADS)
+    }
+
+    /// For requests that came slowly, and for all while the threads that accept are stuck.
+    fn lookup_threads(&self) -> usize {
+        (self.pool / 2).max(2)
+    }
+}
+
+/// Starts to answer on `listener`, as `authenticator` decides.
+///
+/// The socket is bound before ([`Listener::bind`]), so that the process can become another user in between.
+///
+/// # Errors
+/// When a name in the configuration is none, or the system gives no threads.
+pub fn start(listener: Listener, settings: Settings, authenticator: Arc<Authenticator>) -> Result<Running, StartError> {
+    let live = live(&settings, &listener, authenticator)?;
+    let most = live.max_connections;
+    let works = Arc::new(Works {
+        lookups: Lane::open("look-ups", settings.lookup_threads(), most)?,
+        hashing: Lane::open("hashing", settings.hashing_threads(), HASHING_QUEUE)?,
+        changes: Lane::open("changes", CHANGES.0, CHANGES.1)?,
+        outbox: Arc::new(Outbox::new()?),
+        crew: Crew::new(settings.door_threads()),
+        overload: Throttle::default(),
+        refusals: Throttle::default(),
+        unsendable: Throttle::default(),
+    });
+    let hall = Arc::new(Hall {
+        live: Mutex::new(Arc::new(live)),
+        places: Places::default(),
+        reader: Arc::new(Reader::new()?),
+        works: Arc::clone(&works),
+        crowded: Throttle::default(),
+        strangers: Throttle::default(),
+        shortages: Throttle::default(),
+    });
+    let outbox = Arc::clone(&works.outbox);
+    let writing = Builder::new().name("writing".into()).spawn(move || outbox.run())?;
+    let reader = Arc::clone(&hall.reader);
+    let hand_on = move |connection, request| works.answer_elsewhere(connection, request);
+    let reading = Builder::new().name("reading".into()).spawn(move || reader.run(hand_on))?;
+    let door = Door::open(listener, settings.door_threads(), &hall)?;
+    Ok(Running { settings, hall, door, reading, writing })
+}
+
+fn live(settings: &Settings, listener: &Listener, authenticator: Arc<Authenticator>) -> Result<Live, StartError> {
+    let access = Access::new(&settings.courier, Some(listener.group()))?;
+    let most = Hall::room(settings.courier.max_connections);
+    Ok(Live::new(&settings.courier, &settings.rules, authenticator, access, most))
+}
+
+impl Running {
+    /// Where it answers.
+    pub fn socket(&self) -> &Path {
+        self.door.listener().path()
+    }
+
+    /// Goes on with other settings and accounts. Requests that were taken are answered under the old ones.
+    ///
+    /// # Errors
+    /// When the new ones do not work; the server then goes on under the old ones.
+    pub fn reload(&mut self, settings: Settings, authenticator: Arc<Authenticator>) -> Result<(), StartError> {
+        let (old, new) = (&self.settings.courier, &settings.courier);
+        let elsewhere =
+            old.socket != new.socket || old.socket_mode != new.socket_mode || old.socket_group != new.socket_group;
+        let listener = if elsewhere { Some(self.door.listener().rebind(new)?) } else { None };
+        let live = live(&settings, listener.as_ref().unwrap_or(self.door.listener()), authenticator)?;
+        let works = &self.hall.works;
+        works.lookups.resize(settings.lookup_threads(), live.max_connections)?;
+        works.hashing.resize(settings.hashing_threads(), HASHING_QUEUE)?;
+        let door =
+            listener.map(|listener| Door::open(listener, self.hall.works.crew.size(), &self.hall)).transpose()?;
+        *self.hall.live.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(live);
+        self.settings = settings;
+        if let Some(door) = door {
+            std::mem::replace(&mut self.door, door).close();
+        }
+        Ok(())
+    }
+
+    /// Accepts no more, answers what was taken, and returns when that is done. A request that has come in part has the
+    /// time that `[courier] idle` and `request` give it; a client that has sent nothing is closed at once.
+    pub fn stop(self) {
+        let patience = self.settings.courier.request + Duration::from_secs(5);
+        let works = &self.hall.works;
+        self.door.close();
+        self.hall.reader.stop();
+        // No thread here can end by a panic: that of each request is caught.
+        let _ = self.reading.join();
+        works.lookups.close();
+        works.changes.close();
+        works.hashing.close();
+        works.outbox.stop(Instant::now() + patience);
+        let _ = self.writing.join();
+    }
+}

@@ -1,0 +1,181 @@
+//! Writing what does not fit into one send: enumerations, page by page, and whatever a client is slow to read.
+//!
+//! One thread serves them all. An enumeration that nobody reads holds one page of memory and no thread; the next page
+//! is asked for when the last one was taken.
+
+use super::bell::Bell;
+use super::connection::{Connection, Place, Places, Sent};
+use super::lane::guarded;
+use super::throttle::Throttle;
+use crate::protocol::{self, END, LIST_HEAD};
+use mailauth_core::Login;
+use mailauth_core::authenticate::Answer;
+use rustix::event::epoll::EventFlags;
+use std::collections::HashMap;
+use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use zeroize::Zeroizing;
+
+/// A client that takes not a byte for so long is closed.
+const BLOCKED: Duration = Duration::from_secs(30);
+
+/// Enumerations at one time; one more is "not now".
+const MOST_LISTS: usize = 64;
+
+/// All clients that are being written to.
+pub(super) struct Outbox {
+    bell: Bell,
+    inbox: Mutex<Inbox>,
+    lists: Places,
+    refusals: Throttle,
+}
+
+#[derive(Default)]
+struct Inbox {
+    arrived: Vec<Outgoing>,
+    stop_at: Option<Instant>,
+}
+
+/// One of them.
+struct Outgoing {
+    connection: Connection,
+    bytes: Zeroizing<Vec<u8>>,
+    sent: usize,
+    list: Option<List>,
+    last_taken: Instant,
+}
+
+/// How far an enumeration is, when there is more of it to ask for.
+struct List {
+    begun: bool,
+    after: Option<Login>,
+    _place: Place,
+}
+
+impl Outbox {
+    /// # Errors
+    /// When the system gives no descriptor.
+    pub fn new() -> io::Result<Self> {
+        let (inbox, lists, refusals) = Default::default();
+        Ok(Outbox { bell: Bell::new()?, inbox, lists, refusals })
+    }
+
+    /// Sends all accounts.
+    pub fn list(&self, connection: Connection) {
+        match self.lists.take(MOST_LISTS) {
+            Some(place) => self.adopt(connection, &[], Some(List { begun: false, after: None, _place: place })),
+            None => {
+                if let Some(omitted) = self.refusals.admit() {
+                    tracing::warn!(omitted, "an ENUMERATE was turned away: {MOST_LISTS} are being sent already");
+                }
+            }
+        }
+    }
+
+    /// Sends what is left of an answer.
+    pub fn finish(&self, connection: Connection, rest: &[u8]) {
+        self.adopt(connection, rest, None);
+    }
+
+    fn adopt(&self, connection: Connection, bytes: &[u8], list: Option<List>) {
+        let bytes = Zeroizing::new(bytes.to_vec());
+        let client = Outgoing { connection, bytes, sent: 0, list, last_taken: Instant::now() };
+        self.lock().arrived.push(client);
+        self.bell.ring();
+    }
+
+    /// Lets those finish that have begun, until `at`.
+    pub fn stop(&self, at: Instant) {
+        self.lock().stop_at = Some(at);
+        self.bell.ring();
+    }
+
+    /// Writes until [`Outbox::stop`].
+    pub fn run(&self) {
+        let mut clients: HashMap<u64, Outgoing> = HashMap::new();
+        let mut keys = 0;
+        let mut ready = Vec::new();
+        let mut until = None;
+        loop {
+            self.bell.wait(until, &mut ready);
+            for key in &ready {
+                let turn = clients.remove(key).and_then(|client| guarded(|| client.turn()).flatten());
+                clients.extend(turn.map(|client| (*key, client)));
+            }
+            let mut inbox = self.lock();
+            for client in inbox.arrived.drain(..) {
+                keys += 1;
+                match self.bell.watch(&client.connection, keys, EventFlags::OUT) {
+                    Ok(()) => drop(clients.insert(keys, client)),
+                    Err(error) => tracing::warn!(%error, "a client was given up"),
+                }
+            }
+            let now = Instant::now();
+            clients.retain(|_, client| client.last_taken + BLOCKED > now);
+            let stop_at = inbox.stop_at;
+            if stop_at.is_some_and(|at| clients.is_empty() || at <= now) {
+                return;
+            }
+            until = clients.values().map(|client| client.last_taken + BLOCKED).chain(stop_at).min();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inbox> {
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Outgoing {
+    /// Sends once, and comes back if there is more to do. Asks for a page only when the last one was taken whole.
+    fn turn(mut self) -> Option<Self> {
+        if self.sent == self.bytes.len() && !self.next_page() {
+            return None;
+        }
+        let taken = match self.connection.send(self.bytes.get(self.sent..).unwrap_or_default()) {
+            Sent::All => self.bytes.len() - self.sent,
+            Sent::Some(count) => count,
+            Sent::Gone => return None,
+        };
+        if taken > 0 {
+            self.sent += taken;
+            self.last_taken = Instant::now();
+        }
+        if self.sent == self.bytes.len() && self.list.is_none() {
+            self.connection.close();
+            return None;
+        }
+        Some(self)
+    }
+
+    /// Puts the next page in the place of the last; false when the enumeration has to be cut off.
+    fn next_page(&mut self) -> bool {
+        let Some(list) = &mut self.list else { return true };
+        let (accounts, last) = match self.connection.live.authenticator.enumerate(list.after.as_ref()) {
+            Answer::Yes(page) => page,
+            Answer::No(why) => return cut_off(&why),
+            Answer::NotNow(why) => return cut_off(&why),
+        };
+        self.sent = 0;
+        self.bytes.clear();
+        if !std::mem::replace(&mut list.begun, true) {
+            self.bytes.extend_from_slice(LIST_HEAD);
+        }
+        for account in &accounts {
+            if let Err(why) = protocol::list_row(&mut self.bytes, account) {
+                return cut_off(&format_args!("account {}: {why}", account.login));
+            }
+        }
+        list.after = last;
+        if list.after.is_none() {
+            self.bytes.extend_from_slice(END);
+            self.list = None;
+        }
+        true
+    }
+}
+
+fn cut_off(why: &dyn std::fmt::Display) -> bool {
+    tracing::warn!(%why, "an ENUMERATE was cut off before its end");
+    false
+}

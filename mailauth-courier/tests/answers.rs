@@ -1,0 +1,199 @@
+//! What a client of the server gets for an answer.
+
+mod harness;
+
+use harness::*;
+use mailauth_core::account::AccountRow;
+use mailauth_core::quota::Limits;
+use std::io::Write;
+use std::time::Duration;
+
+#[test]
+fn a_right_password_gets_the_record_and_a_wrong_one_fail() {
+    let server = serve(&two_accounts());
+    assert_eq!(server.ask(auth("anna@x.example", "secret")), record("anna"));
+    assert_eq!(server.ask(auth("ANNA", "secret")), record("anna"));
+    assert_eq!(server.ask(auth("anna", "Secret")), "FAIL\n");
+    assert_eq!(server.ask(auth("nobody", "secret")), "FAIL\n");
+    assert_eq!(server.ask(auth("anna", "secret\0junk")), "FAIL\n");
+    assert_eq!(server.ask(pre("anna")), record("anna"));
+    assert_eq!(server.ask(pre("nobody")), "FAIL\n");
+    assert_eq!(server.ask("PRE authother imap anna\n"), "FAIL\n");
+    assert_eq!(server.ask("HELO\n"), "");
+}
+
+#[test]
+fn an_outage_is_silence_whatever_was_asked() {
+    let table = two_accounts();
+    let server = serve(&table);
+    table.fail(true);
+    let passwd = "PASSWD imap\tanna\tsecret\tlong enough\n".to_owned();
+    for request in [pre("anna"), pre("nobody"), auth("anna", "secret"), passwd, "ENUMERATE\n".into()] {
+        assert_eq!(server.ask(&request), "", "{request:?}");
+    }
+    table.fail(false);
+    assert_eq!(server.ask(pre("anna")), record("anna"));
+}
+
+#[test]
+fn the_record_says_what_the_row_says() {
+    let full = AccountRow {
+        home: Some("/home/anna".into()),
+        maildir: Some("Mail".into()),
+        quota_bytes: Some(1000),
+        quota_messages: Some(10),
+        name: Some("Anna Example, room 5".into()),
+        options: Some("disableimap=1".into()),
+        ..row("anna@x.example", HASH)
+    };
+    assert_eq!(Limits { bytes: Some(1000), messages: Some(10) }.to_string(), "1000S,10C");
+    let server = serve(&Table::with([full]));
+    assert_eq!(
+        server.ask(auth("anna", "secret")),
+        "UID=5000\nGID=5001\nHOME=/home/anna\nADDRESS=anna@x.example\nNAME=Anna Example\nMAILDIR=Mail\n\
+         QUOTA=1000S,10C\nOPTIONS=disableimap=1\n.\n"
+    );
+}
+
+#[test]
+fn a_row_with_a_line_break_in_it_is_not_now() {
+    let broken = AccountRow { name: Some("x\nUID=0".into()), ..row("anna@x.example", HASH) };
+    let server = serve(&Table::with([broken]));
+    assert_eq!(server.ask(auth("anna", "secret")), "");
+    assert_eq!(server.ask(pre("anna")), "");
+    assert_eq!(server.ask("ENUMERATE\n"), "");
+}
+
+#[test]
+fn a_record_that_clients_cannot_read_to_its_end_is_not_now() {
+    let long = AccountRow { options: Some("x".repeat(9000)), ..row("anna@x.example", HASH) };
+    let server = serve(&Table::with([long]));
+    assert_eq!(server.ask(auth("anna", "secret")), "");
+}
+
+#[test]
+fn passwords_leave_only_where_a_setting_says_so() {
+    let table = Table::with([row("anna@x.example", HASH), row("clear@x.example", "{PLAIN}open")]);
+    let hash_line = format!("PASSWD={HASH}\n");
+    let shut = serve(&table);
+    assert!(!shut.ask(auth("anna", "secret")).contains("PASSWD"));
+    assert!(!shut.ask(pre("clear")).contains("PASSWD"));
+    let open = serve_with(&table, |courier| {
+        courier.send_hash = true;
+        courier.send_clear = true;
+    });
+    assert!(open.ask(pre("anna")).contains(&hash_line));
+    assert!(!open.ask(pre("anna")).contains("PASSWD2"), "a hash is not sent as if it were clear");
+    assert!(open.ask(auth("anna", "secret")).contains(&(hash_line + "PASSWD2=secret\n")));
+    assert!(open.ask(pre("clear")).contains("PASSWD2=open\n"));
+    assert!(!open.ask(pre("clear")).contains("PASSWD="), "nor the other way round");
+    let hash_only = serve_with(&table, |courier| courier.send_hash = true);
+    assert!(!hash_only.ask(pre("clear")).contains("open"));
+}
+
+#[test]
+fn an_enumeration_goes_through_all_pages_and_ends_in_a_point() {
+    let rows = (0..1234).map(|n| AccountRow { enabled: n % 100 != 7, ..row(&format!("u{n:04}@x.example"), "") });
+    let server = serve(&Table::with(rows));
+    let list = server.ask("ENUMERATE\n");
+    assert!(list.starts_with("# mailauth\n\nu0000@x.example\t5000\t5001\t/var/mail/x.example/u0000\tMaildir\t\n"));
+    assert!(list.ends_with("u1233@x.example\t5000\t5001\t/var/mail/x.example/u1233\tMaildir\t\n.\n"));
+    assert_eq!(list.lines().count(), 2 + 1234 - 13 + 1);
+}
+
+#[test]
+fn an_enumeration_that_cannot_be_finished_has_no_end() {
+    let table = Table::with((0..1234).map(|n| row(&format!("u{n:04}@x.example"), "")));
+    *table.pages.lock().unwrap() = Some(1);
+    let server = serve(&table);
+    let list = server.ask("ENUMERATE\n");
+    assert!(list.starts_with("# mailauth\n") && !list.contains("\n.\n"), "{} bytes", list.len());
+}
+
+#[test]
+fn an_empty_table_is_a_whole_list() {
+    assert_eq!(serve(&Table::with([])).ask("ENUMERATE\n"), "# mailauth\n\n.\n");
+}
+
+#[test]
+fn a_client_that_has_closed_its_side_is_answered() {
+    let server = serve(&two_accounts());
+    let mut client = server.connect();
+    client.write_all(auth("anna", "secret").as_bytes()).unwrap();
+    half_close(&client);
+    assert_eq!(read_to_end(&mut client), record("anna"));
+    let mut client = server.connect();
+    client.write_all(b"PRE . imap anna").unwrap();
+    half_close(&client);
+    assert_eq!(read_to_end(&mut client), "");
+}
+
+#[test]
+fn what_is_sent_after_the_request_does_not_reset_the_connection() {
+    let server = serve(&two_accounts());
+    for more in ["\n", &"x".repeat(2000), &auth("anna", "secret")] {
+        assert_eq!(server.ask(auth("anna", "secret") + more), record("anna"));
+    }
+    assert_eq!(server.ask("x".repeat(20_000)), "");
+}
+
+#[test]
+fn a_request_may_come_byte_by_byte() {
+    let server = serve(&two_accounts());
+    for request in [auth("anna", "secret"), "TCPREMOTEIP=::1\n".to_owned() + &pre("anna")] {
+        let mut client = server.connect();
+        for byte in request.bytes() {
+            client.write_all(&[byte]).unwrap();
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        assert_eq!(read_to_end(&mut client), record("anna"));
+    }
+}
+
+#[test]
+fn a_defect_costs_one_request_its_answer_and_nothing_else() {
+    let server = serve(&two_accounts());
+    for _ in 0..20 {
+        assert_eq!(server.ask(pre("panic")), "");
+    }
+    assert_eq!(server.ask(pre("anna")), record("anna"));
+}
+
+#[test]
+fn clients_that_leave_early_harm_nobody() {
+    let server = serve(&two_accounts());
+    for n in 0..300 {
+        let mut client = server.connect();
+        client.write_all(&auth("anna", "secret").as_bytes()[..n % 32]).unwrap();
+    }
+    for _ in 0..50 {
+        server.connect().write_all(b"ENUMERATE\n").unwrap();
+    }
+    assert_eq!(server.ask(auth("anna", "secret")), record("anna"));
+}
+
+#[test]
+fn a_password_is_changed_by_who_knows_it() {
+    let server = serve(&two_accounts());
+    let change = |old: &str, new: &str| server.ask(format!("PASSWD imap\tanna\t{old}\t{new}\n"));
+    assert_eq!(change("wrong", "long enough"), "FAIL\n");
+    assert_eq!(change("secret", ""), "FAIL\n");
+    assert_eq!(change("secret", "short"), "FAIL\n");
+    assert_eq!(change("secret", "long\tenough"), "FAIL\n");
+    assert_eq!(server.ask(auth("anna", "secret")), record("anna"));
+    assert_eq!(change("secret", "long enough"), "OK\n");
+    assert_eq!(server.ask(auth("anna", "secret")), "FAIL\n");
+    assert_eq!(server.ask(auth("anna", "long enough")), record("anna"));
+}
+
+#[test]
+fn a_challenge_is_for_accounts_with_a_clear_password() {
+    // The example of RFC 2195.
+    let body = "imap\ncram-md5\nPDE4OTYuNjk3MTcwOTUyQHBvc3RvZmZpY2UucmVzdG9uLm1jaS5uZXQ+\n\
+                dGltIGI5MTNhNjAyYzdlZGE3YTQ5NWI0ZTZlNzMzNGQzODkw\n";
+    let request = format!("AUTH {}\n{body}", body.len());
+    let over = |stored: &str| serve(&Table::with([row("tim@x.example", stored)]));
+    assert_eq!(over("{PLAIN}tanstaaftanstaaf").ask(&request), record("tim"));
+    assert_eq!(over("{PLAIN}another").ask(&request), "FAIL\n");
+    assert_eq!(over(HASH).ask(&request), "FAIL\n");
+}

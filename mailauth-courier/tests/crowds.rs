@@ -1,0 +1,236 @@
+//! Many clients, slow ones, and those that may not.
+
+mod harness;
+
+use harness::*;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    times[times.len() / 2]
+}
+
+#[test]
+fn a_thousand_clients_that_say_nothing_cost_the_others_nothing() {
+    let server = serve(&two_accounts());
+    // As many sockets on our side, in the same process.
+    rustix::process::setrlimit(
+        rustix::process::Resource::Nofile,
+        rustix::process::Rlimit {
+            current: rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum.map(|most| most.min(8192)),
+            ..rustix::process::getrlimit(rustix::process::Resource::Nofile)
+        },
+    )
+    .unwrap();
+    let mut idle: Vec<UnixStream> = (0..1000).map(|_| server.connect()).collect();
+    for client in &mut idle[..500] {
+        client.write_all(b"P").unwrap();
+    }
+    let login = |_| {
+        let begin = Instant::now();
+        assert_eq!(server.ask(auth("anna", "secret")), record("anna"));
+        begin.elapsed()
+    };
+    let took = median((0..21).map(login).collect());
+    assert!(took < Duration::from_millis(50), "{took:?}");
+}
+
+#[test]
+fn look_ups_that_hang_keep_nobody_from_being_accepted() {
+    let table = two_accounts();
+    table.freeze();
+    let server = serve_with(&table, |courier| courier.max_connections = 60);
+    let mut stuck: Vec<UnixStream> = (0..40).map(|_| server.connect()).collect();
+    for client in &mut stuck {
+        client.write_all(pre("slow").as_bytes()).unwrap();
+    }
+    // Those whose request came in pieces wait for a thread of their own; all others hold one that accepts.
+    table.wait_for_waiting(4);
+    let begin = Instant::now();
+    assert_eq!(server.ask("HELO\n"), "", "what needs no look-up is answered");
+    assert_eq!(server.ask("PRE other imap anna\n"), "FAIL\n");
+    assert!(begin.elapsed() < Duration::from_secs(2));
+    table.thaw();
+    for client in &mut stuck {
+        assert_eq!(read_to_end(client), record("slow"));
+    }
+}
+
+#[test]
+fn past_the_limit_of_connections_one_more_is_closed_at_once() {
+    let server = serve_with(&two_accounts(), |courier| courier.max_connections = 3);
+    let idle: Vec<UnixStream> = (0..3).map(|_| server.connect()).collect();
+    let answered = || {
+        let mut client = server.connect();
+        // It may be closed before the request is written.
+        let _ = client.write_all(pre("anna").as_bytes());
+        match read_to_end(&mut client) {
+            reply if reply == record("anna") => true,
+            reply => {
+                assert!(reply.is_empty() || reply == "+RESET", "{reply}");
+                false
+            }
+        }
+    };
+    let eventually = |wanted: bool| {
+        let until = Instant::now() + LONG;
+        while answered() != wanted {
+            assert!(Instant::now() < until, "still {}", !wanted);
+        }
+    };
+    // Until those three have been accepted.
+    eventually(false);
+    let begin = Instant::now();
+    assert!((0..10).all(|_| !answered()));
+    assert!(begin.elapsed() < Duration::from_secs(2));
+    drop(idle);
+    eventually(true);
+}
+
+#[test]
+fn who_is_silent_too_long_is_closed_and_each_byte_gives_time() {
+    let idle = Duration::from_millis(300);
+    let server = serve_with(&two_accounts(), |courier| courier.idle = idle);
+    let begin = Instant::now();
+    let mut silent = server.connect();
+    let mut talking = server.connect();
+    for byte in pre("anna").bytes().take(10) {
+        talking.write_all(&[byte]).unwrap();
+        std::thread::sleep(Duration::from_millis(60));
+    }
+    assert_eq!(read_to_end(&mut silent), "");
+    assert!(begin.elapsed() >= idle);
+    assert_eq!(read_to_end(&mut talking), "");
+    assert!(begin.elapsed() >= Duration::from_millis(800), "{:?}", begin.elapsed());
+}
+
+#[test]
+fn a_request_has_to_be_whole_in_its_time() {
+    let server = serve_with(&two_accounts(), |courier| {
+        courier.idle = Duration::from_secs(20);
+        courier.request = Duration::from_millis(400);
+    });
+    let begin = Instant::now();
+    let mut client = server.connect();
+    client.write_all(b"PRE . im").unwrap();
+    assert_eq!(read_to_end(&mut client), "");
+    let took = begin.elapsed();
+    assert!(took >= Duration::from_millis(400) && took < Duration::from_secs(10), "{took:?}");
+}
+
+#[test]
+fn enumerations_that_nobody_reads_hold_nobody_up_and_are_whole_when_read() {
+    let rows = (0..20_000).map(|n| row(&format!("u{n:05}@x.example"), ""));
+    let server = serve(&Table::with(rows.chain([row("zoe@x.example", HASH)])));
+    let mut unread: Vec<UnixStream> = (0..20).map(|_| server.connect()).collect();
+    for client in &mut unread {
+        client.write_all(b"ENUMERATE\n").unwrap();
+        // Its first bytes: it is under way.
+        client.read_exact(&mut [0; 10]).unwrap();
+    }
+    let begin = Instant::now();
+    assert_eq!(server.ask(auth("zoe", "secret")), record("zoe"));
+    assert!(begin.elapsed() < Duration::from_secs(2));
+    let list = read_to_end(&mut unread[7]);
+    assert!(list.ends_with("\n.\n"));
+    assert_eq!(list.lines().count(), 2 + 20_001 + 1);
+}
+
+#[test]
+fn many_at_once_each_get_their_own_answer() {
+    let rows = (0..50).map(|n| row(&format!("u{n}@x.example"), HASH));
+    let server = serve(&Table::with(rows));
+    std::thread::scope(|scope| {
+        for worker in 0..16 {
+            let server = &server;
+            scope.spawn(move || {
+                for n in 0..100 {
+                    let login = format!("u{}", (worker * 7 + n) % 50);
+                    match n % 4 {
+                        0 => assert_eq!(server.ask(pre(&login)), record(&login)),
+                        1 => assert_eq!(server.ask(auth(&login, "wrong")), "FAIL\n"),
+                        2 => assert_eq!(server.ask(auth("nobody", "secret")), "FAIL\n"),
+                        _ => assert_eq!(server.ask(auth(&login, "secret")), record(&login)),
+                    }
+                }
+            });
+        }
+    });
+}
+
+/// Changes the user of this thread alone, as the kernel has it; the C library would change all threads.
+fn become_nobody() {
+    for call in [libc::SYS_setresgid, libc::SYS_setresuid] {
+        // SAFETY: the call takes three numbers.
+        let status = unsafe { libc::syscall(call, 65534, 65534, 65534) };
+        assert_eq!(status, 0, "{}", std::io::Error::last_os_error());
+    }
+}
+
+#[test]
+fn who_is_on_no_list_is_closed_without_a_word() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("not run: only root can be somebody else for a while");
+        return;
+    }
+    let open_to_all = |courier: &mut mailauth_core::config::CourierConfig| courier.socket_mode = 0o666;
+    let strict = serve_with(&two_accounts(), open_to_all);
+    let guests = serve_with(&two_accounts(), |courier| {
+        open_to_all(courier);
+        courier.allow_users = vec!["65534".into()];
+        courier.enumerate_users = vec!["root".into()];
+        courier.passwd_users = vec!["root".into()];
+    });
+    for server in [&strict, &guests] {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(server.folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    assert_eq!(strict.ask(pre("anna")), record("anna"));
+    std::thread::scope(|scope| {
+        let stranger = scope.spawn(|| {
+            // No unwinding on the way to a user whose files we may not write.
+            become_nobody();
+            let ask = |server: &Served, request: &str| {
+                let mut client = server.connect();
+                let _ = client.write_all(request.as_bytes());
+                read_to_end(&mut client).replace("+RESET", "")
+            };
+            [
+                ask(&strict, &pre("anna")),
+                ask(&guests, &pre("anna")),
+                ask(&guests, "ENUMERATE\n"),
+                ask(&guests, "PASSWD imap\tanna\tsecret\tlong enough\n"),
+            ]
+        });
+        assert_eq!(stranger.join().unwrap(), [String::new(), record("anna"), String::new(), "FAIL\n".into()]);
+    });
+    assert!(guests.ask("ENUMERATE\n").ends_with("\n.\n"));
+}
+
+#[test]
+fn look_ups_do_not_wait_for_passwords_that_are_being_hashed() {
+    // sha512-crypt with 200,000 rounds: some tens of milliseconds each.
+    let heavy = "$6$rounds=200000$saltsalt$\
+                 pUVKfOq1lRkpx0Xv7p0kPnQhA1Tr7qYJzYc2P4n0eGUz7r0Zh3i5Gg6Xh5b2v6K6q7Q8d9a1b2c3d4e5f6g7h.";
+    let server = serve(&Table::with([row("anna@x.example", HASH), row("dear@x.example", heavy)]));
+    let mut hashing: Vec<UnixStream> = (0..60).map(|_| server.connect()).collect();
+    for client in &mut hashing {
+        client.write_all(auth("dear", "secret").as_bytes()).unwrap();
+    }
+    let look_up = |_| {
+        let begin = Instant::now();
+        assert_eq!(server.ask(pre("anna")), record("anna"));
+        begin.elapsed()
+    };
+    let took = median((0..11).map(look_up).collect());
+    // The last one is still waiting for its turn.
+    hashing[59].set_nonblocking(true).unwrap();
+    assert!(hashing[59].read(&mut [0; 10]).is_err(), "there was nothing to wait for");
+    hashing[59].set_nonblocking(false).unwrap();
+    assert!(took < Duration::from_millis(50), "{took:?}");
+    for client in &mut hashing {
+        assert_eq!(read_to_end(client), "FAIL\n");
+    }
+}

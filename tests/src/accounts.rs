@@ -1,0 +1,292 @@
+//! A table of accounts in one of the three databases, filled by the administrator's command.
+
+use crate::mail_host::MailHost;
+use crate::mariadb::{MariaDb, MariaDbDatabase};
+use crate::postgres::{Postgres, PostgresDatabase};
+use crate::process::{output_with_input, run_with_input};
+use crate::programs::program;
+use crate::scratch::{Scratch, User};
+use rustix::process::Pid;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// Which database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A file.
+    Sqlite,
+    /// A private MariaDB server.
+    MariaDb,
+    /// A private PostgreSQL server.
+    Postgres,
+}
+
+/// A database with our schema, and the configuration and password file to reach it.
+pub struct Accounts {
+    place: Place,
+    own_server: bool,
+    folder: Scratch,
+}
+
+enum Place {
+    Sqlite,
+    MariaDb(MariaDbDatabase<'static>),
+    Postgres(PostgresDatabase<'static>),
+}
+
+impl Accounts {
+    /// A database without an account, on a server that other tests of this process use too.
+    ///
+    /// # Panics
+    /// When `mailauth init` fails.
+    pub fn empty(kind: Kind) -> Self {
+        let place = match kind {
+            Kind::Sqlite => Place::Sqlite,
+            Kind::MariaDb => Place::MariaDb(MariaDb::shared().database()),
+            Kind::Postgres => Place::Postgres(Postgres::shared().database()),
+        };
+        Self::at(place, false)
+    }
+
+    /// A database without an account, on a server that a test may stop and freeze.
+    ///
+    /// # Panics
+    /// When `mailauth init` fails.
+    pub fn on_own_server(kind: Kind) -> Self {
+        // Leaking the little that describes a server spares every signature a lifetime.
+        let place = match kind {
+            Kind::Sqlite => Place::Sqlite,
+            Kind::MariaDb => Place::MariaDb(Box::leak(Box::new(MariaDb::start_new())).database()),
+            Kind::Postgres => Place::Postgres(Box::leak(Box::new(Postgres::start_new())).database()),
+        };
+        Self::at(place, kind != Kind::Sqlite)
+    }
+
+    fn at(place: Place, own_server: bool) -> Self {
+        let accounts = Accounts { place, own_server, folder: Scratch::new("accounts") };
+        if let Some(password) = accounts.password() {
+            let path = accounts.folder.join("password");
+            fs::write(&path, password).expect("the password file");
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("its mode");
+        }
+        fs::write(accounts.config_path(), accounts.config()).expect("the configuration");
+        accounts.admin(&["init"], "");
+        accounts
+    }
+
+    /// These accounts, in CSV with a header.
+    ///
+    /// # Panics
+    /// When they are refused.
+    #[must_use]
+    pub fn with(self, csv: &str) -> Self {
+        self.admin(&["account", "import", "-"], csv);
+        self
+    }
+
+    /// The part of the configuration that says where the accounts are and whose the mail is.
+    pub fn config(&self) -> String {
+        let password_file = match &self.place {
+            Place::Sqlite => String::new(),
+            _ => format!("password_file = \"{}\"\n", self.folder.join("password").display()),
+        };
+        let (url, User { uid, gid }) = (self.url(), MailHost::OWNER);
+        format!("[mailbox]\nuid = {uid}\ngid = {gid}\n[database]\nurl = \"{url}\"\n{password_file}")
+    }
+
+    /// A file with that part alone.
+    pub fn config_path(&self) -> PathBuf {
+        self.folder.join("mailauth.toml")
+    }
+
+    /// Runs the administrator's command on these accounts, with something on its standard input.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub fn admin(&self, arguments: &[&str], input: &str) -> String {
+        run_with_input(&mut self.admin_command(arguments), input)
+    }
+
+    /// The same, however it ends.
+    pub fn try_admin(&self, arguments: &[&str], input: &str) -> Output {
+        output_with_input(&mut self.admin_command(arguments), input)
+    }
+
+    fn admin_command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program("mailauth"));
+        command.arg("--config").arg(self.config_path()).args(arguments);
+        command
+    }
+
+    /// Where the accounts are, as the configuration has it.
+    pub fn url(&self) -> String {
+        match &self.place {
+            Place::Sqlite => format!("sqlite:{}", self.file().display()),
+            Place::MariaDb(database) => database.url(),
+            Place::Postgres(database) => database.url(),
+        }
+    }
+
+    /// The file of an SQLite database.
+    pub fn file(&self) -> PathBuf {
+        self.folder.join("mail.db")
+    }
+
+    /// The MariaDB database.
+    ///
+    /// # Panics
+    /// When it is another one.
+    pub fn mariadb(&self) -> &MariaDbDatabase<'static> {
+        match &self.place {
+            Place::MariaDb(database) => database,
+            _ => panic!("not a MariaDB database"),
+        }
+    }
+
+    /// The PostgreSQL database.
+    ///
+    /// # Panics
+    /// When it is another one.
+    pub fn postgres(&self) -> &PostgresDatabase<'static> {
+        match &self.place {
+            Place::Postgres(database) => database,
+            _ => panic!("not a PostgreSQL database"),
+        }
+    }
+
+    /// The password of the database's user.
+    fn password(&self) -> Option<&str> {
+        match &self.place {
+            Place::Sqlite => None,
+            Place::MariaDb(database) => Some(database.password()),
+            Place::Postgres(database) => Some(database.password()),
+        }
+    }
+
+    /// Which database it is.
+    pub fn kind(&self) -> Kind {
+        match &self.place {
+            Place::Sqlite => Kind::Sqlite,
+            Place::MariaDb(_) => Kind::MariaDb,
+            Place::Postgres(_) => Kind::Postgres,
+        }
+    }
+
+    /// What happens to the database's server.
+    ///
+    /// # Panics
+    /// When the database has none.
+    pub fn server(&self) -> &dyn Server {
+        match &self.place {
+            Place::Sqlite => panic!("SQLite has no server"),
+            Place::MariaDb(database) => database.server(),
+            Place::Postgres(database) => database.server(),
+        }
+    }
+}
+
+impl Drop for Accounts {
+    fn drop(&mut self) {
+        if self.own_server {
+            self.server().crash();
+        }
+    }
+}
+
+/// What can happen to a database server.
+pub trait Server: Sync {
+    /// Its eldest process.
+    fn pid(&self) -> Pid;
+    /// It is gone at once.
+    fn crash(&self);
+    /// It shuts down in order.
+    fn stop(&self);
+    /// It comes back.
+    fn start(&self);
+    /// It hangs.
+    fn freeze(&self);
+    /// It goes on.
+    fn thaw(&self);
+    /// Its connections are cut, as by a restart.
+    fn cut_connections(&self);
+}
+
+impl Server for MariaDb {
+    fn pid(&self) -> Pid {
+        self.pid()
+    }
+    fn crash(&self) {
+        self.crash();
+    }
+    fn stop(&self) {
+        self.stop();
+    }
+    fn start(&self) {
+        self.start();
+    }
+    fn freeze(&self) {
+        self.freeze();
+    }
+    fn thaw(&self) {
+        self.thaw();
+    }
+    fn cut_connections(&self) {
+        self.cut_connections();
+    }
+}
+
+impl Server for Postgres {
+    fn pid(&self) -> Pid {
+        self.pid()
+    }
+    fn crash(&self) {
+        self.crash();
+    }
+    fn stop(&self) {
+        self.stop();
+    }
+    fn start(&self) {
+        self.start();
+    }
+    fn freeze(&self) {
+        self.freeze();
+    }
+    fn thaw(&self) {
+        self.thaw();
+    }
+    fn cut_connections(&self) {
+        self.cut_connections();
+    }
+}
+
+/// The parts of the configuration of the real one's modules that say where the accounts are.
+impl Accounts {
+    /// The module's name without `auth`, and its options.
+    pub(crate) fn courier_module(&self) -> (&'static str, Vec<(&'static str, String)>) {
+        match &self.place {
+            Place::Sqlite => ("sqlite", vec![("DATABASE", self.file().display().to_string())]),
+            Place::MariaDb(database) => {
+                let socket = database.server().socket().display().to_string();
+                // Without PORT and OPT every request is a temporary failure.
+                let fixed = [("SERVER", "localhost"), ("PORT", "0"), ("OPT", "0"), ("DATABASE", database.name())];
+                let mut options = fixed.map(|(name, value)| (name, value.to_owned())).to_vec();
+                options.extend([("SOCKET", socket), ("USERNAME", database.name().to_owned())]);
+                options.push(("PASSWORD", database.password().to_owned()));
+                ("mysql", options)
+            }
+            Place::Postgres(database) => {
+                let (name, password) = (database.name(), database.password());
+                let folder = database.server().socket();
+                let connection = format!("host={} user={name} dbname={name} password='{password}'", folder.display());
+                ("pgsql", vec![("CONNECTION", connection)])
+            }
+        }
+    }
+
+    /// The folder of the configuration.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+}

@@ -1,0 +1,96 @@
+//! The real courier-authdaemond over the same rows.
+
+use crate::accounts::{Accounts, Kind};
+use crate::mail_host::MailHost;
+use crate::process::Child;
+use rustix::process::Pid;
+use std::fs::{self, File};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+/// A running authdaemond, on a host of its own.
+pub struct Courier {
+    host: MailHost,
+    process: Child,
+}
+
+impl Courier {
+    /// Starts it over these accounts.
+    ///
+    /// # Panics
+    /// When it does not come up; the message holds its log.
+    pub fn over(accounts: &Accounts) -> Self {
+        let host = MailHost::new();
+        let (module, place) = accounts.courier_module();
+        let prefix = module.to_uppercase();
+        let rc: String = place
+            .into_iter()
+            .chain(columns(accounts.kind()))
+            .map(|(name, value)| format!("{prefix}_{name}\t{value}\n"))
+            .collect();
+        // authdaemond takes the file for unfinished without this line.
+        fs::write(host.path(format!("etc/auth{module}rc")), rc + "##NAME: MARKER:0\n").expect("its configuration");
+        let main = format!("authmodulelist=\"auth{module}\"\ndaemons=5\n");
+        fs::write(host.path("etc/authdaemonrc"), main).expect("its configuration");
+
+        let log = host.path("authdaemond.log");
+        let mut command = host.command("/usr/lib/courier/courier-authlib/authdaemond");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&log).expect("a log"));
+        let mut process = Child::spawn(command);
+        let begin = Instant::now();
+        while UnixStream::connect(host.socket()).is_err() {
+            let patient = process.runs() && begin.elapsed() < Duration::from_secs(20);
+            assert!(patient, "authdaemond does not come up:\n{}", fs::read_to_string(&log).unwrap_or_default());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Courier { host, process }
+    }
+
+    /// Its socket.
+    pub fn socket(&self) -> PathBuf {
+        self.host.socket()
+    }
+
+    /// Its parent process.
+    pub fn pid(&self) -> Pid {
+        self.process.pid()
+    }
+}
+
+/// Its columns as SQL expressions over our table: it pastes them into its queries as they are. The defaults are those
+/// of [`Accounts::config`].
+fn columns(kind: Kind) -> Vec<(&'static str, String)> {
+    let uid = format!("COALESCE(uid, {})", MailHost::OWNER.uid);
+    let gid = format!("COALESCE(gid, {})", MailHost::OWNER.gid);
+    // A limit of 0 is none.
+    let quota = match kind {
+        Kind::MariaDb => "CONCAT_WS(',', CONCAT(NULLIF(quota_bytes, 0), 'S'), CONCAT(NULLIF(quota_messages, 0), 'C'))",
+        Kind::Sqlite | Kind::Postgres => {
+            "COALESCE(NULLIF(quota_bytes, 0) || 'S', '') \
+             || CASE WHEN quota_bytes > 0 AND quota_messages > 0 THEN ',' ELSE '' END \
+             || COALESCE(NULLIF(quota_messages, 0) || 'C', '')"
+        }
+    };
+    let mut columns = vec![
+        ("USER_TABLE", "accounts"),
+        ("LOGIN_FIELD", "login"),
+        // It has a column for hashes and one for clear passwords.
+        ("CRYPT_PWFIELD", "CASE WHEN password NOT LIKE '{PLAIN}%' THEN password END"),
+        ("CLEAR_PWFIELD", "CASE WHEN password LIKE '{PLAIN}%' THEN SUBSTR(password, 8) END"),
+        ("UID_FIELD", &uid),
+        ("GID_FIELD", &gid),
+        ("HOME_FIELD", "home"),
+        ("MAILDIR_FIELD", "COALESCE(maildir, 'Maildir')"),
+        ("QUOTA_FIELD", quota),
+        ("NAME_FIELD", "COALESCE(name, '')"),
+        ("AUXOPTIONS_FIELD", "COALESCE(options, '')"),
+    ];
+    match kind {
+        Kind::Sqlite => {}
+        Kind::MariaDb => columns.push(("CHARACTER_SET", "utf8mb4")),
+        Kind::Postgres => columns.push(("CHARACTER_SET", "UTF8")),
+    }
+    columns.into_iter().map(|(name, value)| (name, value.to_owned())).collect()
+}

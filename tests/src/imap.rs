@@ -1,0 +1,55 @@
+//! As much of an IMAP client (RFC 3501) as a login and a first look into a mailbox take.
+
+use crate::line::LineClient;
+
+/// A connection to an IMAP server.
+pub struct Imap(LineClient);
+
+impl Imap {
+    /// Connects and waits for the greeting.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn connect(port: u16) -> Self {
+        let mut client = LineClient::connect(port);
+        let greeting = client.line().expect("a greeting");
+        assert!(greeting.starts_with("* OK "), "{greeting}");
+        Imap(client)
+    }
+
+    /// Sends a command and returns all that the server says to it, up to the line with its tag or the end of the
+    /// connection: untagged responses (a literal is appended to its line) and the last line without the tag.
+    ///
+    /// # Panics
+    /// When the server is silent for too long.
+    pub fn command(&mut self, command: &str) -> Vec<String> {
+        self.0.send(&format!("t {command}"));
+        let mut said = Vec::new();
+        while let Some(mut line) = self.0.line() {
+            if let Some(end) = line.strip_prefix("t ") {
+                said.push(end.to_owned());
+                break;
+            }
+            while let Some(count) = literal(&line) {
+                line.push('\n');
+                line.push_str(&self.0.bytes(count));
+                line.push_str(&self.0.line().unwrap_or_default());
+            }
+            said.push(line);
+        }
+        said
+    }
+
+    /// Logs in and returns the last thing that the server said: `OK ...`, `NO ...` or `* BYE ...`.
+    ///
+    /// # Panics
+    /// When it said nothing.
+    pub fn login(&mut self, login: &str, password: &str) -> String {
+        self.command(&format!("LOGIN \"{login}\" \"{password}\"")).pop().expect("an answer")
+    }
+}
+
+/// The length of the literal that a line announces at its end.
+fn literal(line: &str) -> Option<usize> {
+    line.strip_suffix('}')?.rsplit_once('{')?.1.parse().ok()
+}

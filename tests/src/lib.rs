@@ -1,0 +1,39 @@
+//! What the end-to-end tests stand on: private database servers, the real Courier daemons, ours beside them, and small
+//! clients of the protocols that they speak.
+//!
+//! The servers want users of their own and mount namespaces, so these tests run as root. Everything they start lives in
+//! one temporary folder and dies with the test process, however that ends.
+
+mod accounts;
+mod certificates;
+mod courier;
+mod credentials;
+mod each_database;
+pub mod imap;
+mod line;
+mod mail_host;
+mod mailauth;
+mod mariadb;
+pub mod people;
+pub mod pop3;
+mod port;
+mod postgres;
+mod process;
+mod programs;
+mod scratch;
+mod terminal;
+pub mod wire;
+
+pub use accounts::{Accounts, Kind, Server};
+pub use certificates::Certificates;
+pub use courier::Courier;
+pub use credentials::as_user;
+pub use mail_host::{MailHost, TcpService};
+pub use mailauth::Mailauth;
+pub use mariadb::{MariaDb, MariaDbDatabase};
+pub use port::free_port;
+pub use postgres::{Postgres, PostgresDatabase};
+pub use process::{Child, Family, eventually, output_with_input, run, run_with_input};
+pub use programs::program;
+pub use scratch::{Scratch, User};
+pub use terminal::on_a_terminal;

@@ -1,0 +1,192 @@
+//! A mail host in a mount namespace: the real Courier programs have `/run/courier` and `/etc/courier` compiled in, and
+//! find folders of ours there.
+
+use crate::port::free_port;
+use crate::process::{Child, Family};
+use crate::scratch::{Scratch, User};
+use std::fs::{self, File};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Folders of its own, and the programs that run over them.
+pub struct MailHost {
+    family: Family,
+    folder: Scratch,
+}
+
+impl MailHost {
+    /// The socket, as programs inside know it.
+    pub const SOCKET: &'static str = "/run/courier/authdaemon/socket";
+    /// Who owns the mail of every account.
+    pub const OWNER: User = User { uid: 5000, gid: 5000 };
+
+    /// A host with Debian's configuration, on which nothing runs yet.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    pub fn new() -> Self {
+        Self::with_own(&[])
+    }
+
+    /// The same, with its own copies of these folders of the machine: what is written there is seen on this host alone,
+    /// and goes with it.
+    ///
+    /// # Panics
+    /// As [`MailHost::new`].
+    pub fn with_own(folders: &[&str]) -> Self {
+        let folder = Scratch::new("host");
+        for inside in ["etc", "run/authdaemon", "mail"] {
+            fs::create_dir_all(folder.join(inside)).expect("a folder");
+        }
+        for file in ["imapd", "imapd-ssl", "pop3d", "pop3d-ssl"] {
+            fs::copy(Path::new("/etc/courier").join(file), folder.join("etc").join(file))
+                .expect("Courier's configuration");
+        }
+        let binds = [("etc", "/etc/courier"), ("run", "/run/courier")].map(|(ours, theirs)| {
+            format!("mkdir -p {theirs}; mount --bind {} {theirs}\n", folder.join(ours).display())
+        });
+        let mounts = overlays(&folder.join("own"), folders) + &binds.concat();
+        // Something must live as long as the namespace. It says so once everything is mounted.
+        let ready = folder.join("ready");
+        let wait = ["sh", "-c", "touch \"$0\"; exec sleep infinity"].map(String::from);
+        let family =
+            Family::spawn(&mounts, None, &[&wait[..], &[ready.display().to_string()]].concat(), &folder.join("log"));
+        crate::eventually("the mounts", std::time::Duration::from_secs(20), || ready.exists());
+        MailHost { family, folder }
+    }
+
+    /// The same socket, as the tests know it.
+    pub fn socket(&self) -> PathBuf {
+        self.folder.join("run/authdaemon/socket")
+    }
+
+    /// Something in the host's folder: `etc` is its `/etc/courier`, `run` its `/run/courier`, and `mail` is for mail.
+    pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// A file of the host, by its path there.
+    pub fn inside(&self, path: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/root{path}", self.family.eldest().as_raw_nonzero()))
+    }
+
+    /// A program to be run on the host.
+    pub fn command(&self, program: &str) -> Command {
+        self.family.command(program)
+    }
+
+    /// The same, but seen from outside as a process of ours: it gets our signals and must end its own children.
+    pub fn plain_command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = Command::new("nsenter");
+        command.args(["--mount", "--target", &self.family.eldest().as_raw_nonzero().to_string()]).arg(program);
+        command
+    }
+
+    /// The real courier-imapd, on a port of the loopback.
+    pub fn imap(&self) -> TcpService {
+        self.tcp_service("imapd", "imaplogin /usr/bin/imapd Maildir")
+    }
+
+    /// The real courier-pop3d, on a port of the loopback.
+    pub fn pop3(&self) -> TcpService {
+        self.tcp_service("pop3d", "courierpop3login /usr/lib/courier/courier/courierpop3d Maildir")
+    }
+
+    /// As Debian's /usr/lib/courier/imapd and pop3d start them, but in the foreground.
+    fn tcp_service(&self, name: &str, login_program: &str) -> TcpService {
+        for _ in 0..5 {
+            let port = free_port();
+            let script = format!(
+                "set -a; . /etc/courier/{name}; exec couriertcpd -address=127.0.0.1 -maxprocs=100 -maxperip=100 \
+                 $TCPDOPTS {port} /usr/lib/courier/courier/{login_program}"
+            );
+            let log = self.folder.join(format!("{name}.log"));
+            let mut command = self.command("env");
+            command.args(["-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "sh", "-c", &script]);
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&log).expect("a log"));
+            let mut process = Child::spawn(command);
+            let mut up = false;
+            crate::eventually(name, std::time::Duration::from_secs(20), || {
+                up = std::net::TcpStream::connect(("127.0.0.1", port)).is_ok();
+                up || !process.runs()
+            });
+            if up {
+                return TcpService { port, log, _process: process };
+            }
+        }
+        panic!(
+            "{name} does not start:\n{}",
+            fs::read_to_string(self.folder.join(format!("{name}.log"))).unwrap_or_default()
+        )
+    }
+
+    /// A home with a Maildir that holds these messages, for accounts of [`MailHost::OWNER`]; where it is.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    pub fn home(&self, name: &str, messages: &[&str]) -> PathBuf {
+        make_home(&self.folder.join("mail"), name, messages)
+    }
+}
+
+impl Default for MailHost {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The shell commands that lay a layer of our own over each of these folders. The layers are in memory, as a folder that
+/// is such a layer itself, in a container, cannot hold one.
+fn overlays(layers: &Path, folders: &[&str]) -> String {
+    let mut script = format!("layers={}; mkdir $layers; mount -t tmpfs -o mode=755 tmpfs $layers\n", layers.display());
+    for (number, folder) in folders.iter().enumerate() {
+        script += &format!(
+            "top=$layers/{number}/top; work=$layers/{number}/work; mkdir -p $top $work\n\
+             chown --reference={folder} $top; chmod --reference={folder} $top\n\
+             mount -t overlay -o lowerdir={folder},upperdir=$top,workdir=$work overlay {folder}\n"
+        );
+    }
+    script
+}
+
+/// A home with a Maildir that holds these messages.
+fn make_home(mail: &Path, name: &str, messages: &[&str]) -> PathBuf {
+    let User { uid, gid } = MailHost::OWNER;
+    let home = mail.join(name);
+    let mut made = vec![home.clone()];
+    made.extend(["Maildir", "Maildir/cur", "Maildir/new", "Maildir/tmp"].map(|folder| home.join(folder)));
+    for folder in &made {
+        fs::create_dir(folder).expect("a folder");
+    }
+    for (number, message) in messages.iter().enumerate() {
+        let path = home.join(format!("Maildir/new/{}.message.test", 1_700_000_000 + number));
+        fs::write(&path, message).expect("a message");
+        made.push(path);
+    }
+    for path in made {
+        chown(&path, Some(uid), Some(gid)).expect("the owner of the mail");
+        let mode = if path.is_dir() { 0o700 } else { 0o600 };
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("its mode");
+    }
+    home
+}
+
+/// A server on a port of the loopback, until dropped.
+pub struct TcpService {
+    port: u16,
+    log: PathBuf,
+    _process: Child,
+}
+
+impl TcpService {
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+}

@@ -1,0 +1,135 @@
+//! Our server.
+
+use crate::accounts::Accounts;
+use crate::mail_host::MailHost;
+use crate::process::Child;
+use crate::programs::program;
+use crate::scratch::Scratch;
+use rustix::process::{Pid, Signal};
+use std::fs::{self, File};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+/// A running `mailauth-courier`.
+pub struct Mailauth {
+    process: Child,
+    folder: Scratch,
+    socket: PathBuf,
+}
+
+impl Mailauth {
+    /// Starts it over these accounts, on a socket of its own.
+    ///
+    /// # Panics
+    /// When it does not come up; the message holds its log.
+    pub fn over(accounts: &Accounts) -> Self {
+        Self::with(accounts, "")
+    }
+
+    /// The same, with more lines for `[courier]`, and sections after them if need be.
+    ///
+    /// # Panics
+    /// As [`Mailauth::over`].
+    pub fn with(accounts: &Accounts, courier: &str) -> Self {
+        Self::configured(|socket| Self::config(accounts, socket, courier))
+    }
+
+    /// Starts it with the configuration that `config` makes for a socket.
+    ///
+    /// # Panics
+    /// As [`Mailauth::over`].
+    pub fn configured(config: impl FnOnce(&Path) -> String) -> Self {
+        let folder = Scratch::new("mailauth");
+        let socket = folder.join("socket");
+        let config = config(&socket);
+        Self::start(Command::new(program("mailauth-courier")), folder, &config, socket)
+    }
+
+    /// Starts it on a mail host, in the place of the real one.
+    ///
+    /// # Panics
+    /// As [`Mailauth::over`].
+    pub fn on(host: &MailHost, accounts: &Accounts) -> Self {
+        let config = Self::config(accounts, Path::new(MailHost::SOCKET), "");
+        let command = host.plain_command(program("mailauth-courier"));
+        Self::start(command, Scratch::new("mailauth"), &config, host.socket())
+    }
+
+    fn start(mut command: Command, folder: Scratch, config: &str, socket: PathBuf) -> Self {
+        let path = folder.join("mailauth.toml");
+        fs::write(&path, config).expect("the configuration");
+        let log = File::create(folder.join("log")).expect("a log");
+        command.arg("--config").arg(&path).current_dir("/");
+        command.stdin(Stdio::null()).stdout(log.try_clone().expect("a descriptor")).stderr(log);
+        let mut server = Mailauth { process: Child::spawn(command), folder, socket };
+        let begin = Instant::now();
+        while UnixStream::connect(&server.socket).is_err() {
+            let patient = server.process.runs() && begin.elapsed() < Duration::from_secs(20);
+            assert!(patient, "mailauth-courier does not come up:\n{}", server.log());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        server
+    }
+
+    /// A whole configuration: these accounts, this socket, these other lines of `[courier]`.
+    pub fn config(accounts: &Accounts, socket: &Path, courier: &str) -> String {
+        format!("{}[courier]\nsocket = \"{}\"\n{courier}\n", accounts.config(), socket.display())
+    }
+
+    /// Its socket.
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// Its configuration file, which it reads again at [`Mailauth::reload`].
+    pub fn config_path(&self) -> PathBuf {
+        self.folder.join("mailauth.toml")
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+    }
+
+    /// Waits until its log holds a text.
+    ///
+    /// # Panics
+    /// When it does not within some seconds; the message holds the log.
+    pub fn wait_for_log(&self, text: &str) {
+        let begin = Instant::now();
+        while !self.log().contains(text) {
+            assert!(begin.elapsed() < Duration::from_secs(10), "no {text:?} in the log:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Tells it to read its configuration again.
+    pub fn reload(&self) {
+        self.process.signal(Signal::HUP);
+    }
+
+    /// Tells it to end.
+    pub fn terminate(&self) {
+        self.process.signal(Signal::TERM);
+    }
+
+    /// How it ended.
+    ///
+    /// # Panics
+    /// When it has not within the time.
+    pub fn wait(&mut self, limit: Duration) -> ExitStatus {
+        self.process.wait(limit).unwrap_or_else(|| panic!("still running after {limit:?}:\n{}", self.log()))
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> Pid {
+        self.process.pid()
+    }
+
+    /// Its process.
+    pub fn process(&mut self) -> &mut Child {
+        &mut self.process
+    }
+}

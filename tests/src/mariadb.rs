@@ -1,0 +1,277 @@
+//! A private MariaDB server.
+
+use crate::certificates::Certificates;
+use crate::port::free_port;
+use crate::process::{Family, run, run_with_input};
+use crate::scratch::{Scratch, User};
+use rustix::process::{Pid, Signal};
+use std::io::Read;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock};
+use std::time::{Duration, Instant};
+
+/// A MariaDB server with its data in a temporary folder, on a unix socket and on a port of 127.0.0.1 and 127.0.0.2, with
+/// TLS for who asks for it.
+pub struct MariaDb {
+    folder: Scratch,
+    user: User,
+    certificates: Certificates,
+    port: u16,
+    family: Mutex<Option<Family>>,
+    databases: AtomicU32,
+}
+
+impl MariaDb {
+    /// Makes and starts one: for tests that stop or freeze it. Others share [`MariaDb::shared`].
+    ///
+    /// # Panics
+    /// When it does not come up; the message holds its log.
+    pub fn start_new() -> Self {
+        let user = User::named("mysql");
+        let folder = Scratch::new("mariadb");
+        folder.copy_of(template(), "data");
+        folder.folder_of(user, TEMPORARY);
+        let certificates = Certificates::make(folder.path(), user);
+        let mut server =
+            MariaDb { folder, user, certificates, port: 0, family: Mutex::default(), databases: AtomicU32::new(0) };
+        for _ in 0..5 {
+            server.port = free_port();
+            if server.try_start() {
+                return server;
+            }
+        }
+        panic!("MariaDB does not start:\n{}", server.log());
+    }
+
+    /// The one that all tests of this process share. Each takes a database of its own, and leaves the server running.
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<MariaDb> = OnceLock::new();
+        SHARED.get_or_init(Self::start_new)
+    }
+
+    /// Starts it again, with the same data, on the same port.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn start(&self) {
+        assert!(self.try_start(), "MariaDB does not start again:\n{}", self.log());
+    }
+
+    /// Shuts it down in order. Its clients' connections are closed, and new ones refused.
+    pub fn stop(&self) {
+        if let Some(mut family) = self.lock().take() {
+            family.end(Signal::TERM);
+        }
+    }
+
+    /// Kills it, as a crash does.
+    pub fn crash(&self) {
+        self.lock().take();
+    }
+
+    /// Stops it from doing anything: it still takes connections, and answers nobody.
+    pub fn freeze(&self) {
+        self.lock().as_ref().expect("a running server").freeze();
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        self.lock().as_ref().expect("a running server").thaw();
+    }
+
+    /// The process id of its eldest process.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn pid(&self) -> Pid {
+        self.lock().as_ref().expect("a running server").eldest()
+    }
+
+    /// Its port on 127.0.0.1 and 127.0.0.2.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its unix socket.
+    pub fn socket(&self) -> PathBuf {
+        self.folder.join("data/mariadb.sock")
+    }
+
+    /// Its certificate and the authority that signed it.
+    pub fn certificates(&self) -> &Certificates {
+        &self.certificates
+    }
+
+    /// A new empty database, and a user who may do anything in it.
+    ///
+    /// # Panics
+    /// When the server refuses.
+    pub fn database(&self) -> MariaDbDatabase<'_> {
+        let name = format!("mail{}", self.databases.fetch_add(1, Ordering::Relaxed));
+        let password = format!("password of {name}");
+        self.admin(&format!(
+            "CREATE DATABASE {name} CHARACTER SET utf8mb4;
+             CREATE USER {name}@'%' IDENTIFIED BY '{password}';
+             GRANT ALL ON {name}.* TO {name}@'%';"
+        ));
+        MariaDbDatabase { server: self, name, password }
+    }
+
+    /// Runs statements as the server's administrator and returns the rows: a line each, with tabs between columns.
+    ///
+    /// # Panics
+    /// When a statement fails.
+    pub fn admin(&self, sql: &str) -> String {
+        run_with_input(&mut self.client(), sql)
+    }
+
+    /// Closes the connections of all clients, as a failing network or a restart does.
+    ///
+    /// # Panics
+    /// When the server refuses.
+    pub fn cut_connections(&self) {
+        let kill = "SELECT CONCAT('KILL ', id, ';') FROM information_schema.processlist
+                    WHERE id <> CONNECTION_ID() AND user NOT IN ('system user', 'root')";
+        let kills = self.admin(kill);
+        // One that has gone meanwhile is no error.
+        run_with_input(self.client().arg("--force"), &kills);
+    }
+
+    fn client(&self) -> Command {
+        let mut command = Command::new("mariadb");
+        command.args([
+            "--no-defaults",
+            "--user=root",
+            "--batch",
+            "--skip-column-names",
+            "--default-character-set=utf8mb4",
+        ]);
+        command.arg(format!("--socket={}", self.socket().display()));
+        command
+    }
+
+    fn try_start(&self) -> bool {
+        let mut family = self.lock();
+        let running = family.insert(Family::spawn("", Some(self.user), &self.command_line(), &self.folder.join("log")));
+        let begin = Instant::now();
+        while running.runs() && begin.elapsed() < Duration::from_secs(60) {
+            // It greets who connects once it can serve.
+            if UnixStream::connect(self.socket()).is_ok_and(|mut server| server.read_exact(&mut [0; 5]).is_ok()) {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        *family = None;
+        false
+    }
+
+    fn command_line(&self) -> Vec<String> {
+        let Certificates { authority, certificate, key, .. } = &self.certificates;
+        let data = self.folder.join("data");
+        let options = [
+            format!("--datadir={}", data.display()),
+            format!("--socket={}", self.socket().display()),
+            format!("--pid-file={}", data.join("mariadb.pid").display()),
+            format!("--tmpdir={}", self.folder.join(TEMPORARY).display()),
+            format!("--port={}", self.port),
+            format!("--ssl-ca={}", authority.display()),
+            format!("--ssl-cert={}", certificate.display()),
+            format!("--ssl-key={}", key.display()),
+        ];
+        let fixed = [
+            "mariadbd",
+            "--no-defaults",
+            "--bind-address=127.0.0.1,127.0.0.2",
+            "--skip-name-resolve",
+            "--max-connections=500",
+            "--character-set-server=utf8mb4",
+            "--innodb-buffer-pool-size=32M",
+            "--performance-schema=off",
+        ];
+        fixed.iter().chain(&IN_A_HURRY).map(|option| String::from(*option)).chain(options).collect()
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Family>> {
+        self.family.lock().expect("no panic with the lock held")
+    }
+}
+
+/// The data of these tests outlives the server, also a killed one, and need not outlive the machine.
+const IN_A_HURRY: [&str; 4] =
+    ["--innodb-log-file-size=8M", "--innodb-flush-method=nosync", "--innodb-flush-log-at-trx-commit=2", "--sync-frm=0"];
+
+/// A folder of each server's own for its temporary tables: MariaDB, when it starts, deletes those of all others that use
+/// the same.
+const TEMPORARY: &str = "tmp";
+
+/// The data of a new server, made once for all that this process starts.
+fn template() -> &'static Path {
+    static TEMPLATE: OnceLock<Scratch> = OnceLock::new();
+    let folder = TEMPLATE.get_or_init(|| {
+        let folder = Scratch::new("mariadb-new");
+        let data = folder.folder_of(User::named("mysql"), "data");
+        run(Command::new("mariadb-install-db")
+            .args(["--no-defaults", "--user=mysql", "--auth-root-authentication-method=normal", "--skip-test-db"])
+            .args(IN_A_HURRY)
+            .arg(format!("--datadir={}", data.display()))
+            .arg(format!("--tmpdir={}", folder.folder_of(User::named("mysql"), TEMPORARY).display())));
+        folder
+    });
+    folder.path()
+}
+
+/// A database of a [`MariaDb`], dropped with the server.
+#[derive(Clone)]
+pub struct MariaDbDatabase<'s> {
+    server: &'s MariaDb,
+    name: String,
+    password: String,
+}
+
+impl<'s> MariaDbDatabase<'s> {
+    /// The server it is on.
+    pub fn server(&self) -> &'s MariaDb {
+        self.server
+    }
+
+    /// Its name, which is also the name of its user.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The password of its user.
+    pub fn password(&self) -> &str {
+        &self.password
+    }
+
+    /// By the unix socket.
+    pub fn url(&self) -> String {
+        self.url_as(&self.name)
+    }
+
+    /// By the unix socket, as another user.
+    pub fn url_as(&self, user: &str) -> String {
+        format!("mysql://{user}@localhost/{}?socket={}", self.name, self.server.socket().display())
+    }
+
+    /// By TCP. The server's certificate holds for `localhost` and `127.0.0.1`, not for `127.0.0.2`.
+    pub fn url_tcp(&self, host: &str) -> String {
+        format!("mysql://{}@{host}:{}/{}", self.name, self.server.port, self.name)
+    }
+
+    /// Runs statements in this database as the server's administrator and returns the rows: a line each, with tabs
+    /// between columns.
+    ///
+    /// # Panics
+    /// When a statement fails.
+    pub fn execute_admin(&self, sql: &str) -> String {
+        run_with_input(self.server.client().arg(&self.name), sql)
+    }
+}

@@ -1,0 +1,286 @@
+//! A private PostgreSQL server.
+
+use crate::certificates::Certificates;
+use crate::port::free_port;
+use crate::process::{Family, run, run_with_input};
+use crate::scratch::{Scratch, User};
+use rustix::process::{Pid, Signal};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock};
+use std::time::{Duration, Instant};
+
+/// A PostgreSQL server with its data in a temporary folder, on a unix socket and on a port of 127.0.0.1 and 127.0.0.2, with
+/// TLS for who asks for it.
+pub struct Postgres {
+    folder: Scratch,
+    user: User,
+    certificates: Certificates,
+    port: u16,
+    family: Mutex<Option<Family>>,
+    databases: AtomicU32,
+}
+
+impl Postgres {
+    /// Makes and starts one: for tests that stop or freeze it. Others share [`Postgres::shared`].
+    ///
+    /// # Panics
+    /// When it does not come up; the message holds its log.
+    pub fn start_new() -> Self {
+        let user = User::named("postgres");
+        let folder = Scratch::new("postgres");
+        folder.copy_of(template(), "data");
+        let certificates = Certificates::make(folder.path(), user);
+        folder.folder_of(user, "socket");
+        let mut server =
+            Postgres { folder, user, certificates, port: 0, family: Mutex::default(), databases: AtomicU32::new(0) };
+        for _ in 0..5 {
+            server.port = free_port();
+            if server.try_start() {
+                return server;
+            }
+        }
+        panic!("PostgreSQL does not start:\n{}", server.log());
+    }
+
+    /// The one that all tests of this process share. Each takes a database of its own, and leaves the server running.
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Postgres> = OnceLock::new();
+        SHARED.get_or_init(Self::start_new)
+    }
+
+    /// Starts it again, with the same data, on the same port.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn start(&self) {
+        assert!(self.try_start(), "PostgreSQL does not start again:\n{}", self.log());
+    }
+
+    /// Shuts it down in order. Its clients' connections are closed, and new ones refused.
+    pub fn stop(&self) {
+        if let Some(mut family) = self.lock().take() {
+            family.end(Signal::INT);
+        }
+    }
+
+    /// Kills it, as a crash does.
+    pub fn crash(&self) {
+        self.lock().take();
+    }
+
+    /// Stops it from doing anything: it still takes connections, and answers nobody.
+    pub fn freeze(&self) {
+        self.lock().as_ref().expect("a running server").freeze();
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        self.lock().as_ref().expect("a running server").thaw();
+    }
+
+    /// The process id of its eldest process.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn pid(&self) -> Pid {
+        self.lock().as_ref().expect("a running server").eldest()
+    }
+
+    /// Its port on 127.0.0.1 and 127.0.0.2.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The folder of its unix socket, which has the name of port 5432 too.
+    pub fn socket(&self) -> PathBuf {
+        self.folder.join("socket")
+    }
+
+    /// Its certificate and the authority that signed it.
+    pub fn certificates(&self) -> &Certificates {
+        &self.certificates
+    }
+
+    /// A new empty database, and a user who may do anything in it.
+    ///
+    /// # Panics
+    /// When the server refuses.
+    pub fn database(&self) -> PostgresDatabase<'_> {
+        let name = format!("mail{}", self.databases.fetch_add(1, Ordering::Relaxed));
+        let password = format!("password of {name}");
+        self.admin(&format!("CREATE ROLE {name} LOGIN PASSWORD '{password}'"));
+        self.admin(&format!("CREATE DATABASE {name} OWNER {name}"));
+        PostgresDatabase { server: self, name, password }
+    }
+
+    /// Runs statements as the server's administrator and returns the rows: a line each, with tabs between columns.
+    ///
+    /// # Panics
+    /// When a statement fails.
+    pub fn admin(&self, sql: &str) -> String {
+        run_with_input(self.client().arg("postgres"), sql)
+    }
+
+    /// Closes the connections of all clients, as a failing network or a restart does.
+    ///
+    /// # Panics
+    /// When the server refuses.
+    pub fn cut_connections(&self) {
+        self.admin(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+             WHERE backend_type = 'client backend' AND usename <> 'postgres'",
+        );
+    }
+
+    fn client(&self) -> Command {
+        let mut command = Command::new(program("psql"));
+        command.args(["--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--field-separator=\t"]);
+        command.args(["--set=ON_ERROR_STOP=1", "--username=postgres", "--host"]).arg(self.socket());
+        command
+    }
+
+    fn try_start(&self) -> bool {
+        // Drivers that are told a folder and no port look for the name with 5432.
+        let name = self.socket().join(".s.PGSQL.5432");
+        let _ = fs::remove_file(&name);
+        std::os::unix::fs::symlink(format!(".s.PGSQL.{}", self.port), &name).expect("a link");
+        let mut family = self.lock();
+        let running = family.insert(Family::spawn("", Some(self.user), &self.command_line(), &self.folder.join("log")));
+        let begin = Instant::now();
+        while running.runs() && begin.elapsed() < Duration::from_secs(60) {
+            let ask = self.client().args(["--command=SELECT 1", "postgres"]).output().expect("psql");
+            if ask.status.success() {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        *family = None;
+        false
+    }
+
+    fn command_line(&self) -> Vec<String> {
+        let Certificates { authority, certificate, key, .. } = &self.certificates;
+        let settings = [
+            format!("port={}", self.port),
+            format!("unix_socket_directories={}", self.socket().display()),
+            format!("ssl_ca_file={}", authority.display()),
+            format!("ssl_cert_file={}", certificate.display()),
+            format!("ssl_key_file={}", key.display()),
+        ];
+        let fixed = [
+            "listen_addresses=127.0.0.1,127.0.0.2",
+            "ssl=on",
+            "max_connections=300",
+            "shared_buffers=32MB",
+            "fsync=off",
+            "autovacuum=off",
+        ];
+        let settings = fixed.map(String::from).into_iter().chain(settings);
+        let start =
+            [program("postgres").display().to_string(), "-D".into(), self.folder.join("data").display().to_string()];
+        start.into_iter().chain(settings.flat_map(|setting| ["-c".into(), setting])).collect()
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Family>> {
+        self.family.lock().expect("no panic with the lock held")
+    }
+}
+
+/// The data of a new server, made once for all that this process starts.
+fn template() -> &'static Path {
+    static TEMPLATE: OnceLock<Scratch> = OnceLock::new();
+    let folder = TEMPLATE.get_or_init(|| {
+        let user = User::named("postgres");
+        let folder = Scratch::new("postgres-new");
+        let data = folder.folder_of(user, "data");
+        run(Command::new("setpriv")
+            .args([format!("--reuid={}", user.uid), format!("--regid={}", user.gid)])
+            .args(["--clear-groups".as_ref(), program("initdb").as_os_str()])
+            .args([
+                "--username=postgres",
+                "--auth=trust",
+                "--encoding=UTF8",
+                "--locale=C.UTF-8",
+                "--no-sync",
+                "--pgdata",
+            ])
+            .arg(&data)
+            .current_dir("/"));
+        fs::write(data.join("pg_hba.conf"), ACCESS).expect("its access rules");
+        folder
+    });
+    folder.path()
+}
+
+/// Everybody needs a password, and only the administrator needs none.
+const ACCESS: &str = "\
+local all postgres trust
+local all all scram-sha-256
+host all all 127.0.0.0/8 scram-sha-256
+";
+
+/// A program of the newest PostgreSQL that is installed: Debian keeps some of them off the path.
+fn program(name: &str) -> PathBuf {
+    let versions = fs::read_dir("/usr/lib/postgresql").expect("PostgreSQL, which tests/run installs");
+    versions
+        .filter_map(|version| Some(version.ok()?.path().join("bin").join(name)))
+        .filter(|path| path.exists())
+        .max()
+        .unwrap_or_else(|| panic!("{name}, which tests/run installs"))
+}
+
+/// A database of a [`Postgres`], dropped with the server.
+#[derive(Clone)]
+pub struct PostgresDatabase<'s> {
+    server: &'s Postgres,
+    name: String,
+    password: String,
+}
+
+impl<'s> PostgresDatabase<'s> {
+    /// The server it is on.
+    pub fn server(&self) -> &'s Postgres {
+        self.server
+    }
+
+    /// Its name, which is also the name of its user.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The password of its user.
+    pub fn password(&self) -> &str {
+        &self.password
+    }
+
+    /// By the unix socket.
+    pub fn url(&self) -> String {
+        self.url_as(&self.name)
+    }
+
+    /// By the unix socket, as another user.
+    pub fn url_as(&self, user: &str) -> String {
+        format!("postgres://{user}@localhost/{}?socket={}", self.name, self.server.socket().display())
+    }
+
+    /// By TCP. The server's certificate holds for `localhost` and `127.0.0.1`, not for `127.0.0.2`.
+    pub fn url_tcp(&self, host: &str) -> String {
+        format!("postgres://{}@{host}:{}/{}", self.name, self.server.port, self.name)
+    }
+
+    /// Runs statements in this database as the server's administrator and returns the rows: a line each, with tabs
+    /// between columns.
+    ///
+    /// # Panics
+    /// When a statement fails.
+    pub fn execute_admin(&self, sql: &str) -> String {
+        run_with_input(self.server.client().arg(&self.name), sql)
+    }
+}

@@ -1,0 +1,266 @@
+//! Processes that die with the test: alone, or as a family in a pid namespace.
+
+use crate::scratch::User;
+use rustix::process::{Pid, Signal, kill_process};
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, ExitStatus, Output, Stdio};
+use std::sync::{Mutex, OnceLock, mpsc};
+use std::time::{Duration, Instant};
+
+/// A process of our own, killed when dropped and when the test process dies.
+#[derive(Debug)]
+pub struct Child(std::process::Child);
+
+impl Child {
+    /// Starts it.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn spawn(mut command: Command) -> Self {
+        let name = command.get_program().to_owned();
+        // SAFETY: prctl only sets an attribute of the new process, and is async-signal-safe.
+        unsafe {
+            command.pre_exec(|| match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) {
+                0 => Ok(()),
+                _ => Err(io::Error::last_os_error()),
+            });
+        }
+        Child(spawn_for_life(command).unwrap_or_else(|e| panic!("cannot start {}: {e}", name.display())))
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> Pid {
+        Pid::from_child(&self.0)
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        let _ = kill_process(self.pid(), signal);
+    }
+
+    /// Whether it still runs.
+    pub fn runs(&mut self) -> bool {
+        matches!(self.0.try_wait(), Ok(None))
+    }
+
+    /// How it ended; `None` if it has not within this time.
+    pub fn wait(&mut self, limit: Duration) -> Option<ExitStatus> {
+        let begin = Instant::now();
+        loop {
+            match self.0.try_wait() {
+                Ok(None) if begin.elapsed() < limit => std::thread::sleep(Duration::from_millis(5)),
+                Ok(status) => return status,
+                Err(_) => return None,
+            }
+        }
+    }
+
+    /// Its end of a pipe, as set up by the command.
+    pub fn inner(&mut self) -> &mut std::process::Child {
+        &mut self.0
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The signal at a parent's death comes when the *thread* that started the child ends, and a test's thread ends long
+/// before its servers should: so one thread that never ends starts them all.
+fn spawn_for_life(command: Command) -> io::Result<std::process::Child> {
+    type Order = (Command, mpsc::Sender<io::Result<std::process::Child>>);
+    static ORDERS: OnceLock<Mutex<mpsc::Sender<Order>>> = OnceLock::new();
+    let orders = ORDERS.get_or_init(|| {
+        let (sender, receiver) = mpsc::channel::<Order>();
+        std::thread::spawn(move || {
+            for (mut command, answer) in receiver {
+                let _ = answer.send(command.spawn());
+            }
+        });
+        Mutex::new(sender)
+    });
+    let (sender, receiver) = mpsc::channel();
+    orders.lock().expect("no panic with the lock held").send((command, sender)).expect("the thread lives");
+    receiver.recv().expect("an answer")
+}
+
+/// A program and all its descendants, in a pid and a mount namespace of their own.
+#[derive(Debug)]
+pub struct Family {
+    parent: Child,
+    eldest: Pid,
+}
+
+impl Family {
+    /// Starts a program (and its arguments) that sees a private copy of the mounts, after the shell commands of
+    /// `prelude`, which run as root. What it prints goes to the end of the file `log`.
+    ///
+    /// # Panics
+    /// When namespaces are not to be had here.
+    pub fn spawn<S: AsRef<OsStr>>(prelude: &str, user: Option<User>, program: &[S], log: &Path) -> Self {
+        // `exec "$@"` leaves no shell behind: the program itself is the first process of the namespace.
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc", "sh", "-ec"]);
+        command.arg(format!("{prelude}\nexec \"$@\"")).arg("sh");
+        if let Some(User { uid, gid }) = user {
+            // Changing the user clears the signal that comes with the parent's death.
+            command.args(["setpriv", "--clear-groups", "--pdeathsig", "KILL"]);
+            command.args([format!("--reuid={uid}"), format!("--regid={gid}")]);
+        }
+        let log = File::options().create(true).append(true).open(log).expect("a log");
+        command.args(program).current_dir("/").stdin(Stdio::null());
+        command.stdout(log.try_clone().expect("a descriptor")).stderr(log);
+        let mut parent = Child::spawn(command);
+        let begin = Instant::now();
+        loop {
+            if let [eldest] = children(parent.pid())[..] {
+                return Family { parent, eldest };
+            }
+            let patient = parent.runs() && begin.elapsed() < Duration::from_secs(10);
+            assert!(
+                patient,
+                "unshare(1) started nothing: namespaces are needed, as root and not in a closed container"
+            );
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// The first process of the namespace, by its number outside.
+    pub fn eldest(&self) -> Pid {
+        self.eldest
+    }
+
+    /// A program to run in the namespaces of this family.
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new("nsenter");
+        command.args(["--mount", "--pid", "--target", &self.eldest.as_raw_nonzero().to_string()]).arg(program);
+        command
+    }
+
+    /// Whether its first process still runs.
+    pub fn runs(&mut self) -> bool {
+        self.parent.runs()
+    }
+
+    /// Sends the first process a signal, and waits until all are gone; kills them after a while.
+    pub fn end(&mut self, signal: Signal) {
+        if self.runs() {
+            let _ = kill_process(self.eldest, signal);
+            if self.parent.wait(Duration::from_secs(20)).is_none() {
+                self.kill();
+            }
+        }
+    }
+
+    /// Kills all of them, and waits until they are gone.
+    pub fn kill(&mut self) {
+        if self.runs() {
+            // With the first process the kernel kills every other one of the namespace, and reports it only then.
+            let _ = kill_process(self.eldest, Signal::KILL);
+            let _ = self.parent.wait(Duration::from_secs(20));
+        }
+    }
+
+    /// Stops every process where it stands, as a machine that hangs: connections stay open, nothing is answered.
+    pub fn freeze(&self) {
+        // A process may have started another one before it was stopped itself.
+        let mut frozen = 0;
+        loop {
+            let all = self.descendants();
+            for &pid in &all {
+                let _ = kill_process(pid, Signal::STOP);
+            }
+            if all.len() == frozen {
+                return;
+            }
+            frozen = all.len();
+        }
+    }
+
+    /// Lets them go on.
+    pub fn thaw(&self) {
+        for pid in self.descendants() {
+            let _ = kill_process(pid, Signal::CONT);
+        }
+    }
+
+    fn descendants(&self) -> Vec<Pid> {
+        let mut all = vec![self.eldest];
+        let mut seen = 0;
+        while let Some(&pid) = all.get(seen) {
+            all.extend(children(pid));
+            seen += 1;
+        }
+        all
+    }
+}
+
+impl Drop for Family {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// The children of all threads of a process.
+fn children(parent: Pid) -> Vec<Pid> {
+    let parent = parent.as_raw_nonzero();
+    let Ok(threads) = fs::read_dir(format!("/proc/{parent}/task")) else { return Vec::new() };
+    threads
+        .filter_map(|thread| fs::read_to_string(thread.ok()?.path().join("children")).ok())
+        .flat_map(|pids| pids.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)).collect::<Vec<_>>())
+        .collect()
+}
+
+/// Runs a program to its end and returns what it printed.
+///
+/// # Panics
+/// When it cannot be run, or ends badly; the message holds all it said.
+pub fn run(command: &mut Command) -> String {
+    run_with_input(command, "")
+}
+
+/// The same, with something on its standard input.
+///
+/// # Panics
+/// As [`run`].
+pub fn run_with_input(command: &mut Command, input: &str) -> String {
+    let output = output_with_input(command, input);
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{command:?} ended with {}:\n{out}{err}", output.status);
+    out.into_owned()
+}
+
+/// Runs a program to its end, however that is.
+///
+/// # Panics
+/// When it cannot be run.
+pub fn output_with_input(command: &mut Command, input: &str) -> Output {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap_or_else(|e| panic!("cannot run {command:?}: {e}"));
+    let mut stdin = child.stdin.take().expect("a pipe");
+    let input = input.to_owned();
+    // From a thread of its own, so that neither side waits for the other with a full pipe.
+    let writer = std::thread::spawn(move || stdin.write_all(input.as_bytes()));
+    let output = child.wait_with_output().expect("its output");
+    let _ = writer.join(); // a program may leave its input unread
+    output
+}
+
+/// Waits until something is so.
+///
+/// # Panics
+/// When it is not within the time.
+pub fn eventually(what: &str, limit: Duration, mut so: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !so() {
+        assert!(begin.elapsed() < limit, "{what}: not within {} s", limit.as_secs());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

@@ -1,0 +1,323 @@
+//! The administrator's command, as an administrator meets it.
+
+use mailauth_tests::people::{ANNA, BRUNO, CARLA, PASSWORD, UNKNOWN, people};
+use mailauth_tests::{Accounts, Kind, Mailauth, Scratch, on_each_database, output_with_input, program};
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+on_each_database!(
+    init_twice_changes_nothing,
+    domains_are_added_shown_changed_and_removed,
+    accounts_are_added_shown_changed_and_removed,
+    aliases_gain_and_lose_targets,
+    a_password_that_was_set_is_the_one_that_works,
+    check_says_what_was_reached_and_what_is_missing,
+);
+
+mod with_a_server {
+    use super::a_database_that_is_away_is_not_now_and_never_no;
+
+    mailauth_tests::on_each_server!(a_database_that_is_away_is_not_now_and_never_no);
+}
+
+/// The exit code, and what was printed on both outputs.
+#[track_caller]
+fn ended(output: &Output, code: i32) -> String {
+    let text = [&output.stdout[..], &output.stderr].map(String::from_utf8_lossy).concat();
+    assert_eq!(output.status.code(), Some(code), "{text}");
+    text
+}
+
+/// Runs the command, which has to end with `code`.
+#[track_caller]
+fn admin(accounts: &Accounts, arguments: &[&str], code: i32) -> String {
+    ended(&accounts.try_admin(arguments, ""), code)
+}
+
+/// The same with a password on its standard input.
+#[track_caller]
+fn with_password(accounts: &Accounts, arguments: &[&str], password: &str, code: i32) -> String {
+    let arguments = [arguments, &["--password-stdin"]].concat();
+    ended(&accounts.try_admin(&arguments, &format!("{password}\n")), code)
+}
+
+#[track_caller]
+fn json(accounts: &Accounts, arguments: &[&str]) -> Value {
+    let text = accounts.admin(&[arguments, &["--json"]].concat(), "");
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+/// `mailauth` with no configuration of ours, in an empty folder.
+fn elsewhere(folder: &Scratch, arguments: &[&str], input: &str) -> Output {
+    let mut command = Command::new(program("mailauth"));
+    command.args(arguments).current_dir(folder.path()).env_remove("MAILAUTH_CONFIG");
+    output_with_input(&mut command, input)
+}
+
+fn init_twice_changes_nothing(kind: Kind) {
+    let accounts = Accounts::empty(kind).with(&people(Path::new("/var/mail")));
+    let before = accounts.admin(&["account", "export"], "");
+    assert!(admin(&accounts, &["init"], 0).contains("are up to date (schema version 1)"));
+    assert_eq!(accounts.admin(&["account", "export"], ""), before);
+}
+
+fn domains_are_added_shown_changed_and_removed(kind: Kind) {
+    let accounts = Accounts::empty(kind);
+    admin(&accounts, &["domain", "add", "Example.ORG", "--description", "Büro"], 0);
+    assert!(admin(&accounts, &["domain", "add", "example.org"], 1).contains("example.org exists already"));
+    admin(&accounts, &["domain", "add", "other.example", "--disabled"], 0);
+    let list = json(&accounts, &["domain", "list"]);
+    assert_eq!((&list[0]["domain"], &list[0]["description"]), (&"example.org".into(), &"Büro".into()));
+    assert_eq!((&list[1]["domain"], &list[1]["enabled"]), (&"other.example".into(), &false.into()));
+    admin(&accounts, &["domain", "set", "other.example", "--enabled", "--description", "second"], 0);
+    assert!(accounts.admin(&["domain", "list"], "").ends_with("other.example  yes      second\n"));
+    let told = admin(&accounts, &["domain", "set", "nowhere.example", "--disabled"], 1);
+    assert!(told.contains("no such domain nowhere.example; add it with 'mailauth domain add nowhere.example'"));
+    admin(&accounts, &["account", "add", "a@example.org", "--no-password"], 0);
+    admin(&accounts, &["alias", "add", "@example.org", "a@example.org"], 0);
+    let shown = json(&accounts, &["domain", "show", "example.org"]);
+    assert_eq!((&shown["accounts"], &shown["aliases"]), (&1.into(), &1.into()));
+    let told = admin(&accounts, &["domain", "remove", "example.org"], 1);
+    assert!(told.contains("still has 1 accounts and 1 aliases") && told.contains("--contents"), "{told}");
+    admin(&accounts, &["domain", "remove", "example.org", "--contents"], 0);
+    admin(&accounts, &["domain", "remove", "other.example"], 0);
+    assert_eq!(json(&accounts, &["domain", "list"]), Value::Array(Vec::new()));
+    admin(&accounts, &["domain", "remove", "example.org"], 1);
+    assert!(admin(&accounts, &["domain", "add", "not a domain"], 2).contains("is not a domain's name"));
+}
+
+fn accounts_are_added_shown_changed_and_removed(kind: Kind) {
+    let accounts = Accounts::empty(kind);
+    let told = with_password(&accounts, &["account", "add", ANNA], PASSWORD, 1);
+    assert!(told.contains("no such domain example.org; add it with 'mailauth domain add example.org'"), "{told}");
+    admin(&accounts, &["domain", "add", "example.org"], 0);
+    let columns = ["--quota", "1G,10000", "--services", "imap,pop3", "--name", "Anna Ärlig", "--options", "a=1,b=2"];
+    with_password(&accounts, &[&["account", "add", "Anna@Example.org"][..], &columns].concat(), PASSWORD, 0);
+    let told = with_password(&accounts, &["account", "add", ANNA], PASSWORD, 1);
+    assert!(told.contains("anna@example.org exists already"), "{told}");
+
+    let shown = json(&accounts, &["account", "show", ANNA]);
+    let expected = [
+        ("login", ANNA.into()),
+        ("enabled", true.into()),
+        ("services", vec!["imap", "pop3"].into()),
+        ("uid", Value::Null),
+        ("quota_bytes", (1u64 << 30).into()),
+        ("quota_messages", 10_000.into()),
+        ("name", "Anna Ärlig".into()),
+        ("options", "a=1,b=2".into()),
+    ];
+    for (name, value) in expected {
+        assert_eq!(shown[name], value, "{name}");
+    }
+    assert_eq!(shown["password"]["scheme"], "SHA512-CRYPT");
+    assert_eq!(shown["mailbox"]["home"], "/var/mail/example.org/anna");
+    assert!(!shown["created"].as_str().unwrap().is_empty());
+
+    let changed =
+        ["--quota", "default", "--services", "all", "--name", "", "--uid", "7", "--home", "/h/a", "--disabled"];
+    admin(&accounts, &[&["account", "set", ANNA][..], &changed].concat(), 0);
+    let shown = json(&accounts, &["account", "list", "example.org"])[0].clone();
+    let expected = [
+        ("enabled", false.into()),
+        ("services", Value::Null),
+        ("quota_bytes", Value::Null),
+        ("quota_messages", Value::Null),
+        ("name", Value::Null),
+        ("uid", 7.into()),
+        ("home", "/h/a".into()),
+        ("options", "a=1,b=2".into()),
+    ];
+    for (name, value) in expected {
+        assert_eq!(shown[name], value, "{name}");
+    }
+    assert!(admin(&accounts, &["account", "set", ANNA, "--uid", "0"], 2).contains("--uid: 0 is root"));
+    assert!(admin(&accounts, &["account", "set", UNKNOWN, "--uid", "7"], 1).contains("no such account"));
+    assert!(admin(&accounts, &["account", "list", "nowhere.example"], 1).contains("no such domain"));
+    assert!(admin(&accounts, &["account", "set", ANNA], 2).contains("nothing to change"));
+    admin(&accounts, &["account", "remove", ANNA], 0);
+    assert!(admin(&accounts, &["account", "remove", ANNA], 1).contains("no such account anna@example.org"));
+    assert_eq!(json(&accounts, &["account", "list"]), Value::Array(Vec::new()));
+}
+
+fn aliases_gain_and_lose_targets(kind: Kind) {
+    let accounts = Accounts::empty(kind);
+    let told = admin(&accounts, &["alias", "add", "info@example.org", ANNA], 1);
+    assert!(told.contains("no such domain example.org"), "{told}");
+    admin(&accounts, &["domain", "add", "example.org"], 0);
+    admin(&accounts, &["alias", "add", "Info@Example.org", ANNA, "Ben@Elsewhere.example"], 0);
+    admin(&accounts, &["alias", "add", "info@example.org", ANNA, CARLA], 0);
+    admin(&accounts, &["alias", "add", "@example.org", ANNA], 0);
+    let targets = |number: usize| json(&accounts, &["alias", "list", "example.org"])[number]["targets"].clone();
+    assert_eq!(targets(0), Value::from(vec![ANNA]));
+    assert_eq!(targets(1), Value::from(vec![ANNA, "Ben@Elsewhere.example", CARLA]));
+    admin(&accounts, &["alias", "remove", "info@example.org", ANNA], 0);
+    assert_eq!(targets(1), Value::from(vec!["Ben@Elsewhere.example", CARLA]));
+    admin(&accounts, &["alias", "remove", "info@example.org"], 0);
+    assert!(admin(&accounts, &["alias", "remove", "info@example.org"], 1).contains("no such alias info@example.org"));
+    assert_eq!(accounts.admin(&["alias", "list"], ""), "ADDRESS       TARGETS\n@example.org  anna@example.org\n");
+    admin(&accounts, &["alias", "add", "info@example.org", "not an address"], 2);
+}
+
+fn a_password_that_was_set_is_the_one_that_works(kind: Kind) {
+    let accounts = Accounts::empty(kind);
+    admin(&accounts, &["domain", "add", "example.org"], 0);
+    with_password(&accounts, &["account", "add", ANNA], PASSWORD, 0);
+    for scheme in ["sha256-crypt", "sha512-crypt", "bcrypt", "argon2id", "yescrypt"] {
+        let new = format!("pässword of {scheme}");
+        with_password(&accounts, &["account", "passwd", ANNA, "--scheme", scheme], &new, 0);
+        with_password(&accounts, &["auth", ANNA], &new, 0);
+        assert!(with_password(&accounts, &["auth", ANNA], PASSWORD, 1).contains("(wrong-password)"));
+    }
+    assert!(with_password(&accounts, &["account", "passwd", ANNA], "short", 1).contains("min_length asks for 8"));
+    with_password(&accounts, &["account", "passwd", ANNA], "", 2);
+    with_password(&accounts, &["account", "passwd", UNKNOWN], PASSWORD, 1);
+    admin(&accounts, &["account", "passwd", ANNA, "--no-password"], 0);
+    assert!(with_password(&accounts, &["auth", ANNA], PASSWORD, 1).contains("(no-password)"));
+}
+
+fn check_says_what_was_reached_and_what_is_missing(kind: Kind) {
+    let accounts = Accounts::empty(kind).with(&people(Path::new("/var/mail")));
+    let mut server = Mailauth::over(&accounts);
+    let config = server.config_path();
+    let check = || {
+        let mut command = Command::new(program("mailauth"));
+        let output = output_with_input(command.arg("--config").arg(&config).args(["check", "--json"]), "");
+        let value: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        (output.status.code(), value)
+    };
+    let found = |value: &Value, what: &str| {
+        let all = value["findings"].as_array().expect("findings").iter();
+        let (state, text): (Vec<_>, Vec<_>) =
+            all.filter(|f| f["what"] == what).map(|f| (f["state"].clone(), f["text"].to_string())).unzip();
+        (state, text.concat())
+    };
+    let (_, value) = check();
+    let name = match kind {
+        Kind::Sqlite => "SQLite 3.",
+        Kind::MariaDb => "MariaDB 1",
+        Kind::Postgres => "PostgreSQL 1",
+    };
+    assert!(found(&value, "database").1.contains(name), "{value}");
+    assert_eq!(found(&value, "schema"), (vec!["ok".into()], "\"version 1\"".into()));
+    assert_eq!(found(&value, "accounts").1, "\"5\"");
+    assert_eq!(found(&value, "socket").0, ["ok"], "{value}");
+    assert!(found(&value, "configuration").1.contains("mailauth.toml (--config)"), "{value}");
+    server.terminate();
+    server.wait(std::time::Duration::from_secs(10));
+    let (code, value) = check();
+    assert_eq!(code, Some(1), "{value}");
+    assert!(found(&value, "socket").1.contains("start mailauth-courier"), "{value}");
+}
+
+fn a_database_that_is_away_is_not_now_and_never_no(kind: Kind) {
+    let accounts = Accounts::on_own_server(kind).with(&people(Path::new("/var/mail")));
+    with_password(&accounts, &["auth", ANNA], PASSWORD, 0);
+    accounts.server().stop();
+    let told = with_password(&accounts, &["auth", ANNA], PASSWORD, 75);
+    assert!(told.contains("not now") && told.contains("(database-unreachable)"), "{told}");
+    for verb in [&["account", "list"][..], &["account", "show", ANNA], &["domain", "add", "x.example"], &["init"]] {
+        assert!(admin(&accounts, verb, 75).contains("cannot be reached"));
+    }
+    assert!(admin(&accounts, &["check"], 2).contains("start the server, or correct [database]"));
+    accounts.server().start();
+    with_password(&accounts, &["auth", ANNA], PASSWORD, 0);
+}
+
+#[test]
+fn auth_gives_the_answer_its_reason_and_its_exit_code() {
+    let accounts = Accounts::empty(Kind::Sqlite).with(&people(Path::new("/var/mail")));
+    let auth = |login, service, password, code| {
+        let arguments = ["auth", login, "--service", service, "--json"];
+        let told = with_password(&accounts, &arguments, password, code);
+        serde_json::from_str::<Value>(&told).expect("JSON")
+    };
+    let yes = auth(ANNA, "imaps", PASSWORD, 0);
+    assert_eq!((&yes["answer"], &yes["account"]["home"]), (&"yes".into(), &"/var/mail/anna".into()));
+    assert_eq!(yes["account"]["quota"], "10000000S,1000C");
+    let code = |login, service, password| auth(login, service, password, 1)["code"].as_str().unwrap().to_owned();
+    assert_eq!(code(ANNA, "imap", "guessed"), "wrong-password");
+    assert_eq!(code(UNKNOWN, "imap", PASSWORD), "unknown-login");
+    assert_eq!(code(BRUNO, "imap", PASSWORD), "service-not-allowed");
+    assert_eq!(code(CARLA, "imap", PASSWORD), "account-disabled");
+    assert_eq!(code("a b", "imap", PASSWORD), "unusable-login");
+    assert_eq!(auth(BRUNO, "pop3s", PASSWORD, 0)["answer"], "yes");
+}
+
+#[test]
+fn auth_asks_a_daemon_and_finds_the_reason_that_it_does_not_tell() {
+    let accounts = Accounts::empty(Kind::Sqlite).with(&people(Path::new("/var/mail")));
+    let mut server = Mailauth::over(&accounts);
+    let socket = server.socket().to_str().unwrap().to_owned();
+    let auth = |login, code| with_password(&accounts, &["auth", login, "--socket", &socket], PASSWORD, code);
+    assert!(auth(ANNA, 0).contains("answer    yes\n"));
+    let told = auth(BRUNO, 1);
+    assert!(
+        told.contains("the daemon said no") && told.contains("here    the account may not use this service"),
+        "{told}"
+    );
+    server.terminate();
+    server.wait(std::time::Duration::from_secs(10));
+    assert!(auth(ANNA, 75).contains("(daemon)"));
+}
+
+#[test]
+fn a_mistaken_configuration_is_told_line_by_line_and_ends_with_2() {
+    let folder = Scratch::new("config");
+    let file = folder.join("m.toml");
+    fs::write(&file, "[courier]\nsocket_mode = \"0999\"\n[database]\nurl = \"mysql://u:geheim@h/d\"\n").unwrap();
+    for verb in [&["init"][..], &["account", "list"], &["hash"], &["check"]] {
+        let arguments = [&["--config", file.to_str().unwrap()][..], verb].concat();
+        let told = ended(&elsewhere(&folder, &arguments, ""), 2);
+        assert!(told.contains("m.toml:2:15: [courier] socket_mode: \"0999\" is not a file mode"), "{told}");
+        assert!(told.contains("m.toml:4:7: [database] url: ") && !told.contains("geheim"), "{told}");
+    }
+    let mut command = Command::new(program("mailauth"));
+    command.arg("init").env("MAILAUTH_CONFIG", &file).current_dir(folder.path());
+    ended(&output_with_input(&mut command, ""), 2);
+}
+
+#[test]
+fn the_sample_is_a_configuration_for_both_programs() {
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("mailauth.toml");
+    let mut server = Command::new(program("mailauth-courier"));
+    ended(&output_with_input(server.arg("--config").arg(&sample).arg("--check"), ""), 0);
+    let folder = Scratch::new("sample");
+    let arguments = ["--config", sample.to_str().unwrap(), "init"];
+    assert!(ended(&elsewhere(&folder, &arguments, ""), 0).contains("sqlite:mailauth.db"));
+}
+
+#[test]
+fn a_newcomer_begins_without_a_configuration() {
+    let folder = Scratch::new("newcomer");
+    let run = |arguments: &[&str], input: &str, code| ended(&elsewhere(&folder, arguments, input), code);
+    assert!(run(&["account", "list"], "", 75).contains("mailauth init"));
+    run(&["init"], "", 0);
+    run(&["domain", "add", "example.org"], "", 0);
+    run(&["account", "add", ANNA, "--uid", "5000", "--gid", "5000", "--password-stdin"], PASSWORD, 0);
+    run(&["auth", ANNA, "--password-stdin"], PASSWORD, 0);
+    assert!(folder.join("mailauth.db").exists());
+    assert!(run(&["--help"], "", 0).contains("Exit codes: 0 yes or done"));
+    run(&["account", "add", ANNA, "--password", "x"], "", 2);
+}
+
+#[test]
+fn a_hash_is_of_the_scheme_that_was_asked_for() {
+    let folder = Scratch::new("hash");
+    for (scheme, start) in [
+        ("sha512-crypt", "$6$"),
+        ("sha256-crypt", "$5$"),
+        ("bcrypt", "$2b$"),
+        ("argon2id", "$argon2id$"),
+        ("yescrypt", "$y$"),
+    ] {
+        let told = ended(&elsewhere(&folder, &["hash", "--scheme", scheme], PASSWORD), 0);
+        assert!(told.starts_with(start) && told.lines().count() == 1, "{told}");
+    }
+    assert!(ended(&elsewhere(&folder, &["hash"], PASSWORD), 0).starts_with("$6$"));
+    ended(&elsewhere(&folder, &["hash"], "\n"), 2);
+    ended(&elsewhere(&folder, &["hash"], "a\0b"), 1);
+    assert!(ended(&elsewhere(&folder, &["hash", "--scheme", "md5"], PASSWORD), 2).contains("sha512-crypt"));
+}

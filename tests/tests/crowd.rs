@@ -1,0 +1,143 @@
+//! Many clients, slow clients, and clients that do not read: nobody waits for them.
+
+use mailauth_tests::people::{ANNA, PASSWORD, SLOW_HASH, many, people};
+use mailauth_tests::wire::{Manner, Outcome, ask, auth, connect, login, pre};
+use mailauth_tests::{Accounts, Kind, Mailauth, eventually, on_each_database};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+on_each_database!(
+    a_thousand_idle_and_slow_clients_leave_a_login_under_fifty_milliseconds,
+    look_ups_do_not_wait_for_hashing
+);
+
+fn accounts(kind: Kind) -> Accounts {
+    // Many descriptors are more than what a shell allows by default.
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).expect("more descriptors");
+    Accounts::empty(kind).with(&people(Path::new("/var/mail")))
+}
+
+/// The middle one of the times that good requests take.
+fn median(socket: &Path, request: &[u8], count: usize) -> Duration {
+    let mut times: Vec<Duration> = (0..count)
+        .map(|_| {
+            let reply = ask(socket, request, Manner::Whole);
+            assert_eq!(reply.outcome().word(), "ACCOUNT");
+            reply.took
+        })
+        .collect();
+    times.sort();
+    times[count / 2]
+}
+
+/// A thousand clients that never come to an end, each in its own way.
+fn slow_clients(socket: &Path) -> Vec<UnixStream> {
+    let good = auth("imap", ANNA, PASSWORD);
+    let beginnings = [&b""[..], b"A", b"PRE . im", &good[..8], &good[..good.len() - 2]];
+    let open = |number: usize| {
+        let mut client = connect(socket);
+        client.write_all(beginnings[number % beginnings.len()]).expect("the beginning of a request");
+        client
+    };
+    (0..1000).map(open).collect()
+}
+
+fn a_thousand_idle_and_slow_clients_leave_a_login_under_fifty_milliseconds(kind: Kind) {
+    let accounts = accounts(kind);
+    let server = Mailauth::over(&accounts);
+    let slow = slow_clients(server.socket());
+    let median = median(server.socket(), &auth("imap", ANNA, PASSWORD), 31);
+    assert!(median < Duration::from_millis(50), "{median:?}");
+    drop(slow);
+}
+
+fn look_ups_do_not_wait_for_hashing(kind: Kind) {
+    let accounts = accounts(kind).with(&format!("login,password\ndear@example.org,{SLOW_HASH}\n"));
+    let server = Mailauth::with(&accounts, "request = \"8s\"");
+    std::thread::scope(|scope| {
+        let socket = server.socket();
+        let hashing: Vec<_> = (0..40).map(|_| scope.spawn(|| login(socket, "dear@example.org", "wrong"))).collect();
+        std::thread::sleep(Duration::from_millis(100));
+        let median = median(socket, &pre("imap", ANNA), 11);
+        let busy = hashing.iter().filter(|client| !client.is_finished()).count();
+        assert!(busy > 0, "the hashing was over before the look-ups");
+        assert!(median < Duration::from_millis(200), "{median:?} with {busy} still hashing");
+        for client in hashing {
+            let got = client.join().expect("a client");
+            assert!(matches!(got, Outcome::Fail | Outcome::Closed), "{got:?}");
+        }
+    });
+}
+
+#[test]
+fn a_password_is_not_hashed_for_who_has_waited_too_long_already() {
+    let accounts = accounts(Kind::Sqlite).with(&format!("login,password\ndear@example.org,{SLOW_HASH}\n"));
+    let server = Mailauth::with(&accounts, "request = \"1s\"");
+    let request = auth("imap", "dear@example.org", "wrong");
+    let ask_once = || ask(server.socket(), &request, Manner::Whole);
+    let replies: Vec<_> = std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..60).map(|_| scope.spawn(ask_once)).collect();
+        clients.into_iter().map(|client| client.join().expect("a client")).collect()
+    });
+    for reply in &replies {
+        assert!(matches!(reply.outcome(), Outcome::Fail | Outcome::Closed), "{:?}", reply.outcome());
+        assert!(reply.took < Duration::from_secs(6), "{:?} for hashes of fifteen seconds", reply.took);
+    }
+    assert!(replies.iter().any(|reply| reply.outcome() == Outcome::Closed), "all sixty in a second");
+    assert!(replies.iter().any(|reply| reply.outcome() == Outcome::Fail), "none at all");
+}
+
+#[test]
+fn one_connection_too_many_is_closed_at_once_and_a_place_that_is_left_is_free() {
+    let accounts = accounts(Kind::Sqlite);
+    let server = Mailauth::with(&accounts, "max_connections = 50");
+    let idle: Vec<UnixStream> = (0..50).map(|_| connect(server.socket())).collect();
+    let reply = ask(server.socket(), &auth("imap", ANNA, PASSWORD), Manner::Whole);
+    assert_eq!(reply.outcome(), Outcome::Closed);
+    assert!(reply.took < Duration::from_secs(1), "{:?}", reply.took);
+    drop(idle);
+    eventually("a login", Duration::from_secs(5), || login(server.socket(), ANNA, PASSWORD).word() == "ACCOUNT");
+}
+
+#[test]
+fn a_hundred_listings_that_nobody_reads_hold_nobody_up() {
+    let accounts = accounts(Kind::Sqlite).with(&many(5000));
+    let server = Mailauth::over(&accounts);
+    let unread: Vec<UnixStream> = (0..100)
+        .map(|_| {
+            let mut client = connect(server.socket());
+            client.write_all(b"ENUMERATE\n").expect("a request");
+            client
+        })
+        .collect();
+    std::thread::sleep(Duration::from_millis(500));
+    let median = median(server.socket(), &auth("imap", ANNA, PASSWORD), 11);
+    assert!(median < Duration::from_millis(100), "{median:?}");
+    drop(unread);
+}
+
+#[test]
+fn a_flood_leaks_no_descriptor() {
+    const FLOODS: usize = 40;
+    // What a server may open for good on its way: each of its database's connections has a few files.
+    const FOR_GOOD: usize = 32;
+    let accounts = accounts(Kind::Sqlite);
+    let mut server = Mailauth::over(&accounts);
+    let descriptors = format!("/proc/{}/fd", server.process().pid().as_raw_nonzero());
+    let count = || std::fs::read_dir(&descriptors).expect("its descriptors").count();
+    let good = auth("imap", ANNA, PASSWORD);
+    let before = count();
+    for _ in 0..FLOODS {
+        for length in 0..=good.len() {
+            let mut client = connect(server.socket());
+            let _ = client.write_all(&good[..length]);
+        }
+        assert_eq!(login(server.socket(), ANNA, PASSWORD).word(), "ACCOUNT");
+    }
+    // One for each flood would be more than that.
+    eventually("its descriptors closed", Duration::from_secs(10), || count() <= before + FOR_GOOD);
+}

@@ -1,0 +1,71 @@
+//! The database fixtures do what the tests of everything else rely on.
+
+use mailauth_tests::{Certificates, MariaDb, Postgres, output_with_input};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::Command;
+
+#[test]
+fn mariadb_serves_stops_freezes_and_comes_back_with_its_data() {
+    let server = MariaDb::start_new();
+    let database = server.database();
+    database.execute_admin("CREATE TABLE t (x INT); INSERT INTO t VALUES (7)");
+    server.freeze();
+    TcpStream::connect(("127.0.0.1", server.port())).expect("a frozen server still takes connections");
+    server.thaw();
+    server.stop();
+    TcpStream::connect(("127.0.0.1", server.port())).expect_err("a stopped one refuses them");
+    server.start();
+    assert_eq!(database.execute_admin("SELECT x FROM t"), "7\n");
+    server.crash();
+    server.start();
+    assert_eq!(database.execute_admin("SELECT x FROM t"), "7\n");
+}
+
+#[test]
+fn postgres_serves_stops_freezes_and_comes_back_with_its_data() {
+    let server = Postgres::start_new();
+    let database = server.database();
+    database.execute_admin("CREATE TABLE t (x INT); INSERT INTO t VALUES (7)");
+    server.freeze();
+    TcpStream::connect(("127.0.0.1", server.port())).expect("a frozen server still takes connections");
+    server.thaw();
+    server.stop();
+    TcpStream::connect(("127.0.0.1", server.port())).expect_err("a stopped one refuses them");
+    server.start();
+    assert_eq!(database.execute_admin("SELECT x FROM t"), "7\n");
+    server.crash();
+    server.start();
+    assert_eq!(database.execute_admin("SELECT x FROM t"), "7\n");
+}
+
+#[test]
+fn databases_of_a_shared_server_are_apart() {
+    let (one, two) = (MariaDb::shared().database(), MariaDb::shared().database());
+    one.execute_admin("CREATE TABLE t (x INT)");
+    assert_eq!(two.execute_admin("SHOW TABLES"), "");
+    let (one, two) = (Postgres::shared().database(), Postgres::shared().database());
+    one.execute_admin("CREATE TABLE t (x INT)");
+    assert_eq!(two.execute_admin("SELECT tablename FROM pg_tables WHERE schemaname = 'public'"), "");
+}
+
+/// Whether a client that trusts `authority` and asks for `host` by its address accepts the server.
+fn accepted(protocol: &str, port: u16, host: &str, authority: &Path) -> bool {
+    let mut client = Command::new("openssl");
+    client.args(["s_client", "-starttls", protocol, "-verify_return_error", "-verify_ip", host]);
+    client.args(["-connect", &format!("{host}:{port}"), "-CAfile"]).arg(authority);
+    output_with_input(&mut client, "").status.success()
+}
+
+#[test]
+fn certificates_hold_for_one_address_and_by_one_authority() {
+    let servers: [(&str, u16, &Certificates); 2] = [
+        ("mysql", MariaDb::shared().port(), MariaDb::shared().certificates()),
+        ("postgres", Postgres::shared().port(), Postgres::shared().certificates()),
+    ];
+    for (protocol, port, Certificates { authority, stranger, .. }) in servers {
+        assert!(accepted(protocol, port, "127.0.0.1", authority), "{protocol}");
+        assert!(!accepted(protocol, port, "127.0.0.2", authority), "{protocol}: another address");
+        assert!(!accepted(protocol, port, "127.0.0.1", stranger), "{protocol}: another authority");
+    }
+}

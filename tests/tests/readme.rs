@@ -1,0 +1,317 @@
+//! README.md is true: its blocks are run as they are printed, and what it names exists.
+
+#[path = "readme/host.rs"]
+mod host;
+#[path = "readme/page.rs"]
+mod page;
+
+use host::{CONFIG, Host, is_in_repository, somebody};
+use mailauth_tests::imap::Imap;
+use mailauth_tests::people::{CHEAP_HASH, PASSWORD, UNKNOWN, people};
+use mailauth_tests::pop3::Pop3;
+use mailauth_tests::wire::{Manner, ask, auth, login};
+use mailauth_tests::{Accounts, Kind, MailHost, Mailauth, MariaDb, Postgres, as_user, eventually, program, run};
+use page::{Kind as PieceKind, Piece, readme, text_of};
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+const INSTALL: &str = "Install";
+const SERVERS: &str = "MySQL, MariaDB, PostgreSQL";
+const COURIER: &str = "Courier: IMAP, POP3, maildrop";
+
+/// The account that the page makes.
+const ANNA: &str = "anna@example.org";
+
+fn blocks(heading: &str) -> Vec<Piece> {
+    let blocks: Vec<Piece> =
+        readme().into_iter().filter(|piece| piece.heading == heading && piece.language().is_some()).collect();
+    assert!(!blocks.is_empty(), "README.md has no block under {heading:?}");
+    blocks
+}
+
+#[test]
+fn every_block_is_in_a_section_that_is_run() {
+    for piece in readme().iter().filter(|piece| piece.language().is_some()) {
+        assert!([INSTALL, SERVERS, COURIER].contains(&piece.heading.as_str()), "{piece:?}");
+    }
+}
+
+#[test]
+fn a_host_set_up_as_printed_serves_its_account() {
+    let mut host = Host::new();
+    for block in blocks(INSTALL).iter().chain(&blocks(COURIER)) {
+        host.follow(block);
+    }
+    logs_in(&host);
+    the_last_block_did_what_it_says(&host);
+    the_socket_is_for_its_group(&host);
+    services_are_what_is_set(&host);
+    an_outage_bounces_nothing(&host);
+    host.stop();
+}
+
+fn logs_in(host: &Host) {
+    let imap = host.host.imap();
+    let mut client = Imap::connect(imap.port());
+    assert_eq!(client.login(ANNA, PASSWORD), "OK LOGIN Ok.", "{}", host.log());
+    // The message that the page sends with maildrop.
+    assert!(client.command("SELECT INBOX").contains(&"* 1 EXISTS".to_owned()));
+    assert!(client.command("FETCH 1 BODY[]").concat().contains("Subject: hello"));
+    let pop3 = host.host.pop3();
+    assert_eq!(Pop3::connect(pop3.port()).login(ANNA, PASSWORD), "+OK logged in.", "{}", host.log());
+}
+
+/// That it ended well is known; and this is what its commands say.
+fn the_last_block_did_what_it_says(host: &Host) {
+    let said = run(&mut host.shell(&format!("authtest {ANNA} 2>&1")));
+    for line in [
+        "Authenticated: anna@example.org  (uid 5000, gid 5000)",
+        "Home Directory: /var/mail/example.org/anna",
+        "Maildir: Maildir",
+        "Quota: 1073741824S,10000C",
+    ] {
+        assert!(said.contains(line), "no {line:?} in {said}");
+    }
+    let listed = run(&mut host.shell("authenumerate"));
+    assert!(listed.starts_with("anna@example.org\t5000\t5000\t/var/mail/example.org/anna\tMaildir"), "{listed}");
+    let exported = run(&mut host.shell("mailauth account export"));
+    let columns = exported.lines().next().expect("a header").to_owned();
+    assert!(
+        readme().iter().flat_map(Piece::spans).any(|span| span == columns),
+        "README.md lists other columns: {columns}"
+    );
+    let checked = run(&mut host.shell("mailauth check"));
+    assert!(checked.lines().skip(1).all(|line| line.starts_with("ok")), "{checked}");
+    assert!(checked.contains(CONFIG) && checked.contains(&format!("{} answers", MailHost::SOCKET)), "{checked}");
+}
+
+fn the_socket_is_for_its_group(host: &Host) {
+    let socket = host.host.socket();
+    let answer = as_user(somebody("courier"), || login(&socket, ANNA, PASSWORD));
+    assert_eq!(answer.word(), "ACCOUNT", "the group of the page may ask");
+    as_user(somebody("nobody"), || UnixStream::connect(&socket)).expect_err("nobody else may");
+    // Nor may anybody else read the hashes.
+    let database = host.host.inside("/var/lib/mailauth/mail.db");
+    let reader = host.outcome(&format!(
+        "setpriv --reuid={} --regid=courier --clear-groups cat /var/lib/mailauth/mail.db",
+        somebody("courier").uid
+    ));
+    assert!(database.exists() && reader.0 == Some(1), "{reader:?}");
+}
+
+fn services_are_what_is_set(host: &Host) {
+    for (services, imap, pop3) in [("pop3", 1, 0), ("none", 1, 1), ("''", 0, 0)] {
+        run(&mut host.shell(&format!("mailauth account set {ANNA} --services {services}")));
+        for (service, expected) in [("imap", imap), ("pop3", pop3)] {
+            let (code, said) = host.outcome(&format!("authtest -s {service} {ANNA} '{PASSWORD}'"));
+            assert_eq!(code, Some(expected), "{service} with the services {services}: {said}");
+        }
+        assert_eq!(deliver(host, "-a -d"), Some(0), "mail arrives, whatever the services");
+    }
+}
+
+/// How maildrop ends.
+fn deliver(host: &Host, options: &str) -> Option<i32> {
+    host.outcome(&format!("echo 'Subject: more' | maildrop {options} {ANNA}")).0
+}
+
+fn an_outage_bounces_nothing(host: &Host) {
+    run(&mut host.shell("mv /var/lib/mailauth /var/lib/away"));
+    host.reload();
+    let said = Imap::connect(host.host.imap().port()).login(ANNA, PASSWORD);
+    assert!(said.starts_with("* BYE Temporary problem"), "{said}");
+    let said = Pop3::connect(host.host.pop3().port()).login(ANNA, PASSWORD);
+    assert!(said.starts_with("-ERR Temporary problem"), "{said}");
+    assert_eq!(deliver(host, "-d"), Some(67), "EX_NOUSER, which bounces");
+    assert_eq!(deliver(host, "-a -d"), Some(75), "EX_TEMPFAIL, which defers");
+    run(&mut host.shell("mv /var/lib/away /var/lib/mailauth"));
+    host.reload();
+    assert_eq!(deliver(host, "-a -d"), Some(0));
+}
+
+#[test]
+fn accounts_in_mariadb_are_reached_as_printed() {
+    let server = MariaDb::shared();
+    server.admin("CREATE DATABASE mail CHARACTER SET utf8mb4");
+    server.admin("CREATE USER owner IDENTIFIED BY 'of tables'; GRANT ALL ON mail.* TO owner");
+    // The first of the two hosts is down.
+    serves_from(&ForeignAccounts {
+        config: mysql_block(),
+        hosts: &[("db1.example.org", "127.0.0.3"), ("db2.example.org", "127.0.0.1")],
+        port: server.port(),
+        authority: &server.certificates().authority,
+        grants: "schema/grants.mysql.sql",
+        run: &|sql| server.admin(&format!("USE mail; {sql}")),
+    });
+}
+
+#[test]
+fn accounts_in_postgres_are_reached_as_printed() {
+    let server = Postgres::shared();
+    server.admin("CREATE ROLE owner LOGIN PASSWORD 'of tables'");
+    server.admin("CREATE DATABASE mail OWNER owner");
+    // The page has the URL of PostgreSQL in a comment behind the other.
+    let config = mysql_block();
+    let line = config.lines().find(|line| line.starts_with("url = ")).expect("a url");
+    let (_, other) = line.split_once("# or ").expect("the other URL");
+    serves_from(&ForeignAccounts {
+        config: config.replace(line, &format!("url = \"{other}\"")),
+        hosts: &[("db.example.org", "127.0.0.1")],
+        port: server.port(),
+        authority: &server.certificates().authority,
+        grants: "schema/grants.postgres.sql",
+        run: &|sql| server.admin(&format!("\\connect mail\n{sql}")),
+    });
+}
+
+fn mysql_block() -> String {
+    let [block] = &blocks(SERVERS)[..] else { panic!("one block is enough for all servers") };
+    assert_eq!(block.language(), Some("toml"));
+    block.text.clone()
+}
+
+/// A database named `mail` on a server of its own, on which a user `owner` may create tables.
+struct ForeignAccounts<'a> {
+    config: String,
+    /// Names and addresses of the servers.
+    hosts: &'a [(&'a str, &'a str)],
+    port: u16,
+    authority: &'a Path,
+    grants: &'a str,
+    /// Runs statements in the database as the server's administrator.
+    run: &'a dyn Fn(&str) -> String,
+}
+
+/// The configuration is as printed, but for the servers' port, which is not the usual one. Their names lead to the
+/// loopback.
+fn serves_from(accounts: &ForeignAccounts<'_>) {
+    let host = Host::new();
+    let mut config = accounts.config.clone();
+    let mut names = String::new();
+    for (name, address) in accounts.hosts {
+        assert!(config.contains(name), "{config}");
+        config = config.replace(name, &format!("{name}:{}", accounts.port));
+        names += &format!("{address} {name}\n");
+    }
+    host.write("/etc/hosts", &names);
+    host.write("/etc/mailauth/ca.pem", &fs::read_to_string(accounts.authority).expect("a certificate"));
+
+    host.write(
+        "/etc/mailauth/owner.toml",
+        &config.replace("//mailauth@", "//owner@").replace("database.password", "owner"),
+    );
+    host.write_secret("/etc/mailauth/owner", "of tables\n");
+    let owner =
+        |line: &str| run(&mut host.shell(&format!("target/release/mailauth --config /etc/mailauth/owner.toml {line}")));
+    owner("init");
+    owner("domain add example.org");
+    owner(&format!("account import - <<'.'\nlogin,password,uid,gid\n{ANNA},{CHEAP_HASH},5000,5000\n.\n"));
+    let grants = text_of(accounts.grants);
+    (accounts.run)(&grants);
+    // The lines for a daemon's user stand in comments at the head, a little to the right.
+    for line in grants.lines().filter_map(|line| line.strip_prefix("--   ")).filter(|line| !line.starts_with(' ')) {
+        (accounts.run)(line);
+    }
+
+    host.write(CONFIG, &config);
+    host.write_secret("/etc/mailauth/database.password", "a long password\n");
+    let (code, checked) = host.outcome("target/release/mailauth check");
+    let not_ok: Vec<_> = checked.lines().skip(1).filter(|line| !line.starts_with("ok ")).collect();
+    assert!(code == Some(1) && not_ok.len() == 1 && not_ok[0].contains("start mailauth-courier"), "{checked}");
+    assert!(checked.contains("TLSv1"), "{checked}");
+
+    let _daemon = host.start_by_hand();
+    let socket = host.host.socket();
+    eventually("the daemon", Duration::from_secs(20), || UnixStream::connect(&socket).is_ok());
+    assert_eq!(login(&socket, ANNA, PASSWORD).word(), "ACCOUNT", "{}", host.log());
+    assert_eq!(login(&socket, ANNA, "guessed").word(), "FAIL");
+    run(&mut host.shell("target/release/mailauth check"));
+}
+
+#[test]
+fn the_log_line_is_what_the_daemon_writes() {
+    let shown =
+        readme().into_iter().find(|piece| piece.text.contains("mailauth::decision")).expect("a line of the log");
+    let accounts = Accounts::empty(Kind::Sqlite).with(&people(Path::new("/var/mail")));
+    let server = Mailauth::over(&accounts);
+    let request = [b"TCPREMOTEIP=192.0.2.1\n", &auth("imap", UNKNOWN, PASSWORD)[..]].concat();
+    assert_eq!(ask(server.socket(), &request, Manner::Whole).outcome().word(), "FAIL");
+    server.wait_for_log("mailauth::decision");
+    let log = server.log();
+    let line = log.lines().find(|line| line.contains("mailauth::decision")).expect("the line");
+    assert_eq!(without_numbers(line), without_numbers(shown.text.trim_end()));
+}
+
+/// The time of day and the duration differ.
+fn without_numbers(line: &str) -> String {
+    let from_level = line.find("INFO").map_or(line, |start| &line[start..]);
+    let words = from_level.split(' ').map(|word| match word.strip_prefix("ms=") {
+        Some(number) if number.parse::<f64>().is_ok() => "ms=N",
+        _ => word,
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn every_command_line_is_understood() {
+    let mut lines = BTreeSet::new();
+    for piece in readme() {
+        lines.extend(piece.spans());
+        if piece.kind != PieceKind::Prose {
+            lines.extend(piece.text.lines().map(|line| match line.strip_prefix("cargo run --release --bin ") {
+                Some(ours) => ours.replacen(" -- ", " ", 1),
+                None => line.to_owned(),
+            }));
+        }
+    }
+    lines.retain(|line| line.starts_with("mailauth "));
+    assert!(lines.contains("mailauth try") && lines.len() > 8, "{lines:?}");
+    let programs = program("mailauth").parent().expect("a folder").display().to_string();
+    for line in lines {
+        // Options and values are read before this one, and refused if they are none.
+        run(Command::new("sh")
+            .args(["-ec", &format!("{line} --help")])
+            .env("PATH", format!("{programs}:/usr/bin:/bin")));
+    }
+}
+
+#[test]
+fn every_key_and_file_that_is_named_exists() {
+    let mut section = String::new();
+    let mut keys = BTreeSet::new();
+    let sample = text_of("mailauth.toml");
+    for line in sample.lines() {
+        match line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+            Some(name) => section = name.to_owned(),
+            None => keys.extend(
+                line.strip_prefix('#')
+                    .and_then(|line| line.split_once(" = "))
+                    .map(|(name, _)| [format!("[{section}] {name}"), name.to_owned()])
+                    .into_iter()
+                    .flatten(),
+            ),
+        }
+    }
+    let spans: Vec<String> = readme().iter().flat_map(Piece::spans).collect();
+    // Of what stands in prose as code, keys are what has its section before it, or words joined by underscores.
+    let is_key = |span: &&String| {
+        span.starts_with('[') || span.contains('_') && span.chars().all(|c| c == '_' || c.is_ascii_lowercase())
+    };
+    let named: Vec<_> = spans.iter().filter(is_key).collect();
+    assert!(named.len() > 5, "{spans:?}");
+    for key in named {
+        assert!(keys.contains(key.as_str()), "mailauth.toml has no {key}");
+    }
+    let is_file = |span: &&String| {
+        !span.contains(' ') && !span.starts_with(['/', '?']) && (span.contains('/') || span.ends_with(".toml"))
+    };
+    let named: Vec<_> = spans.iter().filter(is_file).collect();
+    assert!(named.len() > 2, "{spans:?}");
+    for file in named {
+        assert!(is_in_repository(file), "there is no {file}");
+    }
+}

@@ -1,0 +1,209 @@
+//! A mail host that is set up by what README.md prints, and by nothing else.
+
+use super::page::{Piece, repository};
+use mailauth_tests::people::PASSWORD;
+use mailauth_tests::{Child, MailHost, Scratch, User, on_a_terminal, output_with_input, program, run};
+use rustix::process::Signal;
+use std::collections::HashMap;
+use std::fs::{self, File, Permissions};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+pub const CONFIG: &str = "/etc/mailauth/mailauth.toml";
+const UNIT: &str = "/etc/systemd/system/mailauth-courier.service";
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Folders of the machine that the page writes into. The host has its own.
+const OWN: [&str; 4] = ["/etc", "/usr/local", "/var/lib", "/var/mail"];
+
+/// The host. Its `clone` folder is that of the repository as far as the page needs it: `target/release` holds the
+/// programs that cargo has just built for the tests, and `cargo` does nothing.
+pub struct Host {
+    pub host: MailHost,
+    files: Scratch,
+    server: Option<Server>,
+}
+
+/// The daemon as systemd has started it.
+struct Server {
+    unit: HashMap<String, String>,
+    process: Child,
+    says: UnixDatagram,
+}
+
+impl Host {
+    pub fn new() -> Self {
+        let files = Scratch::new("readme");
+        for folder in ["clone/target", "bin"] {
+            fs::create_dir_all(files.join(folder)).expect("a folder");
+        }
+        let built = program("mailauth").parent().expect("a folder").to_owned();
+        symlink(built, files.join("clone/target/release")).expect("a link");
+        let cargo = files.join("bin/cargo");
+        fs::write(&cargo, "#!/bin/sh\n[ \"$*\" = 'build --release' ]\n").expect("a script");
+        fs::set_permissions(&cargo, Permissions::from_mode(0o755)).expect("its mode");
+        Host { host: MailHost::with_own(&OWN), files, server: None }
+    }
+
+    /// Does what a block of the page is there for.
+    pub fn follow(&mut self, block: &Piece) {
+        let text = &block.text;
+        match block.language() {
+            Some("toml") => self.write(CONFIG, text),
+            Some("ini") => self.install_unit(text),
+            Some("sh") => self.run_block(text),
+            Some("") => self.switch_over(text),
+            other => panic!("no test knows what to do with a block of {other:?}:\n{text}"),
+        }
+    }
+
+    /// Writes a file of the host.
+    pub fn write(&self, path: &str, text: &str) {
+        let path = self.host.inside(path);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("its folder");
+        fs::write(&path, text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    }
+
+    /// The same, for the eyes of root alone.
+    pub fn write_secret(&self, path: &str, text: &str) {
+        self.write(path, text);
+        fs::set_permissions(self.host.inside(path), Permissions::from_mode(0o600)).expect("its mode");
+    }
+
+    /// A command as root types it at the clone of the repository.
+    pub fn shell(&self, line: &str) -> Command {
+        self.typed(&["sh", "-ec", line])
+    }
+
+    fn typed(&self, words: &[&str]) -> Command {
+        let mut command = self.host.command("env");
+        command.current_dir("/").args(["-i", "-C"]).arg(self.files.join("clone"));
+        command.arg(format!("PATH={}:{PATH}", self.files.join("bin").display())).args(words);
+        command
+    }
+
+    /// How it ends, and all that it says.
+    pub fn outcome(&self, line: &str) -> (Option<i32>, String) {
+        let Output { status, stdout, stderr } = output_with_input(&mut self.shell(line), "");
+        (status.code(), String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned())
+    }
+
+    /// Somebody at a terminal runs the block, and has an answer to each question for a new password.
+    fn run_block(&self, text: &str) {
+        let file = self.files.join("block.sh");
+        fs::write(&file, text).expect("the block");
+        let questions = text.lines().filter_map(|line| line.strip_prefix("mailauth account add ")).flat_map(|line| {
+            let login = line.split(' ').next().unwrap_or_default();
+            [format!("New password for {login}: "), "The same once more: ".to_owned()]
+        });
+        let questions: Vec<String> = questions.collect();
+        let typed = format!("{PASSWORD}\r");
+        let dialogue: Vec<_> = questions.iter().map(|question| (question.as_str(), typed.as_str())).collect();
+        let command = self.typed(&["setsid", "--ctty", "--wait", "sh", "-e", file.to_str().expect("a path")]);
+        let (code, shown, _) = on_a_terminal(command, &dialogue);
+        assert_eq!(code, Some(0), "{text}\n{shown}");
+        assert!(!shown.contains(PASSWORD), "{shown}");
+    }
+
+    fn install_unit(&mut self, text: &str) {
+        self.write(UNIT, text);
+        let said = run(&mut self.shell(&format!("systemd-analyze verify {UNIT} 2>&1")));
+        assert_eq!(said, "");
+    }
+
+    /// What systemctl does: nothing of the real one runs here, and ours is started as its unit says.
+    fn switch_over(&mut self, text: &str) {
+        assert_eq!(text, "systemctl disable --now courier-authdaemon\nsystemctl enable --now mailauth-courier\n");
+        let unit = fs::read_to_string(self.host.inside(UNIT)).expect("the unit");
+        let unit: HashMap<String, String> = unit
+            .lines()
+            .filter_map(|line| line.split_once('='))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        assert_eq!((&*unit["Type"], &*unit["Conflicts"]), ("notify", "courier-authdaemon.service"));
+        self.server = Some(Server::start(&self.host, &self.files, unit));
+    }
+
+    /// The daemon as somebody starts it by hand.
+    pub fn start_by_hand(&self) -> Child {
+        let mut command = self.host.plain_command(program("mailauth-courier"));
+        command.current_dir("/").stdin(Stdio::null());
+        command.stderr(File::create(self.files.join("log")).expect("a log"));
+        Child::spawn(command)
+    }
+
+    /// What the daemon has logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.files.join("log")).unwrap_or_default()
+    }
+
+    /// `systemctl reload`.
+    pub fn reload(&self) {
+        self.server.as_ref().expect("a running daemon").reload();
+    }
+
+    /// `systemctl stop`.
+    pub fn stop(&mut self) {
+        let mut server = self.server.take().expect("a running daemon");
+        server.process.signal(Signal::TERM);
+        server.expect("STOPPING=1");
+        let status = server.process.wait(Duration::from_secs(20));
+        assert!(status.is_some_and(|status| status.success()), "{status:?}\n{}", self.log());
+    }
+}
+
+impl Server {
+    fn start(host: &MailHost, files: &Scratch, unit: HashMap<String, String>) -> Self {
+        // The group's number, of the machine's own users: systemd and we have the same.
+        let group = run(Command::new("getent").args(["group", &unit["Group"]]));
+        let group: u32 = group.split(':').nth(2).expect("a number").parse().expect("a number");
+        let folder = host.inside(&format!("/run/{}", unit["RuntimeDirectory"]));
+        chown(&folder, Some(0), Some(group)).expect("its group");
+        let mode = u32::from_str_radix(&unit["RuntimeDirectoryMode"], 8).expect("a mode");
+        fs::set_permissions(&folder, Permissions::from_mode(mode)).expect("its mode");
+
+        // A name that is no file: the daemon and we see different ones.
+        let name = files.path().to_str().expect("a path").to_owned();
+        let address = SocketAddr::from_abstract_name(&name).expect("an address");
+        let says = UnixDatagram::bind_addr(&address).expect("a socket");
+        says.set_read_timeout(Some(Duration::from_secs(20))).expect("a limit");
+
+        let log = File::create(files.join("log")).expect("a log");
+        let mut command = host.plain_command("setpriv");
+        command.args(["--no-new-privs", "--clear-groups", "--pdeathsig=KILL"]).arg(format!("--regid={group}"));
+        command.args(unit["ExecStart"].split(' ')).current_dir("/");
+        command.env_clear().env("PATH", PATH).env("NOTIFY_SOCKET", format!("@{name}"));
+        command.stdin(Stdio::null()).stdout(log.try_clone().expect("a descriptor")).stderr(log);
+        let server = Server { unit, process: Child::spawn(command), says };
+        server.expect("READY=1");
+        server
+    }
+
+    /// What the daemon tells systemd next.
+    fn expect(&self, state: &str) {
+        let mut told = [0; 1000];
+        let length = self.says.recv(&mut told).unwrap_or_else(|e| panic!("no {state}: {e}"));
+        let told = String::from_utf8_lossy(&told[..length]).into_owned();
+        assert_eq!(told.lines().next(), Some(state));
+    }
+
+    fn reload(&self) {
+        let pid = self.process.pid().as_raw_nonzero().to_string();
+        run(Command::new("sh").args(["-ec", &self.unit["ExecReload"]]).env("MAINPID", pid));
+        self.expect("RELOADING=1");
+        self.expect("READY=1");
+    }
+}
+
+/// Somebody who is not root, and has the group of this user alone.
+pub fn somebody(like: &str) -> User {
+    User { uid: User::named("nobody").uid, gid: User::named(like).gid }
+}
+
+/// Whether the page names a file of the repository.
+pub fn is_in_repository(name: &str) -> bool {
+    repository().join(name).exists()
+}

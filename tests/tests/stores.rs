@@ -1,0 +1,12 @@
+//! The stores of the core, the same stories over SQLite, MariaDB and PostgreSQL.
+
+#[path = "stores/database.rs"]
+mod database;
+#[path = "stores/outage.rs"]
+mod outage;
+#[path = "stores/rights.rs"]
+mod rights;
+#[path = "stores/tables.rs"]
+mod tables;
+#[path = "stores/tls.rs"]
+mod tls;

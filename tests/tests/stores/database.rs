@@ -1,0 +1,129 @@
+//! A database for one test.
+
+use mailauth_core::account::Password;
+use mailauth_core::config::DatabaseConfig;
+use mailauth_core::store::{Administration, DomainRow, SqlStore, open_pooled, open_single};
+use mailauth_core::{AccountRow, Login, Secret};
+use mailauth_tests::{Kind, MariaDb, MariaDbDatabase, Postgres, PostgresDatabase, Scratch, Server};
+use std::time::Duration;
+
+/// Short, so that tests of outages are; long enough for a busy machine.
+pub const DEADLINE: Duration = Duration::from_secs(3);
+
+pub enum Database {
+    Sqlite(Scratch),
+    MariaDb(MariaDbDatabase<'static>),
+    Postgres(PostgresDatabase<'static>),
+}
+
+impl Database {
+    /// An empty one, on a server that other tests use too.
+    pub fn empty(kind: Kind) -> Self {
+        match kind {
+            Kind::Sqlite => Database::Sqlite(Scratch::new("stores")),
+            Kind::MariaDb => Database::MariaDb(MariaDb::shared().database()),
+            Kind::Postgres => Database::Postgres(Postgres::shared().database()),
+        }
+    }
+
+    /// One on a server of its own, to be stopped and frozen.
+    pub fn on_own_server(kind: Kind) -> Self {
+        match kind {
+            Kind::Sqlite => Self::empty(kind),
+            Kind::MariaDb => Database::MariaDb(Box::leak(Box::new(MariaDb::start_new())).database()),
+            Kind::Postgres => Database::Postgres(Box::leak(Box::new(Postgres::start_new())).database()),
+        }
+    }
+
+    /// With our tables, the domain x.example, and the account anna@x.example.
+    #[must_use]
+    pub fn filled(self) -> Self {
+        let store = self.store();
+        store.init().expect("our tables");
+        store.add_domain(&domain("x.example")).expect("a domain");
+        store.add_account(&account("anna@x.example")).expect("an account");
+        self
+    }
+
+    pub fn config(&self) -> DatabaseConfig {
+        match self {
+            Database::Sqlite(folder) => self.config_at(&format!("sqlite:{}", folder.join("mail.db").display())),
+            Database::MariaDb(database) => self.config_at(&database.url()),
+            Database::Postgres(database) => self.config_at(&database.url()),
+        }
+    }
+
+    /// By TCP to hosts such as `127.0.0.1`; a port of its own is given as `127.0.0.1:9`.
+    pub fn config_tcp(&self, hosts: &[&str]) -> DatabaseConfig {
+        let (scheme, name, port) = match self {
+            Database::Sqlite(_) => panic!("SQLite has no hosts"),
+            Database::MariaDb(database) => ("mysql", database.name(), database.server().port()),
+            Database::Postgres(database) => ("postgres", database.name(), database.server().port()),
+        };
+        let with_port = |host: &&str| if host.contains(':') { (*host).to_owned() } else { format!("{host}:{port}") };
+        let hosts: Vec<String> = hosts.iter().map(with_port).collect();
+        self.config_at(&format!("{scheme}://{name}@{}/{name}", hosts.join(",")))
+    }
+
+    pub fn config_at(&self, url: &str) -> DatabaseConfig {
+        let password = match self {
+            Database::Sqlite(_) => "",
+            Database::MariaDb(database) => database.password(),
+            Database::Postgres(database) => database.password(),
+        };
+        DatabaseConfig {
+            url: url.parse().expect("a URL"),
+            password: Secret::from(password),
+            deadline: DEADLINE,
+            ..DatabaseConfig::default()
+        }
+    }
+
+    /// As a command has it.
+    pub fn store(&self) -> SqlStore {
+        open_single(&self.config()).expect("a configuration that can work")
+    }
+
+    /// As a daemon has it.
+    pub fn pooled(&self) -> SqlStore {
+        open_pooled(&self.config()).expect("a configuration that can work")
+    }
+
+    /// Does what an administrator might, past our code. Only SQLite's constraints can be passed over.
+    pub fn sql(&self, sql: &str) -> String {
+        match self {
+            Database::Sqlite(folder) => {
+                let connection = rusqlite::Connection::open(folder.join("mail.db")).expect("the file");
+                connection.execute_batch("PRAGMA ignore_check_constraints = ON").expect("a pragma");
+                connection.execute_batch(sql).expect("statements");
+                String::new()
+            }
+            Database::MariaDb(database) => database.execute_admin(sql),
+            Database::Postgres(database) => database.execute_admin(sql),
+        }
+    }
+
+    pub fn server(&self) -> &dyn Server {
+        match self {
+            Database::Sqlite(_) => panic!("SQLite has no server"),
+            Database::MariaDb(database) => database.server(),
+            Database::Postgres(database) => database.server(),
+        }
+    }
+}
+
+pub fn login(text: &str) -> Login {
+    Login::parse(text.as_bytes(), None).expect("a login")
+}
+
+pub fn domain(name: &str) -> DomainRow {
+    DomainRow { name: name.into(), enabled: true, description: None }
+}
+
+pub fn account(name: &str) -> AccountRow {
+    AccountRow { password: password("$6$salt$hash"), ..AccountRow::new(login(name)) }
+}
+
+pub fn password(text: &str) -> Password {
+    Password(Secret::from(text))
+}

@@ -1,0 +1,132 @@
+//! The rights that `schema/grants.*.sql` gives are exactly enough.
+
+use crate::database::{DEADLINE, Database, account, domain, login, password};
+use mailauth_core::Secret;
+use mailauth_core::config::DatabaseConfig;
+use mailauth_core::store::{
+    AccountChange, AccountStore, AdminError, Administration, AliasRow, SqlStore, StoreError, open_single,
+};
+use mailauth_tests::{Kind, on_each_server};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+on_each_server!(
+    a_reader_answers_and_changes_nothing,
+    who_may_change_passwords_changes_nothing_else,
+    a_writer_administers_but_makes_no_tables,
+    rights_too_wide_or_missing_are_reported,
+);
+
+/// A store as a new database user with these roles of `schema/grants.*.sql`.
+fn as_user(database: &Database, roles: &[&str]) -> SqlStore {
+    static USERS: AtomicU32 = AtomicU32::new(0);
+    let user = format!("u{}", USERS.fetch_add(1, Ordering::Relaxed));
+    // Roles are of the whole server, which other tests use too: ours get names of their own.
+    let own = |text: &str| text.replace("mailauth_", &format!("{user}_"));
+    let url = match database {
+        Database::Sqlite(_) => panic!("SQLite has no users"),
+        Database::MariaDb(at) => {
+            at.execute_admin(&own(include_str!("../../../schema/grants.mysql.sql")));
+            // MariaDB has one default role for each user, so a role of roles.
+            at.execute_admin(&format!("CREATE USER {user}@'%' IDENTIFIED BY 'secret'; CREATE ROLE role_of_{user};"));
+            for role in roles {
+                at.execute_admin(&format!("GRANT {} TO role_of_{user}", own(role)));
+            }
+            at.execute_admin(&format!(
+                "GRANT role_of_{user} TO {user}@'%'; SET DEFAULT ROLE role_of_{user} FOR {user}@'%'"
+            ));
+            at.url_as(&user)
+        }
+        Database::Postgres(at) => {
+            at.execute_admin(&own(include_str!("../../../schema/grants.postgres.sql")));
+            at.execute_admin(&format!("CREATE ROLE {user} LOGIN PASSWORD 'secret'"));
+            for role in roles {
+                at.execute_admin(&format!("GRANT {} TO {user}", own(role)));
+            }
+            at.url_as(&user)
+        }
+    };
+    let config = DatabaseConfig {
+        url: url.parse().unwrap(),
+        password: Secret::from("secret"),
+        deadline: DEADLINE,
+        ..DatabaseConfig::default()
+    };
+    open_single(&config).unwrap()
+}
+
+fn refused<T: std::fmt::Debug>(outcome: Result<T, AdminError>) {
+    match outcome {
+        Err(AdminError::Store(StoreError::Refused { reason, .. })) if reason.contains("denied") => {}
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What nobody but the administrator may do.
+fn cannot_administer(store: &SqlStore) {
+    let who = login("anna@x.example");
+    let change = AccountChange { enabled: Some(false), ..AccountChange::default() };
+    refused(store.set_account(&who, &change));
+    refused(store.add_account(&account("new@x.example")));
+    refused(store.remove_account(&who));
+    refused(store.add_domain(&domain("y.example")));
+    refused(store.set_domain(&domain("x.example")));
+    refused(store.aliases(None).map_err(AdminError::from));
+    refused(store.add_alias(&AliasRow { address: "a@x.example".into(), targets: vec!["b@x.example".into()] }));
+}
+
+fn a_reader_answers_and_changes_nothing(kind: Kind) {
+    let database = Database::empty(kind).filled();
+    let store = as_user(&database, &["mailauth_reader"]);
+    assert!(store.find(&login("anna@x.example")).unwrap().is_some());
+    assert_eq!(store.enumerate(None, 9).unwrap().len(), 1);
+    let changed = store.set_password(&login("anna@x.example"), &password("$6$salt$hash"), &password("new"));
+    refused(changed.map_err(AdminError::from));
+    cannot_administer(&store);
+    let report = store.report().unwrap();
+    assert!(report.rights_too_wide.is_empty(), "{report:?}");
+    assert_eq!(
+        report.rights_missing,
+        ["UPDATE (password, updated_at, password_changed_at) on accounts (passwords cannot be changed)"]
+    );
+}
+
+fn who_may_change_passwords_changes_nothing_else(kind: Kind) {
+    let database = Database::empty(kind).filled();
+    let store = as_user(&database, &["mailauth_reader", "mailauth_password"]);
+    let who = login("anna@x.example");
+    assert!(store.set_password(&who, &password("$6$salt$hash"), &password("new")).unwrap());
+    assert_eq!(store.find(&who).unwrap().unwrap().password, password("new"));
+    cannot_administer(&store);
+    let report = store.report().unwrap();
+    assert!(report.rights_too_wide.is_empty() && report.rights_missing.is_empty(), "{report:?}");
+    assert_eq!((report.schema, report.schema_known, report.accounts), (1, 1, 1));
+}
+
+fn a_writer_administers_but_makes_no_tables(kind: Kind) {
+    let database = Database::empty(kind).filled();
+    let store = as_user(&database, &["mailauth_writer"]);
+    store.add_domain(&domain("y.example")).unwrap();
+    store.import(&[account("b@y.example"), account("c@new.example")]).unwrap();
+    store.add_alias(&AliasRow { address: "a@y.example".into(), targets: vec!["b@y.example".into()] }).unwrap();
+    let change = AccountChange { enabled: Some(false), ..AccountChange::default() };
+    store.set_account(&login("b@y.example"), &change).unwrap();
+    assert!(store.set_password(&login("b@y.example"), &password("$6$salt$hash"), &password("new")).unwrap());
+    store.remove_account(&login("c@new.example")).unwrap();
+    store.remove_domain("y.example", true).unwrap();
+    database.sql("DELETE FROM schema_version");
+    refused(store.init().map_err(AdminError::from));
+}
+
+fn rights_too_wide_or_missing_are_reported(kind: Kind) {
+    let database = Database::empty(kind).filled();
+    let report = as_user(&database, &["mailauth_writer"]).report().unwrap();
+    assert!(report.rights_too_wide.iter().any(|right| right.starts_with("DELETE on ")), "{report:?}");
+    assert!(report.rights_missing.is_empty(), "{report:?}");
+    let owner = database.store().report().unwrap();
+    assert!(!owner.rights_too_wide.is_empty() && owner.rights_missing.is_empty(), "{owner:?}");
+    let report = as_user(&database, &["mailauth_password"]).report().unwrap();
+    assert_eq!(
+        report.rights_missing,
+        ["accounts", "domains", "schema_version"].map(|table| format!("SELECT on {table}"))
+    );
+}

@@ -1,0 +1,121 @@
+//! How far a server is trusted. Its certificate is for `localhost` and 127.0.0.1, by an authority of the tests.
+
+use crate::database::{Database, login};
+use mailauth_core::config::Secrecy;
+use mailauth_core::store::{AccountStore, Administration, StoreError, open_pooled, open_single};
+use mailauth_tests::{Certificates, Kind, on_each_server};
+use std::path::PathBuf;
+
+on_each_server!(
+    the_way_is_as_secret_as_configured,
+    an_unreadable_authority_is_told_when_the_store_is_opened,
+    a_server_without_tls_is_not_talked_to_in_clear,
+);
+
+fn certificates(database: &Database) -> &Certificates {
+    match database {
+        Database::Sqlite(_) => panic!("SQLite has no server"),
+        Database::MariaDb(database) => database.server().certificates(),
+        Database::Postgres(database) => database.server().certificates(),
+    }
+}
+
+/// The connection's TLS as the server sees it, or why there is none.
+fn connect(
+    database: &Database,
+    host: &str,
+    tls: Option<Secrecy>,
+    ca: Option<&PathBuf>,
+) -> Result<Option<String>, StoreError> {
+    let mut config = database.config_tcp(&[host]);
+    (config.tls, config.tls_ca) = (tls, ca.cloned());
+    let pooled = open_pooled(&config).expect("a configuration that can work");
+    let outcome = pooled.find(&login("anna@x.example")).map(|row| assert!(row.is_some()));
+    let report = open_single(&config).expect("a configuration that can work").report();
+    assert_eq!(outcome.is_ok(), report.is_ok(), "{outcome:?} {report:?}");
+    report.map(|report| report.tls)
+}
+
+fn the_way_is_as_secret_as_configured(kind: Kind) {
+    let database = Database::empty(kind).filled();
+    let Certificates { authority, stranger, .. } = certificates(&database);
+    let (named, unnamed) = ("127.0.0.1", "127.0.0.2");
+    use Secrecy::{Disable, Require, VerifyCa, VerifyFull};
+    for (host, tls, ca, encrypted) in [
+        (named, None, None, Some(false)),
+        (named, Some(Disable), None, Some(false)),
+        (named, Some(Require), None, Some(true)),
+        (unnamed, Some(Require), Some(stranger), Some(true)),
+        (named, Some(VerifyCa), Some(authority), Some(true)),
+        (unnamed, Some(VerifyCa), Some(authority), Some(true)),
+        (named, Some(VerifyCa), Some(stranger), None),
+        (named, Some(VerifyCa), None, None),
+        (named, Some(VerifyFull), Some(authority), Some(true)),
+        ("localhost", Some(VerifyFull), Some(authority), Some(true)),
+        (unnamed, Some(VerifyFull), Some(authority), None),
+        (named, Some(VerifyFull), Some(stranger), None),
+        (named, Some(VerifyFull), None, None),
+    ] {
+        let outcome = connect(&database, host, tls, ca);
+        match (&outcome, encrypted) {
+            (Ok(tls), Some(encrypted)) => assert_eq!(tls.is_some(), encrypted, "{tls:?}"),
+            (Err(error), None) => {
+                assert!(error.to_string().contains("certificate"), "{host} {tls:?} {ca:?}: {error}");
+            }
+            _ => panic!("{host} {tls:?} {ca:?}: {outcome:?}"),
+        }
+        if let Ok(Some(tls)) = outcome {
+            assert!(tls.starts_with("TLSv1."), "{tls}");
+        }
+    }
+}
+
+fn an_unreadable_authority_is_told_when_the_store_is_opened(kind: Kind) {
+    let database = Database::empty(kind);
+    let mut config = database.config_tcp(&["127.0.0.1"]);
+    config.tls = Some(Secrecy::VerifyFull);
+    for path in ["/nonexistent/ca.pem", "/dev/null"] {
+        config.tls_ca = Some(path.into());
+        let error = open_single(&config).map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains("tls_ca") && error.contains(path), "{error}");
+    }
+}
+
+fn a_server_without_tls_is_not_talked_to_in_clear(kind: Kind) {
+    let database = Database::empty(kind).filled();
+    // Stands before the server, and says that it knows no TLS.
+    let plain = plain_server(kind);
+    let mut config = database.config_tcp(&[&plain]);
+    config.tls = Some(Secrecy::Require);
+    let error = open_single(&config).unwrap().find(&login("anna@x.example")).unwrap_err();
+    assert!(matches!(error, StoreError::Unreachable { .. }), "{error:?}");
+    assert!(error.to_string().to_lowercase().contains("tls") || error.to_string().contains("secure"), "{error}");
+}
+
+/// Greets like a server that was built without TLS; returns its address.
+fn plain_server(kind: Kind) -> String {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        if kind == Kind::Postgres {
+            // SSLRequest: 8 bytes; N is no.
+            client.read_exact(&mut [0; 8]).unwrap();
+            client.write_all(b"N").unwrap();
+        } else {
+            // Protocol::HandshakeV10 with the capabilities of 4.1, secure connection and plugin authentication alone.
+            let mut greeting = b"\x0a10.11.0-MariaDB\0\x01\0\0\0abcdefgh\0".to_vec();
+            greeting.extend([0x00, 0x82, 33, 2, 0, 0x08, 0x00, 21]);
+            greeting.extend([0; 10]);
+            greeting.extend(b"123456789012\0mysql_native_password\0");
+            let length = u8::try_from(greeting.len()).unwrap();
+            client.write_all(&[&[length, 0, 0, 0], &greeting[..]].concat()).unwrap();
+        }
+        let mut rest = Vec::new();
+        let _ = client.read_to_end(&mut rest);
+        // COM_QUIT is as good as nothing.
+        assert!(rest.is_empty() || rest == [1, 0, 0, 0, 1], "it said {rest:?} in clear");
+    });
+    address
+}
