@@ -1,5 +1,44 @@
-//! How much mail an account may keep.
+//! How much mail an account may keep, and how much it keeps.
+//!
+//! The calculator of Maildir++ quotas that every adapter shares. [`MaildirQuota`] is a mailbox under a quota: what it
+//! holds stands in its file `maildirsize`, which Courier, Exim and Dovecot read and write too ([`maildirsize`]); where
+//! that is in doubt, the mailbox is counted, but for the folders that have not changed since the last count.
+//!
+//! ```no_run
+//! use mailauth_core::quota::{Decision, Limits, MaildirQuota, Rules};
+//!
+//! let limits = Limits::parse("1000000000S,10000C")?;
+//! let mailbox = MaildirQuota::open("/var/mail/example.org/anna/Maildir".as_ref(), limits, Rules::default())?;
+//! match mailbox.may_store(48_213) {
+//!     Decision::Fits => println!("it fits"),
+//!     Decision::Over(over) => println!("{over}"),
+//!     Decision::CannotTell(error) => println!("not now: {error}"),
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
+mod count;
+mod directory;
+mod error;
 mod limits;
+mod lock;
+mod maildir;
+pub mod maildirsize;
+mod name;
+mod replace;
+mod reservation;
+mod sums;
+mod tally;
+mod usage;
 
+#[cfg(test)]
+mod histories;
+#[cfg(test)]
+mod tests;
+
+pub use error::QuotaError;
 pub use limits::{Limits, LimitsError};
+pub use maildir::{Check, Effort, MaildirQuota, Recount, Stored};
+pub use maildirsize::Doubt;
+pub use reservation::{Refused, Reservation};
+pub use usage::{Decision, Kind, Over, Rules, Usage};

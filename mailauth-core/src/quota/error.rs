@@ -1,0 +1,84 @@
+//! Why a quota's figures cannot be told.
+
+use super::Usage;
+use rustix::io::Errno;
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// Why it cannot be told what a mailbox holds. It is never an answer about the quota itself.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum QuotaError {
+    /// A system call failed.
+    #[error("cannot {doing} {}: {source}", .path.display())]
+    Io {
+        /// What was to be done, as in "cannot write".
+        doing: &'static str,
+        /// To what.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// There is no Maildir at this path.
+    #[error("{} is no Maildir: it has neither new nor cur", .0.display())]
+    NotAMaildir(PathBuf),
+    /// The path is a Maildir++ folder: the quota is its mailbox's.
+    #[error("{} is a folder of a mailbox (it has a maildirfolder file): name the mailbox itself", .0.display())]
+    Folder(PathBuf),
+    /// The mailbox belongs to somebody else than its account says.
+    #[error("{} belongs to user {owner}, but its account's user is {expected}: correct one of them", .path.display())]
+    WrongOwner {
+        /// The mailbox.
+        path: PathBuf,
+        /// Its owner's user id.
+        owner: u32,
+        /// The account's user id.
+        expected: u32,
+    },
+    /// Part of the mailbox may not be read; the figures of the rest are no answer, but better than none for a person.
+    #[error("cannot read {}: {source}; the rest of the mailbox holds {rest}", .path.display())]
+    Unreadable {
+        /// The directory.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+        /// What the rest holds.
+        rest: Usage,
+    },
+    /// More folders than are counted.
+    #[error("{} has more than {most} folders", .path.display())]
+    TooManyFolders {
+        /// The mailbox.
+        path: PathBuf,
+        /// How many are counted.
+        most: usize,
+    },
+    /// Its sizes add up to more than 2^63 - 1.
+    #[error("the sizes in {} add up to more than 2^63 - 1", .0.display())]
+    TooLarge(PathBuf),
+    /// Another process holds the mailbox's lock for longer than anybody waits.
+    #[error("{} has been locked by another process for {seconds} s", .path.display())]
+    Locked {
+        /// The mailbox.
+        path: PathBuf,
+        /// How long it was waited for.
+        seconds: u64,
+    },
+    /// The mailbox changed each time it was counted.
+    #[error("{} keeps changing while it is counted", .0.display())]
+    Unsettled(PathBuf),
+}
+
+impl QuotaError {
+    /// An error of a system call on `name` in the directory `path`.
+    pub(super) fn io(doing: &'static str, path: &Path, name: &[u8], errno: Errno) -> Self {
+        QuotaError::Io { doing, path: below(path, name), source: errno.into() }
+    }
+}
+
+/// The path of `name` in `directory`, for a message.
+pub(super) fn below(directory: &Path, name: &[u8]) -> PathBuf {
+    if name.is_empty() || name == b"." { directory.to_owned() } else { directory.join(OsStr::from_bytes(name)) }
+}

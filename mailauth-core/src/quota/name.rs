@@ -1,0 +1,93 @@
+//! What the name of a message's file says: its size, and whether it is trashed.
+//!
+//! Maildir++ writes `,S=<bytes>` into the part before the flags: `1753.M1P2.host,S=4711,W=4799:2,ST`. Only digits that
+//! end at a comma, a colon or the name's end are a size; where there are several, the last counts, since writers append.
+//! Flags are the capitals right after the first `:2,` (maildir(5)); T is a message that was moved to the trash.
+
+use super::Limits;
+use memchr::{memchr, memrchr};
+
+/// The size that the name tells, in bytes.
+pub(super) fn size(name: &[u8]) -> Option<u64> {
+    let mut rest = match memchr(b':', name) {
+        Some(colon) => &name[..colon],
+        None => name,
+    };
+    while let Some(comma) = memrchr(b',', rest) {
+        if let Some(digits) = rest[comma + 1..].strip_prefix(b"S=")
+            && let Some(size) = number(digits)
+        {
+            return Some(size);
+        }
+        rest = &rest[..comma];
+    }
+    None
+}
+
+/// Whether the flag T stands in the name.
+pub(super) fn is_trashed(name: &[u8]) -> bool {
+    let mut rest = name;
+    while let Some(colon) = memchr(b':', rest) {
+        rest = &rest[colon + 1..];
+        if let Some(flags) = rest.strip_prefix(b"2,") {
+            return flags.iter().take_while(|flag| flag.is_ascii_uppercase()).any(|flag| *flag == b'T');
+        }
+    }
+    false
+}
+
+/// Decimal digits and nothing else, of at most 2^63 - 1.
+fn number(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() {
+        return None;
+    }
+    digits
+        .iter()
+        .try_fold(0u64, |sum, digit| {
+            let value = digit.is_ascii_digit().then(|| u64::from(digit - b'0'))?;
+            sum.checked_mul(10)?.checked_add(value)
+        })
+        .filter(|number| *number <= Limits::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_well_formed_size_before_the_flags_counts() {
+        for (name, told) in [
+            ("1.M2P3.host,S=4711:2,S", Some(4711)),
+            ("1.host,S=4711,W=4800:2,", Some(4711)),
+            ("1.host,S=1,S=2", Some(2)),
+            ("1.host,S=1,S=2x", Some(1)),
+            ("1.host,S=007", Some(7)),
+            ("1.host,S=9007199254740993", Some(9_007_199_254_740_993)),
+            ("1.host,S=9223372036854775807", Some(9_223_372_036_854_775_807)),
+            ("1.host,S=9223372036854775808", None),
+            ("1.host,S=99999999999999999999999", None),
+            ("1.host,S=", None),
+            ("1.host,S=abc", None),
+            ("1.host,S=-5", None),
+            ("1.host,S= 12", None),
+            ("1.host,W=5", None),
+            ("1.host:2,S=5", None),
+            ("1.host:2,S,S=5", None),
+            ("S=5", None),
+            ("1.host", None),
+            ("", None),
+        ] {
+            assert_eq!(size(name.as_bytes()), told, "{name}");
+        }
+    }
+
+    #[test]
+    fn trashed_is_a_capital_t_among_the_flags() {
+        for name in ["1:2,T", "1:2,ST", "1,S=5:2,FRST", "1:1,x:2,T", "T:2,Tab"] {
+            assert!(is_trashed(name.as_bytes()), "{name}");
+        }
+        for name in ["T", "1:2,", "1:2,S", "1:2,aT", "1:2,S,T", "1:2,S:2,T", "1:1,T", "1,T:2,S"] {
+            assert!(!is_trashed(name.as_bytes()), "{name}");
+        }
+    }
+}

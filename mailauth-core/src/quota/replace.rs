@@ -1,0 +1,62 @@
+//! Replacing a small file of a mailbox as a whole.
+
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid, fchmod, fchown, openat, renameat, unlinkat};
+use rustix::io::{Errno, write};
+use std::ffi::{CStr, CString};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Whose a new file is, and who may read it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ownership {
+    pub uid: u32,
+    pub gid: u32,
+    /// Permission bits.
+    pub mode: u32,
+}
+
+/// Writes `text` to a new file in the mailbox's `tmp` and gives it the name `name`. Readers see the old file or the new
+/// one, never a part.
+pub(super) fn replace(root: BorrowedFd<'_>, name: &CStr, text: &[u8], ownership: Ownership) -> Result<(), Errno> {
+    let how = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let tmp = openat(root, c"tmp", how, Mode::empty())?;
+    let (file, temporary) = create(tmp.as_fd(), name)?;
+    let result = fill(&file, text, ownership).and_then(|()| renameat(&tmp, &temporary, root, name));
+    if result.is_err() {
+        let _ = unlinkat(&tmp, &temporary, AtFlags::empty()); // it is only litter, and readers clean tmp
+    }
+    result
+}
+
+fn create(tmp: BorrowedFd<'_>, name: &CStr) -> Result<(OwnedFd, CString), Errno> {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let how = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    loop {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let (pid, number) = (std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        let name = name.to_string_lossy();
+        let temporary = format!("{}.M{}P{pid}Q{number}.{name}", now.as_secs(), now.subsec_micros());
+        let Ok(temporary) = CString::new(temporary) else { return Err(Errno::INVAL) };
+        match openat(tmp, &temporary, how, Mode::RUSR | Mode::WUSR) {
+            Ok(file) => return Ok((file, temporary)),
+            Err(Errno::EXIST) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
+fn fill(file: &OwnedFd, text: &[u8], Ownership { uid, gid, mode }: Ownership) -> Result<(), Errno> {
+    let mut rest = text;
+    while !rest.is_empty() {
+        match write(file, rest) {
+            Ok(count) => rest = rest.get(count..).unwrap_or_default(),
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    if rustix::process::geteuid().is_root() {
+        fchown(file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
+    }
+    fchmod(file, Mode::from_raw_mode(mode))
+}

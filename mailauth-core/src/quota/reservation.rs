@@ -1,0 +1,136 @@
+//! Room for one message: the check and the line in maildirsize as one step.
+//!
+//! The mailbox's lock is held from the check until the message is in `new` (or is not), so that neither a second
+//! delivery nor a recount of ours comes between: the limit is not overshot, and a recount never misses the message. If
+//! the process dies in between, the sum is too high by this message, and heals when the mailbox is counted.
+
+use super::lock::Lock;
+use super::maildir::{Effort, MaildirQuota, Verdict};
+use super::maildirsize::{For, Found};
+use super::{Doubt, Limits, Over, QuotaError, Usage};
+
+/// Room for one message, and the mailbox's lock. Dropped without [`keep`](Reservation::keep), it is taken back.
+#[must_use = "dropped, the reservation is taken back"]
+#[derive(Debug)]
+pub struct Reservation<'a> {
+    mailbox: &'a MaildirQuota,
+    /// Bytes that a line was added for.
+    size: Option<i64>,
+    usage: Option<Usage>,
+    _lock: Lock,
+}
+
+/// Why there is no room.
+#[derive(Debug)]
+pub enum Refused {
+    /// The message would break this limit.
+    Over(Over),
+    /// It is not known what the mailbox holds, or it could not be written down.
+    CannotTell(QuotaError),
+}
+
+impl From<QuotaError> for Refused {
+    fn from(error: QuotaError) -> Self {
+        Refused::CannotTell(error)
+    }
+}
+
+impl MaildirQuota {
+    /// Reserves room for a message of `size` bytes. Between this and [`Reservation::keep`] should be one rename(2): every
+    /// other delivery waits.
+    ///
+    /// Without a limit nothing is checked; if there is a maildirsize all the same, it is kept right.
+    ///
+    /// # Errors
+    /// When the message does not fit, or that cannot be told.
+    pub fn reserve(&self, size: u64) -> Result<Reservation<'_>, Refused> {
+        let lock = self.lock()?;
+        let found = self.open_file(For::Appending)?;
+        let (usage, file) = if self.limits() == Limits::NONE {
+            (None, found.ok().filter(|found| found.contents.is_ok()))
+        } else {
+            let (usage, file) = self.room(&lock, found, size)?;
+            (Some(usage), file)
+        };
+        let mut reservation = Reservation { mailbox: self, size: None, usage, _lock: lock };
+        if let Some(Found { file, .. }) = file {
+            let size = signed(size);
+            self.add_line(file, size, 1)?;
+            reservation.size = Some(size);
+        }
+        Ok(reservation)
+    }
+
+    /// What the mailbox will hold with the message, and the file to tell.
+    fn room(&self, lock: &Lock, found: Result<Found, Doubt>, size: u64) -> Result<(Usage, Option<Found>), Refused> {
+        let (before, file) = match self.verdict(&found, size) {
+            Verdict::Fits(usage) => (usage, found.ok()),
+            Verdict::Over(over) => return Err(Refused::Over(over)),
+            Verdict::Count => {
+                let (recount, stored) = self.recount_locked(lock, Effort::Changed)?;
+                if let Some(over) = self.limits().broken_by(recount.usage, size) {
+                    return Err(Refused::Over(over));
+                }
+                (recount.usage, self.file_after(stored)?)
+            }
+        };
+        let message = Usage { bytes: size, messages: 1 };
+        let after = before.checked_add(message).ok_or_else(|| QuotaError::TooLarge(self.path().to_owned()))?;
+        Ok((after, file))
+    }
+
+    /// The file to tell after a count. Where something that is no file stands in its place nobody can be told, and
+    /// nobody believes it either: that must not stop mail.
+    fn file_after(&self, stored: Result<(), QuotaError>) -> Result<Option<Found>, QuotaError> {
+        match (self.open_file(For::Appending)?, stored) {
+            (Ok(found), Ok(())) => Ok(Some(found)),
+            (Err(Doubt::NotAFile), Err(error)) => {
+                tracing::warn!("{error}; the mailbox is counted for each message");
+                Ok(None)
+            }
+            (_, Err(error)) => Err(error),
+            (Err(_), Ok(())) => Err(QuotaError::Unsettled(self.path().to_owned())),
+        }
+    }
+}
+
+impl Reservation<'_> {
+    /// What the mailbox holds with this message; `None` when there is no limit.
+    pub fn usage(&self) -> Option<Usage> {
+        self.usage
+    }
+
+    /// The message is in the mailbox.
+    pub fn keep(mut self) {
+        self.size = None;
+    }
+
+    /// The message did not come. As dropping it, but says when that could not be written.
+    ///
+    /// # Errors
+    /// When the line could not be added; then the sum is too high by this message until the next count.
+    pub fn take_back(mut self) -> Result<(), QuotaError> {
+        self.give_room()
+    }
+
+    fn give_room(&mut self) -> Result<(), QuotaError> {
+        let Some(size) = self.size.take() else { return Ok(()) };
+        match self.mailbox.open_file(For::Appending)? {
+            Ok(Found { file, contents: Ok(_), .. }) => self.mailbox.add_line(file, -size, -1),
+            _ => Ok(()), // whatever it is, it will be counted
+        }
+    }
+}
+
+impl Drop for Reservation<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = self.give_room() {
+            tracing::warn!("{error}; the mailbox counts a message too many until it is counted again");
+        }
+    }
+}
+
+/// As maildirsize has it; beyond 2^63 - 1 nothing was let through.
+fn signed(size: u64) -> i64 {
+    i64::try_from(size).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,309 @@
+//! A mailbox on a real file system, told as stories.
+
+use super::*;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, symlink};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+use tempfile::TempDir;
+
+const LIMITS: &str = "100000S,1000C";
+
+/// A Maildir in a folder of its own.
+struct Mailbox {
+    folder: TempDir,
+}
+
+impl Mailbox {
+    fn new() -> Self {
+        let mailbox = Mailbox { folder: tempfile::tempdir().unwrap() };
+        mailbox.make_folder(".");
+        mailbox
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("Maildir")
+    }
+
+    fn make_folder(&self, name: &str) {
+        for part in ["tmp", "new", "cur"] {
+            fs::create_dir_all(self.path().join(name).join(part)).unwrap();
+        }
+    }
+
+    fn put(&self, file: &str, size: usize) {
+        fs::write(self.path().join(file), vec![b'x'; size]).unwrap();
+    }
+
+    fn open(&self) -> MaildirQuota {
+        self.under(LIMITS)
+    }
+
+    fn under(&self, limits: &str) -> MaildirQuota {
+        MaildirQuota::open(&self.path(), Limits::parse(limits).unwrap(), Rules::default()).unwrap()
+    }
+
+    fn maildirsize(&self) -> Option<String> {
+        fs::read_to_string(self.path().join("maildirsize")).ok()
+    }
+
+    /// Lays down a maildirsize of an age.
+    fn lay(&self, text: &str, age: Duration) {
+        let path = self.path().join("maildirsize");
+        fs::write(&path, text).unwrap();
+        fs::File::open(&path).unwrap().set_modified(SystemTime::now() - age).unwrap();
+    }
+}
+
+fn usage(bytes: u64, messages: u64) -> Usage {
+    Usage { bytes, messages }
+}
+
+#[test]
+fn a_count_is_of_new_and_cur_of_the_mailbox_and_its_folders() {
+    let mailbox = Mailbox::new();
+    mailbox.put("new/1.a", 10);
+    mailbox.put("cur/2.a,S=20:2,S", 3);
+    mailbox.put("cur/3.a,S=40:2,ST", 40);
+    mailbox.put("tmp/4.a", 80);
+    for (folder, size) in [(".Sent", 100), (".Trash", 1000), (".Trash.Old", 200), ("plain", 5000)] {
+        mailbox.make_folder(folder);
+        mailbox.put(&format!("{folder}/cur/1.b"), size);
+    }
+    assert_eq!(mailbox.open().count().unwrap(), usage(330, 4));
+    let rules = Rules { count_trash: true };
+    let all = MaildirQuota::open(&mailbox.path(), Limits::NONE, rules).unwrap();
+    assert_eq!(all.count().unwrap(), usage(1370, 6));
+}
+
+#[test]
+fn odd_entries_are_no_messages() {
+    let mailbox = Mailbox::new();
+    fs::create_dir(mailbox.path().join("cur/a,S=5:2,")).unwrap();
+    mailbox.put("cur/.dot,S=5:2,", 5);
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        mailbox.path().join("cur/fifo,S=5:2,"),
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RUSR,
+        0,
+    )
+    .unwrap();
+    assert_eq!(mailbox.open().count().unwrap(), usage(0, 0));
+}
+
+#[test]
+fn a_link_counts_only_when_it_leads_to_a_file_of_the_mailbox() {
+    let mailbox = Mailbox::new();
+    fs::write(mailbox.folder.path().join("secret"), "not mine").unwrap();
+    mailbox.put("inside", 7);
+    let link = |target: &str, name: &str| symlink(target, mailbox.path().join("cur").join(name)).unwrap();
+    link("../inside", "1:2,");
+    link("../inside", "2,S=30:2,");
+    link("../../secret", "3:2,");
+    link("/etc/passwd", "4,S=50:2,");
+    link("nowhere", "5:2,");
+    link("../tmp", "6:2,");
+    link("7:2,", "7:2,");
+    assert_eq!(mailbox.open().count().unwrap(), usage(37, 2));
+}
+
+#[test]
+fn a_linked_folder_is_not_entered() {
+    let mailbox = Mailbox::new();
+    let other = Mailbox::new();
+    other.put("cur/1:2,", 500);
+    symlink(other.path(), mailbox.path().join(".Linked")).unwrap();
+    mailbox.make_folder(".Half");
+    fs::remove_dir(mailbox.path().join(".Half/cur")).unwrap();
+    symlink(other.path().join("cur"), mailbox.path().join(".Half/cur")).unwrap();
+    assert_eq!(mailbox.open().count().unwrap(), usage(0, 0));
+}
+
+#[test]
+fn a_missing_maildirsize_is_made() {
+    let mailbox = Mailbox::new();
+    mailbox.put("new/1.a,S=99000", 1);
+    assert!(matches!(mailbox.open().may_store(1000), Decision::Fits));
+    assert_eq!(mailbox.maildirsize().as_deref(), Some("100000S,1000C\n99000 1\n"));
+    assert!(matches!(mailbox.open().may_store(1001), Decision::Over(Over { kind: Kind::Bytes, by: 1, .. })));
+}
+
+#[test]
+fn without_a_limit_no_maildirsize_is_made() {
+    let mailbox = Mailbox::new();
+    let open = mailbox.under("");
+    assert!(matches!(open.may_store(u64::MAX), Decision::Fits));
+    open.reserve(10).unwrap().keep();
+    assert_eq!(open.recount(Effort::Full).unwrap().usage, usage(0, 0));
+    assert_eq!(mailbox.maildirsize(), None);
+}
+
+#[test]
+fn a_full_mailbox_is_counted_before_mail_is_refused() {
+    let minute = Duration::from_secs(60);
+    for (text, age, counted) in [
+        ("100000S,1000C\n99910 5\n", minute, false),
+        ("100000S,1000C\n99910 5\n", 14 * minute, false),
+        ("100000S,1000C\n99910 5\n", 16 * minute, true),
+        ("100000S,1000C\n99900 5\n10 0\n", minute, true),
+    ] {
+        let mailbox = Mailbox::new();
+        mailbox.lay(text, age);
+        let fits = matches!(mailbox.open().may_store(91), Decision::Fits);
+        assert_eq!(fits, counted, "{text:?} {age:?}");
+        let fresh = mailbox.maildirsize().as_deref() == Some("100000S,1000C\n0 0\n");
+        assert_eq!(fresh, counted, "{text:?} {age:?}");
+    }
+}
+
+#[test]
+fn a_maildirsize_from_the_future_does_not_refuse_mail() {
+    let mailbox = Mailbox::new();
+    mailbox.lay("100000S,1000C\n99910 5\n", Duration::ZERO);
+    let file = fs::File::open(mailbox.path().join("maildirsize")).unwrap();
+    file.set_modified(SystemTime::now() + Duration::from_secs(86_400)).unwrap();
+    assert!(matches!(mailbox.open().may_store(91), Decision::Fits));
+}
+
+#[test]
+fn a_reservation_adds_a_line_and_dropped_takes_it_back() {
+    let mailbox = Mailbox::new();
+    let open = mailbox.open();
+    let reservation = open.reserve(500).unwrap();
+    assert_eq!(reservation.usage(), Some(usage(500, 1)));
+    mailbox.put("new/1.a", 500);
+    reservation.keep();
+    drop(open.reserve(300).unwrap());
+    assert_eq!(mailbox.maildirsize().as_deref(), Some("100000S,1000C\n0 0\n500 1\n300 1\n-300 -1\n"));
+    assert_eq!(open.stored().unwrap().usage, Some(usage(500, 1)));
+    assert_eq!(open.count().unwrap(), usage(500, 1));
+}
+
+#[test]
+fn room_is_reserved_up_to_the_limit_and_not_beyond() {
+    let mailbox = Mailbox::new();
+    let open = mailbox.under("3C");
+    for number in 0..3 {
+        let reservation = open.reserve(1).unwrap();
+        mailbox.put(&format!("new/{number}.a"), 1);
+        reservation.keep();
+    }
+    assert!(matches!(open.reserve(1), Err(Refused::Over(Over { kind: Kind::Messages, limit: 3, by: 1, .. }))));
+    fs::remove_file(mailbox.path().join("new/1.a")).unwrap();
+    assert!(open.reserve(1).is_err(), "the count is young, and the deletion was not told");
+    open.adjust(-1, -1).unwrap();
+    open.reserve(1).unwrap().keep();
+}
+
+#[test]
+fn parallel_reservations_neither_drift_nor_overshoot() {
+    let mailbox = Mailbox::new();
+    let kept = std::sync::atomic::AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for worker in 0..4 {
+            let (mailbox, kept) = (&mailbox, &kept);
+            scope.spawn(move || {
+                for number in 0..100 {
+                    let open = mailbox.under("100000S,250C");
+                    let Ok(reservation) = open.reserve(7) else { continue };
+                    mailbox.put(&format!("new/{worker}.{number}"), 7);
+                    reservation.keep();
+                    kept.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    let open = mailbox.under("100000S,250C");
+    assert_eq!(kept.into_inner(), 250);
+    assert_eq!(open.count().unwrap(), usage(1750, 250));
+    assert_eq!(open.stored().unwrap().usage, Some(usage(1750, 250)));
+}
+
+#[test]
+fn a_line_told_to_a_file_that_was_replaced_is_told_again() {
+    let mailbox = Mailbox::new();
+    let open = mailbox.open();
+    open.recount(Effort::Full).unwrap();
+    let found = open.open_file(maildirsize::For::Appending).unwrap().map_err(|doubt| doubt.to_string()).unwrap();
+    open.recount(Effort::Full).unwrap();
+    open.add_line(found.file, 10, 1).unwrap();
+    assert_eq!(mailbox.maildirsize().as_deref(), Some("100000S,1000C\n0 0\n10 1\n"));
+}
+
+#[test]
+fn whatever_stands_in_its_place_is_replaced_and_not_followed() {
+    let mailbox = Mailbox::new();
+    let secret = mailbox.folder.path().join("secret");
+    fs::write(&secret, "100000S,1000C\n1 1\n").unwrap();
+    for make in [|from: &Path, to: &Path| symlink(from, to), |from: &Path, to: &Path| fs::hard_link(from, to)] {
+        let _ = fs::remove_file(mailbox.path().join("maildirsize"));
+        make(&secret, &mailbox.path().join("maildirsize")).unwrap();
+        mailbox.open().reserve(5).unwrap().keep();
+        assert_eq!(mailbox.maildirsize().as_deref(), Some("100000S,1000C\n0 0\n5 1\n"));
+        assert_eq!(fs::read_to_string(&secret).unwrap(), "100000S,1000C\n1 1\n");
+    }
+}
+
+#[test]
+fn a_directory_in_its_place_is_an_error_but_stops_no_mail() {
+    let mailbox = Mailbox::new();
+    fs::create_dir(mailbox.path().join("maildirsize")).unwrap();
+    let open = mailbox.under("10S");
+    assert!(matches!(open.recount(Effort::Full), Err(QuotaError::Io { .. })));
+    assert!(matches!(open.may_store(5), Decision::Fits));
+    open.reserve(5).unwrap().keep();
+    assert!(matches!(open.may_store(11), Decision::Over(_)));
+    assert_eq!(fs::read_dir(mailbox.path().join("tmp")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_fresh_file_is_as_private_as_the_mailbox() {
+    use std::os::unix::fs::PermissionsExt;
+    let mailbox = Mailbox::new();
+    for (directory, file) in [(0o700, 0o600), (0o750, 0o640)] {
+        fs::set_permissions(mailbox.path(), fs::Permissions::from_mode(directory)).unwrap();
+        mailbox.open().recount(Effort::Full).unwrap();
+        let mode = fs::metadata(mailbox.path().join("maildirsize")).unwrap().mode();
+        assert_eq!(mode & 0o7777, file);
+    }
+}
+
+#[test]
+fn a_forgotten_quota_leaves_no_file() {
+    let mailbox = Mailbox::new();
+    let open = mailbox.open();
+    open.recount(Effort::Full).unwrap();
+    open.forget().unwrap();
+    open.forget().unwrap();
+    assert_eq!(mailbox.maildirsize(), None);
+}
+
+#[test]
+fn a_check_says_what_is_stored_and_what_there_is() {
+    let mailbox = Mailbox::new();
+    mailbox.put("cur/1.a,S=70:2,", 70);
+    mailbox.lay("100000S,1000C\n50 1\n", Duration::ZERO);
+    let check = mailbox.open().check().unwrap();
+    assert_eq!((check.stored.usage, check.counted), (Some(usage(50, 1)), usage(70, 1)));
+    assert_eq!(check.stored.doubt, None);
+    mailbox.lay("5S\n50 1\n", Duration::ZERO);
+    let other = Limits::parse("5S").unwrap();
+    assert_eq!(mailbox.open().stored().unwrap().doubt, Some(Doubt::OtherLimits(other)));
+    assert_eq!(mailbox.maildirsize().as_deref(), Some("5S\n50 1\n"), "a check writes nothing");
+}
+
+#[test]
+fn what_is_no_mailbox_is_named() {
+    let mailbox = Mailbox::new();
+    let open = |path: &Path| MaildirQuota::open(path, Limits::NONE, Rules::default());
+    assert!(matches!(open(mailbox.folder.path()), Err(QuotaError::NotAMaildir(_))));
+    assert!(matches!(open(Path::new("/etc/passwd")), Err(QuotaError::NotAMaildir(_))));
+    assert!(matches!(open(Path::new("/nowhere")), Err(QuotaError::Io { .. })));
+    mailbox.make_folder(".Sub");
+    mailbox.put(".Sub/maildirfolder", 0);
+    assert!(matches!(open(&mailbox.path().join(".Sub")), Err(QuotaError::Folder(_))));
+    let owner = fs::metadata(mailbox.path()).unwrap().uid();
+    assert!(mailbox.open().owned_by(owner).is_ok());
+    assert!(matches!(mailbox.open().owned_by(owner + 1), Err(QuotaError::WrongOwner { .. })));
+}

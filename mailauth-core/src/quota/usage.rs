@@ -1,0 +1,127 @@
+//! What a mailbox holds, and whether one message more is allowed.
+
+use super::{Limits, QuotaError};
+use std::fmt;
+
+/// What a mailbox holds. Each number is at most 2^63 - 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Bytes.
+    pub bytes: u64,
+    /// Messages.
+    pub messages: u64,
+}
+
+impl Usage {
+    /// Both together, unless that is beyond 2^63 - 1.
+    pub fn checked_add(self, other: Usage) -> Option<Usage> {
+        let sum = |a: u64, b: u64| a.checked_add(b).filter(|sum| *sum <= Limits::MAX);
+        Some(Usage { bytes: sum(self.bytes, other.bytes)?, messages: sum(self.messages, other.messages)? })
+    }
+}
+
+/// For people: `1234 bytes in 5 messages`.
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = if self.messages == 1 { "" } else { "s" };
+        write!(f, "{} bytes in {} message{plural}", self.bytes, self.messages)
+    }
+}
+
+/// The rules of counting that sites differ in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// Count the folder `.Trash` and messages with the flag T: as Exim and Dovecot do, and Courier does not.
+    pub count_trash: bool,
+}
+
+/// What a limit limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Bytes.
+    Bytes,
+    /// Messages.
+    Messages,
+}
+
+/// The limit that a message would break.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Over {
+    /// Which.
+    pub kind: Kind,
+    /// The limit, in bytes or messages.
+    pub limit: u64,
+    /// By how much the message would be over it, in bytes or messages.
+    pub by: u64,
+    /// What the mailbox holds without the message.
+    pub usage: Usage,
+}
+
+/// For people: what is allowed, and what there is.
+impl fmt::Display for Over {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (unit, used) = match self.kind {
+            Kind::Bytes => ("bytes", self.usage.bytes),
+            Kind::Messages => ("messages", self.usage.messages),
+        };
+        write!(f, "over quota: {used} of {} {unit} used, and this message would be {} over it", self.limit, self.by)
+    }
+}
+
+/// May a message be stored?
+#[derive(Debug)]
+pub enum Decision {
+    /// Yes.
+    Fits,
+    /// No: it would break this limit.
+    Over(Over),
+    /// Not now: it is not known what the mailbox holds.
+    CannotTell(QuotaError),
+}
+
+impl Limits {
+    /// The limit that a message of `size` bytes would break in a mailbox that holds `usage`; `None` if it fits. Reaching
+    /// a limit exactly is allowed.
+    ///
+    /// ```
+    /// use mailauth_core::quota::{Limits, Usage};
+    /// let limits = Limits::parse("1000S,10C").unwrap();
+    /// let usage = Usage { bytes: 900, messages: 9 };
+    /// assert_eq!(limits.broken_by(usage, 100), None);
+    /// assert_eq!(limits.broken_by(usage, 101).unwrap().by, 1);
+    /// ```
+    pub fn broken_by(&self, usage: Usage, size: u64) -> Option<Over> {
+        let over = |kind, limit: Option<u64>, used: u64, more| {
+            let limit = limit?;
+            let by = used.saturating_add(more).checked_sub(limit).filter(|by| *by > 0)?;
+            Some(Over { kind, limit, by, usage })
+        };
+        over(Kind::Bytes, self.bytes, usage.bytes, size)
+            .or_else(|| over(Kind::Messages, self.messages, usage.messages, 1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_limit_counts_for_itself_and_may_be_reached() {
+        let full = Usage { bytes: 100, messages: 10 };
+        let broken =
+            |limits: &str, size| Limits::parse(limits).unwrap().broken_by(full, size).map(|over| (over.kind, over.by));
+        assert_eq!(broken("150S,11C", 50), None);
+        assert_eq!(broken("150S,11C", 51), Some((Kind::Bytes, 1)));
+        assert_eq!(broken("150S,10C", 50), Some((Kind::Messages, 1)));
+        assert_eq!(broken("10C", 0), Some((Kind::Messages, 1)));
+        assert_eq!(broken("", u64::MAX), None);
+        assert_eq!(broken("9223372036854775807S", u64::MAX).map(|(kind, _)| kind), Some(Kind::Bytes));
+    }
+
+    #[test]
+    fn sums_beyond_63_bits_are_no_sums() {
+        let most = Usage { bytes: Limits::MAX, messages: 0 };
+        assert_eq!(most.checked_add(Usage { bytes: 1, messages: 0 }), None);
+        assert_eq!(most.checked_add(Usage { bytes: 0, messages: 1 }), Some(Usage { bytes: Limits::MAX, messages: 1 }));
+    }
+}
