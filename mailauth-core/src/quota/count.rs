@@ -44,18 +44,14 @@ pub(super) struct Place<'a> {
     pub folder: &'a CStr,
     /// `new` or `cur`.
     pub part: &'a CStr,
+    /// Both, as a path from the mailbox.
+    pub path: &'a CStr,
 }
 
 /// What the directory holds, and its stamp from before it was read; `None` when there is no such directory.
-///
-/// `parent` is the open folder.
-pub(super) fn count(
-    place: Place<'_>,
-    parent: BorrowedFd<'_>,
-    rules: Rules,
-    buffer: &mut Vec<u8>,
-) -> Result<Option<(Stamp, Usage)>, Failure> {
-    let Some(directory) = directory::open(parent, place.part)? else { return Ok(None) };
+pub(super) fn count(place: Place<'_>, rules: Rules, buffer: &mut Vec<u8>) -> Result<Option<(Stamp, Usage)>, Failure> {
+    let Some(folder) = directory::enter(place.root, place.folder)? else { return Ok(None) };
+    let Some(directory) = directory::open(folder.as_fd(), place.part)? else { return Ok(None) };
     let stamp = directory::stamp(directory.as_fd())?;
     let mut usage = Usage::default();
     directory::for_each_entry(&directory, buffer, |name, kind| {
@@ -75,11 +71,11 @@ fn message(
     kind: FileType,
     rules: Rules,
 ) -> Result<Option<u64>, Errno> {
-    let bytes = entry.to_bytes();
-    if bytes.first() == Some(&b'.') || !rules.count_trash && name::is_trashed(bytes) {
+    let name = entry.to_bytes();
+    let name::Told { size: told, trashed } = name::read(name);
+    if name.first() == Some(&b'.') || trashed && !rules.count_trash {
         return Ok(None);
     }
-    let told = name::size(bytes);
     match (kind, told) {
         (FileType::RegularFile, Some(size)) => Ok(Some(size)),
         (FileType::RegularFile | FileType::Unknown, _) => match status(directory, entry)? {
@@ -105,7 +101,7 @@ fn status(directory: BorrowedFd<'_>, entry: &CStr) -> Result<Option<(FileType, u
 /// A link counts as the file it leads to, if that is a file of this mailbox: the kernel resolves it and refuses to
 /// leave the mailbox on the way (openat2(2), `RESOLVE_BENEATH`).
 fn linked(place: Place<'_>, entry: &CStr, told: Option<u64>) -> Result<Option<u64>, Errno> {
-    let path = [place.folder.to_bytes(), place.part.to_bytes(), entry.to_bytes()].join(&b'/');
+    let path = [place.path.to_bytes(), entry.to_bytes()].join(&b'/');
     let Ok(path) = CString::new(path) else { return Ok(None) };
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
     let target = match openat2(place.root, &path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve) {

@@ -155,7 +155,9 @@ impl MaildirQuota {
     /// # Errors
     /// When any part of the mailbox cannot be read, or it never comes to rest.
     pub fn count(&self) -> Result<Usage, QuotaError> {
-        self.tally(&Sums::default())?.usage()
+        let mut tally = self.tally(&Sums::default())?;
+        tally.settle()?;
+        tally.usage()
     }
 
     /// What maildirsize says. Reads only.
@@ -342,6 +344,8 @@ impl MaildirQuota {
     /// them may have told the old file.
     fn store(&self, tally: &mut Tally<'_>, usage: &mut Usage) -> Result<(), QuotaError> {
         if self.limits == Limits::NONE {
+            tally.settle()?;
+            *usage = tally.usage()?;
             return Ok(());
         }
         for _ in 0..REWRITES {
@@ -358,9 +362,7 @@ impl MaildirQuota {
     }
 
     fn tally(&self, known: &Sums) -> Result<Tally<'_>, QuotaError> {
-        let mut tally = Tally::take(self.root.as_fd(), &self.path, self.rules, known, SystemTime::now())?;
-        tally.settle()?;
-        Ok(tally)
+        Tally::take(self.root.as_fd(), &self.path, self.rules, known, SystemTime::now())
     }
 
     /// The sums of the last count; nothing that is wrong with them is worth an error.

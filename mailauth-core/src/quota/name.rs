@@ -7,26 +7,36 @@
 use super::Limits;
 use memchr::{memchr, memrchr};
 
-/// The size that the name tells, in bytes.
-pub(super) fn size(name: &[u8]) -> Option<u64> {
-    let mut rest = match memchr(b':', name) {
-        Some(colon) => &name[..colon],
-        None => name,
-    };
-    while let Some(comma) = memrchr(b',', rest) {
-        if let Some(digits) = rest[comma + 1..].strip_prefix(b"S=")
+/// What a name says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Told {
+    /// The message's size in bytes, where it is told.
+    pub size: Option<u64>,
+    /// Whether it has the flag T.
+    pub trashed: bool,
+}
+
+/// Reads a name.
+pub(super) fn read(name: &[u8]) -> Told {
+    let (base, flags) = name.split_at(memchr(b':', name).unwrap_or(name.len()));
+    Told { size: size(base), trashed: is_trashed(flags) }
+}
+
+/// The size in the part before the first colon.
+fn size(mut base: &[u8]) -> Option<u64> {
+    while let Some(comma) = memrchr(b',', base) {
+        if let Some(digits) = base[comma + 1..].strip_prefix(b"S=")
             && let Some(size) = number(digits)
         {
             return Some(size);
         }
-        rest = &rest[..comma];
+        base = &base[..comma];
     }
     None
 }
 
-/// Whether the flag T stands in the name.
-pub(super) fn is_trashed(name: &[u8]) -> bool {
-    let mut rest = name;
+/// Whether a T stands among the flags; `rest` begins with the first colon.
+fn is_trashed(mut rest: &[u8]) -> bool {
     while let Some(colon) = memchr(b':', rest) {
         rest = &rest[colon + 1..];
         if let Some(flags) = rest.strip_prefix(b"2,") {
@@ -77,17 +87,17 @@ mod tests {
             ("1.host", None),
             ("", None),
         ] {
-            assert_eq!(size(name.as_bytes()), told, "{name}");
+            assert_eq!(read(name.as_bytes()).size, told, "{name}");
         }
     }
 
     #[test]
     fn trashed_is_a_capital_t_among_the_flags() {
         for name in ["1:2,T", "1:2,ST", "1,S=5:2,FRST", "1:1,x:2,T", "T:2,Tab"] {
-            assert!(is_trashed(name.as_bytes()), "{name}");
+            assert!(read(name.as_bytes()).trashed, "{name}");
         }
         for name in ["T", "1:2,", "1:2,S", "1:2,aT", "1:2,S,T", "1:2,S:2,T", "1:1,T", "1,T:2,S"] {
-            assert!(!is_trashed(name.as_bytes()), "{name}");
+            assert!(!read(name.as_bytes()).trashed, "{name}");
         }
     }
 }

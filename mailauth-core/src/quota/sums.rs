@@ -126,7 +126,7 @@ mod tests {
     }
 
     fn folders() -> Vec<Folder> {
-        let folder = |name: &CStr, parts| Folder { name: name.to_owned(), parts };
+        let folder = |name: &CStr, parts| Folder::new(name.to_owned(), parts);
         vec![
             folder(c".", [part(1, true), part(2, false)]),
             folder(c".Sent mail", [part(3, true), part(4, true)]),

@@ -9,7 +9,7 @@ use super::directory::{self, Stamp};
 use super::error::below;
 use super::sums::Sums;
 use super::{QuotaError, Rules, Usage};
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fd::BorrowedFd;
 use rustix::fs::FileType;
 use rustix::io::Errno;
 use std::collections::BTreeSet;
@@ -42,8 +42,20 @@ pub(super) struct Part {
 pub(super) struct Folder {
     /// Its name, with the dot; `.` is the mailbox itself.
     pub name: CString,
+    /// The paths of its [`PARTS`] in the mailbox.
+    paths: [CString; 2],
     /// `new` and `cur`, as in [`PARTS`].
     pub parts: [Part; 2],
+}
+
+impl Folder {
+    pub fn new(name: CString, parts: [Part; 2]) -> Self {
+        let paths = PARTS.map(|part| {
+            let path = [name.to_bytes(), part.to_bytes_with_nul()].join(&b'/');
+            CString::from_vec_with_nul(path).unwrap_or_default() // neither has a NUL of its own
+        });
+        Folder { name, paths, parts }
+    }
 }
 
 /// A mailbox being counted.
@@ -78,7 +90,7 @@ impl<'a> Tally<'a> {
             Tally { root, path, rules, now, buffer, unreadable: None, folders: Vec::new(), read: 0, news: false };
         for name in tally.list()? {
             let parts = known.of(&name);
-            tally.folders.push(Folder { name, parts });
+            tally.folders.push(Folder::new(name, parts));
         }
         tally.refresh()?;
         Ok(tally)
@@ -87,8 +99,8 @@ impl<'a> Tally<'a> {
     /// Looks at everything once more, and counts again what changed, until nothing does. Says whether anything did.
     pub fn settle(&mut self) -> Result<bool, QuotaError> {
         for round in 0..ROUNDS {
-            self.follow_folders()?;
-            if !self.refresh()? {
+            let moved = self.follow_folders()?;
+            if !(self.refresh()? | moved) {
                 return Ok(round > 0);
             }
         }
@@ -138,15 +150,17 @@ impl<'a> Tally<'a> {
         Ok(names)
     }
 
-    /// Takes note of folders made, renamed and deleted since they were listed.
-    fn follow_folders(&mut self) -> Result<(), QuotaError> {
+    /// Takes note of folders made, renamed and deleted since they were listed. Says whether there are any.
+    fn follow_folders(&mut self) -> Result<bool, QuotaError> {
         let mut names = self.list()?;
+        let before = self.folders.len();
         self.folders.retain(|folder| names.remove(&folder.name));
+        let changed = self.folders.len() < before || !names.is_empty();
         if !names.is_empty() {
-            self.folders.extend(names.into_iter().map(|name| Folder { name, parts: Default::default() }));
+            self.folders.extend(names.into_iter().map(|name| Folder::new(name, Default::default())));
             self.folders.sort_by(|a, b| a.name.cmp(&b.name));
         }
-        Ok(())
+        Ok(changed)
     }
 
     /// Counts every directory that is not as it is known. Says whether there was any.
@@ -164,27 +178,17 @@ impl<'a> Tally<'a> {
         Ok(changed)
     }
 
+    /// Counts what is not as it is known of a folder. Says whether there was anything.
     fn refresh_folder(&mut self, folder: &mut Folder) -> Result<bool, QuotaError> {
-        let parent: OwnedFd = match directory::enter(self.root, &folder.name) {
-            Ok(Some(parent)) => parent,
-            Ok(None) => {
-                // It went away; the folders are listed again before the count is believed.
-                let known = folder.parts != [Part::default(); 2];
-                folder.parts = Default::default();
-                return Ok(known);
-            }
-            Err(errno) => return self.give_up(folder.name.to_bytes(), errno),
-        };
         let mut changed = false;
-        for (part, name) in folder.parts.iter_mut().zip(PARTS) {
-            let place = Place { root: self.root, folder: &folder.name, part: name };
-            match self.refresh_part(place, parent.as_fd(), part) {
+        for ((part, path), name) in folder.parts.iter_mut().zip(&folder.paths).zip(PARTS) {
+            let place = Place { root: self.root, folder: &folder.name, part: name, path };
+            match self.refresh_part(place, part) {
                 Ok(counted) => changed |= counted,
                 Err(Failure::TooLarge) => return Err(QuotaError::TooLarge(self.path.to_owned())),
                 Err(Failure::System(errno)) => {
                     *part = Part::default();
-                    let path = [folder.name.to_bytes(), name.to_bytes()].join(&b'/');
-                    self.give_up(&path, errno)?;
+                    self.give_up(path, errno)?;
                 }
             }
         }
@@ -192,27 +196,30 @@ impl<'a> Tally<'a> {
     }
 
     /// Counts a directory unless it is as it is known. Says whether it did.
-    fn refresh_part(&mut self, place: Place<'_>, parent: BorrowedFd<'_>, part: &mut Part) -> Result<bool, Failure> {
-        let found = directory::stamp_at(parent, place.part)?;
-        if found == part.stamp {
+    ///
+    /// The look at its stamp may pass through a folder that has just become a link: a stamp that is the known one is
+    /// the known directory's, however it was reached. What is then read is reached by no link.
+    fn refresh_part(&mut self, place: Place<'_>, part: &mut Part) -> Result<bool, Failure> {
+        if directory::stamp_at(self.root, place.path)? == part.stamp {
             return Ok(false);
         }
-        *part = match count::count(place, parent, self.rules, &mut self.buffer)? {
+        let known = *part;
+        *part = match count::count(place, self.rules, &mut self.buffer)? {
             Some((stamp, usage)) => Part { stamp: Some(stamp), usage, at_rest: stamp.at_rest(self.now) },
             None => Part::default(),
         };
         self.news |= part.at_rest;
-        Ok(true)
+        Ok(*part != known)
     }
 
     /// Remembers the first directory that may not be read, and lets the rest be counted: people are told what it holds.
-    fn give_up(&mut self, name: &[u8], errno: Errno) -> Result<bool, QuotaError> {
+    fn give_up(&mut self, path: &CStr, errno: Errno) -> Result<(), QuotaError> {
         match errno {
             Errno::ACCESS | Errno::PERM => {
-                self.unreadable.get_or_insert((name.to_vec(), errno));
-                Ok(false)
+                self.unreadable.get_or_insert((path.to_bytes().to_vec(), errno));
+                Ok(())
             }
-            errno => Err(QuotaError::io("read", self.path, name, errno)),
+            errno => Err(QuotaError::io("read", self.path, path.to_bytes(), errno)),
         }
     }
 }
