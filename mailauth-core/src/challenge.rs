@@ -13,9 +13,11 @@ use sha1::Sha1;
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
-/// The digest that a CRAM answer is made with.
+/// The digest that the answer to a challenge is made with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CramMechanism {
+    /// `apop`, POP3's own way (RFC 1939): MD5 of the challenge and then the clear password, without a key.
+    Apop,
     /// `cram-md5`
     Md5,
     /// `cram-sha1`
@@ -28,6 +30,7 @@ impl CramMechanism {
     /// The mechanism of this name, which is in lower case and nothing else.
     pub fn from_name(name: &[u8]) -> Option<Self> {
         match name {
+            b"apop" => Some(CramMechanism::Apop),
             b"cram-md5" => Some(CramMechanism::Md5),
             b"cram-sha1" => Some(CramMechanism::Sha1),
             b"cram-sha256" => Some(CramMechanism::Sha256),
@@ -38,14 +41,16 @@ impl CramMechanism {
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {
+            CramMechanism::Apop => "apop",
             CramMechanism::Md5 => "cram-md5",
             CramMechanism::Sha1 => "cram-sha1",
             CramMechanism::Sha256 => "cram-sha256",
         }
     }
 
-    fn hmac(self, key: &[u8], challenge: &[u8]) -> Secret {
+    fn digest(self, key: &[u8], challenge: &[u8]) -> Secret {
         match self {
+            CramMechanism::Apop => Md5::new().chain_update(challenge).chain_update(key).finalize().to_vec().into(),
             CramMechanism::Md5 => HmacMd5State::of(key).hmac(challenge).to_vec().into(),
             CramMechanism::Sha1 => mac(Hmac::<Sha1>::new_from_slice(key), challenge),
             CramMechanism::Sha256 => mac(Hmac::<Sha256>::new_from_slice(key), challenge),
@@ -81,12 +86,18 @@ pub struct CramResponse {
 impl CramResponse {
     /// Reads base64 of the challenge, and base64 of `login SP hexdigest`, which is split at its last space.
     pub fn parse(challenge: &[u8], response: &[u8]) -> Option<Self> {
-        let challenge = STANDARD.decode(challenge).ok().filter(|challenge| !challenge.is_empty())?;
+        let challenge = STANDARD.decode(challenge).ok()?;
         let response = Secret::new(STANDARD.decode(response).ok()?);
         let at = response.expose().iter().rposition(|byte| *byte == b' ')?;
         let (login, digits) = response.expose().split_at(at);
-        let digest = crate::password::hex(digits.get(1..)?)?;
-        Some(CramResponse { challenge, login: login.to_vec(), digest: digest.into() })
+        Self::new(challenge, login, digits.get(1..)?)
+    }
+
+    /// From a challenge as it was sent, and the hexadecimal digits that came back. An empty challenge never counts:
+    /// there was none then, and for APOP the digest of the password alone would do.
+    pub fn new(challenge: Vec<u8>, login: &[u8], digits: &[u8]) -> Option<Self> {
+        let digest = crate::password::hex(digits)?;
+        (!challenge.is_empty()).then(|| CramResponse { challenge, login: login.to_vec(), digest: digest.into() })
     }
 
     /// The challenge that was answered, decoded.
@@ -107,23 +118,12 @@ impl CramResponse {
     /// Was this answer made with the stored password? Never, where only a hash is stored.
     pub fn verify(&self, mechanism: CramMechanism, stored: &Stored) -> bool {
         let expected = match (stored.clear(), stored.hmac_md5(), mechanism) {
-            (Some(clear), _, _) if !clear.is_empty() => mechanism.hmac(clear, &self.challenge),
+            (Some(clear), _, _) if !clear.is_empty() => mechanism.digest(clear, &self.challenge),
             (_, Some(state), CramMechanism::Md5) => state.hmac(&self.challenge).to_vec().into(),
             _ => return false,
         };
         expected.expose().ct_eq(self.digest.expose()).into()
     }
-}
-
-/// Is `digest`, in hexadecimal of either case, MD5(timestamp ‖ clear password)? An empty timestamp never counts: there
-/// was no challenge then.
-pub fn apop_matches(timestamp: &[u8], digest: &[u8], clear: &[u8]) -> bool {
-    if timestamp.is_empty() || clear.is_empty() {
-        return false;
-    }
-    let Some(digest) = crate::password::hex(digest).map(Secret::new) else { return false };
-    let expected = Md5::new().chain_update(timestamp).chain_update(clear).finalize();
-    expected.as_slice().ct_eq(digest.expose()).into()
 }
 
 #[cfg(test)]
@@ -137,7 +137,7 @@ mod tests {
 
     fn answer(mechanism: CramMechanism, login: &str, key: &[u8], upper: bool) -> CramResponse {
         let digits: String =
-            mechanism.hmac(key, b"<1@host>").expose().iter().map(|byte| format!("{byte:02x}")).collect();
+            mechanism.digest(key, b"<1@host>").expose().iter().map(|byte| format!("{byte:02x}")).collect();
         let digits = if upper { digits.to_uppercase() } else { digits };
         let response = STANDARD.encode(format!("{login} {digits}"));
         CramResponse::parse(STANDARD.encode("<1@host>").as_bytes(), response.as_bytes()).unwrap()
@@ -145,9 +145,9 @@ mod tests {
 
     #[test]
     fn each_mechanism_verifies_its_own_answers_alone() {
-        use CramMechanism::{Md5, Sha1, Sha256};
-        for made in [Md5, Sha1, Sha256] {
-            for asked in [Md5, Sha1, Sha256] {
+        use CramMechanism::{Apop, Md5, Sha1, Sha256};
+        for made in [Apop, Md5, Sha1, Sha256] {
+            for asked in [Apop, Md5, Sha1, Sha256] {
                 let response = answer(made, "anna", b"secret", false);
                 assert_eq!(response.verify(asked, &stored("{PLAIN}secret")), made == asked);
             }
@@ -186,12 +186,16 @@ mod tests {
 
     #[test]
     fn apop_is_the_example_of_its_rfc_and_needs_a_timestamp() {
+        let fits = |timestamp: &[u8], digits: &[u8], password: &str| {
+            let response = CramResponse::new(timestamp.to_vec(), b"mrose", digits);
+            response.is_some_and(|response| response.verify(CramMechanism::Apop, &stored(password)))
+        };
         let timestamp = b"<1896.697170952@dbc.mtview.ca.us>";
-        assert!(apop_matches(timestamp, b"c4c9334bac560ecc979e58001b3e22fb", b"tanstaaf"));
-        assert!(apop_matches(timestamp, b"C4C9334BAC560ECC979E58001B3E22FB", b"tanstaaf"));
-        assert!(!apop_matches(timestamp, b"c4c9334bac560ecc979e58001b3e22fb", b"tanstaa"));
-        assert!(!apop_matches(timestamp, b"c4c9334bac560ecc979e58001b3e22", b"tanstaaf"));
-        let digest: String = Md5::digest(b"tanstaaf").iter().map(|byte| format!("{byte:02x}")).collect();
-        assert!(!apop_matches(b"", digest.as_bytes(), b"tanstaaf"));
+        assert!(fits(timestamp, b"c4c9334bac560ecc979e58001b3e22fb", "{PLAIN}tanstaaf"));
+        assert!(fits(timestamp, b"C4C9334BAC560ECC979E58001B3E22FB", "{PLAIN}tanstaaf"));
+        assert!(!fits(timestamp, b"c4c9334bac560ecc979e58001b3e22fb", "{PLAIN}tanstaa"));
+        assert!(!fits(timestamp, b"c4c9334bac560ecc979e58001b3e22", "{PLAIN}tanstaaf"));
+        let alone: String = Md5::digest(b"tanstaaf").iter().map(|byte| format!("{byte:02x}")).collect();
+        assert!(!fits(b"", alone.as_bytes(), "{PLAIN}tanstaaf"));
     }
 }

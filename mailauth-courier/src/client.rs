@@ -17,7 +17,8 @@ use zeroize::Zeroizing;
 ///
 /// Each request is a connection of its own, as the protocol has it. Calls block until the deadline at most; there is no
 /// thread, and no state between requests. A daemon says "no" without a reason ([`No::Unexplained`]); if it says nothing,
-/// or nothing that can be read, the answer is [`NotNow::Daemon`].
+/// or nothing that can be read, the answer is [`NotNow::Daemon`]; if nobody is there or it does not answer in time,
+/// [`NotNow::NoDaemon`].
 ///
 /// ```no_run
 /// use mailauth_core::Service;
@@ -65,7 +66,7 @@ impl Client {
                     Errno::AGAIN => "it did not in time".to_owned(),
                     errno => std::io::Error::from(errno).to_string(),
                 };
-                self.not_now(format_args!("{what}: {why}"))
+                Answer::NotNow(NotNow::NoDaemon(format!("{what}: {why} ({})", self.socket.display())))
             }
         }
     }

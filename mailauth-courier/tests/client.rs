@@ -51,7 +51,7 @@ fn no_daemon_is_not_now() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("socket");
     let why = |socket| match log_in(&Client::new(socket, LONG), "anna", "secret") {
-        Answer::NotNow(why) => why.to_string(),
+        Answer::NotNow(why @ NotNow::NoDaemon(_)) => why.to_string(),
         other => panic!("{other:?}"),
     };
     assert!(why(socket.clone()).contains("No such file"), "{}", why(socket.clone()));
@@ -105,13 +105,13 @@ fn a_daemon_that_is_frozen_or_drips_costs_no_more_than_the_deadline() {
     let patience = Duration::from_millis(300);
     let begin = Instant::now();
     let frozen = against(patience, |mut client| drop(client.read_to_end(&mut Vec::new())));
-    assert!(matches!(frozen, Answer::NotNow(NotNow::Daemon(_))));
+    assert!(matches!(frozen, Answer::NotNow(NotNow::NoDaemon(_))));
     let dripping = against(patience, |mut client| {
         while client.write_all(b"x").is_ok() {
             std::thread::sleep(Duration::from_millis(50));
         }
     });
-    assert!(matches!(dripping, Answer::NotNow(NotNow::Daemon(_))));
+    assert!(matches!(dripping, Answer::NotNow(NotNow::NoDaemon(_))));
     let took = begin.elapsed();
     assert!(took >= patience * 2 && took < Duration::from_secs(10), "{took:?}");
 }
@@ -126,6 +126,6 @@ fn a_daemon_whose_backlog_is_full_costs_no_more_than_the_deadline() {
     let _waiting: Vec<UnixStream> = (0..1).map(|_| UnixStream::connect(&socket).unwrap()).collect();
     let begin = Instant::now();
     let answer = log_in(&Client::new(&socket, Duration::from_millis(300)), "anna", "secret");
-    assert!(matches!(answer, Answer::NotNow(NotNow::Daemon(_))), "{answer:?}");
+    assert!(matches!(answer, Answer::NotNow(NotNow::NoDaemon(_))), "{answer:?}");
     assert!(begin.elapsed() < Duration::from_secs(10));
 }

@@ -97,7 +97,10 @@ pub enum NotNow {
     /// The deadline had passed before the work began.
     #[error("the request waited past its deadline")]
     Late,
-    /// A daemon could not say, or could not be asked.
+    /// There is no daemon, or it is frozen: another way to the answer may be tried.
+    #[error("the daemon is away: {0}")]
+    NoDaemon(String),
+    /// A daemon could not say.
     #[error("the daemon cannot say: {0}")]
     Daemon(String),
 }
@@ -114,6 +117,7 @@ impl NotNow {
             NotNow::Busy => "busy",
             NotNow::NoHash(_) => "no-hash",
             NotNow::Late => "late",
+            NotNow::NoDaemon(_) => "no-daemon",
             NotNow::Daemon(_) => "daemon",
         }
     }

@@ -1,7 +1,7 @@
 //! Every key there is. To add one, add its field to the section's struct, and a line here.
 
 use super::value::Value;
-use super::{Config, Fallback, Secrecy};
+use super::{Config, CramOrder, Fallback, Secrecy};
 use crate::authenticate::MAX_PASSWORD;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -32,6 +32,9 @@ const SECRECY: &[(&str, Option<Secrecy>)] = &[
 ];
 
 const FALLBACK: &[(&str, Fallback)] = &[("database", Fallback::Database), ("none", Fallback::None)];
+
+const CRAM_ORDER: &[(&str, CramOrder)] =
+    &[("digest-challenge", CramOrder::DigestChallenge), ("challenge-digest", CramOrder::ChallengeDigest)];
 
 /// Of memory that a verification may take.
 const COST: RangeInclusive<u64> = 1 << 20..=64 << 30;
@@ -82,4 +85,13 @@ pub(super) const KEYS: &[Key] = &[
     key("courier", "request", |c, v| put(&mut c.courier.request, v.duration(WAIT))),
     key("client", "socket", |c, v| put(&mut c.client.socket, v.socket())),
     key("client", "fallback", |c, v| put(&mut c.client.fallback, v.word(FALLBACK))),
+    key("client", "deadline", |c, v| put(&mut c.client.deadline, v.duration(WAIT))),
+    key("pop3", "service", |c, v| put(&mut c.pop3.service, v.service())),
+    key("pop3", "dovecot", |c, v| put(&mut c.pop3.dovecot, v.boolean())),
+    key("pop3", "become_owner", |c, v| put(&mut c.pop3.become_owner, v.boolean())),
+    key("pop3", "create_home", |c, v| put(&mut c.pop3.create_home, v.boolean())),
+    key("pop3", "apop", |c, v| put(&mut c.pop3.apop, v.boolean())),
+    key("pop3", "cram_order", |c, v| put(&mut c.pop3.cram_order, v.word(CRAM_ORDER))),
+    key("pop3", "recount", |c, v| put(&mut c.pop3.recount, v.boolean())),
+    key("pop3", "recount_time", |c, v| put(&mut c.pop3.recount_time, v.duration(WAIT))),
 ];

@@ -8,6 +8,7 @@ mod keys;
 mod mistake;
 mod parse;
 mod password;
+mod pop3;
 mod source;
 mod url;
 mod value;
@@ -15,6 +16,7 @@ mod value;
 pub use database::{DatabaseConfig, DatabaseUrl, HostPort, Secrecy, Server, UrlError};
 pub use mistake::{ConfigErrors, Mistake, Place};
 pub use password::PasswordConfig;
+pub use pop3::{CramOrder, Pop3Config};
 pub use source::{Origin, Source};
 
 use crate::authenticate::Policy;
@@ -40,6 +42,8 @@ pub struct Config {
     pub courier: CourierConfig,
     /// `[client]`
     pub client: ClientConfig,
+    /// `[pop3]`
+    pub pop3: Pop3Config,
 }
 
 impl Config {
@@ -143,6 +147,8 @@ pub struct ClientConfig {
     pub socket: PathBuf,
     /// `fallback`: ask the database when the daemon is away.
     pub fallback: Fallback,
+    /// `deadline`: a daemon that has not answered by then is away.
+    pub deadline: Duration,
 }
 
 /// What to do when the daemon is away.
@@ -157,6 +163,10 @@ pub enum Fallback {
 
 impl Default for ClientConfig {
     fn default() -> Self {
-        ClientConfig { socket: "/run/courier/authdaemon/socket".into(), fallback: Fallback::default() }
+        ClientConfig {
+            socket: "/run/courier/authdaemon/socket".into(),
+            fallback: Fallback::default(),
+            deadline: Duration::from_secs(10),
+        }
     }
 }

@@ -70,23 +70,41 @@ impl Config {
     /// # Errors
     /// With all that is wrong with the file that counts; no other one is tried then.
     pub fn load(file: Option<&Path>) -> Result<(Config, Source), ConfigErrors> {
-        let origin = match (file, env::var_os(VARIABLE).filter(|name| !name.is_empty())) {
-            (Some(file), _) => Origin::Option(file.to_owned()),
-            (None, Some(name)) => Origin::Environment(name.into()),
-            (None, None) => Origin::System(SYSTEM_FILE.into()),
-        };
-        let file = origin.file().unwrap_or(Path::new(SYSTEM_FILE));
-        let text = match read_bounded(file, MAX_TEXT) {
-            Ok(bytes) => String::from_utf8(bytes).map_err(|error| not_text(file, error.as_bytes()))?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound && matches!(origin, Origin::System(_)) => {
-                return Ok((Config::default(), Source { origin: Origin::Defaults, warnings: Vec::new() }));
-            }
-            Err(error) => return Err(unreadable(file, None, &error)),
-        };
-        let mut parsed = parse::parse(&text, file)?;
-        let warnings = read_password(&mut parsed, file)?;
+        let Some((mut parsed, origin)) = find(file)? else { return Ok(defaults()) };
+        let warnings = read_password(&mut parsed, origin.file().unwrap_or(Path::new(SYSTEM_FILE)))?;
         Ok((parsed.config, Source { origin, warnings }))
     }
+
+    /// The same, but leaves the database's password alone: for programs that only ask a daemon, and may not read it.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn load_without_password(file: Option<&Path>) -> Result<(Config, Source), ConfigErrors> {
+        let Some((parsed, origin)) = find(file)? else { return Ok(defaults()) };
+        Ok((parsed.config, Source { origin, warnings: Vec::new() }))
+    }
+}
+
+fn defaults() -> (Config, Source) {
+    (Config::default(), Source { origin: Origin::Defaults, warnings: Vec::new() })
+}
+
+/// The configuration that counts, and where it is from; nothing where there is no file.
+fn find(file: Option<&Path>) -> Result<Option<(Parsed, Origin)>, ConfigErrors> {
+    let origin = match (file, env::var_os(VARIABLE).filter(|name| !name.is_empty())) {
+        (Some(file), _) => Origin::Option(file.to_owned()),
+        (None, Some(name)) => Origin::Environment(name.into()),
+        (None, None) => Origin::System(SYSTEM_FILE.into()),
+    };
+    let file = origin.file().unwrap_or(Path::new(SYSTEM_FILE));
+    let text = match read_bounded(file, MAX_TEXT) {
+        Ok(bytes) => String::from_utf8(bytes).map_err(|error| not_text(file, error.as_bytes()))?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound && matches!(origin, Origin::System(_)) => {
+            return Ok(None);
+        }
+        Err(error) => return Err(unreadable(file, None, &error)),
+    };
+    Ok(Some((parse::parse(&text, file)?, origin)))
 }
 
 /// Fetches the password from its file, and says what is doubtful about that.

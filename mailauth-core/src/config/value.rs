@@ -2,9 +2,9 @@
 //! key's name: what it is, then what to write.
 
 use super::DatabaseUrl;
-use crate::DomainName;
 use crate::password::{DefaultScheme, NewScheme};
 use crate::quota::Limits;
+use crate::{DomainName, Service, Services};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -164,6 +164,14 @@ impl Value<'_> {
     /// A path, relative to the working directory unless it is absolute.
     pub fn path(&self) -> Result<PathBuf> {
         self.text().map(PathBuf::from)
+    }
+
+    /// One service, by any of its names.
+    pub fn service(&self) -> Result<Service> {
+        match Services::parse(self.text()?) {
+            Ok(Services::Only(mut list)) if list.len() == 1 => Ok(list.remove(0)),
+            _ => self.wrong("the name of a service", "write one such as \"pop3\""),
+        }
     }
 
     /// The path of a unix socket.

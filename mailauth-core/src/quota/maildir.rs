@@ -190,6 +190,18 @@ impl MaildirQuota {
         Ok(Check { stored: self.stored()?, counted: self.count()? })
     }
 
+    /// Does maildirsize say what there is? Reads the folders that have changed since they were last counted, and writes
+    /// nothing. A message that comes or goes meanwhile may make it look wrong.
+    ///
+    /// # Errors
+    /// As [`MaildirQuota::count`].
+    pub fn is_true(&self) -> Result<bool, QuotaError> {
+        match self.stored()? {
+            Stored { usage: Some(usage), doubt: None, .. } => Ok(self.tally(&self.read_sums())?.usage()? == usage),
+            _ => Ok(false),
+        }
+    }
+
     /// What the mailbox holds: as stored if that can be believed, else by a recount.
     ///
     /// # Errors

@@ -14,7 +14,7 @@
 //!          | "ENUMERATE" LF
 //! body     = service LF authtype LF data
 //! data     = login LF password [LF]                         authtype "login"
-//!          | base64(challenge) LF base64(login SP hex) [LF] authtype "cram-md5", "cram-sha1", "cram-sha256"
+//!          | base64(challenge) LF base64(login SP hex) [LF] authtype "cram-md5", "cram-sha1", "cram-sha256", "apop"
 //!
 //! reply    = *( NAME "=" value LF ) "." LF                  PRE, AUTH: yes
 //!          | "OK" LF                                        PASSWD: yes
@@ -26,6 +26,9 @@
 //!
 //! A line has at most [`MAX_LINE`] bytes, a body [`MAX_BODY`]. A client takes a reply of more than [`MAX_REPLY`] bytes
 //! for a temporary failure, except that of `ENUMERATE`, which has no bound.
+//!
+//! The authtype `apop` is our own: POP3's challenge (RFC 1939), for programs that are handed its timestamp and digest.
+//! Courier's daemon says `FAIL` to it, as to every type that it does not know.
 //!
 //! # Where this is stricter than Courier
 //!

@@ -3,7 +3,7 @@
 use super::{END, FAIL, MAX_REPLY, OK};
 use mailauth_core::account::Password;
 use mailauth_core::quota::Limits;
-use mailauth_core::{Account, Login};
+use mailauth_core::{Account, Login, Secret};
 use std::fmt;
 
 /// What a server said, as far as it has come.
@@ -87,8 +87,16 @@ impl Record<'_> {
             quota: Limits::parse(&text("QUOTA")?.unwrap_or_default()).map_err(|_| RecordError::Unreadable("QUOTA"))?,
             name: text("NAME")?.unwrap_or_default(),
             options: text("OPTIONS")?.unwrap_or_default(),
-            password: Password(self.last("PASSWD").unwrap_or_default().into()),
+            password: Password(self.password()),
         })
+    }
+
+    /// The stored value, as far as the daemon sends it: the clear password goes before the hash.
+    fn password(&self) -> Secret {
+        match self.last("PASSWD2") {
+            Some(clear) => Secret::new([b"{PLAIN}", clear].concat()),
+            None => self.last("PASSWD").unwrap_or_default().into(),
+        }
     }
 
     /// The last value of that name that is not empty.

@@ -1,0 +1,165 @@
+//! `--check`: for people, who have no descriptor 3. Says what would be done with a login, step by step, and does not.
+
+use crate::caller::{Caller, DOVECOT_NAME, SERVICE, Task};
+use crate::record::Record;
+use crate::run::{Way, decide};
+use crate::{End, dovecot, environment, fallback, terminal};
+use mailauth_core::Account;
+use mailauth_core::authenticate::{Answer, No, NotNow};
+use mailauth_core::config::{Config, Fallback, Pop3Config};
+use mailauth_core::quota::{Limits, MaildirQuota, Rules};
+use rustix::process::geteuid;
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+Usage: mailauth-pop3 PROGRAM [ARGUMENTS...]
+       mailauth-pop3 --check
+
+The checkpassword program: reads a login from descriptor 3 and, where it is right, becomes PROGRAM as the mailbox's
+owner. To be started by a POP3 daemon and the like; the configuration is in $MAILAUTH_CONFIG, else in
+/etc/mailauth/mailauth.toml, and $MAILAUTH_SERVICE says what the login is for. Called as mailauth-dovecot, it answers
+Dovecot 2.3 in its own way.
+
+  --check    ask for a login and a password, and say what would be done with them
+  --version  print the version
+  --help     print this
+
+Exit codes: 1 no, 2 called in a wrong way, 3 unknown to Dovecot, 111 not now; else that of PROGRAM.";
+
+/// Does what is asked for in place of a login, if it is.
+pub fn asked_for(way: &dyn Way, name: &OsStr, arguments: &[OsString]) -> Option<ExitCode> {
+    let [option] = arguments else { return None };
+    match option.to_str()? {
+        "--help" => println!("{USAGE}"),
+        "--version" => println!("{} {}", way.program(), env!("CARGO_PKG_VERSION")),
+        "--check" => {
+            let end = check(way, name).err();
+            return Some(end.map_or(ExitCode::SUCCESS, |end| end.report(way.program())));
+        }
+        _ => return None,
+    }
+    Some(ExitCode::SUCCESS)
+}
+
+fn step(what: &str, said: impl std::fmt::Display) {
+    println!("{what:14} {said}");
+}
+
+fn check(way: &dyn Way, name: &OsStr) -> Result<(), End> {
+    let (config, source) = way.configuration()?;
+    step("configuration", &source.origin);
+    for warning in source.warnings {
+        step("warning", warning);
+    }
+    let caller = Caller::new(name, &config.pop3, |name| env::var_os(name));
+    step("service", format_args!("{} (from {})", caller.service, origin(&config.pop3)));
+    let missing = |error| End::Misuse(format!("no login and password were given: {error}"));
+    let login = terminal::ask("Login: ").map_err(missing)?;
+    let password = terminal::ask_unseen("Password: ").map_err(missing)?;
+    let record = Record { login: login.expose().to_vec(), password, timestamp: Vec::new() };
+    step("asks", way.asks(&config));
+    let account = match decide(&*way.authority(&config)?, &record, &caller, &config) {
+        Answer::Yes(account) => account,
+        Answer::No(no) => {
+            step("answer", format_args!("no: {no}"));
+            if no == No::Unexplained {
+                step("cure", "'mailauth auth LOGIN --service SERVICE' says why");
+            }
+            return Err(End::No);
+        }
+        Answer::NotNow(why) => return Err(not_now(&why, &config)),
+    };
+    step("answer", "yes");
+    would_do(&account, &caller, &config, Path::new(name))
+}
+
+fn origin(settings: &Pop3Config) -> String {
+    match env::var_os(SERVICE) {
+        Some(_) => format!("${SERVICE}"),
+        None if settings.service == Pop3Config::default().service => "[pop3] service, or its default".to_owned(),
+        None => "[pop3] service".to_owned(),
+    }
+}
+
+fn not_now(why: &NotNow, config: &Config) -> End {
+    step("answer", format_args!("not now: {why}"));
+    if matches!(why, NotNow::NoDaemon(_)) && config.client.fallback == Fallback::Database {
+        step("fallback", format_args!("the database would be asked; '{} --check' tries that", fallback::PROGRAM));
+    }
+    End::NotNow("a login would end with exit code 111".to_owned())
+}
+
+fn would_do(account: &Account, caller: &Caller, config: &Config, name: &Path) -> Result<(), End> {
+    let inside = config.pop3.dovecot || name.file_name().is_some_and(|name| name == DOVECOT_NAME);
+    let owner = config.pop3.become_owner && !inside;
+    let ids = format!("user {}, group {}", account.uid, account.gid);
+    match geteuid().as_raw() {
+        _ if inside => step("inside Dovecot", format_args!("stay as we are; Dovecot becomes {ids}")),
+        _ if !owner => step("then", "stay as we are ([pop3] become_owner = false)"),
+        0 => step("then", format_args!("become {ids}, and no other group")),
+        own if own == account.uid => step("then", format_args!("stay {ids}")),
+        own => {
+            step("then", format_args!("become {ids}"));
+            let text = format!("this needs root; it runs as user {own} now, and a login would end with exit code 111");
+            return Err(End::NotNow(text));
+        }
+    }
+    if owner {
+        home(account, config)?;
+    }
+    if config.pop3.recount && owner {
+        quota(account, config);
+    }
+    let task = if inside { Task::DovecotLogIn } else { caller.task };
+    let changes = match task {
+        Task::LogIn => environment::of(account),
+        task => dovecot::environment(account, task, &config.password.rules).unwrap_or_default(),
+    };
+    for (name, value) in changes {
+        match value {
+            Some(value) => step("set", format_args!("{name}={}", value.display())),
+            None => step("unset", name),
+        }
+    }
+    Ok(())
+}
+
+fn home(account: &Account, config: &Config) -> Result<(), End> {
+    match fs::metadata(&account.home) {
+        Ok(found) if !found.is_dir() => Err(End::NotNow(format!("{} is no folder", account.home))),
+        Ok(found) if found.mode() & 0o1000 != 0 => {
+            step("directory", format_args!("{}, whose sticky bit locks the account in Courier", account.home));
+            Ok(())
+        }
+        Ok(found) if found.uid() != account.uid => {
+            let (home, uid) = (&account.home, found.uid());
+            step("directory", format_args!("{home}, which belongs to user {uid}"));
+            Ok(())
+        }
+        Ok(_) => {
+            step("directory", &account.home);
+            Ok(())
+        }
+        Err(_) if config.pop3.create_home => {
+            step("directory", format_args!("{}, which would be made", account.home));
+            Ok(())
+        }
+        Err(error) => Err(End::NotNow(format!("{}: {error}; make it, or set [pop3] create_home", account.home))),
+    }
+}
+
+fn quota(account: &Account, config: &Config) {
+    let Some(path) = environment::mailbox(account).filter(|_| account.quota != Limits::NONE) else { return };
+    let rules = Rules { count_trash: config.quota.count_trash };
+    let said = match MaildirQuota::open(&path, account.quota, rules).and_then(|mailbox| mailbox.is_true()) {
+        Ok(true) => "maildirsize is true".to_owned(),
+        Ok(false) => "maildirsize is missing or wrong, and would be made true".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    step("quota", said);
+}

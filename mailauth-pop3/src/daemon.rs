@@ -1,0 +1,35 @@
+//! The first way to an answer: the daemon on its socket.
+
+use crate::record::Received;
+use crate::{End, Way, fallback};
+use mailauth_core::authenticate::Authority;
+use mailauth_core::config::{Config, Fallback, Source};
+use mailauth_courier::client::Client;
+
+/// Asks the daemon. It logs what it decides.
+pub struct Daemon;
+
+impl Way for Daemon {
+    fn program(&self) -> &'static str {
+        "mailauth-pop3"
+    }
+
+    fn asks(&self, config: &Config) -> String {
+        format!("the daemon on {}", config.client.socket.display())
+    }
+
+    fn configuration(&self) -> Result<(Config, Source), End> {
+        Config::load_without_password(None).map_err(|errors| End::NotNow(errors.to_string()))
+    }
+
+    fn authority(&self, config: &Config) -> Result<Box<dyn Authority>, End> {
+        Ok(Box::new(Client::new(&config.client.socket, config.client.deadline)))
+    }
+
+    fn away(&self, received: Received, config: &Config, why: String) -> End {
+        match config.client.fallback {
+            Fallback::Database => fallback::switch(received, &why),
+            Fallback::None => End::NotNow(why),
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! The environment of the next program: what every one of those that are used behind checkpassword looks for.
+
+use mailauth_core::Account;
+use mailauth_core::quota::Limits;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// Changes to the environment: a value, or the removal of what a caller may have left there.
+pub type Changes = Vec<(&'static str, Option<OsString>)>;
+
+/// There are no system accounts behind mailboxes, and so no shells of their own.
+const SHELL: &str = "/bin/sh";
+
+/// The account's own mail directory, where it has one.
+pub fn mailbox(account: &Account) -> Option<PathBuf> {
+    account.maildir.as_ref().map(|maildir| Path::new(&account.home).join(maildir))
+}
+
+/// What a program finds that reads the account's mail.
+///
+/// USER, HOME and SHELL are the contract's own. AUTHENTICATED (without which courier-imapd leaves) and AUTHADDR are
+/// Courier's names of the login, and OPTIONS and MAILDIRQUOTA what else it reads. The mail directory is MAILDIR to
+/// Courier, MAILBOX to pop3front-maildir, and MAIL to others.
+pub fn of(account: &Account) -> Changes {
+    let login = || Some(account.login.as_str().into());
+    let text = |text: &str| Some(text).filter(|text| !text.is_empty()).map(OsString::from);
+    let quota = Some(account.quota).filter(|quota| *quota != Limits::NONE);
+    let mailbox = mailbox(account).map(PathBuf::into_os_string);
+    vec![
+        ("USER", login()),
+        ("HOME", text(&account.home)),
+        ("SHELL", text(SHELL)),
+        ("AUTHENTICATED", login()),
+        ("AUTHADDR", login()),
+        ("OPTIONS", text(&account.options)),
+        ("MAILDIRQUOTA", quota.map(|quota| quota.to_string().into())),
+        ("MAILDIR", mailbox.clone()),
+        ("MAIL", mailbox.clone()),
+        ("MAILBOX", mailbox),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mailauth_core::Login;
+    use mailauth_core::account::Password;
+
+    fn account(maildir: Option<&str>, quota: &str) -> Account {
+        Account {
+            login: Login::parse(b"anna@example.org", None).unwrap(),
+            uid: 5000,
+            gid: 5000,
+            home: "/var/mail/anna".into(),
+            maildir: maildir.map(str::to_owned),
+            quota: Limits::parse(quota).unwrap(),
+            name: "Anna".into(),
+            options: String::new(),
+            password: Password::default(),
+        }
+    }
+
+    fn value(changes: &Changes, name: &str) -> Option<String> {
+        let (_, value) = changes.iter().find(|(found, _)| *found == name).expect(name);
+        value.as_ref().map(|value| value.to_str().unwrap().to_owned())
+    }
+
+    #[test]
+    fn what_the_account_has_is_set() {
+        let changes = of(&account(Some("Maildir"), "1000S"));
+        for (name, expected) in [
+            ("USER", "anna@example.org"),
+            ("HOME", "/var/mail/anna"),
+            ("AUTHENTICATED", "anna@example.org"),
+            ("MAILDIRQUOTA", "1000S"),
+            ("MAILDIR", "/var/mail/anna/Maildir"),
+            ("MAILBOX", "/var/mail/anna/Maildir"),
+        ] {
+            assert_eq!(value(&changes, name).as_deref(), Some(expected), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_it_has_not_is_taken_away() {
+        let changes = of(&account(None, ""));
+        for name in ["OPTIONS", "MAILDIRQUOTA", "MAILDIR", "MAIL", "MAILBOX"] {
+            assert_eq!(value(&changes, name), None, "{name}");
+        }
+        let elsewhere = of(&account(Some("/srv/anna"), ""));
+        assert_eq!(value(&elsewhere, "MAILDIR").as_deref(), Some("/srv/anna"));
+    }
+}

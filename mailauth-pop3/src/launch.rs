@@ -1,0 +1,25 @@
+//! Becoming the next program.
+
+use crate::End;
+use crate::environment::Changes;
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+/// Replaces this program by `program` with its arguments, found along PATH or else the system's default path, in an
+/// environment with these changes. Descriptors that were there stay; signals are back at their defaults.
+///
+/// Returns only when that fails.
+pub fn launch(program: &OsString, arguments: &[OsString], changes: Changes) -> End {
+    let mut command = Command::new(program);
+    command.args(arguments);
+    for (name, value) in changes {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    // exec of the standard library gives SIGPIPE, which its start ignores, its default again, and unblocks all signals.
+    let error = command.exec();
+    End::NotNow(format!("{} cannot be run: {error}", program.display()))
+}

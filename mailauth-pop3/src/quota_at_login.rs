@@ -1,0 +1,46 @@
+//! A mailbox's maildirsize, made true at a login: Courier's POP3 server and others only ever add to it.
+
+use crate::environment;
+use mailauth_core::Account;
+use mailauth_core::quota::{Effort, Limits, MaildirQuota, QuotaError, Rules};
+use std::io::ErrorKind;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
+use std::time::Duration;
+
+/// Counts the account's mailbox if it has a quota and its maildirsize is missing or wrong. To be called as its owner.
+///
+/// Returns after `patience` at the latest. What is not done by then ends when the next program is run: replacing a
+/// process ends its other threads, and maildirsize is replaced in one step or not at all.
+///
+/// # Errors
+/// With what an administrator should know. It is no reason to refuse the login.
+pub fn make_true(account: &Account, rules: Rules, patience: Duration) -> Result<(), String> {
+    let Some(path) = environment::mailbox(account).filter(|_| account.quota != Limits::NONE) else { return Ok(()) };
+    let mailbox = match MaildirQuota::open(&path, account.quota, rules) {
+        Ok(mailbox) => mailbox,
+        // The next program says it in its own words.
+        Err(QuotaError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error.to_string()),
+    };
+    let (sender, receiver) = channel();
+    let count = move || {
+        let done =
+            mailbox.is_true().and_then(|is| if is { Ok(()) } else { mailbox.recount(Effort::Changed).map(drop) });
+        // Nobody listens any more if it took too long.
+        let _ = sender.send(done);
+    };
+    if let Err(error) = thread::Builder::new().spawn(count) {
+        return Err(format!("{} is not counted: {error}", path.display()));
+    }
+    match receiver.recv_timeout(patience) {
+        Ok(done) => done.map_err(|error| error.to_string()),
+        Err(RecvTimeoutError::Timeout) => Err(format!(
+            "{} was not counted within {} ms ([pop3] recount_time); 'mailauth quota recount {}' has the time",
+            path.display(),
+            patience.as_millis(),
+            account.login
+        )),
+        Err(RecvTimeoutError::Disconnected) => Err(format!("{} could not be counted", path.display())),
+    }
+}

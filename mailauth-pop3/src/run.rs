@@ -1,0 +1,134 @@
+//! The program, as a sequence of judgements: each may end it.
+
+use crate::caller::{Caller, Task};
+use crate::environment::{self, Changes};
+use crate::record::{Received, Record, receive};
+use crate::{End, check_mode, dovecot, first_login, launch, privileges, question, quota_at_login};
+use mailauth_core::authenticate::{Answer, Authority, NotNow, Request};
+use mailauth_core::config::{Config, Source};
+use mailauth_core::quota::Rules;
+use mailauth_core::{Account, Service};
+use std::convert::Infallible;
+use std::env;
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Instant;
+
+/// A way to an answer.
+pub trait Way {
+    /// The name of the program that goes it, for messages.
+    fn program(&self) -> &'static str;
+
+    /// Whom it asks, for people.
+    fn asks(&self, config: &Config) -> String;
+
+    /// The configuration, as far as this way needs it.
+    ///
+    /// # Errors
+    /// [`End::NotNow`] with all that is wrong with it.
+    fn configuration(&self) -> Result<(Config, Source), End>;
+
+    /// Who decides.
+    ///
+    /// # Errors
+    /// When nobody can, by this configuration.
+    fn authority(&self, config: &Config) -> Result<Box<dyn Authority>, End>;
+
+    /// What is left when the one who decides is away.
+    fn away(&self, received: Received, config: &Config, why: String) -> End;
+}
+
+/// Does what the command line says, and returns only where no other program takes this one's place.
+pub fn run(way: &dyn Way) -> ExitCode {
+    let mut arguments = env::args_os();
+    let name = arguments.next().unwrap_or_default();
+    let arguments: Vec<OsString> = arguments.collect();
+    if let Some(code) = check_mode::asked_for(way, &name, &arguments) {
+        return code;
+    }
+    match serve(way, &name, &arguments) {
+        Ok(never) => match never {},
+        Err(end) => end.report(way.program()),
+    }
+}
+
+fn serve(way: &dyn Way, name: &OsString, arguments: &[OsString]) -> Result<Infallible, End> {
+    // First of all, so that nothing else can have become descriptor 3.
+    let received = receive()?;
+    let record = Record::parse(received.bytes.expose()).map_err(|malformed| End::Misuse(malformed.to_string()))?;
+    let Some((program, arguments)) = arguments.split_first() else {
+        return Err(End::Misuse("no program to run is given; see --help".to_owned()));
+    };
+    let (config, _) = way.configuration()?;
+    let caller = Caller::new(name, &config.pop3, |name| env::var_os(name));
+    let authority = way.authority(&config)?;
+    let account = match decide(&*authority, &record, &caller, &config) {
+        Answer::Yes(account) => account,
+        Answer::No(_) => return Err(refusal(caller.task)),
+        Answer::NotNow(why @ NotNow::NoDaemon(_)) => return Err(way.away(received, &config, why.to_string())),
+        Answer::NotNow(why) => return Err(End::NotNow(why.to_string())),
+    };
+    let changes = match caller.task {
+        Task::LogIn => prepare(&account, &caller.service, &config, way.program())?,
+        task => dovecot::environment(&account, task, &config.password.rules).ok_or_else(|| refusal(task))?,
+    };
+    Err(launch::launch(program, arguments, changes))
+}
+
+/// Asks until one of the record's meanings is not refused.
+pub(crate) fn decide(
+    authority: &dyn Authority,
+    record: &Record,
+    caller: &Caller,
+    config: &Config,
+) -> Answer<Box<Account>> {
+    let deadline = Instant::now() + config.client.deadline;
+    let mut answer = Answer::NotNow(NotNow::Late);
+    for credential in question::credentials(record, caller, &config.pop3) {
+        let (service, client) = (caller.service.clone(), caller.client.clone());
+        answer = authority.authenticate(Request { service, login: record.login.clone(), credential, client, deadline });
+        if !matches!(answer, Answer::No(_)) {
+            break;
+        }
+    }
+    answer
+}
+
+/// Where Dovecot looks somebody up, a refusal is that there is nobody; 1 would be an error to it.
+fn refusal(task: Task) -> End {
+    match task {
+        Task::LogIn | Task::DovecotLogIn => End::No,
+        Task::DovecotLookUp | Task::DovecotCredentials => End::UnknownUser,
+    }
+}
+
+/// Becomes the mailbox's owner, in its home. Root's part of a first login comes before, and the owner's after.
+fn prepare(account: &Account, service: &Service, config: &Config, program: &str) -> Result<Changes, End> {
+    let changes = environment::of(account);
+    let settings = &config.pop3;
+    if !settings.become_owner {
+        return Ok(changes);
+    }
+    let home = Path::new(&account.home);
+    let no_home = |error: io::Error| End::NotNow(format!("{}: no home could be made: {error}", account.home));
+    if settings.create_home && rustix::process::geteuid().is_root() {
+        first_login::as_root(home, account.uid, account.gid).map_err(no_home)?;
+    }
+    privileges::become_owner(account.uid, account.gid).map_err(|error| End::NotNow(error.to_string()))?;
+    if settings.create_home {
+        first_login::as_owner(home, environment::mailbox(account).as_deref()).map_err(no_home)?;
+    }
+    env::set_current_dir(home).map_err(|error| {
+        let hint = "make it, or set [pop3] create_home";
+        End::NotNow(format!("{}: user {} cannot enter this home: {error}; {hint}", account.home, account.uid))
+    })?;
+    if settings.recount && matches!(service, Service::Pop3 | Service::Imap) {
+        let rules = Rules { count_trash: config.quota.count_trash };
+        if let Err(problem) = quota_at_login::make_true(account, rules, settings.recount_time) {
+            let _ = writeln!(io::stderr(), "{program}: {problem}");
+        }
+    }
+    Ok(changes)
+}
