@@ -127,7 +127,10 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn fields(bytes: &[u8]) -> Result<(Vec<u8>, Vec<u8>, Vec<u8>), Malformed> {
+    /// Login, password and timestamp.
+    type Fields = (Vec<u8>, Vec<u8>, Vec<u8>);
+
+    fn fields(bytes: &[u8]) -> Result<Fields, Malformed> {
         Record::parse(bytes).map(|record| (record.login, record.password.expose().to_vec(), record.timestamp))
     }
 

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod certificates;
+pub mod checkpassword;
 mod courier;
 mod credentials;
 mod each_database;
@@ -16,6 +17,7 @@ mod mailauth;
 mod mariadb;
 pub mod people;
 pub mod pop3;
+mod popup;
 mod port;
 mod postgres;
 mod process;
@@ -31,6 +33,7 @@ pub use credentials::as_user;
 pub use mail_host::{MailHost, TcpService};
 pub use mailauth::Mailauth;
 pub use mariadb::{MariaDb, MariaDbDatabase};
+pub use popup::Popup;
 pub use port::free_port;
 pub use postgres::{Postgres, PostgresDatabase};
 pub use process::{Child, Family, eventually, output_with_input, run, run_with_input};
