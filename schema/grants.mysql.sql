@@ -12,6 +12,7 @@
 
 CREATE ROLE IF NOT EXISTS mailauth_reader;
 CREATE ROLE IF NOT EXISTS mailauth_password;
+CREATE ROLE IF NOT EXISTS mailauth_delivery;
 CREATE ROLE IF NOT EXISTS mailauth_writer;
 
 -- The daemon: answers about accounts.
@@ -22,8 +23,12 @@ GRANT SELECT ON schema_version TO mailauth_reader;
 -- Beside the reader's, for a daemon that lets people change their passwords (PASSWD).
 GRANT UPDATE (password, updated_at, password_changed_at) ON accounts TO mailauth_password;
 
+-- Beside the reader's, where domains have quotas and `mailauth deliver` or `mailauth quota recount` keeps them.
+GRANT SELECT, INSERT, UPDATE (bytes, messages, measured_at) ON mailbox_use TO mailauth_delivery;
+
 -- The administrator's command, but for `mailauth init`, which creates tables.
 GRANT SELECT, INSERT, UPDATE, DELETE ON accounts TO mailauth_writer;
 GRANT SELECT, INSERT, UPDATE, DELETE ON domains TO mailauth_writer;
 GRANT SELECT, INSERT, UPDATE, DELETE ON aliases TO mailauth_writer;
+GRANT SELECT, INSERT, UPDATE (bytes, messages, measured_at) ON mailbox_use TO mailauth_writer;
 GRANT SELECT ON schema_version TO mailauth_writer;

@@ -8,7 +8,7 @@ DO $$
 DECLARE
     wanted text;
 BEGIN
-    FOREACH wanted IN ARRAY ARRAY['mailauth_reader', 'mailauth_password', 'mailauth_writer'] LOOP
+    FOREACH wanted IN ARRAY ARRAY['mailauth_reader', 'mailauth_password', 'mailauth_delivery', 'mailauth_writer'] LOOP
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted) THEN
             EXECUTE format('CREATE ROLE %I NOLOGIN', wanted);
         END IF;
@@ -22,6 +22,10 @@ GRANT SELECT ON accounts, domains, schema_version TO mailauth_reader;
 -- Beside the reader's, for a daemon that lets people change their passwords (PASSWD).
 GRANT UPDATE (password, updated_at, password_changed_at) ON accounts TO mailauth_password;
 
+-- Beside the reader's, where domains have quotas and `mailauth deliver` or `mailauth quota recount` keeps them.
+GRANT SELECT, INSERT, UPDATE (bytes, messages, measured_at) ON mailbox_use TO mailauth_delivery;
+
 -- The administrator's command, but for `mailauth init`, which creates tables.
 GRANT SELECT, INSERT, UPDATE, DELETE ON accounts, domains, aliases TO mailauth_writer;
+GRANT SELECT, INSERT, UPDATE (bytes, messages, measured_at) ON mailbox_use TO mailauth_writer;
 GRANT SELECT ON schema_version TO mailauth_writer;

@@ -1,7 +1,8 @@
--- mailauth's tables for MariaDB 10.2 or later and MySQL 8.0.16 or later, schema version 1.
+-- mailauth's tables for MariaDB 10.2 or later and MySQL 8.0.16 or later, schema version 2.
 --
--- `mailauth init` runs this file; `mariadb mail < schema/mysql.sql` does the same in a database that exists. Schema
--- statements cannot be undone here, so each one may be run again, and the version is written last of all.
+-- `mailauth init` runs this file on a new database; `mariadb mail < schema/mysql.sql` does the same in one that exists and
+-- is empty. An older one it brings up to date by the files with a number, one for each version. Schema statements cannot be
+-- undone here, so each one may be run again, and the version is written last of all.
 -- The same rows load into all three databases: names are in lower case, NULL is "as the configuration says", times are
 -- UTC as 2026-11-23 20:00:00.
 
@@ -19,10 +20,15 @@ CREATE TABLE IF NOT EXISTS domains (
     description  VARCHAR(1024),
     created_at   DATETIME      NOT NULL DEFAULT (UTC_TIMESTAMP()),
     updated_at   DATETIME      NOT NULL DEFAULT (UTC_TIMESTAMP()),
+    -- The most bytes and messages that its mailboxes keep together; 0 or NULL: no limit.
+    quota_bytes     BIGINT,
+    quota_messages  BIGINT,
     CONSTRAINT domains_name_length      CHECK (LENGTH(name) BETWEEN 1 AND 252),
     CONSTRAINT domains_name_lower_case  CHECK (name = LOWER(name)),
     CONSTRAINT domains_name_printable   CHECK (name NOT REGEXP '[[:cntrl:][:space:]@/]'),
-    CONSTRAINT domains_enabled_0_or_1   CHECK (enabled IN (0, 1))
+    CONSTRAINT domains_enabled_0_or_1   CHECK (enabled IN (0, 1)),
+    CONSTRAINT domains_quota_bytes_range     CHECK (quota_bytes >= 0),
+    CONSTRAINT domains_quota_messages_range  CHECK (quota_messages >= 0)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 -- One mail login for each mailbox.
@@ -97,4 +103,20 @@ CREATE TABLE IF NOT EXISTS aliases (
     CONSTRAINT aliases_position_range         CHECK (position >= 0)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
-INSERT INTO schema_version (version) VALUES (1);
+-- What each mailbox of a domain with a quota holds, as it was last published. A mailbox without a row counts as empty.
+CREATE TABLE IF NOT EXISTS mailbox_use (
+    login        VARCHAR(254)  NOT NULL PRIMARY KEY,
+    -- What stands after the last @ of the login.
+    domain       VARCHAR(252)  NOT NULL,
+    bytes        BIGINT        NOT NULL,
+    messages     BIGINT        NOT NULL,
+    measured_at  DATETIME      NOT NULL DEFAULT (UTC_TIMESTAMP()),
+    -- A domain's sum is had from the index alone.
+    KEY mailbox_use_by_domain (domain, bytes, messages),
+    CONSTRAINT mailbox_use_account_exists       FOREIGN KEY (login) REFERENCES accounts (login) ON DELETE CASCADE,
+    CONSTRAINT mailbox_use_login_of_its_domain  CHECK (CHAR_LENGTH(login) > CHAR_LENGTH(domain) + 1 AND RIGHT(login, CHAR_LENGTH(domain) + 1) = CONCAT('@', domain)),
+    CONSTRAINT mailbox_use_bytes_range          CHECK (bytes >= 0),
+    CONSTRAINT mailbox_use_messages_range       CHECK (messages >= 0)
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+INSERT INTO schema_version (version) VALUES (2);

@@ -1,6 +1,7 @@
--- mailauth's tables for PostgreSQL 11 or later, schema version 1. The database's encoding must be UTF8.
+-- mailauth's tables for PostgreSQL 11 or later, schema version 2. The database's encoding must be UTF8.
 --
--- `mailauth init` runs this file; `psql -1 -f schema/postgres.sql mail` does the same.
+-- `mailauth init` runs this file on a new database; `psql -1 -f schema/postgres.sql mail` does the same. An older one it
+-- brings up to date by the files with a number, one for each version.
 -- The same rows load into all three databases: names are in lower case, NULL is "as the configuration says", times are
 -- UTC as 2026-11-23 20:00:00, and what is on or off is 1 or 0.
 
@@ -18,10 +19,15 @@ CREATE TABLE domains (
     description  VARCHAR(1024),
     created_at   TIMESTAMP(0)   NOT NULL DEFAULT (now() AT TIME ZONE 'UTC'),
     updated_at   TIMESTAMP(0)   NOT NULL DEFAULT (now() AT TIME ZONE 'UTC'),
+    -- The most bytes and messages that its mailboxes keep together; 0 or NULL: no limit.
+    quota_bytes     BIGINT,
+    quota_messages  BIGINT,
     CONSTRAINT domains_name_length      CHECK (octet_length(name) BETWEEN 1 AND 252),
     CONSTRAINT domains_name_lower_case  CHECK (name = lower(name)),
     CONSTRAINT domains_name_printable   CHECK (name !~ '[[:cntrl:][:space:]@/]'),
-    CONSTRAINT domains_enabled_0_or_1   CHECK (enabled IN (0, 1))
+    CONSTRAINT domains_enabled_0_or_1   CHECK (enabled IN (0, 1)),
+    CONSTRAINT domains_quota_bytes_range     CHECK (quota_bytes >= 0),
+    CONSTRAINT domains_quota_messages_range  CHECK (quota_messages >= 0)
 );
 
 -- One mail login for each mailbox.
@@ -97,4 +103,21 @@ CREATE TABLE aliases (
 
 CREATE INDEX aliases_by_domain ON aliases (domain);
 
-INSERT INTO schema_version (version) VALUES (1);
+-- What each mailbox of a domain with a quota holds, as it was last published. A mailbox without a row counts as empty.
+CREATE TABLE mailbox_use (
+    login        VARCHAR(254)  COLLATE "C" NOT NULL PRIMARY KEY,
+    -- What stands after the last @ of the login.
+    domain       VARCHAR(252)  COLLATE "C" NOT NULL,
+    bytes        BIGINT        NOT NULL,
+    messages     BIGINT        NOT NULL,
+    measured_at  TIMESTAMP(0)  NOT NULL DEFAULT (now() AT TIME ZONE 'UTC'),
+    CONSTRAINT mailbox_use_account_exists       FOREIGN KEY (login) REFERENCES accounts (login) ON DELETE CASCADE,
+    CONSTRAINT mailbox_use_login_of_its_domain  CHECK (length(login) > length(domain) + 1 AND right(login, length(domain) + 1) = '@' || domain),
+    CONSTRAINT mailbox_use_bytes_range          CHECK (bytes >= 0),
+    CONSTRAINT mailbox_use_messages_range       CHECK (messages >= 0)
+-- Each delivery changes a row: with room beside it, and figures that no index holds, that costs no change of an index.
+) WITH (fillfactor = 70);
+
+CREATE INDEX mailbox_use_by_domain ON mailbox_use (domain);
+
+INSERT INTO schema_version (version) VALUES (2);

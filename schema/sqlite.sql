@@ -1,6 +1,7 @@
--- mailauth's tables for SQLite 3.37 or later, schema version 1.
+-- mailauth's tables for SQLite 3.37 or later, schema version 2.
 --
--- `mailauth init` runs this file; `sqlite3 mail.db < schema/sqlite.sql` does the same.
+-- `mailauth init` runs this file on a new database; `sqlite3 mail.db < schema/sqlite.sql` does the same. An older one it
+-- brings up to date by the files with a number, one for each version.
 -- The same rows load into all three databases: names are in lower case, NULL is "as the configuration says", times are
 -- UTC as 2026-11-23 20:00:00.
 
@@ -18,6 +19,9 @@ CREATE TABLE domains (
     description  TEXT,
     created_at   TEXT    NOT NULL DEFAULT CURRENT_TIMESTAMP,
     updated_at   TEXT    NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    -- The most bytes and messages that its mailboxes keep together; 0 or NULL: no limit.
+    quota_bytes     INTEGER CONSTRAINT domains_quota_bytes_range    CHECK (quota_bytes >= 0),
+    quota_messages  INTEGER CONSTRAINT domains_quota_messages_range CHECK (quota_messages >= 0),
     CONSTRAINT domains_name_length      CHECK (length(CAST(name AS BLOB)) BETWEEN 1 AND 252),
     CONSTRAINT domains_name_lower_case  CHECK (name = lower(name)),
     CONSTRAINT domains_name_printable   CHECK (name NOT GLOB '*[' || char(1) || '-' || char(32) || char(127) || '-' || char(160) || '@/]*' AND instr(name, char(0)) = 0),
@@ -101,4 +105,21 @@ CREATE TABLE aliases (
 
 CREATE INDEX aliases_by_domain ON aliases (domain);
 
-INSERT INTO schema_version (version) VALUES (1);
+-- What each mailbox of a domain with a quota holds, as it was last published. A mailbox without a row counts as empty.
+CREATE TABLE mailbox_use (
+    login        TEXT    NOT NULL PRIMARY KEY REFERENCES accounts (login) ON DELETE CASCADE,
+    -- What stands after the last @ of the login.
+    domain       TEXT    NOT NULL,
+    bytes        INTEGER NOT NULL,
+    messages     INTEGER NOT NULL,
+    measured_at  TEXT    NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    CONSTRAINT mailbox_use_login_of_its_domain  CHECK (length(login) > length(domain) + 1 AND substr(login, -length(domain) - 1) = '@' || domain),
+    CONSTRAINT mailbox_use_bytes_range          CHECK (bytes >= 0),
+    CONSTRAINT mailbox_use_messages_range       CHECK (messages >= 0),
+    CONSTRAINT mailbox_use_measured_is_time     CHECK (measured_at IS datetime(measured_at))
+) STRICT, WITHOUT ROWID;
+
+-- A domain's sum is had from the index alone.
+CREATE INDEX mailbox_use_by_domain ON mailbox_use (domain, bytes, messages);
+
+INSERT INTO schema_version (version) VALUES (2);

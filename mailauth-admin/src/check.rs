@@ -177,8 +177,9 @@ fn schema(report: &StoreReport, findings: &mut Findings) -> bool {
 fn rights(report: &StoreReport, findings: &mut Findings) {
     let cure = "schema/ has the exact grants for each role";
     for right in &report.rights_missing {
-        // Without reading there is no login; what else is missing stops only what needs it.
-        let state = if right.starts_with("SELECT") { State::Down } else { State::Degraded };
+        // Without reading there is no login; what else is missing stops only what stands after it in brackets.
+        let down = right.starts_with("SELECT") && !right.ends_with(')');
+        let state = if down { State::Down } else { State::Degraded };
         findings.add("rights", state, format!("the right to {right} is missing; {cure}"));
     }
     for right in &report.rights_too_wide {

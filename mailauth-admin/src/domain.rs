@@ -1,12 +1,15 @@
 //! `mailauth domain`.
 
 use crate::account::{all_accounts, switch};
+use crate::account_columns::show_quota;
 use crate::failure::{Exit, Failure, no_such};
-use crate::output::{Sheet, Table, json, say, yes_no};
+use crate::output::{Sheet, Table, json, remark, say, yes_no};
 use crate::setup::{Setup, read_domain};
 use clap::{Args, Subcommand};
 use mailauth_core::DomainName;
-use mailauth_core::store::{Administration, DomainRow};
+use mailauth_core::quota::pools::{PoolStore, PoolUse};
+use mailauth_core::quota::{Limits, Usage};
+use mailauth_core::store::{Administration, DomainRow, SqlStore};
 use serde::Serialize;
 
 #[derive(Subcommand)]
@@ -64,6 +67,9 @@ pub struct Columns {
     /// None of its accounts may log in or receive mail
     #[arg(long)]
     disabled: bool,
+    /// What its mailboxes may keep together: bytes and messages, as 10G,100000; none for no limit
+    #[arg(long, value_parser = read_quota, value_name = "QUOTA")]
+    quota: Option<Limits>,
 }
 
 /// A domain as JSON has it.
@@ -72,22 +78,60 @@ struct Shown {
     domain: String,
     enabled: bool,
     description: Option<String>,
+    quota_bytes: Option<u64>,
+    quota_messages: Option<u64>,
+    /// What its mailboxes hold together; only of a domain with a quota.
+    used: Option<Used>,
     #[serde(skip_serializing_if = "Option::is_none")]
     accounts: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     aliases: Option<usize>,
 }
 
-impl From<DomainRow> for Shown {
-    fn from(row: DomainRow) -> Self {
-        let DomainRow { name, enabled, description } = row;
-        Shown { domain: name, enabled, description, accounts: None, aliases: None }
+/// The use of a pool as JSON has it.
+#[derive(Clone, Copy, Serialize)]
+struct Used {
+    bytes: u64,
+    messages: u64,
+    /// How many mailboxes it is the sum of.
+    mailboxes: u64,
+}
+
+impl Shown {
+    fn new(store: &impl PoolStore, row: DomainRow) -> Result<Self, Failure> {
+        let DomainRow { name, enabled, description, quota } = row;
+        let used = if quota == Limits::NONE {
+            None
+        } else {
+            let PoolUse { usage: Usage { bytes, messages }, mailboxes } = store.pool_use(&name)?;
+            Some(Used { bytes, messages, mailboxes })
+        };
+        let (quota_bytes, quota_messages) = (quota.bytes, quota.messages);
+        let (accounts, aliases) = (None, None);
+        Ok(Shown { domain: name, enabled, description, quota_bytes, quota_messages, used, accounts, aliases })
     }
+
+    fn quota(&self) -> String {
+        match show_quota(self.quota_bytes, self.quota_messages) {
+            quota if quota.is_empty() => "none".to_owned(),
+            quota => quota,
+        }
+    }
+
+    fn used(&self) -> String {
+        let usage = |used: Used| Usage { bytes: used.bytes, messages: used.messages }.to_string();
+        self.used.map(usage).unwrap_or_default()
+    }
+}
+
+/// A quota as the administrator writes it.
+fn read_quota(text: &str) -> Result<Limits, String> {
+    Limits::parse_human(text).map_err(|error| error.to_string())
 }
 
 impl Columns {
     fn is_empty(&self) -> bool {
-        self.description.is_none() && !self.enabled && !self.disabled
+        self.description.is_none() && !self.enabled && !self.disabled && self.quota.is_none()
     }
 
     fn apply(self, row: &mut DomainRow) -> Result<(), Failure> {
@@ -99,6 +143,7 @@ impl Columns {
             }
             row.description = Some(text).filter(|text| !text.is_empty());
         }
+        row.quota = self.quota.unwrap_or(row.quota);
         row.enabled = switch(self.enabled, self.disabled).unwrap_or(row.enabled);
         Ok(())
     }
@@ -109,7 +154,7 @@ impl Verb {
         let store = setup.store()?;
         match self {
             Verb::Add { domain, columns } => {
-                let mut row = DomainRow { name: domain.to_string(), enabled: true, description: None };
+                let mut row = DomainRow::new(domain.as_str());
                 columns.apply(&mut row)?;
                 store.add_domain(&row)?;
                 say(format_args!("added the domain {domain}"))?;
@@ -121,9 +166,13 @@ impl Verb {
                     return Err(Failure::usage("nothing to change; 'mailauth domain set --help' shows what there is"));
                 }
                 let mut row = find(&store, &domain)?;
+                let before = row.quota;
                 columns.apply(&mut row)?;
                 store.set_domain(&row)?;
                 say(format_args!("changed the domain {domain}"))?;
+                if before == Limits::NONE && row.quota != Limits::NONE {
+                    remark("a mailbox counts towards it once it is counted: run 'mailauth quota recount --all'");
+                }
             }
             Verb::Remove { domain, contents } => {
                 store.remove_domain(domain.as_str(), contents)?;
@@ -140,20 +189,21 @@ pub fn find(store: &impl Administration, domain: &DomainName) -> Result<DomainRo
     found.ok_or_else(|| Failure::no(no_such("domain", domain.as_str())))
 }
 
-fn list(store: &impl Administration, as_json: bool) -> Result<(), Failure> {
-    let domains = store.domains()?;
+fn list(store: &SqlStore, as_json: bool) -> Result<(), Failure> {
+    let domains: Vec<_> = store.domains()?.into_iter().map(|row| Shown::new(store, row)).collect::<Result<_, _>>()?;
     if as_json {
-        return json(&domains.into_iter().map(Shown::from).collect::<Vec<_>>());
+        return json(&domains);
     }
-    let mut table = Table::new(["DOMAIN", "ENABLED", "DESCRIPTION"]);
+    let mut table = Table::new(["DOMAIN", "ENABLED", "QUOTA", "USED", "DESCRIPTION"]);
     for row in &domains {
-        table.row([&row.name, yes_no(row.enabled), row.description.as_deref().unwrap_or_default()]);
+        let description = row.description.as_deref().unwrap_or_default();
+        table.row([&row.domain, yes_no(row.enabled), &row.quota(), &row.used(), description]);
     }
     say(table)
 }
 
-fn show(store: &impl Administration, domain: &DomainName, as_json: bool) -> Result<(), Failure> {
-    let mut shown = Shown::from(find(store, domain)?);
+fn show(store: &SqlStore, domain: &DomainName, as_json: bool) -> Result<(), Failure> {
+    let mut shown = Shown::new(store, find(store, domain)?)?;
     let mut accounts = 0;
     let unreadable = all_accounts(store, |row| accounts += usize::from(row.login.domain() == domain.as_str()))?;
     let aliases = store.aliases(Some(domain.as_str()))?.len();
@@ -165,6 +215,10 @@ fn show(store: &impl Administration, domain: &DomainName, as_json: bool) -> Resu
         sheet.line("domain", &shown.domain);
         sheet.line("enabled", yes_no(shown.enabled));
         sheet.line("description", shown.description.as_deref().unwrap_or_default());
+        sheet.line("quota", shown.quota());
+        if let Some(used) = shown.used {
+            sheet.line("used", format_args!("{}, of {} mailboxes", shown.used(), used.mailboxes));
+        }
         sheet.line("accounts", accounts);
         sheet.line("aliases", aliases);
         say(sheet)?;

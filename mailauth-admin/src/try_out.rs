@@ -195,11 +195,7 @@ fn toml_text(text: &str) -> String {
 fn fill(config: &Config) -> Result<(), Failure> {
     let store = open_single(&config.database)?;
     store.init()?;
-    store.add_domain(&DomainRow {
-        name: "example.org".into(),
-        enabled: true,
-        description: Some("to try out".into()),
-    })?;
+    store.add_domain(&DomainRow { description: Some("to try out".into()), ..DomainRow::new("example.org") })?;
     for ((login, password), services, name) in [(ANNA, "", "Anna"), (BEN, "pop3", "Ben")] {
         let login = Login::parse(login.as_bytes(), None).map_err(|error| Failure::usage(error.to_string()))?;
         let hash = password::hash(NewScheme::default(), password.as_bytes());

@@ -134,8 +134,29 @@ pub struct Domains {
     pub enabled: String,
     /// Column: for people.
     pub description: String,
+    /// Column: most bytes of its mailboxes together.
+    pub quota_bytes: String,
+    /// Column: most messages of its mailboxes together.
+    pub quota_messages: String,
     /// Column: when the row was last changed.
     pub updated: String,
+}
+
+/// Where it stands what the mailboxes of domains with a quota hold: one row for each mailbox that has published it.
+#[derive(Clone, Debug)]
+pub struct Uses {
+    /// Table.
+    pub table: String,
+    /// Column: whose mailbox.
+    pub login: String,
+    /// Column: the domain alone.
+    pub domain: String,
+    /// Column: bytes.
+    pub bytes: String,
+    /// Column: messages.
+    pub messages: String,
+    /// Column: when that was published.
+    pub measured: String,
 }
 
 /// Where aliases are: one row for each target of an address.
@@ -171,6 +192,8 @@ pub struct TableModel {
     pub domains: Domains,
     /// Aliases.
     pub aliases: Aliases,
+    /// What mailboxes hold.
+    pub uses: Uses,
     /// The version of the schema.
     pub versions: Versions,
 }
@@ -195,6 +218,8 @@ impl TableModel {
                 name: "name".into(),
                 enabled: "enabled".into(),
                 description: "description".into(),
+                quota_bytes: "quota_bytes".into(),
+                quota_messages: "quota_messages".into(),
                 updated: "updated_at".into(),
             },
             aliases: Aliases {
@@ -203,6 +228,14 @@ impl TableModel {
                 domain: "domain".into(),
                 target: "target".into(),
                 position: "position".into(),
+            },
+            uses: Uses {
+                table: "mailbox_use".into(),
+                login: "login".into(),
+                domain: "domain".into(),
+                bytes: "bytes".into(),
+                messages: "messages".into(),
+                measured: "measured_at".into(),
             },
             versions: Versions { table: "schema_version".into(), version: "version".into() },
         }

@@ -59,7 +59,7 @@ fn elsewhere(folder: &Scratch, arguments: &[&str], input: &str) -> Output {
 fn init_twice_changes_nothing(kind: Kind) {
     let accounts = Accounts::empty(kind).with(&people(Path::new("/var/mail")));
     let before = accounts.admin(&["account", "export"], "");
-    assert!(admin(&accounts, &["init"], 0).contains("are up to date (schema version 1)"));
+    assert!(admin(&accounts, &["init"], 0).contains("are up to date (schema version 2)"));
     assert_eq!(accounts.admin(&["account", "export"], ""), before);
 }
 
@@ -72,11 +72,21 @@ fn domains_are_added_shown_changed_and_removed(kind: Kind) {
     assert_eq!((&list[0]["domain"], &list[0]["description"]), (&"example.org".into(), &"Büro".into()));
     assert_eq!((&list[1]["domain"], &list[1]["enabled"]), (&"other.example".into(), &false.into()));
     admin(&accounts, &["domain", "set", "other.example", "--enabled", "--description", "second"], 0);
-    assert!(accounts.admin(&["domain", "list"], "").ends_with("other.example  yes      second\n"));
+    assert!(accounts.admin(&["domain", "list"], "").ends_with("other.example  yes      none         second\n"));
     let told = admin(&accounts, &["domain", "set", "nowhere.example", "--disabled"], 1);
     assert!(told.contains("no such domain nowhere.example; add it with 'mailauth domain add nowhere.example'"));
+    assert_eq!((&list[0]["quota_bytes"], &list[0]["used"]), (&Value::Null, &Value::Null));
+    let told = admin(&accounts, &["domain", "set", "example.org", "--quota", "10G,100000"], 0);
+    assert!(told.contains("mailauth quota recount --all"), "{told}");
+    assert!(admin(&accounts, &["domain", "set", "example.org", "--quota", "much"], 2).contains("is not a quota"));
     admin(&accounts, &["account", "add", "a@example.org", "--no-password"], 0);
     admin(&accounts, &["alias", "add", "@example.org", "a@example.org"], 0);
+    let shown = json(&accounts, &["domain", "show", "example.org"]);
+    assert_eq!((&shown["quota_bytes"], &shown["quota_messages"]), (&(10u64 << 30).into(), &100_000.into()));
+    assert_eq!(shown["used"], serde_json::json!({ "bytes": 0, "messages": 0, "mailboxes": 0 }));
+    assert!(accounts.admin(&["domain", "list"], "").contains("0 bytes in 0 messages"));
+    admin(&accounts, &["domain", "set", "example.org", "--quota", "none"], 0);
+    assert_eq!(json(&accounts, &["domain", "show", "example.org"])["quota_bytes"], Value::Null);
     let shown = json(&accounts, &["domain", "show", "example.org"]);
     assert_eq!((&shown["accounts"], &shown["aliases"]), (&1.into(), &1.into()));
     let told = admin(&accounts, &["domain", "remove", "example.org"], 1);
@@ -201,7 +211,7 @@ fn check_says_what_was_reached_and_what_is_missing(kind: Kind) {
         Kind::Postgres => "PostgreSQL 1",
     };
     assert!(found(&value, "database").1.contains(name), "{value}");
-    assert_eq!(found(&value, "schema"), (vec!["ok".into()], "\"version 1\"".into()));
+    assert_eq!(found(&value, "schema"), (vec!["ok".into()], "\"version 2\"".into()));
     assert_eq!(found(&value, "accounts").1, "\"5\"");
     assert_eq!(found(&value, "socket").0, ["ok"], "{value}");
     assert!(found(&value, "configuration").1.contains("mailauth.toml (--config)"), "{value}");

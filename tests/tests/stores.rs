@@ -2,8 +2,12 @@
 
 #[path = "stores/database.rs"]
 mod database;
+#[path = "stores/migrations.rs"]
+mod migrations;
 #[path = "stores/outage.rs"]
 mod outage;
+#[path = "stores/pools.rs"]
+mod pools;
 #[path = "stores/rights.rs"]
 mod rights;
 #[path = "stores/tables.rs"]

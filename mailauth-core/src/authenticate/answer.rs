@@ -112,7 +112,7 @@ impl NotNow {
             NotNow::Store(StoreError::Unreachable { .. }) => "database-unreachable",
             NotNow::Store(StoreError::Timeout { .. }) => "database-timeout",
             NotNow::Store(StoreError::Refused { .. }) => "database-refused",
-            NotNow::Store(StoreError::Unusable(_)) => "unusable-row",
+            NotNow::Store(StoreError::Unusable(_) | StoreError::UnusableDomain { .. }) => "unusable-row",
             NotNow::Store(StoreError::Schema(_)) => "schema",
             NotNow::Busy => "busy",
             NotNow::NoHash(_) => "no-hash",

@@ -25,6 +25,7 @@ mod lock;
 mod maildir;
 pub mod maildirsize;
 mod name;
+pub mod pools;
 mod replace;
 mod reservation;
 mod sums;

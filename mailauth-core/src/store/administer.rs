@@ -5,11 +5,12 @@ use super::administration::{
     AccountChange, AccountTimes, AdminError, Administration, AliasRow, DomainRow, SchemaChange, StoreReport,
 };
 use super::driver::{Connection, DriverError, Needs, Param, Refusal, Row, Statement};
+use super::rows;
 use super::sql::{SqlStore, bytes, is_text, newer, number};
 use super::statements::BATCH;
 use crate::Services;
 use crate::account::{AccountRow, Login, Password};
-use crate::schema::Field;
+use crate::schema::{Field, TableModel};
 use std::collections::BTreeSet;
 
 /// What a transaction ends with: the inner error undoes it too.
@@ -37,12 +38,15 @@ impl Administration for SqlStore {
         let mut reads = accounts.reads.clone();
         reads.push(self.model.versions.table.clone());
         let model = &self.model;
-        let tables = [&accounts.table, &model.domains.table, &model.aliases.table, &model.versions.table];
+        let tables =
+            [&accounts.table, &model.domains.table, &model.aliases.table, &model.uses.table, &model.versions.table];
         let needs = Needs {
             tables: tables.into_iter().cloned().collect(),
             reads,
             accounts: accounts.table.clone(),
             updates: [Field::Password, Field::Updated, Field::PasswordChanged].into_iter().filter_map(write).collect(),
+            uses: model.uses.table.clone(),
+            use_updates: vec![model.uses.bytes.clone(), model.uses.messages.clone(), model.uses.measured.clone()],
         };
         self.pool.read(|connection| {
             let (server, tls) = connection.server()?;
@@ -75,18 +79,21 @@ impl Administration for SqlStore {
     }
 
     fn domains(&self) -> Result<Vec<DomainRow>, StoreError> {
-        self.pool.read(|connection| {
+        let read = self.pool.read(|connection| {
             self.fits(connection)?;
             let mut domains = Vec::new();
             connection.query(&self.statements.domains, &[], &mut |row| {
-                domains.push(DomainRow {
-                    name: text(row, 0),
+                let name = text(row, 0);
+                domains.push(rows::domain_limits(row, 3, &name).map(|quota| DomainRow {
                     enabled: number(row, 1) == Some(1),
                     description: Some(text(row, 2)).filter(|text| !text.is_empty()),
-                });
+                    quota,
+                    name,
+                }));
             })?;
             Ok(domains)
-        })
+        })?;
+        read.into_iter().collect()
     }
 
     fn add_domain(&self, domain: &DomainRow) -> Result<(), AdminError> {
@@ -103,6 +110,8 @@ impl Administration for SqlStore {
             let values = [
                 Param::Int(domain.enabled.into()),
                 Param::text(domain.description.as_deref()),
+                limit(domain.quota.bytes),
+                limit(domain.quota.messages),
                 Param::Text(domain.name.as_bytes()),
             ];
             some(connection.execute(&self.statements.set_domain, &values)?, || no_such("domain", &domain.name))
@@ -302,7 +311,10 @@ impl SqlStore {
                 }
             };
             from.get_or_insert(version);
-            let step = dialect.migrations.get(version as usize).copied().unwrap_or_default();
+            let step = match version.checked_sub(1) {
+                None => dialect.schema,
+                Some(at) => dialect.migrations.get(at as usize).copied().unwrap_or_default(),
+            };
             if let Err(error) = connection.batch(step) {
                 if !connection.is_broken() {
                     let _ = connection.batch("ROLLBACK");
@@ -322,7 +334,8 @@ impl SqlStore {
         if is_there(&self.model.versions.table)? {
             return self.version(connection);
         }
-        for table in [&self.model.domains.table, &self.model.accounts.table, &self.model.aliases.table] {
+        let TableModel { domains, accounts, aliases, uses, .. } = &self.model;
+        for table in [&domains.table, &accounts.table, &aliases.table, &uses.table] {
             if is_there(table)? {
                 return Err(DriverError::Schema(format!(
                     "{} holds a table {table} that is not mailauth's: give mailauth a database of its own",
@@ -338,6 +351,8 @@ impl SqlStore {
             Param::Text(domain.name.as_bytes()),
             Param::Int(domain.enabled.into()),
             Param::text(domain.description.as_deref()),
+            limit(domain.quota.bytes),
+            limit(domain.quota.messages),
         ];
         connection.execute(&self.statements.add_domain, &values).map(|_| ())
     }
@@ -351,7 +366,7 @@ impl SqlStore {
         if there || name.is_empty() {
             return Ok(());
         }
-        self.insert_domain(connection, &DomainRow { name: name.to_owned(), enabled: true, description: None })
+        self.insert_domain(connection, &DomainRow::new(name))
     }
 }
 

@@ -3,6 +3,7 @@
 use super::{AccountStore, StoreError};
 use crate::Services;
 use crate::account::{AccountRow, Login, Password};
+use crate::quota::Limits;
 
 /// Why an administrator's wish was not fulfilled.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -47,6 +48,15 @@ pub struct DomainRow {
     pub enabled: bool,
     /// For people.
     pub description: Option<String>,
+    /// What its mailboxes may keep together.
+    pub quota: Limits,
+}
+
+impl DomainRow {
+    /// A domain with nothing but its name.
+    pub fn new(name: impl Into<String>) -> Self {
+        DomainRow { name: name.into(), enabled: true, description: None, quota: Limits::NONE }
+    }
 }
 
 /// An address whose mail goes elsewhere.

@@ -117,6 +117,20 @@ pub(crate) struct Needs {
     pub(crate) accounts: String,
     /// Its columns to update when a password changes.
     pub(crate) updates: Vec<String>,
+    /// The table of what mailboxes hold. Who has any right to it delivers mail, and needs to read it and add to it.
+    pub(crate) uses: String,
+    /// Its columns to update when that changes.
+    pub(crate) use_updates: Vec<String>,
+}
+
+impl Needs {
+    /// The rights to whole tables that who delivers mail needs beside the others.
+    pub(crate) const DELIVERY: [&'static str; 2] = ["SELECT", "INSERT"];
+
+    /// The sentence about rights on the table of what mailboxes hold.
+    pub(crate) fn undelivered(&self, right: &str) -> String {
+        format!("{right} on {} (quotas of domains cannot be kept)", self.uses)
+    }
 }
 
 /// Rights, each as an administrator would name it: `SELECT on accounts`.
@@ -155,13 +169,17 @@ pub(crate) struct Dialect {
     pub(crate) time_text: &'static str,
     /// A comparison of bytes, whatever the collation, of the expression `{}` with a parameter.
     pub(crate) same_bytes: &'static str,
+    /// The sum of the expression `{}`, whose values are not negative: 0 of no row, and at most 2^63 - 1.
+    pub(crate) total: &'static str,
     /// Counts the tables of a name (a parameter) in our schema.
     pub(crate) table_exists: &'static str,
     /// Waits for and takes the lock under which the schema is changed; empty where `begin` does that.
     pub(crate) lock: &'static str,
     /// Gives that lock back; empty where the end of the transaction does.
     pub(crate) unlock: &'static str,
-    /// The schema: what brings version n to version n + 1 stands at n.
+    /// The whole schema, for a new database.
+    pub(crate) schema: &'static str,
+    /// What brings version n of the schema to n + 1 stands at n - 1.
     pub(crate) migrations: &'static [&'static str],
 }
 

@@ -19,6 +19,11 @@ impl Right {
         let named = self.name == name || self.name == "ALL PRIVILEGES";
         named && [format!("{database}.{table}"), format!("{database}.*"), "*.*".to_owned()].contains(&self.object)
     }
+
+    /// Is it for none but these columns?
+    fn is_only_for(&self, columns: &[String]) -> bool {
+        !self.columns.is_empty() && self.columns.iter().all(|column| columns.contains(column))
+    }
 }
 
 impl std::fmt::Display for Right {
@@ -37,36 +42,45 @@ pub(super) fn compare(lines: &[String], database: &str, needs: &Needs) -> Rights
         needs.reads.iter().filter(|table| !rights.iter().any(|right| right.covers("SELECT", database, table)));
     let mut out =
         Rights { missing: missing_read.map(|table| format!("SELECT on {table}")).collect(), ..Rights::default() };
-    let may_update = |column: &String| {
-        rights.iter().any(|right| {
-            right.covers("UPDATE", database, &needs.accounts)
-                && (right.columns.is_empty() || right.columns.contains(column))
-        })
-    };
-    let unwritable: Vec<&str> = needs.updates.iter().filter(|c| !may_update(c)).map(String::as_str).collect();
-    if !unwritable.is_empty() {
-        out.missing.push(format!(
-            "UPDATE ({}) on {} (passwords cannot be changed)",
-            unwritable.join(", "),
-            needs.accounts
-        ));
+    if let Some(columns) = unwritable(&rights, database, &needs.accounts, &needs.updates) {
+        out.missing.push(format!("UPDATE ({columns}) on {} (passwords cannot be changed)", needs.accounts));
+    }
+    if rights.iter().any(|right| right.object == format!("{database}.{}", needs.uses)) {
+        out.missing.extend(undelivered(&rights, database, needs));
     }
     let is_needed = |right: &Right| {
         let table = right.object.strip_prefix(database).and_then(|rest| rest.strip_prefix('.')).unwrap_or_default();
         match right.name.as_str() {
             "USAGE" => true,
-            "SELECT" => needs.reads.iter().any(|needed| needed == table),
-            "UPDATE" => {
-                table == needs.accounts
-                    && !right.columns.is_empty()
-                    && right.columns.iter().all(|column| needs.updates.contains(column))
-            }
+            "SELECT" if needs.reads.iter().any(|needed| needed == table) => true,
+            name if table == needs.uses && Needs::DELIVERY.contains(&name) => true,
+            "UPDATE" if table == needs.accounts => right.is_only_for(&needs.updates),
+            "UPDATE" if table == needs.uses => right.is_only_for(&needs.use_updates),
             _ => false,
         }
     };
     out.too_wide = rights.iter().filter(|right| !is_needed(right)).map(Right::to_string).collect();
     out.too_wide.dedup();
     out
+}
+
+/// The columns of `wanted` that may not be written to, if there are any.
+fn unwritable(rights: &[Right], database: &str, table: &str, wanted: &[String]) -> Option<String> {
+    let may_update = |column: &String| {
+        rights.iter().any(|right| {
+            right.covers("UPDATE", database, table) && (right.columns.is_empty() || right.columns.contains(column))
+        })
+    };
+    let unwritable: Vec<&str> = wanted.iter().filter(|c| !may_update(c)).map(String::as_str).collect();
+    (!unwritable.is_empty()).then(|| unwritable.join(", "))
+}
+
+/// What somebody lacks who has some right on the table of what mailboxes hold, and so delivers mail.
+fn undelivered(rights: &[Right], database: &str, needs: &Needs) -> Vec<String> {
+    let lacks = |name: &&str| !rights.iter().any(|right| right.covers(name, database, &needs.uses));
+    let whole = Needs::DELIVERY.into_iter().filter(lacks).map(|name| needs.undelivered(name));
+    let columns = unwritable(rights, database, &needs.uses, &needs.use_updates);
+    whole.chain(columns.map(|columns| needs.undelivered(&format!("UPDATE ({columns})")))).collect()
 }
 
 /// The rights of one line; none of a line that grants a role.
@@ -112,6 +126,8 @@ mod tests {
             reads: vec!["accounts".into(), "domains".into()],
             accounts: "accounts".into(),
             updates: vec!["password".into(), "updated_at".into()],
+            uses: "mailbox_use".into(),
+            use_updates: vec!["bytes".into()],
         }
     }
 
@@ -137,6 +153,21 @@ mod tests {
         let (too_wide, missing) = of(&["GRANT ALL PRIVILEGES ON `mail`.* TO `m`@`%` WITH GRANT OPTION"]);
         assert_eq!(too_wide, ["ALL PRIVILEGES on mail.*", "GRANT OPTION on mail.*"]);
         assert!(missing.is_empty());
+    }
+
+    #[test]
+    fn who_delivers_needs_all_of_it() {
+        let daemon = [
+            "GRANT SELECT, UPDATE (`updated_at`, `password`) ON `mail`.`accounts` TO `m`@`%`",
+            "GRANT SELECT ON `mail`.`domains` TO `m`@`%`",
+        ];
+        let with =
+            |right: &str| of(&[daemon[0], daemon[1], &format!("GRANT {right} ON `mail`.`mailbox_use` TO `m`@`%`")]);
+        assert_eq!(with("SELECT, INSERT, UPDATE (`bytes`)"), (vec![], vec![]));
+        let (too_wide, missing) = with("SELECT, UPDATE (`login`), DELETE");
+        assert_eq!(too_wide, ["UPDATE (login) on mail.mailbox_use", "DELETE on mail.mailbox_use"]);
+        let lacking = |right: &str| format!("{right} on mailbox_use (quotas of domains cannot be kept)");
+        assert_eq!(missing, [lacking("INSERT"), lacking("UPDATE (bytes)")]);
     }
 
     #[test]

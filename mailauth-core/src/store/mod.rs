@@ -14,6 +14,7 @@ mod grants;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 mod hosts;
 mod import;
+mod mailbox_use;
 #[cfg(feature = "mysql")]
 mod mysql;
 mod open;
@@ -72,6 +73,16 @@ pub enum StoreError {
     /// A row that must not be trusted.
     #[error(transparent)]
     Unusable(#[from] Unusable),
+    /// A domain's row that must not be trusted.
+    #[error("domain {domain}: column {column} {problem}")]
+    UnusableDomain {
+        /// The domain, with anything unprintable escaped.
+        domain: String,
+        /// The column.
+        column: &'static str,
+        /// What is wrong, and what to do.
+        problem: &'static str,
+    },
     /// The schema is missing, or not of the version that this program knows.
     #[error("{0}")]
     Schema(String),

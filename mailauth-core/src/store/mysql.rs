@@ -24,10 +24,12 @@ pub(super) static DIALECT: Dialect = Dialect {
     time_text: "DATE_FORMAT({}, '%Y-%m-%d %H:%i:%s')",
     // Collations ignore spaces at the end at least, and most of them case.
     same_bytes: "CAST(CONVERT({} USING utf8mb4) AS BINARY) = CAST(? AS BINARY)",
+    total: "CAST(LEAST(COALESCE(SUM({}), 0), 9223372036854775807) AS SIGNED)",
     table_exists: "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = ?",
     lock: "DO GET_LOCK('mailauth schema', 10)",
     unlock: "DO RELEASE_LOCK('mailauth schema')",
-    migrations: &[include_str!("../../../schema/mysql.sql")],
+    schema: include_str!("../../../schema/mysql.sql"),
+    migrations: &[include_str!("../../../schema/mysql.2.sql")],
 };
 
 /// What each session begins with, whatever the server's own settings: every statement stands for itself, and a value

@@ -349,9 +349,11 @@ mod tests {
         now: "",
         time_text: "",
         same_bytes: "",
+        total: "",
         table_exists: "",
         lock: "",
         unlock: "",
+        schema: "",
         migrations: &[],
     };
 

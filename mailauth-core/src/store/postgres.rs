@@ -26,11 +26,13 @@ pub(super) static DIALECT: Dialect = Dialect {
     now: "(now() AT TIME ZONE 'UTC')",
     time_text: "to_char({}, 'YYYY-MM-DD HH24:MI:SS')",
     same_bytes: "({})::text COLLATE \"C\" = ?",
+    total: "CAST(LEAST(COALESCE(SUM({}), 0), 9223372036854775807) AS BIGINT)",
     table_exists: "SELECT CASE WHEN to_regclass(?::text) IS NULL THEN 0 ELSE 1 END",
     // Any number will do that others are not likely to take: these are the letters "mailauth".
     lock: "SELECT pg_advisory_lock(7881692223226315880)",
     unlock: "SELECT pg_advisory_unlock(7881692223226315880)",
-    migrations: &[include_str!("../../../schema/postgres.sql")],
+    schema: include_str!("../../../schema/postgres.sql"),
+    migrations: &[include_str!("../../../schema/postgres.2.sql")],
 };
 
 /// The port where a server listens that is named by its socket's folder alone.
@@ -157,6 +159,14 @@ struct PostgresConnection {
     broken: bool,
 }
 
+/// The columns of a table that may be written to.
+struct Updates {
+    /// There is one.
+    any: bool,
+    /// Those that are wanted, and are not among them.
+    missing: Vec<String>,
+}
+
 impl PostgresConnection {
     /// Runs what `work` makes of the client, together with the wire, until the deadline.
     fn run<'a, T, F>(&'a mut self, work: impl FnOnce(&'a Client) -> F) -> Result<T, DriverError>
@@ -249,6 +259,21 @@ impl PostgresConnection {
         Ok(texts)
     }
 
+    /// Which columns of a table may be written to, beside those that have to be; others are rights too wide.
+    fn compare_updates(&mut self, table: &str, wanted: &[String], rights: &mut Rights) -> Result<Updates, DriverError> {
+        let columns = self.texts(
+            "SELECT attname::text FROM pg_attribute WHERE attrelid = to_regclass($1::text) AND attnum > 0
+             AND NOT attisdropped AND has_column_privilege(attrelid, attnum, 'UPDATE')",
+            &[table],
+        )?;
+        let wide: Vec<_> = columns.iter().filter(|c| !wanted.contains(c)).map(String::as_str).collect();
+        if !wide.is_empty() && !rights.too_wide.contains(&format!("UPDATE on {table}")) {
+            rights.too_wide.push(format!("UPDATE ({}) on {table}", wide.join(", ")));
+        }
+        let missing = wanted.iter().filter(|c| !columns.contains(c)).cloned().collect();
+        Ok(Updates { any: !columns.is_empty(), missing })
+    }
+
     fn is(&mut self, sql: &str, params: &[&str]) -> Result<bool, DriverError> {
         Ok(self.texts(sql, params)?.first().is_some_and(|answer| answer == "1"))
     }
@@ -294,30 +319,34 @@ impl Connection for PostgresConnection {
     fn rights(&mut self, needs: &Needs) -> Result<Rights, DriverError> {
         const TABLE: &str = "SELECT has_table_privilege($1::text, $2::text)";
         let mut rights = Rights::default();
+        let mut delivers = Vec::new();
         for table in &needs.tables {
             for right in ["SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"] {
                 let needed = right == "SELECT" && needs.reads.contains(table);
-                match (self.is(TABLE, &[table, right])?, needed) {
+                let has = self.is(TABLE, &[table, right])?;
+                if *table == needs.uses && Needs::DELIVERY.contains(&right) {
+                    delivers.push((right, has));
+                    continue;
+                }
+                match (has, needed) {
                     (true, false) => rights.too_wide.push(format!("{right} on {table}")),
                     (false, true) => rights.missing.push(format!("{right} on {table}")),
                     _ => {}
                 }
             }
         }
-        let columns = self.texts(
-            "SELECT attname::text FROM pg_attribute WHERE attrelid = to_regclass($1::text) AND attnum > 0
-             AND NOT attisdropped AND has_column_privilege(attrelid, attnum, 'UPDATE')",
-            &[&needs.accounts],
-        )?;
-        let missing: Vec<_> = needs.updates.iter().filter(|c| !columns.contains(c)).map(String::as_str).collect();
+        let missing = self.compare_updates(&needs.accounts, &needs.updates, &mut rights)?.missing;
         if !missing.is_empty() {
             let (columns, table) = (missing.join(", "), &needs.accounts);
             rights.missing.push(format!("UPDATE ({columns}) on {table} (passwords cannot be changed)"));
         }
-        let whole = format!("UPDATE on {}", needs.accounts);
-        let wide: Vec<_> = columns.iter().filter(|c| !needs.updates.contains(c)).map(String::as_str).collect();
-        if !wide.is_empty() && !rights.too_wide.contains(&whole) {
-            rights.too_wide.push(format!("UPDATE ({}) on {}", wide.join(", "), needs.accounts));
+        let updates = self.compare_updates(&needs.uses, &needs.use_updates, &mut rights)?;
+        if updates.any || delivers.iter().any(|(_, has)| *has) {
+            let lacking = delivers.iter().filter(|(_, has)| !has).map(|(right, _)| needs.undelivered(right));
+            rights.missing.extend(lacking);
+            if !updates.missing.is_empty() {
+                rights.missing.push(needs.undelivered(&format!("UPDATE ({})", updates.missing.join(", "))));
+            }
         }
         for (attribute, name) in [
             ("rolsuper", "SUPERUSER"),

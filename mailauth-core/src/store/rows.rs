@@ -1,5 +1,6 @@
 //! From a row's values to an [`AccountRow`], trusting none of them.
 
+use super::StoreError;
 use super::driver::{Cell, Row};
 use crate::account::{AccountRow, Login, Password};
 use crate::mailbox::Unusable;
@@ -60,6 +61,22 @@ fn login(row: &dyn Row) -> Result<Login, Unusable> {
         Cell::Null => Err(unusable(b"", "is NULL")),
         Cell::Int(_) | Cell::Other => Err(unusable(b"", "is not text")),
     }
+}
+
+/// The quota of a domain, in two columns from `first` on: bytes and messages.
+pub(super) fn domain_limits(row: &dyn Row, first: usize, domain: &str) -> Result<Limits, StoreError> {
+    let limit = |index: usize, column| {
+        let problem = match row.cell(index) {
+            Cell::Null => return Ok(None),
+            Cell::Int(number) => match u64::try_from(number) {
+                Ok(number) => return Ok(Some(number)),
+                Err(_) => "is negative; write NULL for no limit",
+            },
+            Cell::Text(_) | Cell::Other => "is not a whole number",
+        };
+        Err(StoreError::UnusableDomain { domain: domain.escape_debug().to_string(), column, problem })
+    };
+    Ok(Limits::from_columns(limit(first, "quota_bytes")?, limit(first + 1, "quota_messages")?))
 }
 
 /// The columns of one row, by their place in [`Field::READ`].

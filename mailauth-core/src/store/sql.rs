@@ -31,7 +31,7 @@ impl SqlStore {
 
     /// The version of the schema that this program knows.
     pub(super) fn known_version(&self) -> u32 {
-        self.dialect().migrations.len() as u32
+        self.dialect().migrations.len() as u32 + 1
     }
 
     /// The version of the schema found; 0 is none.

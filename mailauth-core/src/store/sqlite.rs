@@ -17,10 +17,13 @@ pub(crate) static DIALECT: Dialect = Dialect {
     now: "CURRENT_TIMESTAMP",
     time_text: "{}",
     same_bytes: "CAST({} AS BLOB) = CAST(? AS BLOB)",
+    // Beyond 2^53 it is rounded, and it never overflows: a sum of integers would be an error then.
+    total: "CAST(TOTAL({}) AS INTEGER)",
     table_exists: "SELECT COUNT(*) FROM sqlite_schema WHERE type = 'table' AND name = ?",
     lock: "",
     unlock: "",
-    migrations: &[include_str!("../../../schema/sqlite.sql")],
+    schema: include_str!("../../../schema/sqlite.sql"),
+    migrations: &[include_str!("../../../schema/sqlite.2.sql")],
 };
 
 /// The mode of a database that we create: its group may read, and nobody else, for it holds hashes. SQLite gives the

@@ -27,13 +27,13 @@ pub(super) struct Statements {
     pub add_accounts: Statement,
     /// `(login, login)`.
     pub remove_account: Statement,
-    /// To name, enabled, description.
+    /// To name, enabled, description, bytes and messages of the quota.
     pub domains: Statement,
     /// `(name)` to the name.
     pub find_domain: Statement,
-    /// `(name, enabled, description)`.
+    /// `(name, enabled, description, bytes, messages)`.
     pub add_domain: Statement,
-    /// `(enabled, description, name)`.
+    /// `(enabled, description, bytes, messages, name)`.
     pub set_domain: Statement,
     /// `(name)`.
     pub remove_domain: Statement,
@@ -57,6 +57,14 @@ pub(super) struct Statements {
     pub remove_alias: Statement,
     /// `(address, target, address, target)`.
     pub remove_target: Statement,
+    /// `(domain)` to bytes and messages of its quota.
+    pub pool_limits: Statement,
+    /// `(domain)` to bytes, messages and number of its mailboxes.
+    pub pool_use: Statement,
+    /// `(bytes, messages, login)`.
+    pub set_use: Statement,
+    /// `(login, domain, bytes, messages)`.
+    pub add_use: Statement,
     /// `UPDATE ... SET updated = now`, to which a change of an account adds columns.
     pub set_account: String,
     /// ` WHERE ...` of the same, `(login, login)`.
@@ -91,6 +99,7 @@ impl Statements {
         let same = |column: &str| dialect.same_bytes.replace("{}", column);
         let now = dialect.now;
         let (accounts, domains, aliases, versions) = (&model.accounts, &model.domains, &model.aliases, &model.versions);
+        let uses = &model.uses;
 
         let login = accounts.read(Field::Login);
         let from = &accounts.from;
@@ -113,6 +122,10 @@ impl Statements {
         let (d, d_name, d_enabled) = (&domains.table, &domains.name, &domains.enabled);
         let (al, address, target, position) = (&aliases.table, &aliases.address, &aliases.target, &aliases.position);
         let (d_text, d_updated, al_domain) = (&domains.description, &domains.updated, &aliases.domain);
+        let (d_bytes, d_messages) = (&domains.quota_bytes, &domains.quota_messages);
+        let (u, u_login, u_domain, u_measured) = (&uses.table, &uses.login, &uses.domain, &uses.measured);
+        let (u_bytes, u_messages) = (&uses.bytes, &uses.messages);
+        let total = |column: &str| dialect.total.replace("{}", column);
         let of_domain = write(Field::Domain);
         let ordered = format!("ORDER BY {address}, {position}, {target}");
 
@@ -133,11 +146,16 @@ impl Statements {
             add_account: kept(format!("{insert} {values}")),
             add_accounts: kept(format!("{insert} {}", vec![values.as_str(); BATCH].join(", "))),
             remove_account: kept(format!("DELETE FROM {table}{of_account}")),
-            domains: kept(format!("SELECT {d_name}, {d_enabled}, {d_text} FROM {d} ORDER BY {d_name}")),
+            domains: kept(format!(
+                "SELECT {d_name}, {d_enabled}, {d_text}, {d_bytes}, {d_messages} FROM {d} ORDER BY {d_name}"
+            )),
             find_domain: kept(format!("SELECT {d_name} FROM {d} WHERE {d_name} = ?")),
-            add_domain: kept(format!("INSERT INTO {d} ({d_name}, {d_enabled}, {d_text}) VALUES (?, ?, ?)")),
+            add_domain: kept(format!(
+                "INSERT INTO {d} ({d_name}, {d_enabled}, {d_text}, {d_bytes}, {d_messages}) VALUES (?, ?, ?, ?, ?)"
+            )),
             set_domain: kept(format!(
-                "UPDATE {d} SET {d_enabled} = ?, {d_text} = ?, {d_updated} = {now} WHERE {d_name} = ?"
+                "UPDATE {d} SET {d_enabled} = ?, {d_text} = ?, {d_bytes} = ?, {d_messages} = ?, {d_updated} = {now} \
+                 WHERE {d_name} = ?"
             )),
             remove_domain: kept(format!("DELETE FROM {d} WHERE {d_name} = ?")),
             count_domain_accounts: kept(format!("SELECT COUNT(*) FROM {table} WHERE {of_domain} = ?")),
@@ -155,6 +173,18 @@ impl Statements {
                 "DELETE FROM {al} WHERE {address} = ? AND {target} = ? AND {} AND {}",
                 same(address),
                 same(target)
+            )),
+            pool_limits: kept(format!("SELECT {d_bytes}, {d_messages} FROM {d} WHERE {d_name} = ?")),
+            pool_use: kept(format!(
+                "SELECT {}, {}, COUNT(*) FROM {u} WHERE {u_domain} = ?",
+                total(u_bytes),
+                total(u_messages)
+            )),
+            set_use: kept(format!(
+                "UPDATE {u} SET {u_bytes} = ?, {u_messages} = ?, {u_measured} = {now} WHERE {u_login} = ?"
+            )),
+            add_use: kept(format!(
+                "INSERT INTO {u} ({u_login}, {u_domain}, {u_bytes}, {u_messages}) VALUES (?, ?, ?, ?)"
             )),
             set_account: format!("UPDATE {table} SET {} = {now}", write(Field::Updated)),
             of_account,
@@ -174,9 +204,11 @@ mod tests {
             now: "NOW",
             time_text: "{}",
             same_bytes: "{} = ?",
+            total: "SUM({})",
             table_exists: "",
             lock: "",
             unlock: "",
+            schema: "",
             migrations: &[],
         };
         let sql = |numbered| Statements::new(&TableModel::own(), &dialect(numbered)).next_page.sql;

@@ -117,7 +117,7 @@ pub fn login(text: &str) -> Login {
 }
 
 pub fn domain(name: &str) -> DomainRow {
-    DomainRow { name: name.into(), enabled: true, description: None }
+    DomainRow::new(name)
 }
 
 pub fn account(name: &str) -> AccountRow {

@@ -3,6 +3,8 @@
 use crate::database::{DEADLINE, Database, account, domain, login, password};
 use mailauth_core::Secret;
 use mailauth_core::config::DatabaseConfig;
+use mailauth_core::quota::pools::PoolStore;
+use mailauth_core::quota::{Limits, Usage};
 use mailauth_core::store::{
     AccountChange, AccountStore, AdminError, Administration, AliasRow, SqlStore, StoreError, open_single,
 };
@@ -12,6 +14,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 on_each_server!(
     a_reader_answers_and_changes_nothing,
     who_may_change_passwords_changes_nothing_else,
+    who_delivers_publishes_and_changes_nothing_else,
     a_writer_administers_but_makes_no_tables,
     rights_too_wide_or_missing_are_reported,
 );
@@ -99,7 +102,27 @@ fn who_may_change_passwords_changes_nothing_else(kind: Kind) {
     cannot_administer(&store);
     let report = store.report().unwrap();
     assert!(report.rights_too_wide.is_empty() && report.rights_missing.is_empty(), "{report:?}");
-    assert_eq!((report.schema, report.schema_known, report.accounts), (1, 1, 1));
+    assert_eq!((report.schema, report.schema_known, report.accounts), (2, 2, 1));
+}
+
+fn who_delivers_publishes_and_changes_nothing_else(kind: Kind) {
+    let database = Database::empty(kind).filled();
+    let who = login("anna@x.example");
+    let usage = Usage { bytes: 5, messages: 1 };
+    let reader = as_user(&database, &["mailauth_reader"]);
+    assert_eq!(reader.pool_limits("x.example").unwrap(), Limits::NONE);
+    refused(reader.publish(&who, usage).map_err(AdminError::from));
+    refused(reader.pool_use("x.example").map_err(AdminError::from));
+    let store = as_user(&database, &["mailauth_reader", "mailauth_delivery"]);
+    for _ in 0..2 {
+        assert_eq!(store.publish(&who, usage).unwrap().usage, usage);
+    }
+    cannot_administer(&store);
+    let report = store.report().unwrap();
+    assert!(report.rights_too_wide.is_empty(), "{report:?}");
+    let passwords = "UPDATE (password, updated_at, password_changed_at) on accounts (passwords cannot be changed)";
+    assert_eq!(report.rights_missing, [passwords]);
+    assert_eq!(as_user(&database, &["mailauth_writer"]).publish(&who, usage).unwrap().usage, usage);
 }
 
 fn a_writer_administers_but_makes_no_tables(kind: Kind) {
@@ -111,6 +134,7 @@ fn a_writer_administers_but_makes_no_tables(kind: Kind) {
     let change = AccountChange { enabled: Some(false), ..AccountChange::default() };
     store.set_account(&login("b@y.example"), &change).unwrap();
     assert!(store.set_password(&login("b@y.example"), &password("$6$salt$hash"), &password("new")).unwrap());
+    store.publish(&login("c@new.example"), Usage { bytes: 5, messages: 1 }).unwrap();
     store.remove_account(&login("c@new.example")).unwrap();
     store.remove_domain("y.example", true).unwrap();
     database.sql("DELETE FROM schema_version");

@@ -1,0 +1,275 @@
+//! Domain pools: what the mailboxes of a domain may hold together.
+//!
+//! Nobody can count every mailbox of a domain at each message. So each mailbox *publishes* what it holds, as one row of
+//! a table, and the pool's use is the sum of those rows, which an index answers. Whoever delivers publishes with each
+//! message, and every recount publishes too.
+//!
+//! How wrong can the sum be?
+//!
+//! - Our own deliveries add nothing to the error. Each publishes its mailbox with the message in it *before* it looks at
+//!   the sum, and before the message is in `new`: of two that race for the last room, the later to look sees both. Each
+//!   does so under its mailbox's lock, so that an older figure never takes the place of a newer one. The limit is not
+//!   overshot; it can happen that two who race are both refused.
+//! - The sum is too low by what other programs (Exim, an IMAP server) put into a mailbox since it last published, and by
+//!   the whole of a mailbox that never did: after a domain is given a quota, recount its mailboxes once.
+//! - The sum is too high by what was deleted from a mailbox since, and by one message for each delivery that died between
+//!   its two steps. Before a message is refused its own mailbox is counted and published anew; what was deleted from the
+//!   others is seen when they are delivered to, or recounted.
+//!
+//! So the error is at most what foreign programs change in the domain's mailboxes between two recounts, and
+//! `mailauth quota recount --all` at night brings it to nothing.
+//!
+//! When the database does not answer, that is [`PoolDecision::CannotTell`], and never an answer about the quota.
+
+use super::{Effort, Limits, MaildirQuota, Over, QuotaError, Usage};
+use crate::Login;
+use crate::store::StoreError;
+use std::fmt;
+
+/// What the mailboxes of a domain hold together, as far as they have published it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PoolUse {
+    /// Their sum; at most 2^63 - 1 each.
+    pub usage: Usage,
+    /// How many have published.
+    pub mailboxes: u64,
+}
+
+/// Where pools are kept. Calls block, for at most the configured deadline each.
+pub trait PoolStore: Send + Sync {
+    /// What the mailboxes of `domain` may hold together; no limit where there is no such domain.
+    ///
+    /// # Errors
+    /// When it cannot know.
+    fn pool_limits(&self, domain: &str) -> Result<Limits, StoreError>;
+
+    /// What the mailboxes of `domain` hold together.
+    ///
+    /// # Errors
+    /// When it cannot know.
+    fn pool_use(&self, domain: &str) -> Result<PoolUse, StoreError>;
+
+    /// Writes down what the mailbox of `login` holds, and then, no sooner, sums up its domain.
+    ///
+    /// # Errors
+    /// When there is no such account, or it is not known whether that was done.
+    fn publish(&self, login: &Login, usage: Usage) -> Result<PoolUse, StoreError>;
+}
+
+/// May a message be stored, as far as its domain's pool is concerned?
+#[derive(Debug)]
+pub enum PoolDecision {
+    /// Yes.
+    Fits,
+    /// No: it would break this limit of the domain.
+    Over(PoolOver),
+    /// Not now.
+    CannotTell(PoolError),
+}
+
+/// The limit of a pool that a message would break.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolOver {
+    /// The domain.
+    pub domain: String,
+    /// Which limit, by how much, and what the domain's mailboxes hold without the message.
+    pub over: Over,
+}
+
+impl fmt::Display for PoolOver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the domain {} is {}", self.domain, self.over)
+    }
+}
+
+/// Why it cannot be told whether a pool has room.
+#[derive(Debug, thiserror::Error)]
+pub enum PoolError {
+    /// The database could not say, or not be told.
+    #[error("the domain's quota is not known: {0}")]
+    Store(#[from] StoreError),
+    /// The mailbox could not be counted.
+    #[error(transparent)]
+    Mailbox(#[from] QuotaError),
+}
+
+/// A mailbox's share in the pool of its domain.
+pub struct Member<'a> {
+    store: &'a dyn PoolStore,
+    login: &'a Login,
+    limits: Limits,
+}
+
+impl<'a> Member<'a> {
+    /// The share of the account `login`; `None` where its domain has no quota, which asks nothing more of the database.
+    ///
+    /// # Errors
+    /// When that cannot be known.
+    pub fn of(store: &'a dyn PoolStore, login: &'a Login) -> Result<Option<Self>, StoreError> {
+        let limits = store.pool_limits(login.domain())?;
+        Ok((limits != Limits::NONE).then_some(Member { store, login, limits }))
+    }
+
+    /// What the pool may hold.
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// The limits to keep the mailbox itself under. One without a quota of its own gets the pool's, which it could not
+    /// hold more than anyway: so there is a maildirsize, and its use is known without counting it for each message.
+    pub fn mailbox_limits(&self, own: Limits) -> Limits {
+        if own == Limits::NONE { self.limits } else { own }
+    }
+
+    /// Has the pool room for a message of `size` bytes to this mailbox? It is counted and published before that is
+    /// denied. Not to be asked while there is a [`Reservation`](super::Reservation), which keeps a count waiting.
+    pub fn may_store(&self, mailbox: &MaildirQuota, size: u64) -> PoolDecision {
+        self.decide(mailbox, size).unwrap_or_else(PoolDecision::CannotTell)
+    }
+
+    fn decide(&self, mailbox: &MaildirQuota, size: u64) -> Result<PoolDecision, PoolError> {
+        if self.limits.broken_by(self.store.pool_use(self.login.domain())?.usage, size).is_none() {
+            return Ok(PoolDecision::Fits);
+        }
+        let pool = self.recount(mailbox)?;
+        Ok(self.decision(self.limits.broken_by(pool.usage, size)))
+    }
+
+    /// Publishes a mailbox that holds `usage` together with a message of `size` bytes for which there is a
+    /// [`Reservation`](super::Reservation), and only then sees whether the pool holds it. If not, the mailbox is published
+    /// without the message, and the reservation has to be taken back.
+    pub fn admit(&self, usage: Usage, size: u64) -> PoolDecision {
+        self.hold(usage, size).unwrap_or_else(|error| PoolDecision::CannotTell(error.into()))
+    }
+
+    fn hold(&self, usage: Usage, size: u64) -> Result<PoolDecision, StoreError> {
+        let with = self.store.publish(self.login, usage)?.usage;
+        let over = self.limits.broken_by(without(with, size), size);
+        if over.is_some() {
+            self.withdraw(usage, size)?;
+        }
+        Ok(self.decision(over))
+    }
+
+    /// Publishes a mailbox without the message that [`Member::admit`] was given the same figures for: it did not come.
+    ///
+    /// # Errors
+    /// When the database could not be told; then the pool counts a message too many until the mailbox publishes again.
+    pub fn withdraw(&self, usage: Usage, size: u64) -> Result<(), StoreError> {
+        self.store.publish(self.login, without(usage, size)).map(|_| ())
+    }
+
+    /// Publishes what the mailbox holds, and returns what the pool does.
+    ///
+    /// # Errors
+    /// When the database could not be told.
+    pub fn publish(&self, usage: Usage) -> Result<PoolUse, StoreError> {
+        self.store.publish(self.login, usage)
+    }
+
+    fn recount(&self, mailbox: &MaildirQuota) -> Result<PoolUse, PoolError> {
+        Ok(self.publish(mailbox.recount(Effort::Changed)?.usage)?)
+    }
+
+    fn decision(&self, over: Option<Over>) -> PoolDecision {
+        match over {
+            None => PoolDecision::Fits,
+            Some(over) => PoolDecision::Over(PoolOver { domain: self.login.domain().to_owned(), over }),
+        }
+    }
+}
+
+/// What there is without a message of `size` bytes.
+fn without(usage: Usage, size: u64) -> Usage {
+    Usage { bytes: usage.bytes.saturating_sub(size), messages: usage.messages.saturating_sub(1) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::quota::Kind;
+    use std::collections::BTreeMap;
+    use std::sync::Mutex;
+
+    /// A table in memory that can be taken away.
+    #[derive(Default)]
+    struct Rows {
+        limits: Limits,
+        rows: Mutex<BTreeMap<String, Usage>>,
+        away: bool,
+    }
+
+    impl Rows {
+        fn answer<T>(&self, value: T) -> Result<T, StoreError> {
+            match self.away {
+                true => Err(StoreError::Unreachable { place: "here".into(), reason: "away".into() }),
+                false => Ok(value),
+            }
+        }
+    }
+
+    impl PoolStore for Rows {
+        fn pool_limits(&self, _: &str) -> Result<Limits, StoreError> {
+            Ok(self.limits)
+        }
+
+        fn pool_use(&self, _: &str) -> Result<PoolUse, StoreError> {
+            let rows = self.rows.lock().unwrap();
+            let usage = rows.values().fold(Usage::default(), |sum, row| sum.checked_add(*row).unwrap());
+            self.answer(PoolUse { usage, mailboxes: rows.len() as u64 })
+        }
+
+        fn publish(&self, login: &Login, usage: Usage) -> Result<PoolUse, StoreError> {
+            self.rows.lock().unwrap().insert(login.to_string(), usage);
+            self.pool_use("")
+        }
+    }
+
+    fn login(name: &str) -> Login {
+        Login::parse(format!("{name}@x.example").as_bytes(), None).unwrap()
+    }
+
+    fn usage(bytes: u64, messages: u64) -> Usage {
+        Usage { bytes, messages }
+    }
+
+    #[test]
+    fn a_domain_without_a_quota_has_no_members() {
+        let away = Rows { away: true, ..Rows::default() };
+        assert!(Member::of(&away, &login("a")).unwrap().is_none(), "and asks nothing more");
+    }
+
+    #[test]
+    fn a_message_that_breaks_the_pool_is_not_left_in_it() {
+        let rows = Rows { limits: Limits::parse("100S,10C").unwrap(), ..Rows::default() };
+        let (anna, bruno) = (login("anna"), login("bruno"));
+        let member = |login| Member::of(&rows, login).unwrap().unwrap();
+        assert!(matches!(member(&anna).admit(usage(60, 1), 60), PoolDecision::Fits));
+        assert!(matches!(member(&bruno).admit(usage(40, 1), 40), PoolDecision::Fits), "a limit may be reached");
+        let PoolDecision::Over(over) = member(&bruno).admit(usage(41, 2), 1) else { panic!("it fits") };
+        assert_eq!((over.over.kind, over.over.by, over.over.usage), (Kind::Bytes, 1, usage(100, 2)));
+        assert_eq!(
+            over.to_string(),
+            "the domain x.example is over quota: 100 of 100 bytes used, and this message would be 1 over it"
+        );
+        assert_eq!(rows.pool_use("").unwrap().usage, usage(100, 2));
+    }
+
+    #[test]
+    fn a_mailbox_without_a_quota_is_kept_under_the_pools() {
+        let rows = Rows { limits: Limits::parse("100S").unwrap(), ..Rows::default() };
+        let anna = login("anna");
+        let member = Member::of(&rows, &anna).unwrap().unwrap();
+        let own = Limits::parse("7C").unwrap();
+        assert_eq!(member.mailbox_limits(Limits::NONE), rows.limits);
+        assert_eq!(member.mailbox_limits(own), own);
+    }
+
+    #[test]
+    fn a_database_that_is_away_cannot_tell() {
+        let rows = Rows { limits: Limits::parse("1S").unwrap(), away: true, ..Rows::default() };
+        let anna = login("anna");
+        let member = Member::of(&rows, &anna).unwrap().unwrap();
+        assert!(matches!(member.admit(usage(1000, 1), 1000), PoolDecision::CannotTell(PoolError::Store(_))));
+    }
+}

@@ -1,0 +1,103 @@
+//! A database of an older version becomes what a new one is.
+
+use crate::database::{Database, account, domain, login};
+use mailauth_core::quota::pools::PoolStore;
+use mailauth_core::quota::{Limits, Usage};
+use mailauth_core::store::{AccountStore, Administration, DomainRow, SchemaChange, StoreError};
+use mailauth_tests::{Kind, on_each_database};
+
+on_each_database!(an_old_database_becomes_what_a_new_one_is, an_old_database_is_not_used_before_it_is_up_to_date,);
+
+mod of_mariadb {
+    use super::a_step_that_was_cut_short_is_done_again;
+
+    #[test]
+    fn a_step_that_was_cut_short() {
+        a_step_that_was_cut_short_is_done_again();
+    }
+}
+
+/// As version 1 of this program made it, with a domain and an account.
+fn of_version_1(kind: Kind) -> Database {
+    let database = Database::empty(kind);
+    match &database {
+        Database::Sqlite(_) => database.sql(include_str!("version_1/sqlite.sql")),
+        Database::MariaDb(_) => database.sql(include_str!("version_1/mysql.sql")),
+        // The tables belong to who makes them.
+        Database::Postgres(at) => {
+            database.sql(&format!("SET ROLE {};\n{}", at.name(), include_str!("version_1/postgres.sql")))
+        }
+    };
+    database.sql(
+        "INSERT INTO domains (name) VALUES ('x.example');
+         INSERT INTO accounts (login, domain, password) VALUES ('anna@x.example', 'x.example', '$6$salt$hash');",
+    );
+    database
+}
+
+/// All tables, columns, constraints and indexes, in the database's own words.
+fn described(database: &Database) -> String {
+    match database {
+        Database::Sqlite(folder) => {
+            let connection = rusqlite::Connection::open(folder.join("mail.db")).unwrap();
+            let mut statement = connection.prepare("SELECT name, sql FROM sqlite_schema ORDER BY name").unwrap();
+            let rows = statement.query_map([], |row| {
+                let sql: Option<String> = row.get(1)?;
+                Ok((row.get::<_, String>(0)?, sql.unwrap_or_default()))
+            });
+            // The text stands there as it was given, with its comments and spaces.
+            let bare = |sql: String| {
+                let lines = sql.lines().map(|line| line.split("--").next().unwrap_or_default().to_owned());
+                lines.collect::<String>().split_whitespace().collect::<String>()
+            };
+            rows.unwrap().map(|row| row.map(|(name, sql)| format!("{name}: {}\n", bare(sql))).unwrap()).collect()
+        }
+        Database::MariaDb(at) => ["accounts", "aliases", "domains", "mailbox_use", "schema_version"]
+            .map(|table| at.execute_admin(&format!("SHOW CREATE TABLE {table}")))
+            .concat(),
+        Database::Postgres(at) => at.execute_admin(
+            "SELECT table_name, column_name, ordinal_position, data_type, character_maximum_length, collation_name,
+                 column_default, is_nullable FROM information_schema.columns WHERE table_schema = 'public' ORDER BY 1, 3;
+             SELECT conrelid::regclass, conname, pg_get_constraintdef(oid) FROM pg_constraint
+                 WHERE connamespace = 'public'::regnamespace ORDER BY 1, 2;
+             SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1, 2;
+             SELECT relname, reloptions FROM pg_class WHERE relnamespace = 'public'::regnamespace ORDER BY 1;",
+        ),
+    }
+}
+
+fn an_old_database_becomes_what_a_new_one_is(kind: Kind) {
+    let (old, new) = (of_version_1(kind), Database::empty(kind));
+    new.store().init().unwrap();
+    assert_eq!(old.store().init().unwrap(), SchemaChange { from: 1, to: 2 });
+    assert_eq!(old.store().init().unwrap(), SchemaChange { from: 2, to: 2 });
+    let (old_description, new_description) = (described(&old), described(&new));
+    assert!(old_description.contains("mailbox_use_messages_range"), "{old_description}");
+    assert_eq!(old_description, new_description);
+    let store = old.store();
+    assert_eq!(store.find(&login("anna@x.example")).unwrap(), Some(account("anna@x.example")));
+    let with_quota = DomainRow { quota: Limits::parse("5S,6C").unwrap(), ..domain("x.example") };
+    store.set_domain(&with_quota).unwrap();
+    assert_eq!(store.domains().unwrap(), [with_quota]);
+    let usage = Usage { bytes: 3, messages: 2 };
+    assert_eq!(store.publish(&login("anna@x.example"), usage).unwrap().usage, usage);
+}
+
+fn an_old_database_is_not_used_before_it_is_up_to_date(kind: Kind) {
+    let database = of_version_1(kind);
+    let error = database.store().find(&login("anna@x.example")).unwrap_err();
+    assert!(matches!(&error, StoreError::Schema(said) if said.contains("mailauth init")), "{error:?}");
+}
+
+/// MariaDB cannot undo what it has done to a table.
+fn a_step_that_was_cut_short_is_done_again() {
+    let database = of_version_1(Kind::MariaDb);
+    let store = database.store();
+    store.init().unwrap();
+    let whole = described(&database);
+    for cut in ["", "DROP TABLE mailbox_use;"] {
+        database.sql(&format!("{cut} DELETE FROM schema_version WHERE version = 2"));
+        assert_eq!(database.store().init().unwrap(), SchemaChange { from: 1, to: 2 });
+        assert_eq!(described(&database), whole);
+    }
+}
