@@ -100,6 +100,8 @@ impl Client {
                     count == 0
                 }
                 Err(Errno::INTR) => false,
+                // It has closed with our request unread: it does not let us in, or has too much to do.
+                Err(Errno::CONNRESET) => true,
                 Err(errno) => return Err(Failure { what: reading, errno }),
             };
             match Reply::read(buffer.get(..length).unwrap_or_default(), ended) {

@@ -1,8 +1,8 @@
 //! The home and the Maildir of somebody who logs in for the first time.
 //!
 //! In two steps, so that root never makes anything where somebody else could have laid a trap. As root, folders are made
-//! only inside folders that belong to root and that not everybody may write to; each is opened without following links,
-//! and the home is given away by its descriptor. All the rest is done as the owner, who can only harm himself.
+//! only inside folders that belong to root and that not everybody may write to; what is made is opened without following
+//! links, and the home is given away by its descriptor. The rest is done as the owner, who can only harm himself.
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, StatxFlags, fchown, mkdirat, openat, statx};
@@ -28,22 +28,40 @@ pub fn as_root(home: &Path, uid: u32, gid: u32) -> io::Result<()> {
     let mut next = names.next();
     while let Some(name) = next {
         next = names.next();
-        if !is_roots(folder.as_fd())? {
-            return Ok(());
-        }
-        folder = match openat(&folder, name, how, Mode::empty()) {
-            Ok(inside) => inside,
-            Err(Errno::NOENT) => make(folder.as_fd(), name, next.is_none().then_some((uid, gid)))?,
-            Err(errno) => return Err(errno.into()),
+        let trust = Trust::in_folder(folder.as_fd())?;
+        // A link that somebody else has put there leads nowhere.
+        let follow = if trust == Trust::ToMake { OFlags::empty() } else { OFlags::NOFOLLOW };
+        folder = match (trust, openat(&folder, name, how | follow, Mode::empty())) {
+            (Trust::None, _) => return Ok(()),
+            (_, Ok(inside)) => inside,
+            (Trust::ToMake, Err(Errno::NOENT)) => make(folder.as_fd(), name, next.is_none().then_some((uid, gid)))?,
+            (Trust::ToPass, Err(Errno::NOENT | Errno::LOOP | Errno::NOTDIR)) => return Ok(()),
+            (_, Err(errno)) => return Err(errno.into()),
         };
     }
     Ok(())
 }
 
-/// Nobody but root, and whom root gave the folder's group, can put something in here.
-fn is_roots(folder: BorrowedFd<'_>) -> io::Result<bool> {
-    let found = statx(folder, c"", AtFlags::EMPTY_PATH, StatxFlags::UID | StatxFlags::MODE)?;
-    Ok(found.stx_uid == 0 && found.stx_mode & 0o002 == 0)
+/// How far root trusts what is in a folder.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Trust {
+    /// Somebody else can put there what he likes.
+    None,
+    /// The same, but what is root's stays root's: a folder such as /tmp.
+    ToPass,
+    /// Nobody but root, and whom root gave the folder's group.
+    ToMake,
+}
+
+impl Trust {
+    fn in_folder(folder: BorrowedFd<'_>) -> io::Result<Self> {
+        let found = statx(folder, c"", AtFlags::EMPTY_PATH, StatxFlags::UID | StatxFlags::MODE)?;
+        Ok(match (found.stx_uid, found.stx_mode & 0o1002) {
+            (0, 0 | 0o1000) => Trust::ToMake,
+            (0, 0o1002) => Trust::ToPass,
+            _ => Trust::None,
+        })
+    }
 }
 
 /// Makes a folder in one of root's; with an owner, it is the home.
@@ -57,7 +75,7 @@ fn make(parent: BorrowedFd<'_>, name: &OsStr, owner: Option<(u32, u32)>) -> io::
     let how = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let folder = openat(parent, name, how, Mode::empty())?;
     if let Some((uid, gid)) = owner
-        && is_roots(folder.as_fd())?
+        && Trust::in_folder(folder.as_fd())? == Trust::ToMake
         && is_empty(folder.as_fd())?
     {
         fchown(&folder, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;

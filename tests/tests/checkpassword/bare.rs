@@ -1,0 +1,394 @@
+//! The contract itself: record, exit codes, privileges, environment, and what happens in an outage.
+
+use super::site::{ANNA, BRUNO, PASSWORD, Site, TIMESTAMP};
+use mailauth_tests::checkpassword::{Outcome, call, record};
+use mailauth_tests::people::{DORA, DORAS_PASSWORD, UNKNOWN};
+use mailauth_tests::{Kind, MailHost, eventually, on_each_database, on_each_server, output_with_input, program};
+use md5::{Digest, Md5};
+use rustix::process::Signal;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::process::Command;
+use std::time::Duration;
+
+on_each_database!(the_database_is_asked_while_the_daemon_is_away);
+
+mod away {
+    super::on_each_server!(a_database_that_is_down_is_not_now);
+    use super::a_database_that_is_down_is_not_now;
+}
+
+fn hex(bytes: impl AsRef<[u8]>) -> String {
+    bytes.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn apop(timestamp: &str, password: &str) -> String {
+    hex(Md5::digest(format!("{timestamp}{password}")))
+}
+
+/// The commands that the stories for all such programs are told of.
+fn everybody(site: &Site) -> Vec<Command> {
+    let mut all = vec![site.command("mailauth-pop3", &[])];
+    if let Ok(peer) = std::env::var("MAILAUTH_TEST_PEER")
+        && let Some(line) = peer.strip_prefix("checkpassword:")
+    {
+        let mut words = line.split(' ');
+        let mut command = Command::new(words.next().expect("a program"));
+        command.args(words);
+        all.push(command);
+    }
+    all
+}
+
+#[test]
+fn right_logins_run_the_program_and_wrong_ones_do_not() {
+    let site = Site::new();
+    for mut command in everybody(&site) {
+        command.args(["sh", "-c", "echo in; exit 37"]);
+        let outcome = |record: &[u8]| {
+            let mut again = Command::new(command.get_program());
+            again.args(command.get_args());
+            again.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+            call(again, record)
+        };
+        let good = outcome(&record(DORA, DORAS_PASSWORD, TIMESTAMP));
+        assert_eq!((good.code, &*good.output), (Some(37), "in\n"), "{}", good.said);
+        for (login, password) in [(DORA, "wrong"), (UNKNOWN, DORAS_PASSWORD), (DORA, "")] {
+            let refused = outcome(&record(login, password, TIMESTAMP));
+            assert_eq!((refused.code, &*refused.output), (Some(1), ""), "{login} {password}");
+            assert!(!refused.said.contains(DORAS_PASSWORD), "{}", refused.said);
+        }
+    }
+}
+
+#[test]
+fn a_record_has_512_bytes_at_most_and_whole_fields() {
+    let site = Site::new();
+    let outcome = |bytes: &[u8]| call(site.command("mailauth-pop3", &["echo", "in"]), bytes).code;
+    let good = record(ANNA, PASSWORD, TIMESTAMP);
+    let padded = |length: usize| [&good[..], &vec![b'x'; length - good.len()]].concat();
+    assert_eq!(outcome(&good), Some(0));
+    assert_eq!(outcome(format!("{ANNA}\0{PASSWORD}\0").as_bytes()), Some(0), "no timestamp");
+    assert_eq!(outcome(&padded(512)), Some(0));
+    for bad in [&padded(513)[..], &padded(70_000), b"", ANNA.as_bytes(), format!("{ANNA}\0{PASSWORD}").as_bytes()] {
+        assert_eq!(outcome(bad), Some(2), "{} bytes", bad.len());
+    }
+}
+
+#[test]
+fn every_byte_in_login_and_password_is_a_refusal_and_no_error() {
+    let site = Site::new();
+    for byte in 1..=255_u8 {
+        let refused = |login: Vec<u8>, password: Vec<u8>| {
+            call(site.command("mailauth-pop3", &["echo", "in"]), &record(login, password, [byte])).code
+        };
+        assert_eq!(refused([ANNA.as_bytes(), &[byte]].concat(), PASSWORD.into()), Some(1), "{byte} in the login");
+        assert_eq!(refused(ANNA.into(), [PASSWORD.as_bytes(), &[byte]].concat()), Some(1), "{byte} in the password");
+    }
+}
+
+#[test]
+fn misuse_is_2_and_a_program_that_cannot_run_is_111() {
+    let site = Site::new();
+    let good = record(ANNA, PASSWORD, TIMESTAMP);
+    let none = call(site.command("mailauth-pop3", &[]), &good);
+    assert_eq!(none.code, Some(2));
+    assert!(none.said.contains("no program to run is given"), "{}", none.said);
+    let missing = call(site.command("mailauth-pop3", &["/nonexistent/server"]), &good);
+    assert_eq!(missing.code, Some(111));
+    assert!(missing.said.contains("/nonexistent/server cannot be run: No such file"), "{}", missing.said);
+    let by_hand = output_with_input(&mut site.command("mailauth-pop3", &["true"]), "");
+    assert_eq!(by_hand.status.code(), Some(2), "no descriptor 3");
+    assert!(String::from_utf8_lossy(&by_hand.stderr).contains("run it with --check"));
+    site.configure("[pop3]\nservise = 'imap'");
+    let mistaken = call(site.command("mailauth-pop3", &["true"]), &good);
+    assert_eq!(mistaken.code, Some(111), "a mistake in the configuration is no wrong password");
+    assert!(mistaken.said.contains("did you mean service?"), "{}", mistaken.said);
+}
+
+#[test]
+fn the_program_is_the_owner_alone_and_at_home() {
+    let site = Site::new();
+    let script = "id -u; id -g; id -G; pwd; grep -E '^(Uid|Gid|Cap(Prm|Eff)|Sig(Ign|Blk))' /proc/self/status; \
+                  ls /proc/$$/fd; cat <&3";
+    let outcome = site.log_in(ANNA, PASSWORD, script);
+    let lines: Vec<&str> = outcome.output.lines().collect();
+    let home = site.files.join("mail/anna");
+    assert_eq!(lines[..4], ["5000", "5000", "5000", home.to_str().expect("a path")], "{outcome:?}");
+    for line in [
+        "Uid:\t5000\t5000\t5000\t5000",
+        "Gid:\t5000\t5000\t5000\t5000",
+        "CapPrm:\t0000000000000000",
+        "CapEff:\t0000000000000000",
+        "SigBlk:\t0000000000000000",
+    ] {
+        assert!(lines.contains(&line), "no {line} in {}", outcome.output);
+    }
+    let ignored = lines.iter().find_map(|line| line.strip_prefix("SigIgn:\t")).expect("signals");
+    assert_eq!(u64::from_str_radix(ignored, 16).expect("bits") >> (libc::SIGPIPE - 1) & 1, 0, "SIGPIPE is ignored");
+    assert!(!lines.contains(&"3"), "descriptor 3 is open: {}", outcome.output);
+    let regained = site.log_in(ANNA, PASSWORD, "setpriv --reuid=0 true && echo regained");
+    assert_eq!(regained.output, "", "root again");
+}
+
+#[test]
+fn the_environment_serves_every_server_and_nothing_stale_is_left() {
+    let site = Site::new();
+    let environment = |login: &str, password: &str| {
+        let mut command = site.command("mailauth-pop3", &["env"]);
+        for name in ["USER", "HOME", "MAILDIR", "MAILBOX", "MAIL", "MAILDIRQUOTA", "OPTIONS", "KEPT"] {
+            command.env(name, "stale");
+        }
+        call(command, &record(login, password, TIMESTAMP)).output
+    };
+    let home = site.files.join("mail/anna").display().to_string();
+    let annas = environment(ANNA, PASSWORD);
+    for line in [
+        "USER=anna@example.org",
+        &format!("HOME={home}"),
+        "SHELL=/bin/sh",
+        "AUTHENTICATED=anna@example.org",
+        "AUTHADDR=anna@example.org",
+        "OPTIONS=wbnodsn=1",
+        "MAILDIRQUOTA=10000000S,1000C",
+        &format!("MAILDIR={home}/Maildir"),
+        &format!("MAIL={home}/Maildir"),
+        &format!("MAILBOX={home}/Maildir"),
+        "KEPT=stale",
+    ] {
+        assert!(annas.lines().any(|found| found == line), "no {line} in {annas}");
+    }
+    assert!(!annas.contains(PASSWORD), "{annas}");
+    let doras = environment(DORA, DORAS_PASSWORD);
+    assert!(!doras.lines().any(|line| line.starts_with("OPTIONS=") || line.starts_with("MAILDIRQUOTA=")), "{doras}");
+}
+
+#[test]
+fn who_is_not_root_cannot_become_somebody_else() {
+    let site = Site::new();
+    let nobody = |lines: &str| {
+        site.configure(&format!("fallback = 'none'\n{lines}"));
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+        let ours = site.command("mailauth-pop3", &["id", "-u"]);
+        command.arg(ours.get_program()).args(ours.get_args()).env("MAILAUTH_CONFIG", site.config()).current_dir("/");
+        call(command, &record(ANNA, PASSWORD, TIMESTAMP))
+    };
+    let refused = nobody("");
+    assert_eq!((refused.code, &*refused.output), (Some(111), ""), "{}", refused.said);
+    assert!(refused.said.contains("cannot become user 5000"), "{}", refused.said);
+    let answered = nobody("[pop3]\nbecome_owner = false");
+    assert_eq!((answered.code, &*answered.output), (Some(0), "65534\n"), "{}", answered.said);
+}
+
+#[test]
+fn callers_that_want_only_an_answer_need_no_home() {
+    let site = Site::new();
+    fs::remove_dir_all(site.files.join("mail/anna")).expect("removed");
+    assert_eq!(site.code(ANNA, PASSWORD), Some(111), "no home");
+    site.configure("[pop3]\nbecome_owner = false");
+    let outcome = site.log_in(ANNA, PASSWORD, "id -u");
+    assert_eq!((outcome.code, &*outcome.output), (Some(0), "0\n"));
+    assert_eq!(site.code(ANNA, "wrong"), Some(1));
+}
+
+#[test]
+fn an_account_may_use_the_services_that_are_its_own() {
+    let site = Site::new();
+    let code = |service: Option<&str>| {
+        let mut command = site.command("mailauth-pop3", &["true"]);
+        command.envs(service.map(|service| ("MAILAUTH_SERVICE", service)));
+        call(command, &record(BRUNO, PASSWORD, TIMESTAMP)).code
+    };
+    assert_eq!(code(None), Some(1), "POP3");
+    assert_eq!(code(Some("imap")), Some(0));
+    site.configure("[pop3]\nservice = 'imap'");
+    assert_eq!(code(None), Some(0));
+    assert_eq!(code(Some("pop3")), Some(1));
+    let log = site.daemon.as_ref().expect("a daemon").log();
+    assert!(log.contains("service-not-allowed"), "{log}");
+}
+
+#[test]
+fn the_daemon_learns_the_client() {
+    let site = Site::new();
+    let mut command = site.command("mailauth-pop3", &["true"]);
+    command.env("TCPREMOTEIP", "192.0.2.77");
+    assert_eq!(call(command, &record(ANNA, "wrong", TIMESTAMP)).code, Some(1));
+    site.daemon.as_ref().expect("a daemon").wait_for_log("client=\"192.0.2.77\"");
+}
+
+#[test]
+fn apop_needs_a_clear_password_and_a_timestamp() {
+    let site = Site::new();
+    let code = |login: &str, digest: &str, timestamp: &str| {
+        call(site.command("mailauth-pop3", &["true"]), &record(login, digest, timestamp)).code
+    };
+    let digest = apop(TIMESTAMP, DORAS_PASSWORD);
+    assert_eq!(code(DORA, &digest, TIMESTAMP), Some(0));
+    assert_eq!(code(DORA, &digest, "<2.2@popup.example>"), Some(1), "of another timestamp");
+    assert_eq!(code(DORA, &apop("", DORAS_PASSWORD), ""), Some(1), "an empty timestamp never counts");
+    assert_eq!(code(ANNA, &apop(TIMESTAMP, PASSWORD), TIMESTAMP), Some(1), "only a hash is stored");
+    site.configure("[pop3]\napop = false");
+    assert_eq!(code(DORA, &digest, TIMESTAMP), Some(1), "switched off");
+}
+
+#[test]
+fn cram_md5_comes_in_either_order() {
+    use hmac::{Hmac, KeyInit, Mac};
+    let site = Site::new();
+    let mac = Hmac::<Md5>::new_from_slice(DORAS_PASSWORD.as_bytes()).expect("a key of any length");
+    let digest = hex(mac.chain_update(TIMESTAMP).finalize().into_bytes());
+    let code = |second: &str, third: &str| {
+        let mut command = site.command("mailauth-pop3", &["true"]);
+        command.env("MAILAUTH_SERVICE", "smtp");
+        call(command, &record(DORA, second, third)).code
+    };
+    assert_eq!((code(&digest, TIMESTAMP), code(TIMESTAMP, &digest)), (Some(0), Some(1)));
+    site.configure("[pop3]\ncram_order = 'challenge-digest'");
+    assert_eq!((code(&digest, TIMESTAMP), code(TIMESTAMP, &digest)), (Some(1), Some(0)));
+}
+
+fn the_database_is_asked_while_the_daemon_is_away(kind: Kind) {
+    let mut site = Site::on(kind);
+    site.stop_daemon();
+    let outcome = site.log_in(ANNA, PASSWORD, "id -u; echo $AUTHENTICATED");
+    assert_eq!((outcome.code, &*outcome.output), (Some(0), "5000\nanna@example.org\n"), "{}", outcome.said);
+    assert!(outcome.said.contains("reason=\"ok\""), "the decision is logged: {}", outcome.said);
+    for (login, password) in [(ANNA, "wrong"), (UNKNOWN, PASSWORD), (BRUNO, PASSWORD)] {
+        assert_eq!(site.code(login, password), Some(1), "{login} {password}");
+    }
+    let digest = apop(TIMESTAMP, DORAS_PASSWORD);
+    assert_eq!(site.code(DORA, &digest), Some(0), "APOP");
+    site.configure("fallback = 'none'");
+    let without = site.log_in(ANNA, PASSWORD, "true");
+    assert_eq!(without.code, Some(111));
+    assert!(without.said.contains("the daemon is away"), "{}", without.said);
+}
+
+fn a_database_that_is_down_is_not_now(kind: Kind) {
+    let accounts = mailauth_tests::Accounts::on_own_server(kind);
+    let mut site = Site::over(accounts);
+    site.accounts.server().crash();
+    for password in [PASSWORD, "wrong"] {
+        assert_eq!(site.code(ANNA, password), Some(111), "the daemon cannot say");
+    }
+    site.stop_daemon();
+    for password in [PASSWORD, "wrong"] {
+        assert_eq!(site.code(ANNA, password), Some(111), "nobody can say");
+    }
+}
+
+#[test]
+fn a_frozen_daemon_is_away_after_the_deadline() {
+    let mut site = Site::new();
+    site.configure("fallback = 'none'\ndeadline = '300ms'");
+    site.daemon.as_mut().expect("a daemon").process().signal(Signal::STOP);
+    let outcome = site.log_in(ANNA, PASSWORD, "true");
+    assert_eq!(outcome.code, Some(111), "{}", outcome.said);
+    assert!(outcome.took >= Duration::from_millis(300), "{:?}", outcome.took);
+    site.configure("deadline = '300ms'");
+    assert_eq!(site.code(ANNA, PASSWORD), Some(0), "the database was asked");
+    site.daemon.as_mut().expect("a daemon").process().signal(Signal::CONT);
+}
+
+#[test]
+fn a_first_login_makes_home_and_maildir() {
+    let site = Site::new();
+    let home = site.files.join("mail/anna");
+    fs::remove_dir_all(&home).expect("removed");
+    site.configure("[pop3]\ncreate_home = true");
+    let outcome = site.log_in(ANNA, PASSWORD, "pwd; cd Maildir; ls -d */");
+    assert_eq!(outcome.output, format!("{}\ncur/\nnew/\ntmp/\n", home.display()), "{}", outcome.said);
+    for path in [home.clone(), home.join("Maildir"), home.join("Maildir/new")] {
+        let made = fs::metadata(&path).expect("made");
+        assert_eq!((made.uid(), made.gid(), made.mode() & 0o7777), (5000, 5000, 0o700), "{}", path.display());
+    }
+}
+
+#[test]
+fn root_makes_no_home_through_a_link_of_somebody_else() {
+    let site = Site::new();
+    let (trap, prize) = (site.files.join("mail/bruno"), site.files.join("prize"));
+    fs::create_dir(&prize).expect("a folder");
+    fs::remove_dir_all(&trap).expect("removed");
+    let owner = MailHost::OWNER;
+    // Bruno's home is a folder of his own, in which he lays a link to where root alone may write.
+    fs::create_dir(&trap).expect("a folder");
+    std::os::unix::fs::symlink(&prize, trap.join("link")).expect("a link");
+    std::os::unix::fs::chown(&trap, Some(owner.uid), Some(owner.gid)).expect("his own");
+    let home = trap.join("link/anna");
+    site.accounts.admin(&["account", "set", ANNA, "--home", home.to_str().expect("a path")], "");
+    site.configure("[pop3]\ncreate_home = true");
+    let outcome = site.log_in(ANNA, PASSWORD, "true");
+    assert_eq!(outcome.code, Some(111), "{}", outcome.said);
+    assert!(outcome.said.contains("no home could be made: Permission denied"), "{}", outcome.said);
+    assert_eq!(fs::read_dir(&prize).expect("the folder").count(), 0);
+}
+
+#[test]
+fn a_login_makes_maildirsize_true() {
+    let site = Site::new();
+    let file = site.files.join("mail/anna/Maildir/maildirsize");
+    let read = || fs::read_to_string(&file).unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(site.code(ANNA, PASSWORD), Some(0));
+    assert_eq!(read(), "10000000S,1000C 74 2", "missing");
+    assert_eq!(fs::metadata(&file).expect("the file").uid(), 5000);
+    fs::write(&file, "10000000S,1000C\n4711 3\n").expect("written");
+    assert_eq!(site.code(ANNA, PASSWORD), Some(0));
+    assert_eq!(read(), "10000000S,1000C 74 2", "wrong");
+    fs::write(&file, "10000000S,1000C\n4711 3\n").expect("written");
+    site.configure("[pop3]\nrecount = false");
+    assert_eq!(site.code(ANNA, PASSWORD), Some(0));
+    assert_eq!(read(), "10000000S,1000C 4711 3", "switched off");
+}
+
+#[test]
+fn a_mailbox_that_cannot_be_counted_keeps_nobody_out() {
+    let site = Site::new();
+    let maildir = site.files.join("mail/anna/Maildir");
+    std::os::unix::fs::chown(maildir.join("cur"), Some(0), Some(0)).expect("another's");
+    fs::set_permissions(maildir.join("cur"), fs::Permissions::from_mode(0o700)).expect("closed");
+    let outcome = site.log_in(ANNA, PASSWORD, "echo in");
+    assert_eq!((outcome.code, &*outcome.output), (Some(0), "in\n"));
+    assert!(outcome.said.contains("cur"), "{}", outcome.said);
+    // Somebody holds the lock, for longer than a login waits.
+    let mut holder = Command::new("flock");
+    holder.arg(&maildir).args(["sleep", "60"]);
+    let _holder = Site::keep(holder);
+    site.configure("[pop3]\nrecount_time = '50ms'");
+    fs::set_permissions(maildir.join("cur"), fs::Permissions::from_mode(0o755)).expect("open");
+    eventually("a login that does not wait for the lock", Duration::from_secs(10), || {
+        site.log_in(ANNA, PASSWORD, "echo in").said.contains("was not counted within 50 ms")
+    });
+}
+
+#[test]
+fn a_check_says_what_would_be_done_and_does_not() {
+    let site = Site::new();
+    let check = |input: &str| {
+        let output = output_with_input(&mut site.command("mailauth-pop3", &["--check"]), input);
+        let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        (output.status.code(), text)
+    };
+    let (code, said) = check(&format!("{ANNA}\n{PASSWORD}\n"));
+    assert_eq!(code, Some(0), "{said}");
+    let home = site.files.join("mail/anna").display().to_string();
+    for part in ["answer         yes", "become user 5000, group 5000", &home, "AUTHENTICATED=anna@example.org"] {
+        assert!(said.contains(part), "no {part:?} in {said}");
+    }
+    assert!(!site.files.join("mail/anna/Maildir/maildirsize").exists(), "it only says so");
+    let (code, said) = check(&format!("{ANNA}\nwrong\n"));
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("no: the daemon said no"), "{said}");
+}
+
+#[test]
+fn the_second_program_serves_without_any_daemon() {
+    let mut site = Site::new();
+    site.stop_daemon();
+    let mut command = Command::new(program("mailauth-pop3-database"));
+    command.args(["id", "-u"]).env("MAILAUTH_CONFIG", site.config()).current_dir("/");
+    let Outcome { code, output, said, .. } = call(command, &record(ANNA, PASSWORD, TIMESTAMP));
+    assert_eq!((code, &*output), (Some(0), "5000\n"), "{said}");
+}

@@ -1,0 +1,121 @@
+//! A host whose accounts are asked for by a checkpassword program.
+
+use mailauth_tests::checkpassword::{Outcome, call, record};
+use mailauth_tests::people::{CHEAP_HASH, DORA, DORAS_PASSWORD};
+use mailauth_tests::{Accounts, Child, Kind, MailHost, Mailauth, Scratch, program};
+use std::fs;
+use std::os::unix::fs::{chown, symlink};
+use std::path::PathBuf;
+use std::process::Command;
+
+/// Has a quota, options, and a Maildir of 2 messages.
+pub const ANNA: &str = "anna@example.org";
+/// May use IMAP alone.
+pub const BRUNO: &str = "bruno@example.org";
+/// Anna's and Bruno's password.
+pub const PASSWORD: &str = "correct horse";
+/// What a server greets with.
+pub const TIMESTAMP: &str = "<1896.697170952@popup.example>";
+
+/// The daemon, a configuration, and homes.
+pub struct Site {
+    pub accounts: Accounts,
+    pub files: Scratch,
+    /// None when it was stopped.
+    pub daemon: Option<Mailauth>,
+}
+
+impl Site {
+    pub fn new() -> Self {
+        Self::on(Kind::Sqlite)
+    }
+
+    pub fn on(kind: Kind) -> Self {
+        Self::over(Accounts::empty(kind))
+    }
+
+    /// Over an empty database of their own.
+    pub fn over(accounts: Accounts) -> Self {
+        let files = Scratch::new("site");
+        let mail = files.join("mail");
+        fs::create_dir(&mail).expect("a folder");
+        let (home, ids) = (mail.display(), format!("{},{}", MailHost::OWNER.uid, MailHost::OWNER.gid));
+        let accounts = accounts.with(&format!(
+            "login,password,uid,gid,home,maildir,quota,services,options\n\
+             {ANNA},{CHEAP_HASH},{ids},{home}/anna,Maildir,\"10000000S,1000C\",,wbnodsn=1\n\
+             {BRUNO},{CHEAP_HASH},{ids},{home}/bruno,,,imap,\n\
+             {DORA},{{PLAIN}}{DORAS_PASSWORD},{ids},{home}/dora,,,,\n"
+        ));
+        let daemon = Mailauth::with(&accounts, "socket_mode = '0666'\nallow_users = ['dovecot', 'nobody']");
+        let site = Site { accounts, files, daemon: Some(daemon) };
+        for name in ["anna", "bruno", "dora"] {
+            site.home(name);
+        }
+        site.configure("");
+        site
+    }
+
+    /// A home with a Maildir in which are two messages.
+    fn home(&self, name: &str) {
+        let home = self.files.join("mail").join(name);
+        let mut made = vec![home.clone()];
+        made.extend(["Maildir", "Maildir/cur", "Maildir/new", "Maildir/tmp"].map(|folder| home.join(folder)));
+        made.iter().for_each(|folder| fs::create_dir(folder).expect("a folder"));
+        for number in 0..2 {
+            let message = home.join(format!("Maildir/cur/{}.M1P1.host,S=37:2,", 1_700_000_000 + number));
+            fs::write(&message, "From: dora\r\nSubject: Lunch?\r\n\r\nNoon\r\n").expect("a message");
+            made.push(message);
+        }
+        for path in made {
+            chown(path, Some(MailHost::OWNER.uid), Some(MailHost::OWNER.gid)).expect("its owner");
+        }
+    }
+
+    /// Writes the configuration of the programs, with more lines at its end.
+    pub fn configure(&self, lines: &str) {
+        let socket = self.files.join("socket");
+        if let Some(daemon) = &self.daemon
+            && !socket.exists()
+        {
+            symlink(daemon.socket(), &socket).expect("a link");
+        }
+        let text = format!("{}[client]\nsocket = \"{}\"\n{lines}\n", self.accounts.config(), socket.display());
+        fs::write(self.config(), text).expect("the configuration");
+    }
+
+    /// The configuration of the programs.
+    pub fn config(&self) -> PathBuf {
+        self.files.join("client.toml")
+    }
+
+    /// The program, under this name, to become `next`.
+    pub fn command(&self, name: &str, next: &[&str]) -> Command {
+        let path = self.files.join(name);
+        if !path.exists() {
+            symlink(program("mailauth-pop3"), &path).expect("a link");
+        }
+        let mut command = Command::new(path);
+        command.args(next).env("MAILAUTH_CONFIG", self.config()).env_remove("MAILAUTH_SERVICE").current_dir("/");
+        command
+    }
+
+    /// What comes of a login, after which the shell runs `script`.
+    pub fn log_in(&self, login: &str, password: &str, script: &str) -> Outcome {
+        call(self.command("mailauth-pop3", &["sh", "-c", script]), &record(login, password, TIMESTAMP))
+    }
+
+    /// The exit code of a login.
+    pub fn code(&self, login: &str, password: &str) -> Option<i32> {
+        self.log_in(login, password, "exit 0").code
+    }
+
+    /// Ends the daemon.
+    pub fn stop_daemon(&mut self) {
+        self.daemon = None;
+    }
+
+    /// A program that runs until it is dropped.
+    pub fn keep(command: Command) -> Child {
+        Child::spawn(command)
+    }
+}
