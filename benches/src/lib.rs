@@ -1,5 +1,7 @@
 //! Measuring: a load of logins, what processes cost meanwhile, and a table of both.
 
+pub mod cost;
 pub mod load;
+pub mod mailbox;
 pub mod processes;
 pub mod summary;

@@ -1,0 +1,29 @@
+//! A maildirsize: nothing panics, what is believed is what the strict rules say and nothing more, and a file that is cut
+//! off is not believed.
+//!
+//!     cargo +nightly fuzz run maildirsize -- -dict=fuzz/dictionaries/maildirsize
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use mailauth_core::quota::Limits;
+use mailauth_core::quota::maildirsize::{Contents, TOO_LONG};
+
+fuzz_target!(|text: &[u8]| {
+    let Ok(contents) = Contents::parse(text) else { return };
+    assert!(text.len() < TOO_LONG && text.ends_with(b"\n"));
+    assert!(contents.usage.bytes <= Limits::MAX && contents.usage.messages <= Limits::MAX);
+    let lines: Vec<&str> = std::str::from_utf8(text).expect("text is believed, and nothing else").lines().collect();
+    assert_eq!(lines.len(), contents.lines + 1);
+    assert_eq!(Limits::parse(lines[0]), Ok(contents.limits));
+    // The sum by other means, in wider numbers.
+    let column = |index: usize| -> i128 {
+        let number = |line: &&str| line.split_ascii_whitespace().nth(index).and_then(|word| word.parse::<i128>().ok());
+        lines[1..].iter().map(|line| number(line).expect("two numbers")).sum()
+    };
+    assert_eq!((column(0), column(1)), (contents.usage.bytes.into(), contents.usage.messages.into()));
+    assert!(Contents::parse(&text[..text.len() - 1]).is_err(), "a torn file is believed");
+    let canonical = format!("{}\n{} {}\n", contents.limits, contents.usage.bytes, contents.usage.messages);
+    let again = Contents::parse(canonical.as_bytes()).expect("what we write is believed");
+    assert_eq!((again.limits, again.usage), (contents.limits, contents.usage));
+});
