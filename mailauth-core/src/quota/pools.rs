@@ -21,7 +21,7 @@
 //!
 //! When the database does not answer, that is [`PoolDecision::CannotTell`], and never an answer about the quota.
 
-use super::{Effort, Limits, MaildirQuota, Over, QuotaError, Usage};
+use super::{Effort, Limits, MaildirQuota, Over, QuotaError, Refused, Reservation, Usage};
 use crate::Login;
 use crate::store::StoreError;
 use std::fmt;
@@ -93,6 +93,23 @@ pub enum PoolError {
     Mailbox(#[from] QuotaError),
 }
 
+/// Why there is no room for a message in a mailbox of a domain with a quota.
+#[derive(Debug)]
+pub enum NoRoom {
+    /// It would break this limit of the mailbox.
+    Mailbox(Over),
+    /// It would break this limit of the domain.
+    Pool(PoolOver),
+    /// Not now.
+    CannotTell(PoolError),
+}
+
+impl<E: Into<PoolError>> From<E> for NoRoom {
+    fn from(error: E) -> Self {
+        NoRoom::CannotTell(error.into())
+    }
+}
+
 /// A mailbox's share in the pool of its domain.
 pub struct Member<'a> {
     store: &'a dyn PoolStore,
@@ -133,6 +150,39 @@ impl<'a> Member<'a> {
         }
         let pool = self.recount(mailbox)?;
         Ok(self.decision(self.limits.broken_by(pool.usage, size)))
+    }
+
+    /// Reserves room for a message of `size` bytes in the mailbox and in the pool: in both or in neither. Returns beside
+    /// the reservation what the mailbox holds with the message, which [`Member::withdraw`] wants if that does not come.
+    ///
+    /// The mailbox should be open under [`Member::mailbox_limits`]; without a limit it is counted for each message.
+    ///
+    /// # Errors
+    /// When one of them has no room, or that cannot be told.
+    pub fn reserve<'m>(&self, mailbox: &'m MaildirQuota, size: u64) -> Result<(Reservation<'m>, Usage), NoRoom> {
+        match self.may_store(mailbox, size) {
+            PoolDecision::Fits => {}
+            PoolDecision::Over(over) => return Err(NoRoom::Pool(over)),
+            PoolDecision::CannotTell(error) => return Err(NoRoom::CannotTell(error)),
+        }
+        let reservation = mailbox.reserve(size).map_err(|refused| match refused {
+            Refused::Over(over) => NoRoom::Mailbox(over),
+            Refused::CannotTell(error) => error.into(),
+        })?;
+        let message = Usage { bytes: size, messages: 1 };
+        let usage = match reservation.usage() {
+            Some(usage) => usage,
+            None => {
+                let sum = mailbox.count()?.checked_add(message);
+                sum.ok_or_else(|| QuotaError::TooLarge(mailbox.path().to_owned()))?
+            }
+        };
+        match self.admit(usage, size) {
+            PoolDecision::Fits => Ok((reservation, usage)),
+            // Dropped, the reservation is taken back.
+            PoolDecision::Over(over) => Err(NoRoom::Pool(over)),
+            PoolDecision::CannotTell(error) => Err(NoRoom::CannotTell(error)),
+        }
     }
 
     /// Publishes a mailbox that holds `usage` together with a message of `size` bytes for which there is a

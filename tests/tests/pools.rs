@@ -1,0 +1,201 @@
+//! Mailboxes that share the quota of their domain, on each database.
+
+use mailauth_core::config::DatabaseConfig;
+use mailauth_core::quota::pools::{Member, NoRoom, PoolDecision, PoolError, PoolStore};
+use mailauth_core::quota::{Effort, Kind as Limit, Limits, MaildirQuota, Rules, Usage};
+use mailauth_core::store::{Administration, SqlStore, StoreError, open_pooled, open_single};
+use mailauth_core::{Login, Secret};
+use mailauth_tests::{Accounts, Kind, Scratch, on_each_database};
+use std::fs;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+on_each_database!(
+    a_full_domain_refuses_what_the_mailbox_has_room_for,
+    a_mailbox_is_counted_before_its_domain_refuses,
+    a_delivery_that_fails_leaves_nothing_in_the_pool,
+    a_full_mailbox_refuses_though_its_domain_has_room,
+    deliveries_that_race_do_not_overshoot,
+);
+
+mod away {
+    use super::a_database_that_is_away_is_never_over_quota;
+
+    mailauth_tests::on_each_server!(a_database_that_is_away_is_never_over_quota);
+}
+
+const ANNA: &str = "anna@x.example";
+const BRUNO: &str = "bruno@x.example";
+
+/// A domain with a quota, its two accounts, and their mailboxes.
+struct Domain {
+    accounts: Accounts,
+    mail: Scratch,
+}
+
+impl Domain {
+    fn with(accounts: Accounts, quota: &str) -> Self {
+        let accounts = accounts.with(&format!("login\n{ANNA}\n{BRUNO}\n"));
+        accounts.admin(&["domain", "set", "x.example", "--quota", quota], "");
+        let mail = Scratch::new("pools");
+        for name in [ANNA, BRUNO] {
+            for part in ["cur", "new", "tmp"] {
+                fs::create_dir_all(mail.join(name).join(part)).unwrap();
+            }
+        }
+        Domain { accounts, mail }
+    }
+
+    fn config(&self) -> DatabaseConfig {
+        let password = fs::read_to_string(self.accounts.folder().join("password")).unwrap_or_default();
+        DatabaseConfig {
+            url: self.accounts.url().parse().unwrap(),
+            password: Secret::from(password.as_str()),
+            deadline: Duration::from_secs(5),
+            ..DatabaseConfig::default()
+        }
+    }
+
+    fn store(&self) -> SqlStore {
+        open_single(&self.config()).unwrap()
+    }
+
+    /// A mailbox under a quota of its own (empty for none), kept as its domain wants it.
+    fn mailbox(&self, member: &Member<'_>, login: &Login, own: &str) -> MaildirQuota {
+        let limits = member.mailbox_limits(Limits::parse(own).unwrap());
+        MaildirQuota::open(&self.mail.join(login.as_str()), limits, Rules::default()).unwrap()
+    }
+
+    /// Delivers a message of 100 bytes.
+    fn deliver(&self, store: &dyn PoolStore, name: &str, own: &str) -> Result<(), NoRoom> {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let login = login(name);
+        let member = Member::of(store, &login)?.expect("a pool");
+        let mailbox = self.mailbox(&member, &login, own);
+        let (reservation, _) = member.reserve(&mailbox, 100)?;
+        let name = format!("1.{}.test,S=100", NUMBER.fetch_add(1, Ordering::Relaxed));
+        fs::write(mailbox.path().join("new").join(name), [b'x'; 100]).unwrap();
+        reservation.keep();
+        Ok(())
+    }
+
+    fn remove_all(&self, name: &str) {
+        for entry in fs::read_dir(self.mail.join(name).join("new")).unwrap() {
+            fs::remove_file(entry.unwrap().path()).unwrap();
+        }
+    }
+
+    fn held(&self) -> usize {
+        [ANNA, BRUNO].map(|name| fs::read_dir(self.mail.join(name).join("new")).unwrap().count()).iter().sum()
+    }
+}
+
+fn login(name: &str) -> Login {
+    Login::parse(name.as_bytes(), None).unwrap()
+}
+
+#[track_caller]
+fn over(outcome: Result<(), NoRoom>) -> String {
+    match outcome {
+        Err(NoRoom::Pool(over)) => over.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn a_full_domain_refuses_what_the_mailbox_has_room_for(kind: Kind) {
+    let domain = Domain::with(Accounts::empty(kind), "250S");
+    let store = domain.store();
+    domain.deliver(&store, ANNA, "10000S").unwrap();
+    domain.deliver(&store, BRUNO, "").unwrap();
+    let told = over(domain.deliver(&store, BRUNO, ""));
+    assert!(told.starts_with("the domain x.example is over quota: 200 of 250 bytes used"), "{told}");
+    assert!(
+        domain.accounts.admin(&["domain", "show", "x.example"], "").contains("200 bytes in 2 messages, of 2 mailboxes")
+    );
+    // Anna deletes her mail; the pool learns of it when her mailbox is counted.
+    domain.remove_all(ANNA);
+    over(domain.deliver(&store, BRUNO, ""));
+    let anna = login(ANNA);
+    let member = Member::of(&store, &anna).unwrap().unwrap();
+    let recount = domain.mailbox(&member, &anna, "10000S").recount(Effort::Full).unwrap();
+    member.publish(recount.usage).unwrap();
+    domain.deliver(&store, BRUNO, "").unwrap();
+    assert_eq!(store.pool_use("x.example").unwrap().usage, Usage { bytes: 200, messages: 2 });
+}
+
+fn a_mailbox_is_counted_before_its_domain_refuses(kind: Kind) {
+    let domain = Domain::with(Accounts::empty(kind), "2C");
+    let store = domain.store();
+    domain.deliver(&store, ANNA, "").unwrap();
+    domain.deliver(&store, ANNA, "").unwrap();
+    assert!(over(domain.deliver(&store, ANNA, "")).contains("2 of 2 messages used"));
+    domain.remove_all(ANNA);
+    domain.deliver(&store, ANNA, "").unwrap();
+    assert_eq!(store.pool_use("x.example").unwrap().usage, Usage { bytes: 100, messages: 1 });
+}
+
+fn a_delivery_that_fails_leaves_nothing_in_the_pool(kind: Kind) {
+    let domain = Domain::with(Accounts::empty(kind), "250S");
+    let (store, anna) = (domain.store(), login(ANNA));
+    let member = Member::of(&store, &anna).unwrap().unwrap();
+    let mailbox = domain.mailbox(&member, &anna, "");
+    let (reservation, usage) = member.reserve(&mailbox, 200).unwrap();
+    assert_eq!(store.pool_use("x.example").unwrap().usage, Usage { bytes: 200, messages: 1 });
+    reservation.take_back().unwrap();
+    member.withdraw(usage, 200).unwrap();
+    assert_eq!(store.pool_use("x.example").unwrap().usage, Usage::default());
+    assert!(matches!(member.may_store(&mailbox, 250), PoolDecision::Fits));
+    assert!(matches!(member.may_store(&mailbox, 251), PoolDecision::Over(_)));
+}
+
+fn a_full_mailbox_refuses_though_its_domain_has_room(kind: Kind) {
+    let domain = Domain::with(Accounts::empty(kind), "10000S");
+    let store = domain.store();
+    domain.deliver(&store, ANNA, "1C").unwrap();
+    match domain.deliver(&store, ANNA, "1C") {
+        Err(NoRoom::Mailbox(over)) => assert_eq!(over.kind, Limit::Messages),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(store.pool_use("x.example").unwrap().usage, Usage { bytes: 100, messages: 1 });
+}
+
+fn deliveries_that_race_do_not_overshoot(kind: Kind) {
+    let domain = Domain::with(Accounts::empty(kind), "20C");
+    let store = open_pooled(&domain.config()).unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let (domain, store) = (&domain, &store);
+            let name = if thread % 2 == 0 { ANNA } else { BRUNO };
+            scope.spawn(move || {
+                for _ in 0..10 {
+                    match domain.deliver(store, name, "") {
+                        Ok(()) | Err(NoRoom::Pool(_)) => {}
+                        Err(other) => panic!("{other:?}"),
+                    }
+                }
+            });
+        }
+    });
+    // Two that race for the last room may both be refused.
+    while domain.deliver(&store, ANNA, "").is_ok() {}
+    assert_eq!(domain.held(), 20);
+    assert_eq!(store.pool_use("x.example").unwrap().usage, Usage { bytes: 2000, messages: 20 });
+}
+
+fn a_database_that_is_away_is_never_over_quota(kind: Kind) {
+    let domain = Domain::with(Accounts::on_own_server(kind), "1C");
+    let (store, anna) = (domain.store(), login(ANNA));
+    domain.deliver(&store, ANNA, "").unwrap();
+    let member = Member::of(&store, &anna).unwrap().unwrap();
+    let mailbox = domain.mailbox(&member, &anna, "");
+    domain.accounts.server().crash();
+    let decision = member.may_store(&mailbox, 1);
+    assert!(
+        matches!(&decision, PoolDecision::CannotTell(PoolError::Store(StoreError::Unreachable { .. }))),
+        "{decision:?}"
+    );
+    assert!(matches!(member.reserve(&mailbox, 1), Err(NoRoom::CannotTell(_))));
+    assert!(Member::of(&store, &anna).is_err(), "and nobody is taken for unlimited");
+    assert!(store.domains().is_err());
+    assert_eq!(mailbox.stored().unwrap().usage, Some(Usage { bytes: 100, messages: 1 }), "nothing is left reserved");
+}
