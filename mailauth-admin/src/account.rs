@@ -129,6 +129,9 @@ impl Verb {
                 hint_at_services(change.services.as_ref());
                 store.set_account(&login, &change)?;
                 say(format_args!("changed the account {login}"))?;
+                if change.quota_bytes.is_some() || change.quota_messages.is_some() {
+                    crate::quota::follow(&store, &login, config)?;
+                }
             }
             Verb::Passwd { login, password, no_password } => {
                 let login = setup.login(&login)?;
@@ -209,7 +212,8 @@ fn hint_at_services(services: Option<&Services>) {
     }
 }
 
-fn find(store: &SqlStore, login: &Login) -> Result<AccountRow, Failure> {
+/// The row of an account that has to be there.
+pub fn find(store: &SqlStore, login: &Login) -> Result<AccountRow, Failure> {
     store.find(login)?.ok_or_else(|| Failure::no(no_such("account", login.as_str())))
 }
 
@@ -218,6 +222,11 @@ fn find(store: &SqlStore, login: &Login) -> Result<AccountRow, Failure> {
 pub struct Unreadable(Vec<Unusable>);
 
 impl Unreadable {
+    /// A line for each.
+    pub fn lines(self) -> impl Iterator<Item = String> {
+        self.0.into_iter().map(|unusable| unusable.to_string())
+    }
+
     /// Fails if there are any.
     pub fn complain(self) -> Result<(), Failure> {
         if self.0.is_empty() {

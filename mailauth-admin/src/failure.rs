@@ -15,6 +15,8 @@ pub enum Exit {
     No = 1,
     /// The command line or the configuration is wrong. For `check`, down.
     Usage = 2,
+    /// Over quota: `EX_NOPERM` of sysexits.h(3head), as deliverquota(8) and maildrop(1) have it.
+    OverQuota = 77,
     /// Nobody can know now: `EX_TEMPFAIL` of sysexits.h(3head).
     NotNow = 75,
 }

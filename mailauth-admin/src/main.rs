@@ -1,6 +1,6 @@
 //! `mailauth`, the administrator's command: domains, accounts and aliases in the table, and what they add up to.
 //!
-//! Exit codes: 0 yes or done, 1 no, 2 the command line or the configuration is wrong, 75 not now.
+//! Exit codes: 0 yes or done, 1 no, 2 the command line or the configuration is wrong, 75 not now, 77 over quota.
 
 mod account;
 mod account_columns;
@@ -14,6 +14,7 @@ mod hash;
 mod init;
 mod output;
 mod password_prompt;
+mod quota;
 mod setup;
 mod try_out;
 
@@ -45,9 +46,11 @@ Examples:
   mailauth domain add example.org
   mailauth account add anna@example.org --quota 1G,10000 --services imap,smtp
   mailauth auth anna@example.org --service imap
+  mailauth quota report --over 90
   mailauth check
 
-Exit codes: 0 yes or done, 1 no, 2 the command line or the configuration is wrong, 75 not now (try again).";
+Exit codes: 0 yes or done, 1 no, 2 the command line or the configuration is wrong, 75 not now (try again),
+77 over quota.";
 
 #[derive(Subcommand)]
 enum Noun {
@@ -62,6 +65,9 @@ enum Noun {
     /// Addresses whose mail goes elsewhere
     #[command(subcommand)]
     Alias(alias::Verb),
+    /// What mailboxes hold, and what they may hold
+    #[command(subcommand)]
+    Quota(quota::Verb),
     Auth(auth::Auth),
     Hash(hash::Hash),
     Check(check::Check),
@@ -83,6 +89,7 @@ fn run(Cli { config, noun }: Cli) -> Result<Exit, Failure> {
         Noun::Domain(verb) => verb.run(&setup()?),
         Noun::Account(verb) => verb.run(&setup()?),
         Noun::Alias(verb) => verb.run(&setup()?),
+        Noun::Quota(verb) => verb.run(config.as_deref()),
         Noun::Auth(auth) => auth.run(&setup()?),
         Noun::Hash(hash) => hash.run(&setup()?),
         Noun::Check(check) => check.run(config.as_deref()),

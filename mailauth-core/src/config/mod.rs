@@ -89,6 +89,13 @@ pub struct QuotaConfig {
     pub count_trash: bool,
 }
 
+impl QuotaConfig {
+    /// The rules of counting.
+    pub fn rules(&self) -> crate::quota::Rules {
+        crate::quota::Rules { count_trash: self.count_trash }
+    }
+}
+
 /// `[courier]`: the daemon on the authdaemon socket.
 #[derive(Clone, Debug)]
 pub struct CourierConfig {

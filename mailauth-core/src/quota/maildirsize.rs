@@ -47,7 +47,7 @@ pub enum Doubt {
     NotAFile,
     /// It may not be read.
     Unreadable,
-    /// It belongs to another user than the mailbox, or has a second name elsewhere.
+    /// It belongs to another user than root and the mailbox's, or has a second name elsewhere.
     Foreign,
     /// It has [`TOO_LONG`] bytes or more.
     TooLong,
@@ -197,7 +197,9 @@ pub(super) fn open(root: BorrowedFd<'_>, purpose: For, owner: u32) -> Result<Res
         }
     }
     // Its link would let root write into another's file.
-    let contents = if found.stx_nlink > 1 || found.stx_uid != owner && rustix::process::geteuid().is_root() {
+    let contents = if found.stx_nlink > 1
+        || found.stx_uid != owner && found.stx_uid != 0 && rustix::process::geteuid().is_root()
+    {
         Err(Doubt::Foreign)
     } else {
         Contents::parse(buffer.get(..length).unwrap_or_default())

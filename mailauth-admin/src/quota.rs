@@ -1,0 +1,40 @@
+//! `mailauth quota`.
+
+mod check;
+mod figures;
+mod may_store;
+mod progress;
+mod recount;
+mod report;
+mod show;
+mod target;
+
+pub use target::follow;
+
+use crate::failure::{Exit, Failure};
+use crate::setup::Setup;
+use clap::Subcommand;
+use std::path::Path;
+
+#[derive(Subcommand)]
+pub enum Verb {
+    Show(show::Show),
+    Recount(recount::Recount),
+    Check(check::Check),
+    Report(report::Report),
+    MayStore(may_store::MayStore),
+}
+
+impl Verb {
+    /// The configuration is read only by what needs it: a mailbox named by its path needs none.
+    pub fn run(self, config: Option<&Path>) -> Result<Exit, Failure> {
+        let setup = || Setup::load(config);
+        match self {
+            Verb::Show(show) => show.run(&setup()?),
+            Verb::Recount(recount) => recount.run(setup),
+            Verb::Check(check) => check.run(setup),
+            Verb::Report(report) => report.run(&setup()?),
+            Verb::MayStore(may_store) => may_store.run(setup),
+        }
+    }
+}

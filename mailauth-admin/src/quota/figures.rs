@@ -1,0 +1,86 @@
+//! Figures of quotas for people.
+
+use mailauth_core::quota::{Limits, Usage};
+use std::time::SystemTime;
+
+/// A size as `512 B`, `1.5 KiB`, `20 MiB`.
+pub fn size(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    // Tenths of the unit, rounded down: a full mailbox is never shown as fuller than it is.
+    let (mut tenths, mut unit) = (u128::from(bytes) * 10 / 1024, 0);
+    while tenths >= 10_240 && unit + 1 < UNITS.len() {
+        tenths /= 1024;
+        unit += 1;
+    }
+    let unit = UNITS.get(unit).copied().unwrap_or_default();
+    if tenths >= 1000 { format!("{} {unit}", tenths / 10) } else { format!("{}.{} {unit}", tenths / 10, tenths % 10) }
+}
+
+/// How full: the larger of both kinds, rounded down, as Courier computes it for its warnings; `None` without a limit.
+pub fn percent(usage: Usage, limits: Limits) -> Option<u64> {
+    let of = |used: u64, limit: Option<u64>| limit.map(|limit| u128::from(used) * 100 / u128::from(limit.max(1)));
+    let percent = of(usage.bytes, limits.bytes).max(of(usage.messages, limits.messages))?;
+    Some(u64::try_from(percent).unwrap_or(u64::MAX))
+}
+
+/// `400 MiB of 1.0 GiB`, or `400 MiB`.
+pub fn of(used: String, limit: Option<String>) -> String {
+    match limit {
+        Some(limit) => format!("{used} of {limit}"),
+        None => used,
+    }
+}
+
+/// A bar of ten places.
+pub fn bar(percent: u64) -> String {
+    let full = usize::try_from(percent / 10).unwrap_or(10).min(10);
+    format!("[{}{}]", "#".repeat(full), ".".repeat(10 - full))
+}
+
+/// How long ago, as `3 minutes ago`.
+pub fn ago(time: SystemTime) -> String {
+    let Ok(age) = time.elapsed() else { return "in the future".to_owned() };
+    let (count, unit) = match age.as_secs() {
+        seconds @ 0..120 => (seconds, "second"),
+        seconds @ 120..7200 => (seconds / 60, "minute"),
+        seconds @ 7200..172_800 => (seconds / 3600, "hour"),
+        seconds => (seconds / 86_400, "day"),
+    };
+    format!("{count} {unit}{} ago", if count == 1 { "" } else { "s" })
+}
+
+/// Seconds since 1970, for JSON.
+pub fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_short() {
+        let sizes = [0, 1023, 1024, 1536, 102_400, 1 << 20, (1 << 30) - 1, 1 << 30, u64::MAX];
+        let shown = ["0 B", "1023 B", "1.0 KiB", "1.5 KiB", "100 KiB", "1.0 MiB", "1023 MiB", "1.0 GiB", "15.9 EiB"];
+        assert_eq!(sizes.map(size), shown);
+    }
+
+    #[test]
+    fn the_fuller_of_both_kinds_counts() {
+        let usage = Usage { bytes: 999, messages: 3 };
+        let percent = |limits: &str| percent(usage, Limits::parse(limits).unwrap());
+        assert_eq!(percent("1000S,10C"), Some(99));
+        assert_eq!(percent("100000S,10C"), Some(30));
+        assert_eq!(percent("500S"), Some(199));
+        assert_eq!(percent(""), None);
+    }
+
+    #[test]
+    fn a_bar_has_ten_places() {
+        assert_eq!([0, 9, 10, 99, 100, 5000].map(bar).map(|bar| bar.matches('#').count()), [0, 0, 1, 9, 10, 10]);
+        assert!([0, 55, 1000].map(bar).iter().all(|bar| bar.len() == 12));
+    }
+}
