@@ -3,6 +3,7 @@
 mod check;
 mod figures;
 mod may_store;
+mod pool;
 mod progress;
 mod recount;
 mod report;

@@ -1,10 +1,12 @@
 //! `mailauth quota may-store`.
 
+use super::pool;
 use super::target::{ByPath, account};
 use crate::failure::{Exit, Failure};
 use crate::output::say;
 use crate::setup::Setup;
 use clap::Args;
+use mailauth_core::quota::pools::PoolDecision;
 use mailauth_core::quota::{Decision, Limits, Usage};
 
 /// May a message of this size be stored?
@@ -24,12 +26,15 @@ pub struct MayStore {
 
 impl MayStore {
     pub fn run(self, setup: impl FnOnce() -> Result<Setup, Failure>) -> Result<Exit, Failure> {
-        let mailbox = match (self.by_path.mailbox(), &self.login) {
-            (Some(mailbox), _) => mailbox,
-            (None, login) => account(&setup()?, login.as_deref().unwrap_or_default())?,
+        let (mailbox, store) = match (self.by_path.mailbox(), &self.login) {
+            (Some(mailbox), _) => (mailbox, None),
+            (None, login) => {
+                let setup = setup()?;
+                (account(&setup, login.as_deref().unwrap_or_default())?, Some(setup.store()?))
+            }
         };
         let open = mailbox.open().map_err(|error| Failure::not_now(error.to_string()))?;
-        let decision = match open {
+        let decision = match &open {
             Some(open) => open.may_store(self.size),
             // An account's first message makes its mailbox; a path that is wrong makes none.
             None if mailbox.owner.is_none() => {
@@ -39,6 +44,16 @@ impl MayStore {
         };
         match decision {
             Decision::Fits => {
+                if let (Some(store), Some(open)) = (&store, &open) {
+                    match pool::may_store(store, &mailbox, open, self.size) {
+                        PoolDecision::Fits => {}
+                        PoolDecision::Over(over) => {
+                            say(over)?;
+                            return Ok(Exit::OverQuota);
+                        }
+                        PoolDecision::CannotTell(error) => return Err(Failure::not_now(error.to_string())),
+                    }
+                }
                 say("it fits")?;
                 Ok(Exit::Yes)
             }

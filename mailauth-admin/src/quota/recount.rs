@@ -1,5 +1,6 @@
 //! `mailauth quota recount`.
 
+use super::pool;
 use super::progress::Progress;
 use super::target::{Mailbox, Selection, finish};
 use crate::failure::{Exit, Failure};
@@ -7,6 +8,7 @@ use crate::output::{json, say};
 use crate::setup::Setup;
 use clap::Args;
 use mailauth_core::quota::{Effort, QuotaError, Recount as Counted};
+use mailauth_core::store::SqlStore;
 use serde::Serialize;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -55,15 +57,17 @@ impl Recount {
         let effort = if self.full { Effort::Full } else { Effort::Changed };
         let meant = self.which.meant(setup)?;
         match &meant.mailboxes[..] {
-            [mailbox] if !meant.several => self.one(mailbox, effort),
-            mailboxes => self.many(mailboxes, meant.unusable, effort),
+            [mailbox] if !meant.several => self.one(mailbox, meant.store.as_ref(), effort),
+            mailboxes => self.many(mailboxes, meant.unusable, meant.store.as_ref(), effort),
         }
     }
 
-    fn one(&self, mailbox: &Mailbox, effort: Effort) -> Result<Exit, Failure> {
+    fn one(&self, mailbox: &Mailbox, store: Option<&SqlStore>, effort: Effort) -> Result<Exit, Failure> {
         let counted = mailbox.open_existing()?.recount(effort);
         let Counted { usage, folders, folders_read } =
             counted.map_err(|error| Failure::not_now(format!("{}: {error}", mailbox.name)))?;
+        let published = pool::publish(store, mailbox, usage);
+        published.map_err(|problem| Failure::not_now(format!("{}: {problem}", mailbox.name)))?;
         if self.json {
             json(&One { bytes: usage.bytes, messages: usage.messages, folders, folders_read })?;
         } else {
@@ -72,11 +76,20 @@ impl Recount {
         Ok(Exit::Yes)
     }
 
-    fn many(&self, mailboxes: &[Mailbox], unusable: Vec<String>, effort: Effort) -> Result<Exit, Failure> {
+    fn many(
+        &self,
+        mailboxes: &[Mailbox],
+        unusable: Vec<String>,
+        store: Option<&SqlStore>,
+        effort: Effort,
+    ) -> Result<Exit, Failure> {
         let begin = Instant::now();
         let jobs = self.jobs.map_or_else(processors, usize::from);
-        let outcomes = for_each(mailboxes, jobs, |mailbox| -> Result<Option<Counted>, QuotaError> {
-            mailbox.open()?.map(|open| open.recount(effort)).transpose()
+        let outcomes = for_each(mailboxes, jobs, |mailbox| -> Result<Option<Counted>, String> {
+            let words = |error: QuotaError| error.to_string();
+            let Some(open) = mailbox.open().map_err(words)? else { return Ok(None) };
+            let counted = open.recount(effort).map_err(words)?;
+            pool::publish(store, mailbox, counted.usage).map(|()| Some(counted))
         });
         let mut problems = unusable;
         let mut sum =

@@ -109,16 +109,21 @@ pub struct Meant {
     pub unusable: Vec<String>,
     /// More than one may be meant.
     pub several: bool,
+    /// Where the accounts are, if accounts were meant.
+    pub store: Option<SqlStore>,
 }
 
 impl Selection {
     pub fn meant(&self, setup: impl FnOnce() -> Result<Setup, Failure>) -> Result<Meant, Failure> {
         if let Some(mailbox) = self.by_path.mailbox() {
-            return Ok(Meant { mailboxes: vec![mailbox], unusable: Vec::new(), several: false });
+            return Ok(Meant { mailboxes: vec![mailbox], unusable: Vec::new(), several: false, store: None });
         }
         let setup = setup()?;
         match &self.login {
-            Some(login) => Ok(Meant { mailboxes: vec![account(&setup, login)?], unusable: Vec::new(), several: false }),
+            Some(login) => {
+                let mailboxes = vec![account(&setup, login)?];
+                Ok(Meant { mailboxes, unusable: Vec::new(), several: false, store: Some(setup.store()?) })
+            }
             None => all(&setup),
         }
     }
@@ -133,12 +138,13 @@ pub fn account(setup: &Setup, login: &str) -> Result<Mailbox, Failure> {
 /// The mailboxes of all accounts.
 pub fn all(setup: &Setup) -> Result<Meant, Failure> {
     let (mut mailboxes, mut unusable) = (Vec::new(), Vec::new());
-    let unreadable = all_accounts(&setup.store()?, |row| match Mailbox::of(row, &setup.config) {
+    let store = setup.store()?;
+    let unreadable = all_accounts(&store, |row| match Mailbox::of(row, &setup.config) {
         Ok(mailbox) => mailboxes.push(mailbox),
         Err(problem) => unusable.push(problem.to_string()),
     })?;
     unusable.extend(unreadable.lines());
-    Ok(Meant { mailboxes, unusable, several: true })
+    Ok(Meant { mailboxes, unusable, several: true, store: Some(store) })
 }
 
 /// Brings an account's maildirsize to limits that were just changed. The change itself stands, whatever becomes of it.
