@@ -22,6 +22,7 @@ use std::time::Duration;
 const INSTALL: &str = "Install";
 const SERVERS: &str = "MySQL, MariaDB, PostgreSQL";
 const COURIER: &str = "Courier: IMAP, POP3, maildrop";
+const CHECKPASSWORD: &str = "POP3 daemons and others that run checkpassword";
 
 /// The account that the page makes.
 const ANNA: &str = "anna@example.org";
@@ -36,17 +37,18 @@ fn blocks(heading: &str) -> Vec<Piece> {
 #[test]
 fn every_block_is_in_a_section_that_is_run() {
     for piece in readme().iter().filter(|piece| piece.language().is_some()) {
-        assert!([INSTALL, SERVERS, COURIER].contains(&piece.heading.as_str()), "{piece:?}");
+        assert!([INSTALL, SERVERS, COURIER, CHECKPASSWORD].contains(&piece.heading.as_str()), "{piece:?}");
     }
 }
 
 #[test]
 fn a_host_set_up_as_printed_serves_its_account() {
     let mut host = Host::new();
-    for block in blocks(INSTALL).iter().chain(&blocks(COURIER)) {
+    for block in blocks(INSTALL).iter().chain(&blocks(COURIER)).chain(&blocks(CHECKPASSWORD)) {
         host.follow(block);
     }
     logs_in(&host);
+    logs_in_by_checkpassword(&host);
     the_last_block_did_what_it_says(&host);
     the_socket_is_for_its_group(&host);
     services_are_what_is_set(&host);
@@ -63,6 +65,29 @@ fn logs_in(host: &Host) {
     assert!(client.command("FETCH 1 BODY[]").concat().contains("Subject: hello"));
     let pop3 = host.host.pop3();
     assert_eq!(Pop3::connect(pop3.port()).login(ANNA, PASSWORD), "+OK logged in.", "{}", host.log());
+}
+
+/// The lines of the page, with a shell in the place of qmail-popup.
+fn logs_in_by_checkpassword(host: &Host) {
+    let lines =
+        readme().into_iter().filter(|piece| piece.heading == CHECKPASSWORD && piece.kind == PieceKind::Indented);
+    let popup = "qmail-popup mail.example.org ";
+    let lines: Vec<String> = lines
+        .flat_map(|piece| {
+            piece.text.lines().filter_map(|line| Some(line.strip_prefix(popup)?.to_owned())).collect::<Vec<_>>()
+        })
+        .collect();
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    for line in lines.iter().filter(|line| !line.contains("qmail-pop3d")) {
+        let (code, said) = host.outcome(&format!(
+            "printf '%s\\0' {ANNA} '{PASSWORD}' '<1@x>' >/var/lib/mailauth/record; printf 'STAT\\r\\nQUIT\\r\\n' | {line} 3</var/lib/mailauth/record"
+        ));
+        assert!(code == Some(0) && said.contains("+OK 1 "), "{line}: {code:?} {said}");
+        let (code, _) = host.outcome(&format!(
+            "printf '%s\\0' {ANNA} wrong '<1@x>' >/var/lib/mailauth/record; {line} 3</var/lib/mailauth/record"
+        ));
+        assert_eq!(code, Some(1), "{line}");
+    }
 }
 
 /// That it ended well is known; and this is what its commands say.
