@@ -2,7 +2,7 @@
 
 use crate::account::{all_accounts, find};
 use crate::failure::{Exit, Failure};
-use crate::output::remark;
+use crate::output::{remark, say};
 use crate::setup::Setup;
 use clap::Args;
 use mailauth_core::account::AccountRow;
@@ -151,16 +151,23 @@ pub fn all(setup: &Setup) -> Result<Meant, Failure> {
 pub fn follow(store: &SqlStore, login: &mailauth_core::Login, config: &Config) -> Result<(), Failure> {
     let row = find(store, login)?;
     let outcome = Mailbox::of(row, config).map_err(|unusable| unusable.to_string()).and_then(|mailbox| {
-        let Some(open) = mailbox.open().map_err(|error| error.to_string())? else { return Ok(()) };
-        match mailbox.limits {
-            Limits::NONE => open.forget(),
-            _ => open.recount(Effort::Changed).map(drop),
-        }
-        .map_err(|error| error.to_string())
+        let Some(open) = mailbox.open().map_err(|error| error.to_string())? else { return Ok(None) };
+        let path = mailbox.path.display();
+        let told = match mailbox.limits {
+            Limits::NONE => open.forget().map(|()| format!("{path} has no maildirsize any more")),
+            limits => open
+                .recount(Effort::Changed)
+                .map(|counted| format!("{path} has a maildirsize for {limits}, and holds {}", counted.usage)),
+        };
+        told.map(Some).map_err(|error| error.to_string())
     });
-    if let Err(problem) = outcome {
-        remark(format_args!("warning: the mailbox has not been told of its new quota: {problem}"));
-        remark(format_args!("tell it with 'mailauth quota recount {login}'"));
+    match outcome {
+        Ok(Some(told)) => say(told)?,
+        Ok(None) => {}
+        Err(problem) => {
+            remark(format_args!("warning: the mailbox has not been told of its new quota: {problem}"));
+            remark(format_args!("tell it with 'mailauth quota recount {login}'"));
+        }
     }
     Ok(())
 }
