@@ -10,20 +10,32 @@ use std::process::ExitCode;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// Yes, or done.
-    Yes = 0,
+    Yes,
     /// No. For `check`, degraded.
-    No = 1,
+    No,
     /// The command line or the configuration is wrong. For `check`, down.
-    Usage = 2,
+    Usage,
     /// Over quota: `EX_NOPERM` of sysexits.h(3head), as deliverquota(8) and maildrop(1) have it.
-    OverQuota = 77,
+    OverQuota,
+    /// No such account, as a mail server wants to hear it: `EX_NOUSER` of sysexits.h(3head).
+    NoUser,
     /// Nobody can know now: `EX_TEMPFAIL` of sysexits.h(3head).
-    NotNow = 75,
+    NotNow,
+    /// As the command line says.
+    Other(u8),
 }
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        ExitCode::from(exit as u8)
+        ExitCode::from(match exit {
+            Exit::Yes => 0,
+            Exit::No => 1,
+            Exit::Usage => 2,
+            Exit::NoUser => 67,
+            Exit::NotNow => 75,
+            Exit::OverQuota => 77,
+            Exit::Other(code) => code,
+        })
     }
 }
 

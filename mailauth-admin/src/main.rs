@@ -8,6 +8,7 @@ mod account_csv;
 mod alias;
 mod auth;
 mod check;
+mod deliver;
 mod domain;
 mod failure;
 mod hash;
@@ -68,6 +69,7 @@ enum Noun {
     /// What mailboxes hold, and what they may hold
     #[command(subcommand)]
     Quota(quota::Verb),
+    Deliver(deliver::Deliver),
     Auth(auth::Auth),
     Hash(hash::Hash),
     Check(check::Check),
@@ -75,10 +77,25 @@ enum Noun {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error),
+    };
     match run(cli) {
         Ok(exit) => exit.into(),
         Err(failure) => failure.report(),
+    }
+}
+
+/// Says what is wrong with the command line, or helps. A slip in a mail server's configuration must not send mail back:
+/// of `mailauth deliver` it is "not now".
+fn refuse(error: &clap::Error) -> ExitCode {
+    let _ = error.print();
+    let delivers = std::env::args_os().skip(1).any(|argument| argument == "deliver");
+    match error.exit_code() {
+        0 => Exit::Yes.into(),
+        _ if delivers => Exit::NotNow.into(),
+        _ => Exit::Usage.into(),
     }
 }
 
@@ -90,6 +107,7 @@ fn run(Cli { config, noun }: Cli) -> Result<Exit, Failure> {
         Noun::Account(verb) => verb.run(&setup()?),
         Noun::Alias(verb) => verb.run(&setup()?),
         Noun::Quota(verb) => verb.run(config.as_deref()),
+        Noun::Deliver(deliver) => deliver.run(setup),
         Noun::Auth(auth) => auth.run(&setup()?),
         Noun::Hash(hash) => hash.run(&setup()?),
         Noun::Check(check) => check.run(config.as_deref()),

@@ -3,14 +3,13 @@
 mod check;
 mod figures;
 mod may_store;
-mod pool;
 mod progress;
 mod recount;
 mod report;
 mod show;
 mod target;
 
-pub use target::follow;
+pub use target::{ByPath, Mailbox, follow};
 
 use crate::failure::{Exit, Failure};
 use crate::setup::Setup;

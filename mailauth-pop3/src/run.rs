@@ -3,11 +3,12 @@
 use crate::caller::{Caller, Task};
 use crate::environment::{self, Changes};
 use crate::record::{Received, Record, receive};
-use crate::{End, check_mode, dovecot, first_login, launch, privileges, question, quota_at_login};
+use crate::{End, check_mode, dovecot, launch, question, quota_at_login};
 use mailauth_core::authenticate::{Answer, Authority, NotNow, Request};
 use mailauth_core::config::{Config, Source};
 use mailauth_core::quota::Rules;
 use mailauth_core::{Account, Service};
+use mailauth_core::{home, privileges};
 use std::convert::Infallible;
 use std::env;
 use std::ffi::OsString;
@@ -114,11 +115,11 @@ fn prepare(account: &Account, service: &Service, config: &Config, program: &str)
     let home = Path::new(&account.home);
     let no_home = |error: io::Error| End::NotNow(format!("{}: no home could be made: {error}", account.home));
     if settings.create_home && rustix::process::geteuid().is_root() {
-        first_login::as_root(home, account.uid, account.gid).map_err(no_home)?;
+        home::as_root(home, account.uid, account.gid).map_err(no_home)?;
     }
     privileges::become_owner(account.uid, account.gid).map_err(|error| End::NotNow(error.to_string()))?;
     if settings.create_home {
-        first_login::as_owner(home, environment::mailbox(account).as_deref()).map_err(no_home)?;
+        home::as_owner(home, environment::mailbox(account).as_deref()).map_err(no_home)?;
     }
     env::set_current_dir(home).map_err(|error| {
         let hint = "make it, or set [pop3] create_home";

@@ -1,6 +1,5 @@
 //! Figures of quotas for people.
 
-use mailauth_core::quota::{Limits, Usage};
 use std::time::SystemTime;
 
 /// A size as `512 B`, `1.5 KiB`, `20 MiB`.
@@ -17,13 +16,6 @@ pub fn size(bytes: u64) -> String {
     }
     let unit = UNITS.get(unit).copied().unwrap_or_default();
     if tenths >= 1000 { format!("{} {unit}", tenths / 10) } else { format!("{}.{} {unit}", tenths / 10, tenths % 10) }
-}
-
-/// How full: the larger of both kinds, rounded down, as Courier computes it for its warnings; `None` without a limit.
-pub fn percent(usage: Usage, limits: Limits) -> Option<u64> {
-    let of = |used: u64, limit: Option<u64>| limit.map(|limit| u128::from(used) * 100 / u128::from(limit.max(1)));
-    let percent = of(usage.bytes, limits.bytes).max(of(usage.messages, limits.messages))?;
-    Some(u64::try_from(percent).unwrap_or(u64::MAX))
 }
 
 /// `400 MiB of 1.0 GiB`, or `400 MiB`.
@@ -66,16 +58,6 @@ mod tests {
         let sizes = [0, 1023, 1024, 1536, 102_400, 1 << 20, (1 << 30) - 1, 1 << 30, u64::MAX];
         let shown = ["0 B", "1023 B", "1.0 KiB", "1.5 KiB", "100 KiB", "1.0 MiB", "1023 MiB", "1.0 GiB", "15.9 EiB"];
         assert_eq!(sizes.map(size), shown);
-    }
-
-    #[test]
-    fn the_fuller_of_both_kinds_counts() {
-        let usage = Usage { bytes: 999, messages: 3 };
-        let percent = |limits: &str| percent(usage, Limits::parse(limits).unwrap());
-        assert_eq!(percent("1000S,10C"), Some(99));
-        assert_eq!(percent("100000S,10C"), Some(30));
-        assert_eq!(percent("500S"), Some(199));
-        assert_eq!(percent(""), None);
     }
 
     #[test]

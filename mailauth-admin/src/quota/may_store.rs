@@ -1,12 +1,11 @@
 //! `mailauth quota may-store`.
 
-use super::pool;
 use super::target::{ByPath, account};
 use crate::failure::{Exit, Failure};
 use crate::output::say;
 use crate::setup::Setup;
 use clap::Args;
-use mailauth_core::quota::pools::PoolDecision;
+use mailauth_core::quota::pools::{Member, PoolDecision};
 use mailauth_core::quota::{Decision, Limits, Usage};
 
 /// May a message of this size be stored?
@@ -29,8 +28,8 @@ impl MayStore {
         let (mailbox, store) = match (self.by_path.mailbox(), &self.login) {
             (Some(mailbox), _) => (mailbox, None),
             (None, login) => {
-                let setup = setup()?;
-                (account(&setup, login.as_deref().unwrap_or_default())?, Some(setup.store()?))
+                let (mailbox, store) = account(&setup()?, login.as_deref().unwrap_or_default())?;
+                (mailbox, Some(store))
             }
         };
         let open = mailbox.open().map_err(|error| Failure::not_now(error.to_string()))?;
@@ -42,18 +41,24 @@ impl MayStore {
             }
             None => mailbox.limits.broken_by(Usage::default(), self.size).map_or(Decision::Fits, Decision::Over),
         };
+        if let (Decision::Fits, Some(store), Some(login)) = (&decision, &store, &mailbox.login)
+            && let Some(member) = Member::of(store, login)?
+        {
+            let pool = match &open {
+                Some(open) => member.may_store(open, self.size),
+                None => member.may_begin(self.size),
+            };
+            match pool {
+                PoolDecision::Fits => {}
+                PoolDecision::Over(over) => {
+                    say(over)?;
+                    return Ok(Exit::OverQuota);
+                }
+                PoolDecision::CannotTell(error) => return Err(Failure::not_now(error.to_string())),
+            }
+        }
         match decision {
             Decision::Fits => {
-                if let (Some(store), Some(open)) = (&store, &open) {
-                    match pool::may_store(store, &mailbox, open, self.size) {
-                        PoolDecision::Fits => {}
-                        PoolDecision::Over(over) => {
-                            say(over)?;
-                            return Ok(Exit::OverQuota);
-                        }
-                        PoolDecision::CannotTell(error) => return Err(Failure::not_now(error.to_string())),
-                    }
-                }
                 say("it fits")?;
                 Ok(Exit::Yes)
             }

@@ -1,13 +1,13 @@
 //! `mailauth quota recount`.
 
-use super::pool;
 use super::progress::Progress;
-use super::target::{Mailbox, Selection, finish};
+use super::target::{Mailbox, Meant, Selection, finish, publish};
 use crate::failure::{Exit, Failure};
 use crate::output::{json, say};
 use crate::setup::Setup;
 use clap::Args;
-use mailauth_core::quota::{Effort, QuotaError, Recount as Counted};
+use mailauth_core::quota::pools::PoolError;
+use mailauth_core::quota::{Effort, Recount as Counted};
 use mailauth_core::store::SqlStore;
 use serde::Serialize;
 use std::sync::Mutex;
@@ -58,7 +58,7 @@ impl Recount {
         let meant = self.which.meant(setup)?;
         match &meant.mailboxes[..] {
             [mailbox] if !meant.several => self.one(mailbox, meant.store.as_ref(), effort),
-            mailboxes => self.many(mailboxes, meant.unusable, meant.store.as_ref(), effort),
+            _ => self.many(meant, effort),
         }
     }
 
@@ -66,8 +66,7 @@ impl Recount {
         let counted = mailbox.open_existing()?.recount(effort);
         let Counted { usage, folders, folders_read } =
             counted.map_err(|error| Failure::not_now(format!("{}: {error}", mailbox.name)))?;
-        let published = pool::publish(store, mailbox, usage);
-        published.map_err(|problem| Failure::not_now(format!("{}: {problem}", mailbox.name)))?;
+        publish(store, mailbox, usage)?;
         if self.json {
             json(&One { bytes: usage.bytes, messages: usage.messages, folders, folders_read })?;
         } else {
@@ -76,20 +75,14 @@ impl Recount {
         Ok(Exit::Yes)
     }
 
-    fn many(
-        &self,
-        mailboxes: &[Mailbox],
-        unusable: Vec<String>,
-        store: Option<&SqlStore>,
-        effort: Effort,
-    ) -> Result<Exit, Failure> {
+    fn many(&self, meant: Meant, effort: Effort) -> Result<Exit, Failure> {
+        let Meant { mailboxes, unusable, store, .. } = meant;
         let begin = Instant::now();
         let jobs = self.jobs.map_or_else(processors, usize::from);
-        let outcomes = for_each(mailboxes, jobs, |mailbox| -> Result<Option<Counted>, String> {
-            let words = |error: QuotaError| error.to_string();
-            let Some(open) = mailbox.open().map_err(words)? else { return Ok(None) };
-            let counted = open.recount(effort).map_err(words)?;
-            pool::publish(store, mailbox, counted.usage).map(|()| Some(counted))
+        let outcomes = for_each(&mailboxes, jobs, |mailbox| -> Result<Option<Counted>, PoolError> {
+            let counted = mailbox.open()?.map(|open| open.recount(effort)).transpose()?;
+            publish(store.as_ref(), mailbox, counted.map(|counted| counted.usage).unwrap_or_default())?;
+            Ok(counted)
         });
         let mut problems = unusable;
         let mut sum =

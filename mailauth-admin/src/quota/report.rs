@@ -1,6 +1,6 @@
 //! `mailauth quota report`.
 
-use super::figures::{bar, percent, size};
+use super::figures::{bar, size};
 use super::recount::{for_each, processors};
 use super::show::look;
 use super::target::{Mailbox, all, finish};
@@ -8,6 +8,7 @@ use crate::failure::{Exit, Failure};
 use crate::output::{Table, json, say};
 use crate::setup::Setup;
 use clap::Args;
+use mailauth_core::quota::warnings::percent;
 use mailauth_core::quota::{Limits, QuotaError, Usage};
 use serde::Serialize;
 

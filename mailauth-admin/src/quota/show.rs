@@ -1,11 +1,12 @@
 //! `mailauth quota show`.
 
-use super::figures::{ago, of, percent, seconds, size};
+use super::figures::{ago, of, seconds, size};
 use super::target::account;
 use crate::failure::{Exit, Failure};
 use crate::output::{Sheet, json, say};
 use crate::setup::Setup;
 use clap::Args;
+use mailauth_core::quota::warnings::percent;
 use mailauth_core::quota::{Limits, MaildirQuota, QuotaError, Stored, Usage};
 use serde::Serialize;
 
@@ -49,7 +50,7 @@ pub fn look(open: &MaildirQuota) -> Result<(Usage, Stored), QuotaError> {
 
 impl Show {
     pub fn run(self, setup: &Setup) -> Result<Exit, Failure> {
-        let mailbox = account(setup, &self.login)?;
+        let (mailbox, _) = account(setup, &self.login)?;
         let looked = mailbox.open().and_then(|open| open.as_ref().map(look).transpose());
         let looked = looked.map_err(|error| Failure::not_now(error.to_string()))?;
         let (usage, stored) = looked.clone().unzip();

@@ -5,11 +5,13 @@ use crate::failure::{Exit, Failure};
 use crate::output::{remark, say};
 use crate::setup::Setup;
 use clap::Args;
-use mailauth_core::account::AccountRow;
+use mailauth_core::account::{AccountRow, Login};
 use mailauth_core::config::Config;
 use mailauth_core::mailbox::Unusable;
-use mailauth_core::quota::{Effort, Limits, LimitsError, MaildirQuota, QuotaError, Rules};
-use mailauth_core::store::SqlStore;
+use mailauth_core::quota::pools::{Member, PoolStore};
+use mailauth_core::quota::{Effort, Limits, LimitsError, MaildirQuota, QuotaError, Rules, Usage};
+use mailauth_core::store::{SqlStore, StoreError};
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -18,8 +20,12 @@ use std::path::{Path, PathBuf};
 pub struct Mailbox {
     /// The account's login, or the path it was named by.
     pub name: String,
+    /// Its account's; `None` when it was named by its path.
+    pub login: Option<Login>,
     /// Its Maildir.
     pub path: PathBuf,
+    /// Its owner's home; the Maildir itself when it was named by its path.
+    pub home: PathBuf,
     /// What it may hold.
     pub limits: Limits,
     /// The user and group it has to belong to; `None` when it was named by its path.
@@ -34,14 +40,15 @@ impl Mailbox {
         let account = config.mailbox.resolve(row)?;
         let path = Path::new(&account.home).join(account.maildir.as_deref().unwrap_or("Maildir"));
         let owner = Some((account.uid, account.gid));
-        let (name, limits) = (account.login.to_string(), account.quota);
-        Ok(Mailbox { name, path, limits, owner, rules: config.quota.rules() })
+        let (name, limits, home) = (account.login.to_string(), account.quota, PathBuf::from(account.home));
+        Ok(Mailbox { name, login: Some(account.login), path, home, limits, owner, rules: config.quota.rules() })
     }
 
     /// One named by its path.
     pub fn at(path: &Path, limits: Limits, count_trash: bool) -> Self {
         let (name, rules) = (path.display().to_string(), Rules { count_trash });
-        Mailbox { name, path: path.to_owned(), limits, owner: None, rules }
+        let (home, path) = (path.to_owned(), path.to_owned());
+        Mailbox { name, login: None, path, home, limits, owner: None, rules }
     }
 
     /// Opens it; `None` when there is no mailbox yet.
@@ -105,52 +112,87 @@ pub struct Selection {
 
 /// The mailboxes meant, and the accounts that have none that could be used.
 pub struct Meant {
+    /// Where their domains' pools are; none for a mailbox named by its path.
+    pub store: Option<SqlStore>,
     pub mailboxes: Vec<Mailbox>,
     pub unusable: Vec<String>,
     /// More than one may be meant.
     pub several: bool,
-    /// Where the accounts are, if accounts were meant.
-    pub store: Option<SqlStore>,
 }
 
 impl Selection {
     pub fn meant(&self, setup: impl FnOnce() -> Result<Setup, Failure>) -> Result<Meant, Failure> {
         if let Some(mailbox) = self.by_path.mailbox() {
-            return Ok(Meant { mailboxes: vec![mailbox], unusable: Vec::new(), several: false, store: None });
+            return Ok(Meant { store: None, mailboxes: vec![mailbox], unusable: Vec::new(), several: false });
         }
         let setup = setup()?;
         match &self.login {
             Some(login) => {
-                let mailboxes = vec![account(&setup, login)?];
-                Ok(Meant { mailboxes, unusable: Vec::new(), several: false, store: Some(setup.store()?) })
+                let (mailbox, store) = account(&setup, login)?;
+                Ok(Meant { store: Some(store), mailboxes: vec![mailbox], unusable: Vec::new(), several: false })
             }
             None => all(&setup),
         }
     }
 }
 
-/// The mailbox of one account.
-pub fn account(setup: &Setup, login: &str) -> Result<Mailbox, Failure> {
-    let row = find(&setup.store()?, &setup.login(login)?)?;
-    Mailbox::of(row, &setup.config).map_err(|unusable| Failure::not_now(unusable.to_string()))
+/// The mailbox of one account, and the store that knows it.
+pub fn account(setup: &Setup, login: &str) -> Result<(Mailbox, SqlStore), Failure> {
+    let store = setup.store()?;
+    let row = find(&store, &setup.login(login)?)?;
+    let mailbox = Mailbox::of(row, &setup.config).map_err(|unusable| Failure::not_now(unusable.to_string()))?;
+    let mut mailboxes = [mailbox];
+    under_pools(&store, &mut mailboxes)?;
+    let [mailbox] = mailboxes;
+    Ok((mailbox, store))
+}
+
+/// Keeps mailboxes that have no quota of their own under their domain's, as deliveries do.
+fn under_pools(store: &SqlStore, mailboxes: &mut [Mailbox]) -> Result<(), StoreError> {
+    let mut domains: BTreeMap<String, Limits> = BTreeMap::new();
+    for mailbox in mailboxes {
+        let Some(login) = mailbox.login.as_ref().filter(|_| mailbox.limits == Limits::NONE) else { continue };
+        mailbox.limits = match domains.get(login.domain()) {
+            Some(limits) => *limits,
+            None => {
+                let limits = store.pool_limits(login.domain())?;
+                domains.insert(login.domain().to_owned(), limits);
+                limits
+            }
+        };
+    }
+    Ok(())
+}
+
+/// Tells the pool of its domain, if that has one, what a mailbox holds.
+pub fn publish(store: Option<&SqlStore>, mailbox: &Mailbox, usage: Usage) -> Result<(), StoreError> {
+    let (Some(store), Some(login)) = (store, &mailbox.login) else { return Ok(()) };
+    match Member::of(store, login)? {
+        Some(member) => member.publish(usage).map(drop),
+        None => Ok(()),
+    }
 }
 
 /// The mailboxes of all accounts.
 pub fn all(setup: &Setup) -> Result<Meant, Failure> {
-    let (mut mailboxes, mut unusable) = (Vec::new(), Vec::new());
     let store = setup.store()?;
+    let (mut mailboxes, mut unusable) = (Vec::new(), Vec::new());
     let unreadable = all_accounts(&store, |row| match Mailbox::of(row, &setup.config) {
         Ok(mailbox) => mailboxes.push(mailbox),
         Err(problem) => unusable.push(problem.to_string()),
     })?;
     unusable.extend(unreadable.lines());
-    Ok(Meant { mailboxes, unusable, several: true, store: Some(store) })
+    under_pools(&store, &mut mailboxes)?;
+    Ok(Meant { store: Some(store), mailboxes, unusable, several: true })
 }
 
 /// Brings an account's maildirsize to limits that were just changed. The change itself stands, whatever becomes of it.
-pub fn follow(store: &SqlStore, login: &mailauth_core::Login, config: &Config) -> Result<(), Failure> {
+pub fn follow(store: &SqlStore, login: &Login, config: &Config) -> Result<(), Failure> {
     let row = find(store, login)?;
     let outcome = Mailbox::of(row, config).map_err(|unusable| unusable.to_string()).and_then(|mailbox| {
+        let mut mailboxes = [mailbox];
+        under_pools(store, &mut mailboxes).map_err(|error| error.to_string())?;
+        let [mailbox] = mailboxes;
         let Some(open) = mailbox.open().map_err(|error| error.to_string())? else { return Ok(None) };
         let path = mailbox.path.display();
         let told = match mailbox.limits {

@@ -70,6 +70,8 @@ pub(super) const KEYS: &[Key] = &[
     key("password", "max_argon2_lanes", |c, v| put(&mut c.password.rules.limits.argon2_lanes, v.small(1..=1024))),
     key("password", "max_scrypt_memory", |c, v| put(&mut c.password.rules.limits.scrypt_memory_kib, v.kib(COST))),
     key("quota", "count_trash", |c, v| put(&mut c.quota.count_trash, v.boolean())),
+    key("quota", "warn", |c, v| put(&mut c.quota.warn, v.percents())),
+    key("quota", "warning", |c, v| put(&mut c.quota.warning, v.path().map(Some))),
     key("courier", "socket", |c, v| put(&mut c.courier.socket, v.socket())),
     key("courier", "socket_mode", |c, v| put(&mut c.courier.socket_mode, v.mode())),
     key("courier", "socket_group", |c, v| put(&mut c.courier.socket_group, v.name().map(Some))),

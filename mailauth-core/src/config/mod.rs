@@ -87,6 +87,10 @@ impl Default for LoginConfig {
 pub struct QuotaConfig {
     /// `count_trash`: false as Courier counts, true as Exim and Dovecot count.
     pub count_trash: bool,
+    /// `warn`: percentages at which `mailauth deliver` warns a mailbox's owner.
+    pub warn: Vec<u8>,
+    /// `warning`: a file with the warning's text; none is the built-in one.
+    pub warning: Option<PathBuf>,
 }
 
 impl QuotaConfig {

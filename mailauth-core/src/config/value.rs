@@ -216,6 +216,14 @@ impl Value<'_> {
         list.iter().map(|item| Value(item.get_ref()).name()).collect()
     }
 
+    /// A list of percentages.
+    pub fn percents(&self) -> Result<Vec<u8>> {
+        let Some(list) = self.0.as_array() else {
+            return self.wrong("a list", "write percentages in brackets, such as [80, 95]");
+        };
+        list.iter().map(|item| Value(item.get_ref()).small(1..=100)).collect()
+    }
+
     /// The name of a domain.
     pub fn domain(&self) -> Result<String> {
         DomainName::parse(self.text()?).map(|name| name.as_str().to_owned()).map_err(|error| error.to_string())

@@ -150,6 +150,11 @@ impl MaildirQuota {
         (self.ownership.uid, self.ownership.gid)
     }
 
+    /// Whose new files are, and who may read them.
+    pub(super) fn ownership(&self) -> Ownership {
+        self.ownership
+    }
+
     /// Counts everything and writes nothing: the reference that all shorter ways are held against.
     ///
     /// # Errors

@@ -18,6 +18,7 @@
 //! ```
 
 mod count;
+pub mod delivery;
 mod directory;
 mod error;
 mod limits;
@@ -31,6 +32,7 @@ mod reservation;
 mod sums;
 mod tally;
 mod usage;
+pub mod warnings;
 
 #[cfg(test)]
 mod histories;

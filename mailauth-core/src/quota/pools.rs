@@ -144,6 +144,14 @@ impl<'a> Member<'a> {
         self.decide(mailbox, size).unwrap_or_else(PoolDecision::CannotTell)
     }
 
+    /// The same for a mailbox that is not there yet.
+    pub fn may_begin(&self, size: u64) -> PoolDecision {
+        match self.store.pool_use(self.login.domain()) {
+            Ok(pool) => self.decision(self.limits.broken_by(pool.usage, size)),
+            Err(error) => PoolDecision::CannotTell(error.into()),
+        }
+    }
+
     fn decide(&self, mailbox: &MaildirQuota, size: u64) -> Result<PoolDecision, PoolError> {
         if self.limits.broken_by(self.store.pool_use(self.login.domain())?.usage, size).is_none() {
             return Ok(PoolDecision::Fits);

@@ -1,4 +1,4 @@
-//! The home and the Maildir of somebody who logs in for the first time.
+//! The home and the Maildir of an account, made when they are needed first.
 //!
 //! In two steps, so that root never makes anything where somebody else could have laid a trap. As root, folders are made
 //! only inside folders that belong to root and that not everybody may write to; what is made is opened without following

@@ -1,0 +1,136 @@
+//! `mailauth deliver`: a delivery agent under quota.
+//!
+//! Its exit codes are those that a mail server takes from a delivery agent (sysexits.h(3head)): 0 stored, 77 over quota
+//! or 75 for the same by an option, 67 no such account, 75 try again. Everything that an administrator has to mend, the
+//! command line and the configuration too, is 75, so that mail waits and is not sent back.
+
+use crate::failure::{Exit, Failure};
+use crate::output::remark;
+use crate::quota::{ByPath, Mailbox};
+use crate::setup::Setup;
+use clap::Args;
+use mailauth_core::Login;
+use mailauth_core::config::QuotaConfig;
+use mailauth_core::quota::delivery::{Delivered, DeliveryError, Spooled};
+use mailauth_core::quota::pools::Member;
+use mailauth_core::quota::warnings::{self, Warning};
+use mailauth_core::quota::{Limits, MaildirQuota};
+use mailauth_core::store::{AccountStore, SqlStore};
+use mailauth_core::{home, privileges};
+use std::io::{self, Read};
+use std::path::Path;
+use std::time::SystemTime;
+
+/// Store a message, read from the standard input, in a mailbox under its quota
+///
+/// As root, the mailbox's owner does all of it. A home and a Maildir that are not there yet are made.
+///
+/// Exit codes: 0 stored, 77 over quota, 67 no such account, 75 anything else: try again.
+#[derive(Args)]
+pub struct Deliver {
+    /// An account, as anna@example.org
+    #[arg(required_unless_present = "maildir", conflicts_with = "maildir")]
+    login: Option<String>,
+    #[command(flatten)]
+    by_path: ByPath,
+    /// The exit code for a mailbox that is full; with 75, the mail server keeps the message and tries again
+    #[arg(long, value_name = "CODE", value_parser = clap::value_parser!(u8).range(1..=125), default_value_t = 77)]
+    over_quota_exit: u8,
+}
+
+impl Deliver {
+    pub fn run(self, setup: impl FnOnce() -> Result<Setup, Failure>) -> Result<Exit, Failure> {
+        let stored = match (self.by_path.mailbox(), &self.login) {
+            (Some(mailbox), _) => at(&mailbox),
+            (None, login) => setup().and_then(|setup| to(&setup, login.as_deref().unwrap_or_default())),
+        };
+        stored.map_err(|failure| match failure.exit {
+            Exit::OverQuota => Failure { exit: Exit::Other(self.over_quota_exit), ..failure },
+            Exit::NoUser => failure,
+            _ => Failure { exit: Exit::NotNow, ..failure },
+        })
+    }
+}
+
+/// To a mailbox by its path.
+fn at(mailbox: &Mailbox) -> Result<Exit, Failure> {
+    let open = mailbox.open_existing()?;
+    store(&open, &mut io::stdin().lock(), None)?;
+    Ok(Exit::Yes)
+}
+
+/// To an account.
+fn to(setup: &Setup, login: &str) -> Result<Exit, Failure> {
+    let login = setup.login(login)?;
+    let database = setup.store()?;
+    let mut mailbox = find(&database, &login, setup)?;
+    let member = Member::of(&database, &login)?;
+    if let Some(member) = &member {
+        mailbox.limits = member.mailbox_limits(mailbox.limits);
+    }
+    // What root may read and the owner may not.
+    let text = if setup.config.quota.warn.is_empty() { None } else { template(&setup.config.quota) };
+    become_owner(&mailbox)?;
+    let open = mailbox.open_existing()?;
+    let Delivered { usage, .. } = store(&open, &mut io::stdin().lock(), member.as_ref())?;
+    if let (Some(usage), Some(text)) = (usage, text) {
+        let warning = Warning { address: login.as_str(), usage, limits: open.limits(), now: SystemTime::now() };
+        // The message is stored; that stands, whatever becomes of the warning.
+        if let Err(problem) = warn(&open, &warning, &text, &setup.config.quota.warn, member.as_ref()) {
+            remark(format_args!("warning: {login} is not told that the mailbox fills up: {problem}"));
+        }
+    }
+    Ok(Exit::Yes)
+}
+
+/// The mailbox of an account that receives mail.
+fn find(database: &SqlStore, login: &Login, setup: &Setup) -> Result<Mailbox, Failure> {
+    let row = database.find(login)?.filter(|row| row.enabled && row.domain_enabled);
+    let row = row.ok_or_else(|| Failure::new(Exit::NoUser, format!("no such account {login}, or it is disabled")))?;
+    Mailbox::of(row, &setup.config).map_err(|unusable| Failure::not_now(unusable.to_string()))
+}
+
+/// As root, makes the home and becomes the mailbox's owner; then makes what is missing of the mailbox.
+fn become_owner(mailbox: &Mailbox) -> Result<(), Failure> {
+    let Some((uid, gid)) = mailbox.owner else { return Ok(()) };
+    let failed = |error: io::Error| Failure::not_now(format!("{}: {error}", mailbox.path.display()));
+    if rustix::process::geteuid().is_root() {
+        home::as_root(&mailbox.home, uid, gid).map_err(failed)?;
+        privileges::become_owner(uid, gid).map_err(|error| Failure::not_now(error.to_string()))?;
+    }
+    home::as_owner(&mailbox.home, Some(&mailbox.path)).map_err(failed)
+}
+
+fn store(open: &MaildirQuota, message: &mut dyn Read, member: Option<&Member<'_>>) -> Result<Delivered, Failure> {
+    Spooled::read(open, message).and_then(|spooled| spooled.store(member)).map_err(|error| match error {
+        DeliveryError::Over(_) | DeliveryError::PoolOver(_) => Failure::new(Exit::OverQuota, error.to_string()),
+        error => Failure::not_now(error.to_string()),
+    })
+}
+
+/// The warning's text; nothing when it cannot be read, which is said.
+fn template(quota: &QuotaConfig) -> Option<String> {
+    let Some(path) = quota.warning.as_deref() else { return Some(warnings::TEXT.to_owned()) };
+    let read = |path: &Path| std::fs::read_to_string(path);
+    match read(path) {
+        Ok(text) => Some(text),
+        Err(error) => {
+            remark(format_args!("warning: nobody is told that a mailbox fills up: {}: {error}", path.display()));
+            None
+        }
+    }
+}
+
+fn warn(
+    open: &MaildirQuota,
+    warning: &Warning<'_>,
+    text: &str,
+    percents: &[u8],
+    member: Option<&Member<'_>>,
+) -> Result<(), String> {
+    let due = warnings::due(open, warning.usage, percents, warning.now).map_err(|error| error.to_string())?;
+    if due.is_none() || open.limits() == Limits::NONE {
+        return Ok(());
+    }
+    store(open, &mut warning.compose(text).as_bytes(), member).map(drop).map_err(|failure| failure.message)
+}

@@ -1,0 +1,298 @@
+//! Storing one message in a mailbox under its quota.
+//!
+//! As maildir(5) has it: written to `tmp`, synced, and renamed into `new`, with its size in the name. Room is reserved
+//! between the last two, and everything is taken back when a step fails. Whenever the process dies, the message is in
+//! `new` once or not at all, and maildirsize says what is there or more, never less.
+
+use super::directory;
+use super::pools::{Member, NoRoom, PoolError, PoolOver};
+use super::{Decision, MaildirQuota, Over, QuotaError, Refused, Reservation, Usage};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid, fchown, fsync, openat, renameat, unlinkat};
+use rustix::io::Errno;
+use std::ffi::{CStr, CString};
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Bytes copied at once.
+const CHUNK: usize = 64 << 10;
+
+/// A message that is in the mailbox.
+#[derive(Clone, Debug)]
+pub struct Delivered {
+    /// Its file's name in `new`.
+    pub name: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// What the mailbox holds with it; `None` when it has no limit.
+    pub usage: Option<Usage>,
+}
+
+/// Why a message is not in the mailbox.
+#[derive(Debug, thiserror::Error)]
+pub enum DeliveryError {
+    /// It would break the mailbox's limit.
+    #[error("{0}")]
+    Over(Over),
+    /// It would break the limit of the domain's mailboxes together.
+    #[error("{0}")]
+    PoolOver(PoolOver),
+    /// What the mailbox holds cannot be told now.
+    #[error(transparent)]
+    CannotTell(#[from] QuotaError),
+    /// What the domain's mailboxes hold cannot be told now.
+    #[error(transparent)]
+    Pool(#[from] PoolError),
+    /// The message could not be read to its end.
+    #[error("the message cannot be read: {0}")]
+    Message(io::Error),
+    /// It could not be written.
+    #[error("cannot {doing} {}: {source}", .path.display())]
+    Io {
+        /// What was to be done.
+        doing: &'static str,
+        /// To what.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+}
+
+/// A message in `tmp`. Dropped, it is gone.
+pub struct Spooled<'a> {
+    mailbox: &'a MaildirQuota,
+    tmp: OwnedFd,
+    file: File,
+    /// In `tmp`, and without its size.
+    name: String,
+    size: u64,
+    stored: bool,
+}
+
+impl<'a> Spooled<'a> {
+    /// Reads a message to its end, or until it is larger than the mailbox may ever be.
+    ///
+    /// # Errors
+    /// When it is so large, cannot be read, or cannot be written.
+    pub fn read(mailbox: &'a MaildirQuota, message: &mut dyn Read) -> Result<Self, DeliveryError> {
+        let tmp = part(mailbox, c"tmp")?;
+        let (file, name) = create(mailbox, tmp.as_fd())?;
+        let mut spooled = Spooled { mailbox, tmp, file, name, size: 0, stored: false };
+        spooled.copy(message)?;
+        Ok(spooled)
+    }
+
+    fn copy(&mut self, message: &mut dyn Read) -> Result<(), DeliveryError> {
+        let mut buffer = vec![0; CHUNK];
+        loop {
+            let count = match message.read(&mut buffer) {
+                Ok(0) => return Ok(()),
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(DeliveryError::Message(error)),
+            };
+            self.size += count as u64;
+            // No deletion could make room for it.
+            if let Some(over) = self.mailbox.limits().broken_by(Usage::default(), self.size) {
+                return Err(DeliveryError::Over(over));
+            }
+            let written = self.file.write_all(buffer.get(..count).unwrap_or_default());
+            written.map_err(|source| self.failed("write", "tmp", source))?;
+        }
+    }
+
+    /// Its size in bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Puts it into the mailbox, if there is room in that and in the domain's pool.
+    ///
+    /// # Errors
+    /// When there is none, that cannot be told, or the file system fails. Then the message is not in the mailbox.
+    pub fn store(mut self, member: Option<&Member<'_>>) -> Result<Delivered, DeliveryError> {
+        // A message that is refused need not be synced.
+        match self.mailbox.may_store(self.size) {
+            Decision::Fits => {}
+            Decision::Over(over) => return Err(DeliveryError::Over(over)),
+            Decision::CannotTell(error) => return Err(error.into()),
+        }
+        self.file.sync_all().map_err(|source| self.failed("sync", "tmp", source))?;
+        let new = part(self.mailbox, c"new")?;
+        let name = format!("{},S={}", self.name, self.size);
+        let (reservation, usage) = reserve(self.mailbox, self.size, member)?;
+        if let Err(error) = self.rename(&new, &name, reservation) {
+            if let Some((usage, member)) = usage.zip(member)
+                && let Err(error) = member.withdraw(usage, self.size)
+            {
+                tracing::warn!("{error}; the domain's quota counts a message too many until the mailbox is counted");
+            }
+            return Err(error);
+        }
+        Ok(Delivered { name, size: self.size, usage })
+    }
+
+    /// From `tmp` to `new`, and then for good.
+    fn rename(&mut self, new: &OwnedFd, name: &str, reservation: Reservation<'_>) -> Result<(), DeliveryError> {
+        renameat(&self.tmp, self.name.as_str(), new, name)
+            .map_err(|errno| self.failed("write", "new", errno.into()))?;
+        self.stored = true;
+        reservation.keep();
+        let Err(errno) = fsync(new) else { return Ok(()) };
+        // It may not outlive a power cut. If it can be taken back, whoever brought it keeps it; else it is here.
+        if unlinkat(new, name, AtFlags::empty()).is_err() {
+            return Ok(());
+        }
+        if let Ok(size) = i64::try_from(self.size) {
+            let _ = self.mailbox.adjust(-size, -1); // too high a sum heals
+        }
+        Err(self.failed("sync", "new", errno.into()))
+    }
+
+    fn failed(&self, doing: &'static str, part: &str, source: io::Error) -> DeliveryError {
+        DeliveryError::Io { doing, path: self.mailbox.path().join(part), source }
+    }
+}
+
+impl Drop for Spooled<'_> {
+    fn drop(&mut self) {
+        if !self.stored {
+            let _ = unlinkat(&self.tmp, self.name.as_str(), AtFlags::empty()); // readers clean tmp
+        }
+    }
+}
+
+/// Room in the mailbox, and in its domain's pool if it has one, and what the mailbox holds with the message.
+fn reserve<'a>(
+    mailbox: &'a MaildirQuota,
+    size: u64,
+    member: Option<&Member<'_>>,
+) -> Result<(Reservation<'a>, Option<Usage>), DeliveryError> {
+    match member {
+        Some(member) => match member.reserve(mailbox, size) {
+            Ok((reservation, usage)) => Ok((reservation, Some(usage))),
+            Err(NoRoom::Mailbox(over)) => Err(DeliveryError::Over(over)),
+            Err(NoRoom::Pool(over)) => Err(DeliveryError::PoolOver(over)),
+            Err(NoRoom::CannotTell(error)) => Err(error.into()),
+        },
+        None => match mailbox.reserve(size) {
+            Ok(reservation) => {
+                let usage = reservation.usage();
+                Ok((reservation, usage))
+            }
+            Err(Refused::Over(over)) => Err(DeliveryError::Over(over)),
+            Err(Refused::CannotTell(error)) => Err(error.into()),
+        },
+    }
+}
+
+fn part(mailbox: &MaildirQuota, name: &CStr) -> Result<OwnedFd, DeliveryError> {
+    let path = || mailbox.path().join(name.to_string_lossy().as_ref());
+    let failed = |errno: Errno| DeliveryError::Io { doing: "open", path: path(), source: errno.into() };
+    directory::open(mailbox.root(), name).map_err(failed)?.ok_or_else(|| failed(Errno::NOENT))
+}
+
+/// A file of a name that nobody else makes: the time, this process, a number in it, and the host.
+fn create(mailbox: &MaildirQuota, tmp: BorrowedFd<'_>) -> Result<(File, String), DeliveryError> {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let how = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let failed =
+        |errno: Errno| DeliveryError::Io { doing: "write", path: mailbox.path().join("tmp"), source: errno.into() };
+    loop {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let (pid, number) = (std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        let name = format!("{}.M{}P{pid}Q{number}.{}", now.as_secs(), now.subsec_micros(), host());
+        let Ok(path) = CString::new(name.as_str()) else { return Err(failed(Errno::INVAL)) };
+        match openat(tmp, &path, how, Mode::RUSR | Mode::WUSR) {
+            Ok(file) => {
+                if rustix::process::geteuid().is_root() {
+                    let (uid, gid) = mailbox.owner();
+                    fchown(&file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid))).map_err(failed)?;
+                }
+                return Ok((file.into(), name));
+            }
+            Err(Errno::EXIST) => {}
+            Err(errno) => return Err(failed(errno)),
+        }
+    }
+}
+
+/// The host's name with what means something in a message's name written as maildir(5) says.
+fn host() -> String {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    name.replace('/', "\\057").replace(':', "\\072").replace(',', "\\054")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Limits, Rules};
+    use super::*;
+    use std::fs;
+    use std::path::Path;
+
+    fn mailbox(path: &Path, limits: &str) -> MaildirQuota {
+        for part in ["tmp", "new", "cur"] {
+            fs::create_dir_all(path.join(part)).unwrap();
+        }
+        MaildirQuota::open(path, Limits::parse(limits).unwrap(), Rules::default()).unwrap()
+    }
+
+    fn names(path: &Path) -> Vec<String> {
+        fs::read_dir(path).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_message_comes_into_new_with_its_size_in_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let mailbox = mailbox(folder.path(), "1000S");
+        let mut message = &b"Subject: hello\n\nthere\n"[..];
+        let delivered = Spooled::read(&mailbox, &mut message).unwrap().store(None).unwrap();
+        assert_eq!((delivered.size, delivered.usage), (22, Some(Usage { bytes: 22, messages: 1 })));
+        assert_eq!(names(&folder.path().join("new")), std::slice::from_ref(&delivered.name));
+        assert!(delivered.name.ends_with(",S=22"), "{}", delivered.name);
+        assert_eq!(names(&folder.path().join("tmp")), [""; 0]);
+        assert_eq!(mailbox.stored().unwrap().usage, Some(mailbox.count().unwrap()));
+    }
+
+    #[test]
+    fn one_over_quota_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let mailbox = mailbox(folder.path(), "30S");
+        let spool = |text: &str| Spooled::read(&mailbox, &mut text.as_bytes());
+        spool("twenty characters ..").unwrap().store(None).unwrap();
+        assert!(matches!(spool("eleven char").unwrap().store(None), Err(DeliveryError::Over(over)) if over.by == 1));
+        assert!(matches!(spool(&"x".repeat(31)), Err(DeliveryError::Over(_))), "it is not even written");
+        assert_eq!(names(&folder.path().join("new")).len(), 1);
+        assert_eq!(names(&folder.path().join("tmp")), [""; 0]);
+        assert_eq!(mailbox.usage().unwrap(), Usage { bytes: 20, messages: 1 });
+    }
+
+    #[test]
+    fn a_message_that_breaks_off_is_not_stored() {
+        struct Broken;
+        impl Read for Broken {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::Error::other("torn"))
+            }
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let mailbox = mailbox(folder.path(), "");
+        let torn = Spooled::read(&mailbox, &mut b"half".chain(Broken));
+        assert!(matches!(torn, Err(DeliveryError::Message(_))));
+        assert_eq!(names(&folder.path().join("tmp")), [""; 0]);
+    }
+
+    #[test]
+    fn what_cannot_be_renamed_is_taken_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let mailbox = mailbox(folder.path(), "1000S");
+        let spooled = Spooled::read(&mailbox, &mut &b"gone"[..]).unwrap();
+        fs::remove_file(folder.path().join("tmp").join(&spooled.name)).unwrap();
+        assert!(matches!(spooled.store(None), Err(DeliveryError::Io { .. })));
+        let text = fs::read_to_string(folder.path().join("maildirsize")).unwrap();
+        assert_eq!(text, "1000S\n0 0\n4 1\n-4 -1\n");
+    }
+}
