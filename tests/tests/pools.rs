@@ -5,8 +5,9 @@ use mailauth_core::quota::pools::{Member, NoRoom, PoolDecision, PoolError, PoolS
 use mailauth_core::quota::{Effort, Kind as Limit, Limits, MaildirQuota, Rules, Usage};
 use mailauth_core::store::{Administration, SqlStore, StoreError, open_pooled, open_single};
 use mailauth_core::{Login, Secret};
-use mailauth_tests::{Accounts, Kind, Scratch, on_each_database};
+use mailauth_tests::{Accounts, Kind, MailHost, Scratch, on_each_database, run};
 use std::fs;
+use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ on_each_database!(
     a_delivery_that_fails_leaves_nothing_in_the_pool,
     a_full_mailbox_refuses_though_its_domain_has_room,
     deliveries_that_race_do_not_overshoot,
+    the_command_asks_and_tells_the_pool,
 );
 
 mod away {
@@ -180,6 +182,24 @@ fn deliveries_that_race_do_not_overshoot(kind: Kind) {
     while domain.deliver(&store, ANNA, "").is_ok() {}
     assert_eq!(domain.held(), 20);
     assert_eq!(store.pool_use("x.example").unwrap().usage, Usage { bytes: 2000, messages: 20 });
+}
+
+fn the_command_asks_and_tells_the_pool(kind: Kind) {
+    let domain = Domain::with(Accounts::empty(kind), "150S");
+    domain.deliver(&domain.store(), ANNA, "").unwrap();
+    let owner = MailHost::OWNER;
+    for name in [ANNA, BRUNO] {
+        run(Command::new("chown").arg("-R").arg(format!("{}:{}", owner.uid, owner.gid)).arg(domain.mail.join(name)));
+        let home = domain.mail.path().display().to_string();
+        domain.accounts.admin(&["account", "set", name, "--home", &home, "--maildir", name], "");
+    }
+    let ask = || domain.accounts.try_admin(&["quota", "may-store", BRUNO, "--size", "100"], "");
+    let refused = ask();
+    assert_eq!(refused.status.code(), Some(77), "{refused:?}");
+    assert!(String::from_utf8_lossy(&refused.stdout).contains("the domain x.example is over quota"), "{refused:?}");
+    domain.remove_all(ANNA);
+    domain.accounts.admin(&["quota", "recount", ANNA], "");
+    assert_eq!(ask().status.code(), Some(0));
 }
 
 fn a_database_that_is_away_is_never_over_quota(kind: Kind) {
