@@ -270,7 +270,7 @@ fn auth_asks_a_daemon_and_finds_the_reason_that_it_does_not_tell() {
     );
     server.terminate();
     server.wait(std::time::Duration::from_secs(10));
-    assert!(auth(ANNA, 75).contains("(daemon)"));
+    assert!(auth(ANNA, 75).contains("(no-daemon)"));
 }
 
 #[test]

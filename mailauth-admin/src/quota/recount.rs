@@ -7,7 +7,7 @@ use crate::output::{json, say};
 use crate::setup::Setup;
 use clap::Args;
 use mailauth_core::quota::pools::PoolError;
-use mailauth_core::quota::{Effort, Recount as Counted};
+use mailauth_core::quota::{Effort, Recount as Counted, Usage};
 use mailauth_core::store::SqlStore;
 use serde::Serialize;
 use std::sync::Mutex;
@@ -63,7 +63,12 @@ impl Recount {
     }
 
     fn one(&self, mailbox: &Mailbox, store: Option<&SqlStore>, effort: Effort) -> Result<Exit, Failure> {
-        let counted = mailbox.open_existing()?.recount(effort);
+        let counted = match mailbox.open().map_err(|error| Failure::not_now(error.to_string()))? {
+            Some(open) => open.recount(effort),
+            // An account has no mailbox before its first mail; a path that is wrong is a mistake.
+            None if mailbox.login.is_some() => Ok(Counted { usage: Usage::default(), folders: 0, folders_read: 0 }),
+            None => return Err(Failure::not_now(format!("there is no mailbox {}", mailbox.path.display()))),
+        };
         let Counted { usage, folders, folders_read } =
             counted.map_err(|error| Failure::not_now(format!("{}: {error}", mailbox.name)))?;
         publish(store, mailbox, usage)?;

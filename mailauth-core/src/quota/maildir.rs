@@ -218,7 +218,8 @@ impl MaildirQuota {
         }
     }
 
-    /// Counts the mailbox, and writes a fresh maildirsize (unless there is no limit) and the sums.
+    /// Counts the mailbox, and writes a fresh maildirsize and the sums. Without a limit, a maildirsize that is
+    /// there is removed.
     ///
     /// # Errors
     /// When it cannot be counted, or the result not be written; nothing is written of an incomplete count.
@@ -283,12 +284,16 @@ impl MaildirQuota {
     pub fn forget(&self) -> Result<(), QuotaError> {
         let _lock = self.lock()?;
         for file in [maildirsize::FILE, sums::FILE] {
-            match unlinkat(&self.root, file, AtFlags::empty()) {
-                Ok(()) | Err(Errno::NOENT) => {}
-                Err(errno) => return Err(self.failed("remove", file, errno)),
-            }
+            self.remove(file)?;
         }
         Ok(())
+    }
+
+    fn remove(&self, file: &CStr) -> Result<(), QuotaError> {
+        match unlinkat(&self.root, file, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(errno) => Err(self.failed("remove", file, errno)),
+        }
     }
 
     /// What the stored figures say of a message of `size` bytes.
@@ -363,7 +368,7 @@ impl MaildirQuota {
         if self.limits == Limits::NONE {
             tally.settle()?;
             *usage = tally.usage()?;
-            return Ok(());
+            return self.remove(maildirsize::FILE); // Courier would go on with the limit in it
         }
         for _ in 0..REWRITES {
             let text = maildirsize::compose(self.limits, *usage);

@@ -135,6 +135,8 @@ fn without_a_limit_no_maildirsize_is_made() {
     let open = mailbox.under("");
     assert!(matches!(open.may_store(u64::MAX), Decision::Fits));
     open.reserve(10).unwrap().keep();
+    assert_eq!(mailbox.maildirsize(), None);
+    mailbox.lay("100000S\n0 0\n", Duration::ZERO);
     assert_eq!(open.recount(Effort::Full).unwrap().usage, usage(0, 0));
     assert_eq!(mailbox.maildirsize(), None);
 }
