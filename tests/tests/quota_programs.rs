@@ -1,11 +1,14 @@
 //! The real mail programs in turn on one mailbox: each goes on where another stopped, and none has to count anew.
 
 use mailauth_tests::imap::Imap;
-use mailauth_tests::{Accounts, Kind, MailHost, Mailauth, Scratch, User, output_with_input, program, run_with_input};
+use mailauth_tests::{
+    Accounts, Kind, MailHost, Mailauth, Scratch, User, eventually, output_with_input, program, run_with_input,
+};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 const LIMITS: &str = "100000000S,10000C";
 const MESSAGE: &str = "From: dora@example.org\nTo: anna@example.org\nSubject: Lunch?\n\nAt noon.\n";
@@ -90,8 +93,10 @@ fn exim(folder: &Scratch, mailbox: &Path) {
     let mut command = Command::new("exim4");
     command.arg("-C").arg(&config).args(["-odf", "-oi", "-f", "dora@example.org", "anna@mail.example"]);
     run_with_input(&mut command, MESSAGE);
-    let log = fs::read_to_string(spool.join("log/mainlog")).unwrap_or_default();
-    assert!(log.lines().any(|line| line.contains("=> anna")), "{log}");
+    // Another process of it delivers, and may take its time.
+    let log = || fs::read_to_string(spool.join("log/mainlog")).unwrap_or_default();
+    eventually("Exim's delivery", Duration::from_secs(20), || log().lines().any(|line| line.ends_with("Completed")));
+    assert!(log().contains("=> anna"), "{}", log());
 }
 
 #[test]
