@@ -139,7 +139,7 @@ impl<'a> Member<'a> {
     }
 
     /// Has the pool room for a message of `size` bytes to this mailbox? It is counted and published before that is
-    /// denied. Not to be asked while there is a [`Reservation`](super::Reservation), which keeps a count waiting.
+    /// denied. Not to be asked while there is a [`Reservation`], which keeps a count waiting.
     pub fn may_store(&self, mailbox: &MaildirQuota, size: u64) -> PoolDecision {
         self.decide(mailbox, size).unwrap_or_else(PoolDecision::CannotTell)
     }
@@ -194,7 +194,7 @@ impl<'a> Member<'a> {
     }
 
     /// Publishes a mailbox that holds `usage` together with a message of `size` bytes for which there is a
-    /// [`Reservation`](super::Reservation), and only then sees whether the pool holds it. If not, the mailbox is published
+    /// [`Reservation`], and only then sees whether the pool holds it. If not, the mailbox is published
     /// without the message, and the reservation has to be taken back.
     pub fn admit(&self, usage: Usage, size: u64) -> PoolDecision {
         self.hold(usage, size).unwrap_or_else(|error| PoolDecision::CannotTell(error.into()))
