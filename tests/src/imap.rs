@@ -24,6 +24,23 @@ impl Imap {
     /// When the server is silent for too long.
     pub fn command(&mut self, command: &str) -> Vec<String> {
         self.0.send(&format!("t {command}"));
+        self.answer()
+    }
+
+    /// Appends a message to a mailbox, and returns what [`Imap::command`] does.
+    ///
+    /// # Panics
+    /// When the server does not want it, or is silent for too long.
+    pub fn append(&mut self, mailbox: &str, message: &str) -> Vec<String> {
+        let message = message.replace('\n', "\r\n");
+        self.0.send(&format!("t APPEND {mailbox} {{{}}}", message.len()));
+        let invitation = self.0.line().expect("an invitation");
+        assert!(invitation.starts_with('+'), "{invitation}");
+        self.0.send(&message);
+        self.answer()
+    }
+
+    fn answer(&mut self) -> Vec<String> {
         let mut said = Vec::new();
         while let Some(mut line) = self.0.line() {
             if let Some(end) = line.strip_prefix("t ") {

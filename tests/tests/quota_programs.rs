@@ -165,8 +165,13 @@ fn an_imap_server_and_we_keep_one_file() {
         "CREATE INBOX.Trash",
         "COPY 1 INBOX.Trash",
         "RENAME INBOX.Work INBOX.Play",
+        "APPEND",
+        "DELETE INBOX.Play",
     ] {
-        let said = client.command(command);
+        let said = match command {
+            "APPEND" => client.append("INBOX.Play", MESSAGE),
+            command => client.command(command),
+        };
         assert!(said.last().is_some_and(|line| line.starts_with("OK")), "{command}: {said:?}");
         agrees(&mailbox, command);
         accounts.admin(&["deliver", ANNA], MESSAGE);
