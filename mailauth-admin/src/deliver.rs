@@ -18,12 +18,13 @@ use mailauth_core::quota::{Limits, MaildirQuota};
 use mailauth_core::store::{AccountStore, SqlStore};
 use mailauth_core::{home, privileges};
 use std::io::{self, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::SystemTime;
 
 /// Store a message, read from the standard input, in a mailbox under its quota
 ///
-/// As root, the mailbox's owner does all of it. A home and a Maildir that are not there yet are made.
+/// For an account, as root, the mailbox's owner does all of it, and a home and a Maildir that are not there yet are made.
 ///
 /// Exit codes: 0 stored, 77 over quota, 67 no such account, 75 anything else: try again.
 #[derive(Args)]
@@ -34,21 +35,35 @@ pub struct Deliver {
     #[command(flatten)]
     by_path: ByPath,
     /// The exit code for a mailbox that is full; with 75, the mail server keeps the message and tries again
-    #[arg(long, value_name = "CODE", value_parser = clap::value_parser!(u8).range(1..=125), default_value_t = 77)]
+    #[arg(long, value_name = "CODE", value_parser = read_exit, default_value_t = 77)]
     over_quota_exit: u8,
 }
 
 impl Deliver {
     pub fn run(self, setup: impl FnOnce() -> Result<Setup, Failure>) -> Result<Exit, Failure> {
-        let stored = match (self.by_path.mailbox(), &self.login) {
+        // SAFETY: to ignore a signal runs no code of ours. A limit on files' sizes is then an error like any other.
+        unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+        let store = || match (self.by_path.mailbox(), &self.login) {
             (Some(mailbox), _) => at(&mailbox),
             (None, login) => setup().and_then(|setup| to(&setup, login.as_deref().unwrap_or_default())),
         };
+        // A mistake of ours is no reason to send mail back.
+        let stored = catch_unwind(AssertUnwindSafe(store))
+            .unwrap_or_else(|_| Err(Failure::not_now("this program failed; please report what it said above")));
         stored.map_err(|failure| match failure.exit {
             Exit::OverQuota => Failure { exit: Exit::Other(self.over_quota_exit), ..failure },
             Exit::NoUser => failure,
             _ => Failure { exit: Exit::NotNow, ..failure },
         })
+    }
+}
+
+/// What a mail server is told of a full mailbox. Any other code might mean something else to it.
+fn read_exit(text: &str) -> Result<u8, &'static str> {
+    match text {
+        "75" => Ok(75),
+        "77" => Ok(77),
+        _ => Err("write 77, for which mail is sent back, or 75, for which it waits"),
     }
 }
 

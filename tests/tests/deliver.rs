@@ -143,6 +143,7 @@ fn a_slip_of_the_administrator_makes_mail_wait() {
         &["deliver", "--maildir", "/nowhere", "--limit", "1X"],
         &["deliver", "--maildir", "/nowhere", "--limit", "1000S"],
         &["deliver", "--unheard-of", ANNA],
+        &["deliver", "--over-quota-exit", "57", ANNA],
         &["--config", &broken, "deliver", ANNA],
     ] {
         let mut command = Command::new(program("mailauth"));
@@ -267,6 +268,7 @@ fn a_full_disk_and_one_that_is_read_only_make_mail_wait() {
         cd "$1" && mount -t tmpfs -o size=128k none disk && mkdir -p disk/M/tmp disk/M/new disk/M/cur || exit 99
         "$0" deliver --maildir disk/M --limit 10M <large; echo "large $?"
         "$0" deliver --maildir disk/M --limit 10M <small; echo "small $?"
+        (ulimit -f 8; "$0" deliver --maildir disk/M --limit 10M <large; echo "limited $?")
         mount -o remount,ro disk
         "$0" deliver --maildir disk/M --limit 10M <small; echo "read-only $?"
         echo "$(ls disk/M/new | wc -l) in new, $(ls disk/M/tmp | wc -l) in tmp, $(tail -n 1 disk/M/maildirsize)"
@@ -274,7 +276,7 @@ fn a_full_disk_and_one_that_is_read_only_make_mail_wait() {
     let mut command = Command::new("unshare");
     command.args(["--mount", "sh", "-c", script]).arg(program("mailauth")).arg(folder.path());
     let told = ended(&output_with_input(&mut command, ""), 0);
-    for line in ["large 75", "small 0", "read-only 75", "1 in new, 0 in tmp, 49 1"] {
+    for line in ["large 75", "small 0", "limited 75", "read-only 75", "1 in new, 0 in tmp, 49 1"] {
         assert!(told.lines().any(|said| said == line), "no {line:?} in {told}");
     }
 }
