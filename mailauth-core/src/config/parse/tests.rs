@@ -166,6 +166,7 @@ fn the_sample_holds_every_key_with_its_default() {
     shown.login.default_domain = None;
     (shown.mailbox.uid, shown.mailbox.gid) = (None, None);
     shown.mailbox.quota = Default::default();
+    shown.quota.warning = None;
     (shown.courier.socket_group, shown.courier.user) = (None, None);
     assert_eq!(format!("{shown:?}"), defaults);
 }
