@@ -7,7 +7,7 @@ use crate::output::{json, say};
 use crate::setup::Setup;
 use clap::Args;
 use mailauth_core::quota::pools::PoolError;
-use mailauth_core::quota::{Effort, Recount as Counted, Usage};
+use mailauth_core::quota::{Effort, MaildirQuota, Recount as Counted, Usage};
 use mailauth_core::store::SqlStore;
 use serde::Serialize;
 use std::sync::Mutex;
@@ -64,14 +64,13 @@ impl Recount {
 
     fn one(&self, mailbox: &Mailbox, store: Option<&SqlStore>, effort: Effort) -> Result<Exit, Failure> {
         let counted = match mailbox.open().map_err(|error| Failure::not_now(error.to_string()))? {
-            Some(open) => open.recount(effort),
+            Some(open) => recount(&open, mailbox, store, effort),
             // An account has no mailbox before its first mail; a path that is wrong is a mistake.
             None if mailbox.login.is_some() => Ok(Counted { usage: Usage::default(), folders: 0, folders_read: 0 }),
             None => return Err(Failure::not_now(format!("there is no mailbox {}", mailbox.path.display()))),
         };
         let Counted { usage, folders, folders_read } =
             counted.map_err(|error| Failure::not_now(format!("{}: {error}", mailbox.name)))?;
-        publish(store, mailbox, usage)?;
         if self.json {
             json(&One { bytes: usage.bytes, messages: usage.messages, folders, folders_read })?;
         } else {
@@ -85,9 +84,8 @@ impl Recount {
         let begin = Instant::now();
         let jobs = self.jobs.map_or_else(processors, usize::from);
         let outcomes = for_each(&mailboxes, jobs, |mailbox| -> Result<Option<Counted>, PoolError> {
-            let counted = mailbox.open()?.map(|open| open.recount(effort)).transpose()?;
-            publish(store.as_ref(), mailbox, counted.map(|counted| counted.usage).unwrap_or_default())?;
-            Ok(counted)
+            let open = mailbox.open()?;
+            open.map(|open| recount(&open, mailbox, store.as_ref(), effort)).transpose()
         });
         let mut problems = unusable;
         let mut sum =
@@ -118,6 +116,18 @@ impl Recount {
         }
         finish(&problems, Exit::Yes)
     }
+}
+
+/// Counts a mailbox and tells the pool of its domain.
+fn recount(
+    open: &MaildirQuota,
+    mailbox: &Mailbox,
+    store: Option<&SqlStore>,
+    effort: Effort,
+) -> Result<Counted, PoolError> {
+    let (counted, published) = open.recount_and(effort, |usage| publish(store, mailbox, usage))?;
+    published?;
+    Ok(counted)
 }
 
 pub fn processors() -> usize {

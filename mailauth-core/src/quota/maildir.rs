@@ -224,9 +224,19 @@ impl MaildirQuota {
     /// # Errors
     /// When it cannot be counted, or the result not be written; nothing is written of an incomplete count.
     pub fn recount(&self, effort: Effort) -> Result<Recount, QuotaError> {
+        self.recount_and(effort, |_| ()).map(|(recount, ())| recount)
+    }
+
+    /// The same, and tells somebody of it before another of our programs can change the mailbox: what is told later is
+    /// newer.
+    ///
+    /// # Errors
+    /// As [`MaildirQuota::recount`]; then nothing is told.
+    pub fn recount_and<T>(&self, effort: Effort, tell: impl FnOnce(Usage) -> T) -> Result<(Recount, T), QuotaError> {
         let lock = self.lock()?;
         let (recount, stored) = self.recount_locked(&lock, effort)?;
-        stored.map(|()| recount)
+        stored?;
+        Ok((recount, tell(recount.usage)))
     }
 
     /// May a message of `size` bytes be stored? Counts the mailbox where the stored figures are in doubt, or would

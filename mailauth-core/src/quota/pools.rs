@@ -226,7 +226,9 @@ impl<'a> Member<'a> {
     }
 
     fn recount(&self, mailbox: &MaildirQuota) -> Result<PoolUse, PoolError> {
-        Ok(self.publish(mailbox.recount(Effort::Changed)?.usage)?)
+        // Under the mailbox's lock, or an older figure could take the place of one with a delivery in it.
+        let (_, published) = mailbox.recount_and(Effort::Changed, |usage| self.publish(usage))?;
+        Ok(published?)
     }
 
     fn decision(&self, over: Option<Over>) -> PoolDecision {
