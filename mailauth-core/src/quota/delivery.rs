@@ -124,25 +124,24 @@ impl<'a> Spooled<'a> {
         let new = part(self.mailbox, c"new")?;
         let name = format!("{},S={}", self.name, self.size);
         let (reservation, usage) = reserve(self.mailbox, self.size, member)?;
-        if let Err(error) = self.rename(&new, &name, reservation) {
-            if let Some((usage, member)) = usage.zip(member)
-                && let Err(error) = member.withdraw(usage, self.size)
-            {
-                tracing::warn!("{error}; the domain's quota counts a message too many until the mailbox is counted");
-            }
+        if let Err(errno) = renameat(&self.tmp, self.name.as_str(), &new, &name) {
+            // While the mailbox is still ours, so that nobody's newer figure is overwritten.
+            withdraw(usage, self.size, member);
+            return Err(self.failed("write", "new", errno.into()));
+        }
+        self.stored = true;
+        reservation.keep();
+        if let Err(error) = self.sync(&new, &name) {
+            withdraw(usage, self.size, member);
             return Err(error);
         }
         Ok(Delivered { name, size: self.size, usage })
     }
 
-    /// From `tmp` to `new`, and then for good.
-    fn rename(&mut self, new: &OwnedFd, name: &str, reservation: Reservation<'_>) -> Result<(), DeliveryError> {
-        renameat(&self.tmp, self.name.as_str(), new, name)
-            .map_err(|errno| self.failed("write", "new", errno.into()))?;
-        self.stored = true;
-        reservation.keep();
+    /// Makes sure that the message outlives a power cut. If not, and it can be taken back, whoever brought it keeps it;
+    /// else it is here.
+    fn sync(&self, new: &OwnedFd, name: &str) -> Result<(), DeliveryError> {
         let Err(errno) = fsync(new) else { return Ok(()) };
-        // It may not outlive a power cut. If it can be taken back, whoever brought it keeps it; else it is here.
         if unlinkat(new, name, AtFlags::empty()).is_err() {
             return Ok(());
         }
@@ -186,6 +185,15 @@ fn reserve<'a>(
             Err(Refused::Over(over)) => Err(DeliveryError::Over(over)),
             Err(Refused::CannotTell(error)) => Err(error.into()),
         },
+    }
+}
+
+/// Takes a message out of its domain's pool that did not come.
+fn withdraw(usage: Option<Usage>, size: u64, member: Option<&Member<'_>>) {
+    if let Some((usage, member)) = usage.zip(member)
+        && let Err(error) = member.withdraw(usage, size)
+    {
+        tracing::warn!("{error}; the domain's quota counts a message too many until the mailbox is counted");
     }
 }
 
