@@ -10,6 +10,7 @@ pub mod checkpassword;
 mod courier;
 mod credentials;
 mod each_database;
+pub mod exim;
 pub mod imap;
 mod line;
 mod mail_host;
@@ -23,6 +24,7 @@ mod postgres;
 mod process;
 mod programs;
 mod scratch;
+pub mod smtp;
 mod terminal;
 pub mod wire;
 

@@ -52,7 +52,15 @@ impl Mailauth {
     /// # Panics
     /// As [`Mailauth::over`].
     pub fn on(host: &MailHost, accounts: &Accounts) -> Self {
-        let config = Self::config(accounts, Path::new(MailHost::SOCKET), "");
+        Self::on_with(host, accounts, "")
+    }
+
+    /// The same, with more lines for `[courier]`.
+    ///
+    /// # Panics
+    /// As [`Mailauth::over`].
+    pub fn on_with(host: &MailHost, accounts: &Accounts, courier: &str) -> Self {
+        let config = Self::config(accounts, Path::new(MailHost::SOCKET), courier);
         let command = host.plain_command(program("mailauth-courier"));
         Self::start(command, Scratch::new("mailauth"), &config, host.socket())
     }
@@ -108,6 +116,11 @@ impl Mailauth {
     /// Tells it to read its configuration again.
     pub fn reload(&self) {
         self.process.signal(Signal::HUP);
+    }
+
+    /// Sends it a signal, such as one that freezes it.
+    pub fn signal(&self, signal: Signal) {
+        self.process.signal(signal);
     }
 
     /// Tells it to end.

@@ -20,6 +20,14 @@ pub fn program(name: &str) -> PathBuf {
     folder.join(name)
 }
 
+/// The path of a library of this workspace, beside the programs.
+///
+/// # Panics
+/// As [`program`].
+pub fn library(name: &str) -> PathBuf {
+    program(name)
+}
+
 /// Cargo builds a package's programs for the tests of that package only, and these are tests of another one.
 fn build() -> PathBuf {
     let own = std::env::current_exe().expect("the path of the test");

@@ -60,6 +60,7 @@ fn file(mailbox: &Path) -> (u64, usize) {
 /// README.md's transport, with another mailbox.
 fn transport(mailbox: &Path) -> String {
     let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).expect("README.md");
+    let (_, page) = page.split_once("\n## Quotas\n").expect("the page about quotas");
     let (_, rest) = page.split_once("```exim\n").expect("Exim's transport");
     let (transport, _) = rest.split_once("```").expect("its end");
     let printed = "/var/mail/example.org/anna/Maildir";

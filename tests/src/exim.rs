@@ -1,0 +1,276 @@
+//! The real Exim on a mail host, with the configuration that README.md prints.
+
+use crate::certificates::Certificates;
+use crate::mail_host::MailHost;
+use crate::port::free_port;
+use crate::process::{Child, children, eventually, run};
+use crate::programs::{library, program};
+use crate::scratch::{Scratch, User};
+use crate::smtp::Smtp;
+use rustix::process::Pid;
+use std::fs;
+use std::io::Read;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::rc::Rc;
+use std::time::Duration;
+
+/// How Exim asks us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// By functions of our object.
+    Dlfunc,
+    /// By the daemon's socket.
+    Readsocket,
+    /// By our program, but for the questions with a password, which go by the socket.
+    Run,
+}
+
+/// A private Exim: its configuration, spool and logs are the host's own.
+pub struct Exim {
+    host: Rc<MailHost>,
+    files: Scratch,
+    certificates: Certificates,
+    daemon: Option<Daemon>,
+}
+
+struct Daemon {
+    port: u16,
+    process: Child,
+}
+
+/// How a program of the host ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// Its exit code.
+    pub code: Option<i32>,
+    /// All that it said.
+    pub said: String,
+}
+
+impl Exim {
+    /// Where the object and the programs beside it are installed.
+    pub const FOLDER: &'static str = "/usr/local/lib/mailauth";
+    /// The folders that the host has to have of its own.
+    pub const OWN: [&'static str; 6] =
+        ["/etc", "/usr/local", "/var/lib", "/var/mail", "/var/spool/exim4", "/var/log/exim4"];
+
+    /// Gives it the files that README.md prints, and what they lead to; nothing runs yet.
+    ///
+    /// # Panics
+    /// When something is missing.
+    pub fn set_up(host: Rc<MailHost>, form: Form) -> Self {
+        let questions = match form {
+            Form::Dlfunc => printed("/etc/exim4/mailauth.conf", "${dlfunc{"),
+            Form::Readsocket => printed("/etc/exim4/mailauth.conf", "${readsocket{"),
+            Form::Run => {
+                let rest = printed("/etc/exim4/mailauth.conf", "${readsocket{");
+                with_others(&rest, &printed("/etc/exim4/mailauth.conf", "${run{"))
+            }
+        };
+        let exim = Self::on(host);
+        exim.write("/etc/exim4/exim4.conf", &printed("/etc/exim4/exim4.conf", "begin routers"));
+        exim.write("/etc/exim4/mailauth.conf", &questions);
+        if form != Form::Readsocket {
+            let folder = exim.host.inside(Self::FOLDER);
+            fs::create_dir_all(&folder).expect("a folder");
+            fs::copy(library("libmailauth_exim.so"), folder.join("libmailauth_exim.so")).expect("the object");
+            for name in ["mailauth-exim", "mailauth-exim-database"] {
+                fs::copy(program(name), folder.join(name)).expect("a program");
+            }
+        }
+        exim
+    }
+
+    /// The same without a configuration, but with a certificate.
+    ///
+    /// # Panics
+    /// As [`Exim::set_up`].
+    pub fn on(host: Rc<MailHost>) -> Self {
+        let files = Scratch::new("exim");
+        let user = User::named("Debian-exim");
+        let certificates = Certificates::make(files.path(), user);
+        let exim = Exim { host, files, certificates, daemon: None };
+        for (from, to) in [(&exim.certificates.certificate, "exim.crt"), (&exim.certificates.key, "exim.key")] {
+            let to = exim.host.inside("/etc/exim4").join(to);
+            fs::copy(from, &to).expect("the certificate");
+            fs::set_permissions(&to, fs::Permissions::from_mode(0o600)).expect("its mode");
+            chown(&to, Some(user.uid), Some(user.gid)).expect("its owner");
+        }
+        exim
+    }
+
+    /// Writes a file of the host.
+    ///
+    /// # Panics
+    /// When it cannot.
+    pub fn write(&self, path: &str, text: &str) {
+        let file = self.host.inside(path);
+        fs::create_dir_all(file.parent().expect("a folder")).expect("its folder");
+        fs::write(&file, text).unwrap_or_else(|e| panic!("{path}: {e}"));
+    }
+
+    /// Starts the daemon, on a port of the loopback.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn start(&mut self) {
+        for _ in 0..5 {
+            let port = free_port();
+            let mut command = self.command(&["-bdf", "-q1h", "-oY", "-oX", &format!("127.0.0.1.{port}")]);
+            command.arg("-oP").arg(self.files.join("pid"));
+            let said = fs::File::create(self.files.join("said")).expect("a file");
+            command.stdin(Stdio::null()).stdout(said.try_clone().expect("a descriptor")).stderr(said);
+            let mut process = Child::spawn(command);
+            let mut up = false;
+            eventually("exim", Duration::from_secs(20), || {
+                up = std::net::TcpStream::connect(("127.0.0.1", port)).is_ok();
+                up || !process.runs()
+            });
+            if up {
+                self.daemon = Some(Daemon { port, process });
+                return;
+            }
+        }
+        let said = fs::read_to_string(self.files.join("said")).unwrap_or_default();
+        panic!("exim does not start:\n{said}{}{}", self.log("mainlog"), self.log("paniclog"));
+    }
+
+    /// Ends the daemon.
+    ///
+    /// # Panics
+    /// When it does not end.
+    pub fn stop(&mut self) {
+        let mut daemon = self.daemon.take().expect("a running daemon");
+        run(self.host.command("sh").args(["-c", "kill $(cat \"$0\")"]).arg(self.files.join("pid")));
+        assert!(daemon.process.wait(Duration::from_secs(20)).is_some(), "exim does not end");
+    }
+
+    /// The daemon's port.
+    pub fn port(&self) -> u16 {
+        self.daemon.as_ref().expect("a running daemon").port
+    }
+
+    /// The daemon's process.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn pid(&self) -> Pid {
+        // nsenter waits for it.
+        match children(self.daemon.as_ref().expect("a running daemon").process.pid())[..] {
+            [pid] => pid,
+            _ => panic!("exim has ended:\n{}{}", self.log("mainlog"), self.log("paniclog")),
+        }
+    }
+
+    /// A client, in clear.
+    pub fn connect(&self) -> Smtp {
+        Smtp::connect(self.port())
+    }
+
+    /// A client, with TLS.
+    pub fn connect_tls(&self) -> Smtp {
+        Smtp::connect_tls(self.port(), &self.certificates.authority)
+    }
+
+    /// Exim on the host, with these arguments, as root.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.host.command("exim4");
+        command.args(arguments).current_dir("/");
+        command
+    }
+
+    /// Runs it to its end, which has to come within a minute.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn run(&self, arguments: &[&str], input: &str) -> Ended {
+        let path = self.files.join("input");
+        fs::write(&path, input).expect("a file");
+        let mut command = self.command(arguments);
+        let (mut reader, writer) = std::io::pipe().expect("a pipe");
+        command.stdin(fs::File::open(&path).expect("the file"));
+        command.stdout(writer.try_clone().expect("a descriptor")).stderr(writer);
+        let mut process = Child::spawn(command);
+        let mut said = String::new();
+        reader.read_to_string(&mut said).expect("text");
+        let status = process.wait(Duration::from_secs(60)).unwrap_or_else(|| panic!("{arguments:?} does not end"));
+        Ended { code: status.code(), said }
+    }
+
+    /// What it makes of a string: `exim -be`. A failure is a line that begins with `Failed:`.
+    pub fn expand(&self, text: &str) -> String {
+        self.run(&["-be", text], "").said.trim_end_matches('\n').to_owned()
+    }
+
+    /// Tries to deliver what waits, however long it should.
+    pub fn run_queue(&self) {
+        let ended = self.run(&["-qff"], "");
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+    }
+
+    /// How many messages wait.
+    pub fn waiting(&self) -> usize {
+        self.run(&["-bpc"], "").said.trim().parse().expect("a number")
+    }
+
+    /// One of its logs: `mainlog`, `rejectlog` or `paniclog`.
+    pub fn log(&self, name: &str) -> String {
+        fs::read(self.host.inside("/var/log/exim4").join(name))
+            .map_or_else(|_| String::new(), |bytes| String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// Waits until the main log holds a text.
+    ///
+    /// # Panics
+    /// When it does not within some seconds; the message holds the log.
+    pub fn wait_for_log(&self, text: &str) {
+        let begin = std::time::Instant::now();
+        while !self.log("mainlog").contains(text) {
+            let patient = begin.elapsed() < Duration::from_secs(20);
+            assert!(patient, "no {text:?} in the log:\n{}{}", self.log("mainlog"), self.log("paniclog"));
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Exim {
+    fn drop(&mut self) {
+        if self.daemon.is_some() && !std::thread::panicking() {
+            self.stop();
+        }
+    }
+}
+
+/// The block of README.md for this file that has a text in it, without the line that names the file.
+fn printed(file: &str, with: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
+    let page = fs::read_to_string(path).expect("README.md");
+    let start = format!("```exim\n# {file}\n");
+    let mut blocks =
+        page.split(start.as_str()).skip(1).filter_map(|rest| rest.split_once("```")).map(|(block, _)| block);
+    blocks
+        .find(|block| block.contains(with))
+        .unwrap_or_else(|| panic!("README.md has no {file} with {with}"))
+        .to_owned()
+}
+
+/// The definitions of `text`, with those of `others` in the place of the ones of the same name.
+fn with_others(text: &str, others: &str) -> String {
+    let name = |line: &str| line.split_once(" = ").map(|(name, _)| name.to_owned());
+    let joined = text.replace("\\\n", "");
+    let mut lines: Vec<String> = joined.lines().map(str::to_owned).collect();
+    for other in others.replace("\\\n", "").lines() {
+        let place = lines.iter().position(|line| name(line).is_some() && name(line) == name(other));
+        let place = place.unwrap_or_else(|| panic!("README.md defines {other} once"));
+        other.clone_into(&mut lines[place]);
+    }
+    lines.join("\n") + "\n"
+}
+
+/// The Maildir of an account of the host whose home is where the defaults have it.
+pub fn maildir(host: &MailHost, address: &str) -> PathBuf {
+    let (local_part, domain) = address.split_once('@').expect("an address");
+    host.inside(&format!("/var/mail/{domain}/{local_part}/Maildir"))
+}
