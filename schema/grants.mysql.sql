@@ -15,15 +15,17 @@ CREATE ROLE IF NOT EXISTS mailauth_password;
 CREATE ROLE IF NOT EXISTS mailauth_delivery;
 CREATE ROLE IF NOT EXISTS mailauth_writer;
 
--- The daemon: answers about accounts.
+-- The daemon: answers about accounts and addresses.
 GRANT SELECT ON accounts TO mailauth_reader;
 GRANT SELECT ON domains TO mailauth_reader;
+GRANT SELECT ON aliases TO mailauth_reader;
 GRANT SELECT ON schema_version TO mailauth_reader;
 
 -- Beside the reader's, for a daemon that lets people change their passwords (PASSWD).
 GRANT UPDATE (password, updated_at, password_changed_at) ON accounts TO mailauth_password;
 
--- Beside the reader's, where domains have quotas and `mailauth deliver` or `mailauth quota recount` keeps them.
+-- Beside the reader's, where domains have quotas: for `mailauth deliver`, `mailauth quota recount`, and a daemon that
+-- Exim asks whether there is room.
 GRANT SELECT, INSERT, UPDATE (bytes, messages, measured_at) ON mailbox_use TO mailauth_delivery;
 
 -- The administrator's command, but for `mailauth init`, which creates tables.

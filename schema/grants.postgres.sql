@@ -16,13 +16,14 @@ BEGIN
 END
 $$;
 
--- The daemon: answers about accounts.
-GRANT SELECT ON accounts, domains, schema_version TO mailauth_reader;
+-- The daemon: answers about accounts and addresses.
+GRANT SELECT ON accounts, domains, aliases, schema_version TO mailauth_reader;
 
 -- Beside the reader's, for a daemon that lets people change their passwords (PASSWD).
 GRANT UPDATE (password, updated_at, password_changed_at) ON accounts TO mailauth_password;
 
--- Beside the reader's, where domains have quotas and `mailauth deliver` or `mailauth quota recount` keeps them.
+-- Beside the reader's, where domains have quotas: for `mailauth deliver`, `mailauth quota recount`, and a daemon that
+-- Exim asks whether there is room.
 GRANT SELECT, INSERT, UPDATE (bytes, messages, measured_at) ON mailbox_use TO mailauth_delivery;
 
 -- The administrator's command, but for `mailauth init`, which creates tables.

@@ -15,6 +15,7 @@ pub mod mailbox;
 pub mod password;
 pub mod privileges;
 pub mod quota;
+pub mod routing;
 pub mod schema;
 mod secret;
 mod service;

@@ -92,10 +92,10 @@ fn two_mailboxes_fill_the_quota_of_their_domain(kind: Kind) {
     deliver(&accounts, ANNA, MESSAGE, 0);
     deliver(&accounts, BRUNO, MESSAGE, 0);
     let told = deliver(&accounts, ANNA, MESSAGE, 77);
-    assert!(told.contains("the domain example.org is over quota: 2 of 2 messages used"), "{told}");
+    assert!(told.contains("over the quota of the domain example.org: 2 of 2 messages used"), "{told}");
     let size = ["--size", "10"];
     let told = ended(&accounts.try_admin(&[&["quota", "may-store", BRUNO][..], &size].concat(), ""), 77);
-    assert!(told.contains("the domain example.org is over quota"), "{told}");
+    assert!(told.contains("over the quota of the domain example.org"), "{told}");
     fs::remove_file(&files(folder.join("bruno/Maildir/new"))[0]).unwrap();
     accounts.admin(&["quota", "recount", "--all"], "");
     deliver(&accounts, ANNA, MESSAGE, 0);

@@ -110,7 +110,7 @@ fn a_full_domain_refuses_what_the_mailbox_has_room_for(kind: Kind) {
     domain.deliver(&store, ANNA, "10000S").unwrap();
     domain.deliver(&store, BRUNO, "").unwrap();
     let told = over(domain.deliver(&store, BRUNO, ""));
-    assert!(told.starts_with("the domain x.example is over quota: 200 of 250 bytes used"), "{told}");
+    assert!(told.starts_with("over the quota of the domain x.example: 200 of 250 bytes used"), "{told}");
     assert!(
         domain.accounts.admin(&["domain", "show", "x.example"], "").contains("200 bytes in 2 messages, of 2 mailboxes")
     );
@@ -196,7 +196,7 @@ fn the_command_asks_and_tells_the_pool(kind: Kind) {
     let ask = || domain.accounts.try_admin(&["quota", "may-store", BRUNO, "--size", "100"], "");
     let refused = ask();
     assert_eq!(refused.status.code(), Some(77), "{refused:?}");
-    assert!(String::from_utf8_lossy(&refused.stdout).contains("the domain x.example is over quota"), "{refused:?}");
+    assert!(String::from_utf8_lossy(&refused.stdout).contains("over the quota of the domain x.example"), "{refused:?}");
     domain.remove_all(ANNA);
     domain.accounts.admin(&["quota", "recount", ANNA], "");
     assert_eq!(ask().status.code(), Some(0));

@@ -1,5 +1,7 @@
 //! The stores of the core, the same stories over SQLite, MariaDB and PostgreSQL.
 
+#[path = "stores/addresses.rs"]
+mod addresses;
 #[path = "stores/database.rs"]
 mod database;
 #[path = "stores/migrations.rs"]

@@ -1,12 +1,13 @@
 //! `mailauth quota may-store`.
 
-use super::target::{ByPath, account};
+use super::target::ByPath;
+use crate::account::find;
 use crate::failure::{Exit, Failure};
 use crate::output::say;
 use crate::setup::Setup;
 use clap::Args;
-use mailauth_core::quota::pools::{Member, PoolDecision};
-use mailauth_core::quota::{Decision, Limits, Usage};
+use mailauth_core::quota::room::{self, Room};
+use mailauth_core::quota::{Decision, Limits};
 
 /// May a message of this size be stored?
 ///
@@ -25,48 +26,27 @@ pub struct MayStore {
 
 impl MayStore {
     pub fn run(self, setup: impl FnOnce() -> Result<Setup, Failure>) -> Result<Exit, Failure> {
-        let (mailbox, store) = match (self.by_path.mailbox(), &self.login) {
-            (Some(mailbox), _) => (mailbox, None),
-            (None, login) => {
-                let (mailbox, store) = account(&setup()?, login.as_deref().unwrap_or_default())?;
-                (mailbox, Some(store))
-            }
-        };
-        let open = mailbox.open().map_err(|error| Failure::not_now(error.to_string()))?;
-        let decision = match &open {
-            Some(open) => open.may_store(self.size),
+        let room = match (self.by_path.mailbox(), &self.login) {
             // An account's first message makes its mailbox; a path that is wrong makes none.
-            None if mailbox.owner.is_none() => {
-                return Err(Failure::not_now(format!("there is no mailbox {}", mailbox.path.display())));
-            }
-            None => mailbox.limits.broken_by(Usage::default(), self.size).map_or(Decision::Fits, Decision::Over),
+            (Some(mailbox), _) => match mailbox.open_existing()?.may_store(self.size) {
+                Decision::Fits => Room::Fits,
+                Decision::Over(over) => Room::Over(over),
+                Decision::CannotTell(error) => Room::CannotTell(error.into()),
+            },
+            (None, login) => of_account(&setup()?, login.as_deref().unwrap_or_default(), self.size)?,
         };
-        if let (Decision::Fits, Some(store), Some(login)) = (&decision, &store, &mailbox.login)
-            && let Some(member) = Member::of(store, login)?
-        {
-            let pool = match &open {
-                Some(open) => member.may_store(open, self.size),
-                None => member.may_begin(self.size),
-            };
-            match pool {
-                PoolDecision::Fits => {}
-                PoolDecision::Over(over) => {
-                    say(over)?;
-                    return Ok(Exit::OverQuota);
-                }
-                PoolDecision::CannotTell(error) => return Err(Failure::not_now(error.to_string())),
-            }
-        }
-        match decision {
-            Decision::Fits => {
-                say("it fits")?;
-                Ok(Exit::Yes)
-            }
-            Decision::Over(over) => {
-                say(over)?;
-                Ok(Exit::OverQuota)
-            }
-            Decision::CannotTell(error) => Err(Failure::not_now(error.to_string())),
+        match room {
+            Room::Fits => say("it fits").map(|()| Exit::Yes),
+            Room::Over(over) => say(over).map(|()| Exit::OverQuota),
+            Room::OverPool(over) => say(over).map(|()| Exit::OverQuota),
+            Room::CannotTell(error) => Err(Failure::not_now(error.to_string())),
         }
     }
+}
+
+fn of_account(setup: &Setup, login: &str, size: u64) -> Result<Room, Failure> {
+    let store = setup.store()?;
+    let row = find(&store, &setup.login(login)?)?;
+    let account = setup.config.mailbox.resolve(row).map_err(|unusable| Failure::not_now(unusable.to_string()))?;
+    Ok(room::of(&account, setup.config.quota.rules(), &store, size))
 }

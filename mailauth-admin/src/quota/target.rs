@@ -9,10 +9,10 @@ use mailauth_core::account::{AccountRow, Login};
 use mailauth_core::config::Config;
 use mailauth_core::mailbox::Unusable;
 use mailauth_core::quota::pools::{Member, PoolStore};
+use mailauth_core::quota::room;
 use mailauth_core::quota::{Effort, Limits, LimitsError, MaildirQuota, QuotaError, Rules, Usage};
 use mailauth_core::store::{SqlStore, StoreError};
 use std::collections::BTreeMap;
-use std::io;
 use std::path::{Path, PathBuf};
 
 /// A mailbox that may have no mail yet.
@@ -38,7 +38,7 @@ impl Mailbox {
     /// An account's.
     pub fn of(row: AccountRow, config: &Config) -> Result<Self, Unusable> {
         let account = config.mailbox.resolve(row)?;
-        let path = Path::new(&account.home).join(account.maildir.as_deref().unwrap_or("Maildir"));
+        let path = room::maildir(&account);
         let owner = Some((account.uid, account.gid));
         let (name, limits, home) = (account.login.to_string(), account.quota, PathBuf::from(account.home));
         Ok(Mailbox { name, login: Some(account.login), path, home, limits, owner, rules: config.quota.rules() })
@@ -53,15 +53,7 @@ impl Mailbox {
 
     /// Opens it; `None` when there is no mailbox yet.
     pub fn open(&self) -> Result<Option<MaildirQuota>, QuotaError> {
-        let opened = match MaildirQuota::open(&self.path, self.limits, self.rules) {
-            Err(QuotaError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => return Ok(None),
-            other => other?,
-        };
-        match self.owner {
-            // Who is not root is held back by the system itself.
-            Some((uid, _)) if rustix::process::geteuid().is_root() => opened.owned_by(uid).map(Some),
-            _ => Ok(Some(opened)),
-        }
+        room::open(&self.path, self.limits, self.rules, self.owner.map(|(uid, _)| uid))
     }
 
     /// Opens it; that there is none is an error.

@@ -56,6 +56,15 @@ pub enum No {
     /// The account may not use this service.
     #[error("the account may not use this service")]
     ServiceNotAllowed,
+    /// Mail for this domain is not kept here.
+    #[error("mail for this domain is not kept here")]
+    UnknownDomain,
+    /// The address is no alias.
+    #[error("there is no such alias")]
+    UnknownAlias,
+    /// A message would break this limit: a mailbox's or its domain's, and what it holds.
+    #[error("{0}")]
+    OverQuota(String),
     /// A daemon said no over its socket, and its protocol has no words for the reason.
     #[error("the daemon said no; its log says why")]
     Unexplained,
@@ -77,6 +86,9 @@ impl No {
             No::AccountDisabled => "account-disabled",
             No::DomainDisabled => "domain-disabled",
             No::ServiceNotAllowed => "service-not-allowed",
+            No::UnknownDomain => "unknown-domain",
+            No::UnknownAlias => "unknown-alias",
+            No::OverQuota(_) => "over-quota",
             No::Unexplained => "unexplained",
         }
     }
@@ -94,6 +106,9 @@ pub enum NotNow {
     /// The new password could not be hashed, which is no fault of its own.
     #[error("the new password was not hashed: {0}")]
     NoHash(HashError),
+    /// It cannot be told what the mailbox holds.
+    #[error("it is not known whether there is room: {0}")]
+    Quota(String),
     /// The deadline had passed before the work began.
     #[error("the request waited past its deadline")]
     Late,
@@ -112,10 +127,13 @@ impl NotNow {
             NotNow::Store(StoreError::Unreachable { .. }) => "database-unreachable",
             NotNow::Store(StoreError::Timeout { .. }) => "database-timeout",
             NotNow::Store(StoreError::Refused { .. }) => "database-refused",
-            NotNow::Store(StoreError::Unusable(_) | StoreError::UnusableDomain { .. }) => "unusable-row",
+            NotNow::Store(
+                StoreError::Unusable(_) | StoreError::UnusableDomain { .. } | StoreError::UnusableAlias { .. },
+            ) => "unusable-row",
             NotNow::Store(StoreError::Schema(_)) => "schema",
             NotNow::Busy => "busy",
             NotNow::NoHash(_) => "no-hash",
+            NotNow::Quota(_) => "quota-unknown",
             NotNow::Late => "late",
             NotNow::NoDaemon(_) => "no-daemon",
             NotNow::Daemon(_) => "daemon",

@@ -29,6 +29,7 @@ mod name;
 pub mod pools;
 mod replace;
 mod reservation;
+pub mod room;
 mod sums;
 mod tally;
 mod usage;

@@ -78,7 +78,7 @@ pub struct PoolOver {
 
 impl fmt::Display for PoolOver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the domain {} is {}", self.domain, self.over)
+        write!(f, "over the quota of the domain {}: {}", self.domain, self.over.figures())
     }
 }
 
@@ -310,7 +310,7 @@ mod tests {
         assert_eq!((over.over.kind, over.over.by, over.over.usage), (Kind::Bytes, 1, usage(100, 2)));
         assert_eq!(
             over.to_string(),
-            "the domain x.example is over quota: 100 of 100 bytes used, and this message would be 1 over it"
+            "over the quota of the domain x.example: 100 of 100 bytes used, and this message would be 1 over it"
         );
         assert_eq!(rows.pool_use("").unwrap().usage, usage(100, 2));
     }

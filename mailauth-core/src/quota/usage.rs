@@ -57,14 +57,21 @@ pub struct Over {
     pub usage: Usage,
 }
 
-/// For people: what is allowed, and what there is.
-impl fmt::Display for Over {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Over {
+    /// What is allowed, and what there is.
+    pub(super) fn figures(&self) -> String {
         let (unit, used) = match self.kind {
             Kind::Bytes => ("bytes", self.usage.bytes),
             Kind::Messages => ("messages", self.usage.messages),
         };
-        write!(f, "over quota: {used} of {} {unit} used, and this message would be {} over it", self.limit, self.by)
+        format!("{used} of {} {unit} used, and this message would be {} over it", self.limit, self.by)
+    }
+}
+
+/// For people.
+impl fmt::Display for Over {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "over quota: {}", self.figures())
     }
 }
 

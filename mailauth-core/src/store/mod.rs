@@ -6,6 +6,7 @@
 // A program that only knows the daemon's socket is built without a database, and its library without a use for these.
 #![cfg_attr(not(any(feature = "sqlite", feature = "mysql", feature = "postgres")), allow(dead_code))]
 
+mod addresses;
 mod administer;
 mod administration;
 mod driver;
@@ -39,8 +40,10 @@ pub use administration::{
 pub use open::{OpenError, open_pooled, open_single};
 pub use sql::SqlStore;
 
+use crate::DomainName;
 use crate::account::{AccountRow, Login, Password};
 use crate::mailbox::Unusable;
+use crate::quota::pools::PoolStore;
 use std::time::Duration;
 
 /// Why a store cannot say yes or no. Each one is "not now" to a client, and a sentence for the log.
@@ -83,9 +86,34 @@ pub enum StoreError {
         /// What is wrong, and what to do.
         problem: &'static str,
     },
+    /// An alias that mail must not be sent by.
+    #[error("alias {address}: {problem}")]
+    UnusableAlias {
+        /// Its address.
+        address: String,
+        /// What is wrong, and what to do.
+        problem: String,
+    },
     /// The schema is missing, or not of the version that this program knows.
     #[error("{0}")]
     Schema(String),
+}
+
+/// What a mail server has to know beside the accounts: which domains are kept here, and which addresses are only others'
+/// names. Calls block, for at most the configured deadline each.
+pub trait MailStore: AccountStore + PoolStore {
+    /// Whether this domain is enabled; `None` where its mail is not kept here.
+    ///
+    /// # Errors
+    /// When it cannot know.
+    fn domain_enabled(&self, name: &DomainName) -> Result<Option<bool>, StoreError>;
+
+    /// Where mail for exactly this address goes, in order, as it is written; nothing where it is no alias. For
+    /// `@example.org`, where whatever else comes to the domain goes.
+    ///
+    /// # Errors
+    /// When it cannot know, or a target is not an address.
+    fn alias_targets(&self, address: &str) -> Result<Vec<String>, StoreError>;
 }
 
 /// A page of [`AccountStore::enumerate`]: rows in ascending order of login, or why one cannot be trusted.

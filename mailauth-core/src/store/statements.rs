@@ -29,7 +29,7 @@ pub(super) struct Statements {
     pub remove_account: Statement,
     /// To name, enabled, description, bytes and messages of the quota.
     pub domains: Statement,
-    /// `(name)` to the name.
+    /// `(name)` to name, enabled.
     pub find_domain: Statement,
     /// `(name, enabled, description, bytes, messages)`.
     pub add_domain: Statement,
@@ -51,6 +51,8 @@ pub(super) struct Statements {
     pub domain_aliases: Statement,
     /// `(address)` to target, position.
     pub alias_targets: Statement,
+    /// `(address)` to address, target.
+    pub find_alias: Statement,
     /// `(address, domain, target, position)`.
     pub add_alias: Statement,
     /// `(address, address)`.
@@ -149,7 +151,7 @@ impl Statements {
             domains: kept(format!(
                 "SELECT {d_name}, {d_enabled}, {d_text}, {d_bytes}, {d_messages} FROM {d} ORDER BY {d_name}"
             )),
-            find_domain: kept(format!("SELECT {d_name} FROM {d} WHERE {d_name} = ?")),
+            find_domain: kept(format!("SELECT {d_name}, {d_enabled} FROM {d} WHERE {d_name} = ?")),
             add_domain: kept(format!(
                 "INSERT INTO {d} ({d_name}, {d_enabled}, {d_text}, {d_bytes}, {d_messages}) VALUES (?, ?, ?, ?, ?)"
             )),
@@ -165,6 +167,7 @@ impl Statements {
             aliases: kept(format!("SELECT {address}, {target} FROM {al} {ordered}")),
             domain_aliases: kept(format!("SELECT {address}, {target} FROM {al} WHERE {al_domain} = ? {ordered}")),
             alias_targets: kept(format!("SELECT {target}, {position} FROM {al} WHERE {address} = ?")),
+            find_alias: kept(format!("SELECT {address}, {target} FROM {al} WHERE {address} = ? {ordered}")),
             add_alias: kept(format!(
                 "INSERT INTO {al} ({address}, {al_domain}, {target}, {position}) VALUES (?, ?, ?, ?)"
             )),

@@ -1,0 +1,208 @@
+//! Where mail for an address goes, and whether it may come: the questions of a mail server.
+//!
+//! An address is, in this order: an alias; an account; what a domain's catch-all (`@example.org`) takes; nobody. An
+//! account that is disabled stays in its place: its mail goes to no catch-all.
+
+use crate::account::{Account, Login};
+use crate::authenticate::{Answer, No, NotNow, Policy};
+use crate::decision_log::{Decision, DecisionLog};
+use crate::mailbox::MailboxDefaults;
+use crate::quota::Rules;
+use crate::quota::room::{self, Room};
+use crate::store::MailStore;
+use crate::{DomainName, Service};
+use std::collections::BTreeSet;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// The most addresses that an alias may lead to before one is found that takes the message.
+const MOST_ADDRESSES: usize = 100;
+
+/// Answers a mail server's questions over a store.
+pub struct Router {
+    store: Arc<dyn MailStore>,
+    default_domain: Option<String>,
+    mailbox: MailboxDefaults,
+    rules: Rules,
+    log: DecisionLog,
+}
+
+/// What an address is.
+enum Place {
+    /// An alias for these.
+    Alias(Vec<String>),
+    /// An account that receives mail.
+    Mailbox(Box<Account>),
+    /// Nobody receives mail under it, and its domain is ours.
+    Nobody(No),
+    /// Its domain is not ours.
+    Elsewhere,
+}
+
+impl Router {
+    /// Answers over `store`, counting mail by `rules`.
+    pub fn new(store: Arc<dyn MailStore>, policy: &Policy, rules: Rules) -> Self {
+        let (default_domain, mailbox) = (policy.default_domain.clone(), policy.mailbox.clone());
+        Router { store, default_domain, mailbox, rules, log: DecisionLog::default() }
+    }
+
+    /// Is mail for this domain kept here? So it is while the domain is disabled: nobody else should be sent it.
+    pub fn domain(&self, name: &[u8]) -> Answer<()> {
+        let begin = Instant::now();
+        let known = self.domain_enabled(name);
+        let answer = answer(known.map(|known| known.map(drop).ok_or(No::UnknownDomain)));
+        self.record_outage(begin, name, answer)
+    }
+
+    /// The account that receives the mail of `address`, with the quota that its mailbox is kept under: its own, else its
+    /// domain's.
+    pub fn account(&self, address: &[u8]) -> Answer<Box<Account>> {
+        let begin = Instant::now();
+        let answer = answer(self.login(address).map_or_else(|no| Ok(Err(no)), |login| self.find(&login)));
+        self.record_outage(begin, address, answer)
+    }
+
+    /// Where mail for `address` goes instead, if it is an alias or a catch-all takes it: at least one address, in order,
+    /// as they are written in the table.
+    pub fn alias(&self, address: &[u8]) -> Answer<Vec<String>> {
+        let begin = Instant::now();
+        let targets = self.login(address).map_or_else(
+            |no| Ok(Err(no)),
+            |login| match self.place(&login, true)? {
+                Place::Alias(targets) => Ok(Ok(targets)),
+                Place::Mailbox(_) | Place::Nobody(_) | Place::Elsewhere => Ok(Err(No::UnknownAlias)),
+            },
+        );
+        self.record_outage(begin, address, answer(targets))
+    }
+
+    /// Does somebody take a message of `size` bytes for `address`? An alias does when one of those it leads to does, and
+    /// who is elsewhere does. The deadline is looked at between the steps.
+    pub fn recipient(&self, address: &[u8], size: u64, deadline: Instant) -> Answer<()> {
+        let begin = Instant::now();
+        let taken = self.login(address).map_or_else(|no| Ok(Err(no)), |login| self.take(login, size, deadline));
+        let answer = answer(taken);
+        self.record(begin, address, &answer);
+        answer
+    }
+
+    fn take(&self, first: Login, size: u64, deadline: Instant) -> Result<Result<(), No>, NotNow> {
+        let (mut refusal, mut unknown) = (None, None);
+        // Each with the aliases that led to it.
+        let mut waiting = vec![(first, Rc::new(BTreeSet::new()))];
+        let mut asked = 0;
+        while let Some((address, by)) = waiting.pop() {
+            if Instant::now() >= deadline || asked >= MOST_ADDRESSES {
+                return Err(NotNow::Late);
+            }
+            asked += 1;
+            // As mail servers have it: an address that led to itself is not an alias any more, but may be an account.
+            match self.place(&address, !by.contains(&address))? {
+                Place::Alias(targets) => {
+                    let mut by = BTreeSet::clone(&by);
+                    by.insert(address);
+                    let by = Rc::new(by);
+                    let targets = targets.iter().rev().filter_map(|target| Login::parse(target.as_bytes(), None).ok());
+                    waiting.extend(targets.map(|target| (target, Rc::clone(&by))));
+                }
+                Place::Mailbox(account) => match room::of(&account, self.rules, &*self.store, size) {
+                    Room::Fits => return Ok(Ok(())),
+                    Room::Over(over) => refusal = Some(No::OverQuota(over.to_string())),
+                    Room::OverPool(over) => refusal = Some(No::OverQuota(over.to_string())),
+                    Room::CannotTell(error) => unknown = Some(NotNow::Quota(error.to_string())),
+                },
+                Place::Elsewhere if by.is_empty() => return Ok(Err(No::UnknownDomain)),
+                Place::Elsewhere => return Ok(Ok(())),
+                Place::Nobody(no) => drop(refusal.get_or_insert(no)),
+            }
+        }
+        match unknown {
+            Some(why) => Err(why),
+            None => Ok(Err(refusal.unwrap_or(No::UnknownLogin))),
+        }
+    }
+
+    /// What `address` is; with `alias`, it may be one.
+    fn place(&self, address: &Login, alias: bool) -> Result<Place, NotNow> {
+        if alias {
+            let targets = self.store.alias_targets(address.as_str())?;
+            if !targets.is_empty() {
+                return self.alias_of_domain(address, targets);
+            }
+        }
+        match self.find(address)? {
+            Ok(account) => return Ok(Place::Mailbox(account)),
+            Err(No::UnknownLogin) => {}
+            Err(no) => return Ok(Place::Nobody(no)),
+        }
+        if alias {
+            let targets = self.store.alias_targets(&format!("@{}", address.domain()))?;
+            if !targets.is_empty() {
+                return self.alias_of_domain(address, targets);
+            }
+        }
+        match self.domain_enabled(address.domain().as_bytes())? {
+            Some(_) => Ok(Place::Nobody(No::UnknownLogin)),
+            None => Ok(Place::Elsewhere),
+        }
+    }
+
+    fn alias_of_domain(&self, address: &Login, targets: Vec<String>) -> Result<Place, NotNow> {
+        match self.domain_enabled(address.domain().as_bytes())? {
+            Some(true) => Ok(Place::Alias(targets)),
+            Some(false) => Ok(Place::Nobody(No::DomainDisabled)),
+            None => Ok(Place::Elsewhere),
+        }
+    }
+
+    fn find(&self, login: &Login) -> Result<Result<Box<Account>, No>, NotNow> {
+        let row = match self.store.find(login)? {
+            None => return Ok(Err(No::UnknownLogin)),
+            Some(row) if !row.domain_enabled => return Ok(Err(No::DomainDisabled)),
+            Some(row) if !row.enabled => return Ok(Err(No::AccountDisabled)),
+            Some(row) => row,
+        };
+        let mut account = self.mailbox.resolve(row).map_err(|unusable| NotNow::Store(unusable.into()))?;
+        account.quota = room::limits(&account, &*self.store)?;
+        Ok(Ok(Box::new(account)))
+    }
+
+    fn domain_enabled(&self, name: &[u8]) -> Result<Option<bool>, NotNow> {
+        let name = std::str::from_utf8(name).ok().and_then(|name| DomainName::parse(name).ok());
+        Ok(name.map(|name| self.store.domain_enabled(&name)).transpose()?.flatten())
+    }
+
+    fn login(&self, address: &[u8]) -> Result<Login, No> {
+        Login::parse(address, self.default_domain.as_deref()).map_err(No::UnusableLogin)
+    }
+
+    fn record<T>(&self, begin: Instant, asked: &[u8], answer: &Answer<T>) {
+        self.log.record(&Decision {
+            service: &Service::Delivery,
+            login: asked,
+            client: None,
+            took: begin.elapsed(),
+            outcome: answer.outcome(),
+        });
+    }
+
+    /// Of the questions that are only steps on a message's way, the log tells what an administrator has to mend.
+    fn record_outage<T>(&self, begin: Instant, asked: &[u8], answer: Answer<T>) -> Answer<T> {
+        if matches!(answer, Answer::NotNow(_)) {
+            self.record(begin, asked, &answer);
+        }
+        answer
+    }
+}
+
+fn answer<T>(known: Result<Result<T, No>, NotNow>) -> Answer<T> {
+    match known {
+        Ok(Ok(value)) => Answer::Yes(value),
+        Ok(Err(no)) => Answer::No(no),
+        Err(why) => Answer::NotNow(why),
+    }
+}
+
+#[cfg(test)]
+mod tests;

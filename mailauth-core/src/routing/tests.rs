@@ -1,0 +1,575 @@
+//! Where mail goes, over a table in memory and mailboxes on a real file system.
+
+use super::*;
+use crate::account::{AccountRow, LoginError, Password};
+use crate::password::{self, NewScheme};
+use crate::quota::pools::{PoolStore, PoolUse};
+use crate::quota::{Limits, Usage};
+use crate::store::{AccountStore, Page, StoreError};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tempfile::TempDir;
+
+const YES: Answer<()> = Answer::Yes(());
+
+/// A table in memory, which goes away after a number of calls, and may take its time for each.
+struct Table {
+    rows: Vec<AccountRow>,
+    aliases: BTreeMap<String, Vec<String>>,
+    domains: BTreeMap<&'static str, bool>,
+    pool: Limits,
+    published: Mutex<BTreeMap<Login, Usage>>,
+    calls: AtomicUsize,
+    answered: usize,
+    takes: Duration,
+}
+
+/// With the domain x.example, its accounts anna, bruno and gone, who is disabled, and one in a disabled domain.
+fn table() -> Table {
+    Table {
+        rows: vec![
+            row("anna@x.example"),
+            row("bruno@x.example"),
+            AccountRow { enabled: false, ..row("gone@x.example") },
+            row("carla@off.example"),
+        ],
+        aliases: BTreeMap::new(),
+        domains: BTreeMap::from([("x.example", true), ("off.example", false)]),
+        pool: Limits::NONE,
+        published: Mutex::default(),
+        calls: AtomicUsize::new(0),
+        answered: usize::MAX,
+        takes: Duration::ZERO,
+    }
+}
+
+fn row(login: &str) -> AccountRow {
+    AccountRow::new(parse(login))
+}
+
+fn parse(login: &str) -> Login {
+    Login::parse(login.as_bytes(), None).unwrap()
+}
+
+fn outage() -> StoreError {
+    StoreError::Unreachable { place: "memory".into(), reason: "on purpose".into() }
+}
+
+impl Table {
+    fn alias(mut self, address: &str, targets: &[&str]) -> Self {
+        self.aliases.insert(address.into(), targets.iter().map(|target| (*target).to_owned()).collect());
+        self
+    }
+
+    /// In place of the rows that are there.
+    fn of(self, rows: impl IntoIterator<Item = AccountRow>) -> Self {
+        Table { rows: rows.into_iter().collect(), ..self }
+    }
+
+    fn under(self, pool: &str, published: &[(&str, u64, u64)]) -> Self {
+        let usage = |&(login, bytes, messages): &(&str, u64, u64)| (parse(login), Usage { bytes, messages });
+        let published = Mutex::new(published.iter().map(usage).collect());
+        Table { pool: Limits::parse(pool).unwrap(), published, ..self }
+    }
+
+    fn call(&self) -> Result<(), StoreError> {
+        std::thread::sleep(self.takes);
+        if self.calls.fetch_add(1, Ordering::Relaxed) < self.answered { Ok(()) } else { Err(outage()) }
+    }
+}
+
+impl AccountStore for Table {
+    fn find(&self, login: &Login) -> Result<Option<AccountRow>, StoreError> {
+        self.call()?;
+        let row = self.rows.iter().find(|row| row.login == *login).cloned();
+        Ok(row.map(|row| AccountRow { domain_enabled: self.domains[login.domain()], ..row }))
+    }
+
+    fn set_password(&self, _: &Login, _: &Password, _: &Password) -> Result<bool, StoreError> {
+        panic!("nothing to do with the way of a message")
+    }
+
+    fn enumerate(&self, _: Option<&Login>, _: usize) -> Result<Page, StoreError> {
+        panic!("nothing to do with the way of a message")
+    }
+}
+
+impl PoolStore for Table {
+    fn pool_limits(&self, _: &str) -> Result<Limits, StoreError> {
+        self.call()?;
+        Ok(self.pool)
+    }
+
+    fn pool_use(&self, domain: &str) -> Result<PoolUse, StoreError> {
+        self.call()?;
+        let published = self.published.lock().unwrap();
+        let of_domain: Vec<_> = published.iter().filter(|(login, _)| login.domain() == domain).collect();
+        let usage = of_domain.iter().fold(Usage::default(), |sum, (_, usage)| sum.checked_add(**usage).unwrap());
+        Ok(PoolUse { usage, mailboxes: of_domain.len() as u64 })
+    }
+
+    fn publish(&self, login: &Login, usage: Usage) -> Result<PoolUse, StoreError> {
+        self.call()?;
+        self.published.lock().unwrap().insert(login.clone(), usage);
+        self.pool_use(login.domain())
+    }
+}
+
+impl MailStore for Table {
+    fn domain_enabled(&self, name: &DomainName) -> Result<Option<bool>, StoreError> {
+        self.call()?;
+        Ok(self.domains.get(name.as_str()).copied())
+    }
+
+    fn alias_targets(&self, address: &str) -> Result<Vec<String>, StoreError> {
+        self.call()?;
+        Ok(self.aliases.get(address).cloned().unwrap_or_default())
+    }
+}
+
+/// Mailboxes are this process's own, which may be root's.
+fn router(table: &Arc<Table>) -> Router {
+    let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    let mailbox = MailboxDefaults { uid: Some(uid), gid: Some(gid), allow_root: true, ..MailboxDefaults::default() };
+    let policy = Policy {
+        default_domain: Some("x.example".into()),
+        mailbox,
+        rules: password::Rules::default(),
+        scheme: NewScheme::Sha256Crypt,
+        min_length: 8,
+        unknown_services: true,
+    };
+    Router::new(table.clone(), &policy, Rules::default())
+}
+
+fn over(table: Table) -> Router {
+    router(&Arc::new(table))
+}
+
+fn send(router: &Router, address: &str, size: u64) -> Answer<()> {
+    router.recipient(address.as_bytes(), size, Instant::now() + Duration::from_secs(60))
+}
+
+fn login_of(answer: Answer<Box<Account>>) -> String {
+    match answer {
+        Answer::Yes(account) => account.login.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn targets<const N: usize>(targets: [&str; N]) -> Answer<Vec<String>> {
+    Answer::Yes(targets.map(str::to_owned).to_vec())
+}
+
+#[test]
+fn an_account_takes_mail_and_who_is_unknown_does_not() {
+    let router = over(table());
+    assert_eq!(send(&router, "anna@x.example", 0), YES);
+    assert_eq!(send(&router, "nobody@x.example", 0), Answer::No(No::UnknownLogin));
+    assert_eq!(send(&router, "anna@y.example", 0), Answer::No(No::UnknownDomain));
+    assert_eq!(login_of(router.account(b"anna@x.example")), "anna@x.example");
+    assert_eq!(router.account(b"nobody@x.example"), Answer::No(No::UnknownLogin));
+    assert_eq!(router.account(b"anna@y.example"), Answer::No(No::UnknownLogin));
+    assert_eq!(router.alias(b"anna@x.example"), Answer::No(No::UnknownAlias));
+    assert_eq!(router.alias(b"anna@y.example"), Answer::No(No::UnknownAlias));
+}
+
+#[test]
+fn a_disabled_account_takes_no_mail() {
+    let router = over(table());
+    assert_eq!(send(&router, "gone@x.example", 0), Answer::No(No::AccountDisabled));
+    assert_eq!(router.account(b"gone@x.example"), Answer::No(No::AccountDisabled));
+}
+
+#[test]
+fn mail_for_a_disabled_domain_is_kept_here_but_not_taken() {
+    let router = over(table().alias("all@off.example", &["anna@x.example"]).alias("@off.example", &["anna@x.example"]));
+    assert_eq!(router.domain(b"off.example"), YES);
+    assert_eq!(router.account(b"carla@off.example"), Answer::No(No::DomainDisabled));
+    for address in ["carla@off.example", "all@off.example", "whoever@off.example"] {
+        assert_eq!(send(&router, address, 0), Answer::No(No::DomainDisabled), "{address}");
+        assert_eq!(router.alias(address.as_bytes()), Answer::No(No::UnknownAlias), "{address}");
+    }
+    assert_eq!(send(&over(table()), "whoever@off.example", 0), Answer::No(No::UnknownLogin));
+}
+
+#[test]
+fn a_domain_is_known_in_any_case_and_what_is_no_name_is_not() {
+    let router = over(table());
+    assert_eq!(router.domain(b"x.example"), YES);
+    assert_eq!(router.domain(b"X.Example"), YES);
+    for name in [b"y.example".as_slice(), b"", b"x.example.", b"@x.example", b"x .example", b"x\xff.example", b"x\n"] {
+        assert_eq!(router.domain(name), Answer::No(No::UnknownDomain), "{}", name.escape_ascii());
+    }
+}
+
+#[test]
+fn an_alias_leads_to_its_targets_as_they_are_written() {
+    let router = over(table().alias("info@x.example", &["Anna@X.example"]));
+    assert_eq!(router.alias(b"info@x.example"), targets(["Anna@X.example"]));
+    assert_eq!(send(&router, "info@x.example", 0), YES);
+    assert_eq!(router.account(b"info@x.example"), Answer::No(No::UnknownLogin));
+    let in_a_domain_without_a_row = over(table().alias("info@y.example", &["anna@x.example"]));
+    assert_eq!(send(&in_a_domain_without_a_row, "info@y.example", 0), Answer::No(No::UnknownDomain));
+    assert_eq!(in_a_domain_without_a_row.alias(b"info@y.example"), Answer::No(No::UnknownAlias));
+}
+
+#[test]
+fn of_several_targets_one_that_takes_the_message_is_enough() {
+    let router = over(
+        table()
+            .alias("all@x.example", &["nobody@x.example", "gone@x.example", "anna@x.example"])
+            .alias("none@x.example", &["gone@x.example", "nobody@x.example"])
+            .alias("lists@x.example", &["none@x.example", "all@x.example"]),
+    );
+    assert_eq!(router.alias(b"all@x.example"), targets(["nobody@x.example", "gone@x.example", "anna@x.example"]));
+    assert_eq!(send(&router, "all@x.example", 0), YES);
+    assert_eq!(send(&router, "lists@x.example", 0), YES);
+    assert_eq!(send(&router, "none@x.example", 0), Answer::No(No::AccountDisabled));
+}
+
+#[test]
+fn who_is_elsewhere_takes_the_message_there() {
+    let router = over(table().alias("away@x.example", &["nobody@x.example", "anna@else.example"]));
+    assert_eq!(send(&router, "away@x.example", 0), YES);
+    assert_eq!(send(&router, "anna@else.example", 0), Answer::No(No::UnknownDomain), "but nobody is sent there by us");
+}
+
+#[test]
+fn a_loop_of_aliases_ends() {
+    let router = over(table().alias("a@x.example", &["b@x.example"]).alias("b@x.example", &["a@x.example"]));
+    assert_eq!(send(&router, "a@x.example", 0), Answer::No(No::UnknownLogin));
+    assert_eq!(router.alias(b"a@x.example"), targets(["b@x.example"]));
+}
+
+#[test]
+fn an_alias_that_names_itself_keeps_the_mailbox() {
+    let router = over(
+        table()
+            .alias("anna@x.example", &["ANNA@x.example", "copy@else.example"])
+            .alias("bruno@x.example", &["c@x.example"])
+            .alias("c@x.example", &["bruno@x.example"]),
+    );
+    assert_eq!(router.alias(b"anna@x.example"), targets(["ANNA@x.example", "copy@else.example"]));
+    assert_eq!(login_of(router.account(b"anna@x.example")), "anna@x.example");
+    assert_eq!(send(&router, "anna@x.example", 0), YES);
+    assert_eq!(send(&router, "bruno@x.example", 0), YES);
+    assert_eq!(send(&router, "c@x.example", 0), Answer::No(No::UnknownLogin), "the way round ends at c, who has none");
+}
+
+#[test]
+fn who_is_reached_by_two_ways_is_an_alias_on_both() {
+    let folder = tempfile::tempdir().unwrap();
+    let full = AccountRow { quota_bytes: Some(10), ..resident(&folder, "full") };
+    // While bruno is away, somebody else gets his mail, and his own mailbox nothing.
+    let router = over(
+        table()
+            .of([full, resident(&folder, "bruno")])
+            .alias("bruno@x.example", &["full@x.example"])
+            .alias("one@x.example", &["bruno@x.example"])
+            .alias("two@x.example", &["bruno@x.example"])
+            .alias("all@x.example", &["one@x.example", "two@x.example", "bruno@x.example"]),
+    );
+    assert!(matches!(send(&router, "all@x.example", 11), Answer::No(No::OverQuota(_))));
+    assert_eq!(send(&router, "all@x.example", 10), YES);
+}
+
+#[test]
+fn a_catch_all_takes_what_is_neither_alias_nor_account() {
+    let router = over(
+        table().alias("@x.example", &["bruno@x.example", "box@else.example"]).alias("info@x.example", &["a@x.example"]),
+    );
+    assert_eq!(router.alias(b"whoever@x.example"), targets(["bruno@x.example", "box@else.example"]));
+    assert_eq!(send(&router, "whoever@x.example", 0), YES);
+    assert_eq!(router.alias(b"info@x.example"), targets(["a@x.example"]));
+    for taken in [b"anna@x.example".as_slice(), b"gone@x.example", b"anna@y.example"] {
+        assert_eq!(router.alias(taken), Answer::No(No::UnknownAlias), "{}", taken.escape_ascii());
+    }
+    assert_eq!(send(&router, "gone@x.example", 0), Answer::No(No::AccountDisabled));
+    assert_eq!(router.alias(b"@x.example"), Answer::No(No::UnusableLogin(LoginError::Incomplete)));
+}
+
+#[test]
+fn a_catch_all_that_leads_to_itself_ends() {
+    let router = over(table().alias("@x.example", &["box@x.example"]));
+    assert_eq!(send(&router, "whoever@x.example", 0), Answer::No(No::UnknownLogin));
+    assert_eq!(send(&router, "box@x.example", 0), Answer::No(No::UnknownLogin));
+    assert_eq!(send(&router, "anna@x.example", 0), YES);
+}
+
+#[test]
+fn an_address_is_found_in_any_case_and_without_its_domain() {
+    let router = over(table().alias("info@x.example", &["anna@x.example"]));
+    for address in ["Anna@X.Example", "anna", "INFO@x.example", "Info"] {
+        assert_eq!(send(&router, address, 0), YES, "{address}");
+    }
+    assert_eq!(login_of(router.account(b"ANNA@X.EXAMPLE")), "anna@x.example");
+    assert_eq!(router.alias(b"INFO"), targets(["anna@x.example"]));
+}
+
+#[test]
+fn bytes_that_are_no_address_are_nobodys() {
+    let asked = Arc::new(table().alias("@x.example", &["anna@x.example"]));
+    let router = router(&asked);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    for (address, why) in [
+        (b"".as_slice(), LoginError::Empty),
+        (b"\xff@x.example", LoginError::NotUtf8),
+        (b"an na@x.example", LoginError::Unprintable),
+        (b"anna@x.example\0", LoginError::Unprintable),
+        (b"@x.example", LoginError::Incomplete),
+        (b"anna@", LoginError::Incomplete),
+        (&[b'x'; 255], LoginError::TooLong),
+    ] {
+        let why = No::UnusableLogin(why);
+        assert_eq!(router.account(address), Answer::No(why.clone()));
+        assert_eq!(router.alias(address), Answer::No(why.clone()));
+        assert_eq!(router.recipient(address, 0, deadline), Answer::No(why));
+    }
+    assert_eq!(asked.calls.load(Ordering::Relaxed), 0, "and the database is not asked");
+}
+
+#[test]
+fn an_outage_at_any_step_is_not_now_and_never_no() {
+    let folder = tempfile::tempdir().unwrap();
+    let mail = || {
+        table()
+            .of([resident(&folder, "anna"), resident(&folder, "bruno")])
+            .under("100S", &[("bruno@x.example", 100, 1)])
+            .alias("all@x.example", &["nobody@x.example", "anna@x.example"])
+            .alias("@x.example", &["bruno@x.example"])
+    };
+    let questions: [fn(&Router) -> Answer<()>; 8] = [
+        |router| router.domain(b"x.example"),
+        |router| router.domain(b"y.example"),
+        |router| router.account(b"anna@x.example").without_value(),
+        |router| router.account(b"nobody@x.example").without_value(),
+        |router| router.alias(b"all@x.example").without_value(),
+        |router| router.alias(b"anna@x.example").without_value(),
+        |router| send(router, "all@x.example", 10),
+        |router| send(router, "anna@y.example", 10),
+    ];
+    for (number, ask) in questions.into_iter().enumerate() {
+        for answered in 0.. {
+            let table = Arc::new(Table { answered, ..mail() });
+            let answer = ask(&router(&table));
+            if table.calls.load(Ordering::Relaxed) <= answered {
+                assert!(answered > 0 && !matches!(answer, Answer::NotNow(_)), "question {number}: {answer:?}");
+                break;
+            }
+            assert!(matches!(answer, Answer::NotNow(_)), "question {number} after {answered} calls: {answer:?}");
+        }
+    }
+}
+
+#[test]
+fn a_row_that_must_not_be_trusted_is_not_now() {
+    let lost = AccountRow { home: Some("mail".into()), ..row("lost@x.example") };
+    let router = over(table().of([lost]).alias("all@x.example", &["lost@x.example"]));
+    let unusable = |answer: Answer<()>| matches!(answer, Answer::NotNow(NotNow::Store(StoreError::Unusable(_))));
+    assert!(unusable(router.account(b"lost@x.example").without_value()));
+    assert!(unusable(send(&router, "lost@x.example", 0)));
+    assert!(unusable(send(&router, "all@x.example", 0)));
+}
+
+#[test]
+fn an_alias_is_followed_to_so_many_addresses_and_no_further() {
+    let chain = |links: usize| {
+        let link = |table: Table, n: usize| {
+            let next = if n + 1 == links { "anna@x.example".to_owned() } else { format!("a{}@x.example", n + 1) };
+            table.alias(&format!("a{n}@x.example"), &[&next])
+        };
+        over((0..links).fold(table(), link))
+    };
+    assert_eq!(send(&chain(MOST_ADDRESSES - 1), "a0@x.example", 0), YES);
+    assert_eq!(send(&chain(MOST_ADDRESSES), "a0@x.example", 0), Answer::NotNow(NotNow::Late));
+    let nobodies: Vec<String> = (0..MOST_ADDRESSES).map(|n| format!("n{n}@x.example")).collect();
+    let list: Vec<&str> = nobodies.iter().map(String::as_str).collect();
+    let router = over(
+        table().alias("list@x.example", &list).alias("first@x.example", &[&["anna@x.example"], &list[..]].concat()),
+    );
+    assert_eq!(send(&router, "list@x.example", 0), Answer::NotNow(NotNow::Late));
+    assert_eq!(send(&router, "first@x.example", 0), YES, "one is found in time");
+}
+
+#[test]
+fn past_the_deadline_no_further_step_is_taken() {
+    let slow = Duration::from_millis(20);
+    let nobodies: Vec<String> = (0..MOST_ADDRESSES).map(|n| format!("n{n}@x.example")).collect();
+    let list: Vec<&str> = nobodies.iter().map(String::as_str).collect();
+    let table = Arc::new(Table { takes: slow, ..table().alias("list@x.example", &list) });
+    let router = router(&table);
+    let begin = Instant::now();
+    let answer = router.recipient(b"list@x.example", 0, begin + slow * 10);
+    assert_eq!(answer, Answer::NotNow(NotNow::Late));
+    // Each address is some calls, of which hundreds would follow.
+    assert!((5..30).contains(&table.calls.swap(0, Ordering::Relaxed)), "{:?}", begin.elapsed());
+    assert_eq!(router.recipient(b"anna@x.example", 0, begin), Answer::NotNow(NotNow::Late));
+    assert_eq!(table.calls.load(Ordering::Relaxed), 0);
+}
+
+/// Somebody who lives in `folder`; his mailbox is made when he gets mail.
+fn resident(folder: &TempDir, name: &str) -> AccountRow {
+    let home = folder.path().join(name).to_str().unwrap().to_owned();
+    AccountRow { home: Some(home), ..row(&format!("{name}@x.example")) }
+}
+
+fn put(folder: &TempDir, name: &str, sizes: &[usize]) {
+    let maildir = folder.path().join(name).join("Maildir");
+    for part in ["tmp", "new", "cur"] {
+        fs::create_dir_all(maildir.join(part)).unwrap();
+    }
+    for (number, size) in sizes.iter().enumerate() {
+        fs::write(maildir.join(format!("new/{number}.a")), vec![b'x'; *size]).unwrap();
+    }
+}
+
+fn full(text: &str) -> Answer<()> {
+    Answer::No(No::OverQuota(text.into()))
+}
+
+#[test]
+fn a_mailbox_may_be_filled_to_its_quota_and_not_beyond() {
+    let folder = tempfile::tempdir().unwrap();
+    put(&folder, "anna", &[400, 500]);
+    put(&folder, "bruno", &[10, 10]);
+    let router = over(table().of([
+        AccountRow { quota_bytes: Some(1000), quota_messages: Some(3), ..resident(&folder, "anna") },
+        AccountRow { quota_messages: Some(2), ..resident(&folder, "bruno") },
+    ]));
+    assert_eq!(send(&router, "anna@x.example", 100), YES);
+    assert_eq!(
+        send(&router, "anna@x.example", 101),
+        full("over quota: 900 of 1000 bytes used, and this message would be 1 over it")
+    );
+    assert!(matches!(send(&router, "anna@x.example", u64::MAX), Answer::No(No::OverQuota(_))));
+    assert_eq!(
+        send(&router, "bruno@x.example", 0),
+        full("over quota: 2 of 2 messages used, and this message would be 1 over it")
+    );
+}
+
+#[test]
+fn a_mailbox_that_is_not_there_yet_is_empty() {
+    let folder = tempfile::tempdir().unwrap();
+    let router = over(table().of([AccountRow { quota_bytes: Some(1000), ..resident(&folder, "anna") }]));
+    assert_eq!(send(&router, "anna@x.example", 1000), YES);
+    assert_eq!(
+        send(&router, "anna@x.example", 1001),
+        full("over quota: 0 of 1000 bytes used, and this message would be 1 over it")
+    );
+    assert!(!folder.path().join("anna").exists(), "asking makes no mailbox");
+}
+
+#[test]
+fn a_mailbox_that_cannot_be_looked_into_is_not_now() {
+    let folder = tempfile::tempdir().unwrap();
+    let limited = |name| AccountRow { quota_bytes: Some(1000), ..resident(&folder, name) };
+    fs::create_dir_all(folder.path().join("anna/Maildir")).unwrap();
+    fs::create_dir(folder.path().join("bruno")).unwrap();
+    fs::write(folder.path().join("bruno/Maildir"), "a file").unwrap();
+    put(&folder, "carla", &[]);
+    let stranger = AccountRow { uid: Some(40_001), ..limited("carla") };
+    let free = AccountRow { quota_bytes: Some(0), login: parse("free@x.example"), ..limited("bruno") };
+    let router = over(
+        table().of([limited("anna"), limited("bruno"), stranger, free]).alias("all@x.example", &["anna@x.example"]),
+    );
+    let unknown = |address| match send(&router, address, 10) {
+        Answer::NotNow(NotNow::Quota(why)) => why,
+        other => panic!("{address}: {other:?}"),
+    };
+    assert!(unknown("anna@x.example").contains("is no Maildir"));
+    assert!(unknown("bruno@x.example").contains("is no Maildir"));
+    assert!(unknown("all@x.example").contains("is no Maildir"));
+    if rustix::process::geteuid().is_root() {
+        assert!(unknown("carla@x.example").contains("belongs to user 0"));
+    }
+    assert_eq!(send(&router, "free@x.example", 10), YES, "without a quota nobody looks");
+}
+
+#[test]
+fn a_domains_pool_may_be_filled_and_not_beyond() {
+    let folder = tempfile::tempdir().unwrap();
+    put(&folder, "anna", &[]);
+    let mail = table()
+        .of(["anna", "bruno"].map(|name| resident(&folder, name)))
+        .under("1000S", &[("carla@x.example", 900, 1), ("dora@y.example", 5000, 1)]);
+    let router = over(mail);
+    for address in ["anna@x.example", "bruno@x.example"] {
+        assert_eq!(send(&router, address, 100), YES, "{address}");
+        assert_eq!(
+            send(&router, address, 101),
+            full("over the quota of the domain x.example: 900 of 1000 bytes used, and this message would be 1 over it"),
+            "{address}"
+        );
+    }
+}
+
+#[test]
+fn a_mailbox_is_counted_before_its_domain_refuses_mail() {
+    let folder = tempfile::tempdir().unwrap();
+    put(&folder, "anna", &[10]);
+    let table = Arc::new(table().of([resident(&folder, "anna")]).under("1000S", &[("anna@x.example", 1000, 5)]));
+    assert_eq!(send(&router(&table), "anna@x.example", 990), YES);
+    assert_eq!(table.published.lock().unwrap()[&parse("anna@x.example")], Usage { bytes: 10, messages: 1 });
+}
+
+#[test]
+fn a_quota_of_its_own_holds_beside_the_domains() {
+    let folder = tempfile::tempdir().unwrap();
+    let small = AccountRow { quota_bytes: Some(50), ..resident(&folder, "anna") };
+    let router = over(table().of([small, resident(&folder, "bruno")]).under("1000S,10C", &[]));
+    assert_eq!(
+        send(&router, "anna@x.example", 51),
+        full("over quota: 0 of 50 bytes used, and this message would be 1 over it")
+    );
+    let quota = |address: &str| match router.account(address.as_bytes()) {
+        Answer::Yes(account) => account.quota.to_string(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(quota("anna@x.example"), "50S");
+    assert_eq!(quota("bruno@x.example"), "1000S,10C", "who has none is kept under the domain's");
+}
+
+#[test]
+fn of_several_targets_that_are_full_one_with_room_is_enough() {
+    let folder = tempfile::tempdir().unwrap();
+    let limited = |name, bytes| AccountRow { quota_bytes: Some(bytes), ..resident(&folder, name) };
+    fs::create_dir_all(folder.path().join("broken/Maildir")).unwrap();
+    let router = over(
+        table()
+            .of([limited("small", 10), limited("large", 100), limited("broken", 100)])
+            .alias("all@x.example", &["small@x.example", "large@x.example"])
+            .alias("broken-first@x.example", &["broken@x.example", "large@x.example"])
+            .alias("broken-last@x.example", &["small@x.example", "broken@x.example"])
+            .alias("nobody-first@x.example", &["nobody@x.example", "small@x.example", "nobody@x.example"]),
+    );
+    assert_eq!(send(&router, "all@x.example", 100), YES);
+    assert!(matches!(send(&router, "all@x.example", 101), Answer::No(No::OverQuota(_))));
+    assert_eq!(send(&router, "broken-first@x.example", 100), YES);
+    assert!(matches!(send(&router, "broken-first@x.example", 101), Answer::NotNow(NotNow::Quota(_))));
+    assert!(matches!(send(&router, "broken-last@x.example", 11), Answer::NotNow(NotNow::Quota(_))));
+    assert!(matches!(send(&router, "nobody-first@x.example", 11), Answer::No(No::OverQuota(_))));
+}
+
+#[test]
+fn a_maildir_is_where_the_account_says() {
+    let account = |maildir: Option<&str>| Account {
+        login: parse("anna@x.example"),
+        uid: 5000,
+        gid: 5000,
+        home: "/home/anna".into(),
+        maildir: maildir.map(str::to_owned),
+        quota: Limits::NONE,
+        name: String::new(),
+        options: String::new(),
+        password: Password::default(),
+    };
+    assert_eq!(room::maildir(&account(None)), Path::new("/home/anna/Maildir"));
+    assert_eq!(room::maildir(&account(Some("Mail/in"))), Path::new("/home/anna/Mail/in"));
+    assert_eq!(room::maildir(&account(Some("/srv/anna"))), Path::new("/srv/anna"));
+}

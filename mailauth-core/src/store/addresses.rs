@@ -1,0 +1,104 @@
+//! What is asked about domains and aliases on the way of a message.
+
+use super::driver::Param;
+use super::sql::{SqlStore, bytes, is_text, number};
+use super::{MailStore, StoreError};
+use crate::DomainName;
+
+/// The most targets of one address. Mailing lists have programs of their own.
+const MOST_TARGETS: usize = 1000;
+
+impl MailStore for SqlStore {
+    fn domain_enabled(&self, name: &DomainName) -> Result<Option<bool>, StoreError> {
+        let asked = name.as_str().as_bytes();
+        let found = self.pool.read(|connection| {
+            self.fits(connection)?;
+            let mut found = None;
+            connection.query(&self.statements.find_domain, &[Param::Text(asked)], &mut |row| {
+                if is_text(row, 0, asked) {
+                    found = Some(number(row, 1));
+                }
+            })?;
+            Ok(found)
+        })?;
+        match found {
+            None => Ok(None),
+            Some(Some(flag @ (0 | 1))) => Ok(Some(flag == 1)),
+            Some(_) => {
+                let domain = name.to_string();
+                Err(StoreError::UnusableDomain { domain, column: "enabled", problem: "is neither 0 nor 1" })
+            }
+        }
+    }
+
+    fn alias_targets(&self, address: &str) -> Result<Vec<String>, StoreError> {
+        let asked = address.as_bytes();
+        let targets = self.pool.read(|connection| {
+            self.fits(connection)?;
+            let mut targets = Vec::new();
+            connection.query(&self.statements.find_alias, &[Param::Text(asked)], &mut |row| {
+                // A collation may call others equal.
+                if is_text(row, 0, asked) && targets.len() <= MOST_TARGETS {
+                    targets.push(bytes(row, 1));
+                }
+            })?;
+            Ok(targets)
+        })?;
+        let unusable = |problem| StoreError::UnusableAlias { address: address.to_owned(), problem };
+        if targets.len() > MOST_TARGETS {
+            return Err(unusable(format!("it has more than {MOST_TARGETS} targets; use a mailing list")));
+        }
+        let read = |target: Vec<u8>| match String::from_utf8(target) {
+            Ok(target) if is_address(&target) => Ok(target),
+            Ok(target) => Err(unusable(format!("its target {target:?} is not an address; write name@example.org"))),
+            Err(_) => Err(unusable("a target is not UTF-8; set it anew".to_owned())),
+        };
+        targets.into_iter().map(read).collect()
+    }
+}
+
+/// Is it a mailbox of RFC 5321, section 4.1.2 (RFC 6531 for letters beyond ASCII), whose local part is a dot-string?
+/// Such a one is nothing else in a mail server's lists either: no file, command, list or comment.
+fn is_address(text: &str) -> bool {
+    let atext = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c) || !c.is_ascii();
+    let dot_string = |local: &str| local.split('.').all(|atom| !atom.is_empty() && atom.chars().all(atext));
+    let printable = !text.chars().any(|c| c.is_control() || c.is_whitespace());
+    let parts = text.rsplit_once('@').filter(|_| printable);
+    parts.is_some_and(|(local, domain)| dot_string(local) && DomainName::parse(domain).is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_nothing_but_an_address_is_a_target() {
+        for text in ["anna@example.org", "a.b+c@x", "o'neil@example.org", "jürgen@müller.example", "Anna@Example.ORG"]
+        {
+            assert!(is_address(text), "{text}");
+        }
+        for text in [
+            "",
+            "anna",
+            "@x",
+            "a@",
+            "a@@x",
+            "a b@x",
+            "a,b@x",
+            "\"a b\"@x",
+            ":fail: no@x",
+            ":include:/etc/x@y",
+            "a@x,b@x",
+            "|/bin/sh -c x",
+            "/etc/passwd",
+            "a..b@x",
+            "<a@x>",
+            "a@x # y",
+            "a\u{a0}@x",
+            "a;b@x",
+            "a(b)@x",
+        ] {
+            assert!(!is_address(text), "{text}");
+        }
+    }
+}
