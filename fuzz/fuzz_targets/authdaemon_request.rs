@@ -57,6 +57,13 @@ fn write_again(request: &Request) {
             };
             assert!((&s, &l) == (service, login));
         }
+        Command::Ask(question) => {
+            let Ok(written) = question.compose() else { return };
+            let Parse::Complete(Request { command: Command::Ask(read), .. }) = parse(written.expose(), false) else {
+                panic!("a question that was written is not read as one");
+            };
+            assert!(read == *question);
+        }
         _ => {}
     }
 }

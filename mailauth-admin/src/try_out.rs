@@ -11,14 +11,14 @@ use crate::output::{Table, say};
 use clap::Args;
 use decisions::{Decision, Decisions};
 use mailauth_core::account::{AccountRow, Login, Password};
-use mailauth_core::authenticate::{Authenticator, Authority, Credential, Request};
+use mailauth_core::authenticate::{Authority, Credential, Request};
 use mailauth_core::config::Config;
 use mailauth_core::password::{self, NewScheme};
 use mailauth_core::store::{Administration, DomainRow, open_pooled, open_single};
 use mailauth_core::{Service, Services};
 use mailauth_courier::client::Client;
 use mailauth_courier::server::signals::Signals;
-use mailauth_courier::server::{Listener, Running, Settings, start};
+use mailauth_courier::server::{Answers, Listener, Running, Settings, start};
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -135,11 +135,10 @@ impl Stage {
         let (config, _) = Config::load(Some(&config_file))?;
         fill(&config)?;
         let store = open_pooled(&config.database)?;
-        let authenticator = Authenticator::new(Arc::new(store), config.policy(), Arc::new(config.budget()));
+        let answers = Answers::over(Arc::new(store), &config);
         let cannot = "cannot start the server";
         let listener = Listener::bind(&config.courier).map_err(|error| trouble(cannot, error))?;
-        let server =
-            start(listener, Settings::new(&config), Arc::new(authenticator)).map_err(|error| trouble(cannot, error))?;
+        let server = start(listener, Settings::new(&config), answers).map_err(|error| trouble(cannot, error))?;
         Ok(Stage { folder, config_file, config, server })
     }
 

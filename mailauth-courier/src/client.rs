@@ -1,15 +1,18 @@
 //! Asking a daemon on an authdaemon socket: ours, or Courier's own.
 
-use crate::protocol::{self, MAX_REPLY, PasswdFields, Reply, Uncomposable};
+mod door;
+
+use self::door::Door;
+use crate::protocol::{self, MAX_REPLY, PasswdFields, Question, Reply, Uncomposable};
 use mailauth_core::account::{Account, LoginError};
 use mailauth_core::authenticate::{Answer, Authority, Credential, No, NotNow, PasswordChange, Request};
 use mailauth_core::{Secret, Service};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType};
-use rustix::net::{connect, recv, send, socket_with};
-use std::path::{Path, PathBuf};
+use rustix::net::{RecvFlags, SendFlags, recv, send};
+use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
@@ -40,19 +43,20 @@ use zeroize::Zeroizing;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Client {
-    socket: PathBuf,
+    door: Door,
     patience: Duration,
 }
 
 impl Client {
     /// Asks on `socket`, and waits for an answer at most `patience`, or until the request's own deadline.
     pub fn new(socket: impl Into<PathBuf>, patience: Duration) -> Self {
-        Client { socket: socket.into(), patience }
+        Client { door: Door::Socket(socket.into()), patience }
     }
 
-    /// Where it asks.
-    pub fn socket(&self) -> &Path {
-        &self.socket
+    /// Starts a program, given with its arguments, for each request: it finds the connection as its standard input and
+    /// output. For one that stands in while the daemon is away. Its environment is empty.
+    pub fn of_program(command: Vec<OsString>, patience: Duration) -> Self {
+        Client { door: Door::Program(command), patience }
     }
 
     /// Sends `request` and gives the reply to `understand`.
@@ -66,23 +70,19 @@ impl Client {
                     Errno::AGAIN => "it did not in time".to_owned(),
                     errno => std::io::Error::from(errno).to_string(),
                 };
-                Answer::NotNow(NotNow::NoDaemon(format!("{what}: {why} ({})", self.socket.display())))
+                Answer::NotNow(NotNow::NoDaemon(format!("{what}: {why} ({})", self.door)))
             }
         }
     }
 
     fn exchange<'a>(&self, request: &[u8], deadline: Instant, buffer: &'a mut [u8]) -> Result<Reply<'a>, Failure> {
         let failed = |what| move |errno| Failure { what, errno };
-        let connecting = "connecting to it failed";
-        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
-            .map_err(failed("no socket could be made"))?;
-        let address = SocketAddrUnix::new(&self.socket).map_err(failed(connecting))?;
-        // The send timeout bounds connecting too: unix(7) waits while the server's backlog is full.
-        limit(&socket, Timeout::Send, deadline).map_err(failed(connecting))?;
-        connect(&socket, &address).map_err(failed(connecting))?;
+        let way = self.door.open(deadline).map_err(failed("connecting to it failed"))?;
+        let socket = &way.socket;
+        limit(socket, Timeout::Send, deadline).map_err(failed("sending it the request failed"))?;
         let mut sent = 0;
         while let Some(rest) = request.get(sent..).filter(|rest| !rest.is_empty()) {
-            match send(&socket, rest, SendFlags::NOSIGNAL) {
+            match send(socket, rest, SendFlags::NOSIGNAL) {
                 Ok(count) => sent += count,
                 Err(Errno::INTR) => {}
                 // It has closed already; what it may have said can still be read.
@@ -93,8 +93,8 @@ impl Client {
         let mut length = 0;
         loop {
             let reading = "reading its answer failed";
-            limit(&socket, Timeout::Recv, deadline).map_err(failed(reading))?;
-            let ended = match recv(&socket, buffer.get_mut(length..).unwrap_or_default(), RecvFlags::empty()) {
+            limit(socket, Timeout::Recv, deadline).map_err(failed(reading))?;
+            let ended = match recv(socket, buffer.get_mut(length..).unwrap_or_default(), RecvFlags::empty()) {
                 Ok((count, _)) => {
                     length += count;
                     count == 0
@@ -112,7 +112,7 @@ impl Client {
     }
 
     fn not_now<T>(&self, why: impl std::fmt::Display) -> Answer<T> {
-        Answer::NotNow(NotNow::Daemon(format!("{why} ({})", self.socket.display())))
+        Answer::NotNow(NotNow::Daemon(format!("{why} ({})", self.door)))
     }
 
     fn uncomposable<T>(&self, what: Uncomposable, login: &[u8]) -> Answer<T> {
@@ -122,8 +122,27 @@ impl Client {
             "password" | "old password" | "new password" => Answer::No(No::UnusablePassword),
             // The parts fit each for itself, but not together: longer than any login and password can be.
             "request" => Answer::No(No::UnusablePassword),
+            "address" => Answer::No(No::UnusableLogin(LoginError::Unprintable)),
             _ => self.not_now(what),
         }
+    }
+}
+
+impl Client {
+    /// Asks a question of a mail server, which only our own daemon understands; the text is the answer, empty where that
+    /// is a plain yes. Courier's daemon closes without an answer: [`NotNow::Daemon`].
+    pub fn route(&self, question: &Question, deadline: Instant) -> Answer<String> {
+        let request = match question.compose() {
+            Ok(request) => request,
+            Err(what) => return self.uncomposable(what, b""),
+        };
+        self.ask(&request, deadline, |reply| match reply {
+            Reply::Ok => Answer::Yes(String::new()),
+            Reply::Text(text) => Answer::Yes(text.to_owned()),
+            Reply::Fail => Answer::No(No::Unexplained),
+            Reply::Over(text) => Answer::No(No::OverQuota(text.to_owned())),
+            other => self.not_now(other),
+        })
     }
 }
 

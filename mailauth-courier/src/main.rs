@@ -2,11 +2,10 @@
 //!
 //! Exit status: 0 after SIGTERM or SIGINT, 1 when it cannot run, 2 for a wrong option or configuration.
 
-use mailauth_core::authenticate::Authenticator;
 use mailauth_core::config::{Config, Source};
-use mailauth_core::store::{SqlStore, open_pooled};
+use mailauth_core::store::{OpenError, open_pooled};
 use mailauth_courier::server::signals::{Signals, Wish};
-use mailauth_courier::server::{Listener, Running, Settings, become_user, notify, start};
+use mailauth_courier::server::{Answers, Listener, Running, Settings, become_user, notify, start};
 use std::error::Error;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -111,8 +110,8 @@ fn run(options: &Options) -> Result<(), Failure> {
         become_user(user).map_err(runtime)?;
     }
     // As that user, because files of the database may be made.
-    let authenticator = open(&config).map_err(|error| Failure::Usage(error.to_string()))?;
-    let mut running = start(listener, Settings::new(&config), authenticator).map_err(runtime)?;
+    let answers = open(&config).map_err(|error| Failure::Usage(error.to_string()))?;
+    let mut running = start(listener, Settings::new(&config), answers).map_err(runtime)?;
     report("ready", &running, &config, &source);
     notify::ready();
     while signals.wait() == Wish::Reload {
@@ -140,9 +139,8 @@ fn runtime(error: impl Error) -> Failure {
 }
 
 /// A connection to the database is not made here: while it is away, every answer is "not now".
-fn open(config: &Config) -> Result<Arc<Authenticator>, impl Error + use<>> {
-    let store: Result<SqlStore, _> = open_pooled(&config.database);
-    store.map(|store| Arc::new(Authenticator::new(Arc::new(store), config.policy(), Arc::new(config.budget()))))
+fn open(config: &Config) -> Result<Answers, OpenError> {
+    Ok(Answers::over(Arc::new(open_pooled(&config.database)?), config))
 }
 
 fn reload(running: &mut Running, options: &Options) -> Result<(Config, Source), Box<dyn Error>> {

@@ -31,6 +31,12 @@ fn an_outage_is_silence_whatever_was_asked() {
     for request in [pre("anna"), pre("nobody"), auth("anna", "secret"), passwd, "ENUMERATE\n".into()] {
         assert_eq!(server.ask(&request), "", "{request:?}");
     }
+    for question in
+        ["domain x.example", "account anna", "account nobody", "alias anna", "recipient 5 anna", "recipient 5 nobody"]
+    {
+        let reply = server.ask(ask(question));
+        assert_eq!(reply, "LATER the database at memory cannot be reached: on purpose\n", "{question:?}");
+    }
     table.fail(false);
     assert_eq!(server.ask(pre("anna")), record("anna"));
 }
@@ -89,6 +95,86 @@ fn passwords_leave_only_where_a_setting_says_so() {
     assert!(!open.ask(pre("clear")).contains("PASSWD="), "nor the other way round");
     let hash_only = serve_with(&table, |courier| courier.send_hash = true);
     assert!(!hash_only.ask(pre("clear")).contains("open"));
+}
+
+#[test]
+fn clear_passwords_leave_with_a_look_up_to_those_who_are_named() {
+    let table = Table::with([row("anna@x.example", HASH), row("clear@x.example", "{PLAIN}open")]);
+    let named = |users: &[String]| serve_with(&table, |courier| courier.clear_users = users.to_vec());
+    let ours = named(&["40001".into(), rustix::process::geteuid().as_raw().to_string()]);
+    assert_eq!(ours.ask(pre("clear")), record("clear").replace(".\n", "PASSWD2=open\n.\n"));
+    assert_eq!(ours.ask(pre("anna")), record("anna"), "a hash is none");
+    assert_eq!(ours.ask(auth("clear", "open")), record("clear"));
+    assert!(!ours.ask("ENUMERATE\n").contains("open"));
+    for others in [named(&["40001".into()]), named(&[])] {
+        assert_eq!(others.ask(pre("clear")), record("clear"), "this process's own user has to be named too");
+    }
+}
+
+#[test]
+fn a_clear_password_that_cannot_be_sent_stays_here() {
+    let own = rustix::process::geteuid().as_raw().to_string();
+    let table = Table::with([row("clear@x.example", "{PLAIN}op\ten")]);
+    let server = serve_with(&table, |courier| courier.clear_users = vec![own]);
+    assert_eq!(server.ask(pre("clear")), record("clear"));
+}
+
+#[test]
+fn a_question_about_a_domain_or_an_alias_is_answered() {
+    let table = two_accounts();
+    table.alias("info@x.example", &["Anna@x.example", "box@else.example"]);
+    let server = serve(&table);
+    assert_eq!(server.ask(ask("domain X.example")), "OK\n");
+    assert_eq!(server.ask(ask("domain y.example")), "FAIL\n");
+    assert_eq!(server.ask(ask("domain no name")), "FAIL\n");
+    assert_eq!(server.ask(ask("alias INFO@x.example")), "OK Anna@x.example, box@else.example\n");
+    assert_eq!(server.ask(ask("alias anna@x.example")), "FAIL\n");
+    assert_eq!(server.ask(b"ASK alias \xff\n"), "FAIL\n");
+    assert_eq!(server.ask(ask("uid anna")), "", "what is no question gets no answer");
+    assert_eq!(server.ask(ask("domain")), "");
+}
+
+#[test]
+fn a_question_about_an_account_is_answered_with_all_there_is() {
+    let odd =
+        AccountRow { name: Some(r#"Anna "A" \ "#.into()), quota_bytes: Some(1000), ..row("anna@x.example", HASH) };
+    let long = AccountRow { options: Some("x".repeat(9000)), ..row("long@x.example", HASH) };
+    let broken = AccountRow { name: Some("x\nUID=0".into()), ..row("broken@x.example", HASH) };
+    let off = AccountRow { enabled: false, ..row("off@x.example", HASH) };
+    let server = serve(&Table::with([odd, long, broken, off]));
+    assert_eq!(
+        server.ask(ask("account ANNA")),
+        "OK login=\"anna@x.example\" uid=\"5000\" gid=\"5001\" home=\"/var/mail/x.example/anna\" \
+         maildir=\"/var/mail/x.example/anna/Maildir\" quota_bytes=\"1000\" quota_messages=\"0\" \
+         name=\"Anna \\\"A\\\" \\\\ \" options=\"\"\n"
+    );
+    assert_eq!(server.ask(ask("account off@x.example")), "FAIL\n");
+    assert_eq!(server.ask(ask("account nobody@x.example")), "FAIL\n");
+    let later = |address: &str| server.ask(ask(&format!("account {address}")));
+    assert!(later("long@x.example").starts_with("LATER the answer cannot be sent: "));
+    assert!(later("broken@x.example").starts_with("LATER account broken@x.example: column name "));
+}
+
+#[test]
+fn a_question_about_a_recipient_is_answered_with_the_room_there_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let lost =
+        AccountRow { quota_bytes: Some(1000), home: Some("/proc/version".into()), ..row("lost@x.example", HASH) };
+    let table = Table::with([resident(folder.path(), "anna"), lost]);
+    table.alias("info@x.example", &["anna@x.example"]);
+    let server = serve(&table);
+    let recipient = |size: &str, address: &str| server.ask(ask(&format!("recipient {size} {address}")));
+    for (size, address) in [("-1", "anna"), ("1000", "ANNA@x.example"), ("1000", "info@x.example")] {
+        assert_eq!(recipient(size, address), "OK\n", "{address}");
+    }
+    let over = "OVER over quota: 0 of 1000 bytes used, and this message would be 1 over it\n";
+    assert_eq!(recipient("1001", "anna@x.example"), over);
+    assert_eq!(recipient("1001", "info@x.example"), over);
+    assert!(recipient(&"9".repeat(30), "anna").starts_with("OVER "));
+    assert_eq!(recipient("5", "nobody@x.example"), "FAIL\n");
+    assert_eq!(recipient("5", "anna@y.example"), "FAIL\n");
+    assert!(recipient("5", "lost@x.example").starts_with("LATER it is not known whether there is room: "));
+    assert_eq!(recipient("5K", "anna"), "");
 }
 
 #[test]
@@ -155,8 +241,11 @@ fn a_defect_costs_one_request_its_answer_and_nothing_else() {
     let server = serve(&two_accounts());
     for _ in 0..20 {
         assert_eq!(server.ask(pre("panic")), "");
+        assert_eq!(server.ask(ask("account panic")), "");
+        assert_eq!(server.ask(ask("recipient 5 panic")), "");
     }
     assert_eq!(server.ask(pre("anna")), record("anna"));
+    assert_eq!(server.ask(ask("recipient 5 anna")), "OK\n");
 }
 
 #[test]

@@ -7,6 +7,8 @@ use mailauth_core::account::LoginError;
 use mailauth_core::authenticate::{Answer, Authority, Credential, No, NotNow, PasswordChange, Request};
 use mailauth_core::{Account, Service};
 use mailauth_courier::client::Client;
+use mailauth_courier::protocol::Question;
+use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::{Duration, Instant};
@@ -59,14 +61,70 @@ fn no_daemon_is_not_now() {
     assert!(why(socket.clone()).contains("refused"), "{}", why(socket));
 }
 
+fn route(client: &Client, question: Question) -> Answer<String> {
+    client.route(&question, Instant::now() + LONG)
+}
+
+fn recipient(address: &str, size: u64) -> Question {
+    Question::Recipient { address: address.into(), size }
+}
+
+#[test]
+fn a_question_to_our_server_has_its_three_answers() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = Table::with([resident(folder.path(), "anna")]);
+    table.alias("info@x.example", &["anna@x.example", "box@else.example"]);
+    let server = serve(&table);
+    let client = Client::new(&server.socket, LONG);
+    let yes = |text: &str| Answer::Yes(text.to_owned());
+    assert_eq!(route(&client, Question::Domain("x.example".into())), yes(""));
+    assert_eq!(route(&client, Question::Alias("info@x.example".into())), yes("anna@x.example, box@else.example"));
+    let Answer::Yes(text) = route(&client, Question::Account("anna@x.example".into())) else { panic!("no account") };
+    assert!(text.starts_with("login=\"anna@x.example\" uid="), "{text}");
+    assert_eq!(route(&client, recipient("anna@x.example", 1000)), yes(""));
+    let full = "over quota: 0 of 1000 bytes used, and this message would be 1 over it";
+    assert_eq!(route(&client, recipient("anna@x.example", 1001)), Answer::No(No::OverQuota(full.into())));
+    for question in [
+        Question::Domain("y.example".into()),
+        Question::Account("nobody@x.example".into()),
+        Question::Alias("anna@x.example".into()),
+        recipient("nobody@x.example", 5),
+    ] {
+        assert_eq!(route(&client, question), Answer::No(No::Unexplained));
+    }
+    table.fail(true);
+    let Answer::NotNow(NotNow::Daemon(why)) = route(&client, recipient("nobody@x.example", 5)) else { panic!("now") };
+    assert!(why.contains("the database at memory cannot be reached: on purpose"), "{why}");
+    assert!(why.contains(server.socket.to_str().unwrap()), "{why}");
+}
+
+#[test]
+fn a_question_that_cannot_be_sent_is_about_nobody() {
+    let nobody = Client::new("/nonexistent/socket", LONG);
+    for address in ["", "a\nb@x.example", "a\0", &"x".repeat(9000)] {
+        let answer = route(&nobody, Question::Account(address.into()));
+        assert!(matches!(answer, Answer::No(No::UnusableLogin(_))), "{answer:?}");
+    }
+    let answer = route(&nobody, Question::Account("anna".into()));
+    assert!(matches!(answer, Answer::NotNow(NotNow::NoDaemon(_))), "{answer:?}");
+}
+
 /// What a client makes of a daemon that does `act` with its connection.
 fn against(patience: Duration, act: impl FnOnce(UnixStream) + Send) -> Answer<Box<Account>> {
+    asked(patience, |client| log_in(client, "anna", "secret"), act)
+}
+
+fn asked<T>(
+    patience: Duration,
+    ask: impl FnOnce(&Client) -> Answer<T>,
+    act: impl FnOnce(UnixStream) + Send,
+) -> Answer<T> {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("socket");
     let listener = UnixListener::bind(&socket).unwrap();
     std::thread::scope(|scope| {
         scope.spawn(|| act(listener.accept().unwrap().0));
-        log_in(&Client::new(&socket, patience), "anna", "secret")
+        ask(&Client::new(&socket, patience))
     })
 }
 
@@ -87,11 +145,38 @@ fn a_reply_that_is_none_is_not_now() {
         b"GID=5\nHOME=/h\nADDRESS=anna\n.\n",
         b"UID=5\nGID=5\nHOME=/h\nADDRESS=anna\nQUOTA=lots\n.\n",
         b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"OK name=\"x\"\n",
+        b"OVER quota\n",
+        b"LATER on\n",
     ] {
         assert!(matches!(replying(reply), Answer::NotNow(NotNow::Daemon(_))), "{}", reply.escape_ascii());
     }
     assert_eq!(replying(b"FAIL\n"), Answer::No(No::Unexplained));
     assert!(matches!(replying(b"UID=5\nGID=5\nHOME=/h\nADDRESS=anna\n.\n"), Answer::Yes(_)));
+}
+
+#[test]
+fn a_daemon_that_does_not_know_the_question_is_not_now() {
+    let reply = |reply: &'static [u8]| {
+        asked(
+            LONG,
+            |client| route(client, recipient("anna@x.example", 5)),
+            |mut client| {
+                assert!(client.read(&mut [0; 1000]).unwrap() > 0);
+                client.write_all(reply).unwrap();
+            },
+        )
+    };
+    for none in
+        [b"".as_slice(), b"OK", b"LATER\n", b"OVER\n", b"FAIL why\n", b"UID=5\nGID=5\nHOME=/h\nADDRESS=anna\n.\n"]
+    {
+        assert!(matches!(reply(none), Answer::NotNow(NotNow::Daemon(_))), "{}", none.escape_ascii());
+    }
+    let Answer::NotNow(NotNow::Daemon(why)) = reply(b"") else { panic!("it has said nothing") };
+    assert!(why.starts_with("it closed without an answer ("), "{why}");
+    // Courier's daemon reads the line, and closes with what follows it unread.
+    let unread = asked(LONG, |client| route(client, recipient("anna@x.example", 5)), drop);
+    assert!(matches!(unread, Answer::NotNow(NotNow::Daemon(_))), "{unread:?}");
 }
 
 #[test]
@@ -128,4 +213,65 @@ fn a_daemon_whose_backlog_is_full_costs_no_more_than_the_deadline() {
     let answer = log_in(&Client::new(&socket, Duration::from_millis(300)), "anna", "secret");
     assert!(matches!(answer, Answer::NotNow(NotNow::NoDaemon(_))), "{answer:?}");
     assert!(begin.elapsed() < Duration::from_secs(10));
+}
+
+fn of_script(script: &str, patience: Duration) -> Client {
+    let command = ["/bin/sh", "-c", script].map(OsString::from);
+    Client::of_program(command.into(), patience)
+}
+
+#[test]
+fn a_program_can_stand_in_for_the_daemon() {
+    let question = || recipient("anna@x.example", 5);
+    let echo = of_script("read -r line && echo \"OK $line\"", LONG);
+    assert_eq!(route(&echo, question()), Answer::Yes("ASK recipient 5 anna@x.example".into()));
+    let no = of_script("read -r line && echo FAIL", LONG);
+    assert_eq!(route(&no, question()), Answer::No(No::Unexplained));
+    assert_eq!(log_in(&no, "anna", "secret"), Answer::No(No::Unexplained));
+    let record = of_script("read -r l; printf 'UID=5\\nGID=5\\nHOME=/h\\nADDRESS=anna\\n.\\n'", LONG);
+    assert!(matches!(log_in(&record, "anna", "secret"), Answer::Yes(_)));
+}
+
+#[test]
+fn a_program_is_given_no_environment() {
+    let env = of_script("read -r line; echo OK $(/usr/bin/env | /usr/bin/cut -d= -f1)", LONG);
+    let Answer::Yes(names) = route(&env, recipient("anna", 5)) else { panic!("no answer") };
+    // The shell makes some itself.
+    assert!(names.split(' ').all(|name| ["PWD", "OLDPWD", "SHLVL", "_"].contains(&name)), "{names}");
+}
+
+#[test]
+fn a_program_that_does_not_answer_is_not_now() {
+    for script in ["exit 0", "exit 111", "kill -9 $$", "read -r line; exit 1", "echo nonsense", "exec <&- >&-"] {
+        let answer = route(&of_script(script, LONG), recipient("anna", 5));
+        assert!(matches!(answer, Answer::NotNow(NotNow::Daemon(_))), "{script}: {answer:?}");
+    }
+    for command in [vec![], vec!["/nonexistent/program".into()], vec!["/etc/passwd".into()]] {
+        let answer = route(&Client::of_program(command, LONG), recipient("anna", 5));
+        assert!(matches!(answer, Answer::NotNow(NotNow::NoDaemon(_))), "{answer:?}");
+    }
+}
+
+#[test]
+fn a_program_that_hangs_is_ended_in_time() {
+    let patience = Duration::from_millis(300);
+    for script in ["exec sleep 1000", "read -r line; exec sleep 1000", "trap '' TERM INT; while :; do :; done"] {
+        let begin = Instant::now();
+        let answer = route(&of_script(script, patience), recipient("anna", 5));
+        assert!(matches!(answer, Answer::NotNow(NotNow::NoDaemon(_))), "{script}: {answer:?}");
+        let took = begin.elapsed();
+        assert!(took >= patience && took < Duration::from_secs(10), "{script}: {took:?}");
+    }
+}
+
+#[test]
+fn no_program_and_no_zombie_is_left_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("pid");
+    for end in ["read -r line; echo OK", "exit 1", "exec sleep 1000", "echo OK; exec sleep 1000"] {
+        let client = of_script(&format!("echo $$ >{}; {end}", file.display()), Duration::from_secs(1));
+        let _ = route(&client, recipient("anna", 5));
+        let process = std::fs::read_to_string(&file).unwrap();
+        assert!(!std::path::Path::new("/proc").join(process.trim()).exists(), "{end}");
+    }
 }

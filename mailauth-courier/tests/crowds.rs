@@ -234,3 +234,34 @@ fn look_ups_do_not_wait_for_passwords_that_are_being_hashed() {
         assert_eq!(read_to_end(client), "FAIL\n");
     }
 }
+
+#[test]
+fn nobody_but_recipients_waits_for_a_mailbox_that_is_locked() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = serve(&Table::with([resident(folder.path(), "full"), row("anna@x.example", HASH)]));
+    let lock = std::fs::File::open(folder.path().join("full/Maildir")).unwrap();
+    lock.lock().unwrap();
+    let mut waiting: Vec<UnixStream> = (0..20).map(|_| server.connect()).collect();
+    for client in &mut waiting {
+        client.write_all(ask("recipient 10 full@x.example").as_bytes()).unwrap();
+    }
+    let others = |_| {
+        let begin = Instant::now();
+        assert_eq!(server.ask(pre("anna")), record("anna"));
+        assert_eq!(server.ask(auth("anna", "secret")), record("anna"));
+        assert_eq!(server.ask(ask("domain x.example")), "OK\n");
+        assert!(server.ask(ask("account full@x.example")).starts_with("OK login="));
+        begin.elapsed()
+    };
+    let took = median((0..11).map(others).collect());
+    assert!(took < Duration::from_millis(50), "{took:?}");
+    for client in &mut waiting {
+        client.set_nonblocking(true).unwrap();
+        assert!(client.read(&mut [0; 10]).is_err(), "there was nothing to wait for");
+        client.set_nonblocking(false).unwrap();
+    }
+    lock.unlock().unwrap();
+    for client in &mut waiting {
+        assert_eq!(read_to_end(client), "OK\n");
+    }
+}

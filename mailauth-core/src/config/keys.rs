@@ -80,6 +80,7 @@ pub(super) const KEYS: &[Key] = &[
     key("courier", "allow_groups", |c, v| put(&mut c.courier.allow_groups, v.names())),
     key("courier", "enumerate_users", |c, v| put(&mut c.courier.enumerate_users, v.names())),
     key("courier", "passwd_users", |c, v| put(&mut c.courier.passwd_users, v.names())),
+    key("courier", "clear_users", |c, v| put(&mut c.courier.clear_users, v.names())),
     key("courier", "send_hash", |c, v| put(&mut c.courier.send_hash, v.boolean())),
     key("courier", "send_clear", |c, v| put(&mut c.courier.send_clear, v.boolean())),
     key("courier", "max_connections", |c, v| put(&mut c.courier.max_connections, v.small(1..=1_000_000))),

@@ -119,6 +119,9 @@ pub struct CourierConfig {
     pub enumerate_users: Vec<String>,
     /// `passwd_users`: who may change passwords; empty is everybody who may connect.
     pub passwd_users: Vec<String>,
+    /// `clear_users`: who is sent `PASSWD2=` with a look-up, beside those to whom `send_clear` sends it; Exim's cram_md5
+    /// needs it.
+    pub clear_users: Vec<String>,
     /// `send_hash`: send `PASSWD=` with the stored hash.
     pub send_hash: bool,
     /// `send_clear`: send `PASSWD2=` with the clear password, where it is known. Courier's IMAP and POP3 proxy needs it.
@@ -142,6 +145,7 @@ impl Default for CourierConfig {
             allow_groups: Vec::new(),
             enumerate_users: Vec::new(),
             passwd_users: Vec::new(),
+            clear_users: Vec::new(),
             send_hash: false,
             send_clear: false,
             max_connections: 4000,

@@ -12,6 +12,7 @@
 //!          | "AUTH" SP length LF body                       length = bytes of body
 //!          | "PASSWD" SP service TAB login TAB old TAB new LF
 //!          | "ENUMERATE" LF
+//!          | "ASK" SP question LF                           our own: see [`question`]
 //! body     = service LF authtype LF data
 //! data     = login LF password [LF]                         authtype "login"
 //!          | base64(challenge) LF base64(login SP hex) [LF] authtype "cram-md5", "cram-sha1", "cram-sha256", "apop"
@@ -41,11 +42,13 @@
 //! * Metadata is bounded by [`MAX_METADATA`] in all.
 
 mod compose;
+pub mod question;
 mod record;
 mod reply;
 mod request;
 
 pub use compose::{PasswdFields, Uncomposable, auth_cram, auth_login, passwd, pre, with_client};
+pub use question::Question;
 pub use record::{Record, RecordError, Reply};
 pub use reply::{Passwords, Unsendable, account, list_row};
 pub use request::{Command, Malformed, Parse, Request, parse};

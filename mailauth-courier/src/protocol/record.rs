@@ -17,6 +17,12 @@ pub enum Reply<'a> {
     Ok,
     /// A record that has its end.
     Record(Record<'a>),
+    /// The answer to a question of ours: yes, with its text.
+    Text(&'a str),
+    /// No, for want of room.
+    Over(&'a str),
+    /// "Not now", and why.
+    Later(&'a str),
     /// Closed without a byte: "not now".
     Nothing,
     /// Anything else, which has to be taken for "not now".
@@ -45,7 +51,10 @@ impl fmt::Display for Reply<'_> {
             Reply::Nothing => "it closed without an answer",
             Reply::Unreadable(what) => what,
             Reply::Incomplete => "its answer is not whole",
-            Reply::Fail | Reply::Ok | Reply::Record(_) => "its answer is to another question",
+            Reply::Later(why) => why,
+            Reply::Fail | Reply::Ok | Reply::Record(_) | Reply::Text(_) | Reply::Over(_) => {
+                "its answer is to another question"
+            }
         })
     }
 }
@@ -62,11 +71,26 @@ impl<'a> Reply<'a> {
             _ if input == OK => return Reply::Ok,
             _ => {}
         }
+        if let Some(said) = said(input) {
+            return said;
+        }
         match input.strip_suffix(END) {
             Some(lines) if lines.ends_with(b"\n") => Reply::Record(Record(lines)),
             _ if ended => Reply::Unreadable("its reply was cut off, or is no account"),
             _ => Reply::Incomplete,
         }
+    }
+}
+
+/// A reply that is a word and a text, as the questions of our own have them.
+fn said(input: &[u8]) -> Option<Reply<'_>> {
+    let line =
+        std::str::from_utf8(input.strip_suffix(b"\n")?).ok().filter(|line| !line.chars().any(char::is_control))?;
+    match line.split_once(' ')? {
+        ("OK", text) => Some(Reply::Text(text)),
+        ("OVER", text) => Some(Reply::Over(text)),
+        ("LATER", why) => Some(Reply::Later(why)),
+        _ => None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Reading a request, as far as it has come.
 
-use super::{MAX_BODY, MAX_LINE, MAX_METADATA};
+use super::{MAX_BODY, MAX_LINE, MAX_METADATA, Question};
 use mailauth_core::Secret;
 use mailauth_core::challenge::{CramMechanism, CramResponse};
 
@@ -57,6 +57,8 @@ pub enum Command {
     },
     /// `ENUMERATE`.
     Enumerate,
+    /// `ASK`.
+    Ask(Question),
     /// Well-formed, but the answer is no whatever the accounts are. The reason is for the log.
     Never(&'static str),
 }
@@ -164,6 +166,7 @@ fn command(word: &[u8], arguments: &[u8], after: &[u8]) -> Result<Option<Command
         }
         b"PASSWD" => change_password(arguments).map(Some),
         b"ENUMERATE" if arguments.is_empty() => Ok(Some(Command::Enumerate)),
+        b"ASK" => Question::parse(arguments).map(|question| Some(Command::Ask(question))).ok_or(Malformed::Field),
         _ => Err(Malformed::Command),
     }
 }

@@ -1,5 +1,6 @@
 //! Requests and replies as bytes.
 
+use super::question::{account_text, alias_text, said};
 use super::*;
 use mailauth_core::account::Password;
 use mailauth_core::challenge::{CramMechanism, CramResponse};
@@ -26,6 +27,10 @@ fn shown(request: Request) -> String {
             format!("change {} from {} to {} for {}", text(login), secret(old), secret(new), text(service))
         }
         Command::Enumerate => "enumerate".into(),
+        Command::Ask(Question::Domain(name)) => format!("domain {}", text(name)),
+        Command::Ask(Question::Account(address)) => format!("account of {}", text(address)),
+        Command::Ask(Question::Alias(address)) => format!("alias {}", text(address)),
+        Command::Ask(Question::Recipient { address, size }) => format!("{size} bytes for {}", text(address)),
         Command::Never(_) => "never".into(),
     };
     request.client.map_or(command.clone(), |client| format!("{command}, at {client}"))
@@ -111,6 +116,60 @@ fn a_password_change_has_four_fields() {
     assert_eq!(read("PASSWD imap\tanna\told\n"), "malformed: Field");
     assert_eq!(read("PASSWD imap anna old new\n"), "malformed: Field");
     assert_eq!(read("PASSWD\n"), "malformed: Field");
+}
+
+#[test]
+fn a_question_is_about_the_rest_of_its_line() {
+    assert_eq!(read("ASK domain x.example\n"), "domain x.example");
+    assert_eq!(read("ASK account anna@x.example\n"), "account of anna@x.example");
+    assert_eq!(read("ASK alias info@x.example\n"), "alias info@x.example");
+    assert_eq!(read("ASK recipient 1000 anna@x.example\n"), "1000 bytes for anna@x.example");
+    assert_eq!(read("ASK account  two words \n"), "account of  two words ");
+    assert_eq!(read("ASK alias a=b\n"), "alias a=b");
+    assert_eq!(read(b"ASK recipient 5 \xff\0 5\r\n"), "5 bytes for \\xff\\x00 5\\r");
+    assert_eq!(read("TCPREMOTEIP=::1\nASK domain x\n"), "domain x, at ::1");
+    assert_eq!(read("ASK domain x"), "incomplete");
+    assert_eq!(read("ASK=domain x\n"), "incomplete", "a line of metadata");
+}
+
+#[test]
+fn a_size_is_a_number_or_unknown() {
+    let size = |size: &str| read(format!("ASK recipient {size} anna\n"));
+    assert_eq!(size("-1"), "0 bytes for anna", "as if there were nothing in it");
+    assert_eq!(size("0"), "0 bytes for anna");
+    assert_eq!(size("007"), "7 bytes for anna");
+    assert_eq!(size("18446744073709551615"), "18446744073709551615 bytes for anna");
+    assert_eq!(size("18446744073709551616"), "18446744073709551615 bytes for anna", "larger than any limit");
+    assert_eq!(size(&"9".repeat(100)), "18446744073709551615 bytes for anna");
+    for wrong in ["", "-2", "-", "+5", "5K", "1.5", "0x5", "many"] {
+        assert_eq!(size(wrong), "malformed: Field", "{wrong:?}");
+    }
+}
+
+#[test]
+fn a_question_without_all_its_parts_is_malformed() {
+    for question in [
+        "",
+        " ",
+        " domain",
+        " domain ",
+        " account",
+        " account ",
+        " alias ",
+        " recipient",
+        " recipient ",
+        " recipient 5",
+        " recipient 5 ",
+        " recipient anna",
+        " recipient anna 5",
+        " uid anna",
+        " DOMAIN x.example",
+        "  domain x.example",
+    ] {
+        assert_eq!(read(format!("ASK{question}\n")), "malformed: Field", "{question:?}");
+    }
+    assert_eq!(read("ask domain x.example\n"), "malformed: Command");
+    assert_eq!(read("ASK\tdomain x.example\n"), "malformed: Command");
 }
 
 #[test]
@@ -327,6 +386,128 @@ fn a_value_that_would_be_two_is_not_written() {
     assert_eq!(passwd(fields).map(|_| ()), Err(Uncomposable("new password")));
 }
 
+fn questions(about: &[u8]) -> [Question; 5] {
+    [
+        Question::Domain(about.to_vec()),
+        Question::Account(about.to_vec()),
+        Question::Alias(about.to_vec()),
+        Question::Recipient { address: about.to_vec(), size: 0 },
+        Question::Recipient { address: about.to_vec(), size: u64::MAX },
+    ]
+}
+
+#[test]
+fn a_server_reads_the_question_that_a_client_writes() {
+    for about in [b"anna@x.example".as_slice(), b" two  words ", b"a=b", b"-1 anna", b"\xff\xfe", &[b'x'; 8000]] {
+        for question in questions(about) {
+            let written = question.compose().unwrap();
+            let Parse::Complete(Request { command: Command::Ask(read), .. }) = parse(written.expose(), false) else {
+                panic!("{question:?} is not read as a question");
+            };
+            assert_eq!(read, question);
+        }
+    }
+}
+
+#[test]
+fn a_question_about_what_is_no_address_is_not_written() {
+    for about in [b"".as_slice(), b"anna\n", b"anna\nASK domain x", b"a\0b", b"a\tb", b"a\x7fb", &[b'x'; MAX_LINE]] {
+        for question in questions(about) {
+            assert_eq!(question.compose().map(|_| ()), Err(Uncomposable("address")), "{question:?}");
+        }
+    }
+}
+
+#[test]
+fn a_reply_to_a_question_is_a_word_and_a_text() {
+    assert_eq!(Reply::read(b"OK\n", false), Reply::Ok);
+    assert_eq!(Reply::read(b"OK a, b\n", false), Reply::Text("a, b"));
+    assert_eq!(Reply::read("OK name=\"Jürgen\"\n".as_bytes(), true), Reply::Text("name=\"Jürgen\""));
+    assert_eq!(Reply::read(b"FAIL\n", false), Reply::Fail);
+    assert_eq!(Reply::read(b"OVER 10 of 10 messages\n", false), Reply::Over("10 of 10 messages"));
+    assert_eq!(Reply::read(b"LATER the database is away.\n", false), Reply::Later("the database is away."));
+    assert_eq!(Reply::read(b"", true), Reply::Nothing);
+    let garbage: [&[u8]; 10] = [
+        b"OK a",
+        b"OVER 10 of 10",
+        b"LATER",
+        b"LATER\n",
+        b"OVER\n",
+        b"FAIL why\n",
+        b"YES\n",
+        b"ok a\n",
+        b"OK a\tb\n",
+        b"OK \xff\n",
+    ];
+    for cut in garbage.into_iter().chain([b"OK a\nOK b\n".as_slice(), b" OK a\n"]) {
+        assert!(matches!(Reply::read(cut, true), Reply::Unreadable(_)), "{}", cut.escape_ascii());
+        assert_eq!(Reply::read(cut, false), Reply::Incomplete, "{}", cut.escape_ascii());
+    }
+}
+
+#[test]
+fn what_is_said_is_one_line_that_a_client_reads() {
+    assert_eq!(said("OK", ""), "OK\n");
+    assert_eq!(said("LATER", "first\r\nUID=0\n.\n"), "LATER first  UID=0 . \n");
+    assert_eq!(said("OVER", "a\u{85}b\0c\x1b[2J"), "OVER a b c [2J\n");
+    for text in ["x".repeat(20_000), "ü".repeat(20_000), "😀\n".repeat(5000)] {
+        let line = said("LATER", &text);
+        assert!((8000..=MAX_REPLY).contains(&line.len()), "{} bytes", line.len());
+        assert!(matches!(Reply::read(line.as_bytes(), false), Reply::Later(_)));
+    }
+}
+
+#[test]
+fn the_text_of_an_account_has_everything_that_delivery_needs() {
+    assert_eq!(
+        account_text(&account()).unwrap(),
+        "login=\"anna@x.example\" uid=\"5000\" gid=\"5001\" home=\"/mail/anna\" maildir=\"/mail/anna/Maildir\" \
+         quota_bytes=\"1000\" quota_messages=\"10\" name=\"Anna Example, room 5\" options=\"disableimap=1\""
+    );
+    let bare = Account { maildir: None, quota: Limits::NONE, name: String::new(), options: String::new(), ..account() };
+    assert_eq!(
+        account_text(&bare).unwrap(),
+        "login=\"anna@x.example\" uid=\"5000\" gid=\"5001\" home=\"/mail/anna\" maildir=\"/mail/anna/Maildir\" \
+         quota_bytes=\"0\" quota_messages=\"0\" name=\"\" options=\"\""
+    );
+    let elsewhere = Account { maildir: Some("/srv/anna".into()), ..account() };
+    assert!(account_text(&elsewhere).unwrap().contains(" maildir=\"/srv/anna\" "));
+}
+
+#[test]
+fn quotes_and_backslashes_in_an_account_do_not_end_its_values() {
+    let odd = Account {
+        name: r#"Anna "uid=0" O\'x "#.into(),
+        home: r#"/mail/a b\"#.into(),
+        maildir: Some(r#"" uid="0"#.into()),
+        ..account()
+    };
+    let text = account_text(&odd).unwrap();
+    assert!(text.contains(r#" name="Anna \"uid=0\" O\\'x " options="#), "{text}");
+    assert!(text.contains(r#" home="/mail/a b\\" maildir="/mail/a b\\/\" uid=\"0" quota_bytes="#), "{text}");
+}
+
+#[test]
+fn an_account_that_would_break_the_line_has_no_text() {
+    let refused = |account: Account| account_text(&account).unwrap_err();
+    assert_eq!(refused(Account { name: "x\ny".into(), ..account() }), Unsendable::ControlCharacter("name"));
+    assert_eq!(refused(Account { options: "a\u{85}b".into(), ..account() }), Unsendable::ControlCharacter("options"));
+    assert_eq!(refused(Account { home: "/a\0".into(), ..account() }), Unsendable::ControlCharacter("home"));
+    assert_eq!(refused(Account { maildir: Some("a\tb".into()), ..account() }), Unsendable::ControlCharacter("maildir"));
+    let long = |length| Account { options: "x".repeat(length), ..account() };
+    let whole = said("OK", &account_text(&long(7900)).unwrap());
+    assert!(whole.ends_with("x\"\n") && whole.len() <= MAX_REPLY);
+    assert_eq!(refused(long(8191)), Unsendable::TooLong);
+}
+
+#[test]
+fn the_text_of_an_alias_is_a_list() {
+    let list = |targets: &[&str]| alias_text(&targets.iter().map(|target| (*target).to_owned()).collect::<Vec<_>>());
+    assert_eq!(list(&["anna@x.example"]).unwrap(), "anna@x.example");
+    assert_eq!(list(&["anna@x.example", "b@else.example"]).unwrap(), "anna@x.example, b@else.example");
+    assert_eq!(list(&["anna@x.example"; 1000]), Err(Unsendable::TooLong), "and is not cut");
+}
+
 /// Bytes that are often nearly a request.
 fn input() -> impl Strategy<Value = Vec<u8>> {
     let word = prop_oneof![
@@ -337,6 +518,8 @@ fn input() -> impl Strategy<Value = Vec<u8>> {
         Just(b"imap\ncram-md5\nPDE+\nYSBi".to_vec()),
         Just(b"PASSWD imap\tanna\told\tnew".to_vec()),
         Just(b"ENUMERATE".to_vec()),
+        Just(b"ASK domain x.example".to_vec()),
+        Just(b"ASK recipient 1000 anna".to_vec()),
         Just(b"TCPREMOTEIP=::1".to_vec()),
         Just(vec![b'x'; 4000]),
         Just(vec![]),
@@ -377,6 +560,20 @@ proptest! {
     }
 
     #[test]
+    fn whatever_is_said_is_read_as_it_was_said(word in "OK|OVER|LATER", text in "\\PC{1,40}", more in ".{0,9000}") {
+        let line = said(&word, &text);
+        let read = Reply::read(line.as_bytes(), false);
+        let expected = match &word[..] {
+            "OK" => Reply::Text(&text),
+            "OVER" => Reply::Over(&text),
+            _ => Reply::Later(&text),
+        };
+        prop_assert_eq!(read, expected);
+        let line = said(&word, &(text + &more));
+        prop_assert!(!matches!(Reply::read(line.as_bytes(), false), Reply::Incomplete | Reply::Unreadable(_)));
+    }
+
+    #[test]
     fn whatever_a_client_writes_is_one_request(
         service in vec(any::<u8>(), 0..20),
         login in vec(any::<u8>(), 0..40),
@@ -396,7 +593,14 @@ proptest! {
             else {
                 return Err(TestCaseError::fail("it is no look-up"));
             };
-            prop_assert_eq!((s, l), (service, login));
+            prop_assert_eq!((&s, &l), (&service, &login));
+        }
+        for question in questions(&login) {
+            let Ok(request) = question.compose() else { continue };
+            let Parse::Complete(Request { command: Command::Ask(read), .. }) = parse(request.expose(), false) else {
+                return Err(TestCaseError::fail("it is no question"));
+            };
+            prop_assert_eq!(read, question);
         }
     }
 }

@@ -1,15 +1,14 @@
 //! What a change of the configuration replaces.
 
+use super::Answers;
 use super::peer::Access;
-use mailauth_core::authenticate::Authenticator;
 use mailauth_core::config::CourierConfig;
 use mailauth_core::password::Rules;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// The accounts and the settings in force. A connection keeps those it came under.
 pub(super) struct Live {
-    pub authenticator: Arc<Authenticator>,
+    pub answers: Answers,
     pub rules: Rules,
     pub access: Access,
     pub send_hash: bool,
@@ -23,12 +22,12 @@ impl Live {
     pub fn new(
         config: &CourierConfig,
         rules: &Rules,
-        authenticator: Arc<Authenticator>,
+        answers: Answers,
         access: Access,
         max_connections: usize,
     ) -> Self {
         Live {
-            authenticator,
+            answers,
             rules: rules.clone(),
             access,
             send_hash: config.send_hash,

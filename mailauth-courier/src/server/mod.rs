@@ -10,6 +10,7 @@
 //!
 //! an answer that needs hashing   --> lane "hashing"
 //! PASSWD                         --> lane "changes"
+//! ASK recipient                  --> lane "recipients", for it may have to count a mailbox
 //! ENUMERATE, an answer half sent --> outbox (one thread)
 //! ```
 
@@ -23,15 +24,18 @@ mod lane;
 mod listener;
 mod live;
 pub mod notify;
+mod once;
 mod outbox;
 mod peer;
 mod reader;
+mod reply;
 pub mod signals;
 mod throttle;
 mod work;
 
 pub use identity::{IdentityError, become_user};
 pub use listener::{BindError, Listener};
+pub use once::answer_one;
 
 use connection::Places;
 use crew::Crew;
@@ -41,6 +45,8 @@ use live::Live;
 use mailauth_core::authenticate::Authenticator;
 use mailauth_core::config::{Config, CourierConfig};
 use mailauth_core::password::Rules;
+use mailauth_core::routing::Router;
+use mailauth_core::store::MailStore;
 use outbox::Outbox;
 use peer::Access;
 use reader::Reader;
@@ -60,6 +66,28 @@ const HASHING_QUEUE: usize = 1024;
 
 /// Threads that change passwords, and how many changes may wait.
 const CHANGES: (usize, usize) = (2, 64);
+
+/// Threads that look whether a mailbox has room, and how many such questions may wait.
+const RECIPIENTS: (usize, usize) = (4, 1024);
+
+/// Who decides.
+#[derive(Clone)]
+pub struct Answers {
+    /// About logins.
+    pub authenticator: Arc<Authenticator>,
+    /// About addresses.
+    pub router: Arc<Router>,
+}
+
+impl Answers {
+    /// Over one store, as the configuration has it.
+    pub fn over<S: MailStore + 'static>(store: Arc<S>, config: &Config) -> Self {
+        let policy = config.policy();
+        let router = Arc::new(Router::new(store.clone(), &policy, config.quota.rules()));
+        let authenticator = Arc::new(Authenticator::new(store, policy, Arc::new(config.budget())));
+        Answers { authenticator, router }
+    }
+}
 
 /// What the server needs of the configuration.
 #[derive(Clone, Debug)]
@@ -126,19 +154,20 @@ impl Settings {
     }
 }
 
-/// Starts to answer on `listener`, as `authenticator` decides.
+/// Starts to answer on `listener`, as `answers` decide.
 ///
 /// The socket is bound before ([`Listener::bind`]), so that the process can become another user in between.
 ///
 /// # Errors
 /// When a name in the configuration is none, or the system gives no threads.
-pub fn start(listener: Listener, settings: Settings, authenticator: Arc<Authenticator>) -> Result<Running, StartError> {
-    let live = live(&settings, &listener, authenticator)?;
+pub fn start(listener: Listener, settings: Settings, answers: Answers) -> Result<Running, StartError> {
+    let live = live(&settings, &listener, answers)?;
     let most = live.max_connections;
     let works = Arc::new(Works {
         lookups: Lane::open("look-ups", settings.lookup_threads(), most)?,
         hashing: Lane::open("hashing", settings.hashing_threads(), HASHING_QUEUE)?,
         changes: Lane::open("changes", CHANGES.0, CHANGES.1)?,
+        recipients: Lane::open("recipients", RECIPIENTS.0, RECIPIENTS.1)?,
         outbox: Arc::new(Outbox::new()?),
         crew: Crew::new(settings.door_threads()),
         overload: Throttle::default(),
@@ -163,10 +192,10 @@ pub fn start(listener: Listener, settings: Settings, authenticator: Arc<Authenti
     Ok(Running { settings, hall, door, reading, writing })
 }
 
-fn live(settings: &Settings, listener: &Listener, authenticator: Arc<Authenticator>) -> Result<Live, StartError> {
+fn live(settings: &Settings, listener: &Listener, answers: Answers) -> Result<Live, StartError> {
     let access = Access::new(&settings.courier, Some(listener.group()))?;
     let most = Hall::room(settings.courier.max_connections);
-    Ok(Live::new(&settings.courier, &settings.rules, authenticator, access, most))
+    Ok(Live::new(&settings.courier, &settings.rules, answers, access, most))
 }
 
 impl Running {
@@ -179,12 +208,12 @@ impl Running {
     ///
     /// # Errors
     /// When the new ones do not work; the server then goes on under the old ones.
-    pub fn reload(&mut self, settings: Settings, authenticator: Arc<Authenticator>) -> Result<(), StartError> {
+    pub fn reload(&mut self, settings: Settings, answers: Answers) -> Result<(), StartError> {
         let (old, new) = (&self.settings.courier, &settings.courier);
         let elsewhere =
             old.socket != new.socket || old.socket_mode != new.socket_mode || old.socket_group != new.socket_group;
         let listener = if elsewhere { Some(self.door.listener().rebind(new)?) } else { None };
-        let live = live(&settings, listener.as_ref().unwrap_or(self.door.listener()), authenticator)?;
+        let live = live(&settings, listener.as_ref().unwrap_or(self.door.listener()), answers)?;
         let works = &self.hall.works;
         works.lookups.resize(settings.lookup_threads(), live.max_connections)?;
         works.hashing.resize(settings.hashing_threads(), HASHING_QUEUE)?;
@@ -209,6 +238,7 @@ impl Running {
         let _ = self.reading.join();
         works.lookups.close();
         works.changes.close();
+        works.recipients.close();
         works.hashing.close();
         works.outbox.stop(Instant::now() + patience);
         let _ = self.writing.join();

@@ -15,6 +15,7 @@ pub(super) struct Access {
     groups: Vec<u32>,
     enumerate: Option<Vec<u32>>,
     passwd: Option<Vec<u32>>,
+    clear: Vec<u32>,
 }
 
 /// What a peer may ask beside look-ups and logins.
@@ -22,6 +23,8 @@ pub(super) struct Access {
 pub(super) struct Rights {
     pub enumerate: bool,
     pub passwd: bool,
+    /// It is sent clear passwords, where one is stored.
+    pub clear: bool,
 }
 
 /// A peer that may not connect.
@@ -33,7 +36,7 @@ pub(super) struct Refused {
 
 impl Access {
     /// The lists of the configuration, for a socket of group `socket_group`. Root and this process's own user are on
-    /// each of them.
+    /// each of them but that of who is sent clear passwords.
     ///
     /// # Errors
     /// When a name is none.
@@ -52,6 +55,12 @@ impl Access {
             groups: socket_group.into_iter().map(Ok).chain(named).collect::<Result<_, _>>()?,
             enumerate: narrower("[courier] enumerate_users", &config.enumerate_users)?,
             passwd: narrower("[courier] passwd_users", &config.passwd_users)?,
+            // Nobody is on this list who is not named.
+            clear: config
+                .clear_users
+                .iter()
+                .map(|name| user_id("[courier] clear_users", name))
+                .collect::<Result<_, _>>()?,
         })
     }
 
@@ -77,7 +86,8 @@ impl Access {
             return Ok(Err(Refused { uid, gid }));
         }
         let may = |list: &Option<Vec<u32>>| list.as_ref().is_none_or(|users| users.contains(&uid));
-        Ok(Ok(Rights { enumerate: may(&self.enumerate), passwd: may(&self.passwd) }))
+        let clear = self.clear.contains(&uid);
+        Ok(Ok(Rights { enumerate: may(&self.enumerate), passwd: may(&self.passwd), clear }))
     }
 }
 
@@ -138,7 +148,7 @@ mod tests {
     #[test]
     fn root_and_this_user_and_the_sockets_group_may_connect_and_nobody_else() {
         let access = access(|_| ());
-        let all = Ok(Rights { enumerate: true, passwd: true });
+        let all = Ok(Rights { enumerate: true, passwd: true, clear: false });
         assert_eq!(judge(&access, 0, 0, &[]), all);
         assert_eq!(judge(&access, rustix::process::geteuid().as_raw(), 1, &[]), all);
         assert_eq!(judge(&access, STRANGER, 700, &[]), all);
@@ -158,15 +168,17 @@ mod tests {
     }
 
     #[test]
-    fn enumerating_and_changing_passwords_can_be_for_fewer() {
+    fn what_is_more_than_logging_in_can_be_for_fewer() {
         let access = access(|config| {
             config.allow_groups = vec!["800".into()];
             config.enumerate_users = vec![GUEST.to_string()];
             config.passwd_users = vec!["root".into()];
+            config.clear_users = vec![STRANGER.to_string()];
         });
-        assert_eq!(judge(&access, GUEST, 800, &[]), Ok(Rights { enumerate: true, passwd: false }));
-        assert_eq!(judge(&access, STRANGER, 800, &[]), Ok(Rights { enumerate: false, passwd: false }));
-        assert_eq!(judge(&access, 0, 0, &[]), Ok(Rights { enumerate: true, passwd: true }));
+        let rights = |enumerate, passwd, clear| Ok(Rights { enumerate, passwd, clear });
+        assert_eq!(judge(&access, GUEST, 800, &[]), rights(true, false, false));
+        assert_eq!(judge(&access, STRANGER, 800, &[]), rights(false, false, true));
+        assert_eq!(judge(&access, 0, 0, &[]), rights(true, true, false));
     }
 
     #[test]

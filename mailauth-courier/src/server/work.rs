@@ -7,12 +7,12 @@ use super::connection::{Connection, Sent};
 use super::crew::Crew;
 use super::lane::Lane;
 use super::outbox::Outbox;
+use super::reply::{Form, Reply};
 use super::throttle::Throttle;
-use crate::protocol::{self, Command, FAIL, OK, Passwords, Request};
+use crate::protocol::{Command, FAIL, OK, Question, Request};
+use mailauth_core::Service;
 use mailauth_core::account::Account;
 use mailauth_core::authenticate::{self, Answer, Authority as _, Credential, PasswordChange, Step};
-use mailauth_core::password::Stored;
-use mailauth_core::{Secret, Service};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -24,6 +24,8 @@ pub(super) struct Works {
     pub hashing: Arc<Lane>,
     /// `PASSWD`, which looks up, hashes and writes.
     pub changes: Arc<Lane>,
+    /// `ASK recipient`, which may count a mailbox.
+    pub recipients: Arc<Lane>,
     /// `ENUMERATE`.
     pub outbox: Arc<Outbox>,
     /// The threads that accept.
@@ -34,24 +36,9 @@ pub(super) struct Works {
 }
 
 /// A login or look-up, and what its answer needs beside the account.
-struct Question {
+struct Asked {
     request: authenticate::Request,
     form: Form,
-}
-
-/// What is special in a record, beside the account.
-struct Form {
-    /// The password sent, when it is to be repeated.
-    sent: Option<Secret>,
-    /// The mail server of Courier itself takes `MAILDIR` for delivery instructions, as in dot-courier(5), that go before
-    /// its own: `Maildir`, without `./`, would be an address to send the mail on to. We have no such instructions.
-    without_maildir: bool,
-}
-
-impl Form {
-    fn of(service: &[u8]) -> Self {
-        Form { sent: None, without_maildir: service == b"courier" }
-    }
 }
 
 impl Works {
@@ -73,6 +60,7 @@ impl Works {
     fn answer(self: &Arc<Self>, connection: Connection, request: Request) {
         match request.command {
             Command::Enumerate => self.enumerate(connection),
+            Command::Ask(question) => self.route(connection, question),
             Command::Never(why) => {
                 tracing::debug!(why, "a request that no account can fit");
                 self.send(connection, FAIL);
@@ -83,30 +71,30 @@ impl Works {
             }
             Command::LookUp { service, login } => {
                 let request = ask(&connection, request.client, &service, login, Credential::Lookup);
-                self.decide(connection, Question { request, form: Form::of(&service) });
+                self.decide(connection, Asked { request, form: Form { looked_up: true, ..Form::of(&service) } });
             }
             Command::LogIn { service, login, password } => {
                 let sent = connection.live.send_clear.then(|| password.clone());
                 let request = ask(&connection, request.client, &service, login, Credential::Password(password));
-                self.decide(connection, Question { request, form: Form { sent, ..Form::of(&service) } });
+                self.decide(connection, Asked { request, form: Form { sent, ..Form::of(&service) } });
             }
             Command::Challenge { service, mechanism, response } => {
                 let login = response.login().to_vec();
                 let credential = Credential::Cram(mechanism, response);
                 let request = ask(&connection, request.client, &service, login, credential);
-                self.decide(connection, Question { request, form: Form::of(&service) });
+                self.decide(connection, Asked { request, form: Form::of(&service) });
             }
         }
     }
 
-    fn decide(self: &Arc<Self>, connection: Connection, question: Question) {
-        let Question { request, form } = question;
-        match connection.live.authenticator.begin(request) {
+    fn decide(self: &Arc<Self>, connection: Connection, asked: Asked) {
+        let Asked { request, form } = asked;
+        match connection.live.answers.authenticator.begin(request) {
             Step::Decided(answer) => self.reply(connection, answer, &form),
             Step::Hash(verification) => {
                 let works = Arc::clone(self);
                 self.queue(&self.hashing, "passwords", move || {
-                    let answer = connection.live.authenticator.finish(verification);
+                    let answer = connection.live.answers.authenticator.finish(verification);
                     works.reply(connection, answer, &form);
                 });
             }
@@ -120,11 +108,24 @@ impl Works {
         }
         let works = Arc::clone(self);
         self.queue(&self.changes, "password changes", move || {
-            match connection.live.authenticator.change_password(change) {
+            match connection.live.answers.authenticator.change_password(change) {
                 Answer::Yes(()) => works.send(connection, OK),
                 Answer::No(_) => works.send(connection, FAIL),
                 Answer::NotNow(_) => connection.close(),
             }
+        });
+    }
+
+    fn route(self: &Arc<Self>, connection: Connection, question: Question) {
+        let router = Arc::clone(&connection.live.answers.router);
+        if !matches!(question, Question::Recipient { .. }) {
+            let reply = Reply::route(&router, &question, connection.deadline);
+            return self.give(connection, reply);
+        }
+        let works = Arc::clone(self);
+        self.queue(&self.recipients, "questions about recipients", move || {
+            let reply = Reply::route(&router, &question, connection.deadline);
+            works.give(connection, reply);
         });
     }
 
@@ -154,34 +155,17 @@ impl Works {
     }
 
     fn reply(&self, connection: Connection, answer: Answer<Box<Account>>, form: &Form) {
-        let mut account = match answer {
-            Answer::Yes(account) => account,
-            Answer::No(_) => return self.send(connection, FAIL),
-            Answer::NotNow(_) => return connection.close(),
-        };
-        if form.without_maildir {
-            account.maildir = None;
-        }
-        let live = &connection.live;
-        let stored = account.password.0.expose();
-        let read = if live.send_hash || live.send_clear { Stored::parse(stored, &live.rules).ok() } else { None };
-        let kept = read.as_ref().and_then(Stored::clear);
-        let passwords = Passwords {
-            // What cannot be read could be a clear password.
-            hash: (live.send_hash && read.is_some() && kept.is_none()).then_some(stored),
-            // One with a control character cannot be sent; who needs it has to do without.
-            clear: form
-                .sent
-                .as_ref()
-                .map(Secret::expose)
-                .or(kept.filter(|_| live.send_clear))
-                .filter(|clear| is_text(clear)),
-        };
-        match protocol::account(&account, passwords) {
-            Ok(reply) => self.send(connection, &reply),
-            Err(why) => {
+        let reply = Reply::account(answer, form, &connection.live, connection.rights);
+        self.give(connection, reply);
+    }
+
+    fn give(&self, connection: Connection, reply: Reply) {
+        match reply {
+            Reply::Bytes(bytes) => self.send(connection, &bytes),
+            Reply::Silence => connection.close(),
+            Reply::Unsendable(login, why) => {
                 if let Some(omitted) = self.unsendable.admit() {
-                    tracing::warn!(login = account.login.as_str(), omitted, "the account cannot be sent: {why}");
+                    tracing::warn!(login = login.as_str(), omitted, "the account cannot be sent: {why}");
                 }
                 connection.close();
             }
@@ -201,12 +185,10 @@ impl Works {
 fn looks_up(command: &Command) -> bool {
     match command {
         Command::LookUp { .. } | Command::LogIn { .. } | Command::Challenge { .. } => true,
+        Command::Ask(Question::Recipient { .. }) => false,
+        Command::Ask(_) => true,
         Command::ChangePassword { .. } | Command::Enumerate | Command::Never(_) => false,
     }
-}
-
-fn is_text(bytes: &[u8]) -> bool {
-    !bytes.iter().any(u8::is_ascii_control)
 }
 
 fn ask(

@@ -1,13 +1,17 @@
 //! A server over accounts in memory, on a socket in a temporary folder.
 #![allow(dead_code, missing_docs, reason = "each test program uses a part of it")]
 
+use mailauth_core::DomainName;
 use mailauth_core::account::{AccountRow, Login, Password};
 use mailauth_core::authenticate::{Authenticator, Policy};
 use mailauth_core::config::CourierConfig;
 use mailauth_core::mailbox::MailboxDefaults;
 use mailauth_core::password::{Budget, NewScheme, Rules};
-use mailauth_core::store::{AccountStore, Page, StoreError};
-use mailauth_courier::server::{Listener, Running, Settings, start};
+use mailauth_core::quota::pools::{PoolStore, PoolUse};
+use mailauth_core::quota::{self, Limits, Usage};
+use mailauth_core::routing::Router;
+use mailauth_core::store::{AccountStore, MailStore, Page, StoreError};
+use mailauth_courier::server::{Answers, Listener, Running, Settings, start};
 use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
@@ -22,10 +26,11 @@ pub const LONG: Duration = Duration::from_secs(30);
 /// `{SHA256}` of `secret`.
 pub const HASH: &str = "{SHA256}K7gNU3sdo+OL0wNhqoVWhr3g6s1xYv72ol/pe/Unols=";
 
-/// Accounts in memory, which can be made to fail.
+/// Accounts of x.example in memory, which can be made to fail.
 #[derive(Default)]
 pub struct Table {
     pub rows: Mutex<Vec<AccountRow>>,
+    pub aliases: Mutex<Vec<(String, Vec<String>)>>,
     pub outage: Mutex<Option<StoreError>>,
     /// Pages of an enumeration that are answered before the outage.
     pub pages: Mutex<Option<usize>>,
@@ -36,6 +41,11 @@ pub struct Table {
 impl Table {
     pub fn with(rows: impl IntoIterator<Item = AccountRow>) -> Arc<Self> {
         Arc::new(Table { rows: Mutex::new(rows.into_iter().collect()), ..Table::default() })
+    }
+
+    pub fn alias(&self, address: &str, targets: &[&str]) {
+        let targets = targets.iter().map(|target| (*target).to_owned()).collect();
+        self.aliases.lock().unwrap().push((address.to_owned(), targets));
     }
 
     pub fn fail(&self, failing: bool) {
@@ -108,6 +118,33 @@ impl AccountStore for Table {
     }
 }
 
+/// Without a quota of the domain.
+impl PoolStore for Table {
+    fn pool_limits(&self, _: &str) -> Result<Limits, StoreError> {
+        self.check().map(|()| Limits::NONE)
+    }
+
+    fn pool_use(&self, _: &str) -> Result<PoolUse, StoreError> {
+        self.check().map(|()| PoolUse::default())
+    }
+
+    fn publish(&self, _: &Login, usage: Usage) -> Result<PoolUse, StoreError> {
+        self.check().map(|()| PoolUse { usage, mailboxes: 1 })
+    }
+}
+
+impl MailStore for Table {
+    fn domain_enabled(&self, name: &DomainName) -> Result<Option<bool>, StoreError> {
+        self.check().map(|()| (name.as_str() == "x.example").then_some(true))
+    }
+
+    fn alias_targets(&self, address: &str) -> Result<Vec<String>, StoreError> {
+        self.check()?;
+        let aliases = self.aliases.lock().unwrap();
+        Ok(aliases.iter().find(|(name, _)| name == address).map(|(_, targets)| targets.clone()).unwrap_or_default())
+    }
+}
+
 pub fn row(login: &str, password: &str) -> AccountRow {
     AccountRow {
         password: Password(password.into()),
@@ -122,17 +159,18 @@ pub fn two_accounts() -> Arc<Table> {
     Table::with([row("anna@x.example", HASH), row("slow@x.example", HASH)])
 }
 
-pub fn authenticator(table: &Arc<Table>) -> Arc<Authenticator> {
+pub fn answers(table: &Arc<Table>) -> Answers {
     let policy = Policy {
         default_domain: Some("x.example".into()),
-        mailbox: MailboxDefaults::default(),
+        mailbox: MailboxDefaults { allow_root: true, ..MailboxDefaults::default() },
         rules: Rules::default(),
         scheme: NewScheme::Sha256Crypt,
         min_length: 8,
         unknown_services: true,
     };
-    let store: Arc<dyn AccountStore> = table.clone();
-    Arc::new(Authenticator::new(store, policy, Arc::new(Budget::new(2, 64 << 20))))
+    let router = Arc::new(Router::new(table.clone(), &policy, quota::Rules::default()));
+    let authenticator = Arc::new(Authenticator::new(table.clone(), policy, Arc::new(Budget::new(2, 64 << 20))));
+    Answers { authenticator, router }
 }
 
 pub fn settings(courier: CourierConfig) -> Settings {
@@ -157,7 +195,7 @@ pub fn serve_with(table: &Arc<Table>, change: impl FnOnce(&mut CourierConfig)) -
     let mut courier = CourierConfig { socket: socket.clone(), ..CourierConfig::default() };
     change(&mut courier);
     let listener = Listener::bind(&courier).unwrap();
-    let running = start(listener, settings(courier.clone()), authenticator(table)).unwrap();
+    let running = start(listener, settings(courier.clone()), answers(table)).unwrap();
     Served { running: Some(running), courier, socket, folder }
 }
 
@@ -216,6 +254,24 @@ pub fn pre(login: &str) -> String {
 pub fn auth(login: &str, password: &str) -> String {
     let body = format!("imap\nlogin\n{login}\n{password}\n");
     format!("AUTH {}\n{body}", body.len())
+}
+
+pub fn ask(question: &str) -> String {
+    format!("ASK {question}\n")
+}
+
+/// Somebody who lives in `folder` as this process's user, with an empty mailbox of at most 1000 bytes.
+pub fn resident(folder: &Path, name: &str) -> AccountRow {
+    let home = folder.join(name);
+    for part in ["tmp", "new", "cur"] {
+        std::fs::create_dir_all(home.join("Maildir").join(part)).unwrap();
+    }
+    AccountRow {
+        home: Some(home.to_str().unwrap().to_owned()),
+        uid: Some(rustix::process::geteuid().as_raw()),
+        quota_bytes: Some(1000),
+        ..row(&format!("{name}@x.example"), HASH)
+    }
 }
 
 /// The record of an account with nothing but defaults.

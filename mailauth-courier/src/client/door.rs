@@ -1,0 +1,88 @@
+//! Where a client's connection comes from.
+
+use super::limit;
+use rustix::fd::OwnedFd;
+use rustix::io::Errno;
+use rustix::net::sockopt::Timeout;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with, socketpair};
+use std::ffi::OsString;
+use std::fmt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Instant;
+
+/// A way in.
+#[derive(Clone, Debug)]
+pub(super) enum Door {
+    /// A daemon's socket.
+    Socket(PathBuf),
+    /// A program that answers one request, with its arguments.
+    Program(Vec<OsString>),
+}
+
+/// An open connection.
+pub(super) struct Way {
+    pub socket: OwnedFd,
+    /// Ended, if it has not by itself, when the connection is given up.
+    _program: Option<Program>,
+}
+
+impl Door {
+    /// Connects before the deadline.
+    pub fn open(&self, deadline: Instant) -> Result<Way, Errno> {
+        match self {
+            Door::Socket(path) => {
+                let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+                let address = SocketAddrUnix::new(path)?;
+                loop {
+                    // The send timeout bounds connecting too: unix(7) waits while the server's backlog is full.
+                    limit(&socket, Timeout::Send, deadline)?;
+                    match connect(&socket, &address) {
+                        Err(Errno::INTR) => {}
+                        Err(errno) => return Err(errno),
+                        Ok(()) => return Ok(Way { socket, _program: None }),
+                    }
+                }
+            }
+            Door::Program(command) => {
+                let (program, arguments) = command.split_first().ok_or(Errno::NOENT)?;
+                let (socket, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+                let other = theirs.try_clone().map_err(errno)?;
+                let mut command = Command::new(program);
+                command
+                    .args(arguments)
+                    .env_clear()
+                    .stdin(Stdio::from(theirs))
+                    .stdout(Stdio::from(other))
+                    .stderr(Stdio::null());
+                let program = Program(command.spawn().map_err(errno)?);
+                Ok(Way { socket, _program: Some(program) })
+            }
+        }
+    }
+}
+
+fn errno(error: std::io::Error) -> Errno {
+    Errno::from_io_error(&error).unwrap_or(Errno::IO)
+}
+
+impl fmt::Display for Door {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Door::Socket(path) => path.display().fmt(f),
+            Door::Program(command) => command.iter().take(1).try_for_each(|program| program.display().fmt(f)),
+        }
+    }
+}
+
+/// A program that was started.
+struct Program(Child);
+
+impl Drop for Program {
+    /// Leaves no process and no zombie behind. It has answered, or has had its time. Where the process that we live in
+    /// ignores SIGCHLD, as Exim's for SMTP do, there is nothing to wait for, and the system says so.
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
