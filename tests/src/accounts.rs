@@ -8,7 +8,7 @@ use crate::programs::program;
 use crate::scratch::{Scratch, User};
 use rustix::process::Pid;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -163,6 +163,14 @@ impl Accounts {
             Place::MariaDb(database) => Some(database.password()),
             Place::Postgres(database) => Some(database.password()),
         }
+    }
+
+    /// Makes the password file this user's, so that the user can ask the database.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn give_password_to(&self, user: User) {
+        chown(self.folder.join("password"), Some(user.uid), Some(user.gid)).expect("the password file");
     }
 
     /// Which database it is.

@@ -8,11 +8,12 @@ use std::fs::{self, File};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A running authdaemond, on a host of its own.
 pub struct Courier {
-    host: MailHost,
+    host: Arc<MailHost>,
     process: Child,
 }
 
@@ -22,7 +23,14 @@ impl Courier {
     /// # Panics
     /// When it does not come up; the message holds its log.
     pub fn over(accounts: &Accounts) -> Self {
-        let host = MailHost::new();
+        Self::on(Arc::new(MailHost::new()), accounts)
+    }
+
+    /// The same, on a host with other programs.
+    ///
+    /// # Panics
+    /// As [`Courier::over`].
+    pub fn on(host: Arc<MailHost>, accounts: &Accounts) -> Self {
         let (module, place) = accounts.courier_module();
         let prefix = module.to_uppercase();
         let rc: String = place

@@ -13,7 +13,7 @@ use std::io::Read;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How Exim asks us.
@@ -29,7 +29,7 @@ pub enum Form {
 
 /// A private Exim: its configuration, spool and logs are the host's own.
 pub struct Exim {
-    host: Rc<MailHost>,
+    host: Arc<MailHost>,
     files: Scratch,
     certificates: Certificates,
     daemon: Option<Daemon>,
@@ -60,7 +60,7 @@ impl Exim {
     ///
     /// # Panics
     /// When something is missing.
-    pub fn set_up(host: Rc<MailHost>, form: Form) -> Self {
+    pub fn set_up(host: Arc<MailHost>, form: Form) -> Self {
         let questions = match form {
             Form::Dlfunc => printed("/etc/exim4/mailauth.conf", "${dlfunc{"),
             Form::Readsocket => printed("/etc/exim4/mailauth.conf", "${readsocket{"),
@@ -87,7 +87,7 @@ impl Exim {
     ///
     /// # Panics
     /// As [`Exim::set_up`].
-    pub fn on(host: Rc<MailHost>) -> Self {
+    pub fn on(host: Arc<MailHost>) -> Self {
         let files = Scratch::new("exim");
         let user = User::named("Debian-exim");
         let certificates = Certificates::make(files.path(), user);
@@ -256,15 +256,17 @@ fn printed(file: &str, with: &str) -> String {
         .to_owned()
 }
 
-/// The definitions of `text`, with those of `others` in the place of the ones of the same name.
+/// The definitions of `text`, with those of `others` in the place of the ones of the same name, or before them all.
 fn with_others(text: &str, others: &str) -> String {
     let name = |line: &str| line.split_once(" = ").map(|(name, _)| name.to_owned());
-    let joined = text.replace("\\\n", "");
-    let mut lines: Vec<String> = joined.lines().map(str::to_owned).collect();
-    for other in others.replace("\\\n", "").lines() {
-        let place = lines.iter().position(|line| name(line).is_some() && name(line) == name(other));
-        let place = place.unwrap_or_else(|| panic!("README.md defines {other} once"));
-        other.clone_into(&mut lines[place]);
+    // As Exim joins lines.
+    let joined = |text: &str| text.split("\\\n").map(str::trim_start).collect::<String>();
+    let mut lines: Vec<String> = joined(text).lines().map(str::to_owned).collect();
+    for other in joined(others).lines() {
+        match lines.iter().position(|line| name(line).is_some() && name(line) == name(other)) {
+            Some(place) => other.clone_into(&mut lines[place]),
+            None => lines.insert(0, other.to_owned()),
+        }
     }
     lines.join("\n") + "\n"
 }

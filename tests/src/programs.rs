@@ -34,8 +34,8 @@ fn build() -> PathBuf {
     // .../target/debug/deps/test-0123456789abcdef
     let folder = own.ancestors().nth(2).expect("a folder of build results");
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--quiet", "--bins", "--package=mailauth-courier"]);
-    cargo.args(["--package=mailauth-admin", "--package=mailauth-pop3"]);
+    cargo.args(["build", "--quiet", "--bins", "--lib", "--package=mailauth-courier"]);
+    cargo.args(["--package=mailauth-admin", "--package=mailauth-pop3", "--package=mailauth-exim"]);
     if folder.ends_with("release") {
         cargo.arg("--release");
     }

@@ -6,6 +6,7 @@ mod host;
 mod page;
 
 use host::{CONFIG, Host, is_in_repository, somebody};
+use mailauth_tests::exim::{Exim, maildir};
 use mailauth_tests::imap::Imap;
 use mailauth_tests::people::{CHEAP_HASH, PASSWORD, UNKNOWN, people};
 use mailauth_tests::pop3::Pop3;
@@ -17,11 +18,13 @@ use std::fs;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
 const INSTALL: &str = "Install";
 const SERVERS: &str = "MySQL, MariaDB, PostgreSQL";
 const COURIER: &str = "Courier: IMAP, POP3, maildrop";
+const EXIM: &str = "Exim: logins, recipients, delivery";
 const CHECKPASSWORD: &str = "POP3 daemons and others that run checkpassword";
 
 /// The account that the page makes.
@@ -37,20 +40,25 @@ fn blocks(heading: &str) -> Vec<Piece> {
 #[test]
 fn every_block_is_in_a_section_that_is_run() {
     for piece in readme().iter().filter(|piece| piece.language().is_some()) {
-        // Quotas: by tests/quota_programs.rs.
-        assert!([INSTALL, SERVERS, COURIER, CHECKPASSWORD, "Quotas"].contains(&piece.heading.as_str()), "{piece:?}");
+        // Quotas: by tests/quota_programs.rs; Exim's configuration: by tests/exim.rs.
+        assert!(
+            [INSTALL, SERVERS, COURIER, EXIM, CHECKPASSWORD, "Quotas"].contains(&piece.heading.as_str()),
+            "{piece:?}"
+        );
     }
 }
 
 #[test]
 fn a_host_set_up_as_printed_serves_its_account() {
     let mut host = Host::new();
-    for block in blocks(INSTALL).iter().chain(&blocks(COURIER)).chain(&blocks(CHECKPASSWORD)) {
+    for block in blocks(INSTALL).iter().chain(&blocks(COURIER)).chain(&blocks(EXIM)).chain(&blocks(CHECKPASSWORD)) {
         host.follow(block);
     }
+    host.reload();
     logs_in(&host);
     logs_in_by_checkpassword(&host);
     the_last_block_did_what_it_says(&host);
+    sends_and_receives(&host);
     the_socket_is_for_its_group(&host);
     services_are_what_is_set(&host);
     an_outage_bounces_nothing(&host);
@@ -66,6 +74,27 @@ fn logs_in(host: &Host) {
     assert!(client.command("FETCH 1 BODY[]").concat().contains("Subject: hello"));
     let pop3 = host.host.pop3();
     assert_eq!(Pop3::connect(pop3.port()).login(ANNA, PASSWORD), "+OK logged in.", "{}", host.log());
+}
+
+/// Exim as printed.
+fn sends_and_receives(host: &Host) {
+    let mut exim = Exim::on(Arc::clone(&host.host));
+    exim.start();
+    let mut client = exim.connect_tls();
+    assert_eq!(client.auth_plain(ANNA.as_bytes(), b"wrong").code, 535, "{}", exim.log("mainlog"));
+    assert_eq!(client.auth_plain(ANNA.as_bytes(), PASSWORD.as_bytes()).code, 235, "{}", exim.log("mainlog"));
+    client.mail(ANNA, None);
+    assert_eq!(client.rcpt("nobody@example.org").code, 550);
+    assert_eq!(client.rcpt(ANNA).code, 250);
+    assert_eq!(client.data("Subject: by Exim\n\nhello\n").code, 250);
+    client.quit();
+    exim.wait_for_log("T=mailbox");
+    let new = maildir(&host.host, ANNA).join("new");
+    let texts = fs::read_dir(new)
+        .expect("the mailbox")
+        .map(|entry| fs::read(entry.expect("an entry").path()).expect("a message"));
+    assert!(texts.into_iter().any(|text| String::from_utf8_lossy(&text).contains("Subject: by Exim")));
+    assert_eq!(exim.log("paniclog"), "");
 }
 
 /// The lines of the page, with a shell in the place of qmail-popup.

@@ -83,6 +83,15 @@ impl Config {
         let Some((parsed, origin)) = find(file)? else { return Ok(defaults()) };
         Ok((parsed.config, Source { origin, warnings: Vec::new() }))
     }
+
+    /// The same, from the file of the system whatever the environment says: that belongs to another program.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn load_system() -> Result<(Config, Source), ConfigErrors> {
+        let Some((parsed, origin)) = read(Origin::System(SYSTEM_FILE.into()))? else { return Ok(defaults()) };
+        Ok((parsed.config, Source { origin, warnings: Vec::new() }))
+    }
 }
 
 fn defaults() -> (Config, Source) {
@@ -96,6 +105,10 @@ fn find(file: Option<&Path>) -> Result<Option<(Parsed, Origin)>, ConfigErrors> {
         (None, Some(name)) => Origin::Environment(name.into()),
         (None, None) => Origin::System(SYSTEM_FILE.into()),
     };
+    read(origin)
+}
+
+fn read(origin: Origin) -> Result<Option<(Parsed, Origin)>, ConfigErrors> {
     let file = origin.file().unwrap_or(Path::new(SYSTEM_FILE));
     let text = match read_bounded(file, MAX_TEXT) {
         Ok(bytes) => String::from_utf8(bytes).map_err(|error| not_text(file, error.as_bytes()))?,

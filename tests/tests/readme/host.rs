@@ -1,6 +1,7 @@
 //! A mail host that is set up by what README.md prints, and by nothing else.
 
 use super::page::{Piece, repository};
+use mailauth_tests::exim::Exim;
 use mailauth_tests::people::PASSWORD;
 use mailauth_tests::{Child, MailHost, Scratch, User, on_a_terminal, output_with_input, program, run};
 use rustix::process::Signal;
@@ -10,19 +11,17 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 pub const CONFIG: &str = "/etc/mailauth/mailauth.toml";
 const UNIT: &str = "/etc/systemd/system/mailauth-courier.service";
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Folders of the machine that the page writes into. The host has its own.
-const OWN: [&str; 4] = ["/etc", "/usr/local", "/var/lib", "/var/mail"];
-
 /// The host. Its `clone` folder is that of the repository as far as the page needs it: `target/release` holds the
 /// programs that cargo has just built for the tests, and `cargo` does nothing.
 pub struct Host {
-    pub host: MailHost,
+    pub host: Arc<MailHost>,
     files: Scratch,
     server: Option<Server>,
 }
@@ -45,18 +44,36 @@ impl Host {
         let cargo = files.join("bin/cargo");
         fs::write(&cargo, "#!/bin/sh\n[ \"$*\" = 'build --release' ]\n").expect("a script");
         fs::set_permissions(&cargo, Permissions::from_mode(0o755)).expect("its mode");
-        Host { host: MailHost::with_own(&OWN), files, server: None }
+        Host { host: Arc::new(MailHost::with_own(&Exim::OWN)), files, server: None }
     }
 
     /// Does what a block of the page is there for.
     pub fn follow(&mut self, block: &Piece) {
         let text = &block.text;
         match block.language() {
+            Some("toml") if text.starts_with("[courier]") => self.change_section(text),
             Some("toml") => self.write(CONFIG, text),
+            Some("exim") => self.write_first(text),
             Some("ini") => self.install_unit(text),
             Some("sh") => self.run_block(text),
             Some("") => self.switch_over(text),
             other => panic!("no test knows what to do with a block of {other:?}:\n{text}"),
+        }
+    }
+
+    /// Puts the section `[courier]`, which is the last one, in the place of the one that is there.
+    fn change_section(&self, text: &str) {
+        let before = fs::read_to_string(self.host.inside(CONFIG)).expect("the configuration");
+        let (others, _) = before.split_once("[courier]\n").expect("the section");
+        self.write(CONFIG, &format!("{others}{text}"));
+    }
+
+    /// Writes the file that the block's first line names. Of several forms of a file, the first one is used.
+    fn write_first(&self, text: &str) {
+        let path = text.lines().next().and_then(|line| line.strip_prefix("# ")).expect("a file's name");
+        if !self.host.inside(&format!("{path}.printed")).exists() {
+            self.write(path, text);
+            self.write(&format!("{path}.printed"), "");
         }
     }
 

@@ -1,0 +1,100 @@
+//! From a question to its answer: by the daemon, or while that is away by the program that asks the database.
+
+use crate::question::Question;
+use mailauth_core::authenticate::{Answer, Authority, Credential, No, NotNow, Request};
+use mailauth_core::config::{ClientConfig, Fallback};
+use mailauth_core::password::Stored;
+use mailauth_core::{Account, Secret, Service};
+use mailauth_courier::client::Client;
+use mailauth_courier::protocol::Question as Route;
+use std::ffi::OsString;
+use std::time::{Duration, Instant};
+
+/// The program that stands in for the daemon. It stands beside our own object or program.
+pub const DATABASE_PROGRAM: &str = "mailauth-exim-database";
+
+/// Whom to ask.
+pub struct Asker {
+    daemon: Client,
+    database: Option<Client>,
+    patience: Duration,
+}
+
+impl Asker {
+    /// Asks the daemon as `config` has it, and `database`, a program with its arguments, while that is away and the
+    /// configuration permits it.
+    pub fn new(config: &ClientConfig, database: Option<Vec<OsString>>) -> Self {
+        let patience = config.deadline;
+        let database = database.filter(|_| config.fallback == Fallback::Database);
+        Asker {
+            daemon: Client::new(&config.socket, patience),
+            database: database.map(|command| Client::of_program(command, patience)),
+            patience,
+        }
+    }
+
+    /// The answer, and the text that comes with a yes. It takes as long as the configuration says at most, and once more
+    /// so long where the daemon does not answer and the database is asked.
+    pub fn ask(&self, question: &Question) -> Answer<Secret> {
+        match (self.ask_by(&self.daemon, question), &self.database) {
+            (Answer::NotNow(NotNow::NoDaemon(why)), Some(database)) => match self.ask_by(database, question) {
+                Answer::NotNow(NotNow::NoDaemon(too) | NotNow::Daemon(too)) => {
+                    Answer::NotNow(NotNow::NoDaemon(format!("{why}; and nor can the database be asked: {too}")))
+                }
+                answer => answer,
+            },
+            (answer, _) => answer,
+        }
+    }
+
+    fn ask_by(&self, client: &Client, question: &Question) -> Answer<Secret> {
+        let deadline = Instant::now() + self.patience;
+        let route = |route: Route| with_text(client.route(&route, deadline));
+        match question {
+            Question::Login { service, login, password, client: address } => {
+                let credential = Credential::Password(password.clone());
+                let service = Service::from_name(service);
+                let request = Request { service, login: login.clone(), credential, client: address.clone(), deadline };
+                match client.authenticate(request) {
+                    Answer::Yes(_) => Answer::Yes(Secret::default()),
+                    Answer::No(no) => Answer::No(no),
+                    Answer::NotNow(why) => Answer::NotNow(why),
+                }
+            }
+            Question::Cram(login) => {
+                // The mechanism is SMTP's, and the account has to be permitted that.
+                let (service, credential) = (Service::Smtp, Credential::Lookup);
+                let request = Request { service, login: login.clone(), credential, client: None, deadline };
+                clear_password(client.authenticate(request))
+            }
+            Question::Domain(name) => route(Route::Domain(name.clone())),
+            Question::Account(address) => route(Route::Account(address.clone())),
+            Question::Alias(address) => route(Route::Alias(address.clone())),
+            Question::MayStore(address, size) | Question::Recipient(address, size) => {
+                route(Route::Recipient { address: address.clone(), size: *size })
+            }
+        }
+    }
+}
+
+fn with_text(answer: Answer<String>) -> Answer<Secret> {
+    match answer {
+        Answer::Yes(text) => Answer::Yes(text.into_bytes().into()),
+        Answer::No(no) => Answer::No(no),
+        Answer::NotNow(why) => Answer::NotNow(why),
+    }
+}
+
+/// The clear password that came with an account, if one did.
+fn clear_password(answer: Answer<Box<Account>>) -> Answer<Secret> {
+    let account = match answer {
+        Answer::Yes(account) => account,
+        Answer::No(no) => return Answer::No(no),
+        Answer::NotNow(why) => return Answer::NotNow(why),
+    };
+    let stored = Stored::parse(account.password.0.expose(), &Default::default());
+    match stored.as_ref().ok().and_then(Stored::clear) {
+        Some(clear) => Answer::Yes(clear.into()),
+        None => Answer::No(No::NoClearPassword),
+    }
+}

@@ -1,0 +1,42 @@
+//! `mailauth-exim-database [--config FILE]`: answers one request of the daemon's protocol, on its standard input and
+//! output, by asking the database itself. The object and the program for Exim start it while the daemon is away.
+//!
+//! Without an answer it ends without a word on the standard output, which is "not now"; the reason is on the standard
+//! error.
+
+use mailauth_core::config::Config;
+use mailauth_core::store::open_single;
+use mailauth_courier::server::{Answers, answer_one};
+use std::error::Error;
+use std::ffi::OsString;
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+fn main() -> ExitCode {
+    tracing_subscriber::fmt().with_writer(io::stderr).with_ansi(false).init();
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let config: Option<PathBuf> = match &arguments[..] {
+        [] => None,
+        [option, file] if option == "--config" => Some(file.into()),
+        _ => {
+            eprintln!("Usage: mailauth-exim-database [--config FILE]    (a request is on the standard input)");
+            return ExitCode::from(75);
+        }
+    };
+    match answer(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("mailauth-exim-database: {error}");
+            ExitCode::from(75)
+        }
+    }
+}
+
+fn answer(file: Option<PathBuf>) -> Result<(), Box<dyn Error>> {
+    let (config, _) = Config::load(file.as_deref())?;
+    let answers = Answers::over(Arc::new(open_single(&config.database)?), &config);
+    answer_one(answers, &config, &mut io::stdin().lock(), &mut io::stdout().lock())?;
+    Ok(())
+}

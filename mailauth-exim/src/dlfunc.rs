@@ -1,0 +1,171 @@
+//! The functions that Exim calls by `${dlfunc{libmailauth_exim.so}{mailauth_...}...}`.
+//!
+//! # The contract
+//!
+//! As Exim's specification has it ("Expanding local functions") and local_scan.h: `int f(uschar **yield, int argc, uschar
+//! *argv[])`, with up to 8 arguments, each ended by a NUL. Exim copies the text at `*yield` before it does anything else.
+//!
+//! | answer | condition | value | word |
+//! |---|---|---|---|
+//! | yes | `OK` "yes" | `OK`, the value | `OK` "ok" |
+//! | no | `OK` "no" | `FAIL_FORCED` | `OK` "unknown", `OK` "over ..." |
+//! | not now | `FAIL`, the reason | `FAIL`, the reason | `FAIL`, the reason |
+//!
+//! `DEFER` is never returned, for each one writes Exim's panic log; and a condition never returns `FAIL_FORCED`, after
+//! which an ACL's `accept` would accept. The text lies in memory of our own, which Exim takes for data that was checked
+//! (it is not tainted): so it never holds what a client sent, but only what stands in the table.
+//!
+//! We live in the process of another program, so: no panic leaves us, and none of our functions starts a thread, leaves a
+//! descriptor open, changes a signal's disposition or the environment, or calls a function of Exim's.
+
+use crate::ask::{Asker, DATABASE_PROGRAM};
+use crate::question::{Kind, Question};
+use mailauth_core::authenticate::{Answer, No};
+use mailauth_core::config::Config;
+use std::any::Any;
+use std::ffi::{CStr, OsStr, OsString, c_char, c_int, c_uchar};
+use std::mem::MaybeUninit;
+use std::os::unix::ffi::OsStrExt;
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook};
+use std::path::Path;
+use std::sync::{Mutex, Once, PoisonError};
+use zeroize::{Zeroize, Zeroizing};
+
+/// What Exim makes of a call: local_scan.h.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// The text is the value.
+    Ok = 0,
+    /// The expansion fails, and the text is the reason.
+    Fail = 2,
+    /// The expansion fails as if by the word `fail`.
+    FailForced = 4,
+}
+
+/// The most arguments that Exim passes. It bounds what we read.
+const MOST_ARGUMENTS: usize = 8;
+
+/// What Exim reads after a call, until the next one, which wipes it.
+static TEXT: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
+macro_rules! functions {
+    ($($name:ident: $question:literal;)*) => {
+        $(
+            #[doc = concat!("The question `", $question, "` of [`crate::question`].")]
+            ///
+            /// # Safety
+            /// As Exim calls it: `argv` are `argc` texts, and `yielded` is where a pointer may be put.
+            #[unsafe(no_mangle)]
+            pub unsafe extern "C" fn $name(
+                yielded: *mut *mut c_uchar,
+                argc: c_int,
+                argv: *mut *mut c_uchar,
+            ) -> c_int {
+                // SAFETY: as our own caller promises.
+                unsafe { call(yielded, argc, argv, |arguments| answer($question, arguments)) }
+            }
+        )*
+    };
+}
+
+functions! {
+    mailauth_login: "login";
+    mailauth_domain: "domain";
+    mailauth_may_store: "may_store";
+    mailauth_recipient: "recipient";
+    mailauth_account: "account";
+    mailauth_alias: "alias";
+    mailauth_cram: "cram";
+}
+
+/// Calls `function` with Exim's arguments, gives Exim its text, and keeps a panic here.
+///
+/// # Safety
+/// `argv` are `argc` texts ended by a NUL, and `yielded` is where a pointer may be put.
+pub unsafe fn call(
+    yielded: *mut *mut c_uchar,
+    argc: c_int,
+    argv: *mut *mut c_uchar,
+    function: impl FnOnce(&[&[u8]]) -> (Status, Zeroizing<Vec<u8>>),
+) -> c_int {
+    quiet_panics();
+    let called = catch_unwind(AssertUnwindSafe(|| {
+        // SAFETY: as our own caller promises.
+        let arguments = unsafe { arguments(argc, argv) };
+        function(&arguments)
+    }));
+    let (status, mut text) = called.unwrap_or_else(|panic| (Status::Fail, defect(&*panic)));
+    // Exim's strings have no NUL, and ours neither; what came from elsewhere ends there.
+    if let Some(end) = text.iter().position(|b| *b == 0) {
+        text.truncate(end);
+    }
+    text.push(0);
+    let mut kept = TEXT.lock().unwrap_or_else(PoisonError::into_inner);
+    kept.zeroize();
+    *kept = std::mem::take(&mut text);
+    // SAFETY: `yielded` is Exim's, to be written to. What it points to lives until the next call, and Exim, which has one
+    // thread, copies it before that.
+    unsafe { yielded.write(kept.as_mut_ptr()) };
+    status as c_int
+}
+
+/// # Safety
+/// As [`call`].
+unsafe fn arguments<'a>(argc: c_int, argv: *mut *mut c_uchar) -> Vec<&'a [u8]> {
+    let count = usize::try_from(argc).unwrap_or(0).min(MOST_ARGUMENTS);
+    // SAFETY: there are so many, each a text that ends with a NUL, and they live until we return.
+    (0..count).map(|at| unsafe { CStr::from_ptr((*argv.add(at)).cast::<c_char>()).to_bytes() }).collect()
+}
+
+fn answer(name: &str, arguments: &[&[u8]]) -> (Status, Zeroizing<Vec<u8>>) {
+    let text = |text: &str| Zeroizing::new(text.as_bytes().to_vec());
+    let fail = |why: &dyn std::fmt::Display| (Status::Fail, text(&format!("mailauth: {why}")));
+    let question = match Question::read(name, arguments) {
+        Ok(question) => question,
+        Err(misuse) => return fail(&misuse),
+    };
+    let asker = match Config::load_system() {
+        Ok((config, _)) => Asker::new(&config.client, database_program()),
+        Err(errors) => return fail(&errors.to_string().replace('\n', "; ")),
+    };
+    match (question.kind(), asker.ask(&question)) {
+        (_, Answer::NotNow(why)) => fail(&why),
+        (Kind::Condition, Answer::Yes(_)) => (Status::Ok, text("yes")),
+        (Kind::Condition, Answer::No(_)) => (Status::Ok, text("no")),
+        (Kind::Value, Answer::Yes(value)) => (Status::Ok, Zeroizing::new(value.expose().to_vec())),
+        (Kind::Value, Answer::No(_)) => (Status::FailForced, text("")),
+        (Kind::Word, Answer::Yes(_)) => (Status::Ok, text("ok")),
+        (Kind::Word, Answer::No(No::OverQuota(over))) => (Status::Ok, text(&over)),
+        (Kind::Word, Answer::No(_)) => (Status::Ok, text("unknown")),
+    }
+}
+
+/// The program beside this object, wherever that lies.
+fn database_program() -> Option<Vec<OsString>> {
+    let mut found = MaybeUninit::<libc::Dl_info>::zeroed();
+    // SAFETY: the address is one of this object's, and `found` has room for what is said of it.
+    if unsafe { libc::dladdr((&raw const TEXT).cast(), found.as_mut_ptr()) } == 0 {
+        return None;
+    }
+    // SAFETY: dladdr(3) has filled it; zeros are a value of it too.
+    let name = unsafe { found.assume_init() }.dli_fname;
+    if name.is_null() {
+        return None;
+    }
+    // SAFETY: it is the object's path, a text that lives as long as the object.
+    let object = Path::new(OsStr::from_bytes(unsafe { CStr::from_ptr(name) }.to_bytes()));
+    Some(vec![object.with_file_name(DATABASE_PROGRAM).into()])
+}
+
+/// Keeps a panic's message off the standard error, which may be a client's connection. The hook is that of our own copy
+/// of the standard library.
+fn quiet_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| set_hook(Box::new(|_| ())));
+}
+
+fn defect(panic: &(dyn Any + Send)) -> Zeroizing<Vec<u8>> {
+    let said = panic.downcast_ref::<&str>().copied();
+    let said = said.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("?");
+    Zeroizing::new(format!("mailauth: a defect in this object; please report it: {said}").into_bytes())
+}

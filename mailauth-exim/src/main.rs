@@ -1,0 +1,170 @@
+//! `mailauth-exim`: the questions of [`mailauth_exim::question`] on a command line, for Exim's `${run`.
+
+use mailauth_core::authenticate::{Answer, No};
+use mailauth_core::config::Config;
+use mailauth_exim::ask::{Asker, DATABASE_PROGRAM};
+use mailauth_exim::{Kind, Question};
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+Usage: mailauth-exim [--config FILE] QUESTION ARGUMENTS...
+
+Asks about mail accounts, and prints the answer. For Exim's ${run; ${dlfunc with libmailauth_exim.so asks the same faster.
+
+  domain DOMAIN             is its mail kept here?
+  recipient ADDRESS SIZE    does the address take a message of SIZE bytes (-1: not known)? Prints ok, unknown, or over...
+  may_store ADDRESS SIZE    the same; prints yes or no
+  account ADDRESS           prints what delivery has to know, as ${extract takes it apart
+  alias ADDRESS             prints where mail for the address goes instead
+  cram LOGIN                prints the clear password, where one is stored and [courier] clear_users permits it
+  login SERVICE LOGIN PASSWORD [CLIENT-ADDRESS]
+                            is the password right? Every user of the machine can read a program's arguments while it
+                            runs, so this is refused without --insecure-argv; use ${dlfunc or ${readsocket
+
+  --config FILE    the configuration; else /etc/mailauth/mailauth.toml
+  --insecure-argv  take a password from the command line all the same
+  --version        print the version
+  --help           print this
+
+Exit codes: 0 yes, 1 no, 75 not now, and for everything else 75 too.";
+
+/// What the command line asks for.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Options {
+    config: Option<PathBuf>,
+    insecure: bool,
+    question: Vec<OsString>,
+}
+
+/// How the program ends.
+enum End {
+    Yes(Vec<u8>),
+    /// With what is printed.
+    No(Vec<u8>),
+    /// With the reason.
+    NotNow(String),
+}
+
+fn main() -> ExitCode {
+    // Exim takes any other code for a no.
+    let end = catch_unwind(AssertUnwindSafe(|| run(std::env::args_os().skip(1))));
+    let end = end.unwrap_or_else(|_| End::NotNow("a defect in this program; please report what it said above".into()));
+    let (text, code) = match end {
+        End::Yes(text) => (text, 0),
+        End::No(text) => (text, 1),
+        End::NotNow(why) => {
+            // There is nobody to tell that it cannot be told.
+            let _ = why.lines().try_for_each(|line| writeln!(io::stderr(), "mailauth-exim: {line}"));
+            return ExitCode::from(75);
+        }
+    };
+    match io::stdout().write_all(&text).and_then(|()| io::stdout().flush()) {
+        Ok(()) => ExitCode::from(code),
+        Err(_) => ExitCode::from(75),
+    }
+}
+
+fn run(arguments: impl Iterator<Item = OsString>) -> End {
+    let options = match options(arguments) {
+        Ok(options) => options,
+        Err(end) => return end,
+    };
+    let Some((name, arguments)) = options.question.split_first() else {
+        return End::NotNow(format!("no question is asked\n\n{USAGE}"));
+    };
+    let arguments: Vec<&[u8]> = arguments.iter().map(|argument| argument.as_bytes()).collect();
+    let question = match Question::read(&name.to_string_lossy(), &arguments) {
+        Ok(question) => question,
+        Err(misuse) => return End::NotNow(misuse.to_string()),
+    };
+    if matches!(question, Question::Login { .. }) && !options.insecure {
+        return End::NotNow(
+            "a password on the command line can be read by every user of the machine; ask by ${dlfunc or ${readsocket, \
+             or say --insecure-argv"
+                .to_owned(),
+        );
+    }
+    let loaded = match &options.config {
+        Some(file) => Config::load_without_password(Some(file)),
+        None => Config::load_system(),
+    };
+    match loaded {
+        Ok((config, _)) => answer(&Asker::new(&config.client, database_program(options.config.as_deref())), &question),
+        Err(errors) => End::NotNow(errors.to_string()),
+    }
+}
+
+fn answer(asker: &Asker, question: &Question) -> End {
+    match (question.kind(), asker.ask(question)) {
+        (_, Answer::NotNow(why)) => End::NotNow(why.to_string()),
+        (Kind::Condition, Answer::Yes(_)) => End::Yes(b"yes".to_vec()),
+        (Kind::Condition, Answer::No(_)) => End::No(b"no".to_vec()),
+        (Kind::Value, Answer::Yes(value)) => End::Yes(value.expose().to_vec()),
+        (Kind::Value, Answer::No(_)) => End::No(Vec::new()),
+        (Kind::Word, Answer::Yes(_)) => End::Yes(b"ok".to_vec()),
+        (Kind::Word, Answer::No(No::OverQuota(over))) => End::No(over.into_bytes()),
+        (Kind::Word, Answer::No(_)) => End::No(b"unknown".to_vec()),
+    }
+}
+
+/// The program beside this one, with the same configuration.
+fn database_program(config: Option<&Path>) -> Option<Vec<OsString>> {
+    let mut command = vec![std::env::current_exe().ok()?.with_file_name(DATABASE_PROGRAM).into()];
+    if let Some(file) = config {
+        command.extend(["--config".into(), file.into()]);
+    }
+    Some(command)
+}
+
+/// Options come before the question: what follows it is Exim's, and may look like one.
+fn options(mut arguments: impl Iterator<Item = OsString>) -> Result<Options, End> {
+    let mut options = Options::default();
+    while let Some(argument) = arguments.next() {
+        match argument.to_str() {
+            Some("--config") => match arguments.next() {
+                Some(file) => options.config = Some(file.into()),
+                None => return Err(End::NotNow("--config needs a file".to_owned())),
+            },
+            Some("--insecure-argv") => options.insecure = true,
+            Some("--help" | "-h") => return Err(End::Yes(format!("{USAGE}\n").into_bytes())),
+            Some("--version" | "-V") => {
+                return Err(End::Yes(format!("mailauth-exim {}\n", env!("CARGO_PKG_VERSION")).into_bytes()));
+            }
+            Some(text) if text.starts_with('-') => return Err(End::NotNow(format!("unknown option {text}"))),
+            _ => {
+                options.question = std::iter::once(argument).chain(arguments).collect();
+                break;
+            }
+        }
+    }
+    Ok(options)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(arguments: &[&str]) -> Option<Options> {
+        options(arguments.iter().map(OsString::from)).ok()
+    }
+
+    #[test]
+    fn options_end_where_the_question_begins() {
+        let question = ["login", "smtp", "--help", "-x"].map(OsString::from).to_vec();
+        let options = read(&["--insecure-argv", "--config", "a.toml", "login", "smtp", "--help", "-x"]).unwrap();
+        assert_eq!(options, Options { config: Some("a.toml".into()), insecure: true, question });
+        assert!(read(&["--config"]).is_none() && read(&["--verbose"]).is_none());
+    }
+
+    #[test]
+    fn a_password_in_the_arguments_is_refused() {
+        let login = ["login", "smtp", "anna@x.example", "secret"].map(OsString::from);
+        let End::NotNow(why) = run(login.into_iter()) else { panic!("it was taken") };
+        assert!(why.contains("--insecure-argv"), "{why}");
+    }
+}

@@ -1,0 +1,181 @@
+//! The questions, with their names and arguments.
+//!
+//! | question | arguments | yes |
+//! |---|---|---|
+//! | `login` | service, login, password \[, the client's address\] | the password is right, and the service permitted |
+//! | `domain` | domain | its mail is kept here |
+//! | `may_store` | address, size | somebody takes a message of that size for the address |
+//! | `recipient` | address, size | `ok`; and `unknown` or `over ...` are words too |
+//! | `account` | address | what delivery has to know, for `${extract` |
+//! | `alias` | address | the addresses that its mail goes to instead |
+//! | `cram` | login | the clear password, where one is stored |
+//!
+//! A size is a number of bytes, or `-1` for one that is not known, as in `$message_size`.
+
+use mailauth_core::Secret;
+use mailauth_courier::protocol::question::parse_size;
+use std::fmt;
+
+/// A question with its arguments.
+#[derive(Debug)]
+pub enum Question {
+    /// May this login with this password use this service?
+    Login {
+        /// What for, as `smtp`.
+        service: Vec<u8>,
+        /// Whose account.
+        login: Vec<u8>,
+        /// As the client sent it.
+        password: Secret,
+        /// The address of the client's machine.
+        client: Option<String>,
+    },
+    /// Is the mail of this domain kept here?
+    Domain(Vec<u8>),
+    /// Does somebody take a message of so many bytes for this address?
+    MayStore(Vec<u8>, u64),
+    /// The same, answered with words.
+    Recipient(Vec<u8>, u64),
+    /// What delivery to this address has to know.
+    Account(Vec<u8>),
+    /// Where mail for this address goes instead.
+    Alias(Vec<u8>),
+    /// The clear password of this login.
+    Cram(Vec<u8>),
+}
+
+/// What is to become of an answer: it decides how a "no" is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// For `server_condition` and an ACL's `condition`: yes or no.
+    Condition,
+    /// For `data`, `address_data` and `server_secret`: a value, or that there is none.
+    Value,
+    /// For ACL variables: a word, whatever the answer.
+    Word,
+}
+
+/// A question that can never be answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Misuse {
+    /// There is none of this name.
+    Unknown(String),
+    /// It has other arguments.
+    Arguments {
+        /// Its name.
+        question: &'static str,
+        /// What it wants.
+        wanted: &'static str,
+        /// How many were given.
+        given: usize,
+    },
+    /// A size that is not a number.
+    Size(String),
+}
+
+impl fmt::Display for Misuse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Misuse::Unknown(name) => {
+                let names: Vec<_> = FORMS.iter().map(|(name, _)| *name).collect();
+                write!(f, "there is no question {name:?}; there are {}", names.join(", "))
+            }
+            Misuse::Arguments { question, wanted, given } => {
+                write!(f, "{question} wants {wanted}, and was given {given} argument(s)")
+            }
+            Misuse::Size(text) => write!(f, "{text:?} is not a size; give it a number of bytes, or $message_size"),
+        }
+    }
+}
+
+/// The questions, and their arguments in words.
+const FORMS: [(&str, &str); 7] = [
+    ("login", "a service, a login, a password, and the client's address if that is known"),
+    ("domain", "a domain"),
+    ("may_store", "an address and a size"),
+    ("recipient", "an address and a size"),
+    ("account", "an address"),
+    ("alias", "an address"),
+    ("cram", "a login"),
+];
+
+impl Question {
+    /// The question of this name.
+    ///
+    /// # Errors
+    /// When there is none, or not with such arguments.
+    pub fn read(name: &str, arguments: &[&[u8]]) -> Result<Self, Misuse> {
+        Ok(match (name, arguments) {
+            ("login", [service, login, password, client @ ..]) if client.len() <= 1 => Question::Login {
+                service: service.to_vec(),
+                login: login.to_vec(),
+                password: (*password).into(),
+                client: client.first().and_then(|address| String::from_utf8(address.to_vec()).ok()),
+            },
+            ("domain", [name]) => Question::Domain(name.to_vec()),
+            ("may_store", [address, size]) => Question::MayStore(address.to_vec(), read_size(size)?),
+            ("recipient", [address, size]) => Question::Recipient(address.to_vec(), read_size(size)?),
+            ("account", [address]) => Question::Account(address.to_vec()),
+            ("alias", [address]) => Question::Alias(address.to_vec()),
+            ("cram", [login]) => Question::Cram(login.to_vec()),
+            _ => match FORMS.iter().find(|(known, _)| *known == name) {
+                Some((question, wanted)) => {
+                    return Err(Misuse::Arguments { question, wanted, given: arguments.len() });
+                }
+                None => return Err(Misuse::Unknown(name.to_owned())),
+            },
+        })
+    }
+
+    /// What is to become of its answer.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Question::Login { .. } | Question::Domain(_) | Question::MayStore(..) => Kind::Condition,
+            Question::Account(_) | Question::Alias(_) | Question::Cram(_) => Kind::Value,
+            Question::Recipient(..) => Kind::Word,
+        }
+    }
+}
+
+fn read_size(text: &[u8]) -> Result<u64, Misuse> {
+    parse_size(text).ok_or_else(|| Misuse::Size(text.escape_ascii().to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_question_has_its_arguments_and_no_others() {
+        for (name, least, most) in [
+            ("login", 3, 4),
+            ("domain", 1, 1),
+            ("may_store", 2, 2),
+            ("recipient", 2, 2),
+            ("account", 1, 1),
+            ("alias", 1, 1),
+            ("cram", 1, 1),
+        ] {
+            for given in 0..=8 {
+                let read = Question::read(name, &vec![&b"1"[..]; given]);
+                assert_eq!(read.is_ok(), (least..=most).contains(&given), "{name} with {given}");
+            }
+        }
+        let said = Question::read("alias", &[]).unwrap_err().to_string();
+        assert_eq!(said, "alias wants an address, and was given 0 argument(s)");
+        assert!(Question::read("logon", &[]).unwrap_err().to_string().contains("there are login, domain, "));
+    }
+
+    #[test]
+    fn a_size_is_a_number_or_not_known() {
+        let size = |text: &str| match Question::read("may_store", &[b"a@x", text.as_bytes()]) {
+            Ok(Question::MayStore(_, size)) => Some(size),
+            _ => None,
+        };
+        assert_eq!((size("0"), size("4711"), size("-1")), (Some(0), Some(4711), Some(0)));
+        assert_eq!(size("99999999999999999999999"), Some(u64::MAX));
+        for text in ["", "-2", "+1", "1K", "1 ", "x"] {
+            assert_eq!(size(text), None, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! The real Exim with the configuration that README.md prints, over our daemon: what an SMTP client is told, and where the
+//! mail goes. Each story runs with all three ways in which Exim can ask.
+
+#[path = "exim/crowd.rs"]
+mod crowd;
+#[path = "exim/delivery.rs"]
+mod delivery;
+#[path = "exim/expansion.rs"]
+mod expansion;
+#[path = "exim/logins.rs"]
+mod logins;
+#[path = "exim/outage.rs"]
+mod outage;
+#[path = "exim/recipients.rs"]
+mod recipients;
+#[path = "exim/site.rs"]
+mod site;
+#[path = "exim/stock.rs"]
+mod stock;
+
+/// Makes a test of each function for each way to ask.
+macro_rules! in_each_form {
+    ($($story:ident),* $(,)?) => {
+        mod dlfunc { $(#[test] fn $story() { super::$story(mailauth_tests::exim::Form::Dlfunc); })* }
+        mod readsocket { $(#[test] fn $story() { super::$story(mailauth_tests::exim::Form::Readsocket); })* }
+        mod run { $(#[test] fn $story() { super::$story(mailauth_tests::exim::Form::Run); })* }
+    };
+}
+pub(crate) use in_each_form;

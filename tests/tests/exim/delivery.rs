@@ -1,0 +1,79 @@
+//! Where the mail goes.
+
+use crate::in_each_form;
+use crate::site::{ODD, Site};
+use mailauth_tests::exim::{Form, maildir};
+use mailauth_tests::{MailHost, eventually, output_with_input, program};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::process::Command;
+use std::time::Duration;
+
+in_each_form!(mail_comes_into_the_right_mailbox_as_its_owner, a_full_mailbox_bounces_and_never_overflows);
+
+const MESSAGE: &str = "From: sender@elsewhere.example\nSubject: Lunch?\n\nAt noon.\n";
+
+fn send(site: &Site, addresses: &[&str]) {
+    let mut client = site.exim.connect();
+    client.mail("sender@elsewhere.example", None);
+    for address in addresses {
+        assert_eq!(client.rcpt(address).code, 250, "{address}");
+    }
+    let reply = client.data(MESSAGE);
+    assert_eq!(reply.code, 250, "{reply}\n{}", site.exim.log("mainlog"));
+    client.quit();
+}
+
+fn wait_for(site: &Site, address: &str, count: usize) {
+    let what = format!("{count} messages for {address}");
+    let limit = Duration::from_secs(30);
+    let begin = std::time::Instant::now();
+    while site.messages(address).len() < count {
+        assert!(begin.elapsed() < limit, "not {what}:\n{}{}", site.exim.log("mainlog"), site.exim.log("paniclog"));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(site.messages(address).len(), count, "{what}");
+}
+
+fn mail_comes_into_the_right_mailbox_as_its_owner(form: Form) {
+    let site = Site::new(form);
+    send(&site, &["frida@example.org", ODD]);
+    wait_for(&site, "frida@example.org", 1);
+    wait_for(&site, ODD, 1);
+    let message = site.messages("frida@example.org").remove(0);
+    let found = fs::metadata(&message).expect("the message");
+    assert_eq!((found.uid(), found.gid(), found.mode() & 0o777), (MailHost::OWNER.uid, MailHost::OWNER.gid, 0o600));
+    assert!(message.to_string_lossy().contains(&format!(",S={}", found.len())), "{message:?}");
+    // Courier's first line, and the message's.
+    let maildirsize = fs::read_to_string(maildir(&site.host, "frida@example.org").join("maildirsize")).expect("a file");
+    assert!(maildirsize.starts_with("1000S,2C\n"), "{maildirsize}");
+    let mut check = Command::new(program("mailauth"));
+    check.args(["quota", "check", "--limit", "1000S,2C", "--maildir"]).arg(maildir(&site.host, "frida@example.org"));
+    let checked = output_with_input(&mut check, "");
+    assert!(checked.status.success(), "{checked:?}");
+
+    send(&site, &["team@example.org", "whoever@catch.example"]);
+    wait_for(&site, "anna@example.org", 1);
+    wait_for(&site, "dora@example.org", 1);
+    wait_for(&site, "someone@catch.example", 1);
+    send(&site, &["dora@example.org"]);
+    wait_for(&site, "dora@example.org", 2);
+    wait_for(&site, "anna@example.org", 2);
+    eventually("an empty queue", Duration::from_secs(20), || site.exim.waiting() == 0);
+    site.no_panic();
+}
+
+fn a_full_mailbox_bounces_and_never_overflows(form: Form) {
+    let site = Site::new(form);
+    send(&site, &["frida@example.org"]);
+    wait_for(&site, "frida@example.org", 1);
+    // The size is not said, so that the message is taken, and found too large when it is there.
+    let mut client = site.exim.connect();
+    client.mail("anna@example.org", None);
+    assert_eq!(client.rcpt("frida@example.org").code, 250);
+    assert_eq!(client.data(&format!("Subject: large\n\n{}\n", "x".repeat(900))).code, 250);
+    client.quit();
+    site.exim.wait_for_log("mailbox is full");
+    assert_eq!(site.messages("frida@example.org").len(), 1);
+    site.no_panic();
+}

@@ -1,0 +1,129 @@
+//! SMTP AUTH.
+
+use crate::in_each_form;
+use crate::site::{ODD, ODD_PASSWORD, Site};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use mailauth_tests::exim::Form;
+use mailauth_tests::people::{DORAS_PASSWORD, PASSWORD};
+use md5::Md5;
+
+in_each_form!(
+    the_right_password_lets_in_and_no_other,
+    who_may_not_send_is_refused_like_a_wrong_password,
+    passwords_are_bytes_and_no_part_of_the_configuration,
+    a_challenge_is_for_who_has_a_clear_password,
+    logins_want_tls,
+);
+
+/// The two mechanisms that send the password.
+const BOTH: [fn(&Site, &str, &str) -> u16; 2] = [plain, login];
+
+fn plain(site: &Site, login: &(impl AsRef<[u8]> + ?Sized), password: &(impl AsRef<[u8]> + ?Sized)) -> u16 {
+    let mut client = site.exim.connect_tls();
+    let code = client.auth_plain(login.as_ref(), password.as_ref()).code;
+    client.quit();
+    code
+}
+
+fn login(site: &Site, login: &str, password: &str) -> u16 {
+    let mut client = site.exim.connect_tls();
+    let code = client.auth_login(login.as_bytes(), password.as_bytes()).code;
+    client.quit();
+    code
+}
+
+fn the_right_password_lets_in_and_no_other(form: Form) {
+    let site = Site::new(form);
+    for auth in BOTH {
+        assert_eq!(auth(&site, "anna@example.org", PASSWORD), 235, "{}", site.exim.log("mainlog"));
+        assert_eq!(auth(&site, "Anna@Example.ORG", PASSWORD), 235);
+        assert_eq!(auth(&site, "anna@example.org", "Correct horse"), 535);
+        assert_eq!(auth(&site, "nobody@example.org", PASSWORD), 535);
+        assert_eq!(auth(&site, "anna@elsewhere.example", PASSWORD), 535);
+    }
+    // As often as it likes, on one connection.
+    let mut client = site.exim.connect_tls();
+    for _ in 0..3 {
+        assert_eq!(client.auth_plain(b"anna@example.org", b"wrong").code, 535);
+    }
+    assert_eq!(client.auth_plain(b"anna@example.org", PASSWORD.as_bytes()).code, 235);
+    client.quit();
+    if form != Form::Run {
+        assert!(site.daemon().log().contains("client=\"127.0.0.1\""), "{}", site.daemon().log());
+    }
+    site.no_panic();
+}
+
+fn who_may_not_send_is_refused_like_a_wrong_password(form: Form) {
+    let site = Site::new(form);
+    for (who, password) in [
+        ("bruno@example.org", PASSWORD), // POP3 alone
+        ("carla@example.org", PASSWORD), // disabled
+        ("emil@example.org", PASSWORD),  // without a password
+        ("gina@closed.example", "correct horse"),
+    ] {
+        assert_eq!(plain(&site, who, password), 535, "{who}");
+    }
+    let log = site.daemon().log();
+    for reason in ["service-not-allowed", "account-disabled", "no-password", "domain-disabled"] {
+        assert!(log.contains(reason), "no {reason} in {log}");
+    }
+    site.no_panic();
+}
+
+fn passwords_are_bytes_and_no_part_of_the_configuration(form: Form) {
+    let site = Site::new(form);
+    for auth in BOTH {
+        assert_eq!(auth(&site, ODD, ODD_PASSWORD), 235, "{}", site.exim.log("mainlog"));
+    }
+    for password in ["a$b", "$auth1", "}", "{", "\\", ",", "\"", "\n", "a\nb", "correct horse\nx", "\u{1}", " "] {
+        assert_eq!(plain(&site, ODD, password), 535, "{password:?}");
+        assert_eq!(plain(&site, "anna@example.org", password), 535, "{password:?}");
+    }
+    for who in
+        ["${acl{x}}", "anna@example.org\n", "\nanna@example.org", "a\nb@example.org", "$auth2", "}{", "\\x00", "ä@x"]
+    {
+        assert_eq!(plain(&site, who, PASSWORD), 535, "{who:?}");
+    }
+    assert_eq!(plain(&site, "anna@example.org", b"\xff\xfe\x80"), 535);
+    assert_eq!(plain(&site, "anna@example.org", &"x".repeat(3000)), 535);
+    assert_eq!(plain(&site, &("x".repeat(2000) + "@example.org"), PASSWORD), 535);
+    site.no_panic();
+}
+
+fn a_challenge_is_for_who_has_a_clear_password(form: Form) {
+    let site = Site::new(form);
+    let answer = |who: &str, password: &str| {
+        let mut client = site.exim.connect_tls();
+        let code = client.auth_cram_md5(|challenge| {
+            let mut mac = Hmac::<Md5>::new_from_slice(password.as_bytes()).expect("a key");
+            mac.update(&STANDARD.decode(challenge).expect("base64"));
+            let digest: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+            STANDARD.encode(format!("{who} {digest}"))
+        });
+        client.quit();
+        code.code
+    };
+    assert_eq!(answer("dora@example.org", DORAS_PASSWORD), 235, "{}", site.exim.log("mainlog"));
+    assert_eq!(answer(ODD, ODD_PASSWORD), 235, "{}", site.exim.log("mainlog"));
+    assert_eq!(answer("dora@example.org", "wrong"), 535);
+    assert_eq!(answer("anna@example.org", PASSWORD), 535, "a hash is stored");
+    assert_eq!(answer("nobody@example.org", ""), 535);
+    assert_eq!(answer("emil@example.org", ""), 535, "no password is not an empty one");
+    site.no_panic();
+}
+
+fn logins_want_tls(form: Form) {
+    let site = Site::new(form);
+    let mut clear = site.exim.connect();
+    assert_eq!(clear.mechanisms(), ["CRAM-MD5"], "which does not show the password");
+    assert_eq!(clear.auth_plain(b"anna@example.org", PASSWORD.as_bytes()).code, 504);
+    clear.quit();
+    let encrypted = site.exim.connect_tls();
+    let mut offered = encrypted.mechanisms();
+    offered.sort_unstable();
+    assert_eq!(offered[..2], ["CRAM-MD5", "LOGIN"]);
+    encrypted.quit();
+}

@@ -1,0 +1,141 @@
+//! Nothing is lost and nobody is told "wrong" while the daemon or its database is away.
+
+use crate::in_each_form;
+use crate::site::Site;
+use mailauth_tests::exim::Form;
+use mailauth_tests::people::PASSWORD;
+use mailauth_tests::{Accounts, Kind, User, eventually};
+use rustix::process::Signal;
+use std::time::{Duration, Instant};
+
+in_each_form!(
+    without_a_daemon_everything_is_not_now,
+    a_frozen_daemon_holds_nobody_up,
+    without_its_database_everything_is_not_now,
+    mail_that_was_taken_waits_and_then_arrives,
+);
+
+/// Each question that an SMTP client can make Exim ask is answered with "not now".
+fn everything_is_not_now(site: &Site) {
+    let codes = |site: &Site| {
+        let mut client = site.exim.connect_tls();
+        let plain = client.auth_plain(b"anna@example.org", PASSWORD.as_bytes());
+        let wrong = client.auth_login(b"anna@example.org", b"wrong");
+        let cram =
+            client.auth_cram_md5(|_| "ZG9yYUBleGFtcGxlLm9yZyAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMA==".into());
+        client.mail("sender@elsewhere.example", None);
+        let known = client.rcpt("anna@example.org");
+        let unknown = client.rcpt("nobody@example.org");
+        let elsewhere = client.rcpt("whoever@elsewhere.example");
+        client.quit();
+        for reply in [&plain, &wrong, &cram, &known, &unknown, &elsewhere] {
+            assert!(!reply.text.contains("/run/"), "a client is told too much: {reply}");
+        }
+        [plain, wrong, cram, known, unknown, elsewhere].map(|reply| reply.code)
+    };
+    assert_eq!(codes(site), [435, 435, 435, 451, 451, 451], "{}", site.exim.log("mainlog"));
+    site.no_panic();
+}
+
+fn without_a_daemon_everything_is_not_now(form: Form) {
+    let mut site = Site::new(form);
+    site.stop_daemon();
+    everything_is_not_now(&site);
+}
+
+fn a_frozen_daemon_holds_nobody_up(form: Form) {
+    let site = Site::new(form);
+    site.daemon().signal(Signal::STOP);
+    let begin = Instant::now();
+    everything_is_not_now(&site);
+    // Six questions of 3 seconds, or of 5 by ${readsocket.
+    assert!(begin.elapsed() < Duration::from_secs(45), "{:?}", begin.elapsed());
+    site.daemon().signal(Signal::CONT);
+    let mut client = site.exim.connect_tls();
+    assert_eq!(client.auth_plain(b"anna@example.org", PASSWORD.as_bytes()).code, 235);
+    client.quit();
+}
+
+fn without_its_database_everything_is_not_now(form: Form) {
+    let site = Site::over(form, Accounts::on_own_server(Kind::MariaDb));
+    site.accounts.server().stop();
+    everything_is_not_now(&site);
+    if form == Form::Dlfunc {
+        assert!(site.exim.log("mainlog").contains("cannot be reached"), "{}", site.exim.log("mainlog"));
+    }
+    site.accounts.server().start();
+    eventually("recovery", Duration::from_secs(30), || {
+        let mut client = site.exim.connect();
+        client.mail("sender@elsewhere.example", None);
+        let taken = client.rcpt("anna@example.org").code == 250;
+        client.quit();
+        taken
+    });
+}
+
+fn mail_that_was_taken_waits_and_then_arrives(form: Form) {
+    let mut site = Site::new(form);
+    let mut client = site.exim.connect();
+    client.mail("sender@elsewhere.example", None);
+    assert_eq!(client.rcpt("anna@example.org").code, 250);
+    assert_eq!(client.rcpt("team@example.org").code, 250);
+    site.stop_daemon();
+    assert_eq!(client.data("Subject: patience\n\nx\n").code, 250);
+    client.quit();
+    // Once for each recipient, and the queue's runner once more.
+    site.exim.wait_for_log("team@example.org R=aliases defer");
+    site.exim.run_queue();
+    assert_eq!(site.exim.waiting(), 1, "{}", site.exim.log("mainlog"));
+    assert!(!site.exim.log("mainlog").contains(" ** "), "{}", site.exim.log("mainlog"));
+    site.start_daemon();
+    site.exim.run_queue();
+    eventually("an empty queue", Duration::from_secs(30), || site.exim.waiting() == 0);
+    assert_eq!(site.messages("anna@example.org").len(), 1, "one copy for two ways to her");
+    site.no_panic();
+}
+
+/// A daemon that was killed has left its socket, on which nobody answers.
+#[test]
+fn a_killed_daemon_is_not_now() {
+    let mut site = Site::new(Form::Dlfunc);
+    site.daemon().signal(Signal::KILL);
+    let mut daemon = site.daemon.take().expect("the daemon");
+    daemon.wait(Duration::from_secs(20));
+    assert!(site.host.socket().exists());
+    everything_is_not_now(&site);
+}
+
+/// The program beside the object asks the database: as Debian-exim for SMTP, where SIGCHLD is ignored, and as root for
+/// routing.
+#[test]
+fn while_the_daemon_is_away_the_database_is_asked() {
+    for form in [Form::Dlfunc, Form::Run] {
+        let mut site = Site::over(form, Accounts::empty(Kind::MariaDb));
+        site.exim.write("/etc/mailauth/mailauth.toml", &Site::client(&site.accounts, "database", "5s"));
+        site.stop_daemon();
+        let recipient = |site: &Site| {
+            let mut client = site.exim.connect();
+            client.mail("sender@elsewhere.example", None);
+            let codes = [client.rcpt("anna@example.org").code, client.rcpt("nobody@example.org").code];
+            client.quit();
+            codes
+        };
+        assert_eq!(recipient(&site), [451, 451], "the password is root's: {form:?}");
+        site.accounts.give_password_to(User::named("Debian-exim"));
+        assert_eq!(recipient(&site), [250, 550], "{form:?}: {}", site.exim.log("mainlog"));
+        if form == Form::Dlfunc {
+            let mut client = site.exim.connect_tls();
+            assert_eq!(client.auth_plain(b"anna@example.org", b"wrong").code, 535);
+            assert_eq!(client.auth_plain(b"anna@example.org", PASSWORD.as_bytes()).code, 235);
+            client.quit();
+        }
+        let mut client = site.exim.connect();
+        client.mail("sender@elsewhere.example", None);
+        assert_eq!(client.rcpt("info@example.org").code, 250);
+        assert_eq!(client.data("Subject: on foot\n\nx\n").code, 250);
+        client.quit();
+        eventually("the message", Duration::from_secs(30), || site.messages("anna@example.org").len() == 1);
+        eventually("no process of ours", Duration::from_secs(20), || !site.processes().contains("mailauth-exim"));
+        site.no_panic();
+    }
+}

@@ -1,0 +1,164 @@
+//! A mail host with Exim, our daemon, and some people.
+
+use mailauth_tests::exim::{Exim, Form, maildir};
+use mailauth_tests::people::{CHEAP_HASH, DEAR_HASH, DORAS_PASSWORD};
+use mailauth_tests::{Accounts, Kind, MailHost, Mailauth};
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// All of it. What is dropped first ends first.
+pub struct Site {
+    pub exim: Exim,
+    pub daemon: Option<Mailauth>,
+    pub accounts: Accounts,
+    pub host: Arc<MailHost>,
+}
+
+impl Site {
+    /// The daemon's configuration that lets Exim in, whatever groups it has.
+    pub const COURIER: &str =
+        "socket_mode = \"0666\"\nallow_users = [\"Debian-exim\"]\nclear_users = [\"Debian-exim\"]\n";
+
+    /// With SQLite, and Exim running.
+    pub fn new(form: Form) -> Self {
+        Self::over(form, Accounts::empty(Kind::Sqlite))
+    }
+
+    /// Over an empty table.
+    pub fn over(form: Form, accounts: Accounts) -> Self {
+        let host = Arc::new(MailHost::with_own(&Exim::OWN));
+        let accounts = accounts.with(&people());
+        for alias in ALIASES {
+            accounts.admin(&[&["alias", "add"], *alias].concat(), "");
+        }
+        accounts.admin(&["domain", "add", "closed.example"], "");
+        accounts.admin(&["account", "add", "gina@closed.example", "--password-stdin"], "correct horse\n");
+        accounts.admin(&["domain", "set", "closed.example", "--disabled"], "");
+        for domain in ["example.org", "catch.example"] {
+            give(&host.inside(&format!("/var/mail/{domain}")), 0o755);
+        }
+        let daemon = Some(Mailauth::on_with(&host, &accounts, Self::COURIER));
+        let mut exim = Exim::set_up(Arc::clone(&host), form);
+        exim.write("/etc/mailauth/mailauth.toml", &Self::client(&accounts, "none", "3s"));
+        exim.start();
+        Site { exim, daemon, accounts, host }
+    }
+
+    /// The configuration that Exim's side reads.
+    pub fn client(accounts: &Accounts, fallback: &str, deadline: &str) -> String {
+        let socket = MailHost::SOCKET;
+        format!(
+            "{}[client]\nsocket = \"{socket}\"\nfallback = \"{fallback}\"\ndeadline = \"{deadline}\"\n",
+            accounts.config()
+        )
+    }
+
+    /// The daemon that runs.
+    pub fn daemon(&self) -> &Mailauth {
+        self.daemon.as_ref().expect("a running daemon")
+    }
+
+    /// Ends the daemon.
+    pub fn stop_daemon(&mut self) {
+        let mut daemon = self.daemon.take().expect("a running daemon");
+        daemon.terminate();
+        daemon.wait(std::time::Duration::from_secs(30));
+    }
+
+    /// Starts it again.
+    pub fn start_daemon(&mut self) {
+        self.daemon = Some(Mailauth::on_with(&self.host, &self.accounts, Self::COURIER));
+    }
+
+    /// The names of all processes of the host.
+    pub fn processes(&self) -> String {
+        mailauth_tests::run(self.host.command("sh").args(["-c", "cat /proc/[0-9]*/comm"]))
+    }
+
+    /// What lies in a mailbox.
+    pub fn messages(&self, address: &str) -> Vec<PathBuf> {
+        let new = maildir(&self.host, address).join("new");
+        let mut files: Vec<PathBuf> = match fs::read_dir(new) {
+            Ok(entries) => entries.map(|entry| entry.expect("an entry").path()).collect(),
+            Err(_) => Vec::new(),
+        };
+        files.sort();
+        files
+    }
+
+    /// A mailbox with one message of so many bytes.
+    pub fn fill(&self, address: &str, size: usize) {
+        let maildir = maildir(&self.host, address);
+        for folder in [maildir.parent().expect("a home").to_owned(), maildir.clone()] {
+            give(&folder, 0o700);
+        }
+        for part in ["tmp", "new", "cur"] {
+            give(&maildir.join(part), 0o700);
+        }
+        let file = maildir.join(format!("cur/1700000000.1.test,S={size}:2,S"));
+        fs::write(&file, vec![b'x'; size]).expect("a message");
+        chown(&file, Some(MailHost::OWNER.uid), Some(MailHost::OWNER.gid)).expect("its owner");
+    }
+
+    /// Nothing has been written to the panic log.
+    #[track_caller]
+    pub fn no_panic(&self) {
+        assert_eq!(self.exim.log("paniclog"), "");
+    }
+}
+
+impl Drop for Site {
+    /// What to look at where a story ended badly.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = self.daemon.as_ref().map(Mailauth::log).unwrap_or_default();
+            for (name, text) in
+                [("daemon", log), ("mainlog", self.exim.log("mainlog")), ("paniclog", self.exim.log("paniclog"))]
+            {
+                eprintln!("--- {name}\n{text}");
+            }
+        }
+    }
+}
+
+/// A folder of the mail's owner.
+fn give(folder: &std::path::Path, mode: u32) {
+    fs::create_dir_all(folder).expect("a folder");
+    chown(folder, Some(MailHost::OWNER.uid), Some(MailHost::OWNER.gid)).expect("its owner");
+    fs::set_permissions(folder, fs::Permissions::from_mode(mode)).expect("its mode");
+}
+
+/// What somebody types who wants a difficult password: all that Exim could stumble over, but no line end.
+pub const ODD_PASSWORD: &str = "a$b\\c}d{e,f\"g'h|i:j;k<l>m $auth1 ${lc:X} \\n ä";
+
+/// Whose local part Exim could stumble over.
+pub const ODD: &str = "o'neil+$x{}`|&=?^~*!#%-_@example.org";
+
+fn people() -> String {
+    let odd = ODD_PASSWORD.replace('"', "\"\"");
+    format!(
+        "login,password,quota,services,name,enabled\n\
+         anna@example.org,{CHEAP_HASH},,,\"Anna \"\"Ä\"\" \\ Ärlig\",true\n\
+         bruno@example.org,{DEAR_HASH},,pop3,,true\n\
+         carla@example.org,{CHEAP_HASH},,,,false\n\
+         dora@example.org,{{PLAIN}}{DORAS_PASSWORD},,,,true\n\
+         emil@example.org,,,,,true\n\
+         frida@example.org,{CHEAP_HASH},\"1000S,2C\",,,true\n\
+         {ODD},\"{{PLAIN}}{odd}\",,,,true\n\
+         someone@catch.example,{CHEAP_HASH},,,,true\n"
+    )
+}
+
+const ALIASES: &[&[&str]] = &[
+    &["info@example.org", "anna@example.org"],
+    &["team@example.org", "anna@example.org", "dora@example.org"],
+    &["full@example.org", "frida@example.org"],
+    &["mixed@example.org", "frida@example.org", "dora@example.org"],
+    &["loop@example.org", "pool@example.org"],
+    &["pool@example.org", "loop@example.org"],
+    &["dora@example.org", "dora@example.org", "anna@example.org"],
+    &["away@example.org", "somebody@elsewhere.example"],
+    &["@catch.example", "someone@catch.example"],
+];
