@@ -4,4 +4,5 @@ pub mod cost;
 pub mod load;
 pub mod mailbox;
 pub mod processes;
+pub mod spawn;
 pub mod summary;

@@ -52,45 +52,64 @@ impl Outcome {
 impl Load {
     /// Runs the load to its end. `measured` is called when the warm-up is over.
     pub fn run(&self, measured: impl FnOnce()) -> Outcome {
-        let begin = Instant::now() + self.time.min(Duration::from_secs(1));
-        let end = begin + self.time;
-        let parts = std::thread::scope(|scope| {
-            let clients: Vec<_> =
-                (0..self.connections).map(|n| scope.spawn(move || self.client(n as u64, begin, end))).collect();
-            std::thread::sleep(begin.saturating_duration_since(Instant::now()));
-            measured();
-            clients.into_iter().map(|client| client.join().expect("a client panicked")).collect::<Vec<_>>()
-        });
-        let mut all = Outcome { time: self.time, ..Outcome::default() };
-        for part in parts {
-            all.micros.extend(part.micros);
-            all.wrong += part.wrong;
-        }
-        all.micros.sort_unstable();
-        all
+        let warm_up = self.time.min(Duration::from_secs(1));
+        again_and_again(self.connections, warm_up, self.time, measured, |number| {
+            let mut random = Random(0x9E37_79B9_7F4A_7C15_u64.wrapping_mul(number as u64 + 1) | 1);
+            move || {
+                let user = random.next() % self.users;
+                let body = format!("imap\nlogin\nuser{user:06}@{}\nsecret-{user}\n", self.domain);
+                let request = format!("AUTH {}\n{body}", body.len());
+                let started = Instant::now();
+                let right = ask(&self.socket, request.as_bytes()).is_ok_and(|reply| is_account(&reply));
+                (right, started.elapsed())
+            }
+        })
     }
+}
 
-    fn client(&self, number: u64, begin: Instant, end: Instant) -> Outcome {
-        let mut random = Random(0x9E37_79B9_7F4A_7C15_u64.wrapping_mul(number + 1) | 1);
-        let mut outcome = Outcome::default();
-        loop {
-            let user = random.next() % self.users;
-            let body = format!("imap\nlogin\nuser{user:06}@{}\nsecret-{user}\n", self.domain);
-            let request = format!("AUTH {}\n{body}", body.len());
-            let started = Instant::now();
-            if started >= end {
-                return outcome;
-            }
-            let right = ask(&self.socket, request.as_bytes()).is_ok_and(|reply| is_account(&reply));
-            let took = started.elapsed();
-            if started < begin {
-                continue;
-            }
-            if right {
-                outcome.micros.push(u32::try_from(took.as_micros()).unwrap_or(u32::MAX));
-            } else {
-                outcome.wrong += 1;
-            }
+/// Lets so many clients at once do something again and again: it says whether it went well, and how long it took.
+/// What begins within `warm_up` does not count. `measured` is called when that is over.
+pub fn again_and_again<C: FnMut() -> (bool, Duration)>(
+    clients: usize,
+    warm_up: Duration,
+    time: Duration,
+    measured: impl FnOnce(),
+    client: impl Fn(usize) -> C + Sync,
+) -> Outcome {
+    let begin = Instant::now() + warm_up;
+    let end = begin + time;
+    let one = |number| one_client(client(number), begin, end);
+    let one = &one;
+    let parts = std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..clients).map(|number| scope.spawn(move || one(number))).collect();
+        std::thread::sleep(begin.saturating_duration_since(Instant::now()));
+        measured();
+        clients.into_iter().map(|client| client.join().expect("a client panicked")).collect::<Vec<_>>()
+    });
+    let mut all = Outcome { time, ..Outcome::default() };
+    for part in parts {
+        all.micros.extend(part.micros);
+        all.wrong += part.wrong;
+    }
+    all.micros.sort_unstable();
+    all
+}
+
+fn one_client(mut act: impl FnMut() -> (bool, Duration), begin: Instant, end: Instant) -> Outcome {
+    let mut outcome = Outcome::default();
+    loop {
+        let started = Instant::now();
+        if started >= end {
+            return outcome;
+        }
+        let (right, took) = act();
+        if started < begin {
+            continue;
+        }
+        if right {
+            outcome.micros.push(u32::try_from(took.as_micros()).unwrap_or(u32::MAX));
+        } else {
+            outcome.wrong += 1;
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The real courier-authdaemond over the same rows.
 
 use crate::accounts::{Accounts, Kind};
-use crate::mail_host::MailHost;
+use crate::mail_host::{MailHost, TcpService};
 use crate::process::Child;
 use rustix::process::Pid;
 use std::fs::{self, File};
@@ -59,6 +59,11 @@ impl Courier {
     /// Its socket.
     pub fn socket(&self) -> PathBuf {
         self.host.socket()
+    }
+
+    /// The real courier-pop3d, which asks it.
+    pub fn pop3(&self) -> TcpService {
+        self.host.pop3()
     }
 
     /// Its parent process.

@@ -39,6 +39,6 @@ pub use popup::Popup;
 pub use port::free_port;
 pub use postgres::{Postgres, PostgresDatabase};
 pub use process::{Child, Family, eventually, output_with_input, run, run_with_input};
-pub use programs::{library, program};
+pub use programs::{library, program, static_program};
 pub use scratch::{Scratch, User};
 pub use terminal::on_a_terminal;

@@ -28,18 +28,46 @@ pub fn library(name: &str) -> PathBuf {
     program(name)
 }
 
+/// The path of a checkpassword program in the static build, built by the line that README.md prints for it.
+///
+/// # Panics
+/// When it does not build.
+pub fn static_program(name: &str) -> PathBuf {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    let folder = FOLDER.get_or_init(|| {
+        let page = std::fs::read_to_string(workspace().join("README.md")).expect("README.md");
+        let line = page.lines().find(|line| line.contains("RUSTFLAGS=")).expect("the line").trim_start();
+        let target = target();
+        run(Command::new("sh").args(["-ec", line]).current_dir(workspace()).env("CARGO_TARGET_DIR", &target));
+        let triple = line.split(" --target ").nth(1).expect("a target");
+        target.join(triple.trim_end()).join("release")
+    });
+    folder.join(name)
+}
+
 /// Cargo builds a package's programs for the tests of that package only, and these are tests of another one.
 fn build() -> PathBuf {
-    let own = std::env::current_exe().expect("the path of the test");
-    // .../target/debug/deps/test-0123456789abcdef
-    let folder = own.ancestors().nth(2).expect("a folder of build results");
+    let folder = own_folder();
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["build", "--quiet", "--bins", "--lib", "--package=mailauth-courier"]);
     cargo.args(["--package=mailauth-admin", "--package=mailauth-pop3", "--package=mailauth-exim"]);
     if folder.ends_with("release") {
         cargo.arg("--release");
     }
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
-    run(cargo.current_dir(root).env("CARGO_TARGET_DIR", folder.parent().expect("the target folder")));
-    folder.to_owned()
+    run(cargo.current_dir(workspace()).env("CARGO_TARGET_DIR", target()));
+    folder
+}
+
+/// Where cargo has put what is running now: .../target/debug of .../target/debug/deps/test-0123456789abcdef.
+fn own_folder() -> PathBuf {
+    let own = std::env::current_exe().expect("the path of the test");
+    own.ancestors().nth(2).expect("a folder of build results").to_owned()
+}
+
+fn target() -> PathBuf {
+    own_folder().parent().expect("the target folder").to_owned()
+}
+
+fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace")
 }
