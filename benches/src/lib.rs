@@ -4,5 +4,6 @@ pub mod cost;
 pub mod load;
 pub mod mailbox;
 pub mod processes;
+pub mod smtp;
 pub mod spawn;
 pub mod summary;

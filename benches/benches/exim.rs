@@ -1,0 +1,288 @@
+//! SMTP AUTH by Exim: how it asks us, beside its own look-ups, Courier's authdaemond, and the least that can be asked.
+//!
+//! `cargo bench -p mailauth-benches --bench exim`, as root, with what `tests/run` installs and a C compiler. Each
+//! contestant is a real Exim with a configuration that differs in `server_condition` alone, over the same 1,000 accounts
+//! with a cheap hash (`{SHA}`, the one that Exim can compare too); they take turns, so that a machine that slows down slows
+//! all of them. Four clients log in, each on a connection of its own, in clear. Each figure is the median of the rounds.
+//! `MAILAUTH_BENCH_ROUNDS` (5) and `MAILAUTH_BENCH_SECONDS` (2) make it longer; words on the command line choose the
+//! contestants whose names hold one of them.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use mailauth_benches::load::Outcome;
+use mailauth_benches::processes::{processor_time, with_ended_children};
+use mailauth_benches::smtp::SmtpLoad;
+use mailauth_benches::summary::{Table, median};
+use mailauth_tests::exim::Exim;
+use mailauth_tests::{Accounts, Courier, Kind, MailHost, Mailauth, library, program, run};
+use sha1::{Digest, Sha1};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+const USERS: usize = 1000;
+const DOMAIN: &str = "sha1.example";
+const CLIENTS: usize = 4;
+const KINDS: [(Kind, &str); 3] = [(Kind::Sqlite, "SQLite"), (Kind::MariaDb, "MariaDB"), (Kind::Postgres, "PostgreSQL")];
+
+/// An Exim that asks in one way.
+struct Contestant {
+    name: String,
+    exim: Exim,
+    /// The daemon that it asks.
+    daemon: Option<Daemon>,
+    _host: Arc<MailHost>,
+}
+
+enum Daemon {
+    Ours(Mailauth),
+    Couriers(Courier),
+}
+
+/// What one contestant did in one round.
+#[derive(Clone, Copy)]
+struct Figures {
+    rate: f64,
+    p50: f64,
+    p99: f64,
+    /// Milliseconds of processor time for each login: Exim's, and the daemon's.
+    exim: f64,
+    daemon: f64,
+}
+
+fn main() {
+    let number = |name, default| std::env::var(name).map_or(default, |text| text.parse().expect(name));
+    let rounds = number("MAILAUTH_BENCH_ROUNDS", 5);
+    let time = Duration::from_secs(number("MAILAUTH_BENCH_SECONDS", 2));
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let tables = KINDS.map(|(kind, name)| (Accounts::empty(kind).with(&csv()), name));
+    let contestants: Vec<Contestant> = ways(&tables)
+        .into_iter()
+        .filter(|way| wanted.is_empty() || wanted.iter().any(|word| way.name.contains(word.as_str())))
+        .map(Way::set_up)
+        .collect();
+    let mut figures: Vec<Vec<Figures>> = contestants.iter().map(|_| Vec::new()).collect();
+    for round in 1..=rounds {
+        eprintln!("round {round} of {rounds}");
+        for (contestant, figures) in contestants.iter().zip(&mut figures) {
+            figures.push(contestant.measure(time));
+        }
+    }
+    report(&contestants, &figures);
+}
+
+fn report(contestants: &[Contestant], figures: &[Vec<Figures>]) {
+    let headings = ["server_condition", "logins/s", "p50 ms", "p99 ms", "CPU ms, Exim", "and daemon"];
+    let mut table = Table::new(&headings);
+    for (contestant, figures) in contestants.iter().zip(figures) {
+        let of = |figure: fn(&Figures) -> f64| median(figures.iter().map(figure));
+        table.row(vec![
+            contestant.name.clone(),
+            format!("{:.0}", of(|f| f.rate)),
+            format!("{:.2}", of(|f| f.p50)),
+            format!("{:.2}", of(|f| f.p99)),
+            format!("{:.2}", of(|f| f.exim)),
+            format!("{:.2}", of(|f| f.daemon)),
+        ]);
+    }
+    println!("\n{table}");
+    let find = |name: &str| contestants.iter().position(|contestant| contestant.name == name);
+    let ratio = |ours: &str, theirs: &str| {
+        if let (Some(ours_at), Some(theirs_at)) = (find(ours), find(theirs)) {
+            let pairs = figures[ours_at].iter().zip(&figures[theirs_at]);
+            let rate = median(pairs.clone().map(|(ours, theirs)| ours.rate / theirs.rate));
+            let p50 = median(pairs.map(|(ours, theirs)| ours.p50 / theirs.p50));
+            println!("{ours}: {rate:.2} times the logins per second of {theirs}, {p50:.2} of its p50");
+        }
+    };
+    for (_, name) in KINDS {
+        for theirs in ["native look-up", "readsocket, Courier"] {
+            ratio(&format!("dlfunc, {name}"), &format!("{theirs}, {name}"));
+        }
+        ratio(&format!("readsocket, {name}"), &format!("readsocket, Courier, {name}"));
+        ratio(&format!("dlfunc, {name}"), "dlfunc in C, always yes");
+    }
+    ratio("run, SQLite", "run, /bin/true");
+}
+
+/// A way to ask, not yet set up.
+struct Way<'a> {
+    name: String,
+    condition: String,
+    /// Lines for the head of Exim's configuration.
+    main: String,
+    accounts: Option<&'a Accounts>,
+    daemon: Whose,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    Nobody,
+    Ours,
+    Couriers,
+}
+
+fn ways<'a>(tables: &'a [(Accounts, &'static str); 3]) -> Vec<Way<'a>> {
+    let alone = |name: &str, condition: &str| Way {
+        name: name.to_owned(),
+        condition: condition.to_owned(),
+        main: String::new(),
+        accounts: None,
+        daemon: Whose::Nobody,
+    };
+    let mut ways = vec![
+        alone("always yes", "yes"),
+        alone("dlfunc in C, always yes", "${dlfunc{/usr/local/lib/mailauth/one.so}{one}}"),
+        alone("run, /bin/true", "${run{/bin/true}{yes}{no}}"),
+    ];
+    let printed = printed();
+    for (accounts, name) in tables {
+        let asks = |way: &str, condition: &str, daemon| Way {
+            name: format!("{way}, {name}"),
+            condition: condition.to_owned(),
+            main: String::new(),
+            accounts: Some(accounts),
+            daemon,
+        };
+        ways.push(asks("dlfunc", &printed.dlfunc, Whose::Ours));
+        ways.push(asks("readsocket", &printed.readsocket, Whose::Ours));
+        ways.push(asks("readsocket, Courier", STOCK, Whose::Couriers));
+        ways.push(native(accounts, name));
+        if accounts.kind() == Kind::Sqlite {
+            ways.push(asks("run", RUN, Whose::Ours));
+        }
+    }
+    ways
+}
+
+/// Debian's own example for Courier's authdaemond.
+const STOCK: &str = r"${extract {ADDRESS} {${readsocket{/run/courier/authdaemon/socket} {AUTH ${strlen:exim\nlogin\n$auth2\n$auth3\n}\nexim\nlogin\n$auth2\n$auth3\n} }} {yes} fail}";
+
+const RUN: &str = "${run{/usr/local/lib/mailauth/mailauth-exim --insecure-argv login smtp $auth2 $auth3}{yes}{${if eq{$runrc}{1}{no}{not now}}}}";
+
+/// What README.md prints for AUTH PLAIN.
+struct Printed {
+    dlfunc: String,
+    readsocket: String,
+}
+
+fn printed() -> Printed {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).expect("README.md");
+    let page: String = page.split("\\\n").map(str::trim_start).collect();
+    let mut definitions = page.lines().filter_map(|line| line.strip_prefix("MAILAUTH_PLAIN = "));
+    let mut next = |with: &str| {
+        let condition = definitions.find(|condition| condition.contains(with)).expect("a definition");
+        condition
+            .replace("MAILAUTH_OBJECT", "/usr/local/lib/mailauth/libmailauth_exim.so")
+            .replace("MAILAUTH_SOCKET", MailHost::SOCKET)
+    };
+    Printed { dlfunc: next("${dlfunc"), readsocket: next("${readsocket") }
+}
+
+/// Exim's own look-up, which compares the hash itself.
+fn native<'a>(accounts: &'a Accounts, name: &str) -> Way<'a> {
+    let (lookup, value, main) = match accounts.kind() {
+        Kind::Sqlite => {
+            let file = accounts.file();
+            // It opens the file to write, as Exim's own user.
+            run(Command::new("sh")
+                .args(["-c", "chmod a+rwx \"$0\" && chmod a+rw \"$1\"*"])
+                .arg(accounts.folder())
+                .arg(&file));
+            ("sqlite", r"'\{sha1\}' || SUBSTR(password, 6)", format!("sqlite_dbfile = {}\n", file.display()))
+        }
+        Kind::MariaDb => {
+            let database = accounts.mariadb();
+            let (name, password, socket) = (database.name(), database.password(), database.server().socket());
+            let server = format!("localhost({})/{name}/{name}/{password}", socket.display());
+            ("mysql", r"CONCAT('\{sha1\}', SUBSTR(password, 6))", format!("hide mysql_servers = {server}\n"))
+        }
+        Kind::Postgres => {
+            let database = accounts.postgres();
+            let (name, password) = (database.name(), database.password());
+            let socket = database.server().socket().join(format!(".s.PGSQL.{}", database.server().port()));
+            let server = format!("({})/{name}/{name}/{password}", socket.display());
+            ("pgsql", r"'\{sha1\}' || SUBSTR(password, 6)", format!("hide pgsql_servers = {server}\n"))
+        }
+    };
+    let condition = format!(
+        "${{if crypteq{{$auth3}}{{${{lookup {lookup}{{SELECT {value} FROM accounts WHERE \
+         login='${{quote_{lookup}:$auth2}}'}}}}}}{{yes}}{{no}}}}"
+    );
+    let accounts = Some(accounts);
+    Way { name: format!("native look-up, {name}"), condition, main, accounts, daemon: Whose::Nobody }
+}
+
+impl Way<'_> {
+    fn set_up(self) -> Contestant {
+        let host = Arc::new(MailHost::with_own(&Exim::OWN));
+        let daemon = match (self.daemon, self.accounts) {
+            (Whose::Ours, Some(accounts)) => {
+                let courier = "socket_mode = \"0666\"\nallow_users = [\"Debian-exim\"]\n";
+                Some(Daemon::Ours(Mailauth::on_with(&host, accounts, courier)))
+            }
+            (Whose::Couriers, Some(accounts)) => {
+                let daemon = Courier::on(Arc::clone(&host), accounts);
+                run(host.command("chmod").args(["a+rwx", "/run/courier/authdaemon", MailHost::SOCKET]));
+                Some(Daemon::Couriers(daemon))
+            }
+            _ => None,
+        };
+        let mut exim = Exim::on(Arc::clone(&host));
+        let folder = host.inside(Exim::FOLDER);
+        fs::create_dir_all(&folder).expect("a folder");
+        for file in [library("libmailauth_exim.so"), program("mailauth-exim")] {
+            fs::copy(&file, folder.join(file.file_name().expect("a name"))).expect("a file of ours");
+        }
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/exim/one.c");
+        run(Command::new("cc").args(["-O2", "-shared", "-fPIC", "-o"]).arg(folder.join("one.so")).arg(source));
+        let (main, condition) = (self.main, self.condition);
+        exim.write(
+            "/etc/exim4/exim4.conf",
+            &format!(
+                "primary_hostname = mail.example\ntls_advertise_hosts =\nsmtp_accept_max = 0\nqueue_only\n{main}\
+                 begin authenticators\nplain:\n  driver = plaintext\n  public_name = PLAIN\n  server_prompts = :\n  \
+                 server_condition = {condition}\n  server_set_id = $auth2\n"
+            ),
+        );
+        exim.start();
+        Contestant { name: self.name, exim, daemon, _host: host }
+    }
+}
+
+impl Contestant {
+    fn measure(&self, time: Duration) -> Figures {
+        let exim = u32::try_from(self.exim.pid().as_raw_nonzero().get()).expect("a process id");
+        let daemon = self.daemon.as_ref().map(|daemon| match daemon {
+            Daemon::Ours(daemon) => daemon.pid(),
+            Daemon::Couriers(daemon) => daemon.pid(),
+        });
+        let daemon = daemon.map(|pid| u32::try_from(pid.as_raw_nonzero().get()).expect("a process id"));
+        let cost = || (with_ended_children(exim), daemon.map_or(Duration::ZERO, processor_time));
+        let mut before = cost();
+        let load = SmtpLoad { port: self.exim.port(), clients: CLIENTS, time, users: USERS, domain: DOMAIN };
+        let outcome: Outcome = load.run(|| before = cost());
+        let after = cost();
+        assert_eq!(outcome.wrong, 0, "{} is not measured:\n{}", self.name, self.exim.log("mainlog"));
+        let each = |time: Duration| time.as_secs_f64() * 1e3 / outcome.micros.len() as f64;
+        Figures {
+            rate: outcome.rate(),
+            p50: outcome.percentile(0.50),
+            p99: outcome.percentile(0.99),
+            exim: each(after.0.saturating_sub(before.0)),
+            daemon: each(after.1.saturating_sub(before.1)),
+        }
+    }
+}
+
+/// The accounts, with home and Maildir given so that both servers answer the same record.
+fn csv() -> String {
+    let mut csv = String::from("login,password,uid,gid,home,maildir\n");
+    for user in 0..USERS {
+        let hash = STANDARD.encode(Sha1::digest(format!("secret-{user}")));
+        csv += &format!("user{user:06}@{DOMAIN},{{SHA}}{hash},65534,65534,/var/mail/{DOMAIN}/user{user:06},Maildir\n");
+    }
+    csv
+}
