@@ -2,12 +2,13 @@
 
 use super::live::Live;
 use super::peer::Rights;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The most bytes that are thrown away before closing. Real clients send one too many; who sends more than this gets
 /// a reset.
@@ -96,6 +97,11 @@ impl Connection {
         }
     }
 
+    /// Waits so long for something to read.
+    pub fn is_readable_within(&self, patience: Duration) -> bool {
+        is_readable_within(&self.socket, patience)
+    }
+
     /// Sends what the kernel takes, without waiting.
     pub fn send(&self, bytes: &[u8]) -> Sent {
         let mut sent = 0;
@@ -124,6 +130,12 @@ impl Connection {
             }
         }
     }
+}
+
+/// Is there something to read, now or within less than a second?
+pub(super) fn is_readable_within(socket: &impl AsFd, patience: Duration) -> bool {
+    let patience = Timespec { tv_sec: 0, tv_nsec: patience.subsec_nanos().into() };
+    poll(&mut [PollFd::new(socket, PollFlags::IN)], Some(&patience)).is_ok_and(|ready| ready > 0)
 }
 
 impl AsFd for Connection {

@@ -6,16 +6,15 @@
 //!
 //! When all of them are stuck in their work, a substitute accepts, and hands on all of it.
 
-use super::connection::{Connection, Places};
+use super::connection::{Connection, Places, is_readable_within};
 use super::descriptors;
 use super::lane::guarded;
 use super::listener::Listener;
 use super::live::Live;
-use super::reader::{Reader, Scratch, Slow};
+use super::reader::{Fresh, Reader, Scratch, Slow};
 use super::throttle::Throttle;
 use super::work::Works;
 use crate::protocol::{Parse, Request, parse};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
 use std::io;
@@ -27,6 +26,10 @@ use std::time::Duration;
 
 /// The threads that accept are stuck when for so long all are at work and none begins anew.
 const STUCK: Duration = Duration::from_millis(10);
+
+/// How long whoever accepts waits for a client's request before leaving that to the reader, as long as there are no more
+/// clients than threads that accept: three threads would take their turns, which costs more than the request.
+const SOON: Duration = Duration::from_micros(500);
 
 /// How long to wait when the system has no descriptor or memory for a connection.
 const SHORTAGE: Duration = Duration::from_millis(50);
@@ -172,9 +175,18 @@ impl Hall {
             }
         };
         let connection = Connection::new(socket, rights, live, place);
-        let Some(input) = scratch.receive(&connection) else {
-            return self.reader.adopt(Slow::new(connection, &[]));
-        };
+        let mut patient = self.places.taken() <= self.works.crew.size();
+        loop {
+            match scratch.receive(&connection) {
+                Some(input) => return self.take(input, connection, answer),
+                // Exim and others do this and that between connecting and asking.
+                None if patient && connection.is_readable_within(SOON) => patient = false,
+                None => return self.reader.adopt(Slow::new(connection, &[])),
+            }
+        }
+    }
+
+    fn take(&self, input: Fresh<'_>, connection: Connection, answer: impl Fn(Connection, Request)) {
         match parse(&input, input.is_empty()) {
             Parse::Complete(request) => {
                 drop(input);
@@ -196,6 +208,5 @@ impl Hall {
 
 /// Does somebody wait to be accepted, now or within [`STUCK`]? Who comes first accepts him, which may be another thread.
 fn somebody_waits(listener: &Listener) -> bool {
-    let patience = Timespec { tv_sec: 0, tv_nsec: STUCK.subsec_nanos().into() };
-    poll(&mut [PollFd::new(listener.socket(), PollFlags::IN)], Some(&patience)).is_ok_and(|ready| ready > 0)
+    is_readable_within(listener.socket(), STUCK)
 }
