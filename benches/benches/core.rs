@@ -1,10 +1,16 @@
 //! What single steps of a login cost: `cargo bench -p mailauth-benches --bench core`.
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use mailauth_core::Login;
+use mailauth_core::account::{AccountRow, Password};
+use mailauth_core::authenticate::{Answer, Authenticator, Authority, Credential, Request};
+use mailauth_core::config::{CacheConfig, Config};
 use mailauth_core::password::{NewScheme, Rules, Stored, hash};
+use mailauth_core::store::cache::Cache;
+use mailauth_core::store::{AccountStore, Page, StoreError};
+use mailauth_core::{Login, Service};
 use std::hint::black_box;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Reading a stored value and trying a password on it, for the schemes that tables hold most.
 fn verify(criterion: &mut Criterion) {
@@ -36,5 +42,59 @@ fn login(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, verify, login);
+/// One account, without a database's cost.
+struct Table(AccountRow);
+
+impl AccountStore for Table {
+    fn find(&self, login: &Login) -> Result<Option<AccountRow>, StoreError> {
+        Ok((self.0.login == *login).then(|| self.0.clone()))
+    }
+
+    fn set_password(&self, _: &Login, _: &Password, _: &Password) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
+    fn enumerate(&self, _: Option<&Login>, _: usize) -> Result<Page, StoreError> {
+        Ok(Page::new())
+    }
+}
+
+fn cache() -> (Cache<Table>, Login) {
+    let login = Login::parse(b"anna@example.org", None).expect("a login");
+    let row = AccountRow {
+        password: Password(hash(NewScheme::Sha512Crypt, b"Secret-Passw0rd").expect("a hash")),
+        uid: Some(5000),
+        gid: Some(5000),
+        name: Some("Anna Example".into()),
+        ..AccountRow::new(login.clone())
+    };
+    let config = CacheConfig { found: Duration::from_secs(3600), ..CacheConfig::default() };
+    (Cache::new(Table(row), "memory".into(), &config, Arc::default()), login)
+}
+
+/// A row from the cache, and a whole login with a costly hash that fitted lately.
+fn remembered(criterion: &mut Criterion) {
+    let deadline = Instant::now() + Duration::from_secs(3600);
+    let (store, login) = cache();
+    criterion.bench_function("cached look-up", |bencher| {
+        bencher.iter(|| store.look_up(black_box(&login), deadline).expect("a row"));
+    });
+    let config = Config::default();
+    let authenticator = Authenticator::new(Arc::new(cache().0), config.policy(), Arc::new(config.budget()));
+    let authenticator = authenticator.remembering(&config.cache, Arc::default());
+    criterion.bench_function("verified login", |bencher| {
+        bencher.iter(|| {
+            let request = Request {
+                service: Service::Imap,
+                login: b"anna@example.org".to_vec(),
+                credential: Credential::Password("Secret-Passw0rd".into()),
+                client: None,
+                deadline,
+            };
+            assert!(matches!(authenticator.authenticate(request), Answer::Yes(_)));
+        });
+    });
+}
+
+criterion_group!(benches, verify, login, remembered);
 criterion_main!(benches);

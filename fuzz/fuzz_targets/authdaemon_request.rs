@@ -6,7 +6,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use mailauth_courier::protocol::{Command, MAX_REQUEST, Parse, Reply, Request, auth_login, parse, pre};
+use mailauth_courier::protocol::{Command, MAX_REQUEST, Parse, Reply, Request, auth_login, forget, parse, pre};
 
 fuzz_target!(|input: (usize, &[u8])| {
     let (cut, input) = input;
@@ -63,6 +63,13 @@ fn write_again(request: &Request) {
                 panic!("a question that was written is not read as one");
             };
             assert!(read == *question);
+        }
+        Command::Forget(login) => {
+            let Ok(written) = forget(login.as_deref()) else { return };
+            let Parse::Complete(Request { command: Command::Forget(read), .. }) = parse(written.expose(), false) else {
+                panic!("a change that was told is not read as one");
+            };
+            assert!(read == *login);
         }
         _ => {}
     }

@@ -116,7 +116,7 @@ impl Verb {
             Verb::Add { login, password, no_password, columns } => {
                 let login = setup.new_login(&login)?;
                 let change = columns.change(config).map_err(Failure::usage)?;
-                add(&store, login, change, password, no_password, config)?;
+                add(setup, &store, login, change, password, no_password)?;
             }
             Verb::List { domain, json } => list(&store, domain.as_ref(), json)?,
             Verb::Show { login, json } => show(&store, &setup.login(&login)?, json, config)?,
@@ -127,7 +127,7 @@ impl Verb {
                     return Err(Failure::usage("nothing to change; 'mailauth account set --help' shows the columns"));
                 }
                 hint_at_services(change.services.as_ref());
-                store.set_account(&login, &change)?;
+                set(setup, &store, &login, &change)?;
                 say(format_args!("changed the account {login}"))?;
                 if change.quota_bytes.is_some() || change.quota_messages.is_some() {
                     crate::quota::follow(&store, &login, config)?;
@@ -137,28 +137,41 @@ impl Verb {
                 let login = setup.login(&login)?;
                 find(&store, &login)?;
                 let new = if no_password { Password::default() } else { password.make(&login, config)? };
-                store.set_account(&login, &AccountChange { password: Some(new), ..AccountChange::default() })?;
+                set(setup, &store, &login, &AccountChange { password: Some(new), ..AccountChange::default() })?;
                 say(format_args!("{} the password of {login}", if no_password { "removed" } else { "changed" }))?;
             }
             Verb::Remove { login } => {
                 let login = setup.login(&login)?;
-                store.remove_account(&login)?;
+                let removed = store.remove_account(&login);
+                setup.tell_daemon(Some(&login));
+                removed?;
                 say(format_args!("removed the account {login}; mail that is stored stays where it is"))?;
             }
-            Verb::Import { file } => account_csv::import(&store, &file, config)?,
+            Verb::Import { file } => {
+                let imported = account_csv::import(&store, &file, config);
+                setup.tell_daemon(None);
+                imported?;
+            }
             Verb::Export { file } => account_csv::export(&store, file.as_deref())?,
         }
         Ok(Exit::Yes)
     }
 }
 
+/// Changes a row, and lets the daemon know.
+fn set(setup: &Setup, store: &SqlStore, login: &Login, change: &AccountChange) -> Result<(), Failure> {
+    let changed = store.set_account(login, change);
+    setup.tell_daemon(Some(login));
+    Ok(changed?)
+}
+
 fn add(
+    setup: &Setup,
     store: &SqlStore,
     login: Login,
     change: AccountChange,
     password: NewPassword,
     no_password: bool,
-    config: &Config,
 ) -> Result<(), Failure> {
     // Before the password is asked for, which would be in vain.
     let domain = DomainName::parse(login.domain()).map_err(|error| Failure::usage(error.to_string()))?;
@@ -170,10 +183,12 @@ fn add(
     hint_at_services(change.services.as_ref());
     let mut row = AccountRow::new(login);
     if !no_password {
-        row.password = password.make(&row.login, config)?;
+        row.password = password.make(&row.login, &setup.config)?;
     }
     apply(change, &mut row);
-    store.add_account(&row)?;
+    let added = store.add_account(&row);
+    setup.tell_daemon(Some(&row.login));
+    added?;
     say(format_args!("added the account {}", row.login))
 }
 

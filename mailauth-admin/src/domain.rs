@@ -156,7 +156,9 @@ impl Verb {
             Verb::Add { domain, columns } => {
                 let mut row = DomainRow::new(domain.as_str());
                 columns.apply(&mut row)?;
-                store.add_domain(&row)?;
+                let added = store.add_domain(&row);
+                setup.tell_daemon(None);
+                added?;
                 say(format_args!("added the domain {domain}"))?;
             }
             Verb::List { json: as_json } => list(&store, as_json)?,
@@ -168,14 +170,18 @@ impl Verb {
                 let mut row = find(&store, &domain)?;
                 let before = row.quota;
                 columns.apply(&mut row)?;
-                store.set_domain(&row)?;
+                let changed = store.set_domain(&row);
+                setup.tell_daemon(None);
+                changed?;
                 say(format_args!("changed the domain {domain}"))?;
                 if before == Limits::NONE && row.quota != Limits::NONE {
                     remark("a mailbox counts towards it once it is counted: run 'mailauth quota recount --all'");
                 }
             }
             Verb::Remove { domain, contents } => {
-                store.remove_domain(domain.as_str(), contents)?;
+                let removed = store.remove_domain(domain.as_str(), contents);
+                setup.tell_daemon(None);
+                removed?;
                 say(format_args!("removed the domain {domain}; mail that is stored stays where it is"))?;
             }
         }

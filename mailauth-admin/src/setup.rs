@@ -2,10 +2,16 @@
 
 use crate::failure::Failure;
 use crate::output::remark;
+use mailauth_core::authenticate::{Answer, NotNow};
 use mailauth_core::config::Config;
 use mailauth_core::store::{SqlStore, open_single};
 use mailauth_core::{DomainName, Login};
+use mailauth_courier::client::Client;
 use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// The longest that the daemon is waited for when it is told of a change. It takes much less than a millisecond.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// A configuration that was read.
 pub struct Setup {
@@ -25,6 +31,23 @@ impl Setup {
     /// The accounts. Nothing is connected yet.
     pub fn store(&self) -> Result<SqlStore, Failure> {
         Ok(open_single(&self.config.database)?)
+    }
+
+    /// Tells the daemon of this machine that this account, or any, was changed, so that it goes on by nothing older. To be
+    /// called also when the change failed: it may not be known whether it was made. Nothing of this is a failure, for
+    /// the daemon learns of the change by itself before long.
+    pub fn tell_daemon(&self, login: Option<&Login>) {
+        let daemon = Client::new(&self.config.courier.socket, PATIENCE);
+        let why = match daemon.forget(login, Instant::now() + PATIENCE) {
+            // Courier's own does not know what it was told, and remembers nothing.
+            Answer::Yes(()) | Answer::NotNow(NotNow::Daemon(_)) => return,
+            Answer::No(_) => "it takes that from root and from its own user only".to_owned(),
+            Answer::NotNow(why) => why.to_string(),
+        };
+        let late = self.config.cache.found.as_secs_f32();
+        remark(format_args!(
+            "note: mailauth-courier was not told, and may take up to {late} s to see the change: {why}"
+        ));
     }
 
     /// The login of an account that may be there. It need not be one that could be added: other programs write too.

@@ -3,22 +3,30 @@
 //! [`Authenticator`] makes a sequence of judgements, each of which may end it: the login can be one, the row is there,
 //! the password fits, the account and its domain are enabled, the service is permitted, the row can be trusted. Up to
 //! the password's verdict the work is the same whether the login exists or not.
+//!
+//! A row may have been kept in memory by the store. Then only yes is said by it as it is; before anything else is said
+//! the store is asked again ([`AccountStore::look_again`]), and what it has now is judged. An unknown login is believed
+//! where nothing proves it, in a look-up.
 
 mod answer;
 mod usual;
+mod verified;
 
 pub use answer::{Answer, No, NotNow};
 
 use crate::account::{Account, AccountRow, Login, Password};
 use crate::challenge::{CramMechanism, CramResponse};
-use crate::decision_log::{Decision, DecisionLog};
+use crate::config::CacheConfig;
+use crate::counters::{Counters, count};
+use crate::decision_log::{Decision, DecisionLog, Provenance};
 use crate::mailbox::MailboxDefaults;
 use crate::password::{self, Budget, Cost, Flaw, HashError, NewScheme, Recipe, Rules, Stored};
-use crate::store::AccountStore;
+use crate::store::{AccountStore, Seen, StoreError};
 use crate::{Secret, Service};
 use std::sync::Arc;
 use std::time::Instant;
 use usual::UsualScheme;
+use verified::Verified;
 
 #[cfg(test)]
 mod tests;
@@ -95,6 +103,9 @@ pub struct Authenticator {
     policy: Policy,
     budget: Arc<Budget>,
     usual: UsualScheme,
+    /// Passwords that fitted lately, where they are remembered.
+    verified: Option<Verified>,
+    counters: Arc<Counters>,
     log: DecisionLog,
 }
 
@@ -115,44 +126,103 @@ pub struct Verification {
 
 /// What the log needs of a request.
 struct Asked {
+    purpose: Purpose,
     service: Service,
     login: Vec<u8>,
     client: Option<String>,
     deadline: Instant,
     begin: Instant,
+    /// Where what is known of the account comes from, as far as it has come.
+    from: Provenance,
+}
+
+/// What is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    /// What an account is.
+    LookUp,
+    /// Whether a credential is right.
+    Proof,
+    /// To write to the row.
+    Change,
 }
 
 /// What a look-up found to try a password on. There is always something to try it on.
 struct Found {
-    row: Option<AccountRow>,
+    login: Login,
+    seen: Seen,
     stored: Arc<Stored>,
     /// Why `stored` is not the row's own, where it is not.
     refusal: Option<No>,
+}
+
+/// How far a password can be tried without hashing.
+enum Tried {
+    Decided(Answer<Box<Account>>),
+    /// It takes milliseconds.
+    Heavy(Box<Found>),
+}
+
+impl Asked {
+    fn new(purpose: Purpose, service: Service, login: Vec<u8>, client: Option<String>, deadline: Instant) -> Self {
+        Asked { purpose, service, login, client, deadline, begin: Instant::now(), from: Provenance::Nowhere }
+    }
 }
 
 impl Authenticator {
     /// Decisions over `store` by `policy`, hashing within `budget`.
     pub fn new(store: Arc<dyn AccountStore>, policy: Policy, budget: Arc<Budget>) -> Self {
         let usual = UsualScheme::new(policy.scheme, &policy.rules);
-        Authenticator { store, policy, budget, usual, log: DecisionLog::default() }
+        let (verified, counters) = (None, Arc::default());
+        Authenticator { store, policy, budget, usual, verified, counters, log: DecisionLog::default() }
     }
 
-    /// Does everything that is quick: look-ups, challenges, and passwords whose scheme is a plain digest.
+    /// Remembers passwords that fitted, as `config` has it, and counts in `counters` how often that helped: for a process
+    /// that decides more than one login.
+    #[must_use]
+    pub fn remembering(mut self, config: &CacheConfig, counters: Arc<Counters>) -> Self {
+        self.verified = Verified::new(config);
+        self.counters = counters;
+        self
+    }
+
+    /// Drops what is remembered of the account that has this login, or of all: they have been changed.
+    pub fn forget(&self, login: Option<&[u8]>) {
+        let login = login.map(|login| Login::parse(login, self.policy.default_domain.as_deref()));
+        match login {
+            None => self.forget_row(None),
+            Some(Ok(login)) => self.forget_row(Some(&login)),
+            // No account can have it, so there is nothing to forget.
+            Some(Err(_)) => {}
+        }
+    }
+
+    fn forget_row(&self, login: Option<&Login>) {
+        self.store.forget(login);
+        if let Some(verified) = &self.verified {
+            verified.forget(login);
+        }
+    }
+
+    /// Does everything that is quick: look-ups, challenges, passwords whose scheme is a plain digest, and those that fitted
+    /// lately.
     pub fn begin(&self, request: Request) -> Step {
-        let asked = Asked {
-            service: request.service,
-            login: request.login,
-            client: request.client,
-            deadline: request.deadline,
-            begin: Instant::now(),
-        };
-        let answer = match request.credential {
-            Credential::Lookup => self.look_up(&asked),
-            Credential::Cram(mechanism, response) => self.try_challenge(&asked, mechanism, &response),
-            Credential::Password(password) => match self.find_for(&asked, &password) {
+        let Request { service, login, credential, client, deadline } = request;
+        let purpose = if matches!(credential, Credential::Lookup) { Purpose::LookUp } else { Purpose::Proof };
+        let mut asked = Asked::new(purpose, service, login, client, deadline);
+        let answer = match credential {
+            Credential::Lookup => self.judge(&mut asked, |asked, row| self.look_up(asked, row)),
+            Credential::Cram(mechanism, response) => {
+                self.judge(&mut asked, |asked, row| self.try_challenge(asked, row, mechanism, &response))
+            }
+            Credential::Password(password) => match self.find_for(&mut asked, &password) {
                 Err(answer) => answer,
-                Ok(found) if found.stored.cost() == Cost::Cheap => self.try_password(&asked, found, &password),
-                Ok(found) => return Step::Hash(Box::new(Verification { asked, found, password })),
+                Ok(found) => match self.settle(&mut asked, found, &password, false) {
+                    Tried::Decided(answer) => answer,
+                    Tried::Heavy(found) => {
+                        return Step::Hash(Box::new(Verification { asked, found: *found, password }));
+                    }
+                },
             },
         };
         self.record(&asked, &answer);
@@ -183,50 +253,133 @@ impl Authenticator {
         Answer::Yes((accounts, last))
     }
 
-    fn look_up(&self, asked: &Asked) -> Answer<Box<Account>> {
-        match self.find(asked) {
-            Ok(Some(row)) => self.permit(asked, row, Service::Delivery == asked.service),
-            Ok(None) => Answer::No(No::UnknownLogin),
-            Err(answer) => answer,
+    /// Judges the row that the store has, and once more if that was a kept one that must not be the last word.
+    fn judge(
+        &self,
+        asked: &mut Asked,
+        judge: impl Fn(&Asked, Option<AccountRow>) -> Answer<Box<Account>>,
+    ) -> Answer<Box<Account>> {
+        let (login, mut seen) = match self.find(asked) {
+            Ok(found) => found,
+            Err(answer) => return answer,
+        };
+        loop {
+            asked.from = Provenance::of(&seen);
+            let answer = judge(asked, seen.row.clone());
+            match self.newer(asked, &login, &seen, &answer) {
+                Ok(None) => return answer,
+                Ok(Some(newer)) => seen = newer,
+                Err(error) => return Answer::NotNow(error.into()),
+            }
         }
     }
 
-    fn try_challenge(&self, asked: &Asked, mechanism: CramMechanism, response: &CramResponse) -> Answer<Box<Account>> {
-        let row = match self.find(asked) {
-            Ok(row) => row,
-            Err(answer) => return answer,
+    /// Another row in the place of `seen`, where `answer` must not be given by that alone.
+    fn newer<T>(
+        &self,
+        asked: &mut Asked,
+        login: &Login,
+        seen: &Seen,
+        answer: &Answer<T>,
+    ) -> Result<Option<Seen>, StoreError> {
+        let by_the_row = match answer {
+            Answer::Yes(_) => false,
+            Answer::No(No::UnknownLogin) => asked.purpose != Purpose::LookUp,
+            Answer::No(_) | Answer::NotNow(NotNow::Store(_)) => true,
+            Answer::NotNow(_) => false,
         };
-        let found = self.stored_of(row);
-        let fits = response.verify(mechanism, &found.stored);
-        match found {
-            Found { refusal: Some(no), .. } => Answer::No(no),
-            Found { row: Some(row), .. } if fits => self.permit(asked, row, false),
-            Found { stored, .. } if stored.clear().is_none() => Answer::No(No::NoClearPassword),
+        if !by_the_row || !seen.is_kept() {
+            return Ok(None);
+        }
+        let newer = self.store.look_again(login, seen, asked.deadline);
+        asked.from = match &newer {
+            Ok(None) => asked.from,
+            Ok(Some(newer)) => Provenance::of(newer),
+            Err(_) => Provenance::Database,
+        };
+        let newer = newer?;
+        // The same row gets the same answer, and need not be hashed for it again.
+        Ok(newer.filter(|newer| newer.row != seen.row))
+    }
+
+    fn look_up(&self, asked: &Asked, row: Option<AccountRow>) -> Answer<Box<Account>> {
+        match row {
+            Some(row) => self.permit(asked, row),
+            None => Answer::No(No::UnknownLogin),
+        }
+    }
+
+    fn try_challenge(
+        &self,
+        asked: &Asked,
+        row: Option<AccountRow>,
+        mechanism: CramMechanism,
+        response: &CramResponse,
+    ) -> Answer<Box<Account>> {
+        let (stored, refusal) = self.stored_of(row.as_ref());
+        let fits = response.verify(mechanism, &stored);
+        match (refusal, row) {
+            (Some(no), _) => Answer::No(no),
+            (None, Some(row)) if fits => self.permit(asked, row),
+            _ if stored.clear().is_none() => Answer::No(No::NoClearPassword),
             _ => Answer::No(No::WrongPassword),
         }
     }
 
-    fn try_password(&self, asked: &Asked, found: Found, password: &Secret) -> Answer<Box<Account>> {
-        let login = found.row.as_ref().map_or("", |row| row.login.as_str());
-        let verdict = found.stored.verify(login, password.expose());
-        match (found.refusal, verdict, found.row) {
-            (Some(no), _, _) => Answer::No(no),
-            (None, Ok(true), Some(row)) => self.permit(asked, row, false),
+    /// Tries `password` on what was found, and on what is there now if that was a kept row and does not fit. Without
+    /// `may_hash`, only as far as that is quick.
+    fn settle(&self, asked: &mut Asked, mut found: Found, password: &Secret, may_hash: bool) -> Tried {
+        loop {
+            let lately = self.fitted_lately(asked, &found, password);
+            let cost = if lately { Cost::Cheap } else { found.stored.cost() };
+            if cost != Cost::Cheap && !may_hash {
+                return Tried::Heavy(Box::new(found));
+            }
+            asked.from = if lately { Provenance::Verified } else { Provenance::of(&found.seen) };
+            let tried = self.budget.run(cost, asked.deadline, || self.try_password(asked, &found, password, lately));
+            let answer = tried.unwrap_or(Answer::NotNow(NotNow::Busy));
+            match self.newer(asked, &found.login, &found.seen, &answer) {
+                Ok(None) => return Tried::Decided(answer),
+                Ok(Some(newer)) => found = self.found(found.login, newer),
+                Err(error) => return Tried::Decided(Answer::NotNow(error.into())),
+            }
+        }
+    }
+
+    /// Need the password not be hashed?
+    fn fitted_lately(&self, asked: &Asked, found: &Found, password: &Secret) -> bool {
+        let (Some(verified), Some(row), None) = (&self.verified, &found.seen.row, &found.refusal) else { return false };
+        let fitted = found.stored.cost() != Cost::Cheap
+            // Who is refused anyway is refused as slowly as for a wrong password.
+            && self.barrier(asked, row).is_none()
+            && verified.knows(&row.login, &row.password.0, password);
+        if fitted {
+            count(&self.counters.verified);
+        }
+        fitted
+    }
+
+    fn try_password(&self, asked: &Asked, found: &Found, password: &Secret, lately: bool) -> Answer<Box<Account>> {
+        let row = found.seen.row.as_ref();
+        let login = row.map_or("", |row| row.login.as_str());
+        let verdict = if lately { Ok(true) } else { found.stored.verify(login, password.expose()) };
+        match (&found.refusal, verdict, row) {
+            (Some(no), _, _) => Answer::No(no.clone()),
+            (None, Ok(true), Some(row)) => {
+                if let (false, Cost::Heavy { .. }, Some(verified)) = (lately, found.stored.cost(), &self.verified) {
+                    verified.remember(&row.login, &row.password.0, password);
+                }
+                self.permit(asked, row.clone())
+            }
             (None, Err(flaw), _) => Answer::No(No::UnusableHash(flaw)),
             _ => Answer::No(No::WrongPassword),
         }
     }
 
     /// The last judgements, on an account that was proved or only looked up.
-    fn permit(&self, asked: &Asked, row: AccountRow, any_service: bool) -> Answer<Box<Account>> {
-        if !row.domain_enabled {
-            return Answer::No(No::DomainDisabled);
-        }
-        if !row.enabled {
-            return Answer::No(No::AccountDisabled);
-        }
-        if !any_service && !row.services.permit(&asked.service, self.policy.unknown_services) {
-            return Answer::No(No::ServiceNotAllowed);
+    fn permit(&self, asked: &Asked, row: AccountRow) -> Answer<Box<Account>> {
+        if let Some(no) = self.barrier(asked, &row) {
+            return Answer::No(no);
         }
         match self.policy.mailbox.resolve(row) {
             Ok(account) => Answer::Yes(Box::new(account)),
@@ -234,32 +387,56 @@ impl Authenticator {
         }
     }
 
-    fn find(&self, asked: &Asked) -> Result<Option<AccountRow>, Answer<Box<Account>>> {
+    /// Why the account may not be used, whoever it is that asks.
+    fn barrier(&self, asked: &Asked, row: &AccountRow) -> Option<No> {
+        let any_service = asked.purpose == Purpose::LookUp && asked.service == Service::Delivery;
+        if !row.domain_enabled {
+            Some(No::DomainDisabled)
+        } else if !row.enabled {
+            Some(No::AccountDisabled)
+        } else if !any_service && !row.services.permit(&asked.service, self.policy.unknown_services) {
+            Some(No::ServiceNotAllowed)
+        } else {
+            None
+        }
+    }
+
+    fn find(&self, asked: &mut Asked) -> Result<(Login, Seen), Answer<Box<Account>>> {
         let login = Login::parse(&asked.login, self.policy.default_domain.as_deref())
             .map_err(|error| Answer::No(No::UnusableLogin(error)))?;
         if Instant::now() >= asked.deadline {
             return Err(Answer::NotNow(NotNow::Late));
         }
-        self.store.find(&login).map_err(|error| Answer::NotNow(error.into()))
+        asked.from = Provenance::Database;
+        let seen = match asked.purpose {
+            // What is to be replaced has to be what stands there.
+            Purpose::Change => self.store.find(&login).map(Seen::new),
+            Purpose::LookUp | Purpose::Proof => self.store.look_up(&login, asked.deadline),
+        };
+        seen.map(|seen| (login, seen)).map_err(|error| Answer::NotNow(error.into()))
     }
 
     /// The look-up before a password is tried; refuses first the passwords that no scheme may see.
-    fn find_for(&self, asked: &Asked, password: &Secret) -> Result<Found, Answer<Box<Account>>> {
+    fn find_for(&self, asked: &mut Asked, password: &Secret) -> Result<Found, Answer<Box<Account>>> {
         if password.is_empty() || password.len() > MAX_PASSWORD || password.expose().contains(&0) {
             return Err(Answer::No(No::UnusablePassword));
         }
-        Ok(self.stored_of(self.find(asked)?))
+        let (login, seen) = self.find(asked)?;
+        Ok(self.found(login, seen))
     }
 
-    /// What to try a password on: the row's own, or a dummy that costs as much as the table's usual scheme.
-    fn stored_of(&self, row: Option<AccountRow>) -> Found {
-        let Some(row) = row else {
-            return Found { row: None, stored: self.usual.dummy(), refusal: Some(No::UnknownLogin) };
-        };
+    fn found(&self, login: Login, seen: Seen) -> Found {
+        let (stored, refusal) = self.stored_of(seen.row.as_ref());
+        Found { login, seen, stored, refusal }
+    }
+
+    /// What to try a password on: the row's own, or a dummy that costs as much as the table's usual scheme, and why.
+    fn stored_of(&self, row: Option<&AccountRow>) -> (Arc<Stored>, Option<No>) {
+        let Some(row) = row else { return (self.usual.dummy(), Some(No::UnknownLogin)) };
         match Stored::parse(row.password.0.expose(), &self.policy.rules) {
             Ok(stored) => {
                 self.usual.observe(&stored);
-                Found { row: Some(row), stored: Arc::new(stored), refusal: None }
+                (Arc::new(stored), None)
             }
             Err(flaw) => {
                 let no = match flaw {
@@ -267,7 +444,7 @@ impl Authenticator {
                     Flaw::Locked => No::PasswordLocked,
                     flaw => No::UnusableHash(flaw),
                 };
-                Found { row: Some(row), stored: self.usual.dummy(), refusal: Some(no) }
+                (self.usual.dummy(), Some(no))
             }
         }
     }
@@ -278,32 +455,32 @@ impl Authenticator {
             login: &asked.login,
             client: asked.client.as_deref(),
             took: asked.begin.elapsed(),
+            from: asked.from,
             outcome: answer.outcome(),
         });
     }
 
     /// Tries the password of `verification` within the budget, waiting for a place until its deadline.
     pub fn finish(&self, verification: Box<Verification>) -> Answer<Box<Account>> {
-        let Verification { asked, found, password } = *verification;
-        let cost = found.stored.cost();
-        let answer = self
-            .budget
-            .run(cost, asked.deadline, || self.try_password(&asked, found, &password))
-            .unwrap_or(Answer::NotNow(NotNow::Busy));
+        let Verification { mut asked, found, password } = *verification;
+        let answer = match self.settle(&mut asked, found, &password, true) {
+            Tried::Decided(answer) => answer,
+            // Whoever may hash is never told to.
+            Tried::Heavy(_) => Answer::NotNow(NotNow::Busy),
+        };
         self.record(&asked, &answer);
         answer
     }
 
-    fn change(&self, asked: &Asked, old: &Secret, new: &Secret) -> Answer<()> {
+    fn change(&self, asked: &mut Asked, old: &Secret, new: &Secret) -> Answer<()> {
         let found = match self.find_for(asked, old) {
             Ok(found) => found,
             Err(answer) => return answer.without_value(),
         };
-        let row = found.row.clone();
         let recipe = password::keep_or_improve(found.refusal.is_none().then_some(&*found.stored), self.policy.scheme);
         let cost = found.stored.cost();
-        let proved = self.budget.run(cost, asked.deadline, || self.try_password(asked, found, old));
-        match (proved, row) {
+        let proved = self.budget.run(cost, asked.deadline, || self.try_password(asked, &found, old, false));
+        match (proved, found.seen.row) {
             (Ok(Answer::Yes(_)), Some(row)) => self.store_new(asked, &row, recipe, new),
             (Ok(answer), _) => answer.without_value(),
             (Err(_), _) => Answer::NotNow(NotNow::Busy),
@@ -327,7 +504,9 @@ impl Authenticator {
             Ok(Err(_)) => return Answer::No(No::UnusablePassword),
             Err(_) => return Answer::NotNow(NotNow::Busy),
         };
-        match self.store.set_password(&row.login, &row.password, &new) {
+        let changed = self.store.set_password(&row.login, &row.password, &new);
+        self.forget_row(Some(&row.login));
+        match changed {
             Ok(true) => Answer::Yes(()),
             Ok(false) => Answer::No(No::WrongPassword),
             Err(error) => Answer::NotNow(error.into()),
@@ -345,9 +524,9 @@ impl Authority for Authenticator {
 
     fn change_password(&self, change: PasswordChange) -> Answer<()> {
         let Request { service, login, credential, client, deadline } = change.request;
-        let asked = Asked { service, login, client, deadline, begin: Instant::now() };
+        let mut asked = Asked::new(Purpose::Change, service, login, client, deadline);
         let answer = match credential {
-            Credential::Password(old) => self.change(&asked, &old, &change.new),
+            Credential::Password(old) => self.change(&mut asked, &old, &change.new),
             Credential::Lookup | Credential::Cram(..) => Answer::No(No::UnusablePassword),
         };
         self.record(&asked, &answer);

@@ -1,11 +1,12 @@
 //! One structured line for each decision, and a bound on how many.
 //!
-//! Fields: `login service answer reason ms client`. Never a secret; bytes that would break a line are escaped. Each
+//! Fields: `login service answer reason from ms client`. Never a secret; bytes that would break a line are escaped. Each
 //! reason has an allowance of its own, so that a flood of wrong passwords can neither fill a disk nor hide the first
 //! line about an outage; what was left out is counted in the next line of that reason.
 
 use crate::Service;
 use crate::authenticate::{No, NotNow};
+use crate::store::Seen;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -25,7 +26,36 @@ pub(crate) struct Decision<'a> {
     pub login: &'a [u8],
     pub client: Option<&'a str>,
     pub took: Duration,
+    pub from: Provenance,
     pub outcome: Outcome<'a>,
+}
+
+/// Where what is known of the account came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Provenance {
+    /// Nothing was looked up.
+    Nowhere,
+    /// The database was asked, whether it answered or not.
+    Database,
+    /// A row that was kept.
+    Cache,
+    /// A row, and that the password fitted it lately.
+    Verified,
+}
+
+impl Provenance {
+    pub fn of(seen: &Seen) -> Self {
+        if seen.is_kept() { Provenance::Cache } else { Provenance::Database }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Provenance::Nowhere => "-",
+            Provenance::Database => "database",
+            Provenance::Cache => "cache",
+            Provenance::Verified => "verified",
+        }
+    }
 }
 
 /// What was decided.
@@ -57,18 +87,18 @@ impl DecisionLog {
         let Some(omitted) = self.admit(reason, Instant::now()) else { return };
         let login = printable(decision.login);
         let client = printable(decision.client.unwrap_or("-").as_bytes());
-        let service = decision.service.name();
+        let (service, from) = (decision.service.name(), decision.from.word());
         let ms = decision.took.as_secs_f64() * 1000.0;
         let ms = (ms * 1000.0).round() / 1000.0;
         match decision.outcome {
             Outcome::Yes => {
-                tracing::info!(target: "mailauth::decision", login, service, answer, reason, ms, client, omitted)
+                tracing::info!(target: "mailauth::decision", login, service, answer, reason, from, ms, client, omitted)
             }
             Outcome::No(no) => {
-                tracing::info!(target: "mailauth::decision", login, service, answer, reason, ms, client, omitted, "{no}")
+                tracing::info!(target: "mailauth::decision", login, service, answer, reason, from, ms, client, omitted, "{no}")
             }
             Outcome::NotNow(why) => {
-                tracing::warn!(target: "mailauth::decision", login, service, answer, reason, ms, client, omitted, "{why}")
+                tracing::warn!(target: "mailauth::decision", login, service, answer, reason, from, ms, client, omitted, "{why}")
             }
         }
     }

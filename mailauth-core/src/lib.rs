@@ -8,6 +8,7 @@ pub mod account;
 pub mod authenticate;
 pub mod challenge;
 pub mod config;
+pub mod counters;
 mod decision_log;
 mod domain;
 pub mod home;

@@ -3,9 +3,9 @@
 //! An address is, in this order: an alias; an account; what a domain's catch-all (`@example.org`) takes; nobody. An
 //! account that is disabled stays in its place: its mail goes to no catch-all.
 
-use crate::account::{Account, Login};
+use crate::account::{Account, AccountRow, Login};
 use crate::authenticate::{Answer, No, NotNow, Policy};
-use crate::decision_log::{Decision, DecisionLog};
+use crate::decision_log::{Decision, DecisionLog, Provenance};
 use crate::mailbox::MailboxDefaults;
 use crate::quota::Rules;
 use crate::quota::room::{self, Room};
@@ -14,10 +14,13 @@ use crate::{DomainName, Service};
 use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The most addresses that an alias may lead to before one is found that takes the message.
 const MOST_ADDRESSES: usize = 100;
+
+/// Longer than a look-up takes: the store has deadlines of its own.
+const LOOK_UP: Duration = Duration::from_secs(30);
 
 /// Answers a mail server's questions over a store.
 pub struct Router {
@@ -157,15 +160,33 @@ impl Router {
     }
 
     fn find(&self, login: &Login) -> Result<Result<Box<Account>, No>, NotNow> {
-        let row = match self.store.find(login)? {
-            None => return Ok(Err(No::UnknownLogin)),
-            Some(row) if !row.domain_enabled => return Ok(Err(No::DomainDisabled)),
-            Some(row) if !row.enabled => return Ok(Err(No::AccountDisabled)),
-            Some(row) => row,
+        let deadline = Instant::now() + LOOK_UP;
+        let seen = self.store.look_up(login, deadline)?;
+        let found = match (self.judge(seen.row.clone()), &seen.row) {
+            (Ok(Ok(account)), _) => Ok(Ok(account)),
+            // As with logins: that there is nobody is believed as long as it is kept, another refusal is not.
+            (refused, None) => refused,
+            (refused, Some(_)) => match self.store.look_again(login, &seen, deadline)? {
+                Some(newer) => self.judge(newer.row),
+                None => refused,
+            },
         };
-        let mut account = self.mailbox.resolve(row).map_err(|unusable| NotNow::Store(unusable.into()))?;
+        let mut account = match found? {
+            Ok(account) => account,
+            Err(no) => return Ok(Err(no)),
+        };
         account.quota = room::limits(&account, &*self.store)?;
         Ok(Ok(Box::new(account)))
+    }
+
+    /// The account in this row, unless mail for it is refused.
+    fn judge(&self, row: Option<AccountRow>) -> Result<Result<Account, No>, NotNow> {
+        match row {
+            None => Ok(Err(No::UnknownLogin)),
+            Some(row) if !row.domain_enabled => Ok(Err(No::DomainDisabled)),
+            Some(row) if !row.enabled => Ok(Err(No::AccountDisabled)),
+            Some(row) => self.mailbox.resolve(row).map(Ok).map_err(|unusable| NotNow::Store(unusable.into())),
+        }
     }
 
     fn domain_enabled(&self, name: &[u8]) -> Result<Option<bool>, NotNow> {
@@ -183,6 +204,11 @@ impl Router {
             login: asked,
             client: None,
             took: begin.elapsed(),
+            // Aliases and domains are always read there.
+            from: match answer {
+                Answer::No(No::UnusableLogin(_)) => Provenance::Nowhere,
+                _ => Provenance::Database,
+            },
             outcome: answer.outcome(),
         });
     }

@@ -6,7 +6,7 @@ use self::door::Door;
 use crate::protocol::{self, MAX_REPLY, PasswdFields, Question, Reply, Uncomposable};
 use mailauth_core::account::{Account, LoginError};
 use mailauth_core::authenticate::{Answer, Authority, Credential, No, NotNow, PasswordChange, Request};
-use mailauth_core::{Secret, Service};
+use mailauth_core::{Login, Secret, Service};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
@@ -59,20 +59,40 @@ impl Client {
         Client { door: Door::Program(command), patience }
     }
 
+    /// Tells our own daemon that this account, or without a login any account, was changed in the database. A yes is that
+    /// nothing of it is remembered any more, also because nobody is there who could. Courier's daemon closes without an
+    /// answer: [`NotNow::Daemon`].
+    pub fn forget(&self, login: Option<&Login>, deadline: Instant) -> Answer<()> {
+        let login = login.map(|login| login.as_str().as_bytes());
+        let request = match protocol::forget(login) {
+            Ok(request) => request,
+            Err(what) => return self.uncomposable(what, login.unwrap_or_default()),
+        };
+        let mut buffer = Zeroizing::new([0; MAX_REPLY + 1]);
+        match self.exchange(request.expose(), deadline.min(Instant::now() + self.patience), &mut *buffer) {
+            Ok(Reply::Ok) | Err(Failure { errno: Errno::NOENT | Errno::CONNREFUSED, .. }) => Answer::Yes(()),
+            Ok(Reply::Fail) => Answer::No(No::Unexplained),
+            Ok(other) => self.not_now(other),
+            Err(failure) => self.no_daemon(&failure),
+        }
+    }
+
     /// Sends `request` and gives the reply to `understand`.
     fn ask<T>(&self, request: &Secret, deadline: Instant, understand: impl Fn(Reply<'_>) -> Answer<T>) -> Answer<T> {
         let deadline = deadline.min(Instant::now() + self.patience);
         let mut buffer = Zeroizing::new([0; MAX_REPLY + 1]);
         match self.exchange(request.expose(), deadline, &mut *buffer) {
             Ok(reply) => understand(reply),
-            Err(Failure { what, errno }) => {
-                let why = match errno {
-                    Errno::AGAIN => "it did not in time".to_owned(),
-                    errno => std::io::Error::from(errno).to_string(),
-                };
-                Answer::NotNow(NotNow::NoDaemon(format!("{what}: {why} ({})", self.door)))
-            }
+            Err(failure) => self.no_daemon(&failure),
         }
+    }
+
+    fn no_daemon<T>(&self, Failure { what, errno }: &Failure) -> Answer<T> {
+        let why = match *errno {
+            Errno::AGAIN => "it did not in time".to_owned(),
+            errno => std::io::Error::from(errno).to_string(),
+        };
+        Answer::NotNow(NotNow::NoDaemon(format!("{what}: {why} ({})", self.door)))
     }
 
     fn exchange<'a>(&self, request: &[u8], deadline: Instant, buffer: &'a mut [u8]) -> Result<Reply<'a>, Failure> {

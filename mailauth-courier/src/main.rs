@@ -10,7 +10,6 @@ use std::error::Error;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 const USAGE: &str = "\
 Usage: mailauth-courier [--config FILE] [--check]
@@ -140,7 +139,7 @@ fn runtime(error: impl Error) -> Failure {
 
 /// A connection to the database is not made here: while it is away, every answer is "not now".
 fn open(config: &Config) -> Result<Answers, OpenError> {
-    Ok(Answers::over(Arc::new(open_pooled(&config.database)?), config))
+    Ok(Answers::remembering(open_pooled(&config.database)?, config))
 }
 
 fn reload(running: &mut Running, options: &Options) -> Result<(Config, Source), Box<dyn Error>> {

@@ -5,7 +5,7 @@ mod harness;
 use harness::*;
 use mailauth_core::account::LoginError;
 use mailauth_core::authenticate::{Answer, Authority, Credential, No, NotNow, PasswordChange, Request};
-use mailauth_core::{Account, Service};
+use mailauth_core::{Account, Login, Service};
 use mailauth_courier::client::Client;
 use mailauth_courier::protocol::Question;
 use std::ffi::OsString;
@@ -96,6 +96,24 @@ fn a_question_to_our_server_has_its_three_answers() {
     let Answer::NotNow(NotNow::Daemon(why)) = route(&client, recipient("nobody@x.example", 5)) else { panic!("now") };
     assert!(why.contains("the database at memory cannot be reached: on purpose"), "{why}");
     assert!(why.contains(server.socket.to_str().unwrap()), "{why}");
+}
+
+#[test]
+fn a_change_is_told_to_whoever_is_there_and_nobody_has_nothing_to_forget() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("socket");
+    let (anna, soon) = (Login::parse(b"anna@x.example", None).unwrap(), || Instant::now() + LONG);
+    let client = Client::new(&socket, LONG);
+    assert_eq!(client.forget(Some(&anna), soon()), Answer::Yes(()), "no socket");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let frozen = client.forget(None, Instant::now() + Duration::from_millis(50));
+    assert!(matches!(frozen, Answer::NotNow(NotNow::NoDaemon(_))), "{frozen:?}");
+    drop(listener);
+    assert_eq!(client.forget(None, soon()), Answer::Yes(()), "nobody listens");
+    let server = serve(&two_accounts());
+    let client = Client::new(&server.socket, LONG);
+    assert_eq!(client.forget(Some(&anna), soon()), Answer::Yes(()));
+    assert_eq!(client.forget(None, soon()), Answer::Yes(()));
 }
 
 #[test]

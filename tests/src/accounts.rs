@@ -96,7 +96,16 @@ impl Accounts {
         format!("[mailbox]\nuid = {uid}\ngid = {gid}\n[database]\nurl = \"{url}\"\n{password_file}")
     }
 
-    /// A file with that part alone.
+    /// From now on the administrator's command knows the daemon on this socket, and tells it of changes.
+    ///
+    /// # Panics
+    /// When the configuration cannot be written.
+    pub fn are_served_on(&self, socket: &Path) {
+        let text = format!("{}[courier]\nsocket = \"{}\"\n", self.config(), socket.display());
+        fs::write(self.config_path(), text).expect("the configuration");
+    }
+
+    /// A file with that part, and where the daemon is if there is one.
     pub fn config_path(&self) -> PathBuf {
         self.folder.join("mailauth.toml")
     }

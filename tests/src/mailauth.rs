@@ -33,7 +33,10 @@ impl Mailauth {
     /// # Panics
     /// As [`Mailauth::over`].
     pub fn with(accounts: &Accounts, courier: &str) -> Self {
-        Self::configured(|socket| Self::config(accounts, socket, courier))
+        Self::configured(|socket| {
+            accounts.are_served_on(socket);
+            Self::config(accounts, socket, courier)
+        })
     }
 
     /// Starts it with the configuration that `config` makes for a socket.
@@ -61,6 +64,7 @@ impl Mailauth {
     /// As [`Mailauth::over`].
     pub fn on_with(host: &MailHost, accounts: &Accounts, courier: &str) -> Self {
         let config = Self::config(accounts, Path::new(MailHost::SOCKET), courier);
+        accounts.are_served_on(&host.socket());
         let command = host.plain_command(program("mailauth-courier"));
         Self::start(command, Scratch::new("mailauth"), &config, host.socket())
     }

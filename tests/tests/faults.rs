@@ -28,9 +28,14 @@ fn accounts(kind: Kind) -> Accounts {
     Accounts::on_own_server(kind).with(&people(Path::new("/var/mail"))).with(&many(300))
 }
 
+/// Without a cache, which would hide the database's troubles from most of these requests: tests/cache.rs has that.
 fn server(accounts: &Accounts) -> Mailauth {
     Mailauth::configured(|socket| {
-        Mailauth::config(accounts, socket, "").replacen("[database]", "[database]\ndeadline = \"1s\"", 1)
+        Mailauth::config(accounts, socket, "[cache]\nenabled = false").replacen(
+            "[database]",
+            "[database]\ndeadline = \"1s\"",
+            1,
+        )
     })
 }
 

@@ -3,6 +3,8 @@
 use super::*;
 use crate::Services;
 use crate::account::LoginError;
+use crate::config::CacheConfig;
+use crate::counters::Counters;
 use crate::mailbox::Unusable;
 use crate::store::{Page, StoreError};
 use std::sync::Mutex;
@@ -258,4 +260,217 @@ fn an_enumeration_goes_through_all_pages_and_leaves_out_what_is_off() {
 fn one_bad_row_makes_an_enumeration_not_now_rather_than_incomplete() {
     let users = table([row("a@x.example", ""), AccountRow { uid: Some(0), ..row("b@x.example", "") }]);
     assert!(matches!(not_now(users.enumerate(None)), NotNow::Store(StoreError::Unusable(_))));
+}
+
+/// A table of which everything is kept as it was at the beginning, and read anew whenever that is asked for.
+struct Kept {
+    old: Vec<AccountRow>,
+    new: Table,
+    rereads: Mutex<u32>,
+}
+
+impl AccountStore for Kept {
+    fn find(&self, login: &Login) -> Result<Option<AccountRow>, StoreError> {
+        self.new.find(login)
+    }
+
+    fn look_up(&self, login: &Login, _: Instant) -> Result<Seen, StoreError> {
+        Ok(Seen::kept(self.old.iter().find(|row| row.login == *login).cloned(), Instant::now()))
+    }
+
+    fn look_again(&self, login: &Login, seen: &Seen, _: Instant) -> Result<Option<Seen>, StoreError> {
+        assert!(seen.is_kept(), "what was read just now is the last word");
+        *self.rereads.lock().unwrap() += 1;
+        self.new.find(login).map(|row| Some(Seen::new(row)))
+    }
+
+    fn set_password(&self, login: &Login, old: &Password, new: &Password) -> Result<bool, StoreError> {
+        self.new.set_password(login, old, new)
+    }
+
+    fn enumerate(&self, after: Option<&Login>, limit: usize) -> Result<Page, StoreError> {
+        self.new.enumerate(after, limit)
+    }
+}
+
+/// Decisions over rows that were kept, and those that are in their place now.
+fn kept(
+    old: impl IntoIterator<Item = AccountRow>,
+    new: Result<Vec<AccountRow>, StoreError>,
+) -> (Authenticator, Arc<Kept>) {
+    let new = match new {
+        Ok(rows) => Table { rows: Mutex::new(rows), ..Table::default() },
+        Err(outage) => Table { outage: Some(outage), ..Table::default() },
+    };
+    let store = Arc::new(Kept { old: old.into_iter().collect(), new, rereads: Mutex::new(0) });
+    (Authenticator::new(store.clone(), policy(), Arc::new(Budget::new(2, 64 << 20))), store)
+}
+
+fn away() -> StoreError {
+    StoreError::Unreachable { place: "here".into(), reason: "gone".into() }
+}
+
+#[test]
+fn a_kept_row_says_yes_by_itself() {
+    let (users, store) = kept([row("anna@x.example", SHA256_OF_SECRET)], Err(away()));
+    yes(try_password(&users, "anna", "secret"));
+    yes(users.authenticate(request("anna", Credential::Lookup)));
+    assert_eq!(*store.rereads.lock().unwrap(), 0);
+}
+
+#[test]
+fn whatever_was_changed_elsewhere_a_kept_row_does_not_refuse() {
+    let good = || row("anna@x.example", SHA256_OF_SECRET);
+    let slow = password::hash(NewScheme::Sha256Crypt, b"another").unwrap();
+    for old in [
+        AccountRow { enabled: false, ..good() },
+        AccountRow { domain_enabled: false, ..good() },
+        AccountRow { services: Services::parse("pop3").unwrap(), ..good() },
+        AccountRow { uid: Some(0), ..good() },
+        row("anna@x.example", "!"),
+        row("anna@x.example", "{PLAIN}another"),
+        row("anna@x.example", std::str::from_utf8(slow.expose()).unwrap()),
+        row("somebody-else@x.example", ""),
+    ] {
+        let (users, _) = kept([old], Ok(vec![good()]));
+        yes(try_password(&users, "anna", "secret"));
+    }
+}
+
+#[test]
+fn a_new_password_whose_hash_is_dear_goes_to_those_who_may_hash() {
+    let slow = password::hash(NewScheme::Sha256Crypt, b"another").unwrap();
+    let slow = row("anna@x.example", std::str::from_utf8(slow.expose()).unwrap());
+    let (users, _) = kept([row("anna@x.example", SHA256_OF_SECRET)], Ok(vec![slow]));
+    let step = users.begin(request("anna", Credential::Password("another".into())));
+    let Step::Hash(verification) = step else { panic!("hashed where nobody may") };
+    yes(users.finish(verification));
+}
+
+#[test]
+fn a_wrong_password_is_hashed_once_where_the_row_is_still_the_same() {
+    let slow = password::hash(NewScheme::Sha256Crypt, b"secret").unwrap();
+    let slow = || row("anna@x.example", std::str::from_utf8(slow.expose()).unwrap());
+    let (users, store) = kept([slow()], Ok(vec![slow()]));
+    assert_eq!(no(try_password(&users, "anna", "guess")), No::WrongPassword);
+    assert_eq!(*store.rereads.lock().unwrap(), 1);
+}
+
+#[test]
+fn that_nobody_has_a_login_is_believed_in_a_look_up_alone() {
+    let (users, store) = kept([], Ok(vec![]));
+    assert_eq!(no(users.authenticate(request("anna", Credential::Lookup))), No::UnknownLogin);
+    assert_eq!(*store.rereads.lock().unwrap(), 0);
+    assert_eq!(no(try_password(&users, "anna", "secret")), No::UnknownLogin);
+    assert_eq!(*store.rereads.lock().unwrap(), 1, "as for a wrong password, so that the time tells nothing");
+}
+
+#[test]
+fn in_an_outage_a_kept_row_refuses_nobody() {
+    let (users, _) = kept([row("anna@x.example", SHA256_OF_SECRET)], Err(away()));
+    assert_eq!(not_now(try_password(&users, "anna", "guess")), NotNow::Store(away()));
+    assert_eq!(not_now(try_password(&users, "nobody", "guess")), NotNow::Store(away()));
+}
+
+#[test]
+fn a_password_is_changed_by_what_stands_there_and_not_by_what_is_kept() {
+    let (users, _) =
+        kept([row("anna@x.example", "{PLAIN}old words")], Ok(vec![row("anna@x.example", SHA256_OF_SECRET)]));
+    let change = |old: &str| {
+        let request = request("anna", Credential::Password(old.into()));
+        users.change_password(PasswordChange { request, new: "long enough".into() })
+    };
+    assert_eq!(no(change("old words")), No::WrongPassword);
+    yes(change("secret"));
+}
+
+/// `anna`, `pop` (who may use POP3 alone) and `off`, all with a dear hash of `secret`; passwords that fitted are
+/// remembered.
+fn remembering(config: &CacheConfig) -> (Authenticator, Arc<Table>, Arc<Counters>) {
+    let hash = password::hash(NewScheme::Sha256Crypt, b"secret").unwrap();
+    let row = |login: &str| row(login, std::str::from_utf8(hash.expose()).unwrap());
+    let rows = vec![
+        row("anna@x.example"),
+        AccountRow { services: Services::parse("pop3").unwrap(), ..row("pop@x.example") },
+        AccountRow { enabled: false, ..row("off@x.example") },
+    ];
+    let (table, counters) = (Arc::new(Table { rows: Mutex::new(rows), ..Table::default() }), Arc::default());
+    let users = Authenticator::new(table.clone(), policy(), Arc::new(Budget::new(2, 64 << 20)));
+    (users.remembering(config, Arc::clone(&counters)), table, counters)
+}
+
+/// Is a password hashed for this login?
+fn hashes(users: &Authenticator, login: &str, password: &str) -> bool {
+    match users.begin(request(login, Credential::Password(password.into()))) {
+        Step::Hash(verification) => {
+            let _ = users.finish(verification);
+            true
+        }
+        Step::Decided(answer) => {
+            yes(answer);
+            false
+        }
+    }
+}
+
+#[test]
+fn a_password_that_fitted_is_not_hashed_again() {
+    let (users, _, counters) = remembering(&CacheConfig::default());
+    assert!(hashes(&users, "anna", "secret"));
+    assert!(!hashes(&users, "anna", "secret") && !hashes(&users, "ANNA", "secret"));
+    assert_eq!(counters.read().verified, 2);
+}
+
+#[test]
+fn a_wrong_password_is_hashed_every_time_and_so_is_one_that_gets_nobody_in() {
+    let (users, ..) = remembering(&CacheConfig::default());
+    for (login, password) in [("anna", "guess"), ("pop", "secret"), ("off", "secret"), ("nobody", "secret")] {
+        assert!((0..3).all(|_| hashes(&users, login, password)), "{login}");
+    }
+}
+
+#[test]
+fn what_fitted_is_hashed_again_once_the_row_has_another_value_or_somebody_says_forget() {
+    let (users, table, _) = remembering(&CacheConfig::default());
+    hashes(&users, "anna", "secret");
+    users.forget(Some(b"ben"));
+    assert!(!hashes(&users, "anna", "secret"));
+    users.forget(Some(b"Anna@X.example"));
+    assert!(hashes(&users, "anna", "secret"));
+    users.forget(None);
+    assert!(hashes(&users, "anna", "secret"));
+    let other = password::hash(NewScheme::Sha256Crypt, b"another").unwrap();
+    table.rows.lock().unwrap()[0].password = Password(other);
+    assert_eq!(no(try_password(&users, "anna", "secret")), No::WrongPassword);
+    yes(try_password(&users, "anna", "another"));
+}
+
+#[test]
+fn a_changed_password_ends_what_is_remembered_of_the_old_one() {
+    let (users, ..) = remembering(&CacheConfig::default());
+    hashes(&users, "anna", "secret");
+    let request = request("anna", Credential::Password("secret".into()));
+    yes(users.change_password(PasswordChange { request, new: "long enough".into() }));
+    assert_eq!(no(try_password(&users, "anna", "secret")), No::WrongPassword);
+    assert!(hashes(&users, "anna", "long enough") && !hashes(&users, "anna", "long enough"));
+}
+
+#[test]
+fn who_disables_an_account_is_obeyed_whatever_fitted() {
+    let (users, table, _) = remembering(&CacheConfig::default());
+    hashes(&users, "anna", "secret");
+    table.rows.lock().unwrap()[0].enabled = false;
+    assert_eq!(no(try_password(&users, "anna", "secret")), No::AccountDisabled);
+}
+
+#[test]
+fn nothing_is_remembered_where_that_is_switched_off() {
+    let off = [
+        CacheConfig { enabled: false, ..CacheConfig::default() },
+        CacheConfig { verified: 0, ..CacheConfig::default() },
+    ];
+    for config in off {
+        let (users, ..) = remembering(&config);
+        assert!((0..3).all(|_| hashes(&users, "anna", "secret")));
+    }
 }

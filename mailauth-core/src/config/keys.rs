@@ -36,6 +36,9 @@ const FALLBACK: &[(&str, Fallback)] = &[("database", Fallback::Database), ("none
 const CRAM_ORDER: &[(&str, CramOrder)] =
     &[("digest-challenge", CramOrder::DigestChallenge), ("challenge-digest", CramOrder::ChallengeDigest)];
 
+/// Of entries that are kept.
+const ENTRIES: RangeInclusive<u64> = 0..=10_000_000;
+
 /// Of memory that a verification may take.
 const COST: RangeInclusive<u64> = 1 << 20..=64 << 30;
 
@@ -48,6 +51,12 @@ pub(super) const KEYS: &[Key] = &[
     key("database", "tls_ca", |c, v| put(&mut c.database.tls_ca, v.path().map(Some))),
     key("database", "deadline", |c, v| put(&mut c.database.deadline, v.duration(WAIT))),
     key("database", "pool", |c, v| put(&mut c.database.pool, v.small(1..=1000))),
+    key("cache", "enabled", |c, v| put(&mut c.cache.enabled, v.boolean())),
+    key("cache", "accounts", |c, v| put(&mut c.cache.accounts, v.small(ENTRIES))),
+    key("cache", "found", |c, v| put(&mut c.cache.found, v.duration(WAIT))),
+    key("cache", "unknown", |c, v| put(&mut c.cache.unknown, v.duration(WAIT))),
+    key("cache", "verified", |c, v| put(&mut c.cache.verified, v.small(ENTRIES))),
+    key("cache", "verified_for", |c, v| put(&mut c.cache.verified_for, v.duration(WAIT))),
     key("login", "default_domain", |c, v| put(&mut c.login.default_domain, v.domain().map(Some))),
     key("login", "unknown_services", |c, v| put(&mut c.login.unknown_services, v.boolean())),
     key("mailbox", "home", |c, v| put(&mut c.mailbox.home, v.absolute_template())),

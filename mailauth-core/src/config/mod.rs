@@ -3,6 +3,7 @@
 //! TOML, from the file given with `--config`, else named by `$MAILAUTH_CONFIG`, else `/etc/mailauth/mailauth.toml`, else
 //! nothing but the defaults. `mailauth.toml` at the root of the repository is a sample with every key.
 
+mod cache;
 mod database;
 mod keys;
 mod mistake;
@@ -13,6 +14,7 @@ mod source;
 mod url;
 mod value;
 
+pub use cache::CacheConfig;
 pub use database::{DatabaseConfig, DatabaseUrl, HostPort, Secrecy, Server, UrlError};
 pub use mistake::{ConfigErrors, Mistake, Place};
 pub use password::PasswordConfig;
@@ -30,6 +32,8 @@ use std::time::Duration;
 pub struct Config {
     /// `[database]`
     pub database: DatabaseConfig,
+    /// `[cache]`
+    pub cache: CacheConfig,
     /// `[login]`
     pub login: LoginConfig,
     /// `[mailbox]`

@@ -9,6 +9,7 @@
 mod addresses;
 mod administer;
 mod administration;
+pub mod cache;
 mod driver;
 #[cfg(feature = "mysql")]
 mod grants;
@@ -44,7 +45,7 @@ use crate::DomainName;
 use crate::account::{AccountRow, Login, Password};
 use crate::mailbox::Unusable;
 use crate::quota::pools::PoolStore;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Why a store cannot say yes or no. Each one is "not now" to a client, and a sentence for the log.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -119,6 +120,32 @@ pub trait MailStore: AccountStore + PoolStore {
 /// A page of [`AccountStore::enumerate`]: rows in ascending order of login, or why one cannot be trusted.
 pub type Page = Vec<Result<AccountRow, Unusable>>;
 
+/// What a look-up saw: a row, or that there is none.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// The row.
+    pub row: Option<AccountRow>,
+    /// When it was read, where it was kept since.
+    kept_since: Option<Instant>,
+}
+
+impl Seen {
+    /// Read just now.
+    pub fn new(row: Option<AccountRow>) -> Self {
+        Seen { row, kept_since: None }
+    }
+
+    /// Kept since it was read.
+    pub(crate) fn kept(row: Option<AccountRow>, since: Instant) -> Self {
+        Seen { row, kept_since: Some(since) }
+    }
+
+    /// Was it kept in memory?
+    pub fn is_kept(&self) -> bool {
+        self.kept_since.is_some()
+    }
+}
+
 /// What answers about accounts. Calls block, for at most the configured deadline each.
 pub trait AccountStore: Send + Sync {
     /// The row whose login is exactly `login`; the database's collation does not decide.
@@ -126,6 +153,30 @@ pub trait AccountStore: Send + Sync {
     /// # Errors
     /// Whenever it cannot know whether there is one, or what stands in it.
     fn find(&self, login: &Login) -> Result<Option<AccountRow>, StoreError>;
+
+    /// The same, but where rows are kept in memory, from there.
+    ///
+    /// # Errors
+    /// As [`AccountStore::find`], and when another's query for the same login has not ended by `deadline`.
+    fn look_up(&self, login: &Login, deadline: Instant) -> Result<Seen, StoreError> {
+        let _ = deadline;
+        self.find(login).map(Seen::new)
+    }
+
+    /// What stands in the place of `seen` now, if that was kept and should not be the last word: to be asked before
+    /// anything but yes is said by it. `None` leaves it at that.
+    ///
+    /// # Errors
+    /// As [`AccountStore::look_up`].
+    fn look_again(&self, login: &Login, seen: &Seen, deadline: Instant) -> Result<Option<Seen>, StoreError> {
+        let _ = (login, seen, deadline);
+        Ok(None)
+    }
+
+    /// Drops what is kept of this login, or of all.
+    fn forget(&self, login: Option<&Login>) {
+        let _ = login;
+    }
 
     /// Puts `new` in the place of the stored password `old`, if `old` still stands there.
     ///

@@ -37,6 +37,16 @@ pub fn with_client(client: Option<&str>, request: Secret) -> Secret {
     }
 }
 
+/// `FORGET`: this account, or any, was changed.
+///
+/// # Errors
+/// When the login cannot be sent.
+pub fn forget(login: Option<&[u8]>) -> Result<Secret, Uncomposable> {
+    let Some(login) = login else { return Ok(b"FORGET\n".as_slice().into()) };
+    sendable("login", login, b"\n\0")?;
+    fitting(join(&[b"FORGET ", login, b"\n"]), MAX_LINE + 1)
+}
+
 /// `PRE`: looks an account up.
 ///
 /// # Errors

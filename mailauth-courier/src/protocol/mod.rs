@@ -13,12 +13,13 @@
 //!          | "PASSWD" SP service TAB login TAB old TAB new LF
 //!          | "ENUMERATE" LF
 //!          | "ASK" SP question LF                           our own: see [`question`]
+//!          | "FORGET" [ SP login ] LF                       our own: see below
 //! body     = service LF authtype LF data
 //! data     = login LF password [LF]                         authtype "login"
 //!          | base64(challenge) LF base64(login SP hex) [LF] authtype "cram-md5", "cram-sha1", "cram-sha256", "apop"
 //!
 //! reply    = *( NAME "=" value LF ) "." LF                  PRE, AUTH: yes
-//!          | "OK" LF                                        PASSWD: yes
+//!          | "OK" LF                                        PASSWD: yes; FORGET: done
 //!          | "FAIL" LF                                      no
 //!          | "# " name LF LF *( row LF ) "." LF             ENUMERATE; without the "." it was cut off
 //!          | nothing                                        not now, or not a request
@@ -30,6 +31,10 @@
 //!
 //! The authtype `apop` is our own: POP3's challenge (RFC 1939), for programs that are handed its timestamp and digest.
 //! Courier's daemon says `FAIL` to it, as to every type that it does not know.
+//!
+//! `FORGET` tells the server that the account with this login, or without one any account, was changed in the database:
+//! what it remembers of that is not so any more. It is taken from root and the server's own user, and is `FAIL` to
+//! others. Courier's daemon closes without a byte, and has nothing to forget.
 //!
 //! # Where this is stricter than Courier
 //!
@@ -47,7 +52,7 @@ mod record;
 mod reply;
 mod request;
 
-pub use compose::{PasswdFields, Uncomposable, auth_cram, auth_login, passwd, pre, with_client};
+pub use compose::{PasswdFields, Uncomposable, auth_cram, auth_login, forget, passwd, pre, with_client};
 pub use question::Question;
 pub use record::{Record, RecordError, Reply};
 pub use reply::{Passwords, Unsendable, account, list_row};
@@ -71,7 +76,7 @@ pub const MAX_REQUEST: usize = MAX_METADATA + MAX_LINE + 1 + MAX_BODY;
 /// "No."
 pub const FAIL: &[u8] = b"FAIL\n";
 
-/// "Yes" to `PASSWD`.
+/// "Yes" to `PASSWD` and `FORGET`.
 pub const OK: &[u8] = b"OK\n";
 
 /// What begins an enumeration. Clients drop whatever follows a `#`.

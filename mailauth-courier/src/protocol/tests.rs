@@ -27,6 +27,8 @@ fn shown(request: Request) -> String {
             format!("change {} from {} to {} for {}", text(login), secret(old), secret(new), text(service))
         }
         Command::Enumerate => "enumerate".into(),
+        Command::Forget(None) => "forget all".to_owned(),
+        Command::Forget(Some(login)) => format!("forget {}", text(login)),
         Command::Ask(Question::Domain(name)) => format!("domain {}", text(name)),
         Command::Ask(Question::Account(address)) => format!("account of {}", text(address)),
         Command::Ask(Question::Alias(address)) => format!("alias {}", text(address)),
@@ -170,6 +172,27 @@ fn a_question_without_all_its_parts_is_malformed() {
     }
     assert_eq!(read("ask domain x.example\n"), "malformed: Command");
     assert_eq!(read("ASK\tdomain x.example\n"), "malformed: Command");
+}
+
+#[test]
+fn what_is_to_be_forgotten_is_a_login_or_all() {
+    assert_eq!(read("FORGET\n"), "forget all");
+    assert_eq!(read("FORGET anna@x.example\n"), "forget anna@x.example");
+    assert_eq!(read("FORGET a=b c\n"), "forget a=b c");
+    assert_eq!(read("FORGET anna"), "incomplete");
+    assert_eq!(read("FORGETS\n"), "malformed: Command");
+}
+
+#[test]
+fn a_server_reads_the_change_that_a_client_tells() {
+    let read = |login: Option<&[u8]>| match parse(forget(login).unwrap().expose(), false) {
+        Parse::Complete(Request { command: Command::Forget(read), .. }) => read,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(read(None), None);
+    assert_eq!(read(Some(b"anna@x.example")).as_deref(), Some(&b"anna@x.example"[..]));
+    assert_eq!(forget(Some(b"")).map(|_| ()), Err(Uncomposable("login")), "which would be all");
+    assert_eq!(forget(Some(b"a\nb")).map(|_| ()), Err(Uncomposable("login")));
 }
 
 #[test]
@@ -519,6 +542,7 @@ fn input() -> impl Strategy<Value = Vec<u8>> {
         Just(b"PASSWD imap\tanna\told\tnew".to_vec()),
         Just(b"ENUMERATE".to_vec()),
         Just(b"ASK domain x.example".to_vec()),
+        Just(b"FORGET anna".to_vec()),
         Just(b"ASK recipient 1000 anna".to_vec()),
         Just(b"TCPREMOTEIP=::1".to_vec()),
         Just(vec![b'x'; 4000]),

@@ -43,10 +43,12 @@ use door::{Door, Hall};
 use lane::Lane;
 use live::Live;
 use mailauth_core::authenticate::Authenticator;
-use mailauth_core::config::{Config, CourierConfig};
+use mailauth_core::config::{CacheConfig, Config, CourierConfig};
+use mailauth_core::counters::Counters;
 use mailauth_core::password::Rules;
 use mailauth_core::routing::Router;
 use mailauth_core::store::MailStore;
+use mailauth_core::store::cache::Cache;
 use outbox::Outbox;
 use peer::Access;
 use reader::Reader;
@@ -77,15 +79,34 @@ pub struct Answers {
     pub authenticator: Arc<Authenticator>,
     /// About addresses.
     pub router: Arc<Router>,
+    /// How often it helped that something was remembered.
+    pub counters: Arc<Counters>,
 }
 
 impl Answers {
-    /// Over one store, as the configuration has it.
+    /// Over one store, as the configuration has it, with nothing remembered from one answer to the next.
     pub fn over<S: MailStore + 'static>(store: Arc<S>, config: &Config) -> Self {
+        let nothing = CacheConfig { enabled: false, ..config.cache.clone() };
+        Self::new(store, config, &nothing, Arc::default())
+    }
+
+    /// The same, remembering what `[cache]` says: for a server.
+    pub fn remembering<S: MailStore + 'static>(store: S, config: &Config) -> Self {
+        let (cache, counters) = (&config.cache, Arc::<Counters>::default());
+        if !cache.keeps_accounts() {
+            return Self::new(Arc::new(store), config, cache, counters);
+        }
+        let place = config.database.url.to_string();
+        let store = Cache::new(store, place, cache, Arc::clone(&counters));
+        Self::new(Arc::new(store), config, cache, counters)
+    }
+
+    fn new(store: Arc<dyn MailStore>, config: &Config, cache: &CacheConfig, counters: Arc<Counters>) -> Self {
         let policy = config.policy();
         let router = Arc::new(Router::new(store.clone(), &policy, config.quota.rules()));
-        let authenticator = Arc::new(Authenticator::new(store, policy, Arc::new(config.budget())));
-        Answers { authenticator, router }
+        let authenticator = Authenticator::new(store, policy, Arc::new(config.budget()));
+        let authenticator = Arc::new(authenticator.remembering(cache, Arc::clone(&counters)));
+        Answers { authenticator, router, counters }
     }
 }
 

@@ -16,6 +16,8 @@ pub(super) struct Access {
     enumerate: Option<Vec<u32>>,
     passwd: Option<Vec<u32>>,
     clear: Vec<u32>,
+    /// This process's own user.
+    own: u32,
 }
 
 /// What a peer may ask beside look-ups and logins.
@@ -25,6 +27,8 @@ pub(super) struct Rights {
     pub passwd: bool,
     /// It is sent clear passwords, where one is stored.
     pub clear: bool,
+    /// It may tell us that accounts were changed.
+    pub forget: bool,
 }
 
 /// A peer that may not connect.
@@ -61,6 +65,7 @@ impl Access {
                 .iter()
                 .map(|name| user_id("[courier] clear_users", name))
                 .collect::<Result<_, _>>()?,
+            own,
         })
     }
 
@@ -87,7 +92,8 @@ impl Access {
         }
         let may = |list: &Option<Vec<u32>>| list.as_ref().is_none_or(|users| users.contains(&uid));
         let clear = self.clear.contains(&uid);
-        Ok(Ok(Rights { enumerate: may(&self.enumerate), passwd: may(&self.passwd), clear }))
+        let forget = uid == 0 || uid == self.own;
+        Ok(Ok(Rights { enumerate: may(&self.enumerate), passwd: may(&self.passwd), clear, forget }))
     }
 }
 
@@ -148,11 +154,12 @@ mod tests {
     #[test]
     fn root_and_this_user_and_the_sockets_group_may_connect_and_nobody_else() {
         let access = access(|_| ());
-        let all = Ok(Rights { enumerate: true, passwd: true, clear: false });
-        assert_eq!(judge(&access, 0, 0, &[]), all);
-        assert_eq!(judge(&access, rustix::process::geteuid().as_raw(), 1, &[]), all);
-        assert_eq!(judge(&access, STRANGER, 700, &[]), all);
-        assert_eq!(judge(&access, STRANGER, 1, &[5, 700]), all);
+        let all = Rights { enumerate: true, passwd: true, clear: false, forget: true };
+        assert_eq!(judge(&access, 0, 0, &[]), Ok(all));
+        assert_eq!(judge(&access, rustix::process::geteuid().as_raw(), 1, &[]), Ok(all));
+        let member = Rights { forget: false, ..all };
+        assert_eq!(judge(&access, STRANGER, 700, &[]), Ok(member));
+        assert_eq!(judge(&access, STRANGER, 1, &[5, 700]), Ok(member));
         assert_eq!(judge(&access, STRANGER, 1, &[5]), Err(Refused { uid: STRANGER, gid: 1 }));
     }
 
@@ -175,10 +182,13 @@ mod tests {
             config.passwd_users = vec!["root".into()];
             config.clear_users = vec![STRANGER.to_string()];
         });
-        let rights = |enumerate, passwd, clear| Ok(Rights { enumerate, passwd, clear });
+        let rights = |enumerate, passwd, clear| Ok(Rights { enumerate, passwd, clear, forget: false });
         assert_eq!(judge(&access, GUEST, 800, &[]), rights(true, false, false));
         assert_eq!(judge(&access, STRANGER, 800, &[]), rights(false, false, true));
-        assert_eq!(judge(&access, 0, 0, &[]), rights(true, true, false));
+        assert_eq!(
+            judge(&access, 0, 0, &[]).map(|root| (root.enumerate, root.passwd, root.clear)),
+            Ok((true, true, false))
+        );
     }
 
     #[test]

@@ -61,6 +61,7 @@ impl Works {
         match request.command {
             Command::Enumerate => self.enumerate(connection),
             Command::Ask(question) => self.route(connection, question),
+            Command::Forget(login) => self.forget(connection, login.as_deref()),
             Command::Never(why) => {
                 tracing::debug!(why, "a request that no account can fit");
                 self.send(connection, FAIL);
@@ -139,6 +140,20 @@ impl Works {
         }
     }
 
+    fn forget(&self, connection: Connection, login: Option<&[u8]>) {
+        if !connection.rights.forget {
+            if let Some(omitted) = self.refusals.admit() {
+                tracing::warn!(
+                    omitted,
+                    "a client may not use FORGET: it is taken from root and this process's own user"
+                );
+            }
+            return self.send(connection, FAIL);
+        }
+        connection.live.answers.authenticator.forget(login);
+        self.send(connection, OK);
+    }
+
     fn refuse(&self, what: &str, key: &str) {
         if let Some(omitted) = self.refusals.admit() {
             tracing::warn!(omitted, "a client may not use {what}; to let it, add its user to [courier] {key}");
@@ -187,7 +202,7 @@ fn looks_up(command: &Command) -> bool {
         Command::LookUp { .. } | Command::LogIn { .. } | Command::Challenge { .. } => true,
         Command::Ask(Question::Recipient { .. }) => false,
         Command::Ask(_) => true,
-        Command::ChangePassword { .. } | Command::Enumerate | Command::Never(_) => false,
+        Command::ChangePassword { .. } | Command::Enumerate | Command::Forget(_) | Command::Never(_) => false,
     }
 }
 

@@ -170,7 +170,7 @@ pub fn answers(table: &Arc<Table>) -> Answers {
     };
     let router = Arc::new(Router::new(table.clone(), &policy, quota::Rules::default()));
     let authenticator = Arc::new(Authenticator::new(table.clone(), policy, Arc::new(Budget::new(2, 64 << 20))));
-    Answers { authenticator, router }
+    Answers { authenticator, router, counters: Arc::default() }
 }
 
 pub fn settings(courier: CourierConfig) -> Settings {

@@ -1,0 +1,221 @@
+//! Rows that are kept in memory, before another store.
+//!
+//! Kept is what look-ups by login found: an account's row for `found`, that there is none for `unknown`, both in one
+//! table of bounded size. A row's age counts from before the query that read it was sent. Aliases and domains are not
+//! kept.
+//!
+//! # What is answered from memory
+//!
+//! | answer | from a kept row |
+//! |---|---|
+//! | yes, to a password, a challenge or a look-up | within its lifetime |
+//! | no, for there is no account: a look-up without a password | within its lifetime |
+//! | any other no, and "not now" for a row that cannot be used | only if the row was read within the last second |
+//!
+//! In the last case the row is read anew first ([`AccountStore::look_again`]), so that a new password works and a
+//! disabled account is open again at once, wherever that was changed. An unknown login with a password is treated as a
+//! wrong password is: the time that an answer takes must not tell them apart. So that guesses do not turn the cache off,
+//! a login is read anew once in a second at most, and all logins together [`REREADS`] times; beyond that the kept row
+//! holds until its lifetime is over. Where reading anew fails, the answer is "not now", and the kept row stays.
+//!
+//! # Changes
+//!
+//! - A password that is changed through this store, and what [`AccountStore::forget`] is told, is seen at once: a query
+//!   that was under way meanwhile is not kept.
+//! - Changes from elsewhere are seen when the lifetime is over: a yes may be that late.
+//! - When a lifetime is over and the store cannot say, the answer is "not now". A row is not served beyond its lifetime.
+//!
+//! # Queries
+//!
+//! Requests for one login that come together share one query: one of them sends it, and the others wait for it, each
+//! until its own deadline. An error is the answer to all of them; when the one panics, another takes its place. No lock
+//! is held while a query runs.
+
+mod flights;
+mod rate;
+#[cfg(test)]
+mod tests;
+
+use super::{AccountStore, MailStore, Page, Seen, StoreError};
+use crate::DomainName;
+use crate::account::{AccountRow, Login, Password};
+use crate::config::CacheConfig;
+use crate::counters::{Counters, count};
+use crate::quota::pools::{PoolStore, PoolUse};
+use crate::quota::{Limits, Usage};
+use flights::{Flights, Shared};
+use rate::Rate;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A row that was read within so long is not read anew before a refusal.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The most rows that are read anew before a refusal, in a second and at once.
+pub const REREADS: u32 = 100;
+
+/// Tells the time.
+type Clock = Box<dyn Fn() -> Instant + Send + Sync>;
+
+/// Keeps what look-ups in `S` found.
+pub struct Cache<S> {
+    inner: S,
+    /// What the inner store is called in messages.
+    place: String,
+    found: Duration,
+    unknown: Duration,
+    kept: quick_cache::sync::Cache<Login, Arc<Kept>>,
+    flights: Flights<Login, Result<Arc<Kept>, StoreError>>,
+    rereads: Rate,
+    counters: Arc<Counters>,
+    clock: Clock,
+}
+
+/// What a query found.
+struct Kept {
+    row: Option<AccountRow>,
+    /// When the query was sent.
+    read: Instant,
+}
+
+impl Kept {
+    fn seen(&self) -> Seen {
+        Seen::kept(self.row.clone(), self.read)
+    }
+}
+
+impl<S: AccountStore> Cache<S> {
+    /// Before `inner`, which messages call `place`.
+    pub fn new(inner: S, place: String, config: &CacheConfig, counters: Arc<Counters>) -> Self {
+        Self::by_clock(inner, place, config, counters, Box::new(Instant::now))
+    }
+
+    fn by_clock(inner: S, place: String, config: &CacheConfig, counters: Arc<Counters>, clock: Clock) -> Self {
+        Cache {
+            inner,
+            place,
+            found: config.found,
+            unknown: config.unknown,
+            kept: quick_cache::sync::Cache::new(config.accounts),
+            flights: Flights::default(),
+            rereads: Rate::new(REREADS, clock()),
+            counters,
+            clock,
+        }
+    }
+
+    /// What is kept of `login` and was read less than `age` ago.
+    fn kept_within(&self, login: &Login, age: impl Fn(&Kept) -> Duration) -> Option<Arc<Kept>> {
+        let now = (self.clock)();
+        self.kept.get(login).filter(|kept| now.duration_since(kept.read) < age(kept))
+    }
+
+    fn lifetime(&self, kept: &Kept) -> Duration {
+        if kept.row.is_some() { self.found } else { self.unknown }
+    }
+
+    /// Asks the store, unless another does already, or has done so within `age`.
+    fn read(&self, login: &Login, deadline: Instant, age: impl Fn(&Kept) -> Duration) -> Result<Seen, StoreError> {
+        let begin = (self.clock)();
+        let known = || self.kept_within(login, &age).map(Ok);
+        let ask = || {
+            let read = (self.clock)();
+            self.inner.find(login).map(|row| Arc::new(Kept { row, read }))
+        };
+        match self.flights.share(login, deadline, known, ask, |result| self.keep(login, result)) {
+            Shared::Known(result) => result.map(|kept| kept.seen()),
+            Shared::Asked(result) => result.map(|kept| Seen::new(kept.row.clone())),
+            Shared::Followed(result) => {
+                count(&self.counters.coalesced);
+                result.map(|kept| Seen::new(kept.row.clone()))
+            }
+            Shared::Late => {
+                count(&self.counters.coalesced);
+                let after = (self.clock)().duration_since(begin);
+                Err(StoreError::Timeout { place: self.place.clone(), after })
+            }
+        }
+    }
+
+    fn keep(&self, login: &Login, result: &Result<Arc<Kept>, StoreError>) {
+        match result {
+            Ok(kept) => self.kept.insert(login.clone(), Arc::clone(kept)),
+            // The store has answered, and what was kept is not so any more.
+            Err(StoreError::Unusable(_)) => drop(self.kept.remove(login)),
+            Err(_) => {}
+        }
+    }
+}
+
+impl<S: AccountStore> AccountStore for Cache<S> {
+    /// Asks the store itself.
+    fn find(&self, login: &Login) -> Result<Option<AccountRow>, StoreError> {
+        self.inner.find(login)
+    }
+
+    fn look_up(&self, login: &Login, deadline: Instant) -> Result<Seen, StoreError> {
+        if let Some(kept) = self.kept_within(login, |kept| self.lifetime(kept)) {
+            count(&self.counters.hits);
+            return Ok(kept.seen());
+        }
+        count(&self.counters.misses);
+        self.read(login, deadline, |kept| self.lifetime(kept))
+    }
+
+    fn look_again(&self, login: &Login, seen: &Seen, deadline: Instant) -> Result<Option<Seen>, StoreError> {
+        let Some(read) = seen.kept_since else { return Ok(None) };
+        if (self.clock)().duration_since(read) < PAUSE {
+            return Ok(None);
+        }
+        if let Some(newer) = self.kept_within(login, |_| PAUSE) {
+            return Ok(Some(newer.seen()));
+        }
+        if !self.rereads.admit((self.clock)()) {
+            return Ok(None);
+        }
+        count(&self.counters.rereads);
+        self.read(login, deadline, |_| PAUSE).map(Some)
+    }
+
+    fn forget(&self, login: Option<&Login>) {
+        match login {
+            Some(login) => self.flights.forget(login, || drop(self.kept.remove(login))),
+            None => self.flights.forget_all(|| self.kept.clear()),
+        }
+    }
+
+    fn set_password(&self, login: &Login, old: &Password, new: &Password) -> Result<bool, StoreError> {
+        let changed = self.inner.set_password(login, old, new);
+        // Whatever came of it: where it is not known whether it was done, the row is not known either.
+        self.forget(Some(login));
+        changed
+    }
+
+    fn enumerate(&self, after: Option<&Login>, limit: usize) -> Result<Page, StoreError> {
+        self.inner.enumerate(after, limit)
+    }
+}
+
+impl<S: PoolStore> PoolStore for Cache<S> {
+    fn pool_limits(&self, domain: &str) -> Result<Limits, StoreError> {
+        self.inner.pool_limits(domain)
+    }
+
+    fn pool_use(&self, domain: &str) -> Result<PoolUse, StoreError> {
+        self.inner.pool_use(domain)
+    }
+
+    fn publish(&self, login: &Login, usage: Usage) -> Result<PoolUse, StoreError> {
+        self.inner.publish(login, usage)
+    }
+}
+
+impl<S: MailStore> MailStore for Cache<S> {
+    fn domain_enabled(&self, name: &DomainName) -> Result<Option<bool>, StoreError> {
+        self.inner.domain_enabled(name)
+    }
+
+    fn alias_targets(&self, address: &str) -> Result<Vec<String>, StoreError> {
+        self.inner.alias_targets(address)
+    }
+}

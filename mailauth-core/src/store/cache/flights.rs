@@ -1,0 +1,182 @@
+//! Questions that are under way, so that nobody asks twice at the same time.
+
+use std::borrow::Borrow;
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// At most one question under way for each key.
+pub(super) struct Flights<K, T>(Mutex<HashMap<K, Arc<Flight<T>>>>);
+
+/// A question under way, and those who wait for its answer.
+struct Flight<T> {
+    state: Mutex<State<T>>,
+    changed: Condvar,
+}
+
+enum State<T> {
+    UnderWay,
+    Answered(T),
+    /// Whoever asked has panicked.
+    GivenUp,
+}
+
+/// How an answer was come by.
+pub(super) enum Shared<T> {
+    /// It was known.
+    Known(T),
+    /// By asking.
+    Asked(T),
+    /// By waiting for another who asked.
+    Followed(T),
+    /// The deadline came before it.
+    Late,
+}
+
+enum Role<T> {
+    Leader(Arc<Flight<T>>),
+    Follower(Arc<Flight<T>>),
+}
+
+impl<K, T> Default for Flights<K, T> {
+    fn default() -> Self {
+        Flights(Mutex::default())
+    }
+}
+
+impl<K: Hash + Eq + Clone, T: Clone> Flights<K, T> {
+    /// What is `known`, else the answer of whoever asks already, else that of `ask`.
+    ///
+    /// The answer of `ask` is given to `keep`, unless [`Flights::forget`] came meanwhile. Of `known`, `keep` and what
+    /// forgets, one runs at a time; they have to be quick.
+    pub fn share(
+        &self,
+        key: &K,
+        deadline: Instant,
+        known: impl Fn() -> Option<T>,
+        ask: impl FnOnce() -> T,
+        keep: impl FnOnce(&T),
+    ) -> Shared<T> {
+        loop {
+            let mut flights = self.lock();
+            if let Some(answer) = known() {
+                return Shared::Known(answer);
+            }
+            let role = match flights.get(key) {
+                Some(flight) => Role::Follower(Arc::clone(flight)),
+                None => {
+                    let flight = Arc::new(Flight::new());
+                    flights.insert(key.clone(), Arc::clone(&flight));
+                    Role::Leader(flight)
+                }
+            };
+            drop(flights);
+            match role {
+                Role::Leader(flight) => {
+                    let lead = Lead { flights: self, key, flight };
+                    let answer = ask();
+                    lead.land(&answer, keep);
+                    return Shared::Asked(answer);
+                }
+                Role::Follower(flight) => match flight.wait(deadline) {
+                    State::Answered(answer) => return Shared::Followed(answer),
+                    State::GivenUp => {}
+                    State::UnderWay => return Shared::Late,
+                },
+            }
+        }
+    }
+
+    /// Runs `work`; an answer that is under way to `key` is not kept, and nobody who comes from now on waits for it.
+    pub fn forget<Q: Hash + Eq + ?Sized>(&self, key: &Q, work: impl FnOnce())
+    where
+        K: Borrow<Q>,
+    {
+        let mut flights = self.lock();
+        flights.remove(key);
+        work();
+    }
+
+    /// The same for all keys.
+    pub fn forget_all(&self, work: impl FnOnce()) {
+        let mut flights = self.lock();
+        flights.clear();
+        work();
+    }
+}
+
+impl<K, T> Flights<K, T> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<K, Arc<Flight<T>>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> Flight<T> {
+    fn new() -> Self {
+        Flight { state: Mutex::new(State::UnderWay), changed: Condvar::new() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn end(&self, state: State<T>) {
+        *self.lock() = state;
+        self.changed.notify_all();
+    }
+}
+
+impl<T: Clone> Flight<T> {
+    /// How it ended, or how it stands at the deadline.
+    fn wait(&self, deadline: Instant) -> State<T> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let under_way = |state: &mut State<T>| matches!(state, State::UnderWay);
+        let waited = self.changed.wait_timeout_while(self.lock(), left, under_way);
+        match &*waited.unwrap_or_else(PoisonError::into_inner).0 {
+            State::UnderWay => State::UnderWay,
+            State::Answered(answer) => State::Answered(answer.clone()),
+            State::GivenUp => State::GivenUp,
+        }
+    }
+}
+
+/// Whoever asks. Dropped without an answer, which is a panic, it lets another ask.
+struct Lead<'a, K: Hash + Eq, T> {
+    flights: &'a Flights<K, T>,
+    key: &'a K,
+    flight: Arc<Flight<T>>,
+}
+
+impl<K: Hash + Eq, T: Clone> Lead<'_, K, T> {
+    fn land(&self, answer: &T, keep: impl FnOnce(&T)) {
+        {
+            let mut flights = self.flights.lock();
+            if self.is_current(&flights) {
+                keep(answer);
+                flights.remove(self.key);
+            }
+        }
+        self.flight.end(State::Answered(answer.clone()));
+    }
+}
+
+impl<K: Hash + Eq, T> Lead<'_, K, T> {
+    /// Not when it was forgotten: another may ask under the same key.
+    fn is_current(&self, flights: &HashMap<K, Arc<Flight<T>>>) -> bool {
+        flights.get(self.key).is_some_and(|flight| Arc::ptr_eq(flight, &self.flight))
+    }
+}
+
+impl<K: Hash + Eq, T> Drop for Lead<'_, K, T> {
+    fn drop(&mut self) {
+        let mut flights = self.flights.lock();
+        if self.is_current(&flights) {
+            flights.remove(self.key);
+        }
+        drop(flights);
+        if matches!(*self.flight.lock(), State::UnderWay) {
+            self.flight.end(State::GivenUp);
+        }
+    }
+}

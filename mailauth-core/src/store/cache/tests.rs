@@ -1,0 +1,375 @@
+//! Stories of a table, a clock, and what is kept of the one by the other.
+
+use super::*;
+use crate::account::Password;
+use crate::mailbox::Unusable;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Mutex, MutexGuard};
+
+const LONG: Duration = Duration::from_secs(20);
+
+/// A table in memory that counts what it is asked.
+#[derive(Default)]
+struct Table {
+    rows: Mutex<Vec<AccountRow>>,
+    error: Mutex<Option<StoreError>>,
+    asked: AtomicUsize,
+    /// Where set, each query says that it has read the row, and is answered when it is told to.
+    gate: Mutex<Option<(Sender<()>, Receiver<Verdict>)>>,
+}
+
+/// What becomes of a query that waits.
+#[derive(Clone, Copy)]
+enum Verdict {
+    Answer,
+    Panic,
+}
+
+impl AccountStore for Arc<Table> {
+    fn find(&self, login: &Login) -> Result<Option<AccountRow>, StoreError> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        let row = self.rows().iter().find(|row| row.login == *login).cloned();
+        // Taken out of its lock, so that a panic spoils nothing.
+        let gate = self.gate.lock().unwrap().take();
+        if let Some((arrived, go)) = gate {
+            arrived.send(()).unwrap();
+            let verdict = go.recv_timeout(LONG).unwrap();
+            *self.gate.lock().unwrap() = Some((arrived, go));
+            assert!(matches!(verdict, Verdict::Answer), "on purpose");
+        }
+        self.error.lock().unwrap().clone().map_or(Ok(row), Err)
+    }
+
+    fn set_password(&self, login: &Login, old: &Password, new: &Password) -> Result<bool, StoreError> {
+        let mut rows = self.rows();
+        let row = rows.iter_mut().find(|row| row.login == *login && row.password == *old);
+        Ok(row.map(|row| row.password = new.clone()).is_some())
+    }
+
+    fn enumerate(&self, _: Option<&Login>, _: usize) -> Result<Page, StoreError> {
+        Ok(Page::new())
+    }
+}
+
+impl Table {
+    fn rows(&self) -> MutexGuard<'_, Vec<AccountRow>> {
+        self.rows.lock().unwrap()
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+
+    fn fail(&self, error: Option<StoreError>) {
+        *self.error.lock().unwrap() = error;
+    }
+
+    /// From now on queries wait: the first end hears of each, the second lets it go on.
+    fn gate(&self) -> (Receiver<()>, Sender<Verdict>) {
+        let ((arrived, arrivals), (go, gone)) = (channel(), channel());
+        *self.gate.lock().unwrap() = Some((arrived, gone));
+        (arrivals, go)
+    }
+}
+
+/// A cache over a table, and the time.
+struct Story {
+    table: Arc<Table>,
+    cache: Cache<Arc<Table>>,
+    counters: Arc<Counters>,
+    now: Arc<Mutex<Instant>>,
+}
+
+fn login(name: &str) -> Login {
+    Login::parse(name.as_bytes(), Some("x.example")).unwrap()
+}
+
+fn row(name: &str, password: &str) -> AccountRow {
+    AccountRow { password: Password(password.into()), ..AccountRow::new(login(name)) }
+}
+
+fn away() -> StoreError {
+    StoreError::Unreachable { place: "memory".into(), reason: "on purpose".into() }
+}
+
+fn seconds(number: u64) -> Duration {
+    Duration::from_secs(number)
+}
+
+/// `anna` with the password `one`; rows live 30 seconds, their absence 5.
+fn story() -> Story {
+    story_of(&CacheConfig { found: seconds(30), unknown: seconds(5), ..CacheConfig::default() })
+}
+
+fn story_of(config: &CacheConfig) -> Story {
+    let table = Arc::new(Table::default());
+    table.rows().push(row("anna", "one"));
+    let (counters, now) = (Arc::new(Counters::default()), Arc::new(Mutex::new(Instant::now())));
+    let clock = Arc::clone(&now);
+    let clock = Box::new(move || *clock.lock().unwrap());
+    let cache = Cache::by_clock(Arc::clone(&table), "memory".into(), config, Arc::clone(&counters), clock);
+    Story { table, cache, counters, now }
+}
+
+impl Story {
+    fn wait(&self, time: Duration) {
+        *self.now.lock().unwrap() += time;
+    }
+
+    fn try_seen(&self, name: &str) -> Result<Seen, StoreError> {
+        self.cache.look_up(&login(name), Instant::now() + LONG)
+    }
+
+    fn seen(&self, name: &str) -> Seen {
+        self.try_seen(name).unwrap()
+    }
+
+    fn again(&self, seen: &Seen) -> Result<Option<Seen>, StoreError> {
+        self.cache.look_again(&login("anna"), seen, Instant::now() + LONG)
+    }
+
+    /// The stored value that a look-up sees, or `-`.
+    fn stored(&self, name: &str) -> String {
+        stored(&self.seen(name))
+    }
+}
+
+fn stored(seen: &Seen) -> String {
+    let row = seen.row.as_ref();
+    row.map_or("-".to_owned(), |row| String::from_utf8(row.password.0.expose().to_vec()).unwrap())
+}
+
+#[test]
+fn a_row_is_kept_for_its_lifetime_and_no_longer() {
+    let story = story();
+    assert!(!story.seen("anna").is_kept());
+    story.table.rows()[0] = row("anna", "two");
+    story.wait(seconds(30) - Duration::from_millis(1));
+    assert!(story.seen("anna").is_kept());
+    assert_eq!(story.stored("anna"), "one");
+    story.wait(Duration::from_millis(1));
+    assert_eq!((story.stored("anna").as_str(), story.table.asked()), ("two", 2));
+    let counts = story.counters.read();
+    assert_eq!((counts.hits, counts.misses), (2, 2));
+}
+
+#[test]
+fn that_there_is_no_account_is_kept_for_a_lifetime_of_its_own() {
+    let story = story();
+    assert_eq!(story.stored("ben"), "-");
+    story.table.rows().push(row("ben", "one"));
+    story.wait(seconds(4));
+    assert_eq!((story.stored("ben").as_str(), story.table.asked()), ("-", 1));
+    story.wait(seconds(1));
+    assert_eq!(story.stored("ben"), "one");
+}
+
+#[test]
+fn the_age_of_a_row_counts_from_before_the_query() {
+    let story = story();
+    let (arrived, go) = story.table.gate();
+    std::thread::scope(|scope| {
+        scope.spawn(|| story.seen("anna"));
+        arrived.recv_timeout(LONG).unwrap();
+        story.wait(seconds(29));
+        go.send(Verdict::Answer).unwrap();
+    });
+    assert!(story.seen("anna").is_kept());
+    *story.table.gate.lock().unwrap() = None;
+    story.wait(seconds(1));
+    assert!(!story.seen("anna").is_kept());
+}
+
+#[test]
+fn an_error_is_neither_kept_nor_hidden_by_a_row_that_is_too_old() {
+    let story = story();
+    story.seen("anna");
+    story.table.fail(Some(away()));
+    assert_eq!(story.stored("anna"), "one", "while it is young enough");
+    story.wait(seconds(30));
+    assert_eq!(story.try_seen("anna").unwrap_err(), away());
+    story.table.fail(None);
+    assert_eq!(story.stored("anna"), "one");
+}
+
+#[test]
+fn before_a_refusal_a_row_is_read_anew_once_in_a_second() {
+    let story = story();
+    story.seen("anna");
+    let seen = story.seen("anna");
+    story.table.rows()[0] = row("anna", "two");
+    assert!(story.again(&seen).unwrap().is_none(), "it was read just now");
+    story.wait(PAUSE);
+    let newer = story.again(&seen).unwrap().expect("another look");
+    assert_eq!((stored(&newer).as_str(), newer.is_kept()), ("two", false));
+    assert!(story.again(&newer).unwrap().is_none(), "it is the last word");
+    // Another who saw the old row gets the new one, without a query.
+    let shared = story.again(&seen).unwrap().expect("the row that is kept now");
+    assert_eq!((stored(&shared).as_str(), story.table.asked()), ("two", 2));
+    assert_eq!(story.counters.read().rereads, 1);
+}
+
+#[test]
+fn guesses_at_many_logins_do_not_turn_the_cache_off() {
+    let story = story();
+    story.seen("anna");
+    let seen = story.seen("anna");
+    let read_anew = || {
+        let guess = |_: &u32| {
+            // Another login each time, as far as the cache is concerned.
+            story.cache.forget(None);
+            story.again(&seen).unwrap().is_some()
+        };
+        (0..1000).filter(guess).count()
+    };
+    story.wait(PAUSE);
+    assert_eq!(read_anew(), REREADS as usize);
+    story.wait(seconds(1));
+    assert_eq!(read_anew(), REREADS as usize);
+}
+
+#[test]
+fn when_reading_anew_fails_the_kept_row_stays() {
+    let story = story();
+    story.seen("anna");
+    let seen = story.seen("anna");
+    story.wait(PAUSE);
+    story.table.fail(Some(away()));
+    assert_eq!(story.again(&seen).unwrap_err(), away());
+    assert_eq!(story.stored("anna"), "one");
+}
+
+#[test]
+fn a_row_that_cannot_be_trusted_any_more_is_not_kept() {
+    let story = story();
+    story.seen("anna");
+    let seen = story.seen("anna");
+    story.wait(PAUSE);
+    let unusable = Unusable { login: "anna@x.example".into(), column: "uid", problem: "is no number" };
+    story.table.fail(Some(unusable.clone().into()));
+    assert_eq!(story.again(&seen).unwrap_err(), unusable.clone().into());
+    assert_eq!(story.try_seen("anna").unwrap_err(), unusable.into());
+}
+
+#[test]
+fn a_password_that_is_changed_here_is_seen_at_once() {
+    let story = story();
+    let old = story.seen("anna").row.unwrap().password;
+    assert!(story.cache.set_password(&login("anna"), &old, &Password("two".into())).unwrap());
+    assert_eq!(story.stored("anna"), "two");
+}
+
+#[test]
+fn what_is_forgotten_is_read_anew() {
+    let story = story();
+    story.table.rows().push(row("ben", "one"));
+    for name in ["anna", "ben"] {
+        story.seen(name);
+    }
+    story.cache.forget(Some(&login("anna")));
+    assert!(!story.seen("anna").is_kept() && story.seen("ben").is_kept());
+    story.cache.forget(None);
+    assert!(!story.seen("anna").is_kept() && !story.seen("ben").is_kept());
+}
+
+#[test]
+fn a_query_that_was_under_way_during_a_change_is_not_kept_and_nobody_joins_it() {
+    for all in [false, true] {
+        let story = story();
+        let (arrived, go) = story.table.gate();
+        std::thread::scope(|scope| {
+            let early = scope.spawn(|| story.stored("anna"));
+            arrived.recv_timeout(LONG).unwrap();
+            // It has read the old row, and not yet told us.
+            story.table.rows()[0] = row("anna", "two");
+            let who = login("anna");
+            story.cache.forget(if all { None } else { Some(&who) });
+            let late = scope.spawn(|| story.stored("anna"));
+            assert_eq!(late.join().unwrap(), "two");
+            go.send(Verdict::Answer).unwrap();
+            assert_eq!(early.join().unwrap(), "one", "it was asked before the change was known");
+        });
+        assert_eq!(story.stored("anna"), "two");
+    }
+}
+
+/// Eight who ask at the same time, the first of them before the others.
+fn eight(story: &Story, verdicts: &[Verdict], error: Option<StoreError>) -> Vec<Option<Result<String, StoreError>>> {
+    let (arrived, go) = story.table.gate();
+    std::thread::scope(|scope| {
+        let one = || story.try_seen("anna").map(|seen| stored(&seen));
+        let first = scope.spawn(one);
+        arrived.recv_timeout(LONG).unwrap();
+        let others: Vec<_> = (0..7).map(|_| scope.spawn(one)).collect();
+        // All are counted before they begin to wait.
+        while story.counters.read().misses < 8 {
+            std::thread::yield_now();
+        }
+        std::thread::sleep(Duration::from_millis(50));
+        story.table.fail(error);
+        verdicts.iter().for_each(|verdict| go.send(*verdict).unwrap());
+        let all = std::iter::once(first).chain(others);
+        all.map(|asking| asking.join().ok()).collect()
+    })
+}
+
+#[test]
+fn many_who_ask_at_once_share_one_query() {
+    let story = story();
+    let answers = eight(&story, &[Verdict::Answer], None);
+    assert!(answers.iter().all(|answer| answer.as_ref().unwrap().as_deref() == Ok("one")), "{answers:?}");
+    assert_eq!((story.table.asked(), story.counters.read().coalesced), (1, 7));
+}
+
+#[test]
+fn an_error_is_the_answer_to_all_of_them_and_never_that_there_is_no_account() {
+    let story = story();
+    let answers = eight(&story, &[Verdict::Answer], Some(away()));
+    assert!(answers.iter().all(|answer| *answer == Some(Err(away()))), "{answers:?}");
+    assert_eq!(story.table.asked(), 1);
+}
+
+#[test]
+fn when_the_one_who_asks_panics_another_takes_his_place() {
+    let story = story();
+    let answers = eight(&story, &[Verdict::Panic, Verdict::Answer], None);
+    let given_up = answers.iter().filter(|answer| answer.is_none()).count();
+    assert_eq!(given_up, 1, "his own request is lost");
+    assert!(answers.iter().flatten().all(|answer| answer.as_deref() == Ok("one")), "{answers:?}");
+    assert_eq!(story.table.asked(), 2);
+}
+
+#[test]
+fn who_waits_for_anothers_query_waits_until_his_own_deadline() {
+    let story = story();
+    let (arrived, go) = story.table.gate();
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| story.stored("anna"));
+        arrived.recv_timeout(LONG).unwrap();
+        let hurried = story.cache.look_up(&login("anna"), Instant::now() + Duration::from_millis(20));
+        assert!(matches!(hurried, Err(StoreError::Timeout { .. })), "{hurried:?}");
+        go.send(Verdict::Answer).unwrap();
+        assert_eq!(first.join().unwrap(), "one");
+    });
+    assert!(story.seen("anna").is_kept());
+}
+
+#[test]
+fn the_number_of_entries_is_bounded() {
+    let story = story_of(&CacheConfig { accounts: 100, ..CacheConfig::default() });
+    for number in 0..10_000 {
+        story.seen(&format!("user{number}"));
+    }
+    assert!(story.cache.kept.len() <= 100, "{}", story.cache.kept.len());
+}
+
+#[test]
+fn a_look_up_in_memory_takes_microseconds() {
+    let story = story();
+    story.seen("anna");
+    let begin = Instant::now();
+    (0..1000).for_each(|_| assert!(story.seen("anna").is_kept()));
+    // Two are meant; this is a debug build on a busy machine.
+    assert!(begin.elapsed() < Duration::from_millis(50), "{:?} for a thousand", begin.elapsed());
+}

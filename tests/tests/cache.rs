@@ -1,0 +1,242 @@
+//! What the daemon remembers: it spares hashes and queries, and shows in no answer.
+
+use mailauth_tests::people::{ANNA, CARLA, DORA, DORAS_PASSWORD, PASSWORD, SLOW_HASH, SLOW_PASSWORD, UNKNOWN, people};
+use mailauth_tests::wire::{Manner, Outcome, ask, auth, login, passwd, pre};
+use mailauth_tests::{Accounts, Courier, Kind, Mailauth, User, as_user, eventually, on_each_database, on_each_server};
+use rustix::process::Signal;
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+on_each_database!(
+    what_the_command_changes_is_seen_at_once,
+    a_password_changed_through_the_daemon_is_seen_at_once,
+    a_new_password_set_elsewhere_works_at_once,
+    an_old_password_stops_within_the_lifetime_wherever_it_was_changed,
+);
+
+mod away {
+    use super::who_was_seen_lately_logs_in_while_the_database_is_away;
+    super::on_each_server!(who_was_seen_lately_logs_in_while_the_database_is_away);
+}
+
+/// A row that was read within so long is believed even where it refuses.
+const PAUSE: Duration = Duration::from_secs(1);
+
+fn accounts(kind: Kind) -> Accounts {
+    Accounts::empty(kind).with(&people(Path::new("/var/mail")))
+}
+
+fn word(server: &Mailauth, who: &str, password: &str) -> &'static str {
+    login(server.socket(), who, password).word()
+}
+
+fn looked_up(server: &Mailauth, who: &str) -> &'static str {
+    ask(server.socket(), &pre("imap", who), Manner::Whole).outcome().word()
+}
+
+/// Changes an account by the command of another machine, on which there is no daemon to tell.
+fn elsewhere(accounts: &Accounts, server: &Mailauth, arguments: &[&str], input: &str) {
+    accounts.are_served_on(Path::new("/nonexistent/socket"));
+    accounts.admin(arguments, input);
+    accounts.are_served_on(server.socket());
+}
+
+fn passwd_elsewhere(accounts: &Accounts, server: &Mailauth, password: &str) {
+    elsewhere(accounts, server, &["account", "passwd", ANNA, "--password-stdin"], password);
+}
+
+fn what_the_command_changes_is_seen_at_once(kind: Kind) {
+    let accounts = accounts(kind);
+    let server = Mailauth::over(&accounts);
+    assert_eq!(word(&server, ANNA, PASSWORD), "ACCOUNT");
+    accounts.admin(&["account", "passwd", ANNA, "--password-stdin"], "new words");
+    assert_eq!((word(&server, ANNA, PASSWORD), word(&server, ANNA, "new words")), ("FAIL", "ACCOUNT"));
+
+    accounts.admin(&["account", "set", ANNA, "--disabled"], "");
+    assert_eq!((word(&server, ANNA, "new words"), looked_up(&server, ANNA)), ("FAIL", "FAIL"));
+    accounts.admin(&["account", "set", ANNA, "--enabled"], "");
+    assert_eq!((word(&server, ANNA, "new words"), looked_up(&server, CARLA)), ("ACCOUNT", "FAIL"));
+
+    accounts.admin(&["domain", "set", "example.org", "--disabled"], "");
+    assert_eq!(word(&server, ANNA, "new words"), "FAIL");
+    accounts.admin(&["domain", "set", "example.org", "--enabled"], "");
+    assert_eq!(word(&server, ANNA, "new words"), "ACCOUNT");
+
+    assert_eq!(looked_up(&server, UNKNOWN), "FAIL");
+    accounts.admin(&["account", "add", UNKNOWN, "--no-password"], "");
+    assert_eq!(looked_up(&server, UNKNOWN), "ACCOUNT");
+    accounts.admin(&["account", "remove", UNKNOWN], "");
+    assert_eq!(looked_up(&server, UNKNOWN), "FAIL");
+    accounts.admin(&["account", "import", "-"], &format!("login\n{UNKNOWN}\n"));
+    assert_eq!(looked_up(&server, UNKNOWN), "ACCOUNT");
+}
+
+fn a_password_changed_through_the_daemon_is_seen_at_once(kind: Kind) {
+    let accounts = accounts(kind);
+    let server = Mailauth::over(&accounts);
+    let (mut old, mut new) = (PASSWORD, "another one");
+    for _ in 0..10 {
+        assert_eq!(word(&server, ANNA, old), "ACCOUNT");
+        assert_eq!(ask(server.socket(), &passwd(ANNA, old, new), Manner::Whole).outcome(), Outcome::Done);
+        assert_eq!((word(&server, ANNA, old), word(&server, ANNA, new)), ("FAIL", "ACCOUNT"));
+        std::mem::swap(&mut old, &mut new);
+    }
+}
+
+fn a_new_password_set_elsewhere_works_at_once(kind: Kind) {
+    let accounts = accounts(kind);
+    let server = Mailauth::with(&accounts, "[cache]\nfound = \"1h\"");
+    assert_eq!(word(&server, ANNA, PASSWORD), "ACCOUNT");
+    std::thread::sleep(PAUSE);
+    passwd_elsewhere(&accounts, &server, "new words");
+    assert_eq!(word(&server, ANNA, "new words"), "ACCOUNT");
+    assert_eq!(word(&server, ANNA, PASSWORD), "FAIL", "the row is another now");
+    elsewhere(&accounts, &server, &["account", "set", CARLA, "--enabled"], "");
+    assert_eq!(word(&server, CARLA, PASSWORD), "ACCOUNT");
+}
+
+fn an_old_password_stops_within_the_lifetime_wherever_it_was_changed(kind: Kind) {
+    let accounts = accounts(kind);
+    let server = Mailauth::with(&accounts, "[cache]\nfound = \"2s\"");
+    assert_eq!(word(&server, ANNA, PASSWORD), "ACCOUNT");
+    passwd_elsewhere(&accounts, &server, "new words");
+    let changed = Instant::now();
+    while changed.elapsed() < Duration::from_secs(2) {
+        // Using it does not make it last.
+        assert!(matches!(word(&server, ANNA, PASSWORD), "ACCOUNT" | "FAIL"));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!((word(&server, ANNA, PASSWORD), word(&server, ANNA, "new words")), ("FAIL", "ACCOUNT"));
+}
+
+fn who_was_seen_lately_logs_in_while_the_database_is_away(kind: Kind) {
+    const LIFETIME: Duration = Duration::from_secs(6);
+    let accounts = Accounts::on_own_server(kind).with(&people(Path::new("/var/mail")));
+    let server = Mailauth::configured(|socket| {
+        let config = Mailauth::config(&accounts, socket, "[cache]\nfound = \"6s\"\nunknown = \"6s\"");
+        config.replacen("[database]", "[database]\ndeadline = \"1s\"", 1)
+    });
+    assert_eq!((word(&server, ANNA, PASSWORD), looked_up(&server, UNKNOWN)), ("ACCOUNT", "FAIL"));
+    let seen = Instant::now();
+    accounts.server().crash();
+    std::thread::sleep(PAUSE);
+    let answers = [
+        ("she was seen", word(&server, ANNA, PASSWORD), "ACCOUNT"),
+        ("as was that there is no such", looked_up(&server, UNKNOWN), "FAIL"),
+        ("her password may be another by now", word(&server, ANNA, "new words"), "CLOSED"),
+        ("and a guess has not ended what is kept", word(&server, ANNA, PASSWORD), "ACCOUNT"),
+        ("there may be such an account by now", word(&server, UNKNOWN, PASSWORD), "CLOSED"),
+        ("she was not seen", word(&server, DORA, DORAS_PASSWORD), "CLOSED"),
+    ];
+    assert!(seen.elapsed() < LIFETIME, "too slow a machine for this: {:?}", seen.elapsed());
+    for (why, got, right) in answers {
+        assert_eq!(got, right, "{why}\n{}", server.log());
+    }
+    std::thread::sleep(LIFETIME.saturating_sub(seen.elapsed()));
+    assert_eq!((word(&server, ANNA, PASSWORD), looked_up(&server, UNKNOWN)), ("CLOSED", "CLOSED"));
+    accounts.server().start();
+    eventually("a login after the database is back", Duration::from_secs(10), || {
+        word(&server, ANNA, PASSWORD) == "ACCOUNT"
+    });
+}
+
+/// An account whose hash takes a quarter of a second.
+const DEAR: &str = "dear@example.org";
+
+fn timed(server: &Mailauth, password: &str) -> (&'static str, Duration) {
+    let reply = ask(server.socket(), &auth("imap", DEAR, password), Manner::Whole);
+    (reply.outcome().word(), reply.took)
+}
+
+#[test]
+fn a_password_that_fitted_is_hashed_once_and_a_guess_every_time() {
+    let accounts = accounts(Kind::Sqlite).with(&format!("login,password\n{DEAR},{SLOW_HASH}\n"));
+    let server = Mailauth::over(&accounts);
+    let (first, hash) = timed(&server, SLOW_PASSWORD);
+    assert_eq!(first, "ACCOUNT");
+    let begin = Instant::now();
+    (0..20).for_each(|_| assert_eq!(timed(&server, SLOW_PASSWORD).0, "ACCOUNT"));
+    assert!(begin.elapsed() < hash, "{:?} for twenty, {hash:?} for the first", begin.elapsed());
+    for _ in 0..3 {
+        let (answer, took) = timed(&server, "guessed");
+        assert_eq!(answer, "FAIL");
+        assert!(took > hash / 4, "{took:?} for a guess, {hash:?} for a hash");
+    }
+    let log = server.log();
+    for from in ["database", "verified"] {
+        assert!(log.contains(&format!("answer=\"yes\" reason=\"ok\" from=\"{from}\"")), "{log}");
+    }
+    accounts.admin(&["account", "passwd", DEAR, "--password-stdin", "--scheme", "sha256-crypt"], "other words");
+    assert_eq!((timed(&server, SLOW_PASSWORD).0, timed(&server, "other words").0), ("FAIL", "ACCOUNT"));
+}
+
+#[test]
+fn what_is_switched_off_is_not_remembered() {
+    let accounts = accounts(Kind::Sqlite).with(&format!("login,password\n{DEAR},{SLOW_HASH}\n"));
+    for off in ["enabled = false", "accounts = 0\nverified = 0"] {
+        let server = Mailauth::with(&accounts, &format!("[cache]\n{off}"));
+        let (_, hash) = timed(&server, SLOW_PASSWORD);
+        let (again, took) = timed(&server, SLOW_PASSWORD);
+        assert!(again == "ACCOUNT" && took > hash / 4, "{took:?} and {hash:?} with {off}");
+        assert_eq!(word(&server, ANNA, PASSWORD), "ACCOUNT");
+        passwd_elsewhere(&accounts, &server, "new words");
+        assert_eq!((word(&server, ANNA, PASSWORD), word(&server, ANNA, "new words")), ("FAIL", "ACCOUNT"), "{off}");
+        passwd_elsewhere(&accounts, &server, PASSWORD);
+    }
+}
+
+#[test]
+fn reading_the_configuration_again_begins_with_nothing() {
+    let accounts = accounts(Kind::Sqlite);
+    let server = Mailauth::with(&accounts, "[cache]\nfound = \"1h\"");
+    assert_eq!(word(&server, ANNA, PASSWORD), "ACCOUNT");
+    passwd_elsewhere(&accounts, &server, "new words");
+    server.reload();
+    server.wait_for_log("configuration read again");
+    assert_eq!((word(&server, ANNA, PASSWORD), word(&server, ANNA, "new words")), ("FAIL", "ACCOUNT"));
+}
+
+#[test]
+fn not_everybody_makes_the_daemon_forget() {
+    let accounts = accounts(Kind::Sqlite);
+    let more = "socket_mode = \"0666\"\nallow_users = [\"nobody\"]\n[cache]\nfound = \"1h\"";
+    let server = Mailauth::with(&accounts, more);
+    assert_eq!(word(&server, ANNA, PASSWORD), "ACCOUNT");
+    passwd_elsewhere(&accounts, &server, "new words");
+    let forget = |request: &[u8]| ask(server.socket(), request, Manner::Whole).outcome();
+    for request in [&b"FORGET\n"[..], b"FORGET anna@example.org\n"] {
+        assert_eq!(as_user(User::named("nobody"), || forget(request)), Outcome::Fail);
+    }
+    assert_eq!(word(&server, ANNA, PASSWORD), "ACCOUNT", "it is kept");
+    assert_eq!(forget(b"FORGET dora@example.org\n"), Outcome::Done);
+    assert_eq!(word(&server, ANNA, PASSWORD), "ACCOUNT", "somebody else's row");
+    assert_eq!(forget(b"FORGET Anna@example.org\n"), Outcome::Done);
+    assert_eq!(word(&server, ANNA, PASSWORD), "FAIL");
+}
+
+#[test]
+fn the_command_needs_no_daemon_and_says_so_only_where_one_does_not_listen() {
+    let accounts = accounts(Kind::Sqlite);
+    let set = || {
+        let begin = Instant::now();
+        let output = accounts.try_admin(&["account", "set", ANNA, "--name", "Anna"], "");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{said}");
+        (said, begin.elapsed())
+    };
+    assert_eq!(set().0, "", "none was ever there");
+    let server = Mailauth::over(&accounts);
+    assert_eq!(set().0, "", "ours");
+    server.signal(Signal::STOP);
+    let (said, took) = set();
+    server.signal(Signal::CONT);
+    assert!(said.contains("note: mailauth-courier was not told, and may take up to 30 s"), "{said}");
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    drop(server);
+    assert_eq!(set().0, "", "it is gone");
+    let courier = Courier::over(&accounts);
+    accounts.are_served_on(&courier.socket());
+    assert_eq!(set().0, "", "Courier's own");
+    assert!(fs::exists(courier.socket()).is_ok_and(|there| there));
+}
