@@ -62,7 +62,8 @@ struct Lab {
     files: Scratch,
     mariadb: Accounts,
     sqlite: Accounts,
-    daemon: Mailauth,
+    /// Over MariaDB, and over SQLite.
+    daemons: [Mailauth; 2],
 }
 
 impl Lab {
@@ -81,15 +82,18 @@ impl Lab {
         }
         let mariadb = Accounts::empty(Kind::MariaDb).with(&csv);
         let sqlite = Accounts::empty(Kind::Sqlite).with(&csv);
-        let daemon = Mailauth::over(&mariadb);
-        let client = format!("{}[client]\nsocket = \"{}\"\n", mariadb.config(), daemon.socket().display());
-        fs::write(files.join("client.toml"), client).expect("the configuration");
-        Lab { files, mariadb, sqlite, daemon }
+        let daemons = [&mariadb, &sqlite].map(|accounts| {
+            let daemon = Mailauth::over(accounts);
+            let client = format!("{}[client]\nsocket = \"{}\"\n", accounts.config(), daemon.socket().display());
+            fs::write(files.join(client_config(accounts.kind())), client).expect("the configuration");
+            daemon
+        });
+        Lab { files, mariadb, sqlite, daemons }
     }
 
-    /// What asks our daemon.
-    fn client_config(&self) -> PathBuf {
-        self.files.join("client.toml")
+    /// What asks our daemon over this database.
+    fn client_config(&self, kind: Kind) -> PathBuf {
+        self.files.join(client_config(kind))
     }
 
     /// A C program of this bench, as its file name has it.
@@ -123,6 +127,10 @@ impl Lab {
     }
 }
 
+fn client_config(kind: Kind) -> String {
+    format!("{kind:?}.toml")
+}
+
 fn login(user: usize) -> String {
     format!("user{user:06}@{DOMAIN}")
 }
@@ -133,7 +141,7 @@ fn password(user: usize) -> String {
 
 /// The contestants of the first half, in the order of the table.
 fn contestants(lab: &Lab, module: &str) -> Vec<(&'static str, Program)> {
-    let client = lab.client_config();
+    let [mariadb, sqlite] = [Kind::MariaDb, Kind::Sqlite].map(|kind| lab.client_config(kind));
     let ours = |path: PathBuf, config: PathBuf| Program::new(&path, ["/bin/true"]).env("MAILAUTH_CONFIG", config);
     let next = || ["/bin/true"];
     let cvm = Program::new(Path::new("/usr/bin/cvm-checkpassword"), [module, "/bin/true"]);
@@ -141,8 +149,9 @@ fn contestants(lab: &Lab, module: &str) -> Vec<(&'static str, Program)> {
     vec![
         ("a C program that exits at once", Program::new(&lab.compiled("exits", &[]), next())),
         ("the floor: static C, reads, drops, execs", Program::new(&lab.compiled("floor", &["-static"]), next())),
-        ("mailauth-pop3, static, daemon on MariaDB", ours(static_program("mailauth-pop3"), client.clone())),
-        ("mailauth-pop3, dynamic, daemon on MariaDB", ours(program("mailauth-pop3"), client)),
+        ("mailauth-pop3, daemon on SQLite", ours(static_program("mailauth-pop3"), sqlite)),
+        ("mailauth-pop3, daemon on MariaDB", ours(static_program("mailauth-pop3"), mariadb.clone())),
+        ("mailauth-pop3 not static, daemon on MariaDB", ours(program("mailauth-pop3"), mariadb)),
         ("mailauth-pop3-database, SQLite", ours(direct(), lab.sqlite.config_path())),
         ("mailauth-pop3-database, MariaDB", ours(direct(), lab.mariadb.config_path())),
         ("cvm-checkpassword, cvm-mysql daemon on MariaDB", cvm),
@@ -225,7 +234,7 @@ fn popup(lab: &Lab) -> Service {
         let mut command = Command::new("couriertcpd");
         command.args(["-address=127.0.0.1", "-maxprocs=100", "-maxperip=100", "-nodnslookup", "-noidentlookup"]);
         command.arg(port.to_string()).arg(&front).arg(static_program("mailauth-pop3"));
-        command.args(["/usr/sbin/pop3front-maildir"]).env("MAILAUTH_CONFIG", lab.client_config());
+        command.args(["/usr/sbin/pop3front-maildir"]).env("MAILAUTH_CONFIG", lab.client_config(Kind::MariaDb));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut process = Child::spawn(command);
         eventually("the POP3 service", Duration::from_secs(20), || {
@@ -235,7 +244,7 @@ fn popup(lab: &Lab) -> Service {
             return Service { port, _process: process };
         }
     }
-    panic!("couriertcpd does not start; the log of our daemon:\n{}", lab.daemon.log());
+    panic!("couriertcpd does not start; the log of our daemon:\n{}", lab.daemons[0].log());
 }
 
 /// What each contestant did in each round, with each number of clients.

@@ -11,7 +11,9 @@ use mailauth_tests::imap::Imap;
 use mailauth_tests::people::{CHEAP_HASH, PASSWORD, UNKNOWN, people};
 use mailauth_tests::pop3::Pop3;
 use mailauth_tests::wire::{Manner, ask, auth, login};
-use mailauth_tests::{Accounts, Kind, MailHost, Mailauth, MariaDb, Postgres, as_user, eventually, program, run};
+use mailauth_tests::{
+    Accounts, Kind, MailHost, Mailauth, MariaDb, Postgres, as_user, eventually, output_with_input, program, run,
+};
 use page::{Kind as PieceKind, Piece, readme, text_of};
 use std::collections::BTreeSet;
 use std::fs;
@@ -97,27 +99,38 @@ fn sends_and_receives(host: &Host) {
     assert_eq!(exim.log("paniclog"), "");
 }
 
-/// The lines of the page, with a shell in the place of qmail-popup.
+/// The lines of the page for a POP3 service, each of which is what tcpserver starts for a connection.
 fn logs_in_by_checkpassword(host: &Host) {
-    let lines =
-        readme().into_iter().filter(|piece| piece.heading == CHECKPASSWORD && piece.kind == PieceKind::Indented);
-    let popup = "qmail-popup mail.example.org ";
-    let lines: Vec<String> = lines
-        .flat_map(|piece| {
-            piece.text.lines().filter_map(|line| Some(line.strip_prefix(popup)?.to_owned())).collect::<Vec<_>>()
-        })
-        .collect();
-    assert_eq!(lines.len(), 3, "{lines:?}");
-    for line in lines.iter().filter(|line| !line.contains("qmail-pop3d")) {
-        let (code, said) = host.outcome(&format!(
-            "printf '%s\\0' {ANNA} '{PASSWORD}' '<1@x>' >/var/lib/mailauth/record; printf 'STAT\\r\\nQUIT\\r\\n' | {line} 3</var/lib/mailauth/record"
-        ));
-        assert!(code == Some(0) && said.contains("+OK 1 "), "{line}: {code:?} {said}");
-        let (code, _) = host.outcome(&format!(
-            "printf '%s\\0' {ANNA} wrong '<1@x>' >/var/lib/mailauth/record; {line} 3</var/lib/mailauth/record"
-        ));
-        assert_eq!(code, Some(1), "{line}");
+    let blocks = indented(CHECKPASSWORD);
+    let [build, services, _dovecot] = &blocks[..] else {
+        panic!("tests/checkpassword/dovecot.rs runs the third: {blocks:?}")
+    };
+    logs_in_by_each(host, services);
+    host.have_static_build();
+    let install = build.lines().nth(1).expect("a line after the one that cargo has run");
+    run(&mut host.shell(install));
+    logs_in_by_each(host, services);
+}
+
+fn logs_in_by_each(host: &Host, services: &str) {
+    assert_eq!(services.lines().count(), 3, "{services}");
+    for line in services.lines() {
+        let said = |password: &str| {
+            let typed = format!("USER {ANNA}\r\nPASS {password}\r\nSTAT\r\nQUIT\r\n");
+            let output = output_with_input(&mut host.shell(line), &typed);
+            String::from_utf8_lossy(&output.stdout).into_owned()
+        };
+        let right = said(PASSWORD);
+        assert!(right.contains("\n+OK 1 "), "{line}: {right}");
+        let wrong = said("wrong");
+        assert!(wrong.ends_with("\n-ERR authorization failed\r\n"), "{line}: {wrong}");
     }
+}
+
+/// The indented blocks under a heading.
+fn indented(heading: &str) -> Vec<String> {
+    let pieces = readme().into_iter().filter(|piece| piece.heading == heading && piece.kind == PieceKind::Indented);
+    pieces.map(|piece| piece.text).collect()
 }
 
 /// That it ended well is known; and this is what its commands say.

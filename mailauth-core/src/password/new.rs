@@ -49,6 +49,21 @@ impl NewScheme {
         Recipe::from(self).cost()
     }
 
+    /// What a new hash looks like, made without hashing: no password is known to fit it, and verifying one costs the same.
+    pub fn specimen(self) -> String {
+        let zeros = |count| ".".repeat(count);
+        match self {
+            NewScheme::Sha512Crypt => format!("$6${}${}", zeros(16), zeros(86)),
+            NewScheme::Sha256Crypt => format!("$5${}${}", zeros(16), zeros(43)),
+            NewScheme::Bcrypt => format!("$2b${BCRYPT_COST}${}", zeros(53)),
+            NewScheme::Argon2id => {
+                let [kib, passes, lanes] = argon2::NEW;
+                format!("$argon2id$v=19$m={kib},t={passes},p={lanes}${}${}", "A".repeat(22), "A".repeat(43))
+            }
+            NewScheme::Yescrypt => format!("$y$j9T${}${}", zeros(22), zeros(43)),
+        }
+    }
+
     /// How hard its hashes are to guess, in steps: fast on graphics cards, less so, slow, slow and in much memory.
     fn strength(self) -> u8 {
         match self {

@@ -1,8 +1,10 @@
 //! `mailauth-pop3-database`: the checkpassword program that asks the database itself. `mailauth-pop3` becomes it when
 //! the daemon is away; it can also be used without any daemon.
 
-use mailauth_core::authenticate::{Authenticator, Authority};
+use mailauth_core::Account;
+use mailauth_core::authenticate::{Answer, Authenticator, Authority, PasswordChange, Request, Step};
 use mailauth_core::config::{Config, Source};
+use mailauth_core::password::{self, NewScheme};
 use mailauth_core::store::open_single;
 use mailauth_pop3::record::Received;
 use mailauth_pop3::{End, Way, fallback, run};
@@ -27,11 +29,39 @@ impl Way for Database {
 
     fn authority(&self, config: &Config) -> Result<Box<dyn Authority>, End> {
         let store = open_single(&config.database).map_err(|error| End::NotNow(error.to_string()))?;
-        Ok(Box::new(Authenticator::new(Arc::new(store), config.policy(), Arc::new(config.budget()))))
+        let authenticator = Authenticator::new(Arc::new(store), config.policy(), Arc::new(config.budget()));
+        Ok(Box::new(Even { authenticator, scheme: config.password.scheme }))
     }
 
     fn away(&self, _: Received, _: &Config, why: String) -> End {
         End::NotNow(why)
+    }
+}
+
+/// Refuses in the time of a hash, at the least. An unknown login costs one of the configured scheme, for this process has
+/// seen no row yet; so a known one that is refused without any, as its password is stored in clear or as a plain digest,
+/// costs one too.
+struct Even {
+    authenticator: Authenticator,
+    scheme: NewScheme,
+}
+
+impl Authority for Even {
+    fn authenticate(&self, request: Request) -> Answer<Box<Account>> {
+        match self.authenticator.begin(request) {
+            Step::Hash(verification) => self.authenticator.finish(verification),
+            Step::Decided(answer) => {
+                if matches!(answer, Answer::No(_)) {
+                    // Only the time that it takes is wanted.
+                    let _ = password::hash(self.scheme, b"nobody's password");
+                }
+                answer
+            }
+        }
+    }
+
+    fn change_password(&self, change: PasswordChange) -> Answer<()> {
+        self.authenticator.change_password(change)
     }
 }
 

@@ -1,20 +1,25 @@
-//! Debian's Dovecot 2.3, a private one, with passdb and userdb checkpassword.
+//! Debian's Dovecot 2.3, a private one, with passdb and userdb checkpassword as README.md prints them.
 
 use super::site::{ANNA, BRUNO, PASSWORD, Site};
 use mailauth_tests::imap::Imap;
 use mailauth_tests::people::{DORA, DORAS_PASSWORD, UNKNOWN};
 use mailauth_tests::pop3::Pop3;
-use mailauth_tests::{Child, eventually, free_port, output_with_input, program};
+use mailauth_tests::{Child, MailHost, eventually, free_port, output_with_input, program};
 use std::fs::{self, File};
+use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 use std::time::Duration;
+
+/// The page whose block for Dovecot is run.
+const README: &str = include_str!("../../../README.md");
 
 /// Where tests/run unpacks the packages that cannot be installed beside Courier's.
 const UNPACKED: &str = "/var/cache/mailauth-tests/unpacked/usr/lib/dovecot";
 
-/// A running Dovecot.
+/// A running Dovecot, on a host of its own where our program and its configuration are where README.md has them.
 struct Dovecot {
+    host: MailHost,
     config: std::path::PathBuf,
     imap: u16,
     pop3: u16,
@@ -25,15 +30,20 @@ struct Dovecot {
 impl Dovecot {
     fn over(site: &Site) -> Self {
         assert!(Path::new(UNPACKED).join("imap-login").exists(), "tests/run unpacks dovecot-imapd and dovecot-pop3d");
-        fs::copy(program("mailauth-pop3"), site.files.join("mailauth-dovecot")).expect("a copy");
+        let host = MailHost::with_own(&["/etc", "/usr/local"]);
+        let own = host.inside("/usr/local/bin");
+        fs::copy(program("mailauth-pop3"), own.join("mailauth-pop3")).expect("a copy");
+        symlink("mailauth-pop3", own.join("mailauth-dovecot")).expect("a link");
+        fs::create_dir(host.inside("/etc/mailauth")).expect("a folder");
+        symlink(site.config(), host.inside("/etc/mailauth/mailauth.toml")).expect("a link");
         let folder = site.files.join("dovecot");
         fs::create_dir_all(folder.join("state")).expect("a folder");
         let (imap, pop3) = (free_port(), free_port());
         let config = folder.join("dovecot.conf");
         let log = folder.join("log");
-        fs::write(&config, text(site, &folder, imap, pop3)).expect("the configuration");
-        let mut command = Command::new("dovecot");
-        command.arg("-F").arg("-c").arg(&config).env("MAILAUTH_CONFIG", site.config());
+        fs::write(&config, text(&folder, imap, pop3)).expect("the configuration");
+        let mut command = host.command("dovecot");
+        command.arg("-F").arg("-c").arg(&config);
         let output = File::create(folder.join("output")).expect("a log");
         command.stdin(Stdio::null()).stdout(output.try_clone().expect("a descriptor")).stderr(output);
         let process = Child::spawn(command);
@@ -43,7 +53,7 @@ impl Dovecot {
             assert!(!said().contains("Fatal"), "{}", said());
             up()
         });
-        Dovecot { config, imap, pop3, log, _process: process }
+        Dovecot { host, config, imap, pop3, log, _process: process }
     }
 
     fn log(&self) -> String {
@@ -51,12 +61,20 @@ impl Dovecot {
     }
 
     fn doveadm(&self, arguments: &[&str]) -> Output {
-        output_with_input(Command::new("doveadm").arg("-c").arg(&self.config).args(arguments), "")
+        output_with_input(self.host.command("doveadm").arg("-c").arg(&self.config).args(arguments), "")
     }
 }
 
-fn text(site: &Site, folder: &Path, imap: u16, pop3: u16) -> String {
-    let (folder, program) = (folder.display(), site.files.join("mailauth-dovecot").display().to_string());
+/// The block as it is printed: its lines are those that are indented, from the first passdb on.
+fn printed() -> String {
+    let lines = README.lines().skip_while(|line| *line != "    passdb {");
+    let block: String = lines.map_while(|line| line.strip_prefix("    ")).flat_map(|line| [line, "\n"]).collect();
+    assert_eq!(block.matches("driver =").count(), 3, "{block}");
+    block
+}
+
+fn text(folder: &Path, imap: u16, pop3: u16) -> String {
+    let folder = folder.display();
     let login = |protocol: &str, port: u16| {
         format!(
             "service {protocol}-login {{\n  executable = {UNPACKED}/{protocol}-login\n  inet_listener {protocol} {{\n    \
@@ -69,13 +87,12 @@ fn text(site: &Site, folder: &Path, imap: u16, pop3: u16) -> String {
     format!(
         "base_dir = {folder}/run\nstate_dir = {folder}/state\nlog_path = {folder}/log\nprotocols = imap pop3\n\
          listen = 127.0.0.1\nssl = no\ndisable_plaintext_auth = no\nfirst_valid_uid = 1\nauth_failure_delay = 0\n\
-         auth_mechanisms = plain login cram-md5\nimport_environment = $import_environment MAILAUTH_CONFIG\n\
+         auth_mechanisms = plain login cram-md5\n\
          service anvil {{\n  unix_listener anvil-auth-penalty {{\n    mode = 0\n  }}\n}}\n\
-         {}{}{others}\
-         passdb {{\n  driver = checkpassword\n  args = {program}\n}}\n\
-         userdb {{\n  driver = prefetch\n}}\nuserdb {{\n  driver = checkpassword\n  args = {program}\n}}\n",
+         {}{}{others}{}",
         login("imap", imap),
         login("pop3", pop3),
+        printed(),
     )
 }
 

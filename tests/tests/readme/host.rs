@@ -1,9 +1,10 @@
 //! A mail host that is set up by what README.md prints, and by nothing else.
 
 use super::page::{Piece, repository};
+use mailauth_tests::checkpassword::script;
 use mailauth_tests::exim::Exim;
 use mailauth_tests::people::PASSWORD;
-use mailauth_tests::{Child, MailHost, Scratch, User, on_a_terminal, output_with_input, program, run};
+use mailauth_tests::{Child, MailHost, Scratch, User, on_a_terminal, output_with_input, program, run, static_program};
 use rustix::process::Signal;
 use std::collections::HashMap;
 use std::fs::{self, File, Permissions};
@@ -17,6 +18,10 @@ use std::time::Duration;
 pub const CONFIG: &str = "/etc/mailauth/mailauth.toml";
 const UNIT: &str = "/etc/systemd/system/mailauth-courier.service";
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Debian has no qmail. These do what a login by USER and PASS takes of its programs, and what they insist on.
+const QMAIL: [(&str, &str); 2] =
+    [("qmail-popup", include_str!("qmail-popup.sh")), ("qmail-pop3d", include_str!("qmail-pop3d.sh"))];
 
 /// The host. Its `clone` folder is that of the repository as far as the page needs it: `target/release` holds the
 /// programs that cargo has just built for the tests, and `cargo` does nothing.
@@ -44,7 +49,20 @@ impl Host {
         let cargo = files.join("bin/cargo");
         fs::write(&cargo, "#!/bin/sh\n[ \"$*\" = 'build --release' ]\n").expect("a script");
         fs::set_permissions(&cargo, Permissions::from_mode(0o755)).expect("its mode");
+        for (name, text) in QMAIL {
+            script(&files.join("bin").join(name), text);
+        }
         Host { host: Arc::new(MailHost::with_own(&Exim::OWN)), files, server: None }
+    }
+
+    /// The static build is there, by the line of the page.
+    pub fn have_static_build(&self) {
+        let built = static_program("mailauth-pop3");
+        let folder = built.parent().expect("a folder");
+        let [.., target, _release] = &folder.iter().collect::<Vec<_>>()[..] else { panic!("a target's folder") };
+        let place = self.files.join("clone/target").join(target);
+        fs::create_dir(&place).expect("a folder");
+        symlink(folder, place.join("release")).expect("a link");
     }
 
     /// Does what a block of the page is there for.

@@ -473,6 +473,8 @@ fn each_new_scheme_is_read_as_itself_and_never_twice_the_same() {
         assert_eq!(keep_or_improve(Some(&stored), NewScheme::Sha256Crypt), scheme.into());
         assert_eq!(stored.cost(), scheme.cost(), "{scheme:?}");
         assert_eq!(NewScheme::from_name(scheme.name()), Some(scheme));
+        let specimen = Stored::parse(scheme.specimen().as_bytes(), &Rules::default()).unwrap();
+        assert_eq!((specimen.kind(), specimen.cost()), (stored.kind(), stored.cost()), "{}", scheme.name());
         assert!(made.expose().is_ascii() && !made.expose().starts_with(b"{") && made.len() <= 128);
     }
     let again = [0, 1].map(|_| hash(NewScheme::Sha256Crypt, PASSWORD).unwrap());
