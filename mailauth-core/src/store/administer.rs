@@ -36,7 +36,7 @@ impl Administration for SqlStore {
         let accounts = &self.model.accounts;
         let write = |field: Field| accounts.column(field).write.clone();
         let mut reads = accounts.reads.clone();
-        reads.extend([self.model.versions.table.clone(), self.model.aliases.table.clone()]);
+        reads.extend([self.model.aliases.table.clone(), self.model.versions.table.clone()]);
         let model = &self.model;
         let tables =
             [&accounts.table, &model.domains.table, &model.aliases.table, &model.uses.table, &model.versions.table];
