@@ -62,7 +62,7 @@ impl Router {
     /// domain's.
     pub fn account(&self, address: &[u8]) -> Answer<Box<Account>> {
         let begin = Instant::now();
-        let answer = answer(self.login(address).map_or_else(|no| Ok(Err(no)), |login| self.find(&login)));
+        let answer = answer(self.login(address).map_or_else(|no| Ok(Err(no)), |login| self.find_with_quota(&login)));
         self.record_outage(begin, address, answer)
     }
 
@@ -171,12 +171,16 @@ impl Router {
                 None => refused,
             },
         };
-        let mut account = match found? {
-            Ok(account) => account,
-            Err(no) => return Ok(Err(no)),
-        };
-        account.quota = room::limits(&account, &*self.store)?;
-        Ok(Ok(Box::new(account)))
+        Ok(found?.map(Box::new))
+    }
+
+    /// The same, with the quota that its mailbox is kept under.
+    fn find_with_quota(&self, login: &Login) -> Result<Result<Box<Account>, No>, NotNow> {
+        let mut found = self.find(login)?;
+        if let Ok(account) = &mut found {
+            account.quota = room::limits(account, &*self.store)?;
+        }
+        Ok(found)
     }
 
     /// The account in this row, unless mail for it is refused.
