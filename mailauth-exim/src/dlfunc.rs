@@ -19,8 +19,7 @@
 //! descriptor open, changes a signal's disposition or the environment, or calls a function of Exim's.
 
 use crate::ask::{Asker, DATABASE_PROGRAM};
-use crate::question::{Kind, Question};
-use mailauth_core::authenticate::{Answer, No};
+use crate::question::{Question, Said};
 use mailauth_core::config::Config;
 use std::any::Any;
 use std::ffi::{CStr, OsStr, OsString, c_char, c_int, c_uchar};
@@ -128,15 +127,10 @@ fn answer(name: &str, arguments: &[&[u8]]) -> (Status, Zeroizing<Vec<u8>>) {
         Ok((config, _)) => Asker::new(&config.client, database_program()),
         Err(errors) => return fail(&errors.to_string().replace('\n', "; ")),
     };
-    match (question.kind(), asker.ask(&question)) {
-        (_, Answer::NotNow(why)) => fail(&why),
-        (Kind::Condition, Answer::Yes(_)) => (Status::Ok, text("yes")),
-        (Kind::Condition, Answer::No(_)) => (Status::Ok, text("no")),
-        (Kind::Value, Answer::Yes(value)) => (Status::Ok, Zeroizing::new(value.expose().to_vec())),
-        (Kind::Value, Answer::No(_)) => (Status::FailForced, text("")),
-        (Kind::Word, Answer::Yes(_)) => (Status::Ok, text("ok")),
-        (Kind::Word, Answer::No(No::OverQuota(over))) => (Status::Ok, text(&over)),
-        (Kind::Word, Answer::No(_)) => (Status::Ok, text("unknown")),
+    match question.kind().say(asker.ask(&question)) {
+        Said::Yes(said) | Said::No(said) => (Status::Ok, Zeroizing::new(said.expose().to_vec())),
+        Said::Nothing => (Status::FailForced, text("")),
+        Said::NotNow(why) => fail(&why),
     }
 }
 

@@ -8,4 +8,4 @@ pub mod ask;
 pub mod dlfunc;
 pub mod question;
 
-pub use question::{Kind, Misuse, Question};
+pub use question::{Kind, Misuse, Question, Said};

@@ -1,9 +1,8 @@
 //! `mailauth-exim`: the questions of [`mailauth_exim::question`] on a command line, for Exim's `${run`.
 
-use mailauth_core::authenticate::{Answer, No};
 use mailauth_core::config::Config;
 use mailauth_exim::ask::{Asker, DATABASE_PROGRAM};
-use mailauth_exim::{Kind, Question};
+use mailauth_exim::{Question, Said};
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -100,15 +99,11 @@ fn run(arguments: impl Iterator<Item = OsString>) -> End {
 }
 
 fn answer(asker: &Asker, question: &Question) -> End {
-    match (question.kind(), asker.ask(question)) {
-        (_, Answer::NotNow(why)) => End::NotNow(why.to_string()),
-        (Kind::Condition, Answer::Yes(_)) => End::Yes(b"yes".to_vec()),
-        (Kind::Condition, Answer::No(_)) => End::No(b"no".to_vec()),
-        (Kind::Value, Answer::Yes(value)) => End::Yes(value.expose().to_vec()),
-        (Kind::Value, Answer::No(_)) => End::No(Vec::new()),
-        (Kind::Word, Answer::Yes(_)) => End::Yes(b"ok".to_vec()),
-        (Kind::Word, Answer::No(No::OverQuota(over))) => End::No(over.into_bytes()),
-        (Kind::Word, Answer::No(_)) => End::No(b"unknown".to_vec()),
+    match question.kind().say(asker.ask(question)) {
+        Said::Yes(said) => End::Yes(said.expose().to_vec()),
+        Said::No(said) => End::No(said.expose().to_vec()),
+        Said::Nothing => End::No(Vec::new()),
+        Said::NotNow(why) => End::NotNow(why),
     }
 }
 

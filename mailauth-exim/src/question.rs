@@ -13,6 +13,7 @@
 //! A size is a number of bytes, or `-1` for one that is not known, as in `$message_size`.
 
 use mailauth_core::Secret;
+use mailauth_core::authenticate::{Answer, No};
 use mailauth_courier::protocol::question::parse_size;
 use std::fmt;
 
@@ -53,6 +54,35 @@ pub enum Kind {
     Value,
     /// For ACL variables: a word, whatever the answer.
     Word,
+}
+
+/// An answer in the words of its kind.
+#[derive(Debug)]
+pub enum Said {
+    /// Yes, or the value.
+    Yes(Secret),
+    /// No, in a word.
+    No(Secret),
+    /// There is no value.
+    Nothing,
+    /// Not now, and why.
+    NotNow(String),
+}
+
+impl Kind {
+    /// How `answer` is said.
+    pub fn say(self, answer: Answer<Secret>) -> Said {
+        match (self, answer) {
+            (_, Answer::NotNow(why)) => Said::NotNow(why.to_string()),
+            (Kind::Condition, Answer::Yes(_)) => Said::Yes("yes".into()),
+            (Kind::Condition, Answer::No(_)) => Said::No("no".into()),
+            (Kind::Value, Answer::Yes(value)) => Said::Yes(value),
+            (Kind::Value, Answer::No(_)) => Said::Nothing,
+            (Kind::Word, Answer::Yes(_)) => Said::Yes("ok".into()),
+            (Kind::Word, Answer::No(No::OverQuota(over))) => Said::No(over.into_bytes().into()),
+            (Kind::Word, Answer::No(_)) => Said::No("unknown".into()),
+        }
+    }
 }
 
 /// A question that can never be answered.
