@@ -1,7 +1,6 @@
 //! How the program ends where no other takes its place.
 
 use std::io::{self, Write};
-use std::process::ExitCode;
 
 /// Why no program was started.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,13 +27,14 @@ impl End {
     }
 
     /// Says on the standard error what an administrator has to know; what that is connected to is the caller's log.
-    pub fn report(self, program: &str) -> ExitCode {
+    /// Returns the exit code.
+    pub fn report(self, program: &str) -> u8 {
         if let End::Misuse(text) | End::NotNow(text) = &self {
             for line in text.lines() {
                 // There is nobody to tell that it cannot be told.
                 let _ = writeln!(io::stderr(), "{program}: {line}");
             }
         }
-        ExitCode::from(self.code())
+        self.code()
     }
 }

@@ -22,6 +22,7 @@ pub mod question;
 pub mod quota_at_login;
 pub mod record;
 mod run;
+pub mod start;
 pub mod terminal;
 
 pub use end::End;

@@ -14,7 +14,6 @@ use std::env;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::Path;
-use std::process::ExitCode;
 use std::time::Instant;
 
 /// A way to an answer.
@@ -41,8 +40,8 @@ pub trait Way {
     fn away(&self, received: Received, config: &Config, why: String) -> End;
 }
 
-/// Does what the command line says, and returns only where no other program takes this one's place.
-pub fn run(way: &dyn Way) -> ExitCode {
+/// Does what the command line says, and returns only where no other program takes this one's place: with the exit code.
+pub fn run(way: &dyn Way) -> u8 {
     let mut arguments = env::args_os();
     let name = arguments.next().unwrap_or_default();
     let arguments: Vec<OsString> = arguments.collect();

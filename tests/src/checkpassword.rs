@@ -54,12 +54,17 @@ pub fn call(mut command: Command, record: &[u8]) -> Outcome {
 
 /// Gives `command` descriptor 3.
 pub fn pass(command: &mut Command, reader: OwnedFd) {
+    give(command, reader, RECORD);
+}
+
+/// Gives `command` a descriptor under a number.
+pub fn give(command: &mut Command, descriptor: OwnedFd, number: i32) {
     // SAFETY: between fork and exec, this only makes system calls on numbers. dup2 of a descriptor to itself would leave
     // it to be closed, so that case clears the flag.
     unsafe {
         command.pre_exec(move || {
-            let own = reader.as_raw_fd();
-            let done = if own == RECORD { libc::fcntl(own, libc::F_SETFD, 0) } else { libc::dup2(own, RECORD) };
+            let own = descriptor.as_raw_fd();
+            let done = if own == number { libc::fcntl(own, libc::F_SETFD, 0) } else { libc::dup2(own, number) };
             if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
         });
     }

@@ -67,5 +67,5 @@ impl Authority for Even {
 
 fn main() -> ExitCode {
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
-    run(&Database)
+    run(&Database).into()
 }

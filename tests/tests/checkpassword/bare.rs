@@ -97,6 +97,35 @@ fn the_program_is_the_owner_alone_and_at_home() {
 }
 
 #[test]
+fn standard_descriptors_that_are_closed_lead_nowhere() {
+    let site = Site::new();
+    let seen = site.files.join("seen");
+    let script = format!("for n in 0 1 2; do readlink /proc/$$/fd/$n; done >{}", seen.display());
+    fs::write(&seen, "").and_then(|()| fs::set_permissions(&seen, fs::Permissions::from_mode(0o666))).expect("a file");
+    let ours = site.command("mailauth-pop3", &["/bin/sh", "-c", &script]);
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", "exec \"$0\" \"$@\" 0<&- 1>&- 2>&-"]).arg(ours.get_program()).args(ours.get_args());
+    command.env("MAILAUTH_CONFIG", site.config());
+    assert_eq!(call(command, &record(ANNA, PASSWORD, TIMESTAMP)).code, Some(0));
+    assert_eq!(fs::read_to_string(seen).expect("what it saw").lines().next(), Some("/dev/null"));
+}
+
+#[test]
+fn a_message_that_nobody_reads_changes_no_exit_code() {
+    let mut site = Site::new();
+    site.configure("fallback = 'none'");
+    site.stop_daemon();
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let ours = site.command("mailauth-pop3", &["true"]);
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", "exec \"$0\" \"$@\" 2>&9"]).arg(ours.get_program()).args(ours.get_args());
+    command.env("MAILAUTH_CONFIG", site.config());
+    mailauth_tests::checkpassword::give(&mut command, writer.into(), 9);
+    assert_eq!(call(command, &record(ANNA, PASSWORD, TIMESTAMP)).code, Some(111));
+}
+
+#[test]
 fn the_environment_serves_every_server_and_nothing_stale_is_left() {
     let site = Site::new();
     let environment = |login: &str, password: &str| {
