@@ -21,7 +21,7 @@ use crate::counters::{Counters, count};
 use crate::decision_log::{Decision, DecisionLog, Provenance};
 use crate::mailbox::MailboxDefaults;
 use crate::password::{self, Budget, Cost, Flaw, HashError, NewScheme, Recipe, Rules, Stored};
-use crate::store::{AccountStore, Seen, StoreError};
+use crate::store::{AccountStore, Seen, StoreError, StoreState};
 use crate::{Secret, Service};
 use std::sync::Arc;
 use std::time::Instant;
@@ -195,6 +195,11 @@ impl Authenticator {
             // No account can have it, so there is nothing to forget.
             Some(Err(_)) => {}
         }
+    }
+
+    /// What is known of the databases behind it.
+    pub fn state(&self) -> StoreState {
+        self.store.state()
     }
 
     fn forget_row(&self, login: Option<&Login>) {

@@ -36,7 +36,7 @@ mod rate;
 #[cfg(test)]
 mod tests;
 
-use super::{AccountStore, MailStore, Page, Seen, StoreError};
+use super::{AccountStore, MailStore, Page, Seen, StoreError, StoreState};
 use crate::DomainName;
 use crate::account::{AccountRow, Login, Password};
 use crate::config::CacheConfig;
@@ -182,6 +182,10 @@ impl<S: AccountStore> AccountStore for Cache<S> {
             Some(login) => self.flights.forget(login, || drop(self.kept.remove(login))),
             None => self.flights.forget_all(|| self.kept.clear()),
         }
+    }
+
+    fn state(&self) -> StoreState {
+        self.inner.state()
     }
 
     fn set_password(&self, login: &Login, old: &Password, new: &Password) -> Result<bool, StoreError> {

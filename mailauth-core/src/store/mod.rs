@@ -29,6 +29,7 @@ mod socket;
 mod sql;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+mod state;
 mod statements;
 #[cfg(test)]
 mod tests;
@@ -40,6 +41,7 @@ pub use administration::{
 };
 pub use open::{OpenError, open_pooled, open_single};
 pub use sql::SqlStore;
+pub use state::{HostState, Role, SnapshotState, StoreState};
 
 use crate::DomainName;
 use crate::account::{AccountRow, Login, Password};
@@ -176,6 +178,11 @@ pub trait AccountStore: Send + Sync {
     /// Drops what is kept of this login, or of all.
     fn forget(&self, login: Option<&Login>) {
         let _ = login;
+    }
+
+    /// What is known of the databases behind it. Asks none of them.
+    fn state(&self) -> StoreState {
+        StoreState::default()
     }
 
     /// Puts `new` in the place of the stored password `old`, if `old` still stands there.
