@@ -7,7 +7,7 @@ use clap::Args;
 use mailauth_core::Service;
 use mailauth_core::authenticate::{Answer, Authority, Credential, Request};
 use mailauth_core::config::{Config, DatabaseUrl};
-use mailauth_core::store::{Administration, SqlStore, StoreReport, open_single};
+use mailauth_core::store::{Administration, HostState, Role, SqlStore, StoreReport, open_single};
 use mailauth_courier::client::Client;
 use serde::Serialize;
 use std::fs;
@@ -121,6 +121,7 @@ fn database(config: &Config, findings: &mut Findings) {
         Ok(store) => store,
         Err(error) => return findings.add(what, State::Down, error.to_string()),
     };
+    hosts(&store.ask_hosts(), findings);
     let report = match store.report() {
         Ok(report) => report,
         Err(error) => {
@@ -136,6 +137,26 @@ fn database(config: &Config, findings: &mut Findings) {
         let none = if report.accounts == 0 { "; add one with 'mailauth account add'" } else { "" };
         findings.add("accounts", State::Ok, format!("{}{none}", report.accounts));
         mailboxes(&store, config, findings);
+    }
+}
+
+/// Of several hosts, how each one stands.
+fn hosts(hosts: &[HostState], findings: &mut Findings) {
+    let what = "host";
+    let [_, _, ..] = hosts else { return };
+    for HostState { place, role, live, latency, last_error } in hosts {
+        let latency = latency.unwrap_or_default().as_secs_f64() * 1000.0;
+        match last_error {
+            Some((error, _)) if !live => {
+                let cure = "start it, or take it out of [database] url";
+                findings.add(what, State::Degraded, format!("{place}: {error}; {cure}"));
+            }
+            _ => findings.add(what, State::Ok, format!("{place} is a {role} and answers in {latency:.1} ms")),
+        }
+    }
+    if hosts.iter().any(|host| host.live) && !hosts.iter().any(|host| host.live && host.role == Role::Primary) {
+        let text = "none of them takes changes, so that no password can be changed; promote one";
+        findings.add(what, State::Degraded, text);
     }
 }
 
@@ -296,6 +317,25 @@ mod tests {
         assert_eq!(look("mysql://u@localhost,db2/d", None), [State::Degraded]);
         assert_eq!(look("mysql://u@db2/d", Some("TLSv1.3")), [State::Ok]);
         assert_eq!(look("sqlite:x", None), []);
+    }
+
+    #[test]
+    fn of_several_hosts_each_is_told_of_and_one_has_to_take_changes() {
+        let host = |role, live| HostState {
+            place: "db".into(),
+            role,
+            live,
+            latency: None,
+            last_error: Some(("gone".into(), Duration::ZERO)),
+        };
+        let look = |hosts: &[HostState]| states(|findings| super::hosts(hosts, findings));
+        assert_eq!(look(&[host(Role::Unknown, true)]), []);
+        let found = look(&[host(Role::Primary, true), host(Role::Replica, false)]);
+        assert_eq!(found[0], (State::Ok, "db is a primary and answers in 0.0 ms".into()));
+        assert_eq!(found[1], (State::Degraded, "db: gone; start it, or take it out of [database] url".into()));
+        assert_eq!(found.len(), 2);
+        let found = look(&[host(Role::Replica, true), host(Role::Primary, false)]);
+        assert!(found[2].0 == State::Degraded && found[2].1.ends_with("promote one"), "{found:?}");
     }
 
     #[test]

@@ -293,7 +293,7 @@ impl Authenticator {
             Answer::No(_) | Answer::NotNow(NotNow::Store(_)) => true,
             Answer::NotNow(_) => false,
         };
-        if !by_the_row || !seen.is_kept() {
+        if !by_the_row || !seen.may_be_old() {
             return Ok(None);
         }
         let newer = self.store.look_again(login, seen, asked.deadline);

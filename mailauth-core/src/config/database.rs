@@ -19,8 +19,10 @@ pub struct DatabaseConfig {
     pub tls_ca: Option<PathBuf>,
     /// `deadline`: for a connect, and for each query.
     pub deadline: Duration,
-    /// `pool`: the most connections that are kept.
+    /// `pool`: the most connections that are kept, to each host.
     pub pool: usize,
+    /// `dirty_reads`: read from a node of a Galera cluster that is out of its quorum.
+    pub dirty_reads: bool,
 }
 
 impl Default for DatabaseConfig {
@@ -33,6 +35,7 @@ impl Default for DatabaseConfig {
             tls_ca: None,
             deadline: Duration::from_secs(3),
             pool: 8,
+            dirty_reads: false,
         }
     }
 }
@@ -76,12 +79,13 @@ pub enum DatabaseUrl {
     Postgres(Server),
 }
 
-/// A database on one server, or on the first of several that answers.
+/// A database on one server, or on several that hold the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
-    /// Tried in this order. Empty with a `socket`.
+    /// In the order in which they are preferred. Empty with a `socket` alone.
     pub hosts: Vec<HostPort>,
-    /// Path of a unix socket (for PostgreSQL of its directory, as libpq has it), which goes before the hosts.
+    /// Path of a unix socket (for PostgreSQL of its directory, as libpq has it), which goes before the hosts; it is the
+    /// same server as a single host on the loopback.
     pub socket: Option<PathBuf>,
     /// User name there.
     pub user: String,

@@ -51,6 +51,7 @@ pub(super) const KEYS: &[Key] = &[
     key("database", "tls_ca", |c, v| put(&mut c.database.tls_ca, v.path().map(Some))),
     key("database", "deadline", |c, v| put(&mut c.database.deadline, v.duration(WAIT))),
     key("database", "pool", |c, v| put(&mut c.database.pool, v.small(1..=1000))),
+    key("database", "dirty_reads", |c, v| put(&mut c.database.dirty_reads, v.boolean())),
     key("cache", "enabled", |c, v| put(&mut c.cache.enabled, v.boolean())),
     key("cache", "accounts", |c, v| put(&mut c.cache.accounts, v.small(ENTRIES))),
     key("cache", "found", |c, v| put(&mut c.cache.found, v.duration(WAIT))),

@@ -11,7 +11,7 @@ const MOST_TARGETS: usize = 1000;
 impl MailStore for SqlStore {
     fn domain_enabled(&self, name: &DomainName) -> Result<Option<bool>, StoreError> {
         let asked = name.as_str().as_bytes();
-        let found = self.pool.read(|connection| {
+        let found = self.hosts.read(|connection| {
             self.fits(connection)?;
             let mut found = None;
             connection.query(&self.statements.find_domain, &[Param::Text(asked)], &mut |row| {
@@ -33,7 +33,7 @@ impl MailStore for SqlStore {
 
     fn alias_targets(&self, address: &str) -> Result<Vec<String>, StoreError> {
         let asked = address.as_bytes();
-        let targets = self.pool.read(|connection| {
+        let targets = self.hosts.read(|connection| {
             self.fits(connection)?;
             let mut targets = Vec::new();
             connection.query(&self.statements.find_alias, &[Param::Text(asked)], &mut |row| {

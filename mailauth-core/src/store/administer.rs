@@ -18,8 +18,8 @@ pub(super) type Done<T> = Result<Result<T, AdminError>, DriverError>;
 
 impl Administration for SqlStore {
     fn init(&self) -> Result<SchemaChange, StoreError> {
-        self.pool.driver().create().map_err(|error| self.pool.store_error(error))?;
-        self.pool.write(|connection| {
+        self.hosts.driver().create().map_err(|error| self.hosts.store_error(error))?;
+        self.hosts.write(|connection| {
             let dialect = self.dialect();
             if !dialect.lock.is_empty() {
                 connection.batch(dialect.lock)?;
@@ -48,7 +48,7 @@ impl Administration for SqlStore {
             uses: model.uses.table.clone(),
             use_updates: vec![model.uses.bytes.clone(), model.uses.messages.clone(), model.uses.measured.clone()],
         };
-        self.pool.read(|connection| {
+        self.hosts.read(|connection| {
             let (server, tls) = connection.server()?;
             // Without the right to look nothing is known of it; the list of rights says so.
             let schema = match self.version(connection) {
@@ -79,7 +79,7 @@ impl Administration for SqlStore {
     }
 
     fn domains(&self) -> Result<Vec<DomainRow>, StoreError> {
-        let read = self.pool.read(|connection| {
+        let read = self.hosts.read(|connection| {
             self.fits(connection)?;
             let mut domains = Vec::new();
             connection.query(&self.statements.domains, &[], &mut |row| {
@@ -182,7 +182,7 @@ impl Administration for SqlStore {
 
     fn account_times(&self, login: &Login) -> Result<Option<AccountTimes>, StoreError> {
         let asked = login.as_str().as_bytes();
-        self.pool.read(|connection| {
+        self.hosts.read(|connection| {
             self.fits(connection)?;
             let mut times = None;
             connection.query(&self.statements.times, &[Param::Text(asked)], &mut |row| {
@@ -207,7 +207,7 @@ impl Administration for SqlStore {
     }
 
     fn aliases(&self, domain: Option<&str>) -> Result<Vec<AliasRow>, StoreError> {
-        self.pool.read(|connection| {
+        self.hosts.read(|connection| {
             self.fits(connection)?;
             let mut aliases: Vec<AliasRow> = Vec::new();
             let mut each = |row: &dyn Row| {
@@ -278,7 +278,7 @@ impl Administration for SqlStore {
 impl SqlStore {
     /// Runs a change in a transaction, once the schema is known to be ours.
     fn change<T>(&self, work: impl FnOnce(&mut dyn Connection) -> Done<T>) -> Result<T, AdminError> {
-        self.pool.transaction(|connection| {
+        self.hosts.transaction(|connection| {
             self.fits(connection)?;
             work(connection)
         })?
@@ -287,7 +287,7 @@ impl SqlStore {
     /// The column that `field` is written to.
     fn writable(&self, field: Field) -> Result<&str, StoreError> {
         self.model.accounts.column(field).write.as_deref().ok_or_else(|| StoreError::Refused {
-            place: self.pool.driver().place().to_owned(),
+            place: self.hosts.place().to_owned(),
             reason: format!("the table model has no column to write {} to", field.name()),
         })
     }
@@ -295,7 +295,7 @@ impl SqlStore {
     /// Brings the schema up to date, one version after the other, each whole or not at all where the database can.
     fn migrate(&self, connection: &mut dyn Connection) -> Result<SchemaChange, DriverError> {
         let (dialect, known) = (self.dialect(), self.known_version());
-        let place = self.pool.driver().place();
+        let place = self.hosts.place();
         let mut from = None;
         loop {
             connection.batch(dialect.begin)?;
@@ -339,7 +339,7 @@ impl SqlStore {
             if is_there(table)? {
                 return Err(DriverError::Schema(format!(
                     "{} holds a table {table} that is not mailauth's: give mailauth a database of its own",
-                    self.pool.driver().place()
+                    self.hosts.place()
                 )));
             }
         }

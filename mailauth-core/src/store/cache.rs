@@ -76,11 +76,17 @@ struct Kept {
     row: Option<AccountRow>,
     /// When the query was sent.
     read: Instant,
+    /// A replica answered it.
+    behind: bool,
 }
 
 impl Kept {
     fn seen(&self) -> Seen {
-        Seen::kept(self.row.clone(), self.read)
+        Seen::kept(self.row.clone(), self.read).behind(self.behind)
+    }
+
+    fn fresh(&self) -> Seen {
+        Seen::new(self.row.clone()).behind(self.behind)
     }
 }
 
@@ -114,20 +120,26 @@ impl<S: AccountStore> Cache<S> {
         if kept.row.is_some() { self.found } else { self.unknown }
     }
 
-    /// Asks the store, unless another does already, or has done so within `age`.
-    fn read(&self, login: &Login, deadline: Instant, age: impl Fn(&Kept) -> Duration) -> Result<Seen, StoreError> {
+    /// Asks the store by `ask`, unless another does already, or has done so within `age`.
+    fn read(
+        &self,
+        login: &Login,
+        deadline: Instant,
+        age: impl Fn(&Kept) -> Duration,
+        ask: impl Fn() -> Result<Seen, StoreError>,
+    ) -> Result<Seen, StoreError> {
         let begin = (self.clock)();
         let known = || self.kept_within(login, &age).map(Ok);
         let ask = || {
             let read = (self.clock)();
-            self.inner.find(login).map(|row| Arc::new(Kept { row, read }))
+            ask().map(|seen| Arc::new(Kept { read, behind: seen.behind, row: seen.row }))
         };
         match self.flights.share(login, deadline, known, ask, |result| self.keep(login, result)) {
             Shared::Known(result) => result.map(|kept| kept.seen()),
-            Shared::Asked(result) => result.map(|kept| Seen::new(kept.row.clone())),
+            Shared::Asked(result) => result.map(|kept| kept.fresh()),
             Shared::Followed(result) => {
                 count(&self.counters.coalesced);
-                result.map(|kept| Seen::new(kept.row.clone()))
+                result.map(|kept| kept.fresh())
             }
             Shared::Late => {
                 count(&self.counters.coalesced);
@@ -159,25 +171,33 @@ impl<S: AccountStore> AccountStore for Cache<S> {
             return Ok(kept.seen());
         }
         count(&self.counters.misses);
-        self.read(login, deadline, |kept| self.lifetime(kept))
+        self.read(login, deadline, |kept| self.lifetime(kept), || self.inner.look_up(login, deadline))
     }
 
     fn look_again(&self, login: &Login, seen: &Seen, deadline: Instant) -> Result<Option<Seen>, StoreError> {
-        let Some(read) = seen.kept_since else { return Ok(None) };
-        if (self.clock)().duration_since(read) < PAUSE {
+        if !seen.may_be_old() {
             return Ok(None);
         }
-        if let Some(newer) = self.kept_within(login, |_| PAUSE) {
+        let is_young = |read: Instant| (self.clock)().duration_since(read) < PAUSE;
+        if !seen.behind && seen.kept_since.is_some_and(is_young) {
+            return Ok(None);
+        }
+        // What a replica said is no reason to leave it at that.
+        let age = |kept: &Kept| if kept.behind { Duration::ZERO } else { PAUSE };
+        if let Some(newer) = self.kept_within(login, age) {
             return Ok(Some(newer.seen()));
         }
         if !self.rereads.admit((self.clock)()) {
             return Ok(None);
         }
         count(&self.counters.rereads);
-        self.read(login, deadline, |_| PAUSE).map(Some)
+        let newest = || self.inner.find_newest(login).map(Seen::new);
+        self.read(login, deadline, age, newest).map(Some)
     }
 
     fn forget(&self, login: Option<&Login>) {
+        // Before: what is asked from now on has to know it.
+        self.inner.forget(login);
         match login {
             Some(login) => self.flights.forget(login, || drop(self.kept.remove(login))),
             None => self.flights.forget_all(|| self.kept.clear()),
@@ -191,7 +211,7 @@ impl<S: AccountStore> AccountStore for Cache<S> {
     fn set_password(&self, login: &Login, old: &Password, new: &Password) -> Result<bool, StoreError> {
         let changed = self.inner.set_password(login, old, new);
         // Whatever came of it: where it is not known whether it was done, the row is not known either.
-        self.forget(Some(login));
+        self.flights.forget(login, || drop(self.kept.remove(login)));
         changed
     }
 

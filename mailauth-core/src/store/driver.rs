@@ -95,6 +95,9 @@ pub(crate) trait Connection: Send {
     /// Asks for a sign of life.
     fn ping(&mut self) -> Result<(), DriverError>;
 
+    /// What its host can be used for now. An error where it is for nothing, though it took the connection.
+    fn standing(&mut self) -> Result<Standing, DriverError>;
+
     /// Must this connection not be used again?
     fn is_broken(&self) -> bool;
 
@@ -103,6 +106,15 @@ pub(crate) trait Connection: Send {
 
     /// The rights we have here that `needs` does not justify, and those we lack.
     fn rights(&mut self, needs: &Needs) -> Result<Rights, DriverError>;
+}
+
+/// What a host can be used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Reading and writing.
+    Primary,
+    /// Reading.
+    Replica,
 }
 
 /// What a daemon must be able to do.

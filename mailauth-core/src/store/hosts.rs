@@ -1,161 +1,519 @@
-//! The addresses of a database: tried in order, within one deadline.
+//! The hosts that hold one database, and which of them is asked.
+//!
+//! Reads go to the first host, in the configured order, that is fit: it answered when it was asked last. When it fails,
+//! the next one is asked within the same deadline, of which each attempt has its share. Writes go to the first host that
+//! says just then that it takes them, and are sent once. Where nobody is fit, everybody is tried.
+//!
+//! A daemon with several hosts asks each of them about once a second what it can be used for, on a thread of its own: so
+//! a host that came back, or was promoted, is used again within seconds, and one that takes connections and does nothing
+//! else is left alone. A command asks when it begins, and reads where it would write.
 
-use super::driver::{DriverError, Refusal};
-use crate::config::{HostPort, Secrecy, Server};
-use std::fmt;
-use std::net::IpAddr;
-use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use super::driver::{Connection, Driver, DriverError, Refusal, Standing};
+use super::pool::{Failed, Lease, Pool};
+use super::{HostState, Role, StoreError};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::Builder;
+use std::time::{Duration, Instant, SystemTime};
 
-/// For so long, an address that failed is tried after those that did not.
-const DISTRUST: Duration = Duration::from_secs(30);
+/// Between two questions to a host, and by how much they differ at random, so that many daemons do not ask in step.
+const ROUND: Duration = Duration::from_millis(800);
+const JITTER: Duration = Duration::from_millis(400);
 
-/// Where a server listens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Address {
-    Socket(PathBuf),
-    Tcp(HostPort),
-}
-
-impl Address {
-    /// How the way there is protected: as configured, and without a word always when it leaves this machine.
-    pub(super) fn secrecy(&self, configured: Option<Secrecy>) -> Secrecy {
-        match (self, configured) {
-            (Address::Socket(_), _) => Secrecy::Disable,
-            (Address::Tcp(_), Some(secrecy)) => secrecy,
-            (Address::Tcp(at), None) if is_loopback(&at.host) => Secrecy::Disable,
-            (Address::Tcp(_), None) => Secrecy::VerifyFull,
-        }
-    }
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Address::Socket(path) => write!(f, "{}", path.display()),
-            Address::Tcp(at) => at.fmt(f),
-        }
-    }
-}
-
-fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
-}
-
-/// The addresses of one database, and which of them failed lately.
-pub(super) struct Hosts {
-    addresses: Vec<(Address, Mutex<Option<Instant>>)>,
+/// The hosts.
+pub(crate) struct Hosts {
+    hosts: Vec<Arc<Host>>,
+    /// All of them, for messages.
+    place: String,
     deadline: Duration,
+    /// A command, which has no threads.
+    alone: bool,
+    /// What the hosts are at first is asked once.
+    asked: OnceLock<()>,
+    /// Dropped, they end the threads that ask.
+    _stop: Vec<Sender<()>>,
+}
+
+struct Host {
+    pool: Pool,
+    known: Mutex<Known>,
+}
+
+/// What is known of a host.
+struct Known {
+    role: Role,
+    /// It answered when it was asked last; hosts that were not asked count as fit.
+    fit: bool,
+    latency: Option<Duration>,
+    failure: Option<(DriverError, Instant)>,
+}
+
+/// Which host to read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wish {
+    /// The one that is preferred.
+    Any,
+    /// One that takes writes, and so has them all; others if there is none.
+    Primary,
+}
+
+impl Host {
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn place(&self) -> &str {
+        self.pool.driver().place()
+    }
+
+    fn is_fit(&self) -> bool {
+        self.known().fit && self.pool.outage().is_none()
+    }
+
+    fn failed(&self, error: &DriverError) {
+        let mut known = self.known();
+        known.fit = false;
+        known.failure = Some((error.clone(), Instant::now()));
+    }
+
+    /// Asks what it can be used for. The connection that it said it on, with that.
+    fn ask(&self) -> Result<(Lease, Role), DriverError> {
+        let begin = Instant::now();
+        match self.pool.standing() {
+            Ok((lease, standing)) => {
+                let role = match standing {
+                    Standing::Primary => Role::Primary,
+                    Standing::Replica => Role::Replica,
+                };
+                let mut known = self.known();
+                if known.role != role && known.role != Role::Unknown {
+                    tracing::warn!(host = self.place(), "this database host is a {role} now");
+                }
+                if !known.fit {
+                    tracing::info!(host = self.place(), "this database host answers again");
+                }
+                (known.role, known.fit, known.latency) = (role, true, Some(begin.elapsed()));
+                Ok((lease, role))
+            }
+            Err(error) => {
+                if self.known().fit {
+                    tracing::warn!(host = self.place(), %error, "this database host is not asked until it answers again");
+                }
+                self.failed(&error);
+                Err(error)
+            }
+        }
+    }
+
+    fn probe(&self) {
+        if let Ok((lease, _)) = self.ask() {
+            self.pool.give_back(lease);
+        }
+    }
+
+    fn state(&self) -> HostState {
+        let outage = self.pool.outage();
+        let known = self.known();
+        let ago = |(error, at): &(DriverError, Instant)| (error.to_string(), at.elapsed());
+        HostState {
+            place: self.place().to_owned(),
+            role: known.role,
+            live: known.fit && outage.is_none(),
+            latency: known.latency,
+            last_error: known.failure.as_ref().map(ago).or(outage.map(|error| (error.to_string(), Duration::ZERO))),
+        }
+    }
 }
 
 impl Hosts {
-    pub(super) fn new(server: &Server, deadline: Duration) -> Self {
-        let socket = server.socket.iter().map(|path| Address::Socket(path.clone()));
-        let hosts = server.hosts.iter().map(|at| Address::Tcp(at.clone()));
-        Hosts { addresses: socket.chain(hosts).map(|address| (address, Mutex::new(None))).collect(), deadline }
+    /// For a daemon: keeps up to `size` connections to each host, and threads that make them and ask.
+    pub(super) fn many(drivers: Vec<Arc<dyn Driver>>, place: String, size: usize, deadline: Duration) -> Self {
+        let share = share(deadline, drivers.len());
+        let mut hosts = Self::new(drivers, place, deadline, |driver| Pool::many(driver, size, share));
+        if hosts.hosts.len() > 1 {
+            hosts._stop = hosts.hosts.iter().filter_map(watch).collect();
+        }
+        hosts
     }
 
-    pub(super) fn addresses(&self) -> impl Iterator<Item = &Address> {
-        self.addresses.iter().map(|(address, _)| address)
+    /// For a command: keeps one connection to each host, and starts no thread.
+    pub(super) fn one(drivers: Vec<Arc<dyn Driver>>, place: String, deadline: Duration) -> Self {
+        let share = share(deadline, drivers.len());
+        let mut hosts = Self::new(drivers, place, deadline, |driver| Pool::one(driver, share));
+        hosts.alone = true;
+        hosts
     }
 
-    /// The first connection that `attempt` makes. Each address gets its share of the time that is left, so that a frozen
-    /// one does not use up that of those after it.
-    pub(super) fn connect<T>(
+    fn new(
+        drivers: Vec<Arc<dyn Driver>>,
+        place: String,
+        deadline: Duration,
+        pool: impl Fn(Arc<dyn Driver>) -> Pool,
+    ) -> Self {
+        let known = || Known { role: Role::Unknown, fit: true, latency: None, failure: None };
+        let host = |driver| Arc::new(Host { pool: pool(driver), known: Mutex::new(known()) });
+        let hosts = drivers.into_iter().map(host).collect();
+        Hosts { hosts, place, deadline, alone: false, asked: OnceLock::new(), _stop: Vec::new() }
+    }
+
+    /// The driver, which is the same for all hosts but for where it connects.
+    pub(super) fn driver(&self) -> &dyn Driver {
+        // There is no configuration without a host.
+        self.hosts[0].pool.driver()
+    }
+
+    /// All hosts, for messages.
+    pub(super) fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// Are there several, which may differ for a while?
+    pub(super) fn are_several(&self) -> bool {
+        self.hosts.len() > 1
+    }
+
+    pub(super) fn state(&self) -> Vec<HostState> {
+        self.hosts.iter().map(|host| host.state()).collect()
+    }
+
+    /// Asks each host what it can be used for.
+    pub(super) fn probe(&self) {
+        self.hosts.iter().for_each(|host| host.probe());
+    }
+
+    /// Runs `work`, which only reads, on a host.
+    pub(super) fn read<T>(
         &self,
-        mut attempt: impl FnMut(&Address, Duration) -> Result<T, DriverError>,
-    ) -> Result<T, DriverError> {
+        work: impl FnMut(&mut dyn Connection) -> Result<T, DriverError>,
+    ) -> Result<T, StoreError> {
+        self.read_from(Wish::Any, work).map(|(done, _)| done)
+    }
+
+    /// The same, and tells what the host was.
+    pub(super) fn read_from<T>(
+        &self,
+        wish: Wish,
+        mut work: impl FnMut(&mut dyn Connection) -> Result<T, DriverError>,
+    ) -> Result<(T, Role), StoreError> {
+        let wish = if self.alone { Wish::Primary } else { wish };
+        if wish == Wish::Primary && self.are_several() {
+            self.asked.get_or_init(|| self.find_primary());
+        }
         let start = Instant::now();
-        let failed = |at: &Mutex<Option<Instant>>| *at.lock().unwrap_or_else(PoisonError::into_inner);
-        let distrusted = |at| failed(at).is_some_and(|at| at.elapsed() < DISTRUST);
-        let (last, first): (Vec<_>, Vec<_>) = self.addresses.iter().partition(|(_, at)| distrusted(at));
-        let mut errors = Vec::new();
-        for (tried, (address, failure)) in first.iter().chain(&last).enumerate() {
-            let left = self.deadline.saturating_sub(start.elapsed());
-            let others = u32::try_from(self.addresses.len() - tried).unwrap_or(1).max(1);
-            let share = left / others;
-            if share.is_zero() {
+        let mut failures = Vec::new();
+        for host in self.in_order(wish) {
+            if !failures.is_empty() && start.elapsed() >= self.deadline {
                 break;
             }
-            let outcome = attempt(address, share);
-            *failure.lock().unwrap_or_else(PoisonError::into_inner) = outcome.is_err().then(Instant::now);
-            match outcome {
-                Ok(connection) => return Ok(connection),
-                Err(error) => errors.push((address, error)),
+            match host.pool.read(&mut work) {
+                Ok(done) => return Ok((done, host.known().role)),
+                Err(failed) if failed.is_of_the_host() => {
+                    self.note(host, &failed);
+                    failures.push((host, failed.error));
+                }
+                Err(failed) => return Err(self.store_error(failed.error)),
             }
         }
-        Err(all_failed(errors, self.deadline))
+        Err(self.store_error(together(failures)))
+    }
+
+    /// Runs `work`, which may write, once, on a host that takes writes.
+    pub(super) fn write<T>(
+        &self,
+        work: impl FnOnce(&mut dyn Connection) -> Result<T, DriverError>,
+    ) -> Result<T, StoreError> {
+        let start = Instant::now();
+        let mut failures = Vec::new();
+        for host in self.in_order(Wish::Primary) {
+            if !failures.is_empty() && start.elapsed() >= self.deadline {
+                break;
+            }
+            match self.writable(host) {
+                Ok(Some(lease)) => return host.pool.run(lease, work).map_err(|error| self.store_error(error)),
+                Ok(None) => failures.push((host, DriverError::Lost("it is read only".into()))),
+                Err(error) => failures.push((host, error)),
+            }
+        }
+        Err(self.store_error(together(failures)))
+    }
+
+    /// Runs `work` in a transaction that is kept when it ends with `Ok`, and undone otherwise.
+    pub(super) fn transaction<T, E>(
+        &self,
+        work: impl FnOnce(&mut dyn Connection) -> Result<Result<T, E>, DriverError>,
+    ) -> Result<Result<T, E>, StoreError> {
+        let begin = self.driver().dialect().begin;
+        self.write(|connection| {
+            connection.batch(begin)?;
+            let outcome = work(connection);
+            let outcome = match outcome {
+                Ok(Ok(done)) => connection.batch("COMMIT").map(|()| Ok(done)),
+                undone => undone,
+            };
+            if !matches!(outcome, Ok(Ok(_))) && !connection.is_broken() {
+                // It fails where the database undid the transaction by itself, or breaks the connection.
+                let _ = connection.batch("ROLLBACK");
+            }
+            outcome
+        })
+    }
+
+    /// What a caller of the store is told.
+    pub(super) fn store_error(&self, error: DriverError) -> StoreError {
+        let place = self.place.clone();
+        match error {
+            DriverError::Lost(reason) => StoreError::Unreachable { place, reason },
+            DriverError::Timeout(after) => StoreError::Timeout { place, after },
+            DriverError::Refused { kind: Refusal::NoTable, .. } => StoreError::Schema(no_schema(&place)),
+            DriverError::Refused { reason, .. } => StoreError::Refused { place, reason },
+            DriverError::Schema(sentence) => StoreError::Schema(sentence),
+        }
+    }
+
+    /// The fit ones first, and among them as wished.
+    fn in_order(&self, wish: Wish) -> Vec<&Host> {
+        let mut hosts: Vec<&Host> = self.hosts.iter().map(|host| &**host).collect();
+        if hosts.len() > 1 {
+            let rank = |host: &&Host| match (wish, host.known().role) {
+                (Wish::Any, _) | (Wish::Primary, Role::Primary) => 0,
+                (Wish::Primary, Role::Unknown) => 1,
+                (Wish::Primary, Role::Replica) => 2,
+            };
+            hosts.sort_by_cached_key(|host| (!host.is_fit(), rank(host)));
+        }
+        hosts
+    }
+
+    /// A connection to this host for a write; none where it is read only. A single host need not be asked: it says so.
+    fn writable(&self, host: &Host) -> Result<Option<Lease>, DriverError> {
+        if !self.are_several() {
+            return host.pool.writable().map(Some);
+        }
+        match host.ask()? {
+            (lease, Role::Primary) => Ok(Some(lease)),
+            (lease, _) => {
+                host.pool.give_back(lease);
+                Ok(None)
+            }
+        }
+    }
+
+    /// For a command, which has nobody that asks: until one says that it takes writes.
+    fn find_primary(&self) {
+        let is_primary = |host: &Arc<Host>| {
+            host.probe();
+            host.known().role == Role::Primary
+        };
+        if self.alone {
+            let _ = self.hosts.iter().any(is_primary);
+        }
+    }
+
+    /// Draws the conclusions of a failure on `host`. Whoever asks it finds out when they are over.
+    fn note(&self, host: &Host, failed: &Failed) {
+        if !self.are_several() {
+            return;
+        }
+        if host.is_fit() {
+            let error = &failed.error;
+            tracing::warn!(host = host.place(), %error, "this database host is not asked until it answers again");
+        }
+        host.failed(&failed.error);
     }
 }
 
-/// One error that tells of all addresses.
-fn all_failed(mut errors: Vec<(&Address, DriverError)>, deadline: Duration) -> DriverError {
-    match errors.len() {
-        0 => return DriverError::Timeout(deadline),
-        1 => return errors.remove(0).1,
-        _ => {}
+/// What each attempt has of the deadline: with several hosts, one that is frozen leaves time for the next.
+pub(super) fn share(deadline: Duration, hosts: usize) -> Duration {
+    if hosts > 1 { deadline / 2 } else { deadline }
+}
+
+/// Starts a thread that asks `host` again and again until the sender is dropped.
+fn watch(host: &Arc<Host>) -> Option<Sender<()>> {
+    let (sender, stop) = channel();
+    let host = Arc::clone(host);
+    let work = move || {
+        loop {
+            host.probe();
+            if stop.recv_timeout(pause()) != Err(RecvTimeoutError::Timeout) {
+                return;
+            }
+        }
+    };
+    match Builder::new().name("probing".into()).spawn(work) {
+        Ok(_) => Some(sender),
+        Err(error) => {
+            tracing::warn!(%error, "no thread can be had to ask a database host; it is asked with each login");
+            None
+        }
     }
-    let sentence = errors.iter().map(|(address, error)| format!("{address}: {error}")).collect::<Vec<_>>().join("; ");
-    if errors.iter().any(|(_, error)| matches!(error, DriverError::Refused { .. })) {
-        DriverError::Refused { kind: Refusal::Other, reason: sentence }
-    } else {
-        DriverError::Lost(sentence)
+}
+
+/// The low digits of the clock are random enough for this.
+fn pause() -> Duration {
+    let nanos = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.subsec_nanos());
+    ROUND + JITTER * (nanos / 1000 % 1000) / 1000
+}
+
+/// One error that tells of all hosts.
+fn together(mut failures: Vec<(&Host, DriverError)>) -> DriverError {
+    if failures.len() == 1 {
+        return failures.remove(0).1;
     }
+    let sentence: Vec<_> = failures.iter().map(|(host, error)| format!("{}: {error}", host.place())).collect();
+    let sentence = sentence.join("; ");
+    if failures.iter().all(|(_, error)| matches!(error, DriverError::Refused { .. })) {
+        return DriverError::Refused { kind: Refusal::Other, reason: sentence };
+    }
+    DriverError::Lost(sentence)
+}
+
+/// The sentence about a database without our tables.
+pub(super) fn no_schema(place: &str) -> String {
+    format!("the database at {place} has no mailauth tables; create them with `mailauth init`")
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::fake::{Fake, FakeDriver, touch};
     use super::*;
+    use std::sync::atomic::Ordering;
 
-    fn hosts(count: u16) -> Hosts {
-        let host = |n| HostPort { host: format!("db{n}"), port: n };
-        let server =
-            Server { hosts: (0..count).map(host).collect(), socket: None, user: "u".into(), database: "d".into() };
-        Hosts::new(&server, Duration::from_millis(400))
+    const DEADLINE: Duration = Duration::from_secs(4);
+
+    fn fakes() -> [Arc<Fake>; 3] {
+        std::array::from_fn(|_| Arc::new(Fake::default()))
+    }
+
+    fn drivers(fakes: &[Arc<Fake>]) -> Vec<Arc<dyn Driver>> {
+        fakes.iter().map(|fake| Arc::new(FakeDriver(fake.clone())) as Arc<dyn Driver>).collect()
+    }
+
+    fn many(fakes: &[Arc<Fake>]) -> Hosts {
+        Hosts::many(drivers(fakes), "fakes".into(), 2, DEADLINE)
+    }
+
+    fn one(fakes: &[Arc<Fake>]) -> Hosts {
+        Hosts::one(drivers(fakes), "fakes".into(), DEADLINE)
+    }
+
+    fn done(fakes: &[Arc<Fake>]) -> Vec<usize> {
+        fakes.iter().map(|fake| fake.done.load(Ordering::SeqCst)).collect()
+    }
+
+    fn eventually(what: &str, so: impl Fn() -> bool) {
+        let start = Instant::now();
+        while !so() {
+            assert!(start.elapsed() < Duration::from_secs(10), "{what}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     #[test]
-    fn an_address_that_failed_is_tried_after_the_others() {
-        let hosts = hosts(3);
-        let mut tried = Vec::new();
-        let mut connect = |good: &str| {
-            tried.clear();
-            let outcome = hosts.connect(|address, _| {
-                tried.push(address.to_string());
-                if address.to_string() == good { Ok(()) } else { Err(DriverError::Lost("no".into())) }
+    fn reads_go_to_the_first_host_that_is_fit_and_come_back_to_it() {
+        let fakes = fakes();
+        let hosts = many(&fakes);
+        hosts.read(touch).unwrap();
+        assert_eq!(done(&fakes), [1, 0, 0]);
+        fakes[0].stop();
+        hosts.read(touch).unwrap();
+        assert_eq!(done(&fakes), [1, 1, 0]);
+        fakes[0].away.store(false, Ordering::SeqCst);
+        eventually("the first is fit again", || hosts.state()[0].live);
+        hosts.read(touch).unwrap();
+        assert_eq!(done(&fakes), [2, 1, 0]);
+    }
+
+    #[test]
+    fn writes_go_to_the_host_that_takes_them_and_are_sent_once() {
+        let fakes = fakes();
+        fakes[0].read_only.store(true, Ordering::SeqCst);
+        for hosts in [many(&fakes), one(&fakes)] {
+            let before = done(&fakes);
+            hosts.write(touch).unwrap();
+            assert_eq!(done(&fakes), [before[0], before[1] + 1, 0]);
+            let mut tries = 0;
+            let failed: Result<(), _> = hosts.write(|_| {
+                tries += 1;
+                Err(DriverError::Lost("cut off".into()))
             });
-            (outcome.is_ok(), tried.join(" "))
-        };
-        assert_eq!(connect("db1:1"), (true, "db0:0 db1:1".into()));
-        assert_eq!(connect("db1:1"), (true, "db1:1".into()));
-        assert_eq!(connect("none"), (false, "db1:1 db2:2 db0:0".into()));
-        assert_eq!(connect("db0:0"), (true, "db0:0".into()), "with all of them distrusted, the order is the old one");
+            assert!(failed.is_err() && tries == 1);
+        }
     }
 
     #[test]
-    fn a_frozen_address_leaves_time_for_the_next() {
-        let shares = std::cell::RefCell::new(Vec::new());
-        let error = hosts(2).connect(|_, share| -> Result<(), _> {
-            shares.borrow_mut().push(share);
-            std::thread::sleep(share);
-            Err(DriverError::Timeout(share))
+    fn after_a_promotion_writes_go_to_the_new_primary_at_once() {
+        let fakes = fakes();
+        let hosts = many(&fakes);
+        hosts.write(touch).unwrap();
+        fakes[0].read_only.store(true, Ordering::SeqCst);
+        hosts.write(touch).unwrap();
+        assert_eq!(done(&fakes), [1, 1, 0]);
+        fakes.iter().for_each(|fake| fake.read_only.store(true, Ordering::SeqCst));
+        let error = hosts.write(touch).unwrap_err().to_string();
+        assert_eq!(error.matches("it is read only").count(), 3, "{error}");
+        assert!(hosts.read(touch).is_ok());
+    }
+
+    #[test]
+    fn a_host_that_is_full_is_passed_over() {
+        let fakes = fakes();
+        let hosts = many(&fakes);
+        fakes[0].full.store(true, Ordering::SeqCst);
+        hosts.read(touch).unwrap();
+        assert_eq!(done(&fakes), [0, 1, 0]);
+    }
+
+    #[test]
+    fn what_a_host_refuses_is_not_asked_of_the_next() {
+        let fakes = fakes();
+        let hosts = many(&fakes);
+        let refused = || DriverError::Refused { kind: Refusal::Other, reason: "no".into() };
+        let mut tries = 0;
+        let read: Result<(), _> = hosts.read(|_| {
+            tries += 1;
+            Err(refused())
         });
-        assert!(error.is_err());
-        assert_eq!(shares.borrow().len(), 2);
-        assert!(shares.borrow().iter().sum::<Duration>() <= Duration::from_millis(400));
+        assert!(matches!(read, Err(StoreError::Refused { .. })) && tries == 1);
     }
 
     #[test]
-    fn only_a_way_that_stays_on_this_machine_may_be_clear_unasked() {
-        let tcp = |host: &str| Address::Tcp(HostPort { host: host.into(), port: 1 });
-        for host in ["localhost", "127.0.0.1", "127.8.8.8", "::1"] {
-            assert_eq!(tcp(host).secrecy(None), Secrecy::Disable, "{host}");
-            assert_eq!(tcp(host).secrecy(Some(Secrecy::VerifyCa)), Secrecy::VerifyCa, "{host}");
+    fn with_all_hosts_away_the_error_tells_of_each_and_any_may_come_back() {
+        let fakes = fakes();
+        let hosts = many(&fakes);
+        fakes.iter().for_each(|fake| fake.stop());
+        assert!(matches!(hosts.read(touch), Err(StoreError::Unreachable { .. })));
+        fakes[2].away.store(false, Ordering::SeqCst);
+        eventually("the third answers", || hosts.read(touch).is_ok());
+        assert_eq!(done(&fakes), [0, 0, 1]);
+    }
+
+    #[test]
+    fn a_command_reads_where_it_would_write() {
+        let fakes = fakes();
+        fakes[0].read_only.store(true, Ordering::SeqCst);
+        let hosts = one(&fakes);
+        hosts.read(touch).unwrap();
+        assert_eq!(done(&fakes), [0, 1, 0]);
+    }
+
+    #[test]
+    fn a_single_host_is_not_asked_what_it_is() {
+        let fakes = fakes();
+        fakes[0].read_only.store(true, Ordering::SeqCst);
+        for hosts in [many(&fakes[..1]), one(&fakes[..1])] {
+            hosts.write(touch).unwrap();
+            assert_eq!(hosts.state()[0].role, Role::Unknown);
         }
-        for host in ["db.example", "localhost.example", "192.0.2.1", "2001:db8::1"] {
-            assert_eq!(tcp(host).secrecy(None), Secrecy::VerifyFull, "{host}");
+    }
+
+    #[test]
+    fn what_fails_in_a_transaction_is_an_error_and_the_connection_stays() {
+        for make in [many, one] {
+            let fakes = fakes();
+            let hosts = make(&fakes[..1]);
+            assert_eq!(hosts.transaction(|_| Ok(Err::<(), _>("no"))).unwrap(), Err("no"));
+            assert_eq!(hosts.transaction(|_| Ok(Ok::<_, ()>(5))).unwrap(), Ok(5));
+            assert_eq!(fakes[0].connects.load(Ordering::SeqCst), 1);
         }
-        assert_eq!(Address::Socket("/s".into()).secrecy(Some(Secrecy::VerifyFull)), Secrecy::Disable);
     }
 }

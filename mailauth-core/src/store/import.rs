@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 impl SqlStore {
     /// Adds all accounts or none, `batch` of them with one statement. The index of an error is that of its batch.
     pub(super) fn import_by(&self, batch: usize, accounts: &[AccountRow]) -> Result<(), (Option<usize>, AdminError)> {
-        let imported = self.pool.transaction(|connection| {
+        let imported = self.hosts.transaction(|connection| {
             self.fits(connection)?;
             let mut known = BTreeSet::new();
             for (number, accounts) in accounts.chunks(batch).enumerate() {
@@ -25,7 +25,7 @@ impl SqlStore {
                 let refused = match ensured.and_then(|()| self.insert_accounts(connection, accounts)) {
                     Ok(Ok(())) => continue,
                     Ok(Err(refused)) => refused,
-                    Err(error @ DriverError::Refused { .. }) => AdminError::Store(self.pool.store_error(error)),
+                    Err(error @ DriverError::Refused { .. }) => AdminError::Store(self.hosts.store_error(error)),
                     Err(error) => return Err(error),
                 };
                 return Ok(Err((Some(number * batch), refused)));
@@ -56,7 +56,7 @@ impl SqlStore {
     pub(super) fn insert_account(&self, connection: &mut dyn Connection, account: &AccountRow) -> Done<()> {
         let domain = account.login.domain();
         if domain.is_empty() {
-            let place = self.pool.driver().place().to_owned();
+            let place = self.hosts.place().to_owned();
             let reason = format!("the login {} has no domain", account.login);
             return Ok(Err(AdminError::Store(StoreError::Refused { place, reason })));
         }

@@ -10,7 +10,7 @@ use crate::quota::{Limits, Usage};
 
 impl PoolStore for SqlStore {
     fn pool_limits(&self, domain: &str) -> Result<Limits, StoreError> {
-        let read = self.pool.read(|connection| {
+        let read = self.hosts.read(|connection| {
             self.fits(connection)?;
             let mut limits = Ok(Limits::NONE);
             connection.query(&self.statements.pool_limits, &[Param::Text(domain.as_bytes())], &mut |row| {
@@ -22,7 +22,7 @@ impl PoolStore for SqlStore {
     }
 
     fn pool_use(&self, domain: &str) -> Result<PoolUse, StoreError> {
-        self.pool.read(|connection| {
+        self.hosts.read(|connection| {
             self.fits(connection)?;
             self.sum_up(connection, domain)
         })
@@ -31,7 +31,7 @@ impl PoolStore for SqlStore {
     /// Not in one transaction: a delivery that publishes at the same time must see this one or be seen by it, and under
     /// a snapshot neither might.
     fn publish(&self, login: &Login, usage: Usage) -> Result<PoolUse, StoreError> {
-        self.pool.write(|connection| {
+        self.hosts.write(|connection| {
             self.fits(connection)?;
             self.put(connection, login, usage)?;
             self.sum_up(connection, login.domain())

@@ -6,14 +6,17 @@
 // A program that only knows the daemon's socket is built without a database, and its library without a use for these.
 #![cfg_attr(not(any(feature = "sqlite", feature = "mysql", feature = "postgres")), allow(dead_code))]
 
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+mod address;
 mod addresses;
 mod administer;
 mod administration;
 pub mod cache;
 mod driver;
+#[cfg(test)]
+mod fake;
 #[cfg(feature = "mysql")]
 mod grants;
-#[cfg(any(feature = "mysql", feature = "postgres"))]
 mod hosts;
 mod import;
 mod mailbox_use;
@@ -23,6 +26,7 @@ mod open;
 mod pool;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod recent;
 mod rows;
 #[cfg(feature = "postgres")]
 mod socket;
@@ -129,22 +133,34 @@ pub struct Seen {
     pub row: Option<AccountRow>,
     /// When it was read, where it was kept since.
     kept_since: Option<Instant>,
+    /// It was read from a replica, which may not have the last change.
+    behind: bool,
 }
 
 impl Seen {
     /// Read just now.
     pub fn new(row: Option<AccountRow>) -> Self {
-        Seen { row, kept_since: None }
+        Seen { row, kept_since: None, behind: false }
     }
 
     /// Kept since it was read.
     pub(crate) fn kept(row: Option<AccountRow>, since: Instant) -> Self {
-        Seen { row, kept_since: Some(since) }
+        Seen { row, kept_since: Some(since), behind: false }
+    }
+
+    /// The same, but read from a replica if `behind`.
+    pub(crate) fn behind(self, behind: bool) -> Self {
+        Seen { behind, ..self }
     }
 
     /// Was it kept in memory?
     pub fn is_kept(&self) -> bool {
         self.kept_since.is_some()
+    }
+
+    /// May there be a newer row in its place?
+    pub fn may_be_old(&self) -> bool {
+        self.is_kept() || self.behind
     }
 }
 
@@ -156,6 +172,14 @@ pub trait AccountStore: Send + Sync {
     /// Whenever it cannot know whether there is one, or what stands in it.
     fn find(&self, login: &Login) -> Result<Option<AccountRow>, StoreError>;
 
+    /// The same, from the place that has every change, where that can be asked: to be sure of a refusal.
+    ///
+    /// # Errors
+    /// As [`AccountStore::find`].
+    fn find_newest(&self, login: &Login) -> Result<Option<AccountRow>, StoreError> {
+        self.find(login)
+    }
+
     /// The same, but where rows are kept in memory, from there.
     ///
     /// # Errors
@@ -165,7 +189,7 @@ pub trait AccountStore: Send + Sync {
         self.find(login).map(Seen::new)
     }
 
-    /// What stands in the place of `seen` now, if that was kept and should not be the last word: to be asked before
+    /// What stands in the place of `seen` now, if that may be old and should not be the last word: to be asked before
     /// anything but yes is said by it. `None` leaves it at that.
     ///
     /// # Errors

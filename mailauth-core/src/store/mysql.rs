@@ -3,9 +3,11 @@
 //! Its TLS trusts the public authorities beside the configured one, always; so `verify-ca`, which does not look at the
 //! name, is worth less than `verify-full` here.
 
-use super::driver::{Cell, Connection, Dialect, Driver, DriverError, Needs, Param, Refusal, Rights, Row, Statement};
+use super::address::{Address, Endpoint};
+use super::driver::{
+    Cell, Connection, Dialect, Driver, DriverError, Needs, Param, Refusal, Rights, Row, Standing, Statement,
+};
 use super::grants;
-use super::hosts::{Address, Hosts};
 use super::{OpenError, tls};
 use crate::Secret;
 use crate::config::{DatabaseConfig, Secrecy, Server};
@@ -13,7 +15,6 @@ use mysql::consts::CapabilityFlags;
 use mysql::prelude::Queryable;
 use mysql::{Conn, OptsBuilder, Params, SslOpts, Value};
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -36,6 +37,9 @@ pub(super) static DIALECT: Dialect = Dialect {
 /// that does not fit is refused, not cut.
 const SESSION: &str = "SET autocommit = 1, sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'";
 
+/// In a Galera cluster's node that is out of its quorum, reads answer from what it has.
+const DIRTY_READS: &str = "SET SESSION wsrep_dirty_reads = 1";
+
 /// The largest packet either way: a row is never so long. Said here, it need not be asked of the server.
 const MAX_PACKET: usize = 4 << 20;
 
@@ -43,39 +47,36 @@ const MAX_PACKET: usize = 4 << 20;
 /// their end, and only then begins anew: kept for ever, eight connections would come to 32 MiB of memory in use.
 const MAX_RUNS: u32 = 2000;
 
-/// A database on MySQL or MariaDB servers.
+/// A database on a MySQL or MariaDB server.
 pub(super) struct Mysql {
-    place: String,
-    hosts: Hosts,
+    at: Endpoint,
     user: String,
     database: String,
     password: Secret,
     tls: Option<Secrecy>,
     tls_ca: Option<PathBuf>,
-    deadline: Duration,
+    dirty_reads: bool,
 }
 
 impl Mysql {
-    pub(super) fn new(config: &DatabaseConfig, server: &Server) -> Result<Self, OpenError> {
-        let hosts = Hosts::new(server, config.deadline);
-        if hosts.addresses().any(|address| address.secrecy(config.tls) != Secrecy::Disable) {
+    pub(super) fn new(config: &DatabaseConfig, server: &Server, at: Endpoint) -> Result<Self, OpenError> {
+        if at.address.secrecy(config.tls) != Secrecy::Disable {
             tls::authorities(config.tls_ca.as_deref())?;
             // The crate takes the process's provider.
             let _ = rustls::crypto::ring::default_provider().install_default();
         }
         Ok(Mysql {
-            place: config.url.to_string(),
-            hosts,
+            at,
             user: server.user.clone(),
             database: server.database.clone(),
             password: config.password.clone(),
             tls: config.tls,
             tls_ca: config.tls_ca.clone(),
-            deadline: config.deadline,
+            dirty_reads: config.dirty_reads,
         })
     }
 
-    fn connect_to(&self, address: &Address, share: Duration) -> Result<MysqlConnection, DriverError> {
+    fn connect_to(&self, Endpoint { address, deadline, .. }: &Endpoint) -> Result<MysqlConnection, DriverError> {
         let password = std::str::from_utf8(self.password.expose()).map_err(|_| DriverError::Refused {
             kind: Refusal::Other,
             reason: "the database's password is not valid UTF-8".into(),
@@ -85,22 +86,28 @@ impl Mysql {
             .pass(Some(password))
             .db_name(Some(&self.database))
             .prefer_socket(false)
-            .tcp_connect_timeout(Some(share))
-            .read_timeout(Some(share))
-            .write_timeout(Some(share))
+            .tcp_connect_timeout(Some(*deadline))
+            .read_timeout(Some(*deadline))
+            .write_timeout(Some(*deadline))
             .max_allowed_packet(Some(MAX_PACKET))
             // We keep the statements ourselves.
             .stmt_cache_size(0)
             // An UPDATE says how many rows it matched, not how many became different.
             .additional_capabilities(CapabilityFlags::CLIENT_FOUND_ROWS)
-            .init(vec![SESSION]);
+            .init(if self.dirty_reads { vec![SESSION, DIRTY_READS] } else { vec![SESSION] });
         let options = match address {
             Address::Socket(path) => options.socket(Some(path.to_string_lossy())),
             Address::Tcp(at) => options.ip_or_hostname(Some(&at.host)).tcp_port(at.port).ssl_opts(self.ssl(address)),
         };
-        let connection = Conn::new(options).map_err(|error| driver_error(error, share))?;
-        set_timeout(&connection, self.deadline).map_err(|error| DriverError::Lost(error.to_string()))?;
-        Ok(MysqlConnection { connection, kept: Vec::new(), deadline: self.deadline, runs: 0, broken: false })
+        let connection = Conn::new(options).map_err(|error| driver_error(error, *deadline))?;
+        Ok(MysqlConnection {
+            connection,
+            kept: Vec::new(),
+            deadline: *deadline,
+            dirty_reads: self.dirty_reads,
+            runs: 0,
+            broken: false,
+        })
     }
 
     fn ssl(&self, address: &Address) -> Option<SslOpts> {
@@ -116,7 +123,7 @@ impl Mysql {
 
 impl Driver for Mysql {
     fn place(&self) -> &str {
-        &self.place
+        &self.at.place
     }
 
     fn dialect(&self) -> &'static Dialect {
@@ -124,18 +131,8 @@ impl Driver for Mysql {
     }
 
     fn connect(&self) -> Result<Box<dyn Connection>, DriverError> {
-        let connection = self.hosts.connect(|address, share| self.connect_to(address, share))?;
-        Ok(Box::new(connection))
+        Ok(Box::new(self.connect_to(&self.at)?))
     }
-}
-
-/// Sets how long one read or write on the connection's socket may take.
-fn set_timeout(connection: &Conn, deadline: Duration) -> io::Result<()> {
-    use rustix::net::sockopt::{Timeout, set_socket_timeout};
-    // SAFETY: the descriptor is the connection's own, which outlives this borrow of it.
-    let socket = unsafe { BorrowedFd::borrow_raw(connection.as_raw_fd()) };
-    set_socket_timeout(socket, Timeout::Recv, Some(deadline))?;
-    Ok(set_socket_timeout(socket, Timeout::Send, Some(deadline))?)
 }
 
 struct MysqlConnection {
@@ -143,6 +140,7 @@ struct MysqlConnection {
     /// Prepared statements by their slot.
     kept: Vec<Option<mysql::Statement>>,
     deadline: Duration,
+    dirty_reads: bool,
     /// Statements that were run.
     runs: u32,
     broken: bool,
@@ -206,6 +204,12 @@ impl MysqlConnection {
         Ok(rows)
     }
 
+    /// On a server that is in no cluster, `wsrep_ready` is `OFF` too.
+    fn is_out_of_quorum(&mut self) -> Result<bool, DriverError> {
+        let on = self.texts("SHOW GLOBAL VARIABLES LIKE 'wsrep_on'", 2)?.concat().last().is_some_and(|on| on == "ON");
+        Ok(on && self.status("wsrep_ready")? != "ON")
+    }
+
     fn status(&mut self, name: &str) -> Result<String, DriverError> {
         let rows = self.texts(&format!("SHOW SESSION STATUS LIKE '{name}'"), 2)?;
         Ok(rows.into_iter().next().and_then(|row| row.into_iter().nth(1)).unwrap_or_default())
@@ -256,6 +260,18 @@ impl Connection for MysqlConnection {
 
     fn ping(&mut self) -> Result<(), DriverError> {
         self.connection.ping().map_err(|error| self.raise(error))
+    }
+
+    /// A node of a Galera cluster that is out of its quorum refuses even this, with error 1047; unless it may read there
+    /// what may be old.
+    fn standing(&mut self) -> Result<Standing, DriverError> {
+        let mut read_only = false;
+        let statement = Statement { slot: None, sql: "SELECT @@global.read_only".to_owned() };
+        self.run(&statement, &[], &mut |row| read_only = matches!(row.cell(0), Cell::Int(1)))?;
+        if read_only || self.dirty_reads && self.is_out_of_quorum()? {
+            return Ok(Standing::Replica);
+        }
+        Ok(Standing::Primary)
     }
 
     /// One that has done its share counts as broken too: it is dropped once it is not in use.
@@ -321,6 +337,8 @@ fn refusal(code: u16, message: &str, deadline: Duration) -> DriverError {
         }
         // Lock wait, statement interrupted, statement too long.
         1205 | 1317 | 1969 | 3024 => return DriverError::Timeout(deadline),
+        // The server or the transaction is read only.
+        1290 | 1792 | 1836 => return DriverError::Lost(format!("{message} ({code})")),
         1062 | 1586 => Refusal::Duplicate,
         1216 | 1217 | 1451 | 1452 => Refusal::Reference,
         1146 => Refusal::NoTable,

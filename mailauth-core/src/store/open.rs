@@ -1,8 +1,14 @@
 //! From the configuration to a store.
 
 use super::SqlStore;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+use super::address::{Address, Endpoint, addresses};
 use super::driver::Driver;
-use super::pool::Pool;
+use super::hosts::Hosts;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+use super::hosts::share;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+use crate::config::Server;
 use crate::config::{DatabaseConfig, DatabaseUrl};
 use crate::schema::TableModel;
 use std::sync::Arc;
@@ -12,34 +18,39 @@ use std::sync::Arc;
 #[error("{0}")]
 pub struct OpenError(pub String);
 
-/// A store for a daemon: several connections are kept, and threads make them in the background.
+/// A store for a daemon: several connections to each host are kept, and threads make them in the background.
 ///
 /// Nothing is connected yet: a database that is away does not keep a daemon from starting.
 ///
 /// # Errors
 /// When the configuration can never work.
 pub fn open_pooled(config: &DatabaseConfig) -> Result<SqlStore, OpenError> {
-    let pool = Pool::many(driver(config)?, config.pool, config.deadline);
-    Ok(SqlStore::new(pool, TableModel::own()))
+    let hosts = Hosts::many(drivers(config)?, config.url.to_string(), config.pool, config.deadline);
+    Ok(SqlStore::new(hosts, TableModel::own()))
 }
 
-/// A store for a command: one connection, made when the first question is asked, and no thread.
+/// A store for a command: one connection to each host that is asked, made with the first question, and no thread.
 ///
 /// # Errors
 /// When the configuration can never work.
 pub fn open_single(config: &DatabaseConfig) -> Result<SqlStore, OpenError> {
-    let pool = Pool::one(driver(config)?, config.deadline);
-    Ok(SqlStore::new(pool, TableModel::own()))
+    let hosts = Hosts::one(drivers(config)?, config.url.to_string(), config.deadline);
+    Ok(SqlStore::new(hosts, TableModel::own()))
 }
 
-fn driver(config: &DatabaseConfig) -> Result<Arc<dyn Driver>, OpenError> {
+/// One driver for each host.
+fn drivers(config: &DatabaseConfig) -> Result<Vec<Arc<dyn Driver>>, OpenError> {
     match &config.url {
         #[cfg(feature = "sqlite")]
-        DatabaseUrl::Sqlite { path } => Ok(Arc::new(super::sqlite::Sqlite::new(path, config.deadline))),
+        DatabaseUrl::Sqlite { path } => Ok(vec![Arc::new(super::sqlite::Sqlite::new(path, config.deadline))]),
         #[cfg(feature = "mysql")]
-        DatabaseUrl::Mysql(server) => Ok(Arc::new(super::mysql::Mysql::new(config, server)?)),
+        DatabaseUrl::Mysql(server) => {
+            endpoints(config, server, |at| Ok(Arc::new(super::mysql::Mysql::new(config, server, at)?)))
+        }
         #[cfg(feature = "postgres")]
-        DatabaseUrl::Postgres(server) => Ok(Arc::new(super::postgres::Postgres::new(config, server)?)),
+        DatabaseUrl::Postgres(server) => {
+            endpoints(config, server, |at| Ok(Arc::new(super::postgres::Postgres::new(config, server, at)?)))
+        }
         #[allow(unreachable_patterns)]
         url => {
             let name = match url {
@@ -50,4 +61,17 @@ fn driver(config: &DatabaseConfig) -> Result<Arc<dyn Driver>, OpenError> {
             Err(OpenError(format!("this program was built without {name}")))
         }
     }
+}
+
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+fn endpoints(
+    config: &DatabaseConfig,
+    server: &Server,
+    driver: impl Fn(Endpoint) -> Result<Arc<dyn Driver>, OpenError>,
+) -> Result<Vec<Arc<dyn Driver>>, OpenError> {
+    let addresses = addresses(server);
+    let deadline = share(config.deadline, addresses.len());
+    let only = addresses.len() == 1;
+    let place = |address: &Address| if only { config.url.to_string() } else { address.to_string() };
+    addresses.into_iter().map(|address| driver(Endpoint { place: place(&address), address, deadline })).collect()
 }

@@ -1,4 +1,4 @@
-//! Connections that are kept, and what happens when they turn out dead.
+//! Connections to one host that are kept, and what happens when they turn out dead.
 //!
 //! A daemon keeps several, in an `r2d2` pool whose threads connect in the background; a command keeps one and starts no
 //! thread. Nothing is asked of a kept connection before a read uses it: when it turns out dead, the read is done again,
@@ -6,8 +6,7 @@
 //! tried. While the database is known to be away, callers are told so at once; `r2d2` goes on trying to connect, and
 //! its first success ends the outage.
 
-use super::StoreError;
-use super::driver::{Connection, Driver, DriverError, Refusal};
+use super::driver::{Connection, Driver, DriverError, Standing};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -21,7 +20,7 @@ const LOOK: Duration = Duration::from_millis(50);
 /// For so long after the first sign of an outage, callers wait whether a new connection can be had.
 const GRACE: Duration = Duration::from_millis(200);
 
-/// How long a connection is kept: long enough not to matter, short enough to come back to the first of several hosts.
+/// How long a connection is kept: long enough not to matter.
 const LIFETIME: Duration = Duration::from_secs(30 * 60);
 
 pub(crate) struct Pool {
@@ -33,6 +32,29 @@ pub(crate) struct Pool {
 enum Kept {
     Many(r2d2::Pool<Manager>),
     One(Mutex<Option<Link>>),
+}
+
+/// Work that could not be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Failed {
+    pub(super) error: DriverError,
+    /// There was a connection, and the work on it failed.
+    pub(super) at_work: bool,
+}
+
+impl Failed {
+    fn connecting(error: DriverError) -> Self {
+        Failed { error, at_work: false }
+    }
+
+    fn working(error: DriverError) -> Self {
+        Failed { error, at_work: true }
+    }
+
+    /// Could the same work be done on another host?
+    pub(super) fn is_of_the_host(&self) -> bool {
+        !self.at_work || matches!(self.error, DriverError::Lost(_) | DriverError::Timeout(_))
+    }
 }
 
 /// A connection with what is known of it.
@@ -117,16 +139,18 @@ impl r2d2::ManageConnection for Manager {
 }
 
 /// A connection in use.
-enum Lease {
+pub(super) struct Lease(Held);
+
+enum Held {
     Pooled(r2d2::PooledConnection<Manager>),
     Owned(Link),
 }
 
 impl Lease {
     fn link(&mut self) -> &mut Link {
-        match self {
-            Lease::Pooled(pooled) => pooled,
-            Lease::Owned(link) => link,
+        match &mut self.0 {
+            Held::Pooled(pooled) => pooled,
+            Held::Owned(link) => link,
         }
     }
 }
@@ -156,65 +180,69 @@ impl Pool {
     }
 
     /// Runs `work`, which only reads: once more on a fresh connection when the first turns out dead.
-    pub(crate) fn read<T>(
+    pub(super) fn read<T>(
         &self,
         mut work: impl FnMut(&mut dyn Connection) -> Result<T, DriverError>,
-    ) -> Result<T, StoreError> {
+    ) -> Result<T, Failed> {
         let start = Instant::now();
-        let outcome = self.acquire(start).and_then(|lease| match self.run(lease, &mut work) {
+        let lease = self.acquire(start).map_err(Failed::connecting)?;
+        let outcome = match self.run(lease, &mut work) {
             Err(DriverError::Lost(_)) if start.elapsed() < self.deadline => {
-                self.acquire(start).and_then(|lease| self.run(lease, &mut work))
+                let lease = self.acquire(start).map_err(Failed::connecting)?;
+                self.run(lease, &mut work)
             }
             outcome => outcome,
-        });
-        outcome.map_err(|error| self.store_error(error))
+        };
+        outcome.map_err(Failed::working)
     }
 
-    /// Runs `work`, which may write: once. A kept connection is asked for a sign of life first, for a write whose
-    /// outcome is unknown cannot be done again.
-    pub(crate) fn write<T>(
-        &self,
-        work: impl FnOnce(&mut dyn Connection) -> Result<T, DriverError>,
-    ) -> Result<T, StoreError> {
+    /// A connection for a write, with a sign of life: a write whose outcome is unknown cannot be done again.
+    pub(super) fn writable(&self) -> Result<Lease, DriverError> {
+        self.living(|link| if link.used { link.connection.ping() } else { Ok(()) }).map(|(lease, ())| lease)
+    }
+
+    /// A connection whose host said just now what it can be used for.
+    pub(super) fn standing(&self) -> Result<(Lease, Standing), DriverError> {
+        self.living(|link| link.connection.standing())
+    }
+
+    /// A connection that gave this sign of life; a fresh one where a kept one is dead.
+    fn living<T>(&self, sign: impl Fn(&mut Link) -> Result<T, DriverError>) -> Result<(Lease, T), DriverError> {
         let start = Instant::now();
-        let alive = self.acquire(start).and_then(|mut lease| {
-            if !lease.link().used {
-                return Ok(lease);
-            }
-            match lease.link().connection.ping() {
-                Ok(()) => Ok(lease),
-                Err(error) => {
-                    self.note(lease.link(), &error);
-                    drop(lease);
-                    if start.elapsed() < self.deadline { self.acquire(start) } else { Err(error) }
+        let mut lease = self.acquire(start)?;
+        let again = lease.link().used;
+        match sign(lease.link()) {
+            Ok(said) => return Ok((lease, said)),
+            Err(error) => {
+                self.note(lease.link(), &error);
+                if !again || start.elapsed() >= self.deadline {
+                    return Err(error);
                 }
             }
-        });
-        alive.and_then(|lease| self.run(lease, work)).map_err(|error| self.store_error(error))
-    }
-
-    /// Runs `work` in a transaction that is kept when it ends with `Ok`, and undone otherwise.
-    pub(crate) fn transaction<T, E>(
-        &self,
-        work: impl FnOnce(&mut dyn Connection) -> Result<Result<T, E>, DriverError>,
-    ) -> Result<Result<T, E>, StoreError> {
-        let begin = self.driver().dialect().begin;
-        self.write(|connection| {
-            connection.batch(begin)?;
-            let outcome = work(connection);
-            let outcome = match outcome {
-                Ok(Ok(done)) => connection.batch("COMMIT").map(|()| Ok(done)),
-                undone => undone,
-            };
-            if !matches!(outcome, Ok(Ok(_))) && !connection.is_broken() {
-                // It fails where the database undid the transaction by itself, or breaks the connection.
-                let _ = connection.batch("ROLLBACK");
+        }
+        drop(lease);
+        let mut lease = self.acquire(start)?;
+        match sign(lease.link()) {
+            Ok(said) => Ok((lease, said)),
+            Err(error) => {
+                self.note(lease.link(), &error);
+                Err(error)
             }
-            outcome
-        })
+        }
     }
 
-    fn run<T>(
+    /// Gives back a connection that nothing was done with.
+    pub(super) fn give_back(&self, lease: Lease) {
+        let _ = self.run(lease, |_| Ok(()));
+    }
+
+    /// Why no connection can be had now, if that is known.
+    pub(super) fn outage(&self) -> Option<DriverError> {
+        self.line.outage().as_ref().map(|outage| outage.error.clone())
+    }
+
+    /// Runs `work` once.
+    pub(super) fn run<T>(
         &self,
         mut lease: Lease,
         work: impl FnOnce(&mut dyn Connection) -> Result<T, DriverError>,
@@ -225,7 +253,7 @@ impl Pool {
         if let Err(error) = &outcome {
             self.note(link, error);
         }
-        if let (Lease::Owned(link), Kept::One(slot)) = (lease, &self.kept)
+        if let (Held::Owned(link), Kept::One(slot)) = (lease.0, &self.kept)
             && self.line.is_fit(&link)
         {
             *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(link);
@@ -252,11 +280,11 @@ impl Pool {
             Kept::One(slot) => {
                 let kept = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
                 match kept.filter(|link| self.line.is_fit(link)) {
-                    Some(link) => Ok(Lease::Owned(link)),
-                    None => self.line.connect().map(Lease::Owned),
+                    Some(link) => Ok(Lease(Held::Owned(link))),
+                    None => self.line.connect().map(|link| Lease(Held::Owned(link))),
                 }
             }
-            Kept::Many(pool) => self.check_out(pool, start).map(Lease::Pooled),
+            Kept::Many(pool) => self.check_out(pool, start).map(|pooled| Lease(Held::Pooled(pooled))),
         }
     }
 
@@ -295,18 +323,6 @@ impl Pool {
         }
         left.is_zero().then_some(DriverError::Timeout(self.deadline))
     }
-
-    /// What a caller of the store is told.
-    pub(crate) fn store_error(&self, error: DriverError) -> StoreError {
-        let place = self.driver().place().to_owned();
-        match error {
-            DriverError::Lost(reason) => StoreError::Unreachable { place, reason },
-            DriverError::Timeout(after) => StoreError::Timeout { place, after },
-            DriverError::Refused { kind: Refusal::NoTable, .. } => StoreError::Schema(no_schema(&place)),
-            DriverError::Refused { reason, .. } => StoreError::Refused { place, reason },
-            DriverError::Schema(sentence) => StoreError::Schema(sentence),
-        }
-    }
 }
 
 impl Line {
@@ -315,106 +331,10 @@ impl Line {
     }
 }
 
-/// The sentence about a database without our tables.
-pub(crate) fn no_schema(place: &str) -> String {
-    format!("the database at {place} has no mailauth tables; create them with `mailauth init`")
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::driver::{Dialect, Needs, Param, Rights, Row, Statement};
+    use super::super::fake::{Fake, FakeDriver, touch};
     use super::*;
-    use std::sync::atomic::{AtomicBool, AtomicUsize};
-
-    /// A database that can be restarted and taken away. Its connections do nothing but live or be dead.
-    #[derive(Default)]
-    struct Fake {
-        age: AtomicU64,
-        away: AtomicBool,
-        full: AtomicBool,
-        connects: AtomicUsize,
-        pings: AtomicUsize,
-        failed: AtomicUsize,
-    }
-
-    struct FakeConnection {
-        of: Arc<Fake>,
-        age: u64,
-        broken: bool,
-    }
-
-    static DIALECT: Dialect = Dialect {
-        numbered: false,
-        begin: "BEGIN",
-        now: "",
-        time_text: "",
-        same_bytes: "",
-        total: "",
-        table_exists: "",
-        lock: "",
-        unlock: "",
-        schema: "",
-        migrations: &[],
-    };
-
-    struct FakeDriver(Arc<Fake>);
-
-    impl Driver for FakeDriver {
-        fn place(&self) -> &str {
-            "fake"
-        }
-        fn dialect(&self) -> &'static Dialect {
-            &DIALECT
-        }
-        fn connect(&self) -> Result<Box<dyn Connection>, DriverError> {
-            let of = self.0.clone();
-            of.connects.fetch_add(1, Ordering::SeqCst);
-            if of.away.load(Ordering::SeqCst) {
-                return Err(DriverError::Lost("away".into()));
-            }
-            if of.full.load(Ordering::SeqCst) {
-                return Err(DriverError::Refused { kind: Refusal::Other, reason: "too many connections".into() });
-            }
-            let age = of.age.load(Ordering::SeqCst);
-            Ok(Box::new(FakeConnection { of, age, broken: false }))
-        }
-    }
-
-    impl FakeConnection {
-        fn touch(&mut self) -> Result<(), DriverError> {
-            if self.age == self.of.age.load(Ordering::SeqCst) {
-                return Ok(());
-            }
-            self.broken = true;
-            self.of.failed.fetch_add(1, Ordering::SeqCst);
-            Err(DriverError::Lost("gone away".into()))
-        }
-    }
-
-    impl Connection for FakeConnection {
-        fn query(&mut self, _: &Statement, _: &[Param<'_>], _: &mut dyn FnMut(&dyn Row)) -> Result<(), DriverError> {
-            self.touch()
-        }
-        fn execute(&mut self, _: &Statement, _: &[Param<'_>]) -> Result<u64, DriverError> {
-            self.touch().map(|()| 1)
-        }
-        fn batch(&mut self, _: &str) -> Result<(), DriverError> {
-            self.touch()
-        }
-        fn ping(&mut self) -> Result<(), DriverError> {
-            self.of.pings.fetch_add(1, Ordering::SeqCst);
-            self.touch()
-        }
-        fn is_broken(&self) -> bool {
-            self.broken
-        }
-        fn server(&mut self) -> Result<(String, Option<String>), DriverError> {
-            Ok(("fake".into(), None))
-        }
-        fn rights(&mut self, _: &Needs) -> Result<Rights, DriverError> {
-            Ok(Rights::default())
-        }
-    }
 
     const DEADLINE: Duration = Duration::from_secs(2);
 
@@ -423,19 +343,6 @@ mod tests {
         let single = Pool::one(Arc::new(FakeDriver(one.clone())), DEADLINE);
         let pooled = Pool::many(Arc::new(FakeDriver(many.clone())), 4, DEADLINE);
         [(one, single), (many, pooled)]
-    }
-
-    fn touch(connection: &mut dyn Connection) -> Result<(), DriverError> {
-        connection.batch("")
-    }
-
-    impl Fake {
-        fn restart(&self) {
-            self.age.fetch_add(1, Ordering::SeqCst);
-        }
-        fn failed(&self) -> usize {
-            self.failed.load(Ordering::SeqCst)
-        }
     }
 
     /// Has all four connections of a pool made, and gives them back.
@@ -472,9 +379,9 @@ mod tests {
                 tries += 1;
                 Err(lost())
             });
-            assert!(matches!(read, Err(StoreError::Unreachable { .. })));
+            assert_eq!(read, Err(Failed::working(lost())));
             assert_eq!(tries, 2);
-            let write: Result<(), _> = pool.write(|_| {
+            let write: Result<(), _> = pool.run(pool.writable().unwrap(), |_| {
                 tries += 1;
                 Err(lost())
             });
@@ -488,7 +395,7 @@ mod tests {
         for (fake, pool) in pools() {
             pool.read(touch).unwrap();
             fake.restart();
-            pool.write(touch).unwrap();
+            pool.run(pool.writable().unwrap(), touch).unwrap();
             assert_eq!((fake.pings.load(Ordering::SeqCst), fake.failed()), (1, 1), "the ping failed, and nothing else");
         }
     }
@@ -544,14 +451,5 @@ mod tests {
                 });
             }
         });
-    }
-
-    #[test]
-    fn what_fails_in_a_transaction_is_an_error_and_the_connection_stays() {
-        for (fake, pool) in pools() {
-            assert_eq!(pool.transaction(|_| Ok(Err::<(), _>("no"))).unwrap(), Err("no"));
-            assert_eq!(pool.transaction(|_| Ok(Ok::<_, ()>(5))).unwrap(), Ok(5));
-            assert_eq!(fake.connects.load(Ordering::SeqCst), 1);
-        }
     }
 }

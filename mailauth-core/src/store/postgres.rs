@@ -1,7 +1,9 @@
 //! PostgreSQL, through `tokio-postgres` on a socket of our own: its blocking wrapper waits for ever on a frozen server.
 
-use super::driver::{Cell, Connection, Dialect, Driver, DriverError, Needs, Param, Refusal, Rights, Row, Statement};
-use super::hosts::{Address, Hosts};
+use super::address::{Address, Endpoint};
+use super::driver::{
+    Cell, Connection, Dialect, Driver, DriverError, Needs, Param, Refusal, Rights, Row, Standing, Statement,
+};
 use super::socket::{Driven, Socket};
 use super::{OpenError, tls};
 use crate::Secret;
@@ -38,43 +40,38 @@ pub(super) static DIALECT: Dialect = Dialect {
 /// The port where a server listens that is named by its socket's folder alone.
 const PORT: u16 = 5432;
 
-/// A database on PostgreSQL servers.
+/// A database on a PostgreSQL server.
 pub(super) struct Postgres {
-    place: String,
-    hosts: Hosts,
+    at: Endpoint,
     /// The port that is part of a unix socket's name.
     port: u16,
     config: tokio_postgres::Config,
     password: Secret,
     tls: Option<Secrecy>,
-    /// For the addresses that are reached by TLS.
+    /// Where it is reached by TLS.
     tls_config: Option<ClientConfig>,
-    deadline: Duration,
 }
 
 impl Postgres {
-    pub(super) fn new(config: &DatabaseConfig, server: &Server) -> Result<Self, OpenError> {
-        let hosts = Hosts::new(server, config.deadline);
-        let secrecy = hosts.addresses().map(|address| address.secrecy(config.tls));
-        let tls_config = match secrecy.filter(|secrecy| *secrecy != Secrecy::Disable).last() {
-            Some(secrecy) => tls::client_config(secrecy, config.tls_ca.as_deref())?,
-            None => None,
+    pub(super) fn new(config: &DatabaseConfig, server: &Server, at: Endpoint) -> Result<Self, OpenError> {
+        let tls_config = match at.address.secrecy(config.tls) {
+            Secrecy::Disable => None,
+            secrecy => tls::client_config(secrecy, config.tls_ca.as_deref())?,
         };
         let mut settings = tokio_postgres::Config::new();
         settings.user(&server.user).dbname(&server.database).application_name("mailauth");
         Ok(Postgres {
-            place: config.url.to_string(),
+            at,
             port: server.hosts.first().map_or(PORT, |at| at.port),
-            hosts,
             config: settings,
             password: config.password.clone(),
             tls: config.tls,
             tls_config,
-            deadline: config.deadline,
         })
     }
 
-    fn connect_to(&self, address: &Address, share: Duration) -> Result<PostgresConnection, DriverError> {
+    fn connect_to(&self, at: &Endpoint) -> Result<PostgresConnection, DriverError> {
+        let (address, share) = (&at.address, at.deadline);
         let until = Instant::now() + share;
         let raise = |error: io::Error| io_error(&error, share);
         let mut config = self.config.clone();
@@ -103,20 +100,13 @@ impl Postgres {
                 (client, Box::pin(connection))
             }
         };
-        Ok(PostgresConnection {
-            client,
-            wire: Some(wire),
-            driven,
-            kept: Vec::new(),
-            deadline: self.deadline,
-            broken: false,
-        })
+        Ok(PostgresConnection { client, wire: Some(wire), driven, kept: Vec::new(), deadline: share, broken: false })
     }
 }
 
 impl Driver for Postgres {
     fn place(&self) -> &str {
-        &self.place
+        &self.at.place
     }
 
     fn dialect(&self) -> &'static Dialect {
@@ -124,8 +114,7 @@ impl Driver for Postgres {
     }
 
     fn connect(&self) -> Result<Box<dyn Connection>, DriverError> {
-        let connection = self.hosts.connect(|address, share| self.connect_to(address, share))?;
-        Ok(Box::new(connection))
+        Ok(Box::new(self.connect_to(&self.at)?))
     }
 }
 
@@ -305,6 +294,15 @@ impl Connection for PostgresConnection {
         self.run(Client::check_connection)
     }
 
+    fn standing(&mut self) -> Result<Standing, DriverError> {
+        let sql = "SELECT CASE WHEN pg_is_in_recovery() OR current_setting('default_transaction_read_only') = 'on' \
+                   THEN 1 ELSE 0 END";
+        let mut read_only = false;
+        let statement = Statement { slot: None, sql: sql.to_owned() };
+        self.query(&statement, &[], &mut |row| read_only = matches!(row.cell(0), Cell::Int(1)))?;
+        Ok(if read_only { Standing::Replica } else { Standing::Primary })
+    }
+
     fn is_broken(&self) -> bool {
         self.broken
     }
@@ -470,6 +468,8 @@ fn refusal(code: &str, message: &str, limit: Duration) -> DriverError {
         "57P01" | "57P02" | "57P03" | "57P05" => return DriverError::Lost(message.to_owned()),
         code if code.starts_with("08") => return DriverError::Lost(message.to_owned()),
         // Cancelled, and a lock not had in time.
+        // Read only: a standby, or a server that was told so.
+        "25006" => return DriverError::Lost(message.to_owned()),
         "57014" | "55P03" => return DriverError::Timeout(limit),
         "23505" => Refusal::Duplicate,
         "23503" => Refusal::Reference,

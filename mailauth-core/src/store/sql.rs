@@ -1,32 +1,36 @@
 //! The store over an SQL database: the same for all of them.
 
 use super::driver::{Cell, Connection, Dialect, DriverError, Param, Refusal, Row};
-use super::pool::{Pool, no_schema};
+use super::hosts::{Hosts, Wish, no_schema};
+use super::recent::{Change, Recent};
 use super::rows;
 use super::statements::Statements;
-use super::{AccountStore, Page, StoreError};
+use super::{AccountStore, HostState, Page, Role, Seen, StoreError, StoreState};
 use crate::account::{AccountRow, Login, Password};
 use crate::mailbox::Unusable;
 use crate::schema::{Field, TableModel};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 /// Accounts in an SQL database: what [`super::open_pooled`] and [`super::open_single`] return.
 pub struct SqlStore {
-    pub(super) pool: Pool,
+    pub(super) hosts: Hosts,
     pub(super) statements: Statements,
     pub(super) model: TableModel,
     /// The schema was found to be of our version. It is looked at until it is.
     fits: AtomicBool,
+    /// What was changed a moment ago, where there are replicas.
+    recent: Recent,
 }
 
 impl SqlStore {
-    pub(super) fn new(pool: Pool, model: TableModel) -> Self {
-        let statements = Statements::new(&model, pool.driver().dialect());
-        SqlStore { pool, statements, model, fits: AtomicBool::new(false) }
+    pub(super) fn new(hosts: Hosts, model: TableModel) -> Self {
+        let statements = Statements::new(&model, hosts.driver().dialect());
+        SqlStore { hosts, statements, model, fits: AtomicBool::new(false), recent: Recent::default() }
     }
 
     pub(super) fn dialect(&self) -> &'static Dialect {
-        self.pool.driver().dialect()
+        self.hosts.driver().dialect()
     }
 
     /// The version of the schema that this program knows.
@@ -50,7 +54,7 @@ impl SqlStore {
         if self.fits.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let place = self.pool.driver().place();
+        let place = self.hosts.place();
         let known = self.known_version();
         match self.version(connection)? {
             0 => return Err(DriverError::Schema(no_schema(place))),
@@ -65,11 +69,62 @@ impl SqlStore {
         Ok(())
     }
 
+    /// The row, and what the host is that it was read from. Of an account that was changed a moment ago, only from a host
+    /// that has that change.
+    fn find_by(&self, login: &Login, wish: Wish) -> Result<(Option<AccountRow>, Role), StoreError> {
+        let change = if self.hosts.are_several() { self.recent.of(login) } else { None };
+        let wish = if change.is_some() { Wish::Primary } else { wish };
+        let (found, role) = self.hosts.read_from(wish, |connection| self.query_account(connection, login))?;
+        let found = found.transpose()?;
+        let has_it = |change: &Change| {
+            change.password.is_some() && found.as_ref().map(|row| &row.password) == change.password.as_ref()
+        };
+        match change {
+            Some(change) if role != Role::Primary && !has_it(&change) => Err(StoreError::Unreachable {
+                place: self.hosts.place().to_owned(),
+                reason: format!(
+                    "{login} was changed a moment ago, and only a replica can be asked, which may not know"
+                ),
+            }),
+            _ => Ok((found, role)),
+        }
+    }
+
+    fn query_account(
+        &self,
+        connection: &mut dyn Connection,
+        login: &Login,
+    ) -> Result<Option<Result<AccountRow, Unusable>>, DriverError> {
+        let asked = login.as_str().as_bytes();
+        self.fits(connection)?;
+        let mut found: Option<Result<AccountRow, Unusable>> = None;
+        connection.query(&self.statements.find, &[Param::Text(asked)], &mut |row| {
+            // A collation may call others equal: by case, accents, or spaces at the end.
+            if is_text(row, 0, asked) {
+                found = Some(match found.take() {
+                    None => rows::account(row),
+                    Some(_) => Err(Unusable {
+                        login: login.to_string(),
+                        column: Field::Login.name(),
+                        problem: "stands in two rows; make it the primary key",
+                    }),
+                });
+            }
+        })?;
+        Ok(found)
+    }
+
+    /// Asks each host what it can be used for, and tells of all of them.
+    pub fn ask_hosts(&self) -> Vec<HostState> {
+        self.hosts.probe();
+        self.hosts.state()
+    }
+
     /// Reads one page of rows into `page`; returns how many rows it had, and the last one's login as it stands there.
     fn read_page(&self, after: Option<&[u8]>, limit: usize, page: &mut Page) -> Result<(usize, Vec<u8>), StoreError> {
         let limit = Param::Int(i64::try_from(limit).unwrap_or(i64::MAX));
         let start = page.len();
-        self.pool.read(|connection| {
+        self.hosts.read(|connection| {
             self.fits(connection)?;
             page.truncate(start);
             let mut last = Vec::new();
@@ -90,36 +145,45 @@ impl SqlStore {
 
 impl AccountStore for SqlStore {
     fn find(&self, login: &Login) -> Result<Option<AccountRow>, StoreError> {
-        let asked = login.as_str().as_bytes();
-        let found = self.pool.read(|connection| {
-            self.fits(connection)?;
-            let mut found: Option<Result<AccountRow, Unusable>> = None;
-            connection.query(&self.statements.find, &[Param::Text(asked)], &mut |row| {
-                // A collation may call others equal: by case, accents, or spaces at the end.
-                if is_text(row, 0, asked) {
-                    found = Some(match found.take() {
-                        None => rows::account(row),
-                        Some(_) => Err(Unusable {
-                            login: login.to_string(),
-                            column: Field::Login.name(),
-                            problem: "stands in two rows; make it the primary key",
-                        }),
-                    });
-                }
-            })?;
-            Ok(found)
-        })?;
-        Ok(found.transpose()?)
+        self.find_by(login, Wish::Any).map(|(row, _)| row)
+    }
+
+    fn find_newest(&self, login: &Login) -> Result<Option<AccountRow>, StoreError> {
+        self.find_by(login, Wish::Primary).map(|(row, _)| row)
+    }
+
+    /// What a replica says is not the last word: it may not have the last change yet.
+    fn look_up(&self, login: &Login, _: Instant) -> Result<Seen, StoreError> {
+        let (row, role) = self.find_by(login, Wish::Any)?;
+        Ok(Seen::new(row).behind(role == Role::Replica))
+    }
+
+    fn look_again(&self, login: &Login, seen: &Seen, _: Instant) -> Result<Option<Seen>, StoreError> {
+        if seen.may_be_old() { self.find_newest(login).map(|row| Some(Seen::new(row))) } else { Ok(None) }
+    }
+
+    fn forget(&self, login: Option<&Login>) {
+        if self.hosts.are_several() {
+            self.recent.changed(login, None);
+        }
+    }
+
+    fn state(&self) -> StoreState {
+        StoreState { hosts: self.hosts.state(), snapshot: None }
     }
 
     fn set_password(&self, login: &Login, old: &Password, new: &Password) -> Result<bool, StoreError> {
-        let login = Param::Text(login.as_str().as_bytes());
-        let (old, new) = (Param::Text(old.0.expose()), Param::Text(new.0.expose()));
-        let matched = self.pool.write(|connection| {
+        let name = Param::Text(login.as_str().as_bytes());
+        let values = [Param::Text(new.0.expose()), name, name, Param::Text(old.0.expose())];
+        let matched = self.hosts.write(|connection| {
             self.fits(connection)?;
-            connection.execute(&self.statements.set_password, &[new, login, login, old])
-        })?;
-        Ok(matched > 0)
+            connection.execute(&self.statements.set_password, &values)
+        });
+        if self.hosts.are_several() {
+            let known = matches!(matched, Ok(rows) if rows > 0).then_some(new);
+            self.recent.changed(Some(login), known);
+        }
+        Ok(matched? > 0)
     }
 
     fn enumerate(&self, after: Option<&Login>, limit: usize) -> Result<Page, StoreError> {

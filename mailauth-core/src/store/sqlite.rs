@@ -1,6 +1,8 @@
 //! SQLite, through rusqlite with its bundled library.
 
-use super::driver::{Cell, Connection, Dialect, Driver, DriverError, Needs, Param, Refusal, Rights, Row, Statement};
+use super::driver::{
+    Cell, Connection, Dialect, Driver, DriverError, Needs, Param, Refusal, Rights, Row, Standing, Statement,
+};
 use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{ErrorCode, OpenFlags, ToSql, ffi};
@@ -213,6 +215,12 @@ impl Connection for SqliteConnection {
 
     fn ping(&mut self) -> Result<(), DriverError> {
         self.start()
+    }
+
+    fn standing(&mut self) -> Result<Standing, DriverError> {
+        self.start()?;
+        let read_only = self.connection.is_readonly("main").map_err(|error| self.raise(error))?;
+        Ok(if read_only { Standing::Replica } else { Standing::Primary })
     }
 
     fn is_broken(&self) -> bool {

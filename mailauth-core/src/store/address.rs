@@ -1,0 +1,90 @@
+//! Where a database server listens.
+
+use crate::config::{HostPort, Secrecy, Server};
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Where a server listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Address {
+    Socket(PathBuf),
+    Tcp(HostPort),
+}
+
+impl Address {
+    /// How the way there is protected: as configured, and without a word always when it leaves this machine.
+    pub(super) fn secrecy(&self, configured: Option<Secrecy>) -> Secrecy {
+        match (self, configured) {
+            (Address::Socket(_), _) => Secrecy::Disable,
+            (Address::Tcp(_), Some(secrecy)) => secrecy,
+            (Address::Tcp(at), None) if is_loopback(&at.host) => Secrecy::Disable,
+            (Address::Tcp(_), None) => Secrecy::VerifyFull,
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Address::Socket(path) => write!(f, "{}", path.display()),
+            Address::Tcp(at) => at.fmt(f),
+        }
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// One host, and how it is spoken to.
+#[derive(Clone, Debug)]
+pub(super) struct Endpoint {
+    pub(super) address: Address,
+    /// What messages call it.
+    pub(super) place: String,
+    /// For a connect, and for each query.
+    pub(super) deadline: Duration,
+}
+
+/// The addresses of a server's hosts, in their order. With a socket, a host on the loopback that is the only one is the
+/// same server by another way, and is not asked.
+pub(super) fn addresses(server: &Server) -> Vec<Address> {
+    let socket = server.socket.iter().map(|path| Address::Socket(path.clone()));
+    let hosts = match (&server.socket, &server.hosts[..]) {
+        (Some(_), [only]) if is_loopback(&only.host) => &[],
+        (_, hosts) => hosts,
+    };
+    socket.chain(hosts.iter().map(|at| Address::Tcp(at.clone()))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_way_that_stays_on_this_machine_may_be_clear_unasked() {
+        let tcp = |host: &str| Address::Tcp(HostPort { host: host.into(), port: 1 });
+        for host in ["localhost", "127.0.0.1", "127.8.8.8", "::1"] {
+            assert_eq!(tcp(host).secrecy(None), Secrecy::Disable, "{host}");
+            assert_eq!(tcp(host).secrecy(Some(Secrecy::VerifyCa)), Secrecy::VerifyCa, "{host}");
+        }
+        for host in ["db.example", "localhost.example", "192.0.2.1", "2001:db8::1"] {
+            assert_eq!(tcp(host).secrecy(None), Secrecy::VerifyFull, "{host}");
+        }
+        assert_eq!(Address::Socket("/s".into()).secrecy(Some(Secrecy::VerifyFull)), Secrecy::Disable);
+    }
+
+    #[test]
+    fn a_socket_and_the_loopback_are_one_host() {
+        let count = |socket: bool, hosts: &[&str]| {
+            let host = |name: &&str| HostPort { host: (*name).into(), port: 1 };
+            let socket = socket.then(|| "/s".into());
+            let hosts = hosts.iter().map(host).collect();
+            addresses(&Server { hosts, socket, user: "u".into(), database: "d".into() }).len()
+        };
+        assert_eq!((count(true, &[]), count(true, &["localhost"]), count(false, &["localhost"])), (1, 1, 1));
+        assert_eq!((count(true, &["db2"]), count(true, &["localhost", "db2"])), (2, 3));
+    }
+}

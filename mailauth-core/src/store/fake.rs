@@ -1,0 +1,129 @@
+//! A database of the tests that can be restarted, taken away and made read only. Its connections do nothing.
+
+use super::driver::{
+    Connection, Dialect, Driver, DriverError, Needs, Param, Refusal, Rights, Row, Standing, Statement,
+};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+/// One host of it.
+#[derive(Default)]
+pub(super) struct Fake {
+    age: AtomicU64,
+    pub(super) away: AtomicBool,
+    pub(super) full: AtomicBool,
+    pub(super) read_only: AtomicBool,
+    pub(super) connects: AtomicUsize,
+    pub(super) pings: AtomicUsize,
+    /// Statements that were run, and those that failed.
+    pub(super) done: AtomicUsize,
+    failed: AtomicUsize,
+}
+
+struct FakeConnection {
+    of: Arc<Fake>,
+    age: u64,
+    broken: bool,
+}
+
+static DIALECT: Dialect = Dialect {
+    numbered: false,
+    begin: "BEGIN",
+    now: "",
+    time_text: "",
+    same_bytes: "",
+    total: "",
+    table_exists: "",
+    lock: "",
+    unlock: "",
+    schema: "",
+    migrations: &[],
+};
+
+pub(super) struct FakeDriver(pub(super) Arc<Fake>);
+
+impl Driver for FakeDriver {
+    fn place(&self) -> &str {
+        "fake"
+    }
+    fn dialect(&self) -> &'static Dialect {
+        &DIALECT
+    }
+    fn connect(&self) -> Result<Box<dyn Connection>, DriverError> {
+        let of = self.0.clone();
+        of.connects.fetch_add(1, Ordering::SeqCst);
+        if of.away.load(Ordering::SeqCst) {
+            return Err(DriverError::Lost("away".into()));
+        }
+        if of.full.load(Ordering::SeqCst) {
+            return Err(DriverError::Refused { kind: Refusal::Other, reason: "too many connections".into() });
+        }
+        let age = of.age.load(Ordering::SeqCst);
+        Ok(Box::new(FakeConnection { of, age, broken: false }))
+    }
+}
+
+impl FakeConnection {
+    fn touch(&mut self) -> Result<(), DriverError> {
+        if self.age == self.of.age.load(Ordering::SeqCst) && !self.broken {
+            return Ok(());
+        }
+        self.broken = true;
+        self.of.failed.fetch_add(1, Ordering::SeqCst);
+        Err(DriverError::Lost("gone away".into()))
+    }
+}
+
+impl Connection for FakeConnection {
+    fn query(&mut self, _: &Statement, _: &[Param<'_>], _: &mut dyn FnMut(&dyn Row)) -> Result<(), DriverError> {
+        self.touch()
+    }
+    fn execute(&mut self, _: &Statement, _: &[Param<'_>]) -> Result<u64, DriverError> {
+        self.touch().map(|()| 1)
+    }
+    fn batch(&mut self, _: &str) -> Result<(), DriverError> {
+        self.touch()?;
+        self.of.done.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    }
+    fn ping(&mut self) -> Result<(), DriverError> {
+        self.of.pings.fetch_add(1, Ordering::SeqCst);
+        self.touch()
+    }
+    fn standing(&mut self) -> Result<Standing, DriverError> {
+        self.touch()?;
+        Ok(if self.of.read_only.load(Ordering::SeqCst) { Standing::Replica } else { Standing::Primary })
+    }
+    fn is_broken(&self) -> bool {
+        self.broken
+    }
+    fn server(&mut self) -> Result<(String, Option<String>), DriverError> {
+        Ok(("fake".into(), None))
+    }
+    fn rights(&mut self, _: &Needs) -> Result<Rights, DriverError> {
+        Ok(Rights::default())
+    }
+}
+
+/// The least that can be done with a connection.
+pub(super) fn touch(connection: &mut dyn Connection) -> Result<(), DriverError> {
+    connection.batch("")
+}
+
+impl Fake {
+    /// All connections are dead.
+    pub(super) fn restart(&self) {
+        self.age.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Takes it away: there are no new connections either.
+    pub(super) fn stop(&self) {
+        self.away.store(true, Ordering::SeqCst);
+        self.restart();
+    }
+
+    /// How often a dead connection was used.
+    pub(super) fn failed(&self) -> usize {
+        self.failed.load(Ordering::SeqCst)
+    }
+}
