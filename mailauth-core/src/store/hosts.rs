@@ -457,8 +457,8 @@ mod tests {
     #[test]
     fn a_host_that_is_full_is_passed_over() {
         let fakes = fakes();
-        let hosts = many(&fakes);
         fakes[0].full.store(true, Ordering::SeqCst);
+        let hosts = many(&fakes);
         hosts.read(touch).unwrap();
         assert_eq!(done(&fakes), [0, 1, 0]);
     }
