@@ -1,5 +1,6 @@
 //! A table of accounts in one of the three databases, filled by the administrator's command.
 
+use crate::certificates::Certificates;
 use crate::crowd::Crowd;
 use crate::mail_host::MailHost;
 use crate::mariadb::{MariaDb, MariaDbDatabase};
@@ -227,6 +228,8 @@ impl Drop for Accounts {
 pub trait Server: Sync {
     /// Its eldest process.
     fn pid(&self) -> Pid;
+    /// Its certificate and the authority that signed it.
+    fn certificates(&self) -> &Certificates;
     /// Its port on 127.0.0.1.
     fn port(&self) -> u16;
     /// This user's connections are taken away, and others take every place, until the crowd goes.
@@ -248,6 +251,9 @@ pub trait Server: Sync {
 impl Server for MariaDb {
     fn pid(&self) -> Pid {
         self.pid()
+    }
+    fn certificates(&self) -> &Certificates {
+        self.certificates()
     }
     fn port(&self) -> u16 {
         self.port()
@@ -278,6 +284,9 @@ impl Server for MariaDb {
 impl Server for Postgres {
     fn pid(&self) -> Pid {
         self.pid()
+    }
+    fn certificates(&self) -> &Certificates {
+        self.certificates()
     }
     fn port(&self) -> u16 {
         self.port()

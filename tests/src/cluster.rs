@@ -1,6 +1,7 @@
 //! Several database servers that hold the same accounts.
 
 use crate::accounts::{Accounts, Server};
+use std::fs;
 use std::path::Path;
 
 /// Servers and the accounts that all of them hold, in order of preference. They are gone when it is dropped.
@@ -36,6 +37,12 @@ pub trait Cluster: Sync {
         }
     }
 
+    /// Makes a server that has lost the others all of the cluster. Where a server needs no others, there is nothing to do.
+    ///
+    /// # Panics
+    /// As [`Cluster::bring_back`].
+    fn make_whole(&self, _number: usize) {}
+
     /// Makes another server the writable one, in order, so that no write that was promised is lost; `None` where every
     /// server is.
     fn switch(&self) -> Option<&dyn Switch>;
@@ -45,13 +52,20 @@ pub trait Cluster: Sync {
         self.servers().iter().map(|server| server.port()).collect()
     }
 
-    /// A whole configuration that knows all servers by these ports of 127.0.0.1, with more lines for `[database]`, and
-    /// the sections that follow `[courier]`'s socket.
+    /// A whole configuration that knows all servers by these ports of 127.0.0.1, and by TLS with every certificate
+    /// verified, with more lines for `[database]`, and what follows `[courier]`'s socket.
+    ///
+    /// # Panics
+    /// When the certificates of the authorities cannot be copied.
     fn config(&self, socket: &Path, ports: &[u16], database: &str, more: &str) -> String {
         let accounts = self.accounts();
         let hosts = ports.iter().map(|port| format!("127.0.0.1:{port}")).collect::<Vec<_>>().join(",");
         let (scheme, user) = self.place();
-        let there = format!("url = \"{scheme}://{user}@{hosts}/{user}\"\n{database}");
+        let authorities = accounts.folder().join("authorities.pem");
+        let one = |server: &&dyn Server| fs::read_to_string(&server.certificates().authority).expect("its authority");
+        fs::write(&authorities, self.servers().iter().map(one).collect::<String>()).expect("all of them");
+        let tls = format!("tls = \"verify-full\"\ntls_ca = \"{}\"\n", authorities.display());
+        let there = format!("url = \"{scheme}://{user}@{hosts}/{user}\"\n{tls}{database}");
         let first = format!("url = \"{}\"", accounts.url());
         let config = accounts.config().replacen(&first, &there, 1);
         format!("{config}[courier]\nsocket = \"{}\"\n{more}\n", socket.display())

@@ -43,15 +43,6 @@ impl Galera {
     pub fn is_synced(&self, number: usize) -> bool {
         is_synced(self.nodes[number])
     }
-
-    /// Makes a node that has lost the others the whole cluster.
-    ///
-    /// # Panics
-    /// When it refuses.
-    pub fn make_whole(&self, number: usize) {
-        self.nodes[number].admin("SET GLOBAL wsrep_provider_options = 'pc.bootstrap=YES'");
-        eventually("a cluster of one", Duration::from_secs(20), || self.is_synced(number));
-    }
 }
 
 fn is_synced(node: &MariaDb) -> bool {
@@ -99,6 +90,9 @@ impl Cluster for Galera {
     }
 
     fn wait_until_replicated(&self) {
+        for node in self.nodes {
+            eventually("a synced node", Duration::from_secs(30), || is_synced(node));
+        }
         let committed = |node: &MariaDb| node.admin("SHOW GLOBAL STATUS LIKE 'wsrep_last_committed'");
         let first = committed(self.nodes[0]);
         let number = |row: &str| row.trim().rsplit('\t').next().and_then(|number| number.parse::<u64>().ok());
@@ -120,6 +114,11 @@ impl Cluster for Galera {
         for number in 1..self.nodes.len() {
             self.bring_back(number);
         }
+    }
+
+    fn make_whole(&self, number: usize) {
+        self.nodes[number].admin("SET GLOBAL wsrep_provider_options = 'pc.bootstrap=YES'");
+        eventually("a cluster of one", Duration::from_secs(20), || self.is_synced(number));
     }
 
     fn switch(&self) -> Option<&dyn Switch> {

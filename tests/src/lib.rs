@@ -5,6 +5,7 @@
 //! one temporary folder and dies with the test process, however that ends.
 
 mod accounts;
+mod answers;
 mod certificates;
 pub mod checkpassword;
 mod cluster;
@@ -16,10 +17,12 @@ pub mod exim;
 mod galera;
 pub mod imap;
 mod line;
+mod load;
 mod mail_host;
 mod mailauth;
 mod mariadb;
 mod mariadb_pair;
+pub mod outage;
 pub mod people;
 pub mod pop3;
 mod popup;
@@ -35,12 +38,14 @@ mod terminal;
 pub mod wire;
 
 pub use accounts::{Accounts, Kind, Server};
+pub use answers::{Answer, Answers, Asked, Verdict};
 pub use certificates::Certificates;
 pub use cluster::{Cluster, Switch};
 pub use courier::Courier;
 pub use credentials::as_user;
 pub use crowd::Crowd;
 pub use galera::Galera;
+pub use load::Load;
 pub use mail_host::{MailHost, TcpService};
 pub use mailauth::Mailauth;
 pub use mariadb::{MariaDb, MariaDbDatabase};
