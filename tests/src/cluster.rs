@@ -37,6 +37,12 @@ pub trait Cluster: Sync {
         }
     }
 
+    /// Waits until a server that has lost the others knows it. Where a server needs no others, there is nothing to wait for.
+    ///
+    /// # Panics
+    /// When it takes too long.
+    fn wait_until_alone(&self, _number: usize) {}
+
     /// Makes a server that has lost the others all of the cluster. Where a server needs no others, there is nothing to do.
     ///
     /// # Panics

@@ -116,6 +116,10 @@ impl Cluster for Galera {
         }
     }
 
+    fn wait_until_alone(&self, number: usize) {
+        eventually("a node without a majority", Duration::from_secs(30), || !self.is_synced(number));
+    }
+
     fn make_whole(&self, number: usize) {
         self.nodes[number].admin("SET GLOBAL wsrep_provider_options = 'pc.bootstrap=YES'");
         eventually("a cluster of one", Duration::from_secs(20), || self.is_synced(number));

@@ -78,12 +78,6 @@ impl Load {
         });
         Answers::new(answers.into_inner().expect("no panic with the lock held"))
     }
-
-    /// What is wrong with the passwords that stand there now, when all is quiet: nothing that was promised may be lost.
-    pub fn check(&self, socket: &Path) -> Vec<String> {
-        let answers = self.run(socket, || {});
-        answers.wrong()
-    }
 }
 
 struct End<'a>(&'a AtomicBool);
@@ -168,8 +162,8 @@ struct Changer {
     login: String,
     /// The last one that is known to have been in force.
     password: String,
-    /// Those that a change of unknown outcome may have put, or may still put, in its place.
-    pending: Vec<String>,
+    /// The one that a change of unknown outcome may have put, or may still put, in its place.
+    pending: Option<String>,
     /// The last one that is known to be in force no more.
     old: Option<String>,
     changes: usize,
@@ -180,7 +174,7 @@ impl Changer {
         Changer {
             login: format!("changer{number}@load.example"),
             password: format!("first words {number}"),
-            pending: Vec::new(),
+            pending: None,
             old: None,
             changes: 0,
         }
@@ -199,8 +193,7 @@ impl Changer {
 
     /// Logs in with each password that is, may be, or was the right one.
     fn try_out(&mut self, line: Line) {
-        for candidate in std::mem::take(&mut self.pending) {
-            self.pending.push(candidate.clone());
+        if let Some(candidate) = self.pending.clone() {
             let request = auth("imap", &self.login, &candidate);
             let what = format!("a password that may have been set ({}, {candidate:?})", self.login);
             let outcome = line.ask(Asked::Read, &what, &request, |outcome| match outcome {
@@ -209,10 +202,9 @@ impl Changer {
             });
             if let Some(Outcome::Account(_)) = outcome {
                 self.is_now(candidate);
-                break;
             }
         }
-        let certain = self.pending.is_empty();
+        let certain = self.pending.is_none();
         let request = auth("imap", &self.login, &self.password);
         let what = format!("the password that was set ({}, {:?})", self.login, self.password);
         line.ask(Asked::Read, &what, &request, |outcome| match outcome {
@@ -230,9 +222,11 @@ impl Changer {
     }
 
     fn change(&mut self, line: Line) {
-        self.changes += 1;
-        let new = format!("words number {}", self.changes);
-        let certain = self.pending.is_empty();
+        let certain = self.pending.is_none();
+        let new = self.pending.clone().unwrap_or_else(|| {
+            self.changes += 1;
+            format!("words number {}", self.changes)
+        });
         let what = format!("a change ({}, {:?} to {new:?})", self.login, self.password);
         let request = passwd(&self.login, &self.password, &new);
         let outcome = line.ask(Asked::Change, &what, &request, |outcome| match outcome {
@@ -241,15 +235,15 @@ impl Changer {
             _ => Err("the old password was right".into()),
         });
         match outcome {
-            // A change is made only where the old password stands: those on their way can be made no more.
+            // A change is made only where the old password stands: one on its way can be made no more.
             Some(Outcome::Done) => self.is_now(new),
             Some(_) => {}
-            None => self.pending.push(new),
+            None => self.pending = Some(new),
         }
     }
 
     fn is_now(&mut self, password: String) {
         self.old = Some(std::mem::replace(&mut self.password, password));
-        self.pending.clear();
+        self.pending = None;
     }
 }

@@ -82,12 +82,11 @@ impl Fault {
         all
     }
 
-    const EVERYWHERE: [Fault; 10] = [
+    const EVERYWHERE: [Fault; 9] = [
         Fault { name: "first killed", proxied: false, left: Left::Another, act: killed },
         Fault { name: "first frozen", proxied: false, left: Left::Another, act: frozen },
         Fault { name: "first restarted", proxied: false, left: Left::Another, act: restarted },
         Fault { name: "first filled up", proxied: false, left: Left::Another, act: filled_up },
-        Fault { name: "second killed", proxied: false, left: Left::First, act: second_killed },
         Fault { name: "replies cut", proxied: true, left: Left::Another, act: cut },
         Fault { name: "replies slow", proxied: true, left: Left::Another, act: slow },
         Fault { name: "connections reset", proxied: true, left: Left::Another, act: reset },
@@ -95,13 +94,17 @@ impl Fault {
         Fault { name: "all killed", proxied: false, left: Left::Nobody, act: all_killed },
     ];
 
-    const OF_A_PAIR: [Fault; 2] = [
+    const OF_A_PAIR: [Fault; 3] = [
+        Fault { name: "second killed", proxied: false, left: Left::First, act: second_killed },
         Fault { name: "second promoted", proxied: false, left: Left::Another, act: switched },
         Fault { name: "first promoted", proxied: false, left: Left::Another, act: switched },
     ];
 
-    const OF_A_MAJORITY: [Fault; 1] =
-        [Fault { name: "majority killed", proxied: false, left: Left::Nobody, act: majority_killed }];
+    /// For a moment, the end of one node is felt by all.
+    const OF_A_MAJORITY: [Fault; 2] = [
+        Fault { name: "second killed", proxied: false, left: Left::Another, act: second_killed },
+        Fault { name: "majority killed", proxied: false, left: Left::Nobody, act: majority_killed },
+    ];
 }
 
 fn killed(site: &Site, hold: &dyn Fn()) {
@@ -174,6 +177,7 @@ fn majority_killed(site: &Site, hold: &dyn Fn()) {
     for number in others.clone() {
         site.cluster.servers()[number].crash();
     }
+    site.cluster.wait_until_alone(0);
     hold();
     site.cluster.make_whole(0);
     for number in others {

@@ -84,7 +84,7 @@ fn galera_replicates_loses_its_majority_and_comes_back() {
     for number in [1, 2] {
         galera.servers()[number].crash();
     }
-    eventually("no majority", LIMIT, || !galera.is_synced(0));
+    galera.wait_until_alone(0);
     galera.make_whole(0);
     assert_eq!(count(), "1\n");
     for number in [1, 2] {
