@@ -1,5 +1,7 @@
 //! A table of accounts in one of the three databases, filled by the administrator's command.
 
+use crate::certificates::Certificates;
+use crate::crowd::Crowd;
 use crate::mail_host::MailHost;
 use crate::mariadb::{MariaDb, MariaDbDatabase};
 use crate::postgres::{Postgres, PostgresDatabase};
@@ -62,6 +64,16 @@ impl Accounts {
             Kind::Postgres => Place::Postgres(Box::leak(Box::new(Postgres::start_new())).database()),
         };
         Self::at(place, kind != Kind::Sqlite)
+    }
+
+    /// A database without an account, on a server that is in other hands.
+    pub(crate) fn in_mariadb(database: MariaDbDatabase<'static>) -> Self {
+        Self::at(Place::MariaDb(database), false)
+    }
+
+    /// The same for PostgreSQL.
+    pub(crate) fn in_postgres(database: PostgresDatabase<'static>) -> Self {
+        Self::at(Place::Postgres(database), false)
     }
 
     fn at(place: Place, own_server: bool) -> Self {
@@ -216,6 +228,12 @@ impl Drop for Accounts {
 pub trait Server: Sync {
     /// Its eldest process.
     fn pid(&self) -> Pid;
+    /// Its certificate and the authority that signed it.
+    fn certificates(&self) -> &Certificates;
+    /// Its port on 127.0.0.1.
+    fn port(&self) -> u16;
+    /// This user's connections are taken away, and others take every place, until the crowd goes.
+    fn fill_up(&self, user: &str) -> Crowd;
     /// It is gone at once.
     fn crash(&self);
     /// It shuts down in order.
@@ -233,6 +251,15 @@ pub trait Server: Sync {
 impl Server for MariaDb {
     fn pid(&self) -> Pid {
         self.pid()
+    }
+    fn certificates(&self) -> &Certificates {
+        self.certificates()
+    }
+    fn port(&self) -> u16 {
+        self.port()
+    }
+    fn fill_up(&self, user: &str) -> Crowd {
+        self.fill_up(user)
     }
     fn crash(&self) {
         self.crash();
@@ -257,6 +284,15 @@ impl Server for MariaDb {
 impl Server for Postgres {
     fn pid(&self) -> Pid {
         self.pid()
+    }
+    fn certificates(&self) -> &Certificates {
+        self.certificates()
+    }
+    fn port(&self) -> u16 {
+        self.port()
+    }
+    fn fill_up(&self, user: &str) -> Crowd {
+        self.fill_up(user)
     }
     fn crash(&self) {
         self.crash();

@@ -69,20 +69,43 @@ impl Mailauth {
         Self::start(command, Scratch::new("mailauth"), &config, host.socket())
     }
 
-    fn start(mut command: Command, folder: Scratch, config: &str, socket: PathBuf) -> Self {
-        let path = folder.join("mailauth.toml");
-        fs::write(&path, config).expect("the configuration");
-        let log = File::create(folder.join("log")).expect("a log");
-        command.arg("--config").arg(&path).current_dir("/");
+    fn start(command: Command, folder: Scratch, config: &str, socket: PathBuf) -> Self {
+        fs::write(folder.join("mailauth.toml"), config).expect("the configuration");
+        let process = Self::spawn(command, &folder);
+        let mut server = Mailauth { process, folder, socket };
+        server.wait_until_up();
+        server
+    }
+
+    fn spawn(mut command: Command, folder: &Scratch) -> Child {
+        let log = File::options().create(true).append(true).open(folder.join("log")).expect("a log");
+        command.arg("--config").arg(folder.join("mailauth.toml")).current_dir("/");
         command.stdin(Stdio::null()).stdout(log.try_clone().expect("a descriptor")).stderr(log);
-        let mut server = Mailauth { process: Child::spawn(command), folder, socket };
+        Child::spawn(command)
+    }
+
+    fn wait_until_up(&mut self) {
         let begin = Instant::now();
-        while UnixStream::connect(&server.socket).is_err() {
-            let patient = server.process.runs() && begin.elapsed() < Duration::from_secs(20);
-            assert!(patient, "mailauth-courier does not come up:\n{}", server.log());
+        while UnixStream::connect(&self.socket).is_err() {
+            let patient = self.process.runs() && begin.elapsed() < Duration::from_secs(20);
+            assert!(patient, "mailauth-courier does not come up:\n{}", self.log());
             std::thread::sleep(Duration::from_millis(5));
         }
-        server
+    }
+
+    /// Kills it, as a crash does.
+    pub fn crash(&mut self) {
+        self.process.signal(Signal::KILL);
+        self.wait(Duration::from_secs(10));
+    }
+
+    /// Starts it again after its end, with the same configuration, not on a mail host.
+    ///
+    /// # Panics
+    /// As [`Mailauth::over`].
+    pub fn start_again(&mut self) {
+        self.process = Self::spawn(Command::new(program("mailauth-courier")), &self.folder);
+        self.wait_until_up();
     }
 
     /// A whole configuration: these accounts, this socket, these other lines of `[courier]`.

@@ -1,6 +1,7 @@
 //! A private MariaDB server.
 
 use crate::certificates::Certificates;
+use crate::crowd::{Crowd, Session};
 use crate::port::free_port;
 use crate::process::{Family, run, run_with_input};
 use crate::scratch::{Scratch, User};
@@ -20,6 +21,8 @@ pub struct MariaDb {
     user: User,
     certificates: Certificates,
     port: u16,
+    /// Options beside the usual ones.
+    options: Vec<String>,
     family: Mutex<Option<Family>>,
     databases: AtomicU32,
 }
@@ -30,16 +33,28 @@ impl MariaDb {
     /// # Panics
     /// When it does not come up; the message holds its log.
     pub fn start_new() -> Self {
+        Self::start_new_with(&[], &[])
+    }
+
+    /// The same, with more options: those that it keeps, and those of this first start alone.
+    pub(crate) fn start_new_with(options: &[String], at_first: &[&str]) -> Self {
         let user = User::named("mysql");
         let folder = Scratch::new("mariadb");
         folder.copy_of(template(), "data");
         folder.folder_of(user, TEMPORARY);
         let certificates = Certificates::make(folder.path(), user);
-        let mut server =
-            MariaDb { folder, user, certificates, port: 0, family: Mutex::default(), databases: AtomicU32::new(0) };
+        let mut server = MariaDb {
+            folder,
+            user,
+            certificates,
+            port: 0,
+            options: options.to_vec(),
+            family: Mutex::default(),
+            databases: AtomicU32::new(0),
+        };
         for _ in 0..5 {
             server.port = free_port();
-            if server.try_start() {
+            if server.try_start(at_first) {
                 return server;
             }
         }
@@ -57,7 +72,12 @@ impl MariaDb {
     /// # Panics
     /// When it does not come up.
     pub fn start(&self) {
-        assert!(self.try_start(), "MariaDB does not start again:\n{}", self.log());
+        self.start_with(&[]);
+    }
+
+    /// The same, with more options for this time.
+    pub(crate) fn start_with(&self, options: &[&str]) {
+        assert!(self.try_start(options), "MariaDB does not start again:\n{}", self.log());
     }
 
     /// Shuts it down in order. Its clients' connections are closed, and new ones refused.
@@ -140,6 +160,28 @@ impl MariaDb {
         run_with_input(self.client().arg("--force"), &kills);
     }
 
+    /// Marks a Galera node as one from which a new cluster may begin, though it was not the last one to end.
+    ///
+    /// # Panics
+    /// When it has no such state.
+    pub(crate) fn allow_bootstrap(&self) {
+        let file = self.folder.join("data/grastate.dat");
+        let state = std::fs::read_to_string(&file).expect("the state of a Galera node");
+        std::fs::write(file, state.replace("safe_to_bootstrap: 0", "safe_to_bootstrap: 1")).expect("the same");
+    }
+
+    /// Takes all its connections away from a user, and lets no new one in for as long as the crowd is kept.
+    ///
+    /// # Panics
+    /// When it cannot be filled.
+    pub fn fill_up(&self, user: &str) -> Crowd {
+        // The administrator comes in before the crowd does.
+        let mut admin = Session::open(&mut self.client());
+        let crowd = Crowd::before(self.port, &[]);
+        admin.end_with(&format!("KILL USER {user};"));
+        crowd
+    }
+
     fn client(&self) -> Command {
         let mut command = Command::new("mariadb");
         command.args([
@@ -153,9 +195,11 @@ impl MariaDb {
         command
     }
 
-    fn try_start(&self) -> bool {
+    fn try_start(&self, options: &[&str]) -> bool {
+        let mut command_line = self.command_line();
+        command_line.extend(options.iter().map(|option| String::from(*option)));
         let mut family = self.lock();
-        let running = family.insert(Family::spawn("", Some(self.user), &self.command_line(), &self.folder.join("log")));
+        let running = family.insert(Family::spawn("", Some(self.user), &command_line, &self.folder.join("log")));
         let begin = Instant::now();
         while running.runs() && begin.elapsed() < Duration::from_secs(60) {
             // It greets who connects once it can serve.
@@ -191,7 +235,8 @@ impl MariaDb {
             "--innodb-buffer-pool-size=32M",
             "--performance-schema=off",
         ];
-        fixed.iter().chain(&IN_A_HURRY).map(|option| String::from(*option)).chain(options).collect()
+        let usual = fixed.iter().chain(&IN_A_HURRY).map(|option| String::from(*option)).chain(options);
+        usual.chain(self.options.iter().cloned()).collect()
     }
 
     fn log(&self) -> String {

@@ -1,11 +1,13 @@
 //! A private PostgreSQL server.
 
 use crate::certificates::Certificates;
+use crate::crowd::{Crowd, Session};
 use crate::port::free_port;
 use crate::process::{Family, run, run_with_input};
 use crate::scratch::{Scratch, User};
 use rustix::process::{Pid, Signal};
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -19,6 +21,8 @@ pub struct Postgres {
     user: User,
     certificates: Certificates,
     port: u16,
+    /// Settings beside the usual ones.
+    settings: Vec<&'static str>,
     family: Mutex<Option<Family>>,
     databases: AtomicU32,
 }
@@ -29,13 +33,54 @@ impl Postgres {
     /// # Panics
     /// When it does not come up; the message holds its log.
     pub fn start_new() -> Self {
-        let user = User::named("postgres");
+        Self::start_new_with(&[])
+    }
+
+    /// The same, with more settings.
+    pub(crate) fn start_new_with(settings: &[&'static str]) -> Self {
         let folder = Scratch::new("postgres");
         folder.copy_of(template(), "data");
+        Self::start_in(folder, settings)
+    }
+
+    /// A server that follows this one, with the same settings: by what it reads from a slot of the name `slot`.
+    pub(crate) fn start_follower(&self, slot: &str) -> Self {
+        let folder = Scratch::new("postgres");
+        let data = folder.folder_of(self.user, "data");
+        let mut copy = as_postgres(self.user, "pg_basebackup");
+        copy.args(["--write-recovery-conf", "--create-slot", "--slot", slot, "--wal-method=stream", "--no-sync"]);
+        copy.args(["--checkpoint=fast", "--username=postgres", "--host"]).arg(self.socket());
+        run(copy.arg("--pgdata").arg(&data));
+        fs::set_permissions(&data, fs::Permissions::from_mode(0o700)).expect("the data's mode");
+        Self::start_in(folder, &self.settings)
+    }
+
+    /// From its next start on, this one follows another, by what it reads from that one's slot of the name `slot`.
+    ///
+    /// # Panics
+    /// When its settings cannot be written.
+    pub(crate) fn follow(&self, leader: &Postgres, slot: &str) {
+        let file = self.folder.join("data/postgresql.auto.conf");
+        let leader = leader.socket();
+        let text =
+            format!("primary_conninfo = 'user=postgres host={}'\nprimary_slot_name = '{slot}'\n", leader.display());
+        fs::write(file, text).expect("its settings");
+        fs::write(self.folder.join("data/standby.signal"), "").expect("its role");
+    }
+
+    fn start_in(folder: Scratch, settings: &[&'static str]) -> Self {
+        let user = User::named("postgres");
         let certificates = Certificates::make(folder.path(), user);
         folder.folder_of(user, "socket");
-        let mut server =
-            Postgres { folder, user, certificates, port: 0, family: Mutex::default(), databases: AtomicU32::new(0) };
+        let mut server = Postgres {
+            folder,
+            user,
+            certificates,
+            port: 0,
+            settings: settings.to_vec(),
+            family: Mutex::default(),
+            databases: AtomicU32::new(0),
+        };
         for _ in 0..5 {
             server.port = free_port();
             if server.try_start() {
@@ -135,6 +180,18 @@ impl Postgres {
         );
     }
 
+    /// Takes all its connections away from a user, and lets no new one in for as long as the crowd is kept.
+    ///
+    /// # Panics
+    /// When it cannot be filled.
+    pub fn fill_up(&self, user: &str) -> Crowd {
+        // The administrator comes in before the crowd does.
+        let mut admin = Session::open(self.client().arg("postgres"));
+        let crowd = Crowd::before(self.port, &start_of_session(user));
+        admin.end_with(&format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{user}';"));
+        crowd
+    }
+
     fn client(&self) -> Command {
         let mut command = Command::new(program("psql"));
         command.args(["--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--field-separator=\t"]);
@@ -178,7 +235,8 @@ impl Postgres {
             "fsync=off",
             "autovacuum=off",
         ];
-        let settings = fixed.map(String::from).into_iter().chain(settings);
+        let more = self.settings.iter().map(|setting| String::from(*setting));
+        let settings = fixed.map(String::from).into_iter().chain(settings).chain(more);
         let start =
             [program("postgres").display().to_string(), "-D".into(), self.folder.join("data").display().to_string()];
         start.into_iter().chain(settings.flat_map(|setting| ["-c".into(), setting])).collect()
@@ -200,9 +258,7 @@ fn template() -> &'static Path {
         let user = User::named("postgres");
         let folder = Scratch::new("postgres-new");
         let data = folder.folder_of(user, "data");
-        run(Command::new("setpriv")
-            .args([format!("--reuid={}", user.uid), format!("--regid={}", user.gid)])
-            .args(["--clear-groups".as_ref(), program("initdb").as_os_str()])
+        run(as_postgres(user, "initdb")
             .args([
                 "--username=postgres",
                 "--auth=trust",
@@ -211,8 +267,7 @@ fn template() -> &'static Path {
                 "--no-sync",
                 "--pgdata",
             ])
-            .arg(&data)
-            .current_dir("/"));
+            .arg(&data));
         fs::write(data.join("pg_hba.conf"), ACCESS).expect("its access rules");
         folder
     });
@@ -221,10 +276,26 @@ fn template() -> &'static Path {
 
 /// Everybody needs a password, and only the administrator needs none.
 const ACCESS: &str = "\
-local all postgres trust
+local all,replication postgres trust
 local all all scram-sha-256
 host all all 127.0.0.0/8 scram-sha-256
 ";
+
+/// What a client says first: to such a one the server gives a place, and waits for a password.
+fn start_of_session(user: &str) -> Vec<u8> {
+    const PROTOCOL: u32 = 3 << 16;
+    let values = format!("user\0{user}\0database\0{user}\0\0");
+    let length = u32::try_from(values.len() + 8).expect("a short name");
+    [&length.to_be_bytes()[..], &PROTOCOL.to_be_bytes(), values.as_bytes()].concat()
+}
+
+/// A program of PostgreSQL, run as its user.
+fn as_postgres(user: User, name: &str) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args([format!("--reuid={}", user.uid), format!("--regid={}", user.gid)]);
+    command.arg("--clear-groups").arg(program(name)).current_dir("/");
+    command
+}
 
 /// A program of the newest PostgreSQL that is installed: Debian keeps some of them off the path.
 fn program(name: &str) -> PathBuf {

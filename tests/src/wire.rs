@@ -5,7 +5,7 @@
 //! byte, which means "not now".
 
 use std::fmt;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -191,8 +191,13 @@ impl Reply {
 /// # Panics
 /// When there is no server.
 pub fn ask(socket: &Path, request: &[u8], manner: Manner) -> Reply {
+    try_ask(socket, request, manner).unwrap_or_else(|| panic!("{}: nobody listens", socket.display()))
+}
+
+/// The same of a server that may be gone: `None` when there is none.
+pub fn try_ask(socket: &Path, request: &[u8], manner: Manner) -> Option<Reply> {
     let begin = Instant::now();
-    let mut stream = connect(socket);
+    let mut stream = try_connect(socket).ok()?;
     let (size, pause) = match manner {
         Manner::Pieces(size, pause) => (size, pause),
         _ => (request.len().max(1), Duration::ZERO),
@@ -214,7 +219,7 @@ pub fn ask(socket: &Path, request: &[u8], manner: Manner) -> Reply {
         Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => End::TimeOut,
         Err(_) => End::Reset,
     };
-    Reply { bytes, took: begin.elapsed(), end }
+    Some(Reply { bytes, took: begin.elapsed(), end })
 }
 
 /// A connection to the server, with a time limit for all that is read from it and written to it.
@@ -222,10 +227,14 @@ pub fn ask(socket: &Path, request: &[u8], manner: Manner) -> Reply {
 /// # Panics
 /// When there is no server.
 pub fn connect(socket: &Path) -> UnixStream {
-    let stream = UnixStream::connect(socket).unwrap_or_else(|e| panic!("{}: {e}", socket.display()));
-    stream.set_read_timeout(Some(LIMIT)).expect("a time limit");
-    stream.set_write_timeout(Some(LIMIT)).expect("a time limit");
-    stream
+    try_connect(socket).unwrap_or_else(|e| panic!("{}: {e}", socket.display()))
+}
+
+fn try_connect(socket: &Path) -> io::Result<UnixStream> {
+    let stream = UnixStream::connect(socket)?;
+    stream.set_read_timeout(Some(LIMIT))?;
+    stream.set_write_timeout(Some(LIMIT))?;
+    Ok(stream)
 }
 
 /// The request to look a login up.

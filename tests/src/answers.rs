@@ -1,0 +1,128 @@
+//! What a load was answered, and how long that took.
+
+use std::time::{Duration, Instant};
+
+/// What for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// A login or a look-up.
+    Read,
+    /// A change of a password.
+    Change,
+}
+
+/// What an answer was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The right one.
+    Right,
+    /// "Not now".
+    NotNow,
+    /// A wrong one, and why.
+    Wrong(String),
+}
+
+/// An answer.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// To what.
+    pub asked: Asked,
+    /// Of which kind.
+    pub verdict: Verdict,
+    /// When it was asked.
+    pub from: Instant,
+    /// When it came.
+    pub to: Instant,
+}
+
+/// All of them, in the order in which they came.
+pub struct Answers(Vec<Answer>);
+
+/// So long everything must be answered before it is called recovered.
+const STRETCH: Duration = Duration::from_millis(500);
+
+impl Answers {
+    pub(crate) fn new(mut answers: Vec<Answer>) -> Self {
+        answers.sort_by_key(|answer| answer.to);
+        Answers(answers)
+    }
+
+    /// How many.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// What is wrong with those that are.
+    pub fn wrong(&self) -> Vec<String> {
+        let wrong = self.0.iter().filter_map(|answer| match &answer.verdict {
+            Verdict::Wrong(why) => Some(why.clone()),
+            _ => None,
+        });
+        wrong.collect()
+    }
+
+    /// Those of one kind to one kind of question.
+    pub fn which<'a>(&'a self, asked: Asked, verdict: &'a Verdict) -> impl Iterator<Item = &'a Answer> {
+        self.0.iter().filter(move |answer| answer.asked == asked && answer.verdict == *verdict)
+    }
+
+    /// So many of a hundred answers that were asked for in this time took no longer than this.
+    pub fn percentile(&self, percent: usize, from: Instant, to: Instant) -> Duration {
+        let within = self.0.iter().filter(|answer| answer.from <= to && answer.to >= from);
+        let mut took: Vec<Duration> = within.map(|answer| answer.to - answer.from).collect();
+        took.sort();
+        took.get((took.len() * percent / 100).min(took.len().saturating_sub(1))).copied().unwrap_or_default()
+    }
+
+    /// How long after `from` the first stretch begins in which every question of this kind was answered; `None` when
+    /// there is none.
+    pub fn recovery(&self, asked: Asked, from: Instant) -> Option<Duration> {
+        let mut begin = from;
+        for silent in self.which(asked, &Verdict::NotNow).filter(|answer| answer.to >= from) {
+            if silent.from >= begin + STRETCH && self.any_right(asked, begin, silent.from) {
+                break;
+            }
+            begin = silent.to;
+        }
+        self.any_right(asked, begin, begin + Duration::from_secs(3600)).then(|| begin - from)
+    }
+
+    fn any_right(&self, asked: Asked, from: Instant, to: Instant) -> bool {
+        self.which(asked, &Verdict::Right).any(|answer| answer.from >= from && answer.to <= to)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads in these milliseconds, and whether each was answered.
+    fn answers(begin: Instant, list: &[(u64, u64, bool)]) -> Answers {
+        let at = |milliseconds| begin + Duration::from_millis(milliseconds);
+        let answer = |&(from, to, right): &(u64, u64, bool)| Answer {
+            asked: Asked::Read,
+            verdict: if right { Verdict::Right } else { Verdict::NotNow },
+            from: at(from),
+            to: at(to),
+        };
+        Answers::new(list.iter().map(answer).collect())
+    }
+
+    #[test]
+    fn recovery_is_at_the_last_silence_before_a_good_stretch() {
+        let begin = Instant::now();
+        let recovery = |list: &[_]| answers(begin, list).recovery(Asked::Read, begin).map(|time| time.as_millis());
+        assert_eq!(recovery(&[(10, 20, true), (30, 40, true)]), Some(0));
+        assert_eq!(recovery(&[(10, 100, false), (110, 120, true), (130, 300, false), (310, 320, true)]), Some(300));
+        assert_eq!(recovery(&[(10, 100, false), (200, 210, true), (700, 800, false), (900, 910, true)]), Some(100));
+        assert_eq!(recovery(&[(10, 100, false), (700, 800, false)]), None);
+    }
+
+    #[test]
+    fn a_percentile_is_of_the_answers_within_the_time() {
+        let begin = Instant::now();
+        let answers = answers(begin, &[(0, 10, true), (20, 40, true), (50, 350, true), (1000, 2000, true)]);
+        let p = |percent| answers.percentile(percent, begin, begin + Duration::from_millis(500)).as_millis();
+        assert_eq!((p(0), p(50), p(99)), (10, 20, 300));
+    }
+}

@@ -1,0 +1,249 @@
+//! A steady load of logins and changes of passwords, with the truth known beside it.
+//!
+//! A change whose answer was "not now" may have been made, and may yet be: what was sent can wait in a server that hangs.
+//! Until one of the two passwords is seen to be the only one that is possible, both are right.
+
+use crate::answers::{Answer, Answers, Asked, Verdict};
+use crate::people::{CHEAP_HASH, PASSWORD};
+use crate::wire::{Manner, Outcome, auth, passwd, pre, try_ask};
+use std::fmt::Write;
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// The accounts that only log in.
+const READERS: usize = 20;
+/// The accounts whose password changes all the time, each by a client of its own.
+const CHANGERS: usize = 2;
+/// The clients that only log in.
+const CLIENTS: usize = 3;
+/// Between an answer and the next question of a client.
+const PAUSE: Duration = Duration::from_millis(8);
+
+/// Clients and what they know.
+pub struct Load {
+    changers: Vec<Mutex<Changer>>,
+    mortal: bool,
+}
+
+impl Default for Load {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Load {
+    /// Clients of the accounts in [`Load::accounts`], as those are when they are new.
+    pub fn new() -> Self {
+        Load { changers: (0..CHANGERS).map(|number| Mutex::new(Changer::new(number))).collect(), mortal: false }
+    }
+
+    /// The same, of a server that may be killed: no server, or a part of a reply, is "not now" too.
+    pub fn on_a_mortal() -> Self {
+        Load { mortal: true, ..Self::new() }
+    }
+
+    /// The accounts that it uses, in CSV with a header. None of the passwords costs much.
+    pub fn accounts() -> String {
+        let mut csv = String::from("login,password\n");
+        for number in 0..READERS {
+            let password = if number % 2 == 0 { CHEAP_HASH.to_owned() } else { format!("{{PLAIN}}{PASSWORD}") };
+            let _ = writeln!(csv, "{},{password}", reader(number));
+        }
+        for number in 0..CHANGERS {
+            let Changer { login, password, .. } = Changer::new(number);
+            let _ = writeln!(csv, "{login},{{PLAIN}}{password}");
+        }
+        csv
+    }
+
+    /// Asks the server on this socket all the time while `trouble` happens.
+    ///
+    /// # Panics
+    /// When a client does.
+    pub fn run(&self, socket: &Path, trouble: impl FnOnce()) -> Answers {
+        let (answers, over) = (Mutex::new(Vec::new()), AtomicBool::new(false));
+        let line = Line { socket, answers: &answers, over: &over, mortal: self.mortal };
+        std::thread::scope(|scope| {
+            for client in 0..CLIENTS {
+                scope.spawn(move || log_in_again_and_again(line, client));
+            }
+            for changer in &self.changers {
+                scope.spawn(move || changer.lock().expect("no panic with the lock held").go_on(line));
+            }
+            // The clients must be told to end also when the trouble itself goes wrong.
+            let _end = End(&over);
+            trouble();
+        });
+        Answers::new(answers.into_inner().expect("no panic with the lock held"))
+    }
+}
+
+struct End<'a>(&'a AtomicBool);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+fn reader(number: usize) -> String {
+    format!("reader{number}@load.example")
+}
+
+/// The way to the server, and the place for what it answers.
+#[derive(Clone, Copy)]
+struct Line<'a> {
+    socket: &'a Path,
+    answers: &'a Mutex<Vec<Answer>>,
+    over: &'a AtomicBool,
+    mortal: bool,
+}
+
+impl Line<'_> {
+    /// Asks, and judges the answer: `Ok` is right, `Err` is why it is wrong. "Not now" is neither.
+    fn ask(
+        self,
+        asked: Asked,
+        what: &str,
+        request: &[u8],
+        judge: impl FnOnce(&Outcome) -> Result<(), String>,
+    ) -> Option<Outcome> {
+        let from = Instant::now();
+        let reply = try_ask(self.socket, request, Manner::Whole).map(|reply| reply.outcome());
+        let outcome = match reply {
+            None if self.mortal => Outcome::Closed,
+            None => Outcome::Odd("NO SERVER", String::new()),
+            Some(Outcome::Odd(..)) if self.mortal => Outcome::Closed,
+            Some(outcome) => outcome,
+        };
+        let verdict = match judge(&outcome) {
+            _ if outcome == Outcome::Closed => Verdict::NotNow,
+            Ok(()) => Verdict::Right,
+            Err(why) => Verdict::Wrong(format!("{what}: {outcome:?}, but {why}")),
+        };
+        let answer = Answer { asked, verdict, from, to: Instant::now() };
+        self.answers.lock().expect("no panic with the lock held").push(answer);
+        std::thread::sleep(PAUSE);
+        (outcome != Outcome::Closed).then_some(outcome)
+    }
+
+    fn is_over(self) -> bool {
+        self.over.load(Ordering::Relaxed)
+    }
+}
+
+fn log_in_again_and_again(line: Line, client: usize) {
+    for number in client.. {
+        let (login, unknown) = (reader(number % READERS), format!("nobody{}@load.example", number % READERS));
+        let (what, request, right) = match number % 5 {
+            0 => ("the right password", auth("imap", &login, PASSWORD), "ACCOUNT"),
+            1 => ("a wrong password", auth("imap", &login, "wrong"), "FAIL"),
+            2 => ("a look-up", pre("imap", &login), "ACCOUNT"),
+            3 => ("an unknown login", pre("imap", &unknown), "FAIL"),
+            _ => ("an unknown login with a password", auth("imap", &unknown, PASSWORD), "FAIL"),
+        };
+        line.ask(Asked::Read, &format!("{what} ({login})"), &request, |outcome| match outcome {
+            Outcome::Account(record) if right == "ACCOUNT" && record.get("ADDRESS") != Some(&login) => {
+                Err(format!("that is the account of {:?}", record.get("ADDRESS")))
+            }
+            outcome if outcome.word() == right => Ok(()),
+            _ => Err(format!("{right} is right")),
+        });
+        if line.is_over() {
+            return;
+        }
+    }
+}
+
+/// Somebody who changes the password of an account that nobody else changes.
+struct Changer {
+    login: String,
+    /// The last one that is known to have been in force.
+    password: String,
+    /// The one that a change of unknown outcome may have put, or may still put, in its place.
+    pending: Option<String>,
+    /// The last one that is known to be in force no more.
+    old: Option<String>,
+    changes: usize,
+}
+
+impl Changer {
+    fn new(number: usize) -> Self {
+        Changer {
+            login: format!("changer{number}@load.example"),
+            password: format!("first words {number}"),
+            pending: None,
+            old: None,
+            changes: 0,
+        }
+    }
+
+    fn go_on(&mut self, line: Line) {
+        loop {
+            self.try_out(line);
+            if line.is_over() {
+                return;
+            }
+            self.change(line);
+            self.try_out(line);
+        }
+    }
+
+    /// Logs in with each password that is, may be, or was the right one.
+    fn try_out(&mut self, line: Line) {
+        if let Some(candidate) = self.pending.clone() {
+            let request = auth("imap", &self.login, &candidate);
+            let what = format!("a password that may have been set ({}, {candidate:?})", self.login);
+            let outcome = line.ask(Asked::Read, &what, &request, |outcome| match outcome {
+                Outcome::Account(_) | Outcome::Fail => Ok(()),
+                _ => Err("a yes or a no is right".into()),
+            });
+            if let Some(Outcome::Account(_)) = outcome {
+                self.is_now(candidate);
+            }
+        }
+        let certain = self.pending.is_none();
+        let request = auth("imap", &self.login, &self.password);
+        let what = format!("the password that was set ({}, {:?})", self.login, self.password);
+        line.ask(Asked::Read, &what, &request, |outcome| match outcome {
+            Outcome::Account(_) => Ok(()),
+            Outcome::Fail if !certain => Ok(()),
+            _ => Err(format!("it was set{}", if certain { "" } else { ", or one after it" })),
+        });
+        if let Some(old) = &self.old {
+            let what = format!("the password before ({}, {old:?})", self.login);
+            line.ask(Asked::Read, &what, &auth("imap", &self.login, old), |outcome| match outcome {
+                Outcome::Fail => Ok(()),
+                _ => Err("another one was set after it".into()),
+            });
+        }
+    }
+
+    fn change(&mut self, line: Line) {
+        let certain = self.pending.is_none();
+        let new = self.pending.clone().unwrap_or_else(|| {
+            self.changes += 1;
+            format!("words number {}", self.changes)
+        });
+        let what = format!("a change ({}, {:?} to {new:?})", self.login, self.password);
+        let request = passwd(&self.login, &self.password, &new);
+        let outcome = line.ask(Asked::Change, &what, &request, |outcome| match outcome {
+            Outcome::Done => Ok(()),
+            Outcome::Fail if !certain => Ok(()),
+            _ => Err("the old password was right".into()),
+        });
+        match outcome {
+            // A change is made only where the old password stands: one on its way can be made no more.
+            Some(Outcome::Done) => self.is_now(new),
+            Some(_) => {}
+            None => self.pending = Some(new),
+        }
+    }
+
+    fn is_now(&mut self, password: String) {
+        self.old = Some(std::mem::replace(&mut self.password, password));
+        self.pending = None;
+    }
+}

@@ -1,0 +1,168 @@
+//! A way to a server on which bytes can be lost, late, or cut in the middle.
+
+use rustix::net::connect_unspec;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+/// What the way does to those who go it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Nothing.
+    Open,
+    /// Each piece of a reply is so late.
+    Slow(Duration),
+    /// Of each piece of a reply half arrives, and then the connection ends.
+    CutInReply,
+    /// Every connection is reset.
+    Reset,
+    /// Connections are taken, and no byte goes through.
+    Blackhole,
+}
+
+/// A way to a port of 127.0.0.1, from another port of 127.0.0.1.
+pub struct Proxy {
+    port: u16,
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    target: u16,
+    way: Mutex<Way>,
+    open: Mutex<Vec<TcpStream>>,
+    spoiled: AtomicUsize,
+    over: AtomicBool,
+}
+
+impl Proxy {
+    /// An open way.
+    ///
+    /// # Panics
+    /// When no port is to be had.
+    pub fn to(target: u16) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+        let port = listener.local_addr().expect("its number").port();
+        let inner = Arc::new(Inner {
+            target,
+            way: Mutex::new(Way::Open),
+            open: Mutex::default(),
+            spoiled: AtomicUsize::new(0),
+            over: AtomicBool::new(false),
+        });
+        let proxy = Proxy { port, inner: inner.clone() };
+        std::thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                if inner.over.load(Ordering::Relaxed) {
+                    return;
+                }
+                inner.take(client);
+            }
+        });
+        proxy
+    }
+
+    /// Where it begins.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// From now on it is this.
+    pub fn set(&self, way: Way) {
+        *self.inner.way() = way;
+        if way == Way::Reset {
+            self.inner.end_all(true);
+        }
+    }
+
+    /// How many connections or pieces of replies it has spoiled: a test sees that its fault was one.
+    pub fn spoiled(&self) -> usize {
+        self.inner.spoiled.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.inner.over.store(true, Ordering::Relaxed);
+        let _ = TcpStream::connect(("127.0.0.1", self.port)); // it looks only when somebody comes
+        self.inner.end_all(false);
+    }
+}
+
+impl Inner {
+    fn way(&self) -> MutexGuard<'_, Way> {
+        self.way.lock().expect("no panic with the lock held")
+    }
+
+    fn spoil(&self) {
+        self.spoiled.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn end_all(&self, reset: bool) {
+        for stream in self.open.lock().expect("no panic with the lock held").drain(..) {
+            end(&stream, reset);
+            if reset {
+                self.spoil();
+            }
+        }
+    }
+
+    fn take(self: &Arc<Self>, client: TcpStream) {
+        let server = match *self.way() {
+            Way::Reset => None,
+            _ => TcpStream::connect(("127.0.0.1", self.target)).ok(),
+        };
+        let Some(server) = server else {
+            self.spoil();
+            return end(&client, true);
+        };
+        let copy = |stream: &TcpStream| stream.try_clone().expect("a descriptor");
+        for stream in [&client, &server] {
+            let _ = stream.set_nodelay(true);
+        }
+        let mut open = self.open.lock().expect("no panic with the lock held");
+        open.retain(|stream| stream.peer_addr().is_ok());
+        open.extend([copy(&client), copy(&server)]);
+        let (requests, replies) = (self.clone(), self.clone());
+        let (from, to) = (copy(&client), copy(&server));
+        std::thread::spawn(move || requests.carry(from, to, false));
+        std::thread::spawn(move || replies.carry(server, client, true));
+    }
+
+    /// Carries bytes one way until either end is gone.
+    fn carry(&self, mut from: TcpStream, mut to: TcpStream, replies: bool) {
+        let mut buffer = [0; 16 * 1024];
+        while let Ok(count @ 1..) = from.read(&mut buffer) {
+            let mut piece = &buffer[..count];
+            let way = *self.way();
+            match way {
+                Way::Blackhole => {
+                    self.spoil();
+                    continue;
+                }
+                Way::Slow(pause) if replies => {
+                    self.spoil();
+                    std::thread::sleep(pause);
+                }
+                Way::CutInReply if replies => {
+                    self.spoil();
+                    piece = &piece[..count / 2];
+                }
+                _ => {}
+            }
+            if to.write_all(piece).is_err() || (replies && way == Way::CutInReply) {
+                break;
+            }
+        }
+        end(&from, false);
+        end(&to, false);
+    }
+}
+
+fn end(stream: &TcpStream, reset: bool) {
+    // To leave a connection without closing it is to reset it.
+    if !reset || connect_unspec(stream).is_err() {
+        let _ = stream.shutdown(Shutdown::Both);
+    }
+}

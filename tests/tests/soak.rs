@@ -1,0 +1,181 @@
+//! Trouble without end: faults at random for as long as is wanted, and a daemon that is killed again and again.
+//!
+//! `MAILAUTH_SOAK_SECONDS` is for how long (60), `MAILAUTH_SOAK_SEED` which faults (others each time; printed).
+
+use mailauth_tests::outage::{Fault, Site};
+use mailauth_tests::{
+    Accounts, Answers, Asked, Cluster, Galera, Kind, Load, Mailauth, MariaDbPair, PostgresPair, Verdict, eventually,
+    on_each_database,
+};
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+on_each_database!(what_a_killed_daemon_has_promised_is_not_lost);
+
+#[test]
+fn faults_at_random_in_a_mariadb_pair_leave_no_trace() {
+    soak(&MariaDbPair::start());
+}
+
+#[test]
+fn faults_at_random_in_a_galera_cluster_leave_no_trace() {
+    soak(&Galera::start());
+}
+
+#[test]
+fn faults_at_random_in_a_postgres_pair_leave_no_trace() {
+    soak(&PostgresPair::start());
+}
+
+/// Which faults, and how long they last.
+struct Chance(u64);
+
+impl Chance {
+    fn new() -> Self {
+        let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |time| u64::from(time.subsec_nanos()));
+        Chance(number("MAILAUTH_SOAK_SEED").unwrap_or_else(now))
+    }
+
+    /// Any number below this, by Steele and Vigna's SplitMix64.
+    fn below(&mut self, end: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut x = self.0;
+        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((x ^ (x >> 31)) >> 33).expect("31 bits") % end
+    }
+
+    fn milliseconds(&mut self, end: usize) -> Duration {
+        Duration::from_millis(self.below(end) as u64)
+    }
+}
+
+fn number(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{variable}={text}: a number is needed")))
+}
+
+/// What a process holds.
+#[derive(Clone, Copy, Debug)]
+struct Holdings {
+    kilobytes: usize,
+    descriptors: usize,
+    threads: usize,
+}
+
+impl Holdings {
+    fn of(server: &Mailauth) -> Self {
+        let process = format!("/proc/{}", server.pid().as_raw_nonzero());
+        let status = fs::read_to_string(format!("{process}/status")).expect("a process that runs");
+        let value = |name: &str| {
+            let line = status.lines().find(|line| line.starts_with(name)).expect("its line");
+            line.split_whitespace().nth(1).and_then(|value| value.parse().ok()).expect("its number")
+        };
+        let descriptors = fs::read_dir(format!("{process}/fd")).expect("its descriptors").count();
+        Holdings { kilobytes: value("VmRSS:"), descriptors, threads: value("Threads:") }
+    }
+
+    /// No more than at another time, but for what comes and goes: a few connections, and an allocator's holes.
+    fn is_no_more_than(self, before: Self) -> bool {
+        self.kilobytes <= before.kilobytes * 5 / 4 + 4096
+            && self.descriptors <= before.descriptors + 16
+            && self.threads <= before.threads + 4
+    }
+}
+
+fn soak(cluster: &dyn Cluster) {
+    let time = Duration::from_secs(number("MAILAUTH_SOAK_SECONDS").unwrap_or(60));
+    let mut chance = Chance::new();
+    let seed = format!("{}: MAILAUTH_SOAK_SEED={}", cluster.name(), chance.0);
+    say(&format!("{seed}, {} s", time.as_secs()));
+    cluster.accounts().admin(&["account", "import", "-"], &Load::accounts());
+    cluster.wait_until_replicated();
+    let site = Site::of(cluster);
+    let server = site.daemon(true, "");
+    let load = Load::new();
+    let begin = Instant::now();
+    // What is kept for good has been taken when a third of the time is over: a leak goes on.
+    let (mut before, mut all, mut story) = (None, Sum::default(), Vec::new());
+    while begin.elapsed() < time {
+        let faults = Fault::all(cluster);
+        let fault = faults[chance.below(faults.len())];
+        let (pause, hold) = (chance.milliseconds(1000), chance.milliseconds(2500));
+        story.push(fault.name);
+        let answers = load.run(server.socket(), || {
+            std::thread::sleep(pause);
+            (fault.act)(&site, &|| std::thread::sleep(hold));
+        });
+        all.add(&answers);
+        let wrong = answers.wrong();
+        assert!(wrong.is_empty(), "{seed}: after {story:?}:\n{}", wrong.join("\n"));
+        if before.is_none() && begin.elapsed() > time / 3 {
+            before = Some(Holdings::of(&server));
+        }
+    }
+    eventually(&format!("{seed}: all is answered again"), Duration::from_secs(30), || is_well(&load, server.socket()));
+    let before = before.expect("a third of the time");
+    let mut after = before;
+    eventually(&format!("{seed}: no more held than {before:?}"), Duration::from_secs(20), || {
+        after = Holdings::of(&server);
+        after.is_no_more_than(before)
+    });
+    say(&format!("{seed}: {} faults, {all}; held {before:?}, then {after:?}", story.len()));
+}
+
+#[derive(Default)]
+struct Sum {
+    answers: usize,
+    not_now: usize,
+    changes_not_now: usize,
+}
+
+impl Sum {
+    fn add(&mut self, answers: &Answers) {
+        self.answers += answers.count();
+        self.not_now += answers.which(Asked::Read, &Verdict::NotNow).count();
+        self.changes_not_now += answers.which(Asked::Change, &Verdict::NotNow).count();
+    }
+}
+
+impl std::fmt::Display for Sum {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Sum { answers, not_now, changes_not_now } = self;
+        write!(f, "{answers} answers, none wrong, not now: {not_now} reads and {changes_not_now} changes")
+    }
+}
+
+/// Whether, for a moment, every question is answered, and rightly.
+fn is_well(load: &Load, socket: &Path) -> bool {
+    let answers = load.run(socket, || std::thread::sleep(Duration::from_millis(500)));
+    let wrong = answers.wrong();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let right = |asked| answers.which(asked, &Verdict::Right).count() > 0;
+    let silent = |asked| answers.which(asked, &Verdict::NotNow).count() > 0;
+    [Asked::Read, Asked::Change].into_iter().all(|asked| right(asked) && !silent(asked))
+}
+
+/// Not by a macro: what those print is kept from whoever runs all tests.
+fn say(line: &str) {
+    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
+}
+
+fn what_a_killed_daemon_has_promised_is_not_lost(kind: Kind) {
+    let accounts = Accounts::empty(kind).with(&Load::accounts());
+    let mut server = Mailauth::over(&accounts);
+    let socket = server.socket().to_owned();
+    let load = Load::on_a_mortal();
+    let answers = load.run(&socket, || {
+        for _ in 0..8 {
+            std::thread::sleep(Duration::from_millis(350));
+            server.crash();
+            server.start_again();
+        }
+    });
+    let wrong = answers.wrong();
+    assert!(wrong.is_empty(), "{}\n{}", wrong.join("\n"), server.log());
+    assert!(answers.which(Asked::Change, &Verdict::Right).count() > 20, "changes were promised");
+    assert!(answers.which(Asked::Read, &Verdict::NotNow).count() > 0, "nobody noticed the end of the server");
+    eventually("all is answered again", Duration::from_secs(10), || is_well(&load, &socket));
+}
