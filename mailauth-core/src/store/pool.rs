@@ -6,7 +6,7 @@
 //! tried. While the database is known to be away, callers are told so at once; `r2d2` goes on trying to connect, and
 //! its first success ends the outage.
 
-use super::StoreError;
+use super::{HostState, Role, StoreError};
 use super::driver::{Connection, Driver, DriverError, Refusal};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -51,6 +51,15 @@ struct Line {
     /// Connections of an earlier generation were made before one was lost.
     generation: AtomicU64,
     outage: Mutex<Option<Outage>>,
+    last_failure: Mutex<Option<Failure>>,
+    /// Of the last work that ended well, in nanoseconds; 0 before the first.
+    latency: AtomicU64,
+}
+
+/// The last that went wrong, which stays to be asked for when all is well again.
+struct Failure {
+    at: Instant,
+    error: DriverError,
 }
 
 struct Outage {
@@ -79,9 +88,19 @@ impl Line {
     }
 
     fn is_away(&self, error: DriverError) {
+        self.failed(error.clone());
         let mut outage = self.outage();
         let since = outage.as_ref().map_or_else(Instant::now, |outage| outage.since);
         *outage = Some(Outage { since, error });
+    }
+
+    fn failed(&self, error: DriverError) {
+        *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(Failure { at: Instant::now(), error });
+    }
+
+    fn answered_after(&self, took: Duration) {
+        let nanoseconds = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX).max(1);
+        self.latency.store(nanoseconds, Ordering::Relaxed);
     }
 
     /// Takes note that a connection was lost.
@@ -220,7 +239,11 @@ impl Pool {
         work: impl FnOnce(&mut dyn Connection) -> Result<T, DriverError>,
     ) -> Result<T, DriverError> {
         let link = lease.link();
+        let begin = Instant::now();
         let outcome = work(&mut *link.connection);
+        if outcome.is_ok() {
+            self.line.answered_after(begin.elapsed());
+        }
         link.used = true;
         if let Err(error) = &outcome {
             self.note(link, error);
@@ -240,6 +263,7 @@ impl Pool {
         }
         link.spent = true;
         self.line.lost(link);
+        self.line.failed(error.clone());
         if matches!(error, DriverError::Timeout(_)) {
             // It does not answer: until somebody gets a new connection, nobody need wait for it as we did.
             self.line.is_away(error.clone());
@@ -296,6 +320,22 @@ impl Pool {
         left.is_zero().then_some(DriverError::Timeout(self.deadline))
     }
 
+    /// What is known of the server. Asks nobody.
+    pub(crate) fn state(&self) -> HostState {
+        let latency = match self.line.latency.load(Ordering::Relaxed) {
+            0 => None,
+            nanoseconds => Some(Duration::from_nanos(nanoseconds)),
+        };
+        let failure = self.line.last_failure.lock().unwrap_or_else(PoisonError::into_inner);
+        HostState {
+            place: self.driver().place().to_owned(),
+            role: Role::Unknown,
+            live: self.line.outage().is_none(),
+            latency,
+            last_error: failure.as_ref().map(|failure| (failure.error.to_string(), failure.at.elapsed())),
+        }
+    }
+
     /// What a caller of the store is told.
     pub(crate) fn store_error(&self, error: DriverError) -> StoreError {
         let place = self.driver().place().to_owned();
@@ -311,7 +351,13 @@ impl Pool {
 
 impl Line {
     fn new(driver: Arc<dyn Driver>) -> Self {
-        Line { driver, generation: AtomicU64::new(0), outage: Mutex::new(None) }
+        Line {
+            driver,
+            generation: AtomicU64::new(0),
+            outage: Mutex::new(None),
+            last_failure: Mutex::new(None),
+            latency: AtomicU64::new(0),
+        }
     }
 }
 
@@ -525,6 +571,29 @@ mod tests {
         while pool.read(touch).is_err() {
             assert!(start.elapsed() < Duration::from_secs(10), "no recovery");
             std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    #[test]
+    fn the_state_tells_of_an_outage_and_remembers_what_it_was() {
+        for (fake, pool) in pools() {
+            let fresh = pool.state();
+            assert_eq!((fresh.place.as_str(), fresh.live, fresh.latency, fresh.last_error), ("fake", true, None, None));
+            pool.read(touch).unwrap();
+            assert!(pool.state().latency.is_some());
+            fake.away.store(true, Ordering::SeqCst);
+            fake.restart();
+            assert!(pool.read(touch).is_err());
+            let away = pool.state();
+            assert!(!away.live && away.last_error.is_some_and(|(what, _)| what == "away"));
+            fake.away.store(false, Ordering::SeqCst);
+            let start = Instant::now();
+            while pool.read(touch).is_err() {
+                assert!(start.elapsed() < Duration::from_secs(10), "no recovery");
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            let back = pool.state();
+            assert!(back.live && back.last_error.is_some_and(|(what, ago)| what == "away" && ago > Duration::ZERO));
         }
     }
 

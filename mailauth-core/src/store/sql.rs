@@ -4,7 +4,7 @@ use super::driver::{Cell, Connection, Dialect, DriverError, Param, Refusal, Row}
 use super::pool::{Pool, no_schema};
 use super::rows;
 use super::statements::Statements;
-use super::{AccountStore, Page, StoreError};
+use super::{AccountStore, Page, StoreError, StoreState};
 use crate::account::{AccountRow, Login, Password};
 use crate::mailbox::Unusable;
 use crate::schema::{Field, TableModel};
@@ -110,6 +110,11 @@ impl AccountStore for SqlStore {
             Ok(found)
         })?;
         Ok(found.transpose()?)
+    }
+
+    /// As one host, however many the URL names: they are tried in their order, and which one answered is not kept.
+    fn state(&self) -> StoreState {
+        StoreState { hosts: vec![self.pool.state()], snapshot: None }
     }
 
     fn set_password(&self, login: &Login, old: &Password, new: &Password) -> Result<bool, StoreError> {
