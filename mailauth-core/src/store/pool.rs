@@ -6,8 +6,8 @@
 //! tried. While the database is known to be away, callers are told so at once; `r2d2` goes on trying to connect, and
 //! its first success ends the outage.
 
-use super::{HostState, Role, StoreError};
 use super::driver::{Connection, Driver, DriverError, Refusal};
+use super::{HostState, Role, StoreError};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
