@@ -6,7 +6,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use mailauth_courier::protocol::{Command, MAX_REQUEST, Parse, Reply, Request, auth_login, forget, parse, pre};
+use mailauth_courier::protocol::{Command, MAX_REQUEST, Parse, Reply, Request, auth_login, forget, parse, pre, status};
 
 fuzz_target!(|input: (usize, &[u8])| {
     let (cut, input) = input;
@@ -70,6 +70,10 @@ fn write_again(request: &Request) {
                 panic!("a change that was told is not read as one");
             };
             assert!(read == *login);
+        }
+        Command::Status => {
+            let read = parse(status().expose(), false);
+            assert!(matches!(read, Parse::Complete(Request { command: Command::Status, .. })));
         }
         _ => {}
     }

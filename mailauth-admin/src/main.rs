@@ -17,6 +17,7 @@ mod output;
 mod password_prompt;
 mod quota;
 mod setup;
+mod status;
 mod try_out;
 
 use clap::{Parser, Subcommand};
@@ -49,6 +50,7 @@ Examples:
   mailauth auth anna@example.org --service imap
   mailauth quota report --over 90
   mailauth check
+  mailauth status
 
 Exit codes: 0 yes or done, 1 no, 2 the command line or the configuration is wrong, 75 not now (try again),
 77 over quota.";
@@ -73,6 +75,7 @@ enum Noun {
     Auth(auth::Auth),
     Hash(hash::Hash),
     Check(check::Check),
+    Status(status::Status),
     Try(try_out::Try),
 }
 
@@ -111,6 +114,7 @@ fn run(Cli { config, noun }: Cli) -> Result<Exit, Failure> {
         Noun::Auth(auth) => auth.run(&setup()?),
         Noun::Hash(hash) => hash.run(&setup()?),
         Noun::Check(check) => check.run(config.as_deref()),
+        Noun::Status(status) => status.run(&setup()?),
         Noun::Try(try_out) => try_out.run(),
     }
 }

@@ -22,6 +22,7 @@ use mailauth_courier::server::{Answers, Listener, Running, Settings, start};
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
@@ -133,7 +134,7 @@ impl Stage {
             .map_err(|error| trouble("cannot write the configuration", error))?;
         let (config, _) = Config::load(Some(&config_file))?;
         fill(&config)?;
-        let answers = Answers::remembering(open_pooled(&config.database)?, &config);
+        let answers = Answers::remembering(open_pooled(&config.database)?, &config, Arc::default());
         let cannot = "cannot start the server";
         let listener = Listener::bind(&config.courier).map_err(|error| trouble(cannot, error))?;
         let server = start(listener, Settings::new(&config), answers).map_err(|error| trouble(cannot, error))?;

@@ -177,8 +177,8 @@ impl Authenticator {
         Authenticator { store, policy, budget, usual, verified, counters, log: DecisionLog::default() }
     }
 
-    /// Remembers passwords that fitted, as `config` has it, and counts in `counters` how often that helped: for a process
-    /// that decides more than one login.
+    /// Remembers passwords that fitted, as `config` has it, and counts in `counters` how often that helped and what the
+    /// answers are: for a process that decides more than one login.
     #[must_use]
     pub fn remembering(mut self, config: &CacheConfig, counters: Arc<Counters>) -> Self {
         self.verified = Verified::new(config);
@@ -455,6 +455,7 @@ impl Authenticator {
     }
 
     fn record<T>(&self, asked: &Asked, answer: &Answer<T>) {
+        self.counters.logins.count(answer);
         self.log.record(&Decision {
             service: &asked.service,
             login: &asked.login,

@@ -1,8 +1,10 @@
-//! How often what is remembered spared work, counted since the start or the last reload.
+//! What a process has counted since its start: its answers, and how often what is remembered spared work.
 
+use crate::authenticate::{Answer, No, NotNow};
+use std::array;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Counts, by any thread.
+/// Counts, by any thread, without a lock.
 #[derive(Debug, Default)]
 pub struct Counters {
     pub(crate) hits: AtomicU64,
@@ -10,6 +12,8 @@ pub struct Counters {
     pub(crate) rereads: AtomicU64,
     pub(crate) coalesced: AtomicU64,
     pub(crate) verified: AtomicU64,
+    pub(crate) logins: Tally,
+    pub(crate) addresses: Tally,
 }
 
 /// What was counted.
@@ -25,18 +29,77 @@ pub struct Counts {
     pub coalesced: u64,
     /// Passwords that were not hashed because they had fitted lately.
     pub verified: u64,
+    /// Answers about logins.
+    pub logins: AnswerCounts,
+    /// Answers about addresses.
+    pub addresses: AnswerCounts,
+}
+
+/// How many answers of each kind were given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AnswerCounts {
+    /// Yes.
+    pub yes: u64,
+    /// No, for each reason in [`No::CODES`].
+    pub no: [u64; No::CODES.len()],
+    /// Not now, for each reason in [`NotNow::CODES`].
+    pub not_now: [u64; NotNow::CODES.len()],
+}
+
+impl AnswerCounts {
+    /// Each reason for a no, with its number.
+    pub fn no_by_reason(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        No::CODES.into_iter().zip(self.no)
+    }
+
+    /// Each reason for a "not now", with its number.
+    pub fn not_now_by_reason(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        NotNow::CODES.into_iter().zip(self.not_now)
+    }
+}
+
+/// Counts answers by kind and reason.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    yes: AtomicU64,
+    no: [AtomicU64; No::CODES.len()],
+    not_now: [AtomicU64; NotNow::CODES.len()],
+}
+
+impl Tally {
+    /// One more of the kind of `answer`.
+    pub fn count<T>(&self, answer: &Answer<T>) {
+        let counter = match answer {
+            Answer::Yes(_) => Some(&self.yes),
+            Answer::No(no) => place(&No::CODES, no.code()).and_then(|place| self.no.get(place)),
+            Answer::NotNow(why) => place(&NotNow::CODES, why.code()).and_then(|place| self.not_now.get(place)),
+        };
+        if let Some(counter) = counter {
+            count(counter);
+        }
+    }
+
+    fn read(&self) -> AnswerCounts {
+        AnswerCounts { yes: read(&self.yes), no: read_all(&self.no), not_now: read_all(&self.not_now) }
+    }
+}
+
+/// The lists are short, and their words are told apart by length and a byte or two.
+fn place(codes: &[&'static str], code: &str) -> Option<usize> {
+    codes.iter().position(|known| *known == code)
 }
 
 impl Counters {
     /// What was counted so far. Each number is right; they need not be of the same moment.
     pub fn read(&self) -> Counts {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Counts {
             hits: read(&self.hits),
             misses: read(&self.misses),
             rereads: read(&self.rereads),
             coalesced: read(&self.coalesced),
             verified: read(&self.verified),
+            logins: self.logins.read(),
+            addresses: self.addresses.read(),
         }
     }
 }
@@ -44,4 +107,91 @@ impl Counters {
 /// One more.
 pub(crate) fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
+}
+
+fn read(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}
+
+fn read_all<const N: usize>(counters: &[AtomicU64; N]) -> [u64; N] {
+    array::from_fn(|at| counters.get(at).map_or(0, read))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::LoginError;
+    use crate::mailbox::Unusable;
+    use crate::password::{Flaw, HashError};
+    use crate::store::StoreError;
+    use std::time::Duration;
+
+    /// One of each; the matches do not compile when a reason is added and not listed here.
+    fn every_no() -> Vec<No> {
+        let all = [
+            No::UnusableLogin(LoginError::Empty),
+            No::UnknownLogin,
+            No::WrongPassword,
+            No::UnusablePassword,
+            No::NewPasswordTooShort,
+            No::NoPassword,
+            No::PasswordLocked,
+            No::UnusableHash(Flaw::Empty),
+            No::NoClearPassword,
+            No::AccountDisabled,
+            No::DomainDisabled,
+            No::ServiceNotAllowed,
+            No::UnknownDomain,
+            No::UnknownAlias,
+            No::OverQuota(String::new()),
+            No::Unexplained,
+        ];
+        for no in &all {
+            match no {
+                No::UnusableLogin(_) | No::UnknownLogin | No::WrongPassword | No::UnusablePassword => {}
+                No::NewPasswordTooShort | No::NoPassword | No::PasswordLocked | No::UnusableHash(_) => {}
+                No::NoClearPassword | No::AccountDisabled | No::DomainDisabled | No::ServiceNotAllowed => {}
+                No::UnknownDomain | No::UnknownAlias | No::OverQuota(_) | No::Unexplained => {}
+            }
+        }
+        all.into()
+    }
+
+    fn every_not_now() -> Vec<NotNow> {
+        let text = String::new;
+        let unusable = Unusable { login: text(), column: "", problem: "" };
+        let all = [
+            NotNow::Store(StoreError::Unreachable { place: text(), reason: text() }),
+            NotNow::Store(StoreError::Timeout { place: text(), after: Duration::ZERO }),
+            NotNow::Store(StoreError::Refused { place: text(), reason: text() }),
+            NotNow::Store(StoreError::Unusable(unusable)),
+            NotNow::Store(StoreError::Schema(text())),
+            NotNow::Busy,
+            NotNow::NoHash(HashError::Failed("")),
+            NotNow::Quota(text()),
+            NotNow::Late,
+            NotNow::NoDaemon(text()),
+            NotNow::Daemon(text()),
+        ];
+        for why in &all {
+            match why {
+                NotNow::Store(_) | NotNow::Busy | NotNow::NoHash(_) | NotNow::Quota(_) | NotNow::Late => {}
+                NotNow::NoDaemon(_) | NotNow::Daemon(_) => {}
+            }
+        }
+        all.into()
+    }
+
+    #[test]
+    fn each_reason_is_counted_for_itself_and_none_is_left_out() {
+        let tally = Tally::default();
+        tally.count(&Answer::Yes(()));
+        every_no().into_iter().for_each(|no| tally.count(&Answer::<()>::No(no)));
+        every_not_now().into_iter().for_each(|why| tally.count(&Answer::<()>::NotNow(why)));
+        let counts = tally.read();
+        assert_eq!(counts.yes, 1);
+        assert!(counts.no_by_reason().all(|(_, number)| number == 1), "{:?}", counts.no);
+        assert!(counts.not_now_by_reason().all(|(_, number)| number == 1), "{:?}", counts.not_now);
+        assert_eq!((counts.no.len(), counts.not_now.len()), (every_no().len(), every_not_now().len()));
+    }
 }

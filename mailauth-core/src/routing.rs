@@ -5,6 +5,7 @@
 
 use crate::account::{Account, AccountRow, Login};
 use crate::authenticate::{Answer, No, NotNow, Policy};
+use crate::counters::Counters;
 use crate::decision_log::{Decision, DecisionLog, Provenance};
 use crate::mailbox::MailboxDefaults;
 use crate::quota::Rules;
@@ -28,6 +29,7 @@ pub struct Router {
     default_domain: Option<String>,
     mailbox: MailboxDefaults,
     rules: Rules,
+    counters: Arc<Counters>,
     log: DecisionLog,
 }
 
@@ -47,7 +49,14 @@ impl Router {
     /// Answers over `store`, counting mail by `rules`.
     pub fn new(store: Arc<dyn MailStore>, policy: &Policy, rules: Rules) -> Self {
         let (default_domain, mailbox) = (policy.default_domain.clone(), policy.mailbox.clone());
-        Router { store, default_domain, mailbox, rules, log: DecisionLog::default() }
+        Router { store, default_domain, mailbox, rules, counters: Arc::default(), log: DecisionLog::default() }
+    }
+
+    /// Counts in `counters` what the answers are.
+    #[must_use]
+    pub fn counting(mut self, counters: Arc<Counters>) -> Self {
+        self.counters = counters;
+        self
     }
 
     /// Is mail for this domain kept here? So it is while the domain is disabled: nobody else should be sent it.
@@ -86,6 +95,7 @@ impl Router {
         let begin = Instant::now();
         let taken = self.login(address).map_or_else(|no| Ok(Err(no)), |login| self.take(login, size, deadline));
         let answer = answer(taken);
+        self.counters.addresses.count(&answer);
         self.record(begin, address, &answer);
         answer
     }
@@ -219,6 +229,7 @@ impl Router {
 
     /// Of the questions that are only steps on a message's way, the log tells what an administrator has to mend.
     fn record_outage<T>(&self, begin: Instant, asked: &[u8], answer: Answer<T>) -> Answer<T> {
+        self.counters.addresses.count(&answer);
         if matches!(answer, Answer::NotNow(_)) {
             self.record(begin, asked, &answer);
         }

@@ -77,6 +77,16 @@ impl Client {
         }
     }
 
+    /// How our own daemon is, as JSON: what `mailauth_courier::status::Status` reads. Courier's daemon closes without an
+    /// answer: [`NotNow::Daemon`].
+    pub fn status(&self, deadline: Instant) -> Answer<String> {
+        self.ask(&protocol::status(), deadline, |reply| match reply {
+            Reply::Text(text) => Answer::Yes(text.to_owned()),
+            Reply::Fail => Answer::No(No::Unexplained),
+            other => self.not_now(other),
+        })
+    }
+
     /// Sends `request` and gives the reply to `understand`.
     fn ask<T>(&self, request: &Secret, deadline: Instant, understand: impl Fn(Reply<'_>) -> Answer<T>) -> Answer<T> {
         let deadline = deadline.min(Instant::now() + self.patience);
@@ -173,7 +183,7 @@ struct Failure {
 }
 
 /// Bounds the next system calls of that direction. Zero would be no bound.
-fn limit(socket: &OwnedFd, direction: Timeout, deadline: Instant) -> Result<(), Errno> {
+pub(crate) fn limit(socket: &OwnedFd, direction: Timeout, deadline: Instant) -> Result<(), Errno> {
     let left = deadline.saturating_duration_since(Instant::now());
     if left.is_zero() {
         return Err(Errno::AGAIN);

@@ -4,3 +4,5 @@ pub mod client;
 pub mod protocol;
 #[cfg(feature = "server")]
 pub mod server;
+#[cfg(feature = "server")]
+pub mod status;

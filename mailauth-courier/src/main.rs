@@ -3,13 +3,17 @@
 //! Exit status: 0 after SIGTERM or SIGINT, 1 when it cannot run, 2 for a wrong option or configuration.
 
 use mailauth_core::config::{Config, Source};
+use mailauth_core::counters::Counters;
 use mailauth_core::store::{OpenError, open_pooled};
 use mailauth_courier::server::signals::{Signals, Wish};
-use mailauth_courier::server::{Answers, Listener, Running, Settings, become_user, notify, start};
+use mailauth_courier::server::{
+    Answers, Listener, MetricsError, MetricsListener, Running, Settings, become_user, notify, start,
+};
 use std::error::Error;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 const USAGE: &str = "\
 Usage: mailauth-courier [--config FILE] [--check]
@@ -99,23 +103,26 @@ fn run(options: &Options) -> Result<(), Failure> {
     let (config, source) =
         Config::load(options.config.as_deref()).map_err(|error| Failure::Usage(error.to_string()))?;
     if options.check {
-        open(&config).map_err(|error| Failure::Usage(error.to_string()))?;
+        open(&config, &Arc::default()).map_err(|error| Failure::Usage(error.to_string()))?;
         println!("{}: ok", source.origin);
         source.warnings.iter().for_each(|warning| println!("warning: {warning}"));
         return Ok(());
     }
     let listener = Listener::bind(&config.courier).map_err(runtime)?;
+    let metrics = bind_metrics(&config).map_err(runtime)?;
     if let Some(user) = &config.courier.user {
         become_user(user).map_err(runtime)?;
     }
     // As that user, because files of the database may be made.
-    let answers = open(&config).map_err(|error| Failure::Usage(error.to_string()))?;
+    let counters = Arc::default();
+    let answers = open(&config, &counters).map_err(|error| Failure::Usage(error.to_string()))?;
     let mut running = start(listener, Settings::new(&config), answers).map_err(runtime)?;
+    running.give_out_metrics(metrics).map_err(runtime)?;
     report("ready", &running, &config, &source);
     notify::ready();
     while signals.wait() == Wish::Reload {
         notify::reloading();
-        match reload(&mut running, options) {
+        match reload(&mut running, options, &counters) {
             Ok((config, source)) => report("configuration read again", &running, &config, &source),
             Err(error) => {
                 for line in error.to_string().lines() {
@@ -138,13 +145,27 @@ fn runtime(error: impl Error) -> Failure {
 }
 
 /// A connection to the database is not made here: while it is away, every answer is "not now".
-fn open(config: &Config) -> Result<Answers, OpenError> {
-    Ok(Answers::remembering(open_pooled(&config.database)?, config))
+fn open(config: &Config, counters: &Arc<Counters>) -> Result<Answers, OpenError> {
+    Ok(Answers::remembering(open_pooled(&config.database)?, config, Arc::clone(counters)))
 }
 
-fn reload(running: &mut Running, options: &Options) -> Result<(Config, Source), Box<dyn Error>> {
+fn bind_metrics(config: &Config) -> Result<Option<MetricsListener>, MetricsError> {
+    config.metrics.listen.as_ref().map(|address| MetricsListener::bind(address, &config.courier)).transpose()
+}
+
+fn reload(
+    running: &mut Running,
+    options: &Options,
+    counters: &Arc<Counters>,
+) -> Result<(Config, Source), Box<dyn Error>> {
     let (config, source) = Config::load(options.config.as_deref())?;
-    running.reload(Settings::new(&config), open(&config)?)?;
+    let moves = config.metrics.listen.as_ref() != running.metrics();
+    // Before anything is changed: what cannot be had leaves all as it was.
+    let metrics = if moves { bind_metrics(&config)? } else { None };
+    running.reload(Settings::new(&config), open(&config, counters)?)?;
+    if moves {
+        running.give_out_metrics(metrics)?;
+    }
     Ok((config, source))
 }
 

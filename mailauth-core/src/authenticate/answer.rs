@@ -71,6 +71,26 @@ pub enum No {
 }
 
 impl No {
+    /// Every word of [`No::code`].
+    pub const CODES: [&'static str; 16] = [
+        "unusable-login",
+        "unknown-login",
+        "wrong-password",
+        "unusable-password",
+        "new-password-too-short",
+        "no-password",
+        "password-locked",
+        "unusable-hash",
+        "no-clear-password",
+        "account-disabled",
+        "domain-disabled",
+        "service-not-allowed",
+        "unknown-domain",
+        "unknown-alias",
+        "over-quota",
+        "unexplained",
+    ];
+
     /// A word for the log that stays the same between versions.
     pub fn code(&self) -> &'static str {
         match self {
@@ -121,6 +141,21 @@ pub enum NotNow {
 }
 
 impl NotNow {
+    /// Every word of [`NotNow::code`].
+    pub const CODES: [&'static str; 11] = [
+        "database-unreachable",
+        "database-timeout",
+        "database-refused",
+        "unusable-row",
+        "schema",
+        "busy",
+        "no-hash",
+        "quota-unknown",
+        "late",
+        "no-daemon",
+        "daemon",
+    ];
+
     /// A word for the log that stays the same between versions.
     pub fn code(&self) -> &'static str {
         match self {

@@ -96,6 +96,7 @@ pub(super) const KEYS: &[Key] = &[
     key("courier", "max_connections", |c, v| put(&mut c.courier.max_connections, v.small(1..=1_000_000))),
     key("courier", "idle", |c, v| put(&mut c.courier.idle, v.duration(WAIT))),
     key("courier", "request", |c, v| put(&mut c.courier.request, v.duration(WAIT))),
+    key("metrics", "listen", |c, v| put(&mut c.metrics.listen, v.metrics_address().map(Some))),
     key("client", "socket", |c, v| put(&mut c.client.socket, v.socket())),
     key("client", "fallback", |c, v| put(&mut c.client.fallback, v.word(FALLBACK))),
     key("client", "deadline", |c, v| put(&mut c.client.deadline, v.duration(WAIT))),

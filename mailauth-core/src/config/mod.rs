@@ -6,6 +6,7 @@
 mod cache;
 mod database;
 mod keys;
+mod metrics;
 mod mistake;
 mod parse;
 mod password;
@@ -16,6 +17,7 @@ mod value;
 
 pub use cache::CacheConfig;
 pub use database::{DatabaseConfig, DatabaseUrl, HostPort, Secrecy, Server, UrlError};
+pub use metrics::{MetricsAddress, MetricsConfig};
 pub use mistake::{ConfigErrors, Mistake, Place};
 pub use password::PasswordConfig;
 pub use pop3::{CramOrder, Pop3Config};
@@ -44,6 +46,8 @@ pub struct Config {
     pub quota: QuotaConfig,
     /// `[courier]`
     pub courier: CourierConfig,
+    /// `[metrics]`
+    pub metrics: MetricsConfig,
     /// `[client]`
     pub client: ClientConfig,
     /// `[pop3]`

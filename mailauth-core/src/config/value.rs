@@ -1,12 +1,13 @@
 //! Values of a configuration, read as what their keys want. What is wrong with one is said in words that follow the
 //! key's name: what it is, then what to write.
 
-use super::DatabaseUrl;
+use super::{DatabaseUrl, MetricsAddress};
 use crate::password::{DefaultScheme, NewScheme};
 use crate::quota::Limits;
 use crate::{DomainName, Service, Services};
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use toml::de::DeValue;
 
@@ -174,9 +175,31 @@ impl Value<'_> {
         }
     }
 
+    /// Where metrics are given out: not to other machines, for nobody is asked who he is.
+    pub fn metrics_address(&self) -> Result<MetricsAddress> {
+        let cure = "write a socket such as \"unix:/run/mailauth/metrics.sock\", or a port of this machine such as \
+                    \"127.0.0.1:9187\" or \"[::1]:9187\"";
+        let text = self.text()?;
+        if let Some(path) = text.strip_prefix("unix:") {
+            if !Path::new(path).is_absolute() {
+                return self.wrong("an absolute path after unix:", cure);
+            }
+            return self.socket_path(path).map(MetricsAddress::Unix);
+        }
+        match text.parse::<SocketAddr>() {
+            Ok(address) if address.port() == 0 => self.wrong("a usable port", cure),
+            Ok(address) if address.ip().is_loopback() => Ok(MetricsAddress::Tcp(address)),
+            Ok(_) => self.wrong("an address of the loopback, and metrics stay on this machine", cure),
+            Err(_) => self.wrong("an address", cure),
+        }
+    }
+
     /// The path of a unix socket.
     pub fn socket(&self) -> Result<PathBuf> {
-        let path = self.text()?;
+        self.socket_path(self.text()?)
+    }
+
+    fn socket_path(&self, path: &str) -> Result<PathBuf> {
         if path.len() > MAX_SOCKET_PATH {
             let cure =
                 format!("write a path of at most {MAX_SOCKET_PATH} bytes, which is all that the system has room for");
@@ -286,6 +309,28 @@ mod tests {
             let error = read(text, |v| v.mode()).unwrap_err();
             assert!(error.contains("octal digits such as \"0660\""), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn metrics_are_given_out_on_this_machine_alone() {
+        let address = |text: &str| read(text, |v| v.metrics_address()).map(|address| address.to_string());
+        for text in ["unix:/run/m.sock", "127.0.0.1:9187", "127.9.9.9:1", "[::1]:9187"] {
+            assert_eq!(address(&format!("'{text}'")), Ok(text.to_owned()));
+        }
+        for (text, problem) in [
+            ("0.0.0.0:9187", "of the loopback"),
+            ("192.0.2.1:9187", "of the loopback"),
+            ("[::]:9187", "of the loopback"),
+            ("127.0.0.1", "is not an address"),
+            ("localhost:9187", "is not an address"),
+            ("127.0.0.1:0", "a usable port"),
+            ("unix:m.sock", "an absolute path"),
+            ("unix:", "an absolute path"),
+        ] {
+            let error = address(&format!("'{text}'")).unwrap_err();
+            assert!(error.contains(problem) && error.contains("127.0.0.1:9187"), "{text}: {error}");
+        }
+        assert!(address(&format!("'unix:/{}'", "x".repeat(200))).unwrap_err().contains("at most"));
     }
 
     #[test]

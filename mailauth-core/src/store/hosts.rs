@@ -9,7 +9,7 @@
 //! else is left alone. A command asks when it begins, and reads where it would write.
 
 use super::driver::{Connection, Driver, DriverError, Refusal, Standing};
-use super::pool::{Failed, Lease, Pool};
+use super::pool::{Lease, Pool};
 use super::{HostState, Role, StoreError};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -44,8 +44,6 @@ struct Known {
     role: Role,
     /// It answered when it was asked last; hosts that were not asked count as fit.
     fit: bool,
-    latency: Option<Duration>,
-    failure: Option<(DriverError, Instant)>,
 }
 
 /// Which host to read from.
@@ -70,15 +68,8 @@ impl Host {
         self.known().fit && self.pool.outage().is_none()
     }
 
-    fn failed(&self, error: &DriverError) {
-        let mut known = self.known();
-        known.fit = false;
-        known.failure = Some((error.clone(), Instant::now()));
-    }
-
     /// Asks what it can be used for. The connection that it said it on, with that.
     fn ask(&self) -> Result<(Lease, Role), DriverError> {
-        let begin = Instant::now();
         match self.pool.standing() {
             Ok((lease, standing)) => {
                 let role = match standing {
@@ -92,14 +83,11 @@ impl Host {
                 if !known.fit {
                     tracing::info!(host = self.place(), "this database host answers again");
                 }
-                (known.role, known.fit, known.latency) = (role, true, Some(begin.elapsed()));
+                (known.role, known.fit) = (role, true);
                 Ok((lease, role))
             }
             Err(error) => {
-                if self.known().fit {
-                    tracing::warn!(host = self.place(), %error, "this database host is not asked until it answers again");
-                }
-                self.failed(&error);
+                self.is_unfit(&error);
                 Err(error)
             }
         }
@@ -111,17 +99,17 @@ impl Host {
         }
     }
 
-    fn state(&self) -> HostState {
-        let outage = self.pool.outage();
-        let known = self.known();
-        let ago = |(error, at): &(DriverError, Instant)| (error.to_string(), at.elapsed());
-        HostState {
-            place: self.place().to_owned(),
-            role: known.role,
-            live: known.fit && outage.is_none(),
-            latency: known.latency,
-            last_error: known.failure.as_ref().map(ago).or(outage.map(|error| (error.to_string(), Duration::ZERO))),
+    /// It is not asked before others until it answers again.
+    fn is_unfit(&self, error: &DriverError) {
+        if std::mem::replace(&mut self.known().fit, false) {
+            tracing::warn!(host = self.place(), %error, "this database host is not asked until it answers again");
         }
+    }
+
+    fn state(&self) -> HostState {
+        let known = self.known();
+        let state = self.pool.state();
+        HostState { role: known.role, live: known.fit && state.live, ..state }
     }
 }
 
@@ -150,7 +138,7 @@ impl Hosts {
         deadline: Duration,
         pool: impl Fn(Arc<dyn Driver>) -> Pool,
     ) -> Self {
-        let known = || Known { role: Role::Unknown, fit: true, latency: None, failure: None };
+        let known = || Known { role: Role::Unknown, fit: true };
         let host = |driver| Arc::new(Host { pool: pool(driver), known: Mutex::new(known()) });
         let hosts = drivers.into_iter().map(host).collect();
         Hosts { hosts, place, deadline, alone: false, asked: OnceLock::new(), _stop: Vec::new() }
@@ -208,7 +196,9 @@ impl Hosts {
             match host.pool.read(&mut work) {
                 Ok(done) => return Ok((done, host.known().role)),
                 Err(failed) if failed.is_of_the_host() => {
-                    self.note(host, &failed);
+                    if self.are_several() {
+                        host.is_unfit(&failed.error);
+                    }
                     failures.push((host, failed.error));
                 }
                 Err(failed) => return Err(self.store_error(failed.error)),
@@ -307,18 +297,6 @@ impl Hosts {
         if self.alone {
             let _ = self.hosts.iter().any(is_primary);
         }
-    }
-
-    /// Draws the conclusions of a failure on `host`. Whoever asks it finds out when they are over.
-    fn note(&self, host: &Host, failed: &Failed) {
-        if !self.are_several() {
-            return;
-        }
-        if host.is_fit() {
-            let error = &failed.error;
-            tracing::warn!(host = host.place(), %error, "this database host is not asked until it answers again");
-        }
-        host.failed(&failed.error);
     }
 }
 

@@ -7,6 +7,7 @@
 //! its first success ends the outage.
 
 use super::driver::{Connection, Driver, DriverError, Standing};
+use super::{HostState, Role};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -73,6 +74,15 @@ struct Line {
     /// Connections of an earlier generation were made before one was lost.
     generation: AtomicU64,
     outage: Mutex<Option<Outage>>,
+    last_failure: Mutex<Option<Failure>>,
+    /// Of the last work that ended well, in nanoseconds; 0 before the first.
+    latency: AtomicU64,
+}
+
+/// The last that went wrong, which stays to be asked for when all is well again.
+struct Failure {
+    at: Instant,
+    error: DriverError,
 }
 
 struct Outage {
@@ -101,9 +111,19 @@ impl Line {
     }
 
     fn is_away(&self, error: DriverError) {
+        self.failed(error.clone());
         let mut outage = self.outage();
         let since = outage.as_ref().map_or_else(Instant::now, |outage| outage.since);
         *outage = Some(Outage { since, error });
+    }
+
+    fn failed(&self, error: DriverError) {
+        *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(Failure { at: Instant::now(), error });
+    }
+
+    fn answered_after(&self, took: Duration) {
+        let nanoseconds = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX).max(1);
+        self.latency.store(nanoseconds, Ordering::Relaxed);
     }
 
     /// Takes note that a connection was lost.
@@ -203,37 +223,43 @@ impl Pool {
 
     /// A connection whose host said just now what it can be used for.
     pub(super) fn standing(&self) -> Result<(Lease, Standing), DriverError> {
-        self.living(|link| link.connection.standing())
+        self.living(|link| {
+            let begin = Instant::now();
+            let standing = link.connection.standing()?;
+            self.line.answered_after(begin.elapsed());
+            Ok(standing)
+        })
     }
 
     /// A connection that gave this sign of life; a fresh one where a kept one is dead.
     fn living<T>(&self, sign: impl Fn(&mut Link) -> Result<T, DriverError>) -> Result<(Lease, T), DriverError> {
         let start = Instant::now();
-        let mut lease = self.acquire(start)?;
-        let again = lease.link().used;
-        match sign(lease.link()) {
-            Ok(said) => return Ok((lease, said)),
-            Err(error) => {
-                self.note(lease.link(), &error);
-                if !again || start.elapsed() >= self.deadline {
-                    return Err(error);
+        let mut again = true;
+        loop {
+            let mut lease = self.acquire(start)?;
+            let link = lease.link();
+            let was_kept = link.used;
+            match sign(link) {
+                Ok(said) => return Ok((lease, said)),
+                Err(error) => {
+                    self.note(link, &error);
+                    if !was_kept || !again || start.elapsed() >= self.deadline {
+                        return Err(error);
+                    }
+                    again = false;
                 }
-            }
-        }
-        drop(lease);
-        let mut lease = self.acquire(start)?;
-        match sign(lease.link()) {
-            Ok(said) => Ok((lease, said)),
-            Err(error) => {
-                self.note(lease.link(), &error);
-                Err(error)
             }
         }
     }
 
-    /// Gives back a connection that nothing was done with.
-    pub(super) fn give_back(&self, lease: Lease) {
-        let _ = self.run(lease, |_| Ok(()));
+    /// Gives back a connection that did its work.
+    pub(super) fn give_back(&self, mut lease: Lease) {
+        lease.link().used = true;
+        if let (Held::Owned(link), Kept::One(slot)) = (lease.0, &self.kept)
+            && self.line.is_fit(&link)
+        {
+            *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(link);
+        }
     }
 
     /// Why no connection can be had now, if that is known.
@@ -248,16 +274,15 @@ impl Pool {
         work: impl FnOnce(&mut dyn Connection) -> Result<T, DriverError>,
     ) -> Result<T, DriverError> {
         let link = lease.link();
+        let begin = Instant::now();
         let outcome = work(&mut *link.connection);
-        link.used = true;
+        if outcome.is_ok() {
+            self.line.answered_after(begin.elapsed());
+        }
         if let Err(error) = &outcome {
             self.note(link, error);
         }
-        if let (Held::Owned(link), Kept::One(slot)) = (lease.0, &self.kept)
-            && self.line.is_fit(&link)
-        {
-            *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(link);
-        }
+        self.give_back(lease);
         outcome
     }
 
@@ -268,6 +293,7 @@ impl Pool {
         }
         link.spent = true;
         self.line.lost(link);
+        self.line.failed(error.clone());
         if matches!(error, DriverError::Timeout(_)) {
             // It does not answer: until somebody gets a new connection, nobody need wait for it as we did.
             self.line.is_away(error.clone());
@@ -323,11 +349,33 @@ impl Pool {
         }
         left.is_zero().then_some(DriverError::Timeout(self.deadline))
     }
+
+    /// What is known of the server. Asks nobody.
+    pub(crate) fn state(&self) -> HostState {
+        let latency = match self.line.latency.load(Ordering::Relaxed) {
+            0 => None,
+            nanoseconds => Some(Duration::from_nanos(nanoseconds)),
+        };
+        let failure = self.line.last_failure.lock().unwrap_or_else(PoisonError::into_inner);
+        HostState {
+            place: self.driver().place().to_owned(),
+            role: Role::Unknown,
+            live: self.line.outage().is_none(),
+            latency,
+            last_error: failure.as_ref().map(|failure| (failure.error.to_string(), failure.at.elapsed())),
+        }
+    }
 }
 
 impl Line {
     fn new(driver: Arc<dyn Driver>) -> Self {
-        Line { driver, generation: AtomicU64::new(0), outage: Mutex::new(None) }
+        Line {
+            driver,
+            generation: AtomicU64::new(0),
+            outage: Mutex::new(None),
+            last_failure: Mutex::new(None),
+            latency: AtomicU64::new(0),
+        }
     }
 }
 
@@ -432,6 +480,29 @@ mod tests {
         while pool.read(touch).is_err() {
             assert!(start.elapsed() < Duration::from_secs(10), "no recovery");
             std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    #[test]
+    fn the_state_tells_of_an_outage_and_remembers_what_it_was() {
+        for (fake, pool) in pools() {
+            let fresh = pool.state();
+            assert_eq!((fresh.place.as_str(), fresh.live, fresh.latency, fresh.last_error), ("fake", true, None, None));
+            pool.read(touch).unwrap();
+            assert!(pool.state().latency.is_some());
+            fake.away.store(true, Ordering::SeqCst);
+            fake.restart();
+            assert!(pool.read(touch).is_err());
+            let away = pool.state();
+            assert!(!away.live && away.last_error.is_some_and(|(what, _)| what == "away"));
+            fake.away.store(false, Ordering::SeqCst);
+            let start = Instant::now();
+            while pool.read(touch).is_err() {
+                assert!(start.elapsed() < Duration::from_secs(10), "no recovery");
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            let back = pool.state();
+            assert!(back.live && back.last_error.is_some_and(|(what, ago)| what == "away" && ago > Duration::ZERO));
         }
     }
 

@@ -47,6 +47,11 @@ pub fn forget(login: Option<&[u8]>) -> Result<Secret, Uncomposable> {
     fitting(join(&[b"FORGET ", login, b"\n"]), MAX_LINE + 1)
 }
 
+/// `STATUS`: how the server is.
+pub fn status() -> Secret {
+    b"STATUS\n".as_slice().into()
+}
+
 /// `PRE`: looks an account up.
 ///
 /// # Errors

@@ -14,6 +14,7 @@
 //!          | "ENUMERATE" LF
 //!          | "ASK" SP question LF                           our own: see [`question`]
 //!          | "FORGET" [ SP login ] LF                       our own: see below
+//!          | "STATUS" LF                                    our own: see below
 //! body     = service LF authtype LF data
 //! data     = login LF password [LF]                         authtype "login"
 //!          | base64(challenge) LF base64(login SP hex) [LF] authtype "cram-md5", "cram-sha1", "cram-sha256", "apop"
@@ -21,6 +22,7 @@
 //! reply    = *( NAME "=" value LF ) "." LF                  PRE, AUTH: yes
 //!          | "OK" LF                                        PASSWD: yes; FORGET: done
 //!          | "FAIL" LF                                      no
+//!          | "OK" SP json LF                                STATUS
 //!          | "# " name LF LF *( row LF ) "." LF             ENUMERATE; without the "." it was cut off
 //!          | nothing                                        not now, or not a request
 //! row      = login TAB uid TAB gid TAB home TAB maildir TAB options
@@ -35,6 +37,10 @@
 //! `FORGET` tells the server that the account with this login, or without one any account, was changed in the database:
 //! what it remembers of that is not so any more. It is taken from root and the server's own user, and is `FAIL` to
 //! others. Courier's daemon closes without a byte, and has nothing to forget.
+//!
+//! `STATUS` asks how the server is: its databases, queues and what it has counted, as JSON on one line (`Status`, in
+//! `status.rs`). It is taken from the same users as `FORGET`, and is `FAIL` to others. Courier's daemon closes without a
+//! byte.
 //!
 //! # Where this is stricter than Courier
 //!
@@ -52,7 +58,7 @@ mod record;
 mod reply;
 mod request;
 
-pub use compose::{PasswdFields, Uncomposable, auth_cram, auth_login, forget, passwd, pre, with_client};
+pub use compose::{PasswdFields, Uncomposable, auth_cram, auth_login, forget, passwd, pre, status, with_client};
 pub use question::Question;
 pub use record::{Record, RecordError, Reply};
 pub use reply::{Passwords, Unsendable, account, list_row};
@@ -76,7 +82,7 @@ pub const MAX_REQUEST: usize = MAX_METADATA + MAX_LINE + 1 + MAX_BODY;
 /// "No."
 pub const FAIL: &[u8] = b"FAIL\n";
 
-/// "Yes" to `PASSWD` and `FORGET`.
+/// "Yes" to `PASSWD` and `FORGET`, without a text.
 pub const OK: &[u8] = b"OK\n";
 
 /// What begins an enumeration. Clients drop whatever follows a `#`.

@@ -61,6 +61,8 @@ pub enum Command {
     Ask(Question),
     /// `FORGET`: what is remembered of this login, or of all.
     Forget(Option<Vec<u8>>),
+    /// `STATUS`.
+    Status,
     /// Well-formed, but the answer is no whatever the accounts are. The reason is for the log.
     Never(&'static str),
 }
@@ -168,6 +170,7 @@ fn command(word: &[u8], arguments: &[u8], after: &[u8]) -> Result<Option<Command
         }
         b"PASSWD" => change_password(arguments).map(Some),
         b"ENUMERATE" if arguments.is_empty() => Ok(Some(Command::Enumerate)),
+        b"STATUS" if arguments.is_empty() => Ok(Some(Command::Status)),
         b"ASK" => Question::parse(arguments).map(|question| Some(Command::Ask(question))).ok_or(Malformed::Field),
         b"FORGET" => Ok(Some(Command::Forget((!arguments.is_empty()).then(|| arguments.to_vec())))),
         _ => Err(Malformed::Command),

@@ -27,6 +27,7 @@ fn shown(request: Request) -> String {
             format!("change {} from {} to {} for {}", text(login), secret(old), secret(new), text(service))
         }
         Command::Enumerate => "enumerate".into(),
+        Command::Status => "status".to_owned(),
         Command::Forget(None) => "forget all".to_owned(),
         Command::Forget(Some(login)) => format!("forget {}", text(login)),
         Command::Ask(Question::Domain(name)) => format!("domain {}", text(name)),
@@ -181,6 +182,13 @@ fn what_is_to_be_forgotten_is_a_login_or_all() {
     assert_eq!(read("FORGET a=b c\n"), "forget a=b c");
     assert_eq!(read("FORGET anna"), "incomplete");
     assert_eq!(read("FORGETS\n"), "malformed: Command");
+}
+
+#[test]
+fn status_has_no_argument() {
+    assert_eq!(read("STATUS\n"), "status");
+    assert_eq!(read("STATUS anna\n"), "malformed: Command");
+    assert!(matches!(parse(status().expose(), false), Parse::Complete(Request { command: Command::Status, .. })));
 }
 
 #[test]
@@ -543,6 +551,7 @@ fn input() -> impl Strategy<Value = Vec<u8>> {
         Just(b"ENUMERATE".to_vec()),
         Just(b"ASK domain x.example".to_vec()),
         Just(b"FORGET anna".to_vec()),
+        Just(b"STATUS".to_vec()),
         Just(b"ASK recipient 1000 anna".to_vec()),
         Just(b"TCPREMOTEIP=::1".to_vec()),
         Just(vec![b'x'; 4000]),

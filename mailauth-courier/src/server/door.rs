@@ -6,7 +6,7 @@
 //!
 //! When all of them are stuck in their work, a substitute accepts, and hands on all of it.
 
-use super::connection::{Connection, Places, is_readable_within};
+use super::connection::{Connection, is_readable_within};
 use super::descriptors;
 use super::lane::guarded;
 use super::listener::Listener;
@@ -37,7 +37,6 @@ const SHORTAGE: Duration = Duration::from_millis(50);
 /// What connections meet when they come in.
 pub(super) struct Hall {
     pub live: Mutex<Arc<Live>>,
-    pub places: Places,
     pub reader: Arc<Reader>,
     pub works: Arc<Works>,
     pub crowded: Throttle,
@@ -102,7 +101,7 @@ impl Door {
 }
 
 impl Hall {
-    fn live(&self) -> Arc<Live> {
+    pub fn live(&self) -> Arc<Live> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -137,7 +136,7 @@ impl Hall {
             Err(Errno::INTR | Errno::CONNABORTED) => {}
             Err(error) => {
                 if let Some(omitted) = self.shortages.admit() {
-                    tracing::error!(%error, omitted, open = self.places.taken(), "cannot accept a connection");
+                    tracing::error!(%error, omitted, open = self.works.places.taken(), "cannot accept a connection");
                 }
                 std::thread::sleep(SHORTAGE);
             }
@@ -147,7 +146,8 @@ impl Hall {
 
     fn welcome(&self, socket: OwnedFd, scratch: &mut Scratch, answer: impl Fn(Connection, Request)) {
         let live = self.live();
-        let Some(place) = self.places.take(live.max_connections) else {
+        let Some(place) = self.works.places.take(live.max_connections) else {
+            self.works.turned_away.crowded.fetch_add(1, Ordering::Relaxed);
             if let Some(omitted) = self.crowded.admit() {
                 let most = live.max_connections;
                 tracing::warn!(omitted, "a client was turned away: [courier] max_connections ({most}) are open");
@@ -157,6 +157,7 @@ impl Hall {
         let rights = match live.access.judge(socket.as_fd()) {
             Ok(Ok(rights)) => rights,
             Ok(Err(stranger)) => {
+                self.works.turned_away.strangers.fetch_add(1, Ordering::Relaxed);
                 if let Some(omitted) = self.strangers.admit() {
                     let (uid, gid) = (stranger.uid, stranger.gid);
                     tracing::warn!(
@@ -175,7 +176,7 @@ impl Hall {
             }
         };
         let connection = Connection::new(socket, rights, live, place);
-        let mut patient = self.places.taken() <= self.works.crew.size();
+        let mut patient = self.works.places.taken() <= self.works.crew.size();
         loop {
             match scratch.receive(&connection) {
                 Some(input) => return self.take(input, connection, answer),

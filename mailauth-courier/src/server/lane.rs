@@ -72,6 +72,17 @@ impl Lane {
         true
     }
 
+    /// What its work is called.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// How many jobs wait, and how many may.
+    pub fn waiting(&self) -> (usize, usize) {
+        let state = self.lock();
+        (state.jobs.len(), state.capacity)
+    }
+
     /// Lets the threads finish what is queued, and waits for them.
     pub fn close(&self) {
         let mut state = self.lock();

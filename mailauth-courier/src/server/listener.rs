@@ -23,7 +23,7 @@ pub enum BindError {
     #[error("another server answers on {}; stop it first", .0.display())]
     Busy(PathBuf),
     /// A file is there that is no socket.
-    #[error("{} exists and is not a socket; move it away, or choose another path in [courier] socket", .0.display())]
+    #[error("{} exists and is not a socket; move it away, or choose another path", .0.display())]
     NotASocket(PathBuf),
     /// The folder is missing.
     #[error("the folder of {} does not exist; create it (mode 0750, group of the mail daemons)", .0.display())]

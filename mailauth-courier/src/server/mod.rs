@@ -12,6 +12,8 @@
 //! PASSWD                         --> lane "changes"
 //! ASK recipient                  --> lane "recipients", for it may have to count a mailbox
 //! ENUMERATE, an answer half sent --> outbox (one thread)
+//!
+//! GET /metrics, on a socket of its own --> metrics (one thread)
 //! ```
 
 mod bell;
@@ -19,10 +21,12 @@ mod connection;
 mod crew;
 mod descriptors;
 mod door;
+mod exposition;
 mod identity;
 mod lane;
 mod listener;
 mod live;
+mod metrics;
 pub mod notify;
 mod once;
 mod outbox;
@@ -30,11 +34,13 @@ mod peer;
 mod reader;
 mod reply;
 pub mod signals;
+mod status;
 mod throttle;
 mod work;
 
 pub use identity::{IdentityError, become_user};
 pub use listener::{BindError, Listener};
+pub use metrics::{MetricsError, MetricsListener};
 pub use once::answer_one;
 
 use connection::Places;
@@ -43,15 +49,17 @@ use door::{Door, Hall};
 use lane::Lane;
 use live::Live;
 use mailauth_core::authenticate::Authenticator;
-use mailauth_core::config::{CacheConfig, Config, CourierConfig};
+use mailauth_core::config::{CacheConfig, Config, CourierConfig, MetricsAddress};
 use mailauth_core::counters::Counters;
 use mailauth_core::password::Rules;
 use mailauth_core::routing::Router;
 use mailauth_core::store::MailStore;
 use mailauth_core::store::cache::Cache;
+use metrics::Metrics;
 use outbox::Outbox;
 use peer::Access;
 use reader::Reader;
+use status::Refusals;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -79,7 +87,7 @@ pub struct Answers {
     pub authenticator: Arc<Authenticator>,
     /// About addresses.
     pub router: Arc<Router>,
-    /// How often it helped that something was remembered.
+    /// What is counted.
     pub counters: Arc<Counters>,
 }
 
@@ -90,9 +98,9 @@ impl Answers {
         Self::new(store, config, &nothing, Arc::default())
     }
 
-    /// The same, remembering what `[cache]` says: for a server.
-    pub fn remembering<S: MailStore + 'static>(store: S, config: &Config) -> Self {
-        let (cache, counters) = (&config.cache, Arc::<Counters>::default());
+    /// The same, remembering what `[cache]` says, and counting on in `counters`: for a server.
+    pub fn remembering<S: MailStore + 'static>(store: S, config: &Config, counters: Arc<Counters>) -> Self {
+        let cache = &config.cache;
         if !cache.keeps_accounts() {
             return Self::new(Arc::new(store), config, cache, counters);
         }
@@ -103,7 +111,8 @@ impl Answers {
 
     fn new(store: Arc<dyn MailStore>, config: &Config, cache: &CacheConfig, counters: Arc<Counters>) -> Self {
         let policy = config.policy();
-        let router = Arc::new(Router::new(store.clone(), &policy, config.quota.rules()));
+        let router = Router::new(store.clone(), &policy, config.quota.rules());
+        let router = Arc::new(router.counting(Arc::clone(&counters)));
         let authenticator = Authenticator::new(store, policy, Arc::new(config.budget()));
         let authenticator = Arc::new(authenticator.remembering(cache, Arc::clone(&counters)));
         Answers { authenticator, router, counters }
@@ -144,6 +153,7 @@ pub struct Running {
     door: Door,
     reading: JoinHandle<()>,
     writing: JoinHandle<()>,
+    metrics: Option<Metrics>,
 }
 
 impl Settings {
@@ -191,13 +201,15 @@ pub fn start(listener: Listener, settings: Settings, answers: Answers) -> Result
         recipients: Lane::open("recipients", RECIPIENTS.0, RECIPIENTS.1)?,
         outbox: Arc::new(Outbox::new()?),
         crew: Crew::new(settings.door_threads()),
+        places: Places::default(),
+        started: Instant::now(),
+        turned_away: Refusals::default(),
         overload: Throttle::default(),
         refusals: Throttle::default(),
         unsendable: Throttle::default(),
     });
     let hall = Arc::new(Hall {
         live: Mutex::new(Arc::new(live)),
-        places: Places::default(),
         reader: Arc::new(Reader::new()?),
         works: Arc::clone(&works),
         crowded: Throttle::default(),
@@ -210,7 +222,7 @@ pub fn start(listener: Listener, settings: Settings, answers: Answers) -> Result
     let hand_on = move |connection, request| works.answer_elsewhere(connection, request);
     let reading = Builder::new().name("reading".into()).spawn(move || reader.run(hand_on))?;
     let door = Door::open(listener, settings.door_threads(), &hall)?;
-    Ok(Running { settings, hall, door, reading, writing })
+    Ok(Running { settings, hall, door, reading, writing, metrics: None })
 }
 
 fn live(settings: &Settings, listener: &Listener, answers: Answers) -> Result<Live, StartError> {
@@ -223,6 +235,23 @@ impl Running {
     /// Where it answers.
     pub fn socket(&self) -> &Path {
         self.door.listener().path()
+    }
+
+    /// Where metrics are given out.
+    pub fn metrics(&self) -> Option<&MetricsAddress> {
+        self.metrics.as_ref().map(Metrics::address)
+    }
+
+    /// Gives out metrics on `listener` from now on, in the place of another; without one no more.
+    ///
+    /// # Errors
+    /// When the system gives no thread; it then goes on as before.
+    pub fn give_out_metrics(&mut self, listener: Option<MetricsListener>) -> Result<(), StartError> {
+        let metrics = listener.map(|listener| Metrics::open(listener, &self.hall)).transpose()?;
+        if let Some(old) = std::mem::replace(&mut self.metrics, metrics) {
+            old.close();
+        }
+        Ok(())
     }
 
     /// Goes on with other settings and accounts. Requests that were taken are answered under the old ones.
@@ -253,6 +282,9 @@ impl Running {
     pub fn stop(self) {
         let patience = self.settings.courier.request + Duration::from_secs(5);
         let works = &self.hall.works;
+        if let Some(metrics) = self.metrics {
+            metrics.close();
+        }
         self.door.close();
         self.hall.reader.stop();
         // No thread here can end by a panic: that of each request is caught.

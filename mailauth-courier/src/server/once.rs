@@ -56,7 +56,7 @@ fn reply(request: Request, live: &Live, deadline: Instant) -> Reply {
     let ask = |service: Vec<u8>, login, credential, form: Form| {
         let service = Service::from_name(&service);
         let request = authenticate::Request { service, login, credential, client, deadline };
-        let rights = Rights { enumerate: false, passwd: false, clear: true, forget: false };
+        let rights = Rights { enumerate: false, passwd: false, clear: true, manage: false };
         Reply::account(live.answers.authenticator.authenticate(request), &form, live, rights)
     };
     match command {
@@ -74,6 +74,6 @@ fn reply(request: Request, live: &Live, deadline: Instant) -> Reply {
         }
         Command::Ask(question) => Reply::route(&live.answers.router, &question, deadline),
         Command::Never(_) => Reply::fail(),
-        Command::ChangePassword { .. } | Command::Enumerate | Command::Forget(_) => Reply::Silence,
+        Command::ChangePassword { .. } | Command::Enumerate | Command::Forget(_) | Command::Status => Reply::Silence,
     }
 }

@@ -27,8 +27,8 @@ pub(super) struct Rights {
     pub passwd: bool,
     /// It is sent clear passwords, where one is stored.
     pub clear: bool,
-    /// It may tell us that accounts were changed.
-    pub forget: bool,
+    /// It may tell us that accounts were changed, and ask how we are.
+    pub manage: bool,
 }
 
 /// A peer that may not connect.
@@ -92,8 +92,8 @@ impl Access {
         }
         let may = |list: &Option<Vec<u32>>| list.as_ref().is_none_or(|users| users.contains(&uid));
         let clear = self.clear.contains(&uid);
-        let forget = uid == 0 || uid == self.own;
-        Ok(Ok(Rights { enumerate: may(&self.enumerate), passwd: may(&self.passwd), clear, forget }))
+        let manage = uid == 0 || uid == self.own;
+        Ok(Ok(Rights { enumerate: may(&self.enumerate), passwd: may(&self.passwd), clear, manage }))
     }
 }
 
@@ -154,10 +154,10 @@ mod tests {
     #[test]
     fn root_and_this_user_and_the_sockets_group_may_connect_and_nobody_else() {
         let access = access(|_| ());
-        let all = Rights { enumerate: true, passwd: true, clear: false, forget: true };
+        let all = Rights { enumerate: true, passwd: true, clear: false, manage: true };
         assert_eq!(judge(&access, 0, 0, &[]), Ok(all));
         assert_eq!(judge(&access, rustix::process::geteuid().as_raw(), 1, &[]), Ok(all));
-        let member = Rights { forget: false, ..all };
+        let member = Rights { manage: false, ..all };
         assert_eq!(judge(&access, STRANGER, 700, &[]), Ok(member));
         assert_eq!(judge(&access, STRANGER, 1, &[5, 700]), Ok(member));
         assert_eq!(judge(&access, STRANGER, 1, &[5]), Err(Refused { uid: STRANGER, gid: 1 }));
@@ -182,7 +182,7 @@ mod tests {
             config.passwd_users = vec!["root".into()];
             config.clear_users = vec![STRANGER.to_string()];
         });
-        let rights = |enumerate, passwd, clear| Ok(Rights { enumerate, passwd, clear, forget: false });
+        let rights = |enumerate, passwd, clear| Ok(Rights { enumerate, passwd, clear, manage: false });
         assert_eq!(judge(&access, GUEST, 800, &[]), rights(true, false, false));
         assert_eq!(judge(&access, STRANGER, 800, &[]), rights(false, false, true));
         assert_eq!(

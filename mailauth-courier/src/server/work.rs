@@ -3,17 +3,20 @@
 //! What is quick is done by whichever thread has the request; what hashes, changes a password or lists accounts goes to
 //! a lane of its own. "Not now" is always the same: the connection is dropped without a byte.
 
-use super::connection::{Connection, Sent};
+use super::connection::{Connection, Places, Sent};
 use super::crew::Crew;
 use super::lane::Lane;
 use super::outbox::Outbox;
 use super::reply::{Form, Reply};
+use super::status::Refusals;
 use super::throttle::Throttle;
+use crate::protocol::question::said;
 use crate::protocol::{Command, FAIL, OK, Question, Request};
 use mailauth_core::Service;
 use mailauth_core::account::Account;
 use mailauth_core::authenticate::{self, Answer, Authority as _, Credential, PasswordChange, Step};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 /// The lanes, and what is counted and said about them.
@@ -30,6 +33,10 @@ pub(super) struct Works {
     pub outbox: Arc<Outbox>,
     /// The threads that accept.
     pub crew: Crew,
+    /// The connections that are open.
+    pub places: Places,
+    pub started: Instant,
+    pub turned_away: Refusals,
     pub overload: Throttle,
     pub refusals: Throttle,
     pub unsendable: Throttle,
@@ -62,6 +69,7 @@ impl Works {
             Command::Enumerate => self.enumerate(connection),
             Command::Ask(question) => self.route(connection, question),
             Command::Forget(login) => self.forget(connection, login.as_deref()),
+            Command::Status => self.tell_status(connection),
             Command::Never(why) => {
                 tracing::debug!(why, "a request that no account can fit");
                 self.send(connection, FAIL);
@@ -141,17 +149,26 @@ impl Works {
     }
 
     fn forget(&self, connection: Connection, login: Option<&[u8]>) {
-        if !connection.rights.forget {
-            if let Some(omitted) = self.refusals.admit() {
-                tracing::warn!(
-                    omitted,
-                    "a client may not use FORGET: it is taken from root and this process's own user"
-                );
-            }
-            return self.send(connection, FAIL);
+        if !connection.rights.manage {
+            return self.refuse_to_stranger(connection, "FORGET");
         }
         connection.live.answers.authenticator.forget(login);
         self.send(connection, OK);
+    }
+
+    fn tell_status(&self, connection: Connection) {
+        if !connection.rights.manage {
+            return self.refuse_to_stranger(connection, "STATUS");
+        }
+        let text = self.status(&connection.live).line();
+        self.send(connection, said("OK", &text).as_bytes());
+    }
+
+    fn refuse_to_stranger(&self, connection: Connection, what: &str) {
+        if let Some(omitted) = self.refusals.admit() {
+            tracing::warn!(omitted, "a client may not use {what}: it is taken from root and this process's own user");
+        }
+        self.send(connection, FAIL);
     }
 
     fn refuse(&self, what: &str, key: &str) {
@@ -162,9 +179,11 @@ impl Works {
 
     /// Puts `work` on `lane`. When it is full, the connection in `work` is closed.
     fn queue(&self, lane: &Lane, what: &str, work: impl FnOnce() + Send + 'static) {
-        if !lane.push(Box::new(work))
-            && let Some(omitted) = self.overload.admit()
-        {
+        if lane.push(Box::new(work)) {
+            return;
+        }
+        self.turned_away.queue_full.fetch_add(1, Ordering::Relaxed);
+        if let Some(omitted) = self.overload.admit() {
             tracing::warn!(omitted, "a request was turned away: too many {what} are waiting");
         }
     }
@@ -202,7 +221,8 @@ fn looks_up(command: &Command) -> bool {
         Command::LookUp { .. } | Command::LogIn { .. } | Command::Challenge { .. } => true,
         Command::Ask(Question::Recipient { .. }) => false,
         Command::Ask(_) => true,
-        Command::ChangePassword { .. } | Command::Enumerate | Command::Forget(_) | Command::Never(_) => false,
+        Command::ChangePassword { .. } | Command::Enumerate | Command::Forget(_) | Command::Status => false,
+        Command::Never(_) => false,
     }
 }
 

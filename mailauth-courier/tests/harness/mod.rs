@@ -4,7 +4,8 @@
 use mailauth_core::DomainName;
 use mailauth_core::account::{AccountRow, Login, Password};
 use mailauth_core::authenticate::{Authenticator, Policy};
-use mailauth_core::config::CourierConfig;
+use mailauth_core::config::{CacheConfig, CourierConfig};
+use mailauth_core::counters::Counters;
 use mailauth_core::mailbox::MailboxDefaults;
 use mailauth_core::password::{Budget, NewScheme, Rules};
 use mailauth_core::quota::pools::{PoolStore, PoolUse};
@@ -168,9 +169,12 @@ pub fn answers(table: &Arc<Table>) -> Answers {
         min_length: 8,
         unknown_services: true,
     };
-    let router = Arc::new(Router::new(table.clone(), &policy, quota::Rules::default()));
-    let authenticator = Arc::new(Authenticator::new(table.clone(), policy, Arc::new(Budget::new(2, 64 << 20))));
-    Answers { authenticator, router, counters: Arc::default() }
+    let counters = Arc::<Counters>::default();
+    let router = Router::new(table.clone(), &policy, quota::Rules::default()).counting(counters.clone());
+    let nothing = CacheConfig { enabled: false, ..CacheConfig::default() };
+    let authenticator = Authenticator::new(table.clone(), policy, Arc::new(Budget::new(2, 64 << 20)));
+    let authenticator = authenticator.remembering(&nothing, counters.clone());
+    Answers { authenticator: Arc::new(authenticator), router: Arc::new(router), counters }
 }
 
 pub fn settings(courier: CourierConfig) -> Settings {

@@ -61,7 +61,7 @@ fn all_mistakes_are_told_at_once_in_the_order_of_the_file() {
          m.toml:7:7: [database] url: the URL holds a password; put that alone into a file and name the file in \
          password_file; write sqlite:/path/mail.db, mysql://user@host/name or postgres://user@host/name\n\
          m.toml:9:2: [bogus]: there is no such section; there are cache, client, courier, database, login, mailbox, \
-         password, pop3, quota"
+         metrics, password, pop3, quota"
     );
 }
 
@@ -168,6 +168,7 @@ fn the_sample_holds_every_key_with_its_default() {
     shown.mailbox.quota = Default::default();
     shown.quota.warning = None;
     (shown.courier.socket_group, shown.courier.user) = (None, None);
+    shown.metrics.listen = None;
     assert_eq!(format!("{shown:?}"), defaults);
 }
 

@@ -1,0 +1,180 @@
+//! `mailauth status`: how the daemon is, in its own words.
+
+use crate::failure::{Exit, Failure};
+use crate::output::{Sheet, Table, json, say};
+use crate::setup::Setup;
+use clap::Args;
+use mailauth_core::authenticate::{Answer, NotNow};
+use mailauth_courier::client::Client;
+use mailauth_courier::status::{Answers, CacheUse, Host, Snapshot, Status as Told, TurnedAway};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// The longest that the daemon's answer is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Ask the daemon how it is: databases, answers by kind, what is remembered, what waits
+///
+/// Counts are of the time since the daemon's start. It tells root and its own user. Exit code 0: it answered; 75: it did
+/// not.
+#[derive(Args)]
+pub struct Status {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Status {
+    pub fn run(self, setup: &Setup) -> Result<Exit, Failure> {
+        let told = ask(setup)?;
+        if self.json {
+            json(&told)?;
+        } else {
+            say(sheet(&told))?;
+            if !told.hosts.is_empty() {
+                say(format_args!("\n{}", hosts(&told.hosts)))?;
+            }
+        }
+        Ok(Exit::Yes)
+    }
+}
+
+fn ask(setup: &Setup) -> Result<Told, Failure> {
+    let daemon = Client::new(&setup.config.courier.socket, PATIENCE);
+    let line = match daemon.status(Instant::now() + PATIENCE) {
+        Answer::Yes(line) => line,
+        Answer::No(_) => {
+            return Err(Failure::no(
+                "the daemon tells its status to root and its own user only; run this as one of them",
+            ));
+        }
+        Answer::NotNow(NotNow::NoDaemon(why)) => {
+            let cure = "start mailauth-courier, run this as root, or correct [courier] socket";
+            return Err(Failure::not_now(format!("no daemon answers: {why}; {cure}")));
+        }
+        Answer::NotNow(why) => {
+            let cure = "see its log; Courier's own authdaemond, and a mailauth-courier before this, have no status";
+            return Err(Failure::not_now(format!("{why}; {cure}")));
+        }
+    };
+    Told::parse(&line).map_err(|error| {
+        Failure::not_now(format!("the daemon's status cannot be read: {error}; is it of this mailauth's version?"))
+    })
+}
+
+fn sheet(told: &Told) -> Sheet {
+    let mut sheet = Sheet::new();
+    let up = span(told.uptime_seconds);
+    sheet.line("daemon", format_args!("mailauth-courier {}, process {}, up {up}", told.version, told.pid));
+    sheet.line("connections", format_args!("{} of {}", told.connections.open, told.connections.max));
+    let waiting: Vec<_> = told.queues.iter().map(|queue| format!("{} {}", queue.name, queue.waiting)).collect();
+    sheet.line("waiting", waiting.join(", "));
+    sheet.line("turned away", turned_away(&told.turned_away));
+    kinds(&mut sheet, ["logins", "  no", "  not now"], &told.logins);
+    kinds(&mut sheet, ["addresses", "  no", "  not now"], &told.addresses);
+    remembered(&mut sheet, &told.cache);
+    sheet.line("snapshot", told.snapshot.as_ref().map_or_else(|| "none".to_owned(), snapshot));
+    sheet
+}
+
+fn kinds(sheet: &mut Sheet, [name, no, not_now]: [&'static str; 3], answers: &Answers) {
+    let (yes, noes, unknown) = (answers.yes, answers.all_no(), answers.all_not_now());
+    sheet.line(name, format_args!("{yes} yes, {noes} no, {unknown} not now"));
+    for (name, reasons) in [(no, &answers.no), (not_now, &answers.not_now)] {
+        if !reasons.is_empty() {
+            sheet.line(name, most_first(reasons));
+        }
+    }
+}
+
+fn most_first(reasons: &BTreeMap<String, u64>) -> String {
+    let mut reasons: Vec<_> = reasons.iter().collect();
+    reasons.sort_by_key(|(_, number)| std::cmp::Reverse(**number));
+    reasons.iter().map(|(reason, number)| format!("{number} {reason}")).collect::<Vec<_>>().join(", ")
+}
+
+fn turned_away(away: &TurnedAway) -> String {
+    let TurnedAway { crowded, queue_full, strangers } = away;
+    if crowded + queue_full + strangers == 0 {
+        return "nobody".to_owned();
+    }
+    format!("{crowded} for too many connections, {queue_full} for too much work, {strangers} who may not connect")
+}
+
+fn remembered(sheet: &mut Sheet, cache: &CacheUse) {
+    let all = cache.hits + cache.misses;
+    if all == 0 {
+        sheet.line("cache", "not asked");
+    } else {
+        let share = cache.hits as f64 * 100.0 / all as f64;
+        let CacheUse { hits, rereads, coalesced, .. } = cache;
+        let more = format_args!("{rereads} read anew, {coalesced} shared a query");
+        sheet.line("cache", format_args!("{hits} of {all} look-ups ({share:.1} %), {more}"));
+    }
+    sheet.line("verified", format_args!("{} passwords not hashed again", cache.verified));
+}
+
+fn snapshot(snapshot: &Snapshot) -> String {
+    let Snapshot { path, accounts, bytes, age_seconds, in_use } = snapshot;
+    let use_of_it = if *in_use { "answers now" } else { "not in use" };
+    format!("{accounts} accounts, {bytes} bytes, {} old, {use_of_it}, {path}", span(*age_seconds))
+}
+
+fn hosts(hosts: &[Host]) -> Table<5> {
+    let mut table = Table::new(["DATABASE", "ROLE", "STATE", "LATENCY", "LAST ERROR"]);
+    for host in hosts {
+        let state = if host.live { "live" } else { "down" };
+        let latency = host.latency_seconds.map_or_else(|| "-".to_owned(), |latency| format!("{:.1} ms", latency * 1e3));
+        let error = match (&host.last_error, host.last_error_seconds) {
+            (Some(error), Some(ago)) => format!("{} ago: {error}", span(ago)),
+            (Some(error), None) => error.clone(),
+            (None, _) => "none".to_owned(),
+        };
+        table.row([&host.place, &host.role, state, &latency, &error]);
+    }
+    table
+}
+
+/// So many seconds in the two largest units.
+fn span(seconds: f64) -> String {
+    let seconds = seconds.max(0.0) as u64;
+    match (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60, seconds % 60) {
+        (0, 0, 0, seconds) => format!("{seconds} s"),
+        (0, 0, minutes, seconds) => format!("{minutes} min {seconds} s"),
+        (0, hours, minutes, _) => format!("{hours} h {minutes} min"),
+        (days, hours, ..) => format!("{days} d {hours} h"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_has_its_two_largest_units() {
+        let spans = [0.4, 61.0, 3661.9, 90_000.0].map(span);
+        assert_eq!(spans, ["0 s", "1 min 1 s", "1 h 1 min", "1 d 1 h"]);
+    }
+
+    #[test]
+    fn the_most_frequent_reason_comes_first() {
+        let reasons = [("a", 1), ("b", 30), ("c", 2)].map(|(reason, number)| (reason.to_owned(), number)).into();
+        assert_eq!(most_first(&reasons), "30 b, 2 c, 1 a");
+    }
+
+    #[test]
+    fn a_database_that_failed_long_ago_is_live_and_says_what_it_was() {
+        let host = Host {
+            place: "mysql://db1/mail".into(),
+            role: "primary".into(),
+            live: true,
+            latency_seconds: Some(0.0021),
+            last_error: Some("gone\u{1b}[2J".into()),
+            last_error_seconds: Some(7200.0),
+        };
+        let text = hosts(&[host]).to_string();
+        let (titles, row) = text.split_once('\n').unwrap();
+        assert!(titles.starts_with("DATABASE          ROLE     STATE  LATENCY  LAST ERROR"), "{titles}");
+        assert_eq!(row, r"mysql://db1/mail  primary  live   2.1 ms   2 h 0 min ago: gone\u{1b}[2J");
+    }
+}

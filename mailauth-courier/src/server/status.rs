@@ -1,0 +1,91 @@
+//! How this server is, for who asks.
+
+use super::live::Live;
+use super::work::Works;
+use crate::status::{Answers, CacheUse, Connections, Host, Queue, Snapshot, Status, TurnedAway};
+use mailauth_core::counters::AnswerCounts;
+use mailauth_core::store::{HostState, SnapshotState};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Counts who got no answer.
+#[derive(Default)]
+pub(super) struct Refusals {
+    pub crowded: AtomicU64,
+    pub queue_full: AtomicU64,
+    pub strangers: AtomicU64,
+}
+
+impl Refusals {
+    fn read(&self) -> TurnedAway {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        TurnedAway {
+            crowded: read(&self.crowded),
+            queue_full: read(&self.queue_full),
+            strangers: read(&self.strangers),
+        }
+    }
+}
+
+impl Works {
+    /// How all of it is now. Asks no database.
+    pub fn status(&self, live: &Live) -> Status {
+        let counts = live.answers.counters.read();
+        let store = live.answers.authenticator.state();
+        let lanes = [&self.lookups, &self.hashing, &self.changes, &self.recipients];
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            uptime_seconds: self.started.elapsed().as_secs_f64(),
+            connections: Connections { open: self.places.taken(), max: live.max_connections },
+            queues: lanes
+                .map(|lane| {
+                    let (waiting, max) = lane.waiting();
+                    Queue { name: lane.name().to_owned(), waiting, max }
+                })
+                .into(),
+            turned_away: self.turned_away.read(),
+            logins: answers(&counts.logins),
+            addresses: answers(&counts.addresses),
+            cache: CacheUse {
+                hits: counts.hits,
+                misses: counts.misses,
+                rereads: counts.rereads,
+                coalesced: counts.coalesced,
+                verified: counts.verified,
+            },
+            hosts: store.hosts.into_iter().map(host).collect(),
+            snapshot: store.snapshot.map(snapshot),
+        }
+    }
+}
+
+fn answers(counts: &AnswerCounts) -> Answers {
+    Answers { yes: counts.yes, no: came_up(counts.no_by_reason()), not_now: came_up(counts.not_now_by_reason()) }
+}
+
+fn came_up(reasons: impl Iterator<Item = (&'static str, u64)>) -> BTreeMap<String, u64> {
+    reasons.filter(|(_, number)| *number > 0).map(|(reason, number)| (reason.to_owned(), number)).collect()
+}
+
+fn host(state: HostState) -> Host {
+    let (last_error, ago) = state.last_error.unzip();
+    Host {
+        place: state.place,
+        role: state.role.name().to_owned(),
+        live: state.live,
+        latency_seconds: state.latency.map(|latency| latency.as_secs_f64()),
+        last_error,
+        last_error_seconds: ago.map(|ago| ago.as_secs_f64()),
+    }
+}
+
+fn snapshot(state: SnapshotState) -> Snapshot {
+    Snapshot {
+        path: state.path.display().to_string(),
+        accounts: state.accounts,
+        bytes: state.bytes,
+        age_seconds: state.age.as_secs_f64(),
+        in_use: state.in_use,
+    }
+}

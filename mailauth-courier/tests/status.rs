@@ -1,0 +1,180 @@
+//! What the server says of itself, on its socket and to Prometheus.
+
+mod harness;
+
+use harness::{LONG, Served, ask, auth, connect, pre, read_to_end, serve, serve_with, two_accounts};
+use mailauth_core::authenticate::{Answer, NotNow};
+use mailauth_core::config::{CourierConfig, MetricsAddress};
+use mailauth_courier::client::Client;
+use mailauth_courier::server::{MetricsError, MetricsListener};
+use mailauth_courier::status::Status;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+fn status(server: &Served) -> Status {
+    let client = Client::new(&server.socket, LONG);
+    let Answer::Yes(line) = client.status(Instant::now() + LONG) else { panic!("no status") };
+    Status::parse(&line).unwrap()
+}
+
+#[test]
+fn answers_are_counted_by_kind_and_reason() {
+    let table = two_accounts();
+    let server = serve(&table);
+    server.ask(pre("anna@x.example"));
+    server.ask(auth("anna@x.example", "secret"));
+    server.ask(auth("anna@x.example", "wrong"));
+    server.ask(ask("domain nowhere.example"));
+    table.fail(true);
+    server.ask(auth("anna@x.example", "secret"));
+    let status = status(&server);
+    assert_eq!((status.logins.yes, status.logins.all_no(), status.logins.all_not_now()), (2, 1, 1));
+    assert_eq!(status.logins.no.get("wrong-password"), Some(&1));
+    assert_eq!(status.logins.not_now.get("database-unreachable"), Some(&1));
+    assert_eq!((status.addresses.yes, status.addresses.all_no()), (0, 1));
+    assert_eq!(status.version, env!("CARGO_PKG_VERSION"));
+    assert_eq!(status.pid, std::process::id());
+}
+
+#[test]
+fn what_waits_and_who_is_turned_away_is_seen() {
+    let table = two_accounts();
+    let server = serve_with(&table, |courier| courier.max_connections = 3);
+    let idle: Vec<_> = (0..2).map(|_| server.connect()).collect();
+    let before = status(&server);
+    assert_eq!((before.connections.open, before.connections.max), (3, 3));
+    let names: Vec<_> = before.queues.iter().map(|queue| queue.name.as_str()).collect();
+    assert_eq!(names, ["look-ups", "hashing", "changes", "recipients"]);
+    assert!(before.queues.iter().all(|queue| queue.waiting == 0 && queue.max > 0));
+    let third = server.connect();
+    let mut fourth = server.connect();
+    assert_eq!(read_to_end(&mut fourth), "");
+    drop((idle, third));
+    let begin = Instant::now();
+    let client = Client::new(&server.socket, LONG);
+    // The server notices who has gone a moment later.
+    while !matches!(client.status(Instant::now() + LONG), Answer::Yes(_)) {
+        assert!(begin.elapsed() < LONG);
+    }
+    assert!(status(&server).turned_away.crowded > 0);
+}
+
+#[test]
+fn who_does_not_know_the_question_has_no_status() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("socket");
+    let client = Client::new(&socket, LONG);
+    let away = client.status(Instant::now() + LONG);
+    assert!(matches!(away, Answer::NotNow(NotNow::NoDaemon(_))), "{away:?}");
+    // As a real authdaemond does.
+    let listener = UnixListener::bind(&socket).unwrap();
+    let other = std::thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        let mut request = [0; 7];
+        client.read_exact(&mut request).unwrap();
+        request
+    });
+    let closed = client.status(Instant::now() + LONG);
+    assert!(matches!(closed, Answer::NotNow(NotNow::Daemon(_))), "{closed:?}");
+    assert_eq!(&other.join().unwrap(), b"STATUS\n");
+}
+
+/// Where nobody listens now.
+fn free() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+fn give_out(server: &mut Served, address: &MetricsAddress) {
+    let listener = MetricsListener::bind(address, &server.courier).unwrap();
+    server.running.as_mut().unwrap().give_out_metrics(Some(listener)).unwrap();
+}
+
+fn on_port(server: &mut Served) -> SocketAddr {
+    let port = free();
+    give_out(server, &MetricsAddress::Tcp(port));
+    port
+}
+
+const GET: &str = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nAccept: text/plain\r\n\r\n";
+
+fn fetch(port: SocketAddr, request: &str) -> String {
+    let mut client = TcpStream::connect(port).unwrap();
+    client.set_read_timeout(Some(LONG)).unwrap();
+    client.write_all(request.as_bytes()).unwrap();
+    let mut reply = String::new();
+    client.read_to_string(&mut reply).unwrap();
+    reply
+}
+
+fn value(reply: &str, sample: &str) -> Option<f64> {
+    let line = reply.lines().find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '))?;
+    line.parse().ok()
+}
+
+#[test]
+fn a_scrape_sees_what_was_answered() {
+    let mut server = serve(&two_accounts());
+    let port = on_port(&mut server);
+    let wrong = r#"mailauth_answers_total{about="login",answer="no",reason="wrong-password"}"#;
+    let before = fetch(port, GET);
+    assert!(
+        before.starts_with("HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n"),
+        "{before}"
+    );
+    assert_eq!(value(&before, wrong), Some(0.0));
+    (0..3).for_each(|_| drop(server.ask(auth("anna@x.example", "wrong"))));
+    let after = fetch(port, GET);
+    assert_eq!(value(&after, wrong), Some(3.0));
+    assert!(value(&after, "mailauth_uptime_seconds") > Some(0.0));
+    assert!(fetch(port, "GET / HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 404 "));
+    assert!(fetch(port, "PUT /metrics HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 405 "));
+    let long = format!("GET /metrics HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(5000));
+    assert!(fetch(port, &long).starts_with("HTTP/1.1 431 "));
+}
+
+#[test]
+fn whoever_says_nothing_holds_up_neither_logins_nor_for_long_the_next_scrape() {
+    let mut server = serve(&two_accounts());
+    let port = on_port(&mut server);
+    let _silent = TcpStream::connect(port).unwrap();
+    let begin = Instant::now();
+    assert!(server.ask(auth("anna@x.example", "secret")).ends_with(".\n"));
+    assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
+    assert!(fetch(port, GET).starts_with("HTTP/1.1 200 "));
+    assert!(begin.elapsed() >= Duration::from_secs(1), "the silent one was not waited for: does this test anything?");
+}
+
+#[test]
+fn a_socket_has_its_mode_and_goes_away() {
+    let mut server = serve(&two_accounts());
+    let path: PathBuf = server.folder.path().join("metrics.sock");
+    give_out(&mut server, &MetricsAddress::Unix(path.clone()));
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o660);
+    let mut client = connect(&path);
+    client.write_all(GET.as_bytes()).unwrap();
+    assert!(read_to_end(&mut client).contains("\nmailauth_connections_max "));
+    server.running.as_mut().unwrap().give_out_metrics(None).unwrap();
+    assert!(!path.exists());
+    give_out(&mut server, &MetricsAddress::Unix(path.clone()));
+    server.stop();
+    assert!(!path.exists());
+}
+
+#[test]
+fn metrics_move_and_a_place_that_is_taken_is_refused_with_the_key() {
+    let mut server = serve(&two_accounts());
+    let (first, second) = (on_port(&mut server), on_port(&mut server));
+    assert!(TcpStream::connect(first).is_err());
+    assert!(fetch(second, GET).starts_with("HTTP/1.1 200 "));
+    let courier = CourierConfig::default();
+    let taken = MetricsListener::bind(&MetricsAddress::Tcp(second), &courier).unwrap_err();
+    assert!(matches!(taken, MetricsError::Port { .. }));
+    assert!(taken.to_string().starts_with(&format!("[metrics] listen: cannot listen on {second}: ")), "{taken}");
+    let nowhere = server.folder.path().join("none/m.sock");
+    let missing = MetricsListener::bind(&MetricsAddress::Unix(nowhere), &courier).unwrap_err().to_string();
+    assert!(missing.starts_with("[metrics] listen: the folder of ") && missing.contains("create it"), "{missing}");
+}
