@@ -175,13 +175,15 @@ impl AccountStore for SqlStore {
     fn set_password(&self, login: &Login, old: &Password, new: &Password) -> Result<bool, StoreError> {
         let name = Param::Text(login.as_str().as_bytes());
         let values = [Param::Text(new.0.expose()), name, name, Param::Text(old.0.expose())];
+        let mut sent = false;
         let matched = self.hosts.write(|connection| {
             self.fits(connection)?;
+            sent = true;
             connection.execute(&self.statements.set_password, &values)
         });
-        if self.hosts.are_several() {
-            let known = matches!(matched, Ok(rows) if rows > 0).then_some(new);
-            self.recent.changed(Some(login), known);
+        // Also where it is not known whether it was done: a row with the new password is no older than that.
+        if sent && self.hosts.are_several() {
+            self.recent.changed(Some(login), (matched != Ok(0)).then_some(new));
         }
         Ok(matched? > 0)
     }
