@@ -46,7 +46,7 @@ fn press(port: u16, hello: &[u8], over: &AtomicBool, full: &AtomicBool) {
     let mut inside: Vec<TcpStream> = Vec::new();
     while !over.load(Ordering::Relaxed) {
         let before = inside.len();
-        inside.retain_mut(|client| is_open(client));
+        inside.retain_mut(is_open);
         if inside.len() < before {
             full.store(true, Ordering::Relaxed);
         }

@@ -86,7 +86,7 @@ impl Cluster for Galera {
     }
 
     fn servers(&self) -> Vec<&dyn Server> {
-        self.nodes.iter().map(|node| -> &dyn Server { *node }).collect()
+        self.nodes.map(|node| -> &dyn Server { node }).to_vec()
     }
 
     fn wait_until_replicated(&self) {
@@ -102,16 +102,23 @@ impl Cluster for Galera {
     }
 
     fn bring_back(&self, number: usize) {
-        self.nodes[number].start();
+        // With its position it needs only what it has missed, and not a copy of everything.
+        let position = self.nodes[number].recovered_position();
+        self.nodes[number].start_with(&[&format!("--wsrep-start-position={position}")]);
         eventually("a synced node", Duration::from_secs(60), || self.is_synced(number));
     }
 
     fn bring_all_back(&self) {
-        // The last state of a killed node is unknown, so that any may begin, and the others copy it.
-        self.nodes[0].allow_bootstrap();
-        self.nodes[0].start_with(&[BOOTSTRAP]);
-        eventually("a synced node", Duration::from_secs(60), || self.is_synced(0));
-        for number in 1..self.nodes.len() {
+        // Only the node that has the last write may begin.
+        let last = |number: &usize| {
+            let position = self.nodes[*number].recovered_position();
+            position.rsplit(':').next().and_then(|number| number.parse::<i64>().ok()).expect("UUID:NUMBER")
+        };
+        let first = (0..self.nodes.len()).max_by_key(last).expect("a node");
+        self.nodes[first].allow_bootstrap();
+        self.nodes[first].start_with(&[BOOTSTRAP]);
+        eventually("a synced node", Duration::from_secs(60), || self.is_synced(first));
+        for number in (0..self.nodes.len()).filter(|number| *number != first) {
             self.bring_back(number);
         }
     }

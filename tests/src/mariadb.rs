@@ -3,7 +3,7 @@
 use crate::certificates::Certificates;
 use crate::crowd::{Crowd, Session};
 use crate::port::free_port;
-use crate::process::{Family, run, run_with_input};
+use crate::process::{Family, output_with_input, run, run_with_input};
 use crate::scratch::{Scratch, User};
 use rustix::process::{Pid, Signal};
 use std::io::Read;
@@ -158,6 +158,22 @@ impl MariaDb {
         let kills = self.admin(kill);
         // One that has gone meanwhile is no error.
         run_with_input(self.client().arg("--force"), &kills);
+    }
+
+    /// The last write that a Galera node has, as `UUID:NUMBER`: after a crash its files do not say so plainly.
+    ///
+    /// # Panics
+    /// When it runs, or cannot tell.
+    pub(crate) fn recovered_position(&self) -> String {
+        assert!(self.lock().is_none(), "a node that runs is not recovered");
+        let mut command = Command::new("setpriv");
+        let User { uid, gid } = self.user;
+        command.args(["--clear-groups".into(), format!("--reuid={uid}"), format!("--regid={gid}")]);
+        command.args(self.command_line()).arg("--wsrep-recover").current_dir("/");
+        let said = output_with_input(&mut command, "").stderr;
+        let said = String::from_utf8_lossy(&said);
+        let position = said.split("Recovered position: ").nth(1).and_then(|rest| rest.split_whitespace().next());
+        position.unwrap_or_else(|| panic!("no position:\n{said}")).to_owned()
     }
 
     /// Marks a Galera node as one from which a new cluster may begin, though it was not the last one to end.

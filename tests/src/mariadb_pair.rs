@@ -80,7 +80,7 @@ impl Cluster for MariaDbPair {
     }
 
     fn servers(&self) -> Vec<&dyn Server> {
-        self.servers.iter().map(|server| -> &dyn Server { *server }).collect()
+        self.servers.map(|server| -> &dyn Server { server }).to_vec()
     }
 
     fn wait_until_replicated(&self) {

@@ -50,7 +50,7 @@ impl Cluster for PostgresPair {
     }
 
     fn servers(&self) -> Vec<&dyn Server> {
-        self.servers.iter().map(|server| -> &dyn Server { *server }).collect()
+        self.servers.map(|server| -> &dyn Server { server }).to_vec()
     }
 
     fn wait_until_replicated(&self) {
