@@ -10,6 +10,8 @@ mod addresses;
 mod administer;
 mod administration;
 pub mod cache;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+mod cure;
 mod driver;
 #[cfg(feature = "mysql")]
 mod grants;
@@ -23,6 +25,8 @@ mod open;
 mod pool;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "postgres")]
+mod privileges;
 mod rows;
 #[cfg(feature = "postgres")]
 mod socket;
