@@ -2,7 +2,7 @@
 
 use crate::account::all_accounts;
 use crate::failure::{Exit, Failure};
-use crate::output::{Table, json, say};
+use crate::output::{Table, json, printable, say};
 use clap::Args;
 use mailauth_core::Service;
 use mailauth_core::authenticate::{Answer, Authority, Credential, Request};
@@ -54,14 +54,20 @@ struct Finding {
 struct Shown<'a> {
     state: State,
     findings: &'a [Finding],
+    /// What mends the rights, when it is run in the database by its administrator.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    statements: &'a [String],
 }
 
 #[derive(Default)]
-struct Findings(Vec<Finding>);
+struct Findings {
+    list: Vec<Finding>,
+    statements: Vec<String>,
+}
 
 impl Findings {
     fn add(&mut self, what: &'static str, state: State, text: impl Into<String>) {
-        self.0.push(Finding { what, state, text: text.into() });
+        self.list.push(Finding { what, state, text: text.into() });
     }
 }
 
@@ -72,10 +78,10 @@ impl Check {
             database(&config, &mut findings);
             socket(&config, &mut findings);
         }
-        let findings = findings.0;
+        let Findings { list: findings, statements } = findings;
         let state = findings.iter().map(|finding| finding.state).max().unwrap_or(State::Ok);
         if self.json {
-            json(&Shown { state, findings: &findings })?;
+            json(&Shown { state, findings: &findings, statements: &statements })?;
         } else {
             let mut table = Table::new(["STATE", "WHAT", "FOUND"]);
             for finding in &findings {
@@ -87,6 +93,9 @@ impl Check {
                 table.row([state, finding.what, &finding.text]);
             }
             say(table)?;
+            if !statements.is_empty() {
+                say(format_args!("\n{}", script(&statements)))?;
+            }
         }
         Ok(match state {
             State::Ok => Exit::Yes,
@@ -177,6 +186,17 @@ fn tls(url: &DatabaseUrl, report: &StoreReport, findings: &mut Findings) {
     }
 }
 
+/// Statements to be pasted as they are.
+fn script(statements: &[String]) -> String {
+    let mut text = "-- What mends the rights of this user, to be run in its database by an administrator:".to_owned();
+    for statement in statements {
+        text.push('\n');
+        text.push_str(&printable(statement));
+        text.push(';');
+    }
+    text
+}
+
 /// Whether the tables can be used.
 fn schema(report: &StoreReport, findings: &mut Findings) -> bool {
     let StoreReport { schema, schema_known, .. } = *report;
@@ -196,7 +216,12 @@ fn schema(report: &StoreReport, findings: &mut Findings) -> bool {
 }
 
 fn rights(report: &StoreReport, findings: &mut Findings) {
-    let cure = "schema/ has the exact grants for each role";
+    let cure = if report.rights_cure.is_empty() {
+        "schema/ has the exact grants for each role"
+    } else {
+        "the statements below mend it"
+    };
+    findings.statements.clone_from(&report.rights_cure);
     for right in &report.rights_missing {
         // Without reading there is no login; what else is missing stops only what stands after it in brackets.
         let down = right.starts_with("SELECT") && !right.ends_with(')');
@@ -289,7 +314,7 @@ mod tests {
     fn states(look: impl FnOnce(&mut Findings)) -> Vec<(State, String)> {
         let mut findings = Findings::default();
         look(&mut findings);
-        findings.0.into_iter().map(|finding| (finding.state, finding.text)).collect()
+        findings.list.into_iter().map(|finding| (finding.state, finding.text)).collect()
     }
 
     #[test]
@@ -336,6 +361,13 @@ mod tests {
         assert_eq!(found.len(), 2);
         let found = look(&[host(Role::Replica, true), host(Role::Primary, false)]);
         assert!(found[2].0 == State::Degraded && found[2].1.ends_with("promote one"), "{found:?}");
+    }
+
+    #[test]
+    fn statements_are_printed_to_be_pasted() {
+        let statements = ["GRANT a TO b".to_owned(), "REVOKE c FROM \"d\ne\"".to_owned()];
+        let text = script(&statements);
+        assert!(text.starts_with("-- ") && text.ends_with(":\nGRANT a TO b;\nREVOKE c FROM \"d\\ne\";"), "{text}");
     }
 
     #[test]

@@ -67,6 +67,7 @@ impl Administration for SqlStore {
             }
             let rights = connection.rights(&needs)?;
             (report.rights_too_wide, report.rights_missing) = (rights.too_wide, rights.missing);
+            report.rights_cure = rights.cure;
             let counted = connection.query(&self.statements.count_accounts, &[], &mut |row| {
                 report.accounts = number(row, 0).and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
             });

@@ -133,6 +133,8 @@ pub struct StoreReport {
     pub rights_too_wide: Vec<String>,
     /// Rights that are missing, such as `SELECT on accounts`.
     pub rights_missing: Vec<String>,
+    /// The statements that mend both, to be run in this order by an administrator of the database.
+    pub rights_cure: Vec<String>,
 }
 
 /// Beside answering about accounts: making, changing and removing them.

@@ -139,6 +139,18 @@ impl Needs {
     /// The rights to whole tables that who delivers mail needs beside the others.
     pub(crate) const DELIVERY: [&'static str; 2] = ["SELECT", "INSERT"];
 
+    /// Is this right to one of our tables, for these columns or without any for all, one that a daemon may have?
+    pub(crate) fn justify(&self, right: &str, columns: &[String], table: &str) -> bool {
+        let only = |wanted: &[String]| !columns.is_empty() && columns.iter().all(|column| wanted.contains(column));
+        match right {
+            "SELECT" if self.reads.iter().any(|read| read == table) => true,
+            right if table == self.uses && Self::DELIVERY.contains(&right) => true,
+            "UPDATE" if table == self.accounts => only(&self.updates),
+            "UPDATE" if table == self.uses => only(&self.use_updates),
+            _ => false,
+        }
+    }
+
     /// The sentence about rights on the table of what mailboxes hold.
     pub(crate) fn undelivered(&self, right: &str) -> String {
         format!("{right} on {} (quotas of domains cannot be kept)", self.uses)
@@ -150,6 +162,8 @@ impl Needs {
 pub(crate) struct Rights {
     pub(crate) too_wide: Vec<String>,
     pub(crate) missing: Vec<String>,
+    /// The statements that mend it, without semicolons, to be run in this order by an administrator.
+    pub(crate) cure: Vec<String>,
 }
 
 /// How connections to one database are made.

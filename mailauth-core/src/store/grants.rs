@@ -1,7 +1,9 @@
 //! Reads what `SHOW GRANTS` of MySQL and MariaDB prints, such as
 //! ``GRANT SELECT, UPDATE (`password`) ON `mail`.`accounts` TO `mailauth`@`%` ``, and compares it with what is needed.
 
+use super::cure::{self, Held, Words};
 use super::driver::{Needs, Rights};
+use std::collections::BTreeSet;
 
 /// One right on one object.
 #[derive(Debug, PartialEq, Eq)]
@@ -12,6 +14,17 @@ struct Right {
     columns: Vec<String>,
     /// `*.*`, `mail.*`, `mail.accounts`.
     object: String,
+    /// The same, quoted as the server has it.
+    quoted: String,
+    /// Who has it, quoted: the user, or one of its roles.
+    grantee: String,
+}
+
+/// A role, quoted, and who has it: the user, or another role.
+#[derive(Debug, PartialEq, Eq)]
+struct Membership {
+    role: String,
+    member: String,
 }
 
 impl Right {
@@ -20,9 +33,19 @@ impl Right {
         named && [format!("{database}.{table}"), format!("{database}.*"), "*.*".to_owned()].contains(&self.object)
     }
 
-    /// Is it for none but these columns?
-    fn is_only_for(&self, columns: &[String]) -> bool {
-        !self.columns.is_empty() && self.columns.iter().all(|column| columns.contains(column))
+    /// Which table of `database` it is for; empty where it is for something else, or for more.
+    fn table(&self, database: &str) -> &str {
+        self.object.strip_prefix(database).and_then(|rest| rest.strip_prefix('.')).unwrap_or_default()
+    }
+
+    fn is_needed(&self, database: &str, needs: &Needs) -> bool {
+        self.name == "USAGE" || needs.justify(&self.name, &self.columns, self.table(database))
+    }
+
+    fn revoke(&self) -> String {
+        let columns: Vec<_> = self.columns.iter().map(|column| quote(column)).collect();
+        let columns = if columns.is_empty() { String::new() } else { format!(" ({})", columns.join(", ")) };
+        format!("REVOKE {}{columns} ON {} FROM {}", self.name, self.quoted, self.grantee)
     }
 }
 
@@ -36,7 +59,8 @@ impl std::fmt::Display for Right {
     }
 }
 
-pub(super) fn compare(lines: &[String], database: &str, needs: &Needs) -> Rights {
+/// What the lines of `SHOW GRANTS` of `user`, such as `mail@%`, come to.
+pub(super) fn compare(lines: &[String], user: &str, database: &str, needs: &Needs) -> Rights {
     let rights: Vec<Right> = lines.iter().flat_map(|line| parse(line)).collect();
     let missing_read =
         needs.reads.iter().filter(|table| !rights.iter().any(|right| right.covers("SELECT", database, table)));
@@ -48,20 +72,88 @@ pub(super) fn compare(lines: &[String], database: &str, needs: &Needs) -> Rights
     if rights.iter().any(|right| right.object == format!("{database}.{}", needs.uses)) {
         out.missing.extend(undelivered(&rights, database, needs));
     }
-    let is_needed = |right: &Right| {
-        let table = right.object.strip_prefix(database).and_then(|rest| rest.strip_prefix('.')).unwrap_or_default();
-        match right.name.as_str() {
-            "USAGE" => true,
-            "SELECT" if needs.reads.iter().any(|needed| needed == table) => true,
-            name if table == needs.uses && Needs::DELIVERY.contains(&name) => true,
-            "UPDATE" if table == needs.accounts => right.is_only_for(&needs.updates),
-            "UPDATE" if table == needs.uses => right.is_only_for(&needs.use_updates),
-            _ => false,
-        }
-    };
-    out.too_wide = rights.iter().filter(|right| !is_needed(right)).map(Right::to_string).collect();
+    out.too_wide = rights.iter().filter(|right| !right.is_needed(database, needs)).map(Right::to_string).collect();
     out.too_wide.dedup();
+    if !(out.missing.is_empty() && out.too_wide.is_empty()) {
+        let memberships: Vec<_> = lines.iter().filter_map(|line| membership(line)).collect();
+        out.cure = cure(&rights, &memberships, user, database, needs);
+    }
     out
+}
+
+/// The statements that mend it.
+fn cure(rights: &[Right], memberships: &[Membership], user: &str, database: &str, needs: &Needs) -> Vec<String> {
+    let words = Mysql { user: quoted_user(user), database };
+    let held: Vec<Held> = rights
+        .iter()
+        .filter(|right| right.name != "USAGE")
+        .map(|right| Held {
+            right: right.name.clone(),
+            columns: right.columns.clone(),
+            table: right.table(database).to_owned(),
+            roles: ways(&words.user, &right.grantee, memberships),
+            revoke: right.revoke(),
+        })
+        .collect();
+    let on_uses = |right: &Right| Needs::DELIVERY.iter().any(|name| right.covers(name, database, &needs.uses));
+    let delivers = rights.iter().any(|right| on_uses(right) || right.table(database) == needs.uses);
+    cure::plan(&held, needs, delivers, &words)
+}
+
+/// The roles of `user` by which it has what `grantee` has; none where that is the user.
+fn ways(user: &str, grantee: &str, memberships: &[Membership]) -> Vec<String> {
+    if grantee == user {
+        return Vec::new();
+    }
+    let leads_there = |role: &&String| {
+        let (mut waiting, mut seen) = (vec![role.as_str()], BTreeSet::new());
+        while let Some(role) = waiting.pop() {
+            if seen.insert(role) {
+                waiting.extend(roles_of(role, memberships));
+            }
+        }
+        seen.contains(grantee)
+    };
+    let direct: BTreeSet<String> = roles_of(user, memberships).map(str::to_owned).collect();
+    direct.iter().filter(leads_there).cloned().collect()
+}
+
+/// The roles that were granted to `member` itself.
+fn roles_of<'m>(member: &str, memberships: &'m [Membership]) -> impl Iterator<Item = &'m str> {
+    let member = member.to_owned();
+    memberships.iter().filter(move |membership| membership.member == member).map(|membership| membership.role.as_str())
+}
+
+struct Mysql<'d> {
+    user: String,
+    database: &'d str,
+}
+
+impl Words for Mysql<'_> {
+    fn user(&self) -> &str {
+        &self.user
+    }
+
+    fn table(&self, name: &str) -> String {
+        format!("{}.{}", quote(self.database), quote(name))
+    }
+
+    fn column(&self, name: &str) -> String {
+        quote(name)
+    }
+}
+
+/// A name as both servers read it whatever their sql_mode.
+fn quote(name: &str) -> String {
+    format!("`{}`", name.replace('`', "``"))
+}
+
+/// `CURRENT_USER()`, whose host has no `@`.
+fn quoted_user(user: &str) -> String {
+    match user.rsplit_once('@') {
+        Some((name, host)) => format!("{}@{}", quote(name), quote(host)),
+        None => quote(user),
+    }
 }
 
 /// The columns of `wanted` that may not be written to, if there are any.
@@ -85,12 +177,20 @@ fn undelivered(rights: &[Right], database: &str, needs: &Needs) -> Vec<String> {
 
 /// The rights of one line; none of a line that grants a role.
 fn parse(line: &str) -> Vec<Right> {
-    let Some((names, rest)) = line.strip_prefix("GRANT ").and_then(|rest| rest.split_once(" ON ")) else {
+    let Some((names, rest)) = line.strip_prefix("GRANT ").and_then(|rest| split_outside(rest, " ON ")) else {
         return Vec::new();
     };
-    let object = rest.split(" TO ").next().unwrap_or_default();
+    let (quoted, rest) = split_outside(rest, " TO ").unwrap_or((rest, ""));
+    let grantee = names_at(rest);
     // A backslash keeps the letters _ and % of a database's name from being wildcards.
-    let object = object.replace(['`', '\\'], "");
+    let object = unquoted(quoted).replace('\\', "");
+    let right = |name: &str, columns| Right {
+        name: name.trim().to_owned(),
+        columns,
+        object: object.clone(),
+        quoted: quoted.to_owned(),
+        grantee: grantee.clone(),
+    };
     let mut rights = Vec::new();
     let mut names = names;
     while !names.is_empty() {
@@ -103,17 +203,62 @@ fn parse(line: &str) -> Vec<Right> {
             (None, _) => (names, "", ""),
         };
         let columns = columns.split(',').map(|column| column.trim().trim_matches('`').to_owned());
-        rights.push(Right {
-            name: name.trim().to_owned(),
-            columns: columns.filter(|column| !column.is_empty()).collect(),
-            object: object.clone(),
-        });
+        rights.push(right(name, columns.filter(|column| !column.is_empty()).collect()));
         names = after.trim_start();
     }
     if rest.ends_with("WITH GRANT OPTION") {
-        rights.push(Right { name: "GRANT OPTION".into(), columns: Vec::new(), object });
+        rights.push(right("GRANT OPTION", Vec::new()));
     }
     rights
+}
+
+/// What a line says that grants a role.
+fn membership(line: &str) -> Option<Membership> {
+    let rest = line.strip_prefix("GRANT ").filter(|rest| split_outside(rest, " ON ").is_none())?;
+    let (role, member) = split_outside(rest, " TO ")?;
+    Some(Membership { role: names_at(role), member: names_at(member) })
+}
+
+/// `text` at the first `word` that is not within quotes.
+fn split_outside<'t>(text: &'t str, word: &str) -> Option<(&'t str, &'t str)> {
+    let mut quote = None;
+    for (at, c) in text.char_indices() {
+        match quote {
+            Some(open) if c == open => quote = None,
+            Some(_) => {}
+            None if c == '`' || c == '\'' => quote = Some(c),
+            None => {
+                if let Some(after) = text.get(at..).and_then(|rest| rest.strip_prefix(word)) {
+                    return Some((&text[..at], after));
+                }
+            }
+        }
+    }
+    None
+}
+
+/// The name at the beginning of `text`, and another after an `@`, each in our quotes.
+fn names_at(text: &str) -> String {
+    let end = split_outside(text, " ").map_or(text, |(name, _)| name);
+    match split_outside(end, "@") {
+        Some((name, host)) => format!("{}@{}", quote(&unquoted(name)), quote(&unquoted(host))),
+        None => quote(&unquoted(end)),
+    }
+}
+
+/// `text` with the quotes of its names undone.
+fn unquoted(text: &str) -> String {
+    let (mut out, mut quote, mut chars) = (String::with_capacity(text.len()), None, text.chars().peekable());
+    while let Some(c) = chars.next() {
+        match quote {
+            // A quote within is there twice.
+            Some(open) if c == open && chars.next_if_eq(&open).is_some() => out.push(c),
+            Some(open) if c == open => quote = None,
+            None if c == '`' || c == '\'' => quote = Some(c),
+            _ => out.push(c),
+        }
+    }
+    out
 }
 
 #[cfg(test)]
@@ -133,7 +278,7 @@ mod tests {
 
     fn of(lines: &[&str]) -> (Vec<String>, Vec<String>) {
         let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
-        let rights = compare(&lines, "mail", &needs());
+        let rights = compare(&lines, "m@%", "mail", &needs());
         (rights.too_wide, rights.missing)
     }
 
@@ -182,5 +327,76 @@ mod tests {
             ["INSERT on mail.accounts", "UPDATE (password, home) on mail.accounts", "SELECT on other.domains"]
         );
         assert_eq!(missing, ["SELECT on domains", "UPDATE (updated_at) on accounts (passwords cannot be changed)"]);
+    }
+
+    fn cure(user: &str, lines: &[&str]) -> Vec<String> {
+        let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
+        compare(&lines, user, "mail", &needs()).cure
+    }
+
+    #[test]
+    fn what_is_missing_is_granted_and_what_is_too_much_revoked() {
+        let lines = [
+            "GRANT USAGE ON *.* TO `m`@`%` IDENTIFIED BY PASSWORD '*X'",
+            "GRANT SELECT, INSERT, UPDATE (`password`, `home`) ON `mail`.`accounts` TO `m`@`%`",
+        ];
+        let statements = [
+            "REVOKE INSERT ON `mail`.`accounts` FROM `m`@`%`",
+            "REVOKE UPDATE (`password`, `home`) ON `mail`.`accounts` FROM `m`@`%`",
+            "GRANT UPDATE (`password`, `updated_at`) ON `mail`.`accounts` TO `m`@`%`",
+            "GRANT SELECT ON `mail`.`domains` TO `m`@`%`",
+        ];
+        assert_eq!(cure("m@%", &lines), statements);
+        let all = cure("m@%", &["GRANT ALL PRIVILEGES ON `ma\\_il`.* TO 'm'@'%' WITH GRANT OPTION"]);
+        assert_eq!(
+            all[..2],
+            ["REVOKE ALL PRIVILEGES ON `ma\\_il`.* FROM `m`@`%`", "REVOKE GRANT OPTION ON `ma\\_il`.* FROM `m`@`%`"]
+        );
+    }
+
+    #[test]
+    fn a_role_with_too_many_rights_is_left_and_not_changed() {
+        let lines = [
+            "GRANT `both` TO `m`@`%`",
+            "GRANT `reader` TO `m`@`%`",
+            "GRANT `writer` TO `both`",
+            "GRANT SELECT ON `mail`.`domains` TO `reader`",
+            "GRANT SELECT, DELETE ON `mail`.`accounts` TO `writer`",
+            "GRANT UPDATE (`password`, `updated_at`) ON `mail`.`accounts` TO `m`@`%`",
+        ];
+        let statements = ["REVOKE `both` FROM `m`@`%`", "GRANT SELECT ON `mail`.`accounts` TO `m`@`%`"];
+        assert_eq!(cure("m@%", &lines), statements);
+    }
+
+    #[test]
+    fn a_right_to_all_columns_takes_those_to_some_with_it() {
+        let lines = ["GRANT SELECT, UPDATE, UPDATE (`password`, `updated_at`) ON `mail`.`accounts` TO `m`@`%`"];
+        let statements = [
+            "REVOKE UPDATE ON `mail`.`accounts` FROM `m`@`%`",
+            "GRANT UPDATE (`password`, `updated_at`) ON `mail`.`accounts` TO `m`@`%`",
+            "GRANT SELECT ON `mail`.`domains` TO `m`@`%`",
+        ];
+        assert_eq!(cure("m@%", &lines), statements);
+    }
+
+    #[test]
+    fn names_that_look_like_a_grant_stay_names() {
+        let lines = ["GRANT SELECT, DROP ON `mail`.`domains` TO `a`` ON b TO c`@`10.0.%` REQUIRE SSL"];
+        let statements = cure("a` ON b TO c@10.0.%", &lines);
+        assert_eq!(statements[0], "REVOKE DROP ON `mail`.`domains` FROM `a`` ON b TO c`@`10.0.%`");
+        assert_eq!(
+            statements[1],
+            "GRANT SELECT, UPDATE (`password`, `updated_at`) ON `mail`.`accounts` TO `a`` ON b TO c`@`10.0.%`"
+        );
+        assert_eq!(statements.len(), 2);
+    }
+
+    #[test]
+    fn who_delivered_by_too_wide_a_right_goes_on_to_deliver() {
+        let needs = Needs { tables: vec!["accounts".into(), "mailbox_use".into()], ..needs() };
+        let lines = ["GRANT ALL PRIVILEGES ON `mail`.* TO `m`@`%`".to_owned()];
+        let statements = compare(&lines, "m@%", "mail", &needs).cure;
+        let delivery = "GRANT SELECT, INSERT, UPDATE (`bytes`) ON `mail`.`mailbox_use` TO `m`@`%`";
+        assert_eq!(statements.last().map(String::as_str), Some(delivery));
     }
 }

@@ -12,6 +12,8 @@ mod addresses;
 mod administer;
 mod administration;
 pub mod cache;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+mod cure;
 mod driver;
 #[cfg(test)]
 mod fake;
@@ -26,6 +28,8 @@ mod open;
 mod pool;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "postgres")]
+mod privileges;
 mod recent;
 mod rows;
 #[cfg(feature = "postgres")]

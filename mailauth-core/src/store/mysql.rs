@@ -291,7 +291,8 @@ impl Connection for MysqlConnection {
     fn rights(&mut self, needs: &Needs) -> Result<Rights, DriverError> {
         let database = self.texts("SELECT DATABASE()", 1)?.concat().concat();
         let lines = self.texts("SHOW GRANTS", 1)?.concat();
-        Ok(grants::compare(&lines, &database, needs))
+        let user = self.texts("SELECT CURRENT_USER()", 1)?.concat().concat();
+        Ok(grants::compare(&lines, &user, &database, needs))
     }
 }
 

@@ -4,6 +4,7 @@ use super::address::{Address, Endpoint};
 use super::driver::{
     Cell, Connection, Dialect, Driver, DriverError, Needs, Param, Refusal, Rights, Row, Standing, Statement,
 };
+use super::privileges::{HELD, Privileges, QUOTED};
 use super::socket::{Driven, Socket};
 use super::{OpenError, tls};
 use crate::Secret;
@@ -263,6 +264,26 @@ impl PostgresConnection {
         Ok(Updates { any: !columns.is_empty(), missing })
     }
 
+    /// What the user may do, and by which way.
+    fn privileges(&mut self, needs: &Needs, attributes: Vec<&'static str>) -> Result<Privileges, DriverError> {
+        let user = self.texts(QUOTED, &[""])?.concat();
+        let mut privileges = Privileges { user, attributes, ..Privileges::default() };
+        let statement = Statement { slot: None, sql: HELD.to_owned() };
+        for table in &needs.tables {
+            let quoted = self.texts(QUOTED, &[table])?.concat();
+            privileges.tables.push((table.clone(), quoted));
+            self.query(&statement, &[Param::Text(table.as_bytes())], &mut |row| {
+                let text = |index| match row.cell(index) {
+                    Cell::Text(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
+                    _ => None,
+                };
+                let (right, revoke) = (text(0).unwrap_or_default(), text(3).unwrap_or_default());
+                privileges.hold(table, right, text(1), text(2), revoke);
+            })?;
+        }
+        Ok(privileges)
+    }
+
     fn is(&mut self, sql: &str, params: &[&str]) -> Result<bool, DriverError> {
         Ok(self.texts(sql, params)?.first().is_some_and(|answer| answer == "1"))
     }
@@ -346,6 +367,7 @@ impl Connection for PostgresConnection {
                 rights.missing.push(needs.undelivered(&format!("UPDATE ({})", updates.missing.join(", "))));
             }
         }
+        let mut attributes = Vec::new();
         for (attribute, name) in [
             ("rolsuper", "SUPERUSER"),
             ("rolcreaterole", "CREATEROLE"),
@@ -355,7 +377,16 @@ impl Connection for PostgresConnection {
         ] {
             if self.is(&format!("SELECT {attribute} FROM pg_roles WHERE rolname = current_user"), &[])? {
                 rights.too_wide.push(name.to_owned());
+                attributes.push(name);
             }
+        }
+        if !(rights.missing.is_empty() && rights.too_wide.is_empty()) {
+            let delivers = updates.any || delivers.iter().any(|(_, has)| *has);
+            rights.cure = match self.privileges(needs, attributes) {
+                // Who may not look at the catalogue still learns what is missing.
+                Err(DriverError::Refused { .. }) => Vec::new(),
+                privileges => privileges?.cure(needs, delivers),
+            };
         }
         Ok(rights)
     }

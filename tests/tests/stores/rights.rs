@@ -17,15 +17,22 @@ on_each_server!(
     who_delivers_publishes_and_changes_nothing_else,
     a_writer_administers_but_makes_no_tables,
     rights_too_wide_or_missing_are_reported,
+    the_statements_of_the_report_mend_any_users_rights,
+    the_statements_name_a_user_whatever_it_is_called,
 );
 
 /// A store as a new database user with these roles of `schema/grants.*.sql`.
 fn as_user(database: &Database, roles: &[&str]) -> SqlStore {
+    store_of(database, &user_with(database, roles))
+}
+
+/// A new database user with these roles, whose password is `secret`.
+fn user_with(database: &Database, roles: &[&str]) -> String {
     static USERS: AtomicU32 = AtomicU32::new(0);
     let user = format!("u{}", USERS.fetch_add(1, Ordering::Relaxed));
     // Roles are of the whole server, which other tests use too: ours get names of their own.
     let own = |text: &str| text.replace("mailauth_", &format!("{user}_"));
-    let url = match database {
+    match database {
         Database::Sqlite(_) => panic!("SQLite has no users"),
         Database::MariaDb(at) => {
             at.execute_admin(&own(include_str!("../../../schema/grants.mysql.sql")));
@@ -37,7 +44,6 @@ fn as_user(database: &Database, roles: &[&str]) -> SqlStore {
             at.execute_admin(&format!(
                 "GRANT role_of_{user} TO {user}@'%'; SET DEFAULT ROLE role_of_{user} FOR {user}@'%'"
             ));
-            at.url_as(&user)
         }
         Database::Postgres(at) => {
             at.execute_admin(&own(include_str!("../../../schema/grants.postgres.sql")));
@@ -45,16 +51,9 @@ fn as_user(database: &Database, roles: &[&str]) -> SqlStore {
             for role in roles {
                 at.execute_admin(&format!("GRANT {} TO {user}", own(role)));
             }
-            at.url_as(&user)
         }
-    };
-    let config = DatabaseConfig {
-        url: url.parse().unwrap(),
-        password: Secret::from("secret"),
-        deadline: DEADLINE,
-        ..DatabaseConfig::default()
-    };
-    open_single(&config).unwrap()
+    }
+    user
 }
 
 fn refused<T: std::fmt::Debug>(outcome: Result<T, AdminError>) {
@@ -154,4 +153,113 @@ fn rights_too_wide_or_missing_are_reported(kind: Kind) {
         report.rights_missing,
         ["accounts", "domains", "aliases", "schema_version"].map(|table| format!("SELECT on {table}"))
     );
+}
+
+/// A user without any right, whose password is `secret`; `name` is quoted.
+fn bare_user(database: &Database, name: &str) -> String {
+    match database {
+        Database::Sqlite(_) => panic!("SQLite has no users"),
+        Database::MariaDb(_) => {
+            database.sql(&format!("CREATE USER {name}@'%' IDENTIFIED BY 'secret'"));
+            format!("{name}@'%'")
+        }
+        Database::Postgres(_) => {
+            database.sql(&format!("CREATE ROLE {name} LOGIN PASSWORD 'secret'"));
+            name.to_owned()
+        }
+    }
+}
+
+/// Its store; `name` is as it stands in a URL.
+fn store_of(database: &Database, name: &str) -> SqlStore {
+    let url = match database {
+        Database::Sqlite(_) => panic!("SQLite has no users"),
+        Database::MariaDb(at) => at.url_as(name),
+        Database::Postgres(at) => at.url_as(name),
+    };
+    let url = url.parse().unwrap();
+    let password = Secret::from("secret");
+    open_single(&DatabaseConfig { url, password, deadline: DEADLINE, ..DatabaseConfig::default() }).unwrap()
+}
+
+/// Runs what the report says, after which a new connection finds nothing to mend and a daemon can do its work.
+fn mend(story: &str, database: &Database, connect: impl Fn() -> SqlStore) {
+    let report = connect().report().unwrap();
+    assert!(!report.rights_cure.is_empty(), "{story}: nothing to mend: {report:?}");
+    let script: String = report.rights_cure.iter().flat_map(|statement| [statement, ";\n"]).collect();
+    database.sql(&script);
+    let store = connect();
+    let mended = store.report().unwrap();
+    let wrong = [&mended.rights_too_wide, &mended.rights_missing, &mended.rights_cure];
+    assert!(wrong.iter().all(|list| list.is_empty()), "{story}: after\n{script}there is {mended:?}");
+    let who = login("anna@x.example");
+    let old = store.find(&who).unwrap().unwrap().password;
+    assert!(store.set_password(&who, &old, &password(story)).unwrap(), "{story}");
+    assert_eq!(store.alias_targets("a@x.example").unwrap(), [""; 0]);
+    cannot_administer(&store);
+}
+
+fn the_statements_of_the_report_mend_any_users_rights(kind: Kind) {
+    let database = Database::empty(kind).filled();
+    for roles in [
+        &["mailauth_reader"][..],
+        &["mailauth_password"],
+        &["mailauth_writer"],
+        &["mailauth_reader", "mailauth_writer"],
+        &["mailauth_delivery"],
+    ] {
+        let user = user_with(&database, roles);
+        mend(&format!("{roles:?}"), &database, || store_of(&database, &user));
+    }
+
+    let direct = [
+        ("nothing but a look", "GRANT SELECT ON accounts TO {}"),
+        ("all of a table", "GRANT SELECT, UPDATE, DELETE ON accounts TO {}"),
+        ("a column too many", "GRANT SELECT, UPDATE (password, home) ON accounts TO {}"),
+        ("a part of a delivery", "GRANT INSERT, DELETE ON mailbox_use TO {}"),
+    ];
+    for (number, (story, grant)) in direct.into_iter().enumerate() {
+        let name = format!("direct{number}_of_{}", own_name(&database));
+        let user = bare_user(&database, &name);
+        database.sql(&grant.replace("{}", &user));
+        // Without it nothing is known of the schema.
+        database.sql(&format!("GRANT SELECT ON schema_version TO {user}"));
+        let delivered = grant.contains("mailbox_use");
+        mend(story, &database, || store_of(&database, &name));
+        let published = store_of(&database, &name).publish(&login("anna@x.example"), Usage { bytes: 5, messages: 1 });
+        assert_eq!(published.is_ok(), delivered, "{story}: {published:?}");
+    }
+
+    if matches!(database, Database::Postgres(_)) {
+        let name = format!("great_{}", own_name(&database));
+        let user = bare_user(&database, &name);
+        database
+            .sql(&format!("ALTER ROLE {user} SUPERUSER CREATEDB; GRANT DELETE, UPDATE (home) ON accounts TO PUBLIC"));
+        mend("a superuser, and everybody", &database, || store_of(&database, &name));
+    }
+
+    // Who has made the tables may do everything, and went on to deliver.
+    mend("the owner", &database, || database.store());
+    assert!(database.store().publish(&login("anna@x.example"), Usage { bytes: 5, messages: 1 }).is_ok());
+}
+
+fn own_name(database: &Database) -> &str {
+    match database {
+        Database::Sqlite(_) => panic!("SQLite has no users"),
+        Database::MariaDb(at) => at.name(),
+        Database::Postgres(at) => at.name(),
+    }
+}
+
+fn the_statements_name_a_user_whatever_it_is_called(kind: Kind) {
+    let database = Database::empty(kind).filled();
+    let own = own_name(&database);
+    let quoted = match kind {
+        Kind::Postgres => format!("\"To O'B`r \"\"{own}\""),
+        _ => format!("`To O'B``r \"{own}`"),
+    };
+    let user = bare_user(&database, &quoted);
+    database.sql(&format!("GRANT SELECT, DELETE ON accounts TO {user}; GRANT SELECT ON schema_version TO {user}"));
+    let in_url = format!("To%20O%27B%60r%20%22{own}");
+    mend("an odd name", &database, || store_of(&database, &in_url));
 }

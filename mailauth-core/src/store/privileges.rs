@@ -1,0 +1,112 @@
+//! Where the rights of a user of PostgreSQL come from, and the statements that make them what is needed.
+
+use super::cure::{self, Held, Words};
+use super::driver::Needs;
+
+/// Every right to one of our tables (`$1`, text) that the user has, with its column, the quoted role by which it comes,
+/// and the statement that takes it away. Columns of the answer: right, column, role, statement.
+///
+/// The owner of a table can always grant itself what was revoked, so a table that is the user's own goes to whoever runs
+/// the statement.
+pub(super) const HELD: &str = "
+WITH RECURSIVE mine(role, via) AS (
+    SELECT oid, NULL::oid FROM pg_roles WHERE rolname = current_user
+    UNION
+    SELECT m.roleid, COALESCE(mine.via, m.roleid) FROM pg_auth_members m JOIN mine ON m.member = mine.role
+), usable AS (
+    SELECT role, via FROM mine WHERE pg_has_role(role, 'USAGE')
+), ours AS (
+    SELECT c.oid, c.relacl, c.relowner, format('%I.%I', n.nspname, c.relname) AS name
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass($1::text)
+), held AS (
+    SELECT a.privilege_type AS what, NULL::name AS col, a.grantee
+    FROM ours, aclexplode(COALESCE(ours.relacl, acldefault('r', ours.relowner))) a
+    UNION ALL
+    SELECT a.privilege_type, t.attname, a.grantee
+    FROM ours JOIN pg_attribute t ON t.attrelid = ours.oid, aclexplode(t.attacl) a WHERE NOT t.attisdropped
+    UNION ALL
+    SELECT 'OWNER', NULL, relowner FROM ours
+    UNION ALL
+    SELECT p.what, NULL, r.oid FROM ours, pg_roles r JOIN (VALUES ('pg_read_all_data', 'SELECT'),
+        ('pg_write_all_data', 'INSERT'), ('pg_write_all_data', 'UPDATE'), ('pg_write_all_data', 'DELETE')
+    ) p(role, what) ON p.role = r.rolname
+)
+SELECT held.what, held.col::text, quote_ident(pg_get_userbyid(usable.via)),
+    CASE WHEN held.grantee <> 0 AND held.grantee = ours.relowner
+        THEN format('ALTER TABLE %s OWNER TO CURRENT_USER', ours.name)
+        ELSE format('REVOKE %s%s ON %s FROM %s', held.what, COALESCE(' (' || quote_ident(held.col) || ')', ''), ours.name,
+            CASE held.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(held.grantee)) END)
+    END
+FROM ours, held LEFT JOIN usable ON usable.role = held.grantee
+WHERE held.what IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER', 'OWNER')
+    AND (held.grantee = 0 OR usable.role IS NOT NULL)
+ORDER BY 4, 2";
+
+/// The user, and the quoted names of tables with their schema: `$1` is a table, empty for the user.
+pub(super) const QUOTED: &str = "
+SELECT CASE $1::text WHEN '' THEN quote_ident(current_user)
+    ELSE (SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+          WHERE c.oid = to_regclass($1::text)) END";
+
+/// What is asked of the server for the cure.
+#[derive(Default)]
+pub(super) struct Privileges {
+    /// Quoted.
+    pub user: String,
+    /// Each table, and its name quoted with its schema.
+    pub tables: Vec<(String, String)>,
+    pub held: Vec<Held>,
+    /// Attributes of the user that reach beyond any table, such as `SUPERUSER`.
+    pub attributes: Vec<&'static str>,
+}
+
+impl Privileges {
+    /// Adds a row of [`HELD`] about `table`.
+    pub fn hold(&mut self, table: &str, right: String, column: Option<String>, role: Option<String>, revoke: String) {
+        // The same right by another role, or of everybody.
+        let known = self.held.iter_mut().find(|held| {
+            held.table == table && held.right == right && held.columns.iter().eq(&column) && held.revoke == revoke
+        });
+        match (known, role) {
+            (Some(held), Some(role)) => held.roles.push(role),
+            (Some(_), None) => {}
+            (None, role) => {
+                let columns = column.into_iter().collect();
+                let roles = role.into_iter().collect();
+                self.held.push(Held { right, columns, table: table.to_owned(), roles, revoke });
+            }
+        }
+    }
+
+    /// The statements.
+    pub fn cure(&self, needs: &Needs, delivers: bool) -> Vec<String> {
+        let mut statements = Vec::new();
+        if !self.attributes.is_empty() {
+            let without: Vec<_> = self.attributes.iter().map(|attribute| format!("NO{attribute}")).collect();
+            statements.push(format!("ALTER ROLE {} {}", self.user, without.join(" ")));
+        }
+        statements.extend(cure::plan(&self.held, needs, delivers, self));
+        statements
+    }
+}
+
+impl Words for Privileges {
+    fn user(&self) -> &str {
+        &self.user
+    }
+
+    fn table(&self, name: &str) -> String {
+        let known = self.tables.iter().find(|(table, _)| table == name);
+        known.map_or_else(|| quote(name), |(_, quoted)| quoted.clone())
+    }
+
+    /// Ours are words in lower case.
+    fn column(&self, name: &str) -> String {
+        let plain = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+        if plain { name.to_owned() } else { quote(name) }
+    }
+}
+
+fn quote(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}

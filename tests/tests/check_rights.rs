@@ -1,0 +1,39 @@
+//! `mailauth check` prints what mends a database user's rights, to be pasted as it stands.
+
+use mailauth_tests::{Accounts, Kind, on_each_server};
+
+on_each_server!(what_check_prints_makes_it_content);
+
+fn what_check_prints_makes_it_content(kind: Kind) {
+    // The user that made the tables may do everything with them.
+    let accounts = Accounts::empty(kind).with("login\nanna@example.org\n");
+    let output = accounts.try_admin(&["check"], "");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let (table, script) = text.split_once("\n\n").unwrap_or_else(|| panic!("no statements in\n{text}"));
+    assert!(table.contains("the statements below mend it"), "{table}");
+    assert!(script.contains("\nGRANT SELECT"), "{script}");
+    match kind {
+        Kind::Postgres => accounts.postgres().execute_admin(script),
+        _ => accounts.mariadb().execute_admin(script),
+    };
+    let output = accounts.try_admin(&["check"], "");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains("what a daemon needs, and no more") && !text.contains("\n\n"), "after\n{script}\n{text}");
+
+    let revoked = match kind {
+        Kind::Postgres => {
+            let name = accounts.postgres().name();
+            accounts.postgres().execute_admin(&format!("REVOKE SELECT ON domains FROM {name}"))
+        }
+        _ => {
+            let name = accounts.mariadb().name();
+            accounts.mariadb().execute_admin(&format!("REVOKE SELECT ON domains FROM {name}@'%'"))
+        }
+    };
+    let output = accounts.try_admin(&["check", "--json"], "");
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {revoked}"));
+    let statements = told["statements"].as_array().expect("statements");
+    assert_eq!(statements.len(), 1, "{told}");
+    assert!(statements[0].as_str().is_some_and(|statement| statement.starts_with("GRANT SELECT ON ")), "{told}");
+    assert_eq!(told["state"], "down");
+}
