@@ -511,7 +511,10 @@ impl Authenticator {
             Err(_) => return Answer::NotNow(NotNow::Busy),
         };
         let changed = self.store.set_password(&row.login, &row.password, &new);
-        self.forget_row(Some(&row.login));
+        // The store knows of its change; this is what else is remembered.
+        if let Some(verified) = &self.verified {
+            verified.forget(Some(&row.login));
+        }
         match changed {
             Ok(true) => Answer::Yes(()),
             Ok(false) => Answer::No(No::WrongPassword),

@@ -213,7 +213,7 @@ pub trait AccountStore: Send + Sync {
         StoreState::default()
     }
 
-    /// Puts `new` in the place of the stored password `old`, if `old` still stands there.
+    /// Puts `new` in the place of the stored password `old`, if `old` still stands there, and forgets what is kept.
     ///
     /// Returns false when it does not: somebody else changed it meanwhile, and wins.
     ///
