@@ -7,6 +7,7 @@ mod cache;
 mod database;
 mod keys;
 mod mistake;
+mod outage;
 mod parse;
 mod password;
 mod pop3;
@@ -17,6 +18,7 @@ mod value;
 pub use cache::CacheConfig;
 pub use database::{DatabaseConfig, DatabaseUrl, HostPort, Secrecy, Server, UrlError};
 pub use mistake::{ConfigErrors, Mistake, Place};
+pub use outage::OutageConfig;
 pub use password::PasswordConfig;
 pub use pop3::{CramOrder, Pop3Config};
 pub use source::{Origin, Source};
@@ -34,6 +36,8 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// `[cache]`
     pub cache: CacheConfig,
+    /// `[outage]`
+    pub outage: OutageConfig,
     /// `[login]`
     pub login: LoginConfig,
     /// `[mailbox]`

@@ -24,6 +24,7 @@
 //!   that was under way meanwhile is not kept.
 //! - Changes from elsewhere are seen when the lifetime is over: a yes may be that late.
 //! - When a lifetime is over and the store cannot say, the answer is "not now". A row is not served beyond its lifetime.
+//! - What the store has from a copy, because its database does not answer, is not kept, and overrules no kept row.
 //!
 //! # Queries
 //!
@@ -36,7 +37,7 @@ mod rate;
 #[cfg(test)]
 mod tests;
 
-use super::{AccountStore, MailStore, Page, Seen, StoreError, StoreState};
+use super::{AccountStore, MailStore, Origin, Page, Seen, StoreError, StoreState};
 use crate::DomainName;
 use crate::account::{AccountRow, Login, Password};
 use crate::config::CacheConfig;
@@ -76,11 +77,18 @@ struct Kept {
     row: Option<AccountRow>,
     /// When the query was sent.
     read: Instant,
+    /// It was answered from a copy. Such a row is not kept: once the database is back, its word goes.
+    copied: bool,
 }
 
 impl Kept {
     fn seen(&self) -> Seen {
         Seen::kept(self.row.clone(), self.read)
+    }
+
+    /// As whoever asks now sees it.
+    fn seen_now(&self) -> Seen {
+        if self.copied { Seen::copied(self.row.clone()) } else { Seen::new(self.row.clone()) }
     }
 }
 
@@ -120,14 +128,15 @@ impl<S: AccountStore> Cache<S> {
         let known = || self.kept_within(login, &age).map(Ok);
         let ask = || {
             let read = (self.clock)();
-            self.inner.find(login).map(|row| Arc::new(Kept { row, read }))
+            let seen = self.inner.look_up(login, deadline);
+            seen.map(|seen| Arc::new(Kept { copied: seen.is_copied(), row: seen.row, read }))
         };
         match self.flights.share(login, deadline, known, ask, |result| self.keep(login, result)) {
             Shared::Known(result) => result.map(|kept| kept.seen()),
-            Shared::Asked(result) => result.map(|kept| Seen::new(kept.row.clone())),
+            Shared::Asked(result) => result.map(|kept| kept.seen_now()),
             Shared::Followed(result) => {
                 count(&self.counters.coalesced);
-                result.map(|kept| Seen::new(kept.row.clone()))
+                result.map(|kept| kept.seen_now())
             }
             Shared::Late => {
                 count(&self.counters.coalesced);
@@ -139,10 +148,18 @@ impl<S: AccountStore> Cache<S> {
 
     fn keep(&self, login: &Login, result: &Result<Arc<Kept>, StoreError>) {
         match result {
+            Ok(kept) if kept.copied => {}
             Ok(kept) => self.kept.insert(login.clone(), Arc::clone(kept)),
             // The store has answered, and what was kept is not so any more.
             Err(StoreError::Unusable(_)) => drop(self.kept.remove(login)),
             Err(_) => {}
+        }
+    }
+
+    fn drop_kept(&self, login: Option<&Login>) {
+        match login {
+            Some(login) => self.flights.forget(login, || drop(self.kept.remove(login))),
+            None => self.flights.forget_all(|| self.kept.clear()),
         }
     }
 }
@@ -163,7 +180,7 @@ impl<S: AccountStore> AccountStore for Cache<S> {
     }
 
     fn look_again(&self, login: &Login, seen: &Seen, deadline: Instant) -> Result<Option<Seen>, StoreError> {
-        let Some(read) = seen.kept_since else { return Ok(None) };
+        let Origin::Memory(read) = seen.origin else { return Ok(None) };
         if (self.clock)().duration_since(read) < PAUSE {
             return Ok(None);
         }
@@ -174,14 +191,13 @@ impl<S: AccountStore> AccountStore for Cache<S> {
             return Ok(None);
         }
         count(&self.counters.rereads);
-        self.read(login, deadline, |_| PAUSE).map(Some)
+        // What was read in the database within its lifetime is not overruled by a copy.
+        Ok(Some(self.read(login, deadline, |_| PAUSE)?).filter(|newer| !newer.is_copied()))
     }
 
     fn forget(&self, login: Option<&Login>) {
-        match login {
-            Some(login) => self.flights.forget(login, || drop(self.kept.remove(login))),
-            None => self.flights.forget_all(|| self.kept.clear()),
-        }
+        self.drop_kept(login);
+        self.inner.forget(login);
     }
 
     fn state(&self) -> StoreState {
@@ -191,7 +207,7 @@ impl<S: AccountStore> AccountStore for Cache<S> {
     fn set_password(&self, login: &Login, old: &Password, new: &Password) -> Result<bool, StoreError> {
         let changed = self.inner.set_password(login, old, new);
         // Whatever came of it: where it is not known whether it was done, the row is not known either.
-        self.forget(Some(login));
+        self.drop_kept(Some(login));
         changed
     }
 
@@ -221,5 +237,13 @@ impl<S: MailStore> MailStore for Cache<S> {
 
     fn alias_targets(&self, address: &str) -> Result<Vec<String>, StoreError> {
         self.inner.alias_targets(address)
+    }
+
+    fn doubts(&self) -> u64 {
+        self.inner.doubts()
+    }
+
+    fn certain_since(&self, doubts: u64) -> Result<(), StoreError> {
+        self.inner.certain_since(doubts)
     }
 }

@@ -26,6 +26,8 @@ mod postgres;
 mod rows;
 #[cfg(feature = "postgres")]
 mod socket;
+#[cfg(feature = "sqlite")]
+pub mod snapshot;
 mod sql;
 #[cfg(feature = "sqlite")]
 mod sqlite;
@@ -117,6 +119,21 @@ pub trait MailStore: AccountStore + PoolStore {
     /// # Errors
     /// When it cannot know, or a target is not an address.
     fn alias_targets(&self, address: &str) -> Result<Vec<String>, StoreError>;
+
+    /// A number that changes whenever a copy answers in the place of the database, for [`MailStore::certain_since`].
+    fn doubts(&self) -> u64 {
+        0
+    }
+
+    /// Were all answers since [`MailStore::doubts`] was `doubts` those of the database? To be asked before mail is
+    /// refused by them.
+    ///
+    /// # Errors
+    /// With what kept the database from answering, when one of them may be a copy's.
+    fn certain_since(&self, doubts: u64) -> Result<(), StoreError> {
+        let _ = doubts;
+        Ok(())
+    }
 }
 
 /// A page of [`AccountStore::enumerate`]: rows in ascending order of login, or why one cannot be trusted.
@@ -127,24 +144,44 @@ pub type Page = Vec<Result<AccountRow, Unusable>>;
 pub struct Seen {
     /// The row.
     pub row: Option<AccountRow>,
-    /// When it was read, where it was kept since.
-    kept_since: Option<Instant>,
+    origin: Origin,
+}
+
+/// Where a row was read.
+#[derive(Clone, Copy, Debug)]
+enum Origin {
+    /// In the database, just now.
+    Database,
+    /// There, at that time, and it was kept since.
+    Memory(Instant),
+    /// In a copy, for the database does not answer.
+    Copy,
 }
 
 impl Seen {
     /// Read just now.
     pub fn new(row: Option<AccountRow>) -> Self {
-        Seen { row, kept_since: None }
+        Seen { row, origin: Origin::Database }
     }
 
     /// Kept since it was read.
     pub(crate) fn kept(row: Option<AccountRow>, since: Instant) -> Self {
-        Seen { row, kept_since: Some(since) }
+        Seen { row, origin: Origin::Memory(since) }
+    }
+
+    /// Read in a copy, for the database does not answer.
+    pub(crate) fn copied(row: Option<AccountRow>) -> Self {
+        Seen { row, origin: Origin::Copy }
     }
 
     /// Was it kept in memory?
     pub fn is_kept(&self) -> bool {
-        self.kept_since.is_some()
+        matches!(self.origin, Origin::Memory(_))
+    }
+
+    /// Is it from a copy, for the database does not answer?
+    pub fn is_copied(&self) -> bool {
+        matches!(self.origin, Origin::Copy)
     }
 }
 
@@ -156,7 +193,7 @@ pub trait AccountStore: Send + Sync {
     /// Whenever it cannot know whether there is one, or what stands in it.
     fn find(&self, login: &Login) -> Result<Option<AccountRow>, StoreError>;
 
-    /// The same, but where rows are kept in memory, from there.
+    /// The same, but where rows are kept in memory, from there, and from a copy where the database does not answer.
     ///
     /// # Errors
     /// As [`AccountStore::find`], and when another's query for the same login has not ended by `deadline`.

@@ -49,6 +49,7 @@ use mailauth_core::password::Rules;
 use mailauth_core::routing::Router;
 use mailauth_core::store::MailStore;
 use mailauth_core::store::cache::Cache;
+use mailauth_core::store::snapshot::{Original, Snapshot};
 use outbox::Outbox;
 use peer::Access;
 use reader::Reader;
@@ -90,9 +91,10 @@ impl Answers {
         Self::new(store, config, &nothing, Arc::default())
     }
 
-    /// The same, remembering what `[cache]` says: for a server.
-    pub fn remembering<S: MailStore + 'static>(store: S, config: &Config) -> Self {
+    /// The same, remembering what `[cache]` says, and keeping what `[outage]` says: for a server.
+    pub fn remembering<S: Original + 'static>(store: S, config: &Config) -> Self {
         let (cache, counters) = (&config.cache, Arc::<Counters>::default());
+        let store = Snapshot::new(store, config);
         if !cache.keeps_accounts() {
             return Self::new(Arc::new(store), config, cache, counters);
         }
