@@ -24,10 +24,10 @@ mod pool;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod rows;
-#[cfg(feature = "postgres")]
-mod socket;
 #[cfg(feature = "sqlite")]
 pub mod snapshot;
+#[cfg(feature = "postgres")]
+mod socket;
 mod sql;
 #[cfg(feature = "sqlite")]
 mod sqlite;

@@ -10,7 +10,9 @@ use crate::schema::Field;
 use crate::store::driver::Dialect;
 use crate::store::sqlite::DIALECT;
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, ToSql, TransactionBehavior, params, params_from_iter};
+use rusqlite::{
+    Connection, ErrorCode, OpenFlags, OptionalExtension, ToSql, TransactionBehavior, params, params_from_iter,
+};
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -206,7 +208,11 @@ impl Copy {
     }
 
     /// Puts rows in the place of those of these logins.
-    pub(super) fn replace_accounts<'a>(&self, logins: impl Iterator<Item = &'a [u8]>, rows: &[CopiedRow]) -> Result<()> {
+    pub(super) fn replace_accounts<'a>(
+        &self,
+        logins: impl Iterator<Item = &'a [u8]>,
+        rows: &[CopiedRow],
+    ) -> Result<()> {
         self.change(|connection| {
             let mut delete = connection.prepare_cached("DELETE FROM accounts WHERE login = ?")?;
             for login in logins {
@@ -258,7 +264,8 @@ impl Copy {
     pub(super) fn is_whole(&self, taken: u64, notes: &[i64]) -> Result<u64> {
         self.change(|connection| {
             let count = connection.query_row("SELECT COUNT(*) FROM accounts", [], |row| row.get(0))?;
-            connection.execute("UPDATE copy SET taken = ?, accounts = ?", [taken.try_into().unwrap_or(i64::MAX), count])?;
+            connection
+                .execute("UPDATE copy SET taken = ?, accounts = ?", [taken.try_into().unwrap_or(i64::MAX), count])?;
             cross_off(connection, notes)?;
             Ok(count.try_into().unwrap_or(0))
         })
@@ -363,7 +370,8 @@ fn create(path: &Path, origin: &str) -> Result<()> {
     let transaction = connection.transaction()?;
     for Layout { name, columns, key } in [ACCOUNTS, DOMAINS, ALIASES] {
         let (all, keys) = (columns.join(", "), columns[..key].join(", "));
-        transaction.execute_batch(&format!("CREATE TABLE {name} ({all}); CREATE INDEX {name}_key ON {name} ({keys})"))?;
+        transaction
+            .execute_batch(&format!("CREATE TABLE {name} ({all}); CREATE INDEX {name}_key ON {name} ({keys})"))?;
     }
     let Dialect { migrations, .. } = DIALECT;
     transaction.execute_batch(&format!(

@@ -111,7 +111,9 @@ impl Original for Table {
         Ok(match part {
             Part::Account(login) => from(&self.accounts, &|row| row[0].bytes() == login.as_str().as_bytes()),
             Part::Accounts { after } => from(&self.accounts, &|row| row[0].bytes() > after),
-            Part::Changed { since, after } => from(&self.accounts, &|row| row[11].bytes() >= since && row[0].bytes() > after),
+            Part::Changed { since, after } => {
+                from(&self.accounts, &|row| row[11].bytes() >= since && row[0].bytes() > after)
+            }
             Part::Aliases { after } => from(&self.aliases, &|row| (row[0].bytes(), row[1].bytes()) > after),
             Part::Domains { after } => {
                 let domain = vec![text("x.example"), Value::Int(1), Value::Int(7), Value::Null];
@@ -249,7 +251,8 @@ fn a_row_that_cannot_be_used_there_cannot_be_used_here() {
         odd[index] = value;
         odd
     };
-    for (column, row) in [("uid", odd(5, text("many"))), ("home", odd(7, Value::Other)), ("enabled", odd(2, Value::Int(2)))]
+    for (column, row) in
+        [("uid", odd(5, text("many"))), ("home", odd(7, Value::Other)), ("enabled", odd(2, Value::Int(2)))]
     {
         story.comes_back();
         story.table.set("odd@x.example", Some(row));
