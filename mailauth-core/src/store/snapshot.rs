@@ -361,14 +361,14 @@ fn state(path: &Path, accounts: u64, in_use: bool) -> Option<SnapshotState> {
 
 /// How old what was taken at `taken` is by the system's clock, if that can be.
 fn age_at(now: SystemTime, taken: u64) -> Option<Duration> {
-    let now = seconds(now);
+    let (now, taken) = (now.duration_since(UNIX_EPOCH).unwrap_or_default(), Duration::from_secs(taken));
     match now.checked_sub(taken) {
-        Some(age) => Some(Duration::from_secs(age)),
-        None => (taken - now <= SET_BACK.as_secs()).then_some(Duration::ZERO),
+        Some(age) => Some(age),
+        None => (taken - now <= SET_BACK).then_some(Duration::ZERO),
     }
 }
 
-/// Seconds since 1970.
+/// Seconds since 1970, rounded down: what was taken then is never younger than it says.
 fn seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
