@@ -139,10 +139,13 @@ fn judge(path: &Path, copy: &Result<Option<SnapshotState>, String>, max_age: Dur
             (State::Degraded, format!("{size}, {age}: it decides nothing any more; {cure}"))
         }
         Ok(None) => {
-            let folder = path.parent().unwrap_or(path).display();
-            let cure = format!(
-                "give {folder} to the user of mailauth-courier and start that, or set [outage] enabled = false"
-            );
+            let folder = path.parent().filter(|folder| folder.exists()).map(Path::display);
+            let cure = match folder {
+                Some(folder) => format!("start mailauth-courier, to whose user {folder} must belong"),
+                None => {
+                    "make its folder and give it to mailauth-courier's user, or set [outage] enabled = false".into()
+                }
+            };
             (State::Degraded, format!("there is none at {shown} for logins while the database is away; {cure}"))
         }
         Err(problem) => {
@@ -336,7 +339,7 @@ mod tests {
         for (copy, said) in [
             (Ok(Some(copy(more))), "61 s old: it decides nothing any more; see the log"),
             (Ok(Some(copy(Duration::MAX))), "from the future: it decides nothing"),
-            (Ok(None), "give /var to the user of mailauth-courier"),
+            (Ok(None), "start mailauth-courier, to whose user /var must belong"),
             (Err("no".into()), "cannot be used: no; run this as root"),
         ] {
             let (state, text) = judged(copy);
