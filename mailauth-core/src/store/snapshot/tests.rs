@@ -162,7 +162,8 @@ impl Story {
     /// The same, once it has a copy.
     fn copied(&self) -> Over {
         let snapshot = self.start();
-        eventually("a copy", || snapshot.state().snapshot.is_some());
+        let refreshed = || snapshot.keeper.as_ref().unwrap().fresh.began().is_some();
+        eventually("a copy", || snapshot.state().snapshot.is_some() && refreshed());
         snapshot
     }
 
