@@ -7,7 +7,9 @@ use clap::Args;
 use mailauth_core::Service;
 use mailauth_core::authenticate::{Answer, Authority, Credential, Request};
 use mailauth_core::config::{Config, DatabaseUrl};
-use mailauth_core::store::{Administration, HostState, Role, SqlStore, StoreReport, open_single};
+use mailauth_core::store::{
+    Administration, HostState, Role, SnapshotState, SqlStore, StoreError, StoreReport, open_single, snapshot,
+};
 use mailauth_courier::client::Client;
 use serde::Serialize;
 use std::fs;
@@ -75,7 +77,8 @@ impl Check {
     pub fn run(self, file: Option<&Path>) -> Result<Exit, Failure> {
         let mut findings = Findings::default();
         if let Some(config) = configuration(file, &mut findings) {
-            database(&config, &mut findings);
+            let copy = snapshot(&config, &mut findings);
+            database(&config, copy, &mut findings);
             socket(&config, &mut findings);
         }
         let Findings { list: findings, statements } = findings;
@@ -124,7 +127,46 @@ fn configuration(file: Option<&Path>, findings: &mut Findings) -> Option<Config>
     }
 }
 
-fn database(config: &Config, findings: &mut Findings) {
+/// The copy that answers in an outage, if it is young enough for that.
+fn snapshot(config: &Config, findings: &mut Findings) -> Option<SnapshotState> {
+    let path = config.outage.snapshot_of(&config.database.url)?;
+    let copy = snapshot::look(path, &config.database.url);
+    let (state, text) = judge(path, &copy, config.outage.max_age);
+    findings.add("snapshot", state, text);
+    copy.ok().flatten().filter(|copy| copy.age <= config.outage.max_age)
+}
+
+fn judge(path: &Path, copy: &Result<Option<SnapshotState>, String>, max_age: Duration) -> (State, String) {
+    let shown = path.display();
+    match copy {
+        Ok(Some(copy)) => {
+            let SnapshotState { accounts, bytes, age, .. } = copy;
+            let size = format!("{shown}: {accounts} accounts, {bytes} bytes");
+            if *age <= max_age {
+                return (State::Ok, format!("{size}, {} s old", age.as_secs()));
+            }
+            let age = if *age == Duration::MAX { "from the future".into() } else { format!("{} s old", age.as_secs()) };
+            let cure = "see the log of mailauth-courier why it is not refreshed";
+            (State::Degraded, format!("{size}, {age}: it decides nothing any more; {cure}"))
+        }
+        Ok(None) => {
+            let folder = path.parent().filter(|folder| folder.exists()).map(Path::display);
+            let cure = match folder {
+                Some(folder) => format!("start mailauth-courier, to whose user {folder} must belong"),
+                None => {
+                    "make its folder and give it to mailauth-courier's user, or set [outage] enabled = false".into()
+                }
+            };
+            (State::Degraded, format!("there is none at {shown} for logins while the database is away; {cure}"))
+        }
+        Err(problem) => {
+            let cure = "run this as root, or remove the file, and mailauth-courier makes it anew";
+            (State::Degraded, format!("{shown} cannot be used: {problem}; {cure}"))
+        }
+    }
+}
+
+fn database(config: &Config, copy: Option<SnapshotState>, findings: &mut Findings) {
     let what = "database";
     let store = match open_single(&config.database) {
         Ok(store) => store,
@@ -135,7 +177,15 @@ fn database(config: &Config, findings: &mut Findings) {
         Ok(report) => report,
         Err(error) => {
             let cure = "start the server, or correct [database]";
-            return findings.add(what, State::Down, format!("{error}; {cure}"));
+            let away = matches!(error, StoreError::Unreachable { .. } | StoreError::Timeout { .. });
+            return match copy.filter(|_| away) {
+                Some(copy) => {
+                    let left = (config.outage.max_age - copy.age).as_secs();
+                    let text = format!("{error}; the snapshot decides logins for {left} s more; {cure}");
+                    findings.add(what, State::Degraded, text);
+                }
+                None => findings.add(what, State::Down, format!("{error}; {cure}")),
+            };
         }
     };
     let url = &config.database.url;
@@ -325,6 +375,23 @@ mod tests {
         for (schema, cure) in [(0, "run 'mailauth init'"), (1, "run 'mailauth init'"), (3, "update mailauth")] {
             let (state, text) = found(schema);
             assert!(state == State::Down && text.ends_with(cure), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_snapshot_that_would_decide_nothing_wants_attention() {
+        let copy = |age| SnapshotState { path: "/s".into(), accounts: 3, bytes: 4096, age, in_use: false };
+        let judged = |copy| judge(Path::new("/var/s"), &copy, Duration::from_secs(60));
+        let (minute, more) = (Duration::from_secs(60), Duration::from_secs(61));
+        assert_eq!(judged(Ok(Some(copy(minute)))), (State::Ok, "/var/s: 3 accounts, 4096 bytes, 60 s old".into()));
+        for (copy, said) in [
+            (Ok(Some(copy(more))), "61 s old: it decides nothing any more; see the log"),
+            (Ok(Some(copy(Duration::MAX))), "from the future: it decides nothing"),
+            (Ok(None), "start mailauth-courier, to whose user /var must belong"),
+            (Err("no".into()), "cannot be used: no; run this as root"),
+        ] {
+            let (state, text) = judged(copy);
+            assert!(state == State::Degraded && text.contains(said), "{text}");
         }
     }
 

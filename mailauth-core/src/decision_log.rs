@@ -39,13 +39,21 @@ pub(crate) enum Provenance {
     Database,
     /// A row that was kept.
     Cache,
+    /// A copy, for the database does not answer.
+    Snapshot,
     /// A row, and that the password fitted it lately.
     Verified,
 }
 
 impl Provenance {
     pub fn of(seen: &Seen) -> Self {
-        if seen.is_kept() { Provenance::Cache } else { Provenance::Database }
+        if seen.is_copied() {
+            Provenance::Snapshot
+        } else if seen.is_kept() {
+            Provenance::Cache
+        } else {
+            Provenance::Database
+        }
     }
 
     fn word(self) -> &'static str {
@@ -53,6 +61,7 @@ impl Provenance {
             Provenance::Nowhere => "-",
             Provenance::Database => "database",
             Provenance::Cache => "cache",
+            Provenance::Snapshot => "snapshot",
             Provenance::Verified => "verified",
         }
     }

@@ -2,6 +2,8 @@
 //!
 //! An address is, in this order: an alias; an account; what a domain's catch-all (`@example.org`) takes; nobody. An
 //! account that is disabled stays in its place: its mail goes to no catch-all.
+//!
+//! While a copy answers for the database, mail that it has a place for goes there, and a refusal is "not now".
 
 use crate::account::{Account, AccountRow, Login};
 use crate::authenticate::{Answer, No, NotNow, Policy};
@@ -33,6 +35,14 @@ pub struct Router {
     log: DecisionLog,
 }
 
+/// A question under way.
+struct Asked<'a> {
+    address: &'a [u8],
+    begin: Instant,
+    /// What the store's doubts were before.
+    doubts: u64,
+}
+
 /// What an address is.
 enum Place {
     /// An alias for these.
@@ -61,42 +71,45 @@ impl Router {
 
     /// Is mail for this domain kept here? So it is while the domain is disabled: nobody else should be sent it.
     pub fn domain(&self, name: &[u8]) -> Answer<()> {
-        let begin = Instant::now();
+        let asked = self.asked(name);
         let known = self.domain_enabled(name);
-        let answer = answer(known.map(|known| known.map(drop).ok_or(No::UnknownDomain)));
-        self.record_outage(begin, name, answer)
+        let answer = answer(self.surely(&asked, known.map(|known| known.map(drop).ok_or(No::UnknownDomain))));
+        self.record_outage(&asked, answer)
     }
 
     /// The account that receives the mail of `address`, with the quota that its mailbox is kept under: its own, else its
     /// domain's.
     pub fn account(&self, address: &[u8]) -> Answer<Box<Account>> {
-        let begin = Instant::now();
-        let answer = answer(self.login(address).map_or_else(|no| Ok(Err(no)), |login| self.find_with_quota(&login)));
-        self.record_outage(begin, address, answer)
+        let asked = self.asked(address);
+        let found = self.login(address).map_or_else(|no| Ok(Err(no)), |login| self.find_with_quota(&login));
+        let answer = answer(self.surely(&asked, found));
+        self.record_outage(&asked, answer)
     }
 
     /// Where mail for `address` goes instead, if it is an alias or a catch-all takes it: at least one address, in order,
     /// as they are written in the table.
     pub fn alias(&self, address: &[u8]) -> Answer<Vec<String>> {
-        let begin = Instant::now();
+        let asked = self.asked(address);
         let targets = self.login(address).map_or_else(
             |no| Ok(Err(no)),
             |login| match self.place(&login, true)? {
                 Place::Alias(targets) => Ok(Ok(targets)),
-                Place::Mailbox(_) | Place::Nobody(_) | Place::Elsewhere => Ok(Err(No::UnknownAlias)),
+                // Its mail goes on to the account, and does not bounce by this.
+                Place::Mailbox(_) => Ok(Err(No::UnknownAlias)),
+                Place::Nobody(_) | Place::Elsewhere => self.surely(&asked, Ok(Err(No::UnknownAlias))),
             },
         );
-        self.record_outage(begin, address, answer(targets))
+        self.record_outage(&asked, answer(targets))
     }
 
     /// Does somebody take a message of `size` bytes for `address`? An alias does when one of those it leads to does, and
     /// who is elsewhere does. The deadline is looked at between the steps.
     pub fn recipient(&self, address: &[u8], size: u64, deadline: Instant) -> Answer<()> {
-        let begin = Instant::now();
+        let asked = self.asked(address);
         let taken = self.login(address).map_or_else(|no| Ok(Err(no)), |login| self.take(login, size, deadline));
-        let answer = answer(taken);
+        let answer = answer(self.surely(&asked, taken));
         self.counters.addresses.count(&answer);
-        self.record(begin, address, &answer);
+        self.record(&asked, &answer);
         answer
     }
 
@@ -212,15 +225,28 @@ impl Router {
         Login::parse(address, self.default_domain.as_deref()).map_err(No::UnusableLogin)
     }
 
-    fn record<T>(&self, begin: Instant, asked: &[u8], answer: &Answer<T>) {
+    fn asked<'a>(&self, address: &'a [u8]) -> Asked<'a> {
+        Asked { address, begin: Instant::now(), doubts: self.store.doubts() }
+    }
+
+    /// Mail must not bounce on the word of a copy, in which somebody who is new may not stand yet.
+    fn surely<T>(&self, asked: &Asked<'_>, found: Result<Result<T, No>, NotNow>) -> Result<Result<T, No>, NotNow> {
+        if matches!(&found, Ok(Err(no)) if !matches!(no, No::UnusableLogin(_))) {
+            self.store.certain_since(asked.doubts)?;
+        }
+        found
+    }
+
+    fn record<T>(&self, asked: &Asked<'_>, answer: &Answer<T>) {
         self.log.record(&Decision {
             service: &Service::Delivery,
-            login: asked,
+            login: asked.address,
             client: None,
-            took: begin.elapsed(),
+            took: asked.begin.elapsed(),
             // Aliases and domains are always read there.
             from: match answer {
                 Answer::No(No::UnusableLogin(_)) => Provenance::Nowhere,
+                _ if self.store.doubts() != asked.doubts => Provenance::Snapshot,
                 _ => Provenance::Database,
             },
             outcome: answer.outcome(),
@@ -228,10 +254,10 @@ impl Router {
     }
 
     /// Of the questions that are only steps on a message's way, the log tells what an administrator has to mend.
-    fn record_outage<T>(&self, begin: Instant, asked: &[u8], answer: Answer<T>) -> Answer<T> {
+    fn record_outage<T>(&self, asked: &Asked<'_>, answer: Answer<T>) -> Answer<T> {
         self.counters.addresses.count(&answer);
         if matches!(answer, Answer::NotNow(_)) {
-            self.record(begin, asked, &answer);
+            self.record(asked, &answer);
         }
         answer
     }

@@ -30,6 +30,8 @@ pub struct Accounts {
     place: Place,
     own_server: bool,
     folder: Scratch,
+    /// The keys of `[outage]`, if the daemon shall keep a snapshot.
+    snapshot: Option<String>,
 }
 
 enum Place {
@@ -77,7 +79,7 @@ impl Accounts {
     }
 
     fn at(place: Place, own_server: bool) -> Self {
-        let accounts = Accounts { place, own_server, folder: Scratch::new("accounts") };
+        let accounts = Accounts { place, own_server, folder: Scratch::new("accounts"), snapshot: None };
         if let Some(password) = accounts.password() {
             let path = accounts.folder.join("password");
             fs::write(&path, password).expect("the password file");
@@ -104,8 +106,28 @@ impl Accounts {
             Place::Sqlite => String::new(),
             _ => format!("password_file = \"{}\"\n", self.folder.join("password").display()),
         };
+        let outage = match &self.snapshot {
+            None => "enabled = false".to_owned(),
+            Some(keys) => format!("snapshot = \"{}\"\n{keys}", self.snapshot_file().display()),
+        };
         let (url, User { uid, gid }) = (self.url(), MailHost::OWNER);
-        format!("[mailbox]\nuid = {uid}\ngid = {gid}\n[database]\nurl = \"{url}\"\n{password_file}")
+        format!("[mailbox]\nuid = {uid}\ngid = {gid}\n[outage]\n{outage}\n[database]\nurl = \"{url}\"\n{password_file}")
+    }
+
+    /// From now on the configuration wants a snapshot, with these other keys of `[outage]`.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    #[must_use]
+    pub fn with_snapshot(mut self, keys: &str) -> Self {
+        self.snapshot = Some(keys.to_owned());
+        fs::write(self.config_path(), self.config()).expect("the configuration");
+        self
+    }
+
+    /// Its file.
+    pub fn snapshot_file(&self) -> PathBuf {
+        self.folder.join("snapshot.db")
     }
 
     /// From now on the administrator's command knows the daemon on this socket, and tells it of changes.

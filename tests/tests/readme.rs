@@ -287,6 +287,7 @@ fn serves_from(accounts: &ForeignAccounts<'_>) {
 
     host.write(CONFIG, &config);
     host.write_secret("/etc/mailauth/database.password", "a long password\n");
+    run(&mut host.shell("install -d -m 750 /var/lib/mailauth"));
     // All hosts but one are down.
     let not_ok = |wanted: &[&str]| {
         let (code, checked) = host.outcome("target/release/mailauth check");
@@ -297,7 +298,7 @@ fn serves_from(accounts: &ForeignAccounts<'_>) {
         checked
     };
     let down = &["take it out of [database] url"][..accounts.hosts.len() - 1];
-    let checked = not_ok(&[down, &["start mailauth-courier"]].concat());
+    let checked = not_ok(&[&["start mailauth-courier"], down, &["start mailauth-courier"]].concat());
     assert!(checked.contains("TLSv1"), "{checked}");
 
     let _daemon = host.start_by_hand();
@@ -305,6 +306,8 @@ fn serves_from(accounts: &ForeignAccounts<'_>) {
     eventually("the daemon", Duration::from_secs(20), || UnixStream::connect(&socket).is_ok());
     assert_eq!(login(&socket, ANNA, PASSWORD).word(), "ACCOUNT", "{}", host.log());
     assert_eq!(login(&socket, ANNA, "guessed").word(), "FAIL");
+    let is_there = || !host.outcome("target/release/mailauth check").1.contains("no snapshot");
+    eventually("the snapshot", Duration::from_secs(20), is_there);
     not_ok(down);
 }
 

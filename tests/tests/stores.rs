@@ -2,6 +2,8 @@
 
 #[path = "stores/addresses.rs"]
 mod addresses;
+#[path = "stores/copies.rs"]
+mod copies;
 #[path = "stores/database.rs"]
 mod database;
 #[path = "stores/migrations.rs"]

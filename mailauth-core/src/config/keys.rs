@@ -24,6 +24,12 @@ fn put<T>(field: &mut T, value: Result<T, String>) -> Result<(), String> {
 
 const WAIT: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(3600);
 
+/// Of a copy that answers in an outage.
+const AGE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(30 * 24 * 3600);
+
+/// Between two looks whether a copy is still right.
+const REFRESH: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(24 * 3600);
+
 const SECRECY: &[(&str, Option<Secrecy>)] = &[
     ("disable", Some(Secrecy::Disable)),
     ("require", Some(Secrecy::Require)),
@@ -58,6 +64,10 @@ pub(super) const KEYS: &[Key] = &[
     key("cache", "unknown", |c, v| put(&mut c.cache.unknown, v.duration(WAIT))),
     key("cache", "verified", |c, v| put(&mut c.cache.verified, v.small(ENTRIES))),
     key("cache", "verified_for", |c, v| put(&mut c.cache.verified_for, v.duration(WAIT))),
+    key("outage", "enabled", |c, v| put(&mut c.outage.enabled, v.boolean())),
+    key("outage", "snapshot", |c, v| put(&mut c.outage.snapshot, v.absolute_path())),
+    key("outage", "max_age", |c, v| put(&mut c.outage.max_age, v.duration(AGE))),
+    key("outage", "refresh", |c, v| put(&mut c.outage.refresh, v.duration(REFRESH))),
     key("login", "default_domain", |c, v| put(&mut c.login.default_domain, v.domain().map(Some))),
     key("login", "unknown_services", |c, v| put(&mut c.login.unknown_services, v.boolean())),
     key("mailbox", "home", |c, v| put(&mut c.mailbox.home, v.absolute_template())),

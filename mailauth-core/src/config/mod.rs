@@ -8,6 +8,7 @@ mod database;
 mod keys;
 mod metrics;
 mod mistake;
+mod outage;
 mod parse;
 mod password;
 mod pop3;
@@ -19,6 +20,7 @@ pub use cache::CacheConfig;
 pub use database::{DatabaseConfig, DatabaseUrl, HostPort, Secrecy, Server, UrlError};
 pub use metrics::{MetricsAddress, MetricsConfig};
 pub use mistake::{ConfigErrors, Mistake, Place};
+pub use outage::OutageConfig;
 pub use password::PasswordConfig;
 pub use pop3::{CramOrder, Pop3Config};
 pub use source::{Origin, Source};
@@ -36,6 +38,8 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// `[cache]`
     pub cache: CacheConfig,
+    /// `[outage]`
+    pub outage: OutageConfig,
     /// `[login]`
     pub login: LoginConfig,
     /// `[mailbox]`

@@ -167,6 +167,12 @@ impl Value<'_> {
         self.text().map(PathBuf::from)
     }
 
+    /// A path that does not depend on the working directory.
+    pub fn absolute_path(&self) -> Result<PathBuf> {
+        let path = self.path()?;
+        if path.is_absolute() { Ok(path) } else { self.wrong("an absolute path", "write one that begins with /") }
+    }
+
     /// One service, by any of its names.
     pub fn service(&self) -> Result<Service> {
         match Services::parse(self.text()?) {

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -26,6 +26,9 @@ struct Table {
     calls: AtomicUsize,
     answered: usize,
     takes: Duration,
+    /// It is a copy that answers.
+    copied: bool,
+    stand_ins: AtomicU64,
 }
 
 /// With the domain x.example, its accounts anna, bruno and gone, who is disabled, and one in a disabled domain.
@@ -44,6 +47,8 @@ fn table() -> Table {
         calls: AtomicUsize::new(0),
         answered: usize::MAX,
         takes: Duration::ZERO,
+        copied: false,
+        stand_ins: AtomicU64::new(0),
     }
 }
 
@@ -78,6 +83,7 @@ impl Table {
 
     fn call(&self) -> Result<(), StoreError> {
         std::thread::sleep(self.takes);
+        self.stand_ins.fetch_add(u64::from(self.copied), Ordering::Relaxed);
         if self.calls.fetch_add(1, Ordering::Relaxed) < self.answered { Ok(()) } else { Err(outage()) }
     }
 }
@@ -128,6 +134,14 @@ impl MailStore for Table {
     fn alias_targets(&self, address: &str) -> Result<Vec<String>, StoreError> {
         self.call()?;
         Ok(self.aliases.get(address).cloned().unwrap_or_default())
+    }
+
+    fn doubts(&self) -> u64 {
+        self.stand_ins.load(Ordering::Relaxed)
+    }
+
+    fn certain_since(&self, doubts: u64) -> Result<(), StoreError> {
+        if self.doubts() == doubts { Ok(()) } else { Err(outage()) }
     }
 }
 
@@ -572,4 +586,24 @@ fn a_maildir_is_where_the_account_says() {
     assert_eq!(room::maildir(&account(None)), Path::new("/home/anna/Maildir"));
     assert_eq!(room::maildir(&account(Some("Mail/in"))), Path::new("/home/anna/Mail/in"));
     assert_eq!(room::maildir(&account(Some("/srv/anna"))), Path::new("/srv/anna"));
+}
+
+#[test]
+fn mail_does_not_bounce_on_the_word_of_a_copy() {
+    let copied = || Table { copied: true, ..table().alias("all@x.example", &["anna@x.example"]) };
+    let router = over(copied());
+    let waits = || NotNow::Store(outage());
+    for known in ["anna@x.example", "all@x.example"] {
+        assert_eq!(send(&router, known, 0), YES, "{known}");
+    }
+    assert_eq!(router.domain(b"x.example"), YES);
+    assert_eq!(router.alias(b"all@x.example"), targets(["anna@x.example"]));
+    assert_eq!(router.alias(b"anna@x.example"), Answer::No(No::UnknownAlias), "it goes on to the account");
+    for refused in ["nobody@x.example", "gone@x.example", "carla@off.example", "anna@y.example"] {
+        assert_eq!(send(&router, refused, 0), Answer::NotNow(waits()), "{refused}");
+        assert_eq!(router.account(refused.as_bytes()), Answer::NotNow(waits()), "{refused}");
+    }
+    assert_eq!(router.alias(b"nobody@x.example"), Answer::NotNow(waits()));
+    assert_eq!(router.domain(b"y.example"), Answer::NotNow(waits()));
+    assert!(matches!(send(&router, "a b@x.example", 0), Answer::No(No::UnusableLogin(_))), "whatever is in the table");
 }

@@ -24,6 +24,7 @@
 //!   that was under way meanwhile is not kept.
 //! - Changes from elsewhere are seen when the lifetime is over: a yes may be that late.
 //! - When a lifetime is over and the store cannot say, the answer is "not now". A row is not served beyond its lifetime.
+//! - What the store has from a copy, because its database does not answer, is not kept, and overrules no kept row.
 //!
 //! # Queries
 //!
@@ -78,6 +79,8 @@ struct Kept {
     read: Instant,
     /// A replica answered it.
     behind: bool,
+    /// It was answered from a copy. Such a row is not kept: once the database is back, its word goes.
+    copied: bool,
 }
 
 impl Kept {
@@ -85,8 +88,10 @@ impl Kept {
         Seen::kept(self.row.clone(), self.read).behind(self.behind)
     }
 
+    /// As whoever asks now sees it.
     fn fresh(&self) -> Seen {
-        Seen::new(self.row.clone()).behind(self.behind)
+        let row = self.row.clone();
+        if self.copied { Seen::copied(row) } else { Seen::new(row).behind(self.behind) }
     }
 }
 
@@ -132,7 +137,10 @@ impl<S: AccountStore> Cache<S> {
         let known = || self.kept_within(login, &age).map(Ok);
         let ask = || {
             let read = (self.clock)();
-            ask().map(|seen| Arc::new(Kept { read, behind: seen.behind, row: seen.row }))
+            ask().map(|seen| {
+                let (behind, copied) = (seen.behind, seen.is_copied());
+                Arc::new(Kept { row: seen.row, read, behind, copied })
+            })
         };
         match self.flights.share(login, deadline, known, ask, |result| self.keep(login, result)) {
             Shared::Known(result) => result.map(|kept| kept.seen()),
@@ -151,10 +159,18 @@ impl<S: AccountStore> Cache<S> {
 
     fn keep(&self, login: &Login, result: &Result<Arc<Kept>, StoreError>) {
         match result {
+            Ok(kept) if kept.copied => {}
             Ok(kept) => self.kept.insert(login.clone(), Arc::clone(kept)),
             // The store has answered, and what was kept is not so any more.
             Err(StoreError::Unusable(_)) => drop(self.kept.remove(login)),
             Err(_) => {}
+        }
+    }
+
+    fn drop_kept(&self, login: Option<&Login>) {
+        match login {
+            Some(login) => self.flights.forget(login, || drop(self.kept.remove(login))),
+            None => self.flights.forget_all(|| self.kept.clear()),
         }
     }
 }
@@ -179,7 +195,7 @@ impl<S: AccountStore> AccountStore for Cache<S> {
             return Ok(None);
         }
         let is_young = |read: Instant| (self.clock)().duration_since(read) < PAUSE;
-        if !seen.behind && seen.kept_since.is_some_and(is_young) {
+        if !seen.behind && seen.kept_since().is_some_and(is_young) {
             return Ok(None);
         }
         // What a replica said is no reason to leave it at that.
@@ -191,17 +207,15 @@ impl<S: AccountStore> AccountStore for Cache<S> {
             return Ok(None);
         }
         count(&self.counters.rereads);
-        let newest = || self.inner.find_newest(login).map(Seen::new);
-        self.read(login, deadline, age, newest).map(Some)
+        let newest = || self.inner.look_up_newest(login);
+        // What was read in the database within its lifetime is not overruled by a copy.
+        Ok(Some(self.read(login, deadline, age, newest)?).filter(|newer| !newer.is_copied()))
     }
 
     fn forget(&self, login: Option<&Login>) {
         // Before: what is asked from now on has to know it.
         self.inner.forget(login);
-        match login {
-            Some(login) => self.flights.forget(login, || drop(self.kept.remove(login))),
-            None => self.flights.forget_all(|| self.kept.clear()),
-        }
+        self.drop_kept(login);
     }
 
     fn state(&self) -> StoreState {
@@ -211,7 +225,7 @@ impl<S: AccountStore> AccountStore for Cache<S> {
     fn set_password(&self, login: &Login, old: &Password, new: &Password) -> Result<bool, StoreError> {
         let changed = self.inner.set_password(login, old, new);
         // Whatever came of it: where it is not known whether it was done, the row is not known either.
-        self.flights.forget(login, || drop(self.kept.remove(login)));
+        self.drop_kept(Some(login));
         changed
     }
 
@@ -241,5 +255,13 @@ impl<S: MailStore> MailStore for Cache<S> {
 
     fn alias_targets(&self, address: &str) -> Result<Vec<String>, StoreError> {
         self.inner.alias_targets(address)
+    }
+
+    fn doubts(&self) -> u64 {
+        self.inner.doubts()
+    }
+
+    fn certain_since(&self, doubts: u64) -> Result<(), StoreError> {
+        self.inner.certain_since(doubts)
     }
 }

@@ -185,7 +185,7 @@ impl Hosts {
     ) -> Result<(T, Role), StoreError> {
         let wish = if self.alone { Wish::Primary } else { wish };
         if wish == Wish::Primary && self.are_several() {
-            self.asked.get_or_init(|| self.find_primary());
+            self.find_primary();
         }
         let start = Instant::now();
         let mut failures = Vec::new();
@@ -288,13 +288,15 @@ impl Hosts {
         }
     }
 
-    /// For a command, which has nobody that asks: until one says that it takes writes.
+    /// Asks those of which nothing is known, until one is known that takes writes. A command does so once.
     fn find_primary(&self) {
         let is_primary = |host: &Arc<Host>| {
-            host.probe();
+            if host.known().role == Role::Unknown {
+                host.probe();
+            }
             host.known().role == Role::Primary
         };
-        if self.alone {
+        if !self.alone || self.asked.set(()).is_ok() {
             let _ = self.hosts.iter().any(is_primary);
         }
     }

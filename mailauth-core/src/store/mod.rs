@@ -32,6 +32,8 @@ mod postgres;
 mod privileges;
 mod recent;
 mod rows;
+#[cfg(feature = "sqlite")]
+pub mod snapshot;
 #[cfg(feature = "postgres")]
 mod socket;
 mod sql;
@@ -125,6 +127,21 @@ pub trait MailStore: AccountStore + PoolStore {
     /// # Errors
     /// When it cannot know, or a target is not an address.
     fn alias_targets(&self, address: &str) -> Result<Vec<String>, StoreError>;
+
+    /// A number that changes whenever a copy answers in the place of the database, for [`MailStore::certain_since`].
+    fn doubts(&self) -> u64 {
+        0
+    }
+
+    /// Were all answers since [`MailStore::doubts`] was `doubts` those of the database? To be asked before mail is
+    /// refused by them.
+    ///
+    /// # Errors
+    /// With what kept the database from answering, when one of them may be a copy's.
+    fn certain_since(&self, doubts: u64) -> Result<(), StoreError> {
+        let _ = doubts;
+        Ok(())
+    }
 }
 
 /// A page of [`AccountStore::enumerate`]: rows in ascending order of login, or why one cannot be trusted.
@@ -135,21 +152,36 @@ pub type Page = Vec<Result<AccountRow, Unusable>>;
 pub struct Seen {
     /// The row.
     pub row: Option<AccountRow>,
-    /// When it was read, where it was kept since.
-    kept_since: Option<Instant>,
+    origin: Origin,
     /// It was read from a replica, which may not have the last change.
     behind: bool,
+}
+
+/// Where a row was read.
+#[derive(Clone, Copy, Debug)]
+enum Origin {
+    /// In the database, just now.
+    Database,
+    /// There, at that time, and it was kept since.
+    Memory(Instant),
+    /// In a copy, for the database does not answer.
+    Copy,
 }
 
 impl Seen {
     /// Read just now.
     pub fn new(row: Option<AccountRow>) -> Self {
-        Seen { row, kept_since: None, behind: false }
+        Seen { row, origin: Origin::Database, behind: false }
     }
 
     /// Kept since it was read.
     pub(crate) fn kept(row: Option<AccountRow>, since: Instant) -> Self {
-        Seen { row, kept_since: Some(since), behind: false }
+        Seen { row, origin: Origin::Memory(since), behind: false }
+    }
+
+    /// Read in a copy, for the database does not answer.
+    pub(crate) fn copied(row: Option<AccountRow>) -> Self {
+        Seen { row, origin: Origin::Copy, behind: false }
     }
 
     /// The same, but read from a replica if `behind`.
@@ -157,9 +189,22 @@ impl Seen {
         Seen { behind, ..self }
     }
 
+    /// When it was read, where it was kept since.
+    fn kept_since(&self) -> Option<Instant> {
+        match self.origin {
+            Origin::Memory(since) => Some(since),
+            Origin::Database | Origin::Copy => None,
+        }
+    }
+
     /// Was it kept in memory?
     pub fn is_kept(&self) -> bool {
-        self.kept_since.is_some()
+        matches!(self.origin, Origin::Memory(_))
+    }
+
+    /// Is it from a copy, for the database does not answer?
+    pub fn is_copied(&self) -> bool {
+        matches!(self.origin, Origin::Copy)
     }
 
     /// May there be a newer row in its place?
@@ -180,11 +225,11 @@ pub trait AccountStore: Send + Sync {
     ///
     /// # Errors
     /// As [`AccountStore::find`].
-    fn find_newest(&self, login: &Login) -> Result<Option<AccountRow>, StoreError> {
-        self.find(login)
+    fn look_up_newest(&self, login: &Login) -> Result<Seen, StoreError> {
+        self.find(login).map(Seen::new)
     }
 
-    /// The same, but where rows are kept in memory, from there.
+    /// The same, but where rows are kept in memory, from there, and from a copy where the database does not answer.
     ///
     /// # Errors
     /// As [`AccountStore::find`], and when another's query for the same login has not ended by `deadline`.

@@ -114,6 +114,21 @@ impl SqlStore {
         Ok(found)
     }
 
+    /// Reads from a host that has every change, or not at all.
+    #[cfg(feature = "sqlite")]
+    pub(super) fn read_newest<T>(
+        &self,
+        work: impl FnMut(&mut dyn Connection) -> Result<T, DriverError>,
+    ) -> Result<T, StoreError> {
+        match self.hosts.read_from(Wish::Primary, work)? {
+            (_, role) if self.hosts.are_several() && role != Role::Primary => Err(StoreError::Unreachable {
+                place: self.hosts.place().to_owned(),
+                reason: "only a replica can be asked, which may not know the last changes".to_owned(),
+            }),
+            (done, _) => Ok(done),
+        }
+    }
+
     /// Asks each host what it can be used for, and tells of all of them.
     pub fn ask_hosts(&self) -> Vec<HostState> {
         self.hosts.probe();
@@ -148,8 +163,8 @@ impl AccountStore for SqlStore {
         self.find_by(login, Wish::Any).map(|(row, _)| row)
     }
 
-    fn find_newest(&self, login: &Login) -> Result<Option<AccountRow>, StoreError> {
-        self.find_by(login, Wish::Primary).map(|(row, _)| row)
+    fn look_up_newest(&self, login: &Login) -> Result<Seen, StoreError> {
+        self.find_by(login, Wish::Primary).map(|(row, _)| Seen::new(row))
     }
 
     /// What a replica says is not the last word: it may not have the last change yet.
@@ -159,7 +174,7 @@ impl AccountStore for SqlStore {
     }
 
     fn look_again(&self, login: &Login, seen: &Seen, _: Instant) -> Result<Option<Seen>, StoreError> {
-        if seen.may_be_old() { self.find_newest(login).map(|row| Some(Seen::new(row))) } else { Ok(None) }
+        if seen.may_be_old() { self.look_up_newest(login).map(Some) } else { Ok(None) }
     }
 
     fn forget(&self, login: Option<&Login>) {

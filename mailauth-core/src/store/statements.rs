@@ -11,6 +11,15 @@ pub(super) struct Statements {
     pub first_page: Statement,
     /// `(login, limit)` to the same.
     pub next_page: Statement,
+    /// `(time, time, login, limit)` to the same, of accounts that were changed, or their domains, no sooner than at that
+    /// time.
+    pub changed_page: Statement,
+    /// To the time, as a text.
+    pub time: Statement,
+    /// `(name, limit)` to name, enabled, bytes and messages of the quota.
+    pub domain_page: Statement,
+    /// `(address, address, target, limit)` to address, target, position.
+    pub alias_page: Statement,
     /// `(new, login, login, old)`.
     pub set_password: Statement,
     /// To the version.
@@ -135,6 +144,22 @@ impl Statements {
             find: kept(format!("SELECT {row} FROM {from} WHERE {login} = ?")),
             first_page: kept(format!("SELECT {row} FROM {from} ORDER BY {login} LIMIT ?")),
             next_page: kept(format!("SELECT {row} FROM {from} WHERE {login} > ? ORDER BY {login} LIMIT ?")),
+            changed_page: kept(format!(
+                "SELECT {row} FROM {from} WHERE ({} >= ? OR EXISTS (SELECT 1 FROM {d} WHERE {d_name} = {} AND {} >= ?)) \
+                 AND {login} > ? ORDER BY {login} LIMIT ?",
+                time(&Field::Updated),
+                accounts.read(Field::Domain),
+                dialect.time_text.replace("{}", d_updated),
+            )),
+            time: kept(format!("SELECT {}", dialect.time_text.replace("{}", now))),
+            domain_page: kept(format!(
+                "SELECT {d_name}, {d_enabled}, {d_bytes}, {d_messages} FROM {d} WHERE {d_name} > ? \
+                 ORDER BY {d_name} LIMIT ?"
+            )),
+            alias_page: kept(format!(
+                "SELECT {address}, {target}, {position} FROM {al} WHERE {address} > ? OR ({address} = ? AND {target} > ?) \
+                 ORDER BY {address}, {target} LIMIT ?"
+            )),
             set_password: kept(format!(
                 "UPDATE {table} SET {password} = ?, {updated} = {now}, {changed} = {now}{of_account} AND {old}",
                 password = write(Field::Password),

@@ -55,6 +55,7 @@ use mailauth_core::password::Rules;
 use mailauth_core::routing::Router;
 use mailauth_core::store::MailStore;
 use mailauth_core::store::cache::Cache;
+use mailauth_core::store::snapshot::{Original, Snapshot};
 use metrics::Metrics;
 use outbox::Outbox;
 use peer::Access;
@@ -98,9 +99,11 @@ impl Answers {
         Self::new(store, config, &nothing, Arc::default())
     }
 
-    /// The same, remembering what `[cache]` says, and counting on in `counters`: for a server.
-    pub fn remembering<S: MailStore + 'static>(store: S, config: &Config, counters: Arc<Counters>) -> Self {
+    /// The same, remembering what `[cache]` says, keeping what `[outage]` says, and counting on in `counters`: for a
+    /// server.
+    pub fn remembering<S: Original + 'static>(store: S, config: &Config, counters: Arc<Counters>) -> Self {
         let cache = &config.cache;
+        let store = Snapshot::new(store, config);
         if !cache.keeps_accounts() {
             return Self::new(Arc::new(store), config, cache, counters);
         }

@@ -61,7 +61,7 @@ fn all_mistakes_are_told_at_once_in_the_order_of_the_file() {
          m.toml:7:7: [database] url: the URL holds a password; put that alone into a file and name the file in \
          password_file; write sqlite:/path/mail.db, mysql://user@host/name or postgres://user@host/name\n\
          m.toml:9:2: [bogus]: there is no such section; there are cache, client, courier, database, login, mailbox, \
-         metrics, password, pop3, quota"
+         metrics, outage, password, pop3, quota"
     );
 }
 

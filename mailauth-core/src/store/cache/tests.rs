@@ -373,3 +373,49 @@ fn a_look_up_in_memory_takes_microseconds() {
     // Two are meant; this is a debug build on a busy machine.
     assert!(begin.elapsed() < Duration::from_millis(50), "{:?} for a thousand", begin.elapsed());
 }
+
+/// A table whose rows are from a copy while it is away.
+struct Copied(Arc<Table>);
+
+impl AccountStore for Copied {
+    fn find(&self, login: &Login) -> Result<Option<AccountRow>, StoreError> {
+        self.0.find(login)
+    }
+
+    fn look_up(&self, login: &Login, _: Instant) -> Result<Seen, StoreError> {
+        let copy = || Seen::copied(Some(row("anna", "from the copy")));
+        Ok(self.0.find(login).map_or_else(|_| copy(), Seen::new))
+    }
+
+    fn set_password(&self, login: &Login, old: &Password, new: &Password) -> Result<bool, StoreError> {
+        self.0.set_password(login, old, new)
+    }
+
+    fn enumerate(&self, _: Option<&Login>, _: usize) -> Result<Page, StoreError> {
+        Ok(Page::new())
+    }
+}
+
+#[test]
+fn what_is_from_a_copy_is_not_kept_and_overrules_nothing() {
+    let Story { table, now, .. } = &story();
+    let clock = Arc::clone(now);
+    let config = CacheConfig { found: seconds(30), ..CacheConfig::default() };
+    let clock = Box::new(move || *clock.lock().unwrap());
+    let cache = Cache::by_clock(Copied(Arc::clone(table)), "memory".into(), &config, Arc::default(), clock);
+    let look = || cache.look_up(&login("anna"), Instant::now() + LONG).unwrap();
+    let wait = |time| *now.lock().unwrap() += time;
+    let kept = look();
+    assert_eq!(stored(&kept), "one");
+    wait(seconds(10));
+    table.fail(Some(away()));
+    let kept = look();
+    assert!(kept.is_kept());
+    let newer = cache.look_again(&login("anna"), &kept, Instant::now() + LONG);
+    assert!(newer.unwrap().is_none(), "a copy may be older than what is kept");
+    wait(seconds(20));
+    let copied = look();
+    assert_eq!((stored(&copied).as_str(), copied.is_copied()), ("from the copy", true));
+    table.fail(None);
+    assert_eq!(stored(&look()), "one", "at once");
+}

@@ -1,0 +1,142 @@
+//! What a snapshot is a copy of: rows as they stand there, judged by nobody.
+
+use crate::account::Login;
+use crate::schema::Field;
+use crate::store::driver::{Cell, Param, Row};
+use crate::store::sql::SqlStore;
+use crate::store::{MailStore, StoreError};
+use crate::{Secret, store};
+
+/// A store whose rows can be copied. Calls block, for at most the configured deadline each.
+pub trait Original: MailStore {
+    /// At most `limit` rows, in ascending byte order of their keys.
+    ///
+    /// # Errors
+    /// When they are not known to be whole.
+    fn copy(&self, part: Part<'_>, limit: usize) -> Result<Vec<CopiedRow>, StoreError>;
+
+    /// The time of the database, as it writes it beside what was changed.
+    ///
+    /// # Errors
+    /// When it does not say.
+    fn time(&self) -> Result<Vec<u8>, StoreError>;
+}
+
+/// Which rows. `after` is the key of the last row of the page before, and empty for the first page.
+#[derive(Clone, Copy, Debug)]
+pub enum Part<'a> {
+    /// The row or rows of one login.
+    Account(&'a Login),
+    /// Of accounts.
+    Accounts {
+        /// The login.
+        after: &'a [u8],
+    },
+    /// Of those that were changed, or their domains were, since a time of the database.
+    Changed {
+        /// The time, which counts in.
+        since: &'a [u8],
+        /// The login.
+        after: &'a [u8],
+    },
+    /// Of domains.
+    Domains {
+        /// The name.
+        after: &'a [u8],
+    },
+    /// Of aliases.
+    Aliases {
+        /// The address and the target.
+        after: (&'a [u8], &'a [u8]),
+    },
+}
+
+/// The values of a row: for an account those of [`Field::READ`], for a domain name, enabled and the two limits of its
+/// quota, for an alias address, target and position.
+pub type CopiedRow = Vec<Value>;
+
+/// A value as it stands in a table.
+#[derive(Clone, Debug)]
+pub enum Value {
+    /// NULL.
+    Null,
+    /// A whole number.
+    Int(i64),
+    /// Text of any bytes.
+    Text(Secret),
+    /// What no column may hold.
+    Other,
+}
+
+impl PartialEq for Value {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Value::Null, Value::Null) | (Value::Other, Value::Other) => true,
+            (Value::Int(one), Value::Int(two)) => one == two,
+            (Value::Text(one), Value::Text(two)) => one.expose() == two.expose(),
+            _ => false,
+        }
+    }
+}
+
+impl Value {
+    pub(super) fn of(row: &dyn Row, index: usize) -> Self {
+        match row.cell(index) {
+            Cell::Null => Value::Null,
+            Cell::Int(number) => Value::Int(number),
+            Cell::Text(bytes) => Value::Text(Secret::from(bytes)),
+            Cell::Other => Value::Other,
+        }
+    }
+
+    /// The bytes of a text; none for anything else.
+    pub(super) fn bytes(&self) -> &[u8] {
+        match self {
+            Value::Text(text) => text.expose(),
+            Value::Null | Value::Int(_) | Value::Other => b"",
+        }
+    }
+}
+
+/// Values of a domain's row, and of an alias's.
+const OTHERS: (usize, usize) = (4, 3);
+
+impl Original for SqlStore {
+    fn copy(&self, part: Part<'_>, limit: usize) -> Result<Vec<CopiedRow>, StoreError> {
+        let limit = Param::Int(i64::try_from(limit).unwrap_or(i64::MAX));
+        let text = Param::Text;
+        let (statements, accounts) = (&self.statements, Field::READ.len());
+        let (statement, params, width) = match part {
+            Part::Account(login) => (&statements.find, vec![text(login.as_str().as_bytes())], accounts),
+            Part::Accounts { after: b"" } => (&statements.first_page, vec![limit], accounts),
+            Part::Accounts { after } => (&statements.next_page, vec![text(after), limit], accounts),
+            Part::Changed { since, after } => {
+                (&statements.changed_page, vec![text(since), text(since), text(after), limit], accounts)
+            }
+            Part::Domains { after } => (&statements.domain_page, vec![text(after), limit], OTHERS.0),
+            Part::Aliases { after: (address, target) } => {
+                (&statements.alias_page, vec![text(address), text(address), text(target), limit], OTHERS.1)
+            }
+        };
+        self.read_newest(|connection| {
+            self.fits(connection)?;
+            let mut rows = Vec::new();
+            connection.query(statement, &params, &mut |row| {
+                rows.push((0..width).map(|index| Value::of(row, index)).collect::<CopiedRow>());
+            })?;
+            if let Part::Account(login) = part {
+                // A collation may call others equal.
+                rows.retain(|row| row.first().is_some_and(|value| value.bytes() == login.as_str().as_bytes()));
+            }
+            Ok(rows)
+        })
+    }
+
+    fn time(&self) -> Result<Vec<u8>, StoreError> {
+        self.read_newest(|connection| {
+            let mut time = Vec::new();
+            connection.query(&self.statements.time, &[], &mut |row| time = store::sql::bytes(row, 0))?;
+            Ok(time)
+        })
+    }
+}

@@ -1,0 +1,494 @@
+//! Stories of a table that goes away, a file, and two clocks.
+
+use super::*;
+use crate::Secret;
+use crate::mailbox::Unusable;
+use crate::schema::Field;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use tempfile::TempDir;
+
+/// A table in memory.
+#[derive(Default)]
+struct Table {
+    accounts: Mutex<Vec<CopiedRow>>,
+    aliases: Mutex<Vec<CopiedRow>>,
+    /// What every question but a copy is answered with.
+    error: Mutex<Option<StoreError>>,
+    /// The same for copies.
+    copies: Mutex<Option<StoreError>>,
+}
+
+fn text(text: &str) -> Value {
+    Value::Text(Secret::from(text))
+}
+
+fn raw(name: &str, password: &str) -> CopiedRow {
+    let mut row = vec![text(name), text(password), Value::Int(1), Value::Int(1)];
+    row.resize(Field::READ.len(), Value::Null);
+    row
+}
+
+fn row(name: &str, password: &str) -> AccountRow {
+    AccountRow { password: Password(password.into()), ..AccountRow::new(login(name)) }
+}
+
+fn login(name: &str) -> Login {
+    Login::parse(name.as_bytes(), None).unwrap()
+}
+
+fn away() -> StoreError {
+    StoreError::Unreachable { place: "memory".into(), reason: "on purpose".into() }
+}
+
+fn refused() -> StoreError {
+    StoreError::Refused { place: "memory".into(), reason: "on purpose".into() }
+}
+
+impl Table {
+    fn check(&self) -> Result<(), StoreError> {
+        self.error.lock().unwrap().clone().map_or(Ok(()), Err)
+    }
+
+    fn set(&self, name: &str, new: Option<CopiedRow>) {
+        let mut rows = self.accounts.lock().unwrap();
+        rows.retain(|row| row[0].bytes() != name.as_bytes());
+        rows.extend(new);
+        rows.sort_by(|one, two| one[0].bytes().cmp(two[0].bytes()));
+    }
+}
+
+impl AccountStore for Table {
+    fn find(&self, login: &Login) -> Result<Option<AccountRow>, StoreError> {
+        self.check()?;
+        let rows = self.accounts.lock().unwrap();
+        let found = rows.iter().find(|row| row[0].bytes() == login.as_str().as_bytes());
+        Ok(found.map(|found| row(login.as_str(), std::str::from_utf8(found[1].bytes()).unwrap())))
+    }
+
+    fn set_password(&self, login: &Login, _: &Password, new: &Password) -> Result<bool, StoreError> {
+        self.check()?;
+        self.set(login.as_str(), Some(raw(login.as_str(), std::str::from_utf8(new.0.expose()).unwrap())));
+        Ok(true)
+    }
+
+    fn enumerate(&self, _: Option<&Login>, _: usize) -> Result<Page, StoreError> {
+        self.check()?;
+        Ok(Page::new())
+    }
+}
+
+impl PoolStore for Table {
+    fn pool_limits(&self, _: &str) -> Result<Limits, StoreError> {
+        self.check().map(|()| Limits::NONE)
+    }
+
+    fn pool_use(&self, _: &str) -> Result<PoolUse, StoreError> {
+        self.check().map(|()| PoolUse::default())
+    }
+
+    fn publish(&self, _: &Login, _: Usage) -> Result<PoolUse, StoreError> {
+        self.check().map(|()| PoolUse::default())
+    }
+}
+
+impl MailStore for Table {
+    fn domain_enabled(&self, _: &DomainName) -> Result<Option<bool>, StoreError> {
+        self.check().map(|()| None)
+    }
+
+    fn alias_targets(&self, _: &str) -> Result<Vec<String>, StoreError> {
+        self.check().map(|()| Vec::new())
+    }
+}
+
+impl Original for Table {
+    fn copy(&self, part: Part<'_>, limit: usize) -> Result<Vec<CopiedRow>, StoreError> {
+        self.time()?;
+        let from = |rows: &Mutex<Vec<CopiedRow>>, fits: &dyn Fn(&CopiedRow) -> bool| {
+            rows.lock().unwrap().iter().filter(|row| fits(row)).take(limit).cloned().collect::<Vec<_>>()
+        };
+        Ok(match part {
+            Part::Account(login) => from(&self.accounts, &|row| row[0].bytes() == login.as_str().as_bytes()),
+            Part::Accounts { after } => from(&self.accounts, &|row| row[0].bytes() > after),
+            Part::Changed { since, after } => {
+                from(&self.accounts, &|row| row[11].bytes() >= since && row[0].bytes() > after)
+            }
+            Part::Aliases { after } => from(&self.aliases, &|row| (row[0].bytes(), row[1].bytes()) > after),
+            Part::Domains { after } => {
+                let domain = vec![text("x.example"), Value::Int(1), Value::Int(7), Value::Null];
+                from(&Mutex::new(vec![domain]), &|row| row[0].bytes() > after)
+            }
+        })
+    }
+
+    fn time(&self) -> Result<Vec<u8>, StoreError> {
+        self.copies.lock().unwrap().clone().map_or(Ok(b"2026".to_vec()), Err)
+    }
+}
+
+/// A table with Anna and Ben, a folder for the snapshot, and both clocks.
+struct Story {
+    table: Arc<Table>,
+    folder: TempDir,
+    config: Config,
+    now: Arc<Mutex<(Instant, SystemTime)>>,
+}
+
+type Over = Snapshot<Table>;
+
+fn story() -> Story {
+    let (table, folder) = (Arc::new(Table::default()), tempfile::tempdir().unwrap());
+    table.set("anna@x.example", Some(raw("anna@x.example", "one")));
+    table.set("ben@x.example", Some(raw("ben@x.example", "one")));
+    let mut config = Config::default();
+    config.database.url = "mysql://u@h/d".parse().unwrap();
+    config.outage.snapshot = folder.path().join("copy.db");
+    config.outage.refresh = Duration::from_millis(20);
+    Story { table, folder, config, now: Arc::new(Mutex::new((Instant::now(), SystemTime::now()))) }
+}
+
+impl Story {
+    fn path(&self) -> &PathBuf {
+        &self.config.outage.snapshot
+    }
+
+    /// A snapshot by a process that starts now.
+    fn start(&self) -> Over {
+        let now = Arc::clone(&self.now);
+        Snapshot::by_clock(Arc::clone(&self.table), &self.config, Arc::new(move || *now.lock().unwrap()))
+    }
+
+    /// The same, once it has a copy.
+    fn copied(&self) -> Over {
+        let snapshot = self.start();
+        let refreshed = || snapshot.keeper.as_ref().unwrap().fresh.began().is_some();
+        eventually("a copy", || snapshot.state().snapshot.is_some() && refreshed());
+        snapshot
+    }
+
+    /// No question is answered any more, and no copy is made.
+    fn goes_away(&self) {
+        *self.table.copies.lock().unwrap() = Some(away());
+        *self.table.error.lock().unwrap() = Some(away());
+    }
+
+    fn comes_back(&self) {
+        *self.table.copies.lock().unwrap() = None;
+        *self.table.error.lock().unwrap() = None;
+    }
+
+    fn wait(&self, known: Duration, shown: Duration) {
+        let mut now = self.now.lock().unwrap();
+        *now = (now.0 + known, now.1 + shown);
+    }
+}
+
+fn eventually(what: &str, mut so: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !so() {
+        assert!(begin.elapsed() < Duration::from_secs(20), "no {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn seen(snapshot: &Over, name: &str) -> Result<Seen, StoreError> {
+    snapshot.look_up(&login(name), Instant::now() + Duration::from_secs(5))
+}
+
+/// The password that a look-up sees, or `-`, and whether it is from the copy.
+fn look(snapshot: &Over, name: &str) -> Result<(String, bool), StoreError> {
+    let seen = seen(snapshot, name)?;
+    let password = |row: &AccountRow| String::from_utf8(row.password.0.expose().to_vec()).unwrap();
+    Ok((seen.row.as_ref().map_or("-".into(), password), seen.is_copied()))
+}
+
+fn copied(password: &str) -> Result<(String, bool), StoreError> {
+    Ok((password.into(), true))
+}
+
+#[test]
+fn while_the_store_is_away_the_copy_answers_and_not_a_moment_longer() {
+    let story = story();
+    let snapshot = story.copied();
+    assert_eq!(look(&snapshot, "anna@x.example"), Ok(("one".into(), false)));
+    story.goes_away();
+    assert_eq!(seen(&snapshot, "anna@x.example").unwrap().row, Some(row("anna@x.example", "one")));
+    assert_eq!(look(&snapshot, "nobody@x.example"), copied("-"));
+    assert!(snapshot.state().snapshot.unwrap().in_use);
+    assert_eq!(snapshot.enumerate(None, 10).unwrap().len(), 2);
+    assert_eq!(snapshot.domain_enabled(&DomainName::parse("x.example").unwrap()), Ok(Some(true)));
+    assert_eq!(snapshot.pool_limits("x.example").unwrap(), Limits::from_columns(Some(7), None));
+    story.comes_back();
+    assert_eq!(look(&snapshot, "anna@x.example"), Ok(("one".into(), false)));
+    assert!(!snapshot.state().snapshot.unwrap().in_use);
+}
+
+#[test]
+fn what_is_written_or_has_to_be_the_last_word_is_never_the_copys() {
+    let story = story();
+    let snapshot = story.copied();
+    story.goes_away();
+    let anna = login("anna@x.example");
+    assert_eq!(snapshot.find(&anna), Err(away()));
+    assert_eq!(snapshot.set_password(&anna, &Password("one".into()), &Password("two".into())), Err(away()));
+    assert_eq!(snapshot.pool_use("x.example"), Err(away()));
+    assert_eq!(snapshot.publish(&anna, Usage::default()), Err(away()));
+}
+
+#[test]
+fn a_refusal_of_the_database_is_its_answer() {
+    let story = story();
+    let snapshot = story.copied();
+    *story.table.error.lock().unwrap() = Some(refused());
+    assert_eq!(look(&snapshot, "anna@x.example"), Err(refused()));
+}
+
+#[test]
+fn a_row_that_cannot_be_used_there_cannot_be_used_here() {
+    let story = story();
+    let odd = |index: usize, value| {
+        let mut odd = raw("odd@x.example", "one");
+        odd[index] = value;
+        odd
+    };
+    for (column, row) in
+        [("uid", odd(5, text("many"))), ("home", odd(7, Value::Other)), ("enabled", odd(2, Value::Int(2)))]
+    {
+        story.comes_back();
+        story.table.set("odd@x.example", Some(row));
+        let snapshot = story.copied();
+        snapshot.forget(None);
+        eventually("a copy of it", || !snapshot.keeper.as_ref().unwrap().copy.has_pending().unwrap());
+        story.goes_away();
+        let error = look(&snapshot, "odd@x.example").unwrap_err();
+        assert!(matches!(error, StoreError::Unusable(Unusable { column: found, .. }) if found == column), "{error}");
+    }
+}
+
+#[test]
+fn changes_and_deletions_are_copied_over_many_pages() {
+    let story = story();
+    let name = |number: i32| format!("user{number:05}@x.example");
+    (0..2500).for_each(|number| {
+        let row = raw(&name(number), "one");
+        story.table.accounts.lock().unwrap().push(row);
+    });
+    let alias = |target: &str| vec![text("all@x.example"), text(target), Value::Int(0)];
+    *story.table.aliases.lock().unwrap() = (0..1500).map(|n| alias(&format!("{n:04}@y.example"))).collect();
+    let snapshot = story.copied();
+    assert_eq!(snapshot.state().snapshot.unwrap().accounts, 2502);
+    for number in (0..2500).filter(|number| number % 1000 != 7) {
+        story.table.set(&name(number), (number % 2 == 0).then(|| raw(&name(number), "two")));
+    }
+    story.table.aliases.lock().unwrap().truncate(3);
+    snapshot.forget(None);
+    eventually("the rest", || snapshot.state().snapshot.unwrap().accounts == 1255);
+    story.goes_away();
+    assert_eq!((look(&snapshot, &name(1)), look(&snapshot, &name(2))), (copied("-"), copied("two")));
+    assert_eq!((look(&snapshot, &name(7)), look(&snapshot, &name(2498))), (copied("one"), copied("two")));
+    assert_eq!(snapshot.alias_targets("all@x.example").unwrap().len(), 3);
+}
+
+#[test]
+fn a_copy_answers_for_so_long_and_no_longer_whatever_the_clock_does() {
+    let story = story();
+    let snapshot = story.copied();
+    story.goes_away();
+    let day = story.config.outage.max_age;
+    story.wait(day - Duration::from_secs(5), day - Duration::from_secs(5));
+    assert_eq!(look(&snapshot, "anna@x.example"), copied("one"));
+    // The system's clock is set back, and the other one goes on.
+    story.now.lock().unwrap().1 -= day * 2;
+    assert_eq!(look(&snapshot, "anna@x.example"), copied("one"));
+    story.wait(Duration::from_secs(10), Duration::from_secs(10));
+    assert_eq!(look(&snapshot, "anna@x.example"), Err(away()));
+    drop(snapshot);
+    // A new process has nothing but the file, which is from tomorrow.
+    assert_eq!(look(&story.start(), "anna@x.example"), Err(away()));
+    story.wait(Duration::ZERO, day * 2);
+    assert_eq!(look(&story.start(), "anna@x.example"), Err(away()), "it is a day old again");
+}
+
+#[test]
+fn a_clock_that_is_a_little_slow_makes_a_copy_no_younger_than_new() {
+    let story = story();
+    drop(story.copied());
+    story.goes_away();
+    story.now.lock().unwrap().1 -= Duration::from_secs(100);
+    let snapshot = story.start();
+    assert_eq!(look(&snapshot, "anna@x.example"), copied("one"));
+    assert_eq!(snapshot.state().snapshot.unwrap().age, Duration::ZERO);
+}
+
+#[test]
+fn a_password_changed_just_before_is_not_undone_by_the_copy_nor_by_a_restart() {
+    let story = story();
+    let snapshot = story.copied();
+    *story.table.copies.lock().unwrap() = Some(away());
+    let anna = login("anna@x.example");
+    assert_eq!(snapshot.set_password(&anna, &Password("one".into()), &Password("two".into())), Ok(true));
+    story.goes_away();
+    assert_eq!((look(&snapshot, "anna@x.example"), look(&snapshot, "ben@x.example")), (Err(away()), copied("one")));
+    assert_eq!(snapshot.enumerate(None, 10).unwrap_err(), away(), "a list would have the old row");
+    drop(snapshot);
+    let snapshot = story.start();
+    assert_eq!((look(&snapshot, "anna@x.example"), look(&snapshot, "ben@x.example")), (Err(away()), copied("one")));
+    story.comes_back();
+    eventually("the row", || !snapshot.keeper.as_ref().unwrap().copy.has_pending().unwrap());
+    story.goes_away();
+    assert_eq!(look(&snapshot, "anna@x.example"), copied("two"));
+}
+
+#[test]
+fn what_was_changed_for_everybody_stops_the_copy_until_all_is_copied() {
+    let story = story();
+    let snapshot = story.copied();
+    *story.table.copies.lock().unwrap() = Some(away());
+    snapshot.forget(None);
+    story.goes_away();
+    assert_eq!(look(&snapshot, "ben@x.example"), Err(away()));
+    let too_many = || (0..=201).for_each(|number| snapshot.forget(Some(&login(&format!("user{number}@x.example")))));
+    story.comes_back();
+    eventually("all", || !snapshot.keeper.as_ref().unwrap().copy.has_pending().unwrap());
+    *story.table.copies.lock().unwrap() = Some(away());
+    too_many();
+    story.goes_away();
+    assert_eq!(look(&snapshot, "ben@x.example"), Err(away()), "so many are as good as all");
+}
+
+#[test]
+fn a_change_that_cannot_be_noted_stops_the_copy_too() {
+    let story = story();
+    let snapshot = story.copied();
+    *story.table.copies.lock().unwrap() = Some(away());
+    fs::set_permissions(story.path(), fs::Permissions::from_mode(0o644)).unwrap();
+    snapshot.forget(Some(&login("anna@x.example")));
+    fs::set_permissions(story.path(), fs::Permissions::from_mode(0o600)).unwrap();
+    story.goes_away();
+    assert_eq!(look(&snapshot, "ben@x.example"), Err(away()));
+    story.comes_back();
+    let keeper = snapshot.keeper.as_ref().unwrap();
+    eventually("a whole copy", || !keeper.fresh.is_doubted());
+    story.goes_away();
+    assert_eq!(look(&snapshot, "ben@x.example"), copied("one"));
+}
+
+#[test]
+fn one_at_a_time_refreshes_a_file_and_the_next_follows() {
+    let story = story();
+    let first = story.copied();
+    let second = story.start();
+    second.forget(None);
+    eventually("the first to do it", || !first.keeper.as_ref().unwrap().copy.has_pending().unwrap_or(true));
+    let lock = fs::OpenOptions::new().write(true).open(copy::beside(story.path(), ".lock")).unwrap();
+    let take = || rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive);
+    assert!(take().is_err(), "somebody refreshes");
+    drop(first);
+    story.table.set("new@x.example", Some(raw("new@x.example", "one")));
+    eventually("the second to do it", || second.state().snapshot.unwrap().accounts == 3);
+    drop(second);
+    eventually("the end", || take().is_ok());
+}
+
+#[test]
+fn a_copy_of_another_database_is_none_and_is_made_anew() {
+    let mut story = story();
+    drop(story.copied());
+    story.config.database.url = "mysql://u@other/d".parse().unwrap();
+    story.goes_away();
+    let snapshot = story.start();
+    assert_eq!(look(&snapshot, "anna@x.example"), Err(away()));
+    story.comes_back();
+    eventually("a copy", || snapshot.state().snapshot.is_some());
+    story.goes_away();
+    assert_eq!(look(&snapshot, "anna@x.example"), copied("one"));
+}
+
+#[test]
+fn a_spoilt_file_is_made_anew_and_one_that_others_may_read_is_left_alone() {
+    let story = story();
+    fs::write(story.path(), [7; 10_000]).unwrap();
+    fs::set_permissions(story.path(), fs::Permissions::from_mode(0o600)).unwrap();
+    let snapshot = story.copied();
+    assert_eq!(fs::metadata(story.path()).unwrap().permissions().mode() & 0o777, 0o600);
+    drop(snapshot);
+    fs::set_permissions(story.path(), fs::Permissions::from_mode(0o640)).unwrap();
+    story.goes_away();
+    assert_eq!(look(&story.start(), "anna@x.example"), Err(away()));
+}
+
+#[test]
+fn a_file_that_is_taken_away_or_a_folder_that_comes_later_is_filled() {
+    let mut story = story();
+    story.config.outage.snapshot = story.folder.path().join("later/copy.db");
+    let snapshot = story.start();
+    assert_eq!(look(&snapshot, "anna@x.example"), Ok(("one".into(), false)));
+    assert_eq!(snapshot.state().snapshot, None);
+    fs::create_dir(story.folder.path().join("later")).unwrap();
+    eventually("a copy", || snapshot.state().snapshot.is_some());
+    for end in ["", "-wal", "-shm"] {
+        let _ = fs::remove_file(copy::beside(story.path(), end));
+    }
+    eventually("another", || story.path().exists() && snapshot.state().snapshot.is_some());
+    story.goes_away();
+    assert_eq!(look(&snapshot, "anna@x.example"), copied("one"));
+}
+
+#[test]
+fn who_asked_while_the_copy_answered_is_not_certain_even_when_the_store_is_back() {
+    let story = story();
+    let snapshot = story.copied();
+    let before = snapshot.doubts();
+    assert_eq!(snapshot.certain_since(before), Ok(()));
+    story.goes_away();
+    assert_eq!(look(&snapshot, "nobody@x.example"), copied("-"));
+    story.comes_back();
+    assert_eq!(snapshot.certain_since(before), Err(away()));
+    assert_eq!(snapshot.certain_since(snapshot.doubts()), Ok(()));
+}
+
+#[test]
+fn a_large_table_is_read_by_what_was_changed() {
+    let story = story();
+    story.table.set("anna@x.example", Some(raw("anna@x.example", "two")));
+    let copy = Arc::new(Copy::new(story.path(), "here".into()));
+    let now = Arc::clone(&story.now);
+    let work = Work {
+        original: Arc::clone(&story.table),
+        copy: Arc::clone(&copy),
+        fresh: Arc::default(),
+        interval: Duration::from_secs(60),
+        clock: Arc::new(move || *now.lock().unwrap()),
+    };
+    let changed = |name: &str, time: &str| {
+        let mut row = raw(name, "new");
+        row[11] = text(time);
+        story.table.set(name, Some(row));
+    };
+    let mut memory = refresher::Memory::new(Instant::now());
+    assert!(work.refresh(&mut memory).is_ok());
+    memory.postpone_whole();
+    changed("anna@x.example", "2025");
+    changed("ben@x.example", "2026");
+    story.wait(Duration::ZERO, Duration::from_secs(60));
+    assert!(work.refresh(&mut memory).is_ok());
+    let hosts = Hosts::one(vec![Arc::new(Sqlite::new(story.path(), PATIENCE))], "copy".into(), PATIENCE);
+    let reader = SqlStore::new(hosts, TableModel::copied());
+    let stands = |name: &str| reader.find(&login(name)).unwrap().unwrap().password;
+    assert!(stands("anna@x.example") == Password("two".into()), "it looks unchanged");
+    assert!(stands("ben@x.example") == Password("new".into()));
+    let taken = copy.standing(None).unwrap().unwrap().taken;
+    assert_eq!(taken, seconds(story.now.lock().unwrap().1));
+}
+
+#[test]
+fn the_log_tells_of_an_outage_once_a_minute() {
+    let notices = Notices::default();
+    let (begin, path) = (Instant::now(), Path::new("/copy"));
+    let said = |after: u64| {
+        notices.in_use(begin + Duration::from_secs(after), path, Duration::ZERO, &away());
+        notices.take_announced()
+    };
+    assert_eq!([0, 1, 59, 60, 61, 120].map(said), [true, false, false, true, false, true]);
+}
