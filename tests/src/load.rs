@@ -247,3 +247,63 @@ impl Changer {
         self.pending = None;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scratch::Scratch;
+    use std::io::{Read, Write as _};
+    use std::os::unix::net::UnixListener;
+
+    /// What the load says of a server that answers everything alike.
+    fn answers(reply: &'static str) -> Answers {
+        let folder = Scratch::new("load");
+        let socket = folder.join("socket");
+        let listener = UnixListener::bind(&socket).expect("a socket");
+        std::thread::spawn(move || {
+            for mut client in listener.incoming().flatten() {
+                let _ = client.read(&mut [0; 1024]);
+                let _ = client.write_all(reply.as_bytes());
+            }
+        });
+        Load::new().run(&socket, || std::thread::sleep(Duration::from_millis(300)))
+    }
+
+    fn has(wrong: &[String], start: &str) -> bool {
+        wrong.iter().any(|line| line.starts_with(start))
+    }
+
+    #[test]
+    fn a_wrong_no_is_found() {
+        let wrong = answers("FAIL\n").wrong();
+        for what in ["the right password", "a look-up", "a change", "the password that was set"] {
+            assert!(has(&wrong, what), "{what}: {wrong:?}");
+        }
+        assert!(!has(&wrong, "a wrong password") && !has(&wrong, "an unknown login"), "{wrong:?}");
+    }
+
+    #[test]
+    fn a_wrong_yes_is_found() {
+        let wrong = answers("UID=1\nGID=1\nHOME=/\nADDRESS=reader0@load.example\n.\n").wrong();
+        for what in ["a wrong password", "an unknown login", "the right password (reader10@"] {
+            assert!(has(&wrong, what), "{what}: {wrong:?}");
+        }
+        assert!(!has(&wrong, "the right password (reader0@"), "{wrong:?}");
+    }
+
+    #[test]
+    fn a_change_that_was_not_made_is_found() {
+        let wrong = answers("OK\n").wrong();
+        let what = "the password that was set (changer0@load.example, \"words number 1\")";
+        assert!(has(&wrong, what), "{wrong:?}");
+    }
+
+    #[test]
+    fn silence_is_no_answer_and_no_wrong_one() {
+        let answers = answers("");
+        let silent = |asked| answers.which(asked, &Verdict::NotNow).count();
+        assert_eq!(answers.wrong(), Vec::<String>::new());
+        assert_eq!(silent(Asked::Read) + silent(Asked::Change), answers.count());
+        assert!(silent(Asked::Change) > 0, "a change was asked for too");
+    }
+}

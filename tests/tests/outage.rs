@@ -2,6 +2,7 @@
 //! logins and password changes: no answer is ever wrong, "not now" is bounded, and all goes on by itself afterwards.
 //!
 //! The daemon remembers nothing here: what is right is so by the servers that are left.
+//! `MAILAUTH_OUTAGE_ONLY` is a part of the name of the only faults that are wanted, such as `frozen`.
 
 use mailauth_tests::outage::{DEADLINE, Fault, Left, Site};
 use mailauth_tests::{Answers, Asked, Cluster, Galera, Load, MariaDbPair, PostgresPair, Verdict};
