@@ -196,7 +196,7 @@ impl Changer {
         if let Some(candidate) = self.pending.clone() {
             let request = auth("imap", &self.login, &candidate);
             let what = format!("a password that may have been set ({}, {candidate:?})", self.login);
-            let outcome = line.ask(Asked::Read, &what, &request, |outcome| match outcome {
+            let outcome = line.ask(Asked::ReadChanged, &what, &request, |outcome| match outcome {
                 Outcome::Account(_) | Outcome::Fail => Ok(()),
                 _ => Err("a yes or a no is right".into()),
             });
@@ -207,14 +207,14 @@ impl Changer {
         let certain = self.pending.is_none();
         let request = auth("imap", &self.login, &self.password);
         let what = format!("the password that was set ({}, {:?})", self.login, self.password);
-        line.ask(Asked::Read, &what, &request, |outcome| match outcome {
+        line.ask(Asked::ReadChanged, &what, &request, |outcome| match outcome {
             Outcome::Account(_) => Ok(()),
             Outcome::Fail if !certain => Ok(()),
             _ => Err(format!("it was set{}", if certain { "" } else { ", or one after it" })),
         });
         if let Some(old) = &self.old {
             let what = format!("the password before ({}, {old:?})", self.login);
-            line.ask(Asked::Read, &what, &auth("imap", &self.login, old), |outcome| match outcome {
+            line.ask(Asked::ReadChanged, &what, &auth("imap", &self.login, old), |outcome| match outcome {
                 Outcome::Fail => Ok(()),
                 _ => Err("another one was set after it".into()),
             });
@@ -303,7 +303,7 @@ mod tests {
         let answers = answers("");
         let silent = |asked| answers.which(asked, &Verdict::NotNow).count();
         assert_eq!(answers.wrong(), Vec::<String>::new());
-        assert_eq!(silent(Asked::Read) + silent(Asked::Change), answers.count());
+        assert_eq!([Asked::Read, Asked::ReadChanged, Asked::Change].map(silent).iter().sum::<usize>(), answers.count());
         assert!(silent(Asked::Change) > 0, "a change was asked for too");
     }
 }
