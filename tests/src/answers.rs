@@ -5,8 +5,11 @@ use std::time::{Duration, Instant};
 /// What for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked {
-    /// A login or a look-up.
+    /// A login or a look-up of an account that nobody changes.
     Read,
+    /// A login with an account whose password has just been changed, or may have been: a server that may not have the
+    /// change yet cannot answer for it.
+    ReadChanged,
     /// A change of a password.
     Change,
 }

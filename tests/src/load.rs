@@ -196,7 +196,7 @@ impl Changer {
         if let Some(candidate) = self.pending.clone() {
             let request = auth("imap", &self.login, &candidate);
             let what = format!("a password that may have been set ({}, {candidate:?})", self.login);
-            let outcome = line.ask(Asked::Read, &what, &request, |outcome| match outcome {
+            let outcome = line.ask(Asked::ReadChanged, &what, &request, |outcome| match outcome {
                 Outcome::Account(_) | Outcome::Fail => Ok(()),
                 _ => Err("a yes or a no is right".into()),
             });
@@ -207,14 +207,14 @@ impl Changer {
         let certain = self.pending.is_none();
         let request = auth("imap", &self.login, &self.password);
         let what = format!("the password that was set ({}, {:?})", self.login, self.password);
-        line.ask(Asked::Read, &what, &request, |outcome| match outcome {
+        line.ask(Asked::ReadChanged, &what, &request, |outcome| match outcome {
             Outcome::Account(_) => Ok(()),
             Outcome::Fail if !certain => Ok(()),
             _ => Err(format!("it was set{}", if certain { "" } else { ", or one after it" })),
         });
         if let Some(old) = &self.old {
             let what = format!("the password before ({}, {old:?})", self.login);
-            line.ask(Asked::Read, &what, &auth("imap", &self.login, old), |outcome| match outcome {
+            line.ask(Asked::ReadChanged, &what, &auth("imap", &self.login, old), |outcome| match outcome {
                 Outcome::Fail => Ok(()),
                 _ => Err("another one was set after it".into()),
             });
@@ -245,5 +245,65 @@ impl Changer {
     fn is_now(&mut self, password: String) {
         self.old = Some(std::mem::replace(&mut self.password, password));
         self.pending = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scratch::Scratch;
+    use std::io::{Read, Write as _};
+    use std::os::unix::net::UnixListener;
+
+    /// What the load says of a server that answers everything alike.
+    fn answers(reply: &'static str) -> Answers {
+        let folder = Scratch::new("load");
+        let socket = folder.join("socket");
+        let listener = UnixListener::bind(&socket).expect("a socket");
+        std::thread::spawn(move || {
+            for mut client in listener.incoming().flatten() {
+                let _ = client.read(&mut [0; 1024]);
+                let _ = client.write_all(reply.as_bytes());
+            }
+        });
+        Load::new().run(&socket, || std::thread::sleep(Duration::from_millis(300)))
+    }
+
+    fn has(wrong: &[String], start: &str) -> bool {
+        wrong.iter().any(|line| line.starts_with(start))
+    }
+
+    #[test]
+    fn a_wrong_no_is_found() {
+        let wrong = answers("FAIL\n").wrong();
+        for what in ["the right password", "a look-up", "a change", "the password that was set"] {
+            assert!(has(&wrong, what), "{what}: {wrong:?}");
+        }
+        assert!(!has(&wrong, "a wrong password") && !has(&wrong, "an unknown login"), "{wrong:?}");
+    }
+
+    #[test]
+    fn a_wrong_yes_is_found() {
+        let wrong = answers("UID=1\nGID=1\nHOME=/\nADDRESS=reader0@load.example\n.\n").wrong();
+        for what in ["a wrong password", "an unknown login", "the right password (reader10@"] {
+            assert!(has(&wrong, what), "{what}: {wrong:?}");
+        }
+        assert!(!has(&wrong, "the right password (reader0@"), "{wrong:?}");
+    }
+
+    #[test]
+    fn a_change_that_was_not_made_is_found() {
+        let wrong = answers("OK\n").wrong();
+        let what = "the password that was set (changer0@load.example, \"words number 1\")";
+        assert!(has(&wrong, what), "{wrong:?}");
+    }
+
+    #[test]
+    fn silence_is_no_answer_and_no_wrong_one() {
+        let answers = answers("");
+        let silent = |asked| answers.which(asked, &Verdict::NotNow).count();
+        assert_eq!(answers.wrong(), Vec::<String>::new());
+        assert_eq!([Asked::Read, Asked::ReadChanged, Asked::Change].map(silent).iter().sum::<usize>(), answers.count());
+        assert!(silent(Asked::Change) > 0, "a change was asked for too");
     }
 }

@@ -234,6 +234,8 @@ impl Postgres {
             "shared_buffers=32MB",
             "fsync=off",
             "autovacuum=off",
+            // What a killed server leaves behind goes with its folder.
+            "dynamic_shared_memory_type=mmap",
         ];
         let more = self.settings.iter().map(|setting| String::from(*setting));
         let settings = fixed.map(String::from).into_iter().chain(settings).chain(more);

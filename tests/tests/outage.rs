@@ -2,6 +2,7 @@
 //! logins and password changes: no answer is ever wrong, "not now" is bounded, and all goes on by itself afterwards.
 //!
 //! The daemon remembers nothing here: what is right is so by the servers that are left.
+//! `MAILAUTH_OUTAGE_ONLY` is a part of the name of the only faults that are wanted, such as `frozen`.
 
 use mailauth_tests::outage::{DEADLINE, Fault, Left, Site};
 use mailauth_tests::{Answers, Asked, Cluster, Galera, Load, MariaDbPair, PostgresPair, Verdict};
@@ -28,6 +29,9 @@ const FAULT: Duration = Duration::from_millis(3000);
 /// Within so long after a fault has begun, and after it has ended, "not now" is excused: the time in which a daemon
 /// finds out what has changed, which is a query's deadline and a probe, on a noisy machine.
 const WINDOW: Duration = DEADLINE.saturating_mul(2);
+/// Within so long after a fault, passwords can be changed again: a probe that is on its way must end at its deadline, and
+/// the next one find the server well.
+const RETURN: Duration = Duration::from_millis(3500);
 /// After that, everything is answered.
 const STRETCH: Duration = Duration::from_millis(600);
 /// How many reads may be "not now" in such a time where another server is left: one or a few for each client.
@@ -69,7 +73,7 @@ impl Row {
             std::thread::sleep(start.saturating_duration_since(Instant::now()));
             (fault.act)(site, &|| std::thread::sleep(FAULT));
             end = Instant::now();
-            std::thread::sleep(WINDOW + STRETCH);
+            std::thread::sleep(RETURN + STRETCH);
         });
         Row { fault, start, end, answers, missed: site.was_missed() }
     }
@@ -87,7 +91,8 @@ impl Row {
                 Left::Another if asked == Asked::Read => {
                     is_within(self.start, self.start + WINDOW) || is_within(self.end, self.end + WINDOW)
                 }
-                _ => is_within(self.start, self.end + WINDOW),
+                _ if asked == Asked::Read => is_within(self.start, self.end + WINDOW),
+                _ => is_within(self.start, self.end + RETURN),
             }
         };
         self.answers.which(asked, &Verdict::NotNow).filter(|answer| !excused(answer.from, answer.to)).count()
@@ -95,7 +100,7 @@ impl Row {
 
     /// From the start of a fault where another server is left, and else from its end.
     fn recovery(&self, asked: Asked) -> Option<Duration> {
-        let from = if self.fault.left == Left::Nobody || asked == Asked::Change { self.end } else { self.start };
+        let from = if self.fault.left == Left::Nobody || asked != Asked::Read { self.end } else { self.start };
         self.answers.recovery(asked, from)
     }
 
@@ -106,7 +111,7 @@ impl Row {
         if slowest > ANSWER {
             list.push(format!("an answer took {slowest:?}"));
         }
-        for asked in [Asked::Read, Asked::Change] {
+        for asked in [Asked::Read, Asked::ReadChanged, Asked::Change] {
             let count = self.unexcused(asked);
             if count > 0 {
                 list.push(format!("{asked:?}: {count} of {} not now for no reason", self.not_now(asked)));
@@ -130,22 +135,34 @@ impl Row {
 
 /// Prints what happened, whatever the test's output is used for: the table is the proof.
 fn print(name: &str, rows: &[Row]) {
-    let mut table = format!("\n{name}\n{:-<102}\n", "");
+    let mut table = format!("\n{name}\n{:-<110}\n", "");
     table += &format!(
-        "{:<18} {:>8} {:>7} {:>5} {:>7} {:>7} {:>7} {:>7} {:>7} {:>8} {:>8}\n",
-        "fault", "lasted", "answers", "wrong", "not now", "changes", "p50", "p99", "max", "reads ok", "changes"
+        "{:<18} {:>8} {:>7} {:>5} {:>7} {:>7} {:>7} {:>7} {:>7} {:>7} {:>8} {:>8}\n",
+        "fault",
+        "lasted",
+        "answers",
+        "wrong",
+        "not now",
+        "changed",
+        "changes",
+        "p50",
+        "p99",
+        "max",
+        "reads ok",
+        "changes"
     );
     let milliseconds = |time: Duration| time.as_millis().to_string();
     for row in rows {
         let during = |percent| milliseconds(row.answers.percentile(percent, row.start, row.end));
         let recovery = |asked| row.recovery(asked).map_or_else(|| "never".into(), milliseconds);
         table += &format!(
-            "{:<18} {:>8} {:>7} {:>5} {:>7} {:>7} {:>7} {:>7} {:>7} {:>8} {:>8}\n",
+            "{:<18} {:>8} {:>7} {:>5} {:>7} {:>7} {:>7} {:>7} {:>7} {:>7} {:>8} {:>8}\n",
             row.fault.name,
             milliseconds(row.end - row.start),
             row.answers.count(),
             row.answers.wrong().len(),
             row.not_now(Asked::Read),
+            row.not_now(Asked::ReadChanged),
             row.not_now(Asked::Change),
             during(50),
             during(99),

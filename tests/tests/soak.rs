@@ -128,21 +128,28 @@ fn soak(cluster: &dyn Cluster) {
 struct Sum {
     answers: usize,
     not_now: usize,
+    changed_not_now: usize,
     changes_not_now: usize,
 }
 
 impl Sum {
     fn add(&mut self, answers: &Answers) {
         self.answers += answers.count();
-        self.not_now += answers.which(Asked::Read, &Verdict::NotNow).count();
-        self.changes_not_now += answers.which(Asked::Change, &Verdict::NotNow).count();
+        let not_now = |asked| answers.which(asked, &Verdict::NotNow).count();
+        self.not_now += not_now(Asked::Read);
+        self.changed_not_now += not_now(Asked::ReadChanged);
+        self.changes_not_now += not_now(Asked::Change);
     }
 }
 
 impl std::fmt::Display for Sum {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Sum { answers, not_now, changes_not_now } = self;
-        write!(f, "{answers} answers, none wrong, not now: {not_now} reads and {changes_not_now} changes")
+        let Sum { answers, not_now, changed_not_now, changes_not_now } = self;
+        write!(
+            f,
+            "{answers} answers, none wrong, not now: {not_now} reads, {changed_not_now} of what was just changed, "
+        )?;
+        write!(f, "{changes_not_now} changes")
     }
 }
 
@@ -153,7 +160,7 @@ fn is_well(load: &Load, socket: &Path) -> bool {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     let right = |asked| answers.which(asked, &Verdict::Right).count() > 0;
     let silent = |asked| answers.which(asked, &Verdict::NotNow).count() > 0;
-    [Asked::Read, Asked::Change].into_iter().all(|asked| right(asked) && !silent(asked))
+    [Asked::Read, Asked::ReadChanged, Asked::Change].into_iter().all(|asked| right(asked) && !silent(asked))
 }
 
 /// Not by a macro: what those print is kept from whoever runs all tests.
