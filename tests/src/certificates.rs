@@ -29,28 +29,67 @@ impl Certificates {
     pub fn make(folder: &Path, owner: User) -> Self {
         let authority = self_signed(folder, "authority");
         let stranger = self_signed(folder, "stranger");
-        let (certificate, key, request) =
-            (folder.join("server.pem"), folder.join("server.key"), folder.join("server.csr"));
-        run(openssl(&["req", "-new", "-nodes", "-subj", "/CN=localhost"])
-            .args(EC_KEY)
-            .args(["-addext", "subjectAltName=DNS:localhost,DNS:*.example.org,IP:127.0.0.1"])
-            .arg("-keyout")
-            .arg(&key)
-            .arg("-out")
-            .arg(&request));
-        run(openssl(&["x509", "-req", "-days", "30", "-copy_extensions", "copy"])
-            .arg("-in")
-            .arg(&request)
-            .arg("-CA")
-            .arg(&authority)
-            .arg("-CAkey")
-            .arg(authority.with_extension("key"))
-            .arg("-out")
-            .arg(&certificate));
-        fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).expect("the key's mode");
-        std::os::unix::fs::chown(&key, Some(owner.uid), Some(owner.gid)).expect("the key's owner");
-        Certificates { authority, stranger, certificate, key }
+        let (certificate, key) = (folder.join("server.pem"), folder.join("server.key"));
+        let certificates = Certificates { authority, stranger, certificate, key };
+        certificates.request(
+            "server",
+            &["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,DNS:*.example.org,IP:127.0.0.1"],
+        );
+        certificates.sign("server", "30");
+        give(&certificates.key, owner);
+        certificates
     }
+
+    /// From now on the server's certificate is one that has expired, as soon as the server reads it again.
+    ///
+    /// # Panics
+    /// When openssl does not do as told.
+    pub fn expire(&self) {
+        self.sign("server", "-1");
+    }
+
+    /// The certificate of a client, by the authority, and its key.
+    ///
+    /// # Panics
+    /// When openssl does not do as told.
+    pub fn client(&self, name: &str) -> (PathBuf, PathBuf) {
+        self.request(name, &["-subj", &format!("/CN={name}"), "-addext", &format!("subjectAltName=DNS:{name}")]);
+        self.sign(name, "30");
+        (self.beside(name, "pem"), self.beside(name, "key"))
+    }
+
+    fn beside(&self, name: &str, suffix: &str) -> PathBuf {
+        self.authority.with_file_name(name).with_extension(suffix)
+    }
+
+    fn request(&self, name: &str, arguments: &[&str]) {
+        let (key, request) = (self.beside(name, "key"), self.beside(name, "csr"));
+        run(openssl(&["req", "-new", "-nodes"])
+            .args(arguments)
+            .args(EC_KEY)
+            .arg("-keyout")
+            .arg(key)
+            .arg("-out")
+            .arg(request));
+    }
+
+    fn sign(&self, name: &str, days: &str) {
+        run(openssl(&["x509", "-req", "-days", days, "-copy_extensions", "copy"])
+            .arg("-in")
+            .arg(self.beside(name, "csr"))
+            .arg("-CA")
+            .arg(&self.authority)
+            .arg("-CAkey")
+            .arg(self.authority.with_extension("key"))
+            .arg("-out")
+            .arg(self.beside(name, "pem")));
+    }
+}
+
+/// Gives a private key to the user who is to read it.
+fn give(key: &Path, owner: User) {
+    fs::set_permissions(key, fs::Permissions::from_mode(0o600)).expect("the key's mode");
+    std::os::unix::fs::chown(key, Some(owner.uid), Some(owner.gid)).expect("the key's owner");
 }
 
 const EC_KEY: [&str; 4] = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"];

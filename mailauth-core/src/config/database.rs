@@ -17,6 +17,10 @@ pub struct DatabaseConfig {
     pub tls: Option<Secrecy>,
     /// `tls_ca`: PEM certificates of the authorities to trust; without it the ones that come with the program.
     pub tls_ca: Option<PathBuf>,
+    /// `tls_cert`: PEM certificates of this client, its own first; none by default.
+    pub tls_cert: Option<PathBuf>,
+    /// `tls_key`: the private key of it in PEM, which is set together with it. It is read at each connect.
+    pub tls_key: Option<PathBuf>,
     /// `deadline`: for a connect, and for each query.
     pub deadline: Duration,
     /// `pool`: the most connections that are kept, to each host.
@@ -33,6 +37,8 @@ impl Default for DatabaseConfig {
             password: Secret::default(),
             tls: None,
             tls_ca: None,
+            tls_cert: None,
+            tls_key: None,
             deadline: Duration::from_secs(3),
             pool: 8,
             dirty_reads: false,

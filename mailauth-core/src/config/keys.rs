@@ -55,6 +55,8 @@ pub(super) const KEYS: &[Key] = &[
     key("database", "password_file", |c, v| put(&mut c.database.password_file, v.path().map(Some))),
     key("database", "tls", |c, v| put(&mut c.database.tls, v.word(SECRECY))),
     key("database", "tls_ca", |c, v| put(&mut c.database.tls_ca, v.path().map(Some))),
+    key("database", "tls_cert", |c, v| put(&mut c.database.tls_cert, v.path().map(Some))),
+    key("database", "tls_key", |c, v| put(&mut c.database.tls_key, v.path().map(Some))),
     key("database", "deadline", |c, v| put(&mut c.database.deadline, v.duration(WAIT))),
     key("database", "pool", |c, v| put(&mut c.database.pool, v.small(1..=1000))),
     key("database", "dirty_reads", |c, v| put(&mut c.database.dirty_reads, v.boolean())),

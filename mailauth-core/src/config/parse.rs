@@ -132,7 +132,11 @@ impl Reading<'_> {
         };
         let small = "is less than one verification may take; write at least as much as max_argon2_memory, \
                      max_scrypt_memory, and a new hash of [password] scheme";
+        let database = &self.config.database;
+        let (cert, key) = (database.tls_cert.is_some(), database.tls_key.is_some());
         let found = [
+            ("database", "tls_cert", cert && !key, "needs its private key; name that in tls_key, or leave both out"),
+            ("database", "tls_key", key && !cert, "is of no use without its certificate; name that in tls_cert too"),
             ("mailbox", "uid", root(mailbox.uid), as_root),
             ("mailbox", "gid", root(mailbox.gid), as_root),
             ("password", "memory", password.memory < new.max(heaviest << 10), small),

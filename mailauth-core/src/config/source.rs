@@ -71,7 +71,8 @@ impl Config {
     /// With all that is wrong with the file that counts; no other one is tried then.
     pub fn load(file: Option<&Path>) -> Result<(Config, Source), ConfigErrors> {
         let Some((mut parsed, origin)) = find(file)? else { return Ok(defaults()) };
-        let warnings = read_password(&mut parsed, origin.file().unwrap_or(Path::new(SYSTEM_FILE)))?;
+        let mut warnings = read_password(&mut parsed, origin.file().unwrap_or(Path::new(SYSTEM_FILE)))?;
+        warnings.extend(parsed.config.database.tls_key.as_deref().and_then(|key| open_to_all(key, "a private key")));
         Ok((parsed.config, Source { origin, warnings }))
     }
 
@@ -142,9 +143,13 @@ fn read_password(parsed: &mut Parsed, config_file: &Path) -> Result<Vec<String>,
         return Err(wrong(format!("{shown} does not hold one line with a password; write that and nothing else")));
     }
     parsed.config.database.password = Secret::new(bytes);
-    let open = std::fs::metadata(path).is_ok_and(|metadata| metadata.mode() & 0o004 != 0);
-    let warning = || format!("{shown} holds a password and everybody may read it; run chmod o-rwx {shown}");
-    Ok(open.then(warning).into_iter().collect())
+    Ok(open_to_all(path, "a password").into_iter().collect())
+}
+
+/// What is to be said of a file with a secret if everybody may read it.
+fn open_to_all(path: &Path, secret: &str) -> Option<String> {
+    let (open, shown) = (std::fs::metadata(path).is_ok_and(|file| file.mode() & 0o004 != 0), path.display());
+    open.then(|| format!("{shown} holds {secret} and everybody may read it; run chmod o-rwx {shown}"))
 }
 
 /// A whole file, unless it is larger than a sane one. Nothing of it is left in memory that was given back.
@@ -227,6 +232,15 @@ mod tests {
         fs::set_permissions(folder.path().join("secret"), Permissions::from_mode(0o644)).unwrap();
         let (_, source) = load(&folder).unwrap();
         assert!(source.warnings[0].contains("everybody may read it; run chmod o-rwx "), "{source:?}");
+    }
+
+    #[test]
+    fn a_key_that_everybody_may_read_is_a_warning() {
+        let folder = folder(b"[database]\ntls_cert = '/c.pem'\ntls_key = 'FOLDER/secret'\n", b"x");
+        assert_eq!(load(&folder).unwrap().1.warnings, [""; 0]);
+        fs::set_permissions(folder.path().join("secret"), Permissions::from_mode(0o644)).unwrap();
+        let (_, source) = load(&folder).unwrap();
+        assert!(source.warnings[0].contains("holds a private key and everybody may read it"), "{source:?}");
     }
 
     #[test]

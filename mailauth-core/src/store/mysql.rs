@@ -13,7 +13,7 @@ use crate::Secret;
 use crate::config::{DatabaseConfig, Secrecy, Server};
 use mysql::consts::CapabilityFlags;
 use mysql::prelude::Queryable;
-use mysql::{Conn, OptsBuilder, Params, SslOpts, Value};
+use mysql::{ClientIdentity, Conn, OptsBuilder, Params, SslOpts, Value};
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -55,6 +55,7 @@ pub(super) struct Mysql {
     password: Secret,
     tls: Option<Secrecy>,
     tls_ca: Option<PathBuf>,
+    identity: Option<ClientIdentity>,
     dirty_reads: bool,
 }
 
@@ -62,6 +63,7 @@ impl Mysql {
     pub(super) fn new(config: &DatabaseConfig, server: &Server, at: Endpoint) -> Result<Self, OpenError> {
         if at.address.secrecy(config.tls) != Secrecy::Disable {
             tls::authorities(config.tls_ca.as_deref())?;
+            tls::identity(config)?;
             // The crate takes the process's provider.
             let _ = rustls::crypto::ring::default_provider().install_default();
         }
@@ -72,6 +74,11 @@ impl Mysql {
             password: config.password.clone(),
             tls: config.tls,
             tls_ca: config.tls_ca.clone(),
+            identity: config
+                .tls_cert
+                .clone()
+                .zip(config.tls_key.clone())
+                .map(|(cert, key)| ClientIdentity::new(cert, key)),
             dirty_reads: config.dirty_reads,
         })
     }
@@ -99,19 +106,25 @@ impl Mysql {
             Address::Socket(path) => options.socket(Some(path.to_string_lossy())),
             Address::Tcp(at) => options.ip_or_hostname(Some(&at.host)).tcp_port(at.port).ssl_opts(self.ssl(address)),
         };
-        let connection = Conn::new(options).map_err(|error| driver_error(error, *deadline))?;
+        let host = match address {
+            Address::Socket(_) => "",
+            Address::Tcp(at) => at.host.as_str(),
+        };
+        let connection = Conn::new(options).map_err(|error| connect_error(error, host, *deadline))?;
         Ok(MysqlConnection {
             connection,
             kept: Vec::new(),
             deadline: *deadline,
             dirty_reads: self.dirty_reads,
+            trust: tls::trust(address.secrecy(self.tls), host, self.tls_ca.as_deref(), true),
             runs: 0,
             broken: false,
         })
     }
 
     fn ssl(&self, address: &Address) -> Option<SslOpts> {
-        let options = SslOpts::default().with_root_cert_path(self.tls_ca.clone());
+        let options =
+            SslOpts::default().with_root_cert_path(self.tls_ca.clone()).with_client_identity(self.identity.clone());
         match address.secrecy(self.tls) {
             Secrecy::Disable => None,
             Secrecy::Require => Some(options.with_danger_accept_invalid_certs(true)),
@@ -141,6 +154,8 @@ struct MysqlConnection {
     kept: Vec<Option<mysql::Statement>>,
     deadline: Duration,
     dirty_reads: bool,
+    /// How far the server was verified.
+    trust: String,
     /// Statements that were run.
     runs: u32,
     broken: bool,
@@ -284,7 +299,10 @@ impl Connection for MysqlConnection {
         let (number, rest) = version.split_once('-').unwrap_or((&version, ""));
         let name = if rest.contains("MariaDB") { "MariaDB" } else { "MySQL" };
         let protocol = self.status("Ssl_version")?;
-        let tls = if protocol.is_empty() { None } else { Some(format!("{protocol} {}", self.status("Ssl_cipher")?)) };
+        let tls = match protocol.as_str() {
+            "" => None,
+            protocol => Some(format!("{protocol} {}, {}", self.status("Ssl_cipher")?, self.trust)),
+        };
         Ok((format!("{name} {number}"), tls))
     }
 
@@ -305,6 +323,24 @@ impl Row for mysql::Row {
             Some(Value::UInt(number)) => i64::try_from(*number).map_or(Cell::Other, Cell::Int),
             Some(Value::Float(_) | Value::Double(_) | Value::Date(..) | Value::Time(..)) | None => Cell::Other,
         }
+    }
+}
+
+/// The same of a connection that could not be made, with what to do about TLS.
+fn connect_error(error: mysql::Error, host: &str, limit: Duration) -> DriverError {
+    // The crate does not say that these are the error's source.
+    let under: &(dyn std::error::Error + 'static) = match &error {
+        mysql::Error::DriverError(mysql::DriverError::TlsNotSupported) => {
+            return DriverError::Lost(tls::NO_TLS.into());
+        }
+        mysql::Error::IoError(error) => error,
+        mysql::Error::CodecError(error) => error,
+        mysql::Error::TlsError(error) => error,
+        error => error,
+    };
+    match tls::explain(under, host) {
+        Some(sentence) => DriverError::Lost(sentence),
+        None => driver_error(error, limit),
     }
 }
 

@@ -14,6 +14,7 @@ use rustls::ClientConfig;
 use std::error::Error;
 use std::future::Future;
 use std::io;
+use std::path::PathBuf;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -49,6 +50,7 @@ pub(super) struct Postgres {
     config: tokio_postgres::Config,
     password: Secret,
     tls: Option<Secrecy>,
+    tls_ca: Option<PathBuf>,
     /// Where it is reached by TLS.
     tls_config: Option<ClientConfig>,
 }
@@ -57,7 +59,7 @@ impl Postgres {
     pub(super) fn new(config: &DatabaseConfig, server: &Server, at: Endpoint) -> Result<Self, OpenError> {
         let tls_config = match at.address.secrecy(config.tls) {
             Secrecy::Disable => None,
-            secrecy => tls::client_config(secrecy, config.tls_ca.as_deref())?,
+            secrecy => tls::client_config(secrecy, config)?,
         };
         let mut settings = tokio_postgres::Config::new();
         settings.user(&server.user).dbname(&server.database).application_name("mailauth");
@@ -67,6 +69,7 @@ impl Postgres {
             config: settings,
             password: config.password.clone(),
             tls: config.tls,
+            tls_ca: config.tls_ca.clone(),
             tls_config,
         })
     }
@@ -89,7 +92,9 @@ impl Postgres {
         let (client, wire): (Client, Wire) = match tls {
             None => {
                 config.ssl_mode(SslMode::Disable);
-                let (client, connection) = drive(&driven, until, share, config.connect_raw(socket, NoTls))?;
+                let (client, connection) = drive(&driven, until, share, config.connect_raw(socket, NoTls), |error| {
+                    driver_error(error, share)
+                })?;
                 (client, Box::pin(connection))
             }
             Some(tls) => {
@@ -97,11 +102,20 @@ impl Postgres {
                 let mut tls = MakeRustlsConnect::new(tls.clone());
                 let tls = MakeTlsConnect::<Socket>::make_tls_connect(&mut tls, host)
                     .map_err(|error| DriverError::Lost(error.to_string()))?;
-                let (client, connection) = drive(&driven, until, share, config.connect_raw(socket, tls))?;
+                let raise = |error: &tokio_postgres::Error| tls_error(error, host, share);
+                let (client, connection) = drive(&driven, until, share, config.connect_raw(socket, tls), raise)?;
                 (client, Box::pin(connection))
             }
         };
-        Ok(PostgresConnection { client, wire: Some(wire), driven, kept: Vec::new(), deadline: share, broken: false })
+        Ok(PostgresConnection {
+            client,
+            wire: Some(wire),
+            driven,
+            kept: Vec::new(),
+            deadline: share,
+            trust: tls::trust(address.secrecy(self.tls), host, self.tls_ca.as_deref(), false),
+            broken: false,
+        })
     }
 }
 
@@ -125,10 +139,11 @@ fn drive<T>(
     until: Instant,
     limit: Duration,
     work: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    raise: impl FnOnce(&tokio_postgres::Error) -> DriverError,
 ) -> Result<T, DriverError> {
     let mut work = pin!(work);
     match driven.drive(until, |context| work.as_mut().poll(context)) {
-        Ok(Some(outcome)) => outcome.map_err(|error| driver_error(&error, limit)),
+        Ok(Some(outcome)) => outcome.map_err(|error| raise(&error)),
         Ok(None) => Err(DriverError::Timeout(limit)),
         Err(error) => Err(io_error(&error, limit)),
     }
@@ -146,6 +161,8 @@ struct PostgresConnection {
     /// Prepared statements by their slot.
     kept: Vec<Option<tokio_postgres::Statement>>,
     deadline: Duration,
+    /// How far the server was verified.
+    trust: String,
     broken: bool,
 }
 
@@ -332,7 +349,8 @@ impl Connection for PostgresConnection {
         let version = self.texts("SHOW server_version", &[])?.concat();
         let number = version.split(' ').next().unwrap_or_default();
         let tls = "SELECT version || ' ' || cipher FROM pg_stat_ssl WHERE pid = pg_backend_pid() AND ssl";
-        Ok((format!("PostgreSQL {number}"), self.texts(tls, &[])?.into_iter().next()))
+        let tls = self.texts(tls, &[])?.into_iter().next();
+        Ok((format!("PostgreSQL {number}"), tls.map(|tls| format!("{tls}, {}", self.trust))))
     }
 
     fn rights(&mut self, needs: &Needs) -> Result<Rights, DriverError> {
@@ -465,6 +483,16 @@ fn io_error(error: &io::Error, limit: Duration) -> DriverError {
     match error.kind() {
         io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => DriverError::Timeout(limit),
         _ => DriverError::Lost(error.to_string()),
+    }
+}
+
+/// The same of a connection by TLS that could not be made, with what to do about that.
+fn tls_error(error: &tokio_postgres::Error, host: &str, limit: Duration) -> DriverError {
+    match tls::explain(error, host) {
+        Some(sentence) => DriverError::Lost(sentence),
+        // The crate has no kind for this.
+        None if reason(error).contains("server does not support TLS") => DriverError::Lost(tls::NO_TLS.into()),
+        None => driver_error(error, limit),
     }
 }
 

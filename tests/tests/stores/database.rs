@@ -103,6 +103,31 @@ impl Database {
         }
     }
 
+    /// A new user of it who may read everything with the password `secret`, and with a certificate only.
+    pub fn wants_certificates(&self) -> String {
+        match self {
+            Database::Sqlite(_) => panic!("SQLite has no users"),
+            Database::MariaDb(database) => {
+                let user = format!("certified_{}", database.name());
+                self.sql(&format!("CREATE USER {user}@'%' IDENTIFIED BY 'secret' REQUIRE X509"));
+                self.sql(&format!("GRANT SELECT ON {}.* TO {user}@'%'", database.name()));
+                user
+            }
+            Database::Postgres(database) => {
+                let user = format!("certified_{}", database.name());
+                self.sql(&format!("CREATE ROLE {user} LOGIN PASSWORD 'secret' IN ROLE pg_read_all_data"));
+                let file = self.sql("SHOW hba_file").trim().to_owned();
+                let rules = std::fs::read_to_string(&file).expect("the server's rules");
+                let rule =
+                    format!("hostssl all {user} all scram-sha-256 clientcert=verify-ca\nhost all {user} all reject\n");
+                // In one step and in place: the file keeps its owner, and the server may read it at any time.
+                std::fs::write(&file, rule + &rules).expect("the server's rules");
+                self.sql("SELECT pg_reload_conf()");
+                user
+            }
+        }
+    }
+
     pub fn server(&self) -> &dyn Server {
         match self {
             Database::Sqlite(_) => panic!("SQLite has no server"),

@@ -1,7 +1,8 @@
 //! How far a server is trusted. Its certificate is for `localhost` and 127.0.0.1, by an authority of the tests.
 
 use crate::database::{Database, login};
-use mailauth_core::config::Secrecy;
+use mailauth_core::Secret;
+use mailauth_core::config::{DatabaseConfig, DatabaseUrl, Secrecy};
 use mailauth_core::store::{AccountStore, Administration, StoreError, open_pooled, open_single};
 use mailauth_tests::{Certificates, Kind, on_each_server};
 use std::path::PathBuf;
@@ -10,6 +11,8 @@ on_each_server!(
     the_way_is_as_secret_as_configured,
     an_unreadable_authority_is_told_when_the_store_is_opened,
     a_server_without_tls_is_not_talked_to_in_clear,
+    what_is_wrong_with_a_server_is_told_with_its_cure,
+    who_has_a_certificate_is_let_in_where_that_is_asked_for,
 );
 
 fn certificates(database: &Database) -> &Certificates {
@@ -56,7 +59,7 @@ fn the_way_is_as_secret_as_configured(kind: Kind) {
         (named, Some(VerifyFull), Some(stranger), None),
         (named, Some(VerifyFull), None, None),
     ] {
-        let outcome = connect(&database, host, tls, ca);
+        let (asked, outcome) = (tls, connect(&database, host, tls, ca));
         match (&outcome, encrypted) {
             (Ok(tls), Some(encrypted)) => assert_eq!(tls.is_some(), encrypted, "{tls:?}"),
             (Err(error), None) => {
@@ -66,6 +69,12 @@ fn the_way_is_as_secret_as_configured(kind: Kind) {
         }
         if let Ok(Some(tls)) = outcome {
             assert!(tls.starts_with("TLSv1."), "{tls}");
+            let trust = match asked.expect("TLS") {
+                Require => "the certificate was not verified".to_owned(),
+                VerifyCa => format!("certificate by an authority in {}", authority.display()),
+                _ => format!("certificate for {host} by an authority in {}", authority.display()),
+            };
+            assert!(tls.contains(&trust), "{tls}");
         }
     }
 }
@@ -89,7 +98,8 @@ fn a_server_without_tls_is_not_talked_to_in_clear(kind: Kind) {
     config.tls = Some(Secrecy::Require);
     let error = open_single(&config).unwrap().find(&login("anna@x.example")).unwrap_err();
     assert!(matches!(error, StoreError::Unreachable { .. }), "{error:?}");
-    assert!(error.to_string().to_lowercase().contains("tls") || error.to_string().contains("secure"), "{error}");
+    let said = error.to_string();
+    assert!(said.contains("the server offers no TLS") && said.contains("switch TLS on there"), "{said}");
 }
 
 /// Greets like a server that was built without TLS; returns its address.
@@ -118,4 +128,62 @@ fn plain_server(kind: Kind) -> String {
         assert!(rest.is_empty() || rest == [1, 0, 0, 0, 1], "it said {rest:?} in clear");
     });
     address
+}
+
+fn what_is_wrong_with_a_server_is_told_with_its_cure(kind: Kind) {
+    let database = Database::on_own_server(kind).filled();
+    let Certificates { authority, stranger, .. } = certificates(&database);
+    let told = |host: &str, ca: &PathBuf| {
+        let outcome = connect(&database, host, Some(Secrecy::VerifyFull), Some(ca));
+        outcome.expect_err("a server that is not to be trusted").to_string()
+    };
+    for (host, ca, said, cure) in [
+        ("127.0.0.2", authority, "of the server 127.0.0.2 is for another name", "have one for 127.0.0.2"),
+        ("127.0.0.1", stranger, "is by an authority that is not trusted here", "in [database] tls_ca"),
+    ] {
+        let error = told(host, ca);
+        assert!(error.contains(said) && error.contains(cure), "{error}");
+    }
+    certificates(&database).expire();
+    database.server().stop();
+    database.server().start();
+    let error = told("127.0.0.1", authority);
+    assert!(error.contains("of the server 127.0.0.1 has expired") && error.contains("renew it"), "{error}");
+    database.server().crash();
+}
+
+fn who_has_a_certificate_is_let_in_where_that_is_asked_for(kind: Kind) {
+    let database = Database::empty(kind).filled();
+    let user = database.wants_certificates();
+    let authority = certificates(&database).authority.clone();
+    let mut config = database.config_tcp(&["127.0.0.1"]);
+    let mut server = match config.url {
+        DatabaseUrl::Mysql(ref server) | DatabaseUrl::Postgres(ref server) => server.clone(),
+        DatabaseUrl::Sqlite { .. } => panic!("SQLite has no users"),
+    };
+    server.user = user;
+    config.url = match kind {
+        Kind::Postgres => DatabaseUrl::Postgres(server),
+        _ => DatabaseUrl::Mysql(server),
+    };
+    config.password = Secret::from("secret");
+    (config.tls, config.tls_ca) = (Some(Secrecy::VerifyFull), Some(authority));
+    let finds = |config: &DatabaseConfig| {
+        open_single(config).expect("a configuration that can work").find(&login("anna@x.example"))
+    };
+    assert!(matches!(finds(&config), Err(StoreError::Refused { .. } | StoreError::Unreachable { .. })));
+    let (cert, key) = certificates(&database).client("client");
+    (config.tls_cert, config.tls_key) = (Some(cert), Some(key));
+    assert!(finds(&config).expect("an answer").is_some());
+
+    let mut mixed = config.clone();
+    mixed.tls_key = Some(certificates(&database).client("other").1);
+    let error = open_single(&mixed).map(|_| ()).unwrap_err().to_string();
+    assert!(error.starts_with("tls_cert: ") && error.contains("it cannot be used with tls_key"), "{error}");
+    for name in ["tls_cert", "tls_key"] {
+        let mut broken = config.clone();
+        *(if name == "tls_cert" { &mut broken.tls_cert } else { &mut broken.tls_key }) = Some("/dev/null".into());
+        let error = open_single(&broken).map(|_| ()).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("{name}: /dev/null: ")), "{error}");
+    }
 }

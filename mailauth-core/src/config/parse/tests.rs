@@ -139,6 +139,19 @@ fn every_key_says_something_about_a_date() {
 }
 
 #[test]
+fn a_clients_certificate_and_its_key_stand_together() {
+    let config = |text: &str| Config::parse(&format!("[database]\n{text}"), Path::new("m.toml"));
+    assert!(config("tls_cert = \"c.pem\"\ntls_key = \"k.pem\"").is_ok());
+    for (text, said) in [
+        ("tls_cert = \"c.pem\"", "m.toml:2:12: [database] tls_cert: needs its private key; name that in tls_key"),
+        ("tls_key = \"k.pem\"", "m.toml:2:11: [database] tls_key: is of no use without its certificate"),
+    ] {
+        let error = config(text).unwrap_err().to_string();
+        assert!(error.starts_with(said), "{error}");
+    }
+}
+
+#[test]
 fn the_sample_holds_every_key_with_its_default() {
     let sample = include_str!("../../../../mailauth.toml");
     let defaults = format!("{:?}", Config::default());
@@ -163,6 +176,7 @@ fn the_sample_holds_every_key_with_its_default() {
     shown.database.password_file = None;
     shown.database.tls = None;
     shown.database.tls_ca = None;
+    (shown.database.tls_cert, shown.database.tls_key) = (None, None);
     shown.login.default_domain = None;
     (shown.mailbox.uid, shown.mailbox.gid) = (None, None);
     shown.mailbox.quota = Default::default();
