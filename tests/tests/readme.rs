@@ -306,7 +306,7 @@ fn serves_from(accounts: &ForeignAccounts<'_>) {
     eventually("the daemon", Duration::from_secs(20), || UnixStream::connect(&socket).is_ok());
     assert_eq!(login(&socket, ANNA, PASSWORD).word(), "ACCOUNT", "{}", host.log());
     assert_eq!(login(&socket, ANNA, "guessed").word(), "FAIL");
-    let is_there = || !host.outcome("target/release/mailauth check").1.contains("no snapshot");
+    let is_there = || !host.outcome("target/release/mailauth check").1.contains("there is none at");
     eventually("the snapshot", Duration::from_secs(20), is_there);
     not_ok(down);
 }

@@ -387,6 +387,10 @@ impl AccountStore for Copied {
         Ok(self.0.find(login).map_or_else(|_| copy(), Seen::new))
     }
 
+    fn look_up_newest(&self, login: &Login) -> Result<Seen, StoreError> {
+        self.look_up(login, Instant::now())
+    }
+
     fn set_password(&self, login: &Login, old: &Password, new: &Password) -> Result<bool, StoreError> {
         self.0.set_password(login, old, new)
     }
