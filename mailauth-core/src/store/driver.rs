@@ -98,6 +98,12 @@ pub(crate) trait Connection: Send {
     /// What its host can be used for now. An error where it is for nothing, though it took the connection.
     fn standing(&mut self) -> Result<Standing, DriverError>;
 
+    /// Waits until the host has every change that was confirmed anywhere before. Only clusters whose nodes all take
+    /// changes have something to wait for.
+    fn catch_up(&mut self) -> Result<(), DriverError> {
+        Ok(())
+    }
+
     /// Must this connection not be used again?
     fn is_broken(&self) -> bool;
 

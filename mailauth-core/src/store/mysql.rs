@@ -40,6 +40,9 @@ const SESSION: &str = "SET autocommit = 1, sql_mode = 'STRICT_ALL_TABLES,NO_ENGI
 /// In a Galera cluster's node that is out of its quorum, reads answer from what it has.
 const DIRTY_READS: &str = "SET SESSION wsrep_dirty_reads = 1";
 
+/// Waits for what other nodes have confirmed.
+const CATCH_UP: &str = "SET SESSION wsrep_sync_wait = 1;\nSTART TRANSACTION;\nCOMMIT;\nSET SESSION wsrep_sync_wait = 0";
+
 /// The largest packet either way: a row is never so long. Said here, it need not be asked of the server.
 const MAX_PACKET: usize = 4 << 20;
 
@@ -116,6 +119,7 @@ impl Mysql {
             kept: Vec::new(),
             deadline: *deadline,
             dirty_reads: self.dirty_reads,
+            in_cluster: None,
             trust: tls::trust(address.secrecy(self.tls), host, self.tls_ca.as_deref(), true),
             runs: 0,
             broken: false,
@@ -154,6 +158,8 @@ struct MysqlConnection {
     kept: Vec<Option<mysql::Statement>>,
     deadline: Duration,
     dirty_reads: bool,
+    /// Is the server a node of a Galera cluster, where that was asked?
+    in_cluster: Option<bool>,
     /// How far the server was verified.
     trust: String,
     /// Statements that were run.
@@ -221,8 +227,12 @@ impl MysqlConnection {
 
     /// On a server that is in no cluster, `wsrep_ready` is `OFF` too.
     fn is_out_of_quorum(&mut self) -> Result<bool, DriverError> {
-        let on = self.texts("SHOW GLOBAL VARIABLES LIKE 'wsrep_on'", 2)?.concat().last().is_some_and(|on| on == "ON");
-        Ok(on && self.status("wsrep_ready")? != "ON")
+        Ok(self.is_in_cluster()? && self.status("wsrep_ready")? != "ON")
+    }
+
+    fn is_in_cluster(&mut self) -> Result<bool, DriverError> {
+        let rows = self.texts("SHOW GLOBAL VARIABLES LIKE 'wsrep_on'", 2)?;
+        Ok(rows.concat().last().is_some_and(|on| on == "ON"))
     }
 
     fn status(&mut self, name: &str) -> Result<String, DriverError> {
@@ -287,6 +297,20 @@ impl Connection for MysqlConnection {
             return Ok(Standing::Replica);
         }
         Ok(Standing::Primary)
+    }
+
+    /// A node of a Galera cluster confirms a change before the others have applied it. With `wsrep_sync_wait`, the start of
+    /// a transaction waits for that.
+    fn catch_up(&mut self) -> Result<(), DriverError> {
+        let in_cluster = match self.in_cluster {
+            Some(known) => known,
+            None => self.is_in_cluster()?,
+        };
+        self.in_cluster = Some(in_cluster);
+        if in_cluster {
+            self.batch(CATCH_UP)?;
+        }
+        Ok(())
     }
 
     /// One that has done its share counts as broken too: it is dropped once it is not in use.

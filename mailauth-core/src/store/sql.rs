@@ -74,7 +74,12 @@ impl SqlStore {
     fn find_by(&self, login: &Login, wish: Wish) -> Result<(Option<AccountRow>, Role), StoreError> {
         let change = if self.hosts.are_several() { self.recent.of(login) } else { None };
         let wish = if change.is_some() { Wish::Primary } else { wish };
-        let (found, role) = self.hosts.read_from(wish, |connection| self.query_account(connection, login))?;
+        let (found, role) = self.hosts.read_from(wish, |connection| {
+            if change.is_some() {
+                connection.catch_up()?;
+            }
+            self.query_account(connection, login)
+        })?;
         let found = found.transpose()?;
         let has_it = |change: &Change| {
             change.password.is_some() && found.as_ref().map(|row| &row.password) == change.password.as_ref()
@@ -190,9 +195,13 @@ impl AccountStore for SqlStore {
     fn set_password(&self, login: &Login, old: &Password, new: &Password) -> Result<bool, StoreError> {
         let name = Param::Text(login.as_str().as_bytes());
         let values = [Param::Text(new.0.expose()), name, name, Param::Text(old.0.expose())];
+        let changed = self.hosts.are_several() && self.recent.of(login).is_some();
         let mut sent = false;
         let matched = self.hosts.write(|connection| {
             self.fits(connection)?;
+            if changed {
+                connection.catch_up()?;
+            }
             sent = true;
             connection.execute(&self.statements.set_password, &values)
         });
