@@ -270,71 +270,46 @@ pub trait Server: Sync {
     fn cut_connections(&self);
 }
 
-impl Server for MariaDb {
-    fn pid(&self) -> Pid {
-        self.pid()
-    }
-    fn certificates(&self) -> &Certificates {
-        self.certificates()
-    }
-    fn port(&self) -> u16 {
-        self.port()
-    }
-    fn fill_up(&self, user: &str) -> Crowd {
-        self.fill_up(user)
-    }
-    fn crash(&self) {
-        self.crash();
-    }
-    fn stop(&self) {
-        self.stop();
-    }
-    fn start(&self) {
-        self.start();
-    }
-    fn freeze(&self) {
-        self.freeze();
-    }
-    fn thaw(&self) {
-        self.thaw();
-    }
-    fn cut_connections(&self) {
-        self.cut_connections();
-    }
+/// Both have all of it as functions of their own.
+macro_rules! server {
+    ($kind:ty) => {
+        impl Server for $kind {
+            fn pid(&self) -> Pid {
+                self.pid()
+            }
+            fn certificates(&self) -> &Certificates {
+                self.certificates()
+            }
+            fn port(&self) -> u16 {
+                self.port()
+            }
+            fn fill_up(&self, user: &str) -> Crowd {
+                self.fill_up(user)
+            }
+            fn crash(&self) {
+                self.crash();
+            }
+            fn stop(&self) {
+                self.stop();
+            }
+            fn start(&self) {
+                self.start();
+            }
+            fn freeze(&self) {
+                self.freeze();
+            }
+            fn thaw(&self) {
+                self.thaw();
+            }
+            fn cut_connections(&self) {
+                self.cut_connections();
+            }
+        }
+    };
 }
 
-impl Server for Postgres {
-    fn pid(&self) -> Pid {
-        self.pid()
-    }
-    fn certificates(&self) -> &Certificates {
-        self.certificates()
-    }
-    fn port(&self) -> u16 {
-        self.port()
-    }
-    fn fill_up(&self, user: &str) -> Crowd {
-        self.fill_up(user)
-    }
-    fn crash(&self) {
-        self.crash();
-    }
-    fn stop(&self) {
-        self.stop();
-    }
-    fn start(&self) {
-        self.start();
-    }
-    fn freeze(&self) {
-        self.freeze();
-    }
-    fn thaw(&self) {
-        self.thaw();
-    }
-    fn cut_connections(&self) {
-        self.cut_connections();
-    }
-}
+server!(MariaDb);
+server!(Postgres);
 
 /// The parts of the configuration of the real one's modules that say where the accounts are.
 impl Accounts {

@@ -1,8 +1,9 @@
 //! The fixtures of replicated databases do what the stories of outages rely on.
 
-use mailauth_tests::{Cluster, Galera, MariaDbPair, PostgresPair, Proxy, Way, eventually};
+use mailauth_tests::{Cluster, Galera, MariaDbPair, PostgresPair, Proxy, Way, eventually, output_with_input};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -12,12 +13,11 @@ fn mariadb_replicates_and_switches_both_ways() {
     let pair = MariaDbPair::start();
     let name = pair.accounts().mariadb().name();
     pair_replicates_and_switches(&pair, |number, sql| {
-        let mut command = std::process::Command::new("mariadb");
+        let mut command = Command::new("mariadb");
         command.args(["--no-defaults", "--batch", "--skip-column-names", "--host=127.0.0.1", "--connect-timeout=5"]);
         command.args([format!("--port={}", pair.ports()[number]), format!("--user={name}"), name.to_owned()]);
         command.env("MYSQL_PWD", pair.accounts().mariadb().password());
-        let output = mailauth_tests::output_with_input(&mut command, sql);
-        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+        all_of(&mut command, sql)
     });
 }
 
@@ -26,13 +26,18 @@ fn postgres_replicates_and_switches_both_ways() {
     let pair = PostgresPair::start();
     let name = pair.accounts().postgres().name();
     pair_replicates_and_switches(&pair, |number, sql| {
-        let mut command = std::process::Command::new("psql");
+        let mut command = Command::new("psql");
         command.args(["--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--host=127.0.0.1"]);
         command.args([format!("--port={}", pair.ports()[number]), format!("--username={name}"), name.to_owned()]);
         command.env("PGPASSWORD", pair.accounts().postgres().password());
-        let output = mailauth_tests::output_with_input(&mut command, sql);
-        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+        all_of(&mut command, sql)
     });
+}
+
+/// All that comes of what a client is told.
+fn all_of(client: &mut Command, sql: &str) -> String {
+    let output = output_with_input(client, sql);
+    String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
 }
 
 /// `say` says something to one of the two as their mail user, and returns all that comes of it.

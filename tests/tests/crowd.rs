@@ -2,7 +2,7 @@
 
 use mailauth_tests::people::{ANNA, PASSWORD, SLOW_HASH, many, people};
 use mailauth_tests::wire::{Manner, Outcome, ask, auth, connect, login, pre};
-use mailauth_tests::{Accounts, Kind, Mailauth, eventually, on_each_database};
+use mailauth_tests::{Accounts, Holdings, Kind, Mailauth, eventually, on_each_database};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io::Write;
 use std::os::unix::net::UnixStream;
@@ -94,9 +94,8 @@ fn a_password_is_not_hashed_for_who_has_waited_too_long_already() {
 #[test]
 fn one_connection_too_many_is_closed_at_once_and_a_place_that_is_left_is_free() {
     let accounts = accounts(Kind::Sqlite);
-    let mut server = Mailauth::with(&accounts, "max_connections = 50");
-    let descriptors = format!("/proc/{}/fd", server.process().pid().as_raw_nonzero());
-    let count = || std::fs::read_dir(&descriptors).expect("its descriptors").count();
+    let server = Mailauth::with(&accounts, "max_connections = 50");
+    let count = || Holdings::of(server.pid()).descriptors;
     let before = count();
     let idle: Vec<UnixStream> = (0..50).map(|_| connect(server.socket())).collect();
     // Threads that accept at the same time may let them in in any order.
@@ -131,9 +130,8 @@ fn a_flood_leaks_no_descriptor() {
     // What a server may open for good on its way: each of its database's connections has a few files.
     const FOR_GOOD: usize = 32;
     let accounts = accounts(Kind::Sqlite);
-    let mut server = Mailauth::over(&accounts);
-    let descriptors = format!("/proc/{}/fd", server.process().pid().as_raw_nonzero());
-    let count = || std::fs::read_dir(&descriptors).expect("its descriptors").count();
+    let server = Mailauth::over(&accounts);
+    let count = || Holdings::of(server.pid()).descriptors;
     let good = auth("imap", ANNA, PASSWORD);
     let before = count();
     for _ in 0..FLOODS {

@@ -5,10 +5,9 @@
 
 use mailauth_tests::outage::{Fault, Site};
 use mailauth_tests::{
-    Accounts, Answers, Asked, Cluster, Galera, Kind, Load, Mailauth, MariaDbPair, PostgresPair, Verdict, eventually,
-    on_each_database,
+    Accounts, Answers, Asked, Cluster, Galera, Holdings, Kind, Load, Mailauth, MariaDbPair, PostgresPair, Verdict,
+    eventually, on_each_database,
 };
-use std::fs;
 use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -61,32 +60,11 @@ fn number(variable: &str) -> Option<u64> {
     Some(text.parse().unwrap_or_else(|_| panic!("{variable}={text}: a number is needed")))
 }
 
-/// What a process holds.
-#[derive(Clone, Copy, Debug)]
-struct Holdings {
-    kilobytes: usize,
-    descriptors: usize,
-    threads: usize,
-}
-
-impl Holdings {
-    fn of(server: &Mailauth) -> Self {
-        let process = format!("/proc/{}", server.pid().as_raw_nonzero());
-        let status = fs::read_to_string(format!("{process}/status")).expect("a process that runs");
-        let value = |name: &str| {
-            let line = status.lines().find(|line| line.starts_with(name)).expect("its line");
-            line.split_whitespace().nth(1).and_then(|value| value.parse().ok()).expect("its number")
-        };
-        let descriptors = fs::read_dir(format!("{process}/fd")).expect("its descriptors").count();
-        Holdings { kilobytes: value("VmRSS:"), descriptors, threads: value("Threads:") }
-    }
-
-    /// No more than at another time, but for what comes and goes: a few connections, and an allocator's holes.
-    fn is_no_more_than(self, before: Self) -> bool {
-        self.kilobytes <= before.kilobytes * 5 / 4 + 4096
-            && self.descriptors <= before.descriptors + 16
-            && self.threads <= before.threads + 4
-    }
+/// No more than at another time, but for what comes and goes: a few connections, and an allocator's holes.
+fn is_no_more_than(now: Holdings, before: Holdings) -> bool {
+    now.kilobytes <= before.kilobytes * 5 / 4 + 4096
+        && now.descriptors <= before.descriptors + 16
+        && now.threads <= before.threads + 4
 }
 
 fn soak(cluster: &dyn Cluster) {
@@ -115,15 +93,15 @@ fn soak(cluster: &dyn Cluster) {
         let wrong = answers.wrong();
         assert!(wrong.is_empty(), "{seed}: after {story:?}:\n{}", wrong.join("\n"));
         if before.is_none() && begin.elapsed() > time / 3 {
-            before = Some(Holdings::of(&server));
+            before = Some(Holdings::of(server.pid()));
         }
     }
     eventually(&format!("{seed}: all is answered again"), Duration::from_secs(30), || is_well(&load, server.socket()));
     let before = before.expect("a third of the time");
     let mut after = before;
     eventually(&format!("{seed}: no more held than {before:?}"), Duration::from_secs(20), || {
-        after = Holdings::of(&server);
-        after.is_no_more_than(before)
+        after = Holdings::of(server.pid());
+        is_no_more_than(after, before)
     });
     say(&format!("{seed}: {} faults, {all}; held {before:?}, then {after:?}", story.len()));
 }

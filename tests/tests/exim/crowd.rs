@@ -1,19 +1,13 @@
 //! Many connections, one after the other.
 
 use crate::site::Site;
-use mailauth_tests::eventually;
 use mailauth_tests::exim::Form;
-use std::fs;
+use mailauth_tests::{Holdings, eventually};
 use std::time::Duration;
 
-/// Descriptors, threads and resident KiB of the daemon.
-fn holds(site: &Site) -> (usize, usize, usize) {
-    let process = format!("/proc/{}", site.daemon().pid().as_raw_nonzero());
-    let count = |of: &str| fs::read_dir(format!("{process}/{of}")).expect("a process").count();
-    let status = fs::read_to_string(format!("{process}/status")).expect("a process");
-    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
-    let resident = resident.trim().trim_end_matches(" kB").parse().expect("a number");
-    (count("fd"), count("task"), resident)
+/// What the daemon holds.
+fn holds(site: &Site) -> Holdings {
+    Holdings::of(site.daemon().pid())
 }
 
 #[test]
@@ -31,12 +25,15 @@ fn a_thousand_connections_leave_nothing_behind() {
     };
     // Until its pools and queues have their size.
     (0..200).for_each(visit);
-    let (descriptors, threads, resident) = holds(&site);
+    let before = holds(&site);
     (0..1000).for_each(visit);
-    eventually("as many descriptors as before", Duration::from_secs(10), || holds(&site).0 <= descriptors);
+    eventually("as many descriptors as before", Duration::from_secs(10), || {
+        holds(&site).descriptors <= before.descriptors
+    });
     let after = holds(&site);
-    assert_eq!(after.1, threads);
-    assert!(after.2 <= resident + 2048, "from {resident} to {} KiB", after.2);
+    assert_eq!(after.threads, before.threads);
+    let (resident, now) = (before.kilobytes, after.kilobytes);
+    assert!(now <= resident + 2048, "from {resident} to {now} KiB");
     // The host's own process, Exim, and our daemon, which its host does not see.
     eventually("Exim alone", Duration::from_secs(20), || {
         site.processes().lines().filter(|name| name.starts_with("exim")).count() == 1
