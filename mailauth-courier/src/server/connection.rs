@@ -121,13 +121,20 @@ impl Connection {
     /// Input that is left unread makes the kernel reset the connection, and Cyrus SASL, which sends a byte more than it
     /// counts, takes that for a failure.
     pub fn close(self) {
-        let mut bin = [0; 4096];
-        let mut drained = 0;
-        while drained < MAX_DRAIN {
-            match self.receive(&mut bin) {
-                Received::Bytes(count) => drained += count,
-                Received::Nothing | Received::Ended => return,
-            }
+        drain(&self.socket);
+    }
+}
+
+/// Throws away what has come, up to [`MAX_DRAIN`], without waiting.
+pub(super) fn drain(socket: &impl AsFd) {
+    let mut bin = [0; 4096];
+    let mut drained = 0;
+    while drained < MAX_DRAIN {
+        match recv(socket, &mut bin, RecvFlags::DONTWAIT) {
+            Ok((0, _)) => return,
+            Ok((count, _)) => drained += count,
+            Err(Errno::INTR) => {}
+            Err(_) => return,
         }
     }
 }

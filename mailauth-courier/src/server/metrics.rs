@@ -3,6 +3,7 @@
 //! One thread serves one client after the other, each within [`READING`] and [`WRITING`], so that whoever is slow or
 //! hostile here delays other scrapes for that long and logins not at all.
 
+use super::connection::drain;
 use super::door::Hall;
 use super::exposition::exposition;
 use super::lane::guarded;
@@ -33,9 +34,6 @@ const BACKLOG: i32 = 8;
 
 /// How long to wait when the system has no descriptor for a connection.
 const SHORTAGE: Duration = Duration::from_millis(50);
-
-/// Bytes that are thrown away before closing.
-const MAX_DRAIN: usize = 64 * 1024;
 
 /// Why metrics cannot be given out.
 #[derive(Debug, thiserror::Error)]
@@ -151,6 +149,7 @@ fn answer(socket: &OwnedFd, text: impl Fn() -> String) {
     };
     if transmit(socket, reply.as_bytes(), Instant::now() + WRITING).is_ok() {
         let _ = shutdown(socket, Shutdown::Write);
+        // What is left unread would make the kernel reset the connection under the reply.
         drain(socket);
     }
 }
@@ -241,18 +240,6 @@ fn transmit(socket: &OwnedFd, bytes: &[u8], deadline: Instant) -> Result<(), Err
         }
     }
     Ok(())
-}
-
-/// Takes what has come and was not read, which would else make the kernel reset the connection under the reply.
-fn drain(socket: &OwnedFd) {
-    let mut bin = [0; 4096];
-    let mut drained = 0;
-    while drained < MAX_DRAIN {
-        match recv(socket, &mut bin, RecvFlags::DONTWAIT) {
-            Ok((0, _)) | Err(_) => return,
-            Ok((count, _)) => drained += count,
-        }
-    }
 }
 
 #[cfg(test)]
