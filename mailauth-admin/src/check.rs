@@ -6,9 +6,9 @@ use crate::output::{Table, json, printable, say};
 use clap::Args;
 use mailauth_core::Service;
 use mailauth_core::authenticate::{Answer, Authority, Credential, Request};
-use mailauth_core::config::{Config, DatabaseUrl};
+use mailauth_core::config::{Config, DatabaseUrl, HostPort};
 use mailauth_core::store::{
-    Administration, HostState, Role, SnapshotState, SqlStore, StoreError, StoreReport, open_single, snapshot,
+    Administration, HostState, Role, SnapshotState, SqlStore, StoreReport, open_single, snapshot,
 };
 use mailauth_courier::client::Client;
 use serde::Serialize;
@@ -177,8 +177,7 @@ fn database(config: &Config, copy: Option<SnapshotState>, findings: &mut Finding
         Ok(report) => report,
         Err(error) => {
             let cure = "start the server, or correct [database]";
-            let away = matches!(error, StoreError::Unreachable { .. } | StoreError::Timeout { .. });
-            return match copy.filter(|_| away) {
+            return match copy.filter(|_| error.is_outage()) {
                 Some(copy) => {
                     let left = (config.outage.max_age - copy.age).as_secs();
                     let text = format!("{error}; the snapshot decides logins for {left} s more; {cure}");
@@ -224,8 +223,7 @@ fn tls(url: &DatabaseUrl, report: &StoreReport, findings: &mut Findings) {
         DatabaseUrl::Sqlite { .. } => return,
         DatabaseUrl::Mysql(server) | DatabaseUrl::Postgres(server) => server,
     };
-    let here = |host: &str| host == "localhost" || host == "::1" || host.starts_with("127.");
-    let near = server.hosts.iter().all(|host| here(&host.host));
+    let near = server.hosts.iter().all(HostPort::is_loopback);
     match &report.tls {
         Some(tls) => findings.add("tls", State::Ok, tls.clone()),
         None if near => findings.add("tls", State::Ok, "none, and the server is on this machine"),

@@ -1,6 +1,7 @@
 //! `[database]`: where the accounts are, as a URL and how far to trust the way there.
 
 use crate::Secret;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -66,6 +67,13 @@ pub struct HostPort {
     pub host: String,
     /// Port.
     pub port: u16,
+}
+
+impl HostPort {
+    /// Is it on this machine, by its name or address?
+    pub fn is_loopback(&self) -> bool {
+        self.host == "localhost" || self.host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    }
 }
 
 /// Where the accounts are.

@@ -2,7 +2,6 @@
 
 use crate::config::{HostPort, Secrecy, Server};
 use std::fmt;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -19,7 +18,7 @@ impl Address {
         match (self, configured) {
             (Address::Socket(_), _) => Secrecy::Disable,
             (Address::Tcp(_), Some(secrecy)) => secrecy,
-            (Address::Tcp(at), None) if is_loopback(&at.host) => Secrecy::Disable,
+            (Address::Tcp(at), None) if at.is_loopback() => Secrecy::Disable,
             (Address::Tcp(_), None) => Secrecy::VerifyFull,
         }
     }
@@ -32,10 +31,6 @@ impl fmt::Display for Address {
             Address::Tcp(at) => at.fmt(f),
         }
     }
-}
-
-fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 /// One host, and how it is spoken to.
@@ -53,7 +48,7 @@ pub(super) struct Endpoint {
 pub(super) fn addresses(server: &Server) -> Vec<Address> {
     let socket = server.socket.iter().map(|path| Address::Socket(path.clone()));
     let hosts = match (&server.socket, &server.hosts[..]) {
-        (Some(_), [only]) if is_loopback(&only.host) => &[],
+        (Some(_), [only]) if only.is_loopback() => &[],
         (_, hosts) => hosts,
     };
     socket.chain(hosts.iter().map(|at| Address::Tcp(at.clone()))).collect()

@@ -373,7 +373,7 @@ impl SqlStore {
 
 /// Might the same go well at another time?
 fn is_outage(error: &AdminError) -> bool {
-    matches!(error, AdminError::Store(StoreError::Unreachable { .. } | StoreError::Timeout { .. }))
+    matches!(error, AdminError::Store(error) if error.is_outage())
 }
 
 pub(super) fn no_such(what: &'static str, name: &str) -> AdminError {

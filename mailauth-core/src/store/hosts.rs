@@ -10,11 +10,11 @@
 
 use super::driver::{Connection, Driver, DriverError, Refusal, Standing};
 use super::pool::{Lease, Pool};
-use super::{HostState, Role, StoreError};
+use super::{HostState, Role, StoreError, jitter};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::Builder;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 /// Between two questions to a host, and by how much they differ at random, so that many daemons do not ask in step.
 const ROUND: Duration = Duration::from_millis(800);
@@ -65,7 +65,7 @@ impl Host {
     }
 
     fn is_fit(&self) -> bool {
-        self.known().fit && self.pool.outage().is_none()
+        self.known().fit && !self.pool.is_away()
     }
 
     /// Asks what it can be used for. The connection that it said it on, with that.
@@ -107,17 +107,15 @@ impl Host {
     }
 
     fn state(&self) -> HostState {
-        let known = self.known();
-        let state = self.pool.state();
-        HostState { role: known.role, live: known.fit && state.live, ..state }
+        let role = self.known().role;
+        HostState { role, live: self.is_fit(), ..self.pool.state() }
     }
 }
 
 impl Hosts {
     /// For a daemon: keeps up to `size` connections to each host, and threads that make them and ask.
     pub(super) fn many(drivers: Vec<Arc<dyn Driver>>, place: String, size: usize, deadline: Duration) -> Self {
-        let share = share(deadline, drivers.len());
-        let mut hosts = Self::new(drivers, place, deadline, |driver| Pool::many(driver, size, share));
+        let mut hosts = Self::new(drivers, place, deadline, |driver, share| Pool::many(driver, size, share));
         if hosts.hosts.len() > 1 {
             hosts._stop = hosts.hosts.iter().filter_map(watch).collect();
         }
@@ -126,8 +124,7 @@ impl Hosts {
 
     /// For a command: keeps one connection to each host, and starts no thread.
     pub(super) fn one(drivers: Vec<Arc<dyn Driver>>, place: String, deadline: Duration) -> Self {
-        let share = share(deadline, drivers.len());
-        let mut hosts = Self::new(drivers, place, deadline, |driver| Pool::one(driver, share));
+        let mut hosts = Self::new(drivers, place, deadline, Pool::one);
         hosts.alone = true;
         hosts
     }
@@ -136,10 +133,11 @@ impl Hosts {
         drivers: Vec<Arc<dyn Driver>>,
         place: String,
         deadline: Duration,
-        pool: impl Fn(Arc<dyn Driver>) -> Pool,
+        pool: impl Fn(Arc<dyn Driver>, Duration) -> Pool,
     ) -> Self {
+        let share = share(deadline, drivers.len());
         let known = || Known { role: Role::Unknown, fit: true };
-        let host = |driver| Arc::new(Host { pool: pool(driver), known: Mutex::new(known()) });
+        let host = |driver| Arc::new(Host { pool: pool(driver, share), known: Mutex::new(known()) });
         let hosts = drivers.into_iter().map(host).collect();
         Hosts { hosts, place, deadline, alone: false, asked: OnceLock::new(), _stop: Vec::new() }
     }
@@ -314,7 +312,7 @@ fn watch(host: &Arc<Host>) -> Option<Sender<()>> {
     let work = move || {
         loop {
             host.probe();
-            if stop.recv_timeout(pause()) != Err(RecvTimeoutError::Timeout) {
+            if stop.recv_timeout(ROUND + jitter::below(JITTER)) != Err(RecvTimeoutError::Timeout) {
                 return;
             }
         }
@@ -326,12 +324,6 @@ fn watch(host: &Arc<Host>) -> Option<Sender<()>> {
             None
         }
     }
-}
-
-/// The low digits of the clock are random enough for this.
-fn pause() -> Duration {
-    let nanos = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.subsec_nanos());
-    ROUND + JITTER * (nanos / 1000 % 1000) / 1000
 }
 
 /// One error that tells of all hosts.

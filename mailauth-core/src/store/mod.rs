@@ -21,6 +21,7 @@ mod fake;
 mod grants;
 mod hosts;
 mod import;
+mod jitter;
 mod mailbox_use;
 #[cfg(feature = "mysql")]
 mod mysql;
@@ -110,6 +111,13 @@ pub enum StoreError {
     /// The schema is missing, or not of the version that this program knows.
     #[error("{0}")]
     Schema(String),
+}
+
+impl StoreError {
+    /// Did the database not answer at all? Any other error is its answer.
+    pub fn is_outage(&self) -> bool {
+        matches!(self, StoreError::Unreachable { .. } | StoreError::Timeout { .. })
+    }
 }
 
 /// What a mail server has to know beside the accounts: which domains are kept here, and which addresses are only others'

@@ -262,9 +262,9 @@ impl Pool {
         }
     }
 
-    /// Why no connection can be had now, if that is known.
-    pub(super) fn outage(&self) -> Option<DriverError> {
-        self.line.outage().as_ref().map(|outage| outage.error.clone())
+    /// Is it known that no connection can be had now?
+    pub(super) fn is_away(&self) -> bool {
+        self.line.outage().is_some()
     }
 
     /// Runs `work` once.
@@ -360,7 +360,7 @@ impl Pool {
         HostState {
             place: self.driver().place().to_owned(),
             role: Role::Unknown,
-            live: self.line.outage().is_none(),
+            live: !self.is_away(),
             latency,
             last_error: failure.as_ref().map(|failure| (failure.error.to_string(), failure.at.elapsed())),
         }

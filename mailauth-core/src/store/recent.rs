@@ -1,7 +1,7 @@
 //! Accounts that were changed a moment ago, which a replica may not know yet.
 
 use crate::Login;
-use crate::account::Password;
+use crate::account::{AccountRow, Password};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -28,8 +28,15 @@ struct Changes {
 #[derive(Clone)]
 pub(super) struct Change {
     at: Instant,
-    /// The password that stands there since, where it is known: a row that has it is no older than the change.
-    pub(super) password: Option<Password>,
+    /// The password that stands there since, where it is known.
+    password: Option<Password>,
+}
+
+impl Change {
+    /// Is this row no older than the change?
+    pub(super) fn is_in(&self, row: Option<&AccountRow>) -> bool {
+        self.password.is_some() && row.map(|row| &row.password) == self.password.as_ref()
+    }
 }
 
 impl Recent {

@@ -173,7 +173,7 @@ impl<S> Snapshot<S> {
     ) -> Result<T, StoreError> {
         let Some(keeper) = &self.keeper else { return answer };
         match answer {
-            Err(error) if is_outage(&error) => keeper.stand_in(error, about, ask),
+            Err(error) if error.is_outage() => keeper.stand_in(error, about, ask),
             answer => {
                 keeper.notices.back();
                 answer
@@ -198,7 +198,7 @@ impl Keeper {
             }
         };
         match ask(&self.reader) {
-            Err(StoreError::Unreachable { .. } | StoreError::Timeout { .. } | StoreError::Schema(_)) => {
+            Err(of_copy) if of_copy.is_outage() || matches!(of_copy, StoreError::Schema(_)) => {
                 self.notices.useless(now, self.copy.path(), Useless::Missing, self.max_age, &error);
                 Err(error)
             }
@@ -376,9 +376,4 @@ fn age_at(now: SystemTime, taken: u64) -> Option<Duration> {
 /// Seconds since 1970, rounded down: what was taken then is never younger than it says.
 fn seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
-}
-
-/// Did the database not answer at all?
-fn is_outage(error: &StoreError) -> bool {
-    matches!(error, StoreError::Unreachable { .. } | StoreError::Timeout { .. })
 }

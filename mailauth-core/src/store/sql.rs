@@ -72,7 +72,7 @@ impl SqlStore {
     /// The row, and what the host is that it was read from. Of an account that was changed a moment ago, only from a host
     /// that has that change.
     fn find_by(&self, login: &Login, wish: Wish) -> Result<(Option<AccountRow>, Role), StoreError> {
-        let change = if self.hosts.are_several() { self.recent.of(login) } else { None };
+        let change = self.recent_change(login);
         let wish = if change.is_some() { Wish::Primary } else { wish };
         let (found, role) = self.hosts.read_from(wish, |connection| {
             if change.is_some() {
@@ -81,17 +81,24 @@ impl SqlStore {
             self.query_account(connection, login)
         })?;
         let found = found.transpose()?;
-        let has_it = |change: &Change| {
-            change.password.is_some() && found.as_ref().map(|row| &row.password) == change.password.as_ref()
-        };
         match change {
-            Some(change) if role != Role::Primary && !has_it(&change) => Err(StoreError::Unreachable {
-                place: self.hosts.place().to_owned(),
-                reason: format!(
-                    "{login} was changed a moment ago, and only a replica can be asked, which may not know"
-                ),
-            }),
+            Some(change) if role != Role::Primary && !change.is_in(found.as_ref()) => {
+                let reason = "was changed a moment ago, and only a replica can be asked, which may not know";
+                Err(self.hosts.store_error(DriverError::Lost(format!("{login} {reason}"))))
+            }
             _ => Ok((found, role)),
+        }
+    }
+
+    /// The change of an account that a replica, where there are any, may not know.
+    fn recent_change(&self, login: &Login) -> Option<Change> {
+        if self.hosts.are_several() { self.recent.of(login) } else { None }
+    }
+
+    /// An account, or any, was changed just now.
+    fn has_changed(&self, login: Option<&Login>, password: Option<&Password>) {
+        if self.hosts.are_several() {
+            self.recent.changed(login, password);
         }
     }
 
@@ -126,10 +133,10 @@ impl SqlStore {
         work: impl FnMut(&mut dyn Connection) -> Result<T, DriverError>,
     ) -> Result<T, StoreError> {
         match self.hosts.read_from(Wish::Primary, work)? {
-            (_, role) if self.hosts.are_several() && role != Role::Primary => Err(StoreError::Unreachable {
-                place: self.hosts.place().to_owned(),
-                reason: "only a replica can be asked, which may not know the last changes".to_owned(),
-            }),
+            (_, role) if self.hosts.are_several() && role != Role::Primary => {
+                let reason = "only a replica can be asked, which may not know the last changes";
+                Err(self.hosts.store_error(DriverError::Lost(reason.to_owned())))
+            }
             (done, _) => Ok(done),
         }
     }
@@ -183,9 +190,7 @@ impl AccountStore for SqlStore {
     }
 
     fn forget(&self, login: Option<&Login>) {
-        if self.hosts.are_several() {
-            self.recent.changed(login, None);
-        }
+        self.has_changed(login, None);
     }
 
     fn state(&self) -> StoreState {
@@ -195,7 +200,7 @@ impl AccountStore for SqlStore {
     fn set_password(&self, login: &Login, old: &Password, new: &Password) -> Result<bool, StoreError> {
         let name = Param::Text(login.as_str().as_bytes());
         let values = [Param::Text(new.0.expose()), name, name, Param::Text(old.0.expose())];
-        let changed = self.hosts.are_several() && self.recent.of(login).is_some();
+        let changed = self.recent_change(login).is_some();
         let mut sent = false;
         let matched = self.hosts.write(|connection| {
             self.fits(connection)?;
@@ -206,8 +211,8 @@ impl AccountStore for SqlStore {
             connection.execute(&self.statements.set_password, &values)
         });
         // Also where it is not known whether it was done: a row with the new password is no older than that.
-        if sent && self.hosts.are_several() {
-            self.recent.changed(Some(login), (matched != Ok(0)).then_some(new));
+        if sent {
+            self.has_changed(Some(login), (matched != Ok(0)).then_some(new));
         }
         Ok(matched? > 0)
     }

@@ -37,7 +37,7 @@ pub(super) struct Layout {
     name: &'static str,
     columns: &'static [&'static str],
     /// So many of the first columns are the key.
-    key: usize,
+    pub(super) key: usize,
 }
 
 const ACCOUNT: [&str; Field::READ.len()] = {

@@ -8,11 +8,10 @@ use super::copy::{ACCOUNTS, ALIASES, Copy, DOMAINS, Layout, Trouble, beside};
 use super::original::{CopiedRow, Original, Part, Value};
 use super::{Clock, Fresh, seconds};
 use crate::account::Login;
-use crate::store::StoreError;
+use crate::store::{StoreError, jitter};
 use rustix::fs::{FlockOperation, flock};
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
-use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::sync::atomic::Ordering;
@@ -195,28 +194,31 @@ impl<S: Original> Work<S> {
     fn whole(&self, notes: &[i64], bell: &Bell) -> Result<(), Failure> {
         let (begin, time) = (self.clock)();
         let lost = self.fresh.lost.load(Ordering::SeqCst);
-        let domains = |after: &[&[u8]]| self.original.copy(Part::Domains { after: first(after) }, PAGE);
         let accounts = |after: &[&[u8]]| self.original.copy(Part::Accounts { after: first(after) }, PAGE);
         let aliases = |after: &[&[u8]]| {
             let after = (first(after), after.get(1).copied().unwrap_or_default());
             self.original.copy(Part::Aliases { after }, PAGE)
         };
-        self.table(&DOMAINS, 1, domains, bell)?;
-        self.table(&ALIASES, 2, aliases, bell)?;
-        self.table(&ACCOUNTS, 1, accounts, bell)?;
+        self.domains(bell)?;
+        self.table(&ALIASES, aliases, bell)?;
+        self.table(&ACCOUNTS, accounts, bell)?;
         self.copy.is_whole(seconds(time), notes)?;
         self.fresh.refreshed(begin);
         self.fresh.made_good.store(lost, Ordering::SeqCst);
         Ok(())
     }
 
+    fn domains(&self, bell: &Bell) -> Result<(), Failure> {
+        self.table(&DOMAINS, |after| self.original.copy(Part::Domains { after: first(after) }, PAGE), bell)
+    }
+
     fn table(
         &self,
         layout: &Layout,
-        key: usize,
         read: impl Fn(&[&[u8]]) -> Result<Vec<CopiedRow>, StoreError>,
         bell: &Bell,
     ) -> Result<(), Failure> {
+        let key = layout.key;
         let mut before: Option<CopiedRow> = None;
         loop {
             if bell.stopped() {
@@ -252,7 +254,7 @@ impl<S: Original> Work<S> {
         let now = Instant::now();
         let until = self.original.time()?;
         let Some((_, since)) = memory.times.front() else { return Ok(()) };
-        self.table(&DOMAINS, 1, |after| self.original.copy(Part::Domains { after: first(after) }, PAGE), bell)?;
+        self.domains(bell)?;
         let mut after = Vec::new();
         loop {
             let page = self.original.copy(Part::Changed { since, after: &after }, PAGE)?;
@@ -290,7 +292,7 @@ impl Memory {
         }
         let path = copy.path().display();
         match failure {
-            Failure::Original(StoreError::Unreachable { .. } | StoreError::Timeout { .. }) => {
+            Failure::Original(error) if error.is_outage() => {
                 tracing::warn!("the snapshot {path} is not refreshed: {failure}");
             }
             Failure::Copy(_) => tracing::warn!(
@@ -313,8 +315,7 @@ fn key_of(row: &[Value], key: usize) -> Vec<&[u8]> {
 
 /// A little less, so that many hosts do not ask at the same time.
 fn jittered(time: Duration) -> Duration {
-    let random = RandomState::new().hash_one(0) % 200;
-    time * (1000 - u32::try_from(random).unwrap_or(0)) / 1000
+    time - jitter::below(time / 5)
 }
 
 #[cfg(test)]
