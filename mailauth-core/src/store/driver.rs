@@ -53,6 +53,10 @@ pub(crate) enum DriverError {
     /// The deadline passed.
     #[error("no answer within {} ms", .0.as_millis())]
     Timeout(Duration),
+    /// The host did not have in time what others of its cluster have. That is not its fault, and says nothing of what else
+    /// it is asked.
+    #[error("it has not caught up with its cluster within {} ms", .0.as_millis())]
+    Behind(Duration),
     /// The database answered, and refused.
     #[error("{reason}")]
     Refused { kind: Refusal, reason: String },
@@ -98,8 +102,8 @@ pub(crate) trait Connection: Send {
     /// What its host can be used for now. An error where it is for nothing, though it took the connection.
     fn standing(&mut self) -> Result<Standing, DriverError>;
 
-    /// Waits until the host has every change that was confirmed anywhere before. Only clusters whose nodes all take
-    /// changes have something to wait for.
+    /// Waits until the host has every change that was confirmed anywhere before; [`DriverError::Behind`] when that takes
+    /// too long. Only clusters whose nodes all take changes have something to wait for.
     fn catch_up(&mut self) -> Result<(), DriverError> {
         Ok(())
     }

@@ -194,7 +194,7 @@ impl Hosts {
             match host.pool.read(&mut work) {
                 Ok(done) => return Ok((done, host.known().role)),
                 Err(failed) if failed.is_of_the_host() => {
-                    if self.are_several() {
+                    if self.are_several() && !matches!(failed.error, DriverError::Behind(_)) {
                         host.is_unfit(&failed.error);
                     }
                     failures.push((host, failed.error));
@@ -251,6 +251,7 @@ impl Hosts {
         let place = self.place.clone();
         match error {
             DriverError::Lost(reason) => StoreError::Unreachable { place, reason },
+            error @ DriverError::Behind(_) => StoreError::Unreachable { place, reason: error.to_string() },
             DriverError::Timeout(after) => StoreError::Timeout { place, after },
             DriverError::Refused { kind: Refusal::NoTable, .. } => StoreError::Schema(no_schema(&place)),
             DriverError::Refused { reason, .. } => StoreError::Refused { place, reason },

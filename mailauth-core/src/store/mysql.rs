@@ -307,10 +307,11 @@ impl Connection for MysqlConnection {
             None => self.is_in_cluster()?,
         };
         self.in_cluster = Some(in_cluster);
-        if in_cluster {
-            self.batch(CATCH_UP)?;
+        match if in_cluster { self.batch(CATCH_UP) } else { Ok(()) } {
+            // It waits for another node, which may be frozen.
+            Err(DriverError::Timeout(after)) => Err(DriverError::Behind(after)),
+            done => done,
         }
-        Ok(())
     }
 
     /// One that has done its share counts as broken too: it is dropped once it is not in use.

@@ -54,7 +54,7 @@ impl Failed {
 
     /// Could the same work be done on another host?
     pub(super) fn is_of_the_host(&self) -> bool {
-        !self.at_work || matches!(self.error, DriverError::Lost(_) | DriverError::Timeout(_))
+        !self.at_work || matches!(self.error, DriverError::Lost(_) | DriverError::Timeout(_) | DriverError::Behind(_))
     }
 }
 
@@ -292,6 +292,9 @@ impl Pool {
             return;
         }
         link.spent = true;
+        if matches!(error, DriverError::Behind(_)) {
+            return;
+        }
         self.line.lost(link);
         self.line.failed(error.clone());
         if matches!(error, DriverError::Timeout(_)) {
