@@ -8,7 +8,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use mailauth_benches::load::Load;
+use mailauth_benches::load::{Load, Question};
 use mailauth_benches::processes::{memory, processor_time};
 use mailauth_benches::summary::{Table, median};
 use mailauth_tests::{Accounts, Courier, Kind, Mailauth};
@@ -130,7 +130,8 @@ fn measure(server: &Server, connections: usize, time: Duration) -> Figures {
         (daemon, daemon + server.database.map_or(Duration::ZERO, processor_time))
     };
     let mut before = cost();
-    let load = Load { socket: server.socket.clone(), connections, time, users: USERS, domain: DOMAIN };
+    let (socket, question) = (server.socket.clone(), Question::Login);
+    let load = Load { socket, question, connections, time, users: USERS, domain: DOMAIN };
     let outcome = load.run(|| before = cost());
     let after = cost();
     assert_eq!(outcome.wrong, 0, "{} answers wrongly, and is not measured", server.name);

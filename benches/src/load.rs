@@ -1,6 +1,6 @@
-//! A load of logins on an authdaemon socket.
+//! A load of logins, or of look-ups, on an authdaemon socket.
 //!
-//! Each client does what courier-imap, maildrop and Exim do for one login: connect, send one request, read the reply to
+//! Each client does what courier-imap, maildrop and Exim do for one account: connect, send one request, read the reply to
 //! its end, close. Every reply is checked, so that a server cannot be fast by being wrong.
 
 use std::io::{Read, Write};
@@ -8,11 +8,22 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+/// What a client wants to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// May this login with this password come in (`AUTH`)?
+    Login,
+    /// What is this account (`PRE`)?
+    LookUp,
+}
+
 /// What to ask, of which accounts, for how long.
 #[derive(Clone, Debug)]
 pub struct Load {
     /// The socket.
     pub socket: PathBuf,
+    /// What is asked.
+    pub question: Question,
     /// Clients that ask at the same time.
     pub connections: usize,
     /// How long it is measured; as long again, at most a second, goes before to warm up.
@@ -26,12 +37,12 @@ pub struct Load {
 /// What came of a load.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
-    /// Logins that got the right answer, each with the microseconds from before its connect to the end of its reply, in
+    /// Questions that got the right answer, each with the microseconds from before its connect to the end of its reply, in
     /// ascending order.
     pub micros: Vec<u32>,
-    /// Logins that did not.
+    /// Questions that did not.
     pub wrong: u64,
-    /// From the first to the last login that counts.
+    /// From the first to the last that counts.
     pub time: Duration,
 }
 
@@ -41,7 +52,7 @@ impl Outcome {
         self.micros.len() as f64 / self.time.as_secs_f64()
     }
 
-    /// Milliseconds within which this share (0 to 1) of the logins was answered.
+    /// Milliseconds within which this share (0 to 1) of the questions was answered.
     pub fn percentile(&self, share: f64) -> f64 {
         let last = self.micros.len().saturating_sub(1);
         let at = ((self.micros.len() as f64 * share).ceil() as usize).saturating_sub(1).min(last);
@@ -57,13 +68,23 @@ impl Load {
             let mut random = Random(0x9E37_79B9_7F4A_7C15_u64.wrapping_mul(number as u64 + 1) | 1);
             move || {
                 let user = random.next() % self.users;
-                let body = format!("imap\nlogin\nuser{user:06}@{}\nsecret-{user}\n", self.domain);
-                let request = format!("AUTH {}\n{body}", body.len());
+                let request = self.request(user);
                 let started = Instant::now();
                 let right = ask(&self.socket, request.as_bytes()).is_ok_and(|reply| is_account(&reply));
                 (right, started.elapsed())
             }
         })
+    }
+
+    fn request(&self, user: u64) -> String {
+        let login = format!("user{user:06}@{}", self.domain);
+        match self.question {
+            Question::Login => {
+                let body = format!("imap\nlogin\n{login}\nsecret-{user}\n");
+                format!("AUTH {}\n{body}", body.len())
+            }
+            Question::LookUp => format!("PRE . imap {login}\n"),
+        }
     }
 }
 
