@@ -146,11 +146,13 @@ fn ways<'a>(tables: &'a [(Accounts, &'static str); 3]) -> Vec<Way<'a>> {
             accounts: Some(accounts),
             daemon,
         };
-        ways.push(asks("dlfunc", &printed.dlfunc, Whose::Ours));
+        let dlfunc = asks("dlfunc", &printed.dlfunc, Whose::Ours);
+        ways.push(Way { main: printed.preload.clone(), ..dlfunc });
         ways.push(asks("readsocket", &printed.readsocket, Whose::Ours));
         ways.push(asks("readsocket, Courier", STOCK, Whose::Couriers));
         ways.push(native(accounts, name));
         if accounts.kind() == Kind::Sqlite {
+            ways.push(asks("dlfunc without preload", &printed.dlfunc, Whose::Ours));
             ways.push(asks("run", RUN, Whose::Ours));
         }
     }
@@ -162,23 +164,25 @@ const STOCK: &str = r"${extract {ADDRESS} {${readsocket{/run/courier/authdaemon/
 
 const RUN: &str = "${run{/usr/local/lib/mailauth/mailauth-exim --insecure-argv login smtp $auth2 $auth3}{yes}{${if eq{$runrc}{1}{no}{not now}}}}";
 
-/// What README.md prints for AUTH PLAIN.
+/// What README.md prints for AUTH PLAIN, and the line that has Exim's daemon open the object.
 struct Printed {
     dlfunc: String,
     readsocket: String,
+    preload: String,
 }
 
 fn printed() -> Printed {
     let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).expect("README.md");
     let page: String = page.split("\\\n").map(str::trim_start).collect();
     let mut definitions = page.lines().filter_map(|line| line.strip_prefix("MAILAUTH_PLAIN = "));
-    let mut next = |with: &str| {
-        let condition = definitions.find(|condition| condition.contains(with)).expect("a definition");
-        condition
-            .replace("MAILAUTH_OBJECT", "/usr/local/lib/mailauth/libmailauth_exim.so")
+    let whole = |text: &str| {
+        text.replace("MAILAUTH_OBJECT", "/usr/local/lib/mailauth/libmailauth_exim.so")
             .replace("MAILAUTH_SOCKET", MailHost::SOCKET)
     };
-    Printed { dlfunc: next("${dlfunc"), readsocket: next("${readsocket") }
+    let mut next = |with: &str| whole(definitions.find(|condition| condition.contains(with)).expect("a definition"));
+    let (dlfunc, readsocket) = (next("${dlfunc"), next("${readsocket"));
+    let preload = page.lines().find(|line| line.contains("mailauth_preload")).expect("the line that preloads");
+    Printed { dlfunc, readsocket, preload: whole(preload) + "\n" }
 }
 
 /// Exim's own look-up, which compares the hash itself.
@@ -242,7 +246,7 @@ impl Way<'_> {
         exim.write(
             "/etc/exim4/exim4.conf",
             &format!(
-                "primary_hostname = mail.example\ntls_advertise_hosts =\nsmtp_accept_max = 0\nqueue_only\n{main}\
+                "primary_hostname = mail.example\ntls_advertise_hosts =\nsmtp_accept_max = 100\nqueue_only\n{main}\
                  begin authenticators\nplain:\n  driver = plaintext\n  public_name = PLAIN\n  server_prompts = :\n  \
                  server_condition = {condition}\n  server_set_id = $auth2\n"
             ),

@@ -15,6 +15,10 @@
 //! which an ACL's `accept` would accept. The text lies in memory of our own, which Exim takes for data that was checked
 //! (it is not tainted): so it never holds what a client sent, but only what stands in the table.
 //!
+//! Exim opens an object in each process that needs it, and each SMTP connection is a process: a fork of its daemon. So
+//! [`mailauth_preload`] asks nothing; it is for the option `smtp_accept_max_per_host`, which the daemon itself expands: then
+//! the object is opened there, and each connection finds it open.
+//!
 //! We live in the process of another program, so: no panic leaves us, and none of our functions starts a thread, leaves a
 //! descriptor open, changes a signal's disposition or the environment, or calls a function of Exim's.
 
@@ -75,6 +79,28 @@ functions! {
     mailauth_account: "account";
     mailauth_alias: "alias";
     mailauth_cram: "cram";
+}
+
+/// Gives a number back, and asks nobody: what the daemon expands must not take time.
+///
+/// # Safety
+/// As Exim calls it: `argv` are `argc` texts, and `yielded` is where a pointer may be put.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mailauth_preload(yielded: *mut *mut c_uchar, argc: c_int, argv: *mut *mut c_uchar) -> c_int {
+    // SAFETY: as our own caller promises.
+    unsafe { call(yielded, argc, argv, preload) }
+}
+
+fn preload(arguments: &[&[u8]]) -> (Status, Zeroizing<Vec<u8>>) {
+    let number = match arguments {
+        [text] => std::str::from_utf8(text).ok().and_then(|text| text.parse::<u32>().ok()),
+        _ => None,
+    };
+    match number {
+        // A number of our own, and not the client's text: whoever passes such a text on gets no more than its value.
+        Some(number) => (Status::Ok, Zeroizing::new(number.to_string().into_bytes())),
+        None => (Status::Fail, Zeroizing::new(b"mailauth: preload wants a number, which it gives back".to_vec())),
+    }
 }
 
 /// Calls `function` with Exim's arguments, gives Exim its text, and keeps a panic here.
