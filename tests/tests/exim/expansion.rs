@@ -194,6 +194,51 @@ fn twenty_calls_in_one_process_leave_nothing_behind() {
 }
 
 #[test]
+fn valgrind_has_nothing_to_say() {
+    let mut site = Site::new(Form::Dlfunc);
+    // It starts nothing that is set-uid.
+    let exim = format!("{}/exim4", Exim::FOLDER);
+    fs::copy("/usr/sbin/exim4", site.host.inside(&exim)).expect("a copy of Exim");
+    fs::set_permissions(site.host.inside(&exim), fs::Permissions::from_mode(0o755)).expect("its mode");
+    let questions: String = [
+        "preload}{5",
+        &format!("login}}{{smtp}}{{anna@example.org}}{{{PASSWORD}"),
+        "login}{smtp}{anna@example.org}{wrong}{192.0.2.1",
+        "domain}{example.org",
+        "recipient}{nobody@example.org}{-1",
+        "may_store}{anna@example.org}{1",
+        "account}{anna@example.org",
+        "account}{nobody@example.org",
+        "alias}{info@example.org",
+        "cram}{anna@example.org",
+        "domain",
+    ]
+    .iter()
+    .map(|question| format!("<${{dlfunc{{{}/libmailauth_exim.so}}{{mailauth_{question}}}}}>\n", Exim::FOLDER))
+    .collect();
+    let ask = |site: &Site| {
+        let mut command = site.host.command("valgrind");
+        // What Exim keeps until it ends is not lost for certain.
+        command.args([
+            "--quiet",
+            "--leak-check=full",
+            "--show-leak-kinds=definite",
+            "--errors-for-leak-kinds=definite",
+        ]);
+        let output = mailauth_tests::output_with_input(command.args(["--error-exitcode=99", &exim, "-be"]), &questions);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    let (code, answers, complaints) = ask(&site);
+    assert_eq!((code, complaints.as_str()), (Some(0), ""));
+    assert!(answers.starts_with("> <5>\n> <yes>\n> <no>\n> <yes>\n> <unknown>\n> <yes>\n> <login="), "{answers}");
+    site.stop_daemon();
+    let (code, answers, complaints) = ask(&site);
+    assert_eq!((code, complaints.as_str()), (Some(0), ""));
+    assert_eq!(answers.matches("Failed: mailauth: the daemon is away: ").count(), 9, "{answers}");
+}
+
+#[test]
 fn a_panic_stays_in_the_object() {
     let site = Site::new(Form::Dlfunc);
     let object = library("examples/libpanicking.so");
