@@ -7,7 +7,10 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use mailauth_tests::exim::Form;
 use mailauth_tests::people::{DORAS_PASSWORD, PASSWORD};
+use mailauth_tests::{eventually, output_with_input};
 use md5::Md5;
+use std::process::Command;
+use std::time::Duration;
 
 in_each_form!(
     the_right_password_lets_in_and_no_other,
@@ -15,6 +18,7 @@ in_each_form!(
     passwords_are_bytes_and_no_part_of_the_configuration,
     a_challenge_is_for_who_has_a_clear_password,
     logins_want_tls,
+    swaks_logs_in_and_sends,
 );
 
 /// The two mechanisms that send the password.
@@ -126,4 +130,33 @@ fn logins_want_tls(form: Form) {
     offered.sort_unstable();
     assert_eq!(offered[..2], ["CRAM-MD5", "LOGIN"]);
     encrypted.quit();
+}
+
+/// A client that is not ours: swaks(1).
+fn swaks(site: &Site, mechanism: &str, password: &str) -> (Option<i32>, String) {
+    let mut command = Command::new("swaks");
+    command.args(["--server", "127.0.0.1", "--port", &site.exim.port().to_string(), "--tls", "--auth", mechanism]);
+    command.args(["--auth-user", "dora@example.org", "--auth-password", password]);
+    command.args(["--from", "dora@example.org", "--to", "anna@example.org", "--header", "Subject: by swaks"]);
+    let output = output_with_input(&mut command, "");
+    (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+fn swaks_logs_in_and_sends(form: Form) {
+    let mut site = Site::new(form);
+    let mechanisms = ["PLAIN", "LOGIN", "CRAM-MD5"];
+    for mechanism in mechanisms {
+        let (code, session) = swaks(&site, mechanism, DORAS_PASSWORD);
+        assert_eq!(code, Some(0), "{session}");
+        let (code, session) = swaks(&site, mechanism, "wrong");
+        // 28 is "authentication failed".
+        assert!(code == Some(28) && session.contains("<~* 535"), "{code:?}\n{session}");
+    }
+    eventually("three messages", Duration::from_secs(20), || site.messages("anna@example.org").len() == 3);
+    site.stop_daemon();
+    for mechanism in mechanisms {
+        let (code, session) = swaks(&site, mechanism, DORAS_PASSWORD);
+        assert!(code == Some(28) && session.contains("<~* 435"), "{code:?}\n{session}");
+    }
+    site.no_panic();
 }
