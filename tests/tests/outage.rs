@@ -5,7 +5,7 @@
 //! `MAILAUTH_OUTAGE_ONLY` is a part of the name of the only faults that are wanted, such as `frozen`.
 
 use mailauth_tests::outage::{DEADLINE, Fault, Left, Site};
-use mailauth_tests::{Answers, Asked, Cluster, Galera, Load, MariaDbPair, PostgresPair, Verdict};
+use mailauth_tests::{Answers, Asked, Cluster, Galera, Load, Mailauth, MariaDbPair, PostgresPair, Verdict};
 use std::io::Write;
 use std::time::{Duration, Instant};
 
@@ -54,6 +54,13 @@ fn all_faults(cluster: &dyn Cluster, changes_return: Duration) {
     }
     print(cluster.name(), &rows);
     let wrong: Vec<String> = rows.iter().flat_map(Row::complaints).collect();
+    if !wrong.is_empty() {
+        let said = daemons.each_ref().map(Mailauth::log);
+        said.iter()
+            .flat_map(|log| log.lines())
+            .filter(|line| line.contains(" WARN "))
+            .for_each(|line| eprintln!("{line}"));
+    }
     assert!(wrong.is_empty(), "{}:\n{}", cluster.name(), wrong.join("\n"));
 }
 

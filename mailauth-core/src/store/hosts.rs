@@ -2,7 +2,8 @@
 //!
 //! Reads go to the first host, in the configured order, that is fit: it answered when it was asked last. When it fails,
 //! the next one is asked within the same deadline, of which each attempt has its share. Writes go to the first host that
-//! says just then that it takes them, and are sent once. Where nobody is fit, everybody is tried.
+//! says just then that it takes them, and are sent once. Where nobody is fit, everybody is tried; reads more than once
+//! while that has only just begun, for it may be over soon: a Galera cluster has no quorum while a node joins or leaves.
 //!
 //! A daemon with several hosts asks each of them about once a second what it can be used for, on a thread of its own: so
 //! a host that came back, or was promoted, is used again within seconds, and one that takes connections and does nothing
@@ -19,6 +20,10 @@ use std::time::{Duration, Instant};
 /// Between two questions to a host, and by how much they differ at random, so that many daemons do not ask in step.
 const ROUND: Duration = Duration::from_millis(800);
 const JITTER: Duration = Duration::from_millis(400);
+
+/// For so long after the last host became unfit, reads try them again, and after what pause.
+const GRACE: Duration = Duration::from_millis(500);
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// The hosts.
 pub(crate) struct Hosts {
@@ -42,8 +47,8 @@ struct Host {
 /// What is known of a host.
 struct Known {
     role: Role,
-    /// It answered when it was asked last; hosts that were not asked count as fit.
-    fit: bool,
+    /// Since when it does not answer; nothing where it did when it was asked last, or was not asked.
+    unfit: Option<Instant>,
 }
 
 /// Which host to read from.
@@ -65,7 +70,7 @@ impl Host {
     }
 
     fn is_fit(&self) -> bool {
-        self.known().fit && !self.pool.is_away()
+        self.known().unfit.is_none() && !self.pool.is_away()
     }
 
     /// Asks what it can be used for. The connection that it said it on, with that.
@@ -80,10 +85,10 @@ impl Host {
                 if known.role != role && known.role != Role::Unknown {
                     tracing::warn!(host = self.place(), "this database host is a {role} now");
                 }
-                if !known.fit {
+                if known.unfit.take().is_some() {
                     tracing::info!(host = self.place(), "this database host answers again");
                 }
-                (known.role, known.fit) = (role, true);
+                known.role = role;
                 Ok((lease, role))
             }
             Err(error) => {
@@ -101,7 +106,9 @@ impl Host {
 
     /// It is not asked before others until it answers again.
     fn is_unfit(&self, error: &DriverError) {
-        if std::mem::replace(&mut self.known().fit, false) {
+        let mut known = self.known();
+        if known.unfit.is_none() {
+            known.unfit = Some(Instant::now());
             tracing::warn!(host = self.place(), %error, "this database host is not asked until it answers again");
         }
     }
@@ -136,7 +143,7 @@ impl Hosts {
         pool: impl Fn(Arc<dyn Driver>, Duration) -> Pool,
     ) -> Self {
         let share = share(deadline, drivers.len());
-        let known = || Known { role: Role::Unknown, fit: true };
+        let known = || Known { role: Role::Unknown, unfit: None };
         let host = |driver| Arc::new(Host { pool: pool(driver, share), known: Mutex::new(known()) });
         let hosts = drivers.into_iter().map(host).collect();
         Hosts { hosts, place, deadline, alone: false, asked: OnceLock::new(), _stop: Vec::new() }
@@ -186,6 +193,23 @@ impl Hosts {
             self.find_primary();
         }
         let start = Instant::now();
+        loop {
+            match self.read_once(wish, start, &mut work) {
+                Err(StoreError::Unreachable { .. }) if start.elapsed() < self.deadline && self.may_be_over_soon() => {
+                    std::thread::sleep(PAUSE);
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// The first answer of a host to a read that began at `start`.
+    fn read_once<T>(
+        &self,
+        wish: Wish,
+        start: Instant,
+        mut work: impl FnMut(&mut dyn Connection) -> Result<T, DriverError>,
+    ) -> Result<(T, Role), StoreError> {
         let mut failures = Vec::new();
         for host in self.in_order(wish) {
             if !failures.is_empty() && start.elapsed() >= self.deadline {
@@ -203,6 +227,13 @@ impl Hosts {
             }
         }
         Err(self.store_error(together(failures)))
+    }
+
+    /// Has it only just begun that none of several hosts answers?
+    fn may_be_over_soon(&self) -> bool {
+        let unfit: Option<Vec<Instant>> = self.hosts.iter().map(|host| host.known().unfit).collect();
+        let last = unfit.unwrap_or_default().into_iter().max();
+        self.are_several() && last.is_some_and(|last| last.elapsed() < GRACE)
     }
 
     /// Runs `work`, which may write, once, on a host that takes writes.
@@ -458,6 +489,32 @@ mod tests {
         fakes[2].away.store(false, Ordering::SeqCst);
         eventually("the third answers", || hosts.read(touch).is_ok());
         assert_eq!(done(&fakes), [0, 0, 1]);
+    }
+
+    #[test]
+    fn when_all_hosts_are_away_for_a_moment_a_read_waits_for_them() {
+        let fakes = fakes();
+        let hosts = many(&fakes);
+        fakes.iter().for_each(|fake| fake.stop());
+        std::thread::scope(|scope| {
+            let read = scope.spawn(|| hosts.read(touch));
+            eventually("all are known to be away", || hosts.state().iter().all(|host| !host.live));
+            fakes[1].away.store(false, Ordering::SeqCst);
+            assert!(read.join().unwrap().is_ok());
+        });
+        assert_eq!(done(&fakes), [0, 1, 0]);
+    }
+
+    #[test]
+    fn when_they_have_been_away_for_longer_nobody_waits() {
+        let fakes = fakes();
+        let hosts = many(&fakes);
+        fakes.iter().for_each(|fake| fake.stop());
+        assert!(hosts.read(touch).is_err());
+        eventually("the moment is over", || !hosts.may_be_over_soon());
+        let start = Instant::now();
+        assert!(hosts.read(touch).is_err());
+        assert!(start.elapsed() < GRACE, "{:?}", start.elapsed());
     }
 
     #[test]
