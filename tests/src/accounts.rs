@@ -8,6 +8,7 @@ use crate::postgres::{Postgres, PostgresDatabase};
 use crate::process::{output_with_input, run_with_input};
 use crate::programs::program;
 use crate::scratch::{Scratch, User};
+use rusqlite::{Connection, OpenFlags};
 use rustix::process::Pid;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -123,6 +124,14 @@ impl Accounts {
         self.snapshot = Some(keys.to_owned());
         fs::write(self.config_path(), self.config()).expect("the configuration");
         self
+    }
+
+    /// Is there a snapshot, and nothing left that has to be copied again?
+    pub fn snapshot_is_whole(&self) -> bool {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
+        let Ok(copy) = Connection::open_with_flags(self.snapshot_file(), flags) else { return false };
+        let sql = "SELECT taken IS NOT NULL AND NOT EXISTS (SELECT 1 FROM pending) FROM copy";
+        copy.query_row(sql, [], |row| row.get(0)).unwrap_or(false)
     }
 
     /// Its file.

@@ -2,6 +2,7 @@
 
 use crate::cluster::Cluster;
 use crate::mailauth::Mailauth;
+use crate::process::eventually;
 use crate::proxy::{Proxy, Way};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -33,6 +34,22 @@ impl<'c> Site<'c> {
         Mailauth::configured(|socket| self.cluster.config(socket, &ports, "deadline = \"1s\"\n", more))
     }
 
+    /// A daemon that knows the servers themselves, remembers nothing, and has a whole copy of the tables.
+    ///
+    /// # Panics
+    /// When it does not get one.
+    pub fn daemon_with_a_copy(&self) -> Mailauth {
+        let (accounts, ports) = (self.cluster.accounts(), self.cluster.ports());
+        let daemon = Mailauth::configured(|socket| {
+            let more = "[cache]\nenabled = false";
+            let config = self.cluster.config(socket, &ports, "deadline = \"1s\"\n", more);
+            let copy = format!("[outage]\nsnapshot = \"{}\"\n", accounts.snapshot_file().display());
+            config.replacen("[outage]\nenabled = false\n", &copy, 1)
+        });
+        eventually("a copy", Duration::from_secs(30), || accounts.snapshot_is_whole());
+        daemon
+    }
+
     fn on_the_way(&self, way: Way, hold: &dyn Fn()) {
         let before = self.proxies[0].spoiled();
         self.proxies[0].set(way);
@@ -56,6 +73,8 @@ pub enum Left {
     Another,
     /// None.
     Nobody,
+    /// None, but the daemon has a copy of the tables.
+    Copy,
 }
 
 /// Something that happens, lasts, and is over.
@@ -98,6 +117,12 @@ impl Fault {
         Fault { name: "second killed", proxied: false, left: Left::First, act: second_killed },
         Fault { name: "second promoted", proxied: false, left: Left::Another, act: switched },
         Fault { name: "first promoted", proxied: false, left: Left::Another, act: switched },
+    ];
+
+    /// Of all servers of a daemon that has a copy.
+    pub const WITH_A_COPY: [Fault; 2] = [
+        Fault { name: "all killed, a copy", proxied: false, left: Left::Copy, act: all_killed },
+        Fault { name: "all frozen, a copy", proxied: false, left: Left::Copy, act: all_frozen },
     ];
 
     /// For a moment, the end of one node is felt by all.
@@ -170,6 +195,13 @@ fn all_killed(site: &Site, hold: &dyn Fn()) {
     }
     hold();
     site.cluster.bring_all_back();
+}
+
+fn all_frozen(site: &Site, hold: &dyn Fn()) {
+    site.cluster.servers().iter().for_each(|server| server.freeze());
+    hold();
+    site.cluster.servers().iter().for_each(|server| server.thaw());
+    site.cluster.wait_until_replicated();
 }
 
 fn majority_killed(site: &Site, hold: &dyn Fn()) {

@@ -3,7 +3,6 @@
 use mailauth_tests::people::{ANNA, BRUNO, CARLA, DORA, DORAS_PASSWORD, PASSWORD, UNKNOWN, many, people};
 use mailauth_tests::wire::{Manner, Outcome, ask, login, passwd, pre};
 use mailauth_tests::{Accounts, Kind, Mailauth, eventually, on_each_server};
-use rusqlite::{Connection, OpenFlags};
 use rustix::process::Signal;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -27,7 +26,7 @@ fn accounts(kind: Kind, outage: &str) -> Accounts {
 /// A daemon that has a copy, without a cache, which would hide it.
 fn server(accounts: &Accounts) -> Mailauth {
     let server = start(accounts, "[cache]\nenabled = false");
-    eventually("a copy", SOON, || is_settled(accounts));
+    eventually("a copy", SOON, || accounts.snapshot_is_whole());
     server
 }
 
@@ -49,14 +48,6 @@ fn send(server: &Mailauth, request: &str) -> String {
 
 fn change(server: &Mailauth, old: &str, new: &str) -> Outcome {
     ask(server.socket(), &passwd(ANNA, old, new), Manner::Whole).outcome()
-}
-
-/// Is there a copy, and nothing left that has to be copied again?
-fn is_settled(accounts: &Accounts) -> bool {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
-    let Ok(copy) = Connection::open_with_flags(accounts.snapshot_file(), flags) else { return false };
-    let sql = "SELECT taken IS NOT NULL AND NOT EXISTS (SELECT 1 FROM pending) FROM copy";
-    copy.query_row(sql, [], |row| row.get(0)).unwrap_or(false)
 }
 
 /// What `mailauth check` says.
@@ -149,7 +140,7 @@ fn what_was_changed_just_before_counts(kind: Kind) {
         eventually("a write", SOON, || change(&server, "wrong", "whatever") == Outcome::Fail);
     }
     // The rows follow within moments, and from then on the copy knows them.
-    eventually("the rows", SOON, || is_settled(&accounts));
+    eventually("the rows", SOON, || accounts.snapshot_is_whole());
     accounts.server().crash();
     assert_eq!((word(&server, ANNA, &password), word(&server, DORA, DORAS_PASSWORD)), ("ACCOUNT", "FAIL"));
 }
@@ -201,7 +192,7 @@ fn a_daemon_that_was_killed_and_starts_without_its_database_answers(kind: Kind) 
     decide(&["CLOSED"]);
     accounts.server().start();
     let server = start(&accounts, "");
-    eventually("what was left to do", SOON, || is_settled(&accounts));
+    eventually("what was left to do", SOON, || accounts.snapshot_is_whole());
     drop(server);
     accounts.server().crash();
     decide(&[]);

@@ -66,6 +66,10 @@ impl AccountStore for Table {
         Ok(found.map(|found| row(login.as_str(), std::str::from_utf8(found[1].bytes()).unwrap())))
     }
 
+    fn look_again(&self, login: &Login, seen: &Seen, _: Instant) -> Result<Option<Seen>, StoreError> {
+        if seen.may_be_old() { self.find(login).map(Seen::new).map(Some) } else { Ok(None) }
+    }
+
     fn set_password(&self, login: &Login, _: &Password, new: &Password) -> Result<bool, StoreError> {
         self.check()?;
         self.set(login.as_str(), Some(raw(login.as_str(), std::str::from_utf8(new.0.expose()).unwrap())));
@@ -222,6 +226,25 @@ fn while_the_store_is_away_the_copy_answers_and_not_a_moment_longer() {
     story.comes_back();
     assert_eq!(look(&snapshot, "anna@x.example"), Ok(("one".into(), false)));
     assert!(!snapshot.state().snapshot.unwrap().in_use);
+}
+
+#[test]
+fn what_a_replica_said_just_before_stands_where_the_copy_says_the_same() {
+    let story = story();
+    let snapshot = story.copied();
+    let again = |name: &str, row: Option<AccountRow>| {
+        snapshot.look_again(&login(name), &Seen::new(row).behind(true), Instant::now() + Duration::from_secs(5))
+    };
+    let same = Some(row("anna@x.example", "one"));
+    assert_eq!(again("anna@x.example", same.clone()).unwrap().unwrap().row, same);
+    story.goes_away();
+    assert!(matches!(again("anna@x.example", same), Ok(None)));
+    assert!(matches!(again("nobody@x.example", None), Ok(None)));
+    // Which of the two is newer?
+    assert_eq!(again("anna@x.example", Some(row("anna@x.example", "two"))).map(drop), Err(away()));
+    assert_eq!(again("anna@x.example", None).map(drop), Err(away()));
+    snapshot.forget(Some(&login("anna@x.example")));
+    assert_eq!(again("anna@x.example", Some(row("anna@x.example", "one"))).map(drop), Err(away()));
 }
 
 #[test]
