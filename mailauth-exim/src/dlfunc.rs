@@ -11,6 +11,9 @@
 //! | no | `OK` "no" | `FAIL_FORCED` | `OK` "unknown", `OK` "over ..." |
 //! | not now | `FAIL`, the reason | `FAIL`, the reason | `FAIL`, the reason |
 //!
+//! `mailauth_domain` says a not now as `OK` "later: " and the reason where its second argument is `later`: an ACL cannot go
+//! on after a failure, and who has logged in may send although nobody knows whether the domain is ours.
+//!
 //! `DEFER` is never returned, for each one writes Exim's panic log; and a condition never returns `FAIL_FORCED`, after
 //! which an ACL's `accept` would accept. The text lies in memory of our own, which Exim takes for data that was checked
 //! (it is not tainted): so it never holds what a client sent, but only what stands in the table.
@@ -145,6 +148,10 @@ unsafe fn arguments<'a>(argc: c_int, argv: *mut *mut c_uchar) -> Vec<&'a [u8]> {
 fn answer(name: &str, arguments: &[&[u8]]) -> (Status, Zeroizing<Vec<u8>>) {
     let text = |text: &str| Zeroizing::new(text.as_bytes().to_vec());
     let fail = |why: &dyn std::fmt::Display| (Status::Fail, text(&format!("mailauth: {why}")));
+    let (arguments, goes_on) = match (name, arguments) {
+        ("domain", [domain, b"later"]) => (std::slice::from_ref(domain), true),
+        _ => (arguments, false),
+    };
     let question = match Question::read(name, arguments) {
         Ok(question) => question,
         Err(misuse) => return fail(&misuse),
@@ -156,6 +163,7 @@ fn answer(name: &str, arguments: &[&[u8]]) -> (Status, Zeroizing<Vec<u8>>) {
     match question.kind().say(asker.ask(&question)) {
         Said::Yes(said) | Said::No(said) => (Status::Ok, Zeroizing::new(said.expose().to_vec())),
         Said::Nothing => (Status::FailForced, text("")),
+        Said::NotNow(why) if goes_on => (Status::Ok, text(&format!("later: {why}"))),
         Said::NotNow(why) => fail(&why),
     }
 }

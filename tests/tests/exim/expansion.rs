@@ -77,6 +77,21 @@ fn words_tell_every_answer_apart() {
 }
 
 #[test]
+fn whether_a_domain_is_ours_can_be_asked_with_a_word_for_not_now() {
+    let mut site = Site::new(Form::Dlfunc);
+    let domain = |site: &Site, name: &str| call(site, "domain", &[name, "later"]);
+    assert_eq!(domain(&site, "example.org"), "yes");
+    assert_eq!(domain(&site, "elsewhere.example"), "no");
+    // No other text comes back, which could be a client's.
+    let misuse = "Failed: mailauth: domain wants a domain, and was given 2 argument(s)";
+    assert_eq!(call(&site, "domain", &["example.org", "sooner"]), misuse);
+    site.stop_daemon();
+    let said = domain(&site, "example.org");
+    assert!(said.starts_with("later: the daemon is away: "), "{said}");
+    assert!(call(&site, "domain", &["example.org"]).starts_with("Failed: mailauth: the daemon is away"));
+}
+
+#[test]
 fn values_survive_what_is_in_them() {
     let site = Site::new(Form::Dlfunc);
     let account = call(&site, "account", &["Anna@example.ORG"]);

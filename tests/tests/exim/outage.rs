@@ -13,6 +13,7 @@ in_each_form!(
     a_frozen_daemon_holds_nobody_up,
     without_its_database_everything_is_not_now,
     mail_that_was_taken_waits_and_then_arrives,
+    who_has_logged_in_can_send_and_the_mail_waits,
 );
 
 /// Each question that an SMTP client can make Exim ask is answered with "not now".
@@ -91,6 +92,33 @@ fn mail_that_was_taken_waits_and_then_arrives(form: Form) {
     site.exim.run_queue();
     eventually("an empty queue", Duration::from_secs(30), || site.exim.waiting() == 0);
     assert_eq!(site.messages("anna@example.org").len(), 1, "one copy for two ways to her");
+    site.no_panic();
+}
+
+fn who_has_logged_in_can_send_and_the_mail_waits(form: Form) {
+    let accounts = Accounts::on_own_server(Kind::MariaDb).with_snapshot("");
+    let site = Site::over(form, accounts);
+    eventually("a copy", Duration::from_secs(30), || site.accounts.snapshot_is_whole());
+    site.accounts.server().stop();
+    let mut client = site.exim.connect_tls();
+    assert_eq!(client.auth_plain(b"anna@example.org", PASSWORD.as_bytes()).code, 235);
+    client.mail("anna@example.org", None);
+    for whoever in ["dora@example.org", "somebody@elsewhere.example"] {
+        let reply = client.rcpt(whoever);
+        assert_eq!(reply.code, 250, "{whoever}: {reply}\n{}", site.exim.log("mainlog"));
+    }
+    assert_eq!(client.data("Subject: away\n\nx\n").code, 250);
+    client.quit();
+    let mut stranger = site.exim.connect();
+    stranger.mail("sender@elsewhere.example", None);
+    assert_eq!(stranger.rcpt("anna@example.org").code, 250);
+    assert_eq!(stranger.rcpt("nobody@example.org").code, 451);
+    assert_eq!(stranger.rcpt("somebody@elsewhere.example").code, 451);
+    stranger.quit();
+    eventually("mail by the copy", Duration::from_secs(30), || site.messages("dora@example.org").len() == 1);
+    assert_eq!(site.exim.waiting(), 1, "{}", site.exim.log("mainlog"));
+    site.exim.run_queue();
+    assert!(!site.exim.log("mainlog").contains(" ** "), "{}", site.exim.log("mainlog"));
     site.no_panic();
 }
 
