@@ -258,12 +258,11 @@ impl Way<'_> {
 
 impl Contestant {
     fn measure(&self, time: Duration) -> Figures {
-        let exim = u32::try_from(self.exim.pid().as_raw_nonzero().get()).expect("a process id");
+        let exim = self.exim.pid();
         let daemon = self.daemon.as_ref().map(|daemon| match daemon {
             Daemon::Ours(daemon) => daemon.pid(),
             Daemon::Couriers(daemon) => daemon.pid(),
         });
-        let daemon = daemon.map(|pid| u32::try_from(pid.as_raw_nonzero().get()).expect("a process id"));
         let cost = || (with_ended_children(exim), daemon.map_or(Duration::ZERO, processor_time));
         let mut before = cost();
         let load = SmtpLoad { port: self.exim.port(), clients: CLIENTS, time, users: USERS, domain: DOMAIN };

@@ -8,10 +8,11 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use mailauth_benches::load::{Load, Question};
+use mailauth_benches::load::{COLUMNS, Load, Question, account};
 use mailauth_benches::processes::{memory, processor_time};
 use mailauth_benches::summary::{Table, median};
 use mailauth_tests::{Accounts, Courier, Kind, Mailauth};
+use rustix::process::Pid;
 use sha2::{Digest, Sha256};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -34,8 +35,8 @@ struct Figures {
 struct Server {
     name: &'static str,
     socket: PathBuf,
-    daemon: u32,
-    database: Option<u32>,
+    daemon: Pid,
+    database: Option<Pid>,
 }
 
 fn main() {
@@ -66,13 +67,13 @@ fn main() {
 
 fn compare(kind: Kind, rounds: u64, time: Duration, table: &mut Table, ratios: &mut Vec<String>) {
     let accounts = Accounts::empty(kind).with(&csv());
-    let database = (kind != Kind::Sqlite).then(|| pid(accounts.server().pid()));
+    let database = (kind != Kind::Sqlite).then(|| accounts.server().pid());
     let courier = Courier::over(&accounts);
     // What a login costs that is not remembered.
     let mailauth = Mailauth::with(&accounts, "[cache]\nenabled = false");
     let servers = [
-        Server { name: "courier", socket: courier.socket(), daemon: pid(courier.pid()), database },
-        Server { name: "mailauth", socket: mailauth.socket().to_owned(), daemon: pid(mailauth.pid()), database },
+        Server { name: "courier", socket: courier.socket(), daemon: courier.pid(), database },
+        Server { name: "mailauth", socket: mailauth.socket().to_owned(), daemon: mailauth.pid(), database },
     ];
     for connections in [16, 64] {
         let mut figures = [Vec::new(), Vec::new()];
@@ -108,20 +109,11 @@ fn compare(kind: Kind, rounds: u64, time: Duration, table: &mut Table, ratios: &
     }
 }
 
-/// The accounts, with home and Maildir given so that both servers answer the same record.
 fn csv() -> String {
-    let mut csv = String::from("login,password,uid,gid,home,maildir,quota,name\n");
-    for user in 0..USERS {
-        let hash = STANDARD.encode(Sha256::digest(format!("secret-{user}")));
-        csv += &format!(
-            "user{user:06}@{DOMAIN},{{SHA256}}{hash},65534,65534,/var/mail/{DOMAIN}/user{user:06},Maildir,\"10000000S,1000C\",User {user}\n"
-        );
-    }
-    csv
-}
-
-fn pid(pid: rustix::process::Pid) -> u32 {
-    u32::try_from(pid.as_raw_nonzero().get()).expect("process ids are positive")
+    let row = |user| {
+        account(user, DOMAIN, &format!("{{SHA256}}{}", STANDARD.encode(Sha256::digest(format!("secret-{user}")))))
+    };
+    COLUMNS.to_owned() + &(0..USERS).map(row).collect::<String>()
 }
 
 fn measure(server: &Server, connections: usize, time: Duration) -> Figures {

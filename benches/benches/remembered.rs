@@ -3,19 +3,20 @@
 //! `cargo bench -p mailauth-benches --bench remembered`, as root. On each database three tasks, 16 clients at a time:
 //! logins of 1,000 accounts with `{SHA256}`, logins of 20 accounts with `$6$`, and look-ups of the 1,000. The bare server
 //! is a process of its own with as many threads as mailauth-courier has by default: each accepts, asks who it is, reads,
-//! answers with one and the same account, and closes. Nothing that speaks this protocol can be faster. The three take
+//! answers with one and the same account, and closes: the system calls of an answer, and nothing else. The three take
 //! turns, so that a machine that slows down slows all of them. Each figure is the median of the rounds, each ratio the
 //! median of the ratios within a round. `MAILAUTH_BENCH_ROUNDS` (5) and `MAILAUTH_BENCH_SECONDS` (2) make it longer; a
 //! word on the command line chooses the databases whose name holds it.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use mailauth_benches::load::{Load, Question};
+use mailauth_benches::load::{COLUMNS, Load, Question, account};
 use mailauth_benches::processes::processor_time;
 use mailauth_benches::summary::{Table, median};
 use mailauth_tests::{Accounts, Child, Courier, Kind, Mailauth, Scratch, eventually, run_with_input};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 use rustix::net::{accept, bind, listen, socket, sockopt::socket_peercred};
+use rustix::process::Pid;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -45,7 +46,7 @@ const TASKS: [Task; 3] = [
 struct Server {
     name: &'static str,
     socket: PathBuf,
-    pid: u32,
+    pid: Pid,
 }
 
 /// What one server did in one round.
@@ -84,9 +85,9 @@ fn compare(kind: Kind, rounds: u64, time: Duration, table: &mut Table, ratios: &
     let folder = Scratch::new("bare");
     let bare = start_bare(&folder.join("socket"));
     let servers = [
-        Server { name: "courier", socket: courier.socket(), pid: pid(courier.pid()) },
-        Server { name: "mailauth", socket: mailauth.socket().to_owned(), pid: pid(mailauth.pid()) },
-        Server { name: "bare", socket: folder.join("socket"), pid: pid(bare.pid()) },
+        Server { name: "courier", socket: courier.socket(), pid: courier.pid() },
+        Server { name: "mailauth", socket: mailauth.socket().to_owned(), pid: mailauth.pid() },
+        Server { name: "bare", socket: folder.join("socket"), pid: bare.pid() },
     ];
     for task in TASKS {
         let mut figures = [Vec::new(), Vec::new(), Vec::new()];
@@ -122,26 +123,13 @@ fn compare(kind: Kind, rounds: u64, time: Duration, table: &mut Table, ratios: &
     }
 }
 
-/// The accounts, with home and Maildir given so that both servers answer the same record.
 fn csv() -> String {
-    let mut csv = String::from("login,password,uid,gid,home,maildir,quota,name\n");
-    let mut add = |domain, user: usize, hash: &str| {
-        csv += &format!(
-            "user{user:06}@{domain},{hash},65534,65534,/var/mail/{domain}/user{user:06},Maildir,\"10000000S,1000C\",User {user}\n"
-        );
-    };
-    for user in 0..1000 {
-        let digest = STANDARD.encode(Sha256::digest(format!("secret-{user}")));
-        add("sha256.example", user, &format!("{{SHA256}}{digest}"));
-    }
+    let digest = |user| format!("{{SHA256}}{}", STANDARD.encode(Sha256::digest(format!("secret-{user}"))));
+    let plain = (0..1000).map(|user| account(user, "sha256.example", &digest(user)));
     let passwords: String = (0..20).map(|user| format!("secret-{user}\n")).collect();
     let hashes = run_with_input(Command::new("openssl").args(["passwd", "-6", "-stdin"]), &passwords);
-    hashes.lines().enumerate().for_each(|(user, hash)| add("crypt.example", user, hash));
-    csv
-}
-
-fn pid(pid: rustix::process::Pid) -> u32 {
-    u32::try_from(pid.as_raw_nonzero().get()).expect("process ids are positive")
+    let crypted = hashes.lines().zip(0..).map(|(hash, user)| account(user, "crypt.example", hash));
+    COLUMNS.to_owned() + &plain.chain(crypted).collect::<String>()
 }
 
 fn measure(server: &Server, task: &Task, time: Duration) -> Figures {

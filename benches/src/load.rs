@@ -17,6 +17,17 @@ pub enum Question {
     LookUp,
 }
 
+/// The columns of [`account`].
+pub const COLUMNS: &str = "login,password,uid,gid,home,maildir,quota,name\n";
+
+/// The account of a user, in CSV, with this stored password; home and Maildir are given, so that every server answers the
+/// same record.
+pub fn account(user: u64, domain: &str, password: &str) -> String {
+    format!(
+        "user{user:06}@{domain},{password},65534,65534,/var/mail/{domain}/user{user:06},Maildir,\"10000000S,1000C\",User {user}\n"
+    )
+}
+
 /// What to ask, of which accounts, for how long.
 #[derive(Clone, Debug)]
 pub struct Load {
@@ -28,7 +39,7 @@ pub struct Load {
     pub connections: usize,
     /// How long it is measured; as long again, at most a second, goes before to warm up.
     pub time: Duration,
-    /// Accounts: `user000000@domain` and so on, with the passwords `secret-0` and so on.
+    /// Accounts: those of [`account`] from 0 on, with the passwords `secret-0` and so on.
     pub users: u64,
     /// Their domain.
     pub domain: &'static str,
