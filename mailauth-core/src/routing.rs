@@ -15,6 +15,7 @@ use crate::quota::room::{self, Room};
 use crate::store::MailStore;
 use crate::{DomainName, Service};
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,6 +25,10 @@ const MOST_ADDRESSES: usize = 100;
 
 /// Longer than a look-up takes: the store has deadlines of its own.
 const LOOK_UP: Duration = Duration::from_secs(30);
+
+/// How long a question waits for the lock of a mailbox, at most. A client of the mail server waits as long; it comes
+/// again.
+const LOCKED: Duration = Duration::from_secs(5);
 
 /// Answers a mail server's questions over a store.
 pub struct Router {
@@ -41,6 +46,19 @@ struct Asked<'a> {
     begin: Instant,
     /// What the store's doubts were before.
     doubts: u64,
+}
+
+/// Why a question has no answer yet.
+enum Undecided {
+    NotNow(NotNow),
+    /// A mailbox must not be looked at yet.
+    Busy,
+}
+
+impl From<NotNow> for Undecided {
+    fn from(why: NotNow) -> Self {
+        Undecided::NotNow(why)
+    }
 }
 
 /// What an address is.
@@ -105,22 +123,45 @@ impl Router {
     /// Does somebody take a message of `size` bytes for `address`? An alias does when one of those it leads to does, and
     /// who is elsewhere does. The deadline is looked at between the steps.
     pub fn recipient(&self, address: &[u8], size: u64, deadline: Instant) -> Answer<()> {
+        self.recipient_in_turn(address, size, deadline, &mut |_| true).unwrap_or(Answer::NotNow(NotNow::Late))
+    }
+
+    /// The same, but asks `may_look` with a mailbox's path before looking at it, and returns `None` when the answer to
+    /// that is false: the question has to be asked again later.
+    pub fn recipient_in_turn(
+        &self,
+        address: &[u8],
+        size: u64,
+        deadline: Instant,
+        may_look: &mut dyn FnMut(&Path) -> bool,
+    ) -> Option<Answer<()>> {
         let asked = self.asked(address);
-        let taken = self.login(address).map_or_else(|no| Ok(Err(no)), |login| self.take(login, size, deadline));
+        let taken = match self.login(address).map(|login| self.take(login, size, deadline, may_look)) {
+            Err(no) => Ok(Err(no)),
+            Ok(Ok(taken)) => Ok(taken),
+            Ok(Err(Undecided::NotNow(why))) => Err(why),
+            Ok(Err(Undecided::Busy)) => return None,
+        };
         let answer = answer(self.surely(&asked, taken));
         self.counters.addresses.count(&answer);
         self.record(&asked, &answer);
-        answer
+        Some(answer)
     }
 
-    fn take(&self, first: Login, size: u64, deadline: Instant) -> Result<Result<(), No>, NotNow> {
+    fn take(
+        &self,
+        first: Login,
+        size: u64,
+        deadline: Instant,
+        may_look: &mut dyn FnMut(&Path) -> bool,
+    ) -> Result<Result<(), No>, Undecided> {
         let (mut refusal, mut unknown) = (None, None);
         // Each with the aliases that led to it.
         let mut waiting = vec![(first, Rc::new(BTreeSet::new()))];
         let mut asked = 0;
         while let Some((address, by)) = waiting.pop() {
             if Instant::now() >= deadline || asked >= MOST_ADDRESSES {
-                return Err(NotNow::Late);
+                return Err(NotNow::Late.into());
             }
             asked += 1;
             // As mail servers have it: an address that led to itself is not an alias any more, but may be an account.
@@ -132,7 +173,8 @@ impl Router {
                     let targets = targets.iter().rev().filter_map(|target| Login::parse(target.as_bytes(), None).ok());
                     waiting.extend(targets.map(|target| (target, Rc::clone(&by))));
                 }
-                Place::Mailbox(account) => match room::of(&account, self.rules, &*self.store, size) {
+                Place::Mailbox(account) if !may_look(&room::maildir(&account)) => return Err(Undecided::Busy),
+                Place::Mailbox(account) => match self.room(&account, size, deadline) {
                     Room::Fits => return Ok(Ok(())),
                     Room::Over(over) => refusal = Some(No::OverQuota(over.to_string())),
                     Room::OverPool(over) => refusal = Some(No::OverQuota(over.to_string())),
@@ -144,9 +186,13 @@ impl Router {
             }
         }
         match unknown {
-            Some(why) => Err(why),
+            Some(why) => Err(why.into()),
             None => Ok(Err(refusal.unwrap_or(No::UnknownLogin))),
         }
+    }
+
+    fn room(&self, account: &Account, size: u64, deadline: Instant) -> Room {
+        room::of(account, self.rules, &*self.store, size, deadline.min(Instant::now() + LOCKED))
     }
 
     /// What `address` is; with `alias`, it may be one.

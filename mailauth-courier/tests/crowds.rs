@@ -59,6 +59,35 @@ fn look_ups_that_hang_keep_nobody_from_being_accepted() {
 }
 
 #[test]
+fn a_request_whose_client_has_hung_up_before_its_turn_is_not_looked_up() {
+    let table = two_accounts();
+    table.freeze();
+    let server = serve(&table);
+    let in_pieces = |request: String| {
+        let mut client = server.connect();
+        client.write_all(&request.as_bytes()[..5]).unwrap();
+        std::thread::sleep(Duration::from_millis(5));
+        client.write_all(&request.as_bytes()[5..]).unwrap();
+        client
+    };
+    // All threads for look-ups, and all that accept.
+    let stuck: Vec<UnixStream> = (0..30).map(|_| in_pieces(pre("slow"))).collect();
+    table.wait_for_waiting(4);
+    let gone: Vec<UnixStream> = (0..5).map(|_| in_pieces(pre("anna"))).collect();
+    let half_closed = in_pieces(pre("zoe"));
+    half_close(&half_closed);
+    drop(gone);
+    table.thaw();
+    for mut client in stuck {
+        assert_eq!(read_to_end(&mut client), record("slow"));
+    }
+    let mut half_closed = half_closed;
+    assert_eq!(read_to_end(&mut half_closed), "FAIL\n", "a client that has ended its own side waits");
+    let asked = table.asked.lock().unwrap();
+    assert!(asked.iter().any(|login| login == "zoe@x.example") && !asked.iter().any(|login| login == "anna@x.example"));
+}
+
+#[test]
 fn past_the_limit_of_connections_one_more_is_closed_at_once() {
     let server = serve_with(&two_accounts(), |courier| courier.max_connections = 3);
     let idle: Vec<UnixStream> = (0..3).map(|_| server.connect()).collect();

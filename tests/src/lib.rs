@@ -56,7 +56,7 @@ pub use popup::Popup;
 pub use port::free_port;
 pub use postgres::{Postgres, PostgresDatabase};
 pub use postgres_pair::PostgresPair;
-pub use process::{Child, Family, eventually, output_with_input, run, run_with_input};
+pub use process::{Child, Family, eventually, output_with_input, processor_time, run, run_with_input};
 pub use programs::{library, program, static_program};
 pub use proxy::{Proxy, Way};
 pub use scratch::{Scratch, User};

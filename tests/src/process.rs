@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output, Stdio};
 use std::sync::{Mutex, OnceLock, mpsc};
 use std::time::{Duration, Instant};
@@ -169,19 +169,19 @@ impl Family {
     }
 
     /// Stops every process where it stands, as a machine that hangs: connections stay open, nothing is answered.
+    /// Returns when no thread of them runs any more.
+    ///
+    /// # Panics
+    /// When a thread goes on for many seconds.
     pub fn freeze(&self) {
-        // A process may have started another one before it was stopped itself.
-        let mut frozen = 0;
-        loop {
+        // A signal takes effect a moment after it was sent, and until then a process can still answer and start others.
+        eventually("every thread stopped", Duration::from_secs(20), || {
             let all = self.descendants();
             for &pid in &all {
                 let _ = kill_process(pid, Signal::STOP);
             }
-            if all.len() == frozen {
-                return;
-            }
-            frozen = all.len();
-        }
+            all.iter().all(|&pid| is_stopped(pid)) && self.descendants() == all
+        });
     }
 
     /// Lets them go on.
@@ -208,12 +208,41 @@ impl Drop for Family {
     }
 }
 
+/// Returns true if every thread of a process is stopped, or has ended.
+pub(crate) fn is_stopped(pid: Pid) -> bool {
+    threads(pid).iter().all(|thread| {
+        // The state follows the name, which is in parentheses and may hold anything.
+        let Ok(stat) = fs::read_to_string(thread.join("stat")) else { return true };
+        let state = stat.rsplit(") ").next().and_then(|rest| rest.chars().next());
+        matches!(state, Some('T' | 't' | 'Z' | 'X'))
+    })
+}
+
+/// The processor time that all threads of a process have used so far.
+///
+/// # Panics
+/// When it does not run.
+pub fn processor_time(pid: Pid) -> Duration {
+    let used = |thread: PathBuf| {
+        let text = fs::read_to_string(thread.join("schedstat")).ok()?;
+        text.split(' ').next()?.parse::<u64>().ok()
+    };
+    let threads = threads(pid);
+    assert!(!threads.is_empty(), "process {pid:?} has ended");
+    Duration::from_nanos(threads.into_iter().filter_map(used).sum())
+}
+
+/// The folders of a process's threads.
+fn threads(pid: Pid) -> Vec<PathBuf> {
+    let Ok(threads) = fs::read_dir(format!("/proc/{}/task", pid.as_raw_nonzero())) else { return Vec::new() };
+    threads.filter_map(|thread| Some(thread.ok()?.path())).collect()
+}
+
 /// The children of all threads of a process.
 pub(crate) fn children(parent: Pid) -> Vec<Pid> {
-    let parent = parent.as_raw_nonzero();
-    let Ok(threads) = fs::read_dir(format!("/proc/{parent}/task")) else { return Vec::new() };
-    threads
-        .filter_map(|thread| fs::read_to_string(thread.ok()?.path().join("children")).ok())
+    threads(parent)
+        .into_iter()
+        .filter_map(|thread| fs::read_to_string(thread.join("children")).ok())
         .flat_map(|pids| pids.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)).collect::<Vec<_>>())
         .collect()
 }

@@ -2,16 +2,23 @@
 
 use mailauth_tests::people::{ANNA, PASSWORD, SLOW_HASH, many, people};
 use mailauth_tests::wire::{Manner, Outcome, ask, auth, connect, login, pre};
-use mailauth_tests::{Accounts, Holdings, Kind, Mailauth, eventually, on_each_database};
+use mailauth_tests::{
+    Accounts, Holdings, Kind, MailHost, Mailauth, Scratch, User, eventually, on_each_database, processor_time,
+};
+use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use std::io::Write;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::Shutdown;
+use std::os::unix::fs::chown;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
 on_each_database!(
     a_thousand_idle_and_slow_clients_leave_a_login_under_fifty_milliseconds,
-    look_ups_do_not_wait_for_hashing
+    look_ups_do_not_wait_for_hashing,
+    questions_about_a_mailbox_that_is_locked_delay_no_other_recipient,
 );
 
 fn accounts(kind: Kind) -> Accounts {
@@ -71,6 +78,100 @@ fn look_ups_do_not_wait_for_hashing(kind: Kind) {
             assert!(matches!(got, Outcome::Fail | Outcome::Closed), "{got:?}");
         }
     });
+}
+
+/// Makes the Maildir of an account that lives in `folder`, and its line for an import.
+fn resident(folder: &Scratch, login: &str) -> String {
+    let home = folder.join(login);
+    for part in ["tmp", "new", "cur"] {
+        fs::create_dir_all(home.join("Maildir").join(part)).expect("a Maildir");
+    }
+    let User { uid, gid } = MailHost::OWNER;
+    for path in [home.clone(), home.join("Maildir")] {
+        chown(&path, Some(uid), Some(gid)).expect("its owner");
+    }
+    format!("{login},{},1000S\n", home.display())
+}
+
+fn questions_about_a_mailbox_that_is_locked_delay_no_other_recipient(kind: Kind) {
+    let folder = Scratch::new("locked");
+    let residents = ["stuck@example.org", "free@example.org"].map(|login| resident(&folder, login)).concat();
+    let accounts = accounts(kind).with(&format!("login,home,quota\n{residents}"));
+    accounts.admin(&["alias", "add", "other@example.org", "stuck@example.org"], "");
+    let server = Mailauth::over(&accounts);
+    let lock = fs::File::open(folder.join("stuck@example.org/Maildir")).expect("the mailbox");
+    flock(&lock, FlockOperation::LockExclusive).expect("its lock");
+    let waiting: Vec<UnixStream> = (0..40)
+        .map(|number| {
+            let mut client = connect(server.socket());
+            let name = ["stuck", "other"][number % 2];
+            client.write_all(format!("ASK recipient 10 {name}@example.org\n").as_bytes()).expect("a request");
+            client
+        })
+        .collect();
+    // More rounds than there are threads: each of the questions above has reached one by then, if it ever does.
+    let mut times: Vec<Duration> = (0..31)
+        .map(|_| {
+            let reply = ask(server.socket(), b"ASK recipient 10 free@example.org\n", Manner::Whole);
+            assert_eq!(reply.outcome(), Outcome::Done);
+            reply.took
+        })
+        .collect();
+    times.sort();
+    assert!(times[30] < Duration::from_secs(2) && times[15] < Duration::from_millis(50), "{times:?}");
+    flock(&lock, FlockOperation::Unlock).expect("unlocked");
+    for mut client in waiting {
+        let mut reply = String::new();
+        client.read_to_string(&mut reply).expect("a reply");
+        assert_eq!(reply, "OK\n");
+    }
+}
+
+mod with_a_server {
+    use super::*;
+
+    mailauth_tests::on_each_server!(a_client_that_closes_while_its_request_waits_costs_no_processor_time);
+
+    fn a_client_that_closes_while_its_request_waits_costs_no_processor_time(kind: Kind) {
+        let accounts = Accounts::on_own_server(kind).with(&people(Path::new("/var/mail")));
+        let server = Mailauth::configured(|socket| {
+            let config = Mailauth::config(&accounts, socket, "");
+            // One thread that accepts and two for look-ups: so some requests wait for a thread, and others for the database.
+            let keys = "[cache]\nenabled = false\n[database]\npool = 1\ndeadline = \"8s\"";
+            config.replacen("[database]", keys, 1)
+        });
+        assert_eq!(login(server.socket(), ANNA, PASSWORD).word(), "ACCOUNT");
+        accounts.server().freeze();
+        let clients: Vec<UnixStream> = (0..12).map(|_| in_two_pieces(server.socket())).collect();
+        for (number, client) in clients.iter().enumerate() {
+            match number % 3 {
+                0 => client.shutdown(Shutdown::Write).expect("half closed"),
+                1 => drop(client.shutdown(Shutdown::Both)),
+                _ => {}
+            }
+        }
+        let before = processor_time(server.pid());
+        std::thread::sleep(Duration::from_secs(1));
+        let used = processor_time(server.pid()) - before;
+        assert!(used < Duration::from_millis(150), "{used:?} of processor time in a second of waiting");
+        accounts.server().thaw();
+        for (number, mut client) in clients.into_iter().enumerate() {
+            let mut reply = String::new();
+            let _ = client.read_to_string(&mut reply);
+            assert_eq!(reply.ends_with("\n.\n"), number % 3 != 1, "client {number}: {reply:?}");
+        }
+    }
+
+    /// Sends a request so slowly that the thread that reads slow clients gets it.
+    fn in_two_pieces(socket: &Path) -> UnixStream {
+        let mut client = connect(socket);
+        let request = auth("imap", ANNA, PASSWORD);
+        let (first, second) = request.split_at(10);
+        client.write_all(first).expect("the first piece");
+        std::thread::sleep(Duration::from_millis(20));
+        client.write_all(second).expect("the second piece");
+        client
+    }
 }
 
 #[test]

@@ -8,6 +8,10 @@ use crate::setup::Setup;
 use clap::Args;
 use mailauth_core::quota::room::{self, Room};
 use mailauth_core::quota::{Decision, Limits};
+use std::time::{Duration, Instant};
+
+/// How long another program's lock on the mailbox is waited for.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// May a message of this size be stored?
 ///
@@ -48,5 +52,5 @@ fn of_account(setup: &Setup, login: &str, size: u64) -> Result<Room, Failure> {
     let store = setup.store()?;
     let row = find(&store, &setup.login(login)?)?;
     let account = setup.config.mailbox.resolve(row).map_err(|unusable| Failure::not_now(unusable.to_string()))?;
-    Ok(room::of(&account, setup.config.quota.rules(), &store, size))
+    Ok(room::of(&account, setup.config.quota.rules(), &store, size, Instant::now() + PATIENCE))
 }

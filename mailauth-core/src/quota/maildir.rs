@@ -12,7 +12,7 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags, openat, statx, unlinkat
 use rustix::io::{Errno, read};
 use std::ffi::CStr;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 /// How often a recount is written again because the mailbox changed in the meantime.
 const REWRITES: usize = 5;
@@ -28,6 +28,8 @@ pub struct MaildirQuota {
     limits: Limits,
     rules: Rules,
     ownership: Ownership,
+    /// Until when the lock is waited for, if that is earlier than [`PATIENCE`] allows.
+    until: Option<Instant>,
 }
 
 /// How much of a mailbox is counted.
@@ -111,7 +113,7 @@ impl MaildirQuota {
         // Who may read the mailbox may read the figures.
         let mode = u32::from(found.stx_mode) & 0o666;
         let ownership = Ownership { uid: found.stx_uid, gid: found.stx_gid, mode };
-        Ok(MaildirQuota { root, path: path.to_owned(), limits, rules, ownership })
+        Ok(MaildirQuota { root, path: path.to_owned(), limits, rules, ownership, until: None })
     }
 
     /// The same, provided that the mailbox belongs to the user `uid`: a home's owner could put a link in its place.
@@ -123,6 +125,12 @@ impl MaildirQuota {
             owner if owner == uid => Ok(self),
             owner => Err(QuotaError::WrongOwner { path: self.path, owner, expected: uid }),
         }
+    }
+
+    /// The same, with no wait for the mailbox's lock that lasts longer than until `deadline`.
+    #[must_use]
+    pub fn waiting_until(self, deadline: Instant) -> Self {
+        MaildirQuota { until: Some(deadline), ..self }
     }
 
     /// Where it is.
@@ -321,9 +329,11 @@ impl MaildirQuota {
     }
 
     pub(super) fn lock(&self) -> Result<Lock, QuotaError> {
-        lock::take(self.root.as_fd(), PATIENCE)
+        let left = self.until.map(|until| until.saturating_duration_since(Instant::now()));
+        let patience = left.map_or(PATIENCE, |left| left.min(PATIENCE));
+        lock::take(self.root.as_fd(), patience)
             .map_err(|errno| QuotaError::io("lock", &self.path, b"", errno))?
-            .ok_or_else(|| QuotaError::Locked { path: self.path.clone(), seconds: PATIENCE.as_secs() })
+            .ok_or_else(|| QuotaError::Locked { path: self.path.clone(), seconds: whole_seconds(patience) })
     }
 
     /// Opens maildirsize; the outer error is the file system's.
@@ -407,6 +417,11 @@ impl MaildirQuota {
     fn failed(&self, doing: &'static str, file: &CStr, errno: Errno) -> QuotaError {
         QuotaError::io(doing, &self.path, file.to_bytes(), errno)
     }
+}
+
+/// Rounded, and at least 1.
+fn whole_seconds(duration: Duration) -> u64 {
+    duration.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX).max(1)
 }
 
 /// The sums file's text, if it is a file of a size that it can have.

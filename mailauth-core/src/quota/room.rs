@@ -6,6 +6,7 @@ use crate::Account;
 use crate::store::StoreError;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// May a message be stored for an account?
 #[derive(Debug)]
@@ -52,18 +53,26 @@ pub fn open(path: &Path, limits: Limits, rules: Rules, owner: Option<u32>) -> Re
     }
 }
 
-/// Has `account` room for a message of `size` bytes? A mailbox that is not there yet is empty.
-pub fn of(account: &Account, rules: Rules, pools: &dyn PoolStore, size: u64) -> Room {
-    decide(account, rules, pools, size).unwrap_or_else(Room::CannotTell)
+/// Has `account` room for a message of `size` bytes? A mailbox that is not there yet is empty. Its lock is waited for
+/// until `deadline` at most.
+pub fn of(account: &Account, rules: Rules, pools: &dyn PoolStore, size: u64, deadline: Instant) -> Room {
+    decide(account, rules, pools, size, deadline).unwrap_or_else(Room::CannotTell)
 }
 
-fn decide(account: &Account, rules: Rules, pools: &dyn PoolStore, size: u64) -> Result<Room, PoolError> {
+fn decide(
+    account: &Account,
+    rules: Rules,
+    pools: &dyn PoolStore,
+    size: u64,
+    deadline: Instant,
+) -> Result<Room, PoolError> {
     let member = Member::of(pools, &account.login)?;
     let limits = member.as_ref().map_or(account.quota, |member| member.mailbox_limits(account.quota));
     if limits == Limits::NONE {
         return Ok(Room::Fits);
     }
     let mailbox = open(&maildir(account), limits, rules, Some(account.uid))?;
+    let mailbox = mailbox.map(|mailbox| mailbox.waiting_until(deadline));
     let own = match &mailbox {
         Some(mailbox) => mailbox.may_store(size),
         None => limits.broken_by(Usage::default(), size).map_or(Decision::Fits, Decision::Over),

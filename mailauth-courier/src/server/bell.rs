@@ -29,12 +29,20 @@ impl Bell {
         Ok(Bell { epoll, wake })
     }
 
-    /// Reports `source` under `key` while it can be read (or, with [`EventFlags::OUT`], written), until it is closed.
+    /// Reports `source` under `key` while it can be read (or, with [`EventFlags::OUT`], written), until [`Bell::unwatch`]
+    /// or until it is closed. The end of the peer is reported too, again and again: a source that nobody looks at must
+    /// not be watched.
     ///
     /// # Errors
     /// When the system has no memory for it.
     pub fn watch(&self, source: impl AsFd, key: u64, what: EventFlags) -> io::Result<()> {
         Ok(epoll::add(&self.epoll, source, EventData::new_u64(key), what)?)
+    }
+
+    /// Reports `source` no more.
+    pub fn unwatch(&self, source: impl AsFd) {
+        // It fails only for a source that is not watched.
+        let _ = epoll::delete(&self.epoll, source);
     }
 
     /// Ends the wait of the thread that is in [`Bell::wait`], or its next one.

@@ -102,6 +102,15 @@ impl Connection {
         is_readable_within(&self.socket, patience)
     }
 
+    /// Returns true if the client has hung up, so that nobody would read an answer. One that has only ended its own side
+    /// still waits.
+    pub fn is_abandoned(&self) -> bool {
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let mut sources = [PollFd::new(&self.socket, PollFlags::empty())];
+        let polled = poll(&mut sources, Some(&now)).is_ok_and(|ready| ready > 0);
+        polled && sources.iter().any(|source| source.revents().intersects(PollFlags::HUP | PollFlags::ERR))
+    }
+
     /// Sends what the kernel takes, without waiting.
     pub fn send(&self, bytes: &[u8]) -> Sent {
         let mut sent = 0;

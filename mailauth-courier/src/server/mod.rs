@@ -10,7 +10,7 @@
 //!
 //! an answer that needs hashing   --> lane "hashing"
 //! PASSWD                         --> lane "changes"
-//! ASK recipient                  --> lane "recipients", for it may have to count a mailbox
+//! ASK recipient                  --> lane "recipients", for it may have to count a mailbox; one at a time for a mailbox
 //! ENUMERATE, an answer half sent --> outbox (one thread)
 //!
 //! GET /metrics, on a socket of its own --> metrics (one thread)
@@ -36,6 +36,7 @@ mod reply;
 pub mod signals;
 mod status;
 mod throttle;
+mod turns;
 mod work;
 
 pub use identity::{IdentityError, become_user};
@@ -79,7 +80,7 @@ const HASHING_QUEUE: usize = 1024;
 const CHANGES: (usize, usize) = (2, 64);
 
 /// Threads that look whether a mailbox has room, and how many such questions may wait.
-const RECIPIENTS: (usize, usize) = (4, 1024);
+const RECIPIENTS: (usize, usize) = (8, 1024);
 
 /// Who decides.
 #[derive(Clone)]
@@ -202,6 +203,7 @@ pub fn start(listener: Listener, settings: Settings, answers: Answers) -> Result
         hashing: Lane::open("hashing", settings.hashing_threads(), HASHING_QUEUE)?,
         changes: Lane::open("changes", CHANGES.0, CHANGES.1)?,
         recipients: Lane::open("recipients", RECIPIENTS.0, RECIPIENTS.1)?,
+        turns: Arc::default(),
         outbox: Arc::new(Outbox::new()?),
         crew: Crew::new(settings.door_threads()),
         places: Places::default(),

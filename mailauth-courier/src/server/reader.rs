@@ -140,7 +140,12 @@ impl Reader {
                 let Some(client) = self.lock().clients.remove(key) else { continue };
                 match read_on(client, &mut scratch) {
                     Progress::Slow(client) => drop(self.lock().insert(*key, client)),
-                    Progress::Whole(connection, request) => hand_on(connection, request),
+                    Progress::Whole(connection, request) => {
+                        // From now on this thread does not look at it: watched, a client that ends its side or hangs
+                        // up would keep the thread awake until the answer.
+                        self.bell.unwatch(&connection);
+                        hand_on(connection, request);
+                    }
                     Progress::Done => {}
                 }
             }

@@ -83,9 +83,18 @@ impl Reply {
             Question::Account(address) => said_of(router.account(address), |account| account_text(&account)),
             Question::Alias(address) => said_of(router.alias(address), |targets| alias_text(&targets)),
             Question::Recipient { address, size } => {
-                said_of(router.recipient(address, *size, deadline), |()| Ok(String::new()))
+                return Reply::recipient(router.recipient(address, *size, deadline));
             }
         };
+        Reply::text(text)
+    }
+
+    /// To the question whether a recipient takes a message.
+    pub fn recipient(answer: Answer<()>) -> Self {
+        Reply::text(said_of(answer, |()| Ok(String::new())))
+    }
+
+    fn text(text: String) -> Self {
         Reply::Bytes(Zeroizing::new(text.into_bytes()))
     }
 }

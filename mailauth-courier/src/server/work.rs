@@ -10,11 +10,13 @@ use super::outbox::Outbox;
 use super::reply::{Form, Reply};
 use super::status::Refusals;
 use super::throttle::Throttle;
+use super::turns::{Turn, Turns};
 use crate::protocol::question::said;
 use crate::protocol::{Command, FAIL, OK, Question, Request};
 use mailauth_core::Service;
 use mailauth_core::account::Account;
 use mailauth_core::authenticate::{self, Answer, Authority as _, Credential, PasswordChange, Step};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -29,6 +31,8 @@ pub(super) struct Works {
     pub changes: Arc<Lane>,
     /// `ASK recipient`, which may count a mailbox.
     pub recipients: Arc<Lane>,
+    /// Whose turn it is at a mailbox.
+    pub turns: Arc<Turns>,
     /// `ENUMERATE`.
     pub outbox: Arc<Outbox>,
     /// The threads that accept.
@@ -61,7 +65,7 @@ impl Works {
             return self.answer(connection, request);
         }
         let works = Arc::clone(self);
-        self.queue(&self.lookups, "look-ups", move || works.answer(connection, request));
+        self.queue(&self.lookups, "look-ups", connection, move |connection| works.answer(connection, request));
     }
 
     fn answer(self: &Arc<Self>, connection: Connection, request: Request) {
@@ -102,7 +106,7 @@ impl Works {
             Step::Decided(answer) => self.reply(connection, answer, &form),
             Step::Hash(verification) => {
                 let works = Arc::clone(self);
-                self.queue(&self.hashing, "passwords", move || {
+                self.queue(&self.hashing, "passwords", connection, move |connection| {
                     let answer = connection.live.answers.authenticator.finish(verification);
                     works.reply(connection, answer, &form);
                 });
@@ -116,7 +120,7 @@ impl Works {
             return self.send(connection, FAIL);
         }
         let works = Arc::clone(self);
-        self.queue(&self.changes, "password changes", move || {
+        self.queue(&self.changes, "password changes", connection, move |connection| {
             match connection.live.answers.authenticator.change_password(change) {
                 Answer::Yes(()) => works.send(connection, OK),
                 Answer::No(_) => works.send(connection, FAIL),
@@ -126,16 +130,47 @@ impl Works {
     }
 
     fn route(self: &Arc<Self>, connection: Connection, question: Question) {
-        let router = Arc::clone(&connection.live.answers.router);
-        if !matches!(question, Question::Recipient { .. }) {
-            let reply = Reply::route(&router, &question, connection.deadline);
+        let Question::Recipient { address, size } = question else {
+            let reply = Reply::route(&connection.live.answers.router, &question, connection.deadline);
             return self.give(connection, reply);
-        }
+        };
         let works = Arc::clone(self);
-        self.queue(&self.recipients, "questions about recipients", move || {
-            let reply = Reply::route(&router, &question, connection.deadline);
-            works.give(connection, reply);
+        self.queue(&self.recipients, "questions about recipients", connection, move |connection| {
+            works.take_recipient(connection, address, size, None);
         });
+    }
+
+    /// Answers whether a recipient takes a message, or leaves that until it is this question's turn at the mailbox.
+    fn take_recipient(self: &Arc<Self>, connection: Connection, address: Vec<u8>, size: u64, mut turn: Option<Turn>) {
+        let mut busy = None;
+        let mut may_look = |mailbox: &Path| {
+            if turn.as_ref().is_none_or(|turn| !turn.is_at(mailbox)) {
+                turn = self.turns.take(mailbox);
+                busy = turn.is_none().then(|| mailbox.to_owned());
+            }
+            busy.is_none()
+        };
+        let router = Arc::clone(&connection.live.answers.router);
+        let answer = router.recipient_in_turn(&address, size, connection.deadline, &mut may_look);
+        match (answer, busy) {
+            (Some(answer), _) => self.give(connection, Reply::recipient(answer)),
+            (None, Some(mailbox)) => self.wait_for_turn(connection, address, size, mailbox),
+            (None, None) => connection.close(),
+        }
+    }
+
+    /// Waits for the turn at `mailbox`. When too many do, the connection is closed.
+    fn wait_for_turn(self: &Arc<Self>, connection: Connection, address: Vec<u8>, size: u64, mailbox: PathBuf) {
+        let works = Arc::clone(self);
+        let go_on = move |turn| {
+            if !connection.is_abandoned() {
+                let lane = Arc::clone(&works.recipients);
+                lane.resume(Box::new(move || works.take_recipient(connection, address, size, Some(turn))));
+            }
+        };
+        if !self.turns.wait(mailbox, Box::new(go_on)) {
+            self.turn_away("questions about one mailbox");
+        }
     }
 
     fn enumerate(&self, connection: Connection) {
@@ -177,11 +212,20 @@ impl Works {
         }
     }
 
-    /// Puts `work` on `lane`. When it is full, the connection in `work` is closed.
-    fn queue(&self, lane: &Lane, what: &str, work: impl FnOnce() + Send + 'static) {
-        if lane.push(Box::new(work)) {
-            return;
+    /// Puts `work` for `connection` on `lane`. When it is full, the connection is closed. What a client has hung up on
+    /// before its turn comes is not done.
+    fn queue(&self, lane: &Lane, what: &str, connection: Connection, work: impl FnOnce(Connection) + Send + 'static) {
+        let job = move || {
+            if !connection.is_abandoned() {
+                work(connection);
+            }
+        };
+        if !lane.push(Box::new(job)) {
+            self.turn_away(what);
         }
+    }
+
+    fn turn_away(&self, what: &str) {
         self.turned_away.queue_full.fetch_add(1, Ordering::Relaxed);
         if let Some(omitted) = self.overload.admit() {
             tracing::warn!(omitted, "a request was turned away: too many {what} are waiting");

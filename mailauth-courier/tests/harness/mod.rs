@@ -35,6 +35,8 @@ pub struct Table {
     pub outage: Mutex<Option<StoreError>>,
     /// Pages of an enumeration that are answered before the outage.
     pub pages: Mutex<Option<usize>>,
+    /// The logins that were looked up.
+    pub asked: Mutex<Vec<String>>,
     frozen: Mutex<(bool, usize)>,
     changed: Condvar,
 }
@@ -79,6 +81,7 @@ impl Table {
 
 impl AccountStore for Table {
     fn find(&self, login: &Login) -> Result<Option<AccountRow>, StoreError> {
+        self.asked.lock().unwrap().push(login.to_string());
         match login.local_part() {
             "panic" => panic!("on purpose"),
             "slow" => {
