@@ -6,7 +6,7 @@ use mailauth_core::authenticate::{Answer, Authenticator, Authority, Credential, 
 use mailauth_core::config::{CacheConfig, Config};
 use mailauth_core::password::{NewScheme, Rules, Stored, hash};
 use mailauth_core::store::cache::Cache;
-use mailauth_core::store::{AccountStore, Page, StoreError};
+use mailauth_core::store::{AccountStore, Cursor, Page, StoreError};
 use mailauth_core::{Login, Service};
 use std::hint::black_box;
 use std::sync::Arc;
@@ -54,8 +54,8 @@ impl AccountStore for Table {
         Ok(false)
     }
 
-    fn enumerate(&self, _: Option<&Login>, _: usize) -> Result<Page, StoreError> {
-        Ok(Page::new())
+    fn enumerate(&self, _: Option<&Cursor>, _: usize) -> Result<Page, StoreError> {
+        Ok(Page::default())
     }
 }
 

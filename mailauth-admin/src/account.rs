@@ -3,21 +3,18 @@
 use crate::account_columns::{Columns, show_quota};
 use crate::failure::{Exit, Failure, no_such};
 use crate::hash::{make_permitted, read_scheme};
+use crate::listing::{INCOMPLETE, all_accounts};
 use crate::output::{Sheet, Table, json, remark, say, yes_no};
 use crate::setup::{Setup, read_domain};
 use crate::{account_csv, password_prompt};
 use clap::{Args, Subcommand};
 use mailauth_core::account::{AccountRow, Login, Password};
 use mailauth_core::config::Config;
-use mailauth_core::mailbox::Unusable;
 use mailauth_core::password::{NewScheme, Stored};
 use mailauth_core::store::{AccountChange, AccountStore, Administration, SqlStore};
 use mailauth_core::{DomainName, Services};
 use serde::Serialize;
 use std::path::PathBuf;
-
-/// Accounts that are asked of the store at once.
-const PAGE: usize = 1000;
 
 #[derive(Subcommand)]
 pub enum Verb {
@@ -232,55 +229,6 @@ pub fn find(store: &SqlStore, login: &Login) -> Result<AccountRow, Failure> {
     store.find(login)?.ok_or_else(|| Failure::no(no_such("account", login.as_str())))
 }
 
-/// Rows that cannot be trusted: told apart from the others, and never passed over in silence.
-#[must_use]
-pub struct Unreadable(Vec<Unusable>);
-
-impl Unreadable {
-    /// A line for each.
-    pub fn lines(self) -> impl Iterator<Item = String> {
-        self.0.into_iter().map(|unusable| unusable.to_string())
-    }
-
-    /// Fails if there are any.
-    pub fn complain(self) -> Result<(), Failure> {
-        if self.0.is_empty() {
-            return Ok(());
-        }
-        let lines: Vec<_> = self.0.iter().map(Unusable::to_string).collect();
-        Err(Failure::not_now(format!("{}\nthe list is not complete without these accounts", lines.join("\n"))))
-    }
-}
-
-/// Gives all accounts to `each`, in the order of their logins.
-pub fn all_accounts(store: &impl AccountStore, mut each: impl FnMut(AccountRow)) -> Result<Unreadable, Failure> {
-    let mut unreadable = Vec::new();
-    let mut after: Option<Login> = None;
-    loop {
-        let page = store.enumerate(after.as_ref(), PAGE)?;
-        if page.is_empty() {
-            return Ok(Unreadable(unreadable));
-        }
-        let begin = after.clone();
-        for row in page {
-            match row {
-                Ok(row) => {
-                    after = Some(row.login.clone());
-                    each(row);
-                }
-                Err(unusable) => {
-                    after = Login::parse(unusable.login.as_bytes(), None).ok().or(after);
-                    unreadable.push(unusable);
-                }
-            }
-        }
-        if after == begin {
-            // Nothing in the page has a login that the next one could begin after.
-            return Ok(Unreadable(unreadable));
-        }
-    }
-}
-
 /// An account as JSON has it: the columns as they stand in the table.
 #[derive(Serialize)]
 struct Shown<'a> {
@@ -325,10 +273,11 @@ fn list(store: &SqlStore, domain: Option<&DomainName>, as_json: bool) -> Result<
         crate::domain::find(store, domain)?;
     }
     let mut rows = Vec::new();
-    let unreadable = all_accounts(store, |row| {
+    let unusable = all_accounts(store, |row| {
         if domain.is_none_or(|domain| domain.as_str() == row.login.domain()) {
             rows.push(row);
         }
+        Ok(())
     })?;
     if as_json {
         json(&rows.iter().map(Shown::from).collect::<Vec<_>>())?;
@@ -342,7 +291,7 @@ fn list(store: &SqlStore, domain: Option<&DomainName>, as_json: bool) -> Result<
         }
         say(table)?;
     }
-    unreadable.complain()
+    unusable.complain(INCOMPLETE)
 }
 
 fn in_words(services: &Services) -> String {

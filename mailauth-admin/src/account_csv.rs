@@ -4,9 +4,10 @@
 //! quote doubled inside them, CRLF or LF between records; a byte order mark is left out. An empty value is what the
 //! configuration says, or for `enabled` yes.
 
-use crate::account::{all_accounts, apply};
+use crate::account::apply;
 use crate::account_columns::{self, show_quota};
 use crate::failure::Failure;
+use crate::listing::{INCOMPLETE, all_accounts};
 use crate::output::{printable, say};
 use crate::setup::read_login;
 use csv::{ByteRecord, ReaderBuilder, WriterBuilder};
@@ -138,7 +139,11 @@ impl Table {
     /// Finds the accounts that are there already.
     fn find_known(&mut self, store: &impl AccountStore, problems: &mut Vec<Problem>) -> Result<(), Failure> {
         let mut known = HashSet::new();
-        all_accounts(store, |row| _ = known.insert(row.login))?.complain()?;
+        let unusable = all_accounts(store, |row| {
+            known.insert(row.login);
+            Ok(())
+        })?;
+        unusable.complain(INCOMPLETE)?;
         for (row, line) in self.rows.iter().zip(&self.lines) {
             if known.contains(&row.login) {
                 problems.push(Problem { line: *line, what: format!("the account {} exists already", row.login) });
@@ -263,19 +268,17 @@ pub fn export(store: &impl AccountStore, file: Option<&Path>) -> Result<(), Fail
 
 fn write(store: &impl AccountStore, out: impl Write) -> Result<(), Failure> {
     let mut writer = WriterBuilder::new().from_writer(out);
-    let mut failed = writer.write_record(COLUMNS).err();
-    let unreadable = all_accounts(store, |row| {
-        if failed.is_none() {
-            failed = write_row(&mut writer, &row).err();
-        }
-    })?;
-    let flushed = writer.flush();
-    match failed.map(csv::Error::into_kind) {
-        Some(csv::ErrorKind::Io(error)) => return Err(error.into()),
-        Some(kind) => return Err(Failure::not_now(format!("a row cannot be written: {kind:?}"))),
-        None => flushed?,
+    writer.write_record(COLUMNS).map_err(unwritten)?;
+    let unusable = all_accounts(store, |row| write_row(&mut writer, &row).map_err(unwritten))?;
+    writer.flush()?;
+    unusable.complain(INCOMPLETE)
+}
+
+fn unwritten(error: csv::Error) -> Failure {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error.into(),
+        kind => Failure::not_now(format!("a row cannot be written: {kind:?}")),
     }
-    unreadable.complain()
 }
 
 fn write_row(writer: &mut csv::Writer<impl Write>, row: &AccountRow) -> csv::Result<()> {

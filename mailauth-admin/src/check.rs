@@ -1,7 +1,7 @@
 //! `mailauth check`: is everything as it has to be? Each line is ok, or says what to do.
 
-use crate::account::all_accounts;
 use crate::failure::{Exit, Failure};
+use crate::listing::{INCOMPLETE, all_accounts};
 use crate::output::{Table, json, printable, say};
 use clap::Args;
 use mailauth_core::Service;
@@ -297,8 +297,9 @@ fn mailboxes(store: &SqlStore, config: &Config, findings: &mut Findings) {
             lacking += 1;
             first.get_or_insert(row.login);
         }
+        Ok(())
     });
-    match (looked.and_then(|unreadable| unreadable.complain()), first) {
+    match (looked.and_then(|unusable| unusable.complain(INCOMPLETE)), first) {
         (Err(failure), _) => findings.add(what, State::Degraded, failure.message.replace('\n', "; ")),
         (Ok(()), None) => findings.add(what, State::Ok, "every account has a uid and a gid"),
         (Ok(()), Some(login)) => findings.add(

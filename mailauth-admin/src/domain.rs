@@ -1,8 +1,9 @@
 //! `mailauth domain`.
 
-use crate::account::{all_accounts, switch};
+use crate::account::switch;
 use crate::account_columns::show_quota;
 use crate::failure::{Exit, Failure, no_such};
+use crate::listing::{INCOMPLETE, all_accounts};
 use crate::output::{Sheet, Table, json, remark, say, yes_no};
 use crate::setup::{Setup, read_domain};
 use clap::{Args, Subcommand};
@@ -211,7 +212,10 @@ fn list(store: &SqlStore, as_json: bool) -> Result<(), Failure> {
 fn show(store: &SqlStore, domain: &DomainName, as_json: bool) -> Result<(), Failure> {
     let mut shown = Shown::new(store, find(store, domain)?)?;
     let mut accounts = 0;
-    let unreadable = all_accounts(store, |row| accounts += usize::from(row.login.domain() == domain.as_str()))?;
+    let unusable = all_accounts(store, |row| {
+        accounts += usize::from(row.login.domain() == domain.as_str());
+        Ok(())
+    })?;
     let aliases = store.aliases(Some(domain.as_str()))?.len();
     (shown.accounts, shown.aliases) = (Some(accounts), Some(aliases));
     if as_json {
@@ -229,5 +233,5 @@ fn show(store: &SqlStore, domain: &DomainName, as_json: bool) -> Result<(), Fail
         sheet.line("aliases", aliases);
         say(sheet)?;
     }
-    unreadable.complain()
+    unusable.complain(INCOMPLETE)
 }

@@ -13,6 +13,7 @@ mod domain;
 mod failure;
 mod hash;
 mod init;
+mod listing;
 mod output;
 mod password_prompt;
 mod quota;

@@ -21,7 +21,7 @@ use crate::counters::{Counters, count};
 use crate::decision_log::{Decision, DecisionLog, Provenance};
 use crate::mailbox::MailboxDefaults;
 use crate::password::{self, Budget, Cost, Flaw, HashError, NewScheme, Recipe, Rules, Stored};
-use crate::store::{AccountStore, Seen, StoreError, StoreState};
+use crate::store::{AccountStore, Cursor, Seen, StoreError, StoreState};
 use crate::{Secret, Service};
 use std::sync::Arc;
 use std::time::Instant;
@@ -234,28 +234,25 @@ impl Authenticator {
         Step::Decided(answer)
     }
 
-    /// At most so many accounts after the login `after`, in the order of their logins, and whether more may follow.
+    /// A page of accounts from `after` on, in the order of their logins, and where the next page begins if there is one.
     ///
     /// Disabled accounts are left out. A row that cannot be trusted makes the whole page "not now": a list that lacks an
     /// account must not look complete.
-    pub fn enumerate(&self, after: Option<&Login>) -> Answer<(Vec<Account>, Option<Login>)> {
+    pub fn enumerate(&self, after: Option<&Cursor>) -> Answer<(Vec<Account>, Option<Cursor>)> {
         let page = match self.store.enumerate(after, PAGE) {
             Ok(page) => page,
             Err(error) => return Answer::NotNow(error.into()),
         };
-        let mut last = None;
-        let mut accounts = Vec::with_capacity(page.len());
-        for row in page {
-            let account = row.map(|row| {
-                last = Some(row.login.clone());
-                (row.enabled && row.domain_enabled).then(|| self.policy.mailbox.resolve(row)).transpose()
-            });
+        let mut accounts = Vec::with_capacity(page.rows.len());
+        for row in page.rows {
+            let account = row
+                .map(|row| (row.enabled && row.domain_enabled).then(|| self.policy.mailbox.resolve(row)).transpose());
             match account.and_then(|resolved| resolved) {
                 Ok(account) => accounts.extend(account),
                 Err(unusable) => return Answer::NotNow(NotNow::Store(unusable.into())),
             }
         }
-        Answer::Yes((accounts, last))
+        Answer::Yes((accounts, page.next))
     }
 
     /// Judges the row that the store has, and once more if that was a kept one that must not be the last word.

@@ -208,6 +208,30 @@ impl Accounts {
         }
     }
 
+    /// Runs SQL as an administrator of the database, and the checks of its tables do not matter to it.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub fn sql_without_checks(&self, sql: &str) {
+        match &self.place {
+            Place::Sqlite => {
+                let database = Connection::open(self.file()).expect("the database");
+                database.execute_batch("PRAGMA ignore_check_constraints = ON").expect("without checks");
+                database.execute_batch(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+            }
+            Place::MariaDb(database) => {
+                database.execute_admin(&format!("SET NAMES utf8mb4; SET check_constraint_checks = 0; {sql}"));
+            }
+            Place::Postgres(database) => {
+                let drop = "ALTER TABLE accounts DROP CONSTRAINT IF EXISTS";
+                database.execute_admin(&format!(
+                    "{drop} accounts_login_lower_case; {drop} accounts_login_printable; {drop} \
+                     accounts_login_of_its_domain; {drop} accounts_login_length; {sql}"
+                ));
+            }
+        }
+    }
+
     /// The password of the database's user.
     fn password(&self) -> Option<&str> {
         match &self.place {

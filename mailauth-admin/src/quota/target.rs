@@ -1,7 +1,8 @@
 //! Which mailboxes are meant: an account's, all accounts', or one named by its path.
 
-use crate::account::{all_accounts, find};
+use crate::account::find;
 use crate::failure::{Exit, Failure};
+use crate::listing::all_accounts;
 use crate::output::{remark, say};
 use crate::setup::Setup;
 use clap::Args;
@@ -169,9 +170,12 @@ pub fn publish(store: Option<&SqlStore>, mailbox: &Mailbox, usage: Usage) -> Res
 pub fn all(setup: &Setup) -> Result<Meant, Failure> {
     let store = setup.store()?;
     let (mut mailboxes, mut unusable) = (Vec::new(), Vec::new());
-    let unreadable = all_accounts(&store, |row| match Mailbox::of(row, &setup.config) {
-        Ok(mailbox) => mailboxes.push(mailbox),
-        Err(problem) => unusable.push(problem.to_string()),
+    let unreadable = all_accounts(&store, |row| {
+        match Mailbox::of(row, &setup.config) {
+            Ok(mailbox) => mailboxes.push(mailbox),
+            Err(problem) => unusable.push(problem.to_string()),
+        }
+        Ok(())
     })?;
     unusable.extend(unreadable.lines());
     under_pools(&store, &mut mailboxes)?;

@@ -6,7 +6,7 @@ use crate::account::LoginError;
 use crate::config::CacheConfig;
 use crate::counters::Counters;
 use crate::mailbox::Unusable;
-use crate::store::{Page, StoreError};
+use crate::store::{Cursor, Page, StoreError};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -38,10 +38,12 @@ impl AccountStore for Table {
         }
     }
 
-    fn enumerate(&self, after: Option<&Login>, limit: usize) -> Result<Page, StoreError> {
+    fn enumerate(&self, after: Option<&Cursor>, limit: usize) -> Result<Page, StoreError> {
         let rows = self.rows.lock().unwrap();
-        let later = rows.iter().filter(|row| after.is_none_or(|after| row.login > *after));
-        Ok(later.take(limit).cloned().map(Ok).collect())
+        let later = |row: &&AccountRow| after.is_none_or(|after| row.login.as_str().as_bytes() > after.as_bytes());
+        let rows: Vec<_> = rows.iter().filter(later).take(limit).cloned().collect();
+        let next = rows.last().filter(|_| rows.len() == limit).map(|row| Cursor::behind(row.login.as_str()));
+        Ok(Page { rows: rows.into_iter().map(Ok).collect(), next })
     }
 }
 
@@ -246,10 +248,10 @@ fn an_enumeration_goes_through_all_pages_and_leaves_out_what_is_off() {
     let mut after = None;
     let mut seen = 0;
     loop {
-        let (accounts, last) = yes(users.enumerate(after.as_ref()));
+        let (accounts, next) = yes(users.enumerate(after.as_ref()));
         seen += accounts.len();
-        match last {
-            Some(login) => after = Some(login),
+        match next {
+            Some(cursor) => after = Some(cursor),
             None => break,
         }
     }
@@ -288,7 +290,7 @@ impl AccountStore for Kept {
         self.new.set_password(login, old, new)
     }
 
-    fn enumerate(&self, after: Option<&Login>, limit: usize) -> Result<Page, StoreError> {
+    fn enumerate(&self, after: Option<&Cursor>, limit: usize) -> Result<Page, StoreError> {
         self.new.enumerate(after, limit)
     }
 }

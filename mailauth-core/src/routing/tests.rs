@@ -5,7 +5,7 @@ use crate::account::{AccountRow, LoginError, Password};
 use crate::password::{self, NewScheme};
 use crate::quota::pools::{PoolStore, PoolUse};
 use crate::quota::{Limits, Usage};
-use crate::store::{AccountStore, Page, StoreError};
+use crate::store::{AccountStore, Cursor, Page, StoreError};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -99,7 +99,7 @@ impl AccountStore for Table {
         panic!("nothing to do with the way of a message")
     }
 
-    fn enumerate(&self, _: Option<&Login>, _: usize) -> Result<Page, StoreError> {
+    fn enumerate(&self, _: Option<&Cursor>, _: usize) -> Result<Page, StoreError> {
         panic!("nothing to do with the way of a message")
     }
 }

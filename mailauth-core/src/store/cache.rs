@@ -37,7 +37,7 @@ mod rate;
 #[cfg(test)]
 mod tests;
 
-use super::{AccountStore, MailStore, Page, Seen, StoreError, StoreState};
+use super::{AccountStore, Cursor, MailStore, Page, Seen, StoreError, StoreState};
 use crate::DomainName;
 use crate::account::{AccountRow, Login, Password};
 use crate::config::CacheConfig;
@@ -229,7 +229,7 @@ impl<S: AccountStore> AccountStore for Cache<S> {
         changed
     }
 
-    fn enumerate(&self, after: Option<&Login>, limit: usize) -> Result<Page, StoreError> {
+    fn enumerate(&self, after: Option<&Cursor>, limit: usize) -> Result<Page, StoreError> {
         self.inner.enumerate(after, limit)
     }
 }

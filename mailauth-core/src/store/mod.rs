@@ -152,8 +152,31 @@ pub trait MailStore: AccountStore + PoolStore {
     }
 }
 
-/// A page of [`AccountStore::enumerate`]: rows in ascending order of login, or why one cannot be trusted.
-pub type Page = Vec<Result<AccountRow, Unusable>>;
+/// A page of [`AccountStore::enumerate`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// In ascending order of login: the rows, or why one cannot be trusted.
+    pub rows: Vec<Result<AccountRow, Unusable>>,
+    /// Where the next page begins; `None` on the last page.
+    pub next: Option<Cursor>,
+}
+
+/// A place in the list of accounts: behind the row with this login, byte for byte as it stands in the table. It need not
+/// be a valid [`Login`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor(Vec<u8>);
+
+impl Cursor {
+    /// The place behind this login.
+    pub fn behind(login: impl Into<Vec<u8>>) -> Self {
+        Cursor(login.into())
+    }
+
+    /// The login.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
 
 /// What a look-up saw: a row, or that there is none.
 #[derive(Clone, Debug)]
@@ -274,10 +297,10 @@ pub trait AccountStore: Send + Sync {
     /// When it cannot know whether the change was made.
     fn set_password(&self, login: &Login, old: &Password, new: &Password) -> Result<bool, StoreError>;
 
-    /// At most `limit` rows after the login `after` (from the start without one), in ascending byte order of their
-    /// logins. An empty page is the end.
+    /// At most `limit` rows, at least one, from `after` on (from the start without it), in ascending byte order of their
+    /// logins.
     ///
     /// # Errors
     /// When the page is not known to be whole.
-    fn enumerate(&self, after: Option<&Login>, limit: usize) -> Result<Page, StoreError>;
+    fn enumerate(&self, after: Option<&Cursor>, limit: usize) -> Result<Page, StoreError>;
 }

@@ -37,7 +37,7 @@ pub use original::{CopiedRow, Original, Part, Value};
 
 use super::hosts::Hosts;
 use super::sqlite::Sqlite;
-use super::{AccountStore, MailStore, Page, Seen, SnapshotState, SqlStore, StoreError, StoreState};
+use super::{AccountStore, Cursor, MailStore, Page, Seen, SnapshotState, SqlStore, StoreError, StoreState};
 use crate::DomainName;
 use crate::account::{AccountRow, Login, Password};
 use crate::config::{Config, DatabaseUrl};
@@ -313,7 +313,7 @@ impl<S: Original + 'static> AccountStore for Snapshot<S> {
         changed
     }
 
-    fn enumerate(&self, after: Option<&Login>, limit: usize) -> Result<Page, StoreError> {
+    fn enumerate(&self, after: Option<&Cursor>, limit: usize) -> Result<Page, StoreError> {
         self.or_copy(self.inner.enumerate(after, limit), About::AllLogins, |copy| copy.enumerate(after, limit))
     }
 }

@@ -1,11 +1,11 @@
 //! The store over an SQL database: the same for all of them.
 
-use super::driver::{Cell, Connection, Dialect, DriverError, Param, Refusal, Row};
+use super::driver::{Cell, Connection, Dialect, DriverError, Param, Refusal, Row, Statement};
 use super::hosts::{Hosts, Wish, no_schema};
 use super::recent::{Change, Recent};
 use super::rows;
 use super::statements::Statements;
-use super::{AccountStore, HostState, Page, Role, Seen, StoreError, StoreState};
+use super::{AccountStore, Cursor, HostState, Page, Role, Seen, StoreError, StoreState};
 use crate::account::{AccountRow, Login, Password};
 use crate::mailbox::Unusable;
 use crate::schema::{Field, TableModel};
@@ -147,26 +147,30 @@ impl SqlStore {
         self.hosts.state()
     }
 
-    /// Reads one page of rows into `page`; returns how many rows it had, and the last one's login as it stands there.
-    fn read_page(&self, after: Option<&[u8]>, limit: usize, page: &mut Page) -> Result<(usize, Vec<u8>), StoreError> {
-        let limit = Param::Int(i64::try_from(limit).unwrap_or(i64::MAX));
-        let start = page.len();
-        self.hosts.read(|connection| {
-            self.fits(connection)?;
-            page.truncate(start);
-            let mut last = Vec::new();
-            let mut each = |row: &dyn Row| {
-                page.push(rows::account(row));
-                last = bytes(row, 0);
+    /// Runs a statement that reads a page of accounts. The next page begins behind the last row's login as it stands in
+    /// the table, whatever can be read of that row.
+    pub(super) fn read_page(
+        &self,
+        connection: &mut dyn Connection,
+        statement: &Statement,
+        params: &[Param<'_>],
+        limit: usize,
+    ) -> Result<Page, DriverError> {
+        let (mut rows, mut last) = (Vec::new(), None);
+        connection.query(statement, params, &mut |row| {
+            rows.push(rows::account(row));
+            last = match row.cell(0) {
+                Cell::Text(login) => Some(Cursor::behind(login)),
+                _ => None,
             };
-            match after {
-                None => connection.query(&self.statements.first_page, &[limit], &mut each)?,
-                Some(login) => {
-                    connection.query(&self.statements.next_page, &[Param::Text(login), limit], &mut each)?;
-                }
-            }
-            Ok((page.len() - start, last))
-        })
+        })?;
+        match last {
+            None if rows.len() >= limit => Err(DriverError::Refused {
+                kind: Refusal::Other,
+                reason: "a login is not text, so accounts cannot be listed in its order".to_owned(),
+            }),
+            next => Ok(Page { next: next.filter(|_| rows.len() >= limit), rows }),
+        }
     }
 }
 
@@ -217,21 +221,19 @@ impl AccountStore for SqlStore {
         Ok(matched? > 0)
     }
 
-    fn enumerate(&self, after: Option<&Login>, limit: usize) -> Result<Page, StoreError> {
-        let mut page = Page::new();
-        let mut after = after.map(|login| login.as_str().as_bytes().to_vec());
-        loop {
-            let (rows, last) = self.read_page(after.as_deref(), limit, &mut page)?;
-            // The caller goes on after the last login of this page, so that must be one that can be named.
-            let nameable = match page.last() {
-                Some(Ok(_)) | None => true,
-                Some(Err(unusable)) => Login::parse(&last, None).is_ok_and(|login| login.as_str() == unusable.login),
-            };
-            if nameable || rows < limit || last.is_empty() {
-                return Ok(page);
+    fn enumerate(&self, after: Option<&Cursor>, limit: usize) -> Result<Page, StoreError> {
+        let limit = limit.max(1);
+        let most = Param::Int(i64::try_from(limit).unwrap_or(i64::MAX));
+        self.hosts.read(|connection| {
+            self.fits(connection)?;
+            match after {
+                None => self.read_page(connection, &self.statements.first_page, &[most], limit),
+                Some(after) => {
+                    let params = [Param::Text(after.as_bytes()), most];
+                    self.read_page(connection, &self.statements.next_page, &params, limit)
+                }
             }
-            after = Some(last);
-        }
+        })
     }
 }
 

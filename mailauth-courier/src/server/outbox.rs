@@ -8,8 +8,8 @@ use super::connection::{Connection, Place, Places, Sent};
 use super::lane::guarded;
 use super::throttle::Throttle;
 use crate::protocol::{self, END, LIST_HEAD};
-use mailauth_core::Login;
 use mailauth_core::authenticate::Answer;
+use mailauth_core::store::Cursor;
 use rustix::event::epoll::EventFlags;
 use std::collections::HashMap;
 use std::io;
@@ -49,7 +49,7 @@ struct Outgoing {
 /// How far an enumeration is, when there is more of it to ask for.
 struct List {
     begun: bool,
-    after: Option<Login>,
+    after: Option<Cursor>,
     _place: Place,
 }
 
@@ -151,7 +151,7 @@ impl Outgoing {
     /// Puts the next page in the place of the last; false when the enumeration has to be cut off.
     fn next_page(&mut self) -> bool {
         let Some(list) = &mut self.list else { return true };
-        let (accounts, last) = match self.connection.live.answers.authenticator.enumerate(list.after.as_ref()) {
+        let (accounts, next) = match self.connection.live.answers.authenticator.enumerate(list.after.as_ref()) {
             Answer::Yes(page) => page,
             Answer::No(why) => return cut_off(&why),
             Answer::NotNow(why) => return cut_off(&why),
@@ -166,7 +166,7 @@ impl Outgoing {
                 return cut_off(&format_args!("account {}: {why}", account.login));
             }
         }
-        list.after = last;
+        list.after = next;
         if list.after.is_none() {
             self.bytes.extend_from_slice(END);
             self.list = None;

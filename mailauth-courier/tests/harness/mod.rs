@@ -11,7 +11,7 @@ use mailauth_core::password::{Budget, NewScheme, Rules};
 use mailauth_core::quota::pools::{PoolStore, PoolUse};
 use mailauth_core::quota::{self, Limits, Usage};
 use mailauth_core::routing::Router;
-use mailauth_core::store::{AccountStore, MailStore, Page, StoreError};
+use mailauth_core::store::{AccountStore, Cursor, MailStore, Page, StoreError};
 use mailauth_courier::server::{Answers, Listener, Running, Settings, start};
 use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
@@ -104,7 +104,7 @@ impl AccountStore for Table {
         Ok(row.map(|row| row.password = new.clone()).is_some())
     }
 
-    fn enumerate(&self, after: Option<&Login>, limit: usize) -> Result<Page, StoreError> {
+    fn enumerate(&self, after: Option<&Cursor>, limit: usize) -> Result<Page, StoreError> {
         self.check()?;
         match &mut *self.pages.lock().unwrap() {
             Some(0) => return Err(StoreError::Schema("on purpose".into())),
@@ -112,13 +112,10 @@ impl AccountStore for Table {
             None => {}
         }
         let rows = self.rows.lock().unwrap();
-        Ok(rows
-            .iter()
-            .filter(|row| after.is_none_or(|after| row.login > *after))
-            .take(limit)
-            .cloned()
-            .map(Ok)
-            .collect())
+        let later = |row: &&AccountRow| after.is_none_or(|after| row.login.as_str().as_bytes() > after.as_bytes());
+        let rows: Vec<_> = rows.iter().filter(later).take(limit).cloned().collect();
+        let next = rows.last().filter(|_| rows.len() == limit).map(|row| Cursor::behind(row.login.as_str()));
+        Ok(Page { rows: rows.into_iter().map(Ok).collect(), next })
     }
 }
 

@@ -79,7 +79,7 @@ fn a_reader_answers_and_changes_nothing(kind: Kind) {
     let database = Database::empty(kind).filled();
     let store = as_user(&database, &["mailauth_reader"]);
     assert!(store.find(&login("anna@x.example")).unwrap().is_some());
-    assert_eq!(store.enumerate(None, 9).unwrap().len(), 1);
+    assert_eq!(store.enumerate(None, 9).unwrap().rows.len(), 1);
     assert_eq!(store.domain_enabled(&DomainName::parse("x.example").unwrap()).unwrap(), Some(true));
     assert_eq!(store.alias_targets("a@x.example").unwrap(), [""; 0]);
     let changed = store.set_password(&login("anna@x.example"), &password("$6$salt$hash"), &password("new"));

@@ -47,8 +47,8 @@ impl AccountStore for Arc<Table> {
         Ok(row.map(|row| row.password = new.clone()).is_some())
     }
 
-    fn enumerate(&self, _: Option<&Login>, _: usize) -> Result<Page, StoreError> {
-        Ok(Page::new())
+    fn enumerate(&self, _: Option<&Cursor>, _: usize) -> Result<Page, StoreError> {
+        Ok(Page::default())
     }
 }
 
@@ -395,8 +395,8 @@ impl AccountStore for Copied {
         self.0.set_password(login, old, new)
     }
 
-    fn enumerate(&self, _: Option<&Login>, _: usize) -> Result<Page, StoreError> {
-        Ok(Page::new())
+    fn enumerate(&self, _: Option<&Cursor>, _: usize) -> Result<Page, StoreError> {
+        Ok(Page::default())
     }
 }
 
