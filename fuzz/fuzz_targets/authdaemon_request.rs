@@ -6,7 +6,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use mailauth_courier::protocol::{Command, MAX_REQUEST, Parse, Reply, Request, auth_login, forget, parse, pre, status};
+use mailauth_courier::protocol::{
+    Command, MAX_REQUEST, Parse, Reply, Request, auth_login, changed, forget, parse, pre, status,
+};
 
 fuzz_target!(|input: (usize, &[u8])| {
     let (cut, input) = input;
@@ -70,6 +72,14 @@ fn write_again(request: &Request) {
                 panic!("a change that was told is not read as one");
             };
             assert!(read == *login);
+        }
+        Command::Changed(told) => {
+            let Ok(written) = changed(told) else { return };
+            let Parse::Complete(Request { command: Command::Changed(read), .. }) = parse(written.expose(), false)
+            else {
+                panic!("a change that was told is not read as one");
+            };
+            assert!(read == *told);
         }
         Command::Status => {
             let read = parse(status().expose(), false);

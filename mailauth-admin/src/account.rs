@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 use mailauth_core::account::{AccountRow, Login, Password};
 use mailauth_core::config::Config;
 use mailauth_core::password::{NewScheme, Stored};
-use mailauth_core::store::{AccountChange, AccountStore, Administration, SqlStore};
+use mailauth_core::store::{AccountChange, AccountStore, Administration, Changed, SqlStore};
 use mailauth_core::{DomainName, Services};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -139,15 +139,11 @@ impl Verb {
             }
             Verb::Remove { login } => {
                 let login = setup.login(&login)?;
-                let removed = store.remove_account(&login);
-                setup.tell_daemon(Some(&login));
-                removed?;
+                setup.change(&store, &[Changed::Account(login.clone())], |store| store.remove_account(&login))?;
                 say(format_args!("removed the account {login}; mail that is stored stays where it is"))?;
             }
             Verb::Import { file } => {
-                let imported = account_csv::import(&store, &file, config);
-                setup.tell_daemon(None);
-                imported?;
+                account_csv::import(&store, &file, setup)?;
             }
             Verb::Export { file } => account_csv::export(&store, file.as_deref())?,
         }
@@ -157,9 +153,7 @@ impl Verb {
 
 /// Changes a row, and lets the daemon know.
 fn set(setup: &Setup, store: &SqlStore, login: &Login, change: &AccountChange) -> Result<(), Failure> {
-    let changed = store.set_account(login, change);
-    setup.tell_daemon(Some(login));
-    Ok(changed?)
+    Ok(setup.change(store, &[Changed::Account(login.clone())], |store| store.set_account(login, change))?)
 }
 
 fn add(
@@ -183,9 +177,7 @@ fn add(
         row.password = password.make(&row.login, &setup.config)?;
     }
     apply(change, &mut row);
-    let added = store.add_account(&row);
-    setup.tell_daemon(Some(&row.login));
-    added?;
+    setup.change(store, &[Changed::Account(row.login.clone())], |store| store.add_account(&row))?;
     say(format_args!("added the account {}", row.login))
 }
 

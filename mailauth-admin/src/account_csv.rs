@@ -9,12 +9,12 @@ use crate::account_columns::{self, show_quota};
 use crate::failure::Failure;
 use crate::listing::{INCOMPLETE, all_accounts};
 use crate::output::{printable, say};
-use crate::setup::read_login;
+use crate::setup::{Setup, read_login};
 use csv::{ByteRecord, ReaderBuilder, WriterBuilder};
 use mailauth_core::account::{AccountRow, Login, Password};
 use mailauth_core::config::Config;
 use mailauth_core::password::{Flaw, Stored};
-use mailauth_core::store::{AccountChange, AccountStore, Administration};
+use mailauth_core::store::{AccountChange, AccountStore, Administration, Changed, SqlStore};
 use std::collections::{HashMap, HashSet};
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Read, Write};
@@ -29,6 +29,9 @@ const COLUMNS: [&str; 11] =
 /// The most bytes of a file, and the most problems that are listed.
 const MAX_FILE: u64 = 256 << 20;
 const MAX_PROBLEMS: usize = 1000;
+
+/// So many accounts are told to the daemon one by one, and more of them at once.
+const MOST_TOLD: usize = 200;
 
 /// The most bytes of a stored password that the table takes.
 const MAX_STORED: usize = 1024;
@@ -59,7 +62,7 @@ struct Problem {
 }
 
 /// Adds all accounts of a file, or nothing.
-pub fn import<S: Administration>(store: &S, file: &Path, config: &Config) -> Result<(), Failure> {
+pub fn import(store: &SqlStore, file: &Path, setup: &Setup) -> Result<(), Failure> {
     let shown = if file == Path::new("-") { "the standard input".into() } else { file.display().to_string() };
     let read = |input: &mut dyn Read| {
         let mut bytes = Zeroizing::new(Vec::new());
@@ -71,12 +74,12 @@ pub fn import<S: Administration>(store: &S, file: &Path, config: &Config) -> Res
     };
     let input = input.map_err(|error| Failure::usage(format!("{shown} cannot be read: {error}")))?;
     let (mut table, mut problems) =
-        Table::read(&input, config).map_err(|what| Failure::no(format!("{shown}: {what}")))?;
+        Table::read(&input, &setup.config).map_err(|what| Failure::no(format!("{shown}: {what}")))?;
     table.find_known(store, &mut problems)?;
     if !problems.is_empty() {
         return Err(refused(&shown, problems));
     }
-    if let Err((index, error)) = store.import(&table.rows) {
+    if let Err((index, error)) = setup.change(store, &table.changes(), |store| store.import(&table.rows)) {
         let line = index.and_then(|index| table.lines.get(index));
         let Failure { exit, message } = error.into();
         let place = line.map_or(format!("{shown}: "), |line| format!("{shown}:{line}: "));
@@ -134,6 +137,14 @@ impl Table {
             }
         }
         Ok((table, problems))
+    }
+
+    /// What the daemon is told when they are added.
+    fn changes(&self) -> Vec<Changed> {
+        if self.rows.len() > MOST_TOLD {
+            return vec![Changed::Additions];
+        }
+        self.rows.iter().map(|row| Changed::Account(row.login.clone())).collect()
     }
 
     /// Finds the accounts that are there already.

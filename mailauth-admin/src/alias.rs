@@ -6,7 +6,7 @@ use crate::setup::{Setup, read_domain, read_login};
 use clap::Subcommand;
 use mailauth_core::DomainName;
 use mailauth_core::config::Config;
-use mailauth_core::store::{Administration, AliasRow};
+use mailauth_core::store::{Administration, AliasRow, Changed};
 use serde::Serialize;
 
 /// The most bytes of a target.
@@ -56,7 +56,8 @@ impl Verb {
         match self {
             Verb::Add { address, target } => {
                 let alias = alias(&address, &target, config)?;
-                store.add_alias(&alias)?;
+                let what = [Changed::Alias(alias.address.clone())];
+                setup.change(&store, &what, |store| store.add_alias(&alias))?;
                 say(format_args!("mail for {} goes to {}", alias.address, alias.targets.join(", ")))?;
             }
             Verb::List { domain, json: as_json } => {
@@ -67,7 +68,8 @@ impl Verb {
             }
             Verb::Remove { address, target } => {
                 let alias = alias(&address, &target, config)?;
-                store.remove_alias(&alias)?;
+                let what = [Changed::Alias(alias.address.clone())];
+                setup.change(&store, &what, |store| store.remove_alias(&alias))?;
                 match alias.targets.is_empty() {
                     true => say(format_args!("removed the alias {}", alias.address))?,
                     false => {

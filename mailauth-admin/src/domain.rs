@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 use mailauth_core::DomainName;
 use mailauth_core::quota::pools::{PoolStore, PoolUse};
 use mailauth_core::quota::{Limits, Usage};
-use mailauth_core::store::{Administration, DomainRow, SqlStore};
+use mailauth_core::store::{Administration, Changed, DomainRow, SqlStore};
 use serde::Serialize;
 
 #[derive(Subcommand)]
@@ -157,9 +157,7 @@ impl Verb {
             Verb::Add { domain, columns } => {
                 let mut row = DomainRow::new(domain.as_str());
                 columns.apply(&mut row)?;
-                let added = store.add_domain(&row);
-                setup.tell_daemon(None);
-                added?;
+                setup.change(&store, &[Changed::Domain(domain.clone())], |store| store.add_domain(&row))?;
                 say(format_args!("added the domain {domain}"))?;
             }
             Verb::List { json: as_json } => list(&store, as_json)?,
@@ -171,18 +169,15 @@ impl Verb {
                 let mut row = find(&store, &domain)?;
                 let before = row.quota;
                 columns.apply(&mut row)?;
-                let changed = store.set_domain(&row);
-                setup.tell_daemon(None);
-                changed?;
+                setup.change(&store, &[Changed::Domain(domain.clone())], |store| store.set_domain(&row))?;
                 say(format_args!("changed the domain {domain}"))?;
                 if before == Limits::NONE && row.quota != Limits::NONE {
                     remark("a mailbox counts towards it once it is counted: run 'mailauth quota recount --all'");
                 }
             }
             Verb::Remove { domain, contents } => {
-                let removed = store.remove_domain(domain.as_str(), contents);
-                setup.tell_daemon(None);
-                removed?;
+                let what = [Changed::Domain(domain.clone())];
+                setup.change(&store, &what, |store| store.remove_domain(domain.as_str(), contents))?;
                 say(format_args!("removed the domain {domain}; mail that is stored stays where it is"))?;
             }
         }

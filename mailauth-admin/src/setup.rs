@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use crate::output::remark;
 use mailauth_core::authenticate::{Answer, NotNow};
 use mailauth_core::config::Config;
-use mailauth_core::store::{SqlStore, open_single};
+use mailauth_core::store::{Changed, SqlStore, open_single};
 use mailauth_core::{DomainName, Login};
 use mailauth_courier::client::Client;
 use std::path::Path;
@@ -33,17 +33,33 @@ impl Setup {
         Ok(open_single(&self.config.database)?)
     }
 
-    /// Tells the daemon of this machine that this account, or any, was changed, so that it goes on by nothing older. To be
-    /// called also when the change failed: it may not be known whether it was made. Nothing of this is a failure, for
-    /// the daemon learns of the change by itself before long.
-    pub fn tell_daemon(&self, login: Option<&Login>) {
+    /// Makes a change of the database by `work`, and tells the daemon of this machine that this was changed, so that it
+    /// goes on by nothing older. It is told of a change that failed too, because that may have been made nevertheless,
+    /// but not when no statement that writes was sent.
+    pub fn change<T, E>(
+        &self,
+        store: &SqlStore,
+        what: &[Changed],
+        work: impl FnOnce(&SqlStore) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let before = store.writes_sent();
+        let done = work(store);
+        if store.writes_sent() != before {
+            self.tell_daemon(what);
+        }
+        done
+    }
+
+    /// Nothing of this is a failure, because the daemon learns of the change by itself before long.
+    fn tell_daemon(&self, what: &[Changed]) {
         let daemon = Client::new(&self.config.courier.socket, PATIENCE);
-        let why = match daemon.forget(login, Instant::now() + PATIENCE) {
+        let refused = what.iter().find_map(|changed| match daemon.forget(changed, Instant::now() + PATIENCE) {
             // Courier's own does not know what it was told, and remembers nothing.
-            Answer::Yes(()) | Answer::NotNow(NotNow::Daemon(_)) => return,
-            Answer::No(_) => "it takes that from root and from its own user only".to_owned(),
-            Answer::NotNow(why) => why.to_string(),
-        };
+            Answer::Yes(()) | Answer::NotNow(NotNow::Daemon(_)) => None,
+            Answer::No(_) => Some("it takes that from root and from its own user only".to_owned()),
+            Answer::NotNow(why) => Some(why.to_string()),
+        });
+        let Some(why) = refused else { return };
         let late = self.config.cache.found.as_secs_f32();
         remark(format_args!(
             "note: mailauth-courier was not told, and may take up to {late} s to see the change: {why}"

@@ -21,7 +21,7 @@ use crate::counters::{Counters, count};
 use crate::decision_log::{Decision, DecisionLog, Provenance};
 use crate::mailbox::MailboxDefaults;
 use crate::password::{self, Budget, Cost, Flaw, HashError, NewScheme, Recipe, Rules, Stored};
-use crate::store::{AccountStore, Cursor, Seen, StoreError, StoreState};
+use crate::store::{AccountStore, Changed, Cursor, Seen, StoreError, StoreState};
 use crate::{Secret, Service};
 use std::sync::Arc;
 use std::time::Instant;
@@ -186,27 +186,31 @@ impl Authenticator {
         self
     }
 
-    /// Drops what is remembered of the account that has this login, or of all: they have been changed.
-    pub fn forget(&self, login: Option<&[u8]>) {
-        let login = login.map(|login| Login::parse(login, self.policy.default_domain.as_deref()));
-        match login {
-            None => self.forget_row(None),
-            Some(Ok(login)) => self.forget_row(Some(&login)),
-            // No account can have it, so there is nothing to forget.
-            Some(Err(_)) => {}
+    /// Drops what is remembered of what was changed.
+    pub fn forget(&self, changed: &Changed) {
+        self.store.forget(changed);
+        // A password is remembered with the value that it fitted, so that nothing but a change of that matters.
+        let login = match changed {
+            Changed::Account(login) => Some(login),
+            Changed::Everything => None,
+            Changed::Alias(_) | Changed::Domain(_) | Changed::Additions => return,
+        };
+        if let Some(verified) = &self.verified {
+            verified.forget(login);
+        }
+    }
+
+    /// Drops what is remembered of the account that has this login.
+    pub fn forget_login(&self, login: &[u8]) {
+        // Where no account can have it, there is nothing to forget.
+        if let Ok(login) = Login::parse(login, self.policy.default_domain.as_deref()) {
+            self.forget(&Changed::Account(login));
         }
     }
 
     /// What is known of the databases behind it.
     pub fn state(&self) -> StoreState {
         self.store.state()
-    }
-
-    fn forget_row(&self, login: Option<&Login>) {
-        self.store.forget(login);
-        if let Some(verified) = &self.verified {
-            verified.forget(login);
-        }
     }
 
     /// Does everything that is quick: look-ups, challenges, passwords whose scheme is a plain digest, and those that fitted

@@ -6,7 +6,8 @@ use self::door::Door;
 use crate::protocol::{self, MAX_REPLY, PasswdFields, Question, Reply, Uncomposable};
 use mailauth_core::account::{Account, LoginError};
 use mailauth_core::authenticate::{Answer, Authority, Credential, No, NotNow, PasswordChange, Request};
-use mailauth_core::{Login, Secret, Service};
+use mailauth_core::store::Changed;
+use mailauth_core::{Secret, Service};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
@@ -59,15 +60,24 @@ impl Client {
         Client { door: Door::Program(command), patience }
     }
 
-    /// Tells our own daemon that this account, or without a login any account, was changed in the database. A yes is that
-    /// nothing of it is remembered any more, also because nobody is there who could. Courier's daemon closes without an
-    /// answer: [`NotNow::Daemon`].
-    pub fn forget(&self, login: Option<&Login>, deadline: Instant) -> Answer<()> {
-        let login = login.map(|login| login.as_str().as_bytes());
-        let request = match protocol::forget(login) {
+    /// Tells our own daemon what was changed in the database. A yes is that nothing of it is remembered any more, also
+    /// because no daemon is there. Courier's daemon closes without an answer: [`NotNow::Daemon`].
+    pub fn forget(&self, changed: &Changed, deadline: Instant) -> Answer<()> {
+        let request = match protocol::changed(changed) {
             Ok(request) => request,
-            Err(what) => return self.uncomposable(what, login.unwrap_or_default()),
+            Err(what) => return self.uncomposable(what, b""),
         };
+        let told = self.tell(&request, deadline);
+        match (&told, changed) {
+            // An older daemon of ours does not know that request, and keeps rows that the change may have touched.
+            (Answer::NotNow(NotNow::Daemon(_)), Changed::Domain(_) | Changed::Additions) => {
+                self.forget(&Changed::Everything, deadline)
+            }
+            _ => told,
+        }
+    }
+
+    fn tell(&self, request: &Secret, deadline: Instant) -> Answer<()> {
         let mut buffer = Zeroizing::new([0; MAX_REPLY + 1]);
         match self.exchange(request.expose(), deadline.min(Instant::now() + self.patience), &mut *buffer) {
             Ok(Reply::Ok) | Err(Failure { errno: Errno::NOENT | Errno::CONNREFUSED, .. }) => Answer::Yes(()),

@@ -5,7 +5,8 @@ mod harness;
 use harness::*;
 use mailauth_core::account::LoginError;
 use mailauth_core::authenticate::{Answer, Authority, Credential, No, NotNow, PasswordChange, Request};
-use mailauth_core::{Account, Login, Service};
+use mailauth_core::store::Changed;
+use mailauth_core::{Account, DomainName, Login, Service};
 use mailauth_courier::client::Client;
 use mailauth_courier::protocol::Question;
 use std::ffi::OsString;
@@ -102,18 +103,55 @@ fn a_question_to_our_server_has_its_three_answers() {
 fn a_change_is_told_to_whoever_is_there_and_nobody_has_nothing_to_forget() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("socket");
-    let (anna, soon) = (Login::parse(b"anna@x.example", None).unwrap(), || Instant::now() + LONG);
+    let (anna, soon) = (Changed::Account(Login::parse(b"anna@x.example", None).unwrap()), || Instant::now() + LONG);
     let client = Client::new(&socket, LONG);
-    assert_eq!(client.forget(Some(&anna), soon()), Answer::Yes(()), "no socket");
+    assert_eq!(client.forget(&anna, soon()), Answer::Yes(()), "no socket");
     let listener = UnixListener::bind(&socket).unwrap();
-    let frozen = client.forget(None, Instant::now() + Duration::from_millis(50));
+    let frozen = client.forget(&Changed::Everything, Instant::now() + Duration::from_millis(50));
     assert!(matches!(frozen, Answer::NotNow(NotNow::NoDaemon(_))), "{frozen:?}");
     drop(listener);
-    assert_eq!(client.forget(None, soon()), Answer::Yes(()), "nobody listens");
+    assert_eq!(client.forget(&Changed::Everything, soon()), Answer::Yes(()), "nobody listens");
     let server = serve(&two_accounts());
     let client = Client::new(&server.socket, LONG);
-    assert_eq!(client.forget(Some(&anna), soon()), Answer::Yes(()));
-    assert_eq!(client.forget(None, soon()), Answer::Yes(()));
+    assert_eq!(client.forget(&anna, soon()), Answer::Yes(()));
+    assert_eq!(client.forget(&Changed::Everything, soon()), Answer::Yes(()));
+    assert_eq!(client.forget(&Changed::Additions, soon()), Answer::Yes(()));
+    assert_eq!(client.forget(&Changed::Domain(DomainName::parse("x.example").unwrap()), soon()), Answer::Yes(()));
+    assert_eq!(client.forget(&Changed::alias("info@x.example").unwrap(), soon()), Answer::Yes(()));
+}
+
+#[test]
+fn a_daemon_that_does_not_know_what_is_told_is_told_to_forget_everything() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("socket");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let client = Client::new(&socket, LONG);
+    let tell = |changed: Changed, replies: &[&[u8]]| {
+        std::thread::scope(|scope| {
+            let told = scope.spawn(|| client.forget(&changed, Instant::now() + LONG));
+            let mut requests = String::new();
+            for reply in replies {
+                let (mut connection, _) = listener.accept().unwrap();
+                let mut request = [0; 100];
+                let length = connection.read(&mut request).unwrap();
+                requests += std::str::from_utf8(&request[..length]).unwrap();
+                connection.write_all(reply).unwrap();
+            }
+            (requests, told.join().unwrap())
+        })
+    };
+    let domain = || Changed::Domain(DomainName::parse("x.example").unwrap());
+    let alias = Changed::alias("info@x.example").unwrap();
+    assert_eq!(tell(domain(), &[b"OK\n"]), ("CHANGED domain x.example\n".into(), Answer::Yes(())));
+    assert_eq!(tell(domain(), &[b"", b"OK\n"]), ("CHANGED domain x.example\nFORGET\n".into(), Answer::Yes(())));
+    assert_eq!(tell(Changed::Additions, &[b"", b"OK\n"]).0, "CHANGED additions\nFORGET\n");
+    // No daemon that is so old keeps aliases.
+    let (requests, answer) = tell(alias, &[b""]);
+    assert_eq!(requests, "CHANGED alias info@x.example\n");
+    assert!(matches!(answer, Answer::NotNow(NotNow::Daemon(_))), "{answer:?}");
+    // Courier's.
+    assert!(matches!(tell(domain(), &[b"", b""]).1, Answer::NotNow(NotNow::Daemon(_))));
+    assert_eq!(tell(domain(), &[b"FAIL\n"]).1, Answer::No(No::Unexplained));
 }
 
 #[test]

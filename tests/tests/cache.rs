@@ -205,7 +205,7 @@ fn not_everybody_makes_the_daemon_forget() {
     assert_eq!(word(&server, ANNA, PASSWORD), "ACCOUNT");
     passwd_elsewhere(&accounts, &server, "new words");
     let forget = |request: &[u8]| ask(server.socket(), request, Manner::Whole).outcome();
-    for request in [&b"FORGET\n"[..], b"FORGET anna@example.org\n"] {
+    for request in [&b"FORGET\n"[..], b"FORGET anna@example.org\n", b"CHANGED domain example.org\n"] {
         assert_eq!(as_user(User::named("nobody"), || forget(request)), Outcome::Fail);
     }
     assert_eq!(word(&server, ANNA, PASSWORD), "ACCOUNT", "it is kept");

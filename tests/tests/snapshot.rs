@@ -14,6 +14,7 @@ on_each_server!(
     a_frozen_server_is_a_server_that_is_away,
     what_was_changed_just_before_counts,
     changes_from_elsewhere_are_copied,
+    no_command_that_fails_in_an_outage_ends_the_answers_of_the_copy,
     a_daemon_that_was_killed_and_starts_without_its_database_answers,
 );
 
@@ -143,6 +144,34 @@ fn what_was_changed_just_before_counts(kind: Kind) {
     eventually("the rows", SOON, || accounts.snapshot_is_whole());
     accounts.server().crash();
     assert_eq!((word(&server, ANNA, &password), word(&server, DORA, DORAS_PASSWORD)), ("ACCOUNT", "FAIL"));
+}
+
+fn no_command_that_fails_in_an_outage_ends_the_answers_of_the_copy(kind: Kind) {
+    let accounts = accounts(kind, "");
+    let server = server(&accounts);
+    let csv = accounts.folder().join("more.csv");
+    fs::write(&csv, "login\nemil@example.org\n").expect("a file");
+    let csv = csv.to_str().expect("text");
+    accounts.server().crash();
+    for (command, input) in [
+        (&["domain", "add", "new.example"][..], ""),
+        (&["domain", "set", "example.org", "--disabled"], ""),
+        (&["domain", "remove", "example.org", "--contents"], ""),
+        (&["account", "import", csv], ""),
+        (&["account", "import", "/nonexistent.csv"], ""),
+        (&["account", "import", "-"], "login\nno login\n"),
+        (&["account", "set", ANNA, "--disabled"], ""),
+        (&["account", "passwd", ANNA, "--password-stdin"], "new words"),
+        (&["account", "remove", ANNA], ""),
+        (&["account", "add", "emil@example.org", "--no-password"], ""),
+        (&["alias", "add", "info@example.org", ANNA], ""),
+        (&["alias", "remove", "info@example.org"], ""),
+    ] {
+        let output = accounts.try_admin(command, input);
+        assert!(!output.status.success(), "{command:?}");
+        logins_are_decided(&server);
+    }
+    assert!(accounts.snapshot_is_whole(), "nothing was told");
 }
 
 fn changes_from_elsewhere_are_copied(kind: Kind) {

@@ -435,11 +435,11 @@ fn a_wrong_password_is_hashed_every_time_and_so_is_one_that_gets_nobody_in() {
 fn what_fitted_is_hashed_again_once_the_row_has_another_value_or_somebody_says_forget() {
     let (users, table, _) = remembering(&CacheConfig::default());
     hashes(&users, "anna", "secret");
-    users.forget(Some(b"ben"));
+    users.forget_login(b"ben");
     assert!(!hashes(&users, "anna", "secret"));
-    users.forget(Some(b"Anna@X.example"));
+    users.forget_login(b"Anna@X.example");
     assert!(hashes(&users, "anna", "secret"));
-    users.forget(None);
+    users.forget(&Changed::Everything);
     assert!(hashes(&users, "anna", "secret"));
     let other = password::hash(NewScheme::Sha256Crypt, b"another").unwrap();
     table.rows.lock().unwrap()[0].password = Password(other);

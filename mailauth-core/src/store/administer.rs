@@ -8,6 +8,7 @@ use super::driver::{Connection, DriverError, Needs, Param, Refusal, Row, Stateme
 use super::rows;
 use super::sql::{SqlStore, bytes, is_text, newer, number};
 use super::statements::BATCH;
+use super::writer::Writer;
 use crate::Services;
 use crate::account::{AccountRow, Login, Password};
 use crate::schema::{Field, TableModel};
@@ -127,8 +128,8 @@ impl Administration for SqlStore {
                 connection.execute(&statements.remove_domain_aliases, &domain)?;
                 connection.execute(&statements.remove_domain_accounts, &domain)?;
             } else {
-                let accounts = count(connection, &statements.count_domain_accounts, &domain)?;
-                let aliases = count(connection, &statements.count_domain_aliases, &domain)?;
+                let accounts = connection.count(&statements.count_domain_accounts, &domain)?;
+                let aliases = connection.count(&statements.count_domain_aliases, &domain)?;
                 if accounts + aliases > 0 {
                     return Ok(Err(AdminError::InUse { domain: name.to_owned(), accounts, aliases }));
                 }
@@ -278,11 +279,19 @@ impl Administration for SqlStore {
 
 impl SqlStore {
     /// Runs a change in a transaction, once the schema is known to be ours.
-    fn change<T>(&self, work: impl FnOnce(&mut dyn Connection) -> Done<T>) -> Result<T, AdminError> {
+    fn change<T>(&self, work: impl FnOnce(&mut Writer<'_>) -> Done<T>) -> Result<T, AdminError> {
+        self.change_or(work)?
+    }
+
+    /// The same, where a refusal is not only an [`AdminError`].
+    pub(super) fn change_or<T, E>(
+        &self,
+        work: impl FnOnce(&mut Writer<'_>) -> Result<Result<T, E>, DriverError>,
+    ) -> Result<Result<T, E>, StoreError> {
         self.hosts.transaction(|connection| {
             self.fits(connection)?;
-            work(connection)
-        })?
+            work(&mut Writer::new(connection, &self.writes))
+        })
     }
 
     /// The column that `field` is written to.
@@ -347,7 +356,7 @@ impl SqlStore {
         Ok(0)
     }
 
-    fn insert_domain(&self, connection: &mut dyn Connection, domain: &DomainRow) -> Result<(), DriverError> {
+    fn insert_domain(&self, connection: &mut Writer<'_>, domain: &DomainRow) -> Result<(), DriverError> {
         let values = [
             Param::Text(domain.name.as_bytes()),
             Param::Int(domain.enabled.into()),
@@ -358,7 +367,7 @@ impl SqlStore {
         connection.execute(&self.statements.add_domain, &values).map(|_| ())
     }
 
-    pub(super) fn ensure_domain(&self, connection: &mut dyn Connection, name: &str) -> Result<(), DriverError> {
+    pub(super) fn ensure_domain(&self, connection: &mut Writer<'_>, name: &str) -> Result<(), DriverError> {
         let mut there = false;
         let asked = [Param::Text(name.as_bytes())];
         connection.query(&self.statements.find_domain, &asked, &mut |row| {
@@ -385,7 +394,11 @@ fn some(rows: u64, otherwise: impl FnOnce() -> AdminError) -> Done<()> {
     Ok(if rows > 0 { Ok(()) } else { Err(otherwise()) })
 }
 
-fn count(connection: &mut dyn Connection, statement: &Statement, params: &[Param<'_>]) -> Result<u64, DriverError> {
+pub(super) fn count(
+    connection: &mut dyn Connection,
+    statement: &Statement,
+    params: &[Param<'_>],
+) -> Result<u64, DriverError> {
     let mut count = 0;
     connection.query(statement, params, &mut |row| {
         count = number(row, 0).and_then(|count| u64::try_from(count).ok()).unwrap_or(0);

@@ -37,7 +37,7 @@ mod rate;
 #[cfg(test)]
 mod tests;
 
-use super::{AccountStore, Cursor, MailStore, Page, Seen, StoreError, StoreState};
+use super::{AccountStore, Changed, Cursor, MailStore, Page, Seen, StoreError, StoreState};
 use crate::DomainName;
 use crate::account::{AccountRow, Login, Password};
 use crate::config::CacheConfig;
@@ -167,10 +167,16 @@ impl<S: AccountStore> Cache<S> {
         }
     }
 
-    fn drop_kept(&self, login: Option<&Login>) {
-        match login {
-            Some(login) => self.flights.forget(login, || drop(self.kept.remove(login))),
-            None => self.flights.forget_all(|| self.kept.clear()),
+    fn drop_kept(&self, changed: &Changed) {
+        match changed {
+            Changed::Account(login) => self.flights.forget(login, || drop(self.kept.remove(login))),
+            // Aliases are not kept.
+            Changed::Alias(_) => {}
+            Changed::Domain(name) => {
+                self.flights.forget_all(|| self.kept.retain(|login, _| login.domain() != name.as_str()));
+            }
+            Changed::Additions => self.flights.forget_all(|| self.kept.retain(|_, kept| kept.row.is_some())),
+            Changed::Everything => self.flights.forget_all(|| self.kept.clear()),
         }
     }
 }
@@ -212,10 +218,10 @@ impl<S: AccountStore> AccountStore for Cache<S> {
         Ok(Some(self.read(login, deadline, age, newest)?).filter(|newer| !newer.is_copied()))
     }
 
-    fn forget(&self, login: Option<&Login>) {
+    fn forget(&self, changed: &Changed) {
         // Before: what is asked from now on has to know it.
-        self.inner.forget(login);
-        self.drop_kept(login);
+        self.inner.forget(changed);
+        self.drop_kept(changed);
     }
 
     fn state(&self) -> StoreState {
@@ -225,7 +231,7 @@ impl<S: AccountStore> AccountStore for Cache<S> {
     fn set_password(&self, login: &Login, old: &Password, new: &Password) -> Result<bool, StoreError> {
         let changed = self.inner.set_password(login, old, new);
         // Whatever came of it: where it is not known whether it was done, the row is not known either.
-        self.drop_kept(Some(login));
+        self.drop_kept(&Changed::Account(login.clone()));
         changed
     }
 

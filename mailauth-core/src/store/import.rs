@@ -3,9 +3,10 @@
 use super::StoreError;
 use super::administer::{Done, id, limit, no_such, password, services};
 use super::administration::AdminError;
-use super::driver::{Connection, DriverError, Param, Refusal};
+use super::driver::{DriverError, Param, Refusal};
 use super::sql::SqlStore;
 use super::statements::{BATCH, INSERTED};
+use super::writer::Writer;
 use crate::account::AccountRow;
 use crate::schema::Field;
 use std::collections::BTreeSet;
@@ -13,8 +14,7 @@ use std::collections::BTreeSet;
 impl SqlStore {
     /// Adds all accounts or none, `batch` of them with one statement. The index of an error is that of its batch.
     pub(super) fn import_by(&self, batch: usize, accounts: &[AccountRow]) -> Result<(), (Option<usize>, AdminError)> {
-        let imported = self.hosts.transaction(|connection| {
-            self.fits(connection)?;
+        let imported = self.change_or(|connection| {
             let mut known = BTreeSet::new();
             for (number, accounts) in accounts.chunks(batch).enumerate() {
                 let mut domains = accounts.iter().map(|account| account.login.domain());
@@ -36,7 +36,7 @@ impl SqlStore {
     }
 
     /// Adds these accounts: with one statement if they are [`BATCH`], and otherwise one by one.
-    fn insert_accounts(&self, connection: &mut dyn Connection, accounts: &[AccountRow]) -> Done<()> {
+    fn insert_accounts(&self, connection: &mut Writer<'_>, accounts: &[AccountRow]) -> Done<()> {
         if accounts.len() != BATCH {
             for account in accounts {
                 if let Err(refused) = self.insert_account(connection, account)? {
@@ -53,7 +53,7 @@ impl SqlStore {
         connection.execute(&self.statements.add_accounts, &values).map(|_| Ok(()))
     }
 
-    pub(super) fn insert_account(&self, connection: &mut dyn Connection, account: &AccountRow) -> Done<()> {
+    pub(super) fn insert_account(&self, connection: &mut Writer<'_>, account: &AccountRow) -> Done<()> {
         let domain = account.login.domain();
         if domain.is_empty() {
             let place = self.hosts.place().to_owned();

@@ -12,6 +12,7 @@ mod addresses;
 mod administer;
 mod administration;
 pub mod cache;
+mod changed;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 mod cure;
 mod driver;
@@ -46,10 +47,12 @@ mod statements;
 mod tests;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 mod tls;
+mod writer;
 
 pub use administration::{
     AccountChange, AccountTimes, AdminError, Administration, AliasRow, DomainRow, SchemaChange, StoreReport,
 };
+pub use changed::Changed;
 pub use open::{OpenError, open_pooled, open_single};
 pub use sql::SqlStore;
 pub use state::{HostState, Role, SnapshotState, StoreState};
@@ -279,9 +282,9 @@ pub trait AccountStore: Send + Sync {
         Ok(None)
     }
 
-    /// Drops what is kept of this login, or of all.
-    fn forget(&self, login: Option<&Login>) {
-        let _ = login;
+    /// Drops what is kept of what was changed.
+    fn forget(&self, changed: &Changed) {
+        let _ = changed;
     }
 
     /// What is known of the databases behind it. Asks none of them.

@@ -37,7 +37,7 @@ pub use original::{CopiedRow, Original, Part, Value};
 
 use super::hosts::Hosts;
 use super::sqlite::Sqlite;
-use super::{AccountStore, Cursor, MailStore, Page, Seen, SnapshotState, SqlStore, StoreError, StoreState};
+use super::{AccountStore, Changed, Cursor, MailStore, Page, Seen, SnapshotState, SqlStore, StoreError, StoreState};
 use crate::DomainName;
 use crate::account::{AccountRow, Login, Password};
 use crate::config::{Config, DatabaseUrl};
@@ -289,10 +289,10 @@ impl<S: Original + 'static> AccountStore for Snapshot<S> {
         }
     }
 
-    fn forget(&self, login: Option<&Login>) {
-        self.inner.forget(login);
+    fn forget(&self, changed: &Changed) {
+        self.inner.forget(changed);
         if let Some(keeper) = &self.keeper {
-            keeper.note(login);
+            keeper.note(if let Changed::Account(login) = changed { Some(login) } else { None });
         }
     }
 

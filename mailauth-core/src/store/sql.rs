@@ -5,11 +5,11 @@ use super::hosts::{Hosts, Wish, no_schema};
 use super::recent::{Change, Recent};
 use super::rows;
 use super::statements::Statements;
-use super::{AccountStore, Cursor, HostState, Page, Role, Seen, StoreError, StoreState};
+use super::{AccountStore, Changed, Cursor, HostState, Page, Role, Seen, StoreError, StoreState};
 use crate::account::{AccountRow, Login, Password};
 use crate::mailbox::Unusable;
 use crate::schema::{Field, TableModel};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 /// Accounts in an SQL database: what [`super::open_pooled`] and [`super::open_single`] return.
@@ -21,12 +21,21 @@ pub struct SqlStore {
     fits: AtomicBool,
     /// What was changed a moment ago, where there are replicas.
     recent: Recent,
+    /// Statements of changes that write and were sent.
+    pub(super) writes: AtomicU64,
 }
 
 impl SqlStore {
     pub(super) fn new(hosts: Hosts, model: TableModel) -> Self {
         let statements = Statements::new(&model, hosts.driver().dialect());
-        SqlStore { hosts, statements, model, fits: AtomicBool::new(false), recent: Recent::default() }
+        SqlStore {
+            hosts,
+            statements,
+            model,
+            fits: AtomicBool::new(false),
+            recent: Recent::default(),
+            writes: AtomicU64::new(0),
+        }
     }
 
     pub(super) fn dialect(&self) -> &'static Dialect {
@@ -141,6 +150,12 @@ impl SqlStore {
         }
     }
 
+    /// How many statements that write were sent for an administrator's changes. A change that left the number as it was
+    /// did not touch the database.
+    pub fn writes_sent(&self) -> u64 {
+        self.writes.load(Ordering::SeqCst)
+    }
+
     /// Asks each host what it can be used for, and tells of all of them.
     pub fn ask_hosts(&self) -> Vec<HostState> {
         self.hosts.probe();
@@ -193,8 +208,12 @@ impl AccountStore for SqlStore {
         if seen.may_be_old() { self.look_up_newest(login).map(Some) } else { Ok(None) }
     }
 
-    fn forget(&self, login: Option<&Login>) {
-        self.has_changed(login, None);
+    fn forget(&self, changed: &Changed) {
+        match changed {
+            Changed::Account(login) => self.has_changed(Some(login), None),
+            Changed::Domain(_) | Changed::Additions | Changed::Everything => self.has_changed(None, None),
+            Changed::Alias(_) => {}
+        }
     }
 
     fn state(&self) -> StoreState {

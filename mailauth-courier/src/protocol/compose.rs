@@ -5,6 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use mailauth_core::Secret;
 use mailauth_core::challenge::{CramMechanism, CramResponse};
+use mailauth_core::store::Changed;
 
 /// A value that the protocol has no way to send.
 ///
@@ -45,6 +46,22 @@ pub fn forget(login: Option<&[u8]>) -> Result<Secret, Uncomposable> {
     let Some(login) = login else { return Ok(b"FORGET\n".as_slice().into()) };
     sendable("login", login, b"\n\0")?;
     fitting(join(&[b"FORGET ", login, b"\n"]), MAX_LINE + 1)
+}
+
+/// `CHANGED`: an alias, a domain or much at once was changed; for the others that is `FORGET`.
+///
+/// # Errors
+/// When the login or address cannot be sent.
+pub fn changed(changed: &Changed) -> Result<Secret, Uncomposable> {
+    let (what, name) = match changed {
+        Changed::Everything => return forget(None),
+        Changed::Account(login) => return forget(Some(login.as_str().as_bytes())),
+        Changed::Additions => return Ok(b"CHANGED additions\n".as_slice().into()),
+        Changed::Domain(name) => (&b"CHANGED domain "[..], name.as_str()),
+        Changed::Alias(address) => (&b"CHANGED alias "[..], address.as_str()),
+    };
+    sendable("address", name.as_bytes(), b"\n\0")?;
+    fitting(join(&[what, name.as_bytes(), b"\n"]), MAX_LINE + 1)
 }
 
 /// `STATUS`: how the server is.

@@ -14,13 +14,15 @@
 //!          | "ENUMERATE" LF
 //!          | "ASK" SP question LF                           our own: see [`question`]
 //!          | "FORGET" [ SP login ] LF                       our own: see below
+//!          | "CHANGED" SP changed LF                        our own: see below
 //!          | "STATUS" LF                                    our own: see below
+//! changed  = "alias" SP address / "domain" SP name / "additions"
 //! body     = service LF authtype LF data
 //! data     = login LF password [LF]                         authtype "login"
 //!          | base64(challenge) LF base64(login SP hex) [LF] authtype "cram-md5", "cram-sha1", "cram-sha256", "apop"
 //!
 //! reply    = *( NAME "=" value LF ) "." LF                  PRE, AUTH: yes
-//!          | "OK" LF                                        PASSWD: yes; FORGET: done
+//!          | "OK" LF                                        PASSWD: yes; FORGET, CHANGED: done
 //!          | "FAIL" LF                                      no
 //!          | "OK" SP json LF                                STATUS
 //!          | "# " name LF LF *( row LF ) "." LF             ENUMERATE; without the "." it was cut off
@@ -37,6 +39,10 @@
 //! `FORGET` tells the server that the account with this login, or without one any account, was changed in the database:
 //! what it remembers of that is not so any more. It is taken from root and the server's own user, and is `FAIL` to
 //! others. Courier's daemon closes without a byte, and has nothing to forget.
+//!
+//! `CHANGED` tells the same of an alias address, of a domain with all that is in it, or that accounts and domains were
+//! added while what was there is as it was. Courier's daemon and older ones of ours close without a byte; those of ours
+//! have to be told `FORGET` then.
 //!
 //! `STATUS` asks how the server is: its databases, queues and what it has counted, as JSON on one line (`Status`, in
 //! `status.rs`). It is taken from the same users as `FORGET`, and is `FAIL` to others. Courier's daemon closes without a
@@ -58,7 +64,9 @@ mod record;
 mod reply;
 mod request;
 
-pub use compose::{PasswdFields, Uncomposable, auth_cram, auth_login, forget, passwd, pre, status, with_client};
+pub use compose::{
+    PasswdFields, Uncomposable, auth_cram, auth_login, changed, forget, passwd, pre, status, with_client,
+};
 pub use question::Question;
 pub use record::{Record, RecordError, Reply};
 pub use reply::{Passwords, Unsendable, account, list_row};

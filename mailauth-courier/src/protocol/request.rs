@@ -1,8 +1,9 @@
 //! Reading a request, as far as it has come.
 
 use super::{MAX_BODY, MAX_LINE, MAX_METADATA, Question};
-use mailauth_core::Secret;
 use mailauth_core::challenge::{CramMechanism, CramResponse};
+use mailauth_core::store::Changed;
+use mailauth_core::{DomainName, Secret};
 
 /// The most bytes of `TCPREMOTEIP` that are kept: the longest IPv6 address.
 const MAX_CLIENT: usize = 39;
@@ -61,6 +62,8 @@ pub enum Command {
     Ask(Question),
     /// `FORGET`: what is remembered of this login, or of all.
     Forget(Option<Vec<u8>>),
+    /// `CHANGED`.
+    Changed(Changed),
     /// `STATUS`.
     Status,
     /// Well-formed, but the answer is no whatever the accounts are. The reason is for the log.
@@ -172,8 +175,20 @@ fn command(word: &[u8], arguments: &[u8], after: &[u8]) -> Result<Option<Command
         b"ENUMERATE" if arguments.is_empty() => Ok(Some(Command::Enumerate)),
         b"STATUS" if arguments.is_empty() => Ok(Some(Command::Status)),
         b"ASK" => Question::parse(arguments).map(|question| Some(Command::Ask(question))).ok_or(Malformed::Field),
+        b"CHANGED" => changed(arguments).map(|changed| Some(Command::Changed(changed))).ok_or(Malformed::Field),
         b"FORGET" => Ok(Some(Command::Forget((!arguments.is_empty()).then(|| arguments.to_vec())))),
         _ => Err(Malformed::Command),
+    }
+}
+
+/// `additions`, or what and its name, which is the rest of the line.
+fn changed(arguments: &[u8]) -> Option<Changed> {
+    let arguments = std::str::from_utf8(arguments).ok()?;
+    match arguments.split_once(' ') {
+        None if arguments == "additions" => Some(Changed::Additions),
+        Some(("alias", address)) => Changed::alias(address),
+        Some(("domain", name)) => DomainName::parse(name).ok().map(Changed::Domain),
+        _ => None,
     }
 }
 

@@ -5,7 +5,8 @@ use super::*;
 use mailauth_core::account::Password;
 use mailauth_core::challenge::{CramMechanism, CramResponse};
 use mailauth_core::quota::Limits;
-use mailauth_core::{Account, Login, Secret};
+use mailauth_core::store::Changed;
+use mailauth_core::{Account, DomainName, Login, Secret};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -28,6 +29,7 @@ fn shown(request: Request) -> String {
         }
         Command::Enumerate => "enumerate".into(),
         Command::Status => "status".to_owned(),
+        Command::Changed(changed) => format!("changed {changed:?}"),
         Command::Forget(None) => "forget all".to_owned(),
         Command::Forget(Some(login)) => format!("forget {}", text(login)),
         Command::Ask(Question::Domain(name)) => format!("domain {}", text(name)),
@@ -182,6 +184,48 @@ fn what_is_to_be_forgotten_is_a_login_or_all() {
     assert_eq!(read("FORGET a=b c\n"), "forget a=b c");
     assert_eq!(read("FORGET anna"), "incomplete");
     assert_eq!(read("FORGETS\n"), "malformed: Command");
+}
+
+#[test]
+fn a_change_is_of_an_alias_a_domain_or_additions() {
+    assert_eq!(read("CHANGED additions\n"), "changed Additions");
+    assert_eq!(read("CHANGED alias Info@x.example\n"), "changed Alias(\"info@x.example\")");
+    assert_eq!(read("CHANGED alias a=b@x.example\n"), "changed Alias(\"a=b@x.example\")");
+    assert_eq!(read("CHANGED alias @X.example\n"), "changed Alias(\"@x.example\")");
+    assert_eq!(read("CHANGED domain X.example\n"), "changed Domain(DomainName(\"x.example\"))");
+    for rest in [
+        "",
+        " ",
+        " additions x",
+        " domain",
+        " domain ",
+        " domain a b",
+        " alias",
+        " alias @",
+        " alias a\tb@x",
+        " alias a b@x",
+        " else x",
+    ] {
+        assert_eq!(read(format!("CHANGED{rest}\n")), "malformed: Field", "{rest:?}");
+    }
+    assert_eq!(read("CHANGED domain x"), "incomplete");
+}
+
+#[test]
+fn a_change_that_is_told_is_read_as_it_was() {
+    let login = Login::parse(b"a=b@x.example", None).unwrap();
+    let domain = Changed::Domain(DomainName::parse("x.example").unwrap());
+    for told in [domain, Changed::Additions, Changed::alias("@x.example").unwrap(), Changed::alias("a=b@x").unwrap()] {
+        let composed = changed(&told).unwrap();
+        let Parse::Complete(Request { command: Command::Changed(read), .. }) = parse(composed.expose(), false) else {
+            panic!("{told:?}")
+        };
+        assert_eq!(read, told);
+    }
+    // Which daemons of every age know.
+    assert_eq!(changed(&Changed::Everything).unwrap().expose(), b"FORGET\n");
+    assert_eq!(changed(&Changed::Account(login)).unwrap().expose(), b"FORGET a=b@x.example\n");
+    assert_eq!(changed(&Changed::Alias("a\nb@x".into())).map(|_| ()), Err(Uncomposable("address")));
 }
 
 #[test]

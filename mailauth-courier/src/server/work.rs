@@ -15,7 +15,8 @@ use crate::protocol::question::said;
 use crate::protocol::{Command, FAIL, OK, Question, Request};
 use mailauth_core::Service;
 use mailauth_core::account::Account;
-use mailauth_core::authenticate::{self, Answer, Authority as _, Credential, PasswordChange, Step};
+use mailauth_core::authenticate::{self, Answer, Authenticator, Authority as _, Credential, PasswordChange, Step};
+use mailauth_core::store::Changed;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -72,7 +73,9 @@ impl Works {
         match request.command {
             Command::Enumerate => self.enumerate(connection),
             Command::Ask(question) => self.route(connection, question),
-            Command::Forget(login) => self.forget(connection, login.as_deref()),
+            Command::Forget(None) => self.forget(connection, "FORGET", |known| known.forget(&Changed::Everything)),
+            Command::Forget(Some(login)) => self.forget(connection, "FORGET", |known| known.forget_login(&login)),
+            Command::Changed(changed) => self.forget(connection, "CHANGED", |known| known.forget(&changed)),
             Command::Status => self.tell_status(connection),
             Command::Never(why) => {
                 tracing::debug!(why, "a request that no account can fit");
@@ -183,11 +186,11 @@ impl Works {
         }
     }
 
-    fn forget(&self, connection: Connection, login: Option<&[u8]>) {
+    fn forget(&self, connection: Connection, what: &str, forget: impl FnOnce(&Authenticator)) {
         if !connection.rights.manage {
-            return self.refuse_to_stranger(connection, "FORGET");
+            return self.refuse_to_stranger(connection, what);
         }
-        connection.live.answers.authenticator.forget(login);
+        forget(&connection.live.answers.authenticator);
         self.send(connection, OK);
     }
 
@@ -265,8 +268,8 @@ fn looks_up(command: &Command) -> bool {
         Command::LookUp { .. } | Command::LogIn { .. } | Command::Challenge { .. } => true,
         Command::Ask(Question::Recipient { .. }) => false,
         Command::Ask(_) => true,
-        Command::ChangePassword { .. } | Command::Enumerate | Command::Forget(_) | Command::Status => false,
-        Command::Never(_) => false,
+        Command::ChangePassword { .. } | Command::Enumerate => false,
+        Command::Forget(_) | Command::Changed(_) | Command::Status | Command::Never(_) => false,
     }
 }
 

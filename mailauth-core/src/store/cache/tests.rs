@@ -218,7 +218,7 @@ fn guesses_at_many_logins_do_not_turn_the_cache_off() {
     let read_anew = || {
         let guess = |_: &u32| {
             // Another login each time, as far as the cache is concerned.
-            story.cache.forget(None);
+            story.cache.forget(&Changed::Everything);
             story.again(&seen).unwrap().is_some()
         };
         (0..1000).filter(guess).count()
@@ -267,10 +267,26 @@ fn what_is_forgotten_is_read_anew() {
     for name in ["anna", "ben"] {
         story.seen(name);
     }
-    story.cache.forget(Some(&login("anna")));
+    story.cache.forget(&Changed::Account(login("anna")));
     assert!(!story.seen("anna").is_kept() && story.seen("ben").is_kept());
-    story.cache.forget(None);
+    story.cache.forget(&Changed::Everything);
     assert!(!story.seen("anna").is_kept() && !story.seen("ben").is_kept());
+}
+
+#[test]
+fn a_changed_domain_concerns_its_own_accounts_and_additions_concern_unknown_logins() {
+    let story = story();
+    story.table.rows().extend([row("ben@y.example", "one"), row("carl@z.example", "one")]);
+    let all = ["ben@y.example", "carl@z.example", "dora@y.example", "emil@z.example"];
+    let kept = || all.map(|name| story.seen(name).is_kept());
+    kept();
+    assert_eq!(kept(), [true; 4]);
+    story.cache.forget(&Changed::alias("ben@y.example").unwrap());
+    assert_eq!(kept(), [true; 4]);
+    story.cache.forget(&Changed::Domain(DomainName::parse("y.example").unwrap()));
+    assert_eq!(kept(), [false, true, false, true]);
+    story.cache.forget(&Changed::Additions);
+    assert_eq!(kept(), [true, true, false, false]);
 }
 
 #[test]
@@ -283,8 +299,7 @@ fn a_query_that_was_under_way_during_a_change_is_not_kept_and_nobody_joins_it() 
             arrived.recv_timeout(LONG).unwrap();
             // It has read the old row, and not yet told us.
             story.table.rows()[0] = row("anna", "two");
-            let who = login("anna");
-            story.cache.forget(if all { None } else { Some(&who) });
+            story.cache.forget(&if all { Changed::Everything } else { Changed::Account(login("anna")) });
             let late = scope.spawn(|| story.stored("anna"));
             assert_eq!(late.join().unwrap(), "two");
             go.send(Verdict::Answer).unwrap();

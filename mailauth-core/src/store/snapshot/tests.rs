@@ -243,7 +243,7 @@ fn what_a_replica_said_just_before_stands_where_the_copy_says_the_same() {
     // Which of the two is newer?
     assert_eq!(again("anna@x.example", Some(row("anna@x.example", "two"))).map(drop), Err(away()));
     assert_eq!(again("anna@x.example", None).map(drop), Err(away()));
-    snapshot.forget(Some(&login("anna@x.example")));
+    snapshot.forget(&Changed::Account(login("anna@x.example")));
     assert_eq!(again("anna@x.example", Some(row("anna@x.example", "one"))).map(drop), Err(away()));
 }
 
@@ -281,7 +281,7 @@ fn a_row_that_cannot_be_used_there_cannot_be_used_here() {
         story.comes_back();
         story.table.set("odd@x.example", Some(row));
         let snapshot = story.copied();
-        snapshot.forget(None);
+        snapshot.forget(&Changed::Everything);
         eventually("a copy of it", || !snapshot.keeper.as_ref().unwrap().copy.has_pending().unwrap());
         story.goes_away();
         let error = look(&snapshot, "odd@x.example").unwrap_err();
@@ -305,7 +305,7 @@ fn changes_and_deletions_are_copied_over_many_pages() {
         story.table.set(&name(number), (number % 2 == 0).then(|| raw(&name(number), "two")));
     }
     story.table.aliases.lock().unwrap().truncate(3);
-    snapshot.forget(None);
+    snapshot.forget(&Changed::Everything);
     eventually("the rest", || snapshot.state().snapshot.unwrap().accounts == 1255);
     story.goes_away();
     assert_eq!((look(&snapshot, &name(1)), look(&snapshot, &name(2))), (copied("-"), copied("two")));
@@ -368,10 +368,11 @@ fn what_was_changed_for_everybody_stops_the_copy_until_all_is_copied() {
     let story = story();
     let snapshot = story.copied();
     *story.table.copies.lock().unwrap() = Some(away());
-    snapshot.forget(None);
+    snapshot.forget(&Changed::Everything);
     story.goes_away();
     assert_eq!(look(&snapshot, "ben@x.example"), Err(away()));
-    let too_many = || (0..=201).for_each(|number| snapshot.forget(Some(&login(&format!("user{number}@x.example")))));
+    let too_many =
+        || (0..=201).for_each(|number| snapshot.forget(&Changed::Account(login(&format!("user{number}@x.example")))));
     story.comes_back();
     eventually("all", || !snapshot.keeper.as_ref().unwrap().copy.has_pending().unwrap());
     *story.table.copies.lock().unwrap() = Some(away());
@@ -386,7 +387,7 @@ fn a_change_that_cannot_be_noted_stops_the_copy_too() {
     let snapshot = story.copied();
     *story.table.copies.lock().unwrap() = Some(away());
     fs::set_permissions(story.path(), fs::Permissions::from_mode(0o644)).unwrap();
-    snapshot.forget(Some(&login("anna@x.example")));
+    snapshot.forget(&Changed::Account(login("anna@x.example")));
     fs::set_permissions(story.path(), fs::Permissions::from_mode(0o600)).unwrap();
     story.goes_away();
     assert_eq!(look(&snapshot, "ben@x.example"), Err(away()));
@@ -402,7 +403,7 @@ fn one_at_a_time_refreshes_a_file_and_the_next_follows() {
     let story = story();
     let first = story.copied();
     let second = story.start();
-    second.forget(None);
+    second.forget(&Changed::Everything);
     eventually("the first to do it", || !first.keeper.as_ref().unwrap().copy.has_pending().unwrap_or(true));
     let lock = fs::OpenOptions::new().write(true).open(copy::beside(story.path(), ".lock")).unwrap();
     let take = || rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive);

@@ -1,0 +1,38 @@
+//! A connection in the middle of a change.
+
+use super::driver::{Connection, DriverError, Param, Row, Statement};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What a change has of its connection. It counts the statements that write before they are sent, for a change of which
+/// none was sent was certainly not made.
+pub(super) struct Writer<'a> {
+    connection: &'a mut dyn Connection,
+    sent: &'a AtomicU64,
+}
+
+impl<'a> Writer<'a> {
+    pub(super) fn new(connection: &'a mut dyn Connection, sent: &'a AtomicU64) -> Self {
+        Writer { connection, sent }
+    }
+
+    /// Runs a statement that writes.
+    pub(super) fn execute(&mut self, statement: &Statement, params: &[Param<'_>]) -> Result<u64, DriverError> {
+        self.sent.fetch_add(1, Ordering::SeqCst);
+        self.connection.execute(statement, params)
+    }
+
+    /// Runs a statement that reads.
+    pub(super) fn query(
+        &mut self,
+        statement: &Statement,
+        params: &[Param<'_>],
+        each: &mut dyn FnMut(&dyn Row),
+    ) -> Result<(), DriverError> {
+        self.connection.query(statement, params, each)
+    }
+
+    /// The number that a statement reads.
+    pub(super) fn count(&mut self, statement: &Statement, params: &[Param<'_>]) -> Result<u64, DriverError> {
+        super::administer::count(self.connection, statement, params)
+    }
+}
