@@ -1,4 +1,4 @@
--- mailauth's tables for MariaDB 10.2 or later and MySQL 8.0.16 or later, schema version 2.
+-- mailauth's tables for MariaDB 10.2 or later and MySQL 8.0.16 or later, schema version 3.
 --
 -- `mailauth init` runs this file on a new database; `mariadb mail < schema/mysql.sql` does the same in one that exists and
 -- is empty. An older one it brings up to date by the files with a number, one for each version. Schema statements cannot be
@@ -23,6 +23,7 @@ CREATE TABLE IF NOT EXISTS domains (
     -- The most bytes and messages that its mailboxes keep together; 0 or NULL: no limit.
     quota_bytes     BIGINT,
     quota_messages  BIGINT,
+    KEY domains_by_update (updated_at, name),
     CONSTRAINT domains_name_length      CHECK (LENGTH(name) BETWEEN 1 AND 252),
     CONSTRAINT domains_name_lower_case  CHECK (name = LOWER(name)),
     CONSTRAINT domains_name_printable   CHECK (name NOT REGEXP '[[:cntrl:][:space:]@/]'),
@@ -61,7 +62,9 @@ CREATE TABLE IF NOT EXISTS accounts (
     created_at           DATETIME      NOT NULL DEFAULT (UTC_TIMESTAMP()),
     updated_at           DATETIME      NOT NULL DEFAULT (UTC_TIMESTAMP()),
     password_changed_at  DATETIME,
+    -- InnoDB adds the primary key to each index: this one is in the order of domain and login.
     KEY accounts_by_domain (domain),
+    KEY accounts_by_update (updated_at, login),
     CONSTRAINT accounts_domain_exists         FOREIGN KEY (domain) REFERENCES domains (name),
     CONSTRAINT accounts_login_length          CHECK (LENGTH(login) <= 254),
     CONSTRAINT accounts_login_lower_case      CHECK (login = LOWER(login)),
@@ -92,8 +95,11 @@ CREATE TABLE IF NOT EXISTS aliases (
     -- The order of an address's targets.
     position    INTEGER       NOT NULL DEFAULT 0,
     created_at  DATETIME      NOT NULL DEFAULT (UTC_TIMESTAMP()),
+    updated_at  DATETIME      NOT NULL DEFAULT (UTC_TIMESTAMP()),
     PRIMARY KEY (address, target),
+    -- In the order of domain, address and target.
     KEY aliases_by_domain (domain),
+    KEY aliases_by_update (updated_at, address, target),
     CONSTRAINT aliases_domain_exists          FOREIGN KEY (domain) REFERENCES domains (name),
     CONSTRAINT aliases_address_length         CHECK (LENGTH(address) <= 254),
     CONSTRAINT aliases_address_lower_case     CHECK (address = LOWER(address)),
@@ -111,12 +117,24 @@ CREATE TABLE IF NOT EXISTS mailbox_use (
     bytes        BIGINT        NOT NULL,
     messages     BIGINT        NOT NULL,
     measured_at  DATETIME      NOT NULL DEFAULT (UTC_TIMESTAMP()),
-    -- A domain's sum is had from the index alone.
-    KEY mailbox_use_by_domain (domain, bytes, messages),
+    -- In the order of domain and login. A delivery changes none of its columns.
+    KEY mailbox_use_by_domain (domain),
     CONSTRAINT mailbox_use_account_exists       FOREIGN KEY (login) REFERENCES accounts (login) ON DELETE CASCADE,
     CONSTRAINT mailbox_use_login_of_its_domain  CHECK (CHAR_LENGTH(login) > CHAR_LENGTH(domain) + 1 AND RIGHT(login, CHAR_LENGTH(domain) + 1) = CONCAT('@', domain)),
     CONSTRAINT mailbox_use_bytes_range          CHECK (bytes >= 0),
     CONSTRAINT mailbox_use_messages_range       CHECK (messages >= 0)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
-INSERT INTO schema_version (version) VALUES (2);
+-- What the mailboxes of a domain hold together: the sum of mailbox_use, kept with each change of it. A domain without a row
+-- has no mailbox that published. Rows of mailbox_use that other programs add, change or remove are not in it before
+-- `mailauth quota recount --all` sums up again.
+CREATE TABLE IF NOT EXISTS domain_use (
+    domain     VARCHAR(252)  NOT NULL PRIMARY KEY,
+    bytes      BIGINT        NOT NULL,
+    messages   BIGINT        NOT NULL,
+    -- How many have published.
+    mailboxes  BIGINT        NOT NULL,
+    CONSTRAINT domain_use_domain_exists  FOREIGN KEY (domain) REFERENCES domains (name) ON DELETE CASCADE
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+INSERT INTO schema_version (version) VALUES (3);

@@ -1,4 +1,4 @@
--- mailauth's tables for PostgreSQL 11 or later, schema version 2. The database's encoding must be UTF8.
+-- mailauth's tables for PostgreSQL 11 or later, schema version 3. The database's encoding must be UTF8.
 --
 -- `mailauth init` runs this file on a new database; `psql -1 -f schema/postgres.sql mail` does the same. An older one it
 -- brings up to date by the files with a number, one for each version.
@@ -29,6 +29,8 @@ CREATE TABLE domains (
     CONSTRAINT domains_quota_bytes_range     CHECK (quota_bytes >= 0),
     CONSTRAINT domains_quota_messages_range  CHECK (quota_messages >= 0)
 );
+
+CREATE INDEX domains_by_update ON domains (updated_at, name);
 
 -- One mail login for each mailbox.
 CREATE TABLE accounts (
@@ -78,7 +80,8 @@ CREATE TABLE accounts (
     CONSTRAINT accounts_options_printable     CHECK (options !~ '[[:cntrl:]]')
 );
 
-CREATE INDEX accounts_by_domain ON accounts (domain);
+CREATE INDEX accounts_by_domain ON accounts (domain, login);
+CREATE INDEX accounts_by_update ON accounts (updated_at, login);
 
 -- Addresses whose mail goes elsewhere: one row for each target.
 CREATE TABLE aliases (
@@ -91,6 +94,7 @@ CREATE TABLE aliases (
     -- The order of an address's targets.
     position    INTEGER       NOT NULL DEFAULT 0,
     created_at  TIMESTAMP(0)  NOT NULL DEFAULT (now() AT TIME ZONE 'UTC'),
+    updated_at  TIMESTAMP(0)  NOT NULL DEFAULT (now() AT TIME ZONE 'UTC'),
     PRIMARY KEY (address, target),
     CONSTRAINT aliases_domain_exists          FOREIGN KEY (domain) REFERENCES domains (name),
     CONSTRAINT aliases_address_length         CHECK (octet_length(address) <= 254),
@@ -101,7 +105,8 @@ CREATE TABLE aliases (
     CONSTRAINT aliases_position_range         CHECK (position >= 0)
 );
 
-CREATE INDEX aliases_by_domain ON aliases (domain);
+CREATE INDEX aliases_by_domain ON aliases (domain, address, target);
+CREATE INDEX aliases_by_update ON aliases (updated_at, address, target);
 
 -- What each mailbox of a domain with a quota holds, as it was last published. A mailbox without a row counts as empty.
 CREATE TABLE mailbox_use (
@@ -118,6 +123,19 @@ CREATE TABLE mailbox_use (
 -- Each delivery changes a row: with room beside it, and figures that no index holds, that costs no change of an index.
 ) WITH (fillfactor = 70);
 
-CREATE INDEX mailbox_use_by_domain ON mailbox_use (domain);
+CREATE INDEX mailbox_use_by_domain ON mailbox_use (domain, login);
 
-INSERT INTO schema_version (version) VALUES (2);
+-- What the mailboxes of a domain hold together: the sum of mailbox_use, kept with each change of it. A domain without a row
+-- has no mailbox that published. Rows of mailbox_use that other programs add, change or remove are not in it before
+-- `mailauth quota recount --all` sums up again.
+CREATE TABLE domain_use (
+    domain     VARCHAR(252)  COLLATE "C" NOT NULL PRIMARY KEY,
+    bytes      BIGINT        NOT NULL,
+    messages   BIGINT        NOT NULL,
+    -- How many have published.
+    mailboxes  BIGINT        NOT NULL,
+    CONSTRAINT domain_use_domain_exists  FOREIGN KEY (domain) REFERENCES domains (name) ON DELETE CASCADE
+-- Each delivery changes a row: with room beside it that costs no change of an index.
+) WITH (fillfactor = 50);
+
+INSERT INTO schema_version (version) VALUES (3);

@@ -1,4 +1,4 @@
--- mailauth's tables for SQLite 3.37 or later, schema version 2.
+-- mailauth's tables for SQLite 3.37 or later, schema version 3.
 --
 -- `mailauth init` runs this file on a new database; `sqlite3 mail.db < schema/sqlite.sql` does the same. An older one it
 -- brings up to date by the files with a number, one for each version.
@@ -29,6 +29,8 @@ CREATE TABLE domains (
     CONSTRAINT domains_created_is_time  CHECK (created_at IS datetime(created_at)),
     CONSTRAINT domains_updated_is_time  CHECK (updated_at IS datetime(updated_at))
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX domains_by_update ON domains (updated_at);
 
 -- One mail login for each mailbox.
 CREATE TABLE accounts (
@@ -80,7 +82,9 @@ CREATE TABLE accounts (
     CONSTRAINT accounts_password_changed_is_time CHECK (password_changed_at IS datetime(password_changed_at))
 ) STRICT, WITHOUT ROWID;
 
+-- SQLite adds the primary key to each index of these tables: this one is in the order of domain and login.
 CREATE INDEX accounts_by_domain ON accounts (domain);
+CREATE INDEX accounts_by_update ON accounts (updated_at);
 
 -- Addresses whose mail goes elsewhere; one row for each target.
 CREATE TABLE aliases (
@@ -93,6 +97,7 @@ CREATE TABLE aliases (
     -- The order of an address's targets.
     position    INTEGER NOT NULL DEFAULT 0,
     created_at  TEXT    NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    updated_at  TEXT    NOT NULL DEFAULT CURRENT_TIMESTAMP,
     PRIMARY KEY (address, target),
     CONSTRAINT aliases_address_length         CHECK (length(CAST(address AS BLOB)) <= 254),
     CONSTRAINT aliases_address_lower_case     CHECK (address = lower(address)),
@@ -100,10 +105,12 @@ CREATE TABLE aliases (
     CONSTRAINT aliases_address_of_its_domain  CHECK (substr(address, -length(domain) - 1) = '@' || domain),
     CONSTRAINT aliases_target_printable       CHECK (length(target) BETWEEN 1 AND 254 AND target NOT GLOB '*[' || char(1) || '-' || char(31) || char(127) || '-' || char(159) || ']*' AND instr(target, char(0)) = 0),
     CONSTRAINT aliases_position_range         CHECK (position >= 0),
-    CONSTRAINT aliases_created_is_time        CHECK (created_at IS datetime(created_at))
+    CONSTRAINT aliases_created_is_time        CHECK (created_at IS datetime(created_at)),
+    CONSTRAINT aliases_updated_is_time        CHECK (updated_at IS datetime(updated_at))
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX aliases_by_domain ON aliases (domain);
+CREATE INDEX aliases_by_update ON aliases (updated_at);
 
 -- What each mailbox of a domain with a quota holds, as it was last published. A mailbox without a row counts as empty.
 CREATE TABLE mailbox_use (
@@ -119,7 +126,18 @@ CREATE TABLE mailbox_use (
     CONSTRAINT mailbox_use_measured_is_time     CHECK (measured_at IS datetime(measured_at))
 ) STRICT, WITHOUT ROWID;
 
--- A domain's sum is had from the index alone.
-CREATE INDEX mailbox_use_by_domain ON mailbox_use (domain, bytes, messages);
+-- A delivery changes none of its columns.
+CREATE INDEX mailbox_use_by_domain ON mailbox_use (domain);
 
-INSERT INTO schema_version (version) VALUES (2);
+-- What the mailboxes of a domain hold together: the sum of mailbox_use, kept with each change of it. A domain without a row
+-- has no mailbox that published. Rows of mailbox_use that other programs add, change or remove are not in it before
+-- `mailauth quota recount --all` sums up again.
+CREATE TABLE domain_use (
+    domain     TEXT    NOT NULL PRIMARY KEY REFERENCES domains (name) ON DELETE CASCADE,
+    bytes      INTEGER NOT NULL,
+    messages   INTEGER NOT NULL,
+    -- How many have published.
+    mailboxes  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+INSERT INTO schema_version (version) VALUES (3);

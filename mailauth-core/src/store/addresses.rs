@@ -6,7 +6,7 @@ use super::{MailStore, StoreError};
 use crate::DomainName;
 
 /// The most targets of one address. Mailing lists have programs of their own.
-const MOST_TARGETS: usize = 1000;
+pub(super) const MOST_TARGETS: usize = 1000;
 
 impl MailStore for SqlStore {
     fn domain_enabled(&self, name: &DomainName) -> Result<Option<bool>, StoreError> {
@@ -36,19 +36,22 @@ impl MailStore for SqlStore {
         let targets = self.hosts.read(|connection| {
             self.fits(connection)?;
             let mut targets = Vec::new();
-            connection.query(&self.statements.find_alias, &[Param::Text(asked)], &mut |row| {
+            // One more than there may be.
+            let asking = [Param::Text(asked), Param::Int(MOST_TARGETS as i64 + 1)];
+            connection.query(&self.statements.find_alias, &asking, &mut |row| {
                 // A collation may call others equal.
-                if is_text(row, 0, asked) && targets.len() <= MOST_TARGETS {
-                    targets.push(bytes(row, 1));
+                if is_text(row, 0, asked) {
+                    targets.push((number(row, 2), bytes(row, 1)));
                 }
             })?;
+            targets.sort();
             Ok(targets)
         })?;
         let unusable = |problem| StoreError::UnusableAlias { address: address.to_owned(), problem };
         if targets.len() > MOST_TARGETS {
             return Err(unusable(format!("it has more than {MOST_TARGETS} targets; use a mailing list")));
         }
-        let read = |target: Vec<u8>| match String::from_utf8(target) {
+        let read = |(_, target): (_, Vec<u8>)| match String::from_utf8(target) {
             Ok(target) if is_address(&target) => Ok(target),
             Ok(target) => Err(unusable(format!("its target {target:?} is not an address; write name@example.org"))),
             Err(_) => Err(unusable("a target is not UTF-8; set it anew".to_owned())),

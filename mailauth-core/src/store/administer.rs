@@ -1,6 +1,7 @@
 //! Making, changing and removing what is in the tables.
 
 use super::StoreError;
+use super::addresses::MOST_TARGETS;
 use super::administration::{
     AccountChange, AccountTimes, AdminError, Administration, AliasRow, DomainRow, SchemaChange, StoreReport,
 };
@@ -69,33 +70,28 @@ impl Administration for SqlStore {
             let rights = connection.rights(&needs)?;
             (report.rights_too_wide, report.rights_missing) = (rights.too_wide, rights.missing);
             report.rights_cure = rights.cure;
-            let counted = connection.query(&self.statements.count_accounts, &[], &mut |row| {
-                report.accounts = number(row, 0).and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
-            });
-            match counted {
+            match self.count_by_pages(connection, &self.statements.count_accounts, &[]) {
                 Err(DriverError::Refused { .. }) => {}
-                counted => counted?,
+                counted => report.accounts = counted?,
             }
             Ok(report)
         })
     }
 
     fn domains(&self) -> Result<Vec<DomainRow>, StoreError> {
-        let read = self.hosts.read(|connection| {
-            self.fits(connection)?;
-            let mut domains = Vec::new();
-            connection.query(&self.statements.domains, &[], &mut |row| {
-                let name = text(row, 0);
-                domains.push(rows::domain_limits(row, 3, &name).map(|quota| DomainRow {
-                    enabled: number(row, 1) == Some(1),
-                    description: Some(text(row, 2)).filter(|text| !text.is_empty()),
-                    quota,
-                    name,
-                }));
-            })?;
-            Ok(domains)
-        })?;
-        read.into_iter().collect()
+        let mut domains = Vec::new();
+        let mut after = String::new();
+        loop {
+            let page = self.domain_page(&after)?;
+            let whole = page.len() >= PAGE;
+            for domain in page {
+                domains.push(domain?);
+            }
+            match domains.last() {
+                Some(last) if whole => after.clone_from(&last.name),
+                _ => return Ok(domains),
+            }
+        }
     }
 
     fn add_domain(&self, domain: &DomainRow) -> Result<(), AdminError> {
@@ -123,18 +119,19 @@ impl Administration for SqlStore {
     fn remove_domain(&self, name: &str, contents: bool) -> Result<(), AdminError> {
         self.change(|connection| {
             let statements = &self.statements;
-            let domain = [Param::Text(name.as_bytes())];
+            let domain = Param::Text(name.as_bytes());
             if contents {
-                connection.execute(&statements.remove_domain_aliases, &domain)?;
-                connection.execute(&statements.remove_domain_accounts, &domain)?;
+                self.remove_aliases_of(connection, domain)?;
+                self.remove_accounts_of(connection, domain)?;
             } else {
-                let accounts = connection.count(&statements.count_domain_accounts, &domain)?;
-                let aliases = connection.count(&statements.count_domain_aliases, &domain)?;
+                let accounts =
+                    self.count_by_pages(connection.reading(), &statements.count_domain_accounts, &[domain])?;
+                let aliases = self.count_aliases_of(connection.reading(), domain)?;
                 if accounts + aliases > 0 {
                     return Ok(Err(AdminError::InUse { domain: name.to_owned(), accounts, aliases }));
                 }
             }
-            some(connection.execute(&statements.remove_domain, &domain)?, || no_such("domain", name))
+            some(connection.execute(&statements.remove_domain, &[domain])?, || no_such("domain", name))
         })
     }
 
@@ -209,25 +206,29 @@ impl Administration for SqlStore {
     }
 
     fn aliases(&self, domain: Option<&str>) -> Result<Vec<AliasRow>, StoreError> {
-        self.hosts.read(|connection| {
-            self.fits(connection)?;
-            let mut aliases: Vec<AliasRow> = Vec::new();
-            let mut each = |row: &dyn Row| {
-                let (address, target) = (text(row, 0), text(row, 1));
-                match aliases.last_mut() {
-                    Some(last) if last.address == address => last.targets.push(target),
-                    _ => aliases.push(AliasRow { address, targets: vec![target] }),
+        let mut aliases = Vec::new();
+        let mut after = (Vec::new(), Vec::new());
+        // The targets of the last address, with their positions: a page may end among them.
+        let mut last: (String, Vec<(i64, String)>) = Default::default();
+        loop {
+            let page = self.hosts.read(|connection| {
+                self.fits(connection)?;
+                self.alias_page(connection, domain.map(|name| Param::Text(name.as_bytes())), (&after.0, &after.1))
+            })?;
+            let whole = page.len() >= PAGE;
+            for AliasTarget { address, target, position } in page {
+                after = (address.clone(), target.clone());
+                let (address, target) = (String::from_utf8_lossy(&address), String::from_utf8_lossy(&target));
+                if address != last.0 {
+                    aliases.extend(in_order(std::mem::replace(&mut last, (address.into_owned(), Vec::new()))));
                 }
-            };
-            match domain {
-                None => connection.query(&self.statements.aliases, &[], &mut each)?,
-                Some(domain) => {
-                    let domain = [Param::Text(domain.as_bytes())];
-                    connection.query(&self.statements.domain_aliases, &domain, &mut each)?;
-                }
+                last.1.push((position, target.into_owned()));
             }
-            Ok(aliases)
-        })
+            if !whole {
+                aliases.extend(in_order(last));
+                return Ok(aliases);
+            }
+        }
     }
 
     fn add_alias(&self, alias: &AliasRow) -> Result<(), AdminError> {
@@ -236,10 +237,16 @@ impl Administration for SqlStore {
         self.change(|connection| {
             let mut there = BTreeSet::new();
             let mut next = 0;
-            connection.query(&self.statements.alias_targets, &[address], &mut |row| {
-                there.insert(text(row, 0));
-                next = next.max(number(row, 1).unwrap_or(0).saturating_add(1));
+            let asking = [address, Param::Int(MOST_TARGETS as i64 + 1)];
+            connection.query(&self.statements.find_alias, &asking, &mut |row| {
+                there.insert(text(row, 1));
+                next = next.max(number(row, 2).unwrap_or(0).saturating_add(1));
             })?;
+            if there.len() + alias.targets.iter().filter(|target| !there.contains(*target)).count() > MOST_TARGETS {
+                let problem = format!("it would have more than {MOST_TARGETS} targets; use a mailing list");
+                let address = alias.address.clone();
+                return Ok(Err(StoreError::UnusableAlias { address, problem }.into()));
+            }
             for target in &alias.targets {
                 if !there.insert(target.clone()) {
                     continue;
@@ -277,7 +284,125 @@ impl Administration for SqlStore {
     }
 }
 
+/// Rows that are read, or removed, with one statement.
+const PAGE: usize = 1000;
+
+/// Rows that are counted with one statement.
+const COUNTED: i64 = 10_000;
+
+/// A row of an alias as it is in the table.
+pub(super) struct AliasTarget {
+    pub address: Vec<u8>,
+    pub target: Vec<u8>,
+    pub position: i64,
+}
+
+/// An alias with its targets in their order; none without a target.
+fn in_order((address, mut targets): (String, Vec<(i64, String)>)) -> Option<AliasRow> {
+    targets.sort();
+    let targets: Vec<_> = targets.into_iter().map(|(_, target)| target).collect();
+    (!targets.is_empty()).then_some(AliasRow { address, targets })
+}
+
 impl SqlStore {
+    /// The domains that come next after `after`, at most [`PAGE`].
+    fn domain_page(&self, after: &str) -> Result<Vec<Result<DomainRow, StoreError>>, StoreError> {
+        self.hosts.read(|connection| {
+            self.fits(connection)?;
+            let mut domains = Vec::new();
+            let asking = [Param::Text(after.as_bytes()), Param::Int(PAGE as i64)];
+            connection.query(&self.statements.domain_page, &asking, &mut |row| {
+                let name = text(row, 0);
+                domains.push(rows::domain_limits(row, 2, &name).map(|quota| DomainRow {
+                    enabled: number(row, 1) == Some(1),
+                    description: Some(text(row, 4)).filter(|text| !text.is_empty()),
+                    quota,
+                    name,
+                }));
+            })?;
+            Ok(domains)
+        })
+    }
+
+    /// The rows of aliases, of all or of one domain, that come next after this address and target, at most [`PAGE`].
+    fn alias_page(
+        &self,
+        connection: &mut dyn Connection,
+        domain: Option<Param<'_>>,
+        (address, target): (&[u8], &[u8]),
+    ) -> Result<Vec<AliasTarget>, DriverError> {
+        let statement = match domain {
+            None => &self.statements.alias_page,
+            Some(_) => &self.statements.domain_alias_page,
+        };
+        let address = Param::Text(address);
+        let asking: Vec<_> =
+            domain.into_iter().chain([address, address, Param::Text(target), Param::Int(PAGE as i64)]).collect();
+        let mut page = Vec::new();
+        connection.query(statement, &asking, &mut |row| {
+            let position = number(row, 2).unwrap_or(0);
+            page.push(AliasTarget { address: bytes(row, 0), target: bytes(row, 1), position });
+        })?;
+        Ok(page)
+    }
+
+    /// Counts accounts by a statement that counts them up to a limit, and says where it came to.
+    fn count_by_pages(
+        &self,
+        connection: &mut dyn Connection,
+        statement: &Statement,
+        of: &[Param<'_>],
+    ) -> Result<u64, DriverError> {
+        let (mut sum, mut after) = (0, Vec::new());
+        loop {
+            let (counted, last) = count_page(connection, statement, of, &after, COUNTED)?;
+            sum += counted;
+            if counted < COUNTED.unsigned_abs() || last.is_empty() {
+                return Ok(sum);
+            }
+            after = last;
+        }
+    }
+
+    fn count_aliases_of(&self, connection: &mut dyn Connection, domain: Param<'_>) -> Result<u64, DriverError> {
+        let (mut sum, mut after) = (0, (Vec::new(), Vec::new()));
+        loop {
+            let page = self.alias_page(connection, Some(domain), (&after.0, &after.1))?;
+            sum += page.len() as u64;
+            match page.into_iter().next_back() {
+                Some(last) if sum % PAGE as u64 == 0 => after = (last.address, last.target),
+                _ => return Ok(sum),
+            }
+        }
+    }
+
+    /// Removes the accounts of a domain, some with each statement.
+    fn remove_accounts_of(&self, connection: &mut Writer<'_>, domain: Param<'_>) -> Result<(), DriverError> {
+        let statements = &self.statements;
+        loop {
+            let (_, last) =
+                count_page(connection.reading(), &statements.count_domain_accounts, &[domain], b"", PAGE as i64)?;
+            if last.is_empty() {
+                return Ok(());
+            }
+            if connection.execute(&statements.remove_domain_accounts, &[domain, Param::Text(&last)])? == 0 {
+                // The domain cannot be removed then, and the database says why.
+                return Ok(());
+            }
+        }
+    }
+
+    /// The same of its aliases.
+    fn remove_aliases_of(&self, connection: &mut Writer<'_>, domain: Param<'_>) -> Result<(), DriverError> {
+        while let Some(last) = self.alias_page(connection.reading(), Some(domain), (b"", b""))?.pop() {
+            let those = [domain, Param::Text(&last.address)];
+            if connection.execute(&self.statements.remove_domain_aliases, &those)? == 0 {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
     /// Runs a change in a transaction, once the schema is known to be ours.
     fn change<T>(&self, work: impl FnOnce(&mut Writer<'_>) -> Done<T>) -> Result<T, AdminError> {
         self.change_or(work)?
@@ -394,11 +519,23 @@ fn some(rows: u64, otherwise: impl FnOnce() -> AdminError) -> Done<()> {
     Ok(if rows > 0 { Ok(()) } else { Err(otherwise()) })
 }
 
-pub(super) fn count(
+/// How many accounts come next, and the last one's login.
+fn count_page(
     connection: &mut dyn Connection,
     statement: &Statement,
-    params: &[Param<'_>],
-) -> Result<u64, DriverError> {
+    of: &[Param<'_>],
+    after: &[u8],
+    limit: i64,
+) -> Result<(u64, Vec<u8>), DriverError> {
+    let mut counted = (0, Vec::new());
+    let asking: Vec<_> = of.iter().copied().chain([Param::Text(after), Param::Int(limit)]).collect();
+    connection.query(statement, &asking, &mut |row| {
+        counted = (number(row, 0).and_then(|count| u64::try_from(count).ok()).unwrap_or(0), bytes(row, 1));
+    })?;
+    Ok(counted)
+}
+
+fn count(connection: &mut dyn Connection, statement: &Statement, params: &[Param<'_>]) -> Result<u64, DriverError> {
     let mut count = 0;
     connection.query(statement, params, &mut |row| {
         count = number(row, 0).and_then(|count| u64::try_from(count).ok()).unwrap_or(0);

@@ -31,6 +31,8 @@ static DIALECT: Dialect = Dialect {
     begin: "BEGIN",
     now: "",
     time_text: "",
+    time_value: "",
+    row_values: true,
     same_bytes: "",
     total: "",
     table_exists: "",

@@ -56,6 +56,7 @@ pub use changed::Changed;
 pub use open::{OpenError, open_pooled, open_single};
 pub use sql::SqlStore;
 pub use state::{HostState, Role, SnapshotState, StoreState};
+pub use statements::{ParameterKind, StatementText};
 
 use crate::DomainName;
 use crate::account::{AccountRow, Login, Password};

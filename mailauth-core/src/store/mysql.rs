@@ -23,6 +23,8 @@ pub(super) static DIALECT: Dialect = Dialect {
     begin: "START TRANSACTION",
     now: "UTC_TIMESTAMP()",
     time_text: "DATE_FORMAT({}, '%Y-%m-%d %H:%i:%s')",
+    time_value: "CAST({} AS DATETIME)",
+    row_values: false,
     // Collations ignore spaces at the end at least, and most of them case.
     same_bytes: "CAST(CONVERT({} USING utf8mb4) AS BINARY) = CAST(? AS BINARY)",
     total: "CAST(LEAST(COALESCE(SUM({}), 0), 9223372036854775807) AS SIGNED)",
@@ -30,7 +32,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     lock: "DO GET_LOCK('mailauth schema', 10)",
     unlock: "DO RELEASE_LOCK('mailauth schema')",
     schema: include_str!("../../../schema/mysql.sql"),
-    migrations: &[include_str!("../../../schema/mysql.2.sql")],
+    migrations: &[include_str!("../../../schema/mysql.2.sql"), include_str!("../../../schema/mysql.3.sql")],
 };
 
 /// What each session begins with, whatever the server's own settings: every statement stands for itself, and a value

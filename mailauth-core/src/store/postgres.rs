@@ -29,6 +29,8 @@ pub(super) static DIALECT: Dialect = Dialect {
     begin: "BEGIN",
     now: "(now() AT TIME ZONE 'UTC')",
     time_text: "to_char({}, 'YYYY-MM-DD HH24:MI:SS')",
+    time_value: "CAST(({})::text AS TIMESTAMP)",
+    row_values: true,
     same_bytes: "({})::text COLLATE \"C\" = ?",
     total: "CAST(LEAST(COALESCE(SUM({}), 0), 9223372036854775807) AS BIGINT)",
     table_exists: "SELECT CASE WHEN to_regclass(?::text) IS NULL THEN 0 ELSE 1 END",
@@ -36,7 +38,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     lock: "SELECT pg_advisory_lock(7881692223226315880)",
     unlock: "SELECT pg_advisory_unlock(7881692223226315880)",
     schema: include_str!("../../../schema/postgres.sql"),
-    migrations: &[include_str!("../../../schema/postgres.2.sql")],
+    migrations: &[include_str!("../../../schema/postgres.2.sql"), include_str!("../../../schema/postgres.3.sql")],
 };
 
 /// The port where a server listens that is named by its socket's folder alone.

@@ -18,6 +18,8 @@ pub(crate) static DIALECT: Dialect = Dialect {
     begin: "BEGIN IMMEDIATE",
     now: "CURRENT_TIMESTAMP",
     time_text: "{}",
+    time_value: "{}",
+    row_values: true,
     same_bytes: "CAST({} AS BLOB) = CAST(? AS BLOB)",
     // Beyond 2^53 it is rounded, and it never overflows: a sum of integers would be an error then.
     total: "CAST(TOTAL({}) AS INTEGER)",
@@ -25,7 +27,7 @@ pub(crate) static DIALECT: Dialect = Dialect {
     lock: "",
     unlock: "",
     schema: include_str!("../../../schema/sqlite.sql"),
-    migrations: &[include_str!("../../../schema/sqlite.2.sql")],
+    migrations: &[include_str!("../../../schema/sqlite.2.sql"), include_str!("../../../schema/sqlite.3.sql")],
 };
 
 /// The mode of a database that we create: its group may read, and nobody else, for it holds hashes. SQLite gives the

@@ -1,85 +1,126 @@
 //! Every statement, built once from the table model and the dialect.
 
 use super::driver::{Dialect, Statement};
+use super::sql::SqlStore;
 use crate::schema::{Field, TableModel};
 
-/// The statements that are kept prepared, and the words from which others are made.
-pub(super) struct Statements {
-    /// `(login)` to the fields of [`Field::READ`].
-    pub find: Statement,
-    /// `(limit)` to the same.
-    pub first_page: Statement,
-    /// `(login, limit)` to the same.
-    pub next_page: Statement,
-    /// `(time, time, login, limit)` to the same, of accounts that were changed, or their domains, no sooner than at that
-    /// time.
-    pub changed_page: Statement,
+/// What a parameter of a statement is: enough to give it a value that the tables might hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ParameterKind {
+    /// A login.
+    Login,
+    /// The name of a domain.
+    Domain,
+    /// The address of an alias.
+    Address,
+    /// The target of an alias.
+    Target,
+    /// A time of the database, as a text.
+    Time,
+    /// Another text.
+    Text,
+    /// Another number.
+    Number,
+    /// The most rows that are read.
+    Limit,
+}
+
+/// Defines [`Statements`], and the list of its statements with the kinds of their parameters.
+macro_rules! statements {
+    ($($(#[$doc:meta])* $name:ident($($kind:ident),*),)*) => {
+        /// The statements that are kept prepared, and the words from which others are made.
+        pub(super) struct Statements {
+            $($(#[$doc])* pub $name: Statement,)*
+            /// `UPDATE ... SET updated = now`, to which a change of an account adds columns.
+            pub set_account: String,
+            /// ` WHERE ...` of the same, `(login, login)`.
+            pub of_account: String,
+        }
+
+        impl Statements {
+            /// Every kept statement: its name, its text, and the kinds of its parameters.
+            fn kept(&self) -> Vec<(&'static str, &str, Vec<ParameterKind>)> {
+                vec![$((stringify!($name), self.$name.sql.as_str(), vec![$(ParameterKind::$kind),*]),)*]
+            }
+        }
+    };
+}
+
+// Each has the kinds of its parameters after its name. Those that add accounts have the columns
+// of a row.
+statements! {
+    /// To the fields of [`Field::READ`].
+    find(Login),
+    /// To the same.
+    first_page(Limit),
+    /// To the same, of the logins after that one.
+    next_page(Login, Limit),
+    /// To the same, of one domain, of the logins after that one.
+    domain_accounts_page(Domain, Login, Limit),
+    /// To the fields of [`Field::READ`] and the time of the change as a text, in the order of time and login: of accounts
+    /// that were changed after that time, or at that time and have a login after that one. The time is given twice.
+    changed_page(Time, Time, Login, Limit),
+    /// To name, enabled, bytes and messages of the quota, and the time of the change, in the order of time and name: the
+    /// same of domains.
+    changed_domains(Time, Time, Domain, Limit),
+    /// To address, target, position, and the time of the change, in the order of time, address and target: of aliases that
+    /// were changed after that time, or at that time and have an address and target after those. The time and
+    /// the address are given twice.
+    changed_aliases(Time, Time, Address, Address, Target, Limit),
     /// To the time, as a text.
-    pub time: Statement,
-    /// `(name, limit)` to name, enabled, bytes and messages of the quota.
-    pub domain_page: Statement,
-    /// `(address, address, target, limit)` to address, target, position.
-    pub alias_page: Statement,
+    time(),
+    /// To name, enabled, bytes and messages of the quota, and description, of the names after that one.
+    domain_page(Domain, Limit),
+    /// To address, target, position, of what comes after that address and target. The address is given twice.
+    alias_page(Address, Address, Target, Limit),
+    /// The same of one domain.
+    domain_alias_page(Domain, Address, Address, Target, Limit),
     /// `(new, login, login, old)`.
-    pub set_password: Statement,
+    set_password(Text, Login, Login, Text),
     /// To the version.
-    pub version: Statement,
+    version(),
     /// `(table)` to how many there are.
-    pub table_exists: Statement,
-    /// To the number of accounts.
-    pub count_accounts: Statement,
-    /// `(login)` to the texts of [`Field::TIMES`].
-    pub times: Statement,
+    table_exists(Text),
+    /// To how many accounts there are after that login, at most the limit, and the last one's login.
+    count_accounts(Login, Limit),
+    /// The same of one domain.
+    count_domain_accounts(Domain, Login, Limit),
+    /// To the texts of [`Field::TIMES`], and the login.
+    times(Login),
     /// The values of [`INSERTED`] in their order, then 1 or 0: is there a password?
-    pub add_account: Statement,
+    add_account(),
     /// The same for [`BATCH`] accounts, one after the other.
-    pub add_accounts: Statement,
-    /// `(login, login)`.
-    pub remove_account: Statement,
-    /// To name, enabled, description, bytes and messages of the quota.
-    pub domains: Statement,
-    /// `(name)` to name, enabled.
-    pub find_domain: Statement,
+    add_accounts(),
+    /// The login is given twice.
+    remove_account(Login, Login),
+    /// To name, enabled.
+    find_domain(Domain),
     /// `(name, enabled, description, bytes, messages)`.
-    pub add_domain: Statement,
+    add_domain(Domain, Number, Text, Number, Number),
     /// `(enabled, description, bytes, messages, name)`.
-    pub set_domain: Statement,
-    /// `(name)`.
-    pub remove_domain: Statement,
-    /// `(domain)` to a number.
-    pub count_domain_accounts: Statement,
-    /// `(domain)` to a number.
-    pub count_domain_aliases: Statement,
-    /// `(domain)`.
-    pub remove_domain_accounts: Statement,
-    /// `(domain)`.
-    pub remove_domain_aliases: Statement,
-    /// To address, target.
-    pub aliases: Statement,
-    /// `(domain)` to address, target.
-    pub domain_aliases: Statement,
-    /// `(address)` to target, position.
-    pub alias_targets: Statement,
-    /// `(address)` to address, target.
-    pub find_alias: Statement,
+    set_domain(Number, Text, Number, Number, Domain),
+    /// Removes a domain that has no accounts and aliases.
+    remove_domain(Domain),
+    /// Removes the accounts of a domain whose logins are not after that one.
+    remove_domain_accounts(Domain, Login),
+    /// Removes the aliases of a domain whose addresses are not after that one.
+    remove_domain_aliases(Domain, Address),
+    /// To address, target, position.
+    find_alias(Address, Limit),
     /// `(address, domain, target, position)`.
-    pub add_alias: Statement,
-    /// `(address, address)`.
-    pub remove_alias: Statement,
+    add_alias(Address, Domain, Target, Number),
+    /// The address is given twice.
+    remove_alias(Address, Address),
     /// `(address, target, address, target)`.
-    pub remove_target: Statement,
-    /// `(domain)` to bytes and messages of its quota.
-    pub pool_limits: Statement,
-    /// `(domain)` to bytes, messages and number of its mailboxes.
-    pub pool_use: Statement,
+    remove_target(Address, Target, Address, Target),
+    /// To bytes and messages of its quota.
+    pool_limits(Domain),
+    /// To bytes, messages and number of its mailboxes.
+    pool_use(Domain),
     /// `(bytes, messages, login)`.
-    pub set_use: Statement,
+    set_use(Number, Number, Login),
     /// `(login, domain, bytes, messages)`.
-    pub add_use: Statement,
-    /// `UPDATE ... SET updated = now`, to which a change of an account adds columns.
-    pub set_account: String,
-    /// ` WHERE ...` of the same, `(login, login)`.
-    pub of_account: String,
+    add_use(Login, Domain, Number, Number),
 }
 
 /// What a new account's row is given, in this order.
@@ -102,6 +143,34 @@ pub(super) const INSERTED: [Field; 13] = [
 /// How many accounts an import adds with one statement: enough that the way to the server and back does not count, and
 /// far from what any database allows as parameters.
 pub(super) const BATCH: usize = 100;
+
+/// A statement that a store runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatementText {
+    /// Its name in this program.
+    pub name: &'static str,
+    /// Its text, in the placeholders of its database.
+    pub sql: String,
+    /// What its parameters are; nothing of those that add accounts, which are the columns of a row.
+    pub parameters: Vec<ParameterKind>,
+}
+
+impl SqlStore {
+    /// Every statement that is run on our tables, so that it can be seen how the database finds its rows.
+    pub fn statements(&self) -> Vec<StatementText> {
+        let kept = self.statements.kept().into_iter();
+        let mut all: Vec<_> =
+            kept.map(|(name, sql, parameters)| StatementText { name, sql: sql.to_owned(), parameters }).collect();
+        let Statements { set_account, of_account, .. } = &self.statements;
+        let changed = self.model.accounts.column(Field::Enabled).write.as_deref().unwrap_or_default();
+        all.push(StatementText {
+            name: "set_account",
+            sql: self.dialect().placeholders(&format!("{set_account}, {changed} = ?{of_account}")),
+            parameters: vec![ParameterKind::Number, ParameterKind::Login, ParameterKind::Login],
+        });
+        all
+    }
+}
 
 impl Statements {
     pub(super) fn new(model: &TableModel, dialect: &Dialect) -> Self {
@@ -136,29 +205,52 @@ impl Statements {
         let (d_bytes, d_messages) = (&domains.quota_bytes, &domains.quota_messages);
         let (u, u_login, u_domain, u_measured) = (&uses.table, &uses.login, &uses.domain, &uses.measured);
         let (u_bytes, u_messages) = (&uses.bytes, &uses.messages);
-        let total = |column: &str| dialect.total.replace("{}", column);
         let of_domain = write(Field::Domain);
-        let ordered = format!("ORDER BY {address}, {position}, {target}");
+        let (account_updated, account_domain) = (accounts.read(Field::Updated), accounts.read(Field::Domain));
+        let a_updated = &aliases.updated;
+        let text = |column: &str| dialect.time_text.replace("{}", column);
+        let after = |columns: &[&str]| dialect.after(columns);
+        let since = |columns: &[&str]| dialect.since(columns);
+        let count = |those: &str| {
+            let page = format!("SELECT {written} AS login FROM {table} WHERE {those} ORDER BY {written} LIMIT ?");
+            format!("SELECT COUNT(*), MAX(login) FROM ({page}) page")
+        };
+        let domain = format!("{d_name}, {d_enabled}, {d_bytes}, {d_messages}");
+        let alias = format!("{address}, {target}, {position}");
 
         Statements {
             find: kept(format!("SELECT {row} FROM {from} WHERE {login} = ?")),
             first_page: kept(format!("SELECT {row} FROM {from} ORDER BY {login} LIMIT ?")),
             next_page: kept(format!("SELECT {row} FROM {from} WHERE {login} > ? ORDER BY {login} LIMIT ?")),
-            changed_page: kept(format!(
-                "SELECT {row} FROM {from} WHERE ({} >= ? OR EXISTS (SELECT 1 FROM {d} WHERE {d_name} = {} AND {} >= ?)) \
-                 AND {login} > ? ORDER BY {login} LIMIT ?",
-                time(&Field::Updated),
-                accounts.read(Field::Domain),
-                dialect.time_text.replace("{}", d_updated),
+            domain_accounts_page: kept(format!(
+                "SELECT {row} FROM {from} WHERE {account_domain} = ? AND {login} > ? ORDER BY {login} LIMIT ?"
             )),
-            time: kept(format!("SELECT {}", dialect.time_text.replace("{}", now))),
+            changed_page: kept(format!(
+                "SELECT {row}, {} FROM {from} WHERE {} ORDER BY {account_updated}, {login} LIMIT ?",
+                text(account_updated),
+                since(&[account_updated, login]),
+            )),
+            changed_domains: kept(format!(
+                "SELECT {domain}, {} FROM {d} WHERE {} ORDER BY {d_updated}, {d_name} LIMIT ?",
+                text(d_updated),
+                since(&[d_updated, d_name]),
+            )),
+            changed_aliases: kept(format!(
+                "SELECT {alias}, {} FROM {al} WHERE {} ORDER BY {a_updated}, {address}, {target} LIMIT ?",
+                text(a_updated),
+                since(&[a_updated, address, target]),
+            )),
+            time: kept(format!("SELECT {}", text(now))),
             domain_page: kept(format!(
-                "SELECT {d_name}, {d_enabled}, {d_bytes}, {d_messages} FROM {d} WHERE {d_name} > ? \
-                 ORDER BY {d_name} LIMIT ?"
+                "SELECT {domain}, {d_text} FROM {d} WHERE {d_name} > ? ORDER BY {d_name} LIMIT ?"
             )),
             alias_page: kept(format!(
-                "SELECT {address}, {target}, {position} FROM {al} WHERE {address} > ? OR ({address} = ? AND {target} > ?) \
-                 ORDER BY {address}, {target} LIMIT ?"
+                "SELECT {alias} FROM {al} WHERE {} ORDER BY {address}, {target} LIMIT ?",
+                after(&[address, target])
+            )),
+            domain_alias_page: kept(format!(
+                "SELECT {alias} FROM {al} WHERE {al_domain} = ? AND ({}) ORDER BY {address}, {target} LIMIT ?",
+                after(&[address, target])
             )),
             set_password: kept(format!(
                 "UPDATE {table} SET {password} = ?, {updated} = {now}, {changed} = {now}{of_account} AND {old}",
@@ -168,14 +260,12 @@ impl Statements {
             )),
             version: kept(format!("SELECT MAX({}) FROM {}", versions.version, versions.table)),
             table_exists: kept(dialect.table_exists.to_owned()),
-            count_accounts: kept(format!("SELECT COUNT(*) FROM {from}")),
+            count_accounts: kept(count(&format!("{written} > ?"))),
+            count_domain_accounts: kept(count(&format!("{of_domain} = ? AND {written} > ?"))),
             times: kept(format!("SELECT {times}, {login} FROM {from} WHERE {login} = ?")),
             add_account: kept(format!("{insert} {values}")),
             add_accounts: kept(format!("{insert} {}", vec![values.as_str(); BATCH].join(", "))),
             remove_account: kept(format!("DELETE FROM {table}{of_account}")),
-            domains: kept(format!(
-                "SELECT {d_name}, {d_enabled}, {d_text}, {d_bytes}, {d_messages} FROM {d} ORDER BY {d_name}"
-            )),
             find_domain: kept(format!("SELECT {d_name}, {d_enabled} FROM {d} WHERE {d_name} = ?")),
             add_domain: kept(format!(
                 "INSERT INTO {d} ({d_name}, {d_enabled}, {d_text}, {d_bytes}, {d_messages}) VALUES (?, ?, ?, ?, ?)"
@@ -185,14 +275,9 @@ impl Statements {
                  WHERE {d_name} = ?"
             )),
             remove_domain: kept(format!("DELETE FROM {d} WHERE {d_name} = ?")),
-            count_domain_accounts: kept(format!("SELECT COUNT(*) FROM {table} WHERE {of_domain} = ?")),
-            count_domain_aliases: kept(format!("SELECT COUNT(*) FROM {al} WHERE {al_domain} = ?")),
-            remove_domain_accounts: kept(format!("DELETE FROM {table} WHERE {of_domain} = ?")),
-            remove_domain_aliases: kept(format!("DELETE FROM {al} WHERE {al_domain} = ?")),
-            aliases: kept(format!("SELECT {address}, {target} FROM {al} {ordered}")),
-            domain_aliases: kept(format!("SELECT {address}, {target} FROM {al} WHERE {al_domain} = ? {ordered}")),
-            alias_targets: kept(format!("SELECT {target}, {position} FROM {al} WHERE {address} = ?")),
-            find_alias: kept(format!("SELECT {address}, {target} FROM {al} WHERE {address} = ? {ordered}")),
+            remove_domain_accounts: kept(format!("DELETE FROM {table} WHERE {of_domain} = ? AND {written} <= ?")),
+            remove_domain_aliases: kept(format!("DELETE FROM {al} WHERE {al_domain} = ? AND {address} <= ?")),
+            find_alias: kept(format!("SELECT {alias} FROM {al} WHERE {address} = ? LIMIT ?")),
             add_alias: kept(format!(
                 "INSERT INTO {al} ({address}, {al_domain}, {target}, {position}) VALUES (?, ?, ?, ?)"
             )),
@@ -205,8 +290,8 @@ impl Statements {
             pool_limits: kept(format!("SELECT {d_bytes}, {d_messages} FROM {d} WHERE {d_name} = ?")),
             pool_use: kept(format!(
                 "SELECT {}, {}, COUNT(*) FROM {u} WHERE {u_domain} = ?",
-                total(u_bytes),
-                total(u_messages)
+                dialect.total.replace("{}", u_bytes),
+                dialect.total.replace("{}", u_messages)
             )),
             set_use: kept(format!(
                 "UPDATE {u} SET {u_bytes} = ?, {u_messages} = ?, {u_measured} = {now} WHERE {u_login} = ?"
@@ -232,6 +317,8 @@ mod tests {
             now: "NOW",
             time_text: "{}",
             same_bytes: "{} = ?",
+            row_values: true,
+            time_value: "{}",
             total: "SUM({})",
             table_exists: "",
             lock: "",

@@ -24,7 +24,7 @@ fn scratch() -> Scratch {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("mail.db");
     let store = open_single(&config(&path)).unwrap();
-    assert_eq!(store.init().unwrap(), SchemaChange { from: 0, to: 2 });
+    assert_eq!(store.init().unwrap(), SchemaChange { from: 0, to: 3 });
     store.add_domain(&domain("x.example")).unwrap();
     Scratch { _directory: directory, path, store }
 }
@@ -316,7 +316,7 @@ fn a_database_that_is_not_there_is_not_made_by_asking() {
 #[test]
 fn init_again_changes_nothing_and_a_newer_schema_is_left_alone() {
     let scratch = scratch();
-    assert_eq!(scratch.store.init().unwrap(), SchemaChange { from: 2, to: 2 });
+    assert_eq!(scratch.store.init().unwrap(), SchemaChange { from: 3, to: 3 });
     assert_eq!(scratch.store.domains().unwrap().len(), 1);
     scratch.sql("INSERT INTO schema_version (version) VALUES (9)");
     let newer = open_single(&config(&scratch.path)).unwrap();
@@ -383,7 +383,7 @@ fn a_new_database_is_not_for_everybody_to_read() {
     std::fs::set_permissions(&scratch.path, std::fs::Permissions::from_mode(0o644)).unwrap();
     let report = scratch.store.report().unwrap();
     assert!(report.rights_too_wide[0].starts_with("read "), "{report:?}");
-    assert_eq!((report.schema, report.schema_known, report.accounts), (2, 2, 0));
+    assert_eq!((report.schema, report.schema_known, report.accounts), (3, 3, 0));
     assert!(report.server.starts_with("SQLite 3."));
 }
 

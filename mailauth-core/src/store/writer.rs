@@ -31,8 +31,8 @@ impl<'a> Writer<'a> {
         self.connection.query(statement, params, each)
     }
 
-    /// The number that a statement reads.
-    pub(super) fn count(&mut self, statement: &Statement, params: &[Param<'_>]) -> Result<u64, DriverError> {
-        super::administer::count(self.connection, statement, params)
+    /// The connection, for statements that read.
+    pub(super) fn reading(&mut self) -> &mut dyn Connection {
+        self.connection
     }
 }

@@ -5,7 +5,11 @@ use mailauth_core::store::snapshot::{CopiedRow, Original, Part, Value};
 use mailauth_core::store::{Administration, AliasRow, DomainRow, SqlStore};
 use mailauth_tests::{Kind, on_each_database};
 
-on_each_database!(pages_of_rows_are_whole_and_in_order, an_account_is_changed_when_its_row_or_its_domains_is,);
+on_each_database!(
+    pages_of_rows_are_whole_and_in_order,
+    pages_of_changes_are_whole,
+    what_was_changed_since_is_read_in_the_order_of_its_time,
+);
 
 fn text(value: &Value) -> String {
     match value {
@@ -58,7 +62,7 @@ fn changed(store: &SqlStore, since: &[u8]) -> Vec<String> {
     firsts(&store.copy(Part::Changed { since, after: b"" }, 9).unwrap())
 }
 
-fn an_account_is_changed_when_its_row_or_its_domains_is(kind: Kind) {
+fn what_was_changed_since_is_read_in_the_order_of_its_time(kind: Kind) {
     let database = Database::empty(kind).filled();
     let store = database.store();
     store.add_domain(&DomainRow::new("y.example")).unwrap();
@@ -74,7 +78,53 @@ fn an_account_is_changed_when_its_row_or_its_domains_is(kind: Kind) {
     store.set_account(&login("ben@x.example"), &mailauth_core::store::AccountChange::default()).unwrap();
     assert_eq!(changed(&store, &now), ["ben@x.example"]);
     store.set_domain(&DomainRow { enabled: false, ..DomainRow::new("y.example") }).unwrap();
-    assert_eq!(changed(&store, &now), ["ben@x.example", "carl@y.example"]);
-    let next = store.copy(Part::Changed { since: &now, after: b"ben@x.example" }, 9).unwrap();
-    assert_eq!(firsts(&next), ["carl@y.example"]);
+    let domains = store.copy(Part::ChangedDomains { since: &now, after: b"" }, 9).unwrap();
+    assert_eq!(firsts(&domains), ["y.example"]);
+    assert_eq!(changed(&store, &now), ["ben@x.example"]);
+    let of_domain =
+        |after: &str| firsts(&store.copy(Part::OfDomain { domain: b"x.example", after: after.as_bytes() }, 9).unwrap());
+    assert_eq!(of_domain(""), ["anna@x.example", "ben@x.example"]);
+    assert_eq!(of_domain("anna@x.example"), ["ben@x.example"]);
+}
+
+/// Whatever was put in at one time is more than a page, and what was changed later has any login.
+fn pages_of_changes_are_whole(kind: Kind) {
+    let database = Database::empty(kind).filled();
+    let store = database.store();
+    let target = |target: &str| AliasRow { address: "all@x.example".into(), targets: vec![target.into()] };
+    for (name, time) in [("d", "07"), ("b", "08"), ("c", "08"), ("e", "08"), ("a", "09")] {
+        let name = format!("{name}@x.example");
+        store.add_account(&account(&name)).unwrap();
+        store.add_alias(&target(&name)).unwrap();
+        store.add_alias(&AliasRow { address: name.clone(), targets: vec!["x@y.example".into()] }).unwrap();
+        let then = format!("updated_at = '2025-01-01 00:00:{time}'");
+        database.sql(&format!(
+            "UPDATE accounts SET {then} WHERE login = '{name}';
+             UPDATE aliases SET {then} WHERE target = '{name}' OR address = '{name}'"
+        ));
+    }
+    database.sql("UPDATE accounts SET updated_at = '2024-12-31 00:00:00' WHERE login = 'anna@x.example'");
+    let mut since = b"2025-01-01 00:00:08".to_vec();
+    let (mut after, mut found) = (Vec::new(), Vec::new());
+    while let Some(last) = {
+        let page = store.copy(Part::Changed { since: &since, after: &after }, 2).unwrap();
+        found.extend(firsts(&page));
+        page.into_iter().next_back()
+    } {
+        (since, after) = (text(last.last().unwrap()).into_bytes(), text(&last[0]).into_bytes());
+    }
+    assert_eq!(found, ["b@x.example", "c@x.example", "e@x.example", "a@x.example"]);
+
+    let mut since = b"2025-01-01 00:00:08".to_vec();
+    let (mut after, mut found) = ((Vec::new(), Vec::new()), Vec::new());
+    while let Some(last) = {
+        let page = store.copy(Part::ChangedAliases { since: &since, after: (&after.0, &after.1) }, 2).unwrap();
+        found.extend(page.iter().map(|row| format!("{} {}", &text(&row[0])[..1], &text(&row[1])[..1])));
+        page.into_iter().next_back()
+    } {
+        since = text(last.last().unwrap()).into_bytes();
+        after = (text(&last[0]).into_bytes(), text(&last[1]).into_bytes());
+    }
+    // Each is the first letter of its address and of its target: `all` has one for each account.
+    assert_eq!(found, ["a b", "a c", "a e", "b x", "c x", "e x", "a x", "a a"]);
 }

@@ -1,12 +1,16 @@
 //! A database of an older version becomes what a new one is.
 
 use crate::database::{Database, account, domain, login};
-use mailauth_core::quota::pools::PoolStore;
+use mailauth_core::quota::pools::{PoolStore, PoolUse};
 use mailauth_core::quota::{Limits, Usage};
-use mailauth_core::store::{AccountStore, Administration, DomainRow, SchemaChange, StoreError};
+use mailauth_core::store::{AccountStore, Administration, AliasRow, DomainRow, SchemaChange, StoreError};
 use mailauth_tests::{Kind, on_each_database};
 
-on_each_database!(an_old_database_becomes_what_a_new_one_is, an_old_database_is_not_used_before_it_is_up_to_date,);
+on_each_database!(
+    an_old_database_becomes_what_a_new_one_is,
+    an_old_database_is_not_used_before_it_is_up_to_date,
+    what_an_old_databases_mailboxes_published_is_summed_up,
+);
 
 mod of_mariadb {
     use super::a_step_that_was_cut_short_is_done_again;
@@ -52,7 +56,7 @@ fn described(database: &Database) -> String {
             };
             rows.unwrap().map(|row| row.map(|(name, sql)| format!("{name}: {}\n", bare(sql))).unwrap()).collect()
         }
-        Database::MariaDb(at) => ["accounts", "aliases", "domains", "mailbox_use", "schema_version"]
+        Database::MariaDb(at) => ["accounts", "aliases", "domains", "mailbox_use", "domain_use", "schema_version"]
             .map(|table| at.execute_admin(&format!("SHOW CREATE TABLE {table}")))
             .concat(),
         Database::Postgres(at) => at.execute_admin(
@@ -69,8 +73,8 @@ fn described(database: &Database) -> String {
 fn an_old_database_becomes_what_a_new_one_is(kind: Kind) {
     let (old, new) = (of_version_1(kind), Database::empty(kind));
     new.store().init().unwrap();
-    assert_eq!(old.store().init().unwrap(), SchemaChange { from: 1, to: 2 });
-    assert_eq!(old.store().init().unwrap(), SchemaChange { from: 2, to: 2 });
+    assert_eq!(old.store().init().unwrap(), SchemaChange { from: 1, to: 3 });
+    assert_eq!(old.store().init().unwrap(), SchemaChange { from: 3, to: 3 });
     let (old_description, new_description) = (described(&old), described(&new));
     assert!(old_description.contains("mailbox_use_messages_range"), "{old_description}");
     assert_eq!(old_description, new_description);
@@ -81,6 +85,39 @@ fn an_old_database_becomes_what_a_new_one_is(kind: Kind) {
     assert_eq!(store.domains().unwrap(), [with_quota]);
     let usage = Usage { bytes: 3, messages: 2 };
     assert_eq!(store.publish(&login("anna@x.example"), usage).unwrap().usage, usage);
+}
+
+/// As version 2 made it, where two mailboxes of a domain have published, and there is an alias.
+fn of_version_2(kind: Kind) -> Database {
+    let database = of_version_1(kind);
+    match &database {
+        Database::Sqlite(_) => database.sql(include_str!("../../../schema/sqlite.2.sql")),
+        Database::MariaDb(_) => database.sql(include_str!("../../../schema/mysql.2.sql")),
+        Database::Postgres(at) => {
+            database.sql(&format!("SET ROLE {};\n{}", at.name(), include_str!("../../../schema/postgres.2.sql")))
+        }
+    };
+    database.sql(
+        "INSERT INTO domains (name) VALUES ('y.example'), ('z.example');
+         INSERT INTO accounts (login, domain) VALUES ('ben@y.example', 'y.example'), ('carla@y.example', 'y.example');
+         INSERT INTO mailbox_use (login, domain, bytes, messages) VALUES
+             ('anna@x.example', 'x.example', 9223372036854775807, 1),
+             ('ben@y.example', 'y.example', 9223372036854775807, 2), ('carla@y.example', 'y.example', 4, 3);
+         INSERT INTO aliases (address, domain, target) VALUES ('all@y.example', 'y.example', 'ben@y.example');",
+    );
+    database
+}
+
+fn what_an_old_databases_mailboxes_published_is_summed_up(kind: Kind) {
+    let database = of_version_2(kind);
+    let store = database.store();
+    assert_eq!(store.init().unwrap(), SchemaChange { from: 2, to: 3 });
+    let held = |bytes, messages, mailboxes| PoolUse { usage: Usage { bytes, messages }, mailboxes };
+    assert_eq!(store.pool_use("x.example").unwrap(), held(Limits::MAX, 1, 1));
+    assert_eq!(store.pool_use("y.example").unwrap(), held(Limits::MAX, 5, 2), "full, and no error");
+    assert_eq!(store.pool_use("z.example").unwrap(), PoolUse::default());
+    let alias = AliasRow { address: "all@y.example".into(), targets: vec!["ben@y.example".into()] };
+    assert_eq!(store.aliases(None).unwrap(), [alias]);
 }
 
 fn an_old_database_is_not_used_before_it_is_up_to_date(kind: Kind) {
@@ -95,9 +132,15 @@ fn a_step_that_was_cut_short_is_done_again() {
     let store = database.store();
     store.init().unwrap();
     let whole = described(&database);
-    for cut in ["", "DROP TABLE mailbox_use;"] {
-        database.sql(&format!("{cut} DELETE FROM schema_version WHERE version = 2"));
-        assert_eq!(database.store().init().unwrap(), SchemaChange { from: 1, to: 2 });
+    for (from, cut) in [
+        (1, ""),
+        (1, "DROP TABLE domain_use; DROP TABLE mailbox_use;"),
+        (2, ""),
+        (2, "DROP TABLE domain_use;"),
+        (2, "ALTER TABLE aliases DROP KEY aliases_by_update, DROP COLUMN updated_at;"),
+    ] {
+        database.sql(&format!("{cut} DELETE FROM schema_version WHERE version > {from}"));
+        assert_eq!(database.store().init().unwrap(), SchemaChange { from, to: 3 });
         assert_eq!(described(&database), whole);
     }
 }

@@ -21,7 +21,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Written into the file, so that an older program's is made anew.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 
 /// The longest wait for another's transaction, each of which takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(2);

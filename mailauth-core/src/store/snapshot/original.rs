@@ -32,12 +32,34 @@ pub enum Part<'a> {
         /// The login.
         after: &'a [u8],
     },
-    /// Of those that were changed, or their domains were, since a time of the database.
+    /// Of those that were changed since a time of the database, in the order of that time and the login. Each row has the
+    /// time of its change as one more value.
     Changed {
-        /// The time, which counts in.
+        /// The time, which counts in; for another page, that of the last row.
         since: &'a [u8],
         /// The login.
         after: &'a [u8],
+    },
+    /// Of those of one domain.
+    OfDomain {
+        /// Its name.
+        domain: &'a [u8],
+        /// The login.
+        after: &'a [u8],
+    },
+    /// Of domains that were changed since a time of the database, as [`Part::Changed`].
+    ChangedDomains {
+        /// The time, which counts in; for another page, that of the last row.
+        since: &'a [u8],
+        /// The name.
+        after: &'a [u8],
+    },
+    /// Of aliases that were changed since a time of the database, as [`Part::Changed`].
+    ChangedAliases {
+        /// The time, which counts in; for another page, that of the last row.
+        since: &'a [u8],
+        /// The address and the target.
+        after: (&'a [u8], &'a [u8]),
     },
     /// Of domains.
     Domains {
@@ -111,8 +133,19 @@ impl Original for SqlStore {
             Part::Accounts { after: b"" } => (&statements.first_page, vec![limit], accounts),
             Part::Accounts { after } => (&statements.next_page, vec![text(after), limit], accounts),
             Part::Changed { since, after } => {
-                (&statements.changed_page, vec![text(since), text(since), text(after), limit], accounts)
+                (&statements.changed_page, vec![text(since), text(since), text(after), limit], accounts + 1)
             }
+            Part::OfDomain { domain, after } => {
+                (&statements.domain_accounts_page, vec![text(domain), text(after), limit], accounts)
+            }
+            Part::ChangedDomains { since, after } => {
+                (&statements.changed_domains, vec![text(since), text(since), text(after), limit], OTHERS.0 + 1)
+            }
+            Part::ChangedAliases { since, after: (address, target) } => (
+                &statements.changed_aliases,
+                vec![text(since), text(since), text(address), text(address), text(target), limit],
+                OTHERS.1 + 1,
+            ),
             Part::Domains { after } => (&statements.domain_page, vec![text(after), limit], OTHERS.0),
             Part::Aliases { after: (address, target) } => {
                 (&statements.alias_page, vec![text(address), text(address), text(target), limit], OTHERS.1)

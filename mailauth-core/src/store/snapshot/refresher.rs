@@ -248,23 +248,72 @@ impl<S: Original> Work<S> {
         Ok(())
     }
 
-    /// Accounts that were changed since the last refresh, and all domains.
+    /// Gives each page of what was changed since then to `each`.
+    fn changed(
+        &self,
+        since: &[u8],
+        bell: &Bell,
+        part: impl for<'p> Fn(&'p [u8], &'p [u8]) -> Part<'p>,
+        mut each: impl FnMut(&[CopiedRow]) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let (mut since, mut after) = (since.to_vec(), Vec::new());
+        loop {
+            if bell.stopped() {
+                return Err(Failure::Stopped);
+            }
+            let mut page = self.original.copy(part(&since, &after), PAGE)?;
+            let times: Vec<_> = page.iter_mut().map(Vec::pop).collect();
+            each(&page)?;
+            match (page.last(), times.last()) {
+                (Some(last), Some(Some(time))) if page.len() >= PAGE => {
+                    (since, after) = (time.bytes().to_vec(), first(&key_of(last, 1)).to_vec());
+                }
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    /// The accounts of a domain.
+    fn of_domain(&self, domain: &[u8], bell: &Bell) -> Result<(), Failure> {
+        let mut after = Vec::new();
+        loop {
+            if bell.stopped() {
+                return Err(Failure::Stopped);
+            }
+            let page = self.original.copy(Part::OfDomain { domain, after: &after }, PAGE)?;
+            self.put(&page)?;
+            match page.last() {
+                Some(last) if page.len() >= PAGE => after = first(&key_of(last, 1)).to_vec(),
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    fn put(&self, page: &[CopiedRow]) -> Result<(), Failure> {
+        Ok(self.copy.replace_accounts(page.iter().map(|row| first(&key_of(row, 1))), page)?)
+    }
+
+    /// Accounts that were changed since the last refresh, or their domains were, and all domains.
     fn changes(&self, memory: &mut Memory, bell: &Bell) -> Result<(), Failure> {
         let (begin, time) = (self.clock)();
         let now = Instant::now();
         let until = self.original.time()?;
         let Some((_, since)) = memory.times.front() else { return Ok(()) };
         self.domains(bell)?;
-        let mut after = Vec::new();
-        loop {
-            let page = self.original.copy(Part::Changed { since, after: &after }, PAGE)?;
-            self.copy.replace_accounts(page.iter().map(|row| first(&key_of(row, 1))), &page)?;
-            match page.last() {
-                Some(last) if page.len() >= PAGE && !bell.stopped() => after = first(&key_of(last, 1)).to_vec(),
-                _ if bell.stopped() => return Err(Failure::Stopped),
-                _ => break,
-            }
+        let mut changed = Vec::new();
+        self.changed(
+            since,
+            bell,
+            |since, after| Part::ChangedDomains { since, after },
+            |page| {
+                changed.extend(page.iter().map(|row| first(&key_of(row, 1)).to_vec()));
+                Ok(())
+            },
+        )?;
+        for domain in changed {
+            self.of_domain(&domain, bell)?;
         }
+        self.changed(since, bell, |since, after| Part::Changed { since, after }, |page| self.put(page))?;
         self.copy.is_whole(seconds(time), &[])?;
         self.fresh.refreshed(begin);
         memory.note_time(now, until);

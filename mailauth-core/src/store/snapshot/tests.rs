@@ -116,8 +116,11 @@ impl Original for Table {
             Part::Account(login) => from(&self.accounts, &|row| row[0].bytes() == login.as_str().as_bytes()),
             Part::Accounts { after } => from(&self.accounts, &|row| row[0].bytes() > after),
             Part::Changed { since, after } => {
-                from(&self.accounts, &|row| row[11].bytes() >= since && row[0].bytes() > after)
+                let mut rows = from(&self.accounts, &|row| (row[11].bytes(), row[0].bytes()) > (since, after));
+                rows.iter_mut().for_each(|row| row.push(row[11].clone()));
+                rows
             }
+            Part::OfDomain { .. } | Part::ChangedDomains { .. } | Part::ChangedAliases { .. } => Vec::new(),
             Part::Aliases { after } => from(&self.aliases, &|row| (row[0].bytes(), row[1].bytes()) > after),
             Part::Domains { after } => {
                 let domain = vec![text("x.example"), Value::Int(1), Value::Int(7), Value::Null];
