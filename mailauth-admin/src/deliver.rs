@@ -2,20 +2,20 @@
 //!
 //! Its exit codes are those that a mail server takes from a delivery agent (sysexits.h(3head)): 0 stored, 77 over quota
 //! or 75 for the same by an option, 67 no such account, 75 try again. Everything that an administrator has to mend, the
-//! command line and the configuration too, is 75, so that mail waits and is not sent back.
+//! command line and the configuration too, is 75, so that mail waits and is not sent back. So is a refusal that only a
+//! replica knows of.
 
 use crate::failure::{Exit, Failure};
 use crate::output::remark;
 use crate::quota::{ByPath, Mailbox};
+use crate::recipient::Recipient;
 use crate::setup::Setup;
 use clap::Args;
-use mailauth_core::Login;
 use mailauth_core::config::QuotaConfig;
 use mailauth_core::quota::delivery::{Delivered, DeliveryError, Spooled};
 use mailauth_core::quota::pools::Member;
 use mailauth_core::quota::warnings::{self, Warning};
 use mailauth_core::quota::{Limits, MaildirQuota};
-use mailauth_core::store::{AccountStore, SqlStore};
 use mailauth_core::{home, privileges};
 use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -78,8 +78,11 @@ fn at(mailbox: &Mailbox) -> Result<Exit, Failure> {
 fn to(setup: &Setup, login: &str) -> Result<Exit, Failure> {
     let login = setup.login(login)?;
     let database = setup.store()?;
-    let mut mailbox = find(&database, &login, setup)?;
-    let member = Member::of(&database, &login)?;
+    let nobody = Failure::new(Exit::NoUser, format!("no such account {login}, or it is disabled"));
+    let recipient = Recipient::find(&database, &login, nobody, |row| row.enabled && row.domain_enabled)?;
+    let mut mailbox =
+        Mailbox::of(recipient.row.clone(), &setup.config).map_err(|unusable| Failure::not_now(unusable.to_string()))?;
+    let member = Member::of(recipient.pools(), &login)?;
     if let Some(member) = &member {
         mailbox.limits = member.mailbox_limits(mailbox.limits);
     }
@@ -87,7 +90,8 @@ fn to(setup: &Setup, login: &str) -> Result<Exit, Failure> {
     let text = if setup.config.quota.warn.is_empty() { None } else { template(&setup.config.quota) };
     become_owner(&mailbox)?;
     let open = mailbox.open_existing()?;
-    let Delivered { usage, .. } = store(&open, &mut io::stdin().lock(), member.as_ref())?;
+    let stored = store(&open, &mut io::stdin().lock(), member.as_ref());
+    let Delivered { usage, .. } = stored.map_err(|failure| recipient.refused(failure))?;
     if let (Some(usage), Some(text)) = (usage, text) {
         let warning = Warning { address: login.as_str(), usage, limits: open.limits(), now: SystemTime::now() };
         // The message is stored; that stands, whatever becomes of the warning.
@@ -96,13 +100,6 @@ fn to(setup: &Setup, login: &str) -> Result<Exit, Failure> {
         }
     }
     Ok(Exit::Yes)
-}
-
-/// The mailbox of an account that receives mail.
-fn find(database: &SqlStore, login: &Login, setup: &Setup) -> Result<Mailbox, Failure> {
-    let row = database.find(login)?.filter(|row| row.enabled && row.domain_enabled);
-    let row = row.ok_or_else(|| Failure::new(Exit::NoUser, format!("no such account {login}, or it is disabled")))?;
-    Mailbox::of(row, &setup.config).map_err(|unusable| Failure::not_now(unusable.to_string()))
 }
 
 /// As root, makes the home and becomes the mailbox's owner; then makes what is missing of the mailbox.

@@ -17,6 +17,7 @@ mod listing;
 mod output;
 mod password_prompt;
 mod quota;
+mod recipient;
 mod setup;
 mod status;
 mod try_out;

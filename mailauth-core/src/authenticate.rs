@@ -6,7 +6,8 @@
 //!
 //! A row may have been kept in memory by the store. Then only yes is said by it as it is; before anything else is said
 //! the store is asked again ([`AccountStore::look_again`]), and what it has now is judged. An unknown login is believed
-//! where nothing proves it, in a look-up.
+//! where nothing proves it, in a look-up. But a look-up for a delivery, whose mail would bounce, is refused only by what
+//! has every change ([`AccountStore::find_newest`]); so is a change of a password.
 
 mod answer;
 mod usual;
@@ -167,6 +168,11 @@ impl Asked {
     fn new(purpose: Purpose, service: Service, login: Vec<u8>, client: Option<String>, deadline: Instant) -> Self {
         Asked { purpose, service, login, client, deadline, begin: Instant::now(), from: Provenance::Nowhere }
     }
+
+    /// Returns true if this is a delivery agent's question about a recipient.
+    fn is_for_mail(&self) -> bool {
+        self.purpose == Purpose::LookUp && self.service == Service::Delivery
+    }
 }
 
 impl Authenticator {
@@ -272,12 +278,26 @@ impl Authenticator {
         loop {
             asked.from = Provenance::of(&seen);
             let answer = judge(asked, seen.row.clone());
+            if self.would_bounce(asked, &seen, &answer) {
+                asked.from = Provenance::Database;
+                return match self.store.find_newest(&login) {
+                    Ok(row) => judge(asked, row),
+                    Err(error) => Answer::NotNow(error.into()),
+                };
+            }
             match self.newer(asked, &login, &seen, &answer) {
                 Ok(None) => return answer,
                 Ok(Some(newer)) => seen = newer,
                 Err(error) => return Answer::NotNow(error.into()),
             }
         }
+    }
+
+    /// Returns true if mail bounces by `answer`, which another row than the one that was seen might not give.
+    fn would_bounce<T>(&self, asked: &Asked, seen: &Seen, answer: &Answer<T>) -> bool {
+        asked.is_for_mail()
+            && matches!(answer, Answer::No(_))
+            && (seen.may_be_old() || seen.is_copied() || self.store.may_lag())
     }
 
     /// Another row in the place of `seen`, where `answer` must not be given by that alone.
@@ -395,7 +415,7 @@ impl Authenticator {
 
     /// Why the account may not be used, whoever it is that asks.
     fn barrier(&self, asked: &Asked, row: &AccountRow) -> Option<No> {
-        let any_service = asked.purpose == Purpose::LookUp && asked.service == Service::Delivery;
+        let any_service = asked.is_for_mail();
         if !row.domain_enabled {
             Some(No::DomainDisabled)
         } else if !row.enabled {
@@ -416,7 +436,7 @@ impl Authenticator {
         asked.from = Provenance::Database;
         let seen = match asked.purpose {
             // What is to be replaced has to be what stands there.
-            Purpose::Change => self.store.find(&login).map(Seen::new),
+            Purpose::Change => self.store.find_newest(&login).map(Seen::new),
             Purpose::LookUp | Purpose::Proof => self.store.look_up(&login, asked.deadline),
         };
         seen.map(|seen| (login, seen)).map_err(|error| Answer::NotNow(error.into()))

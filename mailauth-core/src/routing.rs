@@ -3,7 +3,8 @@
 //! An address is, in this order: an alias; an account; what a domain's catch-all (`@example.org`) takes; nobody. An
 //! account that is disabled stays in its place: its mail goes to no catch-all.
 //!
-//! While a copy answers for the database, mail that it has a place for goes there, and a refusal is "not now".
+//! No is said by a host that has every change, asked just then, and by nothing else: a replica, a row kept in memory and a
+//! copy may lack the address. If no such host can be asked, the answer is "not now". Yes is said by any of them.
 
 use crate::account::{Account, AccountRow, Login};
 use crate::authenticate::{Answer, No, NotNow, Policy};
@@ -12,8 +13,9 @@ use crate::decision_log::{Decision, DecisionLog, Provenance};
 use crate::mailbox::MailboxDefaults;
 use crate::quota::Rules;
 use crate::quota::room::{self, Room};
-use crate::store::MailStore;
+use crate::store::{MailStore, StoreError};
 use crate::{DomainName, Service};
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::rc::Rc;
@@ -61,6 +63,23 @@ impl From<NotNow> for Undecided {
     }
 }
 
+/// What the answer to a question is read from.
+struct Reads<'a> {
+    store: &'a dyn MailStore,
+    /// The store has every change, and nothing but it is asked.
+    newest: bool,
+    /// A row that was kept in memory was read.
+    kept: Cell<bool>,
+    /// A catch-all took the address because no account was found.
+    by_absence: Cell<bool>,
+}
+
+impl<'a> Reads<'a> {
+    fn new(store: &'a dyn MailStore, newest: bool) -> Self {
+        Reads { store, newest, kept: Cell::new(false), by_absence: Cell::new(false) }
+    }
+}
+
 /// What an address is.
 enum Place {
     /// An alias for these.
@@ -90,18 +109,20 @@ impl Router {
     /// Is mail for this domain kept here? So it is while the domain is disabled: nobody else should be sent it.
     pub fn domain(&self, name: &[u8]) -> Answer<()> {
         let asked = self.asked(name);
-        let known = self.domain_enabled(name);
-        let answer = answer(self.surely(&asked, known.map(|known| known.map(drop).ok_or(No::UnknownDomain))));
-        self.record_outage(&asked, answer)
+        let known = self.surely(&asked, |reads| -> Result<_, NotNow> {
+            Ok(domain_enabled(reads, name)?.map(drop).ok_or(No::UnknownDomain))
+        });
+        self.record_outage(&asked, answer(known))
     }
 
     /// The account that receives the mail of `address`, with the quota that its mailbox is kept under: its own, else its
     /// domain's.
     pub fn account(&self, address: &[u8]) -> Answer<Box<Account>> {
         let asked = self.asked(address);
-        let found = self.login(address).map_or_else(|no| Ok(Err(no)), |login| self.find_with_quota(&login));
-        let answer = answer(self.surely(&asked, found));
-        self.record_outage(&asked, answer)
+        let found = self
+            .login(address)
+            .map_or_else(|no| Ok(Err(no)), |login| self.surely(&asked, |reads| self.find_with_quota(reads, &login)));
+        self.record_outage(&asked, answer(found))
     }
 
     /// Where mail for `address` goes instead, if it is an alias or a catch-all takes it: at least one address, in order,
@@ -110,13 +131,18 @@ impl Router {
         let asked = self.asked(address);
         let targets = self.login(address).map_or_else(
             |no| Ok(Err(no)),
-            |login| match self.place(&login, true)? {
-                Place::Alias(targets) => Ok(Ok(targets)),
-                // Its mail goes on to the account, and does not bounce by this.
-                Place::Mailbox(_) => Ok(Err(No::UnknownAlias)),
-                Place::Nobody(_) | Place::Elsewhere => self.surely(&asked, Ok(Err(No::UnknownAlias))),
+            |login| {
+                self.surely(&asked, |reads| -> Result<_, NotNow> {
+                    Ok(match self.place(reads, &login, true)? {
+                        Place::Alias(targets) => Ok(Some(targets)),
+                        // Its mail goes on to the account, and does not bounce by this.
+                        Place::Mailbox(_) => Ok(None),
+                        Place::Nobody(_) | Place::Elsewhere => Err(No::UnknownAlias),
+                    })
+                })
             },
         );
+        let targets = targets.map(|found| found.and_then(|targets| targets.ok_or(No::UnknownAlias)));
         self.record_outage(&asked, answer(targets))
     }
 
@@ -136,13 +162,17 @@ impl Router {
         may_look: &mut dyn FnMut(&Path) -> bool,
     ) -> Option<Answer<()>> {
         let asked = self.asked(address);
-        let taken = match self.login(address).map(|login| self.take(login, size, deadline, may_look)) {
+        let taken = match self.login(address) {
             Err(no) => Ok(Err(no)),
-            Ok(Ok(taken)) => Ok(taken),
-            Ok(Err(Undecided::NotNow(why))) => Err(why),
-            Ok(Err(Undecided::Busy)) => return None,
+            Ok(login) => {
+                match self.surely(&asked, |reads| self.take(reads, login.clone(), size, deadline, &mut *may_look)) {
+                    Ok(taken) => Ok(taken),
+                    Err(Undecided::NotNow(why)) => Err(why),
+                    Err(Undecided::Busy) => return None,
+                }
+            }
         };
-        let answer = answer(self.surely(&asked, taken));
+        let answer = answer(taken);
         self.counters.addresses.count(&answer);
         self.record(&asked, &answer);
         Some(answer)
@@ -150,6 +180,7 @@ impl Router {
 
     fn take(
         &self,
+        reads: &Reads<'_>,
         first: Login,
         size: u64,
         deadline: Instant,
@@ -165,7 +196,7 @@ impl Router {
             }
             asked += 1;
             // As mail servers have it: an address that led to itself is not an alias any more, but may be an account.
-            match self.place(&address, !by.contains(&address))? {
+            match self.place(reads, &address, !by.contains(&address))? {
                 Place::Alias(targets) => {
                     let mut by = BTreeSet::clone(&by);
                     by.insert(address);
@@ -174,7 +205,7 @@ impl Router {
                     waiting.extend(targets.map(|target| (target, Rc::clone(&by))));
                 }
                 Place::Mailbox(account) if !may_look(&room::maildir(&account)) => return Err(Undecided::Busy),
-                Place::Mailbox(account) => match self.room(&account, size, deadline) {
+                Place::Mailbox(account) => match self.room(reads, &account, size, deadline) {
                     Room::Fits => return Ok(Ok(())),
                     Room::Over(over) => refusal = Some(No::OverQuota(over.to_string())),
                     Room::OverPool(over) => refusal = Some(No::OverQuota(over.to_string())),
@@ -191,63 +222,58 @@ impl Router {
         }
     }
 
-    fn room(&self, account: &Account, size: u64, deadline: Instant) -> Room {
-        room::of(account, self.rules, &*self.store, size, deadline.min(Instant::now() + LOCKED))
+    fn room(&self, reads: &Reads<'_>, account: &Account, size: u64, deadline: Instant) -> Room {
+        room::of(account, self.rules, reads.store, size, deadline.min(Instant::now() + LOCKED))
     }
 
     /// What `address` is; with `alias`, it may be one.
-    fn place(&self, address: &Login, alias: bool) -> Result<Place, NotNow> {
+    fn place(&self, reads: &Reads<'_>, address: &Login, alias: bool) -> Result<Place, NotNow> {
         if alias {
-            let targets = self.store.alias_targets(address.as_str())?;
+            let targets = reads.store.alias_targets(address.as_str())?;
             if !targets.is_empty() {
-                return self.alias_of_domain(address, targets);
+                return alias_of_domain(reads, address, targets);
             }
         }
-        match self.find(address)? {
+        match self.find(reads, address)? {
             Ok(account) => return Ok(Place::Mailbox(account)),
             Err(No::UnknownLogin) => {}
             Err(no) => return Ok(Place::Nobody(no)),
         }
         if alias {
-            let targets = self.store.alias_targets(&format!("@{}", address.domain()))?;
+            let targets = reads.store.alias_targets(&format!("@{}", address.domain()))?;
             if !targets.is_empty() {
-                return self.alias_of_domain(address, targets);
+                reads.by_absence.set(true);
+                return alias_of_domain(reads, address, targets);
             }
         }
-        match self.domain_enabled(address.domain().as_bytes())? {
+        match domain_enabled(reads, address.domain().as_bytes())? {
             Some(_) => Ok(Place::Nobody(No::UnknownLogin)),
             None => Ok(Place::Elsewhere),
         }
     }
 
-    fn alias_of_domain(&self, address: &Login, targets: Vec<String>) -> Result<Place, NotNow> {
-        match self.domain_enabled(address.domain().as_bytes())? {
-            Some(true) => Ok(Place::Alias(targets)),
-            Some(false) => Ok(Place::Nobody(No::DomainDisabled)),
-            None => Ok(Place::Elsewhere),
+    fn find(&self, reads: &Reads<'_>, login: &Login) -> Result<Result<Box<Account>, No>, NotNow> {
+        if reads.newest {
+            return self.find_newest(reads, login);
+        }
+        let seen = reads.store.look_up(login, Instant::now() + LOOK_UP)?;
+        let may_be_old = seen.may_be_old();
+        reads.kept.set(reads.kept.get() || seen.is_kept());
+        match self.judge(seen.row) {
+            Err(NotNow::Store(StoreError::Unusable(_))) if may_be_old => self.find_newest(reads, login),
+            found => Ok(found?.map(Box::new)),
         }
     }
 
-    fn find(&self, login: &Login) -> Result<Result<Box<Account>, No>, NotNow> {
-        let deadline = Instant::now() + LOOK_UP;
-        let seen = self.store.look_up(login, deadline)?;
-        let found = match (self.judge(seen.row.clone()), &seen.row) {
-            (Ok(Ok(account)), _) => Ok(Ok(account)),
-            // As with logins: that there is nobody is believed as long as it is kept, another refusal is not.
-            (refused, None) => refused,
-            (refused, Some(_)) => match self.store.look_again(login, &seen, deadline)? {
-                Some(newer) => self.judge(newer.row),
-                None => refused,
-            },
-        };
-        Ok(found?.map(Box::new))
+    fn find_newest(&self, reads: &Reads<'_>, login: &Login) -> Result<Result<Box<Account>, No>, NotNow> {
+        Ok(self.judge(reads.store.find_newest(login)?)?.map(Box::new))
     }
 
     /// The same, with the quota that its mailbox is kept under.
-    fn find_with_quota(&self, login: &Login) -> Result<Result<Box<Account>, No>, NotNow> {
-        let mut found = self.find(login)?;
+    fn find_with_quota(&self, reads: &Reads<'_>, login: &Login) -> Result<Result<Box<Account>, No>, NotNow> {
+        let mut found = self.find(reads, login)?;
         if let Ok(account) = &mut found {
-            account.quota = room::limits(account, &*self.store)?;
+            account.quota = room::limits(account, reads.store)?;
         }
         Ok(found)
     }
@@ -262,11 +288,6 @@ impl Router {
         }
     }
 
-    fn domain_enabled(&self, name: &[u8]) -> Result<Option<bool>, NotNow> {
-        let name = std::str::from_utf8(name).ok().and_then(|name| DomainName::parse(name).ok());
-        Ok(name.map(|name| self.store.domain_enabled(&name)).transpose()?.flatten())
-    }
-
     fn login(&self, address: &[u8]) -> Result<Login, No> {
         Login::parse(address, self.default_domain.as_deref()).map_err(No::UnusableLogin)
     }
@@ -275,12 +296,37 @@ impl Router {
         Asked { address, begin: Instant::now(), doubts: self.store.doubts() }
     }
 
-    /// Mail must not bounce on the word of a copy, in which somebody who is new may not stand yet.
-    fn surely<T>(&self, asked: &Asked<'_>, found: Result<Result<T, No>, NotNow>) -> Result<Result<T, No>, NotNow> {
-        if matches!(&found, Ok(Err(no)) if !matches!(no, No::UnusableLogin(_))) {
-            self.store.certain_since(asked.doubts)?;
+    /// The answer to `question`. Before it is no, the question is asked again of what has every change. So it is before a
+    /// catch-all takes an address, as far as that can be asked: an account that was added elsewhere should get its mail.
+    fn surely<T, E: From<NotNow>>(
+        &self,
+        asked: &Asked<'_>,
+        mut question: impl FnMut(&Reads<'_>) -> Result<Result<T, No>, E>,
+    ) -> Result<Result<T, No>, E> {
+        let reads = Reads::new(&*self.store, false);
+        let found = question(&reads)?;
+        if found.is_ok() && !reads.by_absence.get() {
+            return Ok(found);
         }
-        found
+        let is_certain = || self.store.certain_since(asked.doubts).map_err(NotNow::from);
+        if found.is_err() {
+            is_certain()?;
+        }
+        let newest = self.store.newest();
+        if newest.is_none() && !reads.kept.get() {
+            return Ok(found);
+        }
+        let again = question(&Reads::new(newest.as_deref().unwrap_or(&*self.store), true));
+        match (found, again) {
+            (Ok(value), Err(_)) => Ok(Ok(value)),
+            (_, again) => {
+                let again = again?;
+                if again.is_err() {
+                    is_certain()?;
+                }
+                Ok(again)
+            }
+        }
     }
 
     fn record<T>(&self, asked: &Asked<'_>, answer: &Answer<T>) {
@@ -307,6 +353,21 @@ impl Router {
         }
         answer
     }
+}
+
+/// The targets of an alias, as far as its domain is ours and enabled.
+fn alias_of_domain(reads: &Reads<'_>, address: &Login, targets: Vec<String>) -> Result<Place, NotNow> {
+    match domain_enabled(reads, address.domain().as_bytes())? {
+        Some(true) => Ok(Place::Alias(targets)),
+        Some(false) => Ok(Place::Nobody(No::DomainDisabled)),
+        None => Ok(Place::Elsewhere),
+    }
+}
+
+/// Returns whether a domain is enabled; `None` if its mail is not kept here.
+fn domain_enabled(reads: &Reads<'_>, name: &[u8]) -> Result<Option<bool>, NotNow> {
+    let name = std::str::from_utf8(name).ok().and_then(|name| DomainName::parse(name).ok());
+    Ok(name.map(|name| reads.store.domain_enabled(&name)).transpose()?.flatten())
 }
 
 fn answer<T>(known: Result<Result<T, No>, NotNow>) -> Answer<T> {

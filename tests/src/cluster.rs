@@ -89,6 +89,10 @@ pub trait Switch: Sync {
     fn promote(&self);
     /// The one that was demoted follows the other one.
     fn follow(&self);
+    /// The other one gets no more changes, and goes on answering by what it has.
+    fn hold_replication(&self);
+    /// It gets them again.
+    fn resume_replication(&self);
     /// The number of the writable one.
     fn writable(&self) -> usize;
 }

@@ -122,6 +122,15 @@ impl Switch for MariaDbPair {
         self.wait_until_replicated();
     }
 
+    fn hold_replication(&self) {
+        self.replica().admin("STOP SLAVE SQL_THREAD");
+    }
+
+    fn resume_replication(&self) {
+        self.replica().admin("START SLAVE SQL_THREAD");
+        self.wait_until_replicated();
+    }
+
     fn writable(&self) -> usize {
         self.primary.load(Ordering::Relaxed)
     }

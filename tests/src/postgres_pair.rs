@@ -92,6 +92,17 @@ impl Switch for PostgresPair {
         self.wait_until_replicated();
     }
 
+    fn hold_replication(&self) {
+        self.standby().admin("SELECT pg_wal_replay_pause()");
+        let paused = "SELECT pg_get_wal_replay_pause_state()";
+        eventually("a standby that holds", Duration::from_secs(30), || self.standby().admin(paused).trim() == "paused");
+    }
+
+    fn resume_replication(&self) {
+        self.standby().admin("SELECT pg_wal_replay_resume()");
+        self.wait_until_replicated();
+    }
+
     fn writable(&self) -> usize {
         self.primary.load(Ordering::Relaxed)
     }

@@ -1,9 +1,9 @@
 //! `mailauth quota may-store`.
 
 use super::target::ByPath;
-use crate::account::find;
-use crate::failure::{Exit, Failure};
+use crate::failure::{Exit, Failure, no_such};
 use crate::output::say;
+use crate::recipient::Recipient;
 use crate::setup::Setup;
 use clap::Args;
 use mailauth_core::quota::room::{self, Room};
@@ -30,27 +30,38 @@ pub struct MayStore {
 
 impl MayStore {
     pub fn run(self, setup: impl FnOnce() -> Result<Setup, Failure>) -> Result<Exit, Failure> {
-        let room = match (self.by_path.mailbox(), &self.login) {
+        match (self.by_path.mailbox(), &self.login) {
             // An account's first message makes its mailbox; a path that is wrong makes none.
-            (Some(mailbox), _) => match mailbox.open_existing()?.may_store(self.size) {
+            (Some(mailbox), _) => answer(match mailbox.open_existing()?.may_store(self.size) {
                 Decision::Fits => Room::Fits,
                 Decision::Over(over) => Room::Over(over),
                 Decision::CannotTell(error) => Room::CannotTell(error.into()),
-            },
-            (None, login) => of_account(&setup()?, login.as_deref().unwrap_or_default(), self.size)?,
-        };
-        match room {
-            Room::Fits => say("it fits").map(|()| Exit::Yes),
-            Room::Over(over) => say(over).map(|()| Exit::OverQuota),
-            Room::OverPool(over) => say(over).map(|()| Exit::OverQuota),
-            Room::CannotTell(error) => Err(Failure::not_now(error.to_string())),
+            }),
+            (None, login) => of_account(&setup()?, login.as_deref().unwrap_or_default(), self.size),
         }
+        .or_else(|failure| match failure.exit {
+            Exit::OverQuota => say(failure.message).map(|()| Exit::OverQuota),
+            _ => Err(failure),
+        })
     }
 }
 
-fn of_account(setup: &Setup, login: &str, size: u64) -> Result<Room, Failure> {
+fn of_account(setup: &Setup, login: &str, size: u64) -> Result<Exit, Failure> {
     let store = setup.store()?;
-    let row = find(&store, &setup.login(login)?)?;
-    let account = setup.config.mailbox.resolve(row).map_err(|unusable| Failure::not_now(unusable.to_string()))?;
-    Ok(room::of(&account, setup.config.quota.rules(), &store, size, Instant::now() + PATIENCE))
+    let login = setup.login(login)?;
+    let nobody = Failure::no(no_such("account", login.as_str()));
+    let recipient = Recipient::find(&store, &login, nobody, |_| true)?;
+    let account = setup.config.mailbox.resolve(recipient.row.clone());
+    let account = account.map_err(|unusable| Failure::not_now(unusable.to_string()))?;
+    let room = room::of(&account, setup.config.quota.rules(), recipient.pools(), size, Instant::now() + PATIENCE);
+    answer(room).map_err(|failure| recipient.refused(failure))
+}
+
+fn answer(room: Room) -> Result<Exit, Failure> {
+    match room {
+        Room::Fits => say("it fits").map(|()| Exit::Yes),
+        Room::Over(over) => Err(Failure::new(Exit::OverQuota, over.to_string())),
+        Room::OverPool(over) => Err(Failure::new(Exit::OverQuota, over.to_string())),
+        Room::CannotTell(error) => Err(Failure::not_now(error.to_string())),
+    }
 }

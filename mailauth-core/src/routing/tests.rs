@@ -5,7 +5,7 @@ use crate::account::{AccountRow, LoginError, Password};
 use crate::password::{self, NewScheme};
 use crate::quota::pools::{PoolStore, PoolUse};
 use crate::quota::{Limits, Usage};
-use crate::store::{AccountStore, Cursor, Page, StoreError};
+use crate::store::{AccountStore, Cursor, Page, Seen, StoreError};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -146,7 +146,7 @@ impl MailStore for Table {
 }
 
 /// Mailboxes are this process's own, which may be root's.
-fn router(table: &Arc<Table>) -> Router {
+fn router<S: MailStore + 'static>(table: &Arc<S>) -> Router {
     let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     let mailbox = MailboxDefaults { uid: Some(uid), gid: Some(gid), allow_root: true, ..MailboxDefaults::default() };
     let policy = Policy {
@@ -606,4 +606,145 @@ fn mail_does_not_bounce_on_the_word_of_a_copy() {
     assert_eq!(router.alias(b"nobody@x.example"), Answer::NotNow(waits()));
     assert_eq!(router.domain(b"y.example"), Answer::NotNow(waits()));
     assert!(matches!(send(&router, "a b@x.example", 0), Answer::No(No::UnusableLogin(_))), "whatever is in the table");
+}
+
+/// A table as it is, and as it was before the last changes, which is what is read first.
+struct Aged {
+    old: Arc<Table>,
+    new: Arc<Table>,
+    /// Old is what is kept of the accounts in memory. Otherwise it is a replica.
+    kept: bool,
+}
+
+impl AccountStore for Aged {
+    fn find(&self, _: &Login) -> Result<Option<AccountRow>, StoreError> {
+        panic!("nothing to do with the way of a message")
+    }
+
+    fn find_newest(&self, login: &Login) -> Result<Option<AccountRow>, StoreError> {
+        self.new.find(login)
+    }
+
+    fn look_up(&self, login: &Login, _: Instant) -> Result<Seen, StoreError> {
+        let row = self.old.find(login)?;
+        Ok(if self.kept { Seen::kept(row, Instant::now()) } else { Seen::new(row).behind(true) })
+    }
+
+    fn set_password(&self, _: &Login, _: &Password, _: &Password) -> Result<bool, StoreError> {
+        panic!("nothing to do with the way of a message")
+    }
+
+    fn enumerate(&self, _: Option<&Cursor>, _: usize) -> Result<Page, StoreError> {
+        panic!("nothing to do with the way of a message")
+    }
+}
+
+impl PoolStore for Aged {
+    fn pool_limits(&self, domain: &str) -> Result<Limits, StoreError> {
+        self.first().pool_limits(domain)
+    }
+
+    fn pool_use(&self, domain: &str) -> Result<PoolUse, StoreError> {
+        self.first().pool_use(domain)
+    }
+
+    fn publish(&self, login: &Login, usage: Usage) -> Result<PoolUse, StoreError> {
+        self.new.publish(login, usage)
+    }
+}
+
+impl MailStore for Aged {
+    fn newest(&self) -> Option<Box<dyn MailStore + '_>> {
+        let newest = || Aged { old: Arc::clone(&self.new), new: Arc::clone(&self.new), kept: true };
+        (!self.kept).then(|| Box::new(newest()) as _)
+    }
+
+    fn domain_enabled(&self, name: &DomainName) -> Result<Option<bool>, StoreError> {
+        self.first().domain_enabled(name)
+    }
+
+    fn alias_targets(&self, address: &str) -> Result<Vec<String>, StoreError> {
+        self.first().alias_targets(address)
+    }
+}
+
+impl Aged {
+    /// What is read first of domains and aliases, of which nothing is kept in memory.
+    fn first(&self) -> &Table {
+        if self.kept { &self.new } else { &self.old }
+    }
+
+    fn router(old: Table, new: Table, kept: bool) -> (Arc<Self>, Router) {
+        let store = Arc::new(Aged { old: Arc::new(old), new: Arc::new(new), kept });
+        let router = router(&store);
+        (store, router)
+    }
+}
+
+#[test]
+fn an_address_that_was_added_since_is_not_refused() {
+    for kept in [false, true] {
+        let gone = AccountRow { enabled: false, ..row("gone@x.example") };
+        let old = table().of([gone, AccountRow { uid: Some(0), ..row("odd@x.example") }]);
+        let new = table().of(["anna", "gone", "odd"].map(|name| row(&format!("{name}@x.example"))));
+        let new = new.alias("all@x.example", &["one@x.example"]).alias("one@x.example", &["anna@x.example"]);
+        let (_, router) = Aged::router(old, new, kept);
+        for address in ["anna@x.example", "gone@x.example", "all@x.example"] {
+            assert_eq!(send(&router, address, 0), YES, "{address}, kept: {kept}");
+        }
+        for address in ["anna@x.example", "gone@x.example", "odd@x.example"] {
+            assert!(matches!(router.account(address.as_bytes()), Answer::Yes(_)), "{address}, kept: {kept}");
+        }
+        assert_eq!(router.alias(b"all@x.example"), targets(["one@x.example"]));
+        assert_eq!(send(&router, "nobody@x.example", 0), Answer::No(No::UnknownLogin));
+    }
+}
+
+#[test]
+fn a_quota_that_was_raised_since_has_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let limited = |bytes| AccountRow { quota_bytes: Some(bytes), ..resident(&folder, "anna") };
+    for kept in [false, true] {
+        let (_, router) = Aged::router(table().of([limited(1)]), table().of([limited(100)]), kept);
+        assert_eq!(send(&router, "anna@x.example", 100), YES);
+        assert!(matches!(send(&router, "anna@x.example", 101), Answer::No(No::OverQuota(_))));
+    }
+    let pool = |quota| table().of([resident(&folder, "anna")]).under(quota, &[]);
+    let (_, router) = Aged::router(pool("1S"), pool("100S"), false);
+    assert_eq!(send(&router, "anna@x.example", 100), YES);
+    assert!(matches!(send(&router, "anna@x.example", 101), Answer::No(No::OverQuota(_))));
+}
+
+#[test]
+fn what_cannot_be_asked_again_is_refused_by_nobody() {
+    for kept in [false, true] {
+        // Where nothing but the accounts is kept, domains and aliases are read before.
+        let new = Table { answered: if kept { 3 } else { 0 }, ..table() };
+        let (_, router) = Aged::router(table(), new, kept);
+        assert_eq!(send(&router, "nobody@x.example", 0), Answer::NotNow(NotNow::Store(outage())), "kept: {kept}");
+    }
+}
+
+#[test]
+fn a_catch_all_does_not_take_the_mail_of_an_account_that_was_added_since() {
+    let caught = || table().alias("@x.example", &["bruno@x.example"]);
+    for kept in [false, true] {
+        let (_, router) = Aged::router(caught().of([]), caught(), kept);
+        assert_eq!(router.alias(b"anna@x.example"), Answer::No(No::UnknownAlias));
+        assert_eq!(router.alias(b"nobody@x.example"), targets(["bruno@x.example"]));
+    }
+    let away = Table { answered: 0, ..table() };
+    let (_, router) = Aged::router(caught().of([]), away, false);
+    assert_eq!(router.alias(b"anna@x.example"), targets(["bruno@x.example"]), "mail that has a place goes there");
+}
+
+#[test]
+fn yes_asks_nothing_twice() {
+    for kept in [false, true] {
+        let (store, router) = Aged::router(table(), table(), kept);
+        assert_eq!(send(&router, "anna@x.example", 0), YES);
+        assert_eq!(router.domain(b"x.example"), YES);
+        let calls = [&store.old, &store.new].map(|table| table.calls.load(Ordering::Relaxed));
+        assert_eq!(calls.iter().sum::<usize>(), 4, "an alias, an account, its domain's quota; a domain");
+    }
 }

@@ -1,17 +1,33 @@
 //! What is asked about domains and aliases on the way of a message.
 
 use super::driver::Param;
+use super::newest::{Newest, Reading};
 use super::sql::{SqlStore, bytes, is_text, number};
-use super::{MailStore, StoreError};
+use super::{AccountStore, MailStore, StoreError};
 use crate::DomainName;
 
 /// The most targets of one address. Mailing lists have programs of their own.
 pub(super) const MOST_TARGETS: usize = 1000;
 
 impl MailStore for SqlStore {
+    fn newest(&self) -> Option<Box<dyn MailStore + '_>> {
+        self.may_lag().then(|| Box::new(Newest(self)) as _)
+    }
+
     fn domain_enabled(&self, name: &DomainName) -> Result<Option<bool>, StoreError> {
+        self.enabled_domain(Reading::Any, name)
+    }
+
+    fn alias_targets(&self, address: &str) -> Result<Vec<String>, StoreError> {
+        self.targets_of(Reading::Any, address)
+    }
+}
+
+impl SqlStore {
+    /// Returns whether a domain is enabled; `None` if there is none.
+    pub(super) fn enabled_domain(&self, reading: Reading, name: &DomainName) -> Result<Option<bool>, StoreError> {
         let asked = name.as_str().as_bytes();
-        let found = self.hosts.read(|connection| {
+        let found = self.read_by(reading, |connection| {
             self.fits(connection)?;
             let mut found = None;
             connection.query(&self.statements.find_domain, &[Param::Text(asked)], &mut |row| {
@@ -31,9 +47,10 @@ impl MailStore for SqlStore {
         }
     }
 
-    fn alias_targets(&self, address: &str) -> Result<Vec<String>, StoreError> {
+    /// Returns the targets of an alias, in order.
+    pub(super) fn targets_of(&self, reading: Reading, address: &str) -> Result<Vec<String>, StoreError> {
         let asked = address.as_bytes();
-        let targets = self.hosts.read(|connection| {
+        let targets = self.read_by(reading, |connection| {
             self.fits(connection)?;
             let mut targets = Vec::new();
             // One more than there may be.

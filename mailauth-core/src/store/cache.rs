@@ -187,6 +187,15 @@ impl<S: AccountStore> AccountStore for Cache<S> {
         self.inner.find(login)
     }
 
+    /// Asks the store itself.
+    fn find_newest(&self, login: &Login) -> Result<Option<AccountRow>, StoreError> {
+        self.inner.find_newest(login)
+    }
+
+    fn may_lag(&self) -> bool {
+        self.inner.may_lag()
+    }
+
     fn look_up(&self, login: &Login, deadline: Instant) -> Result<Seen, StoreError> {
         if let Some(kept) = self.kept_within(login, |kept| self.lifetime(kept)) {
             count(&self.counters.hits);
@@ -255,6 +264,10 @@ impl<S: PoolStore> PoolStore for Cache<S> {
 }
 
 impl<S: MailStore> MailStore for Cache<S> {
+    fn newest(&self) -> Option<Box<dyn MailStore + '_>> {
+        self.inner.newest()
+    }
+
     fn domain_enabled(&self, name: &DomainName) -> Result<Option<bool>, StoreError> {
         self.inner.domain_enabled(name)
     }

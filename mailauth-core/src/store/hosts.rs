@@ -215,8 +215,11 @@ impl Hosts {
             if !failures.is_empty() && start.elapsed() >= self.deadline {
                 break;
             }
+            let before = host.known().role;
             match host.pool.read(&mut work) {
-                Ok(done) => return Ok((done, host.known().role)),
+                // A host that was promoted while it was read may have lacked a change.
+                Ok(done) if before == host.known().role => return Ok((done, before)),
+                Ok(done) => return Ok((done, Role::Unknown)),
                 Err(failed) if failed.is_of_the_host() => {
                     if self.are_several() && !matches!(failed.error, DriverError::Behind(_)) {
                         host.is_unfit(&failed.error);
@@ -225,6 +228,53 @@ impl Hosts {
                 }
                 Err(failed) => return Err(self.store_error(failed.error)),
             }
+        }
+        Err(self.store_error(together(failures)))
+    }
+
+    /// Runs `work`, which only reads, on a host that has every change that was confirmed before: the only one, or one that
+    /// says just then that it takes writes.
+    pub(super) fn read_certain<T>(
+        &self,
+        mut work: impl FnMut(&mut dyn Connection) -> Result<T, DriverError>,
+    ) -> Result<T, StoreError> {
+        let mut work = |connection: &mut dyn Connection| {
+            connection.catch_up()?;
+            work(connection)
+        };
+        if !self.are_several() {
+            return self.read(work);
+        }
+        let start = Instant::now();
+        loop {
+            match self.read_certain_once(start, &mut work) {
+                Err(StoreError::Unreachable { .. }) if start.elapsed() < self.deadline && self.may_be_over_soon() => {
+                    std::thread::sleep(PAUSE);
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    fn read_certain_once<T>(
+        &self,
+        start: Instant,
+        work: &mut dyn FnMut(&mut dyn Connection) -> Result<T, DriverError>,
+    ) -> Result<T, StoreError> {
+        let mut failures = Vec::new();
+        for host in self.in_order(Wish::Primary) {
+            if !failures.is_empty() && start.elapsed() >= self.deadline {
+                break;
+            }
+            let error = match self.writable(host) {
+                Ok(Some(lease)) => match host.pool.run(lease, &mut *work) {
+                    Ok(done) => return Ok(done),
+                    Err(error) => error,
+                },
+                Ok(None) => DriverError::Lost("it is read only, and may lack the last changes".into()),
+                Err(error) => error,
+            };
+            failures.push((host, error));
         }
         Err(self.store_error(together(failures)))
     }

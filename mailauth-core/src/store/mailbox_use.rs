@@ -2,6 +2,7 @@
 
 use super::StoreError;
 use super::driver::{Connection, DriverError, Param, Refusal};
+use super::newest::Reading;
 use super::rows;
 use super::sql::{SqlStore, number};
 use crate::Login;
@@ -10,22 +11,11 @@ use crate::quota::{Limits, Usage};
 
 impl PoolStore for SqlStore {
     fn pool_limits(&self, domain: &str) -> Result<Limits, StoreError> {
-        let read = self.hosts.read(|connection| {
-            self.fits(connection)?;
-            let mut limits = Ok(Limits::NONE);
-            connection.query(&self.statements.pool_limits, &[Param::Text(domain.as_bytes())], &mut |row| {
-                limits = rows::domain_limits(row, 0, domain);
-            })?;
-            Ok(limits)
-        });
-        read?
+        self.limits_of_pool(Reading::Any, domain)
     }
 
     fn pool_use(&self, domain: &str) -> Result<PoolUse, StoreError> {
-        self.hosts.read(|connection| {
-            self.fits(connection)?;
-            self.sum_up(connection, domain)
-        })
+        self.use_of_pool(Reading::Any, domain)
     }
 
     /// Not in one transaction: a delivery that publishes at the same time must see this one or be seen by it, and under
@@ -40,6 +30,26 @@ impl PoolStore for SqlStore {
 }
 
 impl SqlStore {
+    /// Returns what the mailboxes of a domain may hold together.
+    pub(super) fn limits_of_pool(&self, reading: Reading, domain: &str) -> Result<Limits, StoreError> {
+        self.read_by(reading, |connection| {
+            self.fits(connection)?;
+            let mut limits = Ok(Limits::NONE);
+            connection.query(&self.statements.pool_limits, &[Param::Text(domain.as_bytes())], &mut |row| {
+                limits = rows::domain_limits(row, 0, domain);
+            })?;
+            Ok(limits)
+        })?
+    }
+
+    /// Returns what they hold together.
+    pub(super) fn use_of_pool(&self, reading: Reading, domain: &str) -> Result<PoolUse, StoreError> {
+        self.read_by(reading, |connection| {
+            self.fits(connection)?;
+            self.sum_up(connection, domain)
+        })
+    }
+
     fn put(&self, connection: &mut dyn Connection, login: &Login, usage: Usage) -> Result<(), DriverError> {
         let figure = |number: u64| Param::Int(i64::try_from(number).unwrap_or(i64::MAX));
         let (bytes, messages) = (figure(usage.bytes), figure(usage.messages));

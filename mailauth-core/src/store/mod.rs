@@ -26,6 +26,7 @@ mod jitter;
 mod mailbox_use;
 #[cfg(feature = "mysql")]
 mod mysql;
+mod newest;
 mod open;
 mod pool;
 #[cfg(feature = "postgres")]
@@ -127,6 +128,12 @@ impl StoreError {
 /// What a mail server has to know beside the accounts: which domains are kept here, and which addresses are only others'
 /// names. Calls block, for at most the configured deadline each.
 pub trait MailStore: AccountStore + PoolStore {
+    /// The same tables, read from nothing but a host that has every change: to be asked before mail is refused. `None` if
+    /// every host has them all, because there is one.
+    fn newest(&self) -> Option<Box<dyn MailStore + '_>> {
+        None
+    }
+
     /// Whether this domain is enabled; `None` where its mail is not kept here.
     ///
     /// # Errors
@@ -250,11 +257,26 @@ impl Seen {
 
 /// What answers about accounts. Calls block, for at most the configured deadline each.
 pub trait AccountStore: Send + Sync {
-    /// The row whose login is exactly `login`; the database's collation does not decide.
+    /// The row whose login is exactly `login`; the database's collation does not decide. If there is a row, it may lack a
+    /// change; that there is none is certain.
     ///
     /// # Errors
     /// Whenever it cannot know whether there is one, or what stands in it.
     fn find(&self, login: &Login) -> Result<Option<AccountRow>, StoreError>;
+
+    /// The same, from a host that has every change and from nothing else: for a change of the row, and before mail is
+    /// refused.
+    ///
+    /// # Errors
+    /// As [`AccountStore::find`], and when no such host can be asked.
+    fn find_newest(&self, login: &Login) -> Result<Option<AccountRow>, StoreError> {
+        self.find(login)
+    }
+
+    /// Returns true if a read may be answered by a host that lacks the last changes.
+    fn may_lag(&self) -> bool {
+        false
+    }
 
     /// The same, from the place that has every change, where that can be asked: to be sure of a refusal.
     ///

@@ -267,6 +267,15 @@ impl<S: Original + 'static> AccountStore for Snapshot<S> {
         self.inner.find(login)
     }
 
+    /// Asks the store itself: a copy may lack a change.
+    fn find_newest(&self, login: &Login) -> Result<Option<AccountRow>, StoreError> {
+        self.inner.find_newest(login)
+    }
+
+    fn may_lag(&self) -> bool {
+        self.inner.may_lag()
+    }
+
     fn look_up(&self, login: &Login, deadline: Instant) -> Result<Seen, StoreError> {
         let seen = self.inner.look_up(login, deadline);
         self.or_copy(seen, About::Login(login), |copy| copy.find(login).map(Seen::copied))
@@ -333,6 +342,10 @@ impl<S: Original + 'static> PoolStore for Snapshot<S> {
 }
 
 impl<S: Original + 'static> MailStore for Snapshot<S> {
+    fn newest(&self) -> Option<Box<dyn MailStore + '_>> {
+        self.inner.newest()
+    }
+
     fn domain_enabled(&self, name: &DomainName) -> Result<Option<bool>, StoreError> {
         self.or_copy(self.inner.domain_enabled(name), About::Addresses, |copy| copy.domain_enabled(name))
     }

@@ -2,6 +2,7 @@
 
 use super::driver::{Cell, Connection, Dialect, DriverError, Param, Refusal, Row, Statement};
 use super::hosts::{Hosts, Wish, no_schema};
+use super::newest::Reading;
 use super::recent::{Change, Recent};
 use super::rows;
 use super::statements::Statements;
@@ -99,6 +100,13 @@ impl SqlStore {
         }
     }
 
+    /// What a replica says is not the last word: it may not have the last change yet. Nor is what a host says of which it
+    /// is not known that it is none.
+    fn look_up_by(&self, login: &Login, wish: Wish) -> Result<Seen, StoreError> {
+        let (row, role) = self.find_by(login, wish)?;
+        Ok(Seen::new(row).behind(self.hosts.are_several() && role != Role::Primary))
+    }
+
     /// The change of an account that a replica, where there are any, may not know.
     fn recent_change(&self, login: &Login) -> Option<Change> {
         if self.hosts.are_several() { self.recent.of(login) } else { None }
@@ -190,18 +198,27 @@ impl SqlStore {
 }
 
 impl AccountStore for SqlStore {
+    /// That there is none is said by a host that has every change.
     fn find(&self, login: &Login) -> Result<Option<AccountRow>, StoreError> {
-        self.find_by(login, Wish::Any).map(|(row, _)| row)
+        let Seen { row, behind, .. } = self.look_up_by(login, Wish::Any)?;
+        if row.is_none() && behind { self.find_newest(login) } else { Ok(row) }
+    }
+
+    fn find_newest(&self, login: &Login) -> Result<Option<AccountRow>, StoreError> {
+        let found = self.read_by(Reading::Newest, |connection| self.query_account(connection, login))?;
+        Ok(found.transpose()?)
+    }
+
+    fn may_lag(&self) -> bool {
+        self.hosts.are_several()
     }
 
     fn look_up_newest(&self, login: &Login) -> Result<Seen, StoreError> {
-        self.find_by(login, Wish::Primary).map(|(row, _)| Seen::new(row))
+        self.look_up_by(login, Wish::Primary)
     }
 
-    /// What a replica says is not the last word: it may not have the last change yet.
     fn look_up(&self, login: &Login, _: Instant) -> Result<Seen, StoreError> {
-        let (row, role) = self.find_by(login, Wish::Any)?;
-        Ok(Seen::new(row).behind(role == Role::Replica))
+        self.look_up_by(login, Wish::Any)
     }
 
     fn look_again(&self, login: &Login, seen: &Seen, _: Instant) -> Result<Option<Seen>, StoreError> {

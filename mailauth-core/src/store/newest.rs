@@ -1,0 +1,72 @@
+//! Reads that have every change, of a database whose hosts may differ for a while.
+
+use super::driver::{Connection, DriverError};
+use super::{AccountStore, Cursor, MailStore, Page, SqlStore, StoreError};
+use crate::DomainName;
+use crate::account::{AccountRow, Login, Password};
+use crate::quota::pools::{PoolStore, PoolUse};
+use crate::quota::{Limits, Usage};
+
+/// Which hosts may answer a read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// The preferred one, which may be a replica.
+    Any,
+    /// One that has every change, or none.
+    Newest,
+}
+
+/// A store of which every read has every change, or fails.
+pub(super) struct Newest<'a>(pub(super) &'a SqlStore);
+
+impl SqlStore {
+    /// Runs `work`, which only reads, on a host that may answer it.
+    pub(super) fn read_by<T>(
+        &self,
+        reading: Reading,
+        work: impl FnMut(&mut dyn Connection) -> Result<T, DriverError>,
+    ) -> Result<T, StoreError> {
+        match reading {
+            Reading::Any => self.hosts.read(work),
+            Reading::Newest => self.hosts.read_certain(work),
+        }
+    }
+}
+
+impl AccountStore for Newest<'_> {
+    fn find(&self, login: &Login) -> Result<Option<AccountRow>, StoreError> {
+        self.0.find_newest(login)
+    }
+
+    fn set_password(&self, login: &Login, old: &Password, new: &Password) -> Result<bool, StoreError> {
+        self.0.set_password(login, old, new)
+    }
+
+    fn enumerate(&self, after: Option<&Cursor>, limit: usize) -> Result<Page, StoreError> {
+        self.0.enumerate(after, limit)
+    }
+}
+
+impl PoolStore for Newest<'_> {
+    fn pool_limits(&self, domain: &str) -> Result<Limits, StoreError> {
+        self.0.limits_of_pool(Reading::Newest, domain)
+    }
+
+    fn pool_use(&self, domain: &str) -> Result<PoolUse, StoreError> {
+        self.0.use_of_pool(Reading::Newest, domain)
+    }
+
+    fn publish(&self, login: &Login, usage: Usage) -> Result<PoolUse, StoreError> {
+        self.0.publish(login, usage)
+    }
+}
+
+impl MailStore for Newest<'_> {
+    fn domain_enabled(&self, name: &DomainName) -> Result<Option<bool>, StoreError> {
+        self.0.enabled_domain(Reading::Newest, name)
+    }
+
+    fn alias_targets(&self, address: &str) -> Result<Vec<String>, StoreError> {
+        self.0.targets_of(Reading::Newest, address)
+    }
+}

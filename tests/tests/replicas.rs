@@ -1,0 +1,274 @@
+//! A pair of servers whose replica lags and is asked first: what it does not know yet is no reason to refuse anything.
+
+use mailauth_tests::people::{ANNA, CARLA, CHEAP_HASH, DORA, DORAS_PASSWORD, PASSWORD, UNKNOWN, people};
+use mailauth_tests::wire::{Manner, Outcome, ask, login, passwd, pre};
+use mailauth_tests::{
+    Cluster, Galera, MailHost, Mailauth, MariaDbPair, PostgresPair, Scratch, eventually, output_with_input, program,
+};
+use std::fs;
+use std::os::unix::fs::chown;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+macro_rules! on_each_pair {
+    ($($test:ident),* $(,)?) => {
+        mod mariadb {
+            use super::*;
+            $(#[test] fn $test() { super::$test(&MariaDbPair::start()); })*
+        }
+        mod postgres {
+            use super::*;
+            $(#[test] fn $test() { super::$test(&PostgresPair::start()); })*
+        }
+    };
+}
+
+on_each_pair!(
+    mail_for_what_the_replica_does_not_know_yet_does_not_bounce,
+    mail_is_not_refused_while_only_a_replica_can_be_asked,
+    a_message_is_delivered_by_the_primarys_word_or_waits,
+    a_password_is_changed_by_the_primarys_row,
+);
+
+const SOON: Duration = Duration::from_secs(20);
+const MESSAGE: &str = "From: dora@example.org\nSubject: Lunch?\n\nAt noon.\n";
+
+/// A pair with the people in it, a daemon that asks the replica first, and the commands beside it.
+struct Site<'p> {
+    pair: &'p dyn Cluster,
+    daemon: Mailauth,
+    homes: Scratch,
+}
+
+impl<'p> Site<'p> {
+    fn new(pair: &'p dyn Cluster) -> Self {
+        let homes = Scratch::new("replicas");
+        pair.accounts().admin(&["account", "import", "-"], &people(homes.path()));
+        pair.wait_until_replicated();
+        let daemon = Mailauth::configured(|socket| {
+            let ports: Vec<u16> = pair.ports().into_iter().rev().collect();
+            pair.config(socket, &ports, "deadline = \"2s\"\n", "")
+        });
+        Site { pair, daemon, homes }
+    }
+
+    /// From now on the replica knows nothing new.
+    fn lagging(pair: &'p dyn Cluster) -> Self {
+        let site = Self::new(pair);
+        pair.switch().expect("a pair").hold_replication();
+        site
+    }
+
+    /// Runs the command of another machine, which knows the primary alone.
+    fn elsewhere(&self, arguments: &[&str], input: &str) {
+        self.pair.accounts().admin(arguments, input);
+    }
+
+    /// The command of this machine, which asks the replica first and tells the daemon: its exit code, and what it says.
+    fn here(&self, arguments: &[&str], input: &str) -> (Option<i32>, String) {
+        let mut command = Command::new(program("mailauth"));
+        let output = output_with_input(command.arg("--config").arg(self.daemon.config_path()).args(arguments), input);
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8_lossy(&said).into_owned())
+    }
+
+    #[track_caller]
+    fn done(&self, arguments: &[&str], input: &str) {
+        let (code, said) = self.here(arguments, input);
+        assert_eq!(code, Some(0), "{arguments:?}: {said}");
+    }
+
+    #[track_caller]
+    fn ends(&self, arguments: &[&str], input: &str, right: i32) {
+        let (code, said) = self.here(arguments, input);
+        assert_eq!(code, Some(right), "{arguments:?}: {said}");
+    }
+
+    fn asked(&self, question: &str) -> String {
+        let reply = ask(self.daemon.socket(), format!("ASK {question}\n").as_bytes(), Manner::Whole);
+        String::from_utf8(reply.bytes).expect("text")
+    }
+
+    /// The first word of the answer.
+    fn word(&self, question: &str) -> String {
+        self.asked(question).split([' ', '\n']).next().unwrap_or_default().to_owned()
+    }
+
+    fn looked_up(&self, service: &str, who: &str) -> &'static str {
+        ask(self.daemon.socket(), &pre(service, who), Manner::Whole).outcome().word()
+    }
+
+    fn login(&self, who: &str, password: &str) -> &'static str {
+        login(self.daemon.socket(), who, password).word()
+    }
+
+    fn passwd(&self, old: &str, new: &str) -> Outcome {
+        self.passwd_of(ANNA, old, new)
+    }
+
+    fn passwd_of(&self, who: &str, old: &str, new: &str) -> Outcome {
+        ask(self.daemon.socket(), &passwd(who, old, new), Manner::Whole).outcome()
+    }
+
+    /// A home that `mailauth deliver` can make a Maildir in.
+    fn home(&self, name: &str) -> PathBuf {
+        let home = self.homes.join(name);
+        fs::create_dir_all(&home).expect("a home");
+        chown(&home, Some(MailHost::OWNER.uid), Some(MailHost::OWNER.gid)).expect("its owner");
+        home
+    }
+}
+
+fn messages(home: &Path) -> usize {
+    fs::read_dir(home.join("Maildir/new")).map_or(0, Iterator::count)
+}
+
+fn row(name: &str, home: &Path, quota: &str) -> String {
+    format!("login,password,home,quota\n{name},{CHEAP_HASH},{},\"{quota}\"\n", home.display())
+}
+
+fn mail_for_what_the_replica_does_not_know_yet_does_not_bounce(pair: &dyn Cluster) {
+    let site = Site::new(pair);
+    site.elsewhere(&["domain", "add", "off.example", "--disabled"], "");
+    site.elsewhere(&["account", "import", "-"], &row("full@example.org", &site.home("full"), "1S"));
+    site.elsewhere(&["domain", "add", "pool.example", "--quota", "1"], "");
+    site.elsewhere(&["account", "import", "-"], &row("pooled@pool.example", &site.home("pooled"), ""));
+    site.elsewhere(&["domain", "add", "caught.example"], "");
+    site.elsewhere(&["alias", "add", "@caught.example", ANNA], "");
+    pair.wait_until_replicated();
+    pair.switch().expect("a pair").hold_replication();
+    // What is unknown is remembered too.
+    for question in ["recipient 9 nobody@example.org", "account nobody@example.org"] {
+        assert_eq!(site.word(question), "FAIL", "{question}");
+    }
+    assert_eq!(site.word("recipient 9 full@example.org"), "OVER");
+    assert_eq!(site.looked_up("courier", UNKNOWN), "FAIL");
+
+    site.elsewhere(&["domain", "add", "new.example"], "");
+    site.elsewhere(&["account", "import", "-"], &row("first@new.example", &site.home("first"), ""));
+    site.elsewhere(&["account", "import", "-"], &row(UNKNOWN, &site.home("nobody"), ""));
+    site.elsewhere(&["account", "import", "-"], &row("own@caught.example", &site.home("own"), ""));
+    site.elsewhere(&["account", "set", CARLA, "--enabled"], "");
+    site.elsewhere(&["domain", "set", "off.example", "--enabled"], "");
+    site.elsewhere(&["account", "set", "full@example.org", "--quota", "1M"], "");
+    site.elsewhere(&["domain", "set", "pool.example", "--quota", "1M"], "");
+    site.elsewhere(&["alias", "add", "team@example.org", "chain@example.org"], "");
+    site.elsewhere(&["alias", "add", "chain@example.org", "first@new.example"], "");
+    site.elsewhere(&["alias", "add", "@new.example", ANNA], "");
+    for question in [
+        "domain new.example",
+        "alias team@example.org",
+        "alias whoever@new.example",
+        "account first@new.example",
+        "account nobody@example.org",
+        "account carla@example.org",
+        "recipient 9 first@new.example",
+        "recipient 9 nobody@example.org",
+        "recipient 9 carla@example.org",
+        "recipient 9 team@example.org",
+        "recipient 9 whoever@new.example",
+        "recipient 9 full@example.org",
+        "recipient 9 pooled@pool.example",
+    ] {
+        assert_eq!(site.word(question), "OK", "{question}: {}\n{}", site.asked(question), site.daemon.log());
+    }
+    assert_eq!(site.looked_up("courier", UNKNOWN), "ACCOUNT");
+    assert_eq!(site.word("alias own@caught.example"), "FAIL", "the account gets its mail, and not the catch-all");
+    // What no server knows is refused as before.
+    for question in ["domain y.example", "alias x@example.org", "account x@example.org", "recipient 9 x@example.org"] {
+        assert_eq!(site.word(question), "FAIL", "{question}");
+    }
+    assert_eq!(site.looked_up("courier", "x@example.org"), "FAIL");
+}
+
+fn mail_is_not_refused_while_only_a_replica_can_be_asked(pair: &dyn Cluster) {
+    let site = Site::new(pair);
+    site.elsewhere(&["alias", "add", "info@example.org", ANNA], "");
+    site.elsewhere(&["domain", "add", "caught.example"], "");
+    site.elsewhere(&["alias", "add", "@caught.example", ANNA], "");
+    pair.wait_until_replicated();
+    pair.servers()[0].crash();
+    let questions = ["domain y.example", "alias x@example.org", "account x@example.org", "recipient 9 x@example.org"];
+    for question in questions.into_iter().chain(["account carla@example.org", "recipient 9 carla@example.org"]) {
+        assert_eq!(site.word(question), "LATER", "{question}: {}", site.asked(question));
+    }
+    assert_eq!(site.looked_up("courier", UNKNOWN), "CLOSED");
+    for question in
+        ["domain example.org", "alias info@example.org", "recipient 9 anna@example.org", "alias x@caught.example"]
+    {
+        assert_eq!(site.word(question), "OK", "{question}: {}", site.asked(question));
+    }
+    // Logins go on: nothing is lost by a refusal, and the next try asks again.
+    assert_eq!((site.login(ANNA, PASSWORD), site.login(ANNA, "wrong")), ("ACCOUNT", "FAIL"));
+    pair.bring_back(0);
+    eventually("an answer by the primary", SOON, || questions.iter().all(|question| site.word(question) == "FAIL"));
+}
+
+fn a_message_is_delivered_by_the_primarys_word_or_waits(pair: &dyn Cluster) {
+    let site = Site::lagging(pair);
+    let (fresh, full) = (site.home("fresh"), site.home("full"));
+    site.elsewhere(&["account", "import", "-"], &row("fresh@example.org", &fresh, ""));
+    site.elsewhere(&["account", "import", "-"], &row("full@example.org", &full, "1S"));
+    pair.switch().expect("a pair").resume_replication();
+    pair.switch().expect("a pair").hold_replication();
+    let new = site.home("new");
+    site.elsewhere(&["account", "import", "-"], &row("new@example.org", &new, ""));
+    site.elsewhere(&["account", "set", "fresh@example.org", "--disabled"], "");
+    site.elsewhere(&["account", "set", "full@example.org", "--quota", "1M"], "");
+    let may_store = |who| ["quota", "may-store", who, "--size", "100"];
+    site.ends(&["deliver", "new@example.org"], MESSAGE, 0);
+    site.ends(&["deliver", "full@example.org"], MESSAGE, 0);
+    site.ends(&["deliver", "fresh@example.org"], MESSAGE, 67);
+    site.ends(&["deliver", UNKNOWN], MESSAGE, 67);
+    site.ends(&may_store("full@example.org"), "", 0);
+    site.ends(&may_store("new@example.org"), "", 0);
+    assert_eq!((messages(&new), messages(&full), messages(&fresh)), (1, 1, 0));
+
+    pair.servers()[0].crash();
+    site.ends(&["deliver", "new@example.org"], MESSAGE, 75);
+    site.ends(&["deliver", UNKNOWN], MESSAGE, 75);
+    site.ends(&["deliver", "full@example.org"], MESSAGE, 75);
+    site.ends(&may_store("full@example.org"), "", 75);
+    site.ends(&may_store(UNKNOWN), "", 75);
+    site.ends(&["deliver", ANNA], MESSAGE, 0);
+}
+
+fn a_password_is_changed_by_the_primarys_row(pair: &dyn Cluster) {
+    let site = Site::lagging(pair);
+    assert_eq!(site.login(ANNA, PASSWORD), "ACCOUNT");
+    site.elsewhere(&["account", "passwd", ANNA, "--password-stdin"], "second words");
+    assert_eq!(site.passwd("second words", "third words"), Outcome::Done, "{}", site.daemon.log());
+    site.elsewhere(&["account", "passwd", DORA, "--password-stdin"], "second words");
+    assert_eq!(site.passwd_of(DORA, DORAS_PASSWORD, "other words"), Outcome::Fail, "the primary knows another one");
+    assert_eq!((site.login(ANNA, "third words"), site.login(ANNA, "second words")), ("ACCOUNT", "FAIL"));
+    // The command writes where it reads.
+    site.elsewhere(&["account", "add", UNKNOWN, "--no-password"], "");
+    site.done(&["account", "passwd", UNKNOWN, "--password-stdin"], "fourth words");
+    site.done(&["account", "set", UNKNOWN, "--name", "Nobody"], "");
+    site.ends(&["account", "add", UNKNOWN, "--no-password"], "", 1);
+    assert_eq!(site.login(UNKNOWN, "fourth words"), "ACCOUNT");
+
+    pair.servers()[0].crash();
+    for old in ["third words", PASSWORD, "wrong"] {
+        assert_eq!(site.passwd(old, "fifth words"), Outcome::Closed, "{old}");
+    }
+    site.ends(&["account", "passwd", "x@example.org", "--password-stdin"], "fifth words", 75);
+}
+
+/// Each node takes changes, and confirms them before the others have applied them.
+#[test]
+fn a_galera_node_asked_first_refuses_nothing_that_another_has_just_confirmed() {
+    let galera = Galera::start();
+    let site = Site::new(&galera);
+    for number in 0..20 {
+        let name = format!("new{number}@example.org");
+        assert_eq!(site.word(&format!("recipient 9 {name}")), "FAIL");
+        site.elsewhere(&["account", "add", &name, "--no-password"], "");
+        assert_eq!(site.word(&format!("recipient 9 {name}")), "OK", "{name}\n{}", site.daemon.log());
+        assert_eq!(site.word(&format!("account {name}")), "OK", "{name}");
+        let alias = format!("alias{number}@example.org");
+        site.elsewhere(&["alias", "add", &alias, &name], "");
+        assert_eq!(site.word(&format!("alias {alias}")), "OK", "{alias}");
+    }
+}
