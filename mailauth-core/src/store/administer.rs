@@ -3,12 +3,12 @@
 use super::StoreError;
 use super::addresses::MOST_TARGETS;
 use super::administration::{
-    AccountChange, AccountTimes, AdminError, Administration, AliasRow, DomainRow, SchemaChange, StoreReport,
+    AccountChange, AccountTimes, AdminError, Administration, AliasRow, DomainRow, ImportError, ImportSource,
+    SchemaChange, StoreReport,
 };
 use super::driver::{Connection, DriverError, Needs, Param, Refusal, Row, Statement};
 use super::rows;
 use super::sql::{SqlStore, bytes, is_text, newer, number};
-use super::statements::BATCH;
 use super::writer::Writer;
 use crate::Services;
 use crate::account::{AccountRow, Login, Password};
@@ -197,12 +197,8 @@ impl Administration for SqlStore {
         })
     }
 
-    fn import(&self, accounts: &[AccountRow]) -> Result<(), (Option<usize>, AdminError)> {
-        match self.import_by(BATCH, accounts) {
-            // Of many that are added with one statement the database does not say which it refuses.
-            Err((_, error)) if !is_outage(&error) => self.import_by(1, accounts),
-            imported => imported,
-        }
+    fn import(&self, source: &mut dyn ImportSource) -> Result<u64, ImportError> {
+        self.import_from(source)
     }
 
     fn aliases(&self, domain: Option<&str>) -> Result<Vec<AliasRow>, StoreError> {
@@ -503,11 +499,6 @@ impl SqlStore {
         }
         self.insert_domain(connection, &DomainRow::new(name))
     }
-}
-
-/// Might the same go well at another time?
-fn is_outage(error: &AdminError) -> bool {
-    matches!(error, AdminError::Store(error) if error.is_outage())
 }
 
 pub(super) fn no_such(what: &'static str, name: &str) -> AdminError {

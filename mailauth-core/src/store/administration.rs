@@ -4,6 +4,7 @@ use super::{AccountStore, StoreError};
 use crate::Services;
 use crate::account::{AccountRow, Login, Password};
 use crate::quota::Limits;
+use std::io;
 
 /// Why an administrator's wish was not fulfilled.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -137,6 +138,38 @@ pub struct StoreReport {
     pub rights_cure: Vec<String>,
 }
 
+/// Accounts to be imported, which may be read twice.
+pub trait ImportSource {
+    /// Goes back to the first account.
+    ///
+    /// # Errors
+    /// When it cannot be read again.
+    fn rewind(&mut self) -> io::Result<()>;
+
+    /// Returns the next account and its place, such as the number of a line, or `None` after the last one.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn next(&mut self) -> io::Result<Option<(u64, AccountRow)>>;
+
+    /// Takes note that the store refuses the account at `place`. Returns false if no more has to be found out.
+    fn refuse(&mut self, place: u64, why: AdminError) -> bool;
+
+    /// Returns true if nothing of it may be added, because some of it is wrong.
+    fn is_spoilt(&self) -> bool;
+}
+
+/// Why an import was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// The source cannot be read.
+    #[error("it cannot be read: {0}")]
+    Read(#[from] io::Error),
+    /// The store could not.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
 /// Beside answering about accounts: making, changing and removing them.
 pub trait Administration: AccountStore {
     /// Creates the schema, or brings it up to date. Doing it again changes nothing.
@@ -199,11 +232,12 @@ pub trait Administration: AccountStore {
     /// When the store cannot say.
     fn account_times(&self, login: &Login) -> Result<Option<AccountTimes>, StoreError>;
 
-    /// Adds all these accounts, and the domains they are in, or nothing.
+    /// Adds all accounts of the source, and the domains they are in, or nothing. Returns how many were added: 0 if the
+    /// source was spoilt, or is now by what the store refused of it.
     ///
     /// # Errors
-    /// With the index of the first account that the store refused.
-    fn import(&self, accounts: &[AccountRow]) -> Result<(), (Option<usize>, AdminError)>;
+    /// When the source cannot be read, or the store cannot.
+    fn import(&self, source: &mut dyn ImportSource) -> Result<u64, ImportError>;
 
     /// All aliases by address, or those of one domain.
     ///

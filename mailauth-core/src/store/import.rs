@@ -1,75 +1,284 @@
-//! Adding accounts, one or ten thousand.
+//! Adding accounts, one or a million.
 
 use super::StoreError;
 use super::administer::{Done, id, limit, no_such, password, services};
-use super::administration::AdminError;
-use super::driver::{DriverError, Param, Refusal};
-use super::sql::SqlStore;
+use super::administration::{AdminError, ImportError, ImportSource};
+use super::driver::{DriverError, Param, Refusal, Statement};
+use super::sql::{SqlStore, bytes};
 use super::statements::{BATCH, INSERTED};
 use super::writer::Writer;
 use crate::account::AccountRow;
 use crate::schema::Field;
 use std::collections::BTreeSet;
+use std::io;
+
+/// The most bytes of text that are sent with one statement, unless a single account has more. Databases bound what they
+/// take at once.
+const BATCH_BYTES: usize = 1 << 20;
+
+/// The most names of domains that are remembered as being there.
+const MOST_KNOWN: usize = 10_000;
+
+/// Where a refused statement is undone to. After a refusal PostgreSQL takes nothing else; and where a database has undone
+/// the whole transaction by itself, going back fails, so nothing is added outside of it.
+const MARK: &str = "SAVEPOINT batch";
+const BACK: &str = "ROLLBACK TO SAVEPOINT batch";
+
+/// An account and its place in the source.
+type Placed = (u64, AccountRow);
+
+/// The places of accounts that are refused, and why.
+type Refused = Vec<(u64, AdminError)>;
+
+/// Why the transaction of an import is undone.
+enum Undone {
+    /// An account was refused.
+    Refused,
+    Failed(ImportError),
+}
+
+impl<E: Into<ImportError>> From<E> for Undone {
+    fn from(error: E) -> Self {
+        Undone::Failed(error.into())
+    }
+}
 
 impl SqlStore {
-    /// Adds all accounts or none, `batch` of them with one statement. The index of an error is that of its batch.
-    pub(super) fn import_by(&self, batch: usize, accounts: &[AccountRow]) -> Result<(), (Option<usize>, AdminError)> {
-        let imported = self.change_or(|connection| {
-            let mut known = BTreeSet::new();
-            for (number, accounts) in accounts.chunks(batch).enumerate() {
-                let mut domains = accounts.iter().map(|account| account.login.domain());
-                let ensured = domains.try_for_each(|domain| match known.insert(domain) {
-                    true => self.ensure_domain(connection, domain),
-                    false => Ok(()),
-                });
-                let refused = match ensured.and_then(|()| self.insert_accounts(connection, accounts)) {
-                    Ok(Ok(())) => continue,
-                    Ok(Err(refused)) => refused,
-                    Err(error @ DriverError::Refused { .. }) => AdminError::Store(self.hosts.store_error(error)),
-                    Err(error) => return Err(error),
-                };
-                return Ok(Err((Some(number * batch), refused)));
+    /// Adds everything or nothing. The first attempt ends where something is refused. The second one, which is slower,
+    /// finds out what else is, and adds nothing either unless the cause has gone.
+    pub(super) fn import_from(&self, source: &mut dyn ImportSource) -> Result<u64, ImportError> {
+        if !source.is_spoilt() {
+            match self.attempt(source, |import, connection, batch| import.add_at_once(connection, batch)) {
+                Ok(added) => return Ok(added),
+                Err(Undone::Failed(error)) => return Err(error),
+                Err(Undone::Refused) => {}
             }
-            Ok(Ok(()))
-        });
-        imported.map_err(|error| (None, error.into()))?
+        }
+        source.rewind()?;
+        match self.attempt(source, |import, connection, batch| import.add_what_fits(connection, batch)) {
+            Ok(added) => Ok(added),
+            Err(Undone::Refused) => Ok(0),
+            Err(Undone::Failed(error)) => Err(error),
+        }
     }
 
-    /// Adds these accounts: with one statement if they are [`BATCH`], and otherwise one by one.
-    fn insert_accounts(&self, connection: &mut Writer<'_>, accounts: &[AccountRow]) -> Done<()> {
-        if accounts.len() != BATCH {
-            for account in accounts {
-                if let Err(refused) = self.insert_account(connection, account)? {
-                    return Ok(Err(refused));
+    /// One transaction over everything in the source. `add` adds a batch, and returns what is refused of it, or `None` if
+    /// that is not known but something is.
+    fn attempt(
+        &self,
+        source: &mut dyn ImportSource,
+        add: impl Fn(&mut Import<'_>, &mut Writer<'_>, &[Placed]) -> Result<Option<Refused>, DriverError>,
+    ) -> Result<u64, Undone> {
+        let imported = self.change_or(|connection| {
+            let mut import = Import { store: self, known: BTreeSet::new() };
+            let (mut batch, mut added) = (Vec::with_capacity(BATCH), 0);
+            loop {
+                if let Err(error) = fill(&mut batch, source) {
+                    return Ok(Err(error.into()));
+                }
+                if batch.is_empty() {
+                    return Ok(if source.is_spoilt() { Err(Undone::Refused) } else { Ok(added) });
+                }
+                let refused = match add(&mut import, connection, &batch) {
+                    Ok(Some(refused)) => refused,
+                    Ok(None) => return Ok(Err(Undone::Refused)),
+                    Err(error @ DriverError::Refused { .. }) => return Ok(Err(self.hosts.store_error(error).into())),
+                    Err(error) => return Err(error),
+                };
+                if let Some(error) = of_none(&refused, batch.len()) {
+                    return Ok(Err(error.into()));
+                }
+                added += (batch.len() - refused.len()) as u64;
+                for (place, why) in refused {
+                    if !source.refuse(place, why) {
+                        return Ok(Err(Undone::Refused));
+                    }
                 }
             }
-            return Ok(Ok(()));
-        }
-        let services: Vec<_> = accounts.iter().map(|account| services(&account.services)).collect();
-        let mut values = Vec::with_capacity(BATCH * (INSERTED.len() + 1));
-        for (account, services) in accounts.iter().zip(&services) {
-            values.extend(inserted(account, services.as_deref()));
-        }
-        connection.execute(&self.statements.add_accounts, &values).map(|_| Ok(()))
+        });
+        imported.unwrap_or_else(|error| Err(error.into()))
     }
 
     pub(super) fn insert_account(&self, connection: &mut Writer<'_>, account: &AccountRow) -> Done<()> {
-        let domain = account.login.domain();
-        if domain.is_empty() {
-            let place = self.hosts.place().to_owned();
-            let reason = format!("the login {} has no domain", account.login);
-            return Ok(Err(AdminError::Store(StoreError::Refused { place, reason })));
+        if account.login.domain().is_empty() {
+            return Ok(Err(self.without_domain(account)));
         }
-        let services = services(&account.services);
-        let values: Vec<Param<'_>> = inserted(account, services.as_deref()).collect();
-        match connection.execute(&self.statements.add_account, &values) {
-            Err(DriverError::Refused { kind: Refusal::Duplicate, .. }) => {
-                Ok(Err(AdminError::Exists { what: "account", name: account.login.to_string() }))
-            }
-            Err(DriverError::Refused { kind: Refusal::Reference, .. }) => Ok(Err(no_such("domain", domain))),
-            done => done.map(|_| Ok(())),
+        match self.insert(connection, [account].into_iter()) {
+            Err(error @ DriverError::Refused { .. }) => Ok(Err(self.refusal(account, error))),
+            done => done.map(Ok),
         }
     }
+
+    fn without_domain(&self, account: &AccountRow) -> AdminError {
+        let place = self.hosts.place().to_owned();
+        let reason = format!("the login {} has no domain", account.login);
+        AdminError::Store(StoreError::Refused { place, reason })
+    }
+
+    /// Why this account cannot be added.
+    fn refusal(&self, account: &AccountRow, error: DriverError) -> AdminError {
+        match error {
+            DriverError::Refused { kind: Refusal::Duplicate, .. } => exists(account),
+            DriverError::Refused { kind: Refusal::Reference, .. } => no_such("domain", account.login.domain()),
+            error => AdminError::Store(self.hosts.store_error(error)),
+        }
+    }
+
+    /// Adds these accounts with one statement.
+    fn insert<'a>(
+        &self,
+        connection: &mut Writer<'_>,
+        accounts: impl ExactSizeIterator<Item = &'a AccountRow> + Clone,
+    ) -> Result<(), DriverError> {
+        let services: Vec<_> = accounts.clone().map(|account| services(&account.services)).collect();
+        let mut values = Vec::with_capacity(accounts.len() * (INSERTED.len() + 1));
+        for (account, services) in accounts.clone().zip(&services) {
+            values.extend(inserted(account, services.as_deref()));
+        }
+        let statements = &self.statements;
+        match accounts.len() {
+            1 => connection.execute(&statements.add_account, &values),
+            BATCH => connection.execute(&statements.add_accounts, &values),
+            count => connection.execute(&self.sized(&statements.add_some, count), &values),
+        }
+        .map(drop)
+    }
+
+    /// The statement for `count` accounts, from its beginning, what is written for each of them, and its end.
+    pub(super) fn sized(&self, [begin, each, end]: &[String; 3], count: usize) -> Statement {
+        let sql = format!("{begin}{}{end}", vec![each.as_str(); count].join(", "));
+        Statement { slot: None, sql: self.dialect().placeholders(&sql) }
+    }
+
+    /// Which of the logins are in the table, byte for byte.
+    fn present(&self, connection: &mut Writer<'_>, batch: &[Placed]) -> Result<BTreeSet<Vec<u8>>, DriverError> {
+        let logins: Vec<_> = batch.iter().map(|(_, account)| Param::Text(account.login.as_str().as_bytes())).collect();
+        let mut present = BTreeSet::new();
+        connection.query(&self.sized(&self.statements.find_some, logins.len()), &logins, &mut |row| {
+            present.insert(bytes(row, 0));
+        })?;
+        Ok(present)
+    }
+}
+
+/// A transaction that adds accounts.
+struct Import<'s> {
+    store: &'s SqlStore,
+    /// Domains that are there.
+    known: BTreeSet<String>,
+}
+
+impl Import<'_> {
+    fn add_at_once(&mut self, connection: &mut Writer<'_>, batch: &[Placed]) -> Result<Option<Refused>, DriverError> {
+        match self.add(connection, batch.iter()) {
+            Ok(()) => Ok(Some(Refused::new())),
+            Err(DriverError::Refused { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn add_what_fits(&mut self, connection: &mut Writer<'_>, batch: &[Placed]) -> Result<Option<Refused>, DriverError> {
+        if self.try_to_add(connection, batch.iter())?.is_none() {
+            return Ok(Some(Refused::new()));
+        }
+        let present = self.store.present(connection, batch)?;
+        let (mut seen, mut refused, mut others) = (BTreeSet::new(), Refused::new(), Vec::new());
+        for placed @ (place, account) in batch {
+            let login = account.login.as_str();
+            match present.contains(login.as_bytes()) || !seen.insert(login) {
+                true => refused.push((*place, exists(account))),
+                false => others.push(placed),
+            }
+        }
+        self.narrow(connection, &others, &mut refused)?;
+        Ok(Some(refused))
+    }
+
+    /// Adds those that are not refused.
+    fn narrow(
+        &mut self,
+        connection: &mut Writer<'_>,
+        accounts: &[&Placed],
+        refused: &mut Refused,
+    ) -> Result<(), DriverError> {
+        if accounts.is_empty() {
+            return Ok(());
+        }
+        match (self.try_to_add(connection, accounts.iter().copied())?, accounts) {
+            (None, _) => Ok(()),
+            (Some(why), [(place, account)]) => {
+                refused.push((*place, self.store.refusal(account, why)));
+                Ok(())
+            }
+            (Some(_), several) => {
+                let (first, second) = several.split_at(several.len() / 2);
+                self.narrow(connection, first, refused)?;
+                self.narrow(connection, second, refused)
+            }
+        }
+    }
+
+    /// Adds all of these or none. Returns the refusal, after which the transaction can go on.
+    fn try_to_add<'a>(
+        &mut self,
+        connection: &mut Writer<'_>,
+        accounts: impl ExactSizeIterator<Item = &'a Placed> + Clone,
+    ) -> Result<Option<DriverError>, DriverError> {
+        connection.reading().batch(MARK)?;
+        match self.add(connection, accounts) {
+            Err(refused @ DriverError::Refused { .. }) => {
+                // Domains that were added since the mark are gone.
+                self.known.clear();
+                connection.reading().batch(BACK)?;
+                Ok(Some(refused))
+            }
+            done => done.map(|()| None),
+        }
+    }
+
+    /// Adds these, and the domains they are in.
+    fn add<'a>(
+        &mut self,
+        connection: &mut Writer<'_>,
+        accounts: impl ExactSizeIterator<Item = &'a Placed> + Clone,
+    ) -> Result<(), DriverError> {
+        for (_, account) in accounts.clone() {
+            let domain = account.login.domain();
+            if !self.known.contains(domain) {
+                self.store.ensure_domain(connection, domain)?;
+                if self.known.len() >= MOST_KNOWN {
+                    self.known.clear();
+                }
+                self.known.insert(domain.to_owned());
+            }
+        }
+        self.store.insert(connection, accounts.map(|(_, account)| account))
+    }
+}
+
+/// Reads the next batch; an empty one at the end.
+fn fill(batch: &mut Vec<Placed>, source: &mut dyn ImportSource) -> io::Result<()> {
+    batch.clear();
+    let mut size = 0;
+    while batch.len() < BATCH && size < BATCH_BYTES {
+        let Some((place, account)) = source.next()? else { break };
+        let texts = [&account.home, &account.maildir, &account.name, &account.options];
+        size += account.login.as_str().len() + account.password.0.len();
+        size += texts.into_iter().flatten().map(String::len).sum::<usize>();
+        batch.push((place, account));
+    }
+    Ok(())
+}
+
+/// The error of a database that takes none of several accounts, and for the same reason, which is not about them.
+fn of_none(refused: &Refused, of: usize) -> Option<StoreError> {
+    let (_, AdminError::Store(error)) = refused.first()? else { return None };
+    let same = |(_, why): &(u64, AdminError)| matches!(why, AdminError::Store(why) if why == error);
+    (refused.len() == of && of > 1 && refused.iter().all(same)).then(|| error.clone())
+}
+
+fn exists(account: &AccountRow) -> AdminError {
+    AdminError::Exists { what: "account", name: account.login.to_string() }
 }
 
 /// The parameters that add an account.

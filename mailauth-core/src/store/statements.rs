@@ -31,6 +31,10 @@ macro_rules! statements {
         /// The statements that are kept prepared, and the words from which others are made.
         pub(super) struct Statements {
             $($(#[$doc])* pub $name: Statement,)*
+            /// What adds other numbers of accounts: its beginning, what is written for each of them, its end.
+            pub add_some: [String; 3],
+            /// What finds which of several logins are there, in the same three parts.
+            pub find_some: [String; 3],
             /// `UPDATE ... SET updated = now`, to which a change of an account adds columns.
             pub set_account: String,
             /// ` WHERE ...` of the same, `(login, login)`.
@@ -142,7 +146,7 @@ pub(super) const INSERTED: [Field; 13] = [
 
 /// How many accounts an import adds with one statement: enough that the way to the server and back does not count, and
 /// far from what any database allows as parameters.
-pub(super) const BATCH: usize = 100;
+pub(super) const BATCH: usize = 500;
 
 /// A statement that a store runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -163,6 +167,11 @@ impl SqlStore {
             kept.map(|(name, sql, parameters)| StatementText { name, sql: sql.to_owned(), parameters }).collect();
         let Statements { set_account, of_account, .. } = &self.statements;
         let changed = self.model.accounts.column(Field::Enabled).write.as_deref().unwrap_or_default();
+        all.push(StatementText {
+            name: "find_some",
+            sql: self.sized(&self.statements.find_some, 3).sql,
+            parameters: vec![ParameterKind::Login; 3],
+        });
         all.push(StatementText {
             name: "set_account",
             sql: self.dialect().placeholders(&format!("{set_account}, {changed} = ?{of_account}")),
@@ -265,6 +274,8 @@ impl Statements {
             times: kept(format!("SELECT {times}, {login} FROM {from} WHERE {login} = ?")),
             add_account: kept(format!("{insert} {values}")),
             add_accounts: kept(format!("{insert} {}", vec![values.as_str(); BATCH].join(", "))),
+            add_some: [format!("{insert} "), values, String::new()],
+            find_some: [format!("SELECT {written} FROM {table} WHERE {written} IN ("), "?".into(), ")".into()],
             remove_account: kept(format!("DELETE FROM {table}{of_account}")),
             find_domain: kept(format!("SELECT {d_name}, {d_enabled} FROM {d} WHERE {d_name} = ?")),
             add_domain: kept(format!(

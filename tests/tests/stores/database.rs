@@ -2,9 +2,10 @@
 
 use mailauth_core::account::Password;
 use mailauth_core::config::DatabaseConfig;
-use mailauth_core::store::{Administration, DomainRow, SqlStore, open_pooled, open_single};
+use mailauth_core::store::{AdminError, Administration, DomainRow, ImportSource, SqlStore, open_pooled, open_single};
 use mailauth_core::{AccountRow, Login, Secret};
 use mailauth_tests::{Kind, MariaDb, MariaDbDatabase, Postgres, PostgresDatabase, Scratch, Server};
+use std::io;
 use std::time::Duration;
 
 /// Short, so that tests of outages are; long enough for a busy machine.
@@ -151,4 +152,45 @@ pub fn account(name: &str) -> AccountRow {
 
 pub fn password(text: &str) -> Password {
     Password(Secret::from(text))
+}
+
+/// Accounts to import, and those that were refused.
+struct Listed<'r> {
+    rows: &'r [AccountRow],
+    next: usize,
+    refused: Vec<(u64, AdminError)>,
+}
+
+impl ImportSource for Listed<'_> {
+    fn rewind(&mut self) -> io::Result<()> {
+        (self.next, self.refused) = (0, Vec::new());
+        Ok(())
+    }
+
+    fn next(&mut self) -> io::Result<Option<(u64, AccountRow)>> {
+        let row = self.rows.get(self.next).map(|row| (self.next as u64, row.clone()));
+        self.next += 1;
+        Ok(row)
+    }
+
+    fn refuse(&mut self, place: u64, why: AdminError) -> bool {
+        self.refused.push((place, why));
+        true
+    }
+
+    fn is_spoilt(&self) -> bool {
+        !self.refused.is_empty()
+    }
+}
+
+/// Imports accounts, or says by its index which one is refused and why.
+pub fn import(store: &SqlStore, rows: &[AccountRow]) -> Result<(), Vec<(u64, AdminError)>> {
+    let mut source = Listed { rows, next: 0, refused: Vec::new() };
+    let added = store.import(&mut source).expect("an import");
+    if source.is_spoilt() {
+        assert_eq!(added, 0);
+        return Err(source.refused);
+    }
+    assert_eq!(added, rows.len() as u64);
+    Ok(())
 }

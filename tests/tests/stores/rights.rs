@@ -1,6 +1,6 @@
 //! The rights that `schema/grants.*.sql` gives are exactly enough.
 
-use crate::database::{DEADLINE, Database, account, domain, login, password};
+use crate::database::{DEADLINE, Database, account, domain, import, login, password};
 use mailauth_core::config::DatabaseConfig;
 use mailauth_core::quota::pools::PoolStore;
 use mailauth_core::quota::{Limits, Usage};
@@ -129,7 +129,7 @@ fn a_writer_administers_but_makes_no_tables(kind: Kind) {
     let database = Database::empty(kind).filled();
     let store = as_user(&database, &["mailauth_writer"]);
     store.add_domain(&domain("y.example")).unwrap();
-    store.import(&[account("b@y.example"), account("c@new.example")]).unwrap();
+    import(&store, &[account("b@y.example"), account("c@new.example")]).unwrap();
     store.add_alias(&AliasRow { address: "a@y.example".into(), targets: vec!["b@y.example".into()] }).unwrap();
     let change = AccountChange { enabled: Some(false), ..AccountChange::default() };
     store.set_account(&login("b@y.example"), &change).unwrap();

@@ -1,6 +1,6 @@
 //! What goes into the tables comes out of them, and nothing else does.
 
-use crate::database::{Database, account, domain, login, password};
+use crate::database::{Database, account, domain, import, login, password};
 use mailauth_core::account::Password;
 use mailauth_core::store::{
     AccountChange, AccountStore, AdminError, Administration, AliasRow, SchemaChange, StoreError,
@@ -225,7 +225,7 @@ fn pages_hold_every_row_once_in_byte_order(kind: Kind) {
     let store = database.store();
     let mut names: Vec<String> = (0..50).map(|n| format!("u{n}@x.example")).collect();
     names.extend(["z", "é", "a-b", "a_b", "a.b", "a0", "😀"].map(|name| format!("{name}@x.example")));
-    store.import(&names.iter().map(|name| account(name)).collect::<Vec<_>>()).unwrap();
+    import(&store, &names.iter().map(|name| account(name)).collect::<Vec<_>>()).unwrap();
     names.push("anna@x.example".into());
     names.sort();
     let (mut seen, mut after) = (Vec::new(), None);
@@ -379,7 +379,7 @@ fn ten_thousand_accounts_are_imported_within_seconds(kind: Kind) {
     let store = database.store();
     let rows: Vec<AccountRow> = (0..10_000).map(|n| full(&format!("user{n}@d{}.example", n % 10))).collect();
     let start = Instant::now();
-    store.import(&rows).unwrap();
+    import(&store, &rows).unwrap();
     let taken = start.elapsed();
     println!("{kind:?}: 10,000 accounts imported in {} ms", taken.as_millis());
     assert!(taken < Duration::from_secs(15), "{taken:?}: 5 s are allowed, on a machine that does nothing else");
@@ -390,21 +390,37 @@ fn ten_thousand_accounts_are_imported_within_seconds(kind: Kind) {
 fn an_import_with_a_bad_row_changes_nothing(kind: Kind) {
     let database = Database::empty(kind).filled();
     let store = database.store();
-    let good: Vec<AccountRow> = (0..300).map(|n| account(&format!("u{n}@new.example"))).collect();
+    let good: Vec<AccountRow> = (0..1000).map(|n| account(&format!("u{n}@new.example"))).collect();
     let with = |at: usize, bad: AccountRow| {
         let mut rows = good.clone();
         rows[at] = bad;
-        store.import(&rows).unwrap_err()
+        import(&store, &rows).unwrap_err()
     };
-    let (index, error) = with(250, AccountRow { home: Some("relative".into()), ..account("bad@new.example") });
-    assert_eq!(index, Some(250), "{error}");
-    let exists = AdminError::Exists { what: "account", name: "u3@new.example".into() };
-    assert_eq!(with(299, good[3].clone()), (Some(299), exists));
-    let exists = AdminError::Exists { what: "account", name: "anna@x.example".into() };
-    assert_eq!(with(0, account("anna@x.example")), (Some(0), exists));
+    let relative = |name: &str| AccountRow { home: Some("relative".into()), ..account(name) };
+    let refused = with(850, relative("bad@new.example"));
+    assert!(matches!(&refused[..], [(850, AdminError::Store(StoreError::Refused { .. }))]), "{refused:?}");
+    let exists = |name: &str| AdminError::Exists { what: "account", name: name.into() };
+    assert_eq!(with(299, good[3].clone()), [(299, exists("u3@new.example"))], "in the same batch");
+    assert_eq!(with(999, good[3].clone()), [(999, exists("u3@new.example"))], "in another batch");
+    assert_eq!(with(0, account("anna@x.example")), [(0, exists("anna@x.example"))]);
+    // Everything that is refused is found, also in a domain that is added with it, and in one that cannot be.
+    let mut rows = good.clone();
+    for (at, bad) in [
+        (1, account("anna@x.example")),
+        (2, relative("b@other.example")),
+        (600, good[0].clone()),
+        (601, account("c@sp/ce.example")),
+        (602, relative("d@x.example")),
+        (999, good[5].clone()),
+    ] {
+        rows[at] = bad;
+    }
+    let mut places: Vec<_> = import(&store, &rows).unwrap_err().into_iter().map(|(place, _)| place).collect();
+    places.sort_unstable();
+    assert_eq!(places, [1, 2, 600, 601, 602, 999]);
     assert_eq!((store.enumerate(None, 999).unwrap().rows.len(), store.domains().unwrap().len()), (1, 1));
-    store.import(&good).unwrap();
-    assert_eq!(store.enumerate(None, 999).unwrap().rows.len(), 301);
+    import(&store, &good).unwrap();
+    assert_eq!(store.enumerate(None, 9999).unwrap().rows.len(), 1001);
 }
 
 fn a_table_that_changes_under_a_prepared_statement_is_no_error(kind: Kind) {

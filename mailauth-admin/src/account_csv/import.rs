@@ -1,0 +1,223 @@
+//! Adding the accounts of a CSV file.
+//!
+//! The file is read once before the database is asked, so that a mistake in it costs no more than that, and again while
+//! its accounts are added. What cannot be read twice is put into a file without a name first.
+
+use super::rows::{Row, Rows};
+use crate::failure::Failure;
+use crate::output::{printable, say};
+use crate::setup::Setup;
+use mailauth_core::account::AccountRow;
+use mailauth_core::config::Config;
+use mailauth_core::store::{AdminError, Administration, Changed, ImportError, ImportSource, SqlStore};
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Read, Seek};
+use std::path::Path;
+
+/// The most bytes of a file, and the most problems that are listed.
+const MAX_FILE: u64 = 4 << 30;
+const MAX_PROBLEMS: usize = 1000;
+
+/// So many accounts are told to the daemon one by one, and more of them at once.
+const MOST_TOLD: usize = 200;
+
+pub const IMPORT_HELP: &str = "\
+Add all accounts of a CSV file, and the domains they are in, or nothing.
+
+The first line names the columns, in any order: login, and any of password, uid, gid, home, maildir, quota, services, \
+name, options, enabled. An empty value is left to the defaults. The password is a stored value, such as $6$..., \
+{SSHA256}... or {PLAIN}..., and is refused where it cannot be read; 'mailauth hash' makes one. Every bad row is listed \
+with its line and the reason, and then nothing is imported.
+
+For example:
+  login,password,quota,services
+  anna@example.org,$6$saltsalt$...,\"1G,10000\",
+  ben@example.org,{SSHA256}...,500M,\"pop3,smtp\"";
+
+/// Adds all accounts of a file, or nothing.
+pub fn import(store: &SqlStore, file: &Path, setup: &Setup) -> Result<(), Failure> {
+    let shown = if file == Path::new("-") { "the standard input".into() } else { file.display().to_string() };
+    let unread = |error: io::Error| unread(&shown, &error);
+    let file = open(file).map_err(unread)?;
+    let mut source = Source::new(&file, &setup.config).map_err(unread)?;
+    let changes = source.look_through().map_err(unread)?;
+    let added = setup.change(store, &changes, |store| store.import(&mut source)).map_err(|error| match error {
+        ImportError::Read(error) => unread(error),
+        ImportError::Store(error) => {
+            let Failure { exit, message } = error.into();
+            Failure::new(exit, format!("{shown}: {message}\nnothing was imported"))
+        }
+    })?;
+    if source.is_spoilt() {
+        source.find_first_lines().map_err(unread)?;
+        let rest = if source.odd < MAX_PROBLEMS { "" } else { "; the rows after them were not tried" };
+        return Err(source.problems.into_failure(&shown, rest));
+    }
+    say(format_args!("imported {added} accounts"))
+}
+
+fn unread(shown: &str, error: &io::Error) -> Failure {
+    match error.kind() {
+        io::ErrorKind::InvalidData => Failure::no(format!("{shown}: {error}\nnothing was imported")),
+        _ => Failure::usage(format!("{shown} cannot be read: {error}")),
+    }
+}
+
+/// The file, or a private copy of what can be read only once.
+fn open(path: &Path) -> io::Result<File> {
+    let too_long = || {
+        let what = format!("it has more than {MAX_FILE} bytes; split it");
+        io::Error::new(io::ErrorKind::InvalidData, what)
+    };
+    let spool = |input: &mut dyn Read| {
+        // It has no name, and nobody else may read it: it holds hashes.
+        let mut spooled = tempfile::tempfile()?;
+        let copied = io::copy(&mut input.take(MAX_FILE + 1), &mut spooled)?;
+        if copied > MAX_FILE { Err(too_long()) } else { Ok(spooled) }
+    };
+    if path == Path::new("-") {
+        return spool(&mut io::stdin().lock());
+    }
+    let mut file = File::open(path)?;
+    let meta = file.metadata()?;
+    match meta.is_file() {
+        false => spool(&mut file),
+        true if meta.len() > MAX_FILE => Err(too_long()),
+        true => Ok(file),
+    }
+}
+
+/// What is wrong with a row.
+enum Problem {
+    Said(String),
+    /// Its account is in the table, or in a row before.
+    Twice {
+        login: String,
+        /// The first line with the login.
+        first: u64,
+    },
+}
+
+/// What is wrong with the file: the first problems, and how many there are.
+#[derive(Default)]
+struct Problems {
+    listed: Vec<(u64, Problem)>,
+    count: usize,
+}
+
+impl Problems {
+    fn add(&mut self, line: u64, problem: Problem) {
+        self.count += 1;
+        if self.listed.len() < MAX_PROBLEMS {
+            self.listed.push((line, problem));
+        }
+    }
+
+    fn into_failure(mut self, shown: &str, rest: &str) -> Failure {
+        self.listed.sort_by_key(|(line, _)| *line);
+        let told = |(line, problem): &(u64, Problem)| match problem {
+            Problem::Said(what) => format!("{shown}:{line}: {}", printable(what)),
+            Problem::Twice { login, first } if first < line => {
+                format!("{shown}:{line}: {login} is on line {first} already")
+            }
+            Problem::Twice { login, .. } => format!("{shown}:{line}: the account {login} exists already"),
+        };
+        let mut lines: Vec<_> = self.listed.iter().map(told).collect();
+        if self.count > lines.len() {
+            lines.push(format!("{shown}: and {} more", self.count - lines.len()));
+        }
+        lines.push(format!("nothing was imported; {} problems{rest}", self.count));
+        Failure::no(lines.join("\n"))
+    }
+}
+
+/// The accounts of the file.
+struct Source<'f> {
+    file: &'f File,
+    config: &'f Config,
+    rows: Rows<'f, &'f File>,
+    problems: Problems,
+    /// Rows that the database refuses for reasons of its own. With [`MAX_PROBLEMS`] of them the rest is not tried.
+    odd: usize,
+}
+
+impl<'f> Source<'f> {
+    fn new(mut file: &'f File, config: &'f Config) -> io::Result<Self> {
+        file.rewind()?;
+        let rows = Rows::new(file, config)?;
+        Ok(Source { file, config, rows, problems: Problems::default(), odd: 0 })
+    }
+
+    /// Finds out whether the rows can be read, before a database is asked, and what the daemon is told when they are added.
+    fn look_through(&mut self) -> io::Result<Vec<Changed>> {
+        let mut changes = Vec::new();
+        while self.problems.count == 0 {
+            let Some((_, account)) = self.next()? else { break };
+            if changes.len() <= MOST_TOLD {
+                changes.push(Changed::Account(account.login));
+            }
+        }
+        let spoilt = self.problems.count;
+        self.rewind()?;
+        self.problems.count = spoilt;
+        Ok(if changes.len() > MOST_TOLD { vec![Changed::Additions] } else { changes })
+    }
+
+    /// Finds the lines on which accounts that are there twice come first.
+    fn find_first_lines(&mut self) -> io::Result<()> {
+        let logins = self.problems.listed.iter().filter_map(|(_, problem)| match problem {
+            Problem::Twice { login, .. } => Some((login.clone(), u64::MAX)),
+            Problem::Said(_) => None,
+        });
+        let mut first: HashMap<String, u64> = logins.collect();
+        if first.is_empty() {
+            return Ok(());
+        }
+        let mut again = Self::new(self.file, self.config)?;
+        while let Some((line, account)) = again.next()? {
+            if let Some(first) = first.get_mut(account.login.as_str()) {
+                *first = line.min(*first);
+            }
+        }
+        for (_, problem) in &mut self.problems.listed {
+            if let Problem::Twice { login, first: line } = problem {
+                *line = first.get(login).copied().unwrap_or(u64::MAX);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl ImportSource for Source<'_> {
+    fn rewind(&mut self) -> io::Result<()> {
+        *self = Self::new(self.file, self.config)?;
+        Ok(())
+    }
+
+    fn next(&mut self) -> io::Result<Option<(u64, AccountRow)>> {
+        while let Some(Row { line, account }) = self.rows.next()? {
+            match account {
+                Ok(account) => return Ok(Some((line, account))),
+                Err(all) => all.into_iter().for_each(|what| self.problems.add(line, Problem::Said(what))),
+            }
+        }
+        Ok(None)
+    }
+
+    fn refuse(&mut self, line: u64, why: AdminError) -> bool {
+        let problem = match why {
+            AdminError::Exists { name: login, .. } => Problem::Twice { login, first: u64::MAX },
+            why => {
+                self.odd += 1;
+                Problem::Said(Failure::from(why).message)
+            }
+        };
+        self.problems.add(line, problem);
+        self.odd < MAX_PROBLEMS
+    }
+
+    fn is_spoilt(&self) -> bool {
+        self.problems.count > 0
+    }
+}

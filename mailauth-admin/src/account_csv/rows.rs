@@ -1,0 +1,194 @@
+//! Reading accounts from CSV, row by row.
+
+use super::COLUMNS;
+use crate::account::apply;
+use crate::account_columns;
+use crate::output::printable;
+use crate::setup::read_login;
+use csv::{ByteRecord, Reader, ReaderBuilder};
+use mailauth_core::account::{AccountRow, Password};
+use mailauth_core::config::Config;
+use mailauth_core::password::{Flaw, Stored};
+use mailauth_core::store::AccountChange;
+use std::io::{self, Read};
+
+/// The most bytes of a row, and of a stored password in the table.
+const MAX_ROW: usize = 1 << 20;
+const MAX_STORED: usize = 1024;
+
+/// The rows of a file.
+pub(super) struct Rows<'c, R> {
+    reader: Reader<Lines<R>>,
+    columns: Vec<&'static str>,
+    record: ByteRecord,
+    config: &'c Config,
+}
+
+/// A row: an account, or everything that is wrong with it.
+pub(super) struct Row {
+    /// The line it begins on.
+    pub line: u64,
+    pub account: Result<AccountRow, Vec<String>>,
+}
+
+impl<'c, R: Read> Rows<'c, R> {
+    /// Reads the header.
+    ///
+    /// # Errors
+    /// When that is not understood. [`io::ErrorKind::InvalidData`] is about what is in the file.
+    pub(super) fn new(input: R, config: &'c Config) -> io::Result<Self> {
+        let mut reader = ReaderBuilder::new().flexible(true).from_reader(Lines::new(input));
+        let columns = read_header(reader.byte_headers().map_err(unread)?).map_err(invalid)?;
+        Ok(Rows { reader, columns, record: ByteRecord::new(), config })
+    }
+
+    /// Returns the next row, or `None` after the last one.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is too long.
+    pub(super) fn next(&mut self) -> io::Result<Option<Row>> {
+        if !self.reader.read_byte_record(&mut self.record).map_err(unread)? {
+            return Ok(None);
+        }
+        let begin = self.record.position().map_or(0, csv::Position::byte);
+        let line = self.reader.get_mut().line_of(begin);
+        Ok(Some(Row { line, account: read_row(&self.record, &self.columns, self.config) }))
+    }
+}
+
+fn unread(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        kind => invalid(format!("it is not CSV: {kind:?}")),
+    }
+}
+
+/// An error about what is in the file.
+fn invalid(what: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what)
+}
+
+/// The bytes of a file on their way to the reader of records, kept back to the last record so that lines can be counted.
+/// The reader's own count is one behind after CRLF, of which it takes the LF for the next record's.
+struct Lines<R> {
+    input: R,
+    kept: Vec<u8>,
+    /// The place in the file of the first byte kept.
+    start: u64,
+    /// How many of the kept bytes are counted, and the line of the next one.
+    counted: usize,
+    line: u64,
+}
+
+impl<R: Read> Lines<R> {
+    fn new(input: R) -> Self {
+        Lines { input, kept: Vec::new(), start: 0, counted: 0, line: 1 }
+    }
+
+    /// The line on which the record begins that the reader found at `byte`, which is not before the last one.
+    fn line_of(&mut self, byte: u64) -> u64 {
+        let rest = self.kept.get(self.counted..).unwrap_or_default();
+        let place = usize::try_from(byte - self.start.min(byte)).unwrap_or(usize::MAX);
+        let before = place.saturating_sub(self.counted).min(rest.len());
+        let (before, record) = rest.split_at(before);
+        let ends = record.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
+        let passed = before.iter().chain(record.iter().take(ends));
+        self.line += passed.filter(|b| **b == b'\n').count() as u64;
+        self.counted += before.len() + ends;
+        self.line
+    }
+}
+
+impl<R: Read> Read for Lines<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.kept.len() - self.counted > MAX_ROW {
+            let what = format!("the row after line {} has more than {MAX_ROW} bytes; is a quote missing?", self.line);
+            return Err(invalid(what));
+        }
+        let count = self.input.read(buffer)?;
+        self.kept.drain(..self.counted);
+        self.start += self.counted as u64;
+        self.counted = 0;
+        self.kept.extend_from_slice(buffer.get(..count).unwrap_or_default());
+        Ok(count)
+    }
+}
+
+/// The column that stands at each place.
+fn read_header(header: &ByteRecord) -> Result<Vec<&'static str>, String> {
+    let mut columns = Vec::new();
+    for name in header {
+        let name = String::from_utf8_lossy(name);
+        let name = name.trim();
+        let Some(known) = COLUMNS.iter().find(|column| **column == name) else {
+            let name = printable(name);
+            return Err(format!("line 1: there is no column {name:?}; columns are {}", COLUMNS.join(",")));
+        };
+        if columns.contains(known) {
+            return Err(format!("line 1: the column {name} is there twice"));
+        }
+        columns.push(*known);
+    }
+    if !columns.contains(&"login") {
+        return Err(format!(
+            "line 1: there is no column login; the first line names the columns, as {}",
+            COLUMNS.join(",")
+        ));
+    }
+    Ok(columns)
+}
+
+/// An account, or all that is wrong with the row.
+fn read_row(record: &ByteRecord, columns: &[&'static str], config: &Config) -> Result<AccountRow, Vec<String>> {
+    if record.len() != columns.len() {
+        let (has, needs) = (record.len(), columns.len());
+        return Err(vec![format!("it has {has} values where the header has {needs}; is a quote or a comma missing?")]);
+    }
+    let mut problems = Vec::new();
+    let mut login = None;
+    let mut change = AccountChange::default();
+    for (name, value) in columns.iter().zip(record) {
+        let read = match *name {
+            "login" => read_login(value, config).map(|read| login = Some(read)),
+            "password" => read_password(value, config).map(|read| change.password = Some(read)),
+            "enabled" => read_switch(value).map(|read| change.enabled = Some(read)),
+            other => std::str::from_utf8(value)
+                .map_err(|_| "it is not UTF-8".to_owned())
+                .and_then(|text| account_columns::set(&mut change, other, text, config)),
+        };
+        if let Err(problem) = read {
+            problems.push(format!("{name}: {problem}"));
+        }
+    }
+    match login {
+        Some(login) if problems.is_empty() => {
+            let mut row = AccountRow::new(login);
+            apply(change, &mut row);
+            Ok(row)
+        }
+        _ => Err(problems),
+    }
+}
+
+/// A stored password. One that is empty or locks the account is as good as any; one that could never be verified would
+/// come to light only when its owner cannot log in.
+fn read_password(value: &[u8], config: &Config) -> Result<Password, String> {
+    if value.len() > MAX_STORED || value.iter().any(u8::is_ascii_control) {
+        return Err(format!("it has more than {MAX_STORED} bytes or holds a control character"));
+    }
+    if std::str::from_utf8(value).is_err() {
+        return Err("it is not UTF-8, which the table needs".to_owned());
+    }
+    match Stored::parse(value, &config.password.rules) {
+        Ok(_) | Err(Flaw::Empty | Flaw::Locked) => Ok(Password(value.into())),
+        Err(flaw) => Err(flaw.to_string()),
+    }
+}
+
+fn read_switch(value: &[u8]) -> Result<bool, String> {
+    match value.trim_ascii().to_ascii_lowercase().as_slice() {
+        b"" | b"yes" | b"true" | b"1" => Ok(true),
+        b"no" | b"false" | b"0" => Ok(false),
+        _ => Err("write yes or no".to_owned()),
+    }
+}
