@@ -202,9 +202,13 @@ fn database(config: &Config, copy: Option<SnapshotState>, findings: &mut Finding
 fn hosts(hosts: &[HostState], findings: &mut Findings) {
     let what = "host";
     let [_, _, ..] = hosts else { return };
-    for HostState { place, role, live, latency, last_error } in hosts {
+    for HostState { place, role, live, full, latency, last_error } in hosts {
         let latency = latency.unwrap_or_default().as_secs_f64() * 1000.0;
         match last_error {
+            Some((error, _)) if *full => {
+                let cure = "raise max_connections or the limit of this user there, or lower [database] pool";
+                findings.add(what, State::Degraded, format!("{place} takes no further connection: {error}; {cure}"));
+            }
             Some((error, _)) if !live => {
                 let cure = "start it, or take it out of [database] url";
                 findings.add(what, State::Degraded, format!("{place}: {error}; {cure}"));
@@ -416,6 +420,7 @@ mod tests {
             place: "db".into(),
             role,
             live,
+            full: false,
             latency: None,
             last_error: Some(("gone".into(), Duration::ZERO)),
         };
@@ -424,6 +429,10 @@ mod tests {
         let found = look(&[host(Role::Primary, true), host(Role::Replica, false)]);
         assert_eq!(found[0], (State::Ok, "db is a primary and answers in 0.0 ms".into()));
         assert_eq!(found[1], (State::Degraded, "db: gone; start it, or take it out of [database] url".into()));
+        assert_eq!(found.len(), 2);
+        let full = HostState { full: true, ..host(Role::Primary, true) };
+        let found = look(&[full, host(Role::Replica, true)]);
+        assert!(found[0].0 == State::Degraded && found[0].1.contains("gone; raise max_connections"), "{found:?}");
         assert_eq!(found.len(), 2);
         let found = look(&[host(Role::Replica, true), host(Role::Primary, false)]);
         assert!(found[2].0 == State::Degraded && found[2].1.ends_with("promote one"), "{found:?}");

@@ -123,7 +123,11 @@ fn snapshot(snapshot: &Snapshot) -> String {
 fn hosts(hosts: &[Host]) -> Table<5> {
     let mut table = Table::new(["DATABASE", "ROLE", "STATE", "LATENCY", "LAST ERROR"]);
     for host in hosts {
-        let state = if host.live { "live" } else { "down" };
+        let state = match (host.live, host.full) {
+            (true, false) => "live",
+            (_, true) => "live, but full",
+            (false, false) => "down",
+        };
         let latency = host.latency_seconds.map_or_else(|| "-".to_owned(), |latency| format!("{:.1} ms", latency * 1e3));
         let error = match (&host.last_error, host.last_error_seconds) {
             (Some(error), Some(ago)) => format!("{} ago: {error}", span(ago)),
@@ -163,11 +167,24 @@ mod tests {
     }
 
     #[test]
+    fn a_database_is_live_or_full_or_down() {
+        let states = [(true, false), (true, true), (false, false)].map(|(live, full)| {
+            let host = Host { place: "db1".into(), role: "primary".into(), live, full, ..Host::default() };
+            hosts(&[host]).to_string().lines().nth(1).unwrap().replace("  ", " ")
+        });
+        for (state, shown) in states.iter().zip(["primary live -", "primary live, but full -", "primary down -"]) {
+            let words: Vec<&str> = state.split_whitespace().collect();
+            assert!(words.join(" ").contains(shown), "{state}");
+        }
+    }
+
+    #[test]
     fn a_database_that_failed_long_ago_is_live_and_says_what_it_was() {
         let host = Host {
             place: "mysql://db1/mail".into(),
             role: "primary".into(),
             live: true,
+            full: false,
             latency_seconds: Some(0.0021),
             last_error: Some("gone\u{1b}[2J".into()),
             last_error_seconds: Some(7200.0),

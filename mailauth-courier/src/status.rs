@@ -113,8 +113,10 @@ pub struct Host {
     pub place: String,
     /// `primary`, `replica` or `unknown`.
     pub role: String,
-    /// Did it answer when it was asked last? So too before it was asked.
+    /// True unless it is down: it answered when it was asked last, was not asked yet, or says that it is full.
     pub live: bool,
+    /// True if it takes no further connection for now. Those that it gave before may still work.
+    pub full: bool,
     /// How long its last answer took.
     pub latency_seconds: Option<f64>,
     /// Its last failure, which may be over.

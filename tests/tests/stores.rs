@@ -6,6 +6,10 @@ mod addresses;
 mod copies;
 #[path = "stores/database.rs"]
 mod database;
+#[path = "stores/full.rs"]
+mod full;
+#[path = "stores/identification.rs"]
+mod identification;
 #[path = "stores/migrations.rs"]
 mod migrations;
 #[path = "stores/outage.rs"]

@@ -50,6 +50,12 @@ pub(crate) enum DriverError {
     /// There is no connection, or it broke. Whether a statement under way was done is unknown.
     #[error("{0}")]
     Lost(String),
+    /// The server is there, and takes no further connection for now; those that exist may go on.
+    #[error("{0}")]
+    Full(String),
+    /// The server is there, and refuses a connection of ours: the user, the password, the database, or this host.
+    #[error("{0}")]
+    Denied(String),
     /// The deadline passed.
     #[error("no answer within {} ms", .0.as_millis())]
     Timeout(Duration),
@@ -57,12 +63,19 @@ pub(crate) enum DriverError {
     /// it is asked.
     #[error("it has not caught up with its cluster within {} ms", .0.as_millis())]
     Behind(Duration),
-    /// The database answered, and refused.
+    /// The database refused a statement, on a connection that works.
     #[error("{reason}")]
     Refused { kind: Refusal, reason: String },
     /// There is no schema, or one of another version. A sentence with the cure.
     #[error("{0}")]
     Schema(String),
+}
+
+impl DriverError {
+    /// Returns true if the server answered that it gives no new connection.
+    pub(crate) fn is_refused_connection(&self) -> bool {
+        matches!(self, DriverError::Full(_) | DriverError::Denied(_))
+    }
 }
 
 /// The refusals that somebody can answer to.
@@ -180,6 +193,11 @@ pub(crate) struct Rights {
 pub(crate) trait Driver: Send + Sync {
     /// Which database, for people; without its password.
     fn place(&self) -> &str;
+
+    /// Names the server, where attempts to connect to it are limited together with those of other pools of this process.
+    fn server_name(&self) -> Option<&str> {
+        None
+    }
 
     /// How its SQL differs.
     fn dialect(&self) -> &'static Dialect;

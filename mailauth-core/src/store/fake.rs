@@ -1,10 +1,9 @@
 //! A database of the tests that can be restarted, taken away and made read only. Its connections do nothing.
 
-use super::driver::{
-    Connection, Dialect, Driver, DriverError, Needs, Param, Refusal, Rights, Row, Standing, Statement,
-};
+use super::driver::{Connection, Dialect, Driver, DriverError, Needs, Param, Rights, Row, Standing, Statement};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// One host of it.
 #[derive(Default)]
@@ -13,7 +12,15 @@ pub(super) struct Fake {
     pub(super) away: AtomicBool,
     pub(super) full: AtomicBool,
     pub(super) read_only: AtomicBool,
+    /// It panics when it is connected to, or when a connection is used.
+    pub(super) panics: AtomicBool,
+    pub(super) panics_at_work: AtomicBool,
     pub(super) connects: AtomicUsize,
+    /// Milliseconds that a connect takes.
+    pub(super) connect_takes: AtomicU64,
+    connecting: AtomicUsize,
+    /// The most connects that were under way at the same time.
+    pub(super) most_at_once: AtomicUsize,
     pub(super) pings: AtomicUsize,
     /// Statements that were run, and those that failed.
     pub(super) done: AtomicUsize,
@@ -54,11 +61,16 @@ impl Driver for FakeDriver {
     fn connect(&self) -> Result<Box<dyn Connection>, DriverError> {
         let of = self.0.clone();
         of.connects.fetch_add(1, Ordering::SeqCst);
+        assert!(!of.panics.load(Ordering::SeqCst), "on purpose");
+        let now = of.connecting.fetch_add(1, Ordering::SeqCst) + 1;
+        of.most_at_once.fetch_max(now, Ordering::SeqCst);
+        std::thread::sleep(Duration::from_millis(of.connect_takes.load(Ordering::SeqCst)));
+        of.connecting.fetch_sub(1, Ordering::SeqCst);
         if of.away.load(Ordering::SeqCst) {
             return Err(DriverError::Lost("away".into()));
         }
         if of.full.load(Ordering::SeqCst) {
-            return Err(DriverError::Refused { kind: Refusal::Other, reason: "too many connections".into() });
+            return Err(DriverError::Full("too many connections".into()));
         }
         let age = of.age.load(Ordering::SeqCst);
         Ok(Box::new(FakeConnection { of, age, broken: false }))
@@ -67,6 +79,7 @@ impl Driver for FakeDriver {
 
 impl FakeConnection {
     fn touch(&mut self) -> Result<(), DriverError> {
+        assert!(!self.of.panics_at_work.load(Ordering::SeqCst), "on purpose");
         if self.age == self.of.age.load(Ordering::SeqCst) && !self.broken {
             return Ok(());
         }
@@ -83,8 +96,9 @@ impl Connection for FakeConnection {
     fn execute(&mut self, _: &Statement, _: &[Param<'_>]) -> Result<u64, DriverError> {
         self.touch().map(|()| 1)
     }
-    fn batch(&mut self, _: &str) -> Result<(), DriverError> {
+    fn batch(&mut self, sql: &str) -> Result<(), DriverError> {
         self.touch()?;
+        self.broken |= sql == "break";
         self.of.done.fetch_add(1, Ordering::SeqCst);
         Ok(())
     }

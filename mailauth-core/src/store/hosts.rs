@@ -5,13 +5,16 @@
 //! says just then that it takes them, and are sent once. Where nobody is fit, everybody is tried; reads more than once
 //! while that has only just begun, for it may be over soon: a Galera cluster has no quorum while a node joins or leaves.
 //!
-//! A daemon with several hosts asks each of them about once a second what it can be used for, on a thread of its own: so
-//! a host that came back, or was promoted, is used again within seconds, and one that takes connections and does nothing
-//! else is left alone. A command asks when it begins, and reads where it would write.
+//! A daemon with several hosts asks each of them about once a second what it can be used for, on a thread and a connection
+//! of its own: so a host that came back, or was promoted, is used again within seconds, and one that takes connections and
+//! does nothing else is left alone. With a connection of its own, the thread does not compete with the pool for one where
+//! the server has no more to give. A host that is full is fit as long as the pool's connections to it work. A command asks
+//! when it begins, and reads where it would write.
 
 use super::driver::{Connection, Driver, DriverError, Refusal, Standing};
-use super::pool::{Lease, Pool};
+use super::pool::{Lease, Pool, Probe};
 use super::{HostState, Role, StoreError, jitter};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::Builder;
@@ -41,6 +44,8 @@ pub(crate) struct Hosts {
 
 struct Host {
     pool: Pool,
+    /// The connection of the thread that asks; none for a command.
+    probe: Option<Probe>,
     known: Mutex<Known>,
 }
 
@@ -70,42 +75,65 @@ impl Host {
     }
 
     fn is_fit(&self) -> bool {
-        self.known().unfit.is_none() && !self.pool.is_away()
+        self.known().unfit.is_none() && self.pool.serves()
     }
 
-    /// Asks what it can be used for. The connection that it said it on, with that.
+    /// Asks what it can be used for, and returns the connection that said it.
     fn ask(&self) -> Result<(Lease, Role), DriverError> {
+        let begin = Instant::now();
         match self.pool.standing() {
-            Ok((lease, standing)) => {
-                let role = match standing {
-                    Standing::Primary => Role::Primary,
-                    Standing::Replica => Role::Replica,
-                };
-                let mut known = self.known();
-                if known.role != role && known.role != Role::Unknown {
-                    tracing::warn!(host = self.place(), "this database host is a {role} now");
-                }
-                if known.unfit.take().is_some() {
-                    tracing::info!(host = self.place(), "this database host answers again");
-                }
-                known.role = role;
-                Ok((lease, role))
-            }
+            Ok((lease, standing)) => Ok((lease, self.mark_fit(standing))),
             Err(error) => {
-                self.is_unfit(&error);
+                self.mark_unfit(&error, begin);
                 Err(error)
             }
         }
     }
 
+    /// Asks what it can be used for; where there is one, on the connection that is kept for this.
     fn probe(&self) {
-        if let Ok((lease, _)) = self.ask() {
-            self.pool.give_back(lease);
+        let begin = Instant::now();
+        let Some(probe) = &self.probe else {
+            if let Ok((lease, _)) = self.ask() {
+                self.pool.give_back(lease);
+            }
+            return;
+        };
+        match probe.standing(&self.pool) {
+            Ok(standing) => drop(self.mark_fit(standing)),
+            Err(error) => self.mark_unfit(&error, begin),
         }
     }
 
-    /// It is not asked before others until it answers again.
-    fn is_unfit(&self, error: &DriverError) {
+    /// Takes note of what it can be used for.
+    fn mark_fit(&self, standing: Standing) -> Role {
+        let role = match standing {
+            Standing::Primary => Role::Primary,
+            Standing::Replica => Role::Replica,
+        };
+        let mut known = self.known();
+        if known.role != role && known.role != Role::Unknown {
+            tracing::warn!(host = self.place(), "this database host is a {role} now");
+        }
+        if known.unfit.take().is_some() {
+            tracing::info!(host = self.place(), "this database host answers again");
+        }
+        known.role = role;
+        role
+    }
+
+    /// From now on it is not asked before others, until it answers again; unless the error, in work that began at `begin`,
+    /// says nothing of it: it gives no more connections, or was slow once, and still serves us.
+    fn mark_unfit(&self, error: &DriverError, begin: Instant) {
+        let says_nothing = match error {
+            DriverError::Behind(_) => true,
+            DriverError::Full(_) | DriverError::Denied(_) => self.pool.serves(),
+            DriverError::Timeout(_) => self.pool.serves() && self.pool.answered_since(begin),
+            DriverError::Lost(_) | DriverError::Refused { .. } | DriverError::Schema(_) => false,
+        };
+        if says_nothing {
+            return;
+        }
         let mut known = self.known();
         if known.unfit.is_none() {
             known.unfit = Some(Instant::now());
@@ -115,7 +143,8 @@ impl Host {
 
     fn state(&self) -> HostState {
         let role = self.known().role;
-        HostState { role, live: self.is_fit(), ..self.pool.state() }
+        let state = self.pool.state();
+        HostState { role, live: self.is_fit() || state.full, ..state }
     }
 }
 
@@ -124,6 +153,10 @@ impl Hosts {
     pub(super) fn many(drivers: Vec<Arc<dyn Driver>>, place: String, size: usize, deadline: Duration) -> Self {
         let mut hosts = Self::new(drivers, place, deadline, |driver, share| Pool::many(driver, size, share));
         if hosts.hosts.len() > 1 {
+            for host in &mut hosts.hosts {
+                // Nobody else has it yet.
+                Arc::get_mut(host).into_iter().for_each(|host| host.probe = Some(Probe::default()));
+            }
             hosts._stop = hosts.hosts.iter().filter_map(watch).collect();
         }
         hosts
@@ -144,7 +177,7 @@ impl Hosts {
     ) -> Self {
         let share = share(deadline, drivers.len());
         let known = || Known { role: Role::Unknown, unfit: None };
-        let host = |driver| Arc::new(Host { pool: pool(driver, share), known: Mutex::new(known()) });
+        let host = |driver| Arc::new(Host { pool: pool(driver, share), probe: None, known: Mutex::new(known()) });
         let hosts = drivers.into_iter().map(host).collect();
         Hosts { hosts, place, deadline, alone: false, asked: OnceLock::new(), _stop: Vec::new() }
     }
@@ -221,8 +254,8 @@ impl Hosts {
                 Ok(done) if before == host.known().role => return Ok((done, before)),
                 Ok(done) => return Ok((done, Role::Unknown)),
                 Err(failed) if failed.is_of_the_host() => {
-                    if self.are_several() && !matches!(failed.error, DriverError::Behind(_)) {
-                        host.is_unfit(&failed.error);
+                    if self.are_several() {
+                        host.mark_unfit(&failed.error, start);
                     }
                     failures.push((host, failed.error));
                 }
@@ -331,7 +364,9 @@ impl Hosts {
     pub(super) fn store_error(&self, error: DriverError) -> StoreError {
         let place = self.place.clone();
         match error {
-            DriverError::Lost(reason) => StoreError::Unreachable { place, reason },
+            DriverError::Lost(reason) | DriverError::Full(reason) | DriverError::Denied(reason) => {
+                StoreError::Unreachable { place, reason }
+            }
             error @ DriverError::Behind(_) => StoreError::Unreachable { place, reason: error.to_string() },
             DriverError::Timeout(after) => StoreError::Timeout { place, after },
             DriverError::Refused { kind: Refusal::NoTable, .. } => StoreError::Schema(no_schema(&place)),
@@ -393,7 +428,8 @@ fn watch(host: &Arc<Host>) -> Option<Sender<()>> {
     let host = Arc::clone(host);
     let work = move || {
         loop {
-            host.probe();
+            // The thread stays, whatever happens in a round.
+            let _ = catch_unwind(AssertUnwindSafe(|| host.probe()));
             if stop.recv_timeout(ROUND + jitter::below(JITTER)) != Err(RecvTimeoutError::Timeout) {
                 return;
             }
@@ -515,6 +551,37 @@ mod tests {
         let hosts = many(&fakes);
         hosts.read(touch).unwrap();
         assert_eq!(done(&fakes), [0, 1, 0]);
+    }
+
+    #[test]
+    fn a_host_that_is_full_is_used_while_its_connections_work() {
+        let fakes = fakes();
+        let hosts = many(&fakes);
+        eventually("all were asked", || hosts.state().iter().all(|host| host.role == Role::Primary));
+        hosts.read(touch).unwrap();
+        fakes[0].full.store(true, Ordering::SeqCst);
+        // More at once than there are connections: one more is asked for, and refused.
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    hosts
+                        .read(|connection| {
+                            std::thread::sleep(Duration::from_millis(100));
+                            touch(connection)
+                        })
+                        .unwrap();
+                });
+            }
+        });
+        eventually("it is known to be full", || hosts.state()[0].full);
+        let connects = fakes[0].connects.load(Ordering::SeqCst);
+        let asked = || hosts.hosts[0].probe.as_ref().unwrap().asked();
+        let before = asked();
+        eventually("it was asked twice more", || asked() >= before + 2);
+        assert!(hosts.state()[0].live && hosts.hosts[0].is_fit());
+        assert!(fakes[0].connects.load(Ordering::SeqCst) <= connects + 4, "who asks needs no new connection");
+        hosts.read(touch).unwrap();
+        assert_eq!(done(&fakes), [6, 0, 0]);
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod address;
 mod addresses;
 mod administer;
 mod administration;
+mod attempts;
 pub mod cache;
 mod changed;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
@@ -20,6 +21,7 @@ mod driver;
 mod fake;
 #[cfg(feature = "mysql")]
 mod grants;
+mod guard;
 mod hosts;
 mod import;
 mod jitter;
@@ -69,7 +71,7 @@ use std::time::{Duration, Instant};
 /// Why a store cannot say yes or no. Each one is "not now" to a client, and a sentence for the log.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// No connection could be had.
+    /// There is no connection, for whatever reason: the server is away, full, or refuses us.
     #[error("the database at {place} cannot be reached: {reason}")]
     Unreachable {
         /// Which database, without its password.
@@ -85,7 +87,7 @@ pub enum StoreError {
         /// How long was waited.
         after: Duration,
     },
-    /// The database refused a statement. It reached us, so another try would end the same way.
+    /// The database refused a statement on a connection that works. Another try would end the same way.
     #[error("the database at {place} refused: {reason}")]
     Refused {
         /// Which database.

@@ -52,6 +52,11 @@ const MAX_PACKET: usize = 4 << 20;
 /// their end, and only then begins anew: kept for ever, eight connections would come to 32 MiB of memory in use.
 const MAX_RUNS: u32 = 2000;
 
+/// What to do when the server has blocked this host, which it does after many connections that were cut off while they
+/// were made.
+const UNBLOCK: &str = "on the database server, run `mariadb-admin flush-hosts` (or FLUSH HOSTS; on MySQL, TRUNCATE TABLE \
+                       performance_schema.host_cache), and set max_connect_errors higher so that it does not happen again";
+
 /// A database on a MySQL or MariaDB server.
 pub(super) struct Mysql {
     at: Endpoint,
@@ -89,10 +94,8 @@ impl Mysql {
     }
 
     fn connect_to(&self, Endpoint { address, deadline, .. }: &Endpoint) -> Result<MysqlConnection, DriverError> {
-        let password = std::str::from_utf8(self.password.expose()).map_err(|_| DriverError::Refused {
-            kind: Refusal::Other,
-            reason: "the database's password is not valid UTF-8".into(),
-        })?;
+        let password = std::str::from_utf8(self.password.expose())
+            .map_err(|_| DriverError::Denied("the database's password is not valid UTF-8".into()))?;
         let options = OptsBuilder::new()
             .user(Some(&self.user))
             .pass(Some(password))
@@ -120,7 +123,6 @@ impl Mysql {
             connection,
             kept: Vec::new(),
             deadline: *deadline,
-            dirty_reads: self.dirty_reads,
             in_cluster: None,
             trust: tls::trust(address.secrecy(self.tls), host, self.tls_ca.as_deref(), true),
             runs: 0,
@@ -145,6 +147,10 @@ impl Driver for Mysql {
         &self.at.place
     }
 
+    fn server_name(&self) -> Option<&str> {
+        Some(&self.at.place)
+    }
+
     fn dialect(&self) -> &'static Dialect {
         &DIALECT
     }
@@ -159,7 +165,6 @@ struct MysqlConnection {
     /// Prepared statements by their slot.
     kept: Vec<Option<mysql::Statement>>,
     deadline: Duration,
-    dirty_reads: bool,
     /// Is the server a node of a Galera cluster, where that was asked?
     in_cluster: Option<bool>,
     /// How far the server was verified.
@@ -227,19 +232,37 @@ impl MysqlConnection {
         Ok(rows)
     }
 
-    /// On a server that is in no cluster, `wsrep_ready` is `OFF` too.
-    fn is_out_of_quorum(&mut self) -> Result<bool, DriverError> {
-        Ok(self.is_in_cluster()? && self.status("wsrep_ready")? != "ON")
+    /// Returns true on a Galera node that may not have every change: one that is out of its quorum, or whose state is
+    /// another than 4 (Synced), such as a donor or a node that was desynchronised for a backup.
+    fn is_behind_its_cluster(&mut self) -> Result<bool, DriverError> {
+        // On a server that is in no cluster, `wsrep_ready` is `OFF` too.
+        Ok(self.is_in_cluster()? && (self.status("wsrep_ready")? != "ON" || self.status("wsrep_local_state")? != "4"))
     }
 
+    /// Returns true on a Galera node. Asks the server once.
     fn is_in_cluster(&mut self) -> Result<bool, DriverError> {
+        if let Some(known) = self.in_cluster {
+            return Ok(known);
+        }
         let rows = self.texts("SHOW GLOBAL VARIABLES LIKE 'wsrep_on'", 2)?;
-        Ok(rows.concat().last().is_some_and(|on| on == "ON"))
+        let in_cluster = rows.concat().last().is_some_and(|on| on == "ON");
+        self.in_cluster = Some(in_cluster);
+        Ok(in_cluster)
     }
 
     fn status(&mut self, name: &str) -> Result<String, DriverError> {
         let rows = self.texts(&format!("SHOW SESSION STATUS LIKE '{name}'"), 2)?;
         Ok(rows.into_iter().next().and_then(|row| row.into_iter().nth(1)).unwrap_or_default())
+    }
+}
+
+/// Returns true if a system variable says 0 or OFF, in whatever type the server sends it: read_only is a number before
+/// MariaDB 12, and a word from then on. Any value that is not known counts as on.
+fn is_off(value: Cell<'_>) -> bool {
+    match value {
+        Cell::Int(number) => number == 0,
+        Cell::Text(text) => text == b"0" || text.eq_ignore_ascii_case(b"OFF"),
+        Cell::Null | Cell::Other => false,
     }
 }
 
@@ -292,24 +315,16 @@ impl Connection for MysqlConnection {
     /// A node of a Galera cluster that is out of its quorum refuses even this, with error 1047; unless it may read there
     /// what may be old.
     fn standing(&mut self) -> Result<Standing, DriverError> {
-        let mut read_only = false;
+        let mut takes_changes = false;
         let statement = Statement { slot: None, sql: "SELECT @@global.read_only".to_owned() };
-        self.run(&statement, &[], &mut |row| read_only = matches!(row.cell(0), Cell::Int(1)))?;
-        if read_only || self.dirty_reads && self.is_out_of_quorum()? {
-            return Ok(Standing::Replica);
-        }
-        Ok(Standing::Primary)
+        self.run(&statement, &[], &mut |row| takes_changes = is_off(row.cell(0)))?;
+        if takes_changes && !self.is_behind_its_cluster()? { Ok(Standing::Primary) } else { Ok(Standing::Replica) }
     }
 
     /// A node of a Galera cluster confirms a change before the others have applied it. With `wsrep_sync_wait`, the start of
     /// a transaction waits for that.
     fn catch_up(&mut self) -> Result<(), DriverError> {
-        let in_cluster = match self.in_cluster {
-            Some(known) => known,
-            None => self.is_in_cluster()?,
-        };
-        self.in_cluster = Some(in_cluster);
-        match if in_cluster { self.batch(CATCH_UP) } else { Ok(()) } {
+        match if self.is_in_cluster()? { self.batch(CATCH_UP) } else { Ok(()) } {
             // It waits for another node, which may be frozen.
             Err(DriverError::Timeout(after)) => Err(DriverError::Behind(after)),
             done => done,
@@ -367,7 +382,23 @@ fn connect_error(error: mysql::Error, host: &str, limit: Duration) -> DriverErro
     };
     match tls::explain(under, host) {
         Some(sentence) => DriverError::Lost(sentence),
-        None => driver_error(error, limit),
+        None => match &error {
+            mysql::Error::MySqlError(error) => refused_connection(error.code, &error.message),
+            _ => driver_error(error, limit),
+        },
+    }
+}
+
+/// What it means that the server answers a connect with an error, by its number (MariaDB and MySQL, "Error Codes").
+fn refused_connection(code: u16, message: &str) -> DriverError {
+    let said = format!("{message} ({code})");
+    match code {
+        // Too many connections of all, of this user, or within the hour; and no memory or thread for one more.
+        1040 | 1041 | 1135 | 1203 | 1226 => DriverError::Full(said),
+        1129 => DriverError::Denied(format!("{said}; {UNBLOCK}")),
+        // Shutting down, starting, a node that does not serve, and the network's errors.
+        1047 | 1053 | 1077 | 1079 | 1152 | 1158..=1161 | 1184 | 1927 | 4031 => DriverError::Lost(said),
+        _ => DriverError::Denied(said),
     }
 }
 
@@ -414,4 +445,38 @@ fn refusal(code: u16, message: &str, deadline: Duration) -> DriverError {
         _ => Refusal::Other,
     };
     DriverError::Refused { kind, reason: format!("{message} ({code})") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_server_that_says_it_is_not_read_only_is_a_primary() {
+        for off in [Cell::Int(0), Cell::Text(b"0"), Cell::Text(b"OFF"), Cell::Text(b"off")] {
+            assert!(is_off(off), "{off:?}");
+        }
+        let words = ["1", "ON", "READ_ONLY", "NO_LOCK", "NO_LOCK_NO_ADMIN", "", "00", "OFF_", "later"];
+        let on = [Cell::Int(1), Cell::Int(2), Cell::Int(-1), Cell::Null, Cell::Other];
+        for on in words.iter().map(|word| Cell::Text(word.as_bytes())).chain(on) {
+            assert!(!is_off(on), "{on:?}");
+        }
+    }
+
+    #[test]
+    fn a_connection_that_is_refused_is_full_or_denied_and_a_blocked_host_is_told_the_cure() {
+        for code in [1040, 1203, 1226] {
+            assert_eq!(refused_connection(code, "no"), DriverError::Full(format!("no ({code})")));
+        }
+        for code in [1044, 1045, 1049, 1130, 1698, 4151] {
+            assert_eq!(refused_connection(code, "no"), DriverError::Denied(format!("no ({code})")));
+        }
+        assert!(matches!(refused_connection(1047, "no"), DriverError::Lost(_)));
+        let blocked = refused_connection(1129, "Host is blocked");
+        assert!(
+            matches!(&blocked, DriverError::Denied(said) if said.contains("mariadb-admin flush-hosts")
+            && said.contains("max_connect_errors") && said.contains("(1129)")),
+            "{blocked}"
+        );
+    }
 }

@@ -4,6 +4,7 @@ use super::SqlStore;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 use super::address::{Address, Endpoint, addresses};
 use super::driver::Driver;
+use super::guard::Guarded;
 use super::hosts::Hosts;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 use super::hosts::share;
@@ -38,8 +39,13 @@ pub fn open_single(config: &DatabaseConfig) -> Result<SqlStore, OpenError> {
     Ok(SqlStore::new(hosts, TableModel::own()))
 }
 
-/// One driver for each host.
+/// One driver for each host, whose panics are errors.
 fn drivers(config: &DatabaseConfig) -> Result<Vec<Arc<dyn Driver>>, OpenError> {
+    let guard = |driver| Arc::new(Guarded(driver)) as Arc<dyn Driver>;
+    Ok(bare_drivers(config)?.into_iter().map(guard).collect())
+}
+
+fn bare_drivers(config: &DatabaseConfig) -> Result<Vec<Arc<dyn Driver>>, OpenError> {
     match &config.url {
         #[cfg(feature = "sqlite")]
         DatabaseUrl::Sqlite { path } => Ok(vec![Arc::new(super::sqlite::Sqlite::new(path, config.deadline))]),

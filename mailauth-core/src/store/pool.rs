@@ -3,12 +3,16 @@
 //! A daemon keeps several, in an `r2d2` pool whose threads connect in the background; a command keeps one and starts no
 //! thread. Nothing is asked of a kept connection before a read uses it: when it turns out dead, the read is done again,
 //! once, on a fresh one. After the loss of one, all that were made before it are suspect, and are dropped rather than
-//! tried. While the database is known to be away, callers are told so at once; `r2d2` goes on trying to connect, and
-//! its first success ends the outage.
+//! tried. While the database is known to be away, callers are told so at once; `r2d2` goes on trying to connect, one attempt
+//! at a time and with growing pauses, and its first success ends the outage.
+//!
+//! A server that gives no further connection, because it is full or refuses us, is not away as long as connections that it
+//! gave before still work: callers wait for one of those.
 
+use super::attempts::Attempts;
 use super::driver::{Connection, Driver, DriverError, Standing};
 use super::{HostState, Role};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,6 +24,9 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// For so long after the first sign of an outage, callers wait whether a new connection can be had.
 const GRACE: Duration = Duration::from_millis(200);
+
+/// That a server gives no connection is logged no more often than this.
+const LOG_PAUSE: Duration = Duration::from_secs(60);
 
 /// How long a connection is kept: long enough not to matter.
 const LIFETIME: Duration = Duration::from_secs(30 * 60);
@@ -66,17 +73,48 @@ struct Link {
     used: bool,
     /// Not to be used again.
     spent: bool,
+    /// It is one of the pool's.
+    _counted: Option<Counted>,
+}
+
+impl Link {
+    /// Counts it among the pool's connections for as long as it exists.
+    fn counted(mut self, line: &Line) -> Self {
+        line.open.fetch_add(1, Ordering::Relaxed);
+        self._counted = Some(Counted(line.open.clone()));
+        self
+    }
+}
+
+/// One of so many connections.
+struct Counted(Arc<AtomicUsize>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// The way to the database, and what is known of it.
 struct Line {
     driver: Arc<dyn Driver>,
+    /// Limits how often it is connected to; `None` for a command, which tries once.
+    attempts: Option<Arc<Attempts>>,
+    /// The connections of the pool, in use or not.
+    open: Arc<AtomicUsize>,
     /// Connections of an earlier generation were made before one was lost.
     generation: AtomicU64,
     outage: Mutex<Option<Outage>>,
+    /// There is an outage. Costs less to ask than the lock.
+    in_outage: AtomicBool,
+    /// When it was last logged that no connection is given.
+    logged: Mutex<Option<Instant>>,
     last_failure: Mutex<Option<Failure>>,
     /// Of the last work that ended well, in nanoseconds; 0 before the first.
     latency: AtomicU64,
+    base: Instant,
+    /// When work last ended well, in nanoseconds after `base`; 0 before the first.
+    last_answer: AtomicU64,
 }
 
 /// The last that went wrong, which stays to be asked for when all is well again.
@@ -85,24 +123,43 @@ struct Failure {
     error: DriverError,
 }
 
+/// No new connection can be had.
 struct Outage {
     since: Instant,
     error: DriverError,
+    /// A connection that was there before answered after the outage began.
+    answered: bool,
 }
 
 impl Line {
+    /// Connects; while the server is away, only if no other attempt is under way and it is time for one.
     fn connect(&self) -> Result<Link, DriverError> {
+        let attempt = match self.attempts.as_deref().map(Attempts::begin) {
+            Some(None) => return Err(self.known_error()),
+            Some(attempt) => attempt,
+            None => None,
+        };
         // Before connecting: a loss while we connect makes this one suspect too.
         let generation = self.generation.load(Ordering::Acquire);
         match self.driver.connect() {
             Ok(connection) => {
-                *self.outage() = None;
-                Ok(Link { connection, generation, used: false, spent: false })
+                attempt.into_iter().for_each(|attempt| attempt.succeeded());
+                self.end_outage();
+                Ok(Link { connection, generation, used: false, spent: false, _counted: None })
             }
             Err(error) => {
-                self.is_away(error.clone());
+                attempt.into_iter().for_each(|attempt| attempt.failed(&error, self.open.load(Ordering::Relaxed) > 0));
+                self.mark_away(error.clone());
                 Err(error)
             }
+        }
+    }
+
+    /// Why no connection can be had, as far as that is known.
+    fn known_error(&self) -> DriverError {
+        match &*self.outage() {
+            Some(outage) => outage.error.clone(),
+            None => DriverError::Lost("another attempt to connect to it has not ended".into()),
         }
     }
 
@@ -110,20 +167,77 @@ impl Line {
         self.outage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn is_away(&self, error: DriverError) {
-        self.failed(error.clone());
+    fn end_outage(&self) {
         let mut outage = self.outage();
-        let since = outage.as_ref().map_or_else(Instant::now, |outage| outage.since);
-        *outage = Some(Outage { since, error });
+        *outage = None;
+        self.in_outage.store(false, Ordering::Relaxed);
+    }
+
+    /// Takes note that no connection can be had.
+    fn mark_away(&self, error: DriverError) {
+        self.failed(error.clone());
+        self.log_refusal(&error);
+        let mut outage = self.outage();
+        let (since, answered) = outage.as_ref().map_or_else(|| (Instant::now(), false), |o| (o.since, o.answered));
+        *outage = Some(Outage { since, error, answered });
+        self.in_outage.store(true, Ordering::Relaxed);
+    }
+
+    /// Takes note that a connection does not answer in time: until there is a new one, callers need not wait for it too.
+    fn mark_frozen(&self, error: DriverError) {
+        self.attempts.iter().for_each(|attempts| attempts.limit());
+        self.mark_away(error);
+        self.outage().iter_mut().for_each(|outage| outage.answered = false);
+    }
+
+    /// Logs that the server is there and gives no connection: somebody may have to do something there.
+    fn log_refusal(&self, error: &DriverError) {
+        if self.attempts.is_none() || !error.is_refused_connection() {
+            return;
+        }
+        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
+        if logged.is_none_or(|at| at.elapsed() >= LOG_PAUSE) {
+            *logged = Some(Instant::now());
+            tracing::warn!(host = self.driver.place(), %error, "this database server gives no new connection");
+        }
     }
 
     fn failed(&self, error: DriverError) {
         *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(Failure { at: Instant::now(), error });
     }
 
-    fn answered_after(&self, took: Duration) {
-        let nanoseconds = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX).max(1);
-        self.latency.store(nanoseconds, Ordering::Relaxed);
+    /// Takes note of an answer to what was asked at `begin`.
+    fn answered_after(&self, begin: Instant) {
+        let now = Instant::now();
+        self.latency.store(nanoseconds(now - begin), Ordering::Relaxed);
+        self.last_answer.store(nanoseconds(now - self.base), Ordering::Relaxed);
+    }
+
+    /// Returns true if there was an answer after `time`.
+    fn answered_since(&self, time: Instant) -> bool {
+        self.last_answer.load(Ordering::Relaxed) > nanoseconds(time - self.base)
+    }
+
+    /// Takes note that a connection of the pool answered what was asked at `begin`.
+    fn answered(&self, begin: Instant) {
+        self.answered_after(begin);
+        if self.in_outage.load(Ordering::Relaxed) {
+            self.outage().iter_mut().for_each(|outage| outage.answered = true);
+        }
+    }
+
+    /// Returns true unless no connection can be had and none that exists answers.
+    fn serves(&self) -> bool {
+        if !self.in_outage.load(Ordering::Relaxed) {
+            return true;
+        }
+        let some = self.open.load(Ordering::Relaxed) > 0;
+        self.outage().as_ref().is_none_or(|outage| some && (outage.answered || outage.error.is_refused_connection()))
+    }
+
+    /// Returns true if the server said last that it takes no further connection.
+    fn is_full(&self) -> bool {
+        self.outage().as_ref().is_some_and(|outage| matches!(outage.error, DriverError::Full(_)))
     }
 
     /// Takes note that a connection was lost.
@@ -138,6 +252,11 @@ impl Line {
     }
 }
 
+/// At least 1, so that 0 can mean none.
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX).max(1)
+}
+
 /// How `r2d2` makes and judges connections.
 struct Manager(Arc<Line>);
 
@@ -146,7 +265,7 @@ impl r2d2::ManageConnection for Manager {
     type Error = DriverError;
 
     fn connect(&self) -> Result<Link, DriverError> {
-        self.0.connect()
+        self.0.connect().map(|link| link.counted(&self.0))
     }
 
     fn is_valid(&self, link: &mut Link) -> Result<(), DriverError> {
@@ -175,10 +294,60 @@ impl Lease {
     }
 }
 
+/// A connection that is kept for asking how the host stands, beside those of the pool.
+#[derive(Default)]
+pub(super) struct Probe {
+    link: Mutex<Option<Link>>,
+    /// How often the host said how it stands.
+    said: AtomicU64,
+}
+
+impl Probe {
+    /// How often the host said how it stands.
+    #[cfg(test)]
+    pub(super) fn asked(&self) -> u64 {
+        self.said.load(Ordering::Relaxed)
+    }
+
+    /// Asks the host of `pool` what it can be used for; again, once, on a fresh connection when the kept one is dead.
+    pub(super) fn standing(&self, pool: &Pool) -> Result<Standing, DriverError> {
+        let mut kept = self.link.lock().unwrap_or_else(PoisonError::into_inner);
+        let line = &pool.line;
+        loop {
+            let mut link = match kept.take().filter(|link| !link.spent && !link.connection.is_broken()) {
+                Some(link) => link,
+                None => line.connect()?,
+            };
+            let begin = Instant::now();
+            match link.connection.standing() {
+                Ok(standing) => {
+                    line.answered_after(begin);
+                    link.used = true;
+                    *kept = Some(link);
+                    self.said.fetch_add(1, Ordering::Relaxed);
+                    return Ok(standing);
+                }
+                Err(error) => {
+                    let was_kept = link.used;
+                    if link.connection.is_broken() {
+                        pool.note(&mut link, &error, begin);
+                    } else {
+                        *kept = Some(link);
+                    }
+                    if !was_kept || !matches!(error, DriverError::Lost(_)) {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+    }
+}
+
 impl Pool {
     /// Keeps up to `size` connections. Connects when the first is asked for.
     pub(crate) fn many(driver: Arc<dyn Driver>, size: usize, deadline: Duration) -> Self {
-        let line = Arc::new(Line::new(driver));
+        let attempts = Attempts::of(driver.server_name());
+        let line = Arc::new(Line::new(driver, Some(attempts)));
         let pool = r2d2::Pool::builder()
             .max_size(u32::try_from(size).unwrap_or(u32::MAX).max(1))
             .min_idle(Some(0))
@@ -192,7 +361,7 @@ impl Pool {
 
     /// Keeps one connection, and starts no thread.
     pub(crate) fn one(driver: Arc<dyn Driver>, deadline: Duration) -> Self {
-        Pool { line: Arc::new(Line::new(driver)), kept: Kept::One(Mutex::new(None)), deadline }
+        Pool { line: Arc::new(Line::new(driver, None)), kept: Kept::One(Mutex::new(None)), deadline }
     }
 
     pub(crate) fn driver(&self) -> &dyn Driver {
@@ -226,7 +395,7 @@ impl Pool {
         self.living(|link| {
             let begin = Instant::now();
             let standing = link.connection.standing()?;
-            self.line.answered_after(begin.elapsed());
+            self.line.answered(begin);
             Ok(standing)
         })
     }
@@ -239,10 +408,11 @@ impl Pool {
             let mut lease = self.acquire(start)?;
             let link = lease.link();
             let was_kept = link.used;
+            let begin = Instant::now();
             match sign(link) {
                 Ok(said) => return Ok((lease, said)),
                 Err(error) => {
-                    self.note(link, &error);
+                    self.note(link, &error, begin);
                     if !was_kept || !again || start.elapsed() >= self.deadline {
                         return Err(error);
                     }
@@ -262,9 +432,14 @@ impl Pool {
         }
     }
 
-    /// Is it known that no connection can be had now?
-    pub(super) fn is_away(&self) -> bool {
-        self.line.outage().is_some()
+    /// Returns true unless it is known that no connection can be had now, and none that exists answers.
+    pub(super) fn serves(&self) -> bool {
+        self.line.serves()
+    }
+
+    /// Returns true if the server answered anything after `time`.
+    pub(super) fn answered_since(&self, time: Instant) -> bool {
+        self.line.answered_since(time)
     }
 
     /// Runs `work` once.
@@ -276,18 +451,16 @@ impl Pool {
         let link = lease.link();
         let begin = Instant::now();
         let outcome = work(&mut *link.connection);
-        if outcome.is_ok() {
-            self.line.answered_after(begin.elapsed());
-        }
-        if let Err(error) = &outcome {
-            self.note(link, error);
+        match &outcome {
+            Ok(_) => self.line.answered(begin),
+            Err(error) => self.note(link, error, begin),
         }
         self.give_back(lease);
         outcome
     }
 
-    /// Draws the conclusions of an error on `link`.
-    fn note(&self, link: &mut Link, error: &DriverError) {
+    /// Draws the conclusions of an error on `link`, at work that began at `begin`.
+    fn note(&self, link: &mut Link, error: &DriverError, begin: Instant) {
         if !link.connection.is_broken() {
             return;
         }
@@ -295,11 +468,15 @@ impl Pool {
         if matches!(error, DriverError::Behind(_)) {
             return;
         }
-        self.line.lost(link);
-        self.line.failed(error.clone());
-        if matches!(error, DriverError::Timeout(_)) {
-            // It does not answer: until somebody gets a new connection, nobody need wait for it as we did.
-            self.line.is_away(error.clone());
+        if !matches!(error, DriverError::Timeout(_)) {
+            self.line.lost(link);
+            self.line.failed(error.clone());
+        } else if self.line.answered_since(begin) {
+            // One statement was slow. Others were answered meanwhile, so the server does not hang.
+            self.line.failed(error.clone());
+        } else {
+            self.line.lost(link);
+            self.line.mark_frozen(error.clone());
         }
     }
 
@@ -310,7 +487,7 @@ impl Pool {
                 let kept = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
                 match kept.filter(|link| self.line.is_fit(link)) {
                     Some(link) => Ok(Lease(Held::Owned(link))),
-                    None => self.line.connect().map(|link| Lease(Held::Owned(link))),
+                    None => self.line.connect().map(|link| Lease(Held::Owned(link.counted(&self.line)))),
                 }
             }
             Kept::Many(pool) => self.check_out(pool, start).map(|pooled| Lease(Held::Pooled(pooled))),
@@ -330,7 +507,7 @@ impl Pool {
                 }
             }
             let left = self.deadline.saturating_sub(start.elapsed());
-            let verdict = self.verdict(pool, left);
+            let verdict = self.verdict(left);
             // Asking with no time at all still makes the pool connect, if nothing else does: this ends an outage.
             let wait = if verdict.is_none() { left.min(LOOK) } else { Duration::ZERO };
             match (pool.get_timeout(wait), verdict) {
@@ -342,13 +519,13 @@ impl Pool {
     }
 
     /// Why a caller who finds no connection need not wait for one.
-    fn verdict(&self, pool: &r2d2::Pool<Manager>, left: Duration) -> Option<DriverError> {
-        if let Some(outage) = &*self.line.outage() {
-            // A server that refuses one more connection still serves those that are out, and they come back.
-            let served = matches!(outage.error, DriverError::Refused { .. }) && pool.state().connections > 0;
-            if left.is_zero() || (outage.since.elapsed() > GRACE && !served) {
-                return Some(outage.error.clone());
-            }
+    fn verdict(&self, left: Duration) -> Option<DriverError> {
+        // A server that gives no more connections still serves those that are out, and they come back.
+        let served = self.line.serves();
+        if let Some(outage) = &*self.line.outage()
+            && (left.is_zero() || (outage.since.elapsed() > GRACE && !served))
+        {
+            return Some(outage.error.clone());
         }
         left.is_zero().then_some(DriverError::Timeout(self.deadline))
     }
@@ -363,7 +540,8 @@ impl Pool {
         HostState {
             place: self.driver().place().to_owned(),
             role: Role::Unknown,
-            live: !self.is_away(),
+            live: self.line.serves() || self.line.is_full(),
+            full: self.line.is_full(),
             latency,
             last_error: failure.as_ref().map(|failure| (failure.error.to_string(), failure.at.elapsed())),
         }
@@ -371,13 +549,19 @@ impl Pool {
 }
 
 impl Line {
-    fn new(driver: Arc<dyn Driver>) -> Self {
+    fn new(driver: Arc<dyn Driver>, attempts: Option<Arc<Attempts>>) -> Self {
         Line {
             driver,
+            attempts,
+            open: Arc::default(),
             generation: AtomicU64::new(0),
             outage: Mutex::new(None),
+            in_outage: AtomicBool::new(false),
+            logged: Mutex::new(None),
             last_failure: Mutex::new(None),
             latency: AtomicU64::new(0),
+            base: Instant::now(),
+            last_answer: AtomicU64::new(0),
         }
     }
 }
@@ -507,6 +691,82 @@ mod tests {
             let back = pool.state();
             assert!(back.live && back.last_error.is_some_and(|(what, ago)| what == "away" && ago > Duration::ZERO));
         }
+    }
+
+    #[test]
+    fn a_server_that_is_full_is_live_and_asked_for_more_ever_less_often() {
+        let [_, (fake, pool)] = pools();
+        pool.read(touch).unwrap();
+        fake.full.store(true, Ordering::SeqCst);
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_secs(3) {
+            std::thread::scope(|scope| {
+                for _ in 0..8 {
+                    scope.spawn(|| pool.read(touch).unwrap());
+                }
+            });
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert!(pool.serves() && pool.state().live && pool.state().full);
+        let asked = fake.connects.load(Ordering::SeqCst);
+        assert!((2..=10).contains(&asked), "connected {asked} times");
+        fake.full.store(false, Ordering::SeqCst);
+        fill(&pool);
+        assert!(!pool.state().full);
+    }
+
+    #[test]
+    fn a_server_that_is_full_before_it_gave_a_connection_is_told_at_once() {
+        for (fake, pool) in pools() {
+            fake.full.store(true, Ordering::SeqCst);
+            let failed = pool.read(touch).unwrap_err();
+            assert_eq!(failed.error, DriverError::Full("too many connections".into()));
+            assert!(!pool.serves() && pool.state().full && pool.state().live);
+            let start = Instant::now();
+            assert!(pool.read(touch).is_err() && start.elapsed() < DEADLINE, "{:?}", start.elapsed());
+        }
+    }
+
+    #[test]
+    fn while_a_server_is_away_it_is_connected_to_by_one_at_a_time() {
+        let [_, (fake, pool)] = pools();
+        fake.connect_takes.store(300, Ordering::SeqCst);
+        fake.away.store(true, Ordering::SeqCst);
+        assert!(pool.read(touch).is_err());
+        fake.most_at_once.store(0, Ordering::SeqCst);
+        let before = fake.connects.load(Ordering::SeqCst);
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_secs(4) {
+            std::thread::scope(|scope| {
+                for _ in 0..8 {
+                    scope.spawn(|| assert!(pool.read(touch).is_err()));
+                }
+            });
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert!(fake.most_at_once.load(Ordering::SeqCst) <= 1, "{:?}", fake.most_at_once);
+        let tried = fake.connects.load(Ordering::SeqCst) - before;
+        assert!((2..=9).contains(&tried), "{tried} attempts in 4 s");
+    }
+
+    #[test]
+    fn one_slow_statement_among_others_does_not_make_an_outage() {
+        let [_, (_, pool)] = pools();
+        std::thread::scope(|scope| {
+            let slow = scope.spawn(|| {
+                pool.read(|connection| {
+                    std::thread::sleep(Duration::from_millis(100));
+                    connection.batch("break")?;
+                    Err::<(), _>(DriverError::Timeout(DEADLINE))
+                })
+            });
+            while !slow.is_finished() {
+                pool.read(touch).unwrap();
+            }
+            assert_eq!(slow.join().unwrap().unwrap_err().error, DriverError::Timeout(DEADLINE));
+        });
+        assert!(pool.state().live && pool.serves());
+        pool.read(touch).unwrap();
     }
 
     #[test]

@@ -94,9 +94,8 @@ impl Postgres {
         let (client, wire): (Client, Wire) = match tls {
             None => {
                 config.ssl_mode(SslMode::Disable);
-                let (client, connection) = drive(&driven, until, share, config.connect_raw(socket, NoTls), |error| {
-                    driver_error(error, share)
-                })?;
+                let raise = |error: &tokio_postgres::Error| connect_error(error, share);
+                let (client, connection) = drive(&driven, until, share, config.connect_raw(socket, NoTls), raise)?;
                 (client, Box::pin(connection))
             }
             Some(tls) => {
@@ -124,6 +123,10 @@ impl Postgres {
 impl Driver for Postgres {
     fn place(&self) -> &str {
         &self.at.place
+    }
+
+    fn server_name(&self) -> Option<&str> {
+        Some(&self.at.place)
     }
 
     fn dialect(&self) -> &'static Dialect {
@@ -494,7 +497,32 @@ fn tls_error(error: &tokio_postgres::Error, host: &str, limit: Duration) -> Driv
         Some(sentence) => DriverError::Lost(sentence),
         // The crate has no kind for this.
         None if reason(error).contains("server does not support TLS") => DriverError::Lost(tls::NO_TLS.into()),
+        None => connect_error(error, limit),
+    }
+}
+
+/// What it means that no connection could be made.
+fn connect_error(error: &tokio_postgres::Error, limit: Duration) -> DriverError {
+    match error.as_db_error() {
+        Some(db) => refused_connection(db.code().code(), db.message()),
         None => driver_error(error, limit),
+    }
+}
+
+/// What it means that the server answers a connect with an error, by its code (PostgreSQL manual, appendix A).
+fn refused_connection(code: &str, message: &str) -> DriverError {
+    let said = format!("{message} ({code})");
+    match code {
+        // Shutting down, crashed, starting up.
+        "57P01" | "57P02" | "57P03" => DriverError::Lost(message.to_owned()),
+        // Too many connections of all, of this role or to this database; and no memory for one more.
+        "53300" | "53200" => DriverError::Full(said),
+        // PgBouncer gives this for whatever goes wrong.
+        "08P01" if message.contains("no more connections") || message.contains("query_wait_timeout") => {
+            DriverError::Full(said)
+        }
+        code if code.starts_with("08") => DriverError::Lost(message.to_owned()),
+        _ => DriverError::Denied(said),
     }
 }
 
@@ -540,4 +568,23 @@ fn refusal(code: &str, message: &str, limit: Duration) -> DriverError {
         _ => Refusal::Other,
     };
     DriverError::Refused { kind, reason: format!("{message} ({code})") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_that_is_refused_is_full_or_denied() {
+        for (code, message) in [("53300", "sorry, too many clients already"), ("08P01", "no more connections allowed")]
+        {
+            assert_eq!(refused_connection(code, message), DriverError::Full(format!("{message} ({code})")));
+        }
+        for code in ["28P01", "28000", "3D000", "42501", "55000"] {
+            assert_eq!(refused_connection(code, "no"), DriverError::Denied(format!("no ({code})")));
+        }
+        for code in ["57P03", "57P01", "08006"] {
+            assert_eq!(refused_connection(code, "no"), DriverError::Lost("no".into()));
+        }
+    }
 }

@@ -20,8 +20,10 @@ pub struct HostState {
     pub place: String,
     /// What it can be used for, as far as it was asked.
     pub role: Role,
-    /// Did it answer when it was asked last?
+    /// True unless it is down: it answered when it was asked last, was not asked yet, or says that it is full.
     pub live: bool,
+    /// True if it takes no further connection for now. Those that it gave before may still work.
+    pub full: bool,
     /// How long its last answer took.
     pub latency: Option<Duration>,
     /// Its last failure, and how long ago that was.

@@ -119,6 +119,9 @@ fn databases(page: &mut Page, hosts: &[Host]) {
     }
     let mut family = page.family("mailauth_database_up", Kind::Gauge, "1 unless a database is known to be away.");
     hosts.iter().for_each(|host| family.line(&[("place", &host.place)], u8::from(host.live)));
+    let help = "1 while a database takes no further connection.";
+    let mut family = page.family("mailauth_database_full", Kind::Gauge, help);
+    hosts.iter().for_each(|host| family.line(&[("place", &host.place)], u8::from(host.full)));
     let mut family = page.family("mailauth_database_role", Kind::Gauge, "What a database can be used for, as a label.");
     hosts.iter().for_each(|host| family.line(&[("place", &host.place), ("role", &host.role)], 1));
     let help = "How long the last answer of a database took.";

@@ -74,6 +74,7 @@ fn host(state: HostState) -> Host {
         place: state.place,
         role: state.role.name().to_owned(),
         live: state.live,
+        full: state.full,
         latency_seconds: state.latency.map(|latency| latency.as_secs_f64()),
         last_error,
         last_error_seconds: ago.map(|ago| ago.as_secs_f64()),

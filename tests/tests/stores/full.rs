@@ -1,0 +1,183 @@
+//! A server that gives no connection, because it is full or refuses us, is an outage that says what it is.
+
+use crate::database::{DEADLINE, Database, account, login};
+use mailauth_core::Secret;
+use mailauth_core::config::DatabaseConfig;
+use mailauth_core::store::{AccountStore, SqlStore, StoreError, open_pooled, open_single};
+use mailauth_tests::{Kind, eventually, on_each_server};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+on_each_server!(
+    a_server_with_room_for_two_answers_everybody_through_two_connections,
+    a_server_without_room_is_an_outage_that_says_so,
+    a_connection_that_is_refused_is_an_outage_that_says_why,
+    a_host_that_is_full_is_used_through_the_connections_that_it_gave,
+    a_server_that_is_full_for_all_is_an_outage_until_it_has_room,
+);
+
+const SOON: Duration = Duration::from_secs(20);
+
+fn find(store: &SqlStore) -> Result<(), StoreError> {
+    assert_eq!(store.find(&login("anna@x.example"))?, Some(account("anna@x.example")));
+    Ok(())
+}
+
+/// Lets the user of this database have so many connections at the same time; 0 is any number.
+fn limit(database: &Database, most: u32) {
+    match database {
+        Database::Sqlite(_) => panic!("SQLite has no users"),
+        Database::MariaDb(of) => {
+            of.server().admin(&format!("ALTER USER {}@'%' WITH MAX_USER_CONNECTIONS {most}", of.name()))
+        }
+        Database::Postgres(of) => {
+            let most = if most == 0 { -1 } else { i64::from(most) };
+            of.server().admin(&format!("ALTER ROLE {} CONNECTION LIMIT {most}", of.name()))
+        }
+    };
+}
+
+fn is_full(error: &StoreError) -> bool {
+    let text = error.to_string();
+    matches!(error, StoreError::Unreachable { .. })
+        && error.is_outage()
+        && (text.contains("max_user_connections") || text.to_lowercase().contains("too many"))
+}
+
+/// Answers look-ups from many threads, each of which is right, and each in time.
+fn serves_a_crowd(store: &SqlStore) {
+    std::thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(|| {
+                for _ in 0..20 {
+                    let start = Instant::now();
+                    find(store).unwrap();
+                    assert!(start.elapsed() < DEADLINE, "{:?}", start.elapsed());
+                }
+            });
+        }
+    });
+}
+
+fn a_server_with_room_for_two_answers_everybody_through_two_connections(kind: Kind) {
+    let database = Database::empty(kind).filled();
+    limit(&database, 2);
+    let store = database.pooled();
+    eventually("a connection", SOON, || find(&store).is_ok());
+    eventually("the limit is known", SOON, || {
+        serves_a_crowd(&store);
+        store.state().hosts[0].full
+    });
+    let state = store.state();
+    assert!(state.hosts[0].live, "{state:?}");
+    limit(&database, 0);
+    eventually("it has room again", SOON, || {
+        serves_a_crowd(&store);
+        !store.state().hosts[0].full
+    });
+}
+
+fn a_server_without_room_is_an_outage_that_says_so(kind: Kind) {
+    let database = Database::empty(kind).filled();
+    limit(&database, 1);
+    let first = database.store();
+    eventually("the one connection", SOON, || find(&first).is_ok());
+    for store in [database.store(), database.pooled()] {
+        let start = Instant::now();
+        let error = find(&store).unwrap_err();
+        assert!(is_full(&error), "{error:?}");
+        assert!(start.elapsed() < DEADLINE, "{:?}", start.elapsed());
+        let state = store.state();
+        assert!(state.hosts[0].full && state.hosts[0].live, "{state:?}");
+    }
+    let pooled = database.pooled();
+    assert!(find(&pooled).is_err());
+    drop(first);
+    eventually("the connection is free", SOON, || find(&pooled).is_ok());
+    assert!(!pooled.state().hosts[0].full || pooled.state().hosts[0].live);
+}
+
+fn a_connection_that_is_refused_is_an_outage_that_says_why(kind: Kind) {
+    let database = Database::empty(kind).filled();
+    let good = database.config_tcp(&["127.0.0.1"]);
+    let url = good.url.to_string();
+    let name = url.rsplit('/').next().unwrap().to_owned();
+    let other_user = format!("nobody_{name}");
+    let wrong_password = DatabaseConfig { password: Secret::from("wrong words"), ..good.clone() };
+    let wrong_user = DatabaseConfig {
+        url: url.replacen(&format!("{name}@"), &format!("{other_user}@"), 1).parse().unwrap(),
+        ..good.clone()
+    };
+    let no_database = DatabaseConfig {
+        url: format!("{}/no_such_database", url.rsplit_once('/').unwrap().0).parse().unwrap(),
+        ..good.clone()
+    };
+    let said = |kind| match kind {
+        Kind::MariaDb => ["Access denied for user", "Access denied for user", "no_such_database"],
+        _ => ["password authentication failed", &other_user, "\"no_such_database\" does not exist"]
+            .map(|said| Box::leak(said.to_owned().into_boxed_str()) as &str),
+    };
+    for (config, said) in [wrong_password, wrong_user, no_database].iter().zip(said(kind)) {
+        for store in [open_single(config).unwrap(), open_pooled(config).unwrap()] {
+            let error = find(&store).unwrap_err();
+            let text = error.to_string();
+            assert!(error.is_outage() && text.contains(said) && !text.contains("wrong words"), "{text}");
+            let state = store.state();
+            assert!(!state.hosts[0].live && !state.hosts[0].full, "{state:?}");
+        }
+    }
+}
+
+/// Two names of one server, as two hosts: what the prober of each and both pools have is one sum.
+fn a_host_that_is_full_is_used_through_the_connections_that_it_gave(kind: Kind) {
+    let database = Database::empty(kind).filled();
+    // The probing threads have one connection each, and the pools what is left.
+    limit(&database, 5);
+    let store = open_pooled(&database.config_tcp(&["127.0.0.1", "127.0.0.2"])).unwrap();
+    eventually("both are known", SOON, || {
+        find(&store).is_ok() && store.state().hosts.iter().all(|host| host.role.name() == "primary")
+    });
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    find(&store).unwrap();
+                }
+            });
+        }
+        let start = Instant::now();
+        let mut full = false;
+        // Some rounds of the probing threads.
+        while start.elapsed() < Duration::from_secs(5) {
+            let state = store.state();
+            full |= state.hosts[0].full;
+            assert!(state.hosts[0].live, "{state:?}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        over.store(true, Ordering::Relaxed);
+        assert!(full, "{:?}", store.state());
+    });
+}
+
+fn a_server_that_is_full_for_all_is_an_outage_until_it_has_room(kind: Kind) {
+    let database = Database::on_own_server(kind).filled();
+    let store = database.pooled();
+    let name = match &database {
+        Database::Sqlite(_) => panic!("SQLite has no users"),
+        Database::MariaDb(of) => of.name(),
+        Database::Postgres(of) => of.name(),
+    };
+    let crowd = match &database {
+        Database::Sqlite(_) => panic!("SQLite is never full"),
+        Database::MariaDb(of) => of.server().fill_up(name),
+        Database::Postgres(of) => of.server().fill_up(name),
+    };
+    let error = find(&store).unwrap_err();
+    assert!(is_full(&error), "{error:?}");
+    let state = store.state();
+    assert!(state.hosts[0].live && state.hosts[0].full, "{state:?}");
+    drop(crowd);
+    eventually("an answer", SOON, || find(&store).is_ok());
+    eventually("room", SOON, || find(&store).is_ok() && !store.state().hosts[0].full);
+}
