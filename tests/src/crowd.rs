@@ -88,6 +88,16 @@ impl Session {
         Session(child)
     }
 
+    /// Runs a statement without an answer, and waits until it is done.
+    pub(crate) fn run(&mut self, sql: &str) {
+        let stdin = self.0.stdin.as_mut().expect("a pipe");
+        stdin.write_all(format!("{sql};\nSELECT 2;\n").as_bytes()).expect("a client that reads");
+        let mut line = String::new();
+        // Nothing else is on its way, so nothing is lost with the buffer.
+        BufReader::new(self.0.stdout.as_mut().expect("a pipe")).read_line(&mut line).expect("an answer");
+        assert_eq!(line, "2\n", "of the server");
+    }
+
     /// Says something more, and waits for the end.
     pub(crate) fn end_with(&mut self, sql: &str) {
         let mut stdin = self.0.stdin.take().expect("a pipe");

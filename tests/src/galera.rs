@@ -39,6 +39,11 @@ impl Galera {
         galera
     }
 
+    /// One of the nodes.
+    pub fn node(&self, number: usize) -> &MariaDb {
+        self.nodes[number]
+    }
+
     /// Whether a node may answer: it belongs to the majority, and has what the others have.
     pub fn is_synced(&self, number: usize) -> bool {
         is_synced(self.nodes[number])

@@ -186,6 +186,17 @@ impl MariaDb {
         std::fs::write(file, state.replace("safe_to_bootstrap: 0", "safe_to_bootstrap: 1")).expect("the same");
     }
 
+    /// Does `work` while nothing can be changed, as during a backup: what comes by replication waits too.
+    ///
+    /// # Panics
+    /// When the server refuses.
+    pub fn while_locked(&self, work: impl FnOnce()) {
+        let mut session = Session::open(&mut self.client());
+        session.run("FLUSH TABLES WITH READ LOCK");
+        work();
+        session.end_with("UNLOCK TABLES;");
+    }
+
     /// Takes all its connections away from a user, and lets no new one in for as long as the crowd is kept.
     ///
     /// # Panics
