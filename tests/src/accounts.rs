@@ -10,8 +10,8 @@ use crate::programs::program;
 use crate::scratch::{Scratch, User};
 use rusqlite::{Connection, OpenFlags};
 use rustix::process::Pid;
-use std::fs;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -81,6 +81,7 @@ impl Accounts {
 
     fn at(place: Place, own_server: bool) -> Self {
         let accounts = Accounts { place, own_server, folder: Scratch::new("accounts"), snapshot: None };
+        DirBuilder::new().mode(0o750).create(accounts.state()).expect("the folder of the database");
         if let Some(password) = accounts.password() {
             let path = accounts.folder.join("password");
             fs::write(&path, password).expect("the password file");
@@ -136,7 +137,12 @@ impl Accounts {
 
     /// Its file.
     pub fn snapshot_file(&self) -> PathBuf {
-        self.folder.join("snapshot.db")
+        self.state().join("snapshot.db")
+    }
+
+    /// What is `/var/lib/mailauth` on a host that was set up as README.md says, with that mode and owner.
+    fn state(&self) -> PathBuf {
+        self.folder.join("lib")
     }
 
     /// From now on the administrator's command knows the daemon on this socket, and tells it of changes.
@@ -183,7 +189,7 @@ impl Accounts {
 
     /// The file of an SQLite database.
     pub fn file(&self) -> PathBuf {
-        self.folder.join("mail.db")
+        self.state().join("mail.db")
     }
 
     /// The MariaDB database.

@@ -6,7 +6,9 @@ use super::driver::{
 use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{ErrorCode, OpenFlags, ToSql, ffi};
+use rustix::process::Uid;
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -63,7 +65,7 @@ impl Driver for Sqlite {
         let file = match fs::metadata(&self.path) {
             Ok(meta) => identity(&meta),
             // Opening it would not create it, and SQLite's own message would be less clear.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
                 return Err(DriverError::Schema(format!(
                     "there is no database at {}; create it with `mailauth init`",
                     self.place
@@ -86,14 +88,15 @@ impl Driver for Sqlite {
         let clock = Clock::new(self.deadline);
         let seen = clock.clone();
         connection.progress_handler(STEPS, Some(move || seen.is_over())).map_err(raise)?;
-        Ok(Box::new(SqliteConnection { connection, path: self.path.clone(), file, clock, broken: false }))
+        let opened_as = rustix::process::geteuid();
+        Ok(Box::new(SqliteConnection { connection, path: self.path.clone(), file, opened_as, clock, broken: false }))
     }
 
     fn create(&self) -> Result<(), DriverError> {
         let created = fs::OpenOptions::new().write(true).create_new(true).mode(MODE).open(&self.path);
         match created {
             Ok(_) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             Err(error) => {
                 return Err(DriverError::Lost(format!("it cannot be created: {error}")));
             }
@@ -145,6 +148,8 @@ struct SqliteConnection {
     connection: rusqlite::Connection,
     path: PathBuf,
     file: (u64, u64),
+    /// The user that this process was when it opened the file.
+    opened_as: Uid,
     clock: Clock,
     broken: bool,
 }
@@ -152,13 +157,24 @@ struct SqliteConnection {
 impl SqliteConnection {
     /// Starts the clock, and makes sure that the file is still the one at its path: after a backup was put in its
     /// place SQLite would go on answering from the old one.
+    ///
+    /// A process that has given up its rights since, as the one that delivers a message does, may not look into the
+    /// file's folder any more, and goes on with the file that it has opened.
     fn start(&mut self) -> Result<(), DriverError> {
         self.clock.start();
-        if fs::metadata(&self.path).is_ok_and(|meta| identity(&meta) == self.file) {
-            return Ok(());
-        }
+        let reason = match fs::metadata(&self.path) {
+            Ok(meta) if identity(&meta) == self.file => return Ok(()),
+            Ok(_) => "the file was replaced".into(),
+            Err(error) if error.kind() == ErrorKind::PermissionDenied && self.is_another_user() => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotFound => "the file was removed".into(),
+            Err(error) => error.to_string(),
+        };
         self.broken = true;
-        Err(DriverError::Lost("the file was removed or replaced".into()))
+        Err(DriverError::Lost(reason))
+    }
+
+    fn is_another_user(&self) -> bool {
+        rustix::process::geteuid() != self.opened_as
     }
 
     /// Runs `work` on the prepared statement with its parameters bound.
