@@ -214,8 +214,8 @@ fn a_file_that_is_not_the_database_is_a_database_that_is_away() {
         std::fs::copy(&kept, &file).expect("the database is back");
         eventually(what, Duration::from_secs(10), || login(server.socket(), ANNA, PASSWORD).word() == "ACCOUNT");
         drop(server);
-        for name in ["mail.db", "mail.db-wal", "mail.db-shm"] {
-            let _ = std::fs::remove_file(accounts.folder().join(name));
+        for beside in ["", "-wal", "-shm"] {
+            let _ = std::fs::remove_file(format!("{}{beside}", file.display()));
         }
     }
 }
