@@ -197,7 +197,7 @@ fn native<'a>(accounts: &'a Accounts, name: &str) -> Way<'a> {
                 .arg(&file));
             ("sqlite", r"'\{sha1\}' || SUBSTR(password, 6)", format!("sqlite_dbfile = {}\n", file.display()))
         }
-        Kind::MariaDb => {
+        Kind::MariaDb | Kind::MySql => {
             let database = accounts.mariadb();
             let (name, password, socket) = (database.name(), database.password(), database.server().socket());
             let server = format!("localhost({})/{name}/{name}/{password}", socket.display());

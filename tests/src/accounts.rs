@@ -3,7 +3,7 @@
 use crate::certificates::Certificates;
 use crate::crowd::Crowd;
 use crate::mail_host::MailHost;
-use crate::mariadb::{MariaDb, MariaDbDatabase};
+use crate::mariadb::{Flavor, MariaDb, MariaDbDatabase};
 use crate::postgres::{Postgres, PostgresDatabase};
 use crate::process::{output_with_input, run_with_input};
 use crate::programs::program;
@@ -22,6 +22,8 @@ pub enum Kind {
     Sqlite,
     /// A private MariaDB server.
     MariaDb,
+    /// A private server of MySQL itself.
+    MySql,
     /// A private PostgreSQL server.
     Postgres,
 }
@@ -50,6 +52,7 @@ impl Accounts {
         let place = match kind {
             Kind::Sqlite => Place::Sqlite,
             Kind::MariaDb => Place::MariaDb(MariaDb::shared().database()),
+            Kind::MySql => Place::MariaDb(MariaDb::shared_mysql().database()),
             Kind::Postgres => Place::Postgres(Postgres::shared().database()),
         };
         Self::at(place, false)
@@ -64,6 +67,7 @@ impl Accounts {
         let place = match kind {
             Kind::Sqlite => Place::Sqlite,
             Kind::MariaDb => Place::MariaDb(Box::leak(Box::new(MariaDb::start_new())).database()),
+            Kind::MySql => Place::MariaDb(Box::leak(Box::new(MariaDb::start_new_mysql())).database()),
             Kind::Postgres => Place::Postgres(Box::leak(Box::new(Postgres::start_new())).database()),
         };
         Self::at(place, kind != Kind::Sqlite)
@@ -192,7 +196,7 @@ impl Accounts {
         self.state().join("mail.db")
     }
 
-    /// The MariaDB database.
+    /// The database on MariaDB or MySQL.
     ///
     /// # Panics
     /// When it is another one.
@@ -259,6 +263,7 @@ impl Accounts {
     pub fn kind(&self) -> Kind {
         match &self.place {
             Place::Sqlite => Kind::Sqlite,
+            Place::MariaDb(database) if database.server().flavor() == Flavor::MySql => Kind::MySql,
             Place::MariaDb(_) => Kind::MariaDb,
             Place::Postgres(_) => Kind::Postgres,
         }

@@ -79,7 +79,9 @@ fn columns(kind: Kind) -> Vec<(&'static str, String)> {
     let gid = format!("COALESCE(gid, {})", MailHost::OWNER.gid);
     // A limit of 0 is none.
     let quota = match kind {
-        Kind::MariaDb => "CONCAT_WS(',', CONCAT(NULLIF(quota_bytes, 0), 'S'), CONCAT(NULLIF(quota_messages, 0), 'C'))",
+        Kind::MariaDb | Kind::MySql => {
+            "CONCAT_WS(',', CONCAT(NULLIF(quota_bytes, 0), 'S'), CONCAT(NULLIF(quota_messages, 0), 'C'))"
+        }
         Kind::Sqlite | Kind::Postgres => {
             "COALESCE(NULLIF(quota_bytes, 0) || 'S', '') \
              || CASE WHEN quota_bytes > 0 AND quota_messages > 0 THEN ',' ELSE '' END \
@@ -102,7 +104,7 @@ fn columns(kind: Kind) -> Vec<(&'static str, String)> {
     ];
     match kind {
         Kind::Sqlite => {}
-        Kind::MariaDb => columns.push(("CHARACTER_SET", "utf8mb4")),
+        Kind::MariaDb | Kind::MySql => columns.push(("CHARACTER_SET", "utf8mb4")),
         Kind::Postgres => columns.push(("CHARACTER_SET", "UTF8")),
     }
     columns.into_iter().map(|(name, value)| (name, value.to_owned())).collect()

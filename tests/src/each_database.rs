@@ -1,4 +1,4 @@
-//! The same stories on each of the three databases.
+//! The same stories on each of the databases.
 
 /// Makes a test of each function for each database, in the modules `sqlite`, `mariadb` and `postgres`.
 #[macro_export]
@@ -24,5 +24,38 @@ macro_rules! on_each_server {
     ($($story:ident),* $(,)?) => {
         $crate::on_each_database!(@ mariadb MariaDb $($story)*);
         $crate::on_each_database!(@ postgres Postgres $($story)*);
+    };
+}
+
+/// The same on MySQL itself, in the module `mysql`. Where that is not there, each test says that it did not run.
+#[macro_export]
+macro_rules! on_mysql {
+    ($($story:ident),* $(,)?) => {
+        mod mysql {
+            $(#[test]
+            fn $story() {
+                if $crate::mysql::can_run(concat!(module_path!(), "::", stringify!($story))) {
+                    super::$story($crate::Kind::MySql);
+                }
+            })*
+        }
+    };
+}
+
+/// As `on_each_database`, and on MySQL.
+#[macro_export]
+macro_rules! on_each_database_and_mysql {
+    ($($story:ident),* $(,)?) => {
+        $crate::on_each_database!($($story),*);
+        $crate::on_mysql!($($story),*);
+    };
+}
+
+/// As `on_each_server`, and on MySQL.
+#[macro_export]
+macro_rules! on_each_server_and_mysql {
+    ($($story:ident),* $(,)?) => {
+        $crate::on_each_server!($($story),*);
+        $crate::on_mysql!($($story),*);
     };
 }

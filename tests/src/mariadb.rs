@@ -1,7 +1,8 @@
-//! A private MariaDB server.
+//! A private MariaDB server, or one of MySQL, which is asked in the same way.
 
 use crate::certificates::Certificates;
 use crate::crowd::{Crowd, Session};
+use crate::mysql;
 use crate::port::free_port;
 use crate::process::{Family, output_with_input, run, run_with_input};
 use crate::scratch::{Scratch, User};
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 /// A MariaDB server with its data in a temporary folder, on a unix socket and on a port of 127.0.0.1 and 127.0.0.2, with
 /// TLS for who asks for it.
 pub struct MariaDb {
+    flavor: Flavor,
     folder: Scratch,
     user: User,
     certificates: Certificates,
@@ -25,6 +27,15 @@ pub struct MariaDb {
     options: Vec<String>,
     family: Mutex<Option<Family>>,
     databases: AtomicU32,
+}
+
+/// Whose server it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flavor {
+    /// Debian's MariaDB.
+    MariaDb,
+    /// MySQL itself.
+    MySql,
 }
 
 impl MariaDb {
@@ -36,14 +47,31 @@ impl MariaDb {
         Self::start_new_with(&[], &[])
     }
 
+    /// The same of MySQL.
+    ///
+    /// # Panics
+    /// As [`MariaDb::start_new`].
+    pub fn start_new_mysql() -> Self {
+        Self::start_new_of(Flavor::MySql, &[], &[])
+    }
+
     /// The same, with more options: those that it keeps, and those of this first start alone.
     pub(crate) fn start_new_with(options: &[String], at_first: &[&str]) -> Self {
+        Self::start_new_of(Flavor::MariaDb, options, at_first)
+    }
+
+    fn start_new_of(flavor: Flavor, options: &[String], at_first: &[&str]) -> Self {
         let user = User::named("mysql");
         let folder = Scratch::new("mariadb");
-        folder.copy_of(template(), "data");
+        let template = match flavor {
+            Flavor::MariaDb => template(),
+            Flavor::MySql => mysql::template(),
+        };
+        folder.copy_of(template, "data");
         folder.folder_of(user, TEMPORARY);
         let certificates = Certificates::make(folder.path(), user);
         let mut server = MariaDb {
+            flavor,
             folder,
             user,
             certificates,
@@ -65,6 +93,17 @@ impl MariaDb {
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<MariaDb> = OnceLock::new();
         SHARED.get_or_init(Self::start_new)
+    }
+
+    /// The same of MySQL.
+    pub fn shared_mysql() -> &'static Self {
+        static SHARED: OnceLock<MariaDb> = OnceLock::new();
+        SHARED.get_or_init(Self::start_new_mysql)
+    }
+
+    /// Whose server it is.
+    pub fn flavor(&self) -> Flavor {
+        self.flavor
     }
 
     /// Starts it again, with the same data, on the same port.
@@ -200,8 +239,9 @@ impl MariaDb {
     /// Takes all its connections away from a user, and lets no new one in for as long as the crowd is kept.
     ///
     /// # Panics
-    /// When it cannot be filled.
+    /// When it cannot be filled, or is MySQL, which cannot kill a user's connections by the user's name.
     pub fn fill_up(&self, user: &str) -> Crowd {
+        assert_eq!(self.flavor, Flavor::MariaDb, "KILL USER");
         // The administrator comes in before the crowd does.
         let mut admin = Session::open(&mut self.client());
         let crowd = Crowd::before(self.port, &[]);
@@ -210,9 +250,12 @@ impl MariaDb {
     }
 
     fn client(&self) -> Command {
-        let mut command = Command::new("mariadb");
-        command.args([
-            "--no-defaults",
+        let line = match self.flavor {
+            Flavor::MariaDb => vec!["mariadb".to_owned(), "--no-defaults".to_owned()],
+            Flavor::MySql => mysql::command_line("bin/mysql"),
+        };
+        let mut command = Command::new(&line[0]);
+        command.args(&line[1..]).args([
             "--user=root",
             "--batch",
             "--skip-column-names",
@@ -252,9 +295,11 @@ impl MariaDb {
             format!("--ssl-cert={}", certificate.display()),
             format!("--ssl-key={}", key.display()),
         ];
+        let (program, hurry) = match self.flavor {
+            Flavor::MariaDb => (vec!["mariadbd".to_owned(), "--no-defaults".to_owned()], IN_A_HURRY),
+            Flavor::MySql => (mysql::server(), mysql::USUAL),
+        };
         let fixed = [
-            "mariadbd",
-            "--no-defaults",
             "--bind-address=127.0.0.1,127.0.0.2",
             "--skip-name-resolve",
             "--max-connections=500",
@@ -262,8 +307,8 @@ impl MariaDb {
             "--innodb-buffer-pool-size=32M",
             "--performance-schema=off",
         ];
-        let usual = fixed.iter().chain(&IN_A_HURRY).map(|option| String::from(*option)).chain(options);
-        usual.chain(self.options.iter().cloned()).collect()
+        let usual = fixed.iter().chain(&hurry).map(|option| String::from(*option)).chain(options);
+        program.into_iter().chain(usual).chain(self.options.iter().cloned()).collect()
     }
 
     fn log(&self) -> String {

@@ -1,13 +1,13 @@
 //! The administrator's command, as an administrator meets it.
 
 use mailauth_tests::people::{ANNA, BRUNO, CARLA, PASSWORD, UNKNOWN, people};
-use mailauth_tests::{Accounts, Kind, Mailauth, Scratch, on_each_database, output_with_input, program};
+use mailauth_tests::{Accounts, Kind, Mailauth, Scratch, on_each_database_and_mysql, output_with_input, program};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-on_each_database!(
+on_each_database_and_mysql!(
     init_twice_changes_nothing,
     domains_are_added_shown_changed_and_removed,
     accounts_are_added_shown_changed_and_removed,
@@ -19,7 +19,7 @@ on_each_database!(
 mod with_a_server {
     use super::a_database_that_is_away_is_not_now_and_never_no;
 
-    mailauth_tests::on_each_server!(a_database_that_is_away_is_not_now_and_never_no);
+    mailauth_tests::on_each_server_and_mysql!(a_database_that_is_away_is_not_now_and_never_no);
 }
 
 /// The exit code, and what was printed on both outputs.
@@ -208,6 +208,7 @@ fn check_says_what_was_reached_and_what_is_missing(kind: Kind) {
     let name = match kind {
         Kind::Sqlite => "SQLite 3.",
         Kind::MariaDb => "MariaDB 1",
+        Kind::MySql => "MySQL ",
         Kind::Postgres => "PostgreSQL 1",
     };
     assert!(found(&value, "database").1.contains(name), "{value}");

@@ -1,8 +1,8 @@
 //! `mailauth check` prints what mends a database user's rights, to be pasted as it stands.
 
-use mailauth_tests::{Accounts, Kind, on_each_server};
+use mailauth_tests::{Accounts, Kind, on_each_server_and_mysql};
 
-on_each_server!(what_check_prints_makes_it_content);
+on_each_server_and_mysql!(what_check_prints_makes_it_content);
 
 fn what_check_prints_makes_it_content(kind: Kind) {
     // The user that made the tables may do everything with them.

@@ -3,7 +3,7 @@
 
 use mailauth_tests::people::{ANNA, DORA, PASSWORD, UNKNOWN, many, people};
 use mailauth_tests::wire::{Manner, Outcome, ask, auth, login, passwd, pre};
-use mailauth_tests::{Accounts, Kind, Mailauth, Server, eventually, on_each_server};
+use mailauth_tests::{Accounts, Kind, Mailauth, Server, eventually, on_each_server_and_mysql};
 use std::io::Write;
 use std::net::TcpListener;
 use std::path::Path;
@@ -11,7 +11,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-on_each_server!(
+on_each_server_and_mysql!(
     a_restart_under_load_gives_no_wrong_answer,
     a_frozen_database_is_a_database_that_is_away,
     cut_connections_cost_no_login,
@@ -184,7 +184,7 @@ fn a_table_that_is_gone_is_no_unknown_login(kind: Kind) {
     let accounts = accounts(kind);
     let server = server(&accounts);
     let admin = |sql: &str| match kind {
-        Kind::MariaDb => accounts.mariadb().execute_admin(sql),
+        Kind::MariaDb | Kind::MySql => accounts.mariadb().execute_admin(sql),
         _ => accounts.postgres().execute_admin(sql),
     };
     assert_eq!(login(server.socket(), ANNA, PASSWORD).word(), "ACCOUNT");

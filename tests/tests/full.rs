@@ -37,7 +37,7 @@ fn host(accounts: &Accounts) -> Value {
 fn give_connections(accounts: &Accounts, any: bool) {
     match accounts.kind() {
         Kind::Sqlite => panic!("SQLite is never full"),
-        Kind::MariaDb => {
+        Kind::MariaDb | Kind::MySql => {
             let most = if any { 0 } else { -1 };
             let of = accounts.mariadb();
             of.server().admin(&format!("ALTER USER {}@'%' WITH MAX_USER_CONNECTIONS {most}", of.name()))
@@ -76,11 +76,13 @@ fn a_password_of_the_database_that_is_wrong_is_an_outage_and_the_log_says_why(ki
     let server = server(&accounts);
     let (sql, said) = match kind {
         Kind::Sqlite => panic!("SQLite has no passwords"),
-        Kind::MariaDb => ("ALTER USER name@'%' IDENTIFIED BY 'another'", "Access denied for user"),
+        Kind::MariaDb | Kind::MySql => ("ALTER USER name@'%' IDENTIFIED BY 'another'", "Access denied for user"),
         Kind::Postgres => ("ALTER ROLE name PASSWORD 'another'", "password authentication failed"),
     };
     match kind {
-        Kind::MariaDb => accounts.mariadb().server().admin(&sql.replace("name", accounts.mariadb().name())),
+        Kind::MariaDb | Kind::MySql => {
+            accounts.mariadb().server().admin(&sql.replace("name", accounts.mariadb().name()))
+        }
         _ => accounts.postgres().server().admin(&sql.replace("name", accounts.postgres().name())),
     };
     accounts.server().cut_connections();

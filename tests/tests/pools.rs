@@ -5,13 +5,13 @@ use mailauth_core::quota::pools::{Member, NoRoom, PoolDecision, PoolError, PoolS
 use mailauth_core::quota::{Effort, Kind as Limit, Limits, MaildirQuota, Rules, Usage};
 use mailauth_core::store::{Administration, SqlStore, StoreError, open_pooled, open_single};
 use mailauth_core::{Login, Secret};
-use mailauth_tests::{Accounts, Kind, MailHost, Scratch, on_each_database, run};
+use mailauth_tests::{Accounts, Kind, MailHost, Scratch, on_each_database_and_mysql, run};
 use std::fs;
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-on_each_database!(
+on_each_database_and_mysql!(
     a_full_domain_refuses_what_the_mailbox_has_room_for,
     a_mailbox_is_counted_before_its_domain_refuses,
     a_delivery_that_fails_leaves_nothing_in_the_pool,
@@ -23,7 +23,7 @@ on_each_database!(
 mod away {
     use super::a_database_that_is_away_is_never_over_quota;
 
-    mailauth_tests::on_each_server!(a_database_that_is_away_is_never_over_quota);
+    mailauth_tests::on_each_server_and_mysql!(a_database_that_is_away_is_never_over_quota);
 }
 
 const ANNA: &str = "anna@x.example";

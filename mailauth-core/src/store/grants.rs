@@ -33,6 +33,11 @@ impl Right {
         named && [format!("{database}.{table}"), format!("{database}.*"), "*.*".to_owned()].contains(&self.object)
     }
 
+    /// Returns true if it is the same right, whoever has it.
+    fn is_same(&self, other: &Right) -> bool {
+        (&self.name, &self.columns, &self.object) == (&other.name, &other.columns, &other.object)
+    }
+
     /// Which table of `database` it is for; empty where it is for something else, or for more.
     fn table(&self, database: &str) -> &str {
         self.object.strip_prefix(database).and_then(|rest| rest.strip_prefix('.')).unwrap_or_default()
@@ -43,9 +48,17 @@ impl Right {
     }
 
     fn revoke(&self) -> String {
+        format!("REVOKE {} ON {} FROM {}", self.quoted_name(), self.quoted, self.grantee)
+    }
+
+    fn grant_to(&self, role: &str) -> String {
+        format!("GRANT {} ON {} TO {role}", self.quoted_name(), self.quoted)
+    }
+
+    /// Its name, with its columns if it is for some alone.
+    fn quoted_name(&self) -> String {
         let columns: Vec<_> = self.columns.iter().map(|column| quote(column)).collect();
-        let columns = if columns.is_empty() { String::new() } else { format!(" ({})", columns.join(", ")) };
-        format!("REVOKE {}{columns} ON {} FROM {}", self.name, self.quoted, self.grantee)
+        if columns.is_empty() { self.name.clone() } else { format!("{} ({})", self.name, columns.join(", ")) }
     }
 }
 
@@ -148,8 +161,27 @@ fn quote(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
 }
 
+/// The roles in `CURRENT_ROLE()`, such as ``  `reader`@`%`,`writer`@`%`  ``, quoted; none of `NONE`.
+pub(super) fn roles(list: &str) -> Vec<String> {
+    let (mut roles, mut rest) = (Vec::new(), list);
+    while !rest.is_empty() && rest != "NONE" {
+        let (role, after) = split_outside(rest, ",").unwrap_or((rest, ""));
+        roles.push(names_at(role.trim()));
+        rest = after;
+    }
+    roles
+}
+
+/// The lines of `SHOW GRANTS ... USING role` that are not in the user's `own`, as those of the role.
+pub(super) fn by_role(own: &[String], with: &[String], role: &str) -> Vec<String> {
+    let own: Vec<Right> = own.iter().flat_map(|line| parse(line)).collect();
+    let is_own = |right: &Right| own.iter().any(|other| other.is_same(right));
+    let theirs = with.iter().flat_map(|line| parse(line)).filter(|right| !is_own(right));
+    theirs.map(|right| right.grant_to(role)).collect()
+}
+
 /// `CURRENT_USER()`, whose host has no `@`.
-fn quoted_user(user: &str) -> String {
+pub(super) fn quoted_user(user: &str) -> String {
     match user.rsplit_once('@') {
         Some((name, host)) => format!("{}@{}", quote(name), quote(host)),
         None => quote(user),
@@ -377,6 +409,31 @@ mod tests {
             "GRANT SELECT ON `mail`.`domains` TO `m`@`%`",
         ];
         assert_eq!(cure("m@%", &lines), statements);
+    }
+
+    #[test]
+    fn what_mysql_says_of_a_role_is_told_from_the_users_own_rights() {
+        assert_eq!(roles("NONE"), [""; 0]);
+        assert_eq!(roles("`a,b`@`%`,`writer`@`%`"), ["`a,b`@`%`", "`writer`@`%`"]);
+        let lines = |lines: &[&str]| lines.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>();
+        let own = lines(&[
+            "GRANT USAGE ON *.* TO `m`@`%`",
+            "GRANT SELECT ON `mail`.`domains` TO `m`@`%`",
+            "GRANT `writer`@`%` TO `m`@`%`",
+        ]);
+        let with = lines(&[
+            "GRANT USAGE ON *.* TO `m`@`%`",
+            "GRANT SELECT, DELETE, UPDATE (`home`, `uid`) ON `mail`.`accounts` TO `m`@`%`",
+            "GRANT SELECT ON `mail`.`domains` TO `m`@`%`",
+            "GRANT `writer`@`%` TO `m`@`%`",
+        ]);
+        let all = [own.clone(), by_role(&own, &with, "`writer`@`%`")].concat();
+        let statements = compare(&all, "m@%", "mail", &needs()).cure;
+        assert_eq!(statements[0], "REVOKE `writer`@`%` FROM `m`@`%`");
+        assert_eq!(
+            statements[1..],
+            ["GRANT SELECT, UPDATE (`password`, `updated_at`) ON `mail`.`accounts` TO `m`@`%`"]
+        );
     }
 
     #[test]

@@ -350,9 +350,28 @@ impl Connection for MysqlConnection {
 
     fn rights(&mut self, needs: &Needs) -> Result<Rights, DriverError> {
         let database = self.texts("SELECT DATABASE()", 1)?.concat().concat();
-        let lines = self.texts("SHOW GRANTS", 1)?.concat();
         let user = self.texts("SELECT CURRENT_USER()", 1)?.concat().concat();
+        let version = self.texts("SELECT VERSION()", 1)?.concat().concat();
+        let lines = match version.contains("MariaDB") {
+            true => self.texts("SHOW GRANTS", 1)?.concat(),
+            false => self.grants_of_mysql(&grants::quoted_user(&user))?,
+        };
         Ok(grants::compare(&lines, &user, &database, needs))
+    }
+}
+
+impl MysqlConnection {
+    /// What MariaDB's `SHOW GRANTS` says, of MySQL, which says there of no right whether it is the user's own or comes by
+    /// a role.
+    fn grants_of_mysql(&mut self, user: &str) -> Result<Vec<String>, DriverError> {
+        let own = self.texts(&format!("SHOW GRANTS FOR {user}"), 1)?.concat();
+        let roles = self.texts("SELECT CURRENT_ROLE()", 1)?.concat().concat();
+        let mut lines = own.clone();
+        for role in grants::roles(&roles) {
+            let with = self.texts(&format!("SHOW GRANTS FOR {user} USING {role}"), 1)?.concat();
+            lines.extend(grants::by_role(&own, &with, &role));
+        }
+        Ok(lines)
     }
 }
 

@@ -3,10 +3,10 @@
 use crate::database::{DEADLINE, Database, domain};
 use mailauth_core::DomainName;
 use mailauth_core::store::{Administration, AliasRow, DomainRow, MailStore, SqlStore, StoreError};
-use mailauth_tests::{Kind, on_each_database};
+use mailauth_tests::{Kind, on_each_database_and_mysql};
 use std::time::{Duration, Instant};
 
-on_each_database!(
+on_each_database_and_mysql!(
     a_domain_is_enabled_or_disabled_or_not_ours,
     a_domain_whose_flag_is_neither_is_not_trusted,
     the_targets_of_an_alias_come_in_their_order,
@@ -19,7 +19,7 @@ on_each_database!(
 
 mod servers {
     use super::a_stopped_or_frozen_server_is_an_error;
-    mailauth_tests::on_each_server!(a_stopped_or_frozen_server_is_an_error);
+    mailauth_tests::on_each_server_and_mysql!(a_stopped_or_frozen_server_is_an_error);
 }
 
 fn enabled(store: &SqlStore, name: &str) -> Result<Option<bool>, StoreError> {
@@ -56,11 +56,11 @@ fn a_domain_is_enabled_or_disabled_or_not_ours(kind: Kind) {
 
 fn a_domain_whose_flag_is_neither_is_not_trusted(kind: Kind) {
     let database = Database::empty(kind).filled();
-    database.sql(match kind {
-        Kind::Sqlite => "UPDATE domains SET enabled = 2",
-        Kind::MariaDb => "SET check_constraint_checks = 0; UPDATE domains SET enabled = 2",
-        Kind::Postgres => "ALTER TABLE domains DROP CONSTRAINT domains_enabled_0_or_1; UPDATE domains SET enabled = 2",
-    });
+    let unchecked = match kind {
+        Kind::Postgres => "ALTER TABLE domains DROP CONSTRAINT domains_enabled_0_or_1;".into(),
+        _ => database.unchecked(),
+    };
+    database.sql(&format!("{unchecked} UPDATE domains SET enabled = 2"));
     let error = enabled(&database.store(), "x.example").unwrap_err();
     assert!(matches!(&error, StoreError::UnusableDomain { column: "enabled", .. }), "{error:?}");
 }
@@ -104,7 +104,7 @@ fn only_the_very_address_and_domain_are_found(kind: Kind) {
              CREATE TABLE domains (name TEXT COLLATE NOCASE PRIMARY KEY, enabled INTEGER NOT NULL DEFAULT 1);
              CREATE TABLE aliases (address TEXT COLLATE NOCASE, domain TEXT, target TEXT, position INTEGER);"
         }
-        Kind::MariaDb => {
+        Kind::MariaDb | Kind::MySql => {
             "DROP TABLE aliases; DROP TABLE domain_use; DROP TABLE mailbox_use; DROP TABLE accounts; DROP TABLE domains;
              CREATE TABLE domains (name VARCHAR(252) PRIMARY KEY, enabled TINYINT NOT NULL DEFAULT 1)
                  CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;

@@ -3,9 +3,9 @@
 use crate::database::{Database, account, login};
 use mailauth_core::store::snapshot::{CopiedRow, Original, Part, Value};
 use mailauth_core::store::{Administration, AliasRow, DomainRow, SqlStore};
-use mailauth_tests::{Kind, on_each_database};
+use mailauth_tests::{Kind, on_each_database_and_mysql};
 
-on_each_database!(
+on_each_database_and_mysql!(
     pages_of_rows_are_whole_and_in_order,
     pages_of_changes_are_whole,
     what_was_changed_since_is_read_in_the_order_of_its_time,

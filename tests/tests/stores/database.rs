@@ -4,7 +4,7 @@ use mailauth_core::account::Password;
 use mailauth_core::config::DatabaseConfig;
 use mailauth_core::store::{AdminError, Administration, DomainRow, ImportSource, SqlStore, open_pooled, open_single};
 use mailauth_core::{AccountRow, Login, Secret};
-use mailauth_tests::{Kind, MariaDb, MariaDbDatabase, Postgres, PostgresDatabase, Scratch, Server};
+use mailauth_tests::{Flavor, Kind, MariaDb, MariaDbDatabase, Postgres, PostgresDatabase, Scratch, Server};
 use std::io;
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ impl Database {
         match kind {
             Kind::Sqlite => Database::Sqlite(Scratch::new("stores")),
             Kind::MariaDb => Database::MariaDb(MariaDb::shared().database()),
+            Kind::MySql => Database::MariaDb(MariaDb::shared_mysql().database()),
             Kind::Postgres => Database::Postgres(Postgres::shared().database()),
         }
     }
@@ -32,6 +33,7 @@ impl Database {
         match kind {
             Kind::Sqlite => Self::empty(kind),
             Kind::MariaDb => Database::MariaDb(Box::leak(Box::new(MariaDb::start_new())).database()),
+            Kind::MySql => Database::MariaDb(Box::leak(Box::new(MariaDb::start_new_mysql())).database()),
             Kind::Postgres => Database::Postgres(Box::leak(Box::new(Postgres::start_new())).database()),
         }
     }
@@ -101,6 +103,22 @@ impl Database {
             }
             Database::MariaDb(database) => database.execute_admin(sql),
             Database::Postgres(database) => database.execute_admin(sql),
+        }
+    }
+
+    /// Statements after which the same session may break the constraints on rows, of MariaDB's or MySQL's.
+    pub fn unchecked(&self) -> String {
+        let database = match self {
+            Database::MariaDb(database) => database,
+            _ => return String::new(),
+        };
+        match database.server().flavor() {
+            Flavor::MariaDb => "SET check_constraint_checks = 0;".into(),
+            Flavor::MySql => database.execute_admin(
+                "SELECT CONCAT('ALTER TABLE ', table_name, ' ALTER CHECK ', constraint_name, ' NOT ENFORCED;')
+                 FROM information_schema.table_constraints
+                 WHERE constraint_type = 'CHECK' AND enforced = 'YES' AND table_schema = DATABASE()",
+            ),
         }
     }
 

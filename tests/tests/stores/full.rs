@@ -113,7 +113,7 @@ fn a_connection_that_is_refused_is_an_outage_that_says_why(kind: Kind) {
         ..good.clone()
     };
     let said = |kind| match kind {
-        Kind::MariaDb => ["Access denied for user", "Access denied for user", "no_such_database"],
+        Kind::MariaDb | Kind::MySql => ["Access denied for user", "Access denied for user", "no_such_database"],
         _ => ["password authentication failed", &other_user, "\"no_such_database\" does not exist"]
             .map(|said| Box::leak(said.to_owned().into_boxed_str()) as &str),
     };

@@ -4,9 +4,9 @@ use crate::database::{Database, account, domain, login};
 use mailauth_core::quota::pools::{PoolStore, PoolUse};
 use mailauth_core::quota::{Limits, Usage};
 use mailauth_core::store::{AccountStore, Administration, AliasRow, DomainRow, SchemaChange, StoreError};
-use mailauth_tests::{Kind, on_each_database};
+use mailauth_tests::{Kind, on_each_database_and_mysql};
 
-on_each_database!(
+on_each_database_and_mysql!(
     an_old_database_becomes_what_a_new_one_is,
     an_old_database_is_not_used_before_it_is_up_to_date,
     what_an_old_databases_mailboxes_published_is_summed_up,

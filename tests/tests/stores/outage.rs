@@ -2,12 +2,12 @@
 
 use crate::database::{DEADLINE, Database, account, login, password};
 use mailauth_core::store::{AccountStore, SqlStore, StoreError, open_pooled, open_single};
-use mailauth_tests::{Kind, on_each_server};
+use mailauth_tests::{Kind, on_each_server_and_mysql};
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-on_each_server!(
+on_each_server_and_mysql!(
     kept_connections_that_died_are_replaced_in_silence,
     a_restart_in_between_is_not_noticed,
     a_write_is_done_after_a_restart,

@@ -4,9 +4,9 @@ use crate::database::{Database, account, domain, login};
 use mailauth_core::quota::pools::{PoolStore, PoolUse};
 use mailauth_core::quota::{Limits, Usage};
 use mailauth_core::store::{Administration, DomainRow, StoreError};
-use mailauth_tests::{Kind, on_each_database};
+use mailauth_tests::{Kind, on_each_database_and_mysql};
 
-on_each_database!(
+on_each_database_and_mysql!(
     a_domains_quota_comes_back_as_it_was,
     a_quota_that_must_not_be_trusted_is_no_unlimited_one,
     a_pool_is_the_sum_of_what_its_mailboxes_last_published,
@@ -45,13 +45,11 @@ fn a_domains_quota_comes_back_as_it_was(kind: Kind) {
 
 fn a_quota_that_must_not_be_trusted_is_no_unlimited_one(kind: Kind) {
     let database = Database::empty(kind).filled();
-    database.sql(match kind {
-        Kind::Sqlite => "UPDATE domains SET quota_messages = -1",
-        Kind::MariaDb => "SET check_constraint_checks = 0; UPDATE domains SET quota_messages = -1",
-        Kind::Postgres => {
-            "ALTER TABLE domains DROP CONSTRAINT domains_quota_messages_range; UPDATE domains SET quota_messages = -1"
-        }
-    });
+    let unchecked = match kind {
+        Kind::Postgres => "ALTER TABLE domains DROP CONSTRAINT domains_quota_messages_range;".into(),
+        _ => database.unchecked(),
+    };
+    database.sql(&format!("{unchecked} UPDATE domains SET quota_messages = -1"));
     let store = database.store();
     for error in [store.pool_limits("x.example").unwrap_err(), store.domains().unwrap_err()] {
         assert!(matches!(&error, StoreError::UnusableDomain { column: "quota_messages", .. }), "{error:?}");

@@ -8,10 +8,10 @@ use mailauth_core::store::{
     AccountChange, AccountStore, AdminError, Administration, AliasRow, MailStore, SqlStore, StoreError, open_single,
 };
 use mailauth_core::{DomainName, Secret};
-use mailauth_tests::{Kind, on_each_server};
+use mailauth_tests::{Flavor, Kind, on_each_server_and_mysql};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-on_each_server!(
+on_each_server_and_mysql!(
     a_reader_answers_and_changes_nothing,
     who_may_change_passwords_changes_nothing_else,
     who_delivers_publishes_and_changes_nothing_else,
@@ -41,8 +41,9 @@ fn user_with(database: &Database, roles: &[&str]) -> String {
             for role in roles {
                 at.execute_admin(&format!("GRANT {} TO role_of_{user}", own(role)));
             }
+            let to = if at.server().flavor() == Flavor::MySql { "TO" } else { "FOR" };
             at.execute_admin(&format!(
-                "GRANT role_of_{user} TO {user}@'%'; SET DEFAULT ROLE role_of_{user} FOR {user}@'%'"
+                "GRANT role_of_{user} TO {user}@'%'; SET DEFAULT ROLE role_of_{user} {to} {user}@'%'"
             ));
         }
         Database::Postgres(at) => {

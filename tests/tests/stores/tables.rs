@@ -6,10 +6,10 @@ use mailauth_core::store::{
     AccountChange, AccountStore, AdminError, Administration, AliasRow, SchemaChange, StoreError,
 };
 use mailauth_core::{AccountRow, Login, Services};
-use mailauth_tests::{Kind, on_each_database};
+use mailauth_tests::{Kind, on_each_database_and_mysql};
 use std::time::{Duration, Instant};
 
-on_each_database!(
+on_each_database_and_mysql!(
     the_schema_is_made_once_and_kept,
     a_missing_schema_says_what_to_do,
     every_field_comes_back_as_it_was,
@@ -107,24 +107,23 @@ fn a_row_is_found_by_its_own_login_alone(kind: Kind) {
 /// Tables of other programs are not compared byte by byte.
 fn a_collation_that_folds_does_not_decide(kind: Kind) {
     let database = Database::empty(kind).filled();
-    database.sql(match kind {
-        Kind::Sqlite => {
-            "INSERT INTO accounts (login, domain) VALUES ('Berta@x.example', 'x.example'), ('c@x.example ', 'x.example')"
-        }
-        Kind::MariaDb => {
-            "DROP TABLE mailbox_use; SET check_constraint_checks = 0;
-             ALTER TABLE accounts MODIFY login VARCHAR(254) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci NOT NULL;
-             INSERT INTO accounts (login, domain) VALUES ('Berta@x.example', 'x.example'), ('c@x.example ', 'x.example');"
+    let insert =
+        "INSERT INTO accounts (login, domain) VALUES ('Berta@x.example', 'x.example'), ('c@x.example ', 'x.example')";
+    let folded = match kind {
+        Kind::Sqlite => "",
+        Kind::MariaDb | Kind::MySql => {
+            "DROP TABLE mailbox_use;
+             ALTER TABLE accounts MODIFY login VARCHAR(254) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci NOT NULL;"
         }
         Kind::Postgres => {
             "CREATE COLLATION folded (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
              DROP TABLE mailbox_use;
              ALTER TABLE accounts DROP CONSTRAINT accounts_login_lower_case, DROP CONSTRAINT accounts_login_printable,
                  DROP CONSTRAINT accounts_login_of_its_domain;
-             ALTER TABLE accounts ALTER login TYPE VARCHAR(254) COLLATE folded;
-             INSERT INTO accounts (login, domain) VALUES ('Berta@x.example', 'x.example'), ('c@x.example ', 'x.example');"
+             ALTER TABLE accounts ALTER login TYPE VARCHAR(254) COLLATE folded;"
         }
-    });
+    };
+    database.sql(&format!("{}{folded}{insert}", database.unchecked()));
     let store = database.store();
     for near in ["berta@x.example", "c@x.example"] {
         assert_eq!(store.find(&login(near)).unwrap(), None, "{near}");
@@ -142,6 +141,10 @@ fn a_value_that_must_not_be_trusted_is_named_by_its_column(kind: Kind) {
     match kind {
         Kind::Sqlite => String::new(),
         Kind::MariaDb => database.sql("ALTER TABLE accounts MODIFY name VARBINARY(255), MODIFY uid DECIMAL(30, 3)"),
+        // A check that looks for characters cannot be kept over bytes.
+        Kind::MySql => database.sql(
+            "ALTER TABLE accounts DROP CHECK accounts_name_printable, MODIFY name VARBINARY(255), MODIFY uid DECIMAL(30, 3)",
+        ),
         Kind::Postgres => database.sql(
             "ALTER TABLE accounts DROP CONSTRAINT accounts_enabled_0_or_1, DROP CONSTRAINT accounts_services_list,
                  DROP CONSTRAINT accounts_uid_range, DROP CONSTRAINT accounts_gid_range,
@@ -153,7 +156,7 @@ fn a_value_that_must_not_be_trusted_is_named_by_its_column(kind: Kind) {
     };
     let bytes = match kind {
         Kind::Sqlite => "name = CAST(x'4aff' AS TEXT)",
-        Kind::MariaDb => "name = x'4aff'",
+        Kind::MariaDb | Kind::MySql => "name = x'4aff'",
         Kind::Postgres => "name = '\\x4aff'",
     };
     let fraction = if kind == Kind::Sqlite { "uid = 4294967296" } else { "uid = 5000.5" };
@@ -166,7 +169,7 @@ fn a_value_that_must_not_be_trusted_is_named_by_its_column(kind: Kind) {
         "quota_messages = -5",
         bytes,
     ];
-    let unchecked = if kind == Kind::MariaDb { "SET check_constraint_checks = 0;" } else { "" };
+    let unchecked = database.unchecked();
     let store = database.store();
     for (number, set) in bad.into_iter().enumerate() {
         let who = login(&format!("bad{number}@x.example"));
@@ -429,7 +432,7 @@ fn a_table_that_changes_under_a_prepared_statement_is_no_error(kind: Kind) {
     assert!(store.find(&login("anna@x.example")).unwrap().is_some());
     database.sql(match kind {
         Kind::Sqlite => "ALTER TABLE accounts ADD COLUMN extra TEXT",
-        Kind::MariaDb => "ALTER TABLE accounts ADD COLUMN extra TEXT, MODIFY name VARCHAR(200)",
+        Kind::MariaDb | Kind::MySql => "ALTER TABLE accounts ADD COLUMN extra TEXT, MODIFY name VARCHAR(200)",
         Kind::Postgres => "ALTER TABLE accounts ADD COLUMN extra TEXT; ALTER TABLE accounts ALTER name TYPE TEXT",
     });
     assert_eq!(store.find(&login("anna@x.example")).unwrap(), Some(account("anna@x.example")));

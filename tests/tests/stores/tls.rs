@@ -4,10 +4,10 @@ use crate::database::{Database, login};
 use mailauth_core::Secret;
 use mailauth_core::config::{DatabaseConfig, DatabaseUrl, Secrecy};
 use mailauth_core::store::{AccountStore, Administration, StoreError, open_pooled, open_single};
-use mailauth_tests::{Certificates, Kind, on_each_server};
+use mailauth_tests::{Certificates, Kind, on_each_server_and_mysql};
 use std::path::PathBuf;
 
-on_each_server!(
+on_each_server_and_mysql!(
     the_way_is_as_secret_as_configured,
     an_unreadable_authority_is_told_when_the_store_is_opened,
     a_server_without_tls_is_not_talked_to_in_clear,

@@ -1,0 +1,68 @@
+//! MySQL itself, which Debian 12 does not have: `tests/mysql-fetch` unpacks it, with its libraries, into a folder.
+
+use crate::process::run;
+use crate::scratch::{Scratch, User};
+use std::io::Write;
+use std::path::Path;
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// Where `tests/mysql-fetch` puts it.
+const ROOT: &str = "/var/cache/mailauth-tests/mysql/root";
+
+/// The options that a new server's data is made with, and that it keeps.
+pub(crate) const USUAL: [&str; 4] =
+    ["--innodb-redo-log-capacity=8M", "--innodb-flush-log-at-trx-commit=2", "--disable-log-bin", "--mysqlx=OFF"];
+
+/// Returns true if the tests can run on MySQL. If not, `test` is written down as one that did not: in the file that
+/// `MAILAUTH_NOT_RUN` names, which tests/run shows at its end, and in the output of the test.
+pub fn can_run(test: &str) -> bool {
+    if Path::new(ROOT).join("usr/sbin/mysqld").exists() {
+        return true;
+    }
+    let line = format!("NOT RUN ON MYSQL: {test}: run tests/mysql-fetch as root\n");
+    if let Some(path) = std::env::var_os("MAILAUTH_NOT_RUN") {
+        let file = std::fs::File::options().create(true).append(true).open(path);
+        // One write for each line, so that those of several processes do not mix.
+        file.and_then(|mut file| file.write_all(line.as_bytes())).expect("the list of tests that did not run");
+    }
+    let _ = std::io::stderr().write_all(line.as_bytes());
+    false
+}
+
+/// One of its programs, by its path below `usr`, with its own loader and libraries.
+pub(crate) fn command_line(program: &str) -> Vec<String> {
+    let libraries = "usr/lib/x86_64-linux-gnu";
+    vec![
+        format!("{ROOT}/{libraries}/ld-linux-x86-64.so.2"),
+        "--library-path".into(),
+        format!("{ROOT}/{libraries}:{ROOT}/usr/lib/mysql/private:{ROOT}/usr/lib"),
+        format!("{ROOT}/usr/{program}"),
+        "--no-defaults".into(),
+    ]
+}
+
+/// The server's program, with the options that tell it where its own files are.
+pub(crate) fn server() -> Vec<String> {
+    let mut line = command_line("sbin/mysqld");
+    line.push(format!("--lc-messages-dir={ROOT}/usr/share/mysql"));
+    line.push(format!("--character-sets-dir={ROOT}/usr/share/mysql/charsets"));
+    line.push(format!("--plugin-dir={ROOT}/usr/lib/mysql/plugin"));
+    line.push("--secure-file-priv=".into());
+    line
+}
+
+/// The data of a new server, made once for all that this process starts.
+pub(crate) fn template() -> &'static Path {
+    static TEMPLATE: OnceLock<Scratch> = OnceLock::new();
+    let folder = TEMPLATE.get_or_init(|| {
+        let folder = Scratch::new("mysql-new");
+        let data = folder.folder_of(User::named("mysql"), "data");
+        let line = server();
+        let mut command = Command::new(&line[0]);
+        command.args(&line[1..]).args(["--user=mysql", "--initialize-insecure"]).args(USUAL).current_dir("/");
+        run(command.arg(format!("--datadir={}", data.display())));
+        folder
+    });
+    folder.path()
+}
