@@ -1,7 +1,7 @@
 //! Trouble without end: faults at random for as long as is wanted, and a daemon that is killed again and again.
 //!
-//! `MAILAUTH_SOAK_SECONDS` is for how long (120), `MAILAUTH_SOAK_SEED` which faults (4711; `0` is others
-//! each time, and the number is printed).
+//! `MAILAUTH_SOAK_SECONDS` is for how long (10; `tests/run --soak` says 120), `MAILAUTH_SOAK_SEED` which faults (4711; `0`
+//! is others each time, and the number is printed).
 
 use mailauth_tests::outage::{Fault, Site};
 use mailauth_tests::{
@@ -68,7 +68,7 @@ fn is_no_more_than(now: Holdings, before: Holdings) -> bool {
 }
 
 fn soak(cluster: &dyn Cluster) {
-    let time = Duration::from_secs(number("MAILAUTH_SOAK_SECONDS").unwrap_or(120));
+    let time = Duration::from_secs(number("MAILAUTH_SOAK_SECONDS").unwrap_or(10));
     let mut chance = Chance::new();
     let seed = format!("{}: MAILAUTH_SOAK_SEED={}", cluster.name(), chance.0);
     say(&format!("{seed}, {} s", time.as_secs()));

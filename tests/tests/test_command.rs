@@ -1,0 +1,83 @@
+//! `tests/run` on a machine that has other things to do: it removes and replaces nothing.
+
+use mailauth_tests::{Scratch, output_with_input};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// A machine without one of the packages, whose apt-get answers a simulation with these lines and writes down how it was
+/// called.
+struct Machine {
+    folder: Scratch,
+}
+
+impl Machine {
+    fn new(plan: &str) -> Self {
+        let machine = Machine { folder: Scratch::new("machine") };
+        fs::write(machine.folder.join("plan"), plan).expect("a plan");
+        machine.program("dpkg-query", "exit 1");
+        machine.program(
+            "apt-get",
+            &format!(
+                "echo \"$*\" >>{calls}\ncase \"$*\" in -s*) cat {plan} ;; esac",
+                calls = machine.calls().display(),
+                plan = machine.folder.join("plan").display()
+            ),
+        );
+        // Nothing of what follows is wanted here.
+        machine.program("cargo", "exit 97");
+        machine
+    }
+
+    fn program(&self, name: &str, script: &str) {
+        let path = self.folder.join(name);
+        fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("a program");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("its mode");
+    }
+
+    fn calls(&self) -> PathBuf {
+        self.folder.join("calls")
+    }
+
+    fn run(&self, ci: bool) -> (Output, String) {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("run");
+        let path = format!("{}:{}", self.folder.path().display(), std::env::var("PATH").expect("a PATH"));
+        let mut command = Command::new(script);
+        command.env("PATH", path).env_remove("CI");
+        if ci {
+            command.env("CI", "1");
+        }
+        let output = output_with_input(&mut command, "");
+        (output, fs::read_to_string(self.calls()).expect("calls of apt-get"))
+    }
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn the_test_command_stops_before_a_package_would_be_removed() {
+    let machine =
+        Machine::new("Remv postfix [3.7.11-0+deb12u1]\nInst exim4-daemon-heavy (4.96-15 Debian:12 [amd64])\n");
+    for ci in [false, true] {
+        let (output, calls) = machine.run(ci);
+        assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+        assert!(said(&output).contains("apt would remove: postfix\n"), "{}", said(&output));
+        assert!(!calls.lines().any(|call| call.starts_with("install")), "{calls}");
+    }
+}
+
+#[test]
+fn the_test_command_replaces_a_package_only_on_a_machine_for_tests() {
+    let plan = "Inst libssl3 [3.0.15] (3.0.17 Debian:12 [amd64])\nInst strace (6.1 Debian:12 [amd64])\n";
+    let machine = Machine::new(plan);
+    let (output, calls) = machine.run(false);
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(said(&output).contains("the installed version of: libssl3\n"), "{}", said(&output));
+    assert!(!calls.lines().any(|call| call.starts_with("install")), "{calls}");
+    let (output, calls) = machine.run(true);
+    assert_eq!(output.status.code(), Some(97), "it goes on to the checks: {}", said(&output));
+    assert!(calls.lines().any(|call| call.starts_with("install") && call.contains("--no-remove")), "{calls}");
+}
