@@ -1,5 +1,5 @@
 -- The rights of each role, for MariaDB and MySQL. Run it in mailauth's database, as an administrator, after
--- `mailauth init`:  mariadb mail < schema/grants.mysql.sql
+-- `mailauth init`, and again after each one that brought the tables up to date:  mariadb mail < schema/grants.mysql.sql
 --
 -- A daemon's user gets its roles by, for instance, these lines. MariaDB has one default role for a user, so one of the
 -- two is given to the other.
@@ -27,10 +27,12 @@ GRANT UPDATE (password, updated_at, password_changed_at) ON accounts TO mailauth
 -- Beside the reader's, where domains have quotas: for `mailauth deliver`, `mailauth quota recount`, and a daemon that
 -- Exim asks whether there is room.
 GRANT SELECT, INSERT, UPDATE (bytes, messages, measured_at) ON mailbox_use TO mailauth_delivery;
+GRANT SELECT, INSERT, UPDATE (domain, bytes, messages, mailboxes) ON domain_use TO mailauth_delivery;
 
 -- The administrator's command, but for `mailauth init`, which creates tables.
 GRANT SELECT, INSERT, UPDATE, DELETE ON accounts TO mailauth_writer;
 GRANT SELECT, INSERT, UPDATE, DELETE ON domains TO mailauth_writer;
 GRANT SELECT, INSERT, UPDATE, DELETE ON aliases TO mailauth_writer;
 GRANT SELECT, INSERT, UPDATE (bytes, messages, measured_at) ON mailbox_use TO mailauth_writer;
+GRANT SELECT, INSERT, UPDATE (domain, bytes, messages, mailboxes) ON domain_use TO mailauth_writer;
 GRANT SELECT ON schema_version TO mailauth_writer;

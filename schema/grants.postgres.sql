@@ -1,5 +1,6 @@
 -- The rights of each role, for PostgreSQL. Run it in mailauth's database, as the owner of its tables or a superuser,
--- after `mailauth init`:  psql -1 -f schema/grants.postgres.sql mail
+-- after `mailauth init`, and again after each one that brought the tables up to date:
+--   psql -1 -f schema/grants.postgres.sql mail
 --
 -- Roles are of the whole server. A daemon's user gets its two by, for instance,
 --   CREATE ROLE mailauth LOGIN PASSWORD 'a long password' IN ROLE mailauth_reader, mailauth_password;
@@ -25,8 +26,10 @@ GRANT UPDATE (password, updated_at, password_changed_at) ON accounts TO mailauth
 -- Beside the reader's, where domains have quotas: for `mailauth deliver`, `mailauth quota recount`, and a daemon that
 -- Exim asks whether there is room.
 GRANT SELECT, INSERT, UPDATE (bytes, messages, measured_at) ON mailbox_use TO mailauth_delivery;
+GRANT SELECT, INSERT, UPDATE (domain, bytes, messages, mailboxes) ON domain_use TO mailauth_delivery;
 
 -- The administrator's command, but for `mailauth init`, which creates tables.
 GRANT SELECT, INSERT, UPDATE, DELETE ON accounts, domains, aliases TO mailauth_writer;
 GRANT SELECT, INSERT, UPDATE (bytes, messages, measured_at) ON mailbox_use TO mailauth_writer;
+GRANT SELECT, INSERT, UPDATE (domain, bytes, messages, mailboxes) ON domain_use TO mailauth_writer;
 GRANT SELECT ON schema_version TO mailauth_writer;

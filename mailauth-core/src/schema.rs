@@ -107,6 +107,10 @@ pub struct Accounts {
     pub reads: Vec<String>,
     /// The table that is written.
     pub table: String,
+    /// Its index that begins with the domain and the login.
+    pub by_domain: String,
+    /// Its index that begins with the time of the last change and the login.
+    pub by_update: String,
     columns: Vec<Column>,
 }
 
@@ -140,6 +144,8 @@ pub struct Domains {
     pub quota_messages: String,
     /// Column: when the row was last changed.
     pub updated: String,
+    /// The index that begins with that and the name.
+    pub by_update: String,
 }
 
 /// Where it stands what the mailboxes of domains with a quota hold: one row for each mailbox that has published it.
@@ -157,6 +163,23 @@ pub struct Uses {
     pub messages: String,
     /// Column: when that was published.
     pub measured: String,
+    /// The index that begins with the domain and the login.
+    pub by_domain: String,
+}
+
+/// Where the sums of [`Uses`] are: one row for each domain of which a mailbox has published.
+#[derive(Clone, Debug)]
+pub struct Sums {
+    /// Table.
+    pub table: String,
+    /// Column: the domain.
+    pub domain: String,
+    /// Column: bytes.
+    pub bytes: String,
+    /// Column: messages.
+    pub messages: String,
+    /// Column: how many mailboxes have published.
+    pub mailboxes: String,
 }
 
 /// Where aliases are: one row for each target of an address.
@@ -174,6 +197,10 @@ pub struct Aliases {
     pub position: String,
     /// Column: when the row was last changed.
     pub updated: String,
+    /// The index that begins with the domain, the address and the target.
+    pub by_domain: String,
+    /// The index that begins with the time of the last change, the address and the target.
+    pub by_update: String,
 }
 
 /// Where the version of the schema is: the largest in the table counts.
@@ -196,6 +223,8 @@ pub struct TableModel {
     pub aliases: Aliases,
     /// What mailboxes hold.
     pub uses: Uses,
+    /// What they hold together.
+    pub sums: Sums,
     /// The version of the schema.
     pub versions: Versions,
 }
@@ -216,6 +245,8 @@ impl TableModel {
                 from: "accounts a".into(),
                 reads: vec!["accounts".into(), "domains".into()],
                 table: "accounts".into(),
+                by_domain: "accounts_by_domain".into(),
+                by_update: "accounts_by_update".into(),
                 columns: all.map(own).collect(),
             },
             domains: Domains {
@@ -226,6 +257,7 @@ impl TableModel {
                 quota_bytes: "quota_bytes".into(),
                 quota_messages: "quota_messages".into(),
                 updated: "updated_at".into(),
+                by_update: "domains_by_update".into(),
             },
             aliases: Aliases {
                 table: "aliases".into(),
@@ -234,6 +266,8 @@ impl TableModel {
                 target: "target".into(),
                 position: "position".into(),
                 updated: "updated_at".into(),
+                by_domain: "aliases_by_domain".into(),
+                by_update: "aliases_by_update".into(),
             },
             uses: Uses {
                 table: "mailbox_use".into(),
@@ -242,6 +276,14 @@ impl TableModel {
                 bytes: "bytes".into(),
                 messages: "messages".into(),
                 measured: "measured_at".into(),
+                by_domain: "mailbox_use_by_domain".into(),
+            },
+            sums: Sums {
+                table: "domain_use".into(),
+                domain: "domain".into(),
+                bytes: "bytes".into(),
+                messages: "messages".into(),
+                mailboxes: "mailboxes".into(),
             },
             versions: Versions { table: "schema_version".into(), version: "version".into() },
         }

@@ -18,6 +18,7 @@ on_each_database_and_mysql!(
     a_full_mailbox_refuses_though_its_domain_has_room,
     deliveries_that_race_do_not_overshoot,
     the_command_asks_and_tells_the_pool,
+    the_nightly_recount_adds_up_what_other_programs_changed,
 );
 
 mod away {
@@ -200,6 +201,18 @@ fn the_command_asks_and_tells_the_pool(kind: Kind) {
     domain.remove_all(ANNA);
     domain.accounts.admin(&["quota", "recount", ANNA], "");
     assert_eq!(ask().status.code(), Some(0));
+}
+
+fn the_nightly_recount_adds_up_what_other_programs_changed(kind: Kind) {
+    let domain = Domain::with(Accounts::empty(kind), "150S");
+    let store = domain.store();
+    domain.deliver(&store, ANNA, "").unwrap();
+    let exact = store.pool_use("x.example").unwrap();
+    domain.accounts.sql_without_checks("UPDATE domain_use SET bytes = 7000, messages = 7, mailboxes = 7");
+    assert_eq!(store.pool_use("x.example").unwrap().mailboxes, 7);
+    let counted = domain.accounts.try_admin(&["quota", "recount", "--all"], "");
+    assert_eq!(counted.status.code(), Some(0), "{counted:?}");
+    assert_eq!(store.pool_use("x.example").unwrap(), exact);
 }
 
 fn a_database_that_is_away_is_never_over_quota(kind: Kind) {

@@ -14,6 +14,8 @@ mod identification;
 mod migrations;
 #[path = "stores/outage.rs"]
 mod outage;
+#[path = "stores/plans.rs"]
+mod plans;
 #[path = "stores/pools.rs"]
 mod pools;
 #[path = "stores/rights.rs"]

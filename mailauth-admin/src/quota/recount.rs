@@ -7,8 +7,8 @@ use crate::output::{json, say};
 use crate::setup::Setup;
 use clap::Args;
 use mailauth_core::quota::pools::PoolError;
-use mailauth_core::quota::{Effort, MaildirQuota, Recount as Counted, Usage};
-use mailauth_core::store::SqlStore;
+use mailauth_core::quota::{Effort, Limits, MaildirQuota, Recount as Counted, Usage};
+use mailauth_core::store::{Administration, SqlStore, StoreError};
 use serde::Serialize;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -104,6 +104,8 @@ impl Recount {
                 }
             }
         }
+        let summed_up = store.as_ref().map_or(Ok(()), |store| sum_up(store, &mut problems));
+        summed_up.unwrap_or_else(|error| problems.push(error.to_string()));
         sum.seconds = (begin.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
         if self.json {
             json(&sum)?;
@@ -116,6 +118,16 @@ impl Recount {
         }
         finish(&problems, Exit::Yes)
     }
+}
+
+/// Adds up what the mailboxes of each domain with a quota published.
+fn sum_up(store: &SqlStore, problems: &mut Vec<String>) -> Result<(), StoreError> {
+    for domain in store.domains()?.into_iter().filter(|domain| domain.quota != Limits::NONE) {
+        if let Err(error) = store.sum_up(&domain.name) {
+            problems.push(format!("{}: {error}", domain.name));
+        }
+    }
+    Ok(())
 }
 
 /// Counts a mailbox and tells the pool of its domain.

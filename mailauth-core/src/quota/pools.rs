@@ -1,23 +1,27 @@
 //! Domain pools: what the mailboxes of a domain may hold together.
 //!
-//! Nobody can count every mailbox of a domain at each message. So each mailbox *publishes* what it holds, as one row of
-//! a table, and the pool's use is the sum of those rows, which an index answers. Whoever delivers publishes with each
-//! message, and every recount publishes too.
+//! The mailboxes of a domain cannot all be counted, nor their figures be added up, at each message. So each mailbox
+//! *publishes* what it holds, as one row of a table, and the pool's use is the sum of those rows, which is a row of its
+//! own: whatever is published changes the sum by the difference, in the same transaction. Each delivery publishes, and each
+//! recount does.
 //!
 //! How wrong can the sum be?
 //!
-//! - Our own deliveries add nothing to the error. Each publishes its mailbox with the message in it *before* it looks at
-//!   the sum, and before the message is in `new`: of two that race for the last room, the later to look sees both. Each
-//!   does so under its mailbox's lock, so that an older figure never takes the place of a newer one. The limit is not
-//!   overshot; it can happen that two who race are both refused.
+//! - Our own deliveries add nothing to the error. Each publishes its mailbox with the message in it before the message is
+//!   in `new`, and is told the sum by the transaction that changed it. These transactions wait for each other at the
+//!   domain's row, so the sums that they are told are those of some order, one after the other: of two that race for the
+//!   last room, the later is told a sum with both. Each publishes under its mailbox's lock, so that an older figure never
+//!   takes the place of a newer one. The limit is not overshot; it can happen that two that race are both refused.
 //! - The sum is too low by what other programs (Exim, an IMAP server) put into a mailbox since it last published, and by
 //!   the whole of a mailbox that never did: after a domain is given a quota, recount its mailboxes once.
+//! - `mailauth account remove` and `mailauth domain remove` take out what they remove. The sum is too high by the whole of
+//!   a mailbox whose account another program removed from the database, and wrong by what it changed in the figures.
 //! - The sum is too high by what was deleted from a mailbox since, and by one message for each delivery that died between
 //!   its two steps. Before a message is refused its own mailbox is counted and published anew; what was deleted from the
 //!   others is seen when they are delivered to, or recounted.
 //!
-//! So the error is at most what foreign programs change in the domain's mailboxes between two recounts, and
-//! `mailauth quota recount --all` at night brings it to nothing.
+//! So the error is at most what foreign programs change in the domain's mailboxes and accounts between two recounts, and
+//! `mailauth quota recount --all` at night brings it to nothing: it adds up each domain's figures too.
 //!
 //! When the database does not answer, that is [`PoolDecision::CannotTell`], and never an answer about the quota.
 
@@ -29,7 +33,7 @@ use std::fmt;
 /// What the mailboxes of a domain hold together, as far as they have published it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PoolUse {
-    /// Their sum; at most 2^63 - 1 each.
+    /// Their sum; at most 2^63 - 1 each. No mailbox counts for more than 2^53.
     pub usage: Usage,
     /// How many have published.
     pub mailboxes: u64,
@@ -49,7 +53,8 @@ pub trait PoolStore: Send + Sync {
     /// When it cannot know.
     fn pool_use(&self, domain: &str) -> Result<PoolUse, StoreError>;
 
-    /// Writes down what the mailbox of `login` holds, and then, no sooner, sums up its domain.
+    /// Writes down what the mailbox of `login` holds, and returns what its domain then does. Of two that are published, one
+    /// is in the sum that the other returns.
     ///
     /// # Errors
     /// When there is no such account, or it is not known whether that was done.

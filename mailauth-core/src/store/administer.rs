@@ -6,7 +6,7 @@ use super::administration::{
     AccountChange, AccountTimes, AdminError, Administration, AliasRow, DomainRow, ImportError, ImportSource,
     SchemaChange, StoreReport,
 };
-use super::driver::{Connection, DriverError, Needs, Param, Refusal, Row, Statement};
+use super::driver::{Connection, Delivery, DriverError, Needs, Param, Refusal, Row, Statement};
 use super::rows;
 use super::sql::{SqlStore, bytes, is_text, newer, number};
 use super::writer::Writer;
@@ -40,15 +40,24 @@ impl Administration for SqlStore {
         let mut reads = accounts.reads.clone();
         reads.extend([self.model.aliases.table.clone(), self.model.versions.table.clone()]);
         let model = &self.model;
-        let tables =
-            [&accounts.table, &model.domains.table, &model.aliases.table, &model.uses.table, &model.versions.table];
+        let TableModel { domains, aliases, uses, sums, versions, .. } = model;
+        let tables = [&accounts.table, &domains.table, &aliases.table, &uses.table, &sums.table, &versions.table];
         let needs = Needs {
             tables: tables.into_iter().cloned().collect(),
             reads,
             accounts: accounts.table.clone(),
             updates: [Field::Password, Field::Updated, Field::PasswordChanged].into_iter().filter_map(write).collect(),
-            uses: model.uses.table.clone(),
-            use_updates: vec![model.uses.bytes.clone(), model.uses.messages.clone(), model.uses.measured.clone()],
+            delivery: vec![
+                Delivery {
+                    table: model.uses.table.clone(),
+                    updates: [&model.uses.bytes, &model.uses.messages, &model.uses.measured].map(String::clone).into(),
+                },
+                Delivery {
+                    table: model.sums.table.clone(),
+                    // MariaDB wants the right to change the key of a row that is added or else changed.
+                    updates: [&sums.domain, &sums.bytes, &sums.messages, &sums.mailboxes].map(String::clone).into(),
+                },
+            ],
         };
         self.hosts.read(|connection| {
             let (server, tls) = connection.server()?;
@@ -121,11 +130,17 @@ impl Administration for SqlStore {
             let statements = &self.statements;
             let domain = Param::Text(name.as_bytes());
             if contents {
+                match self.lock_sum(connection, name) {
+                    Err(DriverError::Refused { kind: Refusal::Reference, .. }) => {
+                        return Ok(Err(no_such("domain", name)));
+                    }
+                    done => done?,
+                }
                 self.remove_aliases_of(connection, domain)?;
                 self.remove_accounts_of(connection, domain)?;
             } else {
                 let accounts =
-                    self.count_by_pages(connection.reading(), &statements.count_domain_accounts, &[domain])?;
+                    self.count_by_pages(connection.reading(), &statements.count_domain_accounts, &[domain, domain])?;
                 let aliases = self.count_aliases_of(connection.reading(), domain)?;
                 if accounts + aliases > 0 {
                     return Ok(Err(AdminError::InUse { domain: name.to_owned(), accounts, aliases }));
@@ -174,6 +189,12 @@ impl Administration for SqlStore {
     fn remove_account(&self, login: &Login) -> Result<(), AdminError> {
         let name = Param::Text(login.as_str().as_bytes());
         self.change(|connection| {
+            match self.withdraw(connection, login) {
+                Err(DriverError::Refused { kind: Refusal::Reference, .. }) => {
+                    return Ok(Err(no_such("account", login.as_str())));
+                }
+                done => done?,
+            }
             let removed = connection.execute(&self.statements.remove_account, &[name, name])?;
             some(removed, || no_such("account", login.as_str()))
         })
@@ -332,8 +353,11 @@ impl SqlStore {
             Some(_) => &self.statements.domain_alias_page,
         };
         let address = Param::Text(address);
-        let asking: Vec<_> =
-            domain.into_iter().chain([address, address, Param::Text(target), Param::Int(PAGE as i64)]).collect();
+        let asking: Vec<_> = domain
+            .into_iter()
+            .chain(domain)
+            .chain([address, address, Param::Text(target), Param::Int(PAGE as i64)])
+            .collect();
         let mut page = Vec::new();
         connection.query(statement, &asking, &mut |row| {
             let position = number(row, 2).unwrap_or(0);
@@ -376,8 +400,13 @@ impl SqlStore {
     fn remove_accounts_of(&self, connection: &mut Writer<'_>, domain: Param<'_>) -> Result<(), DriverError> {
         let statements = &self.statements;
         loop {
-            let (_, last) =
-                count_page(connection.reading(), &statements.count_domain_accounts, &[domain], b"", PAGE as i64)?;
+            let (_, last) = count_page(
+                connection.reading(),
+                &statements.count_domain_accounts,
+                &[domain, domain],
+                b"",
+                PAGE as i64,
+            )?;
             if last.is_empty() {
                 return Ok(());
             }
@@ -409,10 +438,9 @@ impl SqlStore {
         &self,
         work: impl FnOnce(&mut Writer<'_>) -> Result<Result<T, E>, DriverError>,
     ) -> Result<Result<T, E>, StoreError> {
-        self.hosts.transaction(|connection| {
-            self.fits(connection)?;
-            work(&mut Writer::new(connection, &self.writes))
-        })
+        // Before the transaction, which may read nothing ahead of the locks it takes.
+        self.hosts.read(|connection| self.fits(connection))?;
+        self.hosts.transaction(|connection| work(&mut Writer::new(connection, &self.writes)))
     }
 
     /// The column that `field` is written to.
@@ -465,8 +493,8 @@ impl SqlStore {
         if is_there(&self.model.versions.table)? {
             return self.version(connection);
         }
-        let TableModel { domains, accounts, aliases, uses, .. } = &self.model;
-        for table in [&domains.table, &accounts.table, &aliases.table, &uses.table] {
+        let TableModel { domains, accounts, aliases, uses, sums, .. } = &self.model;
+        for table in [&domains.table, &accounts.table, &aliases.table, &uses.table, &sums.table] {
             if is_there(table)? {
                 return Err(DriverError::Schema(format!(
                     "{} holds a table {table} that is not mailauth's: give mailauth a database of its own",

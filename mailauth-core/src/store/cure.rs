@@ -67,17 +67,17 @@ pub(super) fn plan(all: &[Held], needs: &Needs, delivers: bool, words: &dyn Word
 fn lacking(kept: &[&Held], needs: &Needs, delivers: bool, table: &str, words: &dyn Words) -> Vec<String> {
     let here = |right: &str| kept.iter().filter(|held| held.table == table && held.right == right).collect::<Vec<_>>();
     let for_all = |right: &str| here(right).iter().any(|held| held.columns.is_empty());
-    let (uses, mut lacking) = (table == needs.uses && delivers, Vec::new());
+    let (delivery, mut lacking) = (needs.delivery(table).filter(|_| delivers), Vec::new());
     let whole: &[&str] = match () {
-        () if uses => &Needs::DELIVERY,
+        () if delivery.is_some() => &Needs::DELIVERY,
         () if needs.reads.iter().any(|read| read == table) => &["SELECT"],
         () => &[],
     };
     lacking.extend(whole.iter().filter(|right| !for_all(right)).map(|right| (*right).to_owned()));
-    let columns: &[String] = match () {
-        () if uses => &needs.use_updates,
-        () if table == needs.accounts => &needs.updates,
-        () => &[],
+    let columns: &[String] = match delivery {
+        Some(delivery) => &delivery.updates,
+        None if table == needs.accounts => &needs.updates,
+        None => &[],
     };
     let may = |column: &String| here("UPDATE").iter().any(|held| held.columns.contains(column));
     let columns: Vec<_> = columns.iter().filter(|column| !may(column)).map(|column| words.column(column)).collect();

@@ -87,6 +87,8 @@ pub(crate) enum Refusal {
     Reference,
     /// There is no table of this name.
     NoTable,
+    /// Another transaction was in the way, and this one was undone. The same may go well at once.
+    Conflict,
     /// The server has forgotten the prepared statement, or its tables have changed.
     #[cfg_attr(not(feature = "postgres"), expect(dead_code))]
     Stale,
@@ -152,10 +154,18 @@ pub(crate) struct Needs {
     pub(crate) accounts: String,
     /// Its columns to update when a password changes.
     pub(crate) updates: Vec<String>,
-    /// The table of what mailboxes hold. Who has any right to it delivers mail, and needs to read it and add to it.
-    pub(crate) uses: String,
-    /// Its columns to update when that changes.
-    pub(crate) use_updates: Vec<String>,
+    /// The tables of what mailboxes hold, and what they hold together. Who has any right to one of them delivers mail, and
+    /// needs to read all of them and to add to them.
+    pub(crate) delivery: Vec<Delivery>,
+}
+
+/// A table that deliveries change.
+#[derive(Clone, Debug)]
+pub(crate) struct Delivery {
+    /// Its name.
+    pub(crate) table: String,
+    /// Its columns to update.
+    pub(crate) updates: Vec<String>,
 }
 
 impl Needs {
@@ -167,16 +177,25 @@ impl Needs {
         let only = |wanted: &[String]| !columns.is_empty() && columns.iter().all(|column| wanted.contains(column));
         match right {
             "SELECT" if self.reads.iter().any(|read| read == table) => true,
-            right if table == self.uses && Self::DELIVERY.contains(&right) => true,
             "UPDATE" if table == self.accounts => only(&self.updates),
-            "UPDATE" if table == self.uses => only(&self.use_updates),
-            _ => false,
+            right => match self.delivery(table) {
+                Some(_) if Self::DELIVERY.contains(&right) => true,
+                Some(delivery) if right == "UPDATE" => only(&delivery.updates),
+                _ => false,
+            },
         }
     }
 
-    /// The sentence about rights on the table of what mailboxes hold.
-    pub(crate) fn undelivered(&self, right: &str) -> String {
-        format!("{right} on {} (quotas of domains cannot be kept)", self.uses)
+    /// Returns what deliveries change of this table, if they do.
+    pub(crate) fn delivery(&self, table: &str) -> Option<&Delivery> {
+        self.delivery.iter().find(|delivery| delivery.table == table)
+    }
+}
+
+impl Delivery {
+    /// Returns the sentence about a right to this table that is missing.
+    pub(crate) fn lacking(&self, right: &str) -> String {
+        format!("{right} on {} (quotas of domains cannot be kept)", self.table)
     }
 }
 
@@ -225,10 +244,14 @@ pub(crate) struct Dialect {
     pub(crate) time_value: &'static str,
     /// Several columns are compared as one value, `(a, b) > (1, 2)`, by an index that begins with them.
     pub(crate) row_values: bool,
+    /// What follows a table to have it read by the index `{}`, where the database would often take a worse way.
+    pub(crate) by_index: &'static str,
     /// A comparison of bytes, whatever the collation, of the expression `{}` with a parameter.
     pub(crate) same_bytes: &'static str,
-    /// The sum of the expression `{}`, whose values are not negative: 0 of no row, and at most 2^63 - 1.
-    pub(crate) total: &'static str,
+    /// What follows an `INSERT` of a row to change the one that is there, where its key `{}` is.
+    pub(crate) or_update: &'static str,
+    /// There, the sum of the column `{old}` of that row and the same column `{column}` of the new one, at most 2^63 - 1.
+    pub(crate) added: &'static str,
     /// Counts the tables of a name (a parameter) in our schema.
     pub(crate) table_exists: &'static str,
     /// Waits for and takes the lock under which the schema is changed; empty where `begin` does that.
@@ -254,6 +277,22 @@ impl Dialect {
     /// The same where the first column is a time, given as a text.
     pub(crate) fn since(&self, columns: &[&str]) -> String {
         self.beyond(columns, self.time_value)
+    }
+
+    /// The condition that a row is of the domain given by two parameters, and that `columns` come after the values of the
+    /// next ones, as [`Dialect::after`]. Ordered by the domain and the columns, it is a page of that domain.
+    ///
+    /// To ask for an equal domain would let a database read all of them in the order of the columns and leave out the
+    /// others, which is a good plan only where rows of this one are everywhere.
+    pub(crate) fn within(&self, domain: &str, columns: &[&str]) -> String {
+        match self.row_values {
+            true => {
+                let all: Vec<_> = [domain].iter().chain(columns).copied().collect();
+                let after = self.beyond(&all, "{}").replacen("COALESCE(?, ?)", "?", 1);
+                format!("{domain} <= ? AND {after}")
+            }
+            false => format!("{domain} >= ? AND {domain} <= ? AND ({})", self.after(columns)),
+        }
     }
 
     fn beyond(&self, columns: &[&str], first: &str) -> String {

@@ -2,7 +2,7 @@
 //! ``GRANT SELECT, UPDATE (`password`) ON `mail`.`accounts` TO `mailauth`@`%` ``, and compares it with what is needed.
 
 use super::cure::{self, Held, Words};
-use super::driver::{Needs, Rights};
+use super::driver::{Delivery, Needs, Rights};
 use std::collections::BTreeSet;
 
 /// One right on one object.
@@ -82,7 +82,7 @@ pub(super) fn compare(lines: &[String], user: &str, database: &str, needs: &Need
     if let Some(columns) = unwritable(&rights, database, &needs.accounts, &needs.updates) {
         out.missing.push(format!("UPDATE ({columns}) on {} (passwords cannot be changed)", needs.accounts));
     }
-    if rights.iter().any(|right| right.object == format!("{database}.{}", needs.uses)) {
+    if rights.iter().any(|right| needs.delivery(right.table(database)).is_some()) {
         out.missing.extend(undelivered(&rights, database, needs));
     }
     out.too_wide = rights.iter().filter(|right| !right.is_needed(database, needs)).map(Right::to_string).collect();
@@ -108,8 +108,10 @@ fn cure(rights: &[Right], memberships: &[Membership], user: &str, database: &str
             revoke: right.revoke(),
         })
         .collect();
-    let on_uses = |right: &Right| Needs::DELIVERY.iter().any(|name| right.covers(name, database, &needs.uses));
-    let delivers = rights.iter().any(|right| on_uses(right) || right.table(database) == needs.uses);
+    let delivers = needs.delivery.iter().any(|Delivery { table, .. }| {
+        let covers = |right: &Right| Needs::DELIVERY.iter().any(|name| right.covers(name, database, table));
+        rights.iter().any(|right| covers(right) || right.table(database) == table)
+    });
     cure::plan(&held, needs, delivers, &words)
 }
 
@@ -199,12 +201,17 @@ fn unwritable(rights: &[Right], database: &str, table: &str, wanted: &[String]) 
     (!unwritable.is_empty()).then(|| unwritable.join(", "))
 }
 
-/// What somebody lacks who has some right on the table of what mailboxes hold, and so delivers mail.
+/// The rights that are missing of a user that has some right to the tables of what mailboxes hold, and so delivers mail.
 fn undelivered(rights: &[Right], database: &str, needs: &Needs) -> Vec<String> {
-    let lacks = |name: &&str| !rights.iter().any(|right| right.covers(name, database, &needs.uses));
-    let whole = Needs::DELIVERY.into_iter().filter(lacks).map(|name| needs.undelivered(name));
-    let columns = unwritable(rights, database, &needs.uses, &needs.use_updates);
-    whole.chain(columns.map(|columns| needs.undelivered(&format!("UPDATE ({columns})")))).collect()
+    let of_table = |delivery: &Delivery| {
+        let lacks = |name: &&str| !rights.iter().any(|right| right.covers(name, database, &delivery.table));
+        let mut missing: Vec<_> =
+            Needs::DELIVERY.into_iter().filter(lacks).map(|name| delivery.lacking(name)).collect();
+        let columns = unwritable(rights, database, &delivery.table, &delivery.updates);
+        missing.extend(columns.map(|columns| delivery.lacking(&format!("UPDATE ({columns})"))));
+        missing
+    };
+    needs.delivery.iter().flat_map(of_table).collect()
 }
 
 /// The rights of one line; none of a line that grants a role.
@@ -303,8 +310,7 @@ mod tests {
             reads: vec!["accounts".into(), "domains".into()],
             accounts: "accounts".into(),
             updates: vec!["password".into(), "updated_at".into()],
-            uses: "mailbox_use".into(),
-            use_updates: vec!["bytes".into()],
+            delivery: vec![Delivery { table: "mailbox_use".into(), updates: vec!["bytes".into()] }],
         }
     }
 

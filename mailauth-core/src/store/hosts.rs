@@ -188,6 +188,11 @@ impl Hosts {
         self.hosts[0].pool.driver()
     }
 
+    /// The deadline of a read or write, on however many hosts it is tried.
+    pub(super) fn deadline(&self) -> Duration {
+        self.deadline
+    }
+
     /// All hosts, for messages.
     pub(super) fn place(&self) -> &str {
         &self.place
@@ -345,19 +350,7 @@ impl Hosts {
         work: impl FnOnce(&mut dyn Connection) -> Result<Result<T, E>, DriverError>,
     ) -> Result<Result<T, E>, StoreError> {
         let begin = self.driver().dialect().begin;
-        self.write(|connection| {
-            connection.batch(begin)?;
-            let outcome = work(connection);
-            let outcome = match outcome {
-                Ok(Ok(done)) => connection.batch("COMMIT").map(|()| Ok(done)),
-                undone => undone,
-            };
-            if !matches!(outcome, Ok(Ok(_))) && !connection.is_broken() {
-                // It fails where the database undid the transaction by itself, or breaks the connection.
-                let _ = connection.batch("ROLLBACK");
-            }
-            outcome
-        })
+        self.write(|connection| in_transaction(connection, begin, work))
     }
 
     /// What a caller of the store is told.
@@ -415,6 +408,24 @@ impl Hosts {
             let _ = self.hosts.iter().any(is_primary);
         }
     }
+}
+
+/// Runs `work` in a transaction that is kept when it ends with `Ok`, and undone otherwise.
+pub(super) fn in_transaction<T, E>(
+    connection: &mut dyn Connection,
+    begin: &str,
+    work: impl FnOnce(&mut dyn Connection) -> Result<Result<T, E>, DriverError>,
+) -> Result<Result<T, E>, DriverError> {
+    connection.batch(begin)?;
+    let outcome = match work(connection) {
+        Ok(Ok(done)) => connection.batch("COMMIT").map(|()| Ok(done)),
+        undone => undone,
+    };
+    if !matches!(outcome, Ok(Ok(_))) && !connection.is_broken() {
+        // It fails where the database undid the transaction by itself, or breaks the connection.
+        let _ = connection.batch("ROLLBACK");
+    }
+    outcome
 }
 
 /// What each attempt has of the deadline: with several hosts, one that is frozen leaves time for the next.

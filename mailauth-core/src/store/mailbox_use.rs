@@ -1,13 +1,38 @@
 //! What mailboxes hold, as they publish it, and the sum of a domain.
+//!
+//! The sum is a row of its own, and each change of a mailbox's row adds the difference to it in the same transaction, so
+//! that nothing is added up when a message comes. The domain's row is changed *first*: it is the lock by which those who
+//! publish in one domain, an account that is removed, and [`SqlStore::sum_up`] wait for each other, always in this order.
+//! What a mailbox published before is read ahead of the transaction, and its row is changed only if that is still there.
+//!
+//! No transaction here reads before it has the lock: MariaDB would show it the tables as they were at its first read.
 
 use super::StoreError;
 use super::driver::{Connection, DriverError, Param, Refusal};
+use super::hosts::in_transaction;
+use super::jitter;
 use super::newest::Reading;
 use super::rows;
-use super::sql::{SqlStore, number};
+use super::sql::{SqlStore, bytes, number};
+use super::writer::Writer;
 use crate::Login;
 use crate::quota::pools::{PoolStore, PoolUse};
 use crate::quota::{Limits, Usage};
+use std::convert::Infallible;
+use std::time::{Duration, Instant};
+
+/// The most bytes and messages that a mailbox can publish. Sizes come from the names of files, and may be anything: no
+/// few of them must bring a domain's sum to where it cannot be kept.
+const MOST: i64 = 1 << 53;
+
+/// Rows that are summed up with one statement.
+const PAGE: i64 = 1000;
+
+/// The longest pause before a transaction that met another is tried again.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Bytes and messages, as they are in a row.
+type Figures = (i64, i64);
 
 impl PoolStore for SqlStore {
     fn pool_limits(&self, domain: &str) -> Result<Limits, StoreError> {
@@ -18,13 +43,30 @@ impl PoolStore for SqlStore {
         self.use_of_pool(Reading::Any, domain)
     }
 
-    /// Not in one transaction: a delivery that publishes at the same time must see this one or be seen by it, and under
-    /// a snapshot neither might.
     fn publish(&self, login: &Login, usage: Usage) -> Result<PoolUse, StoreError> {
+        let figure = |number: u64| i64::try_from(number).unwrap_or(MOST).min(MOST);
+        let new = (figure(usage.bytes), figure(usage.messages));
+        let begin = self.dialect().begin;
+        let until = Instant::now() + self.hosts.deadline();
         self.hosts.write(|connection| {
             self.fits(connection)?;
-            self.put(connection, login, usage)?;
-            self.sum_up(connection, login.domain())
+            loop {
+                let old = self.published(connection, login)?;
+                if old == Some(new) && self.replace(connection, login, new, new)? {
+                    return self.sum_of(connection, login.domain());
+                }
+                match in_transaction(connection, begin, |connection| self.exchange(connection, login, old, new)) {
+                    Ok(Ok(sum)) => return Ok(sum),
+                    // Another delivery to this mailbox was faster, or a transaction was in the way.
+                    Ok(Err(())) | Err(DriverError::Refused { kind: Refusal::Conflict, .. })
+                        if Instant::now() < until =>
+                    {
+                        std::thread::sleep(jitter::below(PAUSE));
+                    }
+                    Ok(Err(())) => return Err(DriverError::Timeout(self.hosts.deadline())),
+                    Err(error) => return Err(error),
+                }
+            }
         })
     }
 }
@@ -46,38 +88,132 @@ impl SqlStore {
     pub(super) fn use_of_pool(&self, reading: Reading, domain: &str) -> Result<PoolUse, StoreError> {
         self.read_by(reading, |connection| {
             self.fits(connection)?;
-            self.sum_up(connection, domain)
+            self.sum_of(connection, domain)
         })
     }
 
-    fn put(&self, connection: &mut dyn Connection, login: &Login, usage: Usage) -> Result<(), DriverError> {
-        let figure = |number: u64| Param::Int(i64::try_from(number).unwrap_or(i64::MAX));
-        let (bytes, messages) = (figure(usage.bytes), figure(usage.messages));
-        let (name, domain) = (Param::Text(login.as_str().as_bytes()), Param::Text(login.domain().as_bytes()));
-        let again = [bytes, messages, name];
-        if connection.execute(&self.statements.set_use, &again)? > 0 {
-            return Ok(());
-        }
-        match connection.execute(&self.statements.add_use, &[name, domain, bytes, messages]) {
-            // Another delivery to this mailbox was the first.
-            Err(DriverError::Refused { kind: Refusal::Duplicate, .. }) => {
-                connection.execute(&self.statements.set_use, &again).map(|_| ())
+    /// Makes the sum of a domain exact: adds up what its mailboxes published last.
+    ///
+    /// Deliveries keep it exact themselves. It is needed after rows of accounts were removed, or figures changed, by
+    /// other programs.
+    ///
+    /// # Errors
+    /// When it is not known whether that was done.
+    pub fn sum_up(&self, domain: &str) -> Result<PoolUse, StoreError> {
+        let begin = self.dialect().begin;
+        self.hosts.write(|connection| {
+            self.fits(connection)?;
+            let done = in_transaction(connection, begin, |connection| {
+                connection.execute(&self.statements.add_to_sum, &sum_row(domain, (0, 0), 0))?;
+                let (sum, mailboxes) = self.add_up(connection, domain)?;
+                let values =
+                    [Param::Int(sum.0), Param::Int(sum.1), Param::Int(mailboxes), Param::Text(domain.as_bytes())];
+                connection.execute(&self.statements.set_sum, &values)?;
+                self.sum_of(connection, domain).map(Ok::<_, Infallible>)
+            })?;
+            match done {
+                Ok(sum) => Ok(sum),
+                Err(never) => match never {},
             }
-            done => done.map(|_| ()),
+        })
+    }
+
+    /// Takes what an account's mailbox published out of its domain's sum, and keeps it from publishing until the
+    /// transaction ends.
+    pub(super) fn withdraw(&self, writer: &mut Writer<'_>, login: &Login) -> Result<(), DriverError> {
+        self.lock_sum(writer, login.domain())?;
+        let Some((bytes, messages)) = self.published(writer.reading(), login)? else { return Ok(()) };
+        writer.execute(&self.statements.add_to_sum, &sum_row(login.domain(), (-bytes, -messages), -1)).map(|_| ())
+    }
+
+    /// Keeps the mailboxes of a domain from publishing until the transaction ends.
+    pub(super) fn lock_sum(&self, writer: &mut Writer<'_>, domain: &str) -> Result<(), DriverError> {
+        writer.execute(&self.statements.add_to_sum, &sum_row(domain, (0, 0), 0)).map(|_| ())
+    }
+
+    /// Puts `new` in the place of `old` and adds the difference to the domain's sum, which it returns; an inner error
+    /// where `old` is not there any more.
+    fn exchange(
+        &self,
+        connection: &mut dyn Connection,
+        login: &Login,
+        old: Option<Figures>,
+        new: Figures,
+    ) -> Result<Result<PoolUse, ()>, DriverError> {
+        let (was, mailboxes) = old.map_or(((0, 0), 1), |old| (old, 0));
+        let difference = (new.0 - was.0, new.1 - was.1);
+        connection.execute(&self.statements.add_to_sum, &sum_row(login.domain(), difference, mailboxes))?;
+        let done = match old {
+            Some(old) => self.replace(connection, login, old, new)?,
+            None => {
+                let (name, domain) = (Param::Text(login.as_str().as_bytes()), Param::Text(login.domain().as_bytes()));
+                match connection
+                    .execute(&self.statements.add_use, &[name, domain, Param::Int(new.0), Param::Int(new.1)])
+                {
+                    Err(DriverError::Refused { kind: Refusal::Duplicate, .. }) => false,
+                    done => done? > 0,
+                }
+            }
+        };
+        if done { self.sum_of(connection, login.domain()).map(Ok) } else { Ok(Err(())) }
+    }
+
+    /// Puts `new` in the place of `old`; false where that is not there.
+    fn replace(
+        &self,
+        connection: &mut dyn Connection,
+        login: &Login,
+        old: Figures,
+        new: Figures,
+    ) -> Result<bool, DriverError> {
+        let name = Param::Text(login.as_str().as_bytes());
+        let values = [Param::Int(new.0), Param::Int(new.1), name, Param::Int(old.0), Param::Int(old.1)];
+        Ok(connection.execute(&self.statements.set_use, &values)? > 0)
+    }
+
+    /// What a mailbox published last.
+    fn published(&self, connection: &mut dyn Connection, login: &Login) -> Result<Option<Figures>, DriverError> {
+        let mut found = None;
+        let name = Param::Text(login.as_str().as_bytes());
+        connection.query(&self.statements.find_use, &[name], &mut |row| found = number(row, 0).zip(number(row, 1)))?;
+        Ok(found)
+    }
+
+    /// What the mailboxes of a domain published, a page at a time, and how many they are.
+    fn add_up(&self, connection: &mut dyn Connection, domain: &str) -> Result<(Figures, i64), DriverError> {
+        let (mut sum, mut mailboxes): (Figures, i64) = ((0, 0), 0);
+        let (name, mut after) = (Param::Text(domain.as_bytes()), Vec::new());
+        loop {
+            let mut last = Vec::new();
+            let mut read = 0;
+            let asking = [name, name, Param::Text(&after), Param::Int(PAGE)];
+            connection.query(&self.statements.uses_page, &asking, &mut |row| {
+                last = bytes(row, 0);
+                sum.0 = sum.0.saturating_add(number(row, 1).unwrap_or(0));
+                sum.1 = sum.1.saturating_add(number(row, 2).unwrap_or(0));
+                read += 1;
+            })?;
+            mailboxes += read;
+            if read < PAGE {
+                return Ok((sum, mailboxes));
+            }
+            after = last;
         }
     }
 
-    fn sum_up(&self, connection: &mut dyn Connection, domain: &str) -> Result<PoolUse, DriverError> {
-        let mut sum = None;
+    /// The sum of a domain as it is kept.
+    fn sum_of(&self, connection: &mut dyn Connection, domain: &str) -> Result<PoolUse, DriverError> {
+        let mut sum = PoolUse::default();
         connection.query(&self.statements.pool_use, &[Param::Text(domain.as_bytes())], &mut |row| {
-            let figure = |index| number(row, index).and_then(|number| u64::try_from(number).ok());
-            if let (Some(bytes), Some(messages), Some(mailboxes)) = (figure(0), figure(1), figure(2)) {
-                sum = Some(PoolUse { usage: Usage { bytes, messages }, mailboxes });
-            }
+            // Below nothing where rows were changed by other programs.
+            let figure = |index| number(row, index).and_then(|number| u64::try_from(number).ok()).unwrap_or(0);
+            sum = PoolUse { usage: Usage { bytes: figure(0), messages: figure(1) }, mailboxes: figure(2) };
         })?;
-        sum.ok_or_else(|| DriverError::Refused {
-            kind: Refusal::Other,
-            reason: format!("what the mailboxes of {} hold does not add up to a number", domain.escape_debug()),
-        })
+        Ok(sum)
     }
+}
+
+/// What is added to a domain's sum.
+fn sum_row(domain: &str, (bytes, messages): Figures, mailboxes: i64) -> [Param<'_>; 4] {
+    [Param::Text(domain.as_bytes()), Param::Int(bytes), Param::Int(messages), Param::Int(mailboxes)]
 }

@@ -25,9 +25,11 @@ pub(super) static DIALECT: Dialect = Dialect {
     time_text: "DATE_FORMAT({}, '%Y-%m-%d %H:%i:%s')",
     time_value: "CAST({} AS DATETIME)",
     row_values: false,
+    by_index: " FORCE INDEX ({})",
     // Collations ignore spaces at the end at least, and most of them case.
     same_bytes: "CAST(CONVERT({} USING utf8mb4) AS BINARY) = CAST(? AS BINARY)",
-    total: "CAST(LEAST(COALESCE(SUM({}), 0), 9223372036854775807) AS SIGNED)",
+    or_update: "ON DUPLICATE KEY UPDATE",
+    added: "CAST(LEAST(CAST({old} AS DECIMAL(30)) + VALUES({column}), 9223372036854775807) AS SIGNED)",
     table_exists: "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = ?",
     lock: "DO GET_LOCK('mailauth schema', 10)",
     unlock: "DO RELEASE_LOCK('mailauth schema')",
@@ -453,6 +455,7 @@ fn refusal(code: u16, message: &str, deadline: Duration) -> DriverError {
         1205 | 1317 | 1969 | 3024 => return DriverError::Timeout(deadline),
         // The server or the transaction is read only.
         1290 | 1792 | 1836 => return DriverError::Lost(format!("{message} ({code})")),
+        1213 => Refusal::Conflict,
         1062 | 1586 => Refusal::Duplicate,
         1216 | 1217 | 1451 | 1452 => Refusal::Reference,
         1146 => Refusal::NoTable,

@@ -26,13 +26,16 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 pub(super) static DIALECT: Dialect = Dialect {
     numbered: true,
-    begin: "BEGIN",
+    // Each statement sees what was committed before it, whatever the default of the server or the user.
+    begin: "BEGIN ISOLATION LEVEL READ COMMITTED",
     now: "(now() AT TIME ZONE 'UTC')",
     time_text: "to_char({}, 'YYYY-MM-DD HH24:MI:SS')",
     time_value: "CAST(({})::text AS TIMESTAMP)",
     row_values: true,
+    by_index: "",
     same_bytes: "({})::text COLLATE \"C\" = ?",
-    total: "CAST(LEAST(COALESCE(SUM({}), 0), 9223372036854775807) AS BIGINT)",
+    or_update: "ON CONFLICT ({}) DO UPDATE SET",
+    added: "CAST(LEAST(CAST({old} AS NUMERIC) + excluded.{column}, 9223372036854775807) AS BIGINT)",
     table_exists: "SELECT CASE WHEN to_regclass(?::text) IS NULL THEN 0 ELSE 1 END",
     // Any number will do that others are not likely to take: these are the letters "mailauth".
     lock: "SELECT pg_advisory_lock(7881692223226315880)",
@@ -361,13 +364,14 @@ impl Connection for PostgresConnection {
     fn rights(&mut self, needs: &Needs) -> Result<Rights, DriverError> {
         const TABLE: &str = "SELECT has_table_privilege($1::text, $2::text)";
         let mut rights = Rights::default();
-        let mut delivers = Vec::new();
+        // Of each table that deliveries change, whether the rights to the whole of it are there.
+        let mut to_deliver = Vec::new();
         for table in &needs.tables {
             for right in ["SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"] {
                 let needed = right == "SELECT" && needs.reads.contains(table);
                 let has = self.is(TABLE, &[table, right])?;
-                if *table == needs.uses && Needs::DELIVERY.contains(&right) {
-                    delivers.push((right, has));
+                if let Some(delivery) = needs.delivery(table).filter(|_| Needs::DELIVERY.contains(&right)) {
+                    to_deliver.push((delivery, right, has));
                     continue;
                 }
                 match (has, needed) {
@@ -382,13 +386,18 @@ impl Connection for PostgresConnection {
             let (columns, table) = (missing.join(", "), &needs.accounts);
             rights.missing.push(format!("UPDATE ({columns}) on {table} (passwords cannot be changed)"));
         }
-        let updates = self.compare_updates(&needs.uses, &needs.use_updates, &mut rights)?;
-        if updates.any || delivers.iter().any(|(_, has)| *has) {
-            let lacking = delivers.iter().filter(|(_, has)| !has).map(|(right, _)| needs.undelivered(right));
-            rights.missing.extend(lacking);
+        let mut delivers = to_deliver.iter().any(|(_, _, has)| *has);
+        let lacking = to_deliver.iter().filter(|(_, _, has)| !has).map(|(delivery, right, _)| delivery.lacking(right));
+        let mut lacking: Vec<String> = lacking.collect();
+        for delivery in &needs.delivery {
+            let updates = self.compare_updates(&delivery.table, &delivery.updates, &mut rights)?;
+            delivers |= updates.any;
             if !updates.missing.is_empty() {
-                rights.missing.push(needs.undelivered(&format!("UPDATE ({})", updates.missing.join(", "))));
+                lacking.push(delivery.lacking(&format!("UPDATE ({})", updates.missing.join(", "))));
             }
+        }
+        if delivers {
+            rights.missing.extend(lacking);
         }
         let mut attributes = Vec::new();
         for (attribute, name) in [
@@ -404,7 +413,6 @@ impl Connection for PostgresConnection {
             }
         }
         if !(rights.missing.is_empty() && rights.too_wide.is_empty()) {
-            let delivers = updates.any || delivers.iter().any(|(_, has)| *has);
             rights.cure = match self.privileges(needs, attributes) {
                 // Who may not look at the catalogue still learns what is missing.
                 Err(DriverError::Refused { .. }) => Vec::new(),
@@ -560,6 +568,7 @@ fn refusal(code: &str, message: &str, limit: Duration) -> DriverError {
         // Read only: a standby, or a server that was told so.
         "25006" => return DriverError::Lost(message.to_owned()),
         "57014" | "55P03" => return DriverError::Timeout(limit),
+        "40001" | "40P01" => Refusal::Conflict,
         "23505" => Refusal::Duplicate,
         "23503" => Refusal::Reference,
         "42P01" => Refusal::NoTable,

@@ -22,9 +22,11 @@ pub(crate) static DIALECT: Dialect = Dialect {
     time_text: "{}",
     time_value: "{}",
     row_values: true,
+    by_index: "",
     same_bytes: "CAST({} AS BLOB) = CAST(? AS BLOB)",
-    // Beyond 2^53 it is rounded, and it never overflows: a sum of integers would be an error then.
-    total: "CAST(TOTAL({}) AS INTEGER)",
+    or_update: "ON CONFLICT ({}) DO UPDATE SET",
+    // A sum that is too large for an integer becomes a fraction, and the largest integer again.
+    added: "CAST({old} + excluded.{column} AS INTEGER)",
     table_exists: "SELECT COUNT(*) FROM sqlite_schema WHERE type = 'table' AND name = ?",
     lock: "",
     unlock: "",

@@ -59,8 +59,8 @@ statements! {
     first_page(Limit),
     /// To the same, of the logins after that one.
     next_page(Login, Limit),
-    /// To the same, of one domain, of the logins after that one.
-    domain_accounts_page(Domain, Login, Limit),
+    /// To the same, of one domain, which is given twice.
+    domain_accounts_page(Domain, Domain, Login, Limit),
     /// To the fields of [`Field::READ`] and the time of the change as a text, in the order of time and login: of accounts
     /// that were changed after that time, or at that time and have a login after that one. The time is given twice.
     changed_page(Time, Time, Login, Limit),
@@ -77,8 +77,8 @@ statements! {
     domain_page(Domain, Limit),
     /// To address, target, position, of what comes after that address and target. The address is given twice.
     alias_page(Address, Address, Target, Limit),
-    /// The same of one domain.
-    domain_alias_page(Domain, Address, Address, Target, Limit),
+    /// The same of one domain, which is given twice.
+    domain_alias_page(Domain, Domain, Address, Address, Target, Limit),
     /// `(new, login, login, old)`.
     set_password(Text, Login, Login, Text),
     /// To the version.
@@ -87,8 +87,8 @@ statements! {
     table_exists(Text),
     /// To how many accounts there are after that login, at most the limit, and the last one's login.
     count_accounts(Login, Limit),
-    /// The same of one domain.
-    count_domain_accounts(Domain, Login, Limit),
+    /// The same of one domain, which is given twice.
+    count_domain_accounts(Domain, Domain, Login, Limit),
     /// To the texts of [`Field::TIMES`], and the login.
     times(Login),
     /// The values of [`INSERTED`] in their order, then 1 or 0: is there a password?
@@ -121,10 +121,18 @@ statements! {
     pool_limits(Domain),
     /// To bytes, messages and number of its mailboxes.
     pool_use(Domain),
-    /// `(bytes, messages, login)`.
-    set_use(Number, Number, Login),
+    /// To bytes and messages that this mailbox published.
+    find_use(Login),
+    /// To login, bytes and messages of the mailboxes of a domain, which is given twice.
+    uses_page(Domain, Domain, Login, Limit),
+    /// `(bytes, messages, login, old bytes, old messages)`.
+    set_use(Number, Number, Login, Number, Number),
     /// `(login, domain, bytes, messages)`.
     add_use(Login, Domain, Number, Number),
+    /// Adds to bytes, messages and number of a domain's mailboxes, from nothing where it has none yet.
+    add_to_sum(Domain, Number, Number, Number),
+    /// `(bytes, messages, number of mailboxes, domain)`.
+    set_sum(Number, Number, Number, Domain),
 }
 
 /// What a new account's row is given, in this order.
@@ -188,7 +196,7 @@ impl Statements {
         let same = |column: &str| dialect.same_bytes.replace("{}", column);
         let now = dialect.now;
         let (accounts, domains, aliases, versions) = (&model.accounts, &model.domains, &model.aliases, &model.versions);
-        let uses = &model.uses;
+        let (uses, sums) = (&model.uses, &model.sums);
 
         let login = accounts.read(Field::Login);
         let from = &accounts.from;
@@ -214,16 +222,21 @@ impl Statements {
         let (d_bytes, d_messages) = (&domains.quota_bytes, &domains.quota_messages);
         let (u, u_login, u_domain, u_measured) = (&uses.table, &uses.login, &uses.domain, &uses.measured);
         let (u_bytes, u_messages) = (&uses.bytes, &uses.messages);
+        let summed = [&sums.bytes, &sums.messages, &sums.mailboxes];
+        let added = summed.map(|column| {
+            let sum = dialect.added.replace("{old}", &format!("{}.{column}", sums.table)).replace("{column}", column);
+            format!("{column} = {sum}")
+        });
+        let (summed, added) = (summed.map(String::as_str).join(", "), added.join(", "));
         let of_domain = write(Field::Domain);
         let (account_updated, account_domain) = (accounts.read(Field::Updated), accounts.read(Field::Domain));
         let a_updated = &aliases.updated;
         let text = |column: &str| dialect.time_text.replace("{}", column);
         let after = |columns: &[&str]| dialect.after(columns);
         let since = |columns: &[&str]| dialect.since(columns);
-        let count = |those: &str| {
-            let page = format!("SELECT {written} AS login FROM {table} WHERE {those} ORDER BY {written} LIMIT ?");
-            format!("SELECT COUNT(*), MAX(login) FROM ({page}) page")
-        };
+        let by = |index: &str| dialect.by_index.replace("{}", index);
+        let count =
+            |those: &str| format!("SELECT COUNT(*), MAX(login) FROM (SELECT {written} AS login {those} LIMIT ?) page");
         let domain = format!("{d_name}, {d_enabled}, {d_bytes}, {d_messages}");
         let alias = format!("{address}, {target}, {position}");
 
@@ -232,21 +245,26 @@ impl Statements {
             first_page: kept(format!("SELECT {row} FROM {from} ORDER BY {login} LIMIT ?")),
             next_page: kept(format!("SELECT {row} FROM {from} WHERE {login} > ? ORDER BY {login} LIMIT ?")),
             domain_accounts_page: kept(format!(
-                "SELECT {row} FROM {from} WHERE {account_domain} = ? AND {login} > ? ORDER BY {login} LIMIT ?"
+                "SELECT {row} FROM {from}{} WHERE {} ORDER BY {account_domain}, {login} LIMIT ?",
+                by(&accounts.by_domain),
+                dialect.within(account_domain, &[login])
             )),
             changed_page: kept(format!(
-                "SELECT {row}, {} FROM {from} WHERE {} ORDER BY {account_updated}, {login} LIMIT ?",
+                "SELECT {row}, {} FROM {from}{} WHERE {} ORDER BY {account_updated}, {login} LIMIT ?",
                 text(account_updated),
+                by(&accounts.by_update),
                 since(&[account_updated, login]),
             )),
             changed_domains: kept(format!(
-                "SELECT {domain}, {} FROM {d} WHERE {} ORDER BY {d_updated}, {d_name} LIMIT ?",
+                "SELECT {domain}, {} FROM {d}{} WHERE {} ORDER BY {d_updated}, {d_name} LIMIT ?",
                 text(d_updated),
+                by(&domains.by_update),
                 since(&[d_updated, d_name]),
             )),
             changed_aliases: kept(format!(
-                "SELECT {alias}, {} FROM {al} WHERE {} ORDER BY {a_updated}, {address}, {target} LIMIT ?",
+                "SELECT {alias}, {} FROM {al}{} WHERE {} ORDER BY {a_updated}, {address}, {target} LIMIT ?",
                 text(a_updated),
+                by(&aliases.by_update),
                 since(&[a_updated, address, target]),
             )),
             time: kept(format!("SELECT {}", text(now))),
@@ -258,8 +276,9 @@ impl Statements {
                 after(&[address, target])
             )),
             domain_alias_page: kept(format!(
-                "SELECT {alias} FROM {al} WHERE {al_domain} = ? AND ({}) ORDER BY {address}, {target} LIMIT ?",
-                after(&[address, target])
+                "SELECT {alias} FROM {al}{} WHERE {} ORDER BY {al_domain}, {address}, {target} LIMIT ?",
+                by(&aliases.by_domain),
+                dialect.within(al_domain, &[address, target])
             )),
             set_password: kept(format!(
                 "UPDATE {table} SET {password} = ?, {updated} = {now}, {changed} = {now}{of_account} AND {old}",
@@ -269,8 +288,12 @@ impl Statements {
             )),
             version: kept(format!("SELECT MAX({}) FROM {}", versions.version, versions.table)),
             table_exists: kept(dialect.table_exists.to_owned()),
-            count_accounts: kept(count(&format!("{written} > ?"))),
-            count_domain_accounts: kept(count(&format!("{of_domain} = ? AND {written} > ?"))),
+            count_accounts: kept(count(&format!("FROM {table} WHERE {written} > ? ORDER BY {written}"))),
+            count_domain_accounts: kept(count(&format!(
+                "FROM {table}{} WHERE {} ORDER BY {of_domain}, {written}",
+                by(&accounts.by_domain),
+                dialect.within(of_domain, &[written])
+            ))),
             times: kept(format!("SELECT {times}, {login} FROM {from} WHERE {login} = ?")),
             add_account: kept(format!("{insert} {values}")),
             add_accounts: kept(format!("{insert} {}", vec![values.as_str(); BATCH].join(", "))),
@@ -299,16 +322,29 @@ impl Statements {
                 same(target)
             )),
             pool_limits: kept(format!("SELECT {d_bytes}, {d_messages} FROM {d} WHERE {d_name} = ?")),
-            pool_use: kept(format!(
-                "SELECT {}, {}, COUNT(*) FROM {u} WHERE {u_domain} = ?",
-                dialect.total.replace("{}", u_bytes),
-                dialect.total.replace("{}", u_messages)
+            pool_use: kept(format!("SELECT {summed} FROM {} WHERE {} = ?", sums.table, sums.domain)),
+            find_use: kept(format!("SELECT {u_bytes}, {u_messages} FROM {u} WHERE {u_login} = ?")),
+            uses_page: kept(format!(
+                "SELECT {u_login}, {u_bytes}, {u_messages} FROM {u}{} WHERE {} ORDER BY {u_domain}, {u_login} LIMIT ?",
+                by(&uses.by_domain),
+                dialect.within(u_domain, &[u_login])
             )),
             set_use: kept(format!(
-                "UPDATE {u} SET {u_bytes} = ?, {u_messages} = ?, {u_measured} = {now} WHERE {u_login} = ?"
+                "UPDATE {u} SET {u_bytes} = ?, {u_messages} = ?, {u_measured} = {now} \
+                 WHERE {u_login} = ? AND {u_bytes} = ? AND {u_messages} = ?"
             )),
             add_use: kept(format!(
                 "INSERT INTO {u} ({u_login}, {u_domain}, {u_bytes}, {u_messages}) VALUES (?, ?, ?, ?)"
+            )),
+            add_to_sum: kept(format!(
+                "INSERT INTO {} ({}, {summed}) VALUES (?, ?, ?, ?) {} {added}",
+                sums.table,
+                sums.domain,
+                dialect.or_update.replace("{}", &sums.domain),
+            )),
+            set_sum: kept(format!(
+                "UPDATE {} SET {} = ?, {} = ?, {} = ? WHERE {} = ?",
+                sums.table, sums.bytes, sums.messages, sums.mailboxes, sums.domain
             )),
             set_account: format!("UPDATE {table} SET {} = {now}", write(Field::Updated)),
             of_account,
@@ -329,8 +365,10 @@ mod tests {
             time_text: "{}",
             same_bytes: "{} = ?",
             row_values: true,
+            by_index: "",
             time_value: "{}",
-            total: "SUM({})",
+            or_update: "",
+            added: "",
             table_exists: "",
             lock: "",
             unlock: "",

@@ -1,10 +1,13 @@
 //! What the mailboxes of a domain hold together, as the tables keep it.
 
-use crate::database::{Database, account, domain, login};
+use crate::database::{Database, account, domain, import, login};
+use mailauth_core::Login;
 use mailauth_core::quota::pools::{PoolStore, PoolUse};
 use mailauth_core::quota::{Limits, Usage};
-use mailauth_core::store::{Administration, DomainRow, StoreError};
+use mailauth_core::store::{AccountStore, AdminError, Administration, DomainRow, SqlStore, StoreError};
 use mailauth_tests::{Kind, on_each_database_and_mysql};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 on_each_database_and_mysql!(
     a_domains_quota_comes_back_as_it_was,
@@ -12,7 +15,13 @@ on_each_database_and_mysql!(
     a_pool_is_the_sum_of_what_its_mailboxes_last_published,
     a_mailbox_leaves_the_pool_with_its_account,
     a_sum_beyond_63_bits_is_full_and_no_error,
+    a_sum_that_cannot_grow_is_full_and_no_error,
     of_many_who_publish_at_once_none_is_lost,
+    of_two_who_publish_at_once_the_later_sees_both,
+    accounts_that_are_removed_while_others_publish_leave_an_exact_sum,
+    what_other_programs_removed_is_summed_up_again,
+    a_sum_is_made_exact_while_others_publish,
+    a_large_domain_is_removed_as_a_whole,
 );
 
 fn usage(bytes: u64, messages: u64) -> Usage {
@@ -90,7 +99,151 @@ fn a_sum_beyond_63_bits_is_full_and_no_error(kind: Kind) {
     let store = database.store();
     store.publish(&login("anna@x.example"), usage(Limits::MAX, 1)).unwrap();
     let sum = store.publish(&login("bruno@x.example"), usage(Limits::MAX, 1)).unwrap();
-    assert_eq!(sum.usage, usage(Limits::MAX, 2));
+    assert_eq!(sum.usage, usage(2 << 53, 2), "no mailbox counts as more than 2^53 bytes");
+    // So that the others' figures are not lost among its own.
+    store.publish(&login("bruno@x.example"), usage(7, 1)).unwrap();
+    let sum = store.publish(&login("anna@x.example"), usage(5, 1)).unwrap();
+    assert_eq!(sum.usage, usage(12, 2));
+}
+
+fn a_sum_that_cannot_grow_is_full_and_no_error(kind: Kind) {
+    let database = three(kind);
+    let store = database.store();
+    store.publish(&login("anna@x.example"), usage(1, 1)).unwrap();
+    database.sql("UPDATE domain_use SET bytes = 9223372036854775800");
+    assert_eq!(store.publish(&login("bruno@x.example"), usage(1000, 1)).unwrap().usage, usage(Limits::MAX, 2));
+    assert_eq!(store.sum_up("x.example").unwrap().usage, usage(1001, 2));
+}
+
+/// A domain with a quota and so many mailboxes.
+fn crowd(kind: Kind, mailboxes: usize) -> (Database, Vec<Login>) {
+    let database = Database::empty(kind).filled();
+    let logins: Vec<_> = (0..mailboxes).map(|n| login(&format!("m{n:03}@x.example"))).collect();
+    let rows: Vec<_> = logins.iter().map(|login| account(login.as_str())).collect();
+    import(&database.store(), &rows).unwrap();
+    (database, logins)
+}
+
+/// What is kept of x.example is what its mailboxes published.
+fn assert_exact(store: &SqlStore) {
+    let kept = store.pool_use("x.example").unwrap();
+    assert_eq!(store.sum_up("x.example").unwrap(), kept, "what is added up, and what was kept");
+}
+
+/// Each sees those before it, and nothing else: the sums that they are told are all different.
+fn of_two_who_publish_at_once_the_later_sees_both(kind: Kind) {
+    let (database, logins) = crowd(kind, 40);
+    let store = database.pooled();
+    let sums = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for some in logins.chunks(5) {
+            let (store, sums) = (&store, &sums);
+            scope.spawn(move || {
+                for who in some {
+                    let sum = store.publish(who, usage(1, 1)).unwrap();
+                    assert_eq!(sum.usage.bytes, sum.mailboxes);
+                    sums.lock().unwrap().push(sum.mailboxes);
+                }
+            });
+        }
+    });
+    let mut sums = sums.into_inner().unwrap();
+    sums.sort();
+    assert_eq!(sums, (1..=40).collect::<Vec<_>>());
+    assert_exact(&store);
+}
+
+fn accounts_that_are_removed_while_others_publish_leave_an_exact_sum(kind: Kind) {
+    let (database, logins) = crowd(kind, 40);
+    let store = database.pooled();
+    for who in &logins[..20] {
+        store.publish(who, usage(3, 1)).unwrap();
+    }
+    std::thread::scope(|scope| {
+        for (number, some) in logins.chunks(5).enumerate() {
+            let store = &store;
+            scope.spawn(move || {
+                for (bytes, who) in (1..).zip(some) {
+                    match store.publish(who, usage(bytes, 1)) {
+                        Ok(_) => {}
+                        Err(StoreError::Refused { .. }) => assert!(store.find(who).unwrap().is_none(), "{who}"),
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+            });
+            scope.spawn(move || {
+                for who in some.iter().filter(|_| number % 2 == 0) {
+                    store.remove_account(who).unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(store.pool_use("x.example").unwrap().mailboxes, 20);
+    assert_exact(&store);
+}
+
+fn what_other_programs_removed_is_summed_up_again(kind: Kind) {
+    let (database, logins) = crowd(kind, 3);
+    let store = database.store();
+    for who in &logins {
+        store.publish(who, usage(5, 1)).unwrap();
+    }
+    // Foreign keys are not looked at by every program; the row of its use goes with the account where they are.
+    database.sql(&format!(
+        "DELETE FROM mailbox_use WHERE login = '{0}'; DELETE FROM accounts WHERE login = '{0}'",
+        logins[0]
+    ));
+    let sum = |mailboxes| PoolUse { usage: usage(5 * mailboxes, mailboxes), mailboxes };
+    assert_eq!(store.pool_use("x.example").unwrap(), sum(3), "as long as it was not summed up");
+    assert_eq!(store.sum_up("x.example").unwrap(), sum(2));
+    assert_eq!(store.pool_use("x.example").unwrap(), sum(2));
+    assert!(!store.sum_up("nowhere.example").unwrap_err().is_outage());
+}
+
+fn a_sum_is_made_exact_while_others_publish(kind: Kind) {
+    let (database, logins) = crowd(kind, 40);
+    let store = database.pooled();
+    let publishing = AtomicUsize::new(4);
+    std::thread::scope(|scope| {
+        for some in logins.chunks(10) {
+            let (store, publishing) = (&store, &publishing);
+            scope.spawn(move || {
+                for bytes in 1..6 {
+                    for who in some {
+                        store.publish(who, usage(bytes, 1)).unwrap();
+                    }
+                }
+                publishing.fetch_sub(1, Ordering::SeqCst);
+            });
+        }
+        while publishing.load(Ordering::SeqCst) > 0 {
+            store.sum_up("x.example").unwrap();
+        }
+    });
+    assert_eq!(store.pool_use("x.example").unwrap(), PoolUse { usage: usage(200, 40), mailboxes: 40 });
+    assert_exact(&store);
+}
+
+/// More accounts and aliases than are removed with one statement.
+fn a_large_domain_is_removed_as_a_whole(kind: Kind) {
+    let database = Database::empty(kind).filled();
+    let store = database.store();
+    let rows: Vec<_> = (0..2500).map(|n| account(&format!("m{n}@big.example"))).collect();
+    import(&store, &rows).unwrap();
+    let values: Vec<_> =
+        (0..2500).map(|n| format!("('a{}@big.example', 'big.example', 't{n}@x.example')", n / 2)).collect();
+    database.sql(&format!("INSERT INTO aliases (address, domain, target) VALUES {}", values.join(", ")));
+    store.publish(&rows[7].login, usage(5, 1)).unwrap();
+    store.publish(&login("anna@x.example"), usage(7, 1)).unwrap();
+    let in_use = AdminError::InUse { domain: "big.example".into(), accounts: 2500, aliases: 2500 };
+    assert_eq!(store.remove_domain("big.example", false).unwrap_err(), in_use);
+    assert_eq!(store.aliases(Some("big.example")).unwrap().len(), 1250);
+    store.remove_domain("big.example", true).unwrap();
+    assert_eq!(store.domains().unwrap(), [domain("x.example")]);
+    assert_eq!((store.report().unwrap().accounts, store.aliases(None).unwrap()), (1, Vec::new()));
+    assert_eq!(store.pool_use("big.example").unwrap(), PoolUse::default());
+    assert_eq!(store.pool_use("x.example").unwrap().usage, usage(7, 1));
+    assert!(matches!(store.remove_domain("big.example", true), Err(AdminError::NoSuch { .. })));
 }
 
 fn of_many_who_publish_at_once_none_is_lost(kind: Kind) {

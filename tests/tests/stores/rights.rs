@@ -218,6 +218,10 @@ fn the_statements_of_the_report_mend_any_users_rights(kind: Kind) {
         ("all of a table", "GRANT SELECT, UPDATE, DELETE ON accounts TO {}"),
         ("a column too many", "GRANT SELECT, UPDATE (password, home) ON accounts TO {}"),
         ("a part of a delivery", "GRANT INSERT, DELETE ON mailbox_use TO {}"),
+        (
+            "what was enough for schema version 2",
+            "GRANT SELECT, INSERT, UPDATE (bytes, messages, measured_at) ON mailbox_use TO {}",
+        ),
     ];
     for (number, (story, grant)) in direct.into_iter().enumerate() {
         let name = format!("direct{number}_of_{}", own_name(&database));

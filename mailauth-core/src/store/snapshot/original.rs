@@ -136,7 +136,7 @@ impl Original for SqlStore {
                 (&statements.changed_page, vec![text(since), text(since), text(after), limit], accounts + 1)
             }
             Part::OfDomain { domain, after } => {
-                (&statements.domain_accounts_page, vec![text(domain), text(after), limit], accounts)
+                (&statements.domain_accounts_page, vec![text(domain), text(domain), text(after), limit], accounts)
             }
             Part::ChangedDomains { since, after } => {
                 (&statements.changed_domains, vec![text(since), text(since), text(after), limit], OTHERS.0 + 1)
