@@ -3,8 +3,8 @@
 use crate::account_columns::{Columns, show_quota};
 use crate::failure::{Exit, Failure, no_such};
 use crate::hash::{make_permitted, read_scheme};
-use crate::listing::{INCOMPLETE, all_accounts};
-use crate::output::{Sheet, Table, json, remark, say, yes_no};
+use crate::listing::{INCOMPLETE, each_account};
+use crate::output::{List, ListRow, Sheet, json, remark, say, yes_no};
 use crate::setup::{Setup, read_domain};
 use crate::{account_csv, password_prompt};
 use clap::{Args, Subcommand};
@@ -14,6 +14,7 @@ use mailauth_core::password::{NewScheme, Stored};
 use mailauth_core::store::{AccountChange, AccountStore, Administration, Changed, SqlStore};
 use mailauth_core::{DomainName, Services};
 use serde::Serialize;
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 #[derive(Subcommand)]
@@ -224,6 +225,8 @@ pub fn find(store: &SqlStore, login: &Login) -> Result<AccountRow, Failure> {
 /// An account as JSON has it: the columns as they stand in the table.
 #[derive(Serialize)]
 struct Shown<'a> {
+    #[serde(skip)]
+    row: &'a AccountRow,
     login: &'a str,
     enabled: bool,
     domain_enabled: bool,
@@ -241,6 +244,7 @@ struct Shown<'a> {
 impl<'a> From<&'a AccountRow> for Shown<'a> {
     fn from(row: &'a AccountRow) -> Self {
         Shown {
+            row,
             login: row.login.as_str(),
             enabled: row.enabled,
             domain_enabled: row.domain_enabled,
@@ -264,26 +268,20 @@ fn list(store: &SqlStore, domain: Option<&DomainName>, as_json: bool) -> Result<
     if let Some(domain) = domain {
         crate::domain::find(store, domain)?;
     }
-    let mut rows = Vec::new();
-    let unusable = all_accounts(store, |row| {
-        if domain.is_none_or(|domain| domain.as_str() == row.login.domain()) {
-            rows.push(row);
-        }
-        Ok(())
-    })?;
-    if as_json {
-        json(&rows.iter().map(Shown::from).collect::<Vec<_>>())?;
-    } else {
-        let mut table = Table::new(["LOGIN", "ENABLED", "SERVICES", "QUOTA", "NAME"]);
-        for row in &rows {
-            let enabled = if row.domain_enabled { yes_no(row.enabled) } else { "domain disabled" };
-            let quota = show_quota(row.quota_bytes, row.quota_messages);
-            let name = row.name.as_deref().unwrap_or_default();
-            table.row([row.login.as_str(), enabled, &in_words(&row.services), or_default(&quota), name]);
-        }
-        say(table)?;
-    }
+    let mut list = List::new(["LOGIN", "ENABLED", "SERVICES", "QUOTA", "NAME"], as_json);
+    let unusable = each_account(store, domain, |row| list.add(&Shown::from(&row)))?;
+    list.end()?;
     unusable.complain(INCOMPLETE)
+}
+
+impl ListRow<5> for Shown<'_> {
+    fn cells(&self) -> [Cow<'_, str>; 5] {
+        let row = self.row;
+        let enabled = if row.domain_enabled { yes_no(row.enabled) } else { "domain disabled" };
+        let quota = show_quota(row.quota_bytes, row.quota_messages);
+        let name = row.name.as_deref().unwrap_or_default();
+        [self.login.into(), enabled.into(), in_words(&row.services).into(), or_default(quota), name.into()]
+    }
 }
 
 fn in_words(services: &Services) -> String {
@@ -293,8 +291,8 @@ fn in_words(services: &Services) -> String {
     }
 }
 
-fn or_default(text: &str) -> &str {
-    if text.is_empty() { "default" } else { text }
+fn or_default(text: String) -> Cow<'static, str> {
+    if text.is_empty() { "default".into() } else { text.into() }
 }
 
 /// One account as JSON has it.

@@ -1,13 +1,15 @@
 //! `mailauth alias`.
 
 use crate::failure::{Exit, Failure};
-use crate::output::{Table, json, say};
+use crate::listing::{INCOMPLETE, each_alias};
+use crate::output::{List, ListRow, say};
 use crate::setup::{Setup, read_domain, read_login};
 use clap::Subcommand;
 use mailauth_core::DomainName;
 use mailauth_core::config::Config;
 use mailauth_core::store::{Administration, AliasRow, Changed};
 use serde::Serialize;
+use std::borrow::Cow;
 
 /// The most bytes of a target.
 const MAX_TARGET: usize = 254;
@@ -64,7 +66,12 @@ impl Verb {
                 if let Some(domain) = &domain {
                     crate::domain::find(&store, domain)?;
                 }
-                list(store.aliases(domain.as_ref().map(DomainName::as_str))?, as_json)?;
+                let mut list = List::new(["ADDRESS", "TARGETS"], as_json);
+                let unusable = each_alias(&store, domain.as_ref(), |AliasRow { address, targets }| {
+                    list.add(&Shown { address, targets })
+                })?;
+                list.end()?;
+                unusable.complain(INCOMPLETE)?;
             }
             Verb::Remove { address, target } => {
                 let alias = alias(&address, &target, config)?;
@@ -82,16 +89,10 @@ impl Verb {
     }
 }
 
-fn list(aliases: Vec<AliasRow>, as_json: bool) -> Result<(), Failure> {
-    if as_json {
-        let shown = |AliasRow { address, targets }| Shown { address, targets };
-        return json(&aliases.into_iter().map(shown).collect::<Vec<_>>());
+impl ListRow<2> for Shown {
+    fn cells(&self) -> [Cow<'_, str>; 2] {
+        [self.address.as_str().into(), self.targets.join(", ").into()]
     }
-    let mut table = Table::new(["ADDRESS", "TARGETS"]);
-    for alias in &aliases {
-        table.row([&alias.address, &alias.targets.join(", ")]);
-    }
-    say(table)
 }
 
 fn alias(address: &str, targets: &[String], config: &Config) -> Result<AliasRow, Failure> {

@@ -1,7 +1,7 @@
 //! `mailauth check`: is everything as it has to be? Each line is ok, or says what to do.
 
 use crate::failure::{Exit, Failure};
-use crate::listing::{INCOMPLETE, all_accounts};
+use crate::listing::{INCOMPLETE, each_account};
 use crate::output::{Table, json, printable, say};
 use clap::Args;
 use mailauth_core::Service;
@@ -296,7 +296,7 @@ fn mailboxes(store: &SqlStore, config: &Config, findings: &mut Findings) {
     }
     let mut lacking = 0;
     let mut first = None;
-    let looked = all_accounts(store, |row| {
+    let looked = each_account(store, None, |row| {
         if row.uid.or(config.mailbox.uid).is_none() || row.gid.or(config.mailbox.gid).is_none() {
             lacking += 1;
             first.get_or_insert(row.login);

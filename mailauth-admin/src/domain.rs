@@ -3,8 +3,8 @@
 use crate::account::switch;
 use crate::account_columns::show_quota;
 use crate::failure::{Exit, Failure, no_such};
-use crate::listing::{INCOMPLETE, all_accounts};
-use crate::output::{Sheet, Table, json, remark, say, yes_no};
+use crate::listing::{INCOMPLETE, each_account, each_alias, each_domain};
+use crate::output::{List, ListRow, Sheet, json, remark, say, yes_no};
 use crate::setup::{Setup, read_domain};
 use clap::{Args, Subcommand};
 use mailauth_core::DomainName;
@@ -12,6 +12,7 @@ use mailauth_core::quota::pools::{PoolStore, PoolUse};
 use mailauth_core::quota::{Limits, Usage};
 use mailauth_core::store::{Administration, Changed, DomainRow, SqlStore};
 use serde::Serialize;
+use std::borrow::Cow;
 
 #[derive(Subcommand)]
 pub enum Verb {
@@ -187,31 +188,40 @@ impl Verb {
 
 /// The row of a domain that has to be there.
 pub fn find(store: &impl Administration, domain: &DomainName) -> Result<DomainRow, Failure> {
-    let found = store.domains()?.into_iter().find(|row| row.name == domain.as_str());
-    found.ok_or_else(|| Failure::no(no_such("domain", domain.as_str())))
+    store.find_domain(domain.as_str())?.ok_or_else(|| Failure::no(no_such("domain", domain.as_str())))
 }
 
 fn list(store: &SqlStore, as_json: bool) -> Result<(), Failure> {
-    let domains: Vec<_> = store.domains()?.into_iter().map(|row| Shown::new(store, row)).collect::<Result<_, _>>()?;
-    if as_json {
-        return json(&domains);
+    let mut list = List::new(["DOMAIN", "ENABLED", "QUOTA", "USED", "DESCRIPTION"], as_json);
+    let unusable = each_domain(store, |row| list.add(&Shown::new(store, row)?))?;
+    list.end()?;
+    unusable.complain(INCOMPLETE)
+}
+
+impl ListRow<5> for Shown {
+    fn cells(&self) -> [Cow<'_, str>; 5] {
+        let description = self.description.as_deref().unwrap_or_default();
+        [
+            self.domain.as_str().into(),
+            yes_no(self.enabled).into(),
+            self.quota().into(),
+            self.used().into(),
+            description.into(),
+        ]
     }
-    let mut table = Table::new(["DOMAIN", "ENABLED", "QUOTA", "USED", "DESCRIPTION"]);
-    for row in &domains {
-        let description = row.description.as_deref().unwrap_or_default();
-        table.row([&row.domain, yes_no(row.enabled), &row.quota(), &row.used(), description]);
-    }
-    say(table)
 }
 
 fn show(store: &SqlStore, domain: &DomainName, as_json: bool) -> Result<(), Failure> {
     let mut shown = Shown::new(store, find(store, domain)?)?;
-    let mut accounts = 0;
-    let unusable = all_accounts(store, |row| {
-        accounts += usize::from(row.login.domain() == domain.as_str());
+    let (mut accounts, mut aliases) = (0, 0);
+    let mut unusable = each_account(store, Some(domain), |_| {
+        accounts += 1;
         Ok(())
     })?;
-    let aliases = store.aliases(Some(domain.as_str()))?.len();
+    unusable.append(each_alias(store, Some(domain), |_| {
+        aliases += 1;
+        Ok(())
+    })?);
     (shown.accounts, shown.aliases) = (Some(accounts), Some(aliases));
     if as_json {
         json(&shown)?;

@@ -1,14 +1,16 @@
-//! Lists of all accounts, read page by page, and the rows in them that cannot be used.
+//! Lists of accounts, domains and aliases, read page by page, and the rows in them that cannot be used.
 //!
 //! A list is not one moment of the table: each page shows its rows as they were when it was read. A row that is there
 //! from beginning to end is listed once.
 
 use crate::failure::Failure;
+use mailauth_core::DomainName;
 use mailauth_core::account::AccountRow;
-use mailauth_core::store::AccountStore;
+use mailauth_core::store::{Administration, AliasRow, Cursor, DomainRow, Page, StoreError};
 use std::fmt::Display;
+use std::ops::ControlFlow;
 
-/// Accounts that are asked of the store at once.
+/// Rows that are asked of the store at once.
 const PAGE: usize = 1000;
 
 /// The most complaints that are listed.
@@ -28,6 +30,13 @@ impl Complaints {
         if self.lines.len() < MOST {
             self.lines.push(line.to_string());
         }
+    }
+
+    /// Adds those of another list.
+    pub fn append(&mut self, other: Complaints) {
+        self.count += other.count;
+        self.lines.extend(other.lines);
+        self.lines.truncate(MOST);
     }
 
     /// The lines, of which the last says how many are not among them.
@@ -50,26 +59,70 @@ impl Complaints {
     }
 }
 
-/// The end of a list that lacks accounts.
-pub const INCOMPLETE: &str = "the list is not complete without these accounts";
+/// The end of a list that lacks rows.
+pub const INCOMPLETE: &str = "the list is not complete without these";
 
-/// Gives all accounts to `each`, in the order of their logins. Rows that cannot be trusted are told apart from the others,
-/// and never passed over in silence.
-pub fn all_accounts(
-    store: &impl AccountStore,
+/// Gives all accounts, or those of one domain, to `each` in the order of their logins. Rows that cannot be trusted are told
+/// apart from the others, and never passed over in silence.
+pub fn each_account(
+    store: &impl Administration,
+    domain: Option<&DomainName>,
     mut each: impl FnMut(AccountRow) -> Result<(), Failure>,
+) -> Result<Complaints, Failure> {
+    let pages = |after: Option<&Cursor>| match domain {
+        None => store.enumerate(after, PAGE),
+        Some(domain) => store.domain_accounts(domain.as_str(), after, PAGE),
+    };
+    each_row(pages, |page| page.into_iter().try_for_each(&mut each))
+}
+
+/// Gives all domains to `each`.
+pub fn each_domain(
+    store: &impl Administration,
+    mut each: impl FnMut(DomainRow) -> Result<(), Failure>,
+) -> Result<Complaints, Failure> {
+    each_row(|after| store.domain_page(after, PAGE), |page| page.into_iter().try_for_each(&mut each))
+}
+
+/// Gives all aliases, or those of one domain, to `each`.
+pub fn each_alias(
+    store: &impl Administration,
+    domain: Option<&DomainName>,
+    mut each: impl FnMut(AliasRow) -> Result<(), Failure>,
+) -> Result<Complaints, Failure> {
+    let (mut unusable, mut failed) = (Complaints::default(), None);
+    store.each_alias(domain.map(DomainName::as_str), &mut |alias| {
+        match alias.map(&mut each) {
+            Ok(Ok(())) => {}
+            Ok(Err(failure)) => {
+                failed = Some(failure);
+                return ControlFlow::Break(());
+            }
+            Err(problem) => unusable.add(problem),
+        }
+        ControlFlow::Continue(())
+    })?;
+    failed.map_or(Ok(unusable), Err)
+}
+
+/// Gives each page's usable rows to `each`.
+pub fn each_row<T, E: Display>(
+    pages: impl Fn(Option<&Cursor>) -> Result<Page<T, E>, StoreError>,
+    mut each: impl FnMut(Vec<T>) -> Result<(), Failure>,
 ) -> Result<Complaints, Failure> {
     let mut unusable = Complaints::default();
     let mut after = None;
     loop {
-        let page = store.enumerate(after.as_ref(), PAGE)?;
-        for row in page.rows {
+        let Page { rows, next } = pages(after.as_ref())?;
+        let mut usable = Vec::with_capacity(rows.len());
+        for row in rows {
             match row {
-                Ok(row) => each(row)?,
+                Ok(row) => usable.push(row),
                 Err(problem) => unusable.add(problem),
             }
         }
-        match page.next {
+        each(usable)?;
+        match next {
             Some(next) => after = Some(next),
             None => return Ok(unusable),
         }

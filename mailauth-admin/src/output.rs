@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use serde::Serialize;
 use std::borrow::Cow;
 use std::fmt::{self, Display};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, StdoutLock, Write};
 
 /// Prints a line, or several.
 pub fn say(text: impl Display) -> Result<(), Failure> {
@@ -20,10 +20,12 @@ pub fn remark(text: impl Display) {
 
 /// Prints a value as JSON.
 pub fn json(value: &impl Serialize) -> Result<(), Failure> {
-    match serde_json::to_string_pretty(value) {
-        Ok(text) => say(text),
-        Err(error) => Err(Failure::not_now(format!("the output cannot be written as JSON: {error}"))),
-    }
+    say(as_json(value)?)
+}
+
+fn as_json(value: &impl Serialize) -> Result<String, Failure> {
+    serde_json::to_string_pretty(value)
+        .map_err(|error| Failure::not_now(format!("the output cannot be written as JSON: {error}")))
 }
 
 /// Columns under their titles, two spaces apart.
@@ -44,15 +46,83 @@ impl<const N: usize> Table<N> {
 
 impl<const N: usize> Display for Table<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let width = |column: usize| {
-            self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
-        };
-        let widths: [usize; N] = std::array::from_fn(width);
+        let widths = widths(&self.rows);
         for (index, row) in self.rows.iter().enumerate() {
-            let line: String = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}  ")).collect();
-            write!(f, "{}{}", if index == 0 { "" } else { "\n" }, line.trim_end())?;
+            write!(f, "{}{}", if index == 0 { "" } else { "\n" }, padded(row, widths))?;
         }
         Ok(())
+    }
+}
+
+/// What the widest cell of each column takes.
+fn widths<const N: usize>(rows: &[[String; N]]) -> [usize; N] {
+    let width = |column: usize| {
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    std::array::from_fn(width)
+}
+
+fn padded<const N: usize>(row: &[String; N], widths: [usize; N]) -> String {
+    let line: String = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}  ")).collect();
+    line.trim_end().to_owned()
+}
+
+/// Rows that a table is made as wide as; later ones may stand out.
+const MEASURED: usize = 1000;
+
+/// A row of a list that may be too long to be held: its cells in a table, and what JSON has of it.
+pub trait ListRow<const N: usize>: Serialize {
+    fn cells(&self) -> [Cow<'_, str>; N];
+}
+
+/// A list that is printed while it is read.
+pub struct List<const N: usize> {
+    out: BufWriter<StdoutLock<'static>>,
+    as_json: bool,
+    /// The first rows of a table, until its widths are known.
+    first: Vec<[String; N]>,
+    widths: Option<[usize; N]>,
+    begun: bool,
+}
+
+impl<const N: usize> List<N> {
+    /// A table with these titles, or an array in JSON.
+    pub fn new(titles: [&str; N], as_json: bool) -> Self {
+        let out = BufWriter::new(io::stdout().lock());
+        List { out, as_json, first: vec![titles.map(str::to_owned)], widths: None, begun: false }
+    }
+
+    pub fn add(&mut self, row: &impl ListRow<N>) -> Result<(), Failure> {
+        if self.as_json {
+            let text = as_json(row)?.replace('\n', "\n  ");
+            let before = if std::mem::replace(&mut self.begun, true) { "," } else { "[" };
+            return Ok(write!(self.out, "{before}\n  {text}")?);
+        }
+        let cells = row.cells().map(|cell| printable(&cell).into_owned());
+        if let Some(widths) = self.widths {
+            return Ok(writeln!(self.out, "{}", padded(&cells, widths))?);
+        }
+        self.first.push(cells);
+        if self.first.len() > MEASURED { self.print_first() } else { Ok(()) }
+    }
+
+    fn print_first(&mut self) -> Result<(), Failure> {
+        let widths = widths(&self.first);
+        self.widths = Some(widths);
+        for row in std::mem::take(&mut self.first) {
+            writeln!(self.out, "{}", padded(&row, widths))?;
+        }
+        Ok(())
+    }
+
+    /// Prints what is left. A list in JSON that does not come to this has no end.
+    pub fn end(mut self) -> Result<(), Failure> {
+        match (self.as_json, self.begun) {
+            (true, true) => writeln!(self.out, "\n]")?,
+            (true, false) => writeln!(self.out, "[]")?,
+            (false, _) => self.print_first()?,
+        }
+        Ok(self.out.flush()?)
     }
 }
 

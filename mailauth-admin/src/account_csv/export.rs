@@ -3,10 +3,10 @@
 use super::COLUMNS;
 use crate::account_columns::show_quota;
 use crate::failure::Failure;
-use crate::listing::{INCOMPLETE, all_accounts};
+use crate::listing::{INCOMPLETE, each_account};
 use csv::WriterBuilder;
 use mailauth_core::account::AccountRow;
-use mailauth_core::store::AccountStore;
+use mailauth_core::store::Administration;
 use std::fs::OpenOptions;
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -19,7 +19,7 @@ It holds the stored passwords. A FILE is created so that nobody but its owner ma
 pipe or is redirected, see to that yourself (umask 077).";
 
 /// Writes all accounts to a new file, or to the standard output.
-pub fn export(store: &impl AccountStore, file: Option<&Path>) -> Result<(), Failure> {
+pub fn export(store: &impl Administration, file: Option<&Path>) -> Result<(), Failure> {
     let Some(path) = file else { return write(store, io::stdout().lock()) };
     let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(|error| {
         let cure = if error.kind() == io::ErrorKind::AlreadyExists { "; name another file, or remove it" } else { "" };
@@ -31,10 +31,10 @@ pub fn export(store: &impl AccountStore, file: Option<&Path>) -> Result<(), Fail
     })
 }
 
-fn write(store: &impl AccountStore, out: impl Write) -> Result<(), Failure> {
+fn write(store: &impl Administration, out: impl Write) -> Result<(), Failure> {
     let mut writer = WriterBuilder::new().from_writer(out);
     writer.write_record(COLUMNS).map_err(unwritten)?;
-    let unusable = all_accounts(store, |row| write_row(&mut writer, &row).map_err(unwritten))?;
+    let unusable = each_account(store, None, |row| write_row(&mut writer, &row).map_err(unwritten))?;
     writer.flush()?;
     unusable.complain(INCOMPLETE)
 }

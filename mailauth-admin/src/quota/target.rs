@@ -2,7 +2,7 @@
 
 use crate::account::find;
 use crate::failure::{Exit, Failure};
-use crate::listing::all_accounts;
+use crate::listing::each_account;
 use crate::output::{remark, say};
 use crate::setup::Setup;
 use clap::Args;
@@ -170,7 +170,7 @@ pub fn publish(store: Option<&SqlStore>, mailbox: &Mailbox, usage: Usage) -> Res
 pub fn all(setup: &Setup) -> Result<Meant, Failure> {
     let store = setup.store()?;
     let (mut mailboxes, mut unusable) = (Vec::new(), Vec::new());
-    let unreadable = all_accounts(&store, |row| {
+    let unreadable = each_account(&store, None, |row| {
         match Mailbox::of(row, &setup.config) {
             Ok(mailbox) => mailboxes.push(mailbox),
             Err(problem) => unusable.push(problem.to_string()),

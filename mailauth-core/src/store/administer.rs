@@ -1,6 +1,5 @@
 //! Making, changing and removing what is in the tables.
 
-use super::StoreError;
 use super::addresses::MOST_TARGETS;
 use super::administration::{
     AccountChange, AccountTimes, AdminError, Administration, AliasRow, DomainRow, ImportError, ImportSource,
@@ -10,10 +9,12 @@ use super::driver::{Connection, Delivery, DriverError, Needs, Param, Refusal, Ro
 use super::rows;
 use super::sql::{SqlStore, bytes, is_text, newer, number};
 use super::writer::Writer;
+use super::{Cursor, Page, StoreError};
 use crate::Services;
 use crate::account::{AccountRow, Login, Password};
 use crate::schema::{Field, TableModel};
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 
 /// What a transaction ends with: the inner error undoes it too.
 pub(super) type Done<T> = Result<Result<T, AdminError>, DriverError>;
@@ -87,20 +88,46 @@ impl Administration for SqlStore {
         })
     }
 
-    fn domains(&self) -> Result<Vec<DomainRow>, StoreError> {
-        let mut domains = Vec::new();
-        let mut after = String::new();
-        loop {
-            let page = self.domain_page(&after)?;
-            let whole = page.len() >= PAGE;
-            for domain in page {
-                domains.push(domain?);
-            }
-            match domains.last() {
-                Some(last) if whole => after.clone_from(&last.name),
-                _ => return Ok(domains),
-            }
-        }
+    fn find_domain(&self, name: &str) -> Result<Option<DomainRow>, StoreError> {
+        let asked = name.as_bytes();
+        let found = self.hosts.read(|connection| {
+            self.fits(connection)?;
+            let mut found = None;
+            connection.query(&self.statements.whole_domain, &[Param::Text(asked)], &mut |row| {
+                // A collation may call others equal.
+                if is_text(row, 0, asked) {
+                    found = Some(rows::domain(row));
+                }
+            })?;
+            Ok(found)
+        })?;
+        found.transpose()
+    }
+
+    fn domain_page(&self, after: Option<&Cursor>, limit: usize) -> Result<Page<DomainRow, StoreError>, StoreError> {
+        let limit = limit.max(1);
+        let after = after.map(Cursor::as_bytes).unwrap_or_default();
+        let asking = [Param::Text(after), Param::Int(i64::try_from(limit).unwrap_or(i64::MAX))];
+        self.hosts.read(|connection| {
+            self.fits(connection)?;
+            let (mut rows, mut last) = (Vec::new(), Vec::new());
+            connection.query(&self.statements.domain_page, &asking, &mut |row| {
+                rows.push(rows::domain(row));
+                last = bytes(row, 0);
+            })?;
+            Ok(Page { next: (rows.len() >= limit).then(|| Cursor::behind(last)), rows })
+        })
+    }
+
+    fn domain_accounts(&self, domain: &str, after: Option<&Cursor>, limit: usize) -> Result<Page, StoreError> {
+        let limit = limit.max(1);
+        let after = after.map(Cursor::as_bytes).unwrap_or_default();
+        let asking =
+            [Param::Text(domain.as_bytes()), Param::Text(after), Param::Int(i64::try_from(limit).unwrap_or(i64::MAX))];
+        self.hosts.read(|connection| {
+            self.fits(connection)?;
+            self.read_page(connection, &self.statements.domain_accounts_page, &asking, limit)
+        })
     }
 
     fn add_domain(&self, domain: &DomainRow) -> Result<(), AdminError> {
@@ -222,28 +249,32 @@ impl Administration for SqlStore {
         self.import_from(source)
     }
 
-    fn aliases(&self, domain: Option<&str>) -> Result<Vec<AliasRow>, StoreError> {
-        let mut aliases = Vec::new();
+    fn each_alias(
+        &self,
+        domain: Option<&str>,
+        each: &mut dyn FnMut(Result<AliasRow, StoreError>) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        let domain = domain.map(|name| Param::Text(name.as_bytes()));
         let mut after = (Vec::new(), Vec::new());
-        // The targets of the last address, with their positions: a page may end among them.
-        let mut last: (String, Vec<(i64, String)>) = Default::default();
+        // A page may end among the targets of an address.
+        let mut targets = Targets::default();
         loop {
             let page = self.hosts.read(|connection| {
                 self.fits(connection)?;
-                self.alias_page(connection, domain.map(|name| Param::Text(name.as_bytes())), (&after.0, &after.1))
+                self.alias_page(connection, domain, (&after.0, &after.1))
             })?;
             let whole = page.len() >= PAGE;
-            for AliasTarget { address, target, position } in page {
-                after = (address.clone(), target.clone());
-                let (address, target) = (String::from_utf8_lossy(&address), String::from_utf8_lossy(&target));
-                if address != last.0 {
-                    aliases.extend(in_order(std::mem::replace(&mut last, (address.into_owned(), Vec::new()))));
+            for row in page {
+                after = (row.address.clone(), row.target.clone());
+                if let Some(alias) = targets.add(row)
+                    && each(alias).is_break()
+                {
+                    return Ok(());
                 }
-                last.1.push((position, target.into_owned()));
             }
             if !whole {
-                aliases.extend(in_order(last));
-                return Ok(aliases);
+                let _ = targets.take().map(each);
+                return Ok(());
             }
         }
     }
@@ -314,33 +345,43 @@ pub(super) struct AliasTarget {
     pub position: i64,
 }
 
-/// An alias with its targets in their order; none without a target.
-fn in_order((address, mut targets): (String, Vec<(i64, String)>)) -> Option<AliasRow> {
-    targets.sort();
-    let targets: Vec<_> = targets.into_iter().map(|(_, target)| target).collect();
-    (!targets.is_empty()).then_some(AliasRow { address, targets })
+/// The targets of the address that rows of aliases have come to.
+#[derive(Default)]
+struct Targets {
+    address: Vec<u8>,
+    /// With their positions, at most one more than [`MOST_TARGETS`].
+    targets: Vec<(i64, Vec<u8>)>,
+}
+
+impl Targets {
+    /// Adds the next row. Returns the alias that is whole with the row before.
+    fn add(&mut self, row: AliasTarget) -> Option<Result<AliasRow, StoreError>> {
+        let whole = if row.address == self.address { None } else { self.take() };
+        self.address = row.address;
+        if self.targets.len() <= MOST_TARGETS {
+            self.targets.push((row.position, row.target));
+        }
+        whole
+    }
+
+    /// The alias, with its targets in their order; none without a target.
+    fn take(&mut self) -> Option<Result<AliasRow, StoreError>> {
+        let mut targets = std::mem::take(&mut self.targets);
+        if targets.is_empty() {
+            return None;
+        }
+        let address = String::from_utf8_lossy(&self.address).into_owned();
+        if targets.len() > MOST_TARGETS {
+            let problem = format!("it has more than {MOST_TARGETS} targets; use a mailing list");
+            return Some(Err(StoreError::UnusableAlias { address: address.escape_debug().to_string(), problem }));
+        }
+        targets.sort();
+        let text = |(_, target): (i64, Vec<u8>)| String::from_utf8_lossy(&target).into_owned();
+        Some(Ok(AliasRow { address, targets: targets.into_iter().map(text).collect() }))
+    }
 }
 
 impl SqlStore {
-    /// The domains that come next after `after`, at most [`PAGE`].
-    fn domain_page(&self, after: &str) -> Result<Vec<Result<DomainRow, StoreError>>, StoreError> {
-        self.hosts.read(|connection| {
-            self.fits(connection)?;
-            let mut domains = Vec::new();
-            let asking = [Param::Text(after.as_bytes()), Param::Int(PAGE as i64)];
-            connection.query(&self.statements.domain_page, &asking, &mut |row| {
-                let name = text(row, 0);
-                domains.push(rows::domain_limits(row, 2, &name).map(|quota| DomainRow {
-                    enabled: number(row, 1) == Some(1),
-                    description: Some(text(row, 4)).filter(|text| !text.is_empty()),
-                    quota,
-                    name,
-                }));
-            })?;
-            Ok(domains)
-        })
-    }
-
     /// The rows of aliases, of all or of one domain, that come next after this address and target, at most [`PAGE`].
     fn alias_page(
         &self,

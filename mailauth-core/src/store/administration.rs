@@ -1,10 +1,14 @@
 //! What the administrator's command does with a store.
 
-use super::{AccountStore, StoreError};
+use super::{AccountStore, Cursor, Page, StoreError};
 use crate::Services;
 use crate::account::{AccountRow, Login, Password};
 use crate::quota::Limits;
 use std::io;
+use std::ops::ControlFlow;
+
+/// Domains that are read at once.
+const PAGE: usize = 1000;
 
 /// Why an administrator's wish was not fulfilled.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -184,11 +188,39 @@ pub trait Administration: AccountStore {
     /// When the database cannot be asked.
     fn report(&self) -> Result<StoreReport, StoreError>;
 
-    /// All domains by name.
+    /// The row of a domain.
     ///
     /// # Errors
-    /// When the list is not known to be whole.
-    fn domains(&self) -> Result<Vec<DomainRow>, StoreError>;
+    /// When the store cannot say, or the row cannot be trusted.
+    fn find_domain(&self, name: &str) -> Result<Option<DomainRow>, StoreError>;
+
+    /// At most `limit` domains, at least one, from `after` on, in the order of their names.
+    ///
+    /// # Errors
+    /// When the page is not known to be whole.
+    fn domain_page(&self, after: Option<&Cursor>, limit: usize) -> Result<Page<DomainRow, StoreError>, StoreError>;
+
+    /// At most `limit` accounts of a domain, at least one, from `after` on, in the order of their logins.
+    ///
+    /// # Errors
+    /// When the page is not known to be whole.
+    fn domain_accounts(&self, domain: &str, after: Option<&Cursor>, limit: usize) -> Result<Page, StoreError>;
+
+    /// All domains by name, at once.
+    ///
+    /// # Errors
+    /// When the list is not known to be whole, or a row cannot be trusted.
+    fn domains(&self) -> Result<Vec<DomainRow>, StoreError> {
+        let (mut domains, mut after) = (Vec::new(), None);
+        loop {
+            let page = self.domain_page(after.as_ref(), PAGE)?;
+            domains.extend(page.rows.into_iter().collect::<Result<Vec<_>, _>>()?);
+            match page.next {
+                Some(next) => after = Some(next),
+                None => return Ok(domains),
+            }
+        }
+    }
 
     /// Adds a domain.
     ///
@@ -239,11 +271,36 @@ pub trait Administration: AccountStore {
     /// When the source cannot be read, or the store cannot.
     fn import(&self, source: &mut dyn ImportSource) -> Result<u64, ImportError>;
 
-    /// All aliases by address, or those of one domain.
+    /// Gives all aliases, or those of one domain, to `each` in the order of their addresses until that breaks off. An
+    /// error is about one alias, and others follow.
     ///
     /// # Errors
     /// When the list is not known to be whole.
-    fn aliases(&self, domain: Option<&str>) -> Result<Vec<AliasRow>, StoreError>;
+    fn each_alias(
+        &self,
+        domain: Option<&str>,
+        each: &mut dyn FnMut(Result<AliasRow, StoreError>) -> ControlFlow<()>,
+    ) -> Result<(), StoreError>;
+
+    /// All aliases by address, or those of one domain, at once.
+    ///
+    /// # Errors
+    /// When the list is not known to be whole, or an alias cannot be trusted.
+    fn aliases(&self, domain: Option<&str>) -> Result<Vec<AliasRow>, StoreError> {
+        let mut aliases = Ok(Vec::new());
+        self.each_alias(domain, &mut |alias| match (alias, &mut aliases) {
+            (Ok(alias), Ok(aliases)) => {
+                aliases.push(alias);
+                ControlFlow::Continue(())
+            }
+            (Err(error), _) => {
+                aliases = Err(error);
+                ControlFlow::Break(())
+            }
+            (Ok(_), Err(_)) => ControlFlow::Break(()),
+        })?;
+        aliases
+    }
 
     /// Adds targets to an address of a domain that exists; targets that it has already are left as they are.
     ///

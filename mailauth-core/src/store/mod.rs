@@ -166,27 +166,33 @@ pub trait MailStore: AccountStore + PoolStore {
     }
 }
 
-/// A page of [`AccountStore::enumerate`].
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Page {
-    /// In ascending order of login: the rows, or why one cannot be trusted.
-    pub rows: Vec<Result<AccountRow, Unusable>>,
+/// A page of [`AccountStore::enumerate`], or of another list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page<T = AccountRow, E = Unusable> {
+    /// In ascending order of login or name: the rows, or why one cannot be trusted.
+    pub rows: Vec<Result<T, E>>,
     /// Where the next page begins; `None` on the last page.
     pub next: Option<Cursor>,
 }
 
-/// A place in the list of accounts: behind the row with this login, byte for byte as it stands in the table. It need not
-/// be a valid [`Login`].
+impl<T, E> Default for Page<T, E> {
+    fn default() -> Self {
+        Page { rows: Vec::new(), next: None }
+    }
+}
+
+/// A place in a list: behind the row with this login or name, byte for byte as it stands in the table. It need not be a
+/// valid [`Login`] or [`DomainName`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor(Vec<u8>);
 
 impl Cursor {
-    /// The place behind this login.
-    pub fn behind(login: impl Into<Vec<u8>>) -> Self {
-        Cursor(login.into())
+    /// The place behind this login or name.
+    pub fn behind(name: impl Into<Vec<u8>>) -> Self {
+        Cursor(name.into())
     }
 
-    /// The login.
+    /// The login or name.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }

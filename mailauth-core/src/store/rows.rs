@@ -1,7 +1,9 @@
 //! From a row's values to an [`AccountRow`], trusting none of them.
 
 use super::StoreError;
+use super::administration::DomainRow;
 use super::driver::{Cell, Row};
+use super::sql::{bytes, number};
 use crate::account::{AccountRow, Login, Password};
 use crate::mailbox::Unusable;
 use crate::quota::Limits;
@@ -61,6 +63,30 @@ fn login(row: &dyn Row) -> Result<Login, Unusable> {
         Cell::Null => Err(unusable(b"", "is NULL")),
         Cell::Int(_) | Cell::Other => Err(unusable(b"", "is not text")),
     }
+}
+
+/// Reads a domain: its name, enabled, bytes and messages of its quota, and description.
+pub(super) fn domain(row: &dyn Row) -> Result<DomainRow, StoreError> {
+    let stored = bytes(row, 0);
+    let name = match String::from_utf8(stored) {
+        Ok(name) if !name.is_empty() => name,
+        Ok(_) => return Err(unusable_domain("", "name", "is not text")),
+        Err(other) => {
+            let shown = other.as_bytes().escape_ascii().to_string();
+            return Err(unusable_domain(&shown, "name", "is not valid UTF-8; correct it by SQL"));
+        }
+    };
+    let enabled = match number(row, 1) {
+        Some(flag @ (0 | 1)) => flag == 1,
+        _ => return Err(unusable_domain(&name.escape_debug().to_string(), "enabled", "is neither 0 nor 1")),
+    };
+    let quota = domain_limits(row, 2, &name)?;
+    let description = String::from_utf8_lossy(&bytes(row, 4)).into_owned();
+    Ok(DomainRow { name, enabled, description: Some(description).filter(|text| !text.is_empty()), quota })
+}
+
+fn unusable_domain(domain: &str, column: &'static str, problem: &'static str) -> StoreError {
+    StoreError::UnusableDomain { domain: domain.to_owned(), column, problem }
 }
 
 /// The quota of a domain, in two columns from `first` on: bytes and messages.

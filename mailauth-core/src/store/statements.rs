@@ -99,6 +99,8 @@ statements! {
     remove_account(Login, Login),
     /// To name, enabled.
     find_domain(Domain),
+    /// To name, enabled, bytes and messages of the quota, and description.
+    whole_domain(Domain),
     /// `(name, enabled, description, bytes, messages)`.
     add_domain(Domain, Number, Text, Number, Number),
     /// `(enabled, description, bytes, messages, name)`.
@@ -301,6 +303,7 @@ impl Statements {
             find_some: [format!("SELECT {written} FROM {table} WHERE {written} IN ("), "?".into(), ")".into()],
             remove_account: kept(format!("DELETE FROM {table}{of_account}")),
             find_domain: kept(format!("SELECT {d_name}, {d_enabled} FROM {d} WHERE {d_name} = ?")),
+            whole_domain: kept(format!("SELECT {domain}, {d_text} FROM {d} WHERE {d_name} = ?")),
             add_domain: kept(format!(
                 "INSERT INTO {d} ({d_name}, {d_enabled}, {d_text}, {d_bytes}, {d_messages}) VALUES (?, ?, ?, ?, ?)"
             )),
