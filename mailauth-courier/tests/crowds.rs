@@ -168,6 +168,31 @@ fn enumerations_that_nobody_reads_hold_nobody_up_and_are_whole_when_read() {
 }
 
 #[test]
+fn a_list_that_the_database_keeps_waiting_delays_no_other_list() {
+    let rows = (0..20_000).map(|n| row(&format!("u{n:05}@x.example"), ""));
+    let table = Table::with(rows);
+    let server = serve(&table);
+    let enumerate = || {
+        let mut client = server.connect();
+        client.write_all(b"ENUMERATE\n").unwrap();
+        client
+    };
+    let mut half_read = enumerate();
+    half_read.read_exact(&mut [0; 10]).unwrap();
+    *table.lists_frozen.lock().unwrap() = true;
+    let mut frozen = enumerate();
+    // It has been accepted before this one is.
+    assert_eq!(server.ask(pre("u00001")), record("u00001"));
+    let list = read_to_end(&mut half_read);
+    assert!(list.ends_with("\n.\n"), "{} lines", list.lines().count());
+    frozen.set_nonblocking(true).unwrap();
+    assert!(frozen.read(&mut [0; 10]).is_err(), "there was nothing to wait for");
+    frozen.set_nonblocking(false).unwrap();
+    table.thaw_lists();
+    assert!(read_to_end(&mut frozen).ends_with("\n.\n"));
+}
+
+#[test]
 fn many_at_once_each_get_their_own_answer() {
     let rows = (0..50).map(|n| row(&format!("u{n}@x.example"), HASH));
     let server = serve(&Table::with(rows));

@@ -48,7 +48,7 @@ fn what_waits_and_who_is_turned_away_is_seen() {
     let before = status(&server);
     assert_eq!((before.connections.open, before.connections.max), (3, 3));
     let names: Vec<_> = before.queues.iter().map(|queue| queue.name.as_str()).collect();
-    assert_eq!(names, ["look-ups", "hashing", "changes", "recipients"]);
+    assert_eq!(names, ["look-ups", "hashing", "changes", "recipients", "pages"]);
     assert!(before.queues.iter().all(|queue| queue.waiting == 0 && queue.max > 0));
     let third = server.connect();
     let mut fourth = server.connect();

@@ -11,7 +11,7 @@
 //! an answer that needs hashing   --> lane "hashing"
 //! PASSWD                         --> lane "changes"
 //! ASK recipient                  --> lane "recipients", for it may have to count a mailbox; one at a time for a mailbox
-//! ENUMERATE, an answer half sent --> outbox (one thread)
+//! ENUMERATE, an answer half sent --> outbox (one thread); pages of accounts are read by lane "pages"
 //!
 //! GET /metrics, on a socket of its own --> metrics (one thread)
 //! ```
@@ -300,5 +300,6 @@ impl Running {
         works.hashing.close();
         works.outbox.stop(Instant::now() + patience);
         let _ = self.writing.join();
+        works.outbox.pages().close();
     }
 }

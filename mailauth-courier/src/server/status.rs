@@ -32,7 +32,7 @@ impl Works {
     pub fn status(&self, live: &Live) -> Status {
         let counts = live.answers.counters.read();
         let store = live.answers.authenticator.state();
-        let lanes = [&self.lookups, &self.hashing, &self.changes, &self.recipients];
+        let lanes = [&self.lookups, &self.hashing, &self.changes, &self.recipients, self.outbox.pages()];
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),

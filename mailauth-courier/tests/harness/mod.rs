@@ -35,6 +35,9 @@ pub struct Table {
     pub outage: Mutex<Option<StoreError>>,
     /// Pages of an enumeration that are answered before the outage.
     pub pages: Mutex<Option<usize>>,
+    /// While true, the first page of a list is not read.
+    pub lists_frozen: Mutex<bool>,
+    lists_changed: Condvar,
     /// The logins that were looked up.
     pub asked: Mutex<Vec<String>>,
     frozen: Mutex<(bool, usize)>,
@@ -64,6 +67,11 @@ impl Table {
     pub fn thaw(&self) {
         self.frozen.lock().unwrap().0 = false;
         self.changed.notify_all();
+    }
+
+    pub fn thaw_lists(&self) {
+        *self.lists_frozen.lock().unwrap() = false;
+        self.lists_changed.notify_all();
     }
 
     /// Waits until so many look-ups wait.
@@ -106,6 +114,10 @@ impl AccountStore for Table {
 
     fn enumerate(&self, after: Option<&Cursor>, limit: usize) -> Result<Page, StoreError> {
         self.check()?;
+        if after.is_none() {
+            let frozen = self.lists_frozen.lock().unwrap();
+            drop(self.lists_changed.wait_while(frozen, |frozen| *frozen).unwrap());
+        }
         match &mut *self.pages.lock().unwrap() {
             Some(0) => return Err(StoreError::Schema("on purpose".into())),
             Some(pages) => *pages -= 1,
