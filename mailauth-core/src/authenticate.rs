@@ -5,8 +5,8 @@
 //! the password's verdict the work is the same whether the login exists or not.
 //!
 //! A row may have been kept in memory by the store. Then only yes is said by it as it is; before anything else is said
-//! the store is asked again ([`AccountStore::look_again`]), and what it has now is judged. An unknown login is believed
-//! where nothing proves it, in a look-up. But a look-up for a delivery, whose mail would bounce, is refused only by what
+//! the store is asked again ([`AccountStore::look_again`]), and what it has now is judged. That a login is unknown
+//! is believed where nothing proves it, in a look-up, unless a replica said so. But a look-up for a delivery, whose mail would bounce, is refused only by what
 //! has every change ([`AccountStore::find_newest`]); so is a change of a password.
 
 mod answer;
@@ -24,7 +24,7 @@ use crate::mailbox::MailboxDefaults;
 use crate::password::{self, Budget, Cost, Flaw, HashError, NewScheme, Recipe, Rules, Stored};
 use crate::store::{AccountStore, Changed, Cursor, Seen, StoreError, StoreState};
 use crate::{Secret, Service};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 use usual::UsualScheme;
 use verified::Verified;
@@ -106,6 +106,8 @@ pub struct Authenticator {
     usual: UsualScheme,
     /// Passwords that fitted lately, where they are remembered.
     verified: Option<Verified>,
+    /// What decides in the place of this one, where it only finishes what it has begun.
+    successor: OnceLock<Arc<Authenticator>>,
     counters: Arc<Counters>,
     log: DecisionLog,
 }
@@ -180,7 +182,8 @@ impl Authenticator {
     pub fn new(store: Arc<dyn AccountStore>, policy: Policy, budget: Arc<Budget>) -> Self {
         let usual = UsualScheme::new(policy.scheme, &policy.rules);
         let (verified, counters) = (None, Arc::default());
-        Authenticator { store, policy, budget, usual, verified, counters, log: DecisionLog::default() }
+        let successor = OnceLock::new();
+        Authenticator { store, policy, budget, usual, verified, successor, counters, log: DecisionLog::default() }
     }
 
     /// Remembers passwords that fitted, as `config` has it, and counts in `counters` how often that helped and what the
@@ -195,6 +198,9 @@ impl Authenticator {
     /// Drops what is remembered of what was changed.
     pub fn forget(&self, changed: &Changed) {
         self.store.forget(changed);
+        if let Some(successor) = self.successor.get() {
+            successor.forget(changed);
+        }
         // A password is remembered with the value that it fitted, so that nothing but a change of that matters.
         let login = match changed {
             Changed::Account(login) => Some(login),
@@ -204,6 +210,13 @@ impl Authenticator {
         if let Some(verified) = &self.verified {
             verified.forget(login);
         }
+    }
+
+    /// Leaves what comes to `successor`, and tells it of each change that this one is still told of or makes. To be called
+    /// before `successor` reads its first row.
+    pub fn leave_to(&self, successor: Arc<Authenticator>) {
+        // One that has left already is asked nothing more by new clients, so that this cannot come twice.
+        let _ = self.successor.set(successor);
     }
 
     /// Drops what is remembered of the account that has this login.
@@ -310,7 +323,7 @@ impl Authenticator {
     ) -> Result<Option<Seen>, StoreError> {
         let by_the_row = match answer {
             Answer::Yes(_) => false,
-            Answer::No(No::UnknownLogin) => asked.purpose != Purpose::LookUp,
+            Answer::No(No::UnknownLogin) => asked.purpose != Purpose::LookUp || seen.is_behind(),
             Answer::No(_) | Answer::NotNow(NotNow::Store(_)) => true,
             Answer::NotNow(_) => false,
         };
@@ -535,6 +548,9 @@ impl Authenticator {
         // The store knows of its change; this is what else is remembered.
         if let Some(verified) = &self.verified {
             verified.forget(Some(&row.login));
+        }
+        if let Some(successor) = self.successor.get() {
+            successor.forget(&Changed::Account(row.login.clone()));
         }
         match changed {
             Ok(true) => Answer::Yes(()),

@@ -4,7 +4,7 @@
 
 use mailauth_core::config::{Config, Source};
 use mailauth_core::counters::Counters;
-use mailauth_core::store::{OpenError, open_pooled};
+use mailauth_core::store::{OpenError, RecentChanges, open_pooled};
 use mailauth_courier::server::signals::{Signals, Wish};
 use mailauth_courier::server::{
     Answers, Listener, MetricsError, MetricsListener, Running, Settings, become_user, notify, start,
@@ -40,6 +40,14 @@ enum Instead {
     Say(String),
     /// What is wrong with it.
     Complain(String),
+}
+
+/// What stays when the configuration is read again.
+#[derive(Default)]
+struct Carried {
+    counters: Arc<Counters>,
+    /// A replica may lack them, whatever the new configuration says.
+    recent: Arc<RecentChanges>,
 }
 
 /// What ends the program.
@@ -103,7 +111,7 @@ fn run(options: &Options) -> Result<(), Failure> {
     let (config, source) =
         Config::load(options.config.as_deref()).map_err(|error| Failure::Usage(error.to_string()))?;
     if options.check {
-        open(&config, &Arc::default()).map_err(|error| Failure::Usage(error.to_string()))?;
+        open(&config, &Carried::default()).map_err(|error| Failure::Usage(error.to_string()))?;
         println!("{}: ok", source.origin);
         source.warnings.iter().for_each(|warning| println!("warning: {warning}"));
         return Ok(());
@@ -114,15 +122,15 @@ fn run(options: &Options) -> Result<(), Failure> {
         become_user(user).map_err(runtime)?;
     }
     // As that user, because files of the database may be made.
-    let counters = Arc::default();
-    let answers = open(&config, &counters).map_err(|error| Failure::Usage(error.to_string()))?;
+    let carried = Carried::default();
+    let answers = open(&config, &carried).map_err(|error| Failure::Usage(error.to_string()))?;
     let mut running = start(listener, Settings::new(&config), answers).map_err(runtime)?;
     running.give_out_metrics(metrics).map_err(runtime)?;
     report("ready", &running, &config, &source);
     notify::ready();
     while signals.wait() == Wish::Reload {
         notify::reloading();
-        match reload(&mut running, options, &counters) {
+        match reload(&mut running, options, &carried) {
             Ok((config, source)) => report("configuration read again", &running, &config, &source),
             Err(error) => {
                 for line in error.to_string().lines() {
@@ -145,24 +153,21 @@ fn runtime(error: impl Error) -> Failure {
 }
 
 /// A connection to the database is not made here: while it is away, every answer is "not now".
-fn open(config: &Config, counters: &Arc<Counters>) -> Result<Answers, OpenError> {
-    Ok(Answers::remembering(open_pooled(&config.database)?, config, Arc::clone(counters)))
+fn open(config: &Config, carried: &Carried) -> Result<Answers, OpenError> {
+    let store = open_pooled(&config.database)?.sharing(Arc::clone(&carried.recent));
+    Ok(Answers::remembering(store, config, Arc::clone(&carried.counters)))
 }
 
 fn bind_metrics(config: &Config) -> Result<Option<MetricsListener>, MetricsError> {
     config.metrics.listen.as_ref().map(|address| MetricsListener::bind(address, &config.courier)).transpose()
 }
 
-fn reload(
-    running: &mut Running,
-    options: &Options,
-    counters: &Arc<Counters>,
-) -> Result<(Config, Source), Box<dyn Error>> {
+fn reload(running: &mut Running, options: &Options, carried: &Carried) -> Result<(Config, Source), Box<dyn Error>> {
     let (config, source) = Config::load(options.config.as_deref())?;
     let moves = config.metrics.listen.as_ref() != running.metrics();
     // Before anything is changed: what cannot be had leaves all as it was.
     let metrics = if moves { bind_metrics(&config)? } else { None };
-    running.reload(Settings::new(&config), open(&config, counters)?)?;
+    running.reload(Settings::new(&config), open(&config, carried)?)?;
     if moves {
         running.give_out_metrics(metrics)?;
     }

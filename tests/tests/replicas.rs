@@ -1,6 +1,12 @@
 //! A pair of servers whose replica lags and is asked first: what it does not know yet is no reason to refuse anything.
 
-use mailauth_tests::people::{ANNA, CARLA, CHEAP_HASH, DORA, DORAS_PASSWORD, PASSWORD, UNKNOWN, people};
+use mailauth_core::authenticate::{Answer, Authenticator, Authority, Credential, No, Request};
+use mailauth_core::config::Config;
+use mailauth_core::routing::Router;
+use mailauth_core::store::cache::Cache;
+use mailauth_core::store::{AccountStore, MailStore, RecentChanges, Role, open_pooled};
+use mailauth_core::{Login, Service};
+use mailauth_tests::people::{ANNA, BRUNO, CARLA, CHEAP_HASH, DORA, DORAS_PASSWORD, PASSWORD, UNKNOWN, people};
 use mailauth_tests::wire::{Manner, Outcome, ask, login, passwd, pre};
 use mailauth_tests::{
     Cluster, Galera, MailHost, Mailauth, MariaDbPair, PostgresPair, Scratch, eventually, output_with_input, program,
@@ -9,7 +15,8 @@ use std::fs;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 macro_rules! on_each_pair {
     ($($test:ident),* $(,)?) => {
@@ -26,9 +33,13 @@ macro_rules! on_each_pair {
 
 on_each_pair!(
     mail_for_what_the_replica_does_not_know_yet_does_not_bounce,
+    the_primary_is_asked_before_a_refusal_and_the_replica_for_all_else,
     mail_is_not_refused_while_only_a_replica_can_be_asked,
     a_message_is_delivered_by_the_primarys_word_or_waits,
     a_password_is_changed_by_the_primarys_row,
+    what_was_changed_here_is_obeyed_though_the_replica_lags,
+    reading_the_configuration_again_forgets_no_change,
+    a_change_that_was_told_to_a_daemon_before_is_obeyed_by_the_next,
 );
 
 const SOON: Duration = Duration::from_secs(20);
@@ -111,6 +122,16 @@ impl<'p> Site<'p> {
         ask(self.daemon.socket(), &passwd(who, old, new), Manner::Whole).outcome()
     }
 
+    /// Has the daemon read its configuration again, with this done to it.
+    fn reload(&self, change: impl FnOnce(String) -> String) {
+        const DONE: &str = "configuration read again";
+        let before = self.daemon.log().matches(DONE).count();
+        let config = change(fs::read_to_string(self.daemon.config_path()).expect("the configuration"));
+        fs::write(self.daemon.config_path(), config).expect("another one");
+        self.daemon.reload();
+        eventually("another configuration", SOON, || self.daemon.log().matches(DONE).count() > before);
+    }
+
     /// A home that `mailauth deliver` can make a Maildir in.
     fn home(&self, name: &str) -> PathBuf {
         let home = self.homes.join(name);
@@ -180,6 +201,53 @@ fn mail_for_what_the_replica_does_not_know_yet_does_not_bounce(pair: &dyn Cluste
         assert_eq!(site.word(question), "FAIL", "{question}");
     }
     assert_eq!(site.looked_up("courier", "x@example.org"), "FAIL");
+}
+
+/// In the first minute of a daemon the primary is preferred, so this one is told that it has missed nothing.
+fn the_primary_is_asked_before_a_refusal_and_the_replica_for_all_else(pair: &dyn Cluster) {
+    let site = Site::lagging(pair);
+    let (config, _) = Config::load(Some(&site.daemon.config_path())).expect("the configuration");
+    let recent = Arc::new(RecentChanges::complete());
+    let store = Arc::new(open_pooled(&config.database).expect("a store").sharing(recent));
+    let anna = Login::parse(ANNA.as_bytes(), None).expect("a login");
+    eventually("the replica's role", SOON, || store.state().hosts.iter().all(|host| host.role != Role::Unknown));
+    let name = || store.look_up(&anna, Instant::now() + SOON).expect("her row");
+    let before = name().row;
+    site.elsewhere(&["account", "set", ANNA, "--name", "Another"], "");
+    site.elsewhere(&["account", "add", UNKNOWN, "--no-password"], "");
+    site.elsewhere(&["account", "passwd", DORA, "--password-stdin"], "second words");
+    site.elsewhere(&["alias", "add", "info@example.org", ANNA], "");
+    site.elsewhere(&["domain", "add", "new.example"], "");
+    assert!(before.is_some() && name().row == before && name().is_behind(), "the replica is read");
+
+    let place = config.database.url.to_string();
+    let cache = Cache::new(
+        open_pooled(&config.database).expect("a store").sharing(Arc::new(RecentChanges::complete())),
+        place,
+        &config.cache,
+        Arc::default(),
+    );
+    let stores: [Arc<dyn MailStore>; 2] = [store.clone(), Arc::new(cache)];
+    for store in stores {
+        let router = Router::new(Arc::clone(&store), &config.policy(), config.quota.rules());
+        let until = || Instant::now() + SOON;
+        assert!(matches!(router.domain(b"new.example"), Answer::Yes(())));
+        assert!(matches!(router.alias(b"info@example.org"), Answer::Yes(_)));
+        assert!(matches!(router.account(UNKNOWN.as_bytes()), Answer::Yes(_)));
+        assert!(matches!(router.recipient(UNKNOWN.as_bytes(), 9, until()), Answer::Yes(())));
+        assert!(matches!(router.account(b"x@example.org"), Answer::No(No::UnknownLogin)));
+        let users = Authenticator::new(store, config.policy(), Arc::new(config.budget()));
+        let ask = |service: &str, login: &str, credential| {
+            let (service, login) = (Service::from_name(service.as_bytes()), login.as_bytes().to_vec());
+            users.authenticate(Request { service, login, credential, client: None, deadline: until() })
+        };
+        for service in ["courier", "imap"] {
+            assert!(matches!(ask(service, UNKNOWN, Credential::Lookup), Answer::Yes(_)), "{service}");
+        }
+        let dora = |password: &str| ask("imap", DORA, Credential::Password(password.into()));
+        assert!(matches!(dora("second words"), Answer::Yes(_)));
+        assert!(matches!(dora("wrong"), Answer::No(No::WrongPassword)));
+    }
 }
 
 fn mail_is_not_refused_while_only_a_replica_can_be_asked(pair: &dyn Cluster) {
@@ -254,6 +322,73 @@ fn a_password_is_changed_by_the_primarys_row(pair: &dyn Cluster) {
         assert_eq!(site.passwd(old, "fifth words"), Outcome::Closed, "{old}");
     }
     site.ends(&["account", "passwd", "x@example.org", "--password-stdin"], "fifth words", 75);
+}
+
+fn what_was_changed_here_is_obeyed_though_the_replica_lags(pair: &dyn Cluster) {
+    let site = Site::new(pair);
+    site.done(&["alias", "add", "team@example.org", ANNA, DORA], "");
+    site.done(&["alias", "add", "gone@example.org", DORA], "");
+    site.done(&["domain", "add", "off.example"], "");
+    site.done(&["account", "add", "frida@off.example", "--no-password"], "");
+    pair.wait_until_replicated();
+    let targets = || site.asked("alias team@example.org");
+    assert_eq!(targets(), format!("OK {ANNA}, {DORA}\n"));
+    pair.switch().expect("a pair").hold_replication();
+
+    site.done(&["alias", "remove", "team@example.org", ANNA], "");
+    site.done(&["alias", "remove", "gone@example.org"], "");
+    site.done(&["domain", "set", "off.example", "--disabled"], "");
+    site.done(&["account", "set", BRUNO, "--disabled"], "");
+    assert_eq!(targets(), format!("OK {DORA}\n"), "{}", site.daemon.log());
+    for gone in ["alias gone@example.org", "account frida@off.example", "account bruno@example.org"] {
+        assert_eq!(site.word(gone), "FAIL", "{gone}");
+    }
+    pair.servers()[0].crash();
+    for gone in ["alias team@example.org", "alias gone@example.org", "account frida@off.example"] {
+        assert_eq!(site.word(gone), "LATER", "{gone}: {}", site.asked(gone));
+    }
+    assert_eq!(site.word("account anna@example.org"), "OK", "nothing of hers was changed");
+}
+
+fn reading_the_configuration_again_forgets_no_change(pair: &dyn Cluster) {
+    let site = Site::new(pair);
+    let kept = ["recipient 9 anna@example.org", "alias info@example.org"];
+    site.done(&["alias", "add", "info@example.org", ANNA], "");
+    site.done(&["alias", "add", "info@example.org", BRUNO], "");
+    pair.wait_until_replicated();
+    pair.switch().expect("a pair").hold_replication();
+    assert_eq!((site.login(DORA, DORAS_PASSWORD), site.login(ANNA, PASSWORD)), ("ACCOUNT", "ACCOUNT"));
+    site.done(&["account", "set", DORA, "--disabled"], "");
+    site.done(&["alias", "remove", "info@example.org", BRUNO], "");
+    assert_eq!(site.passwd(PASSWORD, "second words"), Outcome::Done);
+    site.reload(|config| config);
+    assert_eq!(site.login(DORA, DORAS_PASSWORD), "FAIL", "{}", site.daemon.log());
+    assert_eq!((site.login(ANNA, PASSWORD), site.login(ANNA, "second words")), ("FAIL", "ACCOUNT"));
+    assert_eq!(site.asked("alias info@example.org"), format!("OK {ANNA}\n"));
+
+    // Whatever else is new: here, how much is remembered, and how long a query may take.
+    pair.servers()[0].freeze();
+    site.reload(|config| {
+        config.replacen("deadline = \"2s\"", "deadline = \"1s\"\npool = 4", 1) + "[cache]\nfound = \"1s\"\n"
+    });
+    for (who, password) in [(DORA, DORAS_PASSWORD), (ANNA, PASSWORD), (ANNA, "second words")] {
+        assert_eq!(site.login(who, password), "CLOSED", "{who} with {password}\n{}", site.daemon.log());
+    }
+    assert_eq!(site.word(kept[1]), "LATER");
+    assert_eq!(site.login(BRUNO, "wrong"), "FAIL", "nothing of his was changed");
+    pair.servers()[0].thaw();
+    eventually("the primary", SOON, || site.login(ANNA, "second words") == "ACCOUNT");
+    assert_eq!((site.login(DORA, DORAS_PASSWORD), site.word(kept[0])), ("FAIL", "OK".to_owned()));
+}
+
+fn a_change_that_was_told_to_a_daemon_before_is_obeyed_by_the_next(pair: &dyn Cluster) {
+    let mut site = Site::lagging(pair);
+    site.done(&["account", "set", DORA, "--disabled"], "");
+    site.done(&["alias", "add", "info@example.org", ANNA], "");
+    site.daemon.crash();
+    site.daemon.start_again();
+    assert_eq!(site.login(DORA, DORAS_PASSWORD), "FAIL");
+    assert_eq!(site.word("alias info@example.org"), "OK");
 }
 
 /// Each node takes changes, and confirms them before the others have applied them.

@@ -476,3 +476,17 @@ fn nothing_is_remembered_where_that_is_switched_off() {
         assert!((0..3).all(|_| hashes(&users, "anna", "secret")));
     }
 }
+
+#[test]
+fn what_the_one_before_changes_or_is_told_is_forgotten_by_its_successor_too() {
+    let (before, table, _) = remembering(&CacheConfig::default());
+    let after = Authenticator::new(table, policy(), Arc::new(Budget::new(2, 64 << 20)));
+    let after = Arc::new(after.remembering(&CacheConfig::default(), Arc::default()));
+    before.leave_to(Arc::clone(&after));
+    assert!(hashes(&after, "anna", "secret") && !hashes(&after, "anna", "secret"));
+    before.forget_login(b"anna");
+    assert!(hashes(&after, "anna", "secret") && !hashes(&after, "anna", "secret"));
+    let request = request("anna", Credential::Password("secret".into()));
+    yes(before.change_password(PasswordChange { request, new: "long enough".into() }));
+    assert_eq!(no(try_password(&after, "anna", "secret")), No::WrongPassword);
+}

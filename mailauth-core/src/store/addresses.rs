@@ -15,11 +15,11 @@ impl MailStore for SqlStore {
     }
 
     fn domain_enabled(&self, name: &DomainName) -> Result<Option<bool>, StoreError> {
-        self.enabled_domain(Reading::Any, name)
+        self.enabled_domain(self.reading(|recent| recent.has_domain(name.as_str())), name)
     }
 
     fn alias_targets(&self, address: &str) -> Result<Vec<String>, StoreError> {
-        self.targets_of(Reading::Any, address)
+        self.targets_of(self.reading(|recent| recent.has_alias(address)), address)
     }
 }
 

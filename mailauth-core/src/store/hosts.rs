@@ -307,6 +307,9 @@ impl Hosts {
             let error = match self.writable(host) {
                 Ok(Some(lease)) => match host.pool.run(lease, &mut *work) {
                     Ok(done) => return Ok(done),
+                    Err(error @ (DriverError::Refused { .. } | DriverError::Schema(_))) => {
+                        return Err(self.store_error(error));
+                    }
                     Err(error) => error,
                 },
                 Ok(None) => DriverError::Lost("it is read only, and may lack the last changes".into()),

@@ -36,7 +36,7 @@ type Figures = (i64, i64);
 
 impl PoolStore for SqlStore {
     fn pool_limits(&self, domain: &str) -> Result<Limits, StoreError> {
-        self.limits_of_pool(Reading::Any, domain)
+        self.limits_of_pool(self.reading(|recent| recent.has_domain(domain)), domain)
     }
 
     fn pool_use(&self, domain: &str) -> Result<PoolUse, StoreError> {

@@ -58,6 +58,7 @@ pub use administration::{
 };
 pub use changed::Changed;
 pub use open::{OpenError, open_pooled, open_single};
+pub use recent::RecentChanges;
 pub use sql::SqlStore;
 pub use state::{HostState, Role, SnapshotState, StoreState};
 pub use statements::{ParameterKind, StatementText};
@@ -256,6 +257,11 @@ impl Seen {
     /// Is it from a copy, for the database does not answer?
     pub fn is_copied(&self) -> bool {
         matches!(self.origin, Origin::Copy)
+    }
+
+    /// Returns true if it was read from a host that may lack the last changes.
+    pub fn is_behind(&self) -> bool {
+        self.behind
     }
 
     /// May there be a newer row in its place?

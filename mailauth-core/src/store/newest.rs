@@ -1,6 +1,8 @@
 //! Reads that have every change, of a database whose hosts may differ for a while.
 
 use super::driver::{Connection, DriverError};
+use super::hosts::Wish;
+use super::recent::RecentChanges;
 use super::{AccountStore, Cursor, MailStore, Page, SqlStore, StoreError};
 use crate::DomainName;
 use crate::account::{AccountRow, Login, Password};
@@ -20,6 +22,11 @@ pub(super) enum Reading {
 pub(super) struct Newest<'a>(pub(super) &'a SqlStore);
 
 impl SqlStore {
+    /// Which hosts may answer a question about something that was, or was not, changed a moment ago.
+    pub(super) fn reading(&self, has_changed: impl FnOnce(&RecentChanges) -> bool) -> Reading {
+        if self.hosts.are_several() && has_changed(&self.recent) { Reading::Newest } else { Reading::Any }
+    }
+
     /// Runs `work`, which only reads, on a host that may answer it.
     pub(super) fn read_by<T>(
         &self,
@@ -27,7 +34,7 @@ impl SqlStore {
         work: impl FnMut(&mut dyn Connection) -> Result<T, DriverError>,
     ) -> Result<T, StoreError> {
         match reading {
-            Reading::Any => self.hosts.read(work),
+            Reading::Any => self.hosts.read_from(self.wish(Wish::Any), work).map(|(done, _)| done),
             Reading::Newest => self.hosts.read_certain(work),
         }
     }

@@ -3,13 +3,14 @@
 use super::driver::{Cell, Connection, Dialect, DriverError, Param, Refusal, Row, Statement};
 use super::hosts::{Hosts, Wish, no_schema};
 use super::newest::Reading;
-use super::recent::{Change, Recent};
+use super::recent::{Change, RecentChanges};
 use super::rows;
 use super::statements::Statements;
 use super::{AccountStore, Changed, Cursor, HostState, Page, Role, Seen, StoreError, StoreState};
 use crate::account::{AccountRow, Login, Password};
 use crate::mailbox::Unusable;
 use crate::schema::{Field, TableModel};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
@@ -20,8 +21,8 @@ pub struct SqlStore {
     pub(super) model: TableModel,
     /// The schema was found to be of our version. It is looked at until it is.
     fits: AtomicBool,
-    /// What was changed a moment ago, where there are replicas.
-    recent: Recent,
+    /// What was changed a moment ago.
+    pub(super) recent: Arc<RecentChanges>,
     /// Statements of changes that write and were sent.
     pub(super) writes: AtomicU64,
 }
@@ -34,7 +35,7 @@ impl SqlStore {
             statements,
             model,
             fits: AtomicBool::new(false),
-            recent: Recent::default(),
+            recent: Arc::default(),
             writes: AtomicU64::new(0),
         }
     }
@@ -79,11 +80,17 @@ impl SqlStore {
         Ok(())
     }
 
+    /// Goes on with what another store of this process knows of recent changes. Both are told of those to come.
+    #[must_use]
+    pub fn sharing(self, recent: Arc<RecentChanges>) -> Self {
+        SqlStore { recent, ..self }
+    }
+
     /// The row, and what the host is that it was read from. Of an account that was changed a moment ago, only from a host
     /// that has that change.
     fn find_by(&self, login: &Login, wish: Wish) -> Result<(Option<AccountRow>, Role), StoreError> {
         let change = self.recent_change(login);
-        let wish = if change.is_some() { Wish::Primary } else { wish };
+        let wish = if change.is_some() { Wish::Primary } else { self.wish(wish) };
         let (found, role) = self.hosts.read_from(wish, |connection| {
             if change.is_some() {
                 connection.catch_up()?;
@@ -91,13 +98,20 @@ impl SqlStore {
             self.query_account(connection, login)
         })?;
         let found = found.transpose()?;
-        match change {
-            Some(change) if role != Role::Primary && !change.is_in(found.as_ref()) => {
-                let reason = "was changed a moment ago, and only a replica can be asked, which may not know";
-                Err(self.hosts.store_error(DriverError::Lost(format!("{login} {reason}"))))
-            }
-            _ => Ok((found, role)),
+        let lacks = match &change {
+            Some(change) => !change.is_in(found.as_ref()),
+            None => found.is_none() && self.recent.are_additions(),
+        };
+        if lacks && self.hosts.are_several() && role != Role::Primary {
+            let reason = "was changed a moment ago, and only a replica can be asked, which may not know";
+            return Err(self.hosts.store_error(DriverError::Lost(format!("{login} {reason}"))));
         }
+        Ok((found, role))
+    }
+
+    /// The host to prefer for a read for which `wish` is enough once the changes of the last minute are known.
+    pub(super) fn wish(&self, wish: Wish) -> Wish {
+        if self.recent.are_incomplete() { Wish::Primary } else { wish }
     }
 
     /// What a replica says is not the last word: it may not have the last change yet. Nor is what a host says of which it
@@ -109,14 +123,7 @@ impl SqlStore {
 
     /// The change of an account that a replica, where there are any, may not know.
     fn recent_change(&self, login: &Login) -> Option<Change> {
-        if self.hosts.are_several() { self.recent.of(login) } else { None }
-    }
-
-    /// An account, or any, was changed just now.
-    fn has_changed(&self, login: Option<&Login>, password: Option<&Password>) {
-        if self.hosts.are_several() {
-            self.recent.changed(login, password);
-        }
+        if self.hosts.are_several() { self.recent.of_account(login) } else { None }
     }
 
     fn query_account(
@@ -226,11 +233,7 @@ impl AccountStore for SqlStore {
     }
 
     fn forget(&self, changed: &Changed) {
-        match changed {
-            Changed::Account(login) => self.has_changed(Some(login), None),
-            Changed::Domain(_) | Changed::Additions | Changed::Everything => self.has_changed(None, None),
-            Changed::Alias(_) => {}
-        }
+        self.recent.note(changed);
     }
 
     fn state(&self) -> StoreState {
@@ -251,8 +254,10 @@ impl AccountStore for SqlStore {
             connection.execute(&self.statements.set_password, &values)
         });
         // Also where it is not known whether it was done: a row with the new password is no older than that.
-        if sent {
-            self.has_changed(Some(login), (matched != Ok(0)).then_some(new));
+        match sent {
+            true if matched == Ok(0) => self.recent.note(&Changed::Account(login.clone())),
+            true => self.recent.note_password(login, new),
+            false => {}
         }
         Ok(matched? > 0)
     }

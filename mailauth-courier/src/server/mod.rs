@@ -274,7 +274,11 @@ impl Running {
         works.hashing.resize(settings.hashing_threads(), HASHING_QUEUE)?;
         let door =
             listener.map(|listener| Door::open(listener, self.hall.works.crew.size(), &self.hall)).transpose()?;
-        *self.hall.live.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(live);
+        {
+            let mut current = self.hall.live.lock().unwrap_or_else(PoisonError::into_inner);
+            current.answers.authenticator.leave_to(Arc::clone(&live.answers.authenticator));
+            *current = Arc::new(live);
+        }
         self.settings = settings;
         if let Some(door) = door {
             std::mem::replace(&mut self.door, door).close();
