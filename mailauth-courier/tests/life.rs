@@ -5,7 +5,7 @@ mod harness;
 use harness::*;
 use mailauth_core::config::CourierConfig;
 use mailauth_courier::server::{BindError, Listener};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
@@ -13,6 +13,15 @@ use std::time::{Duration, Instant};
 
 fn config(socket: &Path) -> CourierConfig {
     CourierConfig { socket: socket.to_owned(), ..CourierConfig::default() }
+}
+
+/// Waits until something is so.
+fn until(what: &str, mut so: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !so() {
+        assert!(begin.elapsed() < LONG, "{what}: not within {LONG:?}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 #[test]
@@ -26,9 +35,11 @@ fn stopping_answers_what_was_taken_and_removes_the_socket() {
     }
     table.wait_for_waiting(4);
     let mut silent = server.connect();
+    let socket = server.socket.clone();
     let running = server.running.take().unwrap();
     let stopping = std::thread::spawn(move || running.stop());
-    std::thread::sleep(Duration::from_millis(100));
+    // Nobody can connect any more once it is stopping.
+    until("the socket closed", || UnixStream::connect(&socket).is_err());
     table.thaw();
     for client in &mut taken {
         assert_eq!(read_to_end(client), record("slow"));
@@ -41,11 +52,26 @@ fn stopping_answers_what_was_taken_and_removes_the_socket() {
 }
 
 #[test]
+fn stopping_answers_every_client_that_has_sent_its_request_before() {
+    let mut server = serve(&two_accounts());
+    let mut clients: Vec<UnixStream> = (0..300).map(|_| server.connect()).collect();
+    // All of them have been accepted when one behind them is answered, or are about to be.
+    assert_eq!(server.ask(pre("anna")), record("anna"));
+    for client in &mut clients {
+        client.write_all(pre("anna").as_bytes()).unwrap();
+    }
+    server.stop();
+    for client in &mut clients {
+        assert_eq!(read_to_end(client), record("anna"));
+    }
+}
+
+#[test]
 fn stopping_sends_an_enumeration_to_its_end() {
     let mut server = serve(&Table::with((0..20_000).map(|n| row(&format!("u{n:05}@x.example"), ""))));
     let mut client = server.connect();
     client.write_all(b"ENUMERATE\n").unwrap();
-    std::thread::sleep(Duration::from_millis(100));
+    client.read_exact(&mut [0; 10]).unwrap();
     let running = server.running.take().unwrap();
     let stopping = std::thread::spawn(move || running.stop());
     assert!(read_to_end(&mut client).ends_with("\n.\n"));

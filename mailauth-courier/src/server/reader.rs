@@ -150,14 +150,16 @@ impl Reader {
                 }
             }
             let mut table = self.lock();
-            if table.stopping {
+            // What has come before the end is read first, however many clients have sent something.
+            if table.stopping && ready.is_empty() {
                 table.clients.retain(|_, client| !client.input.is_empty());
                 if table.clients.is_empty() {
                     return;
                 }
             }
-            table.expire(Instant::now());
-            next = table.next;
+            let now = Instant::now();
+            table.expire(now);
+            next = if table.stopping && !ready.is_empty() { Some(now) } else { table.next };
         }
     }
 
