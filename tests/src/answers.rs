@@ -42,7 +42,7 @@ pub struct Answer {
 pub struct Answers(Vec<Answer>);
 
 /// So long everything must be answered before it is called recovered.
-const STRETCH: Duration = Duration::from_millis(500);
+pub(crate) const STRETCH: Duration = Duration::from_millis(500);
 
 impl Answers {
     pub(crate) fn new(mut answers: Vec<Answer>) -> Self {

@@ -49,6 +49,12 @@ pub trait Cluster: Sync {
     /// As [`Cluster::bring_back`].
     fn make_whole(&self, _number: usize) {}
 
+    /// A number that changes whenever the servers agree anew who of them belongs to the cluster; always 0 where they need
+    /// not agree.
+    fn agreement(&self) -> u64 {
+        0
+    }
+
     /// Makes another server the writable one, in order, so that no write that was promised is lost; `None` where every
     /// server is.
     fn switch(&self) -> Option<&dyn Switch>;

@@ -57,6 +57,12 @@ fn is_synced(node: &MariaDb) -> bool {
     state.contains("wsrep_ready\tON") && state.contains("wsrep_local_state\t4")
 }
 
+/// The number of the configuration of the cluster that a node is in; one that is in none has a number like no other.
+fn agreement(node: &MariaDb) -> u64 {
+    let row = node.admin("SHOW GLOBAL STATUS LIKE 'wsrep_cluster_conf_id'");
+    row.trim().rsplit('\t').next().and_then(|number| number.parse().ok()).unwrap_or(u64::MAX)
+}
+
 /// How fast a node that is silent is given up: the usual 5 s and more would make every story long.
 const PATIENCE: &str = "evs.keepalive_period=PT0.5S;evs.inactive_check_period=PT0.25S;evs.suspect_timeout=PT2S;\
                         evs.inactive_timeout=PT4S;evs.install_timeout=PT4S;gcache.size=8M";
@@ -95,9 +101,11 @@ impl Cluster for Galera {
     }
 
     fn wait_until_replicated(&self) {
-        for node in self.nodes {
-            eventually("a synced node", Duration::from_secs(30), || is_synced(node));
-        }
+        // A node that has been frozen knows only later that it was given up, and believes all is well until then.
+        eventually("nodes that agree", Duration::from_secs(60), || {
+            let agreements = self.nodes.map(agreement);
+            self.nodes.iter().all(|node| is_synced(node)) && agreements.iter().all(|one| *one == agreements[0])
+        });
         let committed = |node: &MariaDb| node.admin("SHOW GLOBAL STATUS LIKE 'wsrep_last_committed'");
         let first = committed(self.nodes[0]);
         let number = |row: &str| row.trim().rsplit('\t').next().and_then(|number| number.parse::<u64>().ok());
@@ -135,6 +143,10 @@ impl Cluster for Galera {
     fn make_whole(&self, number: usize) {
         self.nodes[number].admin("SET GLOBAL wsrep_provider_options = 'pc.bootstrap=YES'");
         eventually("a cluster of one", Duration::from_secs(20), || self.is_synced(number));
+    }
+
+    fn agreement(&self) -> u64 {
+        agreement(self.nodes[0])
     }
 
     fn switch(&self) -> Option<&dyn Switch> {

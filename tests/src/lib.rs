@@ -48,7 +48,7 @@ pub use credentials::as_user;
 pub use crowd::Crowd;
 pub use galera::Galera;
 pub use holdings::Holdings;
-pub use load::Load;
+pub use load::{Load, Watch};
 pub use mail_host::{MailHost, TcpService};
 pub use mailauth::Mailauth;
 pub use mariadb::{Flavor, MariaDb, MariaDbDatabase};

@@ -3,7 +3,7 @@
 //! A change whose answer was "not now" may have been made, and may yet be: what was sent can wait in a server that hangs.
 //! Until one of the two passwords is seen to be the only one that is possible, both are right.
 
-use crate::answers::{Answer, Answers, Asked, Verdict};
+use crate::answers::{Answer, Answers, Asked, STRETCH, Verdict};
 use crate::people::{CHEAP_HASH, PASSWORD};
 use crate::wire::{Manner, Outcome, auth, passwd, pre, try_ask};
 use std::fmt::Write;
@@ -63,6 +63,14 @@ impl Load {
     /// # Panics
     /// When a client does.
     pub fn run(&self, socket: &Path, trouble: impl FnOnce()) -> Answers {
+        self.run_watched(socket, |_| trouble())
+    }
+
+    /// The same, and shows the trouble what is answered meanwhile.
+    ///
+    /// # Panics
+    /// When a client does.
+    pub fn run_watched(&self, socket: &Path, trouble: impl FnOnce(Watch)) -> Answers {
         let (answers, over) = (Mutex::new(Vec::new()), AtomicBool::new(false));
         let line = Line { socket, answers: &answers, over: &over, mortal: self.mortal };
         std::thread::scope(|scope| {
@@ -74,9 +82,34 @@ impl Load {
             }
             // The clients must be told to end also when the trouble itself goes wrong.
             let _end = End(&over);
-            trouble();
+            trouble(Watch(&answers));
         });
         Answers::new(answers.into_inner().expect("no panic with the lock held"))
+    }
+}
+
+/// What has been answered so far.
+#[derive(Clone, Copy)]
+pub struct Watch<'a>(&'a Mutex<Vec<Answer>>);
+
+impl Watch<'_> {
+    /// Waits until, after `from`, every question of these kinds has been answered for a while, and each kind was asked.
+    /// Returns after `limit` also when they have not: that is for the caller to see in the answers.
+    pub fn wait_until_answered(&self, kinds: &[Asked], from: Instant, limit: Duration) {
+        while Instant::now() < from + limit && !self.is_answered(kinds, from) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn is_answered(&self, kinds: &[Asked], from: Instant) -> bool {
+        let answers = self.0.lock().expect("no panic with the lock held");
+        let silent = |answer: &&Answer| answer.verdict == Verdict::NotNow && kinds.contains(&answer.asked);
+        let since = answers.iter().filter(silent).map(|answer| answer.to).max().map_or(from, |last| last.max(from));
+        let is_answered = |kind: &Asked| {
+            let right = |answer: &&Answer| answer.asked == *kind && answer.verdict == Verdict::Right;
+            answers.iter().filter(right).any(|answer| answer.from >= since)
+        };
+        since.elapsed() > STRETCH && kinds.iter().all(is_answered)
     }
 }
 

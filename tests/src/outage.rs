@@ -5,7 +5,7 @@ use crate::mailauth::Mailauth;
 use crate::process::eventually;
 use crate::proxy::{Proxy, Way};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The deadline of the daemon for a connect and for each query.
 pub const DEADLINE: Duration = Duration::from_secs(1);
@@ -198,15 +198,18 @@ fn all_killed(site: &Site, hold: &dyn Fn()) {
 }
 
 fn all_frozen(site: &Site, hold: &dyn Fn()) {
+    let before = site.cluster.agreement();
     site.cluster.servers().iter().for_each(|server| server.freeze());
     hold();
     site.cluster.servers().iter().for_each(|server| server.thaw());
-    site.cluster.wait_until_replicated();
     if site.cluster.switch().is_none() {
-        // Nodes that wake up all at once fall out with each other once more, seconds later.
-        std::thread::sleep(Duration::from_secs(8));
-        site.cluster.wait_until_replicated();
+        // Nodes that wake up all at once fall out with each other seconds later, as a rule.
+        let woke = Instant::now();
+        while woke.elapsed() < Duration::from_secs(8) && site.cluster.agreement() == before {
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
+    site.cluster.wait_until_replicated();
 }
 
 fn majority_killed(site: &Site, hold: &dyn Fn()) {

@@ -6,43 +6,44 @@
 //! `MAILAUTH_OUTAGE_ONLY` is a part of the name of the only faults that are wanted, such as `frozen`.
 
 use mailauth_tests::outage::{DEADLINE, Fault, Left, Site};
-use mailauth_tests::{Answers, Asked, Cluster, Galera, Load, Mailauth, MariaDbPair, PostgresPair, Verdict};
-use std::cell::OnceCell;
+use mailauth_tests::{Answer, Answers, Asked, Cluster, Galera, Load, Mailauth, MariaDbPair, PostgresPair, Verdict};
+use std::cell::{Cell, OnceCell};
 use std::io::Write;
 use std::time::{Duration, Instant};
 
 #[test]
 fn a_mariadb_pair_gives_no_wrong_answer_and_recovers_from_each_fault() {
-    all_faults(&MariaDbPair::start(), RETURN);
+    all_faults(&MariaDbPair::start());
 }
 
 #[test]
 fn a_galera_cluster_gives_no_wrong_answer_and_recovers_from_each_fault() {
-    // A node that was frozen makes the others wait with their changes until they have agreed about it.
-    all_faults(&Galera::start(), RETURN + Duration::from_secs(5));
+    all_faults(&Galera::start());
 }
 
 #[test]
 fn a_postgres_pair_gives_no_wrong_answer_and_recovers_from_each_fault() {
-    all_faults(&PostgresPair::start(), RETURN);
+    all_faults(&PostgresPair::start());
 }
 
-/// How long a fault lasts: longer than every deadline.
+/// How long a fault lasts, at least: longer than every deadline. Where another server is left, it lasts until reads are
+/// answered again.
 const FAULT: Duration = Duration::from_millis(3000);
-/// Within so long after a fault has begun, and after it has ended, "not now" is excused: the time in which a daemon
-/// finds out what has changed, which is a query's deadline and a probe, on a noisy machine.
-const WINDOW: Duration = DEADLINE.saturating_mul(2);
-/// Within so long after a fault, passwords can be changed again: a probe that is on its way must end at its deadline, and
-/// the next one find the server well.
-const RETURN: Duration = Duration::from_millis(3500);
+/// Within so long after a fault has begun, and after it has ended, reads must be answered again. In quiet it takes
+/// two seconds: a query's deadline and a probe.
+const READS_BACK: Duration = DEADLINE.saturating_mul(8);
+/// Within so long after a fault, passwords can be changed again. In quiet it takes three seconds, and five where a
+/// node that was frozen makes the others wait with their changes until they have agreed about it.
+const CHANGES_BACK: Duration = DEADLINE.saturating_mul(15);
 /// After that, everything is answered.
 const STRETCH: Duration = Duration::from_millis(600);
+const EVERYTHING: [Asked; 3] = [Asked::Read, Asked::ReadChanged, Asked::Change];
 /// How many reads may be "not now" in such a time where another server is left: one or a few for each client.
 const FEW: usize = 20;
 /// What the slowest answer may take: a connect and a query that both end at their deadline, on two servers.
 const ANSWER: Duration = DEADLINE.saturating_mul(5);
 
-fn all_faults(cluster: &dyn Cluster, changes_return: Duration) {
+fn all_faults(cluster: &dyn Cluster) {
     cluster.accounts().admin(&["account", "import", "-"], &Load::accounts());
     cluster.wait_until_replicated();
     let site = Site::of(cluster);
@@ -59,7 +60,7 @@ fn all_faults(cluster: &dyn Cluster, changes_return: Duration) {
             _ if fault.proxied => &proxied,
             _ => &direct,
         };
-        rows.push(Row::of(fault, &site, &load, daemon.socket(), changes_return));
+        rows.push(Row::of(fault, &site, &load, daemon.socket()));
     }
     print(cluster.name(), &rows);
     let wrong: Vec<String> = rows.iter().flat_map(Row::complaints).collect();
@@ -77,24 +78,50 @@ fn all_faults(cluster: &dyn Cluster, changes_return: Duration) {
 /// A fault and what came of it.
 struct Row {
     fault: Fault,
-    start: Instant,
-    end: Instant,
-    changes_return: Duration,
+    times: Times,
     answers: Answers,
     missed: bool,
 }
 
+/// When what happened.
+#[derive(Clone, Copy)]
+struct Times {
+    /// The fault is being made.
+    start: Instant,
+    /// It has been made.
+    made: Instant,
+    /// It is being repaired.
+    released: Instant,
+    /// It is over.
+    end: Instant,
+}
+
 impl Row {
-    fn of(fault: Fault, site: &Site, load: &Load, socket: &std::path::Path, changes_return: Duration) -> Self {
-        let start = Instant::now() + Duration::from_millis(300);
-        let mut end = start;
-        let answers = load.run(socket, || {
-            std::thread::sleep(start.saturating_duration_since(Instant::now()));
-            (fault.act)(site, &|| std::thread::sleep(FAULT));
-            end = Instant::now();
-            std::thread::sleep(changes_return + STRETCH);
+    fn of(fault: Fault, site: &Site, load: &Load, socket: &std::path::Path) -> Self {
+        let now = Instant::now();
+        let times = Cell::new(Times { start: now, made: now, released: now, end: now });
+        let change = |set: fn(&mut Times, Instant)| {
+            let mut all = times.get();
+            set(&mut all, Instant::now());
+            times.set(all);
+        };
+        let answers = load.run_watched(socket, |watch| {
+            std::thread::sleep(Duration::from_millis(300));
+            change(|times, now| times.start = now);
+            (fault.act)(site, &|| {
+                change(|times, now| times.made = now);
+                let made = times.get().made;
+                if fault.left == Left::Another {
+                    watch.wait_until_answered(&[Asked::Read], made, READS_BACK);
+                }
+                std::thread::sleep((made + FAULT).saturating_duration_since(Instant::now()));
+                change(|times, now| times.released = now);
+            });
+            change(|times, now| times.end = now);
+            watch.wait_until_answered(&EVERYTHING, times.get().end, CHANGES_BACK);
+            std::thread::sleep(STRETCH);
         });
-        Row { fault, start, end, changes_return, answers, missed: site.was_missed() }
+        Row { fault, times: times.get(), answers, missed: site.was_missed() }
     }
 
     fn not_now(&self, asked: Asked) -> usize {
@@ -103,34 +130,33 @@ impl Row {
 
     /// How many were "not now" at a time when that is not excused.
     fn unexcused(&self, asked: Asked) -> usize {
-        let excused = |from: Instant, to: Instant| {
-            let is_within = |begin: Instant, end: Instant| to >= begin && from <= end;
-            match self.fault.left {
-                Left::First | Left::Copy if asked == Asked::Read => false,
-                Left::Another if asked == Asked::Read => {
-                    is_within(self.start, self.start + WINDOW) || is_within(self.end, self.end + WINDOW)
-                }
-                _ if asked == Asked::Read => is_within(self.start, self.end + WINDOW),
-                _ => is_within(self.start, self.end + self.changes_return),
-            }
+        let Times { start, made, released, end } = self.times;
+        let limit = if asked == Asked::Read { READS_BACK } else { CHANGES_BACK };
+        let back = |from| from + self.answers.recovery(asked, from).unwrap_or(limit).min(limit);
+        let excuses = match self.fault.left {
+            Left::First | Left::Copy if asked == Asked::Read => vec![],
+            Left::Another if asked == Asked::Read => vec![(start, back(made)), (released, back(end))],
+            _ => vec![(start, back(end))],
         };
-        self.answers.which(asked, &Verdict::NotNow).filter(|answer| !excused(answer.from, answer.to)).count()
+        let excused = |answer: &Answer| excuses.iter().any(|(from, to)| answer.to >= *from && answer.from <= *to);
+        self.answers.which(asked, &Verdict::NotNow).filter(|answer| !excused(answer)).count()
     }
 
     /// From the start of a fault where another server is left, and else from its end.
     fn recovery(&self, asked: Asked) -> Option<Duration> {
-        let from = if self.fault.left == Left::Nobody || asked != Asked::Read { self.end } else { self.start };
+        let Times { start, end, .. } = self.times;
+        let from = if self.fault.left == Left::Nobody || asked != Asked::Read { end } else { start };
         self.answers.recovery(asked, from)
     }
 
     fn complaints(&self) -> Vec<String> {
         let mut list = self.answers.wrong();
         list.truncate(5);
-        let slowest = self.answers.percentile(100, self.start, self.end + WINDOW);
+        let slowest = self.answers.percentile(100, self.times.start, self.times.end + READS_BACK);
         if slowest > ANSWER {
             list.push(format!("an answer took {slowest:?}"));
         }
-        for asked in [Asked::Read, Asked::ReadChanged, Asked::Change] {
+        for asked in EVERYTHING {
             let count = self.unexcused(asked);
             if count > 0 {
                 list.push(format!("{asked:?}: {count} of {} not now for no reason", self.not_now(asked)));
@@ -172,12 +198,13 @@ fn print(name: &str, rows: &[Row]) {
     );
     let milliseconds = |time: Duration| time.as_millis().to_string();
     for row in rows {
-        let during = |percent| milliseconds(row.answers.percentile(percent, row.start, row.end));
+        let Times { start, end, .. } = row.times;
+        let during = |percent| milliseconds(row.answers.percentile(percent, start, end));
         let recovery = |asked| row.recovery(asked).map_or_else(|| "never".into(), milliseconds);
         table += &format!(
             "{:<18} {:>8} {:>7} {:>5} {:>7} {:>7} {:>7} {:>7} {:>7} {:>7} {:>8} {:>8}\n",
             row.fault.name,
-            milliseconds(row.end - row.start),
+            milliseconds(end - start),
             row.answers.count(),
             row.answers.wrong().len(),
             row.not_now(Asked::Read),
