@@ -1,5 +1,7 @@
 //! `mailauth check`: is everything as it has to be? Each line is ok, or says what to do.
 
+mod copy;
+
 use crate::failure::{Exit, Failure};
 use crate::listing::{INCOMPLETE, each_account};
 use crate::output::{Table, json, printable, say};
@@ -7,9 +9,7 @@ use clap::Args;
 use mailauth_core::Service;
 use mailauth_core::authenticate::{Answer, Authority, Credential, Request};
 use mailauth_core::config::{Config, DatabaseUrl, HostPort};
-use mailauth_core::store::{
-    Administration, HostState, Role, SnapshotState, SqlStore, StoreReport, open_single, snapshot,
-};
+use mailauth_core::store::{Administration, HostState, Role, SnapshotState, SqlStore, StoreReport, open_single};
 use mailauth_courier::client::Client;
 use serde::Serialize;
 use std::fs;
@@ -127,43 +127,11 @@ fn configuration(file: Option<&Path>, findings: &mut Findings) -> Option<Config>
     }
 }
 
-/// The copy that answers in an outage, if it is young enough for that.
+/// The copy that answers in an outage, if it would.
 fn snapshot(config: &Config, findings: &mut Findings) -> Option<SnapshotState> {
-    let path = config.outage.snapshot_of(&config.database.url)?;
-    let copy = snapshot::look(path, &config.database.url);
-    let (state, text) = judge(path, &copy, config.outage.max_age);
-    findings.add("snapshot", state, text);
-    copy.ok().flatten().filter(|copy| copy.age <= config.outage.max_age)
-}
-
-fn judge(path: &Path, copy: &Result<Option<SnapshotState>, String>, max_age: Duration) -> (State, String) {
-    let shown = path.display();
-    match copy {
-        Ok(Some(copy)) => {
-            let SnapshotState { accounts, bytes, age, .. } = copy;
-            let size = format!("{shown}: {accounts} accounts, {bytes} bytes");
-            if *age <= max_age {
-                return (State::Ok, format!("{size}, {} s old", age.as_secs()));
-            }
-            let age = if *age == Duration::MAX { "from the future".into() } else { format!("{} s old", age.as_secs()) };
-            let cure = "see the log of mailauth-courier why it is not refreshed";
-            (State::Degraded, format!("{size}, {age}: it decides nothing any more; {cure}"))
-        }
-        Ok(None) => {
-            let folder = path.parent().filter(|folder| folder.exists()).map(Path::display);
-            let cure = match folder {
-                Some(folder) => format!("start mailauth-courier, to whose user {folder} must belong"),
-                None => {
-                    "make its folder and give it to mailauth-courier's user, or set [outage] enabled = false".into()
-                }
-            };
-            (State::Degraded, format!("there is none at {shown} for logins while the database is away; {cure}"))
-        }
-        Err(problem) => {
-            let cure = "run this as root, or remove the file, and mailauth-courier makes it anew";
-            (State::Degraded, format!("{shown} cannot be used: {problem}; {cure}"))
-        }
-    }
+    let found = copy::look(config)?;
+    findings.add("snapshot", found.state, found.text);
+    found.answers
 }
 
 fn database(config: &Config, copy: Option<SnapshotState>, findings: &mut Findings) {
@@ -378,23 +346,6 @@ mod tests {
         for (schema, cure) in [(0, "run 'mailauth init'"), (1, "run 'mailauth init'"), (3, "update mailauth")] {
             let (state, text) = found(schema);
             assert!(state == State::Down && text.ends_with(cure), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_snapshot_that_would_decide_nothing_wants_attention() {
-        let copy = |age| SnapshotState { path: "/s".into(), accounts: 3, bytes: 4096, age, in_use: false };
-        let judged = |copy| judge(Path::new("/var/s"), &copy, Duration::from_secs(60));
-        let (minute, more) = (Duration::from_secs(60), Duration::from_secs(61));
-        assert_eq!(judged(Ok(Some(copy(minute)))), (State::Ok, "/var/s: 3 accounts, 4096 bytes, 60 s old".into()));
-        for (copy, said) in [
-            (Ok(Some(copy(more))), "61 s old: it decides nothing any more; see the log"),
-            (Ok(Some(copy(Duration::MAX))), "from the future: it decides nothing"),
-            (Ok(None), "start mailauth-courier, to whose user /var must belong"),
-            (Err("no".into()), "cannot be used: no; run this as root"),
-        ] {
-            let (state, text) = judged(copy);
-            assert!(state == State::Degraded && text.contains(said), "{text}");
         }
     }
 

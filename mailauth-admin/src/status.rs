@@ -115,9 +115,13 @@ fn remembered(sheet: &mut Sheet, cache: &CacheUse) {
 }
 
 fn snapshot(snapshot: &Snapshot) -> String {
-    let Snapshot { path, accounts, bytes, age_seconds, in_use } = snapshot;
+    let Snapshot { path, accounts, bytes, age_seconds, in_use, refresh_error, refresh_error_seconds } = snapshot;
     let use_of_it = if *in_use { "answers now" } else { "not in use" };
-    format!("{accounts} accounts, {bytes} bytes, {} old, {use_of_it}, {path}", span(*age_seconds))
+    let text = format!("{accounts} accounts, {bytes} bytes, {} old, {use_of_it}, {path}", span(*age_seconds));
+    match refresh_error {
+        Some(why) => format!("{text}; not refreshed for {}: {why}", span(refresh_error_seconds.unwrap_or_default())),
+        None => text,
+    }
 }
 
 fn hosts(hosts: &[Host]) -> Table<5> {

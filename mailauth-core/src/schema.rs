@@ -288,14 +288,6 @@ impl TableModel {
             versions: Versions { table: "schema_version".into(), version: "version".into() },
         }
     }
-
-    /// The tables of a snapshot: what was read of our own, with a row for each row.
-    #[cfg(feature = "sqlite")]
-    pub(crate) fn copied() -> Self {
-        let mut model = Self::own();
-        model.accounts.columns[Field::DomainEnabled as usize].read = "a.domain_enabled".into();
-        model
-    }
 }
 
 #[cfg(test)]

@@ -139,6 +139,10 @@ pub struct Snapshot {
     pub age_seconds: f64,
     /// Does it answer now?
     pub in_use: bool,
+    /// Why the last refresh failed, if it did.
+    pub refresh_error: Option<String>,
+    /// How long refreshing it has failed.
+    pub refresh_error_seconds: Option<f64>,
 }
 
 impl Answers {

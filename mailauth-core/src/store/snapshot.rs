@@ -12,22 +12,37 @@
 //! | what stands there now ([`AccountStore::find`]), as before a change of a password | no |
 //! | changes, and what the mailboxes of a domain hold | no |
 //!
-//! Mail must not bounce on the word of a copy: who refuses it asks [`MailStore::certain_since`] first.
+//! Mail must not bounce on the word of a copy: whatever refuses it asks [`MailStore::certain_since`] first.
 //!
-//! # What the daemon changes itself
+//! # Changes
 //!
-//! A login whose password is changed through this store, or of which [`AccountStore::forget`] is told, is noted in the
-//! file and copied again at once. While such a note stands, the copy does not answer for that login. A password is noted
-//! before it is changed, so the old one does not come back whenever this process or the database dies.
+//! A password that is changed through this store, and what [`AccountStore::forget`] is told, is noted in the file and
+//! copied again at once. While such a note is there, the copy does not answer about what the note names, and answers about
+//! everything else. A password is noted before it is changed, so the old one does not come back whenever this process or
+//! the database dies. `docs/internals/changes.md` describes the protocol.
 //!
 //! # Age
 //!
-//! Everything in the copy is at least as new as the beginning of the last refresh that succeeded. Of two clocks the one
-//! that says the copy is older is believed: the system's, and within one process the one that nobody sets. A copy that
-//! claims to be from the future, by more than some minutes, is too old.
+//! Everything in the copy is at least as new as the beginning of the last reading of all tables. In between, what has a
+//! time of change is read by that, which does not make the stated age younger: rows that were deleted, or changed without
+//! a new time, are not seen by it. Of two clocks the one that says the copy is older is believed: the system's, and within
+//! one process the one that nobody sets. A copy that claims to be from the future, by more than some minutes, is too old.
+//!
+//! # Another database
+//!
+//! Where the configuration names another database, the file goes on answering until all of the new one was copied beside
+//! it. A URL with other hosts, of which one is the same, is the same database.
+//!
+//! # Damage
+//!
+//! What is found to be damaged does not answer, and the file is made from the database once that can be reached.
 
 mod copy;
+mod file;
+mod layout;
+mod notes;
 mod notices;
+mod origin;
 mod original;
 mod refresher;
 #[cfg(test)]
@@ -44,13 +59,15 @@ use crate::config::{Config, DatabaseUrl};
 use crate::quota::pools::{PoolStore, PoolUse};
 use crate::quota::{Limits, Usage};
 use crate::schema::TableModel;
-use copy::Copy;
+use copy::{Copy, Standing};
+use notes::Waiting;
 use notices::Notices;
+use origin::Origin;
 use refresher::{Refresher, Work};
 use std::fs;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// A clock may be set back so far without making the copy useless.
@@ -58,6 +75,12 @@ const SET_BACK: Duration = Duration::from_secs(300);
 
 /// The longest wait for the file.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long another process's file is looked at for damaged pages.
+const EXAMINED: Duration = Duration::from_secs(2);
+
+/// So many changes that cannot be noted in the file are remembered. With more of them all logins wait.
+const MOST_LOST: usize = 10_000;
 
 /// Tells the time, by the clock that nobody sets and by the system's.
 type Clock = Arc<dyn Fn() -> (Instant, SystemTime) + Send + Sync>;
@@ -86,42 +109,77 @@ struct Keeper {
 /// What this process knows of the copy and the file does not.
 #[derive(Default)]
 struct Fresh {
-    /// When the last refresh that succeeded began.
+    /// When the last reading of all tables that succeeded began.
     began: Mutex<Option<Instant>>,
-    /// Changes that could not be noted in the file, and how many of them are in it since.
-    lost: AtomicU64,
-    made_good: AtomicU64,
+    /// Changes that could not be noted in the file.
+    lost: Mutex<Lost>,
+    /// No other process refreshes the file.
+    is_ours: AtomicBool,
+    /// Since when refreshing it fails, and why.
+    failure: Mutex<Option<(Instant, String)>>,
+}
+
+#[derive(Default)]
+struct Lost {
+    changes: Vec<Changed>,
+    /// There were too many.
+    all: bool,
 }
 
 /// What is asked about.
 #[derive(Clone, Copy)]
 enum About<'a> {
     Login(&'a Login),
-    /// Domains or aliases.
-    Addresses,
+    /// The targets of an address.
+    Alias(&'a str),
+    /// A domain by its name.
+    Domain(&'a str),
     AllLogins,
 }
 
 /// Why the copy does not answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Useless {
     Missing,
     Old(Duration),
     Pending,
+    Damaged(String),
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Fresh {
-    fn is_doubted(&self) -> bool {
-        self.lost.load(Ordering::SeqCst) != self.made_good.load(Ordering::SeqCst)
-    }
-
     fn began(&self) -> Option<Instant> {
-        *self.began.lock().unwrap_or_else(PoisonError::into_inner)
+        *lock(&self.began)
     }
 
-    /// A refresh that began then has succeeded.
-    fn refreshed(&self, began: Instant) {
-        *self.began.lock().unwrap_or_else(PoisonError::into_inner) = Some(began);
+    /// All tables were read, from then on.
+    fn read_whole(&self, began: Instant) {
+        *lock(&self.began) = Some(began);
+    }
+
+    /// Remembers a change that cannot be noted in the file.
+    fn lose(&self, changed: &Changed) {
+        let mut lost = lock(&self.lost);
+        if lost.changes.len() < MOST_LOST {
+            lost.changes.push(changed.clone());
+        } else {
+            lost.all = true;
+        }
+    }
+
+    /// What those changes say about a question.
+    fn waiting(&self, about: About<'_>) -> Waiting {
+        let lost = lock(&self.lost);
+        let mut waiting = Waiting { rows: lost.all, absence: lost.all };
+        for changed in &lost.changes {
+            let touched = notes::touches(changed, about);
+            waiting.rows |= touched.rows;
+            waiting.absence |= touched.absence;
+        }
+        waiting
     }
 }
 
@@ -134,13 +192,14 @@ impl<S: Original + 'static> Snapshot<S> {
     fn by_clock(inner: Arc<S>, config: &Config, clock: Clock) -> Self {
         let path = config.outage.snapshot_of(&config.database.url);
         let keeper = path.map(|path| {
-            let copy = Arc::new(Copy::new(path, config.database.url.to_string()));
+            let copy = Arc::new(Copy::new(path, Origin::of(&config.database.url)));
             let fresh = Arc::<Fresh>::default();
             let work = Work {
                 original: Arc::clone(&inner),
                 copy: Arc::clone(&copy),
                 fresh: Arc::clone(&fresh),
                 interval: config.outage.refresh,
+                max_age: config.outage.max_age,
                 clock: Arc::clone(&clock),
             };
             let refresher = Refresher::start(work)
@@ -149,7 +208,7 @@ impl<S: Original + 'static> Snapshot<S> {
             let hosts = Hosts::one(vec![Arc::new(Sqlite::new(path, PATIENCE))], path.display().to_string(), PATIENCE);
             Keeper {
                 copy,
-                reader: SqlStore::new(hosts, TableModel::copied()),
+                reader: SqlStore::new(hosts, TableModel::own()),
                 max_age: config.outage.max_age,
                 fresh,
                 stand_ins: AtomicU64::new(0),
@@ -164,16 +223,18 @@ impl<S: Original + 'static> Snapshot<S> {
 }
 
 impl<S> Snapshot<S> {
-    /// The answer of the inner store, or that of the copy to the same question.
+    /// The answer of the inner store, or that of the copy to the same question. What `is_absence` is said of may have been
+    /// added since.
     fn or_copy<T>(
         &self,
         answer: Result<T, StoreError>,
         about: About<'_>,
+        is_absence: impl FnOnce(&T) -> bool,
         ask: impl FnOnce(&SqlStore) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let Some(keeper) = &self.keeper else { return answer };
         match answer {
-            Err(error) if error.is_outage() => keeper.stand_in(error, about, ask),
+            Err(error) if error.is_outage() => keeper.stand_in(error, about, is_absence, ask),
             answer => {
                 keeper.notices.back();
                 answer
@@ -187,47 +248,58 @@ impl Keeper {
         &self,
         error: StoreError,
         about: About<'_>,
+        is_absence: impl FnOnce(&T) -> bool,
         ask: impl FnOnce(&SqlStore) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let now = (self.clock)().0;
-        let age = match self.usable_for(about) {
-            Ok(age) => age,
-            Err(why) => {
-                self.notices.useless(now, self.copy.path(), why, self.max_age, &error);
-                return Err(error);
-            }
+        let useless = |why| {
+            self.notices.useless(now, self.copy.path(), why, self.max_age, &error);
+            Err(error.clone())
         };
-        match ask(&self.reader) {
+        let (age, absence_waits) = match self.usable_for(about) {
+            Ok(usable) => usable,
+            Err(why) => return useless(why),
+        };
+        let answer = match ask(&self.reader) {
             Err(of_copy) if of_copy.is_outage() || matches!(of_copy, StoreError::Schema(_)) => {
-                self.notices.useless(now, self.copy.path(), Useless::Missing, self.max_age, &error);
-                Err(error)
+                return useless(Useless::Missing);
             }
-            answer => {
-                *self.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
-                // Before anybody can act on the answer.
-                self.stand_ins.fetch_add(1, Ordering::SeqCst);
-                self.notices.in_use(now, self.copy.path(), age, &error);
-                answer
+            // The file has no rights and no rules that it could refuse by.
+            Err(StoreError::Refused { reason, .. }) => {
+                self.copy.suspect(&reason);
+                return useless(Useless::Damaged(reason));
             }
-        }
+            Ok(answer) if absence_waits && is_absence(&answer) => return useless(Useless::Pending),
+            answer => answer,
+        };
+        *lock(&self.error) = Some(error.clone());
+        // Before anybody can act on the answer.
+        self.stand_ins.fetch_add(1, Ordering::SeqCst);
+        self.notices.in_use(now, self.copy.path(), age, &error);
+        answer
     }
 
-    /// How old the copy is, if it may answer.
-    fn usable_for(&self, about: About<'_>) -> Result<Duration, Useless> {
-        let login = if let About::Login(login) = about { Some(login) } else { None };
-        let standing = self.copy.standing(login).ok().flatten().ok_or(Useless::Missing)?;
-        let pending = match about {
-            About::Login(_) | About::Addresses => standing.pending,
-            About::AllLogins => self.copy.has_pending().unwrap_or(true),
-        };
+    /// How old the copy is, if it may answer, and whether something may have been added that it does not have.
+    fn usable_for(&self, about: About<'_>) -> Result<(Duration, bool), Useless> {
+        let standing = self.copy.standing().map_err(|trouble| useless(&trouble))?;
+        let standing = standing.filter(|standing| self.is_answerable(standing)).ok_or(Useless::Missing)?;
         let age = self.age(standing.taken);
         if age > self.max_age {
-            Err(Useless::Old(age))
-        } else if pending || self.fresh.is_doubted() {
-            Err(Useless::Pending)
-        } else {
-            Ok(age)
+            return Err(Useless::Old(age));
         }
+        let noted = self.copy.waiting(about).map_err(|trouble| useless(&trouble))?;
+        let lost = self.fresh.waiting(about);
+        if noted.rows || lost.rows {
+            return Err(Useless::Pending);
+        }
+        self.copy.verify(about).map_err(|trouble| useless(&trouble))?;
+        // Of a damaged file nothing is believed but the rows that it has.
+        Ok((age, noted.absence || lost.absence || self.copy.damage().is_some()))
+    }
+
+    /// A copy of another database answers until one of this takes its place, and not where another process keeps it.
+    fn is_answerable(&self, standing: &Standing) -> bool {
+        self.copy.is_of(standing) || self.fresh.is_ours.load(Ordering::SeqCst)
     }
 
     fn age(&self, taken: u64) -> Duration {
@@ -239,10 +311,10 @@ impl Keeper {
         }
     }
 
-    /// Has a login copied again soon, or everything.
-    fn note(&self, login: Option<&Login>) {
-        if self.copy.note(login, false).is_err() {
-            self.fresh.lost.fetch_add(1, Ordering::SeqCst);
+    /// Has what was changed copied again soon.
+    fn note(&self, changed: &Changed) {
+        if self.copy.note(changed, false).is_err() {
+            self.fresh.lose(changed);
         }
         self.ring();
     }
@@ -254,10 +326,19 @@ impl Keeper {
     }
 
     fn state(&self) -> Option<SnapshotState> {
-        let standing = self.copy.standing(None).ok().flatten()?;
-        let in_use = self.notices.is_in_use();
-        let path = self.copy.path();
-        Some(SnapshotState { age: self.age(standing.taken), ..state(path, standing.accounts, in_use)? })
+        let standing = self.copy.standing().ok().flatten()?;
+        let (in_use, path) = (self.notices.is_in_use(), self.copy.path());
+        let failure = lock(&self.fresh.failure).clone();
+        let failure = failure.map(|(since, why)| ((self.clock)().0.saturating_duration_since(since), why));
+        Some(SnapshotState { age: self.age(standing.taken), failure, ..state(path, standing.accounts, in_use)? })
+    }
+}
+
+fn useless(trouble: &file::Trouble) -> Useless {
+    match trouble {
+        file::Trouble::Version => Useless::Missing,
+        trouble if trouble.is_spoilt() => Useless::Damaged(trouble.to_string()),
+        _ => Useless::Missing,
     }
 }
 
@@ -278,12 +359,12 @@ impl<S: Original + 'static> AccountStore for Snapshot<S> {
 
     fn look_up(&self, login: &Login, deadline: Instant) -> Result<Seen, StoreError> {
         let seen = self.inner.look_up(login, deadline);
-        self.or_copy(seen, About::Login(login), |copy| copy.find(login).map(Seen::copied))
+        self.or_copy(seen, About::Login(login), is_unknown, |copy| copy.find(login).map(Seen::copied))
     }
 
     fn look_up_newest(&self, login: &Login) -> Result<Seen, StoreError> {
         let seen = self.inner.look_up_newest(login);
-        self.or_copy(seen, About::Login(login), |copy| copy.find(login).map(Seen::copied))
+        self.or_copy(seen, About::Login(login), is_unknown, |copy| copy.find(login).map(Seen::copied))
     }
 
     /// What a replica said before all were away stands where the copy says the same. Where they differ nobody knows which
@@ -291,7 +372,8 @@ impl<S: Original + 'static> AccountStore for Snapshot<S> {
     fn look_again(&self, login: &Login, seen: &Seen, deadline: Instant) -> Result<Option<Seen>, StoreError> {
         match self.inner.look_again(login, seen, deadline) {
             Err(error) if error.is_outage() => {
-                let copied = self.or_copy(Err(error.clone()), About::Login(login), |copy| copy.find(login))?;
+                let copied =
+                    self.or_copy(Err(error.clone()), About::Login(login), Option::is_none, |copy| copy.find(login))?;
                 if copied == seen.row { Ok(None) } else { Err(error) }
             }
             again => again,
@@ -301,7 +383,7 @@ impl<S: Original + 'static> AccountStore for Snapshot<S> {
     fn forget(&self, changed: &Changed) {
         self.inner.forget(changed);
         if let Some(keeper) = &self.keeper {
-            keeper.note(if let Changed::Account(login) = changed { Some(login) } else { None });
+            keeper.note(changed);
         }
     }
 
@@ -312,24 +394,29 @@ impl<S: Original + 'static> AccountStore for Snapshot<S> {
 
     fn set_password(&self, login: &Login, old: &Password, new: &Password) -> Result<bool, StoreError> {
         let Some(keeper) = &self.keeper else { return self.inner.set_password(login, old, new) };
-        let note = keeper.copy.note(Some(login), true);
+        let note = keeper.copy.note(&Changed::Account(login.clone()), true);
         let changed = self.inner.set_password(login, old, new);
         // Whatever came of it: where it is not known whether it was done, the row is not known either.
         match note.and_then(|note| keeper.copy.release(note, login)) {
             Ok(()) => keeper.ring(),
-            Err(_) => keeper.note(Some(login)),
+            Err(_) => keeper.note(&Changed::Account(login.clone())),
         }
         changed
     }
 
     fn enumerate(&self, after: Option<&Cursor>, limit: usize) -> Result<Page, StoreError> {
-        self.or_copy(self.inner.enumerate(after, limit), About::AllLogins, |copy| copy.enumerate(after, limit))
+        self.or_copy(
+            self.inner.enumerate(after, limit),
+            About::AllLogins,
+            |_| false,
+            |copy| copy.enumerate(after, limit),
+        )
     }
 }
 
 impl<S: Original + 'static> PoolStore for Snapshot<S> {
     fn pool_limits(&self, domain: &str) -> Result<Limits, StoreError> {
-        self.or_copy(self.inner.pool_limits(domain), About::Addresses, |copy| copy.pool_limits(domain))
+        self.or_copy(self.inner.pool_limits(domain), About::Domain(domain), |_| false, |copy| copy.pool_limits(domain))
     }
 
     fn pool_use(&self, domain: &str) -> Result<PoolUse, StoreError> {
@@ -347,11 +434,17 @@ impl<S: Original + 'static> MailStore for Snapshot<S> {
     }
 
     fn domain_enabled(&self, name: &DomainName) -> Result<Option<bool>, StoreError> {
-        self.or_copy(self.inner.domain_enabled(name), About::Addresses, |copy| copy.domain_enabled(name))
+        let about = About::Domain(name.as_str());
+        self.or_copy(self.inner.domain_enabled(name), about, Option::is_none, |copy| copy.domain_enabled(name))
     }
 
     fn alias_targets(&self, address: &str) -> Result<Vec<String>, StoreError> {
-        self.or_copy(self.inner.alias_targets(address), About::Addresses, |copy| copy.alias_targets(address))
+        self.or_copy(
+            self.inner.alias_targets(address),
+            About::Alias(address),
+            |_| false,
+            |copy| copy.alias_targets(address),
+        )
     }
 
     fn doubts(&self) -> u64 {
@@ -360,29 +453,55 @@ impl<S: Original + 'static> MailStore for Snapshot<S> {
 
     fn certain_since(&self, doubts: u64) -> Result<(), StoreError> {
         let Some(keeper) = self.keeper.as_ref().filter(|_| self.doubts() != doubts) else { return Ok(()) };
-        let error = keeper.error.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let error = lock(&keeper.error).clone();
         error.map_or(Ok(()), Err)
     }
 }
 
-/// What is known of the copy of `database` that another process keeps at `path`; `None` while there is no whole one.
+fn is_unknown(seen: &Seen) -> bool {
+    seen.row.is_none()
+}
+
+/// What stands after the last `@` of an address.
+fn domain_of(address: &str) -> &str {
+    address.rsplit('@').next().unwrap_or_default()
+}
+
+/// The copy that another process keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// What is known of it.
+    pub state: SnapshotState,
+    /// How long ago a refresh succeeded last.
+    pub refreshed: Duration,
+    /// The database that it is a copy of, where that is not the one that is configured.
+    pub of_other: Option<String>,
+}
+
+/// What is known of the copy that another process keeps at `path`; `None` while there is no whole one.
 ///
 /// # Errors
-/// With a sentence, when the file cannot be read or is no copy of this database.
-pub fn look(path: &Path, database: &DatabaseUrl) -> Result<Option<SnapshotState>, String> {
-    match copy::look(path, &database.to_string()) {
-        Ok(standing) => Ok(standing.and_then(|standing| {
-            let age = age_at(SystemTime::now(), standing.taken).unwrap_or(Duration::MAX);
-            Some(SnapshotState { age, ..state(path, standing.accounts, false)? })
-        })),
-        Err(trouble) if trouble.is_absence() => Ok(None),
-        Err(trouble) => Err(trouble.to_string()),
-    }
+/// With a sentence, when the file cannot be read or is damaged.
+pub fn look(path: &Path, database: &DatabaseUrl) -> Result<Option<Kept>, String> {
+    let standing = match copy::look(path, EXAMINED) {
+        Ok(standing) => standing,
+        Err(trouble) if trouble.is_absence() => return Ok(None),
+        Err(trouble) => return Err(trouble.to_string()),
+    };
+    let now = SystemTime::now();
+    let ago = |time| age_at(now, time).unwrap_or(Duration::MAX);
+    Ok(standing.and_then(|standing| {
+        let failure = standing.failure.clone().map(|(since, why)| (ago(since), why));
+        let state = SnapshotState { age: ago(standing.taken), failure, ..state(path, standing.accounts, false)? };
+        let is_same = Origin::of(database).is_same(&standing.origin);
+        let of_other = (!is_same).then(|| origin::shown(&standing.origin));
+        Some(Kept { state, refreshed: ago(standing.refreshed), of_other })
+    }))
 }
 
 fn state(path: &Path, accounts: u64, in_use: bool) -> Option<SnapshotState> {
     let bytes = fs::metadata(path).ok()?.len();
-    Some(SnapshotState { path: path.to_owned(), accounts, bytes, age: Duration::ZERO, in_use })
+    Some(SnapshotState { path: path.to_owned(), accounts, bytes, age: Duration::ZERO, failure: None, in_use })
 }
 
 /// How old what was taken at `taken` is by the system's clock, if that can be.

@@ -53,6 +53,8 @@ pub struct SnapshotState {
     pub bytes: u64,
     /// How old what it says may be.
     pub age: Duration,
+    /// How long refreshing it has failed, and why, if the last refresh did.
+    pub failure: Option<(Duration, String)>,
     /// Does it answer now, for no host does?
     pub in_use: bool,
 }

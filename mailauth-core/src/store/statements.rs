@@ -53,7 +53,7 @@ macro_rules! statements {
 // Each has the kinds of its parameters after its name. Those that add accounts have the columns
 // of a row.
 statements! {
-    /// To the fields of [`Field::READ`].
+    /// To the fields of [`Field::READ`] and the domain.
     find(Login),
     /// To the same.
     first_page(Limit),
@@ -61,7 +61,7 @@ statements! {
     next_page(Login, Limit),
     /// To the same, of one domain, which is given twice.
     domain_accounts_page(Domain, Domain, Login, Limit),
-    /// To the fields of [`Field::READ`] and the time of the change as a text, in the order of time and login: of accounts
+    /// To the same and the time of the change as a text, in the order of time and login: of accounts
     /// that were changed after that time, or at that time and have a login after that one. The time is given twice.
     changed_page(Time, Time, Login, Limit),
     /// To name, enabled, bytes and messages of the quota, and the time of the change, in the order of time and name: the
@@ -75,6 +75,8 @@ statements! {
     time(),
     /// To name, enabled, bytes and messages of the quota, and description, of the names after that one.
     domain_page(Domain, Limit),
+    /// To name, enabled, bytes and messages of the quota.
+    copied_domain(Domain),
     /// To address, target, position, of what comes after that address and target. The address is given twice.
     alias_page(Address, Address, Target, Limit),
     /// The same of one domain, which is given twice.
@@ -203,7 +205,7 @@ impl Statements {
         let login = accounts.read(Field::Login);
         let from = &accounts.from;
         let read = |fields: &[Field]| fields.iter().map(|f| accounts.read(*f)).collect::<Vec<_>>().join(", ");
-        let row = read(&Field::READ);
+        let row = format!("{}, {}", read(&Field::READ), accounts.read(Field::Domain));
         let time = |field: &Field| dialect.time_text.replace("{}", accounts.read(*field));
         let times = Field::TIMES.iter().map(time).collect::<Vec<_>>().join(", ");
 
@@ -273,6 +275,7 @@ impl Statements {
             domain_page: kept(format!(
                 "SELECT {domain}, {d_text} FROM {d} WHERE {d_name} > ? ORDER BY {d_name} LIMIT ?"
             )),
+            copied_domain: kept(format!("SELECT {domain} FROM {d} WHERE {d_name} = ?")),
             alias_page: kept(format!(
                 "SELECT {alias} FROM {al} WHERE {} ORDER BY {address}, {target} LIMIT ?",
                 after(&[address, target])

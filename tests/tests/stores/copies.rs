@@ -51,6 +51,18 @@ fn pages_of_rows_are_whole_and_in_order(kind: Kind) {
         (vec!["@x.example".into(), "all@x.example".into()], vec!["zoe@x.example".into(), "B@y.example".into()])
     );
     assert_eq!(pairs(&rest), ["a@y.example", "b@y.example"]);
+    store.add_domain(&DomainRow::new("w.example")).unwrap();
+    store.add_alias(&AliasRow { address: "all@w.example".into(), targets: vec!["c@y.example".into()] }).unwrap();
+    let of_domain = |after| {
+        let page = store.copy(Part::AliasesOfDomain { domain: b"x.example", after }, 3).unwrap();
+        page.iter().map(|row| (text(&row[1]), text(&row[3]))).collect::<Vec<_>>()
+    };
+    let of_x = |target: &str| (target.to_owned(), "x.example".to_owned());
+    assert_eq!(of_domain((b"", b"")), ["zoe@x.example", "B@y.example", "a@y.example"].map(of_x));
+    assert_eq!(of_domain((b"all@x.example", b"a@y.example")), ["b@y.example"].map(of_x));
+    assert_eq!(firsts(&store.copy(Part::Domain(b"x.example"), 9).unwrap()), ["x.example"]);
+    assert!(store.copy(Part::Domain(b"X.example"), 9).unwrap().is_empty());
+    store.remove_domain("w.example", true).unwrap();
 
     assert_eq!(firsts(&store.copy(Part::Domains { after: b"" }, 9).unwrap()), ["x.example"]);
     assert!(store.copy(Part::Domains { after: b"x.example" }, 9).unwrap().is_empty());

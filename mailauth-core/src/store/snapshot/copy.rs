@@ -1,120 +1,54 @@
-//! The file: an SQLite database of our own, with the values of the original's rows as they stood there.
+//! What is read from and written into the file: an SQLite database of our own, with the values of the original's rows as
+//! they stood there.
 //!
-//! Its columns have no types and no rules, so that what could not be used there cannot be used here either. It is changed
-//! in place, a page of rows in one transaction each: whoever reads meanwhile sees a row as it was or as it is, and after
-//! a crash every row is at least as new as the time in the file says. Without that time nothing was copied whole yet.
+//! Its columns have no types, and no rules but that keys are unique, so that what could not be used there cannot be used
+//! here either. It is changed in place, a page of rows in one transaction each: whoever reads meanwhile sees a row as it
+//! was or as it is, and after a crash every row is at least as new as the time in the file says. Without that time nothing
+//! was copied whole yet. Rows of another database are collected in tables beside them, which then take their place in one
+//! transaction.
+//!
+//! Each row has a checksum, and accounts and aliases are found in two ways, by their keys and by their domains. Where the
+//! two do not agree, or the checksum of a row or of the next one to a row that is missing does not fit, the file is damaged,
+//! and does not answer that question.
 
+use super::About;
+use super::file::{self, Result, Trouble, beside, index_of_domain, ours};
+use super::layout::{ACCOUNTS, ALIASES, ALL, DOMAINS, Layout, Range, Side, Text, checksum, key, read};
+use super::notes::{self, Pending, Waiting};
+use super::origin::Origin;
 use super::original::{CopiedRow, Value};
 use crate::account::Login;
-use crate::schema::Field;
-use crate::store::driver::Dialect;
-use crate::store::sqlite::DIALECT;
-use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{
-    Connection, ErrorCode, OpenFlags, OptionalExtension, ToSql, TransactionBehavior, params, params_from_iter,
-};
-use std::fs::{self, OpenOptions};
-use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use crate::store::Changed;
+use rusqlite::{Connection, TransactionBehavior, params, params_from_iter};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-/// Written into the file, so that an older program's is made anew.
-const FORMAT: i64 = 2;
-
-/// The longest wait for another's transaction, each of which takes milliseconds.
-const PATIENCE: Duration = Duration::from_secs(2);
-
-/// So many logins may wait for being copied again; with more of them everything does.
-const MOST_PENDING: i64 = 200;
-
-/// What stands for all logins among those that are to be copied again.
-const ALL: &[u8] = b"";
-
-/// One of its tables.
-pub(super) struct Layout {
-    name: &'static str,
-    columns: &'static [&'static str],
-    /// So many of the first columns are the key.
-    pub(super) key: usize,
-}
-
-const ACCOUNT: [&str; Field::READ.len()] = {
-    let (mut names, mut index) = ([""; Field::READ.len()], 0);
-    while index < names.len() {
-        names[index] = Field::READ[index].name();
-        index += 1;
-    }
-    names
-};
-
-pub(super) const ACCOUNTS: Layout = Layout { name: "accounts", columns: &ACCOUNT, key: 1 };
-pub(super) const DOMAINS: Layout =
-    Layout { name: "domains", columns: &["name", "enabled", "quota_bytes", "quota_messages"], key: 1 };
-pub(super) const ALIASES: Layout = Layout { name: "aliases", columns: &["address", "target", "position"], key: 2 };
-
-/// Why the file cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Trouble {
-    #[error("{0}")]
-    Io(#[from] io::Error),
-    #[error("{0}")]
-    Sql(#[from] rusqlite::Error),
-    #[error("it belongs to another user or others may read it; remove it")]
-    NotOurs,
-    /// Of another program or database, or spoilt: it has to be made anew.
-    #[error("it is not a copy of this database")]
-    Unfit,
-}
-
-impl Trouble {
-    /// Can only a new file help?
-    fn is_spoilt(&self) -> bool {
-        let code = match self {
-            Trouble::Sql(error) => error.sqlite_error_code(),
-            Trouble::Unfit => return true,
-            Trouble::Io(_) | Trouble::NotOurs => None,
-        };
-        matches!(code, Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
-    }
-
-    /// Is there no file?
-    pub(super) fn is_absence(&self) -> bool {
-        matches!(self, Trouble::Io(error) if error.kind() == io::ErrorKind::NotFound)
-    }
-}
-
-type Result<T> = std::result::Result<T, Trouble>;
+/// A page that has so many rows too many is written as a whole.
+const SPARE: usize = 1000;
 
 /// What the file says of itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Standing {
     /// Seconds since 1970: everything in it is at least as new.
     pub taken: u64,
+    /// When a refresh succeeded last, in the same.
+    pub refreshed: u64,
     /// Accounts in it.
     pub accounts: u64,
-    /// Must the login that was asked about be copied again first?
-    pub pending: bool,
-}
-
-/// What has to be copied again.
-#[derive(Debug, Default)]
-pub(super) struct Pending {
-    /// Everything.
-    pub all: bool,
-    /// These logins.
-    pub logins: Vec<Login>,
-    /// What was noted, to be crossed off when it is done.
-    pub notes: Vec<i64>,
+    /// Which database it is a copy of.
+    pub origin: String,
+    /// Since when refreshing it fails, and why.
+    pub failure: Option<(u64, String)>,
 }
 
 /// The file, by one connection that is made when it is needed.
 pub(super) struct Copy {
     path: PathBuf,
-    /// Which database it is a copy of.
-    origin: String,
+    /// The database that it is to be a copy of.
+    origin: Origin,
     open: Mutex<Option<Open>>,
+    /// Why only a new file helps.
+    damage: Mutex<Option<String>>,
 }
 
 struct Open {
@@ -124,22 +58,40 @@ struct Open {
 }
 
 impl Copy {
-    pub(super) fn new(path: &Path, origin: String) -> Self {
-        Copy { path: path.to_owned(), origin, open: Mutex::default() }
+    pub(super) fn new(path: &Path, origin: Origin) -> Self {
+        Copy { path: path.to_owned(), origin, open: Mutex::default(), damage: Mutex::default() }
     }
 
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Makes sure that there is a file, and that it is fit. For the only one who refreshes it.
+    /// Makes sure that there is a file that this program knows. For the only one who refreshes it.
     pub(super) fn prepare(&self) -> Result<()> {
         match self.with(|_| Ok(())) {
-            Err(trouble) if trouble.is_spoilt() => self.remove()?,
-            Err(trouble) if trouble.is_absence() => {}
-            done => return done,
+            Err(Trouble::Version) => self.make_anew(),
+            Err(trouble) if trouble.is_absence() => self.make_anew(),
+            done => done,
         }
-        create(&self.path, &self.origin)
+    }
+
+    /// Puts a new file without a row in its place.
+    pub(super) fn make_anew(&self) -> Result<()> {
+        *self.lock() = None;
+        file::remove(&self.path)?;
+        file::create(&self.path, &self.origin)?;
+        *self.damage.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        Ok(())
+    }
+
+    /// What was found to be damaged, if only a new file helps.
+    pub(super) fn damage(&self) -> Option<String> {
+        self.damage.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A reader of the file found it damaged.
+    pub(super) fn suspect(&self, reason: &str) {
+        *self.damage.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
     }
 
     /// A change that was being made when its program ended is over.
@@ -147,127 +99,156 @@ impl Copy {
         self.with(|connection| Ok(connection.execute("UPDATE pending SET held = 0", []).map(drop)?))
     }
 
-    fn remove(&self) -> Result<()> {
-        *self.lock() = None;
-        for end in ["-wal", "-shm", ""] {
-            match fs::remove_file(beside(&self.path, end)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
-                _ => {}
-            }
-        }
-        Ok(())
+    /// What it says of itself; `None` while nothing was copied whole.
+    pub(super) fn standing(&self) -> Result<Option<Standing>> {
+        self.with(|connection| standing(connection))
     }
 
-    /// What it says of itself and, where one is given, of a login; `None` while nothing was copied whole.
-    pub(super) fn standing(&self, login: Option<&Login>) -> Result<Option<Standing>> {
-        self.with(|connection| standing(connection, login.map_or(ALL, |login| login.as_str().as_bytes())))
+    /// Is it a copy of the database that it is to be one of?
+    pub(super) fn is_of(&self, standing: &Standing) -> bool {
+        self.origin.is_same(&standing.origin)
     }
 
-    /// Is anything to be copied again?
-    pub(super) fn has_pending(&self) -> Result<bool> {
-        self.with(|connection| Ok(connection.query_row("SELECT EXISTS (SELECT 1 FROM pending)", [], |row| row.get(0))?))
+    /// What notes say about a question.
+    pub(super) fn waiting(&self, about: About<'_>) -> Result<Waiting> {
+        self.with(|connection| notes::waiting(connection, about))
     }
 
-    /// Notes that a login, or everything, has to be copied again. With `held`, not before [`Copy::release`] is told.
-    pub(super) fn note(&self, login: Option<&Login>, held: bool) -> Result<i64> {
-        self.change(|connection| {
-            let many = "SELECT COUNT(*) >= ? FROM pending WHERE held = 0";
-            let many = connection.query_row(many, [MOST_PENDING], |row| row.get(0))?;
-            if many && !held {
-                connection.execute("DELETE FROM pending WHERE held = 0", [])?;
-            }
-            let login = login.filter(|_| !many || held).map_or(ALL, |login| login.as_str().as_bytes());
-            connection.execute("INSERT INTO pending (login, held) VALUES (?, ?)", params![login, held])?;
-            Ok(connection.last_insert_rowid())
-        })
+    /// Notes what was changed. With `held`, it is not copied again before [`Copy::release`] is told.
+    pub(super) fn note(&self, changed: &Changed, held: bool) -> Result<i64> {
+        self.change(|connection| notes::add(connection, changed, held))
     }
 
     /// The change that a note was held for is over.
     pub(super) fn release(&self, note: i64, login: &Login) -> Result<()> {
-        let sql = "INSERT OR REPLACE INTO pending (id, login, held) VALUES (?, ?, 0)";
-        self.change(|connection| Ok(connection.execute(sql, params![note, login.as_str().as_bytes()]).map(drop)?))
+        self.change(|connection| notes::release(connection, note, &Changed::Account(login.clone())))
     }
 
     /// What has to be copied again now.
     pub(super) fn pending(&self) -> Result<Pending> {
-        self.with(|connection| {
-            let mut pending = Pending::default();
-            let mut statement = connection.prepare_cached("SELECT id, login FROM pending WHERE held = 0")?;
-            let mut rows = statement.query([])?;
-            while let Some(row) = rows.next()? {
-                let login: Vec<u8> = row.get(1)?;
-                pending.notes.push(row.get(0)?);
-                match Login::parse(&login, None) {
-                    Ok(login) if !pending.logins.contains(&login) => pending.logins.push(login),
-                    Ok(_) => {}
-                    Err(_) => pending.all = true,
-                }
-            }
-            Ok(pending)
-        })
-    }
-
-    /// Puts rows in the place of those of these logins.
-    pub(super) fn replace_accounts<'a>(
-        &self,
-        logins: impl Iterator<Item = &'a [u8]>,
-        rows: &[CopiedRow],
-    ) -> Result<()> {
-        self.change(|connection| {
-            let mut delete = connection.prepare_cached("DELETE FROM accounts WHERE login = ?")?;
-            for login in logins {
-                delete.execute([Text(login)])?;
-            }
-            insert(connection, &ACCOUNTS, rows)
-        })
-    }
-
-    /// Puts rows in the place of those whose keys are after `after` and not after `last`; neither is a bound where it is
-    /// empty. Nothing is written where they stand there already.
-    pub(super) fn replace(&self, layout: &Layout, after: &[&[u8]], last: &[&[u8]], rows: &[CopiedRow]) -> Result<()> {
-        let Layout { name, columns, .. } = layout;
-        let (listed, keys) = (columns.join(", "), columns[..layout.key].join(", "));
-        let bound = |sign, key: &[&[u8]]| match key {
-            [] => "1".to_owned(),
-            key => format!("({keys}) {sign} ({})", vec!["?"; key.len()].join(", ")),
-        };
-        let range = format!("{} AND {}", bound(">", after), bound("<=", last));
-        let key = || params_from_iter(after.iter().chain(last).map(|part| Text(part)));
-        self.change(|connection| {
-            // One more than are wanted, and no more, whatever stands there.
-            let sql = format!("SELECT {listed} FROM {name} WHERE {range} ORDER BY {keys} LIMIT {}", rows.len() + 1);
-            let mut same = 0;
-            let mut select = connection.prepare_cached(&sql)?;
-            let mut found = select.query(key())?;
-            while let Some(row) = found.next()? {
-                let stands: CopiedRow = (0..columns.len()).map(|index| Value::of(row, index)).collect();
-                if rows.get(same) != Some(&stands) {
-                    same = usize::MAX;
-                    break;
-                }
-                same += 1;
-            }
-            if same == rows.len() {
-                return Ok(());
-            }
-            connection.prepare_cached(&format!("DELETE FROM {name} WHERE {range}"))?.execute(key())?;
-            insert(connection, layout, rows)
-        })
+        self.with(|connection| notes::read(connection))
     }
 
     /// Crosses off what was copied again.
     pub(super) fn cross_off(&self, notes: &[i64]) -> Result<()> {
-        self.change(|connection| cross_off(connection, notes))
+        self.change(|connection| notes::cross_off(connection, notes))
     }
 
-    /// Everything in it is at least as new as `taken`, and what was noted before is done.
-    pub(super) fn is_whole(&self, taken: u64, notes: &[i64]) -> Result<u64> {
+    /// The tables that are to be filled. Those that answer, unless they are whole and of another database; then new ones
+    /// are made beside them.
+    pub(super) fn begin(&self) -> Result<Side> {
         self.change(|connection| {
-            let count = connection.query_row("SELECT COUNT(*) FROM accounts", [], |row| row.get(0))?;
-            connection
-                .execute("UPDATE copy SET taken = ?, accounts = ?", [taken.try_into().unwrap_or(i64::MAX), count])?;
-            cross_off(connection, notes)?;
-            Ok(count.try_into().unwrap_or(0))
+            let (origin, taken): (String, Option<i64>) =
+                connection.query_row("SELECT origin, taken FROM copy", [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            drop_tables(connection, Side::Next)?;
+            if self.origin.is_same(&origin) {
+                return Ok(Side::Used);
+            }
+            if taken.is_none() {
+                ALL.iter().try_for_each(|layout| connection.execute_batch(&format!("DELETE FROM {}", layout.name)))?;
+                connection.execute("UPDATE copy SET origin = ?, accounts = 0", [self.origin.text()])?;
+                return Ok(Side::Used);
+            }
+            file::create_tables(connection, Side::Next, generation(connection)? + 1)?;
+            Ok(Side::Next)
+        })
+    }
+
+    /// Puts rows in the place of those in `range`. Only what differs is written. Rows are in the order of their keys.
+    pub(super) fn replace(&self, side: Side, layout: &Layout, range: Range<'_>, rows: &[CopiedRow]) -> Result<()> {
+        self.change(|connection| {
+            let more = replace(connection, side, layout, range, rows)?;
+            if layout.name == ACCOUNTS.name && side == Side::Used && more != 0 {
+                connection.execute("UPDATE copy SET accounts = accounts + ?", [more])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Puts each of these rows in the place of the one with its key.
+    pub(super) fn put(&self, layout: &Layout, rows: &[CopiedRow]) -> Result<()> {
+        self.change(|connection| {
+            let mut added = 0;
+            for row in rows {
+                let stands = find(connection, Side::Used, layout, row)?;
+                let sum = checksum(row);
+                match stands {
+                    Some((stands, Value::Int(found))) if stands == *row && found == sum => continue,
+                    Some(_) => delete(connection, Side::Used, layout, row)?,
+                    None => added += 1,
+                }
+                insert(connection, Side::Used, layout, row)?;
+            }
+            if layout.name == ACCOUNTS.name && added > 0 {
+                connection.execute("UPDATE copy SET accounts = accounts + ?", [added])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// All rows of these tables are at least as new as `taken`, and what was noted before is done.
+    pub(super) fn is_whole(&self, side: Side, taken: u64, notes: &[i64]) -> Result<()> {
+        let taken = i64::try_from(taken).unwrap_or(i64::MAX);
+        self.change(|connection| {
+            if side == Side::Next {
+                drop_tables(connection, Side::Used)?;
+                for Layout { name, .. } in ALL {
+                    let next = Side::Next.suffix();
+                    connection.execute_batch(&format!("ALTER TABLE {name}{next} RENAME TO {name}"))?;
+                }
+                connection.execute("UPDATE copy SET generation = generation + 1", [])?;
+            }
+            let count: i64 = connection.query_row("SELECT COUNT(*) FROM accounts", [], |row| row.get(0))?;
+            let sql = "UPDATE copy SET taken = ?1, refreshed = ?1, accounts = ?2, origin = ?3, failed = NULL,
+                       failure = NULL";
+            connection.execute(sql, params![taken, count, self.origin.text()])?;
+            notes::cross_off(connection, notes)
+        })
+    }
+
+    /// What has a time of change is as new as `time`, and what was noted before is done.
+    pub(super) fn is_refreshed(&self, time: u64, notes: &[i64]) -> Result<()> {
+        let time = i64::try_from(time).unwrap_or(i64::MAX);
+        self.change(|connection| {
+            connection.execute("UPDATE copy SET refreshed = ?, failed = NULL, failure = NULL", [time])?;
+            notes::cross_off(connection, notes)
+        })
+    }
+
+    /// Refreshing it failed then, for this reason.
+    pub(super) fn is_failing(&self, time: u64, why: &str) -> Result<()> {
+        let time = i64::try_from(time).unwrap_or(i64::MAX);
+        self.change(|connection| {
+            let sql = "UPDATE copy SET failed = COALESCE(failed, ?1), failure = ?2";
+            Ok(connection.execute(sql, params![time, why]).map(drop)?)
+        })
+    }
+
+    /// Makes sure that what the file has, or does not have, for a question is not damaged.
+    pub(super) fn verify(&self, about: About<'_>) -> Result<()> {
+        self.with(|connection| {
+            let generation = generation(connection)?;
+            match about {
+                About::Login(login) => {
+                    let name = login.as_str().as_bytes();
+                    let rows = verified(connection, &ACCOUNTS, name)?;
+                    let domain = rows.first().and_then(|row| row.get(3)).map(Value::bytes);
+                    let domain = domain.unwrap_or(login.domain().as_bytes());
+                    agree(connection, &ACCOUNTS, generation, domain, name, rows.len())?;
+                    if rows.is_empty() {
+                        neighbours_are_sound(connection, &ACCOUNTS, name)?;
+                    }
+                    domain_is_sound(connection, domain)
+                }
+                About::Alias(address) => {
+                    let rows = verified(connection, &ALIASES, address.as_bytes())?;
+                    let domain = super::domain_of(address).as_bytes();
+                    agree(connection, &ALIASES, generation, domain, address.as_bytes(), rows.len())?;
+                    neighbours_are_sound(connection, &ALIASES, address.as_bytes())
+                }
+                About::Domain(name) => domain_is_sound(connection, name.as_bytes()),
+                About::AllLogins => Ok(()),
+            }
         })
     }
 
@@ -278,12 +259,20 @@ impl Copy {
     /// Runs `work` on the file that is there now.
     fn with<T>(&self, work: impl FnOnce(&mut Connection) -> Result<T>) -> Result<T> {
         let mut slot = self.lock();
-        let file = ours(&self.path)?;
-        let open = match slot.take().filter(|open| open.file == file) {
-            Some(open) => slot.insert(open),
-            None => slot.insert(Open { connection: open(&self.path, &self.origin)?, file }),
-        };
-        work(&mut open.connection)
+        let done = (|| {
+            let file = ours(&self.path)?;
+            let open = match slot.take().filter(|open| open.file == file) {
+                Some(open) => slot.insert(open),
+                None => slot.insert(Open { connection: file::open(&self.path)?, file }),
+            };
+            work(&mut open.connection)
+        })();
+        if let Err(trouble) = &done
+            && trouble.is_spoilt()
+        {
+            self.suspect(&trouble.to_string());
+        }
+        done
     }
 
     /// Runs `work` in a transaction.
@@ -298,112 +287,196 @@ impl Copy {
 }
 
 /// Looks at the file of another process without changing it; `None` while nothing was copied whole.
-pub(super) fn look(path: &Path, origin: &str) -> Result<Option<Standing>> {
-    fs::metadata(path)?;
-    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    connection.busy_timeout(PATIENCE)?;
-    fits(&connection, origin)?;
-    standing(&connection, ALL)
+pub(super) fn look(path: &Path, examined: std::time::Duration) -> Result<Option<Standing>> {
+    let mut connection = file::open_to_look(path)?;
+    let standing = standing(&connection)?;
+    file::examine(&mut connection, examined)?;
+    Ok(standing)
 }
 
-/// The path of a file that belongs to the one at `path`.
-pub(super) fn beside(path: &Path, end: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(end);
-    name.into()
+fn generation(connection: &Connection) -> Result<i64> {
+    Ok(connection.prepare_cached("SELECT generation FROM copy")?.query_row([], |row| row.get(0))?)
 }
 
-fn standing(connection: &Connection, login: &[u8]) -> Result<Option<Standing>> {
-    let sql = "SELECT taken, accounts, EXISTS (SELECT 1 FROM pending WHERE login = ? OR login = x'') FROM copy";
-    let mut statement = connection.prepare_cached(sql)?;
+fn standing(connection: &Connection) -> Result<Option<Standing>> {
+    let sql = "SELECT taken, refreshed, accounts, origin, failed, failure FROM copy";
     let read = |row: &rusqlite::Row<'_>| {
-        let (taken, accounts): (Option<i64>, i64) = (row.get(0)?, row.get(1)?);
-        let pending = row.get(2)?;
-        Ok(taken.map(|taken| Standing { taken: taken.unsigned_abs(), accounts: accounts.unsigned_abs(), pending }))
-    };
-    Ok(statement.query_row([login], read)?)
-}
-
-fn insert(connection: &Connection, Layout { name, columns, .. }: &Layout, rows: &[CopiedRow]) -> Result<()> {
-    let places = vec!["?"; columns.len()].join(", ");
-    let sql = format!("INSERT INTO {name} ({}) VALUES ({places})", columns.join(", "));
-    let mut insert = connection.prepare_cached(&sql)?;
-    Ok(rows.iter().try_for_each(|row| insert.execute(params_from_iter(row)).map(drop))?)
-}
-
-fn cross_off(connection: &Connection, notes: &[i64]) -> Result<()> {
-    let mut delete = connection.prepare_cached("DELETE FROM pending WHERE id = ? AND held = 0")?;
-    Ok(notes.iter().try_for_each(|note| delete.execute([note]).map(drop))?)
-}
-
-/// What tells a file that is ours alone from another.
-fn ours(path: &Path) -> Result<(u64, u64)> {
-    let metadata = fs::symlink_metadata(path)?;
-    let own = metadata.is_file() && metadata.uid() == rustix::process::geteuid().as_raw();
-    if own && metadata.mode() & 0o077 == 0 { Ok((metadata.dev(), metadata.ino())) } else { Err(Trouble::NotOurs) }
-}
-
-fn open(path: &Path, origin: &str) -> Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(PATIENCE)?;
-    connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA cache_size = -1024")?;
-    fits(&connection, origin)?;
-    Ok(connection)
-}
-
-fn fits(connection: &Connection, origin: &str) -> Result<()> {
-    let format: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    if format != FORMAT {
-        return Err(Trouble::Unfit);
-    }
-    let written: Option<String> = connection.query_row("SELECT origin FROM copy", [], |row| row.get(0)).optional()?;
-    if written.as_deref() == Some(origin) { Ok(()) } else { Err(Trouble::Unfit) }
-}
-
-fn create(path: &Path, origin: &str) -> Result<()> {
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    let mut connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    connection.busy_timeout(PATIENCE)?;
-    // Readers and the writer do not wait for each other in this mode, which stays with the file.
-    connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
-    let transaction = connection.transaction()?;
-    for Layout { name, columns, key } in [ACCOUNTS, DOMAINS, ALIASES] {
-        let (all, keys) = (columns.join(", "), columns[..key].join(", "));
-        transaction
-            .execute_batch(&format!("CREATE TABLE {name} ({all}); CREATE INDEX {name}_key ON {name} ({keys})"))?;
-    }
-    let Dialect { migrations, .. } = DIALECT;
-    transaction.execute_batch(&format!(
-        "CREATE TABLE schema_version (version);
-         INSERT INTO schema_version VALUES ({});
-         CREATE TABLE copy (origin, taken, accounts);
-         CREATE TABLE pending (id INTEGER PRIMARY KEY AUTOINCREMENT, login, held);
-         CREATE INDEX pending_login ON pending (login);
-         PRAGMA user_version = {FORMAT}",
-        migrations.len() + 1
-    ))?;
-    transaction.execute("INSERT INTO copy VALUES (?, NULL, 0)", [origin])?;
-    Ok(transaction.commit()?)
-}
-
-/// Text of any bytes.
-struct Text<'a>(&'a [u8]);
-
-impl ToSql for Text<'_> {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(ToSqlOutput::Borrowed(ValueRef::Text(self.0)))
-    }
-}
-
-impl ToSql for Value {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(ToSqlOutput::Borrowed(match self {
-            Value::Null => ValueRef::Null,
-            Value::Int(number) => ValueRef::Integer(*number),
-            Value::Text(text) => ValueRef::Text(text.expose()),
-            // Nothing that a column may hold is a fraction.
-            Value::Other => ValueRef::Real(0.5),
+        let (taken, refreshed): (Option<i64>, Option<i64>) = (row.get(0)?, row.get(1)?);
+        let (accounts, origin): (i64, String) = (row.get(2)?, row.get(3)?);
+        let (failed, failure): (Option<i64>, Option<String>) = (row.get(4)?, row.get(5)?);
+        Ok(taken.map(|taken| Standing {
+            taken: taken.unsigned_abs(),
+            refreshed: refreshed.unwrap_or(taken).unsigned_abs(),
+            accounts: accounts.unsigned_abs(),
+            origin,
+            failure: failed.zip(failure).map(|(since, why)| (since.unsigned_abs(), why)),
         }))
+    };
+    Ok(connection.prepare_cached(sql)?.query_row([], read)?)
+}
+
+fn drop_tables(connection: &Connection, side: Side) -> Result<()> {
+    for Layout { name, .. } in ALL {
+        connection.execute_batch(&format!("DROP TABLE IF EXISTS {name}{}", side.suffix()))?;
     }
+    Ok(())
+}
+
+/// The rows whose key begins with `name`, each with its checksum found right.
+fn verified(connection: &Connection, layout: &Layout, name: &[u8]) -> Result<Vec<CopiedRow>> {
+    let Layout { name: table, columns, .. } = layout;
+    let sql = format!("SELECT {}, checksum FROM {table} WHERE {} = ?", columns.join(", "), columns[0]);
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut found = statement.query([Text(name)])?;
+    let mut rows = Vec::new();
+    while let Some(row) = found.next()? {
+        let (row, sum) = read(row, layout);
+        if sum != Value::Int(checksum(&row)) {
+            return Err(Trouble::Damaged(format!("a row of {table} does not have its checksum")));
+        }
+        rows.push(row);
+    }
+    Ok(rows)
+}
+
+/// Makes sure that as many rows are found by their domain as were by their key.
+fn agree(
+    connection: &Connection,
+    layout: &Layout,
+    generation: i64,
+    domain: &[u8],
+    name: &[u8],
+    found: usize,
+) -> Result<()> {
+    let (table, index) = (layout.name, index_of_domain(layout.name, generation));
+    let sql = format!("SELECT COUNT(*) FROM {table} INDEXED BY {index} WHERE domain = ? AND {} = ?", layout.columns[0]);
+    let count: i64 = connection.prepare_cached(&sql)?.query_row([Text(domain), Text(name)], |row| row.get(0))?;
+    match usize::try_from(count) {
+        Ok(count) if count == found => Ok(()),
+        _ => Err(Trouble::Damaged(format!("an index of {table} does not agree with it"))),
+    }
+}
+
+fn domain_is_sound(connection: &Connection, name: &[u8]) -> Result<()> {
+    if verified(connection, &DOMAINS, name)?.is_empty() {
+        neighbours_are_sound(connection, &DOMAINS, name)
+    } else {
+        Ok(())
+    }
+}
+
+/// Makes sure of the rows before and after those whose key begins with `name`: in a damaged page what is there may not be
+/// found, and then what is found next to it is damaged too.
+fn neighbours_are_sound(connection: &Connection, layout: &Layout, name: &[u8]) -> Result<()> {
+    let Layout { name: table, columns, .. } = layout;
+    for (sign, order) in [("<", "DESC"), (">", "ASC")] {
+        let keys =
+            columns[..layout.key].iter().map(|column| format!("{column} {order}")).collect::<Vec<_>>().join(", ");
+        let sql = format!(
+            "SELECT {}, checksum FROM {table} WHERE {} {sign} ? ORDER BY {keys} LIMIT 1",
+            columns.join(", "),
+            columns[0]
+        );
+        let mut statement = connection.prepare_cached(&sql)?;
+        let mut found = statement.query([Text(name)])?;
+        let Some(row) = found.next()? else { continue };
+        let (row, sum) = read(row, layout);
+        let first = key(&row, layout).first().copied().unwrap_or_default();
+        let ordered = if sign == "<" { first < name } else { first > name };
+        if !ordered || sum != Value::Int(checksum(&row)) {
+            return Err(Trouble::Damaged(format!("a row of {table} does not have its checksum")));
+        }
+    }
+    Ok(())
+}
+
+fn find(connection: &Connection, side: Side, layout: &Layout, row: &CopiedRow) -> Result<Option<(CopiedRow, Value)>> {
+    let sql = format!(
+        "SELECT {}, checksum FROM {}{} WHERE {}",
+        layout.columns.join(", "),
+        layout.name,
+        side.suffix(),
+        by_key(layout)
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query(params_from_iter(key(row, layout).into_iter().map(Text)))?;
+    Ok(rows.next()?.map(|row| read(row, layout)))
+}
+
+fn delete(connection: &Connection, side: Side, layout: &Layout, row: &CopiedRow) -> Result<()> {
+    let sql = format!("DELETE FROM {}{} WHERE {}", layout.name, side.suffix(), by_key(layout));
+    connection.prepare_cached(&sql)?.execute(params_from_iter(key(row, layout).into_iter().map(Text)))?;
+    Ok(())
+}
+
+fn by_key(layout: &Layout) -> String {
+    layout.columns[..layout.key].iter().map(|column| format!("{column} = ?")).collect::<Vec<_>>().join(" AND ")
+}
+
+fn insert(connection: &Connection, side: Side, layout: &Layout, row: &CopiedRow) -> Result<()> {
+    let Layout { name, columns, .. } = layout;
+    let places = vec!["?"; columns.len() + 1].join(", ");
+    let sql = format!("INSERT INTO {name}{} ({}, checksum) VALUES ({places})", side.suffix(), columns.join(", "));
+    let sum = Value::Int(checksum(row));
+    connection.prepare_cached(&sql)?.execute(params_from_iter(row.iter().chain([&sum])))?;
+    Ok(())
+}
+
+/// Writes what differs, and returns how many rows more there are than before.
+fn replace(connection: &Connection, side: Side, layout: &Layout, range: Range<'_>, rows: &[CopiedRow]) -> Result<i64> {
+    let (condition, given) = range.condition(layout);
+    let (table, suffix) = (layout.name, side.suffix());
+    let stands = stands(connection, side, layout, range, rows.len() + SPARE + 1)?;
+    if stands.len() > rows.len() + SPARE {
+        let sql = format!("DELETE FROM {table}{suffix} WHERE {condition}");
+        let deleted = connection.prepare_cached(&sql)?.execute(params_from_iter(&given))?;
+        rows.iter().try_for_each(|row| insert(connection, side, layout, row))?;
+        return Ok(signed(rows.len()) - signed(deleted));
+    }
+    let mut olds = stands.iter().peekable();
+    for row in rows {
+        while let Some((old, _)) = olds.next_if(|(old, _)| key(old, layout) < key(row, layout)) {
+            delete(connection, side, layout, old)?;
+        }
+        match olds.next_if(|(old, _)| key(old, layout) == key(row, layout)) {
+            Some((old, sum)) if old == row && *sum == Value::Int(checksum(row)) => {}
+            Some(_) => {
+                delete(connection, side, layout, row)?;
+                insert(connection, side, layout, row)?;
+            }
+            None => insert(connection, side, layout, row)?,
+        }
+    }
+    olds.try_for_each(|(old, _)| delete(connection, side, layout, old))?;
+    Ok(signed(rows.len()) - signed(stands.len()))
+}
+
+/// At most so many rows of `range`, with their checksums.
+fn stands(
+    connection: &Connection,
+    side: Side,
+    layout: &Layout,
+    range: Range<'_>,
+    most: usize,
+) -> Result<Vec<(CopiedRow, Value)>> {
+    let (condition, given) = range.condition(layout);
+    let Layout { name, columns, key, .. } = layout;
+    let (listed, keys, suffix) = (columns.join(", "), columns[..*key].join(", "), side.suffix());
+    let sql = format!("SELECT {listed}, checksum FROM {name}{suffix} WHERE {condition} ORDER BY {keys} LIMIT {most}");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut found = statement.query(params_from_iter(&given))?;
+    let mut rows = Vec::new();
+    while let Some(row) = found.next()? {
+        rows.push(read(row, layout));
+    }
+    Ok(rows)
+}
+
+fn signed(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// The file whose lock the one that refreshes this file holds.
+pub(super) fn lock_file(path: &Path) -> PathBuf {
+    beside(path, ".lock")
 }

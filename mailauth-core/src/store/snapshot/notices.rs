@@ -55,6 +55,10 @@ impl Notices {
             Useless::Pending => tracing::warn!(
                 "{error}; changes just before were not copied into the snapshot {path}: who may be concerned waits"
             ),
+            Useless::Damaged(what) => tracing::warn!(
+                "{error}; the snapshot {path} is damaged ({what}): who may be concerned waits. It is made from the \
+                 database once that answers"
+            ),
         }
     }
 

@@ -61,6 +61,8 @@ pub enum Part<'a> {
         /// The address and the target.
         after: (&'a [u8], &'a [u8]),
     },
+    /// The row of one domain.
+    Domain(&'a [u8]),
     /// Of domains.
     Domains {
         /// The name.
@@ -71,10 +73,17 @@ pub enum Part<'a> {
         /// The address and the target.
         after: (&'a [u8], &'a [u8]),
     },
+    /// Of those of one domain.
+    AliasesOfDomain {
+        /// Its name.
+        domain: &'a [u8],
+        /// The address and the target.
+        after: (&'a [u8], &'a [u8]),
+    },
 }
 
-/// The values of a row: for an account those of [`Field::READ`], for a domain name, enabled and the two limits of its
-/// quota, for an alias address, target and position.
+/// The values of a row: for an account those of [`Field::READ`] with its domain in the place of whether that is enabled,
+/// for a domain name, enabled and the two limits of its quota, for an alias address, target, position and domain.
 pub type CopiedRow = Vec<Value>;
 
 /// A value as it stands in a table.
@@ -120,16 +129,20 @@ impl Value {
     }
 }
 
-/// Values of a domain's row, and of an alias's.
+/// Values of a domain's row, and of an alias's as it is read.
 const OTHERS: (usize, usize) = (4, 3);
+
+/// Where an account's row has its domain.
+const DOMAIN: usize = 3;
 
 impl Original for SqlStore {
     fn copy(&self, part: Part<'_>, limit: usize) -> Result<Vec<CopiedRow>, StoreError> {
         let limit = Param::Int(i64::try_from(limit).unwrap_or(i64::MAX));
         let text = Param::Text;
-        let (statements, accounts) = (&self.statements, Field::READ.len());
+        let (statements, accounts) = (&self.statements, Field::READ.len() + 1);
         let (statement, params, width) = match part {
             Part::Account(login) => (&statements.find, vec![text(login.as_str().as_bytes())], accounts),
+            Part::Domain(name) => (&statements.copied_domain, vec![text(name)], OTHERS.0),
             Part::Accounts { after: b"" } => (&statements.first_page, vec![limit], accounts),
             Part::Accounts { after } => (&statements.next_page, vec![text(after), limit], accounts),
             Part::Changed { since, after } => {
@@ -150,19 +163,33 @@ impl Original for SqlStore {
             Part::Aliases { after: (address, target) } => {
                 (&statements.alias_page, vec![text(address), text(address), text(target), limit], OTHERS.1)
             }
+            Part::AliasesOfDomain { domain, after: (address, target) } => (
+                &statements.domain_alias_page,
+                vec![text(domain), text(domain), text(address), text(address), text(target), limit],
+                OTHERS.1,
+            ),
         };
-        self.read_newest(|connection| {
+        let mut rows = self.read_newest(|connection| {
             self.fits(connection)?;
+            // What a note is about may have been changed on another node.
+            connection.catch_up()?;
             let mut rows = Vec::new();
             connection.query(statement, &params, &mut |row| {
                 rows.push((0..width).map(|index| Value::of(row, index)).collect::<CopiedRow>());
             })?;
-            if let Part::Account(login) = part {
-                // A collation may call others equal.
-                rows.retain(|row| row.first().is_some_and(|value| value.bytes() == login.as_str().as_bytes()));
-            }
             Ok(rows)
-        })
+        })?;
+        let single = match part {
+            Part::Account(login) => Some(login.as_str().as_bytes()),
+            Part::Domain(name) => Some(name),
+            _ => None,
+        };
+        if let Some(name) = single {
+            // A collation may call others equal.
+            rows.retain(|row| row.first().is_some_and(|value| value.bytes() == name));
+        }
+        rows.iter_mut().for_each(|row| part.complete(row));
+        Ok(rows)
     }
 
     fn time(&self) -> Result<Vec<u8>, StoreError> {
@@ -171,5 +198,26 @@ impl Original for SqlStore {
             connection.query(&self.statements.time, &[], &mut |row| time = store::sql::bytes(row, 0))?;
             Ok(time)
         })
+    }
+}
+
+impl Part<'_> {
+    /// Gives a row as it was read the form of one that is copied.
+    fn complete(&self, row: &mut CopiedRow) {
+        match self {
+            Part::Account(_) | Part::Accounts { .. } | Part::Changed { .. } | Part::OfDomain { .. } => {
+                if row.len() > Field::READ.len() {
+                    let domain = row.remove(Field::READ.len());
+                    row.splice(DOMAIN..=DOMAIN, [domain]);
+                }
+            }
+            Part::Aliases { .. } | Part::AliasesOfDomain { .. } | Part::ChangedAliases { .. } => {
+                let address = row.first().map(Value::bytes).unwrap_or_default();
+                let domain = address.rsplit(|byte| *byte == b'@').next().unwrap_or_default();
+                let domain = Value::Text(Secret::from(domain));
+                row.insert(OTHERS.1, domain);
+            }
+            Part::Domain(_) | Part::Domains { .. } | Part::ChangedDomains { .. } => {}
+        }
     }
 }

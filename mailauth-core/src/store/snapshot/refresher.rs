@@ -1,19 +1,29 @@
 //! The thread that keeps the file like the original.
 //!
-//! At each refresh the whole of the tables is read, a page at a time, and what differs is written: so rows that were
-//! deleted, or changed without a new time beside them, are seen as well. Where reading everything takes more than a
-//! [`SHARE`]th of the time, only accounts that were changed since are read in between.
+//! What is noted is copied first, row by row, also in the middle of everything else. Then, at each refresh, the tables are
+//! read: all of them, a page at a time, and what differs is written. So rows that were deleted, or changed without a new
+//! time beside them, are seen as well. Where that takes more than a [`SHARE`]th of the time, only what has a new time is
+//! read in between.
+//!
+//! A row may become visible long after the time beside it, which is that of its statement or of the beginning of its
+//! transaction. Each reading by time begins [`OVERLAP`] before the one before it; what was open for longer is seen when
+//! all is read.
 
-use super::copy::{ACCOUNTS, ALIASES, Copy, DOMAINS, Layout, Trouble, beside};
+use super::copy::{Copy, lock_file};
+use super::file::Trouble;
+use super::layout::{ACCOUNTS, ALIASES, DOMAINS, Layout, Range, Side, key};
+use super::notes::Pending;
 use super::original::{CopiedRow, Original, Part, Value};
-use super::{Clock, Fresh, seconds};
+use super::{Clock, Fresh, lock, seconds};
 use crate::account::Login;
-use crate::store::{StoreError, jitter};
+use crate::store::{Changed, StoreError, jitter};
 use rustix::fs::{FlockOperation, flock};
+use std::any::Any;
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::Builder;
@@ -25,8 +35,14 @@ const PAGE: usize = 1000;
 /// Reading everything takes a part of the time of at most one in so many.
 const SHARE: u32 = 50;
 
+/// The same of reading by time, where that is much.
+const SHARE_OF_CHANGES: u32 = 10;
+
+/// Everything is read at least so many times while a copy may answer.
+const TIMES_IN_AGE: u32 = 4;
+
 /// A row may become visible so long after the time that stands beside it.
-const OVERLAP: Duration = Duration::from_secs(10);
+const OVERLAP: Duration = Duration::from_secs(600);
 
 /// After a failure it is tried again so soon, or at the next refresh if that is sooner.
 const RETRY: Duration = Duration::from_secs(5);
@@ -63,6 +79,8 @@ enum Failure {
     Elsewhere,
     #[error("stopped")]
     Stopped,
+    #[error("a fault in the program or a library: {0}")]
+    Panicked(String),
 }
 
 /// What the thread works with.
@@ -71,6 +89,7 @@ pub(super) struct Work<S> {
     pub copy: Arc<Copy>,
     pub fresh: Arc<Fresh>,
     pub interval: Duration,
+    pub max_age: Duration,
     pub clock: Clock,
 }
 
@@ -114,6 +133,11 @@ impl Bell {
         self.wish.lock().unwrap_or_else(PoisonError::into_inner).stop
     }
 
+    /// Was it rung since that was asked last?
+    fn take_wake(&self) -> bool {
+        std::mem::take(&mut self.wish.lock().unwrap_or_else(PoisonError::into_inner).wake)
+    }
+
     /// Waits, at most so long; false to stop.
     fn wait(&self, time: Duration) -> bool {
         let wish = self.wish.lock().unwrap_or_else(PoisonError::into_inner);
@@ -129,18 +153,22 @@ impl<S: Original> Work<S> {
         let mut due = Instant::now();
         let mut memory = Memory::new(due);
         while !bell.stopped() {
-            let pause = match self.round(&mut memory, Instant::now() >= due, bell) {
+            let begin = Instant::now();
+            let pause = match self.guarded(&mut memory, begin >= due, bell) {
                 Ok(refreshed) => {
                     memory.complained = false;
                     if refreshed {
-                        due = Instant::now() + jittered(self.interval);
+                        let took = begin.elapsed();
+                        due = Instant::now() + jittered(self.interval).max(took * SHARE_OF_CHANGES);
                     }
-                    due.saturating_duration_since(Instant::now())
+                    // Told in the meantime.
+                    let waits = self.copy.pending().is_ok_and(|pending| !pending.is_empty());
+                    if waits { Duration::ZERO } else { due.saturating_duration_since(Instant::now()) }
                 }
                 Err(Failure::Stopped) => return,
                 Err(Failure::Elsewhere) => TURN,
                 Err(failure) => {
-                    memory.complain(&failure, &self.copy);
+                    self.complain(&mut memory, &failure);
                     due = Instant::now();
                     jittered(self.interval.min(RETRY))
                 }
@@ -151,37 +179,65 @@ impl<S: Original> Work<S> {
         }
     }
 
+    /// A round that may panic, in a driver, without ending the thread. A damaged file is made from the original, once that
+    /// answers.
+    fn guarded(&self, memory: &mut Memory, due: bool, bell: &Bell) -> Result<bool, Failure> {
+        let mut round = |due| {
+            catch_unwind(AssertUnwindSafe(|| self.round(memory, due, bell)))
+                .unwrap_or_else(|panic| Err(Failure::Panicked(said(panic.as_ref()))))
+        };
+        match round(due) {
+            Err(Failure::Copy(trouble)) if trouble.is_spoilt() => {
+                self.original.time()?;
+                let path = self.copy.path().display();
+                tracing::warn!("the snapshot {path} is damaged ({trouble}): it is made from the database again");
+                self.copy.make_anew()?;
+                round(true)
+            }
+            done => done,
+        }
+    }
+
     /// Copies what has to be copied again and, if that is due, what else has changed; then it returns true.
     fn round(&self, memory: &mut Memory, due: bool, bell: &Bell) -> Result<bool, Failure> {
         let first = memory.lock.is_none();
         if first {
             memory.lock = Some(self.take_turn()?);
         }
+        if let Some(damage) = self.copy.damage() {
+            return Err(Trouble::Damaged(damage).into());
+        }
         self.copy.prepare()?;
+        self.fresh.is_ours.store(true, Ordering::SeqCst);
         if first {
             self.copy.let_go()?;
         }
-        let now = Instant::now();
-        let pending = self.copy.pending()?;
-        let nothing = self.copy.standing(None)?.is_none();
-        if pending.all || nothing || self.fresh.is_doubted() || (due && now >= memory.whole_due) {
-            memory.note_time(now, self.original.time()?);
-            self.whole(&pending.notes, bell)?;
-            memory.whole_due = now + now.elapsed() * SHARE;
-            return Ok(true);
+        self.note_lost()?;
+        let standing = self.copy.standing()?;
+        let is_of_this = standing.is_some_and(|standing| self.copy.is_of(&standing));
+        if is_of_this {
+            self.work_off(bell)?;
         }
-        self.rows(&pending.logins)?;
-        self.copy.cross_off(&pending.notes)?;
-        if !due {
+        let pending = self.copy.pending()?;
+        let (now, too_many) = (Instant::now(), lock(&self.fresh.lost).all);
+        if !is_of_this || too_many || !pending.all.is_empty() || (due && now >= memory.whole_due) {
+            memory.note_time(now, self.original.time()?);
+            self.whole(&pending, bell)?;
+            lock(&self.fresh.lost).all &= !too_many;
+            let often = (self.max_age / TIMES_IN_AGE).max(now.elapsed() * 2);
+            memory.whole_due = now + (now.elapsed() * SHARE).min(often);
+        } else if due || !pending.additions.is_empty() {
+            self.changes(memory, &pending, bell)?;
+        } else {
             return Ok(false);
         }
-        self.changes(memory, bell)?;
+        *lock(&self.fresh.failure) = None;
         Ok(true)
     }
 
     /// The lock that only one refresher of the file holds, until it ends.
     fn take_turn(&self) -> Result<File, Failure> {
-        let path = beside(self.copy.path(), ".lock");
+        let path = lock_file(self.copy.path());
         let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
         let file = file.map_err(Trouble::Io)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
@@ -191,47 +247,134 @@ impl<S: Original> Work<S> {
         }
     }
 
-    fn whole(&self, notes: &[i64], bell: &Bell) -> Result<(), Failure> {
-        let (begin, time) = (self.clock)();
-        let lost = self.fresh.lost.load(Ordering::SeqCst);
-        let accounts = |after: &[&[u8]]| self.original.copy(Part::Accounts { after: first(after) }, PAGE);
-        let aliases = |after: &[&[u8]]| {
-            let after = (first(after), after.get(1).copied().unwrap_or_default());
-            self.original.copy(Part::Aliases { after }, PAGE)
-        };
-        self.domains(bell)?;
-        self.table(&ALIASES, aliases, bell)?;
-        self.table(&ACCOUNTS, accounts, bell)?;
-        self.copy.is_whole(seconds(time), notes)?;
-        self.fresh.refreshed(begin);
-        self.fresh.made_good.store(lost, Ordering::SeqCst);
+    /// Notes in the file what could not be noted there when it was told.
+    fn note_lost(&self) -> Result<(), Failure> {
+        let lost = lock(&self.fresh.lost).changes.clone();
+        for changed in &lost {
+            self.copy.note(changed, false)?;
+        }
+        // Not before: until it is in the file it counts here.
+        lock(&self.fresh.lost).changes.drain(..lost.len());
         Ok(())
     }
 
-    fn domains(&self, bell: &Bell) -> Result<(), Failure> {
-        self.table(&DOMAINS, |after| self.original.copy(Part::Domains { after: first(after) }, PAGE), bell)
+    /// Copies what single notes name, and crosses them off.
+    fn work_off(&self, bell: &Bell) -> Result<(), Failure> {
+        loop {
+            let Pending { single, .. } = self.copy.pending()?;
+            if single.is_empty() {
+                return Ok(());
+            }
+            let notes: Vec<_> = single.iter().map(|(note, _)| *note).collect();
+            let mut done = Vec::new();
+            for (_, changed) in single {
+                if !done.contains(&changed) {
+                    self.copy_named(Side::Used, &changed, bell)?;
+                    done.push(changed);
+                }
+            }
+            self.copy.cross_off(&notes)?;
+        }
     }
 
+    /// Copies the rows that a change names.
+    fn copy_named(&self, side: Side, changed: &Changed, bell: &Bell) -> Result<(), Failure> {
+        match changed {
+            Changed::Account(login) => self.account(side, login),
+            Changed::Alias(address) => self.alias(side, address.as_bytes(), bell),
+            Changed::Domain(name) => self.domain(side, name.as_str().as_bytes(), bell),
+            Changed::Additions | Changed::Everything => Ok(()),
+        }
+    }
+
+    fn account(&self, side: Side, login: &Login) -> Result<(), Failure> {
+        let name = login.as_str().as_bytes();
+        let rows = self.original.copy(Part::Account(login), PAGE)?;
+        // It may have been added with its domain.
+        self.domain_row(side, login.domain().as_bytes())?;
+        Ok(self.copy.replace(side, &ACCOUNTS, Range::Of(name), &rows)?)
+    }
+
+    fn domain_row(&self, side: Side, name: &[u8]) -> Result<(), Failure> {
+        let rows = self.original.copy(Part::Domain(name), PAGE)?;
+        Ok(self.copy.replace(side, &DOMAINS, Range::Of(name), &rows)?)
+    }
+
+    fn alias(&self, side: Side, address: &[u8], bell: &Bell) -> Result<(), Failure> {
+        let mut rows: Vec<CopiedRow> = Vec::new();
+        loop {
+            let target = rows.last().map_or(&b""[..], |row| row.get(1).map_or(&b""[..], Value::bytes));
+            let mut page = self.original.copy(Part::Aliases { after: (address, target) }, PAGE)?;
+            let read = page.len();
+            page.retain(|row| first(&key(row, &ALIASES)) == address);
+            let whole = page.len() < read || read < PAGE;
+            rows.extend(page);
+            if whole || bell.stopped() {
+                break;
+            }
+        }
+        Ok(self.copy.replace(side, &ALIASES, Range::Of(address), &rows)?)
+    }
+
+    /// A domain, its aliases and its accounts.
+    fn domain(&self, side: Side, name: &[u8], bell: &Bell) -> Result<(), Failure> {
+        self.domain_row(side, name)?;
+        let aliases =
+            |after: &[&[u8]]| self.original.copy(Part::AliasesOfDomain { domain: name, after: both(after) }, PAGE);
+        self.table(side, &ALIASES, Some(name), aliases, bell)?;
+        let accounts = |after: &[&[u8]]| self.original.copy(Part::OfDomain { domain: name, after: first(after) }, PAGE);
+        self.table(side, &ACCOUNTS, Some(name), accounts, bell)
+    }
+
+    /// Reads all tables.
+    fn whole(&self, pending: &Pending, bell: &Bell) -> Result<(), Failure> {
+        let (begin, time) = (self.clock)();
+        let side = self.copy.begin()?;
+        let domains = |after: &[&[u8]]| self.original.copy(Part::Domains { after: first(after) }, PAGE);
+        let aliases = |after: &[&[u8]]| self.original.copy(Part::Aliases { after: both(after) }, PAGE);
+        let accounts = |after: &[&[u8]]| self.original.copy(Part::Accounts { after: first(after) }, PAGE);
+        self.table(side, &DOMAINS, None, domains, bell)?;
+        self.table(side, &ALIASES, None, aliases, bell)?;
+        self.table(side, &ACCOUNTS, None, accounts, bell)?;
+        let mut notes: Vec<_> = pending.all.iter().chain(&pending.additions).copied().collect();
+        if side == Side::Next {
+            // What was noted about the rows that answered so far is true of those that take their place.
+            for (note, changed) in self.copy.pending()?.single {
+                self.copy_named(side, &changed, bell)?;
+                notes.push(note);
+            }
+        }
+        self.copy.is_whole(side, seconds(time), &notes)?;
+        self.fresh.read_whole(begin);
+        Ok(())
+    }
+
+    /// Reads a table, or what is of one domain in it.
     fn table(
         &self,
+        side: Side,
         layout: &Layout,
+        domain: Option<&[u8]>,
         read: impl Fn(&[&[u8]]) -> Result<Vec<CopiedRow>, StoreError>,
         bell: &Bell,
     ) -> Result<(), Failure> {
-        let key = layout.key;
         let mut before: Option<CopiedRow> = None;
         loop {
             if bell.stopped() {
                 return Err(Failure::Stopped);
             }
-            let after = before.as_ref().map_or(Vec::new(), |row| key_of(row, key));
+            if domain.is_none() && side == Side::Used && bell.take_wake() {
+                self.work_off(bell)?;
+            }
+            let after = before.as_ref().map_or(Vec::new(), |row| key(row, layout));
             let page = read(&after)?;
-            let ordered = page.is_sorted_by(|one, two| key_of(one, key) < key_of(two, key));
-            if !ordered || page.first().is_some_and(|row| key_of(row, key) <= after) {
+            let ordered = page.is_sorted_by(|one, two| key(one, layout) < key(two, layout));
+            if !ordered || page.first().is_some_and(|row| key(row, layout) <= after) {
                 return Err(Failure::Disorder);
             }
-            let last = page.last().filter(|_| page.len() >= PAGE).map_or(Vec::new(), |row| key_of(row, key));
-            self.copy.replace(layout, &after, &last, &page)?;
+            let last = page.last().filter(|_| page.len() >= PAGE).map_or(Vec::new(), |row| key(row, layout));
+            let range = Range::Between { domain, after: &after, last: &last };
+            self.copy.replace(side, layout, range, &page)?;
             if page.len() < PAGE {
                 return Ok(());
             }
@@ -239,85 +382,69 @@ impl<S: Original> Work<S> {
         }
     }
 
-    /// The rows of these logins.
-    fn rows(&self, logins: &[Login]) -> Result<(), Failure> {
-        for login in logins {
-            let rows = self.original.copy(Part::Account(login), PAGE)?;
-            self.copy.replace_accounts([login.as_str().as_bytes()].into_iter(), &rows)?;
-        }
-        Ok(())
-    }
-
-    /// Gives each page of what was changed since then to `each`.
-    fn changed(
-        &self,
-        since: &[u8],
-        bell: &Bell,
-        part: impl for<'p> Fn(&'p [u8], &'p [u8]) -> Part<'p>,
-        mut each: impl FnMut(&[CopiedRow]) -> Result<(), Failure>,
-    ) -> Result<(), Failure> {
-        let (mut since, mut after) = (since.to_vec(), Vec::new());
-        loop {
-            if bell.stopped() {
-                return Err(Failure::Stopped);
-            }
-            let mut page = self.original.copy(part(&since, &after), PAGE)?;
-            let times: Vec<_> = page.iter_mut().map(Vec::pop).collect();
-            each(&page)?;
-            match (page.last(), times.last()) {
-                (Some(last), Some(Some(time))) if page.len() >= PAGE => {
-                    (since, after) = (time.bytes().to_vec(), first(&key_of(last, 1)).to_vec());
-                }
-                _ => return Ok(()),
-            }
-        }
-    }
-
-    /// The accounts of a domain.
-    fn of_domain(&self, domain: &[u8], bell: &Bell) -> Result<(), Failure> {
-        let mut after = Vec::new();
-        loop {
-            if bell.stopped() {
-                return Err(Failure::Stopped);
-            }
-            let page = self.original.copy(Part::OfDomain { domain, after: &after }, PAGE)?;
-            self.put(&page)?;
-            match page.last() {
-                Some(last) if page.len() >= PAGE => after = first(&key_of(last, 1)).to_vec(),
-                _ => return Ok(()),
-            }
-        }
-    }
-
-    fn put(&self, page: &[CopiedRow]) -> Result<(), Failure> {
-        Ok(self.copy.replace_accounts(page.iter().map(|row| first(&key_of(row, 1))), page)?)
-    }
-
-    /// Accounts that were changed since the last refresh, or their domains were, and all domains.
-    fn changes(&self, memory: &mut Memory, bell: &Bell) -> Result<(), Failure> {
-        let (begin, time) = (self.clock)();
+    /// Reads what was changed since the last refresh, by its time.
+    fn changes(&self, memory: &mut Memory, pending: &Pending, bell: &Bell) -> Result<(), Failure> {
+        let (_, time) = (self.clock)();
         let now = Instant::now();
         let until = self.original.time()?;
         let Some((_, since)) = memory.times.front() else { return Ok(()) };
-        self.domains(bell)?;
-        let mut changed = Vec::new();
-        self.changed(
-            since,
-            bell,
-            |since, after| Part::ChangedDomains { since, after },
-            |page| {
-                changed.extend(page.iter().map(|row| first(&key_of(row, 1)).to_vec()));
-                Ok(())
-            },
-        )?;
-        for domain in changed {
-            self.of_domain(&domain, bell)?;
-        }
-        self.changed(since, bell, |since, after| Part::Changed { since, after }, |page| self.put(page))?;
-        self.copy.is_whole(seconds(time), &[])?;
-        self.fresh.refreshed(begin);
+        // Domains come first: what an account may do depends on its domain's row.
+        self.changed(&DOMAINS, since, |since, after| Part::ChangedDomains { since, after: first(after) }, bell)?;
+        self.changed(&ALIASES, since, |since, after| Part::ChangedAliases { since, after: both(after) }, bell)?;
+        self.changed(&ACCOUNTS, since, |since, after| Part::Changed { since, after: first(after) }, bell)?;
+        self.copy.is_refreshed(seconds(time), &pending.additions)?;
         memory.note_time(now, until);
         Ok(())
+    }
+
+    fn changed(
+        &self,
+        layout: &Layout,
+        since: &[u8],
+        part: impl for<'p> Fn(&'p [u8], &[&'p [u8]]) -> Part<'p>,
+        bell: &Bell,
+    ) -> Result<(), Failure> {
+        let mut since = since.to_vec();
+        let mut before: Option<CopiedRow> = None;
+        loop {
+            if bell.stopped() {
+                return Err(Failure::Stopped);
+            }
+            if bell.take_wake() {
+                self.work_off(bell)?;
+            }
+            let after = before.as_ref().map_or(Vec::new(), |row| key(row, layout));
+            let mut page = self.original.copy(part(&since, &after), PAGE)?;
+            let times: Vec<_> = page.iter_mut().map(Vec::pop).collect();
+            self.copy.put(layout, &page)?;
+            let Some(Some(time)) = times.last().filter(|_| page.len() >= PAGE) else { return Ok(()) };
+            since = time.bytes().to_vec();
+            before = page.into_iter().next_back();
+        }
+    }
+
+    /// Says once, until it succeeds, why it fails; the file tells others.
+    fn complain(&self, memory: &mut Memory, failure: &Failure) {
+        let (now, time) = (self.clock)();
+        let why = failure.to_string();
+        let since = lock(&self.fresh.failure).as_ref().map_or(now, |(since, _)| *since);
+        *lock(&self.fresh.failure) = Some((since, why.clone()));
+        // Where it cannot be written, its age tells.
+        let _ = self.copy.is_failing(seconds(time), &why);
+        if std::mem::replace(&mut memory.complained, true) {
+            return;
+        }
+        let path = self.copy.path().display();
+        match failure {
+            Failure::Original(error) if error.is_outage() => {
+                tracing::warn!("the snapshot {path} is not refreshed: {failure}");
+            }
+            Failure::Copy(trouble) if !trouble.is_spoilt() => tracing::warn!(
+                "no snapshot can be kept at {path}: {failure}; make its folder and give it to this program's user, or \
+                 set [outage] enabled = false. Without one, logins wait while the database is away"
+            ),
+            failure => tracing::warn!("the snapshot {path} cannot be refreshed: {failure}"),
+        }
     }
 }
 
@@ -333,24 +460,6 @@ impl Memory {
             self.times.pop_front();
         }
     }
-
-    /// Once, until it succeeds.
-    fn complain(&mut self, failure: &Failure, copy: &Copy) {
-        if std::mem::replace(&mut self.complained, true) {
-            return;
-        }
-        let path = copy.path().display();
-        match failure {
-            Failure::Original(error) if error.is_outage() => {
-                tracing::warn!("the snapshot {path} is not refreshed: {failure}");
-            }
-            Failure::Copy(_) => tracing::warn!(
-                "no snapshot can be kept at {path}: {failure}; make its folder and give it to this program's user, or \
-                 set [outage] enabled = false. Without one, logins wait while the database is away"
-            ),
-            failure => tracing::warn!("the snapshot {path} cannot be refreshed: {failure}"),
-        }
-    }
 }
 
 /// The first bytes of a key; none of an empty one.
@@ -358,8 +467,15 @@ fn first<'a>(key: &[&'a [u8]]) -> &'a [u8] {
     key.first().copied().unwrap_or_default()
 }
 
-fn key_of(row: &[Value], key: usize) -> Vec<&[u8]> {
-    row.iter().take(key).map(Value::bytes).collect()
+/// Both parts of a key; none of an empty one.
+fn both<'a>(key: &[&'a [u8]]) -> (&'a [u8], &'a [u8]) {
+    (first(key), key.get(1).copied().unwrap_or_default())
+}
+
+/// What a panic says.
+fn said(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
 }
 
 /// A little less, so that many hosts do not ask at the same time.
@@ -371,7 +487,7 @@ fn jittered(time: Duration) -> Duration {
 impl<S: Original> Work<S> {
     /// A refresh on this thread.
     pub(super) fn refresh(&self, memory: &mut Memory) -> Result<bool, String> {
-        self.round(memory, true, &Bell::default()).map_err(|failure| failure.to_string())
+        self.guarded(memory, true, &Bell::default()).map_err(|failure| failure.to_string())
     }
 }
 

@@ -13,10 +13,15 @@ use tempfile::TempDir;
 struct Table {
     accounts: Mutex<Vec<CopiedRow>>,
     aliases: Mutex<Vec<CopiedRow>>,
+    domains: Mutex<Vec<CopiedRow>>,
     /// What every question but a copy is answered with.
     error: Mutex<Option<StoreError>>,
     /// The same for copies.
     copies: Mutex<Option<StoreError>>,
+    /// So many pages can be copied yet, where that is bounded.
+    pages: Mutex<Option<usize>>,
+    /// The next copy panics.
+    panics: AtomicBool,
 }
 
 fn text(text: &str) -> Value {
@@ -24,7 +29,8 @@ fn text(text: &str) -> Value {
 }
 
 fn raw(name: &str, password: &str) -> CopiedRow {
-    let mut row = vec![text(name), text(password), Value::Int(1), Value::Int(1)];
+    let domain = name.rsplit('@').next().unwrap();
+    let mut row = vec![text(name), text(password), Value::Int(1), text(domain)];
     row.resize(Field::READ.len(), Value::Null);
     row
 }
@@ -109,6 +115,10 @@ impl MailStore for Table {
 impl Original for Table {
     fn copy(&self, part: Part<'_>, limit: usize) -> Result<Vec<CopiedRow>, StoreError> {
         self.time()?;
+        assert!(!self.panics.swap(false, Ordering::SeqCst), "on purpose");
+        if let Some(left) = &mut *lock(&self.pages) {
+            *left = left.checked_sub(1).ok_or_else(away)?;
+        }
         let from = |rows: &Mutex<Vec<CopiedRow>>, fits: &dyn Fn(&CopiedRow) -> bool| {
             rows.lock().unwrap().iter().filter(|row| fits(row)).take(limit).cloned().collect::<Vec<_>>()
         };
@@ -120,12 +130,16 @@ impl Original for Table {
                 rows.iter_mut().for_each(|row| row.push(row[11].clone()));
                 rows
             }
-            Part::OfDomain { .. } | Part::ChangedDomains { .. } | Part::ChangedAliases { .. } => Vec::new(),
-            Part::Aliases { after } => from(&self.aliases, &|row| (row[0].bytes(), row[1].bytes()) > after),
-            Part::Domains { after } => {
-                let domain = vec![text("x.example"), Value::Int(1), Value::Int(7), Value::Null];
-                from(&Mutex::new(vec![domain]), &|row| row[0].bytes() > after)
+            Part::ChangedDomains { .. } | Part::ChangedAliases { .. } => Vec::new(),
+            Part::OfDomain { domain, after } => {
+                from(&self.accounts, &|row| row[3].bytes() == domain && row[0].bytes() > after)
             }
+            Part::AliasesOfDomain { domain, after } => {
+                from(&self.aliases, &|row| row[3].bytes() == domain && (row[0].bytes(), row[1].bytes()) > after)
+            }
+            Part::Domain(name) => from(&self.domains, &|row| row[0].bytes() == name),
+            Part::Aliases { after } => from(&self.aliases, &|row| (row[0].bytes(), row[1].bytes()) > after),
+            Part::Domains { after } => from(&self.domains, &|row| row[0].bytes() > after),
         })
     }
 
@@ -146,6 +160,7 @@ type Over = Snapshot<Table>;
 
 fn story() -> Story {
     let (table, folder) = (Arc::new(Table::default()), tempfile::tempdir().unwrap());
+    *table.domains.lock().unwrap() = vec![vec![text("x.example"), Value::Int(1), Value::Int(7), Value::Null]];
     table.set("anna@x.example", Some(raw("anna@x.example", "one")));
     table.set("ben@x.example", Some(raw("ben@x.example", "one")));
     let mut config = Config::default();
@@ -197,6 +212,15 @@ fn eventually(what: &str, mut so: impl FnMut() -> bool) {
         assert!(begin.elapsed() < Duration::from_secs(20), "no {what}");
         std::thread::sleep(Duration::from_millis(2));
     }
+}
+
+fn keeper(snapshot: &Over) -> &Keeper {
+    snapshot.keeper.as_ref().unwrap()
+}
+
+/// Everything that was noted has been copied.
+fn nothing_waits(snapshot: &Over) -> bool {
+    keeper(snapshot).copy.pending().is_ok_and(|pending| pending.is_empty())
 }
 
 fn seen(snapshot: &Over, name: &str) -> Result<Seen, StoreError> {
@@ -285,7 +309,7 @@ fn a_row_that_cannot_be_used_there_cannot_be_used_here() {
         story.table.set("odd@x.example", Some(row));
         let snapshot = story.copied();
         snapshot.forget(&Changed::Everything);
-        eventually("a copy of it", || !snapshot.keeper.as_ref().unwrap().copy.has_pending().unwrap());
+        eventually("a copy of it", || nothing_waits(&snapshot));
         story.goes_away();
         let error = look(&snapshot, "odd@x.example").unwrap_err();
         assert!(matches!(error, StoreError::Unusable(Unusable { column: found, .. }) if found == column), "{error}");
@@ -300,7 +324,7 @@ fn changes_and_deletions_are_copied_over_many_pages() {
         let row = raw(&name(number), "one");
         story.table.accounts.lock().unwrap().push(row);
     });
-    let alias = |target: &str| vec![text("all@x.example"), text(target), Value::Int(0)];
+    let alias = |target: &str| vec![text("all@x.example"), text(target), Value::Int(0), text("x.example")];
     *story.table.aliases.lock().unwrap() = (0..1500).map(|n| alias(&format!("{n:04}@y.example"))).collect();
     let snapshot = story.copied();
     assert_eq!(snapshot.state().snapshot.unwrap().accounts, 2502);
@@ -361,44 +385,144 @@ fn a_password_changed_just_before_is_not_undone_by_the_copy_nor_by_a_restart() {
     let snapshot = story.start();
     assert_eq!((look(&snapshot, "anna@x.example"), look(&snapshot, "ben@x.example")), (Err(away()), copied("one")));
     story.comes_back();
-    eventually("the row", || !snapshot.keeper.as_ref().unwrap().copy.has_pending().unwrap());
+    eventually("the row", || nothing_waits(&snapshot));
     story.goes_away();
     assert_eq!(look(&snapshot, "anna@x.example"), copied("two"));
 }
 
-#[test]
-fn what_was_changed_for_everybody_stops_the_copy_until_all_is_copied() {
-    let story = story();
+/// A copy that is kept from following what it is told.
+fn stuck(story: &Story) -> Over {
     let snapshot = story.copied();
-    *story.table.copies.lock().unwrap() = Some(away());
-    snapshot.forget(&Changed::Everything);
     story.goes_away();
-    assert_eq!(look(&snapshot, "ben@x.example"), Err(away()));
-    let too_many =
-        || (0..=201).for_each(|number| snapshot.forget(&Changed::Account(login(&format!("user{number}@x.example")))));
-    story.comes_back();
-    eventually("all", || !snapshot.keeper.as_ref().unwrap().copy.has_pending().unwrap());
-    *story.table.copies.lock().unwrap() = Some(away());
-    too_many();
-    story.goes_away();
-    assert_eq!(look(&snapshot, "ben@x.example"), Err(away()), "so many are as good as all");
+    snapshot
 }
 
 #[test]
-fn a_change_that_cannot_be_noted_stops_the_copy_too() {
+fn what_a_note_names_waits_and_all_else_is_answered() {
+    let story = story();
+    for (name, domain) in [("carl@y.example", "y.example"), ("dora@sub.y.example", "sub.y.example")] {
+        story.table.set(name, Some(raw(name, "one")));
+        story.table.domains.lock().unwrap().insert(0, vec![text(domain), Value::Int(1), Value::Null, Value::Null]);
+    }
+    story.table.domains.lock().unwrap().sort_by(|one, two| one[0].bytes().cmp(two[0].bytes()));
+    let alias = |address: &str, domain: &str| vec![text(address), text("z@z.example"), Value::Int(0), text(domain)];
+    *story.table.aliases.lock().unwrap() = vec![alias("@y.example", "y.example"), alias("info@x.example", "x.example")];
+    let snapshot = stuck(&story);
+    let answers = || {
+        let logins = ["anna@x.example", "ben@x.example", "carl@y.example", "dora@sub.y.example", "new@x.example"];
+        let logins = logins.map(|name| look(&snapshot, name).is_ok());
+        let aliases = ["info@x.example", "@y.example"].map(|address| snapshot.alias_targets(address).is_ok());
+        let domain = |name| snapshot.domain_enabled(&DomainName::parse(name).unwrap()).is_ok();
+        (logins, aliases, ["x.example", "y.example", "no.example"].map(domain))
+    };
+    assert_eq!(answers(), ([true; 5], [true; 2], [true; 3]));
+    snapshot.forget(&Changed::Everything);
+    assert_eq!(answers(), ([true; 5], [true; 2], [true; 3]), "it names nothing");
+    snapshot.forget(&Changed::Account(login("anna@x.example")));
+    assert_eq!(answers(), ([false, true, true, true, true], [true; 2], [true; 3]));
+    snapshot.forget(&Changed::alias("info@x.example").unwrap());
+    assert_eq!(answers(), ([false, true, true, true, true], [false, true], [true; 3]));
+    snapshot.forget(&Changed::Domain(DomainName::parse("y.example").unwrap()));
+    assert_eq!(answers(), ([false, true, false, true, true], [false, false], [true, false, true]));
+    snapshot.forget(&Changed::Additions);
+    assert_eq!(answers(), ([false, true, false, true, false], [false, false], [true, false, false]));
+    assert_eq!(snapshot.enumerate(None, 10).unwrap_err(), away(), "a list would not be whole");
+    story.comes_back();
+    eventually("all", || nothing_waits(&snapshot));
+    story.goes_away();
+    assert_eq!(answers(), ([true; 5], [true; 2], [true; 3]));
+}
+
+#[test]
+fn changes_are_copied_by_what_they_name() {
+    let story = story();
+    let snapshot = story.copied();
+    let told = |changed: Changed| {
+        snapshot.forget(&changed);
+        eventually("a copy of it", || nothing_waits(&snapshot));
+    };
+    story.table.set("anna@x.example", Some(raw("anna@x.example", "two")));
+    told(Changed::Account(login("anna@x.example")));
+    story.table.set("new@y.example", Some(raw("new@y.example", "one")));
+    story.table.domains.lock().unwrap().push(vec![text("y.example"), Value::Int(1), Value::Null, Value::Null]);
+    told(Changed::Account(login("new@y.example")));
+    let alias = |target: &str| vec![text("info@x.example"), text(target), Value::Int(0), text("x.example")];
+    *story.table.aliases.lock().unwrap() = vec![alias("a@z.example"), alias("b@z.example")];
+    told(Changed::alias("info@x.example").unwrap());
+    story.goes_away();
+    assert_eq!(look(&snapshot, "anna@x.example"), copied("two"));
+    assert_eq!(look(&snapshot, "new@y.example"), copied("one"), "with its domain");
+    assert_eq!(snapshot.alias_targets("info@x.example").unwrap(), ["a@z.example", "b@z.example"]);
+    assert_eq!(snapshot.state().snapshot.unwrap().accounts, 3);
+
+    story.comes_back();
+    story.table.domains.lock().unwrap().remove(0);
+    story.table.aliases.lock().unwrap().clear();
+    ["anna@x.example", "ben@x.example"].iter().for_each(|name| story.table.set(name, None));
+    told(Changed::Domain(DomainName::parse("x.example").unwrap()));
+    story.goes_away();
+    assert_eq!((look(&snapshot, "anna@x.example"), look(&snapshot, "ben@x.example")), (copied("-"), copied("-")));
+    assert_eq!(snapshot.alias_targets("info@x.example").unwrap(), [""; 0]);
+    assert_eq!(snapshot.domain_enabled(&DomainName::parse("x.example").unwrap()), Ok(None));
+    assert_eq!((look(&snapshot, "new@y.example"), snapshot.state().snapshot.unwrap().accounts), (copied("one"), 1));
+}
+
+#[test]
+fn a_domain_that_is_disabled_changes_one_row_and_counts_for_its_accounts() {
+    let story = story();
+    let snapshot = story.copied();
+    story.table.domains.lock().unwrap()[0][1] = Value::Int(0);
+    snapshot.forget(&Changed::Domain(DomainName::parse("x.example").unwrap()));
+    eventually("a copy of it", || nothing_waits(&snapshot));
+    story.goes_away();
+    assert!(!seen(&snapshot, "anna@x.example").unwrap().row.unwrap().domain_enabled);
+}
+
+#[test]
+fn more_notes_than_can_be_kept_stop_the_copy_until_all_is_read() {
+    let story = story();
+    let snapshot = stuck(&story);
+    let copy = &keeper(&snapshot).copy;
+    for number in 0..=10_000 {
+        // Each takes a write to the disk, and not all of them matter here.
+        let changed = Changed::Account(login(&format!("user{number}@x.example")));
+        if number < 9_990 { fill(copy, number) } else { copy.note(&changed, false).map(drop).unwrap() }
+    }
+    assert_eq!(look(&snapshot, "ben@x.example"), Err(away()));
+    story.comes_back();
+    eventually("all", || nothing_waits(&snapshot));
+    story.goes_away();
+    assert_eq!(look(&snapshot, "ben@x.example"), copied("one"));
+}
+
+/// A note by somebody who does not wait for the disk.
+fn fill(copy: &Copy, number: i32) {
+    thread_local!(static FILE: std::cell::RefCell<Option<rusqlite::Connection>> = const { std::cell::RefCell::new(None) });
+    FILE.with_borrow_mut(|file| {
+        let file = file.get_or_insert_with(|| {
+            let file = rusqlite::Connection::open(copy.path()).unwrap();
+            file.execute_batch("PRAGMA synchronous = OFF").unwrap();
+            file
+        });
+        let name = format!("user{number}@x.example").into_bytes();
+        file.execute("INSERT INTO pending (kind, name, held) VALUES (0, ?, 0)", [name]).unwrap();
+    });
+}
+
+#[test]
+fn a_change_that_cannot_be_noted_waits_nevertheless() {
     let story = story();
     let snapshot = story.copied();
     *story.table.copies.lock().unwrap() = Some(away());
     fs::set_permissions(story.path(), fs::Permissions::from_mode(0o644)).unwrap();
     snapshot.forget(&Changed::Account(login("anna@x.example")));
+    story.goes_away();
     fs::set_permissions(story.path(), fs::Permissions::from_mode(0o600)).unwrap();
-    story.goes_away();
-    assert_eq!(look(&snapshot, "ben@x.example"), Err(away()));
+    assert_eq!((look(&snapshot, "anna@x.example"), look(&snapshot, "ben@x.example")), (Err(away()), copied("one")));
     story.comes_back();
-    let keeper = snapshot.keeper.as_ref().unwrap();
-    eventually("a whole copy", || !keeper.fresh.is_doubted());
+    eventually("a copy of it", || lock(&keeper(&snapshot).fresh.lost).changes.is_empty() && nothing_waits(&snapshot));
     story.goes_away();
-    assert_eq!(look(&snapshot, "ben@x.example"), copied("one"));
+    assert_eq!(look(&snapshot, "anna@x.example"), copied("one"));
 }
 
 #[test]
@@ -407,8 +531,8 @@ fn one_at_a_time_refreshes_a_file_and_the_next_follows() {
     let first = story.copied();
     let second = story.start();
     second.forget(&Changed::Everything);
-    eventually("the first to do it", || !first.keeper.as_ref().unwrap().copy.has_pending().unwrap_or(true));
-    let lock = fs::OpenOptions::new().write(true).open(copy::beside(story.path(), ".lock")).unwrap();
+    eventually("the first to do it", || nothing_waits(&first));
+    let lock = fs::OpenOptions::new().write(true).open(file::beside(story.path(), ".lock")).unwrap();
     let take = || rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive);
     assert!(take().is_err(), "somebody refreshes");
     drop(first);
@@ -419,17 +543,51 @@ fn one_at_a_time_refreshes_a_file_and_the_next_follows() {
 }
 
 #[test]
-fn a_copy_of_another_database_is_none_and_is_made_anew() {
+fn with_another_url_the_file_answers_until_all_of_the_new_database_is_copied() {
     let mut story = story();
     drop(story.copied());
+    for (round, url) in ["mysql://u@h,standby/d", "mysql://u@other/d", "postgres://u@h/d"].into_iter().enumerate() {
+        story.config.database.url = url.parse().unwrap();
+        let before = if round == 0 { "one".to_owned() } else { format!("new {}", round - 1) };
+        story.goes_away();
+        let snapshot = story.start();
+        eventually("the copy", || look(&snapshot, "anna@x.example") == copied(&before));
+        // The new database is there for a moment, and gone before all of it was read.
+        let new = format!("new {round}");
+        story.table.set("anna@x.example", Some(raw("anna@x.example", &new)));
+        *lock(&story.table.pages) = Some(1);
+        story.comes_back();
+        eventually("the end of it", || *lock(&story.table.pages) == Some(0));
+        story.goes_away();
+        *lock(&story.table.pages) = None;
+        assert_eq!(look(&snapshot, "anna@x.example"), copied(&before), "{url}");
+        snapshot.forget(&Changed::Account(login("ben@x.example")));
+        assert_eq!(look(&snapshot, "ben@x.example"), Err(away()), "{url}");
+        story.comes_back();
+        eventually("all of it", || {
+            let standing = keeper(&snapshot).copy.standing().unwrap().unwrap();
+            keeper(&snapshot).copy.is_of(&standing)
+                && keeper(&snapshot).fresh.began().is_some()
+                && nothing_waits(&snapshot)
+        });
+        story.goes_away();
+        assert_eq!(
+            (look(&snapshot, "anna@x.example"), look(&snapshot, "ben@x.example")),
+            (copied(&new), copied("one"))
+        );
+    }
+}
+
+#[test]
+fn a_copy_of_another_database_that_another_process_keeps_does_not_answer() {
+    let mut story = story();
+    let first = story.copied();
+    story.goes_away();
     story.config.database.url = "mysql://u@other/d".parse().unwrap();
-    story.goes_away();
-    let snapshot = story.start();
-    assert_eq!(look(&snapshot, "anna@x.example"), Err(away()));
-    story.comes_back();
-    eventually("a copy", || snapshot.state().snapshot.is_some());
-    story.goes_away();
-    assert_eq!(look(&snapshot, "anna@x.example"), copied("one"));
+    let second = story.start();
+    assert_eq!((look(&first, "anna@x.example"), look(&second, "anna@x.example")), (copied("one"), Err(away())));
+    drop(first);
+    eventually("its turn", || look(&second, "anna@x.example") == copied("one"));
 }
 
 #[test]
@@ -455,7 +613,7 @@ fn a_file_that_is_taken_away_or_a_folder_that_comes_later_is_filled() {
     fs::create_dir(story.folder.path().join("later")).unwrap();
     eventually("a copy", || snapshot.state().snapshot.is_some());
     for end in ["", "-wal", "-shm"] {
-        let _ = fs::remove_file(copy::beside(story.path(), end));
+        let _ = fs::remove_file(file::beside(story.path(), end));
     }
     eventually("another", || story.path().exists() && snapshot.state().snapshot.is_some());
     story.goes_away();
@@ -479,13 +637,14 @@ fn who_asked_while_the_copy_answered_is_not_certain_even_when_the_store_is_back(
 fn a_large_table_is_read_by_what_was_changed() {
     let story = story();
     story.table.set("anna@x.example", Some(raw("anna@x.example", "two")));
-    let copy = Arc::new(Copy::new(story.path(), "here".into()));
+    let copy = Arc::new(Copy::new(story.path(), Origin::of(&story.config.database.url)));
     let now = Arc::clone(&story.now);
     let work = Work {
         original: Arc::clone(&story.table),
         copy: Arc::clone(&copy),
         fresh: Arc::default(),
         interval: Duration::from_secs(60),
+        max_age: Duration::from_secs(3600),
         clock: Arc::new(move || *now.lock().unwrap()),
     };
     let changed = |name: &str, time: &str| {
@@ -501,12 +660,104 @@ fn a_large_table_is_read_by_what_was_changed() {
     story.wait(Duration::ZERO, Duration::from_secs(60));
     assert!(work.refresh(&mut memory).is_ok());
     let hosts = Hosts::one(vec![Arc::new(Sqlite::new(story.path(), PATIENCE))], "copy".into(), PATIENCE);
-    let reader = SqlStore::new(hosts, TableModel::copied());
+    let reader = SqlStore::new(hosts, TableModel::own());
     let stands = |name: &str| reader.find(&login(name)).unwrap().unwrap().password;
     assert!(stands("anna@x.example") == Password("two".into()), "it looks unchanged");
     assert!(stands("ben@x.example") == Password("new".into()));
-    let taken = copy.standing(None).unwrap().unwrap().taken;
-    assert_eq!(taken, seconds(story.now.lock().unwrap().1));
+    // It does not claim that deletions were seen.
+    let standing = copy.standing().unwrap().unwrap();
+    assert_eq!((standing.taken + 60, standing.refreshed), (standing.refreshed, seconds(story.now.lock().unwrap().1)));
+}
+
+#[test]
+fn a_panic_while_copying_does_not_end_the_copying() {
+    let story = story();
+    let snapshot = story.copied();
+    story.table.panics.store(true, Ordering::SeqCst);
+    story.table.set("anna@x.example", Some(raw("anna@x.example", "two")));
+    snapshot.forget(&Changed::Account(login("anna@x.example")));
+    eventually("a copy of it", || nothing_waits(&snapshot));
+    assert!(!story.table.panics.load(Ordering::SeqCst));
+    story.goes_away();
+    assert_eq!(look(&snapshot, "anna@x.example"), copied("two"));
+}
+
+#[test]
+fn a_refresh_that_fails_is_told_until_one_succeeds() {
+    let story = story();
+    let snapshot = story.copied();
+    let failure = || snapshot.state().snapshot.unwrap().failure.map(|(_, why)| why);
+    let seen_from_outside = || look_at(&story).unwrap().unwrap().state.failure.map(|(_, why)| why);
+    assert_eq!((failure(), seen_from_outside()), (None, None));
+    *story.table.copies.lock().unwrap() = Some(refused());
+    eventually("a failure", || failure() == Some(refused().to_string()) && seen_from_outside() == failure());
+    story.comes_back();
+    eventually("a success", || failure().is_none() && seen_from_outside().is_none());
+}
+
+fn look_at(story: &Story) -> Result<Option<Kept>, String> {
+    super::look(story.path(), &story.config.database.url)
+}
+
+/// Overwrites every page of the file that holds `what`, but the first, and leaves the first bytes as they are.
+fn overwrite(path: &Path, what: &str, keep: usize, with: u8) -> usize {
+    let file = rusqlite::Connection::open(path).unwrap();
+    let _: i64 = file.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).unwrap();
+    let mut bytes = fs::read(path).unwrap();
+    let mut count = 0;
+    for page in bytes.chunks_mut(4096).skip(1) {
+        if page.windows(what.len()).any(|part| part == what.as_bytes()) {
+            page[keep..].fill(with);
+            count += 1;
+        }
+    }
+    std::os::unix::fs::FileExt::write_all_at(&fs::OpenOptions::new().write(true).open(path).unwrap(), &bytes, 0)
+        .unwrap();
+    count
+}
+
+#[test]
+fn a_damaged_page_is_not_now_and_never_no_and_the_file_is_made_from_the_database_once_that_answers() {
+    for (keep, with) in [(0, 0), (0, 0xff), (0, b'x'), (8, b'x'), (200, 0), (2000, b'y')] {
+        let story = story();
+        for number in 0..500 {
+            let name = format!("user{number:03}@x.example");
+            story.table.set(&name, Some(raw(&name, "one")));
+        }
+        let alias =
+            |n: usize| vec![text(&format!("a{n:03}@x.example")), text("b@z.example"), Value::Int(0), text("x.example")];
+        *story.table.aliases.lock().unwrap() = (0..500).map(alias).collect();
+        drop(story.copied());
+        story.goes_away();
+        // One that holds account, one that holds an alias; the file has each twice.
+        let damaged = overwrite(story.path(), "user250@x.example", keep, with)
+            + overwrite(story.path(), "a250@x.example", keep, with);
+        assert!(damaged >= 4, "{damaged}");
+        let snapshot = story.start();
+        let mut answered = 0;
+        for number in 0..500 {
+            match look(&snapshot, &format!("user{number:03}@x.example")) {
+                Ok(found) => {
+                    assert_eq!(found, ("one".into(), true), "{number} with {keep} {with}");
+                    answered += 1;
+                }
+                Err(error) => assert_eq!(error, away()),
+            }
+            match snapshot.alias_targets(&format!("a{number:03}@x.example")) {
+                Ok(found) => assert_eq!(found, ["b@z.example"], "{number} with {keep} {with}"),
+                Err(error) => assert_eq!(error, away()),
+            }
+        }
+        assert!((1..500).contains(&answered), "{answered} with {keep} {with}");
+        story.comes_back();
+        eventually("a good file", || {
+            keeper(&snapshot).fresh.began().is_some()
+                && keeper(&snapshot).copy.damage().is_none()
+                && look_at(&story).is_ok()
+        });
+        story.goes_away();
+        assert!((0..500).all(|n| look(&snapshot, &format!("user{n:03}@x.example")) == copied("one")), "{keep} {with}");
+    }
 }
 
 #[test]

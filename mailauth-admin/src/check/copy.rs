@@ -1,0 +1,109 @@
+//! What `mailauth check` says of the copy that answers in an outage.
+
+use super::State;
+use mailauth_core::config::{Config, OutageConfig};
+use mailauth_core::store::SnapshotState;
+use mailauth_core::store::snapshot::{self, Kept};
+use std::path::Path;
+use std::time::Duration;
+
+/// A refresh may be late by so much: where reading all tables takes long, and while the daemon is restarted.
+const LATE: Duration = Duration::from_secs(60);
+
+/// What there is to say of the copy, and the copy, if it would answer in an outage.
+pub(super) struct Found {
+    pub state: State,
+    pub text: String,
+    pub answers: Option<SnapshotState>,
+}
+
+/// Looks at the copy, if one is kept.
+pub(super) fn look(config: &Config) -> Option<Found> {
+    let path = config.outage.snapshot_of(&config.database.url)?;
+    let copy = snapshot::look(path, &config.database.url);
+    let (state, text) = judge(path, &copy, &config.outage);
+    let answers = copy.ok().flatten().map(|kept| kept.state).filter(|copy| copy.age <= config.outage.max_age);
+    Some(Found { state, text, answers })
+}
+
+fn judge(path: &Path, copy: &Result<Option<Kept>, String>, outage: &OutageConfig) -> (State, String) {
+    let shown = path.display();
+    match copy {
+        Ok(Some(kept)) => judge_kept(path, kept, outage),
+        Ok(None) => {
+            let folder = path.parent().filter(|folder| folder.exists()).map(Path::display);
+            let cure = match folder {
+                Some(folder) => format!("start mailauth-courier, to whose user {folder} must belong"),
+                None => {
+                    "make its folder and give it to mailauth-courier's user, or set [outage] enabled = false".into()
+                }
+            };
+            (State::Degraded, format!("there is none at {shown} for logins while the database is away; {cure}"))
+        }
+        Err(problem) => {
+            let cure = "run this as root; mailauth-courier makes a damaged one again while the database answers";
+            (State::Degraded, format!("{shown} cannot be used: {problem}; {cure}"))
+        }
+    }
+}
+
+fn judge_kept(path: &Path, kept: &Kept, outage: &OutageConfig) -> (State, String) {
+    let Kept { state: SnapshotState { accounts, bytes, age, failure, .. }, refreshed, of_other } = kept;
+    let size = format!("{}: {accounts} accounts, {bytes} bytes, {}", path.display(), old(*age));
+    if *age > outage.max_age {
+        let cure = "see the log of mailauth-courier why it is not refreshed";
+        return (State::Degraded, format!("{size}: it decides nothing any more; {cure}"));
+    }
+    if let Some(other) = of_other {
+        let text = format!("{size}: it is of {other}, and answers until all of the database in [database] is copied");
+        return (State::Degraded, text);
+    }
+    if let Some((since, why)) = failure {
+        return (State::Degraded, format!("{size}: refreshing it has failed for {} s: {why}", since.as_secs()));
+    }
+    if *refreshed > outage.refresh * 3 + LATE {
+        let cure = "start mailauth-courier, or see its log";
+        return (State::Degraded, format!("{size}: it was refreshed {} s ago last; {cure}", refreshed.as_secs()));
+    }
+    (State::Ok, size)
+}
+
+fn old(age: Duration) -> String {
+    if age == Duration::MAX { "from the future".into() } else { format!("{} s old", age.as_secs()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(age: u64) -> Kept {
+        let age = if age == u64::MAX { Duration::MAX } else { Duration::from_secs(age) };
+        let state = SnapshotState { path: "/s".into(), accounts: 3, bytes: 4096, age, failure: None, in_use: false };
+        Kept { state, refreshed: Duration::ZERO, of_other: None }
+    }
+
+    #[test]
+    fn a_snapshot_that_would_decide_nothing_or_is_not_refreshed_wants_attention() {
+        let second = Duration::from_secs(1);
+        let outage = OutageConfig { max_age: second * 60, refresh: second, ..OutageConfig::default() };
+        let judged = |copy| judge(Path::new("/var/s"), &copy, &outage);
+        assert_eq!(judged(Ok(Some(kept(60)))), (State::Ok, "/var/s: 3 accounts, 4096 bytes, 60 s old".into()));
+        let mut failing = kept(10);
+        failing.state.failure = Some((second * 7, "no room".into()));
+        for (copy, said) in [
+            (Ok(Some(kept(61))), "61 s old: it decides nothing any more; see the log"),
+            (Ok(Some(kept(u64::MAX))), "from the future: it decides nothing"),
+            (Ok(Some(failing)), "10 s old: refreshing it has failed for 7 s: no room"),
+            (Ok(Some(Kept { refreshed: second * 64, ..kept(10) })), "it was refreshed 64 s ago last; start"),
+            (
+                Ok(Some(Kept { of_other: Some("mysql mail at db2".into()), ..kept(10) })),
+                "it is of mysql mail at db2, and",
+            ),
+            (Ok(None), "start mailauth-courier, to whose user /var must belong"),
+            (Err("no".into()), "cannot be used: no; run this as root"),
+        ] {
+            let (state, text) = judged(copy);
+            assert!(state == State::Degraded && text.contains(said), "{text}");
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! The file: how it is opened, made, and found to be damaged.
+
+use super::layout::{ALL, Layout, Side};
+use super::origin::Origin;
+use crate::store::sqlite::DIALECT;
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, ffi};
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// The form of the tables. Beside it the file has the version of the schema whose rows it holds.
+const FORMAT: i64 = 3;
+
+/// The longest wait for another's transaction, each of which takes milliseconds.
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How many instructions of SQLite's machine run between two looks at the clock.
+const STEPS: i32 = 10_000;
+
+/// Why the file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Trouble {
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    #[error("{0}")]
+    Sql(#[from] rusqlite::Error),
+    #[error("it belongs to another user or others may read it; remove it")]
+    NotOurs,
+    #[error("it is of another version of this program")]
+    Version,
+    #[error("{0}")]
+    Damaged(String),
+}
+
+pub(super) type Result<T> = std::result::Result<T, Trouble>;
+
+impl Trouble {
+    /// Can only a new file help? Of SQLite's errors those are excepted that come from outside of the file.
+    pub(super) fn is_spoilt(&self) -> bool {
+        let error = match self {
+            Trouble::Version | Trouble::Damaged(_) => return true,
+            Trouble::Io(_) | Trouble::NotOurs => return false,
+            Trouble::Sql(error) => error,
+        };
+        let Some(ffi::Error { code, extended_code }) = error.sqlite_error() else { return true };
+        match code {
+            ErrorCode::SystemIoFailure => {
+                matches!(*extended_code, ffi::SQLITE_IOERR_READ | ffi::SQLITE_IOERR_SHORT_READ)
+            }
+            ErrorCode::DatabaseBusy
+            | ErrorCode::DatabaseLocked
+            | ErrorCode::DiskFull
+            | ErrorCode::CannotOpen
+            | ErrorCode::PermissionDenied
+            | ErrorCode::ReadOnly
+            | ErrorCode::OutOfMemory
+            | ErrorCode::OperationInterrupted
+            | ErrorCode::OperationAborted
+            | ErrorCode::FileLockingProtocolFailed => false,
+            _ => true,
+        }
+    }
+
+    /// Is there no file?
+    pub(super) fn is_absence(&self) -> bool {
+        matches!(self, Trouble::Io(error) if error.kind() == io::ErrorKind::NotFound)
+    }
+}
+
+/// What tells the file from another that takes its name. An error where it is not a file of our own.
+pub(super) fn ours(path: &Path) -> Result<(u64, u64)> {
+    let metadata = fs::symlink_metadata(path)?;
+    let own = metadata.is_file() && metadata.uid() == rustix::process::geteuid().as_raw();
+    if own && metadata.mode() & 0o077 == 0 { Ok((metadata.dev(), metadata.ino())) } else { Err(Trouble::NotOurs) }
+}
+
+pub(super) fn open(path: &Path) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(PATIENCE)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA cache_size = -4096")?;
+    fits(&connection)?;
+    Ok(connection)
+}
+
+/// Opens the file of another process, to look at it.
+pub(super) fn open_to_look(path: &Path) -> Result<Connection> {
+    fs::metadata(path)?;
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    connection.busy_timeout(PATIENCE)?;
+    fits(&connection)?;
+    Ok(connection)
+}
+
+/// Looks for damaged pages, for so long at most.
+pub(super) fn examine(connection: &mut Connection, time: Duration) -> Result<()> {
+    let until = Instant::now() + time;
+    connection.progress_handler(STEPS, Some(move || Instant::now() >= until))?;
+    match connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0)) {
+        Ok(word) if word == "ok" => Ok(()),
+        Ok(problem) => Err(Trouble::Damaged(problem)),
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn version() -> i64 {
+    let schema = i64::try_from(DIALECT.migrations.len()).unwrap_or(0) + 1;
+    FORMAT * 1000 + schema
+}
+
+fn fits(connection: &Connection) -> Result<()> {
+    let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if found != version() {
+        return Err(Trouble::Version);
+    }
+    let row: Option<i64> = connection.query_row("SELECT generation FROM copy", [], |row| row.get(0)).optional()?;
+    row.map(drop).ok_or_else(|| Trouble::Damaged("the row that describes it is missing".to_owned()))
+}
+
+/// Makes a new file, without a row.
+pub(super) fn create(path: &Path, origin: &Origin) -> Result<()> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let mut connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    connection.busy_timeout(PATIENCE)?;
+    // Readers and the writer do not wait for each other in this mode, which stays with the file.
+    connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
+    let transaction = connection.transaction()?;
+    create_tables(&transaction, Side::Used, 0)?;
+    transaction.execute_batch(&format!(
+        "CREATE TABLE schema_version (version);
+         INSERT INTO schema_version VALUES ({});
+         CREATE TABLE copy (origin, generation, taken, refreshed, accounts, failed, failure);
+         CREATE TABLE pending (id INTEGER PRIMARY KEY AUTOINCREMENT, kind, name, held);
+         CREATE INDEX pending_name ON pending (kind, name);
+         -- No note has the number of one in a file that was here before.
+         INSERT INTO sqlite_sequence VALUES ('pending', CAST(strftime('%s', 'now') AS INTEGER) * 1000000);
+         PRAGMA user_version = {}",
+        DIALECT.migrations.len() + 1,
+        version(),
+    ))?;
+    transaction.execute("INSERT INTO copy (origin, generation, accounts) VALUES (?, 0, 0)", [origin.text()])?;
+    Ok(transaction.commit()?)
+}
+
+/// Makes the tables of one side. Their indexes keep their names when the tables change theirs.
+pub(super) fn create_tables(connection: &Connection, side: Side, generation: i64) -> Result<()> {
+    for Layout { name, columns, key, of_domain } in ALL {
+        let (all, keys, suffix) = (columns.join(", "), columns[..key].join(", "), side.suffix());
+        connection.execute_batch(&format!(
+            "CREATE TABLE {name}{suffix} ({all}, checksum, PRIMARY KEY ({keys})) WITHOUT ROWID"
+        ))?;
+        if of_domain {
+            let index = index_of_domain(name, generation);
+            connection.execute_batch(&format!("CREATE INDEX {index} ON {name}{suffix} (domain, {keys})"))?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn index_of_domain(table: &str, generation: i64) -> String {
+    format!("{table}_of_domain_{generation}")
+}
+
+/// Removes the file. SQLite's own beside it go last, for they mean nothing without it.
+pub(super) fn remove(path: &Path) -> Result<()> {
+    for end in ["", "-wal", "-shm"] {
+        match fs::remove_file(beside(path, end)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The path of a file that belongs to the one at `path`.
+pub(super) fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    name.into()
+}

@@ -1,0 +1,74 @@
+//! Which database a file is a copy of.
+
+use crate::config::DatabaseUrl;
+
+/// A database, and where it is reached.
+///
+/// It is written as lines: the kind and the name first, then each place, in an order of its own. Two URLs mean the same
+/// database when the first line is the same and they have a place in common: hosts come, go and change places one after
+/// the other. User, password and options do not count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Origin(String);
+
+impl Origin {
+    pub(super) fn of(url: &DatabaseUrl) -> Self {
+        let (kind, server) = match url {
+            DatabaseUrl::Sqlite { path } => return Origin(format!("sqlite\n{}", path.display())),
+            DatabaseUrl::Mysql(server) => ("mysql", server),
+            DatabaseUrl::Postgres(server) => ("postgres", server),
+        };
+        let mut places: Vec<_> = server.hosts.iter().map(ToString::to_string).collect();
+        places.extend(server.socket.iter().map(|path| path.display().to_string()));
+        places.sort();
+        Origin(format!("{kind} {}\n{}", server.database, places.join("\n")))
+    }
+
+    /// As it is written into the file.
+    pub(super) fn text(&self) -> &str {
+        &self.0
+    }
+
+    /// Is what another wrote the same database?
+    pub(super) fn is_same(&self, written: &str) -> bool {
+        let parts = |text: &str| text.split_once('\n').map(|(name, places)| (name.to_owned(), places.to_owned()));
+        let (Some((own, own_places)), Some((other, other_places))) = (parts(&self.0), parts(written)) else {
+            return false;
+        };
+        own == other && own_places.lines().any(|place| other_places.lines().any(|other| other == place))
+    }
+}
+
+/// The database that a file names, for messages.
+pub(super) fn shown(written: &str) -> String {
+    let mut lines = written.lines();
+    let name = lines.next().unwrap_or_default();
+    format!("{name} at {}", lines.collect::<Vec<_>>().join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_come_and_go_and_the_database_is_the_same() {
+        let origin = |url: &str| Origin::of(&url.parse().unwrap());
+        let first = origin("mysql://u@db1/mail");
+        for same in [
+            "mysql://u@db1/mail",
+            "mysql://other@db1/mail",
+            "mysql://u@db1,db2/mail",
+            "mysql://u@db2,db1/mail",
+            "mysql://u@db1/mail?socket=/run/db.sock",
+            "mariadb://u@DB1:3306/mail",
+        ] {
+            assert!(origin(same).is_same(first.text()) && first.is_same(origin(same).text()), "{same}");
+        }
+        for other in
+            ["mysql://u@db2/mail", "mysql://u@db1/post", "postgres://u@db1:3306/mail", "mysql://u@db1:3307/mail"]
+        {
+            assert!(!origin(other).is_same(first.text()), "{other}");
+        }
+        assert!(!first.is_same("") && !first.is_same("mysql://u@db1:3306/mail"));
+        assert_eq!(shown(origin("mysql://u@b,a/mail").text()), "mysql mail at a:3306, b:3306");
+    }
+}
