@@ -33,6 +33,6 @@ GRANT SELECT, INSERT, UPDATE (domain, bytes, messages, mailboxes) ON domain_use 
 GRANT SELECT, INSERT, UPDATE, DELETE ON accounts TO mailauth_writer;
 GRANT SELECT, INSERT, UPDATE, DELETE ON domains TO mailauth_writer;
 GRANT SELECT, INSERT, UPDATE, DELETE ON aliases TO mailauth_writer;
-GRANT SELECT, INSERT, UPDATE (bytes, messages, measured_at) ON mailbox_use TO mailauth_writer;
+GRANT SELECT, INSERT, UPDATE (bytes, messages, measured_at), DELETE ON mailbox_use TO mailauth_writer;
 GRANT SELECT, INSERT, UPDATE (domain, bytes, messages, mailboxes) ON domain_use TO mailauth_writer;
 GRANT SELECT ON schema_version TO mailauth_writer;

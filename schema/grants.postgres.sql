@@ -30,6 +30,6 @@ GRANT SELECT, INSERT, UPDATE (domain, bytes, messages, mailboxes) ON domain_use 
 
 -- The administrator's command, but for `mailauth init`, which creates tables.
 GRANT SELECT, INSERT, UPDATE, DELETE ON accounts, domains, aliases TO mailauth_writer;
-GRANT SELECT, INSERT, UPDATE (bytes, messages, measured_at) ON mailbox_use TO mailauth_writer;
+GRANT SELECT, INSERT, UPDATE (bytes, messages, measured_at), DELETE ON mailbox_use TO mailauth_writer;
 GRANT SELECT, INSERT, UPDATE (domain, bytes, messages, mailboxes) ON domain_use TO mailauth_writer;
 GRANT SELECT ON schema_version TO mailauth_writer;

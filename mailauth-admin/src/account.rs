@@ -4,7 +4,7 @@ use crate::account_columns::{Columns, show_quota};
 use crate::failure::{Exit, Failure, no_such};
 use crate::hash::{make_permitted, read_scheme};
 use crate::listing::{INCOMPLETE, each_account};
-use crate::output::{List, ListRow, Sheet, json, remark, say, yes_no};
+use crate::output::{List, ListRow, Sheet, json, printable, remark, say, yes_no};
 use crate::setup::{Setup, read_domain};
 use crate::{account_csv, password_prompt};
 use clap::{Args, Subcommand};
@@ -15,6 +15,8 @@ use mailauth_core::store::{AccountChange, AccountStore, Administration, Changed,
 use mailauth_core::{DomainName, Services};
 use serde::Serialize;
 use std::borrow::Cow;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 #[derive(Subcommand)]
@@ -70,7 +72,22 @@ pub enum Verb {
     /// Remove an account; its mail stays where it is
     Remove {
         /// As anna@example.org
-        login: String,
+        login: OsString,
+        #[command(flatten)]
+        exact: Exact,
+    },
+    /// Give an account another login
+    ///
+    /// Everything else in its row stays as it is, and so does its mail, where it is: if the home comes from [mailbox] home,
+    /// move the mail, or set the former home with 'mailauth account set NEW --home PATH'. Aliases that name the old login
+    /// as a target go on doing so.
+    Rename {
+        /// As anna@example.org
+        old: OsString,
+        /// As anna.example@example.org, in a domain that exists
+        new: String,
+        #[command(flatten)]
+        exact: Exact,
     },
     /// Add all accounts of a CSV file, and the domains they are in, or nothing
     #[command(long_about = account_csv::IMPORT_HELP)]
@@ -84,6 +101,39 @@ pub enum Verb {
         /// A file to create that nobody else may read [default: the standard output]
         file: Option<PathBuf>,
     },
+}
+
+#[derive(Args)]
+pub struct Exact {
+    /// Take the login byte for byte as it is in the table, also when it is no valid login
+    ///
+    /// Lists show such logins as a shell reads them in $'...': mailauth account remove --exact $'\xc3\x84rger@example.org'
+    #[arg(long)]
+    exact: bool,
+}
+
+impl Exact {
+    /// The bytes of a login in the table.
+    fn bytes(&self, setup: &Setup, text: &OsStr) -> Result<Vec<u8>, Failure> {
+        if self.exact {
+            return Ok(text.as_bytes().to_vec());
+        }
+        let not_text = || Failure::usage(format!("{text:?}: the login is not UTF-8; --exact takes it as it is"));
+        setup.login(text.to_str().ok_or_else(not_text)?).map(|login| login.as_str().as_bytes().to_vec())
+    }
+}
+
+/// A login for people: escaped where it is not a valid one.
+fn shown(stored: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(stored) {
+        Ok(text) => printable(text),
+        Err(_) => stored.escape_ascii().to_string().into(),
+    }
+}
+
+/// What the daemon is told of a row: nothing if no login comes to it.
+fn changed(stored: &[u8]) -> Option<Changed> {
+    Login::parse(stored, None).ok().map(Changed::Account)
 }
 
 #[derive(Args)]
@@ -138,10 +188,15 @@ impl Verb {
                 set(setup, &store, &login, &AccountChange { password: Some(new), ..AccountChange::default() })?;
                 say(format_args!("{} the password of {login}", if no_password { "removed" } else { "changed" }))?;
             }
-            Verb::Remove { login } => {
-                let login = setup.login(&login)?;
-                setup.change(&store, &[Changed::Account(login.clone())], |store| store.remove_account(&login))?;
-                say(format_args!("removed the account {login}; mail that is stored stays where it is"))?;
+            Verb::Remove { login, exact } => {
+                let login = exact.bytes(setup, &login)?;
+                let what: Vec<_> = changed(&login).into_iter().collect();
+                setup.change(&store, &what, |store| store.remove_stored_account(&login))?;
+                say(format_args!("removed the account {}; mail that is stored stays where it is", shown(&login)))?;
+            }
+            Verb::Rename { old, new, exact } => {
+                let old = exact.bytes(setup, &old)?;
+                rename(setup, &store, &old, setup.new_login(&new)?)?;
             }
             Verb::Import { file } => {
                 account_csv::import(&store, &file, setup)?;
@@ -180,6 +235,30 @@ fn add(
     apply(change, &mut row);
     setup.change(store, &[Changed::Account(row.login.clone())], |store| store.add_account(&row))?;
     say(format_args!("added the account {}", row.login))
+}
+
+fn rename(setup: &Setup, store: &SqlStore, old: &[u8], new: Login) -> Result<(), Failure> {
+    let what: Vec<_> = changed(old).into_iter().chain([Changed::Account(new.clone())]).collect();
+    setup.change(store, &what, |store| store.rename_account(old, &new))?;
+    say(format_args!("renamed the account {} to {new}", shown(old)))?;
+    // It is done; that nothing can be said of the home is no failure.
+    let Ok(row) = find(store, &new) else { return Ok(()) };
+    let home = |login: Login| {
+        let mailbox = setup.config.mailbox.resolve(AccountRow { login, ..row.clone() }).ok()?;
+        Some(mailauth_core::quota::room::maildir(&mailbox))
+    };
+    let before = Login::parse(old, None).ok().and_then(&home);
+    if let (Some(before), Some(after)) = (before, home(new))
+        && before != after
+    {
+        remark(format_args!(
+            "note: its mail stays in {}, and is looked for in {} from now on: move it there, or set the former home with \
+             'mailauth account set --home'",
+            before.display(),
+            after.display()
+        ));
+    }
+    Ok(())
 }
 
 /// Fills in what a change names.

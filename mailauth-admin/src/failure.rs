@@ -110,6 +110,7 @@ impl From<AdminError> for Failure {
 /// What is not there, and how it would come there.
 pub fn no_such(what: &str, name: &str) -> String {
     match what {
+        "row" => format!("no row has exactly the login {name}; 'mailauth account list' shows what there is"),
         "alias" => format!("no such alias {name}; 'mailauth alias list' shows what there is"),
         what => format!("no such {what} {name}; add it with 'mailauth {what} add {name}'"),
     }

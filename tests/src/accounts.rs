@@ -10,6 +10,7 @@ use crate::programs::program;
 use crate::scratch::{Scratch, User};
 use rusqlite::{Connection, OpenFlags};
 use rustix::process::Pid;
+use std::ffi::OsStr;
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
@@ -174,6 +175,11 @@ impl Accounts {
     /// The same, however it ends.
     pub fn try_admin(&self, arguments: &[&str], input: &str) -> Output {
         output_with_input(&mut self.admin_command(arguments), input)
+    }
+
+    /// The same with arguments that need not be UTF-8.
+    pub fn try_admin_os(&self, arguments: &[&OsStr]) -> Output {
+        output_with_input(self.admin_command(&[]).args(arguments), "")
     }
 
     fn admin_command(&self, arguments: &[&str]) -> Command {

@@ -1,14 +1,19 @@
 //! Lists of accounts, among which are rows that SQL wrote and no login can match.
 
-use mailauth_tests::wire::{Manner, Outcome, ask};
+use mailauth_tests::people::{ANNA, CHEAP_HASH, PASSWORD};
+use mailauth_tests::wire::{Manner, Outcome, ask, login};
 use mailauth_tests::{Accounts, Kind, Mailauth, on_each_database};
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::process::Output;
 
 on_each_database!(
     rows_that_no_login_matches_are_listed_once_wherever_they_are,
     a_table_with_nothing_else_ends_too,
     an_enumeration_ends_at_a_row_that_no_login_matches,
+    a_row_that_no_login_matches_is_renamed_and_removed_by_its_bytes,
+    an_account_is_renamed_and_told_where_its_mail_stays,
 );
 
 /// More than a page, before and behind all others in the order of bytes.
@@ -102,4 +107,68 @@ fn an_enumeration_ends_at_a_row_that_no_login_matches(kind: Kind) {
     accounts.sql_without_checks("DELETE FROM accounts WHERE login LIKE 'A%' OR login LIKE 'Ä%'");
     let whole = listed();
     assert!(matches!(&whole, Outcome::List(entries) if entries.len() == good.len()), "{whole:?}");
+}
+
+/// Runs the command, which has to end with `code`, and returns what it printed on both outputs.
+#[track_caller]
+fn ended(accounts: &Accounts, arguments: &[&OsStr], code: i32) -> String {
+    let output = accounts.try_admin_os(arguments);
+    let text = [&output.stdout[..], &output.stderr].map(String::from_utf8_lossy).concat();
+    assert_eq!(output.status.code(), Some(code), "{text}");
+    text
+}
+
+#[track_caller]
+fn told(accounts: &Accounts, arguments: &[&str], code: i32) -> String {
+    ended(accounts, &arguments.iter().map(OsStr::new).collect::<Vec<_>>(), code)
+}
+
+fn a_row_that_no_login_matches_is_renamed_and_removed_by_its_bytes(kind: Kind) {
+    let accounts = Accounts::empty(kind).with("login\nanna@example.org\nberta@example.org\n");
+    insert(&accounts, &["Ärger@example.org", "BERTA@example.org", "Anna@example.org"].map(String::from));
+    let complaints = told(&accounts, &["account", "list"], 75);
+    assert!(
+        complaints.contains(r"account \xc3\x84rger@example.org: column login is not in lower case"),
+        "{complaints}"
+    );
+    assert!(complaints.contains("account rename --exact"), "{complaints}");
+    // Without --exact each is the account in lower case.
+    let missing = told(&accounts, &["account", "remove", "Ärger@example.org"], 1);
+    assert!(missing.contains("no such account ärger@example.org"), "{missing}");
+    let missing = told(&accounts, &["account", "remove", "--exact", "ÄRGER@example.org"], 1);
+    assert!(missing.contains(r"$'\xc3\x84RGER@example.org'"), "{missing}");
+    let exists = told(&accounts, &["account", "rename", "--exact", "BERTA@example.org", "berta@example.org"], 1);
+    assert!(exists.contains("the account berta@example.org exists already"), "{exists}");
+    told(&accounts, &["account", "remove", "--exact", "BERTA@example.org"], 0);
+    told(&accounts, &["account", "rename", "Ärger@example.org", "x@example.org", "--exact"], 0);
+    let nowhere = told(&accounts, &["account", "rename", "--exact", "Anna@example.org", "a@nowhere.example"], 1);
+    assert!(nowhere.contains("no such domain nowhere.example"), "{nowhere}");
+    if kind == Kind::Sqlite {
+        accounts.sql_without_checks(
+            "INSERT INTO accounts (login, domain) VALUES (CAST(x'e4406578616d706c652e6f7267' AS TEXT), 'example.org')",
+        );
+        let bytes = OsStr::from_bytes(b"\xe4@example.org");
+        let not_text = ended(&accounts, &["account".as_ref(), "remove".as_ref(), bytes], 2);
+        assert!(not_text.contains("--exact"), "{not_text}");
+        ended(&accounts, &["account".as_ref(), "remove".as_ref(), "--exact".as_ref(), bytes], 0);
+    }
+    told(&accounts, &["account", "remove", "--exact", "Anna@example.org"], 0);
+    let listed = told(&accounts, &["account", "list"], 0);
+    let logins: Vec<_> = listed.lines().skip(1).filter_map(|line| line.split(' ').next()).collect();
+    assert_eq!(logins, ["anna@example.org", "berta@example.org", "x@example.org"]);
+}
+
+fn an_account_is_renamed_and_told_where_its_mail_stays(kind: Kind) {
+    let csv = format!("login,password,home\n{ANNA},{CHEAP_HASH},\nhome@example.org,,/srv/home\n");
+    let accounts = Accounts::empty(kind).with(&csv);
+    let server = Mailauth::over(&accounts);
+    // What is remembered of both logins is right at once.
+    assert_eq!(login(server.socket(), ANNA, PASSWORD).word(), "ACCOUNT");
+    assert_eq!(login(server.socket(), "anne@example.org", PASSWORD).word(), "FAIL");
+    let renamed = told(&accounts, &["account", "rename", ANNA, "anne@example.org"], 0);
+    assert!(renamed.contains("its mail stays in /var/mail/example.org/anna/Maildir"), "{renamed}");
+    assert_eq!(login(server.socket(), ANNA, PASSWORD).word(), "FAIL");
+    assert_eq!(login(server.socket(), "anne@example.org", PASSWORD).word(), "ACCOUNT");
+    let renamed = told(&accounts, &["account", "rename", "Home@Example.org", "House@Example.org"], 0);
+    assert_eq!(renamed, "renamed the account home@example.org to house@example.org\n");
 }

@@ -122,8 +122,8 @@ impl Administration for SqlStore {
     fn domain_accounts(&self, domain: &str, after: Option<&Cursor>, limit: usize) -> Result<Page, StoreError> {
         let limit = limit.max(1);
         let after = after.map(Cursor::as_bytes).unwrap_or_default();
-        let asking =
-            [Param::Text(domain.as_bytes()), Param::Text(after), Param::Int(i64::try_from(limit).unwrap_or(i64::MAX))];
+        let domain = Param::Text(domain.as_bytes());
+        let asking = [domain, domain, Param::Text(after), Param::Int(i64::try_from(limit).unwrap_or(i64::MAX))];
         self.hosts.read(|connection| {
             self.fits(connection)?;
             self.read_page(connection, &self.statements.domain_accounts_page, &asking, limit)
@@ -214,17 +214,15 @@ impl Administration for SqlStore {
     }
 
     fn remove_account(&self, login: &Login) -> Result<(), AdminError> {
-        let name = Param::Text(login.as_str().as_bytes());
-        self.change(|connection| {
-            match self.withdraw(connection, login) {
-                Err(DriverError::Refused { kind: Refusal::Reference, .. }) => {
-                    return Ok(Err(no_such("account", login.as_str())));
-                }
-                done => done?,
-            }
-            let removed = connection.execute(&self.statements.remove_account, &[name, name])?;
-            some(removed, || no_such("account", login.as_str()))
-        })
+        self.remove_stored_account(login.as_str().as_bytes())
+    }
+
+    fn remove_stored_account(&self, login: &[u8]) -> Result<(), AdminError> {
+        self.change(|writer| self.remove_row(writer, login))
+    }
+
+    fn rename_account(&self, old: &[u8], new: &Login) -> Result<(), AdminError> {
+        self.change(|writer| self.rename_row(writer, old, new))
     }
 
     fn account_times(&self, login: &Login) -> Result<Option<AccountTimes>, StoreError> {

@@ -258,6 +258,18 @@ pub trait Administration: AccountStore {
     /// When there is no such account, or the store cannot.
     fn remove_account(&self, login: &Login) -> Result<(), AdminError>;
 
+    /// Removes the row whose login is `login`, byte for byte, also when that is no valid login.
+    ///
+    /// # Errors
+    /// When there is no such row, or the store cannot.
+    fn remove_stored_account(&self, login: &[u8]) -> Result<(), AdminError>;
+
+    /// Gives the row whose login is `old`, byte for byte, the login `new`, and leaves everything else as it is.
+    ///
+    /// # Errors
+    /// When there is no such row, the domain of `new` does not exist, `new` does, or the store cannot.
+    fn rename_account(&self, old: &[u8], new: &Login) -> Result<(), AdminError>;
+
     /// When an account's row was made and changed.
     ///
     /// # Errors

@@ -32,7 +32,7 @@ const PAGE: i64 = 1000;
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Bytes and messages, as they are in a row.
-type Figures = (i64, i64);
+pub(super) type Figures = (i64, i64);
 
 impl PoolStore for SqlStore {
     fn pool_limits(&self, domain: &str) -> Result<Limits, StoreError> {
@@ -126,6 +126,15 @@ impl SqlStore {
         writer.execute(&self.statements.add_to_sum, &sum_row(login.domain(), (-bytes, -messages), -1)).map(|_| ())
     }
 
+    /// Adds what a mailbox published to the table, and to its domain's sum.
+    pub(super) fn put_use(&self, writer: &mut Writer<'_>, login: &Login, figures: Figures) -> Result<(), DriverError> {
+        let domain = login.domain();
+        writer.execute(&self.statements.add_to_sum, &sum_row(domain, figures, 1))?;
+        let names = [login.as_str(), domain].map(|text| Param::Text(text.as_bytes()));
+        let values = [names[0], names[1], Param::Int(figures.0), Param::Int(figures.1)];
+        writer.execute(&self.statements.add_use, &values).map(drop)
+    }
+
     /// Keeps the mailboxes of a domain from publishing until the transaction ends.
     pub(super) fn lock_sum(&self, writer: &mut Writer<'_>, domain: &str) -> Result<(), DriverError> {
         writer.execute(&self.statements.add_to_sum, &sum_row(domain, (0, 0), 0)).map(|_| ())
@@ -172,7 +181,11 @@ impl SqlStore {
     }
 
     /// What a mailbox published last.
-    fn published(&self, connection: &mut dyn Connection, login: &Login) -> Result<Option<Figures>, DriverError> {
+    pub(super) fn published(
+        &self,
+        connection: &mut dyn Connection,
+        login: &Login,
+    ) -> Result<Option<Figures>, DriverError> {
         let mut found = None;
         let name = Param::Text(login.as_str().as_bytes());
         connection.query(&self.statements.find_use, &[name], &mut |row| found = number(row, 0).zip(number(row, 1)))?;

@@ -36,6 +36,7 @@ mod postgres;
 #[cfg(feature = "postgres")]
 mod privileges;
 mod recent;
+mod rename;
 mod rows;
 #[cfg(feature = "sqlite")]
 pub mod snapshot;

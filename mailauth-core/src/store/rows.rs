@@ -55,10 +55,15 @@ fn login(row: &dyn Row) -> Result<Login, Unusable> {
     match row.cell(0) {
         Cell::Text(stored) => match Login::parse(stored, None) {
             Ok(login) if login.as_str().as_bytes() == stored => Ok(login),
-            Ok(_) => Err(unusable(stored, "is not in lower case, so nobody can log in to it; set it anew")),
-            Err(_) => {
-                Err(unusable(stored, "is not a login: too long, not UTF-8, or with a control character or space"))
-            }
+            Ok(_) => Err(unusable(
+                stored,
+                "is not in lower case, so no login matches it; correct it with 'mailauth account rename --exact'",
+            )),
+            Err(_) => Err(unusable(
+                stored,
+                "is not a login: too long, not UTF-8, or with a control character or space; correct it with 'mailauth account \
+                 rename --exact'",
+            )),
         },
         Cell::Null => Err(unusable(b"", "is NULL")),
         Cell::Int(_) | Cell::Other => Err(unusable(b"", "is not text")),

@@ -99,6 +99,10 @@ statements! {
     add_accounts(),
     /// The login is given twice.
     remove_account(Login, Login),
+    /// `(new login, its domain, old login, old login)`.
+    rename_account(Login, Domain, Login, Login),
+    /// Removes what a mailbox published.
+    remove_use(Login),
     /// To name, enabled.
     find_domain(Domain),
     /// To name, enabled, bytes and messages of the quota, and description.
@@ -305,6 +309,11 @@ impl Statements {
             add_some: [format!("{insert} "), values, String::new()],
             find_some: [format!("SELECT {written} FROM {table} WHERE {written} IN ("), "?".into(), ")".into()],
             remove_account: kept(format!("DELETE FROM {table}{of_account}")),
+            rename_account: kept(format!(
+                "UPDATE {table} SET {written} = ?, {of_domain} = ?, {} = {now}{of_account}",
+                write(Field::Updated)
+            )),
+            remove_use: kept(format!("DELETE FROM {u} WHERE {u_login} = ?")),
             find_domain: kept(format!("SELECT {d_name}, {d_enabled} FROM {d} WHERE {d_name} = ?")),
             whole_domain: kept(format!("SELECT {domain}, {d_text} FROM {d} WHERE {d_name} = ?")),
             add_domain: kept(format!(

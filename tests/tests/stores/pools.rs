@@ -1,10 +1,10 @@
 //! What the mailboxes of a domain hold together, as the tables keep it.
 
 use crate::database::{Database, account, domain, import, login};
-use mailauth_core::Login;
 use mailauth_core::quota::pools::{PoolStore, PoolUse};
 use mailauth_core::quota::{Limits, Usage};
 use mailauth_core::store::{AccountStore, AdminError, Administration, DomainRow, SqlStore, StoreError};
+use mailauth_core::{AccountRow, Login};
 use mailauth_tests::{Kind, on_each_database_and_mysql};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,6 +14,7 @@ on_each_database_and_mysql!(
     a_quota_that_must_not_be_trusted_is_no_unlimited_one,
     a_pool_is_the_sum_of_what_its_mailboxes_last_published,
     a_mailbox_leaves_the_pool_with_its_account,
+    a_renamed_account_takes_its_use_along,
     a_sum_beyond_63_bits_is_full_and_no_error,
     a_sum_that_cannot_grow_is_full_and_no_error,
     of_many_who_publish_at_once_none_is_lost,
@@ -94,6 +95,43 @@ fn a_mailbox_leaves_the_pool_with_its_account(kind: Kind) {
 }
 
 /// The sizes come from the names of files, and may be anything.
+fn a_renamed_account_takes_its_use_along(kind: Kind) {
+    let database = three(kind);
+    let store = database.store();
+    let [anna, bruno] = ["anna@x.example", "bruno@x.example"].map(login);
+    store.add_domain(&domain("a.example")).unwrap();
+    store.publish(&anna, usage(10, 1)).unwrap();
+    store.publish(&bruno, usage(7, 2)).unwrap();
+    let before = store.find(&anna).unwrap().unwrap();
+    let times = store.account_times(&anna).unwrap().unwrap();
+    let rename = |old: &str, new: &str| store.rename_account(old.as_bytes(), &login(new));
+    rename("anna@x.example", "anna@a.example").unwrap();
+    assert_eq!(store.find(&anna).unwrap(), None);
+    let row = store.find(&login("anna@a.example")).unwrap().unwrap();
+    assert_eq!(row, AccountRow { login: login("anna@a.example"), ..before });
+    let after = store.account_times(&row.login).unwrap().unwrap();
+    assert_eq!((after.created, after.password_changed), (times.created, times.password_changed));
+    assert_eq!(store.pool_use("x.example").unwrap(), PoolUse { usage: usage(7, 2), mailboxes: 1 });
+    assert_eq!(store.pool_use("a.example").unwrap(), PoolUse { usage: usage(10, 1), mailboxes: 1 });
+    let exists = |name: &str| Err(AdminError::Exists { what: "account", name: name.into() });
+    let missing = |what, name: &str| Err(AdminError::NoSuch { what, name: name.into() });
+    assert_eq!(rename("anna@a.example", "bruno@x.example"), exists("bruno@x.example"));
+    assert_eq!(rename("anna@a.example", "anna@a.example"), exists("anna@a.example"));
+    assert_eq!(rename("anna@a.example", "anna@nowhere.example"), missing("domain", "nowhere.example"));
+    assert_eq!(rename("nobody@a.example", "n@a.example"), missing("account", "nobody@a.example"));
+    assert_eq!(rename("nobody@nowhere.example", "n@a.example"), missing("account", "nobody@nowhere.example"));
+    assert_eq!(store.pool_use("x.example").unwrap(), PoolUse { usage: usage(7, 2), mailboxes: 1 });
+    assert_eq!(store.pool_use("a.example").unwrap(), PoolUse { usage: usage(10, 1), mailboxes: 1 });
+    for _ in 0..2 {
+        rename("anna@a.example", "anne@a.example").unwrap();
+        assert_eq!(store.pool_use("a.example").unwrap(), PoolUse { usage: usage(10, 1), mailboxes: 1 });
+        rename("anne@a.example", "anna@a.example").unwrap();
+    }
+    for sums in ["x.example", "a.example"] {
+        assert_eq!(store.sum_up(sums).unwrap(), store.pool_use(sums).unwrap(), "{sums}");
+    }
+}
+
 fn a_sum_beyond_63_bits_is_full_and_no_error(kind: Kind) {
     let database = three(kind);
     let store = database.store();

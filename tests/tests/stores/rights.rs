@@ -136,7 +136,8 @@ fn a_writer_administers_but_makes_no_tables(kind: Kind) {
     store.set_account(&login("b@y.example"), &change).unwrap();
     assert!(store.set_password(&login("b@y.example"), &password("$6$salt$hash"), &password("new")).unwrap());
     store.publish(&login("c@new.example"), Usage { bytes: 5, messages: 1 }).unwrap();
-    store.remove_account(&login("c@new.example")).unwrap();
+    store.rename_account(b"c@new.example", &login("c@y.example")).unwrap();
+    store.remove_account(&login("c@y.example")).unwrap();
     store.remove_domain("y.example", true).unwrap();
     database.sql("DELETE FROM schema_version");
     refused(store.init().map_err(AdminError::from));

@@ -1,0 +1,86 @@
+//! Another login for an account, and rows whose login is none.
+
+use super::administer::{Done, no_such};
+use super::administration::AdminError;
+use super::driver::{DriverError, Param, Refusal};
+use super::mailbox_use::Figures;
+use super::sql::SqlStore;
+use super::writer::Writer;
+use crate::account::Login;
+
+impl SqlStore {
+    /// Removes the row with this login, byte for byte.
+    pub(super) fn remove_row(&self, writer: &mut Writer<'_>, login: &[u8]) -> Done<()> {
+        if let Some(login) = as_login(login) {
+            match self.withdraw(writer, &login) {
+                Err(DriverError::Refused { kind: Refusal::Reference, .. }) => {
+                    return Ok(Err(no_account(login.as_str().as_bytes())));
+                }
+                done => done?,
+            }
+        }
+        let name = Param::Text(login);
+        let removed = writer.execute(&self.statements.remove_account, &[name, name])?;
+        Ok(if removed > 0 { Ok(()) } else { Err(no_account(login)) })
+    }
+
+    /// Gives the row with the login `old`, byte for byte, the login `new`. What its mailbox published goes with it.
+    pub(super) fn rename_row(&self, writer: &mut Writer<'_>, old: &[u8], new: &Login) -> Done<()> {
+        let exists = || AdminError::Exists { what: "account", name: new.to_string() };
+        if old == new.as_str().as_bytes() {
+            return Ok(Err(exists()));
+        }
+        let no_domain = || no_such("domain", new.domain());
+        // A mailbox of another login publishes nothing.
+        let former = as_login(old);
+        let mut domains: Vec<&str> = former.iter().chain([new]).map(Login::domain).collect();
+        // Always in the same order, so that two renames do not wait for each other.
+        domains.sort_unstable();
+        domains.dedup();
+        for domain in domains {
+            match self.lock_sum(writer, domain) {
+                Err(DriverError::Refused { kind: Refusal::Reference, .. }) => {
+                    return Ok(Err(if domain == new.domain() { no_domain() } else { no_account(old) }));
+                }
+                done => done?,
+            }
+        }
+        let published = match &former {
+            Some(login) => self.take_use(writer, login)?,
+            None => None,
+        };
+        let values = [new.as_str(), new.domain()].map(|text| Param::Text(text.as_bytes()));
+        let values = [values[0], values[1], Param::Text(old), Param::Text(old)];
+        let renamed = match writer.execute(&self.statements.rename_account, &values) {
+            Err(DriverError::Refused { kind: Refusal::Duplicate, .. }) => return Ok(Err(exists())),
+            Err(DriverError::Refused { kind: Refusal::Reference, .. }) => return Ok(Err(no_domain())),
+            done => done?,
+        };
+        if renamed == 0 {
+            return Ok(Err(no_account(old)));
+        }
+        published.map_or(Ok(()), |figures| self.put_use(writer, new, figures)).map(Ok)
+    }
+
+    /// Takes what a mailbox published out of its domain's sum and out of the table.
+    fn take_use(&self, writer: &mut Writer<'_>, login: &Login) -> Result<Option<Figures>, DriverError> {
+        let published = self.published(writer.reading(), login)?;
+        if published.is_some() {
+            self.withdraw(writer, login)?;
+            writer.execute(&self.statements.remove_use, &[Param::Text(login.as_str().as_bytes())])?;
+        }
+        Ok(published)
+    }
+}
+
+/// The login that these bytes are, and not only fold to.
+fn as_login(stored: &[u8]) -> Option<Login> {
+    Login::parse(stored, None).ok().filter(|login| login.as_str().as_bytes() == stored)
+}
+
+fn no_account(login: &[u8]) -> AdminError {
+    match as_login(login) {
+        Some(login) => no_such("account", login.as_str()),
+        None => no_such("row", &format!("$'{}'", login.escape_ascii())),
+    }
+}
