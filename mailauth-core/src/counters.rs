@@ -165,6 +165,7 @@ mod tests {
             NotNow::Store(StoreError::Timeout { place: text(), after: Duration::ZERO }),
             NotNow::Store(StoreError::Refused { place: text(), reason: text() }),
             NotNow::Store(StoreError::Unusable(unusable)),
+            NotNow::Store(StoreError::Unconfirmed("")),
             NotNow::Store(StoreError::Schema(text())),
             NotNow::Busy,
             NotNow::NoHash(HashError::Failed("")),

@@ -2,9 +2,10 @@
 
 use mailauth_core::authenticate::{Answer, Authenticator, Authority, Credential, No, Request};
 use mailauth_core::config::Config;
+use mailauth_core::counters::Counters;
 use mailauth_core::routing::Router;
 use mailauth_core::store::cache::Cache;
-use mailauth_core::store::{AccountStore, MailStore, RecentChanges, Role, open_pooled};
+use mailauth_core::store::{AccountStore, MailStore, RecentChanges, Role, SqlStore, open_pooled};
 use mailauth_core::{Login, Service};
 use mailauth_tests::people::{ANNA, BRUNO, CARLA, CHEAP_HASH, DORA, DORAS_PASSWORD, PASSWORD, UNKNOWN, people};
 use mailauth_tests::wire::{Manner, Outcome, ask, login, passwd, pre};
@@ -34,6 +35,7 @@ macro_rules! on_each_pair {
 on_each_pair!(
     mail_for_what_the_replica_does_not_know_yet_does_not_bounce,
     the_primary_is_asked_before_a_refusal_and_the_replica_for_all_else,
+    before_a_refusal_nobody_waits_for_a_question_that_hangs_at_the_replica,
     mail_is_not_refused_while_only_a_replica_can_be_asked,
     a_message_is_delivered_by_the_primarys_word_or_waits,
     a_password_is_changed_by_the_primarys_row,
@@ -203,12 +205,15 @@ fn mail_for_what_the_replica_does_not_know_yet_does_not_bounce(pair: &dyn Cluste
     assert_eq!(site.looked_up("courier", "x@example.org"), "FAIL");
 }
 
-/// In the first minute of a daemon the primary is preferred, so this one is told that it has missed nothing.
+/// In the first minute of a daemon the primary is preferred. This store is told that it has missed nothing.
+fn attentive_store(config: &Config) -> SqlStore {
+    open_pooled(&config.database).expect("a store").sharing(Arc::new(RecentChanges::complete()))
+}
+
 fn the_primary_is_asked_before_a_refusal_and_the_replica_for_all_else(pair: &dyn Cluster) {
     let site = Site::lagging(pair);
     let (config, _) = Config::load(Some(&site.daemon.config_path())).expect("the configuration");
-    let recent = Arc::new(RecentChanges::complete());
-    let store = Arc::new(open_pooled(&config.database).expect("a store").sharing(recent));
+    let store = Arc::new(attentive_store(&config));
     let anna = Login::parse(ANNA.as_bytes(), None).expect("a login");
     eventually("the replica's role", SOON, || store.state().hosts.iter().all(|host| host.role != Role::Unknown));
     let name = || store.look_up(&anna, Instant::now() + SOON).expect("her row");
@@ -221,12 +226,7 @@ fn the_primary_is_asked_before_a_refusal_and_the_replica_for_all_else(pair: &dyn
     assert!(before.is_some() && name().row == before && name().is_behind(), "the replica is read");
 
     let place = config.database.url.to_string();
-    let cache = Cache::new(
-        open_pooled(&config.database).expect("a store").sharing(Arc::new(RecentChanges::complete())),
-        place,
-        &config.cache,
-        Arc::default(),
-    );
+    let cache = Cache::new(attentive_store(&config), place, &config.cache, Arc::default());
     let stores: [Arc<dyn MailStore>; 2] = [store.clone(), Arc::new(cache)];
     for store in stores {
         let router = Router::new(Arc::clone(&store), &config.policy(), config.quota.rules());
@@ -248,6 +248,35 @@ fn the_primary_is_asked_before_a_refusal_and_the_replica_for_all_else(pair: &dyn
         assert!(matches!(dora("second words"), Answer::Yes(_)));
         assert!(matches!(dora("wrong"), Answer::No(No::WrongPassword)));
     }
+}
+
+fn before_a_refusal_nobody_waits_for_a_question_that_hangs_at_the_replica(pair: &dyn Cluster) {
+    let site = Site::lagging(pair);
+    let (mut config, _) = Config::load(Some(&site.daemon.config_path())).expect("the configuration");
+    // A question to the replica hangs for half of that.
+    config.database.deadline = 2 * SOON;
+    config.cache.found = Duration::from_millis(1);
+    let counters = Arc::new(Counters::default());
+    let cache = Cache::new(attentive_store(&config), "the pair".to_owned(), &config.cache, Arc::clone(&counters));
+    let anna = Login::parse(ANNA.as_bytes(), None).expect("a login");
+    let until = || Instant::now() + 4 * SOON;
+    let roles_are_known = || cache.state().hosts.iter().all(|host| host.role != Role::Unknown);
+    eventually("the replica's role", SOON, roles_are_known);
+    let seen = cache.look_up(&anna, until()).expect("her row");
+    assert!(seen.is_behind());
+    site.elsewhere(&["account", "passwd", ANNA, "--password-stdin"], "second words");
+    std::thread::scope(|scope| {
+        pair.servers()[1].freeze();
+        let other = scope.spawn(|| cache.look_up(&anna, until()));
+        eventually("a question that hangs", SOON, || counters.read().misses == 2);
+        // It is counted a moment before it is sent. Nothing below depends on this.
+        std::thread::sleep(Duration::from_millis(200));
+        let newer = cache.look_again(&anna, &seen, until());
+        assert!(!other.is_finished(), "it still hangs");
+        pair.servers()[1].thaw();
+        let newer = newer.expect("the primary's word").expect("another row");
+        assert!(newer.row != seen.row && !newer.is_behind());
+    });
 }
 
 fn mail_is_not_refused_while_only_a_replica_can_be_asked(pair: &dyn Cluster) {

@@ -142,11 +142,12 @@ pub enum NotNow {
 
 impl NotNow {
     /// Every word of [`NotNow::code`].
-    pub const CODES: [&'static str; 11] = [
+    pub const CODES: [&'static str; 12] = [
         "database-unreachable",
         "database-timeout",
         "database-refused",
         "unusable-row",
+        "unconfirmed",
         "schema",
         "busy",
         "no-hash",
@@ -165,6 +166,7 @@ impl NotNow {
             NotNow::Store(
                 StoreError::Unusable(_) | StoreError::UnusableDomain { .. } | StoreError::UnusableAlias { .. },
             ) => "unusable-row",
+            NotNow::Store(StoreError::Unconfirmed(_)) => "unconfirmed",
             NotNow::Store(StoreError::Schema(_)) => "schema",
             NotNow::Busy => "busy",
             NotNow::NoHash(_) => "no-hash",

@@ -15,8 +15,10 @@
 //! In the last case the row is read anew first ([`AccountStore::look_again`]), so that a new password works and a
 //! disabled account is open again at once, wherever that was changed. An unknown login with a password is treated as a
 //! wrong password is: the time that an answer takes must not tell them apart. So that guesses do not turn the cache off,
-//! a login is read anew once in a second at most, and all logins together [`REREADS`] times; beyond that the kept row
-//! holds until its lifetime is over. Where reading anew fails, the answer is "not now", and the kept row stays.
+//! a login is read anew once in a second at most, and all logins together [`REREADS`] times. Beyond that, and where
+//! reading anew fails, the answer is "not now": the kept row stays, and goes on to say yes. So a flood of wrong passwords
+//! costs the database no more than that, refuses nobody who has a new password, and keeps nobody out who has the right
+//! one. What a replica said is read anew whenever it would refuse, within the same number.
 //!
 //! # Changes
 //!
@@ -30,7 +32,8 @@
 //!
 //! Requests for one login that come together share one query: one of them sends it, and the others wait for it, each
 //! until its own deadline. An error is the answer to all of them; when the one panics, another takes its place. No lock
-//! is held while a query runs.
+//! is held while a query runs. Reading anew before a refusal shares no query with look-ups, which a replica may answer,
+//! and what it has read is not replaced by what was asked for before.
 
 mod flights;
 mod rate;
@@ -55,6 +58,10 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// The most rows that are read anew before a refusal, in a second and at once.
 pub const REREADS: u32 = 100;
 
+/// Why a refusal by a kept row is not confirmed.
+const TOO_MANY: &str = "more than 100 such rows would have to be read again in this second";
+const COPY_DIFFERS: &str = "no database answers, and its copy has another row";
+
 /// Tells the time.
 type Clock = Box<dyn Fn() -> Instant + Send + Sync>;
 
@@ -66,10 +73,24 @@ pub struct Cache<S> {
     found: Duration,
     unknown: Duration,
     kept: quick_cache::sync::Cache<Login, Arc<Kept>>,
-    flights: Flights<Login, Result<Arc<Kept>, StoreError>>,
+    flights: Flights<Query, Result<Arc<Kept>, StoreError>>,
     rereads: Rate,
     counters: Arc<Counters>,
     clock: Clock,
+}
+
+/// A query that may be under way.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Query {
+    login: Login,
+    /// It goes to a host that has every change.
+    newest: bool,
+}
+
+impl Query {
+    fn all_of(login: &Login) -> [Query; 2] {
+        [false, true].map(|newest| Query { login: login.clone(), newest })
+    }
 }
 
 /// What a query found.
@@ -125,16 +146,16 @@ impl<S: AccountStore> Cache<S> {
         if kept.row.is_some() { self.found } else { self.unknown }
     }
 
-    /// Asks the store by `ask`, unless another does already, or has done so within `age`.
+    /// Sends `query` by `ask`, unless it is under way already, or its answer was read within `age`.
     fn read(
         &self,
-        login: &Login,
+        query: &Query,
         deadline: Instant,
         age: impl Fn(&Kept) -> Duration,
         ask: impl Fn() -> Result<Seen, StoreError>,
     ) -> Result<Seen, StoreError> {
         let begin = (self.clock)();
-        let known = || self.kept_within(login, &age).map(Ok);
+        let known = || self.kept_within(&query.login, &age).map(Ok);
         let ask = || {
             let read = (self.clock)();
             ask().map(|seen| {
@@ -142,7 +163,7 @@ impl<S: AccountStore> Cache<S> {
                 Arc::new(Kept { row: seen.row, read, behind, copied })
             })
         };
-        match self.flights.share(login, deadline, known, ask, |result| self.keep(login, result)) {
+        match self.flights.share(query, deadline, known, ask, |result| self.keep(&query.login, result)) {
             Shared::Known(result) => result.map(|kept| kept.seen()),
             Shared::Asked(result) => result.map(|kept| kept.fresh()),
             Shared::Followed(result) => {
@@ -160,6 +181,8 @@ impl<S: AccountStore> Cache<S> {
     fn keep(&self, login: &Login, result: &Result<Arc<Kept>, StoreError>) {
         match result {
             Ok(kept) if kept.copied => {}
+            // A query that was sent earlier may be answered later.
+            Ok(kept) if self.kept.get(login).is_some_and(|there| there.read > kept.read) => {}
             Ok(kept) => self.kept.insert(login.clone(), Arc::clone(kept)),
             // The store has answered, and what was kept is not so any more.
             Err(StoreError::Unusable(_)) => drop(self.kept.remove(login)),
@@ -169,7 +192,9 @@ impl<S: AccountStore> Cache<S> {
 
     fn drop_kept(&self, changed: &Changed) {
         match changed {
-            Changed::Account(login) => self.flights.forget(login, || drop(self.kept.remove(login))),
+            Changed::Account(login) => {
+                self.flights.forget(&Query::all_of(login), || drop(self.kept.remove(login)));
+            }
             // Aliases are not kept.
             Changed::Alias(_) => {}
             Changed::Domain(name) => {
@@ -202,7 +227,8 @@ impl<S: AccountStore> AccountStore for Cache<S> {
             return Ok(kept.seen());
         }
         count(&self.counters.misses);
-        self.read(login, deadline, |kept| self.lifetime(kept), || self.inner.look_up(login, deadline))
+        let query = Query { login: login.clone(), newest: false };
+        self.read(&query, deadline, |kept| self.lifetime(kept), || self.inner.look_up(login, deadline))
     }
 
     fn look_again(&self, login: &Login, seen: &Seen, deadline: Instant) -> Result<Option<Seen>, StoreError> {
@@ -219,12 +245,17 @@ impl<S: AccountStore> AccountStore for Cache<S> {
             return Ok(Some(newer.seen()));
         }
         if !self.rereads.admit((self.clock)()) {
-            return Ok(None);
+            return Err(StoreError::Unconfirmed(TOO_MANY));
         }
         count(&self.counters.rereads);
-        let newest = || self.inner.look_up_newest(login);
-        // What was read in the database within its lifetime is not overruled by a copy.
-        Ok(Some(self.read(login, deadline, age, newest)?).filter(|newer| !newer.is_copied()))
+        let query = Query { login: login.clone(), newest: true };
+        let newer = self.read(&query, deadline, age, || self.inner.look_up_newest(login))?;
+        match newer.is_copied() {
+            false => Ok(Some(newer)),
+            // What was read in the database within its lifetime is not overruled by a copy.
+            true if newer.row == seen.row => Ok(None),
+            true => Err(StoreError::Unconfirmed(COPY_DIFFERS)),
+        }
     }
 
     fn forget(&self, changed: &Changed) {

@@ -118,6 +118,9 @@ pub enum StoreError {
         /// What is wrong, and what to do.
         problem: String,
     },
+    /// A row that was kept in memory refuses what is asked, and could not be read again.
+    #[error("what is remembered of this account is not enough to refuse it: {0}")]
+    Unconfirmed(&'static str),
     /// The schema is missing, or not of the version that this program knows.
     #[error("{0}")]
     Schema(String),

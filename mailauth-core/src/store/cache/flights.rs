@@ -1,6 +1,5 @@
 //! Questions that are under way, so that nobody asks twice at the same time.
 
-use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -88,13 +87,13 @@ impl<K: Hash + Eq + Clone, T: Clone> Flights<K, T> {
         }
     }
 
-    /// Runs `work`; an answer that is under way to `key` is not kept, and nobody who comes from now on waits for it.
-    pub fn forget<Q: Hash + Eq + ?Sized>(&self, key: &Q, work: impl FnOnce())
-    where
-        K: Borrow<Q>,
-    {
+    /// Runs `work`; answers that are under way to these keys are not kept, and no question that comes from now on waits
+    /// for them.
+    pub fn forget(&self, keys: &[K], work: impl FnOnce()) {
         let mut flights = self.lock();
-        flights.remove(key);
+        for key in keys {
+            flights.remove(key);
+        }
         work();
     }
 

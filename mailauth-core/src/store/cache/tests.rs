@@ -1,8 +1,11 @@
 //! Stories of a table, a clock, and what is kept of the one by the other.
 
 use super::*;
+use crate::Service;
 use crate::account::Password;
-use crate::mailbox::Unusable;
+use crate::authenticate::{Answer, Authenticator, Authority, Credential, No, NotNow, Policy, Request};
+use crate::mailbox::{MailboxDefaults, Unusable};
+use crate::password::{Budget, NewScheme};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, MutexGuard};
@@ -28,17 +31,7 @@ enum Verdict {
 
 impl AccountStore for Arc<Table> {
     fn find(&self, login: &Login) -> Result<Option<AccountRow>, StoreError> {
-        self.asked.fetch_add(1, Ordering::SeqCst);
-        let row = self.rows().iter().find(|row| row.login == *login).cloned();
-        // Taken out of its lock, so that a panic spoils nothing.
-        let gate = self.gate.lock().unwrap().take();
-        if let Some((arrived, go)) = gate {
-            arrived.send(()).unwrap();
-            let verdict = go.recv_timeout(LONG).unwrap();
-            *self.gate.lock().unwrap() = Some((arrived, go));
-            assert!(matches!(verdict, Verdict::Answer), "on purpose");
-        }
-        self.error.lock().unwrap().clone().map_or(Ok(row), Err)
+        self.read(login)
     }
 
     fn set_password(&self, login: &Login, old: &Password, new: &Password) -> Result<bool, StoreError> {
@@ -53,6 +46,20 @@ impl AccountStore for Arc<Table> {
 }
 
 impl Table {
+    fn read(&self, login: &Login) -> Result<Option<AccountRow>, StoreError> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        let row = self.rows().iter().find(|row| row.login == *login).cloned();
+        // Taken out of its lock, so that a panic spoils nothing.
+        let gate = self.gate.lock().unwrap().take();
+        if let Some((arrived, go)) = gate {
+            arrived.send(()).unwrap();
+            let verdict = go.recv_timeout(LONG).unwrap();
+            *self.gate.lock().unwrap() = Some((arrived, go));
+            assert!(matches!(verdict, Verdict::Answer), "on purpose");
+        }
+        self.error.lock().unwrap().clone().map_or(Ok(row), Err)
+    }
+
     fn rows(&self) -> MutexGuard<'_, Vec<AccountRow>> {
         self.rows.lock().unwrap()
     }
@@ -219,7 +226,13 @@ fn guesses_at_many_logins_do_not_turn_the_cache_off() {
         let guess = |_: &u32| {
             // Another login each time, as far as the cache is concerned.
             story.cache.forget(&Changed::Everything);
-            story.again(&seen).unwrap().is_some()
+            match story.again(&seen) {
+                Ok(newer) => newer.is_some(),
+                Err(error) => {
+                    assert_eq!(error, StoreError::Unconfirmed(TOO_MANY));
+                    false
+                }
+            }
         };
         (0..1000).filter(guess).count()
     };
@@ -227,6 +240,53 @@ fn guesses_at_many_logins_do_not_turn_the_cache_off() {
     assert_eq!(read_anew(), REREADS as usize);
     story.wait(seconds(1));
     assert_eq!(read_anew(), REREADS as usize);
+}
+
+#[test]
+fn a_flood_of_wrong_passwords_keeps_nobody_out_and_refuses_nobody_by_memory_alone() {
+    const USERS: usize = 300;
+    let Story { table, cache, now, .. } = story();
+    let name = |number: usize| format!("user{number}");
+    *table.rows() = (0..USERS).map(|number| row(&name(number), "{PLAIN}old words")).collect();
+    let mailbox = MailboxDefaults { uid: Some(5000), gid: Some(5000), ..MailboxDefaults::default() };
+    let policy = Policy {
+        default_domain: Some("x.example".into()),
+        mailbox,
+        rules: Default::default(),
+        scheme: NewScheme::Sha256Crypt,
+        min_length: 8,
+        unknown_services: true,
+    };
+    let users = Authenticator::new(Arc::new(cache), policy, Arc::new(Budget::new(2, 64 << 20)));
+    let ask = |number: usize, password: &str| {
+        users.authenticate(Request {
+            service: Service::Imap,
+            login: name(number).into_bytes(),
+            credential: Credential::Password(password.into()),
+            client: None,
+            deadline: Instant::now() + LONG,
+        })
+    };
+    let right = |password: &str| (0..USERS).filter(|n| matches!(ask(*n, password), Answer::Yes(_))).count();
+    let wrong = || {
+        let answers: Vec<_> = (0..USERS).map(|number| ask(number, "guessed")).collect();
+        let unconfirmed = Answer::NotNow(NotNow::Store(StoreError::Unconfirmed(TOO_MANY)));
+        let count = |answer: Answer<_>| answers.iter().filter(|given| **given == answer).count();
+        (count(Answer::No(No::WrongPassword)), count(unconfirmed))
+    };
+    assert_eq!(right("old words"), USERS, "and all are kept now");
+    *now.lock().unwrap() += PAUSE;
+    assert_eq!(wrong(), (REREADS as usize, USERS - REREADS as usize));
+    assert_eq!((right("old words"), wrong()), (USERS, (REREADS as usize, USERS - REREADS as usize)));
+
+    // Changed elsewhere, in the middle of the flood: nobody is refused by the row of before.
+    table.rows().iter_mut().for_each(|row| row.password = Password("{PLAIN}new words".into()));
+    *now.lock().unwrap() += PAUSE;
+    wrong();
+    let refused = (0..USERS).filter(|number| matches!(ask(*number, "new words"), Answer::No(_))).count();
+    assert_eq!(refused, 0);
+    *now.lock().unwrap() += seconds(30);
+    assert_eq!(right("new words"), USERS);
 }
 
 #[test]
@@ -430,11 +490,92 @@ fn what_is_from_a_copy_is_not_kept_and_overrules_nothing() {
     table.fail(Some(away()));
     let kept = look();
     assert!(kept.is_kept());
-    let newer = cache.look_again(&login("anna"), &kept, Instant::now() + LONG);
-    assert!(newer.unwrap().is_none(), "a copy may be older than what is kept");
+    let again = |seen: &Seen| cache.look_again(&login("anna"), seen, Instant::now() + LONG);
+    assert_eq!(again(&kept).unwrap_err(), StoreError::Unconfirmed(COPY_DIFFERS), "either may be the older one");
+    let same = Seen::kept(Some(row("anna", "from the copy")), *now.lock().unwrap() - seconds(10));
+    assert!(again(&same).unwrap().is_none(), "both refuse");
     wait(seconds(20));
     let copied = look();
     assert_eq!((stored(&copied).as_str(), copied.is_copied()), ("from the copy", true));
     table.fail(None);
     assert_eq!(stored(&look()), "one", "at once");
+}
+
+/// A table of which a replica, which does not know the last change, is read first. Each query says that it was sent, and
+/// is answered when it is told to.
+#[derive(Default)]
+struct Lagging {
+    replica: Table,
+    primary: Table,
+}
+
+impl AccountStore for Arc<Lagging> {
+    fn find(&self, _: &Login) -> Result<Option<AccountRow>, StoreError> {
+        panic!("nothing to do with what is kept")
+    }
+
+    fn look_up(&self, login: &Login, _: Instant) -> Result<Seen, StoreError> {
+        self.replica.read(login).map(|row| Seen::new(row).behind(true))
+    }
+
+    fn look_up_newest(&self, login: &Login) -> Result<Seen, StoreError> {
+        self.primary.read(login).map(Seen::new)
+    }
+
+    fn set_password(&self, _: &Login, _: &Password, _: &Password) -> Result<bool, StoreError> {
+        panic!("nothing to do with what is kept")
+    }
+
+    fn enumerate(&self, _: Option<&Cursor>, _: usize) -> Result<Page, StoreError> {
+        panic!("nothing to do with what is kept")
+    }
+}
+
+/// `anna`, whose password is `one` on the replica and `two` on the primary.
+fn lagging() -> (Arc<Lagging>, Cache<Arc<Lagging>>) {
+    let store = Arc::new(Lagging::default());
+    store.replica.rows().push(row("anna", "one"));
+    store.primary.rows().push(row("anna", "two"));
+    let config = CacheConfig { found: Duration::from_nanos(1), ..CacheConfig::default() };
+    let cache = Cache::new(Arc::clone(&store), "memory".into(), &config, Arc::default());
+    (store, cache)
+}
+
+#[test]
+fn before_a_refusal_nobody_waits_for_the_query_of_another_that_a_replica_answers() {
+    let (store, cache) = lagging();
+    let look = || cache.look_up(&login("anna"), Instant::now() + LONG).unwrap();
+    let again = |seen| cache.look_again(&login("anna"), seen, Instant::now() + LONG).unwrap().expect("another row");
+    let seen = look();
+    assert!(stored(&seen) == "one" && seen.is_behind());
+    let (arrived, go) = store.replica.gate();
+    std::thread::scope(|scope| {
+        let other = scope.spawn(look);
+        arrived.recv_timeout(LONG).unwrap();
+        assert_eq!(stored(&again(&seen)), "two");
+        go.send(Verdict::Answer).unwrap();
+        assert_eq!(stored(&other.join().unwrap()), "one", "it has asked before");
+    });
+    let kept = cache.kept.get(&login("anna")).expect("a row");
+    assert_eq!(stored(&kept.seen()), "two", "which was read later, and answered earlier");
+}
+
+#[test]
+fn before_a_refusal_nobody_waits_for_a_query_from_before_a_change_that_was_told() {
+    for changed in [Changed::Account(login("anna")), Changed::Everything] {
+        let (store, cache) = lagging();
+        let seen = cache.look_up(&login("anna"), Instant::now() + LONG).unwrap();
+        let again = || stored(&cache.look_again(&login("anna"), &seen, Instant::now() + LONG).unwrap().expect("a row"));
+        let (arrived, go) = store.primary.gate();
+        std::thread::scope(|scope| {
+            let early = scope.spawn(again);
+            arrived.recv_timeout(LONG).unwrap();
+            store.primary.rows()[0] = row("anna", "three");
+            cache.forget(&changed);
+            assert_eq!(again(), "three");
+            go.send(Verdict::Answer).unwrap();
+            assert_eq!(early.join().unwrap(), "two");
+        });
+        assert_eq!(stored(&cache.kept.get(&login("anna")).expect("a row").seen()), "three");
+    }
 }
