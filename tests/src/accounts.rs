@@ -275,6 +275,51 @@ impl Accounts {
         }
     }
 
+    /// Runs statements in the database as the server's administrator, and returns the rows.
+    ///
+    /// # Panics
+    /// When one fails, or the database has no server.
+    pub fn execute(&self, sql: &str) -> String {
+        match &self.place {
+            Place::Sqlite => panic!("SQLite has no server"),
+            Place::MariaDb(database) => database.execute_admin(sql),
+            Place::Postgres(database) => database.execute_admin(sql),
+        }
+    }
+
+    /// Does `work` while a transaction with this statement is not committed yet.
+    ///
+    /// # Panics
+    /// When the server refuses, or there is none.
+    pub fn while_uncommitted(&self, sql: &str, work: impl FnOnce()) {
+        match &self.place {
+            Place::Sqlite => panic!("SQLite has no server"),
+            Place::MariaDb(database) => database.while_uncommitted(sql, work),
+            Place::Postgres(database) => database.while_uncommitted(sql, work),
+        }
+    }
+
+    /// What a query finds in the snapshot's file: a whole number; `None` where it cannot be read.
+    pub fn in_snapshot(&self, query: &str) -> Option<i64> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
+        let copy = Connection::open_with_flags(self.snapshot_file(), flags).ok()?;
+        copy.query_row(query, [], |row| row.get(0)).ok()
+    }
+
+    /// Overwrites every other page of the snapshot's file but the first, as a bad disk does. No process may have it open.
+    ///
+    /// # Panics
+    /// When it cannot be.
+    pub fn damage_snapshot(&self) {
+        let path = self.snapshot_file();
+        let copy = Connection::open(&path).expect("the snapshot");
+        copy.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0)).expect("all in one file");
+        drop(copy);
+        let mut bytes = fs::read(&path).expect("the snapshot");
+        bytes.chunks_mut(4096).skip(1).step_by(2).for_each(|page| page.fill(0xa5));
+        fs::write(path, bytes).expect("the snapshot");
+    }
+
     /// What happens to the database's server.
     ///
     /// # Panics

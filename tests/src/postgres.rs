@@ -356,4 +356,16 @@ impl<'s> PostgresDatabase<'s> {
     pub fn execute_admin(&self, sql: &str) -> String {
         run_with_input(self.server.client().arg(&self.name), sql)
     }
+
+    /// Does `work` while a transaction with this statement is not committed yet.
+    ///
+    /// # Panics
+    /// When the server refuses.
+    pub fn while_uncommitted(&self, sql: &str, work: impl FnOnce()) {
+        let mut session = Session::open(self.server.client().arg(&self.name));
+        session.run("BEGIN");
+        session.run(sql);
+        work();
+        session.end_with("COMMIT;");
+    }
 }

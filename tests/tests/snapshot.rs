@@ -15,6 +15,12 @@ on_each_server!(
     what_was_changed_just_before_counts,
     changes_from_elsewhere_are_copied,
     no_command_that_fails_in_an_outage_ends_the_answers_of_the_copy,
+    aliases_and_domains_that_the_command_changes_are_copied_at_once,
+    an_import_whose_end_is_not_known_lets_everybody_else_log_in,
+    hosts_that_are_added_in_an_outage_do_not_end_the_answers_of_the_copy,
+    a_copy_of_another_database_answers_until_the_new_one_is_whole,
+    a_damaged_file_answers_nothing_wrong_and_is_made_again,
+    a_transaction_that_was_open_over_several_refreshes_is_copied,
     a_daemon_that_was_killed_and_starts_without_its_database_answers,
 );
 
@@ -172,6 +178,153 @@ fn no_command_that_fails_in_an_outage_ends_the_answers_of_the_copy(kind: Kind) {
         logins_are_decided(&server);
     }
     assert!(accounts.snapshot_is_whole(), "nothing was told");
+}
+
+fn aliases_and_domains_that_the_command_changes_are_copied_at_once(kind: Kind) {
+    let accounts = accounts(kind, "refresh = \"1h\"");
+    accounts.admin(&["alias", "add", "info@example.org", ANNA], "");
+    let server = server(&accounts);
+    accounts.admin(&["alias", "add", "new@example.org", BRUNO], "");
+    accounts.admin(&["alias", "remove", "info@example.org"], "");
+    accounts.admin(&["alias", "add", "info@example.org", DORA], "");
+    accounts.admin(&["domain", "add", "new.example"], "");
+    accounts.admin(&["account", "import", "-"], "login,password\nemil@import.example,{PLAIN}secret\n");
+    let taken = accounts.in_snapshot("SELECT taken FROM copy");
+    eventually("the rows", SOON, || accounts.snapshot_is_whole());
+    assert_eq!(accounts.in_snapshot("SELECT taken FROM copy"), taken, "it was not all read for this");
+    accounts.server().crash();
+    assert_eq!(send(&server, "ASK alias info@example.org\n"), format!("OK {DORA}\n"));
+    assert_eq!(send(&server, "ASK alias new@example.org\n"), format!("OK {BRUNO}\n"));
+    assert_eq!(send(&server, "ASK domain new.example\n"), "OK\n");
+    assert_eq!(word(&server, "emil@import.example", "secret"), "ACCOUNT");
+    accounts.server().start();
+    eventually("the database", SOON, || change(&server, "wrong", "whatever") == Outcome::Fail);
+    accounts.admin(&["domain", "set", "example.org", "--disabled"], "");
+    eventually("its row", SOON, || accounts.snapshot_is_whole());
+    accounts.server().crash();
+    assert_eq!((word(&server, ANNA, PASSWORD), word(&server, "emil@import.example", "secret")), ("FAIL", "ACCOUNT"));
+}
+
+/// As the command tells it when the connection broke at the COMMIT of many accounts.
+fn an_import_whose_end_is_not_known_lets_everybody_else_log_in(kind: Kind) {
+    let accounts = accounts(kind, "");
+    let server = server(&accounts);
+    accounts.server().crash();
+    assert_eq!(send(&server, "CHANGED additions\n"), "OK\n");
+    for (who, password, right) in [
+        (ANNA, PASSWORD, "ACCOUNT"),
+        (ANNA, "wrong", "FAIL"),
+        (DORA, DORAS_PASSWORD, "ACCOUNT"),
+        (CARLA, PASSWORD, "FAIL"),
+        (UNKNOWN, PASSWORD, "CLOSED"),
+    ] {
+        assert_eq!(word(&server, who, password), right, "{who}\n{}", server.log());
+    }
+    // What names nothing ends nothing.
+    assert_eq!(send(&server, "FORGET\n"), "OK\n");
+    assert_eq!(word(&server, ANNA, PASSWORD), "ACCOUNT");
+    // And what names something ends that alone.
+    assert_eq!(send(&server, &format!("FORGET {ANNA}\n")), "OK\n");
+    assert_eq!((word(&server, ANNA, PASSWORD), word(&server, DORA, DORAS_PASSWORD)), ("CLOSED", "ACCOUNT"));
+    accounts.server().start();
+    eventually("all", SOON, || accounts.snapshot_is_whole());
+    accounts.server().crash();
+    logins_are_decided(&server);
+}
+
+/// Gives the daemon another configuration by SIGHUP.
+fn configure(server: &Mailauth, change: impl Fn(&str) -> String) {
+    let config = fs::read_to_string(server.config_path()).expect("the configuration");
+    let before = server.log().matches("configuration read again").count();
+    let changed = change(&config);
+    assert_ne!(changed, config);
+    fs::write(server.config_path(), changed).expect("the configuration");
+    server.reload();
+    eventually("the new configuration", SOON, || server.log().matches("configuration read again").count() > before);
+}
+
+fn hosts_that_are_added_in_an_outage_do_not_end_the_answers_of_the_copy(kind: Kind) {
+    let accounts = accounts(kind, "");
+    let server = server(&accounts);
+    accounts.server().crash();
+    logins_are_decided(&server);
+    // A standby that is not there yet.
+    configure(&server, |config| config.replacen("@localhost/", "@localhost,127.0.0.1:9/", 1));
+    logins_are_decided(&server);
+    let said = check(&accounts);
+    assert!(said.contains("the snapshot decides logins for "), "{said}");
+    accounts.server().start();
+    eventually("the database", SOON, || change(&server, "wrong", "whatever") == Outcome::Fail);
+}
+
+fn a_copy_of_another_database_answers_until_the_new_one_is_whole(kind: Kind) {
+    let first = accounts(kind, "");
+    let server = server(&first);
+    let second = Accounts::on_own_server(kind).with("login,password\nemil@second.example,{PLAIN}secret\n");
+    first.server().crash();
+    second.server().crash();
+    let (url, of_second) = (first.url(), second.config());
+    let password = |config: &str| {
+        let line = config.lines().find(|line| line.starts_with("password_file = "));
+        line.expect("a password").to_owned()
+    };
+    configure(&server, |config| {
+        config.replacen(&url, &second.url(), 1).replacen(&password(config), &password(&of_second), 1)
+    });
+    eventually("its turn", SOON, || word(&server, ANNA, PASSWORD) == "ACCOUNT");
+    logins_are_decided(&server);
+    second.server().start();
+    eventually("the new database", SOON, || word(&server, "emil@second.example", "secret") == "ACCOUNT");
+    eventually("all of it", SOON, || first.in_snapshot("SELECT COUNT(*) FROM accounts") == Some(1));
+    second.server().crash();
+    assert_eq!((word(&server, "emil@second.example", "secret"), word(&server, ANNA, PASSWORD)), ("ACCOUNT", "FAIL"));
+}
+
+fn a_damaged_file_answers_nothing_wrong_and_is_made_again(kind: Kind) {
+    let accounts = accounts(kind, "refresh = \"1s\"").with(&many(2500));
+    let mut server = server(&accounts);
+    server.terminate();
+    server.wait(SOON);
+    accounts.server().crash();
+    accounts.damage_snapshot();
+    let said = check(&accounts);
+    assert!(said.contains("snapshot.db cannot be used: "), "{said}");
+    server.start_again();
+    for number in (0..2500).step_by(25) {
+        let word = word(&server, &format!("user{number}@many.example"), PASSWORD);
+        assert!(matches!(word, "ACCOUNT" | "CLOSED"), "{word} for {number}\n{}", server.log());
+    }
+    accounts.server().start();
+    server.wait_for_log("it is made from the database again");
+    eventually("a new file", SOON, || accounts.in_snapshot("SELECT accounts FROM copy WHERE taken > 0") == Some(2505));
+    assert_eq!(server.log().matches("it is made from the database again").count(), 1, "{}", server.log());
+    eventually("a good word", SOON, || check(&accounts).contains("snapshot.db: 2505 accounts, "));
+    accounts.server().crash();
+    logins_go_on_in_part(&server);
+}
+
+fn logins_go_on_in_part(server: &Mailauth) {
+    for number in (0..2500).step_by(250) {
+        assert_eq!(word(server, &format!("user{number}@many.example"), PASSWORD), "ACCOUNT", "{}", server.log());
+    }
+}
+
+fn a_transaction_that_was_open_over_several_refreshes_is_copied(kind: Kind) {
+    let accounts = accounts(kind, "refresh = \"1s\"").with(&many(2500));
+    let server = server(&accounts);
+    let refreshed = || accounts.in_snapshot("SELECT refreshed FROM copy").unwrap_or(0);
+    let disable = format!(
+        "UPDATE accounts SET enabled = 0, updated_at = {} WHERE login = '{DORA}'",
+        if kind == Kind::Postgres { "now() AT TIME ZONE 'UTC'" } else { "UTC_TIMESTAMP()" }
+    );
+    accounts.while_uncommitted(&disable, || {
+        let begin = refreshed();
+        eventually("several refreshes", SOON, || refreshed() >= begin + 4);
+    });
+    let committed = refreshed();
+    eventually("two more", SOON, || refreshed() >= committed + 2);
+    accounts.server().crash();
+    assert_eq!((word(&server, DORA, DORAS_PASSWORD), word(&server, ANNA, PASSWORD)), ("FAIL", "ACCOUNT"));
 }
 
 fn changes_from_elsewhere_are_copied(kind: Kind) {
