@@ -76,7 +76,7 @@ impl Session {
     pub(crate) fn open(client: &mut Command) -> Self {
         client.stdin(Stdio::piped()).stdout(Stdio::piped());
         // A client that thinks it talks to a program prints only at its end, unless told otherwise.
-        if client.get_program() == "mariadb" {
+        if client.get_args().any(|argument| argument == "--skip-column-names") {
             client.arg("--unbuffered");
         }
         let mut child = client.spawn().expect("a client");

@@ -239,13 +239,21 @@ impl MariaDb {
     /// Takes all its connections away from a user, and lets no new one in for as long as the crowd is kept.
     ///
     /// # Panics
-    /// When it cannot be filled, or is MySQL, which cannot kill a user's connections by the user's name.
+    /// When it cannot be filled.
     pub fn fill_up(&self, user: &str) -> Crowd {
-        assert_eq!(self.flavor, Flavor::MariaDb, "KILL USER");
         // The administrator comes in before the crowd does.
-        let mut admin = Session::open(&mut self.client());
+        let mut admin = Session::open(self.client().arg("--force"));
         let crowd = Crowd::before(self.port, &[]);
-        admin.end_with(&format!("KILL USER {user};"));
+        let kill = match self.flavor {
+            Flavor::MariaDb => format!("KILL USER {user};"),
+            // It kills connections only one by one, and each by a number that is written out.
+            Flavor::MySql => format!(
+                "SET @kill = (SELECT CONCAT('KILL ', id) FROM information_schema.processlist WHERE user = '{user}' LIMIT 1);
+                 SET @kill = COALESCE(@kill, 'DO 0'); PREPARE kill_one FROM @kill; EXECUTE kill_one; DO SLEEP(0.02);"
+            )
+            .repeat(40),
+        };
+        admin.end_with(&kill);
         crowd
     }
 

@@ -396,6 +396,13 @@ fn connect_error(error: mysql::Error, host: &str, limit: Duration) -> DriverErro
         mysql::Error::DriverError(mysql::DriverError::TlsNotSupported) => {
             return DriverError::Lost(tls::NO_TLS.into());
         }
+        mysql::Error::DriverError(mysql::DriverError::UnknownAuthPlugin(plugin)) => {
+            // MySQL hides that there is no such user by asking for a proof of any kind.
+            return DriverError::Denied(format!(
+                "the user is not known there, or logs in by {plugin}, which mailauth does not have: compare the name in the \
+                 URL with the server's users, or let the user log in by caching_sha2_password"
+            ));
+        }
         mysql::Error::IoError(error) => error,
         mysql::Error::CodecError(error) => error,
         mysql::Error::TlsError(error) => error,
