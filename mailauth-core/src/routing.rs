@@ -11,8 +11,9 @@ use crate::authenticate::{Answer, No, NotNow, Policy};
 use crate::counters::Counters;
 use crate::decision_log::{Decision, DecisionLog, Provenance};
 use crate::mailbox::MailboxDefaults;
-use crate::quota::Rules;
+use crate::quota::pools::PoolError;
 use crate::quota::room::{self, Room};
+use crate::quota::{QuotaError, Rules};
 use crate::store::{MailStore, StoreError};
 use crate::{DomainName, Service};
 use std::cell::Cell;
@@ -31,6 +32,9 @@ const LOOK_UP: Duration = Duration::from_secs(30);
 /// How long a question waits for the lock of a mailbox, at most. A client of the mail server waits as long; it comes
 /// again.
 const LOCKED: Duration = Duration::from_secs(5);
+
+/// How long a lock is held by who does no more than add a line, generously. Who can ask again later waits no longer.
+const HELD: Duration = Duration::from_millis(20);
 
 /// Answers a mail server's questions over a store.
 pub struct Router {
@@ -53,8 +57,34 @@ struct Asked<'a> {
 /// Why a question has no answer yet.
 enum Undecided {
     NotNow(NotNow),
+    Later(Later),
+}
+
+/// Why a question has to be asked again later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Later {
     /// A mailbox must not be looked at yet.
     Busy,
+    /// Another program has the lock of a mailbox.
+    Locked,
+}
+
+/// How a mailbox is looked at.
+struct Looking<'a> {
+    may_look: &'a mut dyn FnMut(&Path) -> bool,
+    /// Until then, a question about a mailbox that is locked is asked again later.
+    retry_until: Option<Instant>,
+}
+
+impl Looking<'_> {
+    fn may_retry(&self) -> bool {
+        self.retry_until.is_some_and(|until| Instant::now() < until)
+    }
+
+    /// Until when a lock is waited for.
+    fn patience(&self) -> Instant {
+        Instant::now() + if self.may_retry() { HELD } else { LOCKED }
+    }
 }
 
 impl From<NotNow> for Undecided {
@@ -149,33 +179,46 @@ impl Router {
     /// Does somebody take a message of `size` bytes for `address`? An alias does when one of those it leads to does, and
     /// who is elsewhere does. The deadline is looked at between the steps.
     pub fn recipient(&self, address: &[u8], size: u64, deadline: Instant) -> Answer<()> {
-        self.recipient_in_turn(address, size, deadline, &mut |_| true).unwrap_or(Answer::NotNow(NotNow::Late))
+        self.decide_recipient(address, size, deadline, &mut Looking { may_look: &mut |_| true, retry_until: None })
+            .unwrap_or(Answer::NotNow(NotNow::Late))
     }
 
-    /// The same, but asks `may_look` with a mailbox's path before looking at it, and returns `None` when the answer to
-    /// that is false: the question has to be asked again later.
+    /// The same, for a caller that can ask again. Before it looks at a mailbox, it asks `may_look` with that one's path.
+    /// Until `retry_until`, it does not wait for the lock of a mailbox.
+    ///
+    /// # Errors
+    /// When the question has to be asked again later, and why.
     pub fn recipient_in_turn(
         &self,
         address: &[u8],
         size: u64,
         deadline: Instant,
+        retry_until: Instant,
         may_look: &mut dyn FnMut(&Path) -> bool,
-    ) -> Option<Answer<()>> {
+    ) -> Result<Answer<()>, Later> {
+        self.decide_recipient(address, size, deadline, &mut Looking { may_look, retry_until: Some(retry_until) })
+    }
+
+    fn decide_recipient(
+        &self,
+        address: &[u8],
+        size: u64,
+        deadline: Instant,
+        looking: &mut Looking<'_>,
+    ) -> Result<Answer<()>, Later> {
         let asked = self.asked(address);
         let taken = match self.login(address) {
             Err(no) => Ok(Err(no)),
-            Ok(login) => {
-                match self.surely(&asked, |reads| self.take(reads, login.clone(), size, deadline, &mut *may_look)) {
-                    Ok(taken) => Ok(taken),
-                    Err(Undecided::NotNow(why)) => Err(why),
-                    Err(Undecided::Busy) => return None,
-                }
-            }
+            Ok(login) => match self.surely(&asked, |reads| self.take(reads, login.clone(), size, deadline, looking)) {
+                Ok(taken) => Ok(taken),
+                Err(Undecided::NotNow(why)) => Err(why),
+                Err(Undecided::Later(later)) => return Err(later),
+            },
         };
         let answer = answer(taken);
         self.counters.addresses.count(&answer);
         self.record(&asked, &answer);
-        Some(answer)
+        Ok(answer)
     }
 
     fn take(
@@ -184,9 +227,9 @@ impl Router {
         first: Login,
         size: u64,
         deadline: Instant,
-        may_look: &mut dyn FnMut(&Path) -> bool,
+        looking: &mut Looking<'_>,
     ) -> Result<Result<(), No>, Undecided> {
-        let (mut refusal, mut unknown) = (None, None);
+        let (mut refusal, mut unknown, mut locked) = (None, None, false);
         // Each with the aliases that led to it.
         let mut waiting = vec![(first, Rc::new(BTreeSet::new()))];
         let mut asked = 0;
@@ -204,12 +247,17 @@ impl Router {
                     let targets = targets.iter().rev().filter_map(|target| Login::parse(target.as_bytes(), None).ok());
                     waiting.extend(targets.map(|target| (target, Rc::clone(&by))));
                 }
-                Place::Mailbox(account) if !may_look(&room::maildir(&account)) => return Err(Undecided::Busy),
-                Place::Mailbox(account) => match self.room(reads, &account, size, deadline) {
+                Place::Mailbox(account) if !(looking.may_look)(&room::maildir(&account)) => {
+                    return Err(Undecided::Later(Later::Busy));
+                }
+                Place::Mailbox(account) => match self.room(reads, &account, size, deadline.min(looking.patience())) {
                     Room::Fits => return Ok(Ok(())),
                     Room::Over(over) => refusal = Some(No::OverQuota(over.to_string())),
                     Room::OverPool(over) => refusal = Some(No::OverQuota(over.to_string())),
-                    Room::CannotTell(error) => unknown = Some(NotNow::Quota(error.to_string())),
+                    Room::CannotTell(error) => {
+                        locked |= matches!(error, PoolError::Mailbox(QuotaError::Locked { .. }));
+                        unknown = Some(NotNow::Quota(error.to_string()));
+                    }
                 },
                 Place::Elsewhere if by.is_empty() => return Ok(Err(No::UnknownDomain)),
                 Place::Elsewhere => return Ok(Ok(())),
@@ -217,13 +265,14 @@ impl Router {
             }
         }
         match unknown {
+            Some(_) if locked && looking.may_retry() => Err(Undecided::Later(Later::Locked)),
             Some(why) => Err(why.into()),
             None => Ok(Err(refusal.unwrap_or(No::UnknownLogin))),
         }
     }
 
     fn room(&self, reads: &Reads<'_>, account: &Account, size: u64, deadline: Instant) -> Room {
-        room::of(account, self.rules, reads.store, size, deadline.min(Instant::now() + LOCKED))
+        room::of(account, self.rules, reads.store, size, deadline)
     }
 
     /// What `address` is; with `alias`, it may be one.

@@ -18,7 +18,7 @@ use std::time::Duration;
 on_each_database!(
     a_thousand_idle_and_slow_clients_leave_a_login_under_fifty_milliseconds,
     look_ups_do_not_wait_for_hashing,
-    questions_about_a_mailbox_that_is_locked_delay_no_other_recipient,
+    questions_about_mailboxes_that_are_locked_delay_no_other_recipient,
 );
 
 fn accounts(kind: Kind) -> Accounts {
@@ -93,19 +93,29 @@ fn resident(folder: &Scratch, login: &str) -> String {
     format!("{login},{},1000S\n", home.display())
 }
 
-fn questions_about_a_mailbox_that_is_locked_delay_no_other_recipient(kind: Kind) {
+fn questions_about_mailboxes_that_are_locked_delay_no_other_recipient(kind: Kind) {
     let folder = Scratch::new("locked");
-    let residents = ["stuck@example.org", "free@example.org"].map(|login| resident(&folder, login)).concat();
+    let stuck: Vec<String> = (0..20).map(|number| format!("stuck{number}@example.org")).collect();
+    let all = stuck.iter().map(String::as_str).chain(["free@example.org"]);
+    let residents: String = all.map(|login| resident(&folder, login)).collect();
     let accounts = accounts(kind).with(&format!("login,home,quota\n{residents}"));
-    accounts.admin(&["alias", "add", "other@example.org", "stuck@example.org"], "");
+    accounts.admin(&["alias", "add", "other@example.org", &stuck[0]], "");
+    accounts.admin(&["alias", "add", "both@example.org", &stuck[0], "free@example.org"], "");
     let server = Mailauth::over(&accounts);
-    let lock = fs::File::open(folder.join("stuck@example.org/Maildir")).expect("the mailbox");
-    flock(&lock, FlockOperation::LockExclusive).expect("its lock");
-    let waiting: Vec<UnixStream> = (0..40)
-        .map(|number| {
+    let locks: Vec<fs::File> = stuck
+        .iter()
+        .map(|login| {
+            let mailbox = fs::File::open(folder.join(login).join("Maildir")).expect("the mailbox");
+            flock(&mailbox, FlockOperation::LockExclusive).expect("its lock");
+            mailbox
+        })
+        .collect();
+    let questions = stuck.iter().chain(std::iter::repeat_n(&stuck[0], 10)).map(String::as_str);
+    let questions = questions.chain(std::iter::repeat_n("other@example.org", 10));
+    let waiting: Vec<UnixStream> = questions
+        .map(|login| {
             let mut client = connect(server.socket());
-            let name = ["stuck", "other"][number % 2];
-            client.write_all(format!("ASK recipient 10 {name}@example.org\n").as_bytes()).expect("a request");
+            client.write_all(format!("ASK recipient 10 {login}\n").as_bytes()).expect("a request");
             client
         })
         .collect();
@@ -119,7 +129,10 @@ fn questions_about_a_mailbox_that_is_locked_delay_no_other_recipient(kind: Kind)
         .collect();
     times.sort();
     assert!(times[30] < Duration::from_secs(2) && times[15] < Duration::from_millis(50), "{times:?}");
-    flock(&lock, FlockOperation::Unlock).expect("unlocked");
+    let both = ask(server.socket(), b"ASK recipient 10 both@example.org\n", Manner::Whole);
+    assert_eq!(both.outcome(), Outcome::Done, "one of the two has room");
+    assert!(both.took < Duration::from_secs(5), "{:?}", both.took);
+    drop(locks);
     for mut client in waiting {
         let mut reply = String::new();
         client.read_to_string(&mut reply).expect("a reply");

@@ -7,6 +7,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
+use std::time::Instant;
 
 /// A piece of work. One that is dropped closes its connection, which is "not now".
 pub(super) type Job = Box<dyn FnOnce() + Send>;
@@ -20,6 +21,8 @@ pub(super) struct Lane {
 
 struct State {
     jobs: VecDeque<Job>,
+    /// Jobs that wait for their time.
+    later: Vec<(Instant, Job)>,
     capacity: usize,
     threads: usize,
     wanted: usize,
@@ -33,8 +36,15 @@ impl Lane {
     /// # Errors
     /// When the system gives no thread.
     pub fn open(name: &'static str, threads: usize, capacity: usize) -> io::Result<Arc<Self>> {
-        let state =
-            State { jobs: VecDeque::new(), capacity, threads: 0, wanted: 0, closed: false, handles: Vec::new() };
+        let state = State {
+            jobs: VecDeque::new(),
+            later: Vec::new(),
+            capacity,
+            threads: 0,
+            wanted: 0,
+            closed: false,
+            handles: Vec::new(),
+        };
         let lane = Arc::new(Lane { name, state: Mutex::new(state), arrived: Condvar::new() });
         lane.resize(threads, capacity)?;
         Ok(lane)
@@ -78,6 +88,12 @@ impl Lane {
         self.arrived.notify_one();
     }
 
+    /// The same, at its time; when the lane is closed, at once.
+    pub fn resume_at(&self, at: Instant, job: Job) {
+        self.lock().later.push((at, job));
+        self.arrived.notify_one();
+    }
+
     /// What its work is called.
     pub fn name(&self) -> &'static str {
         self.name
@@ -115,18 +131,35 @@ impl Lane {
                 state.threads -= 1;
                 return None;
             }
+            let next = state.ripen(Instant::now());
             if let Some(job) = state.jobs.pop_front() {
                 return Some(job);
             }
             if state.closed {
                 return None;
             }
-            state = self.arrived.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = match next {
+                None => self.arrived.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(next) => {
+                    let pause = next.saturating_duration_since(Instant::now());
+                    self.arrived.wait_timeout(state, pause).unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Queues the jobs whose time has come, and returns the time of the next one.
+    fn ripen(&mut self, now: Instant) -> Option<Instant> {
+        let closed = self.closed;
+        let ripe = self.later.extract_if(.., |(at, _)| closed || *at <= now).map(|(_, job)| job);
+        self.jobs.extend(ripe);
+        self.later.iter().map(|(at, _)| *at).min()
     }
 }
 
@@ -180,6 +213,25 @@ mod tests {
         lane.close();
         assert_eq!(done.try_iter().collect::<Vec<_>>(), [0, 1]);
         assert!(!lane.push(Box::new(|| ())), "closed");
+    }
+
+    #[test]
+    fn a_job_that_waits_for_its_time_holds_no_thread_and_is_not_lost() {
+        let lane = Lane::open("test", 1, 10).unwrap();
+        let (sender, arrivals) = mpsc::channel();
+        let send = |word: &'static str| {
+            let sender = sender.clone();
+            Box::new(move || sender.send((word, Instant::now())).unwrap()) as Job
+        };
+        let soon = Instant::now() + Duration::from_millis(50);
+        lane.resume_at(soon, send("soon"));
+        lane.resume_at(soon + LONG * 10, send("at the end"));
+        assert!(lane.push(send("now")));
+        assert_eq!(arrivals.recv_timeout(LONG).unwrap().0, "now");
+        let (word, at) = arrivals.recv_timeout(LONG).unwrap();
+        assert!(word == "soon" && at >= soon);
+        lane.close();
+        assert_eq!(arrivals.try_recv().unwrap().0, "at the end");
     }
 
     #[test]

@@ -16,11 +16,12 @@ use crate::protocol::{Command, FAIL, OK, Question, Request};
 use mailauth_core::Service;
 use mailauth_core::account::Account;
 use mailauth_core::authenticate::{self, Answer, Authenticator, Authority as _, Credential, PasswordChange, Step};
+use mailauth_core::routing::Later;
 use mailauth_core::store::Changed;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The lanes, and what is counted and said about them.
 pub(super) struct Works {
@@ -45,6 +46,19 @@ pub(super) struct Works {
     pub overload: Throttle,
     pub refusals: Throttle,
     pub unsendable: Throttle,
+}
+
+/// The pauses between questions about a mailbox that is locked grow from one to the other.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LAST_PAUSE: Duration = Duration::from_secs(1);
+
+/// A question whether a recipient takes a message.
+struct Recipient {
+    connection: Connection,
+    address: Vec<u8>,
+    size: u64,
+    /// Before it is asked again about a mailbox that is locked.
+    pause: Duration,
 }
 
 /// A login or look-up, and what its answer needs beside the account.
@@ -139,12 +153,13 @@ impl Works {
         };
         let works = Arc::clone(self);
         self.queue(&self.recipients, "questions about recipients", connection, move |connection| {
-            works.take_recipient(connection, address, size, None);
+            works.take_recipient(Recipient { connection, address, size, pause: FIRST_PAUSE }, None);
         });
     }
 
-    /// Answers whether a recipient takes a message, or leaves that until it is this question's turn at the mailbox.
-    fn take_recipient(self: &Arc<Self>, connection: Connection, address: Vec<u8>, size: u64, mut turn: Option<Turn>) {
+    /// Answers whether a recipient takes a message, or leaves that until it is this question's turn at the mailbox, and
+    /// until another program has let go of that.
+    fn take_recipient(self: &Arc<Self>, asked: Recipient, mut turn: Option<Turn>) {
         let mut busy = None;
         let mut may_look = |mailbox: &Path| {
             if turn.as_ref().is_none_or(|turn| !turn.is_at(mailbox)) {
@@ -153,27 +168,41 @@ impl Works {
             }
             busy.is_none()
         };
-        let router = Arc::clone(&connection.live.answers.router);
-        let answer = router.recipient_in_turn(&address, size, connection.deadline, &mut may_look);
+        let deadline = asked.connection.deadline;
+        let retry_until = deadline.checked_sub(LAST_PAUSE).unwrap_or(deadline);
+        let router = Arc::clone(&asked.connection.live.answers.router);
+        let answer = router.recipient_in_turn(&asked.address, asked.size, deadline, retry_until, &mut may_look);
         match (answer, busy) {
-            (Some(answer), _) => self.give(connection, Reply::recipient(answer)),
-            (None, Some(mailbox)) => self.wait_for_turn(connection, address, size, mailbox),
-            (None, None) => connection.close(),
+            (Ok(answer), _) => self.give(asked.connection, Reply::recipient(answer)),
+            (Err(Later::Busy), Some(mailbox)) => self.wait_for_turn(asked, mailbox),
+            (Err(Later::Busy | Later::Locked), _) => self.ask_again(asked),
         }
     }
 
     /// Waits for the turn at `mailbox`. When too many do, the connection is closed.
-    fn wait_for_turn(self: &Arc<Self>, connection: Connection, address: Vec<u8>, size: u64, mailbox: PathBuf) {
+    fn wait_for_turn(self: &Arc<Self>, asked: Recipient, mailbox: PathBuf) {
         let works = Arc::clone(self);
         let go_on = move |turn| {
-            if !connection.is_abandoned() {
+            if !asked.connection.is_abandoned() {
                 let lane = Arc::clone(&works.recipients);
-                lane.resume(Box::new(move || works.take_recipient(connection, address, size, Some(turn))));
+                lane.resume(Box::new(move || works.take_recipient(asked, Some(turn))));
             }
         };
         if !self.turns.wait(mailbox, Box::new(go_on)) {
             self.turn_away("questions about one mailbox");
         }
+    }
+
+    /// Asks again after a pause, which holds no thread. It is somebody else's turn at the mailbox meanwhile.
+    fn ask_again(self: &Arc<Self>, asked: Recipient) {
+        let (works, at) = (Arc::clone(self), Instant::now() + asked.pause);
+        let asked = Recipient { pause: (asked.pause * 2).min(LAST_PAUSE), ..asked };
+        let job = move || {
+            if !asked.connection.is_abandoned() {
+                works.take_recipient(asked, None);
+            }
+        };
+        self.recipients.resume_at(at, Box::new(job));
     }
 
     fn enumerate(&self, connection: Connection) {
