@@ -7,7 +7,7 @@
 //! A row may have been kept in memory by the store. Then only yes is said by it as it is; before anything else is said
 //! the store is asked again ([`AccountStore::look_again`]), and what it has now is judged. That a login is unknown
 //! is believed where nothing proves it, in a look-up, unless a replica said so. But a look-up for a delivery, whose mail would bounce, is refused only by what
-//! has every change ([`AccountStore::find_newest`]); so is a change of a password.
+//! has every change ([`AccountStore::find_newest`]); so is a change of a password. `docs/internals/ages.md` has the table.
 
 mod answer;
 mod usual;
@@ -216,7 +216,9 @@ impl Authenticator {
     /// before `successor` reads its first row.
     pub fn leave_to(&self, successor: Arc<Authenticator>) {
         // One that has left already is asked nothing more by new clients, so that this cannot come twice.
-        let _ = self.successor.set(successor);
+        if self.successor.set(Arc::clone(&successor)).is_ok() {
+            self.store.unnoted().iter().for_each(|changed| successor.forget(changed));
+        }
     }
 
     /// Drops what is remembered of the account that has this login.

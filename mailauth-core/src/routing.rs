@@ -5,6 +5,7 @@
 //!
 //! No is said by a host that has every change, asked just then, and by nothing else: a replica, a row kept in memory and a
 //! copy may lack the address. If no such host can be asked, the answer is "not now". Yes is said by any of them.
+//! `docs/internals/ages.md` has the table.
 
 use crate::account::{Account, AccountRow, Login};
 use crate::authenticate::{Answer, No, NotNow, Policy};

@@ -344,6 +344,13 @@ fn a_password_is_changed_by_the_primarys_row(pair: &dyn Cluster) {
     site.done(&["account", "passwd", UNKNOWN, "--password-stdin"], "fourth words");
     site.done(&["account", "set", UNKNOWN, "--name", "Nobody"], "");
     site.ends(&["account", "add", UNKNOWN, "--no-password"], "", 1);
+    site.elsewhere(&["domain", "add", "new.example", "--description", "from elsewhere"], "");
+    site.done(&["account", "add", "first@new.example", "--no-password"], "");
+    site.done(&["domain", "set", "new.example", "--quota", "1G"], "");
+    let (_, shown) = site.here(&["domain", "show", "new.example"], "");
+    assert!(shown.contains("from elsewhere"), "{shown}");
+    let listed = ask(site.daemon.socket(), b"ENUMERATE\n", Manner::Whole).outcome();
+    assert!(matches!(&listed, Outcome::List(entries) if entries.len() == 6), "{listed:?}");
     assert_eq!(site.login(UNKNOWN, "fourth words"), "ACCOUNT");
 
     pair.servers()[0].crash();

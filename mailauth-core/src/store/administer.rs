@@ -6,10 +6,11 @@ use super::administration::{
     SchemaChange, StoreReport,
 };
 use super::driver::{Connection, Delivery, DriverError, Needs, Param, Refusal, Row, Statement};
+use super::newest::Reading;
 use super::rows;
 use super::sql::{SqlStore, bytes, is_text, newer, number};
 use super::writer::Writer;
-use super::{Cursor, Page, StoreError};
+use super::{AccountStore, Cursor, Page, StoreError};
 use crate::Services;
 use crate::account::{AccountRow, Login, Password};
 use crate::schema::{Field, TableModel};
@@ -88,20 +89,15 @@ impl Administration for SqlStore {
         })
     }
 
+    /// A domain is changed by writing all of its row, so a primary's is wanted. A replica's is for looking at only.
     fn find_domain(&self, name: &str) -> Result<Option<DomainRow>, StoreError> {
-        let asked = name.as_bytes();
-        let found = self.hosts.read(|connection| {
-            self.fits(connection)?;
-            let mut found = None;
-            connection.query(&self.statements.whole_domain, &[Param::Text(asked)], &mut |row| {
-                // A collation may call others equal.
-                if is_text(row, 0, asked) {
-                    found = Some(rows::domain(row));
-                }
-            })?;
-            Ok(found)
-        })?;
-        found.transpose()
+        match self.read_domain(Reading::Newest, name) {
+            Err(error) if error.is_outage() && self.may_lag() => match self.read_domain(Reading::Any, name)? {
+                Some(domain) => Ok(Some(domain)),
+                None => Err(error),
+            },
+            found => found,
+        }
     }
 
     fn domain_page(&self, after: Option<&Cursor>, limit: usize) -> Result<Page<DomainRow, StoreError>, StoreError> {
@@ -380,6 +376,22 @@ impl Targets {
 }
 
 impl SqlStore {
+    fn read_domain(&self, reading: Reading, name: &str) -> Result<Option<DomainRow>, StoreError> {
+        let asked = name.as_bytes();
+        let found = self.read_by(reading, |connection| {
+            self.fits(connection)?;
+            let mut found = None;
+            connection.query(&self.statements.whole_domain, &[Param::Text(asked)], &mut |row| {
+                // A collation may call others equal.
+                if is_text(row, 0, asked) {
+                    found = Some(rows::domain(row));
+                }
+            })?;
+            Ok(found)
+        })?;
+        found.transpose()
+    }
+
     /// The rows of aliases, of all or of one domain, that come next after this address and target, at most [`PAGE`].
     fn alias_page(
         &self,

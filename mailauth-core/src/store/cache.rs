@@ -6,6 +6,8 @@
 //!
 //! # What is answered from memory
 //!
+//! `docs/internals/ages.md` has the whole table, with rows of other ages.
+//!
 //! | answer | from a kept row |
 //! |---|---|
 //! | yes, to a password, a challenge or a look-up | within its lifetime |
@@ -219,6 +221,10 @@ impl<S: AccountStore> AccountStore for Cache<S> {
 
     fn may_lag(&self) -> bool {
         self.inner.may_lag()
+    }
+
+    fn unnoted(&self) -> Vec<Changed> {
+        self.inner.unnoted()
     }
 
     fn look_up(&self, login: &Login, deadline: Instant) -> Result<Seen, StoreError> {

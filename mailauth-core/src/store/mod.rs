@@ -203,7 +203,7 @@ impl Cursor {
     }
 }
 
-/// What a look-up saw: a row, or that there is none.
+/// What a look-up saw: a row, or that there is none. `docs/internals/ages.md` says which answers may be given by it.
 #[derive(Clone, Debug)]
 pub struct Seen {
     /// The row.
@@ -327,6 +327,11 @@ pub trait AccountStore: Send + Sync {
     /// Drops what is kept of what was changed.
     fn forget(&self, changed: &Changed) {
         let _ = changed;
+    }
+
+    /// Changes that it was told, and that another store in its place has to be told too: they are noted nowhere else.
+    fn unnoted(&self) -> Vec<Changed> {
+        Vec::new()
     }
 
     /// What is known of the databases behind it. Asks none of them.

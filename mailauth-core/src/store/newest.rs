@@ -14,6 +14,8 @@ use crate::quota::{Limits, Usage};
 pub(super) enum Reading {
     /// The preferred one, which may be a replica.
     Any,
+    /// One that takes changes, or if there is none, another.
+    Primary,
     /// One that has every change, or none.
     Newest,
 }
@@ -35,6 +37,7 @@ impl SqlStore {
     ) -> Result<T, StoreError> {
         match reading {
             Reading::Any => self.hosts.read_from(self.wish(Wish::Any), work).map(|(done, _)| done),
+            Reading::Primary => self.hosts.read_from(Wish::Primary, work).map(|(done, _)| done),
             Reading::Newest => self.hosts.read_certain(work),
         }
     }

@@ -120,6 +120,15 @@ impl RecentChanges {
         self.lock().of_domain(name).is_some()
     }
 
+    /// Returns true if a replica may not know all accounts as they are.
+    pub(super) fn is_any(&self) -> bool {
+        let changes = self.lock();
+        let young_account = |change: &Change| young(Some(change.at)).is_some();
+        changes.accounts.values().any(young_account)
+            || changes.domains.values().any(|at| young(Some(*at)).is_some())
+            || young(changes.additions.max(changes.everything)).is_some()
+    }
+
     /// Returns true for the first minute, in which something may have been changed just before that a process of the past
     /// was told.
     pub(super) fn are_incomplete(&self) -> bool {
@@ -199,7 +208,7 @@ mod tests {
         assert!(recent.has_alias("a@x") && !recent.has_alias("@x") && !recent.has_domain("x"));
         assert!(recent.of_account(&login("a@x")).is_none() && !recent.are_additions());
         recent.note(&Changed::Additions);
-        assert!(recent.are_additions());
+        assert!(recent.are_additions() && recent.is_any());
         assert!(!recent.has_domain("x") && recent.of_account(&login("a@x")).is_none(), "what was there is as it was");
     }
 

@@ -13,6 +13,7 @@
 //! | changes, and what the mailboxes of a domain hold | no |
 //!
 //! Mail must not bounce on the word of a copy: whatever refuses it asks [`MailStore::certain_since`] first.
+//! `docs/internals/ages.md` says what a copy's row may answer beside rows of other ages.
 //!
 //! # Changes
 //!
@@ -355,6 +356,12 @@ impl<S: Original + 'static> AccountStore for Snapshot<S> {
 
     fn may_lag(&self) -> bool {
         self.inner.may_lag()
+    }
+
+    fn unnoted(&self) -> Vec<Changed> {
+        let Some(keeper) = &self.keeper else { return Vec::new() };
+        let lost = lock(&keeper.fresh.lost);
+        if lost.all { vec![Changed::Everything] } else { lost.changes.clone() }
     }
 
     fn look_up(&self, login: &Login, deadline: Instant) -> Result<Seen, StoreError> {

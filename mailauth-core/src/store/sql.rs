@@ -265,7 +265,12 @@ impl AccountStore for SqlStore {
     fn enumerate(&self, after: Option<&Cursor>, limit: usize) -> Result<Page, StoreError> {
         let limit = limit.max(1);
         let most = Param::Int(i64::try_from(limit).unwrap_or(i64::MAX));
-        self.hosts.read(|connection| {
+        // A list without an account that was added, or with one that was disabled, looks as whole as any.
+        let reading = match self.reading(RecentChanges::is_any) {
+            Reading::Any => Reading::Primary,
+            newest => newest,
+        };
+        self.read_by(reading, |connection| {
             self.fits(connection)?;
             match after {
                 None => self.read_page(connection, &self.statements.first_page, &[most], limit),

@@ -516,6 +516,7 @@ fn a_change_that_cannot_be_noted_waits_nevertheless() {
     *story.table.copies.lock().unwrap() = Some(away());
     fs::set_permissions(story.path(), fs::Permissions::from_mode(0o644)).unwrap();
     snapshot.forget(&Changed::Account(login("anna@x.example")));
+    assert_eq!(snapshot.unnoted(), [Changed::Account(login("anna@x.example"))], "for a store in its place");
     story.goes_away();
     fs::set_permissions(story.path(), fs::Permissions::from_mode(0o600)).unwrap();
     assert_eq!((look(&snapshot, "anna@x.example"), look(&snapshot, "ben@x.example")), (Err(away()), copied("one")));
