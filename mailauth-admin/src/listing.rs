@@ -39,6 +39,11 @@ impl Complaints {
         self.lines.truncate(MOST);
     }
 
+    /// How many there are, with those that are not listed.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
     /// The lines, of which the last says how many are not among them.
     pub fn lines(self) -> Vec<String> {
         let Complaints { mut lines, count } = self;
@@ -76,6 +81,14 @@ pub fn each_account(
     each_row(pages, |page| page.into_iter().try_for_each(&mut each))
 }
 
+/// Gives all accounts to `each`, a page at a time.
+pub fn account_pages(
+    store: &impl Administration,
+    each: impl FnMut(Vec<AccountRow>) -> Result<(), Failure>,
+) -> Result<Complaints, Failure> {
+    each_row(|after| store.enumerate(after, PAGE), each)
+}
+
 /// Gives all domains to `each`.
 pub fn each_domain(
     store: &impl Administration,
@@ -106,7 +119,7 @@ pub fn each_alias(
 }
 
 /// Gives each page's usable rows to `each`.
-pub fn each_row<T, E: Display>(
+fn each_row<T, E: Display>(
     pages: impl Fn(Option<&Cursor>) -> Result<Page<T, E>, StoreError>,
     mut each: impl FnMut(Vec<T>) -> Result<(), Failure>,
 ) -> Result<Complaints, Failure> {

@@ -7,7 +7,9 @@ mod progress;
 mod recount;
 mod report;
 mod show;
+mod sorted;
 mod target;
+mod work;
 
 pub use target::{ByPath, Mailbox, follow};
 
@@ -33,7 +35,7 @@ impl Verb {
             Verb::Show(show) => show.run(&setup()?),
             Verb::Recount(recount) => recount.run(setup),
             Verb::Check(check) => check.run(setup),
-            Verb::Report(report) => report.run(&setup()?),
+            Verb::Report(report) => report.run(setup()?),
             Verb::MayStore(may_store) => may_store.run(setup),
         }
     }

@@ -182,7 +182,8 @@ impl Accounts {
         output_with_input(self.admin_command(&[]).args(arguments), "")
     }
 
-    fn admin_command(&self, arguments: &[&str]) -> Command {
+    /// The administrator's command on these accounts.
+    pub fn admin_command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(program("mailauth"));
         command.arg("--config").arg(self.config_path()).args(arguments);
         command

@@ -1,12 +1,15 @@
 //! Lists of accounts, among which are rows that SQL wrote and no login can match.
 
-use mailauth_tests::people::{ANNA, CHEAP_HASH, PASSWORD};
+use mailauth_tests::people::{ANNA, CHEAP_HASH, DEAR_HASH, PASSWORD};
 use mailauth_tests::wire::{Manner, Outcome, ask, login};
 use mailauth_tests::{Accounts, Kind, Mailauth, on_each_database};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
+use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt;
-use std::process::Output;
+use std::path::Path;
+use std::process::{Output, Stdio};
+use std::time::Duration;
 
 on_each_database!(
     rows_that_no_login_matches_are_listed_once_wherever_they_are,
@@ -14,6 +17,7 @@ on_each_database!(
     an_enumeration_ends_at_a_row_that_no_login_matches,
     a_row_that_no_login_matches_is_renamed_and_removed_by_its_bytes,
     an_account_is_renamed_and_told_where_its_mail_stays,
+    what_is_listed_is_not_held,
 );
 
 /// More than a page, before and behind all others in the order of bytes.
@@ -171,4 +175,62 @@ fn an_account_is_renamed_and_told_where_its_mail_stays(kind: Kind) {
     assert_eq!(login(server.socket(), "anne@example.org", PASSWORD).word(), "ACCOUNT");
     let renamed = told(&accounts, &["account", "rename", "Home@Example.org", "House@Example.org"], 0);
     assert_eq!(renamed, "renamed the account home@example.org to house@example.org\n");
+}
+
+/// What a list may take of memory, in KiB, however long it is. Held as a whole, the one here would take more.
+const MOST_MEMORY: u64 = 32 << 10;
+
+/// Runs the command to its end, with its output in a file, and returns the most memory it had, in KiB.
+fn peak(accounts: &Accounts, arguments: &[&str], output: &Path) -> u64 {
+    let file = File::create(output).expect("a file");
+    let mut child = accounts.admin_command(arguments).stdout(file).stdin(Stdio::null()).spawn().expect("mailauth");
+    let status = format!("/proc/{}/status", child.id());
+    let mut most = 0;
+    loop {
+        let text = fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kilobytes = line.and_then(|line| line.split_whitespace().next()).and_then(|number| number.parse().ok());
+        most = most.max(kilobytes.unwrap_or(0));
+        if let Some(status) = child.try_wait().expect("its state") {
+            assert!(status.success(), "{arguments:?} ended with {status}");
+            return most;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn what_is_listed_is_not_held(kind: Kind) {
+    const COUNT: usize = 100_000;
+    let accounts = Accounts::empty(kind);
+    let [file, out] = ["accounts.csv", "out"].map(|name| accounts.folder().join(name));
+    let rows = (0..COUNT).map(|n| format!("user{n:06}@d{:02}.example,{DEAR_HASH},Person number {n}\n", n % 50));
+    fs::write(&file, format!("login,password,name\n{}", rows.collect::<String>())).expect("a file");
+    let import = ["account", "import", file.to_str().expect("its name")];
+    let mut peaks = vec![("import", peak(&accounts, &import, &out))];
+    let aliases: Vec<_> =
+        (0..COUNT).map(|n| format!("('a{n:06}@d{0:02}.example', 'd{0:02}.example', 'x@y.example')", n % 50)).collect();
+    for values in aliases.chunks(1000) {
+        let values = values.join(", ");
+        accounts.sql_without_checks(&format!("INSERT INTO aliases (address, domain, target) VALUES {values}"));
+    }
+    for (arguments, lines) in [
+        (&["account", "list"][..], COUNT + 1),
+        (&["account", "list", "--json"], COUNT * 14 + 2),
+        (&["account", "list", "d07.example"], COUNT / 50 + 1),
+        (&["account", "export"], COUNT + 1),
+        (&["alias", "list"], COUNT + 1),
+        (&["quota", "report"], COUNT + 1),
+        (&["quota", "check", "--all"], 1),
+        (&["quota", "recount", "--all"], 1),
+    ] {
+        peaks.push((arguments[1], peak(&accounts, arguments, &out)));
+        let text = fs::read_to_string(&out).expect("the output");
+        assert_eq!(text.lines().count(), lines, "{arguments:?}");
+        if arguments.contains(&"--json") {
+            let list: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+            assert_eq!(list.as_array().map(Vec::len), Some(COUNT));
+        }
+    }
+    println!("{kind:?}: {peaks:?} KiB");
+    assert!(peaks.iter().all(|(_, peak)| *peak < MOST_MEMORY), "{peaks:?}");
 }

@@ -1,14 +1,16 @@
 //! `mailauth quota check`.
 
 use super::figures::{ago, seconds};
-use super::recount::{for_each, processors};
-use super::target::{Mailbox, Selection, finish};
+use super::target::{Mailbox, Meant, Selection, finish};
+use super::work::{for_each, processors};
 use crate::failure::{Exit, Failure};
-use crate::output::{Table, json, say};
+use crate::listing::Complaints;
+use crate::output::{List, ListRow, say};
 use crate::setup::Setup;
 use clap::Args;
 use mailauth_core::quota::{Check as Checked, Doubt, Limits, QuotaError};
 use serde::Serialize;
+use std::borrow::Cow;
 use std::time::SystemTime;
 
 /// Compare maildirsize with a full count; changes nothing
@@ -40,25 +42,31 @@ struct Off {
 
 impl Check {
     pub fn run(self, setup: impl FnOnce() -> Result<Setup, Failure>) -> Result<Exit, Failure> {
-        let meant = self.which.meant(setup)?;
-        let outcomes = for_each(&meant.mailboxes, processors(), check);
-        let (mut problems, mut off, mut right) = (meant.unusable, Vec::new(), 0usize);
-        for (mailbox, outcome) in meant.mailboxes.iter().zip(outcomes) {
+        let (mut problems, mut right, mut off) = (Complaints::default(), 0usize, 0usize);
+        let mut list = List::new(["MAILBOX", "BYTES", "MESSAGES", "COUNTED", "REMARK"], self.json);
+        let mut each = |mailbox: &Mailbox, outcome| {
             match outcome {
                 Ok(None) => right += 1,
-                Ok(Some(found)) => off.push(found),
-                Err(error) => problems.push(format!("{}: {error}", mailbox.name)),
+                Ok(Some(found)) => {
+                    off += 1;
+                    list.add(&found)?;
+                }
+                Err(error) => problems.add(format_args!("{}: {error}", mailbox.name)),
             }
+            Ok(())
+        };
+        let unusable = match self.which.meant(setup)? {
+            Meant::One(mailbox, _) => each(&mailbox, check(&mailbox)).map(|()| Complaints::default())?,
+            Meant::All(all) => for_each(&all, processors(), check, each)?,
+        };
+        problems.append(unusable);
+        if self.json || off > 0 {
+            list.end()?;
         }
-        if self.json {
-            json(&off)?;
-        } else {
-            if !off.is_empty() {
-                say(table(&off))?;
-            }
-            say(format_args!("{right} right, {} off, {} that could not be told", off.len(), problems.len()))?;
+        if !self.json {
+            say(format_args!("{right} right, {off} off, {} that could not be told", problems.count()))?;
         }
-        finish(&problems, if off.is_empty() { Exit::Yes } else { Exit::No })
+        finish(problems, if off == 0 { Exit::Yes } else { Exit::No })
     }
 }
 
@@ -84,12 +92,15 @@ fn check(mailbox: &Mailbox) -> Result<Option<Off>, QuotaError> {
     }))
 }
 
-fn table(off: &[Off]) -> Table<5> {
-    let mut table = Table::new(["MAILBOX", "BYTES", "MESSAGES", "COUNTED", "REMARK"]);
-    let signed = |number: Option<i128>| number.map_or(String::new(), |number| format!("{number:+}"));
-    for Off { mailbox, bytes, messages, doubt, counted, .. } in off {
-        let (counted, doubt) = (counted.map(ago).unwrap_or_default(), doubt.as_deref().unwrap_or_default());
-        table.row([mailbox, &signed(*bytes), &signed(*messages), &counted, doubt]);
+impl ListRow<5> for Off {
+    fn cells(&self) -> [Cow<'_, str>; 5] {
+        let signed = |number: Option<i128>| number.map_or(String::new(), |number| format!("{number:+}"));
+        [
+            self.mailbox.as_str().into(),
+            signed(self.bytes).into(),
+            signed(self.messages).into(),
+            self.counted.map(ago).unwrap_or_default().into(),
+            self.doubt.as_deref().unwrap_or_default().into(),
+        ]
     }
-    table
 }

@@ -1,17 +1,16 @@
 //! `mailauth quota recount`.
 
-use super::progress::Progress;
-use super::target::{Mailbox, Meant, Selection, finish, publish};
+use super::target::{All, Mailbox, Meant, Selection, finish, publish};
+use super::work::{for_each, processors};
 use crate::failure::{Exit, Failure};
+use crate::listing::{Complaints, each_domain};
 use crate::output::{json, say};
 use crate::setup::Setup;
 use clap::Args;
 use mailauth_core::quota::pools::PoolError;
 use mailauth_core::quota::{Effort, Limits, MaildirQuota, Recount as Counted, Usage};
-use mailauth_core::store::{Administration, SqlStore, StoreError};
+use mailauth_core::store::SqlStore;
 use serde::Serialize;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 /// Count mailboxes, and write their maildirsize afresh
@@ -42,7 +41,7 @@ struct One {
 }
 
 /// All of them as JSON has them.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct Many {
     mailboxes: usize,
     without_mail: usize,
@@ -55,10 +54,9 @@ struct Many {
 impl Recount {
     pub fn run(self, setup: impl FnOnce() -> Result<Setup, Failure>) -> Result<Exit, Failure> {
         let effort = if self.full { Effort::Full } else { Effort::Changed };
-        let meant = self.which.meant(setup)?;
-        match &meant.mailboxes[..] {
-            [mailbox] if !meant.several => self.one(mailbox, meant.store.as_ref(), effort),
-            _ => self.many(meant, effort),
+        match self.which.meant(setup)? {
+            Meant::One(mailbox, store) => self.one(&mailbox, store.as_ref(), effort),
+            Meant::All(all) => self.many(&all, effort),
         }
     }
 
@@ -79,18 +77,16 @@ impl Recount {
         Ok(Exit::Yes)
     }
 
-    fn many(&self, meant: Meant, effort: Effort) -> Result<Exit, Failure> {
-        let Meant { mailboxes, unusable, store, .. } = meant;
+    fn many(&self, all: &All, effort: Effort) -> Result<Exit, Failure> {
         let begin = Instant::now();
         let jobs = self.jobs.map_or_else(processors, usize::from);
-        let outcomes = for_each(&mailboxes, jobs, |mailbox| -> Result<Option<Counted>, PoolError> {
+        let mut sum = Many::default();
+        let mut problems = Complaints::default();
+        let count = |mailbox: &Mailbox| -> Result<Option<Counted>, PoolError> {
             let open = mailbox.open()?;
-            open.map(|open| recount(&open, mailbox, store.as_ref(), effort)).transpose()
-        });
-        let mut problems = unusable;
-        let mut sum =
-            Many { mailboxes: 0, without_mail: 0, failed: problems.len(), bytes: 0, messages: 0, seconds: 0.0 };
-        for (mailbox, outcome) in mailboxes.iter().zip(outcomes) {
+            open.map(|open| recount(&open, mailbox, Some(&all.store), effort)).transpose()
+        };
+        let unusable = for_each(all, jobs, count, |mailbox, outcome| {
             match outcome {
                 Ok(Some(counted)) => {
                     sum.mailboxes += 1;
@@ -98,14 +94,13 @@ impl Recount {
                     sum.messages = sum.messages.saturating_add(counted.usage.messages);
                 }
                 Ok(None) => sum.without_mail += 1,
-                Err(error) => {
-                    sum.failed += 1;
-                    problems.push(format!("{}: {error}", mailbox.name));
-                }
+                Err(error) => problems.add(format_args!("{}: {error}", mailbox.name)),
             }
-        }
-        let summed_up = store.as_ref().map_or(Ok(()), |store| sum_up(store, &mut problems));
-        summed_up.unwrap_or_else(|error| problems.push(error.to_string()));
+            Ok(())
+        })?;
+        problems.append(unusable);
+        sum.failed = problems.count();
+        sum_up(&all.store, &mut problems).unwrap_or_else(|failure| problems.add(failure.message));
         sum.seconds = (begin.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
         if self.json {
             json(&sum)?;
@@ -116,17 +111,23 @@ impl Recount {
                  no mail yet, {failed} failed"
             ))?;
         }
-        finish(&problems, Exit::Yes)
+        finish(problems, Exit::Yes)
     }
 }
 
 /// Adds up what the mailboxes of each domain with a quota published.
-fn sum_up(store: &SqlStore, problems: &mut Vec<String>) -> Result<(), StoreError> {
-    for domain in store.domains()?.into_iter().filter(|domain| domain.quota != Limits::NONE) {
-        if let Err(error) = store.sum_up(&domain.name) {
-            problems.push(format!("{}: {error}", domain.name));
+fn sum_up(store: &SqlStore, problems: &mut Complaints) -> Result<(), Failure> {
+    let mut failed = Complaints::default();
+    let unusable = each_domain(store, |domain| {
+        if domain.quota != Limits::NONE
+            && let Err(error) = store.sum_up(&domain.name)
+        {
+            failed.add(format_args!("{}: {error}", domain.name));
         }
-    }
+        Ok(())
+    })?;
+    problems.append(failed);
+    problems.append(unusable);
     Ok(())
 }
 
@@ -140,32 +141,4 @@ fn recount(
     let (counted, published) = open.recount_and(effort, |usage| publish(store, mailbox, usage))?;
     published?;
     Ok(counted)
-}
-
-pub fn processors() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-/// Does the work for each mailbox, several at once, and gives the outcomes in order.
-pub fn for_each<T: Send>(mailboxes: &[Mailbox], jobs: usize, work: impl Fn(&Mailbox) -> T + Sync) -> Vec<T> {
-    let progress = Progress::of(mailboxes.len());
-    let next = AtomicUsize::new(0);
-    let outcomes: Mutex<Vec<(usize, T)>> = Mutex::new(Vec::with_capacity(mailboxes.len()));
-    std::thread::scope(|scope| {
-        for _ in 0..jobs.min(mailboxes.len()) {
-            scope.spawn(|| {
-                while let Some((index, mailbox)) = {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    mailboxes.get(index).map(|mailbox| (index, mailbox))
-                } {
-                    let outcome = work(mailbox);
-                    outcomes.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push((index, outcome));
-                    progress.step();
-                }
-            });
-        }
-    });
-    let mut outcomes = outcomes.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
-    outcomes.sort_by_key(|(index, _)| *index);
-    outcomes.into_iter().map(|(_, outcome)| outcome).collect()
 }

@@ -1,16 +1,19 @@
 //! `mailauth quota report`.
 
 use super::figures::{bar, size};
-use super::recount::{for_each, processors};
 use super::show::look;
-use super::target::{Mailbox, all, finish};
+use super::sorted::Sorted;
+use super::target::{All, Mailbox, finish};
+use super::work::{for_each, processors};
 use crate::failure::{Exit, Failure};
-use crate::output::{Table, json, say};
+use crate::listing::Complaints;
+use crate::output::{List, ListRow};
 use crate::setup::Setup;
 use clap::Args;
 use mailauth_core::quota::warnings::percent;
 use mailauth_core::quota::{Limits, QuotaError, Usage};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// List what all mailboxes hold, the fullest first
 #[derive(Args)]
@@ -26,7 +29,7 @@ pub struct Report {
     json: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Deserialize, Serialize)]
 struct Line {
     login: String,
     bytes: u64,
@@ -52,44 +55,42 @@ impl Line {
 }
 
 impl Report {
-    pub fn run(self, setup: &Setup) -> Result<Exit, Failure> {
-        let meant = all(setup)?;
-        let outcomes = for_each(&meant.mailboxes, processors(), |mailbox| -> Result<Usage, QuotaError> {
+    pub fn run(self, setup: Setup) -> Result<Exit, Failure> {
+        let all = All::of(setup)?;
+        let (mut problems, mut lines) = (Complaints::default(), Sorted::new()?);
+        let used = |mailbox: &Mailbox| -> Result<Usage, QuotaError> {
             let looked = mailbox.open()?.as_ref().map(look).transpose()?;
             Ok(looked.map(|(usage, _)| usage).unwrap_or_default())
-        });
-        let (mut problems, mut lines) = (meant.unusable, Vec::new());
-        for (mailbox, outcome) in meant.mailboxes.iter().zip(outcomes) {
+        };
+        let unusable = for_each(&all, processors(), used, |mailbox, outcome| {
             match outcome {
-                Ok(usage) => lines.push(Line::new(mailbox, usage)),
-                Err(error) => problems.push(format!("{}: {error}", mailbox.name)),
+                Ok(usage) => {
+                    let line = Line::new(mailbox, usage);
+                    if self.over.is_none_or(|over| line.percent.is_some_and(|percent| percent > over)) {
+                        lines.add(line.percent, line.bytes, &line)?;
+                    }
+                }
+                Err(error) => problems.add(format_args!("{}: {error}", mailbox.name)),
             }
-        }
-        if let Some(over) = self.over {
-            lines.retain(|line| line.percent.is_some_and(|percent| percent > over));
-        }
-        lines.sort_by(|a, b| (b.percent, b.bytes).cmp(&(a.percent, a.bytes)).then_with(|| a.login.cmp(&b.login)));
-        lines.truncate(self.top.unwrap_or(usize::MAX));
-        if self.json {
-            json(&lines)?
-        } else {
-            say(table(&lines))?
-        }
-        finish(&problems, Exit::Yes)
+            Ok(())
+        })?;
+        problems.append(unusable);
+        let mut list = List::new(["LOGIN", "FULL", "", "USED", "LIMIT", "MESSAGES"], self.json);
+        lines.each(self.top.unwrap_or(usize::MAX), |line: Line| list.add(&line))?;
+        list.end()?;
+        finish(problems, Exit::Yes)
     }
 }
 
-fn table(lines: &[Line]) -> Table<6> {
-    let mut table = Table::new(["LOGIN", "FULL", "", "USED", "LIMIT", "MESSAGES"]);
-    for line in lines {
-        let (percent, bar) = match line.percent {
+impl ListRow<6> for Line {
+    fn cells(&self) -> [Cow<'_, str>; 6] {
+        let (percent, bar) = match self.percent {
             Some(percent) => (format!("{percent} %"), bar(percent)),
             None => (String::new(), String::new()),
         };
-        let limit = line.limit_bytes.map_or("none".to_owned(), size);
+        let limit = self.limit_bytes.map_or("none".to_owned(), size);
         let messages =
-            super::figures::of(line.messages.to_string(), line.limit_messages.map(|limit| limit.to_string()));
-        table.row([&line.login, &percent, &bar, &size(line.bytes), &limit, &messages]);
+            super::figures::of(self.messages.to_string(), self.limit_messages.map(|limit| limit.to_string()));
+        [self.login.as_str().into(), percent.into(), bar.into(), size(self.bytes).into(), limit.into(), messages.into()]
     }
-    table
 }

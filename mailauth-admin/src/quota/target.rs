@@ -2,7 +2,7 @@
 
 use crate::account::find;
 use crate::failure::{Exit, Failure};
-use crate::listing::each_account;
+use crate::listing::{Complaints, account_pages};
 use crate::output::{remark, say};
 use crate::setup::Setup;
 use clap::Args;
@@ -103,28 +103,38 @@ pub struct Selection {
     by_path: ByPath,
 }
 
-/// The mailboxes meant, and the accounts that have none that could be used.
-pub struct Meant {
-    /// Where their domains' pools are; none for a mailbox named by its path.
-    pub store: Option<SqlStore>,
-    pub mailboxes: Vec<Mailbox>,
-    pub unusable: Vec<String>,
-    /// More than one may be meant.
-    pub several: bool,
+/// The mailboxes meant.
+pub enum Meant {
+    /// One, and where its domain's pool is; none for a mailbox named by its path.
+    One(Box<Mailbox>, Option<SqlStore>),
+    /// Those of all accounts.
+    All(Box<All>),
 }
+
+/// The accounts of a store, whose mailboxes are read page by page.
+pub struct All {
+    pub store: SqlStore,
+    config: Config,
+}
+
+/// The quotas of domains.
+type Pools = BTreeMap<String, Limits>;
+
+/// The most domains whose quotas are remembered.
+const MOST_POOLS: usize = 10_000;
 
 impl Selection {
     pub fn meant(&self, setup: impl FnOnce() -> Result<Setup, Failure>) -> Result<Meant, Failure> {
         if let Some(mailbox) = self.by_path.mailbox() {
-            return Ok(Meant { store: None, mailboxes: vec![mailbox], unusable: Vec::new(), several: false });
+            return Ok(Meant::One(Box::new(mailbox), None));
         }
         let setup = setup()?;
         match &self.login {
             Some(login) => {
                 let (mailbox, store) = account(&setup, login)?;
-                Ok(Meant { store: Some(store), mailboxes: vec![mailbox], unusable: Vec::new(), several: false })
+                Ok(Meant::One(Box::new(mailbox), Some(store)))
             }
-            None => all(&setup),
+            None => Ok(Meant::All(Box::new(All::of(setup)?))),
         }
     }
 }
@@ -133,27 +143,25 @@ impl Selection {
 pub fn account(setup: &Setup, login: &str) -> Result<(Mailbox, SqlStore), Failure> {
     let store = setup.store()?;
     let row = find(&store, &setup.login(login)?)?;
-    let mailbox = Mailbox::of(row, &setup.config).map_err(|unusable| Failure::not_now(unusable.to_string()))?;
-    let mut mailboxes = [mailbox];
-    under_pools(&store, &mut mailboxes)?;
-    let [mailbox] = mailboxes;
+    let mut mailbox = Mailbox::of(row, &setup.config).map_err(|unusable| Failure::not_now(unusable.to_string()))?;
+    under_pool(&store, &mut mailbox, &mut Pools::new())?;
     Ok((mailbox, store))
 }
 
-/// Keeps mailboxes that have no quota of their own under their domain's, as deliveries do.
-fn under_pools(store: &SqlStore, mailboxes: &mut [Mailbox]) -> Result<(), StoreError> {
-    let mut domains: BTreeMap<String, Limits> = BTreeMap::new();
-    for mailbox in mailboxes {
-        let Some(login) = mailbox.login.as_ref().filter(|_| mailbox.limits == Limits::NONE) else { continue };
-        mailbox.limits = match domains.get(login.domain()) {
-            Some(limits) => *limits,
-            None => {
-                let limits = store.pool_limits(login.domain())?;
-                domains.insert(login.domain().to_owned(), limits);
-                limits
+/// Keeps a mailbox that has no quota of its own under its domain's, as deliveries do.
+fn under_pool(store: &SqlStore, mailbox: &mut Mailbox, pools: &mut Pools) -> Result<(), StoreError> {
+    let Some(login) = mailbox.login.as_ref().filter(|_| mailbox.limits == Limits::NONE) else { return Ok(()) };
+    mailbox.limits = match pools.get(login.domain()) {
+        Some(limits) => *limits,
+        None => {
+            let limits = store.pool_limits(login.domain())?;
+            if pools.len() >= MOST_POOLS {
+                pools.clear();
             }
-        };
-    }
+            pools.insert(login.domain().to_owned(), limits);
+            limits
+        }
+    };
     Ok(())
 }
 
@@ -166,29 +174,37 @@ pub fn publish(store: Option<&SqlStore>, mailbox: &Mailbox, usage: Usage) -> Res
     }
 }
 
-/// The mailboxes of all accounts.
-pub fn all(setup: &Setup) -> Result<Meant, Failure> {
-    let store = setup.store()?;
-    let (mut mailboxes, mut unusable) = (Vec::new(), Vec::new());
-    let unreadable = each_account(&store, None, |row| {
-        match Mailbox::of(row, &setup.config) {
-            Ok(mailbox) => mailboxes.push(mailbox),
-            Err(problem) => unusable.push(problem.to_string()),
-        }
-        Ok(())
-    })?;
-    unusable.extend(unreadable.lines());
-    under_pools(&store, &mut mailboxes)?;
-    Ok(Meant { store: Some(store), mailboxes, unusable, several: true })
+impl All {
+    pub fn of(setup: Setup) -> Result<Self, Failure> {
+        Ok(All { store: setup.store()?, config: setup.config })
+    }
+
+    /// Gives the mailboxes of each page of accounts to `each`. Returns the accounts that have none that can be used.
+    pub fn each_page(&self, mut each: impl FnMut(Vec<Mailbox>) -> Result<(), Failure>) -> Result<Complaints, Failure> {
+        let (mut pools, mut without) = (Pools::new(), Complaints::default());
+        let mut unusable = account_pages(&self.store, |rows| {
+            let mut mailboxes = Vec::with_capacity(rows.len());
+            for row in rows {
+                match Mailbox::of(row, &self.config) {
+                    Ok(mut mailbox) => {
+                        under_pool(&self.store, &mut mailbox, &mut pools)?;
+                        mailboxes.push(mailbox);
+                    }
+                    Err(problem) => without.add(problem),
+                }
+            }
+            each(mailboxes)
+        })?;
+        unusable.append(without);
+        Ok(unusable)
+    }
 }
 
 /// Brings an account's maildirsize to limits that were just changed. The change itself stands, whatever becomes of it.
 pub fn follow(store: &SqlStore, login: &Login, config: &Config) -> Result<(), Failure> {
     let row = find(store, login)?;
-    let outcome = Mailbox::of(row, config).map_err(|unusable| unusable.to_string()).and_then(|mailbox| {
-        let mut mailboxes = [mailbox];
-        under_pools(store, &mut mailboxes).map_err(|error| error.to_string())?;
-        let [mailbox] = mailboxes;
+    let outcome = Mailbox::of(row, config).map_err(|unusable| unusable.to_string()).and_then(|mut mailbox| {
+        under_pool(store, &mut mailbox, &mut Pools::new()).map_err(|error| error.to_string())?;
         let Some(open) = mailbox.open().map_err(|error| error.to_string())? else { return Ok(None) };
         let path = mailbox.path.display();
         let told = match mailbox.limits {
@@ -210,7 +226,7 @@ pub fn follow(store: &SqlStore, login: &Login, config: &Config) -> Result<(), Fa
     Ok(())
 }
 
-/// The exit code, and the complaints, of work on several mailboxes.
-pub fn finish(problems: &[String], otherwise: Exit) -> Result<Exit, Failure> {
-    if problems.is_empty() { Ok(otherwise) } else { Err(Failure::not_now(problems.join("\n"))) }
+/// The exit code of work on several mailboxes, or what went wrong with some.
+pub fn finish(problems: Complaints, otherwise: Exit) -> Result<Exit, Failure> {
+    problems.complain("").map(|()| otherwise)
 }
