@@ -236,8 +236,14 @@ impl Accounts {
                 database.execute_batch("PRAGMA ignore_check_constraints = ON").expect("without checks");
                 database.execute_batch(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
             }
+            Place::MariaDb(database) if self.kind() == Kind::MySql => {
+                let names = ["lower_case", "printable", "of_its_domain", "length"];
+                let off =
+                    names.map(|name| format!("ALTER TABLE accounts ALTER CHECK accounts_login_{name} NOT ENFORCED; "));
+                database.execute_admin(&format!("{}{sql}", off.concat()));
+            }
             Place::MariaDb(database) => {
-                database.execute_admin(&format!("SET NAMES utf8mb4; SET check_constraint_checks = 0; {sql}"));
+                database.execute_admin(&format!("SET check_constraint_checks = 0; {sql}"));
             }
             Place::Postgres(database) => {
                 let drop = "ALTER TABLE accounts DROP CONSTRAINT IF EXISTS";

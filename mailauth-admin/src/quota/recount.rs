@@ -55,7 +55,7 @@ impl Recount {
     pub fn run(self, setup: impl FnOnce() -> Result<Setup, Failure>) -> Result<Exit, Failure> {
         let effort = if self.full { Effort::Full } else { Effort::Changed };
         match self.which.meant(setup)? {
-            Meant::One(mailbox, store) => self.one(&mailbox, store.as_ref(), effort),
+            Meant::One(mailbox, store) => self.one(&mailbox, store.as_deref(), effort),
             Meant::All(all) => self.many(&all, effort),
         }
     }

@@ -106,7 +106,7 @@ pub struct Selection {
 /// The mailboxes meant.
 pub enum Meant {
     /// One, and where its domain's pool is; none for a mailbox named by its path.
-    One(Box<Mailbox>, Option<SqlStore>),
+    One(Box<Mailbox>, Option<Box<SqlStore>>),
     /// Those of all accounts.
     All(Box<All>),
 }
@@ -132,7 +132,7 @@ impl Selection {
         match &self.login {
             Some(login) => {
                 let (mailbox, store) = account(&setup, login)?;
-                Ok(Meant::One(Box::new(mailbox), Some(store)))
+                Ok(Meant::One(Box::new(mailbox), Some(Box::new(store))))
             }
             None => Ok(Meant::All(Box::new(All::of(setup)?))),
         }
