@@ -1,8 +1,8 @@
 //! A way to a server on which bytes can be lost, late, or cut in the middle.
 
-use rustix::net::connect_unspec;
-use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use rustix::net::{AddressFamily, SocketType, connect_unspec};
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddrV4, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -14,6 +14,8 @@ pub enum Way {
     Open,
     /// Each piece of a reply is so late.
     Slow(Duration),
+    /// Replies come byte by byte, with such a pause after each.
+    Trickle(Duration),
     /// Of each piece of a reply half arrives, and then the connection ends.
     CutInReply,
     /// Every connection is reset.
@@ -30,6 +32,8 @@ pub struct Proxy {
 
 struct Inner {
     target: u16,
+    /// The address of 127.0.0.0/8 from which the server sees us come.
+    source: Ipv4Addr,
     way: Mutex<Way>,
     open: Mutex<Vec<TcpStream>>,
     spoiled: AtomicUsize,
@@ -42,10 +46,19 @@ impl Proxy {
     /// # Panics
     /// When no port is to be had.
     pub fn to(target: u16) -> Self {
+        Self::from_to(Ipv4Addr::LOCALHOST, target)
+    }
+
+    /// The same, for a server that sees its clients come from this address of 127.0.0.0/8.
+    ///
+    /// # Panics
+    /// When no port is to be had.
+    pub fn from_to(source: Ipv4Addr, target: u16) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
         let port = listener.local_addr().expect("its number").port();
         let inner = Arc::new(Inner {
             target,
+            source,
             way: Mutex::new(Way::Open),
             open: Mutex::default(),
             spoiled: AtomicUsize::new(0),
@@ -108,10 +121,17 @@ impl Inner {
         }
     }
 
+    fn connect(&self) -> io::Result<TcpStream> {
+        let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None)?;
+        rustix::net::bind(&socket, &SocketAddrV4::new(self.source, 0))?;
+        rustix::net::connect(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, self.target))?;
+        Ok(socket.into())
+    }
+
     fn take(self: &Arc<Self>, client: TcpStream) {
         let server = match *self.way() {
             Way::Reset => None,
-            _ => TcpStream::connect(("127.0.0.1", self.target)).ok(),
+            _ => self.connect().ok(),
         };
         let Some(server) = server else {
             self.spoil();
@@ -130,6 +150,18 @@ impl Inner {
         std::thread::spawn(move || replies.carry(server, client, true));
     }
 
+    /// Carries a piece byte by byte, until the way is another.
+    fn trickle(&self, to: &mut TcpStream, piece: &[u8], pause: Duration) -> io::Result<()> {
+        for (sent, byte) in piece.iter().enumerate() {
+            if *self.way() != Way::Trickle(pause) {
+                return to.write_all(piece.get(sent..).unwrap_or_default());
+            }
+            to.write_all(&[*byte])?;
+            std::thread::sleep(pause);
+        }
+        Ok(())
+    }
+
     /// Carries bytes one way until either end is gone.
     fn carry(&self, mut from: TcpStream, mut to: TcpStream, replies: bool) {
         let mut buffer = [0; 16 * 1024];
@@ -144,6 +176,13 @@ impl Inner {
                 Way::Slow(pause) if replies => {
                     self.spoil();
                     std::thread::sleep(pause);
+                }
+                Way::Trickle(pause) if replies => {
+                    self.spoil();
+                    if self.trickle(&mut to, piece, pause).is_err() {
+                        break;
+                    }
+                    continue;
                 }
                 Way::CutInReply if replies => {
                     self.spoil();

@@ -2,12 +2,18 @@
 
 #[path = "stores/addresses.rs"]
 mod addresses;
+#[path = "stores/blocked.rs"]
+mod blocked;
 #[path = "stores/copies.rs"]
 mod copies;
 #[path = "stores/database.rs"]
 mod database;
+#[path = "stores/deadlines.rs"]
+mod deadlines;
 #[path = "stores/full.rs"]
 mod full;
+#[path = "stores/garbage.rs"]
+mod garbage;
 #[path = "stores/identification.rs"]
 mod identification;
 #[path = "stores/migrations.rs"]

@@ -16,6 +16,8 @@ pub mod cache;
 mod changed;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 mod cure;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+mod dial;
 mod driver;
 #[cfg(test)]
 mod fake;
@@ -28,6 +30,8 @@ mod jitter;
 mod mailbox_use;
 #[cfg(feature = "mysql")]
 mod mysql;
+#[cfg(feature = "mysql")]
+mod mysql_client;
 mod newest;
 mod open;
 mod pool;
@@ -49,6 +53,8 @@ mod state;
 mod statements;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "mysql")]
+mod timed_stream;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 mod tls;
 mod writer;

@@ -1,22 +1,20 @@
-//! MySQL and MariaDB, through the `mysql` crate.
-//!
-//! Its TLS trusts the public authorities beside the configured one, always; so `verify-ca`, which does not look at the
-//! name, is worth less than `verify-full` here.
+//! MySQL and MariaDB.
 
 use super::address::{Address, Endpoint};
 use super::driver::{
     Cell, Connection, Dialect, Driver, DriverError, Needs, Param, Refusal, Rights, Row, Standing, Statement,
 };
-use super::grants;
-use super::{OpenError, tls};
+use super::mysql_client::{Client, ClientError, Identity, Prepared};
+use super::timed_stream::Timed;
+use super::{OpenError, dial, grants, tls};
 use crate::Secret;
 use crate::config::{DatabaseConfig, Secrecy, Server};
-use mysql::consts::CapabilityFlags;
-use mysql::prelude::Queryable;
-use mysql::{ClientIdentity, Conn, OptsBuilder, Params, SslOpts, Value};
+use mysql_common::value::Value;
+use rustls::ClientConfig;
 use std::io;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 pub(super) static DIALECT: Dialect = Dialect {
     numbered: false,
@@ -47,13 +45,6 @@ const DIRTY_READS: &str = "SET SESSION wsrep_dirty_reads = 1";
 /// Waits for what other nodes have confirmed.
 const CATCH_UP: &str = "SET SESSION wsrep_sync_wait = 1;\nSTART TRANSACTION;\nCOMMIT;\nSET SESSION wsrep_sync_wait = 0";
 
-/// The largest packet either way: a row is never so long. Said here, it need not be asked of the server.
-const MAX_PACKET: usize = 4 << 20;
-
-/// Statements that are run on one connection. The crate reads what the server sends into 4 MiB from their beginning to
-/// their end, and only then begins anew: kept for ever, eight connections would come to 32 MiB of memory in use.
-const MAX_RUNS: u32 = 2000;
-
 /// What to do when the server has blocked this host, which it does after many connections that were cut off while they
 /// were made.
 const UNBLOCK: &str = "on the database server, run `mariadb-admin flush-hosts` (or FLUSH HOSTS; on MySQL, TRUNCATE TABLE \
@@ -67,18 +58,14 @@ pub(super) struct Mysql {
     password: Secret,
     tls: Option<Secrecy>,
     tls_ca: Option<PathBuf>,
-    identity: Option<ClientIdentity>,
+    /// Where it is reached by TLS.
+    tls_config: Option<Arc<ClientConfig>>,
     dirty_reads: bool,
 }
 
 impl Mysql {
     pub(super) fn new(config: &DatabaseConfig, server: &Server, at: Endpoint) -> Result<Self, OpenError> {
-        if at.address.secrecy(config.tls) != Secrecy::Disable {
-            tls::authorities(config.tls_ca.as_deref())?;
-            tls::identity(config)?;
-            // The crate takes the process's provider.
-            let _ = rustls::crypto::ring::default_provider().install_default();
-        }
+        let tls_config = tls::client_config(at.address.secrecy(config.tls), config)?.map(Arc::new);
         Ok(Mysql {
             at,
             user: server.user.clone(),
@@ -86,61 +73,57 @@ impl Mysql {
             password: config.password.clone(),
             tls: config.tls,
             tls_ca: config.tls_ca.clone(),
-            identity: config
-                .tls_cert
-                .clone()
-                .zip(config.tls_key.clone())
-                .map(|(cert, key)| ClientIdentity::new(cert, key)),
+            tls_config,
             dirty_reads: config.dirty_reads,
         })
     }
 
+    /// Connects within the deadline, to the first of the host's addresses that serves.
     fn connect_to(&self, Endpoint { address, deadline, .. }: &Endpoint) -> Result<MysqlConnection, DriverError> {
-        let password = std::str::from_utf8(self.password.expose())
-            .map_err(|_| DriverError::Denied("the database's password is not valid UTF-8".into()))?;
-        let options = OptsBuilder::new()
-            .user(Some(&self.user))
-            .pass(Some(password))
-            .db_name(Some(&self.database))
-            .prefer_socket(false)
-            .tcp_connect_timeout(Some(*deadline))
-            .read_timeout(Some(*deadline))
-            .write_timeout(Some(*deadline))
-            .max_allowed_packet(Some(MAX_PACKET))
-            // We keep the statements ourselves.
-            .stmt_cache_size(0)
-            // An UPDATE says how many rows it matched, not how many became different.
-            .additional_capabilities(CapabilityFlags::CLIENT_FOUND_ROWS)
-            .init(if self.dirty_reads { vec![SESSION, DIRTY_READS] } else { vec![SESSION] });
-        let options = match address {
-            Address::Socket(path) => options.socket(Some(path.to_string_lossy())),
-            Address::Tcp(at) => options.ip_or_hostname(Some(&at.host)).tcp_port(at.port).ssl_opts(self.ssl(address)),
+        let start = Instant::now();
+        let raise = |error: io::Error| io_error(&error, *deadline);
+        let (client, host) = match address {
+            Address::Socket(path) => {
+                let until = start + *deadline;
+                (self.handshake(Timed::unix(path, until).map_err(raise)?, "")?, "")
+            }
+            Address::Tcp(at) => {
+                let client = dial::first(&dial::resolve(at)?, start, *deadline, |address, until| {
+                    self.handshake(Timed::tcp(dial::tcp(address, until).map_err(raise)?, until), &at.host)
+                })?;
+                (client, at.host.as_str())
+            }
         };
-        let host = match address {
-            Address::Socket(_) => "",
-            Address::Tcp(at) => at.host.as_str(),
-        };
-        let connection = Conn::new(options).map_err(|error| connect_error(error, host, *deadline))?;
         Ok(MysqlConnection {
-            connection,
+            client,
             kept: Vec::new(),
             deadline: *deadline,
             in_cluster: None,
-            trust: tls::trust(address.secrecy(self.tls), host, self.tls_ca.as_deref(), true),
-            runs: 0,
+            trust: tls::trust(address.secrecy(self.tls), host, self.tls_ca.as_deref()),
             broken: false,
         })
     }
 
-    fn ssl(&self, address: &Address) -> Option<SslOpts> {
-        let options =
-            SslOpts::default().with_root_cert_path(self.tls_ca.clone()).with_client_identity(self.identity.clone());
-        match address.secrecy(self.tls) {
-            Secrecy::Disable => None,
-            Secrecy::Require => Some(options.with_danger_accept_invalid_certs(true)),
-            Secrecy::VerifyCa => Some(options.with_danger_skip_domain_validation(true)),
-            Secrecy::VerifyFull => Some(options),
-        }
+    /// Logs in and prepares the session, by the deadline of the socket.
+    fn handshake(&self, socket: Timed, host: &str) -> Result<Client, DriverError> {
+        let password = std::str::from_utf8(self.password.expose())
+            .map_err(|_| DriverError::Denied("the database's password is not valid UTF-8".into()))?;
+        let identity = Identity {
+            user: &self.user,
+            password,
+            database: &self.database,
+            tls: self.tls_config.as_ref().map(|config| (config, host)),
+            is_local: matches!(self.at.address, Address::Socket(_)),
+        };
+        let work = || {
+            let mut client = Client::connect(socket, &identity)?;
+            client.run(SESSION)?;
+            if self.dirty_reads {
+                client.run(DIRTY_READS)?;
+            }
+            Ok(client)
+        };
+        work().map_err(|error| connect_error(error, host, self.at.deadline))
     }
 }
 
@@ -163,20 +146,32 @@ impl Driver for Mysql {
 }
 
 struct MysqlConnection {
-    connection: Conn,
+    client: Client,
     /// Prepared statements by their slot.
-    kept: Vec<Option<mysql::Statement>>,
+    kept: Vec<Option<Prepared>>,
     deadline: Duration,
     /// Is the server a node of a Galera cluster, where that was asked?
     in_cluster: Option<bool>,
     /// How far the server was verified.
     trust: String,
-    /// Statements that were run.
-    runs: u32,
     broken: bool,
 }
 
 impl MysqlConnection {
+    /// Does `work` within one deadline. After an error that is not the server's answer, the connection is broken.
+    fn timed<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, ClientError>) -> Result<T, DriverError> {
+        if self.broken {
+            return Err(DriverError::Lost("the connection is closed".into()));
+        }
+        self.client.end_at(Instant::now() + self.deadline);
+        work(self).map_err(|error| {
+            let is_answer = matches!(error, ClientError::Server { .. });
+            let error = driver_error(error, self.deadline);
+            self.broken |= !is_answer || matches!(error, DriverError::Lost(_));
+            error
+        })
+    }
+
     /// Runs a statement; gives its rows to `each` and returns how many it matched.
     fn run(
         &mut self,
@@ -184,41 +179,40 @@ impl MysqlConnection {
         params: &[Param<'_>],
         each: &mut dyn FnMut(&dyn Row),
     ) -> Result<u64, DriverError> {
-        self.runs = self.runs.saturating_add(1);
-        self.prepare_and_run(statement, params, each).map_err(|error| self.raise(error))
+        let value = |param: &Param<'_>| match *param {
+            Param::Null => Value::NULL,
+            Param::Int(number) => Value::Int(number),
+            Param::Text(bytes) => Value::Bytes(bytes.to_vec()),
+        };
+        let params: Vec<Value> = params.iter().map(value).collect();
+        self.timed(|this| {
+            let mut each = |row: mysql_common::row::Row| each(&row);
+            let kept = statement.slot.and_then(|slot| this.kept.get(slot)).copied().flatten();
+            let prepared = match kept {
+                Some(prepared) => prepared,
+                None => this.client.prepare(&statement.sql)?,
+            };
+            match statement.slot {
+                Some(slot) => this.keep(slot, prepared),
+                None => {
+                    let outcome = this.client.execute(prepared, &params, &mut each);
+                    if matches!(outcome, Ok(_) | Err(ClientError::Server { .. })) {
+                        this.client.close(prepared)?;
+                    }
+                    return outcome;
+                }
+            }
+            this.client.execute(prepared, &params, &mut each)
+        })
     }
 
-    fn prepare_and_run(
-        &mut self,
-        statement: &Statement,
-        params: &[Param<'_>],
-        each: &mut dyn FnMut(&dyn Row),
-    ) -> Result<u64, mysql::Error> {
-        let Some(slot) = statement.slot else {
-            let prepared = self.connection.prep(&statement.sql)?;
-            let outcome = exec(&mut self.connection, &prepared, params, each);
-            self.connection.close(prepared)?;
-            return outcome;
-        };
+    fn keep(&mut self, slot: usize, prepared: Prepared) {
         if self.kept.len() <= slot {
             self.kept.resize(slot + 1, None);
         }
-        let prepared = match self.kept.get(slot) {
-            Some(Some(prepared)) => prepared.clone(),
-            _ => self.connection.prep(&statement.sql)?,
-        };
-        let outcome = exec(&mut self.connection, &prepared, params, each);
         if let Some(place) = self.kept.get_mut(slot) {
             *place = Some(prepared);
         }
-        outcome
-    }
-
-    fn raise(&mut self, error: mysql::Error) -> DriverError {
-        let answered = matches!(error, mysql::Error::MySqlError(_));
-        let error = driver_error(error, self.deadline);
-        self.broken |= !answered || matches!(error, DriverError::Lost(_));
-        error
     }
 
     /// The texts of the first `columns` columns of each row.
@@ -268,26 +262,6 @@ fn is_off(value: Cell<'_>) -> bool {
     }
 }
 
-fn exec(
-    connection: &mut Conn,
-    prepared: &mysql::Statement,
-    params: &[Param<'_>],
-    each: &mut dyn FnMut(&dyn Row),
-) -> Result<u64, mysql::Error> {
-    let value = |param: &Param<'_>| match *param {
-        Param::Null => Value::NULL,
-        Param::Int(number) => Value::Int(number),
-        Param::Text(bytes) => Value::Bytes(bytes.to_vec()),
-    };
-    let params = if params.is_empty() { Params::Empty } else { Params::Positional(params.iter().map(value).collect()) };
-    let rows = connection.exec_iter(prepared, params)?;
-    let matched = rows.affected_rows();
-    for row in rows {
-        each(&row?);
-    }
-    Ok(matched)
-}
-
 impl Connection for MysqlConnection {
     fn query(
         &mut self,
@@ -303,15 +277,15 @@ impl Connection for MysqlConnection {
     }
 
     fn batch(&mut self, sql: &str) -> Result<(), DriverError> {
-        // One by one: of several sent together, the crate passes over the error of any but the first.
+        // One by one: several in one request have several answers.
         for statement in sql.split(";\n").filter(|statement| !statement.trim().is_empty()) {
-            self.connection.query_drop(statement).map_err(|error| self.raise(error))?;
+            self.timed(|this| this.client.run(statement))?;
         }
         Ok(())
     }
 
     fn ping(&mut self) -> Result<(), DriverError> {
-        self.connection.ping().map_err(|error| self.raise(error))
+        self.timed(|this| this.client.ping())
     }
 
     /// A node of a Galera cluster that is out of its quorum refuses even this, with error 1047; unless it may read there
@@ -333,9 +307,8 @@ impl Connection for MysqlConnection {
         }
     }
 
-    /// One that has done its share counts as broken too: it is dropped once it is not in use.
     fn is_broken(&self) -> bool {
-        self.broken || self.runs >= MAX_RUNS
+        self.broken
     }
 
     fn server(&mut self) -> Result<(String, Option<String>), DriverError> {
@@ -377,7 +350,7 @@ impl MysqlConnection {
     }
 }
 
-impl Row for mysql::Row {
+impl Row for mysql_common::row::Row {
     fn cell(&self, index: usize) -> Cell<'_> {
         match self.as_ref(index) {
             Some(Value::NULL) => Cell::Null,
@@ -390,31 +363,24 @@ impl Row for mysql::Row {
 }
 
 /// The same of a connection that could not be made, with what to do about TLS.
-fn connect_error(error: mysql::Error, host: &str, limit: Duration) -> DriverError {
-    // The crate does not say that these are the error's source.
-    let under: &(dyn std::error::Error + 'static) = match &error {
-        mysql::Error::DriverError(mysql::DriverError::TlsNotSupported) => {
-            return DriverError::Lost(tls::NO_TLS.into());
+fn connect_error(error: ClientError, host: &str, limit: Duration) -> DriverError {
+    match &error {
+        ClientError::Server { code, message } => return refused_connection(*code, message),
+        ClientError::Io(error) => {
+            if let Some(sentence) = tls::explain(error, host) {
+                return DriverError::Lost(sentence);
+            }
         }
-        mysql::Error::DriverError(mysql::DriverError::UnknownAuthPlugin(plugin)) => {
-            // MySQL hides that there is no such user by asking for a proof of any kind.
+        // MySQL hides that there is no such user by asking for a proof of any kind.
+        ClientError::UnknownMethod(method) => {
             return DriverError::Denied(format!(
-                "the user is not known there, or logs in by {plugin}, which mailauth does not have: compare the name in the \
-                 URL with the server's users, or let the user log in by caching_sha2_password"
+                "the user is not known there, or logs in by {method}, which mailauth does not have: compare the name in the \
+                 URL with the server's users, or let the user log in by caching_sha2_password, ed25519 or parsec"
             ));
         }
-        mysql::Error::IoError(error) => error,
-        mysql::Error::CodecError(error) => error,
-        mysql::Error::TlsError(error) => error,
-        error => error,
-    };
-    match tls::explain(under, host) {
-        Some(sentence) => DriverError::Lost(sentence),
-        None => match &error {
-            mysql::Error::MySqlError(error) => refused_connection(error.code, &error.message),
-            _ => driver_error(error, limit),
-        },
+        ClientError::NoTls | ClientError::Protocol(_) => {}
     }
+    driver_error(error, limit)
 }
 
 /// What it means that the server answers a connect with an error, by its number (MariaDB and MySQL, "Error Codes").
@@ -430,24 +396,21 @@ fn refused_connection(code: u16, message: &str) -> DriverError {
     }
 }
 
-/// What the crate's error means to us.
-fn driver_error(error: mysql::Error, deadline: Duration) -> DriverError {
-    let io = |error: &io::Error| match error.kind() {
-        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => DriverError::Timeout(deadline),
+fn io_error(error: &io::Error, limit: Duration) -> DriverError {
+    match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => DriverError::Timeout(limit),
         _ => DriverError::Lost(error.to_string()),
-    };
-    match &error {
-        mysql::Error::IoError(error) => io(error),
-        // It may wrap an error of the socket.
-        mysql::Error::CodecError(error) => match std::error::Error::source(error).and_then(|e| e.downcast_ref()) {
-            Some(error) => io(error),
-            None => DriverError::Lost(error.to_string()),
-        },
-        mysql::Error::MySqlError(error) => refusal(error.code, &error.message, deadline),
-        mysql::Error::DriverError(mysql::DriverError::ConnectTimeout) => DriverError::Timeout(deadline),
-        mysql::Error::DriverError(error) => DriverError::Lost(error.to_string()),
-        mysql::Error::TlsError(error) => DriverError::Lost(format!("TLS: {error}")),
-        error => DriverError::Lost(error.to_string()),
+    }
+}
+
+/// What the client's error means to us.
+fn driver_error(error: ClientError, limit: Duration) -> DriverError {
+    match error {
+        ClientError::Io(error) => io_error(&error, limit),
+        ClientError::Server { code, message } => refusal(code, &message, limit),
+        ClientError::NoTls => DriverError::Lost(tls::NO_TLS.into()),
+        ClientError::UnknownMethod(method) => DriverError::Lost(format!("the server wants a login by {method}")),
+        ClientError::Protocol(what) => DriverError::Lost(what),
     }
 }
 

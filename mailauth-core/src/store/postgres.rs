@@ -6,7 +6,7 @@ use super::driver::{
 };
 use super::privileges::{HELD, Privileges, QUOTED};
 use super::socket::{Driven, Socket};
-use super::{OpenError, tls};
+use super::{OpenError, dial, tls};
 use crate::Secret;
 use crate::config::{DatabaseConfig, Secrecy, Server};
 use bytes::BytesMut;
@@ -79,26 +79,35 @@ impl Postgres {
         })
     }
 
+    /// Connects within the deadline, to the first of the host's addresses that serves.
     fn connect_to(&self, at: &Endpoint) -> Result<PostgresConnection, DriverError> {
-        let (address, share) = (&at.address, at.deadline);
-        let until = Instant::now() + share;
-        let raise = |error: io::Error| io_error(&error, share);
+        let (start, limit) = (Instant::now(), at.deadline);
+        let raise = |error: io::Error| io_error(&error, limit);
+        match &at.address {
+            Address::Socket(folder) => {
+                let socket = Socket::unix(&folder.join(format!(".s.PGSQL.{}", self.port))).map_err(raise)?;
+                self.handshake(socket, "", start + limit)
+            }
+            Address::Tcp(tcp) => dial::first(&dial::resolve(tcp)?, start, limit, |address, until| {
+                self.handshake(Socket::tcp(dial::tcp(address, until).map_err(raise)?), &tcp.host, until)
+            }),
+        }
+    }
+
+    /// Makes the connection that `socket` has begun, to the host of this name, until `until`.
+    fn handshake(&self, socket: Socket, host: &str, until: Instant) -> Result<PostgresConnection, DriverError> {
+        let (address, limit) = (&self.at.address, self.at.deadline);
         let mut config = self.config.clone();
         if !self.password.is_empty() {
             config.password(self.password.expose());
         }
-        let (socket, host) = match address {
-            Address::Socket(folder) => (Socket::unix(&folder.join(format!(".s.PGSQL.{}", self.port))), ""),
-            Address::Tcp(at) => (Socket::tcp(at, share), at.host.as_str()),
-        };
-        let socket = socket.map_err(raise)?;
         let driven = socket.driven();
         let tls = self.tls_config.as_ref().filter(|_| address.secrecy(self.tls) != Secrecy::Disable);
         let (client, wire): (Client, Wire) = match tls {
             None => {
                 config.ssl_mode(SslMode::Disable);
-                let raise = |error: &tokio_postgres::Error| connect_error(error, share);
-                let (client, connection) = drive(&driven, until, share, config.connect_raw(socket, NoTls), raise)?;
+                let raise = |error: &tokio_postgres::Error| connect_error(error, limit);
+                let (client, connection) = drive(&driven, until, limit, config.connect_raw(socket, NoTls), raise)?;
                 (client, Box::pin(connection))
             }
             Some(tls) => {
@@ -106,8 +115,8 @@ impl Postgres {
                 let mut tls = MakeRustlsConnect::new(tls.clone());
                 let tls = MakeTlsConnect::<Socket>::make_tls_connect(&mut tls, host)
                     .map_err(|error| DriverError::Lost(error.to_string()))?;
-                let raise = |error: &tokio_postgres::Error| tls_error(error, host, share);
-                let (client, connection) = drive(&driven, until, share, config.connect_raw(socket, tls), raise)?;
+                let raise = |error: &tokio_postgres::Error| tls_error(error, host, limit);
+                let (client, connection) = drive(&driven, until, limit, config.connect_raw(socket, tls), raise)?;
                 (client, Box::pin(connection))
             }
         };
@@ -116,8 +125,8 @@ impl Postgres {
             wire: Some(wire),
             driven,
             kept: Vec::new(),
-            deadline: share,
-            trust: tls::trust(address.secrecy(self.tls), host, self.tls_ca.as_deref(), false),
+            deadline: limit,
+            trust: tls::trust(address.secrecy(self.tls), host, self.tls_ca.as_deref()),
             broken: false,
         })
     }

@@ -3,19 +3,18 @@
 //! One thread uses a connection at a time and waits for one answer, so all that a runtime would do is `poll(2)` on one
 //! descriptor until the deadline. A query costs three system calls: send, poll, receive.
 
-use crate::config::HostPort;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType};
 use std::io;
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::TcpStream;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// The socket as the client has it. It never blocks: what it would have to wait for, [`Driven::drive`] waits for.
@@ -40,25 +39,9 @@ impl Socket {
         }
     }
 
-    /// Connects to the first address of a host that answers. Looking up a name may take longer than `limit`.
-    pub(super) fn tcp(at: &HostPort, limit: Duration) -> io::Result<Self> {
-        let start = Instant::now();
-        let mut failure = io::Error::new(io::ErrorKind::NotFound, "the host's name has no address");
-        for address in (at.host.as_str(), at.port).to_socket_addrs()? {
-            let left = limit.saturating_sub(start.elapsed());
-            if left.is_zero() {
-                return Err(io::ErrorKind::TimedOut.into());
-            }
-            match TcpStream::connect_timeout(&address, left) {
-                Ok(stream) => {
-                    stream.set_nodelay(true)?;
-                    stream.set_nonblocking(true)?;
-                    return Ok(Socket::new(stream.into()));
-                }
-                Err(error) => failure = error,
-            }
-        }
-        Err(failure)
+    /// A connection by TCP, which must not block.
+    pub(super) fn tcp(stream: TcpStream) -> Self {
+        Socket::new(stream.into())
     }
 
     fn new(descriptor: OwnedFd) -> Self {
@@ -198,6 +181,7 @@ mod tests {
     use super::*;
     use std::io::{Read, Write};
     use std::os::unix::net::UnixListener;
+    use std::time::Duration;
 
     fn pair() -> (Socket, std::os::unix::net::UnixStream) {
         let folder = tempfile::tempdir().unwrap();

@@ -2,7 +2,6 @@
 
 use super::OpenError;
 use crate::config::{DatabaseConfig, Secrecy};
-#[cfg(feature = "postgres")]
 pub(super) use client::client_config;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -54,12 +53,10 @@ pub(super) fn identity(config: &DatabaseConfig) -> Result<Option<Identity>, Open
     }
 }
 
-/// What is to be said about an established connection beside what the server says of it. With `public`, the public
-/// authorities are trusted beside those of `ca` too.
-pub(super) fn trust(secrecy: Secrecy, host: &str, ca: Option<&Path>, public: bool) -> String {
-    let or_public = if public { ", or a public one" } else { "" };
+/// What is to be said about an established connection beside what the server says of it.
+pub(super) fn trust(secrecy: Secrecy, host: &str, ca: Option<&Path>) -> String {
     let by = match ca {
-        Some(path) => format!("an authority in {}{or_public}", path.display()),
+        Some(path) => format!("an authority in {}", path.display()),
         None => "a public authority".to_owned(),
     };
     match secrecy {
@@ -134,8 +131,7 @@ fn of_certificate(problem: &CertificateError, host: &str) -> (String, String) {
     }
 }
 
-/// The client's side of TLS as PostgreSQL's connections need it; MySQL's crate has its own.
-#[cfg(feature = "postgres")]
+/// The client's side of TLS.
 mod client {
     use super::{OpenError, authorities, identity};
     use crate::config::{DatabaseConfig, Secrecy};

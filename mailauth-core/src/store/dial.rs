@@ -1,0 +1,136 @@
+//! Tries the addresses of a host's name, all within one deadline.
+//!
+//! A name may have several: `localhost` is 127.0.0.1 and ::1 on most machines, and a server may listen on only one of them.
+//! An address is done with when its whole handshake has succeeded, not when it accepts: one that accepts and stays silent
+//! uses up its share of the deadline, and leaves the rest to the next.
+
+use super::driver::DriverError;
+use crate::config::HostPort;
+use std::io;
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::time::{Duration, Instant};
+
+/// The addresses of a host, in the order in which the system gives them. The look-up of a name is the system's, and may take
+/// longer than our deadline.
+pub(super) fn resolve(at: &HostPort) -> Result<Vec<SocketAddr>, DriverError> {
+    let lost = |problem: &dyn std::fmt::Display| DriverError::Lost(format!("the host's name {}: {problem}", at.host));
+    let mut addresses: Vec<SocketAddr> = Vec::new();
+    for address in (at.host.as_str(), at.port).to_socket_addrs().map_err(|error| lost(&error))? {
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    if addresses.is_empty() { Err(lost(&"it has no address")) } else { Ok(addresses) }
+}
+
+/// The first connection that `connect` makes to one of the addresses. Each attempt is given the time at which it must end:
+/// an equal share of what is left of `limit` from `start` on, so that what one does not use is the others'.
+pub(super) fn first<T>(
+    addresses: &[SocketAddr],
+    start: Instant,
+    limit: Duration,
+    mut connect: impl FnMut(SocketAddr, Instant) -> Result<T, DriverError>,
+) -> Result<T, DriverError> {
+    let mut failures = Vec::new();
+    for (index, address) in addresses.iter().enumerate() {
+        let left = limit.saturating_sub(start.elapsed());
+        let share = left / u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
+        if share.is_zero() {
+            failures.push((*address, DriverError::Timeout(limit)));
+            break;
+        }
+        match connect(*address, Instant::now() + share) {
+            Ok(connection) => return Ok(connection),
+            Err(error) => failures.push((*address, error)),
+        }
+    }
+    Err(together(failures, limit))
+}
+
+/// One error for all addresses. What a server said counts more than silence.
+fn together(mut failures: Vec<(SocketAddr, DriverError)>, limit: Duration) -> DriverError {
+    if failures.len() == 1 {
+        return failures.remove(0).1;
+    }
+    let is_timeout = |error: &DriverError| matches!(error, DriverError::Timeout(_));
+    if failures.iter().all(|(_, error)| is_timeout(error)) {
+        return DriverError::Timeout(limit);
+    }
+    let text: Vec<String> = failures.iter().map(|(address, error)| format!("{address}: {error}")).collect();
+    let text = text.join("; ");
+    if failures.iter().any(|(_, error)| matches!(error, DriverError::Full(_))) {
+        DriverError::Full(text)
+    } else if failures.iter().any(|(_, error)| matches!(error, DriverError::Denied(_))) {
+        DriverError::Denied(text)
+    } else {
+        DriverError::Lost(text)
+    }
+}
+
+/// Connects to one address by TCP until `until`.
+pub(super) fn tcp(address: SocketAddr, until: Instant) -> io::Result<TcpStream> {
+    let left = until.saturating_duration_since(Instant::now());
+    if left.is_zero() {
+        return Err(io::ErrorKind::TimedOut.into());
+    }
+    let stream = TcpStream::connect_timeout(&address, left)?;
+    stream.set_nodelay(true)?;
+    stream.set_nonblocking(true)?;
+    Ok(stream)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(number: u16) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], number))
+    }
+
+    fn until_the_end(until: Instant) -> Result<u16, DriverError> {
+        std::thread::sleep(until.saturating_duration_since(Instant::now()));
+        Err(DriverError::Timeout(Duration::from_secs(1)))
+    }
+
+    #[test]
+    fn an_address_that_stays_silent_leaves_time_for_the_next() {
+        let limit = Duration::from_millis(300);
+        let start = Instant::now();
+        let answer = first(&[address(1), address(2), address(3)], start, limit, |at, until| match at.port() {
+            3 => Ok(at.port()),
+            _ => until_the_end(until),
+        });
+        assert_eq!(answer, Ok(3));
+        assert!(start.elapsed() < limit, "{:?}", start.elapsed());
+    }
+
+    #[test]
+    fn an_address_that_refuses_leaves_its_time_to_the_next() {
+        let limit = Duration::from_millis(300);
+        let start = Instant::now();
+        let answer = first(&[address(1), address(2)], start, limit, |at, until| match at.port() {
+            1 => Err(DriverError::Lost("refused".into())),
+            _ => Ok(until.duration_since(start)),
+        });
+        assert!(answer.is_ok_and(|share| share > limit * 9 / 10 && share <= limit + limit / 10));
+    }
+
+    #[test]
+    fn the_error_tells_of_each_address_and_ends_with_the_deadline() {
+        let limit = Duration::from_millis(100);
+        let addresses = [address(1), address(2)];
+        let all_silent = first::<u16>(&addresses, Instant::now(), limit, |_, until| until_the_end(until));
+        assert_eq!(all_silent, Err(DriverError::Timeout(limit)));
+        let say = |errors: [DriverError; 2]| {
+            let mut errors = errors.into_iter();
+            first::<u16>(&addresses, Instant::now(), limit, |_, _| Err(errors.next().unwrap()))
+        };
+        let lost = || DriverError::Lost("refused".into());
+        assert_eq!(
+            say([lost(), DriverError::Denied("who?".into())]),
+            Err(DriverError::Denied("127.0.0.1:1: refused; 127.0.0.1:2: who?".into()))
+        );
+        assert!(matches!(say([DriverError::Full("no room".into()), lost()]), Err(DriverError::Full(_))));
+        assert!(matches!(say([lost(), DriverError::Timeout(limit)]), Err(DriverError::Lost(_))));
+    }
+}

@@ -1,0 +1,177 @@
+//! A blocking connection to a server whose reads and writes all end at one time.
+//!
+//! A limit for each read(2), such as `SO_RCVTIMEO`, is none for the whole answer: a server that sends a byte a second could
+//! hold a login for minutes. Here each wait is for what is left until the deadline.
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fd::OwnedFd;
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType};
+use rustls::{ClientConnection, StreamOwned};
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::time::Instant;
+
+/// A socket with a deadline.
+pub(super) struct Timed {
+    descriptor: OwnedFd,
+    until: Instant,
+}
+
+impl Timed {
+    /// Connects to a unix socket; a server whose queue of connections is full does not answer either.
+    pub(super) fn unix(path: &Path, until: Instant) -> io::Result<Self> {
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let descriptor = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+        match rustix::net::connect(&descriptor, &SocketAddrUnix::new(path)?) {
+            Err(Errno::AGAIN) => Err(io::ErrorKind::TimedOut.into()),
+            outcome => Ok(outcome.map(|()| Timed { descriptor, until })?),
+        }
+    }
+
+    /// A connection by TCP.
+    pub(super) fn tcp(stream: TcpStream, until: Instant) -> Self {
+        Timed { descriptor: stream.into(), until }
+    }
+
+    fn wait(&self, events: PollFlags) -> io::Result<()> {
+        loop {
+            let left = self.until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            let limit = Timespec::try_from(left).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
+            match rustix::event::poll(&mut [PollFd::new(&self.descriptor, events)], Some(&limit)) {
+                Ok(0) | Err(Errno::INTR) => {}
+                Ok(_) => return Ok(()),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+impl Read for Timed {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            // The answer to what was just sent is not there yet, so to wait first saves a call.
+            self.wait(PollFlags::IN)?;
+            match rustix::net::recv(&self.descriptor, &mut *buffer, RecvFlags::DONTWAIT) {
+                Ok((count, _)) => return Ok(count),
+                Err(Errno::AGAIN | Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+impl Write for Timed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        loop {
+            match rustix::net::send(&self.descriptor, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+                Ok(count) => return Ok(count),
+                Err(Errno::AGAIN) => self.wait(PollFlags::OUT)?,
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The same, in clear or by TLS.
+pub(super) enum Stream {
+    Clear(Timed),
+    Tls(Box<StreamOwned<ClientConnection, Timed>>),
+}
+
+impl Stream {
+    /// Whatever is under way, or begins from now on, ends at this time.
+    pub(super) fn end_at(&mut self, until: Instant) {
+        match self {
+            Stream::Clear(socket) => socket.until = until,
+            Stream::Tls(stream) => stream.sock.until = until,
+        }
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Stream::Clear(socket) => socket.read(buffer),
+            Stream::Tls(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Stream::Clear(socket) => socket.write(bytes),
+            Stream::Tls(stream) => stream.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Stream::Clear(socket) => socket.flush(),
+            Stream::Tls(stream) => stream.flush(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixListener;
+    use std::time::Duration;
+
+    fn pair(limit: Duration) -> (Timed, std::os::unix::net::UnixStream) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let listener = UnixListener::bind(&path).unwrap();
+        let socket = Timed::unix(&path, Instant::now() + limit).unwrap();
+        (socket, listener.accept().unwrap().0)
+    }
+
+    #[test]
+    fn a_peer_that_sends_a_byte_now_and_then_does_not_move_the_deadline() {
+        let limit = Duration::from_millis(300);
+        let start = Instant::now();
+        let (mut socket, mut peer) = pair(limit);
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                while peer.write_all(b"x").is_ok() {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+            });
+            let error = socket.read_exact(&mut [0; 10_000]).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+            assert!(start.elapsed() >= limit && start.elapsed() < limit * 3, "{:?}", start.elapsed());
+            drop(socket);
+        });
+    }
+
+    #[test]
+    fn a_peer_that_takes_nothing_does_not_hold_a_write_beyond_the_deadline() {
+        let limit = Duration::from_millis(100);
+        let start = Instant::now();
+        let (mut socket, _peer) = pair(limit);
+        let error = socket.write_all(&vec![0; 16 << 20]).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!(start.elapsed() >= limit && start.elapsed() < limit * 10, "{:?}", start.elapsed());
+    }
+
+    #[test]
+    fn what_the_peer_sent_is_read_and_its_end_is_the_end() {
+        let (mut socket, mut peer) = pair(Duration::from_secs(20));
+        peer.write_all(b"hello").unwrap();
+        drop(peer);
+        let mut all = Vec::new();
+        socket.read_to_end(&mut all).unwrap();
+        assert_eq!(all, b"hello");
+    }
+}

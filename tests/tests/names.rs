@@ -1,0 +1,105 @@
+//! A database server's name that has several addresses: all of them are tried, within one deadline.
+
+use mailauth_tests::{Accounts, Kind, Scratch, on_each_server, output_with_input, program};
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+on_each_server!(
+    a_name_is_served_by_whichever_of_its_addresses_serves,
+    an_address_that_accepts_and_stays_silent_leaves_time_for_the_next,
+    a_certificate_is_verified_against_the_name_and_not_the_address,
+);
+
+const DEADLINE: Duration = Duration::from_secs(4);
+
+/// A host that knows other names, and the accounts that it asks for.
+struct World {
+    accounts: Accounts,
+    folder: Scratch,
+    port: u16,
+    authority: String,
+}
+
+impl World {
+    fn new(kind: Kind) -> Self {
+        let accounts = Accounts::empty(kind).with("login\nanna@example.org\n");
+        let (port, certificates) = match kind {
+            Kind::Sqlite => panic!("SQLite has no names"),
+            Kind::MariaDb | Kind::MySql => {
+                (accounts.mariadb().server().port(), accounts.mariadb().server().certificates())
+            }
+            Kind::Postgres => (accounts.postgres().server().port(), accounts.postgres().server().certificates()),
+        };
+        let authority = certificates.authority.display().to_string();
+        World { accounts, folder: Scratch::new("names"), port, authority }
+    }
+
+    /// Lists the accounts on a machine whose /etc/hosts holds these lines, from the server of this name.
+    fn list(&self, hosts: &[&str], name: &str, tls: &str) -> (Output, Duration) {
+        fs::write(self.folder.join("hosts"), hosts.join("\n") + "\n").expect("a file");
+        let (old, scheme, user) = match self.accounts.kind() {
+            Kind::MariaDb | Kind::MySql => (self.accounts.url(), "mysql", self.accounts.mariadb().name()),
+            _ => (self.accounts.url(), "postgres", self.accounts.postgres().name()),
+        };
+        let url = format!("{scheme}://{user}@{name}:{}/{user}", self.port);
+        let more =
+            format!("deadline = \"{}s\"\ntls = \"{tls}\"\ntls_ca = \"{}\"\n", DEADLINE.as_secs(), self.authority);
+        let config = self.accounts.config().replacen(&old, &url, 1) + &more;
+        fs::write(self.folder.join("mailauth.toml"), config).expect("a file");
+        let script = "mount --bind \"$1/hosts\" /etc/hosts && exec \"$0\" --config \"$1/mailauth.toml\" account list";
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", script]).arg::<&Path>(&program("mailauth")).arg(self.folder.path());
+        let start = Instant::now();
+        let output = output_with_input(&mut command, "");
+        (output, start.elapsed())
+    }
+
+    #[track_caller]
+    fn is_served(&self, hosts: &[&str], name: &str, tls: &str) {
+        let (output, took) = self.list(hosts, name, tls);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success() && text.contains("anna@example.org"), "{hosts:?}: {output:?}");
+        assert!(took < DEADLINE + Duration::from_secs(1), "{hosts:?}: {took:?}");
+    }
+}
+
+fn a_name_is_served_by_whichever_of_its_addresses_serves(kind: Kind) {
+    // The server listens on 127.0.0.1 and 127.0.0.2, and nobody on the others.
+    let world = World::new(kind);
+    let (four, six) = ("127.0.0.1 localhost", "::1 localhost");
+    for hosts in [[four, six], [six, four]] {
+        world.is_served(&hosts, "localhost", "disable");
+    }
+    for hosts in [["127.0.0.3 db", "127.0.0.2 db"], ["127.0.0.2 db", "127.0.0.3 db"], ["::1 db", "127.0.0.2 db"]] {
+        world.is_served(&hosts, "db", "disable");
+    }
+    let (output, took) = world.list(&["::1 db", "127.0.0.3 db"], "db", "disable");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(75), "{said}");
+    assert!(said.contains("[::1]") && said.contains("127.0.0.3") && took < DEADLINE, "{took:?}: {said}");
+}
+
+fn an_address_that_accepts_and_stays_silent_leaves_time_for_the_next(kind: Kind) {
+    let world = World::new(kind);
+    let _silent =
+        [TcpListener::bind(("::1", world.port)), TcpListener::bind(("127.0.0.3", world.port))].map(Result::unwrap);
+    for tls in ["disable", "require"] {
+        world.is_served(&["::1 db", "127.0.0.2 db"], "db", tls);
+        world.is_served(&["127.0.0.3 db", "127.0.0.2 db"], "db", tls);
+    }
+    world.is_served(&["127.0.0.3 db", "::1 db", "127.0.0.2 db"], "db", "disable");
+}
+
+fn a_certificate_is_verified_against_the_name_and_not_the_address(kind: Kind) {
+    // The certificate is for localhost and 127.0.0.1.
+    let world = World::new(kind);
+    world.is_served(&["127.0.0.2 localhost", "::1 localhost"], "localhost", "verify-full");
+    let (output, _) = world.list(&["127.0.0.1 db", "::1 db"], "db", "verify-full");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(75), "{said}");
+    assert!(said.contains("the certificate of the server db"), "{said}");
+    world.is_served(&["127.0.0.1 db", "::1 db"], "db", "verify-ca");
+}

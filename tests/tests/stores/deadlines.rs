@@ -1,0 +1,110 @@
+//! One deadline for a whole connect and one for a whole query, whatever the server does meanwhile.
+
+use crate::database::{DEADLINE, Database, account, login};
+use mailauth_core::config::{DatabaseConfig, Secrecy};
+use mailauth_core::store::{AccountStore, SqlStore, StoreError, open_pooled, open_single};
+use mailauth_tests::{Kind, Proxy, Way, eventually, on_each_server};
+use rusqlite::Connection;
+use std::time::{Duration, Instant};
+
+on_each_server!(
+    a_server_that_trickles_its_answer_is_given_up_at_the_deadline,
+    a_server_that_trickles_its_greeting_is_given_up_at_the_deadline,
+    a_server_that_trickles_by_tls_is_given_up_at_the_deadline,
+);
+
+/// Each byte is there long before a limit for each read(2) is over, and the whole answer is not.
+const TRICKLE: Way = Way::Trickle(Duration::from_millis(200));
+
+/// A read is tried a second time on a fresh connection, within the same deadline but for what that takes at its end.
+const LIMIT: Duration = Duration::from_secs(2 * 3 + 1);
+
+const SOON: Duration = Duration::from_secs(20);
+
+fn find(store: &SqlStore) -> Result<(), StoreError> {
+    assert_eq!(store.find(&login("anna@x.example"))?, Some(account("anna@x.example")));
+    Ok(())
+}
+
+fn by(proxy: &Proxy, database: &Database, host: &str, secrecy: Secrecy) -> DatabaseConfig {
+    let authority = match database {
+        Database::Sqlite(_) => panic!("SQLite has no certificates"),
+        Database::MariaDb(of) => of.server().certificates().authority.clone(),
+        Database::Postgres(of) => of.server().certificates().authority.clone(),
+    };
+    DatabaseConfig {
+        tls: Some(secrecy),
+        tls_ca: Some(authority),
+        ..database.config_tcp(&[&format!("{host}:{}", proxy.port())])
+    }
+}
+
+fn proxy(database: &Database) -> Proxy {
+    Proxy::to(match database {
+        Database::Sqlite(_) => panic!("SQLite has no port"),
+        Database::MariaDb(of) => of.server().port(),
+        Database::Postgres(of) => of.server().port(),
+    })
+}
+
+#[track_caller]
+fn is_given_up(store: &SqlStore) {
+    let start = Instant::now();
+    let error = find(store).unwrap_err();
+    let taken = start.elapsed();
+    assert!(error.is_outage(), "{error:?}");
+    assert!(taken >= DEADLINE / 2 && taken < LIMIT, "{taken:?}: {error}");
+}
+
+fn a_server_that_trickles_its_answer_is_given_up_at_the_deadline(kind: Kind) {
+    let database = Database::empty(kind).filled();
+    let proxy = proxy(&database);
+    let config = by(&proxy, &database, "127.0.0.1", Secrecy::Disable);
+    for store in [open_single(&config).unwrap(), open_pooled(&config).unwrap()] {
+        proxy.set(Way::Open);
+        find(&store).unwrap();
+        proxy.set(TRICKLE);
+        is_given_up(&store);
+        proxy.set(Way::Open);
+        eventually("an answer", SOON, || find(&store).is_ok());
+    }
+}
+
+fn a_server_that_trickles_its_greeting_is_given_up_at_the_deadline(kind: Kind) {
+    let database = Database::empty(kind).filled();
+    let proxy = proxy(&database);
+    let config = by(&proxy, &database, "127.0.0.1", Secrecy::Disable);
+    proxy.set(TRICKLE);
+    for store in [open_single(&config).unwrap(), open_pooled(&config).unwrap()] {
+        is_given_up(&store);
+    }
+}
+
+fn a_server_that_trickles_by_tls_is_given_up_at_the_deadline(kind: Kind) {
+    let database = Database::empty(kind).filled();
+    let proxy = proxy(&database);
+    let store = open_single(&by(&proxy, &database, "127.0.0.1", Secrecy::VerifyFull)).unwrap();
+    find(&store).unwrap();
+    proxy.set(TRICKLE);
+    is_given_up(&store);
+    is_given_up(&open_single(&by(&proxy, &database, "127.0.0.1", Secrecy::VerifyFull)).unwrap());
+}
+
+#[test]
+fn a_sqlite_file_that_is_locked_is_given_up_at_the_deadline() {
+    let database = Database::empty(Kind::Sqlite).filled();
+    let Database::Sqlite(folder) = &database else { unreachable!("it is SQLite") };
+    let store = database.store();
+    find(&store).unwrap();
+    let other = Connection::open(folder.join("mail.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let start = Instant::now();
+    let changed = store.set_password(
+        &login("anna@x.example"),
+        &crate::database::password("$6$salt$hash"),
+        &crate::database::password("{PLAIN}new"),
+    );
+    let taken = start.elapsed();
+    assert!(matches!(changed, Err(StoreError::Timeout { .. })), "{changed:?}");
+    assert!(taken >= DEADLINE / 2 && taken < LIMIT, "{taken:?}");
+}
