@@ -29,7 +29,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     or_update: "ON DUPLICATE KEY UPDATE",
     added: "CAST(LEAST(CAST({old} AS DECIMAL(30)) + VALUES({column}), 9223372036854775807) AS SIGNED)",
     table_exists: "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = ?",
-    lock: "DO GET_LOCK('mailauth schema', 10)",
+    lock: "DO GET_LOCK('mailauth schema', 3600)",
     unlock: "DO RELEASE_LOCK('mailauth schema')",
     schema: include_str!("../../../schema/mysql.sql"),
     migrations: &[include_str!("../../../schema/mysql.2.sql"), include_str!("../../../schema/mysql.3.sql")],
