@@ -5,11 +5,11 @@
 
 use crate::database::Database;
 use mailauth_core::store::{Administration, ParameterKind, StatementText};
-use mailauth_tests::{Kind, on_each_database};
+use mailauth_tests::{Kind, on_each_database_and_mysql};
 use rusqlite::{Connection, StatementStatus};
 use std::fmt::Write;
 
-on_each_database!(every_statement_reads_by_an_index_what_it_needs_and_no_more);
+on_each_database_and_mysql!(every_statement_reads_by_an_index_what_it_needs_and_no_more);
 
 const ACCOUNTS: usize = 20_000;
 
@@ -191,13 +191,18 @@ fn explain_mariadb(run: &dyn Fn(&str) -> String, statement: &StatementText, give
     let sql =
         parts.reduce(|sql, part| sql + &given.next().expect("a value for each parameter") + &part).expect("a text");
     let said = run(&format!(
-        "EXPLAIN {sql};\nSELECT 'ran';\nSTART TRANSACTION;\nFLUSH STATUS;\n{sql};\nSELECT 'reads', SUM(variable_value)
-             FROM information_schema.session_status WHERE variable_name LIKE 'Handler\\_read%';\nROLLBACK;\n"
+        "EXPLAIN FORMAT=TRADITIONAL {sql};\nSELECT 'ran';\nFLUSH STATUS;\nSTART TRANSACTION;\n{sql};\n\
+         SHOW SESSION STATUS LIKE 'Handler\\_read\\_%';\nROLLBACK;\n"
     ));
     let (plan, after) = said.split_once("ran\n").expect("a plan");
     for line in plan.lines() {
         let columns: Vec<_> = line.split('\t').collect();
-        let [_, _, table, access, _, _, _, _, _, extra] = columns[..] else { panic!("not a plan: {line}") };
+        let (table, access, extra) = match columns[..] {
+            [_, _, table, access, _, _, _, _, _, extra] => (table, access, extra),
+            // MySQL's.
+            [_, _, table, _, access, _, _, _, _, _, _, extra] => (table, access, extra),
+            _ => panic!("not a plan: {line}"),
+        };
         if table.starts_with("<derived") {
             continue;
         }
@@ -205,8 +210,9 @@ fn explain_mariadb(run: &dyn Fn(&str) -> String, statement: &StatementText, give
             return Err(format!("reads a whole table or sorts: {plan}"));
         }
     }
-    let reads = after.lines().filter_map(|line| line.strip_prefix("reads\t")).next_back().expect("the reads");
-    let reads: u64 = reads.trim_end_matches(".0").parse().expect(reads);
+    // A temporary table of the page that is counted is read as well, from one row to the next.
+    let reads = after.lines().filter_map(|line| line.strip_prefix("Handler_read_")?.split_once('\t'));
+    let reads: u64 = reads.map(|(_, reads)| reads.parse::<u64>().expect(reads)).sum();
     if reads > MOST_READS { Err(format!("{reads} reads: {plan}")) } else { Ok(()) }
 }
 
