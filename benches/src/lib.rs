@@ -3,6 +3,7 @@
 pub mod cost;
 pub mod load;
 pub mod mailbox;
+pub mod peak;
 pub mod processes;
 pub mod smtp;
 pub mod spawn;

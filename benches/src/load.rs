@@ -76,9 +76,9 @@ impl Load {
     pub fn run(&self, measured: impl FnOnce()) -> Outcome {
         let warm_up = self.time.min(Duration::from_secs(1));
         again_and_again(self.connections, warm_up, self.time, measured, |number| {
-            let mut random = Random(0x9E37_79B9_7F4A_7C15_u64.wrapping_mul(number as u64 + 1) | 1);
+            let mut random = Random::of(number);
             move || {
-                let user = random.next() % self.users;
+                let user = random.draw() % self.users;
                 let request = self.request(user);
                 let started = Instant::now();
                 let right = ask(&self.socket, request.as_bytes()).is_ok_and(|reply| is_account(&reply));
@@ -161,15 +161,26 @@ fn ask(socket: &Path, request: &[u8]) -> std::io::Result<Vec<u8>> {
     }
 }
 
+/// Looks an account up (`PRE`); returns true if it is there.
+pub fn looked_up(socket: &Path, login: &str) -> bool {
+    ask(socket, format!("PRE . imap {login}\n").as_bytes()).is_ok_and(|reply| is_account(&reply))
+}
+
 fn is_account(reply: &[u8]) -> bool {
     reply.ends_with(b"\n.\n")
 }
 
 /// xorshift64*, to draw the same accounts in each run.
-struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
-    fn next(&mut self) -> u64 {
+    /// The numbers of one client.
+    pub fn of(client: usize) -> Self {
+        Random(0x9E37_79B9_7F4A_7C15_u64.wrapping_mul(client as u64 + 1) | 1)
+    }
+
+    /// The next number, of 53 bits.
+    pub fn draw(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
