@@ -5,6 +5,7 @@
 
 use crate::answers::{Answer, Answers, Asked, STRETCH, Verdict};
 use crate::people::{CHEAP_HASH, PASSWORD};
+use crate::process::eventually;
 use crate::wire::{Manner, Outcome, auth, passwd, pre, try_ask};
 use std::fmt::Write;
 use std::path::Path;
@@ -99,6 +100,17 @@ impl Watch<'_> {
         while Instant::now() < from + limit && !self.is_answered(kinds, from) {
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Waits until so many questions of a kind that were asked after `from` have been answered rightly.
+    ///
+    /// # Panics
+    /// When they are not within `limit`.
+    pub fn wait_for_right(&self, kind: Asked, number: usize, from: Instant, limit: Duration) {
+        let right = |answer: &&Answer| answer.asked == kind && answer.verdict == Verdict::Right && answer.from >= from;
+        eventually("right answers", limit, || {
+            self.0.lock().expect("no panic with the lock held").iter().filter(right).count() >= number
+        });
     }
 
     fn is_answered(&self, kinds: &[Asked], from: Instant) -> bool {

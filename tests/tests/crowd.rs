@@ -7,6 +7,7 @@ use mailauth_tests::{
 };
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use serde_json::Value;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::Shutdown;
@@ -62,13 +63,20 @@ fn a_thousand_idle_and_slow_clients_leave_a_login_under_fifty_milliseconds(kind:
     drop(slow);
 }
 
+/// How many jobs wait in a queue of the daemon.
+fn waiting(accounts: &Accounts, queue: &str) -> u64 {
+    let status: Value = serde_json::from_str(&accounts.admin(&["status", "--json"], "")).expect("JSON");
+    let queues = status["queues"].as_array().expect("queues");
+    queues.iter().find(|found| found["name"] == queue).and_then(|found| found["waiting"].as_u64()).expect("a number")
+}
+
 fn look_ups_do_not_wait_for_hashing(kind: Kind) {
     let accounts = accounts(kind).with(&format!("login,password\ndear@example.org,{SLOW_HASH}\n"));
     let server = Mailauth::with(&accounts, "request = \"8s\"");
     std::thread::scope(|scope| {
         let socket = server.socket();
         let hashing: Vec<_> = (0..40).map(|_| scope.spawn(|| login(socket, "dear@example.org", "wrong"))).collect();
-        std::thread::sleep(Duration::from_millis(100));
+        eventually("passwords that wait", Duration::from_secs(5), || waiting(&accounts, "hashing") > 10);
         let median = median(socket, &pre("imap", ANNA), 11);
         let busy = hashing.iter().filter(|client| !client.is_finished()).count();
         assert!(busy > 0, "the hashing was over before the look-ups");
@@ -229,10 +237,11 @@ fn a_hundred_listings_that_nobody_reads_hold_nobody_up() {
         .map(|_| {
             let mut client = connect(server.socket());
             client.write_all(b"ENUMERATE\n").expect("a request");
+            // It is under way once its first bytes are there, or it was turned away.
+            let _ = client.read(&mut [0; 10]).expect("a beginning or an end");
             client
         })
         .collect();
-    std::thread::sleep(Duration::from_millis(500));
     let median = median(server.socket(), &auth("imap", ANNA, PASSWORD), 11);
     assert!(median < Duration::from_millis(100), "{median:?}");
     drop(unread);

@@ -155,9 +155,10 @@ fn what_a_killed_daemon_has_promised_is_not_lost(kind: Kind) {
     let mut server = Mailauth::over(&accounts);
     let socket = server.socket().to_owned();
     let load = Load::on_a_mortal();
-    let answers = load.run(&socket, || {
+    let answers = load.run_watched(&socket, |watch| {
         for _ in 0..8 {
-            std::thread::sleep(Duration::from_millis(350));
+            // At any moment of a change, and after some were promised.
+            watch.wait_for_right(Asked::Change, 3, Instant::now(), Duration::from_secs(60));
             server.crash();
             server.start_again();
         }

@@ -4,7 +4,7 @@ use crate::database::{DEADLINE, Database, domain};
 use mailauth_core::DomainName;
 use mailauth_core::store::{Administration, AliasRow, DomainRow, MailStore, SqlStore, StoreError};
 use mailauth_tests::{Kind, on_each_database_and_mysql};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 on_each_database_and_mysql!(
     a_domain_is_enabled_or_disabled_or_not_ours,
@@ -188,8 +188,6 @@ fn a_stopped_or_frozen_server_is_an_error(kind: Kind) {
         }
     };
     database.server().freeze();
-    // Until each of its threads has noticed.
-    std::thread::sleep(Duration::from_millis(100));
     outage();
     database.server().thaw();
     database.server().stop();
