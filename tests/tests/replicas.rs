@@ -1,6 +1,8 @@
 //! A pair of servers whose replica lags and is asked first: what it does not know yet is no reason to refuse anything.
 
+use hmac::{Hmac, KeyInit, Mac};
 use mailauth_core::authenticate::{Answer, Authenticator, Authority, Credential, No, Request};
+use mailauth_core::challenge::{CramMechanism, CramResponse};
 use mailauth_core::config::Config;
 use mailauth_core::counters::Counters;
 use mailauth_core::routing::Router;
@@ -45,6 +47,7 @@ on_each_pair!(
 );
 
 const SOON: Duration = Duration::from_secs(20);
+const FRIDA: &str = "frida@example.org";
 const MESSAGE: &str = "From: dora@example.org\nSubject: Lunch?\n\nAt noon.\n";
 
 /// A pair with the people in it, a daemon that asks the replica first, and the commands beside it.
@@ -221,6 +224,7 @@ fn the_primary_is_asked_before_a_refusal_and_the_replica_for_all_else(pair: &dyn
     site.elsewhere(&["account", "set", ANNA, "--name", "Another"], "");
     site.elsewhere(&["account", "add", UNKNOWN, "--no-password"], "");
     site.elsewhere(&["account", "passwd", DORA, "--password-stdin"], "second words");
+    site.elsewhere(&["account", "import", "-"], &format!("login,password\n{FRIDA},{{PLAIN}}clear words\n"));
     site.elsewhere(&["alias", "add", "info@example.org", ANNA], "");
     site.elsewhere(&["domain", "add", "new.example"], "");
     assert!(before.is_some() && name().row == before && name().is_behind(), "the replica is read");
@@ -244,6 +248,15 @@ fn the_primary_is_asked_before_a_refusal_and_the_replica_for_all_else(pair: &dyn
         for service in ["courier", "imap"] {
             assert!(matches!(ask(service, UNKNOWN, Credential::Lookup), Answer::Yes(_)), "{service}");
         }
+        let challenged = |password: &str| {
+            let mut mac = Hmac::<md5::Md5>::new_from_slice(password.as_bytes()).expect("any length will do");
+            mac.update(b"<challenge>");
+            let digits: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+            let response = CramResponse::new(b"<challenge>".to_vec(), FRIDA.as_bytes(), digits.as_bytes());
+            ask("smtp", FRIDA, Credential::Cram(CramMechanism::Md5, response.expect("an answer")))
+        };
+        assert!(matches!(challenged("clear words"), Answer::Yes(_)));
+        assert!(matches!(challenged("wrong"), Answer::No(No::WrongPassword)));
         let dora = |password: &str| ask("imap", DORA, Credential::Password(password.into()));
         assert!(matches!(dora("second words"), Answer::Yes(_)));
         assert!(matches!(dora("wrong"), Answer::No(No::WrongPassword)));
