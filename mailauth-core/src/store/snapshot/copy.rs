@@ -116,7 +116,7 @@ impl Copy {
 
     /// Notes what was changed. With `held`, it is not copied again before [`Copy::release`] is told.
     pub(super) fn note(&self, changed: &Changed, held: bool) -> Result<i64> {
-        self.change(|connection| notes::add(connection, changed, held))
+        self.surely(|connection| notes::add(connection, changed, held))
     }
 
     /// The change that a note was held for is over.
@@ -149,7 +149,7 @@ impl Copy {
                 connection.execute("UPDATE copy SET origin = ?, accounts = 0", [self.origin.text()])?;
                 return Ok(Side::Used);
             }
-            file::create_tables(connection, Side::Next, generation(connection)? + 1)?;
+            file::create_tables(connection, Side::Next)?;
             Ok(Side::Next)
         })
     }
@@ -168,16 +168,17 @@ impl Copy {
     /// Puts each of these rows in the place of the one with its key.
     pub(super) fn put(&self, layout: &Layout, rows: &[CopiedRow]) -> Result<()> {
         self.change(|connection| {
+            let writing = Writing::new(connection, Side::Used, layout);
             let mut added = 0;
             for row in rows {
-                let stands = find(connection, Side::Used, layout, row)?;
+                let stands = writing.find(row)?;
                 let sum = checksum(row);
                 match stands {
                     Some((stands, Value::Int(found))) if stands == *row && found == sum => continue,
-                    Some(_) => delete(connection, Side::Used, layout, row)?,
+                    Some(_) => writing.delete(row)?,
                     None => added += 1,
                 }
-                insert(connection, Side::Used, layout, row)?;
+                writing.insert(row)?;
             }
             if layout.name == ACCOUNTS.name && added > 0 {
                 connection.execute("UPDATE copy SET accounts = accounts + ?", [added])?;
@@ -190,6 +191,8 @@ impl Copy {
     pub(super) fn is_whole(&self, side: Side, taken: u64, notes: &[i64]) -> Result<()> {
         let taken = i64::try_from(taken).unwrap_or(i64::MAX);
         self.change(|connection| {
+            let generation = generation(connection)? + i64::from(side == Side::Next);
+            file::create_indexes(connection, side, generation)?;
             if side == Side::Next {
                 drop_tables(connection, Side::Used)?;
                 for Layout { name, .. } in ALL {
@@ -277,13 +280,25 @@ impl Copy {
 
     /// Runs `work` in a transaction.
     fn change<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        self.with(|connection| in_transaction(connection, work))
+    }
+
+    /// The same, so that a power cut does not take it back.
+    fn surely<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
         self.with(|connection| {
-            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let done = work(&transaction)?;
-            transaction.commit()?;
-            Ok(done)
+            connection.execute_batch("PRAGMA synchronous = FULL")?;
+            let done = in_transaction(connection, work);
+            connection.execute_batch("PRAGMA synchronous = NORMAL")?;
+            done
         })
     }
+}
+
+fn in_transaction<T>(connection: &mut Connection, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let done = work(&transaction)?;
+    transaction.commit()?;
+    Ok(done)
 }
 
 /// Looks at the file of another process without changing it; `None` while nothing was copied whole.
@@ -390,64 +405,80 @@ fn neighbours_are_sound(connection: &Connection, layout: &Layout, name: &[u8]) -
     Ok(())
 }
 
-fn find(connection: &Connection, side: Side, layout: &Layout, row: &CopiedRow) -> Result<Option<(CopiedRow, Value)>> {
-    let sql = format!(
-        "SELECT {}, checksum FROM {}{} WHERE {}",
-        layout.columns.join(", "),
-        layout.name,
-        side.suffix(),
-        by_key(layout)
-    );
-    let mut statement = connection.prepare_cached(&sql)?;
-    let mut rows = statement.query(params_from_iter(key(row, layout).into_iter().map(Text)))?;
-    Ok(rows.next()?.map(|row| read(row, layout)))
+/// Writes single rows of a table.
+struct Writing<'c> {
+    connection: &'c Connection,
+    layout: &'c Layout,
+    insert: String,
+    delete: String,
+    find: String,
 }
 
-fn delete(connection: &Connection, side: Side, layout: &Layout, row: &CopiedRow) -> Result<()> {
-    let sql = format!("DELETE FROM {}{} WHERE {}", layout.name, side.suffix(), by_key(layout));
-    connection.prepare_cached(&sql)?.execute(params_from_iter(key(row, layout).into_iter().map(Text)))?;
-    Ok(())
-}
+impl<'c> Writing<'c> {
+    fn new(connection: &'c Connection, side: Side, layout: &'c Layout) -> Self {
+        let Layout { name, columns, key, .. } = layout;
+        let (table, listed) = (format!("{name}{}", side.suffix()), columns.join(", "));
+        let places = vec!["?"; columns.len() + 1].join(", ");
+        let by_key = columns[..*key].iter().map(|column| format!("{column} = ?")).collect::<Vec<_>>().join(" AND ");
+        Writing {
+            connection,
+            layout,
+            insert: format!("INSERT INTO {table} ({listed}, checksum) VALUES ({places})"),
+            delete: format!("DELETE FROM {table} WHERE {by_key}"),
+            find: format!("SELECT {listed}, checksum FROM {table} WHERE {by_key}"),
+        }
+    }
 
-fn by_key(layout: &Layout) -> String {
-    layout.columns[..layout.key].iter().map(|column| format!("{column} = ?")).collect::<Vec<_>>().join(" AND ")
-}
+    fn key<'r>(&self, row: &'r CopiedRow) -> impl Iterator<Item = Text<'r>> + use<'r> {
+        key(row, self.layout).into_iter().map(Text)
+    }
 
-fn insert(connection: &Connection, side: Side, layout: &Layout, row: &CopiedRow) -> Result<()> {
-    let Layout { name, columns, .. } = layout;
-    let places = vec!["?"; columns.len() + 1].join(", ");
-    let sql = format!("INSERT INTO {name}{} ({}, checksum) VALUES ({places})", side.suffix(), columns.join(", "));
-    let sum = Value::Int(checksum(row));
-    connection.prepare_cached(&sql)?.execute(params_from_iter(row.iter().chain([&sum])))?;
-    Ok(())
+    /// The row with the same key, and its checksum.
+    fn find(&self, row: &CopiedRow) -> Result<Option<(CopiedRow, Value)>> {
+        let mut statement = self.connection.prepare_cached(&self.find)?;
+        let mut rows = statement.query(params_from_iter(self.key(row)))?;
+        Ok(rows.next()?.map(|row| read(row, self.layout)))
+    }
+
+    fn insert(&self, row: &CopiedRow) -> Result<()> {
+        let sum = Value::Int(checksum(row));
+        self.connection.prepare_cached(&self.insert)?.execute(params_from_iter(row.iter().chain([&sum])))?;
+        Ok(())
+    }
+
+    fn delete(&self, row: &CopiedRow) -> Result<()> {
+        self.connection.prepare_cached(&self.delete)?.execute(params_from_iter(self.key(row)))?;
+        Ok(())
+    }
 }
 
 /// Writes what differs, and returns how many rows more there are than before.
 fn replace(connection: &Connection, side: Side, layout: &Layout, range: Range<'_>, rows: &[CopiedRow]) -> Result<i64> {
+    let writing = Writing::new(connection, side, layout);
     let (condition, given) = range.condition(layout);
     let (table, suffix) = (layout.name, side.suffix());
     let stands = stands(connection, side, layout, range, rows.len() + SPARE + 1)?;
     if stands.len() > rows.len() + SPARE {
         let sql = format!("DELETE FROM {table}{suffix} WHERE {condition}");
         let deleted = connection.prepare_cached(&sql)?.execute(params_from_iter(&given))?;
-        rows.iter().try_for_each(|row| insert(connection, side, layout, row))?;
+        rows.iter().try_for_each(|row| writing.insert(row))?;
         return Ok(signed(rows.len()) - signed(deleted));
     }
     let mut olds = stands.iter().peekable();
     for row in rows {
         while let Some((old, _)) = olds.next_if(|(old, _)| key(old, layout) < key(row, layout)) {
-            delete(connection, side, layout, old)?;
+            writing.delete(old)?;
         }
         match olds.next_if(|(old, _)| key(old, layout) == key(row, layout)) {
             Some((old, sum)) if old == row && *sum == Value::Int(checksum(row)) => {}
             Some(_) => {
-                delete(connection, side, layout, row)?;
-                insert(connection, side, layout, row)?;
+                writing.delete(row)?;
+                writing.insert(row)?;
             }
-            None => insert(connection, side, layout, row)?,
+            None => writing.insert(row)?,
         }
     }
-    olds.try_for_each(|(old, _)| delete(connection, side, layout, old))?;
+    olds.try_for_each(|(old, _)| writing.delete(old))?;
     Ok(signed(rows.len()) - signed(stands.len()))
 }
 

@@ -81,7 +81,8 @@ pub(super) fn open(path: &Path) -> Result<Connection> {
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(PATIENCE)?;
     connection.set_prepared_statement_cache_capacity(64);
-    connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA cache_size = -4096")?;
+    // A power cut may take back what was written last, in the order in which it was. Notes are written with FULL.
+    connection.execute_batch("PRAGMA synchronous = NORMAL; PRAGMA cache_size = -4096")?;
     fits(&connection)?;
     Ok(connection)
 }
@@ -129,7 +130,7 @@ pub(super) fn create(path: &Path, origin: &Origin) -> Result<()> {
     // Readers and the writer do not wait for each other in this mode, which stays with the file.
     connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
     let transaction = connection.transaction()?;
-    create_tables(&transaction, Side::Used, 0)?;
+    create_tables(&transaction, Side::Used)?;
     transaction.execute_batch(&format!(
         "CREATE TABLE schema_version (version);
          INSERT INTO schema_version VALUES ({});
@@ -146,17 +147,23 @@ pub(super) fn create(path: &Path, origin: &Origin) -> Result<()> {
     Ok(transaction.commit()?)
 }
 
-/// Makes the tables of one side. Their indexes keep their names when the tables change theirs.
-pub(super) fn create_tables(connection: &Connection, side: Side, generation: i64) -> Result<()> {
-    for Layout { name, columns, key, of_domain } in ALL {
+/// Makes the tables of one side, without the indexes by domain.
+pub(super) fn create_tables(connection: &Connection, side: Side) -> Result<()> {
+    for Layout { name, columns, key, .. } in ALL {
         let (all, keys, suffix) = (columns.join(", "), columns[..key].join(", "), side.suffix());
         connection.execute_batch(&format!(
             "CREATE TABLE {name}{suffix} ({all}, checksum, PRIMARY KEY ({keys})) WITHOUT ROWID"
         ))?;
-        if of_domain {
-            let index = index_of_domain(name, generation);
-            connection.execute_batch(&format!("CREATE INDEX {index} ON {name}{suffix} (domain, {keys})"))?;
-        }
+    }
+    Ok(())
+}
+
+/// Makes the indexes by domain, where they are not there yet: once the tables are filled, because rows come in the order of
+/// their keys, which is all over these. They keep their names when the tables change theirs.
+pub(super) fn create_indexes(connection: &Connection, side: Side, generation: i64) -> Result<()> {
+    for Layout { name, columns, key, .. } in ALL.into_iter().filter(|layout| layout.of_domain) {
+        let (keys, suffix, index) = (columns[..key].join(", "), side.suffix(), index_of_domain(name, generation));
+        connection.execute_batch(&format!("CREATE INDEX IF NOT EXISTS {index} ON {name}{suffix} (domain, {keys})"))?;
     }
     Ok(())
 }
