@@ -1,13 +1,13 @@
 //! A database server's name that has several addresses: all of them are tried, within one deadline.
 
-use mailauth_tests::{Accounts, Kind, Scratch, on_each_server, output_with_input, program};
+use mailauth_tests::{Accounts, Kind, Scratch, on_each_server_and_mysql, output_with_input, program};
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-on_each_server!(
+on_each_server_and_mysql!(
     a_name_is_served_by_whichever_of_its_addresses_serves,
     an_address_that_accepts_and_stays_silent_leaves_time_for_the_next,
     a_certificate_is_verified_against_the_name_and_not_the_address,

@@ -3,11 +3,11 @@
 use crate::database::{DEADLINE, Database, account, login};
 use mailauth_core::config::{DatabaseConfig, Secrecy};
 use mailauth_core::store::{AccountStore, SqlStore, StoreError, open_pooled, open_single};
-use mailauth_tests::{Kind, Proxy, Way, eventually, on_each_server};
+use mailauth_tests::{Kind, Proxy, Way, eventually, on_each_server_and_mysql};
 use rusqlite::Connection;
 use std::time::{Duration, Instant};
 
-on_each_server!(
+on_each_server_and_mysql!(
     a_server_that_trickles_its_answer_is_given_up_at_the_deadline,
     a_server_that_trickles_its_greeting_is_given_up_at_the_deadline,
     a_server_that_trickles_by_tls_is_given_up_at_the_deadline,
