@@ -19,6 +19,7 @@ mod password_prompt;
 mod quota;
 mod recipient;
 mod setup;
+mod spool;
 mod status;
 mod try_out;
 

@@ -1,13 +1,27 @@
 //! Many accounts at once: import and export.
 
 use mailauth_tests::people::{ANNA, CHEAP_HASH, PASSWORD, many, people};
-use mailauth_tests::{Accounts, Kind, on_each_database};
+use mailauth_tests::{Accounts, Kind, eventually, on_each_database};
 use std::fs;
+use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-on_each_database!(ten_thousand_rows_are_imported_within_5_s, an_export_is_imported_elsewhere_as_it_was);
+on_each_database!(
+    ten_thousand_rows_are_imported_within_5_s,
+    an_export_is_imported_elsewhere_as_it_was,
+    what_is_refused_is_found_among_many_rows_and_nothing_is_imported,
+    the_same_file_again_is_refused_row_by_row,
+);
+
+mod with_a_server {
+    use super::an_import_that_loses_its_server_imports_nothing;
+
+    mailauth_tests::on_each_server!(an_import_that_loses_its_server_imports_nothing);
+}
 
 fn ten_thousand_rows_are_imported_within_5_s(kind: Kind) {
     let accounts = Accounts::empty(kind);
@@ -94,4 +108,93 @@ fn an_exported_file_is_for_its_owner_alone_and_overwrites_nothing() {
     let other = Accounts::empty(Kind::Sqlite);
     other.admin(&["account", "import", name], "");
     assert_eq!(other.admin(&["account", "export"], "").as_bytes(), before);
+}
+
+fn what_is_refused_is_found_among_many_rows_and_nothing_is_imported(kind: Kind) {
+    let accounts = Accounts::empty(kind).with("login\nanna@old.example\nbruno@old.example\n");
+    let mut rows: Vec<String> = (0..3000).map(|n| format!("user{n}@new.example,")).collect();
+    let bad = [
+        (2, "anna@old.example,", "the account anna@old.example exists already"),
+        (3, "user0@new.example,", "user0@new.example is on line 2 already"),
+        (1400, "ANNA@old.example,", "anna@old.example is on line 4 already"),
+        (1401, "bruno@old.example,", "the account bruno@old.example exists already"),
+        (1402, "bad login@new.example,", "login: the login holds a control character or a space"),
+        (2999, "user2500@NEW.example,", "user2500@new.example is on line 2502 already"),
+    ];
+    let good = rows.clone();
+    for (at, row, _) in bad {
+        rows[at] = row.to_owned();
+    }
+    let file = |rows: &[String]| format!("login,name\n{}\n", rows.join("\n"));
+    let output = accounts.try_admin(&["account", "import", "-"], &file(&rows));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    let listed = bad.map(|(at, _, why)| format!("the standard input:{}: {why}", at + 2));
+    for line in &listed {
+        assert!(told.contains(line), "{line}:\n{told}");
+    }
+    assert!(told.contains("nothing was imported; 6 problems") && told.lines().count() == 7, "{told}");
+    assert_eq!(accounts.admin(&["account", "list"], "").lines().count(), 3);
+    assert_eq!(accounts.admin(&["domain", "list"], "").lines().count(), 2, "its domain was not added either");
+    assert_eq!(accounts.admin(&["account", "import", "-"], &file(&good)), "imported 3000 accounts\n");
+}
+
+fn the_same_file_again_is_refused_row_by_row(kind: Kind) {
+    let accounts = Accounts::empty(kind).with(&many(2500));
+    let output = accounts.try_admin(&["account", "import", "-"], &many(2500));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert_eq!(told.lines().filter(|line| line.ends_with("exists already")).count(), 1000, "{told}");
+    assert!(told.contains("and 1500 more\n") && told.contains("nothing was imported; 2500 problems"), "{told}");
+}
+
+fn an_import_that_loses_its_server_imports_nothing(kind: Kind) {
+    let accounts = Accounts::on_own_server(kind);
+    let file = accounts.folder().join("many.csv");
+    let csv = many(50_000);
+    fs::write(&file, &csv).unwrap();
+    let mut command = accounts.admin_command(&["account", "import", file.to_str().unwrap()]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let io = format!("/proc/{}/io", child.id());
+    // It reads the file once before it asks the database, and again while it adds what it reads.
+    let middle = csv.len() + csv.len() / 4;
+    eventually("it is in the middle", Duration::from_secs(60), || {
+        let text = fs::read_to_string(&io).unwrap_or_default();
+        let read = text.lines().find_map(|line| line.strip_prefix("rchar: ")).and_then(|read| read.parse().ok());
+        read.is_some_and(|read: usize| read > middle)
+    });
+    accounts.server().crash();
+    let output = child.wait_with_output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(75), "{told}");
+    assert!(told.contains("cannot be reached") && told.contains("nothing was imported"), "{told}");
+    accounts.server().start();
+    assert_eq!(accounts.admin(&["account", "list"], "").lines().count(), 1);
+    assert_eq!(accounts.admin(&["domain", "list"], "").lines().count(), 1);
+}
+
+#[test]
+fn the_standard_input_is_kept_where_nobody_else_can_read_it() {
+    let accounts = Accounts::empty(Kind::Sqlite);
+    let folder = accounts.folder().join("temporary");
+    fs::create_dir(&folder).unwrap();
+    let mut command = accounts.admin_command(&["account", "import", "-"]);
+    command.env("TMPDIR", &folder).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(format!("login,password\n{ANNA},{CHEAP_HASH}\n").as_bytes()).unwrap();
+    let descriptors = format!("/proc/{}/fd", child.id());
+    let spooled = || {
+        let open = fs::read_dir(&descriptors).into_iter().flatten().flatten().map(|entry| entry.path());
+        open.into_iter().find(|path| fs::read_link(path).is_ok_and(|name| name.starts_with(&folder)))
+    };
+    eventually("its input is spooled", Duration::from_secs(20), || {
+        spooled().is_some_and(|path| fs::metadata(path).is_ok_and(|meta| meta.len() > 0))
+    });
+    let meta = fs::metadata(spooled().unwrap()).unwrap();
+    assert_eq!((meta.mode() & 0o777, meta.nlink()), (0o600, 0));
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 0, "it has no name");
+    drop(input);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "imported 1 accounts\n");
 }

@@ -7,6 +7,7 @@ use super::rows::{Row, Rows};
 use crate::failure::Failure;
 use crate::output::{printable, say};
 use crate::setup::Setup;
+use crate::spool::private_file;
 use mailauth_core::account::AccountRow;
 use mailauth_core::config::Config;
 use mailauth_core::store::{AdminError, Administration, Changed, ImportError, ImportSource, SqlStore};
@@ -71,8 +72,7 @@ fn open(path: &Path) -> io::Result<File> {
         io::Error::new(io::ErrorKind::InvalidData, what)
     };
     let spool = |input: &mut dyn Read| {
-        // It has no name, and nobody else may read it: it holds hashes.
-        let mut spooled = tempfile::tempfile()?;
+        let mut spooled = private_file()?;
         let copied = io::copy(&mut input.take(MAX_FILE + 1), &mut spooled)?;
         if copied > MAX_FILE { Err(too_long()) } else { Ok(spooled) }
     };

@@ -1,6 +1,7 @@
 //! Lines in the order of how full they are, of which only the order is held in memory.
 
 use crate::failure::Failure;
+use crate::spool::private_file;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fs::File;
@@ -30,7 +31,7 @@ fn halves(number: u64) -> [u32; 2] {
 
 impl Sorted {
     pub fn new() -> io::Result<Self> {
-        Ok(Sorted { file: BufWriter::new(tempfile::tempfile()?), length: 0, keys: Vec::new() })
+        Ok(Sorted { file: BufWriter::new(private_file()?), length: 0, keys: Vec::new() })
     }
 
     pub fn add(&mut self, percent: Option<u64>, bytes: u64, line: &impl Serialize) -> Result<(), Failure> {
