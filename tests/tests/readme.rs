@@ -281,7 +281,11 @@ fn serves_from(accounts: &ForeignAccounts<'_>) {
     let grants = text_of(accounts.grants);
     (accounts.run)(&grants);
     // The lines for a daemon's user stand in comments at the head, a little to the right.
-    for line in grants.lines().filter_map(|line| line.strip_prefix("--   ")).filter(|line| !line.starts_with(' ')) {
+    for line in grants
+        .lines()
+        .filter_map(|line| line.strip_prefix("--   "))
+        .filter(|line| !line.starts_with(' ') && line.ends_with(';'))
+    {
         (accounts.run)(line);
     }
 
