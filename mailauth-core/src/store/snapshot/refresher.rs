@@ -83,6 +83,17 @@ enum Failure {
     Panicked(String),
 }
 
+/// What a round has copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refreshed {
+    /// What was noted, and nothing else: no refresh was due.
+    Notes,
+    /// What has a new time.
+    Changes,
+    /// All tables.
+    Whole,
+}
+
 /// What the thread works with.
 pub(super) struct Work<S> {
     pub original: Arc<S>,
@@ -157,9 +168,14 @@ impl<S: Original> Work<S> {
             let pause = match self.guarded(&mut memory, begin >= due, bell) {
                 Ok(refreshed) => {
                     memory.complained = false;
-                    if refreshed {
-                        let took = begin.elapsed();
-                        due = Instant::now() + jittered(self.interval).max(took * SHARE_OF_CHANGES);
+                    match refreshed {
+                        Refreshed::Notes => {}
+                        Refreshed::Changes => {
+                            let rest = begin.elapsed() * SHARE_OF_CHANGES;
+                            due = Instant::now() + jittered(self.interval).max(rest);
+                        }
+                        // How often that is done is bounded by itself: see `whole_due`.
+                        Refreshed::Whole => due = Instant::now() + jittered(self.interval),
                     }
                     // Told in the meantime.
                     let waits = self.copy.pending().is_ok_and(|pending| !pending.is_empty());
@@ -181,7 +197,7 @@ impl<S: Original> Work<S> {
 
     /// A round that may panic, in a driver, without ending the thread. A damaged file is made from the original, once that
     /// answers.
-    fn guarded(&self, memory: &mut Memory, due: bool, bell: &Bell) -> Result<bool, Failure> {
+    fn guarded(&self, memory: &mut Memory, due: bool, bell: &Bell) -> Result<Refreshed, Failure> {
         let mut round = |due| {
             catch_unwind(AssertUnwindSafe(|| self.round(memory, due, bell)))
                 .unwrap_or_else(|panic| Err(Failure::Panicked(said(panic.as_ref()))))
@@ -198,8 +214,8 @@ impl<S: Original> Work<S> {
         }
     }
 
-    /// Copies what has to be copied again and, if that is due, what else has changed; then it returns true.
-    fn round(&self, memory: &mut Memory, due: bool, bell: &Bell) -> Result<bool, Failure> {
+    /// Copies what has to be copied again and, if that is due, what else has changed.
+    fn round(&self, memory: &mut Memory, due: bool, bell: &Bell) -> Result<Refreshed, Failure> {
         let first = memory.lock.is_none();
         if first {
             memory.lock = Some(self.take_turn()?);
@@ -220,19 +236,21 @@ impl<S: Original> Work<S> {
         }
         let pending = self.copy.pending()?;
         let (now, too_many) = (Instant::now(), lock(&self.fresh.lost).all);
-        if !is_of_this || too_many || !pending.all.is_empty() || (due && now >= memory.whole_due) {
+        let refreshed = if !is_of_this || too_many || !pending.all.is_empty() || (due && now >= memory.whole_due) {
             memory.note_time(now, self.original.time()?);
             self.whole(&pending, bell)?;
             lock(&self.fresh.lost).all &= !too_many;
             let often = (self.max_age / TIMES_IN_AGE).max(now.elapsed() * 2);
             memory.whole_due = now + (now.elapsed() * SHARE).min(often);
+            Refreshed::Whole
         } else if due || !pending.additions.is_empty() {
             self.changes(memory, &pending, bell)?;
+            Refreshed::Changes
         } else {
-            return Ok(false);
-        }
+            return Ok(Refreshed::Notes);
+        };
         *lock(&self.fresh.failure) = None;
-        Ok(true)
+        Ok(refreshed)
     }
 
     /// The lock that only one refresher of the file holds, until it ends.
@@ -486,7 +504,7 @@ fn jittered(time: Duration) -> Duration {
 #[cfg(test)]
 impl<S: Original> Work<S> {
     /// A refresh on this thread.
-    pub(super) fn refresh(&self, memory: &mut Memory) -> Result<bool, String> {
+    pub(super) fn refresh(&self, memory: &mut Memory) -> Result<Refreshed, String> {
         self.guarded(memory, true, &Bell::default()).map_err(|failure| failure.to_string())
     }
 }
