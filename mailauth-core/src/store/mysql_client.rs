@@ -23,6 +23,7 @@ use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use std::io;
 use std::sync::Arc;
 use std::time::Instant;
+use zeroize::Zeroizing;
 
 /// The largest packet either way: a row is never so long.
 const MAX_PACKET: usize = 4 << 20;
@@ -287,7 +288,7 @@ impl Client {
     /// The password itself, which `caching_sha2_password` wants at the first login after the server's start: as it is where
     /// nobody else can read it, and otherwise encrypted by the server's key.
     fn send_password(&mut self, identity: &Identity<'_>, nonce: &[u8]) -> Result<()> {
-        let mut password = [identity.password.as_bytes(), b"\0"].concat();
+        let mut password = Zeroizing::new([identity.password.as_bytes(), b"\0"].concat());
         if identity.tls.is_some() || identity.is_local {
             return self.send(&password);
         }
