@@ -155,6 +155,8 @@ fn a_metrics_socket_is_for_its_group() {
         with_metrics(&accounts, socket, &listen, "socket_group = \"daemon\"")
     });
     let path = server.socket().with_file_name("metrics.sock");
+    // It is made after the socket for logins.
+    eventually("the socket", LONG, || path.exists());
     let found = fs::metadata(&path).expect("the socket");
     assert_eq!((found.mode() & 0o777, found.gid()), (0o660, User::named("daemon").gid));
     let reached = as_user(User::named("nobody"), || UnixStream::connect(&path).is_ok());
