@@ -21,7 +21,8 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// Runs a program to its end. What it prints goes to `output`.
 ///
 /// What the system tells of a child that has ended counts in the memory of the process that it was forked from. So its own
-/// is looked at while it runs: it only grows, and what is missed is what it takes in its last [`PAUSE`].
+/// is looked at while it runs: it only grows, and what is missed is what it takes in the last five
+/// milliseconds.
 ///
 /// # Panics
 /// When it cannot be started, or fails.

@@ -78,9 +78,9 @@ pub enum Verb {
     },
     /// Give an account another login
     ///
-    /// Everything else in its row stays as it is, and so does its mail, where it is: if the home comes from [mailbox] home,
-    /// move the mail, or set the former home with 'mailauth account set NEW --home PATH'. Aliases that name the old login
-    /// as a target go on doing so.
+    /// Everything else in its row stays as it is, and so does its mail, where it is: if the row has no home of its own, move
+    /// the mail, or set the former home with 'mailauth account set NEW --home PATH'. Aliases that name the old login as a
+    /// target go on doing so.
     Rename {
         /// As anna@example.org
         old: OsString,
