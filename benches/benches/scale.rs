@@ -6,7 +6,8 @@
 //! it was met.
 //!
 //! `MAILAUTH_BENCH_ACCOUNTS` (1000000) makes it smaller, `MAILAUTH_BENCH_SECONDS` (5) look-ups shorter, and a word on the
-//! command line chooses the databases whose name holds it. A whole run takes some 10 GB under the folder for temporary
+//! command line chooses the databases whose name holds it. `MAILAUTH_SERVER_MIB` (32) is the memory that MariaDB and
+//! PostgreSQL have for the pages of their tables. A whole run takes some 10 GB under the folder for temporary
 //! files.
 
 use mailauth_benches::load::{COLUMNS, Random, again_and_again, looked_up};

@@ -25,6 +25,7 @@ mod mariadb;
 mod mariadb_pair;
 pub mod mysql;
 pub mod outage;
+mod page_memory;
 pub mod people;
 pub mod pop3;
 mod popup;

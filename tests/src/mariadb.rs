@@ -3,6 +3,7 @@
 use crate::certificates::Certificates;
 use crate::crowd::{Crowd, Session};
 use crate::mysql;
+use crate::page_memory;
 use crate::port::free_port;
 use crate::process::{Family, output_with_input, run, run_with_input};
 use crate::scratch::{Scratch, User};
@@ -305,6 +306,7 @@ impl MariaDb {
             format!("--pid-file={}", data.join("mariadb.pid").display()),
             format!("--tmpdir={}", self.folder.join(TEMPORARY).display()),
             format!("--port={}", self.port),
+            format!("--innodb-buffer-pool-size={}M", page_memory::mebibytes()),
             format!("--ssl-ca={}", authority.display()),
             format!("--ssl-cert={}", certificate.display()),
             format!("--ssl-key={}", key.display()),
@@ -318,7 +320,6 @@ impl MariaDb {
             "--skip-name-resolve",
             "--max-connections=500",
             "--character-set-server=utf8mb4",
-            "--innodb-buffer-pool-size=32M",
             "--performance-schema=off",
         ];
         let usual = fixed.iter().chain(&hurry).map(|option| String::from(*option)).chain(options);

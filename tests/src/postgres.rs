@@ -2,6 +2,7 @@
 
 use crate::certificates::Certificates;
 use crate::crowd::{Crowd, Session};
+use crate::page_memory;
 use crate::port::free_port;
 use crate::process::{Family, run, run_with_input};
 use crate::scratch::{Scratch, User};
@@ -222,6 +223,7 @@ impl Postgres {
         let Certificates { authority, certificate, key, .. } = &self.certificates;
         let settings = [
             format!("port={}", self.port),
+            format!("shared_buffers={}MB", page_memory::mebibytes()),
             format!("unix_socket_directories={}", self.socket().display()),
             format!("ssl_ca_file={}", authority.display()),
             format!("ssl_cert_file={}", certificate.display()),
@@ -231,7 +233,6 @@ impl Postgres {
             "listen_addresses=127.0.0.1,127.0.0.2",
             "ssl=on",
             "max_connections=300",
-            "shared_buffers=32MB",
             "fsync=off",
             "autovacuum=off",
             // What a killed server leaves behind goes with its folder.
