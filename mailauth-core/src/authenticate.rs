@@ -261,8 +261,8 @@ impl Authenticator {
 
     /// A page of accounts from `after` on, in the order of their logins, and where the next page begins if there is one.
     ///
-    /// Disabled accounts are left out. A row that cannot be trusted makes the whole page "not now": a list that lacks an
-    /// account must not look complete.
+    /// Disabled accounts are left out, and so are rows that can never be used, which the log names: nobody can log in by
+    /// them. A page that cannot be read is "not now".
     pub fn enumerate(&self, after: Option<&Cursor>) -> Answer<(Vec<Account>, Option<Cursor>)> {
         let page = match self.store.enumerate(after, PAGE) {
             Ok(page) => page,
@@ -274,7 +274,7 @@ impl Authenticator {
                 .map(|row| (row.enabled && row.domain_enabled).then(|| self.policy.mailbox.resolve(row)).transpose());
             match account.and_then(|resolved| resolved) {
                 Ok(account) => accounts.extend(account),
-                Err(unusable) => return Answer::NotNow(NotNow::Store(unusable.into())),
+                Err(unusable) => self.log.left_out(&unusable),
             }
         }
         Answer::Yes((accounts, page.next))
@@ -297,13 +297,13 @@ impl Authenticator {
                 asked.from = Provenance::Database;
                 return match self.store.find_newest(&login) {
                     Ok(row) => judge(asked, row),
-                    Err(error) => Answer::NotNow(error.into()),
+                    Err(error) => failed(asked, error),
                 };
             }
             match self.newer(asked, &login, &seen, &answer) {
                 Ok(None) => return answer,
                 Ok(Some(newer)) => seen = newer,
-                Err(error) => return Answer::NotNow(error.into()),
+                Err(error) => return failed(asked, error),
             }
         }
     }
@@ -357,7 +357,7 @@ impl Authenticator {
         mechanism: CramMechanism,
         response: &CramResponse,
     ) -> Answer<Box<Account>> {
-        let (stored, refusal) = self.stored_of(row.as_ref());
+        let (stored, refusal) = self.stored_for(asked, row.as_ref());
         let fits = response.verify(mechanism, &stored);
         match (refusal, row) {
             (Some(no), _) => Answer::No(no),
@@ -381,8 +381,8 @@ impl Authenticator {
             let answer = tried.unwrap_or(Answer::NotNow(NotNow::Busy));
             match self.newer(asked, &found.login, &found.seen, &answer) {
                 Ok(None) => return Tried::Decided(answer),
-                Ok(Some(newer)) => found = self.found(found.login, newer),
-                Err(error) => return Tried::Decided(Answer::NotNow(error.into())),
+                Ok(Some(newer)) => found = self.found(asked, found.login, newer),
+                Err(error) => return Tried::Decided(failed(asked, error)),
             }
         }
     }
@@ -424,7 +424,7 @@ impl Authenticator {
         }
         match self.policy.mailbox.resolve(row) {
             Ok(account) => Answer::Yes(Box::new(account)),
-            Err(unusable) => Answer::NotNow(NotNow::Store(unusable.into())),
+            Err(unusable) => failed(asked, unusable.into()),
         }
     }
 
@@ -443,18 +443,27 @@ impl Authenticator {
     }
 
     fn find(&self, asked: &mut Asked) -> Result<(Login, Seen), Answer<Box<Account>>> {
+        let login = self.login(asked)?;
+        match self.read(asked, &login) {
+            Ok(seen) => Ok((login, seen)),
+            Err(error) => Err(failed(asked, error)),
+        }
+    }
+
+    /// The login that a row is looked up by, in time.
+    fn login(&self, asked: &Asked) -> Result<Login, Answer<Box<Account>>> {
         let login = Login::parse(&asked.login, self.policy.default_domain.as_deref())
             .map_err(|error| Answer::No(No::UnusableLogin(error)))?;
-        if Instant::now() >= asked.deadline {
-            return Err(Answer::NotNow(NotNow::Late));
-        }
+        if Instant::now() >= asked.deadline { Err(Answer::NotNow(NotNow::Late)) } else { Ok(login) }
+    }
+
+    fn read(&self, asked: &mut Asked, login: &Login) -> Result<Seen, StoreError> {
         asked.from = Provenance::Database;
-        let seen = match asked.purpose {
+        match asked.purpose {
             // What is to be replaced has to be what stands there.
-            Purpose::Change => self.store.find_newest(&login).map(Seen::new),
-            Purpose::LookUp | Purpose::Proof => self.store.look_up(&login, asked.deadline),
-        };
-        seen.map(|seen| (login, seen)).map_err(|error| Answer::NotNow(error.into()))
+            Purpose::Change => self.store.find_newest(login).map(Seen::new),
+            Purpose::LookUp | Purpose::Proof => self.store.look_up(login, asked.deadline),
+        }
     }
 
     /// The look-up before a password is tried; refuses first the passwords that no scheme may see.
@@ -462,13 +471,32 @@ impl Authenticator {
         if password.is_empty() || password.len() > MAX_PASSWORD || password.expose().contains(&0) {
             return Err(Answer::No(No::UnusablePassword));
         }
-        let (login, seen) = self.find(asked)?;
-        Ok(self.found(login, seen))
+        let login = self.login(asked)?;
+        match self.read(asked, &login) {
+            Ok(seen) => Ok(self.found(asked, login, seen)),
+            // The password is hashed nevertheless, as it is for an unknown login.
+            Err(StoreError::Unusable(unusable)) => {
+                let refusal = Some(No::UnusableAccount(unusable));
+                Ok(Found { login, seen: Seen::new(None), stored: self.usual.dummy(), refusal })
+            }
+            Err(error) => Err(failed(asked, error)),
+        }
     }
 
-    fn found(&self, login: Login, seen: Seen) -> Found {
-        let (stored, refusal) = self.stored_of(seen.row.as_ref());
+    fn found(&self, asked: &Asked, login: Login, seen: Seen) -> Found {
+        let (stored, refusal) = self.stored_for(asked, seen.row.as_ref());
         Found { login, seen, stored, refusal }
+    }
+
+    /// What to try a credential on, and why it is refused even if it fits that: whether it does must not be seen in the
+    /// answer for a row that can never be used.
+    fn stored_for(&self, asked: &Asked, row: Option<&AccountRow>) -> (Arc<Stored>, Option<No>) {
+        let (stored, refusal) = self.stored_of(row);
+        let unusable = || {
+            let row = row.filter(|row| self.barrier(asked, row).is_none())?;
+            self.policy.mailbox.problems(row).into_iter().next().map(No::UnusableAccount)
+        };
+        (stored, refusal.or_else(unusable))
     }
 
     /// What to try a password on: the row's own, or a dummy that costs as much as the table's usual scheme, and why.
@@ -559,6 +587,15 @@ impl Authenticator {
             Ok(false) => Answer::No(No::WrongPassword),
             Err(error) => Answer::NotNow(error.into()),
         }
+    }
+}
+
+/// The answer where the store has no row to judge. A row that can never be used is no reason to try a login again; mail
+/// for it waits until the row is corrected.
+fn failed<T>(asked: &Asked, error: StoreError) -> Answer<T> {
+    match error {
+        StoreError::Unusable(unusable) if !asked.is_for_mail() => Answer::No(No::UnusableAccount(unusable)),
+        error => Answer::NotNow(error.into()),
     }
 }
 

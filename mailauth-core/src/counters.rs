@@ -126,6 +126,10 @@ mod tests {
     use crate::store::StoreError;
     use std::time::Duration;
 
+    fn unusable() -> Unusable {
+        Unusable { login: String::new(), column: "", problem: "" }
+    }
+
     /// One of each; the matches do not compile when a reason is added and not listed here.
     fn every_no() -> Vec<No> {
         let all = [
@@ -137,6 +141,7 @@ mod tests {
             No::NoPassword,
             No::PasswordLocked,
             No::UnusableHash(Flaw::Empty),
+            No::UnusableAccount(unusable()),
             No::NoClearPassword,
             No::AccountDisabled,
             No::DomainDisabled,
@@ -150,6 +155,7 @@ mod tests {
             match no {
                 No::UnusableLogin(_) | No::UnknownLogin | No::WrongPassword | No::UnusablePassword => {}
                 No::NewPasswordTooShort | No::NoPassword | No::PasswordLocked | No::UnusableHash(_) => {}
+                No::UnusableAccount(_) => {}
                 No::NoClearPassword | No::AccountDisabled | No::DomainDisabled | No::ServiceNotAllowed => {}
                 No::UnknownDomain | No::UnknownAlias | No::OverQuota(_) | No::Unexplained => {}
             }
@@ -159,12 +165,11 @@ mod tests {
 
     fn every_not_now() -> Vec<NotNow> {
         let text = String::new;
-        let unusable = Unusable { login: text(), column: "", problem: "" };
         let all = [
             NotNow::Store(StoreError::Unreachable { place: text(), reason: text() }),
             NotNow::Store(StoreError::Timeout { place: text(), after: Duration::ZERO }),
             NotNow::Store(StoreError::Refused { place: text(), reason: text() }),
-            NotNow::Store(StoreError::Unusable(unusable)),
+            NotNow::Store(StoreError::Unusable(unusable())),
             NotNow::Store(StoreError::Unconfirmed("")),
             NotNow::Store(StoreError::Schema(text())),
             NotNow::Busy,

@@ -6,6 +6,7 @@
 
 use crate::Service;
 use crate::authenticate::{No, NotNow};
+use crate::mailbox::Unusable;
 use crate::store::Seen;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -110,6 +111,14 @@ impl DecisionLog {
                 tracing::warn!(target: "mailauth::decision", login, service, answer, reason, from, ms, client, omitted, "{why}")
             }
         }
+    }
+
+    /// Says that a list of all accounts goes without this one.
+    pub fn left_out(&self, unusable: &Unusable) {
+        let Some(omitted) = self.admit("left-out", Instant::now()) else { return };
+        let Unusable { login, column, problem } = unusable;
+        let login = printable(login.as_bytes());
+        tracing::warn!(login, column, omitted, "an account is left out of a list of all: column {column} {problem}");
     }
 
     /// How many lines of this reason were left out since the last, or `None` when this one is to be left out too.

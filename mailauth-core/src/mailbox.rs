@@ -2,6 +2,7 @@
 
 use crate::account::{Account, AccountRow, Login};
 use crate::quota::Limits;
+use crate::schema::Field;
 
 /// What stands in for a column that a row leaves empty. The `[mailbox]` section of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +34,8 @@ impl Default for MailboxDefaults {
     }
 }
 
-/// A value that must not reach a daemon. The answer is "not now", and the log names the column.
+/// A value that must not reach a daemon, for which nothing but a change of the row or of the configuration helps. A login
+/// is told "no", mail waits, and the log names the column.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("account {login}: column {column} {problem}")]
 pub struct Unusable {
@@ -45,6 +47,23 @@ pub struct Unusable {
     pub problem: &'static str,
 }
 
+/// A column, and what is wrong with it.
+type Flaw = (&'static str, &'static str);
+
+/// What an account has that its row or the defaults say.
+struct Place {
+    home: String,
+    maildir: String,
+    uid: u32,
+    gid: u32,
+}
+
+/// The most bytes of a path that the system takes.
+const MAX_PATH: usize = 4095;
+
+/// The most bytes of home, Maildir, name and options together. A daemon's reply has room for these and a password.
+const MAX_TEXTS: usize = 6000;
+
 impl MailboxDefaults {
     /// The account that `row` describes.
     ///
@@ -52,44 +71,92 @@ impl MailboxDefaults {
     /// When a value is missing that has no default, or one would harm whoever gets it: a control character, a home that
     /// is not absolute, user or group 0.
     pub fn resolve(&self, row: AccountRow) -> Result<Account, Unusable> {
-        let AccountRow { login, password, uid, gid, home, maildir, name, options, .. } = row;
-        let unusable = |column, problem| Unusable { login: login.to_string(), column, problem };
-        if home.is_none() && [login.local_part(), login.domain()].iter().any(|part| climbs(part)) {
-            return Err(unusable("login", "would lead out of the default home; give the account a home of its own"));
-        }
-        let home = home.unwrap_or_else(|| expand(&self.home, &login));
-        let maildir = maildir.unwrap_or_else(|| expand(&self.maildir, &login));
-        let (name, options) = (name.unwrap_or_default(), options.unwrap_or_default());
-        for (column, value) in [("home", &home), ("maildir", &maildir), ("name", &name), ("options", &options)] {
-            if value.chars().any(char::is_control) {
-                return Err(unusable(column, "holds a control character; set it anew"));
+        let Place { home, maildir, uid, gid } = match self.judge(&row) {
+            Ok(place) => place,
+            Err(flaws) => {
+                let (column, problem) = flaws.first().copied().unwrap_or((Field::Login.name(), "cannot be used"));
+                return Err(Unusable { login: row.login.to_string(), column, problem });
             }
-        }
-        if !home.starts_with('/') {
-            return Err(unusable("home", "is not an absolute path"));
-        }
-        let uid = uid.or(self.uid).ok_or_else(|| unusable("uid", "is empty, and [mailbox] uid is not set"))?;
-        let gid = gid.or(self.gid).ok_or_else(|| unusable("gid", "is empty, and [mailbox] gid is not set"))?;
-        for (column, id) in [("uid", uid), ("gid", gid)] {
-            if id == 0 && !self.allow_root {
-                return Err(unusable(column, "is 0; give the mailbox a user of its own, or set [mailbox] allow_root"));
-            }
-        }
-        let bytes = row.quota_bytes.or(self.quota.bytes);
-        let messages = row.quota_messages.or(self.quota.messages);
-        let quota = Limits::from_columns(bytes, messages);
+        };
+        let AccountRow { login, password, name, options, quota_bytes, quota_messages, .. } = row;
+        let quota = Limits::from_columns(quota_bytes.or(self.quota.bytes), quota_messages.or(self.quota.messages));
         let maildir = Some(maildir).filter(|path| !path.is_empty());
+        let (name, options) = (name.unwrap_or_default(), options.unwrap_or_default());
         Ok(Account { login, uid, gid, home, maildir, quota, name, options, password })
+    }
+
+    /// Everything for which [`MailboxDefaults::resolve`] refuses this row.
+    pub fn problems(&self, row: &AccountRow) -> Vec<Unusable> {
+        let flaws = self.judge(row).err().unwrap_or_default();
+        let login = || row.login.to_string();
+        flaws.into_iter().map(|(column, problem)| Unusable { login: login(), column, problem }).collect()
+    }
+
+    fn judge(&self, row: &AccountRow) -> Result<Place, Vec<Flaw>> {
+        let mut flaws = Vec::new();
+        let mut path = |own: &Option<String>, template: &str, flaw| {
+            own.clone().or_else(|| expand(template, &row.login)).unwrap_or_else(|| {
+                flaws.push((Field::Login.name(), flaw));
+                String::new()
+            })
+        };
+        let home =
+            path(&row.home, &self.home, "would lead out of the default home; give the account a home of its own");
+        let maildir = path(
+            &row.maildir,
+            &self.maildir,
+            "would lead out of the default Maildir; give the account a Maildir of its own",
+        );
+        let is_home_known = row.home.is_some() || flaws.is_empty();
+        let texts = [
+            (Field::Home.name(), home.as_str()),
+            (Field::Maildir.name(), maildir.as_str()),
+            (Field::Name.name(), row.name.as_deref().unwrap_or_default()),
+            (Field::Options.name(), row.options.as_deref().unwrap_or_default()),
+        ];
+        let unprintable = texts.iter().filter(|(_, value)| value.chars().any(char::is_control));
+        flaws.extend(unprintable.map(|(column, _)| (*column, "holds a control character; set it again")));
+        if is_home_known && !home.starts_with('/') {
+            flaws.push((Field::Home.name(), "is not an absolute path; write one that begins with /"));
+        }
+        let overlong = texts.iter().take(2).filter(|(_, value)| value.len() > MAX_PATH);
+        flaws.extend(overlong.map(|(column, _)| (*column, "is longer than the path of a file can be; shorten it")));
+        if let Some((column, longest)) = texts.iter().max_by_key(|(_, value)| value.len())
+            && longest.len() <= MAX_PATH
+            && texts.iter().map(|(_, value)| value.len()).sum::<usize>() > MAX_TEXTS
+        {
+            flaws.push((column, "makes the row too long for a daemon's answer; shorten it"));
+        }
+        let uid = row.uid.or(self.uid);
+        let gid = row.gid.or(self.gid);
+        let needs = [
+            (Field::Uid.name(), uid, "is empty, and [mailbox] uid is not set; set one of them"),
+            (Field::Gid.name(), gid, "is empty, and [mailbox] gid is not set; set one of them"),
+        ];
+        for (column, id, missing) in needs {
+            match id {
+                None => flaws.push((column, missing)),
+                Some(0) if !self.allow_root => {
+                    flaws.push((column, "is 0; give the mailbox a user of its own, or set [mailbox] allow_root"));
+                }
+                Some(_) => {}
+            }
+        }
+        match (uid, gid) {
+            (Some(uid), Some(gid)) if flaws.is_empty() => Ok(Place { home, maildir, uid, gid }),
+            _ => Err(flaws),
+        }
     }
 }
 
-/// Would this part of a login, put into a path, be more than one ordinary name in it?
+/// Returns true if this part of a login, put into a path, would be more than one ordinary name in it.
 fn climbs(part: &str) -> bool {
     part.contains('/') || part == ".." || part == "."
 }
 
-/// `template` with its letters replaced. An unknown letter stays as it is: the configuration refused it before.
-fn expand(template: &str, login: &Login) -> String {
+/// `template` with its letters replaced; `None` if a part of the login that it asks for must not be in a path. An unknown
+/// letter stays as it is: the configuration refused it before.
+fn expand(template: &str, login: &Login) -> Option<String> {
     let mut out = String::with_capacity(template.len() + login.as_str().len());
     let mut chars = template.chars();
     while let Some(c) = chars.next() {
@@ -97,15 +164,22 @@ fn expand(template: &str, login: &Login) -> String {
             out.push(c);
             continue;
         }
-        match chars.next() {
-            Some('u') => out.push_str(login.as_str()),
-            Some('n') => out.push_str(login.local_part()),
-            Some('d') => out.push_str(login.domain()),
-            Some('%') | None => out.push('%'),
-            Some(other) => out.extend(['%', other]),
+        let part = match chars.next() {
+            Some('u') => login.as_str(),
+            Some('n') => login.local_part(),
+            Some('d') => login.domain(),
+            Some('%') | None => "%",
+            Some(other) => {
+                out.extend(['%', other]);
+                continue;
+            }
+        };
+        if climbs(part) {
+            return None;
         }
+        out.push_str(part);
     }
-    out
+    Some(out)
 }
 
 #[cfg(test)]
@@ -148,7 +222,10 @@ mod tests {
         assert_eq!(column(AccountRow { uid: Some(0), ..row() }), "uid");
         assert_eq!(column(AccountRow { gid: Some(0), ..row() }), "gid");
         let bare = MailboxDefaults::default().resolve(row()).unwrap_err();
-        assert_eq!(bare.to_string(), "account anna@example.org: column uid is empty, and [mailbox] uid is not set");
+        assert_eq!(
+            bare.to_string(),
+            "account anna@example.org: column uid is empty, and [mailbox] uid is not set; set one of them"
+        );
     }
 
     #[test]
@@ -158,6 +235,35 @@ mod tests {
             assert_eq!(defaults().resolve(row.clone()).unwrap_err().column, "login", "{login}");
             assert!(defaults().resolve(AccountRow { home: Some("/h".into()), ..row }).is_ok());
         }
+    }
+
+    #[test]
+    fn a_login_is_only_judged_by_the_parts_of_it_that_its_paths_have() {
+        let odd = AccountRow::new(Login::parse(b"..@example.org", None).unwrap());
+        let whole = MailboxDefaults { home: "/var/mail/%u".into(), ..defaults() };
+        assert_eq!(whole.resolve(odd.clone()).unwrap().home, "/var/mail/..@example.org");
+        let inside = MailboxDefaults { maildir: "%n".into(), ..defaults() };
+        let row = AccountRow { home: Some("/h".into()), ..odd };
+        assert!(inside.resolve(row.clone()).unwrap_err().problem.contains("default Maildir"));
+        assert!(inside.resolve(AccountRow { maildir: Some("m".into()), ..row }).is_ok());
+    }
+
+    #[test]
+    fn everything_that_is_wrong_with_a_row_is_told_at_once() {
+        let row = AccountRow { home: Some("mail".into()), uid: Some(0), name: Some("a\nb".into()), ..row() };
+        let columns: Vec<_> =
+            MailboxDefaults::default().problems(&row).into_iter().map(|problem| problem.column).collect();
+        assert_eq!(columns, ["name", "home", "uid", "gid"]);
+        assert_eq!(defaults().problems(&super::tests::row()), []);
+    }
+
+    #[test]
+    fn a_row_that_no_answer_has_room_for_is_unusable() {
+        let long = |name: &str, bytes| Some(format!("/{}", name.repeat(bytes)));
+        let column = |row| defaults().resolve(row).map_err(|unusable| unusable.column);
+        assert_eq!(column(AccountRow { home: long("h", MAX_PATH), ..row() }), Err("home"));
+        let row = AccountRow { home: long("h", 3000), options: long("o", 3500), ..row() };
+        assert_eq!(column(row), Err("options"));
     }
 
     #[test]

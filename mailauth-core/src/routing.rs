@@ -240,7 +240,15 @@ impl Router {
             }
             asked += 1;
             // As mail servers have it: an address that led to itself is not an alias any more, but may be an account.
-            match self.place(reads, &address, !by.contains(&address))? {
+            let place = match self.place(reads, &address, !by.contains(&address)) {
+                // Another one that the alias leads to may take the message.
+                Err(why @ NotNow::Store(StoreError::Unusable(_) | StoreError::UnusableAlias { .. })) => {
+                    unknown = Some(why);
+                    continue;
+                }
+                place => place?,
+            };
+            match place {
                 Place::Alias(targets) => {
                     let mut by = BTreeSet::clone(&by);
                     by.insert(address);

@@ -2,6 +2,7 @@
 
 use crate::account::LoginError;
 use crate::decision_log::Outcome;
+use crate::mailbox::Unusable;
 use crate::password::{Flaw, HashError};
 use crate::store::StoreError;
 
@@ -44,6 +45,9 @@ pub enum No {
     /// The stored value cannot be verified: cut, of an unknown scheme, beyond the bounds.
     #[error("the stored password cannot be used: {0}")]
     UnusableHash(Flaw),
+    /// The account's row can never be used as it is, whatever is sent: no uid, a home that is no path.
+    #[error("{0}")]
+    UnusableAccount(Unusable),
     /// A challenge was answered, but only a hash is stored.
     #[error("no clear password is stored, which a challenge needs")]
     NoClearPassword,
@@ -72,7 +76,7 @@ pub enum No {
 
 impl No {
     /// Every word of [`No::code`].
-    pub const CODES: [&'static str; 16] = [
+    pub const CODES: [&'static str; 17] = [
         "unusable-login",
         "unknown-login",
         "wrong-password",
@@ -81,6 +85,7 @@ impl No {
         "no-password",
         "password-locked",
         "unusable-hash",
+        "unusable-account",
         "no-clear-password",
         "account-disabled",
         "domain-disabled",
@@ -102,6 +107,7 @@ impl No {
             No::NoPassword => "no-password",
             No::PasswordLocked => "password-locked",
             No::UnusableHash(_) => "unusable-hash",
+            No::UnusableAccount(_) => "unusable-account",
             No::NoClearPassword => "no-clear-password",
             No::AccountDisabled => "account-disabled",
             No::DomainDisabled => "domain-disabled",
@@ -164,7 +170,10 @@ impl NotNow {
             NotNow::Store(StoreError::Timeout { .. }) => "database-timeout",
             NotNow::Store(StoreError::Refused { .. }) => "database-refused",
             NotNow::Store(
-                StoreError::Unusable(_) | StoreError::UnusableDomain { .. } | StoreError::UnusableAlias { .. },
+                StoreError::Unusable(_)
+                | StoreError::Doubtful(_)
+                | StoreError::UnusableDomain { .. }
+                | StoreError::UnusableAlias { .. },
             ) => "unusable-row",
             NotNow::Store(StoreError::Unconfirmed(_)) => "unconfirmed",
             NotNow::Store(StoreError::Schema(_)) => "schema",

@@ -39,6 +39,9 @@ impl AccountStore for Table {
     }
 
     fn enumerate(&self, after: Option<&Cursor>, limit: usize) -> Result<Page, StoreError> {
+        if let Some(error) = &self.outage {
+            return Err(error.clone());
+        }
         let rows = self.rows.lock().unwrap();
         let later = |row: &&AccountRow| after.is_none_or(|after| row.login.as_str().as_bytes() > after.as_bytes());
         let rows: Vec<_> = rows.iter().filter(later).take(limit).cloned().collect();
@@ -165,12 +168,88 @@ fn an_outage_is_not_now_for_every_kind_of_question() {
     assert_eq!(not_now(users.change_password(change)), NotNow::Store(error));
 }
 
+/// Each with the column for which it can never be used.
+fn unusable_rows() -> Vec<(&'static str, AccountRow)> {
+    let good = || row("odd@x.example", SHA256_OF_SECRET);
+    vec![
+        ("login", row("sales/eu@x.example", SHA256_OF_SECRET)),
+        ("login", row("..@x.example", SHA256_OF_SECRET)),
+        ("login", row(".@x.example", SHA256_OF_SECRET)),
+        ("name", AccountRow { name: Some("x\nUID=0".into()), ..good() }),
+        ("home", AccountRow { home: Some("mail".into()), ..good() }),
+        ("uid", AccountRow { uid: Some(0), ..good() }),
+        ("uid", AccountRow { uid: None, ..good() }),
+        ("gid", AccountRow { gid: Some(0), ..good() }),
+    ]
+}
+
+fn column(no: No) -> &'static str {
+    match no {
+        No::UnusableAccount(Unusable { column, .. }) => column,
+        no => panic!("{no:?}"),
+    }
+}
+
 #[test]
-fn a_row_that_cannot_be_trusted_is_not_now_for_who_proved_himself() {
-    let users = table([AccountRow { name: Some("x\nUID=0".into()), ..row("anna@x.example", SHA256_OF_SECRET) }]);
-    let why = not_now(try_password(&users, "anna", "secret"));
-    assert!(matches!(why, NotNow::Store(StoreError::Unusable(Unusable { column: "name", .. }))), "{why}");
-    assert_eq!(no(try_password(&users, "anna", "guess")), No::WrongPassword);
+fn a_row_that_can_never_be_used_is_no_whether_the_password_is_right_or_wrong() {
+    for (named, row) in unusable_rows() {
+        let login = row.login.to_string();
+        let users = table([row]);
+        for password in ["secret", "guess"] {
+            assert_eq!(column(no(try_password(&users, &login, password))), named, "{login}");
+        }
+        assert_eq!(column(no(users.authenticate(request(&login, Credential::Lookup)))), named, "{login}");
+        let request = request(&login, Credential::Password("secret".into()));
+        let change = PasswordChange { request, new: "long enough".into() };
+        assert_eq!(column(no(users.change_password(change))), named, "{login}");
+    }
+}
+
+#[test]
+fn a_row_that_can_never_be_used_is_refused_as_slowly_as_any_other() {
+    let slow = password::hash(NewScheme::Sha256Crypt, b"secret").unwrap();
+    let slow = std::str::from_utf8(slow.expose()).unwrap();
+    let unreadable = Unusable { login: "anna@x.example".into(), column: "uid", problem: "is not a whole number" };
+    let outage = Some(StoreError::Unusable(unreadable));
+    for users in [
+        table([AccountRow { uid: Some(0), ..row("anna@x.example", slow) }]),
+        over(Table { outage, ..Table::default() }),
+    ] {
+        for password in ["secret", "guess"] {
+            let step = users.begin(request("anna", Credential::Password(password.into())));
+            let Step::Hash(verification) = step else { panic!("{password} was not hashed") };
+            assert_eq!(column(no(users.finish(verification))), "uid");
+        }
+    }
+}
+
+#[test]
+fn mail_for_a_row_that_can_never_be_used_waits() {
+    for (named, row) in unusable_rows() {
+        let login = row.login.to_string();
+        let users = table([row]);
+        let look_up = Request { service: Service::Delivery, ..request(&login, Credential::Lookup) };
+        let why = not_now(users.authenticate(look_up));
+        assert!(
+            matches!(&why, NotNow::Store(StoreError::Unusable(Unusable { column, .. })) if *column == named),
+            "{why}"
+        );
+    }
+}
+
+#[test]
+fn a_disabled_account_is_disabled_whatever_else_is_wrong_with_it() {
+    let users = table([AccountRow { enabled: false, uid: Some(0), ..row("off@x.example", SHA256_OF_SECRET) }]);
+    assert_eq!(no(try_password(&users, "off", "secret")), No::AccountDisabled);
+    assert_eq!(no(try_password(&users, "off", "guess")), No::WrongPassword);
+}
+
+#[test]
+fn what_only_a_copy_says_of_a_row_is_no_reason_to_refuse_it() {
+    let unusable = Unusable { login: "anna@x.example".into(), column: "uid", problem: "is not a whole number" };
+    let error = StoreError::Doubtful(unusable);
+    let users = over(Table { outage: Some(error.clone()), ..Table::default() });
+    assert_eq!(not_now(try_password(&users, "anna", "secret")), NotNow::Store(error));
 }
 
 #[test]
@@ -259,9 +338,18 @@ fn an_enumeration_goes_through_all_pages_and_leaves_out_what_is_off() {
 }
 
 #[test]
-fn one_bad_row_makes_an_enumeration_not_now_rather_than_incomplete() {
-    let users = table([row("a@x.example", ""), AccountRow { uid: Some(0), ..row("b@x.example", "") }]);
-    assert!(matches!(not_now(users.enumerate(None)), NotNow::Store(StoreError::Unusable(_))));
+fn an_enumeration_leaves_out_the_rows_that_can_never_be_used() {
+    let bad = unusable_rows().into_iter().map(|(_, row)| row);
+    let users = table([row("a@x.example", "")].into_iter().chain(bad).chain([row("z@x.example", "")]));
+    let (accounts, next) = yes(users.enumerate(None));
+    let logins: Vec<_> = accounts.iter().map(|account| account.login.as_str()).collect();
+    assert_eq!((logins, next), (vec!["a@x.example", "z@x.example"], None));
+}
+
+#[test]
+fn an_outage_cuts_an_enumeration_off() {
+    let users = over(Table { outage: Some(away()), ..Table::default() });
+    assert_eq!(not_now(users.enumerate(None)), NotNow::Store(away()));
 }
 
 /// A table of which everything is kept as it was at the beginning, and read anew whenever that is asked for.

@@ -391,6 +391,18 @@ fn a_row_that_must_not_be_trusted_is_not_now() {
 }
 
 #[test]
+fn a_row_that_can_never_be_used_keeps_no_mail_from_the_others_of_an_alias() {
+    let lost = AccountRow { home: Some("mail".into()), ..row("lost@x.example") };
+    let rows = [lost, row("anna@x.example")];
+    let both = &["lost@x.example", "anna@x.example"];
+    let none = &["lost@x.example", "nobody@x.example"];
+    let router = over(table().of(rows).alias("all@x.example", both).alias("none@x.example", none));
+    assert_eq!(send(&router, "all@x.example", 0), YES);
+    let answer = send(&router, "none@x.example", 0);
+    assert!(matches!(answer, Answer::NotNow(NotNow::Store(StoreError::Unusable(_)))), "{answer:?}");
+}
+
+#[test]
 fn an_alias_is_followed_to_so_many_addresses_and_no_further() {
     let chain = |links: usize| {
         let link = |table: Table, n: usize| {

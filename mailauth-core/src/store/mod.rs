@@ -103,9 +103,12 @@ pub enum StoreError {
         /// What it said.
         reason: String,
     },
-    /// A row that must not be trusted.
+    /// A row that can never be used as it stands in the database.
     #[error(transparent)]
     Unusable(#[from] Unusable),
+    /// The same of a row in a copy, which may be damaged.
+    #[error("{0}, in a copy that may be damaged")]
+    Doubtful(Unusable),
     /// A domain's row that must not be trusted.
     #[error("domain {domain}: column {column} {problem}")]
     UnusableDomain {

@@ -271,6 +271,7 @@ impl Keeper {
                 return useless(Useless::Damaged(reason));
             }
             Ok(answer) if absence_waits && is_absence(&answer) => return useless(Useless::Pending),
+            Err(StoreError::Unusable(unusable)) => Err(StoreError::Doubtful(unusable)),
             answer => answer,
         };
         *lock(&self.error) = Some(error.clone());

@@ -117,7 +117,13 @@ impl SqlStore {
     /// What a replica says is not the last word: it may not have the last change yet. Nor is what a host says of which it
     /// is not known that it is none.
     fn look_up_by(&self, login: &Login, wish: Wish) -> Result<Seen, StoreError> {
-        let (row, role) = self.find_by(login, wish)?;
+        let (row, role) = match self.find_by(login, wish) {
+            // On a replica it may have been corrected since.
+            Err(StoreError::Unusable(_)) if self.hosts.are_several() && wish != Wish::Primary => {
+                self.find_by(login, Wish::Primary)?
+            }
+            found => found?,
+        };
         Ok(Seen::new(row).behind(self.hosts.are_several() && role != Role::Primary))
     }
 

@@ -312,7 +312,7 @@ fn a_row_that_cannot_be_used_there_cannot_be_used_here() {
         eventually("a copy of it", || nothing_waits(&snapshot));
         story.goes_away();
         let error = look(&snapshot, "odd@x.example").unwrap_err();
-        assert!(matches!(error, StoreError::Unusable(Unusable { column: found, .. }) if found == column), "{error}");
+        assert!(matches!(error, StoreError::Doubtful(Unusable { column: found, .. }) if found == column), "{error}");
     }
 }
 
