@@ -48,13 +48,10 @@ fn ask(setup: &Setup) -> Result<Told, Failure> {
                 "the daemon tells its status to root and its own user only; run this as one of them",
             ));
         }
-        Answer::NotNow(NotNow::NoDaemon(why)) => {
-            let cure = "start mailauth-courier, run this as root, or correct [courier] socket";
-            return Err(Failure::not_now(format!("no daemon answers: {why}; {cure}")));
-        }
+        Answer::NotNow(NotNow::NoDaemon(why)) => return Err(Failure::not_now(why)),
         Answer::NotNow(why) => {
-            let cure = "see its log; Courier's own authdaemond, and a mailauth-courier before this, have no status";
-            return Err(Failure::not_now(format!("{why}; {cure}")));
+            let hint = "Courier's own authdaemond, and a mailauth-courier before this, have no status";
+            return Err(Failure::not_now(format!("{why}; {hint}")));
         }
     };
     Told::parse(&line).map_err(|error| {

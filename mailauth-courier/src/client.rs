@@ -1,8 +1,10 @@
 //! Asking a daemon on an authdaemon socket: ours, or Courier's own.
 
 mod door;
+mod reason;
 
 use self::door::Door;
+use self::reason::Failure;
 use crate::protocol::{self, MAX_REPLY, PasswdFields, Question, Reply, Uncomposable};
 use mailauth_core::account::{Account, LoginError};
 use mailauth_core::authenticate::{Answer, Authority, Credential, No, NotNow, PasswordChange, Request};
@@ -82,7 +84,7 @@ impl Client {
         match self.exchange(request.expose(), deadline.min(Instant::now() + self.patience), &mut *buffer) {
             Ok(Reply::Ok) | Err(Failure { errno: Errno::NOENT | Errno::CONNREFUSED, .. }) => Answer::Yes(()),
             Ok(Reply::Fail) => Answer::No(No::Unexplained),
-            Ok(other) => self.not_now(other),
+            Ok(other) => self.unclear(&other),
             Err(failure) => self.no_daemon(&failure),
         }
     }
@@ -93,7 +95,7 @@ impl Client {
         self.ask(&protocol::status(), deadline, |reply| match reply {
             Reply::Text(text) => Answer::Yes(text.to_owned()),
             Reply::Fail => Answer::No(No::Unexplained),
-            other => self.not_now(other),
+            other => self.unclear(&other),
         })
     }
 
@@ -107,33 +109,32 @@ impl Client {
         }
     }
 
-    fn no_daemon<T>(&self, Failure { what, errno }: &Failure) -> Answer<T> {
-        let why = match *errno {
-            Errno::AGAIN => "it did not in time".to_owned(),
-            errno => std::io::Error::from(errno).to_string(),
-        };
-        Answer::NotNow(NotNow::NoDaemon(format!("{what}: {why} ({})", self.door)))
+    fn no_daemon<T>(&self, failure: &Failure) -> Answer<T> {
+        Answer::NotNow(NotNow::NoDaemon(failure.explain(&self.door)))
     }
 
     fn exchange<'a>(&self, request: &[u8], deadline: Instant, buffer: &'a mut [u8]) -> Result<Reply<'a>, Failure> {
-        let failed = |what| move |errno| Failure { what, errno };
-        let way = self.door.open(deadline).map_err(failed("connecting to it failed"))?;
+        let allowed = deadline.saturating_duration_since(Instant::now());
+        let failed = |connecting| move |errno| Failure { connecting, errno, limit: allowed };
+        let way = self.door.open(deadline).map_err(failed(true))?;
         let socket = &way.socket;
-        limit(socket, Timeout::Send, deadline).map_err(failed("sending it the request failed"))?;
-        let mut sent = 0;
+        limit(socket, Timeout::Send, deadline).map_err(failed(false))?;
+        let (mut sent, mut unread) = (0, false);
         while let Some(rest) = request.get(sent..).filter(|rest| !rest.is_empty()) {
             match send(socket, rest, SendFlags::NOSIGNAL) {
                 Ok(count) => sent += count,
                 Err(Errno::INTR) => {}
                 // It has closed already; what it may have said can still be read.
-                Err(Errno::PIPE | Errno::CONNRESET) => break,
-                Err(errno) => return Err(Failure { what: "sending it the request failed", errno }),
+                Err(Errno::PIPE | Errno::CONNRESET) => {
+                    unread = true;
+                    break;
+                }
+                Err(errno) => return Err(failed(false)(errno)),
             }
         }
         let mut length = 0;
         loop {
-            let reading = "reading its answer failed";
-            limit(socket, Timeout::Recv, deadline).map_err(failed(reading))?;
+            limit(socket, Timeout::Recv, deadline).map_err(failed(false))?;
             let ended = match recv(socket, buffer.get_mut(length..).unwrap_or_default(), RecvFlags::empty()) {
                 Ok((count, _)) => {
                     length += count;
@@ -141,18 +142,33 @@ impl Client {
                 }
                 Err(Errno::INTR) => false,
                 // It has closed with our request unread: it does not let us in, or has too much to do.
-                Err(Errno::CONNRESET) => true,
-                Err(errno) => return Err(Failure { what: reading, errno }),
+                Err(Errno::CONNRESET) => {
+                    unread = true;
+                    true
+                }
+                Err(errno) => return Err(failed(false)(errno)),
             };
             match Reply::read(buffer.get(..length).unwrap_or_default(), ended) {
                 Reply::Incomplete => {}
+                Reply::Nothing { .. } => break Ok(Reply::Nothing { unread }),
                 _ => break Ok(Reply::read(buffer.get(..length).unwrap_or_default(), ended)),
             }
         }
     }
 
+    /// What a reply means that is neither yes nor no.
+    fn unclear<T>(&self, reply: &Reply<'_>) -> Answer<T> {
+        match reply {
+            Reply::Nothing { unread } => Answer::NotNow(NotNow::Daemon(reason::closed(&self.door, *unread))),
+            reply => self.not_now(reply),
+        }
+    }
+
     fn not_now<T>(&self, why: impl std::fmt::Display) -> Answer<T> {
-        Answer::NotNow(NotNow::Daemon(format!("{why} ({})", self.door)))
+        Answer::NotNow(NotNow::Daemon(match &self.door {
+            Door::Socket(_) => format!("the daemon cannot say: {why} ({})", self.door),
+            Door::Program(_) => format!("{}: {why}", self.door),
+        }))
     }
 
     fn uncomposable<T>(&self, what: Uncomposable, login: &[u8]) -> Answer<T> {
@@ -181,15 +197,9 @@ impl Client {
             Reply::Text(text) => Answer::Yes(text.to_owned()),
             Reply::Fail => Answer::No(No::Unexplained),
             Reply::Over(text) => Answer::No(No::OverQuota(text.to_owned())),
-            other => self.not_now(other),
+            other => self.unclear(&other),
         })
     }
-}
-
-/// What did not work, and what the system said.
-struct Failure {
-    what: &'static str,
-    errno: Errno,
 }
 
 /// Bounds the next system calls of that direction. Zero would be no bound.
@@ -219,7 +229,7 @@ impl Authority for Client {
                 Err(error) => self.not_now(format_args!("its record is no account: {error}")),
             },
             Reply::Fail => Answer::No(No::Unexplained),
-            other => self.not_now(other),
+            other => self.unclear(&other),
         })
     }
 
@@ -237,7 +247,7 @@ impl Authority for Client {
         self.ask(&composed, request.deadline, |reply| match reply {
             Reply::Ok => Answer::Yes(()),
             Reply::Fail => Answer::No(No::Unexplained),
-            other => self.not_now(other),
+            other => self.unclear(&other),
         })
     }
 }

@@ -38,9 +38,9 @@ impl Asker {
     pub fn ask(&self, question: &Question) -> Answer<Secret> {
         match (self.ask_by(&self.daemon, question), &self.database) {
             (Answer::NotNow(NotNow::NoDaemon(why)), Some(database)) => match self.ask_by(database, question) {
-                Answer::NotNow(NotNow::NoDaemon(too) | NotNow::Daemon(too)) => {
-                    Answer::NotNow(NotNow::NoDaemon(format!("{why}; and nor can the database be asked: {too}")))
-                }
+                Answer::NotNow(NotNow::NoDaemon(too) | NotNow::Daemon(too)) => Answer::NotNow(NotNow::NoDaemon(
+                    format!("{why}; and the database cannot be asked in its place: {too}"),
+                )),
                 answer => answer,
             },
             (answer, _) => answer,

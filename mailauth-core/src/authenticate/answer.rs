@@ -138,11 +138,12 @@ pub enum NotNow {
     /// The deadline had passed before the work began.
     #[error("the request waited past its deadline")]
     Late,
-    /// There is no daemon, or it is frozen: another way to the answer may be tried.
-    #[error("the daemon is away: {0}")]
+    /// There is no daemon, it may not be reached, or it is frozen: another way to the answer may be tried. A whole
+    /// sentence, with what to do.
+    #[error("{0}")]
     NoDaemon(String),
-    /// A daemon could not say.
-    #[error("the daemon cannot say: {0}")]
+    /// A daemon could not say. A whole sentence.
+    #[error("{0}")]
     Daemon(String),
 }
 

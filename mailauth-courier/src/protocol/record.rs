@@ -24,7 +24,10 @@ pub enum Reply<'a> {
     /// "Not now", and why.
     Later(&'a str),
     /// Closed without a byte: "not now".
-    Nothing,
+    Nothing {
+        /// The request was not read before: it did not let us in, or has too much to do.
+        unread: bool,
+    },
     /// Anything else, which has to be taken for "not now".
     Unreadable(&'static str),
 }
@@ -48,7 +51,7 @@ pub enum RecordError {
 impl fmt::Display for Reply<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Reply::Nothing => "it closed without an answer",
+            Reply::Nothing { .. } => "it closed without an answer",
             Reply::Unreadable(what) => what,
             Reply::Incomplete => "its answer is not whole",
             Reply::Later(why) => why,
@@ -66,7 +69,7 @@ impl<'a> Reply<'a> {
             return Reply::Unreadable("its reply is longer than 8191 bytes");
         }
         match input {
-            b"" if ended => return Reply::Nothing,
+            b"" if ended => return Reply::Nothing { unread: false },
             _ if input == FAIL => return Reply::Fail,
             _ if input == OK => return Reply::Ok,
             _ => {}

@@ -405,7 +405,7 @@ fn a_client_tells_the_three_answers_apart() {
     assert_eq!(Reply::read(b"FAIL\n", false), Reply::Fail);
     assert_eq!(Reply::read(b"OK\n", false), Reply::Ok);
     assert_eq!(Reply::read(b"", false), Reply::Incomplete);
-    assert_eq!(Reply::read(b"", true), Reply::Nothing);
+    assert_eq!(Reply::read(b"", true), Reply::Nothing { unread: false });
     for cut in [b"FAIL".as_slice(), b"OK", b"UID=1\n", b"UID=1\n.", b".\n", b"FAIL\nFAIL\n", b"UID=1.\n"] {
         assert!(matches!(Reply::read(cut, true), Reply::Unreadable(_)), "{}", cut.escape_ascii());
         assert_eq!(Reply::read(cut, false), Reply::Incomplete, "{}", cut.escape_ascii());
@@ -501,7 +501,7 @@ fn a_reply_to_a_question_is_a_word_and_a_text() {
     assert_eq!(Reply::read(b"FAIL\n", false), Reply::Fail);
     assert_eq!(Reply::read(b"OVER 10 of 10 messages\n", false), Reply::Over("10 of 10 messages"));
     assert_eq!(Reply::read(b"LATER the database is away.\n", false), Reply::Later("the database is away."));
-    assert_eq!(Reply::read(b"", true), Reply::Nothing);
+    assert_eq!(Reply::read(b"", true), Reply::Nothing { unread: false });
     let garbage: [&[u8]; 10] = [
         b"OK a",
         b"OVER 10 of 10",

@@ -1,0 +1,177 @@
+//! Why a daemon gave no answer, and what to do about it.
+
+use super::door::Door;
+use rustix::io::Errno;
+use rustix::process::geteuid;
+use std::fs::{self, File, Metadata};
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The most bytes of a list of users or groups that are searched for a name.
+const MAX_NAMES: u64 = 1 << 20;
+
+/// What did not work, and what the system said.
+pub(super) struct Failure {
+    /// No connection was made.
+    pub connecting: bool,
+    /// What the system said.
+    pub errno: Errno,
+    /// How long the whole request was allowed to take.
+    pub limit: Duration,
+}
+
+impl Failure {
+    /// Some microseconds of it are gone before it is taken.
+    fn limit_ms(&self) -> u128 {
+        self.limit.as_micros().div_ceil(1000)
+    }
+
+    /// Returns the sentence about this failure at `door`.
+    pub fn explain(&self, door: &Door) -> String {
+        let said = std::io::Error::from(self.errno);
+        match (door, self.errno) {
+            (Door::Program(_), Errno::AGAIN) => {
+                format!("{door} did not answer within {} ms; see why the database is slow", self.limit_ms())
+            }
+            (Door::Program(_), _) if self.connecting => {
+                format!("{door} cannot be started: {said}; install it beside the program or object that starts it")
+            }
+            (Door::Program(_), _) => format!("{door} gave no answer: {said}"),
+            (Door::Socket(_), Errno::AGAIN) => {
+                let limit = self.limit_ms();
+                format!(
+                    "the daemon did not answer within {limit} ms ({door}): it is frozen or overloaded; see its log, \
+                     and restart it if it stays so"
+                )
+            }
+            (Door::Socket(path), errno) if self.connecting => unreachable(path, errno, &said),
+            (Door::Socket(_), _) => format!("the daemon broke the connection off: {said} ({door}); see its log"),
+        }
+    }
+}
+
+/// Returns the sentence about a door that was closed without an answer. With `unread`, our request was not even read.
+pub(super) fn closed(door: &Door, unread: bool) -> String {
+    let path = match door {
+        Door::Program(_) => return format!("{door} ended without an answer"),
+        Door::Socket(path) => path,
+    };
+    let user = geteuid().as_raw();
+    match unread {
+        true if user != 0 => {
+            let group = fs::metadata(path).map(|socket| group_name(socket.gid()));
+            let group = group.map_or_else(|_| "the socket's group".to_owned(), |name| format!("the group {name}"));
+            let user = user_name(user);
+            format!(
+                "the daemon did not take the request ({door}): it does not let in the user {user}, or has too many \
+                 connections; add {user} to {group} or to [courier] allow_users, or see the daemon's log"
+            )
+        }
+        true => format!(
+            "the daemon did not take the request ({door}): it has too many connections, or is not mailauth-courier; \
+             see its log, and 'mailauth check'"
+        ),
+        false => format!(
+            "the daemon closed without an answer ({door}): it cannot answer now, or does not know what it was asked; \
+             its log says which"
+        ),
+    }
+}
+
+fn unreachable(path: &Path, errno: Errno, said: &std::io::Error) -> String {
+    let shown = path.display();
+    match errno {
+        Errno::NOENT | Errno::NOTDIR => format!(
+            "the daemon is away: there is no {shown} ({said}); start mailauth-courier, or let [client] socket and \
+             [courier] socket name the same path"
+        ),
+        Errno::CONNREFUSED if fs::metadata(path).is_ok_and(|found| !found.file_type().is_socket()) => {
+            format!("{shown} is not a socket ({said}); move it away and restart mailauth-courier, or correct the path")
+        }
+        Errno::CONNREFUSED => {
+            format!("the daemon is away: nothing listens on {shown} ({said}); start mailauth-courier")
+        }
+        Errno::ACCESS | Errno::PERM => forbidden(path, said),
+        _ => format!("the daemon cannot be connected to on {shown}: {said}"),
+    }
+}
+
+/// The sentence about a socket that this user may not connect to.
+fn forbidden(path: &Path, said: &std::io::Error) -> String {
+    let shown = path.display();
+    let user = geteuid().as_raw();
+    if user == 0 {
+        return format!(
+            "the daemon may not be asked: {shown}: {said}; root is kept out by something beside file modes, such as \
+             AppArmor or SELinux"
+        );
+    }
+    let user = user_name(user);
+    let (what, found, bit, wider) = match closed_folder(path) {
+        Some((folder, found)) => (format!("the folder {}", folder.display()), found, 0o010, "mode 0750".to_owned()),
+        None => match fs::metadata(path) {
+            Ok(found) => (shown.to_string(), found, 0o020, "[courier] socket_mode = \"0660\"".to_owned()),
+            Err(_) => return format!("the daemon may not be asked by the user {user}: {shown}: {said}"),
+        },
+    };
+    let (group, mode) = (group_name(found.gid()), found.mode() & 0o7777);
+    let cure = match found.mode() & bit {
+        0 => format!("give it to a group of that user, with {wider}"),
+        _ => format!("add the user to the group {group} and restart the program that asks"),
+    };
+    format!(
+        "the daemon may not be asked by the user {user}: {said}: {what} is open to the group {group} alone (mode \
+         {mode:04o}); {cure}"
+    )
+}
+
+/// The folder on the way to `path` that this user may not enter.
+fn closed_folder(path: &Path) -> Option<(PathBuf, Metadata)> {
+    let mut ways: Vec<&Path> = path.ancestors().collect();
+    ways.reverse();
+    ways.windows(2).find_map(|pair| {
+        let [folder, next] = pair else { return None };
+        match fs::metadata(next) {
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                Some((folder.to_path_buf(), fs::metadata(folder).ok()?))
+            }
+            _ => None,
+        }
+    })
+}
+
+fn user_name(id: u32) -> String {
+    name("/etc/passwd", id)
+}
+
+fn group_name(id: u32) -> String {
+    name("/etc/group", id)
+}
+
+/// The name of a number in a list of the system's, else the number: a program that is linked statically has no other way.
+fn name(list: &str, id: u32) -> String {
+    let id = id.to_string();
+    let Ok(file) = File::open(list) else { return id };
+    let lines = BufReader::new(file.take(MAX_NAMES)).split(b'\n').map_while(Result::ok);
+    let found = lines.into_iter().find_map(|line| {
+        let line = String::from_utf8(line).ok()?;
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)? == id).then(|| name.to_owned())
+    });
+    found.unwrap_or(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_of_the_system_has_its_name_and_any_other_stays_a_number() {
+        assert_eq!((user_name(0), group_name(0)), ("root".into(), "root".into()));
+        assert_eq!(user_name(4_123_456_789), "4123456789");
+        assert_eq!(name("/nonexistent", 7), "7");
+    }
+}
