@@ -17,6 +17,9 @@ const SYSTEM_FILE: &str = "/etc/mailauth/mailauth.toml";
 /// The environment variable that names a file.
 const VARIABLE: &str = "MAILAUTH_CONFIG";
 
+/// The byte order mark of UTF-8, which is no part of what a file holds.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// The most bytes of a password file.
 const MAX_PASSWORD_FILE: usize = 4096;
 
@@ -72,6 +75,7 @@ impl Config {
     pub fn load(file: Option<&Path>) -> Result<(Config, Source), ConfigErrors> {
         let Some((mut parsed, origin)) = find(file)? else { return Ok(defaults()) };
         let mut warnings = read_password(&mut parsed, origin.file().unwrap_or(Path::new(SYSTEM_FILE)))?;
+        warnings.extend(parsed.config.mailbox.quota.doubt().map(|doubt| format!("[mailbox] quota: {doubt}")));
         warnings.extend(parsed.config.database.tls_key.as_deref().and_then(|key| open_to_all(key, "a private key")));
         Ok((parsed.config, Source { origin, warnings }))
     }
@@ -137,6 +141,11 @@ fn read_password(parsed: &mut Parsed, config_file: &Path) -> Result<Vec<String>,
         if bytes.last() == Some(&b'\r') {
             bytes.pop();
         }
+    }
+    // Editors of other systems begin a file with it.
+    if bytes.starts_with(BYTE_ORDER_MARK) {
+        bytes.rotate_left(BYTE_ORDER_MARK.len());
+        bytes.truncate(bytes.len() - BYTE_ORDER_MARK.len());
     }
     if bytes.is_empty() || bytes.contains(&0) || bytes.contains(&b'\n') {
         bytes.zeroize();
@@ -206,9 +215,13 @@ mod tests {
 
     #[test]
     fn one_line_end_is_not_part_of_the_password() {
-        for (written, password) in
-            [(&b"se cret"[..], &b"se cret"[..]), (b"x\n", b"x"), (b"x \r\n", b"x "), (b"\xff\n", b"\xff")]
-        {
+        for (written, password) in [
+            (&b"se cret"[..], &b"se cret"[..]),
+            (b"x\n", b"x"),
+            (b"x \r\n", b"x "),
+            (b"\xff\n", b"\xff"),
+            (b"\xef\xbb\xbfx\r\n", b"x"),
+        ] {
             let (config, source) = load(&folder(WITH_PASSWORD, written)).unwrap();
             assert_eq!(config.database.password.expose(), password);
             assert_eq!(source.warnings, [""; 0]);
@@ -217,13 +230,28 @@ mod tests {
 
     #[test]
     fn a_password_file_that_holds_no_password_is_a_mistake_of_its_key() {
-        for written in [&b""[..], b"\n", b"a\nb\n", b"a\0b", &[b'x'; 5000]] {
+        for written in [&b""[..], b"\n", b"\xef\xbb\xbf\n", b"a\nb\n", b"a\0b", &[b'x'; 5000]] {
             let folder = folder(WITH_PASSWORD, written);
             let error = load(&folder).unwrap_err().to_string();
             assert!(error.contains("m.toml:2:17: [database] password_file: "), "{error}");
         }
         let missing = folder(b"[database]\npassword_file = '/nonexistent'\n", b"");
         assert!(load(&missing).unwrap_err().to_string().contains("/nonexistent cannot be read: No such file"));
+    }
+
+    #[test]
+    fn a_configuration_may_begin_with_a_byte_order_mark() {
+        let (config, _) = load(&folder(b"\xef\xbb\xbf[mailbox]\r\nuid = 5000\r\n", b"")).unwrap();
+        assert_eq!(config.mailbox.uid, Some(5000));
+    }
+
+    #[test]
+    fn a_quota_that_no_mailbox_can_have_is_a_warning() {
+        let (_, source) = load(&folder(b"[mailbox]\nquota = '1024'\n", b"")).unwrap();
+        assert!(
+            source.warnings[0].starts_with("[mailbox] quota: a limit of 1024 bytes is less than 1 MiB"),
+            "{source:?}"
+        );
     }
 
     #[test]

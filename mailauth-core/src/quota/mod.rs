@@ -41,7 +41,7 @@ mod histories;
 mod tests;
 
 pub use error::QuotaError;
-pub use limits::{Limits, LimitsError};
+pub use limits::{Limits, LimitsError, WrittenLimits};
 pub use maildir::{Check, Effort, MaildirQuota, Recount, Stored};
 pub use maildirsize::Doubt;
 pub use reservation::{Refused, Reservation};
