@@ -21,6 +21,7 @@ pub mod schema;
 mod secret;
 mod service;
 pub mod store;
+pub mod system_ids;
 
 pub use account::{Account, AccountRow, Login};
 pub use domain::{DomainName, DomainNameError};

@@ -11,7 +11,7 @@ pub struct MailboxDefaults {
     pub home: String,
     /// Maildir, absolute or relative to the home, with the same letters; empty leaves it to the program's own default.
     pub maildir: String,
-    /// System user id.
+    /// System user id; the configuration may name the user.
     pub uid: Option<u32>,
     /// System group id.
     pub gid: Option<u32>,

@@ -4,7 +4,8 @@
 use super::{DatabaseUrl, MetricsAddress};
 use crate::password::{DefaultScheme, NewScheme};
 use crate::quota::Limits;
-use crate::{DomainName, Service, Services};
+use crate::{DomainName, Service, Services, system_ids};
+use std::io;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -80,6 +81,32 @@ impl Value<'_> {
     /// A user or group id. The largest one means "none" to the system.
     pub fn id(&self) -> Result<u32> {
         self.small(0..=u64::from(u32::MAX - 1))
+    }
+
+    /// The id of a user: a number, or the name of a user of this system.
+    pub fn user(&self) -> Result<u32> {
+        self.id_by_name("user", |name| system_ids::user(name).map(|user| user.map(|user| user.uid)))
+    }
+
+    /// The same of a group.
+    pub fn group(&self) -> Result<u32> {
+        self.id_by_name("group", system_ids::group)
+    }
+
+    fn id_by_name(&self, kind: &str, find: impl FnOnce(&str) -> io::Result<Option<u32>>) -> Result<u32> {
+        let Some(name) = self.0.as_str() else { return self.id() };
+        if !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit()) {
+            let number = name.parse().ok().filter(|id| *id < u32::MAX);
+            return number.map_or_else(|| self.wrong("in range", "write a smaller number"), Ok);
+        }
+        match find(self.text()?) {
+            Ok(Some(id)) => Ok(id),
+            Ok(None) => self.wrong(
+                &format!("a {kind} of this system"),
+                &format!("make the {kind} first, write another name, or write a number"),
+            ),
+            Err(error) => Err(format!("{} cannot be looked up: {error}; write the number of the {kind}", self.shown())),
+        }
     }
 
     /// `500ms`, `3s`, `2m` or `1h`.
@@ -367,6 +394,19 @@ mod tests {
         assert_eq!(read("'/m/%d/%n/%u%%'", |v| v.absolute_template()), Ok("/m/%d/%n/%u%%".to_owned()));
         for text in ["'/m/%x'", "'/m/%'", "'m/%d'", "''"] {
             assert!(read(text, |v| v.absolute_template()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_id_is_a_number_or_a_name_of_the_system() {
+        for text in ["0", "'0'", "'root'"] {
+            assert_eq!((read(text, |v| v.user()), read(text, |v| v.group())), (Ok(0), Ok(0)), "{text}");
+        }
+        let unknown = read("'no-such-user'", |v| v.user()).unwrap_err();
+        assert!(unknown.contains("\"no-such-user\" is not a user of this system; make the user first"), "{unknown}");
+        assert!(read("'no-such-group'", |v| v.group()).unwrap_err().contains("is not a group of this system"));
+        for text in ["-1", "'-1'", "4294967295", "'4294967295'", "''", "true", "'a\\tb'"] {
+            assert!(read(text, |v| v.user()).is_err(), "{text}");
         }
     }
 

@@ -1,12 +1,7 @@
 //! Users and groups of the system: their numbers, and becoming another.
 
-use std::ffi::{CStr, CString};
+use mailauth_core::system_ids::{self, User};
 use std::io;
-use std::mem::MaybeUninit;
-use std::ptr::null_mut;
-
-/// The most bytes that one entry of the user or group database may have.
-const MAX_ENTRY: usize = 1 << 20;
 
 /// A name that is none of a user or group.
 #[derive(Debug, thiserror::Error)]
@@ -43,13 +38,6 @@ pub enum IdentityError {
     },
 }
 
-/// An entry of the user database.
-struct User {
-    uid: u32,
-    gid: u32,
-    name: CString,
-}
-
 /// The number of the user that configuration key `key` names, by name or number.
 ///
 /// # Errors
@@ -70,57 +58,17 @@ pub(super) fn group_id(key: &'static str, name: &str) -> Result<u32, IdentityErr
         return Ok(number);
     }
     let unknown = || IdentityError::Unknown { kind: "group", name: name.into(), key };
-    let c_name = CString::new(name).map_err(|_| unknown())?;
-    let gid = entry(|buffer| {
-        let mut group = MaybeUninit::<libc::group>::uninit();
-        let mut found = null_mut();
-        // SAFETY: the name is NUL-terminated, the pointers are to live locals and `buffer` has the length given.
-        let error = unsafe {
-            libc::getgrnam_r(c_name.as_ptr(), group.as_mut_ptr(), buffer.as_mut_ptr().cast(), buffer.len(), &mut found)
-        };
-        // SAFETY: a non-null `found` points to `group`, which the call has filled.
-        (error, (!found.is_null()).then(|| unsafe { (*found).gr_gid }))
-    });
-    gid.map_err(|error| IdentityError::Lookup { kind: "group", name: name.into(), key, error })?.ok_or_else(unknown)
+    let failed = |error| IdentityError::Lookup { kind: "group", name: name.into(), key, error };
+    system_ids::group(name).map_err(failed)?.ok_or_else(unknown)
 }
 
 fn find_user(key: &'static str, name: &str) -> Result<User, IdentityError> {
     let unknown = || IdentityError::Unknown { kind: "user", name: name.into(), key };
-    let number = name.parse::<u32>().ok();
-    let c_name = CString::new(name).map_err(|_| unknown())?;
-    let user = entry(|buffer| {
-        let mut user = MaybeUninit::<libc::passwd>::uninit();
-        let mut found = null_mut();
-        let (out, text) = (user.as_mut_ptr(), buffer.as_mut_ptr().cast());
-        // SAFETY: the name is NUL-terminated, the pointers are to live locals and `buffer` has the length given.
-        let error = unsafe {
-            match number {
-                Some(uid) => libc::getpwuid_r(uid, out, text, buffer.len(), &mut found),
-                None => libc::getpwnam_r(c_name.as_ptr(), out, text, buffer.len(), &mut found),
-            }
-        };
-        let user = (!found.is_null()).then(|| {
-            // SAFETY: a non-null `found` points to `user`, which the call has filled; its name is in `buffer`.
-            let (user, name) = unsafe { (&*found, CStr::from_ptr((*found).pw_name)) };
-            User { uid: user.pw_uid, gid: user.pw_gid, name: name.to_owned() }
-        });
-        (error, user)
-    });
-    user.map_err(|error| IdentityError::Lookup { kind: "user", name: name.into(), key, error })?.ok_or_else(unknown)
-}
-
-/// Calls `ask` with a buffer that grows until the entry fits.
-fn entry<T>(mut ask: impl FnMut(&mut [u8]) -> (i32, Option<T>)) -> io::Result<Option<T>> {
-    let mut buffer = vec![0; 1024];
-    loop {
-        match ask(&mut buffer) {
-            (libc::ERANGE, _) if buffer.len() < MAX_ENTRY => buffer.resize(buffer.len() * 4, 0),
-            (libc::EINTR, _) => {}
-            // getpwnam(3): these too mean that the name was not found.
-            (0 | libc::ENOENT | libc::ESRCH, found) => return Ok(found),
-            (error, _) => return Err(io::Error::from_raw_os_error(error)),
-        }
-    }
+    let found = match name.parse::<u32>() {
+        Ok(uid) => system_ids::user_with_id(uid),
+        Err(_) => system_ids::user(name),
+    };
+    found.map_err(|error| IdentityError::Lookup { kind: "user", name: name.into(), key, error })?.ok_or_else(unknown)
 }
 
 /// Becomes the user `name`, with the user's groups, for good. Call it before there are threads.
