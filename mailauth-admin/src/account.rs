@@ -6,7 +6,7 @@ use crate::hash::{make_permitted, read_scheme};
 use crate::listing::{INCOMPLETE, each_account};
 use crate::output::{List, ListRow, Sheet, json, printable, remark, say, yes_no};
 use crate::setup::{Setup, read_domain};
-use crate::{account_csv, password_prompt};
+use crate::{account_columns, account_csv, password_prompt};
 use clap::{Args, Subcommand};
 use mailauth_core::account::{AccountRow, Login, Password};
 use mailauth_core::config::Config;
@@ -164,6 +164,7 @@ impl Verb {
             Verb::Add { login, password, no_password, columns } => {
                 let login = setup.new_login(&login)?;
                 let change = columns.change(config).map_err(Failure::usage)?;
+                warn_of(&change);
                 add(setup, &store, login, change, password, no_password)?;
             }
             Verb::List { domain, json } => list(&store, domain.as_ref(), json)?,
@@ -174,6 +175,7 @@ impl Verb {
                 if columns.is_empty() {
                     return Err(Failure::usage("nothing to change; 'mailauth account set --help' shows the columns"));
                 }
+                warn_of(&change);
                 hint_at_services(change.services.as_ref());
                 set(setup, &store, &login, &change)?;
                 say(format_args!("changed the account {login}"))?;
@@ -284,6 +286,13 @@ pub fn apply(change: AccountChange, row: &mut AccountRow) {
 /// What two opposite switches say; nothing if neither is there.
 pub fn switch(on: bool, off: bool) -> Option<bool> {
     (on || off).then_some(on)
+}
+
+/// Says what is doubtful about a change, though it is made.
+fn warn_of(change: &AccountChange) {
+    if let Some(doubt) = account_columns::doubt(change) {
+        remark(format_args!("warning: --quota: {doubt}"));
+    }
 }
 
 /// A service that this program does not know is permitted, and more often a slip.

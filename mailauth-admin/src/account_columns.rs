@@ -5,8 +5,11 @@
 use clap::Args;
 use mailauth_core::Services;
 use mailauth_core::config::Config;
-use mailauth_core::quota::Limits;
+use mailauth_core::quota::{Limits, WrittenLimits};
 use mailauth_core::store::AccountChange;
+use mailauth_core::system_ids;
+use std::cell::RefCell;
+use std::collections::HashMap;
 
 /// What gives a column back to the defaults.
 const DEFAULT: &str = "default";
@@ -16,14 +19,17 @@ const MAX_PATH: usize = 1024;
 const MAX_NAME: usize = 255;
 const MAX_SERVICES: usize = 255;
 
+/// Words for an empty column, as databases and their tools print it.
+const NULLS: [&str; 8] = ["\\N", "NULL", "null", "(NULL)", "(null)", "[NULL]", "<NULL>", "<null>"];
+
 /// The columns of an account. "default" gives one back to the configuration.
 #[derive(Args, Default)]
 pub struct Columns {
-    /// System user id of the mailbox, or default
-    #[arg(long)]
+    /// System user of the mailbox, by name or number, or default
+    #[arg(long, allow_hyphen_values = true)]
     uid: Option<String>,
-    /// System group id of the mailbox, or default
-    #[arg(long)]
+    /// System group of the mailbox, by name or number, or default
+    #[arg(long, allow_hyphen_values = true)]
     gid: Option<String>,
     /// Absolute path of the home folder, or default
     #[arg(long, value_name = "PATH")]
@@ -34,7 +40,7 @@ pub struct Columns {
     /// Most bytes and messages, as 1G,10000 or 1073741824S,10000C; none, or default
     ///
     /// A part that is not named stays with the default: 1G sets the bytes alone, and 0 in a part is no limit.
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     quota: Option<String>,
     /// Services the account may log in to, such as imap,pop3,smtp; all, or none (mail is still delivered)
     #[arg(long, value_name = "LIST")]
@@ -60,6 +66,11 @@ impl Columns {
         let mut change = AccountChange { enabled: self.switch(), ..AccountChange::default() };
         for (name, text) in self.texts() {
             if let Some(text) = text {
+                if is_null(name, text) {
+                    let cure = if ["name", "options"].contains(&name) { "\"\"" } else { "default" };
+                    let problem = format!("{text} is how a database prints an empty column; write {cure} for none");
+                    return Err(named(name, problem));
+                }
                 set(&mut change, name, text, config).map_err(|problem| named(name, problem))?;
             }
         }
@@ -89,11 +100,19 @@ impl Columns {
     }
 }
 
-/// Sets the column called `name`, other than login, password and enabled, from a text.
+/// Whether a text is a word for NULL in this column. A person may be called Null, and in other columns it may have any case.
+pub fn is_null(column: &str, text: &str) -> bool {
+    let text = text.trim();
+    NULLS.contains(&text) || column != "name" && text.eq_ignore_ascii_case("null")
+}
+
+/// Sets the column called `name`, other than login, password and enabled, from a text, of which white space at both ends is
+/// left out.
 pub fn set(change: &mut AccountChange, name: &str, text: &str, config: &Config) -> Result<(), String> {
+    let text = text.trim();
     match name {
-        "uid" => change.uid = Some(id(text, config)?),
-        "gid" => change.gid = Some(id(text, config)?),
+        "uid" => change.uid = Some(id(text, Kind::User, config)?),
+        "gid" => change.gid = Some(id(text, Kind::Group, config)?),
         "home" => change.home = Some(home(text)?),
         "maildir" => change.maildir = Some(given(text).map(|text| bounded(text, MAX_PATH)).transpose()?),
         "quota" => (change.quota_bytes, change.quota_messages) = quota(text).map(|(b, m)| (Some(b), Some(m)))?,
@@ -123,16 +142,55 @@ fn bounded(text: &str, most: usize) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-fn id(text: &str, config: &Config) -> Result<Option<u32>, String> {
+/// What an id is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Kind {
+    User,
+    Group,
+}
+
+fn id(text: &str, kind: Kind, config: &Config) -> Result<Option<u32>, String> {
     let Some(text) = given(text) else { return Ok(None) };
     let digits = text.bytes().all(|b| b.is_ascii_digit());
-    match text.parse::<u32>().ok().filter(|id| digits && *id < u32::MAX) {
+    let found = if digits { text.parse().ok().filter(|id| *id < u32::MAX) } else { id_of_name(text, kind)? };
+    match found {
         Some(0) if !config.mailbox.allow_root => {
             Err("0 is root; give the mailbox a user of its own, or set [mailbox] allow_root".to_owned())
         }
         Some(id) => Ok(Some(id)),
-        None => Err(format!("{text:?} is not a number from 1 to {}", u32::MAX - 1)),
+        None => {
+            let what = if kind == Kind::User { "user" } else { "group" };
+            Err(format!("{text:?} is not a number from 1 to {}, and no {what} of this system", u32::MAX - 1))
+        }
     }
+}
+
+/// The most names that are remembered.
+const MOST_NAMES: usize = 1000;
+
+thread_local! {
+    /// Names that were looked up: many rows have the same.
+    static NAMES: RefCell<HashMap<(Kind, String), Option<u32>>> = RefCell::default();
+}
+
+/// Returns the number of a user or group of this system.
+fn id_of_name(name: &str, kind: Kind) -> Result<Option<u32>, String> {
+    let key = (kind, name.to_owned());
+    if let Some(known) = NAMES.with_borrow(|names| names.get(&key).copied()) {
+        return Ok(known);
+    }
+    let found = match kind {
+        Kind::User => system_ids::user(name).map(|user| user.map(|user| user.uid)),
+        Kind::Group => system_ids::group(name),
+    };
+    let found = found.map_err(|error| format!("{name:?} cannot be looked up: {error}; write its number"))?;
+    NAMES.with_borrow_mut(|names| {
+        if names.len() >= MOST_NAMES {
+            names.clear();
+        }
+        names.insert(key, found);
+    });
+    Ok(found)
 }
 
 fn home(text: &str) -> Result<Option<String>, String> {
@@ -155,14 +213,13 @@ fn services(text: &str) -> Result<Services, String> {
 /// Bytes and messages. A part that is not named is `None`, which the defaults fill; 0 is no limit.
 fn quota(text: &str) -> Result<(Option<u64>, Option<u64>), String> {
     let Some(text) = given(text) else { return Ok((None, None)) };
-    if text == "none" || text == "NOQUOTA" {
-        return Ok((Some(0), Some(0)));
-    }
-    let limits = Limits::parse_human(text).map_err(|error| error.to_string())?;
-    let string = text.ends_with(['S', 'C']);
-    let bytes = !string || text.contains('S');
-    let messages = if string { text.contains('C') } else { text.contains(',') };
-    Ok((bytes.then(|| limits.bytes.unwrap_or(0)), messages.then(|| limits.messages.unwrap_or(0))))
+    let WrittenLimits { bytes, messages } = WrittenLimits::parse(text).map_err(|error| error.to_string())?;
+    Ok((bytes, messages))
+}
+
+/// What is doubtful about the quota of a change, with its cure.
+pub fn doubt(change: &AccountChange) -> Option<String> {
+    Limits::from_columns(change.quota_bytes.flatten(), change.quota_messages.flatten()).doubt()
 }
 
 /// A quota as [`set`] reads it back, column by column.
@@ -175,6 +232,7 @@ pub fn show_quota(bytes: Option<u64>, messages: Option<u64>) -> String {
 mod tests {
     use super::*;
     use mailauth_core::Service;
+    use mailauth_core::mailbox::MailboxDefaults;
     use proptest::prelude::*;
 
     fn changed(name: &str, text: &str) -> Result<AccountChange, String> {
@@ -222,7 +280,43 @@ mod tests {
             let problem = changed(name, text).unwrap_err();
             assert!(problem.contains(reason), "{name}={text:?}: {problem}");
         }
+        assert_eq!(changed("uid", "root").unwrap_err(), changed("uid", "0").unwrap_err());
+        assert!(changed("gid", "no-such-group").unwrap_err().contains("no group of this system"));
         assert!(changed("name", &"x".repeat(256)).unwrap_err().contains("more than 255"));
+    }
+
+    #[test]
+    fn blanks_at_both_ends_are_left_out() {
+        assert_eq!(changed("quota", "1000C ").unwrap().quota_messages, Some(Some(1000)));
+        assert_eq!(changed("maildir", "\tMaildir\u{a0}").unwrap().maildir, Some(Some("Maildir".into())));
+        assert_eq!(changed("home", " /h ").unwrap().home, Some(Some("/h".into())));
+        assert_eq!(changed("uid", " 7 ").unwrap().uid, Some(Some(7)));
+        assert_eq!(changed("name", "  ").unwrap().name, Some(None));
+        assert_eq!(changed("services", " all ").unwrap().services, Some(Services::All));
+    }
+
+    #[test]
+    fn users_and_groups_have_names() {
+        let config =
+            Config { mailbox: MailboxDefaults { allow_root: true, ..Default::default() }, ..Default::default() };
+        let mut change = AccountChange::default();
+        set(&mut change, "uid", "root", &config).unwrap();
+        set(&mut change, "gid", "root", &config).unwrap();
+        assert_eq!((change.uid, change.gid), (Some(Some(0)), Some(Some(0))));
+    }
+
+    #[test]
+    fn a_person_may_be_called_null_and_a_column_may_not() {
+        for text in ["NULL", "\\N", "null", " NULL "] {
+            assert!(is_null("name", text) && is_null("maildir", text), "{text}");
+        }
+        assert!(!is_null("name", "Null") && is_null("services", "Null"));
+        let columns = Columns { maildir: Some("NULL".into()), ..Columns::default() };
+        let problem = columns.change(&Config::default()).unwrap_err();
+        assert!(
+            problem.starts_with("--maildir: NULL is how a database prints an empty column; write default"),
+            "{problem}"
+        );
     }
 
     #[test]

@@ -70,7 +70,7 @@ pub struct Columns {
     #[arg(long)]
     disabled: bool,
     /// What its mailboxes may keep together: bytes and messages, as 10G,100000; none for no limit
-    #[arg(long, value_parser = read_quota, value_name = "QUOTA")]
+    #[arg(long, value_parser = read_quota, value_name = "QUOTA", allow_hyphen_values = true)]
     quota: Option<Limits>,
 }
 
@@ -146,6 +146,9 @@ impl Columns {
             row.description = Some(text).filter(|text| !text.is_empty());
         }
         row.quota = self.quota.unwrap_or(row.quota);
+        if let Some(doubt) = self.quota.and_then(Limits::doubt) {
+            remark(format_args!("warning: --quota: {doubt}"));
+        }
         row.enabled = switch(self.enabled, self.disabled).unwrap_or(row.enabled);
         Ok(())
     }

@@ -39,7 +39,7 @@ pub fn from_stdin() -> Result<Secret, Failure> {
 
 fn read_all(input: impl Read) -> Result<Secret, Failure> {
     // Room for all that is read, so that no copy stays behind where the buffer grew.
-    let most = MAX_PASSWORD + 2;
+    let most = MAX_PASSWORD + "\u{feff}\r\n".len();
     let mut bytes = Zeroizing::new(Vec::with_capacity(most + 1));
     let mut chunk = Zeroizing::new([0; 512]);
     let mut input = input.take(most as u64 + 1);
@@ -53,6 +53,8 @@ fn read_all(input: impl Read) -> Result<Secret, Failure> {
     }
     let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
     let line = line.strip_suffix(b"\r").filter(|_| line.len() < bytes.len()).unwrap_or(line);
+    // The byte order mark, with which editors of other systems begin a file.
+    let line = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line);
     if line.is_empty() {
         return Err(Failure::usage("there is no password on the standard input"));
     }
@@ -153,12 +155,22 @@ mod tests {
         assert_eq!(read(b"secret\n"), b"secret");
         assert_eq!(read(b"se cret \r\n"), b"se cret ");
         assert_eq!(read(b"secret\r"), b"secret\r");
+        assert_eq!(read("\u{feff}sécret\r\n".as_bytes()), "sécret".as_bytes());
         assert_eq!(read(&[b"\xff".repeat(MAX_PASSWORD), b"\r\n".to_vec()].concat()).len(), MAX_PASSWORD);
     }
 
     #[test]
     fn what_is_no_single_password_is_refused() {
-        for text in [&b""[..], b"\n", b"\r\n", b"a\nb", b"a\n\n", &[b'x'; MAX_PASSWORD + 1], &[b'x'; 100_000]] {
+        for text in [
+            &b""[..],
+            "\u{feff}\n".as_bytes(),
+            b"\n",
+            b"\r\n",
+            b"a\nb",
+            b"a\n\n",
+            &[b'x'; MAX_PASSWORD + 1],
+            &[b'x'; 100_000],
+        ] {
             assert_eq!(read_all(text).unwrap_err().exit, Exit::Usage);
         }
     }

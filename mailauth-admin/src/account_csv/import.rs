@@ -5,11 +5,13 @@
 
 use super::rows::{Row, Rows};
 use crate::failure::Failure;
-use crate::output::{printable, say};
+use crate::listing::Complaints;
+use crate::output::{printable, remark, say};
 use crate::setup::Setup;
 use crate::spool::private_file;
 use mailauth_core::account::AccountRow;
 use mailauth_core::config::Config;
+use mailauth_core::quota::Limits;
 use mailauth_core::store::{AdminError, Administration, Changed, ImportError, ImportSource, SqlStore};
 use std::collections::HashMap;
 use std::fs::File;
@@ -27,9 +29,11 @@ pub const IMPORT_HELP: &str = "\
 Add all accounts of a CSV file, and the domains they are in, or nothing.
 
 The first line names the columns, in any order: login, and any of password, uid, gid, home, maildir, quota, services, \
-name, options, enabled. An empty value is left to the defaults. The password is a stored value, such as $6$..., \
-{SSHA256}... or {PLAIN}..., and is refused where it cannot be read; 'mailauth hash' makes one. Every bad row is listed \
-with its line and the reason, and then nothing is imported.
+name, options, enabled. An empty value is left to the defaults, and so are NULL and \\N, as databases print it; in the \
+column login they are refused. White space around a value is left out, but not around a password. The password is a \
+stored value, such as $6$..., {SSHA256}... or {PLAIN}..., and is refused where it cannot be read; 'mailauth hash' makes \
+one. uid and gid may be names of this system. enabled is yes or no, y or n, true or false, t or f, 1 or 0. Every bad row \
+is listed with its line, column and the reason, and then nothing is imported; a quota below 1 MiB is a warning.
 
 For example:
   login,password,quota,services
@@ -42,7 +46,10 @@ pub fn import(store: &SqlStore, file: &Path, setup: &Setup) -> Result<(), Failur
     let unread = |error: io::Error| unread(&shown, &error);
     let file = open(file).map_err(unread)?;
     let mut source = Source::new(&file, &setup.config).map_err(unread)?;
-    let changes = source.look_through().map_err(unread)?;
+    let (changes, doubts) = source.look_through().map_err(unread)?;
+    for doubt in doubts.lines() {
+        remark(format_args!("warning: {shown}:{doubt}"));
+    }
     let added = setup.change(store, &changes, |store| store.import(&mut source)).map_err(|error| match error {
         ImportError::Read(error) => unread(error),
         ImportError::Store(error) => {
@@ -60,7 +67,10 @@ pub fn import(store: &SqlStore, file: &Path, setup: &Setup) -> Result<(), Failur
 
 fn unread(shown: &str, error: &io::Error) -> Failure {
     match error.kind() {
-        io::ErrorKind::InvalidData => Failure::no(format!("{shown}: {error}\nnothing was imported")),
+        io::ErrorKind::InvalidData => {
+            let lines: String = error.to_string().lines().map(|line| format!("{shown}: {line}\n")).collect();
+            Failure::no(format!("{lines}nothing was imported"))
+        }
         _ => Failure::usage(format!("{shown} cannot be read: {error}")),
     }
 }
@@ -150,10 +160,14 @@ impl<'f> Source<'f> {
     }
 
     /// Finds out whether the rows can be read, before a database is asked, and what the daemon is told when they are added.
-    fn look_through(&mut self) -> io::Result<Vec<Changed>> {
-        let mut changes = Vec::new();
+    /// And what is doubtful about them, with their lines.
+    fn look_through(&mut self) -> io::Result<(Vec<Changed>, Complaints)> {
+        let (mut changes, mut doubts) = (Vec::new(), Complaints::default());
         while self.problems.count == 0 {
-            let Some((_, account)) = self.next()? else { break };
+            let Some((line, account)) = self.next()? else { break };
+            if let Some(doubt) = Limits::from_columns(account.quota_bytes, account.quota_messages).doubt() {
+                doubts.add(format_args!("{line}: quota: {doubt}"));
+            }
             if changes.len() <= MOST_TOLD {
                 changes.push(Changed::Account(account.login));
             }
@@ -161,7 +175,7 @@ impl<'f> Source<'f> {
         let spoilt = self.problems.count;
         self.rewind()?;
         self.problems.count = spoilt;
-        Ok(if changes.len() > MOST_TOLD { vec![Changed::Additions] } else { changes })
+        Ok((if changes.len() > MOST_TOLD { vec![Changed::Additions] } else { changes }, doubts))
     }
 
     /// Finds the lines on which accounts that are there twice come first.

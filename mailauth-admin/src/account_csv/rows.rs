@@ -47,8 +47,14 @@ impl<'c, R: Read> Rows<'c, R> {
     /// # Errors
     /// When it cannot be read, or is too long.
     pub(super) fn next(&mut self) -> io::Result<Option<Row>> {
-        if !self.reader.read_byte_record(&mut self.record).map_err(unread)? {
-            return Ok(None);
+        loop {
+            if !self.reader.read_byte_record(&mut self.record).map_err(unread)? {
+                return Ok(None);
+            }
+            // Spreadsheets write rows of nothing but commas after the last one.
+            if !self.record.iter().all(|value| value.trim_ascii().is_empty()) {
+                break;
+            }
         }
         let begin = self.record.position().map_or(0, csv::Position::byte);
         let line = self.reader.get_mut().line_of(begin);
@@ -116,40 +122,67 @@ impl<R: Read> Read for Lines<R> {
 
 /// The column that stands at each place.
 fn read_header(header: &ByteRecord) -> Result<Vec<&'static str>, String> {
-    let mut columns = Vec::new();
+    let first = header.get(0).unwrap_or_default();
+    if first.starts_with(b"\xff\xfe") || first.starts_with(b"\xfe\xff") {
+        return Err("line 1: it is UTF-16; save it as CSV in UTF-8".to_owned());
+    }
+    let between = [(b';', "semicolons"), (b'\t', "tabs"), (b'|', "bars")];
+    if let Some((_, what)) = between.iter().find(|(separator, _)| header.len() == 1 && first.contains(separator)) {
+        return Err(format!("line 1: there are {what} between the values; save it as CSV with commas between them"));
+    }
+    let (mut columns, mut problems) = (Vec::new(), Vec::new());
     for name in header {
         let name = String::from_utf8_lossy(name);
         let name = name.trim();
-        let Some(known) = COLUMNS.iter().find(|column| **column == name) else {
-            let name = printable(name);
-            return Err(format!("line 1: there is no column {name:?}; columns are {}", COLUMNS.join(",")));
-        };
-        if columns.contains(known) {
-            return Err(format!("line 1: the column {name} is there twice"));
+        match COLUMNS.iter().find(|column| **column == name) {
+            None => problems.push(no_column(name)),
+            Some(known) if columns.contains(known) => {
+                problems.push(format!("line 1: the column {name} is there twice"))
+            }
+            Some(known) => columns.push(*known),
         }
-        columns.push(*known);
     }
     if !columns.contains(&"login") {
-        return Err(format!(
-            "line 1: there is no column login; the first line names the columns, as {}",
-            COLUMNS.join(",")
-        ));
+        let all = COLUMNS.join(",");
+        problems.push(format!("line 1: there is no column login; the first line names the columns, as {all}"));
     }
-    Ok(columns)
+    if problems.is_empty() { Ok(columns) } else { Err(problems.join("\n")) }
+}
+
+/// What is wrong with a name in the header that no column has.
+fn no_column(name: &str) -> String {
+    let all = COLUMNS.join(",");
+    let hint = match COLUMNS.iter().find(|column| column.eq_ignore_ascii_case(name)) {
+        Some(column) => format!("; write {column}, in lower case"),
+        None => COLUMNS
+            .iter()
+            .map(|column| (strsim::osa_distance(column, &name.to_lowercase()), column))
+            .min()
+            .filter(|(distance, _)| *distance <= 2)
+            .map_or_else(String::new, |(_, column)| format!("; did you mean {column}?")),
+    };
+    format!("line 1: there is no column {:?}; columns are {all}{hint}", printable(name))
 }
 
 /// An account, or all that is wrong with the row.
 fn read_row(record: &ByteRecord, columns: &[&'static str], config: &Config) -> Result<AccountRow, Vec<String>> {
     if record.len() != columns.len() {
         let (has, needs) = (record.len(), columns.len());
-        return Err(vec![format!("it has {has} values where the header has {needs}; is a quote or a comma missing?")]);
+        let hint =
+            if has > needs { "a value with a comma in it, as a quota, needs quotes" } else { "is a comma missing?" };
+        return Err(vec![format!("it has {has} values where the header has {needs}; {hint}")]);
     }
     let mut problems = Vec::new();
     let mut login = None;
     let mut change = AccountChange::default();
     for (name, value) in columns.iter().zip(record) {
+        let is_null = std::str::from_utf8(value).is_ok_and(|text| account_columns::is_null(name, text));
+        let value = if is_null { b"" } else { value };
         let read = match *name {
-            "login" => read_login(value, config).map(|read| login = Some(read)),
+            "login" if is_null => {
+                Err("it is NULL, and a row without a login is no account; leave the row out".to_owned())
+            }
+            "login" => read_login(trim(value), config).map(|read| login = Some(read)),
             "password" => read_password(value, config).map(|read| change.password = Some(read)),
             "enabled" => read_switch(value).map(|read| change.enabled = Some(read)),
             other => std::str::from_utf8(value)
@@ -170,6 +203,11 @@ fn read_row(record: &ByteRecord, columns: &[&'static str], config: &Config) -> R
     }
 }
 
+/// A text without the white space at its ends; bytes that are no text as they are.
+fn trim(value: &[u8]) -> &[u8] {
+    std::str::from_utf8(value).map_or(value, |text| text.trim().as_bytes())
+}
+
 /// A stored password. One that is empty or locks the account is as good as any; one that could never be verified would
 /// come to light only when its owner cannot log in.
 fn read_password(value: &[u8], config: &Config) -> Result<Password, String> {
@@ -186,9 +224,9 @@ fn read_password(value: &[u8], config: &Config) -> Result<Password, String> {
 }
 
 fn read_switch(value: &[u8]) -> Result<bool, String> {
-    match value.trim_ascii().to_ascii_lowercase().as_slice() {
-        b"" | b"yes" | b"true" | b"1" => Ok(true),
-        b"no" | b"false" | b"0" => Ok(false),
+    match trim(value).to_ascii_lowercase().as_slice() {
+        b"" | b"yes" | b"y" | b"true" | b"t" | b"1" | b"on" => Ok(true),
+        b"no" | b"n" | b"false" | b"f" | b"0" | b"off" => Ok(false),
         _ => Err("write yes or no".to_owned()),
     }
 }

@@ -1,6 +1,7 @@
 use super::export::write_row;
 use super::rows::Rows;
 use super::*;
+use crate::account_columns;
 use csv::WriterBuilder;
 use mailauth_core::Services;
 use mailauth_core::account::{AccountRow, Login, Password};
@@ -60,6 +61,71 @@ fn spreadsheets_write_marks_and_other_line_ends_and_quote_what_they_like() {
 }
 
 #[test]
+fn blanks_around_values_are_left_out_but_not_around_passwords() {
+    let text = "login , maildir,quota,services,enabled,name,uid,password\n\
+                \u{a0}anna@x.example , Maildir ,1000C , imap ,\tno , Anna , 7 ,{PLAIN}se cret \n";
+    let (rows, problems) = read(text);
+    assert_eq!(problems, [""; 0]);
+    let row = &rows[0];
+    assert_eq!((row.login.as_str(), row.maildir.as_deref(), row.uid), ("anna@x.example", Some("Maildir"), Some(7)));
+    assert_eq!((row.quota_bytes, row.quota_messages, row.enabled), (None, Some(1000), false));
+    assert_eq!((row.services.to_string().as_str(), row.name.as_deref()), ("imap", Some("Anna")));
+    assert_eq!(row.password, Password("{PLAIN}se cret ".into()));
+}
+
+#[test]
+fn null_is_an_empty_column_and_no_maildir_of_that_name() {
+    for null in ["NULL", "\\N", "null", " NULL ", "(NULL)"] {
+        let values = [null; 10].join(",");
+        let (rows, problems) = read(&format!(
+            "login,password,uid,gid,home,maildir,quota,services,name,options,enabled\na@x.example,{values}\n"
+        ));
+        assert_eq!(problems, [""; 0], "{null}");
+        assert_eq!(rows, [AccountRow::new(Login::parse(b"a@x.example", None).unwrap())], "{null}");
+        let (rows, problems) = read(&format!("login,name\n{null},Anna\n"));
+        assert!(rows.is_empty() && problems[0].starts_with("2: login: it is NULL"), "{null}: {problems:?}");
+    }
+    let (rows, _) = read("login,name\na@x.example,Null\n");
+    assert_eq!(rows[0].name.as_deref(), Some("Null"));
+}
+
+#[test]
+fn thousands_and_numbers_below_zero_are_refused_with_what_to_write() {
+    for (quota, reason) in [
+        ("\"1,024\"", "write numbers without separators"),
+        ("1.024", "write numbers without separators"),
+        ("-1", "write none"),
+        ("1.5G", "write 1536M"),
+        ("1G;1000", "is not a quota"),
+    ] {
+        let (rows, problems) = read(&format!("login,quota\na@x.example,{quota}\n"));
+        assert!(rows.is_empty() && problems[0].starts_with("2: quota: "), "{problems:?}");
+        assert!(problems[0].contains(reason), "{problems:?}");
+    }
+    let (_, problems) = read("login,quota\na@x.example,1G,1000\n");
+    assert!(problems[0].contains("it has 3 values where the header has 2; a value with a comma in it"), "{problems:?}");
+}
+
+#[test]
+fn a_switch_is_written_in_many_ways() {
+    let words = ["yes", "Y", "t", "TRUE", "1", "", "No", "n", "F", "false", "0"];
+    let csv: String = words.iter().enumerate().map(|(n, word)| format!("a{n}@x.example,{word}\n")).collect();
+    let (rows, problems) = read(&format!("login,enabled\n{csv}b@x.example,perhaps\n"));
+    let on = [true, true, true, true, true, true, false, false, false, false, false];
+    assert_eq!(rows.iter().map(|row| row.enabled).collect::<Vec<_>>(), on);
+    assert_eq!(problems, ["13: enabled: write yes or no"]);
+}
+
+#[test]
+fn rows_of_nothing_but_commas_are_no_accounts() {
+    let (rows, problems) = read("login,name,quota\na@x.example,,\n,,\n , ,\r\n,,\n");
+    assert_eq!((rows.len(), problems.len()), (1, 0), "{problems:?}");
+    assert!(refused("\u{feff}\u{feff}login\n").contains("there is no column"));
+    let utf16: Vec<u8> = "\u{feff}login\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    assert!(try_to_read(&utf16).unwrap_err().to_string().contains("it is UTF-16; save it as CSV in UTF-8"));
+}
+
+#[test]
 fn every_bad_row_is_told_with_its_line_and_reason() {
     let text = "login,password,uid,quota,services,enabled,name\n\
                 anna@example.org,,5000,1G,imap,yes,\"two\nlines\"\n\
@@ -107,6 +173,13 @@ fn a_row_that_does_not_end_is_not_read_for_ever() {
 #[test]
 fn a_header_that_is_not_understood_stops_everything() {
     assert!(refused("login,pasword\n").starts_with("line 1: there is no column \"pasword\""));
+    assert!(refused("login,pasword\n").ends_with("; did you mean password?"));
+    assert!(
+        refused("Login,Quota\n").contains("\"Login\"")
+            && refused("Login,Quota\n").contains("write quota, in lower case")
+    );
+    assert!(refused("login;password;quota\na@x.example;;1G\n").contains("there are semicolons between the values"));
+    assert!(refused("login\tpassword\na@x.example\t!\n").contains("there are tabs between the values"));
     assert!(refused("login,login\n").contains("twice"));
     assert!(refused("anna@example.org,x\n").contains("there is no column"));
     assert!(refused("name\n").contains("there is no column login"));
@@ -120,7 +193,8 @@ fn a_password_of_other_bytes_than_utf_8_is_a_problem_of_its_row() {
 }
 
 fn text() -> impl Strategy<Value = Option<String>> {
-    proptest::option::of("[^\\p{C}]{1,20}")
+    let text = proptest::option::of("[^\\p{C}]{1,20}").prop_map(|text| text.map(|text| text.trim().to_owned()));
+    text.prop_map(|text| text.filter(|text| !text.is_empty() && !account_columns::is_null("", text)))
 }
 
 proptest! {
