@@ -76,7 +76,7 @@ fn at(mailbox: &Mailbox) -> Result<Exit, Failure> {
 
 /// To an account.
 fn to(setup: &Setup, login: &str) -> Result<Exit, Failure> {
-    let login = setup.login(login)?;
+    let login = setup.recipient(login)?;
     let database = setup.store()?;
     let nobody = Failure::new(Exit::NoUser, format!("no such account {login}, or it is disabled"));
     let recipient = Recipient::find(&database, &login, nobody, |row| row.enabled && row.domain_enabled)?;

@@ -2,6 +2,7 @@
 
 use crate::failure::Failure;
 use crate::output::remark;
+use mailauth_core::account::LoginError;
 use mailauth_core::authenticate::{Answer, NotNow};
 use mailauth_core::config::Config;
 use mailauth_core::store::{Changed, SqlStore, open_single};
@@ -68,19 +69,34 @@ impl Setup {
 
     /// The login of an account that may be there. It need not be one that could be added: other programs write too.
     pub fn login(&self, text: &str) -> Result<Login, Failure> {
-        let login = Login::parse(text.as_bytes(), self.config.login.default_domain.as_deref());
+        self.typed(text).map_err(|error| Failure::usage(format!("{text:?}: {error}")))
+    }
+
+    /// The account that mail is for, by its address.
+    pub fn recipient(&self, text: &str) -> Result<Login, Failure> {
+        let login = Login::typed(text.as_bytes(), self.config.login.default_domain.as_deref(), "");
         login.map_err(|error| Failure::usage(format!("{text:?}: {error}")))
     }
 
     /// The login of an account to add.
     pub fn new_login(&self, text: &str) -> Result<Login, Failure> {
-        read_login(text.as_bytes(), &self.config).map_err(|problem| Failure::usage(format!("{text:?}: {problem}")))
+        let login = self.typed(text).map_err(|error| error.to_string()).and_then(addable);
+        login.map_err(|problem| Failure::usage(format!("{text:?}: {problem}")))
+    }
+
+    fn typed(&self, text: &str) -> Result<Login, LoginError> {
+        let rules = &self.config.login;
+        Login::typed(text.as_bytes(), rules.default_domain.as_deref(), &rules.separators)
     }
 }
 
 /// A login that an account may be added under: with a domain that can have a name.
 pub fn read_login(text: &[u8], config: &Config) -> Result<Login, String> {
-    let login = Login::parse(text, config.login.default_domain.as_deref()).map_err(|error| error.to_string())?;
+    let login = Login::typed(text, config.login.default_domain.as_deref(), "").map_err(|error| error.to_string())?;
+    addable(login)
+}
+
+fn addable(login: Login) -> Result<Login, String> {
     if login.domain().is_empty() {
         return Err("the login has no domain; write it as name@example.org".to_owned());
     }

@@ -70,6 +70,34 @@ impl Login {
         if login.len() > Self::MAX { Err(LoginError::TooLong) } else { Ok(Login(login)) }
     }
 
+    /// Reads a login as a person typed it: without the white space at either end. If it has no `@`, the last of the
+    /// `separators` in it stands for one.
+    ///
+    /// ```
+    /// use mailauth_core::Login;
+    /// let anna = Login::parse(b"anna@example.org", None);
+    /// assert_eq!(Login::typed(b" anna%example.org ", None, "%"), anna);
+    /// assert_eq!(Login::typed(b"anna@example.org ", None, ""), anna);
+    /// ```
+    ///
+    /// # Errors
+    /// When no account can have that name.
+    pub fn typed(sent: &[u8], default_domain: Option<&str>, separators: &str) -> Result<Self, LoginError> {
+        let sent = trimmed(sent);
+        if separators.is_empty() || sent.len() > Self::MAX || sent.contains(&b'@') {
+            return Self::parse(sent, default_domain);
+        }
+        let separator = |byte: &u8| separators.as_bytes().contains(byte);
+        let mut login = sent.to_vec();
+        match login.iter_mut().rfind(|byte| separator(byte)) {
+            Some(last) => {
+                *last = b'@';
+                Self::parse(&login, None)
+            }
+            None => Self::parse(sent, default_domain),
+        }
+    }
+
     /// The whole login.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -83,6 +111,17 @@ impl Login {
     /// What stands after the last `@`; empty for a login without one.
     pub fn domain(&self) -> &str {
         self.0.rsplit_once('@').map_or("", |(_, domain)| domain)
+    }
+}
+
+/// Returns `text` without the white space at either end, which telephones add to a login. Line breaks and other control
+/// characters but the tab are no white space here: they make a login unusable.
+pub fn trimmed(text: &[u8]) -> &[u8] {
+    let blank = |c: char| c == '\t' || (c.is_whitespace() && !c.is_control() && !matches!(c, '\u{2028}' | '\u{2029}'));
+    match std::str::from_utf8(text) {
+        Ok(text) => text.trim_matches(blank).as_bytes(),
+        // It is no login either way.
+        Err(_) => text,
     }
 }
 
@@ -215,6 +254,43 @@ mod tests {
     fn folding_cannot_push_a_login_over_its_bound() {
         // U+0130 folds to three bytes from two.
         assert_eq!(Login::parse("İ".repeat(127).as_bytes(), None), Err(LoginError::TooLong));
+    }
+
+    #[test]
+    fn white_space_at_either_end_of_a_typed_login_is_left_out_and_within_it_is_not() {
+        let typed = |sent: &str| Login::typed(sent.as_bytes(), None, "").map(|login| login.to_string());
+        for sent in ["a@x ", " a@x", "\ta@x\t", "a@x\u{a0}", "\u{3000}a@x \u{2003}", "a@x\u{202f}"] {
+            assert_eq!(typed(sent).as_deref(), Ok("a@x"), "{sent:?}");
+        }
+        for sent in ["a b@x", "a @x", "a@ x", "a@x\n", "a@x\r", "\na@x", "a@x \0", "a@x\u{85}", "a@x\u{2028}"] {
+            assert_eq!(typed(sent), Err(LoginError::Unprintable), "{sent:?}");
+        }
+        assert_eq!(typed(" \t "), Err(LoginError::Empty));
+        assert_eq!(Login::typed(b" a@\xff ", None, ""), Err(LoginError::NotUtf8));
+        let padded = format!("{}{}@x{}", " ".repeat(300), "l".repeat(Login::MAX - 2), " ".repeat(300));
+        assert_eq!(typed(&padded).unwrap().len(), Login::MAX);
+    }
+
+    #[test]
+    fn the_last_separator_stands_for_the_sign_that_is_missing() {
+        let typed = |sent: &str, separators| {
+            Login::typed(sent.as_bytes(), Some("example.org"), separators).map(|login| login.to_string())
+        };
+        for (sent, separators, login) in [
+            ("anna%x.example", "%", "anna@x.example"),
+            (" Anna%X.example ", "%", "anna@x.example"),
+            ("a%b%x.example", "%", "a%b@x.example"),
+            ("a%b/x.example", "/%", "a%b@x.example"),
+            ("a/b%x.example", "/%", "a/b@x.example"),
+            ("a%b@x.example", "%", "a%b@x.example"),
+            ("anna", "%", "anna@example.org"),
+            ("anna%x.example", "", "anna%x.example@example.org"),
+            ("j\u{fc}rgen%x.example", "%", "j\u{fc}rgen@x.example"),
+        ] {
+            assert_eq!(typed(sent, separators).as_deref(), Ok(login), "{sent:?} with {separators:?}");
+        }
+        assert_eq!(typed("anna%", "%"), Err(LoginError::Incomplete));
+        assert_eq!(typed("%x.example", "%"), Err(LoginError::Incomplete));
     }
 
     proptest! {

@@ -86,6 +86,8 @@ pub struct PasswordChange {
 pub struct Policy {
     /// Appended to a login without `@`.
     pub default_domain: Option<String>,
+    /// Characters of which the last one stands for a missing `@` in a login.
+    pub separators: String,
     /// What stands in for empty columns.
     pub mailbox: MailboxDefaults,
     /// How stored passwords are read.
@@ -452,7 +454,9 @@ impl Authenticator {
 
     /// The login that a row is looked up by, in time.
     fn login(&self, asked: &Asked) -> Result<Login, Answer<Box<Account>>> {
-        let login = Login::parse(&asked.login, self.policy.default_domain.as_deref())
+        // In an address on an envelope such a character is one of its name.
+        let separators = if asked.is_for_mail() { "" } else { self.policy.separators.as_str() };
+        let login = Login::typed(&asked.login, self.policy.default_domain.as_deref(), separators)
             .map_err(|error| Answer::No(No::UnusableLogin(error)))?;
         if Instant::now() >= asked.deadline { Err(Answer::NotNow(NotNow::Late)) } else { Ok(login) }
     }

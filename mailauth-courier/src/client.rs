@@ -6,7 +6,7 @@ mod reason;
 use self::door::Door;
 use self::reason::Failure;
 use crate::protocol::{self, MAX_REPLY, PasswdFields, Question, Reply, Uncomposable};
-use mailauth_core::account::{Account, LoginError};
+use mailauth_core::account::{Account, LoginError, trimmed};
 use mailauth_core::authenticate::{Answer, Authority, Credential, No, NotNow, PasswordChange, Request};
 use mailauth_core::store::Changed;
 use mailauth_core::{Secret, Service};
@@ -214,14 +214,15 @@ pub(crate) fn limit(socket: &OwnedFd, direction: Timeout, deadline: Instant) -> 
 impl Authority for Client {
     fn authenticate(&self, request: Request) -> Answer<Box<Account>> {
         let service = service_name(&request.service);
+        let login = trimmed(&request.login);
         let composed = match &request.credential {
-            Credential::Lookup => protocol::pre(service, &request.login),
-            Credential::Password(password) => protocol::auth_login(service, &request.login, password.expose()),
+            Credential::Lookup => protocol::pre(service, login),
+            Credential::Password(password) => protocol::auth_login(service, login, password.expose()),
             Credential::Cram(mechanism, response) => protocol::auth_cram(service, *mechanism, response),
         };
         let composed = match composed {
             Ok(composed) => protocol::with_client(request.client.as_deref(), composed),
-            Err(what) => return self.uncomposable(what, &request.login),
+            Err(what) => return self.uncomposable(what, login),
         };
         self.ask(&composed, request.deadline, |reply| match reply {
             Reply::Record(record) => match record.account() {
@@ -239,10 +240,11 @@ impl Authority for Client {
             return Answer::No(No::UnusablePassword);
         };
         let service = service_name(&request.service);
-        let fields = PasswdFields { service, login: &request.login, old: old.expose(), new: new.expose() };
+        let login = trimmed(&request.login);
+        let fields = PasswdFields { service, login, old: old.expose(), new: new.expose() };
         let composed = match protocol::passwd(fields) {
             Ok(composed) => protocol::with_client(request.client.as_deref(), composed),
-            Err(what) => return self.uncomposable(what, &request.login),
+            Err(what) => return self.uncomposable(what, login),
         };
         self.ask(&composed, request.deadline, |reply| match reply {
             Reply::Ok => Answer::Yes(()),

@@ -48,7 +48,7 @@ impl MayStore {
 
 fn of_account(setup: &Setup, login: &str, size: u64) -> Result<Exit, Failure> {
     let store = setup.store()?;
-    let login = setup.login(login)?;
+    let login = setup.recipient(login)?;
     let nobody = Failure::no(no_such("account", login.as_str()));
     let recipient = Recipient::find(&store, &login, nobody, |_| true)?;
     let account = setup.config.mailbox.resolve(recipient.row.clone());

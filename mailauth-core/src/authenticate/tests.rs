@@ -64,6 +64,7 @@ fn row(login: &str, password: &str) -> AccountRow {
 fn policy() -> Policy {
     Policy {
         default_domain: Some("x.example".into()),
+        separators: String::new(),
         mailbox: MailboxDefaults::default(),
         rules: Rules::default(),
         scheme: NewScheme::Sha256Crypt,

@@ -71,6 +71,7 @@ pub(super) const KEYS: &[Key] = &[
     key("outage", "max_age", |c, v| put(&mut c.outage.max_age, v.duration(AGE))),
     key("outage", "refresh", |c, v| put(&mut c.outage.refresh, v.duration(REFRESH))),
     key("login", "default_domain", |c, v| put(&mut c.login.default_domain, v.domain().map(Some))),
+    key("login", "separators", |c, v| put(&mut c.login.separators, v.separators())),
     key("login", "unknown_services", |c, v| put(&mut c.login.unknown_services, v.boolean())),
     key("mailbox", "home", |c, v| put(&mut c.mailbox.home, v.absolute_template())),
     key("mailbox", "maildir", |c, v| put(&mut c.mailbox.maildir, v.template())),

@@ -63,6 +63,7 @@ impl Config {
     pub fn policy(&self) -> Policy {
         Policy {
             default_domain: self.login.default_domain.clone(),
+            separators: self.login.separators.clone(),
             mailbox: self.mailbox.clone(),
             rules: self.password.rules.clone(),
             scheme: self.password.scheme,
@@ -84,13 +85,15 @@ impl Config {
 pub struct LoginConfig {
     /// `default_domain`: appended to a login without `@`; none by default.
     pub default_domain: Option<String>,
+    /// `separators`: characters of which the last one stands for the `@` in a login that has none; none by default.
+    pub separators: String,
     /// `unknown_services`: may an account without restriction use a service of a name we do not know?
     pub unknown_services: bool,
 }
 
 impl Default for LoginConfig {
     fn default() -> Self {
-        LoginConfig { default_domain: None, unknown_services: true }
+        LoginConfig { default_domain: None, separators: String::new(), unknown_services: true }
     }
 }
 

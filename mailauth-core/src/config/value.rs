@@ -285,6 +285,19 @@ impl Value<'_> {
         DomainName::parse(self.text()?).map(|name| name.as_str().to_owned()).map_err(|error| error.to_string())
     }
 
+    /// Characters that stand for the `@` of a login. Those that the names of domains have would cut these in two.
+    pub fn separators(&self) -> Result<String> {
+        // Empty for none.
+        let Some(text) = self.0.as_str() else { return self.wrong("a text", "write it in quotes") };
+        let fits = |c: char| c.is_ascii_punctuation() && !matches!(c, '@' | '.' | '-' | '_');
+        match text.chars().find(|c| !fits(*c)) {
+            None => Ok(text.to_owned()),
+            Some(c) => Err(format!(
+                "{c:?} cannot separate a name from its domain; write punctuation such as \"%\", but none of @ . - _"
+            )),
+        }
+    }
+
     pub fn quota(&self) -> Result<Limits> {
         Limits::parse_human(self.text()?).map_err(|error| error.to_string())
     }

@@ -151,6 +151,7 @@ fn router<S: MailStore + 'static>(table: &Arc<S>) -> Router {
     let mailbox = MailboxDefaults { uid: Some(uid), gid: Some(gid), allow_root: true, ..MailboxDefaults::default() };
     let policy = Policy {
         default_domain: Some("x.example".into()),
+        separators: String::new(),
         mailbox,
         rules: password::Rules::default(),
         scheme: NewScheme::Sha256Crypt,

@@ -175,6 +175,7 @@ pub fn two_accounts() -> Arc<Table> {
 pub fn answers(table: &Arc<Table>) -> Answers {
     let policy = Policy {
         default_domain: Some("x.example".into()),
+        separators: String::new(),
         mailbox: MailboxDefaults { allow_root: true, ..MailboxDefaults::default() },
         rules: Rules::default(),
         scheme: NewScheme::Sha256Crypt,

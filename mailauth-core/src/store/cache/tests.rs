@@ -251,6 +251,7 @@ fn a_flood_of_wrong_passwords_keeps_nobody_out_and_refuses_nobody_by_memory_alon
     let mailbox = MailboxDefaults { uid: Some(5000), gid: Some(5000), ..MailboxDefaults::default() };
     let policy = Policy {
         default_domain: Some("x.example".into()),
+        separators: String::new(),
         mailbox,
         rules: Default::default(),
         scheme: NewScheme::Sha256Crypt,
