@@ -10,7 +10,7 @@
 //! - the flag T: no, unless the trash is counted
 //! - a size in the name is believed; anything malformed there is no size
 
-use super::directory::{self, Stamp};
+use super::directory::{self, Shut, Stamp, StrayLink};
 use super::{Rules, Usage, name};
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, StatxFlags, openat2, statx};
@@ -25,8 +25,19 @@ pub(super) const BUFFER: usize = 256 << 10;
 pub(super) enum Failure {
     /// A system call failed.
     System(Errno),
+    /// It is a link that must not be followed.
+    Stray(StrayLink),
     /// The sizes add up to more than 2^63 - 1.
     TooLarge,
+}
+
+impl From<Shut> for Failure {
+    fn from(shut: Shut) -> Self {
+        match shut {
+            Shut::System(errno) => Failure::System(errno),
+            Shut::Stray(link) => Failure::Stray(link),
+        }
+    }
 }
 
 impl From<Errno> for Failure {
@@ -40,6 +51,8 @@ impl From<Errno> for Failure {
 pub(super) struct Place<'a> {
     /// The mailbox.
     pub root: BorrowedFd<'a>,
+    /// Its owner's user id: links lead to no directory of another's.
+    pub owner: u32,
     /// The folder's name; `.` for the mailbox itself.
     pub folder: &'a CStr,
     /// `new` or `cur`.
@@ -50,8 +63,8 @@ pub(super) struct Place<'a> {
 
 /// What the directory holds, and its stamp from before it was read; `None` when there is no such directory.
 pub(super) fn count(place: Place<'_>, rules: Rules, buffer: &mut Vec<u8>) -> Result<Option<(Stamp, Usage)>, Failure> {
-    let Some(folder) = directory::enter(place.root, place.folder)? else { return Ok(None) };
-    let Some(directory) = directory::open(folder.as_fd(), place.part)? else { return Ok(None) };
+    let Some(folder) = directory::enter(place.root, place.folder, place.owner)? else { return Ok(None) };
+    let Some(directory) = directory::open(folder.as_fd(), place.part, place.owner)? else { return Ok(None) };
     let stamp = directory::stamp(directory.as_fd())?;
     let mut usage = Usage::default();
     directory::for_each_entry(&directory, buffer, |name, kind| {

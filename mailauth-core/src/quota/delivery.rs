@@ -4,7 +4,7 @@
 //! between the last two, and everything is taken back when a step fails. Whenever the process dies, the message is in
 //! `new` once or not at all, and maildirsize says what is there or more, never less.
 
-use super::directory;
+use super::directory::{self, Shut};
 use super::pools::{Member, NoRoom, PoolError, PoolOver};
 use super::{Decision, MaildirQuota, Over, QuotaError, Refused, Reservation, Usage};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -200,7 +200,11 @@ fn withdraw(usage: Option<Usage>, size: u64, member: Option<&Member<'_>>) {
 fn part(mailbox: &MaildirQuota, name: &CStr) -> Result<OwnedFd, DeliveryError> {
     let path = || mailbox.path().join(name.to_string_lossy().as_ref());
     let failed = |errno: Errno| DeliveryError::Io { doing: "open", path: path(), source: errno.into() };
-    directory::open(mailbox.root(), name).map_err(failed)?.ok_or_else(|| failed(Errno::NOENT))
+    match directory::open(mailbox.root(), name, mailbox.owner().0) {
+        Ok(directory) => directory.ok_or_else(|| failed(Errno::NOENT)),
+        Err(Shut::System(errno)) => Err(failed(errno)),
+        Err(Shut::Stray(link)) => Err(QuotaError::Link { path: path(), link }.into()),
+    }
 }
 
 /// A file of a name that nobody else makes: the time, this process, a number in it, and the host.

@@ -1,9 +1,13 @@
-//! Directories of a mailbox, opened from its own descriptor downward and never through a link.
+//! Directories of a mailbox, opened from its own descriptor downward.
+//!
+//! A mailbox's owner can put a link in the place of a directory while root reads it. So a link is only followed to a
+//! directory that belongs to the same user, which is looked at on the descriptor that is then read.
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, Statx, StatxFlags, openat, statx};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, Statx, StatxFlags, openat, openat2, statx};
 use rustix::io::Errno;
 use std::ffi::CStr;
+use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A moment as a file system keeps it: seconds since 1970 and nanoseconds.
@@ -20,7 +24,7 @@ pub(super) struct Stamp {
 
 /// How long a directory must have been at rest for its stamp to be believed later: clocks of file systems are coarse,
 /// and some servers' are coarser.
-const REST: Duration = Duration::from_secs(2);
+pub(super) const REST: Duration = Duration::from_secs(2);
 
 impl Stamp {
     /// Whether the directory had been at rest at `now`. A time in the future is a clock that was set.
@@ -32,7 +36,7 @@ impl Stamp {
         rested(self.modified) && rested(self.changed)
     }
 
-    fn of(found: &Statx) -> Self {
+    pub(super) fn of(found: &Statx) -> Self {
         Stamp {
             device: rustix::fs::makedev(found.stx_dev_major, found.stx_dev_minor),
             inode: found.stx_ino,
@@ -42,20 +46,130 @@ impl Stamp {
     }
 }
 
-/// Opens the directory `name` for reading its entries; `None` when there is none, or something else has its name.
-pub(super) fn open(parent: BorrowedFd<'_>, name: &CStr) -> Result<Option<OwnedFd>, Errno> {
-    open_as(parent, name, OFlags::RDONLY | OFlags::NONBLOCK)
+/// Why a link in the place of a directory of messages is not followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StrayLink {
+    /// There is nothing, something that is no directory, or the link itself at its end.
+    Nowhere,
+    /// The directory belongs to another user than the mailbox.
+    Foreign {
+        /// The directory's owner.
+        owner: u32,
+        /// The mailbox's owner.
+        expected: u32,
+    },
 }
 
-/// As [`open`], only as a place to go on from: it takes no right to read.
-pub(super) fn enter(parent: BorrowedFd<'_>, name: &CStr) -> Result<Option<OwnedFd>, Errno> {
-    open_as(parent, name, OFlags::PATH)
+/// For people, after "it is a link that".
+impl fmt::Display for StrayLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StrayLink::Nowhere => f.write_str("leads to no directory; correct it, or mount the disk that it leads to"),
+            StrayLink::Foreign { owner, expected } => write!(
+                f,
+                "leads to a directory of user {owner}, but the mailbox belongs to user {expected}: \
+                 give both the same owner"
+            ),
+        }
+    }
 }
 
-fn open_as(parent: BorrowedFd<'_>, name: &CStr, how: OFlags) -> Result<Option<OwnedFd>, Errno> {
+/// Why a directory cannot be entered.
+#[derive(Debug)]
+pub(super) enum Shut {
+    /// A system call failed.
+    System(Errno),
+    /// It is a link that must not be followed.
+    Stray(StrayLink),
+}
+
+impl From<Errno> for Shut {
+    fn from(errno: Errno) -> Self {
+        Shut::System(errno)
+    }
+}
+
+const READ: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK);
+
+/// Opens the mailbox's own directory for reading its entries, with a position of its own.
+pub(super) fn reopen(directory: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
+    openat(directory, c".", READ | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+}
+
+/// Opens the directory `name` for reading its entries, also by a link to a directory of `owner`; `None` when there is
+/// none, or something else has its name.
+pub(super) fn open(parent: BorrowedFd<'_>, name: &CStr, owner: u32) -> Result<Option<OwnedFd>, Shut> {
+    if let Some(directory) = open_itself(parent, name, READ)? {
+        return Ok(Some(directory));
+    }
+    if kind_at(parent, name)? != Some(FileType::Symlink) {
+        return Ok(None);
+    }
+    let target = follow(parent, name, owner)?;
+    Ok(Some(reopen(target.as_fd())?))
+}
+
+/// Opens the mailbox `root` (`.`) or a folder in it, as a place to go on from: it takes no right to read. A link counts
+/// as a folder as [`linked_folder`] says.
+pub(super) fn enter(root: BorrowedFd<'_>, name: &CStr, owner: u32) -> Result<Option<OwnedFd>, Errno> {
+    match open_itself(root, name, OFlags::PATH)? {
+        Some(folder) => Ok(Some(folder)),
+        None => linked_folder(root, name, owner),
+    }
+}
+
+/// Opens the folder that the link `name` in the mailbox `root` leads to; `None` if that is not a folder of this mailbox
+/// on another disk.
+///
+/// It is one when it belongs to `owner` and lies outside of every Maildir. In a Maildir, this one or another, it is
+/// counted in its own place, and the link is only another way to it.
+pub(super) fn linked_folder(root: BorrowedFd<'_>, name: &CStr, owner: u32) -> Result<Option<OwnedFd>, Errno> {
+    if kind_at(root, name)? != Some(FileType::Symlink) {
+        return Ok(None);
+    }
+    let folder = match follow(root, name, owner) {
+        Ok(folder) => folder,
+        Err(Shut::Stray(_) | Shut::System(Errno::ACCESS)) => return Ok(None),
+        Err(Shut::System(errno)) => return Err(errno),
+    };
+    let inside = kind_at(folder.as_fd(), c"../cur")?.is_some();
+    Ok((!inside && identity(folder.as_fd())? != identity(root)?).then_some(folder))
+}
+
+/// Opens a directory, and nothing else by its name.
+fn open_itself(parent: BorrowedFd<'_>, name: &CStr, how: OFlags) -> Result<Option<OwnedFd>, Errno> {
     match openat(parent, name, how | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()) {
         Ok(directory) => Ok(Some(directory)),
         Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Opens the directory of `owner` that a link leads to, as a place to go on from.
+fn follow(parent: BorrowedFd<'_>, name: &CStr, owner: u32) -> Result<OwnedFd, Shut> {
+    let how = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let target = match openat2(parent, name, how, Mode::empty(), ResolveFlags::NO_MAGICLINKS) {
+        Ok(target) => target,
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Err(Shut::Stray(StrayLink::Nowhere)),
+        Err(errno) => return Err(errno.into()),
+    };
+    match statx(&target, c"", AtFlags::EMPTY_PATH, StatxFlags::UID)?.stx_uid {
+        found if found == owner => Ok(target),
+        found => Err(Shut::Stray(StrayLink::Foreign { owner: found, expected: owner })),
+    }
+}
+
+/// The device and inode of an open directory.
+pub(super) fn identity(directory: BorrowedFd<'_>) -> Result<(u64, u64), Errno> {
+    stamp(directory).map(|stamp| (stamp.device, stamp.inode))
+}
+
+/// What is by this name, without following a link at its end; `None` when there is nothing.
+pub(super) fn kind_at(parent: BorrowedFd<'_>, name: &CStr) -> Result<Option<FileType>, Errno> {
+    match statx(parent, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::TYPE) {
+        Ok(found) => Ok(Some(kind_of(&found))),
+        Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
         Err(errno) => Err(errno),
     }
 }
@@ -65,12 +179,17 @@ pub(super) fn stamp(directory: BorrowedFd<'_>) -> Result<Stamp, Errno> {
     statx(directory, c"", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS).map(|found| Stamp::of(&found))
 }
 
-/// The stamp of the directory `name`; `None` when there is none.
-pub(super) fn stamp_at(parent: BorrowedFd<'_>, name: &CStr) -> Result<Option<Stamp>, Errno> {
+/// The stamp of the directory `name`, or of the one of `owner` that a link by this name leads to; `None` when there is
+/// none.
+pub(super) fn stamp_at(parent: BorrowedFd<'_>, name: &CStr, owner: u32) -> Result<Option<Stamp>, Shut> {
     match statx(parent, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BASIC_STATS) {
-        Ok(found) if kind_of(&found) == FileType::Directory => Ok(Some(Stamp::of(&found))),
-        Ok(_) | Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
-        Err(errno) => Err(errno),
+        Ok(found) => match kind_of(&found) {
+            FileType::Directory => Ok(Some(Stamp::of(&found))),
+            FileType::Symlink => Ok(Some(stamp(follow(parent, name, owner)?.as_fd())?)),
+            _ => Ok(None),
+        },
+        Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+        Err(errno) => Err(errno.into()),
     }
 }
 

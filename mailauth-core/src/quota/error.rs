@@ -1,6 +1,6 @@
 //! Why a quota's figures cannot be told.
 
-use super::Usage;
+use super::{StrayLink, Usage};
 use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::io;
@@ -36,6 +36,14 @@ pub enum QuotaError {
         owner: u32,
         /// The account's user id.
         expected: u32,
+    },
+    /// A directory of messages is a link that must not be followed.
+    #[error("{} is a link that {link}", .path.display())]
+    Link {
+        /// The link.
+        path: PathBuf,
+        /// What is wrong with it.
+        link: StrayLink,
     },
     /// Part of the mailbox may not be read; the figures of the rest are no answer, but better than none for a person.
     #[error("cannot read {}: {source}; the rest of the mailbox holds {rest}", .path.display())]
@@ -80,5 +88,6 @@ impl QuotaError {
 
 /// The path of `name` in `directory`, for a message.
 pub(super) fn below(directory: &Path, name: &[u8]) -> PathBuf {
+    let name = name.strip_prefix(b"./").unwrap_or(name);
     if name.is_empty() || name == b"." { directory.to_owned() } else { directory.join(OsStr::from_bytes(name)) }
 }

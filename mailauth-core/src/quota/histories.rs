@@ -175,9 +175,9 @@ fn count_changed(mailbox: &MaildirQuota, kept: &mut String) -> Usage {
     let rules = mailbox.rules();
     let later = SystemTime::now() + Duration::from_secs(3600);
     let known = Sums::parse(kept.as_bytes(), rules);
-    let mut tally = Tally::take(mailbox.root(), mailbox.path(), rules, &known, later).unwrap();
+    let mut tally = Tally::take(mailbox, &known, later).unwrap();
     tally.settle().unwrap();
-    *kept = compose(&tally.folders, rules);
+    *kept = compose(&tally.folders, rules, later);
     tally.usage().unwrap()
 }
 

@@ -19,8 +19,8 @@ const REWRITES: usize = 5;
 
 /// An open Maildir under a quota.
 ///
-/// It is held by its descriptor, and nothing is reached through a link, so that root may count the mailbox of an owner
-/// who changes it meanwhile.
+/// It is held by its descriptor, and nothing is reached through a link but directories of its owner, so that root may count
+/// the mailbox of an owner who changes it meanwhile.
 #[derive(Debug)]
 pub struct MaildirQuota {
     root: OwnedFd,
@@ -81,8 +81,9 @@ pub struct Check {
 /// What the stored figures say of a message.
 pub(super) enum Verdict {
     Fits(Usage),
+    /// The mailbox is as it was when it was counted, and had no room then.
     Over(Over),
-    /// They are in doubt, or so old that they must not refuse it.
+    /// They are in doubt, or would refuse the message although the mailbox has changed.
     Count,
 }
 
@@ -248,7 +249,7 @@ impl MaildirQuota {
     }
 
     /// May a message of `size` bytes be stored? Counts the mailbox where the stored figures are in doubt, or would
-    /// refuse the message although they are not fresh.
+    /// refuse the message although a folder has changed since they were counted.
     pub fn may_store(&self, size: u64) -> Decision {
         if self.limits == Limits::NONE {
             return Decision::Fits;
@@ -316,16 +317,27 @@ impl MaildirQuota {
 
     /// What the stored figures say of a message of `size` bytes.
     pub(super) fn verdict(&self, found: &Result<Found, Doubt>, size: u64) -> Verdict {
-        let Ok(Found { contents: Ok(contents), modified, .. }) = found else { return Verdict::Count };
+        let Ok(found @ Found { contents: Ok(contents), .. }) = found else { return Verdict::Count };
         if contents.limits != self.limits {
             return Verdict::Count;
         }
         match self.limits.broken_by(contents.usage, size) {
             None => Verdict::Fits(contents.usage),
-            // A time in the future is a clock that was set.
-            Some(over) if contents.lines == 1 && modified.elapsed().is_ok_and(|age| age < YOUNG) => Verdict::Over(over),
+            // Whatever was deleted is not told to the file by every program.
+            Some(over) if contents.lines == 1 && self.is_as_counted(found, contents.usage) => Verdict::Over(over),
             Some(_) => Verdict::Count,
         }
+    }
+
+    /// Returns true if the mailbox is as it was when it was counted for this maildirsize. Costs a look at each folder and
+    /// reads none; so however many messages come for a full mailbox, it is not counted again for each.
+    fn is_as_counted(&self, file: &Found, counted: Usage) -> bool {
+        let sums = self.read_sums();
+        if !sums.is_empty() {
+            return Tally::unchanged(self, &sums, SystemTime::now()).is_ok_and(|usage| usage == Some(counted));
+        }
+        // Another program's count. A time in the future is a clock that was set.
+        file.modified.elapsed().is_ok_and(|age| age < YOUNG) && Tally::is_older(self, file.times).unwrap_or(false)
     }
 
     pub(super) fn lock(&self) -> Result<Lock, QuotaError> {
@@ -373,7 +385,7 @@ impl MaildirQuota {
         let mut usage = tally.usage()?;
         let stored = self.store(&mut tally, &mut usage);
         if tally.news {
-            let text = sums::compose(&tally.folders, self.rules);
+            let text = sums::compose(&tally.folders, self.rules, tally.now);
             if let Err(errno) = replace(self.root.as_fd(), sums::FILE, text.as_bytes(), self.ownership) {
                 tracing::debug!("{}", self.failed("write", sums::FILE, errno)); // the next count takes longer
             }
@@ -404,7 +416,7 @@ impl MaildirQuota {
     }
 
     fn tally(&self, known: &Sums) -> Result<Tally<'_>, QuotaError> {
-        Tally::take(self.root.as_fd(), &self.path, self.rules, known, SystemTime::now())
+        Tally::take(self, known, SystemTime::now())
     }
 
     /// The sums of the last count; nothing that is wrong with them is worth an error.

@@ -9,6 +9,7 @@
 //! power cut the last ones may be gone, and the sum too low until the next count. A process that dies leaves it right or
 //! too high, which heals: a mailbox that looks full is counted before mail is refused.
 
+use super::directory::{Moment, Stamp};
 use super::{Limits, Usage};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, StatxFlags, openat, statx};
@@ -23,7 +24,7 @@ pub(super) const FILE: &CStr = c"maildirsize";
 /// A file of so many bytes or more is not believed: it is time to count.
 pub const TOO_LONG: usize = 5120;
 
-/// A single count that says "full" is believed so long.
+/// Without sums, a single count that says "full" is believed so long, if the mailbox has not changed since.
 pub const YOUNG: Duration = Duration::from_secs(15 * 60);
 
 /// What a file that can be believed says.
@@ -153,6 +154,8 @@ pub(super) struct Found {
     pub contents: Result<Contents, Doubt>,
     /// When a line was last added.
     pub modified: SystemTime,
+    /// The file's mtime and ctime.
+    pub times: (Moment, Moment),
     /// When it was made, and the mailbox counted, where the file system keeps that.
     pub born: Option<SystemTime>,
 }
@@ -205,7 +208,8 @@ pub(super) fn open(root: BorrowedFd<'_>, purpose: For, owner: u32) -> Result<Res
         Contents::parse(buffer.get(..length).unwrap_or_default())
     };
     let born = (found.stx_mask & StatxFlags::BTIME.bits() != 0).then(|| time(found.stx_btime));
-    Ok(Ok(Found { file, contents, modified: time(found.stx_mtime), born }))
+    let Stamp { modified, changed, .. } = Stamp::of(&found);
+    Ok(Ok(Found { file, contents, modified: time(found.stx_mtime), times: (modified, changed), born }))
 }
 
 fn time(stamp: rustix::fs::StatxTimestamp) -> SystemTime {

@@ -40,6 +40,7 @@ mod histories;
 #[cfg(test)]
 mod tests;
 
+pub use directory::StrayLink;
 pub use error::QuotaError;
 pub use limits::{Limits, LimitsError, WrittenLimits};
 pub use maildir::{Check, Effort, MaildirQuota, Recount, Stored};

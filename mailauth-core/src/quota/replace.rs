@@ -17,10 +17,13 @@ pub(super) struct Ownership {
 }
 
 /// Writes `text` to a new file in the mailbox's `tmp` and gives it the name `name`. Readers see the old file or the new
-/// one, never a part.
+/// one, never a part. Where `tmp` is a link, which may lead to another disk, the new file begins in the mailbox itself.
 pub(super) fn replace(root: BorrowedFd<'_>, name: &CStr, text: &[u8], ownership: Ownership) -> Result<(), Errno> {
     let how = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let tmp = openat(root, c"tmp", how, Mode::empty())?;
+    let tmp = match openat(root, c"tmp", how, Mode::empty()) {
+        Err(Errno::NOTDIR | Errno::LOOP) => openat(root, c".", how, Mode::empty())?,
+        other => other?,
+    };
     let (file, temporary) = create(tmp.as_fd(), name)?;
     let result = fill(&file, text, ownership).and_then(|()| renameat(&tmp, &temporary, root, name));
     if result.is_err() {

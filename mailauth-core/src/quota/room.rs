@@ -43,7 +43,10 @@ pub fn limits(account: &Account, pools: &dyn PoolStore) -> Result<Limits, StoreE
 /// As [`MaildirQuota::open`], and when it belongs to another user than `owner`.
 pub fn open(path: &Path, limits: Limits, rules: Rules, owner: Option<u32>) -> Result<Option<MaildirQuota>, QuotaError> {
     let opened = match MaildirQuota::open(path, limits, rules) {
-        Err(QuotaError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => return Ok(None),
+        // Where a link leads nowhere, what is on the disk that it leads to is not known.
+        Err(QuotaError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound && !path.is_symlink() => {
+            return Ok(None);
+        }
         other => other?,
     };
     match owner {

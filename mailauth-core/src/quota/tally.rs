@@ -5,11 +5,11 @@
 //! stamps are looked at once more, and what changed meanwhile is counted again, until nothing does.
 
 use super::count::{self, BUFFER, Failure, Place};
-use super::directory::{self, Stamp};
+use super::directory::{self, Moment, Stamp};
 use super::error::below;
 use super::sums::Sums;
-use super::{QuotaError, Rules, Usage};
-use rustix::fd::BorrowedFd;
+use super::{MaildirQuota, QuotaError, Rules, Usage};
+use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::FileType;
 use rustix::io::Errno;
 use std::collections::BTreeSet;
@@ -62,15 +62,17 @@ impl Folder {
 pub(super) struct Tally<'a> {
     root: BorrowedFd<'a>,
     path: &'a Path,
+    owner: u32,
     rules: Rules,
-    now: SystemTime,
+    /// When the count began.
+    pub now: SystemTime,
     buffer: Vec<u8>,
     unreadable: Option<(Vec<u8>, Errno)>,
     /// What was found, in the order of the names.
     pub folders: Vec<Folder>,
     /// How many folders were read, in whole or in part.
     pub read: usize,
-    /// Whether something was read that the next count need not read.
+    /// Whether something was read that the next count, or a refusal, need not read.
     pub news: bool,
 }
 
@@ -78,22 +80,57 @@ impl<'a> Tally<'a> {
     /// Counts the mailbox, but for what `known` tells of directories that have not changed.
     ///
     /// `now` is the time; a parameter for the tests of the clock.
-    pub fn take(
-        root: BorrowedFd<'a>,
-        path: &'a Path,
-        rules: Rules,
-        known: &Sums,
-        now: SystemTime,
-    ) -> Result<Self, QuotaError> {
-        let buffer = Vec::with_capacity(BUFFER);
-        let mut tally =
-            Tally { root, path, rules, now, buffer, unreadable: None, folders: Vec::new(), read: 0, news: false };
+    pub fn take(mailbox: &'a MaildirQuota, known: &Sums, now: SystemTime) -> Result<Self, QuotaError> {
+        let mut tally = Tally::begin(mailbox, now);
         for name in tally.list()? {
             let parts = known.of(&name);
             tally.folders.push(Folder::new(name, parts));
         }
         tally.refresh()?;
         Ok(tally)
+    }
+
+    /// Returns what the mailbox held at its last count if every directory looks as it did then. Reads no directory of
+    /// messages, and says nothing where the count is too old for what had not been at rest.
+    pub fn unchanged(mailbox: &'a MaildirQuota, known: &Sums, now: SystemTime) -> Result<Option<Usage>, QuotaError> {
+        let mut tally = Tally::begin(mailbox, now);
+        let young = known.is_young(now);
+        let mut sum = Some(Usage::default());
+        for name in tally.list()? {
+            let folder = Folder::new(name.clone(), known.as_seen(&name));
+            for (part, path) in folder.parts.iter().zip(&folder.paths) {
+                let stamp = directory::stamp_at(tally.root, path, tally.owner);
+                if !stamp.is_ok_and(|stamp| stamp == part.stamp) || !(part.at_rest || part.stamp.is_none() || young) {
+                    return Ok(None);
+                }
+                sum = sum.and_then(|sum| sum.checked_add(part.usage));
+            }
+        }
+        Ok(sum)
+    }
+
+    /// Returns true if no directory of messages, and no folder, has come, changed or gone since a file of the mailbox with
+    /// this mtime and ctime was made.
+    pub fn is_older(mailbox: &'a MaildirQuota, (modified, changed): (Moment, Moment)) -> Result<bool, QuotaError> {
+        let mut tally = Tally::begin(mailbox, SystemTime::now());
+        let older = |stamp: Stamp| stamp.modified < modified && stamp.changed < changed;
+        for name in tally.list()? {
+            for path in &Folder::new(name, Default::default()).paths {
+                match directory::stamp_at(tally.root, path, tally.owner) {
+                    Ok(stamp) if stamp.is_none_or(older) => {}
+                    _ => return Ok(false),
+                }
+            }
+        }
+        // Making the file has changed the mailbox's own directory too.
+        Ok(directory::stamp(tally.root).is_ok_and(|root| root.modified <= changed))
+    }
+
+    fn begin(mailbox: &'a MaildirQuota, now: SystemTime) -> Self {
+        let (root, path, owner, rules) = (mailbox.root(), mailbox.path(), mailbox.owner().0, mailbox.rules());
+        let buffer = Vec::with_capacity(BUFFER);
+        let unreadable = None;
+        Tally { root, path, owner, rules, now, buffer, unreadable, folders: Vec::new(), read: 0, news: false }
     }
 
     /// Looks at everything once more, and counts again what changed, until nothing does. Says whether anything did.
@@ -128,9 +165,10 @@ impl<'a> Tally<'a> {
     fn list(&mut self) -> Result<BTreeSet<CString>, QuotaError> {
         let failed = |errno| QuotaError::io("read", self.path, b"", errno);
         // The mailbox's own descriptor is shared, and so is its position.
-        let directory = directory::open(self.root, c".").map_err(failed)?.ok_or(Errno::NOENT).map_err(failed)?;
-        let (root, trash) = (self.root, self.rules.count_trash);
+        let directory = directory::reopen(self.root).map_err(failed)?;
+        let (root, owner, trash) = (self.root, self.owner, self.rules.count_trash);
         let mut names = BTreeSet::new();
+        let mut linked = BTreeSet::new();
         directory::for_each_entry(&directory, &mut self.buffer, |name, kind| {
             let candidate = match name.to_bytes() {
                 b".." => false,
@@ -138,12 +176,12 @@ impl<'a> Tally<'a> {
                 // Among them `.`, which is the mailbox itself.
                 bytes => bytes.first() == Some(&b'.') && names.len() <= MOST_FOLDERS,
             };
-            if candidate && is_directory(root, name, kind)? {
+            if candidate && is_folder(root, name, kind, owner, &mut linked)? {
                 names.insert(name.to_owned());
             }
             Ok::<(), Errno>(())
         })
-        .map_err(|errno| QuotaError::io("read", self.path, b"", errno))?;
+        .map_err(failed)?;
         if names.len() > MOST_FOLDERS {
             return Err(QuotaError::TooManyFolders { path: self.path.to_owned(), most: MOST_FOLDERS });
         }
@@ -182,10 +220,13 @@ impl<'a> Tally<'a> {
     fn refresh_folder(&mut self, folder: &mut Folder) -> Result<bool, QuotaError> {
         let mut changed = false;
         for ((part, path), name) in folder.parts.iter_mut().zip(&folder.paths).zip(PARTS) {
-            let place = Place { root: self.root, folder: &folder.name, part: name, path };
+            let place = Place { root: self.root, owner: self.owner, folder: &folder.name, part: name, path };
             match self.refresh_part(place, part) {
                 Ok(counted) => changed |= counted,
                 Err(Failure::TooLarge) => return Err(QuotaError::TooLarge(self.path.to_owned())),
+                Err(Failure::Stray(link)) => {
+                    return Err(QuotaError::Link { path: below(self.path, path.to_bytes()), link });
+                }
                 Err(Failure::System(errno)) => {
                     *part = Part::default();
                     self.give_up(path, errno)?;
@@ -198,9 +239,9 @@ impl<'a> Tally<'a> {
     /// Counts a directory unless it is as it is known. Says whether it did.
     ///
     /// The look at its stamp may pass through a folder that has just become a link: a stamp that is the known one is
-    /// the known directory's, however it was reached. What is then read is reached by no link.
+    /// the known directory's, however it was reached. What is then read is reached by no link but to its owner's.
     fn refresh_part(&mut self, place: Place<'_>, part: &mut Part) -> Result<bool, Failure> {
-        if directory::stamp_at(self.root, place.path)? == part.stamp {
+        if directory::stamp_at(self.root, place.path, self.owner)? == part.stamp {
             return Ok(false);
         }
         let known = *part;
@@ -208,7 +249,7 @@ impl<'a> Tally<'a> {
             Some((stamp, usage)) => Part { stamp: Some(stamp), usage, at_rest: stamp.at_rest(self.now) },
             None => Part::default(),
         };
-        self.news |= part.at_rest;
+        self.news |= part.stamp.is_some();
         Ok(*part != known)
     }
 
@@ -224,10 +265,21 @@ impl<'a> Tally<'a> {
     }
 }
 
-/// Whether an entry is a directory and no link to one.
-fn is_directory(parent: BorrowedFd<'_>, name: &CStr, kind: FileType) -> Result<bool, Errno> {
+/// Returns true if an entry is a folder. Of several links to one, the first is.
+fn is_folder(
+    root: BorrowedFd<'_>,
+    name: &CStr,
+    kind: FileType,
+    owner: u32,
+    linked: &mut BTreeSet<(u64, u64)>,
+) -> Result<bool, Errno> {
+    let kind = if kind == FileType::Unknown { directory::kind_at(root, name)? } else { Some(kind) };
     match kind {
-        FileType::Unknown => Ok(directory::stamp_at(parent, name)?.is_some()),
-        kind => Ok(kind == FileType::Directory),
+        Some(FileType::Directory) => Ok(true),
+        Some(FileType::Symlink) => match directory::linked_folder(root, name, owner)? {
+            Some(folder) => Ok(linked.insert(directory::identity(folder.as_fd())?)),
+            None => Ok(false),
+        },
+        _ => Ok(false),
     }
 }

@@ -108,16 +108,124 @@ fn a_link_counts_only_when_it_leads_to_a_file_of_the_mailbox() {
     assert_eq!(mailbox.open().count().unwrap(), usage(37, 2));
 }
 
+/// What is counted of a mailbox in which `link` leads to `target`.
+fn counted_with(link: &str, target: &Path) -> Result<Usage, QuotaError> {
+    let mailbox = Mailbox::new();
+    mailbox.make_folder(".Half");
+    mailbox.put("new/1.a", 7);
+    let path = mailbox.path().join(link);
+    let _ = fs::remove_dir_all(&path);
+    symlink(target, path).unwrap();
+    mailbox.open().count()
+}
+
 #[test]
-fn a_linked_folder_is_not_entered() {
+fn a_directory_of_the_same_owner_on_another_disk_counts() {
+    let disk = tempfile::tempdir().unwrap();
+    for part in ["tmp", "new", "cur"] {
+        fs::create_dir(disk.path().join(part)).unwrap();
+    }
+    fs::write(disk.path().join("cur/1.b:2,S"), vec![b'x'; 500]).unwrap();
+    for link in ["cur", ".Half/cur"] {
+        assert_eq!(counted_with(link, &disk.path().join("cur")).unwrap(), usage(507, 2), "{link}");
+    }
+    assert_eq!(counted_with(".Sent", disk.path()).unwrap(), usage(507, 2));
+    symlink(disk.path().join("cur"), disk.path().join("another-link")).unwrap();
+    assert_eq!(counted_with("cur", &disk.path().join("another-link")).unwrap(), usage(507, 2));
+}
+
+#[test]
+fn changes_behind_a_link_are_seen() {
+    let disk = tempfile::tempdir().unwrap();
+    let mailbox = Mailbox::new();
+    fs::remove_dir(mailbox.path().join("cur")).unwrap();
+    symlink(disk.path(), mailbox.path().join("cur")).unwrap();
+    let open = mailbox.open();
+    fs::write(disk.path().join("1.b,S=99000:2,S"), "x").unwrap();
+    assert_eq!(open.recount(Effort::Changed).unwrap().usage, usage(99_000, 1));
+    assert!(matches!(open.may_store(2000), Decision::Over(_)));
+    fs::remove_file(disk.path().join("1.b,S=99000:2,S")).unwrap();
+    assert!(matches!(open.may_store(2000), Decision::Fits));
+    let other = tempfile::tempdir().unwrap();
+    fs::write(other.path().join("1.b,S=70:2,S"), "x").unwrap();
+    fs::remove_file(mailbox.path().join("cur")).unwrap();
+    symlink(other.path(), mailbox.path().join("cur")).unwrap();
+    assert_eq!(open.recount(Effort::Changed).unwrap().usage, usage(70, 1));
+}
+
+#[test]
+fn what_a_link_leads_to_without_a_directory_is_not_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    fs::write(&file, "x").unwrap();
+    let circle = folder.path().join("circle");
+    symlink(&circle, &circle).unwrap();
+    for target in [&folder.path().join("not-mounted"), &file, &circle, Path::new("/proc/self/cwd")] {
+        for link in ["new", "cur", ".Half/cur"] {
+            let counted = counted_with(link, target);
+            assert!(
+                matches!(counted, Err(QuotaError::Link { link: StrayLink::Nowhere, .. })),
+                "{link} to {target:?}: {counted:?}"
+            );
+        }
+        assert_eq!(counted_with(".Sent", target).unwrap(), usage(7, 1), "no folder is there: {target:?}");
+    }
+}
+
+#[test]
+fn no_link_is_followed_to_a_directory_of_another_user() {
+    let disk = tempfile::tempdir().unwrap();
+    if !rustix::process::geteuid().is_root() {
+        let counted = counted_with("cur", Path::new("/usr"));
+        assert!(matches!(counted, Err(QuotaError::Link { link: StrayLink::Foreign { owner: 0, .. }, .. })));
+        return;
+    }
+    fs::create_dir(disk.path().join("cur")).unwrap();
+    fs::write(disk.path().join("cur/1.b:2,S"), vec![b'x'; 500]).unwrap();
+    std::os::unix::fs::chown(disk.path(), Some(5001), None).unwrap();
+    std::os::unix::fs::chown(disk.path().join("cur"), Some(5001), None).unwrap();
+    let error = counted_with("cur", &disk.path().join("cur")).unwrap_err();
+    assert!(matches!(error, QuotaError::Link { link: StrayLink::Foreign { owner: 5001, expected: 0 }, .. }));
+    assert!(error.to_string().contains("cur is a link that leads to a directory of user 5001"), "{error}");
+    assert_eq!(counted_with(".Shared", disk.path()).unwrap(), usage(7, 1), "it is another's mail");
+}
+
+#[test]
+fn a_link_to_a_folder_of_a_mailbox_is_only_another_way_to_it() {
     let mailbox = Mailbox::new();
     let other = Mailbox::new();
-    other.put("cur/1:2,", 500);
-    symlink(other.path(), mailbox.path().join(".Linked")).unwrap();
-    mailbox.make_folder(".Half");
-    fs::remove_dir(mailbox.path().join(".Half/cur")).unwrap();
-    symlink(other.path().join("cur"), mailbox.path().join(".Half/cur")).unwrap();
-    assert_eq!(mailbox.open().count().unwrap(), usage(0, 0));
+    mailbox.make_folder(".Near");
+    mailbox.put(".Near/cur/1:2,", 30);
+    other.make_folder(".Far");
+    other.put(".Far/cur/1:2,", 500);
+    let disk = tempfile::tempdir().unwrap();
+    fs::create_dir(disk.path().join("new")).unwrap();
+    fs::write(disk.path().join("new/1.c"), vec![b'x'; 4]).unwrap();
+    let link = |target: &Path, name: &str| symlink(target, mailbox.path().join(name)).unwrap();
+    link(Path::new(".Near"), ".NearAlias");
+    link(Path::new("."), ".Circle");
+    link(&other.path().join(".Far"), ".FarAlias");
+    link(disk.path(), ".Twice1");
+    link(disk.path(), ".Twice2");
+    assert_eq!(mailbox.open().count().unwrap(), usage(34, 2));
+}
+
+#[test]
+fn a_mailbox_with_all_its_parts_on_another_disk_keeps_its_figures() {
+    let disk = tempfile::tempdir().unwrap();
+    let mailbox = Mailbox::new();
+    for part in ["tmp", "new", "cur"] {
+        fs::remove_dir(mailbox.path().join(part)).unwrap();
+        fs::create_dir(disk.path().join(part)).unwrap();
+        symlink(disk.path().join(part), mailbox.path().join(part)).unwrap();
+    }
+    let open = mailbox.under("100S");
+    let deliver = || delivery::Spooled::read(&open, &mut &[b'x'; 60][..]).unwrap().store(None);
+    deliver().unwrap();
+    assert!(matches!(deliver(), Err(delivery::DeliveryError::Over(_))));
+    assert_eq!(open.count().unwrap(), usage(60, 1));
+    assert_eq!(open.stored().unwrap().usage, Some(usage(60, 1)));
+    assert_eq!(fs::read_dir(mailbox.path()).unwrap().count(), 5, "nothing is left behind");
 }
 
 #[test]
@@ -144,28 +252,110 @@ fn without_a_limit_no_maildirsize_is_made() {
 #[test]
 fn a_full_mailbox_is_counted_before_mail_is_refused() {
     let minute = Duration::from_secs(60);
-    for (text, age, counted) in [
-        ("100000S,1000C\n99910 5\n", minute, false),
-        ("100000S,1000C\n99910 5\n", 14 * minute, false),
-        ("100000S,1000C\n99910 5\n", 16 * minute, true),
-        ("100000S,1000C\n99900 5\n10 0\n", minute, true),
+    for (text, age) in [
+        ("100000S,1000C\n99910 5\n", 16 * minute),
+        ("100000S,1000C\n99900 5\n10 0\n", minute),
+        ("100000S,1000C\n0 1000\n", 16 * minute),
     ] {
         let mailbox = Mailbox::new();
         mailbox.lay(text, age);
-        let fits = matches!(mailbox.open().may_store(91), Decision::Fits);
-        assert_eq!(fits, counted, "{text:?} {age:?}");
-        let fresh = mailbox.maildirsize().as_deref() == Some("100000S,1000C\n0 0\n");
-        assert_eq!(fresh, counted, "{text:?} {age:?}");
+        assert!(matches!(mailbox.open().may_store(91), Decision::Fits), "{text:?} {age:?}");
+        assert_eq!(mailbox.maildirsize().as_deref(), Some("100000S,1000C\n0 0\n"), "{text:?} {age:?}");
     }
 }
 
 #[test]
-fn a_maildirsize_from_the_future_does_not_refuse_mail() {
+fn a_young_count_of_another_program_is_believed_until_something_changes() {
+    type Change = fn(&Mailbox);
+    let changes: [(Change, bool); 6] = [
+        (|_| {}, false),
+        (|mailbox| fs::remove_file(mailbox.path().join("new/1.a")).unwrap(), true),
+        (|mailbox| fs::remove_file(mailbox.path().join(".Sent/cur/2.a")).unwrap(), true),
+        (|mailbox| fs::remove_dir_all(mailbox.path().join(".Sent")).unwrap(), true),
+        (|mailbox| set_times(&mailbox.path().join("new"), SystemTime::now()), true),
+        // A backup that was put back: only its ctime tells.
+        (|mailbox| set_times(&mailbox.path().join("new"), SystemTime::UNIX_EPOCH), true),
+    ];
+    for (number, (change, counted)) in changes.into_iter().enumerate() {
+        let mailbox = Mailbox::new();
+        mailbox.make_folder(".Sent");
+        mailbox.put("new/1.a", 10);
+        mailbox.put(".Sent/cur/2.a", 10);
+        for part in ["new", "cur", ".Sent/new", ".Sent/cur"] {
+            set_times(&mailbox.path().join(part), SystemTime::UNIX_EPOCH);
+        }
+        // The clock of the file system ticks in milliseconds.
+        tick(&mailbox);
+        mailbox.lay("100000S,1000C\n99910 5\n", Duration::from_secs(60));
+        tick(&mailbox);
+        change(&mailbox);
+        assert_eq!(matches!(mailbox.open().may_store(91), Decision::Fits), counted, "change {number}");
+    }
+}
+
+fn set_times(path: &Path, time: SystemTime) {
+    fs::File::open(path).unwrap().set_modified(time).unwrap();
+}
+
+/// Waits until the file system's clock has gone on.
+fn tick(mailbox: &Mailbox) {
+    let now = || {
+        let file = mailbox.folder.path().join("tick");
+        fs::write(&file, "").unwrap();
+        fs::metadata(&file).unwrap().modified().unwrap()
+    };
+    let before = now();
+    while now() <= before {}
+}
+
+#[test]
+fn a_mailbox_that_was_emptied_takes_mail_again() {
     let mailbox = Mailbox::new();
-    mailbox.lay("100000S,1000C\n99910 5\n", Duration::ZERO);
-    let file = fs::File::open(mailbox.path().join("maildirsize")).unwrap();
-    file.set_modified(SystemTime::now() + Duration::from_secs(86_400)).unwrap();
-    assert!(matches!(mailbox.open().may_store(91), Decision::Fits));
+    mailbox.make_folder(".Sent");
+    for file in ["new/1.a", "cur/2.a:2,S", ".Sent/cur/3.a:2,S"] {
+        mailbox.put(file, 33_000);
+    }
+    let open = mailbox.open();
+    for file in ["new/1.a", "cur/2.a:2,S", ".Sent/cur/3.a:2,S"] {
+        assert!(matches!(open.may_store(33_000), Decision::Over(_)), "{file}");
+        assert!(matches!(open.reserve(33_000), Err(Refused::Over(_))), "{file}");
+        fs::remove_file(mailbox.path().join(file)).unwrap();
+        assert!(matches!(open.may_store(33_000), Decision::Fits), "{file}");
+        mailbox.put(file, 33_000);
+        assert!(matches!(open.may_store(33_000), Decision::Fits), "what another program stores is not looked for");
+        open.recount(Effort::Full).unwrap();
+    }
+    fs::remove_dir_all(mailbox.path().join(".Sent")).unwrap();
+    open.reserve(33_000).unwrap().keep();
+}
+
+#[test]
+fn a_full_mailbox_at_rest_refuses_mail_without_being_read_again() {
+    let mailbox = Mailbox::new();
+    mailbox.put("cur/1.a:2,S", 99_000);
+    let open = mailbox.open();
+    let path = mailbox.path().join("maildirsize");
+    let long_ago = SystemTime::now() - Duration::from_secs(3600);
+    for part in ["new", "cur"] {
+        fs::File::open(mailbox.path().join(part)).unwrap().set_modified(long_ago).unwrap();
+    }
+    // ctime cannot be set, and has to be two seconds old.
+    let rested = || open.recount(Effort::Changed).unwrap().folders_read == 0;
+    let patience = std::time::Instant::now() + Duration::from_secs(20);
+    while !rested() {
+        assert!(std::time::Instant::now() < patience, "the mailbox never comes to rest");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let before = fs::metadata(&path).unwrap();
+    for _ in 0..3 {
+        assert!(matches!(open.may_store(2000), Decision::Over(_)));
+        assert!(matches!(open.reserve(2000), Err(Refused::Over(_))));
+    }
+    assert_eq!(fs::metadata(&path).unwrap().ino(), before.ino(), "nothing is counted, and nothing written");
+    // Even where nothing can be read, what is known is an answer.
+    fs::remove_file(mailbox.path().join("maildirsums")).unwrap();
+    assert!(matches!(open.may_store(2000), Decision::Over(_)));
+    assert_ne!(fs::metadata(&path).unwrap().ino(), before.ino(), "without the sums it is counted");
 }
 
 #[test]
@@ -193,8 +383,6 @@ fn room_is_reserved_up_to_the_limit_and_not_beyond() {
     }
     assert!(matches!(open.reserve(1), Err(Refused::Over(Over { kind: Kind::Messages, limit: 3, by: 1, .. }))));
     fs::remove_file(mailbox.path().join("new/1.a")).unwrap();
-    assert!(open.reserve(1).is_err(), "the count is young, and the deletion was not told");
-    open.adjust(-1, -1).unwrap();
     open.reserve(1).unwrap().keep();
 }
 

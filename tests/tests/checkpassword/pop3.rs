@@ -1,11 +1,12 @@
 //! Real POP3 servers behind qmail-popup's part.
 
 use super::site::{ANNA, BRUNO, PASSWORD, Site};
-use mailauth_tests::Popup;
 use mailauth_tests::people::{DORA, DORAS_PASSWORD, UNKNOWN};
 use mailauth_tests::pop3::Pop3;
+use mailauth_tests::{Popup, eventually};
 use md5::{Digest, Md5};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The server of Debian's mailfront.
 const MAILFRONT: &[&str] = &["/usr/sbin/pop3front-maildir"];
@@ -41,6 +42,44 @@ fn mailfront_reads_mail_and_keeps_others_out() {
 #[test]
 fn courierpop3d_reads_mail_and_keeps_others_out() {
     reads_mail_and_keeps_others_out(COURIER);
+}
+
+/// Fills Anna's mailbox of 10,000,000 bytes until it refuses a message, and deletes all that is in it by POP3.
+fn takes_mail_again_after_it_was_emptied(server: &'static [&'static str]) {
+    let site = Arc::new(Site::new());
+    let service = service(&site, server);
+    let large = format!("Subject: Large\n\n{}", "0123456789 123456789\n".repeat(150_000));
+    let deliver = |message: &str| site.accounts.try_admin(&["deliver", ANNA], message).status.code();
+    let may_store = || site.accounts.try_admin(&["quota", "may-store", ANNA, "--size", "3000000"], "").status.code();
+    let mut stored = 0;
+    while deliver(&large) == Some(0) {
+        stored += 1;
+        assert!(stored < 10, "it is never full");
+    }
+    assert_eq!((stored, deliver(&large), may_store()), (3, Some(77), Some(77)));
+    let mut client = Pop3::connect(service.port());
+    let said = client.login(ANNA, PASSWORD);
+    assert!(said.starts_with("+OK"), "{said}");
+    for number in 1..=5 {
+        let said = client.command(&format!("DELE {number}"));
+        assert!(said.starts_with("+OK"), "{number}: {said}");
+    }
+    assert!(client.command("QUIT").starts_with("+OK"));
+    // The server has said so before it deletes.
+    let maildir = site.files.join("mail/anna/Maildir");
+    let messages = || ["new", "cur"].iter().flat_map(|part| std::fs::read_dir(maildir.join(part))).flatten().count();
+    eventually("an empty mailbox", Duration::from_secs(20), || messages() == 0);
+    assert_eq!((may_store(), deliver(&large)), (Some(0), Some(0)));
+}
+
+#[test]
+fn a_mailbox_emptied_by_mailfront_takes_mail_again() {
+    takes_mail_again_after_it_was_emptied(MAILFRONT);
+}
+
+#[test]
+fn a_mailbox_emptied_by_courierpop3d_takes_mail_again() {
+    takes_mail_again_after_it_was_emptied(COURIER);
 }
 
 #[test]

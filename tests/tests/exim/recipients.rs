@@ -2,14 +2,20 @@
 
 use crate::in_each_form;
 use crate::site::{ODD, Site};
-use mailauth_tests::exim::Form;
+use mailauth_tests::eventually;
+use mailauth_tests::exim::{Form, maildir};
 use mailauth_tests::people::PASSWORD;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::time::Duration;
 
 in_each_form!(
     mail_is_taken_for_who_is_here_and_for_nobody_else,
     a_mailbox_takes_what_it_has_room_for,
     who_has_logged_in_may_send_anywhere,
     a_domain_may_be_full,
+    a_mailbox_that_was_emptied_takes_mail_again,
+    a_mailbox_on_a_disk_that_is_not_there_is_not_now,
 );
 
 fn rcpt(site: &Site, size: Option<u64>, address: &str) -> u16 {
@@ -74,6 +80,45 @@ fn a_domain_may_be_full(form: Form) {
     site.accounts.admin(&["domain", "set", "example.org", "--quota", "2000"], "");
     assert_eq!(rcpt(&site, Some(1500), "anna@example.org"), 250, "{}", site.exim.log("mainlog"));
     assert_eq!(rcpt(&site, Some(1501), "anna@example.org"), 552);
+    site.no_panic();
+}
+
+fn a_mailbox_that_was_emptied_takes_mail_again(form: Form) {
+    let site = Site::new(form);
+    let frida = "frida@example.org";
+    site.fill(frida, 990);
+    for _ in 0..3 {
+        assert_eq!(rcpt(&site, Some(400), frida), 552);
+    }
+    let cur = maildir(&site.host, frida).join("cur");
+    for message in fs::read_dir(&cur).expect("cur") {
+        fs::remove_file(message.expect("a message").path()).expect("removed");
+    }
+    let mut client = site.exim.connect();
+    client.mail("sender@elsewhere.example", Some(400));
+    assert_eq!(client.rcpt(frida).code, 250, "{}", site.exim.log("mainlog"));
+    assert_eq!(client.data("Subject: again\n\nx\n").code, 250);
+    client.quit();
+    eventually("the message", Duration::from_secs(30), || site.messages(frida).len() == 1);
+    site.no_panic();
+}
+
+fn a_mailbox_on_a_disk_that_is_not_there_is_not_now(form: Form) {
+    let site = Site::new(form);
+    let frida = "frida@example.org";
+    site.fill(frida, 10);
+    let maildir = maildir(&site.host, frida);
+    let disk = maildir.with_file_name("disk");
+    let link = |part: &str| {
+        fs::rename(maildir.join(part), disk.join(part)).expect("moved");
+        symlink(format!("../disk/{part}"), maildir.join(part)).expect("a link");
+        assert_eq!(rcpt(&site, Some(401), frida), 250, "{part}: {}", site.exim.log("mainlog"));
+        assert_eq!(rcpt(&site, Some(1000), frida), 552, "{part} is counted: {}", site.exim.log("mainlog"));
+    };
+    fs::create_dir(&disk).expect("a disk");
+    ["cur", "new"].iter().for_each(|part| link(part));
+    fs::rename(&disk, maildir.with_file_name("unmounted")).expect("unmounted");
+    assert_eq!(rcpt(&site, Some(1000), frida), 451, "{}", site.exim.log("mainlog"));
     site.no_panic();
 }
 
