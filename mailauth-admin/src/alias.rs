@@ -1,18 +1,20 @@
 //! `mailauth alias`.
 
+mod notes;
+
 use crate::failure::{Exit, Failure};
 use crate::listing::{INCOMPLETE, each_alias};
-use crate::output::{List, ListRow, say};
-use crate::setup::{Setup, read_domain, read_login};
+use crate::output::{List, ListRow, json, remark, say};
+use crate::setup::{Setup, read_domain};
 use clap::Subcommand;
 use mailauth_core::DomainName;
+use mailauth_core::alias::{check_target, read_address};
 use mailauth_core::config::Config;
-use mailauth_core::store::{Administration, AliasRow, Changed};
+use mailauth_core::store::{AdminError, Administration, AliasRow, Changed};
 use serde::Serialize;
 use std::borrow::Cow;
-
-/// The most bytes of a target.
-const MAX_TARGET: usize = 254;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 #[derive(Subcommand)]
 pub enum Verb {
@@ -23,9 +25,12 @@ pub enum Verb {
     Add {
         /// As info@example.org, or @example.org
         address: String,
-        /// Where its mail goes, as anna@example.org
+        /// Where its mail goes, as anna@example.org; several may have commas between them
         #[arg(required = true)]
         target: Vec<String>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
     /// List all aliases, or those of one domain
     List {
@@ -51,18 +56,20 @@ struct Shown {
     targets: Vec<String>,
 }
 
+/// What was added, as JSON has it.
+#[derive(Serialize)]
+struct Added<'a> {
+    address: &'a str,
+    targets: &'a [String],
+    notes: &'a [String],
+}
+
 impl Verb {
     pub fn run(self, setup: &Setup) -> Result<Exit, Failure> {
-        let store = setup.store()?;
-        let config = &setup.config;
         match self {
-            Verb::Add { address, target } => {
-                let alias = alias(&address, &target, config)?;
-                let what = [Changed::Alias(alias.address.clone())];
-                setup.change(&store, &what, |store| store.add_alias(&alias))?;
-                say(format_args!("mail for {} goes to {}", alias.address, alias.targets.join(", ")))?;
-            }
+            Verb::Add { address, target, json } => add(setup, &read(&address, &target, &setup.config)?, json)?,
             Verb::List { domain, json: as_json } => {
+                let store = setup.store()?;
                 if let Some(domain) = &domain {
                     crate::domain::find(&store, domain)?;
                 }
@@ -73,17 +80,7 @@ impl Verb {
                 list.end()?;
                 unusable.complain(INCOMPLETE)?;
             }
-            Verb::Remove { address, target } => {
-                let alias = alias(&address, &target, config)?;
-                let what = [Changed::Alias(alias.address.clone())];
-                setup.change(&store, &what, |store| store.remove_alias(&alias))?;
-                match alias.targets.is_empty() {
-                    true => say(format_args!("removed the alias {}", alias.address))?,
-                    false => {
-                        say(format_args!("mail for {} goes no more to {}", alias.address, alias.targets.join(", ")))?
-                    }
-                }
-            }
+            Verb::Remove { address, target } => remove(setup, &address, target)?,
         }
         Ok(Exit::Yes)
     }
@@ -95,32 +92,70 @@ impl ListRow<2> for Shown {
     }
 }
 
-fn alias(address: &str, targets: &[String], config: &Config) -> Result<AliasRow, Failure> {
-    let address = match address.strip_prefix('@') {
-        Some(domain) => read_domain(domain).map(|domain| format!("@{domain}")),
-        None => read_login(address.as_bytes(), config).map(|login| login.to_string()),
-    }
-    .map_err(|problem| Failure::usage(format!("the address {address:?}: {problem}")))?;
+/// An alias as the daemon obeys it, or everything that is wrong with it.
+fn read(address: &str, targets: &[String], config: &Config) -> Result<AliasRow, Failure> {
+    let default_domain = config.login.default_domain.as_deref();
+    let mut problems = Vec::new();
+    let address = read_address(address, default_domain).unwrap_or_else(|why| {
+        problems.push(format!("the address {address:?}: {why}"));
+        String::new()
+    });
     let mut known: Vec<String> = Vec::new();
-    for target in targets {
-        let target = read_target(target, config)?;
-        if !known.contains(&target) {
-            known.push(target);
+    for text in targets.iter().flat_map(|text| text.split(',')).map(str::trim) {
+        let target = complete(text, default_domain);
+        match check_target(&target) {
+            Err(_) if text.is_empty() => problems.push("a target is empty; is there a comma too many?".to_owned()),
+            Err(why) => problems.push(format!("the target {text:?}: {why}")),
+            Ok(()) if known.contains(&target) => {}
+            Ok(()) => known.push(target),
         }
     }
-    Ok(AliasRow { address, targets: known })
+    if problems.is_empty() {
+        Ok(AliasRow { address, targets: known })
+    } else {
+        Err(Failure::usage(problems.join("\n")))
+    }
 }
 
 /// An address as it was written, for the local part belongs to whoever gets it. A bare one gets the default domain.
-fn read_target(text: &str, config: &Config) -> Result<String, Failure> {
-    let target = match (text.contains('@'), &config.login.default_domain) {
-        (false, Some(domain)) => format!("{text}@{domain}"),
+fn complete(text: &str, default_domain: Option<&str>) -> String {
+    match default_domain {
+        Some(domain) if !text.is_empty() && !text.contains('@') => format!("{text}@{domain}"),
         _ => text.to_owned(),
-    };
-    let complete = target.rsplit_once('@').is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty());
-    let unprintable = target.contains(|c: char| c.is_control() || c.is_whitespace());
-    if !complete || unprintable || target.len() > MAX_TARGET {
-        return Err(Failure::usage(format!("the target {text:?} is not an address; write it as name@example.org")));
     }
-    Ok(target)
+}
+
+fn add(setup: &Setup, alias: &AliasRow, as_json: bool) -> Result<(), Failure> {
+    let store = Arc::new(setup.store()?);
+    setup.change(&store, &[Changed::Alias(alias.address.clone())], |store| store.add_alias(alias))?;
+    let notes = notes::notes(&store, &setup.config, &alias.address, &alias.targets);
+    if as_json {
+        json(&Added { address: &alias.address, targets: &alias.targets, notes: &notes })?;
+    } else {
+        say(format_args!("mail for {} goes to {}", alias.address, alias.targets.join(", ")))?;
+    }
+    notes.iter().for_each(|note| remark(format_args!("note: {note}")));
+    Ok(())
+}
+
+/// Removes what is in the table as it was written here, or if there is none, what is meant by it: rows that other programs
+/// wrote need not be addresses.
+fn remove(setup: &Setup, address: &str, targets: Vec<String>) -> Result<(), Failure> {
+    let store = setup.store()?;
+    let as_written = AliasRow { address: address.to_owned(), targets: targets.clone() };
+    let meant = match read(address, &targets, &setup.config) {
+        Ok(alias) => alias,
+        // Its address is folded nevertheless.
+        Err(_) => AliasRow { address: read_address(address, None).unwrap_or_else(|_| address.to_owned()), targets },
+    };
+    let what: BTreeSet<_> = [as_written.address.clone(), meant.address.clone()].into();
+    let what: Vec<_> = what.into_iter().map(Changed::Alias).collect();
+    let removed = setup.change(&store, &what, |store| match store.remove_alias(&as_written) {
+        Err(AdminError::NoSuch { .. }) if as_written != meant => store.remove_alias(&meant).map(|()| &meant),
+        done => done.map(|()| &as_written),
+    })?;
+    match removed.targets.is_empty() {
+        true => say(format_args!("removed the alias {}", removed.address)),
+        false => say(format_args!("mail for {} goes no more to {}", removed.address, removed.targets.join(", "))),
+    }
 }

@@ -5,6 +5,7 @@
 //! (we cannot know).
 
 pub mod account;
+pub mod alias;
 pub mod authenticate;
 pub mod challenge;
 pub mod config;

@@ -1,6 +1,6 @@
 //! Making, changing and removing what is in the tables.
 
-use super::addresses::MOST_TARGETS;
+use super::addresses::{MOST_TARGETS, not_an_address, unusable};
 use super::administration::{
     AccountChange, AccountTimes, AdminError, Administration, AliasRow, DomainRow, ImportError, ImportSource,
     SchemaChange, StoreReport,
@@ -13,6 +13,7 @@ use super::writer::Writer;
 use super::{AccountStore, Cursor, Page, StoreError};
 use crate::Services;
 use crate::account::{AccountRow, Login, Password};
+use crate::alias::{check_target, read_address};
 use crate::schema::{Field, TableModel};
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -276,6 +277,7 @@ impl Administration for SqlStore {
     fn add_alias(&self, alias: &AliasRow) -> Result<(), AdminError> {
         let address = Param::Text(alias.address.as_bytes());
         let domain = alias.address.rsplit_once('@').map_or("", |(_, domain)| domain);
+        will_be_obeyed(alias)?;
         self.change(|connection| {
             let mut there = BTreeSet::new();
             let mut next = 0;
@@ -578,6 +580,18 @@ impl SqlStore {
         }
         self.insert_domain(connection, &DomainRow::new(name))
     }
+}
+
+/// Makes sure that mail is sent on by this alias once it is stored.
+fn will_be_obeyed(alias: &AliasRow) -> Result<(), StoreError> {
+    let address = alias.address.as_str();
+    match read_address(address, None) {
+        Ok(stored) if stored == address => {}
+        Ok(stored) => return Err(unusable(address, format!("no mail comes for it; write {stored}"))),
+        Err(why) => return Err(unusable(address, why.to_string())),
+    }
+    let refused = |target: &String| check_target(target).err().map(|why| not_an_address(address, target, &why));
+    alias.targets.iter().find_map(refused).map_or(Ok(()), |problem| Err(unusable(address, problem)))
 }
 
 pub(super) fn no_such(what: &'static str, name: &str) -> AdminError {

@@ -1,0 +1,107 @@
+//! What an administrator should know of an alias that was just added: it is stored and obeyed, and may not be what was
+//! meant.
+
+use mailauth_core::Login;
+use mailauth_core::authenticate::{Answer, No};
+use mailauth_core::config::Config;
+use mailauth_core::routing::Router;
+use mailauth_core::store::{AccountStore, MailStore, SqlStore, StoreError};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// So many targets are looked at, and so many addresses that one of them leads to.
+const MOST: usize = 100;
+
+/// The longest that one target is followed.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Returns what is remarkable about the alias of this address, to which these targets were added. Nothing is said of what
+/// the database cannot tell: the alias is stored, whatever is known of it.
+pub fn notes(store: &Arc<SqlStore>, config: &Config, address: &str, added: &[String]) -> Vec<String> {
+    let mut notes = Vec::new();
+    match hides_account(store, address) {
+        Ok(true) => notes.push(format!(
+            "{address} is an account too, whose mail goes to the alias alone from now on; 'mailauth alias add {address} \
+             {address}' keeps a copy in its mailbox"
+        )),
+        Ok(false) => {}
+        Err(StoreError::UnusableAlias { address, problem }) => {
+            notes.push(format!("mail for {address} waits: {problem}"));
+        }
+        Err(_) => return notes,
+    }
+    let router = Router::new(Arc::clone(store) as _, &config.policy(), config.quota.rules());
+    let looked_at = added.iter().take(MOST).filter_map(|target| Some((target, as_login(target)?)));
+    notes.extend(looked_at.filter_map(|(target, login)| {
+        if login.as_str() == address {
+            return leads_nowhere_by_itself(store, &login);
+        }
+        match comes_back(store, &login, address) {
+            Ok(Some(by)) => {
+                Some(format!("mail for {address} comes back to it by way of {by}, and is not sent round again"))
+            }
+            Ok(None) => leads_nowhere(&router, target),
+            Err(_) => None,
+        }
+    }));
+    notes
+}
+
+fn as_login(target: &str) -> Option<Login> {
+    Login::parse(target.as_bytes(), None).ok()
+}
+
+/// Returns whether there is an account of this address that gets none of its mail any more.
+fn hides_account(store: &SqlStore, address: &str) -> Result<bool, StoreError> {
+    let Some(login) = as_login(address).filter(|_| !address.starts_with('@')) else { return Ok(false) };
+    let is_account = match store.find(&login) {
+        Err(StoreError::Unusable(_)) => true,
+        found => found?.is_some(),
+    };
+    let targets = store.alias_targets(address)?;
+    Ok(is_account && !targets.iter().any(|target| as_login(target).as_ref() == Some(&login)))
+}
+
+fn leads_nowhere_by_itself(store: &SqlStore, login: &Login) -> Option<String> {
+    match store.find(login) {
+        Ok(None) => Some(format!("{login} is a target of itself, and there is no account {login} to keep the mail")),
+        _ => None,
+    }
+}
+
+/// Says so if a target in one of our domains is nothing there, or refuses its mail.
+fn leads_nowhere(router: &Router, target: &str) -> Option<String> {
+    let (now, mut may_look) = (Instant::now(), |_: &std::path::Path| false);
+    match router.recipient_in_turn(target.as_bytes(), 0, now + PATIENCE, now, &mut may_look) {
+        Ok(Answer::No(No::UnknownLogin)) => Some(format!(
+            "{target} leads to nothing here: it is no account and no alias, and nothing takes what else comes to its domain"
+        )),
+        Ok(Answer::No(No::UnknownDomain)) => None,
+        Ok(Answer::No(why)) => Some(format!("{target} takes no mail: {why}")),
+        // A mailbox, which need not be looked into, or an address elsewhere.
+        Ok(Answer::Yes(()) | Answer::NotNow(_)) | Err(_) => None,
+    }
+}
+
+/// Returns by which address mail for `login` comes to `address`, if it does.
+fn comes_back(store: &SqlStore, login: &Login, address: &str) -> Result<Option<String>, StoreError> {
+    let (mut waiting, mut seen) = (vec![login.clone()], BTreeSet::new());
+    while let Some(next) = waiting.pop() {
+        if seen.len() >= MOST || !seen.insert(next.clone()) {
+            continue;
+        }
+        let mut targets = store.alias_targets(next.as_str())?;
+        let catch_all = format!("@{}", next.domain());
+        if targets.is_empty() && catch_all != address && store.find(&next)?.is_none() {
+            targets = store.alias_targets(&catch_all)?;
+        }
+        for target in targets.iter().filter_map(|target| as_login(target)) {
+            if target.as_str() == address {
+                return Ok(Some(next.to_string()));
+            }
+            waiting.push(target);
+        }
+    }
+    Ok(None)
+}
