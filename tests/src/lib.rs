@@ -6,6 +6,7 @@
 
 mod accounts;
 mod answers;
+mod booted;
 mod certificates;
 pub mod checkpassword;
 mod cluster;
@@ -42,6 +43,7 @@ pub mod wire;
 
 pub use accounts::{Accounts, Kind, Server};
 pub use answers::{Answer, Answers, Asked, Verdict};
+pub use booted::Booted;
 pub use certificates::Certificates;
 pub use cluster::{Cluster, Switch};
 pub use courier::Courier;

@@ -4,6 +4,8 @@
 mod host;
 #[path = "readme/page.rs"]
 mod page;
+#[path = "readme/terminal.rs"]
+mod terminal;
 
 use host::{CONFIG, Host, is_in_repository, somebody};
 use mailauth_tests::exim::{Exim, maildir};

@@ -1,10 +1,10 @@
 //! A mail host that is set up by what README.md prints, and by nothing else.
 
 use super::page::{Piece, repository};
+use super::terminal::at_a_terminal;
 use mailauth_tests::checkpassword::script;
 use mailauth_tests::exim::Exim;
-use mailauth_tests::people::PASSWORD;
-use mailauth_tests::{Child, MailHost, Scratch, User, on_a_terminal, output_with_input, program, run, static_program};
+use mailauth_tests::{Child, MailHost, Scratch, User, output_with_input, program, run, static_program};
 use rustix::process::Signal;
 use std::collections::HashMap;
 use std::fs::{self, File, Permissions};
@@ -126,21 +126,10 @@ impl Host {
         (status.code(), String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned())
     }
 
-    /// Somebody at a terminal runs the block, and has an answer to each question for a new password.
     fn run_block(&self, text: &str) {
         let file = self.files.join("block.sh");
         fs::write(&file, text).expect("the block");
-        let questions = text.lines().filter_map(|line| line.strip_prefix("mailauth account add ")).flat_map(|line| {
-            let login = line.split(' ').next().unwrap_or_default();
-            [format!("New password for {login}: "), "The same once more: ".to_owned()]
-        });
-        let questions: Vec<String> = questions.collect();
-        let typed = format!("{PASSWORD}\r");
-        let dialogue: Vec<_> = questions.iter().map(|question| (question.as_str(), typed.as_str())).collect();
-        let command = self.typed(&["setsid", "--ctty", "--wait", "sh", "-e", file.to_str().expect("a path")]);
-        let (code, shown, _) = on_a_terminal(command, &dialogue);
-        assert_eq!(code, Some(0), "{text}\n{shown}");
-        assert!(!shown.contains(PASSWORD), "{shown}");
+        at_a_terminal(self.typed(&["setsid", "--ctty", "--wait", "sh", "-e", file.to_str().expect("a path")]), text);
     }
 
     fn install_unit(&mut self, text: &str) {
@@ -149,16 +138,16 @@ impl Host {
         assert_eq!(said, "");
     }
 
-    /// What systemctl does: nothing of the real one runs here, and ours is started as its unit says.
+    /// Starts the daemon as its unit says; tests/systemd.rs lets a real systemd do it.
     fn switch_over(&mut self, text: &str) {
-        assert_eq!(text, "systemctl disable --now courier-authdaemon\nsystemctl enable --now mailauth-courier\n");
+        assert!(text.contains("\nsystemctl enable --now mailauth-courier\n"), "{text}");
         let unit = fs::read_to_string(self.host.inside(UNIT)).expect("the unit");
         let unit: HashMap<String, String> = unit
             .lines()
             .filter_map(|line| line.split_once('='))
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
-        assert_eq!((&*unit["Type"], &*unit["Conflicts"]), ("notify", "courier-authdaemon.service"));
+        assert_eq!((&*unit["Type"], &*unit["Alias"]), ("notify", "courier-authdaemon.service"));
         self.server = Some(Server::start(&self.host, &self.files, unit));
     }
 

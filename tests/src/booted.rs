@@ -1,0 +1,199 @@
+//! A machine on which Debian's own systemd has booted, in namespaces over a throw-away layer of the root file system.
+//!
+//! All programs of this machine are there, and none of its services run: units are enabled by the test. Nothing of this
+//! machine is changed, and everything vanishes with the test process.
+
+use crate::process::{children, eventually, output_with_input, run};
+use crate::scratch::Scratch;
+use rustix::process::{Pid, test_kill_process};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::process::{ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// The longest that a boot and a shutdown are waited for, on a machine that is busy with other tests.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// The machine.
+pub struct Booted {
+    folder: Scratch,
+    supervisor: std::process::Child,
+    orders: Option<ChildStdin>,
+    first: Pid,
+}
+
+impl Booted {
+    /// Boots one, which finds each of these folders of ours, read only, at the second path.
+    ///
+    /// # Panics
+    /// When it does not boot; the message holds its console.
+    pub fn with(folders: &[(&Path, &str)]) -> Self {
+        let folder = Scratch::new("booted");
+        for (name, text) in
+            [("supervisor.sh", include_str!("booted/supervisor.sh")), ("boot.sh", include_str!("booted/boot.sh"))]
+        {
+            fs::write(folder.join(name), text).expect("a script");
+        }
+        let binds = folders.iter().map(|(from, to)| format!("{}:{to}\n", from.display()));
+        fs::write(folder.join("binds"), binds.collect::<String>()).expect("a list");
+        let mut supervisor = Command::new("setsid")
+            .args(["unshare", "--mount", "sh"])
+            .arg(folder.join("supervisor.sh"))
+            .arg(unused_name())
+            .arg(folder.path())
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(File::create(folder.join("console")).expect("a console"))
+            .spawn()
+            .expect("setsid");
+        let orders = supervisor.stdin.take();
+        let mut machine = Booted { folder, supervisor, orders, first: Pid::INIT };
+        machine.boot();
+        machine
+    }
+
+    fn boot(&mut self) {
+        let parent = self.folder.join("parent");
+        let _ = fs::remove_file(&parent);
+        self.orders.as_mut().expect("it lives").write_all(b"boot\n").expect("a supervisor");
+        let begin = Instant::now();
+        self.first = loop {
+            if let Some(first) = fs::read_to_string(&parent).ok().and_then(|pid| systemd_below(&pid)) {
+                break first;
+            }
+            assert!(begin.elapsed() < LIMIT, "it does not boot:\n{}", self.console());
+            std::thread::sleep(Duration::from_millis(10));
+        };
+        while !self.has_started() {
+            let patient = begin.elapsed() < LIMIT && self.runs();
+            assert!(patient, "it does not boot:\n{}", self.console());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn has_started(&self) -> bool {
+        let state = output_with_input(self.command("systemctl").arg("is-system-running"), "").stdout;
+        matches!(state.trim_ascii(), b"running" | b"degraded")
+    }
+
+    fn runs(&self) -> bool {
+        test_kill_process(self.first).is_ok()
+    }
+
+    /// Shuts it down as an administrator does, and boots it again.
+    ///
+    /// # Panics
+    /// When one of both does not come to an end.
+    pub fn reboot(&mut self) {
+        run(self.command("systemctl").arg("reboot"));
+        let begin = Instant::now();
+        while self.runs() {
+            assert!(begin.elapsed() < LIMIT, "it does not shut down:\n{}", self.console());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        self.boot();
+    }
+
+    /// What systemd has said.
+    pub fn console(&self) -> String {
+        fs::read_to_string(self.folder.join("console")).unwrap_or_default()
+    }
+
+    /// A program to be run by root on it.
+    pub fn command(&self, program: &str) -> Command {
+        let mut command = Command::new("nsenter");
+        command.args(["--target", &self.first.as_raw_nonzero().to_string()]);
+        command.args(["--mount", "--pid", "--net", "--ipc", "--uts", "--cgroup", "--root", "env", "-i"]);
+        command.args([
+            "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "HOME=/root",
+            "LANG=C.UTF-8",
+        ]);
+        command.arg(program);
+        command
+    }
+
+    /// Runs lines of a shell to their end, and returns what they print.
+    ///
+    /// # Panics
+    /// When one of them fails.
+    pub fn shell(&self, lines: &str) -> String {
+        run(self.command("sh").args(["-ec", lines]))
+    }
+
+    /// A file of it, by its path there.
+    pub fn inside(&self, path: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/root{path}", self.first.as_raw_nonzero()))
+    }
+
+    /// Writes a file, and makes its folder.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    pub fn write(&self, path: &str, text: &str) {
+        let path = self.inside(path);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("its folder");
+        fs::write(&path, text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    }
+
+    /// Runs something in a thread to which the loopback of the machine is its own.
+    ///
+    /// # Panics
+    /// When `act` panics.
+    pub fn on_its_network<T: Send>(&self, act: impl FnOnce() -> T + Send) -> T {
+        let network = File::open(format!("/proc/{}/ns/net", self.first.as_raw_nonzero())).expect("its network");
+        std::thread::scope(|scope| {
+            let thread = scope.spawn(|| {
+                move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network)).expect("root's right");
+                act()
+            });
+            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    }
+
+    /// A property of a unit, as `systemctl show` has it.
+    pub fn property(&self, unit: &str, name: &str) -> String {
+        run(self.command("systemctl").args(["show", "--value", "--property", name, unit])).trim_end().to_owned()
+    }
+
+    /// Waits until systemd has nothing left to start or stop.
+    ///
+    /// # Panics
+    /// When it still has after a while.
+    pub fn wait_for_jobs(&self) {
+        eventually("an end of all jobs", LIMIT, || self.shell("systemctl list-jobs --no-legend").is_empty());
+    }
+
+    /// Waits until a unit is in a state such as `active`.
+    ///
+    /// # Panics
+    /// When it is not within a while.
+    pub fn wait_until(&self, unit: &str, state: &str) {
+        eventually(&format!("{unit} {state}"), LIMIT, || self.property(unit, "ActiveState") == state);
+    }
+}
+
+impl Drop for Booted {
+    fn drop(&mut self) {
+        self.orders = None;
+        let _ = self.supervisor.wait();
+    }
+}
+
+/// The first process of the namespace that unshare(1) with this id has made, once it is systemd.
+fn systemd_below(parent: &str) -> Option<Pid> {
+    let parent = Pid::from_raw(parent.trim().parse().ok()?)?;
+    let [first] = children(parent)[..] else { return None };
+    let name = fs::read_to_string(format!("/proc/{}/comm", first.as_raw_nonzero())).ok()?;
+    (name.trim() == "systemd").then_some(first)
+}
+
+fn unused_name() -> String {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    format!("mailauth-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed))
+}

@@ -1,0 +1,123 @@
+//! The pages for systemd, on a machine that a real systemd has booted: the unit, the commands and the log.
+
+#[path = "systemd/machine.rs"]
+mod machine;
+#[path = "readme/page.rs"]
+#[allow(dead_code, reason = "tests/readme.rs uses all of it")]
+mod page;
+#[path = "readme/terminal.rs"]
+mod terminal;
+
+use machine::{ANNA, Machine, SERVICES};
+use mailauth_tests::people::PASSWORD;
+
+#[test]
+fn courier_runs_with_ours_in_the_place_of_its_own_daemon() {
+    let mut machine = Machine::with_courier();
+    machine.follow_the_page();
+    answers_come_from_ours(&machine);
+    restarts_and_reloads(&machine);
+    may_write_where_it_has_to_alone(&machine);
+    a_crash_is_over_in_a_moment(&machine);
+
+    machine.booted.reboot();
+    answers_come_from_ours(&machine);
+    starts_before_courier(&machine);
+
+    machine.booted.shell("systemctl stop courier-authdaemon");
+    assert_eq!(machine.state("courier-imap"), "inactive", "it needs the daemon");
+    machine.booted.shell(&format!("systemctl start {}", SERVICES.join(" ")));
+    answers_come_from_ours(&machine);
+
+    machine.go_back();
+    assert!(machine.booted.property("courier-authdaemon", "ExecStart").contains("/usr/sbin/authdaemond"));
+    assert_eq!(machine.state("mailauth-courier"), "inactive");
+    machine.booted.reboot();
+    machine.booted.wait_for_jobs();
+    for unit in [&["courier-authdaemon"], &SERVICES[..]].concat() {
+        assert_eq!(machine.state(unit), "active", "{unit}");
+    }
+    assert_eq!(machine.state("mailauth-courier"), "inactive");
+}
+
+/// Both names are of one unit, all of Courier runs, and logins get the answers of our table.
+fn answers_come_from_ours(machine: &Machine) {
+    assert_eq!(machine.booted.property("courier-authdaemon", "Id"), "mailauth-courier.service");
+    machine.booted.wait_for_jobs();
+    for unit in [&["mailauth-courier"], &SERVICES[..]].concat() {
+        assert_eq!(machine.state(unit), "active", "{unit}");
+    }
+    assert_eq!(machine.courier_processes(), "", "Courier's own daemon does not run");
+    assert_eq!(machine.imap_login(ANNA, PASSWORD), "OK LOGIN Ok.");
+    assert_eq!(machine.pop3_login(ANNA, PASSWORD), "+OK logged in.");
+    assert_eq!(machine.booted.shell("systemctl --failed --no-legend --plain | cut -d' ' -f1"), "");
+}
+
+fn restarts_and_reloads(machine: &Machine) {
+    let booted = &machine.booted;
+    let before = booted.property("mailauth-courier", "MainPID");
+    booted.shell("systemctl restart courier-imap");
+    assert_eq!(booted.property("mailauth-courier", "MainPID"), before, "a client's restart leaves the daemon alone");
+    answers_come_from_ours(machine);
+
+    booted.shell("systemctl reload mailauth-courier");
+    machine.wait_for_journal("configuration read again");
+    booted.wait_until("mailauth-courier", "active");
+    assert_eq!(booted.property("mailauth-courier", "SubState"), "running");
+    assert_eq!(booted.property("mailauth-courier", "MainPID"), before, "the same process goes on");
+
+    for name in ["courier-authdaemon", "mailauth-courier"] {
+        let imap = booted.property("courier-imap", "MainPID");
+        booted.shell(&format!("systemctl restart {name}"));
+        // It says that it is ready before the command is over, and the units that need it are restarted with it.
+        assert_eq!(machine.state("mailauth-courier"), "active");
+        assert_ne!(booted.property("courier-imap", "MainPID"), imap);
+        answers_come_from_ours(machine);
+    }
+    assert_ne!(booted.property("mailauth-courier", "MainPID"), before);
+    booted.shell("systemctl start courier-authdaemon");
+    answers_come_from_ours(machine);
+}
+
+fn may_write_where_it_has_to_alone(machine: &Machine) {
+    let booted = &machine.booted;
+    let stat = |path: &str| booted.shell(&format!("stat -c '%U:%G %a' {path}"));
+    assert_eq!(stat("/run/courier/authdaemon"), "root:courier 750\n");
+    assert_eq!(stat("/run/courier/authdaemon/socket"), "root:courier 660\n");
+    let pid = booted.property("mailauth-courier", "MainPID");
+    // As the daemon sees it.
+    let writes = |path: &str| {
+        let line = format!("nsenter -t {pid} -m -- sh -c ': >{path}/tried && rm {path}/tried' 2>&1 || true");
+        booted.shell(&line).is_empty()
+    };
+    for (path, may) in
+        [("/var/lib/mailauth", true), ("/var/mail", true), ("/run/courier/authdaemon", true), ("/tmp", true)]
+            .into_iter()
+            .chain([("/etc", false), ("/usr", false), ("/var/lib", false), ("/home", false), ("/etc/mailauth", false)])
+    {
+        assert_eq!(writes(path), may, "{path}");
+    }
+    assert_eq!(booted.shell(&format!("grep NoNewPrivs /proc/{pid}/status")), "NoNewPrivs:\t1\n");
+}
+
+fn a_crash_is_over_in_a_moment(machine: &Machine) {
+    let booted = &machine.booted;
+    let before = booted.property("mailauth-courier", "MainPID");
+    booted.shell(&format!("kill -KILL {before}"));
+    mailauth_tests::eventually("another process", std::time::Duration::from_secs(30), || {
+        let now = booted.property("mailauth-courier", "MainPID");
+        now != before && now != "0" && machine.state("mailauth-courier") == "active"
+    });
+    // systemd restarts what requires the daemon too, as it does after a crash of Courier's own.
+    answers_come_from_ours(machine);
+}
+
+fn starts_before_courier(machine: &Machine) {
+    let when = |unit: &str, property: &str| -> u64 {
+        machine.booted.property(unit, property).parse().expect("a time of the machine's clock")
+    };
+    let ready = when("mailauth-courier", "ActiveEnterTimestampMonotonic");
+    for service in SERVICES {
+        assert!(ready <= when(service, "InactiveExitTimestampMonotonic"), "{service} began before ours was ready");
+    }
+}

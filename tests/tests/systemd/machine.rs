@@ -1,0 +1,114 @@
+//! A booted machine that has Courier, and is then set up as README.md prints.
+
+use super::page::{Kind, Piece, readme};
+use super::terminal::at_a_terminal;
+use mailauth_tests::imap::Imap;
+use mailauth_tests::pop3::Pop3;
+use mailauth_tests::{Booted, Scratch, eventually, program};
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::process::Command;
+use std::time::Duration;
+
+/// The account that the page makes.
+pub const ANNA: &str = "anna@example.org";
+pub const CONFIG: &str = "/etc/mailauth/mailauth.toml";
+
+/// What Debian has of Courier, all of it enabled as its packages do.
+pub const SERVICES: [&str; 4] = ["courier-imap", "courier-imap-ssl", "courier-pop", "courier-pop-ssl"];
+
+const UNIT: &str = "/etc/systemd/system/mailauth-courier.service";
+const COURIER: &str = "Courier: IMAP, POP3, maildrop";
+const CLONE: &str = "/opt/mailauth";
+const PROGRAMS: &str = "/opt/programs";
+
+pub struct Machine {
+    pub booted: Booted,
+    _files: Scratch,
+}
+
+impl Machine {
+    /// Boots it, and starts Courier with its own daemon.
+    pub fn with_courier() -> Self {
+        let files = Scratch::new("clone");
+        for folder in ["target", "bin"] {
+            fs::create_dir(files.join(folder)).expect("a folder");
+        }
+        symlink(PROGRAMS, files.join("target/release")).expect("a link");
+        // The programs are built already.
+        let cargo = files.join("bin/cargo");
+        fs::write(&cargo, "#!/bin/sh\n[ \"$*\" = 'build --release' ]\n").expect("a script");
+        fs::set_permissions(&cargo, Permissions::from_mode(0o755)).expect("its mode");
+        let programs = program("mailauth").parent().expect("a folder").to_owned();
+        let booted = Booted::with(&[(files.path(), CLONE), (&programs, PROGRAMS)]);
+        booted.shell(&format!("systemctl enable --now courier-authdaemon {}", SERVICES.join(" ")));
+        Machine { booted, _files: files }
+    }
+
+    /// Does what the pages for the installation and for Courier print.
+    pub fn follow_the_page(&self) {
+        for block in readme().iter().filter(|piece| piece.language().is_some()) {
+            if block.heading == "Install" || block.heading == COURIER {
+                self.follow(block);
+            }
+        }
+    }
+
+    fn follow(&self, block: &Piece) {
+        match block.language() {
+            Some("toml") => self.booted.write(CONFIG, &block.text),
+            Some("ini") => self.booted.write(UNIT, &block.text),
+            Some("sh" | "") => self.type_in(&block.text),
+            other => panic!("no test knows what to do with a block of {other:?}:\n{}", block.text),
+        }
+    }
+
+    /// Does what the page prints for the way back.
+    pub fn go_back(&self) {
+        let back = readme().into_iter().find(|piece| {
+            piece.heading == COURIER
+                && piece.kind == Kind::Indented
+                && piece.text.contains("systemctl disable --now mailauth-courier")
+        });
+        self.type_in(&back.expect("the way back").text);
+    }
+
+    fn type_in(&self, text: &str) {
+        self.booted.write("/run/block.sh", text);
+        at_a_terminal(self.typed(&["setsid", "--ctty", "--wait", "sh", "-e", "/run/block.sh"]), text);
+    }
+
+    fn typed(&self, words: &[&str]) -> Command {
+        let mut command = self.booted.command("env");
+        let path = format!("PATH={CLONE}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+        command.args(["-C", CLONE, &path]).args(words);
+        command
+    }
+
+    /// A unit's state.
+    pub fn state(&self, unit: &str) -> String {
+        self.booted.property(unit, "ActiveState")
+    }
+
+    /// The processes of Courier's own daemon.
+    pub fn courier_processes(&self) -> String {
+        self.booted.shell("grep -ls '^authdaemond$' /proc/[0-9]*/comm || true")
+    }
+
+    pub fn imap_login(&self, login: &str, password: &str) -> String {
+        self.booted.on_its_network(|| Imap::connect(143).login(login, password))
+    }
+
+    pub fn pop3_login(&self, login: &str, password: &str) -> String {
+        self.booted.on_its_network(|| Pop3::connect(110).login(login, password))
+    }
+
+    /// What the daemon has written to the journal since the last boot, by journalctl with these options.
+    pub fn journal(&self, options: &str) -> String {
+        self.booted.shell(&format!("journalctl --sync; journalctl -b -u mailauth-courier -q {options}"))
+    }
+
+    pub fn wait_for_journal(&self, text: &str) {
+        eventually(text, Duration::from_secs(30), || self.journal("-o cat").contains(text));
+    }
+}
