@@ -19,6 +19,7 @@ CREATE ROLE IF NOT EXISTS mailauth_writer;
 GRANT SELECT ON accounts TO mailauth_reader;
 GRANT SELECT ON domains TO mailauth_reader;
 GRANT SELECT ON aliases TO mailauth_reader;
+GRANT SELECT ON alias_domains TO mailauth_reader;
 GRANT SELECT ON schema_version TO mailauth_reader;
 
 -- Beside the reader's, for a daemon that lets people change their passwords (PASSWD).
@@ -33,6 +34,7 @@ GRANT SELECT, INSERT, UPDATE (domain, bytes, messages, mailboxes) ON domain_use 
 GRANT SELECT, INSERT, UPDATE, DELETE ON accounts TO mailauth_writer;
 GRANT SELECT, INSERT, UPDATE, DELETE ON domains TO mailauth_writer;
 GRANT SELECT, INSERT, UPDATE, DELETE ON aliases TO mailauth_writer;
+GRANT SELECT, INSERT, UPDATE, DELETE ON alias_domains TO mailauth_writer;
 GRANT SELECT, INSERT, UPDATE (bytes, messages, measured_at), DELETE ON mailbox_use TO mailauth_writer;
 GRANT SELECT, INSERT, UPDATE (domain, bytes, messages, mailboxes) ON domain_use TO mailauth_writer;
 GRANT SELECT ON schema_version TO mailauth_writer;

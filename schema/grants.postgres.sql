@@ -18,7 +18,7 @@ END
 $$;
 
 -- The daemon: answers about accounts and addresses.
-GRANT SELECT ON accounts, domains, aliases, schema_version TO mailauth_reader;
+GRANT SELECT ON accounts, domains, aliases, alias_domains, schema_version TO mailauth_reader;
 
 -- Beside the reader's, for a daemon that lets people change their passwords (PASSWD).
 GRANT UPDATE (password, updated_at, password_changed_at) ON accounts TO mailauth_password;
@@ -29,7 +29,7 @@ GRANT SELECT, INSERT, UPDATE (bytes, messages, measured_at) ON mailbox_use TO ma
 GRANT SELECT, INSERT, UPDATE (domain, bytes, messages, mailboxes) ON domain_use TO mailauth_delivery;
 
 -- The administrator's command, but for `mailauth init`, which creates tables.
-GRANT SELECT, INSERT, UPDATE, DELETE ON accounts, domains, aliases TO mailauth_writer;
+GRANT SELECT, INSERT, UPDATE, DELETE ON accounts, domains, aliases, alias_domains TO mailauth_writer;
 GRANT SELECT, INSERT, UPDATE (bytes, messages, measured_at), DELETE ON mailbox_use TO mailauth_writer;
 GRANT SELECT, INSERT, UPDATE (domain, bytes, messages, mailboxes) ON domain_use TO mailauth_writer;
 GRANT SELECT ON schema_version TO mailauth_writer;

@@ -1,4 +1,4 @@
--- mailauth's tables for MariaDB 10.2 or later and MySQL 8.0.16 or later, schema version 3.
+-- mailauth's tables for MariaDB 10.2 or later and MySQL 8.0.16 or later, schema version 4.
 --
 -- `mailauth init` runs this file on a new database; `mariadb mail < schema/mysql.sql` does the same in one that exists and
 -- is empty. An older one it brings up to date by the files with a number, one for each version. Schema statements cannot be
@@ -23,13 +23,16 @@ CREATE TABLE IF NOT EXISTS domains (
     -- The most bytes and messages that its mailboxes keep together; 0 or NULL: no limit.
     quota_bytes     BIGINT,
     quota_messages  BIGINT,
+    -- 1: this host is only a backup MX of it. Mail for any of its addresses is accepted and sent on, and it has no accounts.
+    backup          TINYINT       NOT NULL DEFAULT 0,
     KEY domains_by_update (updated_at, name),
     CONSTRAINT domains_name_length      CHECK (LENGTH(name) BETWEEN 1 AND 252),
     CONSTRAINT domains_name_lower_case  CHECK (name = LOWER(name)),
     CONSTRAINT domains_name_printable   CHECK (name NOT REGEXP '[[:cntrl:][:space:]@/]'),
     CONSTRAINT domains_enabled_0_or_1   CHECK (enabled IN (0, 1)),
     CONSTRAINT domains_quota_bytes_range     CHECK (quota_bytes >= 0),
-    CONSTRAINT domains_quota_messages_range  CHECK (quota_messages >= 0)
+    CONSTRAINT domains_quota_messages_range  CHECK (quota_messages >= 0),
+    CONSTRAINT domains_backup_0_or_1         CHECK (backup IN (0, 1))
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 -- One mail login for each mailbox.
@@ -62,6 +65,8 @@ CREATE TABLE IF NOT EXISTS accounts (
     created_at           DATETIME      NOT NULL DEFAULT (UTC_TIMESTAMP()),
     updated_at           DATETIME      NOT NULL DEFAULT (UTC_TIMESTAMP()),
     password_changed_at  DATETIME,
+    -- 0: receives no mail, and may still log in.
+    receives             TINYINT       NOT NULL DEFAULT 1,
     -- InnoDB adds the primary key to each index: this one is in the order of domain and login.
     KEY accounts_by_domain (domain),
     KEY accounts_by_update (updated_at, login),
@@ -81,7 +86,8 @@ CREATE TABLE IF NOT EXISTS accounts (
     CONSTRAINT accounts_quota_bytes_range     CHECK (quota_bytes >= 0),
     CONSTRAINT accounts_quota_messages_range  CHECK (quota_messages >= 0),
     CONSTRAINT accounts_name_printable        CHECK (name NOT REGEXP '[[:cntrl:]]'),
-    CONSTRAINT accounts_options_printable     CHECK (options NOT REGEXP '[[:cntrl:]]')
+    CONSTRAINT accounts_options_printable     CHECK (options NOT REGEXP '[[:cntrl:]]'),
+    CONSTRAINT accounts_receives_0_or_1       CHECK (receives IN (0, 1))
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 -- Addresses whose mail goes elsewhere: one row for each target.
@@ -107,6 +113,26 @@ CREATE TABLE IF NOT EXISTS aliases (
     CONSTRAINT aliases_address_of_its_domain  CHECK (RIGHT(address, CHAR_LENGTH(domain) + 1) = CONCAT('@', domain)),
     CONSTRAINT aliases_target_printable       CHECK (CHAR_LENGTH(target) > 0 AND target NOT REGEXP '[[:cntrl:]]'),
     CONSTRAINT aliases_position_range         CHECK (position >= 0)
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+-- Domains that are other names of one whose mail is kept here: each address of the one is the same address of the other.
+CREATE TABLE IF NOT EXISTS alias_domains (
+    -- Not the name of a row of domains.
+    name        VARCHAR(252)  NOT NULL PRIMARY KEY,
+    target      VARCHAR(252)  NOT NULL,
+    -- 0: none of its addresses receives mail.
+    enabled     TINYINT       NOT NULL DEFAULT 1,
+    created_at  DATETIME      NOT NULL DEFAULT (UTC_TIMESTAMP()),
+    updated_at  DATETIME      NOT NULL DEFAULT (UTC_TIMESTAMP()),
+    -- In the order of target and name.
+    KEY alias_domains_by_target (target),
+    KEY alias_domains_by_update (updated_at, name),
+    CONSTRAINT alias_domains_target_exists    FOREIGN KEY (target) REFERENCES domains (name),
+    CONSTRAINT alias_domains_name_length      CHECK (LENGTH(name) BETWEEN 1 AND 252),
+    CONSTRAINT alias_domains_name_lower_case  CHECK (name = LOWER(name)),
+    CONSTRAINT alias_domains_name_printable   CHECK (name NOT REGEXP '[[:cntrl:][:space:]@/]'),
+    CONSTRAINT alias_domains_of_another       CHECK (target <> name),
+    CONSTRAINT alias_domains_enabled_0_or_1   CHECK (enabled IN (0, 1))
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 -- What each mailbox of a domain with a quota holds, as it was last published. A mailbox without a row counts as empty.
@@ -137,4 +163,4 @@ CREATE TABLE IF NOT EXISTS domain_use (
     CONSTRAINT domain_use_domain_exists  FOREIGN KEY (domain) REFERENCES domains (name) ON DELETE CASCADE
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
-INSERT INTO schema_version (version) VALUES (3);
+INSERT INTO schema_version (version) VALUES (4);

@@ -1,4 +1,4 @@
--- mailauth's tables for PostgreSQL 11 or later, schema version 3. The database's encoding must be UTF8.
+-- mailauth's tables for PostgreSQL 11 or later, schema version 4. The database's encoding must be UTF8.
 --
 -- `mailauth init` runs this file on a new database; `psql -1 -f schema/postgres.sql mail` does the same. An older one it
 -- brings up to date by the files with a number, one for each version.
@@ -22,12 +22,15 @@ CREATE TABLE domains (
     -- The most bytes and messages that its mailboxes keep together; 0 or NULL: no limit.
     quota_bytes     BIGINT,
     quota_messages  BIGINT,
+    -- 1: this host is only a backup MX of it. Mail for any of its addresses is accepted and sent on, and it has no accounts.
+    backup          SMALLINT       NOT NULL DEFAULT 0,
     CONSTRAINT domains_name_length      CHECK (octet_length(name) BETWEEN 1 AND 252),
     CONSTRAINT domains_name_lower_case  CHECK (name = lower(name)),
     CONSTRAINT domains_name_printable   CHECK (name !~ '[[:cntrl:][:space:]@/]'),
     CONSTRAINT domains_enabled_0_or_1   CHECK (enabled IN (0, 1)),
     CONSTRAINT domains_quota_bytes_range     CHECK (quota_bytes >= 0),
-    CONSTRAINT domains_quota_messages_range  CHECK (quota_messages >= 0)
+    CONSTRAINT domains_quota_messages_range  CHECK (quota_messages >= 0),
+    CONSTRAINT domains_backup_0_or_1         CHECK (backup IN (0, 1))
 );
 
 CREATE INDEX domains_by_update ON domains (updated_at, name);
@@ -61,6 +64,8 @@ CREATE TABLE accounts (
     created_at           TIMESTAMP(0)   NOT NULL DEFAULT (now() AT TIME ZONE 'UTC'),
     updated_at           TIMESTAMP(0)   NOT NULL DEFAULT (now() AT TIME ZONE 'UTC'),
     password_changed_at  TIMESTAMP(0),
+    -- 0: receives no mail, and may still log in.
+    receives             SMALLINT       NOT NULL DEFAULT 1,
     CONSTRAINT accounts_domain_exists         FOREIGN KEY (domain) REFERENCES domains (name),
     CONSTRAINT accounts_login_length          CHECK (octet_length(login) <= 254),
     CONSTRAINT accounts_login_lower_case      CHECK (login = lower(login)),
@@ -77,7 +82,8 @@ CREATE TABLE accounts (
     CONSTRAINT accounts_quota_bytes_range     CHECK (quota_bytes >= 0),
     CONSTRAINT accounts_quota_messages_range  CHECK (quota_messages >= 0),
     CONSTRAINT accounts_name_printable        CHECK (name !~ '[[:cntrl:]]'),
-    CONSTRAINT accounts_options_printable     CHECK (options !~ '[[:cntrl:]]')
+    CONSTRAINT accounts_options_printable     CHECK (options !~ '[[:cntrl:]]'),
+    CONSTRAINT accounts_receives_0_or_1       CHECK (receives IN (0, 1))
 );
 
 CREATE INDEX accounts_by_domain ON accounts (domain, login);
@@ -107,6 +113,26 @@ CREATE TABLE aliases (
 
 CREATE INDEX aliases_by_domain ON aliases (domain, address, target);
 CREATE INDEX aliases_by_update ON aliases (updated_at, address, target);
+
+-- Domains that are other names of one whose mail is kept here: each address of the one is the same address of the other.
+CREATE TABLE alias_domains (
+    -- Not the name of a row of domains.
+    name        VARCHAR(252)  COLLATE "C" NOT NULL PRIMARY KEY,
+    target      VARCHAR(252)  COLLATE "C" NOT NULL,
+    -- 0: none of its addresses receives mail.
+    enabled     SMALLINT      NOT NULL DEFAULT 1,
+    created_at  TIMESTAMP(0)  NOT NULL DEFAULT (now() AT TIME ZONE 'UTC'),
+    updated_at  TIMESTAMP(0)  NOT NULL DEFAULT (now() AT TIME ZONE 'UTC'),
+    CONSTRAINT alias_domains_target_exists    FOREIGN KEY (target) REFERENCES domains (name),
+    CONSTRAINT alias_domains_name_length      CHECK (octet_length(name) BETWEEN 1 AND 252),
+    CONSTRAINT alias_domains_name_lower_case  CHECK (name = lower(name)),
+    CONSTRAINT alias_domains_name_printable   CHECK (name !~ '[[:cntrl:][:space:]@/]'),
+    CONSTRAINT alias_domains_of_another       CHECK (target <> name),
+    CONSTRAINT alias_domains_enabled_0_or_1   CHECK (enabled IN (0, 1))
+);
+
+CREATE INDEX alias_domains_by_target ON alias_domains (target, name);
+CREATE INDEX alias_domains_by_update ON alias_domains (updated_at, name);
 
 -- What each mailbox of a domain with a quota holds, as it was last published. A mailbox without a row counts as empty.
 CREATE TABLE mailbox_use (
@@ -138,4 +164,4 @@ CREATE TABLE domain_use (
 -- Each delivery changes a row: with room beside it that costs no change of an index.
 ) WITH (fillfactor = 50);
 
-INSERT INTO schema_version (version) VALUES (3);
+INSERT INTO schema_version (version) VALUES (4);

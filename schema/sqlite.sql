@@ -1,4 +1,4 @@
--- mailauth's tables for SQLite 3.37 or later, schema version 3.
+-- mailauth's tables for SQLite 3.37 or later, schema version 4.
 --
 -- `mailauth init` runs this file on a new database; `sqlite3 mail.db < schema/sqlite.sql` does the same. An older one it
 -- brings up to date by the files with a number, one for each version.
@@ -22,6 +22,8 @@ CREATE TABLE domains (
     -- The most bytes and messages that its mailboxes keep together; 0 or NULL: no limit.
     quota_bytes     INTEGER CONSTRAINT domains_quota_bytes_range    CHECK (quota_bytes >= 0),
     quota_messages  INTEGER CONSTRAINT domains_quota_messages_range CHECK (quota_messages >= 0),
+    -- 1: this host is only a backup MX of it. Mail for any of its addresses is accepted and sent on, and it has no accounts.
+    backup          INTEGER NOT NULL DEFAULT 0 CONSTRAINT domains_backup_0_or_1 CHECK (backup IN (0, 1)),
     CONSTRAINT domains_name_length      CHECK (length(CAST(name AS BLOB)) BETWEEN 1 AND 252),
     CONSTRAINT domains_name_lower_case  CHECK (name = lower(name)),
     CONSTRAINT domains_name_printable   CHECK (name NOT GLOB '*[' || char(1) || '-' || char(32) || char(127) || '-' || char(160) || '@/]*' AND instr(name, char(0)) = 0),
@@ -61,6 +63,8 @@ CREATE TABLE accounts (
     created_at           TEXT    NOT NULL DEFAULT CURRENT_TIMESTAMP,
     updated_at           TEXT    NOT NULL DEFAULT CURRENT_TIMESTAMP,
     password_changed_at  TEXT,
+    -- 0: receives no mail, and may still log in.
+    receives             INTEGER NOT NULL DEFAULT 1 CONSTRAINT accounts_receives_0_or_1 CHECK (receives IN (0, 1)),
     CONSTRAINT accounts_login_length            CHECK (length(CAST(login AS BLOB)) <= 254),
     CONSTRAINT accounts_login_lower_case        CHECK (login = lower(login)),
     CONSTRAINT accounts_login_printable         CHECK (login NOT GLOB '*[' || char(1) || '-' || char(32) || char(127) || '-' || char(160) || ']*' AND instr(login, char(0)) = 0),
@@ -112,6 +116,27 @@ CREATE TABLE aliases (
 CREATE INDEX aliases_by_domain ON aliases (domain);
 CREATE INDEX aliases_by_update ON aliases (updated_at);
 
+-- Domains that are other names of one whose mail is kept here: each address of the one is the same address of the other.
+CREATE TABLE alias_domains (
+    -- Not the name of a row of domains.
+    name        TEXT    NOT NULL PRIMARY KEY,
+    target      TEXT    NOT NULL REFERENCES domains (name),
+    -- 0: none of its addresses receives mail.
+    enabled     INTEGER NOT NULL DEFAULT 1,
+    created_at  TEXT    NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    updated_at  TEXT    NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    CONSTRAINT alias_domains_name_length      CHECK (length(CAST(name AS BLOB)) BETWEEN 1 AND 252),
+    CONSTRAINT alias_domains_name_lower_case  CHECK (name = lower(name)),
+    CONSTRAINT alias_domains_name_printable   CHECK (name NOT GLOB '*[' || char(1) || '-' || char(32) || char(127) || '-' || char(160) || '@/]*' AND instr(name, char(0)) = 0),
+    CONSTRAINT alias_domains_of_another       CHECK (target <> name),
+    CONSTRAINT alias_domains_enabled_0_or_1   CHECK (enabled IN (0, 1)),
+    CONSTRAINT alias_domains_created_is_time  CHECK (created_at IS datetime(created_at)),
+    CONSTRAINT alias_domains_updated_is_time  CHECK (updated_at IS datetime(updated_at))
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX alias_domains_by_target ON alias_domains (target);
+CREATE INDEX alias_domains_by_update ON alias_domains (updated_at);
+
 -- What each mailbox of a domain with a quota holds, as it was last published. A mailbox without a row counts as empty.
 CREATE TABLE mailbox_use (
     login        TEXT    NOT NULL PRIMARY KEY REFERENCES accounts (login) ON DELETE CASCADE,
@@ -140,4 +165,4 @@ CREATE TABLE domain_use (
     mailboxes  INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
-INSERT INTO schema_version (version) VALUES (3);
+INSERT INTO schema_version (version) VALUES (4);

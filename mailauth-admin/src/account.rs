@@ -281,6 +281,7 @@ pub fn apply(change: AccountChange, row: &mut AccountRow) {
     put(&mut row.quota_messages, change.quota_messages);
     put(&mut row.name, change.name);
     put(&mut row.options, change.options);
+    put(&mut row.receives, change.receives);
 }
 
 /// What two opposite switches say; nothing if neither is there.

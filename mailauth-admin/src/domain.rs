@@ -101,7 +101,7 @@ struct Used {
 
 impl Shown {
     fn new(store: &impl PoolStore, row: DomainRow) -> Result<Self, Failure> {
-        let DomainRow { name, enabled, description, quota } = row;
+        let DomainRow { name, enabled, description, quota, .. } = row;
         let used = if quota == Limits::NONE {
             None
         } else {

@@ -167,6 +167,8 @@ pub struct AccountRow {
     pub name: Option<String>,
     /// Courier's account options: `name=value` with commas between.
     pub options: Option<String>,
+    /// False: receives no mail, whatever else it may do.
+    pub receives: bool,
 }
 
 impl AccountRow {
@@ -186,6 +188,7 @@ impl AccountRow {
             quota_messages: None,
             name: None,
             options: None,
+            receives: true,
         }
     }
 }

@@ -34,6 +34,8 @@ pub enum Field {
     Name,
     /// Courier's account options.
     Options,
+    /// 0 or 1: does it receive mail?
+    Receives,
     /// The domain alone.
     Domain,
     /// When the row was made.
@@ -46,7 +48,7 @@ pub enum Field {
 
 impl Field {
     /// What a look-up reads, in this order.
-    pub const READ: [Field; 13] = [
+    pub const READ: [Field; 14] = [
         Field::Login,
         Field::Password,
         Field::Enabled,
@@ -60,6 +62,7 @@ impl Field {
         Field::QuotaMessages,
         Field::Name,
         Field::Options,
+        Field::Receives,
     ];
 
     /// The times of a row, in this order.
@@ -81,6 +84,7 @@ impl Field {
             Field::QuotaMessages => "quota_messages",
             Field::Name => "name",
             Field::Options => "options",
+            Field::Receives => "receives",
             Field::Domain => "domain",
             Field::Created => "created_at",
             Field::Updated => "updated_at",
@@ -142,6 +146,8 @@ pub struct Domains {
     pub quota_bytes: String,
     /// Column: most messages of its mailboxes together.
     pub quota_messages: String,
+    /// Column: 0 or 1: is this host only a backup MX of it?
+    pub backup: String,
     /// Column: when the row was last changed.
     pub updated: String,
     /// The index that begins with that and the name.
@@ -203,6 +209,25 @@ pub struct Aliases {
     pub by_update: String,
 }
 
+/// Where the domains are that are other names of one.
+#[derive(Clone, Debug)]
+pub struct AliasDomains {
+    /// Table.
+    pub table: String,
+    /// Column: the name.
+    pub name: String,
+    /// Column: the domain whose other name it is.
+    pub target: String,
+    /// Column: 0 or 1.
+    pub enabled: String,
+    /// Column: when the row was last changed.
+    pub updated: String,
+    /// The index that begins with the target and the name.
+    pub by_target: String,
+    /// The index that begins with the time of the last change and the name.
+    pub by_update: String,
+}
+
 /// Where the version of the schema is: the largest in the table counts.
 #[derive(Clone, Debug)]
 pub struct Versions {
@@ -221,6 +246,8 @@ pub struct TableModel {
     pub domains: Domains,
     /// Aliases.
     pub aliases: Aliases,
+    /// Domains that are other names of one.
+    pub alias_domains: AliasDomains,
     /// What mailboxes hold.
     pub uses: Uses,
     /// What they hold together.
@@ -256,6 +283,7 @@ impl TableModel {
                 description: "description".into(),
                 quota_bytes: "quota_bytes".into(),
                 quota_messages: "quota_messages".into(),
+                backup: "backup".into(),
                 updated: "updated_at".into(),
                 by_update: "domains_by_update".into(),
             },
@@ -268,6 +296,15 @@ impl TableModel {
                 updated: "updated_at".into(),
                 by_domain: "aliases_by_domain".into(),
                 by_update: "aliases_by_update".into(),
+            },
+            alias_domains: AliasDomains {
+                table: "alias_domains".into(),
+                name: "name".into(),
+                target: "target".into(),
+                enabled: "enabled".into(),
+                updated: "updated_at".into(),
+                by_target: "alias_domains_by_target".into(),
+                by_update: "alias_domains_by_update".into(),
             },
             uses: Uses {
                 table: "mailbox_use".into(),

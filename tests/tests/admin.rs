@@ -59,7 +59,7 @@ fn elsewhere(folder: &Scratch, arguments: &[&str], input: &str) -> Output {
 fn init_twice_changes_nothing(kind: Kind) {
     let accounts = Accounts::empty(kind).with(&people(Path::new("/var/mail")));
     let before = accounts.admin(&["account", "export"], "");
-    assert!(admin(&accounts, &["init"], 0).contains("are up to date (schema version 3)"));
+    assert!(admin(&accounts, &["init"], 0).contains("are up to date (schema version 4)"));
     assert_eq!(accounts.admin(&["account", "export"], ""), before);
 }
 
@@ -212,7 +212,7 @@ fn check_says_what_was_reached_and_what_is_missing(kind: Kind) {
         Kind::Postgres => "PostgreSQL 1",
     };
     assert!(found(&value, "database").1.contains(name), "{value}");
-    assert_eq!(found(&value, "schema"), (vec!["ok".into()], "\"version 3\"".into()));
+    assert_eq!(found(&value, "schema"), (vec!["ok".into()], "\"version 4\"".into()));
     assert_eq!(found(&value, "accounts").1, "\"5\"");
     assert_eq!(found(&value, "socket").0, ["ok"], "{value}");
     assert!(found(&value, "configuration").1.contains("mailauth.toml (--config)"), "{value}");

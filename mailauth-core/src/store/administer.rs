@@ -41,10 +41,19 @@ impl Administration for SqlStore {
         let accounts = &self.model.accounts;
         let write = |field: Field| accounts.column(field).write.clone();
         let mut reads = accounts.reads.clone();
-        reads.extend([self.model.aliases.table.clone(), self.model.versions.table.clone()]);
+        let TableModel { aliases, alias_domains, versions, .. } = &self.model;
+        reads.extend([&aliases.table, &alias_domains.table, &versions.table].map(String::clone));
         let model = &self.model;
-        let TableModel { domains, aliases, uses, sums, versions, .. } = model;
-        let tables = [&accounts.table, &domains.table, &aliases.table, &uses.table, &sums.table, &versions.table];
+        let TableModel { domains, uses, sums, .. } = model;
+        let tables = [
+            &accounts.table,
+            &domains.table,
+            &aliases.table,
+            &alias_domains.table,
+            &uses.table,
+            &sums.table,
+            &versions.table,
+        ];
         let needs = Needs {
             tables: tables.into_iter().cloned().collect(),
             reads,
@@ -143,6 +152,7 @@ impl Administration for SqlStore {
                 Param::text(domain.description.as_deref()),
                 limit(domain.quota.bytes),
                 limit(domain.quota.messages),
+                Param::Int(domain.backup.into()),
                 Param::Text(domain.name.as_bytes()),
             ];
             some(connection.execute(&self.statements.set_domain, &values)?, || no_such("domain", &domain.name))
@@ -183,6 +193,7 @@ impl Administration for SqlStore {
         let values = [
             (Field::Password, change.password.as_ref().map(password)),
             (Field::Enabled, change.enabled.map(|on| Param::Int(on.into()))),
+            (Field::Receives, change.receives.map(|on| Param::Int(on.into()))),
             (Field::Services, services.as_ref().map(|list| Param::text(list.as_deref()))),
             (Field::Uid, change.uid.map(id)),
             (Field::Gid, change.gid.map(id)),
@@ -546,8 +557,9 @@ impl SqlStore {
         if is_there(&self.model.versions.table)? {
             return self.version(connection);
         }
-        let TableModel { domains, accounts, aliases, uses, sums, .. } = &self.model;
-        for table in [&domains.table, &accounts.table, &aliases.table, &uses.table, &sums.table] {
+        let TableModel { domains, accounts, aliases, alias_domains, uses, sums, .. } = &self.model;
+        let ours = [&domains.table, &accounts.table, &aliases.table, &alias_domains.table, &uses.table, &sums.table];
+        for table in ours {
             if is_there(table)? {
                 return Err(DriverError::Schema(format!(
                     "{} holds a table {table} that is not mailauth's: give mailauth a database of its own",
@@ -565,6 +577,7 @@ impl SqlStore {
             Param::text(domain.description.as_deref()),
             limit(domain.quota.bytes),
             limit(domain.quota.messages),
+            Param::Int(domain.backup.into()),
         ];
         connection.execute(&self.statements.add_domain, &values).map(|_| ())
     }

@@ -55,12 +55,14 @@ pub struct DomainRow {
     pub description: Option<String>,
     /// What its mailboxes may keep together.
     pub quota: Limits,
+    /// True: this host is only a backup MX of it, and keeps none of its mail.
+    pub backup: bool,
 }
 
 impl DomainRow {
     /// A domain with nothing but its name.
     pub fn new(name: impl Into<String>) -> Self {
-        DomainRow { name: name.into(), enabled: true, description: None, quota: Limits::NONE }
+        DomainRow { name: name.into(), enabled: true, description: None, quota: Limits::NONE, backup: false }
     }
 }
 
@@ -81,6 +83,8 @@ pub struct AccountChange {
     pub password: Option<Password>,
     /// On or off.
     pub enabled: Option<bool>,
+    /// Does it receive mail?
+    pub receives: Option<bool>,
     /// The services permitted.
     pub services: Option<Services>,
     /// System user id.

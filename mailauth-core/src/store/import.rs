@@ -297,6 +297,7 @@ fn inserted<'a>(account: &'a AccountRow, services: Option<&'a str>) -> impl Iter
         Field::QuotaMessages => limit(account.quota_messages),
         Field::Name => Param::text(account.name.as_deref()),
         Field::Options => Param::text(account.options.as_deref()),
+        Field::Receives => Param::Int(account.receives.into()),
         Field::DomainEnabled | Field::Created | Field::Updated | Field::PasswordChanged => Param::Null,
     };
     INSERTED.into_iter().map(value).chain([Param::Int((!account.password.0.is_empty()).into())])

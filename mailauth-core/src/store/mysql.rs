@@ -32,7 +32,11 @@ pub(super) static DIALECT: Dialect = Dialect {
     lock: "DO GET_LOCK('mailauth schema', 3600)",
     unlock: "DO RELEASE_LOCK('mailauth schema')",
     schema: include_str!("../../../schema/mysql.sql"),
-    migrations: &[include_str!("../../../schema/mysql.2.sql"), include_str!("../../../schema/mysql.3.sql")],
+    migrations: &[
+        include_str!("../../../schema/mysql.2.sql"),
+        include_str!("../../../schema/mysql.3.sql"),
+        include_str!("../../../schema/mysql.4.sql"),
+    ],
 };
 
 /// What each session begins with, whatever the server's own settings: every statement stands for itself, and a value

@@ -41,7 +41,11 @@ pub(super) static DIALECT: Dialect = Dialect {
     lock: "SELECT pg_advisory_lock(7881692223226315880)",
     unlock: "SELECT pg_advisory_unlock(7881692223226315880)",
     schema: include_str!("../../../schema/postgres.sql"),
-    migrations: &[include_str!("../../../schema/postgres.2.sql"), include_str!("../../../schema/postgres.3.sql")],
+    migrations: &[
+        include_str!("../../../schema/postgres.2.sql"),
+        include_str!("../../../schema/postgres.3.sql"),
+        include_str!("../../../schema/postgres.4.sql"),
+    ],
 };
 
 /// The port where a server listens that is named by its socket's folder alone.

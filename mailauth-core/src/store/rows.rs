@@ -36,12 +36,14 @@ pub(super) fn account(row: &dyn Row) -> Result<AccountRow, Unusable> {
     let quota_messages = fields.limit(10)?;
     let name = fields.text(11)?.map(str::to_owned);
     let options = fields.text(12)?.map(str::to_owned);
+    let receives = fields.flag(13)?;
     out.password = password;
     out.enabled = enabled;
     out.domain_enabled = domain_enabled;
     out.services = services;
     (out.uid, out.gid, out.home, out.maildir) = (uid, gid, home, maildir);
     (out.quota_bytes, out.quota_messages, out.name, out.options) = (quota_bytes, quota_messages, name, options);
+    out.receives = receives;
     Ok(out)
 }
 
@@ -70,7 +72,7 @@ fn login(row: &dyn Row) -> Result<Login, Unusable> {
     }
 }
 
-/// Reads a domain: its name, enabled, bytes and messages of its quota, and description.
+/// Reads a domain: its name, enabled, bytes and messages of its quota, backup, and description.
 pub(super) fn domain(row: &dyn Row) -> Result<DomainRow, StoreError> {
     let stored = bytes(row, 0);
     let name = match String::from_utf8(stored) {
@@ -86,8 +88,12 @@ pub(super) fn domain(row: &dyn Row) -> Result<DomainRow, StoreError> {
         _ => return Err(unusable_domain(&name.escape_debug().to_string(), "enabled", "is neither 0 nor 1")),
     };
     let quota = domain_limits(row, 2, &name)?;
-    let description = String::from_utf8_lossy(&bytes(row, 4)).into_owned();
-    Ok(DomainRow { name, enabled, description: Some(description).filter(|text| !text.is_empty()), quota })
+    let backup = match number(row, 4) {
+        Some(flag @ (0 | 1)) => flag == 1,
+        _ => return Err(unusable_domain(&name.escape_debug().to_string(), "backup", "is neither 0 nor 1")),
+    };
+    let description = String::from_utf8_lossy(&bytes(row, 5)).into_owned();
+    Ok(DomainRow { name, enabled, description: Some(description).filter(|text| !text.is_empty()), quota, backup })
 }
 
 fn unusable_domain(domain: &str, column: &'static str, problem: &'static str) -> StoreError {
@@ -189,7 +195,8 @@ mod tests {
 
     fn values() -> Vec<Cell<'static>> {
         let mut values = vec![Cell::Text(b"anna@x.example"), Cell::Text(b"$6$x"), Cell::Int(1), Cell::Int(1)];
-        values.resize(Field::READ.len(), Cell::Null);
+        values.resize(Field::READ.len() - 1, Cell::Null);
+        values.push(Cell::Int(1));
         values
     }
 
@@ -236,6 +243,8 @@ mod tests {
             (10, Cell::Int(i64::MIN)),
             (11, Cell::Text(b"J\xfcrg")),
             (12, Cell::Other),
+            (13, Cell::Int(2)),
+            (13, Cell::Null),
         ] {
             let unusable = with(index, cell).unwrap_err();
             assert_eq!(unusable.column, Field::READ[index].name(), "{cell:?}");

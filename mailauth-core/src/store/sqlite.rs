@@ -31,7 +31,11 @@ pub(crate) static DIALECT: Dialect = Dialect {
     lock: "",
     unlock: "",
     schema: include_str!("../../../schema/sqlite.sql"),
-    migrations: &[include_str!("../../../schema/sqlite.2.sql"), include_str!("../../../schema/sqlite.3.sql")],
+    migrations: &[
+        include_str!("../../../schema/sqlite.2.sql"),
+        include_str!("../../../schema/sqlite.3.sql"),
+        include_str!("../../../schema/sqlite.4.sql"),
+    ],
 };
 
 /// The mode of a database that we create: its group may read, and nobody else, for it holds hashes. SQLite gives the

@@ -64,7 +64,7 @@ statements! {
     /// To the same and the time of the change as a text, in the order of time and login: of accounts
     /// that were changed after that time, or at that time and have a login after that one. The time is given twice.
     changed_page(Time, Time, Login, Limit),
-    /// To name, enabled, bytes and messages of the quota, and the time of the change, in the order of time and name: the
+    /// To name, enabled, bytes and messages of the quota, backup, and the time of the change, in the order of time and name: the
     /// same of domains.
     changed_domains(Time, Time, Domain, Limit),
     /// To address, target, position, and the time of the change, in the order of time, address and target: of aliases that
@@ -73,9 +73,9 @@ statements! {
     changed_aliases(Time, Time, Address, Address, Target, Limit),
     /// To the time, as a text.
     time(),
-    /// To name, enabled, bytes and messages of the quota, and description, of the names after that one.
+    /// To name, enabled, bytes and messages of the quota, backup, and description, of the names after that one.
     domain_page(Domain, Limit),
-    /// To name, enabled, bytes and messages of the quota.
+    /// To name, enabled, bytes and messages of the quota, and backup.
     copied_domain(Domain),
     /// To address, target, position, of what comes after that address and target. The address is given twice.
     alias_page(Address, Address, Target, Limit),
@@ -105,12 +105,12 @@ statements! {
     remove_use(Login),
     /// To name, enabled.
     find_domain(Domain),
-    /// To name, enabled, bytes and messages of the quota, and description.
+    /// To name, enabled, bytes and messages of the quota, backup, and description.
     whole_domain(Domain),
-    /// `(name, enabled, description, bytes, messages)`.
-    add_domain(Domain, Number, Text, Number, Number),
-    /// `(enabled, description, bytes, messages, name)`.
-    set_domain(Number, Text, Number, Number, Domain),
+    /// `(name, enabled, description, bytes, messages, backup)`.
+    add_domain(Domain, Number, Text, Number, Number, Number),
+    /// `(enabled, description, bytes, messages, backup, name)`.
+    set_domain(Number, Text, Number, Number, Number, Domain),
     /// Removes a domain that has no accounts and aliases.
     remove_domain(Domain),
     /// Removes the accounts of a domain whose logins are not after that one.
@@ -144,7 +144,7 @@ statements! {
 }
 
 /// What a new account's row is given, in this order.
-pub(super) const INSERTED: [Field; 13] = [
+pub(super) const INSERTED: [Field; 14] = [
     Field::Login,
     Field::Domain,
     Field::Password,
@@ -158,6 +158,7 @@ pub(super) const INSERTED: [Field; 13] = [
     Field::QuotaMessages,
     Field::Name,
     Field::Options,
+    Field::Receives,
 ];
 
 /// How many accounts an import adds with one statement: enough that the way to the server and back does not count, and
@@ -227,7 +228,7 @@ impl Statements {
         let (d, d_name, d_enabled) = (&domains.table, &domains.name, &domains.enabled);
         let (al, address, target, position) = (&aliases.table, &aliases.address, &aliases.target, &aliases.position);
         let (d_text, d_updated, al_domain) = (&domains.description, &domains.updated, &aliases.domain);
-        let (d_bytes, d_messages) = (&domains.quota_bytes, &domains.quota_messages);
+        let (d_bytes, d_messages, d_backup) = (&domains.quota_bytes, &domains.quota_messages, &domains.backup);
         let (u, u_login, u_domain, u_measured) = (&uses.table, &uses.login, &uses.domain, &uses.measured);
         let (u_bytes, u_messages) = (&uses.bytes, &uses.messages);
         let summed = [&sums.bytes, &sums.messages, &sums.mailboxes];
@@ -245,7 +246,7 @@ impl Statements {
         let by = |index: &str| dialect.by_index.replace("{}", index);
         let count =
             |those: &str| format!("SELECT COUNT(*), MAX(login) FROM (SELECT {written} AS login {those} LIMIT ?) page");
-        let domain = format!("{d_name}, {d_enabled}, {d_bytes}, {d_messages}");
+        let domain = format!("{d_name}, {d_enabled}, {d_bytes}, {d_messages}, {d_backup}");
         let alias = format!("{address}, {target}, {position}");
 
         Statements {
@@ -317,11 +318,12 @@ impl Statements {
             find_domain: kept(format!("SELECT {d_name}, {d_enabled} FROM {d} WHERE {d_name} = ?")),
             whole_domain: kept(format!("SELECT {domain}, {d_text} FROM {d} WHERE {d_name} = ?")),
             add_domain: kept(format!(
-                "INSERT INTO {d} ({d_name}, {d_enabled}, {d_text}, {d_bytes}, {d_messages}) VALUES (?, ?, ?, ?, ?)"
+                "INSERT INTO {d} ({d_name}, {d_enabled}, {d_text}, {d_bytes}, {d_messages}, {d_backup}) \
+                 VALUES (?, ?, ?, ?, ?, ?)"
             )),
             set_domain: kept(format!(
-                "UPDATE {d} SET {d_enabled} = ?, {d_text} = ?, {d_bytes} = ?, {d_messages} = ?, {d_updated} = {now} \
-                 WHERE {d_name} = ?"
+                "UPDATE {d} SET {d_enabled} = ?, {d_text} = ?, {d_bytes} = ?, {d_messages} = ?, {d_backup} = ?, \
+                 {d_updated} = {now} WHERE {d_name} = ?"
             )),
             remove_domain: kept(format!("DELETE FROM {d} WHERE {d_name} = ?")),
             remove_domain_accounts: kept(format!("DELETE FROM {table} WHERE {of_domain} = ? AND {written} <= ?")),

@@ -107,6 +107,7 @@ fn full(name: &str) -> AccountRow {
         quota_messages: Some(crate::quota::Limits::MAX),
         name: Some("Ännä Ö, \"quoted\"".into()),
         options: Some("disableimap=1,sharedgroup=x".into()),
+        receives: false,
     }
 }
 

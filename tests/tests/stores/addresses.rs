@@ -100,24 +100,34 @@ fn only_the_very_address_and_domain_are_found(kind: Kind) {
     let database = Database::empty(kind).filled();
     database.sql(match kind {
         Kind::Sqlite => {
-            "DROP TABLE aliases; DROP TABLE domain_use; DROP TABLE mailbox_use; DROP TABLE accounts; DROP TABLE domains;
-             CREATE TABLE domains (name TEXT COLLATE NOCASE PRIMARY KEY, enabled INTEGER NOT NULL DEFAULT 1);
+            "DROP TABLE aliases; DROP TABLE alias_domains; DROP TABLE domain_use; DROP TABLE mailbox_use;
+             DROP TABLE accounts; DROP TABLE domains;
+             CREATE TABLE domains (name TEXT COLLATE NOCASE PRIMARY KEY, enabled INTEGER NOT NULL DEFAULT 1,
+                 backup INTEGER NOT NULL DEFAULT 0);
+             CREATE TABLE alias_domains (name TEXT COLLATE NOCASE PRIMARY KEY, target TEXT, enabled INTEGER DEFAULT 1);
              CREATE TABLE aliases (address TEXT COLLATE NOCASE, domain TEXT, target TEXT, position INTEGER);"
         }
         Kind::MariaDb | Kind::MySql => {
-            "DROP TABLE aliases; DROP TABLE domain_use; DROP TABLE mailbox_use; DROP TABLE accounts; DROP TABLE domains;
-             CREATE TABLE domains (name VARCHAR(252) PRIMARY KEY, enabled TINYINT NOT NULL DEFAULT 1)
+            "DROP TABLE aliases; DROP TABLE alias_domains; DROP TABLE domain_use; DROP TABLE mailbox_use;
+             DROP TABLE accounts; DROP TABLE domains;
+             CREATE TABLE domains (name VARCHAR(252) PRIMARY KEY, enabled TINYINT NOT NULL DEFAULT 1,
+                 backup TINYINT NOT NULL DEFAULT 0) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
+             CREATE TABLE alias_domains (name VARCHAR(252) PRIMARY KEY, target VARCHAR(252), enabled TINYINT DEFAULT 1)
                  CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
              CREATE TABLE aliases (address VARCHAR(254), domain VARCHAR(252), target VARCHAR(254), position INTEGER)
                  CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;"
         }
         Kind::Postgres => {
             "CREATE COLLATION folded (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
-             DROP TABLE aliases; DROP TABLE domain_use; DROP TABLE mailbox_use; DROP TABLE accounts; DROP TABLE domains;
-             CREATE TABLE domains (name VARCHAR(252) COLLATE folded PRIMARY KEY, enabled SMALLINT NOT NULL DEFAULT 1);
+             DROP TABLE aliases; DROP TABLE alias_domains; DROP TABLE domain_use; DROP TABLE mailbox_use;
+             DROP TABLE accounts; DROP TABLE domains;
+             CREATE TABLE domains (name VARCHAR(252) COLLATE folded PRIMARY KEY, enabled SMALLINT NOT NULL DEFAULT 1,
+                 backup SMALLINT NOT NULL DEFAULT 0);
+             CREATE TABLE alias_domains (name VARCHAR(252) COLLATE folded PRIMARY KEY, target VARCHAR(252),
+                 enabled SMALLINT DEFAULT 1);
              CREATE TABLE aliases (address VARCHAR(254) COLLATE folded, domain VARCHAR(252), target VARCHAR(254),
                  position INTEGER);
-             GRANT ALL ON domains, aliases TO PUBLIC;"
+             GRANT ALL ON domains, aliases, alias_domains TO PUBLIC;"
         }
     });
     database.sql("INSERT INTO domains (name) VALUES ('Y.example'), ('z.example')");

@@ -96,6 +96,8 @@ fn many(kind: Kind) -> Database {
     insert("accounts (login, domain, updated_at)", &account, ACCOUNTS);
     let alias = |n| format!("('{0}@{1}', '{1}', '{0}@x.example', '{IMPORTED}')", name(n), domain(n));
     insert("aliases (address, domain, target, updated_at)", &alias, ACCOUNTS);
+    let other = |n| format!("('a{n}.example', 'd{n}.example')");
+    insert("alias_domains (name, target)", &other, DOMAINS);
     let published = |n| format!("('{0}@{1}', '{1}', 7, 7)", name(n), domain(n));
     insert("mailbox_use (login, domain, bytes, messages)", &published, ACCOUNTS);
     let summed = |n| format!("('d{n}.example', 70, 70, 10)");
@@ -104,7 +106,9 @@ fn many(kind: Kind) -> Database {
     sql.push_str(match kind {
         // As the tables are used: nothing runs ANALYZE there.
         Kind::Sqlite => "",
-        Kind::MariaDb | Kind::MySql => "ANALYZE TABLE accounts, aliases, domains, mailbox_use, domain_use;",
+        Kind::MariaDb | Kind::MySql => {
+            "ANALYZE TABLE accounts, aliases, alias_domains, domains, mailbox_use, domain_use;"
+        }
         Kind::Postgres => "ANALYZE;",
     });
     database.sql(&sql);

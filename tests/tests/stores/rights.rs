@@ -103,7 +103,7 @@ fn who_may_change_passwords_changes_nothing_else(kind: Kind) {
     cannot_administer(&store);
     let report = store.report().unwrap();
     assert!(report.rights_too_wide.is_empty() && report.rights_missing.is_empty(), "{report:?}");
-    assert_eq!((report.schema, report.schema_known, report.accounts), (3, 3, 1));
+    assert_eq!((report.schema, report.schema_known, report.accounts), (4, 4, 1));
 }
 
 fn who_delivers_publishes_and_changes_nothing_else(kind: Kind) {

@@ -52,8 +52,10 @@ fn a_missing_schema_says_what_to_do(kind: Kind) {
         // As soon as it is there, the same store answers.
         database.store().init().unwrap();
         assert_eq!(store.find(&login("a@x.example")).unwrap(), None);
-        database.sql("DROP TABLE domain_use; DROP TABLE mailbox_use; DROP TABLE aliases; DROP TABLE accounts; DROP TABLE domains;
-             DROP TABLE schema_version");
+        database.sql(
+            "DROP TABLE domain_use; DROP TABLE mailbox_use; DROP TABLE aliases; DROP TABLE alias_domains;
+             DROP TABLE accounts; DROP TABLE domains; DROP TABLE schema_version",
+        );
     }
 }
 
@@ -72,6 +74,7 @@ fn full(name: &str) -> AccountRow {
         quota_messages: Some(i64::MAX as u64),
         name: Some("Ännä Ö. \"quoted\" \\ 'x' 😀".into()),
         options: Some("disableimap=1,sharedgroup=x".into()),
+        receives: false,
     }
 }
 

@@ -33,7 +33,7 @@ const ACCOUNT: [&str; Field::READ.len()] = {
 pub(super) const ACCOUNTS: Layout = Layout { name: "accounts", columns: &ACCOUNT, key: 1, of_domain: true };
 pub(super) const DOMAINS: Layout = Layout {
     name: "domains",
-    columns: &["name", "enabled", "quota_bytes", "quota_messages"],
+    columns: &["name", "enabled", "quota_bytes", "quota_messages", "backup"],
     key: 1,
     of_domain: false,
 };

@@ -83,7 +83,7 @@ pub enum Part<'a> {
 }
 
 /// The values of a row: for an account those of [`Field::READ`] with its domain in the place of whether that is enabled,
-/// for a domain name, enabled and the two limits of its quota, for an alias address, target, position and domain.
+/// for a domain name, enabled, the two limits of its quota and backup, for an alias address, target, position and domain.
 pub type CopiedRow = Vec<Value>;
 
 /// A value as it stands in a table.
@@ -130,7 +130,7 @@ impl Value {
 }
 
 /// Values of a domain's row, and of an alias's as it is read.
-const OTHERS: (usize, usize) = (4, 3);
+const OTHERS: (usize, usize) = (5, 3);
 
 /// Where an account's row has its domain.
 const DOMAIN: usize = 3;

@@ -31,7 +31,8 @@ fn text(text: &str) -> Value {
 fn raw(name: &str, password: &str) -> CopiedRow {
     let domain = name.rsplit('@').next().unwrap();
     let mut row = vec![text(name), text(password), Value::Int(1), text(domain)];
-    row.resize(Field::READ.len(), Value::Null);
+    row.resize(Field::READ.len() - 1, Value::Null);
+    row.push(Value::Int(1));
     row
 }
 
@@ -160,7 +161,8 @@ type Over = Snapshot<Table>;
 
 fn story() -> Story {
     let (table, folder) = (Arc::new(Table::default()), tempfile::tempdir().unwrap());
-    *table.domains.lock().unwrap() = vec![vec![text("x.example"), Value::Int(1), Value::Int(7), Value::Null]];
+    *table.domains.lock().unwrap() =
+        vec![vec![text("x.example"), Value::Int(1), Value::Int(7), Value::Null, Value::Int(0)]];
     table.set("anna@x.example", Some(raw("anna@x.example", "one")));
     table.set("ben@x.example", Some(raw("ben@x.example", "one")));
     let mut config = Config::default();
@@ -402,7 +404,12 @@ fn what_a_note_names_waits_and_all_else_is_answered() {
     let story = story();
     for (name, domain) in [("carl@y.example", "y.example"), ("dora@sub.y.example", "sub.y.example")] {
         story.table.set(name, Some(raw(name, "one")));
-        story.table.domains.lock().unwrap().insert(0, vec![text(domain), Value::Int(1), Value::Null, Value::Null]);
+        story
+            .table
+            .domains
+            .lock()
+            .unwrap()
+            .insert(0, vec![text(domain), Value::Int(1), Value::Null, Value::Null, Value::Int(0)]);
     }
     story.table.domains.lock().unwrap().sort_by(|one, two| one[0].bytes().cmp(two[0].bytes()));
     let alias = |address: &str, domain: &str| vec![text(address), text("z@z.example"), Value::Int(0), text(domain)];
@@ -444,7 +451,13 @@ fn changes_are_copied_by_what_they_name() {
     story.table.set("anna@x.example", Some(raw("anna@x.example", "two")));
     told(Changed::Account(login("anna@x.example")));
     story.table.set("new@y.example", Some(raw("new@y.example", "one")));
-    story.table.domains.lock().unwrap().push(vec![text("y.example"), Value::Int(1), Value::Null, Value::Null]);
+    story.table.domains.lock().unwrap().push(vec![
+        text("y.example"),
+        Value::Int(1),
+        Value::Null,
+        Value::Null,
+        Value::Int(0),
+    ]);
     told(Changed::Account(login("new@y.example")));
     let alias = |target: &str| vec![text("info@x.example"), text(target), Value::Int(0), text("x.example")];
     *story.table.aliases.lock().unwrap() = vec![alias("a@z.example"), alias("b@z.example")];
