@@ -43,6 +43,8 @@ pub struct Router {
     default_domain: Option<String>,
     mailbox: MailboxDefaults,
     rules: Rules,
+    /// Take mail for a mailbox that this user may not look into.
+    takes_unseen: bool,
     counters: Arc<Counters>,
     log: DecisionLog,
 }
@@ -127,7 +129,15 @@ impl Router {
     /// Answers over `store`, counting mail by `rules`.
     pub fn new(store: Arc<dyn MailStore>, policy: &Policy, rules: Rules) -> Self {
         let (default_domain, mailbox) = (policy.default_domain.clone(), policy.mailbox.clone());
-        Router { store, default_domain, mailbox, rules, counters: Arc::default(), log: DecisionLog::default() }
+        let (counters, log) = (Arc::default(), DecisionLog::default());
+        Router { store, default_domain, mailbox, rules, takes_unseen: false, counters, log }
+    }
+
+    /// Takes mail for mailboxes whose room cannot be known because this process may not look at them: whoever delivers it
+    /// can, and holds the quota. For a program that stands in for the daemon with fewer rights.
+    #[must_use]
+    pub fn taking_unseen(self) -> Self {
+        Router { takes_unseen: true, ..self }
     }
 
     /// Counts in `counters` what the answers are.
@@ -263,6 +273,10 @@ impl Router {
                     Room::Fits => return Ok(Ok(())),
                     Room::Over(over) => refusal = Some(No::OverQuota(over.to_string())),
                     Room::OverPool(over) => refusal = Some(No::OverQuota(over.to_string())),
+                    Room::CannotTell(error) if self.takes_unseen && error.is_forbidden() => {
+                        tracing::info!("{error}; the message is taken, and its delivery sees whether there is room");
+                        return Ok(Ok(()));
+                    }
                     Room::CannotTell(error) => {
                         locked |= matches!(error, PoolError::Mailbox(QuotaError::Locked { .. }));
                         unknown = Some(NotNow::Quota(error.to_string()));

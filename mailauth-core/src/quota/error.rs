@@ -80,6 +80,17 @@ pub enum QuotaError {
 }
 
 impl QuotaError {
+    /// Returns true if this user may not look into the mailbox, or not change it; another user may be able to tell.
+    pub fn is_forbidden(&self) -> bool {
+        use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+        match self {
+            QuotaError::Io { source, .. } | QuotaError::Unreadable { source, .. } => {
+                matches!(source.kind(), PermissionDenied | ReadOnlyFilesystem)
+            }
+            _ => false,
+        }
+    }
+
     /// An error of a system call on `name` in the directory `path`.
     pub(super) fn io(doing: &'static str, path: &Path, name: &[u8], errno: Errno) -> Self {
         QuotaError::Io { doing, path: below(path, name), source: errno.into() }

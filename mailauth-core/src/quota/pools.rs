@@ -98,6 +98,17 @@ pub enum PoolError {
     Mailbox(#[from] QuotaError),
 }
 
+impl PoolError {
+    /// Returns true if this user may not look into the mailbox, or its database user not into the figures; those that
+    /// deliver can tell.
+    pub fn is_forbidden(&self) -> bool {
+        match self {
+            PoolError::Store(error) => matches!(error, StoreError::Refused { .. }),
+            PoolError::Mailbox(error) => error.is_forbidden(),
+        }
+    }
+}
+
 /// Why there is no room for a message in a mailbox of a domain with a quota.
 #[derive(Debug)]
 pub enum NoRoom {

@@ -83,6 +83,10 @@ impl Driver for Sqlite {
         let raise = |error| driver_error(error, self.deadline);
         let mut connection = rusqlite::Connection::open_with_flags(&self.path, flags).map_err(raise)?;
         connection.busy_timeout(self.deadline).map_err(raise)?;
+        keep_log(&connection).map_err(raise)?;
+        if connection.is_readonly("main").map_err(raise)? {
+            self.see_that_it_can_be_read(&connection)?;
+        }
         connection.set_prepared_statement_cache_capacity(32);
         // Without this SQLite plans a kept statement anew for each new login, which costs more than running it.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(raise)?;
@@ -112,9 +116,51 @@ impl Driver for Sqlite {
             .map_err(|error| driver_error(error, self.deadline))?;
         connection
             .busy_timeout(self.deadline)
+            .and_then(|()| keep_log(&connection))
             .and_then(|()| connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(())))
+            // The first reader makes the files beside it.
+            .and_then(|()| connection.query_row("PRAGMA schema_version", [], |_| Ok(())))
             .map_err(|error| driver_error(error, self.deadline))
     }
+}
+
+impl Sqlite {
+    /// Reads something, for a user that may not write: SQLite needs the two files beside the database then, and cannot
+    /// make them.
+    fn see_that_it_can_be_read(&self, connection: &rusqlite::Connection) -> Result<(), DriverError> {
+        match connection
+            .query_row("PRAGMA schema_version", [], |_| Ok(()))
+            .map_err(|error| driver_error(error, self.deadline))
+        {
+            Err(DriverError::Lost(reason)) => Err(DriverError::Lost(format!(
+                "{reason}: a user that may only read it needs the files {0}-wal and {0}-shm beside it, and the right to \
+                 read them; `mailauth check`, run by a user that may write, makes them",
+                self.place
+            ))),
+            other => other,
+        }
+    }
+}
+
+/// Lets the last connection that is closed leave the write-ahead log and its index, both emptied: a user that may only
+/// read the database cannot make them.
+fn keep_log(connection: &rusqlite::Connection) -> rusqlite::Result<()> {
+    let mut keep: std::ffi::c_int = 1;
+    // SAFETY: the handle is open as long as the connection; the name is a string with a NUL; for this operation SQLite
+    // reads and writes one int at the pointer, before the call is over.
+    let code = unsafe {
+        ffi::sqlite3_file_control(
+            connection.handle(),
+            c"main".as_ptr(),
+            ffi::SQLITE_FCNTL_PERSIST_WAL,
+            (&raw mut keep).cast(),
+        )
+    };
+    if code != ffi::SQLITE_OK {
+        return Err(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
+    }
+    // Without this the log would keep its pages: put beside a backup of the database, they would damage that.
+    connection.execute_batch("PRAGMA journal_size_limit = 0")
 }
 
 /// What tells one file from another that takes its name.

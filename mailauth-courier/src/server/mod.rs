@@ -94,10 +94,11 @@ pub struct Answers {
 }
 
 impl Answers {
-    /// Over one store, as the configuration has it, with nothing remembered from one answer to the next.
-    pub fn over<S: MailStore + 'static>(store: Arc<S>, config: &Config) -> Self {
+    /// For a program that stands in for the server: over one store, with nothing remembered from one answer to the next.
+    /// Mail is taken for mailboxes that this process may not look into.
+    pub fn standing_in<S: MailStore + 'static>(store: Arc<S>, config: &Config) -> Self {
         let nothing = CacheConfig { enabled: false, ..config.cache.clone() };
-        Self::new(store, config, &nothing, Arc::default())
+        Self::new(store, config, &nothing, Arc::default(), Router::taking_unseen)
     }
 
     /// The same, remembering what `[cache]` says, keeping what `[outage]` says, and counting on in `counters`: for a
@@ -106,17 +107,23 @@ impl Answers {
         let cache = &config.cache;
         let store = Snapshot::new(store, config);
         if !cache.keeps_accounts() {
-            return Self::new(Arc::new(store), config, cache, counters);
+            return Self::new(Arc::new(store), config, cache, counters, |router| router);
         }
         let place = config.database.url.to_string();
         let store = Cache::new(store, place, cache, Arc::clone(&counters));
-        Self::new(Arc::new(store), config, cache, counters)
+        Self::new(Arc::new(store), config, cache, counters, |router| router)
     }
 
-    fn new(store: Arc<dyn MailStore>, config: &Config, cache: &CacheConfig, counters: Arc<Counters>) -> Self {
+    fn new(
+        store: Arc<dyn MailStore>,
+        config: &Config,
+        cache: &CacheConfig,
+        counters: Arc<Counters>,
+        adapt: impl FnOnce(Router) -> Router,
+    ) -> Self {
         let policy = config.policy();
         let router = Router::new(store.clone(), &policy, config.quota.rules());
-        let router = Arc::new(router.counting(Arc::clone(&counters)));
+        let router = Arc::new(adapt(router).counting(Arc::clone(&counters)));
         let authenticator = Authenticator::new(store, policy, Arc::new(config.budget()));
         let authenticator = Arc::new(authenticator.remembering(cache, Arc::clone(&counters)));
         Answers { authenticator, router, counters }

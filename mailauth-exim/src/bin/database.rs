@@ -36,7 +36,7 @@ fn main() -> ExitCode {
 
 fn answer(file: Option<PathBuf>) -> Result<(), Box<dyn Error>> {
     let (config, _) = Config::load(file.as_deref())?;
-    let answers = Answers::over(Arc::new(open_single(&config.database)?), &config);
+    let answers = Answers::standing_in(Arc::new(open_single(&config.database)?), &config);
     answer_one(answers, &config, &mut io::stdin().lock(), &mut io::stdout().lock())?;
     Ok(())
 }

@@ -4,8 +4,11 @@ use crate::in_each_form;
 use crate::site::Site;
 use mailauth_tests::exim::Form;
 use mailauth_tests::people::PASSWORD;
-use mailauth_tests::{Accounts, Kind, User, eventually};
+use mailauth_tests::{Accounts, Kind, User, eventually, run};
 use rustix::process::Signal;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 in_each_form!(
@@ -167,3 +170,76 @@ fn while_the_daemon_is_away_the_database_is_asked() {
         site.no_panic();
     }
 }
+
+/// Exim's user cannot look into the Maildirs: mail is taken, and the delivery, which can, keeps the quota.
+#[test]
+fn without_the_daemon_mail_is_taken_for_mailboxes_that_exims_user_may_not_look_into() {
+    for form in [Form::Dlfunc, Form::Run] {
+        let mut site = Site::over(form, Accounts::empty(Kind::MariaDb));
+        site.exim.write("/etc/mailauth/mailauth.toml", &Site::client(&site.accounts, "database", "5s"));
+        site.accounts.give_password_to(User::named("Debian-exim"));
+        site.fill(FRIDA, 600);
+        site.fill("anna@example.org", 10);
+        site.accounts.admin(&["domain", "set", "example.org", "--quota", "2000"], "");
+        site.stop_daemon();
+        let mut client = site.exim.connect();
+        client.mail("sender@elsewhere.example", Some(1500));
+        for (address, code) in [(FRIDA, 250), ("anna@example.org", 250), ("nobody@example.org", 550)] {
+            assert_eq!(client.rcpt(address).code, code, "{form:?}: {address}: {}", site.exim.log("mainlog"));
+        }
+        client.quit();
+        let mut client = site.exim.connect();
+        client.mail("sender@elsewhere.example", None);
+        assert_eq!(client.rcpt(FRIDA).code, 250);
+        assert_eq!(client.data(&format!("Subject: too much\n\n{}\n", "x".repeat(900))).code, 250);
+        client.quit();
+        site.exim.wait_for_log("mailbox is full");
+        assert_eq!(site.messages(FRIDA).len(), 0, "the delivery keeps the quota");
+        site.no_panic();
+    }
+}
+
+/// As README.md prints it: Exim's user may read the database, and no more.
+#[test]
+fn without_the_daemon_exims_user_reads_sqlite_where_it_may() {
+    let mut site = Site::new(Form::Dlfunc);
+    site.exim.write("/etc/mailauth/mailauth.toml", &Site::client(&site.accounts, "database", "5s"));
+    let folder = site.accounts.file().parent().expect("its folder").to_owned();
+    let mode = |mode| fs::set_permissions(&folder, fs::Permissions::from_mode(mode)).expect("its mode");
+    mode(0o750);
+    let recipients = |site: &Site| {
+        let mut client = site.exim.connect_tls();
+        client.mail("sender@elsewhere.example", None);
+        let codes = ["anna@example.org", "nobody@example.org", FRIDA].map(|address| client.rcpt(address).code);
+        client.quit();
+        codes
+    };
+    site.fill(FRIDA, 600);
+    assert_eq!(recipients(&site), [250, 550, 250], "{}", site.exim.log("mainlog"));
+    site.stop_daemon();
+    assert_eq!(recipients(&site), [451, 451, 451], "it is root's alone");
+    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).expect("README.md");
+    let lines = page.lines().filter(|line| line.starts_with("chgrp Debian-exim ") || line.starts_with("chmod 2750 "));
+    let script: Vec<&str> = lines.collect();
+    assert_eq!(script.len(), 2, "{script:?}");
+    let file = site.accounts.file();
+    let script = script.join("\n").replace("/var/lib/mailauth/mail.db", file.to_str().expect("a path"));
+    let script = script.replace("/var/lib/mailauth", folder.to_str().expect("a path"));
+    run(Command::new("sh").args(["-e", "-c", &script]));
+    assert_eq!(recipients(&site), [250, 550, 250], "{}", site.exim.log("mainlog"));
+    // A change by root meanwhile is seen, and takes nothing away that the reader needs.
+    site.accounts.admin(&["account", "add", "nobody@example.org", "--password-stdin"], "correct horse\n");
+    assert_eq!(recipients(&site), [250, 250, 250], "{}", site.exim.log("mainlog"));
+    let mut client = site.exim.connect_tls();
+    assert_eq!(client.auth_plain(b"anna@example.org", b"wrong").code, 535);
+    assert_eq!(client.auth_plain(b"anna@example.org", PASSWORD.as_bytes()).code, 235);
+    client.quit();
+    // A daemon that is killed leaves changes in the log.
+    site.start_daemon();
+    site.daemon().signal(Signal::KILL);
+    site.daemon.take().expect("the daemon").wait(Duration::from_secs(20));
+    assert_eq!(recipients(&site), [250, 250, 250], "{}", site.exim.log("mainlog"));
+    site.no_panic();
+}
+
+const FRIDA: &str = "frida@example.org";
