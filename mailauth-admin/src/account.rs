@@ -11,6 +11,7 @@ use clap::{Args, Subcommand};
 use mailauth_core::account::{AccountRow, Login, Password};
 use mailauth_core::config::Config;
 use mailauth_core::password::{NewScheme, Stored};
+use mailauth_core::spelling::readable;
 use mailauth_core::store::{AccountChange, AccountStore, Administration, Changed, SqlStore};
 use mailauth_core::{DomainName, Services};
 use serde::Serialize;
@@ -178,7 +179,7 @@ impl Verb {
                 warn_of(&change);
                 hint_at_services(change.services.as_ref());
                 set(setup, &store, &login, &change)?;
-                say(format_args!("changed the account {login}"))?;
+                say(format_args!("changed the account {}", login.readable()))?;
                 if change.quota_bytes.is_some() || change.quota_messages.is_some() {
                     crate::quota::follow(&store, &login, config)?;
                 }
@@ -188,7 +189,11 @@ impl Verb {
                 find(&store, &login)?;
                 let new = if no_password { Password::default() } else { password.make(&login, config)? };
                 set(setup, &store, &login, &AccountChange { password: Some(new), ..AccountChange::default() })?;
-                say(format_args!("{} the password of {login}", if no_password { "removed" } else { "changed" }))?;
+                say(format_args!(
+                    "{} the password of {}",
+                    if no_password { "removed" } else { "changed" },
+                    login.readable()
+                ))?;
             }
             Verb::Remove { login, exact } => {
                 let login = exact.bytes(setup, &login)?;
@@ -236,7 +241,7 @@ fn add(
     }
     apply(change, &mut row);
     setup.change(store, &[Changed::Account(row.login.clone())], |store| store.add_account(&row))?;
-    say(format_args!("added the account {}", row.login))
+    say(format_args!("added the account {}", row.login.readable()))
 }
 
 fn rename(setup: &Setup, store: &SqlStore, old: &[u8], new: Login) -> Result<(), Failure> {
@@ -249,7 +254,7 @@ fn rename(setup: &Setup, store: &SqlStore, old: &[u8], new: Login) -> Result<(),
         let mailbox = setup.config.mailbox.resolve(AccountRow { login, ..row.clone() }).ok()?;
         Some(mailauth_core::quota::room::maildir(&mailbox))
     };
-    let before = Login::parse(old, None).ok().and_then(&home);
+    let before = Login::as_it_stands(old).and_then(&home);
     if let (Some(before), Some(after)) = (before, home(new))
         && before != after
     {
@@ -317,6 +322,9 @@ struct Shown<'a> {
     #[serde(skip)]
     row: &'a AccountRow,
     login: &'a str,
+    /// In the letters of its language, where that is another form.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    readable: Option<Cow<'a, str>>,
     enabled: bool,
     domain_enabled: bool,
     services: Option<Vec<&'a str>>,
@@ -335,6 +343,7 @@ impl<'a> From<&'a AccountRow> for Shown<'a> {
         Shown {
             row,
             login: row.login.as_str(),
+            readable: Some(row.login.readable()).filter(|readable| *readable != row.login.as_str()),
             enabled: row.enabled,
             domain_enabled: row.domain_enabled,
             services: match &row.services {
@@ -369,7 +378,7 @@ impl ListRow<5> for Shown<'_> {
         let enabled = if row.domain_enabled { yes_no(row.enabled) } else { "domain disabled" };
         let quota = show_quota(row.quota_bytes, row.quota_messages);
         let name = row.name.as_deref().unwrap_or_default();
-        [self.login.into(), enabled.into(), in_words(&row.services).into(), or_default(quota), name.into()]
+        [readable(self.login), enabled.into(), in_words(&row.services).into(), or_default(quota), name.into()]
     }
 }
 
@@ -434,7 +443,11 @@ fn show(store: &SqlStore, login: &Login, as_json: bool, config: &Config) -> Resu
         return json(&ShownWhole { row, password, mailbox, problem, created, updated, password_changed });
     }
     let mut sheet = Sheet::new();
-    sheet.line("login", &row.login);
+    let shown_login = row.login.readable();
+    sheet.line("login", &shown_login);
+    if shown_login != row.login.as_str() {
+        sheet.line("in ASCII", &row.login);
+    }
     sheet.line("name", row.name.as_deref().unwrap_or_default());
     sheet.line("enabled", if row.domain_enabled { yes_no(row.enabled) } else { "no, for its domain is disabled" });
     sheet.line("services", in_words(&row.services));

@@ -10,6 +10,7 @@ use clap::Subcommand;
 use mailauth_core::DomainName;
 use mailauth_core::alias::{check_target, read_address};
 use mailauth_core::config::Config;
+use mailauth_core::spelling::{readable, respelt_target};
 use mailauth_core::store::{AdminError, Administration, AliasRow, Changed};
 use serde::Serialize;
 use std::borrow::Cow;
@@ -88,8 +89,12 @@ impl Verb {
 
 impl ListRow<2> for Shown {
     fn cells(&self) -> [Cow<'_, str>; 2] {
-        [self.address.as_str().into(), self.targets.join(", ").into()]
+        [readable(&self.address), readable_list(&self.targets).into()]
     }
+}
+
+fn readable_list(targets: &[String]) -> String {
+    targets.iter().map(|target| readable(target)).collect::<Vec<_>>().join(", ")
 }
 
 /// An alias as the daemon obeys it, or everything that is wrong with it.
@@ -121,7 +126,7 @@ fn read(address: &str, targets: &[String], config: &Config) -> Result<AliasRow, 
 fn complete(text: &str, default_domain: Option<&str>) -> String {
     match default_domain {
         Some(domain) if !text.is_empty() && !text.contains('@') => format!("{text}@{domain}"),
-        _ => text.to_owned(),
+        _ => respelt_target(text).into_owned(),
     }
 }
 
@@ -132,7 +137,7 @@ fn add(setup: &Setup, alias: &AliasRow, as_json: bool) -> Result<(), Failure> {
     if as_json {
         json(&Added { address: &alias.address, targets: &alias.targets, notes: &notes })?;
     } else {
-        say(format_args!("mail for {} goes to {}", alias.address, alias.targets.join(", ")))?;
+        say(format_args!("mail for {} goes to {}", readable(&alias.address), readable_list(&alias.targets)))?;
     }
     notes.iter().for_each(|note| remark(format_args!("note: {note}")));
     Ok(())
@@ -155,7 +160,11 @@ fn remove(setup: &Setup, address: &str, targets: Vec<String>) -> Result<(), Fail
         done => done.map(|()| &as_written),
     })?;
     match removed.targets.is_empty() {
-        true => say(format_args!("removed the alias {}", removed.address)),
-        false => say(format_args!("mail for {} goes no more to {}", removed.address, removed.targets.join(", "))),
+        true => say(format_args!("removed the alias {}", readable(&removed.address))),
+        false => say(format_args!(
+            "mail for {} goes no more to {}",
+            readable(&removed.address),
+            readable_list(&removed.targets)
+        )),
     }
 }

@@ -5,11 +5,12 @@ use crate::account_columns::show_quota;
 use crate::failure::{Exit, Failure, no_such};
 use crate::listing::{INCOMPLETE, each_account, each_alias, each_domain};
 use crate::output::{List, ListRow, Sheet, json, remark, say, yes_no};
-use crate::setup::{Setup, read_domain};
+use crate::setup::{Setup, read_domain, read_new_domain};
 use clap::{Args, Subcommand};
 use mailauth_core::DomainName;
 use mailauth_core::quota::pools::{PoolStore, PoolUse};
 use mailauth_core::quota::{Limits, Usage};
+use mailauth_core::spelling::readable_domain;
 use mailauth_core::store::{Administration, Changed, DomainRow, SqlStore};
 use serde::Serialize;
 use std::borrow::Cow;
@@ -18,8 +19,8 @@ use std::borrow::Cow;
 pub enum Verb {
     /// Add a domain
     Add {
-        /// As example.org
-        #[arg(value_parser = read_domain)]
+        /// As example.org or bücher.example, in any spelling
+        #[arg(value_parser = read_new_domain)]
         domain: DomainName,
         #[command(flatten)]
         columns: Columns,
@@ -77,7 +78,11 @@ pub struct Columns {
 /// A domain as JSON has it.
 #[derive(Serialize)]
 struct Shown {
+    /// As it is in the table.
     domain: String,
+    /// In the letters of its language, where that is another form.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    readable: Option<String>,
     enabled: bool,
     description: Option<String>,
     quota_bytes: Option<u64>,
@@ -110,7 +115,8 @@ impl Shown {
         };
         let (quota_bytes, quota_messages) = (quota.bytes, quota.messages);
         let (accounts, aliases) = (None, None);
-        Ok(Shown { domain: name, enabled, description, quota_bytes, quota_messages, used, accounts, aliases })
+        let readable = Some(readable_domain(&name)).filter(|readable| *readable != name).map(Cow::into_owned);
+        Ok(Shown { domain: name, readable, enabled, description, quota_bytes, quota_messages, used, accounts, aliases })
     }
 
     fn quota(&self) -> String {
@@ -162,7 +168,7 @@ impl Verb {
                 let mut row = DomainRow::new(domain.as_str());
                 columns.apply(&mut row)?;
                 setup.change(&store, &[Changed::Domain(domain.clone())], |store| store.add_domain(&row))?;
-                say(format_args!("added the domain {domain}"))?;
+                say(format_args!("added the domain {}", domain.readable()))?;
             }
             Verb::List { json: as_json } => list(&store, as_json)?,
             Verb::Show { domain, json: as_json } => show(&store, &domain, as_json)?,
@@ -174,7 +180,7 @@ impl Verb {
                 let before = row.quota;
                 columns.apply(&mut row)?;
                 setup.change(&store, &[Changed::Domain(domain.clone())], |store| store.set_domain(&row))?;
-                say(format_args!("changed the domain {domain}"))?;
+                say(format_args!("changed the domain {}", domain.readable()))?;
                 if before == Limits::NONE && row.quota != Limits::NONE {
                     remark("a mailbox counts towards it once it is counted: run 'mailauth quota recount --all'");
                 }
@@ -182,7 +188,8 @@ impl Verb {
             Verb::Remove { domain, contents } => {
                 let what = [Changed::Domain(domain.clone())];
                 setup.change(&store, &what, |store| store.remove_domain(domain.as_str(), contents))?;
-                say(format_args!("removed the domain {domain}; mail that is stored stays where it is"))?;
+                let name = domain.readable();
+                say(format_args!("removed the domain {name}; mail that is stored stays where it is"))?;
             }
         }
         Ok(Exit::Yes)
@@ -205,7 +212,7 @@ impl ListRow<5> for Shown {
     fn cells(&self) -> [Cow<'_, str>; 5] {
         let description = self.description.as_deref().unwrap_or_default();
         [
-            self.domain.as_str().into(),
+            readable_domain(&self.domain),
             yes_no(self.enabled).into(),
             self.quota().into(),
             self.used().into(),
@@ -230,7 +237,11 @@ fn show(store: &SqlStore, domain: &DomainName, as_json: bool) -> Result<(), Fail
         json(&shown)?;
     } else {
         let mut sheet = Sheet::new();
-        sheet.line("domain", &shown.domain);
+        let readable = readable_domain(&shown.domain);
+        sheet.line("domain", &readable);
+        if readable != shown.domain {
+            sheet.line("in ASCII", &shown.domain);
+        }
         sheet.line("enabled", yes_no(shown.enabled));
         sheet.line("description", shown.description.as_deref().unwrap_or_default());
         sheet.line("quota", shown.quota());

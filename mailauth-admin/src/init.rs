@@ -1,10 +1,10 @@
 //! `mailauth init`.
 
 use crate::failure::{Exit, Failure};
-use crate::output::say;
+use crate::output::{remark, say};
 use crate::setup::Setup;
 use mailauth_core::config::DatabaseConfig;
-use mailauth_core::store::{Administration, SchemaChange, open_single};
+use mailauth_core::store::{Administration, Changed, Respelt, SchemaChange, SqlStore, open_single};
 use std::time::Duration;
 
 /// The longest that one change of a table may take, such as an index of millions of rows, while the database answers.
@@ -27,6 +27,32 @@ pub fn run(setup: &Setup) -> Result<Exit, Failure> {
         SchemaChange { from, to } => {
             say(format_args!("updated the tables in {url} from schema version {from} to {to}"))?
         }
+    }
+    respell(setup, &store)
+}
+
+/// Brings the names of former versions into the spelling that is looked up, and tells what it did.
+fn respell(setup: &Setup, store: &SqlStore) -> Result<Exit, Failure> {
+    let mailbox = &setup.config.mailbox;
+    let Respelt { domains, accounts, aliases, doubles, named } =
+        setup.change(store, &[Changed::Everything], |store| store.respell(mailbox))?;
+    if domains + accounts + aliases > 0 {
+        say(format_args!(
+            "international names are kept in their ASCII form (xn--) from now on; changed: domains {domains}, accounts \
+             {accounts}, aliases {aliases}; mail that is stored stays where it is"
+        ))?;
+    }
+    if doubles > 0 {
+        remark(format_args!("warning: these were two by their spelling, and are one and the same name:"));
+        named.iter().for_each(|double| remark(format_args!("  {double}")));
+        if doubles > named.len() as u64 {
+            remark(format_args!("  and {} more", doubles - named.len() as u64));
+        }
+        remark(
+            "Of an account or alias that is there twice, the one in xn-- counts, and the other is left as it is. Give that \
+             another login with 'mailauth account rename --exact', or remove it with 'mailauth account remove --exact', and run \
+             'mailauth init' again.",
+        );
     }
     Ok(Exit::Yes)
 }

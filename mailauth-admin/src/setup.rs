@@ -104,6 +104,11 @@ fn addable(login: Login) -> Result<Login, String> {
     Ok(login)
 }
 
+/// The name of a domain to add.
+pub fn read_new_domain(text: &str) -> Result<DomainName, String> {
+    DomainName::parse_new(text).map_err(|error| error.to_string())
+}
+
 /// The name of a domain as the administrator writes it.
 pub fn read_domain(text: &str) -> Result<DomainName, String> {
     DomainName::parse(text).map_err(|error| error.to_string())

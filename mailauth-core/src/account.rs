@@ -1,10 +1,12 @@
 //! Logins, the rows that hold accounts, and the accounts that adapters are given.
 
 use crate::quota::Limits;
-use crate::{Secret, Services};
+use crate::{Secret, Services, spelling};
+use std::borrow::Cow;
 use std::fmt;
 
-/// The name of an account: `local@domain`, folded to lower case, bounded, without a control character or space.
+/// The name of an account: `local@domain`, folded to lower case, bounded, without a control character or space, in the
+/// spelling of [`crate::spelling`].
 ///
 /// A `Login` that exists is fit to be looked up; whether an account has that name is the store's to say.
 ///
@@ -36,6 +38,9 @@ pub enum LoginError {
     /// Nothing before or after its last `@`.
     #[error("the login lacks its name or its domain")]
     Incomplete,
+    /// A domain beyond ASCII that is no international name.
+    #[error("the login's domain is no name: it holds a character that has no place there, or is too long")]
+    Domain,
 }
 
 impl Login {
@@ -58,6 +63,9 @@ impl Login {
             return Err(LoginError::Unprintable);
         }
         let mut login = text.to_lowercase();
+        if spelling::may_vary(&login) {
+            login = spelling::address(&login).map_err(|spelling::NoName| LoginError::Domain)?;
+        }
         match (login.rsplit_once('@'), default_domain) {
             (Some(("", _) | (_, "")), _) => return Err(LoginError::Incomplete),
             (None, Some(domain)) => {
@@ -70,8 +78,15 @@ impl Login {
         if login.len() > Self::MAX { Err(LoginError::TooLong) } else { Ok(Login(login)) }
     }
 
+    /// The login that stands in a row, in another spelling than [`Login::parse`] gives it, perhaps: one of international
+    /// names that was written by an older version or another program. `None` if none is looked up by these bytes.
+    pub fn as_it_stands(stored: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(stored).ok()?;
+        (Self::parse(stored, None).is_ok() && text.to_lowercase() == text).then(|| Login(text.to_owned()))
+    }
+
     /// Reads a login as a person typed it: without the white space at either end. If it has no `@`, the last of the
-    /// `separators` in it stands for one.
+    /// `separators` in it stands for one, or a full-width `＠`.
     ///
     /// ```
     /// use mailauth_core::Login;
@@ -84,16 +99,13 @@ impl Login {
     /// When no account can have that name.
     pub fn typed(sent: &[u8], default_domain: Option<&str>, separators: &str) -> Result<Self, LoginError> {
         let sent = trimmed(sent);
-        if separators.is_empty() || sent.len() > Self::MAX || sent.contains(&b'@') {
+        let has_one_form = separators.is_empty() && sent.is_ascii();
+        if has_one_form || sent.len() > Self::MAX || sent.contains(&b'@') {
             return Self::parse(sent, default_domain);
         }
-        let separator = |byte: &u8| separators.as_bytes().contains(byte);
-        let mut login = sent.to_vec();
-        match login.iter_mut().rfind(|byte| separator(byte)) {
-            Some(last) => {
-                *last = b'@';
-                Self::parse(&login, None)
-            }
+        let text = std::str::from_utf8(sent).map_err(|_| LoginError::NotUtf8)?;
+        match text.rsplit_once(|c| matches!(c, '\u{ff20}' | '\u{fe6b}') || separators.contains(c)) {
+            Some((local, domain)) => Self::parse(format!("{local}@{domain}").as_bytes(), None),
             None => Self::parse(sent, default_domain),
         }
     }
@@ -101,6 +113,11 @@ impl Login {
     /// The whole login.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The whole login for people, with its domain in the letters of its language.
+    pub fn readable(&self) -> Cow<'_, str> {
+        spelling::readable(&self.0)
     }
 
     /// What stands before the last `@`; all of a login without one.
@@ -251,6 +268,30 @@ mod tests {
         for sent in ["@", "a@", "@x"] {
             assert_eq!(parse(sent.as_bytes()), LoginError::Incomplete, "{sent:?}");
         }
+    }
+
+    #[test]
+    fn every_spelling_of_an_international_login_is_the_same() {
+        let parse = |sent: &str| Login::parse(sent.as_bytes(), None).map(|login| login.to_string());
+        for sent in [
+            "jürgen@bücher.example",
+            "JÜRGEN@BÜCHER.example",
+            "ju\u{308}rgen@bu\u{308}cher.example",
+            "Ju\u{308}rgen@XN--BCHER-KVA.example",
+            "jürgen@bücher\u{3002}example",
+        ] {
+            assert_eq!(parse(sent).as_deref(), Ok("jürgen@xn--bcher-kva.example"), "{sent}");
+        }
+        let login = Login::typed("jürgen＠bücher．example".as_bytes(), None, "").unwrap();
+        assert_eq!(login.as_str(), "jürgen@xn--bcher-kva.example");
+        assert_eq!(login.readable(), "jürgen@bücher.example");
+        for sent in ["a@ü/x", "a@\u{2100}.example", "a@x.\u{200b}\u{200d}"] {
+            assert_eq!(parse(sent), Err(LoginError::Domain), "{sent:?}");
+        }
+        assert_eq!(parse("a@xn--zzzzzz999.example").as_deref(), Ok("a@xn--zzzzzz999.example"));
+        assert_eq!(parse("a@b_c.example.").as_deref(), Ok("a@b_c.example."));
+        // Its ASCII form is longer.
+        assert_eq!(parse(&format!("a@{}x", "ü.".repeat(80))), Err(LoginError::TooLong));
     }
 
     #[test]

@@ -1,12 +1,16 @@
 //! The names of domains.
 
+use crate::spelling;
+use std::borrow::Cow;
 use std::fmt;
 
-/// A domain's name: labels of letters, digits, `-` and `_` with dots between, folded to lower case.
+/// A domain's name: labels of letters, digits, `-` and `_` with dots between, folded to lower case. An international name
+/// is in its ASCII form, whatever spelling it was read from.
 ///
 /// ```
 /// use mailauth_core::DomainName;
 /// assert_eq!(DomainName::parse("Example.org").unwrap().as_str(), "example.org");
+/// assert_eq!(DomainName::parse("Bücher.example").unwrap().as_str(), "xn--bcher-kva.example");
 /// assert!(DomainName::parse("@example.org").is_err());
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -21,6 +25,15 @@ pub enum DomainNameError {
     /// A character that has no place there, or a label without one.
     #[error("{0:?} is not a domain's name; write letters, digits, '-' and '_' with single dots between")]
     Malformed(String),
+    /// A name beyond ASCII that is no international name.
+    #[error(
+        "{0:?} is not a domain's name: it holds a character that has no place in one, or a label that is longer than 63 \
+         bytes in its ASCII form (xn--...)"
+    )]
+    International(String),
+    /// An ASCII name with a label that only looks like that of an international name.
+    #[error("{0:?} is not a domain's name: what follows xn-- stands for no letters; write the name in its own letters")]
+    NotGenuine(String),
 }
 
 impl DomainName {
@@ -32,21 +45,33 @@ impl DomainName {
     /// # Errors
     /// When no domain can be called that.
     pub fn parse(text: &str) -> Result<Self, DomainNameError> {
-        // Folding can lengthen it.
-        let name = if text.len() <= Self::MAX { text.to_lowercase() } else { return Err(DomainNameError::Length) };
+        // Folding can lengthen it, and so can the ASCII form.
+        let folded = if text.len() <= Self::MAX { text.to_lowercase() } else { return Err(DomainNameError::Length) };
+        let name = spelling::domain(&folded)
+            .map_err(|spelling::NoName| DomainNameError::International(text.to_owned()))?
+            .into_owned();
         if name.is_empty() || name.len() > Self::MAX {
             return Err(DomainNameError::Length);
         }
-        // A mark may come apart from its letter when that is folded, so only ASCII is restricted to a list.
-        let legal = |c: char| match c {
-            '-' | '_' => true,
-            c if c.is_ascii() => c.is_ascii_alphanumeric(),
-            c => !c.is_control() && !c.is_whitespace(),
-        };
-        if name.split('.').any(|label| label.is_empty() || !label.chars().all(legal)) {
+        let legal = |c: u8| matches!(c, b'-' | b'_') || c.is_ascii_alphanumeric();
+        if name.split('.').any(|label| label.is_empty() || !label.bytes().all(legal)) {
             return Err(DomainNameError::Malformed(text.to_owned()));
         }
         Ok(DomainName(name))
+    }
+
+    /// Reads the name of a domain to add, which differs in that it may not only look like an international name.
+    ///
+    /// # Errors
+    /// When no domain should be called that.
+    pub fn parse_new(text: &str) -> Result<Self, DomainNameError> {
+        let name = Self::parse(text)?;
+        if spelling::is_genuine(&name.0) { Ok(name) } else { Err(DomainNameError::NotGenuine(text.to_owned())) }
+    }
+
+    /// The name for people, in the letters of its language.
+    pub fn readable(&self) -> Cow<'_, str> {
+        spelling::readable_domain(&self.0)
     }
 
     /// The name.
@@ -69,7 +94,13 @@ mod tests {
 
     #[test]
     fn names_are_folded_and_bounded() {
-        assert_eq!(DomainName::parse("MÜLLER.example").unwrap().to_string(), "müller.example");
+        assert_eq!(DomainName::parse("MÜLLER.example").unwrap().to_string(), "xn--mller-kva.example");
+        assert_eq!(DomainName::parse("mu\u{308}ller.example").unwrap().readable(), "müller.example");
+        let refused = |text: &str| matches!(DomainName::parse(text), Err(DomainNameError::International(_)));
+        assert!(refused("ü b.example") && refused("ü\u{200d}.example") && refused(&"ü".repeat(64)));
+        assert!(DomainName::parse("xn--zzzzzz999.example").is_ok());
+        let new = DomainName::parse_new("xn--zzzzzz999.example").unwrap_err();
+        assert_eq!(new, DomainNameError::NotGenuine("xn--zzzzzz999.example".into()));
         assert_eq!(DomainName::parse(&"x".repeat(253)), Err(DomainNameError::Length));
         for text in [".", "a..b", ".a", "a.", "a b", "a@b", "a/b", "a\n", "%d", "[1.2.3.4]"] {
             assert_eq!(DomainName::parse(text), Err(DomainNameError::Malformed(text.into())));

@@ -21,6 +21,7 @@ pub mod routing;
 pub mod schema;
 mod secret;
 mod service;
+pub mod spelling;
 pub mod store;
 pub mod system_ids;
 

@@ -64,7 +64,18 @@ const MAX_PATH: usize = 4095;
 /// The most bytes of home, Maildir, name and options together. A daemon's reply has room for these and a password.
 const MAX_TEXTS: usize = 6000;
 
+/// Where a mailbox is whose row does not say; `None` where a login must not be in a path.
+pub(crate) struct Places {
+    pub home: Option<String>,
+    pub maildir: Option<String>,
+}
+
 impl MailboxDefaults {
+    /// The default home and Maildir of an account.
+    pub(crate) fn places(&self, login: &Login) -> Places {
+        Places { home: expand(&self.home, login), maildir: expand(&self.maildir, login) }
+    }
+
     /// The account that `row` describes.
     ///
     /// # Errors

@@ -184,3 +184,188 @@ fn a_separator_that_names_and_domains_have_is_refused_with_its_line() {
         assert!(said.contains(&format!(":{line}:")) && said.contains(&format!("{told:?}")), "{said}");
     }
 }
+
+/// Spellings of one and the same login.
+const JUERGEN: [&str; 6] = [
+    "jürgen@bücher.example",
+    "JÜRGEN@Bücher.EXAMPLE",
+    "ju\u{308}rgen@bu\u{308}cher.example",
+    "jürgen@xn--bcher-kva.example",
+    "Ju\u{308}rgen@XN--BCHER-KVA.example",
+    "jürgen@bücher。example",
+];
+
+/// The one that is kept.
+const KEPT: &str = "jürgen@xn--bcher-kva.example";
+
+#[test]
+fn an_international_login_gets_in_in_every_spelling() {
+    let site = Site::new(Kind::Sqlite, NO_OWNER);
+    assert_eq!(site.admin(&["domain", "add", "Bücher.example"], "").1.trim(), "added the domain bücher.example");
+    let csv = format!("login,password,uid,gid\n{},{CHEAP_HASH},5000,5000\n", JUERGEN[2]);
+    assert_eq!(site.admin(&["account", "import", "-"], &csv).0, Some(0));
+    for who in JUERGEN {
+        site.all_say(true, who, PASSWORD);
+        site.all_say(false, who, "wrong");
+        let looked_up = ask(site.daemon.socket(), &pre("imap", who), Manner::Whole).outcome();
+        assert_eq!(looked_up.account().get("ADDRESS"), Some(KEPT), "{who:?}");
+        assert_eq!(site.exim(&["recipient", who, "1"]).1.trim(), "ok", "{who:?}");
+        assert!(site.exim(&["account", who]).1.contains(&format!("login=\"{KEPT}\"")), "{who:?}");
+        let (code, said) = site.admin(&["account", "add", who, "--no-password"], "");
+        assert!(code == Some(1) && said.contains("already"), "{who:?}: {said}");
+    }
+    for domain in ["bücher.example", "BU\u{308}CHER.example", "xn--bcher-kva.example", "XN--Bcher-KVA.Example"] {
+        assert_eq!(site.exim(&["domain", domain]).0, Some(0), "{domain:?}");
+        let (code, said) = site.admin(&["domain", "add", domain], "");
+        assert!(code == Some(1) && said.contains("already"), "{domain:?}: {said}");
+    }
+    // People read letters; programs get both.
+    assert!(site.admin(&["account", "list"], "").1.contains("jürgen@bücher.example"));
+    assert!(site.admin(&["domain", "list"], "").1.contains("bücher.example"));
+    let json = site.admin(&["account", "show", JUERGEN[0], "--json"], "").1;
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!((&json["login"], &json["readable"]), (&KEPT.into(), &"jürgen@bücher.example".into()));
+    // What no domain can be called is nobody's, and cannot be added.
+    for who in
+        ["a@ü x.example", "a@bücher/.example", "a@\u{200d}.example", "jürgen@bücher.example.", "jurgen@bücher.example"]
+    {
+        site.all_say(false, who, PASSWORD);
+        assert_eq!(site.exim(&["recipient", who, "1"]).1.trim(), "unknown", "{who:?}");
+    }
+    for domain in ["ü x.example", "bücher/.example", "xn--zzzzzz999.example", &"ü".repeat(64)] {
+        let (code, said) = site.admin(&["domain", "add", domain], "");
+        assert!(code == Some(2) && said.contains("not a domain's name"), "{domain:?}: {said}");
+    }
+    // An ASCII name is never refused for what it looks like.
+    let (code, said) = site.admin(&["domain", "add", "under_score.example"], "");
+    assert_eq!(code, Some(0), "{said}");
+}
+
+#[test]
+fn an_alias_is_found_and_leads_on_in_every_spelling() {
+    let site = Site::new(Kind::Sqlite, NO_OWNER);
+    assert_eq!(site.admin(&["domain", "add", "bücher.example"], "").0, Some(0));
+    let alias = |arguments: &[&str]| site.admin(&[&["alias"], arguments].concat(), "");
+    assert_eq!(alias(&["add", "Größe@bücher.example", "anna@example.org", "Ben@Straße.example"]).0, Some(0));
+    assert_eq!(alias(&["add", "@BÜCHER.example", "größe@xn--bcher-kva.example"]).0, Some(0));
+    let to = "anna@example.org, Ben@xn--strae-oqa.example";
+    for address in ["größe@bücher.example", "gro\u{308}ße@xn--bcher-kva.example"] {
+        assert_eq!(site.exim(&["alias", address]).1.trim(), to, "{address:?}");
+        assert_eq!(site.exim(&["recipient", address, "1"]).1.trim(), "ok", "{address:?}");
+    }
+    for address in ["whoever@bücher.example", "whoever@xn--bcher-kva.example"] {
+        assert_eq!(site.exim(&["alias", address]).1.trim(), "größe@xn--bcher-kva.example", "{address:?}");
+        assert_eq!(site.exim(&["recipient", address, "1"]).1.trim(), "ok", "{address:?}");
+    }
+    let listed = alias(&["list"]).1;
+    assert!(listed.contains("größe@bücher.example") && listed.contains("Ben@straße.example"), "{listed}");
+    assert_eq!(alias(&["remove", "größe@xn--bcher-kva.example", "Ben@straße.example"]).0, Some(0));
+    assert_eq!(site.exim(&["alias", "größe@bücher.example"]).1.trim(), "anna@example.org");
+}
+
+#[test]
+fn a_name_without_a_domain_gets_an_international_one() {
+    let site = Site::new(
+        Kind::Sqlite,
+        &format!("{NO_OWNER}[login]\ndefault_domain = \"Bücher.example\"\nseparators = \"%\"\n"),
+    );
+    let csv = format!("login,password,uid,gid\nzoe,{CHEAP_HASH},5000,5000\n");
+    assert_eq!(site.admin(&["account", "import", "-"], &csv).0, Some(0));
+    for who in ["zoe", "zoe@bücher.example", "zoe%xn--bcher-kva.example", "zoe＠bücher．example"] {
+        site.all_say(true, who, PASSWORD);
+    }
+}
+
+mod on_each {
+    mailauth_tests::on_each_database!(
+        a_former_version_kept_names_in_letters_and_init_brings_all_to_one_spelling,
+        of_two_domains_that_are_one_nothing_is_lost_and_doubles_are_told,
+    );
+
+    use super::*;
+
+    /// A row as a former version, or another program, wrote it.
+    fn account(login: &str, home: &str) -> String {
+        let domain = login.rsplit_once('@').expect("a domain").1;
+        format!(
+            "INSERT INTO accounts (login, domain, password, uid, gid, home) \
+             VALUES ('{login}', '{domain}', '{CHEAP_HASH}', 5000, 5000, {home});\n"
+        )
+    }
+
+    fn works(accounts: &Accounts, who: &str) -> bool {
+        accounts.try_admin(&["auth", who, "--password-stdin"], PASSWORD).status.code() == Some(0)
+    }
+
+    fn home(accounts: &Accounts, who: &str) -> String {
+        let shown = accounts.admin(&["account", "show", who, "--json"], "");
+        let shown: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
+        shown["mailbox"]["home"].as_str().expect("a home").to_owned()
+    }
+
+    fn a_former_version_kept_names_in_letters_and_init_brings_all_to_one_spelling(kind: Kind) {
+        let accounts = Accounts::empty(kind).with("login\nanna@example.org\n");
+        accounts.sql_without_checks(&format!(
+            "INSERT INTO domains (name, description, quota_bytes) VALUES ('bücher.example', 'Büro', 1000000);\n{}{}{}\
+             INSERT INTO aliases (address, domain, target) VALUES ('info@bücher.example', 'bücher.example', \
+             'zoe@bücher.example');\n\
+             INSERT INTO aliases (address, domain, target) VALUES ('@bücher.example', 'bücher.example', \
+             'anna@example.org');\n\
+             INSERT INTO mailbox_use (login, domain, bytes, messages) VALUES ('zoe@bücher.example', 'bücher.example', \
+             4711, 2);\n\
+             INSERT INTO domain_use (domain, bytes, messages, mailboxes) VALUES ('bücher.example', 4711, 2, 1);\n",
+            account("zoe@bücher.example", "NULL"),
+            account("ben@bücher.example", "'/srv/ben'"),
+            account("ju\u{308}rgen@example.org", "NULL"),
+        ));
+        let said = accounts.admin(&["init"], "");
+        assert!(said.contains("changed: domains 1, accounts 3, aliases 2"), "{said}");
+        for who in ["zoe@bücher.example", "zoe@xn--bcher-kva.example", "ben@bücher.example", "jürgen@example.org"] {
+            assert!(works(&accounts, who), "{who}");
+        }
+        // Its mail stays where it was; a new account gets the name in ASCII.
+        assert_eq!(home(&accounts, "zoe@bücher.example"), "/var/mail/bücher.example/zoe");
+        assert_eq!(home(&accounts, "ben@bücher.example"), "/srv/ben");
+        assert_eq!(home(&accounts, "jürgen@example.org"), "/var/mail/example.org/ju\u{308}rgen");
+        accounts
+            .admin(&["account", "add", "eva@bücher.example", "--no-password", "--uid", "5000", "--gid", "5000"], "");
+        assert_eq!(home(&accounts, "eva@bücher.example"), "/var/mail/xn--bcher-kva.example/eva");
+        let domain = accounts.admin(&["domain", "show", "bücher.example", "--json"], "");
+        let domain: serde_json::Value = serde_json::from_str(&domain).expect("JSON");
+        assert_eq!((&domain["description"], &domain["quota_bytes"]), (&"Büro".into(), &1_000_000.into()));
+        assert_eq!((&domain["used"]["bytes"], &domain["used"]["mailboxes"]), (&4711.into(), &1.into()));
+        let aliases = accounts.admin(&["alias", "list", "xn--bcher-kva.example", "--json"], "");
+        assert!(aliases.contains("\"zoe@xn--bcher-kva.example\"") && aliases.contains("anna@example.org"), "{aliases}");
+        let again = accounts.admin(&["init"], "");
+        assert!(again.contains("up to date") && !again.contains("changed:"), "{again}");
+    }
+
+    fn of_two_domains_that_are_one_nothing_is_lost_and_doubles_are_told(kind: Kind) {
+        let accounts = Accounts::empty(kind).with(&format!(
+            "login,password,uid,gid\nzoe@xn--bcher-kva.example,{CHEAP_HASH},5000,5000\n\
+             max@xn--bcher-kva.example,{CHEAP_HASH},5000,5000\n"
+        ));
+        accounts.sql_without_checks(&format!(
+            "INSERT INTO domains (name) VALUES ('bücher.example');\n{}{}",
+            account("zoe@bücher.example", "NULL"),
+            account("ben@bücher.example", "NULL"),
+        ));
+        let output = accounts.try_admin(&["init"], "");
+        let said = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        assert!(said.contains("the domains bücher.example and xn--bcher-kva.example"), "{said}");
+        assert!(said.contains("the accounts zoe@bücher.example and zoe@xn--bcher-kva.example"), "{said}");
+        assert!(said.contains("changed: domains 0, accounts 1"), "{said}");
+        for who in ["ben@bücher.example", "max@bücher.example", "zoe@bücher.example", "ben@xn--bcher-kva.example"] {
+            assert!(works(&accounts, who), "{who}");
+        }
+        assert_eq!(home(&accounts, "ben@bücher.example"), "/var/mail/bücher.example/ben");
+        assert_eq!(home(&accounts, "zoe@bücher.example"), "/var/mail/xn--bcher-kva.example/zoe");
+        // The other row is there still, and can be given a login of its own.
+        accounts.admin(&["account", "rename", "--exact", "zoe@bücher.example", "zoe.old@bücher.example"], "");
+        assert!(works(&accounts, "zoe.old@xn--bcher-kva.example"));
+        let said = accounts.admin(&["init"], "");
+        assert!(said.contains("changed: domains 1, accounts 0"), "{said}");
+        assert_eq!(accounts.admin(&["account", "list"], "").matches("@bücher.example").count(), 4);
+    }
+}

@@ -2,6 +2,7 @@
 
 use super::scheme::{Read, Scheme, Verifier};
 use super::{Flaw, Kind, Rules, encoding};
+use crate::spelling::readable;
 use md5::{Digest, Md5};
 use subtle::ConstantTimeEq;
 
@@ -22,15 +23,19 @@ impl Verifier for DigestMd5 {
     }
 
     fn verify(&self, login: &str, password: &[u8]) -> Result<bool, Flaw> {
-        let (user, realm) = login.rsplit_once('@').unwrap_or((login, ""));
-        let digest = Md5::new()
-            .chain_update(user)
-            .chain_update(":")
-            .chain_update(realm)
-            .chain_update(":")
-            .chain_update(password)
-            .finalize();
-        Ok(digest.as_slice().ct_eq(&self.0).into())
+        let fits = |login: &str| -> bool {
+            let (user, realm) = login.rsplit_once('@').unwrap_or((login, ""));
+            let digest = Md5::new()
+                .chain_update(user)
+                .chain_update(":")
+                .chain_update(realm)
+                .chain_update(":")
+                .chain_update(password)
+                .finalize();
+            digest.as_slice().ct_eq(&self.0).into()
+        };
+        // The digest of an international name may have been made of it in letters.
+        Ok(fits(login) || fits(&readable(login)))
     }
 
     fn dummy(&self) -> Box<dyn Verifier> {

@@ -4,6 +4,7 @@
 
 use super::scheme::{Read, Scheme, Verifier};
 use super::{Flaw, Kind, Rules, encoding};
+use crate::spelling::readable;
 use md5::{Digest, Md5};
 use subtle::ConstantTimeEq;
 
@@ -32,8 +33,12 @@ impl Verifier for PostgresMd5 {
     }
 
     fn verify(&self, login: &str, password: &[u8]) -> Result<bool, Flaw> {
-        let digest = Md5::new().chain_update(password).chain_update(login).finalize();
-        Ok(digest.as_slice().ct_eq(&self.0).into())
+        let fits = |login: &str| -> bool {
+            let digest = Md5::new().chain_update(password).chain_update(login).finalize();
+            digest.as_slice().ct_eq(&self.0).into()
+        };
+        // The digest of an international name may have been made of it in letters.
+        Ok(fits(login) || fits(&readable(login)))
     }
 
     fn dummy(&self) -> Box<dyn Verifier> {

@@ -4,8 +4,8 @@ use super::driver::Param;
 use super::newest::{Newest, Reading};
 use super::sql::{SqlStore, bytes, is_text, number};
 use super::{AccountStore, MailStore, StoreError};
-use crate::DomainName;
 use crate::alias::{self, AddressError};
+use crate::{DomainName, spelling};
 
 /// The most targets of one address. Mailing lists have programs of their own.
 pub(super) const MOST_TARGETS: usize = 1000;
@@ -71,7 +71,8 @@ impl SqlStore {
         }
         let read = |(_, target): (_, Vec<u8>)| match String::from_utf8(target) {
             Ok(target) => match alias::check_target(&target) {
-                Ok(()) => Ok(target),
+                // Mail servers that send no letters beyond ASCII can go on with this.
+                Ok(()) => Ok(spelling::respelt_target(&target).into_owned()),
                 Err(why) => Err(unusable(not_an_address(address, &target, &why))),
             },
             Err(_) => Err(unusable("a target is not UTF-8; correct it by SQL".to_owned())),

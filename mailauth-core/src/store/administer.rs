@@ -15,6 +15,7 @@ use crate::Services;
 use crate::account::{AccountRow, Login, Password};
 use crate::alias::{check_target, read_address};
 use crate::schema::{Field, TableModel};
+use crate::spelling::respelt_target;
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
@@ -294,7 +295,7 @@ impl Administration for SqlStore {
             let mut next = 0;
             let asking = [address, Param::Int(MOST_TARGETS as i64 + 1)];
             connection.query(&self.statements.find_alias, &asking, &mut |row| {
-                there.insert(text(row, 1));
+                there.insert(respelt_target(&text(row, 1)).into_owned());
                 next = next.max(number(row, 2).unwrap_or(0).saturating_add(1));
             })?;
             if there.len() + alias.targets.iter().filter(|target| !there.contains(*target)).count() > MOST_TARGETS {
@@ -329,7 +330,14 @@ impl Administration for SqlStore {
             }
             for target in &alias.targets {
                 let name = Param::Text(target.as_bytes());
-                let removed = connection.execute(&self.statements.remove_target, &[address, name, address, name])?;
+                let remove = &self.statements.remove_target;
+                let mut removed = connection.execute(remove, &[address, name, address, name])?;
+                if removed == 0
+                    && let Some(stored) = self.misspelt_target(connection, &alias.address, target)?
+                {
+                    let name = Param::Text(&stored);
+                    removed = connection.execute(remove, &[address, name, address, name])?;
+                }
                 if removed == 0 {
                     return Ok(Err(no_such("alias", &format!("{} -> {target}", alias.address))));
                 }
@@ -406,7 +414,7 @@ impl SqlStore {
     }
 
     /// The rows of aliases, of all or of one domain, that come next after this address and target, at most [`PAGE`].
-    fn alias_page(
+    pub(super) fn alias_page(
         &self,
         connection: &mut dyn Connection,
         domain: Option<Param<'_>>,
@@ -570,7 +578,7 @@ impl SqlStore {
         Ok(0)
     }
 
-    fn insert_domain(&self, connection: &mut Writer<'_>, domain: &DomainRow) -> Result<(), DriverError> {
+    pub(super) fn insert_domain(&self, connection: &mut Writer<'_>, domain: &DomainRow) -> Result<(), DriverError> {
         let values = [
             Param::Text(domain.name.as_bytes()),
             Param::Int(domain.enabled.into()),

@@ -20,7 +20,7 @@ pub enum Changed {
 }
 
 impl Changed {
-    /// The alias address in `text`, in lower case; `None` where no alias can have it.
+    /// The alias address in `text`, as it is looked up; `None` where no alias can have it.
     pub fn alias(text: &str) -> Option<Self> {
         let address = match text.strip_prefix('@') {
             Some(domain) => format!("@{}", DomainName::parse(domain).ok()?),

@@ -41,6 +41,7 @@ mod postgres;
 mod privileges;
 mod recent;
 mod rename;
+mod respell;
 mod rows;
 #[cfg(feature = "sqlite")]
 pub mod snapshot;
@@ -66,6 +67,7 @@ pub use administration::{
 pub use changed::Changed;
 pub use open::{OpenError, open_pooled, open_single};
 pub use recent::RecentChanges;
+pub use respell::Respelt;
 pub use sql::SqlStore;
 pub use state::{HostState, Role, SnapshotState, StoreState};
 pub use statements::{ParameterKind, StatementText};

@@ -75,7 +75,7 @@ impl SqlStore {
 
 /// The login that these bytes are, and not only fold to.
 fn as_login(stored: &[u8]) -> Option<Login> {
-    Login::parse(stored, None).ok().filter(|login| login.as_str().as_bytes() == stored)
+    Login::as_it_stands(stored)
 }
 
 fn no_account(login: &[u8]) -> AdminError {

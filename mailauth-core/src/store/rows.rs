@@ -57,6 +57,10 @@ fn login(row: &dyn Row) -> Result<Login, Unusable> {
     match row.cell(0) {
         Cell::Text(stored) => match Login::parse(stored, None) {
             Ok(login) if login.as_str().as_bytes() == stored => Ok(login),
+            Ok(_) if Login::as_it_stands(stored).is_some() => Err(unusable(
+                stored,
+                "is not in the spelling that logins are looked up by, which is xn-- in a domain; 'mailauth init' corrects it",
+            )),
             Ok(_) => Err(unusable(
                 stored,
                 "is not in lower case, so no login matches it; correct it with 'mailauth account rename --exact'",

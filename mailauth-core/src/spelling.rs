@@ -1,0 +1,191 @@
+//! One spelling for each address, whatever form it came in.
+//!
+//! The name of a domain beyond ASCII has many spellings that are the same name: in letters, composed or not, in either
+//! case, full-width, and in ASCII with `xn--`, which is what mail servers look up and mostly send. Logins, addresses and
+//! domains are looked up, kept and compared in that ASCII form (UTS 46, not transitional). In a local part only the
+//! letters are composed (NFC): mail servers send those as they are.
+//!
+//! An ASCII name without `xn--` has one spelling and costs no more than a look at it. An ASCII name with a label that
+//! begins with `xn--` and is no international name is kept as it is: it may have worked for years.
+
+use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
+use std::borrow::Cow;
+use unicode_normalization::{UnicodeNormalization, is_nfc};
+
+/// The most bytes of a label.
+const MAX_LABEL: usize = 63;
+
+/// What the labels of international names begin with.
+const PREFIX: &str = "xn--";
+
+/// A name beyond ASCII that no domain can have: a character that has no place in it, or a label that is too long in its
+/// ASCII form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NoName;
+
+/// Returns false for what has one spelling only.
+pub(crate) fn may_vary(folded: &str) -> bool {
+    !folded.is_ascii() || folded.contains(PREFIX)
+}
+
+/// An address, or a login without a domain, in the spelling that is looked up. It is in lower case already.
+pub(crate) fn address(folded: &str) -> Result<String, NoName> {
+    match folded.rsplit_once('@') {
+        Some((local, name)) => Ok(format!("{}@{}", composed(local), domain(name)?)),
+        None => Ok(composed(folded).into_owned()),
+    }
+}
+
+/// The name of a domain in the spelling that is looked up. It is in lower case already.
+pub(crate) fn domain(folded: &str) -> Result<Cow<'_, str>, NoName> {
+    if !may_vary(folded) {
+        return Ok(Cow::Borrowed(folded));
+    }
+    match to_ascii(folded) {
+        Some(ascii) => Ok(ascii),
+        None if folded.is_ascii() => Ok(Cow::Borrowed(folded)),
+        None => Err(NoName),
+    }
+}
+
+/// Returns true if each label of this ASCII name that begins with `xn--` is an international name.
+pub(crate) fn is_genuine(name: &str) -> bool {
+    !may_vary(name) || to_ascii(name).is_some()
+}
+
+/// The name of a domain in the letters of its language, for people.
+pub fn readable_domain(name: &str) -> Cow<'_, str> {
+    if !name.contains(PREFIX) {
+        return Cow::Borrowed(name);
+    }
+    match Uts46::new().to_unicode(name.as_bytes(), AsciiDenyList::EMPTY, Hyphens::Allow) {
+        (letters, Ok(())) if !letters.chars().any(|c| c.is_control() || c.is_whitespace()) => letters,
+        _ => Cow::Borrowed(name),
+    }
+}
+
+/// A login or address with its domain in the letters of its language, for people.
+///
+/// ```
+/// use mailauth_core::spelling::readable;
+/// assert_eq!(readable("anna@xn--bcher-kva.example"), "anna@bücher.example");
+/// assert_eq!(readable("anna@example.org"), "anna@example.org");
+/// ```
+pub fn readable(address: &str) -> Cow<'_, str> {
+    match address.rsplit_once('@') {
+        Some((local, name)) if name.contains(PREFIX) => format!("{local}@{}", readable_domain(name)).into(),
+        _ => Cow::Borrowed(address),
+    }
+}
+
+/// An address whose domain is in the spelling that is looked up, and whose local part is as it was: that belongs to the
+/// host that the mail goes to.
+pub fn respelt_target(text: &str) -> Cow<'_, str> {
+    let Some((local, name)) = text.rsplit_once('@') else { return Cow::Borrowed(text) };
+    if name.is_ascii() {
+        return Cow::Borrowed(text);
+    }
+    domain(&name.to_lowercase()).map_or(Cow::Borrowed(text), |name| format!("{local}@{name}").into())
+}
+
+fn to_ascii(name: &str) -> Option<Cow<'_, str>> {
+    let ascii = Uts46::new().to_ascii(name.as_bytes(), AsciiDenyList::EMPTY, Hyphens::Allow, DnsLength::Ignore).ok()?;
+    let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
+    let fits = |label: &str| label.bytes().all(legal) && (label.len() <= MAX_LABEL || !label.starts_with(PREFIX));
+    ascii.split('.').all(fits).then_some(ascii)
+}
+
+fn composed(local: &str) -> Cow<'_, str> {
+    if is_nfc(local) { Cow::Borrowed(local) } else { local.nfc().collect::<String>().into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn every_spelling_of_a_domain_is_the_same() {
+        for (spelling, same) in [
+            ("bücher.example", "xn--bcher-kva.example"),
+            ("bu\u{308}cher.example", "xn--bcher-kva.example"),
+            ("xn--bcher-kva.example", "xn--bcher-kva.example"),
+            ("b\u{fc}cher\u{ff0e}example", "xn--bcher-kva.example"),
+            ("b\u{fc}cher\u{3002}example", "xn--bcher-kva.example"),
+            ("\u{ff45}xample.org", "example.org"),
+            ("straße.example", "xn--strae-oqa.example"),
+            ("日本語.example", "xn--wgv71a119e.example"),
+            ("mail_1.bücher.example", "mail_1.xn--bcher-kva.example"),
+            ("sub.xn--bcher-kva.bücher", "sub.xn--bcher-kva.xn--bcher-kva"),
+        ] {
+            assert_eq!(domain(spelling).as_deref(), Ok(same), "{spelling}");
+        }
+    }
+
+    #[test]
+    fn a_name_in_ascii_is_never_refused() {
+        let long = format!("{}.example", "x".repeat(64));
+        for name in [
+            "example.org",
+            "under_score.example",
+            "xn--.example",
+            "xn--zzzzzz999.example",
+            "-a-.example",
+            "a..b",
+            &long,
+        ] {
+            assert_eq!(domain(name).as_deref(), Ok(name));
+        }
+        assert!(
+            !is_genuine("xn--zzzzzz999.example") && is_genuine("xn--bcher-kva.example") && is_genuine("a_b.example")
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_the_name_of_a_domain_is_refused() {
+        let long = "ü".repeat(64);
+        for name in [
+            "ü/x.example",
+            "ü x.example",
+            "\u{2100}.example",
+            "ü\u{ff20}x",
+            "\u{200d}.example",
+            "ü\u{0}.example",
+            &long,
+        ] {
+            assert_eq!(domain(name), Err(NoName), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn people_read_letters() {
+        assert_eq!(readable("anna@xn--bcher-kva.example"), "anna@bücher.example");
+        assert_eq!(readable_domain("sub.xn--wgv71a119e.example"), "sub.日本語.example");
+        for text in ["anna@example.org", "anna", "@xn--zzzzzz999.example", "xn--bcher-kva"] {
+            assert_eq!(readable(text), text);
+        }
+    }
+
+    #[test]
+    fn the_local_part_of_a_target_is_left_alone() {
+        assert_eq!(respelt_target("Anna@BÜCHER.example"), "Anna@xn--bcher-kva.example");
+        assert_eq!(respelt_target("ju\u{308}rgen@Example.ORG"), "ju\u{308}rgen@Example.ORG");
+    }
+
+    proptest! {
+        #[test]
+        fn a_spelling_is_spelt_the_same_again(text in "\\PC{0,20}") {
+            if let Ok(once) = address(&text.to_lowercase()) {
+                prop_assert_eq!(address(&once), Ok(once));
+            }
+        }
+
+        #[test]
+        fn what_people_read_is_the_same_name(text in "[a-zäöüßéñ日本.-]{1,20}") {
+            if let Ok(name) = domain(&text) {
+                let readable = readable_domain(&name);
+                prop_assert_eq!(domain(&readable), Ok(name.clone()));
+            }
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! Names in the tables that are not in the spelling that is looked up, and their way into it.
+//!
+//! Tables of former versions, and other programs, have the names of international domains in letters. A domain is
+//! given its other name by a row of that name, to which all that is in the domain goes, in one transaction. If there was
+//! such a row already, both were in use as two domains, and become the one they are; but what stands under both names
+//! stays where it is, and is told.
+
+use super::addresses::MOST_TARGETS;
+use super::administration::DomainRow;
+use super::driver::{Connection, DriverError, Param, Row, Statement};
+use super::sql::{SqlStore, bytes, is_text, number};
+use super::writer::Writer;
+use super::{Cursor, StoreError};
+use crate::account::Login;
+use crate::mailbox::MailboxDefaults;
+use crate::schema::Field;
+use crate::{DomainName, spelling};
+
+/// Rows that are read with one statement.
+const PAGE: usize = 1000;
+
+/// The most doubles that are named.
+const MOST_NAMED: usize = 100;
+
+/// What [`SqlStore::respell`] did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Respelt {
+    /// Domains that have the other name now.
+    pub domains: u64,
+    /// Accounts that have the other login now.
+    pub accounts: u64,
+    /// The same of the addresses of aliases.
+    pub aliases: u64,
+    /// What there was under two spellings of one name. Accounts and aliases of which this is so stay as they are.
+    pub doubles: u64,
+    /// The first of those, for people.
+    pub named: Vec<String>,
+}
+
+/// An account whose name is to be spelt otherwise.
+struct Misspelt {
+    stored: Vec<u8>,
+    has_home: bool,
+    has_maildir: bool,
+}
+
+impl Respelt {
+    fn double(&mut self, name: impl FnOnce() -> String) {
+        self.doubles += 1;
+        if self.named.len() < MOST_NAMED {
+            self.named.push(name());
+        }
+    }
+
+    fn add(&mut self, other: Respelt) {
+        self.domains += other.domains;
+        self.accounts += other.accounts;
+        self.aliases += other.aliases;
+        self.doubles += other.doubles;
+        self.named.extend(other.named);
+        self.named.truncate(MOST_NAMED);
+    }
+}
+
+impl SqlStore {
+    /// Gives domains, accounts and aliases of international names the spelling that is looked up. Nothing is lost, and no
+    /// mail moves: a home that `mailbox` would put elsewhere by the new name is written into the account's row. Doing it
+    /// again changes nothing.
+    ///
+    /// # Errors
+    /// When the database refuses, or it is not known whether that was done. What was done before stays.
+    pub fn respell(&self, mailbox: &MailboxDefaults) -> Result<Respelt, StoreError> {
+        let mut respelt = Respelt::default();
+        self.each_misspelt_domain(|stored, name| {
+            let done = self.change_or(|writer| -> Result<Result<_, StoreError>, DriverError> {
+                let mut done = Respelt::default();
+                self.respell_domain(writer, stored, name, mailbox, &mut done)?;
+                Ok(Ok(done))
+            })??;
+            respelt.add(done);
+            Ok(())
+        })?;
+        let mut after: Option<Cursor> = None;
+        loop {
+            let (page, next) = self.hosts.read(|connection| self.misspelt_page(connection, after.as_ref()))?;
+            if !page.is_empty() {
+                let done = self.change_or(|writer| -> Result<Result<_, StoreError>, DriverError> {
+                    let mut done = Respelt::default();
+                    for account in &page {
+                        self.respell_account(writer, account, mailbox, &mut done)?;
+                    }
+                    Ok(Ok(done))
+                })??;
+                respelt.add(done);
+            }
+            match next {
+                Some(next) => after = Some(next),
+                None => return Ok(respelt),
+            }
+        }
+    }
+
+    /// Gives each domain whose name is looked up in another spelling to `each`, with that.
+    fn each_misspelt_domain(
+        &self,
+        mut each: impl FnMut(&str, &DomainName) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut after = Vec::new();
+        loop {
+            let asking = [Param::Text(&after), Param::Int(PAGE as i64)];
+            let page = self.hosts.read(|connection| {
+                let mut page = Vec::new();
+                connection.query(&self.statements.domain_page, &asking, &mut |row| page.push(bytes(row, 0)))?;
+                Ok(page)
+            })?;
+            for stored in page.iter().filter_map(|name| std::str::from_utf8(name).ok()) {
+                match DomainName::parse(stored) {
+                    // One in capitals was never in use.
+                    Ok(name) if name.as_str() != stored && stored.to_lowercase() == stored => each(stored, &name)?,
+                    _ => {}
+                }
+            }
+            match page.into_iter().next_back() {
+                Some(last) => after = last,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// The accounts of a page whose domain is spelt as it is looked up, and whose login is not.
+    fn misspelt_page(
+        &self,
+        connection: &mut dyn Connection,
+        after: Option<&Cursor>,
+    ) -> Result<(Vec<Misspelt>, Option<Cursor>), DriverError> {
+        let limit = Param::Int(PAGE as i64);
+        let (statement, asking) = match after {
+            None => (&self.statements.first_page, vec![limit]),
+            Some(after) => (&self.statements.next_page, vec![Param::Text(after.as_bytes()), limit]),
+        };
+        let (mut found, mut last, mut read) = (Vec::new(), Vec::new(), 0);
+        connection.query(statement, &asking, &mut |row| {
+            last = bytes(row, 0);
+            read += 1;
+            if is_misspelt(&last).is_some_and(|(old, new)| old.domain() == new.domain()) {
+                found.push(misspelt(row));
+            }
+        })?;
+        Ok((found, (read == PAGE).then(|| Cursor::behind(last))))
+    }
+
+    fn respell_domain(
+        &self,
+        writer: &mut Writer<'_>,
+        stored: &str,
+        name: &DomainName,
+        mailbox: &MailboxDefaults,
+        done: &mut Respelt,
+    ) -> Result<(), DriverError> {
+        // Before anything is read: those who publish what a mailbox holds wait from here on.
+        self.lock_sum(writer, stored)?;
+        let Some(old) = self.domain_row(writer, stored)? else { return Ok(()) };
+        match self.domain_row(writer, name.as_str())? {
+            Some(there) if there.enabled != old.enabled => {
+                done.double(|| format!("the domains {stored} and {name}, of which one is disabled"));
+                return Ok(());
+            }
+            Some(_) => done.double(|| format!("the domains {stored} and {name}")),
+            None => self.insert_domain(writer, &DomainRow { name: name.as_str().to_owned(), ..old })?,
+        }
+        self.respell_aliases(writer, stored, name, done)?;
+        let mut after = Vec::new();
+        loop {
+            let domain = Param::Text(stored.as_bytes());
+            let asking = [domain, domain, Param::Text(&after), Param::Int(PAGE as i64)];
+            let mut page = Vec::new();
+            writer.query(&self.statements.domain_accounts_page, &asking, &mut |row| page.push(misspelt(row)))?;
+            for account in &page {
+                self.respell_account(writer, account, mailbox, done)?;
+            }
+            match page.pop() {
+                Some(last) => after = last.stored,
+                None => break,
+            }
+        }
+        if self.is_empty_domain(writer, stored)? {
+            writer.execute(&self.statements.remove_domain, &[Param::Text(stored.as_bytes())])?;
+            done.domains += 1;
+        }
+        Ok(())
+    }
+
+    /// Gives an account its login as it is looked up. Its mail stays where it is: what led there by the old spelling is
+    /// written into the row.
+    fn respell_account(
+        &self,
+        writer: &mut Writer<'_>,
+        account: &Misspelt,
+        mailbox: &MailboxDefaults,
+        done: &mut Respelt,
+    ) -> Result<(), DriverError> {
+        let Some((old, new)) = is_misspelt(&account.stored) else { return Ok(()) };
+        self.lock_sum(writer, old.domain())?;
+        if self.is_account(writer, new.as_str())? {
+            done.double(|| format!("the accounts {old} and {new}"));
+            return Ok(());
+        }
+        let (from, to) = (mailbox.places(&old), mailbox.places(&new));
+        let moved = |has: bool, from: Option<String>, to| if has || from == to { None } else { from };
+        let home = moved(account.has_home, from.home, to.home);
+        let maildir = moved(account.has_maildir, from.maildir, to.maildir);
+        for (field, place) in [(Field::Home, home), (Field::Maildir, maildir)] {
+            if let (Some(place), Some(column)) = (place, &self.model.accounts.column(field).write) {
+                let sql = format!("{}, {column} = ?{}", self.statements.set_account, self.statements.of_account);
+                let set = Statement { slot: None, sql: self.dialect().placeholders(&sql) };
+                let name = Param::Text(&account.stored);
+                writer.execute(&set, &[Param::Text(place.as_bytes()), name, name])?;
+            }
+        }
+        match self.rename_row(writer, &account.stored, &new)? {
+            Ok(()) => done.accounts += 1,
+            Err(why) => done.double(|| format!("the accounts {old} and {new}: {why}")),
+        }
+        Ok(())
+    }
+
+    fn respell_aliases(
+        &self,
+        writer: &mut Writer<'_>,
+        stored: &str,
+        name: &DomainName,
+        done: &mut Respelt,
+    ) -> Result<(), DriverError> {
+        let mut after = (Vec::new(), Vec::new());
+        // The targets of one address follow each other.
+        let mut last: Option<(Vec<u8>, Option<String>)> = None;
+        loop {
+            let domain = Param::Text(stored.as_bytes());
+            let page = self.alias_page(writer.reading(), Some(domain), (&after.0, &after.1))?;
+            for row in &page {
+                let new = match &last {
+                    Some((address, new)) if *address == row.address => new.clone(),
+                    _ => self.new_address(writer, &row.address, name, done)?,
+                };
+                if let Some(new) = &new {
+                    let target = String::from_utf8_lossy(&row.target);
+                    let target = spelling::respelt_target(&target);
+                    let (old, was) = (Param::Text(&row.address), Param::Text(&row.target));
+                    writer.execute(&self.statements.remove_target, &[old, was, old, was])?;
+                    let texts = [new.as_str(), name.as_str(), &target].map(|text| Param::Text(text.as_bytes()));
+                    let values = [texts[0], texts[1], texts[2], Param::Int(row.position)];
+                    if !self.has_target(writer, new, &target)? {
+                        writer.execute(&self.statements.add_alias, &values)?;
+                    }
+                }
+                last = Some((row.address.clone(), new));
+            }
+            match page.into_iter().next_back() {
+                Some(row) => after = (row.address, row.target),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// The address of an alias in its new domain; none where it has to stay, because that is in use.
+    fn new_address(
+        &self,
+        writer: &mut Writer<'_>,
+        stored: &[u8],
+        name: &DomainName,
+        done: &mut Respelt,
+    ) -> Result<Option<String>, DriverError> {
+        let Ok(text) = std::str::from_utf8(stored) else { return Ok(None) };
+        let new = match text.strip_prefix('@') {
+            Some(_) => format!("@{name}"),
+            None => match is_misspelt(stored) {
+                Some((_, new)) => new.as_str().to_owned(),
+                None => return Ok(None),
+            },
+        };
+        let is_taken = self.is_alias(writer, &new)? || self.is_account(writer, &new)?;
+        if is_taken {
+            done.double(|| format!("the address {text}, an alias, and {new}"));
+            return Ok(None);
+        }
+        done.aliases += 1;
+        Ok(Some(new))
+    }
+
+    fn domain_row(&self, writer: &mut Writer<'_>, name: &str) -> Result<Option<DomainRow>, DriverError> {
+        let mut found = None;
+        writer.query(&self.statements.whole_domain, &[Param::Text(name.as_bytes())], &mut |row| {
+            if is_text(row, 0, name.as_bytes()) {
+                found = super::rows::domain(row).ok();
+            }
+        })?;
+        Ok(found)
+    }
+
+    fn is_account(&self, writer: &mut Writer<'_>, login: &str) -> Result<bool, DriverError> {
+        let mut found = false;
+        let name = login.as_bytes();
+        writer.query(&self.statements.find, &[Param::Text(name)], &mut |row| found |= is_text(row, 0, name))?;
+        Ok(found)
+    }
+
+    fn is_alias(&self, writer: &mut Writer<'_>, address: &str) -> Result<bool, DriverError> {
+        let mut found = false;
+        let name = address.as_bytes();
+        let asking = [Param::Text(name), Param::Int(1)];
+        writer.query(&self.statements.find_alias, &asking, &mut |row| found |= is_text(row, 0, name))?;
+        Ok(found)
+    }
+
+    fn has_target(&self, writer: &mut Writer<'_>, address: &str, target: &str) -> Result<bool, DriverError> {
+        let mut found = false;
+        let asking = [Param::Text(address.as_bytes()), Param::Int(MOST_TARGETS as i64 + 1)];
+        let find = &self.statements.find_alias;
+        writer.query(find, &asking, &mut |row| {
+            found |= is_text(row, 0, address.as_bytes()) && is_text(row, 1, target.as_bytes())
+        })?;
+        Ok(found)
+    }
+
+    /// The target of an alias that is `target` in another spelling.
+    pub(super) fn misspelt_target(
+        &self,
+        writer: &mut Writer<'_>,
+        address: &str,
+        target: &str,
+    ) -> Result<Option<Vec<u8>>, DriverError> {
+        let mut found = None;
+        let asking = [Param::Text(address.as_bytes()), Param::Int(MOST_TARGETS as i64 + 1)];
+        writer.query(&self.statements.find_alias, &asking, &mut |row| {
+            let stored = bytes(row, 1);
+            if std::str::from_utf8(&stored).is_ok_and(|stored| spelling::respelt_target(stored) == target) {
+                found = Some(stored);
+            }
+        })?;
+        Ok(found)
+    }
+
+    fn is_empty_domain(&self, writer: &mut Writer<'_>, name: &str) -> Result<bool, DriverError> {
+        let domain = Param::Text(name.as_bytes());
+        let asking = [domain, domain, Param::Text(b""), Param::Int(1)];
+        let mut counted = 0;
+        let count = &self.statements.count_domain_accounts;
+        writer.query(count, &asking, &mut |row| counted = number(row, 0).unwrap_or(1))?;
+        Ok(counted == 0 && self.alias_page(writer.reading(), Some(domain), (b"", b""))?.is_empty())
+    }
+}
+
+/// Reads what is needed of an account whose row cannot be used.
+fn misspelt(row: &dyn Row) -> Misspelt {
+    let has = |field: Field| {
+        let index = Field::READ.iter().position(|read| *read == field);
+        index.is_some_and(|index| !bytes(row, index).is_empty())
+    };
+    Misspelt { stored: bytes(row, 0), has_home: has(Field::Home), has_maildir: has(Field::Maildir) }
+}
+
+/// A login as it stands in a row and as it is looked up, where those differ in their spelling alone.
+fn is_misspelt(stored: &[u8]) -> Option<(Login, Login)> {
+    let (old, new) = (Login::as_it_stands(stored)?, Login::parse(stored, None).ok()?);
+    (old != new).then_some((old, new))
+}
