@@ -13,6 +13,8 @@ pub mod counters;
 mod decision_log;
 mod domain;
 pub mod home;
+#[cfg(feature = "log")]
+pub mod log;
 pub mod mailbox;
 pub mod password;
 pub mod privileges;

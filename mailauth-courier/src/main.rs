@@ -4,6 +4,7 @@
 
 use mailauth_core::config::{Config, Source};
 use mailauth_core::counters::Counters;
+use mailauth_core::log::Log;
 use mailauth_core::store::{OpenError, RecentChanges, open_pooled};
 use mailauth_courier::server::signals::{Signals, Wish};
 use mailauth_courier::server::{
@@ -71,18 +72,14 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
-    match run(&options) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Usage(problem)) => {
-            eprintln!("mailauth-courier: {problem}");
-            ExitCode::from(2)
-        }
-        Err(Failure::Run(problem)) => {
-            eprintln!("mailauth-courier: {problem}");
-            ExitCode::from(1)
-        }
-    }
+    let log = Log::start();
+    let (code, problem) = match run(&options, &log) {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Usage(problem)) => (2, problem),
+        Err(Failure::Run(problem)) => (1, problem),
+    };
+    log.fatal("mailauth-courier", &problem);
+    ExitCode::from(code)
 }
 
 fn options(mut arguments: impl Iterator<Item = OsString>) -> Result<Options, Instead> {
@@ -105,11 +102,12 @@ fn options(mut arguments: impl Iterator<Item = OsString>) -> Result<Options, Ins
     Ok(options)
 }
 
-fn run(options: &Options) -> Result<(), Failure> {
+fn run(options: &Options, log: &Log) -> Result<(), Failure> {
     // Before there is any other thread, so that they all leave signals to this one.
     let signals = Signals::block().map_err(runtime)?;
     let (config, source) =
         Config::load(options.config.as_deref()).map_err(|error| Failure::Usage(error.to_string()))?;
+    log.configure(&config.log);
     if options.check {
         open(&config, &Carried::default()).map_err(|error| Failure::Usage(error.to_string()))?;
         println!("{}: ok", source.origin);
@@ -131,7 +129,10 @@ fn run(options: &Options) -> Result<(), Failure> {
     while signals.wait() == Wish::Reload {
         notify::reloading();
         match reload(&mut running, options, &carried) {
-            Ok((config, source)) => report("configuration read again", &running, &config, &source),
+            Ok((config, source)) => {
+                log.configure(&config.log);
+                report("configuration read again", &running, &config, &source);
+            }
             Err(error) => {
                 for line in error.to_string().lines() {
                     tracing::error!("{line}");

@@ -9,7 +9,13 @@ mod page;
 mod terminal;
 
 use machine::{ANNA, Machine, SERVICES};
+use mailauth_tests::eventually;
 use mailauth_tests::people::PASSWORD;
+use mailauth_tests::wire::login;
+use serde_json::Value;
+use std::time::Duration;
+
+const LIMIT: Duration = Duration::from_secs(30);
 
 #[test]
 fn courier_runs_with_ours_in_the_place_of_its_own_daemon() {
@@ -104,7 +110,7 @@ fn a_crash_is_over_in_a_moment(machine: &Machine) {
     let booted = &machine.booted;
     let before = booted.property("mailauth-courier", "MainPID");
     booted.shell(&format!("kill -KILL {before}"));
-    mailauth_tests::eventually("another process", std::time::Duration::from_secs(30), || {
+    eventually("another process", LIMIT, || {
         let now = booted.property("mailauth-courier", "MainPID");
         now != before && now != "0" && machine.state("mailauth-courier") == "active"
     });
@@ -119,5 +125,93 @@ fn starts_before_courier(machine: &Machine) {
     let ready = when("mailauth-courier", "ActiveEnterTimestampMonotonic");
     for service in SERVICES {
         assert!(ready <= when(service, "InactiveExitTimestampMonotonic"), "{service} began before ours was ready");
+    }
+}
+
+#[test]
+fn the_journal_has_each_line_once_with_its_priority_and_one_time() {
+    let machine = Machine::new();
+    machine.follow_the_page();
+    let socket = machine.socket();
+    assert_eq!(login(&socket, ANNA, PASSWORD).word(), "ACCOUNT");
+    assert_eq!(login(&socket, ANNA, "wrong").word(), "FAIL");
+    machine.booted.shell("mv /var/lib/mailauth /var/lib/away");
+    machine.reload_with("");
+    eventually("an outage", LIMIT, || login(&socket, ANNA, PASSWORD).word() == "CLOSED");
+    machine.booted.shell("mv /var/lib/away /var/lib/mailauth");
+    machine.reload_with("[log]\nlevle = \"info\"\nlevel = \"loud\"\n");
+    machine.wait_for_journal("the old one stays in force");
+
+    let lines = machine.journal_lines();
+    let with = |text: &str| {
+        let lines: Vec<_> = lines.iter().filter(|(_, message)| message.contains(text)).collect();
+        assert!(!lines.is_empty(), "{text}: {lines:?}");
+        lines
+    };
+    for (text, priority) in [
+        ("ready socket=", 6),
+        ("answer=\"yes\"", 6),
+        ("answer=\"no\"", 6),
+        ("answer=\"not now\"", 4),
+        ("levle", 3),
+        ("\"loud\" is not known", 3),
+        ("the old one stays in force", 3),
+    ] {
+        assert!(with(text).iter().all(|(found, _)| *found == priority), "{text}: {lines:?}");
+    }
+    let [(_, refused)] = &with("reason=\"wrong-password\"")[..] else { panic!("one line for one login: {lines:?}") };
+    assert!(refused.starts_with("mailauth::decision: the password is wrong login="), "{refused}");
+
+    // By the page's own line.
+    let grave = machine.booted.shell("journalctl -q -u mailauth-courier -p warning");
+    assert!(grave.contains("not now") && !grave.contains("wrong-password"), "{grave}");
+}
+
+#[test]
+fn what_the_log_leaves_out_is_as_configured_at_each_reload() {
+    let machine = Machine::new();
+    machine.follow_the_page();
+    let socket = machine.socket();
+    // Returns which answers have a line of their own now.
+    let logged = || {
+        let before = machine.journal("-o cat").len();
+        assert_eq!(login(&socket, ANNA, PASSWORD).word(), "ACCOUNT");
+        assert_eq!(login(&socket, ANNA, "wrong").word(), "FAIL");
+        let lines = machine.journal("-o cat").split_off(before);
+        ["yes", "no"].map(|answer| lines.contains(&format!("answer=\"{answer}\"")))
+    };
+    assert_eq!(logged(), [true, true]);
+    for (section, expected) in [
+        ("decisions = \"refused\"", [false, true]),
+        ("decisions = \"all\"", [true, true]),
+        ("level = \"warn\"", [false, false]),
+        ("level = \"debug\"", [true, true]),
+        ("level = \"error\"", [false, false]),
+        ("", [true, true]),
+    ] {
+        machine.reload_with(&format!("[log]\n{section}\n"));
+        eventually(section, LIMIT, || logged() == expected);
+    }
+
+    // Why it does not start is an error; what is no journal gets the program's name instead of a priority.
+    machine.booted.write(machine::CONFIG, "[nonsense]\n");
+    machine.booted.shell("systemctl restart mailauth-courier 2>/dev/null || true");
+    machine.wait_for_journal("no such section");
+    let lines = machine.journal_lines();
+    assert!(lines.iter().any(|(priority, line)| *priority == 3 && line.contains("no such section")), "{lines:?}");
+    let said = machine.booted.shell("JOURNAL_STREAM=1:2 mailauth-courier 2>&1 || true");
+    assert!(said.starts_with("mailauth-courier: "), "{said}");
+}
+
+impl Machine {
+    /// The priority and the text of each entry of the daemon's.
+    fn journal_lines(&self) -> Vec<(u8, String)> {
+        let entries = self.journal("-o json");
+        let entry = |line: &str| {
+            let entry: Value = serde_json::from_str(line).expect("JSON");
+            let text = |name: &str| entry[name].as_str().map(str::to_owned).unwrap_or_else(|| panic!("{name}: {line}"));
+            (text("PRIORITY").parse().expect("a number"), text("MESSAGE"))
+        };
+        entries.lines().map(entry).collect()
     }
 }

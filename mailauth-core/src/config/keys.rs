@@ -1,7 +1,7 @@
 //! Every key there is. To add one, add its field to the section's struct, and a line here.
 
 use super::value::Value;
-use super::{Config, CramOrder, Fallback, Secrecy};
+use super::{Config, CramOrder, Fallback, LogLevel, LoggedDecisions, Secrecy};
 use crate::authenticate::MAX_PASSWORD;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -38,6 +38,11 @@ const SECRECY: &[(&str, Option<Secrecy>)] = &[
 ];
 
 const FALLBACK: &[(&str, Fallback)] = &[("database", Fallback::Database), ("none", Fallback::None)];
+
+const LEVEL: &[(&str, LogLevel)] =
+    &[("error", LogLevel::Error), ("warn", LogLevel::Warn), ("info", LogLevel::Info), ("debug", LogLevel::Debug)];
+
+const DECISIONS: &[(&str, LoggedDecisions)] = &[("all", LoggedDecisions::All), ("refused", LoggedDecisions::Refused)];
 
 const CRAM_ORDER: &[(&str, CramOrder)] =
     &[("digest-challenge", CramOrder::DigestChallenge), ("challenge-digest", CramOrder::ChallengeDigest)];
@@ -110,6 +115,8 @@ pub(super) const KEYS: &[Key] = &[
     key("courier", "idle", |c, v| put(&mut c.courier.idle, v.duration(WAIT))),
     key("courier", "request", |c, v| put(&mut c.courier.request, v.duration(WAIT))),
     key("metrics", "listen", |c, v| put(&mut c.metrics.listen, v.metrics_address().map(Some))),
+    key("log", "level", |c, v| put(&mut c.log.level, v.word(LEVEL))),
+    key("log", "decisions", |c, v| put(&mut c.log.decisions, v.word(DECISIONS))),
     key("client", "socket", |c, v| put(&mut c.client.socket, v.socket())),
     key("client", "fallback", |c, v| put(&mut c.client.fallback, v.word(FALLBACK))),
     key("client", "deadline", |c, v| put(&mut c.client.deadline, v.duration(WAIT))),

@@ -6,6 +6,7 @@
 mod cache;
 mod database;
 mod keys;
+mod log;
 mod metrics;
 mod mistake;
 mod outage;
@@ -18,6 +19,7 @@ mod value;
 
 pub use cache::CacheConfig;
 pub use database::{DatabaseConfig, DatabaseUrl, HostPort, Secrecy, Server, UrlError};
+pub use log::{LogConfig, LogLevel, LoggedDecisions};
 pub use metrics::{MetricsAddress, MetricsConfig};
 pub use mistake::{ConfigErrors, Mistake, Place};
 pub use outage::OutageConfig;
@@ -52,6 +54,8 @@ pub struct Config {
     pub courier: CourierConfig,
     /// `[metrics]`
     pub metrics: MetricsConfig,
+    /// `[log]`
+    pub log: LogConfig,
     /// `[client]`
     pub client: ClientConfig,
     /// `[pop3]`

@@ -5,6 +5,7 @@
 //! error.
 
 use mailauth_core::config::Config;
+use mailauth_core::log::Log;
 use mailauth_core::store::open_single;
 use mailauth_courier::server::{Answers, answer_one};
 use std::error::Error;
@@ -15,7 +16,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 fn main() -> ExitCode {
-    tracing_subscriber::fmt().with_writer(io::stderr).with_ansi(false).init();
+    let log = Log::start();
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
     let config: Option<PathBuf> = match &arguments[..] {
         [] => None,
@@ -25,17 +26,18 @@ fn main() -> ExitCode {
             return ExitCode::from(75);
         }
     };
-    match answer(config) {
+    match answer(config, &log) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("mailauth-exim-database: {error}");
+            log.fatal("mailauth-exim-database", &error.to_string());
             ExitCode::from(75)
         }
     }
 }
 
-fn answer(file: Option<PathBuf>) -> Result<(), Box<dyn Error>> {
+fn answer(file: Option<PathBuf>, log: &Log) -> Result<(), Box<dyn Error>> {
     let (config, _) = Config::load(file.as_deref())?;
+    log.configure(&config.log);
     let answers = Answers::standing_in(Arc::new(open_single(&config.database)?), &config);
     answer_one(answers, &config, &mut io::stdin().lock(), &mut io::stdout().lock())?;
     Ok(())

@@ -4,6 +4,7 @@
 use mailauth_core::Account;
 use mailauth_core::authenticate::{Answer, Authenticator, Authority, PasswordChange, Request, Step};
 use mailauth_core::config::{Config, Source};
+use mailauth_core::log::Log;
 use mailauth_core::password::{self, NewScheme};
 use mailauth_core::store::open_single;
 use mailauth_pop3::record::Received;
@@ -12,7 +13,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 /// Decides here. There is no daemon to log the decision, so it goes to the standard error.
-struct Database;
+struct Database {
+    log: Log,
+}
 
 impl Way for Database {
     fn program(&self) -> &'static str {
@@ -24,7 +27,9 @@ impl Way for Database {
     }
 
     fn configuration(&self) -> Result<(Config, Source), End> {
-        Config::load(None).map_err(|errors| End::NotNow(errors.to_string()))
+        let (config, source) = Config::load(None).map_err(|errors| End::NotNow(errors.to_string()))?;
+        self.log.configure(&config.log);
+        Ok((config, source))
     }
 
     fn authority(&self, config: &Config) -> Result<Box<dyn Authority>, End> {
@@ -66,6 +71,5 @@ impl Authority for Even {
 }
 
 fn main() -> ExitCode {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
-    run(&Database).into()
+    run(&Database { log: Log::start() }).into()
 }

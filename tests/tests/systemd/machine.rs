@@ -4,9 +4,10 @@ use super::page::{Kind, Piece, readme};
 use super::terminal::at_a_terminal;
 use mailauth_tests::imap::Imap;
 use mailauth_tests::pop3::Pop3;
-use mailauth_tests::{Booted, Scratch, eventually, program};
+use mailauth_tests::{Booted, MailHost, Scratch, eventually, program};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ pub const CONFIG: &str = "/etc/mailauth/mailauth.toml";
 pub const SERVICES: [&str; 4] = ["courier-imap", "courier-imap-ssl", "courier-pop", "courier-pop-ssl"];
 
 const UNIT: &str = "/etc/systemd/system/mailauth-courier.service";
+const INSTALL: &str = "Install";
 const COURIER: &str = "Courier: IMAP, POP3, maildrop";
 const CLONE: &str = "/opt/mailauth";
 const PROGRAMS: &str = "/opt/programs";
@@ -30,6 +32,13 @@ pub struct Machine {
 impl Machine {
     /// Boots it, and starts Courier with its own daemon.
     pub fn with_courier() -> Self {
+        let machine = Self::new();
+        machine.booted.shell(&format!("systemctl enable --now courier-authdaemon {}", SERVICES.join(" ")));
+        machine
+    }
+
+    /// Boots it.
+    pub fn new() -> Self {
         let files = Scratch::new("clone");
         for folder in ["target", "bin"] {
             fs::create_dir(files.join(folder)).expect("a folder");
@@ -41,14 +50,13 @@ impl Machine {
         fs::set_permissions(&cargo, Permissions::from_mode(0o755)).expect("its mode");
         let programs = program("mailauth").parent().expect("a folder").to_owned();
         let booted = Booted::with(&[(files.path(), CLONE), (&programs, PROGRAMS)]);
-        booted.shell(&format!("systemctl enable --now courier-authdaemon {}", SERVICES.join(" ")));
         Machine { booted, _files: files }
     }
 
     /// Does what the pages for the installation and for Courier print.
     pub fn follow_the_page(&self) {
         for block in readme().iter().filter(|piece| piece.language().is_some()) {
-            if block.heading == "Install" || block.heading == COURIER {
+            if block.heading == INSTALL || block.heading == COURIER {
                 self.follow(block);
             }
         }
@@ -103,9 +111,21 @@ impl Machine {
         self.booted.on_its_network(|| Pop3::connect(110).login(login, password))
     }
 
+    /// Its socket, as the tests know it.
+    pub fn socket(&self) -> PathBuf {
+        self.booted.inside(MailHost::SOCKET)
+    }
+
+    /// Has the daemon read the page's configuration again, with this section after it.
+    pub fn reload_with(&self, section: &str) {
+        let printed = readme().into_iter().find(|piece| piece.heading == INSTALL && piece.language() == Some("toml"));
+        self.booted.write(CONFIG, &format!("{}\n{section}", printed.expect("a configuration").text));
+        self.booted.shell("systemctl reload mailauth-courier");
+    }
+
     /// What the daemon has written to the journal since the last boot, by journalctl with these options.
     pub fn journal(&self, options: &str) -> String {
-        self.booted.shell(&format!("journalctl --sync; journalctl -b -u mailauth-courier -q {options}"))
+        self.booted.shell(&format!("journalctl --sync; journalctl -b -q -t mailauth-courier {options}"))
     }
 
     pub fn wait_for_journal(&self, text: &str) {

@@ -1,0 +1,171 @@
+//! The log: which lines the programs write to the standard error, and in what form.
+//!
+//! Where systemd has connected the standard error to its journal, a line begins with its priority, `<3>` to `<7>` as in
+//! sd-daemon(3), and has no time and no level of its own, for the journal keeps both. Anywhere else it has both.
+
+use crate::config::{LogConfig, LogLevel, LoggedDecisions};
+use std::fmt;
+use std::io::{self, Write};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Metadata, Subscriber};
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt::format::{Format, Full, Writer};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing_subscriber::registry::{LookupSpan, Registry};
+use tracing_subscriber::reload;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// The target under which decisions are logged.
+pub(crate) const DECISIONS: &str = "mailauth::decision";
+
+/// The log of this process.
+pub struct Log {
+    journal: bool,
+    wanted: reload::Handle<Wanted, Registry>,
+}
+
+impl Log {
+    /// Starts it for everything that this process logs, as without any configuration.
+    ///
+    /// # Panics
+    /// If the process has a log already.
+    pub fn start() -> Self {
+        let journal = is_journal();
+        let (filter, wanted) = reload::Layer::new(Wanted(LogConfig::default()));
+        let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(false);
+        tracing_subscriber::registry().with(filter).with(lines.event_format(Form::new(journal))).init();
+        Log { journal, wanted }
+    }
+
+    /// Logs what `config` wants from now on.
+    pub fn configure(&self, config: &LogConfig) {
+        // The only error is that there is no log any more.
+        let _ = self.wanted.modify(|wanted| wanted.0 = *config);
+    }
+
+    /// Says why a program ends, whatever is wanted of the log.
+    pub fn fatal(&self, program: &str, problem: &str) {
+        let mut stderr = io::stderr().lock();
+        // Without a standard error there is nothing to write to.
+        let _ = match self.journal {
+            true => problem.lines().try_for_each(|line| writeln!(stderr, "<3>{line}")),
+            false => writeln!(stderr, "{program}: {problem}"),
+        };
+    }
+}
+
+/// Returns true if the standard error is the stream to the journal that systemd.exec(5) describes: `$JOURNAL_STREAM` is its
+/// device and inode. A child may have inherited the variable, and have another standard error.
+fn is_journal() -> bool {
+    let Ok(told) = std::env::var("JOURNAL_STREAM") else { return false };
+    rustix::fs::fstat(io::stderr()).is_ok_and(|stat| names(&told, stat.st_dev, stat.st_ino))
+}
+
+fn names(told: &str, device: u64, inode: u64) -> bool {
+    told.split_once(':').is_some_and(|(d, i)| d.parse() == Ok(device) && i.parse() == Ok(inode))
+}
+
+/// What is to be logged.
+struct Wanted(LogConfig);
+
+impl Wanted {
+    fn level(&self) -> LevelFilter {
+        match self.0.level {
+            LogLevel::Error => LevelFilter::ERROR,
+            LogLevel::Warn => LevelFilter::WARN,
+            LogLevel::Info => LevelFilter::INFO,
+            LogLevel::Debug => LevelFilter::DEBUG,
+        }
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Wanted {
+    fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
+        *metadata.level() <= self.level()
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(self.level())
+    }
+
+    fn event_enabled(&self, event: &Event<'_>, _: Context<'_, S>) -> bool {
+        if self.0.decisions == LoggedDecisions::All || event.metadata().target() != DECISIONS {
+            return true;
+        }
+        let mut answer = Answer::default();
+        event.record(&mut answer);
+        answer.refused
+    }
+}
+
+/// What the line of a decision says.
+#[derive(Default)]
+struct Answer {
+    refused: bool,
+}
+
+impl Visit for Answer {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() == "answer" {
+            self.refused = matches!(value, "no" | "not now");
+        }
+    }
+
+    fn record_debug(&mut self, _: &Field, _: &dyn fmt::Debug) {}
+}
+
+/// The form of a line.
+enum Form {
+    Plain(Format<Full>),
+    Journal(Format<Full, ()>),
+}
+
+impl Form {
+    fn new(journal: bool) -> Self {
+        let format = Format::default();
+        if journal { Form::Journal(format.without_time().with_level(false)) } else { Form::Plain(format) }
+    }
+}
+
+impl<S, N> FormatEvent<S, N> for Form
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(&self, context: &FmtContext<'_, S, N>, mut to: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        match self {
+            Form::Plain(format) => format.format_event(context, to, event),
+            Form::Journal(format) => {
+                let mut text = String::new();
+                format.format_event(context, Writer::new(&mut text), event)?;
+                let priority = priority(*event.metadata().level());
+                // To the journal each line is an entry, which needs a priority of its own.
+                text.lines().try_for_each(|line| writeln!(to, "<{priority}>{line}"))
+            }
+        }
+    }
+}
+
+/// The priority of syslog(3).
+fn priority(level: Level) -> u8 {
+    match level {
+        Level::ERROR => 3,
+        Level::WARN => 4,
+        Level::INFO => 6,
+        _ => 7,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_stream_that_systemd_named_is_the_journal() {
+        assert!(names("8:12345", 8, 12345));
+        for told in ["8:12346", "9:12345", "8", "", ":", "8:12345:1", "8:-1", " 8:12345"] {
+            assert!(!names(told, 8, 12345), "{told:?}");
+        }
+    }
+}
