@@ -10,6 +10,9 @@ use std::process::Command;
 /// Its name. It stands beside our own program, whatever name or link that was called by.
 pub const PROGRAM: &str = "mailauth-pop3-database";
 
+/// The variable by which the second program learns why it was started. No other program gets it.
+pub const WHY: &str = "MAILAUTH_DAEMON_AWAY";
+
 /// Replaces this program by the second one, with our name and arguments, and the record on descriptor 3 again.
 ///
 /// Returns only when that fails.
@@ -27,7 +30,7 @@ pub fn switch(received: Received, why: &str) -> End {
     if let Some(name) = arguments.next() {
         command.arg0(name);
     }
-    not_now(command.args(arguments).exec())
+    not_now(command.args(arguments).env(WHY, why).exec())
 }
 
 /// A pipe holds many times as much as a record has.

@@ -1,7 +1,7 @@
 //! Becoming the next program.
 
-use crate::End;
 use crate::environment::Changes;
+use crate::{End, fallback};
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -12,7 +12,7 @@ use std::process::Command;
 /// Returns only when that fails.
 pub fn launch(program: &OsString, arguments: &[OsString], changes: Changes) -> End {
     let mut command = Command::new(program);
-    command.args(arguments);
+    command.args(arguments).env_remove(fallback::WHY);
     for (name, value) in changes {
         match value {
             Some(value) => command.env(name, value),

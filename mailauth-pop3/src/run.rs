@@ -38,6 +38,11 @@ pub trait Way {
 
     /// What is left when the one who decides is away.
     fn away(&self, received: Received, config: &Config, why: String) -> End;
+
+    /// Adds to the reason of an end what led to this program's being asked.
+    fn explain(&self, end: End) -> End {
+        end
+    }
 }
 
 /// Does what the command line says, and returns only where no other program takes this one's place: with the exit code.
@@ -50,7 +55,7 @@ pub fn run(way: &dyn Way) -> u8 {
     }
     match serve(way, &name, &arguments) {
         Ok(never) => match never {},
-        Err(end) => end.report(way.program()),
+        Err(end) => way.explain(end).report(way.program()),
     }
 }
 

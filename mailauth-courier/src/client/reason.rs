@@ -119,6 +119,8 @@ fn forbidden(path: &Path, said: &std::io::Error) -> String {
     let (group, mode) = (group_name(found.gid()), found.mode() & 0o7777);
     let cure = match found.mode() & bit {
         0 => format!("give it to a group of that user, with {wider}"),
+        // Its processes have no groups but these, whatever /etc/group says.
+        _ if user == "dovecot" => format!("let Dovecot's configuration say service auth {{ extra_groups = {group} }}"),
         _ => format!("add the user to the group {group} and restart the program that asks"),
     };
     format!(

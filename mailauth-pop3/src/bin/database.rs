@@ -41,6 +41,16 @@ impl Way for Database {
     fn away(&self, _: Received, _: &Config, why: String) -> End {
         End::NotNow(why)
     }
+
+    /// What is to be cured is most often that the daemon could not be asked.
+    fn explain(&self, end: End) -> End {
+        match (end, std::env::var_os(fallback::WHY)) {
+            (End::NotNow(problem), Some(why)) => {
+                End::NotNow(format!("{}; and when the database was asked in its place: {problem}", why.display()))
+            }
+            (end, _) => end,
+        }
+    }
 }
 
 /// Refuses in the time of a hash, at the least. An unknown login costs one of the configured scheme, for this process has

@@ -4,11 +4,11 @@ use super::site::{ANNA, BRUNO, PASSWORD, Site};
 use mailauth_tests::imap::Imap;
 use mailauth_tests::people::{DORA, DORAS_PASSWORD, UNKNOWN};
 use mailauth_tests::pop3::Pop3;
-use mailauth_tests::{Child, MailHost, eventually, free_port, output_with_input, program};
+use mailauth_tests::{Child, MailHost, eventually, free_port, output_with_input, program, run};
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::process::{Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 /// The page whose block for Dovecot is run.
@@ -28,7 +28,12 @@ struct Dovecot {
 }
 
 impl Dovecot {
+    /// Set up by the page's block.
     fn over(site: &Site) -> Self {
+        Self::with(site, &printed())
+    }
+
+    fn with(site: &Site, block: &str) -> Self {
         assert!(Path::new(UNPACKED).join("imap-login").exists(), "tests/run unpacks dovecot-imapd and dovecot-pop3d");
         let host = MailHost::with_own(&["/etc", "/usr/local"]);
         let own = host.inside("/usr/local/bin");
@@ -41,7 +46,7 @@ impl Dovecot {
         let (imap, pop3) = (free_port(), free_port());
         let config = folder.join("dovecot.conf");
         let log = folder.join("log");
-        fs::write(&config, text(&folder, imap, pop3)).expect("the configuration");
+        fs::write(&config, text(&folder, imap, pop3, block)).expect("the configuration");
         let mut command = host.command("dovecot");
         command.arg("-F").arg("-c").arg(&config);
         let output = File::create(folder.join("output")).expect("a log");
@@ -65,15 +70,15 @@ impl Dovecot {
     }
 }
 
-/// The block as it is printed: its lines are those that are indented, from the first passdb on.
+/// The block as it is printed: its lines are those that are indented, from that of the service on.
 fn printed() -> String {
-    let lines = README.lines().skip_while(|line| *line != "    passdb {");
+    let lines = README.lines().skip_while(|line| *line != "    service auth {");
     let block: String = lines.map_while(|line| line.strip_prefix("    ")).flat_map(|line| [line, "\n"]).collect();
     assert_eq!(block.matches("driver =").count(), 3, "{block}");
     block
 }
 
-fn text(folder: &Path, imap: u16, pop3: u16) -> String {
+fn text(folder: &Path, imap: u16, pop3: u16, block: &str) -> String {
     let folder = folder.display();
     let login = |protocol: &str, port: u16| {
         format!(
@@ -89,16 +94,15 @@ fn text(folder: &Path, imap: u16, pop3: u16) -> String {
          listen = 127.0.0.1\nssl = no\ndisable_plaintext_auth = no\nfirst_valid_uid = 1\nauth_failure_delay = 0\n\
          auth_mechanisms = plain login cram-md5\n\
          service anvil {{\n  unix_listener anvil-auth-penalty {{\n    mode = 0\n  }}\n}}\n\
-         {}{}{others}{}",
+         {}{}{others}{block}",
         login("imap", imap),
         login("pop3", pop3),
-        printed(),
     )
 }
 
 #[test]
 fn mail_is_read_by_imap_and_pop3_and_others_are_kept_out() {
-    let site = Site::new();
+    let site = Site::for_the_group();
     let dovecot = Dovecot::over(&site);
     let mut client = Imap::connect(dovecot.imap);
     let said = client.login(ANNA, PASSWORD);
@@ -118,7 +122,7 @@ fn mail_is_read_by_imap_and_pop3_and_others_are_kept_out() {
 
 #[test]
 fn a_look_up_finds_where_the_mail_is_and_who_is_unknown() {
-    let site = Site::new();
+    let site = Site::for_the_group();
     let dovecot = Dovecot::over(&site);
     let found = dovecot.doveadm(&["user", ANNA]);
     let said = String::from_utf8_lossy(&found.stdout).into_owned();
@@ -139,7 +143,7 @@ fn a_look_up_finds_where_the_mail_is_and_who_is_unknown() {
 
 #[test]
 fn a_daemon_that_is_down_is_a_temporary_failure() {
-    let mut site = Site::new();
+    let mut site = Site::for_the_group();
     let dovecot = Dovecot::over(&site);
     site.configure("fallback = 'none'");
     site.stop_daemon();
@@ -148,4 +152,23 @@ fn a_daemon_that_is_down_is_a_temporary_failure() {
         assert!(said.starts_with("-ERR [SYS/TEMP]"), "{said}\n{}", dovecot.log());
     }
     assert_eq!(dovecot.doveadm(&["user", ANNA]).status.code(), Some(75), "EX_TEMPFAIL\n{}", dovecot.log());
+}
+
+#[test]
+fn a_socket_that_dovecot_may_not_reach_is_named_in_its_log() {
+    let site = Site::for_the_group();
+    let block = printed().replace("extra_groups = courier", "");
+    let dovecot = Dovecot::with(&site, &block);
+    // The database, which mailauth-pop3-database beside ours would ask, is for root alone.
+    fs::copy(program("mailauth-pop3-database"), dovecot.host.inside("/usr/local/bin/mailauth-pop3-database"))
+        .expect("a copy");
+    run(Command::new("chmod").arg("go=").arg(site.accounts.file()));
+    let said = Pop3::connect(dovecot.pop3).login(ANNA, PASSWORD);
+    assert!(said.starts_with("-ERR [SYS/TEMP]"), "{said}\n{}", dovecot.log());
+    let socket = site.daemon.as_ref().expect("a daemon").socket().parent().expect("a folder").to_owned();
+    let log = dovecot.log();
+    let reason = log.lines().find(|line| line.contains("may not be asked")).unwrap_or_else(|| panic!("{log}"));
+    for part in ["user dovecot", "Permission denied", &socket.display().to_string(), "extra_groups = courier"] {
+        assert!(reason.contains(part), "no {part:?} in {reason}");
+    }
 }

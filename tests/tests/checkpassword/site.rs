@@ -2,10 +2,10 @@
 
 use mailauth_tests::checkpassword::{Outcome, call, record};
 use mailauth_tests::people::{CHEAP_HASH, DORA, DORAS_PASSWORD};
-use mailauth_tests::{Accounts, Child, Kind, MailHost, Mailauth, Scratch, program};
-use std::fs;
-use std::os::unix::fs::{chown, symlink};
-use std::path::PathBuf;
+use mailauth_tests::{Accounts, Child, Kind, MailHost, Mailauth, Scratch, User, program};
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Has a quota, options, and a Maildir of 2 messages.
@@ -34,8 +34,23 @@ impl Site {
         Self::over(Accounts::empty(kind))
     }
 
+    /// With the rights that README.md and Debian give: the socket and its folder are for the group `courier`.
+    pub fn for_the_group() -> Self {
+        let site = Self::with(Accounts::empty(Kind::Sqlite), "socket_group = 'courier'");
+        let socket = site.daemon.as_ref().expect("a daemon").socket().to_owned();
+        let folder = socket.parent().expect("a folder");
+        chown(folder, Some(0), Some(User::named("courier").gid)).expect("its group");
+        fs::set_permissions(folder, Permissions::from_mode(0o750)).expect("its mode");
+        site.name_socket(&socket, "");
+        site
+    }
+
     /// Over an empty database of their own.
     pub fn over(accounts: Accounts) -> Self {
+        Self::with(accounts, "socket_mode = '0666'\nallow_users = ['dovecot', 'nobody']")
+    }
+
+    fn with(accounts: Accounts, courier: &str) -> Self {
         let files = Scratch::new("site");
         let mail = files.join("mail");
         fs::create_dir(&mail).expect("a folder");
@@ -46,7 +61,7 @@ impl Site {
              {BRUNO},{CHEAP_HASH},{ids},{home}/bruno,,,imap,\n\
              {DORA},{{PLAIN}}{DORAS_PASSWORD},{ids},{home}/dora,,,,\n"
         ));
-        let daemon = Mailauth::with(&accounts, "socket_mode = '0666'\nallow_users = ['dovecot', 'nobody']");
+        let daemon = Mailauth::with(&accounts, courier);
         let site = Site { accounts, files, daemon: Some(daemon) };
         for name in ["anna", "bruno", "dora"] {
             site.home(name);
@@ -79,6 +94,10 @@ impl Site {
         {
             symlink(daemon.socket(), &socket).expect("a link");
         }
+        self.name_socket(&socket, lines);
+    }
+
+    fn name_socket(&self, socket: &Path, lines: &str) {
         let text = format!("{}[client]\nsocket = \"{}\"\n{lines}\n", self.accounts.config(), socket.display());
         fs::write(self.config(), text).expect("the configuration");
     }
