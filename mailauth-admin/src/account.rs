@@ -6,7 +6,7 @@ use crate::hash::{make_permitted, read_scheme};
 use crate::listing::{INCOMPLETE, each_account};
 use crate::output::{List, ListRow, Sheet, json, printable, remark, say, yes_no};
 use crate::setup::{Setup, read_domain};
-use crate::{account_columns, account_csv, password_prompt};
+use crate::{account_columns, account_csv, judgement, password_prompt};
 use clap::{Args, Subcommand};
 use mailauth_core::account::{AccountRow, Login, Password};
 use mailauth_core::config::Config;
@@ -163,8 +163,7 @@ impl Verb {
         let config = &setup.config;
         match self {
             Verb::Add { login, password, no_password, columns } => {
-                let login = setup.new_login(&login)?;
-                let change = columns.change(config).map_err(Failure::usage)?;
+                let (login, change) = judgement::new_account(setup.new_login(&login), &columns, config)?;
                 warn_of(&change);
                 add(setup, &store, login, change, password, no_password)?;
             }
@@ -172,10 +171,10 @@ impl Verb {
             Verb::Show { login, json } => show(&store, &setup.login(&login)?, json, config)?,
             Verb::Set { login, columns } => {
                 let login = setup.login(&login)?;
-                let change = columns.change(config).map_err(Failure::usage)?;
                 if columns.is_empty() {
                     return Err(Failure::usage("nothing to change; 'mailauth account set --help' shows the columns"));
                 }
+                let change = judgement::change(&store, &login, &columns, config)?;
                 warn_of(&change);
                 hint_at_services(change.services.as_ref());
                 set(setup, &store, &login, &change)?;
@@ -245,6 +244,7 @@ fn add(
 }
 
 fn rename(setup: &Setup, store: &SqlStore, old: &[u8], new: Login) -> Result<(), Failure> {
+    judgement::rename(store, old, &new, &setup.config)?;
     let what: Vec<_> = changed(old).into_iter().chain([Changed::Account(new.clone())]).collect();
     setup.change(store, &what, |store| store.rename_account(old, &new))?;
     say(format_args!("renamed the account {} to {new}", shown(old)))?;

@@ -60,21 +60,22 @@ pub struct Columns {
 }
 
 impl Columns {
-    /// What is to be changed.
-    pub fn change(&self, config: &Config) -> Result<AccountChange, String> {
-        let named = |name: &str, problem: String| format!("--{name}: {problem}");
+    /// What is to be changed, and what is wrong with the other columns that are given.
+    pub fn read(&self, config: &Config) -> (AccountChange, Vec<(&'static str, String)>) {
+        let mut problems = Vec::new();
         let mut change = AccountChange { enabled: self.switch(), ..AccountChange::default() };
         for (name, text) in self.texts() {
             if let Some(text) = text {
                 if is_null(name, text) {
                     let cure = if ["name", "options"].contains(&name) { "\"\"" } else { "default" };
                     let problem = format!("{text} is how a database prints an empty column; write {cure} for none");
-                    return Err(named(name, problem));
+                    problems.push((name, problem));
+                } else if let Err(problem) = set(&mut change, name, text, config) {
+                    problems.push((name, problem));
                 }
-                set(&mut change, name, text, config).map_err(|problem| named(name, problem))?;
             }
         }
-        Ok(change)
+        (change, problems)
     }
 
     /// Whether nothing is to be changed.
@@ -312,9 +313,11 @@ mod tests {
         }
         assert!(!is_null("name", "Null") && is_null("services", "Null"));
         let columns = Columns { maildir: Some("NULL".into()), ..Columns::default() };
-        let problem = columns.change(&Config::default()).unwrap_err();
+        let (change, problems) = Columns { gid: Some("x y".into()), ..columns }.read(&Config::default());
+        assert_eq!((change.maildir, change.gid, problems.len()), (None, None, 2), "all of them at once");
+        let (name, problem) = &problems[1];
         assert!(
-            problem.starts_with("--maildir: NULL is how a database prints an empty column; write default"),
+            *name == "maildir" && problem.starts_with("NULL is how a database prints an empty column; write default"),
             "{problem}"
         );
     }

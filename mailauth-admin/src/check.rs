@@ -1,15 +1,15 @@
 //! `mailauth check`: is everything as it has to be? Each line is ok, or says what to do.
 
+mod contents;
 mod copy;
 
 use crate::failure::{Exit, Failure};
-use crate::listing::{INCOMPLETE, each_account};
 use crate::output::{Table, json, printable, say};
 use clap::Args;
 use mailauth_core::Service;
 use mailauth_core::authenticate::{Answer, Authority, Credential, Request};
 use mailauth_core::config::{Config, DatabaseUrl, HostPort};
-use mailauth_core::store::{Administration, HostState, Role, SnapshotState, SqlStore, StoreReport, open_single};
+use mailauth_core::store::{Administration, HostState, Role, SnapshotState, StoreReport, open_single};
 use mailauth_courier::client::Client;
 use serde::Serialize;
 use std::fs;
@@ -32,6 +32,9 @@ pub struct Check {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    /// Look at all accounts and aliases, however long it takes [default: for 5 seconds each]
+    #[arg(long)]
+    all: bool,
 }
 
 /// How it stands.
@@ -78,7 +81,7 @@ impl Check {
         let mut findings = Findings::default();
         if let Some(config) = configuration(file, &mut findings) {
             let copy = snapshot(&config, &mut findings);
-            database(&config, copy, &mut findings);
+            database(&config, self.all, copy, &mut findings);
             socket(&config, &mut findings);
         }
         let Findings { list: findings, statements } = findings;
@@ -134,7 +137,7 @@ fn snapshot(config: &Config, findings: &mut Findings) -> Option<SnapshotState> {
     found.answers
 }
 
-fn database(config: &Config, copy: Option<SnapshotState>, findings: &mut Findings) {
+fn database(config: &Config, all: bool, copy: Option<SnapshotState>, findings: &mut Findings) {
     let what = "database";
     let store = match open_single(&config.database) {
         Ok(store) => store,
@@ -162,7 +165,7 @@ fn database(config: &Config, copy: Option<SnapshotState>, findings: &mut Finding
         rights(&report, findings);
         let none = if report.accounts == 0 { "; add one with 'mailauth account add'" } else { "" };
         findings.add("accounts", State::Ok, format!("{}{none}", report.accounts));
-        mailboxes(&store, config, findings);
+        contents::look(store, config, all, findings);
     }
 }
 
@@ -253,34 +256,6 @@ fn rights(report: &StoreReport, findings: &mut Findings) {
     }
     if report.rights_missing.is_empty() && report.rights_too_wide.is_empty() {
         findings.add("rights", State::Ok, "what a daemon needs, and no more");
-    }
-}
-
-/// Every account has to have a user and a group, of its own or by default.
-fn mailboxes(store: &SqlStore, config: &Config, findings: &mut Findings) {
-    let what = "mailboxes";
-    if let (Some(uid), Some(gid)) = (config.mailbox.uid, config.mailbox.gid) {
-        return findings.add(what, State::Ok, format!("belong to uid {uid} and gid {gid} where an account has none"));
-    }
-    let mut lacking = 0;
-    let mut first = None;
-    let looked = each_account(store, None, |row| {
-        if row.uid.or(config.mailbox.uid).is_none() || row.gid.or(config.mailbox.gid).is_none() {
-            lacking += 1;
-            first.get_or_insert(row.login);
-        }
-        Ok(())
-    });
-    match (looked.and_then(|unusable| unusable.complain(INCOMPLETE)), first) {
-        (Err(failure), _) => findings.add(what, State::Degraded, failure.message.replace('\n', "; ")),
-        (Ok(()), None) => findings.add(what, State::Ok, "every account has a uid and a gid"),
-        (Ok(()), Some(login)) => findings.add(
-            what,
-            State::Degraded,
-            format!(
-                "{lacking} accounts, {login} first, have no uid or gid and cannot log in; set [mailbox] uid and gid"
-            ),
-        ),
     }
 }
 

@@ -13,6 +13,7 @@ mod domain;
 mod failure;
 mod hash;
 mod init;
+mod judgement;
 mod listing;
 mod output;
 mod password_prompt;

@@ -172,7 +172,7 @@ fn read_row(record: &ByteRecord, columns: &[&'static str], config: &Config) -> R
             if has > needs { "a value with a comma in it, as a quota, needs quotes" } else { "is a comma missing?" };
         return Err(vec![format!("it has {has} values where the header has {needs}; {hint}")]);
     }
-    let mut problems = Vec::new();
+    let (mut problems, mut refused) = (Vec::new(), Vec::new());
     let mut login = None;
     let mut change = AccountChange::default();
     for (name, value) in columns.iter().zip(record) {
@@ -191,16 +191,15 @@ fn read_row(record: &ByteRecord, columns: &[&'static str], config: &Config) -> R
         };
         if let Err(problem) = read {
             problems.push(format!("{name}: {problem}"));
+            refused.push(*name);
         }
     }
-    match login {
-        Some(login) if problems.is_empty() => {
-            let mut row = AccountRow::new(login);
-            apply(change, &mut row);
-            Ok(row)
-        }
-        _ => Err(problems),
-    }
+    let Some(login) = login else { return Err(problems) };
+    let mut row = AccountRow::new(login);
+    apply(change, &mut row);
+    let never = config.mailbox.problems(&row).into_iter().filter(|never| !refused.contains(&never.column));
+    problems.extend(never.map(|never| format!("{} {}", never.column, never.problem)));
+    if problems.is_empty() { Ok(row) } else { Err(problems) }
 }
 
 /// A text without the white space at its ends; bytes that are no text as they are.

@@ -6,6 +6,7 @@ use csv::WriterBuilder;
 use mailauth_core::Services;
 use mailauth_core::account::{AccountRow, Login, Password};
 use mailauth_core::config::Config;
+use mailauth_core::mailbox::MailboxDefaults;
 use proptest::prelude::*;
 use std::io::{self, Read};
 
@@ -20,7 +21,8 @@ impl Read for Drops<'_> {
 }
 
 fn try_to_read(text: &[u8]) -> io::Result<(Vec<AccountRow>, Vec<String>)> {
-    let config = Config::default();
+    let mailbox = MailboxDefaults { uid: Some(5000), gid: Some(5000), ..MailboxDefaults::default() };
+    let config = Config { mailbox, ..Config::default() };
     let (mut accounts, mut problems) = (Vec::new(), Vec::new());
     let mut rows = Rows::new(Drops(text), &config)?;
     while let Some(row) = rows.next()? {

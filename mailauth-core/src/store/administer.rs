@@ -137,6 +137,18 @@ impl Administration for SqlStore {
         })
     }
 
+    fn existing(&self, logins: &[&Login]) -> Result<BTreeSet<Login>, StoreError> {
+        let present = self.hosts.read(|connection| {
+            self.fits(connection)?;
+            self.present(connection, logins.iter().copied())
+        })?;
+        Ok(logins
+            .iter()
+            .filter(|login| present.contains(login.as_str().as_bytes()))
+            .map(|login| (*login).clone())
+            .collect())
+    }
+
     fn add_domain(&self, domain: &DomainRow) -> Result<(), AdminError> {
         self.change(|connection| match self.insert_domain(connection, domain) {
             Err(DriverError::Refused { kind: Refusal::Duplicate, .. }) => {

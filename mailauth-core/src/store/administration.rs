@@ -4,6 +4,7 @@ use super::{AccountStore, Cursor, Page, StoreError};
 use crate::Services;
 use crate::account::{AccountRow, Login, Password};
 use crate::quota::Limits;
+use std::collections::BTreeSet;
 use std::io;
 use std::ops::ControlFlow;
 
@@ -225,6 +226,13 @@ pub trait Administration: AccountStore {
             }
         }
     }
+
+    /// Returns which of these accounts there are, whatever is in their rows. At most some hundreds may be asked for at
+    /// once.
+    ///
+    /// # Errors
+    /// When the store cannot say.
+    fn existing(&self, logins: &[&Login]) -> Result<BTreeSet<Login>, StoreError>;
 
     /// Adds a domain.
     ///

@@ -3,11 +3,11 @@
 use super::StoreError;
 use super::administer::{Done, id, limit, no_such, password, services};
 use super::administration::{AdminError, ImportError, ImportSource};
-use super::driver::{DriverError, Param, Refusal, Statement};
+use super::driver::{Connection, DriverError, Param, Refusal, Statement};
 use super::sql::{SqlStore, bytes};
 use super::statements::{BATCH, INSERTED};
 use super::writer::Writer;
-use crate::account::AccountRow;
+use crate::account::{AccountRow, Login};
 use crate::schema::Field;
 use std::collections::BTreeSet;
 use std::io;
@@ -151,8 +151,12 @@ impl SqlStore {
     }
 
     /// Which of the logins are in the table, byte for byte.
-    fn present(&self, connection: &mut Writer<'_>, batch: &[Placed]) -> Result<BTreeSet<Vec<u8>>, DriverError> {
-        let logins: Vec<_> = batch.iter().map(|(_, account)| Param::Text(account.login.as_str().as_bytes())).collect();
+    pub(super) fn present<'a>(
+        &self,
+        connection: &mut dyn Connection,
+        logins: impl Iterator<Item = &'a Login>,
+    ) -> Result<BTreeSet<Vec<u8>>, DriverError> {
+        let logins: Vec<_> = logins.map(|login| Param::Text(login.as_str().as_bytes())).collect();
         let mut present = BTreeSet::new();
         connection.query(&self.sized(&self.statements.find_some, logins.len()), &logins, &mut |row| {
             present.insert(bytes(row, 0));
@@ -181,7 +185,7 @@ impl Import<'_> {
         if self.try_to_add(connection, batch.iter())?.is_none() {
             return Ok(Some(Refused::new()));
         }
-        let present = self.store.present(connection, batch)?;
+        let present = self.store.present(connection.reading(), batch.iter().map(|(_, account)| &account.login))?;
         let (mut seen, mut refused, mut others) = (BTreeSet::new(), Refused::new(), Vec::new());
         for placed @ (place, account) in batch {
             let login = account.login.as_str();

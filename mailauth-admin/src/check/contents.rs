@@ -1,0 +1,320 @@
+//! What is in the tables: rows that can never be used, passwords that can never fit, accounts without a mailbox, and
+//! aliases that lead to nothing.
+//!
+//! Accounts and aliases are read page by page, and for a bounded time unless all of them are asked for.
+
+use super::{Findings, State};
+use mailauth_core::account::AccountRow;
+use mailauth_core::alias::{check_target, read_address};
+use mailauth_core::authenticate::{Answer, No};
+use mailauth_core::config::Config;
+use mailauth_core::password::{Flaw, Stored};
+use mailauth_core::quota::room;
+use mailauth_core::routing::Router;
+use mailauth_core::store::{AccountStore, Administration, AliasRow, MailStore, SqlStore, StoreError};
+use mailauth_core::{DomainName, Login};
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Accounts, and then aliases, are looked at for so long.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Accounts that are read at once, and targets that are looked for at once.
+const PAGE: usize = 500;
+
+/// Domains whose place is remembered.
+const MOST_DOMAINS: usize = 10_000;
+
+/// So many of a kind are named.
+const EXAMPLES: usize = 3;
+
+/// How many of a kind there are, and the first of them.
+#[derive(Default)]
+struct Tally {
+    count: u64,
+    examples: Vec<String>,
+}
+
+impl Tally {
+    fn add(&mut self, example: impl FnOnce() -> String) {
+        self.count += 1;
+        if self.examples.len() < EXAMPLES {
+            self.examples.push(example());
+        }
+    }
+
+    /// Adds a finding, unless there are none: `one` or `several` after their number, the examples, and the cure.
+    fn tell(&self, what: &'static str, [one, several]: [&str; 2], cure: &str, findings: &mut Findings) {
+        if self.count == 0 {
+            return;
+        }
+        let kind = if self.count == 1 { one } else { several };
+        let more = if self.count > EXAMPLES as u64 { ", and others" } else { "" };
+        let text = format!("{} {kind}: {}{more}; {cure}", self.count, self.examples.join("; "));
+        findings.add(what, State::Degraded, text);
+    }
+}
+
+/// How far one kind of rows was read.
+#[derive(Default)]
+struct Progress {
+    read: u64,
+    /// There were more when the time was over.
+    cut: bool,
+}
+
+impl Progress {
+    /// Counts a row. Returns false if the time is over.
+    fn goes_on(&mut self, until: Option<Instant>) -> bool {
+        self.cut = until.is_some_and(|until| Instant::now() >= until);
+        self.read += u64::from(!self.cut);
+        !self.cut
+    }
+
+    fn told(&self, one: &str, several: &str) -> String {
+        let first = if self.cut { "the first " } else { "" };
+        format!("{first}{} {}", self.read, if self.read == 1 { one } else { several })
+    }
+}
+
+/// Looks at accounts and aliases; at no more of them than there is time for, or at `all`.
+pub(super) fn look(store: SqlStore, config: &Config, all: bool, findings: &mut Findings) {
+    let store = Arc::new(store);
+    let until = || (!all).then(|| Instant::now() + PATIENCE);
+    let mut accounts = Accounts::new(config);
+    let looked = accounts.look(&store, until());
+    let mut aliases = Aliases::new(&store, config, until());
+    let looked = looked.and_then(|()| aliases.look());
+    if let Err(error) = looked {
+        findings.add("rows", State::Degraded, format!("not all accounts and aliases could be read: {error}"));
+    } else {
+        let (accounts, aliases) = (&accounts.progress, &aliases.progress);
+        let cut = if accounts.cut || aliases.cut { "; 'mailauth check --all' looks at all of them" } else { "" };
+        let (accounts, aliases) = (accounts.told("account", "accounts"), aliases.told("alias", "aliases"));
+        findings.add("rows", State::Ok, format!("{accounts} and {aliases} were looked at{cut}"));
+    }
+    accounts.tell(findings);
+    aliases.tell(findings);
+}
+
+/// What is found of accounts. Those that are disabled harm nobody.
+struct Accounts<'a> {
+    config: &'a Config,
+    progress: Progress,
+    unusable: Tally,
+    hashes: Tally,
+    without_mailbox: Tally,
+    hidden: Tally,
+}
+
+impl<'a> Accounts<'a> {
+    fn new(config: &'a Config) -> Self {
+        let (progress, unusable, hashes, without_mailbox, hidden) = Default::default();
+        Accounts { config, progress, unusable, hashes, without_mailbox, hidden }
+    }
+
+    fn look(&mut self, store: &SqlStore, until: Option<Instant>) -> Result<(), StoreError> {
+        let mut after = None;
+        loop {
+            let page = store.enumerate(after.as_ref(), PAGE)?;
+            for row in page.rows {
+                if !self.progress.goes_on(until) {
+                    return Ok(());
+                }
+                match row {
+                    Ok(row) if row.enabled && row.domain_enabled => self.judge(row),
+                    Ok(_) => {}
+                    Err(unusable) => self.unusable.add(|| unusable.to_string()),
+                }
+            }
+            match page.next {
+                Some(next) => after = Some(next),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    fn judge(&mut self, row: AccountRow) {
+        match Stored::parse(row.password.0.expose(), &self.config.password.rules) {
+            Ok(_) | Err(Flaw::Empty | Flaw::Locked) => {}
+            Err(flaw) => self.hashes.add(|| format!("{} ({flaw})", row.login)),
+        }
+        match self.config.mailbox.resolve(row) {
+            Err(unusable) => self.unusable.add(|| unusable.to_string()),
+            Ok(account) => {
+                let mailbox = room::maildir(&account);
+                let example = || format!("{} ({})", account.login, mailbox.display());
+                match is_there(&mailbox) {
+                    Some(true) => {}
+                    Some(false) => self.without_mailbox.add(example),
+                    None => self.hidden.add(example),
+                }
+            }
+        }
+    }
+
+    fn tell(&self, findings: &mut Findings) {
+        let kinds = ["account can never be used as it is", "accounts can never be used as they are"];
+        let cure = "correct them with 'mailauth account set' or 'mailauth account rename'";
+        self.unusable.tell("accounts", kinds, cure, findings);
+        let kinds = ["stored password can never fit", "stored passwords can never fit"];
+        self.hashes.tell("passwords", kinds, "set others with 'mailauth account passwd'", findings);
+        let kinds = ["account has no mailbox", "accounts have no mailbox"];
+        let by = if self.config.pop3.create_home { "delivery or POP3 login" } else { "delivery" };
+        let cure = format!(
+            "the first {by} makes it, and IMAP has a \"temporary problem\" until then; make it with maildirmake as the \
+             mailbox's user, or see whether a disk is not mounted"
+        );
+        self.without_mailbox.tell("mailboxes", kinds, &cure, findings);
+        if self.hidden.count > 0 {
+            let text = format!(
+                "{} cannot be looked at by this user, {} first; run this as root to find those that are missing",
+                self.hidden.count,
+                self.hidden.examples.first().map_or("", String::as_str)
+            );
+            findings.add("mailboxes", State::Ok, text);
+        }
+        if let (0, Some(uid), Some(gid)) =
+            (self.without_mailbox.count, self.config.mailbox.uid, self.config.mailbox.gid)
+        {
+            let text = format!("belong to uid {uid} and gid {gid} where an account has none");
+            findings.add("mailboxes", State::Ok, text);
+        }
+    }
+}
+
+/// Returns whether there is a Maildir; `None` if this user may not see.
+fn is_there(mailbox: &Path) -> Option<bool> {
+    match fs::metadata(mailbox.join("cur")) {
+        Ok(_) => Some(true),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => None,
+        Err(_) => Some(false),
+    }
+}
+
+/// What is found of aliases.
+struct Aliases<'a> {
+    store: &'a SqlStore,
+    router: Router,
+    until: Option<Instant>,
+    progress: Progress,
+    unusable: Tally,
+    lost: Tally,
+    /// Whether mail for a domain is kept here.
+    ours: HashMap<DomainName, bool>,
+    /// Targets here, each with its alias, that are still to be looked for.
+    waiting: Vec<(String, Login)>,
+}
+
+impl<'a> Aliases<'a> {
+    fn new(store: &'a Arc<SqlStore>, config: &Config, until: Option<Instant>) -> Self {
+        let router = Router::new(Arc::clone(store) as _, &config.policy(), config.quota.rules());
+        let (progress, unusable, lost, ours) = Default::default();
+        Aliases { store, router, until, progress, unusable, lost, ours, waiting: Vec::new() }
+    }
+
+    fn look(&mut self) -> Result<(), StoreError> {
+        let mut failed = Ok(());
+        let store = self.store;
+        store.each_alias(None, &mut |alias| {
+            if !self.progress.goes_on(self.until) {
+                return ControlFlow::Break(());
+            }
+            let judged = match alias {
+                Ok(alias) => self.judge(&alias),
+                Err(error) => {
+                    self.unusable.add(|| error.to_string());
+                    Ok(())
+                }
+            };
+            match judged {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(error) => {
+                    failed = Err(error);
+                    ControlFlow::Break(())
+                }
+            }
+        })?;
+        failed?;
+        self.find_waiting()
+    }
+
+    fn judge(&mut self, alias: &AliasRow) -> Result<(), StoreError> {
+        let AliasRow { address, targets } = alias;
+        match read_address(address, None) {
+            Ok(stored) if stored == *address => {}
+            Ok(stored) => self.unusable.add(|| format!("no mail comes for {address:?}, but for {stored}")),
+            Err(why) => self.unusable.add(|| format!("no mail comes for {address:?}: {why}")),
+        }
+        for target in targets {
+            if let Err(why) = check_target(target) {
+                self.unusable.add(|| format!("mail for {address} waits, for its target {target:?}: {why}"));
+                continue;
+            }
+            let Ok(login) = Login::parse(target.as_bytes(), None) else { continue };
+            if self.is_ours(login.domain())? {
+                self.waiting.push((address.clone(), login));
+                if self.waiting.len() >= PAGE {
+                    self.find_waiting()?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn is_ours(&mut self, domain: &str) -> Result<bool, StoreError> {
+        let Ok(name) = DomainName::parse(domain) else { return Ok(false) };
+        if let Some(known) = self.ours.get(&name) {
+            return Ok(*known);
+        }
+        let ours = match self.store.domain_enabled(&name) {
+            Err(StoreError::UnusableDomain { .. }) => true,
+            enabled => enabled?.is_some(),
+        };
+        if self.ours.len() >= MOST_DOMAINS {
+            self.ours.clear();
+        }
+        self.ours.insert(name, ours);
+        Ok(ours)
+    }
+
+    /// Looks for the targets that wait: most are accounts, and are found at once; the others as mail would find them.
+    fn find_waiting(&mut self) -> Result<(), StoreError> {
+        let waiting = std::mem::take(&mut self.waiting);
+        let logins: Vec<_> = waiting.iter().map(|(_, login)| login).collect();
+        let present = if logins.is_empty() { Default::default() } else { self.store.existing(&logins)? };
+        for (address, target) in waiting.iter().filter(|(_, login)| !present.contains(login)) {
+            if self.until.is_some_and(|until| Instant::now() >= until) {
+                self.progress.cut = true;
+                break;
+            }
+            if self.leads_nowhere(target) {
+                self.lost.add(|| format!("{address} -> {target}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn leads_nowhere(&self, target: &Login) -> bool {
+        let now = Instant::now();
+        // A mailbox need not be looked into to know that it is one.
+        let mut may_look = |_: &Path| false;
+        let asked = target.as_str().as_bytes();
+        let answer = self.router.recipient_in_turn(asked, 0, now + PATIENCE, now, &mut may_look);
+        matches!(answer, Ok(Answer::No(No::UnknownLogin)))
+    }
+
+    fn tell(&self, findings: &mut Findings) {
+        let kinds = ["alias is not obeyed as it is", "aliases are not obeyed as they are"];
+        let cure = "'mailauth alias remove ADDRESS TARGET' removes what is wrong as it stands";
+        self.unusable.tell("aliases", kinds, cure, findings);
+        let kinds = ["target of an alias leads to nothing here", "targets of aliases lead to nothing here"];
+        let cure = "correct them with 'mailauth alias', or add the account that is missing";
+        self.lost.tell("aliases", kinds, cure, findings);
+    }
+}

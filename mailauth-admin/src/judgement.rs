@@ -1,0 +1,71 @@
+//! Judging a row as the daemon does, before it is written: what that would refuse for ever is refused here, all of it at
+//! once.
+
+use crate::account::apply;
+use crate::account_columns::Columns;
+use crate::failure::Failure;
+use mailauth_core::account::{AccountRow, Login};
+use mailauth_core::config::Config;
+use mailauth_core::mailbox::Unusable;
+use mailauth_core::store::{AccountChange, AccountStore, SqlStore, StoreError};
+
+/// The login and the columns of an account to add.
+pub fn new_account(
+    login: Result<Login, Failure>,
+    columns: &Columns,
+    config: &Config,
+) -> Result<(Login, AccountChange), Failure> {
+    let (change, refused) = columns.read(config);
+    let (login, mut lines) = match login {
+        Ok(login) => (Some(login), Vec::new()),
+        Err(failure) => (None, vec![failure.message]),
+    };
+    lines.extend(refused.iter().map(|(name, problem)| format!("--{name}: {problem}")));
+    let Some(login) = login else { return Err(Failure::usage(lines.join("\n"))) };
+    let mut row = AccountRow::new(login);
+    apply(change.clone(), &mut row);
+    lines.extend(others(config.mailbox.problems(&row), |column| refused.iter().any(|(name, _)| *name == column)));
+    if lines.is_empty() { Ok((row.login, change)) } else { Err(Failure::usage(lines.join("\n"))) }
+}
+
+/// What is to be changed of an account, unless the daemon could not use it any more after that. A row that it cannot use
+/// already may be corrected column by column.
+pub fn change(store: &SqlStore, login: &Login, columns: &Columns, config: &Config) -> Result<AccountChange, Failure> {
+    let (change, refused) = columns.read(config);
+    let mut lines: Vec<_> = refused.iter().map(|(name, problem)| format!("--{name}: {problem}")).collect();
+    match store.find(login) {
+        Ok(Some(before)) => {
+            let mut after = before.clone();
+            apply(change.clone(), &mut after);
+            let known = config.mailbox.problems(&before);
+            let is_told = |column: &str| {
+                refused.iter().any(|(name, _)| *name == column) || known.iter().any(|known| known.column == column)
+            };
+            lines.extend(others(config.mailbox.problems(&after), is_told));
+        }
+        // What cannot be read may be what is corrected; that there is none is said where it is written.
+        Ok(None) | Err(StoreError::Unusable(_)) => {}
+        Err(error) if lines.is_empty() => return Err(error.into()),
+        Err(_) => {}
+    }
+    if lines.is_empty() { Ok(change) } else { Err(Failure::usage(lines.join("\n"))) }
+}
+
+/// Refuses to give the row with this login, byte for byte, a login under which the daemon could not use it.
+pub fn rename(store: &SqlStore, old: &[u8], new: &Login, config: &Config) -> Result<(), Failure> {
+    let Some(old) = Login::parse(old, None).ok() else { return Ok(()) };
+    let before = match store.find(&old) {
+        Ok(Some(row)) => row,
+        Ok(None) | Err(StoreError::Unusable(_)) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    let known = config.mailbox.problems(&before);
+    let after = AccountRow { login: new.clone(), ..before };
+    let lines = others(config.mailbox.problems(&after), |column| known.iter().any(|known| known.column == column));
+    if lines.is_empty() { Ok(()) } else { Err(Failure::usage(lines.join("\n"))) }
+}
+
+/// The problems with columns of which nothing is said yet.
+fn others(problems: Vec<Unusable>, is_told: impl Fn(&str) -> bool) -> Vec<String> {
+    problems.into_iter().filter(|problem| !is_told(problem.column)).map(|problem| problem.to_string()).collect()
+}
