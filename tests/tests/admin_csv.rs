@@ -151,7 +151,8 @@ fn the_same_file_again_is_refused_row_by_row(kind: Kind) {
 fn an_import_that_loses_its_server_imports_nothing(kind: Kind) {
     let accounts = Accounts::on_own_server(kind);
     let file = accounts.folder().join("many.csv");
-    let csv = many(50_000);
+    // With quotas that are no reason for a warning: nothing reads those meanwhile.
+    let csv = many(50_000).replace("S,7C", "0000000S,7C");
     fs::write(&file, &csv).unwrap();
     let mut command = accounts.admin_command(&["account", "import", file.to_str().unwrap()]);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();

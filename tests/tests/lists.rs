@@ -14,7 +14,7 @@ use std::time::Duration;
 on_each_database_and_mysql!(
     rows_that_no_login_matches_are_listed_once_wherever_they_are,
     a_table_with_nothing_else_ends_too,
-    an_enumeration_ends_at_a_row_that_no_login_matches,
+    an_enumeration_leaves_out_a_row_that_no_login_matches,
     a_row_that_no_login_matches_is_renamed_and_removed_by_its_bytes,
     an_account_is_renamed_and_told_where_its_mail_stays,
 );
@@ -106,16 +106,15 @@ fn a_table_with_nothing_else_ends_too(kind: Kind) {
     every_bad_row_once(&accounts.try_admin(&["account", "export"], ""));
 }
 
-fn an_enumeration_ends_at_a_row_that_no_login_matches(kind: Kind) {
+fn an_enumeration_leaves_out_a_row_that_no_login_matches(kind: Kind) {
     let (accounts, good) = filled(kind);
     let server = Mailauth::over(&accounts);
     let listed = || ask(server.socket(), b"ENUMERATE\n", Manner::Whole).outcome();
-    let cut = listed();
-    assert!(!matches!(cut, Outcome::List(_)), "a list that lacks accounts looks complete: {cut:?}");
-    server.wait_for_log("an ENUMERATE was cut off before its end");
-    accounts.sql_without_checks("DELETE FROM accounts WHERE login LIKE 'A%' OR login LIKE 'Ä%'");
-    let whole = listed();
-    assert!(matches!(&whole, Outcome::List(entries) if entries.len() == good.len()), "{whole:?}");
+    for _ in 0..2 {
+        let whole = listed();
+        assert!(matches!(&whole, Outcome::List(entries) if entries.len() == good.len()), "{whole:?}");
+    }
+    server.wait_for_log("an account is left out of a list of all: column login");
 }
 
 /// Runs the command, which has to end with `code`, and returns what it printed on both outputs.

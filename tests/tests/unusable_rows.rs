@@ -194,6 +194,7 @@ fn check_counts_what_can_never_be_used_and_says_what_to_do(kind: Kind) {
     let folder = Scratch::new("mailboxes");
     let accounts = with_bad_rows(kind, folder.path());
     fs::create_dir_all(folder.join("anna/Maildir/cur")).expect("a mailbox");
+    fs::create_dir_all(folder.join("bruno")).expect("a home");
     let rows = [("cut@example.org", "$6$saltsalt$cut"), ("odd@example.org", "{FOO}bar")];
     for (who, hash) in rows {
         accounts.sql_without_checks(&format!(
@@ -222,9 +223,11 @@ fn check_counts_what_can_never_be_used_and_says_what_to_do(kind: Kind) {
     assert!(state == "degraded" && text.starts_with("2 stored passwords can never fit: "), "{text}");
     assert!(rows.iter().all(|(who, _)| text.contains(who)) && text.contains("account passwd"), "{text}");
     let mailboxes = found(&accounts, "mailboxes");
-    let (state, text) = &mailboxes[0];
-    // Bruno, Dora and Emil; Carla is disabled.
-    assert!(state == "degraded" && text.starts_with("3 accounts have no mailbox: bruno@example.org ("), "{text}");
+    let (state, text) = &mailboxes[1];
+    assert!(state == "degraded" && text.starts_with("1 home has no mailbox: bruno@example.org ("), "{text}");
+    // Carla is disabled.
+    let (state, text) = &mailboxes[2];
+    assert!(state == "ok" && text.starts_with("2 accounts have no home yet: dora@example.org ("), "{text}");
     let aliases = found(&accounts, "aliases");
     assert_eq!(aliases.len(), 2, "{aliases:?}");
     assert!(aliases[0].1.starts_with("1 alias is not obeyed as it is: mail for bad@example.org waits"), "{aliases:?}");

@@ -49,14 +49,14 @@ impl Tally {
     }
 
     /// Adds a finding, unless there are none: `one` or `several` after their number, the examples, and the cure.
-    fn tell(&self, what: &'static str, [one, several]: [&str; 2], cure: &str, findings: &mut Findings) {
+    fn tell(&self, what: &'static str, state: State, [one, several]: [&str; 2], cure: &str, findings: &mut Findings) {
         if self.count == 0 {
             return;
         }
         let kind = if self.count == 1 { one } else { several };
         let more = if self.count > EXAMPLES as u64 { ", and others" } else { "" };
         let text = format!("{} {kind}: {}{more}; {cure}", self.count, self.examples.join("; "));
-        findings.add(what, State::Degraded, text);
+        findings.add(what, state, text);
     }
 }
 
@@ -108,14 +108,17 @@ struct Accounts<'a> {
     progress: Progress,
     unusable: Tally,
     hashes: Tally,
+    /// There is a home, and no Maildir in it.
     without_mailbox: Tally,
+    /// There is no home either: nothing has come for it yet.
+    not_made: Tally,
     hidden: Tally,
 }
 
 impl<'a> Accounts<'a> {
     fn new(config: &'a Config) -> Self {
-        let (progress, unusable, hashes, without_mailbox, hidden) = Default::default();
-        Accounts { config, progress, unusable, hashes, without_mailbox, hidden }
+        let (progress, unusable, hashes, without_mailbox, not_made, hidden) = Default::default();
+        Accounts { config, progress, unusable, hashes, without_mailbox, not_made, hidden }
     }
 
     fn look(&mut self, store: &SqlStore, until: Option<Instant>) -> Result<(), StoreError> {
@@ -149,10 +152,11 @@ impl<'a> Accounts<'a> {
             Ok(account) => {
                 let mailbox = room::maildir(&account);
                 let example = || format!("{} ({})", account.login, mailbox.display());
-                match is_there(&mailbox) {
-                    Some(true) => {}
-                    Some(false) => self.without_mailbox.add(example),
-                    None => self.hidden.add(example),
+                match (is_there(&mailbox.join("cur")), is_there(Path::new(&account.home))) {
+                    (Some(true), _) => {}
+                    (None, _) | (_, None) => self.hidden.add(example),
+                    (Some(false), Some(true)) => self.without_mailbox.add(example),
+                    (Some(false), Some(false)) => self.not_made.add(example),
                 }
             }
         }
@@ -161,36 +165,35 @@ impl<'a> Accounts<'a> {
     fn tell(&self, findings: &mut Findings) {
         let kinds = ["account can never be used as it is", "accounts can never be used as they are"];
         let cure = "correct them with 'mailauth account set' or 'mailauth account rename'";
-        self.unusable.tell("accounts", kinds, cure, findings);
+        self.unusable.tell("accounts", State::Degraded, kinds, cure, findings);
         let kinds = ["stored password can never fit", "stored passwords can never fit"];
-        self.hashes.tell("passwords", kinds, "set others with 'mailauth account passwd'", findings);
-        let kinds = ["account has no mailbox", "accounts have no mailbox"];
+        self.hashes.tell("passwords", State::Degraded, kinds, "set others with 'mailauth account passwd'", findings);
+        self.tell_of_mailboxes(findings);
+    }
+
+    fn tell_of_mailboxes(&self, findings: &mut Findings) {
+        let what = "mailboxes";
+        if let (Some(uid), Some(gid)) = (self.config.mailbox.uid, self.config.mailbox.gid) {
+            let text = format!("belong to uid {uid} and gid {gid} where an account has none");
+            findings.add(what, State::Ok, text);
+        }
         let by = if self.config.pop3.create_home { "delivery or POP3 login" } else { "delivery" };
         let cure = format!(
-            "the first {by} makes it, and IMAP has a \"temporary problem\" until then; make it with maildirmake as the \
-             mailbox's user, or see whether a disk is not mounted"
+            "the first {by} makes a mailbox, and until then IMAP says \"Temporary problem\": make it with maildirmake, as \
+             the user of the mailbox"
         );
-        self.without_mailbox.tell("mailboxes", kinds, &cure, findings);
-        if self.hidden.count > 0 {
-            let text = format!(
-                "{} cannot be looked at by this user, {} first; run this as root to find those that are missing",
-                self.hidden.count,
-                self.hidden.examples.first().map_or("", String::as_str)
-            );
-            findings.add("mailboxes", State::Ok, text);
-        }
-        if let (0, Some(uid), Some(gid)) =
-            (self.without_mailbox.count, self.config.mailbox.uid, self.config.mailbox.gid)
-        {
-            let text = format!("belong to uid {uid} and gid {gid} where an account has none");
-            findings.add("mailboxes", State::Ok, text);
-        }
+        let kinds = ["home has no mailbox", "homes have no mailbox"];
+        self.without_mailbox.tell(what, State::Degraded, kinds, &cure, findings);
+        let kinds = ["account has no home yet", "accounts have no home yet"];
+        self.not_made.tell(what, State::Ok, kinds, &format!("{cure}; if all had one, a disk is not mounted"), findings);
+        let kinds = ["mailbox is out of sight of this user", "mailboxes are out of sight of this user"];
+        self.hidden.tell(what, State::Ok, kinds, "run this as root to find out which are missing", findings);
     }
 }
 
-/// Returns whether there is a Maildir; `None` if this user may not see.
-fn is_there(mailbox: &Path) -> Option<bool> {
-    match fs::metadata(mailbox.join("cur")) {
+/// Returns whether there is such a file; `None` if this user may not see.
+fn is_there(path: &Path) -> Option<bool> {
+    match fs::metadata(path) {
         Ok(_) => Some(true),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => None,
         Err(_) => Some(false),
@@ -312,9 +315,9 @@ impl<'a> Aliases<'a> {
     fn tell(&self, findings: &mut Findings) {
         let kinds = ["alias is not obeyed as it is", "aliases are not obeyed as they are"];
         let cure = "'mailauth alias remove ADDRESS TARGET' removes what is wrong as it stands";
-        self.unusable.tell("aliases", kinds, cure, findings);
+        self.unusable.tell("aliases", State::Degraded, kinds, cure, findings);
         let kinds = ["target of an alias leads to nothing here", "targets of aliases lead to nothing here"];
         let cure = "correct them with 'mailauth alias', or add the account that is missing";
-        self.lost.tell("aliases", kinds, cure, findings);
+        self.lost.tell("aliases", State::Degraded, kinds, cure, findings);
     }
 }
