@@ -2,6 +2,7 @@
 
 use crate::output::remark;
 use mailauth_core::config::ConfigErrors;
+use mailauth_core::spelling::readable_name;
 use mailauth_core::store::{AdminError, OpenError, StoreError};
 use std::io;
 use std::process::ExitCode;
@@ -96,6 +97,7 @@ impl From<AdminError> for Failure {
         match error {
             AdminError::NoSuch { what, name } => Failure::no(no_such(what, &name)),
             AdminError::Exists { what, name } => {
+                let name = readable_name(&name);
                 Failure::no(format!("the {what} {name} exists already; change it with 'mailauth {what} set {name}'"))
             }
             AdminError::InUse { domain, accounts, aliases } => Failure::no(format!(
@@ -109,6 +111,7 @@ impl From<AdminError> for Failure {
 
 /// What is not there, and how it would come there.
 pub fn no_such(what: &str, name: &str) -> String {
+    let name = readable_name(name);
     match what {
         "row" => format!("no row has exactly the login {name}; 'mailauth account list' shows what there is"),
         "alias" => format!("no such alias {name}; 'mailauth alias list' shows what there is"),

@@ -78,6 +78,11 @@ pub fn readable(address: &str) -> Cow<'_, str> {
     }
 }
 
+/// The same of an address or of the name of a domain alone.
+pub fn readable_name(name: &str) -> Cow<'_, str> {
+    if name.contains('@') { readable(name) } else { readable_domain(name) }
+}
+
 /// An address whose domain is in the spelling that is looked up, and whose local part is as it was: that belongs to the
 /// host that the mail goes to.
 pub fn respelt_target(text: &str) -> Cow<'_, str> {

@@ -313,7 +313,8 @@ mod on_each {
              'anna@example.org');\n\
              INSERT INTO mailbox_use (login, domain, bytes, messages) VALUES ('zoe@bücher.example', 'bücher.example', \
              4711, 2);\n\
-             INSERT INTO domain_use (domain, bytes, messages, mailboxes) VALUES ('bücher.example', 4711, 2, 1);\n",
+             INSERT INTO domain_use (domain, bytes, messages, mailboxes) VALUES ('bücher.example', 4711, 2, 1);\n\
+             INSERT INTO alias_domains (name, target) VALUES ('old.example', 'bücher.example');\n",
             account("zoe@bücher.example", "NULL"),
             account("ben@bücher.example", "'/srv/ben'"),
             account("ju\u{308}rgen@example.org", "NULL"),

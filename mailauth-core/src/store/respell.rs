@@ -161,8 +161,8 @@ impl SqlStore {
         self.lock_sum(writer, stored)?;
         let Some(old) = self.domain_row(writer, stored)? else { return Ok(()) };
         match self.domain_row(writer, name.as_str())? {
-            Some(there) if there.enabled != old.enabled => {
-                done.double(|| format!("the domains {stored} and {name}, of which one is disabled"));
+            Some(there) if (there.enabled, there.backup) != (old.enabled, old.backup) => {
+                done.double(|| format!("the domains {stored} and {name}, of which one alone is disabled or a backup"));
                 return Ok(());
             }
             Some(_) => done.double(|| format!("the domains {stored} and {name}")),
@@ -184,10 +184,27 @@ impl SqlStore {
             }
         }
         if self.is_empty_domain(writer, stored)? {
+            self.move_other_names(writer, stored, name)?;
             writer.execute(&self.statements.remove_domain, &[Param::Text(stored.as_bytes())])?;
             done.domains += 1;
         }
         Ok(())
+    }
+
+    /// Makes the alias domains of a domain those of its other spelling.
+    fn move_other_names(&self, writer: &mut Writer<'_>, stored: &str, name: &DomainName) -> Result<(), DriverError> {
+        let asking = [Param::Text(stored.as_bytes()), Param::Int(PAGE as i64)];
+        loop {
+            let mut others = Vec::new();
+            writer.query(&self.statements.other_names, &asking, &mut |row| others.push(bytes(row, 0)))?;
+            if others.is_empty() {
+                return Ok(());
+            }
+            for other in &others {
+                let values = [Param::Text(name.as_str().as_bytes()), Param::Text(other)];
+                writer.execute(&self.statements.set_other_name, &values)?;
+            }
+        }
     }
 
     /// Gives an account its login as it is looked up. Its mail stays where it is: what led there by the old spelling is

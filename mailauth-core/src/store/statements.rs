@@ -125,6 +125,10 @@ statements! {
     remove_alias(Address, Address),
     /// `(address, target, address, target)`.
     remove_target(Address, Target, Address, Target),
+    /// To the names of some alias domains of a domain.
+    other_names(Domain, Limit),
+    /// `(domain, alias domain)`: makes it another name of that domain.
+    set_other_name(Domain, Domain),
     /// To bytes and messages of its quota.
     pool_limits(Domain),
     /// To bytes, messages and number of its mailboxes.
@@ -205,7 +209,7 @@ impl Statements {
         let same = |column: &str| dialect.same_bytes.replace("{}", column);
         let now = dialect.now;
         let (accounts, domains, aliases, versions) = (&model.accounts, &model.domains, &model.aliases, &model.versions);
-        let (uses, sums) = (&model.uses, &model.sums);
+        let (uses, sums, others) = (&model.uses, &model.sums, &model.alias_domains);
 
         let login = accounts.read(Field::Login);
         let from = &accounts.from;
@@ -337,6 +341,14 @@ impl Statements {
                 "DELETE FROM {al} WHERE {address} = ? AND {target} = ? AND {} AND {}",
                 same(address),
                 same(target)
+            )),
+            other_names: kept(format!(
+                "SELECT {} FROM {} WHERE {} = ? LIMIT ?",
+                others.name, others.table, others.target
+            )),
+            set_other_name: kept(format!(
+                "UPDATE {} SET {} = ?, {} = {now} WHERE {} = ?",
+                others.table, others.target, others.updated, others.name
             )),
             pool_limits: kept(format!("SELECT {d_bytes}, {d_messages} FROM {d} WHERE {d_name} = ?")),
             pool_use: kept(format!("SELECT {summed} FROM {} WHERE {} = ?", sums.table, sums.domain)),

@@ -77,3 +77,36 @@ fn a_full_mailbox_bounces_and_never_overflows(form: Form) {
     assert_eq!(site.messages("frida@example.org").len(), 1);
     site.no_panic();
 }
+
+#[test]
+fn mail_for_an_international_domain_comes_in_letters_and_in_ascii() {
+    let site = Site::new(Form::Dlfunc);
+    let ids = ["--uid", "5000", "--gid", "5000"];
+    let add = |arguments: &[&str]| site.accounts.admin(&[arguments, &ids].concat(), "");
+    site.accounts.admin(&["domain", "add", "bücher.example"], "");
+    add(&["account", "add", "zoe@bücher.example", "--no-password", "--home", "/var/mail/example.org/zoe"]);
+    add(&["account", "add", "jürgen@bücher.example", "--no-password", "--home", "/var/mail/example.org/jurgen"]);
+    site.accounts.admin(&["alias", "add", "info@bücher.example", "zoe@bücher.example"], "");
+    let mut client = site.exim.connect();
+    assert!(client.offers("SMTPUTF8"), "this Exim knows no addresses beyond ASCII");
+    for (recipients, letters) in [
+        (&["zoe@xn--bcher-kva.example", "info@XN--BCHER-KVA.example"][..], ""),
+        (&["zoe@bücher.example", "ju\u{308}rgen@BÜCHER.example"], " SMTPUTF8"),
+    ] {
+        assert_eq!(client.command(format!("MAIL FROM:<sender@elsewhere.example>{letters}")).code, 250);
+        for recipient in recipients {
+            assert_eq!(client.rcpt(recipient).code, 250, "{recipient}\n{}", site.exim.log("mainlog"));
+        }
+        if !letters.is_empty() {
+            assert_eq!(client.rcpt("nobody@bücher.example").code, 550);
+            assert_eq!(client.rcpt("zoe@bucher.example").code, 550);
+        }
+        assert_eq!(client.data("Subject: in any spelling\n\nhello\n").code, 250);
+    }
+    client.quit();
+    // Of one message each gets one copy.
+    wait_for(&site, "zoe@example.org", 2);
+    wait_for(&site, "jurgen@example.org", 1);
+    eventually("an empty queue", Duration::from_secs(20), || site.exim.waiting() == 0);
+    site.no_panic();
+}
