@@ -7,6 +7,33 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// What a server's certificate may be instead of a good one by the authority.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unusual {
+    /// Signed by its own key, as one that may sign others too, as `openssl req -x509` makes it.
+    SelfSigned,
+    /// The same, and it has expired.
+    SelfSignedAndExpired,
+    /// Signed by its own key, as one that may not sign others.
+    SelfSignedLeaf,
+    /// By the authority, without the extensions of version 3.
+    Version1,
+    /// By the authority, with a CN and no subjectAltName.
+    WithoutNames,
+    /// By the authority, for an elliptic curve that is not supported.
+    KeyOnP521,
+    /// By an authority whose key is on that curve.
+    AuthorityOnP521,
+    /// By the authority, for later.
+    NotYetValid,
+    /// By the authority, for clients.
+    ForClients,
+    /// By the authority, as one that may sign others.
+    AnAuthority,
+    /// By another authority that has the same name.
+    ByNamesake,
+}
+
 /// A server's key and certificate for `localhost`, 127.0.0.1 (not for 127.0.0.2) and the hosts of example.org, the
 /// authority that signed it, and one that did not.
 #[derive(Clone, Debug)]
@@ -48,6 +75,67 @@ impl Certificates {
         self.sign("server", "-1");
     }
 
+    /// From now on the server has a new key and this certificate, as soon as it reads them again. Returns the file with
+    /// what a client should trust.
+    ///
+    /// # Panics
+    /// When openssl does not do as told.
+    pub fn become_unusual(&self, unusual: Unusual, owner: User) -> PathBuf {
+        use Unusual as U;
+        let names = "subjectAltName=DNS:localhost,IP:127.0.0.1";
+        let named = ["-subj", "/CN=localhost", "-addext", names];
+        let trusted = match unusual {
+            U::SelfSigned | U::SelfSignedAndExpired | U::SelfSignedLeaf => {
+                let days = if unusual == U::SelfSignedAndExpired { "-1" } else { "30" };
+                let leaf: &[&str] = match unusual {
+                    U::SelfSignedLeaf => &["-addext", "basicConstraints=critical,CA:FALSE"],
+                    _ => &[],
+                };
+                let mut make = openssl(&["req", "-x509", "-nodes", "-days", days]);
+                make.args(named).args(leaf).args(EC_KEY).arg("-keyout").arg(&self.key).arg("-out");
+                run(make.arg(&self.certificate));
+                // A file of its own: the server's may be one of its user's alone.
+                let trusted = self.beside("itself", "pem");
+                fs::copy(&self.certificate, &trusted).expect("a copy");
+                trusted
+            }
+            U::AuthorityOnP521 | U::ByNamesake => {
+                let curve = if unusual == U::AuthorityOnP521 { "P-521" } else { "P-256" };
+                let other = self_signed_on(self.authority.parent().expect("a folder"), "other", "authority", curve);
+                self.request("server", &named);
+                self.sign_by(&other, "server", "30", &["-copy_extensions", "copy"]);
+                if unusual == U::ByNamesake { self.authority.clone() } else { other }
+            }
+            U::NotYetValid => {
+                self.request("server", &named);
+                self.sign_for_later("server");
+                self.authority.clone()
+            }
+            U::Version1 => {
+                self.request("server", &["-subj", "/CN=localhost"]);
+                self.sign_by(&self.authority, "server", "30", &[]);
+                self.authority.clone()
+            }
+            U::KeyOnP521 => {
+                self.request_on("server", &named, "P-521");
+                self.sign("server", "30");
+                self.authority.clone()
+            }
+            U::WithoutNames | U::ForClients | U::AnAuthority => {
+                let more: &[&str] = match unusual {
+                    U::WithoutNames => &["-addext", "basicConstraints=CA:FALSE"],
+                    U::ForClients => &["-addext", names, "-addext", "extendedKeyUsage=clientAuth"],
+                    _ => &["-addext", names, "-addext", "basicConstraints=critical,CA:TRUE"],
+                };
+                self.request("server", &[&["-subj", "/CN=localhost"], more].concat());
+                self.sign("server", "30");
+                self.authority.clone()
+            }
+        };
+        give(&self.key, owner);
+        trusted
+    }
+
     /// The certificate of a client, by the authority, and its key.
     ///
     /// # Panics
@@ -63,10 +151,14 @@ impl Certificates {
     }
 
     fn request(&self, name: &str, arguments: &[&str]) {
+        self.request_on(name, arguments, "P-256");
+    }
+
+    fn request_on(&self, name: &str, arguments: &[&str], curve: &str) {
         let (key, request) = (self.beside(name, "key"), self.beside(name, "csr"));
         run(openssl(&["req", "-new", "-nodes"])
             .args(arguments)
-            .args(EC_KEY)
+            .args(["-newkey", "ec", "-pkeyopt", &format!("ec_paramgen_curve:{curve}")])
             .arg("-keyout")
             .arg(key)
             .arg("-out")
@@ -74,13 +166,43 @@ impl Certificates {
     }
 
     fn sign(&self, name: &str, days: &str) {
-        run(openssl(&["x509", "-req", "-days", days, "-copy_extensions", "copy"])
+        self.sign_by(&self.authority, name, days, &["-copy_extensions", "copy"]);
+    }
+
+    fn sign_by(&self, authority: &Path, name: &str, days: &str, arguments: &[&str]) {
+        run(openssl(&["x509", "-req", "-days", days])
+            .args(arguments)
             .arg("-in")
             .arg(self.beside(name, "csr"))
             .arg("-CA")
-            .arg(&self.authority)
+            .arg(authority)
             .arg("-CAkey")
+            .arg(authority.with_extension("key"))
+            .arg("-out")
+            .arg(self.beside(name, "pem")));
+    }
+
+    /// Signs for a day that is not near. Of openssl's commands only `ca` can, which keeps books.
+    fn sign_for_later(&self, name: &str) {
+        let books = self.beside("books", "d");
+        fs::create_dir(&books).expect("a folder");
+        fs::write(books.join("index.txt"), "").expect("a file");
+        let config = books.join("config");
+        let section = format!(
+            "[ca]\ndefault_ca = d\n[d]\ndatabase = {0}/index.txt\nnew_certs_dir = {0}\ndefault_md = sha256\n\
+             policy = policy\ncopy_extensions = copy\nrand_serial = yes\n[policy]\ncommonName = supplied\n",
+            books.display()
+        );
+        fs::write(&config, section).expect("a file");
+        run(openssl(&["ca", "-batch", "-notext", "-startdate", "20600101000000Z", "-enddate", "20610101000000Z"])
+            .arg("-config")
+            .arg(&config)
+            .arg("-cert")
+            .arg(&self.authority)
+            .arg("-keyfile")
             .arg(self.authority.with_extension("key"))
+            .arg("-in")
+            .arg(self.beside(name, "csr"))
             .arg("-out")
             .arg(self.beside(name, "pem")));
     }
@@ -95,10 +217,15 @@ fn give(key: &Path, owner: User) {
 const EC_KEY: [&str; 4] = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"];
 
 fn self_signed(folder: &Path, name: &str) -> PathBuf {
-    let certificate = folder.join(name).with_extension("pem");
+    self_signed_on(folder, name, name, "P-256")
+}
+
+/// An authority of this name, in files of another.
+fn self_signed_on(folder: &Path, file: &str, name: &str, curve: &str) -> PathBuf {
+    let certificate = folder.join(file).with_extension("pem");
     run(openssl(&["req", "-x509", "-nodes", "-days", "30", "-subj"])
         .arg(format!("/CN=mailauth test {name}"))
-        .args(EC_KEY)
+        .args(["-newkey", "ec", "-pkeyopt", &format!("ec_paramgen_curve:{curve}")])
         .arg("-keyout")
         .arg(certificate.with_extension("key"))
         .arg("-out")

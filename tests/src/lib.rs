@@ -44,7 +44,7 @@ pub mod wire;
 pub use accounts::{Accounts, Kind, Server};
 pub use answers::{Answer, Answers, Asked, Verdict};
 pub use booted::Booted;
-pub use certificates::Certificates;
+pub use certificates::{Certificates, Unusual};
 pub use cluster::{Cluster, Switch};
 pub use courier::Courier;
 pub use credentials::as_user;

@@ -5,6 +5,7 @@
 //! not expect. (MySQL manual, "Client/Server Protocol"; MariaDB, "Clients & Utilities: Client/Server Protocol".)
 
 use super::timed_stream::{Stream, Timed};
+use super::tls;
 use bytes::BytesMut;
 use mysql_common::constants::{CapabilityFlags, StatusFlags};
 use mysql_common::io::ParseBuf;
@@ -219,8 +220,7 @@ impl Client {
     }
 
     fn change_to_tls(&mut self, config: &Arc<ClientConfig>, name: &str) -> Result<()> {
-        let name = ServerName::try_from(name.to_owned())
-            .map_err(|_| ClientError::Protocol(format!("TLS: {name} is no name that a certificate can have")))?;
+        let name = ServerName::try_from(name.to_owned()).map_err(|_| ClientError::Protocol(tls::unnameable(name)))?;
         let Some(framed) = self.framed.take() else { return unexpected("nothing") };
         let (received, to_send, codec, stream) = framed.destruct();
         if !received.is_empty() {

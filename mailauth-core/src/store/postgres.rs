@@ -118,7 +118,7 @@ impl Postgres {
                 config.ssl_mode(SslMode::Require);
                 let mut tls = MakeRustlsConnect::new(tls.clone());
                 let tls = MakeTlsConnect::<Socket>::make_tls_connect(&mut tls, host)
-                    .map_err(|error| DriverError::Lost(error.to_string()))?;
+                    .map_err(|_| DriverError::Lost(tls::unnameable(host)))?;
                 let raise = |error: &tokio_postgres::Error| tls_error(error, host, limit);
                 let (client, connection) = drive(&driven, until, limit, config.connect_raw(socket, tls), raise)?;
                 (client, Box::pin(connection))

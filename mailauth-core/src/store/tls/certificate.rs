@@ -1,0 +1,199 @@
+//! What a certificate says, where that explains why it is not accepted.
+
+use super::KEYS;
+use rustls::CertificateError;
+use rustls::pki_types::UnixTime;
+use std::time::Duration;
+use x509_cert::Certificate;
+use x509_cert::der::asn1::{ObjectIdentifier, UintRef};
+use x509_cert::der::{Decode, Reader, SliceReader};
+use x509_cert::ext::pkix::name::GeneralName;
+use x509_cert::ext::pkix::{BasicConstraints, SubjectAltName};
+
+/// What is wrong with a certificate, in words of our own, and what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("{problem}; {cure}")]
+pub(super) struct Fault {
+    /// Goes on after "the certificate of the server NAME".
+    pub(super) problem: String,
+    pub(super) cure: String,
+}
+
+impl Fault {
+    pub(super) fn new(problem: impl Into<String>, cure: impl Into<String>) -> Self {
+        Fault { problem: problem.into(), cure: cure.into() }
+    }
+}
+
+/// A certificate that was read.
+pub(super) struct Facts(Certificate);
+
+/// The name of an entity in its own words (RFC 5280, appendix A.1).
+const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
+
+const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+const ELLIPTIC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
+
+/// The curves of keys that are supported, and the most usual others.
+const CURVES: [(&str, &str, bool); 5] = [
+    ("1.2.840.10045.3.1.7", "P-256", true),
+    ("1.3.132.0.34", "P-384", true),
+    ("1.3.132.0.35", "P-521", false),
+    ("1.3.132.0.33", "P-224", false),
+    ("1.3.132.0.10", "secp256k1", false),
+];
+
+/// Kinds of keys that are not supported.
+const OTHER_KEYS: [(&str, &str); 3] =
+    [("1.2.840.10040.4.1", "DSA"), ("1.3.101.113", "Ed448"), ("1.2.840.113549.1.1.10", "RSA-PSS")];
+
+/// Signatures of certificates that are not accepted.
+const OLD_SIGNATURES: [(&str, &str); 8] = [
+    ("1.2.840.113549.1.1.2", "MD2"),
+    ("1.2.840.113549.1.1.4", "MD5"),
+    ("1.2.840.113549.1.1.5", "SHA-1"),
+    ("1.2.840.113549.1.1.14", "SHA-224"),
+    ("1.2.840.10045.4.1", "SHA-1"),
+    ("1.2.840.10045.4.3.1", "SHA-224"),
+    ("1.2.840.10040.4.3", "SHA-1"),
+    ("2.16.840.1.101.3.4.3.2", "DSA"),
+];
+
+impl Facts {
+    /// What a certificate in DER says; `None` if it cannot be read.
+    pub(super) fn of(der: &[u8]) -> Option<Self> {
+        Certificate::from_der(der).ok().map(Facts)
+    }
+
+    /// Returns true if it is of a version before 3, which has no extensions.
+    pub(super) fn is_of_old_version(&self) -> bool {
+        self.0.tbs_certificate.version != x509_cert::Version::V3
+    }
+
+    /// Returns true if it names itself as the one that signed it.
+    pub(super) fn is_self_signed(&self) -> bool {
+        self.0.tbs_certificate.issuer == self.0.tbs_certificate.subject
+    }
+
+    /// Returns true if it may sign others.
+    pub(super) fn is_of_authority(&self) -> bool {
+        matches!(self.0.tbs_certificate.get::<BasicConstraints>(), Ok(Some((_, BasicConstraints { ca: true, .. }))))
+    }
+
+    /// Whether it is valid at this time.
+    pub(super) fn validity(&self, now: UnixTime) -> Result<(), CertificateError> {
+        let validity = &self.0.tbs_certificate.validity;
+        let now = Duration::from_secs(now.as_secs());
+        if now < validity.not_before.to_unix_duration() {
+            Err(CertificateError::NotValidYet)
+        } else if now > validity.not_after.to_unix_duration() {
+            Err(CertificateError::Expired)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// What is wrong with its version or its key, whoever signed it.
+    pub(super) fn unusable(&self) -> Option<Fault> {
+        if self.is_of_old_version() {
+            return Some(Fault::new(
+                "is of X.509 version 1, which has no extensions and so no names",
+                "make one of version 3 with a subjectAltName (openssl x509 -req needs -extfile or -copy_extensions copy \
+                 for that), and let the server read it",
+            ));
+        }
+        let key = self.unsupported_key()?;
+        Some(Fault::new(
+            format!("has a key that is not supported ({key})"),
+            format!("make a key of {KEYS}, and a certificate for it"),
+        ))
+    }
+
+    /// The kind of its key, where that is not supported.
+    fn unsupported_key(&self) -> Option<String> {
+        let key = &self.0.tbs_certificate.subject_public_key_info;
+        let name_in = |list: &[(&str, &str)], oid: &ObjectIdentifier| {
+            list.iter().find(|(known, _)| *known == oid.to_string()).map(|(_, name)| (*name).to_owned())
+        };
+        match key.algorithm.oid {
+            RSA => {
+                let bits = rsa_bits(key.subject_public_key.raw_bytes())?;
+                (!(2048..=8192).contains(&bits)).then(|| format!("RSA with {bits} bits"))
+            }
+            ED25519 => None,
+            ELLIPTIC => {
+                let curve = key.algorithm.parameters.as_ref()?.decode_as::<ObjectIdentifier>().ok()?;
+                match CURVES.iter().find(|(known, ..)| *known == curve.to_string()) {
+                    Some((_, _, true)) => None,
+                    Some((_, name, false)) => Some(format!("ECDSA on {name}")),
+                    None => Some(format!("ECDSA on the curve {curve}")),
+                }
+            }
+            other => Some(name_in(&OTHER_KEYS, &other).unwrap_or_else(|| format!("of the kind {other}"))),
+        }
+    }
+
+    /// The hash or algorithm of its signature, where that is known as one that is not accepted.
+    pub(super) fn old_signature(&self) -> Option<&'static str> {
+        let oid = self.0.signature_algorithm.oid.to_string();
+        OLD_SIGNATURES.iter().find(|(known, _)| *known == oid).map(|(_, name)| *name)
+    }
+
+    /// What is wrong where it is not for `host`.
+    pub(super) fn misnamed(&self, host: &str) -> Fault {
+        let names = self.names();
+        if names.is_empty() {
+            let common = self.common_name().map_or(String::new(), |name| format!(" (its CN, {name}, does not count)"));
+            return Fault::new(
+                format!("is for another name, for it has no subjectAltName{common}"),
+                format!(
+                    "make one with subjectAltName = {}:{host}, or set [database] tls = \"verify-ca\" if every server of \
+                     this authority is trusted",
+                    if host.parse::<std::net::IpAddr>().is_ok() { "IP" } else { "DNS" }
+                ),
+            );
+        }
+        Fault::new(
+            format!("is for another name ({})", names.join(", ")),
+            format!("connect by a name that it holds, or let the server have one for {host}"),
+        )
+    }
+
+    /// The names of hosts that it is for, the first few of them.
+    fn names(&self) -> Vec<String> {
+        let Ok(Some((_, SubjectAltName(names)))) = self.0.tbs_certificate.get::<SubjectAltName>() else {
+            return Vec::new();
+        };
+        let name = |name: &GeneralName| match name {
+            GeneralName::DnsName(name) => Some(name.as_str().escape_default().to_string()),
+            GeneralName::IpAddress(bytes) => match bytes.as_bytes() {
+                four if four.len() == 4 => {
+                    <[u8; 4]>::try_from(four).ok().map(|ip| std::net::Ipv4Addr::from(ip).to_string())
+                }
+                rest => <[u8; 16]>::try_from(rest).ok().map(|ip| std::net::Ipv6Addr::from(ip).to_string()),
+            },
+            _ => None,
+        };
+        names.iter().filter_map(name).take(5).collect()
+    }
+
+    fn common_name(&self) -> Option<String> {
+        let parts = self.0.tbs_certificate.subject.0.iter().flat_map(|part| part.0.iter());
+        let value = parts.filter(|part| part.oid == COMMON_NAME).map(|part| part.value.value()).next()?;
+        Some(String::from_utf8_lossy(value).chars().take(100).flat_map(char::escape_debug).collect())
+    }
+}
+
+/// How many bits the modulus of an RSA key has (RFC 8017, appendix A.1.1).
+fn rsa_bits(key: &[u8]) -> Option<usize> {
+    let mut reader = SliceReader::new(key).ok()?;
+    let modulus = reader.sequence(|inner| {
+        let modulus = UintRef::decode(inner)?;
+        UintRef::decode(inner)?;
+        Ok(modulus)
+    });
+    let bytes = modulus.ok()?;
+    let first = bytes.as_bytes().first()?;
+    Some(bytes.as_bytes().len() * 8 - usize::try_from(first.leading_zeros()).ok()?)
+}

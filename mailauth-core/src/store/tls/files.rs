@@ -1,0 +1,136 @@
+//! The certificates and the key that the configuration names.
+
+use super::super::OpenError;
+use super::KEYS;
+use super::certificate::Facts;
+use crate::config::DatabaseConfig;
+use rustls::RootCertStore;
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+use std::path::Path;
+
+/// What a server's certificate is compared with.
+pub(super) struct Trusted {
+    /// The authorities that may have signed it.
+    pub(super) roots: RootCertStore,
+    /// The certificates of `tls_ca`, each of which a server may present itself.
+    pub(super) presented: Vec<CertificateDer<'static>>,
+}
+
+/// The certificates of `tls_ca`, or without it the public authorities that come with the program.
+pub(super) fn trusted(ca: Option<&Path>) -> Result<Trusted, OpenError> {
+    let mut roots = RootCertStore::empty();
+    let Some(path) = ca else {
+        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+        return Ok(Trusted { roots, presented: Vec::new() });
+    };
+    let presented = certificates("tls_ca", path)?;
+    for (index, certificate) in presented.iter().enumerate() {
+        roots.add(certificate.clone()).map_err(|_| {
+            let which = index + 1;
+            wrong(
+                "tls_ca",
+                path,
+                format!("the certificate no. {which} in it is damaged; export it from its source again"),
+            )
+        })?;
+    }
+    Ok(Trusted { roots, presented })
+}
+
+/// A certificate with those that vouch for it, and its key.
+type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+/// The certificate of this client, where it has one.
+pub(super) fn identity(config: &DatabaseConfig) -> Result<Option<Identity>, OpenError> {
+    let (Some(cert), Some(key)) = (&config.tls_cert, &config.tls_key) else { return Ok(None) };
+    let chain = certificates("tls_cert", cert)?;
+    let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| match error {
+        pem::Error::NoItemsFound => {
+            let problem = "there is no private key in it, or it is encrypted; write the key without a pass phrase, as \
+                           `openssl pkey -in OLD -out NEW` does";
+            wrong("tls_key", key, problem.into())
+        }
+        error => wrong("tls_key", key, unreadable(&error)),
+    })?;
+    let provider = rustls::crypto::ring::default_provider();
+    if provider.key_provider.load_private_key(secret.clone_key()).is_err() {
+        return Err(wrong("tls_key", key, format!("a key of this kind is not supported; make one of {KEYS}")));
+    }
+    match CertifiedKey::from_der(chain.clone(), secret.clone_key(), &provider) {
+        Ok(_) => Ok(Some((chain, secret))),
+        Err(error) => Err(wrong("tls_cert", cert, unfit(&error, &chain))),
+    }
+}
+
+/// Why the certificate of this client and its key do not work together.
+fn unfit(error: &rustls::Error, chain: &[CertificateDer<'_>]) -> String {
+    let first = chain.first().and_then(|certificate| Facts::of(certificate));
+    let problem = match error {
+        rustls::Error::InconsistentKeys(_) => {
+            "it was made for another key; name the key that it was made for, and put this certificate before those of its \
+             authorities"
+        }
+        _ if first.is_some_and(|facts| facts.is_of_old_version()) => {
+            "it is of X.509 version 1; make one of version 3, which has extensions (openssl x509 -req needs -extfile or \
+             -copy_extensions for that)"
+        }
+        _ => "it is damaged; export it from its source again",
+    };
+    format!("it cannot be used with tls_key: {problem}")
+}
+
+/// The certificates of a file, of which there must be one at least.
+fn certificates(key: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, OpenError> {
+    let all = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
+    let all: Vec<_> = all.map_err(|error| wrong(key, path, unreadable(&error)))?;
+    if all.is_empty() {
+        let cure = "write it in PEM, from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----";
+        return Err(wrong(key, path, format!("there is no certificate in it; {cure}")));
+    }
+    Ok(all)
+}
+
+fn wrong(key: &str, path: &Path, problem: String) -> OpenError {
+    OpenError(format!("{key}: {}: {problem}", path.display()))
+}
+
+/// What is wrong with a file in PEM.
+fn unreadable(error: &pem::Error) -> String {
+    let problem = match error {
+        pem::Error::Io(error) => return error.to_string(),
+        pem::Error::MissingSectionEnd { .. } => "a section has no -----END line, as in a file that was cut off",
+        pem::Error::Base64Decode(_) => "what is between a -----BEGIN and its -----END line is damaged",
+        pem::Error::IllegalSectionStart { .. } => "a -----BEGIN line is damaged",
+        _ => "it is no file in PEM",
+    };
+    format!("{problem}; export it from its source again")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_holds_no_certificate_is_told_with_the_cure() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ca.pem");
+        let section = |text: &str| format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n");
+        for (text, said) in [
+            (String::new(), "there is no certificate in it; write it in PEM"),
+            ("hello\n".into(), "there is no certificate in it; write it in PEM"),
+            (section("?!"), "is damaged; export it"),
+            (section("aGVsbG8="), "the certificate no. 1 in it is damaged; export it"),
+            ("-----BEGIN CERTIFICATE-----\naGVsbG8=\n".into(), "a section has no -----END line"),
+            ("-----BEGIN CERTIFICATE\naGVsbG8=\n".into(), "a -----BEGIN line is damaged"),
+        ] {
+            std::fs::write(&path, &text).unwrap();
+            let error = trusted(Some(&path)).map(|_| ()).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("tls_ca: {}: ", path.display())), "{error}");
+            assert!(error.contains(said), "{text:?}: {error}");
+        }
+        let error = trusted(Some(Path::new("/nonexistent/ca.pem"))).map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains("No such file"), "{error}");
+    }
+}
