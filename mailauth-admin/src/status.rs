@@ -68,6 +68,9 @@ fn sheet(told: &Told) -> Sheet {
     sheet.line("waiting", waiting.join(", "));
     sheet.line("turned away", turned_away(&told.turned_away));
     kinds(&mut sheet, ["logins", "  no", "  not now"], &told.logins);
+    kinds(&mut sheet, ["look-ups", "  no", "  not now"], &told.lookups);
+    kinds(&mut sheet, ["secrets", "  no", "  not now"], &told.secrets);
+    kinds(&mut sheet, ["changes", "  no", "  not now"], &told.changes);
     kinds(&mut sheet, ["addresses", "  no", "  not now"], &told.addresses);
     remembered(&mut sheet, &told.cache);
     sheet.line("snapshot", told.snapshot.as_ref().map_or_else(|| "none".to_owned(), snapshot));

@@ -19,7 +19,7 @@ use crate::account::{Account, AccountRow, Login, Password};
 use crate::challenge::{CramMechanism, CramResponse};
 use crate::config::CacheConfig;
 use crate::counters::{Counters, count};
-use crate::decision_log::{Decision, DecisionLog, Provenance};
+use crate::decision_log::{Decision, DecisionLog, Kind, Provenance};
 use crate::mailbox::MailboxDefaults;
 use crate::password::{self, Budget, Cost, Flaw, HashError, NewScheme, Recipe, Rules, Stored};
 use crate::store::{AccountStore, Changed, Cursor, Seen, StoreError, StoreState};
@@ -66,6 +66,9 @@ pub struct Request {
 pub enum Credential {
     /// Nothing: the caller only wants to know the account. Who may ask this is the adapter's to say.
     Lookup,
+    /// Nothing either: the caller wants the clear password too, and verifies the answer to a challenge by it. Who may ask
+    /// this is the adapter's to say.
+    Secret,
     /// The password itself.
     Password(Secret),
     /// The answer to a challenge.
@@ -146,6 +149,8 @@ struct Asked {
 enum Purpose {
     /// What an account is.
     LookUp,
+    /// What its clear password is.
+    Secret,
     /// Whether a credential is right.
     Proof,
     /// To write to the row.
@@ -240,10 +245,14 @@ impl Authenticator {
     /// lately.
     pub fn begin(&self, request: Request) -> Step {
         let Request { service, login, credential, client, deadline } = request;
-        let purpose = if matches!(credential, Credential::Lookup) { Purpose::LookUp } else { Purpose::Proof };
+        let purpose = match credential {
+            Credential::Lookup => Purpose::LookUp,
+            Credential::Secret => Purpose::Secret,
+            Credential::Password(_) | Credential::Cram(..) => Purpose::Proof,
+        };
         let mut asked = Asked::new(purpose, service, login, client, deadline);
         let answer = match credential {
-            Credential::Lookup => self.judge(&mut asked, |asked, row| self.look_up(asked, row)),
+            Credential::Lookup | Credential::Secret => self.judge(&mut asked, |asked, row| self.look_up(asked, row)),
             Credential::Cram(mechanism, response) => {
                 self.judge(&mut asked, |asked, row| self.try_challenge(asked, row, mechanism, &response))
             }
@@ -257,7 +266,7 @@ impl Authenticator {
                 },
             },
         };
-        self.record(&asked, &answer);
+        self.record_account(&asked, &answer);
         Step::Decided(answer)
     }
 
@@ -326,7 +335,8 @@ impl Authenticator {
         answer: &Answer<T>,
     ) -> Result<Option<Seen>, StoreError> {
         let by_the_row = match answer {
-            Answer::Yes(_) => false,
+            // The caller may refuse a login by the clear password that it is given.
+            Answer::Yes(_) => asked.purpose == Purpose::Secret,
             Answer::No(No::UnknownLogin) => asked.purpose != Purpose::LookUp || seen.is_behind(),
             Answer::No(_) | Answer::NotNow(NotNow::Store(_)) => true,
             Answer::NotNow(_) => false,
@@ -364,7 +374,7 @@ impl Authenticator {
         match (refusal, row) {
             (Some(no), _) => Answer::No(no),
             (None, Some(row)) if fits => self.permit(asked, row),
-            _ if stored.clear().is_none() => Answer::No(No::NoClearPassword),
+            _ if !mechanism.can_use(&stored) => Answer::No(No::NoClearPassword),
             _ => Answer::No(No::WrongPassword),
         }
     }
@@ -466,7 +476,7 @@ impl Authenticator {
         match asked.purpose {
             // What is to be replaced has to be what stands there.
             Purpose::Change => self.store.find_newest(login).map(Seen::new),
-            Purpose::LookUp | Purpose::Proof => self.store.look_up(login, asked.deadline),
+            Purpose::LookUp | Purpose::Secret | Purpose::Proof => self.store.look_up(login, asked.deadline),
         }
     }
 
@@ -522,9 +532,31 @@ impl Authenticator {
         }
     }
 
+    /// Counts and logs what was decided of a login or an account.
+    fn record_account(&self, asked: &Asked, answer: &Answer<Box<Account>>) {
+        match answer {
+            // The account is told all the same: it is asked about for other reasons too.
+            Answer::Yes(account) if asked.purpose == Purpose::Secret && !self.has_clear(account) => {
+                self.record(asked, &Answer::<()>::No(No::NoClearPassword));
+            }
+            answer => self.record(asked, answer),
+        }
+    }
+
+    fn has_clear(&self, account: &Account) -> bool {
+        Stored::parse(account.password.0.expose(), &self.policy.rules).is_ok_and(|stored| stored.clear().is_some())
+    }
+
     fn record<T>(&self, asked: &Asked, answer: &Answer<T>) {
-        self.counters.logins.count(answer);
+        let (kind, tally) = match asked.purpose {
+            Purpose::LookUp => (Kind::LookUp, &self.counters.lookups),
+            Purpose::Secret => (Kind::Secret, &self.counters.secrets),
+            Purpose::Proof => (Kind::Login, &self.counters.logins),
+            Purpose::Change => (Kind::Change, &self.counters.changes),
+        };
+        tally.count(answer);
         self.log.record(&Decision {
+            kind,
             service: &asked.service,
             login: &asked.login,
             client: asked.client.as_deref(),
@@ -616,7 +648,7 @@ impl Authority for Authenticator {
         let mut asked = Asked::new(Purpose::Change, service, login, client, deadline);
         let answer = match credential {
             Credential::Password(old) => self.change(&mut asked, &old, &change.new),
-            Credential::Lookup | Credential::Cram(..) => Answer::No(No::UnusablePassword),
+            Credential::Lookup | Credential::Secret | Credential::Cram(..) => Answer::No(No::UnusablePassword),
         };
         self.record(&asked, &answer);
         answer

@@ -48,6 +48,11 @@ impl CramMechanism {
         }
     }
 
+    /// Returns true if answers made by this mechanism can be verified with the stored password.
+    pub fn can_use(self, stored: &Stored) -> bool {
+        stored.clear().is_some() || self == CramMechanism::Md5 && stored.hmac_md5().is_some()
+    }
+
     fn digest(self, key: &[u8], challenge: &[u8]) -> Secret {
         match self {
             CramMechanism::Apop => Md5::new().chain_update(challenge).chain_update(key).finalize().to_vec().into(),

@@ -13,6 +13,9 @@ pub struct Counters {
     pub(crate) coalesced: AtomicU64,
     pub(crate) verified: AtomicU64,
     pub(crate) logins: Tally,
+    pub(crate) lookups: Tally,
+    pub(crate) secrets: Tally,
+    pub(crate) changes: Tally,
     pub(crate) addresses: Tally,
 }
 
@@ -31,6 +34,12 @@ pub struct Counts {
     pub verified: u64,
     /// Answers about logins.
     pub logins: AnswerCounts,
+    /// Answers about accounts that were only looked up.
+    pub lookups: AnswerCounts,
+    /// Answers about clear passwords, for challenges that the caller verifies.
+    pub secrets: AnswerCounts,
+    /// Answers about changes of passwords.
+    pub changes: AnswerCounts,
     /// Answers about addresses.
     pub addresses: AnswerCounts,
 }
@@ -99,6 +108,9 @@ impl Counters {
             coalesced: read(&self.coalesced),
             verified: read(&self.verified),
             logins: self.logins.read(),
+            lookups: self.lookups.read(),
+            secrets: self.secrets.read(),
+            changes: self.changes.read(),
             addresses: self.addresses.read(),
         }
     }

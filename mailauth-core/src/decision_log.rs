@@ -1,8 +1,9 @@
 //! One structured line for each decision, and a bound on how many.
 //!
-//! Fields: `login service answer reason from ms client`. Never a secret; bytes that would break a line are escaped. Each
-//! reason has an allowance of its own, so that a flood of wrong passwords can neither fill a disk nor hide the first
-//! line about an outage; what was left out is counted in the next line of that reason.
+//! Fields: `kind login service answer reason from ms client`. Never a secret; bytes that would break a line are escaped. Each
+//! reason has an allowance of its own for each kind of question, so that a flood of wrong passwords can neither fill a disk
+//! nor hide the first line about an outage, and look-ups hide no login; what was left out is counted in the next line of that
+//! kind and reason.
 
 use crate::Service;
 use crate::authenticate::{No, NotNow};
@@ -23,12 +24,40 @@ const MAX_TEXT: usize = 128;
 
 /// A decision that was made.
 pub(crate) struct Decision<'a> {
+    pub kind: Kind,
     pub service: &'a Service,
     pub login: &'a [u8],
     pub client: Option<&'a str>,
     pub took: Duration,
     pub from: Provenance,
     pub outcome: Outcome<'a>,
+}
+
+/// What was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    /// To let somebody in, by a password or the answer to a challenge.
+    Login,
+    /// What an account is, for a delivery or after another proof.
+    LookUp,
+    /// The same with the clear password, by which the caller verifies the answer to a challenge itself.
+    Secret,
+    /// To change a password.
+    Change,
+    /// About an address: where its mail goes.
+    Address,
+}
+
+impl Kind {
+    fn word(self) -> &'static str {
+        match self {
+            Kind::Login => "login",
+            Kind::LookUp => "lookup",
+            Kind::Secret => "secret",
+            Kind::Change => "change",
+            Kind::Address => "address",
+        }
+    }
 }
 
 /// Where what is known of the account came from.
@@ -78,7 +107,7 @@ pub(crate) enum Outcome<'a> {
 /// Writes decisions through [`tracing`], under the target `mailauth::decision`.
 #[derive(Default)]
 pub(crate) struct DecisionLog {
-    allowances: Mutex<HashMap<&'static str, Allowance>>,
+    allowances: Mutex<HashMap<(Kind, &'static str), Allowance>>,
 }
 
 struct Allowance {
@@ -94,37 +123,37 @@ impl DecisionLog {
             Outcome::No(no) => ("no", no.code()),
             Outcome::NotNow(why) => ("not now", why.code()),
         };
-        let Some(omitted) = self.admit(reason, Instant::now()) else { return };
+        let Some(omitted) = self.admit(decision.kind, reason, Instant::now()) else { return };
         let login = printable(decision.login);
         let client = printable(decision.client.unwrap_or("-").as_bytes());
-        let (service, from) = (decision.service.name(), decision.from.word());
+        let (kind, service, from) = (decision.kind.word(), decision.service.name(), decision.from.word());
         let ms = decision.took.as_secs_f64() * 1000.0;
         let ms = (ms * 1000.0).round() / 1000.0;
         match decision.outcome {
             Outcome::Yes => {
-                tracing::info!(target: "mailauth::decision", login, service, answer, reason, from, ms, client, omitted)
+                tracing::info!(target: "mailauth::decision", kind, login, service, answer, reason, from, ms, client, omitted)
             }
             Outcome::No(no) => {
-                tracing::info!(target: "mailauth::decision", login, service, answer, reason, from, ms, client, omitted, "{no}")
+                tracing::info!(target: "mailauth::decision", kind, login, service, answer, reason, from, ms, client, omitted, "{no}")
             }
             Outcome::NotNow(why) => {
-                tracing::warn!(target: "mailauth::decision", login, service, answer, reason, from, ms, client, omitted, "{why}")
+                tracing::warn!(target: "mailauth::decision", kind, login, service, answer, reason, from, ms, client, omitted, "{why}")
             }
         }
     }
 
     /// Says that a list of all accounts goes without this one.
     pub fn left_out(&self, unusable: &Unusable) {
-        let Some(omitted) = self.admit("left-out", Instant::now()) else { return };
+        let Some(omitted) = self.admit(Kind::LookUp, "left-out", Instant::now()) else { return };
         let Unusable { login, column, problem } = unusable;
         let login = printable(login.as_bytes());
         tracing::warn!(login, column, omitted, "an account is left out of a list of all: column {column} {problem}");
     }
 
-    /// How many lines of this reason were left out since the last, or `None` when this one is to be left out too.
-    fn admit(&self, reason: &'static str, now: Instant) -> Option<u64> {
+    /// How many lines of this kind and reason were left out since the last, or `None` when this one is to be left out too.
+    fn admit(&self, kind: Kind, reason: &'static str, now: Instant) -> Option<u64> {
         let mut allowances = self.allowances.lock().unwrap_or_else(PoisonError::into_inner);
-        let allowance = allowances.entry(reason).or_insert(Allowance { left: BURST, since: now, omitted: 0 });
+        let allowance = allowances.entry((kind, reason)).or_insert(Allowance { left: BURST, since: now, omitted: 0 });
         let earned = now.duration_since(allowance.since).as_millis() * u128::from(PER_SECOND) / 1000;
         if earned > 0 {
             allowance.left = BURST.min(allowance.left.saturating_add(u32::try_from(earned).unwrap_or(BURST)));
@@ -163,11 +192,13 @@ mod tests {
     fn a_flood_of_one_reason_is_counted_and_does_not_silence_another() {
         let log = DecisionLog::default();
         let start = Instant::now();
-        let printed = (0..1000).filter(|_| log.admit("wrong-password", start).is_some()).count();
+        let login = |reason, at| log.admit(Kind::Login, reason, at);
+        let printed = (0..1000).filter(|_| login("wrong-password", start).is_some()).count();
         assert_eq!(printed, BURST as usize);
-        assert_eq!(log.admit("database-unreachable", start), Some(0));
-        assert_eq!(log.admit("wrong-password", start + Duration::from_secs(1)), Some(900));
-        assert_eq!(log.admit("wrong-password", start + Duration::from_secs(1)), Some(0));
+        assert_eq!(login("database-unreachable", start), Some(0));
+        assert_eq!(log.admit(Kind::LookUp, "wrong-password", start), Some(0));
+        assert_eq!(login("wrong-password", start + Duration::from_secs(1)), Some(900));
+        assert_eq!(login("wrong-password", start + Duration::from_secs(1)), Some(0));
     }
 
     #[test]

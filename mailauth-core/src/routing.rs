@@ -10,7 +10,7 @@
 use crate::account::{Account, AccountRow, Login};
 use crate::authenticate::{Answer, No, NotNow, Policy};
 use crate::counters::Counters;
-use crate::decision_log::{Decision, DecisionLog, Provenance};
+use crate::decision_log::{Decision, DecisionLog, Kind, Provenance};
 use crate::mailbox::MailboxDefaults;
 use crate::quota::pools::PoolError;
 use crate::quota::room::{self, Room};
@@ -403,6 +403,7 @@ impl Router {
 
     fn record<T>(&self, asked: &Asked<'_>, answer: &Answer<T>) {
         self.log.record(&Decision {
+            kind: Kind::Address,
             service: &Service::Delivery,
             login: asked.address,
             client: None,

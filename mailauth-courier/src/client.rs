@@ -216,7 +216,7 @@ impl Authority for Client {
         let service = service_name(&request.service);
         let login = trimmed(&request.login);
         let composed = match &request.credential {
-            Credential::Lookup => protocol::pre(service, login),
+            Credential::Lookup | Credential::Secret => protocol::pre(service, login),
             Credential::Password(password) => protocol::auth_login(service, login, password.expose()),
             Credential::Cram(mechanism, response) => protocol::auth_cram(service, *mechanism, response),
         };

@@ -33,6 +33,12 @@ pub struct Status {
     pub turned_away: TurnedAway,
     /// Answers about logins.
     pub logins: Answers,
+    /// Answers about accounts that were only looked up.
+    pub lookups: Answers,
+    /// Answers about clear passwords, for challenges that the caller verifies.
+    pub secrets: Answers,
+    /// Answers about changes of passwords.
+    pub changes: Answers,
     /// Answers about addresses: the questions of a mail server.
     pub addresses: Answers,
     /// What remembering spared.

@@ -63,7 +63,7 @@ impl Asker {
             }
             Question::Cram(login) => {
                 // The mechanism is SMTP's, and the account has to be permitted that.
-                let (service, credential) = (Service::Smtp, Credential::Lookup);
+                let (service, credential) = (Service::Smtp, Credential::Secret);
                 let request = Request { service, login: login.clone(), credential, client: None, deadline };
                 clear_password(client.authenticate(request))
             }

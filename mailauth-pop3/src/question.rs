@@ -17,7 +17,8 @@ const DIGEST: usize = 32;
 /// The credentials to try, in their order. There is at least one.
 pub fn credentials(record: &Record, caller: &Caller, settings: &Pop3Config) -> Vec<Credential> {
     match caller.task {
-        Task::DovecotLookUp | Task::DovecotCredentials => vec![Credential::Lookup],
+        Task::DovecotLookUp => vec![Credential::Lookup],
+        Task::DovecotCredentials => vec![Credential::Secret],
         // Dovecot asks for the password where there is a challenge, and its timestamp is empty.
         Task::DovecotLogIn => vec![Credential::Password(record.password.clone())],
         Task::LogIn => {
@@ -56,7 +57,7 @@ mod tests {
                 format!("{} {}", mechanism.name(), response.challenge().escape_ascii())
             }
             Credential::Password(_) => "password".to_owned(),
-            Credential::Lookup => "look-up".to_owned(),
+            Credential::Lookup | Credential::Secret => "look-up".to_owned(),
         });
         tried.collect()
     }

@@ -4,7 +4,7 @@ use crate::caller::{Caller, Task};
 use crate::environment::{self, Changes};
 use crate::record::{Received, Record, receive};
 use crate::{End, check_mode, dovecot, launch, question, quota_at_login};
-use mailauth_core::authenticate::{Answer, Authority, NotNow, Request};
+use mailauth_core::authenticate::{Answer, Authority, No, NotNow, Request};
 use mailauth_core::config::{Config, Source};
 use mailauth_core::quota::Rules;
 use mailauth_core::{Account, Service};
@@ -93,7 +93,12 @@ pub(crate) fn decide(
     let mut answer = Answer::NotNow(NotNow::Late);
     for credential in question::credentials(record, caller, &config.pop3) {
         let (service, client) = (caller.service.clone(), caller.client.clone());
-        answer = authority.authenticate(Request { service, login: record.login.clone(), credential, client, deadline });
+        let request = Request { service, login: record.login.clone(), credential, client, deadline };
+        answer = match (answer, authority.authenticate(request)) {
+            // Of what may be a challenge's answer or a password, the first is what the person sent more likely.
+            (Answer::No(No::NoClearPassword), Answer::No(No::WrongPassword)) => Answer::No(No::NoClearPassword),
+            (_, answer) => answer,
+        };
         if !matches!(answer, Answer::No(_)) {
             break;
         }

@@ -86,14 +86,19 @@ impl Certificates {
         let named = ["-subj", "/CN=localhost", "-addext", names];
         let trusted = match unusual {
             U::SelfSigned | U::SelfSignedAndExpired | U::SelfSignedLeaf => {
+                let signs = if unusual == U::SelfSignedLeaf { "CA:FALSE" } else { "CA:TRUE" };
+                self.request(
+                    "server",
+                    &[&named[..], &["-addext", &format!("basicConstraints=critical,{signs}")]].concat(),
+                );
                 let days = if unusual == U::SelfSignedAndExpired { "-1" } else { "30" };
-                let leaf: &[&str] = match unusual {
-                    U::SelfSignedLeaf => &["-addext", "basicConstraints=critical,CA:FALSE"],
-                    _ => &[],
-                };
-                let mut make = openssl(&["req", "-x509", "-nodes", "-days", days]);
-                make.args(named).args(leaf).args(EC_KEY).arg("-keyout").arg(&self.key).arg("-out");
-                run(make.arg(&self.certificate));
+                let mut sign = openssl(&["x509", "-req", "-days", days, "-copy_extensions", "copy", "-in"]);
+                sign.arg(self.beside("server", "csr"))
+                    .arg("-signkey")
+                    .arg(&self.key)
+                    .arg("-out")
+                    .arg(&self.certificate);
+                run(&mut sign);
                 // A file of its own: the server's may be one of its user's alone.
                 let trusted = self.beside("itself", "pem");
                 fs::copy(&self.certificate, &trusted).expect("a copy");
@@ -213,8 +218,6 @@ fn give(key: &Path, owner: User) {
     fs::set_permissions(key, fs::Permissions::from_mode(0o600)).expect("the key's mode");
     std::os::unix::fs::chown(key, Some(owner.uid), Some(owner.gid)).expect("the key's owner");
 }
-
-const EC_KEY: [&str; 4] = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"];
 
 fn self_signed(folder: &Path, name: &str) -> PathBuf {
     self_signed_on(folder, name, name, "P-256")

@@ -4,6 +4,8 @@
 mod addresses;
 #[path = "stores/blocked.rs"]
 mod blocked;
+#[path = "stores/certificates.rs"]
+mod certificates;
 #[path = "stores/copies.rs"]
 mod copies;
 #[path = "stores/database.rs"]

@@ -579,3 +579,51 @@ fn what_the_one_before_changes_or_is_told_is_forgotten_by_its_successor_too() {
     yes(before.change_password(PasswordChange { request, new: "long enough".into() }));
     assert_eq!(no(try_password(&after, "anna", "secret")), No::WrongPassword);
 }
+
+/// A login by a challenge that somebody made without knowing the password.
+fn answer_challenge(of: &Authenticator, login: &str, mechanism: CramMechanism) -> No {
+    let response = CramResponse::new(b"<1@host>".to_vec(), login.as_bytes(), &[b'0'; 32]).unwrap();
+    no(of.authenticate(request(login, Credential::Cram(mechanism, response))))
+}
+
+#[test]
+fn a_challenge_is_refused_for_want_of_a_clear_password_only_where_none_is_stored() {
+    let state = "{CRAM-MD5}db8cc4eac14d5233b4ddf8a4580c2704491432d4ff3fe0bee1ff47f3ef0c845c";
+    let users = table([
+        row("hash@x.example", SHA256_OF_SECRET),
+        row("clear@x.example", "{PLAIN}secret"),
+        row("state@x.example", state),
+    ]);
+    use CramMechanism::{Apop, Md5};
+    for (login, mechanism, reason) in [
+        ("hash@x.example", Md5, No::NoClearPassword),
+        ("hash@x.example", Apop, No::NoClearPassword),
+        ("clear@x.example", Md5, No::WrongPassword),
+        ("clear@x.example", Apop, No::WrongPassword),
+        ("state@x.example", Md5, No::WrongPassword),
+        ("state@x.example", Apop, No::NoClearPassword),
+    ] {
+        assert_eq!(answer_challenge(&users, login, mechanism), reason, "{login} {mechanism:?}");
+    }
+}
+
+#[test]
+fn a_look_up_is_counted_as_no_login_and_a_secret_that_is_not_there_as_a_refusal() {
+    let (users, table, counters) = remembering(&CacheConfig::default());
+    table.rows.lock().unwrap().push(row("clear@x.example", "{PLAIN}secret"));
+    table.rows.lock().unwrap().push(row("hash@x.example", SHA256_OF_SECRET));
+    let ask = |login: &str, credential| users.authenticate(request(login, credential));
+    assert_eq!(yes(ask("hash@x.example", Credential::Lookup)).login.as_str(), "hash@x.example");
+    // The account is told, as it may be asked about for another reason.
+    assert_eq!(yes(ask("hash@x.example", Credential::Secret)).login.as_str(), "hash@x.example");
+    assert_eq!(yes(ask("clear@x.example", Credential::Secret)).login.as_str(), "clear@x.example");
+    assert_eq!(no(ask("nobody@x.example", Credential::Secret)), No::UnknownLogin);
+    let counts = counters.read();
+    let of = |counts: &crate::counters::AnswerCounts| {
+        let no = counts.no_by_reason().filter(|(_, number)| *number > 0).map(|(reason, _)| reason);
+        (counts.yes, no.collect::<Vec<_>>())
+    };
+    assert_eq!(of(&counts.logins), (0, vec![]));
+    assert_eq!(of(&counts.lookups), (1, vec![]));
+    assert_eq!(of(&counts.secrets), (1, vec!["unknown-login", "no-clear-password"]));
+}

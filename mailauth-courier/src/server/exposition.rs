@@ -89,7 +89,13 @@ fn program(page: &mut Page, status: &Status) {
 fn answers(page: &mut Page, status: &Status) {
     let help = "Answers, by what they are about, kind and reason.";
     let mut family = page.family("mailauth_answers_total", Kind::Counter, help);
-    for (about, Answers { yes, no, not_now }) in [("login", &status.logins), ("address", &status.addresses)] {
+    for (about, Answers { yes, no, not_now }) in [
+        ("login", &status.logins),
+        ("lookup", &status.lookups),
+        ("secret", &status.secrets),
+        ("change", &status.changes),
+        ("address", &status.addresses),
+    ] {
         let mut line = |answer, reason, number| {
             family.line(&[("about", about), ("answer", answer), ("reason", reason)], number);
         };

@@ -62,7 +62,7 @@ fn reply(request: Request, live: &Live, deadline: Instant) -> Reply {
     match command {
         Command::LookUp { service, login } => {
             let form = Form { looked_up: true, ..Form::of(&service) };
-            ask(service, login, Credential::Lookup, form)
+            ask(service, login, Credential::Secret, form)
         }
         Command::LogIn { service, login, password } => {
             let form = Form { sent: live.send_clear.then(|| Secret::clone(&password)), ..Form::of(&service) };

@@ -46,6 +46,9 @@ impl Works {
                 .into(),
             turned_away: self.turned_away.read(),
             logins: answers(&counts.logins),
+            lookups: answers(&counts.lookups),
+            secrets: answers(&counts.secrets),
+            changes: answers(&counts.changes),
             addresses: answers(&counts.addresses),
             cache: CacheUse {
                 hits: counts.hits,

@@ -4,7 +4,7 @@ use crate::database::{Database, login};
 use mailauth_core::Secret;
 use mailauth_core::config::{DatabaseConfig, DatabaseUrl, Secrecy};
 use mailauth_core::store::{AccountStore, Administration, StoreError, open_pooled, open_single};
-use mailauth_tests::{Certificates, Flavor, Kind, Unusual, User, on_each_server_and_mysql};
+use mailauth_tests::{Certificates, Kind, on_each_server_and_mysql};
 use std::path::PathBuf;
 
 on_each_server_and_mysql!(
@@ -12,12 +12,10 @@ on_each_server_and_mysql!(
     an_unreadable_authority_is_told_when_the_store_is_opened,
     a_server_without_tls_is_not_talked_to_in_clear,
     what_is_wrong_with_a_server_is_told_with_its_cure,
-    a_server_that_signed_its_own_certificate_is_believed_where_that_is_in_tls_ca,
-    an_unusual_certificate_is_told_in_plain_words_with_its_cure,
     who_has_a_certificate_is_let_in_where_that_is_asked_for,
 );
 
-fn certificates(database: &Database) -> &Certificates {
+pub fn certificates(database: &Database) -> &Certificates {
     match database {
         Database::Sqlite(_) => panic!("SQLite has no server"),
         Database::MariaDb(database) => database.server().certificates(),
@@ -26,7 +24,7 @@ fn certificates(database: &Database) -> &Certificates {
 }
 
 /// The connection's TLS as the server sees it, or why there is none.
-fn connect(
+pub fn connect(
     database: &Database,
     host: &str,
     tls: Option<Secrecy>,
@@ -151,86 +149,6 @@ fn what_is_wrong_with_a_server_is_told_with_its_cure(kind: Kind) {
     database.server().start();
     let error = told("127.0.0.1", authority);
     assert!(error.contains("of the server 127.0.0.1 has expired") && error.contains("renew it"), "{error}");
-    database.server().crash();
-}
-
-/// Lets the server have another certificate; returns the file with what a client should trust.
-fn change_certificate(database: &Database, unusual: Unusual) -> PathBuf {
-    let owner = User::named(if matches!(database, Database::Postgres(_)) { "postgres" } else { "mysql" });
-    let trusted = certificates(database).become_unusual(unusual, owner);
-    match database {
-        Database::MariaDb(server) if server.server().flavor() == Flavor::MariaDb => drop(database.sql("FLUSH SSL")),
-        Database::MariaDb(_) => drop(database.sql("ALTER INSTANCE RELOAD TLS")),
-        _ => {
-            database.server().stop();
-            database.server().start();
-        }
-    }
-    trusted
-}
-
-fn a_server_that_signed_its_own_certificate_is_believed_where_that_is_in_tls_ca(kind: Kind) {
-    use Secrecy::{VerifyCa, VerifyFull};
-    let database = Database::on_own_server(kind).filled();
-    let Certificates { stranger, .. } = certificates(&database).clone();
-    for unusual in [Unusual::SelfSigned, Unusual::SelfSignedLeaf] {
-        let itself = change_certificate(&database, unusual);
-        for (host, tls) in [("127.0.0.1", VerifyFull), ("localhost", VerifyFull), ("127.0.0.2", VerifyCa)] {
-            let outcome = connect(&database, host, Some(tls), Some(&itself));
-            assert!(matches!(outcome, Ok(Some(_))), "{unusual:?} {host} {tls:?}: {outcome:?}");
-        }
-        let error = connect(&database, "127.0.0.2", Some(VerifyFull), Some(&itself)).unwrap_err().to_string();
-        assert!(error.contains("is for another name (localhost, 127.0.0.1); connect by"), "{unusual:?}: {error}");
-        let error = connect(&database, "127.0.0.1", Some(VerifyFull), Some(&stranger)).unwrap_err().to_string();
-        assert!(
-            error.contains(
-                "is signed by itself, and is not trusted here; name this certificate itself in [database] \
-                                tls_ca"
-            ),
-            "{unusual:?}: {error}"
-        );
-    }
-    let itself = change_certificate(&database, Unusual::SelfSignedAndExpired);
-    for tls in [VerifyFull, VerifyCa] {
-        let error = connect(&database, "127.0.0.1", Some(tls), Some(&itself)).unwrap_err().to_string();
-        assert!(error.contains("has expired; renew it"), "{tls:?}: {error}");
-    }
-    // Another one of the same name and key kind is not this one.
-    let old = itself.with_file_name("old.pem");
-    std::fs::copy(&itself, &old).unwrap();
-    change_certificate(&database, Unusual::SelfSigned);
-    let error = connect(&database, "127.0.0.1", Some(VerifyFull), Some(&old)).unwrap_err().to_string();
-    assert!(error.contains("is signed by itself, and is not trusted here"), "{error}");
-    database.server().crash();
-}
-
-fn an_unusual_certificate_is_told_in_plain_words_with_its_cure(kind: Kind) {
-    use Secrecy::{Require, VerifyCa, VerifyFull};
-    let database = Database::on_own_server(kind).filled();
-    for (unusual, said, cure) in [
-        (Unusual::Version1, "is of X.509 version 1", "make one of version 3 with a subjectAltName"),
-        (
-            Unusual::WithoutNames,
-            "it has no subjectAltName (its CN, localhost, does not count)",
-            "make one with subjectAltName = IP:127.0.0.1, or set [database] tls = \"verify-ca\"",
-        ),
-        (Unusual::KeyOnP521, "has a key that is not supported (ECDSA on P-521)", "ECDSA on P-256 or P-384"),
-        (Unusual::AuthorityOnP521, "is by an authority whose key is not supported", "ECDSA on P-256 or P-384"),
-        (Unusual::NotYetValid, "is not valid yet", "set the clocks"),
-        (Unusual::ForClients, "is not for servers, by its extended key usage", "extendedKeyUsage = serverAuth"),
-        (Unusual::AnAuthority, "is one for an authority (CA:TRUE), not for a server", "CA:FALSE"),
-        (Unusual::ByNamesake, "was not signed by the authority of that name", "name its new certificate"),
-    ] {
-        let trusted = change_certificate(&database, unusual);
-        let error = connect(&database, "127.0.0.1", Some(VerifyFull), Some(&trusted)).unwrap_err().to_string();
-        let begin = "TLS: the certificate of the server 127.0.0.1 ";
-        assert!(error.contains(begin) && error.contains(said) && error.contains(cure), "{unusual:?}: {error}");
-        assert!(!error.contains("Error") && !error.contains("Context"), "{unusual:?}: {error}");
-        let by_authority = connect(&database, "127.0.0.1", Some(VerifyCa), Some(&trusted));
-        assert_eq!(by_authority.is_ok(), unusual == Unusual::WithoutNames, "{unusual:?}: {by_authority:?}");
-        let unverified = connect(&database, "127.0.0.1", Some(Require), None);
-        assert!(matches!(unverified, Ok(Some(_))), "{unusual:?}: {unverified:?}");
-    }
     database.server().crash();
 }
 
