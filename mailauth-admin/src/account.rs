@@ -2,7 +2,7 @@
 
 use crate::account_columns::{Columns, show_quota};
 use crate::failure::{Exit, Failure, no_such};
-use crate::hash::{make_permitted, read_scheme};
+use crate::hash::{Storing, make_permitted, read_scheme};
 use crate::listing::{INCOMPLETE, each_account};
 use crate::output::{List, ListRow, Sheet, json, printable, remark, say, yes_no};
 use crate::setup::{Setup, read_domain};
@@ -10,7 +10,7 @@ use crate::{account_columns, account_csv, judgement, password_prompt};
 use clap::{Args, Subcommand};
 use mailauth_core::account::{AccountRow, Login, Password};
 use mailauth_core::config::Config;
-use mailauth_core::password::{NewScheme, Stored};
+use mailauth_core::password::Stored;
 use mailauth_core::spelling::readable;
 use mailauth_core::store::{AccountChange, AccountStore, Administration, Changed, SqlStore};
 use mailauth_core::{DomainName, Services};
@@ -142,9 +142,10 @@ pub struct NewPassword {
     /// Read the password from the standard input
     #[arg(long)]
     password_stdin: bool,
-    /// sha512-crypt, sha256-crypt, bcrypt, argon2id or yescrypt [default: as configured]
+    /// sha512-crypt, sha256-crypt, bcrypt, argon2id or yescrypt [default: as configured]; or plain, in clear, which only
+    /// CRAM-MD5 and APOP need
     #[arg(long, value_parser = read_scheme)]
-    scheme: Option<NewScheme>,
+    scheme: Option<Storing>,
 }
 
 impl NewPassword {
@@ -153,7 +154,7 @@ impl NewPassword {
             true => password_prompt::from_stdin()?,
             false => password_prompt::ask_new(&format!("New password for {login}: "))?,
         };
-        make_permitted(self.scheme.unwrap_or(config.password.scheme), &password, config).map(Password)
+        make_permitted(self.scheme.unwrap_or(Storing::Hashed(config.password.scheme)), &password, config).map(Password)
     }
 }
 

@@ -1,7 +1,7 @@
 //! `mailauth hash`.
 
 use crate::failure::{Exit, Failure};
-use crate::output::say;
+use crate::output::{remark, say};
 use crate::password_prompt;
 use crate::setup::Setup;
 use clap::Args;
@@ -14,9 +14,10 @@ use std::io::{self, IsTerminal};
 /// The password is read from the standard input; on a terminal it is asked for, twice.
 #[derive(Args)]
 pub struct Hash {
-    /// sha512-crypt, sha256-crypt, bcrypt, argon2id or yescrypt [default: as configured]
+    /// sha512-crypt, sha256-crypt, bcrypt, argon2id or yescrypt [default: as configured]; or plain, in clear, which only
+    /// CRAM-MD5 and APOP need
     #[arg(long, value_parser = read_scheme)]
-    scheme: Option<NewScheme>,
+    scheme: Option<Storing>,
     /// Read the standard input even where that is a terminal
     #[arg(long)]
     password_stdin: bool,
@@ -26,30 +27,58 @@ impl Hash {
     pub fn run(self, setup: &Setup) -> Result<Exit, Failure> {
         let ask = !self.password_stdin && io::stdin().is_terminal();
         let password = if ask { password_prompt::ask_new("Password: ")? } else { password_prompt::from_stdin()? };
-        let hash = make(self.scheme.unwrap_or(setup.config.password.scheme), &password)?;
+        let hash = make(self.scheme.unwrap_or(Storing::Hashed(setup.config.password.scheme)), &password)?;
         say(String::from_utf8_lossy(hash.expose()))?;
         Ok(Exit::Yes)
     }
 }
 
+/// How a new password is stored.
+#[derive(Clone, Copy)]
+pub enum Storing {
+    /// As a hash of this scheme.
+    Hashed(NewScheme),
+    /// As it is.
+    Clear,
+}
+
+/// The name of [`Storing::Clear`].
+const CLEAR: &str = "plain";
+
 /// The scheme of this name.
-pub fn read_scheme(name: &str) -> Result<NewScheme, String> {
-    NewScheme::from_name(name)
-        .ok_or_else(|| format!("new passwords are hashed with {}", NewScheme::ALL.map(NewScheme::name).join(", ")))
+pub fn read_scheme(name: &str) -> Result<Storing, String> {
+    if name == CLEAR {
+        return Ok(Storing::Clear);
+    }
+    NewScheme::from_name(name).map(Storing::Hashed).ok_or_else(|| {
+        let names = NewScheme::ALL.map(NewScheme::name).join(", ");
+        format!("new passwords are hashed with {names}, or stored in clear with {CLEAR}")
+    })
 }
 
 /// A hash of a new password that the configuration permits.
-pub fn make_permitted(scheme: NewScheme, password: &Secret, config: &Config) -> Result<Secret, Failure> {
+pub fn make_permitted(storing: Storing, password: &Secret, config: &Config) -> Result<Secret, Failure> {
     let (has, needs) = (String::from_utf8_lossy(password.expose()).chars().count(), config.password.min_length);
     if has < needs {
         return Err(Failure::no(format!("the password has {has} characters; [password] min_length asks for {needs}")));
     }
-    make(scheme, password)
+    make(storing, password)
 }
 
-fn make(scheme: NewScheme, password: &Secret) -> Result<Secret, Failure> {
-    password::hash(scheme, password.expose()).map_err(|error| match error {
-        HashError::Empty | HashError::Nul | HashError::TooLong(..) => Failure::no(error.to_string()),
+fn make(storing: Storing, password: &Secret) -> Result<Secret, Failure> {
+    let made = match storing {
+        Storing::Hashed(scheme) => password::hash(scheme, password.expose()),
+        Storing::Clear => password::in_clear(password.expose()).inspect(|_| {
+            remark(
+                "note: this password is stored in clear: everything that reads the table, a backup of it or the copy for \
+                 outages has it",
+            );
+        }),
+    };
+    made.map_err(|error| match error {
+        HashError::Empty | HashError::Nul | HashError::Control | HashError::TooLong(..) => {
+            Failure::no(error.to_string())
+        }
         HashError::NoRandomness(_) | HashError::Failed(_) => Failure::not_now(error.to_string()),
     })
 }

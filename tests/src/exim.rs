@@ -83,6 +83,16 @@ impl Exim {
         exim
     }
 
+    /// Offers CRAM-MD5 by the block of the page, to the loopback instead of the page's printer.
+    ///
+    /// # Panics
+    /// When the page has no such block, or not that address.
+    pub fn permit_cram(&self) {
+        let block = printed("/etc/exim4/cram.conf", "cram_md5");
+        assert!(block.contains("192.0.2.10"), "{block}");
+        self.write("/etc/exim4/cram.conf", &block.replace("192.0.2.10", "127.0.0.1"));
+    }
+
     /// The same without a configuration, but with a certificate.
     ///
     /// # Panics
@@ -150,6 +160,11 @@ impl Exim {
     /// The daemon's port.
     pub fn port(&self) -> u16 {
         self.daemon.as_ref().expect("a running daemon").port
+    }
+
+    /// The certificate that it presents.
+    pub fn certificates(&self) -> &Certificates {
+        &self.certificates
     }
 
     /// The daemon's process.

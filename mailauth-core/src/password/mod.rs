@@ -37,7 +37,7 @@ pub use cram_md5::HmacMd5State;
 pub(crate) use encoding::hex;
 pub use flaw::Flaw;
 pub use limits::CostLimits;
-pub use new::{HashError, NewScheme, Recipe, hash, keep_or_improve};
+pub use new::{HashError, NewScheme, Recipe, hash, in_clear, keep_or_improve};
 pub use scheme::DefaultScheme;
 
 use scheme::Verifier;

@@ -2,6 +2,9 @@
 
 use super::{Cost, MAX_PASSWORD, Stored, argon2, bcrypt, encoding, sha_crypt, yescrypt};
 use crate::Secret;
+use base64::engine::Engine;
+use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
 
 /// The cost of new bcrypt hashes: about 57 ms on a core of 2024.
 const BCRYPT_COST: u32 = 10;
@@ -135,6 +138,9 @@ pub enum HashError {
     /// More bytes than the scheme reads.
     #[error("the password is longer than the {0} bytes that {1} reads")]
     TooLong(usize, &'static str),
+    /// No mail server can be sent a clear password with one.
+    #[error("the password holds a control character, which one that is stored in clear cannot")]
+    Control,
     /// The system's random numbers are not to be had.
     #[error("the system gives no random numbers: {0}")]
     NoRandomness(String),
@@ -179,6 +185,38 @@ pub fn hash(recipe: impl Into<Recipe>, password: &[u8]) -> Result<Secret, HashEr
         NewScheme::Yescrypt => yescrypt::new(cost, &random, password),
     };
     made.ok_or(HashError::Failed(scheme.name()))
+}
+
+/// The stored value of `password` in clear: `{PLAIN}` and the password, or `{PLAIN.b64}` and its base64 where it is not text
+/// or ends with white space, which other programs and `[password] trim` would take away.
+///
+/// Only challenges such as CRAM-MD5 and APOP need that, and everything that reads the table has the password then.
+///
+/// # Errors
+/// When the password cannot be one that is stored like this.
+pub fn in_clear(password: &[u8]) -> Result<Secret, HashError> {
+    if password.is_empty() {
+        return Err(HashError::Empty);
+    }
+    if password.contains(&0) {
+        return Err(HashError::Nul);
+    }
+    if password.iter().any(u8::is_ascii_control) {
+        return Err(HashError::Control);
+    }
+    if password.len() > MAX_PASSWORD {
+        return Err(HashError::TooLong(MAX_PASSWORD, "plain"));
+    }
+    let is_text = std::str::from_utf8(password).is_ok_and(|text| text.trim_end().len() == text.len());
+    let coded = (!is_text).then(|| Zeroizing::new(STANDARD.encode(password)));
+    let (prefix, value) = match &coded {
+        None => (&b"{PLAIN}"[..], password),
+        Some(coded) => (&b"{PLAIN.b64}"[..], coded.as_bytes()),
+    };
+    let mut stored = Vec::with_capacity(prefix.len() + value.len());
+    stored.extend_from_slice(prefix);
+    stored.extend_from_slice(value);
+    Ok(Secret::new(stored))
 }
 
 /// How to hash a changed password: by the old one's scheme if that is one that is written here and at least as strong as

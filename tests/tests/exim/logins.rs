@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use mailauth_tests::exim::Form;
 use mailauth_tests::people::{DORAS_PASSWORD, PASSWORD};
-use mailauth_tests::{eventually, output_with_input};
+use mailauth_tests::{Scratch, eventually, output_with_input};
 use md5::Md5;
 use std::process::Command;
 use std::time::Duration;
@@ -17,8 +17,10 @@ in_each_form!(
     who_may_not_send_is_refused_like_a_wrong_password,
     passwords_are_bytes_and_no_part_of_the_configuration,
     a_challenge_is_for_who_has_a_clear_password,
+    a_secret_that_exim_asks_for_is_no_login_in_the_log,
     logins_want_tls,
     swaks_logs_in_and_sends,
+    clients_that_choose_a_mechanism_log_in_though_a_hash_is_stored,
 );
 
 /// The two mechanisms that send the password.
@@ -97,19 +99,22 @@ fn passwords_are_bytes_and_no_part_of_the_configuration(form: Form) {
     site.no_panic();
 }
 
+/// The code for an answer to CRAM-MD5's challenge.
+fn answer(site: &Site, who: &str, password: &str) -> u16 {
+    let mut client = site.exim.connect_tls();
+    let code = client.auth_cram_md5(|challenge| {
+        let mut mac = Hmac::<Md5>::new_from_slice(password.as_bytes()).expect("a key");
+        mac.update(&STANDARD.decode(challenge).expect("base64"));
+        let digest: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        STANDARD.encode(format!("{who} {digest}"))
+    });
+    client.quit();
+    code.code
+}
+
 fn a_challenge_is_for_who_has_a_clear_password(form: Form) {
-    let site = Site::new(form);
-    let answer = |who: &str, password: &str| {
-        let mut client = site.exim.connect_tls();
-        let code = client.auth_cram_md5(|challenge| {
-            let mut mac = Hmac::<Md5>::new_from_slice(password.as_bytes()).expect("a key");
-            mac.update(&STANDARD.decode(challenge).expect("base64"));
-            let digest: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-            STANDARD.encode(format!("{who} {digest}"))
-        });
-        client.quit();
-        code.code
-    };
+    let site = Site::with_cram(form);
+    let answer = |who: &str, password: &str| answer(&site, who, password);
     assert_eq!(answer("dora@example.org", DORAS_PASSWORD), 235, "{}", site.exim.log("mainlog"));
     assert_eq!(answer(ODD, ODD_PASSWORD), 235, "{}", site.exim.log("mainlog"));
     assert_eq!(answer("dora@example.org", "wrong"), 535);
@@ -119,17 +124,78 @@ fn a_challenge_is_for_who_has_a_clear_password(form: Form) {
     site.no_panic();
 }
 
+fn a_secret_that_exim_asks_for_is_no_login_in_the_log(form: Form) {
+    let site = Site::with_cram(form);
+    site.accounts
+        .admin(&["account", "add", "printer@example.org", "--password-stdin", "--scheme", "plain"], "ten pages\n");
+    assert_eq!(answer(&site, "printer@example.org", "ten pages"), 235, "{}", site.exim.log("mainlog"));
+    assert_eq!(answer(&site, "anna@example.org", PASSWORD), 535);
+    let log = site.daemon().log();
+    for (who, told) in [
+        ("printer@example.org", "answer=\"yes\" reason=\"ok\""),
+        ("anna@example.org", "answer=\"no\" reason=\"no-clear-password\""),
+    ] {
+        let mut lines = log.lines().filter(|line| line.contains("mailauth::decision") && line.contains(who));
+        let line = lines.next().unwrap_or_else(|| panic!("no line about {who} in {log}"));
+        assert!(line.contains("kind=\"secret\"") && line.contains(told), "{line}");
+        assert_eq!(lines.next(), None);
+    }
+    // The clear password is changed for another, and Exim is given that at once.
+    site.accounts
+        .admin(&["account", "passwd", "printer@example.org", "--password-stdin", "--scheme", "plain"], "two pages\n");
+    assert_eq!(answer(&site, "printer@example.org", "two pages"), 235);
+    assert_eq!(answer(&site, "printer@example.org", "ten pages"), 535);
+    site.no_panic();
+}
+
 fn logins_want_tls(form: Form) {
     let site = Site::new(form);
     let mut clear = site.exim.connect();
-    assert_eq!(clear.mechanisms(), ["CRAM-MD5"], "which does not show the password");
-    assert_eq!(clear.auth_plain(b"anna@example.org", PASSWORD.as_bytes()).code, 504);
+    assert!(clear.mechanisms().is_empty(), "{:?}", clear.mechanisms());
+    assert_eq!(clear.auth_plain(b"anna@example.org", PASSWORD.as_bytes()).code, 503);
     clear.quit();
     let encrypted = site.exim.connect_tls();
     let mut offered = encrypted.mechanisms();
     offered.sort_unstable();
-    assert_eq!(offered[..2], ["CRAM-MD5", "LOGIN"]);
+    assert_eq!(offered, ["LOGIN", "PLAIN"], "CRAM-MD5 could work for few");
     encrypted.quit();
+}
+
+/// What these two choose of what is offered, without being told.
+fn clients_that_choose_a_mechanism_log_in_though_a_hash_is_stored(form: Form) {
+    let site = Site::new(form);
+    let port = site.exim.port();
+    let files = Scratch::new("clients");
+    let letter = files.join("letter");
+    std::fs::write(&letter, "Subject: by curl\n\nhello\n").expect("a letter");
+    let curl = |password: &str| {
+        let mut command = Command::new("curl");
+        command.args(["--silent", "--show-error", "--verbose", "--ssl-reqd", "--cacert"]);
+        command.arg(&site.exim.certificates().authority).arg(format!("smtp://127.0.0.1:{port}"));
+        command.args(["--mail-from", "anna@example.org", "--mail-rcpt", "anna@example.org"]);
+        command.args(["--user", &format!("anna@example.org:{password}"), "--upload-file"]).arg(&letter);
+        let output = output_with_input(&mut command, "");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, said) = curl(PASSWORD);
+    assert!(code == Some(0) && said.contains("AUTH PLAIN"), "{code:?}: {said}");
+    // 67 is "login denied".
+    let (code, said) = curl("wrong");
+    assert_eq!(code, Some(67), "{said}");
+    let swaks = |password: &str| {
+        let mut command = Command::new("swaks");
+        command.args(["--server", "127.0.0.1", "--port", &port.to_string(), "--tls", "--auth"]);
+        command.args(["--auth-user", "anna@example.org", "--auth-password", password]);
+        command.args(["--from", "anna@example.org", "--to", "anna@example.org"]);
+        let output = output_with_input(&mut command, "");
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let (code, said) = swaks(PASSWORD);
+    assert_eq!(code, Some(0), "{said}");
+    let (code, said) = swaks("wrong");
+    assert_eq!(code, Some(28), "{said}");
+    eventually("two messages", Duration::from_secs(20), || site.messages("anna@example.org").len() == 2);
+    site.no_panic();
 }
 
 /// A client that is not ours: swaks(1).
@@ -143,7 +209,7 @@ fn swaks(site: &Site, mechanism: &str, password: &str) -> (Option<i32>, String) 
 }
 
 fn swaks_logs_in_and_sends(form: Form) {
-    let mut site = Site::new(form);
+    let mut site = Site::with_cram(form);
     let mechanisms = ["PLAIN", "LOGIN", "CRAM-MD5"];
     for mechanism in mechanisms {
         let (code, session) = swaks(&site, mechanism, DORAS_PASSWORD);

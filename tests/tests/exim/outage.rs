@@ -42,13 +42,13 @@ fn everything_is_not_now(site: &Site) {
 }
 
 fn without_a_daemon_everything_is_not_now(form: Form) {
-    let mut site = Site::new(form);
+    let mut site = Site::with_cram(form);
     site.stop_daemon();
     everything_is_not_now(&site);
 }
 
 fn a_frozen_daemon_holds_nobody_up(form: Form) {
-    let site = Site::new(form);
+    let site = Site::with_cram(form);
     site.daemon().signal(Signal::STOP);
     let begin = Instant::now();
     everything_is_not_now(&site);
@@ -61,7 +61,7 @@ fn a_frozen_daemon_holds_nobody_up(form: Form) {
 }
 
 fn without_its_database_everything_is_not_now(form: Form) {
-    let site = Site::over(form, Accounts::on_own_server(Kind::MariaDb));
+    let site = Site::make(form, Accounts::on_own_server(Kind::MariaDb), true);
     site.accounts.server().stop();
     everything_is_not_now(&site);
     if form == Form::Dlfunc {

@@ -26,8 +26,18 @@ impl Site {
         Self::over(form, Accounts::empty(Kind::Sqlite))
     }
 
+    /// The same, where CRAM-MD5 is offered.
+    pub fn with_cram(form: Form) -> Self {
+        Self::make(form, Accounts::empty(Kind::Sqlite), true)
+    }
+
     /// Over an empty table.
     pub fn over(form: Form, accounts: Accounts) -> Self {
+        Self::make(form, accounts, false)
+    }
+
+    /// Over an empty table, with or without CRAM-MD5.
+    pub fn make(form: Form, accounts: Accounts, cram: bool) -> Self {
         let host = Arc::new(MailHost::with_own(&Exim::OWN));
         let accounts = accounts.with(&people());
         for alias in ALIASES {
@@ -42,6 +52,9 @@ impl Site {
         let daemon = Some(Mailauth::on_with(&host, &accounts, Self::COURIER));
         let mut exim = Exim::set_up(Arc::clone(&host), form);
         exim.write("/etc/mailauth/mailauth.toml", &Self::client(&accounts, "none", "3s"));
+        if cram {
+            exim.permit_cram();
+        }
         exim.start();
         Site { exim, daemon, accounts, host }
     }

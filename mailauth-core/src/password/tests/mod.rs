@@ -491,3 +491,29 @@ fn what_no_scheme_could_verify_is_not_hashed() {
     assert_eq!(hash(NewScheme::Bcrypt, &[b'a'; 73]).err(), Some(HashError::TooLong(72, "bcrypt")));
     assert!(hash(NewScheme::Bcrypt, &[b'a'; 72]).is_ok());
 }
+
+#[test]
+fn a_password_that_is_stored_in_clear_is_the_same_when_it_is_read() {
+    for password in [
+        &b"Secret-Passw0rd"[..],
+        b"{SSHA}x",
+        b"$6$salt$hash",
+        b" two words",
+        b"white space at the end ",
+        "pä\u{df}word".as_bytes(),
+        b"\xff\xfe",
+        &[b'a'; MAX_PASSWORD],
+    ] {
+        let stored = in_clear(password).unwrap();
+        assert!(stored.len() <= 1024 && std::str::from_utf8(stored.expose()).is_ok());
+        for trim in [false, true] {
+            let read = Stored::parse(stored.expose(), &Rules { trim, ..Rules::default() }).unwrap();
+            assert_eq!(read.clear(), Some(password));
+            assert_eq!(read.verify(LOGIN, password), Ok(true));
+        }
+    }
+    for (password, why) in [(&b""[..], HashError::Empty), (b"a\0b", HashError::Nul), (b"a\nb", HashError::Control)] {
+        assert_eq!(in_clear(password).err(), Some(why));
+    }
+    assert!(matches!(in_clear(&[b'a'; MAX_PASSWORD + 1]), Err(HashError::TooLong(..))));
+}
