@@ -9,7 +9,7 @@ use clap::Args;
 use mailauth_core::Service;
 use mailauth_core::authenticate::{Answer, Authority, Credential, Request};
 use mailauth_core::config::{Config, DatabaseUrl, HostPort};
-use mailauth_core::store::{Administration, HostState, Role, SnapshotState, StoreReport, open_single};
+use mailauth_core::store::{Administration, CharacterSet, HostState, Role, SnapshotState, StoreReport, open_single};
 use mailauth_courier::client::Client;
 use serde::Serialize;
 use std::fs;
@@ -161,6 +161,7 @@ fn database(config: &Config, all: bool, copy: Option<SnapshotState>, findings: &
     let url = &config.database.url;
     findings.add(what, State::Ok, format!("reached {} at {url}", report.server));
     tls(url, &report, findings);
+    character_set(&report.character_set, findings);
     if schema(&report, findings) {
         rights(&report, findings);
         let none = if report.accounts == 0 { "; add one with 'mailauth account add'" } else { "" };
@@ -206,6 +207,16 @@ fn tls(url: &DatabaseUrl, report: &StoreReport, findings: &mut Findings) {
             let cure = "set [database] tls = \"verify-full\", and tls_ca if the server has a certificate of your own";
             findings.add("tls", State::Degraded, format!("the connection is in clear; {cure}"));
         }
+    }
+}
+
+/// Whether the database can hold every login.
+fn character_set(found: &CharacterSet, findings: &mut Findings) {
+    let what = "encoding";
+    match &found.problem {
+        Some(problem) => findings.add(what, State::Degraded, problem.clone()),
+        None if found.name.is_empty() => {}
+        None => findings.add(what, State::Ok, found.name.clone()),
     }
 }
 

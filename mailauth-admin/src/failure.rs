@@ -104,6 +104,7 @@ impl From<AdminError> for Failure {
                 "the domain {domain} still has {accounts} accounts and {aliases} aliases; remove those first, or all at \
                  once with 'mailauth domain remove {domain} --contents'"
             )),
+            AdminError::Unstorable(why) => Failure::no(why),
             AdminError::Store(error) => error.into(),
         }
     }

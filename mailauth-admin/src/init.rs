@@ -28,6 +28,9 @@ pub fn run(setup: &Setup) -> Result<Exit, Failure> {
             say(format_args!("updated the tables in {url} from schema version {from} to {to}"))?
         }
     }
+    if let Some(problem) = store.character_set()?.problem {
+        remark(format_args!("warning: {problem}"));
+    }
     respell(setup, &store)
 }
 

@@ -155,10 +155,22 @@ impl Postgres {
     /// # Panics
     /// When the server refuses.
     pub fn database(&self) -> PostgresDatabase<'_> {
+        self.database_with("")
+    }
+
+    /// The same, of an encoding such as `LATIN1`.
+    ///
+    /// # Panics
+    /// When the server refuses.
+    pub fn database_in(&self, encoding: &str) -> PostgresDatabase<'_> {
+        self.database_with(&format!("ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"))
+    }
+
+    fn database_with(&self, more: &str) -> PostgresDatabase<'_> {
         let name = format!("mail{}", self.databases.fetch_add(1, Ordering::Relaxed));
         let password = format!("password of {name}");
         self.admin(&format!("CREATE ROLE {name} LOGIN PASSWORD '{password}'"));
-        self.admin(&format!("CREATE DATABASE {name} OWNER {name}"));
+        self.admin(&format!("CREATE DATABASE {name} OWNER {name} {more}"));
         PostgresDatabase { server: self, name, password }
     }
 

@@ -12,6 +12,8 @@ mod copies;
 mod database;
 #[path = "stores/deadlines.rs"]
 mod deadlines;
+#[path = "stores/encodings.rs"]
+mod encodings;
 #[path = "stores/full.rs"]
 mod full;
 #[path = "stores/garbage.rs"]

@@ -9,6 +9,9 @@ use zeroize::Zeroizing;
 /// The cost of new bcrypt hashes: about 57 ms on a core of 2024.
 const BCRYPT_COST: u32 = 10;
 
+/// The most bytes of a password that is stored in clear. Their base64 fits into the column.
+const MAX_CLEAR: usize = 512;
+
 /// A scheme that new passwords are hashed with: `[password] scheme`. All are written as crypt(3) or PHC strings, without
 /// a prefix, so that every program that reads the table knows them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -136,7 +139,7 @@ pub enum HashError {
     #[error("the password holds a NUL, which other programs take for its end")]
     Nul,
     /// More bytes than the scheme reads.
-    #[error("the password is longer than the {0} bytes that {1} reads")]
+    #[error("the password is longer than the {0} bytes that {1} takes")]
     TooLong(usize, &'static str),
     /// No mail server can be sent a clear password with one.
     #[error("the password holds a control character, which one that is stored in clear cannot")]
@@ -204,8 +207,8 @@ pub fn in_clear(password: &[u8]) -> Result<Secret, HashError> {
     if password.iter().any(u8::is_ascii_control) {
         return Err(HashError::Control);
     }
-    if password.len() > MAX_PASSWORD {
-        return Err(HashError::TooLong(MAX_PASSWORD, "plain"));
+    if password.len() > MAX_CLEAR {
+        return Err(HashError::TooLong(MAX_CLEAR, "a column of the table"));
     }
     let is_text = std::str::from_utf8(password).is_ok_and(|text| text.trim_end().len() == text.len());
     let coded = (!is_text).then(|| Zeroizing::new(STANDARD.encode(password)));

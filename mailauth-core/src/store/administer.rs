@@ -2,8 +2,8 @@
 
 use super::addresses::{MOST_TARGETS, not_an_address, unusable};
 use super::administration::{
-    AccountChange, AccountTimes, AdminError, Administration, AliasRow, DomainRow, ImportError, ImportSource,
-    SchemaChange, StoreReport,
+    AccountChange, AccountTimes, AdminError, Administration, AliasRow, CharacterSet, DomainRow, ImportError,
+    ImportSource, SchemaChange, StoreReport,
 };
 use super::driver::{Connection, Delivery, DriverError, Needs, Param, Refusal, Row, Statement};
 use super::newest::Reading;
@@ -38,6 +38,11 @@ impl Administration for SqlStore {
         })
     }
 
+    fn character_set(&self) -> Result<CharacterSet, StoreError> {
+        let tables = self.tables();
+        self.hosts.read(|connection| connection.character_set(&tables))
+    }
+
     fn report(&self) -> Result<StoreReport, StoreError> {
         let accounts = &self.model.accounts;
         let write = |field: Field| accounts.column(field).write.clone();
@@ -45,18 +50,9 @@ impl Administration for SqlStore {
         let TableModel { aliases, alias_domains, versions, .. } = &self.model;
         reads.extend([&aliases.table, &alias_domains.table, &versions.table].map(String::clone));
         let model = &self.model;
-        let TableModel { domains, uses, sums, .. } = model;
-        let tables = [
-            &accounts.table,
-            &domains.table,
-            &aliases.table,
-            &alias_domains.table,
-            &uses.table,
-            &sums.table,
-            &versions.table,
-        ];
+        let sums = &model.sums;
         let needs = Needs {
-            tables: tables.into_iter().cloned().collect(),
+            tables: self.tables(),
             reads,
             accounts: accounts.table.clone(),
             updates: [Field::Password, Field::Updated, Field::PasswordChanged].into_iter().filter_map(write).collect(),
@@ -82,6 +78,7 @@ impl Administration for SqlStore {
             let mut report = StoreReport {
                 server,
                 tls,
+                character_set: connection.character_set(&needs.tables)?,
                 schema: schema.unwrap_or(0),
                 schema_known: self.known_version(),
                 ..StoreReport::default()
@@ -514,7 +511,25 @@ impl SqlStore {
 
     /// Runs a change in a transaction, once the schema is known to be ours.
     fn change<T>(&self, work: impl FnOnce(&mut Writer<'_>) -> Done<T>) -> Result<T, AdminError> {
-        self.change_or(work)?
+        self.change_or(|connection| match work(connection) {
+            Err(DriverError::Refused { kind: Refusal::Unstorable, reason }) => Ok(Err(AdminError::Unstorable(reason))),
+            done => done,
+        })?
+    }
+
+    /// The names of all our tables.
+    fn tables(&self) -> Vec<String> {
+        let TableModel { accounts, domains, aliases, alias_domains, uses, sums, versions, .. } = &self.model;
+        let tables = [
+            &accounts.table,
+            &domains.table,
+            &aliases.table,
+            &alias_domains.table,
+            &uses.table,
+            &sums.table,
+            &versions.table,
+        ];
+        tables.into_iter().cloned().collect()
     }
 
     /// The same, where a refusal is not only an [`AdminError`].

@@ -40,6 +40,9 @@ pub enum AdminError {
         /// How many aliases it has.
         aliases: u64,
     },
+    /// A value has a character that the database's character set lacks.
+    #[error("{0}")]
+    Unstorable(String),
     /// The store could not.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -126,6 +129,15 @@ pub struct SchemaChange {
     pub to: u32,
 }
 
+/// The character set of a database.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CharacterSet {
+    /// Its name, such as `UTF8`; empty where a database has only one.
+    pub name: String,
+    /// What cannot be stored, and what to do about it; `None` if everything can.
+    pub problem: Option<String>,
+}
+
 /// What a store says about itself, for `mailauth check`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoreReport {
@@ -133,6 +145,8 @@ pub struct StoreReport {
     pub server: String,
     /// The protocol version and cipher of the connection, or `None` for one in clear.
     pub tls: Option<String>,
+    /// The character set of the database.
+    pub character_set: CharacterSet,
     /// The version of the schema found; 0 is none.
     pub schema: u32,
     /// The version this program knows.
@@ -186,6 +200,12 @@ pub trait Administration: AccountStore {
     /// # Errors
     /// When the schema is newer than this program, or the database refuses.
     fn init(&self) -> Result<SchemaChange, StoreError>;
+
+    /// The character set of the database, and whether it can hold everything.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    fn character_set(&self) -> Result<CharacterSet, StoreError>;
 
     /// What the store says about itself. It works, as far as it can, without a schema too.
     ///

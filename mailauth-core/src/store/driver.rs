@@ -2,6 +2,7 @@
 //!
 //! Adding a database is one file that implements [`Driver`] and [`Connection`], and one line in [`super::open`].
 
+use super::administration::CharacterSet;
 use std::time::Duration;
 
 /// A value on its way into a statement. Text is bytes: the database checks its encoding.
@@ -85,6 +86,9 @@ pub(crate) enum Refusal {
     Duplicate,
     /// A row that this one refers to is missing, or one that refers to this one is there.
     Reference,
+    /// A text that was given has a character that the database's character set lacks, so that no row can hold it.
+    #[cfg_attr(not(any(feature = "mysql", feature = "postgres")), expect(dead_code))]
+    Unstorable,
     /// There is no table of this name.
     NoTable,
     /// Another transaction was in the way, and this one was undone. The same may go well at once.
@@ -97,7 +101,7 @@ pub(crate) enum Refusal {
 
 /// One conversation with a database. After an error that leaves its state unknown it says it is broken, for good.
 pub(crate) trait Connection: Send {
-    /// Runs a statement and gives each row of its answer to `each`.
+    /// Runs a statement and gives each row of its answer to `each`. A text that no row can hold is in none.
     fn query(
         &mut self,
         statement: &Statement,
@@ -128,6 +132,12 @@ pub(crate) trait Connection: Send {
 
     /// The server's name and version, and the protocol and cipher if the connection is encrypted.
     fn server(&mut self) -> Result<(String, Option<String>), DriverError>;
+
+    /// The character set of the database, as far as it bounds what these tables can hold.
+    fn character_set(&mut self, tables: &[String]) -> Result<CharacterSet, DriverError> {
+        let _ = tables;
+        Ok(CharacterSet::default())
+    }
 
     /// The rights we have here that `needs` does not justify, and those we lack.
     fn rights(&mut self, needs: &Needs) -> Result<Rights, DriverError>;

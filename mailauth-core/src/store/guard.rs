@@ -3,6 +3,7 @@
 //! A panic inside a driver becomes [`DriverError::Lost`], and the connection on which it happened is broken. So it costs no
 //! thread of a pool, no lease and no answer, and a program that serves one login ends with "not now".
 
+use super::administration::CharacterSet;
 use super::driver::{Connection, Dialect, Driver, DriverError, Needs, Param, Rights, Row, Standing, Statement};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -103,6 +104,10 @@ impl Connection for GuardedConnection {
 
     fn server(&mut self) -> Result<(String, Option<String>), DriverError> {
         self.run(|connection| connection.server())
+    }
+
+    fn character_set(&mut self, tables: &[String]) -> Result<CharacterSet, DriverError> {
+        self.run(|connection| connection.character_set(tables))
     }
 
     fn rights(&mut self, needs: &Needs) -> Result<Rights, DriverError> {

@@ -10,7 +10,7 @@ use super::writer::Writer;
 use crate::account::{AccountRow, Login};
 use crate::schema::Field;
 use std::collections::BTreeSet;
-use std::io;
+use std::{io, iter};
 
 /// The most bytes of text that are sent with one statement, unless a single account has more. Databases bound what they
 /// take at once.
@@ -120,6 +120,7 @@ impl SqlStore {
         match error {
             DriverError::Refused { kind: Refusal::Duplicate, .. } => exists(account),
             DriverError::Refused { kind: Refusal::Reference, .. } => no_such("domain", account.login.domain()),
+            DriverError::Refused { kind: Refusal::Unstorable, reason } => AdminError::Unstorable(reason),
             error => AdminError::Store(self.hosts.store_error(error)),
         }
     }
@@ -156,11 +157,16 @@ impl SqlStore {
         connection: &mut dyn Connection,
         logins: impl Iterator<Item = &'a Login>,
     ) -> Result<BTreeSet<Vec<u8>>, DriverError> {
-        let logins: Vec<_> = logins.map(|login| Param::Text(login.as_str().as_bytes())).collect();
+        let logins: Vec<_> = logins.map(|login| login.as_str().as_bytes()).collect();
+        // One that the database's character set lacks would make the answer about the others none.
+        let (plain, others): (Vec<_>, Vec<_>) = logins.into_iter().partition(|login| login.is_ascii());
         let mut present = BTreeSet::new();
-        connection.query(&self.sized(&self.statements.find_some, logins.len()), &logins, &mut |row| {
-            present.insert(bytes(row, 0));
-        })?;
+        for some in iter::once(&plain[..]).chain(others.chunks(1)).filter(|some| !some.is_empty()) {
+            let asked: Vec<_> = some.iter().map(|login| Param::Text(login)).collect();
+            connection.query(&self.sized(&self.statements.find_some, asked.len()), &asked, &mut |row| {
+                present.insert(bytes(row, 0));
+            })?;
+        }
         Ok(present)
     }
 }
@@ -185,7 +191,16 @@ impl Import<'_> {
         if self.try_to_add(connection, batch.iter())?.is_none() {
             return Ok(Some(Refused::new()));
         }
-        let present = self.store.present(connection.reading(), batch.iter().map(|(_, account)| &account.login))?;
+        let reading = connection.reading();
+        reading.batch(MARK)?;
+        let present = match self.store.present(reading, batch.iter().map(|(_, account)| &account.login)) {
+            // What no row can hold is found out one by one.
+            Err(DriverError::Refused { .. }) => {
+                reading.batch(BACK)?;
+                BTreeSet::new()
+            }
+            found => found?,
+        };
         let (mut seen, mut refused, mut others) = (BTreeSet::new(), Refused::new(), Vec::new());
         for placed @ (place, account) in batch {
             let login = account.login.as_str();

@@ -61,8 +61,8 @@ mod tls;
 mod writer;
 
 pub use administration::{
-    AccountChange, AccountTimes, AdminError, Administration, AliasRow, DomainRow, ImportError, ImportSource,
-    SchemaChange, StoreReport,
+    AccountChange, AccountTimes, AdminError, Administration, AliasRow, CharacterSet, DomainRow, ImportError,
+    ImportSource, SchemaChange, StoreReport,
 };
 pub use changed::Changed;
 pub use open::{OpenError, open_pooled, open_single};

@@ -1,6 +1,7 @@
 //! MySQL and MariaDB.
 
 use super::address::{Address, Endpoint};
+use super::administration::CharacterSet;
 use super::driver::{
     Cell, Connection, Dialect, Driver, DriverError, Needs, Param, Refusal, Rights, Row, Standing, Statement,
 };
@@ -273,7 +274,10 @@ impl Connection for MysqlConnection {
         params: &[Param<'_>],
         each: &mut dyn FnMut(&dyn Row),
     ) -> Result<(), DriverError> {
-        self.run(statement, params, each).map(|_| ())
+        match self.run(statement, params, each) {
+            Err(DriverError::Refused { kind: Refusal::Unstorable, .. }) => Ok(()),
+            done => done.map(drop),
+        }
     }
 
     fn execute(&mut self, statement: &Statement, params: &[Param<'_>]) -> Result<u64, DriverError> {
@@ -325,6 +329,26 @@ impl Connection for MysqlConnection {
             protocol => Some(format!("{protocol} {}, {}", self.status("Ssl_cipher")?, self.trust)),
         };
         Ok((format!("{name} {number}"), tls))
+    }
+
+    fn character_set(&mut self, tables: &[String]) -> Result<CharacterSet, DriverError> {
+        let names: Vec<_> = tables.iter().map(|table| format!("'{}'", table.replace('\'', "''"))).collect();
+        let sql = format!(
+            "SELECT DISTINCT table_name, character_set_name FROM information_schema.columns
+             WHERE table_schema = DATABASE() AND table_name IN ({}) AND character_set_name <> 'utf8mb4'
+             ORDER BY table_name, character_set_name",
+            names.join(", ")
+        );
+        let others: Vec<_> = self.texts(&sql, 2)?.into_iter().map(|row| row.join(" in ")).collect();
+        let problem = (!others.is_empty()).then(|| {
+            format!(
+                "columns are not in utf8mb4 ({}), so that logins, addresses and names with other characters cannot be \
+                 stored; to change that, let `mailauth init` make the tables in another database, and bring the accounts \
+                 there by `mailauth account export` and `import`",
+                others.join(", ")
+            )
+        });
+        Ok(CharacterSet { name: "utf8mb4".to_owned(), problem })
     }
 
     fn rights(&mut self, needs: &Needs) -> Result<Rights, DriverError> {
@@ -435,8 +459,14 @@ fn refusal(code: u16, message: &str, deadline: Duration) -> DriverError {
         1146 => Refusal::NoTable,
         // Its message shows the bytes, which may be of a password.
         1366 => {
-            let reason = "a value is not text in the character set of its column (1366)".into();
-            return DriverError::Refused { kind: Refusal::Other, reason };
+            let reason = "a value has a character that the character set of its column lacks (1366)".into();
+            return DriverError::Refused { kind: Refusal::Unstorable, reason };
+        }
+        // MySQL of a parameter that cannot be converted to the character set of the column it is compared with; and MariaDB,
+        // which calls it coercible. Two columns that do not go together are another matter.
+        3988 | 1267 | 1270 | 1271 if code == 3988 || message.contains("COERCIBLE") => {
+            let reason = format!("a value has a character that the character set of its column lacks ({code})");
+            return DriverError::Refused { kind: Refusal::Unstorable, reason };
         }
         _ => Refusal::Other,
     };
@@ -457,6 +487,20 @@ mod tests {
         for on in words.iter().map(|word| Cell::Text(word.as_bytes())).chain(on) {
             assert!(!is_off(on), "{on:?}");
         }
+    }
+
+    #[test]
+    fn a_value_that_a_column_cannot_hold_is_told_from_columns_that_do_not_go_together() {
+        let kind = |code, message: &str| match refusal(code, message, Duration::ZERO) {
+            DriverError::Refused { kind, .. } => kind,
+            other => panic!("{other:?}"),
+        };
+        let mix = |one: &str, other: &str| format!("Illegal mix of collations ({one}) and ({other}) for operation '='");
+        let of_value = mix("latin1_bin,IMPLICIT", "utf8mb4_general_ci,COERCIBLE");
+        assert_eq!(kind(1267, &of_value), Refusal::Unstorable);
+        assert_eq!(kind(3988, "Conversion from collation a into b impossible for parameter"), Refusal::Unstorable);
+        let of_columns = mix("utf8mb4_bin,IMPLICIT", "utf8mb4_unicode_ci,IMPLICIT");
+        assert_eq!(kind(1267, &of_columns), Refusal::Other);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! PostgreSQL, through `tokio-postgres` on a socket of our own: its blocking wrapper waits for ever on a frozen server.
 
 use super::address::{Address, Endpoint};
+use super::administration::CharacterSet;
 use super::driver::{
     Cell, Connection, Dialect, Driver, DriverError, Needs, Param, Refusal, Rights, Row, Standing, Statement,
 };
@@ -11,6 +12,7 @@ use crate::Secret;
 use crate::config::{DatabaseConfig, Secrecy, Server};
 use bytes::BytesMut;
 use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use std::error::Error;
 use std::future::Future;
 use std::io;
@@ -47,6 +49,15 @@ pub(super) static DIALECT: Dialect = Dialect {
         include_str!("../../../schema/postgres.4.sql"),
     ],
 };
+
+/// What the server tells of its encoding when it is connected to.
+const ENCODING: &str = "server_encoding";
+
+/// The encoding of a database that does not know what its bytes mean.
+const SQL_ASCII: &str = "SQL_ASCII";
+
+/// There, a row with bytes that are not UTF-8 would spoil every answer that it is in. As it is, it spoils itself alone.
+const AS_IT_IS: &str = "SET client_encoding TO 'SQL_ASCII'";
 
 /// The port where a server listens that is named by its socket's folder alone.
 const PORT: u16 = 5432;
@@ -106,33 +117,45 @@ impl Postgres {
             config.password(self.password.expose());
         }
         let driven = socket.driven();
+        let mut encoding = String::new();
+        let mut learn = |name: Option<&str>| name.unwrap_or_default().clone_into(&mut encoding);
         let tls = self.tls_config.as_ref().filter(|_| address.secrecy(self.tls) != Secrecy::Disable);
         let (client, wire): (Client, Wire) = match tls {
             None => {
                 config.ssl_mode(SslMode::Disable);
                 let raise = |error: &tokio_postgres::Error| connect_error(error, limit);
                 let (client, connection) = drive(&driven, until, limit, config.connect_raw(socket, NoTls), raise)?;
+                learn(connection.parameter(ENCODING));
                 (client, Box::pin(connection))
             }
             Some(tls) => {
                 config.ssl_mode(SslMode::Require);
+                if ServerName::try_from(host.to_owned()).is_err() {
+                    return Err(DriverError::Lost(tls::unnameable(host)));
+                }
                 let mut tls = MakeRustlsConnect::new(tls.clone());
                 let tls = MakeTlsConnect::<Socket>::make_tls_connect(&mut tls, host)
                     .map_err(|_| DriverError::Lost(tls::unnameable(host)))?;
                 let raise = |error: &tokio_postgres::Error| tls_error(error, host, limit);
                 let (client, connection) = drive(&driven, until, limit, config.connect_raw(socket, tls), raise)?;
+                learn(connection.parameter(ENCODING));
                 (client, Box::pin(connection))
             }
         };
-        Ok(PostgresConnection {
+        let mut connection = PostgresConnection {
             client,
             wire: Some(wire),
             driven,
             kept: Vec::new(),
             deadline: limit,
             trust: tls::trust(address.secrecy(self.tls), host, self.tls_ca.as_deref()),
+            encoding,
             broken: false,
-        })
+        };
+        if connection.encoding == SQL_ASCII {
+            connection.batch(AS_IT_IS)?;
+        }
+        Ok(connection)
     }
 }
 
@@ -184,6 +207,8 @@ struct PostgresConnection {
     deadline: Duration,
     /// How far the server was verified.
     trust: String,
+    /// The database's encoding, by the server's name for it.
+    encoding: String,
     broken: bool,
 }
 
@@ -322,6 +347,21 @@ impl PostgresConnection {
         Ok(privileges)
     }
 
+    /// Returns true if one of the texts has a character that the database's encoding lacks. That a statement was refused
+    /// for a character may have the other reason, that one in a row cannot be sent.
+    fn are_unstorable(&mut self, params: &[Param<'_>]) -> Result<bool, DriverError> {
+        let statement = Statement { slot: None, sql: "SELECT octet_length($1::text)".to_owned() };
+        for param in params.iter().filter(|param| matches!(param, Param::Text(text) if !text.is_ascii())) {
+            match self.execute(&statement, &[*param]) {
+                Err(DriverError::Refused { kind: Refusal::Unstorable, .. }) => return Ok(true),
+                // Within a transaction, nothing can be asked after a refusal.
+                Err(DriverError::Refused { .. }) => return Ok(false),
+                done => drop(done?),
+            }
+        }
+        Ok(false)
+    }
+
     fn is(&mut self, sql: &str, params: &[&str]) -> Result<bool, DriverError> {
         Ok(self.texts(sql, params)?.first().is_some_and(|answer| answer == "1"))
     }
@@ -334,10 +374,20 @@ impl Connection for PostgresConnection {
         params: &[Param<'_>],
         each: &mut dyn FnMut(&dyn Row),
     ) -> Result<(), DriverError> {
-        let params = references(params);
-        let rows = self.run_prepared(statement, async |client, prepared| client.query(prepared, &params).await)?;
-        rows.iter().for_each(|row| each(row));
-        Ok(())
+        let values = references(params);
+        match self.run_prepared(statement, async |client, prepared| client.query(prepared, &values).await) {
+            Err(error @ DriverError::Refused { kind: Refusal::Unstorable, .. }) => {
+                if self.are_unstorable(params)? {
+                    Ok(())
+                } else {
+                    Err(error)
+                }
+            }
+            rows => {
+                rows?.iter().for_each(|row| each(row));
+                Ok(())
+            }
+        }
     }
 
     fn execute(&mut self, statement: &Statement, params: &[Param<'_>]) -> Result<u64, DriverError> {
@@ -372,6 +422,28 @@ impl Connection for PostgresConnection {
         let tls = "SELECT version || ' ' || cipher FROM pg_stat_ssl WHERE pid = pg_backend_pid() AND ssl";
         let tls = self.texts(tls, &[])?.into_iter().next();
         Ok((format!("PostgreSQL {number}"), tls.map(|tls| format!("{tls}, {}", self.trust))))
+    }
+
+    fn character_set(&mut self, _: &[String]) -> Result<CharacterSet, DriverError> {
+        let name = match self.encoding.as_str() {
+            // What stands between may not have told it.
+            "" => self.texts("SHOW server_encoding", &[])?.concat(),
+            name => name.to_owned(),
+        };
+        let move_on = "to change that, make another database (CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0), and \
+                       bring the accounts there by `mailauth account export` and `import`";
+        let problem = match name.as_str() {
+            "UTF8" => None,
+            SQL_ASCII => Some(format!(
+                "the database has no encoding (SQL_ASCII), so that other programs may write bytes into it that are not \
+                 UTF-8, and such a row cannot be used; {move_on}"
+            )),
+            name => Some(format!(
+                "the database's encoding is {name} and not UTF8, so that logins, addresses and names with other characters \
+                 cannot be stored; {move_on}"
+            )),
+        };
+        Ok(CharacterSet { name, problem })
     }
 
     fn rights(&mut self, needs: &Needs) -> Result<Rights, DriverError> {
@@ -584,6 +656,12 @@ fn refusal(code: &str, message: &str, limit: Duration) -> DriverError {
         "40001" | "40P01" => Refusal::Conflict,
         "23505" => Refusal::Duplicate,
         "23503" => Refusal::Reference,
+        // Of a character that the other side's encoding lacks, and of bytes that are none. The message shows the bytes,
+        // which may be of a password.
+        "22P05" | "22021" => {
+            let reason = format!("a value has a character that the database's encoding lacks ({code})");
+            return DriverError::Refused { kind: Refusal::Unstorable, reason };
+        }
         "42P01" => Refusal::NoTable,
         "26000" => Refusal::Stale,
         "0A000" if message.contains("cached plan") => Refusal::Stale,

@@ -128,7 +128,7 @@ fn who_has_logged_in_can_send_and_the_mail_waits(form: Form) {
 /// A daemon that was killed has left its socket, on which nobody answers.
 #[test]
 fn a_killed_daemon_is_not_now() {
-    let mut site = Site::new(Form::Dlfunc);
+    let mut site = Site::with_cram(Form::Dlfunc);
     site.daemon().signal(Signal::KILL);
     let mut daemon = site.daemon.take().expect("the daemon");
     daemon.wait(Duration::from_secs(20));
