@@ -29,6 +29,7 @@ const INSTALL: &str = "Install";
 const SERVERS: &str = "MySQL, MariaDB, PostgreSQL";
 const COURIER: &str = "Courier: IMAP, POP3, maildrop";
 const EXIM: &str = "Exim: logins, recipients, delivery";
+const POSTFIX: &str = "Postfix and others with Cyrus SASL: logins";
 const CHECKPASSWORD: &str = "POP3 daemons and others that run checkpassword";
 
 /// The account that the page makes.
@@ -44,9 +45,9 @@ fn blocks(heading: &str) -> Vec<Piece> {
 #[test]
 fn every_block_is_in_a_section_that_is_run() {
     for piece in readme().iter().filter(|piece| piece.language().is_some()) {
-        // Quotas: by tests/quota_programs.rs; Exim's configuration: by tests/exim.rs.
+        // Quotas: by tests/quota_programs.rs; Exim's configuration: by tests/exim.rs; Postfix: by tests/postfix.rs.
         assert!(
-            [INSTALL, SERVERS, COURIER, EXIM, CHECKPASSWORD, "Quotas"].contains(&piece.heading.as_str()),
+            [INSTALL, SERVERS, COURIER, EXIM, POSTFIX, CHECKPASSWORD, "Quotas"].contains(&piece.heading.as_str()),
             "{piece:?}"
         );
     }

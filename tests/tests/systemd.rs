@@ -57,6 +57,8 @@ fn answers_come_from_ours(machine: &Machine) {
     assert_eq!(machine.imap_login(ANNA, PASSWORD), "OK LOGIN Ok.");
     assert_eq!(machine.pop3_login(ANNA, PASSWORD), "+OK logged in.");
     assert_eq!(machine.booted.shell("systemctl --failed --no-legend --plain | cut -d' ' -f1"), "");
+    // systemd refuses a sixth start within ten seconds, and here they come as fast as the machine can.
+    machine.booted.shell(&format!("systemctl reset-failed mailauth-courier {}", SERVICES.join(" ")));
 }
 
 fn restarts_and_reloads(machine: &Machine) {

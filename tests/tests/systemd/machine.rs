@@ -7,7 +7,7 @@ use mailauth_tests::pop3::Pop3;
 use mailauth_tests::{Booted, MailHost, Scratch, eventually, program};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -39,6 +39,11 @@ impl Machine {
 
     /// Boots it.
     pub fn new() -> Self {
+        Self::with_folder(None)
+    }
+
+    /// Boots it with a folder of ours at this path.
+    pub fn with_folder(other: Option<(&Path, &str)>) -> Self {
         let files = Scratch::new("clone");
         for folder in ["target", "bin"] {
             fs::create_dir(files.join(folder)).expect("a folder");
@@ -49,22 +54,31 @@ impl Machine {
         fs::write(&cargo, "#!/bin/sh\n[ \"$*\" = 'build --release' ]\n").expect("a script");
         fs::set_permissions(&cargo, Permissions::from_mode(0o755)).expect("its mode");
         let programs = program("mailauth").parent().expect("a folder").to_owned();
-        let booted = Booted::with(&[(files.path(), CLONE), (&programs, PROGRAMS)]);
+        let folders = [(files.path(), CLONE), (&*programs, PROGRAMS)];
+        let booted = Booted::with(&folders.into_iter().chain(other).collect::<Vec<_>>());
         Machine { booted, _files: files }
     }
 
     /// Does what the pages for the installation and for Courier print.
     pub fn follow_the_page(&self) {
-        for block in readme().iter().filter(|piece| piece.language().is_some()) {
-            if block.heading == INSTALL || block.heading == COURIER {
-                self.follow(block);
-            }
-        }
+        self.follow_section(INSTALL);
+        self.follow_section(COURIER);
+    }
+
+    /// Does what the blocks of this section print.
+    pub fn follow_section(&self, heading: &str) {
+        let blocks = readme().into_iter().filter(|piece| piece.heading == heading && piece.language().is_some());
+        let count = blocks.map(|block| self.follow(&block)).count();
+        assert!(count > 0, "README.md has no block under {heading:?}");
     }
 
     fn follow(&self, block: &Piece) {
         match block.language() {
             Some("toml") => self.booted.write(CONFIG, &block.text),
+            Some("conf") => {
+                let path = block.text.lines().next().and_then(|line| line.strip_prefix("# ")).expect("a file's name");
+                self.booted.write(path, &block.text);
+            }
             Some("ini") => self.booted.write(UNIT, &block.text),
             Some("sh" | "") => self.type_in(&block.text),
             other => panic!("no test knows what to do with a block of {other:?}:\n{}", block.text),
