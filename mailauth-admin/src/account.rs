@@ -6,7 +6,7 @@ use crate::hash::{Storing, make_permitted, read_scheme};
 use crate::listing::{INCOMPLETE, each_account};
 use crate::output::{List, ListRow, Sheet, json, printable, remark, say, yes_no};
 use crate::setup::{Setup, read_domain};
-use crate::{account_columns, account_csv, judgement, password_prompt};
+use crate::{account_columns, account_csv, judgement, mailbox, password_prompt};
 use clap::{Args, Subcommand};
 use mailauth_core::account::{AccountRow, Login, Password};
 use mailauth_core::config::Config;
@@ -35,6 +35,9 @@ pub enum Verb {
         no_password: bool,
         #[command(flatten)]
         columns: Columns,
+        /// Make its home and Maildir too, as far as they are missing; as root, or as the mailbox's user
+        #[arg(long)]
+        make_mailbox: bool,
     },
     /// List all accounts, or those of one domain
     List {
@@ -59,6 +62,9 @@ pub enum Verb {
         login: String,
         #[command(flatten)]
         columns: Columns,
+        /// Make its home and Maildir, as far as they are missing; as root, or as the mailbox's user
+        #[arg(long)]
+        make_mailbox: bool,
     },
     /// Set a new password; asks for it
     Passwd {
@@ -163,15 +169,24 @@ impl Verb {
         let store = setup.store()?;
         let config = &setup.config;
         match self {
-            Verb::Add { login, password, no_password, columns } => {
+            Verb::Add { login, password, no_password, columns, make_mailbox } => {
                 let (login, change) = judgement::new_account(setup.new_login(&login), &columns, config)?;
                 warn_of(&change);
-                add(setup, &store, login, change, password, no_password)?;
+                let row = add(setup, &store, login, change, password, no_password)?;
+                if make_mailbox {
+                    mailbox::make(row, config)?;
+                } else {
+                    mailbox::remark_missing(row, config);
+                }
             }
             Verb::List { domain, json } => list(&store, domain.as_ref(), json)?,
             Verb::Show { login, json } => show(&store, &setup.login(&login)?, json, config)?,
-            Verb::Set { login, columns } => {
+            Verb::Set { login, columns, make_mailbox } => {
                 let login = setup.login(&login)?;
+                if columns.is_empty() && make_mailbox {
+                    mailbox::make(find(&store, &login)?, config)?;
+                    return Ok(Exit::Yes);
+                }
                 if columns.is_empty() {
                     return Err(Failure::usage("nothing to change; 'mailauth account set --help' shows the columns"));
                 }
@@ -182,6 +197,9 @@ impl Verb {
                 say(format_args!("changed the account {}", login.readable()))?;
                 if change.quota_bytes.is_some() || change.quota_messages.is_some() {
                     crate::quota::follow(&store, &login, config)?;
+                }
+                if make_mailbox {
+                    mailbox::make(find(&store, &login)?, config)?;
                 }
             }
             Verb::Passwd { login, password, no_password } => {
@@ -226,7 +244,7 @@ fn add(
     change: AccountChange,
     password: NewPassword,
     no_password: bool,
-) -> Result<(), Failure> {
+) -> Result<AccountRow, Failure> {
     // Before the password is asked for, which would be in vain.
     let domain = DomainName::parse(login.domain()).map_err(|error| Failure::usage(error.to_string()))?;
     crate::domain::find(store, &domain)?;
@@ -241,7 +259,8 @@ fn add(
     }
     apply(change, &mut row);
     setup.change(store, &[Changed::Account(row.login.clone())], |store| store.add_account(&row))?;
-    say(format_args!("added the account {}", row.login.readable()))
+    say(format_args!("added the account {}", row.login.readable()))?;
+    Ok(row)
 }
 
 fn rename(setup: &Setup, store: &SqlStore, old: &[u8], new: Login) -> Result<(), Failure> {

@@ -15,6 +15,7 @@ mod hash;
 mod init;
 mod judgement;
 mod listing;
+mod mailbox;
 mod output;
 mod password_prompt;
 mod quota;

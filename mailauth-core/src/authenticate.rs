@@ -185,6 +185,11 @@ impl Asked {
 }
 
 impl Authenticator {
+    /// Returns true if a home and Maildir that are missing are made at a login: `[mailbox] create`.
+    pub fn makes_mailboxes(&self) -> bool {
+        self.policy.mailbox.create
+    }
+
     /// Decisions over `store` by `policy`, hashing within `budget`.
     pub fn new(store: Arc<dyn AccountStore>, policy: Policy, budget: Arc<Budget>) -> Self {
         let usual = UsualScheme::new(policy.scheme, &policy.rules);

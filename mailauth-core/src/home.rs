@@ -1,18 +1,88 @@
 //! The home and the Maildir of an account, made when they are needed first.
 //!
-//! In two steps, so that root never makes anything where somebody else could have laid a trap. As root, folders are made
+//! In two steps, so that root never makes anything where another user could have laid a trap. As root, folders are made
 //! only inside folders that belong to root and that not everybody may write to; what is made is opened without following
-//! links, and the home is given away by its descriptor. The rest is done as the owner, who can only harm himself.
+//! links, and the home is given away by its descriptor, before it gets its name: of two first logins at the same time,
+//! neither finds a home that is not its owner's yet. The rest is done with the owner's rights.
 
+use crate::quota::room;
+use crate::{Account, privileges};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, StatxFlags, fchown, mkdirat, openat, statx};
+use rustix::fs::{
+    AtFlags, CWD, Dir, Mode, OFlags, RenameFlags, StatxFlags, fchmod, fchown, mkdirat, openat, renameat, renameat_with,
+    statx, unlinkat,
+};
 use rustix::io::Errno;
 use rustix::process::{Gid, Uid};
 use std::ffi::OsStr;
 use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Why a mailbox was not made. A whole sentence, with what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum NotMade {
+    /// This process is neither root nor the mailbox's owner.
+    #[error(
+        "the mailbox {} cannot be made: this program runs as user {own}, and the account's user is {uid}: run it as root",
+        .path.display()
+    )]
+    NotRoot {
+        /// The Maildir.
+        path: PathBuf,
+        /// The account's user.
+        uid: u32,
+        /// Who we are.
+        own: u32,
+    },
+    /// The file system failed, or does not let the owner.
+    #[error("the mailbox {} cannot be made: {source}{}", .path.display(), cure(.source, *.uid))]
+    Io {
+        /// The Maildir.
+        path: PathBuf,
+        /// The account's user.
+        uid: u32,
+        /// The system's reason.
+        source: io::Error,
+    },
+}
+
+fn cure(source: &io::Error, uid: u32) -> String {
+    match source.kind() {
+        io::ErrorKind::ReadOnlyFilesystem => "; has the unit of the service this folder in ReadWritePaths?".to_owned(),
+        io::ErrorKind::PermissionDenied => format!("; the folder above the home must belong to root or to user {uid}"),
+        _ => String::new(),
+    }
+}
+
+/// Returns true if the account's Maildir, as far as this process may look, is not there.
+pub fn is_missing(account: &Account) -> bool {
+    let found = std::fs::metadata(room::maildir(account).join("cur"));
+    found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+}
+
+/// Makes what is missing of the account's home and Maildir. What is there already stays.
+///
+/// As root it takes the owner's rights for its second part, on a thread of its own: the rest of the process keeps its
+/// rights.
+///
+/// # Errors
+/// When this process is neither root nor the owner, or the file system fails.
+pub fn make(account: &Account) -> Result<(), NotMade> {
+    let (home, path, uid) = (Path::new(&account.home), room::maildir(account), account.uid);
+    let own = rustix::process::geteuid();
+    let made = if own.as_raw() == uid {
+        as_owner(home, Some(&path))
+    } else if own.is_root() {
+        as_root(home, uid, account.gid)
+            .and_then(|()| privileges::acting_as(uid, account.gid, || as_owner(home, Some(&path))))
+    } else {
+        return Err(NotMade::NotRoot { path, uid, own: own.as_raw() });
+    };
+    made.map_err(|source| NotMade::Io { path, uid, source })
+}
 
 /// As root: makes the home, and the folders above it, as far as that is root's to do. What is there already stays.
 ///
@@ -34,7 +104,9 @@ pub fn as_root(home: &Path, uid: u32, gid: u32) -> io::Result<()> {
         folder = match (trust, openat(&folder, name, how | follow, Mode::empty())) {
             (Trust::None, _) => return Ok(()),
             (_, Ok(inside)) => inside,
-            (Trust::ToMake, Err(Errno::NOENT)) => make(folder.as_fd(), name, next.is_none().then_some((uid, gid)))?,
+            (Trust::ToMake, Err(Errno::NOENT)) => {
+                make_folder(folder.as_fd(), name, next.is_none().then_some((uid, gid)))?
+            }
             (Trust::ToPass, Err(Errno::NOENT | Errno::LOOP | Errno::NOTDIR)) => return Ok(()),
             (_, Err(errno)) => return Err(errno.into()),
         };
@@ -65,22 +137,47 @@ impl Trust {
 }
 
 /// Makes a folder in one of root's; with an owner, it is the home.
-fn make(parent: BorrowedFd<'_>, name: &OsStr, owner: Option<(u32, u32)>) -> io::Result<OwnedFd> {
-    let mode = if owner.is_some() { 0o700 } else { 0o755 };
-    match mkdirat(parent, name, Mode::from(mode)) {
-        // Somebody else logs in at the same time.
-        Ok(()) | Err(Errno::EXIST) => {}
-        Err(errno) => return Err(errno.into()),
+fn make_folder(parent: BorrowedFd<'_>, name: &OsStr, owner: Option<(u32, u32)>) -> io::Result<OwnedFd> {
+    match owner {
+        Some((uid, gid)) => make_home(parent, name, uid, gid)?,
+        None => match mkdirat(parent, name, Mode::from(0o755)) {
+            // Another login makes it at the same time.
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(errno) => return Err(errno.into()),
+        },
     }
-    let how = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let folder = openat(parent, name, how, Mode::empty())?;
-    if let Some((uid, gid)) = owner
-        && Trust::in_folder(folder.as_fd())? == Trust::ToMake
-        && is_empty(folder.as_fd())?
-    {
-        fchown(&folder, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
+    Ok(openat(parent, name, INSIDE, Mode::empty())?)
+}
+
+const INSIDE: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// Makes a home under another name, gives it to its owner, and then the name that it shall have, unless there is something
+/// by that name meanwhile.
+fn make_home(parent: BorrowedFd<'_>, name: &OsStr, uid: u32, gid: u32) -> io::Result<()> {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let temporary = format!(".mailauth-{}-{number}", std::process::id());
+    mkdirat(parent, &temporary, Mode::from(0o700))?;
+    let done = openat(parent, &temporary, INSIDE, Mode::empty()).map_err(io::Error::from).and_then(|folder| {
+        // With the group's right to write here, another user could have put something else in its place.
+        if Trust::in_folder(folder.as_fd())? == Trust::ToMake && is_empty(folder.as_fd())? {
+            fchown(&folder, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
+            fchmod(&folder, Mode::from(0o700))?;
+        }
+        match renameat_with(parent, &temporary, parent, name, RenameFlags::NOREPLACE) {
+            // Not every file system knows the flag; without it, only an empty folder is replaced.
+            Err(Errno::INVAL) => renameat(parent, &temporary, parent, name),
+            other => other,
+        }
+        .map_err(io::Error::from)
+    });
+    if done.is_err() {
+        let _ = unlinkat(parent, &temporary, AtFlags::REMOVEDIR); // an empty folder of no use
     }
-    Ok(folder)
+    match done {
+        Err(error) if matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty) => Ok(()),
+        done => done,
+    }
 }
 
 fn is_empty(folder: BorrowedFd<'_>) -> io::Result<bool> {
@@ -123,6 +220,67 @@ mod tests {
                 assert_eq!(fs::metadata(mailbox.join(part)).unwrap().mode() & 0o7777, 0o700);
             }
         }
+    }
+
+    fn account(home: &Path, uid: u32) -> Account {
+        let defaults = crate::mailbox::MailboxDefaults { uid: Some(uid), gid: Some(uid), ..Default::default() };
+        let login = crate::Login::parse(b"anna@example.org", None).unwrap();
+        let home = Some(home.to_str().unwrap().to_owned());
+        defaults.resolve(crate::account::AccountRow { home, ..crate::account::AccountRow::new(login) }).unwrap()
+    }
+
+    /// Only root can give anything away.
+    fn with_root(story: impl FnOnce(&Path)) {
+        let folder = tempfile::tempdir().unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        if rustix::process::geteuid().is_root() {
+            story(folder.path());
+        } else {
+            let refused = make(&account(&folder.path().join("anna"), 4_000_000));
+            assert!(matches!(refused, Err(NotMade::NotRoot { uid: 4_000_000, .. })), "{refused:?}");
+        }
+    }
+
+    #[test]
+    fn two_first_logins_at_the_same_time_find_one_mailbox() {
+        with_root(|folder| {
+            for round in 0..20 {
+                let account = account(&folder.join(format!("{round}/example.org/anna")), 5000);
+                assert!(is_missing(&account));
+                std::thread::scope(|scope| {
+                    let made = [0; 4].map(|_| scope.spawn(|| make(&account)));
+                    made.into_iter().for_each(|made| made.join().unwrap().unwrap());
+                });
+                for folder in [Path::new(&account.home), &room::maildir(&account).join("cur")] {
+                    let found = fs::metadata(folder).unwrap();
+                    assert_eq!((found.uid(), found.gid(), found.mode() & 0o7777), (5000, 5000, 0o700));
+                }
+                let parent = Path::new(&account.home).parent().unwrap();
+                assert_eq!(fs::read_dir(parent).unwrap().count(), 1, "nothing else is left there");
+                assert!(!is_missing(&account));
+            }
+            let file = folder.join("mine");
+            fs::write(&file, "").unwrap();
+            assert_eq!(fs::metadata(file).unwrap().uid(), 0, "this process is still root");
+        });
+    }
+
+    #[test]
+    fn a_link_leads_only_where_its_owner_may_write() {
+        with_root(|folder| {
+            let (trap, prize) = (folder.join("trap"), folder.join("prize"));
+            for path in [&trap, &prize] {
+                fs::create_dir(path).unwrap();
+            }
+            std::os::unix::fs::symlink(&prize, trap.join("anna")).unwrap();
+            std::os::unix::fs::symlink(&prize, trap.join("parent")).unwrap();
+            std::os::unix::fs::chown(&trap, Some(5000), Some(5000)).unwrap();
+            for home in ["anna", "parent/anna"] {
+                let refused = make(&account(&trap.join(home), 5000)).unwrap_err();
+                assert!(refused.to_string().contains("must belong to root or to user 5000"), "{refused}");
+            }
+            assert_eq!(fs::read_dir(&prize).unwrap().count(), 0);
+        });
     }
 
     #[test]

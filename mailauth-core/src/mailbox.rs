@@ -19,6 +19,8 @@ pub struct MailboxDefaults {
     pub quota: Limits,
     /// Permit uid 0 and gid 0, which otherwise make an account unusable.
     pub allow_root: bool,
+    /// Make a home and Maildir that are missing at a login.
+    pub create: bool,
 }
 
 impl Default for MailboxDefaults {
@@ -30,6 +32,7 @@ impl Default for MailboxDefaults {
             gid: None,
             quota: Limits::NONE,
             allow_root: false,
+            create: false,
         }
     }
 }

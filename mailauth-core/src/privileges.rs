@@ -1,4 +1,4 @@
-//! Becoming the mailbox's owner, for good.
+//! Becoming the mailbox's owner, for good, or for one piece of work.
 
 use std::io;
 
@@ -45,6 +45,44 @@ pub fn become_owner(uid: u32, gid: u32) -> Result<(), StillPrivileged> {
     // SAFETY: numbers only.
     done("set the user", unsafe { libc::setresuid(uid, uid, uid) })?;
     verify(uid, gid)
+}
+
+/// Does `work` with the rights that user `uid` with the group `gid` alone has to files. To be called as root.
+///
+/// It runs on a thread of its own, whose rights are given up for good; all other threads keep theirs.
+///
+/// # Errors
+/// As `work`, and when there is no thread, or root's rights are not gone.
+pub fn acting_as<T: Send>(uid: u32, gid: u32, work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().spawn_scoped(scope, || {
+            give_up_for_files(uid, gid)?;
+            work()
+        })?;
+        thread.join().unwrap_or_else(|_| Err(io::Error::other("the thread that acts as the owner has failed")))
+    })
+}
+
+/// Gives up this thread's rights to files. Only the ids for files change: with the others, that user could send signals to
+/// this process.
+fn give_up_for_files(uid: u32, gid: u32) -> io::Result<()> {
+    // SAFETY: an empty list, of which nothing is read. The system call itself changes the calling thread alone, where the
+    // library's function changes all.
+    if unsafe { libc::syscall(libc::SYS_setgroups, 0, std::ptr::null::<libc::gid_t>()) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: numbers only; both change the calling thread alone. The second takes root's capabilities for files too. An id
+    // that is none changes nothing and returns the one in force.
+    let now = unsafe {
+        libc::setfsgid(gid);
+        libc::setfsuid(uid);
+        [libc::setfsgid(u32::MAX), libc::setfsuid(u32::MAX)]
+    };
+    if now.map(i32::cast_unsigned) == [gid, uid] {
+        Ok(())
+    } else {
+        Err(io::Error::other("root's rights to files are not gone after setfsuid(2)"))
+    }
 }
 
 fn done(what: &'static str, result: libc::c_int) -> Result<(), StillPrivileged> {

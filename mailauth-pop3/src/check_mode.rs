@@ -144,11 +144,11 @@ fn home(account: &Account, config: &Config) -> Result<(), End> {
             step("directory", &account.home);
             Ok(())
         }
-        Err(_) if config.pop3.create_home => {
+        Err(_) if config.makes_homes_by_checkpassword() => {
             step("directory", format_args!("{}, which would be made", account.home));
             Ok(())
         }
-        Err(error) => Err(End::NotNow(format!("{}: {error}; make it, or set [pop3] create_home", account.home))),
+        Err(error) => Err(End::NotNow(format!("{}: {error}; make it, or set [mailbox] create", account.home))),
     }
 }
 

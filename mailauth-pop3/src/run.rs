@@ -123,15 +123,16 @@ fn prepare(account: &Account, service: &Service, config: &Config, program: &str)
     }
     let home = Path::new(&account.home);
     let no_home = |error: io::Error| End::NotNow(format!("{}: no home could be made: {error}", account.home));
-    if settings.create_home && rustix::process::geteuid().is_root() {
+    let create = config.makes_homes_by_checkpassword();
+    if create && rustix::process::geteuid().is_root() {
         home::as_root(home, account.uid, account.gid).map_err(no_home)?;
     }
     privileges::become_owner(account.uid, account.gid).map_err(|error| End::NotNow(error.to_string()))?;
-    if settings.create_home {
+    if create {
         home::as_owner(home, environment::mailbox(account).as_deref()).map_err(no_home)?;
     }
     env::set_current_dir(home).map_err(|error| {
-        let hint = "make it, or set [pop3] create_home";
+        let hint = "make it, or set [mailbox] create";
         End::NotNow(format!("{}: user {} cannot enter this home: {error}; {hint}", account.home, account.uid))
     })?;
     if settings.recount && matches!(service, Service::Pop3 | Service::Imap) {

@@ -36,6 +36,8 @@ pub struct Accounts {
     folder: Scratch,
     /// The keys of `[outage]`, if the daemon shall keep a snapshot.
     snapshot: Option<String>,
+    /// More keys of `[mailbox]`, with a line end behind each.
+    mailbox: String,
 }
 
 enum Place {
@@ -85,7 +87,8 @@ impl Accounts {
     }
 
     fn at(place: Place, own_server: bool) -> Self {
-        let accounts = Accounts { place, own_server, folder: Scratch::new("accounts"), snapshot: None };
+        let (folder, mailbox) = (Scratch::new("accounts"), String::new());
+        let accounts = Accounts { place, own_server, folder, snapshot: None, mailbox };
         DirBuilder::new().mode(0o750).create(accounts.state()).expect("the folder of the database");
         if let Some(password) = accounts.password() {
             let path = accounts.folder.join("password");
@@ -118,7 +121,10 @@ impl Accounts {
             Some(keys) => format!("snapshot = \"{}\"\n{keys}", self.snapshot_file().display()),
         };
         let (url, User { uid, gid }) = (self.url(), MailHost::OWNER);
-        format!("[mailbox]\nuid = {uid}\ngid = {gid}\n[outage]\n{outage}\n[database]\nurl = \"{url}\"\n{password_file}")
+        let mailbox = &self.mailbox;
+        format!(
+            "[mailbox]\nuid = {uid}\ngid = {gid}\n{mailbox}[outage]\n{outage}\n[database]\nurl = \"{url}\"\n{password_file}"
+        )
     }
 
     /// From now on the configuration wants a snapshot, with these other keys of `[outage]`.
@@ -128,6 +134,17 @@ impl Accounts {
     #[must_use]
     pub fn with_snapshot(mut self, keys: &str) -> Self {
         self.snapshot = Some(keys.to_owned());
+        fs::write(self.config_path(), self.config()).expect("the configuration");
+        self
+    }
+
+    /// From now on the configuration has these other keys of `[mailbox]` too, with a line end behind each.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    #[must_use]
+    pub fn with_mailbox(mut self, keys: &str) -> Self {
+        keys.clone_into(&mut self.mailbox);
         fs::write(self.config_path(), self.config()).expect("the configuration");
         self
     }

@@ -84,6 +84,7 @@ pub(super) const KEYS: &[Key] = &[
     key("mailbox", "gid", |c, v| put(&mut c.mailbox.gid, v.group().map(Some))),
     key("mailbox", "quota", |c, v| put(&mut c.mailbox.quota, v.quota())),
     key("mailbox", "allow_root", |c, v| put(&mut c.mailbox.allow_root, v.boolean())),
+    key("mailbox", "create", |c, v| put(&mut c.mailbox.create, v.boolean())),
     key("password", "scheme", |c, v| put(&mut c.password.scheme, v.scheme())),
     key("password", "default_scheme", |c, v| put(&mut c.password.rules.default_scheme, v.default_scheme())),
     key("password", "trim", |c, v| put(&mut c.password.rules.trim, v.boolean())),

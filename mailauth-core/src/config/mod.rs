@@ -76,6 +76,11 @@ impl Config {
         }
     }
 
+    /// Does the checkpassword program make a home and Maildir that are missing?
+    pub fn makes_homes_by_checkpassword(&self) -> bool {
+        self.mailbox.create || self.pop3.create_home
+    }
+
     /// How much hashing a process with this configuration may do at once.
     pub fn budget(&self) -> Budget {
         let processors = || std::thread::available_parallelism().map_or(1, usize::from);

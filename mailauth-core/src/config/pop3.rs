@@ -12,7 +12,7 @@ pub struct Pop3Config {
     pub dovecot: bool,
     /// `become_owner`: take the mailbox owner's ids and home before the next program runs.
     pub become_owner: bool,
-    /// `create_home`: make a home and Maildir that are missing at a login.
+    /// `create_home`: as `[mailbox] create`, for this program alone.
     pub create_home: bool,
     /// `apop`: a password may be the answer to the timestamp.
     pub apop: bool,

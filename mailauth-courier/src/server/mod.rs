@@ -219,6 +219,7 @@ pub fn start(listener: Listener, settings: Settings, answers: Answers) -> Result
         overload: Throttle::default(),
         refusals: Throttle::default(),
         unsendable: Throttle::default(),
+        unmade: Throttle::default(),
     });
     let hall = Arc::new(Hall {
         live: Mutex::new(Arc::new(live)),

@@ -8,7 +8,7 @@ use mailauth_core::account::Account;
 use mailauth_core::authenticate::{Answer, No};
 use mailauth_core::password::Stored;
 use mailauth_core::routing::Router;
-use mailauth_core::{Login, Secret};
+use mailauth_core::{Login, Secret, Service};
 use std::time::Instant;
 use zeroize::Zeroizing;
 
@@ -32,11 +32,20 @@ pub(super) struct Form {
     pub without_maildir: bool,
     /// The request is a look-up, after which some clients verify a password themselves.
     pub looked_up: bool,
+    /// The request is a login that opens the mailbox, which is made first where it is missing and `[mailbox] create` says
+    /// so.
+    pub opens_mailbox: bool,
 }
 
 impl Form {
     pub fn of(service: &[u8]) -> Self {
         Form { without_maildir: service == b"courier", ..Form::default() }
+    }
+
+    /// Of a login.
+    pub fn of_login(service: &[u8]) -> Self {
+        let opens = [Service::Imap, Service::Pop3, Service::Webmail, Service::Sieve];
+        Form { opens_mailbox: opens.contains(&Service::from_name(service)), ..Form::of(service) }
     }
 }
 
@@ -80,13 +89,18 @@ impl Reply {
     pub fn route(router: &Router, question: &Question, deadline: Instant) -> Self {
         let text = match question {
             Question::Domain(name) => said_of(router.domain(name), |()| Ok(String::new())),
-            Question::Account(address) => said_of(router.account(address), |account| account_text(&account)),
+            Question::Account(address) => return Reply::mailbox(router.account(address)),
             Question::Alias(address) => said_of(router.alias(address), |targets| alias_text(&targets)),
             Question::Recipient { address, size } => {
                 return Reply::recipient(router.recipient(address, *size, deadline));
             }
         };
         Reply::text(text)
+    }
+
+    /// To the question where the mail of an address is to be put.
+    pub fn mailbox(answer: Answer<Box<Account>>) -> Self {
+        Reply::text(said_of(answer, |account| account_text(&account)))
     }
 
     /// To the question whether a recipient takes a message.

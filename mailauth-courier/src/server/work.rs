@@ -13,11 +13,12 @@ use super::throttle::Throttle;
 use super::turns::{Turn, Turns};
 use crate::protocol::question::said;
 use crate::protocol::{Command, FAIL, OK, Question, Request};
-use mailauth_core::Service;
 use mailauth_core::account::Account;
 use mailauth_core::authenticate::{self, Answer, Authenticator, Authority as _, Credential, PasswordChange, Step};
+use mailauth_core::quota::room;
 use mailauth_core::routing::Later;
 use mailauth_core::store::Changed;
+use mailauth_core::{Service, home};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -29,7 +30,7 @@ pub(super) struct Works {
     pub lookups: Arc<Lane>,
     /// Passwords that take milliseconds.
     pub hashing: Arc<Lane>,
-    /// `PASSWD`, which looks up, hashes and writes.
+    /// `PASSWD`, which looks up, hashes and writes; and what makes a mailbox.
     pub changes: Arc<Lane>,
     /// `ASK recipient`, which may count a mailbox.
     pub recipients: Arc<Lane>,
@@ -46,6 +47,7 @@ pub(super) struct Works {
     pub overload: Throttle,
     pub refusals: Throttle,
     pub unsendable: Throttle,
+    pub unmade: Throttle,
 }
 
 /// The pauses between questions about a mailbox that is locked grow from one to the other.
@@ -108,13 +110,13 @@ impl Works {
             Command::LogIn { service, login, password } => {
                 let sent = connection.live.send_clear.then(|| password.clone());
                 let request = ask(&connection, request.client, &service, login, Credential::Password(password));
-                self.decide(connection, Asked { request, form: Form { sent, ..Form::of(&service) } });
+                self.decide(connection, Asked { request, form: Form { sent, ..Form::of_login(&service) } });
             }
             Command::Challenge { service, mechanism, response } => {
                 let login = response.login().to_vec();
                 let credential = Credential::Cram(mechanism, response);
                 let request = ask(&connection, request.client, &service, login, credential);
-                self.decide(connection, Asked { request, form: Form::of(&service) });
+                self.decide(connection, Asked { request, form: Form::of_login(&service) });
             }
         }
     }
@@ -122,12 +124,12 @@ impl Works {
     fn decide(self: &Arc<Self>, connection: Connection, asked: Asked) {
         let Asked { request, form } = asked;
         match connection.live.answers.authenticator.begin(request) {
-            Step::Decided(answer) => self.reply(connection, answer, &form),
+            Step::Decided(answer) => self.reply(connection, answer, form),
             Step::Hash(verification) => {
                 let works = Arc::clone(self);
                 self.queue(&self.hashing, "passwords", connection, move |connection| {
                     let answer = connection.live.answers.authenticator.finish(verification);
-                    works.reply(connection, answer, &form);
+                    works.reply(connection, answer, form);
                 });
             }
         }
@@ -149,6 +151,11 @@ impl Works {
     }
 
     fn route(self: &Arc<Self>, connection: Connection, question: Question) {
+        if let Question::Account(address) = &question
+            && connection.live.answers.authenticator.makes_mailboxes()
+        {
+            return self.route_to_mailbox(connection, address.clone());
+        }
         let Question::Recipient { address, size } = question else {
             let reply = Reply::route(&connection.live.answers.router, &question, connection.deadline);
             return self.give(connection, reply);
@@ -157,6 +164,38 @@ impl Works {
         self.queue(&self.recipients, "questions about recipients", connection, move |connection| {
             works.take_recipient(Recipient { connection, address, size, pause: FIRST_PAUSE }, None);
         });
+    }
+
+    /// Answers where the mail of an address is to be put, and makes the mailbox where it is missing. If that fails, the
+    /// delivery may be able to do it.
+    fn route_to_mailbox(self: &Arc<Self>, connection: Connection, address: Vec<u8>) {
+        let works = Arc::clone(self);
+        self.queue(&self.changes, "mailboxes to be made", connection, move |connection| {
+            let answer = connection.live.answers.router.account(&address);
+            if let Answer::Yes(account) = &answer
+                && home::is_missing(account)
+            {
+                works.make_mailbox(account);
+            }
+            works.give(connection, Reply::mailbox(answer));
+        });
+    }
+
+    /// Returns true if it was made.
+    fn make_mailbox(&self, account: &Account) -> bool {
+        let login = account.login.as_str();
+        match home::make(account) {
+            Ok(()) => {
+                tracing::info!(login, "the mailbox {} was missing, and is made", room::maildir(account).display());
+                true
+            }
+            Err(why) => {
+                if let Some(omitted) = self.unmade.admit() {
+                    tracing::warn!(login, omitted, "{why}");
+                }
+                false
+            }
+        }
     }
 
     /// Answers whether a recipient takes a message, or leaves that until it is this question's turn at the mailbox, and
@@ -266,9 +305,29 @@ impl Works {
         }
     }
 
-    fn reply(&self, connection: Connection, answer: Answer<Box<Account>>, form: &Form) {
-        let reply = Reply::account(answer, form, &connection.live, connection.rights);
+    fn reply(self: &Arc<Self>, connection: Connection, answer: Answer<Box<Account>>, form: Form) {
+        if form.opens_mailbox
+            && connection.live.answers.authenticator.makes_mailboxes()
+            && let Answer::Yes(account) = &answer
+            && home::is_missing(account)
+        {
+            return self.reply_at_first_login(connection, account.clone(), form);
+        }
+        let reply = Reply::account(answer, &form, &connection.live, connection.rights);
         self.give(connection, reply);
+    }
+
+    /// Makes the mailbox before the answer. Without one, the answer is "not now": no program could open it.
+    fn reply_at_first_login(self: &Arc<Self>, connection: Connection, account: Box<Account>, form: Form) {
+        let works = Arc::clone(self);
+        self.queue(&self.changes, "mailboxes to be made", connection, move |connection| {
+            if works.make_mailbox(&account) {
+                let reply = Reply::account(Answer::Yes(account), &form, &connection.live, connection.rights);
+                works.give(connection, reply);
+            } else {
+                connection.close();
+            }
+        });
     }
 
     fn give(&self, connection: Connection, reply: Reply) {

@@ -3,7 +3,9 @@
 use super::site::{ANNA, BRUNO, PASSWORD, Site, TIMESTAMP};
 use mailauth_tests::checkpassword::{Outcome, call, record};
 use mailauth_tests::people::{DORA, DORAS_PASSWORD, UNKNOWN};
-use mailauth_tests::{Kind, MailHost, eventually, on_each_database, on_each_server, output_with_input, program};
+use mailauth_tests::{
+    Accounts, Kind, MailHost, eventually, on_each_database, on_each_server, output_with_input, program,
+};
 use md5::{Digest, Md5};
 use rustix::process::Signal;
 use std::fs;
@@ -288,10 +290,14 @@ fn a_frozen_daemon_is_away_after_the_deadline() {
 
 #[test]
 fn a_first_login_makes_home_and_maildir() {
-    let site = Site::new();
+    makes_home_and_maildir(&Site::new(), "[pop3]\ncreate_home = true");
+    makes_home_and_maildir(&Site::over(Accounts::empty(Kind::Sqlite).with_mailbox("create = true\n")), "");
+}
+
+fn makes_home_and_maildir(site: &Site, lines: &str) {
     let home = site.files.join("mail/anna");
     fs::remove_dir_all(&home).expect("removed");
-    site.configure("[pop3]\ncreate_home = true");
+    site.configure(lines);
     let outcome = site.log_in(ANNA, PASSWORD, "pwd; cd Maildir; ls -d */");
     assert_eq!(outcome.output, format!("{}\ncur/\nnew/\ntmp/\n", home.display()), "{}", outcome.said);
     for path in [home.clone(), home.join("Maildir"), home.join("Maildir/new")] {
