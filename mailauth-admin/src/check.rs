@@ -2,6 +2,7 @@
 
 mod contents;
 mod copy;
+mod names;
 
 use crate::failure::{Exit, Failure};
 use crate::output::{Table, json, printable, say};
@@ -166,6 +167,7 @@ fn database(config: &Config, all: bool, copy: Option<SnapshotState>, findings: &
         rights(&report, findings);
         let none = if report.accounts == 0 { "; add one with 'mailauth account add'" } else { "" };
         findings.add("accounts", State::Ok, format!("{}{none}", report.accounts));
+        names::look(&store).into_iter().for_each(|text| findings.add("names", State::Degraded, text));
         contents::look(store, config, all, findings);
     }
 }

@@ -319,8 +319,13 @@ mod on_each {
             account("ben@bücher.example", "'/srv/ben'"),
             account("ju\u{308}rgen@example.org", "NULL"),
         ));
+        let check = || String::from_utf8_lossy(&accounts.try_admin(&["check"], "").stdout).into_owned();
+        let told = check();
+        assert!(told.contains("the domain bücher.example is looked up as xn--bcher-kva.example"), "{told}");
         let said = accounts.admin(&["init"], "");
         assert!(said.contains("changed: domains 1, accounts 3, aliases 2"), "{said}");
+        let told = check();
+        assert!(!told.contains("is looked up as"), "{told}");
         for who in ["zoe@bücher.example", "zoe@xn--bcher-kva.example", "ben@bücher.example", "jürgen@example.org"] {
             assert!(works(&accounts, who), "{who}");
         }
