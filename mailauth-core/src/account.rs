@@ -64,7 +64,7 @@ impl Login {
         }
         let mut login = text.to_lowercase();
         if spelling::may_vary(&login) {
-            login = spelling::address(&login).map_err(|spelling::NoName| LoginError::Domain)?;
+            login = spelling::address(text).map_err(|spelling::NoName| LoginError::Domain)?;
         }
         match (login.rsplit_once('@'), default_domain) {
             (Some(("", _) | (_, "")), _) => return Err(LoginError::Incomplete),

@@ -47,9 +47,12 @@ impl DomainName {
     pub fn parse(text: &str) -> Result<Self, DomainNameError> {
         // Folding can lengthen it, and so can the ASCII form.
         let folded = if text.len() <= Self::MAX { text.to_lowercase() } else { return Err(DomainNameError::Length) };
-        let name = spelling::domain(&folded)
-            .map_err(|spelling::NoName| DomainNameError::International(text.to_owned()))?
-            .into_owned();
+        let name = match spelling::may_vary(&folded) {
+            true => spelling::domain(text)
+                .map_err(|spelling::NoName| DomainNameError::International(text.to_owned()))?
+                .into_owned(),
+            false => folded,
+        };
         if name.is_empty() || name.len() > Self::MAX {
             return Err(DomainNameError::Length);
         }

@@ -28,22 +28,20 @@ pub(crate) fn may_vary(folded: &str) -> bool {
     !folded.is_ascii() || folded.contains(PREFIX)
 }
 
-/// An address, or a login without a domain, in the spelling that is looked up. It is in lower case already.
-pub(crate) fn address(folded: &str) -> Result<String, NoName> {
-    match folded.rsplit_once('@') {
+/// An address, or a login without a domain, in the spelling that is looked up.
+pub(crate) fn address(text: &str) -> Result<String, NoName> {
+    match text.rsplit_once('@') {
         Some((local, name)) => Ok(format!("{}@{}", composed(local), domain(name)?)),
-        None => Ok(composed(folded).into_owned()),
+        None => Ok(composed(text)),
     }
 }
 
-/// The name of a domain in the spelling that is looked up. It is in lower case already.
-pub(crate) fn domain(folded: &str) -> Result<Cow<'_, str>, NoName> {
-    if !may_vary(folded) {
-        return Ok(Cow::Borrowed(folded));
-    }
-    match to_ascii(folded) {
+/// The name of a domain in the spelling that is looked up. In either case: that of some letters, such as the sigma at the
+/// end of a word, is for this mapping to say.
+pub(crate) fn domain(text: &str) -> Result<Cow<'_, str>, NoName> {
+    match to_ascii(text) {
         Some(ascii) => Ok(ascii),
-        None if folded.is_ascii() => Ok(Cow::Borrowed(folded)),
+        None if text.is_ascii() => Ok(text.to_ascii_lowercase().into()),
         None => Err(NoName),
     }
 }
@@ -90,7 +88,7 @@ pub fn respelt_target(text: &str) -> Cow<'_, str> {
     if name.is_ascii() {
         return Cow::Borrowed(text);
     }
-    domain(&name.to_lowercase()).map_or(Cow::Borrowed(text), |name| format!("{local}@{name}").into())
+    domain(name).map_or(Cow::Borrowed(text), |name| format!("{local}@{name}").into())
 }
 
 fn to_ascii(name: &str) -> Option<Cow<'_, str>> {
@@ -100,8 +98,9 @@ fn to_ascii(name: &str) -> Option<Cow<'_, str>> {
     ascii.split('.').all(fits).then_some(ascii)
 }
 
-fn composed(local: &str) -> Cow<'_, str> {
-    if is_nfc(local) { Cow::Borrowed(local) } else { local.nfc().collect::<String>().into() }
+fn composed(local: &str) -> String {
+    let folded = local.to_lowercase();
+    if is_nfc(&folded) { folded } else { folded.nfc().collect() }
 }
 
 #[cfg(test)]
@@ -121,6 +120,10 @@ mod tests {
             ("straße.example", "xn--strae-oqa.example"),
             ("日本語.example", "xn--wgv71a119e.example"),
             ("mail_1.bücher.example", "mail_1.xn--bcher-kva.example"),
+            ("BU\u{308}CHER.Example", "xn--bcher-kva.example"),
+            ("XN--Bcher-KVA.example", "xn--bcher-kva.example"),
+            ("σασ.example", "xn--mxa9ab.example"),
+            ("ΣΑΣ.example", "xn--mxa9ab.example"),
             ("sub.xn--bcher-kva.bücher", "sub.xn--bcher-kva.xn--bcher-kva"),
         ] {
             assert_eq!(domain(spelling).as_deref(), Ok(same), "{spelling}");
@@ -129,6 +132,7 @@ mod tests {
 
     #[test]
     fn a_name_in_ascii_is_never_refused() {
+        assert_eq!(domain("XN--ZZZZZZ999.Example").as_deref(), Ok("xn--zzzzzz999.example"));
         let long = format!("{}.example", "x".repeat(64));
         for name in [
             "example.org",
@@ -180,7 +184,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_spelling_is_spelt_the_same_again(text in "\\PC{0,20}") {
-            if let Ok(once) = address(&text.to_lowercase()) {
+            if let Ok(once) = address(&text) {
                 prop_assert_eq!(address(&once), Ok(once));
             }
         }
