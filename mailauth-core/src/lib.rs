@@ -16,6 +16,7 @@ pub mod home;
 #[cfg(feature = "log")]
 pub mod log;
 pub mod mailbox;
+pub mod names;
 pub mod password;
 pub mod privileges;
 pub mod quota;

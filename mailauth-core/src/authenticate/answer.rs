@@ -168,8 +168,8 @@ impl NotNow {
     pub fn code(&self) -> &'static str {
         match self {
             NotNow::Store(StoreError::Unreachable { .. }) => "database-unreachable",
-            NotNow::Store(StoreError::Timeout { .. }) => "database-timeout",
-            NotNow::Store(StoreError::Refused { .. }) => "database-refused",
+            NotNow::Store(StoreError::Timeout { .. } | StoreError::Cancelled { .. }) => "database-timeout",
+            NotNow::Store(StoreError::Refused { .. } | StoreError::Forbidden { .. }) => "database-refused",
             NotNow::Store(
                 StoreError::Unusable(_)
                 | StoreError::Doubtful(_)

@@ -5,15 +5,19 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// `[database]`.
+/// `[database]`, or what `[admin]` makes of it.
 #[derive(Clone, Debug)]
 pub struct DatabaseConfig {
+    /// Which of the configured users connects.
+    pub user: DatabaseUser,
     /// `url`.
     pub url: DatabaseUrl,
     /// `password_file`: a file with nothing but the password.
     pub password_file: Option<PathBuf>,
     /// The password in it, without its line end; empty without one.
     pub password: Secret,
+    /// Why this process may not read it, where it can do without. No store is opened with it.
+    pub unreadable: Option<String>,
     /// `tls`; none is `verify-full` unless the server is on the loopback or a unix socket.
     pub tls: Option<Secrecy>,
     /// `tls_ca`: PEM certificates of the authorities to trust; without it the ones that come with the program.
@@ -33,9 +37,11 @@ pub struct DatabaseConfig {
 impl Default for DatabaseConfig {
     fn default() -> Self {
         DatabaseConfig {
+            user: DatabaseUser::default(),
             url: DatabaseUrl::Sqlite { path: "mailauth.db".into() },
             password_file: None,
             password: Secret::default(),
+            unreadable: None,
             tls: None,
             tls_ca: None,
             tls_cert: None,
@@ -43,6 +49,30 @@ impl Default for DatabaseConfig {
             deadline: Duration::from_secs(3),
             pool: 8,
             dirty_reads: false,
+        }
+    }
+}
+
+/// Which of the configured users of a database one is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum DatabaseUser {
+    /// The only one, of `[database]`.
+    #[default]
+    Only,
+    /// The daemon's, of `[database]`, beside that of `[admin]`.
+    Daemon,
+    /// The daemon's, in the place of that of `[admin]`, whose password cannot be read: why.
+    Substitute(String),
+    /// That of `[admin]`.
+    Administrator,
+}
+
+impl DatabaseUser {
+    /// Returns the section with its URL.
+    pub fn section(&self) -> &'static str {
+        match self {
+            DatabaseUser::Administrator => "admin",
+            DatabaseUser::Only | DatabaseUser::Daemon | DatabaseUser::Substitute(_) => "database",
         }
     }
 }

@@ -3,6 +3,7 @@
 //! TOML, from the file given with `--config`, else named by `$MAILAUTH_CONFIG`, else `/etc/mailauth/mailauth.toml`, else
 //! nothing but the defaults. `mailauth.toml` at the root of the repository is a sample with every key.
 
+mod admin;
 mod cache;
 mod database;
 mod keys;
@@ -13,12 +14,14 @@ mod outage;
 mod parse;
 mod password;
 mod pop3;
+mod secrets;
 mod source;
 mod url;
 mod value;
 
+pub use admin::AdminConfig;
 pub use cache::CacheConfig;
-pub use database::{DatabaseConfig, DatabaseUrl, HostPort, Secrecy, Server, UrlError};
+pub use database::{DatabaseConfig, DatabaseUrl, DatabaseUser, HostPort, Secrecy, Server, UrlError};
 pub use log::{LogConfig, LogLevel, LoggedDecisions};
 pub use metrics::{MetricsAddress, MetricsConfig};
 pub use mistake::{ConfigErrors, Mistake, Place};
@@ -38,6 +41,8 @@ use std::time::Duration;
 pub struct Config {
     /// `[database]`
     pub database: DatabaseConfig,
+    /// `[admin]`
+    pub admin: AdminConfig,
     /// `[cache]`
     pub cache: CacheConfig,
     /// `[outage]`

@@ -3,7 +3,7 @@
 use super::keys::KEYS;
 use super::mistake::{Mistake, Place};
 use super::value::Value;
-use super::{Config, ConfigErrors};
+use super::{Config, ConfigErrors, DatabaseUser};
 use crate::password::Cost;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,7 +57,10 @@ pub(super) fn parse(text: &str, file: &Path) -> Result<Parsed, ConfigErrors> {
             reading.mistake(fault.span().unwrap_or(0..0), None, fault.message().to_owned());
         }
     }
-    let Reading { mut mistakes, config, places, .. } = reading;
+    let Reading { mut mistakes, mut config, places, .. } = reading;
+    if config.admin.url.is_some() {
+        config.database.user = DatabaseUser::Daemon;
+    }
     if mistakes.is_empty() {
         return Ok(Parsed { config, places });
     }
@@ -141,12 +144,21 @@ impl Reading<'_> {
             ("mailbox", "gid", root(mailbox.gid), as_root),
             ("password", "memory", password.memory < new.max(heaviest << 10), small),
         ];
-        for (section, key, wrong, problem) in found {
-            if wrong {
-                let place = self.places.get(&(section, key)).copied().unwrap_or(Place { line: 1, column: 1 });
-                let key = Some(format!("[{section}] {key}"));
-                self.mistakes.push(Mistake { place: Some(place), key, problem: problem.to_owned() });
-            }
+        let found = found.into_iter().filter(|(.., wrong, _)| *wrong);
+        let of_database = found.map(|(section, key, _, problem)| (section, key, problem.to_owned()));
+        // Without both URLs nothing can be said of [admin].
+        let is_url = |mistake: &Mistake| {
+            mistake.key.as_deref().is_some_and(|key| ["[database] url", "[admin] url"].contains(&key))
+        };
+        let of_admin = match self.mistakes.iter().any(is_url) {
+            true => Vec::new(),
+            false => self.config.contradictions_of_admin(),
+        };
+        let of_admin = of_admin.into_iter().map(|(key, problem)| ("admin", key, problem));
+        for (section, key, problem) in of_database.chain(of_admin).collect::<Vec<_>>() {
+            let place = self.places.get(&(section, key)).copied().unwrap_or(Place { line: 1, column: 1 });
+            let key = Some(format!("[{section}] {key}"));
+            self.mistakes.push(Mistake { place: Some(place), key, problem });
         }
     }
 }
@@ -166,7 +178,7 @@ fn unknown_section(name: &str, value: &DeValue<'_>) -> String {
 
 fn unknown_key(section: &str, name: &str) -> String {
     let here = KEYS.iter().filter(|key| key.section == section).map(|key| key.name);
-    if section == "database" && name == "password" {
+    if matches!(section, "database" | "admin") && name == "password" {
         return "there is no such key; put the password alone into a file and name that in password_file".to_owned();
     }
     if let Some(near) = nearest(name, here.clone()) {

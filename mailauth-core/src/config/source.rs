@@ -2,8 +2,8 @@
 
 use super::mistake::{Mistake, Place};
 use super::parse::{self, MAX_TEXT, Parsed};
+use super::secrets::{Given, Secrets};
 use super::{Config, ConfigErrors};
-use crate::Secret;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
@@ -16,12 +16,6 @@ const SYSTEM_FILE: &str = "/etc/mailauth/mailauth.toml";
 
 /// The environment variable that names a file.
 const VARIABLE: &str = "MAILAUTH_CONFIG";
-
-/// The byte order mark of UTF-8, which is no part of what a file holds.
-const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
-
-/// The most bytes of a password file.
-const MAX_PASSWORD_FILE: usize = 4096;
 
 /// Where a configuration came from, and what is doubtful about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,9 +68,38 @@ impl Config {
     /// With all that is wrong with the file that counts; no other one is tried then.
     pub fn load(file: Option<&Path>) -> Result<(Config, Source), ConfigErrors> {
         let Some((mut parsed, origin)) = find(file)? else { return Ok(defaults()) };
-        let mut warnings = read_password(&mut parsed, origin.file().unwrap_or(Path::new(SYSTEM_FILE)))?;
-        warnings.extend(parsed.config.mailbox.quota.doubt().map(|doubt| format!("[mailbox] quota: {doubt}")));
-        warnings.extend(parsed.config.database.tls_key.as_deref().and_then(|key| open_to_all(key, "a private key")));
+        let mut secrets = Secrets::new(&parsed);
+        let password = secrets.read("database", parsed.config.database.password_file.as_deref());
+        secrets.warn_of_key(parsed.config.database.tls_key.as_deref());
+        let mut warnings = secrets.end(origin.file().unwrap_or(Path::new(SYSTEM_FILE)))?;
+        warnings.extend(doubts(&parsed.config));
+        parsed.config.database.password = password.unwrap_or_default();
+        Ok((parsed.config, Source { origin, warnings }))
+    }
+
+    /// The same for the administrator's command: reads the password of the user of `[admin]` too. Of these two files, one
+    /// may be kept from this process, which then works as the other user.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn load_for_administration(file: Option<&Path>) -> Result<(Config, Source), ConfigErrors> {
+        let Some((mut parsed, origin)) = find(file)? else { return Ok(defaults()) };
+        let (admin, database) = (parsed.config.admin.clone(), parsed.config.database.clone());
+        let mut secrets = Secrets::new(&parsed);
+        let of_admin = secrets.try_read("admin", admin.password_file.as_deref());
+        let of_database = match (&of_admin, &admin.url) {
+            (Given::Password(_), Some(_)) => secrets.try_read("database", database.password_file.as_deref()),
+            _ => secrets.read("database", database.password_file.as_deref()).into(),
+        };
+        if let (Given::Forbidden(why), Given::Failed) = (&of_admin, &of_database) {
+            secrets.mistake("admin", why.clone());
+        }
+        secrets.warn_of_key(database.tls_key.as_deref());
+        secrets.warn_of_key(admin.tls_key.as_deref());
+        let mut warnings = secrets.end(origin.file().unwrap_or(Path::new(SYSTEM_FILE)))?;
+        warnings.extend(doubts(&parsed.config));
+        (parsed.config.admin.password, parsed.config.admin.unreadable) = of_admin.parts("admin");
+        (parsed.config.database.password, parsed.config.database.unreadable) = of_database.parts("database");
         Ok((parsed.config, Source { origin, warnings }))
     }
 
@@ -97,6 +120,11 @@ impl Config {
         let Some((parsed, origin)) = read(Origin::System(SYSTEM_FILE.into()))? else { return Ok(defaults()) };
         Ok((parsed.config, Source { origin, warnings: Vec::new() }))
     }
+}
+
+/// What is doubtful about the values.
+fn doubts(config: &Config) -> impl Iterator<Item = String> {
+    config.mailbox.quota.doubt().map(|doubt| format!("[mailbox] quota: {doubt}")).into_iter()
 }
 
 fn defaults() -> (Config, Source) {
@@ -125,44 +153,14 @@ fn read(origin: Origin) -> Result<Option<(Parsed, Origin)>, ConfigErrors> {
     Ok(Some((parse::parse(&text, file)?, origin)))
 }
 
-/// Fetches the password from its file, and says what is doubtful about that.
-fn read_password(parsed: &mut Parsed, config_file: &Path) -> Result<Vec<String>, ConfigErrors> {
-    let Some(path) = &parsed.config.database.password_file else { return Ok(Vec::new()) };
-    let place = parsed.places.get(&("database", "password_file")).copied();
-    let wrong = |problem: String| ConfigErrors {
-        file: config_file.to_owned(),
-        mistakes: vec![Mistake { place, key: Some("[database] password_file".to_owned()), problem }],
-    };
-    let shown = path.display();
-    let mut bytes = read_bounded(path, MAX_PASSWORD_FILE)
-        .map_err(|error| wrong(format!("{shown} cannot be read: {error}; make it readable for this program's user")))?;
-    if bytes.last() == Some(&b'\n') {
-        bytes.pop();
-        if bytes.last() == Some(&b'\r') {
-            bytes.pop();
-        }
-    }
-    // Editors of other systems begin a file with it.
-    if bytes.starts_with(BYTE_ORDER_MARK) {
-        bytes.rotate_left(BYTE_ORDER_MARK.len());
-        bytes.truncate(bytes.len() - BYTE_ORDER_MARK.len());
-    }
-    if bytes.is_empty() || bytes.contains(&0) || bytes.contains(&b'\n') {
-        bytes.zeroize();
-        return Err(wrong(format!("{shown} does not hold one line with a password; write that and nothing else")));
-    }
-    parsed.config.database.password = Secret::new(bytes);
-    Ok(open_to_all(path, "a password").into_iter().collect())
-}
-
 /// What is to be said of a file with a secret if everybody may read it.
-fn open_to_all(path: &Path, secret: &str) -> Option<String> {
+pub(super) fn open_to_all(path: &Path, secret: &str) -> Option<String> {
     let (open, shown) = (std::fs::metadata(path).is_ok_and(|file| file.mode() & 0o004 != 0), path.display());
     open.then(|| format!("{shown} holds {secret} and everybody may read it; run chmod o-rwx {shown}"))
 }
 
 /// A whole file, unless it is larger than a sane one. Nothing of it is left in memory that was given back.
-fn read_bounded(path: &Path, most: usize) -> io::Result<Vec<u8>> {
+pub(super) fn read_bounded(path: &Path, most: usize) -> io::Result<Vec<u8>> {
     let file = File::open(path)?;
     // Room for all of it from the start, so that a password is not left behind by a vector that grows.
     let mut bytes = Vec::with_capacity(usize::try_from(file.metadata()?.len()).unwrap_or(most).min(most) + 1024);

@@ -2,7 +2,7 @@
 
 use super::addresses::{MOST_TARGETS, not_an_address, unusable};
 use super::administration::{
-    AccountChange, AccountTimes, AdminError, Administration, AliasRow, CharacterSet, DomainRow, ImportError,
+    AccountChange, AccountTimes, AdminError, AdminReport, Administration, AliasRow, CharacterSet, DomainRow, ImportError,
     ImportSource, SchemaChange, StoreReport,
 };
 use super::driver::{Connection, Delivery, DriverError, Needs, Param, Refusal, Row, Statement};
@@ -71,9 +71,9 @@ impl Administration for SqlStore {
         self.hosts.read(|connection| {
             let (server, tls) = connection.server()?;
             // Without the right to look nothing is known of it; the list of rights says so.
-            let schema = match self.version(connection) {
-                Err(DriverError::Refused { .. }) => None,
-                version => Some(version?),
+            let (schema, schema_refused) = match self.version(connection) {
+                Err(DriverError::Refused { reason, .. }) => (None, Some(reason)),
+                version => (Some(version?), None),
             };
             let mut report = StoreReport {
                 server,
@@ -81,6 +81,7 @@ impl Administration for SqlStore {
                 character_set: connection.character_set(&needs.tables)?,
                 schema: schema.unwrap_or(0),
                 schema_known: self.known_version(),
+                schema_refused,
                 ..StoreReport::default()
             };
             if schema == Some(0) {
@@ -89,11 +90,27 @@ impl Administration for SqlStore {
             let rights = connection.rights(&needs)?;
             (report.rights_too_wide, report.rights_missing) = (rights.too_wide, rights.missing);
             report.rights_cure = rights.cure;
+            (report.user, report.administrator) = (rights.user, rights.administrator);
             match self.count_by_pages(connection, &self.statements.count_accounts, &[]) {
                 Err(DriverError::Refused { .. }) => {}
                 counted => report.accounts = counted?,
             }
             Ok(report)
+        })
+    }
+
+    fn admin_report(&self) -> Result<AdminReport, StoreError> {
+        let TableModel { accounts, domains, aliases, alias_domains, uses, sums, versions, .. } = &self.model;
+        let mut wanted = Vec::new();
+        for table in [&accounts.table, &domains.table, &aliases.table, &alias_domains.table] {
+            wanted.extend(["SELECT", "INSERT", "UPDATE", "DELETE"].map(|right| (right, table.as_str())));
+        }
+        wanted.extend(["SELECT", "INSERT", "DELETE"].map(|right| (right, uses.table.as_str())));
+        wanted.extend(["SELECT", "INSERT"].map(|right| (right, sums.table.as_str())));
+        wanted.push(("SELECT", &versions.table));
+        self.hosts.read(|connection| {
+            let (server, tls) = connection.server()?;
+            Ok(AdminReport { server, tls, lacking: connection.lacks(&wanted)? })
         })
     }
 

@@ -151,14 +151,32 @@ pub struct StoreReport {
     pub schema: u32,
     /// The version this program knows.
     pub schema_known: u32,
+    /// Why the version of the schema may not be read, where the user has no right to.
+    pub schema_refused: Option<String>,
     /// Accounts in the table.
     pub accounts: u64,
-    /// Rights that a daemon has no use for, such as `DROP`.
+    /// The user, as the server names it; empty where there are no users.
+    pub user: String,
+    /// By which right the user administers the server or the tables. Then the cure makes a user of the daemon's own.
+    pub administrator: Option<String>,
+    /// Rights that a daemon has no use for, one text for each object, such as `INSERT, DROP on accounts`.
     pub rights_too_wide: Vec<String>,
     /// Rights that are missing, such as `SELECT on accounts`.
     pub rights_missing: Vec<String>,
-    /// The statements that mend both, to be run in this order by an administrator of the database.
+    /// The statements that mend both, or make a user for the daemon, to be run in this order by an administrator of the
+    /// database.
     pub rights_cure: Vec<String>,
+}
+
+/// What a store says of the user that administers it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AdminReport {
+    /// `MariaDB 10.11.14`, `PostgreSQL 15.14`.
+    pub server: String,
+    /// The protocol version and cipher of the connection, or `None` for one in clear.
+    pub tls: Option<String>,
+    /// What an administrator's command needs and the user lacks, one text for each object.
+    pub lacking: Vec<String>,
 }
 
 /// Accounts to be imported, which may be read twice.
@@ -212,6 +230,12 @@ pub trait Administration: AccountStore {
     /// # Errors
     /// When the database cannot be asked.
     fn report(&self) -> Result<StoreReport, StoreError>;
+
+    /// What the store says of this user, where it is the one of the administrator's command.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    fn admin_report(&self) -> Result<AdminReport, StoreError>;
 
     /// The row of a domain.
     ///

@@ -4,6 +4,7 @@
 //! An address is done with when its whole handshake has succeeded, not when it accepts: one that accepts and stays silent
 //! uses up its share of the deadline, and leaves the rest to the next.
 
+use super::advice;
 use super::driver::DriverError;
 use crate::config::HostPort;
 use std::io;
@@ -13,7 +14,7 @@ use std::time::{Duration, Instant};
 /// The addresses of a host, in the order in which the system gives them. The look-up of a name is the system's, and may take
 /// longer than our deadline.
 pub(super) fn resolve(at: &HostPort) -> Result<Vec<SocketAddr>, DriverError> {
-    let lost = |problem: &dyn std::fmt::Display| DriverError::Lost(format!("the host's name {}: {problem}", at.host));
+    let lost = |problem: &dyn std::fmt::Display| DriverError::Lost(advice::of_name(problem, at));
     let mut addresses: Vec<SocketAddr> = Vec::new();
     for address in (at.host.as_str(), at.port).to_socket_addrs().map_err(|error| lost(&error))? {
         if !addresses.contains(&address) {

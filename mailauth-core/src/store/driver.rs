@@ -60,6 +60,10 @@ pub(crate) enum DriverError {
     /// The deadline passed.
     #[error("no answer within {} ms", .0.as_millis())]
     Timeout(Duration),
+    /// The server gave a statement up before our deadline, on a connection that works. A sentence with the setting that
+    /// made it do so.
+    #[error("{0}")]
+    Cancelled(String),
     /// The host did not have in time what others of its cluster have. That is not its fault, and says nothing of what else
     /// it is asked.
     #[error("it has not caught up with its cluster within {} ms", .0.as_millis())]
@@ -91,6 +95,8 @@ pub(crate) enum Refusal {
     Unstorable,
     /// There is no table of this name.
     NoTable,
+    /// The user has no right to it.
+    Forbidden,
     /// Another transaction was in the way, and this one was undone. The same may go well at once.
     Conflict,
     /// The server has forgotten the prepared statement, or its tables have changed.
@@ -141,6 +147,12 @@ pub(crate) trait Connection: Send {
 
     /// The rights we have here that `needs` does not justify, and those we lack.
     fn rights(&mut self, needs: &Needs) -> Result<Rights, DriverError>;
+
+    /// Those of these rights that we lack, each a right and a whole table, as `SELECT on accounts`. Databases without
+    /// users lack none.
+    fn lacks(&mut self, _wanted: &[(&str, &str)]) -> Result<Vec<String>, DriverError> {
+        Ok(Vec::new())
+    }
 }
 
 /// What a host can be used for.
@@ -212,6 +224,12 @@ impl Delivery {
 /// Rights, each as an administrator would name it: `SELECT on accounts`.
 #[derive(Debug, Default)]
 pub(crate) struct Rights {
+    /// The user, as the server names it.
+    pub(crate) user: String,
+    /// Why the user is an administrator, whose rights are nobody's to mend; none for any other user. Then the cure makes a
+    /// user of the daemon's own.
+    pub(crate) administrator: Option<String>,
+    /// One for each object: `INSERT, DELETE on accounts`.
     pub(crate) too_wide: Vec<String>,
     pub(crate) missing: Vec<String>,
     /// The statements that mend it, without semicolons, to be run in this order by an administrator.

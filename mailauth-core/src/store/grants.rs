@@ -1,7 +1,7 @@
 //! Reads what `SHOW GRANTS` of MySQL and MariaDB prints, such as
 //! ``GRANT SELECT, UPDATE (`password`) ON `mail`.`accounts` TO `mailauth`@`%` ``, and compares it with what is needed.
 
-use super::cure::{self, Held, Words};
+use super::cure::{self, Held, Revoke, Words};
 use super::driver::{Delivery, Needs, Rights};
 use std::collections::BTreeSet;
 
@@ -47,8 +47,25 @@ impl Right {
         self.name == "USAGE" || needs.justify(&self.name, &self.columns, self.table(database))
     }
 
-    fn revoke(&self) -> String {
-        format!("REVOKE {} ON {} FROM {}", self.quoted_name(), self.quoted, self.grantee)
+    fn revoke(&self) -> Revoke {
+        // Everybody's, which MariaDB has as a role whose name is a word and no name.
+        let from = if self.grantee == EVERYBODY { "PUBLIC" } else { &self.grantee };
+        Revoke::Right { right: self.quoted_name(), from: format!("ON {} FROM {from}", self.quoted) }
+    }
+
+    /// Returns true if only an administrator of the server has such a right.
+    fn administers(&self) -> bool {
+        self.object == "*.*" && ADMINISTRATORS.contains(&self.name.as_str())
+    }
+
+    /// Its name, and what it is for.
+    fn named(&self) -> (String, String) {
+        let name = match self.columns.is_empty() {
+            true => self.name.clone(),
+            false => format!("{} ({})", self.name, self.columns.join(", ")),
+        };
+        let of_all = if self.grantee == EVERYBODY { " (a right of every user)" } else { "" };
+        (name, format!("{}{of_all}", self.object))
     }
 
     fn grant_to(&self, role: &str) -> String {
@@ -62,14 +79,21 @@ impl Right {
     }
 }
 
-impl std::fmt::Display for Right {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.name)?;
-        if !self.columns.is_empty() {
-            write!(f, " ({})", self.columns.join(", "))?;
-        }
-        write!(f, " on {}", self.object)
-    }
+/// The user of MariaDB whose rights all others have.
+const EVERYBODY: &str = "`PUBLIC`";
+
+/// Rights to a whole server by which a user administers it.
+const ADMINISTRATORS: [&str; 7] =
+    ["ALL PRIVILEGES", "GRANT OPTION", "SUPER", "CREATE USER", "SYSTEM_USER", "CREATE ROLE", "ROLE_ADMIN"];
+
+/// Those of these rights, each to a whole table, that no line of `SHOW GRANTS` gives.
+pub(super) fn lacking(lines: &[String], database: &str, wanted: &[(&str, &str)]) -> Vec<String> {
+    let rights: Vec<Right> = lines.iter().flat_map(|line| parse(line)).collect();
+    let lacks = |(name, table): &&(&str, &str)| {
+        !rights.iter().any(|right| right.columns.is_empty() && right.covers(name, database, table))
+    };
+    let named = |(name, table): &(&str, &str)| ((*name).to_owned(), (*table).to_owned());
+    cure::by_object(wanted.iter().filter(lacks).map(named))
 }
 
 /// What the lines of `SHOW GRANTS` of `user`, such as `mail@%`, come to.
@@ -85,13 +109,27 @@ pub(super) fn compare(lines: &[String], user: &str, database: &str, needs: &Need
     if rights.iter().any(|right| needs.delivery(right.table(database)).is_some()) {
         out.missing.extend(undelivered(&rights, database, needs));
     }
-    out.too_wide = rights.iter().filter(|right| !right.is_needed(database, needs)).map(Right::to_string).collect();
-    out.too_wide.dedup();
-    if !(out.missing.is_empty() && out.too_wide.is_empty()) {
+    out.too_wide = cure::by_object(rights.iter().filter(|right| !right.is_needed(database, needs)).map(Right::named));
+    out.user = user.to_owned();
+    let great = cure::by_object(rights.iter().filter(|right| right.administers()).map(Right::named));
+    if !great.is_empty() {
+        out.administrator = Some(great.join("; "));
+        out.cure = own_user(user, database, needs);
+    } else if !(out.missing.is_empty() && out.too_wide.is_empty()) {
         let memberships: Vec<_> = lines.iter().filter_map(|line| membership(line)).collect();
         out.cure = cure(&rights, &memberships, user, database, needs);
     }
     out
+}
+
+/// The statements that make a user for the daemon, beside the administrator `user`.
+fn own_user(user: &str, database: &str, needs: &Needs) -> Vec<String> {
+    let (name, host) = user.rsplit_once('@').unwrap_or((user, "localhost"));
+    let name = if name == cure::DAEMON { "mailauth_daemon" } else { cure::DAEMON };
+    let words = Mysql { user: quoted_user(&format!("{name}@{host}")), database };
+    let mut statements = vec![format!("CREATE USER {} IDENTIFIED BY '{}'", words.user, cure::PASSWORD)];
+    statements.extend(cure::plan(&[], needs, true, &words));
+    statements
 }
 
 /// The statements that mend it.
@@ -334,7 +372,7 @@ mod tests {
     #[test]
     fn all_privileges_are_enough_and_too_much() {
         let (too_wide, missing) = of(&["GRANT ALL PRIVILEGES ON `mail`.* TO `m`@`%` WITH GRANT OPTION"]);
-        assert_eq!(too_wide, ["ALL PRIVILEGES on mail.*", "GRANT OPTION on mail.*"]);
+        assert_eq!(too_wide, ["ALL PRIVILEGES, GRANT OPTION on mail.*"]);
         assert!(missing.is_empty());
     }
 
@@ -348,7 +386,7 @@ mod tests {
             |right: &str| of(&[daemon[0], daemon[1], &format!("GRANT {right} ON `mail`.`mailbox_use` TO `m`@`%`")]);
         assert_eq!(with("SELECT, INSERT, UPDATE (`bytes`)"), (vec![], vec![]));
         let (too_wide, missing) = with("SELECT, UPDATE (`login`), DELETE");
-        assert_eq!(too_wide, ["UPDATE (login) on mail.mailbox_use", "DELETE on mail.mailbox_use"]);
+        assert_eq!(too_wide, ["UPDATE (login), DELETE on mail.mailbox_use"]);
         let lacking = |right: &str| format!("{right} on mailbox_use (quotas of domains cannot be kept)");
         assert_eq!(missing, [lacking("INSERT"), lacking("UPDATE (bytes)")]);
     }
@@ -360,11 +398,43 @@ mod tests {
             "GRANT UPDATE (`password`, `home`) ON `mail`.`accounts` TO `m`@`%`",
             "GRANT SELECT ON `other`.`domains` TO `m`@`%`",
         ]);
-        assert_eq!(
-            too_wide,
-            ["INSERT on mail.accounts", "UPDATE (password, home) on mail.accounts", "SELECT on other.domains"]
-        );
+        assert_eq!(too_wide, ["INSERT, UPDATE (password, home) on mail.accounts", "SELECT on other.domains"]);
         assert_eq!(missing, ["SELECT on domains", "UPDATE (updated_at) on accounts (passwords cannot be changed)"]);
+    }
+
+    #[test]
+    fn an_administrator_loses_nothing_and_the_daemon_is_given_a_user_of_its_own() {
+        for great in [
+            "GRANT ALL PRIVILEGES ON *.* TO `root`@`localhost` IDENTIFIED VIA unix_socket WITH GRANT OPTION",
+            "GRANT SELECT, INSERT, SHUTDOWN, SUPER, CREATE USER ON *.* TO `root`@`localhost`",
+        ] {
+            let lines = [great.to_owned(), "GRANT PROXY ON ''@'%' TO 'root'@'localhost' WITH GRANT OPTION".to_owned()];
+            let rights = compare(&lines, "root@localhost", "mail", &needs());
+            assert!(rights.administrator.is_some(), "{rights:?}");
+            assert!(rights.cure.iter().all(|statement| !statement.starts_with("REVOKE")), "{rights:?}");
+            assert_eq!(rights.cure[0], "CREATE USER `mailauth`@`localhost` IDENTIFIED BY 'a long password'");
+            let grant =
+                "GRANT SELECT, UPDATE (`password`, `updated_at`) ON `mail`.`accounts` TO `mailauth`@`localhost`";
+            assert_eq!(rights.cure[1], grant);
+        }
+        let lines = ["GRANT ALL PRIVILEGES ON *.* TO `mailauth`@`%`".to_owned()];
+        let statements = compare(&lines, "mailauth@%", "mail", &needs()).cure;
+        assert_eq!(statements[0], "CREATE USER `mailauth_daemon`@`%` IDENTIFIED BY 'a long password'");
+    }
+
+    #[test]
+    fn the_rights_of_every_user_to_a_database_for_trying_are_one_line_each() {
+        let lines = [
+            "GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP ON `test`.* TO PUBLIC",
+            "GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP ON `test\\_%`.* TO PUBLIC",
+        ];
+        let (too_wide, _) = of(&lines);
+        let rights = "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP";
+        let line = |object: &str| format!("{rights} on {object} (a right of every user)");
+        assert_eq!(too_wide, [line("test.*"), line("test_%.*")]);
+        let statements = cure("m@%", &lines);
+        let revoke = |object: &str| format!("REVOKE {rights} ON {object} FROM PUBLIC");
+        assert_eq!(statements[..2], [revoke("`test`.*"), revoke("`test\\_%`.*")]);
     }
 
     fn cure(user: &str, lines: &[&str]) -> Vec<String> {
@@ -379,8 +449,7 @@ mod tests {
             "GRANT SELECT, INSERT, UPDATE (`password`, `home`) ON `mail`.`accounts` TO `m`@`%`",
         ];
         let statements = [
-            "REVOKE INSERT ON `mail`.`accounts` FROM `m`@`%`",
-            "REVOKE UPDATE (`password`, `home`) ON `mail`.`accounts` FROM `m`@`%`",
+            "REVOKE INSERT, UPDATE (`password`, `home`) ON `mail`.`accounts` FROM `m`@`%`",
             "GRANT UPDATE (`password`, `updated_at`) ON `mail`.`accounts` TO `m`@`%`",
             "GRANT SELECT ON `mail`.`domains` TO `m`@`%`",
         ];

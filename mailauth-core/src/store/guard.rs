@@ -113,6 +113,10 @@ impl Connection for GuardedConnection {
     fn rights(&mut self, needs: &Needs) -> Result<Rights, DriverError> {
         self.run(|connection| connection.rights(needs))
     }
+
+    fn lacks(&mut self, wanted: &[(&str, &str)]) -> Result<Vec<String>, DriverError> {
+        self.run(|connection| connection.lacks(wanted))
+    }
 }
 
 /// Runs `work`, and returns its panic as an error.

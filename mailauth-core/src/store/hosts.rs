@@ -12,6 +12,7 @@
 //! when it begins, and reads where it would write.
 
 use super::driver::{Connection, Driver, DriverError, Refusal, Standing};
+use super::forbidden::Asker;
 use super::pool::{Lease, Pool, Probe};
 use super::{HostState, Role, StoreError, jitter};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -34,6 +35,8 @@ pub(crate) struct Hosts {
     /// All of them, for messages.
     place: String,
     deadline: Duration,
+    /// The user, where the database has users.
+    asker: Option<Asker>,
     /// A command, which has no threads.
     alone: bool,
     /// What the hosts are at first is asked once.
@@ -128,7 +131,9 @@ impl Host {
         let says_nothing = match error {
             DriverError::Behind(_) => true,
             DriverError::Full(_) | DriverError::Denied(_) => self.pool.serves(),
-            DriverError::Timeout(_) => self.pool.serves() && self.pool.answered_since(begin),
+            DriverError::Timeout(_) | DriverError::Cancelled(_) => {
+                self.pool.serves() && self.pool.answered_since(begin)
+            }
             DriverError::Lost(_) | DriverError::Refused { .. } | DriverError::Schema(_) => false,
         };
         if says_nothing {
@@ -179,7 +184,18 @@ impl Hosts {
         let known = || Known { role: Role::Unknown, unfit: None };
         let host = |driver| Arc::new(Host { pool: pool(driver, share), probe: None, known: Mutex::new(known()) });
         let hosts = drivers.into_iter().map(host).collect();
-        Hosts { hosts, place, deadline, alone: false, asked: OnceLock::new(), _stop: Vec::new() }
+        Hosts { hosts, place, deadline, asker: None, alone: false, asked: OnceLock::new(), _stop: Vec::new() }
+    }
+
+    /// The same, where messages about rights name the user.
+    pub(super) fn asked_by(self, asker: Option<Asker>) -> Self {
+        Hosts { asker, ..self }
+    }
+
+    /// The same, where deliveries change these tables.
+    pub(super) fn delivering(mut self, tables: [&str; 2]) -> Self {
+        self.asker = self.asker.take().map(|asker| asker.delivering(tables.map(str::to_owned).into()));
+        self
     }
 
     /// The driver, which is the same for all hosts but for where it connects.
@@ -365,8 +381,15 @@ impl Hosts {
             }
             error @ DriverError::Behind(_) => StoreError::Unreachable { place, reason: error.to_string() },
             DriverError::Timeout(after) => StoreError::Timeout { place, after },
+            DriverError::Cancelled(reason) => StoreError::Cancelled { place, reason },
             DriverError::Refused { kind: Refusal::NoTable, .. } => StoreError::Schema(no_schema(&place)),
-            DriverError::Refused { reason, .. } => StoreError::Refused { place, reason },
+            DriverError::Refused { kind, reason } => match &self.asker {
+                Some(asker) if kind == Refusal::Forbidden => {
+                    let advice = asker.advice(&reason);
+                    StoreError::Forbidden { place, reason, advice }
+                }
+                _ => StoreError::Refused { place, reason },
+            },
             DriverError::Schema(sentence) => StoreError::Schema(sentence),
         }
     }

@@ -245,6 +245,8 @@ impl Import<'_> {
     ) -> Result<Option<DriverError>, DriverError> {
         connection.reading().batch(MARK)?;
         match self.add(connection, accounts) {
+            // That is no fault of an account.
+            Err(error @ DriverError::Refused { kind: Refusal::Forbidden, .. }) => Err(error),
             Err(refused @ DriverError::Refused { .. }) => {
                 // Domains that were added since the mark are gone.
                 self.known.clear();

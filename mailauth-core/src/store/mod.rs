@@ -11,6 +11,8 @@ mod address;
 mod addresses;
 mod administer;
 mod administration;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+mod advice;
 mod attempts;
 pub mod cache;
 mod changed;
@@ -21,6 +23,7 @@ mod dial;
 mod driver;
 #[cfg(test)]
 mod fake;
+mod forbidden;
 #[cfg(feature = "mysql")]
 mod grants;
 mod guard;
@@ -61,7 +64,7 @@ mod tls;
 mod writer;
 
 pub use administration::{
-    AccountChange, AccountTimes, AdminError, Administration, AliasRow, CharacterSet, DomainRow, ImportError,
+    AccountChange, AccountTimes, AdminError, AdminReport, Administration, AliasRow, CharacterSet, DomainRow, ImportError,
     ImportSource, SchemaChange, StoreReport,
 };
 pub use changed::Changed;
@@ -96,6 +99,24 @@ pub enum StoreError {
         place: String,
         /// How long was waited.
         after: Duration,
+    },
+    /// The database gave a statement up before the deadline, because of a setting of its own.
+    #[error("the database at {place} gave up: {reason}")]
+    Cancelled {
+        /// Which database.
+        place: String,
+        /// Which setting, and what to do.
+        reason: String,
+    },
+    /// The database refused a statement because its user has no right to it.
+    #[error("the database at {place} refused: {reason}; {advice}")]
+    Forbidden {
+        /// Which database.
+        place: String,
+        /// What it said.
+        reason: String,
+        /// Which user that is, which role has the right, and what to do.
+        advice: String,
     },
     /// The database refused a statement on a connection that works. Another try would end the same way.
     #[error("the database at {place} refused: {reason}")]
@@ -140,7 +161,7 @@ pub enum StoreError {
 impl StoreError {
     /// Did the database not answer at all? Any other error is its answer.
     pub fn is_outage(&self) -> bool {
-        matches!(self, StoreError::Unreachable { .. } | StoreError::Timeout { .. })
+        matches!(self, StoreError::Unreachable { .. } | StoreError::Timeout { .. } | StoreError::Cancelled { .. })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::address::{Address, Endpoint};
 use super::administration::CharacterSet;
+use super::advice::Subject;
 use super::driver::{
     Cell, Connection, Dialect, Driver, DriverError, Needs, Param, Refusal, Rights, Row, Standing, Statement,
 };
@@ -58,8 +59,7 @@ const UNBLOCK: &str = "on the database server, run `mariadb-admin flush-hosts` (
 /// A database on a MySQL or MariaDB server.
 pub(super) struct Mysql {
     at: Endpoint,
-    user: String,
-    database: String,
+    subject: Subject,
     password: Secret,
     tls: Option<Secrecy>,
     tls_ca: Option<PathBuf>,
@@ -73,8 +73,7 @@ impl Mysql {
         let tls_config = tls::client_config(at.address.secrecy(config.tls), config)?.map(Arc::new);
         Ok(Mysql {
             at,
-            user: server.user.clone(),
-            database: server.database.clone(),
+            subject: Subject::of(config, server),
             password: config.password.clone(),
             tls: config.tls,
             tls_ca: config.tls_ca.clone(),
@@ -86,14 +85,16 @@ impl Mysql {
     /// Connects within the deadline, to the first of the host's addresses that serves.
     fn connect_to(&self, Endpoint { address, deadline, .. }: &Endpoint) -> Result<MysqlConnection, DriverError> {
         let start = Instant::now();
-        let raise = |error: io::Error| io_error(&error, *deadline);
         let (client, host) = match address {
             Address::Socket(path) => {
                 let until = start + *deadline;
+                let raise =
+                    |error| unconnected(error, *deadline, |error| self.subject.of_socket(error, path, "socket"));
                 (self.handshake(Timed::unix(path, until).map_err(raise)?, "")?, "")
             }
             Address::Tcp(at) => {
                 let client = dial::first(&dial::resolve(at)?, start, *deadline, |address, until| {
+                    let raise = |error| unconnected(error, *deadline, |error| self.subject.of_address(error, address));
                     self.handshake(Timed::tcp(dial::tcp(address, until).map_err(raise)?, until), &at.host)
                 })?;
                 (client, at.host.as_str())
@@ -114,9 +115,9 @@ impl Mysql {
         let password = std::str::from_utf8(self.password.expose())
             .map_err(|_| DriverError::Denied("the database's password is not valid UTF-8".into()))?;
         let identity = Identity {
-            user: &self.user,
+            user: &self.subject.user,
             password,
-            database: &self.database,
+            database: &self.subject.database,
             tls: self.tls_config.as_ref().map(|config| (config, host)),
             is_local: matches!(self.at.address, Address::Socket(_)),
         };
@@ -128,7 +129,82 @@ impl Mysql {
             }
             Ok(client)
         };
-        work().map_err(|error| connect_error(error, host, self.at.deadline))
+        work().map_err(|error| self.connect_error(error, host))
+    }
+
+    /// What it means that the server made no connection, with what to do about that.
+    fn connect_error(&self, error: ClientError, host: &str) -> DriverError {
+        let code = match &error {
+            ClientError::Server { code, .. } => *code,
+            ClientError::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                return DriverError::Lost(format!(
+                    "{error}; see whether it is a MySQL or MariaDB server, and lets this machine in (its log, \
+                     bind-address, tcp wrappers)"
+                ));
+            }
+            ClientError::Protocol(said) if !said.starts_with("TLS") => {
+                return DriverError::Lost(format!("{said}; is it a MySQL or MariaDB server? correct the URL"));
+            }
+            ClientError::Io(_) | ClientError::NoTls | ClientError::UnknownMethod(_) | ClientError::Protocol(_) => 0,
+        };
+        let cure = self.cure(code);
+        match (connect_error(error, host, self.at.deadline), cure) {
+            (DriverError::Denied(said), Some(cure)) => DriverError::Denied(format!("{said}; {cure}")),
+            (DriverError::Full(said), Some(cure)) => DriverError::Full(format!("{said}; {cure}")),
+            (error, _) => error,
+        }
+    }
+
+    /// What to do about a refused connection, by the number of the server's error.
+    fn cure(&self, code: u16) -> Option<String> {
+        let Subject { user, database, .. } = &self.subject;
+        let (section, or_url) = (self.subject.section, self.subject.correct_url());
+        Some(match code {
+            1045 => format!("{}{}", self.subject.correct_password(), self.with_tls()),
+            1698 => format!(
+                "the server lets {user} in by another way than a password, such as unix_socket for the system user of \
+                 this name: make a user with a password, {or_url}"
+            ),
+            1049 => format!("make it (CREATE DATABASE `{database}` CHARACTER SET utf8mb4), {or_url}"),
+            1044 => format!(
+                "the database is not there, or {user} has no right in it: make it, or give the user the rights in \
+                 schema/grants.mysql.sql, {or_url}"
+            ),
+            1130 => format!(
+                "the server knows no user for this machine: make {user} for its address (CREATE USER ... @'ADDRESS'), \
+                 {or_url}"
+            ),
+            3118 | 4151 => format!("unlock it there: ALTER USER ... ACCOUNT UNLOCK, {or_url}"),
+            1820 | 1862 => format!("give {user} a new password there, and write it to [{section}] password_file"),
+            3159 | 4165 => format!("set [{section}] tls = \"verify-full\" and tls_ca"),
+            1040 | 1203 | 1226 => {
+                "raise max_connections or the limit of this user there, or lower [database] pool".to_owned()
+            }
+            _ => return None,
+        })
+    }
+
+    /// What to do if the user is one that has to use TLS, where this connection has none.
+    fn with_tls(&self) -> String {
+        let section = self.subject.section;
+        match self.at.address {
+            _ if self.tls_config.is_some() => String::new(),
+            Address::Tcp(_) => format!(
+                "; a user with REQUIRE SSL is refused in clear, which is the default on this machine: set [{section}] \
+                 tls = \"verify-full\" and tls_ca"
+            ),
+            Address::Socket(_) => "; a user with REQUIRE SSL is refused on a unix socket: leave ?socket= out, and set \
+                                   [database] tls"
+                .to_owned(),
+        }
+    }
+}
+
+/// What it means that a connection was not even begun.
+fn unconnected(error: io::Error, limit: Duration, explain: impl FnOnce(&io::Error) -> String) -> DriverError {
+    match io_error(&error, limit) {
+        DriverError::Lost(_) => DriverError::Lost(explain(&error)),
+        other => other,
     }
 }
 
@@ -311,6 +387,7 @@ impl Connection for MysqlConnection {
         match if self.is_in_cluster()? { self.batch(CATCH_UP) } else { Ok(()) } {
             // It waits for another node, which may be frozen.
             Err(DriverError::Timeout(after)) => Err(DriverError::Behind(after)),
+            Err(DriverError::Cancelled(_)) => Err(DriverError::Behind(self.deadline)),
             done => done,
         }
     }
@@ -354,16 +431,27 @@ impl Connection for MysqlConnection {
     fn rights(&mut self, needs: &Needs) -> Result<Rights, DriverError> {
         let database = self.texts("SELECT DATABASE()", 1)?.concat().concat();
         let user = self.texts("SELECT CURRENT_USER()", 1)?.concat().concat();
-        let version = self.texts("SELECT VERSION()", 1)?.concat().concat();
-        let lines = match version.contains("MariaDB") {
-            true => self.texts("SHOW GRANTS", 1)?.concat(),
-            false => self.grants_of_mysql(&grants::quoted_user(&user))?,
-        };
+        let lines = self.grants()?;
         Ok(grants::compare(&lines, &user, &database, needs))
+    }
+
+    fn lacks(&mut self, wanted: &[(&str, &str)]) -> Result<Vec<String>, DriverError> {
+        let database = self.texts("SELECT DATABASE()", 1)?.concat().concat();
+        Ok(grants::lacking(&self.grants()?, &database, wanted))
     }
 }
 
 impl MysqlConnection {
+    /// What `SHOW GRANTS` says of this user and its roles.
+    fn grants(&mut self) -> Result<Vec<String>, DriverError> {
+        let version = self.texts("SELECT VERSION()", 1)?.concat().concat();
+        if version.contains("MariaDB") {
+            return Ok(self.texts("SHOW GRANTS", 1)?.concat());
+        }
+        let user = self.texts("SELECT CURRENT_USER()", 1)?.concat().concat();
+        self.grants_of_mysql(&grants::quoted_user(&user))
+    }
+
     /// What MariaDB's `SHOW GRANTS` says, of MySQL, which says there of no right whether it is the user's own or comes by
     /// a role.
     fn grants_of_mysql(&mut self, user: &str) -> Result<Vec<String>, DriverError> {
@@ -402,8 +490,9 @@ fn connect_error(error: ClientError, host: &str, limit: Duration) -> DriverError
         // MySQL hides that there is no such user by asking for a proof of any kind.
         ClientError::UnknownMethod(method) => {
             return DriverError::Denied(format!(
-                "the user is not known there, or logs in by {method}, which mailauth does not have: compare the name in the \
-                 URL with the server's users, or let the user log in by caching_sha2_password, ed25519 or parsec"
+                "refused: no such user, or a plugin that is not supported: the user is not known there, or logs in by {method}; \
+                 compare the name in the URL with the server's users, or let the user log in by caching_sha2_password, \
+                 ed25519 or parsec"
             ));
         }
         ClientError::NoTls | ClientError::Protocol(_) => {}
@@ -435,28 +524,38 @@ fn io_error(error: &io::Error, limit: Duration) -> DriverError {
 fn driver_error(error: ClientError, limit: Duration) -> DriverError {
     match error {
         ClientError::Io(error) => io_error(&error, limit),
-        ClientError::Server { code, message } => refusal(code, &message, limit),
+        ClientError::Server { code, message } => refusal(code, &message),
         ClientError::NoTls => DriverError::Lost(tls::NO_TLS.into()),
         ClientError::UnknownMethod(method) => DriverError::Lost(format!("the server wants a login by {method}")),
         ClientError::Protocol(what) => DriverError::Lost(what),
     }
 }
 
+/// What to do about a statement that the server gave up, by the number of its error.
+fn cancelled(code: u16) -> &'static str {
+    match code {
+        1205 => "another transaction holds a lock for longer than innodb_lock_wait_timeout: see SHOW PROCESSLIST",
+        1317 => "an administrator or a program has killed it with KILL QUERY",
+        1969 => "raise max_statement_time of the server or of this user, or see why the server is slow",
+        _ => "raise max_execution_time of the server, or see why the server is slow",
+    }
+}
+
 /// What the server's error means to us, by its number (MariaDB and MySQL, "Error Codes").
-fn refusal(code: u16, message: &str, deadline: Duration) -> DriverError {
+fn refusal(code: u16, message: &str) -> DriverError {
     let kind = match code {
         // Shutting down, connection killed, a cluster's node that does not serve, and the network's errors.
         1047 | 1053 | 1077 | 1079 | 1152 | 1158..=1161 | 1184 | 1927 | 4031 => {
             return DriverError::Lost(format!("{message} ({code})"));
         }
-        // Lock wait, statement interrupted, statement too long.
-        1205 | 1317 | 1969 | 3024 => return DriverError::Timeout(deadline),
+        1205 | 1317 | 1969 | 3024 => return DriverError::Cancelled(format!("{message} ({code}); {}", cancelled(code))),
         // The server or the transaction is read only.
         1290 | 1792 | 1836 => return DriverError::Lost(format!("{message} ({code})")),
         1213 => Refusal::Conflict,
         1062 | 1586 => Refusal::Duplicate,
         1216 | 1217 | 1451 | 1452 => Refusal::Reference,
         1146 => Refusal::NoTable,
+        1044 | 1142 | 1143 | 1227 | 1370 => Refusal::Forbidden,
         // Its message shows the bytes, which may be of a password.
         1366 => {
             let reason = "a value has a character that the character set of its column lacks (1366)".into();

@@ -4,6 +4,7 @@ use super::SqlStore;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 use super::address::{Address, Endpoint, addresses};
 use super::driver::Driver;
+use super::forbidden::Asker;
 use super::guard::Guarded;
 use super::hosts::Hosts;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
@@ -27,6 +28,7 @@ pub struct OpenError(pub String);
 /// When the configuration can never work.
 pub fn open_pooled(config: &DatabaseConfig) -> Result<SqlStore, OpenError> {
     let hosts = Hosts::many(drivers(config)?, config.url.to_string(), config.pool, config.deadline);
+    let hosts = hosts.asked_by(Asker::of(config, false));
     Ok(SqlStore::new(hosts, TableModel::own()))
 }
 
@@ -36,6 +38,7 @@ pub fn open_pooled(config: &DatabaseConfig) -> Result<SqlStore, OpenError> {
 /// When the configuration can never work.
 pub fn open_single(config: &DatabaseConfig) -> Result<SqlStore, OpenError> {
     let hosts = Hosts::one(drivers(config)?, config.url.to_string(), config.deadline);
+    let hosts = hosts.asked_by(Asker::of(config, true));
     Ok(SqlStore::new(hosts, TableModel::own()))
 }
 
@@ -46,6 +49,9 @@ fn drivers(config: &DatabaseConfig) -> Result<Vec<Arc<dyn Driver>>, OpenError> {
 }
 
 fn bare_drivers(config: &DatabaseConfig) -> Result<Vec<Arc<dyn Driver>>, OpenError> {
+    if let Some(why) = &config.unreadable {
+        return Err(OpenError(why.clone()));
+    }
     match &config.url {
         #[cfg(feature = "sqlite")]
         DatabaseUrl::Sqlite { path } => Ok(vec![Arc::new(super::sqlite::Sqlite::new(path, config.deadline))]),

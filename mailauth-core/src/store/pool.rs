@@ -61,7 +61,11 @@ impl Failed {
 
     /// Could the same work be done on another host?
     pub(super) fn is_of_the_host(&self) -> bool {
-        !self.at_work || matches!(self.error, DriverError::Lost(_) | DriverError::Timeout(_) | DriverError::Behind(_))
+        !self.at_work
+            || matches!(
+                self.error,
+                DriverError::Lost(_) | DriverError::Timeout(_) | DriverError::Cancelled(_) | DriverError::Behind(_)
+            )
     }
 }
 

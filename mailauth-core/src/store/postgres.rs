@@ -2,10 +2,12 @@
 
 use super::address::{Address, Endpoint};
 use super::administration::CharacterSet;
+use super::advice::Subject;
+use super::cure::{self, Revoke};
 use super::driver::{
     Cell, Connection, Dialect, Driver, DriverError, Needs, Param, Refusal, Rights, Row, Standing, Statement,
 };
-use super::privileges::{HELD, Privileges, QUOTED};
+use super::privileges::{ADMINISTERS, HELD, Privileges, QUOTED};
 use super::socket::{Driven, Socket};
 use super::{OpenError, dial, tls};
 use crate::Secret;
@@ -68,6 +70,7 @@ pub(super) struct Postgres {
     /// The port that is part of a unix socket's name.
     port: u16,
     config: tokio_postgres::Config,
+    subject: Subject,
     password: Secret,
     tls: Option<Secrecy>,
     tls_ca: Option<PathBuf>,
@@ -87,6 +90,7 @@ impl Postgres {
             at,
             port: server.hosts.first().map_or(PORT, |at| at.port),
             config: settings,
+            subject: Subject::of(config, server),
             password: config.password.clone(),
             tls: config.tls,
             tls_ca: config.tls_ca.clone(),
@@ -97,13 +101,17 @@ impl Postgres {
     /// Connects within the deadline, to the first of the host's addresses that serves.
     fn connect_to(&self, at: &Endpoint) -> Result<PostgresConnection, DriverError> {
         let (start, limit) = (Instant::now(), at.deadline);
-        let raise = |error: io::Error| io_error(&error, limit);
         match &at.address {
             Address::Socket(folder) => {
-                let socket = Socket::unix(&folder.join(format!(".s.PGSQL.{}", self.port))).map_err(raise)?;
+                let path = folder.join(format!(".s.PGSQL.{}", self.port));
+                let setting = "unix_socket_directories";
+                let explain = |error: &io::Error| self.subject.of_socket(error, &path, setting);
+                let socket = Socket::unix(&path).map_err(|error| unconnected(error, limit, explain))?;
                 self.handshake(socket, "", start + limit)
             }
             Address::Tcp(tcp) => dial::first(&dial::resolve(tcp)?, start, limit, |address, until| {
+                let explain = |error: &io::Error| self.subject.of_address(error, address);
+                let raise = |error| unconnected(error, limit, explain);
                 self.handshake(Socket::tcp(dial::tcp(address, until).map_err(raise)?), &tcp.host, until)
             }),
         }
@@ -123,7 +131,7 @@ impl Postgres {
         let (client, wire): (Client, Wire) = match tls {
             None => {
                 config.ssl_mode(SslMode::Disable);
-                let raise = |error: &tokio_postgres::Error| connect_error(error, limit);
+                let raise = |error: &tokio_postgres::Error| self.advised(error, connect_error(error, limit));
                 let (client, connection) = drive(&driven, until, limit, config.connect_raw(socket, NoTls), raise)?;
                 learn(connection.parameter(ENCODING));
                 (client, Box::pin(connection))
@@ -136,7 +144,7 @@ impl Postgres {
                 let mut tls = MakeRustlsConnect::new(tls.clone());
                 let tls = MakeTlsConnect::<Socket>::make_tls_connect(&mut tls, host)
                     .map_err(|_| DriverError::Lost(tls::unnameable(host)))?;
-                let raise = |error: &tokio_postgres::Error| tls_error(error, host, limit);
+                let raise = |error: &tokio_postgres::Error| self.advised(error, tls_error(error, host, limit));
                 let (client, connection) = drive(&driven, until, limit, config.connect_raw(socket, tls), raise)?;
                 learn(connection.parameter(ENCODING));
                 (client, Box::pin(connection))
@@ -156,6 +164,68 @@ impl Postgres {
             connection.batch(AS_IT_IS)?;
         }
         Ok(connection)
+    }
+}
+
+impl Postgres {
+    /// The same, with what to do about it.
+    fn advised(&self, error: &tokio_postgres::Error, said: DriverError) -> DriverError {
+        let code = error.as_db_error().map(|db| (db.code().code(), db.message()));
+        match (said, code) {
+            (DriverError::Denied(said), Some((code, message))) => match self.cure(code, message) {
+                Some(cure) => DriverError::Denied(format!("{said}; {cure}")),
+                None => DriverError::Denied(said),
+            },
+            (DriverError::Full(said), _) => DriverError::Full(format!(
+                "{said}; raise max_connections or the CONNECTION LIMIT there, or lower [database] pool"
+            )),
+            (DriverError::Lost(said), None) if said.contains("password missing") => {
+                DriverError::Denied(format!("the server asks for a password: {}", self.subject.correct_password()))
+            }
+            (DriverError::Lost(said), None) if said.contains("unexpected message") || said.contains("closed") => {
+                DriverError::Lost(format!("{said}; see whether it is a PostgreSQL server, and its log"))
+            }
+            (said, _) => said,
+        }
+    }
+
+    /// What to do about a refused connection, by the server's code and words.
+    fn cure(&self, code: &str, message: &str) -> Option<String> {
+        let Subject { user, database, section, .. } = &self.subject;
+        let or_url = self.subject.correct_url();
+        Some(match code {
+            "28P01" => self.subject.correct_password(),
+            "28000" if message.contains("pg_hba.conf") => {
+                let line =
+                    format!("give {user} a line in the server's pg_hba.conf (method scram-sha-256), and reload it");
+                match self.at.address {
+                    // The server says so in this word of its message, from PostgreSQL 14 on; before, "SSL off".
+                    Address::Tcp(_) if self.tls_config.is_none() => format!(
+                        "if it has a hostssl line for {user}, which is refused in clear, the default on this machine, \
+                         set [{section}] tls = \"verify-full\" and tls_ca; else {line}"
+                    ),
+                    _ => line,
+                }
+            }
+            "28000" if message.contains("authentication failed") => format!(
+                "pg_hba.conf lets {user} in as the system user of this name only: write scram-sha-256 there, or run this \
+                 as that user"
+            ),
+            "28000" if message.contains("not permitted to log in") => format!("ALTER ROLE {user} LOGIN, {or_url}"),
+            "28000" => format!("make the user there (CREATE ROLE ... LOGIN), {or_url}"),
+            "3D000" => format!("make it (CREATE DATABASE \"{database}\"), {or_url}"),
+            "42501" => format!("GRANT CONNECT ON DATABASE \"{database}\" TO \"{user}\", {or_url}"),
+            "55000" => format!("ALTER DATABASE \"{database}\" ALLOW_CONNECTIONS true, {or_url}"),
+            _ => return None,
+        })
+    }
+}
+
+/// What it means that a connection was not even begun.
+fn unconnected(error: io::Error, limit: Duration, explain: impl FnOnce(&io::Error) -> String) -> DriverError {
+    match io_error(&error, limit) {
+        DriverError::Lost(_) => DriverError::Lost(explain(&error)),
+        other => other,
     }
 }
 
@@ -313,15 +383,20 @@ impl PostgresConnection {
     }
 
     /// Which columns of a table may be written to, beside those that have to be; others are rights too wide.
-    fn compare_updates(&mut self, table: &str, wanted: &[String], rights: &mut Rights) -> Result<Updates, DriverError> {
+    fn compare_updates(
+        &mut self,
+        table: &str,
+        wanted: &[String],
+        too_wide: &mut Vec<(String, String)>,
+    ) -> Result<Updates, DriverError> {
         let columns = self.texts(
             "SELECT attname::text FROM pg_attribute WHERE attrelid = to_regclass($1::text) AND attnum > 0
              AND NOT attisdropped AND has_column_privilege(attrelid, attnum, 'UPDATE')",
             &[table],
         )?;
         let wide: Vec<_> = columns.iter().filter(|c| !wanted.contains(c)).map(String::as_str).collect();
-        if !wide.is_empty() && !rights.too_wide.contains(&format!("UPDATE on {table}")) {
-            rights.too_wide.push(format!("UPDATE ({}) on {table}", wide.join(", ")));
+        if !wide.is_empty() && !too_wide.contains(&("UPDATE".to_owned(), table.to_owned())) {
+            too_wide.push((format!("UPDATE ({})", wide.join(", ")), table.to_owned()));
         }
         let missing = wanted.iter().filter(|c| !columns.contains(c)).cloned().collect();
         Ok(Updates { any: !columns.is_empty(), missing })
@@ -340,7 +415,11 @@ impl PostgresConnection {
                     Cell::Text(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
                     _ => None,
                 };
-                let (right, revoke) = (text(0).unwrap_or_default(), text(3).unwrap_or_default());
+                let (right, end) = (text(0).unwrap_or_default(), text(3).unwrap_or_default());
+                let revoke = match text(4) {
+                    Some(right) => Revoke::Right { right, from: end },
+                    None => Revoke::Whole(end),
+                };
                 privileges.hold(table, right, text(1), text(2), revoke);
             })?;
         }
@@ -384,7 +463,7 @@ impl Connection for PostgresConnection {
                 }
             }
             rows => {
-                rows?.iter().for_each(|row| each(row));
+                rows.map_err(|error| with_right(error, &statement.sql))?.iter().for_each(|row| each(row));
                 Ok(())
             }
         }
@@ -392,7 +471,8 @@ impl Connection for PostgresConnection {
 
     fn execute(&mut self, statement: &Statement, params: &[Param<'_>]) -> Result<u64, DriverError> {
         let params = references(params);
-        self.run_prepared(statement, async |client, prepared| client.execute(prepared, &params).await)
+        let done = self.run_prepared(statement, async |client, prepared| client.execute(prepared, &params).await);
+        done.map_err(|error| with_right(error, &statement.sql))
     }
 
     fn batch(&mut self, sql: &str) -> Result<(), DriverError> {
@@ -448,7 +528,9 @@ impl Connection for PostgresConnection {
 
     fn rights(&mut self, needs: &Needs) -> Result<Rights, DriverError> {
         const TABLE: &str = "SELECT has_table_privilege($1::text, $2::text)";
-        let mut rights = Rights::default();
+        let mut rights = Rights { user: self.texts("SELECT current_user::text", &[])?.concat(), ..Rights::default() };
+        // Each with the object it is for.
+        let mut too_wide = Vec::new();
         // Of each table that deliveries change, whether the rights to the whole of it are there.
         let mut to_deliver = Vec::new();
         for table in &needs.tables {
@@ -460,13 +542,13 @@ impl Connection for PostgresConnection {
                     continue;
                 }
                 match (has, needed) {
-                    (true, false) => rights.too_wide.push(format!("{right} on {table}")),
+                    (true, false) => too_wide.push((right.to_owned(), table.clone())),
                     (false, true) => rights.missing.push(format!("{right} on {table}")),
                     _ => {}
                 }
             }
         }
-        let missing = self.compare_updates(&needs.accounts, &needs.updates, &mut rights)?.missing;
+        let missing = self.compare_updates(&needs.accounts, &needs.updates, &mut too_wide)?.missing;
         if !missing.is_empty() {
             let (columns, table) = (missing.join(", "), &needs.accounts);
             rights.missing.push(format!("UPDATE ({columns}) on {table} (passwords cannot be changed)"));
@@ -475,7 +557,7 @@ impl Connection for PostgresConnection {
         let lacking = to_deliver.iter().filter(|(_, _, has)| !has).map(|(delivery, right, _)| delivery.lacking(right));
         let mut lacking: Vec<String> = lacking.collect();
         for delivery in &needs.delivery {
-            let updates = self.compare_updates(&delivery.table, &delivery.updates, &mut rights)?;
+            let updates = self.compare_updates(&delivery.table, &delivery.updates, &mut too_wide)?;
             delivers |= updates.any;
             if !updates.missing.is_empty() {
                 lacking.push(delivery.lacking(&format!("UPDATE ({})", updates.missing.join(", "))));
@@ -493,18 +575,32 @@ impl Connection for PostgresConnection {
             ("rolbypassrls", "BYPASSRLS"),
         ] {
             if self.is(&format!("SELECT {attribute} FROM pg_roles WHERE rolname = current_user"), &[])? {
-                rights.too_wide.push(name.to_owned());
+                too_wide.push((name.to_owned(), String::new()));
                 attributes.push(name);
             }
         }
+        rights.too_wide = cure::by_object(too_wide);
+        let why = self.texts(ADMINISTERS, &[&needs.accounts])?.concat();
+        rights.administrator = Some(why).filter(|why| !why.is_empty());
         if !(rights.missing.is_empty() && rights.too_wide.is_empty()) {
             rights.cure = match self.privileges(needs, attributes) {
                 // Who may not look at the catalogue still learns what is missing.
                 Err(DriverError::Refused { .. }) => Vec::new(),
+                privileges if rights.administrator.is_some() => privileges?.own_user(needs),
                 privileges => privileges?.cure(needs, delivers),
             };
         }
         Ok(rights)
+    }
+
+    fn lacks(&mut self, wanted: &[(&str, &str)]) -> Result<Vec<String>, DriverError> {
+        let mut lacking = Vec::new();
+        for (right, table) in wanted {
+            if !self.is("SELECT has_table_privilege($1::text, $2::text)", &[table, right])? {
+                lacking.push(((*right).to_owned(), (*table).to_owned()));
+            }
+        }
+        Ok(cure::by_object(lacking))
     }
 }
 
@@ -623,7 +719,7 @@ fn refused_connection(code: &str, message: &str) -> DriverError {
 fn driver_error(error: &tokio_postgres::Error, limit: Duration) -> DriverError {
     if let Some(db) = error.as_db_error() {
         // Never its detail, which shows the row, and with it the password.
-        return refusal(db.code().code(), db.message(), limit);
+        return refusal(db.code().code(), db.message());
     }
     if let Some(DriverError::Timeout(limit)) =
         error.source().and_then(|source| source.downcast_ref()).map(|source| io_error(source, limit))
@@ -643,16 +739,43 @@ fn reason(error: &tokio_postgres::Error) -> String {
     if words.contains(&under) { words } else { format!("{words}: {under}") }
 }
 
+/// The same, where the right is named that is missing: the server names the table alone.
+fn with_right(error: DriverError, sql: &str) -> DriverError {
+    match error {
+        DriverError::Refused { kind: Refusal::Forbidden, reason } => {
+            let right = sql.split_whitespace().next().unwrap_or_default();
+            DriverError::Refused { kind: Refusal::Forbidden, reason: format!("{right}: {reason}") }
+        }
+        error => error,
+    }
+}
+
+/// What to do about a statement that the server gave up.
+fn cancelled(code: &str, message: &str) -> &'static str {
+    match code {
+        "55P03" => "another transaction holds a lock for longer than lock_timeout: see pg_stat_activity",
+        _ if message.contains("statement timeout") => {
+            "raise statement_timeout, which the server, the database or this user has set (ALTER ROLE ... SET \
+             statement_timeout), or see why the server is slow"
+        }
+        _ if message.contains("lock timeout") => {
+            "another transaction holds a lock for longer than lock_timeout: see pg_stat_activity"
+        }
+        _ => "an administrator or a program has cancelled it",
+    }
+}
+
 /// What the server's error means to us, by its code (PostgreSQL manual, appendix A).
-fn refusal(code: &str, message: &str, limit: Duration) -> DriverError {
+fn refusal(code: &str, message: &str) -> DriverError {
     let kind = match code {
         // Shutting down, crashed, starting up, and whatever concerns the connection.
         "57P01" | "57P02" | "57P03" | "57P05" => return DriverError::Lost(message.to_owned()),
         code if code.starts_with("08") => return DriverError::Lost(message.to_owned()),
-        // Cancelled, and a lock not had in time.
         // Read only: a standby, or a server that was told so.
         "25006" => return DriverError::Lost(message.to_owned()),
-        "57014" | "55P03" => return DriverError::Timeout(limit),
+        "57014" | "55P03" => {
+            return DriverError::Cancelled(format!("{message} ({code}); {}", cancelled(code, message)));
+        }
         "40001" | "40P01" => Refusal::Conflict,
         "23505" => Refusal::Duplicate,
         "23503" => Refusal::Reference,
@@ -663,6 +786,7 @@ fn refusal(code: &str, message: &str, limit: Duration) -> DriverError {
             return DriverError::Refused { kind: Refusal::Unstorable, reason };
         }
         "42P01" => Refusal::NoTable,
+        "42501" => Refusal::Forbidden,
         "26000" => Refusal::Stale,
         "0A000" if message.contains("cached plan") => Refusal::Stale,
         _ => Refusal::Other,

@@ -1,10 +1,11 @@
 //! Where the rights of a user of PostgreSQL come from, and the statements that make them what is needed.
 
-use super::cure::{self, Held, Words};
+use super::cure::{self, Held, Revoke, Words};
 use super::driver::Needs;
 
 /// Every right to one of our tables (`$1`, text) that the user has, with its column, the quoted role by which it comes,
-/// and the statement that takes it away. Columns of the answer: right, column, role, statement.
+/// and what takes it away: a right and the end of a statement, or without a right a whole statement. Columns of the
+/// answer: right, column, role, end, right to be revoked.
 ///
 /// The owner of a table can always grant itself what was revoked, so a table that is the user's own goes to whoever runs
 /// the statement.
@@ -34,8 +35,11 @@ WITH RECURSIVE mine(role, via) AS (
 SELECT held.what, held.col::text, quote_ident(pg_get_userbyid(usable.via)),
     CASE WHEN held.grantee <> 0 AND held.grantee = ours.relowner
         THEN format('ALTER TABLE %s OWNER TO CURRENT_USER', ours.name)
-        ELSE format('REVOKE %s%s ON %s FROM %s', held.what, COALESCE(' (' || quote_ident(held.col) || ')', ''), ours.name,
+        ELSE format('ON %s FROM %s', ours.name,
             CASE held.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(held.grantee)) END)
+    END,
+    CASE WHEN held.grantee <> 0 AND held.grantee = ours.relowner THEN NULL
+        ELSE held.what || COALESCE(' (' || quote_ident(held.col) || ')', '')
     END
 FROM ours, held LEFT JOIN usable ON usable.role = held.grantee
 WHERE held.what IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER', 'OWNER')
@@ -60,9 +64,18 @@ pub(super) struct Privileges {
     pub attributes: Vec<&'static str>,
 }
 
+/// Why the user is an administrator of our tables, as a text; none where it is none. `$1` is a table.
+pub(super) const ADMINISTERS: &str = "
+SELECT CASE
+    WHEN r.rolsuper THEN 'SUPERUSER'
+    WHEN r.rolcreaterole THEN 'CREATEROLE'
+    ELSE (SELECT 'owner of ' || c.relname FROM pg_class c WHERE c.oid = to_regclass($1::text) AND c.relowner = r.oid)
+    END
+FROM pg_roles r WHERE r.rolname = current_user";
+
 impl Privileges {
     /// Adds a row of [`HELD`] about `table`.
-    pub fn hold(&mut self, table: &str, right: String, column: Option<String>, role: Option<String>, revoke: String) {
+    pub fn hold(&mut self, table: &str, right: String, column: Option<String>, role: Option<String>, revoke: Revoke) {
         // The same right by another role, or of everybody.
         let known = self.held.iter_mut().find(|held| {
             held.table == table && held.right == right && held.columns.iter().eq(&column) && held.revoke == revoke
@@ -76,6 +89,20 @@ impl Privileges {
                 self.held.push(Held { right, columns, table: table.to_owned(), roles, revoke });
             }
         }
+    }
+
+    /// The statements that make a user for the daemon, beside this one, who administers the tables.
+    pub fn own_user(mut self, needs: &Needs) -> Vec<String> {
+        self.user = if self.user == cure::DAEMON { "mailauth_daemon" } else { cure::DAEMON }.to_owned();
+        let mut statements = vec![format!("CREATE ROLE {} LOGIN PASSWORD '{}'", self.user, cure::PASSWORD)];
+        let schema = self.tables.first().and_then(|(_, quoted)| quoted.split_once('.')).map(|(schema, _)| schema);
+        // Everybody may use that one.
+        if let Some(schema) = schema.filter(|schema| *schema != "public") {
+            statements.push(format!("GRANT USAGE ON SCHEMA {schema} TO {}", self.user));
+            statements.push(format!("ALTER ROLE {} SET search_path = {schema}", self.user));
+        }
+        statements.extend(cure::plan(&[], needs, true, &self));
+        statements
     }
 
     /// The statements.

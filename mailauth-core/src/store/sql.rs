@@ -30,6 +30,7 @@ pub struct SqlStore {
 impl SqlStore {
     pub(super) fn new(hosts: Hosts, model: TableModel) -> Self {
         let statements = Statements::new(&model, hosts.driver().dialect());
+        let hosts = hosts.delivering([&model.uses.table, &model.sums.table]);
         SqlStore {
             hosts,
             statements,

@@ -3,6 +3,7 @@
 use super::driver::{
     Cell, Connection, Dialect, Driver, DriverError, Needs, Param, Refusal, Rights, Row, Standing, Statement,
 };
+use crate::names;
 use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{ErrorCode, OpenFlags, ToSql, ffi};
@@ -73,14 +74,15 @@ impl Driver for Sqlite {
             // Opening it would not create it, and SQLite's own message would be less clear.
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 return Err(DriverError::Schema(format!(
-                    "there is no database at {}; create it with `mailauth init`",
-                    self.place
+                    "there is no database at {}{}; create it with `mailauth init`, or correct [database] url",
+                    self.place,
+                    here(&self.path)
                 )));
             }
-            Err(error) => return Err(DriverError::Lost(error.to_string())),
+            Err(error) => return Err(DriverError::Lost(unopened(&self.path, &error.to_string()))),
         };
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let raise = |error| driver_error(error, self.deadline);
+        let raise = |error| driver_error(error, &self.path, self.deadline);
         let mut connection = rusqlite::Connection::open_with_flags(&self.path, flags).map_err(raise)?;
         connection.busy_timeout(self.deadline).map_err(raise)?;
         keep_log(&connection).map_err(raise)?;
@@ -108,19 +110,28 @@ impl Driver for Sqlite {
             Ok(_) => {}
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             Err(error) => {
-                return Err(DriverError::Lost(format!("it cannot be created: {error}")));
+                let folder = folder(&self.path).display();
+                let cure = match error.kind() {
+                    ErrorKind::NotFound => format!("make the folder {folder}, or correct [database] url"),
+                    ErrorKind::PermissionDenied => {
+                        let user = names::own();
+                        format!("let the user {user} write to the folder {folder}, or run this as its owner")
+                    }
+                    _ => "correct [database] url, or make room".to_owned(),
+                };
+                return Err(DriverError::Lost(format!("it cannot be created: {error}; {cure}")));
             }
         }
         // Readers and a writer do not wait for each other in this mode, which stays with the file.
         let connection = rusqlite::Connection::open_with_flags(&self.path, OpenFlags::SQLITE_OPEN_READ_WRITE)
-            .map_err(|error| driver_error(error, self.deadline))?;
+            .map_err(|error| driver_error(error, &self.path, self.deadline))?;
         connection
             .busy_timeout(self.deadline)
             .and_then(|()| keep_log(&connection))
             .and_then(|()| connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(())))
             // The first reader makes the files beside it.
             .and_then(|()| connection.query_row("PRAGMA schema_version", [], |_| Ok(())))
-            .map_err(|error| driver_error(error, self.deadline))
+            .map_err(|error| driver_error(error, &self.path, self.deadline))
     }
 }
 
@@ -128,17 +139,18 @@ impl Sqlite {
     /// Reads something, for a user that may not write: SQLite needs the two files beside the database then, and cannot
     /// make them.
     fn see_that_it_can_be_read(&self, connection: &rusqlite::Connection) -> Result<(), DriverError> {
-        match connection
-            .query_row("PRAGMA schema_version", [], |_| Ok(()))
-            .map_err(|error| driver_error(error, self.deadline))
-        {
-            Err(DriverError::Lost(reason)) => Err(DriverError::Lost(format!(
-                "{reason}: a user that may only read it needs the files {0}-wal and {0}-shm beside it, and the right to \
-                 read them; `mailauth check`, run by a user that may write, makes them",
-                self.place
-            ))),
-            other => other,
-        }
+        let outcome = connection.query_row("PRAGMA schema_version", [], |_| Ok(()));
+        outcome.map_err(|error| {
+            let said = error.to_string();
+            match driver_error(error, &self.path, self.deadline) {
+                DriverError::Lost(_) if fs::File::open(&self.path).is_ok() => DriverError::Lost(format!(
+                    "{said}: a user that may only read it needs the files {0}-wal and {0}-shm beside it, and the right to \
+                     read them; `mailauth check`, run by a user that may write, makes them",
+                    self.place
+                )),
+                other => other,
+            }
+        })
     }
 }
 
@@ -161,6 +173,67 @@ fn keep_log(connection: &rusqlite::Connection) -> rusqlite::Result<()> {
     }
     // Without this the log would keep its pages: put beside a backup of the database, they would damage that.
     connection.execute_batch("PRAGMA journal_size_limit = 0")
+}
+
+/// Where a path that is relative begins, for messages.
+fn here(path: &Path) -> String {
+    match std::env::current_dir() {
+        Ok(folder) if path.is_relative() => format!(" (in {})", folder.display()),
+        _ => String::new(),
+    }
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// What is known of a file that SQLite cannot open, and what to do about it; `said` is all that it says.
+fn unopened(path: &Path, said: &str) -> String {
+    let (folder, user) = (folder(path), names::own());
+    let owned = |meta: &fs::Metadata| {
+        let (mode, uid, gid) = (meta.mode() & 0o7777, names::user(meta.uid()), names::group(meta.gid()));
+        format!("mode {mode:04o}, of {uid}:{gid}")
+    };
+    match fs::metadata(path) {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            return format!(
+                "{said}; the user {user} may not enter the folder {}: run this as root, or add {user} to its group",
+                folder.display()
+            );
+        }
+        Ok(meta) if meta.is_dir() => return format!("{said}; it is a folder: name a file in it in [database] url"),
+        Ok(meta) if fs::File::open(path).is_err() => {
+            return format!(
+                "{said}; the user {user} may not read it ({}): run this as root, or add {user} to its group",
+                owned(&meta)
+            );
+        }
+        _ => {}
+    }
+    match fs::metadata(folder) {
+        Ok(meta) if !may_write(folder) => format!(
+            "{said}; SQLite keeps files beside it, and the user {user} may not write to the folder {} ({}): give the \
+             folder and the file to a group of that user, with modes 2770 and 0660",
+            folder.display(),
+            owned(&meta)
+        ),
+        _ => format!("{said}; see whether its file system is there, and writable"),
+    }
+}
+
+fn may_write(path: &Path) -> bool {
+    rustix::fs::accessat(rustix::fs::CWD, path, rustix::fs::Access::WRITE_OK, rustix::fs::AtFlags::EACCESS).is_ok()
+}
+
+/// What to do about a file that may not be written.
+fn unwritable(path: &Path) -> String {
+    let (user, folder) = (names::own(), folder(path));
+    let what = if may_write(path) { folder } else { path };
+    format!(
+        "the user {user} may not write to {}: run this as root or its owner, or give the file and its folder to a group of \
+         that user, with modes 0660 and 2770",
+        what.display()
+    )
 }
 
 /// What tells one file from another that takes its name.
@@ -252,7 +325,7 @@ impl SqliteConnection {
     }
 
     fn raise(&mut self, error: rusqlite::Error) -> DriverError {
-        let error = driver_error(error, self.clock.deadline);
+        let error = driver_error(error, &self.path, self.clock.deadline);
         self.broken |= matches!(error, DriverError::Lost(_));
         error
     }
@@ -340,7 +413,7 @@ impl Row for rusqlite::Row<'_> {
 }
 
 /// What the library's error means to us. Its messages name constraints and columns, never values.
-fn driver_error(error: rusqlite::Error, deadline: Duration) -> DriverError {
+fn driver_error(error: rusqlite::Error, path: &Path, deadline: Duration) -> DriverError {
     let reason = error.to_string();
     let Some(ffi::Error { code, extended_code }) = error.sqlite_error() else {
         return DriverError::Refused { kind: Refusal::Other, reason };
@@ -349,7 +422,26 @@ fn driver_error(error: rusqlite::Error, deadline: Duration) -> DriverError {
         (ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::OperationInterrupted, _) => {
             return DriverError::Timeout(deadline);
         }
-        (ErrorCode::CannotOpen | ErrorCode::SystemIoFailure, _) => return DriverError::Lost(reason),
+        (ErrorCode::CannotOpen, _) => return DriverError::Lost(unopened(path, &reason)),
+        (ErrorCode::SystemIoFailure, _) => {
+            return DriverError::Lost(format!("{reason}; see the system's log for the disk and its file system"));
+        }
+        (ErrorCode::ReadOnly, _) => {
+            let reason = format!("{reason}; {}", unwritable(path));
+            return DriverError::Refused { kind: Refusal::Forbidden, reason };
+        }
+        (ErrorCode::NotADatabase, _) => {
+            let reason = format!("{reason}; correct [database] url, or put a backup in its place");
+            return DriverError::Refused { kind: Refusal::Other, reason };
+        }
+        (ErrorCode::DatabaseCorrupt, _) => {
+            let reason =
+                format!("{reason}; put a backup in its place, or save what can be read with sqlite3 and .recover");
+            return DriverError::Refused { kind: Refusal::Other, reason };
+        }
+        (ErrorCode::DiskFull, _) => {
+            return DriverError::Refused { kind: Refusal::Other, reason: format!("{reason}; make room on its disk") };
+        }
         (_, ffi::SQLITE_CONSTRAINT_PRIMARYKEY | ffi::SQLITE_CONSTRAINT_UNIQUE) => Refusal::Duplicate,
         (_, ffi::SQLITE_CONSTRAINT_FOREIGNKEY) => Refusal::Reference,
         (ErrorCode::Unknown, _) if reason.contains("no such table") => Refusal::NoTable,

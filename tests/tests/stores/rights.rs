@@ -19,6 +19,8 @@ on_each_server_and_mysql!(
     rights_too_wide_or_missing_are_reported,
     the_statements_of_the_report_mend_any_users_rights,
     the_statements_name_a_user_whatever_it_is_called,
+    an_administrators_rights_are_left_as_they_are,
+    a_refusal_names_the_user_and_the_role_that_it_lacks,
 );
 
 /// A store as a new database user with these roles of `schema/grants.*.sql`.
@@ -59,7 +61,7 @@ fn user_with(database: &Database, roles: &[&str]) -> String {
 
 fn refused<T: std::fmt::Debug>(outcome: Result<T, AdminError>) {
     match outcome {
-        Err(AdminError::Store(StoreError::Refused { reason, .. })) if reason.contains("denied") => {}
+        Err(AdminError::Store(StoreError::Forbidden { reason, .. })) if reason.contains("denied") => {}
         other => panic!("{other:?}"),
     }
 }
@@ -74,6 +76,37 @@ fn cannot_administer(store: &SqlStore) {
     refused(store.add_domain(&domain("y.example")));
     refused(store.set_domain(&domain("x.example")));
     refused(store.add_alias(&AliasRow { address: "a@x.example".into(), targets: vec!["b@x.example".into()] }));
+}
+
+fn a_refusal_names_the_user_and_the_role_that_it_lacks(kind: Kind) {
+    let database = Database::empty(kind).filled();
+    let name = user_with(&database, &["mailauth_reader"]);
+    let store = store_of(&database, &name);
+    let file = if kind == Kind::Postgres { "schema/grants.postgres.sql" } else { "schema/grants.mysql.sql" };
+    let told = |error: AdminError, role: &str| {
+        let said = error.to_string();
+        let who = format!("the user {name} ([database] url) lacks a right that the role {role} of {file} has; ");
+        assert!(said.contains(&who), "{said}");
+        said
+    };
+    let who = login("anna@x.example");
+    let said = told(store.add_domain(&domain("y.example")).unwrap_err(), "mailauth_writer");
+    assert!(
+        said.ends_with(
+            "name one with that role in [admin] url and password_file, which the mailauth command then uses"
+        ),
+        "{said}"
+    );
+    told(store.add_account(&account("new@x.example")).unwrap_err(), "mailauth_writer");
+    let usage = Usage { bytes: 5, messages: 1 };
+    let either = "mailauth_writer, or for deliveries alone mailauth_delivery,";
+    told(store.publish(&who, usage).map(|_| ()).unwrap_err().into(), either);
+    let bare = store_of(&database, &user_with(&database, &["mailauth_password"]));
+    let said = bare.find(&who).unwrap_err().to_string();
+    assert!(said.contains("lacks a right that the role mailauth_reader of "), "{said}");
+    database.sql("DELETE FROM schema_version");
+    let said = as_user(&database, &["mailauth_writer"]).init().unwrap_err().to_string();
+    assert!(said.contains("may not make or alter tables; name one that may in [admin] url"), "{said}");
 }
 
 fn a_reader_answers_and_changes_nothing(kind: Kind) {
@@ -146,7 +179,7 @@ fn a_writer_administers_but_makes_no_tables(kind: Kind) {
 fn rights_too_wide_or_missing_are_reported(kind: Kind) {
     let database = Database::empty(kind).filled();
     let report = as_user(&database, &["mailauth_writer"]).report().unwrap();
-    assert!(report.rights_too_wide.iter().any(|right| right.starts_with("DELETE on ")), "{report:?}");
+    assert!(report.rights_too_wide.iter().any(|right| right.contains("DELETE on ")), "{report:?}");
     assert!(report.rights_missing.is_empty(), "{report:?}");
     let owner = database.store().report().unwrap();
     assert!(!owner.rights_too_wide.is_empty() && owner.rights_missing.is_empty(), "{owner:?}");
@@ -240,13 +273,38 @@ fn the_statements_of_the_report_mend_any_users_rights(kind: Kind) {
         let name = format!("great_{}", own_name(&database));
         let user = bare_user(&database, &name);
         database
-            .sql(&format!("ALTER ROLE {user} SUPERUSER CREATEDB; GRANT DELETE, UPDATE (home) ON accounts TO PUBLIC"));
-        mend("a superuser, and everybody", &database, || store_of(&database, &name));
+            .sql(&format!("ALTER ROLE {user} REPLICATION CREATEDB; GRANT DELETE, UPDATE (home) ON accounts TO PUBLIC"));
+        mend("attributes, and everybody", &database, || store_of(&database, &name));
+    } else {
+        // The user that has made the tables may do everything with them, and goes on to deliver.
+        mend("all of the database", &database, || database.store());
+        assert!(database.store().publish(&login("anna@x.example"), Usage { bytes: 5, messages: 1 }).is_ok());
     }
+}
 
-    // Who has made the tables may do everything, and went on to deliver.
-    mend("the owner", &database, || database.store());
-    assert!(database.store().publish(&login("anna@x.example"), Usage { bytes: 5, messages: 1 }).is_ok());
+fn an_administrators_rights_are_left_as_they_are(kind: Kind) {
+    let database = Database::empty(kind).filled();
+    let name = format!("great_{}", own_name(&database));
+    let user = bare_user(&database, &name);
+    let mut stores = vec![];
+    match kind {
+        Kind::Postgres => {
+            stores.push(("the owner of the tables", database.store()));
+            database.sql(&format!("GRANT SELECT ON schema_version TO {user}; ALTER ROLE {user} SUPERUSER"));
+        }
+        _ => drop(database.sql(&format!("GRANT ALL ON *.* TO {user} WITH GRANT OPTION"))),
+    }
+    stores.push(("a superuser", store_of(&database, &name)));
+    for (who, store) in stores {
+        let report = store.report().unwrap();
+        assert!(report.administrator.is_some(), "{who}: {report:?}");
+        assert!(report.rights_cure[0].starts_with("CREATE "), "{who}: {report:?}");
+        let others = &report.rights_cure[1..];
+        assert!(!others.is_empty() && others.iter().all(|line| line.starts_with("GRANT ")), "{who}: {report:?}");
+    }
+    // Others use this server too.
+    let drop = if kind == Kind::Postgres { "ALTER ROLE {} NOSUPERUSER" } else { "DROP USER {}" };
+    database.sql(&drop.replace("{}", &user));
 }
 
 fn own_name(database: &Database) -> &str {
