@@ -1,29 +1,21 @@
 //! `mailauth check`: is everything as it has to be? Each line is ok, or says what to do.
 
+mod admin;
 mod contents;
 mod copy;
 mod names;
+mod rights;
+mod socket;
 
 use crate::failure::{Exit, Failure};
 use crate::output::{Table, json, printable, say};
 use clap::Args;
-use mailauth_core::Service;
-use mailauth_core::authenticate::{Answer, Authority, Credential, Request};
 use mailauth_core::config::{Config, DatabaseUrl, HostPort};
-use mailauth_core::store::{Administration, CharacterSet, HostState, Role, SnapshotState, StoreReport, open_single};
-use mailauth_courier::client::Client;
+use mailauth_core::store::{
+    Administration, CharacterSet, HostState, OpenError, Role, SnapshotState, StoreError, StoreReport, open_single,
+};
 use serde::Serialize;
-use std::fs;
-use std::io;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
-use std::time::{Duration, Instant};
-
-/// The longest that the daemon's answer is waited for.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-/// A login that nobody has: RFC 2606 keeps this domain for that.
-const NOBODY: &str = "mailauth-check@nobody.invalid";
 
 /// Check configuration, database, rights and socket; each line is ok or names a cure
 ///
@@ -60,15 +52,45 @@ struct Finding {
 struct Shown<'a> {
     state: State,
     findings: &'a [Finding],
-    /// What mends the rights, when it is run in the database by its administrator.
+    /// What mends the rights, or makes a user for the daemon, when it is run in the database by its administrator.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    statements: &'a [String],
+    statements: &'a [&'a str],
+    /// What else is to be done with that user.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    notes: &'a [&'a str],
+}
+
+/// Statements for the database's administrator.
+struct Remedy {
+    /// What they are for.
+    purpose: &'static str,
+    statements: Vec<String>,
+    /// What is to be done after them, a line each.
+    after: Vec<String>,
+}
+
+impl Remedy {
+    fn new(purpose: &'static str) -> Self {
+        Remedy { purpose, statements: Vec::new(), after: Vec::new() }
+    }
+
+    /// The statements, to be pasted as they are.
+    fn script(&self) -> String {
+        let mut text = format!("-- {}", self.purpose);
+        for statement in &self.statements {
+            text.push_str(&format!("\n{};", printable(statement)));
+        }
+        for line in &self.after {
+            text.push_str(&format!("\n-- {}", printable(line)));
+        }
+        text
+    }
 }
 
 #[derive(Default)]
 struct Findings {
     list: Vec<Finding>,
-    statements: Vec<String>,
+    remedies: Vec<Remedy>,
 }
 
 impl Findings {
@@ -83,12 +105,17 @@ impl Check {
         if let Some(config) = configuration(file, &mut findings) {
             let copy = snapshot(&config, &mut findings);
             database(&config, self.all, copy, &mut findings);
-            socket(&config, &mut findings);
+            admin::look(&config, &mut findings);
+            socket::look(&config, &mut findings);
         }
-        let Findings { list: findings, statements } = findings;
+        let Findings { list: findings, remedies } = findings;
         let state = findings.iter().map(|finding| finding.state).max().unwrap_or(State::Ok);
         if self.json {
-            json(&Shown { state, findings: &findings, statements: &statements })?;
+            let lines = |of: fn(&Remedy) -> &[String]| {
+                remedies.iter().flat_map(|remedy| of(remedy).iter().map(String::as_str)).collect::<Vec<_>>()
+            };
+            let (statements, notes) = (lines(|remedy| &remedy.statements), lines(|remedy| &remedy.after));
+            json(&Shown { state, findings: &findings, statements: &statements, notes: &notes })?;
         } else {
             let mut table = Table::new(["STATE", "WHAT", "FOUND"]);
             for finding in &findings {
@@ -100,8 +127,8 @@ impl Check {
                 table.row([state, finding.what, &finding.text]);
             }
             say(table)?;
-            if !statements.is_empty() {
-                say(format_args!("\n{}", script(&statements)))?;
+            for remedy in remedies {
+                say(format_args!("\n{}", remedy.script()))?;
             }
         }
         Ok(match state {
@@ -114,7 +141,7 @@ impl Check {
 
 fn configuration(file: Option<&Path>, findings: &mut Findings) -> Option<Config> {
     let what = "configuration";
-    match Config::load(file) {
+    match Config::load_for_administration(file) {
         Ok((config, source)) => {
             findings.add(what, State::Ok, format!("read from {}", source.origin));
             for warning in source.warnings {
@@ -142,20 +169,20 @@ fn database(config: &Config, all: bool, copy: Option<SnapshotState>, findings: &
     let what = "database";
     let store = match open_single(&config.database) {
         Ok(store) => store,
-        Err(error) => return findings.add(what, State::Down, error.to_string()),
+        Err(error) => return findings.add(what, State::Down, unopened("database", &error)),
     };
     hosts(&store.ask_hosts(), findings);
     let report = match store.report() {
         Ok(report) => report,
         Err(error) => {
-            let cure = "start the server, or correct [database]";
+            let text = format!("{error}{}", cure(&error, &config.database.url));
             return match copy.filter(|_| error.is_outage()) {
                 Some(copy) => {
                     let left = (config.outage.max_age - copy.age).as_secs();
-                    let text = format!("{error}; the snapshot decides logins for {left} s more; {cure}");
+                    let text = format!("{text}; meanwhile the snapshot decides logins for {left} s more");
                     findings.add(what, State::Degraded, text);
                 }
-                None => findings.add(what, State::Down, format!("{error}; {cure}")),
+                None => findings.add(what, State::Down, text),
             };
         }
     };
@@ -163,12 +190,35 @@ fn database(config: &Config, all: bool, copy: Option<SnapshotState>, findings: &
     findings.add(what, State::Ok, format!("reached {} at {url}", report.server));
     tls(url, &report, findings);
     character_set(&report.character_set, findings);
-    if schema(&report, findings) {
-        rights(&report, findings);
+    let usable = schema(&report, findings);
+    if usable || report.schema_refused.is_some() {
+        rights::look(config, &report, findings);
+    }
+    if usable {
         let none = if report.accounts == 0 { "; add one with 'mailauth account add'" } else { "" };
         findings.add("accounts", State::Ok, format!("{}{none}", report.accounts));
         names::look(&store).into_iter().for_each(|text| findings.add("names", State::Degraded, text));
         contents::look(store, config, all, findings);
+    }
+}
+
+/// Why there can be no connection by this section of the configuration.
+fn unopened(section: &str, error: &OpenError) -> String {
+    let said = error.to_string();
+    if said.starts_with("tls_") { format!("[{section}] {said}; correct that key or its file") } else { said }
+}
+
+/// What to do about an error that does not say it itself.
+fn cure(error: &StoreError, url: &DatabaseUrl) -> &'static str {
+    match (error, url) {
+        (StoreError::Timeout { .. }, DatabaseUrl::Sqlite { .. }) => {
+            "; another program holds its lock: find it with fuser or lsof, or raise [database] deadline"
+        }
+        (StoreError::Timeout { .. }, _) => {
+            "; it is frozen or overloaded, or a firewall drops what is sent to it: look there, or raise [database] \
+             deadline"
+        }
+        _ => "",
     }
 }
 
@@ -180,11 +230,10 @@ fn hosts(hosts: &[HostState], findings: &mut Findings) {
         let latency = latency.unwrap_or_default().as_secs_f64() * 1000.0;
         match last_error {
             Some((error, _)) if *full => {
-                let cure = "raise max_connections or the limit of this user there, or lower [database] pool";
-                findings.add(what, State::Degraded, format!("{place} takes no further connection: {error}; {cure}"));
+                findings.add(what, State::Degraded, format!("{place} takes no further connection: {error}"));
             }
             Some((error, _)) if !live => {
-                let cure = "start it, or take it out of [database] url";
+                let cure = "mend that, or take it out of [database] url";
                 findings.add(what, State::Degraded, format!("{place}: {error}; {cure}"));
             }
             _ => findings.add(what, State::Ok, format!("{place} is a {role} and answers in {latency:.1} ms")),
@@ -222,22 +271,14 @@ fn character_set(found: &CharacterSet, findings: &mut Findings) {
     }
 }
 
-/// Statements to be pasted as they are.
-fn script(statements: &[String]) -> String {
-    let mut text = "-- What mends the rights of this user, to be run in its database by an administrator:".to_owned();
-    for statement in statements {
-        text.push('\n');
-        text.push_str(&printable(statement));
-        text.push(';');
-    }
-    text
-}
-
 /// Whether the tables can be used.
 fn schema(report: &StoreReport, findings: &mut Findings) -> bool {
     let StoreReport { schema, schema_known, .. } = *report;
     let (state, text) = match schema {
-        0 => (State::Down, "there are no tables, or no right to read them; run 'mailauth init'".to_owned()),
+        0 if let Some(why) = &report.schema_refused => {
+            (State::Down, format!("the tables may not be read: {why}; give this user the rights of a daemon"))
+        }
+        0 => (State::Down, "there are no tables; run 'mailauth init'".to_owned()),
         old if old < schema_known => {
             (State::Down, format!("the tables are of version {old}, not {schema_known}; run 'mailauth init'"))
         }
@@ -251,74 +292,10 @@ fn schema(report: &StoreReport, findings: &mut Findings) -> bool {
     state == State::Ok
 }
 
-fn rights(report: &StoreReport, findings: &mut Findings) {
-    let cure = if report.rights_cure.is_empty() {
-        "schema/ has the exact grants for each role"
-    } else {
-        "the statements below mend it"
-    };
-    findings.statements.clone_from(&report.rights_cure);
-    for right in &report.rights_missing {
-        // Without reading there is no login; what else is missing stops only what stands after it in brackets.
-        let down = right.starts_with("SELECT") && !right.ends_with(')');
-        let state = if down { State::Down } else { State::Degraded };
-        findings.add("rights", state, format!("the right to {right} is missing; {cure}"));
-    }
-    for right in &report.rights_too_wide {
-        findings.add("rights", State::Degraded, format!("no daemon needs the right to {right}; {cure}"));
-    }
-    if report.rights_missing.is_empty() && report.rights_too_wide.is_empty() {
-        findings.add("rights", State::Ok, "what a daemon needs, and no more");
-    }
-}
-
-fn socket(config: &Config, findings: &mut Findings) {
-    let what = "socket";
-    let path = &config.courier.socket;
-    let shown = path.display();
-    let metadata = match fs::metadata(path) {
-        Ok(metadata) if metadata.file_type().is_socket() => metadata,
-        Ok(_) => {
-            let text = format!("{shown} is no socket; move it away, or choose another [courier] socket");
-            return findings.add(what, State::Degraded, text);
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return findings.add(what, State::Degraded, format!("there is no {shown}; start mailauth-courier"));
-        }
-        Err(error) => {
-            let text =
-                format!("{shown} cannot be looked at: {error}; run this as root, or as a user of the socket's group");
-            return findings.add(what, State::Degraded, text);
-        }
-    };
-    let (mode, wanted) = (metadata.permissions().mode() & 0o777, config.courier.socket_mode);
-    if mode & !wanted != 0 {
-        let text = format!("{shown} has mode {mode:04o}, which is wider than {wanted:04o}; restart mailauth-courier");
-        findings.add(what, State::Degraded, text);
-    }
-    let answer = Client::new(path, PATIENCE).authenticate(Request {
-        service: Service::Delivery,
-        login: NOBODY.as_bytes().to_vec(),
-        credential: Credential::Lookup,
-        client: None,
-        deadline: Instant::now() + PATIENCE,
-    });
-    match answer {
-        Answer::No(_) => findings.add(what, State::Ok, format!("{shown} answers")),
-        Answer::Yes(_) => {
-            let text = format!("{shown} answers, but knows an account {NOBODY}; is that mailauth's?");
-            findings.add(what, State::Degraded, text);
-        }
-        Answer::NotNow(why) => {
-            let cure = "see the daemon's log, and [courier] allow_users if this user may not connect";
-            findings.add(what, State::Degraded, format!("{why}; {cure}"));
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     fn states(look: impl FnOnce(&mut Findings)) -> Vec<(State, String)> {
         let mut findings = Findings::default();
@@ -367,11 +344,14 @@ mod tests {
         assert_eq!(look(&[host(Role::Unknown, true)]), []);
         let found = look(&[host(Role::Primary, true), host(Role::Replica, false)]);
         assert_eq!(found[0], (State::Ok, "db is a primary and answers in 0.0 ms".into()));
-        assert_eq!(found[1], (State::Degraded, "db: gone; start it, or take it out of [database] url".into()));
+        assert_eq!(found[1], (State::Degraded, "db: gone; mend that, or take it out of [database] url".into()));
         assert_eq!(found.len(), 2);
         let full = HostState { full: true, ..host(Role::Primary, true) };
         let found = look(&[full, host(Role::Replica, true)]);
-        assert!(found[0].0 == State::Degraded && found[0].1.contains("gone; raise max_connections"), "{found:?}");
+        assert!(
+            found[0].0 == State::Degraded && found[0].1.ends_with("takes no further connection: gone"),
+            "{found:?}"
+        );
         assert_eq!(found.len(), 2);
         let found = look(&[host(Role::Replica, true), host(Role::Primary, false)]);
         assert!(found[2].0 == State::Degraded && found[2].1.ends_with("promote one"), "{found:?}");
@@ -379,20 +359,10 @@ mod tests {
 
     #[test]
     fn statements_are_printed_to_be_pasted() {
-        let statements = ["GRANT a TO b".to_owned(), "REVOKE c FROM \"d\ne\"".to_owned()];
-        let text = script(&statements);
-        assert!(text.starts_with("-- ") && text.ends_with(":\nGRANT a TO b;\nREVOKE c FROM \"d\\ne\";"), "{text}");
-    }
-
-    #[test]
-    fn rights_that_stop_logins_are_down_and_others_degraded() {
-        let report = StoreReport {
-            rights_missing: vec!["SELECT on accounts".into(), "UPDATE of password".into()],
-            rights_too_wide: vec!["DROP".into()],
-            ..StoreReport::default()
-        };
-        let found: Vec<_> = states(|findings| rights(&report, findings)).into_iter().map(|found| found.0).collect();
-        assert_eq!(found, [State::Down, State::Degraded, State::Degraded]);
-        assert_eq!(states(|findings| rights(&StoreReport::default(), findings))[0].0, State::Ok);
+        let mut remedy = Remedy::new("To be run:");
+        remedy.statements = vec!["GRANT a TO b".to_owned(), "REVOKE c FROM \"d\ne\"".to_owned()];
+        remedy.after = vec!["And then\nrest.".to_owned()];
+        let text = "-- To be run:\nGRANT a TO b;\nREVOKE c FROM \"d\\ne\";\n-- And then\\nrest.";
+        assert_eq!(remedy.script(), text);
     }
 }

@@ -12,12 +12,12 @@ const PATIENCE: Duration = Duration::from_secs(3600);
 
 /// Creates the schema, or brings it up to date.
 pub fn run(setup: &Setup) -> Result<Exit, Failure> {
-    let url = &setup.config.database.url;
+    let url = &setup.database.url;
     let mut store = setup.store()?;
     // One that does not answer now says so within its usual deadline.
     if store.ask_hosts().iter().any(|host| host.live) {
-        let deadline = setup.config.database.deadline.max(PATIENCE);
-        store = open_single(&DatabaseConfig { deadline, ..setup.config.database.clone() })?;
+        let deadline = setup.database.deadline.max(PATIENCE);
+        store = open_single(&DatabaseConfig { deadline, ..setup.database.clone() })?;
     }
     match store.init()? {
         SchemaChange { from: 0, to } => say(format_args!("created the tables in {url} (schema version {to})"))?,

@@ -109,14 +109,15 @@ fn refuse(error: &clap::Error) -> ExitCode {
 
 fn run(Cli { config, noun }: Cli) -> Result<Exit, Failure> {
     let setup = || Setup::load(config.as_deref());
+    let as_daemon = || Setup::load_as_daemon(config.as_deref());
     match noun {
         Noun::Init => init::run(&setup()?),
         Noun::Domain(verb) => verb.run(&setup()?),
         Noun::Account(verb) => verb.run(&setup()?),
         Noun::Alias(verb) => verb.run(&setup()?),
         Noun::Quota(verb) => verb.run(config.as_deref()),
-        Noun::Deliver(deliver) => deliver.run(setup),
-        Noun::Auth(auth) => auth.run(&setup()?),
+        Noun::Deliver(deliver) => deliver.run(as_daemon),
+        Noun::Auth(auth) => auth.run(&as_daemon()?),
         Noun::Hash(hash) => hash.run(&setup()?),
         Noun::Check(check) => check.run(config.as_deref()),
         Noun::Status(status) => status.run(&setup()?),

@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use crate::output::remark;
 use mailauth_core::account::LoginError;
 use mailauth_core::authenticate::{Answer, NotNow};
-use mailauth_core::config::Config;
+use mailauth_core::config::{Config, DatabaseConfig, Source};
 use mailauth_core::store::{Changed, SqlStore, open_single};
 use mailauth_core::{DomainName, Login};
 use mailauth_courier::client::Client;
@@ -17,21 +17,29 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// A configuration that was read.
 pub struct Setup {
     pub config: Config,
+    /// The database, as the user of it that this command is.
+    pub database: DatabaseConfig,
 }
 
 impl Setup {
     /// Reads the configuration, and says on the standard error what is doubtful about it.
     pub fn load(file: Option<&Path>) -> Result<Self, Failure> {
+        let (config, source) = Config::load_for_administration(file)?;
+        warn(source);
+        Ok(Setup { database: config.for_administration(), config })
+    }
+
+    /// The same for what is done in a daemon's place, as the daemon's user of the database. What is only the
+    /// administrator's is not read.
+    pub fn load_as_daemon(file: Option<&Path>) -> Result<Self, Failure> {
         let (config, source) = Config::load(file)?;
-        for warning in source.warnings {
-            remark(format_args!("warning: {warning}"));
-        }
-        Ok(Setup { config })
+        warn(source);
+        Ok(Setup { database: config.database.clone(), config })
     }
 
     /// The accounts. Nothing is connected yet.
     pub fn store(&self) -> Result<SqlStore, Failure> {
-        Ok(open_single(&self.config.database)?)
+        Ok(open_single(&self.database)?)
     }
 
     /// Makes a change of the database by `work`, and tells the daemon of this machine that this was changed, so that it
@@ -87,6 +95,12 @@ impl Setup {
     fn typed(&self, text: &str) -> Result<Login, LoginError> {
         let rules = &self.config.login;
         Login::typed(text.as_bytes(), rules.default_domain.as_deref(), &rules.separators)
+    }
+}
+
+fn warn(source: Source) {
+    for warning in source.warnings {
+        remark(format_args!("warning: {warning}"));
     }
 }
 

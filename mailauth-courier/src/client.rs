@@ -211,6 +211,20 @@ pub(crate) fn limit(socket: &OwnedFd, direction: Timeout, deadline: Instant) -> 
     set_socket_timeout(socket, direction, Some(left.max(Duration::from_millis(1))))
 }
 
+#[cfg(feature = "server")]
+impl Client {
+    /// Returns the number of the process that listens on the socket: 0 where this process cannot see it.
+    ///
+    /// # Errors
+    /// When no connection is made.
+    pub fn listener(&self, deadline: Instant) -> std::io::Result<u32> {
+        use rustix::fd::AsFd;
+        let way = self.door.open(deadline)?;
+        let peer = crate::server::peer_credentials(way.socket.as_fd())?;
+        Ok(u32::try_from(peer.pid).unwrap_or(0))
+    }
+}
+
 impl Authority for Client {
     fn authenticate(&self, request: Request) -> Answer<Box<Account>> {
         let service = service_name(&request.service);

@@ -227,10 +227,12 @@ fn accounts_in_postgres_are_reached_as_printed() {
     server.admin("CREATE DATABASE mail OWNER owner");
     // The page has the URL of PostgreSQL in a comment behind the other.
     let config = mysql_block();
-    let line = config.lines().find(|line| line.starts_with("url = ")).expect("a url");
-    let (_, other) = line.split_once("# or ").expect("the other URL");
+    let other = |line: &str| match line.split_once("# or ") {
+        Some((_, url)) => format!("url = \"{url}\"\n"),
+        None => format!("{line}\n"),
+    };
     serves_from(&ForeignAccounts {
-        config: config.replace(line, &format!("url = \"{other}\"")),
+        config: config.lines().map(other).collect(),
         hosts: &[("db.example.org", "127.0.0.1")],
         port: server.port(),
         authority: &server.certificates().authority,
@@ -271,13 +273,10 @@ fn serves_from(accounts: &ForeignAccounts<'_>) {
     host.write("/etc/hosts", &names);
     host.write("/etc/mailauth/ca.pem", &fs::read_to_string(accounts.authority).expect("a certificate"));
 
-    host.write(
-        "/etc/mailauth/owner.toml",
-        &config.replace("//mailauth@", "//owner@").replace("database.password", "owner"),
-    );
-    host.write_secret("/etc/mailauth/owner", "of tables\n");
-    let owner =
-        |line: &str| run(&mut host.shell(&format!("target/release/mailauth --config /etc/mailauth/owner.toml {line}")));
+    host.write(CONFIG, &config.replace("//mailauth_admin@", "//owner@"));
+    host.write_secret("/etc/mailauth/database.password", "a long password\n");
+    host.write_secret("/etc/mailauth/admin.password", "of tables\n");
+    let owner = |line: &str| run(&mut host.shell(&format!("target/release/mailauth {line}")));
     owner("init");
     owner("domain add example.org");
     owner(&format!("account import - <<'.'\nlogin,password,uid,gid\n{ANNA},{CHEAP_HASH},5000,5000\n.\n"));
@@ -292,8 +291,6 @@ fn serves_from(accounts: &ForeignAccounts<'_>) {
         (accounts.run)(line);
     }
 
-    host.write(CONFIG, &config);
-    host.write_secret("/etc/mailauth/database.password", "a long password\n");
     run(&mut host.shell("install -d -m 750 /var/lib/mailauth"));
     // All hosts but one are down.
     let not_ok = |wanted: &[&str]| {

@@ -2,8 +2,8 @@
 
 use super::addresses::{MOST_TARGETS, not_an_address, unusable};
 use super::administration::{
-    AccountChange, AccountTimes, AdminError, AdminReport, Administration, AliasRow, CharacterSet, DomainRow, ImportError,
-    ImportSource, SchemaChange, StoreReport,
+    AccountChange, AccountTimes, AdminError, AdminReport, Administration, AliasRow, CharacterSet, DomainRow,
+    ImportError, ImportSource, SchemaChange, StoreReport,
 };
 use super::driver::{Connection, Delivery, DriverError, Needs, Param, Refusal, Row, Statement};
 use super::newest::Reading;

@@ -64,8 +64,8 @@ mod tls;
 mod writer;
 
 pub use administration::{
-    AccountChange, AccountTimes, AdminError, AdminReport, Administration, AliasRow, CharacterSet, DomainRow, ImportError,
-    ImportSource, SchemaChange, StoreReport,
+    AccountChange, AccountTimes, AdminError, AdminReport, Administration, AliasRow, CharacterSet, DomainRow,
+    ImportError, ImportSource, SchemaChange, StoreReport,
 };
 pub use changed::Changed;
 pub use open::{OpenError, open_pooled, open_single};

@@ -590,7 +590,7 @@ mod tests {
 
     #[test]
     fn a_value_that_a_column_cannot_hold_is_told_from_columns_that_do_not_go_together() {
-        let kind = |code, message: &str| match refusal(code, message, Duration::ZERO) {
+        let kind = |code, message: &str| match refusal(code, message) {
             DriverError::Refused { kind, .. } => kind,
             other => panic!("{other:?}"),
         };

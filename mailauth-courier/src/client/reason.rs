@@ -1,16 +1,13 @@
 //! Why a daemon gave no answer, and what to do about it.
 
 use super::door::Door;
+use mailauth_core::names;
 use rustix::io::Errno;
 use rustix::process::geteuid;
-use std::fs::{self, File, Metadata};
-use std::io::{BufRead, BufReader, Read};
+use std::fs::{self, Metadata};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-/// The most bytes of a list of users or groups that are searched for a name.
-const MAX_NAMES: u64 = 1 << 20;
 
 /// What did not work, and what the system said.
 pub(super) struct Failure {
@@ -61,9 +58,9 @@ pub(super) fn closed(door: &Door, unread: bool) -> String {
     let user = geteuid().as_raw();
     match unread {
         true if user != 0 => {
-            let group = fs::metadata(path).map(|socket| group_name(socket.gid()));
+            let group = fs::metadata(path).map(|socket| names::group(socket.gid()));
             let group = group.map_or_else(|_| "the socket's group".to_owned(), |name| format!("the group {name}"));
-            let user = user_name(user);
+            let user = names::user(user);
             format!(
                 "the daemon did not take the request ({door}): it does not let in the user {user}, or has too many \
                  connections; add {user} to {group} or to [courier] allow_users, or see the daemon's log"
@@ -108,7 +105,7 @@ fn forbidden(path: &Path, said: &std::io::Error) -> String {
              AppArmor or SELinux"
         );
     }
-    let user = user_name(user);
+    let user = names::user(user);
     let (what, found, bit, wider) = match closed_folder(path) {
         Some((folder, found)) => (format!("the folder {}", folder.display()), found, 0o010, "mode 0750".to_owned()),
         None => match fs::metadata(path) {
@@ -116,7 +113,7 @@ fn forbidden(path: &Path, said: &std::io::Error) -> String {
             Err(_) => return format!("the daemon may not be asked by the user {user}: {shown}: {said}"),
         },
     };
-    let (group, mode) = (group_name(found.gid()), found.mode() & 0o7777);
+    let (group, mode) = (names::group(found.gid()), found.mode() & 0o7777);
     let cure = match found.mode() & bit {
         0 => format!("give it to a group of that user, with {wider}"),
         // Its processes have no groups but these, whatever /etc/group says.
@@ -142,38 +139,4 @@ fn closed_folder(path: &Path) -> Option<(PathBuf, Metadata)> {
             _ => None,
         }
     })
-}
-
-fn user_name(id: u32) -> String {
-    name("/etc/passwd", id)
-}
-
-fn group_name(id: u32) -> String {
-    name("/etc/group", id)
-}
-
-/// The name of a number in a list of the system's, else the number: a program that is linked statically has no other way.
-fn name(list: &str, id: u32) -> String {
-    let id = id.to_string();
-    let Ok(file) = File::open(list) else { return id };
-    let lines = BufReader::new(file.take(MAX_NAMES)).split(b'\n').map_while(Result::ok);
-    let found = lines.into_iter().find_map(|line| {
-        let line = String::from_utf8(line).ok()?;
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        (fields.nth(1)? == id).then(|| name.to_owned())
-    });
-    found.unwrap_or(id)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_number_of_the_system_has_its_name_and_any_other_stays_a_number() {
-        assert_eq!((user_name(0), group_name(0)), ("root".into(), "root".into()));
-        assert_eq!(user_name(4_123_456_789), "4123456789");
-        assert_eq!(name("/nonexistent", 7), "7");
-    }
 }

@@ -43,6 +43,7 @@ pub use identity::{IdentityError, become_user};
 pub use listener::{BindError, Listener};
 pub use metrics::{MetricsError, MetricsListener};
 pub use once::answer_one;
+pub(crate) use peer::peer_credentials;
 
 use connection::Places;
 use crew::Crew;

@@ -98,7 +98,7 @@ impl Access {
 }
 
 /// rustix has this too, but there a peer of another PID namespace, whose pid is 0, would be an invalid value.
-fn peer_credentials(socket: BorrowedFd<'_>) -> io::Result<libc::ucred> {
+pub(crate) fn peer_credentials(socket: BorrowedFd<'_>) -> io::Result<libc::ucred> {
     let mut peer = libc::ucred { pid: 0, uid: u32::MAX, gid: u32::MAX };
     let mut length = size_of::<libc::ucred>() as libc::socklen_t;
     // SAFETY: `peer` is a live ucred of `length` bytes, and any bytes are a valid one.

@@ -1,0 +1,42 @@
+//! What `mailauth check` says of the user by whom the `mailauth` command works with the database.
+
+use super::{Findings, State, cure, unopened};
+use mailauth_core::config::{Config, DatabaseUrl};
+use mailauth_core::store::{Administration, open_single};
+
+/// Looks whether the user of `[admin]` can do its work, if there is one.
+pub(super) fn look(config: &Config, findings: &mut Findings) {
+    let what = "admin";
+    let Some(administrator) = config.administrator() else { return };
+    let store = match open_single(&administrator) {
+        Ok(store) => store,
+        Err(error) => return findings.add(what, State::Degraded, unopened("admin", &error)),
+    };
+    let report = match store.admin_report() {
+        Ok(report) => report,
+        Err(error) => {
+            let text = format!("{error}{}; logins do not need this user", cure(&error, &administrator.url));
+            return findings.add(what, State::Degraded, text);
+        }
+    };
+    let tls = report.tls.map(|tls| format!(", {tls}")).unwrap_or_default();
+    let url = &administrator.url;
+    if *url == config.database.url {
+        let text = format!("[admin] url names the daemon's own user, {url}; name another, or leave the section out");
+        return findings.add(what, State::Degraded, text);
+    }
+    match &report.lacking[..] {
+        [] => findings.add(what, State::Ok, format!("reached {} at {url}{tls}", report.server)),
+        lacking => {
+            let grants = match url {
+                DatabaseUrl::Postgres(_) => "schema/grants.postgres.sql",
+                _ => "schema/grants.mysql.sql",
+            };
+            let text = format!(
+                "the user of {url} lacks the right to {}; give it the role mailauth_writer of {grants}",
+                lacking.join("; ")
+            );
+            findings.add(what, State::Degraded, text);
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! What `mailauth check` says of the rights of the database's users.
+
+use super::{Findings, Remedy, State};
+use mailauth_core::config::{Config, DatabaseUrl};
+use mailauth_core::store::StoreReport;
+
+/// Objects whose rights are listed, of as many as there are.
+const LISTED: usize = 6;
+
+/// Statements that are printed, of as many as there are.
+const PRINTED: usize = 100;
+
+/// Says whether the daemon's user has the rights that it needs, and no others.
+pub(super) fn look(config: &Config, report: &StoreReport, findings: &mut Findings) {
+    let what = "rights";
+    if let Some(by) = &report.administrator {
+        let user = &report.user;
+        let text = format!(
+            "the user {user} is an administrator ({by}), which no daemon should be; make a user for the daemon with the \
+             statements below, and write that into [database] url"
+        );
+        findings.add(what, State::Degraded, text);
+        return findings.remedies.extend(own_user(config, report));
+    }
+    let cure = match config.database.url {
+        DatabaseUrl::Sqlite { .. } => "",
+        _ if report.rights_cure.is_empty() => "; schema/ has the exact grants for each role",
+        _ => "; the statements below mend it",
+    };
+    for right in &report.rights_missing {
+        // Without reading there is no login; what else is missing stops only what stands after it in brackets.
+        let down = right.starts_with("SELECT") && !right.ends_with(')');
+        let state = if down { State::Down } else { State::Degraded };
+        findings.add(what, state, format!("the right to {right} is missing{cure}"));
+    }
+    if !report.rights_too_wide.is_empty() {
+        findings.add(what, State::Degraded, format!("no daemon needs the right to {}{cure}", listed(report)));
+    }
+    if report.rights_missing.is_empty() && report.rights_too_wide.is_empty() {
+        findings.add(what, State::Ok, "what a daemon needs, and no more");
+    }
+    findings.remedies.extend(mended(config, report));
+}
+
+/// The rights that are too wide, in a line that ends however many there are.
+fn listed(report: &StoreReport) -> String {
+    let rights = &report.rights_too_wide;
+    let mut text = rights.iter().take(LISTED).map(String::as_str).collect::<Vec<_>>().join("; ");
+    if rights.len() > LISTED {
+        text.push_str(&format!("; and to {} more", rights.len() - LISTED));
+    }
+    text
+}
+
+/// The statements for the rights of this user, with what goes before and after.
+fn mended(config: &Config, report: &StoreReport) -> Option<Remedy> {
+    let mut remedy = Remedy::new("What mends the rights of this user, to be run in its database by an administrator:");
+    remedy.statements = report.rights_cure.iter().take(PRINTED).cloned().collect();
+    if report.rights_cure.len() > PRINTED {
+        remedy.after.push(format!("And {} more: run 'mailauth check' again.", report.rights_cure.len() - PRINTED));
+    }
+    if remedy.statements.iter().any(|statement| !statement.starts_with("GRANT")) && config.admin.url.is_none() {
+        remedy.after.push(
+            "From then on this user cannot change accounts or tables: give the mailauth command a user of its own, in \
+             [admin] url."
+                .to_owned(),
+        );
+    }
+    (!remedy.statements.is_empty()).then_some(remedy)
+}
+
+/// The statements that make a user for the daemon beside the administrator, with what goes before and after.
+fn own_user(config: &Config, report: &StoreReport) -> Option<Remedy> {
+    let name = report.rights_cure.first().and_then(|statement| name_in(statement))?;
+    let (url, grants) = match &config.database.url {
+        DatabaseUrl::Sqlite { .. } => return None,
+        DatabaseUrl::Mysql(server) => {
+            let server = mailauth_core::config::Server { user: name, ..server.clone() };
+            (DatabaseUrl::Mysql(server), "schema/grants.mysql.sql")
+        }
+        DatabaseUrl::Postgres(server) => {
+            let server = mailauth_core::config::Server { user: name, ..server.clone() };
+            (DatabaseUrl::Postgres(server), "schema/grants.postgres.sql")
+        }
+    };
+    let mut remedy = Remedy::new(
+        "A user for the daemon, to be made in the database by its administrator, with a password of your own:",
+    );
+    remedy.statements.clone_from(&report.rights_cure);
+    remedy.after = vec![
+        format!("Then write into [database]  url = \"{url}\""),
+        "and the password into a file of mode 0640 that the daemon can read, named by [database] password_file."
+            .to_owned(),
+        format!("{grants} has the same rights as roles."),
+    ];
+    if config.admin.url.is_none() {
+        remedy
+            .after
+            .push(format!("The mailauth command goes on as this user with [admin]  url = \"{}\"", config.database.url));
+    }
+    Some(remedy)
+}
+
+/// The name of the user that a statement makes, as it stands in a URL.
+fn name_in(statement: &str) -> Option<String> {
+    let rest = statement.strip_prefix("CREATE USER ").or_else(|| statement.strip_prefix("CREATE ROLE "))?;
+    let end = rest.find(['@', ' '])?;
+    Some(rest.get(..end)?.trim_matches('`').to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn states(report: &StoreReport) -> Vec<State> {
+        let mut findings = Findings::default();
+        look(&Config::default(), report, &mut findings);
+        findings.list.into_iter().map(|finding| finding.state).collect()
+    }
+
+    #[test]
+    fn rights_that_stop_logins_are_down_and_others_degraded() {
+        let report = StoreReport {
+            rights_missing: vec!["SELECT on accounts".into(), "UPDATE of password".into()],
+            rights_too_wide: vec!["DROP".into()],
+            ..StoreReport::default()
+        };
+        assert_eq!(states(&report), [State::Down, State::Degraded, State::Degraded]);
+        assert_eq!(states(&StoreReport::default()), [State::Ok]);
+    }
+
+    #[test]
+    fn however_many_rights_are_too_wide_they_are_one_line() {
+        let rights_too_wide = (0..500).map(|n| format!("SELECT, INSERT on other.t{n}")).collect();
+        let rights_cure = (0..500).map(|n| format!("REVOKE SELECT, INSERT ON other.t{n} FROM m")).collect();
+        let report = StoreReport { rights_too_wide, rights_cure, ..StoreReport::default() };
+        let mut findings = Findings::default();
+        look(&Config::default(), &report, &mut findings);
+        let [finding] = &findings.list[..] else { panic!("{} lines", findings.list.len()) };
+        assert!(finding.text.contains("other.t5; and to 494 more") && finding.text.len() < 500, "{}", finding.text);
+        let [remedy] = &findings.remedies[..] else { panic!("no statements") };
+        assert_eq!(
+            (remedy.statements.len(), &*remedy.after[0]),
+            (PRINTED, "And 400 more: run 'mailauth check' again.")
+        );
+    }
+
+    #[test]
+    fn an_administrator_is_told_how_to_make_the_daemons_own_user() {
+        let mut config = Config::default();
+        config.database.url = "mysql://root@localhost/mail?socket=/run/mysqld/mysqld.sock".parse().unwrap();
+        let report = StoreReport {
+            user: "root@localhost".into(),
+            administrator: Some("ALL PRIVILEGES on *.*".into()),
+            rights_cure: vec!["CREATE USER `mailauth`@`localhost` IDENTIFIED BY 'a long password'".into()],
+            ..StoreReport::default()
+        };
+        let mut findings = Findings::default();
+        look(&config, &report, &mut findings);
+        assert_eq!((findings.list.len(), findings.list[0].state), (1, State::Degraded));
+        let after = findings.remedies[0].after.join("\n");
+        let url = "[database]  url = \"mysql://mailauth@localhost:3306/mail?socket=/run/mysqld/mysqld.sock\"";
+        assert!(after.contains(url) && after.contains("[admin]  url = \"mysql://root@"), "{after}");
+    }
+}

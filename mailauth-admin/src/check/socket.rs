@@ -1,0 +1,152 @@
+//! What `mailauth check` says of the daemon's socket.
+
+use super::{Findings, State};
+use mailauth_core::Service;
+use mailauth_core::authenticate::{Answer, Authority, Credential, NotNow, Request};
+use mailauth_core::config::Config;
+use mailauth_courier::client::Client;
+use std::fs;
+use std::io;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// The longest that the daemon's answer is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A login that no account has: RFC 2606 keeps this domain for that.
+const NOBODY: &str = "mailauth-check@nobody.invalid";
+
+/// The daemon's program.
+const OURS: &str = "mailauth-courier";
+
+/// The system cuts the short name of a process at so many bytes.
+const SHORT: usize = 15;
+
+/// Looks at the socket, and asks the daemon there.
+pub(super) fn look(config: &Config, findings: &mut Findings) {
+    let what = "socket";
+    let path = &config.courier.socket;
+    let shown = path.display();
+    let metadata = match fs::metadata(path) {
+        Ok(metadata) if metadata.file_type().is_socket() => metadata,
+        Ok(_) => {
+            let text = format!("{shown} is no socket; move it away, or choose another [courier] socket");
+            return findings.add(what, State::Degraded, text);
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return findings.add(what, State::Degraded, format!("there is no {shown}; start mailauth-courier"));
+        }
+        Err(error) => {
+            let text =
+                format!("{shown} cannot be looked at: {error}; run this as root, or as a user of the socket's group");
+            return findings.add(what, State::Degraded, text);
+        }
+    };
+    let daemon = Client::new(path, PATIENCE);
+    // Only our own daemon knows this question; it says yes to some, and no to all others that it lets in.
+    if let Answer::NotNow(why) = daemon.status(Instant::now() + PATIENCE) {
+        let (state, text) = silent(path, &daemon, &why);
+        return findings.add(what, state, text);
+    }
+    let (mode, wanted) = (metadata.permissions().mode() & 0o777, config.courier.socket_mode);
+    if mode & !wanted != 0 {
+        let text = format!("{shown} has mode {mode:04o}, which is wider than {wanted:04o}; restart mailauth-courier");
+        findings.add(what, State::Degraded, text);
+    }
+    let (state, text) = ask(path, &daemon);
+    findings.add(what, state, text);
+}
+
+/// Asks for an account that nobody has.
+fn ask(path: &Path, daemon: &Client) -> (State, String) {
+    let shown = path.display();
+    let answer = daemon.authenticate(Request {
+        service: Service::Delivery,
+        login: NOBODY.as_bytes().to_vec(),
+        credential: Credential::Lookup,
+        client: None,
+        deadline: Instant::now() + PATIENCE,
+    });
+    match answer {
+        Answer::No(_) => (State::Ok, format!("{shown} answers")),
+        Answer::Yes(_) => {
+            (State::Degraded, format!("{shown} answers, but knows an account {NOBODY}; remove that from the accounts"))
+        }
+        Answer::NotNow(why) => (State::Degraded, why.to_string()),
+    }
+}
+
+/// What it means that the question which only our daemon knows had no answer, for the reason `why`.
+fn silent(path: &Path, daemon: &Client, why: &NotNow) -> (State, String) {
+    let shown = path.display();
+    match listener(daemon) {
+        Listener::Ours | Listener::Nothing => (State::Degraded, why.to_string()),
+        Listener::Other { program, pid } => {
+            let stop = match program.contains("authdaemond") {
+                true => "which is Courier's own: systemctl disable --now courier-authdaemon",
+                false => "and see what starts it",
+            };
+            let text = format!(
+                "{shown}: on the socket is not {OURS} but {program}; stop it (process {pid}, {stop}), and start {OURS}"
+            );
+            (State::Down, text)
+        }
+        Listener::Unknown(hint) => {
+            (State::Degraded, format!("{why}; which program listens on {shown} cannot be told: {hint}"))
+        }
+    }
+}
+
+/// The program that listens on a socket.
+#[derive(Debug, PartialEq, Eq)]
+enum Listener {
+    Ours,
+    Other {
+        program: String,
+        pid: u32,
+    },
+    Unknown(&'static str),
+    /// None does.
+    Nothing,
+}
+
+fn listener(daemon: &Client) -> Listener {
+    let pid = match daemon.listener(Instant::now() + PATIENCE) {
+        Ok(0) => return Listener::Unknown("it runs in another container, or is seen from one; look there"),
+        Ok(pid) => pid,
+        Err(_) => return Listener::Nothing,
+    };
+    let process = Path::new("/proc").join(pid.to_string());
+    let program = fs::read_link(process.join("exe")).ok().map(|program| program.to_string_lossy().into_owned());
+    let short = || fs::read_to_string(process.join("comm")).ok().map(|name| name.trim_end().to_owned());
+    match program.or_else(short) {
+        Some(program) if is_ours(&program) => Listener::Ours,
+        Some(program) => Listener::Other { program, pid },
+        None => Listener::Unknown("run this as root"),
+    }
+}
+
+/// Returns true if `program`, as a path or as a short name, is our daemon.
+fn is_ours(program: &str) -> bool {
+    let path = program.strip_suffix(" (deleted)").unwrap_or(program);
+    let name = path.rsplit('/').next().unwrap_or(path);
+    name == OURS || (name.len() == SHORT && OURS.starts_with(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_daemon_is_known_by_its_name_also_when_it_was_replaced_or_is_cut_short() {
+        for ours in ["/usr/local/bin/mailauth-courier", "/x/mailauth-courier (deleted)", "mailauth-courie"] {
+            assert!(is_ours(ours), "{ours}");
+        }
+        for other in
+            ["/usr/lib/courier/courier-authlib/authdaemond", "mailauth", "mailauth-exim", "/mailauth-courier/x"]
+        {
+            assert!(!is_ours(other), "{other}");
+        }
+    }
+}
