@@ -162,7 +162,7 @@ fn the_journal_has_each_line_once_with_its_priority_and_one_time() {
         assert!(with(text).iter().all(|(found, _)| *found == priority), "{text}: {lines:?}");
     }
     let [(_, refused)] = &with("reason=\"wrong-password\"")[..] else { panic!("one line for one login: {lines:?}") };
-    assert!(refused.starts_with("mailauth::decision: the password is wrong login="), "{refused}");
+    assert!(refused.starts_with("mailauth::decision: the password is wrong "), "{refused}");
 
     // By the page's own line.
     let grave = machine.booted.shell("journalctl -q -u mailauth-courier -p warning");
