@@ -259,6 +259,9 @@ fn add(
     }
     apply(change, &mut row);
     setup.change(store, &[Changed::Account(row.login.clone())], |store| store.add_account(&row))?;
+    if let Some(note) = crate::alias::of_account(store, &row.login) {
+        remark(format_args!("note: {note}"));
+    }
     say(format_args!("added the account {}", row.login.readable()))?;
     Ok(row)
 }

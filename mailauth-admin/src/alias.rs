@@ -2,6 +2,8 @@
 
 mod notes;
 
+pub use notes::of_account;
+
 use crate::failure::{Exit, Failure};
 use crate::listing::{INCOMPLETE, each_alias};
 use crate::output::{List, ListRow, json, remark, say};

@@ -97,6 +97,20 @@ fn a_note_tells_of_an_alias_that_hides_an_account_or_leads_to_nothing() {
 }
 
 #[test]
+fn an_account_that_is_added_behind_an_alias_is_told_of() {
+    let accounts = people_at(Kind::Sqlite);
+    let account = |login: &str| {
+        let output = accounts.try_admin(&["account", "add", login, "--no-password"], "");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    add(&accounts, &["info@example.org", ANNA], 0);
+    let said = account("info@example.org");
+    assert!(said.contains("'mailauth alias add info@example.org info@example.org' keeps a copy"), "{said}");
+    add(&accounts, &["both@example.org", ANNA, "both@example.org"], 0);
+    assert_eq!((account("both@example.org"), account("new@example.org")), (String::new(), String::new()));
+}
+
+#[test]
 fn notes_about_an_alias_are_in_json_too() {
     let accounts = people_at(Kind::Sqlite);
     let added = |arguments: &[&str]| -> Value {

@@ -2,9 +2,10 @@
 //! meant.
 
 use mailauth_core::Login;
-use mailauth_core::authenticate::{Answer, No};
+use mailauth_core::authenticate::{Answer, No, NotNow};
 use mailauth_core::config::Config;
 use mailauth_core::routing::Router;
+use mailauth_core::spelling::readable;
 use mailauth_core::store::{AccountStore, MailStore, SqlStore, StoreError};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -21,13 +22,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub fn notes(store: &Arc<SqlStore>, config: &Config, address: &str, added: &[String]) -> Vec<String> {
     let mut notes = Vec::new();
     match hides_account(store, address) {
-        Ok(true) => notes.push(format!(
-            "{address} is an account too, whose mail goes to the alias alone from now on; 'mailauth alias add {address} \
-             {address}' keeps a copy in its mailbox"
-        )),
+        Ok(true) => notes.push(hidden(address)),
         Ok(false) => {}
         Err(StoreError::UnusableAlias { address, problem }) => {
-            notes.push(format!("mail for {address} waits: {problem}"));
+            notes.push(format!("mail for {} waits: {problem}", readable(&address)));
         }
         Err(_) => return notes,
     }
@@ -46,6 +44,21 @@ pub fn notes(store: &Arc<SqlStore>, config: &Config, address: &str, added: &[Str
         }
     }));
     notes
+}
+
+/// What is remarkable about the aliases of an account that was just added.
+pub fn of_account(store: &SqlStore, login: &Login) -> Option<String> {
+    let targets = store.alias_targets(login.as_str()).ok()?;
+    let is_hidden = !targets.is_empty() && !targets.iter().any(|target| as_login(target).as_ref() == Some(login));
+    is_hidden.then(|| hidden(login.as_str()))
+}
+
+fn hidden(address: &str) -> String {
+    let address = readable(address);
+    format!(
+        "{address} is an account and an alias, and its mail goes to the alias alone; 'mailauth alias add {address} \
+         {address}' keeps a copy in its mailbox"
+    )
 }
 
 fn as_login(target: &str) -> Option<Login> {
@@ -75,10 +88,14 @@ fn leads_nowhere(router: &Router, target: &str) -> Option<String> {
     let (now, mut may_look) = (Instant::now(), |_: &std::path::Path| false);
     match router.recipient_in_turn(target.as_bytes(), 0, now + PATIENCE, now, &mut may_look) {
         Ok(Answer::No(No::UnknownLogin)) => Some(format!(
-            "{target} leads to nothing here: it is no account and no alias, and nothing takes what else comes to its domain"
+            "{target} leads to nothing here: no account, alias or catch-all of ours takes its mail; add the account, or \
+             correct the target"
         )),
         Ok(Answer::No(No::UnknownDomain)) => None,
         Ok(Answer::No(why)) => Some(format!("{target} takes no mail: {why}")),
+        Ok(Answer::NotNow(NotNow::Store(why @ (StoreError::Unusable(_) | StoreError::UnusableAlias { .. })))) => {
+            Some(format!("mail for {target} waits: {why}"))
+        }
         // A mailbox, which need not be looked into, or an address elsewhere.
         Ok(Answer::Yes(()) | Answer::NotNow(_)) | Err(_) => None,
     }
