@@ -107,7 +107,10 @@ fn an_account_that_is_added_behind_an_alias_is_told_of() {
     let said = account("info@example.org");
     assert!(said.contains("'mailauth alias add info@example.org info@example.org' keeps a copy"), "{said}");
     add(&accounts, &["both@example.org", ANNA, "both@example.org"], 0);
-    assert_eq!((account("both@example.org"), account("new@example.org")), (String::new(), String::new()));
+    for login in ["both@example.org", "new@example.org"] {
+        let said = account(login);
+        assert!(!said.contains("keeps a copy"), "{said}");
+    }
 }
 
 #[test]

@@ -33,6 +33,13 @@ const MOST_DOMAINS: usize = 10_000;
 /// So many of a kind are named.
 const EXAMPLES: usize = 3;
 
+/// What to do where a mailbox is missing and nothing makes it at a login.
+const MADE_BY_DELIVERY: &str = "the first delivery makes it, and until then IMAP says \"Temporary problem\"; 'mailauth account \
+                                set LOGIN --make-mailbox' makes it too, and so does [mailbox] create = true at a login";
+const MADE_BY_POP3: &str = "the first delivery or POP3 login makes it, and until then IMAP says \"Temporary problem\"; \
+                            'mailauth account set LOGIN --make-mailbox' makes it too, and so does [mailbox] create = true \
+                            at any login";
+
 /// How many of a kind there are, and the first of them.
 #[derive(Default)]
 struct Tally {
@@ -177,13 +184,13 @@ impl<'a> Accounts<'a> {
             let text = format!("belong to uid {uid} and gid {gid} where an account has none");
             findings.add(what, State::Ok, text);
         }
-        let by = if self.config.pop3.create_home { "delivery or POP3 login" } else { "delivery" };
-        let cure = format!(
-            "the first {by} makes a mailbox, and until then IMAP says \"Temporary problem\": make it with maildirmake, as \
-             the user of the mailbox"
-        );
+        let (lacks, cure) = match (self.config.mailbox.create, self.config.pop3.create_home) {
+            (true, _) => (State::Ok, "the first login or delivery makes it"),
+            (false, true) => (State::Degraded, MADE_BY_POP3),
+            (false, false) => (State::Degraded, MADE_BY_DELIVERY),
+        };
         let kinds = ["home has no mailbox", "homes have no mailbox"];
-        self.without_mailbox.tell(what, State::Degraded, kinds, &cure, findings);
+        self.without_mailbox.tell(what, lacks, kinds, cure, findings);
         let kinds = ["account has no home yet", "accounts have no home yet"];
         self.not_made.tell(what, State::Ok, kinds, &format!("{cure}; if all had one, a disk is not mounted"), findings);
         let kinds = ["mailbox is out of sight of this user", "mailboxes are out of sight of this user"];
