@@ -350,6 +350,7 @@ struct Shown<'a> {
     readable: Option<Cow<'a, str>>,
     enabled: bool,
     domain_enabled: bool,
+    receives: bool,
     services: Option<Vec<&'a str>>,
     uid: Option<u32>,
     gid: Option<u32>,
@@ -369,6 +370,7 @@ impl<'a> From<&'a AccountRow> for Shown<'a> {
             readable: Some(row.login.readable()).filter(|readable| *readable != row.login.as_str()),
             enabled: row.enabled,
             domain_enabled: row.domain_enabled,
+            receives: row.receives,
             services: match &row.services {
                 Services::All => None,
                 Services::Only(list) => Some(list.iter().map(mailauth_core::Service::name).collect()),
@@ -474,6 +476,7 @@ fn show(store: &SqlStore, login: &Login, as_json: bool, config: &Config) -> Resu
     sheet.line("name", row.name.as_deref().unwrap_or_default());
     sheet.line("enabled", if row.domain_enabled { yes_no(row.enabled) } else { "no, for its domain is disabled" });
     sheet.line("services", in_words(&row.services));
+    sheet.line("receives mail", yes_no(row.receives));
     sheet.line("password", password.scheme.map(str::to_owned).or(password.problem).unwrap_or_default());
     if let Some(problem) = problem {
         sheet.line("problem", problem);

@@ -57,13 +57,20 @@ pub struct Columns {
     /// The account may not log in, and receives no mail
     #[arg(long)]
     disabled: bool,
+    /// The account receives mail
+    #[arg(long, conflicts_with = "no_mail")]
+    mail: bool,
+    /// The account receives no mail, and may still log in
+    #[arg(long)]
+    no_mail: bool,
 }
 
 impl Columns {
     /// What is to be changed, and what is wrong with the other columns that are given.
     pub fn read(&self, config: &Config) -> (AccountChange, Vec<(&'static str, String)>) {
         let mut problems = Vec::new();
-        let mut change = AccountChange { enabled: self.switch(), ..AccountChange::default() };
+        let mut change =
+            AccountChange { enabled: self.switch(), receives: self.receives(), ..AccountChange::default() };
         for (name, text) in self.texts() {
             if let Some(text) = text {
                 if is_null(name, text) {
@@ -80,7 +87,7 @@ impl Columns {
 
     /// Whether nothing is to be changed.
     pub fn is_empty(&self) -> bool {
-        self.switch().is_none() && self.texts().iter().all(|(_, text)| text.is_none())
+        self.switch().is_none() && self.receives().is_none() && self.texts().iter().all(|(_, text)| text.is_none())
     }
 
     fn texts(&self) -> [(&'static str, &Option<String>); 8] {
@@ -94,6 +101,10 @@ impl Columns {
             ("name", &self.name),
             ("options", &self.options),
         ]
+    }
+
+    fn receives(&self) -> Option<bool> {
+        crate::account::switch(self.mail, self.no_mail)
     }
 
     fn switch(&self) -> Option<bool> {

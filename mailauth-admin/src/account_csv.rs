@@ -2,7 +2,7 @@
 //!
 //! RFC 4180, with a header that names the columns: quotes around a value that holds a comma, a quote or a line break, a
 //! quote doubled inside them, CRLF or LF between records; a byte order mark is left out. An empty value is what the
-//! configuration says, or for `enabled` yes.
+//! configuration says, or for `enabled` and `receives` yes.
 
 mod export;
 mod import;
@@ -10,10 +10,12 @@ mod rows;
 
 pub use export::{EXPORT_HELP, export};
 pub use import::{IMPORT_HELP, import};
+pub use rows::read_switch;
 
 /// The columns there are, in the order of an export.
-const COLUMNS: [&str; 11] =
-    ["login", "password", "uid", "gid", "home", "maildir", "quota", "services", "name", "options", "enabled"];
+const COLUMNS: [&str; 12] = [
+    "login", "password", "uid", "gid", "home", "maildir", "quota", "services", "name", "options", "enabled", "receives",
+];
 
 #[cfg(test)]
 mod tests;

@@ -11,6 +11,7 @@ use crate::quota::{ByPath, Mailbox};
 use crate::recipient::Recipient;
 use crate::setup::Setup;
 use clap::Args;
+use mailauth_core::account::AccountRow;
 use mailauth_core::config::QuotaConfig;
 use mailauth_core::quota::delivery::{Delivered, DeliveryError, Spooled};
 use mailauth_core::quota::pools::Member;
@@ -29,7 +30,7 @@ use std::time::SystemTime;
 /// Exit codes: 0 stored, 77 over quota, 67 no such account, 75 anything else: try again.
 #[derive(Args)]
 pub struct Deliver {
-    /// An account, as anna@example.org
+    /// The address of an account, as anna@example.org; also with a detail, as anna+news@example.org, or in an alias domain
     #[arg(required_unless_present = "maildir", conflicts_with = "maildir")]
     login: Option<String>,
     #[command(flatten)]
@@ -78,8 +79,10 @@ fn at(mailbox: &Mailbox) -> Result<Exit, Failure> {
 fn to(setup: &Setup, login: &str) -> Result<Exit, Failure> {
     let login = setup.recipient(login)?;
     let database = setup.store()?;
-    let nobody = Failure::new(Exit::NoUser, format!("no such account {login}, or it is disabled"));
-    let recipient = Recipient::find(&database, &login, nobody, |row| row.enabled && row.domain_enabled)?;
+    let nobody = Failure::new(Exit::NoUser, format!("no such account {login}, or it is disabled or receives no mail"));
+    let receives = |row: &AccountRow| row.enabled && row.domain_enabled && row.receives;
+    let recipient = Recipient::find(&database, &login, &setup.config.address.delimiters, nobody, receives)?;
+    let login = recipient.row.login.clone();
     let mut mailbox =
         Mailbox::of(recipient.row.clone(), &setup.config).map_err(|unusable| Failure::not_now(unusable.to_string()))?;
     let member = Member::of(recipient.pools(), &login)?;

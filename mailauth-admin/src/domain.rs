@@ -2,6 +2,7 @@
 
 use crate::account::switch;
 use crate::account_columns::show_quota;
+use crate::domain_alias;
 use crate::failure::{Exit, Failure, no_such};
 use crate::listing::{INCOMPLETE, each_account, each_alias, each_domain};
 use crate::output::{List, ListRow, Sheet, json, remark, say, yes_no};
@@ -48,12 +49,15 @@ pub enum Verb {
         #[command(flatten)]
         columns: Columns,
     },
-    /// Remove a domain that has no accounts and no aliases
+    /// Domains that are other names of one
+    #[command(subcommand)]
+    Alias(domain_alias::Verb),
+    /// Remove a domain that has no accounts, aliases and alias domains
     Remove {
         /// As example.org
         #[arg(value_parser = read_domain)]
         domain: DomainName,
-        /// Remove its accounts and aliases too; mail that is stored stays where it is
+        /// Remove its accounts, aliases and alias domains too; mail that is stored stays where it is
         #[arg(long)]
         contents: bool,
     },
@@ -70,6 +74,12 @@ pub struct Columns {
     /// None of its accounts may log in or receive mail
     #[arg(long)]
     disabled: bool,
+    /// This host is only a backup MX of it: mail for any of its addresses is accepted and sent on, and it has no accounts
+    #[arg(long, conflicts_with = "no_backup")]
+    backup: bool,
+    /// Its mail is kept here
+    #[arg(long)]
+    no_backup: bool,
     /// What its mailboxes may keep together: bytes and messages, as 10G,100000; none for no limit
     #[arg(long, value_parser = read_quota, value_name = "QUOTA", allow_hyphen_values = true)]
     quota: Option<Limits>,
@@ -84,6 +94,7 @@ struct Shown {
     #[serde(skip_serializing_if = "Option::is_none")]
     readable: Option<String>,
     enabled: bool,
+    backup: bool,
     description: Option<String>,
     quota_bytes: Option<u64>,
     quota_messages: Option<u64>,
@@ -106,7 +117,7 @@ struct Used {
 
 impl Shown {
     fn new(store: &impl PoolStore, row: DomainRow) -> Result<Self, Failure> {
-        let DomainRow { name, enabled, description, quota, .. } = row;
+        let DomainRow { name, enabled, description, quota, backup } = row;
         let used = if quota == Limits::NONE {
             None
         } else {
@@ -116,7 +127,18 @@ impl Shown {
         let (quota_bytes, quota_messages) = (quota.bytes, quota.messages);
         let (accounts, aliases) = (None, None);
         let readable = Some(readable_domain(&name)).filter(|readable| *readable != name).map(Cow::into_owned);
-        Ok(Shown { domain: name, readable, enabled, description, quota_bytes, quota_messages, used, accounts, aliases })
+        Ok(Shown {
+            domain: name,
+            readable,
+            enabled,
+            backup,
+            description,
+            quota_bytes,
+            quota_messages,
+            used,
+            accounts,
+            aliases,
+        })
     }
 
     fn quota(&self) -> String {
@@ -139,7 +161,12 @@ fn read_quota(text: &str) -> Result<Limits, String> {
 
 impl Columns {
     fn is_empty(&self) -> bool {
-        self.description.is_none() && !self.enabled && !self.disabled && self.quota.is_none()
+        self.description.is_none()
+            && !self.enabled
+            && !self.disabled
+            && !self.backup
+            && !self.no_backup
+            && self.quota.is_none()
     }
 
     fn apply(self, row: &mut DomainRow) -> Result<(), Failure> {
@@ -156,6 +183,7 @@ impl Columns {
             remark(format_args!("warning: --quota: {doubt}"));
         }
         row.enabled = switch(self.enabled, self.disabled).unwrap_or(row.enabled);
+        row.backup = switch(self.backup, self.no_backup).unwrap_or(row.backup);
         Ok(())
     }
 }
@@ -164,6 +192,7 @@ impl Verb {
     pub fn run(self, setup: &Setup) -> Result<Exit, Failure> {
         let store = setup.store()?;
         match self {
+            Verb::Alias(verb) => verb.run(setup, &store)?,
             Verb::Add { domain, columns } => {
                 let mut row = DomainRow::new(domain.as_str());
                 columns.apply(&mut row)?;
@@ -186,7 +215,8 @@ impl Verb {
                 }
             }
             Verb::Remove { domain, contents } => {
-                let what = [Changed::Domain(domain.clone())];
+                let what = if contents { domain_alias::names_of(&store, &domain)? } else { Vec::new() };
+                let what: Vec<_> = [domain.clone()].into_iter().chain(what).map(Changed::Domain).collect();
                 setup.change(&store, &what, |store| store.remove_domain(domain.as_str(), contents))?;
                 let name = domain.readable();
                 say(format_args!("removed the domain {name}; mail that is stored stays where it is"))?;
@@ -243,6 +273,7 @@ fn show(store: &SqlStore, domain: &DomainName, as_json: bool) -> Result<(), Fail
             sheet.line("in ASCII", &shown.domain);
         }
         sheet.line("enabled", yes_no(shown.enabled));
+        sheet.line("mail", if shown.backup { "sent on, for this host is a backup MX" } else { "kept here" });
         sheet.line("description", shown.description.as_deref().unwrap_or_default());
         sheet.line("quota", shown.quota());
         if let Some(used) = shown.used {

@@ -96,15 +96,19 @@ impl From<AdminError> for Failure {
     fn from(error: AdminError) -> Self {
         match error {
             AdminError::NoSuch { what, name } => Failure::no(no_such(what, &name)),
+            AdminError::Exists { what: "alias domain", name } => Failure::no(format!(
+                "the alias domain {name} exists already; change it with 'mailauth domain alias set {name}'"
+            )),
             AdminError::Exists { what, name } => {
                 let name = readable_name(&name);
                 Failure::no(format!("the {what} {name} exists already; change it with 'mailauth {what} set {name}'"))
             }
-            AdminError::InUse { domain, accounts, aliases } => Failure::no(format!(
-                "the domain {domain} still has {accounts} accounts and {aliases} aliases; remove those first, or all at \
-                 once with 'mailauth domain remove {domain} --contents'"
+            AdminError::InUse { domain, accounts, aliases, alias_domains } => Failure::no(format!(
+                "the domain {domain} still has {accounts} accounts, {aliases} aliases and {alias_domains} alias domains; \
+                 remove those first, or all at once with 'mailauth domain remove {domain} --contents'"
             )),
             AdminError::Unstorable(why) => Failure::no(why),
+            error @ AdminError::Unfit { .. } => Failure::no(error.to_string()),
             AdminError::Store(error) => error.into(),
         }
     }
@@ -115,6 +119,7 @@ pub fn no_such(what: &str, name: &str) -> String {
     let name = readable_name(name);
     match what {
         "row" => format!("no row has exactly the login {name}; 'mailauth account list' shows what there is"),
+        "alias domain" => format!("no such alias domain {name}; 'mailauth domain alias list' shows what there is"),
         "alias" => format!("no such alias {name}; 'mailauth alias list' shows what there is"),
         what => format!("no such {what} {name}; add it with 'mailauth {what} add {name}'"),
     }

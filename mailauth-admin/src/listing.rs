@@ -6,7 +6,7 @@
 use crate::failure::Failure;
 use mailauth_core::DomainName;
 use mailauth_core::account::AccountRow;
-use mailauth_core::store::{Administration, AliasRow, Cursor, DomainRow, Page, StoreError};
+use mailauth_core::store::{Administration, AliasDomainRow, AliasRow, Cursor, DomainRow, Page, StoreError};
 use std::fmt::Display;
 use std::ops::ControlFlow;
 
@@ -95,6 +95,14 @@ pub fn each_domain(
     mut each: impl FnMut(DomainRow) -> Result<(), Failure>,
 ) -> Result<Complaints, Failure> {
     each_row(|after| store.domain_page(after, PAGE), |page| page.into_iter().try_for_each(&mut each))
+}
+
+/// Gives all alias domains to `each`.
+pub fn each_alias_domain(
+    store: &impl Administration,
+    mut each: impl FnMut(AliasDomainRow) -> Result<(), Failure>,
+) -> Result<Complaints, Failure> {
+    each_row(|after| store.alias_domain_page(after, PAGE), |page| page.into_iter().try_for_each(&mut each))
 }
 
 /// Gives all aliases, or those of one domain, to `each`.

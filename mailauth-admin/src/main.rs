@@ -10,6 +10,7 @@ mod auth;
 mod check;
 mod deliver;
 mod domain;
+mod domain_alias;
 mod failure;
 mod hash;
 mod init;

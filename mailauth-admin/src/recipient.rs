@@ -1,10 +1,11 @@
 //! An account that mail comes for, and the word of the database about it.
 
 use crate::failure::{Exit, Failure};
-use mailauth_core::Login;
 use mailauth_core::account::AccountRow;
+use mailauth_core::detail::Delimiters;
 use mailauth_core::quota::pools::PoolStore;
-use mailauth_core::store::{AccountStore, MailStore, SqlStore, StoreError};
+use mailauth_core::store::{AccountStore, DomainKind, DomainStanding, MailStore, SqlStore, StoreError};
+use mailauth_core::{DomainName, Login};
 
 /// The tables that a message is stored or refused by: those of a host that has every change, or if none can be asked,
 /// those of a replica, which are no reason to send mail back.
@@ -18,23 +19,28 @@ pub struct Recipient<'a> {
 }
 
 impl<'a> Recipient<'a> {
-    /// Finds an account.
+    /// Finds the account of an address: of the whole one, else of the one without its detail, else of the same in the domain
+    /// whose other name its domain is.
     ///
     /// # Errors
     /// With `nobody` if there is none whose row `fits`; with "not now" if that cannot be known.
     pub fn find(
         database: &'a SqlStore,
-        login: &Login,
+        address: &Login,
+        delimiters: &Delimiters,
         nobody: Failure,
         fits: impl Fn(&AccountRow) -> bool,
     ) -> Result<Self, Failure> {
-        let (found, doubt) = match database.find_newest(login) {
-            Err(error) if error.is_outage() && database.may_lag() => (database.find(login)?, Some(error)),
+        let newest = database.newest();
+        let (found, doubt) = match account_of(newest.as_deref().unwrap_or(database), address, delimiters) {
+            Err(error) if error.is_outage() && database.may_lag() => {
+                (account_of(database, address, delimiters)?, Some(error))
+            }
             found => (found?, None),
         };
         match found.filter(fits) {
             Some(row) => {
-                let newest = if doubt.is_none() { database.newest() } else { None };
+                let newest = newest.filter(|_| doubt.is_none());
                 Ok(Recipient { row, database, newest, doubt })
             }
             None => Err(unless_in_doubt(nobody, doubt.as_ref())),
@@ -52,6 +58,38 @@ impl<'a> Recipient<'a> {
     /// A refusal of mail by what was read; "not now" if that may lack a change.
     pub fn refused(&self, failure: Failure) -> Failure {
         unless_in_doubt(failure, self.doubt.as_ref())
+    }
+}
+
+/// The row of the account that an address is.
+fn account_of(
+    store: &dyn MailStore,
+    address: &Login,
+    delimiters: &Delimiters,
+) -> Result<Option<AccountRow>, StoreError> {
+    if let Some(row) = account_here(store, address, delimiters)? {
+        return Ok(Some(row));
+    }
+    let Ok(name) = DomainName::parse(address.domain()) else { return Ok(None) };
+    let Some(DomainStanding { enabled: true, kind: DomainKind::AliasOf(other) }) = store.domain(&name)? else {
+        return Ok(None);
+    };
+    match Login::parse(format!("{}@{other}", address.local_part()).as_bytes(), None) {
+        Ok(same) => account_here(store, &same, delimiters),
+        // No account has so long a login.
+        Err(_) => Ok(None),
+    }
+}
+
+/// The same, as far as it is an address of its own domain.
+fn account_here(
+    store: &dyn MailStore,
+    address: &Login,
+    delimiters: &Delimiters,
+) -> Result<Option<AccountRow>, StoreError> {
+    match (store.find(address)?, delimiters.split(address)) {
+        (None, Some(split)) => store.find(&split.base),
+        (found, _) => Ok(found),
     }
 }
 

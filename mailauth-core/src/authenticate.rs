@@ -20,10 +20,11 @@ use crate::challenge::{CramMechanism, CramResponse};
 use crate::config::CacheConfig;
 use crate::counters::{Counters, count};
 use crate::decision_log::{Decision, DecisionLog, Kind, Provenance};
+use crate::detail::Delimiters;
 use crate::mailbox::MailboxDefaults;
 use crate::password::{self, Budget, Cost, Flaw, HashError, NewScheme, Recipe, Rules, Stored};
 use crate::store::{AccountStore, Changed, Cursor, Seen, StoreError, StoreState};
-use crate::{Secret, Service};
+use crate::{DomainName, Secret, Service};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 use usual::UsualScheme;
@@ -101,6 +102,10 @@ pub struct Policy {
     pub min_length: usize,
     /// May an account without restriction use a service whose name is not known?
     pub unknown_services: bool,
+    /// May people log in with the other names of their domain?
+    pub alias_domains: bool,
+    /// What separates details in addresses.
+    pub delimiters: Delimiters,
 }
 
 /// Decides logins over a store.
@@ -452,6 +457,8 @@ impl Authenticator {
             Some(No::DomainDisabled)
         } else if !row.enabled {
             Some(No::AccountDisabled)
+        } else if any_service && !row.receives {
+            Some(No::NoMail)
         } else if !any_service && !row.services.permit(&asked.service, self.policy.unknown_services) {
             Some(No::ServiceNotAllowed)
         } else {
@@ -461,10 +468,8 @@ impl Authenticator {
 
     fn find(&self, asked: &mut Asked) -> Result<(Login, Seen), Answer<Box<Account>>> {
         let login = self.login(asked)?;
-        match self.read(asked, &login) {
-            Ok(seen) => Ok((login, seen)),
-            Err(error) => Err(failed(asked, error)),
-        }
+        let found = self.of_own_domain(asked, login).and_then(|login| Ok((self.read(asked, &login)?, login)));
+        found.map(|(seen, login)| (login, seen)).map_err(|error| failed(asked, error))
     }
 
     /// The login that a row is looked up by, in time.
@@ -483,6 +488,21 @@ impl Authenticator {
             Purpose::Change => self.store.find_newest(login).map(Seen::new),
             Purpose::LookUp | Purpose::Secret | Purpose::Proof => self.store.look_up(login, asked.deadline),
         }
+    }
+
+    /// The login in the domain whose other name its domain is, for mail and if people may log in with that. It is looked up
+    /// whether the login exists or not, so that the time that this takes tells nothing.
+    fn of_own_domain(&self, asked: &mut Asked, login: Login) -> Result<Login, StoreError> {
+        if !self.policy.alias_domains && !asked.is_for_mail() {
+            return Ok(login);
+        }
+        asked.from = Provenance::Database;
+        let Ok(name) = DomainName::parse(login.domain()) else { return Ok(login) };
+        let other = self.store.alias_domain(&name)?;
+        // One that is too long is no login of the other domain, as the one that was sent is none.
+        let same =
+            other.and_then(|other| Login::parse(format!("{}@{other}", login.local_part()).as_bytes(), None).ok());
+        Ok(same.unwrap_or(login))
     }
 
     /// The look-up before a password is tried; refuses first the passwords that no scheme may see.

@@ -158,6 +158,7 @@ mod tests {
             No::AccountDisabled,
             No::DomainDisabled,
             No::ServiceNotAllowed,
+            No::NoMail,
             No::UnknownDomain,
             No::UnknownAlias,
             No::OverQuota(String::new()),
@@ -169,7 +170,7 @@ mod tests {
                 No::NewPasswordTooShort | No::NoPassword | No::PasswordLocked | No::UnusableHash(_) => {}
                 No::UnusableAccount(_) => {}
                 No::NoClearPassword | No::AccountDisabled | No::DomainDisabled | No::ServiceNotAllowed => {}
-                No::UnknownDomain | No::UnknownAlias | No::OverQuota(_) | No::Unexplained => {}
+                No::NoMail | No::UnknownDomain | No::UnknownAlias | No::OverQuota(_) | No::Unexplained => {}
             }
         }
         all.into()

@@ -11,6 +11,7 @@ pub mod challenge;
 pub mod config;
 pub mod counters;
 mod decision_log;
+pub mod detail;
 mod domain;
 pub mod home;
 #[cfg(feature = "log")]

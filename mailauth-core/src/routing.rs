@@ -1,24 +1,29 @@
 //! Where mail for an address goes, and whether it may come: the questions of a mail server.
 //!
-//! An address is, in this order: an alias; an account; what a domain's catch-all (`@example.org`) takes; nobody. An
-//! account that is disabled stays in its place: its mail goes to no catch-all.
+//! An address is, in this order: an alias; an account; the alias and then the account of the same name without its detail
+//! ([`crate::detail`]); the same address of the domain whose other name its domain is; what a domain's catch-all
+//! (`@example.org`) takes; nobody. An account that is disabled or receives no mail stays in its place: its mail goes to no
+//! catch-all. What comes to an alias with a detail goes on with that to those of its targets that are kept here too, and
+//! have none of their own.
 //!
 //! No is said by a host that has every change, asked just then, and by nothing else: a replica, a row kept in memory and a
 //! copy may lack the address. If no such host can be asked, the answer is "not now". Yes is said by any of them.
 //! `docs/internals/ages.md` has the table.
 
 use crate::account::{Account, AccountRow, Login};
+use crate::alias::check_target;
 use crate::authenticate::{Answer, No, NotNow, Policy};
 use crate::counters::Counters;
 use crate::decision_log::{Decision, DecisionLog, Kind, Provenance};
+use crate::detail::{self, Delimiters, Split};
 use crate::mailbox::MailboxDefaults;
 use crate::quota::pools::PoolError;
 use crate::quota::room::{self, Room};
 use crate::quota::{QuotaError, Rules};
-use crate::store::{MailStore, StoreError};
+use crate::store::{DomainKind, DomainStanding, MailStore, StoreError};
 use crate::{DomainName, Service};
 use std::cell::Cell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -45,6 +50,7 @@ pub struct Router {
     rules: Rules,
     /// Take mail for a mailbox that this user may not look into.
     takes_unseen: bool,
+    delimiters: Delimiters,
     counters: Arc<Counters>,
     log: DecisionLog,
 }
@@ -118,19 +124,41 @@ enum Place {
     /// An alias for these.
     Alias(Vec<String>),
     /// An account that receives mail.
-    Mailbox(Box<Account>),
+    Mailbox(Destination),
     /// Nobody receives mail under it, and its domain is ours.
     Nobody(No),
+    /// The same address of this domain.
+    Of(DomainName),
+    /// It is accepted and sent on.
+    SentOn,
     /// Its domain is not ours.
     Elsewhere,
+}
+
+/// Where a message is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Destination {
+    /// The account.
+    pub account: Box<Account>,
+    /// The detail of the address, if it may be a part of a folder's name; else empty.
+    pub detail: String,
+}
+
+/// What becomes of the mail of a domain of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DomainMail {
+    /// It is kept here.
+    Kept,
+    /// It is accepted and sent on: this host is a backup MX.
+    SentOn,
 }
 
 impl Router {
     /// Answers over `store`, counting mail by `rules`.
     pub fn new(store: Arc<dyn MailStore>, policy: &Policy, rules: Rules) -> Self {
         let (default_domain, mailbox) = (policy.default_domain.clone(), policy.mailbox.clone());
-        let (counters, log) = (Arc::default(), DecisionLog::default());
-        Router { store, default_domain, mailbox, rules, takes_unseen: false, counters, log }
+        let (delimiters, counters, log) = (policy.delimiters.clone(), Arc::default(), DecisionLog::default());
+        Router { store, default_domain, mailbox, rules, takes_unseen: false, delimiters, counters, log }
     }
 
     /// Takes mail for mailboxes whose room cannot be known because this process may not look at them: whoever delivers it
@@ -147,22 +175,27 @@ impl Router {
         self
     }
 
-    /// Is mail for this domain kept here? So it is while the domain is disabled: nobody else should be sent it.
-    pub fn domain(&self, name: &[u8]) -> Answer<()> {
+    /// What becomes of mail for this domain; no for one that is not ours. While a domain is disabled it counts as kept
+    /// here: nobody else should be sent it.
+    pub fn domain(&self, name: &[u8]) -> Answer<DomainMail> {
         let asked = self.asked(name);
         let known = self.surely(&asked, |reads| -> Result<_, NotNow> {
-            Ok(domain_enabled(reads, name)?.map(drop).ok_or(No::UnknownDomain))
+            Ok(match standing(reads, name)? {
+                Some(DomainStanding { enabled: true, kind: DomainKind::Backup }) => Ok(DomainMail::SentOn),
+                Some(_) => Ok(DomainMail::Kept),
+                None => Err(No::UnknownDomain),
+            })
         });
         self.record_outage(&asked, answer(known))
     }
 
     /// The account that receives the mail of `address`, with the quota that its mailbox is kept under: its own, else its
     /// domain's.
-    pub fn account(&self, address: &[u8]) -> Answer<Box<Account>> {
+    pub fn account(&self, address: &[u8]) -> Answer<Destination> {
         let asked = self.asked(address);
         let found = self
             .login(address)
-            .map_or_else(|no| Ok(Err(no)), |login| self.surely(&asked, |reads| self.find_with_quota(reads, &login)));
+            .map_or_else(|no| Ok(Err(no)), |login| self.surely(&asked, |reads| self.find_account(reads, &login)));
         self.record_outage(&asked, answer(found))
     }
 
@@ -178,7 +211,7 @@ impl Router {
                         Place::Alias(targets) => Ok(Some(targets)),
                         // Its mail goes on to the account, and does not bounce by this.
                         Place::Mailbox(_) => Ok(None),
-                        Place::Nobody(_) | Place::Elsewhere => Err(No::UnknownAlias),
+                        Place::Nobody(_) | Place::Of(_) | Place::SentOn | Place::Elsewhere => Err(No::UnknownAlias),
                     })
                 })
             },
@@ -266,25 +299,30 @@ impl Router {
                     let targets = targets.iter().rev().filter_map(|target| Login::parse(target.as_bytes(), None).ok());
                     waiting.extend(targets.map(|target| (target, Rc::clone(&by))));
                 }
-                Place::Mailbox(account) if !(looking.may_look)(&room::maildir(&account)) => {
+                Place::Mailbox(to) if !(looking.may_look)(&room::maildir(&to.account)) => {
                     return Err(Undecided::Later(Later::Busy));
                 }
-                Place::Mailbox(account) => match self.room(reads, &account, size, deadline.min(looking.patience())) {
-                    Room::Fits => return Ok(Ok(())),
-                    Room::Over(over) => refusal = Some(No::OverQuota(over.to_string())),
-                    Room::OverPool(over) => refusal = Some(No::OverQuota(over.to_string())),
-                    Room::CannotTell(error) if self.takes_unseen && error.is_forbidden() => {
-                        tracing::info!("{error}; the message is taken, and its delivery sees whether there is room");
-                        return Ok(Ok(()));
+                Place::Mailbox(Destination { account, .. }) => {
+                    match self.room(reads, &account, size, deadline.min(looking.patience())) {
+                        Room::Fits => return Ok(Ok(())),
+                        Room::Over(over) => refusal = Some(No::OverQuota(over.to_string())),
+                        Room::OverPool(over) => refusal = Some(No::OverQuota(over.to_string())),
+                        Room::CannotTell(error) if self.takes_unseen && error.is_forbidden() => {
+                            tracing::info!(
+                                "{error}; the message is taken, and its delivery sees whether there is room"
+                            );
+                            return Ok(Ok(()));
+                        }
+                        Room::CannotTell(error) => {
+                            locked |= matches!(error, PoolError::Mailbox(QuotaError::Locked { .. }));
+                            unknown = Some(NotNow::Quota(error.to_string()));
+                        }
                     }
-                    Room::CannotTell(error) => {
-                        locked |= matches!(error, PoolError::Mailbox(QuotaError::Locked { .. }));
-                        unknown = Some(NotNow::Quota(error.to_string()));
-                    }
-                },
+                }
                 Place::Elsewhere if by.is_empty() => return Ok(Err(No::UnknownDomain)),
-                Place::Elsewhere => return Ok(Ok(())),
+                Place::Elsewhere | Place::SentOn => return Ok(Ok(())),
                 Place::Nobody(no) => drop(refusal.get_or_insert(no)),
+                Place::Of(_) => drop(refusal.get_or_insert(No::UnknownLogin)),
             }
         }
         match unknown {
@@ -300,28 +338,103 @@ impl Router {
 
     /// What `address` is; with `alias`, it may be one.
     fn place(&self, reads: &Reads<'_>, address: &Login, alias: bool) -> Result<Place, NotNow> {
-        if alias {
-            let targets = reads.store.alias_targets(address.as_str())?;
-            if !targets.is_empty() {
-                return alias_of_domain(reads, address, targets);
+        match self.place_here(reads, address, alias)? {
+            // A domain that another one leads to leads no further.
+            Place::Of(domain) => match of_domain(address, &domain) {
+                Some(other) => self.place_here(reads, &other, alias),
+                None => Ok(Place::Nobody(No::UnknownLogin)),
+            },
+            place => Ok(place),
+        }
+    }
+
+    /// The same, as far as it is an address of its own domain.
+    fn place_here(&self, reads: &Reads<'_>, address: &Login, alias: bool) -> Result<Place, NotNow> {
+        let split = self.delimiters.split(address);
+        let (targets, of_base) = match (alias, &split) {
+            (false, _) => (Vec::new(), Ok(Vec::new())),
+            (true, None) => (reads.store.alias_targets(address.as_str())?, Ok(Vec::new())),
+            (true, Some(split)) => {
+                let [own, of_base] = reads.store.alias_targets_of([address.as_str(), split.base.as_str()])?;
+                (own?, of_base)
             }
+        };
+        if !targets.is_empty() {
+            return alias_of_domain(reads, address, targets);
         }
         match self.find(reads, address)? {
-            Ok(account) => return Ok(Place::Mailbox(account)),
+            Ok(account) => return Ok(Place::Mailbox(Destination { account, detail: String::new() })),
             Err(No::UnknownLogin) => {}
             Err(no) => return Ok(Place::Nobody(no)),
         }
-        if alias {
-            let targets = reads.store.alias_targets(&format!("@{}", address.domain()))?;
+        if let Some(split) = &split {
+            // An alias or account of the whole address may have been added elsewhere.
+            reads.by_absence.set(true);
+            let targets = of_base?;
             if !targets.is_empty() {
-                reads.by_absence.set(true);
+                let targets = self.with_detail(reads, targets, address, split)?;
                 return alias_of_domain(reads, address, targets);
             }
+            match self.find(reads, &split.base)? {
+                Ok(account) => return Ok(Place::Mailbox(with_folder(account, split))),
+                Err(No::UnknownLogin) => {}
+                Err(no) => return Ok(Place::Nobody(no)),
+            }
         }
-        match domain_enabled(reads, address.domain().as_bytes())? {
-            Some(_) => Ok(Place::Nobody(No::UnknownLogin)),
+        let standing = standing(reads, address.domain().as_bytes())?;
+        match standing {
             None => Ok(Place::Elsewhere),
+            Some(DomainStanding { kind: DomainKind::Own, enabled }) => caught(reads, address, alias, enabled),
+            Some(DomainStanding { enabled: false, .. }) => Ok(Place::Nobody(No::DomainDisabled)),
+            Some(DomainStanding { kind: DomainKind::Backup, .. }) => Ok(Place::SentOn),
+            Some(DomainStanding { kind: DomainKind::AliasOf(other), .. }) => Ok(Place::Of(other)),
         }
+    }
+
+    /// Targets of an alias that was reached with a detail: those whose mail is kept here get it, but for those that have one
+    /// of their own.
+    fn with_detail(
+        &self,
+        reads: &Reads<'_>,
+        targets: Vec<String>,
+        address: &Login,
+        Split { delimiter, detail, .. }: &Split<'_>,
+    ) -> Result<Vec<String>, NotNow> {
+        // Most targets are in few domains.
+        let mut ours = BTreeMap::from([(address.domain().to_owned(), true)]);
+        let mut extended = Vec::with_capacity(targets.len());
+        for target in targets {
+            let parts =
+                target.rsplit_once('@').filter(|(local, _)| !detail.is_empty() && !self.delimiters.are_in(local));
+            let longer = parts.map(|(local, domain)| (domain, format!("{local}{delimiter}{detail}@{domain}")));
+            let Some((domain, longer)) = longer.filter(|(_, text)| check_target(text).is_ok()) else {
+                extended.push(target);
+                continue;
+            };
+            let name = domain.to_lowercase();
+            let is_ours = match ours.get(&name) {
+                Some(known) => *known,
+                None => {
+                    let known = standing(reads, domain.as_bytes())?;
+                    known.is_some_and(|domain| domain.kind != DomainKind::Backup)
+                }
+            };
+            ours.insert(name, is_ours);
+            extended.push(if is_ours { longer } else { target });
+        }
+        Ok(extended)
+    }
+
+    /// The account that `address` is, whatever aliases there are.
+    fn find_account(&self, reads: &Reads<'_>, address: &Login) -> Result<Result<Destination, No>, NotNow> {
+        Ok(match self.place(reads, address, false)? {
+            Place::Mailbox(mut to) => {
+                to.account.quota = room::limits(&to.account, reads.store)?;
+                Ok(to)
+            }
+            Place::Nobody(no) => Err(no),
+            Place::Alias(_) | Place::Of(_) | Place::SentOn | Place::Elsewhere => Err(No::UnknownLogin),
+        })
     }
 
     fn find(&self, reads: &Reads<'_>, login: &Login) -> Result<Result<Box<Account>, No>, NotNow> {
@@ -341,21 +454,13 @@ impl Router {
         Ok(self.judge(reads.store.find_newest(login)?)?.map(Box::new))
     }
 
-    /// The same, with the quota that its mailbox is kept under.
-    fn find_with_quota(&self, reads: &Reads<'_>, login: &Login) -> Result<Result<Box<Account>, No>, NotNow> {
-        let mut found = self.find(reads, login)?;
-        if let Ok(account) = &mut found {
-            account.quota = room::limits(account, reads.store)?;
-        }
-        Ok(found)
-    }
-
     /// The account in this row, unless mail for it is refused.
     fn judge(&self, row: Option<AccountRow>) -> Result<Result<Account, No>, NotNow> {
         match row {
             None => Ok(Err(No::UnknownLogin)),
             Some(row) if !row.domain_enabled => Ok(Err(No::DomainDisabled)),
             Some(row) if !row.enabled => Ok(Err(No::AccountDisabled)),
+            Some(row) if !row.receives => Ok(Err(No::NoMail)),
             Some(row) => self.mailbox.resolve(row).map(Ok).map_err(|unusable| NotNow::Store(unusable.into())),
         }
     }
@@ -430,17 +535,39 @@ impl Router {
 
 /// The targets of an alias, as far as its domain is ours and enabled.
 fn alias_of_domain(reads: &Reads<'_>, address: &Login, targets: Vec<String>) -> Result<Place, NotNow> {
-    match domain_enabled(reads, address.domain().as_bytes())? {
-        Some(true) => Ok(Place::Alias(targets)),
-        Some(false) => Ok(Place::Nobody(No::DomainDisabled)),
-        None => Ok(Place::Elsewhere),
-    }
+    Ok(match standing(reads, address.domain().as_bytes())? {
+        Some(DomainStanding { enabled: false, .. }) => Place::Nobody(No::DomainDisabled),
+        Some(DomainStanding { kind: DomainKind::Own, .. }) => Place::Alias(targets),
+        // Rows of aliases there count for nothing.
+        Some(DomainStanding { kind: DomainKind::Backup, .. }) => Place::SentOn,
+        Some(DomainStanding { kind: DomainKind::AliasOf(other), .. }) => Place::Of(other),
+        None => Place::Elsewhere,
+    })
 }
 
-/// Returns whether a domain is enabled; `None` if its mail is not kept here.
-fn domain_enabled(reads: &Reads<'_>, name: &[u8]) -> Result<Option<bool>, NotNow> {
+/// An address of a domain of ours that is neither an alias nor an account: its catch-all takes it, or nobody.
+fn caught(reads: &Reads<'_>, address: &Login, alias: bool, enabled: bool) -> Result<Place, NotNow> {
+    let targets = if alias { reads.store.alias_targets(&format!("@{}", address.domain()))? } else { Vec::new() };
+    if targets.is_empty() {
+        return Ok(Place::Nobody(No::UnknownLogin));
+    }
+    reads.by_absence.set(true);
+    Ok(if enabled { Place::Alias(targets) } else { Place::Nobody(No::DomainDisabled) })
+}
+
+fn with_folder(account: Box<Account>, split: &Split<'_>) -> Destination {
+    Destination { account, detail: detail::as_folder(split.detail).to_owned() }
+}
+
+/// The same address in another domain; `None` if it is too long.
+fn of_domain(address: &Login, domain: &DomainName) -> Option<Login> {
+    Login::parse(format!("{}@{domain}", address.local_part()).as_bytes(), None).ok()
+}
+
+/// Returns what a domain is; `None` if it is none of ours.
+fn standing(reads: &Reads<'_>, name: &[u8]) -> Result<Option<DomainStanding>, NotNow> {
     let name = std::str::from_utf8(name).ok().and_then(|name| DomainName::parse(name).ok());
-    Ok(name.map(|name| reads.store.domain_enabled(&name)).transpose()?.flatten())
+    Ok(name.map(|name| reads.store.domain(&name)).transpose()?.flatten())
 }
 
 fn answer<T>(known: Result<Result<T, No>, NotNow>) -> Answer<T> {

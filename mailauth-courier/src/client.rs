@@ -197,6 +197,7 @@ impl Client {
             Reply::Text(text) => Answer::Yes(text.to_owned()),
             Reply::Fail => Answer::No(No::Unexplained),
             Reply::Over(text) => Answer::No(No::OverQuota(text.to_owned())),
+            Reply::NoMail => Answer::No(No::NoMail),
             other => self.unclear(&other),
         })
     }

@@ -3,9 +3,9 @@
 //! | question | arguments | yes |
 //! |---|---|---|
 //! | `login` | service, login, password \[, the client's address\] | the password is right, and the service permitted |
-//! | `domain` | domain | its mail is kept here |
+//! | `domain` | domain | `yes`: its mail is kept here; and `backup`: it is accepted and sent on |
 //! | `may_store` | address, size | somebody takes a message of that size for the address |
-//! | `recipient` | address, size | `ok`; and `unknown` or `over ...` are words too |
+//! | `recipient` | address, size | `ok`; and `unknown`, `no-mail` or `over ...` are words too |
 //! | `account` | address | what delivery has to know, for `${extract` |
 //! | `alias` | address | the addresses that its mail goes to instead |
 //! | `cram` | login | the clear password, where one is stored |
@@ -48,7 +48,7 @@ pub enum Question {
 /// What is to become of an answer: it decides how a "no" is said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// For `server_condition` and an ACL's `condition`: yes or no.
+    /// For `server_condition` and an ACL's `condition`: yes or no, or a word of a kind of yes.
     Condition,
     /// For `data`, `address_data` and `server_secret`: a value, or that there is none.
     Value,
@@ -74,12 +74,14 @@ impl Kind {
     pub fn say(self, answer: Answer<Secret>) -> Said {
         match (self, answer) {
             (_, Answer::NotNow(why)) => Said::NotNow(why.to_string()),
+            (Kind::Condition, Answer::Yes(word)) if !word.is_empty() => Said::Yes(word),
             (Kind::Condition, Answer::Yes(_)) => Said::Yes("yes".into()),
             (Kind::Condition, Answer::No(_)) => Said::No("no".into()),
             (Kind::Value, Answer::Yes(value)) => Said::Yes(value),
             (Kind::Value, Answer::No(_)) => Said::Nothing,
             (Kind::Word, Answer::Yes(_)) => Said::Yes("ok".into()),
             (Kind::Word, Answer::No(No::OverQuota(over))) => Said::No(over.into_bytes().into()),
+            (Kind::Word, Answer::No(No::NoMail)) => Said::No("no-mail".into()),
             (Kind::Word, Answer::No(_)) => Said::No("unknown".into()),
         }
     }

@@ -90,7 +90,10 @@ fn domains_are_added_shown_changed_and_removed(kind: Kind) {
     let shown = json(&accounts, &["domain", "show", "example.org"]);
     assert_eq!((&shown["accounts"], &shown["aliases"]), (&1.into(), &1.into()));
     let told = admin(&accounts, &["domain", "remove", "example.org"], 1);
-    assert!(told.contains("still has 1 accounts and 1 aliases") && told.contains("--contents"), "{told}");
+    assert!(
+        told.contains("still has 1 accounts, 1 aliases and 0 alias domains") && told.contains("--contents"),
+        "{told}"
+    );
     admin(&accounts, &["domain", "remove", "example.org", "--contents"], 0);
     admin(&accounts, &["domain", "remove", "other.example"], 0);
     assert_eq!(json(&accounts, &["domain", "list"]), Value::Array(Vec::new()));

@@ -61,6 +61,7 @@ pub(super) fn write_row(writer: &mut csv::Writer<impl Write>, row: &AccountRow) 
         text(&row.name),
         text(&row.options),
         if row.enabled { "yes" } else { "no" }.to_owned(),
+        if row.receives { "yes" } else { "no" }.to_owned(),
     ] {
         writer.write_field(value)?;
     }

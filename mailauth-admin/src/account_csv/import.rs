@@ -29,10 +29,10 @@ pub const IMPORT_HELP: &str = "\
 Add all accounts of a CSV file, and the domains they are in, or nothing.
 
 The first line names the columns, in any order: login, and any of password, uid, gid, home, maildir, quota, services, \
-name, options, enabled. An empty value is left to the defaults, and so are NULL and \\N, as databases print it; in the \
+name, options, enabled, receives. An empty value is left to the defaults, and so are NULL and \\N, as databases print it; in the \
 column login they are refused. White space around a value is left out, but not around a password. The password is a \
 stored value, such as $6$..., {SSHA256}... or {PLAIN}..., and is refused where it cannot be read; 'mailauth hash' makes \
-one. uid and gid may be names of this system. enabled is yes or no, y or n, true or false, t or f, 1 or 0. Every bad row \
+one. uid and gid may be names of this system. enabled and receives (mail) are yes or no, y or n, true or false, t or f, 1 or 0. Every bad row \
 is listed with its line, column and the reason, and then nothing is imported; a quota below 1 MiB is a warning.
 
 For example:

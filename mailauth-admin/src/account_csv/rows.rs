@@ -185,6 +185,7 @@ fn read_row(record: &ByteRecord, columns: &[&'static str], config: &Config) -> R
             "login" => read_login(trim(value), config).map(|read| login = Some(read)),
             "password" => read_password(value, config).map(|read| change.password = Some(read)),
             "enabled" => read_switch(value).map(|read| change.enabled = Some(read)),
+            "receives" => read_switch(value).map(|read| change.receives = Some(read)),
             other => std::str::from_utf8(value)
                 .map_err(|_| "it is not UTF-8".to_owned())
                 .and_then(|text| account_columns::set(&mut change, other, text, config)),
@@ -222,7 +223,8 @@ fn read_password(value: &[u8], config: &Config) -> Result<Password, String> {
     }
 }
 
-fn read_switch(value: &[u8]) -> Result<bool, String> {
+/// Yes or no, in the words of databases and spreadsheets; yes where nothing is written.
+pub fn read_switch(value: &[u8]) -> Result<bool, String> {
     match trim(value).to_ascii_lowercase().as_slice() {
         b"" | b"yes" | b"y" | b"true" | b"t" | b"1" | b"on" => Ok(true),
         b"no" | b"n" | b"false" | b"f" | b"0" | b"off" => Ok(false),

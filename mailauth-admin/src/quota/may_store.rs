@@ -50,7 +50,7 @@ fn of_account(setup: &Setup, login: &str, size: u64) -> Result<Exit, Failure> {
     let store = setup.store()?;
     let login = setup.recipient(login)?;
     let nobody = Failure::no(no_such("account", login.as_str()));
-    let recipient = Recipient::find(&store, &login, nobody, |_| true)?;
+    let recipient = Recipient::find(&store, &login, &setup.config.address.delimiters, nobody, |_| true)?;
     let account = setup.config.mailbox.resolve(recipient.row.clone());
     let account = account.map_err(|unusable| Failure::not_now(unusable.to_string()))?;
     let room = room::of(&account, setup.config.quota.rules(), recipient.pools(), size, Instant::now() + PATIENCE);

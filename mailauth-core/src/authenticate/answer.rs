@@ -60,6 +60,9 @@ pub enum No {
     /// The account may not use this service.
     #[error("the account may not use this service")]
     ServiceNotAllowed,
+    /// The account is there, and mail for it is switched off.
+    #[error("the account receives no mail")]
+    NoMail,
     /// Mail for this domain is not kept here.
     #[error("mail for this domain is not kept here")]
     UnknownDomain,
@@ -76,7 +79,7 @@ pub enum No {
 
 impl No {
     /// Every word of [`No::code`].
-    pub const CODES: [&'static str; 17] = [
+    pub const CODES: [&'static str; 18] = [
         "unusable-login",
         "unknown-login",
         "wrong-password",
@@ -90,6 +93,7 @@ impl No {
         "account-disabled",
         "domain-disabled",
         "service-not-allowed",
+        "no-mail",
         "unknown-domain",
         "unknown-alias",
         "over-quota",
@@ -112,6 +116,7 @@ impl No {
             No::AccountDisabled => "account-disabled",
             No::DomainDisabled => "domain-disabled",
             No::ServiceNotAllowed => "service-not-allowed",
+            No::NoMail => "no-mail",
             No::UnknownDomain => "unknown-domain",
             No::UnknownAlias => "unknown-alias",
             No::OverQuota(_) => "over-quota",

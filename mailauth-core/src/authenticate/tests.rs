@@ -70,6 +70,8 @@ fn policy() -> Policy {
         scheme: NewScheme::Sha256Crypt,
         min_length: 8,
         unknown_services: true,
+        alias_domains: false,
+        delimiters: Default::default(),
     }
 }
 

@@ -84,6 +84,8 @@ pub(super) const KEYS: &[Key] = &[
     key("login", "default_domain", |c, v| put(&mut c.login.default_domain, v.domain().map(Some))),
     key("login", "separators", |c, v| put(&mut c.login.separators, v.separators())),
     key("login", "unknown_services", |c, v| put(&mut c.login.unknown_services, v.boolean())),
+    key("login", "alias_domains", |c, v| put(&mut c.login.alias_domains, v.boolean())),
+    key("address", "delimiter", |c, v| put(&mut c.address.delimiters, v.delimiters())),
     key("mailbox", "home", |c, v| put(&mut c.mailbox.home, v.absolute_template())),
     key("mailbox", "maildir", |c, v| put(&mut c.mailbox.maildir, v.template())),
     key("mailbox", "uid", |c, v| put(&mut c.mailbox.uid, v.user().map(Some))),

@@ -31,6 +31,7 @@ pub use pop3::{CramOrder, Pop3Config};
 pub use source::{Origin, Source};
 
 use crate::authenticate::Policy;
+use crate::detail::Delimiters;
 use crate::mailbox::MailboxDefaults;
 use crate::password::Budget;
 use std::path::PathBuf;
@@ -49,6 +50,8 @@ pub struct Config {
     pub outage: OutageConfig,
     /// `[login]`
     pub login: LoginConfig,
+    /// `[address]`
+    pub address: AddressConfig,
     /// `[mailbox]`
     pub mailbox: MailboxDefaults,
     /// `[password]`
@@ -78,6 +81,8 @@ impl Config {
             scheme: self.password.scheme,
             min_length: self.password.min_length,
             unknown_services: self.login.unknown_services,
+            alias_domains: self.login.alias_domains,
+            delimiters: self.address.delimiters.clone(),
         }
     }
 
@@ -103,11 +108,20 @@ pub struct LoginConfig {
     pub separators: String,
     /// `unknown_services`: may an account without restriction use a service of a name we do not know?
     pub unknown_services: bool,
+    /// `alias_domains`: may people log in with the other names of their domain?
+    pub alias_domains: bool,
+}
+
+/// `[address]`: how the addresses of mail are read.
+#[derive(Clone, Debug, Default)]
+pub struct AddressConfig {
+    /// `delimiter`: what separates a detail from the local part of an address; each character is one.
+    pub delimiters: Delimiters,
 }
 
 impl Default for LoginConfig {
     fn default() -> Self {
-        LoginConfig { default_domain: None, separators: String::new(), unknown_services: true }
+        LoginConfig { default_domain: None, separators: String::new(), unknown_services: true, alias_domains: false }
     }
 }
 

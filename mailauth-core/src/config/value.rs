@@ -2,6 +2,7 @@
 //! key's name: what it is, then what to write.
 
 use super::{DatabaseUrl, MetricsAddress};
+use crate::detail::Delimiters;
 use crate::password::{DefaultScheme, NewScheme};
 use crate::quota::Limits;
 use crate::{DomainName, Service, Services, system_ids};
@@ -296,6 +297,13 @@ impl Value<'_> {
                 "{c:?} cannot separate a name from its domain; write punctuation such as \"%\", but none of @ . - _"
             )),
         }
+    }
+
+    /// What separates details in addresses.
+    pub fn delimiters(&self) -> Result<Delimiters> {
+        // Empty for none.
+        let Some(text) = self.0.as_str() else { return self.wrong("a text", "write it in quotes") };
+        Delimiters::parse(text)
     }
 
     pub fn quota(&self) -> Result<Limits> {

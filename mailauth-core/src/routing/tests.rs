@@ -15,12 +15,15 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 const YES: Answer<()> = Answer::Yes(());
+const KEPT: Answer<DomainMail> = Answer::Yes(DomainMail::Kept);
 
 /// A table in memory, which goes away after a number of calls, and may take its time for each.
 struct Table {
     rows: Vec<AccountRow>,
     aliases: BTreeMap<String, Vec<String>>,
     domains: BTreeMap<&'static str, bool>,
+    /// Domains of another kind.
+    others: BTreeMap<&'static str, DomainStanding>,
     pool: Limits,
     published: Mutex<BTreeMap<Login, Usage>>,
     calls: AtomicUsize,
@@ -42,6 +45,7 @@ fn table() -> Table {
         ],
         aliases: BTreeMap::new(),
         domains: BTreeMap::from([("x.example", true), ("off.example", false)]),
+        others: BTreeMap::new(),
         pool: Limits::NONE,
         published: Mutex::default(),
         calls: AtomicUsize::new(0),
@@ -60,6 +64,10 @@ fn parse(login: &str) -> Login {
     Login::parse(login.as_bytes(), None).unwrap()
 }
 
+fn alias_of(name: &str) -> DomainKind {
+    DomainKind::AliasOf(DomainName::parse(name).unwrap())
+}
+
 fn outage() -> StoreError {
     StoreError::Unreachable { place: "memory".into(), reason: "on purpose".into() }
 }
@@ -73,6 +81,16 @@ impl Table {
     /// In place of the rows that are there.
     fn of(self, rows: impl IntoIterator<Item = AccountRow>) -> Self {
         Table { rows: rows.into_iter().collect(), ..self }
+    }
+
+    fn other(mut self, name: &'static str, enabled: bool, kind: DomainKind) -> Self {
+        self.others.insert(name, DomainStanding { enabled, kind });
+        self
+    }
+
+    /// With y.example as another name of x.example.
+    fn of_both(self) -> Self {
+        self.other("y.example", true, alias_of("x.example"))
     }
 
     fn under(self, pool: &str, published: &[(&str, u64, u64)]) -> Self {
@@ -126,9 +144,10 @@ impl PoolStore for Table {
 }
 
 impl MailStore for Table {
-    fn domain_enabled(&self, name: &DomainName) -> Result<Option<bool>, StoreError> {
+    fn domain(&self, name: &DomainName) -> Result<Option<DomainStanding>, StoreError> {
         self.call()?;
-        Ok(self.domains.get(name.as_str()).copied())
+        let own = |enabled| DomainStanding { enabled, kind: DomainKind::Own };
+        Ok(self.domains.get(name.as_str()).map(|enabled| own(*enabled)).or(self.others.get(name.as_str()).cloned()))
     }
 
     fn alias_targets(&self, address: &str) -> Result<Vec<String>, StoreError> {
@@ -147,6 +166,10 @@ impl MailStore for Table {
 
 /// Mailboxes are this process's own, which may be root's.
 fn router<S: MailStore + 'static>(table: &Arc<S>) -> Router {
+    router_with(table, "+")
+}
+
+fn router_with<S: MailStore + 'static>(table: &Arc<S>, delimiters: &str) -> Router {
     let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     let mailbox = MailboxDefaults { uid: Some(uid), gid: Some(gid), allow_root: true, ..MailboxDefaults::default() };
     let policy = Policy {
@@ -157,6 +180,8 @@ fn router<S: MailStore + 'static>(table: &Arc<S>) -> Router {
         scheme: NewScheme::Sha256Crypt,
         min_length: 8,
         unknown_services: true,
+        alias_domains: false,
+        delimiters: Delimiters::parse(delimiters).unwrap(),
     };
     Router::new(table.clone(), &policy, Rules::default())
 }
@@ -169,9 +194,9 @@ fn send(router: &Router, address: &str, size: u64) -> Answer<()> {
     router.recipient(address.as_bytes(), size, Instant::now() + Duration::from_secs(60))
 }
 
-fn login_of(answer: Answer<Box<Account>>) -> String {
+fn login_of(answer: Answer<Destination>) -> String {
     match answer {
-        Answer::Yes(account) => account.login.to_string(),
+        Answer::Yes(to) => to.account.login.to_string(),
         other => panic!("{other:?}"),
     }
 }
@@ -203,7 +228,7 @@ fn a_disabled_account_takes_no_mail() {
 #[test]
 fn mail_for_a_disabled_domain_is_kept_here_but_not_taken() {
     let router = over(table().alias("all@off.example", &["anna@x.example"]).alias("@off.example", &["anna@x.example"]));
-    assert_eq!(router.domain(b"off.example"), YES);
+    assert_eq!(router.domain(b"off.example"), KEPT);
     assert_eq!(router.account(b"carla@off.example"), Answer::No(No::DomainDisabled));
     for address in ["carla@off.example", "all@off.example", "whoever@off.example"] {
         assert_eq!(send(&router, address, 0), Answer::No(No::DomainDisabled), "{address}");
@@ -215,8 +240,8 @@ fn mail_for_a_disabled_domain_is_kept_here_but_not_taken() {
 #[test]
 fn a_domain_is_known_in_any_case_and_what_is_no_name_is_not() {
     let router = over(table());
-    assert_eq!(router.domain(b"x.example"), YES);
-    assert_eq!(router.domain(b"X.Example"), YES);
+    assert_eq!(router.domain(b"x.example"), KEPT);
+    assert_eq!(router.domain(b"X.Example"), KEPT);
     for name in [b"y.example".as_slice(), b"", b"x.example.", b"@x.example", b"x .example", b"x\xff.example", b"x\n"] {
         assert_eq!(router.domain(name), Answer::No(No::UnknownDomain), "{}", name.escape_ascii());
     }
@@ -359,8 +384,8 @@ fn an_outage_at_any_step_is_not_now_and_never_no() {
             .alias("@x.example", &["bruno@x.example"])
     };
     let questions: [fn(&Router) -> Answer<()>; 8] = [
-        |router| router.domain(b"x.example"),
-        |router| router.domain(b"y.example"),
+        |router| router.domain(b"x.example").without_value(),
+        |router| router.domain(b"y.example").without_value(),
         |router| router.account(b"anna@x.example").without_value(),
         |router| router.account(b"nobody@x.example").without_value(),
         |router| router.alias(b"all@x.example").without_value(),
@@ -555,7 +580,7 @@ fn a_quota_of_its_own_holds_beside_the_domains() {
         full("over quota: 0 of 50 bytes used, and this message would be 1 over it")
     );
     let quota = |address: &str| match router.account(address.as_bytes()) {
-        Answer::Yes(account) => account.quota.to_string(),
+        Answer::Yes(to) => to.account.quota.to_string(),
         other => panic!("{other:?}"),
     };
     assert_eq!(quota("anna@x.example"), "50S");
@@ -609,7 +634,7 @@ fn mail_does_not_bounce_on_the_word_of_a_copy() {
     for known in ["anna@x.example", "all@x.example"] {
         assert_eq!(send(&router, known, 0), YES, "{known}");
     }
-    assert_eq!(router.domain(b"x.example"), YES);
+    assert_eq!(router.domain(b"x.example"), KEPT);
     assert_eq!(router.alias(b"all@x.example"), targets(["anna@x.example"]));
     assert_eq!(router.alias(b"anna@x.example"), Answer::No(No::UnknownAlias), "it goes on to the account");
     for refused in ["nobody@x.example", "gone@x.example", "carla@off.example", "anna@y.example"] {
@@ -672,8 +697,8 @@ impl MailStore for Aged {
         (!self.kept).then(|| Box::new(newest()) as _)
     }
 
-    fn domain_enabled(&self, name: &DomainName) -> Result<Option<bool>, StoreError> {
-        self.first().domain_enabled(name)
+    fn domain(&self, name: &DomainName) -> Result<Option<DomainStanding>, StoreError> {
+        self.first().domain(name)
     }
 
     fn alias_targets(&self, address: &str) -> Result<Vec<String>, StoreError> {
@@ -756,8 +781,201 @@ fn yes_asks_nothing_twice() {
     for kept in [false, true] {
         let (store, router) = Aged::router(table(), table(), kept);
         assert_eq!(send(&router, "anna@x.example", 0), YES);
-        assert_eq!(router.domain(b"x.example"), YES);
+        assert_eq!(router.domain(b"x.example"), KEPT);
         let calls = [&store.old, &store.new].map(|table| table.calls.load(Ordering::Relaxed));
         assert_eq!(calls.iter().sum::<usize>(), 4, "an alias, an account, its domain's quota; a domain");
+    }
+}
+
+/// The account that gets mail for `address`, and the detail that may name a folder.
+fn destination(router: &Router, address: &str) -> (String, String) {
+    match router.account(address.as_bytes()) {
+        Answer::Yes(Destination { account, detail }) => (account.login.to_string(), detail),
+        other => panic!("{address}: {other:?}"),
+    }
+}
+
+fn to(login: &str, detail: &str) -> (String, String) {
+    (login.to_owned(), detail.to_owned())
+}
+
+#[test]
+fn mail_for_an_address_with_a_detail_comes_to_the_one_without_it() {
+    let router = over(table());
+    for address in ["anna+news@x.example", "Anna+NEWS@X.example", "anna+news"] {
+        assert_eq!(send(&router, address, 0), YES, "{address}");
+        assert_eq!(destination(&router, address), to("anna@x.example", "news"), "{address}");
+        assert_eq!(router.alias(address.as_bytes()), Answer::No(No::UnknownAlias), "{address}");
+    }
+    assert_eq!(destination(&router, "anna@x.example"), to("anna@x.example", ""));
+    assert_eq!(destination(&router, "anna+@x.example"), to("anna@x.example", ""));
+    assert_eq!(destination(&router, "anna+a+b@x.example"), to("anna@x.example", "a+b"));
+    for address in ["+news@x.example", "nobody+news@x.example", "anna-news@x.example"] {
+        assert_eq!(send(&router, address, 0), Answer::No(No::UnknownLogin), "{address}");
+        assert_eq!(router.account(address.as_bytes()), Answer::No(No::UnknownLogin), "{address}");
+    }
+    assert_eq!(send(&router, "gone+news@x.example", 0), Answer::No(No::AccountDisabled));
+}
+
+#[test]
+fn a_detail_that_could_lead_out_of_a_mailbox_is_not_handed_on() {
+    let router = over(table());
+    for detail in ["../../etc", ".", "a.b", "a/b", "\u{fc}", "$home"] {
+        assert_eq!(destination(&router, &format!("anna+{detail}@x.example")), to("anna@x.example", ""), "{detail}");
+    }
+}
+
+#[test]
+fn the_delimiters_are_those_of_the_configuration() {
+    let table = Arc::new(table());
+    let (both, none) = (router_with(&table, "-+"), router_with(&table, ""));
+    assert_eq!(destination(&both, "anna-a+b@x.example"), to("anna@x.example", "a+b"));
+    assert_eq!(destination(&both, "anna+a-b@x.example"), to("anna@x.example", "a-b"));
+    assert_eq!(send(&none, "anna+news@x.example", 0), Answer::No(No::UnknownLogin));
+}
+
+#[test]
+fn an_account_or_alias_of_the_whole_address_goes_before_the_one_without_its_detail() {
+    let gone = AccountRow { enabled: false, ..row("anna+gone@x.example") };
+    let router = over(
+        table()
+            .of([row("anna@x.example"), row("anna+own@x.example"), gone])
+            .alias("anna+list@x.example", &["bruno@else.example"])
+            .alias("info@x.example", &["anna@x.example"])
+            .alias("@x.example", &["all@else.example"]),
+    );
+    assert_eq!(destination(&router, "anna+own@x.example"), to("anna+own@x.example", ""));
+    assert_eq!(router.alias(b"anna+own@x.example"), Answer::No(No::UnknownAlias));
+    assert_eq!(router.alias(b"anna+list@x.example"), targets(["bruno@else.example"]));
+    assert_eq!(router.account(b"anna+gone@x.example"), Answer::No(No::AccountDisabled));
+    assert_eq!(router.alias(b"anna+news@x.example"), Answer::No(No::UnknownAlias), "the catch-all comes last");
+    assert_eq!(router.alias(b"nobody+news@x.example"), targets(["all@else.example"]));
+    assert_eq!(router.alias(b"+news@x.example"), targets(["all@else.example"]));
+}
+
+#[test]
+fn an_alias_hands_a_detail_on_to_those_who_are_here() {
+    let router = over(
+        table()
+            .other("y.example", true, alias_of("x.example"))
+            .other("backup.example", true, DomainKind::Backup)
+            .alias("info@x.example", &["Anna@X.example", "a@else.example", "b@y.example", "c@backup.example"])
+            .alias("own@x.example", &["anna+work@x.example"]),
+    );
+    let expected = ["Anna+news@X.example", "a@else.example", "b+news@y.example", "c@backup.example"];
+    assert_eq!(router.alias(b"info+news@x.example"), targets(expected));
+    let plain = ["Anna@X.example", "a@else.example", "b@y.example", "c@backup.example"];
+    assert_eq!(router.alias(b"info+@x.example"), targets(plain));
+    assert_eq!(router.alias(b"own+news@x.example"), targets(["anna+work@x.example"]));
+    assert_eq!(send(&router, "own+news@x.example", 0), YES);
+    for detail in ["a,|x", "a:b", "\"", "<a>", "a@b"] {
+        let address = format!("info+{detail}@x.example");
+        assert_eq!(router.alias(address.as_bytes()), targets(plain), "{detail} would be more than an address");
+    }
+}
+
+#[test]
+fn an_alias_that_names_itself_keeps_the_mailbox_for_a_detail_too() {
+    let router = over(table().alias("anna@x.example", &["anna@x.example", "copy@else.example"]));
+    assert_eq!(router.alias(b"anna+news@x.example"), targets(["anna+news@x.example", "copy@else.example"]));
+    assert_eq!(destination(&router, "anna+news@x.example"), to("anna@x.example", "news"));
+    assert_eq!(send(&router, "anna+news@x.example", 0), YES);
+}
+
+#[test]
+fn a_broken_alias_without_the_detail_is_no_matter_of_the_whole_address() {
+    let router = over(table().of([row("anna+own@x.example")]).alias("anna@x.example", &["broken"]));
+    assert_eq!(destination(&router, "anna+own@x.example"), to("anna+own@x.example", ""));
+}
+
+#[test]
+fn each_address_of_an_alias_domain_is_the_same_of_the_other() {
+    let router =
+        over(table().of_both().alias("info@x.example", &["a@x.example"]).alias("@x.example", &["b@x.example"]));
+    assert_eq!(router.domain(b"y.example"), KEPT);
+    assert_eq!(send(&router, "anna@y.example", 0), YES);
+    assert_eq!(destination(&router, "anna+news@y.example"), to("anna@x.example", "news"));
+    assert_eq!(router.alias(b"info@y.example"), targets(["a@x.example"]));
+    assert_eq!(router.alias(b"info+news@y.example"), targets(["a+news@x.example"]));
+    assert_eq!(router.alias(b"whoever@y.example"), targets(["b@x.example"]));
+    assert_eq!(router.account(b"gone@y.example"), Answer::No(No::AccountDisabled));
+    let router = over(table().of_both());
+    assert_eq!(send(&router, "nobody@y.example", 0), Answer::No(No::UnknownLogin));
+    assert_eq!(send(&over(table().of_both().alias("away@x.example", &["anna@y.example"])), "away@x.example", 0), YES);
+}
+
+#[test]
+fn an_alias_domain_takes_mail_while_it_and_its_domain_are_enabled() {
+    let off = over(table().other("y.example", false, alias_of("x.example")));
+    assert_eq!(off.domain(b"y.example"), KEPT, "nobody else should be sent it");
+    assert_eq!(send(&off, "anna@y.example", 0), Answer::No(No::DomainDisabled));
+    assert_eq!(off.account(b"anna@y.example"), Answer::No(No::DomainDisabled));
+    let of_disabled = over(table().other("y.example", true, alias_of("off.example")));
+    assert_eq!(send(&of_disabled, "carla@y.example", 0), Answer::No(No::DomainDisabled));
+}
+
+#[test]
+fn alias_domains_that_lead_round_or_nowhere_end() {
+    let round = table().other("a.example", true, alias_of("b.example")).other("b.example", true, alias_of("a.example"));
+    assert_eq!(send(&over(round), "anna@a.example", 0), Answer::No(No::UnknownLogin));
+    let chain = over(table().of_both().other("z.example", true, alias_of("y.example")));
+    assert_eq!(send(&chain, "anna@z.example", 0), Answer::No(No::UnknownLogin), "a chain leads to nobody");
+    let itself = over(table().of_both().alias("anna@x.example", &["anna@y.example"]));
+    assert_eq!(send(&itself, "anna@x.example", 0), YES, "the mailbox of the same name");
+}
+
+#[test]
+fn mail_for_a_backup_domain_is_taken_for_anybody_and_sent_on() {
+    let router = over(table().other("backup.example", true, DomainKind::Backup));
+    assert_eq!(router.domain(b"backup.example"), Answer::Yes(DomainMail::SentOn));
+    assert_eq!(send(&router, "whoever@backup.example", u64::MAX), YES);
+    assert_eq!(router.account(b"whoever@backup.example"), Answer::No(No::UnknownLogin));
+    assert_eq!(router.alias(b"whoever@backup.example"), Answer::No(No::UnknownAlias));
+    let off = over(table().other("backup.example", false, DomainKind::Backup));
+    assert_eq!(off.domain(b"backup.example"), KEPT, "nothing is sent on");
+    assert_eq!(send(&off, "whoever@backup.example", 0), Answer::No(No::DomainDisabled));
+}
+
+#[test]
+fn an_account_whose_mail_is_switched_off_takes_none_and_nobody_else_gets_it() {
+    let silent = AccountRow { receives: false, ..row("silent@x.example") };
+    let router = over(table().of([silent, row("anna@x.example")]).alias("@x.example", &["anna@x.example"]));
+    for address in ["silent@x.example", "silent+news@x.example"] {
+        assert_eq!(send(&router, address, 0), Answer::No(No::NoMail), "{address}");
+        assert_eq!(router.account(address.as_bytes()), Answer::No(No::NoMail), "{address}");
+        assert_eq!(router.alias(address.as_bytes()), Answer::No(No::UnknownAlias), "{address}");
+    }
+}
+
+#[test]
+fn a_detail_costs_no_more_than_one_look_up_more() {
+    let calls = |address: &str| {
+        let table = Arc::new(table());
+        assert_eq!(send(&router(&table), address, 0), YES);
+        table.calls.load(Ordering::Relaxed)
+    };
+    // The fake asks for two aliases one by one, which a database does at once.
+    assert_eq!(calls("anna+news@x.example") - 1, calls("anna@x.example") + 1);
+}
+
+#[test]
+fn an_account_of_the_whole_address_that_was_added_since_gets_its_mail() {
+    for kept in [false, true] {
+        let new = table().of([row("anna@x.example"), row("anna+own@x.example")]);
+        let (_, router) = Aged::router(table(), new, kept);
+        assert_eq!(destination(&router, "anna+own@x.example"), to("anna+own@x.example", ""), "kept: {kept}");
+        assert_eq!(destination(&router, "anna+news@x.example"), to("anna@x.example", "news"), "kept: {kept}");
+    }
+}
+
+#[test]
+fn nothing_of_it_is_refused_on_the_word_of_a_copy() {
+    let copy = || Table { copied: true, ..table().of_both() };
+    let router = over(copy());
+    for known in ["anna+news@x.example", "anna@y.example", "anna+news@y.example"] {
+        assert_eq!(send(&router, known, 0), YES, "{known}");
+    }
+    for unknown in ["nobody+news@x.example", "nobody@y.example", "gone+news@y.example"] {
+        assert_eq!(send(&router, unknown, 0), Answer::NotNow(NotNow::Store(outage())), "{unknown}");
     }
 }

@@ -1,9 +1,11 @@
 //! What is asked about domains and aliases on the way of a message.
 
+use super::administer::AliasTarget;
 use super::driver::Param;
 use super::newest::{Newest, Reading};
-use super::sql::{SqlStore, bytes, is_text, number};
-use super::{AccountStore, MailStore, StoreError};
+use super::recent::RecentChanges;
+use super::sql::SqlStore;
+use super::{AccountStore, DomainStanding, MailStore, StoreError};
 use crate::alias::{self, AddressError};
 use crate::{DomainName, spelling};
 
@@ -15,61 +17,84 @@ impl MailStore for SqlStore {
         self.may_lag().then(|| Box::new(Newest(self)) as _)
     }
 
-    fn domain_enabled(&self, name: &DomainName) -> Result<Option<bool>, StoreError> {
-        self.enabled_domain(self.reading(|recent| recent.has_domain(name.as_str())), name)
+    fn domain(&self, name: &DomainName) -> Result<Option<DomainStanding>, StoreError> {
+        self.standing_of(self.reading(|recent| recent.has_domain(name.as_str())), name)
     }
 
     fn alias_targets(&self, address: &str) -> Result<Vec<String>, StoreError> {
         self.targets_of(self.reading(|recent| recent.has_alias(address)), address)
     }
+
+    fn alias_targets_of(&self, addresses: [&str; 2]) -> Result<[Result<Vec<String>, StoreError>; 2], StoreError> {
+        let changed = |recent: &RecentChanges| addresses.iter().any(|address| recent.has_alias(address));
+        self.targets_of_both(self.reading(changed), addresses)
+    }
 }
 
 impl SqlStore {
-    /// Returns whether a domain is enabled; `None` if there is none.
-    pub(super) fn enabled_domain(&self, reading: Reading, name: &DomainName) -> Result<Option<bool>, StoreError> {
-        let asked = name.as_str().as_bytes();
-        let found = self.read_by(reading, |connection| {
+    /// Returns the targets of an alias, in order.
+    pub(super) fn targets_of(&self, reading: Reading, address: &str) -> Result<Vec<String>, StoreError> {
+        let (mut rows, mut found) = (Vec::new(), Targets::default());
+        self.read_by(reading, |connection| {
             self.fits(connection)?;
-            let mut found = None;
-            connection.query(&self.statements.find_domain, &[Param::Text(asked)], &mut |row| {
-                if is_text(row, 0, asked) {
-                    found = Some(number(row, 1));
-                }
-            })?;
-            Ok(found)
+            rows.clear();
+            // One more than there may be.
+            let asking = [Param::Text(address.as_bytes()), Param::Int(MOST_TARGETS as i64 + 1)];
+            connection.query(&self.statements.find_alias, &asking, &mut |row| rows.push(AliasTarget::of(row)))
         })?;
-        match found {
-            None => Ok(None),
-            Some(Some(flag @ (0 | 1))) => Ok(Some(flag == 1)),
-            Some(_) => {
-                let domain = name.to_string();
-                Err(StoreError::UnusableDomain { domain, column: "enabled", problem: "is neither 0 nor 1" })
+        rows.into_iter().for_each(|row| found.add(row, address));
+        found.usable(address)
+    }
+
+    /// The same of two addresses.
+    pub(super) fn targets_of_both(
+        &self,
+        reading: Reading,
+        addresses: [&str; 2],
+    ) -> Result<[Result<Vec<String>, StoreError>; 2], StoreError> {
+        let [first, second] = addresses.map(|address| Param::Text(address.as_bytes()));
+        let most = 2 * (MOST_TARGETS + 1);
+        let mut rows = Vec::new();
+        self.read_by(reading, |connection| {
+            self.fits(connection)?;
+            rows.clear();
+            let asking = [first, second, Param::Int(most as i64)];
+            connection.query(&self.statements.find_aliases, &asking, &mut |row| rows.push(AliasTarget::of(row)))
+        })?;
+        if rows.len() >= most {
+            // One of them may have filled the whole answer.
+            return Ok(addresses.map(|address| self.targets_of(reading, address)));
+        }
+        let mut found = addresses.map(|address| (address, Targets::default()));
+        for row in rows {
+            if let Some((address, targets)) = found.iter_mut().find(|(address, _)| row.address == address.as_bytes()) {
+                targets.add(row, address);
             }
+        }
+        Ok(found.map(|(address, targets)| targets.usable(address)))
+    }
+}
+
+/// The targets of an address, with their positions.
+#[derive(Default)]
+struct Targets(Vec<(i64, Vec<u8>)>);
+
+impl Targets {
+    /// Adds a row, if it is of this very address: a collation may call others equal.
+    fn add(&mut self, row: AliasTarget, address: &str) {
+        if row.address == address.as_bytes() {
+            self.0.push((row.position, row.target));
         }
     }
 
-    /// Returns the targets of an alias, in order.
-    pub(super) fn targets_of(&self, reading: Reading, address: &str) -> Result<Vec<String>, StoreError> {
-        let asked = address.as_bytes();
-        let targets = self.read_by(reading, |connection| {
-            self.fits(connection)?;
-            let mut targets = Vec::new();
-            // One more than there may be.
-            let asking = [Param::Text(asked), Param::Int(MOST_TARGETS as i64 + 1)];
-            connection.query(&self.statements.find_alias, &asking, &mut |row| {
-                // A collation may call others equal.
-                if is_text(row, 0, asked) {
-                    targets.push((number(row, 2), bytes(row, 1)));
-                }
-            })?;
-            targets.sort();
-            Ok(targets)
-        })?;
+    /// The targets in their order, if all of them can be used.
+    fn usable(mut self, address: &str) -> Result<Vec<String>, StoreError> {
         let unusable = |problem| unusable(address, problem);
-        if targets.len() > MOST_TARGETS {
+        if self.0.len() > MOST_TARGETS {
             return Err(unusable(format!("it has more than {MOST_TARGETS} targets; use a mailing list")));
         }
-        let read = |(_, target): (_, Vec<u8>)| match String::from_utf8(target) {
+        self.0.sort();
+        let read = |(_, target): (i64, Vec<u8>)| match String::from_utf8(target) {
             Ok(target) => match alias::check_target(&target) {
                 // Mail servers that send no letters beyond ASCII can go on with this.
                 Ok(()) => Ok(spelling::respelt_target(&target).into_owned()),
@@ -77,7 +102,7 @@ impl SqlStore {
             },
             Err(_) => Err(unusable("a target is not UTF-8; correct it by SQL".to_owned())),
         };
-        targets.into_iter().map(read).collect()
+        self.0.into_iter().map(read).collect()
     }
 }
 

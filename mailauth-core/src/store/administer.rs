@@ -2,15 +2,16 @@
 
 use super::addresses::{MOST_TARGETS, not_an_address, unusable};
 use super::administration::{
-    AccountChange, AccountTimes, AdminError, AdminReport, Administration, AliasRow, CharacterSet, DomainRow,
-    ImportError, ImportSource, SchemaChange, StoreReport,
+    AccountChange, AccountTimes, AdminError, AdminReport, Administration, AliasDomainRow, AliasRow, CharacterSet,
+    DomainRow, ImportError, ImportSource, SchemaChange, StoreReport,
 };
+use super::alias_domains::unfit;
 use super::driver::{Connection, Delivery, DriverError, Needs, Param, Refusal, Row, Statement};
 use super::newest::Reading;
 use super::rows;
 use super::sql::{SqlStore, bytes, is_text, newer, number};
 use super::writer::Writer;
-use super::{AccountStore, Cursor, Page, StoreError};
+use super::{AccountStore, Cursor, DomainKind, DomainStanding, Page, StoreError};
 use crate::Services;
 use crate::account::{AccountRow, Login, Password};
 use crate::alias::{check_target, read_address};
@@ -164,16 +165,31 @@ impl Administration for SqlStore {
     }
 
     fn add_domain(&self, domain: &DomainRow) -> Result<(), AdminError> {
-        self.change(|connection| match self.insert_domain(connection, domain) {
-            Err(DriverError::Refused { kind: Refusal::Duplicate, .. }) => {
-                Ok(Err(AdminError::Exists { what: "domain", name: domain.name.clone() }))
+        self.change(|connection| {
+            let standing = self.query_standing(connection.reading(), &domain.name)?;
+            if let Some(Ok(DomainStanding { kind: DomainKind::AliasOf(other), .. })) = standing {
+                let problem = format!(
+                    "is an alias domain of {other}; remove that first with 'mailauth domain alias remove {}'",
+                    domain.name
+                );
+                return Ok(Err(unfit(&domain.name, &problem)));
             }
-            done => done.map(Ok),
+            match self.insert_domain(connection, domain) {
+                Err(DriverError::Refused { kind: Refusal::Duplicate, .. }) => {
+                    Ok(Err(AdminError::Exists { what: "domain", name: domain.name.clone() }))
+                }
+                done => done.map(Ok),
+            }
         })
     }
 
     fn set_domain(&self, domain: &DomainRow) -> Result<(), AdminError> {
         self.change(|connection| {
+            if domain.backup
+                && let Some(problem) = self.unfit_for_backup(connection.reading(), &domain.name)?
+            {
+                return Ok(Err(problem));
+            }
             let values = [
                 Param::Int(domain.enabled.into()),
                 Param::text(domain.description.as_deref()),
@@ -199,12 +215,15 @@ impl Administration for SqlStore {
                 }
                 self.remove_aliases_of(connection, domain)?;
                 self.remove_accounts_of(connection, domain)?;
+                self.remove_alias_domains_of(connection, domain)?;
             } else {
                 let accounts =
                     self.count_by_pages(connection.reading(), &statements.count_domain_accounts, &[domain, domain])?;
                 let aliases = self.count_aliases_of(connection.reading(), domain)?;
-                if accounts + aliases > 0 {
-                    return Ok(Err(AdminError::InUse { domain: name.to_owned(), accounts, aliases }));
+                let alias_domains = self.count_alias_domains_of(connection.reading(), domain)?;
+                if accounts + aliases + alias_domains > 0 {
+                    let domain = name.to_owned();
+                    return Ok(Err(AdminError::InUse { domain, accounts, aliases, alias_domains }));
                 }
             }
             some(connection.execute(&statements.remove_domain, &[domain])?, || no_such("domain", name))
@@ -257,7 +276,15 @@ impl Administration for SqlStore {
     }
 
     fn rename_account(&self, old: &[u8], new: &Login) -> Result<(), AdminError> {
-        self.change(|writer| self.rename_row(writer, old, new))
+        // Before the transaction, which may read nothing ahead of the locks it takes.
+        let unfit = self.hosts.read(|connection| {
+            self.fits(connection)?;
+            self.unfit_for_addresses(connection, new.domain())
+        })?;
+        match unfit {
+            Some(problem) => Err(problem),
+            None => self.change(|writer| self.rename_row(writer, old, new)),
+        }
     }
 
     fn account_times(&self, login: &Login) -> Result<Option<AccountTimes>, StoreError> {
@@ -317,6 +344,9 @@ impl Administration for SqlStore {
         let domain = alias.address.rsplit_once('@').map_or("", |(_, domain)| domain);
         will_be_obeyed(alias)?;
         self.change(|connection| {
+            if let Some(problem) = self.unfit_for_addresses(connection.reading(), domain)? {
+                return Ok(Err(problem));
+            }
             let mut there = BTreeSet::new();
             let mut next = 0;
             let asking = [address, Param::Int(MOST_TARGETS as i64 + 1)];
@@ -345,6 +375,44 @@ impl Administration for SqlStore {
             }
             Ok(Ok(()))
         })
+    }
+
+    fn alias_domain_page(
+        &self,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<AliasDomainRow, StoreError>, StoreError> {
+        self.page_of_alias_domains(after, limit)
+    }
+
+    fn find_alias_domain(&self, name: &str) -> Result<Option<AliasDomainRow>, StoreError> {
+        self.row_of_alias_domain(name)
+    }
+
+    fn alias_domains_of(&self, target: &str) -> Result<Vec<String>, StoreError> {
+        self.names_of_domain(target)
+    }
+
+    fn add_alias_domains(&self, rows: &[AliasDomainRow]) -> Result<(), (usize, AdminError)> {
+        let mut place = 0;
+        self.change(|writer| {
+            for (index, row) in rows.iter().enumerate() {
+                place = index;
+                if let Err(problem) = self.insert_alias_domain(writer, row)? {
+                    return Ok(Err(problem));
+                }
+            }
+            Ok(Ok(()))
+        })
+        .map_err(|problem| (place, problem))
+    }
+
+    fn set_alias_domain(&self, row: &AliasDomainRow) -> Result<(), AdminError> {
+        self.change(|writer| self.update_alias_domain(writer, row))
+    }
+
+    fn remove_alias_domain(&self, name: &str) -> Result<(), AdminError> {
+        self.change(|writer| self.delete_alias_domain(writer, name))
     }
 
     fn remove_alias(&self, alias: &AliasRow) -> Result<(), AdminError> {
@@ -384,6 +452,13 @@ pub(super) struct AliasTarget {
     pub address: Vec<u8>,
     pub target: Vec<u8>,
     pub position: i64,
+}
+
+impl AliasTarget {
+    /// Reads address, target and position.
+    pub fn of(row: &dyn Row) -> Self {
+        AliasTarget { address: bytes(row, 0), target: bytes(row, 1), position: number(row, 2).unwrap_or(0) }
+    }
 }
 
 /// The targets of the address that rows of aliases have come to.
@@ -458,8 +533,7 @@ impl SqlStore {
             .collect();
         let mut page = Vec::new();
         connection.query(statement, &asking, &mut |row| {
-            let position = number(row, 2).unwrap_or(0);
-            page.push(AliasTarget { address: bytes(row, 0), target: bytes(row, 1), position });
+            page.push(AliasTarget::of(row));
         })?;
         Ok(page)
     }
@@ -482,7 +556,17 @@ impl SqlStore {
         }
     }
 
-    fn count_aliases_of(&self, connection: &mut dyn Connection, domain: Param<'_>) -> Result<u64, DriverError> {
+    /// Returns true if a domain has an account.
+    pub(super) fn has_accounts(&self, connection: &mut dyn Connection, domain: Param<'_>) -> Result<bool, DriverError> {
+        let statement = &self.statements.count_domain_accounts;
+        Ok(count_page(connection, statement, &[domain, domain], b"", 1)?.0 > 0)
+    }
+
+    pub(super) fn count_aliases_of(
+        &self,
+        connection: &mut dyn Connection,
+        domain: Param<'_>,
+    ) -> Result<u64, DriverError> {
         let (mut sum, mut after) = (0, (Vec::new(), Vec::new()));
         loop {
             let page = self.alias_page(connection, Some(domain), (&after.0, &after.1))?;
@@ -634,13 +718,12 @@ impl SqlStore {
         connection.execute(&self.statements.add_domain, &values).map(|_| ())
     }
 
+    /// Makes sure that there is a domain for accounts.
     pub(super) fn ensure_domain(&self, connection: &mut Writer<'_>, name: &str) -> Result<(), DriverError> {
-        let mut there = false;
-        let asked = [Param::Text(name.as_bytes())];
-        connection.query(&self.statements.find_domain, &asked, &mut |row| {
-            there |= is_text(row, 0, name.as_bytes());
-        })?;
-        if there || name.is_empty() {
+        if let Some(AdminError::Unfit { problem, .. }) = self.unfit_for_addresses(connection.reading(), name)? {
+            return Err(DriverError::Refused { kind: Refusal::Unfit, reason: problem });
+        }
+        if name.is_empty() || self.query_standing(connection.reading(), name)?.is_some() {
             return Ok(());
         }
         self.insert_domain(connection, &DomainRow::new(name))

@@ -30,8 +30,8 @@ pub enum AdminError {
         /// Its name.
         name: String,
     },
-    /// A domain that still has accounts or aliases.
-    #[error("the domain {domain} still has {accounts} accounts and {aliases} aliases")]
+    /// A domain that still has accounts, aliases or other names.
+    #[error("the domain {domain} still has {accounts} accounts, {aliases} aliases and {alias_domains} alias domains")]
     InUse {
         /// The domain.
         domain: String,
@@ -39,6 +39,16 @@ pub enum AdminError {
         accounts: u64,
         /// How many aliases it has.
         aliases: u64,
+        /// How many alias domains it has.
+        alias_domains: u64,
+    },
+    /// A domain that cannot be what it is to be, or cannot have what it is to have.
+    #[error("the domain {domain} {problem}")]
+    Unfit {
+        /// The domain.
+        domain: String,
+        /// What it is or has, and what to do.
+        problem: String,
     },
     /// A value has a character that the database's character set lacks.
     #[error("{0}")]
@@ -68,6 +78,17 @@ impl DomainRow {
     pub fn new(name: impl Into<String>) -> Self {
         DomainRow { name: name.into(), enabled: true, description: None, quota: Limits::NONE, backup: false }
     }
+}
+
+/// A domain that is another name of one whose mail this host keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AliasDomainRow {
+    /// In lower case.
+    pub name: String,
+    /// The domain whose other name it is.
+    pub target: String,
+    /// False: none of its addresses receives mail.
+    pub enabled: bool,
 }
 
 /// An address whose mail goes elsewhere.
@@ -375,6 +396,47 @@ pub trait Administration: AccountStore {
     /// # Errors
     /// When there is no such domain, or the store cannot.
     fn add_alias(&self, alias: &AliasRow) -> Result<(), AdminError>;
+
+    /// At most `limit` alias domains, at least one, from `after` on, in the order of their names.
+    ///
+    /// # Errors
+    /// When the page is not known to be whole.
+    fn alias_domain_page(
+        &self,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<AliasDomainRow, StoreError>, StoreError>;
+
+    /// The row of an alias domain.
+    ///
+    /// # Errors
+    /// When the store cannot say, or the row cannot be trusted.
+    fn find_alias_domain(&self, name: &str) -> Result<Option<AliasDomainRow>, StoreError>;
+
+    /// The other names of a domain, in order.
+    ///
+    /// # Errors
+    /// When the store cannot say.
+    fn alias_domains_of(&self, target: &str) -> Result<Vec<String>, StoreError>;
+
+    /// Adds all of these alias domains, or none.
+    ///
+    /// # Errors
+    /// With the place of the first that cannot be added: its name is a domain of its own or is there already, or its target
+    /// is no domain whose mail is kept here; or the store cannot.
+    fn add_alias_domains(&self, rows: &[AliasDomainRow]) -> Result<(), (usize, AdminError)>;
+
+    /// Replaces what is known of an alias domain.
+    ///
+    /// # Errors
+    /// When there is no such alias domain, its target is no domain whose mail is kept here, or the store cannot.
+    fn set_alias_domain(&self, row: &AliasDomainRow) -> Result<(), AdminError>;
+
+    /// Removes an alias domain.
+    ///
+    /// # Errors
+    /// When there is no such alias domain, or the store cannot.
+    fn remove_alias_domain(&self, name: &str) -> Result<(), AdminError>;
 
     /// Removes these targets of an address, or with none given the whole address.
     ///

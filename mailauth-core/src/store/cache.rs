@@ -42,7 +42,7 @@ mod rate;
 #[cfg(test)]
 mod tests;
 
-use super::{AccountStore, Changed, Cursor, MailStore, Page, Seen, StoreError, StoreState};
+use super::{AccountStore, Changed, Cursor, DomainStanding, MailStore, Page, Seen, StoreError, StoreState};
 use crate::DomainName;
 use crate::account::{AccountRow, Login, Password};
 use crate::config::CacheConfig;
@@ -223,6 +223,11 @@ impl<S: AccountStore> AccountStore for Cache<S> {
         self.inner.may_lag()
     }
 
+    /// Asks the store itself.
+    fn alias_domain(&self, name: &DomainName) -> Result<Option<DomainName>, StoreError> {
+        self.inner.alias_domain(name)
+    }
+
     fn unnoted(&self) -> Vec<Changed> {
         self.inner.unnoted()
     }
@@ -305,12 +310,16 @@ impl<S: MailStore> MailStore for Cache<S> {
         self.inner.newest()
     }
 
-    fn domain_enabled(&self, name: &DomainName) -> Result<Option<bool>, StoreError> {
-        self.inner.domain_enabled(name)
+    fn domain(&self, name: &DomainName) -> Result<Option<DomainStanding>, StoreError> {
+        self.inner.domain(name)
     }
 
     fn alias_targets(&self, address: &str) -> Result<Vec<String>, StoreError> {
         self.inner.alias_targets(address)
+    }
+
+    fn alias_targets_of(&self, addresses: [&str; 2]) -> Result<[Result<Vec<String>, StoreError>; 2], StoreError> {
+        self.inner.alias_targets_of(addresses)
     }
 
     fn doubts(&self) -> u64 {

@@ -97,6 +97,8 @@ pub(crate) enum Refusal {
     NoTable,
     /// The user has no right to it.
     Forbidden,
+    /// A domain of another kind is there: the reason says which.
+    Unfit,
     /// Another transaction was in the way, and this one was undone. The same may go well at once.
     Conflict,
     /// The server has forgotten the prepared statement, or its tables have changed.

@@ -3,6 +3,7 @@
 use super::StoreError;
 use super::administer::{Done, id, limit, no_such, password, services};
 use super::administration::{AdminError, ImportError, ImportSource};
+use super::alias_domains::unfit;
 use super::driver::{Connection, DriverError, Param, Refusal, Statement};
 use super::sql::{SqlStore, bytes};
 use super::statements::{BATCH, INSERTED};
@@ -103,6 +104,9 @@ impl SqlStore {
         if account.login.domain().is_empty() {
             return Ok(Err(self.without_domain(account)));
         }
+        if let Some(problem) = self.unfit_for_addresses(connection.reading(), account.login.domain())? {
+            return Ok(Err(problem));
+        }
         match self.insert(connection, [account].into_iter()) {
             Err(error @ DriverError::Refused { .. }) => Ok(Err(self.refusal(account, error))),
             done => done.map(Ok),
@@ -121,6 +125,7 @@ impl SqlStore {
             DriverError::Refused { kind: Refusal::Duplicate, .. } => exists(account),
             DriverError::Refused { kind: Refusal::Reference, .. } => no_such("domain", account.login.domain()),
             DriverError::Refused { kind: Refusal::Unstorable, reason } => AdminError::Unstorable(reason),
+            DriverError::Refused { kind: Refusal::Unfit, reason } => unfit(account.login.domain(), &reason),
             error => AdminError::Store(self.hosts.store_error(error)),
         }
     }

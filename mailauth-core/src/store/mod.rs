@@ -13,6 +13,7 @@ mod administer;
 mod administration;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 mod advice;
+mod alias_domains;
 mod attempts;
 pub mod cache;
 mod changed;
@@ -53,6 +54,7 @@ mod socket;
 mod sql;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+mod standing;
 mod state;
 mod statements;
 #[cfg(test)]
@@ -64,14 +66,15 @@ mod tls;
 mod writer;
 
 pub use administration::{
-    AccountChange, AccountTimes, AdminError, AdminReport, Administration, AliasRow, CharacterSet, DomainRow,
-    ImportError, ImportSource, SchemaChange, StoreReport,
+    AccountChange, AccountTimes, AdminError, AdminReport, Administration, AliasDomainRow, AliasRow, CharacterSet,
+    DomainRow, ImportError, ImportSource, SchemaChange, StoreReport,
 };
 pub use changed::Changed;
 pub use open::{OpenError, open_pooled, open_single};
 pub use recent::RecentChanges;
 pub use respell::Respelt;
 pub use sql::SqlStore;
+pub use standing::{DomainKind, DomainStanding};
 pub use state::{HostState, Role, SnapshotState, StoreState};
 pub use statements::{ParameterKind, StatementText};
 
@@ -174,11 +177,19 @@ pub trait MailStore: AccountStore + PoolStore {
         None
     }
 
-    /// Whether this domain is enabled; `None` where its mail is not kept here.
+    /// What this domain is; `None` if this host has nothing to do with its mail.
     ///
     /// # Errors
     /// When it cannot know.
-    fn domain_enabled(&self, name: &DomainName) -> Result<Option<bool>, StoreError>;
+    fn domain(&self, name: &DomainName) -> Result<Option<DomainStanding>, StoreError>;
+
+    /// Whether this domain is enabled; `None` as [`MailStore::domain`].
+    ///
+    /// # Errors
+    /// When it cannot know.
+    fn domain_enabled(&self, name: &DomainName) -> Result<Option<bool>, StoreError> {
+        Ok(self.domain(name)?.map(|domain| domain.enabled))
+    }
 
     /// Where mail for exactly this address goes, in order, as it is written; nothing where it is no alias. For
     /// `@example.org`, where whatever else comes to the domain goes.
@@ -186,6 +197,18 @@ pub trait MailStore: AccountStore + PoolStore {
     /// # Errors
     /// When it cannot know, or a target is not an address.
     fn alias_targets(&self, address: &str) -> Result<Vec<String>, StoreError>;
+
+    /// The same of two addresses at once. An alias whose targets cannot be used is an error of that address alone.
+    ///
+    /// # Errors
+    /// When it cannot know of both.
+    fn alias_targets_of(&self, addresses: [&str; 2]) -> Result<[Result<Vec<String>, StoreError>; 2], StoreError> {
+        let [first, second] = addresses.map(|address| match self.alias_targets(address) {
+            Err(error @ StoreError::UnusableAlias { .. }) => Ok(Err(error)),
+            found => found.map(Ok),
+        });
+        Ok([first?, second?])
+    }
 
     /// A number that changes whenever a copy answers in the place of the database, for [`MailStore::certain_since`].
     fn doubts(&self) -> u64 {
@@ -322,6 +345,15 @@ pub trait AccountStore: Send + Sync {
     /// As [`AccountStore::find`], and when no such host can be asked.
     fn find_newest(&self, login: &Login) -> Result<Option<AccountRow>, StoreError> {
         self.find(login)
+    }
+
+    /// The domain whose other name this one is; `None` if it is none, or is switched off.
+    ///
+    /// # Errors
+    /// When it cannot know.
+    fn alias_domain(&self, name: &DomainName) -> Result<Option<DomainName>, StoreError> {
+        let _ = name;
+        Ok(None)
     }
 
     /// Returns true if a read may be answered by a host that lacks the last changes.

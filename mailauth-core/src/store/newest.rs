@@ -3,7 +3,7 @@
 use super::driver::{Connection, DriverError};
 use super::hosts::Wish;
 use super::recent::RecentChanges;
-use super::{AccountStore, Cursor, MailStore, Page, SqlStore, StoreError};
+use super::{AccountStore, Cursor, DomainStanding, MailStore, Page, SqlStore, StoreError};
 use crate::DomainName;
 use crate::account::{AccountRow, Login, Password};
 use crate::quota::pools::{PoolStore, PoolUse};
@@ -72,11 +72,15 @@ impl PoolStore for Newest<'_> {
 }
 
 impl MailStore for Newest<'_> {
-    fn domain_enabled(&self, name: &DomainName) -> Result<Option<bool>, StoreError> {
-        self.0.enabled_domain(Reading::Newest, name)
+    fn domain(&self, name: &DomainName) -> Result<Option<DomainStanding>, StoreError> {
+        self.0.standing_of(Reading::Newest, name)
     }
 
     fn alias_targets(&self, address: &str) -> Result<Vec<String>, StoreError> {
         self.0.targets_of(Reading::Newest, address)
+    }
+
+    fn alias_targets_of(&self, addresses: [&str; 2]) -> Result<[Result<Vec<String>, StoreError>; 2], StoreError> {
+        self.0.targets_of_both(Reading::Newest, addresses)
     }
 }

@@ -53,7 +53,10 @@ pub use original::{CopiedRow, Original, Part, Value};
 
 use super::hosts::Hosts;
 use super::sqlite::Sqlite;
-use super::{AccountStore, Changed, Cursor, MailStore, Page, Seen, SnapshotState, SqlStore, StoreError, StoreState};
+use super::{
+    AccountStore, Changed, Cursor, DomainStanding, MailStore, Page, Seen, SnapshotState, SqlStore, StoreError,
+    StoreState,
+};
 use crate::DomainName;
 use crate::account::{AccountRow, Login, Password};
 use crate::config::{Config, DatabaseUrl};
@@ -359,6 +362,11 @@ impl<S: Original + 'static> AccountStore for Snapshot<S> {
         self.inner.may_lag()
     }
 
+    fn alias_domain(&self, name: &DomainName) -> Result<Option<DomainName>, StoreError> {
+        let about = About::Domain(name.as_str());
+        self.or_copy(self.inner.alias_domain(name), about, Option::is_none, |copy| copy.alias_domain(name))
+    }
+
     fn unnoted(&self) -> Vec<Changed> {
         let Some(keeper) = &self.keeper else { return Vec::new() };
         let lost = lock(&keeper.fresh.lost);
@@ -441,9 +449,9 @@ impl<S: Original + 'static> MailStore for Snapshot<S> {
         self.inner.newest()
     }
 
-    fn domain_enabled(&self, name: &DomainName) -> Result<Option<bool>, StoreError> {
+    fn domain(&self, name: &DomainName) -> Result<Option<DomainStanding>, StoreError> {
         let about = About::Domain(name.as_str());
-        self.or_copy(self.inner.domain_enabled(name), about, Option::is_none, |copy| copy.domain_enabled(name))
+        self.or_copy(self.inner.domain(name), about, Option::is_none, |copy| copy.domain(name))
     }
 
     fn alias_targets(&self, address: &str) -> Result<Vec<String>, StoreError> {
@@ -453,6 +461,22 @@ impl<S: Original + 'static> MailStore for Snapshot<S> {
             |_| false,
             |copy| copy.alias_targets(address),
         )
+    }
+
+    fn alias_targets_of(&self, addresses: [&str; 2]) -> Result<[Result<Vec<String>, StoreError>; 2], StoreError> {
+        match self.inner.alias_targets_of(addresses) {
+            Err(error) if error.is_outage() && self.keeper.is_some() => {
+                let [first, second] = addresses.map(|address| {
+                    let about = About::Alias(address);
+                    match self.or_copy(Err(error.clone()), about, |_| false, |copy| copy.alias_targets(address)) {
+                        Err(of_one @ StoreError::UnusableAlias { .. }) => Ok(Err(of_one)),
+                        found => found.map(Ok),
+                    }
+                });
+                Ok([first?, second?])
+            }
+            found => found,
+        }
     }
 
     fn doubts(&self) -> u64 {

@@ -6,7 +6,8 @@ use super::newest::Reading;
 use super::recent::{Change, RecentChanges};
 use super::rows;
 use super::statements::Statements;
-use super::{AccountStore, Changed, Cursor, HostState, Page, Role, Seen, StoreError, StoreState};
+use super::{AccountStore, Changed, Cursor, DomainKind, HostState, Page, Role, Seen, StoreError, StoreState};
+use crate::DomainName;
 use crate::account::{AccountRow, Login, Password};
 use crate::mailbox::Unusable;
 use crate::schema::{Field, TableModel};
@@ -221,6 +222,15 @@ impl AccountStore for SqlStore {
     fn find_newest(&self, login: &Login) -> Result<Option<AccountRow>, StoreError> {
         let found = self.read_by(Reading::Newest, |connection| self.query_account(connection, login))?;
         Ok(found.transpose()?)
+    }
+
+    /// A refusal may follow from it, so a host that takes changes is asked rather than another one.
+    fn alias_domain(&self, name: &DomainName) -> Result<Option<DomainName>, StoreError> {
+        let standing = self.standing_of(Reading::Primary, name)?;
+        Ok(standing.filter(|domain| domain.enabled).and_then(|domain| match domain.kind {
+            DomainKind::AliasOf(target) => Some(target),
+            DomainKind::Own | DomainKind::Backup => None,
+        }))
     }
 
     fn may_lag(&self) -> bool {

@@ -103,8 +103,8 @@ statements! {
     rename_account(Login, Domain, Login, Login),
     /// Removes what a mailbox published.
     remove_use(Login),
-    /// To name, enabled.
-    find_domain(Domain),
+    /// To name, enabled, backup, target, and 1 for an alias domain, else 0. The name is given twice.
+    find_domain(Domain, Domain),
     /// To name, enabled, bytes and messages of the quota, backup, and description.
     whole_domain(Domain),
     /// `(name, enabled, description, bytes, messages, backup)`.
@@ -119,6 +119,8 @@ statements! {
     remove_domain_aliases(Domain, Address),
     /// To address, target, position.
     find_alias(Address, Limit),
+    /// The same of two addresses.
+    find_aliases(Address, Address, Limit),
     /// `(address, domain, target, position)`.
     add_alias(Address, Domain, Target, Number),
     /// The address is given twice.
@@ -129,6 +131,22 @@ statements! {
     other_names(Domain, Limit),
     /// `(domain, alias domain)`: makes it another name of that domain.
     set_other_name(Domain, Domain),
+    /// To name, target, enabled, of the alias domains after that one.
+    alias_domain_page(Domain, Limit),
+    /// The same of one.
+    copied_alias_domain(Domain),
+    /// To the same and the time of the change, in the order of time and name, as of domains.
+    changed_alias_domains(Time, Time, Domain, Limit),
+    /// To the names of the alias domains of one domain, which is given twice, after that one.
+    alias_domains_of(Domain, Domain, Domain, Limit),
+    /// `(name, target, enabled)`.
+    add_alias_domain(Domain, Domain, Number),
+    /// `(target, enabled, name)`.
+    set_alias_domain(Domain, Number, Domain),
+    /// Removes an alias domain.
+    remove_alias_domain(Domain),
+    /// Removes the alias domains of a domain whose names are not after that one.
+    remove_alias_domains_of(Domain, Domain),
     /// To bytes and messages of its quota.
     pool_limits(Domain),
     /// To bytes, messages and number of its mailboxes.
@@ -209,7 +227,10 @@ impl Statements {
         let same = |column: &str| dialect.same_bytes.replace("{}", column);
         let now = dialect.now;
         let (accounts, domains, aliases, versions) = (&model.accounts, &model.domains, &model.aliases, &model.versions);
-        let (uses, sums, others) = (&model.uses, &model.sums, &model.alias_domains);
+        let (uses, sums) = (&model.uses, &model.sums);
+        let others = &model.alias_domains;
+        let (o, o_name, o_target, o_enabled) = (&others.table, &others.name, &others.target, &others.enabled);
+        let o_updated = &others.updated;
 
         let login = accounts.read(Field::Login);
         let from = &accounts.from;
@@ -252,6 +273,7 @@ impl Statements {
             |those: &str| format!("SELECT COUNT(*), MAX(login) FROM (SELECT {written} AS login {those} LIMIT ?) page");
         let domain = format!("{d_name}, {d_enabled}, {d_bytes}, {d_messages}, {d_backup}");
         let alias = format!("{address}, {target}, {position}");
+        let other = format!("{o_name}, {o_target}, {o_enabled}");
 
         Statements {
             find: kept(format!("SELECT {row} FROM {from} WHERE {login} = ?")),
@@ -319,7 +341,29 @@ impl Statements {
                 write(Field::Updated)
             )),
             remove_use: kept(format!("DELETE FROM {u} WHERE {u_login} = ?")),
-            find_domain: kept(format!("SELECT {d_name}, {d_enabled} FROM {d} WHERE {d_name} = ?")),
+            find_domain: kept(format!(
+                "SELECT {d_name}, {d_enabled}, {d_backup}, NULL, 0 FROM {d} WHERE {d_name} = ? \
+                 UNION ALL SELECT {o_name}, {o_enabled}, 0, {o_target}, 1 FROM {o} WHERE {o_name} = ?"
+            )),
+            alias_domain_page: kept(format!("SELECT {other} FROM {o} WHERE {o_name} > ? ORDER BY {o_name} LIMIT ?")),
+            copied_alias_domain: kept(format!("SELECT {other} FROM {o} WHERE {o_name} = ?")),
+            changed_alias_domains: kept(format!(
+                "SELECT {other}, {} FROM {o}{} WHERE {} ORDER BY {o_updated}, {o_name} LIMIT ?",
+                text(o_updated),
+                by(&others.by_update),
+                since(&[o_updated, o_name]),
+            )),
+            alias_domains_of: kept(format!(
+                "SELECT {o_name} FROM {o}{} WHERE {} ORDER BY {o_target}, {o_name} LIMIT ?",
+                by(&others.by_target),
+                dialect.within(o_target, &[o_name])
+            )),
+            add_alias_domain: kept(format!("INSERT INTO {o} ({other}) VALUES (?, ?, ?)")),
+            set_alias_domain: kept(format!(
+                "UPDATE {o} SET {o_target} = ?, {o_enabled} = ?, {o_updated} = {now} WHERE {o_name} = ?"
+            )),
+            remove_alias_domain: kept(format!("DELETE FROM {o} WHERE {o_name} = ?")),
+            remove_alias_domains_of: kept(format!("DELETE FROM {o} WHERE {o_target} = ? AND {o_name} <= ?")),
             whole_domain: kept(format!("SELECT {domain}, {d_text} FROM {d} WHERE {d_name} = ?")),
             add_domain: kept(format!(
                 "INSERT INTO {d} ({d_name}, {d_enabled}, {d_text}, {d_bytes}, {d_messages}, {d_backup}) \
@@ -333,6 +377,7 @@ impl Statements {
             remove_domain_accounts: kept(format!("DELETE FROM {table} WHERE {of_domain} = ? AND {written} <= ?")),
             remove_domain_aliases: kept(format!("DELETE FROM {al} WHERE {al_domain} = ? AND {address} <= ?")),
             find_alias: kept(format!("SELECT {alias} FROM {al} WHERE {address} = ? LIMIT ?")),
+            find_aliases: kept(format!("SELECT {alias} FROM {al} WHERE {address} IN (?, ?) LIMIT ?")),
             add_alias: kept(format!(
                 "INSERT INTO {al} ({address}, {al_domain}, {target}, {position}) VALUES (?, ?, ?, ?)"
             )),

@@ -90,6 +90,9 @@ pub const MAX_REQUEST: usize = MAX_METADATA + MAX_LINE + 1 + MAX_BODY;
 /// "No."
 pub const FAIL: &[u8] = b"FAIL\n";
 
+/// What is sent for "no" to the question about a recipient whose mail is switched off.
+pub const NO_MAIL: &[u8] = b"NOMAIL\n";
+
 /// "Yes" to `PASSWD` and `FORGET`, without a text.
 pub const OK: &[u8] = b"OK\n";
 

@@ -4,13 +4,14 @@
 //!
 //! ```text
 //! request = *( NAME "=" value LF ) "ASK" SP question LF
-//! question = "domain" SP domain                 is its mail kept here?
+//! question = "domain" SP domain                 is its mail kept here? The text "backup": it is accepted and sent on
 //!          | "account" SP address               everything that delivery has to know
 //!          | "alias" SP address                 where its mail goes instead
 //!          | "recipient" SP size SP address     does it take a message of so many bytes?
 //!
 //! reply   = "OK" [ SP text ] LF                 yes, and the text is the answer
 //!         | "FAIL" LF                           no
+//!         | "NOMAIL" LF                         no, to "recipient" alone: mail for the account is switched off
 //!         | "OVER" SP text LF                   no, for want of room; the text says which limit, and what there is
 //!         | "LATER" SP text LF                  not now; the text says why, for a log
 //!         | nothing                             not now
@@ -24,8 +25,9 @@
 //! Courier's daemon closes without a byte, as for every command that it does not know: which is "not now" here too.
 
 use super::{MAX_LINE, MAX_REPLY, Uncomposable, Unsendable};
+use mailauth_core::Secret;
 use mailauth_core::quota::room;
-use mailauth_core::{Account, Secret};
+use mailauth_core::routing::{Destination, DomainMail};
 use std::fmt::Write as _;
 
 /// A question about an address.
@@ -112,14 +114,14 @@ pub fn said(word: &str, text: &str) -> String {
 }
 
 /// The text of an account: its login, user and group id, home, Maildir (absolute), quota in bytes and in messages (0 is
-/// no limit), name and options.
+/// no limit), name, options, and the detail of the address that was asked about, if it may be a part of a folder's name.
 ///
 /// # Errors
 /// When a value holds a control character, or they are too long together.
-pub fn account_text(account: &Account) -> Result<String, Unsendable> {
+pub fn account_text(Destination { account, detail }: &Destination) -> Result<String, Unsendable> {
     let limit = |limit: Option<u64>| limit.unwrap_or(0).to_string();
     let maildir = room::maildir(account);
-    let values: [(&'static str, &str); 9] = [
+    let values: [(&'static str, &str); 10] = [
         ("login", account.login.as_str()),
         ("uid", &account.uid.to_string()),
         ("gid", &account.gid.to_string()),
@@ -129,9 +131,11 @@ pub fn account_text(account: &Account) -> Result<String, Unsendable> {
         ("quota_messages", &limit(account.quota.messages)),
         ("name", &account.name),
         ("options", &account.options),
+        ("detail", detail),
     ];
     let mut text = String::new();
-    for (name, value) in values {
+    // Most addresses have no detail.
+    for (name, value) in values.into_iter().filter(|(name, value)| *name != "detail" || !value.is_empty()) {
         if value.chars().any(char::is_control) {
             return Err(Unsendable::ControlCharacter(name));
         }
@@ -140,6 +144,14 @@ pub fn account_text(account: &Account) -> Result<String, Unsendable> {
         let _ = write!(text, "{space}{name}=\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""));
     }
     if text.len() > MAX_REPLY - 16 { Err(Unsendable::TooLong) } else { Ok(text) }
+}
+
+/// The text of a domain.
+pub fn domain_text(mail: DomainMail) -> &'static str {
+    match mail {
+        DomainMail::Kept => "",
+        DomainMail::SentOn => "backup",
+    }
 }
 
 /// The text of an alias.

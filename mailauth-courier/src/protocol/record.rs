@@ -1,6 +1,6 @@
 //! Reading replies, for a client.
 
-use super::{END, FAIL, MAX_REPLY, OK};
+use super::{END, FAIL, MAX_REPLY, NO_MAIL, OK};
 use mailauth_core::account::Password;
 use mailauth_core::quota::Limits;
 use mailauth_core::{Account, Login, Secret};
@@ -21,6 +21,8 @@ pub enum Reply<'a> {
     Text(&'a str),
     /// No, for want of room.
     Over(&'a str),
+    /// No, for mail is switched off.
+    NoMail,
     /// "Not now", and why.
     Later(&'a str),
     /// Closed without a byte: "not now".
@@ -55,7 +57,7 @@ impl fmt::Display for Reply<'_> {
             Reply::Unreadable(what) => what,
             Reply::Incomplete => "its answer is not whole",
             Reply::Later(why) => why,
-            Reply::Fail | Reply::Ok | Reply::Record(_) | Reply::Text(_) | Reply::Over(_) => {
+            Reply::Fail | Reply::Ok | Reply::Record(_) | Reply::Text(_) | Reply::Over(_) | Reply::NoMail => {
                 "its answer is to another question"
             }
         })
@@ -72,6 +74,7 @@ impl<'a> Reply<'a> {
             b"" if ended => return Reply::Nothing { unread: false },
             _ if input == FAIL => return Reply::Fail,
             _ if input == OK => return Reply::Ok,
+            _ if input == NO_MAIL => return Reply::NoMail,
             _ => {}
         }
         if let Some(said) = said(input) {

@@ -5,6 +5,7 @@ use super::*;
 use mailauth_core::account::Password;
 use mailauth_core::challenge::{CramMechanism, CramResponse};
 use mailauth_core::quota::Limits;
+use mailauth_core::routing::Destination;
 use mailauth_core::store::Changed;
 use mailauth_core::{Account, DomainName, Login, Secret};
 use proptest::collection::vec;
@@ -532,21 +533,39 @@ fn what_is_said_is_one_line_that_a_client_reads() {
     }
 }
 
+fn text_of(account: &Account) -> Result<String, Unsendable> {
+    account_text(&Destination { account: Box::new(account.clone()), detail: String::new() })
+}
+
+#[test]
+fn the_text_of_an_account_has_the_detail_of_its_address() {
+    let text = account_text(&Destination { account: Box::new(account()), detail: "news".into() }).unwrap();
+    assert!(text.ends_with(" options=\"disableimap=1\" detail=\"news\""), "{text}");
+}
+
+#[test]
+fn mail_that_is_switched_off_is_its_own_answer() {
+    for length in 1..NO_MAIL.len() {
+        assert_eq!(Reply::read(&NO_MAIL[..length], false), Reply::Incomplete);
+    }
+    assert_eq!(Reply::read(NO_MAIL, false), Reply::NoMail);
+}
+
 #[test]
 fn the_text_of_an_account_has_everything_that_delivery_needs() {
     assert_eq!(
-        account_text(&account()).unwrap(),
+        text_of(&account()).unwrap(),
         "login=\"anna@x.example\" uid=\"5000\" gid=\"5001\" home=\"/mail/anna\" maildir=\"/mail/anna/Maildir\" \
          quota_bytes=\"1000\" quota_messages=\"10\" name=\"Anna Example, room 5\" options=\"disableimap=1\""
     );
     let bare = Account { maildir: None, quota: Limits::NONE, name: String::new(), options: String::new(), ..account() };
     assert_eq!(
-        account_text(&bare).unwrap(),
+        text_of(&bare).unwrap(),
         "login=\"anna@x.example\" uid=\"5000\" gid=\"5001\" home=\"/mail/anna\" maildir=\"/mail/anna/Maildir\" \
          quota_bytes=\"0\" quota_messages=\"0\" name=\"\" options=\"\""
     );
     let elsewhere = Account { maildir: Some("/srv/anna".into()), ..account() };
-    assert!(account_text(&elsewhere).unwrap().contains(" maildir=\"/srv/anna\" "));
+    assert!(text_of(&elsewhere).unwrap().contains(" maildir=\"/srv/anna\" "));
 }
 
 #[test]
@@ -557,20 +576,20 @@ fn quotes_and_backslashes_in_an_account_do_not_end_its_values() {
         maildir: Some(r#"" uid="0"#.into()),
         ..account()
     };
-    let text = account_text(&odd).unwrap();
+    let text = text_of(&odd).unwrap();
     assert!(text.contains(r#" name="Anna \"uid=0\" O\\'x " options="#), "{text}");
     assert!(text.contains(r#" home="/mail/a b\\" maildir="/mail/a b\\/\" uid=\"0" quota_bytes="#), "{text}");
 }
 
 #[test]
 fn an_account_that_would_break_the_line_has_no_text() {
-    let refused = |account: Account| account_text(&account).unwrap_err();
+    let refused = |account: Account| text_of(&account).unwrap_err();
     assert_eq!(refused(Account { name: "x\ny".into(), ..account() }), Unsendable::ControlCharacter("name"));
     assert_eq!(refused(Account { options: "a\u{85}b".into(), ..account() }), Unsendable::ControlCharacter("options"));
     assert_eq!(refused(Account { home: "/a\0".into(), ..account() }), Unsendable::ControlCharacter("home"));
     assert_eq!(refused(Account { maildir: Some("a\tb".into()), ..account() }), Unsendable::ControlCharacter("maildir"));
     let long = |length| Account { options: "x".repeat(length), ..account() };
-    let whole = said("OK", &account_text(&long(7900)).unwrap());
+    let whole = said("OK", &text_of(&long(7900)).unwrap());
     assert!(whole.ends_with("x\"\n") && whole.len() <= MAX_REPLY);
     assert_eq!(refused(long(8191)), Unsendable::TooLong);
 }

@@ -2,12 +2,12 @@
 
 use super::live::Live;
 use super::peer::Rights;
-use crate::protocol::question::{account_text, alias_text, said};
-use crate::protocol::{self, FAIL, Passwords, Question, Unsendable};
+use crate::protocol::question::{account_text, alias_text, domain_text, said};
+use crate::protocol::{self, FAIL, NO_MAIL, Passwords, Question, Unsendable};
 use mailauth_core::account::Account;
 use mailauth_core::authenticate::{Answer, No};
 use mailauth_core::password::Stored;
-use mailauth_core::routing::Router;
+use mailauth_core::routing::{Destination, Router};
 use mailauth_core::{Login, Secret, Service};
 use std::time::Instant;
 use zeroize::Zeroizing;
@@ -88,7 +88,7 @@ impl Reply {
     /// To a question of a mail server. This asks the database, and of a recipient the file system too.
     pub fn route(router: &Router, question: &Question, deadline: Instant) -> Self {
         let text = match question {
-            Question::Domain(name) => said_of(router.domain(name), |()| Ok(String::new())),
+            Question::Domain(name) => said_of(router.domain(name), |mail| Ok(domain_text(mail).to_owned())),
             Question::Account(address) => return Reply::mailbox(router.account(address)),
             Question::Alias(address) => said_of(router.alias(address), |targets| alias_text(&targets)),
             Question::Recipient { address, size } => {
@@ -99,12 +99,15 @@ impl Reply {
     }
 
     /// To the question where the mail of an address is to be put.
-    pub fn mailbox(answer: Answer<Box<Account>>) -> Self {
-        Reply::text(said_of(answer, |account| account_text(&account)))
+    pub fn mailbox(answer: Answer<Destination>) -> Self {
+        Reply::text(said_of(answer, |to| account_text(&to)))
     }
 
     /// To the question whether a recipient takes a message.
     pub fn recipient(answer: Answer<()>) -> Self {
+        if matches!(answer, Answer::No(No::NoMail)) {
+            return Reply::Bytes(Zeroizing::new(NO_MAIL.to_vec()));
+        }
         Reply::text(said_of(answer, |()| Ok(String::new())))
     }
 

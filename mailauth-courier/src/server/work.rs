@@ -172,10 +172,10 @@ impl Works {
         let works = Arc::clone(self);
         self.queue(&self.changes, "mailboxes to be made", connection, move |connection| {
             let answer = connection.live.answers.router.account(&address);
-            if let Answer::Yes(account) = &answer
-                && home::is_missing(account)
+            if let Answer::Yes(to) = &answer
+                && home::is_missing(&to.account)
             {
-                works.make_mailbox(account);
+                works.make_mailbox(&to.account);
             }
             works.give(connection, Reply::mailbox(answer));
         });

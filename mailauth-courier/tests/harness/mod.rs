@@ -11,7 +11,7 @@ use mailauth_core::password::{Budget, NewScheme, Rules};
 use mailauth_core::quota::pools::{PoolStore, PoolUse};
 use mailauth_core::quota::{self, Limits, Usage};
 use mailauth_core::routing::Router;
-use mailauth_core::store::{AccountStore, Cursor, MailStore, Page, StoreError};
+use mailauth_core::store::{AccountStore, Cursor, DomainKind, DomainStanding, MailStore, Page, StoreError};
 use mailauth_courier::server::{Answers, Listener, Running, Settings, start};
 use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
@@ -147,8 +147,9 @@ impl PoolStore for Table {
 }
 
 impl MailStore for Table {
-    fn domain_enabled(&self, name: &DomainName) -> Result<Option<bool>, StoreError> {
-        self.check().map(|()| (name.as_str() == "x.example").then_some(true))
+    fn domain(&self, name: &DomainName) -> Result<Option<DomainStanding>, StoreError> {
+        let own = DomainStanding { enabled: true, kind: DomainKind::Own };
+        self.check().map(|()| (name.as_str() == "x.example").then_some(own))
     }
 
     fn alias_targets(&self, address: &str) -> Result<Vec<String>, StoreError> {
@@ -181,6 +182,8 @@ pub fn answers(table: &Arc<Table>) -> Answers {
         scheme: NewScheme::Sha256Crypt,
         min_length: 8,
         unknown_services: true,
+        alias_domains: false,
+        delimiters: Default::default(),
     };
     let counters = Arc::<Counters>::default();
     let router = Router::new(table.clone(), &policy, quota::Rules::default()).counting(counters.clone());

@@ -9,7 +9,11 @@ use std::os::unix::fs::MetadataExt;
 use std::process::Command;
 use std::time::Duration;
 
-in_each_form!(mail_comes_into_the_right_mailbox_as_its_owner, a_full_mailbox_bounces_and_never_overflows);
+in_each_form!(
+    mail_comes_into_the_right_mailbox_as_its_owner,
+    a_full_mailbox_bounces_and_never_overflows,
+    mail_with_a_detail_or_by_another_domain_comes_into_the_inbox,
+);
 
 const MESSAGE: &str = "From: sender@elsewhere.example\nSubject: Lunch?\n\nAt noon.\n";
 
@@ -107,6 +111,23 @@ fn mail_for_an_international_domain_comes_in_letters_and_in_ascii() {
     // Of one message each gets one copy.
     wait_for(&site, "zoe@example.org", 2);
     wait_for(&site, "jurgen@example.org", 1);
+    eventually("an empty queue", Duration::from_secs(20), || site.exim.waiting() == 0);
+    site.no_panic();
+}
+
+fn mail_with_a_detail_or_by_another_domain_comes_into_the_inbox(form: Form) {
+    let site = Site::new(form);
+    site.accounts.admin(&["domain", "alias", "add", "old.example", "example.org"], "");
+    send(&site, &["emil+news@example.org"]);
+    wait_for(&site, "emil@example.org", 1);
+    send(&site, &["emil+../../x@example.org"]);
+    wait_for(&site, "emil@example.org", 2);
+    send(&site, &["emil+news@old.example"]);
+    wait_for(&site, "emil@example.org", 3);
+    // Dora's is an alias that keeps a copy.
+    send(&site, &["dora+news@old.example"]);
+    wait_for(&site, "dora@example.org", 1);
+    wait_for(&site, "anna@example.org", 1);
     eventually("an empty queue", Duration::from_secs(20), || site.exim.waiting() == 0);
     site.no_panic();
 }

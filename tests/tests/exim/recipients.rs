@@ -16,6 +16,9 @@ in_each_form!(
     a_domain_may_be_full,
     a_mailbox_that_was_emptied_takes_mail_again,
     a_mailbox_on_a_disk_that_is_not_there_is_not_now,
+    an_account_without_mail_is_refused_in_words_of_its_own,
+    mail_for_a_domain_that_we_back_up_is_accepted_and_sent_on,
+    another_name_of_a_domain_takes_the_same_mail,
 );
 
 fn rcpt(site: &Site, size: Option<u64>, address: &str) -> u16 {
@@ -131,5 +134,72 @@ fn who_has_logged_in_may_send_anywhere(form: Form) {
     assert_eq!(client.rcpt("dora@example.org").code, 250);
     assert_eq!(client.rcpt("nobody@example.org").code, 550);
     client.quit();
+    site.no_panic();
+}
+
+/// The code and text of the answer to a recipient.
+fn answer(site: &Site, address: &str) -> String {
+    let mut client = site.exim.connect();
+    client.mail("sender@elsewhere.example", None);
+    let reply = client.rcpt(address).to_string();
+    client.quit();
+    reply
+}
+
+fn an_account_without_mail_is_refused_in_words_of_its_own(form: Form) {
+    let site = Site::new(form);
+    site.accounts.admin(&["account", "set", "anna@example.org", "--no-mail"], "");
+    let refused = answer(&site, "anna@example.org");
+    assert!(refused.contains("550 5.2.1 this mailbox receives no mail"), "{refused}");
+    assert_eq!(rcpt(&site, None, "team@example.org"), 250, "another target takes it");
+    assert_eq!(rcpt(&site, None, "info@example.org"), 550);
+    site.accounts.admin(&["account", "set", "anna@example.org", "--mail"], "");
+    assert_eq!(rcpt(&site, None, "anna@example.org"), 250);
+    site.no_panic();
+}
+
+/// How Exim routes mail for an address, router by router. There is no DNS here in which the last one could look.
+fn route(site: &Site, address: &str) -> String {
+    site.exim.run(&["-d-all+route", "-bt", address], "").said
+}
+
+fn mail_for_a_domain_that_we_back_up_is_accepted_and_sent_on(form: Form) {
+    let mut site = Site::new(form);
+    site.accounts.admin(&["domain", "add", "backup.example", "--backup"], "");
+    assert_eq!(rcpt(&site, None, "whoever@backup.example"), 250, "{}", site.exim.log("mainlog"));
+    let routed = route(&site, "whoever@backup.example");
+    let sent_on = |address: &str| format!("elsewhere router called for {address}");
+    assert!(routed.contains(&sent_on("whoever@backup.example")), "{routed}");
+    let bounces = "expanded: ':fail: there is no such mailbox here'";
+    assert!(!routed.contains(bounces), "{routed}");
+    let own = route(&site, "nobody@example.org");
+    assert!(own.contains(bounces) && !own.contains(&sent_on("nobody@example.org")), "{own}");
+    let here = route(&site, "anna@example.org");
+    assert!(here.contains("router = mailboxes"), "{here}");
+    site.accounts.admin(&["domain", "set", "backup.example", "--disabled"], "");
+    assert_eq!(rcpt(&site, None, "whoever@backup.example"), 550);
+    site.no_panic();
+    site.stop_daemon();
+    let waits = route(&site, "nobody@example.org");
+    assert!(!waits.contains(bounces) && !waits.contains(&sent_on("nobody@example.org")), "{waits}");
+}
+
+fn another_name_of_a_domain_takes_the_same_mail(form: Form) {
+    let site = Site::new(form);
+    assert_eq!(rcpt(&site, None, "anna@old.example"), 550);
+    site.accounts.admin(&["domain", "alias", "add", "old.example", "example.org"], "");
+    for (address, code) in [
+        ("anna@old.example", 250),
+        ("anna+news@Old.example", 250),
+        ("team@old.example", 250),
+        ("carla@old.example", 550), // disabled
+        ("nobody@old.example", 550),
+    ] {
+        assert_eq!(rcpt(&site, None, address), code, "{address}\n{}", site.exim.log("mainlog"));
+    }
+    site.accounts.admin(&["domain", "alias", "set", "old.example", "--disabled"], "");
+    assert_eq!(rcpt(&site, None, "anna@old.example"), 550);
+    site.accounts.admin(&["domain", "alias", "remove", "old.example"], "");
+    assert_eq!(rcpt(&site, None, "anna@old.example"), 550);
     site.no_panic();
 }

@@ -60,7 +60,7 @@ fn all_mistakes_are_told_at_once_in_the_order_of_the_file() {
          m.toml:4:8: [courier] idle: 3 is not a duration; write a number with ms, s, m or h, such as \"3s\"\n\
          m.toml:7:7: [database] url: the URL holds a password; put that alone into a file and name the file in \
          password_file; write sqlite:/path/mail.db, mysql://user@host/name or postgres://user@host/name\n\
-         m.toml:9:2: [bogus]: there is no such section; there are admin, cache, client, courier, database, login, \
+         m.toml:9:2: [bogus]: there is no such section; there are address, admin, cache, client, courier, database, log, login, \
          mailbox, metrics, outage, password, pop3, quota"
     );
 }

@@ -13,7 +13,7 @@
 
 use super::About;
 use super::file::{self, Result, Trouble, beside, index_of_domain, ours};
-use super::layout::{ACCOUNTS, ALIASES, ALL, DOMAINS, Layout, Range, Side, Text, checksum, key, read};
+use super::layout::{ACCOUNTS, ALIAS_DOMAINS, ALIASES, ALL, DOMAINS, Layout, Range, Side, Text, checksum, key, read};
 use super::notes::{self, Pending, Waiting};
 use super::origin::Origin;
 use super::original::{CopiedRow, Value};
@@ -241,7 +241,7 @@ impl Copy {
                     if rows.is_empty() {
                         neighbours_are_sound(connection, &ACCOUNTS, name)?;
                     }
-                    domain_is_sound(connection, domain)
+                    domain_is_sound(connection, &DOMAINS, domain)
                 }
                 About::Alias(address) => {
                     let rows = verified(connection, &ALIASES, address.as_bytes())?;
@@ -249,7 +249,10 @@ impl Copy {
                     agree(connection, &ALIASES, generation, domain, address.as_bytes(), rows.len())?;
                     neighbours_are_sound(connection, &ALIASES, address.as_bytes())
                 }
-                About::Domain(name) => domain_is_sound(connection, name.as_bytes()),
+                About::Domain(name) => {
+                    domain_is_sound(connection, &DOMAINS, name.as_bytes())?;
+                    domain_is_sound(connection, &ALIAS_DOMAINS, name.as_bytes())
+                }
                 About::AllLogins => Ok(()),
             }
         })
@@ -372,12 +375,8 @@ fn agree(
     }
 }
 
-fn domain_is_sound(connection: &Connection, name: &[u8]) -> Result<()> {
-    if verified(connection, &DOMAINS, name)?.is_empty() {
-        neighbours_are_sound(connection, &DOMAINS, name)
-    } else {
-        Ok(())
-    }
+fn domain_is_sound(connection: &Connection, layout: &Layout, name: &[u8]) -> Result<()> {
+    if verified(connection, layout, name)?.is_empty() { neighbours_are_sound(connection, layout, name) } else { Ok(()) }
 }
 
 /// Makes sure of the rows before and after those whose key begins with `name`: in a damaged page what is there may not be

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// The form of the tables. Beside it the file has the version of the schema whose rows it holds.
-const FORMAT: i64 = 3;
+const FORMAT: i64 = 4;
 
 /// The longest wait for another's transaction, each of which takes milliseconds.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);

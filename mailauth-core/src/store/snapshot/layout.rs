@@ -39,7 +39,9 @@ pub(super) const DOMAINS: Layout = Layout {
 };
 pub(super) const ALIASES: Layout =
     Layout { name: "aliases", columns: &["address", "target", "position", "domain"], key: 2, of_domain: true };
-pub(super) const ALL: [Layout; 3] = [DOMAINS, ALIASES, ACCOUNTS];
+pub(super) const ALIAS_DOMAINS: Layout =
+    Layout { name: "alias_domains", columns: &["name", "target", "enabled"], key: 1, of_domain: false };
+pub(super) const ALL: [Layout; 4] = [DOMAINS, ALIAS_DOMAINS, ALIASES, ACCOUNTS];
 
 /// Which of two sets of tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -68,6 +68,20 @@ pub enum Part<'a> {
         /// The name.
         after: &'a [u8],
     },
+    /// The row of one alias domain.
+    AliasDomain(&'a [u8]),
+    /// Of alias domains.
+    AliasDomains {
+        /// The name.
+        after: &'a [u8],
+    },
+    /// Of alias domains that were changed since a time of the database, as [`Part::Changed`].
+    ChangedAliasDomains {
+        /// The time, which counts in; for another page, that of the last row.
+        since: &'a [u8],
+        /// The name.
+        after: &'a [u8],
+    },
     /// Of aliases.
     Aliases {
         /// The address and the target.
@@ -83,7 +97,7 @@ pub enum Part<'a> {
 }
 
 /// The values of a row: for an account those of [`Field::READ`] with its domain in the place of whether that is enabled,
-/// for a domain name, enabled, the two limits of its quota and backup, for an alias address, target, position and domain.
+/// for a domain name, enabled, the two limits of its quota and backup, for an alias domain name, target and enabled, for an alias address, target, position and domain.
 pub type CopiedRow = Vec<Value>;
 
 /// A value as it stands in a table.
@@ -132,6 +146,9 @@ impl Value {
 /// Values of a domain's row, and of an alias's as it is read.
 const OTHERS: (usize, usize) = (5, 3);
 
+/// Values of an alias domain's row.
+const ALIAS_DOMAIN: usize = 3;
+
 /// Where an account's row has its domain.
 const DOMAIN: usize = 3;
 
@@ -159,6 +176,13 @@ impl Original for SqlStore {
                 vec![text(since), text(since), text(address), text(address), text(target), limit],
                 OTHERS.1 + 1,
             ),
+            Part::AliasDomain(name) => (&statements.copied_alias_domain, vec![text(name)], ALIAS_DOMAIN),
+            Part::AliasDomains { after } => (&statements.alias_domain_page, vec![text(after), limit], ALIAS_DOMAIN),
+            Part::ChangedAliasDomains { since, after } => (
+                &statements.changed_alias_domains,
+                vec![text(since), text(since), text(after), limit],
+                ALIAS_DOMAIN + 1,
+            ),
             Part::Domains { after } => (&statements.domain_page, vec![text(after), limit], OTHERS.0),
             Part::Aliases { after: (address, target) } => {
                 (&statements.alias_page, vec![text(address), text(address), text(target), limit], OTHERS.1)
@@ -181,7 +205,7 @@ impl Original for SqlStore {
         })?;
         let single = match part {
             Part::Account(login) => Some(login.as_str().as_bytes()),
-            Part::Domain(name) => Some(name),
+            Part::Domain(name) | Part::AliasDomain(name) => Some(name),
             _ => None,
         };
         if let Some(name) = single {
@@ -218,6 +242,7 @@ impl Part<'_> {
                 row.insert(OTHERS.1, domain);
             }
             Part::Domain(_) | Part::Domains { .. } | Part::ChangedDomains { .. } => {}
+            Part::AliasDomain(_) | Part::AliasDomains { .. } | Part::ChangedAliasDomains { .. } => {}
         }
     }
 }

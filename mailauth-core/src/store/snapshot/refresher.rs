@@ -11,7 +11,7 @@
 
 use super::copy::{Copy, lock_file};
 use super::file::Trouble;
-use super::layout::{ACCOUNTS, ALIASES, DOMAINS, Layout, Range, Side, key};
+use super::layout::{ACCOUNTS, ALIAS_DOMAINS, ALIASES, DOMAINS, Layout, Range, Side, key};
 use super::notes::Pending;
 use super::original::{CopiedRow, Original, Part, Value};
 use super::{Clock, Fresh, lock, seconds};
@@ -334,9 +334,11 @@ impl<S: Original> Work<S> {
         Ok(self.copy.replace(side, &ALIASES, Range::Of(address), &rows)?)
     }
 
-    /// A domain, its aliases and its accounts.
+    /// A domain, its aliases and its accounts, or an alias domain.
     fn domain(&self, side: Side, name: &[u8], bell: &Bell) -> Result<(), Failure> {
         self.domain_row(side, name)?;
+        let rows = self.original.copy(Part::AliasDomain(name), PAGE)?;
+        self.copy.replace(side, &ALIAS_DOMAINS, Range::Of(name), &rows)?;
         let aliases =
             |after: &[&[u8]]| self.original.copy(Part::AliasesOfDomain { domain: name, after: both(after) }, PAGE);
         self.table(side, &ALIASES, Some(name), aliases, bell)?;
@@ -351,7 +353,9 @@ impl<S: Original> Work<S> {
         let domains = |after: &[&[u8]]| self.original.copy(Part::Domains { after: first(after) }, PAGE);
         let aliases = |after: &[&[u8]]| self.original.copy(Part::Aliases { after: both(after) }, PAGE);
         let accounts = |after: &[&[u8]]| self.original.copy(Part::Accounts { after: first(after) }, PAGE);
+        let others = |after: &[&[u8]]| self.original.copy(Part::AliasDomains { after: first(after) }, PAGE);
         self.table(side, &DOMAINS, None, domains, bell)?;
+        self.table(side, &ALIAS_DOMAINS, None, others, bell)?;
         self.table(side, &ALIASES, None, aliases, bell)?;
         self.table(side, &ACCOUNTS, None, accounts, bell)?;
         let mut notes: Vec<_> = pending.all.iter().chain(&pending.additions).copied().collect();
@@ -408,6 +412,8 @@ impl<S: Original> Work<S> {
         let Some((_, since)) = memory.times.front() else { return Ok(()) };
         // Domains come first: what an account may do depends on its domain's row.
         self.changed(&DOMAINS, since, |since, after| Part::ChangedDomains { since, after: first(after) }, bell)?;
+        let others = &ALIAS_DOMAINS;
+        self.changed(others, since, |since, after| Part::ChangedAliasDomains { since, after: first(after) }, bell)?;
         self.changed(&ALIASES, since, |since, after| Part::ChangedAliases { since, after: both(after) }, bell)?;
         self.changed(&ACCOUNTS, since, |since, after| Part::Changed { since, after: first(after) }, bell)?;
         self.copy.is_refreshed(seconds(time), &pending.additions)?;

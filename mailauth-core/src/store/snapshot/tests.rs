@@ -104,7 +104,7 @@ impl PoolStore for Table {
 }
 
 impl MailStore for Table {
-    fn domain_enabled(&self, _: &DomainName) -> Result<Option<bool>, StoreError> {
+    fn domain(&self, _: &DomainName) -> Result<Option<DomainStanding>, StoreError> {
         self.check().map(|()| None)
     }
 
@@ -131,7 +131,8 @@ impl Original for Table {
                 rows.iter_mut().for_each(|row| row.push(row[11].clone()));
                 rows
             }
-            Part::ChangedDomains { .. } | Part::ChangedAliases { .. } => Vec::new(),
+            Part::ChangedDomains { .. } | Part::ChangedAliases { .. } | Part::ChangedAliasDomains { .. } => Vec::new(),
+            Part::AliasDomain(_) | Part::AliasDomains { .. } => Vec::new(),
             Part::OfDomain { domain, after } => {
                 from(&self.accounts, &|row| row[3].bytes() == domain && row[0].bytes() > after)
             }

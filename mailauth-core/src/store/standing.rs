@@ -1,0 +1,82 @@
+//! What a domain is to this host.
+
+use super::StoreError;
+use super::driver::{Connection, DriverError, Param, Row};
+use super::newest::Reading;
+use super::sql::{SqlStore, bytes, is_text, number};
+use crate::DomainName;
+
+/// What a domain in our tables is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DomainStanding {
+    /// False: none of its addresses receives mail.
+    pub enabled: bool,
+    /// What becomes of its mail.
+    pub kind: DomainKind,
+}
+
+/// What becomes of a domain's mail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DomainKind {
+    /// It is kept here.
+    Own,
+    /// It is accepted for any address and sent on: this host is only a backup MX.
+    Backup,
+    /// Each of its addresses is the same address of this domain.
+    AliasOf(DomainName),
+}
+
+impl SqlStore {
+    /// Returns what a domain is; `None` if it is none of ours.
+    pub(super) fn standing_of(
+        &self,
+        reading: Reading,
+        name: &DomainName,
+    ) -> Result<Option<DomainStanding>, StoreError> {
+        let found = self.read_by(reading, |connection| {
+            self.fits(connection)?;
+            self.query_standing(connection, name.as_str())
+        })?;
+        found.transpose()
+    }
+
+    /// The same by a connection. A domain of our own is never the alias of another one.
+    pub(super) fn query_standing(
+        &self,
+        connection: &mut dyn Connection,
+        name: &str,
+    ) -> Result<Option<Result<DomainStanding, StoreError>>, DriverError> {
+        let asked = Param::Text(name.as_bytes());
+        let mut found = None;
+        connection.query(&self.statements.find_domain, &[asked, asked], &mut |row| {
+            // A collation may call others equal.
+            if is_text(row, 0, name.as_bytes()) && (found.is_none() || !is_alias(row)) {
+                found = Some(standing(row, name));
+            }
+        })?;
+        Ok(found)
+    }
+}
+
+fn is_alias(row: &dyn Row) -> bool {
+    number(row, 4) == Some(1)
+}
+
+/// Reads a row of `find_domain`.
+fn standing(row: &dyn Row, name: &str) -> Result<DomainStanding, StoreError> {
+    let unusable = |column, problem| StoreError::UnusableDomain { domain: name.to_owned(), column, problem };
+    let flag = |index, column| match number(row, index) {
+        Some(flag @ (0 | 1)) => Ok(flag == 1),
+        _ => Err(unusable(column, "is neither 0 nor 1")),
+    };
+    let enabled = flag(1, "enabled")?;
+    let kind = if is_alias(row) {
+        let target = String::from_utf8(bytes(row, 3)).ok().and_then(|target| DomainName::parse(&target).ok());
+        DomainKind::AliasOf(target.ok_or_else(|| unusable("target", "is not the name of a domain"))?)
+    } else if flag(2, "backup")? {
+        DomainKind::Backup
+    } else {
+        DomainKind::Own
+    };
+    Ok(DomainStanding { enabled, kind })
+}
