@@ -11,6 +11,7 @@ on_each_server_and_mysql!(
     a_name_is_served_by_whichever_of_its_addresses_serves,
     an_address_that_accepts_and_stays_silent_leaves_time_for_the_next,
     a_certificate_is_verified_against_the_name_and_not_the_address,
+    a_name_server_that_never_answers_is_not_now_within_the_deadline,
 );
 
 const DEADLINE: Duration = Duration::from_secs(4);
@@ -40,6 +41,17 @@ impl World {
     /// Lists the accounts on a machine whose /etc/hosts holds these lines, from the server of this name.
     fn list(&self, hosts: &[&str], name: &str, tls: &str) -> (Output, Duration) {
         fs::write(self.folder.join("hosts"), hosts.join("\n") + "\n").expect("a file");
+        self.configure(name, tls);
+        let script = "mount --bind \"$1/hosts\" /etc/hosts && exec \"$0\" --config \"$1/mailauth.toml\" account list";
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", script]).arg::<&Path>(&program("mailauth")).arg(self.folder.path());
+        let start = Instant::now();
+        let output = output_with_input(&mut command, "");
+        (output, start.elapsed())
+    }
+
+    /// Writes a configuration in which the server has this name.
+    fn configure(&self, name: &str, tls: &str) {
         let (old, scheme, user) = match self.accounts.kind() {
             Kind::MariaDb | Kind::MySql => (self.accounts.url(), "mysql", self.accounts.mariadb().name()),
             _ => (self.accounts.url(), "postgres", self.accounts.postgres().name()),
@@ -49,12 +61,6 @@ impl World {
             format!("deadline = \"{}s\"\ntls = \"{tls}\"\ntls_ca = \"{}\"\n", DEADLINE.as_secs(), self.authority);
         let config = self.accounts.config().replacen(&old, &url, 1) + &more;
         fs::write(self.folder.join("mailauth.toml"), config).expect("a file");
-        let script = "mount --bind \"$1/hosts\" /etc/hosts && exec \"$0\" --config \"$1/mailauth.toml\" account list";
-        let mut command = Command::new("unshare");
-        command.args(["--mount", "sh", "-c", script]).arg::<&Path>(&program("mailauth")).arg(self.folder.path());
-        let start = Instant::now();
-        let output = output_with_input(&mut command, "");
-        (output, start.elapsed())
     }
 
     #[track_caller]
@@ -103,4 +109,26 @@ fn a_certificate_is_verified_against_the_name_and_not_the_address(kind: Kind) {
     assert_eq!(output.status.code(), Some(75), "{said}");
     assert!(said.contains("the certificate of the server db"), "{said}");
     world.is_served(&["127.0.0.1 db", "::1 db"], "db", "verify-ca");
+}
+
+/// On a machine whose name server is on a network that leads nowhere. The system would wait for it for minutes.
+fn a_name_server_that_never_answers_is_not_now_within_the_deadline(kind: Kind) {
+    let world = World::new(kind);
+    fs::write(world.folder.join("resolv.conf"), "nameserver 192.0.2.2\noptions timeout:30 attempts:5\n")
+        .expect("a file");
+    fs::write(world.folder.join("nsswitch.conf"), "hosts: files dns\n").expect("a file");
+    let script = "ip link set lo up && ip link add nowhere type dummy && ip address add 192.0.2.1/24 dev nowhere && \
+                  ip link set nowhere up && ip neighbour add 192.0.2.2 lladdr 02:00:00:00:00:02 dev nowhere && \
+                  mount --bind \"$1/resolv.conf\" /etc/resolv.conf && mount --bind \"$1/nsswitch.conf\" /etc/nsswitch.conf && \
+                  exec \"$0\" --config \"$1/mailauth.toml\" account list";
+    world.configure("db.example.org", "disable");
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--net", "sh", "-c", script]).arg::<&Path>(&program("mailauth")).arg(world.folder.path());
+    let start = Instant::now();
+    let output = output_with_input(&mut command, "");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(75), "{said}");
+    assert!(said.contains("db.example.org: no name server answered within"), "{said}");
+    // What was begun just before the deadline may take another.
+    assert!(start.elapsed() < DEADLINE * 2 + Duration::from_secs(2), "{:?}", start.elapsed());
 }

@@ -1,4 +1,4 @@
-//! Tries the addresses of a host's name, all within one deadline.
+//! Connects to a server: by its unix socket, or to the addresses of its name, all within one deadline.
 //!
 //! A name may have several: `localhost` is 127.0.0.1 and ::1 on most machines, and a server may listen on only one of them.
 //! An address is done with when its whole handshake has succeeded, not when it accepts: one that accepts and stays silent
@@ -6,17 +6,30 @@
 
 use super::advice;
 use super::driver::DriverError;
+use super::name_lookup::{Failure, lookups};
 use crate::config::HostPort;
+use rustix::fd::OwnedFd;
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use std::io;
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// The addresses of a host, in the order in which the system gives them. The look-up of a name is the system's, and may take
-/// longer than our deadline.
-pub(super) fn resolve(at: &HostPort) -> Result<Vec<SocketAddr>, DriverError> {
+/// The addresses of a host, in the order in which the system gives them, within `limit` from `start` on.
+pub(super) fn resolve(at: &HostPort, start: Instant, limit: Duration) -> Result<Vec<SocketAddr>, DriverError> {
     let lost = |problem: &dyn std::fmt::Display| DriverError::Lost(advice::of_name(problem, at));
+    let undecided = |problem: String| DriverError::Lost(format!("the host's name {}: {problem}", at.host));
+    let found = lookups().resolve(&at.host, at.port, start + limit).map_err(|failure| match failure {
+        Failure::Said(problem) => lost(&problem),
+        Failure::Late => undecided(format!(
+            "no name server answered within {} ms; see /etc/resolv.conf, or write the host's address in [database] url",
+            limit.as_millis()
+        )),
+        Failure::Busy => undecided("too many other names are being looked up; see /etc/resolv.conf".to_owned()),
+    })?;
     let mut addresses: Vec<SocketAddr> = Vec::new();
-    for address in (at.host.as_str(), at.port).to_socket_addrs().map_err(|error| lost(&error))? {
+    for address in found {
         if !addresses.contains(&address) {
             addresses.push(address);
         }
@@ -68,6 +81,17 @@ fn together(mut failures: Vec<(SocketAddr, DriverError)>, limit: Duration) -> Dr
     }
 }
 
+/// Connects to a unix socket, which does not block from then on. A server whose queue of connections is full does not
+/// answer either.
+pub(super) fn unix(path: &Path) -> io::Result<OwnedFd> {
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let descriptor = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    match rustix::net::connect(&descriptor, &SocketAddrUnix::new(path)?) {
+        Err(Errno::AGAIN) => Err(io::ErrorKind::TimedOut.into()),
+        outcome => Ok(outcome.map(|()| descriptor)?),
+    }
+}
+
 /// Connects to one address by TCP until `until`.
 pub(super) fn tcp(address: SocketAddr, until: Instant) -> io::Result<TcpStream> {
     let left = until.saturating_duration_since(Instant::now());
@@ -83,6 +107,7 @@ pub(super) fn tcp(address: SocketAddr, until: Instant) -> io::Result<TcpStream> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::net::UnixListener;
 
     fn address(number: u16) -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], number))
@@ -133,5 +158,21 @@ mod tests {
         );
         assert!(matches!(say([DriverError::Full("no room".into()), lost()]), Err(DriverError::Full(_))));
         assert!(matches!(say([lost(), DriverError::Timeout(limit)]), Err(DriverError::Lost(_))));
+    }
+
+    #[test]
+    fn a_full_queue_of_connections_is_no_answer() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let _listener = UnixListener::bind(&path).unwrap();
+        let mut held = Vec::new();
+        let failure = loop {
+            match unix(&path) {
+                Ok(socket) => held.push(socket),
+                Err(error) => break error,
+            }
+            assert!(held.len() < 10_000, "the queue has no end");
+        };
+        assert_eq!(failure.kind(), io::ErrorKind::TimedOut);
     }
 }

@@ -36,6 +36,8 @@ mod mailbox_use;
 mod mysql;
 #[cfg(feature = "mysql")]
 mod mysql_client;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+mod name_lookup;
 mod newest;
 mod open;
 mod pool;

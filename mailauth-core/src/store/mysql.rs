@@ -90,12 +90,12 @@ impl Mysql {
                 let until = start + *deadline;
                 let raise =
                     |error| unconnected(error, *deadline, |error| self.subject.of_socket(error, path, "socket"));
-                (self.handshake(Timed::unix(path, until).map_err(raise)?, "")?, "")
+                (self.handshake(Timed::new(dial::unix(path).map_err(raise)?, until), "")?, "")
             }
             Address::Tcp(at) => {
-                let client = dial::first(&dial::resolve(at)?, start, *deadline, |address, until| {
+                let client = dial::first(&dial::resolve(at, start, *deadline)?, start, *deadline, |address, until| {
                     let raise = |error| unconnected(error, *deadline, |error| self.subject.of_address(error, address));
-                    self.handshake(Timed::tcp(dial::tcp(address, until).map_err(raise)?, until), &at.host)
+                    self.handshake(Timed::new(dial::tcp(address, until).map_err(raise)?, until), &at.host)
                 })?;
                 (client, at.host.as_str())
             }

@@ -106,13 +106,13 @@ impl Postgres {
                 let path = folder.join(format!(".s.PGSQL.{}", self.port));
                 let setting = "unix_socket_directories";
                 let explain = |error: &io::Error| self.subject.of_socket(error, &path, setting);
-                let socket = Socket::unix(&path).map_err(|error| unconnected(error, limit, explain))?;
-                self.handshake(socket, "", start + limit)
+                let socket = dial::unix(&path).map_err(|error| unconnected(error, limit, explain))?;
+                self.handshake(Socket::new(socket), "", start + limit)
             }
-            Address::Tcp(tcp) => dial::first(&dial::resolve(tcp)?, start, limit, |address, until| {
+            Address::Tcp(tcp) => dial::first(&dial::resolve(tcp, start, limit)?, start, limit, |address, until| {
                 let explain = |error: &io::Error| self.subject.of_address(error, address);
                 let raise = |error| unconnected(error, limit, explain);
-                self.handshake(Socket::tcp(dial::tcp(address, until).map_err(raise)?), &tcp.host, until)
+                self.handshake(Socket::new(dial::tcp(address, until).map_err(raise)?), &tcp.host, until)
             }),
         }
     }

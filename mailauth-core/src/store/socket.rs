@@ -6,10 +6,8 @@
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType};
+use rustix::net::{RecvFlags, SendFlags};
 use std::io;
-use std::net::TcpStream;
-use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,24 +27,10 @@ struct Shared {
 }
 
 impl Socket {
-    /// Connects to a unix socket; a server whose queue of connections is full does not answer either.
-    pub(super) fn unix(path: &Path) -> io::Result<Self> {
-        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-        let descriptor = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
-        match rustix::net::connect(&descriptor, &SocketAddrUnix::new(path)?) {
-            Err(Errno::AGAIN) => Err(io::ErrorKind::TimedOut.into()),
-            outcome => Ok(outcome.map(|()| Socket::new(descriptor))?),
-        }
-    }
-
-    /// A connection by TCP, which must not block.
-    pub(super) fn tcp(stream: TcpStream) -> Self {
-        Socket::new(stream.into())
-    }
-
-    fn new(descriptor: OwnedFd) -> Self {
+    /// Takes over a connection, which must not block.
+    pub(super) fn new(descriptor: impl Into<OwnedFd>) -> Self {
         Socket(Arc::new(Shared {
-            descriptor,
+            descriptor: descriptor.into(),
             readable: AtomicBool::new(false),
             wants_to_write: AtomicBool::new(false),
         }))
@@ -178,6 +162,7 @@ impl Driven {
 
 #[cfg(test)]
 mod tests {
+    use super::super::dial;
     use super::*;
     use std::io::{Read, Write};
     use std::os::unix::net::UnixListener;
@@ -187,7 +172,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s");
         let listener = UnixListener::bind(&path).unwrap();
-        let socket = Socket::unix(&path).unwrap();
+        let socket = Socket::new(dial::unix(&path).unwrap());
         (socket, listener.accept().unwrap().0)
     }
 
@@ -246,21 +231,5 @@ mod tests {
         let until = Instant::now() + Duration::from_millis(50);
         assert_eq!(socket.driven().drive::<()>(until, |_| Poll::Pending).unwrap(), None);
         assert!(Instant::now() >= until);
-    }
-
-    #[test]
-    fn a_full_queue_of_connections_is_no_answer() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("s");
-        let _listener = UnixListener::bind(&path).unwrap();
-        let mut held = Vec::new();
-        let failure = loop {
-            match Socket::unix(&path) {
-                Ok(socket) => held.push(socket),
-                Err(error) => break error,
-            }
-            assert!(held.len() < 10_000, "the queue has no end");
-        };
-        assert_eq!(failure.kind(), io::ErrorKind::TimedOut);
     }
 }

@@ -6,11 +6,9 @@
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType};
+use rustix::net::{RecvFlags, SendFlags};
 use rustls::{ClientConnection, StreamOwned};
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
-use std::path::Path;
 use std::time::Instant;
 
 /// A socket with a deadline.
@@ -20,19 +18,9 @@ pub(super) struct Timed {
 }
 
 impl Timed {
-    /// Connects to a unix socket; a server whose queue of connections is full does not answer either.
-    pub(super) fn unix(path: &Path, until: Instant) -> io::Result<Self> {
-        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-        let descriptor = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
-        match rustix::net::connect(&descriptor, &SocketAddrUnix::new(path)?) {
-            Err(Errno::AGAIN) => Err(io::ErrorKind::TimedOut.into()),
-            outcome => Ok(outcome.map(|()| Timed { descriptor, until })?),
-        }
-    }
-
-    /// A connection by TCP.
-    pub(super) fn tcp(stream: TcpStream, until: Instant) -> Self {
-        Timed { descriptor: stream.into(), until }
+    /// Takes over a connection that does not block.
+    pub(super) fn new(descriptor: impl Into<OwnedFd>, until: Instant) -> Self {
+        Timed { descriptor: descriptor.into(), until }
     }
 
     fn wait(&self, events: PollFlags) -> io::Result<()> {
@@ -125,6 +113,7 @@ impl Write for Stream {
 
 #[cfg(test)]
 mod tests {
+    use super::super::dial;
     use super::*;
     use std::os::unix::net::UnixListener;
     use std::time::Duration;
@@ -133,7 +122,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s");
         let listener = UnixListener::bind(&path).unwrap();
-        let socket = Timed::unix(&path, Instant::now() + limit).unwrap();
+        let socket = Timed::new(dial::unix(&path).unwrap(), Instant::now() + limit);
         (socket, listener.accept().unwrap().0)
     }
 

@@ -1,0 +1,207 @@
+//! Looks up the addresses of a host's name, within a deadline.
+//!
+//! The system's look-up (getaddrinfo) takes as long as its resolver does, which may be minutes, and cannot be stopped. So
+//! it runs on a thread that is left to itself when the deadline passes. There is one for each name at most, which later
+//! callers wait for too, and [`MOST`] for all names: a name server that never answers holds no more than these.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Instant;
+
+/// The most look-ups of a process that are under way at a time.
+const MOST: usize = 16;
+
+/// A name and the port that goes with its addresses.
+type Asked = (String, u16);
+
+/// Why there are no addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// The system's own words.
+    Said(String),
+    /// The deadline passed.
+    Late,
+    /// Too many other names are being looked up, or the system gives no thread.
+    Busy,
+}
+
+/// Look-ups that are under way.
+pub(super) struct Lookups {
+    underway: Mutex<HashMap<Asked, Arc<Lookup>>>,
+    most: usize,
+}
+
+/// One of them.
+#[derive(Default)]
+struct Lookup {
+    outcome: Mutex<Option<Result<Vec<SocketAddr>, Failure>>>,
+    ended: Condvar,
+}
+
+/// The look-ups of this process.
+pub(super) fn lookups() -> &'static Lookups {
+    static LOOKUPS: std::sync::OnceLock<Lookups> = std::sync::OnceLock::new();
+    LOOKUPS.get_or_init(|| Lookups::new(MOST))
+}
+
+impl Lookups {
+    pub(super) fn new(most: usize) -> Self {
+        Lookups { underway: Mutex::default(), most }
+    }
+
+    /// The addresses of `host`, in the order in which the system gives them, by `until`. An address is its own.
+    pub(super) fn resolve(&'static self, host: &str, port: u16, until: Instant) -> Result<Vec<SocketAddr>, Failure> {
+        match host.parse() {
+            Ok(address) => Ok(vec![SocketAddr::new(address, port)]),
+            Err(_) => self.resolve_by(host, port, until, |host, port| Ok((host, port).to_socket_addrs()?.collect())),
+        }
+    }
+
+    /// The same of a name, by another look-up than the system's.
+    pub(super) fn resolve_by(
+        &'static self,
+        host: &str,
+        port: u16,
+        until: Instant,
+        look_up: impl FnOnce(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + 'static,
+    ) -> Result<Vec<SocketAddr>, Failure> {
+        let asked = (host.to_owned(), port);
+        let lookup = self.join(asked, look_up).ok_or(Failure::Busy)?;
+        let mut outcome = lock(&lookup.outcome);
+        loop {
+            if let Some(outcome) = &*outcome {
+                return outcome.clone();
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(Failure::Late);
+            }
+            outcome = lookup.ended.wait_timeout(outcome, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// The look-up of this name that is under way, or a new one; `None` if there are too many.
+    fn join(
+        &'static self,
+        asked: Asked,
+        look_up: impl FnOnce(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + 'static,
+    ) -> Option<Arc<Lookup>> {
+        let mut underway = lock(&self.underway);
+        if let Some(lookup) = underway.get(&asked) {
+            return Some(Arc::clone(lookup));
+        }
+        if underway.len() >= self.most {
+            return None;
+        }
+        let lookup = Arc::new(Lookup::default());
+        let (theirs, name) = (Arc::clone(&lookup), asked.clone());
+        let work = move || {
+            let outcome = look_up(&name.0, name.1).map_err(|error| Failure::Said(error.to_string()));
+            lock(&self.underway).remove(&name);
+            *lock(&theirs.outcome) = Some(outcome);
+            theirs.ended.notify_all();
+        };
+        thread::Builder::new().name("name look-up".into()).spawn(work).ok()?;
+        underway.insert(asked, Arc::clone(&lookup));
+        Some(lookup)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    fn lookups(most: usize) -> &'static Lookups {
+        Box::leak(Box::new(Lookups::new(most)))
+    }
+
+    fn address() -> SocketAddr {
+        SocketAddr::from(([192, 0, 2, 1], 5432))
+    }
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_millis(100)
+    }
+
+    fn later() -> Instant {
+        Instant::now() + Duration::from_secs(20)
+    }
+
+    #[test]
+    fn a_name_server_that_never_answers_holds_callers_until_the_deadline_and_one_thread() {
+        let (lookups, begun) = (lookups(4), Arc::new(AtomicUsize::new(0)));
+        let (release, wait) = channel::<()>();
+        let wait = Arc::new(Mutex::new(wait));
+        let ask = |until| {
+            let (begun, wait) = (begun.clone(), wait.clone());
+            lookups.resolve_by("db", 5432, until, move |_, _| {
+                begun.fetch_add(1, Ordering::SeqCst);
+                let _ = lock(&wait).recv();
+                Ok(vec![address()])
+            })
+        };
+        let start = Instant::now();
+        thread::scope(|scope| {
+            for _ in 0..20 {
+                scope.spawn(|| assert_eq!(ask(soon()), Err(Failure::Late)));
+            }
+        });
+        assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+        assert_eq!(begun.load(Ordering::SeqCst), 1);
+        // The next caller gets what it says in the end.
+        thread::scope(|scope| {
+            let next = scope.spawn(|| ask(later()));
+            drop(release);
+            assert_eq!(next.join().unwrap(), Ok(vec![address()]));
+        });
+    }
+
+    #[test]
+    fn the_number_of_look_ups_that_hang_is_bounded_and_others_go_on_after_them() {
+        let lookups = lookups(2);
+        let (release, wait) = channel::<()>();
+        let wait = Arc::new(Mutex::new(wait));
+        let hang = |name: &str| {
+            let wait = wait.clone();
+            lookups.resolve_by(name, 1, soon(), move |_, _| {
+                let _ = lock(&wait).recv();
+                Ok(Vec::new())
+            })
+        };
+        assert_eq!(
+            [hang("a"), hang("b"), hang("c")].map(Result::unwrap_err),
+            [Failure::Late, Failure::Late, Failure::Busy]
+        );
+        drop(release);
+        let start = Instant::now();
+        loop {
+            match lookups.resolve_by("c", 1, later(), |_, _| Ok(vec![address()])) {
+                Ok(found) => break assert_eq!(found, [address()]),
+                Err(error) => assert_eq!(error, Failure::Busy),
+            }
+            assert!(start.elapsed() < Duration::from_secs(20), "they do not end");
+            thread::yield_now();
+        }
+        let refused = lookups.resolve_by("d", 1, later(), |_, _| Err(io::Error::other("no such name")));
+        assert_eq!(refused, Err(Failure::Said("no such name".into())));
+    }
+
+    #[test]
+    fn an_address_is_not_looked_up() {
+        let lookups = lookups(0);
+        for (host, address) in [("127.0.0.1", "127.0.0.1:7"), ("::1", "[::1]:7")] {
+            assert_eq!(lookups.resolve(host, 7, Instant::now()), Ok(vec![address.parse().unwrap()]));
+        }
+        assert_eq!(lookups.resolve("localhost", 7, later()), Err(Failure::Busy));
+    }
+}
