@@ -9,11 +9,16 @@
 //! A server that gives no further connection, because it is full or refuses us, is not away as long as connections that it
 //! gave before still work: callers wait for one of those.
 
+mod line;
+mod probe;
+
+pub(super) use probe::Probe;
+
+use super::HostState;
 use super::attempts::Attempts;
 use super::driver::{Connection, Driver, DriverError, Standing};
-use super::{HostState, Role};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use line::{Line, Link};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// `r2d2` waits a growing while between two tries to connect, up to half of this.
@@ -24,9 +29,6 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// For so long after the first sign of an outage, callers wait whether a new connection can be had.
 const GRACE: Duration = Duration::from_millis(200);
-
-/// That a server gives no connection is logged no more often than this.
-const LOG_PAUSE: Duration = Duration::from_secs(60);
 
 /// How long a connection is kept: long enough not to matter.
 const LIFETIME: Duration = Duration::from_secs(30 * 60);
@@ -69,198 +71,6 @@ impl Failed {
     }
 }
 
-/// A connection with what is known of it.
-struct Link {
-    connection: Box<dyn Connection>,
-    generation: u64,
-    /// It did its work before: it may have died since.
-    used: bool,
-    /// Not to be used again.
-    spent: bool,
-    /// It is one of the pool's.
-    _counted: Option<Counted>,
-}
-
-impl Link {
-    /// Counts it among the pool's connections for as long as it exists.
-    fn counted(mut self, line: &Line) -> Self {
-        line.open.fetch_add(1, Ordering::Relaxed);
-        self._counted = Some(Counted(line.open.clone()));
-        self
-    }
-}
-
-/// One of so many connections.
-struct Counted(Arc<AtomicUsize>);
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// The way to the database, and what is known of it.
-struct Line {
-    driver: Arc<dyn Driver>,
-    /// Limits how often it is connected to; `None` for a command, which tries once.
-    attempts: Option<Arc<Attempts>>,
-    /// The connections of the pool, in use or not.
-    open: Arc<AtomicUsize>,
-    /// Connections of an earlier generation were made before one was lost.
-    generation: AtomicU64,
-    outage: Mutex<Option<Outage>>,
-    /// There is an outage. Costs less to ask than the lock.
-    in_outage: AtomicBool,
-    /// When it was last logged that no connection is given.
-    logged: Mutex<Option<Instant>>,
-    last_failure: Mutex<Option<Failure>>,
-    /// Of the last work that ended well, in nanoseconds; 0 before the first.
-    latency: AtomicU64,
-    base: Instant,
-    /// When work last ended well, in nanoseconds after `base`; 0 before the first.
-    last_answer: AtomicU64,
-}
-
-/// The last that went wrong, which stays to be asked for when all is well again.
-struct Failure {
-    at: Instant,
-    error: DriverError,
-}
-
-/// No new connection can be had.
-struct Outage {
-    since: Instant,
-    error: DriverError,
-    /// A connection that was there before answered after the outage began.
-    answered: bool,
-}
-
-impl Line {
-    /// Connects; while the server is away, only if no other attempt is under way and it is time for one.
-    fn connect(&self) -> Result<Link, DriverError> {
-        let attempt = match self.attempts.as_deref().map(Attempts::begin) {
-            Some(None) => return Err(self.known_error()),
-            Some(attempt) => attempt,
-            None => None,
-        };
-        // Before connecting: a loss while we connect makes this one suspect too.
-        let generation = self.generation.load(Ordering::Acquire);
-        match self.driver.connect() {
-            Ok(connection) => {
-                attempt.into_iter().for_each(|attempt| attempt.succeeded());
-                self.end_outage();
-                Ok(Link { connection, generation, used: false, spent: false, _counted: None })
-            }
-            Err(error) => {
-                attempt.into_iter().for_each(|attempt| attempt.failed(&error, self.open.load(Ordering::Relaxed) > 0));
-                self.mark_away(error.clone());
-                Err(error)
-            }
-        }
-    }
-
-    /// Why no connection can be had, as far as that is known.
-    fn known_error(&self) -> DriverError {
-        match &*self.outage() {
-            Some(outage) => outage.error.clone(),
-            None => DriverError::Lost("another attempt to connect to it has not ended".into()),
-        }
-    }
-
-    fn outage(&self) -> MutexGuard<'_, Option<Outage>> {
-        self.outage.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn end_outage(&self) {
-        let mut outage = self.outage();
-        *outage = None;
-        self.in_outage.store(false, Ordering::Relaxed);
-    }
-
-    /// Takes note that no connection can be had.
-    fn mark_away(&self, error: DriverError) {
-        self.failed(error.clone());
-        self.log_refusal(&error);
-        let mut outage = self.outage();
-        let (since, answered) = outage.as_ref().map_or_else(|| (Instant::now(), false), |o| (o.since, o.answered));
-        *outage = Some(Outage { since, error, answered });
-        self.in_outage.store(true, Ordering::Relaxed);
-    }
-
-    /// Takes note that a connection does not answer in time: until there is a new one, callers need not wait for it too.
-    fn mark_frozen(&self, error: DriverError) {
-        self.attempts.iter().for_each(|attempts| attempts.limit());
-        self.mark_away(error);
-        self.outage().iter_mut().for_each(|outage| outage.answered = false);
-    }
-
-    /// Logs that the server is there and gives no connection: somebody may have to do something there.
-    fn log_refusal(&self, error: &DriverError) {
-        if self.attempts.is_none() || !error.is_refused_connection() {
-            return;
-        }
-        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
-        if logged.is_none_or(|at| at.elapsed() >= LOG_PAUSE) {
-            *logged = Some(Instant::now());
-            tracing::warn!(host = self.driver.place(), %error, "this database server gives no new connection");
-        }
-    }
-
-    fn failed(&self, error: DriverError) {
-        *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(Failure { at: Instant::now(), error });
-    }
-
-    /// Takes note of an answer to what was asked at `begin`.
-    fn answered_after(&self, begin: Instant) {
-        let now = Instant::now();
-        self.latency.store(nanoseconds(now - begin), Ordering::Relaxed);
-        self.last_answer.store(nanoseconds(now - self.base), Ordering::Relaxed);
-    }
-
-    /// Returns true if there was an answer after `time`.
-    fn answered_since(&self, time: Instant) -> bool {
-        self.last_answer.load(Ordering::Relaxed) > nanoseconds(time - self.base)
-    }
-
-    /// Takes note that a connection of the pool answered what was asked at `begin`.
-    fn answered(&self, begin: Instant) {
-        self.answered_after(begin);
-        if self.in_outage.load(Ordering::Relaxed) {
-            self.outage().iter_mut().for_each(|outage| outage.answered = true);
-        }
-    }
-
-    /// Returns true unless no connection can be had and none that exists answers.
-    fn serves(&self) -> bool {
-        if !self.in_outage.load(Ordering::Relaxed) {
-            return true;
-        }
-        let some = self.open.load(Ordering::Relaxed) > 0;
-        self.outage().as_ref().is_none_or(|outage| some && (outage.answered || outage.error.is_refused_connection()))
-    }
-
-    /// Returns true if the server said last that it takes no further connection.
-    fn is_full(&self) -> bool {
-        self.outage().as_ref().is_some_and(|outage| matches!(outage.error, DriverError::Full(_)))
-    }
-
-    /// Takes note that a connection was lost.
-    fn lost(&self, link: &Link) {
-        // Of many that are lost together, one counts: those made since must not become suspect.
-        let next = link.generation + 1;
-        let _ = self.generation.compare_exchange(link.generation, next, Ordering::AcqRel, Ordering::Relaxed);
-    }
-
-    fn is_fit(&self, link: &Link) -> bool {
-        !link.spent && !link.connection.is_broken() && link.generation >= self.generation.load(Ordering::Acquire)
-    }
-}
-
-/// At least 1, so that 0 can mean none.
-fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX).max(1)
-}
-
 /// How `r2d2` makes and judges connections.
 struct Manager(Arc<Line>);
 
@@ -294,55 +104,6 @@ impl Lease {
         match &mut self.0 {
             Held::Pooled(pooled) => pooled,
             Held::Owned(link) => link,
-        }
-    }
-}
-
-/// A connection that is kept for asking how the host stands, beside those of the pool.
-#[derive(Default)]
-pub(super) struct Probe {
-    link: Mutex<Option<Link>>,
-    /// How often the host said how it stands.
-    said: AtomicU64,
-}
-
-impl Probe {
-    /// How often the host said how it stands.
-    #[cfg(test)]
-    pub(super) fn asked(&self) -> u64 {
-        self.said.load(Ordering::Relaxed)
-    }
-
-    /// Asks the host of `pool` what it can be used for; again, once, on a fresh connection when the kept one is dead.
-    pub(super) fn standing(&self, pool: &Pool) -> Result<Standing, DriverError> {
-        let mut kept = self.link.lock().unwrap_or_else(PoisonError::into_inner);
-        let line = &pool.line;
-        loop {
-            let mut link = match kept.take().filter(|link| !link.spent && !link.connection.is_broken()) {
-                Some(link) => link,
-                None => line.connect()?,
-            };
-            let begin = Instant::now();
-            match link.connection.standing() {
-                Ok(standing) => {
-                    line.answered_after(begin);
-                    link.used = true;
-                    *kept = Some(link);
-                    self.said.fetch_add(1, Ordering::Relaxed);
-                    return Ok(standing);
-                }
-                Err(error) => {
-                    let was_kept = link.used;
-                    if link.connection.is_broken() {
-                        pool.note(&mut link, &error, begin);
-                    } else {
-                        *kept = Some(link);
-                    }
-                    if !was_kept || !matches!(error, DriverError::Lost(_)) {
-                        return Err(error);
-                    }
-                }
-            }
         }
     }
 }
@@ -536,37 +297,7 @@ impl Pool {
 
     /// What is known of the server. Asks nobody.
     pub(crate) fn state(&self) -> HostState {
-        let latency = match self.line.latency.load(Ordering::Relaxed) {
-            0 => None,
-            nanoseconds => Some(Duration::from_nanos(nanoseconds)),
-        };
-        let failure = self.line.last_failure.lock().unwrap_or_else(PoisonError::into_inner);
-        HostState {
-            place: self.driver().place().to_owned(),
-            role: Role::Unknown,
-            live: self.line.serves() || self.line.is_full(),
-            full: self.line.is_full(),
-            latency,
-            last_error: failure.as_ref().map(|failure| (failure.error.to_string(), failure.at.elapsed())),
-        }
-    }
-}
-
-impl Line {
-    fn new(driver: Arc<dyn Driver>, attempts: Option<Arc<Attempts>>) -> Self {
-        Line {
-            driver,
-            attempts,
-            open: Arc::default(),
-            generation: AtomicU64::new(0),
-            outage: Mutex::new(None),
-            in_outage: AtomicBool::new(false),
-            logged: Mutex::new(None),
-            last_failure: Mutex::new(None),
-            latency: AtomicU64::new(0),
-            base: Instant::now(),
-            last_answer: AtomicU64::new(0),
-        }
+        self.line.state()
     }
 }
 
@@ -574,6 +305,7 @@ impl Line {
 mod tests {
     use super::super::fake::{Fake, FakeDriver, touch};
     use super::*;
+    use std::sync::atomic::Ordering;
 
     const DEADLINE: Duration = Duration::from_secs(2);
 
