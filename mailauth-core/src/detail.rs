@@ -60,6 +60,11 @@ impl Delimiters {
         Some(Split { base, delimiter, detail: rest.get(delimiter.len_utf8()..)? })
     }
 
+    /// Returns true if one of these characters is a delimiter.
+    pub fn has_one_of(&self, characters: &str) -> bool {
+        characters.contains(|c| self.0.contains(c))
+    }
+
     /// Returns true if this local part has a detail already.
     pub fn are_in(&self, local: &str) -> bool {
         local.find(|c| self.0.contains(c)).is_some_and(|at| at > 0)

@@ -137,9 +137,12 @@ impl Reading<'_> {
                      max_scrypt_memory, and a new hash of [password] scheme";
         let database = &self.config.database;
         let (cert, key) = (database.tls_cert.is_some(), database.tls_key.is_some());
+        let shared = self.config.address.delimiters.has_one_of(&self.config.login.separators);
+        let delimiter = "has a character of [address] delimiter; one cannot end a name and begin its detail too";
         let found = [
             ("database", "tls_cert", cert && !key, "needs its private key; name that in tls_key, or leave both out"),
             ("database", "tls_key", key && !cert, "is of no use without its certificate; name that in tls_cert too"),
+            ("login", "separators", shared, delimiter),
             ("mailbox", "uid", root(mailbox.uid), as_root),
             ("mailbox", "gid", root(mailbox.gid), as_root),
             ("password", "memory", password.memory < new.max(heaviest << 10), small),

@@ -152,6 +152,20 @@ fn a_clients_certificate_and_its_key_stand_together() {
 }
 
 #[test]
+fn what_separates_a_login_does_not_begin_a_detail_too() {
+    let config = |text: &str| Config::parse(text, Path::new("m.toml"));
+    assert!(config("[login]\nseparators = \"%+\"\n[address]\ndelimiter = \"\"").is_ok());
+    assert!(config("[login]\nseparators = \"%\"\n[address]\ndelimiter = \"+=\"").is_ok());
+    for text in ["[login]\nseparators = \"%+\"", "[login]\nseparators = \"%\"\n[address]\ndelimiter = \"+%\""] {
+        let error = config(text).unwrap_err().to_string();
+        assert!(
+            error.starts_with("m.toml:2:14: [login] separators: has a character of [address] delimiter"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn the_sample_holds_every_key_with_its_default() {
     let sample = include_str!("../../../../mailauth.toml");
     let defaults = format!("{:?}", Config::default());
