@@ -1,16 +1,19 @@
 //! `mailauth account`.
 
-use crate::account_columns::{Columns, show_quota};
-use crate::failure::{Exit, Failure, no_such};
-use crate::hash::{Storing, make_permitted, read_scheme};
+use crate::account_columns::Columns;
+use crate::failure::{Exit, Failure};
+use crate::hash::{Storing, make_permitted, read_scheme, read_stored};
 use crate::listing::{INCOMPLETE, each_account};
 use crate::output::{List, ListRow, Sheet, json, printable, remark, say, yes_no};
+use crate::quota::figures;
 use crate::setup::{Setup, read_domain};
-use crate::{account_columns, account_csv, judgement, mailbox, password_prompt};
+use crate::{account_columns, account_csv, judgement, mailbox, nearby, password_prompt};
 use clap::{Args, Subcommand};
+use mailauth_core::Service;
 use mailauth_core::account::{AccountRow, Login, Password};
 use mailauth_core::config::Config;
-use mailauth_core::password::Stored;
+use mailauth_core::password::{Flaw, Stored};
+use mailauth_core::quota::Limits;
 use mailauth_core::spelling::readable;
 use mailauth_core::store::{AccountChange, AccountStore, Administration, Changed, SqlStore};
 use mailauth_core::{DomainName, Services};
@@ -33,6 +36,9 @@ pub enum Verb {
         /// Give it no password: nobody can log in until one is set
         #[arg(long, conflicts_with = "password_stdin")]
         no_password: bool,
+        /// Read a ready hash from the standard input, such as $6$... or {SSHA256}..., and store it as the password
+        #[arg(long, conflicts_with_all = ["password_stdin", "no_password", "scheme"])]
+        hash_stdin: bool,
         #[command(flatten)]
         columns: Columns,
         /// Make its home and Maildir too, as far as they are missing; as root, or as the mailbox's user
@@ -40,10 +46,15 @@ pub enum Verb {
         make_mailbox: bool,
     },
     /// List all accounts, or those of one domain
+    ///
+    /// With several conditions, those accounts are listed that meet all of them. 'mailauth quota report --over 100' lists
+    /// those that are over their quota.
     List {
         /// As example.org
         #[arg(value_parser = read_domain)]
         domain: Option<DomainName>,
+        #[command(flatten)]
+        only: Only,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -60,6 +71,9 @@ pub enum Verb {
     Set {
         /// As anna@example.org
         login: String,
+        /// Read a ready hash from the standard input, such as $6$... or {SSHA256}..., and store it as the password
+        #[arg(long)]
+        hash_stdin: bool,
         #[command(flatten)]
         columns: Columns,
         /// Make its home and Maildir, as far as they are missing; as root, or as the mailbox's user
@@ -143,6 +157,41 @@ fn changed(stored: &[u8]) -> Option<Changed> {
     Login::parse(stored, None).ok().map(Changed::Account)
 }
 
+/// Which accounts are listed.
+#[derive(Args)]
+pub struct Only {
+    /// Only accounts that may log in and receive mail
+    #[arg(long, conflicts_with = "disabled")]
+    enabled: bool,
+    /// Only accounts that may not, or whose domain is disabled
+    #[arg(long)]
+    disabled: bool,
+    /// Only accounts that may use this service, as imap
+    #[arg(long, value_name = "SERVICE", value_parser = read_service)]
+    service: Option<Service>,
+    /// Only accounts that have no password
+    #[arg(long)]
+    without_password: bool,
+}
+
+impl Only {
+    fn has(&self, row: &AccountRow, config: &Config) -> bool {
+        let enabled = row.enabled && row.domain_enabled;
+        let unknown = config.login.unknown_services;
+        switch(self.enabled, self.disabled).is_none_or(|wanted| wanted == enabled)
+            && self.service.as_ref().is_none_or(|service| row.services.permit(service, unknown))
+            && (!self.without_password || row.password.0.is_empty())
+    }
+}
+
+/// The name of one service.
+fn read_service(name: &str) -> Result<Service, String> {
+    match Services::parse(name) {
+        Ok(Services::Only(list)) if list.len() == 1 => list.into_iter().next().ok_or_else(String::new),
+        _ => Err("write one service, such as imap".to_owned()),
+    }
+}
+
 #[derive(Args)]
 pub struct NewPassword {
     /// Read the password from the standard input
@@ -169,30 +218,41 @@ impl Verb {
         let store = setup.store()?;
         let config = &setup.config;
         match self {
-            Verb::Add { login, password, no_password, columns, make_mailbox } => {
-                let (login, change) = judgement::new_account(setup.new_login(&login), &columns, config)?;
+            Verb::Add { login, password, no_password, hash_stdin, columns, make_mailbox } => {
+                let (login, mut change) = judgement::new_account(setup.new_login(&login), &columns, config)?;
                 warn_of(&change);
-                let row = add(setup, &store, login, change, password, no_password)?;
+                let source = match (no_password, hash_stdin) {
+                    (true, _) => None,
+                    (_, true) => {
+                        change.password = Some(stored_from_stdin(config)?);
+                        None
+                    }
+                    _ => Some(password),
+                };
+                let row = add(setup, &store, login, change, source)?;
                 if make_mailbox {
                     mailbox::make(row, config)?;
                 } else {
                     mailbox::remark_missing(row, config);
                 }
             }
-            Verb::List { domain, json } => list(&store, domain.as_ref(), json)?,
+            Verb::List { domain, only, json } => list(&store, domain.as_ref(), &only, json, config)?,
             Verb::Show { login, json } => show(&store, &setup.login(&login)?, json, config)?,
-            Verb::Set { login, columns, make_mailbox } => {
+            Verb::Set { login, hash_stdin, columns, make_mailbox } => {
                 let login = setup.login(&login)?;
-                if columns.is_empty() && make_mailbox {
+                let nothing = columns.is_empty() && !hash_stdin;
+                if nothing && make_mailbox {
                     mailbox::make(find(&store, &login)?, config)?;
                     return Ok(Exit::Yes);
                 }
-                if columns.is_empty() {
+                if nothing {
                     return Err(Failure::usage("nothing to change; 'mailauth account set --help' shows the columns"));
                 }
-                let change = judgement::change(&store, &login, &columns, config)?;
+                let mut change = judgement::change(&store, &login, &columns, config)?;
+                if hash_stdin {
+                    change.password = Some(stored_from_stdin(config)?);
+                }
                 warn_of(&change);
-                hint_at_services(change.services.as_ref());
                 set(setup, &store, &login, &change)?;
                 say(format_args!("changed the account {}", login.readable()))?;
                 if change.quota_bytes.is_some() || change.quota_messages.is_some() {
@@ -216,7 +276,8 @@ impl Verb {
             Verb::Remove { login, exact } => {
                 let login = exact.bytes(setup, &login)?;
                 let what: Vec<_> = changed(&login).into_iter().collect();
-                setup.change(&store, &what, |store| store.remove_stored_account(&login))?;
+                let removed = setup.change(&store, &what, |store| store.remove_stored_account(&login));
+                removed.map_err(|error| nearby::refused(&store, error, false))?;
                 say(format_args!("removed the account {}; mail that is stored stays where it is", shown(&login)))?;
             }
             Verb::Rename { old, new, exact } => {
@@ -234,7 +295,8 @@ impl Verb {
 
 /// Changes a row, and lets the daemon know.
 fn set(setup: &Setup, store: &SqlStore, login: &Login, change: &AccountChange) -> Result<(), Failure> {
-    Ok(setup.change(store, &[Changed::Account(login.clone())], |store| store.set_account(login, change))?)
+    let done = setup.change(store, &[Changed::Account(login.clone())], |store| store.set_account(login, change));
+    done.map_err(|error| nearby::refused(store, error, false))
 }
 
 fn add(
@@ -242,23 +304,24 @@ fn add(
     store: &SqlStore,
     login: Login,
     change: AccountChange,
-    password: NewPassword,
-    no_password: bool,
+    password: Option<NewPassword>,
 ) -> Result<AccountRow, Failure> {
     // Before the password is asked for, which would be in vain.
     let domain = DomainName::parse(login.domain()).map_err(|error| Failure::usage(error.to_string()))?;
-    crate::domain::find(store, &domain)?;
+    if store.find_domain(domain.as_str())?.is_none() {
+        return Err(nearby::no_domain(store, domain.as_str(), true));
+    }
     if store.find(&login)?.is_some() {
         let (what, name) = ("account", login.to_string());
         return Err(mailauth_core::store::AdminError::Exists { what, name }.into());
     }
-    hint_at_services(change.services.as_ref());
     let mut row = AccountRow::new(login);
-    if !no_password {
+    if let Some(password) = password {
         row.password = password.make(&row.login, &setup.config)?;
     }
     apply(change, &mut row);
-    setup.change(store, &[Changed::Account(row.login.clone())], |store| store.add_account(&row))?;
+    let added = setup.change(store, &[Changed::Account(row.login.clone())], |store| store.add_account(&row));
+    added.map_err(|error| nearby::refused(store, error, true))?;
     if let Some(note) = crate::alias::of_account(store, &row.login) {
         remark(format_args!("note: {note}"));
     }
@@ -269,7 +332,8 @@ fn add(
 fn rename(setup: &Setup, store: &SqlStore, old: &[u8], new: Login) -> Result<(), Failure> {
     judgement::rename(store, old, &new, &setup.config)?;
     let what: Vec<_> = changed(old).into_iter().chain([Changed::Account(new.clone())]).collect();
-    setup.change(store, &what, |store| store.rename_account(old, &new))?;
+    let renamed = setup.change(store, &what, |store| store.rename_account(old, &new));
+    renamed.map_err(|error| nearby::refused(store, error, true))?;
     say(format_args!("renamed the account {} to {new}", shown(old)))?;
     // It is done; that nothing can be said of the home is no failure.
     let Ok(row) = find(store, &new) else { return Ok(()) };
@@ -324,19 +388,21 @@ fn warn_of(change: &AccountChange) {
     }
 }
 
-/// A service that this program does not know is permitted, and more often a slip.
-fn hint_at_services(services: Option<&Services>) {
-    let Some(Services::Only(list)) = services else { return };
-    for service in list {
-        if let mailauth_core::Service::Other(name) = service {
-            remark(format_args!("note: {name} is no service that mailauth knows; it means whoever calls itself that"));
+/// Reads a stored password from the standard input, which has to be one that can fit.
+fn stored_from_stdin(config: &Config) -> Result<Password, Failure> {
+    let stored = password_prompt::hash_from_stdin()?;
+    let problem = |problem| Failure::usage(format!("the hash on the standard input: {problem}"));
+    match Stored::parse(stored.expose(), &config.password.rules) {
+        Err(flaw @ (Flaw::Empty | Flaw::Locked)) => {
+            Err(problem(format!("{flaw}; 'mailauth account passwd LOGIN --no-password' takes a password away")))
         }
+        _ => read_stored(stored.expose(), config).map_err(problem),
     }
 }
 
 /// The row of an account that has to be there.
 pub fn find(store: &SqlStore, login: &Login) -> Result<AccountRow, Failure> {
-    store.find(login)?.ok_or_else(|| Failure::no(no_such("account", login.as_str())))
+    store.find(login)?.ok_or_else(|| nearby::no_account(store, login))
 }
 
 /// An account as JSON has it: the columns as they stand in the table.
@@ -387,12 +453,21 @@ impl<'a> From<&'a AccountRow> for Shown<'a> {
     }
 }
 
-fn list(store: &SqlStore, domain: Option<&DomainName>, as_json: bool) -> Result<(), Failure> {
+fn list(
+    store: &SqlStore,
+    domain: Option<&DomainName>,
+    only: &Only,
+    as_json: bool,
+    config: &Config,
+) -> Result<(), Failure> {
     if let Some(domain) = domain {
         crate::domain::find(store, domain)?;
     }
     let mut list = List::new(["LOGIN", "ENABLED", "SERVICES", "QUOTA", "NAME"], as_json);
-    let unusable = each_account(store, domain, |row| list.add(&Shown::from(&row)))?;
+    let unusable = each_account(store, domain, |row| match only.has(&row, config) {
+        true => list.add(&Shown::from(&row)),
+        false => Ok(()),
+    })?;
     list.end()?;
     unusable.complain(INCOMPLETE)
 }
@@ -401,7 +476,7 @@ impl ListRow<5> for Shown<'_> {
     fn cells(&self) -> [Cow<'_, str>; 5] {
         let row = self.row;
         let enabled = if row.domain_enabled { yes_no(row.enabled) } else { "domain disabled" };
-        let quota = show_quota(row.quota_bytes, row.quota_messages);
+        let quota = figures::limits(row.quota_bytes, row.quota_messages);
         let name = row.name.as_deref().unwrap_or_default();
         [readable(self.login), enabled.into(), in_words(&row.services).into(), or_default(quota), name.into()]
     }
@@ -455,15 +530,17 @@ fn show(store: &SqlStore, login: &Login, as_json: bool, config: &Config) -> Resu
         Ok(stored) => ShownPassword { scheme: Some(stored.scheme()), problem: None },
         Err(flaw) => ShownPassword { scheme: None, problem: Some(flaw.to_string()) },
     };
-    let (mailbox, problem) = match config.mailbox.resolve(row.clone()) {
+    let (mailbox, limits, problem) = match config.mailbox.resolve(row.clone()) {
         Ok(account) => {
             let (home, maildir, quota) = (account.home, account.maildir, account.quota.to_string());
-            (Some(Mailbox { uid: account.uid, gid: account.gid, home, maildir, quota }), None)
+            (Some(Mailbox { uid: account.uid, gid: account.gid, home, maildir, quota }), account.quota, None)
         }
-        Err(unusable) => (None, Some(unusable.to_string())),
+        Err(unusable) => (None, Limits::NONE, Some(unusable.to_string())),
     };
     if as_json {
-        let (created, updated, password_changed) = (times.created, times.updated, times.password_changed);
+        let exact = |time: &str| if time.is_empty() { String::new() } else { time.replacen(' ', "T", 1) + "Z" };
+        let (created, updated) = (exact(&times.created), exact(&times.updated));
+        let password_changed = exact(&times.password_changed);
         let row = Shown::from(&row);
         return json(&ShownWhole { row, password, mailbox, problem, created, updated, password_changed });
     }
@@ -489,11 +566,13 @@ fn show(store: &SqlStore, login: &Login, as_json: bool, config: &Config) -> Resu
         sheet.line("home", whose(row.home.is_some(), mailbox.home));
         sheet.line("maildir", whose(row.maildir.is_some(), mailbox.maildir.unwrap_or_default()));
         let own = row.quota_bytes.or(row.quota_messages).is_some();
-        sheet.line("quota", whose(own, if mailbox.quota.is_empty() { "none".to_owned() } else { mailbox.quota }));
+        let quota = figures::limits(limits.bytes, limits.messages);
+        sheet.line("quota", whose(own, if quota.is_empty() { "none".to_owned() } else { quota }));
     }
     sheet.line("options", row.options.as_deref().unwrap_or_default());
-    sheet.line("created", times.created);
-    sheet.line("updated", times.updated);
-    sheet.line("password set", if times.password_changed.is_empty() { "never" } else { &times.password_changed });
+    let with_zone = |time: &str| if time.is_empty() { "never".to_owned() } else { format!("{time} UTC") };
+    sheet.line("created", with_zone(&times.created));
+    sheet.line("updated", with_zone(&times.updated));
+    sheet.line("password set", with_zone(&times.password_changed));
     say(sheet)
 }

@@ -3,11 +3,11 @@
 //! Bounds are those of the tables in `schema/`, so that a mistake is told here and not by a database in its own words.
 
 use clap::Args;
-use mailauth_core::Services;
 use mailauth_core::config::Config;
 use mailauth_core::quota::{Limits, WrittenLimits};
 use mailauth_core::store::AccountChange;
 use mailauth_core::system_ids;
+use mailauth_core::{Service, Services};
 use std::cell::RefCell;
 use std::collections::HashMap;
 
@@ -45,6 +45,9 @@ pub struct Columns {
     /// Services the account may log in to, such as imap,pop3,smtp; all, or none (mail is still delivered)
     #[arg(long, value_name = "LIST")]
     services: Option<String>,
+    /// Take names of services that mailauth does not know
+    #[arg(long)]
+    force: bool,
     /// The person's name; empty for none
     #[arg(long)]
     name: Option<String>,
@@ -81,6 +84,9 @@ impl Columns {
                     problems.push((name, problem));
                 }
             }
+        }
+        if let Some(problem) = change.services.as_ref().and_then(unknown_service).filter(|_| !self.force) {
+            problems.push(("services", problem));
         }
         (change, problems)
     }
@@ -222,6 +228,20 @@ fn services(text: &str) -> Result<Services, String> {
     Ok(services)
 }
 
+/// What is wrong with a list that names a service which is not known: most often that is a slip, and nobody can log in.
+fn unknown_service(services: &Services) -> Option<String> {
+    let Services::Only(list) = services else { return None };
+    let name = list.iter().find_map(|service| match service {
+        Service::Other(name) => Some(name),
+        _ => None,
+    })?;
+    let hint = match Service::nearest(name) {
+        Some(near) => format!("did you mean {near}?"),
+        None => "known are imap, pop3, smtp, webmail, sieve and calendar.".to_owned(),
+    };
+    Some(format!("{name} is no service that mailauth knows; {hint} With --force it means whatever calls itself that"))
+}
+
 /// Bytes and messages. A part that is not named is `None`, which the defaults fill; 0 is no limit.
 fn quota(text: &str) -> Result<(Option<u64>, Option<u64>), String> {
     let Some(text) = given(text) else { return Ok((None, None)) };
@@ -243,7 +263,6 @@ pub fn show_quota(bytes: Option<u64>, messages: Option<u64>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mailauth_core::Service;
     use mailauth_core::mailbox::MailboxDefaults;
     use proptest::prelude::*;
 
@@ -338,6 +357,21 @@ mod tests {
         let services = changed("services", "imaps,exim").unwrap().services.unwrap();
         assert!(services.permit(&Service::Imap, false) && services.permit(&Service::Smtp, false));
         assert!(!services.permit(&Service::Pop3, false));
+    }
+
+    #[test]
+    fn a_service_that_is_not_known_is_refused_unless_it_is_forced() {
+        let columns = |services: &str, force| Columns { services: Some(services.into()), force, ..Columns::default() };
+        let change = |services, force| match columns(services, force).read(&Config::default()) {
+            (change, problems) if problems.is_empty() => Ok(change),
+            (_, mut problems) => Err(problems.remove(0).1),
+        };
+        let problem = change("imaap", false).unwrap_err();
+        assert!(problem.starts_with("imaap is no service that mailauth knows; did you mean imap?"), "{problem}");
+        assert!(change("imap,pop33", false).unwrap_err().contains("did you mean pop3?"));
+        assert!(change("xmpp", false).unwrap_err().contains("known are imap, pop3"));
+        assert!(change("imaap", true).is_ok() && change("imap,submission,none", false).is_err());
+        assert!(change("imap,pop3,managesieve", false).is_ok() && change("none", false).is_ok());
     }
 
     proptest! {

@@ -6,14 +6,15 @@ pub use notes::of_account;
 
 use crate::failure::{Exit, Failure};
 use crate::listing::{INCOMPLETE, each_alias};
+use crate::nearby;
 use crate::output::{List, ListRow, json, remark, say};
 use crate::setup::{Setup, read_domain};
 use clap::Subcommand;
-use mailauth_core::DomainName;
 use mailauth_core::alias::{check_target, read_address};
 use mailauth_core::config::Config;
 use mailauth_core::spelling::{readable, respelt_target};
 use mailauth_core::store::{AdminError, Administration, AliasRow, Changed};
+use mailauth_core::{DomainName, Login};
 use serde::Serialize;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -40,6 +41,9 @@ pub enum Verb {
         /// As example.org
         #[arg(value_parser = read_domain)]
         domain: Option<DomainName>,
+        /// Only those that have this address as a target, in any case
+        #[arg(long, value_name = "ADDRESS")]
+        to: Option<String>,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -71,14 +75,19 @@ impl Verb {
     pub fn run(self, setup: &Setup) -> Result<Exit, Failure> {
         match self {
             Verb::Add { address, target, json } => add(setup, &read(&address, &target, &setup.config)?, json)?,
-            Verb::List { domain, json: as_json } => {
+            Verb::List { domain, to, json: as_json } => {
                 let store = setup.store()?;
                 if let Some(domain) = &domain {
                     crate::domain::find(&store, domain)?;
                 }
                 let mut list = List::new(["ADDRESS", "TARGETS"], as_json);
+                let to = to.map(|to| setup.login(&to)).transpose()?;
+                let leads_there = |target: &String| Login::parse(target.as_bytes(), None).ok() == to;
                 let unusable = each_alias(&store, domain.as_ref(), |AliasRow { address, targets }| {
-                    list.add(&Shown { address, targets })
+                    match to.is_none() || targets.iter().any(leads_there) {
+                        true => list.add(&Shown { address, targets }),
+                        false => Ok(()),
+                    }
                 })?;
                 list.end()?;
                 unusable.complain(INCOMPLETE)?;
@@ -134,7 +143,8 @@ fn complete(text: &str, default_domain: Option<&str>) -> String {
 
 fn add(setup: &Setup, alias: &AliasRow, as_json: bool) -> Result<(), Failure> {
     let store = Arc::new(setup.store()?);
-    setup.change(&store, &[Changed::Alias(alias.address.clone())], |store| store.add_alias(alias))?;
+    let added = setup.change(&store, &[Changed::Alias(alias.address.clone())], |store| store.add_alias(alias));
+    added.map_err(|error| nearby::refused(&store, error, true))?;
     let notes = notes::notes(&store, &setup.config, &alias.address, &alias.targets);
     if as_json {
         json(&Added { address: &alias.address, targets: &alias.targets, notes: &notes })?;
@@ -160,7 +170,8 @@ fn remove(setup: &Setup, address: &str, targets: Vec<String>) -> Result<(), Fail
     let removed = setup.change(&store, &what, |store| match store.remove_alias(&as_written) {
         Err(AdminError::NoSuch { .. }) if as_written != meant => store.remove_alias(&meant).map(|()| &meant),
         done => done.map(|()| &as_written),
-    })?;
+    });
+    let removed = removed.map_err(|error| nearby::refused(&store, error, false))?;
     match removed.targets.is_empty() {
         true => say(format_args!("removed the alias {}", readable(&removed.address))),
         false => say(format_args!(

@@ -3,6 +3,7 @@
 use crate::failure::{Exit, Failure};
 use crate::output::{Sheet, json, say};
 use crate::password_prompt;
+use crate::quota::figures;
 use crate::setup::Setup;
 use clap::Args;
 use mailauth_core::account::Account;
@@ -177,7 +178,7 @@ impl Auth {
             sheet.line("uid, gid", format_args!("{}, {}", account.uid, account.gid));
             sheet.line("home", &account.home);
             sheet.line("maildir", account.maildir.as_deref().unwrap_or_default());
-            sheet.line("quota", account.quota);
+            sheet.line("quota", figures::limits(account.quota.bytes, account.quota.messages));
         }
         say(sheet)?;
         Ok(exit)

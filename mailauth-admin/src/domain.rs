@@ -1,11 +1,12 @@
 //! `mailauth domain`.
 
 use crate::account::switch;
-use crate::account_columns::show_quota;
 use crate::domain_alias;
-use crate::failure::{Exit, Failure, no_such};
+use crate::failure::{Exit, Failure};
 use crate::listing::{INCOMPLETE, each_account, each_alias, each_domain};
+use crate::nearby;
 use crate::output::{List, ListRow, Sheet, json, remark, say, yes_no};
+use crate::quota::figures;
 use crate::setup::{Setup, read_domain, read_new_domain};
 use clap::{Args, Subcommand};
 use mailauth_core::DomainName;
@@ -28,6 +29,12 @@ pub enum Verb {
     },
     /// List all domains
     List {
+        /// Only those that are enabled
+        #[arg(long, conflicts_with = "disabled")]
+        enabled: bool,
+        /// Only those that are disabled
+        #[arg(long)]
+        disabled: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -142,14 +149,14 @@ impl Shown {
     }
 
     fn quota(&self) -> String {
-        match show_quota(self.quota_bytes, self.quota_messages) {
+        match figures::limits(self.quota_bytes, self.quota_messages) {
             quota if quota.is_empty() => "none".to_owned(),
             quota => quota,
         }
     }
 
     fn used(&self) -> String {
-        let usage = |used: Used| Usage { bytes: used.bytes, messages: used.messages }.to_string();
+        let usage = |used: Used| figures::used(Usage { bytes: used.bytes, messages: used.messages });
         self.used.map(usage).unwrap_or_default()
     }
 }
@@ -199,7 +206,7 @@ impl Verb {
                 setup.change(&store, &[Changed::Domain(domain.clone())], |store| store.add_domain(&row))?;
                 say(format_args!("added the domain {}", domain.readable()))?;
             }
-            Verb::List { json: as_json } => list(&store, as_json)?,
+            Verb::List { enabled, disabled, json: as_json } => list(&store, switch(enabled, disabled), as_json)?,
             Verb::Show { domain, json: as_json } => show(&store, &domain, as_json)?,
             Verb::Set { domain, columns } => {
                 if columns.is_empty() {
@@ -208,7 +215,8 @@ impl Verb {
                 let mut row = find(&store, &domain)?;
                 let before = row.quota;
                 columns.apply(&mut row)?;
-                setup.change(&store, &[Changed::Domain(domain.clone())], |store| store.set_domain(&row))?;
+                let set = setup.change(&store, &[Changed::Domain(domain.clone())], |store| store.set_domain(&row));
+                set.map_err(|error| nearby::refused(&store, error, false))?;
                 say(format_args!("changed the domain {}", domain.readable()))?;
                 if before == Limits::NONE && row.quota != Limits::NONE {
                     remark("a mailbox counts towards it once it is counted: run 'mailauth quota recount --all'");
@@ -217,7 +225,8 @@ impl Verb {
             Verb::Remove { domain, contents } => {
                 let what = if contents { domain_alias::names_of(&store, &domain)? } else { Vec::new() };
                 let what: Vec<_> = [domain.clone()].into_iter().chain(what).map(Changed::Domain).collect();
-                setup.change(&store, &what, |store| store.remove_domain(domain.as_str(), contents))?;
+                let removed = setup.change(&store, &what, |store| store.remove_domain(domain.as_str(), contents));
+                removed.map_err(|error| nearby::refused(&store, error, false))?;
                 let name = domain.readable();
                 say(format_args!("removed the domain {name}; mail that is stored stays where it is"))?;
             }
@@ -227,13 +236,16 @@ impl Verb {
 }
 
 /// The row of a domain that has to be there.
-pub fn find(store: &impl Administration, domain: &DomainName) -> Result<DomainRow, Failure> {
-    store.find_domain(domain.as_str())?.ok_or_else(|| Failure::no(no_such("domain", domain.as_str())))
+pub fn find(store: &SqlStore, domain: &DomainName) -> Result<DomainRow, Failure> {
+    store.find_domain(domain.as_str())?.ok_or_else(|| nearby::no_domain(store, domain.as_str(), false))
 }
 
-fn list(store: &SqlStore, as_json: bool) -> Result<(), Failure> {
+fn list(store: &SqlStore, enabled: Option<bool>, as_json: bool) -> Result<(), Failure> {
     let mut list = List::new(["DOMAIN", "ENABLED", "QUOTA", "USED", "DESCRIPTION"], as_json);
-    let unusable = each_domain(store, |row| list.add(&Shown::new(store, row)?))?;
+    let unusable = each_domain(store, |row| match enabled.is_none_or(|wanted| wanted == row.enabled) {
+        true => list.add(&Shown::new(store, row)?),
+        false => Ok(()),
+    })?;
     list.end()?;
     unusable.complain(INCOMPLETE)
 }

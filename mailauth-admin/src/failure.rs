@@ -1,10 +1,10 @@
 //! How the command ends, and what it says when that is not well.
 
-use crate::output::remark;
+use crate::output::{remark, speaks_json};
 use mailauth_core::config::ConfigErrors;
 use mailauth_core::spelling::readable_name;
 use mailauth_core::store::{AdminError, OpenError, StoreError};
-use std::io;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 /// An exit code.
@@ -26,9 +26,10 @@ pub enum Exit {
     Other(u8),
 }
 
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        ExitCode::from(match exit {
+impl Exit {
+    /// The number that the process ends with.
+    pub fn code(self) -> u8 {
+        match self {
             Exit::Yes => 0,
             Exit::No => 1,
             Exit::Usage => 2,
@@ -36,7 +37,24 @@ impl From<Exit> for ExitCode {
             Exit::NotNow => 75,
             Exit::OverQuota => 77,
             Exit::Other(code) => code,
-        })
+        }
+    }
+
+    /// The answer as JSON has it: `not now` is never a kind of `no`.
+    fn answer(self) -> &'static str {
+        match self {
+            Exit::Yes => "yes",
+            Exit::No | Exit::NoUser => "no",
+            Exit::Usage => "usage",
+            Exit::OverQuota => "over quota",
+            Exit::NotNow | Exit::Other(_) => "not now",
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit.code())
     }
 }
 
@@ -65,8 +83,14 @@ impl Failure {
         Self::new(Exit::NotNow, message)
     }
 
-    /// Says it on the standard error.
+    /// Says it on the standard error; with `--json` as one line, `{"error": ..., "answer": ..., "exit": ...}`.
     pub fn report(self) -> ExitCode {
+        if speaks_json() && !self.message.is_empty() {
+            let Failure { exit, message } = &self;
+            let error = serde_json::json!({ "error": message, "answer": exit.answer(), "exit": exit.code() });
+            let _ = writeln!(io::stderr().lock(), "{error}");
+            return self.exit.into();
+        }
         for line in self.message.lines() {
             remark(line);
         }
@@ -114,14 +138,14 @@ impl From<AdminError> for Failure {
     }
 }
 
-/// What is not there, and how it would come there.
+/// What is not there, and how to see what is.
 pub fn no_such(what: &str, name: &str) -> String {
     let name = readable_name(name);
     match what {
         "row" => format!("no row has exactly the login {name}; 'mailauth account list' shows what there is"),
         "alias domain" => format!("no such alias domain {name}; 'mailauth domain alias list' shows what there is"),
         "alias" => format!("no such alias {name}; 'mailauth alias list' shows what there is"),
-        what => format!("no such {what} {name}; add it with 'mailauth {what} add {name}'"),
+        what => format!("no such {what} {name}; 'mailauth {what} list' shows what there is"),
     }
 }
 

@@ -5,7 +5,8 @@ use crate::output::{remark, say};
 use crate::password_prompt;
 use crate::setup::Setup;
 use clap::Args;
-use mailauth_core::password::{self, HashError, NewScheme};
+use mailauth_core::account::Password;
+use mailauth_core::password::{self, Flaw, HashError, NewScheme, Stored};
 use mailauth_core::{Secret, config::Config};
 use std::io::{self, IsTerminal};
 
@@ -54,6 +55,24 @@ pub fn read_scheme(name: &str) -> Result<Storing, String> {
         let names = NewScheme::ALL.map(NewScheme::name).join(", ");
         format!("new passwords are hashed with {names}, or stored in clear with {CLEAR}")
     })
+}
+
+/// The most bytes of a stored password in the table.
+const MAX_STORED: usize = 1024;
+
+/// A stored password. One that is empty or locks the account is as good as any; one that could never be verified would
+/// come to light only when its owner cannot log in.
+pub fn read_stored(value: &[u8], config: &Config) -> Result<Password, String> {
+    if value.len() > MAX_STORED || value.iter().any(u8::is_ascii_control) {
+        return Err(format!("it has more than {MAX_STORED} bytes or holds a control character"));
+    }
+    if std::str::from_utf8(value).is_err() {
+        return Err("it is not UTF-8, which the table needs".to_owned());
+    }
+    match Stored::parse(value, &config.password.rules) {
+        Ok(_) | Err(Flaw::Empty | Flaw::Locked) => Ok(Password(value.into())),
+        Err(flaw) => Err(flaw.to_string()),
+    }
 }
 
 /// A hash of a new password that the configuration permits.

@@ -17,6 +17,7 @@ mod init;
 mod judgement;
 mod listing;
 mod mailbox;
+mod nearby;
 mod output;
 mod password_prompt;
 mod quota;
@@ -43,6 +44,9 @@ struct Cli {
     /// Read the configuration from FILE [else $MAILAUTH_CONFIG, else /etc/mailauth/mailauth.toml]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Print JSON, and errors as JSON on the standard error
+    #[arg(long, global = true)]
+    json: bool,
     #[command(subcommand)]
     noun: Noun,
 }
@@ -59,7 +63,8 @@ Examples:
   mailauth status
 
 Exit codes: 0 yes or done, 1 no, 2 the command line or the configuration is wrong, 75 not now (try again),
-77 over quota.";
+77 over quota. With --json an error is one line on the standard error: {\"error\": TEXT, \"answer\": \"no\",
+\"not now\", \"usage\" or \"over quota\", \"exit\": CODE}.";
 
 #[derive(Subcommand)]
 enum Noun {
@@ -86,6 +91,10 @@ enum Noun {
 }
 
 fn main() -> ExitCode {
+    // Of a command line that is wrong too.
+    if std::env::args_os().skip(1).take_while(|argument| argument != "--").any(|argument| argument == "--json") {
+        output::speak_json();
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return refuse(&error),
@@ -99,16 +108,20 @@ fn main() -> ExitCode {
 /// Says what is wrong with the command line, or helps. A slip in a mail server's configuration must not send mail back:
 /// of `mailauth deliver` it is "not now".
 fn refuse(error: &clap::Error) -> ExitCode {
-    let _ = error.print();
     let delivers = std::env::args_os().skip(1).any(|argument| argument == "deliver");
-    match error.exit_code() {
-        0 => Exit::Yes.into(),
-        _ if delivers => Exit::NotNow.into(),
-        _ => Exit::Usage.into(),
+    let exit = match error.exit_code() {
+        0 => Exit::Yes,
+        _ if delivers => Exit::NotNow,
+        _ => Exit::Usage,
+    };
+    if exit != Exit::Yes && output::speaks_json() {
+        return Failure::new(exit, error.to_string().trim_end()).report();
     }
+    let _ = error.print();
+    exit.into()
 }
 
-fn run(Cli { config, noun }: Cli) -> Result<Exit, Failure> {
+fn run(Cli { config, noun, .. }: Cli) -> Result<Exit, Failure> {
     let setup = || Setup::load(config.as_deref());
     let as_daemon = || Setup::load_as_daemon(config.as_deref());
     match noun {

@@ -5,22 +5,56 @@ use serde::Serialize;
 use std::borrow::Cow;
 use std::fmt::{self, Display};
 use std::io::{self, BufWriter, StdoutLock, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Prints a line, or several.
+/// Whether `--json` is on the command line, so that everything that is said is JSON.
+static SPEAKS_JSON: AtomicBool = AtomicBool::new(false);
+
+/// From now on everything that is said is JSON.
+pub fn speak_json() {
+    SPEAKS_JSON.store(true, Ordering::Relaxed);
+}
+
+/// Whether everything that is said is JSON.
+pub fn speaks_json() -> bool {
+    SPEAKS_JSON.load(Ordering::Relaxed)
+}
+
+/// Prints a line, or several; as JSON, `{"done": ...}` on one line.
 pub fn say(text: impl Display) -> Result<(), Failure> {
+    if speaks_json() {
+        return print(serde_json::json!({ "done": text.to_string() }));
+    }
+    print(text)
+}
+
+fn print(text: impl Display) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     writeln!(out, "{text}")?;
     Ok(out.flush()?)
 }
 
-/// Says something on the standard error, if anybody listens there.
+/// Says something on the standard error, if anybody listens there; as JSON, `{"warning": ...}` or `{"note": ...}` on one
+/// line.
 pub fn remark(text: impl Display) {
-    let _ = writeln!(io::stderr().lock(), "mailauth: {text}");
+    let mut error = io::stderr().lock();
+    let _ = match speaks_json() {
+        true => writeln!(error, "{}", as_remark(&text.to_string())),
+        false => writeln!(error, "mailauth: {text}"),
+    };
+}
+
+fn as_remark(text: &str) -> serde_json::Value {
+    let kind = |kind: &str| text.strip_prefix(kind).and_then(|text| text.strip_prefix(": "));
+    match (kind("warning"), kind("note")) {
+        (Some(warning), _) => serde_json::json!({ "warning": warning }),
+        (None, note) => serde_json::json!({ "note": note.unwrap_or(text) }),
+    }
 }
 
 /// Prints a value as JSON.
 pub fn json(value: &impl Serialize) -> Result<(), Failure> {
-    say(as_json(value)?)
+    print(as_json(value)?)
 }
 
 fn as_json(value: &impl Serialize) -> Result<String, Failure> {
@@ -176,6 +210,13 @@ mod tests {
         table.row(["b@x", "", ""]);
         let lines = ["LOGIN             NAME  X", "anna@example.org  Änna  1", "b@x"];
         assert_eq!(table.to_string(), lines.join("\n"));
+    }
+
+    #[test]
+    fn remarks_in_json_say_what_they_are() {
+        assert_eq!(as_remark("warning: a\nb").to_string(), r#"{"warning":"a\nb"}"#);
+        assert_eq!(as_remark("note: a").to_string(), r#"{"note":"a"}"#);
+        assert_eq!(as_remark("a: b").to_string(), r#"{"note":"a: b"}"#);
     }
 
     #[test]

@@ -34,12 +34,20 @@ pub fn ask_new(question: &str) -> Result<Secret, Failure> {
 
 /// The password on the standard input: all of it, without one line end.
 pub fn from_stdin() -> Result<Secret, Failure> {
-    read_all(io::stdin().lock())
+    read_all(io::stdin().lock(), "password", MAX_PASSWORD)
 }
 
-fn read_all(input: impl Read) -> Result<Secret, Failure> {
+/// The most bytes of a hash that are read.
+const MAX_HASH: usize = 4096;
+
+/// A stored password on the standard input, in the same way.
+pub fn hash_from_stdin() -> Result<Secret, Failure> {
+    read_all(io::stdin().lock(), "hash", MAX_HASH)
+}
+
+fn read_all(input: impl Read, what: &str, longest: usize) -> Result<Secret, Failure> {
     // Room for all that is read, so that no copy stays behind where the buffer grew.
-    let most = MAX_PASSWORD + "\u{feff}\r\n".len();
+    let most = longest + "\u{feff}\r\n".len();
     let mut bytes = Zeroizing::new(Vec::with_capacity(most + 1));
     let mut chunk = Zeroizing::new([0; 512]);
     let mut input = input.take(most as u64 + 1);
@@ -56,13 +64,13 @@ fn read_all(input: impl Read) -> Result<Secret, Failure> {
     // The byte order mark, with which editors of other systems begin a file.
     let line = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line);
     if line.is_empty() {
-        return Err(Failure::usage("there is no password on the standard input"));
+        return Err(Failure::usage(format!("there is no {what} on the standard input")));
     }
     if line.contains(&b'\n') {
-        return Err(Failure::usage("the standard input has more than one line; write the password alone"));
+        return Err(Failure::usage(format!("the standard input has more than one line; write the {what} alone")));
     }
-    if line.len() > MAX_PASSWORD {
-        return Err(Failure::usage(format!("the password is longer than {MAX_PASSWORD} bytes")));
+    if line.len() > longest {
+        return Err(Failure::usage(format!("the {what} is longer than {longest} bytes")));
     }
     Ok(Secret::from(line))
 }
@@ -150,7 +158,7 @@ mod tests {
 
     #[test]
     fn one_line_end_is_not_part_of_the_password() {
-        let read = |text: &[u8]| read_all(text).unwrap().expose().to_vec();
+        let read = |text: &[u8]| read_all(text, "password", MAX_PASSWORD).unwrap().expose().to_vec();
         assert_eq!(read(b"secret"), b"secret");
         assert_eq!(read(b"secret\n"), b"secret");
         assert_eq!(read(b"se cret \r\n"), b"se cret ");
@@ -171,7 +179,7 @@ mod tests {
             &[b'x'; MAX_PASSWORD + 1],
             &[b'x'; 100_000],
         ] {
-            assert_eq!(read_all(text).unwrap_err().exit, Exit::Usage);
+            assert_eq!(read_all(text, "password", MAX_PASSWORD).unwrap_err().exit, Exit::Usage);
         }
     }
 

@@ -1,7 +1,7 @@
 //! `mailauth quota`.
 
 mod check;
-mod figures;
+pub mod figures;
 mod may_store;
 mod progress;
 mod recount;

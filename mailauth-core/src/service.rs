@@ -74,6 +74,20 @@ impl Service {
         }
     }
 
+    /// The known name that is written most like `name`, if one nearly is.
+    ///
+    /// ```
+    /// use mailauth_core::Service;
+    /// assert_eq!(Service::nearest("imaap"), Some("imap"));
+    /// assert_eq!(Service::nearest("radius"), None);
+    /// ```
+    pub fn nearest(name: &str) -> Option<&'static str> {
+        let name: String = name.chars().take(Self::MAX_NAME).collect::<String>().to_ascii_lowercase();
+        let near =
+            NAMES.iter().map(|(known, _)| (strsim::osa_distance(&name, known), *known)).min_by_key(|near| near.0)?;
+        (near.0 <= 2 && near.0 * 2 < near.1.len()).then_some(near.1)
+    }
+
     /// The service's own name.
     pub fn name(&self) -> &str {
         match self {

@@ -56,6 +56,10 @@ fn filled(kind: Kind) -> (Accounts, BTreeSet<String>) {
 fn complaints(output: &Output) -> Vec<String> {
     let told = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(75), "{told}");
+    let told = match serde_json::from_str::<serde_json::Value>(&told) {
+        Ok(error) => error["error"].as_str().expect("a text").to_owned(),
+        Err(_) => told.into_owned(),
+    };
     let lines = told.lines().filter(|line| line.contains("account ") && line.contains("column login"));
     lines.map(str::to_owned).collect()
 }

@@ -113,7 +113,7 @@ fn a_full_domain_refuses_what_the_mailbox_has_room_for(kind: Kind) {
     let told = over(domain.deliver(&store, BRUNO, ""));
     assert!(told.starts_with("over the quota of the domain x.example: 200 of 250 bytes used"), "{told}");
     assert!(
-        domain.accounts.admin(&["domain", "show", "x.example"], "").contains("200 bytes in 2 messages, of 2 mailboxes")
+        domain.accounts.admin(&["domain", "show", "x.example"], "").contains("200 B in 2 messages, of 2 mailboxes")
     );
     // Anna deletes her mail; the pool learns of it when her mailbox is counted.
     domain.remove_all(ANNA);

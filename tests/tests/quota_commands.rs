@@ -95,6 +95,35 @@ fn a_check_says_by_how_much_a_file_is_off_and_changes_nothing() {
 }
 
 #[test]
+fn a_recount_says_what_was_kept_and_what_is_there() {
+    let folder = Scratch::new("quota");
+    let path = mailbox(&folder.join("Maildir"));
+    let arguments = ["recount", "--maildir", path.to_str().unwrap(), "--limit", LIMITS];
+    assert!(quota(&folder, &arguments, 0).contains("no maildirsize -> 600 B in 3 messages"));
+    assert!(quota(&folder, &arguments, 0).contains("600 B in 3 messages, as it was"));
+    fs::write(path.join("maildirsize"), "100000S,1000C\n50000 40\n").unwrap();
+    assert!(quota(&folder, &arguments, 0).contains("48.8 KiB in 40 messages -> 600 B in 3 messages"));
+    fs::write(path.join("maildirsize"), "100000S,1000C\n90000 5\n").unwrap();
+    let told: Value = serde_json::from_str(&quota(&folder, &[&arguments[..], &["--json"]].concat(), 0)).expect("JSON");
+    assert_eq!(told["before"], serde_json::json!({ "bytes": 90_000, "messages": 5 }));
+    assert_eq!((&told["bytes"], &told["changed"], &told["doubt"]), (&600.into(), &true.into(), &Value::Null));
+}
+
+#[test]
+fn a_recount_of_all_lists_the_mailboxes_whose_figures_were_wrong() {
+    let folder = Scratch::new("quota");
+    let accounts = accounts(&folder, &["anna@example.org", "bruno@example.org"]);
+    for name in ["anna", "bruno"] {
+        mailbox(&folder.join(name).join("Maildir"));
+    }
+    accounts.admin(&["quota", "recount", "--all"], "");
+    fs::write(folder.join("bruno/Maildir/maildirsize"), format!("{LIMITS}\n99999 3\n")).unwrap();
+    let told = accounts.admin(&["quota", "recount", "--all"], "");
+    assert!(told.starts_with("bruno@example.org: 97.6 KiB in 3 messages -> 600 B in 3 messages\n"), "{told}");
+    assert!(told.contains("the figures of 1 were changed") && !told.contains("anna"), "{told}");
+}
+
+#[test]
 fn a_message_fits_or_is_over_quota_or_nobody_can_tell() {
     let folder = Scratch::new("quota");
     let path = mailbox(&folder.join("Maildir"));
@@ -118,8 +147,8 @@ fn the_trash_counts_when_it_is_said_to() {
     let path = mailbox(&folder.join("Maildir"));
     fs::rename(path.join(".Sent"), path.join(".Trash")).unwrap();
     let arguments = ["recount", "--maildir", path.to_str().unwrap(), "--limit", LIMITS];
-    assert!(quota(&folder, &arguments, 0).contains("300 bytes in 2 messages"));
-    assert!(quota(&folder, &[&arguments[..], &["--count-trash"]].concat(), 0).contains("600 bytes in 3 messages"));
+    assert!(quota(&folder, &arguments, 0).contains("300 B in 2 messages"));
+    assert!(quota(&folder, &[&arguments[..], &["--count-trash"]].concat(), 0).contains("600 B in 3 messages"));
 }
 
 #[test]

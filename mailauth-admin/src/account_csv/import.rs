@@ -22,6 +22,9 @@ use std::path::Path;
 const MAX_FILE: u64 = 4 << 30;
 const MAX_PROBLEMS: usize = 1000;
 
+/// The most warnings that are listed.
+const MOST_DOUBTS: usize = 20;
+
 /// So many accounts are told to the daemon one by one, and more of them at once.
 const MOST_TOLD: usize = 200;
 
@@ -47,8 +50,12 @@ pub fn import(store: &SqlStore, file: &Path, setup: &Setup) -> Result<(), Failur
     let file = open(file).map_err(unread)?;
     let mut source = Source::new(&file, &setup.config).map_err(unread)?;
     let (changes, doubts) = source.look_through().map_err(unread)?;
-    for doubt in doubts.lines() {
+    let count = doubts.count();
+    for doubt in doubts.lines().into_iter().take(MOST_DOUBTS) {
         remark(format_args!("warning: {shown}:{doubt}"));
+    }
+    if count > MOST_DOUBTS {
+        remark(format_args!("warning: {shown}: and {} more such limits", count - MOST_DOUBTS));
     }
     let added = setup.change(store, &changes, |store| store.import(&mut source)).map_err(|error| match error {
         ImportError::Read(error) => unread(error),

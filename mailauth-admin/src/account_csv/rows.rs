@@ -3,18 +3,17 @@
 use super::COLUMNS;
 use crate::account::apply;
 use crate::account_columns;
+use crate::hash::read_stored;
 use crate::output::printable;
 use crate::setup::read_login;
 use csv::{ByteRecord, Reader, ReaderBuilder};
-use mailauth_core::account::{AccountRow, Password};
+use mailauth_core::account::AccountRow;
 use mailauth_core::config::Config;
-use mailauth_core::password::{Flaw, Stored};
 use mailauth_core::store::AccountChange;
 use std::io::{self, Read};
 
-/// The most bytes of a row, and of a stored password in the table.
+/// The most bytes of a row.
 const MAX_ROW: usize = 1 << 20;
-const MAX_STORED: usize = 1024;
 
 /// The rows of a file.
 pub(super) struct Rows<'c, R> {
@@ -183,7 +182,7 @@ fn read_row(record: &ByteRecord, columns: &[&'static str], config: &Config) -> R
                 Err("it is NULL, and a row without a login is no account; leave the row out".to_owned())
             }
             "login" => read_login(trim(value), config).map(|read| login = Some(read)),
-            "password" => read_password(value, config).map(|read| change.password = Some(read)),
+            "password" => read_stored(value, config).map(|read| change.password = Some(read)),
             "enabled" => read_switch(value).map(|read| change.enabled = Some(read)),
             "receives" => read_switch(value).map(|read| change.receives = Some(read)),
             other => std::str::from_utf8(value)
@@ -206,21 +205,6 @@ fn read_row(record: &ByteRecord, columns: &[&'static str], config: &Config) -> R
 /// A text without the white space at its ends; bytes that are no text as they are.
 fn trim(value: &[u8]) -> &[u8] {
     std::str::from_utf8(value).map_or(value, |text| text.trim().as_bytes())
-}
-
-/// A stored password. One that is empty or locks the account is as good as any; one that could never be verified would
-/// come to light only when its owner cannot log in.
-fn read_password(value: &[u8], config: &Config) -> Result<Password, String> {
-    if value.len() > MAX_STORED || value.iter().any(u8::is_ascii_control) {
-        return Err(format!("it has more than {MAX_STORED} bytes or holds a control character"));
-    }
-    if std::str::from_utf8(value).is_err() {
-        return Err("it is not UTF-8, which the table needs".to_owned());
-    }
-    match Stored::parse(value, &config.password.rules) {
-        Ok(_) | Err(Flaw::Empty | Flaw::Locked) => Ok(Password(value.into())),
-        Err(flaw) => Err(flaw.to_string()),
-    }
 }
 
 /// Yes or no, in the words of databases and spreadsheets; yes where nothing is written.

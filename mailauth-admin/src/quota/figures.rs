@@ -1,5 +1,6 @@
-//! Figures of quotas for people.
+//! Figures of quotas for people: the one form in which all commands show them. JSON has them exactly.
 
+use mailauth_core::quota::Usage;
 use std::time::SystemTime;
 
 /// A size as `512 B`, `1.5 KiB`, `20 MiB`.
@@ -16,6 +17,28 @@ pub fn size(bytes: u64) -> String {
     }
     let unit = UNITS.get(unit).copied().unwrap_or_default();
     if tenths >= 1000 { format!("{} {unit}", tenths / 10) } else { format!("{}.{} {unit}", tenths / 10, tenths % 10) }
+}
+
+/// A quota as `1.0 GiB, 10000 messages`, of which 0 is no limit; empty if neither is named.
+pub fn limits(bytes: Option<u64>, messages: Option<u64>) -> String {
+    let bytes = bytes.map(|bytes| if bytes == 0 { "any size".to_owned() } else { size(bytes) });
+    let messages = messages.map(|number| match number {
+        0 => "any number".to_owned(),
+        number => count(number),
+    });
+    match (bytes.as_deref(), messages.as_deref()) {
+        (Some("any size"), Some("any number")) => "none".to_owned(),
+        _ => bytes.into_iter().chain(messages).collect::<Vec<_>>().join(", "),
+    }
+}
+
+/// What a mailbox holds, as `1.5 MiB in 20 messages`.
+pub fn used(usage: Usage) -> String {
+    format!("{} in {}", size(usage.bytes), count(usage.messages))
+}
+
+fn count(messages: u64) -> String {
+    format!("{messages} message{}", if messages == 1 { "" } else { "s" })
 }
 
 /// `400 MiB of 1.0 GiB`, or `400 MiB`.
@@ -58,6 +81,16 @@ mod tests {
         let sizes = [0, 1023, 1024, 1536, 102_400, 1 << 20, (1 << 30) - 1, 1 << 30, u64::MAX];
         let shown = ["0 B", "1023 B", "1.0 KiB", "1.5 KiB", "100 KiB", "1.0 MiB", "1023 MiB", "1.0 GiB", "15.9 EiB"];
         assert_eq!(sizes.map(size), shown);
+    }
+
+    #[test]
+    fn limits_are_shown_in_one_form() {
+        let shown = |bytes, messages| limits(bytes, messages);
+        assert_eq!(shown(Some(1 << 30), Some(10_000)), "1.0 GiB, 10000 messages");
+        assert_eq!((shown(Some(5), None), shown(None, Some(1))), ("5 B".into(), "1 message".into()));
+        assert_eq!((shown(Some(0), Some(0)), shown(None, None)), ("none".into(), String::new()));
+        assert_eq!((shown(Some(0), None), shown(Some(0), Some(7))), ("any size".into(), "any size, 7 messages".into()));
+        assert_eq!(used(Usage { bytes: 1536, messages: 1 }), "1.5 KiB in 1 message");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `mailauth quota recount`.
 
+use super::figures;
 use super::target::{All, Mailbox, Meant, Selection, finish, publish};
 use super::work::{for_each, processors};
 use crate::failure::{Exit, Failure};
@@ -8,7 +9,7 @@ use crate::output::{json, say};
 use crate::setup::Setup;
 use clap::Args;
 use mailauth_core::quota::pools::PoolError;
-use mailauth_core::quota::{Effort, Limits, MaildirQuota, Recount as Counted, Usage};
+use mailauth_core::quota::{Doubt, Effort, Limits, MaildirQuota, Recount as Counted, Stored, Usage};
 use mailauth_core::store::SqlStore;
 use serde::Serialize;
 use std::time::Instant;
@@ -38,12 +39,86 @@ struct One {
     messages: u64,
     folders: usize,
     folders_read: usize,
+    /// Whether the figures are others than were kept.
+    changed: bool,
+    /// What was kept; null where there was nothing to be believed.
+    before: Option<Before>,
+    /// Why what was kept would not be believed.
+    doubt: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Before {
+    bytes: u64,
+    messages: u64,
+}
+
+/// A mailbox that was counted, and what was kept of it before.
+struct Recounted {
+    before: Kept,
+    counted: Counted,
+}
+
+impl Recounted {
+    /// Whether the figures are others than were kept. Of a mailbox without a limit nothing has to be kept.
+    fn is_changed(&self) -> bool {
+        match self.before.usage {
+            Some(usage) => usage != self.counted.usage,
+            None => self.before.has_limit,
+        }
+    }
+
+    /// What was kept and what is there, for people.
+    fn told(&self) -> String {
+        let after = figures::used(self.counted.usage);
+        match (&self.before.usage, &self.before.doubt) {
+            (Some(before), None) if *before == self.counted.usage => format!("{after}, as it was"),
+            (Some(before), doubt) => {
+                let doubt = doubt.as_ref().map_or_else(String::new, |doubt| format!(" ({doubt})"));
+                let fine = |usage: Usage| format!("{} bytes in {} messages", usage.bytes, usage.messages);
+                match figures::used(*before) {
+                    // They differ by less than is shown.
+                    before_shown if before_shown == after => {
+                        format!("{}{doubt} -> {}", fine(*before), fine(self.counted.usage))
+                    }
+                    before_shown => format!("{before_shown}{doubt} -> {after}"),
+                }
+            }
+            (None, doubt) => format!("{} -> {after}", doubt.as_deref().unwrap_or("nothing was kept")),
+        }
+    }
+}
+
+/// What was kept of a mailbox.
+#[derive(Default)]
+struct Kept {
+    usage: Option<Usage>,
+    doubt: Option<String>,
+    has_limit: bool,
+}
+
+impl Kept {
+    fn of(open: &MaildirQuota, limits: Limits) -> Self {
+        let has_limit = limits != Limits::NONE;
+        match open.stored() {
+            Ok(Stored { usage, doubt, .. }) => {
+                let doubt = doubt.map(|doubt| match doubt {
+                    Doubt::Missing => "no maildirsize".to_owned(),
+                    doubt => format!("maildirsize was not believed: {doubt}"),
+                });
+                Kept { usage, doubt, has_limit }
+            }
+            Err(error) => Kept { usage: None, doubt: Some(error.to_string()), has_limit },
+        }
+    }
 }
 
 /// All of them as JSON has them.
 #[derive(Default, Serialize)]
 struct Many {
     mailboxes: usize,
+    /// Of how many the figures are others than were kept.
+    changed: usize,
     without_mail: usize,
     failed: usize,
     bytes: u64,
@@ -64,15 +139,23 @@ impl Recount {
         let counted = match mailbox.open().map_err(|error| Failure::not_now(error.to_string()))? {
             Some(open) => recount(&open, mailbox, store, effort),
             // An account has no mailbox before its first mail; a path that is wrong is a mistake.
-            None if mailbox.login.is_some() => Ok(Counted { usage: Usage::default(), folders: 0, folders_read: 0 }),
+            None if mailbox.login.is_some() => {
+                let counted = Counted { usage: Usage::default(), folders: 0, folders_read: 0 };
+                Ok(Recounted { before: Kept { usage: Some(counted.usage), ..Kept::default() }, counted })
+            }
             None => return Err(Failure::not_now(format!("there is no mailbox {}", mailbox.path.display()))),
         };
-        let Counted { usage, folders, folders_read } =
-            counted.map_err(|error| Failure::not_now(format!("{}: {error}", mailbox.name)))?;
+        let recounted = counted.map_err(|error| Failure::not_now(format!("{}: {error}", mailbox.name)))?;
+        let Counted { usage, folders, folders_read } = recounted.counted;
         if self.json {
-            json(&One { bytes: usage.bytes, messages: usage.messages, folders, folders_read })?;
+            let changed = recounted.is_changed();
+            let Kept { usage: before, doubt, .. } = recounted.before;
+            let before = before.map(|usage| Before { bytes: usage.bytes, messages: usage.messages });
+            let (bytes, messages) = (usage.bytes, usage.messages);
+            json(&One { bytes, messages, folders, folders_read, changed, before, doubt })?;
         } else {
-            say(format_args!("{}: {usage}; read {folders_read} of {folders} folders", mailbox.name))?;
+            let told = recounted.told();
+            say(format_args!("{}: {told}; read {folders_read} of {folders} folders", mailbox.name))?;
         }
         Ok(Exit::Yes)
     }
@@ -82,16 +165,23 @@ impl Recount {
         let jobs = self.jobs.map_or_else(processors, usize::from);
         let mut sum = Many::default();
         let mut problems = Complaints::default();
-        let count = |mailbox: &Mailbox| -> Result<Option<Counted>, PoolError> {
+        let count = |mailbox: &Mailbox| -> Result<Option<Recounted>, PoolError> {
             let open = mailbox.open()?;
             open.map(|open| recount(&open, mailbox, Some(&all.store), effort)).transpose()
         };
         let unusable = for_each(all, jobs, count, |mailbox, outcome| {
             match outcome {
-                Ok(Some(counted)) => {
+                Ok(Some(recounted)) => {
+                    let usage = recounted.counted.usage;
                     sum.mailboxes += 1;
-                    sum.bytes = sum.bytes.saturating_add(counted.usage.bytes);
-                    sum.messages = sum.messages.saturating_add(counted.usage.messages);
+                    sum.bytes = sum.bytes.saturating_add(usage.bytes);
+                    sum.messages = sum.messages.saturating_add(usage.messages);
+                    if recounted.is_changed() {
+                        sum.changed += 1;
+                        if !self.json {
+                            say(format_args!("{}: {}", mailbox.name, recounted.told()))?;
+                        }
+                    }
                 }
                 Ok(None) => sum.without_mail += 1,
                 Err(error) => problems.add(format_args!("{}: {error}", mailbox.name)),
@@ -105,10 +195,11 @@ impl Recount {
         if self.json {
             json(&sum)?;
         } else {
-            let Many { mailboxes, without_mail, failed, bytes, messages, seconds } = sum;
+            let Many { mailboxes, changed, without_mail, failed, bytes, messages, seconds } = sum;
+            let used = figures::used(Usage { bytes, messages });
             say(format_args!(
-                "counted {mailboxes} mailboxes in {seconds} s: {bytes} bytes in {messages} messages; {without_mail} have \
-                 no mail yet, {failed} failed"
+                "counted {mailboxes} mailboxes in {seconds} s: {used}; the figures of {changed} were changed, \
+                 {without_mail} have no mail yet, {failed} failed"
             ))?;
         }
         finish(problems, Exit::Yes)
@@ -137,8 +228,10 @@ fn recount(
     mailbox: &Mailbox,
     store: Option<&SqlStore>,
     effort: Effort,
-) -> Result<Counted, PoolError> {
+) -> Result<Recounted, PoolError> {
+    // Another program may write meanwhile; then it is in what is counted too.
+    let before = Kept::of(open, mailbox.limits);
     let (counted, published) = open.recount_and(effort, |usage| publish(store, mailbox, usage))?;
     published?;
-    Ok(counted)
+    Ok(Recounted { before, counted })
 }

@@ -1,5 +1,6 @@
 //! Which mailboxes are meant: an account's, all accounts', or one named by its path.
 
+use super::figures;
 use crate::account::find;
 use crate::failure::{Exit, Failure};
 use crate::listing::{Complaints, account_pages};
@@ -209,9 +210,10 @@ pub fn follow(store: &SqlStore, login: &Login, config: &Config) -> Result<(), Fa
         let path = mailbox.path.display();
         let told = match mailbox.limits {
             Limits::NONE => open.forget().map(|()| format!("{path} has no maildirsize any more")),
-            limits => open
-                .recount(Effort::Changed)
-                .map(|counted| format!("{path} has a maildirsize for {limits}, and holds {}", counted.usage)),
+            limits => open.recount(Effort::Changed).map(|counted| {
+                let (limits, used) = (figures::limits(limits.bytes, limits.messages), figures::used(counted.usage));
+                format!("{path} has a maildirsize for {limits}, and holds {used}")
+            }),
         };
         told.map(Some).map_err(|error| error.to_string())
     });

@@ -1,0 +1,161 @@
+//! What was meant by a name that is not there: the nearest one that is, found by a few bounded reads.
+
+use crate::failure::{Failure, no_such};
+use crate::output::printable;
+use mailauth_core::account::Login;
+use mailauth_core::spelling::{readable, readable_domain};
+use mailauth_core::store::{AccountStore, AdminError, Administration, Cursor, MailStore, SqlStore};
+use std::ops::ControlFlow;
+
+/// Rows that are looked through from the beginning of a domain, and behind each prefix of what was written.
+const PAGE: usize = 1000;
+
+/// A refusal of the store, with the name that was meant by one that is not there. With `adds`, a domain that is missing
+/// may be the next to add.
+pub fn refused(store: &SqlStore, error: AdminError, adds: bool) -> Failure {
+    match &error {
+        AdminError::NoSuch { what: "account", name } => match Login::parse(name.as_bytes(), None) {
+            Ok(login) => no_account(store, &login),
+            Err(_) => error.into(),
+        },
+        AdminError::NoSuch { what: "domain", name } => no_domain(store, name, adds),
+        AdminError::NoSuch { what: "alias", name } => no_alias(store, name),
+        _ => error.into(),
+    }
+}
+
+/// There is no such account.
+pub fn no_account(store: &SqlStore, login: &Login) -> Failure {
+    let targets = store.alias_targets(login.as_str()).unwrap_or_default();
+    if !targets.is_empty() {
+        let targets = targets.join(", ");
+        return Failure::no(format!(
+            "no such account {}; it is an alias, whose mail goes to {}",
+            login.readable(),
+            printable(&targets)
+        ));
+    }
+    meant(no_such("account", login.as_str()), "account", login.as_str(), nearest_account(store, login))
+}
+
+/// There is no such domain.
+pub fn no_domain(store: &SqlStore, name: &str, adds: bool) -> Failure {
+    let near = nearest_domain(store, name);
+    if !adds {
+        return meant(no_such("domain", name), "domain", name, near);
+    }
+    let near = near.map(|near| readable_domain(&near).into_owned());
+    let name = readable_domain(name);
+    let add = format!("add it with 'mailauth domain add {name}'");
+    Failure::no(match near {
+        Some(near) => format!("no such domain {name}; did you mean {}? Else {add}", printable(&near)),
+        None => format!("no such domain {name}; {add}"),
+    })
+}
+
+/// There is no such alias, or it has no such target, which is written behind an arrow.
+fn no_alias(store: &SqlStore, name: &str) -> Failure {
+    let near = match name.split_once(" -> ") {
+        Some((address, target)) => {
+            let targets = store.alias_targets(address).unwrap_or_default();
+            nearest(target, targets.iter().map(String::as_str)).map(|target| format!("{address} -> {target}"))
+        }
+        None => nearest_alias(store, name),
+    };
+    meant(no_such("alias", name), "alias", name, near)
+}
+
+fn meant(otherwise: String, what: &str, name: &str, near: Option<String>) -> Failure {
+    let shown = if what == "domain" { readable_domain } else { readable };
+    let name = shown(name);
+    Failure::no(match near {
+        Some(near) => format!("no such {what} {name}; did you mean {}?", printable(&shown(&near))),
+        None => otherwise,
+    })
+}
+
+/// Of the same domain, or the same name in a domain that is written nearly so. A table that cannot be read has none.
+fn nearest_account(store: &SqlStore, login: &Login) -> Option<String> {
+    let (local, domain) = (login.local_part(), login.domain());
+    let page = |after: Option<&Cursor>| {
+        let page = store.domain_accounts(domain, after, PAGE).ok()?;
+        let logins = page.rows.into_iter().flatten().map(|row| row.login.local_part().to_owned()).collect();
+        Some((logins, page.next.is_some()))
+    };
+    if let Some(near) = nearest_in_pages(local, page) {
+        return Some(format!("{near}@{domain}"));
+    }
+    let domain = nearest_domain(store, domain)?;
+    let moved = Login::parse(format!("{local}@{domain}").as_bytes(), None).ok()?;
+    store.find(&moved).ok()?.map(|row| row.login.to_string())
+}
+
+fn nearest_domain(store: &SqlStore, name: &str) -> Option<String> {
+    nearest_in_pages(name, |after| {
+        let page = store.domain_page(after, PAGE).ok()?;
+        Some((page.rows.into_iter().flatten().map(|row| row.name).collect(), page.next.is_some()))
+    })
+}
+
+/// Among the first aliases of the domain.
+fn nearest_alias(store: &SqlStore, address: &str) -> Option<String> {
+    let domain = address.rsplit_once('@').map(|(_, domain)| domain)?;
+    let mut addresses = Vec::new();
+    let read = store.each_alias(Some(domain), &mut |alias| {
+        addresses.extend(alias.map(|alias| alias.address));
+        if addresses.len() < PAGE { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
+    read.ok()?;
+    nearest(address, addresses.iter().map(String::as_str))
+}
+
+/// The nearest name on the first page, and if there are more, on those that begin as `name` does.
+fn nearest_in_pages(name: &str, page: impl Fn(Option<&Cursor>) -> Option<(Vec<String>, bool)>) -> Option<String> {
+    let (mut names, more) = page(None)?;
+    if more {
+        for (end, letter) in name.char_indices().take(3) {
+            let prefix = name.get(..end + letter.len_utf8()).unwrap_or(name);
+            names.extend(page(Some(&Cursor::behind(prefix)))?.0);
+        }
+    }
+    nearest(name, names.iter().map(String::as_str))
+}
+
+/// The name that is written most like `meant`: characters are wrong, missing, too many or swapped, at most a third as many as
+/// there are before the first dot or `@`, and not more than three.
+pub fn nearest<'n>(meant: &str, names: impl Iterator<Item = &'n str>) -> Option<String> {
+    let most = (meant.chars().take_while(|c| !matches!(c, '.' | '@')).count() / 3).clamp(1, 3);
+    let near = names.map(|name| (strsim::osa_distance(meant, name), name)).min()?;
+    let is_near = (1..=most).contains(&near.0) && near.0 < near.1.chars().count();
+    is_near.then(|| near.1.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_or_two_are_near_and_another_name_is_not() {
+        let of = |meant| nearest(meant, ["anna", "ben", "carla", "info", "b"].into_iter());
+        for (meant, near) in [("annna", "anna"), ("nana", "anna"), ("bne", "ben"), ("karla", "carla"), ("inf", "info")]
+        {
+            assert_eq!(of(meant).as_deref(), Some(near), "{meant}");
+        }
+        for meant in ["dora", "x", "benjamin", ""] {
+            assert_eq!(of(meant), None, "{meant}");
+        }
+        assert_eq!(nearest("nowhere.example", ["other.example"].into_iter()), None);
+        assert_eq!(nearest("exmaple.org", ["example.org", "x.org"].into_iter()).as_deref(), Some("example.org"));
+    }
+
+    #[test]
+    fn of_many_names_those_that_begin_alike_are_looked_through() {
+        let all: Vec<String> = (0..100_000).map(|number| format!("user{number:05}")).collect();
+        let page = |after: Option<&Cursor>| {
+            let begin = after.map_or(0, |after| all.partition_point(|name| name.as_bytes() <= after.as_bytes()));
+            let names: Vec<String> = all.iter().skip(begin).take(PAGE).cloned().collect();
+            Some((names, begin + PAGE < all.len()))
+        };
+        assert_eq!(nearest_in_pages("usr00042", page).as_deref(), Some("user00042"));
+    }
+}
