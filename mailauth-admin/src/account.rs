@@ -7,7 +7,7 @@ use crate::listing::{INCOMPLETE, each_account};
 use crate::output::{List, ListRow, Sheet, json, printable, remark, say, yes_no};
 use crate::quota::figures;
 use crate::setup::{Setup, read_domain};
-use crate::{account_columns, account_csv, judgement, mailbox, nearby, password_prompt};
+use crate::{account_columns, account_csv, account_rename, judgement, mailbox, nearby, password_prompt};
 use clap::{Args, Subcommand};
 use mailauth_core::Service;
 use mailauth_core::account::{AccountRow, Login, Password};
@@ -99,14 +99,20 @@ pub enum Verb {
     },
     /// Give an account another login
     ///
-    /// Everything else in its row stays as it is, and so does its mail, where it is: if the row has no home of its own, move
-    /// the mail, or set the former home with 'mailauth account set NEW --home PATH'. Aliases that name the old login as a
-    /// target go on doing so.
+    /// Aliases that name the old login as a target name the new one from then on, and what its mailbox counts towards the
+    /// quota of its domain goes along. Its mail stays where it is unless --move-mailbox is given: if the row has no home of
+    /// its own, move the mail, or set the former home with 'mailauth account set NEW --home PATH'.
     Rename {
         /// As anna@example.org
         old: OsString,
         /// As anna.example@example.org, in a domain that exists
         new: String,
+        /// Move its home, or its Maildir where that is elsewhere, to where the new login's is looked for
+        ///
+        /// The new place is on the same file system and nothing is there yet. If the database does not take the new login,
+        /// the mailbox stays where it was.
+        #[arg(long)]
+        move_mailbox: bool,
         #[command(flatten)]
         exact: Exact,
     },
@@ -145,7 +151,7 @@ impl Exact {
 }
 
 /// A login for people: escaped where it is not a valid one.
-fn shown(stored: &[u8]) -> Cow<'_, str> {
+pub fn shown(stored: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(stored) {
         Ok(text) => printable(text),
         Err(_) => stored.escape_ascii().to_string().into(),
@@ -153,7 +159,7 @@ fn shown(stored: &[u8]) -> Cow<'_, str> {
 }
 
 /// What the daemon is told of a row: nothing if no login comes to it.
-fn changed(stored: &[u8]) -> Option<Changed> {
+pub fn changed(stored: &[u8]) -> Option<Changed> {
     Login::parse(stored, None).ok().map(Changed::Account)
 }
 
@@ -280,9 +286,9 @@ impl Verb {
                 removed.map_err(|error| nearby::refused(&store, error, false))?;
                 say(format_args!("removed the account {}; mail that is stored stays where it is", shown(&login)))?;
             }
-            Verb::Rename { old, new, exact } => {
+            Verb::Rename { old, new, move_mailbox, exact } => {
                 let old = exact.bytes(setup, &old)?;
-                rename(setup, &store, &old, setup.new_login(&new)?)?;
+                account_rename::rename(setup, &store, &old, setup.new_login(&new)?, move_mailbox)?;
             }
             Verb::Import { file } => {
                 account_csv::import(&store, &file, setup)?;
@@ -327,32 +333,6 @@ fn add(
     }
     say(format_args!("added the account {}", row.login.readable()))?;
     Ok(row)
-}
-
-fn rename(setup: &Setup, store: &SqlStore, old: &[u8], new: Login) -> Result<(), Failure> {
-    judgement::rename(store, old, &new, &setup.config)?;
-    let what: Vec<_> = changed(old).into_iter().chain([Changed::Account(new.clone())]).collect();
-    let renamed = setup.change(store, &what, |store| store.rename_account(old, &new));
-    renamed.map_err(|error| nearby::refused(store, error, true))?;
-    say(format_args!("renamed the account {} to {new}", shown(old)))?;
-    // It is done; that nothing can be said of the home is no failure.
-    let Ok(row) = find(store, &new) else { return Ok(()) };
-    let home = |login: Login| {
-        let mailbox = setup.config.mailbox.resolve(AccountRow { login, ..row.clone() }).ok()?;
-        Some(mailauth_core::quota::room::maildir(&mailbox))
-    };
-    let before = Login::as_it_stands(old).and_then(&home);
-    if let (Some(before), Some(after)) = (before, home(new))
-        && before != after
-    {
-        remark(format_args!(
-            "note: its mail stays in {}, and is looked for in {} from now on: move it there, or set the former home with \
-             'mailauth account set --home'",
-            before.display(),
-            after.display()
-        ));
-    }
-    Ok(())
 }
 
 /// Fills in what a change names.

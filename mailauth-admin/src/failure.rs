@@ -133,6 +133,7 @@ impl From<AdminError> for Failure {
             )),
             AdminError::Unstorable(why) => Failure::no(why),
             error @ AdminError::Unfit { .. } => Failure::no(error.to_string()),
+            AdminError::Beside(problem) => Failure::no(problem),
             AdminError::Store(error) => error.into(),
         }
     }

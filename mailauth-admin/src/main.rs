@@ -5,6 +5,7 @@
 mod account;
 mod account_columns;
 mod account_csv;
+mod account_rename;
 mod alias;
 mod auth;
 mod check;

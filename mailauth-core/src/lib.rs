@@ -17,6 +17,7 @@ pub mod home;
 #[cfg(feature = "log")]
 pub mod log;
 pub mod mailbox;
+pub mod moving;
 pub mod names;
 pub mod password;
 pub mod privileges;

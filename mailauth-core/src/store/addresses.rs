@@ -1,6 +1,6 @@
 //! What is asked about domains and aliases on the way of a message.
 
-use super::administer::AliasTarget;
+use super::administer::AliasPlace;
 use super::driver::Param;
 use super::newest::{Newest, Reading};
 use super::recent::RecentChanges;
@@ -40,7 +40,7 @@ impl SqlStore {
             rows.clear();
             // One more than there may be.
             let asking = [Param::Text(address.as_bytes()), Param::Int(MOST_TARGETS as i64 + 1)];
-            connection.query(&self.statements.find_alias, &asking, &mut |row| rows.push(AliasTarget::of(row)))
+            connection.query(&self.statements.find_alias, &asking, &mut |row| rows.push(AliasPlace::of(row)))
         })?;
         rows.into_iter().for_each(|row| found.add(row, address));
         found.usable(address)
@@ -59,7 +59,7 @@ impl SqlStore {
             self.fits(connection)?;
             rows.clear();
             let asking = [first, second, Param::Int(most as i64)];
-            connection.query(&self.statements.find_aliases, &asking, &mut |row| rows.push(AliasTarget::of(row)))
+            connection.query(&self.statements.find_aliases, &asking, &mut |row| rows.push(AliasPlace::of(row)))
         })?;
         if rows.len() >= most {
             // One of them may have filled the whole answer.
@@ -81,7 +81,7 @@ struct Targets(Vec<(i64, Vec<u8>)>);
 
 impl Targets {
     /// Adds a row, if it is of this very address: a collation may call others equal.
-    fn add(&mut self, row: AliasTarget, address: &str) {
+    fn add(&mut self, row: AliasPlace, address: &str) {
         if row.address == address.as_bytes() {
             self.0.push((row.position, row.target));
         }

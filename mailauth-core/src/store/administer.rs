@@ -2,8 +2,8 @@
 
 use super::addresses::{MOST_TARGETS, not_an_address, unusable};
 use super::administration::{
-    AccountChange, AccountTimes, AdminError, AdminReport, Administration, AliasDomainRow, AliasRow, CharacterSet,
-    DomainRow, ImportError, ImportSource, SchemaChange, StoreReport,
+    AccountChange, AccountTimes, AdminError, AdminReport, Administration, AliasDomainRow, AliasRow, AliasTarget,
+    CharacterSet, DomainRow, ImportError, ImportSource, Renaming, SchemaChange, StoreReport,
 };
 use super::alias_domains::unfit;
 use super::driver::{Connection, Delivery, DriverError, Needs, Param, Refusal, Row, Statement};
@@ -275,7 +275,7 @@ impl Administration for SqlStore {
         self.change(|writer| self.remove_row(writer, login))
     }
 
-    fn rename_account(&self, old: &[u8], new: &Login) -> Result<(), AdminError> {
+    fn rename_account_with(&self, old: &[u8], new: &Login, with: &mut Renaming<'_>) -> Result<(), AdminError> {
         // Before the transaction, which may read nothing ahead of the locks it takes.
         let unfit = self.hosts.read(|connection| {
             self.fits(connection)?;
@@ -283,7 +283,29 @@ impl Administration for SqlStore {
         })?;
         match unfit {
             Some(problem) => Err(problem),
-            None => self.change(|writer| self.rename_row(writer, old, new)),
+            None => self.change(|writer| self.rename_row_with(writer, old, new, with)),
+        }
+    }
+
+    fn alias_targets_that_are(&self, login: &Login) -> Result<Vec<AliasTarget>, StoreError> {
+        let (mut found, mut after) = (Vec::new(), (Vec::new(), Vec::new()));
+        loop {
+            let page = self.read_by(Reading::Newest, |connection| {
+                self.fits(connection)?;
+                self.alias_page(connection, None, (&after.0, &after.1))
+            })?;
+            let whole = page.len() >= PAGE;
+            for row in page {
+                if Login::parse(&row.target, None).is_ok_and(|target| target == *login) {
+                    let [address, target] =
+                        [&row.address, &row.target].map(|text| String::from_utf8_lossy(text).into_owned());
+                    found.push(AliasTarget { address, target });
+                }
+                after = (row.address, row.target);
+            }
+            if !whole {
+                return Ok(found);
+            }
         }
     }
 
@@ -448,16 +470,16 @@ const PAGE: usize = 1000;
 const COUNTED: i64 = 10_000;
 
 /// A row of an alias as it is in the table.
-pub(super) struct AliasTarget {
+pub(super) struct AliasPlace {
     pub address: Vec<u8>,
     pub target: Vec<u8>,
     pub position: i64,
 }
 
-impl AliasTarget {
+impl AliasPlace {
     /// Reads address, target and position.
     pub fn of(row: &dyn Row) -> Self {
-        AliasTarget { address: bytes(row, 0), target: bytes(row, 1), position: number(row, 2).unwrap_or(0) }
+        AliasPlace { address: bytes(row, 0), target: bytes(row, 1), position: number(row, 2).unwrap_or(0) }
     }
 }
 
@@ -471,7 +493,7 @@ struct Targets {
 
 impl Targets {
     /// Adds the next row. Returns the alias that is whole with the row before.
-    fn add(&mut self, row: AliasTarget) -> Option<Result<AliasRow, StoreError>> {
+    fn add(&mut self, row: AliasPlace) -> Option<Result<AliasRow, StoreError>> {
         let whole = if row.address == self.address { None } else { self.take() };
         self.address = row.address;
         if self.targets.len() <= MOST_TARGETS {
@@ -520,7 +542,7 @@ impl SqlStore {
         connection: &mut dyn Connection,
         domain: Option<Param<'_>>,
         (address, target): (&[u8], &[u8]),
-    ) -> Result<Vec<AliasTarget>, DriverError> {
+    ) -> Result<Vec<AliasPlace>, DriverError> {
         let statement = match domain {
             None => &self.statements.alias_page,
             Some(_) => &self.statements.domain_alias_page,
@@ -533,7 +555,7 @@ impl SqlStore {
             .collect();
         let mut page = Vec::new();
         connection.query(statement, &asking, &mut |row| {
-            page.push(AliasTarget::of(row));
+            page.push(AliasPlace::of(row));
         })?;
         Ok(page)
     }

@@ -53,6 +53,9 @@ pub enum AdminError {
     /// A value has a character that the database's character set lacks.
     #[error("{0}")]
     Unstorable(String),
+    /// What belongs to the change outside of the store was refused, so the store was left as it is.
+    #[error("{0}")]
+    Beside(String),
     /// The store could not.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -98,6 +101,23 @@ pub struct AliasRow {
     pub address: String,
     /// Where its mail goes, in order.
     pub targets: Vec<String>,
+}
+
+/// One target of an alias, as both stand in the table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AliasTarget {
+    /// `local@domain`, or `@domain`.
+    pub address: String,
+    /// Where its mail goes.
+    pub target: String,
+}
+
+/// What goes with another login of an account.
+pub struct Renaming<'a> {
+    /// Targets that name the old login, and name the new one from then on.
+    pub aliases: &'a [AliasTarget],
+    /// Done last before the change is committed. An error undoes the change.
+    pub beside: &'a mut dyn FnMut() -> Result<(), String>,
 }
 
 /// New values for some of an account's columns. The outer `None` leaves a column; the inner one empties it, which gives
@@ -345,7 +365,21 @@ pub trait Administration: AccountStore {
     ///
     /// # Errors
     /// When there is no such row, the domain of `new` does not exist, `new` does, or the store cannot.
-    fn rename_account(&self, old: &[u8], new: &Login) -> Result<(), AdminError>;
+    fn rename_account(&self, old: &[u8], new: &Login) -> Result<(), AdminError> {
+        self.rename_account_with(old, new, &mut Renaming { aliases: &[], beside: &mut || Ok(()) })
+    }
+
+    /// The same with what goes with it, all in one transaction.
+    ///
+    /// # Errors
+    /// As [`Administration::rename_account`], and when what was to be done beside it was refused.
+    fn rename_account_with(&self, old: &[u8], new: &Login, with: &mut Renaming<'_>) -> Result<(), AdminError>;
+
+    /// The targets of aliases that are this login, in any spelling that is read as it.
+    ///
+    /// # Errors
+    /// When the list is not known to be whole.
+    fn alias_targets_that_are(&self, login: &Login) -> Result<Vec<AliasTarget>, StoreError>;
 
     /// When an account's row was made and changed.
     ///

@@ -68,8 +68,8 @@ mod tls;
 mod writer;
 
 pub use administration::{
-    AccountChange, AccountTimes, AdminError, AdminReport, Administration, AliasDomainRow, AliasRow, CharacterSet,
-    DomainRow, ImportError, ImportSource, SchemaChange, StoreReport,
+    AccountChange, AccountTimes, AdminError, AdminReport, Administration, AliasDomainRow, AliasRow, AliasTarget,
+    CharacterSet, DomainRow, ImportError, ImportSource, Renaming, SchemaChange, StoreReport,
 };
 pub use changed::Changed;
 pub use open::{OpenError, open_pooled, open_single};

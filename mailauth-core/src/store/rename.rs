@@ -1,12 +1,16 @@
 //! Another login for an account, and rows whose login is none.
 
+use super::addresses::MOST_TARGETS;
 use super::administer::{Done, no_such};
-use super::administration::AdminError;
+use super::administration::{AdminError, AliasTarget, Renaming};
 use super::driver::{DriverError, Param, Refusal};
 use super::mailbox_use::Figures;
-use super::sql::SqlStore;
+use super::sql::{SqlStore, is_text};
 use super::writer::Writer;
 use crate::account::Login;
+
+/// More targets than an address can have.
+const MOST_READ: i64 = MOST_TARGETS as i64 + 1;
 
 impl SqlStore {
     /// Removes the row with this login, byte for byte.
@@ -22,6 +26,23 @@ impl SqlStore {
         let name = Param::Text(login);
         let removed = writer.execute(&self.statements.remove_account, &[name, name])?;
         Ok(if removed > 0 { Ok(()) } else { Err(no_account(login)) })
+    }
+
+    /// Gives a row another login, and lets these targets of aliases name it. What is to be done beside it comes last.
+    pub(super) fn rename_row_with(
+        &self,
+        writer: &mut Writer<'_>,
+        old: &[u8],
+        new: &Login,
+        with: &mut Renaming<'_>,
+    ) -> Done<()> {
+        if let Err(refused) = self.rename_row(writer, old, new)? {
+            return Ok(Err(refused));
+        }
+        for alias in with.aliases {
+            self.follow(writer, alias, new)?;
+        }
+        Ok((with.beside)().map_err(AdminError::Beside))
     }
 
     /// Gives the row with the login `old`, byte for byte, the login `new`. What its mailbox published goes with it.
@@ -60,6 +81,24 @@ impl SqlStore {
             return Ok(Err(no_account(old)));
         }
         published.map_or(Ok(()), |figures| self.put_use(writer, new, figures)).map(Ok)
+    }
+
+    /// Lets a target of an alias name `new`. One that the alias has already is not added a second time.
+    fn follow(&self, writer: &mut Writer<'_>, alias: &AliasTarget, new: &Login) -> Result<(), DriverError> {
+        let AliasTarget { address, target } = alias;
+        if target == new.as_str() {
+            return Ok(());
+        }
+        let (address, target) = (Param::Text(address.as_bytes()), Param::Text(target.as_bytes()));
+        let mut is_there = false;
+        writer.query(&self.statements.find_alias, &[address, Param::Int(MOST_READ)], &mut |row| {
+            is_there |= is_text(row, 1, new.as_str().as_bytes());
+        })?;
+        if is_there {
+            return writer.execute(&self.statements.remove_target, &[address, target, address, target]).map(drop);
+        }
+        let values = [Param::Text(new.as_str().as_bytes()), address, target, address, target];
+        writer.execute(&self.statements.set_target, &values).map(drop)
     }
 
     /// Takes what a mailbox published out of its domain's sum and out of the table.

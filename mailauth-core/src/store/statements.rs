@@ -101,6 +101,8 @@ statements! {
     remove_account(Login, Login),
     /// `(new login, its domain, old login, old login)`.
     rename_account(Login, Domain, Login, Login),
+    /// `(new target, address, old target, address, old target)`.
+    set_target(Target, Address, Target, Address, Target),
     /// Removes what a mailbox published.
     remove_use(Login),
     /// To name, enabled, backup, target, and 1 for an alias domain, else 0. The name is given twice.
@@ -339,6 +341,11 @@ impl Statements {
             rename_account: kept(format!(
                 "UPDATE {table} SET {written} = ?, {of_domain} = ?, {} = {now}{of_account}",
                 write(Field::Updated)
+            )),
+            set_target: kept(format!(
+                "UPDATE {al} SET {target} = ?, {a_updated} = {now} WHERE {address} = ? AND {target} = ? AND {} AND {}",
+                same(address),
+                same(target)
             )),
             remove_use: kept(format!("DELETE FROM {u} WHERE {u_login} = ?")),
             find_domain: kept(format!(

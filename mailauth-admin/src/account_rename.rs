@@ -1,0 +1,187 @@
+//! `mailauth account rename`.
+
+use crate::account::{changed, shown};
+use crate::failure::{Exit, Failure};
+use crate::output::{printable, remark, say};
+use crate::setup::Setup;
+use crate::{judgement, nearby};
+use mailauth_core::account::{Account, AccountRow, Login};
+use mailauth_core::moving::{Moving, NotMoved};
+use mailauth_core::quota::room;
+use mailauth_core::store::{
+    AccountStore, AdminError, Administration, AliasTarget, Changed, MailStore, Renaming, SqlStore, StoreError,
+};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// So many aliases are told to the daemon one by one, and more of them at once.
+const MOST_TOLD: usize = 200;
+
+/// Gives the account with the login `old`, byte for byte, the login `new`.
+pub fn rename(setup: &Setup, store: &SqlStore, old: &[u8], new: Login, move_mailbox: bool) -> Result<(), Failure> {
+    judgement::rename(store, old, &new, &setup.config)?;
+    // Another row has the mail, and is meant by aliases, where this one is only read as that login.
+    let former = Login::parse(old, None).ok().filter(|login| login.as_str().as_bytes() == old);
+    let paths = former.as_ref().map(|former| paths(setup, store, former, &new)).transpose()?.flatten();
+    let aliases = former.as_ref().map_or(Ok(Vec::new()), |former| store.alias_targets_that_are(former))?;
+    let moving = match (&paths, move_mailbox) {
+        (Some(paths), true) => paths.moving()?,
+        (None, true) => return Err(Failure::no("it is not known where the mailbox is, so that it cannot be moved")),
+        (_, false) => None,
+    };
+    let mut moved = false;
+    let mut beside = || match &moving {
+        Some(moving) => moving.run().map(|()| moved = true).map_err(|error| refused_move(&error)),
+        None => Ok(()),
+    };
+    let what = told(old, &new, &aliases);
+    let renaming = &mut Renaming { aliases: &aliases, beside: &mut beside };
+    let renamed = setup.change(store, &what, |store| store.rename_account_with(old, &new, renaming));
+    if let Err(error) = renamed {
+        return Err(undone(store, error, moving.as_ref().filter(|_| moved), paths.as_ref(), &new));
+    }
+    say(format_args!("renamed the account {} to {}", shown(old), new.readable()))?;
+    tell_of_mail(paths.as_ref(), moving.as_ref(), move_mailbox);
+    tell_of_aliases(store, former.as_ref(), &new, &aliases);
+    Ok(())
+}
+
+/// Where the mail of an account is, and where it is looked for once it has its new login.
+struct Paths {
+    before: Account,
+    after: Account,
+}
+
+/// Returns nothing where the row, or a row of the new login, cannot be used.
+fn paths(setup: &Setup, store: &SqlStore, former: &Login, new: &Login) -> Result<Option<Paths>, Failure> {
+    let row = match store.find(former) {
+        Ok(Some(row)) => row,
+        // The change says why.
+        Ok(None) | Err(StoreError::Unusable(_)) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let account = |login: &Login| setup.config.mailbox.resolve(AccountRow { login: login.clone(), ..row.clone() }).ok();
+    Ok(account(former).zip(account(new)).map(|(before, after)| Paths { before, after }))
+}
+
+impl Paths {
+    /// The Maildir before and after.
+    fn maildirs(&self) -> (PathBuf, PathBuf) {
+        (room::maildir(&self.before), room::maildir(&self.after))
+    }
+
+    /// What has to be moved: the home, or the Maildir where that is not in it. Nothing if it stays where it is.
+    fn folders(&self) -> Option<(PathBuf, PathBuf)> {
+        let (before, after) = self.maildirs();
+        let homes = (Path::new(&self.before.home), Path::new(&self.after.home));
+        match (before.strip_prefix(homes.0), after.strip_prefix(homes.1)) {
+            (Ok(there), Ok(here)) if there == here => Some((homes.0.to_owned(), homes.1.to_owned())),
+            _ => Some((before, after)),
+        }
+        .filter(|(before, after)| before != after)
+    }
+
+    fn moving(&self) -> Result<Option<Moving>, Failure> {
+        let Some((before, after)) = self.folders() else { return Ok(None) };
+        let owner = (self.before.uid, self.before.gid);
+        Moving::prepare(&before, &after, owner).map_err(|error| {
+            let exit = if matches!(error, NotMoved::Io { .. }) { Exit::NotNow } else { Exit::No };
+            Failure::new(exit, refused_move(&error))
+        })
+    }
+}
+
+fn refused_move(error: &NotMoved) -> String {
+    format!("the mailbox cannot be moved, and nothing was changed: {error}")
+}
+
+/// What the daemon is told.
+fn told(old: &[u8], new: &Login, aliases: &[AliasTarget]) -> Vec<Changed> {
+    let addresses: BTreeSet<&str> = aliases.iter().map(|alias| alias.address.as_str()).collect();
+    if addresses.len() > MOST_TOLD {
+        return vec![Changed::Everything];
+    }
+    let aliases = addresses.into_iter().map(|address| Changed::Alias(address.to_owned()));
+    changed(old).into_iter().chain([Changed::Account(new.clone())]).chain(aliases).collect()
+}
+
+/// Puts a mailbox back that was moved for a change that was not made, unless it was made after all.
+fn undone(store: &SqlStore, error: AdminError, moving: Option<&Moving>, paths: Option<&Paths>, new: &Login) -> Failure {
+    let Some(moving) = moving else { return nearby::refused(store, error, true) };
+    let (from, to) = paths.and_then(Paths::folders).unwrap_or_default();
+    let (from, to) = (from.display(), to.display());
+    // A server that was lost while it committed may have done it.
+    let is_done = matches!(&error, AdminError::Store(_)) && store.find_newest(new).is_ok_and(|row| row.is_some());
+    let Failure { exit, message } = error.into();
+    let place = match is_done {
+        true => format!("the account was renamed nevertheless, and its mailbox is in {to}"),
+        false => match moving.undo() {
+            Ok(()) => format!(
+                "its mailbox was put back to {from}; if the account turns out to be renamed once the database answers, \
+                 move it to {to}"
+            ),
+            Err(problem) => format!("its mailbox is in {to} and could not be put back to {from}: {problem}; move it"),
+        },
+    };
+    Failure::new(exit, format!("{message}\n{place}"))
+}
+
+fn tell_of_mail(paths: Option<&Paths>, moving: Option<&Moving>, move_mailbox: bool) {
+    let Some(paths) = paths else { return };
+    let (before, after) = paths.maildirs();
+    match (paths.folders(), moving) {
+        (Some((from, to)), Some(moving)) => {
+            remark(format_args!("note: moved its mailbox from {} to {}", from.display(), to.display()));
+            if moving.is_there_again() {
+                let from = from.display();
+                remark(format_args!("warning: mail came to {from} meanwhile; move what is there to the new place"));
+            }
+        }
+        (Some((from, _)), None) if move_mailbox => {
+            remark(format_args!("note: there is no mailbox in {}, so that none was moved", from.display()));
+        }
+        (None, _) if move_mailbox => {
+            remark(format_args!("note: its mailbox stays in {}, which the login is no part of", before.display()));
+        }
+        _ if before != after => remark(format_args!(
+            "note: its mail stays in {}, and is looked for in {} from now on: move it there, or set the former home with \
+             'mailauth account set --home'; --move-mailbox would have moved it",
+            before.display(),
+            after.display()
+        )),
+        _ => {}
+    }
+}
+
+/// It is done; that nothing can be said of aliases is no failure.
+fn tell_of_aliases(store: &SqlStore, former: Option<&Login>, new: &Login, aliases: &[AliasTarget]) {
+    let addresses: BTreeSet<&str> = aliases.iter().map(|alias| alias.address.as_str()).collect();
+    match addresses.len() {
+        0 => {}
+        1..=5 => {
+            let addresses = addresses.into_iter().collect::<Vec<_>>().join(", ");
+            remark(format_args!("note: mail for {} goes to {} now", printable(&addresses), new.readable()));
+        }
+        count => remark(format_args!("note: the mail of {count} aliases goes to {} now", new.readable())),
+    }
+    let targets = |address: &str| store.alias_targets(address).unwrap_or_default().join(", ");
+    let hides = targets(new.as_str());
+    if !hides.is_empty() {
+        remark(format_args!(
+            "note: {new} is an alias too, so that its mail goes to {} and not to the account, unless that is one of them",
+            printable(&hides)
+        ));
+    }
+    let Some(former) = former else { return };
+    if former.domain() != new.domain() {
+        remark(format_args!(
+            "note: its mail counts towards the quota of the domain {} now, and is under that domain's switches",
+            new.domain()
+        ));
+        if targets(former.as_str()).is_empty() {
+            remark(format_args!(
+                "note: mail for {former} is not taken any more; 'mailauth alias add {former} {new}' sends it on"
+            ));
+        }
+    }
+}
