@@ -468,17 +468,22 @@ impl Authenticator {
 
     fn find(&self, asked: &mut Asked) -> Result<(Login, Seen), Answer<Box<Account>>> {
         let login = self.login(asked)?;
-        let found = self.of_own_domain(asked, login).and_then(|login| Ok((self.read(asked, &login)?, login)));
-        found.map(|(seen, login)| (login, seen)).map_err(|error| failed(asked, error))
+        match self.read(asked, &login) {
+            Ok(seen) => Ok((login, seen)),
+            Err(error) => Err(failed(asked, error)),
+        }
     }
 
     /// The login that a row is looked up by, in time.
-    fn login(&self, asked: &Asked) -> Result<Login, Answer<Box<Account>>> {
+    fn login(&self, asked: &mut Asked) -> Result<Login, Answer<Box<Account>>> {
         // In an address on an envelope such a character is one of its name.
         let separators = if asked.is_for_mail() { "" } else { self.policy.separators.as_str() };
         let login = Login::typed(&asked.login, self.policy.default_domain.as_deref(), separators)
             .map_err(|error| Answer::No(No::UnusableLogin(error)))?;
-        if Instant::now() >= asked.deadline { Err(Answer::NotNow(NotNow::Late)) } else { Ok(login) }
+        if Instant::now() >= asked.deadline {
+            return Err(Answer::NotNow(NotNow::Late));
+        }
+        self.of_own_domain(asked, login).map_err(|error| failed(asked, error))
     }
 
     fn read(&self, asked: &mut Asked, login: &Login) -> Result<Seen, StoreError> {
