@@ -42,6 +42,9 @@ const LOCKED: Duration = Duration::from_secs(5);
 /// How long a lock is held by who does no more than add a line, generously. Who can ask again later waits no longer.
 const HELD: Duration = Duration::from_millis(20);
 
+/// How long the answer where a mailbox is waits for the lock of that, at most. It is an answer without the lock too.
+const RENEWED: Duration = Duration::from_millis(500);
+
 /// Answers a mail server's questions over a store.
 pub struct Router {
     store: Arc<dyn MailStore>,
@@ -197,6 +200,20 @@ impl Router {
             .login(address)
             .map_or_else(|no| Ok(Err(no)), |login| self.surely(&asked, |reads| self.find_account(reads, &login)));
         self.record_outage(&asked, answer(found))
+    }
+
+    /// Makes the figures beside the mail of an account true, as far as a delivery would be refused by them: Exim reads them
+    /// itself. `to` is an answer of [`Router::account`]. Where they cannot be made true they stay as they are, and the
+    /// delivery may have to wait. Costs a look at each folder at most, but for a mailbox that has changed since it was
+    /// counted.
+    pub fn renew_figures(&self, to: &Destination) {
+        let Destination { account, .. } = to;
+        let login = account.login.as_str();
+        match room::renew(account, self.rules, account.quota, Instant::now() + RENEWED) {
+            Ok(true) => tracing::debug!(login, "the mailbox was counted again before a delivery"),
+            Ok(false) => {}
+            Err(why) => tracing::debug!(login, "the mailbox is not counted before a delivery: {why}"),
+        }
     }
 
     /// Where mail for `address` goes instead, if it is an alias or a catch-all takes it: at least one address, in order,

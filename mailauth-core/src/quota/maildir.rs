@@ -277,6 +277,27 @@ impl MaildirQuota {
         }
     }
 
+    /// Counts the mailbox where Exim and Courier would refuse mail by a count that is out of date: a maildirsize of one
+    /// line, which they believe for [`YOUNG`], beside a folder that has changed since. One of several lines they count
+    /// again themselves before they refuse. Returns true if the mailbox was counted.
+    ///
+    /// # Errors
+    /// As [`MaildirQuota::recount`].
+    pub fn renew(&self) -> Result<bool, QuotaError> {
+        let is_old = |found: &Found| found.modified.elapsed().is_ok_and(|age| age > YOUNG);
+        match &self.open_file(For::Reading)? {
+            Ok(found @ Found { contents: Ok(contents), .. })
+                if contents.limits == self.limits
+                    && contents.lines == 1
+                    && !is_old(found)
+                    && !self.is_as_counted(found, contents.usage) =>
+            {
+                self.recount(Effort::Changed).map(|_| true)
+            }
+            _ => Ok(false),
+        }
+    }
+
     /// Tells maildirsize of messages put in or taken out by other means than a [`Reservation`](super::Reservation).
     /// The mailbox must be as it says already.
     ///

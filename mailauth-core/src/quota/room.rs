@@ -56,6 +56,19 @@ pub fn open(path: &Path, limits: Limits, rules: Rules, owner: Option<u32>) -> Re
     }
 }
 
+/// Lets no program that delivers to `account` refuse mail by a maildirsize that is out of date; see
+/// [`MaildirQuota::renew`]. The mailbox's lock is waited for until `deadline` at most.
+///
+/// # Errors
+/// When the mailbox cannot be looked into or counted.
+pub fn renew(account: &Account, rules: Rules, limits: Limits, deadline: Instant) -> Result<bool, QuotaError> {
+    if limits == Limits::NONE {
+        return Ok(false);
+    }
+    let mailbox = open(&maildir(account), limits, rules, Some(account.uid))?;
+    mailbox.map_or(Ok(false), |mailbox| mailbox.waiting_until(deadline).renew())
+}
+
 /// Has `account` room for a message of `size` bytes? A mailbox that is not there yet is empty. Its lock is waited for
 /// until `deadline` at most.
 pub fn of(account: &Account, rules: Rules, pools: &dyn PoolStore, size: u64, deadline: Instant) -> Room {

@@ -82,7 +82,8 @@ impl Lane {
         true
     }
 
-    /// Adds a job that goes on with one of this lane's own, from within that: it is never refused.
+    /// Adds a job that goes on with one of this lane's own, from within that, or whose caller has looked whether it fits: it
+    /// is never refused.
     pub fn resume(&self, job: Job) {
         self.lock().jobs.push_back(job);
         self.arrived.notify_one();

@@ -85,11 +85,17 @@ impl Reply {
         }
     }
 
-    /// To a question of a mail server. This asks the database, and of a recipient the file system too.
+    /// To a question of a mail server. This asks the database, and of a recipient or a mailbox the file system too.
     pub fn route(router: &Router, question: &Question, deadline: Instant) -> Self {
         let text = match question {
             Question::Domain(name) => said_of(router.domain(name), |mail| Ok(domain_text(mail).to_owned())),
-            Question::Account(address) => return Reply::mailbox(router.account(address)),
+            Question::Account(address) => {
+                let answer = router.account(address);
+                if let Answer::Yes(to) = &answer {
+                    router.renew_figures(to);
+                }
+                return Reply::mailbox(answer);
+            }
             Question::Alias(address) => said_of(router.alias(address), |targets| alias_text(&targets)),
             Question::Recipient { address, size } => {
                 return Reply::recipient(router.recipient(address, *size, deadline));

@@ -51,6 +51,11 @@ impl Turns {
         true
     }
 
+    /// Returns true if as many wait for `mailbox` as may.
+    pub fn are_taken(&self, mailbox: &Path) -> bool {
+        self.lock().get(mailbox).is_some_and(|queue| queue.len() >= MOST_WAITING)
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<PathBuf, VecDeque<Waiting>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -120,6 +125,7 @@ mod tests {
         let turns = Arc::<Turns>::default();
         let turn = turns.take(Path::new("/a")).unwrap();
         assert!((0..MOST_WAITING).all(|_| turns.wait("/a".into(), Box::new(drop))));
+        assert!(turns.are_taken(Path::new("/a")) && !turns.are_taken(Path::new("/b")));
         assert!(!turns.wait("/a".into(), Box::new(drop)));
         drop(turn);
         assert!(turns.take(Path::new("/a")).is_some(), "each has passed it on");

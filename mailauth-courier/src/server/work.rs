@@ -15,8 +15,8 @@ use crate::protocol::question::said;
 use crate::protocol::{Command, FAIL, OK, Question, Request};
 use mailauth_core::account::Account;
 use mailauth_core::authenticate::{self, Answer, Authenticator, Authority as _, Credential, PasswordChange, Step};
-use mailauth_core::quota::room;
-use mailauth_core::routing::Later;
+use mailauth_core::quota::{Limits, room};
+use mailauth_core::routing::{Destination, Later};
 use mailauth_core::store::Changed;
 use mailauth_core::{Service, home};
 use std::path::{Path, PathBuf};
@@ -32,7 +32,7 @@ pub(super) struct Works {
     pub hashing: Arc<Lane>,
     /// `PASSWD`, which looks up, hashes and writes; and what makes a mailbox.
     pub changes: Arc<Lane>,
-    /// `ASK recipient`, which may count a mailbox.
+    /// `ASK recipient` and `ASK account`, which may count a mailbox.
     pub recipients: Arc<Lane>,
     /// Whose turn it is at a mailbox.
     pub turns: Arc<Turns>,
@@ -151,14 +151,13 @@ impl Works {
     }
 
     fn route(self: &Arc<Self>, connection: Connection, question: Question) {
-        if let Question::Account(address) = &question
-            && connection.live.answers.authenticator.makes_mailboxes()
-        {
-            return self.route_to_mailbox(connection, address.clone());
-        }
-        let Question::Recipient { address, size } = question else {
-            let reply = Reply::route(&connection.live.answers.router, &question, connection.deadline);
-            return self.give(connection, reply);
+        let (address, size) = match question {
+            Question::Account(address) => return self.route_to_mailbox(connection, address),
+            Question::Recipient { address, size } => (address, size),
+            Question::Domain(_) | Question::Alias(_) => {
+                let reply = Reply::route(&connection.live.answers.router, &question, connection.deadline);
+                return self.give(connection, reply);
+            }
         };
         let works = Arc::clone(self);
         self.queue(&self.recipients, "questions about recipients", connection, move |connection| {
@@ -166,9 +165,13 @@ impl Works {
         });
     }
 
-    /// Answers where the mail of an address is to be put, and makes the mailbox where it is missing. If that fails, the
-    /// delivery may be able to do it.
+    /// Answers where the mail of an address is to be put, and makes the mailbox where it is missing and is to be made. If
+    /// that fails, the delivery may be able to do it.
     fn route_to_mailbox(self: &Arc<Self>, connection: Connection, address: Vec<u8>) {
+        if !connection.live.answers.authenticator.makes_mailboxes() {
+            let answer = connection.live.answers.router.account(&address);
+            return self.give_destination(connection, answer);
+        }
         let works = Arc::clone(self);
         self.queue(&self.changes, "mailboxes to be made", connection, move |connection| {
             let answer = connection.live.answers.router.account(&address);
@@ -177,8 +180,37 @@ impl Works {
             {
                 works.make_mailbox(&to.account);
             }
-            works.give(connection, Reply::mailbox(answer));
+            works.give_destination(connection, answer);
         });
+    }
+
+    /// Gives the answer where mail is to be put, after a look at the figures that the delivery reads. That is done when it
+    /// is this question's turn at the mailbox; where too many wait for theirs, it is not done.
+    fn give_destination(self: &Arc<Self>, connection: Connection, answer: Answer<Destination>) {
+        let mailbox = match &answer {
+            Answer::Yes(to) if to.account.quota != Limits::NONE => room::maildir(&to.account),
+            _ => return self.give(connection, Reply::mailbox(answer)),
+        };
+        let (waiting, capacity) = self.recipients.waiting();
+        if waiting >= capacity || self.turns.are_taken(&mailbox) {
+            return self.give(connection, Reply::mailbox(answer));
+        }
+        let (works, lane) = (Arc::clone(self), Arc::clone(&self.recipients));
+        let renew = move |turn: Turn| {
+            let job = move || {
+                if let Answer::Yes(to) = &answer
+                    && !connection.is_abandoned()
+                {
+                    connection.live.answers.router.renew_figures(to);
+                }
+                drop(turn);
+                works.give(connection, Reply::mailbox(answer));
+            };
+            lane.resume(Box::new(job));
+        };
+        if !self.turns.wait(mailbox, Box::new(renew)) {
+            self.turn_away("questions about one mailbox");
+        }
     }
 
     /// Returns true if it was made.

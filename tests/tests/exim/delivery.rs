@@ -12,6 +12,7 @@ use std::time::Duration;
 in_each_form!(
     mail_comes_into_the_right_mailbox_as_its_owner,
     a_full_mailbox_bounces_and_never_overflows,
+    a_mailbox_that_was_emptied_is_delivered_to_at_once,
     mail_with_a_detail_or_by_another_domain_comes_into_the_inbox,
 );
 
@@ -79,6 +80,48 @@ fn a_full_mailbox_bounces_and_never_overflows(form: Form) {
     client.quit();
     site.exim.wait_for_log("mailbox is full");
     assert_eq!(site.messages("frida@example.org").len(), 1);
+    site.no_panic();
+}
+
+fn a_mailbox_that_was_emptied_is_delivered_to_at_once(form: Form) {
+    let site = Site::new(form);
+    let frida = "frida@example.org";
+    let large = || {
+        let mut client = site.exim.connect();
+        // The size is not said, so that it is the transport that sees whether there is room.
+        client.mail("sender@elsewhere.example", None);
+        assert_eq!(client.rcpt(frida).code, 250, "{}", site.exim.log("mainlog"));
+        assert_eq!(client.data(&format!("Subject: large\n\n{}\n", "x".repeat(300))).code, 250);
+        client.quit();
+        wait_for(&site, frida, 1);
+    };
+    let empty = || {
+        for message in ["cur", "new"].iter().flat_map(|part| {
+            fs::read_dir(maildir(&site.host, frida).join(part)).expect("a folder").map(|entry| entry.expect("an entry"))
+        }) {
+            fs::remove_file(message.path()).expect("removed");
+        }
+    };
+    site.fill(frida, 990);
+    let mut client = site.exim.connect();
+    client.mail("sender@elsewhere.example", Some(400));
+    assert_eq!(client.rcpt(frida).code, 552, "the refusal counts the mailbox");
+    client.quit();
+    empty();
+    large();
+    // Exim's own count, which it makes when there is none, is as good as ours.
+    empty();
+    site.fill(frida, 990);
+    fs::remove_file(maildir(&site.host, frida).join("maildirsize")).expect("removed");
+    let _ = fs::remove_file(maildir(&site.host, frida).join("maildirsums"));
+    let mut client = site.exim.connect();
+    client.mail("anna@example.org", None);
+    assert_eq!(client.rcpt(frida).code, 250);
+    assert_eq!(client.data(&format!("Subject: large\n\n{}\n", "x".repeat(300))).code, 250);
+    client.quit();
+    site.exim.wait_for_log("mailbox is full");
+    empty();
+    large();
     site.no_panic();
 }
 
