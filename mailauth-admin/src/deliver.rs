@@ -14,6 +14,7 @@ use clap::Args;
 use mailauth_core::account::AccountRow;
 use mailauth_core::config::QuotaConfig;
 use mailauth_core::quota::delivery::{Delivered, DeliveryError, Spooled};
+use mailauth_core::quota::others::Others;
 use mailauth_core::quota::pools::Member;
 use mailauth_core::quota::warnings::{self, Warning};
 use mailauth_core::quota::{Limits, MaildirQuota};
@@ -85,7 +86,9 @@ fn to(setup: &Setup, login: &str) -> Result<Exit, Failure> {
     let login = recipient.row.login.clone();
     let mut mailbox =
         Mailbox::of(recipient.row.clone(), &setup.config).map_err(|unusable| Failure::not_now(unusable.to_string()))?;
-    let member = Member::of(recipient.pools(), &login)?;
+    // Those that the mailbox's owner may look into.
+    let others = Others { accounts: &database, defaults: &setup.config.mailbox, rules: setup.config.quota.rules() };
+    let member = Member::of(recipient.pools(), &login)?.map(|member| member.with_others(others));
     if let Some(member) = &member {
         mailbox.limits = member.mailbox_limits(mailbox.limits);
     }

@@ -17,6 +17,7 @@ use crate::counters::Counters;
 use crate::decision_log::{Decision, DecisionLog, Kind, Provenance};
 use crate::detail::{self, Delimiters, Split};
 use crate::mailbox::MailboxDefaults;
+use crate::quota::others::Others;
 use crate::quota::pools::PoolError;
 use crate::quota::room::{self, Room};
 use crate::quota::{QuotaError, Rules};
@@ -350,7 +351,8 @@ impl Router {
     }
 
     fn room(&self, reads: &Reads<'_>, account: &Account, size: u64, deadline: Instant) -> Room {
-        room::of(account, self.rules, reads.store, size, deadline)
+        let others = Others { accounts: reads.store, defaults: &self.mailbox, rules: self.rules };
+        room::of(account, others, reads.store, size, deadline)
     }
 
     /// What `address` is; with `alias`, it may be one.

@@ -18,6 +18,7 @@ on_each_database_and_mysql!(
     a_full_mailbox_refuses_though_its_domain_has_room,
     deliveries_that_race_do_not_overshoot,
     the_command_asks_and_tells_the_pool,
+    mail_that_others_deleted_makes_room,
     the_nightly_recount_adds_up_what_other_programs_changed,
 );
 
@@ -85,6 +86,16 @@ impl Domain {
     fn remove_all(&self, name: &str) {
         for entry in fs::read_dir(self.mail.join(name).join("new")).unwrap() {
             fs::remove_file(entry.unwrap().path()).unwrap();
+        }
+    }
+
+    /// Lets the accounts' mailboxes be these, and belong to their owner.
+    fn settle(&self) {
+        let owner = MailHost::OWNER;
+        let home = self.mail.path().display().to_string();
+        for name in [ANNA, BRUNO] {
+            run(Command::new("chown").arg("-R").arg(format!("{}:{}", owner.uid, owner.gid)).arg(self.mail.join(name)));
+            self.accounts.admin(&["account", "set", name, "--home", &home, "--maildir", name], "");
         }
     }
 
@@ -188,12 +199,7 @@ fn deliveries_that_race_do_not_overshoot(kind: Kind) {
 fn the_command_asks_and_tells_the_pool(kind: Kind) {
     let domain = Domain::with(Accounts::empty(kind), "150S");
     domain.deliver(&domain.store(), ANNA, "").unwrap();
-    let owner = MailHost::OWNER;
-    for name in [ANNA, BRUNO] {
-        run(Command::new("chown").arg("-R").arg(format!("{}:{}", owner.uid, owner.gid)).arg(domain.mail.join(name)));
-        let home = domain.mail.path().display().to_string();
-        domain.accounts.admin(&["account", "set", name, "--home", &home, "--maildir", name], "");
-    }
+    domain.settle();
     let ask = || domain.accounts.try_admin(&["quota", "may-store", BRUNO, "--size", "100"], "");
     let refused = ask();
     assert_eq!(refused.status.code(), Some(77), "{refused:?}");
@@ -201,6 +207,27 @@ fn the_command_asks_and_tells_the_pool(kind: Kind) {
     domain.remove_all(ANNA);
     domain.accounts.admin(&["quota", "recount", ANNA], "");
     assert_eq!(ask().status.code(), Some(0));
+}
+
+fn mail_that_others_deleted_makes_room(kind: Kind) {
+    let domain = Domain::with(Accounts::empty(kind), "150S");
+    domain.deliver(&domain.store(), ANNA, "").unwrap();
+    domain.settle();
+    let message = "x".repeat(100);
+    let ends = |arguments: &[&str], code: i32| {
+        let done = domain.accounts.try_admin(arguments, &message);
+        assert_eq!(done.status.code(), Some(code), "{done:?}");
+    };
+    let may_store = ["quota", "may-store", BRUNO, "--size", "100"];
+    ends(&may_store, 77);
+    ends(&["deliver", BRUNO], 77);
+    domain.remove_all(ANNA);
+    ends(&["deliver", BRUNO], 0);
+    assert_eq!(domain.store().pool_use("x.example").unwrap().usage, Usage { bytes: 100, messages: 1 });
+    let ask_for = |name| domain.accounts.try_admin(&["quota", "may-store", name, "--size", "100"], "").status.code();
+    assert_eq!(ask_for(ANNA), Some(77));
+    domain.remove_all(BRUNO);
+    assert_eq!(ask_for(ANNA), Some(0));
 }
 
 fn the_nightly_recount_adds_up_what_other_programs_changed(kind: Kind) {

@@ -361,6 +361,12 @@ impl MaildirQuota {
         file.modified.elapsed().is_ok_and(|age| age < YOUNG) && Tally::is_older(self, file.times).unwrap_or(false)
     }
 
+    /// Returns true if the mailbox held `usage` at its last count and looks as it did then. Reads no folder.
+    pub(super) fn still_holds(&self, usage: Usage) -> bool {
+        let sums = self.read_sums();
+        !sums.is_empty() && Tally::unchanged(self, &sums, SystemTime::now()).is_ok_and(|found| found == Some(usage))
+    }
+
     pub(super) fn lock(&self) -> Result<Lock, QuotaError> {
         let left = self.until.map(|until| until.saturating_duration_since(Instant::now()));
         let patience = left.map_or(PATIENCE, |left| left.min(PATIENCE));

@@ -26,6 +26,7 @@ mod lock;
 mod maildir;
 pub mod maildirsize;
 mod name;
+pub mod others;
 pub mod pools;
 mod replace;
 mod reservation;

@@ -17,15 +17,17 @@
 //! - `mailauth account remove` and `mailauth domain remove` take out what they remove. The sum is too high by the whole of
 //!   a mailbox whose account another program removed from the database, and wrong by what it changed in the figures.
 //! - The sum is too high by what was deleted from a mailbox since, and by one message for each delivery that died between
-//!   its two steps. Before a message is refused its own mailbox is counted and published anew; what was deleted from the
-//!   others is seen when they are delivered to, or recounted.
+//!   its two steps. Before a message is refused its own mailbox is counted and published again, and so are those of the
+//!   [`others`](super::others) that published the most, as far as they have changed; what was deleted from the rest is
+//!   seen when they are delivered to, or recounted.
 //!
 //! So the error is at most what foreign programs change in the domain's mailboxes and accounts between two recounts, and
 //! `mailauth quota recount --all` at night brings it to nothing: it adds up each domain's figures too.
 //!
 //! When the database does not answer, that is [`PoolDecision::CannotTell`], and never an answer about the quota.
 
-use super::{Effort, Limits, MaildirQuota, Over, QuotaError, Refused, Reservation, Usage};
+use super::others::{Others, Wanted};
+use super::{Effort, Kind, Limits, MaildirQuota, Over, QuotaError, Refused, Reservation, Usage};
 use crate::Login;
 use crate::store::StoreError;
 use std::fmt;
@@ -59,6 +61,16 @@ pub trait PoolStore: Send + Sync {
     /// # Errors
     /// When there is no such account, or it is not known whether that was done.
     fn publish(&self, login: &Login, usage: Usage) -> Result<PoolUse, StoreError>;
+
+    /// The mailboxes of the domain of `login` that published the most of this kind, `most` of them at most, and what they
+    /// published; the largest first. In a large domain not all are looked through, but the first ones and those after
+    /// `login` in the order of logins. Where nothing is kept, there are none.
+    ///
+    /// # Errors
+    /// When it cannot know.
+    fn largest_uses(&self, _login: &Login, _kind: Kind, _most: usize) -> Result<Vec<(Login, Usage)>, StoreError> {
+        Ok(Vec::new())
+    }
 }
 
 /// May a message be stored, as far as its domain's pool is concerned?
@@ -131,6 +143,7 @@ pub struct Member<'a> {
     store: &'a dyn PoolStore,
     login: &'a Login,
     limits: Limits,
+    others: Option<Others<'a>>,
 }
 
 impl<'a> Member<'a> {
@@ -140,7 +153,13 @@ impl<'a> Member<'a> {
     /// When that cannot be known.
     pub fn of(store: &'a dyn PoolStore, login: &'a Login) -> Result<Option<Self>, StoreError> {
         let limits = store.pool_limits(login.domain())?;
-        Ok((limits != Limits::NONE).then_some(Member { store, login, limits }))
+        Ok((limits != Limits::NONE).then_some(Member { store, login, limits, others: None }))
+    }
+
+    /// The same, with a look at the other mailboxes of the domain before that refuses a message.
+    #[must_use]
+    pub fn with_others(self, others: Others<'a>) -> Self {
+        Member { others: Some(others), ..self }
     }
 
     /// What the pool may hold.
@@ -155,17 +174,16 @@ impl<'a> Member<'a> {
     }
 
     /// Has the pool room for a message of `size` bytes to this mailbox? It is counted and published before that is
-    /// denied. Not to be asked while there is a [`Reservation`], which keeps a count waiting.
+    /// denied, and so are the [`Others`]. Not to be asked while there is a [`Reservation`], which keeps a count waiting.
     pub fn may_store(&self, mailbox: &MaildirQuota, size: u64) -> PoolDecision {
         self.decide(mailbox, size).unwrap_or_else(PoolDecision::CannotTell)
     }
 
     /// The same for a mailbox that is not there yet.
     pub fn may_begin(&self, size: u64) -> PoolDecision {
-        match self.store.pool_use(self.login.domain()) {
-            Ok(pool) => self.decision(self.limits.broken_by(pool.usage, size)),
-            Err(error) => PoolDecision::CannotTell(error.into()),
-        }
+        let pool = self.store.pool_use(self.login.domain());
+        let over = pool.and_then(|pool| self.broken_by(pool, size));
+        over.map_or_else(|error| PoolDecision::CannotTell(error.into()), |over| self.decision(over))
     }
 
     fn decide(&self, mailbox: &MaildirQuota, size: u64) -> Result<PoolDecision, PoolError> {
@@ -173,7 +191,20 @@ impl<'a> Member<'a> {
             return Ok(PoolDecision::Fits);
         }
         let pool = self.recount(mailbox)?;
-        Ok(self.decision(self.limits.broken_by(pool.usage, size)))
+        Ok(self.decision(self.broken_by(pool, size)?))
+    }
+
+    /// The limit that a message breaks in a pool that holds so much, after a look at the others.
+    fn broken_by(&self, pool: PoolUse, size: u64) -> Result<Option<Over>, StoreError> {
+        let Some(over) = self.limits.broken_by(pool.usage, size) else { return Ok(None) };
+        // No deletion could make room for it.
+        let never = self.limits.broken_by(Usage::default(), size).is_some();
+        let Some(others) = self.others.filter(|_| !never) else { return Ok(Some(over)) };
+        let wanted = Wanted { store: self.store, login: self.login, limits: self.limits, kind: over.kind, size };
+        Ok(match others.count(&wanted)? {
+            Some(pool) => self.limits.broken_by(pool.usage, size),
+            None => Some(over),
+        })
     }
 
     /// Reserves room for a message of `size` bytes in the mailbox and in the pool: in both or in neither. Returns beside

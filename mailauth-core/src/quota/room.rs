@@ -1,5 +1,6 @@
 //! Has an account room for a message? Its mailbox under its own quota, and its domain's pool.
 
+use super::others::Others;
 use super::pools::{Member, PoolDecision, PoolError, PoolOver, PoolStore};
 use super::{Decision, Limits, MaildirQuota, Over, QuotaError, Rules, Usage};
 use crate::Account;
@@ -71,23 +72,23 @@ pub fn renew(account: &Account, rules: Rules, limits: Limits, deadline: Instant)
 
 /// Has `account` room for a message of `size` bytes? A mailbox that is not there yet is empty. Its lock is waited for
 /// until `deadline` at most.
-pub fn of(account: &Account, rules: Rules, pools: &dyn PoolStore, size: u64, deadline: Instant) -> Room {
-    decide(account, rules, pools, size, deadline).unwrap_or_else(Room::CannotTell)
+pub fn of(account: &Account, others: Others<'_>, pools: &dyn PoolStore, size: u64, deadline: Instant) -> Room {
+    decide(account, others, pools, size, deadline).unwrap_or_else(Room::CannotTell)
 }
 
 fn decide(
     account: &Account,
-    rules: Rules,
+    others: Others<'_>,
     pools: &dyn PoolStore,
     size: u64,
     deadline: Instant,
 ) -> Result<Room, PoolError> {
-    let member = Member::of(pools, &account.login)?;
+    let member = Member::of(pools, &account.login)?.map(|member| member.with_others(others));
     let limits = member.as_ref().map_or(account.quota, |member| member.mailbox_limits(account.quota));
     if limits == Limits::NONE {
         return Ok(Room::Fits);
     }
-    let mailbox = open(&maildir(account), limits, rules, Some(account.uid))?;
+    let mailbox = open(&maildir(account), limits, others.rules, Some(account.uid))?;
     let mailbox = mailbox.map(|mailbox| mailbox.waiting_until(deadline));
     let own = match &mailbox {
         Some(mailbox) => mailbox.may_store(size),

@@ -141,6 +141,18 @@ impl PoolStore for Table {
         self.published.lock().unwrap().insert(login.clone(), usage);
         self.pool_use(login.domain())
     }
+
+    fn largest_uses(
+        &self,
+        login: &Login,
+        _: crate::quota::Kind,
+        most: usize,
+    ) -> Result<Vec<(Login, Usage)>, StoreError> {
+        self.call()?;
+        let published = self.published.lock().unwrap();
+        let of_domain = published.iter().filter(|(other, _)| other.domain() == login.domain());
+        Ok(of_domain.map(|(login, usage)| (login.clone(), *usage)).take(most).collect())
+    }
 }
 
 impl MailStore for Table {
@@ -568,6 +580,27 @@ fn a_mailbox_is_counted_before_its_domain_refuses_mail() {
     let table = Arc::new(table().of([resident(&folder, "anna")]).under("1000S", &[("anna@x.example", 1000, 5)]));
     assert_eq!(send(&router(&table), "anna@x.example", 990), YES);
     assert_eq!(table.published.lock().unwrap()[&parse("anna@x.example")], Usage { bytes: 10, messages: 1 });
+}
+
+#[test]
+fn the_other_mailboxes_are_counted_before_the_domain_refuses_mail() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, sizes) in [("anna", &[10][..]), ("bruno", &[20]), ("carla", &[])] {
+        put(&folder, name, sizes);
+    }
+    let accounts = ["anna", "bruno", "carla", "dora"].map(|name| resident(&folder, name));
+    let published = [("anna@x.example", 400, 1), ("bruno@x.example", 400, 1), ("dora@x.example", 200, 1)];
+    let table = Arc::new(table().of(accounts).under("1000S", &published));
+    let held = |name: &str| table.published.lock().unwrap()[&parse(name)].bytes;
+    assert_eq!(send(&router(&table), "carla@x.example", 300), YES);
+    assert_eq!((held("anna@x.example"), held("bruno@x.example")), (10, 400), "no more are counted than it takes");
+    assert_eq!(send(&router(&table), "carla@x.example", 700), YES);
+    assert_eq!(
+        send(&router(&table), "carla@x.example", 800),
+        full("over the quota of the domain x.example: 230 of 1000 bytes used, and this message would be 30 over it"),
+        "a mailbox that is not there may be on a disk that is missing"
+    );
+    assert_eq!(held("dora@x.example"), 200);
 }
 
 #[test]

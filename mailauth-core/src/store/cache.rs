@@ -48,7 +48,7 @@ use crate::account::{AccountRow, Login, Password};
 use crate::config::CacheConfig;
 use crate::counters::{Counters, count};
 use crate::quota::pools::{PoolStore, PoolUse};
-use crate::quota::{Limits, Usage};
+use crate::quota::{Kind, Limits, Usage};
 use flights::{Flights, Shared};
 use rate::Rate;
 use std::sync::Arc;
@@ -302,6 +302,10 @@ impl<S: PoolStore> PoolStore for Cache<S> {
 
     fn publish(&self, login: &Login, usage: Usage) -> Result<PoolUse, StoreError> {
         self.inner.publish(login, usage)
+    }
+
+    fn largest_uses(&self, login: &Login, kind: Kind, most: usize) -> Result<Vec<(Login, Usage)>, StoreError> {
+        self.inner.largest_uses(login, kind, most)
     }
 }
 

@@ -17,7 +17,9 @@ use super::sql::{SqlStore, bytes, number};
 use super::writer::Writer;
 use crate::Login;
 use crate::quota::pools::{PoolStore, PoolUse};
-use crate::quota::{Limits, Usage};
+use crate::quota::{Kind, Limits, Usage};
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
@@ -25,7 +27,7 @@ use std::time::{Duration, Instant};
 /// few of them must bring a domain's sum to where it cannot be kept.
 const MOST: i64 = 1 << 53;
 
-/// Rows that are summed up with one statement.
+/// Rows that are read with one statement.
 const PAGE: i64 = 1000;
 
 /// The longest pause before a transaction that met another is tried again.
@@ -41,6 +43,10 @@ impl PoolStore for SqlStore {
 
     fn pool_use(&self, domain: &str) -> Result<PoolUse, StoreError> {
         self.use_of_pool(Reading::Any, domain)
+    }
+
+    fn largest_uses(&self, login: &Login, kind: Kind, most: usize) -> Result<Vec<(Login, Usage)>, StoreError> {
+        self.largest_uses_of(Reading::Any, login, kind, most)
     }
 
     fn publish(&self, login: &Login, usage: Usage) -> Result<PoolUse, StoreError> {
@@ -72,6 +78,41 @@ impl PoolStore for SqlStore {
 }
 
 impl SqlStore {
+    /// Returns what the largest mailboxes of a domain published, of a page of its first and one of those after `login`.
+    pub(super) fn largest_uses_of(
+        &self,
+        reading: Reading,
+        login: &Login,
+        kind: Kind,
+        most: usize,
+    ) -> Result<Vec<(Login, Usage)>, StoreError> {
+        let domain = Param::Text(login.domain().as_bytes());
+        self.read_by(reading, |connection| {
+            self.fits(connection)?;
+            let mut uses = BTreeMap::new();
+            for after in ["", login.as_str()] {
+                let mut read = 0;
+                let asking = [domain, domain, Param::Text(after.as_bytes()), Param::Int(PAGE)];
+                connection.query(&self.statements.uses_page, &asking, &mut |row| {
+                    read += 1;
+                    let figure = |index| number(row, index).and_then(|number| u64::try_from(number).ok());
+                    if let Ok(login) = Login::parse(&bytes(row, 0), None)
+                        && let Some((bytes, messages)) = figure(1).zip(figure(2))
+                    {
+                        uses.insert(login, Usage { bytes, messages });
+                    }
+                })?;
+                if read < PAGE {
+                    break;
+                }
+            }
+            let mut uses: Vec<_> = uses.into_iter().collect();
+            uses.sort_by_key(|(_, usage)| Reverse(if kind == Kind::Bytes { usage.bytes } else { usage.messages }));
+            uses.truncate(most);
+            Ok(uses)
+        })
+    }
+
     /// Returns what the mailboxes of a domain may hold together.
     pub(super) fn limits_of_pool(&self, reading: Reading, domain: &str) -> Result<Limits, StoreError> {
         self.read_by(reading, |connection| {

@@ -7,7 +7,7 @@ use super::{AccountStore, Cursor, DomainStanding, MailStore, Page, SqlStore, Sto
 use crate::DomainName;
 use crate::account::{AccountRow, Login, Password};
 use crate::quota::pools::{PoolStore, PoolUse};
-use crate::quota::{Limits, Usage};
+use crate::quota::{Kind, Limits, Usage};
 
 /// Which hosts may answer a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +68,10 @@ impl PoolStore for Newest<'_> {
 
     fn publish(&self, login: &Login, usage: Usage) -> Result<PoolUse, StoreError> {
         self.0.publish(login, usage)
+    }
+
+    fn largest_uses(&self, login: &Login, kind: Kind, most: usize) -> Result<Vec<(Login, Usage)>, StoreError> {
+        self.0.largest_uses_of(Reading::Newest, login, kind, most)
     }
 }
 

@@ -61,7 +61,7 @@ use crate::DomainName;
 use crate::account::{AccountRow, Login, Password};
 use crate::config::{Config, DatabaseUrl};
 use crate::quota::pools::{PoolStore, PoolUse};
-use crate::quota::{Limits, Usage};
+use crate::quota::{Kind, Limits, Usage};
 use crate::schema::TableModel;
 use copy::{Copy, Standing};
 use notes::Waiting;
@@ -441,6 +441,10 @@ impl<S: Original + 'static> PoolStore for Snapshot<S> {
 
     fn publish(&self, login: &Login, usage: Usage) -> Result<PoolUse, StoreError> {
         self.inner.publish(login, usage)
+    }
+
+    fn largest_uses(&self, login: &Login, kind: Kind, most: usize) -> Result<Vec<(Login, Usage)>, StoreError> {
+        self.inner.largest_uses(login, kind, most)
     }
 }
 

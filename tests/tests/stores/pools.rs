@@ -2,7 +2,7 @@
 
 use crate::database::{Database, account, domain, import, login};
 use mailauth_core::quota::pools::{PoolStore, PoolUse};
-use mailauth_core::quota::{Limits, Usage};
+use mailauth_core::quota::{Kind as Limit, Limits, Usage};
 use mailauth_core::store::{AccountStore, AdminError, Administration, DomainRow, SqlStore, StoreError};
 use mailauth_core::{AccountRow, Login};
 use mailauth_tests::{Kind, on_each_database_and_mysql};
@@ -13,6 +13,7 @@ on_each_database_and_mysql!(
     a_domains_quota_comes_back_as_it_was,
     a_quota_that_must_not_be_trusted_is_no_unlimited_one,
     a_pool_is_the_sum_of_what_its_mailboxes_last_published,
+    the_largest_mailboxes_of_a_domain_are_found,
     a_mailbox_leaves_the_pool_with_its_account,
     a_renamed_account_takes_its_use_along,
     a_sum_beyond_63_bits_is_full_and_no_error,
@@ -80,6 +81,28 @@ fn a_pool_is_the_sum_of_what_its_mailboxes_last_published(kind: Kind) {
     assert_eq!(database.pooled().pool_use("x.example").unwrap().usage, usage(7, 2));
     let nobody = store.publish(&login("nobody@x.example"), usage(1, 1)).unwrap_err();
     assert!(matches!(nobody, StoreError::Refused { .. }), "{nobody:?}");
+}
+
+fn the_largest_mailboxes_of_a_domain_are_found(kind: Kind) {
+    let (database, logins) = crowd(kind, 1200);
+    let store = database.store();
+    let publish = |number: usize, bytes, messages| {
+        store.publish(&logins[number], usage(bytes, messages)).unwrap();
+        (logins[number].clone(), usage(bytes, messages))
+    };
+    let [large, many, last] = [publish(7, 900, 1), publish(8, 800, 50), publish(950, 1000, 2)];
+    let largest = |kind, most| store.largest_uses(&logins[600], kind, most).unwrap();
+    assert_eq!(largest(Limit::Bytes, 2), [last.clone(), large.clone()]);
+    assert_eq!(largest(Limit::Messages, 1), std::slice::from_ref(&many));
+    assert_eq!(store.largest_uses(&login("anna@y.example"), Limit::Bytes, 9).unwrap(), []);
+    // Of more than are looked through, those after the login are.
+    let rest: Vec<_> = logins
+        .iter()
+        .filter(|login| ![&large.0, &many.0, &last.0].contains(login))
+        .map(|login| format!("('{login}', 'x.example', 1, 1)"))
+        .collect();
+    database.sql(&format!("INSERT INTO mailbox_use (login, domain, bytes, messages) VALUES {}", rest.join(", ")));
+    assert_eq!(largest(Limit::Bytes, 3), [last, large, many]);
 }
 
 fn a_mailbox_leaves_the_pool_with_its_account(kind: Kind) {

@@ -1,0 +1,109 @@
+//! The other mailboxes of a domain, which are looked at before its pool refuses a message.
+//!
+//! What a mailbox published is too much once its owner has deleted mail by other programs. So those that published the
+//! most are counted again where their folders have changed. That is bounded: [`MOST_LOOKED_AT`] mailboxes, and
+//! half a second. A mailbox that looks as it did when it was counted costs a look at each of its folders; one that this
+//! process may not look into, or whose lock another one has, keeps its figure.
+
+use super::pools::{PoolStore, PoolUse};
+use super::room;
+use super::{Effort, Kind, Limits, Rules, Usage};
+use crate::Login;
+use crate::mailbox::MailboxDefaults;
+use crate::store::{AccountStore, StoreError};
+use std::time::{Duration, Instant};
+
+/// How many mailboxes are looked at for one message.
+pub const MOST_LOOKED_AT: usize = 16;
+
+/// How long it may take, but for the count that is under way then.
+const LONGEST: Duration = Duration::from_millis(500);
+
+/// How long the lock of one of them is waited for.
+const LOCKED: Duration = Duration::from_millis(20);
+
+/// How the other mailboxes of a domain are found.
+#[derive(Clone, Copy)]
+pub struct Others<'a> {
+    /// The accounts.
+    pub accounts: &'a dyn AccountStore,
+    /// Where their mailboxes are.
+    pub defaults: &'a MailboxDefaults,
+    /// How they are counted.
+    pub rules: Rules,
+}
+
+/// The pool that has no room, and the message that it has no room for.
+pub(super) struct Wanted<'a> {
+    pub store: &'a dyn PoolStore,
+    pub login: &'a Login,
+    pub limits: Limits,
+    /// The limit that the message would break.
+    pub kind: Kind,
+    pub size: u64,
+}
+
+impl Others<'_> {
+    /// Counts other mailboxes of the domain until the message fits. Returns what the domain holds then; `None` if nothing
+    /// was counted.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(super) fn count(&self, wanted: &Wanted<'_>) -> Result<Option<PoolUse>, StoreError> {
+        let until = Instant::now() + LONGEST;
+        let mut pool = None;
+        let largest = wanted.store.largest_uses(wanted.login, wanted.kind, MOST_LOOKED_AT);
+        for (login, published) in answered(largest)?.unwrap_or_default() {
+            if Instant::now() >= until {
+                break;
+            }
+            if login == *wanted.login {
+                continue;
+            }
+            if let Some(now) = self.count_one(wanted, &login, published)? {
+                pool = Some(now);
+                if wanted.limits.broken_by(now.usage, wanted.size).is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(pool)
+    }
+
+    /// Counts a mailbox that does not look as it did when it held what it published, and publishes it.
+    fn count_one(&self, wanted: &Wanted<'_>, login: &Login, published: Usage) -> Result<Option<PoolUse>, StoreError> {
+        let row = answered(self.accounts.find(login))?.flatten();
+        let Some(account) = row.and_then(|row| self.defaults.resolve(row).ok()) else { return Ok(None) };
+        let limits = if account.quota == Limits::NONE { wanted.limits } else { account.quota };
+        let mailbox = match room::open(&room::maildir(&account), limits, self.rules, Some(account.uid)) {
+            Ok(Some(mailbox)) => mailbox.waiting_until(Instant::now() + LOCKED),
+            // That it holds nothing is not certain: its disk may be missing.
+            Ok(None) => return Ok(None),
+            Err(why) => return Ok(skipped(login, &why)),
+        };
+        if mailbox.still_holds(published) {
+            return Ok(None);
+        }
+        match mailbox.recount_and(Effort::Changed, |usage| wanted.store.publish(login, usage)) {
+            Ok((_, published)) => answered(published),
+            Err(why) => Ok(skipped(login, &why)),
+        }
+    }
+}
+
+fn skipped<T>(login: &Login, why: &dyn std::fmt::Display) -> Option<T> {
+    tracing::debug!(login = login.as_str(), "the mailbox is not counted for its domain: {why}");
+    None
+}
+
+/// What the database said, if it answered; `None` where it refused, so that no figure changes.
+fn answered<T>(said: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+    match said {
+        Ok(said) => Ok(Some(said)),
+        Err(error) if error.is_outage() => Err(error),
+        Err(error) => {
+            tracing::debug!("a mailbox is not counted for its domain: {error}");
+            Ok(None)
+        }
+    }
+}
