@@ -401,7 +401,7 @@ mod tests {
         assert!(start.elapsed() < DEADLINE / 2, "{:?}", start.elapsed());
         fake.away.store(false, Ordering::SeqCst);
         while pool.read(touch).is_err() {
-            assert!(start.elapsed() < Duration::from_secs(10), "no recovery");
+            assert!(start.elapsed() < Duration::from_secs(60), "no recovery");
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -421,7 +421,7 @@ mod tests {
             fake.away.store(false, Ordering::SeqCst);
             let start = Instant::now();
             while pool.read(touch).is_err() {
-                assert!(start.elapsed() < Duration::from_secs(10), "no recovery");
+                assert!(start.elapsed() < Duration::from_secs(60), "no recovery");
                 std::thread::sleep(Duration::from_millis(10));
             }
             let back = pool.state();
@@ -445,7 +445,8 @@ mod tests {
         }
         assert!(pool.serves() && pool.state().live && pool.state().full);
         let asked = fake.connects.load(Ordering::SeqCst);
-        assert!((2..=10).contains(&asked), "connected {asked} times");
+        // The first connection, all eight at once when it is found full, and then with pauses that double from 50 ms.
+        assert!((2..=16).contains(&asked), "connected {asked} times");
         fake.full.store(false, Ordering::SeqCst);
         fill(&pool);
         assert!(!pool.state().full);

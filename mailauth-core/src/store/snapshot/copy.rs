@@ -75,9 +75,10 @@ impl Copy {
         }
     }
 
-    /// Puts a new file without a row in its place.
+    /// Puts a new file without a row in its place. Nothing is read meanwhile: a file that is not finished looks damaged.
     pub(super) fn make_anew(&self) -> Result<()> {
-        *self.lock() = None;
+        let mut slot = self.lock();
+        *slot = None;
         file::remove(&self.path)?;
         file::create(&self.path, &self.origin)?;
         *self.damage.lock().unwrap_or_else(PoisonError::into_inner) = None;

@@ -423,7 +423,8 @@ fn what_a_note_names_waits_and_all_else_is_answered() {
         let domain = |name| snapshot.domain_enabled(&DomainName::parse(name).unwrap()).is_ok();
         (logins, aliases, ["x.example", "y.example", "no.example"].map(domain))
     };
-    assert_eq!(answers(), ([true; 5], [true; 2], [true; 3]));
+    let why = || (keeper(&snapshot).copy.damage(), lock(&keeper(&snapshot).fresh.failure).clone());
+    assert_eq!(answers(), ([true; 5], [true; 2], [true; 3]), "{:?}", why());
     snapshot.forget(&Changed::Everything);
     assert_eq!(answers(), ([true; 5], [true; 2], [true; 3]), "it names nothing");
     snapshot.forget(&Changed::Account(login("anna@x.example")));
