@@ -330,6 +330,29 @@ fn a_mailbox_that_was_emptied_takes_mail_again() {
 }
 
 #[test]
+fn a_fresh_count_is_renewed_once_the_mailbox_has_changed() {
+    let mailbox = Mailbox::new();
+    let put = || mailbox.put("cur/1.a:2,S", 99_000);
+    let remove = || fs::remove_file(mailbox.path().join("cur/1.a:2,S")).unwrap();
+    put();
+    let open = mailbox.open();
+    assert!(!open.renew().unwrap(), "without a count, nothing is refused by it");
+    open.recount(Effort::Full).unwrap();
+    tick(&mailbox);
+    remove();
+    assert!(open.renew().unwrap());
+    assert_eq!(mailbox.maildirsize().as_deref(), Some("100000S,1000C\n0 0\n"));
+    put();
+    for (kept, renewed) in [("100000S,1000C\n99000 1\n", true), ("100000S,1000C\n98000 1\n1000 0\n", false)] {
+        fs::write(mailbox.path().join("maildirsize"), kept).unwrap();
+        tick(&mailbox);
+        remove(); // of several lines, the others count again themselves
+        assert_eq!(open.renew().unwrap(), renewed, "{kept}");
+        put();
+    }
+}
+
+#[test]
 fn a_full_mailbox_at_rest_refuses_mail_without_being_read_again() {
     let mailbox = Mailbox::new();
     mailbox.put("cur/1.a:2,S", 99_000);
@@ -352,6 +375,7 @@ fn a_full_mailbox_at_rest_refuses_mail_without_being_read_again() {
     for _ in 0..3 {
         assert!(matches!(open.may_store(2000), Decision::Over(_)));
         assert!(matches!(open.reserve(2000), Err(Refused::Over(_))));
+        assert!(!open.renew().unwrap());
     }
     assert_eq!(written(), before, "nothing is counted, and nothing written");
     tick(&mailbox);
