@@ -115,6 +115,15 @@ impl Site {
         chown(&file, Some(MailHost::OWNER.uid), Some(MailHost::OWNER.gid)).expect("its owner");
     }
 
+    /// Removes what lies in a mailbox, as a POP3 server does that knows of no quota.
+    pub fn empty(&self, address: &str) {
+        for part in ["cur", "new"] {
+            for message in fs::read_dir(maildir(&self.host, address).join(part)).expect("a folder") {
+                fs::remove_file(message.expect("a message").path()).expect("removed");
+            }
+        }
+    }
+
     /// Nothing has been written to the panic log.
     #[track_caller]
     pub fn no_panic(&self) {
