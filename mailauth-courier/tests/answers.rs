@@ -62,12 +62,13 @@ fn the_record_says_what_the_row_says() {
 }
 
 #[test]
-fn a_row_with_a_line_break_in_it_is_not_now() {
+fn a_row_with_a_line_break_in_it_is_no_account_that_may_log_in_and_is_in_no_list() {
     let broken = AccountRow { name: Some("x\nUID=0".into()), ..row("anna@x.example", HASH) };
     let server = serve(&Table::with([broken]));
-    assert_eq!(server.ask(auth("anna", "secret")), "");
-    assert_eq!(server.ask(pre("anna")), "");
-    assert_eq!(server.ask("ENUMERATE\n"), "");
+    assert_eq!(server.ask(auth("anna", "secret")), "FAIL\n");
+    assert_eq!(server.ask(pre("anna")), "FAIL\n");
+    let list = server.ask("ENUMERATE\n");
+    assert!(list.ends_with("\n.\n") && !list.contains("anna"), "{list}");
 }
 
 #[test]
