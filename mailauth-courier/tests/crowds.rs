@@ -3,7 +3,7 @@
 mod harness;
 
 use harness::*;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
@@ -90,7 +90,7 @@ fn a_request_whose_client_has_hung_up_before_its_turn_is_not_looked_up() {
 #[test]
 fn past_the_limit_of_connections_one_more_is_closed_at_once() {
     let server = serve_with(&two_accounts(), |courier| courier.max_connections = 3);
-    let idle: Vec<UnixStream> = (0..3).map(|_| server.connect()).collect();
+    let mut idle: Vec<UnixStream> = Vec::new();
     let answered = || {
         let mut client = server.connect();
         // It may be closed before the request is written.
@@ -103,19 +103,26 @@ fn past_the_limit_of_connections_one_more_is_closed_at_once() {
             }
         }
     };
-    let eventually = |wanted: bool| {
-        let until = Instant::now() + LONG;
-        while answered() != wanted {
-            assert!(Instant::now() < until, "still {}", !wanted);
-        }
+    // One of those three may be closed too, while the place of a client before it is not free yet.
+    let is_open = |client: &UnixStream| {
+        client.set_nonblocking(true).unwrap();
+        (&*client).read(&mut [0]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
     };
-    // Until those three have been accepted.
-    eventually(false);
-    let begin = Instant::now();
-    assert!((0..10).all(|_| !answered()));
-    assert!(begin.elapsed() < Duration::from_secs(2));
+    let until = Instant::now() + LONG;
+    loop {
+        idle.retain(is_open);
+        idle.extend((idle.len()..3).map(|_| server.connect()));
+        let begin = Instant::now();
+        if (0..10).all(|_| !answered()) && idle.iter().all(is_open) {
+            assert!(begin.elapsed() < Duration::from_secs(2), "they are closed at once");
+            break;
+        }
+        assert!(Instant::now() < until, "there is room for more than three");
+    }
     drop(idle);
-    eventually(true);
+    while !answered() {
+        assert!(Instant::now() < until, "there is never room again");
+    }
 }
 
 #[test]
@@ -283,7 +290,7 @@ fn look_ups_do_not_wait_for_passwords_that_are_being_hashed() {
     hashing[59].set_nonblocking(true).unwrap();
     assert!(hashing[59].read(&mut [0; 10]).is_err(), "there was nothing to wait for");
     hashing[59].set_nonblocking(false).unwrap();
-    assert!(took < Duration::from_millis(50), "{took:?}");
+    assert!(took < Duration::from_millis(500), "{took:?}");
     for client in &mut hashing {
         assert_eq!(read_to_end(client), "FAIL\n");
     }
@@ -308,7 +315,8 @@ fn nobody_but_recipients_waits_for_a_mailbox_that_is_locked() {
         begin.elapsed()
     };
     let took = median((0..11).map(others).collect());
-    assert!(took < Duration::from_millis(50), "{took:?}");
+    // Each of those waits until the lock is free, for seconds.
+    assert!(took < Duration::from_secs(1), "{took:?}");
     for client in &mut waiting {
         client.set_nonblocking(true).unwrap();
         assert!(client.read(&mut [0; 10]).is_err(), "there was nothing to wait for");
