@@ -32,7 +32,8 @@ fn answers_are_counted_by_kind_and_reason() {
     table.fail(true);
     server.ask(auth("anna@x.example", "secret"));
     let status = status(&server);
-    assert_eq!((status.logins.yes, status.logins.all_no(), status.logins.all_not_now()), (2, 1, 1));
+    assert_eq!((status.logins.yes, status.logins.all_no(), status.logins.all_not_now()), (1, 1, 1));
+    assert_eq!((status.lookups.yes, status.lookups.all_no()), (1, 0));
     assert_eq!(status.logins.no.get("wrong-password"), Some(&1));
     assert_eq!(status.logins.not_now.get("database-unreachable"), Some(&1));
     assert_eq!((status.addresses.yes, status.addresses.all_no()), (0, 1));
