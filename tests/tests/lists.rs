@@ -223,7 +223,7 @@ fn what_is_listed_is_not_held(kind: Kind) {
     }
     for (arguments, lines) in [
         (&["account", "list"][..], COUNT + 1),
-        (&["account", "list", "--json"], COUNT * 14 + 2),
+        (&["account", "list", "--json"], COUNT * 15 + 2),
         (&["account", "list", "d07.example"], COUNT / 50 + 1),
         (&["account", "export"], COUNT + 1),
         (&["alias", "list"], COUNT + 1),
