@@ -52,7 +52,7 @@ struct Finding {
 struct Shown<'a> {
     state: State,
     findings: &'a [Finding],
-    /// What mends the rights, or makes a user for the daemon, when it is run in the database by its administrator.
+    /// Statements that correct the rights, or make a user for the daemon, for an administrator of the database to run.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     statements: &'a [&'a str],
     /// What else is to be done with that user.
@@ -233,7 +233,7 @@ fn hosts(hosts: &[HostState], findings: &mut Findings) {
                 findings.add(what, State::Degraded, format!("{place} takes no further connection: {error}"));
             }
             Some((error, _)) if !live => {
-                let cure = "mend that, or take it out of [database] url";
+                let cure = "correct that, or take it out of [database] url";
                 findings.add(what, State::Degraded, format!("{place}: {error}; {cure}"));
             }
             _ => findings.add(what, State::Ok, format!("{place} is a {role} and answers in {latency:.1} ms")),
@@ -344,7 +344,7 @@ mod tests {
         assert_eq!(look(&[host(Role::Unknown, true)]), []);
         let found = look(&[host(Role::Primary, true), host(Role::Replica, false)]);
         assert_eq!(found[0], (State::Ok, "db is a primary and answers in 0.0 ms".into()));
-        assert_eq!(found[1], (State::Degraded, "db: gone; mend that, or take it out of [database] url".into()));
+        assert_eq!(found[1], (State::Degraded, "db: gone; correct that, or take it out of [database] url".into()));
         assert_eq!(found.len(), 2);
         let full = HostState { full: true, ..host(Role::Primary, true) };
         let found = look(&[full, host(Role::Replica, true)]);

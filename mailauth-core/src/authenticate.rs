@@ -102,7 +102,7 @@ pub struct Policy {
     pub min_length: usize,
     /// May an account without restriction use a service whose name is not known?
     pub unknown_services: bool,
-    /// May people log in with the other names of their domain?
+    /// Whether people may log in with the other names of their domain.
     pub alias_domains: bool,
     /// What separates details in addresses.
     pub delimiters: Delimiters,

@@ -34,7 +34,7 @@ pub enum NotMade {
         path: PathBuf,
         /// The account's user.
         uid: u32,
-        /// Who we are.
+        /// The user of this process.
         own: u32,
     },
     /// The file system failed, or does not let the owner.
@@ -99,7 +99,7 @@ pub fn as_root(home: &Path, uid: u32, gid: u32) -> io::Result<()> {
     while let Some(name) = next {
         next = names.next();
         let trust = Trust::in_folder(folder.as_fd())?;
-        // A link that somebody else has put there leads nowhere.
+        // A link that another user has put there is not followed.
         let follow = if trust == Trust::ToMake { OFlags::empty() } else { OFlags::NOFOLLOW };
         folder = match (trust, openat(&folder, name, how | follow, Mode::empty())) {
             (Trust::None, _) => return Ok(()),
@@ -117,11 +117,11 @@ pub fn as_root(home: &Path, uid: u32, gid: u32) -> io::Result<()> {
 /// How far root trusts what is in a folder.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Trust {
-    /// Somebody else can put there what he likes.
+    /// Another user can put anything there.
     None,
     /// The same, but what is root's stays root's: a folder such as /tmp.
     ToPass,
-    /// Nobody but root, and whom root gave the folder's group.
+    /// Only root, and members of the group that root gave the folder, can put anything there.
     ToMake,
 }
 

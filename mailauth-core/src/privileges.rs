@@ -47,7 +47,7 @@ pub fn become_owner(uid: u32, gid: u32) -> Result<(), StillPrivileged> {
     verify(uid, gid)
 }
 
-/// Does `work` with the rights that user `uid` with the group `gid` alone has to files. To be called as root.
+/// Runs `work` with the rights to files that user `uid` with the group `gid` alone has. To be called as root.
 ///
 /// It runs on a thread of its own, whose rights are given up for good; all other threads keep theirs.
 ///

@@ -34,7 +34,7 @@ pub enum Field {
     Name,
     /// Courier's account options.
     Options,
-    /// 0 or 1: does it receive mail?
+    /// 0 or 1: whether it receives mail.
     Receives,
     /// The domain alone.
     Domain,
@@ -146,7 +146,7 @@ pub struct Domains {
     pub quota_bytes: String,
     /// Column: most messages of its mailboxes together.
     pub quota_messages: String,
-    /// Column: 0 or 1: is this host only a backup MX of it?
+    /// Column: 0 or 1: whether this host is only a backup MX of it.
     pub backup: String,
     /// Column: when the row was last changed.
     pub updated: String,

@@ -17,7 +17,7 @@ fn what_check_prints_makes_it_content(kind: Kind) {
     let output = accounts.try_admin(&["check"], "");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let (table, script) = text.split_once("\n\n").unwrap_or_else(|| panic!("no statements in\n{text}"));
-    assert!(table.contains("the statements below mend it"), "{table}");
+    assert!(table.contains("the statements below correct it"), "{table}");
     assert!(script.contains("\nGRANT "), "{script}");
     match kind {
         Kind::Postgres => accounts.postgres().execute_admin(script),

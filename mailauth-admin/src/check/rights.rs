@@ -25,7 +25,7 @@ pub(super) fn look(config: &Config, report: &StoreReport, findings: &mut Finding
     let cure = match config.database.url {
         DatabaseUrl::Sqlite { .. } => "",
         _ if report.rights_cure.is_empty() => "; schema/ has the exact grants for each role",
-        _ => "; the statements below mend it",
+        _ => "; the statements below correct it",
     };
     for right in &report.rights_missing {
         // Without reading there is no login; what else is missing stops only what stands after it in brackets.
@@ -54,7 +54,8 @@ fn listed(report: &StoreReport) -> String {
 
 /// The statements for the rights of this user, with what goes before and after.
 fn mended(config: &Config, report: &StoreReport) -> Option<Remedy> {
-    let mut remedy = Remedy::new("What mends the rights of this user, to be run in its database by an administrator:");
+    let mut remedy =
+        Remedy::new("Statements that correct the rights of this user, for an administrator to run in its database:");
     remedy.statements = report.rights_cure.iter().take(PRINTED).cloned().collect();
     if report.rights_cure.len() > PRINTED {
         remedy.after.push(format!("And {} more: run 'mailauth check' again.", report.rights_cure.len() - PRINTED));

@@ -86,7 +86,7 @@ impl Config {
         }
     }
 
-    /// Does the checkpassword program make a home and Maildir that are missing?
+    /// Whether the checkpassword program makes a home and Maildir that are missing.
     pub fn makes_homes_by_checkpassword(&self) -> bool {
         self.mailbox.create || self.pop3.create_home
     }
@@ -108,7 +108,7 @@ pub struct LoginConfig {
     pub separators: String,
     /// `unknown_services`: may an account without restriction use a service of a name we do not know?
     pub unknown_services: bool,
-    /// `alias_domains`: may people log in with the other names of their domain?
+    /// `alias_domains`: whether people may log in with the other names of their domain.
     pub alias_domains: bool,
 }
 

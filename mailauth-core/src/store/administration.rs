@@ -128,7 +128,7 @@ pub struct AccountChange {
     pub password: Option<Password>,
     /// On or off.
     pub enabled: Option<bool>,
-    /// Does it receive mail?
+    /// Whether it receives mail.
     pub receives: Option<bool>,
     /// The services permitted.
     pub services: Option<Services>,
