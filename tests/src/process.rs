@@ -282,6 +282,17 @@ pub fn output_with_input(command: &mut Command, input: &str) -> Output {
     output
 }
 
+/// Returns what a program printed on both outputs.
+///
+/// # Panics
+/// When it did not end with this code.
+#[track_caller]
+pub fn ended(output: &Output, code: i32) -> String {
+    let text = [&output.stdout[..], &output.stderr].map(String::from_utf8_lossy).concat();
+    assert_eq!(output.status.code(), Some(code), "{text}");
+    text
+}
+
 /// Waits until something is so.
 ///
 /// # Panics

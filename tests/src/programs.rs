@@ -1,6 +1,7 @@
 //! Our own programs, as cargo has built them.
 
 use crate::process::run;
+use crate::scratch::User;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -18,6 +19,17 @@ pub fn program(name: &str) -> PathBuf {
         None => build(),
     });
     folder.join(name)
+}
+
+/// A program of this workspace, to be run by a user without other groups than its own.
+///
+/// # Panics
+/// As [`program`].
+pub fn program_as(user: User, name: &str) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--clear-groups".into(), format!("--reuid={}", user.uid), format!("--regid={}", user.gid)]);
+    command.arg(program(name));
+    command
 }
 
 /// The path of a library of this workspace, beside the programs.

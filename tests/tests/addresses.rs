@@ -2,10 +2,9 @@
 
 use mailauth_tests::people::{ANNA, BRUNO, CARLA, PASSWORD, UNKNOWN, people};
 use mailauth_tests::wire::{Manner, ask, auth, login};
-use mailauth_tests::{Accounts, Kind, Mailauth, eventually, on_each_database};
+use mailauth_tests::{Accounts, Kind, Mailauth, ended, eventually, on_each_database};
 use std::fs;
 use std::path::Path;
-use std::process::Output;
 use std::time::Duration;
 
 on_each_database!(
@@ -36,13 +35,6 @@ fn word(server: &Mailauth, who: &str, password: &str) -> &'static str {
 fn send(server: &Mailauth, question: &str) -> String {
     let question = format!("ASK {question}\n");
     String::from_utf8(ask(server.socket(), question.as_bytes(), Manner::Whole).bytes).expect("text")
-}
-
-#[track_caller]
-fn ended(output: &Output, code: i32) -> String {
-    let text = [&output.stdout[..], &output.stderr].map(String::from_utf8_lossy).concat();
-    assert_eq!(output.status.code(), Some(code), "{text}");
-    text
 }
 
 fn people_log_in_by_another_name_of_their_domain_only_where_that_is_configured(kind: Kind) {

@@ -1,7 +1,9 @@
 //! The administrator's command, as an administrator meets it.
 
 use mailauth_tests::people::{ANNA, BRUNO, CARLA, PASSWORD, UNKNOWN, people};
-use mailauth_tests::{Accounts, Kind, Mailauth, Scratch, on_each_database_and_mysql, output_with_input, program};
+use mailauth_tests::{
+    Accounts, Kind, Mailauth, Scratch, ended, on_each_database_and_mysql, output_with_input, program,
+};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -20,14 +22,6 @@ mod with_a_server {
     use super::a_database_that_is_away_is_not_now_and_never_no;
 
     mailauth_tests::on_each_server_and_mysql!(a_database_that_is_away_is_not_now_and_never_no);
-}
-
-/// The exit code, and what was printed on both outputs.
-#[track_caller]
-fn ended(output: &Output, code: i32) -> String {
-    let text = [&output.stdout[..], &output.stderr].map(String::from_utf8_lossy).concat();
-    assert_eq!(output.status.code(), Some(code), "{text}");
-    text
 }
 
 /// Runs the command, which has to end with `code`.

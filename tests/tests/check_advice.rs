@@ -2,7 +2,7 @@
 
 use mailauth_tests::{
     Accounts, Courier, Kind, MariaDb, Postgres, Scratch, User, free_port, on_each_server_and_mysql, output_with_input,
-    program,
+    program, program_as,
 };
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -39,12 +39,7 @@ fn check_as(user: Option<User>, config: &str) -> (i32, String) {
     fs::write(&file, config).expect("a configuration");
     let mut command = match user {
         None => Command::new(program("mailauth")),
-        Some(User { uid, gid }) => {
-            let mut command = Command::new("setpriv");
-            command.args(["--clear-groups".into(), format!("--reuid={uid}"), format!("--regid={gid}")]);
-            command.arg(program("mailauth"));
-            command
-        }
+        Some(user) => program_as(user, "mailauth"),
     };
     let output = output_with_input(command.arg("--config").arg(&file).arg("check").current_dir("/"), "");
     let said = String::from_utf8(output.stdout).expect("text") + &String::from_utf8(output.stderr).expect("text");

@@ -1,6 +1,6 @@
 //! `mailauth deliver`, as a mail server meets it: on good days, on full disks, and killed at any moment.
 
-use mailauth_tests::{Accounts, Kind, MailHost, Scratch, on_each_database, output_with_input, program};
+use mailauth_tests::{Accounts, Kind, MailHost, Scratch, ended, on_each_database, output_with_input, program};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
@@ -15,13 +15,6 @@ on_each_database!(
     two_mailboxes_fill_the_quota_of_their_domain,
     mail_for_nobody_is_refused_and_not_put_off,
 );
-
-#[track_caller]
-fn ended(output: &Output, code: i32) -> String {
-    let text = [&output.stdout[..], &output.stderr].map(String::from_utf8_lossy).concat();
-    assert_eq!(output.status.code(), Some(code), "{text}");
-    text
-}
 
 /// Accounts with homes in `folder` and this quota.
 fn accounts(kind: Kind, folder: &Scratch, quota: &str) -> Accounts {

@@ -1,9 +1,8 @@
 //! What a person at the keyboard meets: slips, figures and times, lists, and errors for programs.
 
 use mailauth_tests::people::{ANNA, CHEAP_HASH, PASSWORD};
-use mailauth_tests::{Accounts, Kind, on_each_database};
+use mailauth_tests::{Accounts, Kind, ended, on_each_database};
 use serde_json::Value;
-use std::process::Output;
 
 on_each_database!(
     a_name_with_a_slip_is_answered_by_the_one_that_was_meant,
@@ -22,13 +21,6 @@ fn accounts(kind: Kind) -> Accounts {
 #[track_caller]
 fn told(accounts: &Accounts, arguments: &[&str], code: i32) -> String {
     ended(&accounts.try_admin(arguments, ""), code)
-}
-
-#[track_caller]
-fn ended(output: &Output, code: i32) -> String {
-    let text = [&output.stdout[..], &output.stderr].map(String::from_utf8_lossy).concat();
-    assert_eq!(output.status.code(), Some(code), "{text}");
-    text
 }
 
 #[track_caller]

@@ -124,10 +124,7 @@ fn an_enumeration_leaves_out_a_row_that_no_login_matches(kind: Kind) {
 /// Runs the command, which has to end with `code`, and returns what it printed on both outputs.
 #[track_caller]
 fn ended(accounts: &Accounts, arguments: &[&OsStr], code: i32) -> String {
-    let output = accounts.try_admin_os(arguments);
-    let text = [&output.stdout[..], &output.stderr].map(String::from_utf8_lossy).concat();
-    assert_eq!(output.status.code(), Some(code), "{text}");
-    text
+    mailauth_tests::ended(&accounts.try_admin_os(arguments), code)
 }
 
 #[track_caller]

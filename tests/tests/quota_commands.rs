@@ -1,11 +1,11 @@
 //! `mailauth quota`, as an administrator meets it, beside Courier's own programs on the same mailboxes.
 
-use mailauth_tests::{Accounts, Kind, MailHost, Scratch, output_with_input, program, run};
+use mailauth_tests::{Accounts, Kind, MailHost, Scratch, ended, output_with_input, program, run};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 
 const LIMITS: &str = "100000S,1000C";
 
@@ -21,13 +21,6 @@ fn mailbox(at: &Path) -> PathBuf {
     }
     std::os::unix::fs::chown(at, Some(MailHost::OWNER.uid), Some(MailHost::OWNER.gid)).expect("its owner");
     at.to_owned()
-}
-
-#[track_caller]
-fn ended(output: &Output, code: i32) -> String {
-    let text = [&output.stdout[..], &output.stderr].map(String::from_utf8_lossy).concat();
-    assert_eq!(output.status.code(), Some(code), "{text}");
-    text
 }
 
 /// `mailauth quota` with no configuration, in a folder that has none.

@@ -1,11 +1,10 @@
 //! What a program that asks the daemon says when it gets no answer: what happened, and what to do.
 
-use mailauth_tests::{Accounts, Kind, Mailauth, Scratch, User, output_with_input, program};
+use mailauth_tests::{Accounts, Kind, Mailauth, Scratch, User, output_with_input, program_as};
 use rustix::process::Signal;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// A daemon, and a question of the system user nobody.
 struct Site {
@@ -26,9 +25,8 @@ impl Site {
         let file: PathBuf = self.folder.join("mailauth.toml");
         let client = format!("[client]\nsocket = '{}'\nfallback = 'none'\ndeadline = '500ms'\n", socket.display());
         fs::write(&file, format!("{}{client}", self.accounts.config())).expect("a configuration");
-        let mut command = Command::new("setpriv");
-        command.args(["--clear-groups".into(), format!("--reuid={}", user.uid), format!("--regid={}", user.gid)]);
-        command.arg(program("mailauth-exim")).arg("--config").arg(&file).args(["domain", "example.org"]);
+        let mut command = program_as(user, "mailauth-exim");
+        command.arg("--config").arg(&file).args(["domain", "example.org"]);
         let output = output_with_input(command.current_dir("/"), "");
         let said = String::from_utf8(output.stderr).expect("text");
         assert_eq!(output.status.code(), Some(75), "{said}");

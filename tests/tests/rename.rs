@@ -1,12 +1,11 @@
 //! An account gets another login: what goes with it, and what is left as it was where it cannot.
 
 use mailauth_tests::people::{ANNA, CHEAP_HASH, PASSWORD};
-use mailauth_tests::{Accounts, Kind, MailHost, on_each_database_and_mysql};
+use mailauth_tests::{Accounts, Kind, MailHost, ended, on_each_database_and_mysql};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::{chown, symlink};
 use std::path::{Path, PathBuf};
-use std::process::Output;
 
 on_each_database_and_mysql!(
     aliases_of_a_renamed_account_lead_to_its_new_login,
@@ -19,13 +18,6 @@ const NEW: &str = "anne@example.org";
 #[track_caller]
 fn told(accounts: &Accounts, arguments: &[&str], code: i32) -> String {
     ended(&accounts.try_admin(arguments, ""), code)
-}
-
-#[track_caller]
-fn ended(output: &Output, code: i32) -> String {
-    let text = [&output.stdout[..], &output.stderr].map(String::from_utf8_lossy).concat();
-    assert_eq!(output.status.code(), Some(code), "{text}");
-    text
 }
 
 /// Accounts whose homes follow from their logins, below a folder of their own.

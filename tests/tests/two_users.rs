@@ -1,6 +1,8 @@
 //! Two users of the database: the daemon's in `[database]`, and the one of the `mailauth` command in `[admin]`.
 
-use mailauth_tests::{Accounts, Kind, Mailauth, Scratch, User, on_each_server_and_mysql, output_with_input, program};
+use mailauth_tests::{
+    Accounts, Kind, Mailauth, Scratch, User, on_each_server_and_mysql, output_with_input, program, program_as,
+};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::PathBuf;
@@ -78,12 +80,7 @@ impl Site {
         fs::write(&file, config).expect("a configuration");
         let mut command = match user {
             None => Command::new(program("mailauth")),
-            Some(User { uid, gid }) => {
-                let mut command = Command::new("setpriv");
-                command.args(["--clear-groups".into(), format!("--reuid={uid}"), format!("--regid={gid}")]);
-                command.arg(program("mailauth"));
-                command
-            }
+            Some(user) => program_as(user, "mailauth"),
         };
         output_with_input(command.arg("--config").arg(&file).args(arguments).current_dir("/"), "")
     }
