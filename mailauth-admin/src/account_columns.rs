@@ -228,7 +228,7 @@ fn services(text: &str) -> Result<Services, String> {
     Ok(services)
 }
 
-/// What is wrong with a list that names a service which is not known: most often that is a slip, and nobody can log in.
+/// Why a list that names an unknown service is refused: most often it is a slip, and no login would be accepted.
 fn unknown_service(services: &Services) -> Option<String> {
     let Services::Only(list) = services else { return None };
     let name = list.iter().find_map(|service| match service {

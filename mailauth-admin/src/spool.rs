@@ -4,7 +4,7 @@ use std::fs::{File, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 
-/// Creates a file without a name in the folder for temporary files, which nobody but this user can open.
+/// Creates a file without a name in the folder for temporary files, which only this user can open.
 pub fn private_file() -> io::Result<File> {
     let file = tempfile::tempfile()?;
     file.set_permissions(Permissions::from_mode(0o600))?;

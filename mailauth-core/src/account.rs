@@ -78,15 +78,15 @@ impl Login {
         if login.len() > Self::MAX { Err(LoginError::TooLong) } else { Ok(Login(login)) }
     }
 
-    /// The login that stands in a row, in another spelling than [`Login::parse`] gives it, perhaps: one of international
-    /// names that was written by an older version or another program. `None` if none is looked up by these bytes.
+    /// Returns the login of a row as it is stored. The spelling may differ from that of [`Login::parse`], where an older
+    /// version or another program wrote an international name. `None` if no login is looked up by these bytes.
     pub fn as_it_stands(stored: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(stored).ok()?;
         (Self::parse(stored, None).is_ok() && text.to_lowercase() == text).then(|| Login(text.to_owned()))
     }
 
-    /// Reads a login as a person typed it: without the white space at either end. If it has no `@`, the last of the
-    /// `separators` in it stands for one, or a full-width `＠`.
+    /// Reads a login as a person typed it: without the white space at either end. If it has no `@`, a full-width
+    /// `＠` or the last of the `separators` in it is taken for one.
     ///
     /// ```
     /// use mailauth_core::Login;

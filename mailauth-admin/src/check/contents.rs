@@ -109,7 +109,7 @@ pub(super) fn look(store: SqlStore, config: &Config, all: bool, findings: &mut F
     aliases.tell(findings);
 }
 
-/// What is found of accounts. Those that are disabled harm nobody.
+/// What is found of accounts. Disabled accounts are not judged.
 struct Accounts<'a> {
     config: &'a Config,
     progress: Progress,

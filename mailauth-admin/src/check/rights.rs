@@ -102,7 +102,7 @@ fn own_user(config: &Config, report: &StoreReport) -> Option<Remedy> {
     Some(remedy)
 }
 
-/// The name of the user that a statement makes, as it stands in a URL.
+/// The name of the user that a statement makes, as it is written in a URL.
 fn name_in(statement: &str) -> Option<String> {
     let rest = statement.strip_prefix("CREATE USER ").or_else(|| statement.strip_prefix("CREATE ROLE "))?;
     let end = rest.find(['@', ' '])?;

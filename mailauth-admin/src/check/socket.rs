@@ -58,7 +58,7 @@ pub(super) fn look(config: &Config, findings: &mut Findings) {
     findings.add(what, state, text);
 }
 
-/// Asks for an account that nobody has.
+/// Asks for an account that does not exist.
 fn ask(path: &Path, daemon: &Client) -> (State, String) {
     let shown = path.display();
     let answer = daemon.authenticate(Request {

@@ -1,4 +1,4 @@
-//! Progress, for somebody who sits at a terminal.
+//! Progress, shown on a terminal.
 
 use rustix::termios::isatty;
 use std::io::{self, Write};

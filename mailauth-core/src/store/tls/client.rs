@@ -48,7 +48,7 @@ pub(in crate::store) fn client_config(
 /// its certificate then, and what is wrong with it can be told.
 const NOT_VERIFIED: [SignatureScheme; 2] = [SignatureScheme::ECDSA_NISTP521_SHA512, SignatureScheme::ED448];
 
-/// `require`: whoever answers. That the key is the certificate's tells nothing either, when anybody's will do.
+/// `require`: any certificate is accepted, so the signature that proves its key is not verified either.
 #[derive(Debug)]
 struct Anybody(Arc<CryptoProvider>);
 
