@@ -38,6 +38,9 @@ pub enum LoginError {
     /// Nothing before or after its last `@`.
     #[error("the login lacks its name or its domain")]
     Incomplete,
+    /// A character beyond ASCII that would be folded into one of ASCII, such as the Kelvin sign.
+    #[error("the login holds a character beyond ASCII that only looks like one of ASCII, such as a full-width letter")]
+    Disguised,
     /// A domain beyond ASCII that is no international name.
     #[error("the login's domain is no name: it holds a character that has no place there, or is too long")]
     Domain,
@@ -61,6 +64,9 @@ impl Login {
         let text = std::str::from_utf8(sent).map_err(|_| LoginError::NotUtf8)?;
         if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
             return Err(LoginError::Unprintable);
+        }
+        if spelling::is_disguised(text) {
+            return Err(LoginError::Disguised);
         }
         let mut login = text.to_lowercase();
         if spelling::may_vary(&login) {
@@ -285,13 +291,24 @@ mod tests {
         let login = Login::typed("jürgen＠bücher．example".as_bytes(), None, "").unwrap();
         assert_eq!(login.as_str(), "jürgen@xn--bcher-kva.example");
         assert_eq!(login.readable(), "jürgen@bücher.example");
-        for sent in ["a@ü/x", "a@\u{2100}.example", "a@x.\u{200b}\u{200d}"] {
-            assert_eq!(parse(sent), Err(LoginError::Domain), "{sent:?}");
+        assert_eq!(parse("a@ü/x"), Err(LoginError::Domain));
+        for sent in ["a@\u{2100}.example", "a@x.\u{200b}\u{200d}"] {
+            assert!(matches!(parse(sent), Err(LoginError::Disguised | LoginError::Domain)), "{sent:?}");
         }
         assert_eq!(parse("a@xn--zzzzzz999.example").as_deref(), Ok("a@xn--zzzzzz999.example"));
         assert_eq!(parse("a@b_c.example.").as_deref(), Ok("a@b_c.example."));
         // Its ASCII form is longer.
         assert_eq!(parse(&format!("a@{}x", "ü.".repeat(80))), Err(LoginError::TooLong));
+    }
+
+    #[test]
+    fn a_character_that_would_fold_into_ascii_is_in_no_login() {
+        let parse = |sent: &str| Login::parse(sent.as_bytes(), Some("example.org"));
+        for sent in ["\u{212a}urt", "\u{212a}urt@example.org", "kurt@e\u{ff58}ample.org", "hanne\u{17f}@example.org"] {
+            assert_eq!(parse(sent), Err(LoginError::Disguised), "{sent}");
+            assert_eq!(Login::as_it_stands(sent.as_bytes()), None, "{sent}");
+        }
+        assert_eq!(parse("KURT@Example.ORG").unwrap().as_str(), "kurt@example.org");
     }
 
     #[test]

@@ -5,6 +5,9 @@
 //! domains are looked up, kept and compared in that ASCII form (UTS 46, not transitional). In a local part only the
 //! letters are composed (NFC): mail servers send those as they are.
 //!
+//! What lies beyond ASCII is never the spelling of something in ASCII: a Kelvin sign is no k in a login, nor a full-width
+//! letter in its domain ([`is_disguised`]). Programs that fold or limit logins by ASCII alone would take it for another one.
+//!
 //! An ASCII name without `xn--` has one spelling and costs no more than a look at it. An ASCII name with a label that
 //! begins with `xn--` and is no international name is kept as it is: it may have worked for years.
 
@@ -18,6 +21,9 @@ const MAX_LABEL: usize = 63;
 /// What the labels of international names begin with.
 const PREFIX: &str = "xn--";
 
+/// The dots beyond ASCII that separate labels (UTS 46).
+const DOTS: [char; 3] = ['\u{3002}', '\u{ff0e}', '\u{ff61}'];
+
 /// A name beyond ASCII that no domain can have: a character that has no place in it, or a label that is too long in its
 /// ASCII form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +32,29 @@ pub(crate) struct NoName;
 /// Returns false for what has one spelling only.
 pub(crate) fn may_vary(folded: &str) -> bool {
     !folded.is_ascii() || folded.contains(PREFIX)
+}
+
+/// Returns true if a part of this address or login lies beyond ASCII, and its spelling does not.
+pub(crate) fn is_disguised(text: &str) -> bool {
+    if text.is_ascii() {
+        return false;
+    }
+    let (local, domain) = text.rsplit_once('@').unwrap_or((text, ""));
+    // The long s is an s to those that fold case by the capitals.
+    let as_letter = |c: char| c == '\u{17f}' || c.to_lowercase().nfc().all(|c| c.is_ascii());
+    let in_domain = |c: char| as_letter(c) || c.nfkc().flat_map(char::to_lowercase).all(|c| c.is_ascii());
+    let is_beyond = |c: &char| !c.is_ascii();
+    let separates = |c: char| DOTS.contains(&c);
+    local.chars().filter(is_beyond).any(as_letter)
+        || domain.chars().filter(|c| is_beyond(c) && !separates(*c)).any(in_domain)
+        // Dots of East Asian keyboards, and characters that are left out, make no other name of one in ASCII.
+        || !domain.is_ascii() && to_ascii(domain).is_some_and(|ascii| has_plain_label(domain, &ascii))
+}
+
+/// Returns true if a label beyond ASCII is in ASCII in `ascii`, or the dots alone are beyond it.
+fn has_plain_label(domain: &str, ascii: &str) -> bool {
+    let labels = domain.split(|c| c == '.' || DOTS.contains(&c)).zip(ascii.split('.'));
+    !ascii.contains(PREFIX) || labels.into_iter().any(|(label, ascii)| !label.is_ascii() && !ascii.starts_with(PREFIX))
 }
 
 /// An address, or a login without a domain, in the spelling that is looked up.
@@ -167,6 +196,41 @@ mod tests {
     }
 
     #[test]
+    fn what_lies_beyond_ascii_is_no_other_spelling_of_what_does_not() {
+        for text in [
+            "\u{212a}urt@x.example", // Kelvin sign
+            "\u{212a}urt",
+            "hanne\u{17f}@x.example", // long s
+            "a\u{37e}b@x.example",    // Greek question mark
+            "kurt@\u{212a}.example",
+            "kurt@\u{ff45}xample.org", // full-width e
+            "kurt@x.example\u{ff0e}org",
+            "kurt@x\u{3002}example",
+            "kurt@b\u{fc}cher.\u{1d41e}xample", // mathematical bold e
+            "kurt@\u{ff42}\u{fc}cher.example",
+            "kurt@o\u{fb03}ce.example", // ligature ffi
+            "kurt@x\u{ad}.example",     // soft hyphen
+            "kurt@x\u{200b}.b\u{fc}cher",
+            "kurt@\u{2075}.example",
+        ] {
+            assert!(is_disguised(text), "{text:?}");
+        }
+        for text in [
+            "kurt@x.example",
+            "jürgen@bücher.example",
+            "ju\u{308}rgen@bu\u{308}cher\u{3002}example",
+            "ışık@x.example",
+            "İbrahim@x.example",
+            "straße@straße.example",
+            "日本@日本語．日本",
+            "σασ@σασ.example",
+            "kurt@xn--bcher-kva.example",
+        ] {
+            assert!(!is_disguised(text), "{text:?}");
+        }
+    }
+
+    #[test]
     fn people_read_letters() {
         assert_eq!(readable("anna@xn--bcher-kva.example"), "anna@bücher.example");
         assert_eq!(readable_domain("sub.xn--wgv71a119e.example"), "sub.日本語.example");
@@ -186,6 +250,14 @@ mod tests {
         fn a_spelling_is_spelt_the_same_again(text in "\\PC{0,20}") {
             if let Ok(once) = address(&text) {
                 prop_assert_eq!(address(&once), Ok(once));
+            }
+        }
+
+        #[test]
+        fn no_spelling_in_ascii_has_one_beyond_it(text in "[a-zA-Z@.\\PC]{1,20}") {
+            if !text.is_ascii() && !is_disguised(&text) {
+                let spelt = address(&text).unwrap_or_else(|_| "\u{fc}".into());
+                prop_assert!(!spelt.is_ascii() || spelt.contains(PREFIX), "{text:?} is {spelt:?}");
             }
         }
 
