@@ -161,6 +161,7 @@ mod tests {
             No::NoMail,
             No::UnknownDomain,
             No::UnknownAlias,
+            No::NotOwnAddress,
             No::OverQuota(String::new()),
             No::Unexplained,
         ];
@@ -170,7 +171,8 @@ mod tests {
                 No::NewPasswordTooShort | No::NoPassword | No::PasswordLocked | No::UnusableHash(_) => {}
                 No::UnusableAccount(_) => {}
                 No::NoClearPassword | No::AccountDisabled | No::DomainDisabled | No::ServiceNotAllowed => {}
-                No::NoMail | No::UnknownDomain | No::UnknownAlias | No::OverQuota(_) | No::Unexplained => {}
+                No::NoMail | No::UnknownDomain | No::UnknownAlias | No::NotOwnAddress => {}
+                No::OverQuota(_) | No::Unexplained => {}
             }
         }
         all.into()

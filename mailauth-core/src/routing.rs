@@ -10,6 +10,8 @@
 //! copy may lack the address. If no such host can be asked, the answer is "not now". Yes is said by any of them.
 //! `docs/internals/ages.md` has the table.
 
+mod sender;
+
 use crate::account::{Account, AccountRow, Login};
 use crate::alias::check_target;
 use crate::authenticate::{Answer, No, NotNow, Policy};

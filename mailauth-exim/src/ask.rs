@@ -4,9 +4,10 @@ use crate::question::Question;
 use mailauth_core::authenticate::{Answer, Authority, Credential, No, NotNow, Request};
 use mailauth_core::config::{ClientConfig, Fallback};
 use mailauth_core::password::Stored;
-use mailauth_core::{Account, Secret, Service};
+use mailauth_core::{Account, Login, Secret, Service};
 use mailauth_courier::client::Client;
 use mailauth_courier::protocol::Question as Route;
+use std::cell::RefCell;
 use std::ffi::OsString;
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,8 @@ pub struct Asker {
     daemon: Client,
     database: Option<Client>,
     patience: Duration,
+    /// The login of the account about which the last answer was yes, as the table spells it.
+    login: RefCell<Option<Login>>,
 }
 
 impl Asker {
@@ -30,7 +33,13 @@ impl Asker {
             daemon: Client::new(&config.socket, patience),
             database: database.map(|command| Client::of_program(command, patience)),
             patience,
+            login: RefCell::default(),
         }
+    }
+
+    /// The login of the account about which the last answer was yes, as the table spells it, where an account came with it.
+    pub fn login(&self) -> Option<Login> {
+        self.login.borrow().clone()
     }
 
     /// The answer, and the text that comes with a yes. It takes as long as the configuration says at most, and once more
@@ -55,7 +64,7 @@ impl Asker {
                 let credential = Credential::Password(password.clone());
                 let service = Service::from_name(service);
                 let request = Request { service, login: login.clone(), credential, client: address.clone(), deadline };
-                match client.authenticate(request) {
+                match self.noted(client.authenticate(request)) {
                     Answer::Yes(_) => Answer::Yes(Secret::default()),
                     Answer::No(no) => Answer::No(no),
                     Answer::NotNow(why) => Answer::NotNow(why),
@@ -65,15 +74,31 @@ impl Asker {
                 // The mechanism is SMTP's, and the account has to be permitted that.
                 let (service, credential) = (Service::Smtp, Credential::Secret);
                 let request = Request { service, login: login.clone(), credential, client: None, deadline };
-                clear_password(client.authenticate(request))
+                clear_password(self.noted(client.authenticate(request)))
             }
             Question::Domain(name) => route(Route::Domain(name.clone())),
             Question::Account(address) => route(Route::Account(address.clone())),
             Question::Alias(address) => route(Route::Alias(address.clone())),
+            Question::Sender { login, address } => {
+                let address = if address == b"<>" { Vec::new() } else { address.clone() };
+                route(Route::Sender { login: login.clone(), address })
+            }
             Question::MayStore(address, size) | Question::Recipient(address, size) => {
                 route(Route::Recipient { address: address.clone(), size: *size })
             }
         }
+    }
+}
+
+impl Asker {
+    /// The same answer, whose login is kept.
+    fn noted(&self, answer: Answer<Box<Account>>) -> Answer<Box<Account>> {
+        let login = match &answer {
+            Answer::Yes(account) => Some(account.login.clone()),
+            Answer::No(_) | Answer::NotNow(_) => None,
+        };
+        self.login.replace(login);
+        answer
     }
 }
 

@@ -27,6 +27,7 @@
 
 use crate::ask::{Asker, DATABASE_PROGRAM};
 use crate::question::{Question, Said};
+use mailauth_core::Login;
 use mailauth_core::config::Config;
 use std::any::Any;
 use std::ffi::{CStr, OsStr, OsString, c_char, c_int, c_uchar};
@@ -50,6 +51,9 @@ pub enum Status {
 
 /// The most arguments that Exim passes. It bounds what we read.
 const MOST_ARGUMENTS: usize = 8;
+
+/// The login that was sent with the last right password, and as the table spells it.
+static LOGGED_IN: Mutex<Option<(Vec<u8>, Login)>> = Mutex::new(None);
 
 /// What Exim reads after a call, until the next one, which wipes it.
 static TEXT: Mutex<Vec<u8>> = Mutex::new(Vec::new());
@@ -82,6 +86,47 @@ functions! {
     mailauth_account: "account";
     mailauth_alias: "alias";
     mailauth_cram: "cram";
+    mailauth_sender: "sender";
+}
+
+/// The login that this process has just proved, as the table spells it: for `server_set_id`. It asks nothing. Exim expands
+/// that option after a wrong password too, for its log: then the login is folded, or left out if it is not plain ASCII.
+///
+/// # Safety
+/// As Exim calls it: `argv` are `argc` texts, and `yielded` is where a pointer may be put.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mailauth_id(yielded: *mut *mut c_uchar, argc: c_int, argv: *mut *mut c_uchar) -> c_int {
+    // SAFETY: as our own caller promises.
+    unsafe { call(yielded, argc, argv, id) }
+}
+
+fn id(arguments: &[&[u8]]) -> (Status, Zeroizing<Vec<u8>>) {
+    let [sent] = arguments else {
+        let why = format!("mailauth: id wants a login, and was given {} argument(s)", arguments.len());
+        return (Status::Fail, Zeroizing::new(why.into_bytes()));
+    };
+    let logged_in = LOGGED_IN.lock().unwrap_or_else(PoisonError::into_inner);
+    let login = match &*logged_in {
+        Some((typed, login)) if typed == sent => Some(login.clone()),
+        _ => Login::parse(sent, None).ok().filter(|login| login.as_str().bytes().all(is_plain)),
+    };
+    match login {
+        Some(login) => (Status::Ok, Zeroizing::new(login.as_str().as_bytes().to_vec())),
+        None => (Status::FailForced, Zeroizing::default()),
+    }
+}
+
+/// What may be in a text that a client sent and that Exim takes for checked: nothing that leads elsewhere.
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"@.-_+=".contains(&byte)
+}
+
+/// Notes who has logged in, or whose secret Exim has got to check a login by.
+fn note(question: &Question, login: Option<Login>) {
+    if let Question::Login { login: sent, .. } | Question::Cram(sent) = question {
+        let mut logged_in = LOGGED_IN.lock().unwrap_or_else(PoisonError::into_inner);
+        *logged_in = login.map(|login| (sent.clone(), login));
+    }
 }
 
 /// Gives a number back, and asks nobody: what the daemon expands must not take time.
@@ -160,7 +205,9 @@ fn answer(name: &str, arguments: &[&[u8]]) -> (Status, Zeroizing<Vec<u8>>) {
         Ok((config, _)) => Asker::new(&config.client, database_program()),
         Err(errors) => return fail(&errors.to_string().replace('\n', "; ")),
     };
-    match question.kind().say(asker.ask(&question)) {
+    let answer = asker.ask(&question);
+    note(&question, asker.login());
+    match question.kind().say(answer) {
         Said::Yes(said) | Said::No(said) => (Status::Ok, Zeroizing::new(said.expose().to_vec())),
         Said::Nothing => (Status::FailForced, text("")),
         Said::NotNow(why) if goes_on => (Status::Ok, text(&format!("later: {why}"))),

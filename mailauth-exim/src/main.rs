@@ -21,6 +21,7 @@ Asks about mail accounts, and prints the answer. For Exim's ${run; ${dlfunc with
   account ADDRESS           prints what delivery has to know, as ${extract takes it apart
   alias ADDRESS             prints where mail for the address goes instead
   cram LOGIN                prints the clear password, where one is stored and [courier] clear_users permits it
+  sender LOGIN ADDRESS      may the login send as the address? Prints yes or no
   login SERVICE LOGIN PASSWORD [CLIENT-ADDRESS]
                             is the password right? Every user of the machine can read a program's arguments while it
                             runs, so this is refused without --insecure-argv; use ${dlfunc or ${readsocket

@@ -9,6 +9,7 @@
 //! | `account` | address | what delivery has to know, for `${extract` |
 //! | `alias` | address | the addresses that its mail goes to instead |
 //! | `cram` | login | the clear password, where one is stored |
+//! | `sender` | login, address | the login may send as this address; none or `<>` is that of mail without a sender |
 //!
 //! A size is a number of bytes, or `-1` for one that is not known, as in `$message_size`.
 
@@ -43,6 +44,13 @@ pub enum Question {
     Alias(Vec<u8>),
     /// The clear password of this login.
     Cram(Vec<u8>),
+    /// May this login send as this address?
+    Sender {
+        /// As the table spells it.
+        login: Vec<u8>,
+        /// Empty or `<>` of mail without a sender.
+        address: Vec<u8>,
+    },
 }
 
 /// What is to become of an answer: it decides how a "no" is said.
@@ -121,7 +129,7 @@ impl fmt::Display for Misuse {
 }
 
 /// The questions, and their arguments in words.
-const FORMS: [(&str, &str); 7] = [
+const FORMS: [(&str, &str); 8] = [
     ("login", "a service, a login, a password, and the client's address if that is known"),
     ("domain", "a domain"),
     ("may_store", "an address and a size"),
@@ -129,6 +137,7 @@ const FORMS: [(&str, &str); 7] = [
     ("account", "an address"),
     ("alias", "an address"),
     ("cram", "a login"),
+    ("sender", "a login and an address"),
 ];
 
 impl Question {
@@ -150,6 +159,7 @@ impl Question {
             ("account", [address]) => Question::Account(address.to_vec()),
             ("alias", [address]) => Question::Alias(address.to_vec()),
             ("cram", [login]) => Question::Cram(login.to_vec()),
+            ("sender", [login, address]) => Question::Sender { login: login.to_vec(), address: address.to_vec() },
             _ => match FORMS.iter().find(|(known, _)| *known == name) {
                 Some((question, wanted)) => {
                     return Err(Misuse::Arguments { question, wanted, given: arguments.len() });
@@ -162,7 +172,9 @@ impl Question {
     /// What is to become of its answer.
     pub fn kind(&self) -> Kind {
         match self {
-            Question::Login { .. } | Question::Domain(_) | Question::MayStore(..) => Kind::Condition,
+            Question::Login { .. } | Question::Domain(_) | Question::MayStore(..) | Question::Sender { .. } => {
+                Kind::Condition
+            }
             Question::Account(_) | Question::Alias(_) | Question::Cram(_) => Kind::Value,
             Question::Recipient(..) => Kind::Word,
         }
@@ -187,6 +199,7 @@ mod tests {
             ("account", 1, 1),
             ("alias", 1, 1),
             ("cram", 1, 1),
+            ("sender", 2, 2),
         ] {
             for given in 0..=8 {
                 let read = Question::read(name, &vec![&b"1"[..]; given]);

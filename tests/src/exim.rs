@@ -93,6 +93,11 @@ impl Exim {
         self.write("/etc/exim4/cram.conf", &block.replace("192.0.2.10", "127.0.0.1"));
     }
 
+    /// Lets logins send as their own addresses alone, by the block of the page.
+    pub fn limit_senders(&self) {
+        self.write("/etc/exim4/senders.conf", &printed("/etc/exim4/senders.conf", "check_sender"));
+    }
+
     /// The same without a configuration, but with a certificate.
     ///
     /// # Panics

@@ -13,6 +13,8 @@ mod logins;
 mod outage;
 #[path = "exim/recipients.rs"]
 mod recipients;
+#[path = "exim/senders.rs"]
+mod senders;
 #[path = "exim/site.rs"]
 mod site;
 #[path = "exim/stock.rs"]

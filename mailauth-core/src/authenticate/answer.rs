@@ -69,6 +69,9 @@ pub enum No {
     /// The address is no alias.
     #[error("there is no such alias")]
     UnknownAlias,
+    /// The login may not send as this address.
+    #[error("the login may not send as this address")]
+    NotOwnAddress,
     /// A message would break this limit: a mailbox's or its domain's, and what it holds.
     #[error("{0}")]
     OverQuota(String),
@@ -79,7 +82,7 @@ pub enum No {
 
 impl No {
     /// Every word of [`No::code`].
-    pub const CODES: [&'static str; 18] = [
+    pub const CODES: [&'static str; 19] = [
         "unusable-login",
         "unknown-login",
         "wrong-password",
@@ -96,6 +99,7 @@ impl No {
         "no-mail",
         "unknown-domain",
         "unknown-alias",
+        "not-own-address",
         "over-quota",
         "unexplained",
     ];
@@ -119,6 +123,7 @@ impl No {
             No::NoMail => "no-mail",
             No::UnknownDomain => "unknown-domain",
             No::UnknownAlias => "unknown-alias",
+            No::NotOwnAddress => "not-own-address",
             No::OverQuota(_) => "over-quota",
             No::Unexplained => "unexplained",
         }

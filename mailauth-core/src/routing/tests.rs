@@ -14,6 +14,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
 
+mod sender;
+
 const YES: Answer<()> = Answer::Yes(());
 const KEPT: Answer<DomainMail> = Answer::Yes(DomainMail::Kept);
 

@@ -8,6 +8,7 @@
 //!          | "account" SP address               everything that delivery has to know
 //!          | "alias" SP address                 where its mail goes instead
 //!          | "recipient" SP size SP address     does it take a message of so many bytes?
+//!          | "sender" SP login SP [ address ]   may the login send as this address? None or "<>": mail without a sender
 //!
 //! reply   = "OK" [ SP text ] LF                 yes, and the text is the answer
 //!         | "FAIL" LF                           no
@@ -46,6 +47,13 @@ pub enum Question {
         /// The message's size in bytes; 0 where it is not known.
         size: u64,
     },
+    /// May this login send as this address?
+    Sender {
+        /// The login, which holds no space.
+        login: Vec<u8>,
+        /// The address; empty of mail without a sender.
+        address: Vec<u8>,
+    },
 }
 
 impl Question {
@@ -59,6 +67,12 @@ impl Question {
             b"recipient" => {
                 let (size, address) = split(rest)?;
                 Some(Question::Recipient { address: address.to_vec(), size: parse_size(size)? })
+            }
+            b"sender" => {
+                let end = rest.iter().position(|b| *b == b' ').filter(|end| *end > 0)?;
+                let (login, address) = (rest.get(..end)?, rest.get(end + 1..)?);
+                let address = if address == b"<>" { b"" } else { address };
+                Some(Question::Sender { login: login.to_vec(), address: address.to_vec() })
             }
             _ => None,
         }
@@ -74,6 +88,7 @@ impl Question {
             Question::Account(address) => ("account".to_owned(), address),
             Question::Alias(address) => ("alias".to_owned(), address),
             Question::Recipient { address, size } => (format!("recipient {size}"), address),
+            Question::Sender { login, address } => return compose_sender(login, address),
         };
         if about.is_empty() || about.iter().any(u8::is_ascii_control) {
             return Err(Uncomposable("address"));
@@ -81,6 +96,16 @@ impl Question {
         let line = [b"ASK ", word.as_bytes(), b" ", about, b"\n"].concat();
         if line.len() > MAX_LINE { Err(Uncomposable("address")) } else { Ok(Secret::new(line)) }
     }
+}
+
+fn compose_sender(login: &[u8], address: &[u8]) -> Result<Secret, Uncomposable> {
+    let about = if address.is_empty() { b"<>" } else { address };
+    if login.is_empty() || login.iter().any(|b| *b == b' ' || b.is_ascii_control()) {
+        return Err(Uncomposable("login"));
+    }
+    let line = [b"ASK sender ", login, b" ", about, b"\n"].concat();
+    let fits = line.len() <= MAX_LINE && !about.iter().any(u8::is_ascii_control);
+    if fits { Ok(Secret::new(line)) } else { Err(Uncomposable("address")) }
 }
 
 /// A number of bytes, or `-1` for one that is not known, which asks for room for a message of none.

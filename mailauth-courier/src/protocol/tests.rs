@@ -37,6 +37,7 @@ fn shown(request: Request) -> String {
         Command::Ask(Question::Account(address)) => format!("account of {}", text(address)),
         Command::Ask(Question::Alias(address)) => format!("alias {}", text(address)),
         Command::Ask(Question::Recipient { address, size }) => format!("{size} bytes for {}", text(address)),
+        Command::Ask(Question::Sender { login, address }) => format!("{} as {}", text(login), text(address)),
         Command::Never(_) => "never".into(),
     };
     request.client.map_or(command.clone(), |client| format!("{command}, at {client}"))
@@ -132,6 +133,10 @@ fn a_question_is_about_the_rest_of_its_line() {
     assert_eq!(read("ASK recipient 1000 anna@x.example\n"), "1000 bytes for anna@x.example");
     assert_eq!(read("ASK account  two words \n"), "account of  two words ");
     assert_eq!(read("ASK alias a=b\n"), "alias a=b");
+    assert_eq!(read("ASK sender anna@x.example info@x.example\n"), "anna@x.example as info@x.example");
+    assert_eq!(read("ASK sender anna a b \n"), "anna as a b ");
+    assert_eq!(read("ASK sender anna <>\n"), "anna as ");
+    assert_eq!(read("ASK sender anna \n"), "anna as ");
     assert_eq!(read(b"ASK recipient 5 \xff\0 5\r\n"), "5 bytes for \\xff\\x00 5\\r");
     assert_eq!(read("TCPREMOTEIP=::1\nASK domain x\n"), "domain x, at ::1");
     assert_eq!(read("ASK domain x"), "incomplete");
@@ -462,13 +467,14 @@ fn a_value_that_would_be_two_is_not_written() {
     assert_eq!(passwd(fields).map(|_| ()), Err(Uncomposable("new password")));
 }
 
-fn questions(about: &[u8]) -> [Question; 5] {
+fn questions(about: &[u8]) -> [Question; 6] {
     [
         Question::Domain(about.to_vec()),
         Question::Account(about.to_vec()),
         Question::Alias(about.to_vec()),
         Question::Recipient { address: about.to_vec(), size: 0 },
         Question::Recipient { address: about.to_vec(), size: u64::MAX },
+        Question::Sender { login: b"anna@x.example".to_vec(), address: about.to_vec() },
     ]
 }
 
@@ -488,9 +494,15 @@ fn a_server_reads_the_question_that_a_client_writes() {
 #[test]
 fn a_question_about_what_is_no_address_is_not_written() {
     for about in [b"".as_slice(), b"anna\n", b"anna\nASK domain x", b"a\0b", b"a\tb", b"a\x7fb", &[b'x'; MAX_LINE]] {
-        for question in questions(about) {
+        // Mail without a sender is a question too.
+        for question in questions(about).into_iter().take(if about.is_empty() { 5 } else { 6 }) {
             assert_eq!(question.compose().map(|_| ()), Err(Uncomposable("address")), "{question:?}");
         }
+    }
+    let sender = |login: &[u8]| Question::Sender { login: login.to_vec(), address: Vec::new() }.compose();
+    assert_eq!(sender(b"anna").unwrap().expose(), b"ASK sender anna <>\n");
+    for login in [b"".as_slice(), b"an na", b"anna\n", b"an\tna"] {
+        assert_eq!(sender(login).map(|_| ()), Err(Uncomposable("login")));
     }
 }
 

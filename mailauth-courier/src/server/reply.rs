@@ -97,6 +97,7 @@ impl Reply {
                 return Reply::mailbox(answer);
             }
             Question::Alias(address) => said_of(router.alias(address), |targets| alias_text(&targets)),
+            Question::Sender { login, address } => said_of(router.sender(login, address), |()| Ok(String::new())),
             Question::Recipient { address, size } => {
                 return Reply::recipient(router.recipient(address, *size, deadline));
             }

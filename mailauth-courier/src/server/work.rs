@@ -154,7 +154,7 @@ impl Works {
         let (address, size) = match question {
             Question::Account(address) => return self.route_to_mailbox(connection, address),
             Question::Recipient { address, size } => (address, size),
-            Question::Domain(_) | Question::Alias(_) => {
+            Question::Domain(_) | Question::Alias(_) | Question::Sender { .. } => {
                 let reply = Reply::route(&connection.live.answers.router, &question, connection.deadline);
                 return self.give(connection, reply);
             }

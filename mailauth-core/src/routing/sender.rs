@@ -1,0 +1,119 @@
+//! Whether a login may send mail as an address.
+//!
+//! It may as its own address, with a detail too, in each alias domain of its domain; as an alias that leads to it, also by
+//! other aliases, or by a catch-all; and as every address of its domain if the options of its row say `send-as=domain`. An
+//! address that has an account is that account's alone, whatever aliases it has: those are where a copy of its mail goes.
+//! Mail without a sender, as read receipts are, may be sent by each login that may log in.
+
+use super::{LOOK_UP, MOST_ADDRESSES, Place, Reads, Router, answer, of_domain, standing};
+use crate::account::{AccountRow, Login};
+use crate::authenticate::{Answer, No, NotNow};
+use crate::store::{DomainKind, StoreError};
+use std::collections::{BTreeSet, VecDeque};
+use std::time::Instant;
+
+/// The word in the options of an account that may send as every address of its domain.
+const WHOLE_DOMAIN: (&str, &str) = ("send-as", "domain");
+
+impl Router {
+    /// Whether `login`, which is one that has logged in, may send as `address`. An empty address is that of mail without a
+    /// sender.
+    pub fn sender(&self, login: &[u8], address: &[u8]) -> Answer<()> {
+        let asked = self.asked(login);
+        let named = !address.is_empty();
+        let parsed = self.login(login).and_then(|login| Ok((login, named.then(|| self.login(address)).transpose()?)));
+        let may = parsed.map_or_else(
+            |no| Ok(Err(no)),
+            |(login, address)| self.surely(&asked, |reads| self.may_send(reads, &login, address.as_ref())),
+        );
+        self.record_outage(&asked, answer(may))
+    }
+
+    fn may_send(&self, reads: &Reads<'_>, login: &Login, address: Option<&Login>) -> Result<Result<(), No>, NotNow> {
+        let row = match self.row(reads, login)? {
+            None => return Ok(Err(No::UnknownLogin)),
+            Some(row) if !row.domain_enabled => return Ok(Err(No::DomainDisabled)),
+            Some(row) if !row.enabled => return Ok(Err(No::AccountDisabled)),
+            Some(row) => row,
+        };
+        let may = match address {
+            None => true,
+            Some(address) if address == login => true,
+            Some(address) => {
+                has_whole_domain(&row) && is_in(reads, address, login.domain())?
+                    || self.leads_to(reads, address, login)?
+            }
+        };
+        Ok(if may { Ok(()) } else { Err(No::NotOwnAddress) })
+    }
+
+    /// The row, whether or not it receives mail.
+    fn row(&self, reads: &Reads<'_>, login: &Login) -> Result<Option<AccountRow>, NotNow> {
+        if reads.newest {
+            return Ok(reads.store.find_newest(login)?);
+        }
+        let seen = reads.store.look_up(login, Instant::now() + LOOK_UP)?;
+        reads.kept.set(reads.kept.get() || seen.is_kept());
+        Ok(seen.row)
+    }
+
+    /// Whether mail for `first` comes to the account `login`, by aliases that have no account of their own. Aliases that
+    /// lead to more than a hundred addresses are not followed further.
+    fn leads_to(&self, reads: &Reads<'_>, first: &Login, login: &Login) -> Result<bool, NotNow> {
+        let mut waiting = VecDeque::from([first.clone()]);
+        let (mut followed, mut unknown) = (BTreeSet::new(), None);
+        for _ in 0..MOST_ADDRESSES {
+            let Some(address) = waiting.pop_front() else { break };
+            if let Some(owner) = self.owner(reads, &address)? {
+                if owner == *login {
+                    return Ok(true);
+                }
+                continue;
+            }
+            match self.place_here(reads, &address, followed.insert(address.clone())) {
+                Ok(Place::Alias(targets)) => {
+                    let targets: Vec<_> =
+                        targets.iter().filter_map(|target| Login::parse(target.as_bytes(), None).ok()).collect();
+                    if targets.contains(login) {
+                        return Ok(true);
+                    }
+                    waiting.extend(targets);
+                }
+                Ok(Place::Of(domain)) => waiting.extend(of_domain(&address, &domain)),
+                Ok(Place::Mailbox(_) | Place::Nobody(_) | Place::SentOn | Place::Elsewhere) => {}
+                // Another alias may lead there.
+                Err(why @ NotNow::Store(StoreError::UnusableAlias { .. })) => unknown = Some(why),
+                Err(why) => return Err(why),
+            }
+        }
+        unknown.map_or(Ok(false), Err)
+    }
+
+    /// The account whose address this is, with or without a detail.
+    fn owner(&self, reads: &Reads<'_>, address: &Login) -> Result<Option<Login>, NotNow> {
+        if self.row(reads, address)?.is_some() {
+            return Ok(Some(address.clone()));
+        }
+        let Some(split) = self.delimiters.split(address) else { return Ok(None) };
+        if !reads.store.alias_targets(address.as_str())?.is_empty() {
+            return Ok(None);
+        }
+        // An account or alias of the whole address may have been added elsewhere.
+        reads.by_absence.set(true);
+        Ok(self.row(reads, &split.base)?.map(|_| split.base))
+    }
+}
+
+fn has_whole_domain(row: &AccountRow) -> bool {
+    let options = row.options.as_deref().unwrap_or_default();
+    options.split(',').filter_map(|option| option.split_once('=')).any(|option| option == WHOLE_DOMAIN)
+}
+
+/// Whether the address is one of this domain, or of another name of it.
+fn is_in(reads: &Reads<'_>, address: &Login, domain: &str) -> Result<bool, NotNow> {
+    if address.domain() == domain {
+        return Ok(true);
+    }
+    let standing = standing(reads, address.domain().as_bytes())?;
+    Ok(standing.is_some_and(|known| matches!(known.kind, DomainKind::AliasOf(other) if other.as_str() == domain)))
+}
