@@ -10,10 +10,14 @@
 //! has every change ([`AccountStore::find_newest`]); so is a change of a password. `docs/internals/ages.md` has the table.
 
 mod answer;
-mod usual;
+mod dummies;
+mod key_file;
+mod refusal_time;
+mod sample;
 mod verified;
 
 pub use answer::{Answer, No, NotNow};
+pub use refusal_time::RefusalTime;
 
 use crate::account::{Account, AccountRow, Login, Password};
 use crate::challenge::{CramMechanism, CramResponse};
@@ -25,9 +29,11 @@ use crate::mailbox::MailboxDefaults;
 use crate::password::{self, Budget, Cost, Flaw, HashError, NewScheme, Recipe, Rules, Stored};
 use crate::store::{AccountStore, Changed, Cursor, Seen, StoreError, StoreState};
 use crate::{DomainName, Secret, Service};
+use dummies::Dummies;
+use sample::Sample;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
-use usual::UsualScheme;
 use verified::Verified;
 
 #[cfg(test)]
@@ -106,6 +112,8 @@ pub struct Policy {
     pub alias_domains: bool,
     /// What separates details in addresses.
     pub delimiters: Delimiters,
+    /// When refusals are sent.
+    pub refusal_time: RefusalTime,
 }
 
 /// Decides logins over a store.
@@ -113,7 +121,9 @@ pub struct Authenticator {
     store: Arc<dyn AccountStore>,
     policy: Policy,
     budget: Arc<Budget>,
-    usual: UsualScheme,
+    dummies: Dummies,
+    /// The file beside which their key is kept, if it is.
+    key_place: Option<PathBuf>,
     /// Passwords that fitted lately, where they are remembered.
     verified: Option<Verified>,
     /// What decides in the place of this one, where it only finishes what it has begun.
@@ -197,10 +207,20 @@ impl Authenticator {
 
     /// Decisions over `store` by `policy`, hashing within `budget`.
     pub fn new(store: Arc<dyn AccountStore>, policy: Policy, budget: Arc<Budget>) -> Self {
-        let usual = UsualScheme::new(policy.scheme, &policy.rules);
-        let (verified, counters) = (None, Arc::default());
+        let dummies = Dummies::new(policy.scheme, &policy.rules);
+        let (verified, key_place, counters) = (None, None, Arc::default());
         let successor = OnceLock::new();
-        Authenticator { store, policy, budget, usual, verified, successor, counters, log: DecisionLog::default() }
+        Authenticator {
+            store,
+            policy,
+            budget,
+            dummies,
+            key_place,
+            verified,
+            successor,
+            counters,
+            log: DecisionLog::default(),
+        }
     }
 
     /// Remembers passwords that fitted, as `config` has it, and counts in `counters` how often that helped and what the
@@ -210,6 +230,33 @@ impl Authenticator {
         self.verified = Verified::new(config);
         self.counters = counters;
         self
+    }
+
+    /// Keeps the key that chooses what passwords for unknown logins are tried on in a file beside `file`, from the first
+    /// [`Authenticator::learn_kinds`] on. Without one, each process chooses otherwise.
+    #[must_use]
+    pub fn with_key_beside(mut self, file: &Path) -> Self {
+        self.key_place = Some(file.to_owned());
+        self
+    }
+
+    /// Reads a part of the table, 8,000 rows at most, to know which kinds of passwords it has: those for unknown logins
+    /// are tried on the same kinds. Asks `go_on` before each query.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub fn learn_kinds(&self, go_on: &dyn Fn() -> bool) -> Result<(), StoreError> {
+        let sample = Sample::read(&*self.store, &self.policy.rules, go_on)?;
+        if let Some(key) = self.key_place.as_deref().and_then(key_file::key_beside) {
+            self.dummies.use_key(key);
+        }
+        self.dummies.learn(sample, &self.budget, go_on);
+        Ok(())
+    }
+
+    /// When to send a refusal of a request that came at `asked`, so that the time does not tell why it is refused.
+    pub fn refuse_at(&self, asked: Instant) -> Instant {
+        asked + self.policy.refusal_time.of_table(self.dummies.slowest())
     }
 
     /// Drops what is remembered of what was changed.
@@ -234,6 +281,7 @@ impl Authenticator {
     pub fn leave_to(&self, successor: Arc<Authenticator>) {
         // One that has left already is asked nothing more by new clients, so that this cannot come twice.
         if self.successor.set(Arc::clone(&successor)).is_ok() {
+            successor.dummies.take_over(&self.dummies);
             self.store.unnoted().iter().for_each(|changed| successor.forget(changed));
         }
     }
@@ -262,10 +310,9 @@ impl Authenticator {
         };
         let mut asked = Asked::new(purpose, service, login, client, deadline);
         let answer = match credential {
-            Credential::Lookup | Credential::Secret => self.judge(&mut asked, |asked, row| self.look_up(asked, row)),
-            Credential::Cram(mechanism, response) => {
-                self.judge(&mut asked, |asked, row| self.try_challenge(asked, row, mechanism, &response))
-            }
+            Credential::Lookup | Credential::Secret => self.judge(&mut asked, |asked, _, row| self.look_up(asked, row)),
+            Credential::Cram(mechanism, response) => self
+                .judge(&mut asked, |asked, login, row| self.try_challenge(asked, login, row, (mechanism, &response))),
             Credential::Password(password) => match self.find_for(&mut asked, &password) {
                 Err(answer) => answer,
                 Ok(found) => match self.settle(&mut asked, found, &password, false) {
@@ -305,7 +352,7 @@ impl Authenticator {
     fn judge(
         &self,
         asked: &mut Asked,
-        judge: impl Fn(&Asked, Option<AccountRow>) -> Answer<Box<Account>>,
+        judge: impl Fn(&Asked, &Login, Option<AccountRow>) -> Answer<Box<Account>>,
     ) -> Answer<Box<Account>> {
         let (login, mut seen) = match self.find(asked) {
             Ok(found) => found,
@@ -313,11 +360,11 @@ impl Authenticator {
         };
         loop {
             asked.from = Provenance::of(&seen);
-            let answer = judge(asked, seen.row.clone());
+            let answer = judge(asked, &login, seen.row.clone());
             if self.would_bounce(asked, &seen, &answer) {
                 asked.from = Provenance::Database;
                 return match self.store.find_newest(&login) {
-                    Ok(row) => judge(asked, row),
+                    Ok(row) => judge(asked, &login, row),
                     Err(error) => failed(asked, error),
                 };
             }
@@ -375,11 +422,11 @@ impl Authenticator {
     fn try_challenge(
         &self,
         asked: &Asked,
+        login: &Login,
         row: Option<AccountRow>,
-        mechanism: CramMechanism,
-        response: &CramResponse,
+        (mechanism, response): (CramMechanism, &CramResponse),
     ) -> Answer<Box<Account>> {
-        let (stored, refusal) = self.stored_for(asked, row.as_ref());
+        let (stored, refusal) = self.stored_for(asked, login, row.as_ref());
         let fits = response.verify(mechanism, &stored);
         match (refusal, row) {
             (Some(no), _) => Answer::No(no),
@@ -425,7 +472,7 @@ impl Authenticator {
     fn try_password(&self, asked: &Asked, found: &Found, password: &Secret, lately: bool) -> Answer<Box<Account>> {
         let row = found.seen.row.as_ref();
         let login = row.map_or("", |row| row.login.as_str());
-        let verdict = if lately { Ok(true) } else { found.stored.verify(login, password.expose()) };
+        let verdict = if lately { Ok(true) } else { self.verify(&found.stored, login, password) };
         match (&found.refusal, verdict, row) {
             (Some(no), _, _) => Answer::No(no.clone()),
             (None, Ok(true), Some(row)) => {
@@ -437,6 +484,17 @@ impl Authenticator {
             (None, Err(flaw), _) => Answer::No(No::UnusableHash(flaw)),
             _ => Answer::No(No::WrongPassword),
         }
+    }
+
+    /// Tries the password, and notes how long that took.
+    fn verify(&self, stored: &Stored, login: &str, password: &Secret) -> Result<bool, Flaw> {
+        if stored.cost() == Cost::Cheap {
+            return stored.verify(login, password.expose());
+        }
+        let begin = Instant::now();
+        let verdict = stored.verify(login, password.expose());
+        self.dummies.observe(stored.kind(), begin.elapsed());
+        verdict
     }
 
     /// The last judgements, on an account that was proved or only looked up.
@@ -521,21 +579,22 @@ impl Authenticator {
             // The password is hashed nevertheless, as it is for an unknown login.
             Err(StoreError::Unusable(unusable)) => {
                 let refusal = Some(No::UnusableAccount(unusable));
-                Ok(Found { login, seen: Seen::new(None), stored: self.usual.dummy(), refusal })
+                let stored = self.dummies.of(&login);
+                Ok(Found { login, seen: Seen::new(None), stored, refusal })
             }
             Err(error) => Err(failed(asked, error)),
         }
     }
 
     fn found(&self, asked: &Asked, login: Login, seen: Seen) -> Found {
-        let (stored, refusal) = self.stored_for(asked, seen.row.as_ref());
+        let (stored, refusal) = self.stored_for(asked, &login, seen.row.as_ref());
         Found { login, seen, stored, refusal }
     }
 
     /// What to try a credential on, and why it is refused even if it fits that: whether it does must not be seen in the
     /// answer for a row that can never be used.
-    fn stored_for(&self, asked: &Asked, row: Option<&AccountRow>) -> (Arc<Stored>, Option<No>) {
-        let (stored, refusal) = self.stored_of(row);
+    fn stored_for(&self, asked: &Asked, login: &Login, row: Option<&AccountRow>) -> (Arc<Stored>, Option<No>) {
+        let (stored, refusal) = self.stored_of(login, row);
         let unusable = || {
             let row = row.filter(|row| self.barrier(asked, row).is_none())?;
             self.policy.mailbox.problems(row).into_iter().next().map(No::UnusableAccount)
@@ -543,21 +602,18 @@ impl Authenticator {
         (stored, refusal.or_else(unusable))
     }
 
-    /// What to try a password on: the row's own, or a dummy that costs as much as the table's usual scheme, and why.
-    fn stored_of(&self, row: Option<&AccountRow>) -> (Arc<Stored>, Option<No>) {
-        let Some(row) = row else { return (self.usual.dummy(), Some(No::UnknownLogin)) };
+    /// What to try a password on: the row's own, or the dummy of this login, and why.
+    fn stored_of(&self, login: &Login, row: Option<&AccountRow>) -> (Arc<Stored>, Option<No>) {
+        let Some(row) = row else { return (self.dummies.of(login), Some(No::UnknownLogin)) };
         match Stored::parse(row.password.0.expose(), &self.policy.rules) {
-            Ok(stored) => {
-                self.usual.observe(&stored);
-                (Arc::new(stored), None)
-            }
+            Ok(stored) => (Arc::new(stored), None),
             Err(flaw) => {
                 let no = match flaw {
                     Flaw::Empty => No::NoPassword,
                     Flaw::Locked => No::PasswordLocked,
                     flaw => No::UnusableHash(flaw),
                 };
-                (self.usual.dummy(), Some(no))
+                (self.dummies.of(login), Some(no))
             }
         }
     }

@@ -72,6 +72,7 @@ fn policy() -> Policy {
         unknown_services: true,
         alias_domains: false,
         delimiters: Default::default(),
+        refusal_time: Default::default(),
     }
 }
 
@@ -277,16 +278,79 @@ fn delivery_asks_about_any_account_that_is_on_whatever_it_may_log_in_to() {
     assert_eq!(no(look_up("off", b"login")), No::AccountDisabled);
 }
 
+/// Is a password for this login hashed, which takes milliseconds?
+fn is_slow(users: &Authenticator, login: &str) -> bool {
+    matches!(users.begin(request(login, Credential::Password("guess".into()))), Step::Hash(_))
+}
+
+fn hashed(scheme: NewScheme) -> String {
+    String::from_utf8(password::hash(scheme, b"secret").unwrap().expose().to_vec()).unwrap()
+}
+
 #[test]
-fn an_unknown_login_costs_the_usual_scheme_of_the_table() {
-    let slow = password::hash(NewScheme::Sha512Crypt, b"secret").unwrap();
-    let slow = String::from_utf8(slow.expose().to_vec()).unwrap();
-    let users = table([row("a@x.example", &slow), row("b@x.example", SHA256_OF_SECRET)]);
-    let hashes =
-        |login: &str| matches!(users.begin(request(login, Credential::Password("secret".into()))), Step::Hash(_));
-    assert!(hashes("nobody"), "the configured scheme, before anything was seen");
-    assert!(!hashes("b") && !hashes("b") && !hashes("nobody"), "a table of digests");
-    assert!((0..3).all(|_| hashes("a")) && hashes("nobody"), "a table of sha512-crypt");
+fn unknown_logins_are_as_slow_as_those_of_the_table_whatever_is_guessed_at() {
+    let slow = hashed(NewScheme::Sha256Crypt);
+    let cheap = |number| row(&format!("cheap{number}@x.example"), SHA256_OF_SECRET);
+    let users = table((0..25).map(cheap).chain((0..75).map(|i| row(&format!("slow{i}@x.example"), &slow))));
+    for _ in 0..1000 {
+        assert!(!is_slow(&users, "cheap7"));
+    }
+    assert!((0..50).all(|i| is_slow(&users, &format!("nobody{i}"))), "as a new password, before the table is known");
+    users.learn_kinds(&|| true).unwrap();
+    let slow_ones = |users: &Authenticator| (0..400).map(|i| is_slow(users, &format!("nobody{i}"))).collect::<Vec<_>>();
+    let first = slow_ones(&users);
+    let number = first.iter().filter(|slow| **slow).count();
+    assert!((240..=360).contains(&number), "{number} of 400, where 75 of 100 accounts are slow");
+    for _ in 0..1000 {
+        assert!(!is_slow(&users, "cheap7"));
+    }
+    assert_eq!(slow_ones(&users), first, "each login is what it was");
+    // One whose password is locked is what it would be if it were unknown.
+    let locked = table((0..400).map(|i| row(&format!("nobody{i}@x.example"), "!")));
+    locked.dummies.take_over(&users.dummies);
+    assert_eq!(slow_ones(&locked), first);
+    assert!(
+        first
+            != slow_ones(&{
+                let others = table([row("a@x.example", SHA256_OF_SECRET), row("b@x.example", &slow)]);
+                others.learn_kinds(&|| true).unwrap();
+                others
+            }),
+        "another process has another key"
+    );
+}
+
+#[test]
+fn an_unknown_login_costs_no_more_than_a_new_password_and_its_refusal_comes_as_late_as_the_costliest() {
+    let dear = "$2b$11$......................................................".replacen("......", "abcdef", 1);
+    let users = table((0..9).map(|i| row(&format!("dear{i}@x.example"), &dear[..60])));
+    users.learn_kinds(&|| true).unwrap();
+    for number in 0..20 {
+        let Step::Hash(verification) =
+            users.begin(request(&format!("nobody{number}"), Credential::Password("x".into())))
+        else {
+            panic!("a cheap one")
+        };
+        assert_eq!(verification.found.stored.scheme(), "SHA256-CRYPT");
+    }
+    let asked = Instant::now();
+    let Step::Hash(verification) = users.begin(request("dear3", Credential::Password("x".into()))) else { panic!() };
+    assert_eq!(verification.found.stored.scheme(), "BLF-CRYPT");
+    assert_eq!(no(users.finish(verification)), No::WrongPassword);
+    assert!(users.dummies.slowest() <= asked.elapsed());
+    assert!(users.refuse_at(asked) >= asked + users.dummies.slowest() * 3 / 2);
+}
+
+#[test]
+fn the_kinds_of_a_large_table_are_known_by_a_part_of_it() {
+    let slow = hashed(NewScheme::Sha256Crypt);
+    let users =
+        table((0..9000).map(|i| row(&format!("{i:04}@x.example"), if i < 100 { SHA256_OF_SECRET } else { &slow })));
+    users.learn_kinds(&|| true).unwrap();
+    let number = (0..400).filter(|i| is_slow(&users, &format!("nobody{i}"))).count();
+    assert!(number > 300, "{number} of 400");
+    let away = over(Table { outage: Some(away()), ..Table::default() });
+    assert_eq!(away.learn_kinds(&|| true), Err(self::away()));
 }
 
 #[test]

@@ -85,6 +85,7 @@ pub(super) const KEYS: &[Key] = &[
     key("login", "separators", |c, v| put(&mut c.login.separators, v.separators())),
     key("login", "unknown_services", |c, v| put(&mut c.login.unknown_services, v.boolean())),
     key("login", "alias_domains", |c, v| put(&mut c.login.alias_domains, v.boolean())),
+    key("login", "refusal_time", |c, v| put(&mut c.login.refusal_time, v.refusal_time())),
     key("address", "delimiter", |c, v| put(&mut c.address.delimiters, v.delimiters())),
     key("mailbox", "home", |c, v| put(&mut c.mailbox.home, v.absolute_template())),
     key("mailbox", "maildir", |c, v| put(&mut c.mailbox.maildir, v.template())),

@@ -30,7 +30,7 @@ pub use password::PasswordConfig;
 pub use pop3::{CramOrder, Pop3Config};
 pub use source::{Origin, Source};
 
-use crate::authenticate::Policy;
+use crate::authenticate::{Policy, RefusalTime};
 use crate::detail::Delimiters;
 use crate::mailbox::MailboxDefaults;
 use crate::password::Budget;
@@ -83,6 +83,7 @@ impl Config {
             unknown_services: self.login.unknown_services,
             alias_domains: self.login.alias_domains,
             delimiters: self.address.delimiters.clone(),
+            refusal_time: self.login.refusal_time,
         }
     }
 
@@ -110,6 +111,8 @@ pub struct LoginConfig {
     pub unknown_services: bool,
     /// `alias_domains`: whether people may log in with the other names of their domain.
     pub alias_domains: bool,
+    /// `refusal_time`: from a request to its refusal.
+    pub refusal_time: RefusalTime,
 }
 
 /// `[address]`: how the addresses of mail are read.
@@ -121,7 +124,13 @@ pub struct AddressConfig {
 
 impl Default for LoginConfig {
     fn default() -> Self {
-        LoginConfig { default_domain: None, separators: String::new(), unknown_services: true, alias_domains: false }
+        LoginConfig {
+            default_domain: None,
+            separators: String::new(),
+            unknown_services: true,
+            alias_domains: false,
+            refusal_time: RefusalTime::Auto,
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //! key's name: what it is, then what to write.
 
 use super::{DatabaseUrl, MetricsAddress};
+use crate::authenticate::RefusalTime;
 use crate::detail::Delimiters;
 use crate::password::{DefaultScheme, NewScheme};
 use crate::quota::Limits;
@@ -132,6 +133,14 @@ impl Value<'_> {
         }
         let (least, most) = (written(*range.start()), written(*range.end()));
         self.wrong("in range", &format!("write a duration from \"{least}\" to \"{most}\""))
+    }
+
+    /// `auto`, or a duration of 10 seconds at most.
+    pub fn refusal_time(&self) -> Result<RefusalTime> {
+        match self.0.as_str() {
+            Some("auto") => Ok(RefusalTime::Auto),
+            _ => self.duration(Duration::ZERO..=Duration::from_secs(10)).map(RefusalTime::Fixed),
+        }
     }
 
     /// Bytes: a number, or a text with K, M or G (powers of 1024).

@@ -75,7 +75,7 @@ pub enum Cost {
 }
 
 /// A scheme and its cost parameters: two values of one kind cost the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Kind {
     scheme: &'static str,
     cost: [u32; 3],

@@ -196,6 +196,7 @@ fn router_with<S: MailStore + 'static>(table: &Arc<S>, delimiters: &str) -> Rout
         unknown_services: true,
         alias_domains: false,
         delimiters: Delimiters::parse(delimiters).unwrap(),
+        refusal_time: Default::default(),
     };
     Router::new(table.clone(), &policy, Rules::default())
 }

@@ -23,6 +23,8 @@ pub(super) struct Connection {
     pub live: Arc<Live>,
     /// When the answer is worth nothing any more.
     pub deadline: Instant,
+    /// When the request was there, or before that when the connection was.
+    pub asked: Instant,
     _place: Place,
 }
 
@@ -75,8 +77,9 @@ pub(super) enum Sent {
 
 impl Connection {
     pub fn new(socket: OwnedFd, rights: Rights, live: Arc<Live>, place: Place) -> Self {
-        let deadline = Instant::now() + live.request;
-        Connection { socket, rights, live, deadline, _place: place }
+        let asked = Instant::now();
+        let deadline = asked + live.request;
+        Connection { socket, rights, live, deadline, asked, _place: place }
     }
 
     /// The first byte has come: from now on the request has its time.

@@ -12,6 +12,7 @@
 //! PASSWD                         --> lane "changes"
 //! ASK recipient                  --> lane "recipients", for it may have to count a mailbox; one at a time for a mailbox
 //! ENUMERATE, an answer half sent --> outbox (one thread); pages of accounts are read by lane "pages"
+//! a refused login                --> held (one thread), until the time at which refusals are sent
 //!
 //! GET /metrics, on a socket of its own --> metrics (one thread)
 //! ```
@@ -22,8 +23,10 @@ mod crew;
 mod descriptors;
 mod door;
 mod exposition;
+mod held;
 mod identity;
 mod lane;
+mod learner;
 mod listener;
 mod live;
 mod metrics;
@@ -48,10 +51,12 @@ pub(crate) use peer::peer_credentials;
 use connection::Places;
 use crew::Crew;
 use door::{Door, Hall};
+use held::Held;
 use lane::Lane;
+use learner::Learner;
 use live::Live;
 use mailauth_core::authenticate::Authenticator;
-use mailauth_core::config::{CacheConfig, Config, CourierConfig, MetricsAddress};
+use mailauth_core::config::{CacheConfig, Config, CourierConfig, DatabaseUrl, MetricsAddress};
 use mailauth_core::counters::Counters;
 use mailauth_core::password::Rules;
 use mailauth_core::routing::Router;
@@ -126,8 +131,20 @@ impl Answers {
         let router = Router::new(store.clone(), &policy, config.quota.rules());
         let router = Arc::new(adapt(router).counting(Arc::clone(&counters)));
         let authenticator = Authenticator::new(store, policy, Arc::new(config.budget()));
-        let authenticator = Arc::new(authenticator.remembering(cache, Arc::clone(&counters)));
+        let authenticator = authenticator.remembering(cache, Arc::clone(&counters));
+        let authenticator = Arc::new(match key_place(config) {
+            Some(file) => authenticator.with_key_beside(file),
+            None => authenticator,
+        });
         Answers { authenticator, router, counters }
+    }
+}
+
+/// The file beside which the server may keep a key of its own.
+fn key_place(config: &Config) -> Option<&Path> {
+    match &config.database.url {
+        DatabaseUrl::Sqlite { path } => Some(path),
+        url => config.outage.snapshot_of(url),
     }
 }
 
@@ -165,6 +182,8 @@ pub struct Running {
     door: Door,
     reading: JoinHandle<()>,
     writing: JoinHandle<()>,
+    refusing: JoinHandle<()>,
+    learner: Learner,
     metrics: Option<Metrics>,
 }
 
@@ -213,6 +232,7 @@ pub fn start(listener: Listener, settings: Settings, answers: Answers) -> Result
         recipients: Lane::open("recipients", RECIPIENTS.0, RECIPIENTS.1)?,
         turns: Arc::default(),
         outbox: Arc::new(Outbox::new()?),
+        held: Held::new()?,
         crew: Crew::new(settings.door_threads()),
         places: Places::default(),
         started: Instant::now(),
@@ -232,11 +252,14 @@ pub fn start(listener: Listener, settings: Settings, answers: Answers) -> Result
     });
     let outbox = Arc::clone(&works.outbox);
     let writing = Builder::new().name("writing".into()).spawn(move || outbox.run())?;
+    let holding = Arc::clone(&works);
+    let refusing = Builder::new().name("refusing".into()).spawn(move || holding.send_held())?;
     let reader = Arc::clone(&hall.reader);
     let hand_on = move |connection, request| works.answer_elsewhere(connection, request);
     let reading = Builder::new().name("reading".into()).spawn(move || reader.run(hand_on))?;
+    let learner = Learner::start(&hall)?;
     let door = Door::open(listener, settings.door_threads(), &hall)?;
-    Ok(Running { settings, hall, door, reading, writing, metrics: None })
+    Ok(Running { settings, hall, door, reading, writing, refusing, learner, metrics: None })
 }
 
 fn live(settings: &Settings, listener: &Listener, answers: Answers) -> Result<Live, StartError> {
@@ -288,6 +311,7 @@ impl Running {
             current.answers.authenticator.leave_to(Arc::clone(&live.answers.authenticator));
             *current = Arc::new(live);
         }
+        self.learner.renew();
         self.settings = settings;
         if let Some(door) = door {
             std::mem::replace(&mut self.door, door).close();
@@ -295,7 +319,7 @@ impl Running {
         Ok(())
     }
 
-    /// Accepts no more, answers what was taken, and returns when that is done. A request that has come in part has the
+    /// Accepts no more, answers what was taken, and returns when that is done. Refusals that are held are sent at once. A request that has come in part has the
     /// time that `[courier] idle` and `request` give it; a client that has sent nothing is closed at once.
     pub fn stop(self) {
         let patience = self.settings.courier.request + Duration::from_secs(5);
@@ -304,13 +328,17 @@ impl Running {
             metrics.close();
         }
         self.door.close();
+        works.held.release();
         self.hall.reader.stop();
         // No thread here can end by a panic: that of each request is caught.
         let _ = self.reading.join();
+        self.learner.stop();
         works.lookups.close();
         works.changes.close();
         works.recipients.close();
         works.hashing.close();
+        works.held.stop();
+        let _ = self.refusing.join();
         works.outbox.stop(Instant::now() + patience);
         let _ = self.writing.join();
         works.outbox.pages().close();

@@ -2,7 +2,7 @@
 
 use super::reply::{Form, Reply};
 use super::{Answers, live::Live, peer::Access, peer::Rights};
-use crate::protocol::{Command, MAX_REQUEST, Parse, Request, parse};
+use crate::protocol::{Command, FAIL, MAX_REQUEST, Parse, Request, parse};
 use mailauth_core::authenticate::{self, Authority as _, Credential};
 use mailauth_core::config::Config;
 use mailauth_core::{Secret, Service};
@@ -21,16 +21,28 @@ use zeroize::Zeroizing;
 pub fn answer_one(answers: Answers, config: &Config, input: &mut dyn Read, output: &mut dyn Write) -> io::Result<()> {
     let deadline = Instant::now() + config.courier.request;
     let Some(request) = receive(input)? else { return Ok(()) };
+    let (asked, is_login) = (Instant::now(), is_login(&request.command));
     let access = Access::new(&Default::default(), None).map_err(io::Error::other)?;
     let live = Live::new(&config.courier, &config.password.rules, answers, access, 1);
     match reply(request, &live, deadline) {
-        Reply::Bytes(bytes) => output.write_all(&bytes),
+        Reply::Bytes(bytes) => {
+            if is_login && *bytes == FAIL {
+                // So that the time does not tell why. This process has nothing else to do.
+                let at = asked + config.login.refusal_time.of_one();
+                std::thread::sleep(at.saturating_duration_since(Instant::now()));
+            }
+            output.write_all(&bytes)
+        }
         Reply::Silence => Ok(()),
         Reply::Unsendable(login, why) => {
             tracing::warn!(login = login.as_str(), "the account cannot be sent: {why}");
             Ok(())
         }
     }
+}
+
+fn is_login(command: &Command) -> bool {
+    matches!(command, Command::LogIn { .. } | Command::Challenge { .. })
 }
 
 /// A whole request; nothing for what is none.

@@ -35,6 +35,8 @@ pub(super) struct Form {
     /// The request is a login that opens the mailbox, which is made first where it is missing and `[mailbox] create` says
     /// so.
     pub opens_mailbox: bool,
+    /// The request is a login, whose refusal is sent at a time that does not tell why it is refused.
+    pub is_login: bool,
 }
 
 impl Form {
@@ -45,7 +47,8 @@ impl Form {
     /// Of a login.
     pub fn of_login(service: &[u8]) -> Self {
         let opens = [Service::Imap, Service::Pop3, Service::Webmail, Service::Sieve];
-        Form { opens_mailbox: opens.contains(&Service::from_name(service)), ..Form::of(service) }
+        let opens_mailbox = opens.contains(&Service::from_name(service));
+        Form { opens_mailbox, is_login: true, ..Form::of(service) }
     }
 }
 

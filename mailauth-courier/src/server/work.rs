@@ -5,6 +5,7 @@
 
 use super::connection::{Connection, Places, Sent};
 use super::crew::Crew;
+use super::held::Held;
 use super::lane::Lane;
 use super::outbox::Outbox;
 use super::reply::{Form, Reply};
@@ -38,6 +39,8 @@ pub(super) struct Works {
     pub turns: Arc<Turns>,
     /// `ENUMERATE`.
     pub outbox: Arc<Outbox>,
+    /// Refusals, until they are sent.
+    pub held: Held,
     /// The threads that accept.
     pub crew: Crew,
     /// The connections that are open.
@@ -71,13 +74,15 @@ struct Asked {
 
 impl Works {
     /// Answers `request` on the thread that accepted it.
-    pub fn answer_here(self: &Arc<Self>, connection: Connection, request: Request) {
+    pub fn answer_here(self: &Arc<Self>, mut connection: Connection, request: Request) {
+        connection.asked = Instant::now();
         let _shift = self.crew.begin();
         self.answer(connection, request);
     }
 
     /// Answers `request` on the lane for look-ups, if it needs one.
-    pub fn answer_elsewhere(self: &Arc<Self>, connection: Connection, request: Request) {
+    pub fn answer_elsewhere(self: &Arc<Self>, mut connection: Connection, request: Request) {
+        connection.asked = Instant::now();
         if !looks_up(&request.command) {
             return self.answer(connection, request);
         }
@@ -144,7 +149,7 @@ impl Works {
         self.queue(&self.changes, "password changes", connection, move |connection| {
             match connection.live.answers.authenticator.change_password(change) {
                 Answer::Yes(()) => works.send(connection, OK),
-                Answer::No(_) => works.send(connection, FAIL),
+                Answer::No(_) => works.refuse_login(connection),
                 Answer::NotNow(_) => connection.close(),
             }
         });
@@ -338,6 +343,9 @@ impl Works {
     }
 
     fn reply(self: &Arc<Self>, connection: Connection, answer: Answer<Box<Account>>, form: Form) {
+        if form.is_login && matches!(answer, Answer::No(_)) {
+            return self.refuse_login(connection);
+        }
         if form.opens_mailbox
             && connection.live.answers.authenticator.makes_mailboxes()
             && let Answer::Yes(account) = &answer
@@ -373,6 +381,22 @@ impl Works {
                 connection.close();
             }
         }
+    }
+
+    /// Says no to a login or a change of a password, when that does not tell why.
+    fn refuse_login(&self, connection: Connection) {
+        let at = connection.live.answers.authenticator.refuse_at(connection.asked);
+        self.send_at(connection, FAIL, at);
+    }
+
+    /// Sends `bytes` at `at` in place of now. Meanwhile the client holds its place among the connections, and no thread.
+    pub fn send_at(&self, connection: Connection, bytes: &[u8], at: Instant) {
+        self.held.send_at(connection, bytes, at);
+    }
+
+    /// Sends what [`Works::send_at`] was given, until the server stops.
+    pub fn send_held(&self) {
+        self.held.run(|connection, bytes| self.send(connection, bytes));
     }
 
     fn send(&self, connection: Connection, bytes: &[u8]) {

@@ -113,6 +113,10 @@ impl AccountStore for Table {
     }
 
     fn enumerate(&self, after: Option<&Cursor>, limit: usize) -> Result<Page, StoreError> {
+        // The server's own sample of the table is no list that a test counts or holds.
+        if std::thread::current().name() == Some("learning") {
+            return Ok(Page::default());
+        }
         self.check()?;
         if after.is_none() {
             let frozen = self.lists_frozen.lock().unwrap();
@@ -184,6 +188,7 @@ pub fn answers(table: &Arc<Table>) -> Answers {
         unknown_services: true,
         alias_domains: false,
         delimiters: Default::default(),
+        refusal_time: mailauth_core::authenticate::RefusalTime::Fixed(Duration::ZERO),
     };
     let counters = Arc::<Counters>::default();
     let router = Router::new(table.clone(), &policy, quota::Rules::default()).counting(counters.clone());

@@ -2,15 +2,15 @@
 //! the daemon is away; it can also be used without any daemon.
 
 use mailauth_core::Account;
-use mailauth_core::authenticate::{Answer, Authenticator, Authority, PasswordChange, Request, Step};
+use mailauth_core::authenticate::{Answer, Authenticator, Authority, PasswordChange, RefusalTime, Request};
 use mailauth_core::config::{Config, Source};
 use mailauth_core::log::Log;
-use mailauth_core::password::{self, NewScheme};
 use mailauth_core::store::open_single;
 use mailauth_pop3::record::Received;
 use mailauth_pop3::{End, Way, fallback, run};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Decides here. There is no daemon to log the decision, so it goes to the standard error.
 struct Database {
@@ -35,7 +35,7 @@ impl Way for Database {
     fn authority(&self, config: &Config) -> Result<Box<dyn Authority>, End> {
         let store = open_single(&config.database).map_err(|error| End::NotNow(error.to_string()))?;
         let authenticator = Authenticator::new(Arc::new(store), config.policy(), Arc::new(config.budget()));
-        Ok(Box::new(Even { authenticator, scheme: config.password.scheme }))
+        Ok(Box::new(Even { authenticator, refusal_time: config.login.refusal_time }))
     }
 
     fn away(&self, _: Received, _: &Config, why: String) -> End {
@@ -53,26 +53,21 @@ impl Way for Database {
     }
 }
 
-/// Refuses in the time of a hash, at the least. An unknown login costs one of the configured scheme, for this process has
-/// seen no row yet; so a known one that is refused without any, as its password is stored in clear or as a plain digest,
-/// costs one too.
+/// Refuses at a time that does not tell why.
 struct Even {
     authenticator: Authenticator,
-    scheme: NewScheme,
+    refusal_time: RefusalTime,
 }
 
 impl Authority for Even {
     fn authenticate(&self, request: Request) -> Answer<Box<Account>> {
-        match self.authenticator.begin(request) {
-            Step::Hash(verification) => self.authenticator.finish(verification),
-            Step::Decided(answer) => {
-                if matches!(answer, Answer::No(_)) {
-                    // Only the time that it takes is wanted.
-                    let _ = password::hash(self.scheme, b"nobody's password");
-                }
-                answer
-            }
+        let at = Instant::now() + self.refusal_time.of_one();
+        let answer = self.authenticator.authenticate(request);
+        if matches!(answer, Answer::No(_)) {
+            // This process has nothing else to do.
+            std::thread::sleep(at.saturating_duration_since(Instant::now()));
         }
+        answer
     }
 
     fn change_password(&self, change: PasswordChange) -> Answer<()> {

@@ -259,6 +259,7 @@ fn a_flood_of_wrong_passwords_keeps_nobody_out_and_refuses_nobody_by_memory_alon
         unknown_services: true,
         alias_domains: false,
         delimiters: Default::default(),
+        refusal_time: Default::default(),
     };
     let users = Authenticator::new(Arc::new(cache), policy, Arc::new(Budget::new(2, 64 << 20)));
     let ask = |number: usize, password: &str| {

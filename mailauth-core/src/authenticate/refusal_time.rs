@@ -1,0 +1,78 @@
+//! When a refusal is sent.
+//!
+//! A refusal takes microseconds for one account and half a second for another, and for an unknown login something else
+//! again. So that the time does not tell them apart, each refusal is held until as much time has passed since the request
+//! as the costliest of them takes, and a little more by chance.
+
+use std::time::Duration;
+
+/// The least time, which hides the look-ups and the cheap schemes.
+const LEAST: Duration = Duration::from_millis(20);
+
+/// The most time, however costly a password is.
+const MOST: Duration = Duration::from_secs(1);
+
+/// The time for a program that decides one login and knows nothing of the table.
+const UNKNOWN: Duration = Duration::from_millis(500);
+
+/// `[login] refusal_time`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RefusalTime {
+    /// `"auto"`: by what the passwords of the table cost on this machine.
+    #[default]
+    Auto,
+    /// This time; none sends refusals at once.
+    Fixed(Duration),
+}
+
+impl RefusalTime {
+    /// From the request to its refusal, where the costliest password takes `slowest`.
+    pub(super) fn of_table(self, slowest: Duration) -> Duration {
+        match self {
+            // Half as much again, for a processor that has other work too.
+            RefusalTime::Auto => jittered((slowest + slowest / 2).clamp(LEAST, MOST)),
+            RefusalTime::Fixed(time) => jittered(time),
+        }
+    }
+
+    /// The same for a program that decides one login.
+    pub fn of_one(self) -> Duration {
+        match self {
+            RefusalTime::Auto => jittered(UNKNOWN),
+            RefusalTime::Fixed(time) => jittered(time),
+        }
+    }
+}
+
+/// `time`, and up to an eighth more.
+fn jittered(time: Duration) -> Duration {
+    let chance = getrandom::u32().unwrap_or_default();
+    time + (time / 8).mul_f64(f64::from(chance) / f64::from(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_takes_longer_than_the_costliest_password_and_never_more_than_about_a_second() {
+        for (slowest, least) in [(0, 20), (2, 20), (100, 150), (467, 700), (900, 1000), (60_000, 1000)] {
+            let least = Duration::from_millis(least);
+            let time = RefusalTime::Auto.of_table(Duration::from_millis(slowest));
+            assert!(time >= least && time <= least + least / 8, "{slowest}: {time:?}");
+        }
+    }
+
+    #[test]
+    fn a_time_that_is_configured_holds_whatever_the_table_has() {
+        let fixed = RefusalTime::Fixed(Duration::from_millis(80));
+        assert!(fixed.of_table(MOST) < Duration::from_millis(91) && fixed.of_one() >= Duration::from_millis(80));
+        assert_eq!(RefusalTime::Fixed(Duration::ZERO).of_one(), Duration::ZERO);
+    }
+
+    #[test]
+    fn it_differs_from_one_to_the_next() {
+        let times: std::collections::BTreeSet<_> = (0..8).map(|_| RefusalTime::Auto.of_one()).collect();
+        assert!(times.len() > 1);
+    }
+}

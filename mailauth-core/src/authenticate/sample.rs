@@ -1,0 +1,80 @@
+//! Which kinds of stored passwords a table has, from a bounded part of it.
+
+use crate::password::{Kind, Rules, Stored};
+use crate::store::{AccountStore, Cursor, Page, StoreError};
+use std::collections::BTreeMap;
+
+/// Rows that are read with one query.
+const ROWS: usize = 500;
+
+/// Queries from the beginning of the table on. A table that ends within them is known wholly.
+const FIRST: usize = 4;
+
+/// Queries from anywhere in a table that is larger.
+const ANYWHERE: usize = 12;
+
+/// The most kinds that are kept.
+const MOST_KINDS: usize = 16;
+
+/// What was found.
+#[derive(Default)]
+pub(super) struct Sample {
+    /// Each kind with the number of accounts that have it, and a dummy of it.
+    pub kinds: BTreeMap<Kind, (u64, Stored)>,
+    /// The whole table was read.
+    pub complete: bool,
+}
+
+impl Sample {
+    /// Reads a part of the table: 8,000 rows at most. `go_on` is asked before each query.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub fn read(store: &dyn AccountStore, rules: &Rules, go_on: &dyn Fn() -> bool) -> Result<Self, StoreError> {
+        let mut sample = Sample::default();
+        let mut after = None;
+        for _ in 0..FIRST {
+            if !go_on() {
+                return Ok(sample.with_most_frequent());
+            }
+            after = sample.count(store.enumerate(after.as_ref(), ROWS)?, rules);
+            if after.is_none() {
+                sample.complete = true;
+                return Ok(sample.with_most_frequent());
+            }
+        }
+        for _ in 0..ANYWHERE {
+            let Some(place) = anywhere().filter(|_| go_on()) else { break };
+            sample.count(store.enumerate(Some(&place), ROWS)?, rules);
+        }
+        Ok(sample.with_most_frequent())
+    }
+
+    /// Counts the passwords of a page, and returns where the next one begins.
+    fn count(&mut self, page: Page, rules: &Rules) -> Option<Cursor> {
+        for row in page.rows.into_iter().flatten() {
+            // Those that cannot be read get a dummy too, as an unknown login does.
+            let Ok(stored) = Stored::parse(row.password.0.expose(), rules) else { continue };
+            self.kinds.entry(stored.kind()).or_insert_with(|| (0, stored.dummy())).0 += 1;
+        }
+        page.next
+    }
+
+    fn with_most_frequent(mut self) -> Self {
+        while self.kinds.len() > MOST_KINDS {
+            let rarest = self.kinds.iter().min_by_key(|(_, (number, _))| *number).map(|(kind, _)| *kind);
+            if let Some(kind) = rarest {
+                self.kinds.remove(&kind);
+            }
+        }
+        self
+    }
+}
+
+/// A place where some login may stand.
+fn anywhere() -> Option<Cursor> {
+    const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz012345";
+    let number = getrandom::u32().ok()?;
+    let letter = |at: u32| LETTERS.get((number >> (5 * at)) as usize % LETTERS.len()).copied();
+    Some(Cursor::behind((0..3).filter_map(letter).collect::<Vec<u8>>()))
+}

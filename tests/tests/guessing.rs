@@ -1,0 +1,186 @@
+//! What a stranger can learn from refusals: not which logins exist, by no difference of their times.
+
+use mailauth_tests::people::{CHEAP_HASH, DEAR_HASH, PASSWORD, SLOW_HASH, SLOW_PASSWORD};
+use mailauth_tests::{Accounts, Kind, Mailauth};
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+/// Bcrypt with a cost of 6, of nothing in particular.
+const BCRYPT_HASH: &str = "$2b$06$abcdefghijklmnopqrstuuQrZ7yDnVXW5FVqF0YwPkyxPpO5Zxzjq";
+
+/// So many samples of each kind.
+const SAMPLES: usize = 600;
+
+/// Clients at a time.
+const CLIENTS: usize = 12;
+
+/// What is guessed at: five accounts for each kind of password, one of which is locked, and logins that nobody has.
+const KINDS: [&str; 5] = ["sha256", "sha512-crypt", "bcrypt", "locked", "unknown"];
+
+fn mixed() -> Accounts {
+    let mut csv = "login,password,enabled\n".to_owned();
+    for number in 0..5 {
+        for (kind, hash) in KINDS.iter().zip([CHEAP_HASH, DEAR_HASH, BCRYPT_HASH, "!"]) {
+            csv += &format!("{kind}{number}@example.org,{hash},{}\n", number != 4);
+        }
+    }
+    Accounts::empty(Kind::Sqlite).with(&csv)
+}
+
+fn login(kind: usize, number: usize) -> String {
+    format!("{}{}@example.org", KINDS[kind], number % 5)
+}
+
+fn refusing_after(accounts: &Accounts, time: &str) -> Mailauth {
+    Mailauth::with(accounts, &format!("[login]\nrefusal_time = \"{time}\"\n"))
+}
+
+/// A login by `AUTH`, sent.
+fn send(socket: &Path, login: &str, password: &str) -> UnixStream {
+    let data = format!("imap\nlogin\n{login}\n{password}\n");
+    let mut stream = UnixStream::connect(socket).expect("a connection");
+    stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a limit");
+    stream.write_all(format!("AUTH {}\n{data}", data.len()).as_bytes()).expect("sent");
+    stream
+}
+
+fn reply(mut stream: UnixStream) -> String {
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).expect("a reply in time");
+    reply
+}
+
+/// How long a login takes, and whether it was right.
+fn timed(socket: &Path, login: &str, password: &str) -> (Duration, bool) {
+    let begin = Instant::now();
+    let reply = reply(send(socket, login, password));
+    assert!(!reply.is_empty(), "not now: {login}");
+    (begin.elapsed(), reply != "FAIL\n")
+}
+
+/// The times of `number` refusals of each kind, in turn, by many clients.
+fn sample(socket: &Path, number: usize) -> Vec<Vec<f64>> {
+    let (next, times) = (AtomicUsize::new(0), Mutex::new(vec![Vec::new(); KINDS.len()]));
+    std::thread::scope(|scope| {
+        for _ in 0..CLIENTS {
+            scope.spawn(|| {
+                loop {
+                    let turn = next.fetch_add(1, Ordering::Relaxed);
+                    if turn >= number * KINDS.len() {
+                        return;
+                    }
+                    let (kind, number) = (turn % KINDS.len(), turn / KINDS.len());
+                    let (time, right) = timed(socket, &login(kind, number), "a wrong password");
+                    assert!(!right);
+                    times.lock().unwrap()[kind].push(time.as_secs_f64());
+                }
+            });
+        }
+    });
+    times.into_inner().unwrap()
+}
+
+/// The rank test of Mann and Whitney: how many standard deviations the ranks of `a` among those of both are from where
+/// they are if both are the same.
+fn deviations(a: &[f64], b: &[f64]) -> f64 {
+    let mut all: Vec<(f64, bool)> =
+        a.iter().map(|time| (*time, true)).chain(b.iter().map(|time| (*time, false))).collect();
+    all.sort_by(|one, other| one.0.total_cmp(&other.0));
+    let (m, n) = (a.len() as f64, b.len() as f64);
+    let ranks: f64 = (1..).zip(&all).filter(|(_, (_, of_a))| *of_a).map(|(rank, _)| f64::from(rank)).sum();
+    (ranks - m * (m + n + 1.0) / 2.0) / (m * n * (m + n + 1.0) / 12.0).sqrt()
+}
+
+/// Each kind against the logins that nobody has.
+fn against_unknown(times: &[Vec<f64>]) -> Vec<f64> {
+    let (unknown, known) = times.split_last().expect("kinds");
+    known.iter().map(|times| deviations(times, unknown)).collect()
+}
+
+/// Guesses at one account whose hash costs nothing, by which unknown logins once became as cheap.
+fn guess_at_a_cheap_one(socket: &Path) {
+    std::thread::scope(|scope| {
+        for _ in 0..CLIENTS {
+            scope.spawn(|| (0..40).for_each(|i| assert!(!timed(socket, &login(0, 0), &format!("guess {i}")).1)));
+        }
+    });
+}
+
+#[test]
+fn known_and_unknown_logins_cannot_be_told_apart_by_the_time_of_a_refusal() {
+    let accounts = mixed();
+    // Long enough for bcrypt on a machine that has other work too.
+    let daemon = refusing_after(&accounts, "150ms");
+    guess_at_a_cheap_one(daemon.socket());
+    let times = sample(daemon.socket(), SAMPLES);
+    assert!(times.iter().flatten().all(|time| *time >= 0.15), "none comes early");
+    let found = against_unknown(&times);
+    // Six standard deviations come by chance once in a thousand million times.
+    assert!(found.iter().all(|deviations| deviations.abs() < 6.0), "{KINDS:?}: {found:?}");
+}
+
+#[test]
+fn without_that_time_they_could_be_told_apart() {
+    let accounts = mixed();
+    let daemon = refusing_after(&accounts, "0s");
+    guess_at_a_cheap_one(daemon.socket());
+    let found = against_unknown(&sample(daemon.socket(), SAMPLES / 2));
+    assert!(found.iter().any(|deviations| deviations.abs() > 8.0), "{KINDS:?}: {found:?}");
+}
+
+#[test]
+fn a_refusal_takes_longer_than_the_costliest_password_of_the_table_by_itself() {
+    let csv = format!("login,password\ncheap@example.org,{CHEAP_HASH}\ndear@example.org,{SLOW_HASH}\n");
+    let accounts = Accounts::empty(Kind::Sqlite).with(&csv);
+    let daemon = Mailauth::with(&accounts, "[cache]\nverified = 0\n");
+    let right = |_| {
+        let (time, right) = timed(daemon.socket(), "dear@example.org", SLOW_PASSWORD);
+        assert!(right);
+        time
+    };
+    let dear = (0..3).map(right).min().expect("three");
+    for login in ["cheap@example.org", "dear@example.org", "nobody@example.org", "\u{212a}urt@example.org"] {
+        let (time, right) = timed(daemon.socket(), login, "wrong");
+        assert!(!right && time > dear, "{login}: {time:?}, and the right password of the costliest {dear:?}");
+    }
+    let (time, right) = timed(daemon.socket(), "cheap@example.org", PASSWORD);
+    assert!(right && time < dear, "yes is said at once, not after {time:?}");
+}
+
+#[test]
+fn refusals_that_are_held_hinder_nobody_and_are_sent_when_the_daemon_stops() {
+    let accounts = mixed();
+    let mut daemon = Mailauth::with(&accounts, "max_connections = 40\n[login]\nrefusal_time = \"10s\"\n");
+    let begin = Instant::now();
+    // At one account whose password costs nothing, so that none waits to be hashed.
+    let wrong = |i| send(daemon.socket(), &login(0, i), "a wrong password");
+    let mut held: Vec<_> = (0..20).map(wrong).collect();
+    // More than half of the places: some are answered early.
+    held.extend((0..60).map(|i| {
+        let stream = wrong(i);
+        let (_, right) = timed(daemon.socket(), "sha2560@example.org", PASSWORD);
+        assert!(right, "a right password finds a place");
+        stream
+    }));
+    daemon.terminate();
+    for stream in held {
+        assert_eq!(reply(stream), "FAIL\n");
+    }
+    assert!(daemon.wait(Duration::from_secs(30)).success());
+    assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
+}
+
+#[test]
+fn a_client_that_hangs_up_gives_its_place_back() {
+    let accounts = mixed();
+    let daemon = Mailauth::with(&accounts, "max_connections = 40\n[login]\nrefusal_time = \"10s\"\n");
+    for i in 0..300 {
+        drop(send(daemon.socket(), &login(0, i), "a wrong password"));
+        let (_, right) = timed(daemon.socket(), "sha2560@example.org", PASSWORD);
+        assert!(right);
+    }
+}
