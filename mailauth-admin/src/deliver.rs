@@ -14,6 +14,7 @@ use clap::Args;
 use mailauth_core::account::AccountRow;
 use mailauth_core::config::QuotaConfig;
 use mailauth_core::quota::delivery::{Delivered, DeliveryError, Spooled};
+use mailauth_core::quota::mailboxes::Here;
 use mailauth_core::quota::others::Others;
 use mailauth_core::quota::pools::Member;
 use mailauth_core::quota::warnings::{self, Warning};
@@ -87,7 +88,8 @@ fn to(setup: &Setup, login: &str) -> Result<Exit, Failure> {
     let mut mailbox =
         Mailbox::of(recipient.row.clone(), &setup.config).map_err(|unusable| Failure::not_now(unusable.to_string()))?;
     // Those that the mailbox's owner may look into.
-    let others = Others { accounts: &database, defaults: &setup.config.mailbox, rules: setup.config.quota.rules() };
+    let (defaults, rules) = (&setup.config.mailbox, setup.config.quota.rules());
+    let others = Others { accounts: &database, defaults, rules, mailboxes: &Here };
     let member = Member::of(recipient.pools(), &login)?.map(|member| member.with_others(others));
     if let Some(member) = &member {
         mailbox.limits = member.mailbox_limits(mailbox.limits);

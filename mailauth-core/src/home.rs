@@ -37,6 +37,12 @@ pub enum NotMade {
         /// The user of this process.
         own: u32,
     },
+    /// Another process makes mailboxes, and this is why it did not.
+    #[error("{0}")]
+    NotTold(String),
+    /// That process cannot be asked: it is not known whether the mailbox is missing.
+    #[error("{0}")]
+    Unasked(String),
     /// The file system failed, or does not let the owner.
     #[error("the mailbox {} cannot be made: {source}{}", .path.display(), cure(.source, *.uid))]
     Io {
@@ -59,8 +65,32 @@ fn cure(source: &io::Error, uid: u32) -> String {
 
 /// Returns true if the account's Maildir, as far as this process may look, is not there.
 pub fn is_missing(account: &Account) -> bool {
-    let found = std::fs::metadata(room::maildir(account).join("cur"));
-    found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+    presence(account) == Presence::Missing
+}
+
+/// The same of a Maildir by its path.
+pub fn is_missing_at(path: &Path) -> bool {
+    std::fs::metadata(path.join("cur")).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+}
+
+/// What is seen of an account's Maildir.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// It is there.
+    There,
+    /// It is missing.
+    Missing,
+    /// This process may not look.
+    Unseen,
+}
+
+/// Looks for the account's Maildir with the rights of this process.
+pub fn presence(account: &Account) -> Presence {
+    match std::fs::metadata(room::maildir(account).join("cur")) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Presence::Missing,
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Presence::Unseen,
+        _ => Presence::There,
+    }
 }
 
 /// Makes what is missing of the account's home and Maildir. What is there already stays.

@@ -19,10 +19,11 @@ use crate::counters::Counters;
 use crate::decision_log::{Decision, DecisionLog, Kind, Provenance};
 use crate::detail::{self, Delimiters, Split};
 use crate::mailbox::MailboxDefaults;
+use crate::quota::mailboxes::{Here, Mailbox, Mailboxes, Patience};
 use crate::quota::others::Others;
 use crate::quota::pools::PoolError;
 use crate::quota::room::{self, Room};
-use crate::quota::{QuotaError, Rules};
+use crate::quota::{Limits, QuotaError, Rules};
 use crate::store::{DomainKind, DomainStanding, MailStore, StoreError};
 use crate::{DomainName, Service};
 use std::cell::Cell;
@@ -48,6 +49,9 @@ const HELD: Duration = Duration::from_millis(20);
 /// How long the answer where a mailbox is waits for the lock of that, at most. It is an answer without the lock too.
 const RENEWED: Duration = Duration::from_millis(500);
 
+/// How long that answer waits for a count by another process.
+const COUNTED: Duration = Duration::from_secs(5);
+
 /// Answers a mail server's questions over a store.
 pub struct Router {
     store: Arc<dyn MailStore>,
@@ -57,6 +61,7 @@ pub struct Router {
     /// Take mail for a mailbox that this user may not look into.
     takes_unseen: bool,
     delimiters: Delimiters,
+    mailboxes: Arc<dyn Mailboxes>,
     counters: Arc<Counters>,
     log: DecisionLog,
 }
@@ -96,9 +101,10 @@ impl Looking<'_> {
         self.retry_until.is_some_and(|until| Instant::now() < until)
     }
 
-    /// Until when a lock is waited for.
-    fn patience(&self) -> Instant {
-        Instant::now() + if self.may_retry() { HELD } else { LOCKED }
+    /// How long is waited for an answer about a mailbox that nobody waits for after `deadline`.
+    fn patience(&self, deadline: Instant) -> Patience {
+        let lock = Instant::now() + if self.may_retry() { HELD } else { LOCKED };
+        Patience { lock: lock.min(deadline), answer: deadline }
     }
 }
 
@@ -164,7 +170,14 @@ impl Router {
     pub fn new(store: Arc<dyn MailStore>, policy: &Policy, rules: Rules) -> Self {
         let (default_domain, mailbox) = (policy.default_domain.clone(), policy.mailbox.clone());
         let (delimiters, counters, log) = (policy.delimiters.clone(), Arc::default(), DecisionLog::default());
-        Router { store, default_domain, mailbox, rules, takes_unseen: false, delimiters, counters, log }
+        let mailboxes = Arc::new(Here);
+        Router { store, default_domain, mailbox, rules, takes_unseen: false, delimiters, mailboxes, counters, log }
+    }
+
+    /// Has `mailboxes` look at mailboxes.
+    #[must_use]
+    pub fn looking_by(self, mailboxes: Arc<dyn Mailboxes>) -> Self {
+        Router { mailboxes, ..self }
     }
 
     /// Takes mail for mailboxes whose room cannot be known because this process may not look at them: whoever delivers it
@@ -212,7 +225,12 @@ impl Router {
     pub fn renew_figures(&self, to: &Destination) {
         let Destination { account, .. } = to;
         let login = account.login.as_str();
-        match room::renew(account, self.rules, account.quota, Instant::now() + RENEWED) {
+        if account.quota == Limits::NONE {
+            return;
+        }
+        let now = Instant::now();
+        let patience = Patience { lock: now + RENEWED, answer: now + COUNTED };
+        match self.mailboxes.renew(&Mailbox::of(account, account.quota, self.rules, patience)) {
             Ok(true) => tracing::debug!(login, "the mailbox was counted again before a delivery"),
             Ok(false) => {}
             Err(why) => tracing::debug!(login, "the mailbox is not counted before a delivery: {why}"),
@@ -323,7 +341,7 @@ impl Router {
                     return Err(Undecided::Later(Later::Busy));
                 }
                 Place::Mailbox(Destination { account, .. }) => {
-                    match self.room(reads, &account, size, deadline.min(looking.patience())) {
+                    match self.room(reads, &account, size, looking.patience(deadline)) {
                         Room::Fits => return Ok(Ok(())),
                         Room::Over(over) => refusal = Some(No::OverQuota(over.to_string())),
                         Room::OverPool(over) => refusal = Some(No::OverQuota(over.to_string())),
@@ -352,9 +370,10 @@ impl Router {
         }
     }
 
-    fn room(&self, reads: &Reads<'_>, account: &Account, size: u64, deadline: Instant) -> Room {
-        let others = Others { accounts: reads.store, defaults: &self.mailbox, rules: self.rules };
-        room::of(account, others, reads.store, size, deadline)
+    fn room(&self, reads: &Reads<'_>, account: &Account, size: u64, patience: Patience) -> Room {
+        let (defaults, rules, mailboxes) = (&self.mailbox, self.rules, &*self.mailboxes);
+        let others = Others { accounts: reads.store, defaults, rules, mailboxes };
+        room::of(account, others, reads.store, size, patience)
     }
 
     /// What `address` is; with `alias`, it may be one.

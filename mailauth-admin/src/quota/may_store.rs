@@ -6,6 +6,7 @@ use crate::output::say;
 use crate::recipient::Recipient;
 use crate::setup::Setup;
 use clap::Args;
+use mailauth_core::quota::mailboxes::{Here, Patience};
 use mailauth_core::quota::others::Others;
 use mailauth_core::quota::room::{self, Room};
 use mailauth_core::quota::{Decision, Limits};
@@ -54,8 +55,11 @@ fn of_account(setup: &Setup, login: &str, size: u64) -> Result<Exit, Failure> {
     let recipient = Recipient::find(&store, &login, &setup.config.address.delimiters, nobody, |_| true)?;
     let account = setup.config.mailbox.resolve(recipient.row.clone());
     let account = account.map_err(|unusable| Failure::not_now(unusable.to_string()))?;
-    let others = Others { accounts: &store, defaults: &setup.config.mailbox, rules: setup.config.quota.rules() };
-    let room = room::of(&account, others, recipient.pools(), size, Instant::now() + PATIENCE);
+    let (defaults, rules) = (&setup.config.mailbox, setup.config.quota.rules());
+    let others = Others { accounts: &store, defaults, rules, mailboxes: &Here };
+    let until = Instant::now() + PATIENCE;
+    let patience = Patience { lock: until, answer: until };
+    let room = room::of(&account, others, recipient.pools(), size, patience);
     answer(room).map_err(|failure| recipient.refused(failure))
 }
 

@@ -74,6 +74,9 @@ pub enum QuotaError {
         /// How long it was waited for.
         seconds: u64,
     },
+    /// Another process looks at mailboxes, and this is why it did not tell.
+    #[error("{0}")]
+    NotTold(String),
     /// The mailbox changed each time it was counted.
     #[error("{} keeps changing while it is counted", .0.display())]
     Unsettled(PathBuf),

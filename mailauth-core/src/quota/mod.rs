@@ -23,6 +23,7 @@ mod directory;
 mod error;
 mod limits;
 mod lock;
+pub mod mailboxes;
 mod maildir;
 pub mod maildirsize;
 mod name;

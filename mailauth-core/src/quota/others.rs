@@ -5,9 +5,9 @@
 //! half a second. A mailbox that looks as it did when it was counted costs a look at each of its folders; one that this
 //! process may not look into, or whose lock another one has, keeps its figure.
 
+use super::mailboxes::{Counted, Mailbox, Mailboxes, Patience};
 use super::pools::{PoolStore, PoolUse};
-use super::room;
-use super::{Effort, Kind, Limits, Rules, Usage};
+use super::{Kind, Limits, Rules, Usage};
 use crate::Login;
 use crate::mailbox::MailboxDefaults;
 use crate::store::{AccountStore, StoreError};
@@ -22,6 +22,9 @@ const LONGEST: Duration = Duration::from_millis(500);
 /// How long the lock of one of them is waited for.
 const LOCKED: Duration = Duration::from_millis(20);
 
+/// How long the count of one is waited for where another process does it.
+const COUNTED: Duration = Duration::from_secs(5);
+
 /// How the other mailboxes of a domain are found.
 #[derive(Clone, Copy)]
 pub struct Others<'a> {
@@ -31,6 +34,8 @@ pub struct Others<'a> {
     pub defaults: &'a MailboxDefaults,
     /// How they are counted.
     pub rules: Rules,
+    /// What counts them.
+    pub mailboxes: &'a dyn Mailboxes,
 }
 
 /// The pool that has no room, and the message that it has no room for.
@@ -75,18 +80,18 @@ impl Others<'_> {
         let row = answered(self.accounts.find(login))?.flatten();
         let Some(account) = row.and_then(|row| self.defaults.resolve(row).ok()) else { return Ok(None) };
         let limits = if account.quota == Limits::NONE { wanted.limits } else { account.quota };
-        let mailbox = match room::open(&room::maildir(&account), limits, self.rules, Some(account.uid)) {
-            Ok(Some(mailbox)) => mailbox.waiting_until(Instant::now() + LOCKED),
-            // That it holds nothing is not certain: its disk may be missing.
-            Ok(None) => return Ok(None),
-            Err(why) => return Ok(skipped(login, &why)),
-        };
-        if mailbox.still_holds(published) {
-            return Ok(None);
-        }
-        match mailbox.recount_and(Effort::Changed, |usage| wanted.store.publish(login, usage)) {
-            Ok((_, published)) => answered(published),
-            Err(why) => Ok(skipped(login, &why)),
+        let now = Instant::now();
+        let patience = Patience { lock: now + LOCKED, answer: now + COUNTED };
+        let mailbox = Mailbox::of(&account, limits, self.rules, patience);
+        let mut told = None;
+        let counted = self.mailboxes.count(&mailbox, Some(published), &mut |usage| {
+            told = Some(wanted.store.publish(login, usage));
+        });
+        match (counted, told) {
+            (Ok(_), Some(published)) => answered(published),
+            // That a missing one holds nothing is not certain: its disk may be missing.
+            (Ok(Counted::Missing | Counted::Unchanged | Counted::Now(_)), None) => Ok(None),
+            (Err(why), _) => Ok(skipped(login, &why)),
         }
     }
 }

@@ -26,6 +26,7 @@
 //!
 //! When the database does not answer, that is [`PoolDecision::CannotTell`], and never an answer about the quota.
 
+use super::mailboxes::{Counted, Mailbox, Mailboxes};
 use super::others::{Others, Wanted};
 use super::{Effort, Kind, Limits, MaildirQuota, Over, QuotaError, Refused, Reservation, Usage};
 use crate::Login;
@@ -176,7 +177,12 @@ impl<'a> Member<'a> {
     /// Has the pool room for a message of `size` bytes to this mailbox? It is counted and published before that is
     /// denied, and so are the [`Others`]. Not to be asked while there is a [`Reservation`], which keeps a count waiting.
     pub fn may_store(&self, mailbox: &MaildirQuota, size: u64) -> PoolDecision {
-        self.decide(mailbox, size).unwrap_or_else(PoolDecision::CannotTell)
+        self.decide(size, || self.recount(mailbox)).unwrap_or_else(PoolDecision::CannotTell)
+    }
+
+    /// The same, where `mailboxes` looks at the mailbox.
+    pub fn may_store_in(&self, mailboxes: &dyn Mailboxes, mailbox: &Mailbox, size: u64) -> PoolDecision {
+        self.decide(size, || self.recount_in(mailboxes, mailbox)).unwrap_or_else(PoolDecision::CannotTell)
     }
 
     /// The same for a mailbox that is not there yet.
@@ -186,11 +192,15 @@ impl<'a> Member<'a> {
         over.map_or_else(|error| PoolDecision::CannotTell(error.into()), |over| self.decision(over))
     }
 
-    fn decide(&self, mailbox: &MaildirQuota, size: u64) -> Result<PoolDecision, PoolError> {
+    fn decide(
+        &self,
+        size: u64,
+        recount: impl FnOnce() -> Result<PoolUse, PoolError>,
+    ) -> Result<PoolDecision, PoolError> {
         if self.limits.broken_by(self.store.pool_use(self.login.domain())?.usage, size).is_none() {
             return Ok(PoolDecision::Fits);
         }
-        let pool = self.recount(mailbox)?;
+        let pool = recount()?;
         Ok(self.decision(self.broken_by(pool, size)?))
     }
 
@@ -276,6 +286,18 @@ impl<'a> Member<'a> {
         // Under the mailbox's lock, or an older figure could take the place of one with a delivery in it.
         let (_, published) = mailbox.recount_and(Effort::Changed, |usage| self.publish(usage))?;
         Ok(published?)
+    }
+
+    fn recount_in(&self, mailboxes: &dyn Mailboxes, mailbox: &Mailbox) -> Result<PoolUse, PoolError> {
+        let mut published = None;
+        let counted = mailboxes.count(mailbox, None, &mut |usage| published = Some(self.publish(usage)))?;
+        match (published, counted) {
+            (Some(published), _) => Ok(published?),
+            // It was removed just now.
+            (None, Counted::Missing | Counted::Unchanged | Counted::Now(_)) => {
+                Ok(self.store.pool_use(self.login.domain())?)
+            }
+        }
     }
 
     fn decision(&self, over: Option<Over>) -> PoolDecision {

@@ -1,13 +1,13 @@
 //! Has an account room for a message? Its mailbox under its own quota, and its domain's pool.
 
+use super::mailboxes::{Mailbox, Patience, Space};
 use super::others::Others;
 use super::pools::{Member, PoolDecision, PoolError, PoolOver, PoolStore};
-use super::{Decision, Limits, MaildirQuota, Over, QuotaError, Rules, Usage};
+use super::{Limits, MaildirQuota, Over, QuotaError, Rules, Usage};
 use crate::Account;
 use crate::store::StoreError;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 /// May a message be stored for an account?
 #[derive(Debug)]
@@ -57,23 +57,9 @@ pub fn open(path: &Path, limits: Limits, rules: Rules, owner: Option<u32>) -> Re
     }
 }
 
-/// Lets no program that delivers to `account` refuse mail by a maildirsize that is out of date; see
-/// [`MaildirQuota::renew`]. The mailbox's lock is waited for until `deadline` at most.
-///
-/// # Errors
-/// When the mailbox cannot be looked into or counted.
-pub fn renew(account: &Account, rules: Rules, limits: Limits, deadline: Instant) -> Result<bool, QuotaError> {
-    if limits == Limits::NONE {
-        return Ok(false);
-    }
-    let mailbox = open(&maildir(account), limits, rules, Some(account.uid))?;
-    mailbox.map_or(Ok(false), |mailbox| mailbox.waiting_until(deadline).renew())
-}
-
-/// Has `account` room for a message of `size` bytes? A mailbox that is not there yet is empty. Its lock is waited for
-/// until `deadline` at most.
-pub fn of(account: &Account, others: Others<'_>, pools: &dyn PoolStore, size: u64, deadline: Instant) -> Room {
-    decide(account, others, pools, size, deadline).unwrap_or_else(Room::CannotTell)
+/// Has `account` room for a message of `size` bytes? A mailbox that is not there yet is empty.
+pub fn of(account: &Account, others: Others<'_>, pools: &dyn PoolStore, size: u64, patience: Patience) -> Room {
+    decide(account, others, pools, size, patience).unwrap_or_else(Room::CannotTell)
 }
 
 fn decide(
@@ -81,28 +67,27 @@ fn decide(
     others: Others<'_>,
     pools: &dyn PoolStore,
     size: u64,
-    deadline: Instant,
+    patience: Patience,
 ) -> Result<Room, PoolError> {
     let member = Member::of(pools, &account.login)?.map(|member| member.with_others(others));
     let limits = member.as_ref().map_or(account.quota, |member| member.mailbox_limits(account.quota));
     if limits == Limits::NONE {
         return Ok(Room::Fits);
     }
-    let mailbox = open(&maildir(account), limits, others.rules, Some(account.uid))?;
-    let mailbox = mailbox.map(|mailbox| mailbox.waiting_until(deadline));
-    let own = match &mailbox {
-        Some(mailbox) => mailbox.may_store(size),
-        None => limits.broken_by(Usage::default(), size).map_or(Decision::Fits, Decision::Over),
+    let mailbox = Mailbox::of(account, limits, others.rules, patience);
+    let space = others.mailboxes.may_store(&mailbox, size)?;
+    let own = match space {
+        Space::Over(over) => Some(over),
+        Space::Missing => limits.broken_by(Usage::default(), size),
+        Space::Fits => None,
     };
-    match own {
-        Decision::Fits => {}
-        Decision::Over(over) => return Ok(Room::Over(over)),
-        Decision::CannotTell(error) => return Err(error.into()),
+    if let Some(over) = own {
+        return Ok(Room::Over(over));
     }
-    Ok(match (member, &mailbox) {
-        (None, _) => Room::Fits,
-        (Some(member), Some(mailbox)) => member.may_store(mailbox, size).into(),
-        (Some(member), None) => member.may_begin(size).into(),
+    Ok(match member {
+        None => Room::Fits,
+        Some(member) if space == Space::Missing => member.may_begin(size).into(),
+        Some(member) => member.may_store_in(others.mailboxes, &mailbox, size).into(),
     })
 }
 
