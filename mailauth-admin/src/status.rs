@@ -73,6 +73,10 @@ fn sheet(told: &Told) -> Sheet {
     kinds(&mut sheet, ["changes", "  no", "  not now"], &told.changes);
     kinds(&mut sheet, ["addresses", "  no", "  not now"], &told.addresses);
     remembered(&mut sheet, &told.cache);
+    if let Some(why) = &told.mailboxes_error {
+        let since = span(told.mailboxes_error_seconds.unwrap_or_default());
+        sheet.line("mailboxes", format_args!("cannot be looked at for {since}: {why}"));
+    }
     sheet.line("snapshot", told.snapshot.as_ref().map_or_else(|| "none".to_owned(), snapshot));
     sheet
 }

@@ -14,6 +14,7 @@ use mailauth_core::account::{AccountRow, Login, Password};
 use mailauth_core::authenticate::{Authority, Credential, Request};
 use mailauth_core::config::Config;
 use mailauth_core::password::{self, NewScheme};
+use mailauth_core::quota::mailboxes::Here;
 use mailauth_core::store::{Administration, DomainRow, open_pooled, open_single};
 use mailauth_core::{Service, Services};
 use mailauth_courier::client::Client;
@@ -134,7 +135,7 @@ impl Stage {
             .map_err(|error| trouble("cannot write the configuration", error))?;
         let (config, _) = Config::load(Some(&config_file))?;
         fill(&config)?;
-        let answers = Answers::remembering(open_pooled(&config.database)?, &config, Arc::default());
+        let answers = Answers::remembering(open_pooled(&config.database)?, &config, Arc::default(), Arc::new(Here));
         let cannot = "cannot start the server";
         let listener = Listener::bind(&config.courier).map_err(|error| trouble(cannot, error))?;
         let server = start(listener, Settings::new(&config), answers).map_err(|error| trouble(cannot, error))?;

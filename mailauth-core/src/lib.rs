@@ -19,6 +19,7 @@ pub mod log;
 pub mod mailbox;
 pub mod moving;
 pub mod names;
+pub mod notify;
 pub mod password;
 pub mod privileges;
 pub mod quota;

@@ -5,11 +5,14 @@
 use mailauth_core::config::{Config, Source};
 use mailauth_core::counters::Counters;
 use mailauth_core::log::Log;
+use mailauth_core::notify;
+use mailauth_core::quota::mailboxes::{Here, Mailboxes};
 use mailauth_core::store::{OpenError, RecentChanges, open_pooled};
 use mailauth_courier::server::signals::{Signals, Wish};
 use mailauth_courier::server::{
-    Answers, Listener, MetricsError, MetricsListener, Running, Settings, become_user, notify, start,
+    Answers, Listener, MetricsError, MetricsListener, Running, Settings, become_user, start,
 };
+use mailauth_mailboxes::{Rights, RootPart};
 use std::error::Error;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -44,11 +47,12 @@ enum Instead {
 }
 
 /// What stays when the configuration is read again.
-#[derive(Default)]
 struct Carried {
     counters: Arc<Counters>,
     /// A replica may lack them, whatever the new configuration says.
     recent: Arc<RecentChanges>,
+    /// What looks at mailboxes. It has the rights that it was started with.
+    mailboxes: Arc<dyn Mailboxes>,
 }
 
 /// What ends the program.
@@ -109,18 +113,19 @@ fn run(options: &Options, log: &Log) -> Result<(), Failure> {
         Config::load(options.config.as_deref()).map_err(|error| Failure::Usage(error.to_string()))?;
     log.configure(&config.log);
     if options.check {
-        open(&config, &Carried::default()).map_err(|error| Failure::Usage(error.to_string()))?;
+        open(&config, &Carried::with(Arc::new(Here))).map_err(|error| Failure::Usage(error.to_string()))?;
         println!("{}: ok", source.origin);
         source.warnings.iter().for_each(|warning| println!("warning: {warning}"));
         return Ok(());
     }
+    let root_part = root_part(&config);
     let listener = Listener::bind(&config.courier).map_err(runtime)?;
     let metrics = bind_metrics(&config).map_err(runtime)?;
     if let Some(user) = &config.courier.user {
         become_user(user).map_err(runtime)?;
     }
     // As that user, because files of the database may be made.
-    let carried = Carried::default();
+    let carried = Carried::with(Arc::new(root_part.settled()));
     let answers = open(&config, &carried).map_err(|error| Failure::Usage(error.to_string()))?;
     let mut running = start(listener, Settings::new(&config), answers).map_err(runtime)?;
     running.give_out_metrics(metrics).map_err(runtime)?;
@@ -149,6 +154,20 @@ fn run(options: &Options, log: &Log) -> Result<(), Failure> {
     Ok(())
 }
 
+impl Carried {
+    fn with(mailboxes: Arc<dyn Mailboxes>) -> Self {
+        Carried { counters: Arc::default(), recent: Arc::default(), mailboxes }
+    }
+}
+
+/// What looks at mailboxes of others than this process's own user: started here by root, else what listens for us.
+fn root_part(config: &Config) -> RootPart {
+    match rustix::process::geteuid().is_root() {
+        true => mailauth_mailboxes::start(&Rights::of(&config.mailbox)),
+        false => RootPart::at(&config.courier.mailboxes),
+    }
+}
+
 fn runtime(error: impl Error) -> Failure {
     Failure::Run(error.to_string())
 }
@@ -156,7 +175,7 @@ fn runtime(error: impl Error) -> Failure {
 /// A connection to the database is not made here: while it is away, every answer is "not now".
 fn open(config: &Config, carried: &Carried) -> Result<Answers, OpenError> {
     let store = open_pooled(&config.database)?.sharing(Arc::clone(&carried.recent));
-    Ok(Answers::remembering(store, config, Arc::clone(&carried.counters)))
+    Ok(Answers::remembering(store, config, Arc::clone(&carried.counters), Arc::clone(&carried.mailboxes)))
 }
 
 fn bind_metrics(config: &Config) -> Result<Option<MetricsListener>, MetricsError> {

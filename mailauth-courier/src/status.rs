@@ -23,6 +23,12 @@ pub struct Status {
     pub version: String,
     /// Its process.
     pub pid: u32,
+    /// The user that it runs as.
+    pub user: Option<u32>,
+    /// Why it cannot look at mailboxes of other users, if it is so.
+    pub mailboxes_error: Option<String>,
+    /// For how long that has been so.
+    pub mailboxes_error_seconds: Option<f64>,
     /// Seconds since its start.
     pub uptime_seconds: f64,
     /// Its clients.
@@ -167,6 +173,7 @@ impl Status {
     /// As a line that fits into a reply. Of many hosts, or of long errors, it is not all.
     pub(crate) fn line(mut self) -> String {
         self.hosts.truncate(MAX_HOSTS);
+        self.mailboxes_error = self.mailboxes_error.as_deref().map(shown);
         for host in &mut self.hosts {
             host.place = shown(&host.place);
             host.last_error = host.last_error.as_deref().map(shown);

@@ -62,7 +62,12 @@ fn build() -> PathBuf {
     let folder = own_folder();
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["build", "--quiet", "--bins", "--lib", "--examples", "--package=mailauth-courier"]);
-    cargo.args(["--package=mailauth-admin", "--package=mailauth-pop3", "--package=mailauth-exim"]);
+    cargo.args([
+        "--package=mailauth-admin",
+        "--package=mailauth-mailboxes",
+        "--package=mailauth-pop3",
+        "--package=mailauth-exim",
+    ]);
     if folder.ends_with("release") {
         cargo.arg("--release");
     }

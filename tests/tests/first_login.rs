@@ -123,14 +123,11 @@ fn a_link_of_another_user_makes_nothing_where_that_one_may_not_write() {
 }
 
 #[test]
-fn without_the_right_to_make_it_a_first_login_is_not_now() {
+fn a_daemon_that_has_become_another_user_has_the_mailbox_made() {
     let site = site(Accounts::empty(Kind::MariaDb).with_mailbox(CREATE), "user = \"daemon\"\n");
     let imap = site.host.imap();
-    let said = Imap::connect(imap.port()).login(ANNA, PASSWORD);
-    assert!(said.starts_with("* BYE Temporary problem"), "{said}");
-    let log = site.server.log();
-    assert!(log.contains("this program runs as user 1, and the account's user is 5000: run it as root"), "{log}");
-    assert!(!site.host.path("mail/example.org").exists());
+    assert_eq!(Imap::connect(imap.port()).login(ANNA, PASSWORD), "OK LOGIN Ok.", "{}", site.server.log());
+    is_made(&site.home("anna"));
 }
 
 #[test]

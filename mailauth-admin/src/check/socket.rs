@@ -5,6 +5,7 @@ use mailauth_core::Service;
 use mailauth_core::authenticate::{Answer, Authority, Credential, NotNow, Request};
 use mailauth_core::config::Config;
 use mailauth_courier::client::Client;
+use mailauth_courier::status::Status;
 use std::fs;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
@@ -45,9 +46,14 @@ pub(super) fn look(config: &Config, findings: &mut Findings) {
     };
     let daemon = Client::new(path, PATIENCE);
     // Only our own daemon knows this question; it says yes to some, and no to all others that it lets in.
-    if let Answer::NotNow(why) = daemon.status(Instant::now() + PATIENCE) {
-        let (state, text) = silent(path, &daemon, &why);
-        return findings.add(what, state, text);
+    match daemon.status(Instant::now() + PATIENCE) {
+        Answer::NotNow(why) => {
+            let (state, text) = silent(path, &daemon, &why);
+            return findings.add(what, state, text);
+        }
+        Answer::Yes(line) => mailboxes(&line, config, findings),
+        // It tells root and its own user alone.
+        Answer::No(_) => {}
     }
     let (mode, wanted) = (metadata.permissions().mode() & 0o777, config.courier.socket_mode);
     if mode & !wanted != 0 {
@@ -56,6 +62,19 @@ pub(super) fn look(config: &Config, findings: &mut Findings) {
     }
     let (state, text) = ask(path, &daemon);
     findings.add(what, state, text);
+}
+
+/// What the daemon says of its user and of its looks at mailboxes.
+fn mailboxes(line: &str, config: &Config, findings: &mut Findings) {
+    let Ok(told) = Status::parse(line) else { return };
+    if let Some(why) = told.mailboxes_error {
+        let text = format!("the daemon cannot look at them, and mail for those with a quota waits: {why}");
+        findings.add("mailboxes", State::Degraded, text);
+    }
+    if told.user == Some(0) && config.courier.user.is_none() {
+        let text = "the daemon runs as root, which it need not: set [courier] user, or take the units of the manual";
+        findings.add("user", State::Ok, text);
+    }
 }
 
 /// Asks for an account that does not exist.

@@ -114,6 +114,7 @@ pub(super) const KEYS: &[Key] = &[
     key("courier", "socket_mode", |c, v| put(&mut c.courier.socket_mode, v.mode())),
     key("courier", "socket_group", |c, v| put(&mut c.courier.socket_group, v.name().map(Some))),
     key("courier", "user", |c, v| put(&mut c.courier.user, v.name().map(Some))),
+    key("courier", "mailboxes", |c, v| put(&mut c.courier.mailboxes, v.absolute_path())),
     key("courier", "allow_users", |c, v| put(&mut c.courier.allow_users, v.names())),
     key("courier", "allow_groups", |c, v| put(&mut c.courier.allow_groups, v.names())),
     key("courier", "enumerate_users", |c, v| put(&mut c.courier.enumerate_users, v.names())),

@@ -163,6 +163,8 @@ pub struct CourierConfig {
     pub socket_group: Option<String>,
     /// `user`: whom to become once the socket is bound, when started as root; none stays.
     pub user: Option<String>,
+    /// `mailboxes`: where a daemon that is not root asks about mailboxes of others; see mailauth-mailboxes.
+    pub mailboxes: PathBuf,
     /// `allow_users`: names or numbers of who may connect beside root, the daemon's own user and the socket's group.
     pub allow_users: Vec<String>,
     /// `allow_groups`: the same for groups.
@@ -193,6 +195,7 @@ impl Default for CourierConfig {
             socket_mode: 0o660,
             socket_group: None,
             user: None,
+            mailboxes: "/run/mailauth-mailboxes/socket".into(),
             allow_users: Vec::new(),
             allow_groups: Vec::new(),
             enumerate_users: Vec::new(),

@@ -30,10 +30,10 @@ mod learner;
 mod listener;
 mod live;
 mod metrics;
-pub mod notify;
 mod once;
 mod outbox;
 mod peer;
+mod presence;
 mod reader;
 mod reply;
 pub mod signals;
@@ -59,6 +59,7 @@ use mailauth_core::authenticate::Authenticator;
 use mailauth_core::config::{CacheConfig, Config, CourierConfig, DatabaseUrl, MetricsAddress};
 use mailauth_core::counters::Counters;
 use mailauth_core::password::Rules;
+use mailauth_core::quota::mailboxes::{Here, Mailboxes};
 use mailauth_core::routing::Router;
 use mailauth_core::store::MailStore;
 use mailauth_core::store::cache::Cache;
@@ -66,6 +67,7 @@ use mailauth_core::store::snapshot::{Original, Snapshot};
 use metrics::Metrics;
 use outbox::Outbox;
 use peer::Access;
+use presence::Present;
 use reader::Reader;
 use status::Refusals;
 use std::io;
@@ -95,6 +97,8 @@ pub struct Answers {
     pub authenticator: Arc<Authenticator>,
     /// About addresses.
     pub router: Arc<Router>,
+    /// About what mailboxes hold.
+    pub mailboxes: Arc<dyn Mailboxes>,
     /// What is counted.
     pub counters: Arc<Counters>,
 }
@@ -104,20 +108,26 @@ impl Answers {
     /// Mail is taken for mailboxes that this process may not look into.
     pub fn standing_in<S: MailStore + 'static>(store: Arc<S>, config: &Config) -> Self {
         let nothing = CacheConfig { enabled: false, ..config.cache.clone() };
-        Self::new(store, config, &nothing, Arc::default(), Router::taking_unseen)
+        let (counters, mailboxes) = (Arc::default(), Arc::new(Here));
+        Self::new(store, config, &nothing, counters, mailboxes, Router::taking_unseen)
     }
 
-    /// The same, remembering what `[cache]` says, keeping what `[outage]` says, and counting on in `counters`: for a
-    /// server.
-    pub fn remembering<S: Original + 'static>(store: S, config: &Config, counters: Arc<Counters>) -> Self {
+    /// The same, remembering what `[cache]` says, keeping what `[outage]` says, counting on in `counters`, and with
+    /// `mailboxes` to look at mailboxes: for a server.
+    pub fn remembering<S: Original + 'static>(
+        store: S,
+        config: &Config,
+        counters: Arc<Counters>,
+        mailboxes: Arc<dyn Mailboxes>,
+    ) -> Self {
         let cache = &config.cache;
         let store = Snapshot::new(store, config);
         if !cache.keeps_accounts() {
-            return Self::new(Arc::new(store), config, cache, counters, |router| router);
+            return Self::new(Arc::new(store), config, cache, counters, mailboxes, |router| router);
         }
         let place = config.database.url.to_string();
         let store = Cache::new(store, place, cache, Arc::clone(&counters));
-        Self::new(Arc::new(store), config, cache, counters, |router| router)
+        Self::new(Arc::new(store), config, cache, counters, mailboxes, |router| router)
     }
 
     fn new(
@@ -125,10 +135,11 @@ impl Answers {
         config: &Config,
         cache: &CacheConfig,
         counters: Arc<Counters>,
+        mailboxes: Arc<dyn Mailboxes>,
         adapt: impl FnOnce(Router) -> Router,
     ) -> Self {
         let policy = config.policy();
-        let router = Router::new(store.clone(), &policy, config.quota.rules());
+        let router = Router::new(store.clone(), &policy, config.quota.rules()).looking_by(Arc::clone(&mailboxes));
         let router = Arc::new(adapt(router).counting(Arc::clone(&counters)));
         let authenticator = Authenticator::new(store, policy, Arc::new(config.budget()));
         let authenticator = authenticator.remembering(cache, Arc::clone(&counters));
@@ -136,7 +147,7 @@ impl Answers {
             Some(file) => authenticator.with_key_beside(file),
             None => authenticator,
         });
-        Answers { authenticator, router, counters }
+        Answers { authenticator, router, mailboxes, counters }
     }
 }
 
@@ -241,6 +252,7 @@ pub fn start(listener: Listener, settings: Settings, answers: Answers) -> Result
         refusals: Throttle::default(),
         unsendable: Throttle::default(),
         unmade: Throttle::default(),
+        present: Present::default(),
     });
     let hall = Arc::new(Hall {
         live: Mutex::new(Arc::new(live)),

@@ -32,10 +32,14 @@ impl Works {
     pub fn status(&self, live: &Live) -> Status {
         let counts = live.answers.counters.read();
         let store = live.answers.authenticator.state();
+        let (mailboxes_error, trouble_for) = live.answers.mailboxes.trouble().unzip();
         let lanes = [&self.lookups, &self.hashing, &self.changes, &self.recipients, self.outbox.pages()];
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
+            user: Some(rustix::process::geteuid().as_raw()),
+            mailboxes_error,
+            mailboxes_error_seconds: trouble_for.map(|seconds| seconds.as_secs_f64()),
             uptime_seconds: self.started.elapsed().as_secs_f64(),
             connections: Connections { open: self.places.taken(), max: live.max_connections },
             queues: lanes

@@ -8,18 +8,20 @@ use super::crew::Crew;
 use super::held::Held;
 use super::lane::Lane;
 use super::outbox::Outbox;
+use super::presence::Present;
 use super::reply::{Form, Reply};
 use super::status::Refusals;
 use super::throttle::Throttle;
 use super::turns::{Turn, Turns};
 use crate::protocol::question::said;
 use crate::protocol::{Command, FAIL, OK, Question, Request};
+use mailauth_core::Service;
 use mailauth_core::account::Account;
 use mailauth_core::authenticate::{self, Answer, Authenticator, Authority as _, Credential, PasswordChange, Step};
+use mailauth_core::home::{self, NotMade, Presence};
 use mailauth_core::quota::{Limits, room};
 use mailauth_core::routing::{Destination, Later};
 use mailauth_core::store::Changed;
-use mailauth_core::{Service, home};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -51,6 +53,8 @@ pub(super) struct Works {
     pub refusals: Throttle,
     pub unsendable: Throttle,
     pub unmade: Throttle,
+    /// Maildirs that were there a short while ago.
+    pub present: Present,
 }
 
 /// The pauses between questions about a mailbox that is locked grow from one to the other.
@@ -181,9 +185,9 @@ impl Works {
         self.queue(&self.changes, "mailboxes to be made", connection, move |connection| {
             let answer = connection.live.answers.router.account(&address);
             if let Answer::Yes(to) = &answer
-                && home::is_missing(&to.account)
+                && works.may_lack_mailbox(&to.account)
             {
-                works.make_mailbox(&to.account);
+                works.make_mailbox(&connection, &to.account);
             }
             works.give_destination(connection, answer);
         });
@@ -218,19 +222,32 @@ impl Works {
         }
     }
 
-    /// Returns true if it was made.
-    fn make_mailbox(&self, account: &Account) -> bool {
-        let login = account.login.as_str();
-        match home::make(account) {
-            Ok(()) => {
-                tracing::info!(login, "the mailbox {} was missing, and is made", room::maildir(account).display());
+    /// Returns true unless the Maildir is there, or was a short while ago.
+    fn may_lack_mailbox(&self, account: &Account) -> bool {
+        match home::presence(account) {
+            Presence::There => false,
+            Presence::Missing => true,
+            Presence::Unseen => !self.present.has(&room::maildir(account)),
+        }
+    }
+
+    /// Makes what is missing of a mailbox. Returns false if there is none then. One that is not seen by this process is
+    /// taken to be there as long as what looks at mailboxes is away.
+    fn make_mailbox(&self, connection: &Connection, account: &Account) -> bool {
+        let (login, maildir) = (account.login.as_str(), room::maildir(account));
+        match connection.live.answers.mailboxes.make(account, connection.deadline) {
+            Ok(was_missing) => {
+                if was_missing {
+                    tracing::info!(login, "the mailbox {} was missing, and is made", maildir.display());
+                }
+                self.present.note(maildir);
                 true
             }
             Err(why) => {
                 if let Some(omitted) = self.unmade.admit() {
                     tracing::warn!(login, omitted, "{why}");
                 }
-                false
+                matches!(why, NotMade::Unasked(_)) && home::presence(account) == Presence::Unseen
             }
         }
     }
@@ -349,7 +366,7 @@ impl Works {
         if form.opens_mailbox
             && connection.live.answers.authenticator.makes_mailboxes()
             && let Answer::Yes(account) = &answer
-            && home::is_missing(account)
+            && self.may_lack_mailbox(account)
         {
             return self.reply_at_first_login(connection, account.clone(), form);
         }
@@ -361,7 +378,7 @@ impl Works {
     fn reply_at_first_login(self: &Arc<Self>, connection: Connection, account: Box<Account>, form: Form) {
         let works = Arc::clone(self);
         self.queue(&self.changes, "mailboxes to be made", connection, move |connection| {
-            if works.make_mailbox(&account) {
+            if works.make_mailbox(&connection, &account) {
                 let reply = Reply::account(Answer::Yes(account), &form, &connection.live, connection.rights);
                 works.give(connection, reply);
             } else {

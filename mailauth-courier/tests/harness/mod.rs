@@ -195,7 +195,8 @@ pub fn answers(table: &Arc<Table>) -> Answers {
     let nothing = CacheConfig { enabled: false, ..CacheConfig::default() };
     let authenticator = Authenticator::new(table.clone(), policy, Arc::new(Budget::new(2, 64 << 20)));
     let authenticator = authenticator.remembering(&nothing, counters.clone());
-    Answers { authenticator: Arc::new(authenticator), router: Arc::new(router), counters }
+    let mailboxes = Arc::new(quota::mailboxes::Here);
+    Answers { authenticator: Arc::new(authenticator), router: Arc::new(router), mailboxes, counters }
 }
 
 pub fn settings(courier: CourierConfig) -> Settings {

@@ -1,0 +1,214 @@
+//! `mailauth-mailboxes`: the part of the daemon that is root.
+//!
+//! Exit status: 0 when the daemon that started it has ended, 1 when it cannot run, 2 for a wrong option or configuration.
+
+use mailauth_core::config::Config;
+use mailauth_core::log::Log;
+use mailauth_core::{notify, system_ids};
+use mailauth_mailboxes::server::process::{self, Process};
+use mailauth_mailboxes::server::{Floors, Listener, Server};
+use mailauth_mailboxes::{Rights, SOCKET, own_program};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, Signal};
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+
+const USAGE: &str = "\
+Usage: mailauth-mailboxes --config FILE [--user NAME]
+       mailauth-mailboxes [--socket PATH] [--user NAME] [--root DIR] [--min-uid N] [--uid N] [--min-gid N] [--gid N]
+
+The part of mailauth-courier that is root: it has mailboxes looked at, counted and made by processes that have become their
+owners, for a daemon that is not root. A daemon that is started as root starts it itself.
+
+  --config FILE  takes the socket, the user and the floors from this configuration, and keeps nothing else of it
+  --socket PATH  where the daemon asks; else /run/mailauth-mailboxes/socket. Only root may be able to write to its folder
+  --user NAME    the daemon's user, by name or number: it may ask, and root
+  --root DIR     the folder below which all homes and Maildirs are
+  --min-uid N    the least user that may own a mailbox, and --uid N one beside those
+  --min-gid N    the least group of a mailbox, and --gid N one beside those
+  --inherited    the standard input is a socket of the daemon that has started this program
+  --version      print the version
+  --help         print this";
+
+/// How long a server that has ended is left alone.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// What the command line asks for.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Options {
+    config: Option<PathBuf>,
+    socket: Option<PathBuf>,
+    user: Option<String>,
+    floors: Floors,
+    inherited: bool,
+}
+
+/// What ends the program.
+#[derive(Debug)]
+enum Failure {
+    /// A mistake of the administrator's.
+    Usage(String),
+    /// The world does not let it run.
+    Run(String),
+}
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    match arguments.next().as_deref().and_then(|first| first.to_str()) {
+        Some("--help" | "-h") => {
+            println!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        Some("--version" | "-V") => {
+            println!("mailauth-mailboxes {}", env!("CARGO_PKG_VERSION"));
+            return ExitCode::SUCCESS;
+        }
+        _ => {}
+    }
+    let log = Log::start();
+    let (code, problem) = match options(std::env::args_os().skip(1)).and_then(run) {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Usage(problem)) => (2, problem),
+        Err(Failure::Run(problem)) => (1, problem),
+    };
+    log.fatal("mailauth-mailboxes", &problem);
+    ExitCode::from(code)
+}
+
+fn options(mut arguments: impl Iterator<Item = OsString>) -> Result<Options, Failure> {
+    let mut options = Options::default();
+    while let Some(argument) = arguments.next() {
+        let name = argument.to_string_lossy().into_owned();
+        if name == "--inherited" {
+            options.inherited = true;
+            continue;
+        }
+        let known = ["--config", "--socket", "--user", "--root", "--min-uid", "--uid", "--min-gid", "--gid"];
+        if !known.contains(&name.as_str()) {
+            return Err(Failure::Usage(format!("unknown option {name}; --help lists them")));
+        }
+        let value = arguments.next().ok_or_else(|| Failure::Usage(format!("{name} needs a value")))?;
+        let text = value.to_str().map(str::to_owned);
+        let number = || {
+            let number = text.as_deref().and_then(|text| text.parse::<u32>().ok());
+            number.ok_or_else(|| Failure::Usage(format!("{name} needs a number, not {}", value.display())))
+        };
+        match name.as_str() {
+            "--config" => options.config = Some(value.into()),
+            "--socket" => options.socket = Some(value.into()),
+            "--user" => options.user = text,
+            "--root" => options.floors.root = value.into(),
+            "--min-uid" => options.floors.uid.0 = number()?,
+            "--uid" => options.floors.uid.1 = Some(number()?),
+            "--min-gid" => options.floors.gid.0 = number()?,
+            _ => options.floors.gid.1 = Some(number()?),
+        }
+    }
+    Ok(options)
+}
+
+fn run(options: Options) -> Result<(), Failure> {
+    if let Some(file) = &options.config {
+        return Err(begin_again(&options, file));
+    }
+    if !options.floors.root.is_absolute() {
+        return Err(Failure::Usage(format!("--root needs an absolute path, not {}", options.floors.root.display())));
+    }
+    if !rustix::process::geteuid().is_root() {
+        return Err(Failure::Run(format!(
+            "this program runs as user {}: start it as root, for only root can become the owners of mailboxes",
+            rustix::process::geteuid().as_raw()
+        )));
+    }
+    harden().map_err(failed)?;
+    if options.inherited {
+        return serve_daemon(&options.floors);
+    }
+    let user = options.user.as_deref().map(user_id).transpose()?;
+    let path = options.socket.unwrap_or_else(|| SOCKET.into());
+    let listener = Listener::bind(&path).map_err(|error| Failure::Run(error.to_string()))?;
+    tracing::info!(socket = %path.display(), user, "ready");
+    notify::ready();
+    Server::listening(listener, user, options.floors).run().map_err(failed)
+}
+
+/// Reads the configuration and becomes this program with what matters of it as options, so that nothing else of it, such as
+/// the database's password, is in this process or in those that it starts.
+fn begin_again(options: &Options, file: &std::path::Path) -> Failure {
+    let config = match Config::load(Some(file)) {
+        Ok((config, _)) => config,
+        Err(error) => return Failure::Usage(error.to_string()),
+    };
+    let rights = Rights::of(&config.mailbox);
+    let socket = options.socket.clone().unwrap_or(config.courier.mailboxes);
+    let mut command = match own_program() {
+        Ok(program) => Command::new(program),
+        Err(error) => return failed(error),
+    };
+    command.args(rights.options()).arg("--socket").arg(socket);
+    if let Some(user) = options.user.clone().or(config.courier.user) {
+        match user_id(&user) {
+            Ok(uid) => command.arg("--user").arg(uid.to_string()),
+            Err(failure) => return failure,
+        };
+    }
+    failed(command.exec())
+}
+
+fn user_id(name: &str) -> Result<u32, Failure> {
+    if let Ok(number) = name.parse() {
+        return Ok(number);
+    }
+    match system_ids::user(name) {
+        Ok(Some(user)) => Ok(user.uid),
+        Ok(None) => Err(Failure::Usage(format!("there is no user {name} on this system"))),
+        Err(error) => Err(Failure::Run(format!("cannot look up the user {name}: {error}"))),
+    }
+}
+
+fn failed(error: io::Error) -> Failure {
+    Failure::Run(error.to_string())
+}
+
+/// Takes from this process and its children what they do not need.
+fn harden() -> io::Result<()> {
+    rustix::thread::set_no_new_privs(true)?;
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    rustix::process::setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+    Ok(())
+}
+
+/// Serves the daemon that has started this program by a process that is started again if it ends too early.
+fn serve_daemon(floors: &Floors) -> Result<(), Failure> {
+    // What ends the daemon may come to this process too, and the daemon still has questions to answer then.
+    process::ignore_signals();
+    let socket = rustix::io::fcntl_dupfd_cloexec(io::stdin(), 3).map_err(|errno| failed(errno.into()))?;
+    let null = std::fs::File::open("/dev/null").map_err(failed)?;
+    rustix::stdio::dup2_stdin(null).map_err(|errno| failed(errno.into()))?;
+    loop {
+        let server = Process::start(&[socket.as_fd()], || serve(&socket, floors)).map_err(failed)?;
+        match server.wait() {
+            Some(0) => return Ok(()),
+            code => tracing::error!(code, "the process that looks after mailboxes has ended, and is started again"),
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+fn serve(socket: &OwnedFd, floors: &Floors) -> i32 {
+    let begin = || -> io::Result<Server> {
+        rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+        Ok(Server::inherited(rustix::io::fcntl_dupfd_cloexec(socket, 3)?, floors.clone()))
+    };
+    match begin().and_then(|mut server| server.run()) {
+        Ok(()) => 0,
+        Err(error) => {
+            tracing::error!("{error}");
+            1
+        }
+    }
+}

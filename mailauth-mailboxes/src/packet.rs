@@ -1,0 +1,154 @@
+//! Packets on unix sockets that keep their boundaries, with a descriptor where one goes along.
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socket_with, socketpair,
+};
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::time::{Duration, Instant};
+
+/// Descriptors that may come with a packet. One is expected.
+const MOST_DESCRIPTORS: usize = 4;
+
+/// What came.
+#[derive(Debug)]
+pub enum Received {
+    /// So many bytes, and a descriptor if exactly one came along. A packet that was longer than the buffer is empty.
+    Packet(usize, Option<OwnedFd>),
+    /// The other side has gone.
+    End,
+}
+
+/// A new socket that is connected with nothing.
+pub(crate) fn socket() -> Result<OwnedFd, Errno> {
+    socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+}
+
+/// Two sockets that are connected with each other. Neither is inherited by another program.
+///
+/// # Errors
+/// When there are no descriptors left.
+pub fn pair() -> Result<(OwnedFd, OwnedFd), Errno> {
+    socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+}
+
+/// Sends a packet at once, and `descriptor` with it.
+///
+/// # Errors
+/// [`Errno::AGAIN`] when there is no room for it; another one when the other side has gone.
+pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], descriptor: Option<BorrowedFd<'_>>) -> Result<(), Errno> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    let descriptors: Vec<BorrowedFd<'_>> = descriptor.into_iter().collect();
+    if !descriptors.is_empty() {
+        control.push(SendAncillaryMessage::ScmRights(&descriptors));
+    }
+    loop {
+        match sendmsg(socket, &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
+            Ok(_) => return Ok(()),
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
+/// Receives a packet that is there already.
+///
+/// # Errors
+/// [`Errno::AGAIN`] when there is none; another one when the other side has gone.
+pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<Received, Errno> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
+    let got = loop {
+        match recvmsg(socket, &mut [IoSliceMut::new(buffer)], &mut control, flags) {
+            Err(Errno::INTR) => {}
+            other => break other?,
+        }
+    };
+    let mut descriptors = Vec::new();
+    for message in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(some) = message {
+            descriptors.extend(some);
+        }
+    }
+    if got.bytes == 0 && descriptors.is_empty() {
+        return Ok(Received::End);
+    }
+    let whole = !got.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC);
+    let only = if descriptors.len() == 1 { descriptors.pop() } else { None };
+    Ok(Received::Packet(if whole { got.bytes } else { 0 }, only))
+}
+
+/// Waits until something can be done with `socket`, or until `deadline`. Returns true if it can.
+///
+/// # Errors
+/// When the system cannot wait.
+pub fn wait(socket: BorrowedFd<'_>, what: PollFlags, deadline: Instant) -> Result<bool, Errno> {
+    loop {
+        let left = timespec(deadline.saturating_duration_since(Instant::now()));
+        match poll(&mut [PollFd::from_borrowed_fd(socket, what)], Some(&left)) {
+            Ok(ready) => return Ok(ready > 0),
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
+pub(crate) fn timespec(duration: Duration) -> Timespec {
+    Timespec { tv_sec: duration.as_secs().try_into().unwrap_or(i64::MAX), tv_nsec: duration.subsec_nanos().into() }
+}
+
+/// The user at the other end of a connection when it was made, or when the other end began to listen.
+///
+/// # Errors
+/// When the kernel does not say.
+pub fn peer(socket: impl AsFd) -> io::Result<u32> {
+    let mut peer = libc::ucred { pid: 0, uid: u32::MAX, gid: u32::MAX };
+    let mut length = size_of::<libc::ucred>() as libc::socklen_t;
+    // SAFETY: `peer` is a live ucred of `length` bytes, and any bytes are a valid one.
+    let status = unsafe {
+        let (level, name) = (libc::SOL_SOCKET, libc::SO_PEERCRED);
+        libc::getsockopt(socket.as_fd().as_raw_fd(), level, name, (&raw mut peer).cast(), &mut length)
+    };
+    if status == 0 && length as usize == size_of::<libc::ucred>() {
+        Ok(peer.uid)
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_packet_is_whole_or_empty() {
+        let (here, there) = pair().unwrap();
+        let mut buffer = [0; 4];
+        assert!(matches!(receive(there.as_fd(), &mut buffer), Err(Errno::AGAIN)));
+        send(here.as_fd(), b"four", None).unwrap();
+        send(here.as_fd(), b"fives", None).unwrap();
+        assert!(matches!(receive(there.as_fd(), &mut buffer).unwrap(), Received::Packet(4, None)));
+        assert!(matches!(receive(there.as_fd(), &mut buffer).unwrap(), Received::Packet(0, None)));
+        drop(here);
+        assert!(matches!(receive(there.as_fd(), &mut buffer).unwrap(), Received::End));
+    }
+
+    #[test]
+    fn one_descriptor_comes_along_and_no_more() {
+        let (here, there) = pair().unwrap();
+        let (reply, kept) = pair().unwrap();
+        let mut buffer = [0; 4];
+        send(here.as_fd(), b"q", Some(reply.as_fd())).unwrap();
+        drop(reply);
+        let Received::Packet(1, Some(reply)) = receive(there.as_fd(), &mut buffer).unwrap() else { panic!("nothing") };
+        send(reply.as_fd(), b"a", None).unwrap();
+        assert!(matches!(receive(kept.as_fd(), &mut buffer).unwrap(), Received::Packet(1, None)));
+        assert_eq!(peer(&kept).unwrap(), rustix::process::geteuid().as_raw());
+    }
+}

@@ -1,0 +1,119 @@
+//! The socket of a root part that runs as a service of its own.
+
+use crate::packet;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{Mode, fchmod};
+use rustix::io::Errno;
+use rustix::net::{SocketAddrUnix, SocketFlags, accept_with, bind, connect, listen};
+use std::fs::{remove_file, symlink_metadata};
+use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 16;
+
+/// The daemon's group may connect; who connects is seen once more.
+const MODE: Mode = Mode::from_bits_truncate(0o660);
+
+/// Why there is no socket.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// It could be replaced.
+    #[error(
+        "the folder of {} must belong to root, and only root may write there: {} has mode {mode:o} and belongs to user \
+         {uid}",
+        .path.display(), .folder.display()
+    )]
+    Folder {
+        /// The socket.
+        path: PathBuf,
+        /// Its folder.
+        folder: PathBuf,
+        /// Its mode.
+        mode: u32,
+        /// Its owner.
+        uid: u32,
+    },
+    /// Another one runs.
+    #[error("another mailauth-mailboxes answers on {}; stop it first", .0.display())]
+    Busy(PathBuf),
+    /// A file is there that is no socket.
+    #[error("{} exists and is not a socket; move it away, or choose another path", .0.display())]
+    NotASocket(PathBuf),
+    /// The system refused.
+    #[error("cannot listen on {}: {source}", .path.display())]
+    System {
+        /// The socket.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// A socket in a folder that only root may write to.
+#[derive(Debug)]
+pub struct Listener {
+    socket: OwnedFd,
+    path: PathBuf,
+}
+
+impl Listener {
+    /// Listens on `path`.
+    ///
+    /// # Errors
+    /// When the folder is not root's, another server is there, or the system refuses.
+    pub fn bind(path: &Path) -> Result<Self, BindError> {
+        let failed = |source: io::Error| BindError::System { path: path.to_owned(), source };
+        judge_folder(path)?;
+        let address = SocketAddrUnix::new(path).map_err(|errno| failed(errno.into()))?;
+        match symlink_metadata(path) {
+            Ok(found) if !found.file_type().is_socket() => return Err(BindError::NotASocket(path.to_owned())),
+            Ok(_) => {
+                let probe = packet::socket().map_err(|errno| failed(errno.into()))?;
+                if !matches!(connect(&probe, &address), Err(Errno::CONNREFUSED | Errno::NOENT | Errno::PROTOTYPE)) {
+                    return Err(BindError::Busy(path.to_owned()));
+                }
+                remove_file(path).map_err(failed)?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed(error)),
+        }
+        let socket = packet::socket().map_err(|errno| failed(errno.into()))?;
+        // bind(2) gives the file the mode of the socket.
+        let made = fchmod(&socket, MODE).and_then(|()| {
+            let former = rustix::process::umask(Mode::empty());
+            let bound = bind(&socket, &address);
+            rustix::process::umask(former);
+            bound?;
+            listen(&socket, BACKLOG)
+        });
+        made.map_err(|errno| failed(errno.into()))?;
+        Ok(Listener { socket, path: path.to_owned() })
+    }
+
+    pub(super) fn socket(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    pub(super) fn accept(&self) -> Result<OwnedFd, Errno> {
+        accept_with(&self.socket, SocketFlags::CLOEXEC)
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        let _ = remove_file(&self.path); // the next start replaces what is left
+    }
+}
+
+/// Another user that may write to the folder could put a socket of its own there.
+fn judge_folder(path: &Path) -> Result<(), BindError> {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let found = folder.metadata().map_err(|source| BindError::System { path: path.to_owned(), source })?;
+    let (mode, uid) = (found.mode() & 0o7777, found.uid());
+    if uid != 0 || mode & 0o022 != 0 {
+        return Err(BindError::Folder { path: path.to_owned(), folder: folder.to_owned(), mode, uid });
+    }
+    Ok(())
+}
