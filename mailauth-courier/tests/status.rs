@@ -2,24 +2,17 @@
 
 mod harness;
 
-use harness::{LONG, Served, ask, auth, connect, pre, read_to_end, serve, serve_with, two_accounts};
+use harness::*;
 use mailauth_core::authenticate::{Answer, NotNow};
 use mailauth_core::config::{CourierConfig, MetricsAddress};
 use mailauth_courier::client::Client;
 use mailauth_courier::server::{MetricsError, MetricsListener};
-use mailauth_courier::status::Status;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
-
-fn status(server: &Served) -> Status {
-    let client = Client::new(&server.socket, LONG);
-    let Answer::Yes(line) = client.status(Instant::now() + LONG) else { panic!("no status") };
-    Status::parse(&line).unwrap()
-}
+use std::time::Instant;
 
 #[test]
 fn answers_are_counted_by_kind_and_reason() {
@@ -95,33 +88,6 @@ fn who_does_not_know_the_question_has_no_status() {
     assert_eq!(&other.join().unwrap(), b"STATUS\n");
 }
 
-/// Where nobody listens now.
-fn free() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
-}
-
-fn give_out(server: &mut Served, address: &MetricsAddress) {
-    let listener = MetricsListener::bind(address, &server.courier).unwrap();
-    server.running.as_mut().unwrap().give_out_metrics(Some(listener)).unwrap();
-}
-
-fn on_port(server: &mut Served) -> SocketAddr {
-    let port = free();
-    give_out(server, &MetricsAddress::Tcp(port));
-    port
-}
-
-const GET: &str = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nAccept: text/plain\r\n\r\n";
-
-fn fetch(port: SocketAddr, request: &str) -> String {
-    let mut client = TcpStream::connect(port).unwrap();
-    client.set_read_timeout(Some(LONG)).unwrap();
-    client.write_all(request.as_bytes()).unwrap();
-    let mut reply = String::new();
-    client.read_to_string(&mut reply).unwrap();
-    reply
-}
-
 fn value(reply: &str, sample: &str) -> Option<f64> {
     let line = reply.lines().find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '))?;
     line.parse().ok()
@@ -146,18 +112,6 @@ fn a_scrape_sees_what_was_answered() {
     assert!(fetch(port, "PUT /metrics HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 405 "));
     let long = format!("GET /metrics HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(5000));
     assert!(fetch(port, &long).starts_with("HTTP/1.1 431 "));
-}
-
-#[test]
-fn whoever_says_nothing_holds_up_neither_logins_nor_for_long_the_next_scrape() {
-    let mut server = serve(&two_accounts());
-    let port = on_port(&mut server);
-    let _silent = TcpStream::connect(port).unwrap();
-    let begin = Instant::now();
-    assert!(server.ask(auth("anna@x.example", "secret")).ends_with(".\n"));
-    assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
-    assert!(fetch(port, GET).starts_with("HTTP/1.1 200 "));
-    assert!(begin.elapsed() >= Duration::from_secs(1), "the silent one was not waited for: does this test anything?");
 }
 
 #[test]

@@ -2,8 +2,9 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Descriptors beside the connections: log, sockets, epoll, the database's connections and files.
-const OTHERS: u64 = 256;
+/// Descriptors beside the connections: log, sockets, epoll, clients that read metrics, the database's connections and
+/// files.
+const OTHERS: u64 = 512;
 
 /// Raises the limit of open files as far as `connections` need and the system lets. Returns how many connections fit.
 pub(super) fn reserve(connections: usize) -> usize {

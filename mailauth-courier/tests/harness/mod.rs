@@ -3,8 +3,8 @@
 
 use mailauth_core::DomainName;
 use mailauth_core::account::{AccountRow, Login, Password};
-use mailauth_core::authenticate::{Authenticator, Policy};
-use mailauth_core::config::{CacheConfig, CourierConfig};
+use mailauth_core::authenticate::{Answer, Authenticator, Policy};
+use mailauth_core::config::{CacheConfig, CourierConfig, MetricsAddress};
 use mailauth_core::counters::Counters;
 use mailauth_core::mailbox::MailboxDefaults;
 use mailauth_core::password::{Budget, NewScheme, Rules};
@@ -12,13 +12,16 @@ use mailauth_core::quota::pools::{PoolStore, PoolUse};
 use mailauth_core::quota::{self, Limits, Usage};
 use mailauth_core::routing::Router;
 use mailauth_core::store::{AccountStore, Cursor, DomainKind, DomainStanding, MailStore, Page, StoreError};
-use mailauth_courier::server::{Answers, Listener, Running, Settings, start};
+use mailauth_courier::client::Client;
+use mailauth_courier::server::{Answers, Listener, MetricsListener, Running, Settings, start};
+use mailauth_courier::status::Status;
 use std::io::{ErrorKind, Read, Write};
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// Longer than any wait that ends well; shorter than anybody's patience.
@@ -304,4 +307,68 @@ pub fn resident(folder: &Path, name: &str) -> AccountRow {
 pub fn record(login: &str) -> String {
     let home = format!("/var/mail/x.example/{login}");
     format!("UID=5000\nGID=5001\nHOME={home}\nADDRESS={login}@x.example\nMAILDIR=Maildir\n.\n")
+}
+
+/// What the server says of itself.
+pub fn status(server: &Served) -> Status {
+    let client = Client::new(&server.socket, LONG);
+    let Answer::Yes(line) = client.status(Instant::now() + LONG) else { panic!("no status") };
+    Status::parse(&line).unwrap()
+}
+
+/// Where nobody listens now.
+pub fn free() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+pub fn give_out(server: &mut Served, address: &MetricsAddress) {
+    let listener = MetricsListener::bind(address, &server.courier).unwrap();
+    server.running.as_mut().unwrap().give_out_metrics(Some(listener)).unwrap();
+}
+
+pub fn on_port(server: &mut Served) -> SocketAddr {
+    let port = free();
+    give_out(server, &MetricsAddress::Tcp(port));
+    port
+}
+
+pub const GET: &str = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nAccept: text/plain\r\n\r\n";
+
+pub fn fetch(port: SocketAddr, request: &str) -> String {
+    let mut client = TcpStream::connect(port).unwrap();
+    client.set_read_timeout(Some(LONG)).unwrap();
+    client.write_all(request.as_bytes()).unwrap();
+    let mut reply = String::new();
+    client.read_to_string(&mut reply).unwrap();
+    reply
+}
+
+/// Does `work` as another user, whom this thread alone becomes: as the kernel has it, for the C library would change all
+/// threads. Without unwinding, on the way to which this user could write no file.
+pub fn as_user<T: Send>(uid: u32, work: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| {
+            for call in [libc::SYS_setresgid, libc::SYS_setresuid] {
+                // SAFETY: the call takes three numbers.
+                let status = unsafe { libc::syscall(call, uid, uid, uid) };
+                assert_eq!(status, 0, "{}", std::io::Error::last_os_error());
+            }
+            work()
+        });
+        other.join().unwrap()
+    })
+}
+
+/// Returns true, and says so, if this process may not become another user.
+pub fn is_not_root() -> bool {
+    let other = !rustix::process::geteuid().is_root();
+    if other {
+        eprintln!("not run: only root can be somebody else for a while");
+    }
+    other
+}
+
+/// Lets all users into the folder of the server's socket.
+pub fn open_folder(server: &Served) {
+    std::fs::set_permissions(server.folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
 }
