@@ -98,11 +98,14 @@ fn most_first(reasons: &BTreeMap<String, u64>) -> String {
 }
 
 fn turned_away(away: &TurnedAway) -> String {
-    let TurnedAway { crowded, queue_full, strangers } = away;
-    if crowded + queue_full + strangers == 0 {
+    let TurnedAway { crowded, over_share, queue_full, gone, strangers } = away;
+    if crowded + over_share + queue_full + gone + strangers == 0 {
         return "nobody".to_owned();
     }
-    format!("{crowded} for too many connections, {queue_full} for too much work, {strangers} who may not connect")
+    format!(
+        "{crowded} for too many connections, {over_share} for too many of one user, {queue_full} for too much work, \
+         {strangers} that may not connect; {gone} hung up before their turn"
+    )
 }
 
 fn remembered(sheet: &mut Sheet, cache: &CacheUse) {

@@ -63,6 +63,8 @@ pub struct Connections {
     pub open: usize,
     /// One more than this is turned away.
     pub max: usize,
+    /// One more than this of one user is turned away, unless that is root or the daemon's own.
+    pub max_per_user: usize,
 }
 
 /// Work that waits for a thread.
@@ -83,8 +85,12 @@ pub struct Queue {
 pub struct TurnedAway {
     /// Too many connections were open.
     pub crowded: u64,
+    /// Too many connections of its user were open.
+    pub over_share: u64,
     /// Too much work waited.
     pub queue_full: u64,
+    /// The client had hung up when its turn came.
+    pub gone: u64,
     /// Users who may not connect.
     pub strangers: u64,
 }

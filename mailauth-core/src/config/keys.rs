@@ -123,6 +123,9 @@ pub(super) const KEYS: &[Key] = &[
     key("courier", "send_hash", |c, v| put(&mut c.courier.send_hash, v.boolean())),
     key("courier", "send_clear", |c, v| put(&mut c.courier.send_clear, v.boolean())),
     key("courier", "max_connections", |c, v| put(&mut c.courier.max_connections, v.small(1..=1_000_000))),
+    key("courier", "max_connections_per_user", |c, v| {
+        put(&mut c.courier.max_connections_per_user, v.small(0..=1_000_000))
+    }),
     key("courier", "idle", |c, v| put(&mut c.courier.idle, v.duration(WAIT))),
     key("courier", "request", |c, v| put(&mut c.courier.request, v.duration(WAIT))),
     key("metrics", "listen", |c, v| put(&mut c.metrics.listen, v.metrics_address().map(Some))),

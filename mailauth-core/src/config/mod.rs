@@ -182,6 +182,8 @@ pub struct CourierConfig {
     pub send_clear: bool,
     /// `max_connections`: one more is closed at once, which clients take for "not now".
     pub max_connections: usize,
+    /// `max_connections_per_user`: so many of them for each user but root and the daemon's own; 0 is half of them.
+    pub max_connections_per_user: usize,
     /// `idle`: without a byte for so long, a connection is closed.
     pub idle: Duration,
     /// `request`: from the first byte to the answer, at most.
@@ -204,6 +206,7 @@ impl Default for CourierConfig {
             send_hash: false,
             send_clear: false,
             max_connections: 4000,
+            max_connections_per_user: 0,
             idle: Duration::from_secs(10),
             request: Duration::from_secs(25),
         }

@@ -2,6 +2,7 @@
 
 use super::live::Live;
 use super::peer::Rights;
+use super::shares::Taken;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
@@ -25,10 +26,10 @@ pub(super) struct Connection {
     pub deadline: Instant,
     /// When the request was there, or before that when the connection was.
     pub asked: Instant,
-    _place: Place,
+    _place: Taken,
 }
 
-/// Counts the connections that are open.
+/// Counts how much of something there is at one time.
 #[derive(Clone, Default)]
 pub(super) struct Places(Arc<AtomicUsize>);
 
@@ -76,7 +77,7 @@ pub(super) enum Sent {
 }
 
 impl Connection {
-    pub fn new(socket: OwnedFd, rights: Rights, live: Arc<Live>, place: Place) -> Self {
+    pub fn new(socket: OwnedFd, rights: Rights, live: Arc<Live>, place: Taken) -> Self {
         let asked = Instant::now();
         let deadline = asked + live.request;
         Connection { socket, rights, live, deadline, asked, _place: place }

@@ -11,7 +11,9 @@ use super::descriptors;
 use super::lane::guarded;
 use super::listener::Listener;
 use super::live::Live;
+use super::peer::Rights;
 use super::reader::{Fresh, Reader, Scratch, Slow};
+use super::shares::{Full, Taken};
 use super::throttle::Throttle;
 use super::work::Works;
 use crate::protocol::{Parse, Request, parse};
@@ -40,6 +42,7 @@ pub(super) struct Hall {
     pub reader: Arc<Reader>,
     pub works: Arc<Works>,
     pub crowded: Throttle,
+    pub over_share: Throttle,
     pub strangers: Throttle,
     pub shortages: Throttle,
 }
@@ -146,16 +149,8 @@ impl Hall {
 
     fn welcome(&self, socket: OwnedFd, scratch: &mut Scratch, answer: impl Fn(Connection, Request)) {
         let live = self.live();
-        let Some(place) = self.works.places.take(live.max_connections) else {
-            self.works.turned_away.crowded.fetch_add(1, Ordering::Relaxed);
-            if let Some(omitted) = self.crowded.admit() {
-                let most = live.max_connections;
-                tracing::warn!(omitted, "a client was turned away: [courier] max_connections ({most}) are open");
-            }
-            return;
-        };
-        let rights = match live.access.judge(socket.as_fd()) {
-            Ok(Ok(rights)) => rights,
+        let (uid, rights) = match live.access.judge(socket.as_fd()) {
+            Ok(Ok(peer)) => peer,
             Ok(Err(stranger)) => {
                 self.works.turned_away.strangers.fetch_add(1, Ordering::Relaxed);
                 if let Some(omitted) = self.strangers.admit() {
@@ -175,6 +170,7 @@ impl Hall {
                 return;
             }
         };
+        let Some(place) = self.place_for(uid, rights, &live) else { return };
         let connection = Connection::new(socket, rights, live, place);
         let mut patient = self.works.places.taken() <= self.works.crew.size();
         loop {
@@ -185,6 +181,34 @@ impl Hall {
                 None => return self.reader.adopt(Slow::new(connection, &[])),
             }
         }
+    }
+
+    /// A place for a connection of this user. Without one, the connection is closed at once.
+    fn place_for(&self, uid: u32, rights: Rights, live: &Live) -> Option<Taken> {
+        let (places, room) = (&self.works.places, live.room);
+        let taken = if rights.manage { places.take(room) } else { places.take_for(uid, room) };
+        let full = match taken {
+            Ok(place) => return Some(place),
+            Err(full) => full,
+        };
+        let turned_away = &self.works.turned_away;
+        let (counter, throttle) = match full {
+            Full::Each => (&turned_away.over_share, &self.over_share),
+            Full::All | Full::Others => (&turned_away.crowded, &self.crowded),
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+        if let Some(omitted) = throttle.admit() {
+            let why = match full {
+                Full::All => format!("[courier] max_connections ({}) are open", room.all),
+                Full::Others => format!(
+                    "of [courier] max_connections ({}), those that are left are kept for root and the daemon's user",
+                    room.all
+                ),
+                Full::Each => format!("its user has [courier] max_connections_per_user ({}) open", room.each),
+            };
+            tracing::warn!(uid, omitted, "a client was turned away: {why}");
+        }
+        None
     }
 
     fn take(&self, input: Fresh<'_>, connection: Connection, answer: impl Fn(Connection, Request)) {

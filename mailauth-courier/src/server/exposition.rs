@@ -73,6 +73,8 @@ fn program(page: &mut Page, status: &Status) {
     page.one("mailauth_uptime_seconds", Kind::Gauge, "Time since the start.", status.uptime_seconds);
     page.one("mailauth_connections_open", Kind::Gauge, "Clients that are connected.", status.connections.open);
     page.one("mailauth_connections_max", Kind::Gauge, "One more client is turned away.", status.connections.max);
+    let help = "One more client of a user is turned away, unless that is root or the daemon's own.";
+    page.one("mailauth_connections_max_per_user", Kind::Gauge, help, status.connections.max_per_user);
     let mut waiting = page.family("mailauth_queue_waiting", Kind::Gauge, "Jobs that no thread has begun.");
     status.queues.iter().for_each(|queue| waiting.line(&[("queue", &queue.name)], queue.waiting));
     let mut most = page.family("mailauth_queue_max", Kind::Gauge, "One more job is turned away.");
@@ -80,7 +82,13 @@ fn program(page: &mut Page, status: &Status) {
     let away = &status.turned_away;
     let help = "Clients that got no answer, by reason.";
     let mut family = page.family("mailauth_turned_away_total", Kind::Counter, help);
-    for (reason, number) in [("crowded", away.crowded), ("queue-full", away.queue_full), ("stranger", away.strangers)] {
+    for (reason, number) in [
+        ("crowded", away.crowded),
+        ("over-share", away.over_share),
+        ("queue-full", away.queue_full),
+        ("gone", away.gone),
+        ("stranger", away.strangers),
+    ] {
         family.line(&[("reason", reason)], number);
     }
 }
@@ -250,7 +258,7 @@ mod tests {
         Status {
             version: "0.1.0".into(),
             uptime_seconds: 1.25,
-            connections: Connections { open: 2, max: 4000 },
+            connections: Connections { open: 2, max: 4000, max_per_user: 2000 },
             queues: vec![queue("look-ups"), queue("hashing")],
             logins: Answers { yes: 5, no: reasons("wrong-password", 3), not_now: reasons("busy", 7) },
             hosts: vec![

@@ -50,10 +50,10 @@ impl Held {
         Ok(Held { bell: Bell::new()?, table: Mutex::default() })
     }
 
-    /// Sends `bytes` at `at`, then closes the connection. While half of the places that clients may take are held, one of
-    /// the held answers is sent early, so that refusals cannot keep others out.
+    /// Sends `bytes` at `at`, then closes the connection. While as many are held as half of what one user's clients
+    /// may take, one of the held answers is sent early, so that refusals cannot keep others out.
     pub fn send_at(&self, connection: Connection, bytes: &[u8], at: Instant) {
-        let most = (connection.live.max_connections / 2).max(1);
+        let most = (connection.live.room.each / 2).max(1);
         let is_long = at.saturating_duration_since(Instant::now()) > LONG;
         let mut table = self.lock();
         table.last += 1;

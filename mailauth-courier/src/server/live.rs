@@ -2,6 +2,7 @@
 
 use super::Answers;
 use super::peer::Access;
+use super::shares::Room;
 use mailauth_core::config::CourierConfig;
 use mailauth_core::password::Rules;
 use std::time::Duration;
@@ -13,7 +14,7 @@ pub(super) struct Live {
     pub access: Access,
     pub send_hash: bool,
     pub send_clear: bool,
-    pub max_connections: usize,
+    pub room: Room,
     pub idle: Duration,
     pub request: Duration,
 }
@@ -32,7 +33,7 @@ impl Live {
             access,
             send_hash: config.send_hash,
             send_clear: config.send_clear,
-            max_connections,
+            room: Room::new(max_connections, config.max_connections_per_user),
             idle: config.idle,
             request: config.request,
         }

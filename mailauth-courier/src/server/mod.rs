@@ -36,6 +36,7 @@ mod peer;
 mod presence;
 mod reader;
 mod reply;
+mod shares;
 pub mod signals;
 mod status;
 mod throttle;
@@ -48,7 +49,6 @@ pub use metrics::{MetricsError, MetricsListener};
 pub use once::answer_one;
 pub(crate) use peer::peer_credentials;
 
-use connection::Places;
 use crew::Crew;
 use door::{Door, Hall};
 use held::Held;
@@ -69,6 +69,7 @@ use outbox::Outbox;
 use peer::Access;
 use presence::Present;
 use reader::Reader;
+use shares::Shares;
 use status::Refusals;
 use std::io;
 use std::path::Path;
@@ -235,7 +236,7 @@ impl Settings {
 /// When a name in the configuration is none, or the system gives no threads.
 pub fn start(listener: Listener, settings: Settings, answers: Answers) -> Result<Running, StartError> {
     let live = live(&settings, &listener, answers)?;
-    let most = live.max_connections;
+    let most = live.room.all;
     let works = Arc::new(Works {
         lookups: Lane::open("look-ups", settings.lookup_threads(), most)?,
         hashing: Lane::open("hashing", settings.hashing_threads(), HASHING_QUEUE)?,
@@ -245,7 +246,7 @@ pub fn start(listener: Listener, settings: Settings, answers: Answers) -> Result
         outbox: Arc::new(Outbox::new()?),
         held: Held::new()?,
         crew: Crew::new(settings.door_threads()),
-        places: Places::default(),
+        places: Shares::default(),
         started: Instant::now(),
         turned_away: Refusals::default(),
         overload: Throttle::default(),
@@ -259,6 +260,7 @@ pub fn start(listener: Listener, settings: Settings, answers: Answers) -> Result
         reader: Arc::new(Reader::new()?),
         works: Arc::clone(&works),
         crowded: Throttle::default(),
+        over_share: Throttle::default(),
         strangers: Throttle::default(),
         shortages: Throttle::default(),
     });
@@ -314,7 +316,7 @@ impl Running {
         let listener = if elsewhere { Some(self.door.listener().rebind(new)?) } else { None };
         let live = live(&settings, listener.as_ref().unwrap_or(self.door.listener()), answers)?;
         let works = &self.hall.works;
-        works.lookups.resize(settings.lookup_threads(), live.max_connections)?;
+        works.lookups.resize(settings.lookup_threads(), live.room.all)?;
         works.hashing.resize(settings.hashing_threads(), HASHING_QUEUE)?;
         let door =
             listener.map(|listener| Door::open(listener, self.hall.works.crew.size(), &self.hall)).transpose()?;

@@ -69,13 +69,14 @@ impl Access {
         })
     }
 
-    /// What the peer of `socket` may do; `None` when it may not even connect.
+    /// The user at the other end of `socket`, and what it may do.
     ///
     /// # Errors
     /// When the kernel does not say who it is.
-    pub fn judge(&self, socket: BorrowedFd<'_>) -> io::Result<Result<Rights, Refused>> {
+    pub fn judge(&self, socket: BorrowedFd<'_>) -> io::Result<Result<(u32, Rights), Refused>> {
         let peer = peer_credentials(socket)?;
-        self.judge_peer(peer.uid, peer.gid, || peer_groups(socket))
+        let judged = self.judge_peer(peer.uid, peer.gid, || peer_groups(socket))?;
+        Ok(judged.map(|rights| (peer.uid, rights)))
     }
 
     fn judge_peer(

@@ -12,7 +12,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 #[derive(Default)]
 pub(super) struct Refusals {
     pub crowded: AtomicU64,
+    pub over_share: AtomicU64,
     pub queue_full: AtomicU64,
+    pub gone: AtomicU64,
     pub strangers: AtomicU64,
 }
 
@@ -21,7 +23,9 @@ impl Refusals {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         TurnedAway {
             crowded: read(&self.crowded),
+            over_share: read(&self.over_share),
             queue_full: read(&self.queue_full),
+            gone: read(&self.gone),
             strangers: read(&self.strangers),
         }
     }
@@ -41,7 +45,7 @@ impl Works {
             mailboxes_error,
             mailboxes_error_seconds: trouble_for.map(|seconds| seconds.as_secs_f64()),
             uptime_seconds: self.started.elapsed().as_secs_f64(),
-            connections: Connections { open: self.places.taken(), max: live.max_connections },
+            connections: Connections { open: self.places.taken(), max: live.room.all, max_per_user: live.room.each },
             queues: lanes
                 .map(|lane| {
                     let (waiting, max) = lane.waiting();

@@ -3,13 +3,14 @@
 //! What is quick is done by whichever thread has the request; what hashes, changes a password or lists accounts goes to
 //! a lane of its own. "Not now" is always the same: the connection is dropped without a byte.
 
-use super::connection::{Connection, Places, Sent};
+use super::connection::{Connection, Sent};
 use super::crew::Crew;
 use super::held::Held;
 use super::lane::Lane;
 use super::outbox::Outbox;
 use super::presence::Present;
 use super::reply::{Form, Reply};
+use super::shares::Shares;
 use super::status::Refusals;
 use super::throttle::Throttle;
 use super::turns::{Turn, Turns};
@@ -46,7 +47,7 @@ pub(super) struct Works {
     /// The threads that accept.
     pub crew: Crew,
     /// The connections that are open.
-    pub places: Places,
+    pub places: Shares,
     pub started: Instant,
     pub turned_away: Refusals,
     pub overload: Throttle,
@@ -341,15 +342,29 @@ impl Works {
 
     /// Puts `work` for `connection` on `lane`. When it is full, the connection is closed. What a client has hung up on
     /// before its turn comes is not done.
-    fn queue(&self, lane: &Lane, what: &str, connection: Connection, work: impl FnOnce(Connection) + Send + 'static) {
+    fn queue(
+        self: &Arc<Self>,
+        lane: &Lane,
+        what: &str,
+        connection: Connection,
+        work: impl FnOnce(Connection) + Send + 'static,
+    ) {
+        let works = Arc::clone(self);
         let job = move || {
-            if !connection.is_abandoned() {
+            if connection.is_abandoned() {
+                works.count_gone();
+            } else {
                 work(connection);
             }
         };
         if !lane.push(Box::new(job)) {
             self.turn_away(what);
         }
+    }
+
+    /// Counts a client that hung up before its turn.
+    fn count_gone(&self) {
+        self.turned_away.gone.fetch_add(1, Ordering::Relaxed);
     }
 
     fn turn_away(&self, what: &str) {
