@@ -11,6 +11,7 @@
 
 mod answer;
 mod dummies;
+mod familiar;
 mod key_file;
 mod refusal_time;
 mod sample;
@@ -26,10 +27,11 @@ use crate::counters::{Counters, count};
 use crate::decision_log::{Decision, DecisionLog, Kind, Provenance};
 use crate::detail::Delimiters;
 use crate::mailbox::MailboxDefaults;
-use crate::password::{self, Budget, Cost, Flaw, HashError, NewScheme, Recipe, Rules, Stored};
+use crate::password::{self, Budget, Busy, Cost, Flaw, HashError, NewScheme, Recipe, Rules, Stored};
 use crate::store::{AccountStore, Changed, Cursor, Seen, StoreError, StoreState};
 use crate::{DomainName, Secret, Service};
 use dummies::Dummies;
+use familiar::Familiar;
 use sample::Sample;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -126,6 +128,8 @@ pub struct Authenticator {
     key_place: Option<PathBuf>,
     /// Passwords that fitted lately, where they are remembered.
     verified: Option<Verified>,
+    /// Accounts whose password was hashed and fitted not long ago.
+    familiar: Familiar,
     /// What decides in the place of this one, where it only finishes what it has begun.
     successor: OnceLock<Arc<Authenticator>>,
     counters: Arc<Counters>,
@@ -145,6 +149,7 @@ pub struct Verification {
     asked: Asked,
     found: Found,
     password: Secret,
+    familiar: bool,
 }
 
 /// What the log needs of a request.
@@ -186,6 +191,23 @@ enum Tried {
     Decided(Answer<Box<Account>>),
     /// It takes milliseconds.
     Heavy(Box<Found>),
+    /// The answer is not wanted any more.
+    Unwanted,
+}
+
+/// Whether an answer is still wanted. It is asked before a password is hashed.
+type IsWanted<'w> = &'w dyn Fn() -> bool;
+
+impl Verification {
+    /// A hash of the login by which the account was looked up, under a key of this process.
+    pub fn account_key(&self) -> u64 {
+        familiar::key_of(&self.found.login)
+    }
+
+    /// Returns true if a password for this login was right not long ago.
+    pub fn is_familiar(&self) -> bool {
+        self.familiar
+    }
 }
 
 impl Asked {
@@ -217,6 +239,7 @@ impl Authenticator {
             dummies,
             key_place,
             verified,
+            familiar: Familiar::default(),
             successor,
             counters,
             log: DecisionLog::default(),
@@ -282,6 +305,7 @@ impl Authenticator {
         // One that has left already is asked nothing more by new clients, so that this cannot come twice.
         if self.successor.set(Arc::clone(&successor)).is_ok() {
             successor.dummies.take_over(&self.dummies);
+            successor.familiar.take_over(&self.familiar);
             self.store.unnoted().iter().for_each(|changed| successor.forget(changed));
         }
     }
@@ -315,11 +339,14 @@ impl Authenticator {
                 .judge(&mut asked, |asked, login, row| self.try_challenge(asked, login, row, (mechanism, &response))),
             Credential::Password(password) => match self.find_for(&mut asked, &password) {
                 Err(answer) => answer,
-                Ok(found) => match self.settle(&mut asked, found, &password, false) {
+                Ok(found) => match self.settle(&mut asked, found, &password, None) {
                     Tried::Decided(answer) => answer,
                     Tried::Heavy(found) => {
-                        return Step::Hash(Box::new(Verification { asked, found: *found, password }));
+                        let familiar = self.familiar.knows(familiar::key_of(&found.login));
+                        return Step::Hash(Box::new(Verification { asked, found: *found, password, familiar }));
                     }
+                    // Nothing was hashed for which that could be asked.
+                    Tried::Unwanted => Answer::NotNow(NotNow::Late),
                 },
             },
         };
@@ -437,17 +464,24 @@ impl Authenticator {
     }
 
     /// Tries `password` on what was found, and on what is there now if that was a kept row and does not fit. Without
-    /// `may_hash`, only as far as that is quick.
-    fn settle(&self, asked: &mut Asked, mut found: Found, password: &Secret, may_hash: bool) -> Tried {
+    /// `is_wanted`, only as far as that is quick.
+    fn settle(&self, asked: &mut Asked, mut found: Found, password: &Secret, is_wanted: Option<IsWanted<'_>>) -> Tried {
         loop {
             let lately = self.fitted_lately(asked, &found, password);
             let cost = if lately { Cost::Cheap } else { found.stored.cost() };
-            if cost != Cost::Cheap && !may_hash {
+            if cost != Cost::Cheap && is_wanted.is_none() {
                 return Tried::Heavy(Box::new(found));
             }
             asked.from = if lately { Provenance::Verified } else { Provenance::of(&found.seen) };
-            let tried = self.budget.run(cost, asked.deadline, || self.try_password(asked, &found, password, lately));
-            let answer = tried.unwrap_or(Answer::NotNow(NotNow::Busy));
+            let tried = self.budget.run(cost, asked.deadline, || {
+                let wanted = cost == Cost::Cheap || is_wanted.is_none_or(|is_wanted| is_wanted());
+                wanted.then(|| self.try_password(asked, &found, password, lately))
+            });
+            let answer = match tried {
+                Ok(Some(answer)) => answer,
+                Ok(None) => return Tried::Unwanted,
+                Err(Busy) => Answer::NotNow(NotNow::Busy),
+            };
             match self.newer(asked, &found.login, &found.seen, &answer) {
                 Ok(None) => return Tried::Decided(answer),
                 Ok(Some(newer)) => found = self.found(asked, found.login, newer),
@@ -476,8 +510,11 @@ impl Authenticator {
         match (&found.refusal, verdict, row) {
             (Some(no), _, _) => Answer::No(no.clone()),
             (None, Ok(true), Some(row)) => {
-                if let (false, Cost::Heavy { .. }, Some(verified)) = (lately, found.stored.cost(), &self.verified) {
-                    verified.remember(&row.login, &row.password.0, password);
+                if let (false, Cost::Heavy { .. }) = (lately, found.stored.cost()) {
+                    self.familiar.remember(familiar::key_of(&found.login));
+                    if let Some(verified) = &self.verified {
+                        verified.remember(&row.login, &row.password.0, password);
+                    }
                 }
                 self.permit(asked, row.clone())
             }
@@ -654,14 +691,28 @@ impl Authenticator {
 
     /// Tries the password of `verification` within the budget, waiting for a place until its deadline.
     pub fn finish(&self, verification: Box<Verification>) -> Answer<Box<Account>> {
-        let Verification { mut asked, found, password } = *verification;
-        let answer = match self.settle(&mut asked, found, &password, true) {
+        self.finish_while(verification, &|| true).unwrap_or(Answer::NotNow(NotNow::Busy))
+    }
+
+    /// The same, but `None`, without having hashed the password, when the answer is not wanted any more. That is asked
+    /// before the password waits for its place and when it has one.
+    pub fn finish_while(
+        &self,
+        verification: Box<Verification>,
+        is_wanted: &dyn Fn() -> bool,
+    ) -> Option<Answer<Box<Account>>> {
+        if !is_wanted() {
+            return None;
+        }
+        let Verification { mut asked, found, password, .. } = *verification;
+        let answer = match self.settle(&mut asked, found, &password, Some(is_wanted)) {
             Tried::Decided(answer) => answer,
             // Whoever may hash is never told to.
             Tried::Heavy(_) => Answer::NotNow(NotNow::Busy),
+            Tried::Unwanted => return None,
         };
         self.record(&asked, &answer);
-        answer
+        Some(answer)
     }
 
     fn change(&self, asked: &mut Asked, old: &Secret, new: &Secret) -> Answer<()> {

@@ -8,7 +8,7 @@
 //!      |
 //!      +--not whole yet--> reader (one thread) --whole request--> lane "look-ups"
 //!
-//! an answer that needs hashing   --> lane "hashing"
+//! an answer that needs hashing   --> lane "hashing", accounts by turns, those that logged in not long ago first
 //! PASSWD                         --> lane "changes"
 //! ASK recipient                  --> lane "recipients", for it may have to count a mailbox; one at a time for a mailbox
 //! ENUMERATE, an answer half sent --> outbox (one thread); pages of accounts are read by lane "pages"
@@ -23,6 +23,8 @@ mod crew;
 mod descriptors;
 mod door;
 mod exposition;
+mod fair;
+mod hashing;
 mod held;
 mod identity;
 mod lane;
@@ -51,6 +53,7 @@ pub(crate) use peer::peer_credentials;
 
 use crew::Crew;
 use door::{Door, Hall};
+use hashing::Hashing;
 use held::Held;
 use lane::Lane;
 use learner::Learner;
@@ -239,7 +242,7 @@ pub fn start(listener: Listener, settings: Settings, answers: Answers) -> Result
     let most = live.room.all;
     let works = Arc::new(Works {
         lookups: Lane::open("look-ups", settings.lookup_threads(), most)?,
-        hashing: Lane::open("hashing", settings.hashing_threads(), HASHING_QUEUE)?,
+        hashing: Hashing::open(settings.hashing_threads(), HASHING_QUEUE)?,
         changes: Lane::open("changes", CHANGES.0, CHANGES.1)?,
         recipients: Lane::open("recipients", RECIPIENTS.0, RECIPIENTS.1)?,
         turns: Arc::default(),
@@ -317,7 +320,7 @@ impl Running {
         let live = live(&settings, listener.as_ref().unwrap_or(self.door.listener()), answers)?;
         let works = &self.hall.works;
         works.lookups.resize(settings.lookup_threads(), live.room.all)?;
-        works.hashing.resize(settings.hashing_threads(), HASHING_QUEUE)?;
+        works.hashing.resize(settings.hashing_threads())?;
         let door =
             listener.map(|listener| Door::open(listener, self.hall.works.crew.size(), &self.hall)).transpose()?;
         {

@@ -1,5 +1,6 @@
 //! How this server is, for who asks.
 
+use super::lane::Lane;
 use super::live::Live;
 use super::work::Works;
 use crate::status::{Answers, CacheUse, Connections, Host, Queue, Snapshot, Status, TurnedAway};
@@ -37,7 +38,10 @@ impl Works {
         let counts = live.answers.counters.read();
         let store = live.answers.authenticator.state();
         let (mailboxes_error, trouble_for) = live.answers.mailboxes.trouble().unzip();
-        let lanes = [&self.lookups, &self.hashing, &self.changes, &self.recipients, self.outbox.pages()];
+        let lane = |lane: &Lane| (lane.name(), lane.waiting());
+        let hashing = (self.hashing.name(), self.hashing.waiting());
+        let (changes, recipients) = (lane(&self.changes), lane(&self.recipients));
+        let queues = [lane(&self.lookups), hashing, changes, recipients, lane(self.outbox.pages())];
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
@@ -46,12 +50,7 @@ impl Works {
             mailboxes_error_seconds: trouble_for.map(|seconds| seconds.as_secs_f64()),
             uptime_seconds: self.started.elapsed().as_secs_f64(),
             connections: Connections { open: self.places.taken(), max: live.room.all, max_per_user: live.room.each },
-            queues: lanes
-                .map(|lane| {
-                    let (waiting, max) = lane.waiting();
-                    Queue { name: lane.name().to_owned(), waiting, max }
-                })
-                .into(),
+            queues: queues.map(|(name, (waiting, max))| Queue { name: name.to_owned(), waiting, max }).into(),
             turned_away: self.turned_away.read(),
             logins: answers(&counts.logins),
             lookups: answers(&counts.lookups),

@@ -5,6 +5,7 @@
 
 use super::connection::{Connection, Sent};
 use super::crew::Crew;
+use super::hashing::{Hashing, Trial};
 use super::held::Held;
 use super::lane::Lane;
 use super::outbox::Outbox;
@@ -33,7 +34,7 @@ pub(super) struct Works {
     /// Look-ups and cheap passwords that their reader could not do itself.
     pub lookups: Arc<Lane>,
     /// Passwords that take milliseconds.
-    pub hashing: Arc<Lane>,
+    pub hashing: Arc<Hashing>,
     /// `PASSWD`, which looks up, hashes and writes; and what makes a mailbox.
     pub changes: Arc<Lane>,
     /// `ASK recipient` and `ASK account`, which may count a mailbox.
@@ -137,10 +138,9 @@ impl Works {
             Step::Decided(answer) => self.reply(connection, answer, form),
             Step::Hash(verification) => {
                 let works = Arc::clone(self);
-                self.queue(&self.hashing, "passwords", connection, move |connection| {
-                    let answer = connection.live.answers.authenticator.finish(verification);
-                    works.reply(connection, answer, form);
-                });
+                if !self.hashing.push(Trial { works, connection, verification, form }) {
+                    self.turn_away("passwords");
+                }
             }
         }
     }
@@ -363,7 +363,7 @@ impl Works {
     }
 
     /// Counts a client that hung up before its turn.
-    fn count_gone(&self) {
+    pub fn count_gone(&self) {
         self.turned_away.gone.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -374,7 +374,8 @@ impl Works {
         }
     }
 
-    fn reply(self: &Arc<Self>, connection: Connection, answer: Answer<Box<Account>>, form: Form) {
+    /// Answers a login or a look-up.
+    pub fn reply(self: &Arc<Self>, connection: Connection, answer: Answer<Box<Account>>, form: Form) {
         if form.is_login && matches!(answer, Answer::No(_)) {
             return self.refuse_login(connection);
         }

@@ -1,0 +1,130 @@
+//! Many logins at once whose passwords take milliseconds: who waits for whom.
+
+mod harness;
+
+use harness::*;
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+/// bcrypt of `secret`, some tens of milliseconds.
+const BCRYPT: &str = "$2b$10$abcdefghijklmnopqrstuuqflPDzB6gcMhKa1rZqKiun2YGL5sa2u";
+
+/// `anna`, `ben` and `numbered` further accounts.
+fn serve_accounts(numbered: usize, request: Duration) -> Served {
+    let numbered = (0..numbered).map(|number| format!("u{number}"));
+    let rows = ["anna", "ben"].map(str::to_owned).into_iter().chain(numbered);
+    let table = Table::with(rows.map(|name| row(&format!("{name}@x.example"), BCRYPT)));
+    serve_with(&table, |courier| courier.request = request)
+}
+
+fn guess(server: &Served, login: &str) -> UnixStream {
+    let mut client = server.connect();
+    client.write_all(auth(login, "wrong").as_bytes()).unwrap();
+    client
+}
+
+/// Passwords that were tried and did not fit.
+fn tried(server: &Served) -> u64 {
+    status(server).logins.no.get("wrong-password").copied().unwrap_or(0)
+}
+
+fn waiting(server: &Served) -> usize {
+    status(server).queues.iter().find(|queue| queue.name == "hashing").unwrap().waiting
+}
+
+fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let until = Instant::now() + LONG * 4;
+    while !is_so() {
+        assert!(Instant::now() < until, "never: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// How many of those that wait were tried before a right login was answered.
+fn tried_before(server: &Served, login: &str) -> u64 {
+    let before = tried(server);
+    assert_eq!(server.ask(auth(login, "secret")), record(login));
+    tried(server) - before
+}
+
+/// More than are being hashed when it comes, and than have their turns meanwhile.
+const FEW: u64 = 12;
+
+#[test]
+fn two_hundred_guesses_at_one_account_do_not_delay_the_login_of_another() {
+    let server = serve_accounts(0, LONG * 10);
+    let guessers: Vec<UnixStream> = (0..200).map(|_| guess(&server, "anna")).collect();
+    wait_until("an account's share of the queue is taken", || status(&server).turned_away.queue_full > 0);
+    assert!(waiting(&server) > 60);
+    let before = tried_before(&server, "ben");
+    assert!(before <= FEW, "{before}");
+    assert!(waiting(&server) > 40, "there was nothing to wait for");
+    // The owner of the account that is guessed at has a turn too, after those.
+    drop(guessers);
+    assert_eq!(server.ask(auth("anna", "secret")), record("anna"));
+}
+
+#[test]
+fn guesses_at_many_accounts_do_not_delay_an_account_that_logged_in_before() {
+    let server = serve_accounts(300, LONG * 10);
+    assert_eq!(server.ask(auth("ben", "secret")), record("ben"));
+    let guessers: Vec<UnixStream> = (0..300).map(|number| guess(&server, &format!("u{number}"))).collect();
+    wait_until("they wait", || waiting(&server) > 150);
+    let before = tried_before(&server, "ben");
+    assert!(before <= FEW, "{before}");
+    assert!(waiting(&server) > 100, "there was nothing to wait for");
+    drop(guessers);
+}
+
+#[test]
+fn a_full_queue_has_a_place_for_an_account_that_logged_in_before_and_the_others_go_on() {
+    let server = serve_accounts(1200, LONG * 10);
+    assert_eq!(server.ask(auth("ben", "secret")), record("ben"));
+    let guessers: Vec<UnixStream> = (0..1200).map(|number| guess(&server, &format!("u{number}"))).collect();
+    wait_until("it is full", || status(&server).turned_away.queue_full > 20);
+    let begin = tried(&server);
+    let before = tried_before(&server, "ben");
+    assert!(before <= FEW, "{before}");
+    // While familiar logins never cease, the others have turns.
+    std::thread::scope(|scope| {
+        let logins: Vec<_> = (0..6)
+            .map(|_| scope.spawn(|| (0..5).all(|_| server.ask(auth("ben", "secret")) == record("ben"))))
+            .collect();
+        assert!(logins.into_iter().all(|login| login.join().unwrap()));
+    });
+    assert!(tried(&server) - begin >= 5, "{begin} {}", tried(&server));
+    drop(guessers);
+}
+
+#[test]
+fn a_client_that_has_hung_up_is_not_hashed_for_and_one_that_ended_its_side_is() {
+    let server = serve_accounts(0, LONG * 10);
+    let mut patient = guess(&server, "ben");
+    half_close(&patient);
+    let mut gone: Vec<UnixStream> = (0..100).map(|_| guess(&server, "anna")).collect();
+    let mut last = gone.pop().unwrap();
+    half_close(&last);
+    drop(gone);
+    let before = tried(&server);
+    assert_eq!(read_to_end(&mut patient), "FAIL\n");
+    assert_eq!(read_to_end(&mut last), "FAIL\n", "those before it have gone");
+    wait_until("nothing waits", || waiting(&server) == 0);
+    let status = status(&server);
+    let tried = status.logins.no["wrong-password"];
+    // Those that were being hashed, and the two that wait.
+    assert!(tried <= before + 4, "{before} {tried}");
+    assert_eq!(status.turned_away.gone + tried, 101);
+}
+
+#[test]
+fn what_waits_past_its_deadline_is_not_hashed() {
+    let server = serve_accounts(100, Duration::from_millis(500));
+    let clients: Vec<UnixStream> = (0..100).map(|number| guess(&server, &format!("u{number}"))).collect();
+    for mut client in clients {
+        assert!(["FAIL\n", ""].contains(&read_to_end(&mut client).as_str()));
+    }
+    let status = status(&server);
+    let (tried, late) = (status.logins.all_no(), status.logins.all_not_now());
+    assert!(late > 0 && tried + late == 100, "{:?}", status.logins);
+}
