@@ -1,6 +1,7 @@
 //! What is printed: tables, named values, JSON.
 
 use crate::failure::Failure;
+pub use mailauth_core::printable::printable;
 use serde::Serialize;
 use std::borrow::Cow;
 use std::fmt::{self, Display};
@@ -25,7 +26,10 @@ pub fn say(text: impl Display) -> Result<(), Failure> {
     if speaks_json() {
         return print(serde_json::json!({ "done": text.to_string() }));
     }
-    print(text)
+    let text = text.to_string();
+    // What is in a line was made printable with it; this is for whatever was forgotten.
+    let lines: Vec<_> = text.split('\n').map(printable).collect();
+    print(lines.join("\n"))
 }
 
 fn print(text: impl Display) -> Result<(), Failure> {
@@ -40,7 +44,7 @@ pub fn remark(text: impl Display) {
     let mut error = io::stderr().lock();
     let _ = match speaks_json() {
         true => writeln!(error, "{}", as_remark(&text.to_string())),
-        false => writeln!(error, "mailauth: {text}"),
+        false => writeln!(error, "mailauth: {}", printable(&text.to_string())),
     };
 }
 
@@ -185,15 +189,6 @@ impl Display for Sheet {
     }
 }
 
-/// A text with its control characters escaped, so that a row cannot write to the terminal what it likes.
-pub fn printable(text: &str) -> Cow<'_, str> {
-    if !text.contains(char::is_control) {
-        return Cow::Borrowed(text);
-    }
-    let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-    Cow::Owned(text.chars().map(escaped).collect())
-}
-
 /// A switch in words.
 pub fn yes_no(so: bool) -> &'static str {
     if so { "yes" } else { "no" }
@@ -217,10 +212,5 @@ mod tests {
         assert_eq!(as_remark("warning: a\nb").to_string(), r#"{"warning":"a\nb"}"#);
         assert_eq!(as_remark("note: a").to_string(), r#"{"note":"a"}"#);
         assert_eq!(as_remark("a: b").to_string(), r#"{"note":"a: b"}"#);
-    }
-
-    #[test]
-    fn a_row_does_not_write_to_the_terminal_what_it_likes() {
-        assert_eq!(printable("a\x1b[2J\nb\u{9b}é"), r"a\u{1b}[2J\nb\u{9b}é");
     }
 }

@@ -21,6 +21,7 @@ pub mod moving;
 pub mod names;
 pub mod notify;
 pub mod password;
+pub mod printable;
 pub mod privileges;
 pub mod quota;
 pub mod routing;

@@ -2,9 +2,12 @@
 //!
 //! Where systemd has connected the standard error to its journal, a line begins with its priority, `<3>` to `<7>` as in
 //! sd-daemon(3), and has no time and no level of its own, for the journal keeps both. Anywhere else it has both.
+//!
+//! Each event is one line, whatever is in it: a line end or an escape sequence that came from outside is shown as such.
 
 use crate::config::{LogConfig, LogLevel, LoggedDecisions};
-use std::fmt;
+use crate::printable::{brief, printable};
+use std::fmt::{self, Write as _};
 use std::io::{self, Write};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata, Subscriber};
@@ -15,6 +18,9 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::{LookupSpan, Registry};
 use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt;
+
+/// The most characters of a line.
+const MAX_LINE: usize = 8192;
 
 /// The target under which decisions are logged.
 pub(crate) const DECISIONS: &str = "mailauth::decision";
@@ -35,6 +41,8 @@ impl Log {
         let (filter, wanted) = reload::Layer::new(Wanted(LogConfig::default()));
         let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(false);
         tracing_subscriber::registry().with(filter).with(lines.event_format(Form::new(journal))).init();
+        // A panic's text may hold what came from outside too.
+        std::panic::set_hook(Box::new(|panic| tracing::error!("a defect in this program: {panic}")));
         Log { journal, wanted }
     }
 
@@ -49,8 +57,11 @@ impl Log {
         let mut stderr = io::stderr().lock();
         // Without a standard error there is nothing to write to.
         let _ = match self.journal {
-            true => problem.lines().try_for_each(|line| writeln!(stderr, "<3>{line}")),
-            false => writeln!(stderr, "{program}: {problem}"),
+            true => problem.lines().try_for_each(|line| writeln!(stderr, "<3>{}", printable(line))),
+            false => {
+                let lines: Vec<_> = problem.lines().map(printable).collect();
+                writeln!(stderr, "{program}: {}", lines.join("\n"))
+            }
         };
     }
 }
@@ -134,16 +145,15 @@ where
     N: for<'a> FormatFields<'a> + 'static,
 {
     fn format_event(&self, context: &FmtContext<'_, S, N>, mut to: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        let mut text = String::with_capacity(256);
         match self {
-            Form::Plain(format) => format.format_event(context, to, event),
+            Form::Plain(format) => format.format_event(context, Writer::new(&mut text), event)?,
             Form::Journal(format) => {
-                let mut text = String::new();
+                write!(text, "<{}>", priority(*event.metadata().level()))?;
                 format.format_event(context, Writer::new(&mut text), event)?;
-                let priority = priority(*event.metadata().level());
-                // To the journal each line is an entry, which needs a priority of its own.
-                text.lines().try_for_each(|line| writeln!(to, "<{priority}>{line}"))
             }
         }
+        writeln!(to, "{}", brief(text.strip_suffix('\n').unwrap_or(&text), MAX_LINE))
     }
 }
 
@@ -160,6 +170,41 @@ fn priority(level: Level) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What is written of an event with this message and field.
+    fn written(journal: bool, message: &str, field: &str) -> String {
+        #[derive(Clone, Default)]
+        struct Sink(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+        impl Write for Sink {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.0.lock().unwrap().extend_from_slice(bytes);
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let sink = Sink::default();
+        let to = sink.clone();
+        let lines = tracing_subscriber::fmt::layer().with_writer(move || to.clone()).with_ansi(false);
+        let log = tracing_subscriber::registry().with(lines.event_format(Form::new(journal)));
+        tracing::subscriber::with_default(log, || tracing::warn!(%field, "{message}"));
+        let bytes = sink.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn an_event_is_one_line_whatever_came_from_outside() {
+        let forged = "gone\n2026-01-01T00:00:00Z  INFO mailauth::decision: login=\"anna\"\x1b[2J\u{202e}";
+        for journal in [false, true] {
+            let line = written(journal, forged, forged);
+            assert!(line.ends_with('\n') && line.matches('\n').count() == 1, "{line:?}");
+            assert!(!line.trim_end().contains(char::is_control) && !line.contains('\u{202e}'), "{line:?}");
+            assert_eq!(line.starts_with("<4>"), journal, "{line:?}");
+            assert!(line.contains(r"gone\n2026-01-01T00:00:00Z"), "{line:?}");
+        }
+        assert!(written(false, &"x".repeat(100_000), "").len() < 10_000);
+    }
 
     #[test]
     fn only_the_stream_that_systemd_named_is_the_journal() {

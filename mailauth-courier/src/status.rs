@@ -3,6 +3,7 @@
 //! A reader has to do without what an older daemon does not say, and to skip what a newer one says beside this.
 
 use crate::protocol::MAX_REPLY;
+use mailauth_core::printable::brief;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -204,7 +205,7 @@ impl Status {
 
 /// The beginning of a text, on one line.
 fn shown(text: &str) -> String {
-    text.chars().take(MAX_SHOWN).map(|c| if c.is_control() { ' ' } else { c }).collect()
+    brief(text, MAX_SHOWN).into_owned()
 }
 
 #[cfg(test)]
@@ -220,7 +221,7 @@ mod tests {
         let status = Status { hosts: vec![host("gone\naway")], uptime_seconds: 1.5, ..Status::default() };
         let line = status.clone().line();
         assert!(!line.contains(char::is_control));
-        assert_eq!(Status::parse(&line).unwrap(), Status { hosts: vec![host("gone away")], ..status });
+        assert_eq!(Status::parse(&line).unwrap(), Status { hosts: vec![host(r"gone\naway")], ..status });
     }
 
     #[test]

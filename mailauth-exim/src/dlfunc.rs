@@ -29,6 +29,7 @@ use crate::ask::{Asker, DATABASE_PROGRAM};
 use crate::question::{Question, Said};
 use mailauth_core::Login;
 use mailauth_core::config::Config;
+use mailauth_core::printable::printable;
 use std::any::Any;
 use std::ffi::{CStr, OsStr, OsString, c_char, c_int, c_uchar};
 use std::mem::MaybeUninit;
@@ -192,7 +193,8 @@ unsafe fn arguments<'a>(argc: c_int, argv: *mut *mut c_uchar) -> Vec<&'a [u8]> {
 
 fn answer(name: &str, arguments: &[&[u8]]) -> (Status, Zeroizing<Vec<u8>>) {
     let text = |text: &str| Zeroizing::new(text.as_bytes().to_vec());
-    let fail = |why: &dyn std::fmt::Display| (Status::Fail, text(&format!("mailauth: {why}")));
+    let fail =
+        |why: &dyn std::fmt::Display| (Status::Fail, text(&format!("mailauth: {}", printable(&why.to_string()))));
     let (arguments, goes_on) = match (name, arguments) {
         ("domain", [domain, b"later"]) => (std::slice::from_ref(domain), true),
         _ => (arguments, false),
@@ -210,7 +212,7 @@ fn answer(name: &str, arguments: &[&[u8]]) -> (Status, Zeroizing<Vec<u8>>) {
     match question.kind().say(answer) {
         Said::Yes(said) | Said::No(said) => (Status::Ok, Zeroizing::new(said.expose().to_vec())),
         Said::Nothing => (Status::FailForced, text("")),
-        Said::NotNow(why) if goes_on => (Status::Ok, text(&format!("later: {why}"))),
+        Said::NotNow(why) if goes_on => (Status::Ok, text(&format!("later: {}", printable(&why)))),
         Said::NotNow(why) => fail(&why),
     }
 }
@@ -241,6 +243,60 @@ fn quiet_panics() {
 
 fn defect(panic: &(dyn Any + Send)) -> Zeroizing<Vec<u8>> {
     let said = panic.downcast_ref::<&str>().copied();
-    let said = said.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("?");
+    let said = printable(said.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("?"));
     Zeroizing::new(format!("mailauth: a defect in this object; please report it: {said}").into_bytes())
+}
+
+/// Miri runs these too, where there is one: see tests/run.
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::CString;
+    use std::ptr::null_mut;
+
+    /// Calls as Exim does, with these texts and that count of them; returns the code and the text.
+    fn call_with(
+        texts: &[&[u8]],
+        argc: c_int,
+        function: impl FnOnce(&[&[u8]]) -> (Status, Zeroizing<Vec<u8>>),
+    ) -> (c_int, Vec<u8>) {
+        let texts: Vec<CString> = texts.iter().map(|text| CString::new(*text).unwrap()).collect();
+        let mut argv: Vec<*mut c_uchar> = texts.iter().map(|text| text.as_ptr().cast_mut().cast()).collect();
+        let mut yielded = null_mut();
+        // SAFETY: `argv` has a text for each of the `argc` that are looked at, and `yielded` is where a pointer may be put.
+        let code = unsafe { call(&raw mut yielded, argc, argv.as_mut_ptr(), function) };
+        // SAFETY: it is a text of the object's, which lives until the next call.
+        let text = unsafe { CStr::from_ptr(yielded.cast_const().cast()) };
+        (code, text.to_bytes().to_vec())
+    }
+
+    fn echo(arguments: &[&[u8]]) -> (Status, Zeroizing<Vec<u8>>) {
+        (Status::Ok, Zeroizing::new(arguments.join(&b'|')))
+    }
+
+    /// Of the text of the last call there is one in the process.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+    #[test]
+    fn arguments_and_texts_are_those_that_were_given() {
+        let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        assert_eq!(call_with(&[], 0, echo), (0, b"".to_vec()));
+        assert_eq!(call_with(&[], -1, echo), (0, b"".to_vec()));
+        assert_eq!(call_with(&[b"anna", b"", b"\xff\n"], 3, echo), (0, b"anna||\xff\n".to_vec()));
+        assert_eq!(call_with(&[b"x".as_slice(); 8], 8, echo).1.len(), 15);
+        // More than Exim passes are not looked at.
+        assert_eq!(call_with(&[b"x".as_slice(); 8], 9, echo).1.len(), 15);
+        let with_nul = |_: &[&[u8]]| (Status::Fail, Zeroizing::new(b"before\0after".to_vec()));
+        assert_eq!(call_with(&[b"x"], 1, with_nul), (2, b"before".to_vec()));
+    }
+
+    #[test]
+    fn a_panic_stays_here_and_its_text_is_on_one_line() {
+        let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let (code, text) = call_with(&[b"x"], 1, |_| panic!("a\nforged line"));
+        assert_eq!(code, Status::Fail as c_int);
+        assert!(text.ends_with(br"report it: a\nforged line"), "{}", text.escape_ascii());
+        assert_eq!(call_with(&[b"7"], 1, preload), (0, b"7".to_vec()));
+        assert_eq!(call_with(&[b"7x"], 1, preload).0, Status::Fail as c_int);
+    }
 }

@@ -1,6 +1,7 @@
 //! `mailauth-exim`: the questions of [`mailauth_exim::question`] on a command line, for Exim's `${run`.
 
 use mailauth_core::config::Config;
+use mailauth_core::printable::printable;
 use mailauth_exim::ask::{Asker, DATABASE_PROGRAM};
 use mailauth_exim::{Question, Said};
 use std::ffi::OsString;
@@ -59,7 +60,7 @@ fn main() -> ExitCode {
         End::No(text) => (text, 1),
         End::NotNow(why) => {
             // There is nobody to tell that it cannot be told.
-            let _ = why.lines().try_for_each(|line| writeln!(io::stderr(), "mailauth-exim: {line}"));
+            let _ = why.lines().try_for_each(|line| writeln!(io::stderr(), "mailauth-exim: {}", printable(line)));
             return ExitCode::from(75);
         }
     };

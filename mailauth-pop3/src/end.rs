@@ -1,5 +1,6 @@
 //! How the program ends where no other takes its place.
 
+use mailauth_core::printable::printable;
 use std::io::{self, Write};
 
 /// Why no program was started.
@@ -32,7 +33,7 @@ impl End {
         if let End::Misuse(text) | End::NotNow(text) = &self {
             for line in text.lines() {
                 // There is nobody to tell that it cannot be told.
-                let _ = writeln!(io::stderr(), "{program}: {line}");
+                let _ = writeln!(io::stderr(), "{program}: {}", printable(line));
             }
         }
         self.code()

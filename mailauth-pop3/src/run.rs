@@ -6,6 +6,7 @@ use crate::record::{Received, Record, receive};
 use crate::{End, check_mode, dovecot, launch, question, quota_at_login};
 use mailauth_core::authenticate::{Answer, Authority, No, NotNow, Request};
 use mailauth_core::config::{Config, Source};
+use mailauth_core::printable::printable;
 use mailauth_core::quota::Rules;
 use mailauth_core::{Account, Service};
 use mailauth_core::{home, privileges};
@@ -138,7 +139,7 @@ fn prepare(account: &Account, service: &Service, config: &Config, program: &str)
     if settings.recount && matches!(service, Service::Pop3 | Service::Imap) {
         let rules = Rules { count_trash: config.quota.count_trash };
         if let Err(problem) = quota_at_login::make_true(account, rules, settings.recount_time) {
-            let _ = writeln!(io::stderr(), "{program}: {problem}");
+            let _ = writeln!(io::stderr(), "{program}: {}", printable(&problem.to_string()));
         }
     }
     Ok(changes)

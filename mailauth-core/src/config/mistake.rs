@@ -1,5 +1,6 @@
 //! What is wrong with a configuration, where, and what to do about it.
 
+use crate::printable::printable;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -61,7 +62,7 @@ impl fmt::Display for ConfigErrors {
         for (index, mistake) in self.mistakes.iter().enumerate() {
             let between = if index == 0 { "" } else { "\n" };
             let space = if mistake.place.is_some() { "" } else { " " };
-            write!(f, "{between}{}:{space}{mistake}", self.file.display())?;
+            write!(f, "{between}{}:{space}{mistake}", printable(&self.file.to_string_lossy()))?;
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ use super::mistake::{Mistake, Place};
 use super::value::Value;
 use super::{Config, ConfigErrors, DatabaseUser};
 use crate::password::Cost;
+use crate::printable::brief;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -207,7 +208,7 @@ fn shown_section(name: &str) -> String {
 
 /// A name of a key as a message shows it: on one line, and bounded.
 fn shown(name: &str) -> String {
-    name.escape_debug().take(64).collect()
+    brief(name, 64).into_owned()
 }
 
 #[cfg(test)]

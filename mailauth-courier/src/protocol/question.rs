@@ -27,6 +27,7 @@
 
 use super::{MAX_LINE, MAX_REPLY, Uncomposable, Unsendable};
 use mailauth_core::Secret;
+use mailauth_core::printable::printable;
 use mailauth_core::quota::room;
 use mailauth_core::routing::{Destination, DomainMail};
 use std::fmt::Write as _;
@@ -126,16 +127,16 @@ fn split(text: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((text.get(..end)?, text.get(end + 1..).filter(|rest| !rest.is_empty())?))
 }
 
-/// A reply to a question: `word`, and a text if there is one. A text that would break the line is made one line.
+/// A reply to a question: `word`, and a text if there is one. A text that would break the line is made printable.
 pub fn said(word: &str, text: &str) -> String {
     if text.is_empty() {
         return format!("{word}\n");
     }
+    let text = printable(text);
     // Leave room for the word and the end of the line.
     let most = MAX_REPLY - 16;
     let end = (0..=text.len().min(most)).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-    let line: String = text[..end].chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    format!("{word} {line}\n")
+    format!("{word} {}\n", &text[..end])
 }
 
 /// The text of an account: its login, user and group id, home, Maildir (absolute), quota in bytes and in messages (0 is

@@ -1,6 +1,7 @@
 //! What a certificate says, where that explains why it is not accepted.
 
 use super::KEYS;
+use crate::printable::brief;
 use rustls::CertificateError;
 use rustls::pki_types::UnixTime;
 use std::time::Duration;
@@ -166,7 +167,7 @@ impl Facts {
             return Vec::new();
         };
         let name = |name: &GeneralName| match name {
-            GeneralName::DnsName(name) => Some(name.as_str().escape_default().to_string()),
+            GeneralName::DnsName(name) => Some(brief(name.as_str(), 255).into_owned()),
             GeneralName::IpAddress(bytes) => match bytes.as_bytes() {
                 four if four.len() == 4 => {
                     <[u8; 4]>::try_from(four).ok().map(|ip| std::net::Ipv4Addr::from(ip).to_string())
@@ -181,7 +182,7 @@ impl Facts {
     fn common_name(&self) -> Option<String> {
         let parts = self.0.tbs_certificate.subject.0.iter().flat_map(|part| part.0.iter());
         let value = parts.filter(|part| part.oid == COMMON_NAME).map(|part| part.value.value()).next()?;
-        Some(String::from_utf8_lossy(value).chars().take(100).flat_map(char::escape_debug).collect())
+        Some(brief(&String::from_utf8_lossy(value), 100).into_owned())
     }
 }
 
