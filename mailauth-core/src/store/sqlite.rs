@@ -43,6 +43,9 @@ pub(crate) static DIALECT: Dialect = Dialect {
 /// same mode to the files it keeps beside it.
 const MODE: u32 = 0o640;
 
+/// What is removed or replaced is overwritten with zeros: a hash that was changed is not to be found in the file.
+pub(super) const ERASE: &str = "PRAGMA secure_delete = ON";
+
 /// How many instructions of SQLite's machine run between two looks at the clock: some tens of microseconds.
 const STEPS: i32 = 10_000;
 
@@ -96,12 +99,21 @@ impl Driver for Sqlite {
         // Each connection has a cache of its own, and what is not in it is in the system's: one MiB is enough.
         connection
             .execute_batch("PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL; PRAGMA cache_size = -1024")
+            .and_then(|()| connection.query_row(ERASE, [], |_| Ok(())))
             .map_err(raise)?;
         let clock = Clock::new(self.deadline);
         let seen = clock.clone();
         connection.progress_handler(STEPS, Some(move || seen.is_over())).map_err(raise)?;
         let opened_as = rustix::process::geteuid();
-        Ok(Box::new(SqliteConnection { connection, path: self.path.clone(), file, opened_as, clock, broken: false }))
+        Ok(Box::new(SqliteConnection {
+            connection,
+            path: self.path.clone(),
+            file,
+            opened_as,
+            clock,
+            broken: false,
+            changed: false,
+        }))
     }
 
     fn create(&self) -> Result<(), DriverError> {
@@ -277,6 +289,20 @@ struct SqliteConnection {
     opened_as: Uid,
     clock: Clock,
     broken: bool,
+    /// It may have changed something.
+    changed: bool,
+}
+
+/// What was changed is only in the log until that is brought into the file, which may then hold for weeks what was removed.
+impl Drop for SqliteConnection {
+    fn drop(&mut self) {
+        if !self.changed || self.start().is_err() {
+            return;
+        }
+        // Without waiting for those that read: whoever closes the file last does it too.
+        let _ = self.connection.busy_timeout(Duration::ZERO);
+        let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+    }
 }
 
 impl SqliteConnection {
@@ -348,6 +374,7 @@ impl Connection for SqliteConnection {
     }
 
     fn execute(&mut self, statement: &Statement, params: &[Param<'_>]) -> Result<u64, DriverError> {
+        self.changed = true;
         self.with(statement, params, |prepared| prepared.raw_execute().map(|rows| rows as u64))
     }
 

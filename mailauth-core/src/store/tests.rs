@@ -446,3 +446,36 @@ fn threads_share_a_pool() {
         }
     });
 }
+
+/// Whether the text is anywhere in the file of the database or beside it.
+fn is_in_the_files(path: &Path, text: &str) -> bool {
+    ["", "-wal"].iter().any(|end| {
+        let bytes = std::fs::read(format!("{}{end}", path.display())).unwrap_or_default();
+        bytes.windows(text.len()).any(|part| part == text.as_bytes())
+    })
+}
+
+#[test]
+fn a_hash_that_was_changed_or_removed_is_not_left_in_the_file() {
+    let scratch = scratch();
+    // As a daemon that goes on.
+    let daemon = open_single(&config(&scratch.path)).unwrap();
+    for (name, hash) in [("a@x.example", "{PLAIN}the first of a"), ("b@x.example", "{PLAIN}the only one of b")] {
+        let row = AccountRow { password: Password(Secret::from(hash)), ..account(name) };
+        scratch.store.add_account(&row).unwrap();
+    }
+    assert!(daemon.find(&login("a@x.example")).unwrap().is_some());
+    drop(scratch.store);
+    assert!(["first of a", "only one of b"].iter().all(|hash| is_in_the_files(&scratch.path, hash)));
+    let command = open_single(&config(&scratch.path)).unwrap();
+    let stored = |hash: &str| Password(Secret::from(hash));
+    let (old, new) = (stored("{PLAIN}the first of a"), stored("{PLAIN}the next of a"));
+    assert!(command.set_password(&login("a@x.example"), &old, &new).unwrap());
+    command.remove_account(&login("b@x.example")).unwrap();
+    drop(command);
+    assert!(is_in_the_files(&scratch.path, "the next of a"));
+    for gone in ["first of a", "only one of b"] {
+        assert!(!is_in_the_files(&scratch.path, gone), "{gone}");
+    }
+    assert!(daemon.find(&login("a@x.example")).unwrap().is_some());
+}

@@ -2,7 +2,7 @@
 
 use super::layout::{ALL, Layout, Side};
 use super::origin::Origin;
-use crate::store::sqlite::DIALECT;
+use crate::store::sqlite::{DIALECT, ERASE};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, ffi};
 use std::fs::{self, OpenOptions};
 use std::io;
@@ -82,7 +82,9 @@ pub(super) fn open(path: &Path) -> Result<Connection> {
     connection.busy_timeout(PATIENCE)?;
     connection.set_prepared_statement_cache_capacity(64);
     // A power cut may take back what was written last, in the order in which it was. Notes are written with FULL.
-    connection.execute_batch("PRAGMA synchronous = NORMAL; PRAGMA cache_size = -4096")?;
+    connection
+        .execute_batch("PRAGMA synchronous = NORMAL; PRAGMA cache_size = -4096; PRAGMA journal_size_limit = 0")?;
+    connection.query_row(ERASE, [], |_| Ok(()))?;
     fits(&connection)?;
     Ok(connection)
 }
