@@ -253,7 +253,28 @@ fn tls(url: &DatabaseUrl, report: &StoreReport, findings: &mut Findings) {
     let near = server.hosts.iter().all(HostPort::is_loopback);
     match &report.tls {
         Some(tls) => findings.add("tls", State::Ok, tls.clone()),
-        None if near => findings.add("tls", State::Ok, "none, and the server is on this machine"),
+        None if near => {
+            let socket = "?socket=PATH in [database] url, the server's unix socket,";
+            match (&report.known_by, &server.socket) {
+                (Some(how), Some(_)) => {
+                    findings.add("tls", State::Ok, format!("none, and the server is on this machine, known by {how}"));
+                }
+                (Some(how), None) => {
+                    let text = format!(
+                        "none, and the server is on this machine, known by {how}; {socket} shows best who it is, and is \
+                         quicker"
+                    );
+                    findings.add("tls", State::Ok, text);
+                }
+                (None, _) => {
+                    let text = format!(
+                        "none, and nothing shows that the server on this machine is the right one, so that another program \
+                         could take its place: write {socket} or set [database] tls = \"verify-full\" and tls_ca"
+                    );
+                    findings.add("tls", State::Degraded, text);
+                }
+            }
+        }
         None => {
             let cure = "set [database] tls = \"verify-full\", and tls_ca if the server has a certificate of your own";
             findings.add("tls", State::Degraded, format!("the connection is in clear; {cure}"));
@@ -317,12 +338,17 @@ mod tests {
     #[test]
     fn a_connection_in_clear_is_fine_on_the_same_machine_alone() {
         let look = |url: &str, tls: Option<&str>| {
-            let report = StoreReport { tls: tls.map(str::to_owned), ..StoreReport::default() };
+            let known_by = Some("its user, mysql".to_owned());
+            let report = StoreReport { tls: tls.map(str::to_owned), known_by, ..StoreReport::default() };
             states(|findings| super::tls(&url.parse().unwrap(), &report, findings))
                 .into_iter()
                 .map(|found| found.0)
                 .collect::<Vec<_>>()
         };
+        let unknown = states(|findings| {
+            super::tls(&"mysql://u@127.0.0.1/d".parse().unwrap(), &StoreReport::default(), findings);
+        });
+        assert!(unknown[0].0 == State::Degraded && unknown[0].1.contains("?socket=PATH"), "{unknown:?}");
         assert_eq!(look("mysql://u@127.0.0.1,[::1]/d", None), [State::Ok]);
         assert_eq!(look("postgres://u@/d?socket=/run", None), [State::Ok]);
         assert_eq!(look("mysql://u@localhost,db2/d", None), [State::Degraded]);

@@ -15,6 +15,7 @@ mod credentials;
 mod crowd;
 mod each_database;
 pub mod exim;
+pub mod false_server;
 mod galera;
 mod holdings;
 pub mod imap;

@@ -18,6 +18,8 @@ pub struct DatabaseConfig {
     pub password: Secret,
     /// Why this process may not read it, where it can do without. No store is opened with it.
     pub unreadable: Option<String>,
+    /// `server_user`: name or number of the system user that runs a server on this machine; none is one of the usual ones.
+    pub server_user: Option<String>,
     /// `tls`; none is `verify-full` unless the server is on the loopback or a unix socket.
     pub tls: Option<Secrecy>,
     /// `tls_ca`: PEM certificates of the authorities to trust; without it the ones that come with the program.
@@ -42,6 +44,7 @@ impl Default for DatabaseConfig {
             password_file: None,
             password: Secret::default(),
             unreadable: None,
+            server_user: None,
             tls: None,
             tls_ca: None,
             tls_cert: None,

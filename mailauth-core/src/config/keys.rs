@@ -58,6 +58,7 @@ const COST: RangeInclusive<u64> = 1 << 20..=64 << 30;
 pub(super) const KEYS: &[Key] = &[
     key("database", "url", |c, v| put(&mut c.database.url, v.url())),
     key("database", "password_file", |c, v| put(&mut c.database.password_file, v.path().map(Some))),
+    key("database", "server_user", |c, v| put(&mut c.database.server_user, v.name().map(Some))),
     key("database", "tls", |c, v| put(&mut c.database.tls, v.word(SECRECY))),
     key("database", "tls_ca", |c, v| put(&mut c.database.tls_ca, v.path().map(Some))),
     key("database", "tls_cert", |c, v| put(&mut c.database.tls_cert, v.path().map(Some))),

@@ -79,6 +79,7 @@ impl Administration for SqlStore {
             let mut report = StoreReport {
                 server,
                 tls,
+                known_by: connection.known_by(),
                 character_set: connection.character_set(&needs.tables)?,
                 schema: schema.unwrap_or(0),
                 schema_known: self.known_version(),

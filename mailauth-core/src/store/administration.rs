@@ -186,6 +186,8 @@ pub struct StoreReport {
     pub server: String,
     /// The protocol version and cipher of the connection, or `None` for one in clear.
     pub tls: Option<String>,
+    /// How the server has shown that it is the right one: `its certificate`; `None` where it has not, or is a file.
+    pub known_by: Option<String>,
     /// The character set of the database.
     pub character_set: CharacterSet,
     /// The version of the schema found; 0 is none.

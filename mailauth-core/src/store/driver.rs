@@ -141,6 +141,11 @@ pub(crate) trait Connection: Send {
     /// The server's name and version, and the protocol and cipher if the connection is encrypted.
     fn server(&mut self) -> Result<(String, Option<String>), DriverError>;
 
+    /// How the server has shown that it is the right one; `None` where it has not, or is no server.
+    fn known_by(&self) -> Option<String> {
+        None
+    }
+
     /// The character set of the database, as far as it bounds what these tables can hold.
     fn character_set(&mut self, tables: &[String]) -> Result<CharacterSet, DriverError> {
         let _ = tables;

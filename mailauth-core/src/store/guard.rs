@@ -106,6 +106,11 @@ impl Connection for GuardedConnection {
         self.run(|connection| connection.server())
     }
 
+    fn known_by(&self) -> Option<String> {
+        let connection = self.connection.as_ref()?;
+        catch_unwind(AssertUnwindSafe(|| connection.known_by())).unwrap_or(None)
+    }
+
     fn character_set(&mut self, tables: &[String]) -> Result<CharacterSet, DriverError> {
         self.run(|connection| connection.character_set(tables))
     }

@@ -31,6 +31,8 @@ mod guard;
 mod hosts;
 mod import;
 mod jitter;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+mod loopback;
 mod mailbox_use;
 #[cfg(feature = "mysql")]
 mod mysql;
@@ -44,11 +46,15 @@ mod pool;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "postgres")]
+mod postgres_proof;
+#[cfg(feature = "postgres")]
 mod privileges;
 mod recent;
 mod rename;
 mod respell;
 mod rows;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+mod server_user;
 #[cfg(feature = "sqlite")]
 pub mod snapshot;
 #[cfg(feature = "postgres")]

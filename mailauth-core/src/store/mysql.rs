@@ -6,14 +6,18 @@ use super::advice::Subject;
 use super::driver::{
     Cell, Connection, Dialect, Driver, DriverError, Needs, Param, Refusal, Rights, Row, Standing, Statement,
 };
+use super::loopback::Ends;
 use super::mysql_client::{Client, ClientError, Identity, Prepared};
+use super::server_user::{MYSQL, ServerUser};
 use super::timed_stream::Timed;
 use super::{OpenError, dial, grants, tls};
 use crate::Secret;
 use crate::config::{DatabaseConfig, Secrecy, Server};
 use mysql_common::value::Value;
 use rustls::ClientConfig;
+use std::cell::RefCell;
 use std::io;
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -61,6 +65,7 @@ pub(super) struct Mysql {
     at: Endpoint,
     subject: Subject,
     password: Secret,
+    server_user: ServerUser,
     tls: Option<Secrecy>,
     tls_ca: Option<PathBuf>,
     /// Where it is reached by TLS.
@@ -75,6 +80,7 @@ impl Mysql {
             at,
             subject: Subject::of(config, server),
             password: config.password.clone(),
+            server_user: ServerUser::new(config.server_user.as_deref(), MYSQL)?,
             tls: config.tls,
             tls_ca: config.tls_ca.clone(),
             tls_config,
@@ -85,19 +91,24 @@ impl Mysql {
     /// Connects within the deadline, to the first of the host's addresses that serves.
     fn connect_to(&self, Endpoint { address, deadline, .. }: &Endpoint) -> Result<MysqlConnection, DriverError> {
         let start = Instant::now();
-        let (client, host) = match address {
+        let (client, host, known_by) = match address {
             Address::Socket(path) => {
                 let until = start + *deadline;
                 let raise =
                     |error| unconnected(error, *deadline, |error| self.subject.of_socket(error, path, "socket"));
-                (self.handshake(Timed::new(dial::unix(path).map_err(raise)?, until), "")?, "")
+                let socket = dial::unix(path).map_err(raise)?;
+                let user = self.server_user.of_socket(&socket, path).map_err(DriverError::Lost)?;
+                let client = self.handshake(Timed::new(socket, until), "", true, &|| Ok(()))?;
+                (client, "", Some(format!("its user, {user}")))
             }
             Address::Tcp(at) => {
-                let client = dial::first(&dial::resolve(at, start, *deadline)?, start, *deadline, |address, until| {
-                    let raise = |error| unconnected(error, *deadline, |error| self.subject.of_address(error, address));
-                    self.handshake(Timed::new(dial::tcp(address, until).map_err(raise)?, until), &at.host)
-                })?;
-                (client, at.host.as_str())
+                let (client, known_by) =
+                    dial::first(&dial::resolve(at, start, *deadline)?, start, *deadline, |address, until| {
+                        let raise =
+                            |error| unconnected(error, *deadline, |error| self.subject.of_address(error, address));
+                        self.connect_by_tcp(dial::tcp(address, until).map_err(raise)?, &at.host, until)
+                    })?;
+                (client, at.host.as_str(), known_by)
             }
         };
         Ok(MysqlConnection {
@@ -106,12 +117,42 @@ impl Mysql {
             deadline: *deadline,
             in_cluster: None,
             trust: tls::trust(address.secrecy(self.tls), host, self.tls_ca.as_deref()),
+            known_by,
             broken: false,
         })
     }
 
-    /// Logs in and prepares the session, by the deadline of the socket.
-    fn handshake(&self, socket: Timed, host: &str) -> Result<Client, DriverError> {
+    /// Logs in by TCP; and returns how the server has shown who it is, if it has. None of the methods by which users log in
+    /// proves anything of the server.
+    fn connect_by_tcp(
+        &self,
+        stream: TcpStream,
+        host: &str,
+        until: Instant,
+    ) -> Result<(Client, Option<String>), DriverError> {
+        let is_verified = matches!(self.at.address.secrecy(self.tls), Secrecy::VerifyCa | Secrecy::VerifyFull);
+        let ends = Ends::of(&stream).map_err(|error| io_error(&error, self.at.deadline))?;
+        let known_by = RefCell::new(is_verified.then(|| "its certificate".to_owned()));
+        let greeted = || {
+            if ends.are_near() && (!is_verified || self.server_user.is_configured()) {
+                let user = self.server_user.of_loopback(&ends).map_err(ClientError::Stranger)?;
+                known_by.replace(user.map(|user| format!("its user, {user}")));
+            }
+            Ok(())
+        };
+        let client = self.handshake(Timed::new(stream, until), host, is_verified, &greeted)?;
+        Ok((client, known_by.into_inner()))
+    }
+
+    /// Logs in and prepares the session, by the deadline of the socket. `greeted` is called once the server has spoken, and
+    /// `is_known` is whether the server will have shown who it is before it can ask for the password itself.
+    fn handshake(
+        &self,
+        socket: Timed,
+        host: &str,
+        is_known: bool,
+        greeted: &dyn Fn() -> Result<(), ClientError>,
+    ) -> Result<Client, DriverError> {
         let password = std::str::from_utf8(self.password.expose())
             .map_err(|_| DriverError::Denied("the database's password is not valid UTF-8".into()))?;
         let identity = Identity {
@@ -119,7 +160,8 @@ impl Mysql {
             password,
             database: &self.subject.database,
             tls: self.tls_config.as_ref().map(|config| (config, host)),
-            is_local: matches!(self.at.address, Address::Socket(_)),
+            is_known,
+            greeted,
         };
         let work = || {
             let mut client = Client::connect(socket, &identity)?;
@@ -145,7 +187,12 @@ impl Mysql {
             ClientError::Protocol(said) if !said.starts_with("TLS") => {
                 return DriverError::Lost(format!("{said}; is it a MySQL or MariaDB server? correct the URL"));
             }
-            ClientError::Io(_) | ClientError::NoTls | ClientError::UnknownMethod(_) | ClientError::Protocol(_) => 0,
+            ClientError::AsksForPassword => return DriverError::Lost(self.clear_password()),
+            ClientError::Io(_)
+            | ClientError::NoTls
+            | ClientError::Stranger(_)
+            | ClientError::UnknownMethod(_)
+            | ClientError::Protocol(_) => 0,
         };
         let cure = self.cure(code);
         match (connect_error(error, host, self.at.deadline), cure) {
@@ -182,6 +229,17 @@ impl Mysql {
             }
             _ => return None,
         })
+    }
+
+    /// What to do about a server that wants the password itself where it may be a false one.
+    fn clear_password(&self) -> String {
+        let section = self.subject.section;
+        format!(
+            "the server wants the password itself, as caching_sha2_password does at a user's first login after the server's \
+             start and after a wrong password, and is not told it, for it may be a false one; see that user and password are \
+             right, and connect by the server's unix socket (?socket=PATH in [{section}] url), or set [{section}] tls = \
+             \"verify-full\" and tls_ca (for a certificate that MySQL made itself, \"verify-ca\" and its ca.pem)"
+        )
     }
 
     /// What to do if the user is one that has to use TLS, where this connection has none.
@@ -235,6 +293,8 @@ struct MysqlConnection {
     in_cluster: Option<bool>,
     /// How far the server was verified.
     trust: String,
+    /// How it has shown who it is.
+    known_by: Option<String>,
     broken: bool,
 }
 
@@ -408,6 +468,10 @@ impl Connection for MysqlConnection {
         Ok((format!("{name} {number}"), tls))
     }
 
+    fn known_by(&self) -> Option<String> {
+        self.known_by.clone()
+    }
+
     fn character_set(&mut self, tables: &[String]) -> Result<CharacterSet, DriverError> {
         let names: Vec<_> = tables.iter().map(|table| format!("'{}'", table.replace('\'', "''"))).collect();
         let sql = format!(
@@ -495,7 +559,7 @@ fn connect_error(error: ClientError, host: &str, limit: Duration) -> DriverError
                  ed25519 or parsec"
             ));
         }
-        ClientError::NoTls | ClientError::Protocol(_) => {}
+        ClientError::NoTls | ClientError::AsksForPassword | ClientError::Stranger(_) | ClientError::Protocol(_) => {}
     }
     driver_error(error, limit)
 }
@@ -527,7 +591,8 @@ fn driver_error(error: ClientError, limit: Duration) -> DriverError {
         ClientError::Server { code, message } => refusal(code, &message),
         ClientError::NoTls => DriverError::Lost(tls::NO_TLS.into()),
         ClientError::UnknownMethod(method) => DriverError::Lost(format!("the server wants a login by {method}")),
-        ClientError::Protocol(what) => DriverError::Lost(what),
+        ClientError::AsksForPassword => DriverError::Lost("the server wants the password itself".to_owned()),
+        ClientError::Stranger(what) | ClientError::Protocol(what) => DriverError::Lost(what),
     }
 }
 

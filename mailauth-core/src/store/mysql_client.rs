@@ -6,6 +6,7 @@
 
 use super::timed_stream::{Stream, Timed};
 use super::tls;
+use crate::printable::{brief, exact};
 use bytes::BytesMut;
 use mysql_common::constants::{CapabilityFlags, StatusFlags};
 use mysql_common::io::ParseBuf;
@@ -32,6 +33,9 @@ const MAX_PACKET: usize = 4 << 20;
 /// The buffers at first; they grow to what a packet takes.
 const BUFFER: usize = 8 << 10;
 
+/// The most characters of a server's message.
+const MAX_SAID: usize = 1000;
+
 /// The most packets of a dialogue about who we are. The longest that servers have takes six.
 const MAX_DIALOGUE: usize = 10;
 
@@ -52,6 +56,10 @@ pub(super) enum ClientError {
     Server { code: u16, message: String },
     /// TLS is wanted, and the server has none.
     NoTls,
+    /// The server wants the password itself, and has not shown who it is.
+    AsksForPassword,
+    /// Another user runs the server than may: a sentence with the cure.
+    Stranger(String),
     /// The server wants the user to log in by a method that this client does not have, or not without danger.
     UnknownMethod(String),
     /// The server said what the protocol does not allow here.
@@ -86,8 +94,11 @@ pub(super) struct Identity<'a> {
     pub(super) database: &'a str,
     /// How to reach the server by TLS, and the name that its certificate must have.
     pub(super) tls: Option<(&'a Arc<ClientConfig>, &'a str)>,
-    /// The connection stays on this machine, so that a password in clear on it is not seen by others.
-    pub(super) is_local: bool,
+    /// By the time the server can ask for the password itself, its certificate or its user was seen to be right, and nobody
+    /// else hears it.
+    pub(super) is_known: bool,
+    /// Called once the server has spoken, before anything is said to it.
+    pub(super) greeted: &'a dyn Fn() -> Result<()>,
 }
 
 /// A statement that the server has prepared.
@@ -165,7 +176,8 @@ impl Client {
     fn server_error(&self) -> ClientError {
         match ParseBuf(&self.packet).parse::<ErrPacket<'_>>(self.capabilities) {
             Ok(ErrPacket::Error(error)) => {
-                ClientError::Server { code: error.error_code(), message: error.message_str().into_owned() }
+                let message = brief(&error.message_str(), MAX_SAID).into_owned();
+                ClientError::Server { code: error.error_code(), message }
             }
             Ok(ErrPacket::Progress(_)) => ClientError::Protocol("the server sent a report of progress".into()),
             Err(error) => error.into(),
@@ -175,6 +187,7 @@ impl Client {
     fn shake_hands(&mut self, identity: &Identity<'_>) -> Result<()> {
         let greeting = self.receive()?;
         let greeting = ParseBuf(greeting).parse::<HandshakePacket<'_>>(())?.into_owned();
+        (identity.greeted)()?;
         let server = greeting.capabilities();
         if greeting.protocol_version() != 10 || !server.contains(CapabilityFlags::CLIENT_PROTOCOL_41) {
             return unexpected("a greeting of another protocol");
@@ -255,7 +268,7 @@ impl Client {
                     self.send_proof(identity, &plugin, &nonce)?;
                 }
                 ([0x01, 0x03], AuthPlugin::CachingSha2Password) => {}
-                ([0x01, 0x04], AuthPlugin::CachingSha2Password) => self.send_password(identity, &nonce)?,
+                ([0x01, 0x04], AuthPlugin::CachingSha2Password) => self.send_password(identity)?,
                 ([0x01, salt @ ..] | salt, AuthPlugin::MariadbParsec { .. }) => {
                     let known = plugin.read_add_data(salt).and(plugin.gen_data(Some(identity.password), &nonce));
                     let Some(proof) = known else { return unexpected("a salt that is none") };
@@ -279,26 +292,18 @@ impl Client {
             }
             // It sends its salt when it is greeted.
             AuthPlugin::MariadbParsec { .. } => self.send(&[]),
-            other => {
-                Err(ClientError::UnknownMethod(String::from_utf8_lossy(other.as_bytes()).escape_default().to_string()))
-            }
+            other => Err(ClientError::UnknownMethod(exact(other.as_bytes(), 64))),
         }
     }
 
-    /// The password itself, which `caching_sha2_password` wants at the first login after the server's start: as it is where
-    /// nobody else can read it, and otherwise encrypted by the server's key.
-    fn send_password(&mut self, identity: &Identity<'_>, nonce: &[u8]) -> Result<()> {
-        let mut password = Zeroizing::new([identity.password.as_bytes(), b"\0"].concat());
-        if identity.tls.is_some() || identity.is_local {
-            return self.send(&password);
+    /// The password itself, which `caching_sha2_password` wants at the first login after the server's start. It goes only to
+    /// a server that is known: the key by which it could be encrypted otherwise would come from whoever answers.
+    fn send_password(&mut self, identity: &Identity<'_>) -> Result<()> {
+        if !identity.is_known {
+            return Err(ClientError::AsksForPassword);
         }
-        self.send(&[0x02])?;
-        let key = match self.receive()? {
-            [0x01, key @ ..] => key.to_vec(),
-            _ => return unexpected("no key to encrypt the password by"),
-        };
-        password.iter_mut().zip(nonce.iter().cycle()).for_each(|(byte, mask)| *byte ^= mask);
-        self.send(&mysql_common::crypto::encrypt(&password, &key))
+        let password = Zeroizing::new([identity.password.as_bytes(), b"\0"].concat());
+        self.send(&password)
     }
 
     /// Runs a statement of ours that has no parameters, and passes over its answer.

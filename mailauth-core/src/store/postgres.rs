@@ -7,14 +7,19 @@ use super::cure::{self, Revoke};
 use super::driver::{
     Cell, Connection, Dialect, Driver, DriverError, Needs, Param, Refusal, Rights, Row, Standing, Statement,
 };
+use super::loopback::Ends;
+use super::postgres_proof::{Demand, Unproven, Watched, WatchedTls};
 use super::privileges::{ADMINISTERS, HELD, Privileges, QUOTED};
+use super::server_user::{POSTGRES, ServerUser};
 use super::socket::{Driven, Socket};
 use super::{OpenError, dial, tls};
 use crate::Secret;
 use crate::config::{DatabaseConfig, Secrecy, Server};
+use crate::printable::brief;
 use bytes::BytesMut;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use std::borrow::Cow;
 use std::error::Error;
 use std::future::Future;
 use std::io;
@@ -22,7 +27,8 @@ use std::path::PathBuf;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
-use tokio_postgres::config::SslMode;
+use tokio_postgres::config::{ChannelBinding, SslMode};
+use tokio_postgres::error::DbError;
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::types::{FromSql, IsNull, Kind, ToSql, Type, to_sql_checked};
 use tokio_postgres::{Client, NoTls};
@@ -61,6 +67,9 @@ const SQL_ASCII: &str = "SQL_ASCII";
 /// There, a row with bytes that are not UTF-8 would spoil every answer that it is in. As it is, it spoils itself alone.
 const AS_IT_IS: &str = "SET client_encoding TO 'SQL_ASCII'";
 
+/// The most characters of a server's message.
+const MAX_SAID: usize = 1000;
+
 /// The port where a server listens that is named by its socket's folder alone.
 const PORT: u16 = 5432;
 
@@ -72,6 +81,7 @@ pub(super) struct Postgres {
     config: tokio_postgres::Config,
     subject: Subject,
     password: Secret,
+    server_user: ServerUser,
     tls: Option<Secrecy>,
     tls_ca: Option<PathBuf>,
     /// Where it is reached by TLS.
@@ -92,6 +102,7 @@ impl Postgres {
             config: settings,
             subject: Subject::of(config, server),
             password: config.password.clone(),
+            server_user: ServerUser::new(config.server_user.as_deref(), POSTGRES)?,
             tls: config.tls,
             tls_ca: config.tls_ca.clone(),
             tls_config,
@@ -107,12 +118,22 @@ impl Postgres {
                 let setting = "unix_socket_directories";
                 let explain = |error: &io::Error| self.subject.of_socket(error, &path, setting);
                 let socket = dial::unix(&path).map_err(|error| unconnected(error, limit, explain))?;
-                self.handshake(Socket::new(socket), "", start + limit)
+                let user = self.server_user.of_socket(&socket, &path).map_err(DriverError::Lost)?;
+                let mut connection = self.handshake(Socket::new(socket), "", start + limit)?;
+                connection.known_by = Some(format!("its user, {user}"));
+                Ok(connection)
             }
             Address::Tcp(tcp) => dial::first(&dial::resolve(tcp, start, limit)?, start, limit, |address, until| {
                 let explain = |error: &io::Error| self.subject.of_address(error, address);
                 let raise = |error| unconnected(error, limit, explain);
-                self.handshake(Socket::new(dial::tcp(address, until).map_err(raise)?), &tcp.host, until)
+                let stream = dial::tcp(address, until).map_err(raise)?;
+                let ends = Ends::of(&stream).map_err(raise)?;
+                let mut connection = self.handshake(Socket::new(stream), &tcp.host, until)?;
+                if ends.are_near() && (connection.known_by.is_none() || self.server_user.is_configured()) {
+                    let user = self.server_user.of_loopback(&ends).map_err(DriverError::Lost)?;
+                    connection.known_by = user.map(|user| format!("its user, {user}")).or(connection.known_by);
+                }
+                Ok(connection)
             }),
         }
     }
@@ -124,15 +145,22 @@ impl Postgres {
         if !self.password.is_empty() {
             config.password(self.password.expose());
         }
+        let secrecy = address.secrecy(self.tls);
+        let demand = self.demand(secrecy);
+        if demand != Demand::Nothing && secrecy == Secrecy::Require {
+            // Nothing else tells the server from one in the middle, which could pass the messages of SCRAM on.
+            config.channel_binding(ChannelBinding::Require);
+        }
         let driven = socket.driven();
         let mut encoding = String::new();
         let mut learn = |name: Option<&str>| name.unwrap_or_default().clone_into(&mut encoding);
-        let tls = self.tls_config.as_ref().filter(|_| address.secrecy(self.tls) != Secrecy::Disable);
+        let tls = self.tls_config.as_ref().filter(|_| secrecy != Secrecy::Disable);
         let (client, wire): (Client, Wire) = match tls {
             None => {
                 config.ssl_mode(SslMode::Disable);
                 let raise = |error: &tokio_postgres::Error| self.advised(error, connect_error(error, limit));
-                let (client, connection) = drive(&driven, until, limit, config.connect_raw(socket, NoTls), raise)?;
+                let (client, connection) =
+                    drive(&driven, until, limit, config.connect_raw(Watched::new(socket, demand), NoTls), raise)?;
                 learn(connection.parameter(ENCODING));
                 (client, Box::pin(connection))
             }
@@ -145,6 +173,7 @@ impl Postgres {
                 let tls = MakeTlsConnect::<Socket>::make_tls_connect(&mut tls, host)
                     .map_err(|_| DriverError::Lost(tls::unnameable(host)))?;
                 let raise = |error: &tokio_postgres::Error| self.advised(error, tls_error(error, host, limit));
+                let tls = WatchedTls { tls, demand };
                 let (client, connection) = drive(&driven, until, limit, config.connect_raw(socket, tls), raise)?;
                 learn(connection.parameter(ENCODING));
                 (client, Box::pin(connection))
@@ -156,7 +185,8 @@ impl Postgres {
             driven,
             kept: Vec::new(),
             deadline: limit,
-            trust: tls::trust(address.secrecy(self.tls), host, self.tls_ca.as_deref()),
+            trust: tls::trust(secrecy, host, self.tls_ca.as_deref()),
+            known_by: known_by(secrecy, demand),
             encoding,
             broken: false,
         };
@@ -167,9 +197,64 @@ impl Postgres {
     }
 }
 
+/// How a server by TCP that let us in has shown who it is.
+fn known_by(secrecy: Secrecy, demand: Demand) -> Option<String> {
+    match (secrecy, demand) {
+        (Secrecy::VerifyCa | Secrecy::VerifyFull, _) => Some("its certificate".to_owned()),
+        (_, Demand::Scram) => Some("the password, which it knows itself (SCRAM)".to_owned()),
+        (_, Demand::ScramIfAsked | Demand::Nothing) => None,
+    }
+}
+
 impl Postgres {
+    /// What the server has to prove on a connection of this secrecy.
+    fn demand(&self, secrecy: Secrecy) -> Demand {
+        let is_known = match self.at.address {
+            // By the user at the other end.
+            Address::Socket(_) => true,
+            Address::Tcp(_) => matches!(secrecy, Secrecy::VerifyCa | Secrecy::VerifyFull),
+        };
+        match (self.password.is_empty(), is_known) {
+            (true, _) => Demand::Nothing,
+            (false, true) => Demand::ScramIfAsked,
+            (false, false) => Demand::Scram,
+        }
+    }
+
+    /// What to do about a server that does not prove who it is.
+    fn unproven(&self, why: Unproven) -> String {
+        let Subject { user, section, .. } = &self.subject;
+        let scram = "scram-sha-256";
+        match why {
+            Unproven::AsksForClear => format!(
+                "the server asks for the password in clear, and is not told it, for it may be a false one; write {scram} for \
+                 {user} in its pg_hba.conf, where it says password, ldap, pam or radius"
+            ),
+            Unproven::AsksForMd5 => format!(
+                "the server asks for the password by MD5, which proves nothing of the server, and is not told it; give {user} \
+                 its password again there: SET password_encryption = '{scram}'; ALTER ROLE \"{user}\" PASSWORD '...'; and \
+                 write {scram} in its pg_hba.conf"
+            ),
+            Unproven::AsksForNone => format!(
+                "the server lets {user} in without the password, as a false one would; write {scram} for {user} in its \
+                 pg_hba.conf, where it says trust or ident, or connect by its unix socket; without [{section}] password_file \
+                 no proof is asked for"
+            ),
+            Unproven::FewRounds(rounds) => format!(
+                "the server wants SCRAM with {rounds} rounds, of which there must be 4096 at least, or a false server could \
+                 guess the password; raise scram_iterations there, and give {user} its password again"
+            ),
+            Unproven::LongMessage(length) => {
+                format!("the server began a message of {length} bytes, which is longer than any that is awaited")
+            }
+        }
+    }
+
     /// The same, with what to do about it.
     fn advised(&self, error: &tokio_postgres::Error, said: DriverError) -> DriverError {
+        if let Some(why) = Unproven::within(error) {
+            return DriverError::Lost(self.unproven(why));
+        }
         let code = error.as_db_error().map(|db| (db.code().code(), db.message()));
         match (said, code) {
             (DriverError::Denied(said), Some((code, message))) => match self.cure(code, message) {
@@ -181,6 +266,20 @@ impl Postgres {
             )),
             (DriverError::Lost(said), None) if said.contains("password missing") => {
                 DriverError::Denied(format!("the server asks for a password: {}", self.subject.correct_password()))
+            }
+            // The crate has no kinds for these.
+            (DriverError::Lost(said), None) if said.contains("SCRAM verification error") => DriverError::Lost(
+                "the server does not know the password, though it did not refuse it: it is a false one, or something in \
+                 between is"
+                    .to_owned(),
+            ),
+            (DriverError::Lost(said), None) if said.contains("did not use channel binding") => {
+                DriverError::Lost(format!(
+                    "the server's certificate is not verified, and it does not tie the login to it by SCRAM's channel \
+                     binding, which PgBouncer and other poolers do not have, nor certificates with a key of Ed25519; set \
+                     [{}] tls = \"verify-full\", and tls_ca if its certificate is by an authority of your own",
+                    self.subject.section
+                ))
             }
             (DriverError::Lost(said), None) if said.contains("unexpected message") || said.contains("closed") => {
                 DriverError::Lost(format!("{said}; see whether it is a PostgreSQL server, and its log"))
@@ -277,6 +376,8 @@ struct PostgresConnection {
     deadline: Duration,
     /// How far the server was verified.
     trust: String,
+    /// How it has shown who it is.
+    known_by: Option<String>,
     /// The database's encoding, by the server's name for it.
     encoding: String,
     broken: bool,
@@ -504,6 +605,10 @@ impl Connection for PostgresConnection {
         Ok((format!("PostgreSQL {number}"), tls.map(|tls| format!("{tls}, {}", self.trust))))
     }
 
+    fn known_by(&self) -> Option<String> {
+        self.known_by.clone()
+    }
+
     fn character_set(&mut self, _: &[String]) -> Result<CharacterSet, DriverError> {
         let name = match self.encoding.as_str() {
             // What stands between may not have told it.
@@ -693,7 +798,7 @@ fn tls_error(error: &tokio_postgres::Error, host: &str, limit: Duration) -> Driv
 /// What it means that no connection could be made.
 fn connect_error(error: &tokio_postgres::Error, limit: Duration) -> DriverError {
     match error.as_db_error() {
-        Some(db) => refused_connection(db.code().code(), db.message()),
+        Some(db) => refused_connection(&brief(db.code().code(), 5), &said(db)),
         None => driver_error(error, limit),
     }
 }
@@ -719,7 +824,7 @@ fn refused_connection(code: &str, message: &str) -> DriverError {
 fn driver_error(error: &tokio_postgres::Error, limit: Duration) -> DriverError {
     if let Some(db) = error.as_db_error() {
         // Never its detail, which shows the row, and with it the password.
-        return refusal(db.code().code(), db.message());
+        return refusal(&brief(db.code().code(), 5), &said(db));
     }
     if let Some(DriverError::Timeout(limit)) =
         error.source().and_then(|source| source.downcast_ref()).map(|source| io_error(source, limit))
@@ -729,14 +834,21 @@ fn driver_error(error: &tokio_postgres::Error, limit: Duration) -> DriverError {
     DriverError::Lost(reason(error))
 }
 
+/// The beginning of a server's message.
+fn said(error: &DbError) -> Cow<'_, str> {
+    brief(error.message(), MAX_SAID)
+}
+
 /// The client's own words, which are short, and those of what lies under them; of the server's, never the detail.
 fn reason(error: &tokio_postgres::Error) -> String {
     let words = error.to_string();
     let under = match error.as_db_error() {
-        Some(db) => db.message().to_owned(),
+        Some(db) => return said(db).into_owned(),
         None => error.source().map(ToString::to_string).unwrap_or_default(),
     };
-    if words.contains(&under) { words } else { format!("{words}: {under}") }
+    let whole = if words.contains(&under) { words } else { format!("{words}: {under}") };
+    // Of SCRAM, some of them are the server's too.
+    brief(&whole, MAX_SAID).into_owned()
 }
 
 /// The same, where the right is named that is missing: the server names the table alone.

@@ -193,6 +193,7 @@ fn the_sample_holds_every_key_with_its_default() {
     let database = crate::config::DatabaseConfig::default();
     (shown.database.url, shown.database.user) = (database.url, database.user);
     shown.database.password_file = None;
+    shown.database.server_user = None;
     shown.database.tls = None;
     shown.database.tls_ca = None;
     (shown.database.tls_cert, shown.database.tls_key) = (None, None);

@@ -113,6 +113,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn beside_the_authorities_of_the_file_none_is_trusted() {
+        let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/tls/samples/authority.pem");
+        let Trusted { roots, presented } = trusted(Some(&sample)).unwrap();
+        assert_eq!((roots.len(), presented.len()), (1, 1));
+        assert_eq!(roots.subjects().len(), 1);
+        let public = trusted(None).unwrap();
+        assert!(public.roots.len() > 50 && public.presented.is_empty());
+        let own = roots.subjects().remove(0);
+        assert!(!public.roots.subjects().iter().any(|subject| subject.as_ref() == own.as_ref()));
+    }
+
+    #[test]
     fn a_file_that_holds_no_certificate_is_told_with_the_cure() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ca.pem");

@@ -1,0 +1,175 @@
+//! Which user of this machine runs the server at the other end, where that can be known: on a unix socket, and on the
+//! loopback. libpq calls this `requirepeer`.
+//!
+//! Whoever takes the place of a server while that restarts would be told passwords, and could let in anyone.
+
+use super::OpenError;
+use super::loopback::{Ends, Owner};
+use crate::{names, system_ids};
+use rustix::fd::AsFd;
+use rustix::process::Uid;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+/// Who may run the server.
+#[derive(Clone, Debug)]
+pub(super) struct ServerUser {
+    /// `[database] server_user`: this user alone. None is root, the user that this process is, those by the usual names,
+    /// and the owner of the socket's folder, who could put another socket there anyway.
+    wanted: Option<Uid>,
+    /// The usual names.
+    usual: &'static [&'static str],
+}
+
+/// The users of MySQL and MariaDB servers.
+pub(super) const MYSQL: &[&str] = &["mysql", "mariadb"];
+
+/// The users of PostgreSQL servers.
+pub(super) const POSTGRES: &[&str] = &["postgres"];
+
+impl ServerUser {
+    pub(super) fn new(wanted: Option<&str>, usual: &'static [&'static str]) -> Result<Self, OpenError> {
+        Ok(ServerUser { wanted: wanted.map(number).transpose()?, usual })
+    }
+
+    /// Returns true if the configuration names the user.
+    pub(super) fn is_configured(&self) -> bool {
+        self.wanted.is_some()
+    }
+
+    /// The user at the other end of a unix socket, if it may be that one; otherwise a sentence with the cure.
+    pub(super) fn of_socket(&self, socket: impl AsFd, path: &Path) -> Result<String, String> {
+        let shown = path.display();
+        let peer = rustix::net::sockopt::socket_peercred(socket)
+            .map_err(|error| format!("{shown}: the system does not say which user is at the other end: {error}"))?;
+        if self.may_be(peer.uid) || (self.wanted.is_none() && owns_the_folder(path, peer.uid)) {
+            return Ok(names::user(peer.uid.as_raw()));
+        }
+        Err(format!("{shown}: {}", self.stranger(peer.uid)))
+    }
+
+    /// The same of a connection by TCP on this machine, from which something was received; `None` where no user of this
+    /// machine has the other end, and none is demanded.
+    pub(super) fn of_loopback(&self, ends: &Ends) -> Result<Option<String>, String> {
+        match ends.owner() {
+            Ok(Owner::User(uid)) if self.may_be(uid) => Ok(Some(names::user(uid.as_raw()))),
+            Ok(Owner::User(uid)) => Err(self.stranger(uid)),
+            Ok(Owner::Gone) => Err("the server has closed the connection".to_owned()),
+            Ok(Owner::Elsewhere) | Err(_) if self.wanted.is_none() => Ok(None),
+            Ok(Owner::Elsewhere) => Err(
+                "no program of this machine answers there, but perhaps one in a container: connect by the server's unix \
+                 socket, or leave [database] server_user out"
+                    .to_owned(),
+            ),
+            Err(error) => Err(format!(
+                "/proc/self/net/tcp does not say which user runs the server: {error}; connect by its unix socket, or leave \
+                 [database] server_user out"
+            )),
+        }
+    }
+
+    fn may_be(&self, uid: Uid) -> bool {
+        match self.wanted {
+            Some(wanted) => uid == wanted,
+            None => {
+                uid.is_root()
+                    || uid == rustix::process::geteuid()
+                    || self.usual.contains(&names::user(uid.as_raw()).as_str())
+            }
+        }
+    }
+
+    fn stranger(&self, uid: Uid) -> String {
+        let is = names::user(uid.as_raw());
+        match self.wanted {
+            Some(wanted) => format!(
+                "the server runs as the user {is}, and [database] server_user is {}: it is not the server that is meant, or \
+                 that key is to be corrected",
+                names::user(wanted.as_raw())
+            ),
+            None => format!(
+                "the server runs as the user {is}, as no such server usually does ({}): find out what listens there; if it \
+                 is right, set [database] server_user = \"{is}\"",
+                self.usual.join(", ")
+            ),
+        }
+    }
+}
+
+/// The number of a user, which may be written as a number.
+fn number(name: &str) -> Result<Uid, OpenError> {
+    let wrong = |problem: String| Err(OpenError(format!("[database] server_user: {problem}")));
+    if let Ok(number) = name.parse::<u32>() {
+        return if number == u32::MAX {
+            wrong(format!("{name} is no user's number"))
+        } else {
+            Ok(Uid::from_raw(number))
+        };
+    }
+    match system_ids::user(name) {
+        Ok(Some(user)) => Ok(Uid::from_raw(user.uid)),
+        Ok(None) => wrong(format!("there is no user {name} on this machine; correct it, or write the user's number")),
+        Err(error) => wrong(format!("{name} cannot be looked up: {error}; write the user's number")),
+    }
+}
+
+/// Returns true if this user owns the socket's folder, which no other user can have put there.
+fn owns_the_folder(socket: &Path, uid: Uid) -> bool {
+    let Some(folder) = socket.parent().and_then(|folder| fs::canonicalize(folder).ok()) else { return false };
+    let mut folders = folder.ancestors().map(fs::metadata);
+    let owns = matches!(folders.next(), Some(Ok(folder)) if folder.uid() == uid.as_raw() && folder.mode() & 0o002 == 0);
+    owns && folders.all(|above| above.is_ok_and(|above| above.mode() & 0o002 == 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::dial;
+    use super::*;
+    use std::net::{TcpListener, TcpStream};
+    use std::os::unix::net::UnixListener;
+
+    #[test]
+    fn only_the_user_that_is_configured_may_run_the_server() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let listener = UnixListener::bind(&path).unwrap();
+        let socket = dial::unix(&path).unwrap();
+        let (me, name) = (rustix::process::geteuid().as_raw().to_string(), names::own());
+        let of = |wanted| ServerUser::new(wanted, MYSQL).unwrap().of_socket(&socket, &path);
+        assert_eq!((of(None), of(Some(&me)), of(Some(&name))), (Ok(name.clone()), Ok(name.clone()), Ok(name.clone())));
+        let error = of(Some("4123456789")).unwrap_err();
+        assert!(error.contains("[database] server_user is 4123456789") && error.contains(&names::own()), "{error}");
+        drop(listener);
+
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let _server = listener.accept().unwrap();
+        let ends = Ends::of(&client).unwrap();
+        let of = |wanted| ServerUser::new(wanted, MYSQL).unwrap().of_loopback(&ends);
+        assert_eq!((of(None), of(Some(&me))), (Ok(Some(names::own())), Ok(Some(names::own()))));
+        assert!(of(Some("4123456789")).unwrap_err().contains("[database] server_user"));
+    }
+
+    #[test]
+    fn a_stranger_is_told_with_the_key_that_permits_it() {
+        let users = ServerUser::new(None, MYSQL).unwrap();
+        let stranger = Uid::from_raw(4_123_456_789);
+        assert!(!users.may_be(stranger));
+        let said = users.stranger(stranger);
+        assert!(said.contains("[database] server_user = \"4123456789\"") && said.contains("mysql, mariadb"), "{said}");
+        let error = ServerUser::new(Some("no-such-user"), MYSQL).unwrap_err().to_string();
+        assert!(error.contains("server_user: there is no user no-such-user"), "{error}");
+    }
+
+    #[test]
+    fn the_owner_of_a_folder_that_others_may_replace_is_a_stranger() {
+        let folder = tempfile::tempdir().unwrap();
+        let me = rustix::process::geteuid();
+        // Below /tmp, where any user could have made it.
+        assert!(!owns_the_folder(&folder.path().join("s"), me));
+        assert!(!owns_the_folder(Path::new("/nonexistent/s"), me));
+        assert!(owns_the_folder(Path::new("/run/s"), Uid::ROOT));
+        assert!(!owns_the_folder(Path::new("/run/s"), Uid::from_raw(4_123_456_789)));
+    }
+}
