@@ -233,12 +233,13 @@ impl Mysql {
 
     /// What to do about a server that wants the password itself where it may be a false one.
     fn clear_password(&self) -> String {
-        let section = self.subject.section;
+        let Subject { section, .. } = self.subject;
+        let cure = self.subject.correct_password();
         format!(
             "the server wants the password itself, as caching_sha2_password does at a user's first login after the server's \
-             start and after a wrong password, and is not told it, for it may be a false one; see that user and password are \
-             right, and connect by the server's unix socket (?socket=PATH in [{section}] url), or set [{section}] tls = \
-             \"verify-full\" and tls_ca (for a certificate that MySQL made itself, \"verify-ca\" and its ca.pem)"
+             start and where user or password are not right, and is not told it, for it may be a false one: {cure}; then \
+             connect by the server's unix socket (?socket=PATH in [{section}] url), or set [{section}] tls = \"verify-full\" \
+             and tls_ca (for a certificate that MySQL made itself, \"verify-ca\" and its ca.pem)"
         )
     }
 

@@ -537,7 +537,7 @@ fn a_reply_to_a_question_is_a_word_and_a_text() {
 fn what_is_said_is_one_line_that_a_client_reads() {
     assert_eq!(said("OK", ""), "OK\n");
     assert_eq!(said("LATER", "first\r\nUID=0\n.\n"), "LATER first\\r\\nUID=0\\n.\\n\n");
-    assert_eq!(said("OVER", "a\u{85}b\0c\x1b[2J"), "OVER a b c [2J\n");
+    assert_eq!(said("OVER", "a\u{85}b\0c\x1b[2J"), "OVER a\\u{85}b\\u{0}c\\u{1b}[2J\n");
     for text in ["x".repeat(20_000), "ü".repeat(20_000), "😀\n".repeat(5000)] {
         let line = said("LATER", &text);
         assert!((8000..=MAX_REPLY).contains(&line.len()), "{} bytes", line.len());
