@@ -14,12 +14,14 @@ mod decision_log;
 pub mod detail;
 mod domain;
 pub mod home;
+pub mod lock_file;
 #[cfg(feature = "log")]
 pub mod log;
 pub mod mailbox;
 pub mod moving;
 pub mod names;
 pub mod notify;
+pub mod parents;
 pub mod password;
 pub mod printable;
 pub mod privileges;

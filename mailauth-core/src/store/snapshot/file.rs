@@ -26,6 +26,8 @@ pub(super) enum Trouble {
     Io(#[from] io::Error),
     #[error("{0}")]
     Sql(#[from] rusqlite::Error),
+    #[error("cannot lock {}: {error}", path.display())]
+    Lock { path: PathBuf, error: io::Error },
     #[error("it belongs to another user or others may read it; remove it")]
     NotOurs,
     #[error("it is of another version of this program")]
@@ -41,7 +43,7 @@ impl Trouble {
     pub(super) fn is_spoilt(&self) -> bool {
         let error = match self {
             Trouble::Version | Trouble::Damaged(_) => return true,
-            Trouble::Io(_) | Trouble::NotOurs => return false,
+            Trouble::Io(_) | Trouble::Lock { .. } | Trouble::NotOurs => return false,
             Trouble::Sql(error) => error,
         };
         let Some(ffi::Error { code, extended_code }) = error.sqlite_error() else { return true };

@@ -17,12 +17,11 @@ use super::original::{CopiedRow, Original, Part, Value};
 use super::{Clock, Fresh, lock, seconds};
 use crate::account::Login;
 use crate::store::{Changed, StoreError, jitter};
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{Mode, OFlags, open};
 use std::any::Any;
 use std::collections::VecDeque;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -256,13 +255,13 @@ impl<S: Original> Work<S> {
     /// The lock that only one refresher of the file holds, until it ends.
     fn take_turn(&self) -> Result<File, Failure> {
         let path = lock_file(self.copy.path());
-        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
-        let file = file.map_err(Trouble::Io)?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(file),
-            Err(rustix::io::Errno::WOULDBLOCK) => Err(Failure::Elsewhere),
-            Err(error) => Err(Trouble::Io(error.into()).into()),
-        }
+        let cannot = |error| Trouble::Lock { path: path.clone(), error };
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(Trouble::Io(io::ErrorKind::InvalidFilename.into()).into());
+        };
+        let folder = open(folder, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+        let folder = folder.map_err(|errno| Trouble::Io(errno.into()))?;
+        crate::lock_file::take(&folder, name).map_err(cannot)?.ok_or(Failure::Elsewhere)
     }
 
     /// Notes in the file what could not be noted there when it was told.

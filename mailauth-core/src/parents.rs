@@ -1,0 +1,214 @@
+//! Who may put another file in the place of one, by the folders on the way to it: as sshd's StrictModes looks at them.
+
+use crate::names;
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::fmt;
+use std::fs::{self, Metadata};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
+
+/// As many links as the system follows.
+const MAX_LINKS: usize = 40;
+
+/// The most folders that are looked at.
+const MAX_STEPS: usize = 256;
+
+/// A folder, or a file, that users may change whom its owner need not trust.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exposed {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Who may change it.
+    pub writers: Writers,
+    /// Its permission bits.
+    pub mode: u32,
+}
+
+/// Who may change something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Writers {
+    /// The user with this number, to whom it belongs.
+    Owner(u32),
+    /// The group with this number.
+    Group(u32),
+    /// Every user.
+    All,
+}
+
+impl Exposed {
+    /// What makes it right.
+    pub fn cure(&self) -> String {
+        let shown = self.path.display();
+        match self.writers {
+            Writers::Owner(_) => format!("chown root {shown}"),
+            Writers::Group(_) | Writers::All => format!("chmod go-w {shown}"),
+        }
+    }
+}
+
+impl fmt::Display for Exposed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (shown, mode) = (self.path.display(), self.mode);
+        match self.writers {
+            Writers::Owner(uid) => write!(f, "{shown} belongs to the user {}", names::user(uid)),
+            Writers::Group(gid) => {
+                write!(f, "every member of the group {} may write to {shown} (mode {mode:04o})", names::group(gid))
+            }
+            Writers::All => write!(f, "every user may write to {shown} (mode {mode:04o})"),
+        }
+    }
+}
+
+/// Returns who may change what has this metadata, beside root and the users `trusted`. The group root is trusted too.
+pub fn writers(found: &Metadata, trusted: &[u32]) -> Option<Writers> {
+    let (uid, gid, mode) = (found.uid(), found.gid(), found.mode());
+    if uid != 0 && !trusted.contains(&uid) {
+        return Some(Writers::Owner(uid));
+    }
+    if mode & 0o002 != 0 {
+        return Some(Writers::All);
+    }
+    (mode & 0o020 != 0 && gid != 0).then_some(Writers::Group(gid))
+}
+
+/// Returns the folders on the way to `path`, also by links, in which others than root and the users `trusted` may rename
+/// or replace what is there. What this process may not look at, or what is missing, ends the way.
+pub fn exposed(path: &Path, trusted: &[u32]) -> Vec<Exposed> {
+    let mut found: Vec<Exposed> = Vec::new();
+    let mut rest: VecDeque<OsString> = VecDeque::new();
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    put_before(&mut rest, &absolute);
+    let (mut here, mut links) = (PathBuf::from("/"), 0);
+    for _ in 0..MAX_STEPS {
+        let Some(name) = rest.pop_front() else { break };
+        if name == ".." {
+            here.pop();
+            continue;
+        }
+        let next = here.join(&name);
+        let entry = fs::symlink_metadata(&next).ok();
+        if let Ok(folder) = fs::metadata(&here)
+            && let Some(writers) = writers_of_entry(&folder, entry.as_ref(), trusted)
+            && found.iter().all(|exposed| exposed.path != here)
+        {
+            found.push(Exposed { path: here.clone(), writers, mode: folder.mode() & 0o7777 });
+        }
+        let Some(entry) = entry else { break };
+        if !entry.is_symlink() {
+            here = next;
+            continue;
+        }
+        let Ok(target) = fs::read_link(&next) else { break };
+        links += 1;
+        if links > MAX_LINKS {
+            break;
+        }
+        if target.is_absolute() {
+            here = PathBuf::from("/");
+        }
+        put_before(&mut rest, &target);
+    }
+    found
+}
+
+/// The same for a file that others must not change itself either.
+pub fn exposed_file(path: &Path, trusted: &[u32]) -> Vec<Exposed> {
+    let mut found = exposed(path, trusted);
+    if let Ok(file) = fs::metadata(path)
+        && let Some(writers) = writers(&file, trusted)
+    {
+        found.push(Exposed { path: path.to_owned(), writers, mode: file.mode() & 0o7777 });
+    }
+    found
+}
+
+/// Who may replace an entry of this folder. In one with the sticky bit, what belongs to another user stays.
+fn writers_of_entry(folder: &Metadata, entry: Option<&Metadata>, trusted: &[u32]) -> Option<Writers> {
+    let writers = writers(folder, trusted)?;
+    let is_kept = folder.mode() & 0o1000 != 0
+        && !matches!(writers, Writers::Owner(_))
+        && entry.is_some_and(|entry| entry.uid() == 0 || trusted.contains(&entry.uid()));
+    (!is_kept).then_some(writers)
+}
+
+fn put_before(rest: &mut VecDeque<OsString>, path: &Path) {
+    for component in path.components().rev() {
+        match component {
+            Component::Normal(name) => rest.push_front(name.to_owned()),
+            Component::ParentDir => rest.push_front("..".into()),
+            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::Permissions;
+    use std::os::unix::fs::{PermissionsExt, chown, symlink};
+
+    fn own() -> Vec<u32> {
+        vec![rustix::process::geteuid().as_raw()]
+    }
+
+    fn folder(path: &Path, mode: u32) -> PathBuf {
+        fs::create_dir_all(path).unwrap();
+        fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+        path.to_owned()
+    }
+
+    fn paths(found: Vec<Exposed>) -> Vec<PathBuf> {
+        found.into_iter().map(|exposed| exposed.path).collect()
+    }
+
+    #[test]
+    fn each_folder_that_others_may_write_to_is_found_also_behind_a_link() {
+        let top = tempfile::tempdir().unwrap();
+        let top = top.path();
+        let closed = folder(&top.join("closed"), 0o755);
+        assert_eq!(exposed(&closed.join("socket"), &own()), [], "a temporary folder is sticky, or closed");
+        let open = folder(&top.join("open"), 0o777);
+        let inside = folder(&open.join("inside"), 0o755);
+        let found = exposed(&inside.join("socket"), &own());
+        assert_eq!(found, [Exposed { path: open.clone(), writers: Writers::All, mode: 0o777 }]);
+        assert!(
+            found[0].to_string().starts_with("every user may write to ") && found[0].cure().starts_with("chmod go-w ")
+        );
+        symlink(&inside, closed.join("link")).unwrap();
+        assert_eq!(paths(exposed(&closed.join("link/socket"), &own())), std::slice::from_ref(&open));
+        symlink("../open/inside", closed.join("relative")).unwrap();
+        assert_eq!(paths(exposed(&closed.join("relative/x/y"), &own())), std::slice::from_ref(&open));
+        symlink("round", closed.join("round")).unwrap();
+        assert_eq!(exposed(&closed.join("round/x"), &own()), []);
+
+        fs::set_permissions(&open, Permissions::from_mode(0o1777)).unwrap();
+        assert_eq!(exposed(&inside.join("socket"), &own()), [], "what is ours stays in a sticky folder");
+        assert_eq!(paths(exposed(&open.join("missing"), &own())), [open], "and what is missing can be made there");
+    }
+
+    #[test]
+    fn another_user_or_group_is_named() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let top = tempfile::tempdir().unwrap();
+        let theirs = folder(&top.path().join("theirs"), 0o755);
+        chown(&theirs, Some(4_012_345), Some(4_012_346)).unwrap();
+        assert_eq!(
+            exposed(&theirs.join("x"), &[])[0].to_string(),
+            format!("{} belongs to the user 4012345", theirs.display())
+        );
+        assert_eq!(exposed(&theirs.join("x"), &[4_012_345]), []);
+        fs::set_permissions(&theirs, Permissions::from_mode(0o775)).unwrap();
+        let [group] = &exposed(&theirs.join("x"), &[4_012_345])[..] else { panic!("one folder") };
+        assert_eq!(group.writers, Writers::Group(4_012_346));
+        chown(&theirs, Some(0), Some(0)).unwrap();
+        assert_eq!(exposed(&theirs.join("x"), &[]), [], "the group root");
+        let file = theirs.join("file");
+        fs::write(&file, "").unwrap();
+        fs::set_permissions(&file, Permissions::from_mode(0o666)).unwrap();
+        assert_eq!(exposed(&file, &[]), []);
+        assert_eq!(paths(exposed_file(&file, &[])), [file]);
+    }
+}
