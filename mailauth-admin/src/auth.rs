@@ -123,7 +123,8 @@ impl Auth {
                 (answer, begin.elapsed(), None)
             }
             Some(socket) => {
-                let answer = Client::new(socket, PATIENCE).authenticate(self.request(&password));
+                let daemon = Client::new(socket, PATIENCE).trusting(setup.config.server_user());
+                let answer = daemon.authenticate(self.request(&password));
                 let took = begin.elapsed();
                 let here = matches!(answer, Answer::No(_)).then(|| self.decide(setup, &password)).transpose()?;
                 (answer, took, here.map(|here| Explained::new(&here)))

@@ -4,13 +4,14 @@ mod admin;
 mod contents;
 mod copy;
 mod names;
+mod parents;
 mod rights;
 mod socket;
 
 use crate::failure::{Exit, Failure};
 use crate::output::{Table, json, printable, say};
 use clap::Args;
-use mailauth_core::config::{Config, DatabaseUrl, HostPort};
+use mailauth_core::config::{Config, DatabaseUrl, HostPort, Origin};
 use mailauth_core::store::{
     Administration, CharacterSet, HostState, OpenError, Role, SnapshotState, StoreError, StoreReport, open_single,
 };
@@ -102,7 +103,8 @@ impl Findings {
 impl Check {
     pub fn run(self, file: Option<&Path>) -> Result<Exit, Failure> {
         let mut findings = Findings::default();
-        if let Some(config) = configuration(file, &mut findings) {
+        if let Some((config, origin)) = configuration(file, &mut findings) {
+            parents::look(&config, origin.file(), &mut findings);
             let copy = snapshot(&config, &mut findings);
             database(&config, self.all, copy, &mut findings);
             admin::look(&config, &mut findings);
@@ -139,7 +141,7 @@ impl Check {
     }
 }
 
-fn configuration(file: Option<&Path>, findings: &mut Findings) -> Option<Config> {
+fn configuration(file: Option<&Path>, findings: &mut Findings) -> Option<(Config, Origin)> {
     let what = "configuration";
     match Config::load_for_administration(file) {
         Ok((config, source)) => {
@@ -147,7 +149,7 @@ fn configuration(file: Option<&Path>, findings: &mut Findings) -> Option<Config>
             for warning in source.warnings {
                 findings.add(what, State::Degraded, warning);
             }
-            Some(config)
+            Some((config, source.origin))
         }
         Err(errors) => {
             for line in errors.to_string().lines() {

@@ -36,6 +36,11 @@ pub fn user_with_id(uid: u32) -> io::Result<Option<User>> {
     database::user_with_id(uid)
 }
 
+/// Returns the number of a user by its name or number; none where the system knows no such name, or cannot say.
+pub fn of_user(user: &str) -> Option<u32> {
+    user.parse().ok().or_else(|| self::user(user).ok().flatten().map(|user| user.uid))
+}
+
 /// Returns the number of the group with this name, if there is one.
 ///
 /// # Errors

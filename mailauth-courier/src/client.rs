@@ -2,12 +2,15 @@
 
 mod door;
 mod reason;
+mod trust;
 
 use self::door::Door;
-use self::reason::Failure;
+use self::reason::{Cause, Failure};
+use self::trust::Trust;
 use crate::protocol::{self, MAX_REPLY, PasswdFields, Question, Reply, Uncomposable};
 use mailauth_core::account::{Account, LoginError, trimmed};
 use mailauth_core::authenticate::{Answer, Authority, Credential, No, NotNow, PasswordChange, Request};
+use mailauth_core::config::Config;
 use mailauth_core::store::Changed;
 use mailauth_core::{Secret, Service};
 use rustix::fd::OwnedFd;
@@ -15,7 +18,7 @@ use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
@@ -24,7 +27,8 @@ use zeroize::Zeroizing;
 /// Each request is a connection of its own, as the protocol has it. Calls block until the deadline at most; there is no
 /// thread, and no state between requests. A daemon says "no" without a reason ([`No::Unexplained`]); if it says nothing,
 /// or nothing that can be read, the answer is [`NotNow::Daemon`]; if nobody is there or it does not answer in time,
-/// [`NotNow::NoDaemon`].
+/// [`NotNow::NoDaemon`]. So it is if the one that listens there is of a user that must not be sent a password: neither root,
+/// nor this process's own user, nor [`Client::trusting`] one.
 ///
 /// ```no_run
 /// use mailauth_core::Service;
@@ -47,19 +51,48 @@ use zeroize::Zeroizing;
 #[derive(Clone, Debug)]
 pub struct Client {
     door: Door,
+    /// Tried where the first is closed.
+    other: Option<Door>,
     patience: Duration,
 }
 
 impl Client {
     /// Asks on `socket`, and waits for an answer at most `patience`, or until the request's own deadline.
     pub fn new(socket: impl Into<PathBuf>, patience: Duration) -> Self {
-        Client { door: Door::Socket(socket.into()), patience }
+        Client { door: Door::Socket(socket.into(), Trust::default()), other: None, patience }
+    }
+
+    /// Asks as `[client]` says, by whom the programs that other daemons start are to be answered.
+    pub fn configured(config: &Config) -> Self {
+        let (client, user) = (&config.client, config.server_user());
+        Client {
+            other: client.other_socket.as_ref().map(|path| door(path, user)),
+            ..Self::new(&client.socket, client.deadline)
+        }
+        .trusting(user)
+    }
+
+    /// Asks the daemon that runs by this configuration, wherever `[client]` leads.
+    pub fn of_daemon(config: &Config, patience: Duration) -> Self {
+        let (courier, user) = (&config.courier, config.server_user());
+        let other = courier.own_socket.as_ref().map(|_| door(&courier.socket, user));
+        let first = courier.own_socket.as_ref().unwrap_or(&courier.socket);
+        Client { other, ..Self::new(first, patience) }.trusting(user)
+    }
+
+    /// May also ask a daemon of this user, a name or number.
+    #[must_use]
+    pub fn trusting(mut self, user: &str) -> Self {
+        if let Door::Socket(_, trust) = &mut self.door {
+            trust.user = Some(user.to_owned());
+        }
+        self
     }
 
     /// Starts a program, given with its arguments, for each request: it finds the connection as its standard input and
     /// output. For one that stands in while the daemon is away. Its environment is empty.
     pub fn of_program(command: Vec<OsString>, patience: Duration) -> Self {
-        Client { door: Door::Program(command), patience }
+        Client { door: Door::Program(command), other: None, patience }
     }
 
     /// Tells our own daemon what was changed in the database. A yes is that nothing of it is remembered any more, also
@@ -80,97 +113,134 @@ impl Client {
     }
 
     fn tell(&self, request: &Secret, deadline: Instant) -> Answer<()> {
-        let mut buffer = Zeroizing::new([0; MAX_REPLY + 1]);
-        match self.exchange(request.expose(), deadline.min(Instant::now() + self.patience), &mut *buffer) {
-            Ok(Reply::Ok) | Err(Failure { errno: Errno::NOENT | Errno::CONNREFUSED, .. }) => Answer::Yes(()),
+        self.talk(request, deadline, |door, reply| match reply {
+            Ok(Reply::Ok) => Answer::Yes(()),
             Ok(Reply::Fail) => Answer::No(No::Unexplained),
-            Ok(other) => self.unclear(&other),
-            Err(failure) => self.no_daemon(&failure),
-        }
+            Ok(other) => unclear(door, &other),
+            Err(failure) if failure.is_absence() => Answer::Yes(()),
+            Err(failure) => no_daemon(door, &failure),
+        })
     }
 
     /// How our own daemon is, as JSON: what `mailauth_courier::status::Status` reads. Courier's daemon closes without an
     /// answer: [`NotNow::Daemon`].
     pub fn status(&self, deadline: Instant) -> Answer<String> {
-        self.ask(&protocol::status(), deadline, |reply| match reply {
+        self.ask(&protocol::status(), deadline, |door, reply| match reply {
             Reply::Text(text) => Answer::Yes(text.to_owned()),
             Reply::Fail => Answer::No(No::Unexplained),
-            other => self.unclear(&other),
+            other => unclear(door, &other),
         })
     }
 
     /// Sends `request` and gives the reply to `understand`.
-    fn ask<T>(&self, request: &Secret, deadline: Instant, understand: impl Fn(Reply<'_>) -> Answer<T>) -> Answer<T> {
+    fn ask<T>(
+        &self,
+        request: &Secret,
+        deadline: Instant,
+        understand: impl Fn(&Door, Reply<'_>) -> Answer<T>,
+    ) -> Answer<T> {
+        self.talk(request, deadline, |door, reply| match reply {
+            Ok(reply) => understand(door, reply),
+            Err(failure) => no_daemon(door, &failure),
+        })
+    }
+
+    /// Where the first door is closed, or what is said there is not even read, the other one is tried. What counts is what
+    /// happens there, unless it is closed too.
+    fn talk<T>(
+        &self,
+        request: &Secret,
+        deadline: Instant,
+        understand: impl Fn(&Door, Result<Reply<'_>, Failure>) -> Answer<T>,
+    ) -> Answer<T> {
         let deadline = deadline.min(Instant::now() + self.patience);
         let mut buffer = Zeroizing::new([0; MAX_REPLY + 1]);
-        match self.exchange(request.expose(), deadline, &mut *buffer) {
-            Ok(reply) => understand(reply),
-            Err(failure) => self.no_daemon(&failure),
+        let reply = exchange(&self.door, request.expose(), deadline, &mut *buffer);
+        let goes_on = is_useless(&reply);
+        let answer = understand(&self.door, reply);
+        let Some(other) = self.other.as_ref().filter(|_| goes_on) else { return answer };
+        match exchange(other, request.expose(), deadline, &mut *buffer) {
+            reply if is_useless(&reply) => answer,
+            reply => understand(other, reply),
         }
     }
+}
 
-    fn no_daemon<T>(&self, failure: &Failure) -> Answer<T> {
-        Answer::NotNow(NotNow::NoDaemon(failure.explain(&self.door)))
+/// Returns true if this door leads nowhere, where another may.
+fn is_useless(reply: &Result<Reply<'_>, Failure>) -> bool {
+    match reply {
+        Ok(reply) => matches!(reply, Reply::Nothing { unread: true }),
+        Err(failure) => failure.is_closed_door(),
     }
+}
 
-    fn exchange<'a>(&self, request: &[u8], deadline: Instant, buffer: &'a mut [u8]) -> Result<Reply<'a>, Failure> {
-        let allowed = deadline.saturating_duration_since(Instant::now());
-        let failed = |connecting| move |errno| Failure { connecting, errno, limit: allowed };
-        let way = self.door.open(deadline).map_err(failed(true))?;
-        let socket = &way.socket;
-        limit(socket, Timeout::Send, deadline).map_err(failed(false))?;
-        let (mut sent, mut unread) = (0, false);
-        while let Some(rest) = request.get(sent..).filter(|rest| !rest.is_empty()) {
-            match send(socket, rest, SendFlags::NOSIGNAL) {
-                Ok(count) => sent += count,
-                Err(Errno::INTR) => {}
-                // It has closed already; what it may have said can still be read.
-                Err(Errno::PIPE | Errno::CONNRESET) => {
-                    unread = true;
-                    break;
-                }
-                Err(errno) => return Err(failed(false)(errno)),
+fn door(path: &Path, user: &str) -> Door {
+    Door::Socket(path.to_owned(), Trust { user: Some(user.to_owned()) })
+}
+
+fn no_daemon<T>(door: &Door, failure: &Failure) -> Answer<T> {
+    Answer::NotNow(NotNow::NoDaemon(failure.explain(door)))
+}
+
+fn exchange<'a>(door: &Door, request: &[u8], deadline: Instant, buffer: &'a mut [u8]) -> Result<Reply<'a>, Failure> {
+    let allowed = deadline.saturating_duration_since(Instant::now());
+    let failed = |connecting| move |cause: Cause| Failure { connecting, cause, limit: allowed };
+    let way = door.open(deadline).map_err(failed(true))?;
+    let socket = &way.socket;
+    limit(socket, Timeout::Send, deadline).map_err(|errno| failed(false)(errno.into()))?;
+    let (mut sent, mut unread) = (0, false);
+    while let Some(rest) = request.get(sent..).filter(|rest| !rest.is_empty()) {
+        match send(socket, rest, SendFlags::NOSIGNAL) {
+            Ok(count) => sent += count,
+            Err(Errno::INTR) => {}
+            // It has closed already; what it may have said can still be read.
+            Err(Errno::PIPE | Errno::CONNRESET) => {
+                unread = true;
+                break;
             }
+            Err(errno) => return Err(failed(false)(errno.into())),
         }
-        let mut length = 0;
-        loop {
-            limit(socket, Timeout::Recv, deadline).map_err(failed(false))?;
-            let ended = match recv(socket, buffer.get_mut(length..).unwrap_or_default(), RecvFlags::empty()) {
-                Ok((count, _)) => {
-                    length += count;
-                    count == 0
-                }
-                Err(Errno::INTR) => false,
-                // It has closed with our request unread: it does not let us in, or has too much to do.
-                Err(Errno::CONNRESET) => {
-                    unread = true;
-                    true
-                }
-                Err(errno) => return Err(failed(false)(errno)),
-            };
-            match Reply::read(buffer.get(..length).unwrap_or_default(), ended) {
-                Reply::Incomplete => {}
-                Reply::Nothing { .. } => break Ok(Reply::Nothing { unread }),
-                _ => break Ok(Reply::read(buffer.get(..length).unwrap_or_default(), ended)),
+    }
+    let mut length = 0;
+    loop {
+        limit(socket, Timeout::Recv, deadline).map_err(|errno| failed(false)(errno.into()))?;
+        let ended = match recv(socket, buffer.get_mut(length..).unwrap_or_default(), RecvFlags::empty()) {
+            Ok((count, _)) => {
+                length += count;
+                count == 0
             }
+            Err(Errno::INTR) => false,
+            // It has closed with our request unread: it does not let us in, or has too much to do.
+            Err(Errno::CONNRESET) => {
+                unread = true;
+                true
+            }
+            Err(errno) => return Err(failed(false)(errno.into())),
+        };
+        match Reply::read(buffer.get(..length).unwrap_or_default(), ended) {
+            Reply::Incomplete => {}
+            Reply::Nothing { .. } => break Ok(Reply::Nothing { unread }),
+            _ => break Ok(Reply::read(buffer.get(..length).unwrap_or_default(), ended)),
         }
     }
+}
 
-    /// What a reply means that is neither yes nor no.
-    fn unclear<T>(&self, reply: &Reply<'_>) -> Answer<T> {
-        match reply {
-            Reply::Nothing { unread } => Answer::NotNow(NotNow::Daemon(reason::closed(&self.door, *unread))),
-            reply => self.not_now(reply),
-        }
+/// What a reply means that is neither yes nor no.
+fn unclear<T>(door: &Door, reply: &Reply<'_>) -> Answer<T> {
+    match reply {
+        Reply::Nothing { unread } => Answer::NotNow(NotNow::Daemon(reason::closed(door, *unread))),
+        reply => not_now(door, reply),
     }
+}
 
-    fn not_now<T>(&self, why: impl std::fmt::Display) -> Answer<T> {
-        Answer::NotNow(NotNow::Daemon(match &self.door {
-            Door::Socket(_) => format!("the daemon cannot say: {why} ({})", self.door),
-            Door::Program(_) => format!("{}: {why}", self.door),
-        }))
-    }
+fn not_now<T>(door: &Door, why: impl std::fmt::Display) -> Answer<T> {
+    Answer::NotNow(NotNow::Daemon(match door {
+        Door::Socket(..) => format!("the daemon cannot say: {why} ({door})"),
+        Door::Program(_) => format!("{door}: {why}"),
+    }))
+}
 
+impl Client {
     fn uncomposable<T>(&self, what: Uncomposable, login: &[u8]) -> Answer<T> {
         match what.0 {
             "login" if login.is_empty() => Answer::No(No::UnusableLogin(LoginError::Empty)),
@@ -179,7 +249,7 @@ impl Client {
             // The parts fit each for itself, but not together: longer than any login and password can be.
             "request" => Answer::No(No::UnusablePassword),
             "address" => Answer::No(No::UnusableLogin(LoginError::Unprintable)),
-            _ => self.not_now(what),
+            _ => not_now(&self.door, what),
         }
     }
 }
@@ -192,13 +262,13 @@ impl Client {
             Ok(request) => request,
             Err(what) => return self.uncomposable(what, b""),
         };
-        self.ask(&request, deadline, |reply| match reply {
+        self.ask(&request, deadline, |door, reply| match reply {
             Reply::Ok => Answer::Yes(String::new()),
             Reply::Text(text) => Answer::Yes(text.to_owned()),
             Reply::Fail => Answer::No(No::Unexplained),
             Reply::Over(text) => Answer::No(No::OverQuota(text.to_owned())),
             Reply::NoMail => Answer::No(No::NoMail),
-            other => self.unclear(&other),
+            other => unclear(door, &other),
         })
     }
 }
@@ -214,15 +284,27 @@ pub(crate) fn limit(socket: &OwnedFd, direction: Timeout, deadline: Instant) -> 
 
 #[cfg(feature = "server")]
 impl Client {
-    /// Returns the number of the process that listens on the socket: 0 where this process cannot see it.
+    /// Returns the number of the process that listens on the socket, whoever may be asked: 0 where this process cannot see
+    /// it.
     ///
     /// # Errors
     /// When no connection is made.
     pub fn listener(&self, deadline: Instant) -> std::io::Result<u32> {
         use rustix::fd::AsFd;
-        let way = self.door.open(deadline)?;
-        let peer = crate::server::peer_credentials(way.socket.as_fd())?;
+        let way = self.door.connect(deadline)?;
+        let peer = crate::credentials::peer_credentials(way.socket.as_fd())?;
         Ok(u32::try_from(peer.pid).unwrap_or(0))
+    }
+
+    /// Returns what is wrong with the user of the one that listens on the socket, if that must not be asked.
+    pub fn stranger(&self, deadline: Instant) -> Option<String> {
+        match self.door.open(deadline) {
+            Err(cause @ Cause::Stranger(_)) => {
+                let failure = Failure { connecting: true, cause, limit: Duration::ZERO };
+                Some(failure.explain(&self.door))
+            }
+            _ => None,
+        }
     }
 }
 
@@ -239,13 +321,13 @@ impl Authority for Client {
             Ok(composed) => protocol::with_client(request.client.as_deref(), composed),
             Err(what) => return self.uncomposable(what, login),
         };
-        self.ask(&composed, request.deadline, |reply| match reply {
+        self.ask(&composed, request.deadline, |door, reply| match reply {
             Reply::Record(record) => match record.account() {
                 Ok(account) => Answer::Yes(Box::new(account)),
-                Err(error) => self.not_now(format_args!("its record is no account: {error}")),
+                Err(error) => not_now(door, format_args!("its record is no account: {error}")),
             },
             Reply::Fail => Answer::No(No::Unexplained),
-            other => self.unclear(&other),
+            other => unclear(door, &other),
         })
     }
 
@@ -261,10 +343,10 @@ impl Authority for Client {
             Ok(composed) => protocol::with_client(request.client.as_deref(), composed),
             Err(what) => return self.uncomposable(what, login),
         };
-        self.ask(&composed, request.deadline, |reply| match reply {
+        self.ask(&composed, request.deadline, |door, reply| match reply {
             Reply::Ok => Answer::Yes(()),
             Reply::Fail => Answer::No(No::Unexplained),
-            other => self.unclear(&other),
+            other => unclear(door, &other),
         })
     }
 }

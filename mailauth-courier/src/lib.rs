@@ -1,6 +1,7 @@
 //! The Courier authdaemon socket: what is said on it, the server, and the client.
 
 pub mod client;
+mod credentials;
 pub mod protocol;
 #[cfg(feature = "server")]
 pub mod server;

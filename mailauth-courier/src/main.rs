@@ -6,11 +6,13 @@ use mailauth_core::config::{Config, Source};
 use mailauth_core::counters::Counters;
 use mailauth_core::log::Log;
 use mailauth_core::notify;
+use mailauth_core::parents::exposed;
 use mailauth_core::quota::mailboxes::{Here, Mailboxes};
 use mailauth_core::store::{OpenError, RecentChanges, open_pooled};
+use mailauth_core::system_ids;
 use mailauth_courier::server::signals::{Signals, Wish};
 use mailauth_courier::server::{
-    Answers, Listener, MetricsError, MetricsListener, Running, Settings, become_user, start,
+    Answers, Listeners, MetricsError, MetricsListener, Running, Settings, become_user, start,
 };
 use mailauth_mailboxes::{Rights, RootPart};
 use std::error::Error;
@@ -119,7 +121,7 @@ fn run(options: &Options, log: &Log) -> Result<(), Failure> {
         return Ok(());
     }
     let root_part = root_part(&config);
-    let listener = Listener::bind(&config.courier).map_err(runtime)?;
+    let listeners = Listeners::bind(&config.courier).map_err(runtime)?;
     let metrics = bind_metrics(&config).map_err(runtime)?;
     if let Some(user) = &config.courier.user {
         become_user(user).map_err(runtime)?;
@@ -127,7 +129,7 @@ fn run(options: &Options, log: &Log) -> Result<(), Failure> {
     // As that user, because files of the database may be made.
     let carried = Carried::with(Arc::new(root_part.settled()));
     let answers = open(&config, &carried).map_err(|error| Failure::Usage(error.to_string()))?;
-    let mut running = start(listener, Settings::new(&config), answers).map_err(runtime)?;
+    let mut running = start(listeners, Settings::new(&config), answers).map_err(runtime)?;
     running.give_out_metrics(metrics).map_err(runtime)?;
     report("ready", &running, &config, &source);
     notify::ready();
@@ -198,8 +200,29 @@ fn report(what: &str, running: &Running, config: &Config, source: &Source) {
     for warning in &source.warnings {
         tracing::warn!("{warning}");
     }
+    warn_of_parents(running, config);
     let (socket, database) = (running.socket().display(), config.database.url.to_string());
-    tracing::info!(%socket, database, config = %source.origin, "{what}");
+    let own_socket = running.own_socket().map(|own| own.display().to_string()).unwrap_or_default();
+    tracing::info!(%socket, own_socket, database, config = %source.origin, "{what}");
+}
+
+/// Says which folders above the sockets' own others may write to, for they could put other sockets there.
+fn warn_of_parents(running: &Running, config: &Config) {
+    let trusted: Vec<u32> = [Some(rustix::process::geteuid().as_raw()), system_ids::of_user(config.server_user())]
+        .into_iter()
+        .flatten()
+        .collect();
+    for exposed in exposed(running.socket(), &trusted) {
+        let what = "another daemon could be put in this one's place there, for Courier's programs";
+        match running.own_socket() {
+            // Debian makes it so, and our own programs do not ask there.
+            Some(_) => tracing::info!("{exposed}: {what}"),
+            None => tracing::warn!("{exposed}: {what} and for mailauth's, which refuse it; run {}", exposed.cure()),
+        }
+    }
+    for exposed in running.own_socket().map(|own| exposed(own, &trusted)).unwrap_or_default() {
+        tracing::warn!("{exposed}: another daemon could be put in this one's place there; run {}", exposed.cure());
+    }
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 fn config(socket: &Path) -> CourierConfig {
-    CourierConfig { socket: socket.to_owned(), ..CourierConfig::default() }
+    CourierConfig { socket: socket.to_owned(), own_socket: None, ..CourierConfig::default() }
 }
 
 /// Waits until something is so.

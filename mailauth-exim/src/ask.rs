@@ -2,7 +2,7 @@
 
 use crate::question::Question;
 use mailauth_core::authenticate::{Answer, Authority, Credential, No, NotNow, Request};
-use mailauth_core::config::{ClientConfig, Fallback};
+use mailauth_core::config::{Config, Fallback};
 use mailauth_core::password::Stored;
 use mailauth_core::{Account, Login, Secret, Service};
 use mailauth_courier::client::Client;
@@ -26,11 +26,11 @@ pub struct Asker {
 impl Asker {
     /// Asks the daemon as `config` has it, and `database`, a program with its arguments, while that is away and the
     /// configuration permits it.
-    pub fn new(config: &ClientConfig, database: Option<Vec<OsString>>) -> Self {
-        let patience = config.deadline;
-        let database = database.filter(|_| config.fallback == Fallback::Database);
+    pub fn new(config: &Config, database: Option<Vec<OsString>>) -> Self {
+        let patience = config.client.deadline;
+        let database = database.filter(|_| config.client.fallback == Fallback::Database);
         Asker {
-            daemon: Client::new(&config.socket, patience),
+            daemon: Client::configured(config),
             database: database.map(|command| Client::of_program(command, patience)),
             patience,
             login: RefCell::default(),

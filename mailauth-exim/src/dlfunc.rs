@@ -204,7 +204,7 @@ fn answer(name: &str, arguments: &[&[u8]]) -> (Status, Zeroizing<Vec<u8>>) {
         Err(misuse) => return fail(&misuse),
     };
     let asker = match Config::load_system() {
-        Ok((config, _)) => Asker::new(&config.client, database_program()),
+        Ok((config, _)) => Asker::new(&config, database_program()),
         Err(errors) => return fail(&errors.to_string().replace('\n', "; ")),
     };
     let answer = asker.ask(&question);

@@ -95,7 +95,7 @@ fn run(arguments: impl Iterator<Item = OsString>) -> End {
         None => Config::load_system(),
     };
     match loaded {
-        Ok((config, _)) => answer(&Asker::new(&config.client, database_program(options.config.as_deref())), &question),
+        Ok((config, _)) => answer(&Asker::new(&config, database_program(options.config.as_deref())), &question),
         Err(errors) => End::NotNow(errors.to_string()),
     }
 }

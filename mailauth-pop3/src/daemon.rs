@@ -23,7 +23,7 @@ impl Way for Daemon {
     }
 
     fn authority(&self, config: &Config) -> Result<Box<dyn Authority>, End> {
-        Ok(Box::new(Client::new(&config.client.socket, config.client.deadline)))
+        Ok(Box::new(Client::configured(config)))
     }
 
     fn away(&self, received: Received, config: &Config, why: String) -> End {

@@ -36,16 +36,17 @@ impl MailHost {
     /// As [`MailHost::new`].
     pub fn with_own(folders: &[&str]) -> Self {
         let folder = Scratch::new("host");
-        for inside in ["etc", "run/authdaemon", "mail"] {
+        for inside in ["etc", "run/authdaemon", "ours", "mail"] {
             fs::create_dir_all(folder.join(inside)).expect("a folder");
         }
         for file in ["imapd", "imapd-ssl", "pop3d", "pop3d-ssl"] {
             fs::copy(Path::new("/etc/courier").join(file), folder.join("etc").join(file))
                 .expect("Courier's configuration");
         }
-        let binds = [("etc", "/etc/courier"), ("run", "/run/courier")].map(|(ours, theirs)| {
-            format!("mkdir -p {theirs}; mount --bind {} {theirs}\n", folder.join(ours).display())
-        });
+        let binds =
+            [("etc", "/etc/courier"), ("run", "/run/courier"), ("ours", "/run/mailauth")].map(|(ours, theirs)| {
+                format!("mkdir -p {theirs}; mount --bind {} {theirs}\n", folder.join(ours).display())
+            });
         let mounts = overlays(&folder.join("own"), folders) + &binds.concat();
         // Something must live as long as the namespace. It says so once everything is mounted.
         let ready = folder.join("ready");
@@ -56,12 +57,18 @@ impl MailHost {
         MailHost { family, folder }
     }
 
-    /// The same socket, as the tests know it.
+    /// The socket for mailauth's own programs, as the tests know it.
+    pub fn own_socket(&self) -> PathBuf {
+        self.folder.join("ours/socket")
+    }
+
+    /// Courier's socket, as the tests know it.
     pub fn socket(&self) -> PathBuf {
         self.folder.join("run/authdaemon/socket")
     }
 
-    /// Something in the host's folder: `etc` is its `/etc/courier`, `run` its `/run/courier`, and `mail` is for mail.
+    /// Something in the host's folder: `etc` is its `/etc/courier`, `run` its `/run/courier`, `ours`
+    /// its `/run/mailauth`, and `mail` is for mail.
     pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
         self.folder.join(name)
     }

@@ -64,7 +64,7 @@ fn a_user_that_may_not_enter_the_folder_or_use_the_socket_is_told_which_group_it
 fn a_user_that_the_daemon_refuses_is_told_how_it_is_let_in() {
     let site = Site::with("socket_mode = '0666'\nsocket_group = 'mail'\n");
     let said = site.said_to_nobody(site.daemon.socket());
-    contains_all(&said, &["does not let in the user nobody", "the group mail or to [courier] allow_users"]);
+    contains_all(&said, &["does not let in the user nobody", "add nobody to [courier] allow_users and reload"]);
     assert!(!said.contains("away"), "{said}");
 }
 

@@ -90,8 +90,10 @@ fn restarts_and_reloads(machine: &Machine) {
 fn may_write_where_it_has_to_alone(machine: &Machine) {
     let booted = &machine.booted;
     let stat = |path: &str| booted.shell(&format!("stat -c '%U:%G %a' {path}"));
-    assert_eq!(stat("/run/courier/authdaemon"), "root:courier 750\n");
+    assert_eq!(stat("/run/courier/authdaemon"), "root:courier 755\n");
     assert_eq!(stat("/run/courier/authdaemon/socket"), "root:courier 660\n");
+    assert_eq!(stat("/run/mailauth"), "root:courier 755\n");
+    assert_eq!(stat("/run/mailauth/socket"), "root:courier 600\n");
     let pid = booted.property("mailauth-courier", "MainPID");
     // As the daemon sees it.
     let writes = |path: &str| {

@@ -24,15 +24,41 @@ const OURS: &str = "mailauth-courier";
 /// The system cuts the short name of a process at so many bytes.
 const SHORT: usize = 15;
 
-/// Looks at the socket, and asks the daemon there.
+/// Looks at the sockets, and asks the daemon there.
 pub(super) fn look(config: &Config, findings: &mut Findings) {
-    let what = "socket";
-    let path = &config.courier.socket;
+    let courier = &config.courier;
+    let Some(own) = &courier.own_socket else {
+        return look_at(&courier.socket, "socket", config, findings);
+    };
+    if [own, &courier.socket].iter().all(|path| is_missing(path)) {
+        let (own, courier) = (own.display(), courier.socket.display());
+        let text = format!("there is no {courier}, and no {own}; start mailauth-courier");
+        return findings.add("socket", State::Degraded, text);
+    }
+    if is_missing(own) {
+        let (shown, folder) = (own.display(), own.parent().unwrap_or(own).display());
+        let text = format!(
+            "there is no {shown}, and mailauth's own programs ask on {}; let the daemon make a socket in {folder} (with \
+             systemd: RuntimeDirectory= of its unit), and see its log",
+            courier.socket.display()
+        );
+        findings.add("own socket", State::Degraded, text);
+    } else {
+        look_at(own, "own socket", config, findings);
+    }
+    look_at(&courier.socket, "socket", config, findings);
+}
+
+fn is_missing(path: &Path) -> bool {
+    fs::metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+}
+
+fn look_at(path: &Path, what: &'static str, config: &Config, findings: &mut Findings) {
     let shown = path.display();
     let metadata = match fs::metadata(path) {
         Ok(metadata) if metadata.file_type().is_socket() => metadata,
         Ok(_) => {
-            let text = format!("{shown} is no socket; move it away, or choose another [courier] socket");
+            let text = format!("{shown} is no socket; move it away, or choose another path in [courier]");
             return findings.add(what, State::Degraded, text);
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -44,7 +70,10 @@ pub(super) fn look(config: &Config, findings: &mut Findings) {
             return findings.add(what, State::Degraded, text);
         }
     };
-    let daemon = Client::new(path, PATIENCE);
+    let daemon = Client::new(path, PATIENCE).trusting(config.server_user());
+    if let Some(text) = daemon.stranger(Instant::now() + PATIENCE) {
+        return findings.add(what, State::Down, text);
+    }
     // Only our own daemon knows this question; it says yes to some, and no to all others that it lets in.
     match daemon.status(Instant::now() + PATIENCE) {
         Answer::NotNow(why) => {
@@ -56,7 +85,8 @@ pub(super) fn look(config: &Config, findings: &mut Findings) {
         Answer::No(_) => {}
     }
     let (mode, wanted) = (metadata.permissions().mode() & 0o777, config.courier.socket_mode);
-    if mode & !wanted != 0 {
+    // On the other socket each client is judged by its user.
+    if *path == *config.courier.socket && mode & !wanted != 0 {
         let text = format!("{shown} has mode {mode:04o}, which is wider than {wanted:04o}; restart mailauth-courier");
         findings.add(what, State::Degraded, text);
     }

@@ -34,7 +34,7 @@ use crate::authenticate::{Policy, RefusalTime};
 use crate::detail::Delimiters;
 use crate::mailbox::MailboxDefaults;
 use crate::password::Budget;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Everything that can be configured.
@@ -71,6 +71,22 @@ pub struct Config {
 }
 
 impl Config {
+    /// Settles where the sockets are that were not written, given which were.
+    fn settle_sockets(&mut self, is_written: impl Fn(&'static str, &'static str) -> bool) {
+        let courier = &mut self.courier;
+        if !is_written("courier", "own_socket") && courier.socket != Path::new(COURIER_SOCKET) {
+            courier.own_socket = None;
+        }
+        let client = &mut self.client;
+        match (is_written("client", "socket"), &courier.own_socket) {
+            (true, _) => client.other_socket = None,
+            (false, Some(own)) => {
+                (client.socket, client.other_socket) = (own.clone(), Some(courier.socket.clone()));
+            }
+            (false, None) => (client.socket, client.other_socket) = (courier.socket.clone(), None),
+        }
+    }
+
     /// The rules that decisions follow.
     pub fn policy(&self) -> Policy {
         Policy {
@@ -85,6 +101,13 @@ impl Config {
             delimiters: self.address.delimiters.clone(),
             refusal_time: self.login.refusal_time,
         }
+    }
+
+    /// The users to whom the daemon may belong: beside root and the asking program's own user, `[client] server_user`, or
+    /// where that is not set `[courier] user`, else `mailauth`.
+    pub fn server_user(&self) -> &str {
+        let of_daemon = self.courier.user.as_deref().unwrap_or("mailauth");
+        self.client.server_user.as_deref().unwrap_or(of_daemon)
     }
 
     /// Whether the checkpassword program makes a home and Maildir that are missing.
@@ -152,6 +175,12 @@ impl QuotaConfig {
     }
 }
 
+/// Where Courier's programs on Debian look for a daemon.
+const COURIER_SOCKET: &str = "/run/courier/authdaemon/socket";
+
+/// Where mailauth's own programs look for it. The folder is root's or the daemon's, and so are all above it.
+const OWN_SOCKET: &str = "/run/mailauth/socket";
+
 /// `[courier]`: the daemon on the authdaemon socket.
 #[derive(Clone, Debug)]
 pub struct CourierConfig {
@@ -161,6 +190,8 @@ pub struct CourierConfig {
     pub socket_mode: u32,
     /// `socket_group`: name or number; none leaves the daemon's own group.
     pub socket_group: Option<String>,
+    /// `own_socket`: the path of the socket for mailauth's own programs; none is only the other one.
+    pub own_socket: Option<PathBuf>,
     /// `user`: whom to become once the socket is bound, when started as root; none stays.
     pub user: Option<String>,
     /// `mailboxes`: where a daemon that is not root asks about mailboxes of others; see mailauth-mailboxes.
@@ -169,9 +200,9 @@ pub struct CourierConfig {
     pub allow_users: Vec<String>,
     /// `allow_groups`: the same for groups.
     pub allow_groups: Vec<String>,
-    /// `enumerate_users`: who may list all accounts; empty is everybody who may connect.
+    /// `enumerate_users`: who may list all accounts, beside root and the daemon's own user; `*` is all who may connect.
     pub enumerate_users: Vec<String>,
-    /// `passwd_users`: who may change passwords; empty is everybody who may connect.
+    /// `passwd_users`: the same for changing passwords.
     pub passwd_users: Vec<String>,
     /// `clear_users`: who is sent `PASSWD2=` with a look-up, beside those to whom `send_clear` sends it; Exim's cram_md5
     /// needs it.
@@ -190,12 +221,20 @@ pub struct CourierConfig {
     pub request: Duration,
 }
 
+impl CourierConfig {
+    /// The sockets of the daemon, that for mailauth's own programs first.
+    pub fn sockets(&self) -> impl Iterator<Item = &PathBuf> {
+        self.own_socket.iter().chain([&self.socket])
+    }
+}
+
 impl Default for CourierConfig {
     fn default() -> Self {
         CourierConfig {
-            socket: "/run/courier/authdaemon/socket".into(),
+            socket: COURIER_SOCKET.into(),
             socket_mode: 0o660,
             socket_group: None,
+            own_socket: Some(OWN_SOCKET.into()),
             user: None,
             mailboxes: "/run/mailauth-mailboxes/socket".into(),
             allow_users: Vec::new(),
@@ -218,6 +257,10 @@ impl Default for CourierConfig {
 pub struct ClientConfig {
     /// `socket`: of the daemon.
     pub socket: PathBuf,
+    /// Where the daemon is looked for next, when nothing lets this program in there. None where `socket` is set.
+    pub other_socket: Option<PathBuf>,
+    /// `server_user`: name or number of the daemon's user; see [`Config::server_user`].
+    pub server_user: Option<String>,
     /// `fallback`: ask the database when the daemon is away.
     pub fallback: Fallback,
     /// `deadline`: a daemon that has not answered by then is away.
@@ -237,7 +280,9 @@ pub enum Fallback {
 impl Default for ClientConfig {
     fn default() -> Self {
         ClientConfig {
-            socket: "/run/courier/authdaemon/socket".into(),
+            socket: OWN_SOCKET.into(),
+            other_socket: Some(COURIER_SOCKET.into()),
+            server_user: None,
             fallback: Fallback::default(),
             deadline: Duration::from_secs(10),
         }

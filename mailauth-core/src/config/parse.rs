@@ -49,6 +49,8 @@ pub(super) fn parse(text: &str, file: &Path) -> Result<Parsed, ConfigErrors> {
         for (key, value) in root.get_ref() {
             reading.section(key, value);
         }
+        let places = &reading.places;
+        reading.config.settle_sockets(|section, key| places.contains_key(&(section, key)));
         reading.contradictions();
         // A fault of the syntax makes what was read from its line a guess; other lines are as good as ever.
         let broken: BTreeSet<_> =
@@ -140,7 +142,11 @@ impl Reading<'_> {
         let (cert, key) = (database.tls_cert.is_some(), database.tls_key.is_some());
         let shared = self.config.address.delimiters.has_one_of(&self.config.login.separators);
         let delimiter = "has a character of [address] delimiter; one cannot end a name and begin its detail too";
+        let courier = &self.config.courier;
+        let twice = courier.own_socket.as_ref() == Some(&courier.socket);
+        let another = "is the path of [courier] socket; write another one, or leave it out";
         let found = [
+            ("courier", "own_socket", twice, another),
             ("database", "tls_cert", cert && !key, "needs its private key; name that in tls_key, or leave both out"),
             ("database", "tls_key", key && !cert, "is of no use without its certificate; name that in tls_cert too"),
             ("login", "separators", shared, delimiter),

@@ -242,6 +242,17 @@ impl Value<'_> {
         self.socket_path(self.text()?)
     }
 
+    /// The same, or none where the value is empty. It does not depend on the working directory, for several programs read it.
+    pub fn socket_or_none(&self) -> Result<Option<PathBuf>> {
+        if self.0.as_str() == Some("") {
+            return Ok(None);
+        }
+        match self.socket()? {
+            path if path.is_absolute() => Ok(Some(path)),
+            _ => self.wrong("an absolute path", "write one that begins with /, or \"\" for none"),
+        }
+    }
+
     fn socket_path(&self, path: &str) -> Result<PathBuf> {
         if path.len() > MAX_SOCKET_PATH {
             let cure =

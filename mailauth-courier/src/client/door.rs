@@ -1,6 +1,8 @@
 //! Where a client's connection comes from.
 
 use super::limit;
+use super::reason::Cause;
+use super::trust::Trust;
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::sockopt::Timeout;
@@ -14,8 +16,8 @@ use std::time::Instant;
 /// A way in.
 #[derive(Clone, Debug)]
 pub(super) enum Door {
-    /// A daemon's socket.
-    Socket(PathBuf),
+    /// A daemon's socket, and who may listen there.
+    Socket(PathBuf, Trust),
     /// A program that answers one request, with its arguments.
     Program(Vec<OsString>),
 }
@@ -28,10 +30,19 @@ pub(super) struct Way {
 }
 
 impl Door {
-    /// Connects before the deadline.
-    pub fn open(&self, deadline: Instant) -> Result<Way, Errno> {
+    /// Connects before the deadline, to nobody but who may be asked.
+    pub fn open(&self, deadline: Instant) -> Result<Way, Cause> {
+        let way = self.connect(deadline)?;
+        if let Door::Socket(_, trust) = self {
+            trust.judge(&way.socket)?.map_err(Cause::Stranger)?;
+        }
+        Ok(way)
+    }
+
+    /// Connects before the deadline, to whoever is there.
+    pub fn connect(&self, deadline: Instant) -> Result<Way, Errno> {
         match self {
-            Door::Socket(path) => {
+            Door::Socket(path, _) => {
                 let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
                 let address = SocketAddrUnix::new(path)?;
                 loop {
@@ -69,7 +80,7 @@ fn errno(error: std::io::Error) -> Errno {
 impl fmt::Display for Door {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Door::Socket(path) => path.display().fmt(f),
+            Door::Socket(path, _) => path.display().fmt(f),
             Door::Program(command) => command.iter().take(1).try_for_each(|program| program.display().fmt(f)),
         }
     }

@@ -1,6 +1,7 @@
 //! Why a daemon gave no answer, and what to do about it.
 
 use super::door::Door;
+use super::trust::Stranger;
 use mailauth_core::names;
 use rustix::io::Errno;
 use rustix::process::geteuid;
@@ -9,12 +10,27 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// What did not work, and what the system said.
+/// Why there is no way to an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// What the system said.
+    System(Errno),
+    /// Who listens there may not be asked.
+    Stranger(Stranger),
+}
+
+impl From<Errno> for Cause {
+    fn from(errno: Errno) -> Self {
+        Cause::System(errno)
+    }
+}
+
+/// What did not work.
 pub(super) struct Failure {
     /// No connection was made.
     pub connecting: bool,
-    /// What the system said.
-    pub errno: Errno,
+    /// Why.
+    pub cause: Cause,
     /// How long the whole request was allowed to take.
     pub limit: Duration,
 }
@@ -25,10 +41,27 @@ impl Failure {
         self.limit.as_micros().div_ceil(1000)
     }
 
+    /// Returns true if nothing listens at the door, or this user may not come to it.
+    pub fn is_closed_door(&self) -> bool {
+        let closed = [Errno::NOENT, Errno::NOTDIR, Errno::CONNREFUSED, Errno::ACCESS];
+        self.connecting && matches!(self.cause, Cause::System(errno) if closed.contains(&errno))
+    }
+
+    /// Returns true if no daemon is there at all.
+    pub fn is_absence(&self) -> bool {
+        matches!(self.cause, Cause::System(Errno::NOENT | Errno::CONNREFUSED))
+    }
+
     /// Returns the sentence about this failure at `door`.
     pub fn explain(&self, door: &Door) -> String {
-        let said = std::io::Error::from(self.errno);
-        match (door, self.errno) {
+        let errno = match (self.cause, door) {
+            (Cause::System(errno), _) => errno,
+            (Cause::Stranger(stranger), Door::Socket(path, trust)) => return trust.explain(stranger, path.display()),
+            // A program is started by this one, and has its user.
+            (Cause::Stranger(_), Door::Program(_)) => Errno::PERM,
+        };
+        let said = std::io::Error::from(errno);
+        match (door, errno) {
             (Door::Program(_), Errno::AGAIN) => {
                 format!("{door} did not answer within {} ms; see why the database is slow", self.limit_ms())
             }
@@ -36,15 +69,15 @@ impl Failure {
                 format!("{door} cannot be started: {said}; install it beside the program or object that starts it")
             }
             (Door::Program(_), _) => format!("{door} gave no answer: {said}"),
-            (Door::Socket(_), Errno::AGAIN) => {
+            (Door::Socket(..), Errno::AGAIN) => {
                 let limit = self.limit_ms();
                 format!(
                     "the daemon did not answer within {limit} ms ({door}): it is frozen or overloaded; see its log, \
                      and restart it if it stays so"
                 )
             }
-            (Door::Socket(path), errno) if self.connecting => unreachable(path, errno, &said),
-            (Door::Socket(_), _) => format!("the daemon broke the connection off: {said} ({door}); see its log"),
+            (Door::Socket(path, _), errno) if self.connecting => unreachable(path, errno, &said),
+            (Door::Socket(..), _) => format!("the daemon broke the connection off: {said} ({door}); see its log"),
         }
     }
 }
@@ -53,17 +86,20 @@ impl Failure {
 pub(super) fn closed(door: &Door, unread: bool) -> String {
     let path = match door {
         Door::Program(_) => return format!("{door} ended without an answer"),
-        Door::Socket(path) => path,
+        Door::Socket(path, _) => path,
     };
     let user = geteuid().as_raw();
     match unread {
         true if user != 0 => {
-            let group = fs::metadata(path).map(|socket| names::group(socket.gid()));
-            let group = group.map_or_else(|_| "the socket's group".to_owned(), |name| format!("the group {name}"));
             let user = names::user(user);
+            // The group of a socket that every user may connect to does not matter.
+            let group = match fs::metadata(path) {
+                Ok(socket) if socket.mode() & 0o002 == 0 => format!("to the group {} or ", names::group(socket.gid())),
+                _ => String::new(),
+            };
             format!(
                 "the daemon did not take the request ({door}): it does not let in the user {user}, or has too many \
-                 connections; add {user} to {group} or to [courier] allow_users, or see the daemon's log"
+                 connections; add {user} {group}to [courier] allow_users and reload the daemon, or see its log"
             )
         }
         true => format!(
@@ -114,6 +150,12 @@ fn forbidden(path: &Path, said: &std::io::Error) -> String {
         },
     };
     let (group, mode) = (names::group(found.gid()), found.mode() & 0o7777);
+    if found.file_type().is_socket() && mode & 0o077 == 0 {
+        return format!(
+            "the daemon may not be asked by the user {user}: {said}: {what} is open to root and the daemon's user alone (mode \
+             {mode:04o}); name {user} in [courier] allow_users and reload the daemon"
+        );
+    }
     let cure = match found.mode() & bit {
         0 => format!("give it to a group of that user, with {wider}"),
         // Its processes have no groups but these, whatever /etc/group says.

@@ -7,9 +7,10 @@
 //! When all of them are stuck in their work, a substitute accepts, and hands on all of it.
 
 use super::connection::{Connection, is_readable_within};
+use super::crew::Crew;
 use super::descriptors;
 use super::lane::guarded;
-use super::listener::Listener;
+use super::listener::{Listener, Side};
 use super::live::Live;
 use super::peer::Rights;
 use super::reader::{Fresh, Reader, Scratch, Slow};
@@ -50,6 +51,8 @@ pub(super) struct Hall {
 /// A listening socket and the threads that accept from it.
 pub(super) struct Door {
     listener: Arc<Listener>,
+    /// Those of one door may be stuck where those of another are idle.
+    crew: Arc<Crew>,
     threads: Vec<JoinHandle<()>>,
     over: Arc<AtomicBool>,
     hall: Arc<Hall>,
@@ -63,7 +66,8 @@ impl Door {
     /// When the system gives no thread.
     pub fn open(listener: Listener, threads: usize, hall: &Arc<Hall>) -> io::Result<Self> {
         let (listener, over) = (Arc::new(listener), Arc::new(AtomicBool::new(false)));
-        let mut door = Door { listener, threads: Vec::new(), over, hall: Arc::clone(hall), substitute: None };
+        let (crew, hall) = (Arc::new(Crew::new(threads)), Arc::clone(hall));
+        let mut door = Door { listener, crew, threads: Vec::new(), over, hall, substitute: None };
         match door.staff(threads) {
             Ok(()) => Ok(door),
             Err(error) => {
@@ -75,13 +79,20 @@ impl Door {
 
     fn staff(&mut self, threads: usize) -> io::Result<()> {
         for _ in 0..threads {
-            let (listener, hall) = (Arc::clone(&self.listener), Arc::clone(&self.hall));
-            self.threads.push(Builder::new().name("accept".into()).spawn(move || hall.accept_from(&listener))?);
+            let (listener, hall, crew) = (Arc::clone(&self.listener), Arc::clone(&self.hall), Arc::clone(&self.crew));
+            self.threads.push(Builder::new().name("accept".into()).spawn(move || hall.accept_from(&listener, &crew))?);
         }
         let (listener, hall, over) = (Arc::clone(&self.listener), Arc::clone(&self.hall), Arc::clone(&self.over));
-        let substitute = Builder::new().name("substitute".into()).spawn(move || hall.stand_in(&listener, &over))?;
+        let crew = Arc::clone(&self.crew);
+        let stand_in = move || hall.stand_in(&listener, &crew, &over);
+        let substitute = Builder::new().name("substitute".into()).spawn(stand_in)?;
         self.substitute = Some(substitute);
         Ok(())
+    }
+
+    /// How many threads accept.
+    pub fn threads(&self) -> usize {
+        self.crew.size()
     }
 
     pub fn listener(&self) -> &Listener {
@@ -96,7 +107,7 @@ impl Door {
             let _ = thread.join();
         }
         self.over.store(true, Ordering::SeqCst);
-        self.hall.works.crew.tell();
+        self.crew.tell();
         if let Some(substitute) = self.substitute {
             let _ = substitute.join();
         }
@@ -108,22 +119,21 @@ impl Hall {
         self.live.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn accept_from(&self, listener: &Listener) {
+    fn accept_from(&self, listener: &Listener, crew: &Crew) {
         let mut scratch = Scratch::new();
-        let answer = |connection, request| self.works.answer_here(connection, request);
-        while self.accept_one(listener, &mut scratch, answer) {}
+        let answer = |connection, request| self.works.answer_here(crew, connection, request);
+        while self.accept_one(listener, crew, &mut scratch, answer) {}
     }
 
     /// Accepts while all that should are stuck, and leaves the work to others.
-    fn stand_in(&self, listener: &Listener, over: &AtomicBool) {
+    fn stand_in(&self, listener: &Listener, crew: &Crew, over: &AtomicBool) {
         let mut scratch = Scratch::new();
         let answer = |connection, request| self.works.answer_elsewhere(connection, request);
-        let crew = &self.works.crew;
         while crew.wait_until_all_work(over) {
             let begun = crew.begun();
             std::thread::sleep(STUCK);
             while crew.is_stuck_since(begun) && !over.load(Ordering::SeqCst) {
-                if somebody_waits(listener) && !self.accept_one(listener, &mut scratch, answer) {
+                if somebody_waits(listener) && !self.accept_one(listener, crew, &mut scratch, answer) {
                     return;
                 }
             }
@@ -131,9 +141,16 @@ impl Hall {
     }
 
     /// Accepts one connection; false when the listener was shut and nobody waits any more.
-    fn accept_one(&self, listener: &Listener, scratch: &mut Scratch, answer: impl Fn(Connection, Request)) -> bool {
+    fn accept_one(
+        &self,
+        listener: &Listener,
+        crew: &Crew,
+        scratch: &mut Scratch,
+        answer: impl Fn(Connection, Request),
+    ) -> bool {
+        let (side, few) = (listener.place().side, crew.size());
         match accept_with(listener.socket(), SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
-            Ok(socket) => drop(guarded(|| self.welcome(socket, scratch, answer))),
+            Ok(socket) => drop(guarded(|| self.welcome(socket, side, few, scratch, answer))),
             // It was shut.
             Err(Errno::INVAL) => return false,
             Err(Errno::INTR | Errno::CONNABORTED) => {}
@@ -147,9 +164,17 @@ impl Hall {
         true
     }
 
-    fn welcome(&self, socket: OwnedFd, scratch: &mut Scratch, answer: impl Fn(Connection, Request)) {
+    /// With no more than `few` clients, one whose request is not there yet is waited for.
+    fn welcome(
+        &self,
+        socket: OwnedFd,
+        side: Side,
+        few: usize,
+        scratch: &mut Scratch,
+        answer: impl Fn(Connection, Request),
+    ) {
         let live = self.live();
-        let (uid, rights) = match live.access.judge(socket.as_fd()) {
+        let (uid, rights) = match live.access(side).judge(socket.as_fd()) {
             Ok(Ok(peer)) => peer,
             Ok(Err(stranger)) => {
                 self.works.turned_away.strangers.fetch_add(1, Ordering::Relaxed);
@@ -172,7 +197,7 @@ impl Hall {
         };
         let Some(place) = self.place_for(uid, rights, &live) else { return };
         let connection = Connection::new(socket, rights, live, place);
-        let mut patient = self.works.places.taken() <= self.works.crew.size();
+        let mut patient = self.works.places.taken() <= few;
         loop {
             match scratch.receive(&connection) {
                 Some(input) => return self.take(input, connection, answer),

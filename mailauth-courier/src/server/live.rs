@@ -1,17 +1,35 @@
 //! What a change of the configuration replaces.
 
 use super::Answers;
+use super::identity::IdentityError;
+use super::listener::Side;
 use super::peer::Access;
 use super::shares::Room;
 use mailauth_core::config::CourierConfig;
 use mailauth_core::password::Rules;
 use std::time::Duration;
 
+/// Who may connect to each socket.
+pub(super) struct Accesses {
+    courier: Access,
+    own: Access,
+}
+
+impl Accesses {
+    /// As `config` says; the socket for Courier is of the group `socket_group`.
+    ///
+    /// # Errors
+    /// When a name is none.
+    pub fn new(config: &CourierConfig, socket_group: Option<u32>) -> Result<Self, IdentityError> {
+        Ok(Accesses { courier: Access::new(config, socket_group)?, own: Access::new(config, None)? })
+    }
+}
+
 /// The accounts and the settings in force. A connection keeps those it came under.
 pub(super) struct Live {
     pub answers: Answers,
     pub rules: Rules,
-    pub access: Access,
+    access: Accesses,
     pub send_hash: bool,
     pub send_clear: bool,
     pub room: Room,
@@ -20,11 +38,19 @@ pub(super) struct Live {
 }
 
 impl Live {
+    /// Who may connect to the socket on this side.
+    pub fn access(&self, side: Side) -> &Access {
+        match side {
+            Side::Courier => &self.access.courier,
+            Side::Own => &self.access.own,
+        }
+    }
+
     pub fn new(
         config: &CourierConfig,
         rules: &Rules,
         answers: Answers,
-        access: Access,
+        access: Accesses,
         max_connections: usize,
     ) -> Self {
         Live {

@@ -8,7 +8,7 @@ mod http;
 
 use super::door::Hall;
 use super::exposition::exposition;
-use super::listener::{BindError, Listener};
+use super::listener::{BindError, Listener, Place};
 use mailauth_core::config::{CourierConfig, MetricsAddress};
 use rustix::io::ioctl_fionbio;
 use rustix::net::{Shutdown, listen, shutdown};
@@ -59,8 +59,8 @@ impl MetricsListener {
     pub fn bind(address: &MetricsAddress, courier: &CourierConfig) -> Result<Self, MetricsError> {
         let socket = match address {
             MetricsAddress::Unix(path) => {
-                let place = CourierConfig { socket: path.clone(), socket_mode: 0o660, ..courier.clone() };
-                Socket::Unix(Listener::bind(&place)?)
+                let place = Place { path: path.clone(), mode: 0o660, ..Place::of_courier(courier) };
+                Socket::Unix(Listener::bind_at(place)?)
             }
             MetricsAddress::Tcp(port) => {
                 let failed = |error| MetricsError::Port { address: address.clone(), error };

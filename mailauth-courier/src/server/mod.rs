@@ -24,6 +24,7 @@ mod descriptors;
 mod door;
 mod exposition;
 mod fair;
+mod folder;
 mod hashing;
 mod held;
 mod identity;
@@ -49,15 +50,14 @@ pub use identity::{IdentityError, become_user};
 pub use listener::{BindError, Listener};
 pub use metrics::{MetricsError, MetricsListener};
 pub use once::answer_one;
-pub(crate) use peer::peer_credentials;
 
-use crew::Crew;
 use door::{Door, Hall};
 use hashing::Hashing;
 use held::Held;
 use lane::Lane;
 use learner::Learner;
-use live::Live;
+use listener::Place;
+use live::{Accesses, Live};
 use mailauth_core::authenticate::Authenticator;
 use mailauth_core::config::{CacheConfig, Config, CourierConfig, DatabaseUrl, MetricsAddress};
 use mailauth_core::counters::Counters;
@@ -69,7 +69,6 @@ use mailauth_core::store::cache::Cache;
 use mailauth_core::store::snapshot::{Original, Snapshot};
 use metrics::Metrics;
 use outbox::Outbox;
-use peer::Access;
 use presence::Present;
 use reader::Reader;
 use shares::Shares;
@@ -190,11 +189,20 @@ pub enum StartError {
     System(#[from] io::Error),
 }
 
+/// What becomes of the socket for our own programs.
+enum Own {
+    Same,
+    Another(Listener),
+    None,
+}
+
 /// A server that runs. Dropping it leaves its threads; [`Running::stop`] ends it properly.
 pub struct Running {
     settings: Settings,
     hall: Arc<Hall>,
     door: Door,
+    /// That of the socket for our own programs.
+    own: Option<Door>,
     reading: JoinHandle<()>,
     writing: JoinHandle<()>,
     refusing: JoinHandle<()>,
@@ -231,13 +239,46 @@ impl Settings {
     }
 }
 
-/// Starts to answer on `listener`, as `answers` decide.
+/// The sockets that a server begins with.
+pub struct Listeners {
+    courier: Listener,
+    own: Option<Listener>,
+}
+
+impl From<Listener> for Listeners {
+    fn from(courier: Listener) -> Self {
+        Listeners { courier, own: None }
+    }
+}
+
+impl Listeners {
+    /// Listens on both sockets of `config`. Where that for our own programs cannot be had, the log says why: they ask on the
+    /// other one then, and Courier's programs do in any case.
+    ///
+    /// # Errors
+    /// When Courier's socket cannot be had.
+    pub fn bind(config: &CourierConfig) -> Result<Self, BindError> {
+        Ok(Listeners { courier: Listener::bind(config)?, own: own_or_warning(config) })
+    }
+}
+
+fn own_or_warning(config: &CourierConfig) -> Option<Listener> {
+    Listener::bind_own(config).unwrap_or_else(|error| {
+        let cure =
+            "with systemd, name its folder below /run in the unit's RuntimeDirectory=; own_socket = \"\" leaves it out";
+        tracing::warn!("[courier] own_socket: {error}; only [courier] socket is served ({cure})");
+        None
+    })
+}
+
+/// Starts to answer on `listeners`, as `answers` decide.
 ///
-/// The socket is bound before ([`Listener::bind`]), so that the process can become another user in between.
+/// The sockets are bound before ([`Listeners::bind`]), so that the process can become another user in between.
 ///
 /// # Errors
 /// When a name in the configuration is none, or the system gives no threads.
-pub fn start(listener: Listener, settings: Settings, answers: Answers) -> Result<Running, StartError> {
+pub fn start(listeners: impl Into<Listeners>, settings: Settings, answers: Answers) -> Result<Running, StartError> {
+    let Listeners { courier: listener, own } = listeners.into();
     let live = live(&settings, &listener, answers)?;
     let most = live.room.all;
     let works = Arc::new(Works {
@@ -248,7 +289,6 @@ pub fn start(listener: Listener, settings: Settings, answers: Answers) -> Result
         turns: Arc::default(),
         outbox: Arc::new(Outbox::new()?),
         held: Held::new()?,
-        crew: Crew::new(settings.door_threads()),
         places: Shares::default(),
         started: Instant::now(),
         turned_away: Refusals::default(),
@@ -276,19 +316,25 @@ pub fn start(listener: Listener, settings: Settings, answers: Answers) -> Result
     let reading = Builder::new().name("reading".into()).spawn(move || reader.run(hand_on))?;
     let learner = Learner::start(&hall)?;
     let door = Door::open(listener, settings.door_threads(), &hall)?;
-    Ok(Running { settings, hall, door, reading, writing, refusing, learner, metrics: None })
+    let own = own.map(|own| Door::open(own, settings.door_threads(), &hall)).transpose()?;
+    Ok(Running { settings, hall, door, own, reading, writing, refusing, learner, metrics: None })
 }
 
 fn live(settings: &Settings, listener: &Listener, answers: Answers) -> Result<Live, StartError> {
-    let access = Access::new(&settings.courier, Some(listener.group()))?;
+    let access = Accesses::new(&settings.courier, Some(listener.group()))?;
     let most = Hall::room(settings.courier.max_connections);
     Ok(Live::new(&settings.courier, &settings.rules, answers, access, most))
 }
 
 impl Running {
-    /// Where it answers.
+    /// Where it answers Courier's programs.
     pub fn socket(&self) -> &Path {
         self.door.listener().path()
+    }
+
+    /// Where it answers our own programs, if there is a socket for them.
+    pub fn own_socket(&self) -> Option<&Path> {
+        self.own.as_ref().map(|door| door.listener().path())
     }
 
     /// Where metrics are given out.
@@ -313,16 +359,24 @@ impl Running {
     /// # Errors
     /// When the new ones do not work; the server then goes on under the old ones.
     pub fn reload(&mut self, settings: Settings, answers: Answers) -> Result<(), StartError> {
-        let (old, new) = (&self.settings.courier, &settings.courier);
-        let elsewhere =
-            old.socket != new.socket || old.socket_mode != new.socket_mode || old.socket_group != new.socket_group;
-        let listener = if elsewhere { Some(self.door.listener().rebind(new)?) } else { None };
+        let new = &settings.courier;
+        let place = Place::of_courier(new);
+        let listener = match place.is_served_by(self.door.listener().place()) {
+            true => None,
+            false => Some(self.door.listener().rebind(place)?),
+        };
+        let own = self.other_own(new)?;
         let live = live(&settings, listener.as_ref().unwrap_or(self.door.listener()), answers)?;
         let works = &self.hall.works;
         works.lookups.resize(settings.lookup_threads(), live.room.all)?;
         works.hashing.resize(settings.hashing_threads())?;
-        let door =
-            listener.map(|listener| Door::open(listener, self.hall.works.crew.size(), &self.hall)).transpose()?;
+        let threads = self.door.threads();
+        let door = listener.map(|listener| Door::open(listener, threads, &self.hall)).transpose()?;
+        let own_door = match own {
+            Own::Another(listener) => Some(Some(Door::open(listener, threads, &self.hall)?)),
+            Own::None => Some(None),
+            Own::Same => None,
+        };
         {
             let mut current = self.hall.live.lock().unwrap_or_else(PoisonError::into_inner);
             current.answers.authenticator.leave_to(Arc::clone(&live.answers.authenticator));
@@ -333,7 +387,22 @@ impl Running {
         if let Some(door) = door {
             std::mem::replace(&mut self.door, door).close();
         }
+        if let Some(door) = own_door
+            && let Some(before) = std::mem::replace(&mut self.own, door)
+        {
+            before.close();
+        }
         Ok(())
+    }
+
+    /// The socket for our own programs under new settings. One that there was none of before may still not be had.
+    fn other_own(&self, new: &CourierConfig) -> Result<Own, BindError> {
+        Ok(match (&self.own, Place::of_own(new)) {
+            (_, None) => Own::None,
+            (Some(door), Some(place)) if place.is_served_by(door.listener().place()) => Own::Same,
+            (Some(door), Some(place)) => Own::Another(door.listener().rebind(place)?),
+            (None, Some(_)) => own_or_warning(new).map_or(Own::None, Own::Another),
+        })
     }
 
     /// Accepts no more, answers what was taken, and returns when that is done. Refusals that are held are sent at once. A request that has come in part has the
@@ -345,6 +414,9 @@ impl Running {
             metrics.close();
         }
         self.door.close();
+        if let Some(own) = self.own {
+            own.close();
+        }
         works.held.release();
         self.hall.reader.stop();
         // No thread here can end by a panic: that of each request is caught.

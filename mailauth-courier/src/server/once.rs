@@ -1,7 +1,8 @@
 //! One request on a connection that is there already: for a program that stands in while the daemon is away.
 
+use super::live::{Accesses, Live};
 use super::reply::{Form, Reply};
-use super::{Answers, live::Live, peer::Access, peer::Rights};
+use super::{Answers, peer::Rights};
 use crate::protocol::{Command, FAIL, MAX_REQUEST, Parse, Request, parse};
 use mailauth_core::authenticate::{self, Authority as _, Credential};
 use mailauth_core::config::Config;
@@ -22,7 +23,7 @@ pub fn answer_one(answers: Answers, config: &Config, input: &mut dyn Read, outpu
     let deadline = Instant::now() + config.courier.request;
     let Some(request) = receive(input)? else { return Ok(()) };
     let (asked, is_login) = (Instant::now(), is_login(&request.command));
-    let access = Access::new(&Default::default(), None).map_err(io::Error::other)?;
+    let access = Accesses::new(&Default::default(), None).map_err(io::Error::other)?;
     let live = Live::new(&config.courier, &config.password.rules, answers, access, 1);
     match reply(request, &live, deadline) {
         Reply::Bytes(bytes) => {

@@ -4,9 +4,13 @@
 //! groups.
 
 use super::identity::{IdentityError, group_id, user_id};
+use crate::credentials::peer_credentials;
 use mailauth_core::config::CourierConfig;
 use rustix::fd::{AsRawFd, BorrowedFd};
 use std::io;
+
+/// What stands on a list for all who may connect.
+const ALL: &str = "*";
 
 /// Who may connect, and who of these may do more than log in.
 #[derive(Debug)]
@@ -39,8 +43,8 @@ pub(super) struct Refused {
 }
 
 impl Access {
-    /// The lists of the configuration, for a socket of group `socket_group`. Root and this process's own user are on
-    /// each of them but that of who is sent clear passwords.
+    /// The lists of the configuration, for a socket whose group `socket_group` may connect. Root and this process's own user
+    /// are on each of them but that of who is sent clear passwords.
     ///
     /// # Errors
     /// When a name is none.
@@ -51,7 +55,7 @@ impl Access {
             [Ok(0), Ok(own)].into_iter().chain(named).collect::<Result<Vec<_>, _>>()
         };
         let narrower = |key, names: &[String]| {
-            if names.is_empty() { Ok(None) } else { users(key, names).map(Some) }
+            if names.iter().any(|name| name == ALL) { Ok(None) } else { users(key, names).map(Some) }
         };
         let named = config.allow_groups.iter().map(|name| group_id("[courier] allow_groups", name));
         Ok(Access {
@@ -96,18 +100,6 @@ impl Access {
         let manage = uid == 0 || uid == self.own;
         Ok(Ok(Rights { enumerate: may(&self.enumerate), passwd: may(&self.passwd), clear, manage }))
     }
-}
-
-/// rustix has this too, but there a peer of another PID namespace, whose pid is 0, would be an invalid value.
-pub(crate) fn peer_credentials(socket: BorrowedFd<'_>) -> io::Result<libc::ucred> {
-    let mut peer = libc::ucred { pid: 0, uid: u32::MAX, gid: u32::MAX };
-    let mut length = size_of::<libc::ucred>() as libc::socklen_t;
-    // SAFETY: `peer` is a live ucred of `length` bytes, and any bytes are a valid one.
-    let status = unsafe {
-        let (level, name) = (libc::SOL_SOCKET, libc::SO_PEERCRED);
-        libc::getsockopt(socket.as_raw_fd(), level, name, (&raw mut peer).cast(), &mut length)
-    };
-    if status == 0 && length as usize == size_of::<libc::ucred>() { Ok(peer) } else { Err(io::Error::last_os_error()) }
 }
 
 fn peer_groups(socket: BorrowedFd<'_>) -> io::Result<Vec<u32>> {
@@ -158,7 +150,7 @@ mod tests {
         let all = Rights { enumerate: true, passwd: true, clear: false, manage: true };
         assert_eq!(judge(&access, 0, 0, &[]), Ok(all));
         assert_eq!(judge(&access, rustix::process::geteuid().as_raw(), 1, &[]), Ok(all));
-        let member = Rights { manage: false, ..all };
+        let member = Rights { enumerate: false, passwd: false, clear: false, manage: false };
         assert_eq!(judge(&access, STRANGER, 700, &[]), Ok(member));
         assert_eq!(judge(&access, STRANGER, 1, &[5, 700]), Ok(member));
         assert_eq!(judge(&access, STRANGER, 1, &[5]), Err(Refused { uid: STRANGER, gid: 1 }));
@@ -190,6 +182,17 @@ mod tests {
             judge(&access, 0, 0, &[]).map(|root| (root.enumerate, root.passwd, root.clear)),
             Ok((true, true, false))
         );
+    }
+
+    #[test]
+    fn a_star_is_for_all_who_may_connect() {
+        let access = access(|config| {
+            config.enumerate_users = vec!["*".into()];
+            config.passwd_users = vec![GUEST.to_string(), "*".into()];
+        });
+        let member = judge(&access, STRANGER, 700, &[]).unwrap();
+        assert!(member.enumerate && member.passwd && !member.manage);
+        assert!(judge(&access, STRANGER, 1, &[]).is_err());
     }
 
     #[test]

@@ -45,8 +45,6 @@ pub(super) struct Works {
     pub outbox: Arc<Outbox>,
     /// Refusals, until they are sent.
     pub held: Held,
-    /// The threads that accept.
-    pub crew: Crew,
     /// The connections that are open.
     pub places: Shares,
     pub started: Instant,
@@ -80,9 +78,9 @@ struct Asked {
 
 impl Works {
     /// Answers `request` on the thread that accepted it.
-    pub fn answer_here(self: &Arc<Self>, mut connection: Connection, request: Request) {
+    pub fn answer_here(self: &Arc<Self>, crew: &Crew, mut connection: Connection, request: Request) {
         connection.asked = Instant::now();
-        let _shift = self.crew.begin();
+        let _shift = crew.begin();
         self.answer(connection, request);
     }
 

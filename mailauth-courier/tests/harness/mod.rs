@@ -221,7 +221,7 @@ pub fn serve(table: &Arc<Table>) -> Served {
 pub fn serve_with(table: &Arc<Table>, change: impl FnOnce(&mut CourierConfig)) -> Served {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("socket");
-    let mut courier = CourierConfig { socket: socket.clone(), ..CourierConfig::default() };
+    let mut courier = CourierConfig { socket: socket.clone(), own_socket: None, ..CourierConfig::default() };
     change(&mut courier);
     let listener = Listener::bind(&courier).unwrap();
     let running = start(listener, settings(courier.clone()), answers(table)).unwrap();

@@ -2,9 +2,9 @@
 
 use mailauth_tests::checkpassword::{Outcome, call, record};
 use mailauth_tests::people::{CHEAP_HASH, DORA, DORAS_PASSWORD};
-use mailauth_tests::{Accounts, Child, Kind, MailHost, Mailauth, Scratch, User, program};
-use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use mailauth_tests::{Accounts, Child, Kind, MailHost, Mailauth, Scratch, program};
+use std::fs;
+use std::os::unix::fs::{chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -23,6 +23,7 @@ pub struct Site {
     pub files: Scratch,
     /// None when it was stopped.
     pub daemon: Option<Mailauth>,
+    _sockets: Option<Scratch>,
 }
 
 impl Site {
@@ -34,14 +35,14 @@ impl Site {
         Self::over(Accounts::empty(kind))
     }
 
-    /// With the rights that README.md and Debian give: the socket and its folder are for the group `courier`.
-    pub fn for_the_group() -> Self {
-        let site = Self::with(Accounts::empty(Kind::Sqlite), "socket_group = 'courier'");
-        let socket = site.daemon.as_ref().expect("a daemon").socket().to_owned();
-        let folder = socket.parent().expect("a folder");
-        chown(folder, Some(0), Some(User::named("courier").gid)).expect("its group");
-        fs::set_permissions(folder, Permissions::from_mode(0o750)).expect("its mode");
-        site.name_socket(&socket, "");
+    /// With the rights that README.md gives: the socket of our own is for these users beside root.
+    pub fn for_users(users: &str) -> Self {
+        let folder = Scratch::new("sockets");
+        let own = folder.join("own/socket");
+        let courier = format!("own_socket = '{}'\nallow_users = [{users}]", own.display());
+        let mut site = Self::with(Accounts::empty(Kind::Sqlite), &courier);
+        site._sockets = Some(folder);
+        site.name_socket(&own, "");
         site
     }
 
@@ -62,7 +63,7 @@ impl Site {
              {DORA},{{PLAIN}}{DORAS_PASSWORD},{ids},{home}/dora,,,,\n"
         ));
         let daemon = Mailauth::with(&accounts, courier);
-        let site = Site { accounts, files, daemon: Some(daemon) };
+        let site = Site { accounts, files, daemon: Some(daemon), _sockets: None };
         for name in ["anna", "bruno", "dora"] {
             site.home(name);
         }

@@ -184,10 +184,12 @@ impl Server {
         // The group's number, of the machine's own users: systemd and we have the same.
         let group = run(Command::new("getent").args(["group", &unit["Group"]]));
         let group: u32 = group.split(':').nth(2).expect("a number").parse().expect("a number");
-        let folder = host.inside(&format!("/run/{}", unit["RuntimeDirectory"]));
-        chown(&folder, Some(0), Some(group)).expect("its group");
         let mode = u32::from_str_radix(&unit["RuntimeDirectoryMode"], 8).expect("a mode");
-        fs::set_permissions(&folder, Permissions::from_mode(mode)).expect("its mode");
+        for name in unit["RuntimeDirectory"].split(' ') {
+            let folder = host.inside(&format!("/run/{name}"));
+            chown(&folder, Some(0), Some(group)).expect("its group");
+            fs::set_permissions(&folder, Permissions::from_mode(mode)).expect("its mode");
+        }
 
         // A name that is no file: the daemon and we see different ones.
         let name = files.path().to_str().expect("a path").to_owned();

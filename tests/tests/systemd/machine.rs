@@ -74,6 +74,7 @@ impl Machine {
 
     fn follow(&self, block: &Piece) {
         match block.language() {
+            Some("toml") if block.text.starts_with("[courier]") => self.change_section(&block.text),
             Some("toml") => self.booted.write(CONFIG, &block.text),
             Some("conf") => {
                 let path = block.text.lines().next().and_then(|line| line.strip_prefix("# ")).expect("a file's name");
@@ -83,6 +84,13 @@ impl Machine {
             Some("sh" | "") => self.type_in(&block.text),
             other => panic!("no test knows what to do with a block of {other:?}:\n{}", block.text),
         }
+    }
+
+    /// Puts the section `[courier]`, which is the last one, in the place of the one that is there.
+    fn change_section(&self, text: &str) {
+        let before = fs::read_to_string(self.booted.inside(CONFIG)).expect("the configuration");
+        let (others, _) = before.split_once("[courier]\n").expect("the section");
+        self.booted.write(CONFIG, &format!("{others}{text}"));
     }
 
     /// Does what the page prints for the way back.

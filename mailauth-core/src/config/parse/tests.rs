@@ -50,6 +50,34 @@ fn the_configuration_of_the_design_is_read() {
 }
 
 #[test]
+fn the_own_socket_goes_with_couriers_where_that_is_usual_and_programs_ask_on_it() {
+    let sockets = |text: &str| {
+        let config = Config::parse(text, Path::new("m.toml")).unwrap();
+        let shown = |path: Option<&std::path::PathBuf>| path.map(|path| path.display().to_string()).unwrap_or_default();
+        let crate::config::ClientConfig { socket, other_socket, .. } = &config.client;
+        [shown(config.courier.own_socket.as_ref()), shown(Some(socket)), shown(other_socket.as_ref())]
+    };
+    let (own, couriers) = ("/run/mailauth/socket", "/run/courier/authdaemon/socket");
+    assert_eq!(sockets(""), [own, own, couriers]);
+    assert_eq!(sockets("[courier]\nown_socket = ''"), ["", couriers, ""]);
+    assert_eq!(sockets("[courier]\nsocket = '/s'"), ["", "/s", ""]);
+    assert_eq!(sockets("[courier]\nsocket = '/s'\nown_socket = '/o'"), ["/o", "/o", "/s"]);
+    assert_eq!(sockets(&format!("[courier]\nsocket = '{own}'")), ["", own, ""]);
+    assert_eq!(sockets("[client]\nsocket = '/c'"), [own, "/c", ""]);
+    let error = mistake("[courier]\nsocket = '/s'\nown_socket = '/s'");
+    assert!(error.starts_with("m.toml:3:14: [courier] own_socket: is the path of [courier] socket"), "{error}");
+    assert!(mistake("[courier]\nown_socket = 'own'").contains("is not an absolute path"));
+}
+
+#[test]
+fn the_daemons_user_is_the_one_that_is_written_or_that_it_becomes() {
+    let user = |text: &str| Config::parse(text, Path::new("m.toml")).unwrap().server_user().to_owned();
+    assert_eq!(user(""), "mailauth");
+    assert_eq!(user("[courier]\nuser = 'vmail'"), "vmail");
+    assert_eq!(user("[courier]\nuser = 'vmail'\n[client]\nserver_user = 4711"), "4711");
+}
+
+#[test]
 fn all_mistakes_are_told_at_once_in_the_order_of_the_file() {
     let text = "[courier]\nsocket_mode = \"0999\"\nsokcet = \"/x\"\nidle = 3\n\n[database]\nurl = \"mysql://u:p@h/d\"\n\n\
                 [bogus]\nx = 1\n";
@@ -203,6 +231,8 @@ fn the_sample_holds_every_key_with_its_default() {
     shown.quota.warning = None;
     (shown.courier.socket_group, shown.courier.user) = (None, None);
     shown.metrics.listen = None;
+    // A socket that is written is the only one that is asked.
+    (shown.client.other_socket, shown.client.server_user) = (Config::default().client.other_socket, None);
     assert_eq!(format!("{shown:?}"), defaults);
 }
 

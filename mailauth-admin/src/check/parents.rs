@@ -1,0 +1,112 @@
+//! What `mailauth check` says of the folders above the sockets and files that logins depend on.
+
+use super::{Findings, State};
+use mailauth_core::config::{Config, DatabaseUrl, MetricsAddress};
+use mailauth_core::parents::{Exposed, Writers, exposed, exposed_file};
+use mailauth_core::system_ids;
+use rustix::process::geteuid;
+use std::path::Path;
+
+const SOCKET: &str = "[courier] socket";
+
+/// A file or socket of the configuration.
+struct Depended<'c> {
+    /// What it is, or the key that names it.
+    key: &'static str,
+    path: &'c Path,
+    /// Others must not write to it itself either.
+    is_file: bool,
+}
+
+/// Looks for folders, and files, that others than root and the daemon's user may write to.
+pub(super) fn look(config: &Config, file: Option<&Path>, findings: &mut Findings) {
+    let trusted: Vec<u32> =
+        [Some(geteuid().as_raw()), system_ids::of_user(config.server_user())].into_iter().flatten().collect();
+    let mut found: Vec<(Exposed, Vec<&'static str>)> = Vec::new();
+    for Depended { key, path, is_file } in depended(config, file) {
+        let all = if is_file { exposed_file(path, &trusted) } else { exposed(path, &trusted) };
+        for exposed in all {
+            match found.iter_mut().find(|(known, _)| *known == exposed) {
+                Some((_, keys)) => keys.push(key),
+                None => found.push((exposed, vec![key])),
+            }
+        }
+    }
+    for (exposed, keys) in found {
+        let (state, text) = judge(&exposed, &keys, config);
+        findings.add("folders", state, text);
+    }
+}
+
+fn depended<'c>(config: &'c Config, file: Option<&'c Path>) -> Vec<Depended<'c>> {
+    let socket = |key, path| Depended { key, path, is_file: false };
+    let secret = |key, path: Option<&'c Path>| path.map(|path| Depended { key, path, is_file: true });
+    let metrics = match &config.metrics.listen {
+        Some(MetricsAddress::Unix(path)) => Some(path.as_path()),
+        _ => None,
+    };
+    let database = match &config.database.url {
+        DatabaseUrl::Sqlite { path, .. } => Some(path.as_path()),
+        _ => None,
+    };
+    let folders = [
+        Some((SOCKET, config.courier.socket.as_path())),
+        config.courier.own_socket.as_deref().map(|path| ("[courier] own_socket", path)),
+        Some(("[client] socket", config.client.socket.as_path()))
+            .filter(|(_, path)| config.courier.sockets().all(|known| known != path)),
+        metrics.map(|path| ("[metrics] listen", path)),
+        config.outage.snapshot_of(&config.database.url).map(|path| ("[outage] snapshot", path)),
+        database.map(|path| ("[database] url", path)),
+    ];
+    let files = [
+        secret("the configuration", file),
+        secret("[database] password_file", config.database.password_file.as_deref()),
+        secret("[admin] password_file", config.admin.password_file.as_deref()),
+    ];
+    let folders = folders.into_iter().flatten().map(|(key, path)| socket(key, path));
+    folders.chain(files.into_iter().flatten()).collect()
+}
+
+fn judge(exposed: &Exposed, keys: &[&str], config: &Config) -> (State, String) {
+    let own = config.courier.own_socket.as_ref().map(|own| own.display());
+    match (keys, exposed.writers, own) {
+        // So it is on Debian, whose programs find the socket nowhere else.
+        ([SOCKET], Writers::Group(_), Some(own)) if Some(exposed.path.as_path()) != config.courier.socket.parent() => {
+            let text = format!(
+                "{exposed}, as Debian has it; another daemon could be put in the place of {SOCKET} there, for Courier's \
+                 programs. mailauth's own ask on {own}. Let none but Courier's own users be in that group"
+            );
+            (State::Ok, text)
+        }
+        _ => {
+            let what = keys.join(", ");
+            let text =
+                format!("{exposed}; what logins depend on ({what}) could be replaced there; run {}", exposed.cure());
+            (State::Degraded, text)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_debian_leaves_to_the_group_is_advice_where_our_programs_ask_elsewhere() {
+        let of_group = Exposed { path: "/run/courier".into(), writers: Writers::Group(0), mode: 0o775 };
+        let config = Config::default();
+        let (state, text) = judge(&of_group, &[SOCKET], &config);
+        assert!(state == State::Ok && text.contains("mailauth's own ask on /run/mailauth/socket"), "{text}");
+        let mut alone = Config::default();
+        alone.courier.own_socket = None;
+        let (state, text) = judge(&of_group, &[SOCKET], &alone);
+        assert!(state == State::Degraded && text.ends_with("run chmod go-w /run/courier"), "{text}");
+        for (exposed, keys) in [
+            (Exposed { writers: Writers::All, ..of_group.clone() }, &[SOCKET][..]),
+            (Exposed { path: "/run/courier/authdaemon".into(), ..of_group.clone() }, &[SOCKET]),
+            (of_group, &[SOCKET, "[outage] snapshot"]),
+        ] {
+            assert_eq!(judge(&exposed, keys, &config).0, State::Degraded, "{exposed} {keys:?}");
+        }
+    }
+}
