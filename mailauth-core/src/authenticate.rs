@@ -274,6 +274,15 @@ impl Authenticator {
             self.dummies.use_key(key);
         }
         self.dummies.learn(sample, &self.budget, go_on);
+        let slowest = self.dummies.slowest();
+        if !self.policy.refusal_time.hides(slowest) {
+            tracing::warn!(
+                "the costliest password of the table takes {} ms, longer than refusals are held: by the time of a refusal \
+                 strangers can tell that an account with such a password exists; hash these passwords anew at a lower cost, \
+                 or write a longer [login] refusal_time",
+                slowest.as_millis()
+            );
+        }
         Ok(())
     }
 

@@ -3,10 +3,12 @@
 mod harness;
 
 use harness::*;
+use mailauth_core::authenticate::RefusalTime;
 use mailauth_core::config::Config;
 use mailauth_courier::server::answer_one;
 use std::io::{self, Read};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 fn answer_over(table: &Arc<Table>, config: &Config, mut request: &[u8]) -> String {
     let mut reply = Vec::new();
@@ -98,6 +100,27 @@ impl Read for Slow<'_> {
         buffer[0] = *byte;
         Ok(1)
     }
+}
+
+#[test]
+fn a_refusal_comes_when_it_does_not_tell_why_and_a_yes_at_once() {
+    let table = Table::with([row("anna@x.example", HASH), row("clear@x.example", "{PLAIN}open")]);
+    let took = |request: String, answer: &str, time: u64| {
+        let mut config = Config::default();
+        config.login.refusal_time = RefusalTime::Fixed(Duration::from_secs(time));
+        let begin = Instant::now();
+        let said = answer_over(&table, &config, request.as_bytes());
+        assert!(said.starts_with(answer), "{said}");
+        begin.elapsed()
+    };
+    let (least, most) = (Duration::from_secs(1), Duration::from_secs(8));
+    for (login, password) in [("anna", "wrong"), ("clear", "wrong"), ("nobody", "wrong"), ("a b", "wrong")] {
+        assert!(took(auth(login, password), "FAIL\n", 1) >= least, "{login}");
+    }
+    let cram = "smtp\ncram-md5\nPDE4OTY+\nbm9ib2R5IGI5MTNhNjAyYzdlZGE3YTQ5NWI0ZTZlNzMzNGQzODkw\n";
+    assert!(took(format!("AUTH {}\n{cram}", cram.len()), "FAIL\n", 1) >= least);
+    assert!(took(auth("anna", "secret"), "UID=", 10) < most);
+    assert!(took(pre("nobody"), "FAIL\n", 10) < most, "a look-up is no login");
 }
 
 #[test]

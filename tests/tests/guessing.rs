@@ -159,7 +159,7 @@ fn refusals_that_are_held_hinder_nobody_and_are_sent_when_the_daemon_stops() {
     // At one account whose password costs nothing, so that none waits to be hashed.
     let wrong = |i| send(daemon.socket(), &login(0, i), "a wrong password");
     let mut held: Vec<_> = (0..20).map(wrong).collect();
-    // More than half of the places: some are answered early.
+    // More than may be held: some are answered early.
     held.extend((0..60).map(|i| {
         let stream = wrong(i);
         let (_, right) = timed(daemon.socket(), "sha2560@example.org", PASSWORD);

@@ -35,7 +35,16 @@ impl RefusalTime {
         }
     }
 
-    /// The same for a program that decides one login.
+    /// Returns false if a password that takes `slowest` is refused later than others.
+    pub(super) fn hides(self, slowest: Duration) -> bool {
+        match self {
+            RefusalTime::Auto => slowest <= MOST,
+            // It was switched off on purpose.
+            RefusalTime::Fixed(time) => time.is_zero() || slowest <= time,
+        }
+    }
+
+    /// From the request to its refusal, for a program that decides one login.
     pub fn of_one(self) -> Duration {
         match self {
             RefusalTime::Auto => jittered(UNKNOWN),
@@ -68,6 +77,14 @@ mod tests {
         let fixed = RefusalTime::Fixed(Duration::from_millis(80));
         assert!(fixed.of_table(MOST) < Duration::from_millis(91) && fixed.of_one() >= Duration::from_millis(80));
         assert_eq!(RefusalTime::Fixed(Duration::ZERO).of_one(), Duration::ZERO);
+    }
+
+    #[test]
+    fn what_takes_longer_than_refusals_are_held_is_not_hidden() {
+        let (short, long) = (Duration::from_millis(80), Duration::from_millis(1200));
+        assert!(RefusalTime::Auto.hides(short) && !RefusalTime::Auto.hides(long));
+        assert!(!RefusalTime::Fixed(short).hides(long) && RefusalTime::Fixed(long).hides(long));
+        assert!(RefusalTime::Fixed(Duration::ZERO).hides(long), "nothing is to be hidden");
     }
 
     #[test]

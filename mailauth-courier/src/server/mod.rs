@@ -405,8 +405,9 @@ impl Running {
         })
     }
 
-    /// Accepts no more, answers what was taken, and returns when that is done. Refusals that are held are sent at once. A request that has come in part has the
-    /// time that `[courier] idle` and `request` give it; a client that has sent nothing is closed at once.
+    /// Accepts no more, answers what was taken, and returns when that is done. Refusals that are held are sent at once. A
+    /// request that has come in part has the time that `[courier] idle` and `request` give it; a client that has sent
+    /// nothing is closed at once.
     pub fn stop(self) {
         let patience = self.settings.courier.request + Duration::from_secs(5);
         let works = &self.hall.works;

@@ -11,7 +11,7 @@ use rustix::process::Signal;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 on_each_database!(the_database_is_asked_while_the_daemon_is_away);
 
@@ -384,6 +384,22 @@ fn a_check_says_what_would_be_done_and_does_not() {
     let (code, said) = check(&format!("{ANNA}\nwrong\n"));
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("no: the daemon said no"), "{said}");
+}
+
+#[test]
+fn while_the_daemon_is_away_the_time_of_a_refusal_does_not_tell_which_logins_exist() {
+    let mut site = Site::new();
+    site.stop_daemon();
+    site.configure("[login]\nrefusal_time = '1s'");
+    for (login, password) in [(ANNA, "wrong"), (UNKNOWN, PASSWORD), (BRUNO, PASSWORD), ("a b", "wrong")] {
+        let begin = Instant::now();
+        assert_eq!(site.code(login, password), Some(1), "{login}");
+        assert!(begin.elapsed() >= Duration::from_secs(1), "{login}: {:?}", begin.elapsed());
+    }
+    site.configure("[login]\nrefusal_time = '10s'");
+    let begin = Instant::now();
+    assert_eq!(site.code(ANNA, PASSWORD), Some(0));
+    assert!(begin.elapsed() < Duration::from_secs(8), "yes is said at once, not after {:?}", begin.elapsed());
 }
 
 #[test]
