@@ -1,25 +1,19 @@
 //! The home and the Maildir of an account, made when they are needed first.
 //!
 //! In two steps, so that root never makes anything where another user could have laid a trap. As root, folders are made
-//! only inside folders that belong to root and that not everybody may write to; what is made is opened without following
-//! links, and the home is given away by its descriptor, before it gets its name: of two first logins at the same time,
-//! neither finds a home that is not its owner's yet. The rest is done with the owner's rights.
+//! only inside folders that belong to root and that not everybody may write to ([`trusted_path`]), and the home is given away
+//! before it gets its name: of two first logins at the same time, neither finds a home that is not its owner's yet. The rest
+//! is done with the owner's rights.
 
 use crate::quota::room;
+use crate::trusted_path::{self, Astray, Follow, Hands, Step, Walk};
 use crate::{Account, privileges};
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{
-    AtFlags, CWD, Dir, Mode, OFlags, RenameFlags, StatxFlags, fchmod, fchown, mkdirat, openat, renameat, renameat_with,
-    statx, unlinkat,
-};
+use rustix::fs::{Mode, mkdirat};
 use rustix::io::Errno;
-use rustix::process::{Gid, Uid};
-use std::ffi::OsStr;
 use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::{Component, Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::{Path, PathBuf};
 
 /// Why a mailbox was not made. A whole sentence, with what to do.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +51,8 @@ pub enum NotMade {
 
 fn cure(source: &io::Error, uid: u32) -> String {
     match source.kind() {
+        // It says what to do itself.
+        _ if source.get_ref().is_some_and(|inner| inner.is::<Astray>()) => String::new(),
         io::ErrorKind::ReadOnlyFilesystem => "; has the unit of the service this folder in ReadWritePaths?".to_owned(),
         io::ErrorKind::PermissionDenied => format!("; the folder above the home must belong to root or to user {uid}"),
         _ => String::new(),
@@ -117,106 +113,35 @@ pub fn make(account: &Account) -> Result<(), NotMade> {
 /// As root: makes the home, and the folders above it, as far as that is root's to do. What is there already stays.
 ///
 /// # Errors
-/// When the file system fails.
+/// When the file system fails, or a link is in the way that root does not follow.
 pub fn as_root(home: &Path, uid: u32, gid: u32) -> io::Result<()> {
-    let how = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let mut folder = openat(CWD, "/", how, Mode::empty())?;
-    let mut names = home.components().filter_map(|component| match component {
-        Component::Normal(name) => Some(name),
-        _ => None,
-    });
-    let mut next = names.next();
-    while let Some(name) = next {
-        next = names.next();
-        let trust = Trust::in_folder(folder.as_fd())?;
-        // A link that another user has put there is not followed.
-        let follow = if trust == Trust::ToMake { OFlags::empty() } else { OFlags::NOFOLLOW };
-        folder = match (trust, openat(&folder, name, how | follow, Mode::empty())) {
-            (Trust::None, _) => return Ok(()),
-            (_, Ok(inside)) => inside,
-            (Trust::ToMake, Err(Errno::NOENT)) => {
-                make_folder(folder.as_fd(), name, next.is_none().then_some((uid, gid)))?
+    let mut walk = Walk::begin(home, Follow::Roots)?;
+    while let Some(name) = walk.next_name() {
+        let hands = walk.hands()?;
+        if matches!(hands, Hands::User(_) | Hands::Others { .. }) {
+            return Ok(());
+        }
+        let (name, is_home) = (name.to_owned(), walk.is_at_last());
+        match (walk.step(), hands) {
+            (Ok(Step::On), _) => {}
+            (Ok(Step::Missing) | Err(Astray::Link(_)), Hands::Sticky) => return Ok(()),
+            (Ok(Step::Missing), _) if is_home => {
+                return Ok(trusted_path::make_and_give(walk.folder(), &name, (uid, gid), 0o700)?);
             }
-            (Trust::ToPass, Err(Errno::NOENT | Errno::LOOP | Errno::NOTDIR)) => return Ok(()),
-            (_, Err(errno)) => return Err(errno.into()),
-        };
+            (Ok(Step::Missing), _) => {
+                match mkdirat(walk.folder(), &name, Mode::from(0o755)) {
+                    // Another login makes it at the same time.
+                    Ok(()) | Err(Errno::EXIST) => {}
+                    Err(errno) => return Err(errno.into()),
+                }
+                if walk.step()? == Step::Missing {
+                    return Err(Errno::NOENT.into());
+                }
+            }
+            (Err(astray), _) => return Err(astray.into()),
+        }
     }
     Ok(())
-}
-
-/// How far root trusts what is in a folder.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Trust {
-    /// Another user can put anything there.
-    None,
-    /// The same, but what is root's stays root's: a folder such as /tmp.
-    ToPass,
-    /// Only root, and members of the group that root gave the folder, can put anything there.
-    ToMake,
-}
-
-impl Trust {
-    fn in_folder(folder: BorrowedFd<'_>) -> io::Result<Self> {
-        let found = statx(folder, c"", AtFlags::EMPTY_PATH, StatxFlags::UID | StatxFlags::MODE)?;
-        Ok(match (found.stx_uid, found.stx_mode & 0o1002) {
-            (0, 0 | 0o1000) => Trust::ToMake,
-            (0, 0o1002) => Trust::ToPass,
-            _ => Trust::None,
-        })
-    }
-}
-
-/// Makes a folder in one of root's; with an owner, it is the home.
-fn make_folder(parent: BorrowedFd<'_>, name: &OsStr, owner: Option<(u32, u32)>) -> io::Result<OwnedFd> {
-    match owner {
-        Some((uid, gid)) => make_home(parent, name, uid, gid)?,
-        None => match mkdirat(parent, name, Mode::from(0o755)) {
-            // Another login makes it at the same time.
-            Ok(()) | Err(Errno::EXIST) => {}
-            Err(errno) => return Err(errno.into()),
-        },
-    }
-    Ok(openat(parent, name, INSIDE, Mode::empty())?)
-}
-
-const INSIDE: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
-
-/// Makes a home under another name, gives it to its owner, and then the name that it shall have, unless there is something
-/// by that name meanwhile.
-fn make_home(parent: BorrowedFd<'_>, name: &OsStr, uid: u32, gid: u32) -> io::Result<()> {
-    static NUMBER: AtomicU64 = AtomicU64::new(0);
-    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    let temporary = format!(".mailauth-{}-{number}", std::process::id());
-    mkdirat(parent, &temporary, Mode::from(0o700))?;
-    let done = openat(parent, &temporary, INSIDE, Mode::empty()).map_err(io::Error::from).and_then(|folder| {
-        // With the group's right to write here, another user could have put something else in its place.
-        if Trust::in_folder(folder.as_fd())? == Trust::ToMake && is_empty(folder.as_fd())? {
-            fchown(&folder, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
-            fchmod(&folder, Mode::from(0o700))?;
-        }
-        match renameat_with(parent, &temporary, parent, name, RenameFlags::NOREPLACE) {
-            // Not every file system knows the flag; without it, only an empty folder is replaced.
-            Err(Errno::INVAL) => renameat(parent, &temporary, parent, name),
-            other => other,
-        }
-        .map_err(io::Error::from)
-    });
-    if done.is_err() {
-        let _ = unlinkat(parent, &temporary, AtFlags::REMOVEDIR); // an empty folder of no use
-    }
-    match done {
-        Err(error) if matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty) => Ok(()),
-        done => done,
-    }
-}
-
-fn is_empty(folder: BorrowedFd<'_>) -> io::Result<bool> {
-    for entry in Dir::read_from(folder)? {
-        if !matches!(entry?.file_name().to_bytes(), b"." | b"..") {
-            return Ok(false);
-        }
-    }
-    Ok(true)
 }
 
 /// As the owner: makes what is missing of the home and of its Maildir.
@@ -310,6 +235,36 @@ mod tests {
                 assert!(refused.to_string().contains("must belong to root or to user 5000"), "{refused}");
             }
             assert_eq!(fs::read_dir(&prize).unwrap().count(), 0);
+        });
+    }
+
+    #[test]
+    fn root_makes_a_home_where_a_group_may_write_and_follows_no_link_there() {
+        with_root(|folder| {
+            let mail = folder.join("mail");
+            fs::create_dir(&mail).unwrap();
+            std::os::unix::fs::chown(&mail, Some(0), Some(8)).unwrap();
+            fs::set_permissions(&mail, fs::Permissions::from_mode(0o2775)).unwrap();
+            let found = |path: &Path| {
+                let found = fs::symlink_metadata(path).unwrap();
+                (found.uid(), found.gid(), found.mode() & 0o7777)
+            };
+            for home in ["example.org/anna", "flat"] {
+                make(&account(&mail.join(home), 5000)).unwrap();
+                assert_eq!(found(&mail.join(home)), (5000, 5000, 0o700));
+                assert_eq!(found(&mail.join(home).join("Maildir/cur")), (5000, 5000, 0o700));
+            }
+            assert_eq!(found(&mail.join("example.org")).0, 0);
+            let prize = folder.join("prize");
+            fs::create_dir(&prize).unwrap();
+            std::os::unix::fs::symlink(&prize, mail.join("trap")).unwrap();
+            for home in ["trap", "trap/anna"] {
+                let refused = make(&account(&mail.join(home), 5000)).unwrap_err().to_string();
+                assert!(refused.contains("trap is a link in a folder that others than root may write to"), "{refused}");
+            }
+            assert_eq!((fs::read_dir(&prize).unwrap().count(), found(&prize).0), (0, 0));
+            let names = fs::read_dir(&mail).unwrap().count();
+            assert_eq!(names, 3, "nothing else is left there");
         });
     }
 

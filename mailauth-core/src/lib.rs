@@ -33,6 +33,7 @@ mod service;
 pub mod spelling;
 pub mod store;
 pub mod system_ids;
+pub mod trusted_path;
 
 pub use account::{Account, AccountRow, Login};
 pub use domain::{DomainName, DomainNameError};

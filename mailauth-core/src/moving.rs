@@ -2,16 +2,17 @@
 //!
 //! It is one rename(2) of a folder, which is done whole or not at all, and never puts one mailbox over another. As root,
 //! every folder on the way belongs to root or to the mailbox's owner and is not for everybody to write to, and a link is
-//! followed only where root alone could have made it. So nobody but the owner can choose what is moved, and where to.
+//! followed only where root alone could have made it ([`trusted_path`]). What was moved is looked at once more, and put
+//! back if it is not the mailbox. So only root and the owner choose what is moved, and where to.
 
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use crate::trusted_path::{self, Astray, Follow, Hands, Step, Walk};
+use rustix::fd::OwnedFd;
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, StatxFlags, fchown, fsync, mkdirat, openat, renameat,
-    renameat_with, statx, unlinkat,
+    AtFlags, FileType, Mode, RenameFlags, Statx, StatxFlags, fsync, mkdirat, renameat, renameat_with, statx, unlinkat,
 };
 use rustix::io::Errno;
-use rustix::process::{Gid, Uid, geteuid};
-use std::ffi::{OsStr, OsString};
+use rustix::process::geteuid;
+use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 
 /// Why a mailbox was not moved. It is where it was.
@@ -31,6 +32,12 @@ pub enum NotMoved {
         /// Its owner.
         owner: u32,
     },
+    /// Another folder was put in its place while it was moved.
+    #[error("{} was exchanged for another folder while it was moved, which is where it was; look who did that", .0.display())]
+    Exchanged(PathBuf),
+    /// A link that root does not follow is in the way.
+    #[error(transparent)]
+    Astray(Astray),
     /// The new place is on another file system.
     #[error("{} and {} are on different file systems; move the mailbox by hand", .from.display(), .to.display())]
     OtherFileSystem {
@@ -59,6 +66,8 @@ pub enum NotMoved {
 pub struct Moving {
     from: Place,
     to: Place,
+    /// The device and inode of what is moved.
+    what: (u64, u64),
 }
 
 /// A name in a folder that is open.
@@ -77,16 +86,18 @@ impl Moving {
     /// When it cannot be moved there.
     pub fn prepare(from: &Path, to: &Path, owner: (u32, u32)) -> Result<Option<Self>, NotMoved> {
         let Some(from) = Place::find(from, owner, false)? else { return Ok(None) };
-        match from.kind()? {
-            None => return Ok(None),
-            Some((FileType::Directory, uid)) if !geteuid().is_root() || uid == owner.0 => {}
-            Some((FileType::Directory, uid)) => return Err(NotMoved::NotSafe { path: from.path, owner: uid }),
-            Some(_) => return Err(NotMoved::NoFolder(from.path)),
+        let Some(found) = from.look()? else { return Ok(None) };
+        if FileType::from_raw_mode(found.stx_mode.into()) != FileType::Directory {
+            return Err(NotMoved::NoFolder(from.path));
         }
+        if geteuid().is_root() && found.stx_uid != owner.0 {
+            return Err(NotMoved::NotSafe { path: from.path, owner: found.stx_uid });
+        }
+        let what = identity(&found);
         let missing = || NotMoved::Path(to.to_owned());
         let to = Place::find(to, owner, true)?.ok_or_else(missing)?;
-        match to.kind()? {
-            None => Ok(Some(Moving { from, to })),
+        match to.look()? {
+            None => Ok(Some(Moving { from, to, what })),
             Some(_) => Err(NotMoved::Exists(to.path)),
         }
     }
@@ -96,7 +107,7 @@ impl Moving {
     /// # Errors
     /// When it is where it was.
     pub fn run(&self) -> Result<(), NotMoved> {
-        rename(&self.from, &self.to)
+        rename(&self.from, &self.to, self.what)
     }
 
     /// Moves it back.
@@ -104,16 +115,29 @@ impl Moving {
     /// # Errors
     /// When it is in its new place.
     pub fn undo(&self) -> Result<(), NotMoved> {
-        rename(&self.to, &self.from)
+        rename(&self.to, &self.from, self.what)
     }
 
     /// Returns true if there is something again where it was: mail that came meanwhile.
     pub fn is_there_again(&self) -> bool {
-        matches!(self.from.kind(), Ok(Some(_)))
+        matches!(self.from.look(), Ok(Some(_)))
     }
 }
 
-fn rename(from: &Place, to: &Place) -> Result<(), NotMoved> {
+fn identity(found: &Statx) -> (u64, u64) {
+    (rustix::fs::makedev(found.stx_dev_major, found.stx_dev_minor), found.stx_ino)
+}
+
+fn rename(from: &Place, to: &Place, what: (u64, u64)) -> Result<(), NotMoved> {
+    rename_whatever(from, to)?;
+    if to.look()?.is_some_and(|found| identity(&found) == what) {
+        return Ok(());
+    }
+    rename_whatever(to, from)?;
+    Err(NotMoved::Exchanged(from.path.clone()))
+}
+
+fn rename_whatever(from: &Place, to: &Place) -> Result<(), NotMoved> {
     let renamed = match renameat_with(&from.parent, &from.name, &to.parent, &to.name, RenameFlags::NOREPLACE) {
         // A file system such as NFS, which cannot tell.
         Err(Errno::INVAL | Errno::NOSYS) => over_an_empty_folder(from, to),
@@ -143,77 +167,75 @@ impl Place {
     fn find(path: &Path, owner: (u32, u32), make: bool) -> Result<Option<Self>, NotMoved> {
         let no_path = || NotMoved::Path(path.to_owned());
         let (Some(name), Some(above)) = (path.file_name(), path.parent()) else { return Err(no_path()) };
-        if !path.is_absolute() {
+        let is_plain = |component| matches!(component, Component::RootDir | Component::Normal(_));
+        if !path.is_absolute() || !above.components().all(is_plain) {
             return Err(no_path());
         }
-        let failed = |doing, at: &Path, errno| NotMoved::Io { doing, path: at.to_owned(), errno };
-        let mut at = PathBuf::from("/");
-        let mut folder = openat(CWD, "/", FOLDER, Mode::empty()).map_err(|errno| failed("open", &at, errno))?;
-        for component in above.components() {
-            let name = match component {
-                Component::RootDir => continue,
-                Component::Normal(name) => name,
-                _ => return Err(no_path()),
-            };
-            let trusted = is_safe(folder.as_fd(), &at, owner.0)?;
-            at.push(name);
-            let follow = if trusted { OFlags::empty() } else { OFlags::NOFOLLOW };
-            folder = match openat(&folder, name, FOLDER | follow, Mode::empty()) {
-                Err(Errno::NOENT) if !make => return Ok(None),
-                Err(Errno::NOENT) => {
-                    make_folder(folder.as_fd(), name, owner).map_err(|errno| failed("make", &at, errno))?
-                }
-                opened => opened.map_err(|errno| failed("open", &at, errno))?,
-            };
+        let follow = if geteuid().is_root() { Follow::Roots } else { Follow::All };
+        let mut walk = Walk::begin(above, follow)?;
+        while let Some(next) = walk.next_name() {
+            judge(&walk, owner.0)?;
+            let next = next.to_owned();
+            if walk.step()? == Step::On {
+                continue;
+            }
+            if !make {
+                return Ok(None);
+            }
+            let failed = |errno| NotMoved::Io { doing: "make", path: walk.at().join(&next), errno };
+            make_folder(&walk, &next, owner).map_err(failed)?;
+            if walk.step()? == Step::Missing {
+                return Err(NotMoved::Io { doing: "open", path: walk.at().join(&next), errno: Errno::NOENT });
+            }
         }
-        is_safe(folder.as_fd(), &at, owner.0)?;
-        Ok(Some(Place { parent: folder, name: name.to_owned(), path: path.to_owned() }))
+        judge(&walk, owner.0)?;
+        Ok(Some(Place { parent: walk.finish()?, name: name.to_owned(), path: path.to_owned() }))
     }
 
-    /// What is there, and whose it is; `None` for nothing.
-    fn kind(&self) -> Result<Option<(FileType, u32)>, NotMoved> {
-        let wanted = StatxFlags::TYPE | StatxFlags::UID;
-        match statx(&self.parent, &self.name, AtFlags::SYMLINK_NOFOLLOW, wanted) {
-            Ok(found) => Ok(Some((FileType::from_raw_mode(found.stx_mode.into()), found.stx_uid))),
+    /// What is there; `None` for nothing.
+    fn look(&self) -> Result<Option<Statx>, NotMoved> {
+        match statx(&self.parent, &self.name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BASIC_STATS) {
+            Ok(found) => Ok(Some(found)),
             Err(Errno::NOENT) => Ok(None),
             Err(errno) => Err(NotMoved::Io { doing: "look at", path: self.path.clone(), errno }),
         }
     }
 }
 
-const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
-
-/// Whether only root can exchange what is in a folder, so that a link in it may be followed.
-///
-/// # Errors
-/// As root, if others than root and the mailbox's owner can.
-fn is_safe(folder: BorrowedFd<'_>, path: &Path, uid: u32) -> Result<bool, NotMoved> {
-    if !geteuid().is_root() {
-        return Ok(true);
-    }
-    let found = statx(folder, c"", AtFlags::EMPTY_PATH, StatxFlags::UID | StatxFlags::MODE)
-        .map_err(|errno| NotMoved::Io { doing: "look at", path: path.to_owned(), errno })?;
-    // In a sticky folder such as /tmp, what is root's or the owner's stays theirs.
-    let open = found.stx_mode & 0o1002 == 0o002;
-    match found.stx_uid {
-        0 if !open => Ok(found.stx_mode & 0o002 == 0),
-        owner if owner == uid && !open => Ok(false),
-        owner => Err(NotMoved::NotSafe { path: path.to_owned(), owner }),
+impl From<Astray> for NotMoved {
+    fn from(astray: Astray) -> Self {
+        match astray {
+            Astray::System { path, errno } => NotMoved::Io { doing: "open", path, errno },
+            other => NotMoved::Astray(other),
+        }
     }
 }
 
+/// # Errors
+/// As root, if others than root and the mailbox's owner can exchange what is in the folder that the walk is in. The members
+/// of a group that root gave it to can; what they put there is not taken for the mailbox.
+fn judge(walk: &Walk, uid: u32) -> Result<(), NotMoved> {
+    if !geteuid().is_root() {
+        return Ok(());
+    }
+    let owner = match walk.hands()? {
+        Hands::Root | Hands::Group | Hands::Sticky => return Ok(()),
+        Hands::User(owner) | Hands::Others { owner, everybody: false } if owner == uid => return Ok(()),
+        Hands::User(owner) | Hands::Others { owner, .. } => owner,
+    };
+    Err(NotMoved::NotSafe { path: walk.at().to_owned(), owner })
+}
+
 /// Makes a folder as its parent is: of root in one of root's, else of the mailbox's owner.
-fn make_folder(parent: BorrowedFd<'_>, name: &OsStr, (uid, gid): (u32, u32)) -> rustix::io::Result<OwnedFd> {
-    match mkdirat(parent, name, Mode::from(0o755)) {
-        Ok(()) | Err(Errno::EXIST) => {}
-        Err(errno) => return Err(errno),
+fn make_folder(walk: &Walk, name: &OsString, owner: (u32, u32)) -> rustix::io::Result<()> {
+    let above = statx(walk.folder(), c"", AtFlags::EMPTY_PATH, StatxFlags::UID)?;
+    if geteuid().is_root() && above.stx_uid == owner.0 {
+        return trusted_path::make_and_give(walk.folder(), name, owner, 0o755);
     }
-    let folder = openat(parent, name, FOLDER | OFlags::NOFOLLOW, Mode::empty())?;
-    let above = statx(parent, c"", AtFlags::EMPTY_PATH, StatxFlags::UID)?;
-    if geteuid().is_root() && above.stx_uid == uid {
-        fchown(&folder, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
+    match mkdirat(walk.folder(), name, Mode::from(0o755)) {
+        Err(Errno::EXIST) => Ok(()),
+        made => made,
     }
-    Ok(folder)
 }
 
 #[cfg(test)]
@@ -313,6 +335,32 @@ mod tests {
         chown(&folder.path().join("example.org"), 5000);
         symlink("/etc", folder.path().join("example.org/link")).unwrap();
         let refused = Moving::prepare(&home, &folder.path().join("example.org/link/anne"), (5000, 5000));
-        assert!(matches!(refused, Err(NotMoved::Io { .. })), "{refused:?}");
+        assert!(matches!(refused, Err(NotMoved::Astray(Astray::Link(_)))), "{refused:?}");
+    }
+
+    #[test]
+    fn a_folder_that_a_group_may_write_to_leads_nowhere_else() {
+        if !geteuid().is_root() {
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let home = mailbox(folder.path());
+        let example = folder.path().join("example.org");
+        std::os::unix::fs::chown(&home, Some(5000), Some(5000)).unwrap();
+        fs::set_permissions(&example, Permissions::from_mode(0o2775)).unwrap();
+        symlink("/etc", example.join("link")).unwrap();
+        let refused = Moving::prepare(&home, &example.join("link/anne"), (5000, 5000));
+        assert!(matches!(refused, Err(NotMoved::Astray(Astray::Link(_)))), "{refused:?}");
+        let moving = Moving::prepare(&home, &example.join("anne"), (5000, 5000)).unwrap().unwrap();
+        fs::rename(&home, example.join("aside")).unwrap();
+        fs::create_dir(&home).unwrap();
+        fs::write(home.join("another"), "").unwrap();
+        assert!(matches!(moving.run(), Err(NotMoved::Exchanged(_))));
+        assert!(home.join("another").exists() && !example.join("anne").exists(), "it is where it was");
+        fs::remove_file(home.join("another")).unwrap();
+        fs::remove_dir(&home).unwrap();
+        fs::rename(example.join("aside"), &home).unwrap();
+        moving.run().unwrap();
+        assert!(example.join("anne/Maildir/new/1").exists());
     }
 }
