@@ -19,16 +19,15 @@ use crate::counters::Counters;
 use crate::decision_log::{Decision, DecisionLog, Kind, Provenance};
 use crate::detail::{self, Delimiters, Split};
 use crate::mailbox::MailboxDefaults;
-use crate::quota::mailboxes::{Here, Mailbox, Mailboxes, Patience};
+use crate::quota::mailboxes::{Here, Mailbox, Mailboxes};
 use crate::quota::others::Others;
 use crate::quota::pools::PoolError;
 use crate::quota::room::{self, Room};
-use crate::quota::{Limits, QuotaError, Rules};
+use crate::quota::{IfLocked, Limits, Patience, QuotaError, Rules};
 use crate::store::{DomainKind, DomainStanding, MailStore, StoreError};
 use crate::{DomainName, Service};
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -39,18 +38,11 @@ const MOST_ADDRESSES: usize = 100;
 /// Longer than a look-up takes: the store has deadlines of its own.
 const LOOK_UP: Duration = Duration::from_secs(30);
 
-/// How long a question waits for the lock of a mailbox, at most. A client of the mail server waits as long; it comes
-/// again.
-const LOCKED: Duration = Duration::from_secs(5);
-
-/// How long a lock is held by who does no more than add a line, generously. Who can ask again later waits no longer.
+/// How long a lock is held for adding a line, generously. A question that can be asked again later waits no longer.
 const HELD: Duration = Duration::from_millis(20);
 
-/// How long the answer where a mailbox is waits for the lock of that, at most. It is an answer without the lock too.
-const RENEWED: Duration = Duration::from_millis(500);
-
-/// How long that answer waits for a count by another process.
-const COUNTED: Duration = Duration::from_secs(5);
+/// How long the answer where a mailbox is waits for a count of that, at most. It is an answer without the count too.
+const RENEWED: Duration = Duration::from_millis(200);
 
 /// Answers a mail server's questions over a store.
 pub struct Router {
@@ -87,24 +79,26 @@ pub enum Later {
     Busy,
     /// Another program has the lock of a mailbox.
     Locked,
+    /// A mailbox takes longer to count than this time.
+    Slow,
 }
 
-/// How a mailbox is looked at.
-struct Looking<'a> {
-    may_look: &'a mut dyn FnMut(&Path) -> bool,
-    /// Until then, a question about a mailbox that is locked is asked again later.
-    retry_until: Option<Instant>,
+/// How mailboxes are looked at for a question that can be asked again later.
+pub struct Looking<'a> {
+    /// Asked before the mailbox of an account is looked at.
+    pub may_look: &'a mut dyn FnMut(&Account) -> bool,
+    /// Until then, a lock that another program has is [`Later::Locked`]. After that, it is not waited for.
+    pub locked_until: Instant,
+    /// A count that is not over by then is [`Later::Slow`].
+    pub counted_until: Instant,
 }
 
 impl Looking<'_> {
-    fn may_retry(&self) -> bool {
-        self.retry_until.is_some_and(|until| Instant::now() < until)
-    }
-
-    /// How long is waited for an answer about a mailbox that nobody waits for after `deadline`.
     fn patience(&self, deadline: Instant) -> Patience {
-        let lock = Instant::now() + if self.may_retry() { HELD } else { LOCKED };
-        Patience { lock: lock.min(deadline), answer: deadline }
+        let now = Instant::now();
+        let answer = deadline.min(self.counted_until);
+        let if_locked = if now < self.locked_until { IfLocked::AskAgain } else { IfLocked::GoOn };
+        Patience { lock: answer.min(now + HELD), answer, if_locked }
     }
 }
 
@@ -229,7 +223,7 @@ impl Router {
             return;
         }
         let now = Instant::now();
-        let patience = Patience { lock: now + RENEWED, answer: now + COUNTED };
+        let patience = Patience { lock: now + HELD, answer: now + RENEWED, if_locked: IfLocked::AskAgain };
         match self.mailboxes.renew(&Mailbox::of(account, account.quota, self.rules, patience)) {
             Ok(true) => tracing::debug!(login, "the mailbox was counted again before a delivery"),
             Ok(false) => {}
@@ -261,27 +255,16 @@ impl Router {
     /// Does somebody take a message of `size` bytes for `address`? An alias does when one of those it leads to does, and
     /// who is elsewhere does. The deadline is looked at between the steps.
     pub fn recipient(&self, address: &[u8], size: u64, deadline: Instant) -> Answer<()> {
-        self.decide_recipient(address, size, deadline, &mut Looking { may_look: &mut |_| true, retry_until: None })
-            .unwrap_or(Answer::NotNow(NotNow::Late))
+        let now = Instant::now();
+        let mut looking = Looking { may_look: &mut |_| true, locked_until: now, counted_until: deadline };
+        self.recipient_in_turn(address, size, deadline, &mut looking).unwrap_or(Answer::NotNow(NotNow::Late))
     }
 
-    /// The same, for a caller that can ask again. Before it looks at a mailbox, it asks `may_look` with that one's path.
-    /// Until `retry_until`, it does not wait for the lock of a mailbox.
+    /// The same, for a caller that can ask again.
     ///
     /// # Errors
     /// When the question has to be asked again later, and why.
     pub fn recipient_in_turn(
-        &self,
-        address: &[u8],
-        size: u64,
-        deadline: Instant,
-        retry_until: Instant,
-        may_look: &mut dyn FnMut(&Path) -> bool,
-    ) -> Result<Answer<()>, Later> {
-        self.decide_recipient(address, size, deadline, &mut Looking { may_look, retry_until: Some(retry_until) })
-    }
-
-    fn decide_recipient(
         &self,
         address: &[u8],
         size: u64,
@@ -311,7 +294,7 @@ impl Router {
         deadline: Instant,
         looking: &mut Looking<'_>,
     ) -> Result<Result<(), No>, Undecided> {
-        let (mut refusal, mut unknown, mut locked) = (None, None, false);
+        let (mut refusal, mut unknown, mut later) = (None, None, None);
         // Each with the aliases that led to it.
         let mut waiting = vec![(first, Rc::new(BTreeSet::new()))];
         let mut asked = 0;
@@ -337,7 +320,7 @@ impl Router {
                     let targets = targets.iter().rev().filter_map(|target| Login::parse(target.as_bytes(), None).ok());
                     waiting.extend(targets.map(|target| (target, Rc::clone(&by))));
                 }
-                Place::Mailbox(to) if !(looking.may_look)(&room::maildir(&to.account)) => {
+                Place::Mailbox(to) if !(looking.may_look)(&to.account) => {
                     return Err(Undecided::Later(Later::Busy));
                 }
                 Place::Mailbox(Destination { account, .. }) => {
@@ -352,7 +335,13 @@ impl Router {
                             return Ok(Ok(()));
                         }
                         Room::CannotTell(error) => {
-                            locked |= matches!(error, PoolError::Mailbox(QuotaError::Locked { .. }));
+                            later = match error {
+                                PoolError::Mailbox(QuotaError::Locked(_)) => Some(Later::Locked),
+                                PoolError::Mailbox(QuotaError::Late(_)) if Instant::now() < deadline => {
+                                    Some(Later::Slow)
+                                }
+                                _ => later,
+                            };
                             unknown = Some(NotNow::Quota(error.to_string()));
                         }
                     }
@@ -363,10 +352,10 @@ impl Router {
                 Place::Of(_) => drop(refusal.get_or_insert(No::UnknownLogin)),
             }
         }
-        match unknown {
-            Some(_) if locked && looking.may_retry() => Err(Undecided::Later(Later::Locked)),
-            Some(why) => Err(why.into()),
-            None => Ok(Err(refusal.unwrap_or(No::UnknownLogin))),
+        match (later, unknown) {
+            (Some(later), _) => Err(Undecided::Later(later)),
+            (None, Some(why)) => Err(why.into()),
+            (None, None) => Ok(Err(refusal.unwrap_or(No::UnknownLogin))),
         }
     }
 
@@ -544,6 +533,17 @@ impl Router {
                 Ok(again)
             }
         }
+    }
+
+    /// The user that the mailboxes belong to whose rows do not say, if the configuration names one.
+    pub fn shared_user(&self) -> Option<u32> {
+        self.mailbox.uid
+    }
+
+    /// Counts and logs an answer about a recipient that was found without asking here.
+    pub fn record_answer(&self, address: &[u8], answer: &Answer<()>) {
+        self.counters.addresses.count(answer);
+        self.record(&self.asked(address), answer);
     }
 
     fn record<T>(&self, asked: &Asked<'_>, answer: &Answer<T>) {

@@ -5,7 +5,7 @@ use crate::packet::{self, Received};
 use mailauth_core::Account;
 use mailauth_core::home::NotMade;
 use mailauth_core::quota::mailboxes::{Counted, Here, Mailbox, Mailboxes, Space};
-use mailauth_core::quota::{Limits, QuotaError, Rules, Usage, room};
+use mailauth_core::quota::{IfLocked, Limits, QuotaError, Rules, Usage, room};
 use rustix::event::PollFlags;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
@@ -65,8 +65,10 @@ struct Trouble {
 enum Unasked {
     /// There is no root part on this host.
     NoSuch,
-    /// The root part is away or did not answer in time.
+    /// The root part is away.
     Away(String),
+    /// It did not answer in time.
+    Late,
 }
 
 impl RootPart {
@@ -132,6 +134,7 @@ impl RootPart {
                 let why = match why {
                     Unasked::NoSuch => format!("mailauth-mailboxes does not listen on {}: start it", path.display()),
                     Unasked::Away(why) => why,
+                    Unasked::Late => "mailauth-mailboxes did not answer in time".to_owned(),
                 };
                 line.note(&why, now);
                 Err(Unasked::Away(why))
@@ -145,9 +148,8 @@ impl RootPart {
         let (here, there) = packet::pair().map_err(away)?;
         self.send(question, there, until)?;
         let mut buffer = vec![0; MOST_ANSWER];
-        let late = || Unasked::Away("mailauth-mailboxes did not answer in time".into());
         if !packet::wait(here.as_fd(), PollFlags::IN, until + GRACE).map_err(away)? {
-            return Err(late());
+            return Err(Unasked::Late);
         }
         match packet::receive(here.as_fd(), &mut buffer) {
             Ok(Received::Packet(length, _)) => {
@@ -157,7 +159,7 @@ impl RootPart {
                     .map_err(|why| Unasked::Away(format!("what mailauth-mailboxes says cannot be understood: {why}")))
             }
             // It closes what it will not answer, and ends what takes too long.
-            Ok(Received::End) if Instant::now() >= until => Err(late()),
+            Ok(Received::End) if Instant::now() >= until => Err(Unasked::Late),
             Ok(Received::End) => Err(Unasked::Away(
                 "mailauth-mailboxes has too much to do, was ended, or refuses this mailbox; its log says which".into(),
             )),
@@ -208,6 +210,7 @@ impl RootPart {
             gid: mailbox.gid,
             lock: milliseconds_until(mailbox.patience.lock),
             answer: milliseconds_until(mailbox.patience.answer),
+            asks_again: mailbox.patience.if_locked == IfLocked::AskAgain,
             limits: mailbox.limits,
             rules: mailbox.rules,
             home: PathBuf::new(),
@@ -219,7 +222,8 @@ impl RootPart {
     fn ask_about(&self, mailbox: &Mailbox, operation: Operation) -> Result<Option<(Answer, OwnedFd)>, QuotaError> {
         let question = self.question(mailbox, operation);
         match self.ask(&question, mailbox.patience.answer) {
-            Ok((Answer::Locked(seconds), _)) => Err(QuotaError::Locked { path: mailbox.path.clone(), seconds }),
+            Ok((Answer::Locked, _)) => Err(QuotaError::Locked(mailbox.path.clone())),
+            Ok((Answer::Late, _)) | Err(Unasked::Late) => Err(QuotaError::Late(mailbox.path.clone())),
             Ok((Answer::Failed(why), _)) => Err(QuotaError::NotTold(why)),
             Ok(answer) => Ok(Some(answer)),
             Err(Unasked::NoSuch) => Ok(None),
@@ -294,7 +298,7 @@ fn nonsense(answer: &Answer) -> String {
 impl Mailboxes for RootPart {
     fn trouble(&self) -> Option<(String, Duration)> {
         match self.socket(Instant::now()) {
-            Ok(_) | Err(Unasked::NoSuch) => None,
+            Ok(_) | Err(Unasked::NoSuch | Unasked::Late) => None,
             Err(Unasked::Away(why)) => {
                 let line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
                 Some((why, line.trouble.as_ref().map(|trouble| trouble.since.elapsed()).unwrap_or_default()))
@@ -358,6 +362,7 @@ impl Mailboxes for RootPart {
             gid: account.gid,
             lock: 0,
             answer: milliseconds_until(until),
+            asks_again: false,
             limits: Limits::NONE,
             rules: Rules::default(),
             home: account.home.clone().into(),
@@ -368,6 +373,10 @@ impl Mailboxes for RootPart {
             Ok((Answer::Failed(why), _)) => Err(NotMade::NotTold(why)),
             Ok((answer, _)) => Err(NotMade::NotTold(nonsense(&answer))),
             Err(Unasked::NoSuch) => Here.make(account, until),
+            Err(Unasked::Late) => Err(NotMade::Unasked(format!(
+                "the mailbox {} was not made in time; it is tried again at the next login",
+                room::maildir(account).display()
+            ))),
             Err(Unasked::Away(why)) => {
                 Err(NotMade::Unasked(format!("the mailbox {} cannot be made: {why}", room::maildir(account).display())))
             }

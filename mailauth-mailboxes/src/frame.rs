@@ -60,6 +60,8 @@ pub struct Question {
     pub lock: u32,
     /// Milliseconds after which nobody waits for the answer.
     pub answer: u32,
+    /// It is asked again later if the mailbox is locked. Otherwise it is answered without the lock.
+    pub asks_again: bool,
     /// What the mailbox may hold.
     pub limits: Limits,
     /// How it is counted.
@@ -81,8 +83,10 @@ pub enum Answer {
     Counted(Counted),
     /// To [`Operation::Make`]: was there no Maildir?
     Made(bool),
-    /// Another process has had the mailbox's lock for so many seconds.
-    Locked(u64),
+    /// Another process has the mailbox's lock.
+    Locked,
+    /// It takes longer than anybody waits.
+    Late,
     /// It cannot be told, and why.
     Failed(String),
 }
@@ -113,7 +117,8 @@ impl Question {
         let flags = u8::from(self.rules.count_trash)
             | u8::from(known.is_some()) << 1
             | u8::from(self.limits.bytes.is_some()) << 2
-            | u8::from(self.limits.messages.is_some()) << 3;
+            | u8::from(self.limits.messages.is_some()) << 3
+            | u8::from(self.asks_again) << 4;
         let known = known.unwrap_or_default();
         let mut bytes = vec![VERSION, operation, flags, 0];
         for number in [self.uid, self.gid, self.lock.min(LONGEST), self.answer.min(LONGEST)] {
@@ -146,7 +151,7 @@ impl Question {
         let known = from.usage()?;
         let lengths = [from.u16()?, from.u16()?];
         let [home, path] = [from.path(lengths[0])?, from.path(lengths[1])?];
-        if zero != 0 || flags >= 16 || lock > LONGEST || answer > LONGEST || !from.0.is_empty() {
+        if zero != 0 || flags >= 32 || lock > LONGEST || answer > LONGEST || !from.0.is_empty() {
             return Err(Malformed::Form);
         }
         let limit = |flag: u8, number: u64| match (flags & flag != 0, number) {
@@ -172,8 +177,8 @@ impl Question {
             return Err(Malformed::Path);
         }
         let limits = Limits { bytes: limit(4, most_bytes)?, messages: limit(8, most_messages)? };
-        let rules = Rules { count_trash: flags & 1 != 0 };
-        Ok(Question { operation, uid, gid, lock, answer, limits, rules, home, path })
+        let (rules, asks_again) = (Rules { count_trash: flags & 1 != 0 }, flags & 16 != 0);
+        Ok(Question { operation, uid, gid, lock, answer, asks_again, limits, rules, home, path })
     }
 }
 
@@ -202,7 +207,8 @@ impl Answer {
             Answer::Counted(Counted::Unchanged) => with(7, &[]),
             Answer::Counted(Counted::Now(usage)) => with(8, &[usage.bytes, usage.messages]),
             Answer::Made(was_missing) => with(9, &[u64::from(*was_missing)]),
-            Answer::Locked(seconds) => with(10, &[*seconds]),
+            Answer::Locked => with(10, &[]),
+            Answer::Late => with(12, &[]),
             Answer::Failed(why) => {
                 let mut end = why.len().min(MOST_REASON);
                 while !why.is_char_boundary(end) {
@@ -237,7 +243,8 @@ impl Answer {
             7 => Answer::Counted(Counted::Unchanged),
             8 => Answer::Counted(Counted::Now(from.usage()?)),
             9 => Answer::Made(from.flag()?),
-            10 => Answer::Locked(from.u64()?),
+            10 => Answer::Locked,
+            12 => Answer::Late,
             11 => Answer::Failed(from.reason()?),
             _ => return Err(Malformed::Form),
         };

@@ -2,11 +2,11 @@
 
 use crate::environment;
 use mailauth_core::Account;
-use mailauth_core::quota::{Effort, Limits, MaildirQuota, QuotaError, Rules};
+use mailauth_core::quota::{Effort, Limits, MaildirQuota, Patience, QuotaError, Rules};
 use std::io::ErrorKind;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Counts the account's mailbox if it has a quota and its maildirsize is missing or wrong. To be called as its owner.
 ///
@@ -18,7 +18,7 @@ use std::time::Duration;
 pub fn make_true(account: &Account, rules: Rules, patience: Duration) -> Result<(), String> {
     let Some(path) = environment::mailbox(account).filter(|_| account.quota != Limits::NONE) else { return Ok(()) };
     let mailbox = match MaildirQuota::open(&path, account.quota, rules) {
-        Ok(mailbox) => mailbox,
+        Ok(mailbox) => mailbox.within(Patience::until(Instant::now() + patience)),
         // The next program says it in its own words.
         Err(QuotaError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error.to_string()),

@@ -11,7 +11,7 @@ use serde_json::Value;
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
@@ -113,9 +113,12 @@ fn questions_about_mailboxes_that_are_locked_delay_no_other_recipient(kind: Kind
     let locks: Vec<fs::File> = stuck
         .iter()
         .map(|login| {
-            let mailbox = fs::File::open(folder.join(login).join("Maildir")).expect("the mailbox");
-            flock(&mailbox, FlockOperation::LockExclusive).expect("its lock");
-            mailbox
+            let path = folder.join(login).join("Maildir/maildirlock");
+            let lock = fs::File::create_new(&path).expect("the lock's file");
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("its mode");
+            chown(&path, Some(MailHost::OWNER.uid), Some(MailHost::OWNER.gid)).expect("its owner");
+            flock(&lock, FlockOperation::LockExclusive).expect("the lock");
+            lock
         })
         .collect();
     let questions = stuck.iter().chain(std::iter::repeat_n(&stuck[0], 10)).map(String::as_str);

@@ -201,6 +201,7 @@ fn question(operation: Operation, uid: u32, path: &Path) -> Question {
         gid: uid,
         lock: 100,
         answer: 5000,
+        asks_again: true,
         limits: Limits { bytes: Some(1000), messages: None },
         rules: Rules::default(),
         home: PathBuf::new(),
@@ -332,7 +333,7 @@ fn the_lock_is_kept_until_the_daemon_has_made_the_figure_known() {
     let usage = Usage { bytes: 7, messages: 1 };
     assert_eq!(wait_for_answer(&counts, LIMIT), Some(Answer::Counted(Counted::Now(usage))));
     let second = part::begin(&door, &question(Operation::Count(None), 5001, &site.maildir("anna")));
-    assert!(matches!(wait_for_answer(&second, LIMIT), Some(Answer::Locked(_))), "100 ms were not enough");
+    assert!(matches!(wait_for_answer(&second, LIMIT), Some(Answer::Locked)), "100 ms were not enough");
     packet::send(counts.as_fd(), RELEASE, None).expect("the other side");
     eventually("the lock", LIMIT, || {
         let again = part::begin(&door, &question(Operation::Count(Some(usage)), 5001, &site.maildir("anna")));

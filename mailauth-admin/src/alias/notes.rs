@@ -4,7 +4,7 @@
 use mailauth_core::Login;
 use mailauth_core::authenticate::{Answer, No, NotNow};
 use mailauth_core::config::Config;
-use mailauth_core::routing::Router;
+use mailauth_core::routing::{Looking, Router};
 use mailauth_core::spelling::readable;
 use mailauth_core::store::{AccountStore, MailStore, SqlStore, StoreError};
 use std::collections::BTreeSet;
@@ -85,8 +85,9 @@ fn leads_nowhere_by_itself(store: &SqlStore, login: &Login) -> Option<String> {
 
 /// Says so if a target in one of our domains is nothing there, or refuses its mail.
 fn leads_nowhere(router: &Router, target: &str) -> Option<String> {
-    let (now, mut may_look) = (Instant::now(), |_: &std::path::Path| false);
-    match router.recipient_in_turn(target.as_bytes(), 0, now + PATIENCE, now, &mut may_look) {
+    let now = Instant::now();
+    let mut looking = Looking { may_look: &mut |_| false, locked_until: now, counted_until: now };
+    match router.recipient_in_turn(target.as_bytes(), 0, now + PATIENCE, &mut looking) {
         Ok(Answer::No(No::UnknownLogin)) => Some(format!(
             "{target} leads to nothing here: no account, alias or catch-all of ours takes its mail; add the account, or \
              correct the target"

@@ -10,7 +10,7 @@ use mailauth_core::authenticate::{Answer, No};
 use mailauth_core::config::Config;
 use mailauth_core::password::{Flaw, Stored};
 use mailauth_core::quota::room;
-use mailauth_core::routing::Router;
+use mailauth_core::routing::{Looking, Router};
 use mailauth_core::store::{AccountStore, Administration, AliasRow, MailStore, SqlStore, StoreError};
 use mailauth_core::{DomainName, Login};
 use std::collections::HashMap;
@@ -313,9 +313,9 @@ impl<'a> Aliases<'a> {
     fn leads_nowhere(&self, target: &Login) -> bool {
         let now = Instant::now();
         // A mailbox need not be looked into to know that it is one.
-        let mut may_look = |_: &Path| false;
+        let mut looking = Looking { may_look: &mut |_| false, locked_until: now, counted_until: now };
         let asked = target.as_str().as_bytes();
-        let answer = self.router.recipient_in_turn(asked, 0, now + PATIENCE, now, &mut may_look);
+        let answer = self.router.recipient_in_turn(asked, 0, now + PATIENCE, &mut looking);
         matches!(answer, Ok(Answer::No(No::UnknownLogin)))
     }
 

@@ -6,14 +6,10 @@ use crate::output::say;
 use crate::recipient::Recipient;
 use crate::setup::Setup;
 use clap::Args;
-use mailauth_core::quota::mailboxes::{Here, Patience};
+use mailauth_core::quota::mailboxes::Here;
 use mailauth_core::quota::others::Others;
 use mailauth_core::quota::room::{self, Room};
-use mailauth_core::quota::{Decision, Limits};
-use std::time::{Duration, Instant};
-
-/// How long another program's lock on the mailbox is waited for.
-const PATIENCE: Duration = Duration::from_secs(20);
+use mailauth_core::quota::{Decision, IfLocked, Limits, Patience};
 
 /// May a message of this size be stored?
 ///
@@ -57,8 +53,7 @@ fn of_account(setup: &Setup, login: &str, size: u64) -> Result<Exit, Failure> {
     let account = account.map_err(|unusable| Failure::not_now(unusable.to_string()))?;
     let (defaults, rules) = (&setup.config.mailbox, setup.config.quota.rules());
     let others = Others { accounts: &store, defaults, rules, mailboxes: &Here };
-    let until = Instant::now() + PATIENCE;
-    let patience = Patience { lock: until, answer: until };
+    let patience = Patience { if_locked: IfLocked::GoOn, ..Patience::default() };
     let room = room::of(&account, others, recipient.pools(), size, patience);
     answer(room).map_err(|failure| recipient.refused(failure))
 }

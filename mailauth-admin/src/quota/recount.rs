@@ -5,7 +5,7 @@ use super::target::{All, Mailbox, Meant, Selection, finish, publish};
 use super::work::{for_each, processors};
 use crate::failure::{Exit, Failure};
 use crate::listing::{Complaints, each_domain};
-use crate::output::{json, say};
+use crate::output::{json, remark, say};
 use crate::setup::Setup;
 use clap::Args;
 use mailauth_core::quota::pools::PoolError;
@@ -65,6 +65,18 @@ impl Recounted {
         match self.before.usage {
             Some(usage) => usage != self.counted.usage,
             None => self.before.has_limit,
+        }
+    }
+
+    /// Says so if another program has the mailbox's lock.
+    fn remark_lock(&self, mailbox: &Mailbox) {
+        if !self.counted.locked {
+            remark(format_args!(
+                "note: {}: the lock {}/maildirlock could not be had; the figures may lack a message that was stored at the \
+                 same moment",
+                mailbox.name,
+                mailbox.path.display()
+            ));
         }
     }
 
@@ -140,13 +152,14 @@ impl Recount {
             Some(open) => recount(&open, mailbox, store, effort),
             // An account has no mailbox before its first mail; a path that is wrong is a mistake.
             None if mailbox.login.is_some() => {
-                let counted = Counted { usage: Usage::default(), folders: 0, folders_read: 0 };
+                let counted = Counted { usage: Usage::default(), folders: 0, folders_read: 0, locked: true };
                 Ok(Recounted { before: Kept { usage: Some(counted.usage), ..Kept::default() }, counted })
             }
             None => return Err(Failure::not_now(format!("there is no mailbox {}", mailbox.path.display()))),
         };
         let recounted = counted.map_err(|error| Failure::not_now(format!("{}: {error}", mailbox.name)))?;
-        let Counted { usage, folders, folders_read } = recounted.counted;
+        recounted.remark_lock(mailbox);
+        let Counted { usage, folders, folders_read, .. } = recounted.counted;
         if self.json {
             let changed = recounted.is_changed();
             let Kept { usage: before, doubt, .. } = recounted.before;
@@ -172,6 +185,7 @@ impl Recount {
         let unusable = for_each(all, jobs, count, |mailbox, outcome| {
             match outcome {
                 Ok(Some(recounted)) => {
+                    recounted.remark_lock(mailbox);
                     let usage = recounted.counted.usage;
                     sum.mailboxes += 1;
                     sum.bytes = sum.bytes.saturating_add(usage.bytes);

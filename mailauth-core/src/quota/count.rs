@@ -11,6 +11,7 @@
 //! - a size in the name is believed; anything malformed there is no size
 
 use super::directory::{self, Shut, Stamp, StrayLink};
+use super::patience::{CALL, LINK, Late, NAME, Timer};
 use super::{Rules, Usage, name};
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, StatxFlags, openat2, statx};
@@ -29,6 +30,16 @@ pub(super) enum Failure {
     Stray(StrayLink),
     /// The sizes add up to more than 2^63 - 1.
     TooLarge,
+    /// There are more folders than are counted.
+    TooManyFolders,
+    /// It takes too long.
+    Late,
+}
+
+impl From<Late> for Failure {
+    fn from(_: Late) -> Self {
+        Failure::Late
+    }
 }
 
 impl From<Shut> for Failure {
@@ -62,13 +73,19 @@ pub(super) struct Place<'a> {
 }
 
 /// What the directory holds, and its stamp from before it was read; `None` when there is no such directory.
-pub(super) fn count(place: Place<'_>, rules: Rules, buffer: &mut Vec<u8>) -> Result<Option<(Stamp, Usage)>, Failure> {
+pub(super) fn count(
+    place: Place<'_>,
+    rules: Rules,
+    buffer: &mut Vec<u8>,
+    timer: &mut Timer,
+) -> Result<Option<(Stamp, Usage)>, Failure> {
     let Some(folder) = directory::enter(place.root, place.folder, place.owner)? else { return Ok(None) };
     let Some(directory) = directory::open(folder.as_fd(), place.part, place.owner)? else { return Ok(None) };
     let stamp = directory::stamp(directory.as_fd())?;
     let mut usage = Usage::default();
     directory::for_each_entry(&directory, buffer, |name, kind| {
-        if let Some(bytes) = message(place, directory.as_fd(), name, kind, rules)? {
+        timer.spend(NAME)?;
+        if let Some(bytes) = message(place, directory.as_fd(), name, kind, rules, timer)? {
             usage = usage.checked_add(Usage { bytes, messages: 1 }).ok_or(Failure::TooLarge)?;
         }
         Ok::<(), Failure>(())
@@ -83,7 +100,8 @@ fn message(
     entry: &CStr,
     kind: FileType,
     rules: Rules,
-) -> Result<Option<u64>, Errno> {
+    timer: &mut Timer,
+) -> Result<Option<u64>, Failure> {
     let name = entry.to_bytes();
     let name::Told { size: told, trashed } = name::read(name);
     if name.first() == Some(&b'.') || trashed && !rules.count_trash {
@@ -91,12 +109,15 @@ fn message(
     }
     match (kind, told) {
         (FileType::RegularFile, Some(size)) => Ok(Some(size)),
-        (FileType::RegularFile | FileType::Unknown, _) => match status(directory, entry)? {
-            Some((FileType::RegularFile, size)) => Ok(Some(told.unwrap_or(size))),
-            Some((FileType::Symlink, _)) => linked(place, entry, told),
-            _ => Ok(None),
-        },
-        (FileType::Symlink, _) => linked(place, entry, told),
+        (FileType::RegularFile | FileType::Unknown, _) => {
+            timer.spend(CALL)?;
+            match status(directory, entry)? {
+                Some((FileType::RegularFile, size)) => Ok(Some(told.unwrap_or(size))),
+                Some((FileType::Symlink, _)) => linked(place, entry, told, timer),
+                _ => Ok(None),
+            }
+        }
+        (FileType::Symlink, _) => linked(place, entry, told, timer),
         _ => Ok(None),
     }
 }
@@ -111,17 +132,29 @@ fn status(directory: BorrowedFd<'_>, entry: &CStr) -> Result<Option<(FileType, u
     }
 }
 
+/// How often it is tried to follow a link while folders are renamed.
+const MOST_TRIES: usize = 100;
+
 /// A link counts as the file it leads to, if that is a file of this mailbox: the kernel resolves it and refuses to
 /// leave the mailbox on the way (openat2(2), `RESOLVE_BENEATH`).
-fn linked(place: Place<'_>, entry: &CStr, told: Option<u64>) -> Result<Option<u64>, Errno> {
+fn linked(place: Place<'_>, entry: &CStr, told: Option<u64>, timer: &mut Timer) -> Result<Option<u64>, Failure> {
     let path = [place.path.to_bytes(), entry.to_bytes()].join(&b'/');
     let Ok(path) = CString::new(path) else { return Ok(None) };
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-    let target = match openat2(place.root, &path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve) {
-        Ok(target) => target,
-        // Dangling, in circles, through something that is no directory, or out of the mailbox.
-        Err(Errno::NOENT | Errno::LOOP | Errno::NOTDIR | Errno::XDEV | Errno::ACCESS) => return Ok(None),
-        Err(errno) => return Err(errno),
+    let mut tries = 0;
+    let target = loop {
+        timer.spend(LINK)?;
+        tries += 1;
+        match openat2(place.root, &path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve) {
+            Ok(target) => break target,
+            // Somewhere a folder was renamed just then, so that the kernel is not sure about a `..`.
+            Err(Errno::AGAIN) if tries < MOST_TRIES => {}
+            // Dangling, in circles, through something that is no directory, or out of the mailbox.
+            Err(Errno::AGAIN | Errno::NOENT | Errno::LOOP | Errno::NOTDIR | Errno::XDEV | Errno::ACCESS) => {
+                return Ok(None);
+            }
+            Err(errno) => return Err(errno.into()),
+        }
     };
     let found = statx(&target, c"", AtFlags::EMPTY_PATH, StatxFlags::TYPE | StatxFlags::SIZE)?;
     Ok((directory::kind_of(&found) == FileType::RegularFile).then(|| told.unwrap_or(found.stx_size)))

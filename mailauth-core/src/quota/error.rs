@@ -1,6 +1,7 @@
 //! Why a quota's figures cannot be told.
 
 use super::{StrayLink, Usage};
+use crate::trusted_path::Astray;
 use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::io;
@@ -21,6 +22,9 @@ pub enum QuotaError {
         /// The system's reason.
         source: io::Error,
     },
+    /// A link that root does not follow is in the way.
+    #[error(transparent)]
+    Astray(#[from] Astray),
     /// There is no Maildir at this path.
     #[error("{} is no Maildir: it has neither new nor cur", .0.display())]
     NotAMaildir(PathBuf),
@@ -56,24 +60,24 @@ pub enum QuotaError {
         rest: Usage,
     },
     /// More folders than are counted.
-    #[error("{} has more than {most} folders", .path.display())]
+    #[error("{} has more than {most} folders, or names of folders of more than {in_names} bytes", .path.display())]
     TooManyFolders {
         /// The mailbox.
         path: PathBuf,
         /// How many are counted.
         most: usize,
+        /// How many bytes their names may have together.
+        in_names: usize,
     },
     /// Its sizes add up to more than 2^63 - 1.
     #[error("the sizes in {} add up to more than 2^63 - 1", .0.display())]
     TooLarge(PathBuf),
-    /// Another process holds the mailbox's lock for longer than anybody waits.
-    #[error("{} has been locked by another process for {seconds} s", .path.display())]
-    Locked {
-        /// The mailbox.
-        path: PathBuf,
-        /// How long it was waited for.
-        seconds: u64,
-    },
+    /// Another process holds the mailbox's lock. Only for a question that can be asked again.
+    #[error("{} is locked by another process", .0.display())]
+    Locked(PathBuf),
+    /// Nothing waits for the answer any more.
+    #[error("{} takes too long to count: it has very many messages or folders, or a slow disk", .0.display())]
+    Late(PathBuf),
     /// Another process looks at mailboxes, and this is why it did not tell.
     #[error("{0}")]
     NotTold(String),

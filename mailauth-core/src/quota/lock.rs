@@ -1,57 +1,179 @@
-//! The lock that our own processes keep on a mailbox.
+//! The lock that our own processes keep on a mailbox: whoever counts and writes, or checks and adds a line, is alone.
 //!
-//! flock(2) on the mailbox's directory: whoever counts, or checks and adds a line, is alone. Courier, Exim and Dovecot
+//! It is flock(2) on a file of its own, `maildirlock`, which only root and the mailbox's owner can open: so another user, who
+//! may be able to read the mailbox, cannot hold it. Its owner can, and loses nothing but exactness by that: nothing waits for
+//! it for long, and what has waited in vain goes on without (see [`Patience`](super::Patience)). Courier, Exim and Dovecot
 //! know nothing of it; what they do at the same time is noticed elsewhere.
 
-use rustix::fd::{BorrowedFd, OwnedFd};
-use rustix::fs::{FlockOperation, Mode, OFlags, flock, openat};
+use super::replace::{self, Ownership};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, StatxFlags, flock, openat, statx, unlinkat};
 use rustix::io::Errno;
+use std::ffi::CStr;
 use std::time::{Duration, Instant};
 
-/// How long the lock is waited for. A count of a million messages takes a second.
-pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+/// The file's name in the mailbox.
+pub(super) const FILE: &CStr = c"maildirlock";
 
 /// The mailbox is ours until this is dropped.
 #[derive(Debug)]
 pub(super) struct Lock {
     /// A descriptor of its own: the lock belongs to it, not to the process.
-    _directory: OwnedFd,
+    _file: OwnedFd,
 }
 
-/// Takes the lock; `None` when another process has not let go of it in time.
-pub(super) fn take(root: BorrowedFd<'_>, patience: Duration) -> Result<Option<Lock>, Errno> {
-    let how = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let directory = openat(root, c".", how, Mode::empty())?;
-    let deadline = Instant::now() + patience;
+/// What came of taking the lock.
+#[derive(Debug)]
+pub(super) enum Taken {
+    /// It is ours.
+    Ours(Lock),
+    /// Another process has it.
+    Busy,
+    /// It cannot be had: this user may not open or make the file, or something else is in its place.
+    Never(Errno),
+}
+
+/// Takes the lock of the mailbox `root`, waiting until `until`.
+pub(super) fn take(root: BorrowedFd<'_>, ownership: Ownership, until: Instant) -> Taken {
     let mut pause = Duration::from_micros(50);
     loop {
-        match flock(&directory, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => return Ok(Some(Lock { _directory: directory })),
-            Err(Errno::INTR) => {}
-            Err(Errno::WOULDBLOCK) if Instant::now() >= deadline => return Ok(None),
-            Err(Errno::WOULDBLOCK) => {
-                // flock(2) itself cannot be given a deadline.
-                std::thread::sleep(pause);
-                pause = (pause * 2).min(Duration::from_millis(5));
-            }
-            Err(errno) => return Err(errno),
+        let taken = try_to_take(root, ownership);
+        let left = until.saturating_duration_since(Instant::now());
+        if !matches!(taken, Taken::Busy) || left.is_zero() {
+            return taken;
         }
+        // flock(2) itself cannot be given a deadline.
+        std::thread::sleep(pause.min(left));
+        pause = (pause * 2).min(Duration::from_millis(5));
     }
+}
+
+fn try_to_take(root: BorrowedFd<'_>, ownership: Ownership) -> Taken {
+    let file = match open(root, ownership) {
+        Ok(file) => file,
+        Err(errno) => return Taken::Never(errno),
+    };
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        // The owner has removed it meanwhile, and another process may have the lock of the next one.
+        Ok(()) if !is_in_place(root, file.as_fd()) => Taken::Busy,
+        Ok(()) => Taken::Ours(Lock { _file: file }),
+        Err(Errno::WOULDBLOCK | Errno::INTR) => Taken::Busy,
+        Err(errno) => Taken::Never(errno),
+    }
+}
+
+/// Opens the file, and makes it where it is missing or is none that may be used.
+fn open(root: BorrowedFd<'_>, ownership: Ownership) -> Result<OwnedFd, Errno> {
+    match open_existing(root, ownership.uid) {
+        Ok(Some(file)) => return Ok(file),
+        Ok(None) | Err(Errno::LOOP | Errno::NXIO) => {
+            may_make(ownership.uid)?;
+            unlinkat(root, FILE, AtFlags::empty())?;
+        }
+        Err(Errno::NOENT) => may_make(ownership.uid)?,
+        Err(errno) => return Err(errno),
+    }
+    replace::make(root, FILE, Ownership { mode: 0o600, ..ownership })?;
+    open_existing(root, ownership.uid)?.ok_or(Errno::EXIST)
+}
+
+/// A file of another user, which this one would make, would keep the owner out.
+fn may_make(owner: u32) -> Result<(), Errno> {
+    let own = rustix::process::geteuid();
+    if own.is_root() || own.as_raw() == owner { Ok(()) } else { Err(Errno::ACCESS) }
+}
+
+/// Opens the file; `None` if it is none that only root and the owner can open.
+fn open_existing(root: BorrowedFd<'_>, owner: u32) -> Result<Option<OwnedFd>, Errno> {
+    let safe = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+    let file = openat(root, FILE, OFlags::RDWR | safe, Mode::empty())?;
+    let found = statx(&file, c"", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)?;
+    let is_file = FileType::from_raw_mode(u32::from(found.stx_mode)) == FileType::RegularFile;
+    let is_private = found.stx_mode & 0o077 == 0 && found.stx_uid == owner && found.stx_nlink <= 1;
+    Ok((is_file && is_private).then_some(file))
+}
+
+fn is_in_place(root: BorrowedFd<'_>, file: BorrowedFd<'_>) -> bool {
+    let named = statx(root, FILE, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::INO);
+    let open = statx(file, c"", AtFlags::EMPTY_PATH, StatxFlags::INO);
+    named.and_then(|named| open.map(|open| named.stx_ino == open.stx_ino)).unwrap_or(false)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustix::fd::AsFd;
+    use std::fs::{self, File, Permissions};
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+    struct Mailbox(tempfile::TempDir, File);
+
+    impl Mailbox {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            fs::create_dir(folder.path().join("tmp")).unwrap();
+            let root = File::open(folder.path()).unwrap();
+            Mailbox(folder, root)
+        }
+
+        fn take(&self) -> Taken {
+            let found = self.1.metadata().unwrap();
+            let ownership = Ownership { uid: found.uid(), gid: found.gid(), mode: 0o600 };
+            take(self.1.as_fd(), ownership, Instant::now() + Duration::from_millis(20))
+        }
+    }
 
     #[test]
     fn one_at_a_time_has_the_lock() {
-        let folder = tempfile::tempdir().unwrap();
-        let directory = std::fs::File::open(folder.path()).unwrap();
-        let lock = take(directory.as_fd(), Duration::ZERO).unwrap();
-        assert!(lock.is_some());
-        assert!(take(directory.as_fd(), Duration::from_millis(20)).unwrap().is_none());
+        let mailbox = Mailbox::new();
+        let lock = mailbox.take();
+        assert!(matches!(lock, Taken::Ours(_)), "{lock:?}");
+        assert!(matches!(mailbox.take(), Taken::Busy));
         drop(lock);
-        assert!(take(directory.as_fd(), Duration::ZERO).unwrap().is_some());
+        assert!(matches!(mailbox.take(), Taken::Ours(_)));
+        let found = fs::metadata(mailbox.0.path().join("maildirlock")).unwrap();
+        assert_eq!((found.mode() & 0o7777, found.len()), (0o600, 0));
+        assert_eq!(fs::read_dir(mailbox.0.path().join("tmp")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn the_mailboxs_folder_can_be_held_by_whoever_reads_it() {
+        let mailbox = Mailbox::new();
+        flock(&mailbox.1, FlockOperation::LockExclusive).unwrap();
+        assert!(matches!(mailbox.take(), Taken::Ours(_)));
+    }
+
+    #[test]
+    fn a_lock_whose_file_was_removed_keeps_no_other_out() {
+        let mailbox = Mailbox::new();
+        let lock = mailbox.take();
+        fs::remove_file(mailbox.0.path().join("maildirlock")).unwrap();
+        assert!(matches!(mailbox.take(), Taken::Ours(_)));
+        drop(lock);
+    }
+
+    #[test]
+    fn what_is_no_private_file_is_replaced_and_never_opened_for_long() {
+        let spoils: [fn(&std::path::Path); 4] = [
+            |path| std::os::unix::fs::symlink("/etc/passwd", path).unwrap(),
+            |path| fs::hard_link(path.with_file_name("other"), path).unwrap(),
+            |path| {
+                fs::write(path, "").unwrap();
+                fs::set_permissions(path, Permissions::from_mode(0o644)).unwrap();
+            },
+            |path| {
+                rustix::fs::mknodat(rustix::fs::CWD, path, FileType::Fifo, Mode::RUSR, 0).unwrap();
+            },
+        ];
+        for (number, spoil) in spoils.into_iter().enumerate() {
+            let mailbox = Mailbox::new();
+            fs::write(mailbox.0.path().join("other"), "other").unwrap();
+            spoil(&mailbox.0.path().join("maildirlock"));
+            let taken = mailbox.take();
+            assert!(matches!(taken, Taken::Ours(_)), "{number}: {taken:?}");
+            assert_eq!(fs::read(mailbox.0.path().join("other")).unwrap(), b"other");
+        }
+        let mailbox = Mailbox::new();
+        fs::create_dir(mailbox.0.path().join("maildirlock")).unwrap();
+        assert!(matches!(mailbox.take(), Taken::Never(_)));
     }
 }

@@ -2,7 +2,7 @@
 //! one that becomes a mailbox's owner before it looks at anything.
 
 use super::room;
-use super::{Decision, Effort, Limits, MaildirQuota, Over, QuotaError, Rules, Usage};
+use super::{Decision, Effort, Limits, MaildirQuota, Over, Patience, QuotaError, Rules, Usage};
 use crate::Account;
 use crate::home::{self, NotMade};
 use std::path::PathBuf;
@@ -23,15 +23,6 @@ pub struct Mailbox {
     pub rules: Rules,
     /// How long is waited.
     pub patience: Patience,
-}
-
-/// How long a question about a mailbox may take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Patience {
-    /// Until then, the mailbox's lock is waited for.
-    pub lock: Instant,
-    /// Nobody waits for the answer any more after this.
-    pub answer: Instant,
 }
 
 /// Has a mailbox room under its own limits?
@@ -56,7 +47,7 @@ pub enum Counted {
     Now(Usage),
 }
 
-/// Answers questions about mailboxes. Each call blocks, until [`Patience::answer`] at most where another process answers.
+/// Answers questions about mailboxes. Each call blocks, until [`Patience::answer`] at most.
 pub trait Mailboxes: Send + Sync {
     /// May a message of `size` bytes be stored? See [`MaildirQuota::may_store`].
     ///
@@ -106,7 +97,7 @@ impl Mailbox {
     /// As [`room::open`].
     pub fn open(&self) -> Result<Option<MaildirQuota>, QuotaError> {
         let mailbox = room::open(&self.path, self.limits, self.rules, Some(self.uid))?;
-        Ok(mailbox.map(|mailbox| mailbox.waiting_until(self.patience.lock)))
+        Ok(mailbox.map(|mailbox| mailbox.within(self.patience)))
     }
 }
 

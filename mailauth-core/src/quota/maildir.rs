@@ -1,18 +1,19 @@
 //! A mailbox under a quota: the one face of the calculator.
 
-use super::directory;
-use super::lock::{self, Lock, PATIENCE};
+use super::lock::{self, Lock, Taken};
 use super::maildirsize::{self, For, Found, YOUNG};
 use super::replace::{Ownership, replace};
-use super::sums::{self, Sums};
-use super::tally::{PARTS, Tally};
-use super::{Decision, Doubt, Limits, Over, QuotaError, Rules, Usage};
+use super::sums;
+use super::tally::{PARTS, Remembered, Tally};
+use super::{Decision, Doubt, IfLocked, Limits, Over, Patience, QuotaError, Rules, Usage};
+use crate::trusted_path::{self, Astray};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags, openat, statx, unlinkat};
-use rustix::io::{Errno, read};
+use rustix::fs::{AtFlags, StatxFlags, statx, unlinkat};
+use rustix::io::Errno;
 use std::ffi::CStr;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Instant, SystemTime};
 
 /// How often a recount is written again because the mailbox changed in the meantime.
 const REWRITES: usize = 5;
@@ -28,8 +29,10 @@ pub struct MaildirQuota {
     limits: Limits,
     rules: Rules,
     ownership: Ownership,
-    /// Until when the lock is waited for, if that is earlier than [`PATIENCE`] allows.
-    until: Option<Instant>,
+    /// How long everything may take; where it is not said, each piece of work what is usual.
+    patience: Option<Patience>,
+    /// The lock was waited for in vain. It is not waited for again.
+    is_locked: AtomicBool,
 }
 
 /// How much of a mailbox is counted.
@@ -50,6 +53,19 @@ pub struct Recount {
     pub folders: usize,
     /// How many of them were read, in whole or in part; the others had not changed.
     pub folders_read: usize,
+    /// Whether other programs of ours were kept out. Otherwise one of them may have stored a message meanwhile that is not
+    /// in the figures.
+    pub locked: bool,
+}
+
+/// What became of the figures of a count.
+pub(super) enum Kept {
+    /// They are in maildirsize.
+    Yes,
+    /// They were not to be written: the mailbox is not ours alone.
+    NotOurs,
+    /// They could not be written.
+    No(QuotaError),
 }
 
 /// What maildirsize says.
@@ -88,16 +104,17 @@ pub(super) enum Verdict {
 }
 
 impl MaildirQuota {
-    /// Opens the mailbox at `path`. The path itself is trusted; what is in the mailbox is not.
+    /// Opens the mailbox at `path`. As root, no link on the way is followed that others could have made
+    /// ([`trusted_path`]); what is in the mailbox is not trusted at all.
     ///
     /// # Errors
     /// When there is no Maildir, or only a folder of one.
     pub fn open(path: &Path, limits: Limits, rules: Rules) -> Result<Self, QuotaError> {
         let failed = |errno| QuotaError::io("open", path, b"", errno);
-        let how = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let root = match openat(CWD, path, how, Mode::empty()) {
-            Err(Errno::NOTDIR) => return Err(QuotaError::NotAMaildir(path.to_owned())),
-            other => other.map_err(failed)?,
+        let root = match trusted_path::open(path) {
+            Err(Astray::System { errno: Errno::NOTDIR, .. }) => return Err(QuotaError::NotAMaildir(path.to_owned())),
+            Err(Astray::System { errno, .. }) => return Err(failed(errno)),
+            other => other?,
         };
         let found = statx(&root, c"", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS).map_err(failed)?;
         let exists = |name| match statx(&root, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::TYPE) {
@@ -114,7 +131,8 @@ impl MaildirQuota {
         // Who may read the mailbox may read the figures.
         let mode = u32::from(found.stx_mode) & 0o666;
         let ownership = Ownership { uid: found.stx_uid, gid: found.stx_gid, mode };
-        Ok(MaildirQuota { root, path: path.to_owned(), limits, rules, ownership, until: None })
+        let (path, patience) = (path.to_owned(), None);
+        Ok(MaildirQuota { root, path, limits, rules, ownership, patience, is_locked: AtomicBool::new(false) })
     }
 
     /// The same, provided that the mailbox belongs to the user `uid`: a home's owner could put a link in its place.
@@ -128,10 +146,14 @@ impl MaildirQuota {
         }
     }
 
-    /// The same, with no wait for the mailbox's lock that lasts longer than until `deadline`.
+    /// The same, with so much patience.
     #[must_use]
-    pub fn waiting_until(self, deadline: Instant) -> Self {
-        MaildirQuota { until: Some(deadline), ..self }
+    pub fn within(self, patience: Patience) -> Self {
+        MaildirQuota { patience: Some(patience), ..self }
+    }
+
+    pub(super) fn patience(&self) -> Patience {
+        self.patience.unwrap_or_default()
     }
 
     /// Where it is.
@@ -169,7 +191,7 @@ impl MaildirQuota {
     /// # Errors
     /// When any part of the mailbox cannot be read, or it never comes to rest.
     pub fn count(&self) -> Result<Usage, QuotaError> {
-        let mut tally = self.tally(&Sums::default())?;
+        let mut tally = self.tally(Effort::Full)?;
         tally.settle()?;
         tally.usage()
     }
@@ -211,7 +233,7 @@ impl MaildirQuota {
     /// As [`MaildirQuota::count`].
     pub fn is_true(&self) -> Result<bool, QuotaError> {
         match self.stored()? {
-            Stored { usage: Some(usage), doubt: None, .. } => Ok(self.tally(&self.read_sums())?.usage()? == usage),
+            Stored { usage: Some(usage), doubt: None, .. } => Ok(self.tally(Effort::Changed)?.usage()? == usage),
             _ => Ok(false),
         }
     }
@@ -230,22 +252,28 @@ impl MaildirQuota {
     /// Counts the mailbox, and writes a fresh maildirsize and the sums. Without a limit, a maildirsize that is
     /// there is removed.
     ///
+    /// Where another process does not let go of the mailbox's lock it is done as [`Patience::if_locked`] says, and
+    /// [`Recount::locked`] is false.
+    ///
     /// # Errors
     /// When it cannot be counted, or the result not be written; nothing is written of an incomplete count.
     pub fn recount(&self, effort: Effort) -> Result<Recount, QuotaError> {
         self.recount_and(effort, |_| ()).map(|(recount, ())| recount)
     }
 
-    /// The same, and tells somebody of it before another of our programs can change the mailbox: what is told later is
-    /// newer.
+    /// The same, and hands over what was counted before another of our programs can change the mailbox: what is handed over
+    /// later is newer.
     ///
     /// # Errors
-    /// As [`MaildirQuota::recount`]; then nothing is told.
+    /// As [`MaildirQuota::recount`]; then nothing is handed over.
     pub fn recount_and<T>(&self, effort: Effort, tell: impl FnOnce(Usage) -> T) -> Result<(Recount, T), QuotaError> {
         let lock = self.lock()?;
-        let (recount, stored) = self.recount_locked(&lock, effort)?;
-        stored?;
-        Ok((recount, tell(recount.usage)))
+        let insists = self.patience().if_locked == IfLocked::Insist;
+        let (recount, kept) = self.count_and_keep(lock.as_ref(), effort, insists)?;
+        match kept {
+            Kept::No(error) => Err(error),
+            Kept::Yes | Kept::NotOurs => Ok((recount, tell(recount.usage))),
+        }
     }
 
     /// May a message of `size` bytes be stored? Counts the mailbox where the stored figures are in doubt, or would
@@ -267,9 +295,9 @@ impl MaildirQuota {
             Verdict::Over(over) => Ok(Some(over)),
             Verdict::Count => {
                 let lock = self.lock()?;
-                let (recount, stored) = self.recount_locked(&lock, Effort::Changed)?;
+                let (recount, kept) = self.count_and_keep(lock.as_ref(), Effort::Changed, false)?;
                 // The count is an answer, even if it cannot be kept.
-                if let Err(error) = stored {
+                if let Kept::No(error) = kept {
                     tracing::warn!("{error}; the mailbox will be counted again");
                 }
                 Ok(self.limits.broken_by(recount.usage, size))
@@ -313,7 +341,10 @@ impl MaildirQuota {
                 self.add_line(file, bytes, messages)
             }
             Err(Doubt::Missing) if self.limits == Limits::NONE => Ok(()),
-            _ => self.recount_locked(&lock, Effort::Changed)?.1,
+            _ => match self.count_and_keep(lock.as_ref(), Effort::Changed, false)? {
+                (_, Kept::No(error)) => Err(error),
+                (_, Kept::Yes | Kept::NotOurs) => Ok(()),
+            },
         }
     }
 
@@ -353,26 +384,41 @@ impl MaildirQuota {
     /// Returns true if the mailbox is as it was when it was counted for this maildirsize. Costs a look at each folder and
     /// reads none; so however many messages come for a full mailbox, it is not counted again for each.
     fn is_as_counted(&self, file: &Found, counted: Usage) -> bool {
-        let sums = self.read_sums();
-        if !sums.is_empty() {
-            return Tally::unchanged(self, &sums, SystemTime::now()).is_ok_and(|usage| usage == Some(counted));
+        match Tally::unchanged(self, SystemTime::now()) {
+            // Another program's count. A time in the future is a clock that was set.
+            Ok(Remembered::Nothing) => {
+                let is_young = file.modified.elapsed().is_ok_and(|age| age < YOUNG);
+                is_young && Tally::is_older(self, file.times).unwrap_or(false)
+            }
+            remembered => remembered.is_ok_and(|remembered| remembered == Remembered::Same(counted)),
         }
-        // Another program's count. A time in the future is a clock that was set.
-        file.modified.elapsed().is_ok_and(|age| age < YOUNG) && Tally::is_older(self, file.times).unwrap_or(false)
     }
 
     /// Returns true if the mailbox held `usage` at its last count and looks as it did then. Reads no folder.
     pub(super) fn still_holds(&self, usage: Usage) -> bool {
-        let sums = self.read_sums();
-        !sums.is_empty() && Tally::unchanged(self, &sums, SystemTime::now()).is_ok_and(|found| found == Some(usage))
+        Tally::unchanged(self, SystemTime::now()).is_ok_and(|remembered| remembered == Remembered::Same(usage))
     }
 
-    pub(super) fn lock(&self) -> Result<Lock, QuotaError> {
-        let left = self.until.map(|until| until.saturating_duration_since(Instant::now()));
-        let patience = left.map_or(PATIENCE, |left| left.min(PATIENCE));
-        lock::take(self.root.as_fd(), patience)
-            .map_err(|errno| QuotaError::io("lock", &self.path, b"", errno))?
-            .ok_or_else(|| QuotaError::Locked { path: self.path.clone(), seconds: whole_seconds(patience) })
+    /// Takes the mailbox's lock; `None` where it cannot be had and the work is done without.
+    ///
+    /// # Errors
+    /// When another process has it, and the question can be asked again.
+    pub(super) fn lock(&self) -> Result<Option<Lock>, QuotaError> {
+        let patience = self.patience();
+        let until = if self.is_locked.load(Ordering::Relaxed) { Instant::now() } else { patience.lock };
+        match lock::take(self.root.as_fd(), self.ownership, until) {
+            Taken::Ours(lock) => Ok(Some(lock)),
+            Taken::Busy if patience.if_locked == IfLocked::AskAgain => Err(QuotaError::Locked(self.path.clone())),
+            Taken::Busy => {
+                self.is_locked.store(true, Ordering::Relaxed);
+                tracing::debug!("{} is locked by another process; it is not waited for", self.path.display());
+                Ok(None)
+            }
+            Taken::Never(errno) => {
+                tracing::debug!("{}; the work is done without", self.failed("lock", lock::FILE, errno));
+                Ok(None)
+            }
+        }
     }
 
     /// Opens maildirsize; the outer error is the file system's.
@@ -398,19 +444,21 @@ impl MaildirQuota {
         Ok(())
     }
 
-    /// A count, and whether it could be kept.
-    pub(super) fn recount_locked(
+    /// Counts the mailbox, and keeps the figures in maildirsize. Without the mailbox's lock that is only done for a caller
+    /// who `insists`: a message whose line another program of ours is adding to the old file would be lost to the new one.
+    pub(super) fn count_and_keep(
         &self,
-        _lock: &Lock,
+        lock: Option<&Lock>,
         effort: Effort,
-    ) -> Result<(Recount, Result<(), QuotaError>), QuotaError> {
-        let known = match effort {
-            Effort::Changed => self.read_sums(),
-            Effort::Full => Sums::default(),
-        };
-        let mut tally = self.tally(&known)?;
+        insists: bool,
+    ) -> Result<(Recount, Kept), QuotaError> {
+        let mut tally = self.tally(effort)?;
         let mut usage = tally.usage()?;
-        let stored = self.store(&mut tally, &mut usage);
+        let kept = match lock.is_some() || insists {
+            true => self.store(&mut tally, &mut usage).map_or_else(Kept::No, |()| Kept::Yes),
+            false => Kept::NotOurs,
+        };
+        // Each line of the sums is true by itself, so that no lock is needed for them.
         if tally.news {
             let text = sums::compose(&tally.folders, self.rules, tally.now);
             if let Err(errno) = replace(self.root.as_fd(), sums::FILE, text.as_bytes(), self.ownership) {
@@ -418,7 +466,8 @@ impl MaildirQuota {
             }
         }
         let folders = tally.folders.len();
-        Ok((Recount { usage, folders, folders_read: tally.read.min(folders) }, stored))
+        let (folders_read, locked) = (tally.read.min(folders), lock.is_some());
+        Ok((Recount { usage, folders, folders_read, locked }, kept))
     }
 
     /// Writes a fresh maildirsize, and again as long as messages come or go while it takes its place: whoever brought
@@ -442,43 +491,11 @@ impl MaildirQuota {
         Err(QuotaError::Unsettled(self.path.clone()))
     }
 
-    fn tally(&self, known: &Sums) -> Result<Tally<'_>, QuotaError> {
-        Tally::take(self, known, SystemTime::now())
-    }
-
-    /// The sums of the last count; nothing that is wrong with them is worth an error.
-    fn read_sums(&self) -> Sums {
-        let how = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
-        let text = openat(&self.root, sums::FILE, how, Mode::empty()).and_then(|file| read_whole(&file));
-        text.map(|text| Sums::parse(&text, self.rules)).unwrap_or_default()
+    fn tally(&self, effort: Effort) -> Result<Tally<'_>, QuotaError> {
+        Tally::take(self, effort, SystemTime::now())
     }
 
     fn failed(&self, doing: &'static str, file: &CStr, errno: Errno) -> QuotaError {
         QuotaError::io(doing, &self.path, file.to_bytes(), errno)
     }
-}
-
-/// Rounded, and at least 1.
-fn whole_seconds(duration: Duration) -> u64 {
-    duration.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX).max(1)
-}
-
-/// The sums file's text, if it is a file of a size that it can have.
-fn read_whole(file: &OwnedFd) -> Result<Vec<u8>, Errno> {
-    let found = statx(file, c"", AtFlags::EMPTY_PATH, StatxFlags::TYPE | StatxFlags::SIZE)?;
-    if !directory::kind_of(&found).is_file() || found.stx_size > sums::MOST_BYTES {
-        return Err(Errno::INVAL);
-    }
-    let mut text = vec![0; usize::try_from(found.stx_size).map_err(|_| Errno::INVAL)?];
-    let mut length = 0;
-    while length < text.len() {
-        match read(file, &mut text[length..]) {
-            Ok(0) => break,
-            Ok(count) => length += count,
-            Err(Errno::INTR) => {}
-            Err(errno) => return Err(errno),
-        }
-    }
-    text.truncate(length);
-    Ok(text)
 }

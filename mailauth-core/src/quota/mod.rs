@@ -28,6 +28,7 @@ mod maildir;
 pub mod maildirsize;
 mod name;
 pub mod others;
+mod patience;
 pub mod pools;
 mod replace;
 mod reservation;
@@ -40,6 +41,8 @@ pub mod warnings;
 #[cfg(test)]
 mod histories;
 #[cfg(test)]
+mod hostile_owner;
+#[cfg(test)]
 mod tests;
 
 pub use directory::StrayLink;
@@ -47,5 +50,6 @@ pub use error::QuotaError;
 pub use limits::{Limits, LimitsError, WrittenLimits};
 pub use maildir::{Check, Effort, MaildirQuota, Recount, Stored};
 pub use maildirsize::Doubt;
+pub use patience::{IfLocked, Patience};
 pub use reservation::{Refused, Reservation};
 pub use usage::{Decision, Kind, Over, Rules, Usage};

@@ -2,12 +2,13 @@
 //!
 //! What a mailbox published is too much once its owner has deleted mail by other programs. So those that published the
 //! most are counted again where their folders have changed. That is bounded: [`MOST_LOOKED_AT`] mailboxes, and
-//! half a second. A mailbox that looks as it did when it was counted costs a look at each of its folders; one that this
-//! process may not look into, or whose lock another one has, keeps its figure.
+//! half a second, after which a count that is under way is given up. A mailbox that looks as it did when it was counted
+//! costs a look at each of its folders; one that this process may not look into, or whose lock another one has, keeps its
+//! figure.
 
-use super::mailboxes::{Counted, Mailbox, Mailboxes, Patience};
+use super::mailboxes::{Counted, Mailbox, Mailboxes};
 use super::pools::{PoolStore, PoolUse};
-use super::{Kind, Limits, Rules, Usage};
+use super::{IfLocked, Kind, Limits, Patience, Rules, Usage};
 use crate::Login;
 use crate::mailbox::MailboxDefaults;
 use crate::store::{AccountStore, StoreError};
@@ -16,14 +17,11 @@ use std::time::{Duration, Instant};
 /// How many mailboxes are looked at for one message.
 pub const MOST_LOOKED_AT: usize = 16;
 
-/// How long it may take, but for the count that is under way then.
+/// How long it may take.
 const LONGEST: Duration = Duration::from_millis(500);
 
 /// How long the lock of one of them is waited for.
 const LOCKED: Duration = Duration::from_millis(20);
-
-/// How long the count of one is waited for where another process does it.
-const COUNTED: Duration = Duration::from_secs(5);
 
 /// How the other mailboxes of a domain are found.
 #[derive(Clone, Copy)]
@@ -65,7 +63,7 @@ impl Others<'_> {
             if login == *wanted.login {
                 continue;
             }
-            if let Some(now) = self.count_one(wanted, &login, published)? {
+            if let Some(now) = self.count_one(wanted, &login, published, until)? {
                 pool = Some(now);
                 if wanted.limits.broken_by(now.usage, wanted.size).is_none() {
                     break;
@@ -76,12 +74,18 @@ impl Others<'_> {
     }
 
     /// Counts a mailbox that does not look as it did when it held what it published, and publishes it.
-    fn count_one(&self, wanted: &Wanted<'_>, login: &Login, published: Usage) -> Result<Option<PoolUse>, StoreError> {
+    fn count_one(
+        &self,
+        wanted: &Wanted<'_>,
+        login: &Login,
+        published: Usage,
+        until: Instant,
+    ) -> Result<Option<PoolUse>, StoreError> {
         let row = answered(self.accounts.find(login))?.flatten();
         let Some(account) = row.and_then(|row| self.defaults.resolve(row).ok()) else { return Ok(None) };
         let limits = if account.quota == Limits::NONE { wanted.limits } else { account.quota };
-        let now = Instant::now();
-        let patience = Patience { lock: now + LOCKED, answer: now + COUNTED };
+        let lock = until.min(Instant::now() + LOCKED);
+        let patience = Patience { lock, answer: until, if_locked: IfLocked::AskAgain };
         let mailbox = Mailbox::of(&account, limits, self.rules, patience);
         let mut told = None;
         let counted = self.mailboxes.count(&mailbox, Some(published), &mut |usage| {

@@ -1,7 +1,9 @@
 //! Replacing a small file of a mailbox as a whole.
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid, fchmod, fchown, openat, renameat, unlinkat};
+use rustix::fs::{
+    AtFlags, Gid, Mode, OFlags, RenameFlags, Uid, fchmod, fchown, openat, renameat, renameat_with, unlinkat,
+};
 use rustix::io::{Errno, write};
 use std::ffi::{CStr, CString};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,13 +21,39 @@ pub(super) struct Ownership {
 /// Writes `text` to a new file in the mailbox's `tmp` and gives it the name `name`. Readers see the old file or the new
 /// one, never a part. Where `tmp` is a link, which may lead to another disk, the new file begins in the mailbox itself.
 pub(super) fn replace(root: BorrowedFd<'_>, name: &CStr, text: &[u8], ownership: Ownership) -> Result<(), Errno> {
+    place(root, name, text, ownership, |tmp, temporary| renameat(tmp, temporary, root, name))
+}
+
+/// Makes an empty file by the name `name`, which belongs to its owner from its first moment. One that is there stays.
+pub(super) fn make(root: BorrowedFd<'_>, name: &CStr, ownership: Ownership) -> Result<(), Errno> {
+    let made = place(root, name, b"", ownership, |tmp, temporary| {
+        match renameat_with(tmp, temporary, root, name, RenameFlags::NOREPLACE) {
+            // Not every file system knows the flag.
+            Err(Errno::INVAL | Errno::NOSYS) => renameat(tmp, temporary, root, name),
+            other => other,
+        }
+    });
+    match made {
+        Err(Errno::EXIST) => Ok(()),
+        other => other,
+    }
+}
+
+/// Writes a new file and has `rename` give it its name.
+fn place(
+    root: BorrowedFd<'_>,
+    name: &CStr,
+    text: &[u8],
+    ownership: Ownership,
+    rename: impl FnOnce(BorrowedFd<'_>, &CStr) -> Result<(), Errno>,
+) -> Result<(), Errno> {
     let how = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let tmp = match openat(root, c"tmp", how, Mode::empty()) {
         Err(Errno::NOTDIR | Errno::LOOP) => openat(root, c".", how, Mode::empty())?,
         other => other?,
     };
     let (file, temporary) = create(tmp.as_fd(), name)?;
-    let result = fill(&file, text, ownership).and_then(|()| renameat(&tmp, &temporary, root, name));
+    let result = fill(&file, text, ownership).and_then(|()| rename(tmp.as_fd(), &temporary));
     if result.is_err() {
         let _ = unlinkat(&tmp, &temporary, AtFlags::empty()); // it is only litter, and readers clean tmp
     }

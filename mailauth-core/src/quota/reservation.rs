@@ -3,9 +3,12 @@
 //! The mailbox's lock is held from the check until the message is in `new` (or is not), so that neither a second
 //! delivery nor a recount of ours comes between: the limit is not overshot, and a recount never misses the message. If
 //! the process dies in between, the sum is too high by this message, and heals when the mailbox is counted.
+//!
+//! Where the lock cannot be had, because the mailbox's owner holds it, the message is stored without: mail does not wait for
+//! that.
 
 use super::lock::Lock;
-use super::maildir::{Effort, MaildirQuota, Verdict};
+use super::maildir::{Effort, Kept, MaildirQuota, Verdict};
 use super::maildirsize::{For, Found};
 use super::{Doubt, Limits, Over, QuotaError, Usage};
 
@@ -17,7 +20,7 @@ pub struct Reservation<'a> {
     /// Bytes that a line was added for.
     size: Option<i64>,
     usage: Option<Usage>,
-    _lock: Lock,
+    _lock: Option<Lock>,
 }
 
 /// Why there is no room.
@@ -37,7 +40,7 @@ impl From<QuotaError> for Refused {
 
 impl MaildirQuota {
     /// Reserves room for a message of `size` bytes. Between this and [`Reservation::keep`] should be one rename(2): every
-    /// other delivery waits.
+    /// other delivery waits for it, if not for long.
     ///
     /// Without a limit nothing is checked; if there is a maildirsize all the same, it is kept right.
     ///
@@ -49,7 +52,7 @@ impl MaildirQuota {
         let (usage, file) = if self.limits() == Limits::NONE {
             (None, found.ok().filter(|found| found.contents.is_ok()))
         } else {
-            let (usage, file) = self.room(&lock, found, size)?;
+            let (usage, file) = self.room(lock.as_ref(), found, size)?;
             (Some(usage), file)
         };
         let mut reservation = Reservation { mailbox: self, size: None, usage, _lock: lock };
@@ -62,16 +65,21 @@ impl MaildirQuota {
     }
 
     /// What the mailbox will hold with the message, and the file to tell.
-    fn room(&self, lock: &Lock, found: Result<Found, Doubt>, size: u64) -> Result<(Usage, Option<Found>), Refused> {
+    fn room(
+        &self,
+        lock: Option<&Lock>,
+        found: Result<Found, Doubt>,
+        size: u64,
+    ) -> Result<(Usage, Option<Found>), Refused> {
         let (before, file) = match self.verdict(&found, size) {
             Verdict::Fits(usage) => (usage, found.ok()),
             Verdict::Over(over) => return Err(Refused::Over(over)),
             Verdict::Count => {
-                let (recount, stored) = self.recount_locked(lock, Effort::Changed)?;
+                let (recount, kept) = self.count_and_keep(lock, Effort::Changed, false)?;
                 if let Some(over) = self.limits().broken_by(recount.usage, size) {
                     return Err(Refused::Over(over));
                 }
-                (recount.usage, self.file_after(stored)?)
+                (recount.usage, self.file_after(kept)?)
             }
         };
         let message = Usage { bytes: size, messages: 1 };
@@ -81,15 +89,17 @@ impl MaildirQuota {
 
     /// The file to tell after a count. Where something that is no file stands in its place nobody can be told, and
     /// nobody believes it either: that must not stop mail.
-    fn file_after(&self, stored: Result<(), QuotaError>) -> Result<Option<Found>, QuotaError> {
-        match (self.open_file(For::Appending)?, stored) {
-            (Ok(found), Ok(())) => Ok(Some(found)),
-            (Err(Doubt::NotAFile), Err(error)) => {
+    fn file_after(&self, kept: Kept) -> Result<Option<Found>, QuotaError> {
+        match (self.open_file(For::Appending)?, kept) {
+            (Ok(found), Kept::Yes) => Ok(Some(found)),
+            // It was not replaced. In one that is believed the message must not be missing.
+            (found, Kept::NotOurs) => Ok(found.ok().filter(|found| found.contents.is_ok())),
+            (Err(Doubt::NotAFile), Kept::No(error)) => {
                 tracing::warn!("{error}; the mailbox is counted for each message");
                 Ok(None)
             }
-            (_, Err(error)) => Err(error),
-            (Err(_), Ok(())) => Err(QuotaError::Unsettled(self.path().to_owned())),
+            (_, Kept::No(error)) => Err(error),
+            (Err(_), Kept::Yes) => Err(QuotaError::Unsettled(self.path().to_owned())),
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Has an account room for a message? Its mailbox under its own quota, and its domain's pool.
 
-use super::mailboxes::{Mailbox, Patience, Space};
+use super::mailboxes::{Mailbox, Space};
 use super::others::Others;
 use super::pools::{Member, PoolDecision, PoolError, PoolOver, PoolStore};
-use super::{Limits, MaildirQuota, Over, QuotaError, Rules, Usage};
+use super::{Limits, MaildirQuota, Over, Patience, QuotaError, Rules, Usage};
 use crate::Account;
 use crate::store::StoreError;
 use std::io;

@@ -7,8 +7,9 @@
 use super::count::{self, BUFFER, Failure, Place};
 use super::directory::{self, Moment, Stamp};
 use super::error::below;
-use super::sums::Sums;
-use super::{MaildirQuota, QuotaError, Rules, Usage};
+use super::patience::{CALL, LINK, NAME, Timer};
+use super::sums::{self, Earlier};
+use super::{Effort, MaildirQuota, QuotaError, Rules, Usage};
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::FileType;
 use rustix::io::Errno;
@@ -19,6 +20,9 @@ use std::time::SystemTime;
 
 /// The most folders of a mailbox. It bounds memory: the names are their owner's.
 pub(super) const MOST_FOLDERS: usize = 65_536;
+
+/// The most bytes of their names together.
+pub(super) const MOST_IN_NAMES: usize = 4 << 20;
 
 /// How often what changed during a count is counted again.
 const ROUNDS: usize = 10;
@@ -42,20 +46,32 @@ pub(super) struct Part {
 pub(super) struct Folder {
     /// Its name, with the dot; `.` is the mailbox itself.
     pub name: CString,
-    /// The paths of its [`PARTS`] in the mailbox.
-    paths: [CString; 2],
     /// `new` and `cur`, as in [`PARTS`].
     pub parts: [Part; 2],
 }
 
 impl Folder {
-    pub fn new(name: CString, parts: [Part; 2]) -> Self {
-        let paths = PARTS.map(|part| {
-            let path = [name.to_bytes(), part.to_bytes_with_nul()].join(&b'/');
-            CString::from_vec_with_nul(path).unwrap_or_default() // neither has a NUL of its own
-        });
-        Folder { name, paths, parts }
+    /// One of which nothing is known.
+    pub fn new(name: CString) -> Self {
+        Folder { name, parts: Default::default() }
     }
+}
+
+/// The path of a directory of messages in the mailbox.
+fn path_of(folder: &CStr, part: &CStr) -> CString {
+    let path = [folder.to_bytes(), part.to_bytes_with_nul()].join(&b'/');
+    CString::from_vec_with_nul(path).unwrap_or_default() // neither has a NUL of its own
+}
+
+/// What the kept sums say of a mailbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Remembered {
+    /// There are none.
+    Nothing,
+    /// It looks as it did when it was counted, and held this then.
+    Same(Usage),
+    /// It has changed, or that cannot be told.
+    Other,
 }
 
 /// A mailbox being counted.
@@ -66,6 +82,7 @@ pub(super) struct Tally<'a> {
     rules: Rules,
     /// When the count began.
     pub now: SystemTime,
+    timer: Timer,
     buffer: Vec<u8>,
     unreadable: Option<(Vec<u8>, Errno)>,
     /// What was found, in the order of the names.
@@ -77,14 +94,19 @@ pub(super) struct Tally<'a> {
 }
 
 impl<'a> Tally<'a> {
-    /// Counts the mailbox, but for what `known` tells of directories that have not changed.
+    /// Counts the mailbox: all of it, or what the kept sums do not tell.
     ///
     /// `now` is the time; a parameter for the tests of the clock.
-    pub fn take(mailbox: &'a MaildirQuota, known: &Sums, now: SystemTime) -> Result<Self, QuotaError> {
+    pub fn take(mailbox: &'a MaildirQuota, effort: Effort, now: SystemTime) -> Result<Self, QuotaError> {
         let mut tally = Tally::begin(mailbox, now);
-        for name in tally.list()? {
-            let parts = known.of(&name);
-            tally.folders.push(Folder::new(name, parts));
+        tally.folders = tally.list()?.into_iter().map(Folder::new).collect();
+        if effort == Effort::Changed {
+            tally.recall();
+            for part in tally.folders.iter_mut().flat_map(|folder| &mut folder.parts) {
+                if !part.at_rest {
+                    *part = Part::default();
+                }
+            }
         }
         tally.refresh()?;
         Ok(tally)
@@ -92,21 +114,22 @@ impl<'a> Tally<'a> {
 
     /// Returns what the mailbox held at its last count if every directory looks as it did then. Reads no directory of
     /// messages, and says nothing where the count is too old for what had not been at rest.
-    pub fn unchanged(mailbox: &'a MaildirQuota, known: &Sums, now: SystemTime) -> Result<Option<Usage>, QuotaError> {
+    pub fn unchanged(mailbox: &'a MaildirQuota, now: SystemTime) -> Result<Remembered, QuotaError> {
         let mut tally = Tally::begin(mailbox, now);
-        let young = known.is_young(now);
+        tally.folders = tally.list()?.into_iter().map(Folder::new).collect();
+        let Some(earlier) = tally.recall() else { return Ok(Remembered::Nothing) };
+        let young = earlier.is_young(now);
         let mut sum = Some(Usage::default());
-        for name in tally.list()? {
-            let folder = Folder::new(name.clone(), known.as_seen(&name));
-            for (part, path) in folder.parts.iter().zip(&folder.paths) {
-                let stamp = directory::stamp_at(tally.root, path, tally.owner);
-                if !stamp.is_ok_and(|stamp| stamp == part.stamp) || !(part.at_rest || part.stamp.is_none() || young) {
-                    return Ok(None);
+        for folder in std::mem::take(&mut tally.folders) {
+            for (part, name) in folder.parts.iter().zip(PARTS) {
+                let stamp = tally.stamp_of(&path_of(&folder.name, name))?;
+                if stamp != Some(part.stamp) || !(part.at_rest || part.stamp.is_none() || young) {
+                    return Ok(Remembered::Other);
                 }
                 sum = sum.and_then(|sum| sum.checked_add(part.usage));
             }
         }
-        Ok(sum)
+        Ok(sum.map_or(Remembered::Other, Remembered::Same))
     }
 
     /// Returns true if no directory of messages, and no folder, has come, changed or gone since a file of the mailbox with
@@ -115,9 +138,9 @@ impl<'a> Tally<'a> {
         let mut tally = Tally::begin(mailbox, SystemTime::now());
         let older = |stamp: Stamp| stamp.modified < modified && stamp.changed < changed;
         for name in tally.list()? {
-            for path in &Folder::new(name, Default::default()).paths {
-                match directory::stamp_at(tally.root, path, tally.owner) {
-                    Ok(stamp) if stamp.is_none_or(older) => {}
+            for part in PARTS {
+                match tally.stamp_of(&path_of(&name, part))? {
+                    Some(stamp) if stamp.is_none_or(older) => {}
                     _ => return Ok(false),
                 }
             }
@@ -127,10 +150,30 @@ impl<'a> Tally<'a> {
     }
 
     fn begin(mailbox: &'a MaildirQuota, now: SystemTime) -> Self {
-        let (root, path, owner, rules) = (mailbox.root(), mailbox.path(), mailbox.owner().0, mailbox.rules());
-        let buffer = Vec::with_capacity(BUFFER);
-        let unreadable = None;
-        Tally { root, path, owner, rules, now, buffer, unreadable, folders: Vec::new(), read: 0, news: false }
+        Tally {
+            root: mailbox.root(),
+            path: mailbox.path(),
+            owner: mailbox.owner().0,
+            rules: mailbox.rules(),
+            now,
+            timer: Timer::until(mailbox.patience().answer),
+            buffer: Vec::with_capacity(BUFFER),
+            unreadable: None,
+            folders: Vec::new(),
+            read: 0,
+            news: false,
+        }
+    }
+
+    /// Takes over what the kept sums say.
+    fn recall(&mut self) -> Option<Earlier> {
+        sums::recall(self.root, self.rules, &mut self.folders)
+    }
+
+    /// The stamp of a directory; `None` when it cannot be told.
+    fn stamp_of(&mut self, path: &CStr) -> Result<Option<Option<Stamp>>, QuotaError> {
+        self.timer.spend(CALL).map_err(|late| late.of(self.path))?;
+        Ok(directory::stamp_at(self.root, path, self.owner).ok())
     }
 
     /// Looks at everything once more, and counts again what changed, until nothing does. Says whether anything did.
@@ -163,29 +206,42 @@ impl<'a> Tally<'a> {
 
     /// The folders there are, in the order of their names.
     fn list(&mut self) -> Result<BTreeSet<CString>, QuotaError> {
-        let failed = |errno| QuotaError::io("read", self.path, b"", errno);
         // The mailbox's own descriptor is shared, and so is its position.
-        let directory = directory::reopen(self.root).map_err(failed)?;
-        let (root, owner, trash) = (self.root, self.owner, self.rules.count_trash);
-        let mut names = BTreeSet::new();
-        let mut linked = BTreeSet::new();
-        directory::for_each_entry(&directory, &mut self.buffer, |name, kind| {
-            let candidate = match name.to_bytes() {
+        let directory = directory::reopen(self.root).map_err(|errno| QuotaError::io("read", self.path, b"", errno))?;
+        let (root, owner, trash, timer) = (self.root, self.owner, self.rules.count_trash, &mut self.timer);
+        let (mut names, mut linked, mut length) = (BTreeSet::new(), BTreeSet::new(), 0);
+        let listed = directory::for_each_entry(&directory, &mut self.buffer, |name, kind| {
+            timer.spend(NAME)?;
+            let is_candidate = match name.to_bytes() {
                 b".." => false,
                 b".Trash" => trash,
                 // Among them `.`, which is the mailbox itself.
-                bytes => bytes.first() == Some(&b'.') && names.len() <= MOST_FOLDERS,
+                bytes => bytes.first() == Some(&b'.'),
             };
-            if candidate && is_folder(root, name, kind, owner, &mut linked)? {
-                names.insert(name.to_owned());
+            if !is_candidate || !is_folder(root, name, kind, owner, &mut linked, timer)? {
+                return Ok(());
             }
-            Ok::<(), Errno>(())
-        })
-        .map_err(failed)?;
-        if names.len() > MOST_FOLDERS {
-            return Err(QuotaError::TooManyFolders { path: self.path.to_owned(), most: MOST_FOLDERS });
+            length += name.to_bytes().len();
+            if names.len() > MOST_FOLDERS || length > MOST_IN_NAMES {
+                return Err(Failure::TooManyFolders);
+            }
+            names.insert(name.to_owned());
+            Ok::<(), Failure>(())
+        });
+        listed.map(|()| names).map_err(|failure| self.failed(c"", failure))
+    }
+
+    /// Why the mailbox cannot be counted, after a failure at `path` in it.
+    fn failed(&self, path: &CStr, failure: Failure) -> QuotaError {
+        match failure {
+            Failure::System(errno) => QuotaError::io("read", self.path, path.to_bytes(), errno),
+            Failure::Stray(link) => QuotaError::Link { path: below(self.path, path.to_bytes()), link },
+            Failure::TooLarge => QuotaError::TooLarge(self.path.to_owned()),
+            Failure::TooManyFolders => {
+                QuotaError::TooManyFolders { path: self.path.to_owned(), most: MOST_FOLDERS, in_names: MOST_IN_NAMES }
+            }
+            Failure::Late => QuotaError::Late(self.path.to_owned()),
         }
-        Ok(names)
     }
 
     /// Takes note of folders made, renamed and deleted since they were listed. Says whether there are any.
@@ -195,7 +251,7 @@ impl<'a> Tally<'a> {
         self.folders.retain(|folder| names.remove(&folder.name));
         let changed = self.folders.len() < before || !names.is_empty();
         if !names.is_empty() {
-            self.folders.extend(names.into_iter().map(|name| Folder::new(name, Default::default())));
+            self.folders.extend(names.into_iter().map(Folder::new));
             self.folders.sort_by(|a, b| a.name.cmp(&b.name));
         }
         Ok(changed)
@@ -219,18 +275,17 @@ impl<'a> Tally<'a> {
     /// Counts what is not as it is known of a folder. Says whether there was anything.
     fn refresh_folder(&mut self, folder: &mut Folder) -> Result<bool, QuotaError> {
         let mut changed = false;
-        for ((part, path), name) in folder.parts.iter_mut().zip(&folder.paths).zip(PARTS) {
-            let place = Place { root: self.root, owner: self.owner, folder: &folder.name, part: name, path };
+        for (part, name) in folder.parts.iter_mut().zip(PARTS) {
+            let path = path_of(&folder.name, name);
+            let place = Place { root: self.root, owner: self.owner, folder: &folder.name, part: name, path: &path };
             match self.refresh_part(place, part) {
                 Ok(counted) => changed |= counted,
-                Err(Failure::TooLarge) => return Err(QuotaError::TooLarge(self.path.to_owned())),
-                Err(Failure::Stray(link)) => {
-                    return Err(QuotaError::Link { path: below(self.path, path.to_bytes()), link });
-                }
-                Err(Failure::System(errno)) => {
+                Err(Failure::System(errno @ (Errno::ACCESS | Errno::PERM))) => {
                     *part = Part::default();
-                    self.give_up(path, errno)?;
+                    // The rest is counted: people are told what it holds.
+                    self.unreadable.get_or_insert((path.to_bytes().to_vec(), errno));
                 }
+                Err(failure) => return Err(self.failed(&path, failure)),
             }
         }
         Ok(changed)
@@ -241,27 +296,17 @@ impl<'a> Tally<'a> {
     /// The look at its stamp may pass through a folder that has just become a link: a stamp that is the known one is
     /// the known directory's, however it was reached. What is then read is reached by no link but to its owner's.
     fn refresh_part(&mut self, place: Place<'_>, part: &mut Part) -> Result<bool, Failure> {
+        self.timer.spend(CALL)?;
         if directory::stamp_at(self.root, place.path, self.owner)? == part.stamp {
             return Ok(false);
         }
         let known = *part;
-        *part = match count::count(place, self.rules, &mut self.buffer)? {
+        *part = match count::count(place, self.rules, &mut self.buffer, &mut self.timer)? {
             Some((stamp, usage)) => Part { stamp: Some(stamp), usage, at_rest: stamp.at_rest(self.now) },
             None => Part::default(),
         };
         self.news |= part.stamp.is_some();
         Ok(*part != known)
-    }
-
-    /// Remembers the first directory that may not be read, and lets the rest be counted: people are told what it holds.
-    fn give_up(&mut self, path: &CStr, errno: Errno) -> Result<(), QuotaError> {
-        match errno {
-            Errno::ACCESS | Errno::PERM => {
-                self.unreadable.get_or_insert((path.to_bytes().to_vec(), errno));
-                Ok(())
-            }
-            errno => Err(QuotaError::io("read", self.path, path.to_bytes(), errno)),
-        }
     }
 }
 
@@ -272,14 +317,18 @@ fn is_folder(
     kind: FileType,
     owner: u32,
     linked: &mut BTreeSet<(u64, u64)>,
-) -> Result<bool, Errno> {
+    timer: &mut Timer,
+) -> Result<bool, Failure> {
     let kind = if kind == FileType::Unknown { directory::kind_at(root, name)? } else { Some(kind) };
     match kind {
         Some(FileType::Directory) => Ok(true),
-        Some(FileType::Symlink) => match directory::linked_folder(root, name, owner)? {
-            Some(folder) => Ok(linked.insert(directory::identity(folder.as_fd())?)),
-            None => Ok(false),
-        },
+        Some(FileType::Symlink) => {
+            timer.spend(LINK)?;
+            match directory::linked_folder(root, name, owner)? {
+                Some(folder) => Ok(linked.insert(directory::identity(folder.as_fd())?)),
+                None => Ok(false),
+            }
+        }
         _ => Ok(false),
     }
 }

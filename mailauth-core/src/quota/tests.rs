@@ -10,52 +10,52 @@ use tempfile::TempDir;
 const LIMITS: &str = "100000S,1000C";
 
 /// A Maildir in a folder of its own.
-struct Mailbox {
+pub(super) struct Mailbox {
     folder: TempDir,
 }
 
 impl Mailbox {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let mailbox = Mailbox { folder: tempfile::tempdir().unwrap() };
         mailbox.make_folder(".");
         mailbox
     }
 
-    fn path(&self) -> PathBuf {
+    pub fn path(&self) -> PathBuf {
         self.folder.path().join("Maildir")
     }
 
-    fn make_folder(&self, name: &str) {
+    pub fn make_folder(&self, name: &str) {
         for part in ["tmp", "new", "cur"] {
             fs::create_dir_all(self.path().join(name).join(part)).unwrap();
         }
     }
 
-    fn put(&self, file: &str, size: usize) {
+    pub fn put(&self, file: &str, size: usize) {
         fs::write(self.path().join(file), vec![b'x'; size]).unwrap();
     }
 
-    fn open(&self) -> MaildirQuota {
+    pub fn open(&self) -> MaildirQuota {
         self.under(LIMITS)
     }
 
-    fn under(&self, limits: &str) -> MaildirQuota {
+    pub fn under(&self, limits: &str) -> MaildirQuota {
         MaildirQuota::open(&self.path(), Limits::parse(limits).unwrap(), Rules::default()).unwrap()
     }
 
-    fn maildirsize(&self) -> Option<String> {
+    pub fn maildirsize(&self) -> Option<String> {
         fs::read_to_string(self.path().join("maildirsize")).ok()
     }
 
     /// Lays down a maildirsize of an age.
-    fn lay(&self, text: &str, age: Duration) {
+    pub fn lay(&self, text: &str, age: Duration) {
         let path = self.path().join("maildirsize");
         fs::write(&path, text).unwrap();
         fs::File::open(&path).unwrap().set_modified(SystemTime::now() - age).unwrap();
     }
 }
 
-fn usage(bytes: u64, messages: u64) -> Usage {
+pub(super) fn usage(bytes: u64, messages: u64) -> Usage {
     Usage { bytes, messages }
 }
 
@@ -225,7 +225,7 @@ fn a_mailbox_with_all_its_parts_on_another_disk_keeps_its_figures() {
     assert!(matches!(deliver(), Err(delivery::DeliveryError::Over(_))));
     assert_eq!(open.count().unwrap(), usage(60, 1));
     assert_eq!(open.stored().unwrap().usage, Some(usage(60, 1)));
-    assert_eq!(fs::read_dir(mailbox.path()).unwrap().count(), 5, "nothing is left behind");
+    assert_eq!(fs::read_dir(mailbox.path()).unwrap().count(), 6, "nothing is left behind but the figures and the lock");
 }
 
 #[test]

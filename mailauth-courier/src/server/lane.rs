@@ -119,7 +119,8 @@ impl Lane {
         }
     }
 
-    fn work(&self) {
+    /// Does what is queued, and waits for more until the lane is closed.
+    pub fn work(&self) {
         while let Some(job) = self.next() {
             guarded(job);
         }

@@ -10,7 +10,7 @@
 //!
 //! an answer that needs hashing   --> lane "hashing", accounts by turns, those that logged in not long ago first
 //! PASSWD                         --> lane "changes"
-//! ASK recipient                  --> lane "recipients", for it may have to count a mailbox; one at a time for a mailbox
+//! ASK recipient                  --> lane "recipients"; lane "counts" where a mailbox takes long to count
 //! ENUMERATE, an answer half sent --> outbox (one thread); pages of accounts are read by lane "pages"
 //! a refused login                --> held (one thread), until the time at which refusals are sent
 //!
@@ -38,6 +38,7 @@ mod outbox;
 mod peer;
 mod presence;
 mod reader;
+mod recipients;
 mod reply;
 mod shares;
 pub mod signals;
@@ -71,6 +72,7 @@ use metrics::Metrics;
 use outbox::Outbox;
 use presence::Present;
 use reader::Reader;
+use recipients::Recipients;
 use shares::Shares;
 use status::Refusals;
 use std::io;
@@ -89,9 +91,6 @@ const HASHING_QUEUE: usize = 1024;
 
 /// Threads that change passwords, and how many changes may wait.
 const CHANGES: (usize, usize) = (2, 64);
-
-/// Threads that look whether a mailbox has room, and how many such questions may wait.
-const RECIPIENTS: (usize, usize) = (8, 1024);
 
 /// Who decides.
 #[derive(Clone)]
@@ -285,8 +284,7 @@ pub fn start(listeners: impl Into<Listeners>, settings: Settings, answers: Answe
         lookups: Lane::open("look-ups", settings.lookup_threads(), most)?,
         hashing: Hashing::open(settings.hashing_threads(), HASHING_QUEUE)?,
         changes: Lane::open("changes", CHANGES.0, CHANGES.1)?,
-        recipients: Lane::open("recipients", RECIPIENTS.0, RECIPIENTS.1)?,
-        turns: Arc::default(),
+        recipients: Recipients::open()?,
         outbox: Arc::new(Outbox::new()?),
         held: Held::new()?,
         places: Shares::default(),

@@ -40,8 +40,9 @@ impl Works {
         let (mailboxes_error, trouble_for) = live.answers.mailboxes.trouble().unzip();
         let lane = |lane: &Lane| (lane.name(), lane.waiting());
         let hashing = (self.hashing.name(), self.hashing.waiting());
-        let (changes, recipients) = (lane(&self.changes), lane(&self.recipients));
-        let queues = [lane(&self.lookups), hashing, changes, recipients, lane(self.outbox.pages())];
+        let (recipients, counts_lane) = (lane(&self.recipients.quick), lane(&self.recipients.slow));
+        let changes = lane(&self.changes);
+        let queues = [lane(&self.lookups), hashing, changes, recipients, counts_lane, lane(self.outbox.pages())];
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),

@@ -1,83 +1,150 @@
-//! Turns at mailboxes.
+//! Turns at mailboxes, and at the owners of mailboxes.
 //!
 //! A question about a mailbox may take long: the mailbox is counted, or another program holds its lock. So one question
 //! at a time looks at a mailbox; the others about the same one wait here and hold no thread, and those about other
-//! mailboxes do not notice.
+//! mailboxes do not notice. What one of them is answered is an answer to others that wait with it ([`Turn::share`]).
 
+use mailauth_core::authenticate::Answer;
 use std::collections::{HashMap, VecDeque};
-use std::path::{Path, PathBuf};
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// How many questions may wait for one mailbox; one more is "not now".
+/// How many questions may wait for one turn; one more is "not now".
 pub(super) const MOST_WAITING: usize = 64;
 
-/// Goes on with a question whose turn has come.
-pub(super) type Waiting = Box<dyn FnOnce(Turn) + Send>;
-
-/// The mailboxes that are being looked at, each with the questions that wait for it.
-#[derive(Default)]
-pub(super) struct Turns(Mutex<HashMap<PathBuf, VecDeque<Waiting>>>);
-
-/// The right to look at a mailbox. Dropped, it goes to the question that has waited longest.
-pub(super) struct Turn {
-    turns: Arc<Turns>,
-    mailbox: PathBuf,
+/// A question whether a recipient takes a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Question {
+    pub address: Vec<u8>,
+    pub size: u64,
 }
 
-impl Turns {
-    /// Takes the turn at `mailbox`; `None` while another question has it.
-    pub fn take(self: &Arc<Self>, mailbox: &Path) -> Option<Turn> {
+/// What a question that waits gets.
+pub(super) enum Passed<K: Eq + Hash + Clone> {
+    /// Its turn.
+    Turn(Turn<K>),
+    /// The answer, which another question got.
+    Answer(Answer<()>),
+}
+
+/// A question that waits.
+pub(super) struct Waiting<K: Eq + Hash + Clone> {
+    /// What it is, if it can be answered by the answer to another one.
+    pub question: Option<Question>,
+    /// Goes on with it.
+    pub go_on: Box<dyn FnOnce(Passed<K>) + Send>,
+}
+
+/// What is being looked at, each with the questions that wait for it.
+pub(super) struct Turns<K: Eq + Hash + Clone> {
+    /// How many may look at the same at once.
+    at_once: fn(&K) -> usize,
+    table: Mutex<HashMap<K, Queue<K>>>,
+}
+
+struct Queue<K: Eq + Hash + Clone> {
+    taken: usize,
+    waiting: VecDeque<Waiting<K>>,
+}
+
+/// The right to look. Dropped, it goes to the question that has waited longest.
+pub(super) struct Turn<K: Eq + Hash + Clone> {
+    turns: Arc<Turns<K>>,
+    at: K,
+}
+
+impl<K: Eq + Hash + Clone> Turns<K> {
+    /// At each, `at_once` may look at once.
+    pub fn new(at_once: fn(&K) -> usize) -> Arc<Self> {
+        Arc::new(Turns { at_once, table: Mutex::default() })
+    }
+
+    /// Takes a turn; `None` while other questions have it.
+    pub fn take(self: &Arc<Self>, at: &K) -> Option<Turn<K>> {
         let mut table = self.lock();
-        if table.contains_key(mailbox) {
+        let queue = table.entry(at.clone()).or_insert_with(Queue::new);
+        if queue.taken >= (self.at_once)(at).max(1) {
             return None;
         }
-        table.insert(mailbox.to_owned(), VecDeque::new());
-        Some(Turn { turns: Arc::clone(self), mailbox: mailbox.to_owned() })
+        queue.taken += 1;
+        Some(Turn { turns: Arc::clone(self), at: at.clone() })
     }
 
-    /// Runs `waiting` with the turn at `mailbox`: now if that is free, else when it becomes free. Returns false if too
-    /// many wait for it already.
-    pub fn wait(self: &Arc<Self>, mailbox: PathBuf, waiting: Waiting) -> bool {
+    /// Has `waiting` go on with a turn: now if there is one, else when there is. Returns false if too many wait for it
+    /// already.
+    pub fn wait(self: &Arc<Self>, at: &K, waiting: Waiting<K>) -> bool {
+        if let Some(turn) = self.take(at) {
+            (waiting.go_on)(Passed::Turn(turn));
+            return true;
+        }
         let mut table = self.lock();
-        match table.get_mut(&mailbox) {
-            Some(queue) if queue.len() >= MOST_WAITING => return false,
-            Some(queue) => queue.push_back(waiting),
+        match table.get_mut(at) {
+            Some(queue) if queue.waiting.len() >= MOST_WAITING => false,
+            Some(queue) => {
+                queue.waiting.push_back(waiting);
+                true
+            }
+            // It has become free just now.
             None => {
-                table.insert(mailbox.clone(), VecDeque::new());
                 drop(table);
-                waiting(Turn { turns: Arc::clone(self), mailbox });
+                self.wait(at, waiting)
             }
         }
-        true
     }
 
-    /// Returns true if as many wait for `mailbox` as may.
-    pub fn are_taken(&self, mailbox: &Path) -> bool {
-        self.lock().get(mailbox).is_some_and(|queue| queue.len() >= MOST_WAITING)
+    /// Returns true if as many wait as may.
+    pub fn are_taken(&self, at: &K) -> bool {
+        self.lock().get(at).is_some_and(|queue| queue.waiting.len() >= MOST_WAITING)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<PathBuf, VecDeque<Waiting>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Turn {
-    /// Returns true if it is the turn at `mailbox`.
-    pub fn is_at(&self, mailbox: &Path) -> bool {
-        self.mailbox == mailbox
+    fn lock(&self) -> MutexGuard<'_, HashMap<K, Queue<K>>> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Turn {
+impl<K: Eq + Hash + Clone> Queue<K> {
+    fn new() -> Self {
+        Queue { taken: 0, waiting: VecDeque::new() }
+    }
+}
+
+impl<K: Eq + Hash + Clone> Turn<K> {
+    /// Returns true if it is the turn at this.
+    pub fn is_at(&self, at: &K) -> bool {
+        self.at == *at
+    }
+
+    /// Gives those that wait for the same turn the answer that `answer` has for them.
+    pub fn share(&self, answer: impl Fn(&Question) -> Option<Answer<()>>) {
+        let mut answered = Vec::new();
+        if let Some(queue) = self.turns.lock().get_mut(&self.at) {
+            for waiting in std::mem::take(&mut queue.waiting) {
+                match waiting.question.as_ref().and_then(&answer) {
+                    Some(answer) => answered.push((waiting.go_on, answer)),
+                    None => queue.waiting.push_back(waiting),
+                }
+            }
+        }
+        for (go_on, answer) in answered {
+            go_on(Passed::Answer(answer));
+        }
+    }
+}
+
+impl<K: Eq + Hash + Clone> Drop for Turn<K> {
     fn drop(&mut self) {
         let mut table = self.turns.lock();
-        let next = table.get_mut(&self.mailbox).and_then(VecDeque::pop_front);
-        if next.is_none() {
-            table.remove(&self.mailbox);
+        let next = table.get_mut(&self.at).and_then(|queue| {
+            let next = queue.waiting.pop_front();
+            queue.taken -= usize::from(next.is_none());
+            next
+        });
+        if table.get(&self.at).is_some_and(|queue| queue.taken == 0) {
+            table.remove(&self.at);
         }
         drop(table);
         if let Some(next) = next {
-            next(Turn { turns: Arc::clone(&self.turns), mailbox: std::mem::take(&mut self.mailbox) });
+            (next.go_on)(Passed::Turn(Turn { turns: Arc::clone(&self.turns), at: self.at.clone() }));
         }
     }
 }
@@ -85,49 +152,100 @@ impl Drop for Turn {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::mpsc;
+    use mailauth_core::authenticate::No;
+    use std::sync::mpsc::{self, Sender};
+
+    fn turns() -> Arc<Turns<&'static str>> {
+        Turns::new(|at| if *at == "/wide" { 2 } else { 1 })
+    }
+
+    fn waiting(go_on: impl FnOnce(Passed<&'static str>) + Send + 'static) -> Waiting<&'static str> {
+        Waiting { question: None, go_on: Box::new(go_on) }
+    }
+
+    fn turn(passed: Passed<&'static str>) -> Turn<&'static str> {
+        match passed {
+            Passed::Turn(turn) => turn,
+            Passed::Answer(answer) => panic!("{answer:?}"),
+        }
+    }
 
     #[test]
     fn a_mailbox_is_looked_at_by_one_question_at_a_time_in_the_order_they_came() {
-        let turns = Arc::<Turns>::default();
-        let first = turns.take(Path::new("/a")).unwrap();
-        assert!(turns.take(Path::new("/a")).is_none());
-        assert!(turns.take(Path::new("/b")).is_some(), "another mailbox is free");
+        let turns = turns();
+        let first = turns.take(&"/a").unwrap();
+        assert!(turns.take(&"/a").is_none());
+        assert!(turns.take(&"/b").is_some(), "another mailbox is free");
         let (sender, came) = mpsc::channel();
         for number in 0..2 {
             let sender = sender.clone();
-            assert!(turns.wait("/a".into(), Box::new(move |turn| sender.send((number, turn)).unwrap())));
+            let go_on = move |passed| sender.send((number, turn(passed))).unwrap();
+            assert!(turns.wait(&"/a", waiting(go_on)));
         }
         assert!(came.try_recv().is_err());
         drop(first);
         let (number, turn) = came.try_recv().unwrap();
-        assert!(number == 0 && turn.is_at(Path::new("/a")) && came.try_recv().is_err());
+        assert!(number == 0 && turn.is_at(&"/a") && came.try_recv().is_err());
         drop(turn);
         let (number, turn) = came.try_recv().unwrap();
         assert_eq!(number, 1);
         drop(turn);
-        assert!(turns.take(Path::new("/a")).is_some(), "free again");
+        assert!(turns.take(&"/a").is_some(), "free again");
+        assert!(turns.lock().is_empty());
     }
 
     #[test]
-    fn who_asks_to_wait_just_after_the_turn_was_given_back_gets_it_at_once() {
-        let turns = Arc::<Turns>::default();
+    fn where_two_may_look_at_once_the_third_waits() {
+        let turns = turns();
+        let two = [turns.take(&"/wide").unwrap(), turns.take(&"/wide").unwrap()];
         let (sender, came) = mpsc::channel();
-        assert!(turns.wait("/a".into(), Box::new(move |turn| sender.send(turn).unwrap())));
+        assert!(turns.wait(&"/wide", waiting(move |passed| sender.send(turn(passed)).unwrap())));
+        assert!(came.try_recv().is_err());
+        drop(two);
+        drop(came.try_recv().unwrap());
+        assert!(turns.lock().is_empty());
+    }
+
+    #[test]
+    fn a_question_that_comes_to_wait_when_the_turn_is_free_gets_it_at_once() {
+        let turns = turns();
+        let (sender, came) = mpsc::channel();
+        assert!(turns.wait(&"/a", waiting(move |passed| sender.send(turn(passed)).unwrap())));
         let turn = came.try_recv().unwrap();
-        assert!(turns.take(Path::new("/a")).is_none());
+        assert!(turns.take(&"/a").is_none());
         drop(turn);
-        assert!(turns.take(Path::new("/a")).is_some());
+        assert!(turns.take(&"/a").is_some());
     }
 
     #[test]
     fn only_so_many_wait_for_one_mailbox() {
-        let turns = Arc::<Turns>::default();
-        let turn = turns.take(Path::new("/a")).unwrap();
-        assert!((0..MOST_WAITING).all(|_| turns.wait("/a".into(), Box::new(drop))));
-        assert!(turns.are_taken(Path::new("/a")) && !turns.are_taken(Path::new("/b")));
-        assert!(!turns.wait("/a".into(), Box::new(drop)));
+        let turns = turns();
+        let turn = turns.take(&"/a").unwrap();
+        assert!((0..MOST_WAITING).all(|_| turns.wait(&"/a", waiting(drop))));
+        assert!(turns.are_taken(&"/a") && !turns.are_taken(&"/b"));
+        assert!(!turns.wait(&"/a", waiting(drop)));
         drop(turn);
-        assert!(turns.take(Path::new("/a")).is_some(), "each has passed it on");
+        assert!(turns.take(&"/a").is_some(), "each has passed it on");
+    }
+
+    #[test]
+    fn an_answer_is_shared_by_those_it_answers_and_the_others_go_on_waiting() {
+        let turns = turns();
+        let turn = turns.take(&"/a").unwrap();
+        let (sender, came) = mpsc::channel();
+        let asks = |size: u64, sender: Sender<_>| Waiting {
+            question: Some(Question { address: b"anna".to_vec(), size }),
+            go_on: Box::new(move |passed| {
+                let is_answer = matches!(passed, Passed::Answer(Answer::No(No::UnknownLogin)));
+                sender.send((size, is_answer)).unwrap();
+            }),
+        };
+        for size in [5, 20, 6] {
+            assert!(turns.wait(&"/a", asks(size, sender.clone())));
+        }
+        turn.share(|question| (question.size < 10).then_some(Answer::No(No::UnknownLogin)));
+        assert_eq!(came.try_iter().collect::<Vec<_>>(), [(5, true), (6, true)]);
+        drop(turn);
+        assert_eq!(came.try_iter().collect::<Vec<_>>(), [(20, false)]);
     }
 }

@@ -10,24 +10,23 @@ use super::held::Held;
 use super::lane::Lane;
 use super::outbox::Outbox;
 use super::presence::Present;
+use super::recipients::Recipients;
 use super::reply::{Form, Reply};
 use super::shares::Shares;
 use super::status::Refusals;
 use super::throttle::Throttle;
-use super::turns::{Turn, Turns};
+use super::turns;
 use crate::protocol::question::said;
 use crate::protocol::{Command, FAIL, OK, Question, Request};
 use mailauth_core::Service;
 use mailauth_core::account::Account;
 use mailauth_core::authenticate::{self, Answer, Authenticator, Authority as _, Credential, PasswordChange, Step};
 use mailauth_core::home::{self, NotMade, Presence};
-use mailauth_core::quota::{Limits, room};
-use mailauth_core::routing::{Destination, Later};
+use mailauth_core::quota::room;
 use mailauth_core::store::Changed;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// The lanes, and what is counted and said about them.
 pub(super) struct Works {
@@ -38,9 +37,7 @@ pub(super) struct Works {
     /// `PASSWD`, which looks up, hashes and writes; and what makes a mailbox.
     pub changes: Arc<Lane>,
     /// `ASK recipient` and `ASK account`, which may count a mailbox.
-    pub recipients: Arc<Lane>,
-    /// Whose turn it is at a mailbox.
-    pub turns: Arc<Turns>,
+    pub recipients: Recipients,
     /// `ENUMERATE`.
     pub outbox: Arc<Outbox>,
     /// Refusals, until they are sent.
@@ -55,19 +52,6 @@ pub(super) struct Works {
     pub unmade: Throttle,
     /// Maildirs that were there a short while ago.
     pub present: Present,
-}
-
-/// The pauses between questions about a mailbox that is locked grow from one to the other.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LAST_PAUSE: Duration = Duration::from_secs(1);
-
-/// A question whether a recipient takes a message.
-struct Recipient {
-    connection: Connection,
-    address: Vec<u8>,
-    size: u64,
-    /// Before it is asked again about a mailbox that is locked.
-    pause: Duration,
 }
 
 /// A login or look-up, and what its answer needs beside the account.
@@ -167,10 +151,7 @@ impl Works {
                 return self.give(connection, reply);
             }
         };
-        let works = Arc::clone(self);
-        self.queue(&self.recipients, "questions about recipients", connection, move |connection| {
-            works.take_recipient(Recipient { connection, address, size, pause: FIRST_PAUSE }, None);
-        });
+        self.ask_recipient(connection, turns::Question { address, size });
     }
 
     /// Answers where the mail of an address is to be put, and makes the mailbox where it is missing and is to be made. If
@@ -190,35 +171,6 @@ impl Works {
             }
             works.give_destination(connection, answer);
         });
-    }
-
-    /// Gives the answer where mail is to be put, after a look at the figures that the delivery reads. That is done when it
-    /// is this question's turn at the mailbox; where too many wait for theirs, it is not done.
-    fn give_destination(self: &Arc<Self>, connection: Connection, answer: Answer<Destination>) {
-        let mailbox = match &answer {
-            Answer::Yes(to) if to.account.quota != Limits::NONE => room::maildir(&to.account),
-            _ => return self.give(connection, Reply::mailbox(answer)),
-        };
-        let (waiting, capacity) = self.recipients.waiting();
-        if waiting >= capacity || self.turns.are_taken(&mailbox) {
-            return self.give(connection, Reply::mailbox(answer));
-        }
-        let (works, lane) = (Arc::clone(self), Arc::clone(&self.recipients));
-        let renew = move |turn: Turn| {
-            let job = move || {
-                if let Answer::Yes(to) = &answer
-                    && !connection.is_abandoned()
-                {
-                    connection.live.answers.router.renew_figures(to);
-                }
-                drop(turn);
-                works.give(connection, Reply::mailbox(answer));
-            };
-            lane.resume(Box::new(job));
-        };
-        if !self.turns.wait(mailbox, Box::new(renew)) {
-            self.turn_away("questions about one mailbox");
-        }
     }
 
     /// Returns true unless the Maildir is there, or was a short while ago.
@@ -249,54 +201,6 @@ impl Works {
                 matches!(why, NotMade::Unasked(_)) && home::presence(account) == Presence::Unseen
             }
         }
-    }
-
-    /// Answers whether a recipient takes a message, or leaves that until it is this question's turn at the mailbox, and
-    /// until another program has let go of that.
-    fn take_recipient(self: &Arc<Self>, asked: Recipient, mut turn: Option<Turn>) {
-        let mut busy = None;
-        let mut may_look = |mailbox: &Path| {
-            if turn.as_ref().is_none_or(|turn| !turn.is_at(mailbox)) {
-                turn = self.turns.take(mailbox);
-                busy = turn.is_none().then(|| mailbox.to_owned());
-            }
-            busy.is_none()
-        };
-        let deadline = asked.connection.deadline;
-        let retry_until = deadline.checked_sub(LAST_PAUSE).unwrap_or(deadline);
-        let router = Arc::clone(&asked.connection.live.answers.router);
-        let answer = router.recipient_in_turn(&asked.address, asked.size, deadline, retry_until, &mut may_look);
-        match (answer, busy) {
-            (Ok(answer), _) => self.give(asked.connection, Reply::recipient(answer)),
-            (Err(Later::Busy), Some(mailbox)) => self.wait_for_turn(asked, mailbox),
-            (Err(Later::Busy | Later::Locked), _) => self.ask_again(asked),
-        }
-    }
-
-    /// Waits for the turn at `mailbox`. When too many do, the connection is closed.
-    fn wait_for_turn(self: &Arc<Self>, asked: Recipient, mailbox: PathBuf) {
-        let works = Arc::clone(self);
-        let go_on = move |turn| {
-            if !asked.connection.is_abandoned() {
-                let lane = Arc::clone(&works.recipients);
-                lane.resume(Box::new(move || works.take_recipient(asked, Some(turn))));
-            }
-        };
-        if !self.turns.wait(mailbox, Box::new(go_on)) {
-            self.turn_away("questions about one mailbox");
-        }
-    }
-
-    /// Asks again after a pause, which holds no thread. It is somebody else's turn at the mailbox meanwhile.
-    fn ask_again(self: &Arc<Self>, asked: Recipient) {
-        let (works, at) = (Arc::clone(self), Instant::now() + asked.pause);
-        let asked = Recipient { pause: (asked.pause * 2).min(LAST_PAUSE), ..asked };
-        let job = move || {
-            if !asked.connection.is_abandoned() {
-                works.take_recipient(asked, None);
-            }
-        };
-        self.recipients.resume_at(at, Box::new(job));
     }
 
     fn enumerate(&self, connection: Connection) {
@@ -340,7 +244,7 @@ impl Works {
 
     /// Puts `work` for `connection` on `lane`. When it is full, the connection is closed. What a client has hung up on
     /// before its turn comes is not done.
-    fn queue(
+    pub fn queue(
         self: &Arc<Self>,
         lane: &Lane,
         what: &str,
@@ -365,7 +269,7 @@ impl Works {
         self.turned_away.gone.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn turn_away(&self, what: &str) {
+    pub fn turn_away(&self, what: &str) {
         self.turned_away.queue_full.fetch_add(1, Ordering::Relaxed);
         if let Some(omitted) = self.overload.admit() {
             tracing::warn!(omitted, "a request was turned away: too many {what} are waiting");
@@ -401,7 +305,7 @@ impl Works {
         });
     }
 
-    fn give(&self, connection: Connection, reply: Reply) {
+    pub fn give(&self, connection: Connection, reply: Reply) {
         match reply {
             Reply::Bytes(bytes) => self.send(connection, &bytes),
             Reply::Silence => connection.close(),

@@ -8,6 +8,7 @@ fn question() -> Question {
         gid: 5001,
         lock: 20,
         answer: 5000,
+        asks_again: true,
         limits: Limits { bytes: Some(1 << 40), messages: None },
         rules: Rules { count_trash: true },
         home: PathBuf::new(),
@@ -27,6 +28,7 @@ fn what_is_said_is_what_is_heard() {
     for question in [
         question(),
         with(|question| question.operation = Operation::Renew),
+        with(|question| question.asks_again = false),
         with(|question| question.operation = Operation::Count(None)),
         with(|question| question.operation = Operation::Count(Some(usage))),
         with(|question| question.operation = Operation::Count(Some(Usage::default()))),
@@ -50,7 +52,8 @@ fn what_is_said_is_what_is_heard() {
         Answer::Counted(Counted::Unchanged),
         Answer::Counted(Counted::Now(usage)),
         Answer::Made(false),
-        Answer::Locked(3),
+        Answer::Locked,
+        Answer::Late,
         Answer::Failed("why".into()),
     ] {
         assert_eq!(Answer::parse(&answer.bytes()), Ok(answer));

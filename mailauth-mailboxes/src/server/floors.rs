@@ -74,7 +74,7 @@ mod tests {
     fn asked(uid: u32, gid: u32, path: &str) -> Question {
         let (limits, rules) = (Limits::NONE, Rules::default());
         let (operation, home, path) = (Operation::Renew, PathBuf::new(), path.into());
-        Question { operation, uid, gid, lock: 0, answer: 0, limits, rules, home, path }
+        Question { operation, uid, gid, lock: 0, answer: 0, asks_again: true, limits, rules, home, path }
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use crate::frame::{Answer, MOST_QUESTION, Operation, Question, RELEASE};
 use crate::packet::{self, Received};
-use mailauth_core::quota::mailboxes::{Counted, Here, Mailbox, Mailboxes as _, Patience};
-use mailauth_core::quota::{QuotaError, Usage};
+use mailauth_core::quota::mailboxes::{Counted, Here, Mailbox, Mailboxes as _};
+use mailauth_core::quota::{IfLocked, Patience, QuotaError, Usage};
 use mailauth_core::{home, privileges};
 use rustix::event::PollFlags;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -88,9 +88,10 @@ fn become_owner(uid: u32, gid: u32) -> Result<(), String> {
 }
 
 fn answer(asked: &Asked) {
-    let Question { operation, uid, gid, lock, answer, limits, rules, path, .. } = asked.question.clone();
+    let Question { operation, uid, gid, lock, answer, asks_again, limits, rules, path, .. } = asked.question.clone();
     let (now, after) = (Instant::now(), |milliseconds: u32| Duration::from_millis(milliseconds.into()));
-    let patience = Patience { lock: now + after(lock), answer: now + after(answer) };
+    let if_locked = if asks_again { IfLocked::AskAgain } else { IfLocked::GoOn };
+    let patience = Patience { lock: now + after(lock), answer: now + after(answer), if_locked };
     let mailbox = Mailbox { uid, gid, path, limits, rules, patience };
     let reply = asked.reply.as_fd();
     let told = match operation {
@@ -119,7 +120,8 @@ fn count(reply: BorrowedFd<'_>, mailbox: &Mailbox, known: Option<Usage>) {
 
 fn failure(error: &QuotaError) -> Answer {
     match error {
-        QuotaError::Locked { seconds, .. } => Answer::Locked(*seconds),
+        QuotaError::Locked(_) => Answer::Locked,
+        QuotaError::Late(_) => Answer::Late,
         error => Answer::Failed(error.to_string()),
     }
 }
