@@ -92,6 +92,7 @@ enum Noun {
 }
 
 fn main() -> ExitCode {
+    mailauth_core::process_memory::keep_private();
     // Of a command line that is wrong too.
     if std::env::args_os().skip(1).take_while(|argument| argument != "--").any(|argument| argument == "--json") {
         output::speak_json();

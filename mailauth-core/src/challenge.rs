@@ -5,6 +5,7 @@
 
 use crate::Secret;
 use crate::password::{HmacMd5State, Stored};
+use crate::stack::wiped;
 use base64::engine::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
@@ -123,7 +124,7 @@ impl CramResponse {
     /// Was this answer made with the stored password? Never, where only a hash is stored.
     pub fn verify(&self, mechanism: CramMechanism, stored: &Stored) -> bool {
         let expected = match (stored.clear(), stored.hmac_md5(), mechanism) {
-            (Some(clear), _, _) if !clear.is_empty() => mechanism.digest(clear, &self.challenge),
+            (Some(clear), _, _) if !clear.is_empty() => wiped(|| mechanism.digest(clear, &self.challenge)),
             (_, Some(state), CramMechanism::Md5) => state.hmac(&self.challenge).to_vec().into(),
             _ => return false,
         };

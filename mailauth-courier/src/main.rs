@@ -7,6 +7,7 @@ use mailauth_core::counters::Counters;
 use mailauth_core::log::Log;
 use mailauth_core::notify;
 use mailauth_core::parents::exposed;
+use mailauth_core::process_memory;
 use mailauth_core::quota::mailboxes::{Here, Mailboxes};
 use mailauth_core::store::{OpenError, RecentChanges, open_pooled};
 use mailauth_core::system_ids;
@@ -67,6 +68,7 @@ enum Failure {
 }
 
 fn main() -> ExitCode {
+    process_memory::keep_private();
     let options = match options(std::env::args_os().skip(1)) {
         Ok(options) => options,
         Err(Instead::Say(text)) => {

@@ -2,6 +2,7 @@
 
 use mailauth_core::config::Config;
 use mailauth_core::printable::printable;
+use mailauth_core::process_memory;
 use mailauth_exim::ask::{Asker, DATABASE_PROGRAM};
 use mailauth_exim::{Question, Said};
 use std::ffi::OsString;
@@ -52,6 +53,7 @@ enum End {
 }
 
 fn main() -> ExitCode {
+    process_memory::keep_private();
     // Exim takes any other code for a no.
     let end = catch_unwind(AssertUnwindSafe(|| run(std::env::args_os().skip(1))));
     let end = end.unwrap_or_else(|_| End::NotNow("a defect in this program; please report what it said above".into()));

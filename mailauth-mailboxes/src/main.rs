@@ -57,6 +57,7 @@ enum Failure {
 }
 
 fn main() -> ExitCode {
+    mailauth_core::process_memory::keep_private();
     let mut arguments = std::env::args_os().skip(1);
     match arguments.next().as_deref().and_then(|first| first.to_str()) {
         Some("--help" | "-h") => {

@@ -2,6 +2,7 @@
 
 use crate::End;
 use crate::record::{DESCRIPTOR, Received};
+use mailauth_core::process_memory;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::{fd::OwnedFd, io};
 use std::os::unix::process::CommandExt;
@@ -30,6 +31,8 @@ pub fn switch(received: Received, why: &str) -> End {
     if let Some(name) = arguments.next() {
         command.arg0(name);
     }
+    // That program lowers it too, and gives back what it finds to the one that takes its place.
+    process_memory::restore_core_limit();
     not_now(command.args(arguments).env(WHY, why).exec())
 }
 

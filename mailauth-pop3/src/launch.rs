@@ -2,12 +2,14 @@
 
 use crate::environment::Changes;
 use crate::{End, fallback};
+use mailauth_core::process_memory;
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 /// Replaces this program by `program` with its arguments, found along PATH or else the system's default path, in an
-/// environment with these changes. Descriptors that were there stay; signals are back at their defaults.
+/// environment with these changes. Descriptors that were there stay; signals are back at their defaults, and the limit of
+/// core dumps at what it was.
 ///
 /// Returns only when that fails.
 pub fn launch(program: &OsString, arguments: &[OsString], changes: Changes) -> End {
@@ -19,6 +21,7 @@ pub fn launch(program: &OsString, arguments: &[OsString], changes: Changes) -> E
             None => command.env_remove(name),
         };
     }
+    process_memory::restore_core_limit();
     // exec of the standard library gives SIGPIPE, which its start ignores, its default again, and unblocks all signals.
     let error = command.exec();
     End::NotNow(format!("{} cannot be run: {error}", program.display()))

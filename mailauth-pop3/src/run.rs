@@ -9,7 +9,7 @@ use mailauth_core::config::{Config, Source};
 use mailauth_core::printable::printable;
 use mailauth_core::quota::Rules;
 use mailauth_core::{Account, Service};
-use mailauth_core::{home, privileges};
+use mailauth_core::{home, privileges, process_memory};
 use std::convert::Infallible;
 use std::env;
 use std::ffi::OsString;
@@ -48,6 +48,7 @@ pub trait Way {
 
 /// Does what the command line says, and returns only where no other program takes this one's place: with the exit code.
 pub fn run(way: &dyn Way) -> u8 {
+    process_memory::keep_private();
     let mut arguments = env::args_os();
     let name = arguments.next().unwrap_or_default();
     let arguments: Vec<OsString> = arguments.collect();

@@ -14,6 +14,7 @@
 //! `[cache] verified` to 0.
 
 use crate::config::CacheConfig;
+use crate::stack::wiped;
 use crate::{Login, Secret};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -103,13 +104,15 @@ impl Verified {
     }
 
     fn code(&self, login: &Login, stored: &Secret, password: &Secret) -> [u8; 32] {
-        let mut mac = Hmac::<Sha256>::new((&*self.key).into());
-        // Each with its length before it, so that no two triples are the same bytes.
-        for part in [login.as_str().as_bytes(), stored.expose(), password.expose()] {
-            mac.update(&(part.len() as u64).to_be_bytes());
-            mac.update(part);
-        }
-        mac.finalize().into_bytes().into()
+        wiped(|| {
+            let mut mac = Hmac::<Sha256>::new((&*self.key).into());
+            // Each with its length before it, so that no two triples are the same bytes.
+            for part in [login.as_str().as_bytes(), stored.expose(), password.expose()] {
+                mac.update(&(part.len() as u64).to_be_bytes());
+                mac.update(part);
+            }
+            mac.finalize().into_bytes().into()
+        })
     }
 }
 

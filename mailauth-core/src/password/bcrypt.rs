@@ -136,7 +136,9 @@ impl Verifier for Bcrypt {
 /// The function itself, on what counts of the password and the NUL that ends it.
 fn raw(cost: u32, salt: [u8; 16], password: &[u8]) -> [u8; 24] {
     let counts = password.get(..MAX_PASSWORD).unwrap_or(password);
-    let mut key = zeroize::Zeroizing::new(counts.to_vec());
+    // With room for the NUL: a key that grew would leave a copy behind.
+    let mut key = zeroize::Zeroizing::new(Vec::with_capacity(counts.len() + 1));
+    key.extend_from_slice(counts);
     if key.len() < MAX_PASSWORD {
         key.push(0);
     }

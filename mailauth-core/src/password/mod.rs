@@ -40,6 +40,7 @@ pub use limits::CostLimits;
 pub use new::{HashError, NewScheme, Recipe, hash, in_clear, keep_or_improve};
 pub use scheme::DefaultScheme;
 
+use crate::stack::{deeply_wiped, wiped};
 use scheme::Verifier;
 
 #[cfg(test)]
@@ -136,7 +137,10 @@ impl Stored {
         if password.is_empty() || password.len() > MAX_PASSWORD || password.contains(&0) {
             return Ok(false);
         }
-        self.0.verify(login, password)
+        match self.cost() {
+            Cost::Cheap => wiped(|| self.0.verify(login, password)),
+            Cost::Heavy { .. } => deeply_wiped(|| self.0.verify(login, password)),
+        }
     }
 
     /// The clear password, where that is what is stored.

@@ -2,6 +2,7 @@
 
 use super::{Cost, MAX_PASSWORD, Stored, argon2, bcrypt, encoding, sha_crypt, yescrypt};
 use crate::Secret;
+use crate::stack::deeply_wiped;
 use base64::engine::Engine;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
@@ -180,13 +181,13 @@ pub fn hash(recipe: impl Into<Recipe>, password: &[u8]) -> Result<Secret, HashEr
     getrandom::fill(&mut random).map_err(|error| HashError::NoRandomness(error.to_string()))?;
     // 12 bytes make 16 characters, the longest salt of SHA-crypt.
     let text = encoding::crypt64(&random[..12]);
-    let made = match scheme {
+    let made = deeply_wiped(|| match scheme {
         NewScheme::Sha512Crypt => sha_crypt::new_sha512(cost[0], text.as_bytes(), password),
         NewScheme::Sha256Crypt => sha_crypt::new_sha256(cost[0], text.as_bytes(), password),
         NewScheme::Bcrypt => Some(bcrypt::new(cost[0], random, password)),
         NewScheme::Argon2id => argon2::new(cost, &random, password),
         NewScheme::Yescrypt => yescrypt::new(cost, &random, password),
-    };
+    });
     made.ok_or(HashError::Failed(scheme.name()))
 }
 

@@ -6,6 +6,7 @@
 
 use mailauth_core::config::Config;
 use mailauth_core::log::Log;
+use mailauth_core::process_memory;
 use mailauth_core::store::open_single;
 use mailauth_courier::server::{Answers, answer_one};
 use std::error::Error;
@@ -16,6 +17,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 fn main() -> ExitCode {
+    process_memory::keep_private();
     let log = Log::start();
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
     let config: Option<PathBuf> = match &arguments[..] {

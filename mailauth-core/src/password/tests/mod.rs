@@ -10,41 +10,7 @@ const PASSWORD: &[u8] = b"Secret-Passw0rd";
 const LOGIN: &str = "anna@example.org";
 
 /// One cheap value of each scheme, whose last ten characters belong to the hash.
-const SAMPLES: &[(&str, &str)] = &[
-    ("PLAIN", "{PLAIN}Secret-Passw0rd"),
-    ("PLAIN-MD4", "{PLAIN-MD4}4a72f4403010a8fd15db98f08c2f0b70"),
-    ("PLAIN-MD5", "{PLAIN-MD5}2779ce313774a47b5317a19e0e69d8ad"),
-    ("PLAIN-MD5", "{MD5}J3nOMTd0pHtTF6GeDmnYrQ=="),
-    ("SHA", "{SHA}rnHTc+wZVorwWtQt9P2XNVXPlnk="),
-    ("SHA256", "{SHA256}jybY6JNWjtgo2dDmaohf7pfQ++u2+/x/ue/75W+RKO0="),
-    ("SHA512", "{SHA512}BQxnIhH4YceMqD/VMNSrp+0wC5IPF3ZARKnIh0ZtKHEQHUFbrG9+cGo/VuubCiKR3li+puZZKvux5p6OWh10xA=="),
-    ("SMD5", "{SMD5}MUE0BqtOYFRJX1MxT72mQK84gTM="),
-    ("SSHA", "{SSHA}fGZ+XCmHDv3ji7DwSPv21bDUcJ1YGulH"),
-    ("SSHA256", "{SSHA256}WbBCIKRjZhOaD3kUIA/Dvfmwf+US0+4s84gfk+MOawhrErgZ"),
-    ("DES-CRYPT", "4ubYqVy2/MumE"),
-    ("BSDI-CRYPT", "_J9..oPB.jBeCcLWVWTY"),
-    ("MD5-CRYPT", "$1$2MkfUYRo$Y.HsVlQfjyaw3/xY0UYXB0"),
-    ("APR1-CRYPT", "$apr1$jDIbvGEb$oOCeJhCTXiC7qxKqY/31R1"),
-    ("SHA256-CRYPT", "$5$rounds=1000$saltsalt$qms5RssuDUbQIb46UrPM8G2NUQ2mBMP8pYGuzli1iQ2"),
-    (
-        "SHA512-CRYPT",
-        "$6$rounds=1000$$jkX1ykMBafQxAbraxuvx3wMNqlTYErfjTFTzOr3FUZ5ek4Q8MB0vSLATHIpmR2D9YT/CzBNdihIoB8RTl9tqj0",
-    ),
-    ("SHA1-CRYPT", "$sha1$100$saltsalt$P9Po0.RAnbJuNzHDvp22ybrvFHXg"),
-    ("BLF-CRYPT", "$2b$04$abcdefghijklmnopqrstuunEN/oeXqvFCXeJgCmRYp/2wBsuyfrnW"),
-    ("BCRYPT-SHA256", "$bcrypt-sha256$v=2,t=2b,r=4$aaKSeeUaZRtD3K70FUgKf.$LQgPkSRw0pZqPQcUwE/JuxJM1nDIBvu"),
-    ("YESCRYPT", "$y$j75$abcdefgh$gpivfojpGdb6E71txcgeup.zuDCa7BgG/.sA6EAWmT3"),
-    ("ARGON2ID", "$argon2id$v=19$m=64,t=1,p=1$bU7tiiJ4SsUZuqeOvSyW5Q$b8Iwo3CikI7XJEtBqvNTZkyVzhVdomZ1f8miet7ps4o"),
-    ("PBKDF2-SHA1", "{PBKDF2}10$c2FsdHNhbHQ$MVNgEihUQ1qmXRMBqVfU3WK.Li8"),
-    ("PBKDF2-SHA256", "$pbkdf2-sha256$1000$7r1XitGakxLCeA8B4HzvHQ$GgllLLwXczuE.RzfKXS7EZiHpa.2k0vxr9Z6gDed7tU"),
-    ("CRAM-MD5", "{CRAM-MD5}db8cc4eac14d5233b4ddf8a4580c2704491432d4ff3fe0bee1ff47f3ef0c845c"),
-    ("DIGEST-MD5", "{DIGEST-MD5}42dfd017c65f7537aa6f1c5ab6ba01ce"),
-    ("POSTGRES-MD5", "md5ebc3424c837bb70c08713a1c6bcfe105"),
-    ("NTLM", "{NTLM}af6ef8b46af60626d43c4df575118a53"),
-    ("PHPASS", "$P$6fxr9qtDiyUS8yy9lkTAGWgb9kSd810"),
-    ("MYSQL41", "{MYSQL41}*10C01F1BFF50954FC2D71B194FC8879DFC037629"),
-    ("MYSQL323", "{MYSQL323}6a088b65176e9ead"),
-];
+const SAMPLES: &[(&str, &str)] = &include!("samples.rs");
 
 const SCRAM: &str =
     "{SCRAM-SHA-1}4096,SVbBXHJ9d+pD+CeAU1GZzw==,VuE+jNdT5VxTzYo0W8FXaO1B/lw=,SEMOtTDja8PbBtJG/8FjqOL/E8U=";

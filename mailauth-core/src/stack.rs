@@ -1,0 +1,76 @@
+//! Wiping what work with a password leaves on the stack.
+//!
+//! Digests keep the end of their input in a buffer, and move: each place that they have been at keeps a copy until
+//! something else is written there. What is on the heap is wiped by its owner.
+
+use std::hint::black_box;
+
+/// Bytes that a digest and its callers take at most. Without optimisation it is several times as much.
+const SHALLOW: usize = if cfg!(debug_assertions) { 32 << 10 } else { 8 << 10 };
+
+/// The same for schemes that take milliseconds.
+const DEEP: usize = 96 << 10;
+
+/// Runs `work`, which is quick and takes little of the stack, and wipes what it took.
+pub(crate) fn wiped<T>(work: impl FnOnce() -> T) -> T {
+    let result = apart(work);
+    wipe::<SHALLOW>();
+    result
+}
+
+/// The same for `work` that takes milliseconds.
+pub(crate) fn deeply_wiped<T>(work: impl FnOnce() -> T) -> T {
+    let result = apart(work);
+    wipe::<DEEP>();
+    result
+}
+
+/// Runs `work` in a frame of its own, which begins where that of [`wipe`] does.
+#[inline(never)]
+fn apart<T>(work: impl FnOnce() -> T) -> T {
+    work()
+}
+
+#[inline(never)]
+fn wipe<const BYTES: usize>() {
+    let mut area = [0_u8; BYTES];
+    // It looks used, so that it is written.
+    black_box(&mut area);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MARK: [u8; 16] = *b"\x01left-on-stack\x02\x03";
+
+    /// Fills a good part of the stack below its caller, and says where that is.
+    #[inline(never)]
+    fn scribble() -> (usize, usize) {
+        let mut area = [MARK; 128];
+        let place = black_box(&mut area);
+        (place.as_ptr() as usize, size_of_val(place))
+    }
+
+    /// Copies of the mark below the caller's frame.
+    #[inline(never)]
+    fn copies((start, length): (usize, usize)) -> usize {
+        // SAFETY: this is in the stack of this thread, below the frames in use, where the caller was a moment ago; any bytes
+        // are valid ones. They are read one by one as volatile, so that nothing is assumed of them.
+        let read = |at: usize| unsafe { std::ptr::read_volatile(at as *const u8) };
+        (start..start + length - MARK.len())
+            .filter(|at| MARK.iter().enumerate().all(|(offset, byte)| read(at + offset) == *byte))
+            .count()
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "it looks at memory that is in use no more")]
+    fn what_was_on_the_stack_is_wiped() {
+        let left = scribble();
+        assert!(copies(left) > 0, "does this test anything?");
+        let wiped_shallowly = wiped(scribble);
+        assert_eq!(copies(wiped_shallowly), 0);
+        let wiped_deeply = deeply_wiped(scribble);
+        assert_eq!(copies(wiped_deeply), 0);
+    }
+}
