@@ -36,17 +36,22 @@ impl MailHost {
     /// As [`MailHost::new`].
     pub fn with_own(folders: &[&str]) -> Self {
         let folder = Scratch::new("host");
-        for inside in ["etc", "run/authdaemon", "ours", "mail"] {
+        for inside in ["etc", "run/authdaemon", "ours", "run-mailboxes", "mail"] {
             fs::create_dir_all(folder.join(inside)).expect("a folder");
         }
         for file in ["imapd", "imapd-ssl", "pop3d", "pop3d-ssl"] {
             fs::copy(Path::new("/etc/courier").join(file), folder.join("etc").join(file))
                 .expect("Courier's configuration");
         }
-        let binds =
-            [("etc", "/etc/courier"), ("run", "/run/courier"), ("ours", "/run/mailauth")].map(|(ours, theirs)| {
-                format!("mkdir -p {theirs}; mount --bind {} {theirs}\n", folder.join(ours).display())
-            });
+        let binds = [
+            ("etc", "/etc/courier"),
+            ("run", "/run/courier"),
+            ("ours", "/run/mailauth"),
+            ("run-mailboxes", "/run/mailauth-mailboxes"),
+        ];
+        let binds = binds.map(|(ours, theirs)| {
+            format!("mkdir -p {theirs}; mount --bind {} {theirs}\n", folder.join(ours).display())
+        });
         let mounts = overlays(&folder.join("own"), folders) + &binds.concat();
         // Something must live as long as the namespace. It says so once everything is mounted.
         let ready = folder.join("ready");

@@ -134,7 +134,7 @@ impl Service {
         chown(folder.path(), Some(daemon().uid), Some(daemon().gid)).expect("its folder");
         site.accounts.give_password_to(daemon());
         let socket = folder.join("socket");
-        let keys = format!("mailboxes = \"{}\"\n", part.socket().display());
+        let keys = format!("mailboxes = \"{}\"\n[client]\nserver_user = \"daemon\"\n", part.socket().display());
         fs::write(folder.join("mailauth.toml"), Mailauth::config(&site.accounts, &socket, &keys)).expect("a file");
         let log = File::create(folder.join("log")).expect("a log");
         let mut command = program_as(daemon(), "mailauth-courier");

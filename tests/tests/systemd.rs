@@ -11,7 +11,7 @@ mod terminal;
 use machine::{ANNA, Machine, SERVICES};
 use mailauth_tests::eventually;
 use mailauth_tests::people::PASSWORD;
-use mailauth_tests::wire::login;
+use mailauth_tests::wire::{self, Manner, login};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -24,6 +24,8 @@ fn courier_runs_with_ours_in_the_place_of_its_own_daemon() {
     answers_come_from_ours(&machine);
     restarts_and_reloads(&machine);
     may_write_where_it_has_to_alone(&machine);
+    is_exposed_little(&machine);
+    looks_at_mailboxes(&machine);
     a_crash_is_over_in_a_moment(&machine);
 
     machine.booted.reboot();
@@ -90,24 +92,77 @@ fn restarts_and_reloads(machine: &Machine) {
 fn may_write_where_it_has_to_alone(machine: &Machine) {
     let booted = &machine.booted;
     let stat = |path: &str| booted.shell(&format!("stat -c '%U:%G %a' {path}"));
-    assert_eq!(stat("/run/courier/authdaemon"), "root:courier 755\n");
-    assert_eq!(stat("/run/courier/authdaemon/socket"), "root:courier 660\n");
-    assert_eq!(stat("/run/mailauth"), "root:courier 755\n");
-    assert_eq!(stat("/run/mailauth/socket"), "root:courier 600\n");
-    let pid = booted.property("mailauth-courier", "MainPID");
-    // As the daemon sees it.
-    let writes = |path: &str| {
-        let line = format!("nsenter -t {pid} -m -- sh -c ': >{path}/tried && rm {path}/tried' 2>&1 || true");
-        booted.shell(&line).is_empty()
-    };
-    for (path, may) in
-        [("/var/lib/mailauth", true), ("/var/mail", true), ("/run/courier/authdaemon", true), ("/tmp", true)]
-            .into_iter()
-            .chain([("/etc", false), ("/usr", false), ("/var/lib", false), ("/home", false), ("/etc/mailauth", false)])
-    {
-        assert_eq!(writes(path), may, "{path}");
+    assert_eq!(stat("/run/courier/authdaemon"), "mailauth:courier 755\n");
+    assert_eq!(stat("/run/courier/authdaemon/socket"), "mailauth:courier 660\n");
+    assert_eq!(stat("/run/mailauth"), "mailauth:courier 755\n");
+    assert_eq!(stat("/run/mailauth/socket"), "mailauth:courier 600\n");
+    assert_eq!(stat("/run/mailauth-mailboxes"), "root:mailauth 750\n");
+    assert_eq!(stat("/run/mailauth-mailboxes/socket"), "root:mailauth 660\n");
+    let never = ["/etc", "/usr", "/var/lib", "/home", "/etc/mailauth"];
+    for (unit, may, may_not) in [
+        ("mailauth-courier", &["/var/lib/mailauth", "/run/courier/authdaemon", "/tmp"][..], &["/var/mail"][..]),
+        ("mailauth-mailboxes", &["/var/mail", "/run/mailauth-mailboxes", "/tmp"], &["/var/lib/mailauth"]),
+    ] {
+        let pid = booted.property(unit, "MainPID");
+        // As the service sees it.
+        let writes = |path: &str| {
+            let line = format!("nsenter -t {pid} -m -- sh -c ': >{path}/tried && rm {path}/tried' 2>&1 || true");
+            booted.shell(&line).is_empty()
+        };
+        for (paths, expected) in [(may, true), (may_not, false), (&never, false)] {
+            paths.iter().for_each(|path| assert_eq!(writes(path), expected, "{unit}: {path}"));
+        }
+        let status = booted.shell(&format!("cat /proc/{pid}/status"));
+        assert!(status.contains("NoNewPrivs:\t1\n") && status.contains("Seccomp:\t2\n"), "{unit}: {status}");
     }
-    assert_eq!(booted.shell(&format!("grep NoNewPrivs /proc/{pid}/status")), "NoNewPrivs:\t1\n");
+    let pid = booted.property("mailauth-courier", "MainPID");
+    let status = booted.shell(&format!("cat /proc/{pid}/status"));
+    for set in ["CapEff", "CapPrm", "CapBnd"] {
+        assert!(status.contains(&format!("{set}:\t0000000000000000\n")), "{status}");
+    }
+    let user = booted.shell("id -u mailauth");
+    let user = user.trim_end();
+    assert!(status.contains(&format!("Uid:\t{user}\t{user}\t{user}\t{user}\n")), "{status}");
+}
+
+/// systemd's own judgement, from 0 (safe) to 10.
+fn is_exposed_little(machine: &Machine) {
+    for unit in ["mailauth-courier.service", "mailauth-mailboxes.service"] {
+        let said = machine.booted.shell(&format!("systemd-analyze --no-pager security {unit}"));
+        let line = said.lines().last().expect("a judgement");
+        let figure = line.split_once(&format!("for {unit}: ")).and_then(|(_, rest)| rest.split(' ').next());
+        println!("{line}");
+        let figure: f64 = figure.expect(line).parse().expect(line);
+        assert!(figure < 2.0, "{said}");
+    }
+}
+
+/// Mail is counted and homes are made by the second unit, and the first one does without it.
+fn looks_at_mailboxes(machine: &Machine) {
+    let booted = &machine.booted;
+    let recipient = || {
+        let asked = wire::ask(&machine.socket(), format!("ASK recipient 10 {ANNA}\n").as_bytes(), Manner::Whole);
+        String::from_utf8(asked.bytes).expect("text")
+    };
+    assert_eq!(booted.shell("stat -c '%U %a' /var/mail/example.org/anna/Maildir"), "UNKNOWN 700\n");
+    assert_eq!(recipient(), "OK\n");
+    booted.shell("systemctl stop mailauth-mailboxes");
+    let said = recipient();
+    assert!(said.starts_with("LATER ") && said.contains("mailauth-mailboxes"), "{said}");
+    answers_come_from_ours(machine);
+    booted.shell("systemctl start mailauth-mailboxes");
+    eventually("an answer", LIMIT, || recipient() == "OK\n");
+
+    let page = booted.shell(&format!("cat {}", machine::CONFIG));
+    booted.write(machine::CONFIG, &page.replace("[mailbox]\n", "[mailbox]\ncreate = true\n"));
+    booted.shell("systemctl restart mailauth-mailboxes; systemctl reload mailauth-courier");
+    booted.shell("mailauth domain add new.example");
+    booted.shell("printf 'correct horse\\n' | mailauth account add new@new.example --password-stdin");
+    eventually("the reload", LIMIT, || machine.imap_login("new@new.example", "correct horse") == "OK LOGIN Ok.");
+    assert_eq!(booted.shell("stat -c %u /var/mail/new.example"), "0\n");
+    assert_eq!(booted.shell("stat -c '%u:%g %a' /var/mail/new.example/new/Maildir/cur"), "5000:5000 700\n");
+    booted.write(machine::CONFIG, &page);
+    booted.shell("systemctl restart mailauth-mailboxes; systemctl reload mailauth-courier");
 }
 
 fn a_crash_is_over_in_a_moment(machine: &Machine) {

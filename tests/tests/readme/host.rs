@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub const CONFIG: &str = "/etc/mailauth/mailauth.toml";
-const UNIT: &str = "/etc/systemd/system/mailauth-courier.service";
+const UNITS: &str = "/etc/systemd/system";
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Debian has no qmail. These do what a login by USER and PASS takes of its programs, and what they insist on.
@@ -35,6 +35,7 @@ pub struct Host {
 struct Server {
     unit: HashMap<String, String>,
     process: Child,
+    _mailboxes: Child,
     says: UnixDatagram,
 }
 
@@ -133,22 +134,26 @@ impl Host {
     }
 
     fn install_unit(&mut self, text: &str) {
-        self.write(UNIT, text);
-        let said = run(&mut self.shell(&format!("systemd-analyze verify {UNIT} 2>&1")));
+        let path = text.lines().next().and_then(|line| line.strip_prefix("# ")).expect("a file's name");
+        self.write(path, text);
+        let said = run(&mut self.shell(&format!("systemd-analyze verify {path} 2>&1")));
         assert_eq!(said, "");
+    }
+
+    fn unit(&self, name: &str) -> HashMap<String, String> {
+        let unit = fs::read_to_string(self.host.inside(&format!("{UNITS}/{name}.service"))).expect("the unit");
+        unit.lines()
+            .filter_map(|line| line.split_once('='))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect()
     }
 
     /// Starts the daemon as its unit says; tests/systemd.rs lets a real systemd do it.
     fn switch_over(&mut self, text: &str) {
         assert!(text.contains("\nsystemctl enable --now mailauth-courier\n"), "{text}");
-        let unit = fs::read_to_string(self.host.inside(UNIT)).expect("the unit");
-        let unit: HashMap<String, String> = unit
-            .lines()
-            .filter_map(|line| line.split_once('='))
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect();
+        let (unit, mailboxes) = (self.unit("mailauth-courier"), self.unit("mailauth-mailboxes"));
         assert_eq!((&*unit["Type"], &*unit["Alias"]), ("notify", "courier-authdaemon.service"));
-        self.server = Some(Server::start(&self.host, &self.files, unit));
+        self.server = Some(Server::start(&self.host, &self.files, unit, &mailboxes));
     }
 
     /// The daemon as somebody starts it by hand.
@@ -180,40 +185,30 @@ impl Host {
 }
 
 impl Server {
-    fn start(host: &MailHost, files: &Scratch, unit: HashMap<String, String>) -> Self {
-        // The group's number, of the machine's own users: systemd and we have the same.
-        let group = run(Command::new("getent").args(["group", &unit["Group"]]));
-        let group: u32 = group.split(':').nth(2).expect("a number").parse().expect("a number");
-        let mode = u32::from_str_radix(&unit["RuntimeDirectoryMode"], 8).expect("a mode");
-        for name in unit["RuntimeDirectory"].split(' ') {
-            let folder = host.inside(&format!("/run/{name}"));
-            chown(&folder, Some(0), Some(group)).expect("its group");
-            fs::set_permissions(&folder, Permissions::from_mode(mode)).expect("its mode");
-        }
-
+    fn start(
+        host: &MailHost,
+        files: &Scratch,
+        unit: HashMap<String, String>,
+        mailboxes: &HashMap<String, String>,
+    ) -> Self {
         // A name that is no file: the daemon and we see different ones.
         let name = files.path().to_str().expect("a path").to_owned();
         let address = SocketAddr::from_abstract_name(&name).expect("an address");
         let says = UnixDatagram::bind_addr(&address).expect("a socket");
         says.set_read_timeout(Some(Duration::from_secs(20))).expect("a limit");
-
         let log = File::create(files.join("log")).expect("a log");
-        let mut command = host.plain_command("setpriv");
-        command.args(["--no-new-privs", "--clear-groups", "--pdeathsig=KILL"]).arg(format!("--regid={group}"));
-        command.args(unit["ExecStart"].split(' ')).current_dir("/");
-        command.env_clear().env("PATH", PATH).env("NOTIFY_SOCKET", format!("@{name}"));
-        command.stdin(Stdio::null()).stdout(log.try_clone().expect("a descriptor")).stderr(log);
-        let server = Server { unit, process: Child::spawn(command), says };
+        let started = |unit: &HashMap<String, String>| Child::spawn(as_its_unit_says(host, unit, &name, &log));
+        let root_part = started(mailboxes);
+        expect(&says, "READY=1");
+        let process = started(&unit);
+        let server = Server { unit, process, _mailboxes: root_part, says };
         server.expect("READY=1");
         server
     }
 
     /// What the daemon tells systemd next.
     fn expect(&self, state: &str) {
-        let mut told = [0; 1000];
-        let length = self.says.recv(&mut told).unwrap_or_else(|e| panic!("no {state}: {e}"));
-        let told = String::from_utf8_lossy(&told[..length]).into_owned();
-        assert_eq!(told.lines().next(), Some(state));
+        expect(&self.says, state);
     }
 
     fn reload(&self) {
@@ -222,6 +217,45 @@ impl Server {
         self.expect("RELOADING=1");
         self.expect("READY=1");
     }
+}
+
+fn expect(says: &UnixDatagram, state: &str) {
+    let mut told = [0; 1000];
+    let length = says.recv(&mut told).unwrap_or_else(|e| panic!("no {state}: {e}"));
+    let told = String::from_utf8_lossy(&told[..length]).into_owned();
+    assert_eq!(told.lines().next(), Some(state));
+}
+
+/// A service, with the user, the groups, the capabilities and the folder that its unit gives it.
+fn as_its_unit_says(host: &MailHost, unit: &HashMap<String, String>, notify: &str, log: &File) -> Command {
+    let number = |kind: &str, name: &str| -> u32 {
+        let found = run(host.command("getent").args([kind, name]));
+        found.split(':').nth(2).expect("a number").parse().expect("a number")
+    };
+    let user = unit.get("User").map_or(0, |name| number("passwd", name));
+    let group = number("group", &unit["Group"]);
+    let mode = u32::from_str_radix(&unit["RuntimeDirectoryMode"], 8).expect("a mode");
+    for name in unit["RuntimeDirectory"].split(' ') {
+        let folder = host.inside(&format!("/run/{name}"));
+        chown(&folder, Some(user), Some(group)).expect("its group");
+        fs::set_permissions(&folder, Permissions::from_mode(mode)).expect("its mode");
+    }
+
+    let mut command = host.plain_command("setpriv");
+    command.args(["--no-new-privs", "--pdeathsig=KILL"]);
+    command.args([format!("--reuid={user}"), format!("--regid={group}")]);
+    match unit.get("SupplementaryGroups") {
+        Some(name) => command.arg(format!("--groups={}", number("group", name))),
+        None => command.arg("--clear-groups"),
+    };
+    let kept = unit["CapabilityBoundingSet"].split_whitespace();
+    let kept: String = kept.map(|name| format!(",+{}", name.trim_start_matches("CAP_").to_lowercase())).collect();
+    command.arg(format!("--bounding-set=-all{kept}"));
+    command.args(unit["ExecStart"].split(' ')).current_dir("/");
+    command.env_clear().env("PATH", PATH).env("NOTIFY_SOCKET", format!("@{notify}"));
+    let log = || log.try_clone().expect("a descriptor");
+    command.stdin(Stdio::null()).stdout(log()).stderr(log());
+    command
 }
 
 /// Somebody who is not root, and has the group of this user alone.

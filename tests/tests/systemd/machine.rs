@@ -18,7 +18,6 @@ pub const CONFIG: &str = "/etc/mailauth/mailauth.toml";
 /// What Debian has of Courier, all of it enabled as its packages do.
 pub const SERVICES: [&str; 4] = ["courier-imap", "courier-imap-ssl", "courier-pop", "courier-pop-ssl"];
 
-const UNIT: &str = "/etc/systemd/system/mailauth-courier.service";
 const INSTALL: &str = "Install";
 const COURIER: &str = "Courier: IMAP, POP3, maildrop";
 const CLONE: &str = "/opt/mailauth";
@@ -76,11 +75,10 @@ impl Machine {
         match block.language() {
             Some("toml") if block.text.starts_with("[courier]") => self.change_section(&block.text),
             Some("toml") => self.booted.write(CONFIG, &block.text),
-            Some("conf") => {
+            Some("conf" | "ini") => {
                 let path = block.text.lines().next().and_then(|line| line.strip_prefix("# ")).expect("a file's name");
                 self.booted.write(path, &block.text);
             }
-            Some("ini") => self.booted.write(UNIT, &block.text),
             Some("sh" | "") => self.type_in(&block.text),
             other => panic!("no test knows what to do with a block of {other:?}:\n{}", block.text),
         }
