@@ -54,6 +54,7 @@ fn depended<'c>(config: &'c Config, file: Option<&'c Path>) -> Vec<Depended<'c>>
         config.courier.own_socket.as_deref().map(|path| ("[courier] own_socket", path)),
         Some(("[client] socket", config.client.socket.as_path()))
             .filter(|(_, path)| config.courier.sockets().all(|known| known != path)),
+        Some(("[courier] mailboxes", config.courier.mailboxes.as_path())),
         metrics.map(|path| ("[metrics] listen", path)),
         config.outage.snapshot_of(&config.database.url).map(|path| ("[outage] snapshot", path)),
         database.map(|path| ("[database] url", path)),

@@ -28,14 +28,15 @@ const SHORT: usize = 15;
 pub(super) fn look(config: &Config, findings: &mut Findings) {
     let courier = &config.courier;
     let Some(own) = &courier.own_socket else {
-        return look_at(&courier.socket, "socket", config, findings);
+        let told = look_at(&courier.socket, "socket", config, findings);
+        return mailboxes(told.as_deref(), config, findings);
     };
     if [own, &courier.socket].iter().all(|path| is_missing(path)) {
         let (own, courier) = (own.display(), courier.socket.display());
         let text = format!("there is no {courier}, and no {own}; start mailauth-courier");
         return findings.add("socket", State::Degraded, text);
     }
-    if is_missing(own) {
+    let told = if is_missing(own) {
         let (shown, folder) = (own.display(), own.parent().unwrap_or(own).display());
         let text = format!(
             "there is no {shown}, and mailauth's own programs ask on {}; let the daemon make a socket in {folder} (with \
@@ -43,47 +44,56 @@ pub(super) fn look(config: &Config, findings: &mut Findings) {
             courier.socket.display()
         );
         findings.add("own socket", State::Degraded, text);
+        None
     } else {
-        look_at(own, "own socket", config, findings);
-    }
-    look_at(&courier.socket, "socket", config, findings);
+        look_at(own, "own socket", config, findings)
+    };
+    let too = look_at(&courier.socket, "socket", config, findings);
+    // The same daemon is behind both.
+    mailboxes(told.or(too).as_deref(), config, findings);
 }
 
 fn is_missing(path: &Path) -> bool {
     fs::metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
-fn look_at(path: &Path, what: &'static str, config: &Config, findings: &mut Findings) {
+/// Looks at one of them, and returns the daemon's status, where that tells it.
+fn look_at(path: &Path, what: &'static str, config: &Config, findings: &mut Findings) -> Option<String> {
     let shown = path.display();
     let metadata = match fs::metadata(path) {
         Ok(metadata) if metadata.file_type().is_socket() => metadata,
         Ok(_) => {
             let text = format!("{shown} is no socket; move it away, or choose another path in [courier]");
-            return findings.add(what, State::Degraded, text);
+            findings.add(what, State::Degraded, text);
+            return None;
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return findings.add(what, State::Degraded, format!("there is no {shown}; start mailauth-courier"));
+            findings.add(what, State::Degraded, format!("there is no {shown}; start mailauth-courier"));
+            return None;
         }
         Err(error) => {
             let text =
                 format!("{shown} cannot be looked at: {error}; run this as root, or as a user of the socket's group");
-            return findings.add(what, State::Degraded, text);
+            findings.add(what, State::Degraded, text);
+            return None;
         }
     };
     let daemon = Client::new(path, PATIENCE).trusting(config.server_user());
     if let Some(text) = daemon.stranger(Instant::now() + PATIENCE) {
-        return findings.add(what, State::Down, text);
+        findings.add(what, State::Down, text);
+        return None;
     }
     // Only our own daemon knows this question; it says yes to some, and no to all others that it lets in.
-    match daemon.status(Instant::now() + PATIENCE) {
+    let told = match daemon.status(Instant::now() + PATIENCE) {
         Answer::NotNow(why) => {
             let (state, text) = silent(path, &daemon, &why);
-            return findings.add(what, state, text);
+            findings.add(what, state, text);
+            return None;
         }
-        Answer::Yes(line) => mailboxes(&line, config, findings),
+        Answer::Yes(line) => Some(line),
         // It tells root and its own user alone.
-        Answer::No(_) => {}
-    }
+        Answer::No(_) => None,
+    };
     let (mode, wanted) = (metadata.permissions().mode() & 0o777, config.courier.socket_mode);
     // On the other socket each client is judged by its user.
     if *path == *config.courier.socket && mode & !wanted != 0 {
@@ -92,11 +102,12 @@ fn look_at(path: &Path, what: &'static str, config: &Config, findings: &mut Find
     }
     let (state, text) = ask(path, &daemon);
     findings.add(what, state, text);
+    told
 }
 
 /// What the daemon says of its user and of its looks at mailboxes.
-fn mailboxes(line: &str, config: &Config, findings: &mut Findings) {
-    let Ok(told) = Status::parse(line) else { return };
+fn mailboxes(line: Option<&str>, config: &Config, findings: &mut Findings) {
+    let Some(Ok(told)) = line.map(Status::parse) else { return };
     if let Some(why) = told.mailboxes_error {
         let text = format!("the daemon cannot look at them, and mail for those with a quota waits: {why}");
         findings.add("mailboxes", State::Degraded, text);
