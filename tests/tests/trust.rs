@@ -11,7 +11,7 @@ use mailauth_tests::{
 use rustix::process::Signal;
 use std::fs::{self, Permissions};
 use std::io::{Read, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown, symlink};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -228,8 +228,8 @@ impl Drop for Ends<'_> {
     }
 }
 
-/// The owner of the socket's folder lays links to a file of root's under the socket's temporary name, as fast as it can,
-/// while the daemon starts again and again.
+/// The owner of the socket's folder puts a link to a file of root's in the place of the socket as soon as that is made, under
+/// its temporary name, while the daemon starts again and again.
 #[test]
 fn links_in_the_place_of_the_socket_change_no_file_of_roots() {
     let folder = Scratch::new("links");
@@ -251,23 +251,31 @@ fn links_in_the_place_of_the_socket_change_no_file_of_roots() {
         scope.spawn(|| {
             as_user(nobody, || {
                 let (link, new) = (theirs.join("link"), theirs.join("socket.new"));
+                let _ = symlink(&victim, &link);
                 while !over.load(Ordering::SeqCst) {
-                    let _ = symlink(&victim, &link);
-                    laid.fetch_add(usize::from(fs::rename(&link, &new).is_ok()), Ordering::SeqCst);
+                    // A link that is there before would keep the daemon from making a socket at all.
+                    let is_socket = fs::symlink_metadata(&new).is_ok_and(|found| found.file_type().is_socket());
+                    if is_socket && fs::rename(&link, &new).is_ok() {
+                        laid.fetch_add(1, Ordering::SeqCst);
+                        let _ = symlink(&victim, &link);
+                    }
                 }
             });
         });
         // Also when a start goes wrong: the other thread would go on for ever.
         let _end = Ends(&over);
         let mut starts = 0;
-        while starts < 25 || laid.load(Ordering::SeqCst) < 1000 {
+        while starts < 40 || laid.load(Ordering::SeqCst) < 5 {
             starts += 1;
             let courier = "user = \"nobody\"\nsocket_mode = \"0666\"\nsocket_group = \"courier\"";
             let mut process = start(&folder, &accounts, &socket, courier);
             // It comes up, or the link keeps it from that.
-            eventually("a socket or an end", LIMIT, || !process.runs() || UnixStream::connect(&socket).is_ok());
+            let is_link = || fs::symlink_metadata(&socket).is_ok_and(|found| found.is_symlink());
+            let connects = || UnixStream::connect(&socket).is_ok();
+            eventually("a socket or an end", LIMIT, || !process.runs() || connects() || is_link());
             process.signal(Signal::KILL);
             process.wait(LIMIT);
+            let _ = fs::remove_file(&socket);
         }
     });
     assert_eq!(state(), before, "{}", log(&folder));

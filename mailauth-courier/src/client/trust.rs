@@ -30,7 +30,9 @@ impl Trust {
     }
 
     fn includes(&self, uid: u32, own: u32) -> bool {
-        uid == 0 || uid == own || self.user.as_deref().and_then(system_ids::of_user) == Some(uid)
+        // The list of users is at hand; the system may have to load modules, and to ask a directory.
+        let is_user = |user: &str| names::user(uid) == user || system_ids::of_user(user) == Some(uid);
+        uid == 0 || uid == own || self.user.as_deref().is_some_and(is_user)
     }
 
     /// The sentence about a stranger that listens on the socket `shown`.

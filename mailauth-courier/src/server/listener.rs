@@ -184,7 +184,12 @@ impl Listener {
             // Nobody can connect before this.
             listen(&socket, BACKLOG).map_err(io::Error::from).map_err(failed("listen on"))?;
             folder.rename(&temporary, name).map_err(failed("put into place"))?;
-            Ok((found.st_gid, (found.st_dev, found.st_ino)))
+            let inode = (found.st_dev, found.st_ino);
+            match folder.look(name) {
+                Ok(now) if (now.st_dev, now.st_ino) == inode => Ok((found.st_gid, inode)),
+                Ok(_) => Err(failed("put into place")(io::Error::other("another file was put there meanwhile"))),
+                Err(error) => Err(failed("look at")(error)),
+            }
         };
         let (group, inode) = put().inspect_err(|_| {
             // What matters is the first error.
