@@ -5,6 +5,7 @@ use crate::output::{Sheet, json, say};
 use crate::password_prompt;
 use crate::quota::figures;
 use crate::setup::Setup;
+use crate::throttle;
 use clap::Args;
 use mailauth_core::account::Account;
 use mailauth_core::authenticate::{Answer, Authenticator, Authority, Credential, Request};
@@ -74,6 +75,9 @@ struct Shown<'a> {
     /// What the database says here, where a daemon was asked and said no.
     #[serde(skip_serializing_if = "Option::is_none")]
     here: Option<ShownHere<'a>>,
+    /// What the daemon does to guesses at this login, where it does anything and says so.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    throttled: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -130,7 +134,8 @@ impl Auth {
                 (answer, took, here.map(|here| Explained::new(&here)))
             }
         };
-        self.show(&answer, took, here)
+        let throttled = throttle::states_of(setup, &self.login);
+        self.show(&answer, took, here, &throttled)
     }
 
     fn request(&self, password: &Secret) -> Request {
@@ -149,7 +154,13 @@ impl Auth {
         Ok(authenticator.authenticate(self.request(password)))
     }
 
-    fn show(&self, answer: &Answer<Box<Account>>, took: Duration, here: Option<Explained>) -> Result<Exit, Failure> {
+    fn show(
+        &self,
+        answer: &Answer<Box<Account>>,
+        took: Duration,
+        here: Option<Explained>,
+        throttled: &[String],
+    ) -> Result<Exit, Failure> {
         let Explained { exit, answer: word, code, reason } = Explained::new(answer);
         let account = match answer {
             Answer::Yes(account) => Some(account.as_ref()),
@@ -160,7 +171,7 @@ impl Auth {
                 here.as_ref().map(|here| ShownHere { answer: here.answer, code: here.code, reason: &here.reason });
             let account = account.map(ShownAccount::from);
             let microseconds = took.as_micros();
-            json(&Shown { answer: word, code, reason: &reason, microseconds, account, here })?;
+            json(&Shown { answer: word, code, reason: &reason, microseconds, account, here, throttled })?;
             return Ok(exit);
         }
         let mut sheet = Sheet::new();
@@ -173,6 +184,7 @@ impl Auth {
             }
             None => {}
         }
+        throttled.iter().for_each(|state| sheet.line("throttled", state));
         sheet.line("took", format_args!("{} µs", took.as_micros()));
         if let Some(account) = account {
             sheet.line("login", &account.login);

@@ -26,6 +26,7 @@ mod recipient;
 mod setup;
 mod spool;
 mod status;
+mod throttle;
 mod try_out;
 
 use clap::{Parser, Subcommand};
@@ -88,6 +89,9 @@ enum Noun {
     Hash(hash::Hash),
     Check(check::Check),
     Status(status::Status),
+    /// What the daemon has counted of wrong passwords
+    #[command(subcommand)]
+    Throttle(throttle::Verb),
     Try(try_out::Try),
 }
 
@@ -137,6 +141,7 @@ fn run(Cli { config, noun, .. }: Cli) -> Result<Exit, Failure> {
         Noun::Hash(hash) => hash.run(&setup()?),
         Noun::Check(check) => check.run(config.as_deref()),
         Noun::Status(status) => status.run(&setup()?),
+        Noun::Throttle(verb) => verb.run(&setup()?),
         Noun::Try(try_out) => try_out.run(),
     }
 }

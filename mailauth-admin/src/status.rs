@@ -6,7 +6,7 @@ use crate::setup::Setup;
 use clap::Args;
 use mailauth_core::authenticate::{Answer, NotNow};
 use mailauth_courier::client::Client;
-use mailauth_courier::status::{Answers, CacheUse, Host, Snapshot, Status as Told, TurnedAway};
+use mailauth_courier::status::{Answers, CacheUse, Host, Snapshot, Status as Told, Throttle, TurnedAway};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -77,6 +77,7 @@ fn sheet(told: &Told) -> Sheet {
         let since = span(told.mailboxes_error_seconds.unwrap_or_default());
         sheet.line("mailboxes", format_args!("cannot be looked at for {since}: {why}"));
     }
+    sheet.line("throttle", told.throttle.as_ref().map_or_else(|| "off".to_owned(), throttle));
     sheet.line("snapshot", told.snapshot.as_ref().map_or_else(|| "none".to_owned(), snapshot));
     sheet
 }
@@ -121,6 +122,14 @@ fn remembered(sheet: &mut Sheet, cache: &CacheUse) {
     sheet.line("verified", format_args!("{} passwords not hashed again", cache.verified));
 }
 
+fn throttle(throttle: &Throttle) -> String {
+    let Throttle { counted, known, delayed, refused, put_off, .. } = throttle;
+    format!(
+        "{delayed} refusals delayed, {refused} refused untried, {put_off} put off; {counted} counted, {known} logins \
+         with known networks"
+    )
+}
+
 fn snapshot(snapshot: &Snapshot) -> String {
     let Snapshot { path, accounts, bytes, age_seconds, in_use, refresh_error, refresh_error_seconds } = snapshot;
     let use_of_it = if *in_use { "answers now" } else { "not in use" };
@@ -151,7 +160,7 @@ fn hosts(hosts: &[Host]) -> Table<5> {
 }
 
 /// So many seconds in the two largest units.
-fn span(seconds: f64) -> String {
+pub fn span(seconds: f64) -> String {
     let seconds = seconds.max(0.0) as u64;
     match (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60, seconds % 60) {
         (0, 0, 0, seconds) => format!("{seconds} s"),

@@ -19,7 +19,7 @@ use mailauth_core::store::{Administration, DomainRow, open_pooled, open_single};
 use mailauth_core::{Service, Services};
 use mailauth_courier::client::Client;
 use mailauth_courier::server::signals::Signals;
-use mailauth_courier::server::{Answers, Listener, Running, Settings, start};
+use mailauth_courier::server::{Answers, Counted, Listener, Running, Settings, start};
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -135,7 +135,8 @@ impl Stage {
             .map_err(|error| trouble("cannot write the configuration", error))?;
         let (config, _) = Config::load(Some(&config_file))?;
         fill(&config)?;
-        let answers = Answers::remembering(open_pooled(&config.database)?, &config, Arc::default(), Arc::new(Here));
+        let counted = Counted { guesses: Some(Arc::default()), ..Counted::default() };
+        let answers = Answers::remembering(open_pooled(&config.database)?, &config, counted, Arc::new(Here));
         let cannot = "cannot start the server";
         let listener = Listener::bind(&config.courier).map_err(|error| trouble(cannot, error))?;
         let server = start(listener, Settings::new(&config), answers).map_err(|error| trouble(cannot, error))?;

@@ -29,10 +29,12 @@ use crate::detail::Delimiters;
 use crate::mailbox::MailboxDefaults;
 use crate::password::{self, Budget, Busy, Cost, Flaw, HashError, NewScheme, Recipe, Rules, Stored};
 use crate::store::{AccountStore, Changed, Cursor, Seen, StoreError, StoreState};
+use crate::throttle::{Guess, Ruling, Throttle};
 use crate::{DomainName, Secret, Service};
 use dummies::Dummies;
 use familiar::Familiar;
 use sample::Sample;
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -130,6 +132,8 @@ pub struct Authenticator {
     verified: Option<Verified>,
     /// Accounts whose password was hashed and fitted not long ago.
     familiar: Familiar,
+    /// What bounds guesses, where they are counted.
+    throttle: Option<Throttle>,
     /// What decides in the place of this one, where it only finishes what it has begun.
     successor: OnceLock<Arc<Authenticator>>,
     counters: Arc<Counters>,
@@ -162,6 +166,8 @@ struct Asked {
     begin: Instant,
     /// Where what is known of the account comes from, as far as it has come.
     from: Provenance,
+    /// What counts if it is wrong.
+    guess: Option<Guess>,
 }
 
 /// What is asked.
@@ -212,7 +218,16 @@ impl Verification {
 
 impl Asked {
     fn new(purpose: Purpose, service: Service, login: Vec<u8>, client: Option<String>, deadline: Instant) -> Self {
-        Asked { purpose, service, login, client, deadline, begin: Instant::now(), from: Provenance::Nowhere }
+        Asked {
+            purpose,
+            service,
+            login,
+            client,
+            deadline,
+            begin: Instant::now(),
+            from: Provenance::Nowhere,
+            guess: None,
+        }
     }
 
     /// Returns true if this is a delivery agent's question about a recipient.
@@ -230,7 +245,7 @@ impl Authenticator {
     /// Decisions over `store` by `policy`, hashing within `budget`.
     pub fn new(store: Arc<dyn AccountStore>, policy: Policy, budget: Arc<Budget>) -> Self {
         let dummies = Dummies::new(policy.scheme, &policy.rules);
-        let (verified, key_place, counters) = (None, None, Arc::default());
+        let (verified, key_place, throttle, counters) = (None, None, None, Arc::default());
         let successor = OnceLock::new();
         Authenticator {
             store,
@@ -240,6 +255,7 @@ impl Authenticator {
             key_place,
             verified,
             familiar: Familiar::default(),
+            throttle,
             successor,
             counters,
             log: DecisionLog::default(),
@@ -253,6 +269,23 @@ impl Authenticator {
         self.verified = Verified::new(config);
         self.counters = counters;
         self
+    }
+
+    /// Bounds guesses at passwords by `throttle`.
+    #[must_use]
+    pub fn throttled_by(mut self, throttle: Option<Throttle>) -> Self {
+        self.throttle = throttle;
+        self
+    }
+
+    /// What is appended to a login without `@`.
+    pub fn default_domain(&self) -> Option<&str> {
+        self.policy.default_domain.as_deref()
+    }
+
+    /// What bounds guesses at passwords, if anything does.
+    pub fn throttle(&self) -> Option<&Throttle> {
+        self.throttle.as_ref()
     }
 
     /// Keeps the key that chooses what passwords for unknown logins are tried on in a file beside `file`, from the first
@@ -344,12 +377,11 @@ impl Authenticator {
         let mut asked = Asked::new(purpose, service, login, client, deadline);
         let answer = match credential {
             Credential::Lookup | Credential::Secret => self.judge(&mut asked, |asked, _, row| self.look_up(asked, row)),
-            Credential::Cram(mechanism, response) => self
-                .judge(&mut asked, |asked, login, row| self.try_challenge(asked, login, row, (mechanism, &response))),
+            Credential::Cram(mechanism, response) => self.answer_challenge(&mut asked, mechanism, &response),
             Credential::Password(password) => match self.find_for(&mut asked, &password) {
                 Err(answer) => answer,
                 Ok(found) => match self.settle(&mut asked, found, &password, None) {
-                    Tried::Decided(answer) => answer,
+                    Tried::Decided(answer) => self.weigh(&asked, answer, &[password.expose()]),
                     Tried::Heavy(found) => {
                         let familiar = self.familiar.knows(familiar::key_of(&found.login));
                         return Step::Hash(Box::new(Verification { asked, found: *found, password, familiar }));
@@ -455,21 +487,68 @@ impl Authenticator {
         }
     }
 
+    fn answer_challenge(
+        &self,
+        asked: &mut Asked,
+        mechanism: CramMechanism,
+        response: &CramResponse,
+    ) -> Answer<Box<Account>> {
+        let compared = Cell::new(false);
+        let answer = self.judge(asked, |asked, login, row| {
+            let (answer, fit) = self.try_challenge(asked, login, row, (mechanism, response));
+            compared.set(fit);
+            answer
+        });
+        // The answers to two challenges differ even where the password is the same. Where nothing is there to compare one
+        // with, as for clients that try this first and then send the password, all of them are one guess.
+        match compared.get() {
+            true => self.weigh(asked, answer, &[response.challenge(), response.digest().expose()]),
+            false => self.weigh(asked, answer, &[]),
+        }
+    }
+
+    /// Counts a password that was wrong, and a network from which it was right.
+    fn weigh<T>(&self, asked: &Asked, answer: Answer<T>, tried: &[&[u8]]) -> Answer<T> {
+        let (Some(throttle), Some(guess)) = (&self.throttle, &asked.guess) else { return answer };
+        match answer {
+            Answer::Yes(_) => throttle.succeeded(guess),
+            Answer::No(no) => {
+                let delay = throttle.failed(guess, tried);
+                return Answer::No(if delay.is_zero() { no } else { No::Delayed(Box::new(no), delay) });
+            }
+            Answer::NotNow(_) => {}
+        }
+        answer
+    }
+
+    /// Refuses an attempt that is one too many.
+    fn admit(&self, asked: &mut Asked, login: &Login) -> Result<(), Answer<Box<Account>>> {
+        let (Some(throttle), Purpose::Proof | Purpose::Change) = (&self.throttle, asked.purpose) else { return Ok(()) };
+        match throttle.judge(login, asked.client.as_deref()) {
+            Ruling::Try(guess) => asked.guess = Some(guess),
+            Ruling::Refuse(delay) => return Err(Answer::No(No::Throttled(delay))),
+            Ruling::PutOff => return Err(Answer::NotNow(NotNow::Attacked)),
+        }
+        Ok(())
+    }
+
+    /// The answer, and whether there is a password that the response can be compared with.
     fn try_challenge(
         &self,
         asked: &Asked,
         login: &Login,
         row: Option<AccountRow>,
         (mechanism, response): (CramMechanism, &CramResponse),
-    ) -> Answer<Box<Account>> {
+    ) -> (Answer<Box<Account>>, bool) {
         let (stored, refusal) = self.stored_for(asked, login, row.as_ref());
-        let fits = response.verify(mechanism, &stored);
-        match (refusal, row) {
+        let (fits, can_fit) = (response.verify(mechanism, &stored), mechanism.can_use(&stored));
+        let answer = match (refusal, row) {
             (Some(no), _) => Answer::No(no),
             (None, Some(row)) if fits => self.permit(asked, row),
-            _ if !mechanism.can_use(&stored) => Answer::No(No::NoClearPassword),
+            _ if !can_fit => Answer::No(No::NoClearPassword),
             _ => Answer::No(No::WrongPassword),
-        }
+        };
+        (answer, can_fit)
     }
 
     /// Tries `password` on what was found, and on what is there now if that was a kept row and does not fit. Without
@@ -587,7 +666,9 @@ impl Authenticator {
         if Instant::now() >= asked.deadline {
             return Err(Answer::NotNow(NotNow::Late));
         }
-        self.of_own_domain(asked, login).map_err(|error| failed(asked, error))
+        let login = self.of_own_domain(asked, login).map_err(|error| failed(asked, error))?;
+        self.admit(asked, &login)?;
+        Ok(login)
     }
 
     fn read(&self, asked: &mut Asked, login: &Login) -> Result<Seen, StoreError> {
@@ -714,8 +795,16 @@ impl Authenticator {
             return None;
         }
         let Verification { mut asked, found, password, .. } = *verification;
+        // Others may have been wrong while it waited for its turn.
+        if let (Some(throttle), Some(guess)) = (&self.throttle, &asked.guess)
+            && let Some(delay) = throttle.judge_again(guess)
+        {
+            let answer = Answer::No(No::Throttled(delay));
+            self.record(&asked, &answer);
+            return Some(answer);
+        }
         let answer = match self.settle(&mut asked, found, &password, Some(is_wanted)) {
-            Tried::Decided(answer) => answer,
+            Tried::Decided(answer) => self.weigh(&asked, answer, &[password.expose()]),
             // Whoever may hash is never told to.
             Tried::Heavy(_) => Answer::NotNow(NotNow::Busy),
             Tried::Unwanted => return None,
@@ -732,6 +821,7 @@ impl Authenticator {
         let recipe = password::keep_or_improve(found.refusal.is_none().then_some(&*found.stored), self.policy.scheme);
         let cost = found.stored.cost();
         let proved = self.budget.run(cost, asked.deadline, || self.try_password(asked, &found, old, false));
+        let proved = proved.map(|answer| self.weigh(asked, answer, &[old.expose()]));
         match (proved, found.seen.row) {
             (Ok(Answer::Yes(_)), Some(row)) => self.store_new(asked, &row, recipe, new),
             (Ok(answer), _) => answer.without_value(),

@@ -164,6 +164,7 @@ mod tests {
             No::NotOwnAddress,
             No::OverQuota(String::new()),
             No::Unexplained,
+            No::Throttled(Duration::ZERO),
         ];
         for no in &all {
             match no {
@@ -173,6 +174,8 @@ mod tests {
                 No::NoClearPassword | No::AccountDisabled | No::DomainDisabled | No::ServiceNotAllowed => {}
                 No::NoMail | No::UnknownDomain | No::UnknownAlias | No::NotOwnAddress => {}
                 No::OverQuota(_) | No::Unexplained => {}
+                // That has the reason inside.
+                No::Throttled(_) | No::Delayed(..) => {}
             }
         }
         all.into()
@@ -190,6 +193,7 @@ mod tests {
             NotNow::Busy,
             NotNow::NoHash(HashError::Failed("")),
             NotNow::Quota(text()),
+            NotNow::Attacked,
             NotNow::Late,
             NotNow::NoDaemon(text()),
             NotNow::Daemon(text()),
@@ -197,7 +201,7 @@ mod tests {
         for why in &all {
             match why {
                 NotNow::Store(_) | NotNow::Busy | NotNow::NoHash(_) | NotNow::Quota(_) | NotNow::Late => {}
-                NotNow::NoDaemon(_) | NotNow::Daemon(_) => {}
+                NotNow::NoDaemon(_) | NotNow::Daemon(_) | NotNow::Attacked => {}
             }
         }
         all.into()

@@ -35,6 +35,7 @@ pub mod spelling;
 mod stack;
 pub mod store;
 pub mod system_ids;
+pub mod throttle;
 pub mod trusted_path;
 
 pub use account::{Account, AccountRow, Login};

@@ -7,7 +7,7 @@ mod trust;
 use self::door::Door;
 use self::reason::{Cause, Failure};
 use self::trust::Trust;
-use crate::protocol::{self, MAX_REPLY, PasswdFields, Question, Reply, Uncomposable};
+use crate::protocol::{self, GuessesQuestion, MAX_REPLY, PasswdFields, Question, Reply, Uncomposable};
 use mailauth_core::account::{Account, LoginError, trimmed};
 use mailauth_core::authenticate::{Answer, Authority, Credential, No, NotNow, PasswordChange, Request};
 use mailauth_core::config::Config;
@@ -126,6 +126,20 @@ impl Client {
     /// answer: [`NotNow::Daemon`].
     pub fn status(&self, deadline: Instant) -> Answer<String> {
         self.ask(&protocol::status(), deadline, |door, reply| match reply {
+            Reply::Text(text) => Answer::Yes(text.to_owned()),
+            Reply::Fail => Answer::No(No::Unexplained),
+            other => unclear(door, &other),
+        })
+    }
+
+    /// Asks our own daemon about the wrong passwords that it has counted; the answer is what
+    /// `mailauth_courier::guesses` reads. Courier's daemon closes without an answer: [`NotNow::Daemon`].
+    pub fn guesses(&self, question: &GuessesQuestion, deadline: Instant) -> Answer<String> {
+        let request = match question.compose() {
+            Ok(request) => request,
+            Err(what) => return self.uncomposable(what, b""),
+        };
+        self.ask(&request, deadline, |door, reply| match reply {
             Reply::Text(text) => Answer::Yes(text.to_owned()),
             Reply::Fail => Answer::No(No::Unexplained),
             other => unclear(door, &other),

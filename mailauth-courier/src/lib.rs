@@ -2,6 +2,8 @@
 
 pub mod client;
 mod credentials;
+#[cfg(feature = "server")]
+pub mod guesses;
 pub mod protocol;
 #[cfg(feature = "server")]
 pub mod server;

@@ -11,13 +11,15 @@ use mailauth_core::process_memory;
 use mailauth_core::quota::mailboxes::{Here, Mailboxes};
 use mailauth_core::store::{OpenError, RecentChanges, open_pooled};
 use mailauth_core::system_ids;
+use mailauth_core::throttle::{Keeper, Ledger};
 use mailauth_courier::server::signals::{Signals, Wish};
 use mailauth_courier::server::{
-    Answers, Listeners, MetricsError, MetricsListener, Running, Settings, become_user, start,
+    Answers, Counted, Listeners, MetricsError, MetricsListener, Running, Settings, become_user, start,
 };
 use mailauth_mailboxes::{Rights, RootPart};
 use std::error::Error;
 use std::ffi::OsString;
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -52,6 +54,8 @@ enum Instead {
 /// What stays when the configuration is read again.
 struct Carried {
     counters: Arc<Counters>,
+    /// What was counted of wrong passwords.
+    ledger: Arc<Ledger>,
     /// A replica may lack them, whatever the new configuration says.
     recent: Arc<RecentChanges>,
     /// What looks at mailboxes. It has the rights that it was started with.
@@ -129,8 +133,10 @@ fn run(options: &Options, log: &Log) -> Result<(), Failure> {
         become_user(user).map_err(runtime)?;
     }
     // As that user, because files of the database may be made.
-    let carried = Carried::with(Arc::new(root_part.settled()));
+    let ledger = Arc::new(Ledger::from_file(&config.throttle.file));
+    let carried = Carried { ledger, ..Carried::with(Arc::new(root_part.settled())) };
     let answers = open(&config, &carried).map_err(|error| Failure::Usage(error.to_string()))?;
+    let mut keeper = keep(None, &config, &carried).map_err(runtime)?;
     let mut running = start(listeners, Settings::new(&config), answers).map_err(runtime)?;
     running.give_out_metrics(metrics).map_err(runtime)?;
     report("ready", &running, &config, &source);
@@ -139,6 +145,10 @@ fn run(options: &Options, log: &Log) -> Result<(), Failure> {
         notify::reloading();
         match reload(&mut running, options, &carried) {
             Ok((config, source)) => {
+                keeper = keep(keeper, &config, &carried).unwrap_or_else(|error| {
+                    tracing::error!("what is counted of wrong passwords is not kept: {error}");
+                    None
+                });
                 log.configure(&config.log);
                 report("configuration read again", &running, &config, &source);
             }
@@ -154,13 +164,14 @@ fn run(options: &Options, log: &Log) -> Result<(), Failure> {
     notify::stopping();
     tracing::info!("stopping: answering what was taken");
     running.stop();
+    drop(keeper);
     tracing::info!("stopped");
     Ok(())
 }
 
 impl Carried {
     fn with(mailboxes: Arc<dyn Mailboxes>) -> Self {
-        Carried { counters: Arc::default(), recent: Arc::default(), mailboxes }
+        Carried { counters: Arc::default(), ledger: Arc::default(), recent: Arc::default(), mailboxes }
     }
 }
 
@@ -179,7 +190,20 @@ fn runtime(error: impl Error) -> Failure {
 /// A connection to the database is not made here: while it is away, every answer is "not now".
 fn open(config: &Config, carried: &Carried) -> Result<Answers, OpenError> {
     let store = open_pooled(&config.database)?.sharing(Arc::clone(&carried.recent));
-    Ok(Answers::remembering(store, config, Arc::clone(&carried.counters), Arc::clone(&carried.mailboxes)))
+    let counted = Counted { counters: Arc::clone(&carried.counters), guesses: Some(Arc::clone(&carried.ledger)) };
+    Ok(Answers::remembering(store, config, counted, Arc::clone(&carried.mailboxes)))
+}
+
+/// Keeps what is counted of wrong passwords in the file of `config`, by `keeper` if that does so already.
+fn keep(keeper: Option<Keeper>, config: &Config, carried: &Carried) -> io::Result<Option<Keeper>> {
+    let throttle = &config.throttle;
+    if !throttle.enabled {
+        return Ok(None);
+    }
+    match keeper {
+        Some(keeper) if keeper.path() == throttle.file => Ok(Some(keeper)),
+        _ => Keeper::start(Arc::clone(&carried.ledger), &throttle.file).map(Some),
+    }
 }
 
 fn bind_metrics(config: &Config) -> Result<Option<MetricsListener>, MetricsError> {

@@ -50,6 +50,8 @@ pub struct Status {
     pub addresses: Answers,
     /// What remembering spared.
     pub cache: CacheUse,
+    /// What is done against guesses at passwords; none where they are not counted.
+    pub throttle: Option<Throttle>,
     /// The databases, in the order in which they are preferred.
     pub hosts: Vec<Host>,
     /// The copy that answers in an outage, where one is kept.
@@ -122,6 +124,24 @@ pub struct CacheUse {
     pub coalesced: u64,
     /// Passwords that were not hashed because they had fitted lately.
     pub verified: u64,
+}
+
+/// What is done against guesses at passwords.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Throttle {
+    /// Logins and networks of which wrong passwords are counted.
+    pub counted: usize,
+    /// Logins that know a network.
+    pub known: usize,
+    /// One more of either takes the place of another.
+    pub max: usize,
+    /// Refusals that were delayed.
+    pub delayed: u64,
+    /// Passwords that were refused without being tried.
+    pub refused: u64,
+    /// Passwords that were not tried, for many networks attacked their login.
+    pub put_off: u64,
 }
 
 /// A database server, or file.

@@ -121,9 +121,10 @@ impl Accounts {
             Some(keys) => format!("snapshot = \"{}\"\n{keys}", self.snapshot_file().display()),
         };
         let (url, User { uid, gid }) = (self.url(), MailHost::OWNER);
-        let mailbox = &self.mailbox;
+        let (mailbox, throttle) = (&self.mailbox, self.folder.join("throttle"));
+        let throttle = throttle.display();
         format!(
-            "[mailbox]\nuid = {uid}\ngid = {gid}\n{mailbox}[outage]\n{outage}\n[database]\nurl = \"{url}\"\n{password_file}"
+            "[mailbox]\nuid = {uid}\ngid = {gid}\n{mailbox}[throttle]\nfile = \"{throttle}\"\n[outage]\n{outage}\n[database]\nurl = \"{url}\"\n{password_file}"
         )
     }
 

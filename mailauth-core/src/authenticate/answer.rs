@@ -5,6 +5,7 @@ use crate::decision_log::Outcome;
 use crate::mailbox::Unusable;
 use crate::password::{Flaw, HashError};
 use crate::store::StoreError;
+use std::time::Duration;
 
 /// Yes, no, or not now. No layer folds two of them into one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,11 +79,20 @@ pub enum No {
     /// A daemon said no over its socket, and its protocol has no words for the reason.
     #[error("the daemon said no; its log says why")]
     Unexplained,
+    /// The password was not tried, for too many wrong ones came from the client's network: the refusal is to be sent after
+    /// so long.
+    #[error(
+        "too many wrong passwords came from the client's network, and this one was not tried; see 'mailauth throttle list'"
+    )]
+    Throttled(Duration),
+    /// No for the reason inside, which is to be sent after so long.
+    #[error("{0}")]
+    Delayed(Box<No>, Duration),
 }
 
 impl No {
     /// Every word of [`No::code`].
-    pub const CODES: [&'static str; 19] = [
+    pub const CODES: [&'static str; 20] = [
         "unusable-login",
         "unknown-login",
         "wrong-password",
@@ -102,6 +112,7 @@ impl No {
         "not-own-address",
         "over-quota",
         "unexplained",
+        "throttled",
     ];
 
     /// A word for the log that stays the same between versions.
@@ -126,6 +137,16 @@ impl No {
             No::NotOwnAddress => "not-own-address",
             No::OverQuota(_) => "over-quota",
             No::Unexplained => "unexplained",
+            No::Throttled(_) => "throttled",
+            No::Delayed(no, _) => no.code(),
+        }
+    }
+
+    /// How long it is to be kept back, so that guessing takes time.
+    pub fn delay(&self) -> Duration {
+        match self {
+            No::Throttled(delay) | No::Delayed(_, delay) => *delay,
+            _ => Duration::ZERO,
         }
     }
 }
@@ -145,6 +166,12 @@ pub enum NotNow {
     /// It cannot be told what the mailbox holds.
     #[error("it is not known whether there is room: {0}")]
     Quota(String),
+    /// Wrong passwords for this login come from many networks, and too many are waiting to be tried.
+    #[error(
+        "wrong passwords for this login come from many networks, and another one is tried at this moment; see \
+         'mailauth throttle list'"
+    )]
+    Attacked,
     /// The deadline had passed before the work began.
     #[error("the request waited past its deadline")]
     Late,
@@ -159,7 +186,7 @@ pub enum NotNow {
 
 impl NotNow {
     /// Every word of [`NotNow::code`].
-    pub const CODES: [&'static str; 12] = [
+    pub const CODES: [&'static str; 13] = [
         "database-unreachable",
         "database-timeout",
         "database-refused",
@@ -169,6 +196,7 @@ impl NotNow {
         "busy",
         "no-hash",
         "quota-unknown",
+        "attacked",
         "late",
         "no-daemon",
         "daemon",
@@ -191,6 +219,7 @@ impl NotNow {
             NotNow::Busy => "busy",
             NotNow::NoHash(_) => "no-hash",
             NotNow::Quota(_) => "quota-unknown",
+            NotNow::Attacked => "attacked",
             NotNow::Late => "late",
             NotNow::NoDaemon(_) => "no-daemon",
             NotNow::Daemon(_) => "daemon",

@@ -50,6 +50,18 @@ const CRAM_ORDER: &[(&str, CramOrder)] =
 /// Of entries that are kept.
 const ENTRIES: RangeInclusive<u64> = 0..=10_000_000;
 
+/// Of wrong passwords that are allowed.
+const GUESSES: RangeInclusive<u64> = 3..=1_000_000;
+
+/// In which these are given back.
+const WINDOW: RangeInclusive<Duration> = Duration::from_secs(60)..=Duration::from_secs(7 * 24 * 3600);
+
+/// Of a refusal. Clients take a daemon that is silent for longer for a frozen one.
+const DELAY: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(5);
+
+/// For which a network is known.
+const KNOWN: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(366 * 24 * 3600);
+
 /// Of memory that a verification may take.
 const COST: RangeInclusive<u64> = 1 << 20..=64 << 30;
 
@@ -108,6 +120,16 @@ pub(super) const KEYS: &[Key] = &[
     key("password", "max_argon2_work", |c, v| put(&mut c.password.rules.limits.argon2_work_kib, v.kib(1 << 20..=1 << 50))),
     key("password", "max_argon2_lanes", |c, v| put(&mut c.password.rules.limits.argon2_lanes, v.small(1..=1024))),
     key("password", "max_scrypt_memory", |c, v| put(&mut c.password.rules.limits.scrypt_memory_kib, v.kib(COST))),
+    key("throttle", "enabled", |c, v| put(&mut c.throttle.enabled, v.boolean())),
+    key("throttle", "allowance", |c, v| put(&mut c.throttle.allowance, v.small(GUESSES))),
+    key("throttle", "per_network", |c, v| put(&mut c.throttle.per_network, v.small(GUESSES))),
+    key("throttle", "per_account", |c, v| put(&mut c.throttle.per_account, v.small(GUESSES))),
+    key("throttle", "window", |c, v| put(&mut c.throttle.window, v.duration(WINDOW))),
+    key("throttle", "delay", |c, v| put(&mut c.throttle.delay, v.duration(DELAY))),
+    key("throttle", "remember", |c, v| put(&mut c.throttle.remember, v.duration(KNOWN))),
+    key("throttle", "exempt", |c, v| put(&mut c.throttle.exempt, v.networks())),
+    key("throttle", "shared", |c, v| put(&mut c.throttle.shared, v.networks())),
+    key("throttle", "file", |c, v| put(&mut c.throttle.file, v.absolute_path())),
     key("quota", "count_trash", |c, v| put(&mut c.quota.count_trash, v.boolean())),
     key("quota", "warn", |c, v| put(&mut c.quota.warn, v.percents())),
     key("quota", "warning", |c, v| put(&mut c.quota.warning, v.path().map(Some))),

@@ -16,6 +16,7 @@ mod password;
 mod pop3;
 mod secrets;
 mod source;
+mod throttle;
 mod url;
 mod value;
 
@@ -29,6 +30,7 @@ pub use outage::OutageConfig;
 pub use password::PasswordConfig;
 pub use pop3::{CramOrder, Pop3Config};
 pub use source::{Origin, Source};
+pub use throttle::ThrottleConfig;
 
 use crate::authenticate::{Policy, RefusalTime};
 use crate::detail::Delimiters;
@@ -56,6 +58,8 @@ pub struct Config {
     pub mailbox: MailboxDefaults,
     /// `[password]`
     pub password: PasswordConfig,
+    /// `[throttle]`
+    pub throttle: ThrottleConfig,
     /// `[quota]`
     pub quota: QuotaConfig,
     /// `[courier]`
@@ -108,6 +112,11 @@ impl Config {
     pub fn server_user(&self) -> &str {
         let of_daemon = self.courier.user.as_deref().unwrap_or("mailauth");
         self.client.server_user.as_deref().unwrap_or(of_daemon)
+    }
+
+    /// `[throttle]` with a delay that no client takes for a frozen daemon: it would ask the database instead.
+    pub fn throttle_in_time(&self) -> ThrottleConfig {
+        ThrottleConfig { delay: self.throttle.delay.min(self.client.deadline / 3), ..self.throttle.clone() }
     }
 
     /// Whether the checkpassword program makes a home and Maildir that are missing.

@@ -6,6 +6,7 @@ use crate::authenticate::RefusalTime;
 use crate::detail::Delimiters;
 use crate::password::{DefaultScheme, NewScheme};
 use crate::quota::Limits;
+use crate::throttle::NetworkRange;
 use crate::{DomainName, Service, Services, system_ids};
 use std::io;
 use std::net::SocketAddr;
@@ -111,9 +112,9 @@ impl Value<'_> {
         }
     }
 
-    /// `500ms`, `3s`, `2m` or `1h`.
+    /// `500ms`, `3s`, `2m`, `1h` or `30d`.
     pub fn duration(&self, range: RangeInclusive<Duration>) -> Result<Duration> {
-        let example = "write a number with ms, s, m or h, such as \"3s\"";
+        let example = "write a number with ms, s, m, h or d, such as \"3s\"";
         let Some(text) = self.0.as_str() else { return self.wrong("a duration", example) };
         let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
         let (number, unit) = text.split_at(digits);
@@ -122,6 +123,7 @@ impl Value<'_> {
             "s" => 1000,
             "m" => 60_000,
             "h" => 3_600_000,
+            "d" => 86_400_000,
             _ => return self.wrong("a duration", example),
         };
         let duration = match number.parse::<u64>().ok().and_then(|n| n.checked_mul(milliseconds)) {
@@ -293,6 +295,18 @@ impl Value<'_> {
         list.iter().map(|item| Value(item.get_ref()).name()).collect()
     }
 
+    /// A list of networks or single addresses.
+    pub fn networks(&self) -> Result<Vec<NetworkRange>> {
+        let Some(list) = self.0.as_array() else {
+            return self.wrong("a list", "write networks in brackets, such as [\"192.0.2.0/24\", \"2001:db8::/32\"]");
+        };
+        let network = |item: &Value<'_>| match item.text()?.parse() {
+            Ok(network) => Ok(network),
+            Err(_) => item.wrong("a network", "write one such as \"192.0.2.0/24\" or \"2001:db8::1\""),
+        };
+        list.iter().map(|item| network(&Value(item.get_ref()))).collect()
+    }
+
     /// A list of percentages.
     pub fn percents(&self) -> Result<Vec<u8>> {
         let Some(list) = self.0.as_array() else {
@@ -359,6 +373,8 @@ impl Value<'_> {
 /// A duration as the configuration writes it.
 fn written(duration: Duration) -> String {
     match duration.as_millis() {
+        0 => "0s".to_owned(),
+        ms if ms % 86_400_000 == 0 => format!("{}d", ms / 86_400_000),
         ms if ms % 3_600_000 == 0 => format!("{}h", ms / 3_600_000),
         ms if ms % 60_000 == 0 => format!("{}m", ms / 60_000),
         ms if ms % 1000 == 0 => format!("{}s", ms / 1000),
@@ -414,6 +430,9 @@ mod tests {
         assert_eq!(duration("'500ms'"), Ok(Duration::from_millis(500)));
         assert_eq!(duration("'3 s'"), Ok(Duration::from_secs(3)));
         assert_eq!(duration("'1m'"), Ok(Duration::from_secs(60)));
+        let long = |text| read(text, |v| v.duration(Duration::ZERO..=Duration::from_secs(30 * 86_400)));
+        assert_eq!((long("'30d'"), long("'0s'")), (Ok(Duration::from_secs(2_592_000)), Ok(Duration::ZERO)));
+        assert!(long("'31d'").unwrap_err().contains("from \"0s\" to \"30d\""));
         for text in ["3", "'3'", "'s'", "''", "'-3s'", "'3.5s'", "'3sec'", "'99999999999999999999s'", "'ü'"] {
             assert!(duration(text).unwrap_err().contains("such as \"3s\""), "{text}");
         }
@@ -448,6 +467,16 @@ mod tests {
         assert!(read("'no-such-group'", |v| v.group()).unwrap_err().contains("is not a group of this system"));
         for text in ["-1", "'-1'", "4294967295", "'4294967295'", "''", "true", "'a\\tb'"] {
             assert!(read(text, |v| v.user()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn networks_are_addresses_with_or_without_a_length() {
+        let networks = |text| read(text, |v| v.networks());
+        let shown = networks("['192.0.2.1', '10.0.0.0/8', '2001:db8::/32']").unwrap();
+        assert_eq!(format!("{shown:?}"), "[192.0.2.1/32, 10.0.0.0/8, 2001:db8::/32]");
+        for text in ["'10.0.0.0/8'", "['10.0.0.0/33']", "['localhost']", "[10]", "['']"] {
+            assert!(networks(text).is_err(), "{text}");
         }
     }
 

@@ -16,7 +16,9 @@
 //!          | "FORGET" [ SP login ] LF                       our own: see below
 //!          | "CHANGED" SP changed LF                        our own: see below
 //!          | "STATUS" LF                                    our own: see below
+//!          | "THROTTLE" SP guesses LF                       our own: see below
 //! changed  = "alias" SP address / "domain" SP name / "additions"
+//! guesses  = "list" SP ( "throttled" / "all" ) SP from [ SP name ] / "clear" [ SP name ]
 //! body     = service LF authtype LF data
 //! data     = login LF password [LF]                         authtype "login"
 //!          | base64(challenge) LF base64(login SP hex) [LF] authtype "cram-md5", "cram-sha1", "cram-sha256", "apop"
@@ -24,7 +26,7 @@
 //! reply    = *( NAME "=" value LF ) "." LF                  PRE, AUTH: yes
 //!          | "OK" LF                                        PASSWD: yes; FORGET, CHANGED: done
 //!          | "FAIL" LF                                      no
-//!          | "OK" SP json LF                                STATUS
+//!          | "OK" SP json LF                                STATUS, THROTTLE
 //!          | "# " name LF LF *( row LF ) "." LF             ENUMERATE; without the "." it was cut off
 //!          | nothing                                        not now, or not a request
 //! row      = login TAB uid TAB gid TAB home TAB maildir TAB options
@@ -48,6 +50,10 @@
 //! `status.rs`). It is taken from the same users as `FORGET`, and is `FAIL` to others. Courier's daemon closes without a
 //! byte.
 //!
+//! `THROTTLE` asks what is counted of wrong passwords, of all or of a login or network, as JSON on one line (`Guesses` and
+//! `Cleared`, in `guesses.rs`), a page at a time: `from` is 0, or what the page before said. `clear` has it forgotten. It is
+//! taken from the same users as `FORGET`, and is `FAIL` to others, and for a name that nothing can be counted of.
+//!
 //! # Where this is stricter than Courier
 //!
 //! * The length is digits and nothing else; Courier's `atoi` lets signs, junk and a wrap at 2^32 pass.
@@ -59,6 +65,7 @@
 //! * Metadata is bounded by [`MAX_METADATA`] in all.
 
 mod compose;
+mod guesses;
 pub mod question;
 mod record;
 mod reply;
@@ -67,6 +74,7 @@ mod request;
 pub use compose::{
     PasswdFields, Uncomposable, auth_cram, auth_login, changed, forget, passwd, pre, status, with_client,
 };
+pub use guesses::GuessesQuestion;
 pub use question::Question;
 pub use record::{Record, RecordError, Reply};
 pub use reply::{Passwords, Unsendable, account, list_row};

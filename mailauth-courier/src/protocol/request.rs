@@ -1,6 +1,6 @@
 //! Reading a request, as far as it has come.
 
-use super::{MAX_BODY, MAX_LINE, MAX_METADATA, Question};
+use super::{GuessesQuestion, MAX_BODY, MAX_LINE, MAX_METADATA, Question};
 use mailauth_core::challenge::{CramMechanism, CramResponse};
 use mailauth_core::store::Changed;
 use mailauth_core::{DomainName, Secret};
@@ -66,6 +66,8 @@ pub enum Command {
     Changed(Changed),
     /// `STATUS`.
     Status,
+    /// `THROTTLE`.
+    Guesses(GuessesQuestion),
     /// Well-formed, but the answer is no whatever the accounts are. The reason is for the log.
     Never(&'static str),
 }
@@ -175,6 +177,9 @@ fn command(word: &[u8], arguments: &[u8], after: &[u8]) -> Result<Option<Command
         b"ENUMERATE" if arguments.is_empty() => Ok(Some(Command::Enumerate)),
         b"STATUS" if arguments.is_empty() => Ok(Some(Command::Status)),
         b"ASK" => Question::parse(arguments).map(|question| Some(Command::Ask(question))).ok_or(Malformed::Field),
+        b"THROTTLE" => {
+            GuessesQuestion::parse(arguments).map(|asked| Some(Command::Guesses(asked))).ok_or(Malformed::Field)
+        }
         b"CHANGED" => changed(arguments).map(|changed| Some(Command::Changed(changed))).ok_or(Malformed::Field),
         b"FORGET" => Ok(Some(Command::Forget((!arguments.is_empty()).then(|| arguments.to_vec())))),
         _ => Err(Malformed::Command),

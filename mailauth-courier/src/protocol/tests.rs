@@ -30,6 +30,7 @@ fn shown(request: Request) -> String {
         }
         Command::Enumerate => "enumerate".into(),
         Command::Status => "status".to_owned(),
+        Command::Guesses(question) => format!("{question:?}"),
         Command::Changed(changed) => format!("changed {changed:?}"),
         Command::Forget(None) => "forget all".to_owned(),
         Command::Forget(Some(login)) => format!("forget {}", text(login)),

@@ -1,6 +1,6 @@
 //! A status as Prometheus reads it: its text format, version 0.0.4.
 
-use crate::status::{Answers, Host, Snapshot, Status};
+use crate::status::{Answers, Host, Snapshot, Status, Throttle};
 use mailauth_core::authenticate::{No, NotNow};
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
@@ -60,6 +60,9 @@ pub(super) fn exposition(status: &Status) -> String {
     program(&mut page, status);
     answers(&mut page, status);
     cache(&mut page, status);
+    if let Some(throttle) = &status.throttle {
+        guesses(&mut page, throttle);
+    }
     databases(&mut page, &status.hosts);
     if let Some(snapshot) = &status.snapshot {
         of_snapshot(&mut page, snapshot);
@@ -124,6 +127,19 @@ fn cache(page: &mut Page, status: &Status) {
         ("mailauth_verified_hits_total", "Passwords that were not hashed, for they had fitted lately.", cache.verified),
     ] {
         page.one(name, Kind::Counter, help, number);
+    }
+}
+
+fn guesses(page: &mut Page, throttle: &Throttle) {
+    let help = "Logins and networks of which wrong passwords are counted.";
+    page.one("mailauth_throttle_counted", Kind::Gauge, help, throttle.counted);
+    page.one("mailauth_throttle_known", Kind::Gauge, "Logins that know a network.", throttle.known);
+    page.one("mailauth_throttle_max", Kind::Gauge, "One more of either takes the place of another.", throttle.max);
+    let help = "What was done against guesses at passwords.";
+    let mut family = page.family("mailauth_throttle_total", Kind::Counter, help);
+    for (done, number) in [("delayed", throttle.delayed), ("refused", throttle.refused), ("put-off", throttle.put_off)]
+    {
+        family.line(&[("done", done)], number);
     }
 }
 
@@ -266,6 +282,7 @@ mod tests {
                 Host { place: "db2".into(), latency_seconds: Some(1e-9), ..Host::default() },
             ],
             snapshot: Some(Snapshot { bytes: u64::MAX, ..Snapshot::default() }),
+            throttle: Some(Throttle { refused: 9, ..Throttle::default() }),
             ..Status::default()
         }
     }
@@ -299,6 +316,7 @@ mod tests {
         assert_eq!((up("mysql://u@\"a\\b\"\n/mail"), up("db2"), up("db3")), (Some(1.0), Some(0.0), None));
         assert_eq!(number(&samples, "mailauth_database_latency_seconds", &[("place", "db2")]), Some(1e-9));
         assert_eq!(number(&samples, "mailauth_uptime_seconds", &[]), Some(1.25));
+        assert_eq!(number(&samples, "mailauth_throttle_total", &[("done", "refused")]), Some(9.0));
         assert_eq!(number(&samples, "mailauth_queue_waiting", &[("queue", "hashing")]), Some(1.0));
     }
 

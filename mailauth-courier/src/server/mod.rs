@@ -25,6 +25,7 @@ mod door;
 mod exposition;
 mod fair;
 mod folder;
+mod guesses;
 mod hashing;
 mod held;
 mod identity;
@@ -68,6 +69,7 @@ use mailauth_core::routing::Router;
 use mailauth_core::store::MailStore;
 use mailauth_core::store::cache::Cache;
 use mailauth_core::store::snapshot::{Original, Snapshot};
+use mailauth_core::throttle::{Ledger, Throttle as Guesses};
 use metrics::Metrics;
 use outbox::Outbox;
 use presence::Present;
@@ -110,33 +112,33 @@ impl Answers {
     /// Mail is taken for mailboxes that this process may not look into.
     pub fn standing_in<S: MailStore + 'static>(store: Arc<S>, config: &Config) -> Self {
         let nothing = CacheConfig { enabled: false, ..config.cache.clone() };
-        let (counters, mailboxes) = (Arc::default(), Arc::new(Here));
-        Self::new(store, config, &nothing, counters, mailboxes, Router::taking_unseen)
+        let (counted, mailboxes) = (Counted::default(), Arc::new(Here));
+        Self::new(store, config, &nothing, counted, mailboxes, Router::taking_unseen)
     }
 
-    /// The same, remembering what `[cache]` says, keeping what `[outage]` says, counting on in `counters`, and with
-    /// `mailboxes` to look at mailboxes: for a server.
+    /// The same, remembering what `[cache]` says, keeping what `[outage]` says, bounding guesses as `[throttle]` says,
+    /// counting on in `counted`, and with `mailboxes` to look at mailboxes: for a server.
     pub fn remembering<S: Original + 'static>(
         store: S,
         config: &Config,
-        counters: Arc<Counters>,
+        counted: Counted,
         mailboxes: Arc<dyn Mailboxes>,
     ) -> Self {
         let cache = &config.cache;
         let store = Snapshot::new(store, config);
         if !cache.keeps_accounts() {
-            return Self::new(Arc::new(store), config, cache, counters, mailboxes, |router| router);
+            return Self::new(Arc::new(store), config, cache, counted, mailboxes, |router| router);
         }
         let place = config.database.url.to_string();
-        let store = Cache::new(store, place, cache, Arc::clone(&counters));
-        Self::new(Arc::new(store), config, cache, counters, mailboxes, |router| router)
+        let store = Cache::new(store, place, cache, Arc::clone(&counted.counters));
+        Self::new(Arc::new(store), config, cache, counted, mailboxes, |router| router)
     }
 
     fn new(
         store: Arc<dyn MailStore>,
         config: &Config,
         cache: &CacheConfig,
-        counters: Arc<Counters>,
+        Counted { counters, guesses }: Counted,
         mailboxes: Arc<dyn Mailboxes>,
         adapt: impl FnOnce(Router) -> Router,
     ) -> Self {
@@ -145,12 +147,23 @@ impl Answers {
         let router = Arc::new(adapt(router).counting(Arc::clone(&counters)));
         let authenticator = Authenticator::new(store, policy, Arc::new(config.budget()));
         let authenticator = authenticator.remembering(cache, Arc::clone(&counters));
+        let authenticator =
+            authenticator.throttled_by(guesses.and_then(|ledger| Guesses::new(ledger, &config.throttle_in_time())));
         let authenticator = Arc::new(match key_place(config) {
             Some(file) => authenticator.with_key_beside(file),
             None => authenticator,
         });
         Answers { authenticator, router, mailboxes, counters }
     }
+}
+
+/// What a server goes on counting in when its configuration is read again.
+#[derive(Clone, Default)]
+pub struct Counted {
+    /// Answers.
+    pub counters: Arc<Counters>,
+    /// Wrong passwords, where these are counted.
+    pub guesses: Option<Arc<Ledger>>,
 }
 
 /// The file beside which the server may keep a key of its own.

@@ -87,7 +87,8 @@ fn reply(request: Request, live: &Live, deadline: Instant) -> Reply {
         }
         Command::Ask(question) => Reply::route(&live.answers.router, &question, deadline),
         Command::Never(_) => Reply::fail(),
-        Command::ChangePassword { .. } | Command::Enumerate | Command::Status => Reply::Silence,
+        Command::ChangePassword { .. } | Command::Enumerate => Reply::Silence,
+        Command::Status | Command::Guesses(_) => Reply::Silence,
         Command::Forget(_) | Command::Changed(_) => Reply::Silence,
     }
 }

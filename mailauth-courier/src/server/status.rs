@@ -3,9 +3,10 @@
 use super::lane::Lane;
 use super::live::Live;
 use super::work::Works;
-use crate::status::{Answers, CacheUse, Connections, Host, Queue, Snapshot, Status, TurnedAway};
+use crate::status::{Answers, CacheUse, Connections, Host, Queue, Snapshot, Status, Throttle, TurnedAway};
 use mailauth_core::counters::AnswerCounts;
 use mailauth_core::store::{HostState, SnapshotState};
+use mailauth_core::throttle::Totals;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -65,6 +66,7 @@ impl Works {
                 coalesced: counts.coalesced,
                 verified: counts.verified,
             },
+            throttle: live.answers.authenticator.throttle().map(|throttle| guesses(throttle.ledger().totals())),
             hosts: store.hosts.into_iter().map(host).collect(),
             snapshot: store.snapshot.map(snapshot),
         }
@@ -77,6 +79,11 @@ fn answers(counts: &AnswerCounts) -> Answers {
 
 fn came_up(reasons: impl Iterator<Item = (&'static str, u64)>) -> BTreeMap<String, u64> {
     reasons.filter(|(_, number)| *number > 0).map(|(reason, number)| (reason.to_owned(), number)).collect()
+}
+
+fn guesses(totals: Totals) -> Throttle {
+    let Totals { counted, known, most, delayed, refused, put_off } = totals;
+    Throttle { counted, known, max: most, delayed, refused, put_off }
 }
 
 fn host(state: HostState) -> Host {

@@ -5,6 +5,7 @@
 
 use super::connection::{Connection, Sent};
 use super::crew::Crew;
+use super::guesses;
 use super::hashing::{Hashing, Trial};
 use super::held::Held;
 use super::lane::Lane;
@@ -17,10 +18,10 @@ use super::status::Refusals;
 use super::throttle::Throttle;
 use super::turns;
 use crate::protocol::question::said;
-use crate::protocol::{Command, FAIL, OK, Question, Request};
+use crate::protocol::{Command, FAIL, GuessesQuestion, OK, Question, Request};
 use mailauth_core::Service;
 use mailauth_core::account::Account;
-use mailauth_core::authenticate::{self, Answer, Authenticator, Authority as _, Credential, PasswordChange, Step};
+use mailauth_core::authenticate::{self, Answer, Authenticator, Authority as _, Credential, No, PasswordChange, Step};
 use mailauth_core::home::{self, NotMade, Presence};
 use mailauth_core::quota::room;
 use mailauth_core::store::Changed;
@@ -86,6 +87,7 @@ impl Works {
             Command::Forget(Some(login)) => self.forget(connection, "FORGET", |known| known.forget_login(&login)),
             Command::Changed(changed) => self.forget(connection, "CHANGED", |known| known.forget(&changed)),
             Command::Status => self.tell_status(connection),
+            Command::Guesses(question) => self.tell_guesses(connection, &question),
             Command::Never(why) => {
                 tracing::debug!(why, "a request that no account can fit");
                 self.send(connection, FAIL);
@@ -136,7 +138,7 @@ impl Works {
         self.queue(&self.changes, "password changes", connection, move |connection| {
             match connection.live.answers.authenticator.change_password(change) {
                 Answer::Yes(()) => works.send(connection, OK),
-                Answer::No(_) => works.refuse_login(connection),
+                Answer::No(no) => works.refuse_login(connection, &no),
                 Answer::NotNow(_) => connection.close(),
             }
         });
@@ -229,6 +231,16 @@ impl Works {
         self.send(connection, said("OK", &text).as_bytes());
     }
 
+    fn tell_guesses(&self, connection: Connection, question: &GuessesQuestion) {
+        if !connection.rights.manage {
+            return self.refuse_to_stranger(connection, "THROTTLE");
+        }
+        match guesses::answer(question, &connection.live) {
+            Some(text) => self.send(connection, said("OK", &text).as_bytes()),
+            None => self.send(connection, FAIL),
+        }
+    }
+
     fn refuse_to_stranger(&self, connection: Connection, what: &str) {
         if let Some(omitted) = self.refusals.admit() {
             tracing::warn!(omitted, "a client may not use {what}: it is taken from root and this process's own user");
@@ -278,8 +290,10 @@ impl Works {
 
     /// Answers a login or a look-up.
     pub fn reply(self: &Arc<Self>, connection: Connection, answer: Answer<Box<Account>>, form: Form) {
-        if form.is_login && matches!(answer, Answer::No(_)) {
-            return self.refuse_login(connection);
+        if form.is_login
+            && let Answer::No(no) = &answer
+        {
+            return self.refuse_login(connection, no);
         }
         if form.opens_mailbox
             && connection.live.answers.authenticator.makes_mailboxes()
@@ -318,9 +332,10 @@ impl Works {
         }
     }
 
-    /// Says no to a login or a change of a password, when that does not tell why.
-    fn refuse_login(&self, connection: Connection) {
-        let at = connection.live.answers.authenticator.refuse_at(connection.asked);
+    /// Says no to a login or a change of a password, when that does not tell why, and not before guesses have had their
+    /// delay.
+    fn refuse_login(&self, connection: Connection, no: &No) {
+        let at = connection.live.answers.authenticator.refuse_at(connection.asked).max(Instant::now() + no.delay());
         self.send_at(connection, FAIL, at);
     }
 
@@ -350,7 +365,8 @@ fn looks_up(command: &Command) -> bool {
         Command::Ask(Question::Recipient { .. }) => false,
         Command::Ask(_) => true,
         Command::ChangePassword { .. } | Command::Enumerate => false,
-        Command::Forget(_) | Command::Changed(_) | Command::Status | Command::Never(_) => false,
+        Command::Forget(_) | Command::Changed(_) | Command::Status | Command::Guesses(_) => false,
+        Command::Never(_) => false,
     }
 }
 

@@ -85,11 +85,11 @@ fn all_mistakes_are_told_at_once_in_the_order_of_the_file() {
         mistakes(text),
         "m.toml:2:15: [courier] socket_mode: \"0999\" is not a file mode; write four octal digits such as \"0660\"\n\
          m.toml:3:1: [courier] sokcet: there is no such key; did you mean socket?\n\
-         m.toml:4:8: [courier] idle: 3 is not a duration; write a number with ms, s, m or h, such as \"3s\"\n\
+         m.toml:4:8: [courier] idle: 3 is not a duration; write a number with ms, s, m, h or d, such as \"3s\"\n\
          m.toml:7:7: [database] url: the URL holds a password; put that alone into a file and name the file in \
          password_file; write sqlite:/path/mail.db, mysql://user@host/name or postgres://user@host/name\n\
          m.toml:9:2: [bogus]: there is no such section; there are address, admin, cache, client, courier, database, log, login, \
-         mailbox, metrics, outage, password, pop3, quota"
+         mailbox, metrics, outage, password, pop3, quota, throttle"
     );
 }
 

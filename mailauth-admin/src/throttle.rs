@@ -1,0 +1,217 @@
+//! `mailauth throttle`: what the daemon has counted of wrong passwords.
+
+use crate::failure::{Exit, Failure};
+use crate::output::{List, ListRow, json, say};
+use crate::setup::Setup;
+use crate::status::span;
+use clap::{Args, Subcommand};
+use mailauth_core::authenticate::{Answer, NotNow};
+use mailauth_core::spelling::readable_name;
+use mailauth_core::throttle::Network;
+use mailauth_courier::client::Client;
+use mailauth_courier::guesses::{Cleared, Entry, Guesses};
+use mailauth_courier::protocol::GuessesQuestion;
+use std::borrow::Cow;
+use std::time::{Duration, Instant};
+
+/// The longest that the daemon's answer is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The same where the command has another purpose.
+const BESIDE: Duration = Duration::from_millis(500);
+
+#[derive(Subcommand)]
+pub enum Verb {
+    List(Show),
+    Clear(Clear),
+}
+
+/// List the logins and networks whose refusals are delayed, or that are refused without trying the password
+///
+/// The daemon tells root and its own user. Exit code 0: this is the list; 1: there is nothing about the login or network
+/// that was asked for; 75: no daemon answers.
+#[derive(Args)]
+pub struct Show {
+    /// Only this login, or this network: an address, or 2001:db8::/64
+    name: Option<String>,
+    /// List everything that is counted, and the networks that logins know
+    #[arg(long)]
+    all: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Forget the wrong passwords that were counted, of a login, of a network, or all of them
+///
+/// Networks that a login knows stay known. The daemon takes it from root and its own user. Exit code 0: done; 1: nothing
+/// was counted of the login or network; 75: no daemon answers.
+#[derive(Args)]
+pub struct Clear {
+    /// Only of this login, or this network: an address, or 2001:db8::/64
+    name: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Verb {
+    pub fn run(self, setup: &Setup) -> Result<Exit, Failure> {
+        match self {
+            Verb::List(list) => list.run(setup),
+            Verb::Clear(clear) => clear.run(setup),
+        }
+    }
+}
+
+impl Show {
+    fn run(self, setup: &Setup) -> Result<Exit, Failure> {
+        let name = self.name.as_deref().map(|name| named(setup, name)).transpose()?;
+        let mut list = List::new(["LOGIN", "NETWORK", "WRONG", "LAST", "STATE"], self.json);
+        let mut pages = Pages::new(setup, name, self.all);
+        let mut count = 0;
+        // The first page says whether there is anything to list.
+        let mut page = pages.next()?;
+        while let Some(Guesses { enabled, entries, .. }) = page {
+            if !enabled {
+                return Err(Failure::no("the daemon counts no wrong passwords: [throttle] enabled is false"));
+            }
+            count += entries.len();
+            entries.into_iter().try_for_each(|entry| list.add(&Row(entry)))?;
+            page = pages.next()?;
+        }
+        match (&self.name, count) {
+            (Some(name), 0) => Err(Failure::no(nothing(name, self.all))),
+            (None, 0) if !self.json => {
+                say("no login and no network is delayed or refused")?;
+                Ok(Exit::Yes)
+            }
+            _ => {
+                list.end()?;
+                Ok(Exit::Yes)
+            }
+        }
+    }
+}
+
+fn nothing(name: &str, all: bool) -> String {
+    match all {
+        true => format!("no wrong password of {name:?} is counted, and no network is known"),
+        false => format!("{name:?} is not delayed or refused; --all lists all that is counted"),
+    }
+}
+
+impl Clear {
+    fn run(self, setup: &Setup) -> Result<Exit, Failure> {
+        let name = self.name.as_deref().map(|name| named(setup, name)).transpose()?;
+        let line = ask(setup, &GuessesQuestion::Clear(name), PATIENCE)?;
+        let told = Cleared::parse(&line).map_err(unreadable)?;
+        match (&self.name, told.cleared) {
+            (Some(name), 0) => Err(Failure::no(format!("no wrong password of {name:?} is counted"))),
+            _ if self.json => {
+                json(&told)?;
+                Ok(Exit::Yes)
+            }
+            (_, cleared) => {
+                say(format_args!("{cleared} {} forgotten", if cleared == 1 { "entry" } else { "entries" }))?;
+                Ok(Exit::Yes)
+            }
+        }
+    }
+}
+
+/// The states of a login at the daemon, in words; nothing where no daemon tells them.
+pub fn states_of(setup: &Setup, login: &str) -> Vec<String> {
+    let Ok(name) = named(setup, login) else { return Vec::new() };
+    let first = Pages { patience: BESIDE, ..Pages::new(setup, Some(name), false) }.next();
+    let entries = first.ok().flatten().map(|page| page.entries).unwrap_or_default();
+    entries.iter().map(|entry| format!("from {}: {}, {} wrong", network(entry), state(entry), entry.wrong)).collect()
+}
+
+/// The name as the daemon is asked for it.
+fn named(setup: &Setup, name: &str) -> Result<Vec<u8>, Failure> {
+    match name.parse::<Network>() {
+        Ok(network) => Ok(network.to_string().into()),
+        Err(_) => Ok(setup.login(name)?.as_str().into()),
+    }
+}
+
+/// All pages, one after the other.
+struct Pages<'s> {
+    setup: &'s Setup,
+    name: Option<Vec<u8>>,
+    all: bool,
+    from: Option<usize>,
+    patience: Duration,
+}
+
+impl<'s> Pages<'s> {
+    fn new(setup: &'s Setup, name: Option<Vec<u8>>, all: bool) -> Self {
+        Pages { setup, name, all, from: Some(0), patience: PATIENCE }
+    }
+
+    fn next(&mut self) -> Result<Option<Guesses>, Failure> {
+        let Some(from) = self.from else { return Ok(None) };
+        let question = GuessesQuestion::List { from, all: self.all, name: self.name.clone() };
+        let line = ask(self.setup, &question, self.patience)?;
+        let page = Guesses::parse(&line).map_err(unreadable)?;
+        // Whatever a daemon says, this comes to an end.
+        self.from = page.next.filter(|next| *next > from);
+        Ok(Some(page))
+    }
+}
+
+fn ask(setup: &Setup, question: &GuessesQuestion, patience: Duration) -> Result<String, Failure> {
+    let daemon = Client::of_daemon(&setup.config, patience);
+    match daemon.guesses(question, Instant::now() + patience) {
+        Answer::Yes(line) => Ok(line),
+        Answer::No(_) => Err(Failure::no(
+            "the daemon tells what it has counted to root and its own user only; run this as one of them",
+        )),
+        Answer::NotNow(NotNow::NoDaemon(why)) => Err(Failure::not_now(why)),
+        Answer::NotNow(why) => Err(Failure::not_now(format!(
+            "{why}; Courier's own authdaemond, and a mailauth-courier before this, count no wrong passwords"
+        ))),
+    }
+}
+
+fn unreadable(error: serde_json::Error) -> Failure {
+    Failure::not_now(format!("the daemon's answer cannot be read: {error}; is it of this mailauth's version?"))
+}
+
+/// An entry in a table, or as it is in JSON.
+struct Row(Entry);
+
+impl serde::Serialize for Row {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl ListRow<5> for Row {
+    fn cells(&self) -> [Cow<'_, str>; 5] {
+        let Row(entry) = self;
+        let login = entry.login.as_deref().map_or("all".into(), |login| readable_name(login).to_string().into());
+        let last = format!("{} ago", span(entry.ago as f64));
+        [login, network(entry).into(), entry.wrong.to_string().into(), last.into(), state(entry).into()]
+    }
+}
+
+fn network(entry: &Entry) -> &str {
+    match entry.network.as_str() {
+        "none" => "no address",
+        "unknown" => "unknown networks",
+        network => network,
+    }
+}
+
+fn state(entry: &Entry) -> String {
+    let time = span(entry.seconds as f64);
+    match entry.state.as_str() {
+        "delayed" => format!("refusals are delayed for {time}"),
+        "refused" => format!("refused untried for {time}"),
+        "slowed" => format!("one a second is tried for {time}"),
+        "known" => format!("known for {time}"),
+        state => state.to_owned(),
+    }
+}

@@ -1,0 +1,374 @@
+//! Guessing at passwords: what it costs the guesser, and that it costs the owner of the account nothing.
+
+use mailauth_tests::people::{ANNA, DORA, DORAS_PASSWORD, PASSWORD, SLOW_HASH, SLOW_PASSWORD, UNKNOWN, people};
+use mailauth_tests::wire::{Manner, Outcome, Reply, ask, auth, auth_body, passwd};
+use mailauth_tests::{Accounts, Kind, Mailauth, User, as_user, ended, eventually, processor_time, run_with_input};
+use serde_json::Value;
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+/// Where the owner is, where an attacker is.
+const HOME: &str = "192.0.2.1";
+const AWAY: &str = "198.51.100.7";
+
+const LONG: Duration = Duration::from_secs(20);
+
+/// Anna's hash is cheap; the one of slow@example.org takes a quarter of a second.
+fn accounts() -> Accounts {
+    let rows =
+        people(Path::new("/var/mail")) + &format!("slow@example.org,{SLOW_HASH},5000,5000,/var/mail/slow,,,,,,true\n");
+    Accounts::empty(Kind::Sqlite).with(&rows)
+}
+
+const SLOW: &str = "slow@example.org";
+
+/// A server with these keys of `[throttle]`, which remembers no password, and sends each refusal at once that the throttle
+/// does not delay.
+fn server(accounts: &Accounts, throttle: &str) -> Mailauth {
+    Mailauth::configured(|socket| {
+        accounts.are_served_on(socket);
+        config(accounts, socket, throttle)
+    })
+}
+
+fn config(accounts: &Accounts, socket: &Path, throttle: &str) -> String {
+    let config = Mailauth::config(accounts, socket, "[cache]\nenabled = false");
+    config.replacen("[throttle]", &format!("[login]\nrefusal_time = \"0s\"\n[throttle]\n{throttle}"), 1)
+}
+
+/// The request of a program that says where its client is, such as Exim.
+fn from(address: Option<&str>, request: &[u8]) -> Vec<u8> {
+    let line = address.map(|address| format!("TCPREMOTEIP={address}\n")).unwrap_or_default();
+    [line.as_bytes(), request].concat()
+}
+
+fn attempt(server: &Mailauth, address: Option<&str>, login: &str, password: &str) -> Reply {
+    ask(server.socket(), &from(address, &auth("smtp", login, password)), Manner::HalfClose)
+}
+
+fn logs_in(server: &Mailauth, address: Option<&str>, login: &str, password: &str) -> bool {
+    attempt(server, address, login, password).outcome().word() == "ACCOUNT"
+}
+
+/// So many different guesses, one after the other, each of which is refused.
+fn guess(server: &Mailauth, address: Option<&str>, login: &str, number: usize) {
+    for n in 0..number {
+        assert_eq!(attempt(server, address, login, &format!("guess {n}")).outcome(), Outcome::Fail);
+    }
+}
+
+fn status(accounts: &Accounts) -> Value {
+    serde_json::from_str(&accounts.admin(&["status", "--json"], "")).expect("JSON")
+}
+
+fn refused(accounts: &Accounts) -> u64 {
+    status(accounts)["throttle"]["refused"].as_u64().expect("a number")
+}
+
+fn list(accounts: &Accounts, arguments: &[&str]) -> Vec<Value> {
+    let arguments = [&["throttle", "list", "--json"], arguments].concat();
+    serde_json::from_str(&accounts.admin(&arguments, "")).expect("JSON")
+}
+
+#[test]
+fn a_storm_of_guesses_is_not_hashed_and_the_owner_gets_in_meanwhile() {
+    let accounts = accounts();
+    let server = server(&accounts, "delay = \"0s\"");
+    assert!(logs_in(&server, Some(HOME), SLOW, SLOW_PASSWORD));
+    guess(&server, Some(AWAY), SLOW, 22);
+    let (before, refused_before) = (processor_time(server.pid()), refused(&accounts));
+    let (over, guesses) = (AtomicBool::new(false), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for thread in 0..8 {
+            let (server, over, guesses) = (&server, &over, &guesses);
+            scope.spawn(move || {
+                for n in 0.. {
+                    if over.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    let outcome = attempt(server, Some(AWAY), SLOW, &format!("storm {thread} {n}")).outcome();
+                    assert_eq!(outcome, Outcome::Fail);
+                    guesses.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        // From where the owner was before, and by Courier's programs, which give no address.
+        for address in [Some(HOME), None, Some("127.0.0.1")] {
+            assert!(logs_in(&server, address, SLOW, SLOW_PASSWORD), "{address:?}");
+        }
+        eventually("many guesses", LONG * 3, || guesses.load(Ordering::Relaxed) >= 2000);
+        over.store(true, Ordering::Relaxed);
+    });
+    let guesses = guesses.into_inner() as u64;
+    assert!(refused(&accounts) - refused_before >= guesses, "each guess of the storm was refused untried");
+    // Three right logins were hashed. If the guesses had been, each had taken as long as one of those.
+    let took = processor_time(server.pid()) - before;
+    assert!(took < Duration::from_millis(200) * guesses as u32 / 2, "{took:?} for {guesses} guesses");
+    assert!(!logs_in(&server, Some(AWAY), SLOW, SLOW_PASSWORD), "the right password is no oracle there");
+}
+
+#[test]
+fn an_old_password_that_a_telephone_repeats_costs_its_owner_nothing() {
+    let accounts = accounts();
+    let server = server(&accounts, "");
+    for _ in 0..10_000 {
+        assert_eq!(attempt(&server, Some(AWAY), ANNA, "last year's").outcome(), Outcome::Fail);
+    }
+    assert!(logs_in(&server, Some(AWAY), ANNA, PASSWORD));
+    assert!(list(&accounts, &[]).is_empty());
+    assert_eq!(status(&accounts)["throttle"]["delayed"], 0);
+}
+
+#[test]
+fn a_network_that_tries_many_logins_is_refused_at_those_that_do_not_know_it() {
+    let accounts = accounts();
+    let server = server(&accounts, "delay = \"0s\"");
+    assert!(logs_in(&server, Some(AWAY), ANNA, PASSWORD));
+    for n in 0..300 {
+        let outcome = attempt(&server, Some(AWAY), &format!("user{n}@example.org"), "Summer2026").outcome();
+        assert_eq!(outcome, Outcome::Fail);
+    }
+    assert!(refused(&accounts) >= 99, "{}", refused(&accounts));
+    assert!(!logs_in(&server, Some(AWAY), SLOW, SLOW_PASSWORD));
+    assert!(logs_in(&server, Some(AWAY), ANNA, PASSWORD), "it came from there before");
+    assert!(logs_in(&server, Some(HOME), SLOW, SLOW_PASSWORD));
+    let listed = list(&accounts, &[AWAY]);
+    assert_eq!((listed.len(), &listed[0]["login"], &listed[0]["state"]), (1, &Value::Null, &"refused".into()));
+}
+
+#[test]
+fn a_login_that_many_networks_attack_is_not_now_for_strangers_and_open_to_its_owner() {
+    let accounts = accounts();
+    let server = server(&accounts, "delay = \"0s\"");
+    assert!(logs_in(&server, Some(HOME), ANNA, PASSWORD));
+    let bots = (0..200).map(|n| attempt(&server, Some(&format!("203.0.113.{n}")), ANNA, &n.to_string()).outcome());
+    let closed = bots.filter(|outcome| *outcome == Outcome::Closed).count();
+    assert!((1..100).contains(&closed), "{closed}");
+    assert!(logs_in(&server, Some(HOME), ANNA, PASSWORD) && logs_in(&server, None, ANNA, PASSWORD));
+    server.wait_for_log("reason=\"attacked\"");
+    // The owner on a journey is told "try again", never "wrong password".
+    eventually("a turn of the owner's", LONG, || match attempt(&server, Some(AWAY), ANNA, PASSWORD).outcome() {
+        Outcome::Account(_) => true,
+        outcome => {
+            assert_eq!(outcome, Outcome::Closed);
+            false
+        }
+    });
+}
+
+#[test]
+fn refusals_are_delayed_where_nothing_is_refused_untried_and_a_right_password_is_not() {
+    let accounts = accounts();
+    let server = server(&accounts, "delay = \"1500ms\"\nallowance = 3");
+    guess(&server, None, ANNA, 6);
+    let delayed = attempt(&server, None, ANNA, "one more");
+    assert_eq!(delayed.outcome(), Outcome::Fail);
+    assert!(delayed.took >= Duration::from_millis(1500), "{:?}", delayed.took);
+    // So many are waiting for their refusal, and hold no thread that others need.
+    std::thread::scope(|scope| {
+        let waiting: Vec<_> = (0..200)
+            .map(|n| {
+                let server = &server;
+                scope.spawn(move || attempt(server, None, ANNA, &format!("many {n}")))
+            })
+            .collect();
+        for _ in 0..20 {
+            assert!(logs_in(&server, None, ANNA, PASSWORD) && logs_in(&server, None, DORA, DORAS_PASSWORD));
+        }
+        assert!(waiting.into_iter().all(|one| one.join().expect("a reply").outcome() == Outcome::Fail));
+    });
+    let begin = Instant::now();
+    while !{
+        let right = attempt(&server, None, ANNA, PASSWORD);
+        right.outcome().word() == "ACCOUNT" && right.took < Duration::from_millis(1500)
+    } {
+        assert!(begin.elapsed() < LONG, "a right password has to wait as a wrong one");
+    }
+}
+
+#[test]
+fn a_client_without_an_address_is_never_refused_untried() {
+    let accounts = accounts();
+    let server = server(&accounts, "delay = \"0s\"");
+    for address in [None, Some("127.0.0.1"), Some("::1"), Some("unknown"), Some("0.0.0.0"), Some("1.2.3")] {
+        guess(&server, address, ANNA, 30);
+        assert!(logs_in(&server, address, ANNA, PASSWORD), "{address:?}");
+    }
+    assert_eq!(refused(&accounts), 0);
+    guess(&server, Some("::ffff:198.51.100.7"), ANNA, 30);
+    assert!(!logs_in(&server, Some(AWAY), ANNA, PASSWORD), "the same client in another spelling");
+    guess(&server, Some("2001:db8::1"), ANNA, 30);
+    assert!(!logs_in(&server, Some("2001:db8::ffff:2"), ANNA, PASSWORD), "another address of the same network");
+    assert!(logs_in(&server, Some("2001:db8:0:1::1"), ANNA, PASSWORD), "and another network");
+}
+
+#[test]
+fn logins_that_do_not_exist_are_counted_as_those_that_do() {
+    let accounts = accounts();
+    let server = server(&accounts, "delay = \"0s\"");
+    for login in [ANNA, UNKNOWN] {
+        let before = refused(&accounts);
+        guess(&server, Some(AWAY), login, 30);
+        assert!((9..=10).contains(&(refused(&accounts) - before)), "{login}");
+    }
+    let listed = list(&accounts, &[]);
+    assert_eq!(listed.len(), 2);
+    assert!(listed.iter().all(|one| one["state"] == "refused" && one["wrong"] == listed[0]["wrong"]), "{listed:?}");
+}
+
+#[test]
+fn challenges_and_changes_of_passwords_are_guesses_too() {
+    let accounts = accounts();
+    let server = server(&accounts, "delay = \"0s\"");
+    let challenge = "PDFAeD4="; // <1@x>
+    for n in 0..30u8 {
+        let response = base64(&format!("{DORA} {n:032x}"));
+        let request = auth_body(format!("smtp\ncram-md5\n{challenge}\n{response}\n").as_bytes());
+        assert_eq!(ask(server.socket(), &from(Some(AWAY), &request), Manner::Whole).outcome(), Outcome::Fail);
+        let change = passwd(ANNA, &format!("guess {n}"), "a new password");
+        assert_eq!(ask(server.socket(), &from(Some(AWAY), &change), Manner::Whole).outcome(), Outcome::Fail);
+    }
+    let listed = list(&accounts, &[]);
+    let logins: Vec<_> = listed.iter().filter_map(|one| one["login"].as_str()).collect();
+    assert!(logins.contains(&ANNA) && logins.contains(&DORA), "{listed:?}");
+    assert!(!logs_in(&server, Some(AWAY), ANNA, PASSWORD));
+    let change = from(Some(AWAY), &passwd(ANNA, PASSWORD, "a new password"));
+    assert_eq!(ask(server.socket(), &change, Manner::Whole).outcome(), Outcome::Fail);
+    let change = from(Some(HOME), &passwd(ANNA, PASSWORD, "a new password"));
+    assert_eq!(ask(server.socket(), &change, Manner::Whole).outcome(), Outcome::Done);
+}
+
+/// Of a text whose length is anything, by the system's own program.
+fn base64(text: &str) -> String {
+    run_with_input(Command::new("base64").arg("--wrap=0"), text)
+}
+
+#[test]
+fn a_client_that_tries_a_challenge_before_its_password_makes_one_guess() {
+    let accounts = accounts();
+    let server = server(&accounts, "");
+    for n in 0..30u8 {
+        let response = base64(&format!("{ANNA} {n:032x}"));
+        let request = auth_body(format!("imap\ncram-md5\nPDFAeD4=\n{response}\n").as_bytes());
+        assert_eq!(ask(server.socket(), &from(Some(AWAY), &request), Manner::Whole).outcome(), Outcome::Fail);
+    }
+    assert!(logs_in(&server, Some(AWAY), ANNA, PASSWORD));
+}
+
+#[test]
+fn what_was_counted_outlives_a_restart_and_a_reload_and_an_administrator_clears_it() {
+    let accounts = accounts();
+    let mut server = server(&accounts, "delay = \"0s\"");
+    assert!(logs_in(&server, Some(HOME), ANNA, PASSWORD));
+    guess(&server, Some(AWAY), ANNA, 30);
+    server.terminate();
+    server.wait(LONG);
+    server.start_again();
+    assert!(!logs_in(&server, Some(AWAY), ANNA, PASSWORD));
+    guess(&server, Some(HOME), ANNA, 40);
+    assert!(logs_in(&server, Some(HOME), ANNA, PASSWORD), "it is known where the owner was");
+    server.reload();
+    server.wait_for_log("configuration read again");
+    assert!(!logs_in(&server, Some(AWAY), ANNA, PASSWORD));
+
+    let table = accounts.admin(&["throttle", "list"], "");
+    let shown =
+        table.lines().any(|line| line.starts_with(&format!("{ANNA}  {AWAY}")) && line.contains("refused untried for"));
+    assert!(table.starts_with("LOGIN") && shown, "{table}");
+    assert_eq!(list(&accounts, &[AWAY]).len(), 1);
+    assert!(list(&accounts, &["--all", ANNA]).iter().any(|one| one["state"] == "known" && one["network"] == HOME));
+    let nothing = accounts.try_admin(&["throttle", "list", "203.0.113.99"], "");
+    assert!(ended(&nothing, 1).contains("--all lists all that is counted"));
+    let auth = accounts.try_admin(&["auth", ANNA, "--password-stdin"], PASSWORD);
+    assert!(
+        String::from_utf8_lossy(&auth.stdout).contains(&format!("throttled  from {AWAY}: refused untried for")),
+        "{auth:?}"
+    );
+
+    accounts.admin(&["throttle", "clear", ANNA], "");
+    assert!(logs_in(&server, Some(AWAY), ANNA, PASSWORD));
+    let again = accounts.try_admin(&["throttle", "clear", "ben@example.org"], "");
+    ended(&again, 1);
+    guess(&server, Some("203.0.113.5"), ANNA, 30);
+    let cleared: Value = serde_json::from_str(&accounts.admin(&["throttle", "clear", "--json"], "")).expect("JSON");
+    assert!(cleared["cleared"].as_u64() >= Some(1), "{cleared}");
+    assert_eq!(accounts.admin(&["throttle", "list"], "").trim_end(), "no login and no network is delayed or refused");
+    server.terminate();
+    server.wait(LONG);
+    let away = accounts.try_admin(&["throttle", "list"], "");
+    ended(&away, 75);
+}
+
+#[test]
+fn only_root_and_the_daemons_user_see_and_clear_it() {
+    let accounts = accounts();
+    let server = Mailauth::with(&accounts, "socket_mode = \"0666\"\nallow_users = [\"nobody\"]");
+    for request in [&b"THROTTLE list all 0\n"[..], b"THROTTLE clear\n"] {
+        let asked = || ask(server.socket(), request, Manner::Whole).outcome();
+        assert_eq!(as_user(User::named("nobody"), asked), Outcome::Fail);
+        assert!(matches!(asked(), Outcome::Odd(_, text) if text.starts_with("OK {")));
+    }
+    server.wait_for_log("a client may not use THROTTLE");
+}
+
+#[test]
+fn it_can_be_switched_off_and_networks_can_be_exempt() {
+    let accounts = accounts();
+    let off = server(&accounts, "enabled = false");
+    guess(&off, Some(AWAY), ANNA, 40);
+    assert!(logs_in(&off, Some(AWAY), ANNA, PASSWORD));
+    let said = accounts.try_admin(&["throttle", "list"], "");
+    assert!(ended(&said, 1).contains("[throttle] enabled is false"));
+    let exempt = server(&accounts, "exempt = [\"198.51.100.0/24\"]");
+    guess(&exempt, Some(AWAY), ANNA, 40);
+    assert!(logs_in(&exempt, Some(AWAY), ANNA, PASSWORD));
+}
+
+/// The expression that README.md gives to fail2ban.
+fn failregex() -> String {
+    let readme = include_str!("../../README.md");
+    let line = readme.lines().find_map(|line| line.trim_start().strip_prefix("failregex = "));
+    line.expect("a filter in README.md").to_owned()
+}
+
+#[test]
+fn fail2ban_finds_the_client_of_each_refusal_and_of_nothing_else() {
+    let accounts = accounts();
+    let server = server(&accounts, "delay = \"0s\"");
+    assert!(logs_in(&server, Some(HOME), ANNA, PASSWORD));
+    guess(&server, Some(AWAY), ANNA, 25);
+    attempt(&server, Some("2001:db8::5"), "x\" client=\"192.0.2.99\" omitted=0", "wrong");
+    attempt(&server, Some("203.0.113.6"), "bob@example.org\" client=\"192.0.2.99", "wrong");
+    guess(&server, None, ANNA, 1);
+    server.wait_for_log("203.0.113.6");
+    let script = "import re, sys\n\
+                  failregex = re.compile(sys.argv[1].replace('<HOST>', r'(?P<host>[0-9a-fA-F:.]+)'))\n\
+                  lines = open(sys.argv[2]).read().splitlines()\n\
+                  print(' '.join(m['host'] for m in map(failregex.search, lines) if m))";
+    let log = server.config_path().with_file_name("log");
+    let mut python = Command::new("python3");
+    let found = run_with_input(python.args(["-c", script, &failregex()]).arg(log), "");
+    let hosts: Vec<&str> = found.split_whitespace().collect();
+    assert_eq!(hosts.iter().filter(|host| **host == AWAY).count(), 25, "{hosts:?}\n{}", server.log());
+    assert_eq!(hosts.len(), 27, "{hosts:?}");
+    assert!(hosts.contains(&"2001:db8::5") && hosts.contains(&"203.0.113.6"), "{hosts:?}");
+    assert!(server.log().contains("reason=\"throttled\""));
+}
+
+#[test]
+fn a_file_that_is_damaged_is_said_to_be_and_counted_anew() {
+    let accounts = accounts();
+    let mut server = server(&accounts, "delay = \"0s\"");
+    guess(&server, Some(AWAY), ANNA, 30);
+    server.terminate();
+    server.wait(LONG);
+    let file = accounts.folder().join("throttle");
+    let text = std::fs::read_to_string(&file).expect("the file");
+    assert!(!text.contains("guess"), "{text}");
+    std::fs::write(&file, text.replacen("pair", "part", 1)).expect("another");
+    server.start_again();
+    server.wait_for_log("it is damaged");
+    assert!(logs_in(&server, Some(AWAY), ANNA, PASSWORD));
+}
