@@ -8,6 +8,10 @@ use std::fs;
 pub struct Holdings {
     /// Resident memory in KiB.
     pub kilobytes: usize,
+    /// The most resident memory that it ever held, in KiB.
+    pub peak_kilobytes: usize,
+    /// Its address space in KiB.
+    pub address_space: usize,
     /// Open descriptors.
     pub descriptors: usize,
     /// Threads.
@@ -27,6 +31,8 @@ impl Holdings {
             line.split_whitespace().nth(1).and_then(|value| value.parse().ok()).expect("its number")
         };
         let descriptors = fs::read_dir(format!("{process}/fd")).expect("its descriptors").count();
-        Holdings { kilobytes: value("VmRSS:"), descriptors, threads: value("Threads:") }
+        let [kilobytes, peak_kilobytes, address_space, threads] =
+            ["VmRSS:", "VmHWM:", "VmSize:", "Threads:"].map(value);
+        Holdings { kilobytes, peak_kilobytes, address_space, descriptors, threads }
     }
 }
