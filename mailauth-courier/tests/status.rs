@@ -50,7 +50,7 @@ fn what_waits_and_who_is_turned_away_is_seen() {
     };
     assert_eq!(before.connections.max, 3);
     let names: Vec<_> = before.queues.iter().map(|queue| queue.name.as_str()).collect();
-    assert_eq!(names, ["look-ups", "hashing", "changes", "recipients", "pages"]);
+    assert_eq!(names, ["look-ups", "hashing", "changes", "recipients", "counts", "pages"]);
     assert!(before.queues.iter().all(|queue| queue.waiting == 0 && queue.max > 0));
     let third = server.connect();
     let begin = Instant::now();
