@@ -10,6 +10,7 @@ pub mod authenticate;
 pub mod challenge;
 pub mod config;
 pub mod counters;
+pub mod credentials;
 mod decision_log;
 pub mod detail;
 mod domain;

@@ -306,7 +306,7 @@ impl Client {
     pub fn listener(&self, deadline: Instant) -> std::io::Result<u32> {
         use rustix::fd::AsFd;
         let way = self.door.connect(deadline)?;
-        let peer = crate::credentials::peer_credentials(way.socket.as_fd())?;
+        let peer = mailauth_core::credentials::peer_credentials(way.socket.as_fd())?;
         Ok(u32::try_from(peer.pid).unwrap_or(0))
     }
 

@@ -1,7 +1,6 @@
 //! The Courier authdaemon socket: what is said on it, the server, and the client.
 
 pub mod client;
-mod credentials;
 #[cfg(feature = "server")]
 pub mod guesses;
 pub mod protocol;

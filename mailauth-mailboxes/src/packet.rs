@@ -1,7 +1,7 @@
 //! Packets on unix sockets that keep their boundaries, with a descriptor where one goes along.
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
@@ -108,18 +108,7 @@ pub(crate) fn timespec(duration: Duration) -> Timespec {
 /// # Errors
 /// When the kernel does not say.
 pub fn peer(socket: impl AsFd) -> io::Result<u32> {
-    let mut peer = libc::ucred { pid: 0, uid: u32::MAX, gid: u32::MAX };
-    let mut length = size_of::<libc::ucred>() as libc::socklen_t;
-    // SAFETY: `peer` is a live ucred of `length` bytes, and any bytes are a valid one.
-    let status = unsafe {
-        let (level, name) = (libc::SOL_SOCKET, libc::SO_PEERCRED);
-        libc::getsockopt(socket.as_fd().as_raw_fd(), level, name, (&raw mut peer).cast(), &mut length)
-    };
-    if status == 0 && length as usize == size_of::<libc::ucred>() {
-        Ok(peer.uid)
-    } else {
-        Err(io::Error::last_os_error())
-    }
+    mailauth_core::credentials::peer_credentials(socket.as_fd()).map(|peer| peer.uid)
 }
 
 #[cfg(test)]

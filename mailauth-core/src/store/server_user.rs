@@ -5,6 +5,7 @@
 
 use super::OpenError;
 use super::loopback::{Ends, Owner};
+use crate::credentials::peer_credentials;
 use crate::{names, system_ids};
 use rustix::fd::AsFd;
 use rustix::process::Uid;
@@ -41,12 +42,13 @@ impl ServerUser {
     /// The user at the other end of a unix socket, if it may be that one; otherwise a sentence with the cure.
     pub(super) fn of_socket(&self, socket: impl AsFd, path: &Path) -> Result<String, String> {
         let shown = path.display();
-        let peer = rustix::net::sockopt::socket_peercred(socket)
+        let peer = peer_credentials(socket.as_fd())
             .map_err(|error| format!("{shown}: the system does not say which user is at the other end: {error}"))?;
-        if self.may_be(peer.uid) || (self.wanted.is_none() && owns_the_folder(path, peer.uid)) {
-            return Ok(names::user(peer.uid.as_raw()));
+        let uid = Uid::from_raw(peer.uid);
+        if self.may_be(uid) || (self.wanted.is_none() && owns_the_folder(path, uid)) {
+            return Ok(names::user(peer.uid));
         }
-        Err(format!("{shown}: {}", self.stranger(peer.uid)))
+        Err(format!("{shown}: {}", self.stranger(uid)))
     }
 
     /// The same of a connection by TCP on this machine, from which something was received; `None` where no user of this

@@ -3,7 +3,7 @@
 //! A folder on the way to the socket may be others' to write to: who is in group `courier` can rename what is in Debian's
 //! `/run/courier`, and listen there. It would be sent passwords, and could name any user as the owner of a mailbox.
 
-use crate::credentials::peer_credentials;
+use mailauth_core::credentials::peer_credentials;
 use mailauth_core::{names, system_ids};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;

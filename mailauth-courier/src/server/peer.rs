@@ -4,8 +4,8 @@
 //! groups.
 
 use super::identity::{IdentityError, group_id, user_id};
-use crate::credentials::peer_credentials;
 use mailauth_core::config::CourierConfig;
+use mailauth_core::credentials::peer_credentials;
 use rustix::fd::{AsRawFd, BorrowedFd};
 use std::io;
 

@@ -7,7 +7,10 @@ use std::io;
 /// Returns the credentials of the peer. The pid is 0 where its process is in a namespace that is not seen from here.
 ///
 /// rustix has this too, but there that pid would be an invalid value.
-pub(crate) fn peer_credentials(socket: BorrowedFd<'_>) -> io::Result<libc::ucred> {
+///
+/// # Errors
+/// When the kernel does not say.
+pub fn peer_credentials(socket: BorrowedFd<'_>) -> io::Result<libc::ucred> {
     let mut peer = libc::ucred { pid: 0, uid: u32::MAX, gid: u32::MAX };
     let mut length = size_of::<libc::ucred>() as libc::socklen_t;
     // SAFETY: `peer` is a live ucred of `length` bytes, and any bytes are a valid one.
