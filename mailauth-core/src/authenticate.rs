@@ -210,6 +210,11 @@ impl Verification {
         familiar::key_of(&self.found.login)
     }
 
+    /// The same of the network of the person's machine: an IPv4 address, or the first half of an IPv6 address.
+    pub fn client_key(&self) -> u64 {
+        familiar::key_of_network(self.asked.client.as_deref())
+    }
+
     /// Returns true if a password for this login was right not long ago.
     pub fn is_familiar(&self) -> bool {
         self.familiar

@@ -6,6 +6,7 @@
 
 use crate::Login;
 use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{LazyLock, OnceLock};
 use std::time::Instant;
@@ -29,6 +30,16 @@ static KEY: LazyLock<(RandomState, Instant)> = LazyLock::new(|| (RandomState::ne
 /// The hash of a login under the key of this process.
 pub fn key_of(login: &Login) -> u64 {
     KEY.0.hash_one(login.as_str())
+}
+
+/// The same of the network of a client's address. What is not known, or is no address, is a network of its own.
+pub fn key_of_network(client: Option<&str>) -> u64 {
+    KEY.0.hash_one(client.and_then(|address| address.parse().ok()).map(
+        |address: IpAddr| match address.to_canonical() {
+            IpAddr::V4(address) => u128::from(address.to_bits()),
+            IpAddr::V6(address) => address.to_bits() >> 64 << 64,
+        },
+    ))
 }
 
 /// The accounts that logged in not long ago.
@@ -129,6 +140,16 @@ mod tests {
         let later = Familiar::default();
         later.take_over(&familiar);
         assert!(later.knows_at(anna, 500) && !later.knows_at(ben, 500));
+    }
+
+    #[test]
+    fn a_network_is_an_ipv4_address_or_half_an_ipv6_address() {
+        let key = |address| key_of_network(Some(address));
+        assert_eq!(key("2001:db8::1"), key("2001:db8::ffff:2"));
+        assert_ne!(key("2001:db8::1"), key("2001:db8:0:1::1"));
+        assert_ne!(key("192.0.2.1"), key("192.0.2.2"));
+        assert_eq!(key("192.0.2.1"), key("::ffff:192.0.2.1"));
+        assert_eq!(key("a name"), key_of_network(None));
     }
 
     #[test]

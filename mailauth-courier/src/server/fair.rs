@@ -1,8 +1,9 @@
 //! What waits, in the order in which it is fair to take it.
 //!
 //! Accounts come by turns: however much waits for one, what waits for another account is taken after one piece of work of
-//! each. Accounts that are familiar wait in a queue of their own, from which most is taken: whoever tries logins at random
-//! delays those that did not log in before, and hardly those that did.
+//! each. Within an account, the networks of its clients come by turns: its owner does not wait behind all that tries
+//! passwords from elsewhere. Accounts that are familiar wait in a queue of their own, from which most is taken: logins
+//! that are tried at random delay accounts that did not log in before, and hardly those that did.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -14,28 +15,25 @@ const SHARE: usize = 8;
 
 /// Work that waits, of at most so many pieces.
 pub(super) struct Fair<T> {
-    familiar: Turns<T>,
-    others: Turns<T>,
+    familiar: Accounts<T>,
+    others: Accounts<T>,
     capacity: usize,
     /// Turns that familiar accounts had since the others had one.
     in_a_row: u32,
 }
+
+/// Accounts come by turns, and within each its clients.
+type Accounts<T> = Turns<Turns<VecDeque<T>>>;
 
 /// Whose a piece of work is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Owner {
     /// A hash of the account's login.
     pub account: u64,
+    /// A hash of the network of the client, where that is known.
+    pub client: u64,
     /// Whether its password was right not long ago.
     pub familiar: bool,
-}
-
-/// The work of one of the two queues.
-struct Turns<T> {
-    /// Each account once that has work here, in the order of their turns.
-    order: VecDeque<u64>,
-    waiting: HashMap<u64, VecDeque<T>>,
-    number: usize,
 }
 
 /// What came of adding a piece of work.
@@ -49,9 +47,33 @@ pub(super) enum Added<T> {
     Refused(T),
 }
 
+/// Work in some order.
+trait Queue: Default {
+    type Work;
+    /// Where in the queue a piece of work belongs.
+    type Place;
+
+    fn put(&mut self, place: Self::Place, work: Self::Work);
+
+    fn take(&mut self) -> Option<Self::Work>;
+
+    /// Takes what is missed least: the newest work of those that have most.
+    fn give_up(&mut self) -> Option<Self::Work>;
+
+    fn number(&self) -> usize;
+}
+
+/// Queues whose turns come round.
+struct Turns<Q> {
+    /// Each queue with work in it once, in the order of their turns.
+    order: VecDeque<u64>,
+    queues: HashMap<u64, Q>,
+    number: usize,
+}
+
 impl<T> Fair<T> {
     pub fn new(capacity: usize) -> Self {
-        Fair { familiar: Turns::new(), others: Turns::new(), capacity, in_a_row: 0 }
+        Fair { familiar: Turns::default(), others: Turns::default(), capacity, in_a_row: 0 }
     }
 
     /// How many pieces wait, and how many may.
@@ -61,24 +83,26 @@ impl<T> Fair<T> {
 
     /// Adds work. Where all places are taken, work of the account that has most makes way, of accounts that are not
     /// familiar first; an account never takes a place from one that has no more than itself, unless it alone is familiar.
+    /// Where an account has its share, the same holds among its clients.
     pub fn add(&mut self, owner: Owner, work: T) -> Added<T> {
-        let mine = self.queue(owner.familiar).number_of(owner.account);
-        if mine >= (self.capacity / SHARE).max(1) {
-            return Added::Refused(work);
-        }
+        let Owner { account, client, familiar } = owner;
         let (number, capacity) = self.waiting();
-        if number < capacity {
-            self.queue(owner.familiar).put(owner.account, work);
+        let others = self.others.number;
+        let queue = self.queue(familiar);
+        let mine = queue.number_of(account);
+        let displaced = if mine >= (capacity / SHARE).max(1) {
+            queue.change(account, |clients| clients.give_up_beyond(clients.number_of(client) + 1))
+        } else if number < capacity {
+            queue.put((account, (client, ())), work);
             return Added::Waits;
-        }
-        let displaced = if owner.familiar && self.others.number > 0 {
-            self.others.take_from_largest(0)
+        } else if familiar && others > 0 {
+            self.others.give_up()
         } else {
-            self.queue(owner.familiar).take_from_largest(mine + 1)
+            queue.give_up_beyond(mine + 1)
         };
         match displaced {
             Some(displaced) => {
-                self.queue(owner.familiar).put(owner.account, work);
+                self.queue(familiar).put((account, (client, ())), work);
                 Added::InPlaceOf(displaced)
             }
             None => Added::Refused(work),
@@ -96,56 +120,91 @@ impl<T> Fair<T> {
         self.familiar.take()
     }
 
-    fn queue(&mut self, familiar: bool) -> &mut Turns<T> {
+    fn queue(&mut self, familiar: bool) -> &mut Accounts<T> {
         if familiar { &mut self.familiar } else { &mut self.others }
     }
 }
 
-impl<T> Turns<T> {
-    fn new() -> Self {
-        Turns { order: VecDeque::new(), waiting: HashMap::new(), number: 0 }
-    }
+impl<T> Queue for VecDeque<T> {
+    type Work = T;
+    type Place = ();
 
-    fn number_of(&self, account: u64) -> usize {
-        self.waiting.get(&account).map_or(0, VecDeque::len)
-    }
-
-    fn put(&mut self, account: u64, work: T) {
-        let queue = self.waiting.entry(account).or_default();
-        if queue.is_empty() {
-            self.order.push_back(account);
-        }
-        queue.push_back(work);
-        self.number += 1;
+    fn put(&mut self, (): (), work: T) {
+        self.push_back(work);
     }
 
     fn take(&mut self) -> Option<T> {
-        let account = self.order.pop_front()?;
-        let queue = self.waiting.get_mut(&account)?;
-        let work = queue.pop_front();
-        if queue.is_empty() {
-            self.waiting.remove(&account);
-        } else {
-            self.order.push_back(account);
+        self.pop_front()
+    }
+
+    fn give_up(&mut self) -> Option<T> {
+        self.pop_back()
+    }
+
+    fn number(&self) -> usize {
+        self.len()
+    }
+}
+
+impl<Q> Default for Turns<Q> {
+    fn default() -> Self {
+        Turns { order: VecDeque::new(), queues: HashMap::new(), number: 0 }
+    }
+}
+
+impl<Q: Queue> Turns<Q> {
+    fn number_of(&self, key: u64) -> usize {
+        self.queues.get(&key).map_or(0, Queue::number)
+    }
+
+    /// Takes work out of one queue, as `take` says.
+    fn change(&mut self, key: u64, take: impl FnOnce(&mut Q) -> Option<Q::Work>) -> Option<Q::Work> {
+        let queue = self.queues.get_mut(&key)?;
+        let work = take(queue)?;
+        self.number -= 1;
+        if queue.number() == 0 {
+            self.queues.remove(&key);
+            self.order.retain(|other| *other != key);
         }
-        self.number -= usize::from(work.is_some());
+        Some(work)
+    }
+
+    /// The same as [`Queue::give_up`], of a queue that has more than `least`.
+    fn give_up_beyond(&mut self, least: usize) -> Option<Q::Work> {
+        let numbers = self.queues.iter().map(|(key, queue)| (*key, queue.number()));
+        let (key, number) = numbers.max_by_key(|(_, number)| *number)?;
+        if number > least { self.change(key, Q::give_up) } else { None }
+    }
+}
+
+impl<Q: Queue> Queue for Turns<Q> {
+    type Work = Q::Work;
+    type Place = (u64, Q::Place);
+
+    fn put(&mut self, (key, place): (u64, Q::Place), work: Q::Work) {
+        let queue = self.queues.entry(key).or_default();
+        if queue.number() == 0 {
+            self.order.push_back(key);
+        }
+        queue.put(place, work);
+        self.number += 1;
+    }
+
+    fn take(&mut self) -> Option<Q::Work> {
+        let key = self.order.pop_front()?;
+        let work = self.change(key, Q::take);
+        if self.queues.contains_key(&key) {
+            self.order.push_back(key);
+        }
         work
     }
 
-    /// Takes the newest work of the account that has most, if it has more than `least`.
-    fn take_from_largest(&mut self, least: usize) -> Option<T> {
-        let (account, number) =
-            self.waiting.iter().map(|(account, queue)| (*account, queue.len())).max_by_key(|(_, number)| *number)?;
-        if number <= least {
-            return None;
-        }
-        let work = self.waiting.get_mut(&account)?.pop_back();
-        if number == 1 {
-            self.waiting.remove(&account);
-            self.order.retain(|other| *other != account);
-        }
-        self.number -= usize::from(work.is_some());
-        work
+    fn give_up(&mut self) -> Option<Q::Work> {
+        self.give_up_beyond(0)
+    }
+
+    fn number(&self) -> usize {
+        self.number
     }
 }
 
@@ -154,11 +213,11 @@ mod tests {
     use super::*;
 
     fn of(account: u64) -> Owner {
-        Owner { account, familiar: false }
+        Owner { account, client: 0, familiar: false }
     }
 
     fn of_familiar(account: u64) -> Owner {
-        Owner { account, familiar: true }
+        Owner { account, client: 0, familiar: true }
     }
 
     fn drain<T>(fair: &mut Fair<T>) -> Vec<T> {
@@ -177,7 +236,7 @@ mod tests {
         let first: Vec<_> = (0..5).filter_map(|_| fair.take()).collect();
         assert_eq!(first, [(1, 0), (2, 0), (3, 0), (1, 1), (3, 1)]);
         assert_eq!(drain(&mut fair), (2..8).map(|work| (1, work)).collect::<Vec<_>>());
-        assert!(fair.waiting() == (0, 100) && fair.others.waiting.is_empty() && fair.others.order.is_empty());
+        assert!(fair.waiting() == (0, 100) && fair.others.queues.is_empty() && fair.others.order.is_empty());
     }
 
     #[test]
@@ -230,7 +289,7 @@ mod tests {
         assert_eq!(fair.add(of_familiar(116), 116), Added::Refused(116));
         assert_eq!(fair.add(of(1), 1), Added::Refused(1), "familiar ones make no way for others");
         assert_eq!(drain(&mut fair), (100..116).collect::<Vec<_>>());
-        assert!(fair.others.order.is_empty() && fair.others.waiting.is_empty());
+        assert!(fair.others.order.is_empty() && fair.others.queues.is_empty());
     }
 
     #[test]
@@ -239,5 +298,20 @@ mod tests {
         fair.add(of(1), "before");
         fair.add(of_familiar(1), "after");
         assert_eq!((drain(&mut fair), fair.waiting()), (vec!["after", "before"], (0, 16)));
+    }
+
+    #[test]
+    fn within_an_account_its_clients_come_by_turns() {
+        let mut fair = Fair::new(80);
+        let guesser = |client| Owner { client, ..of(1) };
+        for number in 0..10 {
+            assert_eq!(fair.add(guesser(66), number), Added::Waits);
+        }
+        assert_eq!(fair.add(guesser(66), 10), Added::Refused(10), "the share of the account is taken");
+        assert_eq!(fair.add(guesser(7), 100), Added::InPlaceOf(9), "of the client that has most");
+        assert_eq!(fair.waiting(), (10, 80));
+        let order = drain(&mut fair);
+        assert_eq!(order[..3], [0, 100, 1]);
+        assert!(order.len() == 10 && fair.waiting() == (0, 80) && fair.others.order.is_empty());
     }
 }

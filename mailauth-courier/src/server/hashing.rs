@@ -48,7 +48,9 @@ impl Hashing {
 
     /// Adds a password. Returns false if one was turned away: this one, or another that made way for it.
     pub fn push(self: &Arc<Self>, trial: Trial) -> bool {
-        let owner = Owner { account: trial.verification.account_key(), familiar: trial.verification.is_familiar() };
+        let asked = &trial.verification;
+        let (account, client, familiar) = (asked.account_key(), asked.client_key(), asked.is_familiar());
+        let owner = Owner { account, client, familiar };
         let added = self.lock().add(owner, trial);
         match added {
             Added::Waits => {
