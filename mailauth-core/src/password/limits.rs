@@ -3,7 +3,7 @@
 /// Bounds on one verification. A value beyond them is [`super::Flaw::TooCostly`], before any work is done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CostLimits {
-    /// Rounds of `$5$` and `$6$`.
+    /// Rounds of `$5$` and `$6$`, of a password of less than 128 bytes; see [`rounds_by_length`].
     pub sha_crypt_rounds: u32,
     /// Cost of bcrypt, the logarithm of its rounds.
     pub bcrypt_cost: u32,
@@ -17,6 +17,12 @@ pub struct CostLimits {
     pub argon2_lanes: u32,
     /// Memory of scrypt and yescrypt, in KiB.
     pub scrypt_memory_kib: u32,
+}
+
+/// Rounds that each go over the password, in rounds of a short one: those of a password of 128 bytes count twice, and so on
+/// with every 64 bytes.
+pub(super) fn rounds_by_length(rounds: u32, password: &[u8]) -> u64 {
+    u64::from(rounds).saturating_mul((password.len() as u64 / 64).max(1))
 }
 
 impl Default for CostLimits {

@@ -46,8 +46,8 @@ use scheme::Verifier;
 #[cfg(test)]
 mod tests;
 
-/// The longest password that is tried or hashed, in bytes. Some schemes take time in the square of it.
-pub const MAX_PASSWORD: usize = 1024;
+/// The longest password that is tried or hashed, in bytes, as for libxcrypt. Some schemes take time in the square of it.
+pub const MAX_PASSWORD: usize = 512;
 
 /// The longest stored value that is read, in bytes.
 const MAX_STORED: usize = 4096;

@@ -2,6 +2,7 @@
 //!
 //! MD5(salt ‖ password), then 2^cost times MD5(digest ‖ password), with all 16 bytes in crypt(3)'s alphabet.
 
+use super::limits::rounds_by_length;
 use super::scheme::{Read, Scheme, Verifier};
 use super::{Cost, Flaw, Kind, Rules, encoding};
 use crate::Secret;
@@ -47,6 +48,10 @@ impl Verifier for Phpass {
     }
 
     fn verify(&self, _: &str, password: &[u8]) -> Result<bool, Flaw> {
+        if rounds_by_length(1 << self.cost, password) > 1 << MAX_COST {
+            let what = "for a password of that length, it has too many rounds";
+            return Err(Flaw::TooCostly { scheme: NAME, what });
+        }
         let mut digest = Md5::new().chain_update(self.salt.expose()).chain_update(password).finalize();
         for _ in 0..1_u32 << self.cost {
             digest = Md5::new().chain_update(digest).chain_update(password).finalize();

@@ -4,6 +4,7 @@
 //! libxcrypt accepts them: decimal, without sign or leading zero. The string is read here because the crate's own reader
 //! refuses empty salts and odd characters that crypt(3) has written, and accepts a `+` that it refuses.
 
+use super::limits::rounds_by_length;
 use super::scheme::{Read, Scheme, Verifier};
 use super::{Cost, Flaw, Kind, Rules, encoding};
 use crate::Secret;
@@ -91,6 +92,8 @@ impl Variant for Sha512 {
 
 struct ShaCrypt<V> {
     rounds: u32,
+    /// The most rounds, of a short password.
+    most: u32,
     salt: Secret,
     /// As it is stored, in crypt(3)'s alphabet.
     hash: Secret,
@@ -124,7 +127,8 @@ fn read<V: Variant>(text: &[u8], rules: &Rules) -> Read {
     if !hash.iter().all(|b| encoding::crypt64_value(*b).is_some()) {
         return Err(malformed("its hash has a character that is not of crypt's alphabet"));
     }
-    Ok(Box::new(ShaCrypt::<V> { rounds, salt: salt.into(), hash: hash.into(), of: Default::default() }))
+    let (most, salt, hash) = (rules.limits.sha_crypt_rounds, salt.into(), hash.into());
+    Ok(Box::new(ShaCrypt::<V> { rounds, most, salt, hash, of: Default::default() }))
 }
 
 impl<V: Variant> ShaCrypt<V> {
@@ -154,13 +158,18 @@ impl<V: Variant> Verifier for ShaCrypt<V> {
     }
 
     fn verify(&self, _: &str, password: &[u8]) -> Result<bool, Flaw> {
+        if rounds_by_length(self.rounds, password) > u64::from(self.most) {
+            let what = "for a password of that length, its rounds are beyond [password] max_sha_crypt_rounds";
+            return Err(Flaw::TooCostly { scheme: V::NAME, what });
+        }
         let made = Self::hash_of(self.rounds, self.salt.expose(), password);
         Ok(made.is_some_and(|made| made.expose().ct_eq(self.hash.expose()).into()))
     }
 
     fn dummy(&self) -> Box<dyn Verifier> {
         let hash = vec![b'.'; self.hash.len()].into();
-        Box::new(ShaCrypt::<V> { rounds: self.rounds, salt: self.salt.clone(), hash, of: self.of })
+        let (rounds, most, salt) = (self.rounds, self.most, self.salt.clone());
+        Box::new(ShaCrypt::<V> { rounds, most, salt, hash, of: self.of })
     }
 }
 

@@ -283,6 +283,26 @@ fn no_iterations_are_no_hash() {
 }
 
 #[test]
+fn a_bound_on_cost_counts_the_bytes_of_the_password_too() {
+    let at = |rounds: u32| {
+        let stored = format!("$6$rounds={rounds}$saltsalt${}", "a".repeat(86));
+        Stored::parse(stored.as_bytes(), &Rules::default()).unwrap()
+    };
+    let begin = std::time::Instant::now();
+    let (longest, short) = ([b'x'; MAX_PASSWORD], [b'x'; 8]);
+    for (rounds, password) in [(2_000_000, &longest[..]), (250_001, &longest), (1_000_001, &longest[..128])] {
+        let flaw = at(rounds).verify(LOGIN, password).unwrap_err();
+        assert!(flaw.to_string().contains("[password] max_sha_crypt_rounds"), "{flaw}");
+        assert_eq!(at(rounds).dummy().verify(LOGIN, password), Err(flaw), "a dummy takes no longer");
+    }
+    let phpass = Stored::parse(b"$P$Iabcdefghabcdefghabcdefghabcde.", &Rules::default()).unwrap();
+    assert!(matches!(phpass.verify(LOGIN, &longest), Err(Flaw::TooCostly { .. })));
+    assert!(begin.elapsed() < std::time::Duration::from_secs(1), "{:?}", begin.elapsed());
+    assert_eq!(at(5000).verify(LOGIN, &longest), Ok(false));
+    assert_eq!(at(20_000).verify(LOGIN, &short), Ok(false));
+}
+
+#[test]
 fn the_rounds_of_sha_crypt_are_spelled_as_crypt_does() {
     for rounds in ["", "0", "999", "01000", "+1000", "-1000", " 1000", "1000 ", "0x3e8", "1000000000", "99999999999999"]
     {
