@@ -1,5 +1,6 @@
 //! Asking a daemon on an authdaemon socket: ours, or Courier's own.
 
+mod descriptors;
 mod door;
 mod reason;
 mod trust;

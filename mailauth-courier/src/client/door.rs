@@ -1,8 +1,8 @@
 //! Where a client's connection comes from.
 
-use super::limit;
 use super::reason::Cause;
 use super::trust::Trust;
+use super::{descriptors, limit};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::sockopt::Timeout;
@@ -18,7 +18,7 @@ use std::time::Instant;
 pub(super) enum Door {
     /// A daemon's socket, and who may listen there.
     Socket(PathBuf, Trust),
-    /// A program that answers one request, with its arguments.
+    /// A program that answers one request, with its arguments. It has no descriptor but the standard ones.
     Program(Vec<OsString>),
 }
 
@@ -66,7 +66,7 @@ impl Door {
                     .stdin(Stdio::from(theirs))
                     .stdout(Stdio::from(other))
                     .stderr(Stdio::null());
-                let program = Program(command.spawn().map_err(errno)?);
+                let program = Program(descriptors::standard_only(&mut command).spawn().map_err(errno)?);
                 Ok(Way { socket, _program: Some(program) })
             }
         }
