@@ -9,6 +9,8 @@ pub struct CacheConfig {
     pub enabled: bool,
     /// `accounts`: the most logins, with an account or without, whose look-up is kept; 0 keeps none.
     pub accounts: usize,
+    /// `memory`: the most bytes of these; none is [`CacheConfig::memory`].
+    pub memory: Option<u64>,
     /// `found`: how long an account's row is kept.
     pub found: Duration,
     /// `unknown`: how long it is kept that a login has no account.
@@ -24,6 +26,7 @@ impl Default for CacheConfig {
         CacheConfig {
             enabled: true,
             accounts: 10_000,
+            memory: None,
             found: Duration::from_secs(30),
             unknown: Duration::from_secs(5),
             verified: 10_000,
@@ -33,6 +36,11 @@ impl Default for CacheConfig {
 }
 
 impl CacheConfig {
+    /// The most bytes of look-ups: 64 MiB where that is not set, or a KiB for each of `accounts` where that is more.
+    pub fn memory(&self) -> u64 {
+        self.memory.unwrap_or((64 << 20).max((self.accounts as u64) << 10))
+    }
+
     /// Are look-ups kept?
     pub fn keeps_accounts(&self) -> bool {
         self.enabled && self.accounts > 0

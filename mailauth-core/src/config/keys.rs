@@ -88,6 +88,7 @@ pub(super) const KEYS: &[Key] = &[
     key("cache", "accounts", |c, v| put(&mut c.cache.accounts, v.small(ENTRIES))),
     key("cache", "found", |c, v| put(&mut c.cache.found, v.duration(WAIT))),
     key("cache", "unknown", |c, v| put(&mut c.cache.unknown, v.duration(WAIT))),
+    key("cache", "memory", |c, v| put(&mut c.cache.memory, v.bytes(1 << 20..=1 << 40).map(Some))),
     key("cache", "verified", |c, v| put(&mut c.cache.verified, v.small(ENTRIES))),
     key("cache", "verified_for", |c, v| put(&mut c.cache.verified_for, v.duration(WAIT))),
     key("outage", "enabled", |c, v| put(&mut c.outage.enabled, v.boolean())),

@@ -1,7 +1,7 @@
 //! Rows that are kept in memory, before another store.
 //!
 //! Kept is what look-ups by login found: an account's row for `found`, that there is none for `unknown`, both in one
-//! table of bounded size. A row's age counts from before the query that read it was sent. Aliases and domains are not
+//! table of so many rows and so many bytes at most. What is too old is swept out of it. A row's age counts from before the query that read it was sent. Aliases and domains are not
 //! kept.
 //!
 //! # What is answered from memory
@@ -38,6 +38,7 @@
 //! and what it has read is not replaced by what was asked for before.
 
 mod flights;
+mod memory;
 mod rate;
 #[cfg(test)]
 mod tests;
@@ -50,8 +51,10 @@ use crate::counters::{Counters, count};
 use crate::quota::pools::{PoolStore, PoolUse};
 use crate::quota::{Kind, Limits, Usage};
 use flights::{Flights, Shared};
+use memory::{Lifetimes, Rows, Weight};
 use rate::Rate;
 use std::sync::Arc;
+use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
 /// A row that was read within so long is not read anew before a refusal.
@@ -72,9 +75,10 @@ pub struct Cache<S> {
     inner: S,
     /// What the inner store is called in messages.
     place: String,
-    found: Duration,
-    unknown: Duration,
-    kept: quick_cache::sync::Cache<Login, Arc<Kept>>,
+    lifetimes: Lifetimes,
+    kept: Arc<Rows>,
+    /// Ends the sweeping when it is dropped.
+    _sweeping: Option<Sender<()>>,
     flights: Flights<Query, Result<Arc<Kept>, StoreError>>,
     rereads: Rate,
     counters: Arc<Counters>,
@@ -121,16 +125,18 @@ impl Kept {
 impl<S: AccountStore> Cache<S> {
     /// Before `inner`, which messages call `place`.
     pub fn new(inner: S, place: String, config: &CacheConfig, counters: Arc<Counters>) -> Self {
-        Self::by_clock(inner, place, config, counters, Box::new(Instant::now))
+        let mut cache = Self::by_clock(inner, place, config, counters, Box::new(Instant::now));
+        cache._sweeping = cache.lifetimes.sweep_always(&cache.kept);
+        cache
     }
 
     fn by_clock(inner: S, place: String, config: &CacheConfig, counters: Arc<Counters>, clock: Clock) -> Self {
         Cache {
             inner,
             place,
-            found: config.found,
-            unknown: config.unknown,
-            kept: quick_cache::sync::Cache::new(config.accounts),
+            lifetimes: Lifetimes { found: config.found, unknown: config.unknown },
+            kept: Arc::new(Weight::rows(config)),
+            _sweeping: None,
             flights: Flights::default(),
             rereads: Rate::new(REREADS, clock()),
             counters,
@@ -145,7 +151,7 @@ impl<S: AccountStore> Cache<S> {
     }
 
     fn lifetime(&self, kept: &Kept) -> Duration {
-        if kept.row.is_some() { self.found } else { self.unknown }
+        self.lifetimes.of(kept)
     }
 
     /// Sends `query` by `ask`, unless it is under way already, or its answer was read within `age`.

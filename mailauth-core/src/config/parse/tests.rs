@@ -226,6 +226,7 @@ fn the_sample_holds_every_key_with_its_default() {
     shown.database.tls_ca = None;
     (shown.database.tls_cert, shown.database.tls_key) = (None, None);
     shown.login.default_domain = None;
+    shown.cache.memory = None;
     (shown.mailbox.uid, shown.mailbox.gid) = (None, None);
     shown.mailbox.quota = Default::default();
     shown.quota.warning = None;

@@ -435,6 +435,52 @@ fn who_waits_for_anothers_query_waits_until_his_own_deadline() {
 }
 
 #[test]
+fn the_bytes_of_all_entries_are_bounded_too() {
+    let config = CacheConfig { accounts: 100_000, memory: Some(1 << 20), ..CacheConfig::default() };
+    let story = story_of(&config);
+    for number in 0..1000 {
+        let options = Some("o".repeat(8000));
+        story.table.rows().push(AccountRow { options, ..row(&format!("user{number}"), "one") });
+    }
+    for number in 0..1000 {
+        story.cache.look_up(&login(&format!("user{number}")), Instant::now() + LONG).unwrap();
+    }
+    let held: usize = story.cache.kept.iter().map(|(_, kept)| kept.row.clone().unwrap().options.unwrap().len()).sum();
+    assert!(held <= 1 << 20 && held > 1 << 18, "{held}");
+}
+
+#[test]
+fn what_is_too_old_does_not_stay_in_memory() {
+    let story = story();
+    for name in ["anna", "nobody"] {
+        story.cache.look_up(&login(name), Instant::now() + LONG).unwrap();
+    }
+    assert_eq!(story.cache.kept.len(), 2);
+    let sweep = || story.cache.lifetimes.sweep(&story.cache.kept, *story.now.lock().unwrap());
+    *story.now.lock().unwrap() += seconds(5);
+    sweep();
+    assert_eq!(story.cache.kept.len(), 1, "that there is no such account is over");
+    *story.now.lock().unwrap() += seconds(25);
+    sweep();
+    assert_eq!(story.cache.kept.len(), 0);
+}
+
+#[test]
+fn it_is_swept_while_nothing_is_asked() {
+    let rows = Arc::new(Weight::rows(&CacheConfig::default()));
+    let lifetimes = Lifetimes { found: Duration::ZERO, unknown: Duration::ZERO };
+    let kept = Kept { row: None, read: Instant::now(), behind: false, copied: false };
+    rows.insert(login("anna"), Arc::new(kept));
+    let sweeping = lifetimes.sweep_always(&rows).unwrap();
+    let begin = Instant::now();
+    while !rows.is_empty() && begin.elapsed() < 3 * LONG {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(rows.is_empty());
+    drop(sweeping);
+}
+
+#[test]
 fn the_number_of_entries_is_bounded() {
     let story = story_of(&CacheConfig { accounts: 100, ..CacheConfig::default() });
     for number in 0..10_000 {
