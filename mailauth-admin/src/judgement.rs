@@ -39,7 +39,8 @@ pub fn change(store: &SqlStore, login: &Login, columns: &Columns, config: &Confi
             apply(change.clone(), &mut after);
             let known = config.mailbox.problems(&before);
             let is_told = |column: &str| {
-                refused.iter().any(|(name, _)| *name == column) || known.iter().any(|known| known.column == column)
+                refused.iter().any(|(name, _)| *name == column)
+                    || !is_changed(column, &before, &after) && known.iter().any(|known| known.column == column)
             };
             lines.extend(others(config.mailbox.problems(&after), is_told));
         }
@@ -49,6 +50,17 @@ pub fn change(store: &SqlStore, login: &Login, columns: &Columns, config: &Confi
         Err(_) => {}
     }
     if lines.is_empty() { Ok(change) } else { Err(Failure::usage(lines.join("\n"))) }
+}
+
+/// Returns whether a column that says whose a mailbox is, or where, has another value.
+fn is_changed(column: &str, before: &AccountRow, after: &AccountRow) -> bool {
+    match column {
+        "uid" => before.uid != after.uid,
+        "gid" => before.gid != after.gid,
+        "home" => before.home != after.home,
+        "maildir" => before.maildir != after.maildir,
+        _ => false,
+    }
 }
 
 /// Refuses to give the row with this login, byte for byte, a login under which the daemon could not use it.

@@ -139,7 +139,7 @@ mod tests {
     use std::time::Duration;
 
     fn unusable() -> Unusable {
-        Unusable { login: String::new(), column: "", problem: "" }
+        Unusable { login: String::new(), column: "", problem: "".into() }
     }
 
     /// One of each; the matches do not compile when a reason is added and not listed here.

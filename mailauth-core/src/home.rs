@@ -178,7 +178,8 @@ mod tests {
     }
 
     fn account(home: &Path, uid: u32) -> Account {
-        let defaults = crate::mailbox::MailboxDefaults { uid: Some(uid), gid: Some(uid), ..Default::default() };
+        let root = Some("/".into());
+        let defaults = crate::mailbox::MailboxDefaults { uid: Some(uid), gid: Some(uid), root, ..Default::default() };
         let login = crate::Login::parse(b"anna@example.org", None).unwrap();
         let home = Some(home.to_str().unwrap().to_owned());
         defaults.resolve(crate::account::AccountRow { home, ..crate::account::AccountRow::new(login) }).unwrap()

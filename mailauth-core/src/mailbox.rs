@@ -3,6 +3,13 @@
 use crate::account::{Account, AccountRow, Login};
 use crate::quota::Limits;
 use crate::schema::Field;
+use std::borrow::Cow;
+
+mod floors;
+mod wider;
+
+pub use floors::{LEAST_ID, Refused};
+pub use wider::Wider;
 
 /// What stands in for a column that a row leaves empty. The `[mailbox]` section of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +26,12 @@ pub struct MailboxDefaults {
     pub quota: Limits,
     /// Permit uid 0 and gid 0, which otherwise make an account unusable.
     pub allow_root: bool,
+    /// The least user id that an account may have beside `uid`; none is [`LEAST_ID`], or `uid` alone where that is set.
+    pub min_uid: Option<u32>,
+    /// The same for groups.
+    pub min_gid: Option<u32>,
+    /// The folder below which all homes and Maildirs are; none is the fixed part of `home`.
+    pub root: Option<String>,
     /// Make a home and Maildir that are missing at a login.
     pub create: bool,
 }
@@ -32,6 +45,9 @@ impl Default for MailboxDefaults {
             gid: None,
             quota: Limits::NONE,
             allow_root: false,
+            min_uid: None,
+            min_gid: None,
+            root: None,
             create: false,
         }
     }
@@ -47,11 +63,11 @@ pub struct Unusable {
     /// The field's name in the table model.
     pub column: &'static str,
     /// What is wrong, and what to do.
-    pub problem: &'static str,
+    pub problem: Cow<'static, str>,
 }
 
 /// A column, and what is wrong with it.
-type Flaw = (&'static str, &'static str);
+type Flaw = (&'static str, Cow<'static, str>);
 
 /// What an account has that its row or the defaults say.
 struct Place {
@@ -83,12 +99,13 @@ impl MailboxDefaults {
     ///
     /// # Errors
     /// When a value is missing that has no default, or one would harm whoever gets it: a control character, a home that
-    /// is not absolute, user or group 0.
+    /// is not absolute, or what [`MailboxDefaults::permit`] refuses.
     pub fn resolve(&self, row: AccountRow) -> Result<Account, Unusable> {
         let Place { home, maildir, uid, gid } = match self.judge(&row) {
             Ok(place) => place,
             Err(flaws) => {
-                let (column, problem) = flaws.first().copied().unwrap_or((Field::Login.name(), "cannot be used"));
+                let first = flaws.into_iter().next();
+                let (column, problem) = first.unwrap_or((Field::Login.name(), "cannot be used".into()));
                 return Err(Unusable { login: row.login.to_string(), column, problem });
             }
         };
@@ -107,10 +124,10 @@ impl MailboxDefaults {
     }
 
     fn judge(&self, row: &AccountRow) -> Result<Place, Vec<Flaw>> {
-        let mut flaws = Vec::new();
-        let mut path = |own: &Option<String>, template: &str, flaw| {
+        let mut flaws: Vec<Flaw> = Vec::new();
+        let mut path = |own: &Option<String>, template: &str, flaw: &'static str| {
             own.clone().or_else(|| expand(template, &row.login)).unwrap_or_else(|| {
-                flaws.push((Field::Login.name(), flaw));
+                flaws.push((Field::Login.name(), flaw.into()));
                 String::new()
             })
         };
@@ -129,31 +146,38 @@ impl MailboxDefaults {
             (Field::Options.name(), row.options.as_deref().unwrap_or_default()),
         ];
         let unprintable = texts.iter().filter(|(_, value)| value.chars().any(char::is_control));
-        flaws.extend(unprintable.map(|(column, _)| (*column, "holds a control character; set it again")));
-        if is_home_known && !home.starts_with('/') {
-            flaws.push((Field::Home.name(), "is not an absolute path; write one that begins with /"));
-        }
+        flaws.extend(unprintable.map(|(column, _)| (*column, "holds a control character; set it again".into())));
+        let permitted = [Some(self.permit_home(&home)).filter(|_| is_home_known), Some(self.permit_maildir(&maildir))];
+        let refused = permitted.into_iter().flatten().filter_map(Result::err);
+        flaws.extend(refused.map(|refused| (refused.column, refused.problem)));
         let overlong = texts.iter().take(2).filter(|(_, value)| value.len() > MAX_PATH);
-        flaws.extend(overlong.map(|(column, _)| (*column, "is longer than the path of a file can be; shorten it")));
+        flaws.extend(
+            overlong.map(|(column, _)| (*column, "is longer than the path of a file can be; shorten it".into())),
+        );
         if let Some((column, longest)) = texts.iter().max_by_key(|(_, value)| value.len())
             && longest.len() <= MAX_PATH
             && texts.iter().map(|(_, value)| value.len()).sum::<usize>() > MAX_TEXTS
         {
-            flaws.push((column, "makes the row too long for a daemon's answer; shorten it"));
+            flaws.push((column, "makes the row too long for a daemon's answer; shorten it".into()));
         }
         let uid = row.uid.or(self.uid);
         let gid = row.gid.or(self.gid);
         let needs = [
-            (Field::Uid.name(), uid, "is empty, and [mailbox] uid is not set; set one of them"),
-            (Field::Gid.name(), gid, "is empty, and [mailbox] gid is not set; set one of them"),
+            (
+                Field::Uid.name(),
+                uid.map(|id| self.permit_uid(id)),
+                "is empty, and [mailbox] uid is not set; set one of them",
+            ),
+            (
+                Field::Gid.name(),
+                gid.map(|id| self.permit_gid(id)),
+                "is empty, and [mailbox] gid is not set; set one of them",
+            ),
         ];
-        for (column, id, missing) in needs {
-            match id {
-                None => flaws.push((column, missing)),
-                Some(0) if !self.allow_root => {
-                    flaws.push((column, "is 0; give the mailbox a user of its own, or set [mailbox] allow_root"));
-                }
-                Some(_) => {}
+        for (column, permitted, missing) in needs {
+            match permitted {
+                None => flaws.push((column, missing.into())),
+                Some(permitted) => flaws.extend(permitted.err().map(|refused| (column, refused.problem))),
             }
         }
         match (uid, gid) {
@@ -205,7 +229,7 @@ mod tests {
     }
 
     fn defaults() -> MailboxDefaults {
-        MailboxDefaults { uid: Some(5000), gid: Some(5001), ..MailboxDefaults::default() }
+        MailboxDefaults { uid: Some(5000), gid: Some(5001), root: Some("/".into()), ..MailboxDefaults::default() }
     }
 
     #[test]
@@ -222,7 +246,7 @@ mod tests {
     fn the_row_goes_before_the_defaults() {
         let row = AccountRow { home: Some("/h".into()), uid: Some(7), quota_bytes: Some(0), ..row() };
         let quota = Limits { bytes: Some(5), messages: Some(6) };
-        let account = MailboxDefaults { quota, ..defaults() }.resolve(row).unwrap();
+        let account = MailboxDefaults { quota, min_uid: Some(1), ..defaults() }.resolve(row).unwrap();
         assert_eq!((account.home.as_str(), account.uid), ("/h", 7));
         assert_eq!(account.quota, Limits { bytes: None, messages: Some(6) }, "0 in the row is no limit");
     }
@@ -278,6 +302,24 @@ mod tests {
         assert_eq!(column(AccountRow { home: long("h", MAX_PATH), ..row() }), Err("home"));
         let row = AccountRow { home: long("h", 3000), options: long("o", 3500), ..row() };
         assert_eq!(column(row), Err("options"));
+    }
+
+    #[test]
+    fn a_row_that_names_what_is_not_a_mailbox_is_unusable() {
+        let defaults = MailboxDefaults { root: None, ..defaults() };
+        let said = |row| defaults.resolve(row).unwrap_err();
+        for (row, column) in [
+            (AccountRow { gid: Some(42), ..row() }, "gid"),
+            (AccountRow { uid: Some(33), ..row() }, "uid"),
+            (AccountRow { home: Some("/etc/systemd/system/ssh.service.d".into()), ..row() }, "home"),
+            (AccountRow { home: Some("/var/mail/x/../../../etc".into()), ..row() }, "home"),
+            (AccountRow { maildir: Some("/etc/cron.d".into()), ..row() }, "maildir"),
+            (AccountRow { maildir: Some("../../../etc".into()), ..row() }, "maildir"),
+        ] {
+            assert_eq!(said(row.clone()).column, column, "{}", said(row));
+        }
+        let own = AccountRow { home: Some("/var/mail/own".into()), maildir: Some("/var/mail/m".into()), ..row() };
+        assert_eq!(defaults.problems(&own), []);
     }
 
     #[test]

@@ -65,6 +65,17 @@ impl Field {
         Field::Receives,
     ];
 
+    /// The most bytes of a text that is read as this field; a longer one makes its row unusable. `None` for numbers, and for
+    /// the login, which has a bound of its own. The columns of our own tables hold fewer.
+    pub const fn most_bytes(self) -> Option<usize> {
+        match self {
+            Field::Password | Field::Home | Field::Maildir => Some(4096),
+            Field::Services | Field::Name => Some(1024),
+            Field::Options => Some(8192),
+            _ => None,
+        }
+    }
+
     /// The times of a row, in this order.
     pub const TIMES: [Field; 3] = [Field::Created, Field::Updated, Field::PasswordChanged];
 

@@ -2,6 +2,7 @@
 
 mod descriptors;
 mod door;
+mod permitted;
 mod reason;
 mod trust;
 
@@ -12,6 +13,7 @@ use crate::protocol::{self, GuessesQuestion, MAX_REPLY, PasswdFields, Question, 
 use mailauth_core::account::{Account, LoginError, trimmed};
 use mailauth_core::authenticate::{Answer, Authority, Credential, No, NotNow, PasswordChange, Request};
 use mailauth_core::config::Config;
+use mailauth_core::mailbox::{MailboxDefaults, Refused};
 use mailauth_core::store::Changed;
 use mailauth_core::{Secret, Service};
 use rustix::fd::OwnedFd;
@@ -20,6 +22,7 @@ use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
@@ -55,15 +58,17 @@ pub struct Client {
     /// Tried where the first is closed.
     other: Option<Door>,
     patience: Duration,
+    permits: Option<Arc<MailboxDefaults>>,
 }
 
 impl Client {
     /// Asks on `socket`, and waits for an answer at most `patience`, or until the request's own deadline.
     pub fn new(socket: impl Into<PathBuf>, patience: Duration) -> Self {
-        Client { door: Door::Socket(socket.into(), Trust::default()), other: None, patience }
+        Client { door: Door::Socket(socket.into(), Trust::default()), other: None, patience, permits: None }
     }
 
-    /// Asks as `[client]` says, by whom the programs that other daemons start are to be answered.
+    /// Asks as `[client]` says, by whom the programs that other daemons start are to be answered. An answer says no more of an
+    /// account than `[mailbox]` permits.
     pub fn configured(config: &Config) -> Self {
         let (client, user) = (&config.client, config.server_user());
         Client {
@@ -71,6 +76,7 @@ impl Client {
             ..Self::new(&client.socket, client.deadline)
         }
         .trusting(user)
+        .permitting(Arc::new(config.mailbox.clone()))
     }
 
     /// Asks the daemon that runs by this configuration, wherever `[client]` leads.
@@ -93,7 +99,14 @@ impl Client {
     /// Starts a program, given with its arguments, for each request: it finds the connection as its standard input and
     /// output. For one that stands in while the daemon is away. Its environment is empty.
     pub fn of_program(command: Vec<OsString>, patience: Duration) -> Self {
-        Client { door: Door::Program(command), other: None, patience }
+        Client { door: Door::Program(command), other: None, patience, permits: None }
+    }
+
+    /// Uses no account that these settings do not permit ([`MailboxDefaults::permit`]), whatever the daemon says: the answer
+    /// is [`NotNow::Daemon`] then. Without settings only user 0 and group 0 are not permitted.
+    #[must_use]
+    pub fn permitting(self, mailbox: Arc<MailboxDefaults>) -> Self {
+        Client { permits: Some(mailbox), ..self }
     }
 
     /// Tells our own daemon what was changed in the database. A yes is that nothing of it is remembered any more, also
@@ -248,6 +261,10 @@ fn unclear<T>(door: &Door, reply: &Reply<'_>) -> Answer<T> {
     }
 }
 
+fn not_permitted<T>(door: &Door, refused: &Refused) -> Answer<T> {
+    Answer::NotNow(NotNow::Daemon(format!("the daemon's answer is not used: its {refused} ({door})")))
+}
+
 fn not_now<T>(door: &Door, why: impl std::fmt::Display) -> Answer<T> {
     Answer::NotNow(NotNow::Daemon(match door {
         Door::Socket(..) => format!("the daemon cannot say: {why} ({door})"),
@@ -279,7 +296,13 @@ impl Client {
         };
         self.ask(&request, deadline, |door, reply| match reply {
             Reply::Ok => Answer::Yes(String::new()),
-            Reply::Text(text) => Answer::Yes(text.to_owned()),
+            Reply::Text(text) => match question {
+                Question::Account(_) => match permitted::account_text(self.permits.as_deref(), text) {
+                    Ok(()) => Answer::Yes(text.to_owned()),
+                    Err(refused) => not_permitted(door, &refused),
+                },
+                _ => Answer::Yes(text.to_owned()),
+            },
             Reply::Fail => Answer::No(No::Unexplained),
             Reply::Over(text) => Answer::No(No::OverQuota(text.to_owned())),
             Reply::NoMail => Answer::No(No::NoMail),
@@ -338,7 +361,10 @@ impl Authority for Client {
         };
         self.ask(&composed, request.deadline, |door, reply| match reply {
             Reply::Record(record) => match record.account() {
-                Ok(account) => Answer::Yes(Box::new(account)),
+                Ok(account) => match permitted::account(self.permits.as_deref(), &account) {
+                    Ok(()) => Answer::Yes(Box::new(account)),
+                    Err(refused) => not_permitted(door, &refused),
+                },
                 Err(error) => not_now(door, format_args!("its record is no account: {error}")),
             },
             Reply::Fail => Answer::No(No::Unexplained),

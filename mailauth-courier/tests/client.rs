@@ -5,6 +5,7 @@ mod harness;
 use harness::*;
 use mailauth_core::account::LoginError;
 use mailauth_core::authenticate::{Answer, Authority, Credential, No, NotNow, PasswordChange, Request};
+use mailauth_core::mailbox::MailboxDefaults;
 use mailauth_core::store::Changed;
 use mailauth_core::{Account, DomainName, Login, Service};
 use mailauth_courier::client::Client;
@@ -12,6 +13,7 @@ use mailauth_courier::protocol::Question;
 use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 fn request(login: &str, credential: Credential) -> Request {
@@ -82,7 +84,9 @@ fn a_question_to_our_server_has_its_three_answers() {
     let table = Table::with([resident(folder.path(), "anna")]);
     table.alias("info@x.example", &["anna@x.example", "box@else.example"]);
     let server = serve(&table);
-    let client = Client::new(&server.socket, LONG);
+    // The mailbox is this process's own, and tests run as root.
+    let permits = MailboxDefaults { allow_root: true, root: Some("/".into()), ..MailboxDefaults::default() };
+    let client = Client::new(&server.socket, LONG).permitting(Arc::new(permits));
     let yes = |text: &str| Answer::Yes(text.to_owned());
     assert_eq!(route(&client, Question::Domain("x.example".into())), yes(""));
     assert_eq!(route(&client, Question::Alias("info@x.example".into())), yes("anna@x.example, box@else.example"));

@@ -9,6 +9,7 @@ use mailauth_courier::client::Client;
 use mailauth_courier::protocol::Question as Route;
 use std::cell::RefCell;
 use std::ffi::OsString;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The program that stands in for the daemon. It stands beside our own object or program.
@@ -25,13 +26,15 @@ pub struct Asker {
 
 impl Asker {
     /// Asks the daemon as `config` has it, and `database`, a program with its arguments, while that is away and the
-    /// configuration permits it.
+    /// configuration permits it. Neither may say more of an account than `[mailbox]` permits.
     pub fn new(config: &Config, database: Option<Vec<OsString>>) -> Self {
         let patience = config.client.deadline;
         let database = database.filter(|_| config.client.fallback == Fallback::Database);
         Asker {
             daemon: Client::configured(config),
-            database: database.map(|command| Client::of_program(command, patience)),
+            database: database.map(|command| {
+                Client::of_program(command, patience).permitting(Arc::new(config.mailbox.clone()))
+            }),
             patience,
             login: RefCell::default(),
         }

@@ -123,8 +123,10 @@ impl Accounts {
         let (url, User { uid, gid }) = (self.url(), MailHost::OWNER);
         let (mailbox, throttle) = (&self.mailbox, self.folder.join("throttle"));
         let throttle = throttle.display();
+        // The homes of tests are in folders of their own.
+        let root = if mailbox.contains("root = ") { "" } else { "root = \"/\"\n" };
         format!(
-            "[mailbox]\nuid = {uid}\ngid = {gid}\n{mailbox}[throttle]\nfile = \"{throttle}\"\n[outage]\n{outage}\n[database]\nurl = \"{url}\"\n{password_file}"
+            "[mailbox]\nuid = {uid}\ngid = {gid}\n{root}{mailbox}[throttle]\nfile = \"{throttle}\"\n[outage]\n{outage}\n[database]\nurl = \"{url}\"\n{password_file}"
         )
     }
 

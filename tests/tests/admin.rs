@@ -96,7 +96,7 @@ fn domains_are_added_shown_changed_and_removed(kind: Kind) {
 }
 
 fn accounts_are_added_shown_changed_and_removed(kind: Kind) {
-    let accounts = Accounts::empty(kind);
+    let accounts = Accounts::empty(kind).with_mailbox("min_uid = 7\n");
     let told = with_password(&accounts, &["account", "add", ANNA], PASSWORD, 1);
     assert!(told.contains("no such domain example.org; add it with 'mailauth domain add example.org'"), "{told}");
     admin(&accounts, &["domain", "add", "example.org"], 0);

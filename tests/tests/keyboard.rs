@@ -200,7 +200,8 @@ fn quotas_and_times_are_shown_in_one_form() {
 
 #[test]
 fn users_and_groups_are_named_on_the_command_line_in_csv_and_in_the_configuration() {
-    let accounts = accounts(Kind::Sqlite).with("login,uid,gid\nben@example.org, daemon ,daemon\n");
+    let accounts = accounts(Kind::Sqlite).with_mailbox("min_uid = 1\nmin_gid = 1\n");
+    let accounts = accounts.with("login,uid,gid\nben@example.org, daemon ,daemon\n");
     told(&accounts, &["account", "set", ANNA, "--uid", "daemon", "--gid", "daemon"], 0);
     let ids = |login: &str| {
         let shown = json(accounts.admin(&["account", "show", login, "--json"], "").as_bytes());

@@ -8,6 +8,7 @@ use mailauth_core::account::AccountRow;
 use mailauth_core::alias::{check_target, read_address};
 use mailauth_core::authenticate::{Answer, No};
 use mailauth_core::config::Config;
+use mailauth_core::mailbox::Wider;
 use mailauth_core::password::{Flaw, Stored};
 use mailauth_core::quota::room;
 use mailauth_core::routing::{Looking, Router};
@@ -114,6 +115,8 @@ struct Accounts<'a> {
     config: &'a Config,
     progress: Progress,
     unusable: Tally,
+    /// What would make some of these usable.
+    wider: Wider,
     hashes: Tally,
     /// There is a home, and no Maildir in it.
     without_mailbox: Tally,
@@ -124,8 +127,8 @@ struct Accounts<'a> {
 
 impl<'a> Accounts<'a> {
     fn new(config: &'a Config) -> Self {
-        let (progress, unusable, hashes, without_mailbox, not_made, hidden) = Default::default();
-        Accounts { config, progress, unusable, hashes, without_mailbox, not_made, hidden }
+        let (progress, unusable, wider, hashes, without_mailbox, not_made, hidden) = Default::default();
+        Accounts { config, progress, unusable, wider, hashes, without_mailbox, not_made, hidden }
     }
 
     fn look(&mut self, store: &SqlStore, until: Option<Instant>) -> Result<(), StoreError> {
@@ -154,6 +157,7 @@ impl<'a> Accounts<'a> {
             Ok(_) | Err(Flaw::Empty | Flaw::Locked) => {}
             Err(flaw) => self.hashes.add(|| format!("{} ({flaw})", row.login)),
         }
+        self.wider.add(&self.config.mailbox, &row);
         match self.config.mailbox.resolve(row) {
             Err(unusable) => self.unusable.add(|| unusable.to_string()),
             Ok(account) => {
@@ -171,8 +175,13 @@ impl<'a> Accounts<'a> {
 
     fn tell(&self, findings: &mut Findings) {
         let kinds = ["account can never be used as it is", "accounts can never be used as they are"];
-        let cure = "correct them with 'mailauth account set' or 'mailauth account rename'";
-        self.unusable.tell("accounts", State::Degraded, kinds, cure, findings);
+        let mut cure = "correct them with 'mailauth account set' or 'mailauth account rename'".to_owned();
+        let wider = self.wider.lines();
+        if !wider.is_empty() {
+            cure += "; if their users and homes are right, write below [mailbox]: ";
+            cure += &wider.join(", and ");
+        }
+        self.unusable.tell("accounts", State::Degraded, kinds, &cure, findings);
         let kinds = ["stored password can never fit", "stored passwords can never fit"];
         self.hashes.tell("passwords", State::Degraded, kinds, "set others with 'mailauth account passwd'", findings);
         self.tell_of_mailboxes(findings);

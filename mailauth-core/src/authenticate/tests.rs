@@ -213,7 +213,8 @@ fn a_row_that_can_never_be_used_is_no_whether_the_password_is_right_or_wrong() {
 fn a_row_that_can_never_be_used_is_refused_as_slowly_as_any_other() {
     let slow = password::hash(NewScheme::Sha256Crypt, b"secret").unwrap();
     let slow = std::str::from_utf8(slow.expose()).unwrap();
-    let unreadable = Unusable { login: "anna@x.example".into(), column: "uid", problem: "is not a whole number" };
+    let unreadable =
+        Unusable { login: "anna@x.example".into(), column: "uid", problem: "is not a whole number".into() };
     let outage = Some(StoreError::Unusable(unreadable));
     for users in [
         table([AccountRow { uid: Some(0), ..row("anna@x.example", slow) }]),
@@ -250,7 +251,7 @@ fn a_disabled_account_is_disabled_whatever_else_is_wrong_with_it() {
 
 #[test]
 fn what_only_a_copy_says_of_a_row_is_no_reason_to_refuse_it() {
-    let unusable = Unusable { login: "anna@x.example".into(), column: "uid", problem: "is not a whole number" };
+    let unusable = Unusable { login: "anna@x.example".into(), column: "uid", problem: "is not a whole number".into() };
     let error = StoreError::Doubtful(unusable);
     let users = over(Table { outage: Some(error.clone()), ..Table::default() });
     assert_eq!(not_now(try_password(&users, "anna", "secret")), NotNow::Store(error));

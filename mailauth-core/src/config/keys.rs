@@ -62,6 +62,9 @@ const DELAY: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(5);
 /// For which a network is known.
 const KNOWN: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(366 * 24 * 3600);
 
+/// Of a user or group; the largest is none.
+const ID: RangeInclusive<u64> = 0..=u32::MAX as u64 - 1;
+
 /// Of memory that a verification may take.
 const COST: RangeInclusive<u64> = 1 << 20..=64 << 30;
 
@@ -107,6 +110,9 @@ pub(super) const KEYS: &[Key] = &[
     key("mailbox", "gid", |c, v| put(&mut c.mailbox.gid, v.group().map(Some))),
     key("mailbox", "quota", |c, v| put(&mut c.mailbox.quota, v.quota())),
     key("mailbox", "allow_root", |c, v| put(&mut c.mailbox.allow_root, v.boolean())),
+    key("mailbox", "min_uid", |c, v| put(&mut c.mailbox.min_uid, v.small(ID).map(Some))),
+    key("mailbox", "min_gid", |c, v| put(&mut c.mailbox.min_gid, v.small(ID).map(Some))),
+    key("mailbox", "root", |c, v| put(&mut c.mailbox.root, v.absolute_text().map(Some))),
     key("mailbox", "create", |c, v| put(&mut c.mailbox.create, v.boolean())),
     key("password", "scheme", |c, v| put(&mut c.password.scheme, v.scheme())),
     key("password", "default_scheme", |c, v| put(&mut c.password.rules.default_scheme, v.default_scheme())),

@@ -155,7 +155,8 @@ impl Reading<'_> {
             ("password", "memory", password.memory < new.max(heaviest << 10), small),
         ];
         let found = found.into_iter().filter(|(.., wrong, _)| *wrong);
-        let of_database = found.map(|(section, key, _, problem)| (section, key, problem.to_owned()));
+        let of_root = mailbox.contradiction_of_root().map(|problem| ("mailbox", "root", problem));
+        let of_database = found.map(|(section, key, _, problem)| (section, key, problem.to_owned())).chain(of_root);
         // Without both URLs nothing can be said of [admin].
         let is_url = |mistake: &Mistake| {
             mistake.key.as_deref().is_some_and(|key| ["[database] url", "[admin] url"].contains(&key))

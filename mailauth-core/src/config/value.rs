@@ -212,6 +212,12 @@ impl Value<'_> {
         if path.is_absolute() { Ok(path) } else { self.wrong("an absolute path", "write one that begins with /") }
     }
 
+    /// The same, for a path that is compared with those in texts.
+    pub fn absolute_text(&self) -> Result<String> {
+        self.absolute_path()?;
+        self.text().map(str::to_owned)
+    }
+
     /// One service, by any of its names.
     pub fn service(&self) -> Result<Service> {
         match Services::parse(self.text()?) {

@@ -185,7 +185,14 @@ fn router<S: MailStore + 'static>(table: &Arc<S>) -> Router {
 
 fn router_with<S: MailStore + 'static>(table: &Arc<S>, delimiters: &str) -> Router {
     let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
-    let mailbox = MailboxDefaults { uid: Some(uid), gid: Some(gid), allow_root: true, ..MailboxDefaults::default() };
+    let mailbox = MailboxDefaults {
+        uid: Some(uid),
+        gid: Some(gid),
+        min_uid: Some(1000),
+        root: Some("/".into()),
+        allow_root: true,
+        ..MailboxDefaults::default()
+    };
     let policy = Policy {
         default_domain: Some("x.example".into()),
         separators: String::new(),

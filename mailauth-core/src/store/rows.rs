@@ -9,6 +9,10 @@ use crate::mailbox::Unusable;
 use crate::quota::Limits;
 use crate::schema::Field;
 use crate::{Secret, Services};
+use std::borrow::Cow;
+
+/// The most bytes of a login that is none which a message repeats.
+const MOST_SHOWN: usize = 300;
 
 /// Reads the fields of [`Field::READ`], in their order. The login is the row's own, and must be folded already.
 pub(super) fn account(row: &dyn Row) -> Result<AccountRow, Unusable> {
@@ -17,7 +21,7 @@ pub(super) fn account(row: &dyn Row) -> Result<AccountRow, Unusable> {
     let fields = Fields { row, login: out.login.as_str() };
     let password = match row.cell(1) {
         Cell::Null => Password::default(),
-        Cell::Text(bytes) => Password(Secret::from(bytes)),
+        Cell::Text(bytes) => Password(Secret::from(fields.bounded(1, bytes)?)),
         Cell::Int(_) | Cell::Other => return Err(fields.unusable(1, "is not text")),
     };
     let enabled = fields.flag(2)?;
@@ -49,10 +53,10 @@ pub(super) fn account(row: &dyn Row) -> Result<AccountRow, Unusable> {
 
 /// The row's login, which must stand there as logins are looked up.
 fn login(row: &dyn Row) -> Result<Login, Unusable> {
-    let unusable = |login: &[u8], problem| Unusable {
-        login: login.escape_ascii().to_string(),
+    let unusable = |login: &[u8], problem: &'static str| Unusable {
+        login: login.get(..MOST_SHOWN).unwrap_or(login).escape_ascii().to_string(),
         column: Field::Login.name(),
-        problem,
+        problem: Cow::Borrowed(problem),
     };
     match row.cell(0) {
         Cell::Text(stored) => match Login::parse(stored, None) {
@@ -127,20 +131,30 @@ struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    fn unusable(&self, index: usize, problem: &'static str) -> Unusable {
+    fn unusable(&self, index: usize, problem: impl Into<Cow<'static, str>>) -> Unusable {
         let column = Field::READ.get(index).map_or("?", |field| field.name());
-        Unusable { login: self.login.to_owned(), column, problem }
+        Unusable { login: self.login.to_owned(), column, problem: problem.into() }
     }
 
     /// Text that is there: NULL and empty are the same.
     fn text(&self, index: usize) -> Result<Option<&'a str>, Unusable> {
         match self.row.cell(index) {
             Cell::Null => Ok(None),
-            Cell::Text(bytes) => match std::str::from_utf8(bytes) {
+            Cell::Text(bytes) => match std::str::from_utf8(self.bounded(index, bytes)?) {
                 Ok(text) => Ok(Some(text).filter(|text| !text.is_empty())),
                 Err(_) => Err(self.unusable(index, "is not valid UTF-8; set it anew")),
             },
             Cell::Int(_) | Cell::Other => Err(self.unusable(index, "is not text")),
+        }
+    }
+
+    /// The bytes of a text, unless there are more than its field may have.
+    fn bounded(&self, index: usize, bytes: &'a [u8]) -> Result<&'a [u8], Unusable> {
+        match Field::READ.get(index).and_then(|field| field.most_bytes()) {
+            Some(most) if bytes.len() > most => {
+                Err(self.unusable(index, format!("has more than {most} bytes; shorten it")))
+            }
+            _ => Ok(bytes),
         }
     }
 
@@ -253,6 +267,22 @@ mod tests {
             let unusable = with(index, cell).unwrap_err();
             assert_eq!(unusable.column, Field::READ[index].name(), "{cell:?}");
         }
+    }
+
+    #[test]
+    fn a_text_that_is_too_long_makes_its_row_unusable_and_is_not_repeated() {
+        let long: &'static [u8] = vec![b'x'; 9000].leak();
+        for field in Field::READ {
+            let index = Field::READ.iter().position(|read| *read == field).unwrap();
+            let unusable = with(index, Cell::Text(long)).unwrap_err();
+            assert_eq!(unusable.column, field.name());
+            assert!(unusable.to_string().len() < 1000, "{unusable}");
+            if let Some(most) = field.most_bytes() {
+                assert_eq!(unusable.problem, format!("has more than {most} bytes; shorten it"));
+                assert!(most < 9000);
+            }
+        }
+        assert!(with(12, Cell::Text(long.get(..8192).unwrap())).is_ok());
     }
 
     #[test]

@@ -150,7 +150,7 @@ impl SqlStore {
                     Some(_) => Err(Unusable {
                         login: login.to_string(),
                         column: Field::Login.name(),
-                        problem: "stands in two rows; make it the primary key",
+                        problem: "stands in two rows; make it the primary key".into(),
                     }),
                 });
             }

@@ -184,7 +184,7 @@ pub fn answers(table: &Arc<Table>) -> Answers {
     let policy = Policy {
         default_domain: Some("x.example".into()),
         separators: String::new(),
-        mailbox: MailboxDefaults { allow_root: true, ..MailboxDefaults::default() },
+        mailbox: MailboxDefaults { allow_root: true, root: Some("/".into()), ..MailboxDefaults::default() },
         rules: Rules::default(),
         scheme: NewScheme::Sha256Crypt,
         min_length: 8,

@@ -126,6 +126,16 @@ fn root_is_no_user_for_mail_unless_allowed() {
 }
 
 #[test]
+fn the_root_of_mailboxes_holds_what_the_configuration_places() {
+    let said = mistake("[mailbox]\nhome = '/home/%u'\nroot = '/srv'");
+    assert!(said.starts_with("m.toml:3:8: [mailbox] root: does not hold [mailbox] home /home/%u; write"), "{said}");
+    assert!(mistake("[mailbox]\nroot = 'mail'").contains("is not an absolute path"));
+    assert!(mistake("[mailbox]\nroot = '/var/mail/..'").contains("has .. in it"));
+    assert!(mistake("[mailbox]\nmin_uid = 4294967295").contains("min_uid"));
+    assert!(Config::parse("[mailbox]\nroot = '/'\nmin_uid = 0\nmin_gid = 8", Path::new("m")).is_ok());
+}
+
+#[test]
 fn one_verification_has_to_fit_into_the_memory_for_all() {
     let config = "[password]\nmemory = \"64M\"\nmax_argon2_memory = \"32M\"\n";
     assert!(mistake(config).starts_with("m.toml:2:10: [password] memory: is less than one verification may take"));
@@ -228,6 +238,7 @@ fn the_sample_holds_every_key_with_its_default() {
     shown.login.default_domain = None;
     shown.cache.memory = None;
     (shown.mailbox.uid, shown.mailbox.gid) = (None, None);
+    (shown.mailbox.min_uid, shown.mailbox.min_gid, shown.mailbox.root) = (None, None, None);
     shown.mailbox.quota = Default::default();
     shown.quota.warning = None;
     (shown.courier.socket_group, shown.courier.user) = (None, None);

@@ -310,7 +310,7 @@ fn a_row_that_cannot_be_trusted_any_more_is_not_kept() {
     story.seen("anna");
     let seen = story.seen("anna");
     story.wait(PAUSE);
-    let unusable = Unusable { login: "anna@x.example".into(), column: "uid", problem: "is no number" };
+    let unusable = Unusable { login: "anna@x.example".into(), column: "uid", problem: "is no number".into() };
     story.table.fail(Some(unusable.clone().into()));
     assert_eq!(story.again(&seen).unwrap_err(), unusable.clone().into());
     assert_eq!(story.try_seen("anna").unwrap_err(), unusable.into());
