@@ -5,6 +5,7 @@ use super::driver::Param;
 use super::newest::{Newest, Reading};
 use super::recent::RecentChanges;
 use super::sql::SqlStore;
+use super::statements::MOST_TARGET;
 use super::{AccountStore, DomainStanding, MailStore, StoreError};
 use crate::alias::{self, AddressError};
 use crate::{DomainName, spelling};
@@ -95,6 +96,9 @@ impl Targets {
         }
         self.0.sort();
         let read = |(_, target): (i64, Vec<u8>)| match String::from_utf8(target) {
+            Ok(target) if target.len() > MOST_TARGET => {
+                Err(unusable(format!("a target has more than {MOST_TARGET} bytes; correct it by SQL")))
+            }
             Ok(target) => match alias::check_target(&target) {
                 // Mail servers that send no letters beyond ASCII can go on with this.
                 Ok(()) => Ok(spelling::respelt_target(&target).into_owned()),

@@ -283,6 +283,9 @@ pub(crate) struct Dialect {
     pub(crate) by_index: &'static str,
     /// A comparison of bytes, whatever the collation, of the expression `{}` with a parameter.
     pub(crate) same_bytes: &'static str,
+    /// A text that is not read whole where it is longer than it may be: the column `{}` in up to `{most}` bytes, and otherwise
+    /// something of at least `{more}` bytes in its place.
+    pub(crate) bounded: &'static str,
     /// What follows an `INSERT` of a row to change the one that is there, where its key `{}` is.
     pub(crate) or_update: &'static str,
     /// There, the sum of the column `{old}` of that row and the same column `{column}` of the new one, at most 2^63 - 1.
@@ -300,6 +303,12 @@ pub(crate) struct Dialect {
 }
 
 impl Dialect {
+    /// Reads a text in up to so many bytes.
+    pub(crate) fn bounded(&self, column: &str, most: usize) -> String {
+        let (more, most) = ((most + 1).to_string(), most.to_string());
+        self.bounded.replace("{most}", &most).replace("{more}", &more).replace("{}", column)
+    }
+
     /// The condition that `columns`, in their order, come after the values of parameters. Each parameter but the last is
     /// given twice.
     ///

@@ -42,6 +42,7 @@ static DIALECT: Dialect = Dialect {
     row_values: true,
     by_index: "",
     same_bytes: "",
+    bounded: "{}",
     or_update: "",
     added: "",
     table_exists: "",

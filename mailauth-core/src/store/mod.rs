@@ -49,6 +49,8 @@ mod postgres;
 mod postgres_proof;
 #[cfg(feature = "postgres")]
 mod privileges;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+mod received;
 mod recent;
 mod rename;
 mod respell;

@@ -32,6 +32,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     by_index: " FORCE INDEX ({})",
     // Collations ignore spaces at the end at least, and most of them case.
     same_bytes: "CAST(CONVERT({} USING utf8mb4) AS BINARY) = CAST(? AS BINARY)",
+    bounded: "LEFT({}, {more})",
     or_update: "ON DUPLICATE KEY UPDATE",
     added: "CAST(LEAST(CAST({old} AS DECIMAL(30)) + VALUES({column}), 9223372036854775807) AS SIGNED)",
     table_exists: "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = ?",

@@ -3,6 +3,7 @@
 //! One thread uses a connection at a time and waits for one answer, so all that a runtime would do is `poll(2)` on one
 //! descriptor until the deadline. A query costs three system calls: send, poll, receive.
 
+use super::received;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
@@ -10,7 +11,7 @@ use rustix::net::{RecvFlags, SendFlags};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -24,6 +25,8 @@ struct Shared {
     readable: AtomicBool,
     /// The client waits until it can send more.
     wants_to_write: AtomicBool,
+    /// Bytes received since a future was begun.
+    received: AtomicUsize,
 }
 
 impl Socket {
@@ -33,6 +36,7 @@ impl Socket {
             descriptor: descriptor.into(),
             readable: AtomicBool::new(false),
             wants_to_write: AtomicBool::new(false),
+            received: AtomicUsize::new(0),
         }))
     }
 
@@ -56,7 +60,8 @@ impl AsyncRead for Socket {
                 // Less than fits is all there was.
                 shared.readable.store(received == size, Ordering::Relaxed);
                 buffer.advance(received);
-                Poll::Ready(Ok(()))
+                let all = shared.received.fetch_add(received, Ordering::Relaxed).saturating_add(received);
+                Poll::Ready(if all > received::MOST { Err(received::too_much()) } else { Ok(()) })
             }
             Err(Errno::AGAIN | Errno::INTR) => {
                 shared.readable.store(false, Ordering::Relaxed);
@@ -117,6 +122,7 @@ impl Driven {
         mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
     ) -> io::Result<Option<T>> {
         let mut context = Context::from_waker(&self.waker);
+        self.shared.received.store(0, Ordering::Relaxed);
         loop {
             self.woken.0.store(false, Ordering::Relaxed);
             if let Poll::Ready(outcome) = poll(&mut context) {

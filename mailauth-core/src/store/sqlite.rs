@@ -5,6 +5,7 @@ use super::driver::{
 };
 use crate::names;
 use rusqlite::config::DbConfig;
+use rusqlite::limits::Limit;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{ErrorCode, OpenFlags, ToSql, ffi};
 use rustix::process::Uid;
@@ -25,6 +26,8 @@ pub(crate) static DIALECT: Dialect = Dialect {
     row_values: true,
     by_index: "",
     same_bytes: "CAST({} AS BLOB) = CAST(? AS BLOB)",
+    // The length is in the row's header: what is too long is not even read.
+    bounded: "CASE WHEN octet_length({}) > {most} THEN zeroblob({more}) ELSE {} END",
     or_update: "ON CONFLICT ({}) DO UPDATE SET",
     // A sum that is too large for an integer becomes a fraction, and the largest integer again.
     added: "CAST({old} + excluded.{column} AS INTEGER)",
@@ -45,6 +48,9 @@ const MODE: u32 = 0o640;
 
 /// What is removed or replaced is overwritten with zeros: a hash that was changed is not to be found in the file.
 pub(super) const ERASE: &str = "PRAGMA secure_delete = ON";
+
+/// The longest value, and the longest row. What is not bounded by its statement is a key, and far shorter.
+const MOST_BYTES: i32 = 1 << 20;
 
 /// How many instructions of SQLite's machine run between two looks at the clock: some tens of microseconds.
 const STEPS: i32 = 10_000;
@@ -92,6 +98,7 @@ impl Driver for Sqlite {
         if connection.is_readonly("main").map_err(raise)? {
             self.see_that_it_can_be_read(&connection)?;
         }
+        connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, MOST_BYTES).map_err(raise)?;
         connection.set_prepared_statement_cache_capacity(32);
         // Without this SQLite plans a kept statement anew for each new login, which costs more than running it.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(raise)?;

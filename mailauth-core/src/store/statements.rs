@@ -185,6 +185,10 @@ pub(super) const INSERTED: [Field; 14] = [
     Field::Receives,
 ];
 
+/// The most bytes of the target of an alias, where mail asks for it, and of the description of a domain.
+pub(super) const MOST_TARGET: usize = 1024;
+pub(super) const MOST_DESCRIPTION: usize = 8192;
+
 /// How many accounts an import adds with one statement: enough that the way to the server and back does not count, and
 /// far from what any database allows as parameters.
 pub(super) const BATCH: usize = 500;
@@ -236,8 +240,12 @@ impl Statements {
 
         let login = accounts.read(Field::Login);
         let from = &accounts.from;
-        let read = |fields: &[Field]| fields.iter().map(|f| accounts.read(*f)).collect::<Vec<_>>().join(", ");
-        let row = format!("{}, {}", read(&Field::READ), accounts.read(Field::Domain));
+        let whole = |field: &Field| match field.most_bytes() {
+            Some(most) => dialect.bounded(accounts.read(*field), most),
+            None => accounts.read(*field).to_owned(),
+        };
+        let fields = Field::READ.iter().map(whole).collect::<Vec<_>>().join(", ");
+        let row = format!("{fields}, {}", accounts.read(Field::Domain));
         let time = |field: &Field| dialect.time_text.replace("{}", accounts.read(*field));
         let times = Field::TIMES.iter().map(time).collect::<Vec<_>>().join(", ");
 
@@ -275,6 +283,9 @@ impl Statements {
             |those: &str| format!("SELECT COUNT(*), MAX(login) FROM (SELECT {written} AS login {those} LIMIT ?) page");
         let domain = format!("{d_name}, {d_enabled}, {d_bytes}, {d_messages}, {d_backup}");
         let alias = format!("{address}, {target}, {position}");
+        // Pages go on behind their last row's target as it stands; these need not.
+        let short_alias = format!("{address}, {}, {position}", dialect.bounded(target, MOST_TARGET));
+        let d_short = dialect.bounded(d_text, MOST_DESCRIPTION);
         let other = format!("{o_name}, {o_target}, {o_enabled}");
 
         Statements {
@@ -306,7 +317,7 @@ impl Statements {
             )),
             time: kept(format!("SELECT {}", text(now))),
             domain_page: kept(format!(
-                "SELECT {domain}, {d_text} FROM {d} WHERE {d_name} > ? ORDER BY {d_name} LIMIT ?"
+                "SELECT {domain}, {d_short} FROM {d} WHERE {d_name} > ? ORDER BY {d_name} LIMIT ?"
             )),
             copied_domain: kept(format!("SELECT {domain} FROM {d} WHERE {d_name} = ?")),
             alias_page: kept(format!(
@@ -371,7 +382,7 @@ impl Statements {
             )),
             remove_alias_domain: kept(format!("DELETE FROM {o} WHERE {o_name} = ?")),
             remove_alias_domains_of: kept(format!("DELETE FROM {o} WHERE {o_target} = ? AND {o_name} <= ?")),
-            whole_domain: kept(format!("SELECT {domain}, {d_text} FROM {d} WHERE {d_name} = ?")),
+            whole_domain: kept(format!("SELECT {domain}, {d_short} FROM {d} WHERE {d_name} = ?")),
             add_domain: kept(format!(
                 "INSERT INTO {d} ({d_name}, {d_enabled}, {d_text}, {d_bytes}, {d_messages}, {d_backup}) \
                  VALUES (?, ?, ?, ?, ?, ?)"
@@ -383,8 +394,8 @@ impl Statements {
             remove_domain: kept(format!("DELETE FROM {d} WHERE {d_name} = ?")),
             remove_domain_accounts: kept(format!("DELETE FROM {table} WHERE {of_domain} = ? AND {written} <= ?")),
             remove_domain_aliases: kept(format!("DELETE FROM {al} WHERE {al_domain} = ? AND {address} <= ?")),
-            find_alias: kept(format!("SELECT {alias} FROM {al} WHERE {address} = ? LIMIT ?")),
-            find_aliases: kept(format!("SELECT {alias} FROM {al} WHERE {address} IN (?, ?) LIMIT ?")),
+            find_alias: kept(format!("SELECT {short_alias} FROM {al} WHERE {address} = ? LIMIT ?")),
+            find_aliases: kept(format!("SELECT {short_alias} FROM {al} WHERE {address} IN (?, ?) LIMIT ?")),
             add_alias: kept(format!(
                 "INSERT INTO {al} ({address}, {al_domain}, {target}, {position}) VALUES (?, ?, ?, ?)"
             )),
@@ -448,6 +459,7 @@ mod tests {
             row_values: true,
             by_index: "",
             time_value: "{}",
+            bounded: "{}",
             or_update: "",
             added: "",
             table_exists: "",

@@ -3,6 +3,7 @@
 //! A limit for each read(2), such as `SO_RCVTIMEO`, is none for the whole answer: a server that sends a byte a second could
 //! hold a login for minutes. Here each wait is for what is left until the deadline.
 
+use super::received;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
@@ -15,12 +16,18 @@ use std::time::Instant;
 pub(super) struct Timed {
     descriptor: OwnedFd,
     until: Instant,
+    /// Bytes received since the deadline was set.
+    received: usize,
 }
 
 impl Timed {
     /// Takes over a connection that does not block.
     pub(super) fn new(descriptor: impl Into<OwnedFd>, until: Instant) -> Self {
-        Timed { descriptor: descriptor.into(), until }
+        Timed { descriptor: descriptor.into(), until, received: 0 }
+    }
+
+    fn end_at(&mut self, until: Instant) {
+        (self.until, self.received) = (until, 0);
     }
 
     fn wait(&self, events: PollFlags) -> io::Result<()> {
@@ -45,7 +52,10 @@ impl Read for Timed {
             // The answer to what was just sent is not there yet, so to wait first saves a call.
             self.wait(PollFlags::IN)?;
             match rustix::net::recv(&self.descriptor, &mut *buffer, RecvFlags::DONTWAIT) {
-                Ok((count, _)) => return Ok(count),
+                Ok((count, _)) => {
+                    self.received = self.received.saturating_add(count);
+                    return if self.received > received::MOST { Err(received::too_much()) } else { Ok(count) };
+                }
                 Err(Errno::AGAIN | Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -80,8 +90,8 @@ impl Stream {
     /// Whatever is under way, or begins from now on, ends at this time.
     pub(super) fn end_at(&mut self, until: Instant) {
         match self {
-            Stream::Clear(socket) => socket.until = until,
-            Stream::Tls(stream) => stream.sock.until = until,
+            Stream::Clear(socket) => socket.end_at(until),
+            Stream::Tls(stream) => stream.sock.end_at(until),
         }
     }
 }
@@ -152,6 +162,20 @@ mod tests {
         let error = socket.write_all(&vec![0; 16 << 20]).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         assert!(start.elapsed() >= limit && start.elapsed() < limit * 10, "{:?}", start.elapsed());
+    }
+
+    #[test]
+    fn a_peer_that_sends_without_end_is_left() {
+        let (socket, mut peer) = pair(Duration::from_secs(60));
+        let mut stream = Stream::Clear(socket);
+        std::thread::scope(|scope| {
+            let chunk = vec![0; 1 << 20];
+            scope.spawn(move || while peer.write_all(&chunk).is_ok() {});
+            stream.end_at(Instant::now() + Duration::from_secs(60));
+            let error = io::copy(&mut stream, &mut io::sink()).unwrap_err();
+            assert!(error.to_string().contains("more than 67108864 bytes"), "{error}");
+            drop(stream);
+        });
     }
 
     #[test]
