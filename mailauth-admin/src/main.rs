@@ -136,7 +136,7 @@ fn run(Cli { config, noun, .. }: Cli) -> Result<Exit, Failure> {
         Noun::Account(verb) => verb.run(&setup()?),
         Noun::Alias(verb) => verb.run(&setup()?),
         Noun::Quota(verb) => verb.run(config.as_deref()),
-        Noun::Deliver(deliver) => deliver.run(as_daemon),
+        Noun::Deliver(deliver) => deliver.run(|| Setup::load_for_delivery(config.as_deref())),
         Noun::Auth(auth) => auth.run(&as_daemon()?),
         Noun::Hash(hash) => hash.run(&setup()?),
         Noun::Check(check) => check.run(config.as_deref()),

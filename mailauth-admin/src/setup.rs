@@ -32,7 +32,15 @@ impl Setup {
     /// The same for what is done in a daemon's place, as the daemon's user of the database. What is only the
     /// administrator's is not read.
     pub fn load_as_daemon(file: Option<&Path>) -> Result<Self, Failure> {
-        let (config, source) = Config::load(file)?;
+        Self::of_daemon(Config::load_or_default(file)?)
+    }
+
+    /// The same for what a mail server starts: without a configuration it is not done.
+    pub fn load_for_delivery(file: Option<&Path>) -> Result<Self, Failure> {
+        Self::of_daemon(Config::load(file)?)
+    }
+
+    fn of_daemon((config, source): (Config, Source)) -> Result<Self, Failure> {
         warn(source);
         Ok(Setup { database: config.database.clone(), config })
     }

@@ -14,6 +14,7 @@ pub mod credentials;
 mod decision_log;
 pub mod detail;
 mod domain;
+pub mod environment;
 pub mod home;
 pub mod lock_file;
 #[cfg(feature = "log")]

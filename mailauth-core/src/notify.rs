@@ -26,7 +26,7 @@ pub fn stopping() {
 }
 
 fn say(state: &str) {
-    let Some(name) = std::env::var_os("NOTIFY_SOCKET") else { return };
+    let Some(name) = crate::environment::var_os("NOTIFY_SOCKET") else { return };
     if let Err(error) = send(&name, state) {
         tracing::warn!(%error, "systemd could not be told {:?}; is NOTIFY_SOCKET right?", state.lines().next());
     }

@@ -32,9 +32,8 @@ impl Asker {
         let database = database.filter(|_| config.client.fallback == Fallback::Database);
         Asker {
             daemon: Client::configured(config),
-            database: database.map(|command| {
-                Client::of_program(command, patience).permitting(Arc::new(config.mailbox.clone()))
-            }),
+            database: database
+                .map(|command| Client::of_program(command, patience).permitting(Arc::new(config.mailbox.clone()))),
             patience,
             login: RefCell::default(),
         }

@@ -9,7 +9,6 @@ use mailauth_core::authenticate::{Answer, No, NotNow};
 use mailauth_core::config::{Config, Fallback, Pop3Config};
 use mailauth_core::quota::{Limits, MaildirQuota, Rules};
 use rustix::process::geteuid;
-use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -55,7 +54,7 @@ fn check(way: &dyn Way, name: &OsStr) -> Result<(), End> {
     for warning in source.warnings {
         step("warning", warning);
     }
-    let caller = Caller::new(name, &config.pop3, |name| env::var_os(name));
+    let caller = Caller::new(name, &config.pop3, mailauth_core::environment::var_os);
     step("service", format_args!("{} (from {})", caller.service, origin(&config.pop3)));
     let missing = |error| End::Misuse(format!("no login and password were given: {error}"));
     let login = terminal::ask("Login: ").map_err(missing)?;
@@ -78,7 +77,7 @@ fn check(way: &dyn Way, name: &OsStr) -> Result<(), End> {
 }
 
 fn origin(settings: &Pop3Config) -> String {
-    match env::var_os(SERVICE) {
+    match mailauth_core::environment::var_os(SERVICE) {
         Some(_) => format!("${SERVICE}"),
         None if settings.service == Pop3Config::default().service => "[pop3] service, or its default".to_owned(),
         None => "[pop3] service".to_owned(),

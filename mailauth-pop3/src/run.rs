@@ -69,7 +69,7 @@ fn serve(way: &dyn Way, name: &OsString, arguments: &[OsString]) -> Result<Infal
         return Err(End::Misuse("no program to run is given; see --help".to_owned()));
     };
     let (config, _) = way.configuration()?;
-    let caller = Caller::new(name, &config.pop3, |name| env::var_os(name));
+    let caller = Caller::new(name, &config.pop3, mailauth_core::environment::var_os);
     let authority = way.authority(&config)?;
     let account = match decide(&*authority, &record, &caller, &config) {
         Answer::Yes(account) => account,

@@ -117,7 +117,7 @@ impl HostPort {
 pub enum DatabaseUrl {
     /// A file.
     Sqlite {
-        /// Its path; a relative one is relative to the working directory.
+        /// Its path; a relative one of a configuration file begins in the folder of that.
         path: PathBuf,
     },
     /// MySQL or MariaDB.

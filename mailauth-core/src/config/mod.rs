@@ -1,9 +1,10 @@
 //! The configuration: what the administrator wrote, with a default for every key.
 //!
-//! TOML, from the file given with `--config`, else named by `$MAILAUTH_CONFIG`, else `/etc/mailauth/mailauth.toml`, else
-//! nothing but the defaults. `mailauth.toml` at the root of the repository is a sample with every key.
+//! TOML, from the file given with `--config`, else named by `$MAILAUTH_CONFIG`, else `/etc/mailauth/mailauth.toml`. Without
+//! any, the administrator's command goes on with nothing but the defaults, and all other programs say so and end. `mailauth.toml` at the root of the repository is a sample with every key.
 
 mod admin;
+mod anchor;
 mod cache;
 mod database;
 mod keys;

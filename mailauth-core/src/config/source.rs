@@ -4,11 +4,12 @@ use super::mistake::{Mistake, Place};
 use super::parse::{self, MAX_TEXT, Parsed};
 use super::secrets::{Given, Secrets};
 use super::{Config, ConfigErrors};
+use crate::environment;
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::{env, fmt};
 use zeroize::Zeroize;
 
 /// The file of the system.
@@ -61,29 +62,40 @@ impl fmt::Display for Origin {
 }
 
 impl Config {
-    /// Reads the configuration from `file`, else from the file that `$MAILAUTH_CONFIG` names, else from
-    /// `/etc/mailauth/mailauth.toml`; without that file too, it is all defaults. Reads the database's password as well.
+    /// Reads the configuration from `file`, else from the file that `$MAILAUTH_CONFIG` names (unless the environment is
+    /// another user's: [`environment::is_foreign`]), else from `/etc/mailauth/mailauth.toml`. Reads the database's password as
+    /// well. For programs that serve others: where they are started is nobody's choice, so there is no default database in
+    /// that folder.
     ///
     /// # Errors
-    /// With all that is wrong with the file that counts; no other one is tried then.
+    /// With all that is wrong with the file that counts, no other one being tried then; where there is none; and where it does
+    /// not say which database.
     pub fn load(file: Option<&Path>) -> Result<(Config, Source), ConfigErrors> {
-        let Some((mut parsed, origin)) = find(file)? else { return Ok(defaults()) };
-        let mut secrets = Secrets::new(&parsed);
-        let password = secrets.read("database", parsed.config.database.password_file.as_deref());
-        secrets.warn_of_key(parsed.config.database.tls_key.as_deref());
-        let mut warnings = secrets.end(origin.file().unwrap_or(Path::new(SYSTEM_FILE)))?;
-        warnings.extend(doubts(&parsed.config));
-        parsed.config.database.password = password.unwrap_or_default();
-        Ok((parsed.config, Source { origin, warnings }))
+        let Some((parsed, origin)) = find(file)? else { return Err(missing()) };
+        if !parsed.places.contains_key(&("database", "url")) {
+            let problem = "is not set, and there is no default for this program; write where the accounts are";
+            let file = origin.file().unwrap_or(Path::new(SYSTEM_FILE));
+            return Err(problem_of(file, Some("[database] url"), problem));
+        }
+        finish(parsed, origin)
     }
 
-    /// The same for the administrator's command: reads the password of the user of `[admin]` too. Of these two files, one
+    /// The same for commands that people run, beginners too: without a file, or a database in it, the defaults stand, and the
+    /// database is a file in the working folder.
+    ///
+    /// # Errors
+    /// With all that is wrong with the file that counts.
+    pub fn load_or_default(file: Option<&Path>) -> Result<(Config, Source), ConfigErrors> {
+        find(file)?.map_or_else(defaults, |(parsed, origin)| finish(parsed, origin))
+    }
+
+    /// The same for the administrator's command with its own user of the database: reads the password of the user of `[admin]` too. Of these two files, one
     /// may be kept from this process, which then works as the other user.
     ///
     /// # Errors
     /// As [`Config::load`].
     pub fn load_for_administration(file: Option<&Path>) -> Result<(Config, Source), ConfigErrors> {
-        let Some((mut parsed, origin)) = find(file)? else { return Ok(defaults()) };
+        let Some((mut parsed, origin)) = find(file)? else { return defaults() };
         let (admin, database) = (parsed.config.admin.clone(), parsed.config.database.clone());
         let mut secrets = Secrets::new(&parsed);
         let of_admin = secrets.try_read("admin", admin.password_file.as_deref());
@@ -103,23 +115,35 @@ impl Config {
         Ok((parsed.config, Source { origin, warnings }))
     }
 
-    /// The same, but leaves the database's password alone: for programs that only ask a daemon, and may not read it.
+    /// The same for programs that only ask a daemon: it need not say which database, and the password is left alone, which they
+    /// may not read.
     ///
     /// # Errors
-    /// As [`Config::load`].
+    /// As [`Config::load`], but for the database.
     pub fn load_without_password(file: Option<&Path>) -> Result<(Config, Source), ConfigErrors> {
-        let Some((parsed, origin)) = find(file)? else { return Ok(defaults()) };
+        let Some((parsed, origin)) = find(file)? else { return Err(missing()) };
         Ok((parsed.config, Source { origin, warnings: Vec::new() }))
     }
 
     /// The same, from the file of the system whatever the environment says: that belongs to another program.
     ///
     /// # Errors
-    /// As [`Config::load`].
+    /// As [`Config::load_without_password`].
     pub fn load_system() -> Result<(Config, Source), ConfigErrors> {
-        let Some((parsed, origin)) = read(Origin::System(SYSTEM_FILE.into()))? else { return Ok(defaults()) };
+        let Some((parsed, origin)) = read(Origin::System(SYSTEM_FILE.into()))? else { return Err(missing()) };
         Ok((parsed.config, Source { origin, warnings: Vec::new() }))
     }
+}
+
+/// Reads what the configuration names, for one that does not administrate.
+fn finish(mut parsed: Parsed, origin: Origin) -> Result<(Config, Source), ConfigErrors> {
+    let mut secrets = Secrets::new(&parsed);
+    let password = secrets.read("database", parsed.config.database.password_file.as_deref());
+    secrets.warn_of_key(parsed.config.database.tls_key.as_deref());
+    let mut warnings = secrets.end(origin.file().unwrap_or(Path::new(SYSTEM_FILE)))?;
+    warnings.extend(doubts(&parsed.config));
+    parsed.config.database.password = password.unwrap_or_default();
+    Ok((parsed.config, Source { origin, warnings }))
 }
 
 /// What is doubtful about the values.
@@ -127,13 +151,17 @@ fn doubts(config: &Config) -> impl Iterator<Item = String> {
     config.mailbox.quota.doubt().map(|doubt| format!("[mailbox] quota: {doubt}")).into_iter()
 }
 
-fn defaults() -> (Config, Source) {
-    (Config::default(), Source { origin: Origin::Defaults, warnings: Vec::new() })
+/// The defaults alone. Not for a set-id program: the working folder, where their database is, is another user's choice.
+fn defaults() -> Result<(Config, Source), ConfigErrors> {
+    if environment::is_foreign() {
+        return Err(missing());
+    }
+    Ok((Config::default(), Source { origin: Origin::Defaults, warnings: Vec::new() }))
 }
 
 /// The configuration that counts, and where it is from; nothing where there is no file.
 fn find(file: Option<&Path>) -> Result<Option<(Parsed, Origin)>, ConfigErrors> {
-    let origin = match (file, env::var_os(VARIABLE).filter(|name| !name.is_empty())) {
+    let origin = match (file, environment::var_os(VARIABLE).filter(|name| !name.is_empty())) {
         (Some(file), _) => Origin::Option(file.to_owned()),
         (None, Some(name)) => Origin::Environment(name.into()),
         (None, None) => Origin::System(SYSTEM_FILE.into()),
@@ -150,7 +178,9 @@ fn read(origin: Origin) -> Result<Option<(Parsed, Origin)>, ConfigErrors> {
         }
         Err(error) => return Err(unreadable(file, None, &error)),
     };
-    Ok(Some((parse::parse(&text, file)?, origin)))
+    let mut parsed = parse::parse(&text, file)?;
+    parsed.anchor(file);
+    Ok(Some((parsed, origin)))
 }
 
 /// What is to be said of a file with a secret if everybody may read it.
@@ -170,6 +200,18 @@ pub(super) fn read_bounded(path: &Path, most: usize) -> io::Result<Vec<u8>> {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {most} bytes")));
     }
     Ok(bytes)
+}
+
+/// That there is no configuration at all.
+fn missing() -> ConfigErrors {
+    let problem = "there is no configuration; write this file, or name another one with --config or $MAILAUTH_CONFIG where \
+                   that can be given";
+    problem_of(Path::new(SYSTEM_FILE), None, problem)
+}
+
+fn problem_of(file: &Path, key: Option<&str>, problem: &str) -> ConfigErrors {
+    let mistake = Mistake { place: None, key: key.map(str::to_owned), problem: problem.to_owned() };
+    ConfigErrors { file: file.to_owned(), mistakes: vec![mistake] }
 }
 
 fn unreadable(file: &Path, place: Option<Place>, error: &io::Error) -> ConfigErrors {
@@ -206,7 +248,7 @@ mod tests {
     }
 
     fn load(folder: &tempfile::TempDir) -> Result<(Config, Source), ConfigErrors> {
-        Config::load(Some(&folder.path().join("m.toml")))
+        Config::load_or_default(Some(&folder.path().join("m.toml")))
     }
 
     const WITH_PASSWORD: &[u8] = b"[database]\npassword_file = 'FOLDER/secret'\n";
@@ -270,8 +312,21 @@ mod tests {
     }
 
     #[test]
+    fn a_program_that_serves_has_a_configuration_with_a_database() {
+        let without = folder(b"[quota]\n", b"");
+        let file = without.path().join("m.toml");
+        let said = Config::load(Some(&file)).unwrap_err().to_string();
+        assert!(said.contains("m.toml: [database] url: is not set"), "{said}");
+        assert!(Config::load_without_password(Some(&file)).is_ok());
+        let with = folder(b"[database]\nurl = 'sqlite:mail.db'\n", b"");
+        let (config, _) = Config::load(Some(&with.path().join("m.toml"))).unwrap();
+        assert_eq!(config.database.url.to_string(), format!("sqlite:{}/mail.db", with.path().display()));
+        assert!(missing().to_string().starts_with("/etc/mailauth/mailauth.toml: there is no configuration; write"));
+    }
+
+    #[test]
     fn a_file_that_is_not_there_or_no_text_says_so() {
-        let error = Config::load(Some(Path::new("/nonexistent.toml"))).unwrap_err().to_string();
+        let error = Config::load_or_default(Some(Path::new("/nonexistent.toml"))).unwrap_err().to_string();
         assert_eq!(
             error,
             "/nonexistent.toml: the configuration cannot be read: No such file or directory (os error 2)"
@@ -282,7 +337,7 @@ mod tests {
         assert!(error.contains("m.toml:2:3: the configuration cannot be read: it is not UTF-8"), "{error}");
         fs::write(folder.path().join("m.toml"), vec![b'#'; MAX_TEXT + 1]).unwrap();
         assert!(load(&folder).unwrap_err().to_string().contains("more than 1048576 bytes"));
-        let error = Config::load(Some(folder.path())).unwrap_err().to_string();
+        let error = Config::load_or_default(Some(folder.path())).unwrap_err().to_string();
         assert!(error.contains("cannot be read: Is a directory"), "{error}");
     }
 }

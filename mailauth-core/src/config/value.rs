@@ -201,7 +201,7 @@ impl Value<'_> {
         }
     }
 
-    /// A path, relative to the working directory unless it is absolute.
+    /// A path, relative to the folder of the configuration file unless it is absolute.
     pub fn path(&self) -> Result<PathBuf> {
         self.text().map(PathBuf::from)
     }
