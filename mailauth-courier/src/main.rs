@@ -12,6 +12,7 @@ use mailauth_core::quota::mailboxes::{Here, Mailboxes};
 use mailauth_core::store::{OpenError, RecentChanges, open_pooled};
 use mailauth_core::system_ids;
 use mailauth_core::throttle::{Keeper, Ledger};
+use mailauth_courier::server::sandbox::{self, Threads};
 use mailauth_courier::server::signals::{Signals, Wish};
 use mailauth_courier::server::{
     Answers, Counted, Listeners, MetricsError, MetricsListener, Running, Settings, become_user, start,
@@ -139,6 +140,13 @@ fn run(options: &Options, log: &Log) -> Result<(), Failure> {
     let mut keeper = keep(None, &config, &carried).map_err(runtime)?;
     let mut running = start(listeners, Settings::new(&config), answers).map_err(runtime)?;
     running.give_out_metrics(metrics).map_err(runtime)?;
+    if config.courier.sandbox
+        && let Err(error) = sandbox::enter(Threads::All)
+    {
+        tracing::warn!(
+            "the kernel does not take system calls away that are not needed: {error}; the daemon runs without"
+        );
+    }
     report("ready", &running, &config, &source);
     notify::ready();
     while signals.wait() == Wish::Reload {

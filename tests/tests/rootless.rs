@@ -194,6 +194,32 @@ fn the_part_that_the_daemon_has_started_is_started_again_when_it_is_killed() {
     server.wait_for_log("is started again");
 }
 
+#[test]
+fn the_kernel_refuses_what_a_running_daemon_never_needs() {
+    let site = Site::new();
+    site.accounts.give_password_to(daemon());
+    for (keys, mode) in [("user = \"daemon\"\n", "2"), ("user = \"daemon\"\nsandbox = false\n", "0")] {
+        let server = Mailauth::with(&site.accounts, keys);
+        assert_eq!(login(server.socket(), ANNA, PASSWORD).word(), "ACCOUNT");
+        server.wait_for_log("ready");
+        let threads = fs::read_dir(format!("/proc/{}/task", server.pid().as_raw_nonzero())).expect("its threads");
+        let mut count = 0;
+        for thread in threads.flatten() {
+            let status = fs::read_to_string(thread.path().join("status")).unwrap_or_default();
+            // One that has ended meanwhile has none.
+            let found = status.lines().find_map(|line| line.strip_prefix("Seccomp:\t"));
+            assert!(found.is_none_or(|found| found == mode), "{status}");
+            count += usize::from(found.is_some());
+        }
+        assert!(count > 5, "{count} threads");
+        // It reads its configuration again, answers, and counts as before.
+        server.reload();
+        server.wait_for_log("configuration read again");
+        assert_eq!(login(server.socket(), ANNA, PASSWORD).word(), "ACCOUNT");
+        assert_eq!(recipient(server.socket(), ANNA, 10), "OK\n");
+    }
+}
+
 fn question(operation: Operation, uid: u32, path: &Path) -> Question {
     Question {
         operation,

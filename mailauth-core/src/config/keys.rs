@@ -146,6 +146,7 @@ pub(super) const KEYS: &[Key] = &[
     key("courier", "own_socket", |c, v| put(&mut c.courier.own_socket, v.socket_or_none())),
     key("courier", "user", |c, v| put(&mut c.courier.user, v.name().map(Some))),
     key("courier", "mailboxes", |c, v| put(&mut c.courier.mailboxes, v.absolute_path())),
+    key("courier", "sandbox", |c, v| put(&mut c.courier.sandbox, v.boolean())),
     key("courier", "allow_users", |c, v| put(&mut c.courier.allow_users, v.names())),
     key("courier", "allow_groups", |c, v| put(&mut c.courier.allow_groups, v.names())),
     key("courier", "enumerate_users", |c, v| put(&mut c.courier.enumerate_users, v.names())),

@@ -206,6 +206,8 @@ pub struct CourierConfig {
     pub user: Option<String>,
     /// `mailboxes`: where a daemon that is not root asks about mailboxes of others; see mailauth-mailboxes.
     pub mailboxes: PathBuf,
+    /// `sandbox`: have the kernel refuse system calls that a running daemon does not need.
+    pub sandbox: bool,
     /// `allow_users`: names or numbers of who may connect beside root, the daemon's own user and the socket's group.
     pub allow_users: Vec<String>,
     /// `allow_groups`: the same for groups.
@@ -247,6 +249,7 @@ impl Default for CourierConfig {
             own_socket: Some(OWN_SOCKET.into()),
             user: None,
             mailboxes: "/run/mailauth-mailboxes/socket".into(),
+            sandbox: true,
             allow_users: Vec::new(),
             allow_groups: Vec::new(),
             enumerate_users: Vec::new(),

@@ -41,6 +41,7 @@ mod presence;
 mod reader;
 mod recipients;
 mod reply;
+pub mod sandbox;
 mod shares;
 pub mod signals;
 mod status;
