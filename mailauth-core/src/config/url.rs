@@ -46,9 +46,10 @@ impl FromStr for DatabaseUrl {
 /// an absolute path can mean only one thing.
 fn sqlite(path: &str) -> Result<DatabaseUrl, UrlError> {
     let path = match path.strip_prefix("//") {
-        Some(path) if path.starts_with('/') => path,
+        // More slashes are no other folder than one.
+        Some(path) if path.starts_with('/') => format!("/{}", path.trim_start_matches('/')),
         Some(_) => return wrong("the path of an SQLite database follows the colon without slashes of its own"),
-        None => path,
+        None => path.to_owned(),
     };
     if path.is_empty() {
         return wrong("the URL names no file");
@@ -194,6 +195,7 @@ mod tests {
             assert_eq!(url(text).to_string(), text);
         }
         assert_eq!(url("sqlite:///a/b").to_string(), "sqlite:/a/b");
+        assert_eq!(url("sqlite:////a//b").to_string(), "sqlite:/a//b");
         assert_eq!(url("mariadb://u@h/d").to_string(), "mysql://u@h:3306/d");
     }
 
