@@ -53,3 +53,10 @@ pub use maildirsize::Doubt;
 pub use patience::{IfLocked, Patience};
 pub use reservation::{Refused, Reservation};
 pub use usage::{Decision, Kind, Over, Rules, Usage};
+
+/// How many directories of a mailbox with a few folders the text of its file `maildirsums` is believed about; `None` where
+/// it is damaged. For the fuzz target.
+#[cfg(fuzzing)]
+pub fn believed_sums(text: &[u8], rules: Rules) -> Option<usize> {
+    sums::believed(text, rules)
+}
