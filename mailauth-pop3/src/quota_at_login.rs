@@ -18,7 +18,11 @@ use std::time::{Duration, Instant};
 pub fn make_true(account: &Account, rules: Rules, patience: Duration) -> Result<(), String> {
     let Some(path) = environment::mailbox(account).filter(|_| account.quota != Limits::NONE) else { return Ok(()) };
     let mailbox = match MaildirQuota::open(&path, account.quota, rules) {
-        Ok(mailbox) => mailbox.within(Patience::until(Instant::now() + patience)),
+        Ok(mailbox) => {
+            let (now, usual) = (Instant::now(), Patience::until(Instant::now() + patience));
+            // With time left to count without the lock.
+            mailbox.within(Patience { lock: usual.lock.min(now + patience / 2), ..usual })
+        }
         // The next program says it in its own words.
         Err(QuotaError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error.to_string()),
