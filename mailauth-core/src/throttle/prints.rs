@@ -6,6 +6,7 @@
 //! more than that some of many guesses were not tried.
 
 use crate::account::Login;
+use crate::stack::wiped;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use zeroize::Zeroizing;
@@ -36,13 +37,15 @@ impl PrintKey {
 
     /// The print of a password, or of what else proves a login, in its parts.
     pub fn print(&self, login: &Login, tried: &[&[u8]]) -> Print {
-        let mut mac = Hmac::<Sha256>::new((&*self.0).into());
-        mac.update(login.as_str().as_bytes());
-        for part in tried {
-            mac.update(&(part.len() as u64).to_be_bytes());
-            mac.update(part);
-        }
-        let code = Zeroizing::new(<[u8; 32]>::from(mac.finalize().into_bytes()));
+        let code = Zeroizing::new(wiped(|| {
+            let mut mac = Hmac::<Sha256>::new((&*self.0).into());
+            mac.update(login.as_str().as_bytes());
+            for part in tried {
+                mac.update(&(part.len() as u64).to_be_bytes());
+                mac.update(part);
+            }
+            <[u8; 32]>::from(mac.finalize().into_bytes())
+        }));
         u16::from_be_bytes([code[0], code[1]])
     }
 }
