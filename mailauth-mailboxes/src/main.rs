@@ -19,7 +19,7 @@ use std::time::Duration;
 
 const USAGE: &str = "\
 Usage: mailauth-mailboxes --config FILE [--user NAME]
-       mailauth-mailboxes [--socket PATH] [--user NAME] [--root DIR] [--min-uid N] [--uid N] [--min-gid N] [--gid N]
+       mailauth-mailboxes [--socket PATH] [--user NAME] [the keys of [mailbox]]
 
 The part of mailauth-courier that is root: it has mailboxes looked at, counted and made by processes that have become their
 owners, for a daemon that is not root. A daemon that is started as root starts it itself.
@@ -27,12 +27,15 @@ owners, for a daemon that is not root. A daemon that is started as root starts i
   --config FILE  takes the socket, the user and the floors from this configuration, and keeps nothing else of it
   --socket PATH  where the daemon asks; else /run/mailauth-mailboxes/socket. Only root may be able to write to its folder
   --user NAME    the daemon's user, by name or number: it may ask, and root
-  --root DIR     the folder below which all homes and Maildirs are
-  --min-uid N    the least user that may own a mailbox, and --uid N one beside those
-  --min-gid N    the least group of a mailbox, and --gid N one beside those
+  --root DIR, --home TEMPLATE, --maildir TEMPLATE, --min-uid N, --uid N, --min-gid N, --gid N
+                 the keys of [mailbox] that say whose a mailbox may be, and where
   --inherited    the standard input is a socket of the daemon that has started this program
   --version      print the version
   --help         print this";
+
+/// The options that have a value.
+const KNOWN: [&str; 10] =
+    ["--config", "--socket", "--user", "--root", "--home", "--maildir", "--min-uid", "--uid", "--min-gid", "--gid"];
 
 /// How long a server that has ended is left alone.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -88,25 +91,25 @@ fn options(mut arguments: impl Iterator<Item = OsString>) -> Result<Options, Fai
             options.inherited = true;
             continue;
         }
-        let known = ["--config", "--socket", "--user", "--root", "--min-uid", "--uid", "--min-gid", "--gid"];
-        if !known.contains(&name.as_str()) {
+        if !KNOWN.contains(&name.as_str()) {
             return Err(Failure::Usage(format!("unknown option {name}; --help lists them")));
         }
         let value = arguments.next().ok_or_else(|| Failure::Usage(format!("{name} needs a value")))?;
-        let text = value.to_str().map(str::to_owned);
-        let number = || {
-            let number = text.as_deref().and_then(|text| text.parse::<u32>().ok());
-            number.ok_or_else(|| Failure::Usage(format!("{name} needs a number, not {}", value.display())))
-        };
+        let needs = |what: &str| Failure::Usage(format!("{name} needs {what}, not {}", value.display()));
+        let text = || value.to_str().map(str::to_owned).ok_or_else(|| needs("a text in UTF-8"));
+        let number = || text()?.parse::<u32>().map(Some).map_err(|_| needs("a number"));
+        let mailbox = &mut options.floors.0;
         match name.as_str() {
-            "--config" => options.config = Some(value.into()),
-            "--socket" => options.socket = Some(value.into()),
-            "--user" => options.user = text,
-            "--root" => options.floors.root = value.into(),
-            "--min-uid" => options.floors.uid.0 = number()?,
-            "--uid" => options.floors.uid.1 = Some(number()?),
-            "--min-gid" => options.floors.gid.0 = number()?,
-            _ => options.floors.gid.1 = Some(number()?),
+            "--config" => options.config = Some(PathBuf::from(&value)),
+            "--socket" => options.socket = Some(PathBuf::from(&value)),
+            "--user" => options.user = Some(text()?),
+            "--root" => mailbox.root = Some(text()?),
+            "--home" => mailbox.home = text()?,
+            "--maildir" => mailbox.maildir = text()?,
+            "--min-uid" => mailbox.min_uid = number()?,
+            "--uid" => mailbox.uid = number()?,
+            "--min-gid" => mailbox.min_gid = number()?,
+            _ => mailbox.gid = number()?,
         }
     }
     Ok(options)
@@ -115,9 +118,6 @@ fn options(mut arguments: impl Iterator<Item = OsString>) -> Result<Options, Fai
 fn run(options: Options) -> Result<(), Failure> {
     if let Some(file) = &options.config {
         return Err(begin_again(&options, file));
-    }
-    if !options.floors.root.is_absolute() {
-        return Err(Failure::Usage(format!("--root needs an absolute path, not {}", options.floors.root.display())));
     }
     if !rustix::process::geteuid().is_root() {
         return Err(Failure::Run(format!(

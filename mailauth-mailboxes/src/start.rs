@@ -11,31 +11,36 @@ use std::process::{Command, Stdio};
 /// The program, which lies beside the daemon's.
 pub const PROGRAM: &str = "mailauth-mailboxes";
 
-/// What the program is told on its command line: the floors under what a question may name.
+/// What the program is told on its command line: the section `[mailbox]`, as far as it says what a question may name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rights {
-    /// The least user id, and one that is permitted beside those.
-    pub uid: (u32, Option<u32>),
-    /// The same for groups.
-    pub gid: (u32, Option<u32>),
-    /// The folder below which all homes and Maildirs are.
-    pub root: OsString,
-}
+pub struct Rights(Vec<OsString>);
 
 impl Rights {
     /// Those of mailboxes as the configuration has them.
-    pub fn of(_mailbox: &MailboxDefaults) -> Self {
-        Rights { uid: (1, None), gid: (1, None), root: "/".into() }
+    pub fn of(mailbox: &MailboxDefaults) -> Self {
+        let mut options: Vec<OsString> = Vec::new();
+        let mut add = |name: &str, value: String| options.extend([name.into(), value.into()]);
+        add("--home", mailbox.home.clone());
+        add("--maildir", mailbox.maildir.clone());
+        if let Some(root) = &mailbox.root {
+            add("--root", root.clone());
+        }
+        for (name, id) in [
+            ("--uid", mailbox.uid),
+            ("--gid", mailbox.gid),
+            ("--min-uid", mailbox.min_uid),
+            ("--min-gid", mailbox.min_gid),
+        ] {
+            if let Some(id) = id {
+                add(name, id.to_string());
+            }
+        }
+        Rights(options)
     }
 
     /// As options of the program.
-    pub fn options(&self) -> Vec<OsString> {
-        let mut options = vec!["--root".into(), self.root.clone()];
-        for (name, beside, (least, other)) in [("--min-uid", "--uid", self.uid), ("--min-gid", "--gid", self.gid)] {
-            options.extend([name.into(), least.to_string().into()]);
-            options.extend(other.into_iter().flat_map(|id| [beside.into(), id.to_string().into()]));
-        }
-        options
+    pub fn options(&self) -> &[OsString] {
+        &self.0
     }
 }
 

@@ -34,10 +34,12 @@ impl Site {
     fn new() -> Self {
         let mail = Scratch::new("mail");
         let top = mail.path().display();
-        let accounts = Accounts::empty(Kind::MariaDb).with_mailbox("create = true\n").with(&format!(
-            "login,password,uid,gid,home,quota\n{ANNA},{CHEAP_HASH},5001,5001,{top}/anna,\"1000S\"\n\
+        let accounts = Accounts::empty(Kind::MariaDb)
+            .with_mailbox("create = true\nmin_uid = 1000\nmin_gid = 1000\n")
+            .with(&format!(
+                "login,password,uid,gid,home,quota\n{ANNA},{CHEAP_HASH},5001,5001,{top}/anna,\"1000S\"\n\
              {BRUNO},{CHEAP_HASH},5002,5002,{top}/bruno,\"1000S\"\n{DORA},{CHEAP_HASH},5003,5003,{top}/dora,\"1000S\"\n"
-        ));
+            ));
         for (login, uid) in OWNERS {
             make_mailbox(&mail.join(login.split('@').next().expect("a name")), uid);
         }

@@ -6,7 +6,7 @@ mod listener;
 mod owner;
 pub mod process;
 
-pub use floors::{Floors, Refused};
+pub use floors::Floors;
 pub use listener::{BindError, Listener};
 
 use crate::frame::{MOST_QUESTION, Question};
@@ -175,7 +175,7 @@ impl Server {
             Err(why) => return self.refuse(&format!("a packet of the daemon's is refused: {why}")),
         };
         if let Err(why) = self.floors.permit(&question) {
-            return self.refuse(&format!("a question of the daemon's is refused: {why}"));
+            return self.refuse(&format!("a question of the daemon's is refused: its {why}"));
         }
         let Some(reply) = reply else { return self.refuse("a question of the daemon's has no socket for its answer") };
         let of_owner = self.waiting.iter().filter(|(asked, _)| asked.question.uid == question.uid).count();
