@@ -123,10 +123,13 @@ impl Accounts {
         let (url, User { uid, gid }) = (self.url(), MailHost::OWNER);
         let (mailbox, throttle) = (&self.mailbox, self.folder.join("throttle"));
         let throttle = throttle.display();
-        // The homes of tests are in folders of their own.
-        let root = if mailbox.contains("root = ") { "" } else { "root = \"/\"\n" };
+        // The homes of tests are in folders of their own, and some belong to other users. Who sets the root sets the floors too.
+        let floors = [("root", "\"/\""), ("min_uid", "1000"), ("min_gid", "1000")];
+        let is_unset = |key: &str| !mailbox.contains("root = ") && !mailbox.contains(&format!("{key} = "));
+        let floors: String =
+            floors.iter().filter(|(key, _)| is_unset(key)).map(|(key, value)| format!("{key} = {value}\n")).collect();
         format!(
-            "[mailbox]\nuid = {uid}\ngid = {gid}\n{root}{mailbox}[throttle]\nfile = \"{throttle}\"\n[outage]\n{outage}\n[database]\nurl = \"{url}\"\n{password_file}"
+            "[mailbox]\nuid = {uid}\ngid = {gid}\n{floors}{mailbox}[throttle]\nfile = \"{throttle}\"\n[outage]\n{outage}\n[database]\nurl = \"{url}\"\n{password_file}"
         )
     }
 
