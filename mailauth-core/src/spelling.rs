@@ -6,7 +6,7 @@
 //! letters are composed (NFC): mail servers send those as they are.
 //!
 //! What lies beyond ASCII is never the spelling of something in ASCII: a Kelvin sign is no k in a login, nor a full-width
-//! letter in its domain ([`is_disguised`]). Programs that fold or limit logins by ASCII alone would take it for another one.
+//! letter in its domain (`is_disguised`). Programs that fold or limit logins by ASCII alone would take it for another one.
 //!
 //! An ASCII name without `xn--` has one spelling and costs no more than a look at it. An ASCII name with a label that
 //! begins with `xn--` and is no international name is kept as it is: it may have worked for years.

@@ -3,7 +3,7 @@
 /// Bounds on one verification. A value beyond them is [`super::Flaw::TooCostly`], before any work is done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CostLimits {
-    /// Rounds of `$5$` and `$6$`, of a password of less than 128 bytes; see [`rounds_by_length`].
+    /// Rounds of `$5$` and `$6$`, of a password of less than 128 bytes; see `rounds_by_length`.
     pub sha_crypt_rounds: u32,
     /// Cost of bcrypt, the logarithm of its rounds.
     pub bcrypt_cost: u32,

@@ -1,7 +1,7 @@
 //! What guessing at passwords costs the one who guesses, and not the owner of an account.
 //!
 //! Wrong passwords are counted for each login and network. Only different ones count: a telephone that repeats an old
-//! password for weeks has made one guess. What is counted goes back with time ([`count`]). It does not matter whether the
+//! password for weeks has made one guess. What is counted goes back with time (`count`). It does not matter whether the
 //! login exists: all of this is the same for one that does not.
 //!
 //! | who | after the allowance | after twice as much |
