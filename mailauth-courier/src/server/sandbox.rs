@@ -20,11 +20,14 @@ const ARCHITECTURE: Option<u32> = None;
 /// Calls with this bit are those of another kind (x32), of which nothing here is one.
 const OTHER_KIND: u32 = 0x4000_0000;
 
-/// Where a call's number and its architecture are in what the filter is given.
+/// Where a call's number, its architecture and the lower half of its first argument are in what the filter is given. The
+/// machines that are known here are little-endian.
 const NUMBER_AT: u32 = 0;
 const ARCHITECTURE_AT: u32 = 4;
+const FLAGS_AT: u32 = 16;
 
-/// What is refused.
+/// What is refused. Of unshare(2) everything is too but a working directory and a umask of the thread's own, in which
+/// sockets are made.
 const DENIED: &[libc::c_long] = &[
     // Starting a program.
     libc::SYS_execve,
@@ -52,7 +55,6 @@ const DENIED: &[libc::c_long] = &[
     libc::SYS_pivot_root,
     libc::SYS_chroot,
     libc::SYS_setns,
-    libc::SYS_unshare,
     libc::SYS_open_tree,
     libc::SYS_move_mount,
     libc::SYS_fsopen,
@@ -150,6 +152,14 @@ fn filter(architecture: u32) -> Vec<libc::sock_filter> {
         if_least(OTHER_KIND, 0, 1),
         answer(refusal),
     ];
+    // All other calls skip this, and are compared with their number still.
+    steps.extend([
+        if_equal(libc::SYS_unshare as u32, 0, 4),
+        load(FLAGS_AT),
+        if_equal(libc::CLONE_FS.unsigned_abs(), 0, 1),
+        answer(libc::SECCOMP_RET_ALLOW),
+        answer(refusal),
+    ]);
     for number in DENIED.iter().filter_map(|number| u32::try_from(*number).ok()) {
         steps.extend([if_equal(number, 0, 1), answer(refusal)]);
     }
@@ -175,9 +185,12 @@ mod tests {
             // In this thread: a child made by fork has its filter.
             let started = Command::new("/bin/true").status().map_err(|error| error.kind());
             let became = Command::new("/bin/true").uid(5000).status().map_err(|error| error.kind());
-            // SAFETY: numbers only; the first changes nothing if it works.
-            let (set, unshared) =
-                unsafe { (libc::syscall(libc::SYS_setresuid, -1, -1, -1), libc::unshare(libc::CLONE_FS)) };
+            // SAFETY: numbers only; it changes nothing if it works.
+            let set = unsafe { libc::syscall(libc::SYS_setresuid, -1, -1, -1) };
+            let unshared = [libc::CLONE_FS | libc::CLONE_NEWNS, libc::CLONE_NEWUSER, libc::CLONE_FS].map(|flags| {
+                // SAFETY: numbers only, for this thread, which ends soon.
+                unsafe { libc::unshare(flags) }
+            });
             let file = std::fs::read("/proc/self/comm").is_ok();
             let thread = std::thread::spawn(|| 7).join().unwrap();
             let listener = std::net::TcpListener::bind("127.0.0.1:0").is_ok();
@@ -187,7 +200,7 @@ mod tests {
         for outcome in [started, became] {
             assert_eq!(outcome.err(), Some(io::ErrorKind::PermissionDenied));
         }
-        assert_eq!((set, unshared), (-1, -1));
+        assert_eq!((set, unshared), (-1, [-1, -1, 0]));
         assert_eq!((file, thread, listener), (true, 7, true));
         assert!(Command::new("/bin/true").status().unwrap().success(), "other threads have lost nothing");
     }
