@@ -405,24 +405,10 @@ mod tests {
     fn what_is_exchanged_meanwhile_is_never_given_away() {
         as_root(|top| {
             let shared = folder(&top.join("shared"), 0, 0o2775);
-            let prize = folder(&shared.join("prize"), 0, 0o755);
             let parent = File::open(&shared).unwrap();
             let over = std::sync::atomic::AtomicBool::new(false);
-            std::thread::scope(|scope| {
-                // As a member of the group could, it exchanges whatever comes for a folder of root's.
-                let attack = scope.spawn(|| {
-                    while !over.load(Ordering::Relaxed) {
-                        for entry in fs::read_dir(&shared).unwrap().flatten() {
-                            if entry.file_name().to_string_lossy().starts_with(".mailauth-") {
-                                let aside = shared.join("aside");
-                                let _ = fs::rename(entry.path(), &aside);
-                                let _ = fs::rename(&prize, entry.path());
-                                let _ = fs::rename(entry.path(), &prize);
-                                let _ = fs::remove_dir(&aside);
-                            }
-                        }
-                    }
-                });
+            let prizes = std::thread::scope(|scope| {
+                let attack = scope.spawn(|| exchange_until(&over, &shared));
                 for number in 0..300 {
                     let name = format!("home{number}");
                     if make_and_give(parent.as_fd(), OsStr::new(&name), (5000, 5000), 0o700).is_ok() {
@@ -431,10 +417,33 @@ mod tests {
                     }
                 }
                 over.store(true, Ordering::Relaxed);
-                attack.join().unwrap();
+                attack.join().unwrap()
             });
-            let found = fs::metadata(&prize).unwrap();
-            assert_eq!((found.uid(), found.mode() & 0o7777), (0, 0o755), "it is root's as before");
+            for prize in prizes {
+                let found = prize.metadata().unwrap();
+                assert_eq!((found.uid(), found.mode() & 0o7777), (0, 0o755), "it is root's as before");
+            }
         });
+    }
+
+    /// As a member of the group could, exchanges whatever is being made in `shared` for a folder of root's. Returns all such
+    /// folders: one that has got another name is replaced by a new one.
+    fn exchange_until(over: &std::sync::atomic::AtomicBool, shared: &Path) -> Vec<File> {
+        let (prize, aside) = (shared.join("prize"), shared.join("aside"));
+        let mut prizes = Vec::new();
+        while !over.load(Ordering::Relaxed) {
+            if !prize.exists() {
+                prizes.push(File::open(folder(&prize, 0, 0o755)).unwrap());
+            }
+            for entry in fs::read_dir(shared).unwrap().flatten() {
+                if entry.file_name().to_string_lossy().starts_with(".mailauth-") {
+                    let _ = fs::rename(entry.path(), &aside);
+                    let _ = fs::rename(&prize, entry.path());
+                    let _ = fs::rename(entry.path(), &prize);
+                    let _ = fs::remove_dir(&aside);
+                }
+            }
+        }
+        prizes
     }
 }

@@ -309,11 +309,17 @@ pub fn record(login: &str) -> String {
     format!("UID=5000\nGID=5001\nHOME={home}\nADDRESS={login}@x.example\nMAILDIR=Maildir\n.\n")
 }
 
-/// What the server says of itself.
+/// Returns what the server says of itself. While all its places are taken, by a connection that it has not closed yet, it is
+/// asked again.
 pub fn status(server: &Served) -> Status {
-    let client = Client::new(&server.socket, LONG);
-    let Answer::Yes(line) = client.status(Instant::now() + LONG) else { panic!("no status") };
-    Status::parse(&line).unwrap()
+    let (client, until) = (Client::new(&server.socket, LONG), Instant::now() + LONG);
+    loop {
+        if let Answer::Yes(line) = client.status(until) {
+            return Status::parse(&line).unwrap();
+        }
+        assert!(Instant::now() < until, "no status");
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// Where nobody listens now.
