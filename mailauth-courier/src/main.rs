@@ -12,7 +12,8 @@ use mailauth_core::quota::mailboxes::{Here, Mailboxes};
 use mailauth_core::store::{OpenError, RecentChanges, open_pooled};
 use mailauth_core::system_ids;
 use mailauth_core::throttle::{Keeper, Ledger};
-use mailauth_courier::server::sandbox::{self, Threads};
+use mailauth_courier::server::sandbox::writable::{self, Confined};
+use mailauth_courier::server::sandbox::{self, Threads, landlock};
 use mailauth_courier::server::signals::{Signals, Wish};
 use mailauth_courier::server::{
     Answers, Counted, Listeners, MetricsError, MetricsListener, Running, Settings, become_user, start,
@@ -61,6 +62,8 @@ struct Carried {
     recent: Arc<RecentChanges>,
     /// What looks at mailboxes. It has the rights that it was started with.
     mailboxes: Arc<dyn Mailboxes>,
+    /// The folders that this process was confined to, if it was.
+    confined: Option<Confined>,
 }
 
 /// What ends the program.
@@ -128,14 +131,17 @@ fn run(options: &Options, log: &Log) -> Result<(), Failure> {
         return Ok(());
     }
     let root_part = root_part(&config);
+    let looks_at_all = !rustix::process::geteuid().is_root() && !config.courier.mailboxes.exists();
     let listeners = Listeners::bind(&config.courier).map_err(runtime)?;
     let metrics = bind_metrics(&config).map_err(runtime)?;
     if let Some(user) = &config.courier.user {
         become_user(user).map_err(runtime)?;
     }
+    // Before there is any other thread: those that are started later are confined with this one.
+    let confined = confine(&config, looks_at_all);
     // As that user, because files of the database may be made.
     let ledger = Arc::new(Ledger::from_file(&config.throttle.file));
-    let carried = Carried { ledger, ..Carried::with(Arc::new(root_part.settled())) };
+    let carried = Carried { ledger, confined, ..Carried::with(Arc::new(root_part.settled())) };
     let answers = open(&config, &carried).map_err(|error| Failure::Usage(error.to_string()))?;
     let mut keeper = keep(None, &config, &carried).map_err(runtime)?;
     let mut running = start(listeners, Settings::new(&config), answers).map_err(runtime)?;
@@ -179,7 +185,8 @@ fn run(options: &Options, log: &Log) -> Result<(), Failure> {
 
 impl Carried {
     fn with(mailboxes: Arc<dyn Mailboxes>) -> Self {
-        Carried { counters: Arc::default(), ledger: Arc::default(), recent: Arc::default(), mailboxes }
+        let (counters, ledger, recent) = Default::default();
+        Carried { counters, ledger, recent, mailboxes, confined: None }
     }
 }
 
@@ -189,6 +196,23 @@ fn root_part(config: &Config) -> RootPart {
         true => mailauth_mailboxes::start(&Rights::of(&config.mailbox)),
         false => RootPart::at(&config.courier.mailboxes),
     }
+}
+
+/// Lets this process write to the folders of `config` alone, where that is wanted and the kernel can.
+fn confine(config: &Config, looks_at_all: bool) -> Option<Confined> {
+    if !config.courier.sandbox {
+        return None;
+    }
+    let confined = writable::confine(config, looks_at_all);
+    confined
+        .inspect_err(|error| {
+            let what = "the kernel does not confine the daemon to its folders";
+            match landlock::is_missing(error) {
+                true => tracing::debug!("{what}: {error}"),
+                false => tracing::warn!("{what}: {error}; the daemon runs without"),
+            }
+        })
+        .ok()
 }
 
 fn runtime(error: impl Error) -> Failure {
@@ -220,6 +244,9 @@ fn bind_metrics(config: &Config) -> Result<Option<MetricsListener>, MetricsError
 
 fn reload(running: &mut Running, options: &Options, carried: &Carried) -> Result<(Config, Source), Box<dyn Error>> {
     let (config, source) = Config::load(options.config.as_deref())?;
+    if let Some(confined) = &carried.confined {
+        confined.check(&config)?;
+    }
     let moves = config.metrics.listen.as_ref() != running.metrics();
     // Before anything is changed: what cannot be had leaves all as it was.
     let metrics = if moves { bind_metrics(&config)? } else { None };

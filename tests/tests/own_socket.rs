@@ -60,7 +60,7 @@ fn where_nobody_is_named_the_kernel_keeps_all_others_away() {
 fn a_reload_moves_it_takes_it_away_and_brings_it_back() {
     let accounts = accounts();
     let folder = Scratch::new("own");
-    let (first, second) = (folder.join("first/socket"), folder.join("second/socket"));
+    let (first, second) = (folder.join("first/socket"), folder.join("first/second/socket"));
     let keys = |own: &Path, more: &str| format!("own_socket = '{}'\n{more}", own.display());
     let server = Mailauth::with(&accounts, &keys(&first, ""));
     let reload = |courier: &str| {
@@ -82,7 +82,7 @@ fn a_reload_moves_it_takes_it_away_and_brings_it_back() {
     eventually("the first one again", LIMIT, || answers(&first));
 
     // A folder that cannot be had leaves everything as it was.
-    let open = folder.join("open");
+    let open = folder.join("first/open");
     fs::create_dir(&open).expect("a folder");
     fs::set_permissions(&open, Permissions::from_mode(0o777)).expect("its mode");
     reload(&keys(&open.join("socket"), "send_hash = true"));

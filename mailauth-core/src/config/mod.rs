@@ -206,7 +206,7 @@ pub struct CourierConfig {
     pub user: Option<String>,
     /// `mailboxes`: where a daemon that is not root asks about mailboxes of others; see mailauth-mailboxes.
     pub mailboxes: PathBuf,
-    /// `sandbox`: have the kernel refuse system calls that a running daemon does not need.
+    /// `sandbox`: have the kernel refuse system calls that a running daemon does not need, and changes outside its folders.
     pub sandbox: bool,
     /// `allow_users`: names or numbers of who may connect beside root, the daemon's own user and the socket's group.
     pub allow_users: Vec<String>,

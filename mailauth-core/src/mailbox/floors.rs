@@ -8,6 +8,7 @@ use super::MailboxDefaults;
 use crate::account::Account;
 use crate::schema::Field;
 use std::borrow::Cow;
+use std::path::Path;
 
 /// The least user and group id of a mailbox, where the configuration sets none.
 pub const LEAST_ID: u32 = 1000;
@@ -90,6 +91,11 @@ impl MailboxDefaults {
         };
         let cure = "move it there, or set [mailbox] root to a folder that holds all mailboxes";
         Err(refused(column, format!("is {path}, which is not below {below}; {cure}")))
+    }
+
+    /// The folders below which mailboxes may be.
+    pub fn folders(&self) -> impl Iterator<Item = &Path> {
+        self.roots().map(|root| Path::new(root.path))
     }
 
     /// The folders below which mailboxes may be: `root`, else the fixed parts of the templates.

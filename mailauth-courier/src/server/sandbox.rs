@@ -5,6 +5,11 @@
 //! what somebody who has taken the process over would want next: to start a program, to become another user, to look into
 //! other processes, to change mounts, to load code into the kernel, and rarely used parts of the kernel that were a way into
 //! it before. Such a call fails with EPERM.
+//!
+//! Which files it may change is another matter: [`landlock`], in the folders of [`writable`].
+
+pub mod landlock;
+pub mod writable;
 
 use rustix::io::Errno;
 use std::io;
