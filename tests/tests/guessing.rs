@@ -35,8 +35,13 @@ fn login(kind: usize, number: usize) -> String {
     format!("{}{}@example.org", KINDS[kind], number % 5)
 }
 
+/// Without the throttle, which holds refusals at a login that is guessed at for longer, whether it exists or not.
 fn refusing_after(accounts: &Accounts, time: &str) -> Mailauth {
-    Mailauth::with(accounts, &format!("[login]\nrefusal_time = \"{time}\"\n"))
+    Mailauth::configured(|socket| {
+        accounts.are_served_on(socket);
+        let login = format!("[login]\nrefusal_time = \"{time}\"\n");
+        Mailauth::config(accounts, socket, &login).replacen("[throttle]\n", "[throttle]\nenabled = false\n", 1)
+    })
 }
 
 /// A login by `AUTH`, sent.
