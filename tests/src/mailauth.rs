@@ -39,6 +39,18 @@ impl Mailauth {
         })
     }
 
+    /// The same without the throttle, for tests of other things that try many wrong passwords.
+    ///
+    /// # Panics
+    /// As [`Mailauth::over`].
+    pub fn unthrottled(accounts: &Accounts, courier: &str) -> Self {
+        Self::configured(|socket| {
+            accounts.are_served_on(socket);
+            let off = "[throttle]\nenabled = false\n";
+            Self::config(accounts, socket, courier).replacen("[throttle]\n", off, 1)
+        })
+    }
+
     /// Starts it with the configuration that `config` makes for a socket.
     ///
     /// # Panics

@@ -37,11 +37,7 @@ fn login(kind: usize, number: usize) -> String {
 
 /// Without the throttle, which holds refusals at a login that is guessed at for longer, whether it exists or not.
 fn refusing_after(accounts: &Accounts, time: &str) -> Mailauth {
-    Mailauth::configured(|socket| {
-        accounts.are_served_on(socket);
-        let login = format!("[login]\nrefusal_time = \"{time}\"\n");
-        Mailauth::config(accounts, socket, &login).replacen("[throttle]\n", "[throttle]\nenabled = false\n", 1)
-    })
+    Mailauth::unthrottled(accounts, &format!("[login]\nrefusal_time = \"{time}\"\n"))
 }
 
 /// A login by `AUTH`, sent.

@@ -88,7 +88,7 @@ fn after_ten_thousand_logins_of_every_scheme_no_password_is_in_the_daemons_memor
     let folder = Scratch::new("memory");
     let accounts = accounts(&folder.folder_of(MailHost::OWNER, "home"));
     // Wrong passwords that are throttled are not tried.
-    let server = Mailauth::with(&accounts, "[throttle]\nenabled = false");
+    let server = Mailauth::unthrottled(&accounts, "");
     let socket = server.socket();
     log_in(socket, 10_000);
     for (number, _) in hashed() {

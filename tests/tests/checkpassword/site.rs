@@ -62,12 +62,8 @@ impl Site {
              {BRUNO},{CHEAP_HASH},{ids},{home}/bruno,,,imap,\n\
              {DORA},{{PLAIN}}{DORAS_PASSWORD},{ids},{home}/dora,,,,\n"
         ));
-        let daemon = Mailauth::configured(|socket| {
-            accounts.are_served_on(socket);
-            // Hundreds of refusals follow one another in some tests, whose subject is not how long they take.
-            let prompt = "[login]\nrefusal_time = '0s'\n[throttle]\nenabled = false\n";
-            Mailauth::config(&accounts, socket, courier).replacen("[throttle]\n", prompt, 1)
-        });
+        // Hundreds of refusals follow one another in some tests, whose subject is not how long they take.
+        let daemon = Mailauth::unthrottled(&accounts, &format!("{courier}\n[login]\nrefusal_time = '0s'"));
         let site = Site { accounts, files, daemon: Some(daemon), _sockets: None };
         for name in ["anna", "bruno", "dora"] {
             site.home(name);
