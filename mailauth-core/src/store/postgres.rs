@@ -44,7 +44,8 @@ pub(super) static DIALECT: Dialect = Dialect {
     row_values: true,
     by_index: "",
     same_bytes: "({})::text COLLATE \"C\" = ?",
-    bounded: "LEFT({}, {more})",
+    // Of bytes too, where a column has them in the place of a text.
+    bounded: "SUBSTRING({}, 1, {more})",
     or_update: "ON CONFLICT ({}) DO UPDATE SET",
     added: "CAST(LEAST(CAST({old} AS NUMERIC) + excluded.{column}, 9223372036854775807) AS BIGINT)",
     table_exists: "SELECT CASE WHEN to_regclass(?::text) IS NULL THEN 0 ELSE 1 END",
