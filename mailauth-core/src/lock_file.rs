@@ -1,6 +1,6 @@
 //! Files that are locked, so that of several processes one alone does a work.
 //!
-//! Whoever may write to a lock's folder can lay there what it likes, under the lock's name too. So the file is opened
+//! A user that may write to a lock's folder can lay there what it likes, under the lock's name too. So the file is opened
 //! relative to a folder that the caller holds open, no link is followed, and opening a pipe waits for no other end.
 
 use rustix::fd::AsFd;

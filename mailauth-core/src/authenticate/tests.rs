@@ -279,7 +279,7 @@ fn delivery_asks_about_any_account_that_is_on_whatever_it_may_log_in_to() {
     assert_eq!(no(look_up("off", b"login")), No::AccountDisabled);
 }
 
-/// Is a password for this login hashed, which takes milliseconds?
+/// Returns true if a password for this login is hashed, which takes milliseconds.
 fn is_slow(users: &Authenticator, login: &str) -> bool {
     matches!(users.begin(request(login, Credential::Password("guess".into()))), Step::Hash(_))
 }

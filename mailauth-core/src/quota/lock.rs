@@ -1,4 +1,4 @@
-//! The lock that our own processes keep on a mailbox: whoever counts and writes, or checks and adds a line, is alone.
+//! The lock that our own processes keep on a mailbox: a program that counts and writes, or checks and adds a line, is alone.
 //!
 //! It is flock(2) on a file of its own, `maildirlock`, which only root and the mailbox's owner can open: so another user, who
 //! may be able to read the mailbox, cannot hold it. Its owner can, and loses nothing but exactness by that: nothing waits for

@@ -25,7 +25,7 @@ pub struct Mailbox {
     pub patience: Patience,
 }
 
-/// Has a mailbox room under its own limits?
+/// Whether a mailbox has room under its own limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Space {
     /// There is no mailbox yet.

@@ -29,7 +29,7 @@ pub enum IfLocked {
 pub struct Patience {
     /// Until then, the mailbox's lock is waited for.
     pub lock: Instant,
-    /// Nobody waits for the answer any more after this. A count that is not over by then is given up: [`QuotaError::Late`].
+    /// The answer is of no use after this. A count that is not over by then is given up: [`QuotaError::Late`].
     pub answer: Instant,
     /// What is done after the first.
     pub if_locked: IfLocked,
