@@ -8,8 +8,8 @@ use crate::setup::Setup;
 use crate::throttle;
 use clap::Args;
 use mailauth_core::account::Account;
-use mailauth_core::authenticate::{Answer, Authenticator, Authority, Credential, Request};
-use mailauth_core::{Secret, Service};
+use mailauth_core::authenticate::{Answer, Authority, Credential, Request};
+use mailauth_core::{Backend, Secret, Service};
 use mailauth_courier::client::Client;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -149,9 +149,8 @@ impl Auth {
     }
 
     fn decide(&self, setup: &Setup, password: &Secret) -> Result<Answer<Box<Account>>, Failure> {
-        let config = &setup.config;
-        let authenticator = Authenticator::new(Arc::new(setup.store()?), config.policy(), Arc::new(config.budget()));
-        Ok(authenticator.authenticate(self.request(password)))
+        let backend = Backend::over(Arc::new(setup.store()?), &setup.config);
+        Ok(backend.authenticator.authenticate(self.request(password)))
     }
 
     fn show(

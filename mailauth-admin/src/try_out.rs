@@ -14,16 +14,14 @@ use mailauth_core::account::{AccountRow, Login, Password};
 use mailauth_core::authenticate::{Authority, Credential, Request};
 use mailauth_core::config::Config;
 use mailauth_core::password::{self, NewScheme};
-use mailauth_core::quota::mailboxes::Here;
-use mailauth_core::store::{Administration, DomainRow, open_pooled, open_single};
-use mailauth_core::{Service, Services};
+use mailauth_core::store::{Administration, DomainRow, open_single};
+use mailauth_core::{Backend, Service, Services};
 use mailauth_courier::client::Client;
 use mailauth_courier::server::signals::Signals;
-use mailauth_courier::server::{Answers, Counted, Listener, Running, Settings, start};
+use mailauth_courier::server::{Listener, Running, Settings, start};
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
@@ -135,11 +133,10 @@ impl Stage {
             .map_err(|error| trouble("cannot write the configuration", error))?;
         let (config, _) = Config::load(Some(&config_file))?;
         fill(&config)?;
-        let counted = Counted { guesses: Some(Arc::default()), ..Counted::default() };
-        let answers = Answers::remembering(open_pooled(&config.database)?, &config, counted, Arc::new(Here));
+        let backend = Backend::open(&config)?;
         let cannot = "cannot start the server";
         let listener = Listener::bind(&config.courier).map_err(|error| trouble(cannot, error))?;
-        let server = start(listener, Settings::new(&config), answers).map_err(|error| trouble(cannot, error))?;
+        let server = start(listener, Settings::new(&config), backend).map_err(|error| trouble(cannot, error))?;
         Ok(Stage { folder, config_file, config, server })
     }
 

@@ -7,6 +7,7 @@
 pub mod account;
 pub mod alias;
 pub mod authenticate;
+pub mod backend;
 pub mod challenge;
 pub mod config;
 pub mod counters;
@@ -41,6 +42,7 @@ pub mod throttle;
 pub mod trusted_path;
 
 pub use account::{Account, AccountRow, Login};
+pub use backend::{Backend, DaemonState};
 pub use domain::{DomainName, DomainNameError};
 pub use secret::Secret;
 pub use service::{Service, Services, ServicesError};

@@ -3,21 +3,17 @@
 //! Exit status: 0 after SIGTERM or SIGINT, 1 when it cannot run, 2 for a wrong option or configuration.
 
 use mailauth_core::config::{Config, Source};
-use mailauth_core::counters::Counters;
 use mailauth_core::log::Log;
 use mailauth_core::notify;
 use mailauth_core::parents::exposed;
 use mailauth_core::process_memory;
-use mailauth_core::quota::mailboxes::{Here, Mailboxes};
-use mailauth_core::store::{OpenError, RecentChanges, open_pooled};
 use mailauth_core::system_ids;
 use mailauth_core::throttle::{Keeper, Ledger};
+use mailauth_core::{Backend, DaemonState};
 use mailauth_courier::server::sandbox::writable::{self, Confined};
 use mailauth_courier::server::sandbox::{self, Threads, landlock};
 use mailauth_courier::server::signals::{Signals, Wish};
-use mailauth_courier::server::{
-    Answers, Counted, Listeners, MetricsError, MetricsListener, Running, Settings, become_user, start,
-};
+use mailauth_courier::server::{Listeners, MetricsError, MetricsListener, Running, Settings, become_user, start};
 use mailauth_mailboxes::{Rights, RootPart};
 use std::error::Error;
 use std::ffi::OsString;
@@ -55,13 +51,8 @@ enum Instead {
 
 /// What stays when the configuration is read again.
 struct Carried {
-    counters: Arc<Counters>,
-    /// What was counted of wrong passwords.
-    ledger: Arc<Ledger>,
-    /// A replica may lack them, whatever the new configuration says.
-    recent: Arc<RecentChanges>,
-    /// What looks at mailboxes. It has the rights that it was started with.
-    mailboxes: Arc<dyn Mailboxes>,
+    /// Its parts are shared by the backends of all configurations.
+    state: DaemonState,
     /// The folders that this process was confined to, if it was.
     confined: Option<Confined>,
 }
@@ -125,7 +116,7 @@ fn run(options: &Options, log: &Log) -> Result<(), Failure> {
         Config::load(options.config.as_deref()).map_err(|error| Failure::Usage(error.to_string()))?;
     log.configure(&config.log);
     if options.check {
-        open(&config, &Carried::with(Arc::new(Here))).map_err(|error| Failure::Usage(error.to_string()))?;
+        Backend::open(&config).map_err(|error| Failure::Usage(error.to_string()))?;
         println!("{}: ok", source.origin);
         source.warnings.iter().for_each(|warning| println!("warning: {warning}"));
         return Ok(());
@@ -141,10 +132,11 @@ fn run(options: &Options, log: &Log) -> Result<(), Failure> {
     let confined = confine(&config, looks_at_all);
     // As that user, because files of the database may be made.
     let ledger = Arc::new(Ledger::from_file(&config.throttle.file));
-    let carried = Carried { ledger, confined, ..Carried::with(Arc::new(root_part.settled())) };
-    let answers = open(&config, &carried).map_err(|error| Failure::Usage(error.to_string()))?;
+    let state = DaemonState { ledger, ..DaemonState::new(Arc::new(root_part.settled())) };
+    let carried = Carried { state, confined };
+    let backend = Backend::for_daemon(&config, &carried.state).map_err(|error| Failure::Usage(error.to_string()))?;
     let mut keeper = keep(None, &config, &carried).map_err(runtime)?;
-    let mut running = start(listeners, Settings::new(&config), answers).map_err(runtime)?;
+    let mut running = start(listeners, Settings::new(&config), backend).map_err(runtime)?;
     running.give_out_metrics(metrics).map_err(runtime)?;
     if config.courier.sandbox
         && let Err(error) = sandbox::enter(Threads::All)
@@ -183,13 +175,6 @@ fn run(options: &Options, log: &Log) -> Result<(), Failure> {
     Ok(())
 }
 
-impl Carried {
-    fn with(mailboxes: Arc<dyn Mailboxes>) -> Self {
-        let (counters, ledger, recent) = Default::default();
-        Carried { counters, ledger, recent, mailboxes, confined: None }
-    }
-}
-
 /// What looks at mailboxes of others than this process's own user: started here by root, else what listens for us.
 fn root_part(config: &Config) -> RootPart {
     match rustix::process::geteuid().is_root() {
@@ -219,13 +204,6 @@ fn runtime(error: impl Error) -> Failure {
     Failure::Run(error.to_string())
 }
 
-/// A connection to the database is not made here: while it is away, every answer is "not now".
-fn open(config: &Config, carried: &Carried) -> Result<Answers, OpenError> {
-    let store = open_pooled(&config.database)?.sharing(Arc::clone(&carried.recent));
-    let counted = Counted { counters: Arc::clone(&carried.counters), guesses: Some(Arc::clone(&carried.ledger)) };
-    Ok(Answers::remembering(store, config, counted, Arc::clone(&carried.mailboxes)))
-}
-
 /// Keeps what is counted of wrong passwords in the file of `config`, by `keeper` if that does so already.
 fn keep(keeper: Option<Keeper>, config: &Config, carried: &Carried) -> io::Result<Option<Keeper>> {
     let throttle = &config.throttle;
@@ -234,7 +212,7 @@ fn keep(keeper: Option<Keeper>, config: &Config, carried: &Carried) -> io::Resul
     }
     match keeper {
         Some(keeper) if keeper.path() == throttle.file => Ok(Some(keeper)),
-        _ => Keeper::start(Arc::clone(&carried.ledger), &throttle.file).map(Some),
+        _ => Keeper::start(Arc::clone(&carried.state.ledger), &throttle.file).map(Some),
     }
 }
 
@@ -250,7 +228,7 @@ fn reload(running: &mut Running, options: &Options, carried: &Carried) -> Result
     let moves = config.metrics.listen.as_ref() != running.metrics();
     // Before anything is changed: what cannot be had leaves all as it was.
     let metrics = if moves { bind_metrics(&config)? } else { None };
-    running.reload(Settings::new(&config), open(&config, carried)?)?;
+    running.reload(Settings::new(&config), Backend::for_daemon(&config, &carried.state)?)?;
     if moves {
         running.give_out_metrics(metrics)?;
     }

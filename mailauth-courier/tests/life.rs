@@ -87,7 +87,7 @@ fn a_new_configuration_holds_for_new_connections() {
     // Until it has been accepted, which another one behind it shows.
     server.ask(pre("anna"));
     let changed = CourierConfig { send_hash: true, ..server.courier.clone() };
-    server.running.as_mut().unwrap().reload(settings(changed), answers(&table)).unwrap();
+    server.running.as_mut().unwrap().reload(settings(changed), backend(&table)).unwrap();
     assert!(server.ask(pre("anna")).contains("PASSWD="));
     before.write_all(b"imap anna\n").unwrap();
     assert_eq!(read_to_end(&mut before), record("anna"));
@@ -104,7 +104,7 @@ fn a_new_configuration_that_does_not_work_leaves_the_old_one() {
         CourierConfig { allow_users: vec!["no-such-user".into()], send_hash: true, ..server.courier.clone() },
         CourierConfig { socket_group: Some("no-such-group".into()), send_hash: true, ..server.courier.clone() },
     ] {
-        assert!(running.reload(settings(wrong), answers(&table)).is_err());
+        assert!(running.reload(settings(wrong), backend(&table)).is_err());
     }
     assert_eq!(server.ask(pre("anna")), record("anna"));
 }
@@ -116,13 +116,13 @@ fn the_socket_moves_and_its_mode_changes_without_a_gap() {
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&server.socket), 0o660);
     let wider = CourierConfig { socket_mode: 0o600, ..server.courier.clone() };
-    server.running.as_mut().unwrap().reload(settings(wider.clone()), answers(&table)).unwrap();
+    server.running.as_mut().unwrap().reload(settings(wider.clone()), backend(&table)).unwrap();
     assert_eq!(mode(&server.socket), 0o600);
     assert_eq!(server.ask(pre("anna")), record("anna"));
     let old = server.socket.clone();
     server.socket = server.folder.path().join("elsewhere");
     let elsewhere = CourierConfig { socket: server.socket.clone(), ..wider };
-    server.running.as_mut().unwrap().reload(settings(elsewhere), answers(&table)).unwrap();
+    server.running.as_mut().unwrap().reload(settings(elsewhere), backend(&table)).unwrap();
     assert_eq!(server.ask(pre("anna")), record("anna"));
     assert!(!old.exists());
     assert_eq!(server.running.as_ref().unwrap().socket(), server.socket);

@@ -1,12 +1,12 @@
 //! What an administrator should know of an alias that was just added: it is stored and obeyed, and may not be what was
 //! meant.
 
-use mailauth_core::Login;
 use mailauth_core::authenticate::{Answer, No, NotNow};
 use mailauth_core::config::Config;
 use mailauth_core::routing::{Looking, Router};
 use mailauth_core::spelling::readable;
 use mailauth_core::store::{AccountStore, MailStore, SqlStore, StoreError};
+use mailauth_core::{Backend, Login};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -29,7 +29,7 @@ pub fn notes(store: &Arc<SqlStore>, config: &Config, address: &str, added: &[Str
         }
         Err(_) => return notes,
     }
-    let router = Router::new(Arc::clone(store) as _, &config.policy(), config.quota.rules());
+    let router = Backend::over(Arc::clone(store), config).router;
     let looked_at = added.iter().take(MOST).filter_map(|target| Some((target, as_login(target)?)));
     notes.extend(looked_at.filter_map(|(target, login)| {
         if login.as_str() == address {

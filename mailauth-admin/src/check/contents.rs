@@ -13,7 +13,7 @@ use mailauth_core::password::{Flaw, Stored};
 use mailauth_core::quota::room;
 use mailauth_core::routing::{Looking, Router};
 use mailauth_core::store::{AccountStore, Administration, AliasRow, MailStore, SqlStore, StoreError};
-use mailauth_core::{DomainName, Login};
+use mailauth_core::{Backend, DomainName, Login};
 use std::collections::HashMap;
 use std::fs;
 use std::io;
@@ -219,7 +219,7 @@ fn is_there(path: &Path) -> Option<bool> {
 /// What is found of aliases.
 struct Aliases<'a> {
     store: &'a SqlStore,
-    router: Router,
+    router: Arc<Router>,
     until: Option<Instant>,
     progress: Progress,
     unusable: Tally,
@@ -232,7 +232,7 @@ struct Aliases<'a> {
 
 impl<'a> Aliases<'a> {
     fn new(store: &'a Arc<SqlStore>, config: &Config, until: Option<Instant>) -> Self {
-        let router = Router::new(Arc::clone(store) as _, &config.policy(), config.quota.rules());
+        let router = Backend::over(Arc::clone(store), config).router;
         let (progress, unusable, lost, ours) = Default::default();
         Aliases { store, router, until, progress, unusable, lost, ours, waiting: Vec::new() }
     }

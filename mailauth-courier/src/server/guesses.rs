@@ -11,7 +11,7 @@ const PAGE: usize = 64;
 /// The answer as JSON on one line; `None` for a name that nothing can be counted of.
 pub(super) fn answer(question: &GuessesQuestion, live: &Live) -> Option<String> {
     let (GuessesQuestion::List { name, .. } | GuessesQuestion::Clear(name)) = question;
-    let authenticator = &live.answers.authenticator;
+    let authenticator = &live.backend.authenticator;
     let subject = match name {
         Some(name) => Subject::parse(std::str::from_utf8(name).ok()?, authenticator.default_domain())?,
         None => Subject::Everything,

@@ -96,7 +96,7 @@ impl Trial {
     /// Hashes the password and answers, unless the client has hung up.
     fn run(self) {
         let Trial { works, connection, verification, form } = self;
-        let authenticator = Arc::clone(&connection.live.answers.authenticator);
+        let authenticator = Arc::clone(&connection.live.backend.authenticator);
         match authenticator.finish_while(verification, &|| !connection.is_abandoned()) {
             Some(answer) => works.reply(connection, answer, form),
             None => works.count_gone(),

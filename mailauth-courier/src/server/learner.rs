@@ -66,7 +66,7 @@ impl Orders {
     /// Learns once, and returns how long to wait until the next time; `None` at the end.
     fn learn_for(&self, hall: &Hall) -> Option<Duration> {
         self.set(|state| state.renewed = false);
-        let authenticator = Arc::clone(&hall.live().answers.authenticator);
+        let authenticator = Arc::clone(&hall.live().backend.authenticator);
         let pause = if self.learn(&authenticator) { AGAIN } else { SOON };
         (!self.lock().stopped).then_some(pause)
     }

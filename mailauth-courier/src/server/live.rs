@@ -1,10 +1,10 @@
 //! What a change of the configuration replaces.
 
-use super::Answers;
 use super::identity::IdentityError;
 use super::listener::Side;
 use super::peer::Access;
 use super::shares::Room;
+use mailauth_core::Backend;
 use mailauth_core::config::CourierConfig;
 use mailauth_core::password::Rules;
 use std::time::Duration;
@@ -27,7 +27,7 @@ impl Accesses {
 
 /// The accounts and the settings in force. A connection keeps those it came under.
 pub(super) struct Live {
-    pub answers: Answers,
+    pub backend: Backend,
     pub rules: Rules,
     access: Accesses,
     pub send_hash: bool,
@@ -49,12 +49,12 @@ impl Live {
     pub fn new(
         config: &CourierConfig,
         rules: &Rules,
-        answers: Answers,
+        backend: Backend,
         access: Accesses,
         max_connections: usize,
     ) -> Self {
         Live {
-            answers,
+            backend,
             rules: rules.clone(),
             access,
             send_hash: config.send_hash,

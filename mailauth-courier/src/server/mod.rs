@@ -61,16 +61,9 @@ use lane::Lane;
 use learner::Learner;
 use listener::Place;
 use live::{Accesses, Live};
-use mailauth_core::authenticate::Authenticator;
-use mailauth_core::config::{CacheConfig, Config, CourierConfig, DatabaseUrl, MetricsAddress};
-use mailauth_core::counters::Counters;
+use mailauth_core::Backend;
+use mailauth_core::config::{Config, CourierConfig, MetricsAddress};
 use mailauth_core::password::Rules;
-use mailauth_core::quota::mailboxes::{Here, Mailboxes};
-use mailauth_core::routing::Router;
-use mailauth_core::store::MailStore;
-use mailauth_core::store::cache::Cache;
-use mailauth_core::store::snapshot::{Original, Snapshot};
-use mailauth_core::throttle::{Ledger, Throttle as Guesses};
 use metrics::Metrics;
 use outbox::Outbox;
 use presence::Present;
@@ -94,86 +87,6 @@ const HASHING_QUEUE: usize = 1024;
 
 /// Threads that change passwords, and how many changes may wait.
 const CHANGES: (usize, usize) = (2, 64);
-
-/// Who decides.
-#[derive(Clone)]
-pub struct Answers {
-    /// About logins.
-    pub authenticator: Arc<Authenticator>,
-    /// About addresses.
-    pub router: Arc<Router>,
-    /// About what mailboxes hold.
-    pub mailboxes: Arc<dyn Mailboxes>,
-    /// What is counted.
-    pub counters: Arc<Counters>,
-}
-
-impl Answers {
-    /// For a program that stands in for the server: over one store, with nothing remembered from one answer to the next.
-    /// Mail is taken for mailboxes that this process may not look into.
-    pub fn standing_in<S: MailStore + 'static>(store: Arc<S>, config: &Config) -> Self {
-        let nothing = CacheConfig { enabled: false, ..config.cache.clone() };
-        let (counted, mailboxes) = (Counted::default(), Arc::new(Here));
-        Self::new(store, config, &nothing, counted, mailboxes, Router::taking_unseen)
-    }
-
-    /// The same, remembering what `[cache]` says, keeping what `[outage]` says, bounding guesses as `[throttle]` says,
-    /// counting on in `counted`, and with `mailboxes` to look at mailboxes: for a server.
-    pub fn remembering<S: Original + 'static>(
-        store: S,
-        config: &Config,
-        counted: Counted,
-        mailboxes: Arc<dyn Mailboxes>,
-    ) -> Self {
-        let cache = &config.cache;
-        let store = Snapshot::new(store, config);
-        if !cache.keeps_accounts() {
-            return Self::new(Arc::new(store), config, cache, counted, mailboxes, |router| router);
-        }
-        let place = config.database.url.to_string();
-        let store = Cache::new(store, place, cache, Arc::clone(&counted.counters));
-        Self::new(Arc::new(store), config, cache, counted, mailboxes, |router| router)
-    }
-
-    fn new(
-        store: Arc<dyn MailStore>,
-        config: &Config,
-        cache: &CacheConfig,
-        Counted { counters, guesses }: Counted,
-        mailboxes: Arc<dyn Mailboxes>,
-        adapt: impl FnOnce(Router) -> Router,
-    ) -> Self {
-        let policy = config.policy();
-        let router = Router::new(store.clone(), &policy, config.quota.rules()).looking_by(Arc::clone(&mailboxes));
-        let router = Arc::new(adapt(router).counting(Arc::clone(&counters)));
-        let authenticator = Authenticator::new(store, policy, Arc::new(config.budget()));
-        let authenticator = authenticator.remembering(cache, Arc::clone(&counters));
-        let authenticator =
-            authenticator.throttled_by(guesses.and_then(|ledger| Guesses::new(ledger, &config.throttle_in_time())));
-        let authenticator = Arc::new(match key_place(config) {
-            Some(file) => authenticator.with_key_beside(file),
-            None => authenticator,
-        });
-        Answers { authenticator, router, mailboxes, counters }
-    }
-}
-
-/// What a server goes on counting in when its configuration is read again.
-#[derive(Clone, Default)]
-pub struct Counted {
-    /// Answers.
-    pub counters: Arc<Counters>,
-    /// Wrong passwords, where these are counted.
-    pub guesses: Option<Arc<Ledger>>,
-}
-
-/// The file beside which the server may keep a key of its own.
-fn key_place(config: &Config) -> Option<&Path> {
-    match &config.database.url {
-        DatabaseUrl::Sqlite { path } => Some(path),
-        url => config.outage.snapshot_of(url),
-    }
-}
 
 /// What the server needs of the configuration.
 #[derive(Clone, Debug)]
@@ -284,15 +197,15 @@ fn own_or_warning(config: &CourierConfig) -> Option<Listener> {
     })
 }
 
-/// Starts to answer on `listeners`, as `answers` decide.
+/// Starts a server that answers on `listeners` by `backend`.
 ///
 /// The sockets are bound before ([`Listeners::bind`]), so that the process can become another user in between.
 ///
 /// # Errors
 /// When a name in the configuration is none, or the system gives no threads.
-pub fn start(listeners: impl Into<Listeners>, settings: Settings, answers: Answers) -> Result<Running, StartError> {
+pub fn start(listeners: impl Into<Listeners>, settings: Settings, backend: Backend) -> Result<Running, StartError> {
     let Listeners { courier: listener, own } = listeners.into();
-    let live = live(&settings, &listener, answers)?;
+    let live = live(&settings, &listener, backend)?;
     let most = live.room.all;
     let works = Arc::new(Works {
         lookups: Lane::open("look-ups", settings.lookup_threads(), most)?,
@@ -332,10 +245,10 @@ pub fn start(listeners: impl Into<Listeners>, settings: Settings, answers: Answe
     Ok(Running { settings, hall, door, own, reading, writing, refusing, learner, metrics: None })
 }
 
-fn live(settings: &Settings, listener: &Listener, answers: Answers) -> Result<Live, StartError> {
+fn live(settings: &Settings, listener: &Listener, backend: Backend) -> Result<Live, StartError> {
     let access = Accesses::new(&settings.courier, Some(listener.group()))?;
     let most = Hall::room(settings.courier.max_connections);
-    Ok(Live::new(&settings.courier, &settings.rules, answers, access, most))
+    Ok(Live::new(&settings.courier, &settings.rules, backend, access, most))
 }
 
 impl Running {
@@ -370,7 +283,7 @@ impl Running {
     ///
     /// # Errors
     /// When the new ones do not work; the server then goes on under the old ones.
-    pub fn reload(&mut self, settings: Settings, answers: Answers) -> Result<(), StartError> {
+    pub fn reload(&mut self, settings: Settings, backend: Backend) -> Result<(), StartError> {
         let new = &settings.courier;
         let place = Place::of_courier(new);
         let listener = match place.is_served_by(self.door.listener().place()) {
@@ -378,7 +291,7 @@ impl Running {
             false => Some(self.door.listener().rebind(place)?),
         };
         let own = self.other_own(new)?;
-        let live = live(&settings, listener.as_ref().unwrap_or(self.door.listener()), answers)?;
+        let live = live(&settings, listener.as_ref().unwrap_or(self.door.listener()), backend)?;
         let works = &self.hall.works;
         works.lookups.resize(settings.lookup_threads(), live.room.all)?;
         works.hashing.resize(settings.hashing_threads())?;
@@ -391,7 +304,7 @@ impl Running {
         };
         {
             let mut current = self.hall.live.lock().unwrap_or_else(PoisonError::into_inner);
-            current.answers.authenticator.leave_to(Arc::clone(&live.answers.authenticator));
+            current.backend.authenticator.leave_to(Arc::clone(&live.backend.authenticator));
             *current = Arc::new(live);
         }
         self.learner.renew();

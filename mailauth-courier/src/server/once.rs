@@ -1,12 +1,12 @@
 //! One request on a connection that is there already: for a program that stands in while the daemon is away.
 
 use super::live::{Accesses, Live};
+use super::peer::Rights;
 use super::reply::{Form, Reply};
-use super::{Answers, peer::Rights};
 use crate::protocol::{Command, FAIL, MAX_REQUEST, Parse, Request, parse};
 use mailauth_core::authenticate::{self, Authority as _, Credential};
 use mailauth_core::config::Config;
-use mailauth_core::{Secret, Service};
+use mailauth_core::{Backend, Secret, Service};
 use std::io::{self, Read, Write};
 use std::time::Instant;
 use zeroize::Zeroizing;
@@ -19,12 +19,12 @@ use zeroize::Zeroizing;
 ///
 /// # Errors
 /// When reading or writing fails. Whatever else keeps the answer away is "not now": nothing is written.
-pub fn answer_one(answers: Answers, config: &Config, input: &mut dyn Read, output: &mut dyn Write) -> io::Result<()> {
+pub fn answer_one(backend: Backend, config: &Config, input: &mut dyn Read, output: &mut dyn Write) -> io::Result<()> {
     let deadline = Instant::now() + config.courier.request;
     let Some(request) = receive(input)? else { return Ok(()) };
     let (asked, is_login) = (Instant::now(), is_login(&request.command));
     let access = Accesses::new(&Default::default(), None).map_err(io::Error::other)?;
-    let live = Live::new(&config.courier, &config.password.rules, answers, access, 1);
+    let live = Live::new(&config.courier, &config.password.rules, backend, access, 1);
     match reply(request, &live, deadline) {
         Reply::Bytes(bytes) => {
             if is_login && *bytes == FAIL {
@@ -70,7 +70,7 @@ fn reply(request: Request, live: &Live, deadline: Instant) -> Reply {
         let service = Service::from_name(&service);
         let request = authenticate::Request { service, login, credential, client, deadline };
         let rights = Rights { enumerate: false, passwd: false, clear: true, manage: false };
-        Reply::account(live.answers.authenticator.authenticate(request), &form, live, rights)
+        Reply::account(live.backend.authenticator.authenticate(request), &form, live, rights)
     };
     match command {
         Command::LookUp { service, login } => {
@@ -85,7 +85,7 @@ fn reply(request: Request, live: &Live, deadline: Instant) -> Reply {
             let (login, form) = (response.login().to_vec(), Form::of(&service));
             ask(service, login, Credential::Cram(mechanism, response), form)
         }
-        Command::Ask(question) => Reply::route(&live.answers.router, &question, deadline),
+        Command::Ask(question) => Reply::route(&live.backend.router, &question, deadline),
         Command::Never(_) => Reply::fail(),
         Command::ChangePassword { .. } | Command::Enumerate => Reply::Silence,
         Command::Status | Command::Guesses(_) => Reply::Silence,

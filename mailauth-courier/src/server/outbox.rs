@@ -207,7 +207,7 @@ impl Outgoing {
     /// Puts the next page in the place of the last; false when the enumeration has to be cut off.
     fn next_page(&mut self) -> bool {
         let Some(list) = &mut self.list else { return true };
-        let (accounts, next) = match self.connection.live.answers.authenticator.enumerate(list.after.as_ref()) {
+        let (accounts, next) = match self.connection.live.backend.authenticator.enumerate(list.after.as_ref()) {
             Answer::Yes(page) => page,
             Answer::No(why) => return cut_off(&why),
             Answer::NotNow(why) => return cut_off(&why),

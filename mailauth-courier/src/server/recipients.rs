@@ -199,7 +199,7 @@ impl Works {
 
     /// Answers a question, or leaves that until it may look at the mailboxes, they are not locked, and it has the time.
     fn look(self: &Arc<Self>, asked: Asked, mut grant: Grant) {
-        let (deadline, router) = (asked.connection.deadline, Arc::clone(&asked.connection.live.answers.router));
+        let (deadline, router) = (asked.connection.deadline, Arc::clone(&asked.connection.live.backend.router));
         let (mut wanted, mut looks) = (None, Vec::new());
         let mut may_look = |account: &Account| {
             let (mailbox, owner) = (room::maildir(account), Owner::of(account, &router));
@@ -296,7 +296,7 @@ impl Works {
     /// Answers a question that has waited, if it still does.
     fn answer_with(&self, waiting: &Mutex<Option<Asked>>, answer: Answer<()>) {
         let Some(asked) = lock(waiting).take() else { return };
-        asked.connection.live.answers.router.record_answer(&asked.question.address, &answer);
+        asked.connection.live.backend.router.record_answer(&asked.question.address, &answer);
         self.give(asked.connection, Reply::recipient(answer));
     }
 
@@ -323,7 +323,7 @@ impl Works {
             _ => return self.give(connection, Reply::mailbox(answer)),
         };
         let recipients = &self.recipients;
-        let (mailbox, owner) = (room::maildir(account), Owner::of(account, &connection.live.answers.router));
+        let (mailbox, owner) = (room::maildir(account), Owner::of(account, &connection.live.backend.router));
         let (waiting, capacity) = recipients.quick.waiting();
         let (is_slow, is_busy) = (recipients.known_slow.holds(&mailbox), recipients.mailboxes.are_taken(&mailbox));
         if waiting >= capacity || is_slow || is_busy || recipients.quick_owners.are_taken(&owner) {
@@ -335,7 +335,7 @@ impl Works {
                 && !connection.is_abandoned()
             {
                 let begin = Instant::now();
-                connection.live.answers.router.renew_figures(to);
+                connection.live.backend.router.renew_figures(to);
                 works.recipients.known_slow.learn(&at, begin.elapsed() >= QUICK);
             }
             drop(turns);

@@ -36,9 +36,9 @@ impl Refusals {
 impl Works {
     /// How all of it is now. Asks no database.
     pub fn status(&self, live: &Live) -> Status {
-        let counts = live.answers.counters.read();
-        let store = live.answers.authenticator.state();
-        let (mailboxes_error, trouble_for) = live.answers.mailboxes.trouble().unzip();
+        let counts = live.backend.counters.read();
+        let store = live.backend.authenticator.state();
+        let (mailboxes_error, trouble_for) = live.backend.mailboxes.trouble().unzip();
         let lane = |lane: &Lane| (lane.name(), lane.waiting());
         let hashing = (self.hashing.name(), self.hashing.waiting());
         let (recipients, counts_lane) = (lane(&self.recipients.quick), lane(&self.recipients.slow));
@@ -66,7 +66,7 @@ impl Works {
                 coalesced: counts.coalesced,
                 verified: counts.verified,
             },
-            throttle: live.answers.authenticator.throttle().map(|throttle| guesses(throttle.ledger().totals())),
+            throttle: live.backend.authenticator.throttle().map(|throttle| guesses(throttle.ledger().totals())),
             hosts: store.hosts.into_iter().map(host).collect(),
             snapshot: store.snapshot.map(snapshot),
         }

@@ -118,7 +118,7 @@ impl Works {
 
     fn decide(self: &Arc<Self>, connection: Connection, asked: Asked) {
         let Asked { request, form } = asked;
-        match connection.live.answers.authenticator.begin(request) {
+        match connection.live.backend.authenticator.begin(request) {
             Step::Decided(answer) => self.reply(connection, answer, form),
             Step::Hash(verification) => {
                 let works = Arc::clone(self);
@@ -136,7 +136,7 @@ impl Works {
         }
         let works = Arc::clone(self);
         self.queue(&self.changes, "password changes", connection, move |connection| {
-            match connection.live.answers.authenticator.change_password(change) {
+            match connection.live.backend.authenticator.change_password(change) {
                 Answer::Yes(()) => works.send(connection, OK),
                 Answer::No(no) => works.refuse_login(connection, &no),
                 Answer::NotNow(_) => connection.close(),
@@ -149,7 +149,7 @@ impl Works {
             Question::Account(address) => return self.route_to_mailbox(connection, address),
             Question::Recipient { address, size } => (address, size),
             Question::Domain(_) | Question::Alias(_) | Question::Sender { .. } => {
-                let reply = Reply::route(&connection.live.answers.router, &question, connection.deadline);
+                let reply = Reply::route(&connection.live.backend.router, &question, connection.deadline);
                 return self.give(connection, reply);
             }
         };
@@ -159,13 +159,13 @@ impl Works {
     /// Answers where the mail of an address is to be put, and makes the mailbox where it is missing and is to be made. If
     /// that fails, the delivery may be able to do it.
     fn route_to_mailbox(self: &Arc<Self>, connection: Connection, address: Vec<u8>) {
-        if !connection.live.answers.authenticator.makes_mailboxes() {
-            let answer = connection.live.answers.router.account(&address);
+        if !connection.live.backend.authenticator.makes_mailboxes() {
+            let answer = connection.live.backend.router.account(&address);
             return self.give_destination(connection, answer);
         }
         let works = Arc::clone(self);
         self.queue(&self.changes, "mailboxes to be made", connection, move |connection| {
-            let answer = connection.live.answers.router.account(&address);
+            let answer = connection.live.backend.router.account(&address);
             if let Answer::Yes(to) = &answer
                 && works.may_lack_mailbox(&to.account)
             {
@@ -188,7 +188,7 @@ impl Works {
     /// taken to be there as long as what looks at mailboxes is away.
     fn make_mailbox(&self, connection: &Connection, account: &Account) -> bool {
         let (login, maildir) = (account.login.as_str(), room::maildir(account));
-        match connection.live.answers.mailboxes.make(account, connection.deadline) {
+        match connection.live.backend.mailboxes.make(account, connection.deadline) {
             Ok(was_missing) => {
                 if was_missing {
                     tracing::info!(login, "the mailbox {} was missing, and is made", maildir.display());
@@ -219,7 +219,7 @@ impl Works {
         if !connection.rights.manage {
             return self.refuse_to_stranger(connection, what);
         }
-        forget(&connection.live.answers.authenticator);
+        forget(&connection.live.backend.authenticator);
         self.send(connection, OK);
     }
 
@@ -296,7 +296,7 @@ impl Works {
             return self.refuse_login(connection, no);
         }
         if form.opens_mailbox
-            && connection.live.answers.authenticator.makes_mailboxes()
+            && connection.live.backend.authenticator.makes_mailboxes()
             && let Answer::Yes(account) = &answer
             && self.may_lack_mailbox(account)
         {
@@ -335,7 +335,7 @@ impl Works {
     /// Says no to a login or a change of a password, when that does not tell why, and not before guesses have had their
     /// delay.
     fn refuse_login(&self, connection: Connection, no: &No) {
-        let at = connection.live.answers.authenticator.refuse_at(connection.asked).max(Instant::now() + no.delay());
+        let at = connection.live.backend.authenticator.refuse_at(connection.asked).max(Instant::now() + no.delay());
         self.send_at(connection, FAIL, at);
     }
 

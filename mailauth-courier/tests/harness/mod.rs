@@ -1,19 +1,17 @@
 //! A server over accounts in memory, on a socket in a temporary folder.
 #![allow(dead_code, missing_docs, reason = "each test program uses a part of it")]
 
-use mailauth_core::DomainName;
 use mailauth_core::account::{AccountRow, Login, Password};
-use mailauth_core::authenticate::{Answer, Authenticator, Policy};
-use mailauth_core::config::{CacheConfig, CourierConfig, MetricsAddress};
-use mailauth_core::counters::Counters;
+use mailauth_core::authenticate::{Answer, RefusalTime};
+use mailauth_core::config::{Config, CourierConfig, MetricsAddress};
 use mailauth_core::mailbox::MailboxDefaults;
-use mailauth_core::password::{Budget, NewScheme, Rules};
+use mailauth_core::password::{NewScheme, Rules};
 use mailauth_core::quota::pools::{PoolStore, PoolUse};
-use mailauth_core::quota::{self, Limits, Usage};
-use mailauth_core::routing::Router;
+use mailauth_core::quota::{Limits, Usage};
 use mailauth_core::store::{AccountStore, Cursor, DomainKind, DomainStanding, MailStore, Page, StoreError};
+use mailauth_core::{Backend, DomainName};
 use mailauth_courier::client::Client;
-use mailauth_courier::server::{Answers, Listener, MetricsListener, Running, Settings, start};
+use mailauth_courier::server::{Listener, MetricsListener, Running, Settings, start};
 use mailauth_courier::status::Status;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -180,26 +178,14 @@ pub fn two_accounts() -> Arc<Table> {
     Table::with([row("anna@x.example", HASH), row("slow@x.example", HASH)])
 }
 
-pub fn answers(table: &Arc<Table>) -> Answers {
-    let policy = Policy {
-        default_domain: Some("x.example".into()),
-        separators: String::new(),
-        mailbox: MailboxDefaults { allow_root: true, root: Some("/".into()), ..MailboxDefaults::default() },
-        rules: Rules::default(),
-        scheme: NewScheme::Sha256Crypt,
-        min_length: 8,
-        unknown_services: true,
-        alias_domains: false,
-        delimiters: Default::default(),
-        refusal_time: mailauth_core::authenticate::RefusalTime::Fixed(Duration::ZERO),
-    };
-    let counters = Arc::<Counters>::default();
-    let router = Router::new(table.clone(), &policy, quota::Rules::default()).counting(counters.clone());
-    let nothing = CacheConfig { enabled: false, ..CacheConfig::default() };
-    let authenticator = Authenticator::new(table.clone(), policy, Arc::new(Budget::new(2, 64 << 20)));
-    let authenticator = authenticator.remembering(&nothing, counters.clone());
-    let mailboxes = Arc::new(quota::mailboxes::Here);
-    Answers { authenticator: Arc::new(authenticator), router: Arc::new(router), mailboxes, counters }
+pub fn backend(table: &Arc<Table>) -> Backend {
+    let mut config = Config::default();
+    config.login.default_domain = Some("x.example".into());
+    config.login.refusal_time = RefusalTime::Fixed(Duration::ZERO);
+    config.mailbox = MailboxDefaults { allow_root: true, root: Some("/".into()), ..MailboxDefaults::default() };
+    config.password.scheme = NewScheme::Sha256Crypt;
+    (config.password.parallel, config.password.memory) = (2, 64 << 20);
+    Backend::over(Arc::clone(table), &config)
 }
 
 pub fn settings(courier: CourierConfig) -> Settings {
@@ -224,7 +210,7 @@ pub fn serve_with(table: &Arc<Table>, change: impl FnOnce(&mut CourierConfig)) -
     let mut courier = CourierConfig { socket: socket.clone(), own_socket: None, ..CourierConfig::default() };
     change(&mut courier);
     let listener = Listener::bind(&courier).unwrap();
-    let running = start(listener, settings(courier.clone()), answers(table)).unwrap();
+    let running = start(listener, settings(courier.clone()), backend(table)).unwrap();
     Served { running: Some(running), courier, socket, folder }
 }
 

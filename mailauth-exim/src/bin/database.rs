@@ -4,17 +4,16 @@
 //! Without an answer it ends without a word on the standard output, which is "not now"; the reason is on the standard
 //! error.
 
+use mailauth_core::Backend;
 use mailauth_core::config::Config;
 use mailauth_core::log::Log;
 use mailauth_core::process_memory;
-use mailauth_core::store::open_single;
-use mailauth_courier::server::{Answers, answer_one};
+use mailauth_courier::server::answer_one;
 use std::error::Error;
 use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 fn main() -> ExitCode {
     process_memory::keep_private();
@@ -40,7 +39,7 @@ fn main() -> ExitCode {
 fn answer(file: Option<PathBuf>, log: &Log) -> Result<(), Box<dyn Error>> {
     let (config, _) = Config::load(file.as_deref())?;
     log.configure(&config.log);
-    let answers = Answers::standing_in(Arc::new(open_single(&config.database)?), &config);
-    answer_one(answers, &config, &mut io::stdin().lock(), &mut io::stdout().lock())?;
+    let backend = Backend::for_command(&config)?;
+    answer_one(backend, &config, &mut io::stdin().lock(), &mut io::stdout().lock())?;
     Ok(())
 }

@@ -1,11 +1,10 @@
 //! `mailauth-pop3-database`: the checkpassword program that asks the database itself. `mailauth-pop3` becomes it when
 //! the daemon is away; it can also be used without any daemon.
 
-use mailauth_core::Account;
 use mailauth_core::authenticate::{Answer, Authenticator, Authority, PasswordChange, RefusalTime, Request};
 use mailauth_core::config::{Config, Source};
 use mailauth_core::log::Log;
-use mailauth_core::store::open_single;
+use mailauth_core::{Account, Backend};
 use mailauth_pop3::record::Received;
 use mailauth_pop3::{End, Way, fallback, run};
 use std::process::ExitCode;
@@ -33,9 +32,8 @@ impl Way for Database {
     }
 
     fn authority(&self, config: &Config) -> Result<Box<dyn Authority>, End> {
-        let store = open_single(&config.database).map_err(|error| End::NotNow(error.to_string()))?;
-        let authenticator = Authenticator::new(Arc::new(store), config.policy(), Arc::new(config.budget()));
-        Ok(Box::new(Even { authenticator, refusal_time: config.login.refusal_time }))
+        let backend = Backend::for_command(config).map_err(|error| End::NotNow(error.to_string()))?;
+        Ok(Box::new(Even { authenticator: backend.authenticator, refusal_time: config.login.refusal_time }))
     }
 
     fn away(&self, _: Received, _: &Config, why: String) -> End {
@@ -55,7 +53,7 @@ impl Way for Database {
 
 /// Refuses at a time that does not tell why.
 struct Even {
-    authenticator: Authenticator,
+    authenticator: Arc<Authenticator>,
     refusal_time: RefusalTime,
 }
 
