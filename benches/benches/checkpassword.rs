@@ -1,9 +1,9 @@
-//! mailauth-pop3 beside what else takes logins on descriptor 3, and beside the least that any such program does; then
-//! whole POP3 logins, beside Courier's own. Side by side on the same rows in one run.
+//! mailauth-pop3 compared with another program that reads logins from descriptor 3, and with the minimum that any such
+//! program does; then whole POP3 logins, compared with Courier's. All on the same rows in one run.
 //!
 //! `cargo bench -p mailauth-benches --bench checkpassword`, as root, with Debian's `cvm`, `cvm-mysql`, `courier-pop`,
-//! `mailfront` and a C compiler. A run is from the start of the program to the end of /bin/true, which it becomes: one
-//! at a time, and four at a time. Passwords are stored in clear, which is what cvm-mysql compares at the least cost.
+//! `mailfront` and a C compiler. A run is from the start of the program to the end of /bin/true, which it executes:
+//! one at a time, and four at a time. Passwords are stored in clear, which cvm-mysql compares at the lowest cost.
 //! Contestants take turns, so that a machine that slows down slows all of them. Each figure is the median of the
 //! rounds, each ratio the median of the ratios within a round. `MAILAUTH_BENCH_ROUNDS` (5) and `MAILAUTH_BENCH_SECONDS`
 //! (2) make it longer; `spawn` or `pop3` on the command line chooses a half.
@@ -33,7 +33,7 @@ const DOMAIN: &str = "clear.example";
 const TIMESTAMP: &str = "<1.1700000000@popup.example>";
 const WARM_UP: Duration = Duration::from_millis(300);
 
-/// How many at a time.
+/// Numbers of concurrent clients.
 const CLIENTS: [usize; 2] = [1, 4];
 
 fn main() {
@@ -57,12 +57,12 @@ struct Settings {
     time: Duration,
 }
 
-/// The same accounts in MariaDB and in SQLite, a daemon of ours over each, and a folder.
+/// The same accounts in MariaDB and in SQLite, a mailauth-courier on each, and a folder.
 struct Lab {
     files: Scratch,
     mariadb: Accounts,
     sqlite: Accounts,
-    /// Over MariaDB, and over SQLite.
+    /// On MariaDB, and on SQLite.
     daemons: [Mailauth; 2],
 }
 
@@ -91,12 +91,12 @@ impl Lab {
         Lab { files, mariadb, sqlite, daemons }
     }
 
-    /// What asks our daemon over this database.
+    /// Returns the configuration of a client of our daemon on this database.
     fn client_config(&self, kind: Kind) -> PathBuf {
         self.files.join(client_config(kind))
     }
 
-    /// A C program of this bench, as its file name has it.
+    /// Compiles a C program of this bench, named as its file, and returns its path.
     fn compiled(&self, name: &str, options: &[&str]) -> PathBuf {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("benches/checkpassword/{name}.c"));
         let path = self.files.join(name);
@@ -104,13 +104,13 @@ impl Lab {
         path
     }
 
-    /// cvm-mysql as a daemon over the accounts in MariaDB, and the module by which it is reached.
+    /// Starts cvm-mysql as a daemon on the accounts in MariaDB. Returns it and the module name by which it is reached.
     fn cvm(&self) -> (Child, String) {
         let socket = self.files.join("cvm");
         let module = format!("cvm-local:{}", socket.display());
         let database = self.mariadb.mariadb();
         let owner = MailHost::OWNER;
-        // It reads twelve columns, whether there are so many or not.
+        // It reads twelve columns, even from a result with fewer.
         let query = format!(
             "SELECT SUBSTR(password, 8), login, {}, {}, home, NULL, NULL, NULL, NULL, NULL, NULL, NULL \
              FROM accounts WHERE login = CONCAT($account, '@', $domain)",
@@ -139,7 +139,7 @@ fn password(user: usize) -> String {
     format!("secret-{user}")
 }
 
-/// The contestants of the first half, in the order of the table.
+/// Returns the contestants of the first half, in the order of the table.
 fn contestants(lab: &Lab, module: &str) -> Vec<(&'static str, Program)> {
     let [mariadb, sqlite] = [Kind::MariaDb, Kind::Sqlite].map(|kind| lab.client_config(kind));
     let ours = |path: PathBuf, config: PathBuf| Program::new(&path, ["/bin/true"]).env("MAILAUTH_CONFIG", config);
@@ -221,7 +221,7 @@ fn logins(lab: &Lab, settings: &Settings) {
     }
 }
 
-/// A POP3 service of ours.
+/// A POP3 service that logs in by mailauth-pop3.
 struct Service {
     port: u16,
     _process: Child,
@@ -247,7 +247,8 @@ fn popup(lab: &Lab) -> Service {
     panic!("couriertcpd does not start; the log of our daemon:\n{}", lab.daemons[0].log());
 }
 
-/// What each contestant did in each round, with each number of clients.
+/// Runs each contestant in each round with each number of clients, and returns the outcomes in that order: round,
+/// contestant, number of clients.
 fn take_turns(
     settings: &Settings,
     contestants: usize,
@@ -267,7 +268,7 @@ fn take_turns(
     rounds
 }
 
-/// Lets so many at once log one account after the other in.
+/// Runs a number of concurrent clients, each of which logs in to one account after the other.
 fn measure(clients: usize, time: Duration, log_in: impl Fn(usize) -> (bool, Duration) + Sync) -> Outcome {
     let log_in = &log_in;
     let outcome = again_and_again(
@@ -280,7 +281,7 @@ fn measure(clients: usize, time: Duration, log_in: impl Fn(usize) -> (bool, Dura
             move || log_in(users.next().expect("no end"))
         },
     );
-    assert_eq!(outcome.wrong, 0, "a contestant that answers wrongly is not measured");
+    assert_eq!(outcome.wrong, 0, "a contestant answered wrongly, so its figures mean nothing");
     outcome
 }
 

@@ -1,4 +1,4 @@
-//! What single steps of a login cost: `cargo bench -p mailauth-benches --bench core`.
+//! Cost of single steps of a login: `cargo bench -p mailauth-benches --bench core`.
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use mailauth_core::account::{AccountRow, Password};
@@ -12,7 +12,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Reading a stored value and trying a password on it, for the schemes that tables hold most.
+/// Measures parsing a stored value and verifying a password with it, for the most common schemes.
 fn verify(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("verify");
     group.sample_size(20).measurement_time(Duration::from_secs(2)).warm_up_time(Duration::from_millis(500));
@@ -35,7 +35,7 @@ fn verify(criterion: &mut Criterion) {
     }
 }
 
-/// Reading a login as a client sent it.
+/// Measures parsing a login as a client sent it.
 fn login(criterion: &mut Criterion) {
     criterion.bench_function("login", |bencher| {
         bencher.iter(|| Login::parse(black_box(b"Anna.Example@Example.org"), None));
@@ -72,7 +72,7 @@ fn cache() -> (Cache<Table>, Login) {
     (Cache::new(Table(row), "memory".into(), &config, Arc::default()), login)
 }
 
-/// A row from the cache, and a whole login with a costly hash that fitted lately.
+/// Measures a look-up in the cache, and a whole login with a costly hash that was verified recently.
 fn remembered(criterion: &mut Criterion) {
     let deadline = Instant::now() + Duration::from_secs(3600);
     let (store, login) = cache();

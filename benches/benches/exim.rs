@@ -1,11 +1,12 @@
-//! SMTP AUTH by Exim: how it asks us, beside its own look-ups, Courier's authdaemond, and the least that can be asked.
+//! SMTP AUTH by Exim: the ways to ask mailauth, compared with Exim's own look-ups, with Courier's authdaemond, and with the
+//! cheapest condition of each kind.
 //!
 //! `cargo bench -p mailauth-benches --bench exim`, as root, with what `tests/run` installs and a C compiler. Each
 //! contestant is a real Exim with a configuration that differs in `server_condition` alone, over the same 1,000 accounts
-//! with a cheap hash (`{SHA}`, the one that Exim can compare too); they take turns, so that a machine that slows down slows
-//! all of them. Four clients log in, each on a connection of its own, in clear. Each figure is the median of the rounds.
-//! `MAILAUTH_BENCH_ROUNDS` (5) and `MAILAUTH_BENCH_SECONDS` (2) make it longer; words on the command line choose the
-//! contestants whose names hold one of them.
+//! with a cheap hash (`{SHA}`, which Exim can compare too); they take turns, so that a machine that slows down slows all of
+//! them. Four clients log in, each on a connection of its own, without TLS. Each figure is the median of the rounds.
+//! `MAILAUTH_BENCH_ROUNDS` (5) and `MAILAUTH_BENCH_SECONDS` (2) make it longer; words on the command line select the
+//! contestants with one of them in their names.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -27,27 +28,27 @@ const DOMAIN: &str = "sha1.example";
 const CLIENTS: usize = 4;
 const KINDS: [(Kind, &str); 3] = [(Kind::Sqlite, "SQLite"), (Kind::MariaDb, "MariaDB"), (Kind::Postgres, "PostgreSQL")];
 
-/// An Exim that asks in one way.
+/// An Exim with one way to ask.
 struct Contestant {
     name: String,
     exim: Exim,
-    /// The daemon that it asks.
+    /// The daemon that it asks, if any.
     daemon: Option<Daemon>,
     _host: Arc<MailHost>,
 }
 
 enum Daemon {
-    Ours(Mailauth),
-    Couriers(Courier),
+    Mailauth(Mailauth),
+    Courier(Courier),
 }
 
-/// What one contestant did in one round.
+/// Figures of one contestant in one round.
 #[derive(Clone, Copy)]
 struct Figures {
     rate: f64,
     p50: f64,
     p99: f64,
-    /// Milliseconds of processor time for each login: Exim's, and the daemon's.
+    /// Milliseconds of processor time per login of Exim, and of the daemon.
     exim: f64,
     daemon: f64,
 }
@@ -107,21 +108,21 @@ fn report(contestants: &[Contestant], figures: &[Vec<Figures>]) {
     ratio("run, SQLite", "run, /bin/true");
 }
 
-/// A way to ask, not yet set up.
+/// A way to ask, before its Exim is started.
 struct Way<'a> {
     name: String,
     condition: String,
-    /// Lines for the head of Exim's configuration.
+    /// Lines for the main section of Exim's configuration.
     main: String,
     accounts: Option<&'a Accounts>,
-    daemon: Whose,
+    daemon: DaemonKind,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Whose {
-    Nobody,
-    Ours,
-    Couriers,
+enum DaemonKind {
+    None,
+    Mailauth,
+    Courier,
 }
 
 fn ways<'a>(tables: &'a [(Accounts, &'static str); 3]) -> Vec<Way<'a>> {
@@ -130,7 +131,7 @@ fn ways<'a>(tables: &'a [(Accounts, &'static str); 3]) -> Vec<Way<'a>> {
         condition: condition.to_owned(),
         main: String::new(),
         accounts: None,
-        daemon: Whose::Nobody,
+        daemon: DaemonKind::None,
     };
     let mut ways = vec![
         alone("always yes", "yes"),
@@ -146,25 +147,25 @@ fn ways<'a>(tables: &'a [(Accounts, &'static str); 3]) -> Vec<Way<'a>> {
             accounts: Some(accounts),
             daemon,
         };
-        let dlfunc = asks("dlfunc", &printed.dlfunc, Whose::Ours);
+        let dlfunc = asks("dlfunc", &printed.dlfunc, DaemonKind::Mailauth);
         ways.push(Way { main: printed.preload.clone(), ..dlfunc });
-        ways.push(asks("readsocket", &printed.readsocket, Whose::Ours));
-        ways.push(asks("readsocket, Courier", STOCK, Whose::Couriers));
+        ways.push(asks("readsocket", &printed.readsocket, DaemonKind::Mailauth));
+        ways.push(asks("readsocket, Courier", STOCK, DaemonKind::Courier));
         ways.push(native(accounts, name));
         if accounts.kind() == Kind::Sqlite {
-            ways.push(asks("dlfunc without preload", &printed.dlfunc, Whose::Ours));
-            ways.push(asks("run", RUN, Whose::Ours));
+            ways.push(asks("dlfunc without preload", &printed.dlfunc, DaemonKind::Mailauth));
+            ways.push(asks("run", RUN, DaemonKind::Mailauth));
         }
     }
     ways
 }
 
-/// Debian's own example for Courier's authdaemond.
+/// Debian's example for Courier's authdaemond.
 const STOCK: &str = r"${extract {ADDRESS} {${readsocket{/run/courier/authdaemon/socket} {AUTH ${strlen:exim\nlogin\n$auth2\n$auth3\n}\nexim\nlogin\n$auth2\n$auth3\n} }} {yes} fail}";
 
 const RUN: &str = "${run{/usr/local/lib/mailauth/mailauth-exim --insecure-argv login smtp $auth2 $auth3}{yes}{${if eq{$runrc}{1}{no}{not now}}}}";
 
-/// What README.md prints for AUTH PLAIN, and the line that has Exim's daemon open the object.
+/// The conditions that README.md prints for AUTH PLAIN, and the line that makes Exim's daemon load the object.
 struct Printed {
     dlfunc: String,
     readsocket: String,
@@ -185,12 +186,12 @@ fn printed() -> Printed {
     Printed { dlfunc, readsocket, preload: whole(preload) + "\n" }
 }
 
-/// Exim's own look-up, which compares the hash itself.
+/// Returns Exim's own look-up, where Exim compares the hash itself.
 fn native<'a>(accounts: &'a Accounts, name: &str) -> Way<'a> {
     let (lookup, value, main) = match accounts.kind() {
         Kind::Sqlite => {
             let file = accounts.file();
-            // It opens the file to write, as Exim's own user.
+            // It opens the file for writing, as Exim's user.
             run(Command::new("sh")
                 .args(["-c", "chmod a+rwx \"$0\" && chmod a+rw \"$1\"*"])
                 .arg(accounts.folder())
@@ -216,21 +217,21 @@ fn native<'a>(accounts: &'a Accounts, name: &str) -> Way<'a> {
          login='${{quote_{lookup}:$auth2}}'}}}}}}{{yes}}{{no}}}}"
     );
     let accounts = Some(accounts);
-    Way { name: format!("native look-up, {name}"), condition, main, accounts, daemon: Whose::Nobody }
+    Way { name: format!("native look-up, {name}"), condition, main, accounts, daemon: DaemonKind::None }
 }
 
 impl Way<'_> {
     fn set_up(self) -> Contestant {
         let host = Arc::new(MailHost::with_own(&Exim::OWN));
         let daemon = match (self.daemon, self.accounts) {
-            (Whose::Ours, Some(accounts)) => {
+            (DaemonKind::Mailauth, Some(accounts)) => {
                 let courier = "socket_mode = \"0666\"\nallow_users = [\"Debian-exim\"]\n";
-                Some(Daemon::Ours(Mailauth::on_with(&host, accounts, courier)))
+                Some(Daemon::Mailauth(Mailauth::on_with(&host, accounts, courier)))
             }
-            (Whose::Couriers, Some(accounts)) => {
+            (DaemonKind::Courier, Some(accounts)) => {
                 let daemon = Courier::on(Arc::clone(&host), accounts);
                 run(host.command("chmod").args(["a+rwx", "/run/courier/authdaemon", MailHost::SOCKET]));
-                Some(Daemon::Couriers(daemon))
+                Some(Daemon::Courier(daemon))
             }
             _ => None,
         };
@@ -260,15 +261,15 @@ impl Contestant {
     fn measure(&self, time: Duration) -> Figures {
         let exim = self.exim.pid();
         let daemon = self.daemon.as_ref().map(|daemon| match daemon {
-            Daemon::Ours(daemon) => daemon.pid(),
-            Daemon::Couriers(daemon) => daemon.pid(),
+            Daemon::Mailauth(daemon) => daemon.pid(),
+            Daemon::Courier(daemon) => daemon.pid(),
         });
         let cost = || (with_ended_children(exim), daemon.map_or(Duration::ZERO, processor_time));
         let mut before = cost();
         let load = SmtpLoad { port: self.exim.port(), clients: CLIENTS, time, users: USERS, domain: DOMAIN };
         let outcome: Outcome = load.run(|| before = cost());
         let after = cost();
-        assert_eq!(outcome.wrong, 0, "{} is not measured:\n{}", self.name, self.exim.log("mainlog"));
+        assert_eq!(outcome.wrong, 0, "{} answered wrongly:\n{}", self.name, self.exim.log("mainlog"));
         let each = |time: Duration| time.as_secs_f64() * 1e3 / outcome.micros.len() as f64;
         Figures {
             rate: outcome.rate(),
@@ -280,7 +281,7 @@ impl Contestant {
     }
 }
 
-/// The accounts, with home and Maildir given so that both servers answer the same record.
+/// Returns the accounts in CSV. Home and Maildir are set, so that both servers answer with the same record.
 fn csv() -> String {
     let mut csv = String::from("login,password,uid,gid,home,maildir\n");
     for user in 0..USERS {

@@ -1,10 +1,10 @@
-//! mailauth-courier and the real courier-authdaemond, side by side on the same rows in one run.
+//! mailauth-courier compared with the real courier-authdaemond, on the same rows in one run.
 //!
 //! `cargo bench -p mailauth-benches --bench logins`, as root. On each database: 10,000 accounts with the cheapest hash,
-//! so that the server's own cost shows, and rounds in which the two take turns, so that a machine that slows down slows
+//! so that the cost of the server itself shows, and rounds in which the two take turns, so that a machine that slows down slows
 //! both. Each figure is the median of the rounds, each ratio the median of the ratios within a round.
-//! `MAILAUTH_BENCH_ROUNDS` (5) and `MAILAUTH_BENCH_SECONDS` (3) make it longer; a word on the command line chooses the
-//! databases whose name holds it.
+//! `MAILAUTH_BENCH_ROUNDS` (5) and `MAILAUTH_BENCH_SECONDS` (3) make it longer; a word on the command line selects the
+//! databases by a part of the name.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -20,18 +20,18 @@ use std::time::Duration;
 const USERS: u64 = 10_000;
 const DOMAIN: &str = "sha256.example";
 
-/// What one server did in one round.
+/// Figures of one server in one round.
 struct Figures {
     rate: f64,
     p50: f64,
     p99: f64,
-    /// Microseconds of processor time for each login, of the daemon alone.
+    /// Microseconds of processor time per login of the daemon alone.
     daemon: f64,
-    /// The same of the daemon and the database server.
+    /// Microseconds of processor time per login of the daemon and the database server.
     all: f64,
 }
 
-/// A server under test: where it listens, and the processes it consists of.
+/// A server under test: its socket and its processes.
 struct Server {
     name: &'static str,
     socket: PathBuf,
@@ -69,7 +69,7 @@ fn compare(kind: Kind, rounds: u64, time: Duration, table: &mut Table, ratios: &
     let accounts = Accounts::empty(kind).with(&csv());
     let database = (kind != Kind::Sqlite).then(|| accounts.server().pid());
     let courier = Courier::over(&accounts);
-    // What a login costs that is not remembered.
+    // To measure logins that are not remembered.
     let mailauth = Mailauth::with(&accounts, "[cache]\nenabled = false");
     let servers = [
         Server { name: "courier", socket: courier.socket(), daemon: courier.pid(), database },
@@ -126,7 +126,7 @@ fn measure(server: &Server, connections: usize, time: Duration) -> Figures {
     let load = Load { socket, question, connections, time, users: USERS, domain: DOMAIN };
     let outcome = load.run(|| before = cost());
     let after = cost();
-    assert_eq!(outcome.wrong, 0, "{} answers wrongly, and is not measured", server.name);
+    assert_eq!(outcome.wrong, 0, "{} answered wrongly, so its figures mean nothing", server.name);
     let each = |time: Duration| time.as_secs_f64() * 1e6 / outcome.micros.len() as f64;
     Figures {
         rate: outcome.rate(),

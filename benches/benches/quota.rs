@@ -1,16 +1,15 @@
-//! Counting a big mailbox: ours, what Courier and Dovecot do, and the least that the system calls take, side by side in
-//! one run.
+//! Counting a big mailbox: mailauth compared with Courier and Dovecot, and with the bare system calls, in one run.
 //!
-//! `cargo bench -p mailauth-benches --bench quota`, as root, with Debian's `maildrop` (deliverquota) and, to have it in
-//! the table, `dovecot-core` (doveadm). 100,000 messages in 50 folders, once with `,S=` in each name and once without;
-//! then a recount after ten new messages in one folder. Every contestant is a process of its own, whose start is
-//! measured with it, and they take turns, so that a machine that slows down slows all of them. Each figure is the
+//! `cargo bench -p mailauth-benches --bench quota`, as root, with Debian's `maildrop` (deliverquota) and
+//! optionally `dovecot-core` (doveadm). 100,000 messages in 50 folders, once with `,S=` in each name and once without;
+//! then a recount after ten new messages in one folder. Every contestant is a process of its own, measured
+//! from its start, and they take turns, so that a machine that slows down slows all of them. Each figure is the
 //! median of the rounds, each ratio the median of the ratios within a round. The cache is warm.
 //!
-//! `MAILAUTH_BENCH_MESSAGES` (100000), `MAILAUTH_BENCH_FOLDERS` (50) and `MAILAUTH_BENCH_ROUNDS` (9) change that.
+//! `MAILAUTH_BENCH_MESSAGES` (100000), `MAILAUTH_BENCH_FOLDERS` (50) and `MAILAUTH_BENCH_ROUNDS` (9) change these numbers.
 //!
-//! The bare loops read each directory with getdents64(2), and one of them asks statx(2) for each name: no counter that
-//! looks at every message can do less. Exim is not among them: it counts only as a part of a whole delivery.
+//! The bare loops read each directory with getdents64(2), and one of them calls statx(2) for each name: no counter that
+//! looks at every message can do less. Exim is not compared: it counts only as a part of a whole delivery.
 
 use mailauth_benches::cost::{self, Cost};
 use mailauth_benches::mailbox::{Mailbox, OWNER};
@@ -25,13 +24,13 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// Far above what the mailboxes hold.
+/// Limits far above the size of the mailboxes.
 const QUOTA: &str = "1000000000000S,1000000000C";
 
-/// How this program is told to be one of the contestants.
+/// Variable that makes this program run as one of the contestants.
 const ROLE: &str = "MAILAUTH_BENCH_ROLE";
 
-/// For so long a directory must have been at rest that its sum is kept.
+/// Time without a change after which the sum of a directory is kept.
 const REST: Duration = Duration::from_millis(2200);
 
 fn main() {
@@ -52,7 +51,7 @@ fn recount(path: &Path, effort: Effort) {
     assert!(recount.usage.messages > 0);
 }
 
-/// The least that reading the directories takes; with `stat`, and asking for each message's size.
+/// Reads the directories by bare system calls; with `stat`, also reads each message's size.
 fn bare_loop(path: &Path, stat: bool) {
     let mut buffer = vec![MaybeUninit::uninit(); 1 << 20];
     let folders = fs::read_dir(path).expect("a Maildir").flatten().map(|entry| entry.path());
@@ -79,7 +78,7 @@ fn bare_loop(path: &Path, stat: bool) {
     assert!(messages > 0 && (bytes > 0) == stat);
 }
 
-/// Who counts, and how it is called.
+/// A program that counts, and its arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Contestant {
     Getdents,
@@ -108,7 +107,7 @@ impl Contestant {
             Contestant::Statx => own("statx", mailbox),
             Contestant::Mailauth => own("full", mailbox),
             Contestant::MailauthChanged => own("changed", mailbox),
-            // It counts when it is to deliver and there are no figures.
+            // It counts when it delivers and there is no maildirsize.
             Contestant::Deliverquota => {
                 mailbox.forget();
                 let mut command = Command::new("deliverquota");
@@ -142,7 +141,7 @@ fn as_owner(mut command: Command) -> Command {
     command
 }
 
-/// What there is to measure, and where.
+/// Sizes of the measurement, and its folder.
 struct Settings {
     folder: Scratch,
     messages: usize,
@@ -163,7 +162,7 @@ fn compare() {
     let mut table = Table::new(&["mailbox", "program", "CPU ms", "wall ms", "memory MiB", "CPU, ours to it"]);
     for sized in [true, false] {
         let name = if sized { "sized" } else { "unsized" };
-        eprintln!("making {} messages in {} folders, {name}", settings.messages, settings.folders);
+        eprintln!("creating {} messages in {} folders, {name}", settings.messages, settings.folders);
         let mut mailbox = Mailbox::create(&settings.folder, name, settings.messages, settings.folders, sized);
         full_count(&mut mailbox, sized, &settings, &mut table);
         after_ten(&mut mailbox, sized, &settings, &mut table);
@@ -171,7 +170,7 @@ fn compare() {
     println!("\n{table}");
 }
 
-/// Its own figures in the mailbox, as the Maildir++ backend keeps them; the recount is of the same kind as the others'.
+/// Dovecot keeps its figures in the mailbox by the Maildir++ backend, so that its recount does the same as the others'.
 const DOVECOT: &str = "\
 mail_location = maildir:%h
 mail_plugins = quota
@@ -193,7 +192,9 @@ fn full_count(mailbox: &mut Mailbox, sized: bool, settings: &Settings, table: &m
     if Path::new("/usr/bin/doveadm").exists() {
         all.push(Contestant::Doveadm);
     } else {
-        eprintln!("doveadm is not installed, and not in the table: apt-get install dovecot-core");
+        eprintln!(
+            "doveadm is not installed, so it is left out of the table; to install it: apt-get install dovecot-core"
+        );
     }
     let rounds = take_turns(&all, mailbox, settings, |_| ());
     rows(&format!("all, {}", label(sized)), &all, &rounds, table);
@@ -209,7 +210,7 @@ fn after_ten(mailbox: &mut Mailbox, sized: bool, settings: &Settings, table: &mu
     rows(&format!("10 new, {}", label(sized)), &all, &rounds, table);
 }
 
-/// What each contestant's counts cost, round by round; the first round is not kept.
+/// Runs each contestant once per round and returns the costs. A first round is a warm-up, and its costs are dropped.
 fn take_turns(
     all: &[Contestant],
     mailbox: &mut Mailbox,
@@ -228,7 +229,7 @@ fn take_turns(
     rounds
 }
 
-/// The first contestant is ours, which the others are compared with.
+/// Adds a row for each contestant. The first one is mailauth, with which the others are compared.
 fn rows(what: &str, all: &[Contestant], rounds: &[Vec<Cost>], table: &mut Table) {
     let ms = |time: Duration| time.as_secs_f64() * 1000.0;
     for (index, contestant) in all.iter().enumerate() {

@@ -1,6 +1,6 @@
-//! What a quota's answers cost inside a process: `cargo bench -p mailauth-benches --bench quota_decision`.
+//! Cost of a quota decision inside a process: `cargo bench -p mailauth-benches --bench quota_decision`.
 //!
-//! The mailbox has one message; only its maildirsize is looked at, with one line and with the most that is believed.
+//! The decision reads only the mailbox's maildirsize: once with one line, and once with as many as the reader accepts.
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use mailauth_core::quota::maildirsize::{Contents, TOO_LONG};
@@ -10,7 +10,7 @@ use std::hint::black_box;
 
 const QUOTA: &str = "1000000000S,1000000C";
 
-/// A maildirsize of so many lines.
+/// Returns a maildirsize with this number of lines after the first.
 fn text(lines: usize) -> String {
     format!("{QUOTA}\n{}", "1234 1\n".repeat(lines))
 }

@@ -1,12 +1,12 @@
-//! Accounts seen lately: mailauth-courier as it is by default, the real courier-authdaemond, and a bare server.
+//! Accounts that logged in recently: mailauth-courier with its defaults, the real courier-authdaemond, and a bare server.
 //!
-//! `cargo bench -p mailauth-benches --bench remembered`, as root. On each database three tasks, 16 clients at a time:
+//! `cargo bench -p mailauth-benches --bench remembered`, as root. On each database three tasks, by 16 concurrent clients:
 //! logins of 1,000 accounts with `{SHA256}`, logins of 20 accounts with `$6$`, and look-ups of the 1,000. The bare server
-//! is a process of its own with as many threads as mailauth-courier has by default: each accepts, asks who it is, reads,
-//! answers with one and the same account, and closes: the system calls of an answer, and nothing else. The three take
+//! is a process of its own with as many threads as mailauth-courier has by default. Each accepts, reads the client's
+//! credentials and its request, writes the same account and closes: the system calls of an answer, and nothing else. The three take
 //! turns, so that a machine that slows down slows all of them. Each figure is the median of the rounds, each ratio the
 //! median of the ratios within a round. `MAILAUTH_BENCH_ROUNDS` (5) and `MAILAUTH_BENCH_SECONDS` (2) make it longer; a
-//! word on the command line chooses the databases whose name holds it.
+//! word on the command line selects the databases by a part of the name.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -22,13 +22,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-/// The first argument of this program when it is to be the bare server.
+/// First argument that makes this program run as the bare server.
 const BARE: &str = "bare-server";
-/// As many as mailauth-courier has by default.
+/// Threads of the bare server: as many as mailauth-courier has by default.
 const BARE_THREADS: usize = 8;
 const CONNECTIONS: usize = 16;
 
-/// What is asked for, again and again.
+/// A request that is repeated.
 struct Task {
     name: &'static str,
     question: Question,
@@ -49,12 +49,12 @@ struct Server {
     pid: Pid,
 }
 
-/// What one server did in one round.
+/// Figures of one server in one round.
 struct Figures {
     rate: f64,
     p50: f64,
     p99: f64,
-    /// Microseconds of processor time for each answer, of the daemon alone.
+    /// Microseconds of processor time per answer of the daemon alone.
     daemon: f64,
 }
 
@@ -145,7 +145,7 @@ fn measure(server: &Server, task: &Task, time: Duration) -> Figures {
     };
     let outcome = load.run(|| before = cost());
     let used = cost() - before;
-    assert_eq!(outcome.wrong, 0, "{} answers wrongly, and is not measured", server.name);
+    assert_eq!(outcome.wrong, 0, "{} answered wrongly, so its figures mean nothing", server.name);
     Figures {
         rate: outcome.rate(),
         p50: outcome.percentile(0.50),
@@ -162,7 +162,7 @@ fn start_bare(socket: &Path) -> Child {
     bare
 }
 
-/// The system calls of an answer, and nothing between them.
+/// Serves one and the same answer: the system calls of an answer, and nothing else.
 fn be_bare(path: &Path) {
     const ANSWER: &[u8] = b"USERNAME=user000000@sha256.example\nGECOS=User 0\nUID=65534\nGID=65534\n\
         HOME=/var/mail/sha256.example/user000000\nADDRESS=user000000@sha256.example\nMAILDIR=Maildir\n\
@@ -174,9 +174,9 @@ fn be_bare(path: &Path) {
         let mut request = [0; 8192];
         loop {
             let client = accept(&listener).expect("a client");
-            socket_peercred(&client).expect("who it is");
+            socket_peercred(&client).expect("the client's credentials");
             if rustix::io::read(&client, &mut request).is_ok_and(|count| count > 0) {
-                // A client that has gone is not waited for.
+                // A client may have closed.
                 let _ = rustix::io::write(&client, ANSWER);
             }
         }

@@ -1,14 +1,13 @@
 //! A million accounts in 1,000 domains, and a million aliases.
 //!
-//! `cargo bench -p mailauth-benches --bench scale`, as root. On each database, by the programs as they are installed: the
-//! accounts are imported, listed and exported, the daemon makes its first copy of everything and copies 1,000 changes, and
-//! look-ups are compared with those among 10,000 accounts. Each row has the target beside it; the last column says whether
-//! it was met.
+//! `cargo bench -p mailauth-benches --bench scale`, as root. On each database, with the programs as they are installed: the
+//! accounts are imported, listed and exported, the daemon makes its first snapshot and copies 1,000 changes, and look-ups
+//! are compared with those among 10,000 accounts. Each row shows its target; the last column says whether it was met.
 //!
-//! `MAILAUTH_BENCH_ACCOUNTS` (1000000) makes it smaller, `MAILAUTH_BENCH_SECONDS` (5) look-ups shorter, and a word on the
-//! command line chooses the databases whose name holds it. `MAILAUTH_SERVER_MIB` (32) is the memory that MariaDB and
-//! PostgreSQL have for the pages of their tables. A whole run takes some 10 GB under the folder for temporary
-//! files.
+//! `MAILAUTH_BENCH_ACCOUNTS` (1000000) is the number of accounts, `MAILAUTH_BENCH_SECONDS` (5) the duration of the look-ups,
+//! and a word on the command line selects the databases by a part of the name. `MAILAUTH_SERVER_MIB` (32) is the memory
+//! that MariaDB and PostgreSQL have for the pages of their tables. A whole run takes some 10 GB in the folder for
+//! temporary files.
 
 use mailauth_benches::load::{COLUMNS, Random, again_and_again, looked_up};
 use mailauth_benches::peak::{self, Run};
@@ -22,23 +21,26 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// Accounts of a domain, and of the tables that look-ups are compared with.
+/// Number of accounts in each domain.
 const OF_DOMAIN: u64 = 1_000;
+/// Number of accounts in the small table that look-ups are compared with.
 const FEW: u64 = 10_000;
 
-/// Accounts that are changed between two refreshes of the copy: those of a domain.
+/// Number of accounts that change between two refreshes of the snapshot: those of one domain.
 const CHANGES: u64 = OF_DOMAIN;
 
-/// Clients that look accounts up at the same time, and how often the two tables take turns.
+/// Number of concurrent clients that look accounts up.
 const CLIENTS: usize = 8;
+
+/// Number of turns of each of the two tables.
 const ROUNDS: usize = 5;
 
-/// When everything was changed that is not changed while it is measured.
+/// Time of the last change of all rows that do not change during the measurement.
 const LONG_AGO: &str = "2026-01-01 00:00:00";
 
 const MIB: f64 = 1_048_576.0;
 
-/// Nothing is remembered: each look-up asks the database.
+/// Without a cache, each look-up asks the database.
 const WITHOUT_CACHE: &str = "[cache]\nenabled = false";
 
 struct Size {
@@ -67,7 +69,7 @@ impl Report<'_> {
     fn run(&mut self, what: &str, run: Run, seconds: Option<f64>, mebibytes: f64) {
         match seconds {
             Some(seconds) => self.row(&format!("{what}, time"), run.time.as_secs_f64(), "s", seconds),
-            // There is no target for the time of a list, which is that of whoever reads it.
+            // A list takes as long as its reader, so there is no target for its time.
             None => self.table.row(vec![
                 format!("{:?}, {what}, time", self.kind),
                 format!("{:.1} s", run.time.as_secs_f64()),
@@ -101,7 +103,7 @@ fn measure(size: &Size, report: &mut Report<'_>) {
     let (many, imported) = filled(report.kind, size.accounts, &files);
     report.run("import", imported, Some(30.0), 64.0);
     add_aliases(&many, size.accounts);
-    // As in tables that were not filled just now: what is new is read again with each refresh for a while.
+    // As in a table that was not filled just now: recently changed rows are read again with each refresh for a while.
     many.sql_without_checks(&format!("UPDATE accounts SET updated_at = '{LONG_AGO}'"));
     for arguments in [&["account", "list"][..], &["account", "export"], &["alias", "list"]] {
         let run = peak::run(command(&many).args(arguments), &files.join("output"));
@@ -111,14 +113,14 @@ fn measure(size: &Size, report: &mut Report<'_>) {
     let many = many.with_snapshot("refresh = \"1s\"");
     let begin = Instant::now();
     let daemon = Mailauth::with(&many, WITHOUT_CACHE);
-    // Of a file on this machine there is no copy.
+    // No snapshot is kept of an SQLite database, which is a file on this machine.
     if report.kind != Kind::Sqlite {
         wait_for(|| many.snapshot_is_whole());
         report.row("first copy", begin.elapsed().as_secs_f64(), "s", 60.0);
-        // The first refresh after a copy of everything begins later than others.
+        // The first refresh after a whole copy begins later than others.
         wait_for_changes(&many, "first");
         let times = ["second", "third", "fourth"].map(|name| wait_for_changes(&many, name));
-        // It begins up to a second after the changes.
+        // The refresh begins up to a second after the changes.
         report.row("1,000 changes in the copy, refreshed each second", median(times), "s", 3.0);
     }
 
@@ -138,13 +140,13 @@ fn login(user: u64) -> String {
     format!("user{user:07}@d{:04}.example", user / OF_DOMAIN)
 }
 
-/// A database with so many accounts, imported from a file, and what that took.
+/// Creates a database with this number of accounts, imported from a file. Returns it and the cost of the import.
 fn filled(kind: Kind, users: u64, files: &Scratch) -> (Accounts, Run) {
     let path = files.join("accounts.csv");
     let mut csv = BufWriter::new(File::create(&path).expect("a file"));
     csv.write_all(COLUMNS.as_bytes()).expect("the header");
     for user in 0..users {
-        // A hash as long as those that are used.
+        // A hash of a usual length.
         let (login, hash) = (login(user), "a".repeat(86));
         writeln!(
             csv,
@@ -165,7 +167,7 @@ fn command(accounts: &Accounts) -> Command {
     command
 }
 
-/// There is no command that imports aliases.
+/// Adds aliases by SQL, because no command imports them.
 fn add_aliases(accounts: &Accounts, aliases: u64) {
     const ROWS: usize = 10_000;
     let all: Vec<u64> = (0..aliases).collect();
@@ -187,8 +189,8 @@ fn domain(user: u64) -> String {
     format!("d{:04}.example", user / OF_DOMAIN)
 }
 
-/// Changes the accounts of a domain as a program of others might, which tells nobody. Returns the seconds until the copy has
-/// all of them.
+/// Changes the accounts of a domain by SQL, as another program might, without telling the daemon. Returns the seconds until
+/// the snapshot has all changes.
 fn wait_for_changes(accounts: &Accounts, name: &str) -> f64 {
     let now = match accounts.kind() {
         Kind::Sqlite => "CURRENT_TIMESTAMP",
@@ -209,7 +211,7 @@ fn wait_for_changes(accounts: &Accounts, name: &str) -> f64 {
 fn wait_for(so: impl Fn() -> bool) {
     let begin = Instant::now();
     while !so() {
-        assert!(begin.elapsed() < Duration::from_secs(1800), "it does not end");
+        assert!(begin.elapsed() < Duration::from_secs(1800), "the daemon did not copy the rows in time");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -229,6 +231,6 @@ fn look_ups(socket: &Path, users: u64, time: Duration) -> f64 {
             }
         },
     );
-    assert_eq!(outcome.wrong, 0, "the daemon answers wrongly, and is not measured");
+    assert_eq!(outcome.wrong, 0, "the daemon answered wrongly, so its figures mean nothing");
     outcome.rate()
 }

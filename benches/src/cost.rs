@@ -1,4 +1,4 @@
-//! What one run of a program costs.
+//! Cost of one run of a program.
 
 use rustix::process::Pid;
 use std::io;
@@ -8,20 +8,20 @@ use std::time::{Duration, Instant};
 /// Time and memory of a process from its start to its end.
 #[derive(Clone, Copy, Debug)]
 pub struct Cost {
-    /// Processor time, the user's and the system's.
+    /// Processor time, in user and system mode.
     pub cpu: Duration,
-    /// Time that passed.
+    /// Elapsed time from its start to its end.
     pub wall: Duration,
-    /// The most memory that was resident at once, in bytes. It is never less than what this process had resident when
-    /// it started the other, for the kernel counts that too.
+    /// Peak resident memory, in bytes. It is never less than what this process had resident when it started the other,
+    /// because the kernel counts that too.
     pub memory: u64,
 }
 
-/// Runs a program to its end.
+/// Runs a program to its end and returns its cost.
 ///
 /// # Panics
-/// When it cannot be run or ends badly: then its cost says nothing.
-#[expect(clippy::zombie_processes, reason = "wait4 takes it")]
+/// Panics if the program cannot be run or fails: its cost would mean nothing.
+#[expect(clippy::zombie_processes, reason = "wait4 reaps it")]
 pub fn of(command: &mut Command) -> Cost {
     let begin = Instant::now();
     let child = command.spawn().unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
@@ -32,7 +32,7 @@ pub fn of(command: &mut Command) -> Cost {
     Cost { cpu: time(usage.ru_utime) + time(usage.ru_stime), wall, memory: usage.ru_maxrss as u64 * 1024 }
 }
 
-/// Waits for a child with its resource usage, which the standard library does not tell.
+/// Waits for a child and returns its status and resource usage; the standard library does not report the latter.
 fn wait(pid: Pid) -> io::Result<(i32, libc::rusage)> {
     let mut status = 0;
     // SAFETY: a struct of integers, for which zero is a value.

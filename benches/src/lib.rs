@@ -1,4 +1,4 @@
-//! Measuring: a load of logins, what processes cost meanwhile, and a table of both.
+//! Measuring: loads of logins, what the processes cost during them, and tables of the results.
 
 pub mod cost;
 pub mod load;

@@ -1,69 +1,69 @@
-//! A load of logins, or of look-ups, on an authdaemon socket.
+//! A load of logins or look-ups on an authdaemon socket.
 //!
 //! Each client does what courier-imap, maildrop and Exim do for one account: connect, send one request, read the reply to
-//! its end, close. Every reply is checked, so that a server cannot be fast by being wrong.
+//! its end, close. Every reply is checked, so that a server cannot be fast by answering wrongly.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// What a client wants to know.
+/// The request that a client sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Question {
-    /// May this login with this password come in (`AUTH`)?
+    /// A login with a password (`AUTH`).
     Login,
-    /// What is this account (`PRE`)?
+    /// A look-up of an account (`PRE`).
     LookUp,
 }
 
 /// The columns of [`account`].
 pub const COLUMNS: &str = "login,password,uid,gid,home,maildir,quota,name\n";
 
-/// The account of a user, in CSV, with this stored password; home and Maildir are given, so that every server answers the
-/// same record.
+/// Returns the account of a user in CSV, with this stored password. Home and Maildir are set, so that every server answers
+/// with the same record.
 pub fn account(user: u64, domain: &str, password: &str) -> String {
     format!(
         "user{user:06}@{domain},{password},65534,65534,/var/mail/{domain}/user{user:06},Maildir,\"10000000S,1000C\",User {user}\n"
     )
 }
 
-/// What to ask, of which accounts, for how long.
+/// What to request, for which accounts, and for how long.
 #[derive(Clone, Debug)]
 pub struct Load {
-    /// The socket.
+    /// Path of the daemon's socket.
     pub socket: PathBuf,
-    /// What is asked.
+    /// The request that each client sends.
     pub question: Question,
-    /// Clients that ask at the same time.
+    /// Number of concurrent clients.
     pub connections: usize,
-    /// How long it is measured; as long again, at most a second, goes before to warm up.
+    /// Duration of the measurement. A warm-up of the same duration, at most a second, precedes it.
     pub time: Duration,
-    /// Accounts: those of [`account`] from 0 on, with the passwords `secret-0` and so on.
+    /// Number of accounts: those of [`account`] from 0 on, with the passwords `secret-0` and so on.
     pub users: u64,
-    /// Their domain.
+    /// Domain of the accounts.
     pub domain: &'static str,
 }
 
-/// What came of a load.
+/// Result of a load.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
-    /// Questions that got the right answer, each with the microseconds from before its connect to the end of its reply, in
+    /// Microseconds from before the connect to the end of the reply, for each request that was answered rightly, in
     /// ascending order.
     pub micros: Vec<u32>,
-    /// Questions that did not.
+    /// Number of requests that were answered wrongly or not at all.
     pub wrong: u64,
-    /// From the first to the last that counts.
+    /// Duration of the measurement, without the warm-up.
     pub time: Duration,
 }
 
 impl Outcome {
-    /// Right answers in a second.
+    /// Returns the right answers per second.
     pub fn rate(&self) -> f64 {
         self.micros.len() as f64 / self.time.as_secs_f64()
     }
 
-    /// Milliseconds within which this share (0 to 1) of the questions was answered.
+    /// Returns the milliseconds within which this share (0 to 1) of the requests was answered.
     pub fn percentile(&self, share: f64) -> f64 {
         let last = self.micros.len().saturating_sub(1);
         let at = ((self.micros.len() as f64 * share).ceil() as usize).saturating_sub(1).min(last);
@@ -72,7 +72,7 @@ impl Outcome {
 }
 
 impl Load {
-    /// Runs the load to its end. `measured` is called when the warm-up is over.
+    /// Runs the load to its end. Calls `measured` when the warm-up is over.
     pub fn run(&self, measured: impl FnOnce()) -> Outcome {
         let warm_up = self.time.min(Duration::from_secs(1));
         again_and_again(self.connections, warm_up, self.time, measured, |number| {
@@ -99,8 +99,8 @@ impl Load {
     }
 }
 
-/// Lets so many clients at once do something again and again: it says whether it went well, and how long it took.
-/// What begins within `warm_up` does not count. `measured` is called when that is over.
+/// Runs a number of concurrent clients, each of which repeats an action that returns whether it succeeded and how long it
+/// took. Actions that begin within `warm_up` do not count. Calls `measured` when the warm-up is over.
 pub fn again_and_again<C: FnMut() -> (bool, Duration)>(
     clients: usize,
     warm_up: Duration,
@@ -161,7 +161,7 @@ fn ask(socket: &Path, request: &[u8]) -> std::io::Result<Vec<u8>> {
     }
 }
 
-/// Looks an account up (`PRE`); returns true if it is there.
+/// Looks an account up (`PRE`); returns true if it exists.
 pub fn looked_up(socket: &Path, login: &str) -> bool {
     ask(socket, format!("PRE . imap {login}\n").as_bytes()).is_ok_and(|reply| is_account(&reply))
 }
@@ -170,16 +170,16 @@ fn is_account(reply: &[u8]) -> bool {
     reply.ends_with(b"\n.\n")
 }
 
-/// xorshift64*, to draw the same accounts in each run.
+/// Random numbers by xorshift64*, the same in each run.
 pub struct Random(u64);
 
 impl Random {
-    /// The numbers of one client.
+    /// Returns the numbers of one client.
     pub fn of(client: usize) -> Self {
         Random(0x9E37_79B9_7F4A_7C15_u64.wrapping_mul(client as u64 + 1) | 1)
     }
 
-    /// The next number, of 53 bits.
+    /// Returns the next number, of 53 bits.
     pub fn draw(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;

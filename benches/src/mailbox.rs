@@ -5,26 +5,26 @@ use std::fs;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 
-/// The length of each message, in bytes.
+/// Size of each message, in bytes.
 pub const SIZE: usize = 100;
 
-/// Whose mailboxes these are: the real programs run as this user.
+/// Owner of the mailboxes; the programs under test run as this user.
 pub const OWNER: User = User { uid: 65534, gid: 65534 };
 
-/// A Maildir with folders of equally many messages, all in `cur`.
+/// A Maildir with messages in `cur`, spread evenly over its folders.
 pub struct Mailbox {
     path: PathBuf,
     folders: usize,
-    /// Whether names tell the size, by `,S=`.
+    /// True if the file names hold the size (`,S=`).
     sized: bool,
     added: usize,
 }
 
 impl Mailbox {
-    /// Makes one of `messages` messages in `folders` folders (the inbox among them).
+    /// Creates a mailbox of `messages` messages in `folders` folders, including the inbox.
     ///
     /// # Panics
-    /// When the file system refuses.
+    /// Panics if a file cannot be created.
     pub fn create(folder: &Scratch, name: &str, messages: usize, folders: usize, sized: bool) -> Self {
         let path = folder.join(name);
         let mut mailbox = Mailbox { path, folders, sized, added: 0 };
@@ -46,7 +46,7 @@ impl Mailbox {
         mailbox
     }
 
-    /// Where it is.
+    /// Returns the path of the Maildir.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -72,10 +72,10 @@ impl Mailbox {
         }
     }
 
-    /// Takes away what others delivered to the inbox.
+    /// Removes messages that other programs delivered to the inbox.
     ///
     /// # Panics
-    /// When the file system refuses.
+    /// Panics if the folder cannot be read or a message not removed.
     pub fn remove_foreign(&self) {
         for entry in fs::read_dir(self.path.join("new")).expect("a folder") {
             let path = entry.expect("an entry").path();
@@ -85,7 +85,7 @@ impl Mailbox {
         }
     }
 
-    /// Takes away the figures, so that the next program has to count.
+    /// Removes `maildirsize`, so that the next program has to count.
     pub fn forget(&self) {
         let _ = fs::remove_file(self.path.join("maildirsize"));
     }

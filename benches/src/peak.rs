@@ -1,4 +1,4 @@
-//! What a program takes from its start to its end.
+//! Time and peak memory of a program from its start to its end.
 
 use rustix::process::Pid;
 use std::fs::{self, File};
@@ -6,26 +6,26 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// What a program took.
+/// Time and peak memory of one run of a program.
 #[derive(Clone, Copy, Debug)]
 pub struct Run {
-    /// From its start to its end.
+    /// Elapsed time from its start to its end.
     pub time: Duration,
-    /// The most memory that it had at once, in bytes.
+    /// Peak resident memory, in bytes.
     pub memory: u64,
 }
 
-/// Between two looks at the memory of a program.
+/// Interval between two readings of a program's memory.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Runs a program to its end. What it prints goes to `output`.
+/// Runs a program to its end, with its standard output in the file `output`.
 ///
-/// What the system tells of a child that has ended counts in the memory of the process that it was forked from. So its own
-/// is looked at while it runs: it only grows, and what is missed is what it takes in the last five
-/// milliseconds.
+/// The peak that the system reports for a child that has ended includes the memory of the process that it was forked from.
+/// So the peak is read from proc(5) while the program runs: it never shrinks, and only an increase in the last five
+/// milliseconds is missed.
 ///
 /// # Panics
-/// When it cannot be started, or fails.
+/// Panics if the program cannot be started, or fails.
 pub fn run(command: &mut Command, output: &Path) -> Run {
     let output = File::create(output).expect("a file for the output");
     let begin = Instant::now();
@@ -33,7 +33,7 @@ pub fn run(command: &mut Command, output: &Path) -> Run {
     let pid = Pid::from_child(&child);
     let mut memory = 0;
     let status = loop {
-        // Nothing is left of it once it has ended.
+        // Its entry in /proc is gone once it has been waited for.
         memory = memory.max(memory_of(pid));
         if let Some(status) = child.try_wait().expect("a child") {
             break status;
@@ -44,7 +44,7 @@ pub fn run(command: &mut Command, output: &Path) -> Run {
     Run { time: begin.elapsed(), memory }
 }
 
-/// The most memory that a running process had at once since it began, in bytes.
+/// Returns the peak resident memory of a running process, in bytes.
 pub fn memory_of(pid: Pid) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", pid.as_raw_pid())).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();

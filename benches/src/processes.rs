@@ -1,18 +1,18 @@
-//! What a daemon's processes cost: processor time and memory, from proc(5).
+//! Processor time and memory of a daemon's processes, from proc(5).
 
 use rustix::process::Pid;
 use std::fs;
 use std::time::Duration;
 
-/// Processor time that a process and its children have used since they began.
+/// Returns the processor time that a process and its children have used since they began.
 ///
-/// Summed over `schedstat` of every thread, in nanoseconds, because `stat` counts in hundredths of a second.
+/// It is summed over `schedstat` of every thread, in nanoseconds, because `stat` counts in hundredths of a second.
 pub fn processor_time(root: Pid) -> Duration {
     tree(root).into_iter().flat_map(threads).map(|path| on_processor(&path)).sum()
 }
 
-/// Processor time that a process has used, and its children that have ended, in hundredths of a second: proc(5), `stat`.
-/// For a server that starts a process for each client.
+/// Returns the processor time that a process and its children that have ended have used, to a hundredth of a second
+/// (proc(5), `stat`). For a server that starts a process for each client.
 pub fn with_ended_children(pid: Pid) -> Duration {
     let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_pid())).unwrap_or_default();
     // The name, in parentheses, may hold anything; `utime` is the twelfth field after it.
@@ -21,7 +21,8 @@ pub fn with_ended_children(pid: Pid) -> Duration {
     Duration::from_millis(hundredths * 10)
 }
 
-/// Proportional set size of a process and its children, in bytes: memory that is shared is divided by who shares it.
+/// Returns the proportional set size of a process and its children, in bytes: shared memory is divided by the number of
+/// processes that share it.
 pub fn memory(root: Pid) -> u64 {
     let kib = |pid: Pid| {
         let rollup = fs::read_to_string(format!("/proc/{}/smaps_rollup", pid.as_raw_pid())).unwrap_or_default();
@@ -31,7 +32,7 @@ pub fn memory(root: Pid) -> u64 {
     tree(root).into_iter().map(kib).sum::<u64>() * 1024
 }
 
-/// A process and all that it and its children started.
+/// Returns a process and its descendants.
 pub fn tree(root: Pid) -> Vec<Pid> {
     let mut all = vec![root];
     let mut at = 0;

@@ -1,8 +1,8 @@
 //! A load of SMTP logins.
 //!
-//! Each client does what a mail program does that sends often: connect, EHLO, AUTH PLAIN, QUIT, in clear. A login is
-//! timed from before the connect to the answer to AUTH. Nobody waits for the answer to QUIT, which Exim delays by a fifth
-//! of a second.
+//! Each client does what a mail program does when it sends a message: connect, EHLO, AUTH PLAIN, QUIT, without TLS. A
+//! login is timed from before the connect to the reply to AUTH. The reply to QUIT is not awaited, because Exim delays it
+//! by a fifth of a second.
 
 use crate::load::{Outcome, again_and_again};
 use base64::Engine;
@@ -11,23 +11,23 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-/// The load.
+/// Concurrent clients that log in by SMTP.
 #[derive(Clone, Debug)]
 pub struct SmtpLoad {
-    /// The server's port on the loopback.
+    /// Port of the server on 127.0.0.1.
     pub port: u16,
-    /// Clients at the same time.
+    /// Number of concurrent clients.
     pub clients: usize,
-    /// How long it is measured.
+    /// Duration of the measurement, after a warm-up of half a second.
     pub time: Duration,
-    /// Accounts: `user000000@domain` and so on, with the passwords `secret-0` and so on.
+    /// Number of accounts: `user000000@domain` and so on, with the passwords `secret-0` and so on.
     pub users: usize,
-    /// Their domain.
+    /// Domain of the accounts.
     pub domain: &'static str,
 }
 
 impl SmtpLoad {
-    /// Runs it to its end. `measured` is called when the warm-up is over.
+    /// Runs the load to its end. Calls `measured` when the warm-up is over.
     pub fn run(&self, measured: impl FnOnce()) -> Outcome {
         again_and_again(self.clients, Duration::from_millis(500), self.time, measured, |number| {
             let mut user = number * 7919;
@@ -40,7 +40,7 @@ impl SmtpLoad {
         })
     }
 
-    /// The answer to one login.
+    /// Logs in once and returns the code of the reply to AUTH.
     fn log_in(&self, user: usize) -> io::Result<u16> {
         let stream = TcpStream::connect(("127.0.0.1", self.port))?;
         stream.set_nodelay(true)?;
@@ -57,7 +57,7 @@ impl SmtpLoad {
     }
 }
 
-/// The code of a whole reply.
+/// Reads a whole reply and returns its code.
 fn reply(server: &mut impl BufRead) -> io::Result<u16> {
     let mut line = String::new();
     loop {

@@ -1,4 +1,4 @@
-//! Starting a program with a record on descriptor 3, as checkpassword's callers do, at the least cost there is:
+//! Starting a program with a record on descriptor 3, as callers of checkpassword do, at the lowest cost: by
 //! `posix_spawn`, which copies nothing of this process.
 
 use rustix::io::Errno;
@@ -12,13 +12,13 @@ use std::path::Path;
 use std::ptr;
 use std::sync::Arc;
 
-/// Where a checkpassword program finds the record.
+/// Descriptor on which a checkpassword program reads the record.
 const RECORD: RawFd = 3;
 
-/// Where it says what an administrator has to know.
+/// Standard error, to which it writes messages for the administrator.
 const ERRORS: RawFd = 2;
 
-/// A program with its arguments and whole environment, in the form in which it is started again and again.
+/// A program with its arguments and its whole environment, ready to be started many times.
 #[derive(Clone, Debug)]
 pub struct Program {
     arguments: Vec<CString>,
@@ -27,10 +27,10 @@ pub struct Program {
 }
 
 impl Program {
-    /// The program at a path, with arguments.
+    /// Returns the program at a path, with arguments and an empty environment.
     ///
     /// # Panics
-    /// When there is no /dev/null, to which its standard error goes.
+    /// Panics if /dev/null, to which its standard error goes, cannot be opened.
     pub fn new<'a>(path: &Path, arguments: impl IntoIterator<Item = &'a str>) -> Self {
         let arguments = arguments.into_iter().map(|word| text(word.as_ref()));
         let arguments = [text(path.as_os_str())].into_iter().chain(arguments).collect();
@@ -38,7 +38,7 @@ impl Program {
         Program { arguments, environment: Vec::new(), silence: silence.into() }
     }
 
-    /// The same, with one more variable.
+    /// Adds a variable to its environment.
     #[must_use]
     pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         let mut entry = format!("{name}=").into_bytes();
@@ -47,15 +47,16 @@ impl Program {
         self
     }
 
-    /// Runs it to its end, with `record` on descriptor 3: whether it, or the program that it became, ended well.
+    /// Runs it to its end, with `record` on descriptor 3. Returns true if it, or the program that it executed, exited with
+    /// status 0.
     ///
     /// # Errors
-    /// When it cannot be started.
+    /// Fails if it cannot be started.
     pub fn run(&self, record: &[u8]) -> Result<bool, Errno> {
         let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
         let child = self.start(reader.as_raw_fd())?;
         drop(reader);
-        // A pipe holds many times as much; who ends without reading it is judged by the exit code.
+        // A pipe holds many times as much. A program that ends without reading it is judged by its exit code.
         let _ = rustix::io::write(&writer, record);
         drop(writer);
         let (_, status) = waitpid(Some(child), WaitOptions::empty())?.expect("it has ended");

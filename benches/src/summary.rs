@@ -1,6 +1,6 @@
-//! Medians, ratios, and a table that can be pasted into a README.
+//! Medians, and tables that can be pasted into Markdown.
 
-/// The middle of `values`, or the mean of the middle two.
+/// Returns the median of `values`: the middle one, or the mean of the middle two.
 pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     let mut sorted: Vec<f64> = values.into_iter().collect();
     sorted.sort_by(f64::total_cmp);
@@ -17,12 +17,15 @@ pub struct Table {
 }
 
 impl Table {
-    /// A table with these headings.
+    /// Creates a table with these headings.
     pub fn new(headings: &[&str]) -> Self {
         Table { rows: vec![headings.iter().map(|heading| heading.to_string()).collect()] }
     }
 
-    /// Adds a row, which has a cell for each heading.
+    /// Adds a row.
+    ///
+    /// # Panics
+    /// Panics if there is not one cell for each heading.
     pub fn row(&mut self, cells: Vec<String>) {
         assert_eq!(cells.len(), self.rows[0].len(), "a cell for each heading");
         self.rows.push(cells);
@@ -58,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_median_of_an_even_number_of_runs_lies_between_the_middle_two() {
+    fn median_of_an_even_number_is_the_mean_of_the_middle_two() {
         assert_eq!(median([3.0, 1.0, 2.0]), 2.0);
         assert_eq!(median([4.0, 1.0, 2.0, 3.0]), 2.5);
         assert!(median([]).is_nan());

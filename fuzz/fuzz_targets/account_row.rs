@@ -1,5 +1,5 @@
-//! A row as a database has it: nothing panics, what comes of it harms no daemon, and the record of it that is sent is read
-//! as it was meant.
+//! A row as read from a database: nothing panics, the account made from it cannot harm a daemon, and the record that is
+//! sent for it is read back unchanged.
 
 #![no_main]
 

@@ -1,5 +1,5 @@
-//! What a client sends, in two pieces: nothing panics, the result does not depend on the pieces, no more input than the
-//! longest request is ever waited for, and what our own client writes of it is read as it was meant.
+//! The bytes that a client sends, in two pieces: nothing panics, the result does not depend on the pieces, the parser never
+//! waits for more than the longest request, and what our client writes for the result is read back unchanged.
 //!
 //!     cargo +nightly fuzz run authdaemon_request -- -dict=fuzz/dictionaries/authdaemon_request -max_len=40000
 
@@ -17,7 +17,7 @@ fuzz_target!(|input: (usize, &[u8])| {
     if !matches!(part, Parse::Incomplete) {
         assert_eq!(shape(&part), shape(&whole), "more input changed the result");
     }
-    assert!(!matches!(parse(input, true), Parse::Incomplete), "waiting for input that will not come");
+    assert!(!matches!(parse(input, true), Parse::Incomplete), "waiting for more input after its end");
     assert!(input.len() < MAX_REQUEST || !matches!(whole, Parse::Incomplete), "waiting for more than a request");
     if let Parse::Complete(request) = &whole {
         write_again(request);
@@ -29,7 +29,7 @@ fuzz_target!(|input: (usize, &[u8])| {
     }
 });
 
-/// Secrets do not show in it, which is well: lengths and bytes of the rest tell two results apart.
+/// Returns a text that differs for different results. `Debug` hides secrets, so the password is added.
 fn shape(result: &Parse) -> String {
     match result {
         Parse::Complete(Request { command: Command::LogIn { password, .. }, .. }) => {

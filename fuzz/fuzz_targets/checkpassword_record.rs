@@ -1,6 +1,6 @@
-//! What a caller puts on descriptor 3: nothing panics, what is read stands in the bytes where the contract has it, more
-//! bytes after the timestamp change nothing, and there is always something to ask. What our own client then sends, the
-//! daemon reads as it was meant.
+//! The bytes that a caller writes to descriptor 3: nothing panics, each field is where the checkpassword interface puts it,
+//! bytes after the timestamp change nothing, and there is always a credential to try. The daemon reads what our client then
+//! sends back unchanged.
 //!
 //!     fuzz/run
 
@@ -34,7 +34,7 @@ fuzz_target!(|bytes: &[u8]| {
         let tried = credentials(&record, &caller, &Pop3Config::default());
         assert!(matches!(tried.last(), Some(Credential::Password(password)) if password.expose() == fields[1]));
         let challenged = tried.len() > 1;
-        assert!(!challenged || fields[1].len() == 32 && !timestamp.is_empty(), "no challenge, and an answer to one");
+        assert!(!challenged || fields[1].len() == 32 && !timestamp.is_empty(), "an answer without a challenge");
     }
     send(&record);
 });

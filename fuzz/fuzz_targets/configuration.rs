@@ -1,5 +1,5 @@
-//! A configuration: nothing panics, every mistake has a place inside the file and fits on a line, and a URL prints as it
-//! is read.
+//! A configuration: nothing panics, every mistake has a place inside the file and a message of one line, and a URL prints
+//! as it was written.
 
 #![no_main]
 

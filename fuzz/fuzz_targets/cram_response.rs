@@ -1,5 +1,5 @@
-//! A challenge and an answer to it, as base64 with a line break between: nothing panics, and no answer is right that was
-//! not made with the password.
+//! A challenge and a response to it, in base64 with a line break between them: nothing panics, and no response verifies
+//! that was not made with the password.
 
 #![no_main]
 

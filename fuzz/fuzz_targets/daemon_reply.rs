@@ -1,5 +1,5 @@
-//! What a daemon answers, in two pieces: nothing panics, no more is waited for than the longest reply, what is whole stays
-//! what it is, and an account that is read holds nothing that harms the daemon it is given to.
+//! The reply of a daemon, in two pieces: nothing panics, the reader never waits for more than the longest reply, and an
+//! account that is read holds nothing that could harm the daemon it is passed to.
 
 #![no_main]
 
@@ -9,7 +9,7 @@ use mailauth_courier::protocol::{MAX_REPLY, Reply};
 fuzz_target!(|input: (usize, &[u8])| {
     let (cut, input) = input;
     let whole = Reply::read(input, true);
-    assert!(!matches!(whole, Reply::Incomplete), "waiting for what will not come");
+    assert!(!matches!(whole, Reply::Incomplete), "waiting for more input after its end");
     let part = Reply::read(&input[..cut.min(input.len())], false);
     assert!(input.len() <= MAX_REPLY || matches!(whole, Reply::Unreadable(_)), "more than the longest reply is read");
     assert!(!part.to_string().contains(char::is_control));

@@ -1,12 +1,12 @@
-//! The URL of a database: nothing panics, it prints as it is read, and no message repeats what may be a password or breaks
-//! its line.
+//! The URL of a database: nothing panics, it prints as it was read, and no message repeats a part that may be a password or
+//! contains a line break.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use mailauth_core::config::DatabaseUrl;
 
-/// What no message has a word of its own for.
+/// A password that occurs in no message by chance.
 const SECRET: &str = "Zq7#Zq7";
 
 fuzz_target!(|text: &str| {
@@ -18,7 +18,7 @@ fuzz_target!(|text: &str| {
         }
         Err(error) => assert!(!error.to_string().contains(char::is_control), "{error}"),
     }
-    // As people write it that know it from elsewhere: before the host.
+    // As other programs write it: a password before the host.
     if let Some((kind @ ("mysql" | "mariadb" | "postgres" | "postgresql"), rest)) = text.split_once("://") {
         let with_password = format!("{kind}://user:{SECRET}@{rest}");
         let error = with_password.parse::<DatabaseUrl>().expect_err("a password in a URL is accepted");

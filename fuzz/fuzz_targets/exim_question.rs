@@ -1,5 +1,6 @@
-//! What Exim asks, a name and arguments with a NUL between them: nothing panics, what is read is what was given, a mistake
-//! is told on one line, and the daemon reads the question as it was meant. The arguments come by pointers, as from Exim.
+//! A question of Exim, as a name and arguments with a NUL between them: nothing panics, the arguments are read unchanged, a
+//! mistake is reported on one line, and the daemon reads the question back unchanged. The arguments are passed by pointers,
+//! as Exim does.
 
 #![no_main]
 

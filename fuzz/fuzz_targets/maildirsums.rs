@@ -1,5 +1,5 @@
-//! The sums of a mailbox's folders, in a file of the mailbox's owner: nothing panics, a file is believed whole or not at all,
-//! one that is cut off is not, and what is believed is about folders that there are.
+//! The sums of a mailbox's folders, in a file that the mailbox's owner can write: nothing panics, a file is accepted as a
+//! whole or not at all, a truncated one is not, and an accepted one is about existing folders only.
 
 #![no_main]
 
@@ -11,8 +11,8 @@ fuzz_target!(|text: &[u8]| {
         let rules = Rules { count_trash };
         let Some(known) = believed_sums(text, rules) else { continue };
         assert!(text.ends_with(b"\n") && known <= 6);
-        assert_eq!(believed_sums(text, Rules { count_trash: !count_trash }), None, "by other rules");
-        assert_eq!(believed_sums(&text[..text.len() - 1], rules), None, "a torn file is believed");
-        assert_eq!(believed_sums(&[text, b"x\n"].concat(), rules), None, "a file that goes on is believed");
+        assert_eq!(believed_sums(text, Rules { count_trash: !count_trash }), None, "accepted under other rules");
+        assert_eq!(believed_sums(&text[..text.len() - 1], rules), None, "a truncated file is accepted");
+        assert_eq!(believed_sums(&[text, b"x\n"].concat(), rules), None, "a file with more after its end is accepted");
     }
 });

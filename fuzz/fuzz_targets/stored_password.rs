@@ -1,5 +1,5 @@
-//! A stored value, a NUL, and a password: nothing panics, nothing costs more than the bounds, and nothing but a clear
-//! password fits what was not hashed.
+//! A stored value, a NUL, and a password: nothing panics, no verification costs more than the limits, and the password
+//! verifies only if it is stored in clear.
 //!
 //!     fuzz/run
 
@@ -9,7 +9,7 @@ use libfuzzer_sys::fuzz_target;
 use mailauth_core::password::{CostLimits, DefaultScheme, Rules, Stored};
 use std::sync::LazyLock;
 
-/// Low enough that every scheme can be run through many times a second.
+/// Limits low enough to verify with every scheme many times a second.
 static LIMITS: CostLimits = CostLimits {
     sha_crypt_rounds: 1000,
     bcrypt_cost: 4,
@@ -37,6 +37,6 @@ fuzz_target!(|input: &[u8]| {
     assert_eq!(stored.verify("anna@example.org", b""), Ok(false));
     assert_ne!(dummy.verify("anna@example.org", password), Ok(true));
     if stored.verify("anna@example.org", password) == Ok(true) {
-        assert!(stored.scheme().starts_with("PLAIN"), "{stored:?} fits {password:?}");
+        assert!(stored.scheme().starts_with("PLAIN"), "{stored:?} accepts {password:?}");
     }
 });

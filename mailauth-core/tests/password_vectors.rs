@@ -1,11 +1,11 @@
 //! Stored values made by real tools (Dovecot, Courier, libxcrypt, openssl, htpasswd, MariaDB, PostgreSQL, passlib), and
-//! the traps that they and their peers fall into: each verifies exactly as its vector says.
+//! known pitfalls of such tools: each verifies exactly as its vector says.
 
 use mailauth_core::password::{DefaultScheme, Flaw, Rules, Stored};
 use serde_json::Value;
 use std::time::Instant;
 
-/// "may" vectors whose scheme is known by name and not supported.
+/// Schemes of "may" vectors that are recognized by name but not supported.
 const NOT_SUPPORTED: &[&str] = &["SUN-MD5", "GOST-YESCRYPT"];
 
 fn bytes(vector: &Value, name: &str) -> Vec<u8> {
@@ -19,7 +19,7 @@ fn bytes(vector: &Value, name: &str) -> Vec<u8> {
 }
 
 #[test]
-fn every_vector_verifies_as_it_says_and_none_costs_more_than_the_bounds() {
+fn every_vector_verifies_as_stated_within_the_cost_limits() {
     let file: Value = serde_json::from_str(include_str!("vectors/passwords.json")).unwrap();
     let vectors = file["vectors"].as_array().unwrap();
     assert!(vectors.len() >= 107, "vectors are missing");

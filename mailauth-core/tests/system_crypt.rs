@@ -1,5 +1,5 @@
-//! The system's own crypt(3) and this library agree, in both directions. Needs perl, which calls crypt(3) for us, and
-//! libxcrypt behind it, which is what every Linux distribution of today has.
+//! The system's crypt(3) and this library agree, in both directions. Needs perl, which calls crypt(3), and libxcrypt, which
+//! provides crypt(3) on current Linux distributions.
 
 #![cfg(target_os = "linux")]
 
@@ -39,14 +39,14 @@ fn passwords() -> Vec<Vec<u8>> {
         "P\u{e4}ssw\u{f6}rd-\u{65e5}\u{672c}\u{8a9e}".into(),
         b"latin-1 \xe4\xf6\xfc\xdf \xff".to_vec(),
     ];
-    // Around the blocks of MD5, SHA-256 and SHA-512, and where bcrypt stops reading.
+    // Lengths around the block sizes of MD5, SHA-256 and SHA-512, and around 72 bytes, where bcrypt stops reading.
     for length in [15, 16, 17, 31, 32, 33, 63, 64, 65, 71, 72, 73, 127, 128, 129, 200] {
         passwords.push((0..length).map(|at| b'!' + (at % 90) as u8).collect());
     }
     passwords
 }
 
-/// crypt(3) of each password by its setting.
+/// Returns the result of crypt(3) for each password and setting.
 fn crypt(cases: &[(Vec<u8>, String)]) -> Vec<String> {
     const SCRIPT: &str =
         r#"while (<>) { chomp; my ($p, $s) = split / /, $_, 2; print crypt(pack("H*", $p), $s) // "*", "\n" }"#;
@@ -74,11 +74,11 @@ fn crypt(cases: &[(Vec<u8>, String)]) -> Vec<String> {
 }
 
 #[test]
-fn what_crypt_makes_is_verified_here() {
+fn hashes_made_by_crypt_verify_here() {
     let cases: Vec<_> = SETTINGS
         .iter()
         .flat_map(|setting| passwords().into_iter().map(|password| (password, setting.to_string())))
-        // The NT hash is of text, and libxcrypt takes each byte for a character.
+        // The NT hash is of UTF-16 text, and libxcrypt takes each byte for a character.
         .filter(|(password, setting)| setting != "$3$" || password.is_ascii())
         .collect();
     for ((password, setting), made) in cases.iter().zip(crypt(&cases)) {
@@ -92,8 +92,8 @@ fn what_crypt_makes_is_verified_here() {
 }
 
 #[test]
-fn what_is_made_here_crypt_accepts() {
-    // crypt(3) has no argon2.
+fn hashes_made_here_verify_with_crypt() {
+    // crypt(3) does not support Argon2.
     let schemes = NewScheme::ALL.into_iter().filter(|scheme| *scheme != NewScheme::Argon2id);
     let mut cases = Vec::new();
     for scheme in schemes {

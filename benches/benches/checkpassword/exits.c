@@ -1,4 +1,4 @@
-/* Exits at once: what starting any program costs. */
+/* Exits at once: the cost of starting any program. */
 
 int main(void)
 {

@@ -1,4 +1,4 @@
-/* The least that a checkpassword program does: reads the record, becomes somebody, and runs the next program. */
+/* The minimum of a checkpassword program: reads the record, changes to another user, and executes the next program. */
 
 #define _GNU_SOURCE
 #include <grp.h>

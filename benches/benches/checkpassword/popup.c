@@ -1,4 +1,4 @@
-/* As much of qmail-popup as a login by USER and PASS takes: popup CHECKPASSWORD SERVER... */
+/* The part of qmail-popup that a login by USER and PASS needs: popup CHECKPASSWORD SERVER... */
 
 #include <stdio.h>
 #include <string.h>
@@ -14,7 +14,7 @@ static void say(const char *text)
         _exit(1);
 }
 
-/* The client waits for each answer, so nothing but the line comes. */
+/* The client waits for each reply, so nothing follows the line. */
 static void read_line(char *line, size_t room)
 {
     size_t length = 0;

@@ -1,4 +1,4 @@
-/* The least that a function for Exim's ${dlfunc can do: it lets everybody in. */
+/* The minimum of a function for Exim's ${dlfunc: it accepts every login. */
 
 int one(unsigned char **yield, int argc, unsigned char *argv[])
 {
