@@ -165,7 +165,7 @@ const STOCK: &str = r"${extract {ADDRESS} {${readsocket{/run/courier/authdaemon/
 
 const RUN: &str = "${run{/usr/local/lib/mailauth/mailauth-exim --insecure-argv login smtp $auth2 $auth3}{yes}{${if eq{$runrc}{1}{no}{not now}}}}";
 
-/// The conditions that README.md prints for AUTH PLAIN, and the line that makes Exim's daemon load the object.
+/// The conditions that docs/exim.md prints for AUTH PLAIN, and the line that makes Exim's daemon load the object.
 struct Printed {
     dlfunc: String,
     readsocket: String,
@@ -173,7 +173,7 @@ struct Printed {
 }
 
 fn printed() -> Printed {
-    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).expect("README.md");
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/exim.md")).expect("docs/exim.md");
     let page: String = page.split("\\\n").map(str::trim_start).collect();
     let mut definitions = page.lines().filter_map(|line| line.strip_prefix("MAILAUTH_PLAIN = "));
     let whole = |text: &str| {

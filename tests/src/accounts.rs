@@ -168,7 +168,7 @@ impl Accounts {
         self.state().join("snapshot.db")
     }
 
-    /// What is `/var/lib/mailauth` on a host that was set up as README.md says, with that mode and owner.
+    /// What is `/var/lib/mailauth` on a host that was set up as docs/install.md says, with that mode and owner.
     fn state(&self) -> PathBuf {
         self.folder.join("lib")
     }

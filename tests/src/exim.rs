@@ -1,4 +1,4 @@
-//! The real Exim on a mail host, with the configuration that README.md prints.
+//! The real Exim on a mail host, with the configuration that docs/exim.md prints.
 
 use crate::certificates::Certificates;
 use crate::mail_host::MailHost;
@@ -56,7 +56,7 @@ impl Exim {
     pub const OWN: [&'static str; 6] =
         ["/etc", "/usr/local", "/var/lib", "/var/mail", "/var/spool/exim4", "/var/log/exim4"];
 
-    /// Gives it the files that README.md prints, and what they lead to; nothing runs yet.
+    /// Gives it the files that docs/exim.md prints, and what they lead to; nothing runs yet.
     ///
     /// # Panics
     /// When something is missing.
@@ -263,16 +263,16 @@ impl Drop for Exim {
     }
 }
 
-/// The block of README.md for this file that has a text in it, without the line that names the file.
+/// The block of docs/exim.md for this file that has a text in it, without the line that names the file.
 fn printed(file: &str, with: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
-    let page = fs::read_to_string(path).expect("README.md");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/exim.md");
+    let page = fs::read_to_string(path).expect("docs/exim.md");
     let start = format!("```exim\n# {file}\n");
     let mut blocks =
         page.split(start.as_str()).skip(1).filter_map(|rest| rest.split_once("```")).map(|(block, _)| block);
     blocks
         .find(|block| block.contains(with))
-        .unwrap_or_else(|| panic!("README.md has no {file} with {with}"))
+        .unwrap_or_else(|| panic!("docs/exim.md has no {file} with {with}"))
         .to_owned()
 }
 

@@ -40,14 +40,14 @@ pub fn library(name: &str) -> PathBuf {
     program(name)
 }
 
-/// The path of a checkpassword program in the static build, built by the line that README.md prints for it.
+/// The path of a checkpassword program in the static build, built by the line that docs/checkpassword.md prints for it.
 ///
 /// # Panics
 /// When it does not build.
 pub fn static_program(name: &str) -> PathBuf {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     let folder = FOLDER.get_or_init(|| {
-        let page = std::fs::read_to_string(workspace().join("README.md")).expect("README.md");
+        let page = std::fs::read_to_string(workspace().join("docs/checkpassword.md")).expect("the page");
         let line = page.lines().find(|line| line.contains("RUSTFLAGS=")).expect("the line").trim_start();
         let target = target();
         run(Command::new("sh").args(["-ec", line]).current_dir(workspace()).env("CARGO_TARGET_DIR", &target));

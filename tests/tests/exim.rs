@@ -1,4 +1,4 @@
-//! The real Exim with the configuration that README.md prints, over our daemon: what an SMTP client is told, and where the
+//! The real Exim with the configuration that docs/exim.md prints, over our daemon: what an SMTP client is told, and where the
 //! mail goes. Each story runs with all three ways in which Exim can ask.
 
 #[path = "exim/crowd.rs"]

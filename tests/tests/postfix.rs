@@ -67,9 +67,9 @@ impl Site {
         for (from, to) in [(&certificates.certificate, "smtpd.crt"), (&certificates.key, "smtpd.key")] {
             machine.booted.write(&format!("/etc/postfix/{to}"), &fs::read_to_string(from).expect("a certificate"));
         }
-        machine.follow_the_page();
+        machine.install();
         machine.booted.shell(INSTALL);
-        machine.follow_section("Postfix and others with Cyrus SASL: logins");
+        machine.follow_page("docs/postfix.md");
         machine.booted.shell("systemctl reload mailauth-courier");
         Site { machine, certificates, _files: files }
     }

@@ -1,4 +1,4 @@
-//! README.md is true: its blocks are run as they are printed, and what it names exists.
+//! README.md and the pages in docs/ are correct: their blocks are run as printed, and what they name exists.
 
 #[path = "readme/host.rs"]
 mod host;
@@ -16,7 +16,7 @@ use mailauth_tests::wire::{Manner, ask, auth, login};
 use mailauth_tests::{
     Accounts, Kind, MailHost, Mailauth, MariaDb, Postgres, as_user, eventually, output_with_input, program, run,
 };
-use page::{Kind as PieceKind, Piece, readme, text_of};
+use page::{Kind as PieceKind, Piece, page, pages, text_of};
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::net::UnixStream;
@@ -25,31 +25,31 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-const INSTALL: &str = "Install";
-const SERVERS: &str = "MySQL, MariaDB, PostgreSQL";
-const COURIER: &str = "Courier: IMAP, POP3, maildrop";
-const EXIM: &str = "Exim: logins, recipients, delivery";
-const POSTFIX: &str = "Postfix and others with Cyrus SASL: logins";
-const CHECKPASSWORD: &str = "POP3 daemons and others that run checkpassword";
+const INSTALL: &str = "docs/install.md";
+const DATABASES: &str = "docs/databases.md";
+const COURIER: &str = "docs/courier.md";
+const EXIM: &str = "docs/exim.md";
+const POSTFIX: &str = "docs/postfix.md";
+const CHECKPASSWORD: &str = "docs/checkpassword.md";
+const QUOTAS: &str = "docs/quotas.md";
 
 /// The account that the page makes.
 const ANNA: &str = "anna@example.org";
 
-fn blocks(heading: &str) -> Vec<Piece> {
-    let blocks: Vec<Piece> =
-        readme().into_iter().filter(|piece| piece.heading == heading && piece.language().is_some()).collect();
-    assert!(!blocks.is_empty(), "README.md has no block under {heading:?}");
+/// The blocks of a page between fences.
+fn blocks(name: &str) -> Vec<Piece> {
+    let blocks: Vec<Piece> = page(name).into_iter().filter(|piece| piece.language().is_some()).collect();
+    assert!(!blocks.is_empty(), "{name} has no block");
     blocks
 }
 
 #[test]
-fn every_block_is_in_a_section_that_is_run() {
-    for piece in readme().iter().filter(|piece| piece.language().is_some()) {
-        // Quotas: by tests/quota_programs.rs; Exim's configuration: by tests/exim.rs; Postfix: by tests/postfix.rs.
-        assert!(
-            [INSTALL, SERVERS, COURIER, EXIM, POSTFIX, CHECKPASSWORD, "Quotas"].contains(&piece.heading.as_str()),
-            "{piece:?}"
-        );
+fn every_block_is_on_a_page_that_is_run() {
+    // All blocks of a page are run, by tests/quota_programs.rs for quotas, by tests/postfix.rs for Postfix, by
+    // tests/exim.rs for the forms of Exim's configuration that are not the first one, and otherwise by tests below.
+    let run = [INSTALL, DATABASES, COURIER, EXIM, POSTFIX, CHECKPASSWORD, QUOTAS];
+    for piece in pages().iter().filter(|piece| piece.language().is_some()) {
+        assert!(run.contains(&piece.page.as_str()), "{piece:?}");
     }
 }
 
@@ -130,9 +130,9 @@ fn logs_in_by_each(host: &Host, services: &str) {
     }
 }
 
-/// The indented blocks under a heading.
-fn indented(heading: &str) -> Vec<String> {
-    let pieces = readme().into_iter().filter(|piece| piece.heading == heading && piece.kind == PieceKind::Indented);
+/// The indented blocks of a page.
+fn indented(name: &str) -> Vec<String> {
+    let pieces = page(name).into_iter().filter(|piece| piece.kind == PieceKind::Indented);
     pieces.map(|piece| piece.text).collect()
 }
 
@@ -152,8 +152,8 @@ fn the_last_block_did_what_it_says(host: &Host) {
     let exported = run(&mut host.shell("mailauth account export"));
     let columns = exported.lines().next().expect("a header").to_owned();
     assert!(
-        readme().iter().flat_map(Piece::spans).any(|span| span == columns),
-        "README.md lists other columns: {columns}"
+        pages().iter().flat_map(Piece::spans).any(|span| span == columns),
+        "docs/accounts.md lists other columns: {columns}"
     );
     let checked = run(&mut host.shell("mailauth check"));
     assert!(checked.lines().skip(1).all(|line| line.starts_with("ok")), "{checked}");
@@ -242,7 +242,7 @@ fn accounts_in_postgres_are_reached_as_printed() {
 }
 
 fn mysql_block() -> String {
-    let [block] = &blocks(SERVERS)[..] else { panic!("one block is enough for all servers") };
+    let [block] = &blocks(DATABASES)[..] else { panic!("one block is enough for all servers") };
     assert_eq!(block.language(), Some("toml"));
     block.text.clone()
 }
@@ -318,7 +318,7 @@ fn serves_from(accounts: &ForeignAccounts<'_>) {
 #[test]
 fn the_log_line_is_what_the_daemon_writes() {
     let shown =
-        readme().into_iter().find(|piece| piece.text.contains("mailauth::decision")).expect("a line of the log");
+        pages().into_iter().find(|piece| piece.text.contains("INFO mailauth::decision")).expect("a line of the log");
     let accounts = Accounts::empty(Kind::Sqlite).with(&people(Path::new("/var/mail")));
     let server = Mailauth::over(&accounts);
     let request = [b"TCPREMOTEIP=192.0.2.1\n", &auth("imap", UNKNOWN, PASSWORD)[..]].concat();
@@ -342,7 +342,7 @@ fn without_numbers(line: &str) -> String {
 #[test]
 fn every_command_line_is_understood() {
     let mut lines = BTreeSet::new();
-    for piece in readme() {
+    for piece in pages() {
         lines.extend(piece.spans());
         if piece.kind != PieceKind::Prose {
             lines.extend(piece.text.lines().map(|line| match line.strip_prefix("cargo run --release --bin ") {
@@ -382,26 +382,80 @@ fn every_key_and_file_that_is_named_exists() {
             ),
         }
     }
-    let spans: Vec<String> = readme().iter().flat_map(Piece::spans).collect();
-    // Of what stands in prose as code, keys are what has its section before it, or words joined by underscores.
-    let is_key = |span: &&String| {
-        span.starts_with('[') || span.contains('_') && span.chars().all(|c| c == '_' || c.is_ascii_lowercase())
+    let pages = pages();
+    let all_spans = || pages.iter().flat_map(|piece| piece.spans().into_iter().map(|span| (piece.page.as_str(), span)));
+    // A span is a key if it begins with a section, or consists of words joined by underscores. The page about security
+    // also has names of tests, which tests/security_page.rs looks for.
+    let is_key = |(page, span): &(&str, String)| {
+        let is_word = span.contains('_') && span.chars().all(|c| c == '_' || c.is_ascii_lowercase());
+        span.starts_with('[') || is_word && *page != "docs/security.md"
     };
-    let named: Vec<_> = spans.iter().filter(is_key).collect();
-    assert!(named.len() > 5, "{spans:?}");
+    let named: Vec<_> = all_spans().filter(is_key).collect();
+    assert!(named.len() > 5, "{named:?}");
     let tables = text_of("schema/sqlite.sql");
     let is_column = |name: &str| tables.lines().any(|line| line.split_whitespace().next() == Some(name));
-    for key in named {
+    for (page, key) in named {
         // Some are shown with a value.
         let key = key.split(" = ").next().unwrap_or_default();
-        assert!(keys.contains(key) || is_column(key), "neither mailauth.toml nor a table has {key}");
+        assert!(keys.contains(key) || is_column(key), "{page}: neither mailauth.toml nor a table has {key}");
     }
-    let is_file = |span: &&String| {
+    let is_file = |(_, span): &(&str, String)| {
         !span.contains([' ', '@']) && !span.starts_with(['/', '?']) && (span.contains('/') || span.ends_with(".toml"))
     };
-    let named: Vec<_> = spans.iter().filter(is_file).collect();
-    assert!(named.len() > 2, "{spans:?}");
-    for file in named {
-        assert!(is_in_repository(file), "there is no {file}");
+    let named: Vec<_> = all_spans().filter(is_file).collect();
+    assert!(named.len() > 2, "{named:?}");
+    for (page, file) in named {
+        assert!(is_in_repository(&file), "{page}: there is no {file}");
+    }
+}
+
+/// The places that a page links to, as they are written.
+fn links(name: &str) -> Vec<String> {
+    let text = text_of(name);
+    let after = text.split("](").skip(1);
+    after.filter_map(|rest| rest.split_once(')')).map(|(target, _)| target.to_owned()).collect()
+}
+
+/// The name that a heading has in a link: GitHub's and mdBook's form.
+fn anchor(heading: &str) -> String {
+    let letters = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+    letters.map(|c| if c == ' ' { '-' } else { c.to_ascii_lowercase() }).collect()
+}
+
+#[test]
+fn every_link_leads_to_a_file_and_a_heading() {
+    let mut count = 0;
+    for name in page::names() {
+        let folder = Path::new(&name).parent().expect("a folder");
+        for link in links(&name).iter().filter(|link| !link.contains("://")) {
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            let path = if file.is_empty() { name.clone() } else { folder.join(file).display().to_string() };
+            assert!(is_in_repository(&path), "{name} links to {link}");
+            if !heading.is_empty() {
+                let anchors: Vec<String> = text_of(&path)
+                    .lines()
+                    .filter(|line| line.starts_with('#'))
+                    .map(|line| anchor(line.trim_start_matches(['#', ' '])))
+                    .collect();
+                assert!(
+                    anchors.iter().any(|anchor| anchor == heading),
+                    "{name} links to {link}; there are {anchors:?}"
+                );
+            }
+            count += 1;
+        }
+    }
+    assert!(count > 10, "{count}");
+}
+
+#[test]
+fn the_book_has_every_page() {
+    let listed = links("docs/SUMMARY.md");
+    for name in page::names().iter().filter_map(|name| name.strip_prefix("docs/")) {
+        assert!(listed.iter().any(|link| link == name), "docs/SUMMARY.md lacks {name}");
+        assert!(links("README.md").contains(&format!("docs/{name}")), "README.md does not link to {name}");
+    }
+    for link in listed.iter().filter(|link| !link.is_empty()) {
+        assert!(is_in_repository(&format!("docs/{link}")), "docs/SUMMARY.md lists {link}");
     }
 }

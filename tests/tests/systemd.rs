@@ -20,7 +20,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 #[test]
 fn courier_runs_with_ours_in_the_place_of_its_own_daemon() {
     let mut machine = Machine::with_courier();
-    machine.follow_the_page();
+    machine.install();
     answers_come_from_ours(&machine);
     restarts_and_reloads(&machine);
     may_write_where_it_has_to_alone(&machine);
@@ -190,7 +190,7 @@ fn starts_before_courier(machine: &Machine) {
 #[test]
 fn the_journal_has_each_line_once_with_its_priority_and_one_time() {
     let machine = Machine::new();
-    machine.follow_the_page();
+    machine.install();
     let socket = machine.socket();
     assert_eq!(login(&socket, ANNA, PASSWORD).word(), "ACCOUNT");
     assert_eq!(login(&socket, ANNA, "wrong").word(), "FAIL");
@@ -229,7 +229,7 @@ fn the_journal_has_each_line_once_with_its_priority_and_one_time() {
 #[test]
 fn what_the_log_leaves_out_is_as_configured_at_each_reload() {
     let machine = Machine::new();
-    machine.follow_the_page();
+    machine.install();
     let socket = machine.socket();
     // Returns which answers have a line of their own now.
     let logged = || {

@@ -326,11 +326,11 @@ fn it_can_be_switched_off_and_networks_can_be_exempt() {
     assert!(logs_in(&exempt, Some(AWAY), ANNA, PASSWORD));
 }
 
-/// The expression that README.md gives to fail2ban.
+/// The expression that docs/monitoring.md gives to fail2ban.
 fn failregex() -> String {
-    let readme = include_str!("../../README.md");
-    let line = readme.lines().find_map(|line| line.trim_start().strip_prefix("failregex = "));
-    line.expect("a filter in README.md").to_owned()
+    let page = include_str!("../../docs/monitoring.md");
+    let line = page.lines().find_map(|line| line.trim_start().strip_prefix("failregex = "));
+    line.expect("a filter in docs/monitoring.md").to_owned()
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Debian's Dovecot 2.3, a private one, with passdb and userdb checkpassword as README.md prints them.
+//! Debian's Dovecot 2.3, a private one, with passdb and userdb checkpassword as docs/checkpassword.md prints them.
 
 use super::site::{ANNA, BRUNO, PASSWORD, Site};
 use mailauth_tests::imap::Imap;
@@ -12,12 +12,12 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 /// The page whose block for Dovecot is run.
-const README: &str = include_str!("../../../README.md");
+const PAGE: &str = include_str!("../../../docs/checkpassword.md");
 
 /// Where tests/run unpacks the packages that cannot be installed beside Courier's.
 const UNPACKED: &str = "/var/cache/mailauth-tests/unpacked/usr/lib/dovecot";
 
-/// A running Dovecot, on a host of its own where our program and its configuration are where README.md has them.
+/// A running Dovecot, on a host of its own where our program and its configuration are where the page has them.
 struct Dovecot {
     host: MailHost,
     config: std::path::PathBuf,
@@ -72,7 +72,7 @@ impl Dovecot {
 
 /// The block as it is printed: its lines are those that are indented, from its first one on.
 fn printed() -> String {
-    let lines = README.lines().skip_while(|line| *line != "    passdb {");
+    let lines = PAGE.lines().skip_while(|line| *line != "    passdb {");
     let block: String = lines.map_while(|line| line.strip_prefix("    ")).flat_map(|line| [line, "\n"]).collect();
     assert_eq!(block.matches("driver =").count(), 3, "{block}");
     block

@@ -35,7 +35,7 @@ impl Site {
         Self::over(Accounts::empty(kind))
     }
 
-    /// With the rights that README.md gives: the socket of our own is for these users beside root.
+    /// With the rights that docs/exim.md gives: the socket of our own is for these users beside root.
     pub fn for_users(users: &str) -> Self {
         let folder = Scratch::new("sockets");
         let own = folder.join("own/socket");

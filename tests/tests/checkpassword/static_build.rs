@@ -1,4 +1,4 @@
-//! The static build, by the line that README.md prints.
+//! The static build, by the line that docs/checkpassword.md prints.
 
 use super::site::{ANNA, PASSWORD, Site, TIMESTAMP};
 use mailauth_tests::checkpassword::{call, record};

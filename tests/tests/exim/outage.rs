@@ -199,7 +199,7 @@ fn without_the_daemon_mail_is_taken_for_mailboxes_that_exims_user_may_not_look_i
     }
 }
 
-/// As README.md prints it: Exim's user may read the database, and no more.
+/// As docs/exim.md prints it: Exim's user may read the database, and no more.
 #[test]
 fn without_the_daemon_exims_user_reads_sqlite_where_it_may() {
     let mut site = Site::new(Form::Dlfunc);
@@ -218,7 +218,7 @@ fn without_the_daemon_exims_user_reads_sqlite_where_it_may() {
     assert_eq!(recipients(&site), [250, 550, 250], "{}", site.exim.log("mainlog"));
     site.stop_daemon();
     assert_eq!(recipients(&site), [451, 451, 451], "it is root's alone");
-    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).expect("README.md");
+    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/exim.md")).expect("docs/exim.md");
     let lines = page.lines().filter(|line| line.starts_with("chgrp Debian-exim ") || line.starts_with("chmod 2750 "));
     let script: Vec<&str> = lines.collect();
     assert_eq!(script.len(), 2, "{script:?}");

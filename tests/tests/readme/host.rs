@@ -1,4 +1,4 @@
-//! A mail host that is set up by what README.md prints, and by nothing else.
+//! A mail host that is set up by what the pages print, and by nothing else.
 
 use super::page::{Piece, repository};
 use super::terminal::at_a_terminal;

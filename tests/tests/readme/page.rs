@@ -1,4 +1,4 @@
-//! README.md, read as far as it is needed: paragraphs, and blocks of code, in their order.
+//! A small parser for README.md and the pages in docs/: paragraphs and blocks of code, in their order.
 
 use std::iter::once;
 use std::path::{Path, PathBuf};
@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 /// A paragraph or a block of it.
 #[derive(Clone, Debug)]
 pub struct Piece {
+    /// The file, such as `docs/exim.md`.
+    pub page: String,
     /// The heading above it.
     pub heading: String,
     pub kind: Kind,
@@ -55,10 +57,26 @@ pub fn text_of(name: &str) -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
-/// All of README.md.
-pub fn readme() -> Vec<Piece> {
-    let page = text_of("README.md");
-    let mut lines = page.lines();
+/// Names of README.md and of the pages in docs/.
+pub fn names() -> Vec<String> {
+    let folder = std::fs::read_dir(repository().join("docs")).expect("docs/");
+    let names = folder.map(|entry| entry.expect("an entry").file_name().into_string().expect("a name"));
+    let mut names: Vec<String> =
+        names.filter(|name| name.ends_with(".md") && name != "SUMMARY.md").map(|name| format!("docs/{name}")).collect();
+    names.push("README.md".to_owned());
+    names.sort();
+    names
+}
+
+/// All pieces of README.md and of the pages in docs/.
+pub fn pages() -> Vec<Piece> {
+    names().iter().flat_map(|name| page(name)).collect()
+}
+
+/// The pieces of one page.
+pub fn page(name: &str) -> Vec<Piece> {
+    let text = text_of(name);
+    let mut lines = text.lines();
     let mut heading = String::new();
     let mut pieces = Vec::new();
     while let Some(line) = lines.next() {
@@ -77,7 +95,7 @@ pub fn readme() -> Vec<Piece> {
             }
         };
         let text = lines.iter().flat_map(|line| [line, "\n"]).collect();
-        pieces.push(Piece { heading: heading.clone(), kind, text });
+        pieces.push(Piece { page: name.to_owned(), heading: heading.clone(), kind, text });
     }
     pieces
 }

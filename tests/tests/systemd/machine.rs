@@ -1,6 +1,6 @@
-//! A booted machine that has Courier, and is then set up as README.md prints.
+//! A booted machine that has Courier, and is then set up as the pages in docs/ print.
 
-use super::page::{Kind, Piece, readme};
+use super::page::{Kind, Piece, page};
 use super::terminal::at_a_terminal;
 use mailauth_tests::imap::Imap;
 use mailauth_tests::pop3::Pop3;
@@ -18,8 +18,8 @@ pub const CONFIG: &str = "/etc/mailauth/mailauth.toml";
 /// What Debian has of Courier, all of it enabled as its packages do.
 pub const SERVICES: [&str; 4] = ["courier-imap", "courier-imap-ssl", "courier-pop", "courier-pop-ssl"];
 
-const INSTALL: &str = "Install";
-const COURIER: &str = "Courier: IMAP, POP3, maildrop";
+const INSTALL: &str = "docs/install.md";
+const COURIER: &str = "docs/courier.md";
 const CLONE: &str = "/opt/mailauth";
 const PROGRAMS: &str = "/opt/programs";
 
@@ -59,16 +59,16 @@ impl Machine {
     }
 
     /// Does what the pages for the installation and for Courier print.
-    pub fn follow_the_page(&self) {
-        self.follow_section(INSTALL);
-        self.follow_section(COURIER);
+    pub fn install(&self) {
+        self.follow_page(INSTALL);
+        self.follow_page(COURIER);
     }
 
-    /// Does what the blocks of this section print.
-    pub fn follow_section(&self, heading: &str) {
-        let blocks = readme().into_iter().filter(|piece| piece.heading == heading && piece.language().is_some());
+    /// Does what the blocks of this page print.
+    pub fn follow_page(&self, name: &str) {
+        let blocks = page(name).into_iter().filter(|piece| piece.language().is_some());
         let count = blocks.map(|block| self.follow(&block)).count();
-        assert!(count > 0, "README.md has no block under {heading:?}");
+        assert!(count > 0, "{name} has no block");
     }
 
     fn follow(&self, block: &Piece) {
@@ -93,10 +93,8 @@ impl Machine {
 
     /// Does what the page prints for the way back.
     pub fn go_back(&self) {
-        let back = readme().into_iter().find(|piece| {
-            piece.heading == COURIER
-                && piece.kind == Kind::Indented
-                && piece.text.contains("systemctl disable --now mailauth-courier")
+        let back = page(COURIER).into_iter().find(|piece| {
+            piece.kind == Kind::Indented && piece.text.contains("systemctl disable --now mailauth-courier")
         });
         self.type_in(&back.expect("the way back").text);
     }
@@ -136,9 +134,9 @@ impl Machine {
         self.booted.inside(MailHost::SOCKET)
     }
 
-    /// Has the daemon read the page's configuration again, with this section after it.
+    /// Has the daemon read the printed configuration again, with this section after it.
     pub fn reload_with(&self, section: &str) {
-        let printed = readme().into_iter().find(|piece| piece.heading == INSTALL && piece.language() == Some("toml"));
+        let printed = page(INSTALL).into_iter().find(|piece| piece.language() == Some("toml"));
         self.booted.write(CONFIG, &format!("{}\n{section}", printed.expect("a configuration").text));
         self.booted.shell("systemctl reload mailauth-courier");
     }
