@@ -8,6 +8,7 @@ mod page;
 mod terminal;
 
 use host::{CONFIG, Host, is_in_repository, somebody};
+use mailauth_core::authenticate::{No, NotNow};
 use mailauth_tests::exim::{Exim, maildir};
 use mailauth_tests::imap::Imap;
 use mailauth_tests::people::{CHEAP_HASH, PASSWORD, UNKNOWN, people};
@@ -26,12 +27,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 const INSTALL: &str = "docs/install.md";
+const ACCOUNTS: &str = "docs/accounts.md";
 const DATABASES: &str = "docs/databases.md";
 const COURIER: &str = "docs/courier.md";
 const EXIM: &str = "docs/exim.md";
 const POSTFIX: &str = "docs/postfix.md";
 const CHECKPASSWORD: &str = "docs/checkpassword.md";
 const QUOTAS: &str = "docs/quotas.md";
+const TROUBLESHOOTING: &str = "docs/troubleshooting.md";
 
 /// The account that the page makes.
 const ANNA: &str = "anna@example.org";
@@ -47,7 +50,7 @@ fn blocks(name: &str) -> Vec<Piece> {
 fn every_block_is_on_a_page_that_is_run() {
     // All blocks of a page are run, by tests/quota_programs.rs for quotas, by tests/postfix.rs for Postfix, by
     // tests/exim.rs for the forms of Exim's configuration that are not the first one, and otherwise by tests below.
-    let run = [INSTALL, DATABASES, COURIER, EXIM, POSTFIX, CHECKPASSWORD, QUOTAS];
+    let run = [INSTALL, ACCOUNTS, DATABASES, COURIER, EXIM, POSTFIX, CHECKPASSWORD, QUOTAS];
     for piece in pages().iter().filter(|piece| piece.language().is_some()) {
         assert!(run.contains(&piece.page.as_str()), "{piece:?}");
     }
@@ -202,6 +205,20 @@ fn an_outage_bounces_nothing(host: &Host) {
     run(&mut host.shell("mv /var/lib/away /var/lib/mailauth"));
     host.reload();
     assert_eq!(deliver(host, "-a -d"), Some(0));
+}
+
+#[test]
+fn accounts_and_aliases_are_changed_as_printed() {
+    let mut host = Host::new();
+    for block in blocks(INSTALL).iter().chain(&blocks(ACCOUNTS)) {
+        host.follow(block);
+    }
+    let listed = run(&mut host.shell("mailauth account list example.org --json"));
+    assert!(listed.contains("ben@example.org") && listed.contains(ANNA), "{listed}");
+    assert_eq!(host.outcome("mailauth account list --service pop3").1.matches("ben@example.org").count(), 1);
+    let aliases = run(&mut host.shell("mailauth alias list"));
+    let lines: Vec<Vec<&str>> = aliases.lines().skip(1).map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(lines, [["@example.org", ANNA], ["info@example.org", ANNA]], "{aliases}");
 }
 
 #[test]
@@ -394,7 +411,12 @@ fn every_key_and_file_that_is_named_exists() {
     assert!(named.len() > 5, "{named:?}");
     let tables = text_of("schema/sqlite.sql");
     let is_column = |name: &str| tables.lines().any(|line| line.split_whitespace().next() == Some(name));
+    let roles_and_metrics = [text_of("schema/grants.postgres.sql"), sources(&["mailauth-"])].concat();
     for (page, key) in named {
+        if key.starts_with("mailauth_") {
+            assert!(roles_and_metrics.contains(&key), "{page}: there is no role and no metric {key}");
+            continue;
+        }
         // Some are shown with a value.
         let key = key.split(" = ").next().unwrap_or_default();
         assert!(keys.contains(key) || is_column(key), "{page}: neither mailauth.toml nor a table has {key}");
@@ -406,6 +428,72 @@ fn every_key_and_file_that_is_named_exists() {
     assert!(named.len() > 2, "{named:?}");
     for (page, file) in named {
         assert!(is_in_repository(&file), "{page}: there is no {file}");
+    }
+}
+
+/// The Rust sources below the folders of the repository whose names begin like this, without the line breaks that `\` escapes.
+fn sources(prefixes: &[&str]) -> String {
+    fn add(folder: &Path, text: &mut String) {
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                add(&path, text);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let source = fs::read_to_string(&path).expect("a source");
+                let mut lines = source.split("\\\n");
+                *text += lines.next().unwrap_or_default();
+                lines.for_each(|line| *text += line.trim_start());
+            }
+        }
+    }
+    let mut text = String::new();
+    for entry in fs::read_dir(page::repository()).expect("the repository") {
+        let entry = entry.expect("an entry");
+        let name = entry.file_name().into_string().expect("a name");
+        if entry.path().is_dir() && prefixes.iter().any(|prefix| name.starts_with(prefix)) {
+            add(&entry.path(), &mut text);
+        }
+    }
+    text
+}
+
+/// The first columns of the tables of the page about troubleshooting, from the heading to the next one.
+fn first_column(heading: &str) -> Vec<String> {
+    let pieces = page(TROUBLESHOOTING).into_iter().filter(|piece| piece.heading == heading);
+    let cells = pieces.flat_map(|piece| {
+        let rows = piece.text.lines().filter_map(|line| line.strip_prefix("| `"));
+        rows.filter_map(|row| row.split_once("` |")).map(|(cell, _)| cell.replace("`<br>`", "\n")).collect::<Vec<_>>()
+    });
+    let cells: Vec<String> = cells.flat_map(|cell| cell.lines().map(str::to_owned).collect::<Vec<_>>()).collect();
+    assert!(!cells.is_empty(), "{TROUBLESHOOTING} has no table under {heading:?}");
+    cells
+}
+
+#[test]
+fn every_reason_in_the_log_is_explained() {
+    let explained = first_column("Reasons in the log");
+    let all: BTreeSet<&str> = No::CODES.into_iter().chain(NotNow::CODES).collect();
+    for code in &all {
+        assert!(explained.iter().any(|reason| reason == code), "{TROUBLESHOOTING} does not explain {code}");
+    }
+    for reason in &explained {
+        assert!(all.contains(reason.as_str()), "{TROUBLESHOOTING} explains {reason}, which does not exist");
+    }
+}
+
+#[test]
+fn every_message_that_is_explained_exists() {
+    // Messages of other programs are those that the tests expect.
+    let sources = sources(&["mailauth-", "tests"]);
+    for heading in ["At the start", "Clients and sockets", "Databases", "Mailboxes and mail"] {
+        for message in first_column(heading) {
+            for part in message.split('…').map(str::trim).filter(|part| !part.is_empty()) {
+                assert!(
+                    sources.contains(part),
+                    "{TROUBLESHOOTING}, {heading}: no program says {part:?} of {message:?}"
+                );
+            }
+        }
     }
 }
 
