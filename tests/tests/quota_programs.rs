@@ -59,7 +59,8 @@ fn file(mailbox: &Path) -> (u64, usize) {
 
 /// The transport of docs/quotas.md, with another mailbox.
 fn transport(mailbox: &Path) -> String {
-    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/quotas.md")).expect("docs/quotas.md");
+    let page =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/quotas.md")).expect("docs/quotas.md");
     let (_, rest) = page.split_once("```exim\n").expect("Exim's transport");
     let (transport, _) = rest.split_once("```").expect("its end");
     let printed = "/var/mail/example.org/anna/Maildir";
