@@ -5,8 +5,9 @@ use mailauth_core::account::{AccountRow, Password};
 use mailauth_core::authenticate::{Answer, Authenticator, Authority, Credential, Request};
 use mailauth_core::config::{CacheConfig, Config};
 use mailauth_core::password::{NewScheme, Rules, Stored, hash};
+use mailauth_core::store::AccountStore;
 use mailauth_core::store::cache::Cache;
-use mailauth_core::store::{AccountStore, Cursor, Page, StoreError};
+use mailauth_core::testing::MemoryStore;
 use mailauth_core::{Login, Service};
 use std::hint::black_box;
 use std::sync::Arc;
@@ -42,24 +43,8 @@ fn login(criterion: &mut Criterion) {
     });
 }
 
-/// One account, without a database's cost.
-struct Table(AccountRow);
-
-impl AccountStore for Table {
-    fn find(&self, login: &Login) -> Result<Option<AccountRow>, StoreError> {
-        Ok((self.0.login == *login).then(|| self.0.clone()))
-    }
-
-    fn set_password(&self, _: &Login, _: &Password, _: &Password) -> Result<bool, StoreError> {
-        Ok(false)
-    }
-
-    fn enumerate(&self, _: Option<&Cursor>, _: usize) -> Result<Page, StoreError> {
-        Ok(Page::default())
-    }
-}
-
-fn cache() -> (Cache<Table>, Login) {
+/// Returns a cache over one account in memory, without the cost of a database.
+fn cache() -> (Cache<MemoryStore>, Login) {
     let login = Login::parse(b"anna@example.org", None).expect("a login");
     let row = AccountRow {
         password: Password(hash(NewScheme::Sha512Crypt, b"Secret-Passw0rd").expect("a hash")),
@@ -69,7 +54,7 @@ fn cache() -> (Cache<Table>, Login) {
         ..AccountRow::new(login.clone())
     };
     let config = CacheConfig { found: Duration::from_secs(3600), ..CacheConfig::default() };
-    (Cache::new(Table(row), "memory".into(), &config, Arc::default()), login)
+    (Cache::new(MemoryStore::with([row]), "memory".into(), &config, Arc::default()), login)
 }
 
 /// Measures a look-up in the cache, and a whole login with a costly hash that was verified recently.

@@ -38,6 +38,8 @@ pub mod spelling;
 mod stack;
 pub mod store;
 pub mod system_ids;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod throttle;
 pub mod trusted_path;
 

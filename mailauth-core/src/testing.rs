@@ -1,0 +1,265 @@
+//! A store in memory, for tests.
+//!
+//! Compiled for the tests of this crate, and for others with the feature `testing`.
+
+use crate::DomainName;
+use crate::account::{AccountRow, Login, Password};
+use crate::quota::pools::{PoolStore, PoolUse};
+use crate::quota::{Kind, Limits, Usage};
+use crate::store::{AccountStore, Cursor, DomainStanding, MailStore, Page, StoreError};
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Accounts, domains, aliases and published mailbox sizes in memory. Clones share them.
+///
+/// A test can make it fail ([`MemoryStore::fail`]), count how often it is asked ([`MemoryStore::calls`]), and run code of
+/// its own during each question ([`MemoryStore::on_call`]): to wait, to panic, to fail once, to change a row.
+///
+/// ```
+/// use mailauth_core::account::{AccountRow, Login, Password};
+/// use mailauth_core::config::Config;
+/// use mailauth_core::testing::MemoryStore;
+/// use mailauth_core::Backend;
+/// use std::sync::Arc;
+///
+/// let login = Login::parse(b"anna@example.org", None).unwrap();
+/// let row = AccountRow { password: Password("{PLAIN}secret".into()), ..AccountRow::new(login) };
+/// let backend = Backend::over(Arc::new(MemoryStore::with([row])), &Config::default());
+/// ```
+#[derive(Clone, Default)]
+pub struct MemoryStore(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    rows: Mutex<Vec<AccountRow>>,
+    domains: Mutex<BTreeMap<String, DomainStanding>>,
+    aliases: Mutex<BTreeMap<String, Vec<String>>>,
+    pools: Mutex<BTreeMap<String, Limits>>,
+    published: Mutex<BTreeMap<Login, Usage>>,
+    error: Mutex<Option<StoreError>>,
+    calls: AtomicUsize,
+    hook: Mutex<Option<Hook>>,
+    /// Answers count as those of a copy.
+    is_copy: AtomicBool,
+    /// Answers that were given as those of a copy.
+    doubts: AtomicU64,
+}
+
+/// Code that runs during each question.
+type Hook = Arc<dyn Fn(&MemoryStore, Call<'_>) -> Result<(), StoreError> + Send + Sync>;
+
+/// A question that a [`MemoryStore`] is asked.
+#[derive(Clone, Copy, Debug)]
+pub enum Call<'a> {
+    /// The row of this login.
+    Find(&'a Login),
+    /// A new password for this login.
+    SetPassword(&'a Login),
+    /// A page of rows behind this place.
+    Enumerate(Option<&'a Cursor>),
+    /// What this domain is.
+    Domain(&'a DomainName),
+    /// The targets of this address.
+    AliasTargets(&'a str),
+    /// The quota of this domain, the use of it, or a change of the use.
+    Pool(&'a str),
+}
+
+impl MemoryStore {
+    /// Returns a store with these accounts and nothing else.
+    pub fn with(rows: impl IntoIterator<Item = AccountRow>) -> Self {
+        let store = Self::default();
+        store.rows().extend(rows);
+        store
+    }
+
+    /// Adds a domain, or replaces it.
+    #[must_use]
+    pub fn and_domain(self, name: &str, standing: DomainStanding) -> Self {
+        lock(&self.0.domains).insert(name.to_owned(), standing);
+        self
+    }
+
+    /// Adds an alias, or replaces its targets.
+    #[must_use]
+    pub fn and_alias(self, address: &str, targets: &[&str]) -> Self {
+        self.set_alias(address, targets);
+        self
+    }
+
+    /// Sets the quota of a domain.
+    #[must_use]
+    pub fn and_pool(self, domain: &str, limits: Limits) -> Self {
+        lock(&self.0.pools).insert(domain.to_owned(), limits);
+        self
+    }
+
+    /// Adds an alias, or replaces its targets.
+    pub fn set_alias(&self, address: &str, targets: &[&str]) {
+        let targets = targets.iter().map(|target| (*target).to_owned()).collect();
+        lock(&self.0.aliases).insert(address.to_owned(), targets);
+    }
+
+    /// Returns the accounts, to be read and changed. They are listed in the order that they have here.
+    pub fn rows(&self) -> MutexGuard<'_, Vec<AccountRow>> {
+        lock(&self.0.rows)
+    }
+
+    /// Returns the published sizes of mailboxes, to be read and changed.
+    pub fn published(&self) -> MutexGuard<'_, BTreeMap<Login, Usage>> {
+        lock(&self.0.published)
+    }
+
+    /// Answers every question with this error from now on; with `None`, no more.
+    pub fn fail(&self, error: Option<StoreError>) {
+        *lock(&self.0.error) = error;
+    }
+
+    /// Returns the number of questions since the store was made or [`MemoryStore::reset_calls`] was called.
+    pub fn calls(&self) -> usize {
+        self.0.calls.load(Ordering::SeqCst)
+    }
+
+    /// Counts questions from zero again.
+    pub fn reset_calls(&self) {
+        self.0.calls.store(0, Ordering::SeqCst);
+    }
+
+    /// Runs `hook` during each question from now on, in the place of another hook. Its error is the answer.
+    ///
+    /// It runs after what is asked for was read and before the answer, as in a database that answers slowly; with
+    /// [`Call::SetPassword`], before the row is compared and changed.
+    pub fn on_call(&self, hook: impl Fn(&MemoryStore, Call<'_>) -> Result<(), StoreError> + Send + Sync + 'static) {
+        *lock(&self.0.hook) = Some(Arc::new(hook));
+    }
+
+    /// Removes the hook.
+    pub fn remove_hook(&self) {
+        *lock(&self.0.hook) = None;
+    }
+
+    /// Lets each answer count as that of a copy from now on, so that nothing is certain by it
+    /// ([`MailStore::certain_since`]).
+    pub fn answer_as_copy(&self) {
+        self.0.is_copy.store(true, Ordering::SeqCst);
+    }
+
+    /// Returns the outage that [`MailStore::certain_since`] reports.
+    pub fn outage() -> StoreError {
+        StoreError::Unreachable { place: "memory".into(), reason: "on purpose".into() }
+    }
+
+    /// Counts a question, runs the hook and fails if the test wants that.
+    fn call(&self, call: Call<'_>) -> Result<(), StoreError> {
+        self.0.calls.fetch_add(1, Ordering::SeqCst);
+        if self.0.is_copy.load(Ordering::SeqCst) {
+            self.0.doubts.fetch_add(1, Ordering::SeqCst);
+        }
+        // Not under the lock: the hook may wait, panic, or set another.
+        let hook = lock(&self.0.hook).clone();
+        hook.map_or(Ok(()), |hook| hook(self, call))?;
+        lock(&self.0.error).clone().map_or(Ok(()), Err)
+    }
+
+    fn is_enabled(&self, domain: &str) -> bool {
+        lock(&self.0.domains).get(domain).is_none_or(|standing| standing.enabled)
+    }
+
+    fn use_of(&self, domain: &str) -> PoolUse {
+        let published = self.published();
+        let usages = published.iter().filter(|(login, _)| login.domain() == domain).map(|(_, usage)| *usage);
+        usages.fold(PoolUse::default(), |pool, usage| PoolUse {
+            usage: pool.usage.checked_add(usage).unwrap_or(pool.usage),
+            mailboxes: pool.mailboxes + 1,
+        })
+    }
+}
+
+/// Shows how much is in it, and no password.
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStore").field("accounts", &self.rows().len()).field("calls", &self.calls()).finish()
+    }
+}
+
+impl AccountStore for MemoryStore {
+    fn find(&self, login: &Login) -> Result<Option<AccountRow>, StoreError> {
+        let row = self.rows().iter().find(|row| row.login == *login).cloned();
+        self.call(Call::Find(login))?;
+        Ok(row.map(|row| AccountRow { domain_enabled: row.domain_enabled && self.is_enabled(login.domain()), ..row }))
+    }
+
+    fn set_password(&self, login: &Login, old: &Password, new: &Password) -> Result<bool, StoreError> {
+        self.call(Call::SetPassword(login))?;
+        let mut rows = self.rows();
+        let row = rows.iter_mut().find(|row| row.login == *login && row.password == *old);
+        Ok(row.map(|row| row.password = new.clone()).is_some())
+    }
+
+    fn enumerate(&self, after: Option<&Cursor>, limit: usize) -> Result<Page, StoreError> {
+        let is_later = |row: &&AccountRow| after.is_none_or(|after| row.login.as_str().as_bytes() > after.as_bytes());
+        let rows: Vec<_> = self.rows().iter().filter(is_later).take(limit).cloned().collect();
+        self.call(Call::Enumerate(after))?;
+        let next = rows.last().filter(|_| rows.len() == limit).map(|row| Cursor::behind(row.login.as_str()));
+        Ok(Page { rows: rows.into_iter().map(Ok).collect(), next })
+    }
+}
+
+impl PoolStore for MemoryStore {
+    fn pool_limits(&self, domain: &str) -> Result<Limits, StoreError> {
+        let limits = lock(&self.0.pools).get(domain).copied().unwrap_or(Limits::NONE);
+        self.call(Call::Pool(domain)).map(|()| limits)
+    }
+
+    fn pool_use(&self, domain: &str) -> Result<PoolUse, StoreError> {
+        let pool = self.use_of(domain);
+        self.call(Call::Pool(domain)).map(|()| pool)
+    }
+
+    fn publish(&self, login: &Login, usage: Usage) -> Result<PoolUse, StoreError> {
+        self.call(Call::Pool(login.domain()))?;
+        self.published().insert(login.clone(), usage);
+        Ok(self.use_of(login.domain()))
+    }
+
+    fn largest_uses(&self, login: &Login, kind: Kind, most: usize) -> Result<Vec<(Login, Usage)>, StoreError> {
+        let published = self.published().clone();
+        let mut uses: Vec<_> = published.into_iter().filter(|(other, _)| other.domain() == login.domain()).collect();
+        uses.sort_by_key(|(_, usage)| {
+            Reverse(match kind {
+                Kind::Bytes => usage.bytes,
+                Kind::Messages => usage.messages,
+            })
+        });
+        uses.truncate(most);
+        self.call(Call::Pool(login.domain())).map(|()| uses)
+    }
+}
+
+impl MailStore for MemoryStore {
+    fn domain(&self, name: &DomainName) -> Result<Option<DomainStanding>, StoreError> {
+        let standing = lock(&self.0.domains).get(name.as_str()).cloned();
+        self.call(Call::Domain(name)).map(|()| standing)
+    }
+
+    fn alias_targets(&self, address: &str) -> Result<Vec<String>, StoreError> {
+        let targets = lock(&self.0.aliases).get(address).cloned().unwrap_or_default();
+        self.call(Call::AliasTargets(address)).map(|()| targets)
+    }
+
+    fn doubts(&self) -> u64 {
+        self.0.doubts.load(Ordering::SeqCst)
+    }
+
+    fn certain_since(&self, doubts: u64) -> Result<(), StoreError> {
+        if self.doubts() == doubts { Ok(()) } else { Err(Self::outage()) }
+    }
+}
+
+/// Locks a mutex. Its value is whole even after a panic of its holder: no change here is in two steps.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
