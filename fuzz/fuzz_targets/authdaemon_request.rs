@@ -6,9 +6,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use mailauth_courier::protocol::{
-    Command, MAX_REQUEST, Parse, Reply, Request, auth_login, changed, forget, parse, pre, status,
-};
+use mailauth_protocol::{Command, MAX_REQUEST, Parse, Reply, Request, auth_login, changed, forget, parse, pre, status};
 
 fuzz_target!(|input: (usize, &[u8])| {
     let (cut, input) = input;

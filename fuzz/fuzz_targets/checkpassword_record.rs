@@ -10,10 +10,10 @@ use libfuzzer_sys::fuzz_target;
 use mailauth_core::Service;
 use mailauth_core::authenticate::Credential;
 use mailauth_core::config::Pop3Config;
-use mailauth_courier::protocol::{Command, Parse, Request, auth_login, parse};
 use mailauth_pop3::caller::{Caller, Task};
 use mailauth_pop3::question::credentials;
 use mailauth_pop3::record::{MAX, Malformed, Record};
+use mailauth_protocol::{Command, Parse, Request, auth_login, parse};
 
 fuzz_target!(|bytes: &[u8]| {
     let record = match Record::parse(bytes) {

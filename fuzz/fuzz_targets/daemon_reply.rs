@@ -4,7 +4,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use mailauth_courier::protocol::{MAX_REPLY, Reply};
+use mailauth_protocol::{MAX_REPLY, Reply};
 
 fuzz_target!(|input: (usize, &[u8])| {
     let (cut, input) = input;

@@ -10,7 +10,7 @@ use clap::Args;
 use mailauth_core::account::Account;
 use mailauth_core::authenticate::{Answer, Authority, Credential, Request};
 use mailauth_core::{Backend, Secret, Service};
-use mailauth_courier::client::Client;
+use mailauth_protocol::client::Client;
 use serde::Serialize;
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -7,7 +7,7 @@ use mailauth_core::authenticate::{Answer, NotNow};
 use mailauth_core::config::{Config, DatabaseConfig, Source};
 use mailauth_core::store::{Changed, SqlStore, open_single};
 use mailauth_core::{DomainName, Login};
-use mailauth_courier::client::Client;
+use mailauth_protocol::client::Client;
 use std::path::Path;
 use std::time::{Duration, Instant};
 

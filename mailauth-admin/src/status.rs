@@ -5,8 +5,8 @@ use crate::output::{Sheet, Table, json, say};
 use crate::setup::Setup;
 use clap::Args;
 use mailauth_core::authenticate::{Answer, NotNow};
-use mailauth_courier::client::Client;
-use mailauth_courier::status::{Answers, CacheUse, Host, Snapshot, Status as Told, Throttle, TurnedAway};
+use mailauth_protocol::client::Client;
+use mailauth_protocol::status::{Answers, CacheUse, Host, Snapshot, Status as Told, Throttle, TurnedAway};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 

@@ -8,9 +8,9 @@ use clap::{Args, Subcommand};
 use mailauth_core::authenticate::{Answer, NotNow};
 use mailauth_core::spelling::readable_name;
 use mailauth_core::throttle::Network;
-use mailauth_courier::client::Client;
-use mailauth_courier::guesses::{Cleared, Entry, Guesses};
-use mailauth_courier::protocol::GuessesQuestion;
+use mailauth_protocol::GuessesQuestion;
+use mailauth_protocol::client::Client;
+use mailauth_protocol::guesses::{Cleared, Entry, Guesses};
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
 

@@ -8,8 +8,8 @@ use mailauth_core::authenticate::{Answer, Authority, Credential, No, NotNow, Pas
 use mailauth_core::mailbox::MailboxDefaults;
 use mailauth_core::store::Changed;
 use mailauth_core::{Account, DomainName, Login, Service};
-use mailauth_courier::client::Client;
-use mailauth_courier::protocol::Question;
+use mailauth_protocol::Question;
+use mailauth_protocol::client::Client;
 use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};

@@ -5,8 +5,8 @@ use mailauth_core::authenticate::{Answer, Authority, Credential, No, NotNow, Req
 use mailauth_core::config::{Config, Fallback};
 use mailauth_core::password::Stored;
 use mailauth_core::{Account, Login, Secret, Service};
-use mailauth_courier::client::Client;
-use mailauth_courier::protocol::Question as Route;
+use mailauth_protocol::Question as Route;
+use mailauth_protocol::client::Client;
 use std::cell::RefCell;
 use std::ffi::OsString;
 use std::sync::Arc;

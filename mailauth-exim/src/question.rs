@@ -15,7 +15,7 @@
 
 use mailauth_core::Secret;
 use mailauth_core::authenticate::{Answer, No};
-use mailauth_courier::protocol::question::parse_size;
+use mailauth_protocol::question::parse_size;
 use std::fmt;
 
 /// A question with its arguments.

@@ -4,7 +4,7 @@ use crate::record::Received;
 use crate::{End, Way, fallback};
 use mailauth_core::authenticate::Authority;
 use mailauth_core::config::{Config, Fallback, Source};
-use mailauth_courier::client::Client;
+use mailauth_protocol::client::Client;
 
 /// Asks the daemon. It logs what it decides.
 pub struct Daemon;

@@ -17,7 +17,7 @@ use super::reader::{Fresh, Reader, Scratch, Slow};
 use super::shares::{Full, Taken};
 use super::throttle::Throttle;
 use super::work::Works;
-use crate::protocol::{Parse, Request, parse};
+use mailauth_protocol::{Parse, Request, parse};
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
 use std::io;

@@ -1,7 +1,7 @@
 //! A status as Prometheus reads it: its text format, version 0.0.4.
 
-use crate::status::{Answers, Host, Snapshot, Status, Throttle};
 use mailauth_core::authenticate::{No, NotNow};
+use mailauth_protocol::status::{Answers, Host, Snapshot, Status, Throttle};
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
 
@@ -179,7 +179,7 @@ fn of_snapshot(page: &mut Page, snapshot: &Snapshot) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::status::{Connections, Queue};
+    use mailauth_protocol::status::{Connections, Queue};
     use std::collections::BTreeSet;
 
     /// A sample: its metric, its labels, its number.

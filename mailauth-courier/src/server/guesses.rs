@@ -1,9 +1,9 @@
 //! What this server has counted of wrong passwords, for who asks.
 
 use super::live::Live;
-use crate::guesses::{Cleared, Entry, Guesses};
-use crate::protocol::GuessesQuestion;
 use mailauth_core::throttle::{self, Kind, Standing, Subject};
+use mailauth_protocol::GuessesQuestion;
+use mailauth_protocol::guesses::{Cleared, Entry, Guesses};
 
 /// Entries of a page, if they fit.
 const PAGE: usize = 64;

@@ -3,10 +3,10 @@
 use super::live::{Accesses, Live};
 use super::peer::Rights;
 use super::reply::{Form, Reply};
-use crate::protocol::{Command, FAIL, MAX_REQUEST, Parse, Request, parse};
 use mailauth_core::authenticate::{self, Authority as _, Credential};
 use mailauth_core::config::Config;
 use mailauth_core::{Backend, Secret, Service};
+use mailauth_protocol::{Command, FAIL, MAX_REQUEST, Parse, Request, parse};
 use std::io::{self, Read, Write};
 use std::time::Instant;
 use zeroize::Zeroizing;

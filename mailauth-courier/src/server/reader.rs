@@ -5,7 +5,7 @@
 
 use super::bell::Bell;
 use super::connection::{Connection, Received};
-use crate::protocol::{MAX_REQUEST, Parse, Request, parse};
+use mailauth_protocol::{MAX_REQUEST, Parse, Request, parse};
 use rustix::event::epoll::EventFlags;
 use std::collections::HashMap;
 use std::io;

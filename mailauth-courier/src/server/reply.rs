@@ -2,13 +2,13 @@
 
 use super::live::Live;
 use super::peer::Rights;
-use crate::protocol::question::{account_text, alias_text, domain_text, said};
-use crate::protocol::{self, FAIL, NO_MAIL, Passwords, Question, Unsendable};
 use mailauth_core::account::Account;
 use mailauth_core::authenticate::{Answer, No};
 use mailauth_core::password::Stored;
 use mailauth_core::routing::{Destination, Router};
 use mailauth_core::{Login, Secret, Service};
+use mailauth_protocol::question::{account_text, alias_text, domain_text, said};
+use mailauth_protocol::{self as protocol, FAIL, NO_MAIL, Passwords, Question, Unsendable};
 use std::time::Instant;
 use zeroize::Zeroizing;
 

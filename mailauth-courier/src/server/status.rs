@@ -3,10 +3,10 @@
 use super::lane::Lane;
 use super::live::Live;
 use super::work::Works;
-use crate::status::{Answers, CacheUse, Connections, Host, Queue, Snapshot, Status, Throttle, TurnedAway};
 use mailauth_core::counters::AnswerCounts;
 use mailauth_core::store::{HostState, SnapshotState};
 use mailauth_core::throttle::Totals;
+use mailauth_protocol::status::{Answers, CacheUse, Connections, Host, Queue, Snapshot, Status, Throttle, TurnedAway};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 

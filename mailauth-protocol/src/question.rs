@@ -25,7 +25,7 @@
 //!
 //! Courier's daemon closes without a byte, as for every command that it does not know: which is "not now" here too.
 
-use super::{MAX_LINE, MAX_REPLY, Uncomposable, Unsendable};
+use crate::{MAX_LINE, MAX_REPLY, Uncomposable, Unsendable};
 use mailauth_core::Secret;
 use mailauth_core::printable::printable;
 use mailauth_core::quota::room;

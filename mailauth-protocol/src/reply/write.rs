@@ -1,6 +1,6 @@
 //! Writing replies.
 
-use super::{END, MAX_REPLY};
+use crate::{END, MAX_REPLY};
 use mailauth_core::Account;
 use std::io::Write as _;
 use zeroize::Zeroizing;

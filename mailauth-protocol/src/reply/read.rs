@@ -1,6 +1,6 @@
 //! Reading replies, for a client.
 
-use super::{END, FAIL, MAX_REPLY, NO_MAIL, OK};
+use crate::{END, FAIL, MAX_REPLY, NO_MAIL, OK};
 use mailauth_core::account::Password;
 use mailauth_core::quota::Limits;
 use mailauth_core::{Account, Login, Secret};

@@ -1,6 +1,6 @@
 //! What only our own daemon can be asked: what it has counted of wrong passwords.
 
-use super::{MAX_LINE, Uncomposable};
+use crate::{MAX_LINE, Uncomposable};
 use mailauth_core::Secret;
 
 /// `THROTTLE`.

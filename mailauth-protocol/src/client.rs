@@ -1,24 +1,26 @@
 //! Asking a daemon on an authdaemon socket: ours, or Courier's own.
 
 mod descriptors;
-mod door;
+mod endpoint;
 mod permitted;
 mod reason;
+mod socket;
 mod trust;
 
-use self::door::Door;
+use self::endpoint::Endpoint;
 use self::reason::{Cause, Failure};
+use self::socket::set_deadline;
 use self::trust::Trust;
-use crate::protocol::{self, GuessesQuestion, MAX_REPLY, PasswdFields, Question, Reply, Uncomposable};
+use crate::{self as protocol, GuessesQuestion, MAX_REPLY, PasswdFields, Question, Reply, Uncomposable};
 use mailauth_core::account::{Account, LoginError, trimmed};
 use mailauth_core::authenticate::{Answer, Authority, Credential, No, NotNow, PasswordChange, Request};
 use mailauth_core::config::Config;
 use mailauth_core::mailbox::{MailboxDefaults, Refused};
 use mailauth_core::store::Changed;
 use mailauth_core::{Secret, Service};
-use rustix::fd::OwnedFd;
+use rustix::fd::AsFd;
 use rustix::io::Errno;
-use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::sockopt::Timeout;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -37,7 +39,7 @@ use zeroize::Zeroizing;
 /// ```no_run
 /// use mailauth_core::Service;
 /// use mailauth_core::authenticate::{Answer, Authority, Credential, Request};
-/// use mailauth_courier::client::Client;
+/// use mailauth_protocol::client::Client;
 /// use std::time::{Duration, Instant};
 ///
 /// let daemon = Client::new("/run/courier/authdaemon/socket", Duration::from_secs(5));
@@ -54,9 +56,9 @@ use zeroize::Zeroizing;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Client {
-    door: Door,
+    endpoint: Endpoint,
     /// Tried where the first is closed.
-    other: Option<Door>,
+    other: Option<Endpoint>,
     patience: Duration,
     permits: Option<Arc<MailboxDefaults>>,
 }
@@ -64,7 +66,7 @@ pub struct Client {
 impl Client {
     /// Asks on `socket`, and waits for an answer at most `patience`, or until the request's own deadline.
     pub fn new(socket: impl Into<PathBuf>, patience: Duration) -> Self {
-        Client { door: Door::Socket(socket.into(), Trust::default()), other: None, patience, permits: None }
+        Client { endpoint: Endpoint::Socket(socket.into(), Trust::default()), other: None, patience, permits: None }
     }
 
     /// Asks as `[client]` says, by whom the programs that other daemons start are to be answered. An answer says no more of an
@@ -72,7 +74,7 @@ impl Client {
     pub fn configured(config: &Config) -> Self {
         let (client, user) = (&config.client, config.server_user());
         Client {
-            other: client.other_socket.as_ref().map(|path| door(path, user)),
+            other: client.other_socket.as_ref().map(|path| endpoint(path, user)),
             ..Self::new(&client.socket, client.deadline)
         }
         .trusting(user)
@@ -82,7 +84,7 @@ impl Client {
     /// Asks the daemon that runs by this configuration, wherever `[client]` leads.
     pub fn of_daemon(config: &Config, patience: Duration) -> Self {
         let (courier, user) = (&config.courier, config.server_user());
-        let other = courier.own_socket.as_ref().map(|_| door(&courier.socket, user));
+        let other = courier.own_socket.as_ref().map(|_| endpoint(&courier.socket, user));
         let first = courier.own_socket.as_ref().unwrap_or(&courier.socket);
         Client { other, ..Self::new(first, patience) }.trusting(user)
     }
@@ -90,7 +92,7 @@ impl Client {
     /// May also ask a daemon of this user, a name or number.
     #[must_use]
     pub fn trusting(mut self, user: &str) -> Self {
-        if let Door::Socket(_, trust) = &mut self.door {
+        if let Endpoint::Socket(_, trust) = &mut self.endpoint {
             trust.user = Some(user.to_owned());
         }
         self
@@ -99,7 +101,7 @@ impl Client {
     /// Starts a program, given with its arguments, for each request: it finds the connection as its standard input and
     /// output. For one that stands in while the daemon is away. Its environment is empty.
     pub fn of_program(command: Vec<OsString>, patience: Duration) -> Self {
-        Client { door: Door::Program(command), other: None, patience, permits: None }
+        Client { endpoint: Endpoint::Program(command), other: None, patience, permits: None }
     }
 
     /// Uses no account that these settings do not permit ([`MailboxDefaults::permit`]), whatever the daemon says: the answer
@@ -127,36 +129,36 @@ impl Client {
     }
 
     fn tell(&self, request: &Secret, deadline: Instant) -> Answer<()> {
-        self.talk(request, deadline, |door, reply| match reply {
+        self.talk(request, deadline, |endpoint, reply| match reply {
             Ok(Reply::Ok) => Answer::Yes(()),
             Ok(Reply::Fail) => Answer::No(No::Unexplained),
-            Ok(other) => unclear(door, &other),
+            Ok(other) => unclear(endpoint, &other),
             Err(failure) if failure.is_absence() => Answer::Yes(()),
-            Err(failure) => no_daemon(door, &failure),
+            Err(failure) => no_daemon(endpoint, &failure),
         })
     }
 
-    /// How our own daemon is, as JSON: what `mailauth_courier::status::Status` reads. Courier's daemon closes without an
+    /// How our own daemon is, as JSON: what `mailauth_protocol::status::Status` reads. Courier's daemon closes without an
     /// answer: [`NotNow::Daemon`].
     pub fn status(&self, deadline: Instant) -> Answer<String> {
-        self.ask(&protocol::status(), deadline, |door, reply| match reply {
+        self.ask(&protocol::status(), deadline, |endpoint, reply| match reply {
             Reply::Text(text) => Answer::Yes(text.to_owned()),
             Reply::Fail => Answer::No(No::Unexplained),
-            other => unclear(door, &other),
+            other => unclear(endpoint, &other),
         })
     }
 
     /// Asks our own daemon about the wrong passwords that it has counted; the answer is what
-    /// `mailauth_courier::guesses` reads. Courier's daemon closes without an answer: [`NotNow::Daemon`].
+    /// `mailauth_protocol::guesses` reads. Courier's daemon closes without an answer: [`NotNow::Daemon`].
     pub fn guesses(&self, question: &GuessesQuestion, deadline: Instant) -> Answer<String> {
         let request = match question.compose() {
             Ok(request) => request,
             Err(what) => return self.uncomposable(what, b""),
         };
-        self.ask(&request, deadline, |door, reply| match reply {
+        self.ask(&request, deadline, |endpoint, reply| match reply {
             Reply::Text(text) => Answer::Yes(text.to_owned()),
             Reply::Fail => Answer::No(No::Unexplained),
-            other => unclear(door, &other),
+            other => unclear(endpoint, &other),
         })
     }
 
@@ -165,27 +167,27 @@ impl Client {
         &self,
         request: &Secret,
         deadline: Instant,
-        understand: impl Fn(&Door, Reply<'_>) -> Answer<T>,
+        understand: impl Fn(&Endpoint, Reply<'_>) -> Answer<T>,
     ) -> Answer<T> {
-        self.talk(request, deadline, |door, reply| match reply {
-            Ok(reply) => understand(door, reply),
-            Err(failure) => no_daemon(door, &failure),
+        self.talk(request, deadline, |endpoint, reply| match reply {
+            Ok(reply) => understand(endpoint, reply),
+            Err(failure) => no_daemon(endpoint, &failure),
         })
     }
 
-    /// Where the first door is closed, or what is said there is not even read, the other one is tried. What counts is what
+    /// Where the first endpoint is closed, or what is said there is not even read, the other one is tried. What counts is what
     /// happens there, unless it is closed too.
     fn talk<T>(
         &self,
         request: &Secret,
         deadline: Instant,
-        understand: impl Fn(&Door, Result<Reply<'_>, Failure>) -> Answer<T>,
+        understand: impl Fn(&Endpoint, Result<Reply<'_>, Failure>) -> Answer<T>,
     ) -> Answer<T> {
         let deadline = deadline.min(Instant::now() + self.patience);
         let mut buffer = Zeroizing::new([0; MAX_REPLY + 1]);
-        let reply = exchange(&self.door, request.expose(), deadline, &mut *buffer);
+        let reply = exchange(&self.endpoint, request.expose(), deadline, &mut *buffer);
         let goes_on = is_useless(&reply);
-        let answer = understand(&self.door, reply);
+        let answer = understand(&self.endpoint, reply);
         let Some(other) = self.other.as_ref().filter(|_| goes_on) else { return answer };
         match exchange(other, request.expose(), deadline, &mut *buffer) {
             reply if is_useless(&reply) => answer,
@@ -194,28 +196,33 @@ impl Client {
     }
 }
 
-/// Returns true if this door leads nowhere, where another may.
+/// Returns true if this endpoint leads nowhere, where another may.
 fn is_useless(reply: &Result<Reply<'_>, Failure>) -> bool {
     match reply {
         Ok(reply) => matches!(reply, Reply::Nothing { unread: true }),
-        Err(failure) => failure.is_closed_door(),
+        Err(failure) => failure.is_closed_endpoint(),
     }
 }
 
-fn door(path: &Path, user: &str) -> Door {
-    Door::Socket(path.to_owned(), Trust { user: Some(user.to_owned()) })
+fn endpoint(path: &Path, user: &str) -> Endpoint {
+    Endpoint::Socket(path.to_owned(), Trust { user: Some(user.to_owned()) })
 }
 
-fn no_daemon<T>(door: &Door, failure: &Failure) -> Answer<T> {
-    Answer::NotNow(NotNow::NoDaemon(failure.explain(door)))
+fn no_daemon<T>(endpoint: &Endpoint, failure: &Failure) -> Answer<T> {
+    Answer::NotNow(NotNow::NoDaemon(failure.explain(endpoint)))
 }
 
-fn exchange<'a>(door: &Door, request: &[u8], deadline: Instant, buffer: &'a mut [u8]) -> Result<Reply<'a>, Failure> {
+fn exchange<'a>(
+    endpoint: &Endpoint,
+    request: &[u8],
+    deadline: Instant,
+    buffer: &'a mut [u8],
+) -> Result<Reply<'a>, Failure> {
     let allowed = deadline.saturating_duration_since(Instant::now());
     let failed = |connecting| move |cause: Cause| Failure { connecting, cause, limit: allowed };
-    let way = door.open(deadline).map_err(failed(true))?;
-    let socket = &way.socket;
-    limit(socket, Timeout::Send, deadline).map_err(|errno| failed(false)(errno.into()))?;
+    let channel = endpoint.open(deadline).map_err(failed(true))?;
+    let socket = &channel.socket;
+    set_deadline(socket, Timeout::Send, deadline).map_err(|errno| failed(false)(errno.into()))?;
     let (mut sent, mut unread) = (0, false);
     while let Some(rest) = request.get(sent..).filter(|rest| !rest.is_empty()) {
         match send(socket, rest, SendFlags::NOSIGNAL) {
@@ -231,7 +238,7 @@ fn exchange<'a>(door: &Door, request: &[u8], deadline: Instant, buffer: &'a mut 
     }
     let mut length = 0;
     loop {
-        limit(socket, Timeout::Recv, deadline).map_err(|errno| failed(false)(errno.into()))?;
+        set_deadline(socket, Timeout::Recv, deadline).map_err(|errno| failed(false)(errno.into()))?;
         let ended = match recv(socket, buffer.get_mut(length..).unwrap_or_default(), RecvFlags::empty()) {
             Ok((count, _)) => {
                 length += count;
@@ -254,21 +261,21 @@ fn exchange<'a>(door: &Door, request: &[u8], deadline: Instant, buffer: &'a mut 
 }
 
 /// What a reply means that is neither yes nor no.
-fn unclear<T>(door: &Door, reply: &Reply<'_>) -> Answer<T> {
+fn unclear<T>(endpoint: &Endpoint, reply: &Reply<'_>) -> Answer<T> {
     match reply {
-        Reply::Nothing { unread } => Answer::NotNow(NotNow::Daemon(reason::closed(door, *unread))),
-        reply => not_now(door, reply),
+        Reply::Nothing { unread } => Answer::NotNow(NotNow::Daemon(reason::closed(endpoint, *unread))),
+        reply => not_now(endpoint, reply),
     }
 }
 
-fn not_permitted<T>(door: &Door, refused: &Refused) -> Answer<T> {
-    Answer::NotNow(NotNow::Daemon(format!("the daemon's answer is not used: its {refused} ({door})")))
+fn not_permitted<T>(endpoint: &Endpoint, refused: &Refused) -> Answer<T> {
+    Answer::NotNow(NotNow::Daemon(format!("the daemon's answer is not used: its {refused} ({endpoint})")))
 }
 
-fn not_now<T>(door: &Door, why: impl std::fmt::Display) -> Answer<T> {
-    Answer::NotNow(NotNow::Daemon(match door {
-        Door::Socket(..) => format!("the daemon cannot say: {why} ({door})"),
-        Door::Program(_) => format!("{door}: {why}"),
+fn not_now<T>(endpoint: &Endpoint, why: impl std::fmt::Display) -> Answer<T> {
+    Answer::NotNow(NotNow::Daemon(match endpoint {
+        Endpoint::Socket(..) => format!("the daemon cannot say: {why} ({endpoint})"),
+        Endpoint::Program(_) => format!("{endpoint}: {why}"),
     }))
 }
 
@@ -281,7 +288,7 @@ impl Client {
             // The parts fit each for itself, but not together: longer than any login and password can be.
             "request" => Answer::No(No::UnusablePassword),
             "address" => Answer::No(No::UnusableLogin(LoginError::Unprintable)),
-            _ => not_now(&self.door, what),
+            _ => not_now(&self.endpoint, what),
         }
     }
 }
@@ -294,33 +301,23 @@ impl Client {
             Ok(request) => request,
             Err(what) => return self.uncomposable(what, b""),
         };
-        self.ask(&request, deadline, |door, reply| match reply {
+        self.ask(&request, deadline, |endpoint, reply| match reply {
             Reply::Ok => Answer::Yes(String::new()),
             Reply::Text(text) => match question {
                 Question::Account(_) => match permitted::account_text(self.permits.as_deref(), text) {
                     Ok(()) => Answer::Yes(text.to_owned()),
-                    Err(refused) => not_permitted(door, &refused),
+                    Err(refused) => not_permitted(endpoint, &refused),
                 },
                 _ => Answer::Yes(text.to_owned()),
             },
             Reply::Fail => Answer::No(No::Unexplained),
             Reply::Over(text) => Answer::No(No::OverQuota(text.to_owned())),
             Reply::NoMail => Answer::No(No::NoMail),
-            other => unclear(door, &other),
+            other => unclear(endpoint, &other),
         })
     }
 }
 
-/// Bounds the next system calls of that direction. Zero would be no bound.
-pub(crate) fn limit(socket: &OwnedFd, direction: Timeout, deadline: Instant) -> Result<(), Errno> {
-    let left = deadline.saturating_duration_since(Instant::now());
-    if left.is_zero() {
-        return Err(Errno::AGAIN);
-    }
-    set_socket_timeout(socket, direction, Some(left.max(Duration::from_millis(1))))
-}
-
-#[cfg(feature = "server")]
 impl Client {
     /// Returns the number of the process that listens on the socket, whoever may be asked: 0 where this process cannot see
     /// it.
@@ -328,18 +325,17 @@ impl Client {
     /// # Errors
     /// When no connection is made.
     pub fn listener(&self, deadline: Instant) -> std::io::Result<u32> {
-        use rustix::fd::AsFd;
-        let way = self.door.connect(deadline)?;
-        let peer = mailauth_core::credentials::peer_credentials(way.socket.as_fd())?;
+        let channel = self.endpoint.connect(deadline)?;
+        let peer = mailauth_core::credentials::peer_credentials(channel.socket.as_fd())?;
         Ok(u32::try_from(peer.pid).unwrap_or(0))
     }
 
     /// Returns what is wrong with the user of the one that listens on the socket, if that must not be asked.
     pub fn stranger(&self, deadline: Instant) -> Option<String> {
-        match self.door.open(deadline) {
+        match self.endpoint.open(deadline) {
             Err(cause @ Cause::Stranger(_)) => {
                 let failure = Failure { connecting: true, cause, limit: Duration::ZERO };
-                Some(failure.explain(&self.door))
+                Some(failure.explain(&self.endpoint))
             }
             _ => None,
         }
@@ -359,16 +355,16 @@ impl Authority for Client {
             Ok(composed) => protocol::with_client(request.client.as_deref(), composed),
             Err(what) => return self.uncomposable(what, login),
         };
-        self.ask(&composed, request.deadline, |door, reply| match reply {
+        self.ask(&composed, request.deadline, |endpoint, reply| match reply {
             Reply::Record(record) => match record.account() {
                 Ok(account) => match permitted::account(self.permits.as_deref(), &account) {
                     Ok(()) => Answer::Yes(Box::new(account)),
-                    Err(refused) => not_permitted(door, &refused),
+                    Err(refused) => not_permitted(endpoint, &refused),
                 },
-                Err(error) => not_now(door, format_args!("its record is no account: {error}")),
+                Err(error) => not_now(endpoint, format_args!("its record is no account: {error}")),
             },
             Reply::Fail => Answer::No(No::Unexplained),
-            other => unclear(door, &other),
+            other => unclear(endpoint, &other),
         })
     }
 
@@ -384,10 +380,10 @@ impl Authority for Client {
             Ok(composed) => protocol::with_client(request.client.as_deref(), composed),
             Err(what) => return self.uncomposable(what, login),
         };
-        self.ask(&composed, request.deadline, |door, reply| match reply {
+        self.ask(&composed, request.deadline, |endpoint, reply| match reply {
             Reply::Ok => Answer::Yes(()),
             Reply::Fail => Answer::No(No::Unexplained),
-            other => unclear(door, &other),
+            other => unclear(endpoint, &other),
         })
     }
 }

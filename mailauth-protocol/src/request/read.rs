@@ -1,6 +1,6 @@
 //! Reading a request, as far as it has come.
 
-use super::{GuessesQuestion, MAX_BODY, MAX_LINE, MAX_METADATA, Question};
+use crate::{GuessesQuestion, MAX_BODY, MAX_LINE, MAX_METADATA, Question};
 use mailauth_core::challenge::{CramMechanism, CramResponse};
 use mailauth_core::store::Changed;
 use mailauth_core::{DomainName, Secret};

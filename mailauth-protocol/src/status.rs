@@ -2,7 +2,7 @@
 //!
 //! A reader has to do without what an older daemon does not say, and to skip what a newer one says beside this.
 
-use crate::protocol::MAX_REPLY;
+use crate::MAX_REPLY;
 use mailauth_core::printable::brief;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -198,7 +198,7 @@ impl Answers {
 
 impl Status {
     /// As a line that fits into a reply. Of many hosts, or of long errors, it is not all.
-    pub(crate) fn line(mut self) -> String {
+    pub fn line(mut self) -> String {
         self.hosts.truncate(MAX_HOSTS);
         self.mailboxes_error = self.mailboxes_error.as_deref().map(shown);
         for host in &mut self.hosts {

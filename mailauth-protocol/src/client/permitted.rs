@@ -12,7 +12,7 @@ pub(super) fn account(permits: Option<&MailboxDefaults>, account: &Account) -> R
     }
 }
 
-/// Checks the account in the text of [`Question::Account`](crate::protocol::Question).
+/// Checks the account in the text of [`Question::Account`](crate::Question).
 pub(super) fn account_text(permits: Option<&MailboxDefaults>, text: &str) -> Result<(), Refused> {
     let values = values(text).ok_or_else(|| refused("text", "cannot be read"))?;
     let value = |name: &'static str| {

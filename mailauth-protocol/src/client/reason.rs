@@ -1,6 +1,6 @@
 //! Why a daemon gave no answer, and what to do about it.
 
-use super::door::Door;
+use super::endpoint::Endpoint;
 use super::trust::Stranger;
 use mailauth_core::names;
 use rustix::io::Errno;
@@ -41,8 +41,8 @@ impl Failure {
         self.limit.as_micros().div_ceil(1000)
     }
 
-    /// Returns true if nothing listens at the door, or this user may not come to it.
-    pub fn is_closed_door(&self) -> bool {
+    /// Returns true if nothing listens at the endpoint, or this user may not come to it.
+    pub fn is_closed_endpoint(&self) -> bool {
         let closed = [Errno::NOENT, Errno::NOTDIR, Errno::CONNREFUSED, Errno::ACCESS];
         self.connecting && matches!(self.cause, Cause::System(errno) if closed.contains(&errno))
     }
@@ -52,41 +52,45 @@ impl Failure {
         matches!(self.cause, Cause::System(Errno::NOENT | Errno::CONNREFUSED))
     }
 
-    /// Returns the sentence about this failure at `door`.
-    pub fn explain(&self, door: &Door) -> String {
-        let errno = match (self.cause, door) {
+    /// Returns the sentence about this failure at `endpoint`.
+    pub fn explain(&self, endpoint: &Endpoint) -> String {
+        let errno = match (self.cause, endpoint) {
             (Cause::System(errno), _) => errno,
-            (Cause::Stranger(stranger), Door::Socket(path, trust)) => return trust.explain(stranger, path.display()),
+            (Cause::Stranger(stranger), Endpoint::Socket(path, trust)) => {
+                return trust.explain(stranger, path.display());
+            }
             // A program is started by this one, and has its user.
-            (Cause::Stranger(_), Door::Program(_)) => Errno::PERM,
+            (Cause::Stranger(_), Endpoint::Program(_)) => Errno::PERM,
         };
         let said = std::io::Error::from(errno);
-        match (door, errno) {
-            (Door::Program(_), Errno::AGAIN) => {
-                format!("{door} did not answer within {} ms; see why the database is slow", self.limit_ms())
+        match (endpoint, errno) {
+            (Endpoint::Program(_), Errno::AGAIN) => {
+                format!("{endpoint} did not answer within {} ms; see why the database is slow", self.limit_ms())
             }
-            (Door::Program(_), _) if self.connecting => {
-                format!("{door} cannot be started: {said}; install it beside the program or object that starts it")
+            (Endpoint::Program(_), _) if self.connecting => {
+                format!("{endpoint} cannot be started: {said}; install it beside the program or object that starts it")
             }
-            (Door::Program(_), _) => format!("{door} gave no answer: {said}"),
-            (Door::Socket(..), Errno::AGAIN) => {
+            (Endpoint::Program(_), _) => format!("{endpoint} gave no answer: {said}"),
+            (Endpoint::Socket(..), Errno::AGAIN) => {
                 let limit = self.limit_ms();
                 format!(
-                    "the daemon did not answer within {limit} ms ({door}): it is frozen or overloaded; see its log, \
+                    "the daemon did not answer within {limit} ms ({endpoint}): it is frozen or overloaded; see its log, \
                      and restart it if it stays so"
                 )
             }
-            (Door::Socket(path, _), errno) if self.connecting => unreachable(path, errno, &said),
-            (Door::Socket(..), _) => format!("the daemon broke the connection off: {said} ({door}); see its log"),
+            (Endpoint::Socket(path, _), errno) if self.connecting => unreachable(path, errno, &said),
+            (Endpoint::Socket(..), _) => {
+                format!("the daemon broke the connection off: {said} ({endpoint}); see its log")
+            }
         }
     }
 }
 
-/// Returns the sentence about a door that was closed without an answer. With `unread`, our request was not even read.
-pub(super) fn closed(door: &Door, unread: bool) -> String {
-    let path = match door {
-        Door::Program(_) => return format!("{door} ended without an answer"),
-        Door::Socket(path, _) => path,
+/// Returns the sentence about a endpoint that was closed without an answer. With `unread`, our request was not even read.
+pub(super) fn closed(endpoint: &Endpoint, unread: bool) -> String {
+    let path = match endpoint {
+        Endpoint::Program(_) => return format!("{endpoint} ended without an answer"),
+        Endpoint::Socket(path, _) => path,
     };
     let user = geteuid().as_raw();
     match unread {
@@ -98,16 +102,16 @@ pub(super) fn closed(door: &Door, unread: bool) -> String {
                 _ => String::new(),
             };
             format!(
-                "the daemon did not take the request ({door}): it does not let in the user {user}, or has too many \
+                "the daemon did not take the request ({endpoint}): it does not let in the user {user}, or has too many \
                  connections; add {user} {group}to [courier] allow_users and reload the daemon, or see its log"
             )
         }
         true => format!(
-            "the daemon did not take the request ({door}): it has too many connections, or is not mailauth-courier; \
+            "the daemon did not take the request ({endpoint}): it has too many connections, or is not mailauth-courier; \
              see its log, and 'mailauth check'"
         ),
         false => format!(
-            "the daemon closed without an answer ({door}): it cannot answer now, or does not know what it was asked; \
+            "the daemon closed without an answer ({endpoint}): it cannot answer now, or does not know what it was asked; \
              its log says which"
         ),
     }

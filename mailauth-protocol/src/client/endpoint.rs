@@ -1,8 +1,9 @@
 //! Where a client's connection comes from.
 
+use super::descriptors;
 use super::reason::Cause;
+use super::socket::set_deadline;
 use super::trust::Trust;
-use super::{descriptors, limit};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::sockopt::Timeout;
@@ -15,7 +16,7 @@ use std::time::Instant;
 
 /// A way in.
 #[derive(Clone, Debug)]
-pub(super) enum Door {
+pub(super) enum Endpoint {
     /// A daemon's socket, and who may listen there.
     Socket(PathBuf, Trust),
     /// A program that answers one request, with its arguments. It has no descriptor but the standard ones.
@@ -23,39 +24,39 @@ pub(super) enum Door {
 }
 
 /// An open connection.
-pub(super) struct Way {
+pub(super) struct Channel {
     pub socket: OwnedFd,
     /// Ended, if it has not by itself, when the connection is given up.
     _program: Option<Program>,
 }
 
-impl Door {
+impl Endpoint {
     /// Connects before the deadline, to nobody but who may be asked.
-    pub fn open(&self, deadline: Instant) -> Result<Way, Cause> {
-        let way = self.connect(deadline)?;
-        if let Door::Socket(_, trust) = self {
-            trust.judge(&way.socket)?.map_err(Cause::Stranger)?;
+    pub fn open(&self, deadline: Instant) -> Result<Channel, Cause> {
+        let channel = self.connect(deadline)?;
+        if let Endpoint::Socket(_, trust) = self {
+            trust.judge(&channel.socket)?.map_err(Cause::Stranger)?;
         }
-        Ok(way)
+        Ok(channel)
     }
 
     /// Connects before the deadline, to whoever is there.
-    pub fn connect(&self, deadline: Instant) -> Result<Way, Errno> {
+    pub fn connect(&self, deadline: Instant) -> Result<Channel, Errno> {
         match self {
-            Door::Socket(path, _) => {
+            Endpoint::Socket(path, _) => {
                 let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
                 let address = SocketAddrUnix::new(path)?;
                 loop {
                     // The send timeout bounds connecting too: unix(7) waits while the server's backlog is full.
-                    limit(&socket, Timeout::Send, deadline)?;
+                    set_deadline(&socket, Timeout::Send, deadline)?;
                     match connect(&socket, &address) {
                         Err(Errno::INTR) => {}
                         Err(errno) => return Err(errno),
-                        Ok(()) => return Ok(Way { socket, _program: None }),
+                        Ok(()) => return Ok(Channel { socket, _program: None }),
                     }
                 }
             }
-            Door::Program(command) => {
+            Endpoint::Program(command) => {
                 let (program, arguments) = command.split_first().ok_or(Errno::NOENT)?;
                 let (socket, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
                 let other = theirs.try_clone().map_err(errno)?;
@@ -67,7 +68,7 @@ impl Door {
                     .stdout(Stdio::from(other))
                     .stderr(Stdio::null());
                 let program = Program(descriptors::standard_only(&mut command).spawn().map_err(errno)?);
-                Ok(Way { socket, _program: Some(program) })
+                Ok(Channel { socket, _program: Some(program) })
             }
         }
     }
@@ -77,11 +78,11 @@ fn errno(error: std::io::Error) -> Errno {
     Errno::from_io_error(&error).unwrap_or(Errno::IO)
 }
 
-impl fmt::Display for Door {
+impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Door::Socket(path, _) => path.display().fmt(f),
-            Door::Program(command) => command.iter().take(1).try_for_each(|program| program.display().fmt(f)),
+            Endpoint::Socket(path, _) => path.display().fmt(f),
+            Endpoint::Program(command) => command.iter().take(1).try_for_each(|program| program.display().fmt(f)),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Writing requests, for a client.
 
-use super::{MAX_BODY, MAX_LINE};
+use crate::{MAX_BODY, MAX_LINE};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use mailauth_core::Secret;

@@ -360,7 +360,7 @@ fn text(reply: &[u8]) -> String {
 fn a_record_has_couriers_lines_in_couriers_order() {
     let passwords = Passwords { hash: Some(b"{SHA}xyz"), clear: Some(b"secret") };
     assert_eq!(
-        text(&super::account(&account(), passwords).unwrap()),
+        text(&crate::account(&account(), passwords).unwrap()),
         "UID=5000\nGID=5001\nHOME=/mail/anna\nADDRESS=anna@x.example\nNAME=Anna Example\nMAILDIR=Maildir\n\
          QUOTA=1000S,10C\nPASSWD={SHA}xyz\nPASSWD2=secret\nOPTIONS=disableimap=1\n.\n"
     );
@@ -370,7 +370,7 @@ fn a_record_has_couriers_lines_in_couriers_order() {
 fn a_record_leaves_out_what_is_empty_and_what_may_not_leave() {
     let bare = Account { maildir: None, quota: Limits::NONE, name: String::new(), options: String::new(), ..account() };
     assert_eq!(
-        text(&super::account(&bare, Passwords::default()).unwrap()),
+        text(&crate::account(&bare, Passwords::default()).unwrap()),
         "UID=5000\nGID=5001\nHOME=/mail/anna\nADDRESS=anna@x.example\n.\n"
     );
 }
@@ -378,9 +378,9 @@ fn a_record_leaves_out_what_is_empty_and_what_may_not_leave() {
 #[test]
 fn a_value_that_would_be_two_lines_is_never_sent() {
     let broken = Account { name: "x\nUID=0".into(), ..account() };
-    assert_eq!(super::account(&broken, Passwords::default()).map(|_| ()), Err(Unsendable::ControlCharacter("NAME")));
+    assert_eq!(crate::account(&broken, Passwords::default()).map(|_| ()), Err(Unsendable::ControlCharacter("NAME")));
     let passwords = Passwords { clear: Some(b"a\rb"), ..Passwords::default() };
-    assert_eq!(super::account(&account(), passwords).map(|_| ()), Err(Unsendable::ControlCharacter("PASSWD2")));
+    assert_eq!(crate::account(&account(), passwords).map(|_| ()), Err(Unsendable::ControlCharacter("PASSWD2")));
     let broken = Account { home: "/a\tb".into(), ..account() };
     assert_eq!(list_row(&mut Vec::new(), &broken), Err(Unsendable::ControlCharacter("home")));
 }
@@ -388,9 +388,9 @@ fn a_value_that_would_be_two_lines_is_never_sent() {
 #[test]
 fn a_record_that_clients_would_not_read_to_its_end_is_not_sent() {
     let long = |length| Account { options: "x".repeat(length), ..account() };
-    let fits = super::account(&long(8000), Passwords::default()).unwrap();
+    let fits = crate::account(&long(8000), Passwords::default()).unwrap();
     assert!(fits.len() <= MAX_REPLY);
-    assert_eq!(super::account(&long(8192), Passwords::default()).map(|_| ()), Err(Unsendable::TooLong));
+    assert_eq!(crate::account(&long(8192), Passwords::default()).map(|_| ()), Err(Unsendable::TooLong));
 }
 
 #[test]
@@ -403,7 +403,7 @@ fn a_row_of_an_enumeration_has_six_fields() {
 #[test]
 fn a_client_reads_what_the_server_writes() {
     let passwords = Passwords { hash: Some(b"{SHA}xyz"), clear: None };
-    let written = super::account(&account(), passwords).unwrap();
+    let written = crate::account(&account(), passwords).unwrap();
     let Reply::Record(record) = Reply::read(&written, false) else { panic!("no record") };
     assert_eq!(record.account().unwrap(), Account { name: "Anna Example".into(), ..account() });
 }

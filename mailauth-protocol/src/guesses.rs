@@ -1,6 +1,6 @@
 //! What a daemon says of the wrong passwords that it has counted: JSON on one line.
 
-use crate::protocol::MAX_REPLY;
+use crate::MAX_REPLY;
 use serde::{Deserialize, Serialize};
 
 /// Bytes of the line, so that it fits into a reply with what stands around it.
@@ -47,7 +47,7 @@ pub struct Cleared {
 
 impl Guesses {
     /// As a line; `None` if that does not fit into a reply.
-    pub(crate) fn line(&self) -> Option<String> {
+    pub fn line(&self) -> Option<String> {
         serde_json::to_string(self).ok().filter(|line| line.len() <= MAX_LINE)
     }
 
@@ -61,7 +61,8 @@ impl Guesses {
 }
 
 impl Cleared {
-    pub(crate) fn line(&self) -> String {
+    /// As a line.
+    pub fn line(&self) -> String {
         // It has keys of text, so this cannot fail.
         serde_json::to_string(self).unwrap_or_default()
     }

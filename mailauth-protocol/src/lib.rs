@@ -1,4 +1,4 @@
-//! What is said on an authdaemon socket, as bytes. Nothing here reads or writes anything.
+//! What is said on an authdaemon socket, as bytes, and the client of a daemon there.
 //!
 //! # The wire
 //!
@@ -64,21 +64,21 @@
 //! * A fifth field of `PASSWD` is `FAIL`; Courier would set a password cut at the TAB.
 //! * Metadata is bounded by [`MAX_METADATA`] in all.
 
-mod compose;
-mod guesses;
+pub mod client;
+pub mod guesses;
 pub mod question;
-mod record;
 mod reply;
 mod request;
+pub mod status;
+mod throttle_question;
 
-pub use compose::{
-    PasswdFields, Uncomposable, auth_cram, auth_login, changed, forget, passwd, pre, status, with_client,
-};
-pub use guesses::GuessesQuestion;
 pub use question::Question;
-pub use record::{Record, RecordError, Reply};
-pub use reply::{Passwords, Unsendable, account, list_row};
-pub use request::{Command, Malformed, Parse, Request, parse};
+pub use reply::{Passwords, Record, RecordError, Reply, Unsendable, account, list_row};
+pub use request::{
+    Command, Malformed, Parse, PasswdFields, Request, Uncomposable, auth_cram, auth_login, changed, forget, parse,
+    passwd, pre, status, with_client,
+};
+pub use throttle_question::GuessesQuestion;
 
 /// Bytes of a line, without its LF.
 pub const MAX_LINE: usize = 8190;
