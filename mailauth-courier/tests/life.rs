@@ -4,7 +4,7 @@ mod harness;
 
 use harness::*;
 use mailauth_core::config::CourierConfig;
-use mailauth_courier::server::{BindError, Listener};
+use mailauth_courier::{BindError, Listener};
 use std::io::{Read, Write};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};

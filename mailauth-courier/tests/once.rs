@@ -5,7 +5,7 @@ mod harness;
 use harness::*;
 use mailauth_core::authenticate::RefusalTime;
 use mailauth_core::config::Config;
-use mailauth_courier::server::answer_one;
+use mailauth_courier::answer_one;
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -5,7 +5,7 @@ mod harness;
 use harness::*;
 use mailauth_core::authenticate::{Answer, NotNow};
 use mailauth_core::config::{CourierConfig, MetricsAddress};
-use mailauth_courier::server::{MetricsError, MetricsListener};
+use mailauth_courier::{MetricsError, MetricsListener};
 use mailauth_protocol::client::Client;
 use std::io::{Read, Write};
 use std::net::TcpStream;

@@ -10,7 +10,7 @@ use mailauth_core::quota::pools::{PoolStore, PoolUse};
 use mailauth_core::quota::{Limits, Usage};
 use mailauth_core::store::{AccountStore, Cursor, DomainKind, DomainStanding, MailStore, Page, StoreError};
 use mailauth_core::{Backend, DomainName};
-use mailauth_courier::server::{Listener, MetricsListener, Running, Settings, start};
+use mailauth_courier::{Listener, MetricsListener, Running, Settings, start};
 use mailauth_protocol::client::Client;
 use mailauth_protocol::status::Status;
 use std::io::{ErrorKind, Read, Write};

@@ -8,7 +8,7 @@ use mailauth_core::Backend;
 use mailauth_core::config::Config;
 use mailauth_core::log::Log;
 use mailauth_core::process_memory;
-use mailauth_courier::server::answer_one;
+use mailauth_courier::answer_one;
 use std::error::Error;
 use std::ffi::OsString;
 use std::io;

@@ -1,0 +1,344 @@
+//! A status as Prometheus reads it: its text format, version 0.0.4.
+
+use mailauth_core::authenticate::{No, NotNow};
+use mailauth_protocol::status::{Answers, Host, Snapshot, Status, Throttle};
+use std::collections::BTreeMap;
+use std::fmt::{Display, Write as _};
+
+/// What a number is.
+#[derive(Clone, Copy)]
+enum Kind {
+    Counter,
+    Gauge,
+}
+
+/// The text as it grows.
+struct Page(String);
+
+/// The lines of one metric.
+struct Family<'p> {
+    page: &'p mut Page,
+    name: &'static str,
+}
+
+impl Page {
+    /// Begins a metric. Its help is a line without a backslash.
+    fn family(&mut self, name: &'static str, kind: Kind, help: &str) -> Family<'_> {
+        let kind = match kind {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+        };
+        // Writing to a String cannot fail.
+        let _ = write!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
+        Family { page: self, name }
+    }
+
+    /// A metric of one number.
+    fn one(&mut self, name: &'static str, kind: Kind, help: &str, value: impl Display) {
+        self.family(name, kind, help).line(&[], value);
+    }
+}
+
+impl Family<'_> {
+    fn line(&mut self, labels: &[(&str, &str)], value: impl Display) {
+        let out = &mut self.page.0;
+        out.push_str(self.name);
+        for (place, (name, text)) in labels.iter().enumerate() {
+            let _ = write!(out, "{}{name}=\"{}\"", if place == 0 { '{' } else { ',' }, escaped(text));
+        }
+        let _ = writeln!(out, "{} {value}", if labels.is_empty() { "" } else { "}" });
+    }
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+/// `status` in that format.
+pub(crate) fn exposition(status: &Status) -> String {
+    let mut page = Page(String::with_capacity(8192));
+    program(&mut page, status);
+    answers(&mut page, status);
+    cache(&mut page, status);
+    if let Some(throttle) = &status.throttle {
+        guesses(&mut page, throttle);
+    }
+    databases(&mut page, &status.hosts);
+    if let Some(snapshot) = &status.snapshot {
+        of_snapshot(&mut page, snapshot);
+    }
+    page.0
+}
+
+fn program(page: &mut Page, status: &Status) {
+    page.family("mailauth_build_info", Kind::Gauge, "The version of mailauth-courier.")
+        .line(&[("version", &status.version)], 1);
+    page.one("mailauth_uptime_seconds", Kind::Gauge, "Time since the start.", status.uptime_seconds);
+    page.one("mailauth_connections_open", Kind::Gauge, "Clients that are connected.", status.connections.open);
+    page.one("mailauth_connections_max", Kind::Gauge, "One more client is turned away.", status.connections.max);
+    let help = "One more client of a user is turned away, unless that is root or the daemon's own.";
+    page.one("mailauth_connections_max_per_user", Kind::Gauge, help, status.connections.max_per_user);
+    let mut waiting = page.family("mailauth_queue_waiting", Kind::Gauge, "Jobs that no thread has begun.");
+    status.queues.iter().for_each(|queue| waiting.line(&[("queue", &queue.name)], queue.waiting));
+    let mut most = page.family("mailauth_queue_max", Kind::Gauge, "One more job is turned away.");
+    status.queues.iter().for_each(|queue| most.line(&[("queue", &queue.name)], queue.max));
+    let away = &status.turned_away;
+    let help = "Clients that got no answer, by reason.";
+    let mut family = page.family("mailauth_turned_away_total", Kind::Counter, help);
+    for (reason, number) in [
+        ("crowded", away.crowded),
+        ("over-share", away.over_share),
+        ("queue-full", away.queue_full),
+        ("gone", away.gone),
+        ("stranger", away.strangers),
+    ] {
+        family.line(&[("reason", reason)], number);
+    }
+}
+
+/// Reasons that never came up are 0, so that the first time is seen as a rise.
+fn answers(page: &mut Page, status: &Status) {
+    let help = "Answers, by what they are about, kind and reason.";
+    let mut family = page.family("mailauth_answers_total", Kind::Counter, help);
+    for (about, Answers { yes, no, not_now }) in [
+        ("login", &status.logins),
+        ("lookup", &status.lookups),
+        ("secret", &status.secrets),
+        ("change", &status.changes),
+        ("address", &status.addresses),
+    ] {
+        let mut line = |answer, reason, number| {
+            family.line(&[("about", about), ("answer", answer), ("reason", reason)], number);
+        };
+        let number = |reasons: &BTreeMap<String, u64>, reason: &str| reasons.get(reason).copied().unwrap_or(0);
+        line("yes", "ok", *yes);
+        No::CODES.iter().for_each(|reason| line("no", reason, number(no, reason)));
+        NotNow::CODES.iter().for_each(|reason| line("not now", reason, number(not_now, reason)));
+    }
+}
+
+fn cache(page: &mut Page, status: &Status) {
+    let cache = &status.cache;
+    for (name, help, number) in [
+        ("mailauth_cache_hits_total", "Look-ups that were answered from memory.", cache.hits),
+        ("mailauth_cache_misses_total", "Look-ups that were not answered from memory.", cache.misses),
+        ("mailauth_cache_rereads_total", "Rows that were read anew before a refusal.", cache.rereads),
+        ("mailauth_cache_coalesced_total", "Look-ups that waited for the query of another.", cache.coalesced),
+        ("mailauth_verified_hits_total", "Passwords that were not hashed, for they had fitted lately.", cache.verified),
+    ] {
+        page.one(name, Kind::Counter, help, number);
+    }
+}
+
+fn guesses(page: &mut Page, throttle: &Throttle) {
+    let help = "Logins and networks of which wrong passwords are counted.";
+    page.one("mailauth_throttle_counted", Kind::Gauge, help, throttle.counted);
+    page.one("mailauth_throttle_known", Kind::Gauge, "Logins that know a network.", throttle.known);
+    page.one("mailauth_throttle_max", Kind::Gauge, "One more of either takes the place of another.", throttle.max);
+    let help = "What was done against guesses at passwords.";
+    let mut family = page.family("mailauth_throttle_total", Kind::Counter, help);
+    for (done, number) in [("delayed", throttle.delayed), ("refused", throttle.refused), ("put-off", throttle.put_off)]
+    {
+        family.line(&[("done", done)], number);
+    }
+}
+
+fn databases(page: &mut Page, hosts: &[Host]) {
+    if hosts.is_empty() {
+        return;
+    }
+    let mut family = page.family("mailauth_database_up", Kind::Gauge, "1 unless a database is known to be away.");
+    hosts.iter().for_each(|host| family.line(&[("place", &host.place)], u8::from(host.live)));
+    let help = "1 while a database takes no further connection.";
+    let mut family = page.family("mailauth_database_full", Kind::Gauge, help);
+    hosts.iter().for_each(|host| family.line(&[("place", &host.place)], u8::from(host.full)));
+    let mut family = page.family("mailauth_database_role", Kind::Gauge, "What a database can be used for, as a label.");
+    hosts.iter().for_each(|host| family.line(&[("place", &host.place), ("role", &host.role)], 1));
+    let help = "How long the last answer of a database took.";
+    seconds(page, "mailauth_database_latency_seconds", help, hosts, |host| host.latency_seconds);
+    let help = "How long ago a database last failed.";
+    seconds(page, "mailauth_database_last_error_age_seconds", help, hosts, |host| host.last_error_seconds);
+}
+
+fn seconds(page: &mut Page, name: &'static str, help: &str, hosts: &[Host], of: impl Fn(&Host) -> Option<f64>) {
+    let known: Vec<_> = hosts.iter().filter_map(|host| Some((&host.place, of(host)?))).collect();
+    if !known.is_empty() {
+        let mut family = page.family(name, Kind::Gauge, help);
+        known.iter().for_each(|(place, seconds)| family.line(&[("place", place)], seconds));
+    }
+}
+
+fn of_snapshot(page: &mut Page, snapshot: &Snapshot) {
+    let in_use = u8::from(snapshot.in_use);
+    page.one("mailauth_snapshot_accounts", Kind::Gauge, "Accounts in the copy for outages.", snapshot.accounts);
+    page.one("mailauth_snapshot_bytes", Kind::Gauge, "Size of the copy for outages.", snapshot.bytes);
+    page.one("mailauth_snapshot_age_seconds", Kind::Gauge, "Age of the copy for outages.", snapshot.age_seconds);
+    page.one("mailauth_snapshot_in_use", Kind::Gauge, "1 while the copy for outages answers.", in_use);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mailauth_protocol::status::{Connections, Queue};
+    use std::collections::BTreeSet;
+
+    /// A sample: its metric, its labels, its number.
+    type Sample = (String, Vec<(String, String)>, f64);
+
+    /// Reads the format strictly: each metric has one HELP and one TYPE before all of its samples, which stand together
+    /// and are not repeated; names, labels, escapes and numbers are as the format has them; a line end ends the text.
+    fn read(text: &str) -> Result<Vec<Sample>, String> {
+        let mut samples: Vec<Sample> = Vec::new();
+        let (mut current, mut seen) = (None, BTreeSet::new());
+        let mut lines = text.strip_suffix('\n').ok_or("no line end at the end")?.split('\n').peekable();
+        while let Some(line) = lines.next() {
+            if let Some(help) = line.strip_prefix("# HELP ") {
+                let (name, help) = help.split_once(' ').ok_or_else(|| format!("no help: {line}"))?;
+                let of_type = lines.next().and_then(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+                match of_type {
+                    Some((same, "counter")) if same == name && name.ends_with("_total") => {}
+                    Some((same, "gauge")) if same == name && !name.ends_with("_total") => {}
+                    other => return Err(format!("{name} has the type {other:?}")),
+                }
+                if help.is_empty() || help.contains('\\') || !is_name(name) || !seen.insert(name) {
+                    return Err(format!("a bad beginning, or a second one: {line}"));
+                }
+                if lines.peek().is_none_or(|next| next.starts_with('#')) {
+                    return Err(format!("{name} has no sample"));
+                }
+                current = Some(name);
+                continue;
+            }
+            let sample = sample(line).ok_or_else(|| format!("not a sample: {line}"))?;
+            if current != Some(sample.0.as_str()) {
+                return Err(format!("a sample out of its place: {line}"));
+            }
+            if samples.iter().any(|(name, labels, _)| (name, labels) == (&sample.0, &sample.1)) {
+                return Err(format!("a sample twice: {line}"));
+            }
+            samples.push(sample);
+        }
+        Ok(samples)
+    }
+
+    fn is_name(name: &str) -> bool {
+        name.starts_with(|c: char| c.is_ascii_alphabetic())
+            && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+    }
+
+    fn sample(line: &str) -> Option<Sample> {
+        let end = line.find(['{', ' '])?;
+        let (name, mut rest) = line.split_at(end);
+        let mut labels = Vec::new();
+        if let Some(inner) = rest.strip_prefix('{') {
+            rest = inner;
+            loop {
+                let (label, after) = rest.split_once("=\"")?;
+                let (value, after) = value(after)?;
+                labels.push((label.to_owned(), value));
+                if !is_name(label) {
+                    return None;
+                }
+                match after.split_at_checked(1)? {
+                    (",", more) => rest = more,
+                    ("}", more) => break rest = more,
+                    _ => return None,
+                }
+            }
+        }
+        let number = rest.strip_prefix(' ').filter(|number| !number.contains(' '))?.parse().ok()?;
+        is_name(name).then(|| (name.to_owned(), labels, number))
+    }
+
+    /// A value in quotes whose first is gone, and what follows the last.
+    fn value(text: &str) -> Option<(String, &str)> {
+        let mut value = String::new();
+        let mut chars = text.char_indices();
+        while let Some((at, c)) = chars.next() {
+            match c {
+                '"' => return Some((value, &text[at + 1..])),
+                '\\' => value.push(match chars.next()?.1 {
+                    'n' => '\n',
+                    c @ ('\\' | '"') => c,
+                    _ => return None,
+                }),
+                c => value.push(c),
+            }
+        }
+        None
+    }
+
+    fn full() -> Status {
+        let queue = |name: &str| Queue { name: name.into(), waiting: 1, max: 64 };
+        let reasons = |reason: &str, number| BTreeMap::from([(reason.to_owned(), number)]);
+        Status {
+            version: "0.1.0".into(),
+            uptime_seconds: 1.25,
+            connections: Connections { open: 2, max: 4000, max_per_user: 2000 },
+            queues: vec![queue("look-ups"), queue("hashing")],
+            logins: Answers { yes: 5, no: reasons("wrong-password", 3), not_now: reasons("busy", 7) },
+            hosts: vec![
+                Host { place: "mysql://u@\"a\\b\"\n/mail".into(), live: true, ..Host::default() },
+                Host { place: "db2".into(), latency_seconds: Some(1e-9), ..Host::default() },
+            ],
+            snapshot: Some(Snapshot { bytes: u64::MAX, ..Snapshot::default() }),
+            throttle: Some(Throttle { refused: 9, ..Throttle::default() }),
+            ..Status::default()
+        }
+    }
+
+    fn number(samples: &[Sample], name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+        let same = |theirs: &[(String, String)]| {
+            theirs.iter().map(|(name, value)| (name.as_str(), value.as_str())).eq(labels.iter().copied())
+        };
+        samples.iter().find(|(found, theirs, _)| found == name && same(theirs)).map(|(_, _, number)| *number)
+    }
+
+    #[test]
+    fn all_of_it_is_the_text_format() {
+        let text = exposition(&full());
+        let samples = read(&text).unwrap_or_else(|problem| panic!("{problem}\n{text}"));
+        assert!(samples.iter().all(|(name, ..)| name.starts_with("mailauth_")));
+        let alone = Status { hosts: vec![], snapshot: None, ..full() };
+        read(&exposition(&alone)).unwrap();
+    }
+
+    #[test]
+    fn the_numbers_are_where_they_belong() {
+        let samples = read(&exposition(&full())).unwrap();
+        let answers = |answer, reason| {
+            let labels = [("about", "login"), ("answer", answer), ("reason", reason)];
+            number(&samples, "mailauth_answers_total", &labels)
+        };
+        assert_eq!((answers("yes", "ok"), answers("no", "wrong-password")), (Some(5.0), Some(3.0)));
+        assert_eq!((answers("not now", "busy"), answers("not now", "late")), (Some(7.0), Some(0.0)));
+        let up = |place| number(&samples, "mailauth_database_up", &[("place", place)]);
+        assert_eq!((up("mysql://u@\"a\\b\"\n/mail"), up("db2"), up("db3")), (Some(1.0), Some(0.0), None));
+        assert_eq!(number(&samples, "mailauth_database_latency_seconds", &[("place", "db2")]), Some(1e-9));
+        assert_eq!(number(&samples, "mailauth_uptime_seconds", &[]), Some(1.25));
+        assert_eq!(number(&samples, "mailauth_throttle_total", &[("done", "refused")]), Some(9.0));
+        assert_eq!(number(&samples, "mailauth_queue_waiting", &[("queue", "hashing")]), Some(1.0));
+    }
+
+    #[test]
+    fn the_reader_of_these_tests_is_strict() {
+        let head = "# HELP a_total b\n# TYPE a_total counter\n";
+        assert!(read(&format!("{head}a_total{{b=\"c\"}} 1\na_total 2\n")).is_ok());
+        for wrong in [
+            "a_total 1\n",
+            &format!("{head}a_total 1"),
+            &format!("{head}a_total 1\na_total 2\n"),
+            &format!("{head}b_total 1\n"),
+            &format!("{head}a_total{{b=\"c}} 1\n"),
+            &format!("{head}a_total{{b=\"\\x\"}} 1\n"),
+            &format!("{head}a_total{{b=\"c\",}} 1\n"),
+            &format!("{head}a_total one\n"),
+            &format!("{head}a_total 1 2\n"),
+            &format!("{head}{head}a_total 1\n"),
+            "# HELP a b\n# TYPE a counter\na 1\n",
+            "# HELP a_total b\na_total 1\n",
+        ] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! What this server has counted of wrong passwords, for who asks.
+
+use crate::live_config::Live;
+use mailauth_core::throttle::{self, Kind, Standing, Subject};
+use mailauth_protocol::GuessesQuestion;
+use mailauth_protocol::guesses::{Cleared, Entry, Guesses};
+
+/// Entries of a page, if they fit.
+const PAGE: usize = 64;
+
+/// The answer as JSON on one line; `None` for a name that nothing can be counted of.
+pub(crate) fn answer(question: &GuessesQuestion, live: &Live) -> Option<String> {
+    let (GuessesQuestion::List { name, .. } | GuessesQuestion::Clear(name)) = question;
+    let authenticator = &live.backend.authenticator;
+    let subject = match name {
+        Some(name) => Subject::parse(std::str::from_utf8(name).ok()?, authenticator.default_domain())?,
+        None => Subject::Everything,
+    };
+    match (question, authenticator.throttle()) {
+        (GuessesQuestion::List { .. }, None) => Guesses::default().line(),
+        (GuessesQuestion::List { from, all, .. }, Some(throttle)) => {
+            let mut most = PAGE;
+            loop {
+                let page = throttle.list(&subject, *all, *from, most);
+                let entries = page.entries.into_iter().map(entry).collect();
+                let line = Guesses { enabled: true, entries, next: page.next }.line();
+                // One entry always fits.
+                if line.is_some() || most == 1 {
+                    return line;
+                }
+                most /= 2;
+            }
+        }
+        (GuessesQuestion::Clear(_), throttle) => {
+            let cleared = throttle.map_or(0, |throttle| throttle.clear(&subject));
+            Some(Cleared { cleared }.line())
+        }
+    }
+}
+
+fn entry(entry: throttle::Entry) -> Entry {
+    let nowhere = match entry.kind {
+        Kind::Login => "unknown",
+        Kind::Pair | Kind::Site | Kind::Known => "none",
+    };
+    let state = match entry.standing {
+        Standing::Counted => "counted",
+        Standing::Delayed => "delayed",
+        Standing::Slowed => "slowed",
+        Standing::Refused => "refused",
+        Standing::Known => "known",
+    };
+    Entry {
+        login: entry.login.map(|login| login.as_ref().to_owned()),
+        network: entry.network.unwrap_or_else(|| nowhere.to_owned()),
+        wrong: entry.wrong,
+        state: state.to_owned(),
+        seconds: entry.seconds,
+        ago: entry.ago,
+    }
+}
