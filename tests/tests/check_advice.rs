@@ -145,7 +145,7 @@ fn a_user_or_database_that_the_server_does_not_know_is_told_with_what_to_do(kind
     match kind {
         // It asks for a proof by a method that it makes up for each name.
         Kind::MySql => {
-            let refused = misspelt.contains("refused: no such user, or a plugin that is not supported");
+            let refused = misspelt.contains("refused: no such user, or an unsupported plugin");
             assert!(refused || misspelt.contains("compare the user malauth"), "{misspelt}");
             assert!(!misspelt.contains("Unknown authentication protocol"), "{misspelt}");
         }
@@ -289,7 +289,7 @@ fn of_mariadbs_database_for_trying_there_is_a_line_and_not_one_for_each_right() 
     let (code, said) = check(&whole);
     assert_eq!(code, 1, "{said}");
     assert_eq!(lines("rights", &said).lines().count(), 1, "{said}");
-    contains_all(&said, &["on test.* (a right of every user)", " ON `test`.* FROM PUBLIC;"]);
+    contains_all(&said, &["on test.* (granted to every user)", " ON `test`.* FROM PUBLIC;"]);
     database.execute_admin(said.split_once("\n\n").expect("statements").1);
     contains_all(&check(&whole).1, &["what a daemon needs, and no more"]);
 }
@@ -342,7 +342,7 @@ fn of_an_sqlite_file_nobody_is_told_to_start_a_server() {
     };
     let nobody = Some(User::named("nobody"));
     told(None, &folder.join("missing.db"), &["there is no database at ", "create it with `mailauth init`"]);
-    told(None, folder.path(), &["it is a folder: name a file in it"]);
+    told(None, folder.path(), &["it is a folder: set [database] url to a file in it"]);
     fs::write(folder.join("text"), "this is no database, and never was one of those that SQLite makes")
         .expect("a file");
     told(None, &folder.join("text"), &["file is not a database", "correct [database] url"]);

@@ -64,10 +64,10 @@ fn postgres(first: Vec<u8>) -> impl Fn(&mut Talk<'_>) -> io::Result<()> {
 #[test]
 fn a_false_postgres_that_asks_for_the_password_is_not_told_it() {
     for (asked, why) in [
-        (about_password(3, &[]), "asks for the password in clear"),
-        (about_password(5, b"salt"), "asks for the password by MD5"),
+        (about_password(3, &[]), "asked for the password in clear text"),
+        (about_password(5, b"salt"), "asked for the password as an MD5 hash"),
         // Not at once, and in pieces that a reader may take for others.
-        ([message(b'N', b"SNOTICE\0\0"), about_password(3, &[])].concat(), "asks for the password in clear"),
+        ([message(b'N', b"SNOTICE\0\0"), about_password(3, &[])].concat(), "asked for the password in clear text"),
         (about_password(10, b"OAUTHBEARER\0\0"), "unsupported SASL mechanism"),
     ] {
         let server = FalseServer::on_loopback(Some(STRANGER), postgres(asked));
@@ -86,7 +86,7 @@ fn a_false_postgres_that_asks_for_nothing_lets_nobody_in() {
     };
     let server = FalseServer::on_loopback(Some(STRANGER), talk);
     let url = format!("postgres://mail@127.0.0.1:{}/mail", server.port());
-    is_not_believed(&server, &url, "", "lets mail in without the password, as a false one would");
+    is_not_believed(&server, &url, "", "accepts mail without the password, as an impostor would");
     assert!(!server.has_heard("SELECT"), "it was asked about accounts");
 }
 
@@ -107,7 +107,7 @@ fn scram(rounds: u32) -> impl Fn(&mut Talk<'_>) -> io::Result<()> {
 
 #[test]
 fn a_false_postgres_that_does_not_know_the_password_is_found_out() {
-    for (rounds, why) in [(4096, "the server does not know the password"), (1, "wants SCRAM with 1 rounds")] {
+    for (rounds, why) in [(4096, "without proving that it knows it"), (1, "asks for SCRAM with 1 iterations")] {
         let server = FalseServer::on_loopback(Some(STRANGER), scram(rounds));
         is_not_believed(&server, &format!("postgres://mail@127.0.0.1:{}/mail", server.port()), "", why);
         // With one round the password would be guessed at quickly from the proof.
@@ -154,9 +154,9 @@ fn a_false_mysql_of_the_right_user_is_not_told_the_password() {
     };
     type Script = fn(&mut Talk<'_>) -> io::Result<()>;
     let scripts: [(Script, &str); 3] = [
-        (clear, "logs in by mysql_clear_password"),
-        (old, "in a form that is not safe"),
-        (key, "the server wants the password itself"),
+        (clear, "plugin is mysql_clear_password"),
+        (old, "in an unsafe form"),
+        (key, "the server asked for the password itself"),
     ];
     for (script, why) in scripts {
         let server = FalseServer::on_loopback(Some(STRANGER), script);
@@ -185,12 +185,13 @@ fn a_false_server_on_a_unix_socket_hears_nothing() {
     let url = format!("postgres://mail@/mail?socket={}", below.display());
     is_not_believed(&server, &url, "", "the server runs as the user 64242");
     assert_eq!(server.heard(), b"");
-    is_not_believed(&server, &url, "server_user = \"64242\"", "asks for the password in clear");
+    is_not_believed(&server, &url, "server_user = \"64242\"", "asked for the password in clear text");
 }
 
 /// What a reader of the log would take for the daemon's own lines, and a terminal would obey.
-const FORGED: &str = "gone\n2026-11-28T00:00:00.000000Z  INFO mailauth::decision: kind=\"login\" login=\"anna@example.org\" \
-                      service=imap answer=\"no\" reason=\"wrong-password\" client=\"192.0.2.66\"\r\n\x1b[2J\x1b]0;x\x07\u{9b}31m\u{202e}";
+const FORGED: &str = "gone\n2026-11-28T00:00:00.000000Z  INFO mailauth::decision: kind=\"login\" \
+                      login=\"anna@example.org\" service=imap answer=\"no\" reason=\"wrong-password\" \
+                      client=\"192.0.2.66\"\r\n\x1b[2J\x1b]0;x\x07\u{9b}31m\u{202e}";
 
 /// Sees that neither the daemon's log nor what the command prints holds a line of the server's.
 fn is_shown_on_one_line(url: &str) {

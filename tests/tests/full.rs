@@ -65,7 +65,7 @@ fn a_full_server_is_an_outage_for_the_answer_and_live_but_full_for_the_status(ki
     assert_eq!(host(&accounts)["full"], true);
     assert_eq!(host(&accounts)["live"], true);
     assert!(accounts.admin(&["status"], "").contains("  live, but full  "));
-    server.wait_for_log("this database server gives no new connection");
+    server.wait_for_log("this database server accepts no new connection");
     give_connections(&accounts, true);
     eventually("room", SOON, || word(ANNA, PASSWORD) == "ACCOUNT" && host(&accounts)["full"] == false);
     assert!(accounts.admin(&["status"], "").contains("  live  "));

@@ -147,9 +147,9 @@ fn a_refused_change_names_the_role_and_the_section_admin(kind: Kind) {
     let told = site.said(&site.config(""), &["domain", "add", "x.example"], 75);
     let file = if kind == Kind::Postgres { "schema/grants.postgres.sql" } else { "schema/grants.mysql.sql" };
     let daemon = &site.daemon;
-    let lacks = format!("the user {daemon} ([database] url) lacks a right that the role mailauth_writer of {file} has");
+    let lacks = format!("the user {daemon} ([database] url) lacks a privilege of the role mailauth_writer in {file}");
     assert!(told.contains(&lacks), "{told}");
-    assert!(told.contains("name one with that role in [admin] url and password_file"), "{told}");
+    assert!(told.contains("configure one with that role in [admin] url and password_file"), "{told}");
     site.said(&site.config(""), &["account", "list"], 0);
     let csv = site.write("accounts.csv", "login\nb@example.org\nc@new.example\n");
     let told = site.said(&site.config(""), &["account", "import", csv.to_str().expect("a path")], 75);
@@ -158,7 +158,10 @@ fn a_refused_change_names_the_role_and_the_section_admin(kind: Kind) {
     let file = site.folder.join("daemon.password");
     let itself = format!("[admin]\nurl = '{}'\npassword_file = '{}'\n", url_as(&site.accounts, daemon), file.display());
     let told = site.said(&site.config(&itself), &["account", "remove", ANNA], 75);
-    assert!(told.contains("([admin] url) lacks a right") && told.contains("give that role to this user"), "{told}");
+    assert!(
+        told.contains("([admin] url) lacks a privilege") && told.contains("grant that role to this user"),
+        "{told}"
+    );
 }
 
 fn a_user_that_may_not_read_the_administrators_password_works_as_the_daemons(kind: Kind) {
@@ -169,7 +172,8 @@ fn a_user_that_may_not_read_the_administrators_password_works_as_the_daemons(kin
     assert!(run(&["account", "list"], 0).contains(ANNA));
     run(&["hash", "--help"], 0);
     let told = run(&["account", "remove", ANNA], 75);
-    let wanted = ["that of [admin] could not be used: [admin] password_file: ", "Permission denied", "the user nobody"];
+    let wanted =
+        ["the user in [admin] could not be used: [admin] password_file: ", "Permission denied", "the user nobody"];
     assert!(wanted.iter().all(|wanted| told.contains(wanted)), "{told}");
 
     // The other way round: the administrator need not read what is the daemon's.

@@ -1,19 +1,21 @@
-//! Where a database server listens.
+//! The addresses of the hosts of a database.
 
 use crate::config::{HostPort, Secrecy, Server};
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Where a server listens.
+/// The address of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Address {
+    /// Path of the unix socket; for PostgreSQL, of its directory.
     Socket(PathBuf),
+    /// Host and port.
     Tcp(HostPort),
 }
 
 impl Address {
-    /// How the way there is protected: as configured, and without a word always when it leaves this machine.
+    /// Returns the TLS mode: as configured, and otherwise `verify-full` for connections that leave this machine.
     pub(super) fn secrecy(&self, configured: Option<Secrecy>) -> Secrecy {
         match (self, configured) {
             (Address::Socket(_), _) => Secrecy::Disable,
@@ -33,18 +35,18 @@ impl fmt::Display for Address {
     }
 }
 
-/// One host, and how it is spoken to.
+/// One host of a database, with what a driver needs to connect to it.
 #[derive(Clone, Debug)]
 pub(super) struct Endpoint {
     pub(super) address: Address,
-    /// What messages call it.
+    /// Name of the host for messages.
     pub(super) place: String,
-    /// For a connect, and for each query.
+    /// Deadline of a connect, and of each statement.
     pub(super) deadline: Duration,
 }
 
-/// The addresses of a server's hosts, in their order. With a socket, a host on the loopback that is the only one is the
-/// same server by another way, and is not asked.
+/// Returns the addresses of the hosts in their configured order. If there is a socket and the only host is on the
+/// loopback, both are the same server, and only the socket is used.
 pub(super) fn addresses(server: &Server) -> Vec<Address> {
     let socket = server.socket.iter().map(|path| Address::Socket(path.clone()));
     let hosts = match (&server.socket, &server.hosts[..]) {
@@ -59,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_way_that_stays_on_this_machine_may_be_clear_unasked() {
+    fn only_local_connections_are_clear_text_by_default() {
         let tcp = |host: &str| Address::Tcp(HostPort { host: host.into(), port: 1 });
         for host in ["localhost", "127.0.0.1", "127.8.8.8", "::1"] {
             assert_eq!(tcp(host).secrecy(None), Secrecy::Disable, "{host}");

@@ -1,26 +1,26 @@
-//! The statements that give a database user the rights that a daemon needs, and no more.
+//! The plan of SQL statements that give a database user exactly the privileges that a daemon needs.
 //!
-//! A right that comes by a role with others that are too many is not taken from the role, which somebody else may have
-//! too: the user leaves the role, and is granted itself what it then lacks.
+//! A role that gives too many privileges is not changed, because other users may have it too: the role is revoked from
+//! the user, and the user is granted directly what it then lacks.
 
 use super::driver::Needs;
 
-/// A right that the user has now.
+/// A privilege that the user has now.
 #[derive(Debug)]
 pub(super) struct Held {
     /// `SELECT`, `UPDATE`...
     pub right: String,
-    /// The columns it is for; none is all.
+    /// Columns that it is limited to; empty for the whole object.
     pub columns: Vec<String>,
-    /// Which of our tables it is for; empty where it is for something else, or for more.
+    /// The table of this program that it is on; empty if it is on something else, or on more than one table.
     pub table: String,
-    /// The user's roles by which it comes, quoted; none where it is the user's own, or everybody's.
+    /// The user's roles that give it, quoted; empty if it is granted to the user directly, or to all users.
     pub roles: Vec<String>,
-    /// The statement that takes it away, where it does not come by a role.
+    /// The statement that revokes it, if it does not come from a role.
     pub revoke: Revoke,
 }
 
-/// A statement that takes a right away. Those that differ in the right alone become one.
+/// A statement that revokes a privilege. Statements that differ only in the privilege are combined.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Revoke {
     /// `REVOKE right from`.
@@ -30,18 +30,18 @@ pub(super) enum Revoke {
         /// `ON table FROM user`.
         from: String,
     },
-    /// Another statement.
+    /// Any other statement.
     Whole(String),
 }
 
 impl Revoke {
-    /// These alone may not stand beside other rights.
+    /// Returns true for the privileges that cannot be revoked together with others in one statement.
     fn is_alone(right: &str) -> bool {
         right.starts_with("ALL") || right == "GRANT OPTION" || right == "PROXY"
     }
 }
 
-/// The statements of all of these, in order.
+/// Returns the statements of all `revokes`, in order and combined.
 fn statements(revokes: &[&Revoke]) -> Vec<String> {
     let mut lines: Vec<(Vec<&str>, &str)> = Vec::new();
     let mut done: Vec<&Revoke> = Vec::new();
@@ -70,7 +70,7 @@ fn statements(revokes: &[&Revoke]) -> Vec<String> {
     lines.into_iter().map(statement).collect()
 }
 
-/// Names of rights with what they are for, one text for each object in the order of the first.
+/// Groups privileges, given with their objects, into one text for each object, in the order of first appearance.
 pub(super) fn by_object(rights: impl IntoIterator<Item = (String, String)>) -> Vec<String> {
     let mut objects: Vec<(String, Vec<String>)> = Vec::new();
     for (right, object) in rights {
@@ -87,23 +87,24 @@ pub(super) fn by_object(rights: impl IntoIterator<Item = (String, String)>) -> V
     objects.into_iter().map(text).collect()
 }
 
-/// The name of a user for the daemon, where one is made.
+/// Name of the daemon's user, in statements that create one.
 pub(super) const DAEMON: &str = "mailauth";
 
-/// What stands in the place of its password, as in the files of grants.
+/// Placeholder for its password, as in `schema/grants.*.sql`.
 pub(super) const PASSWORD: &str = "a long password";
 
-/// How the statements are written in one database.
+/// The names in the statements, as one database writes them.
 pub(super) trait Words {
-    /// The user, quoted.
+    /// Returns the user, quoted.
     fn user(&self) -> &str;
-    /// One of our tables, quoted.
+    /// Returns a table of this program, quoted.
     fn table(&self, name: &str) -> String;
-    /// A column, quoted.
+    /// Returns a column, quoted.
     fn column(&self, name: &str) -> String;
 }
 
-/// What to run, in this order; nothing when all is as it has to be. Who `delivers` mail now is to go on with that.
+/// Returns the statements to run in this order; none if the privileges are right. A user that `delivers` mail now keeps
+/// the privileges for that.
 pub(super) fn plan(all: &[Held], needs: &Needs, delivers: bool, words: &dyn Words) -> Vec<String> {
     let is_needed = |held: &Held| needs.justify(&held.right, &held.columns, &held.table);
     let mut left: Vec<&String> = all.iter().filter(|held| !is_needed(held)).flat_map(|held| &held.roles).collect();
@@ -112,7 +113,7 @@ pub(super) fn plan(all: &[Held], needs: &Needs, delivers: bool, words: &dyn Word
     let mut plan: Vec<String> = left.iter().map(|role| format!("REVOKE {role} FROM {}", words.user())).collect();
     let own = all.iter().filter(|held| held.roles.is_empty() && !is_needed(held));
     plan.extend(statements(&own.map(|held| &held.revoke).collect::<Vec<_>>()));
-    // To revoke a right to a whole table revokes it for its columns.
+    // Revoking a privilege on a whole table revokes it on its columns too.
     let goes_with = |held: &Held, other: &Held| {
         let whole = other.columns.is_empty() && (&other.right, &other.table) == (&held.right, &held.table);
         other.roles.is_empty() && !is_needed(other) && (whole || other.revoke == held.revoke)
@@ -133,7 +134,7 @@ pub(super) fn plan(all: &[Held], needs: &Needs, delivers: bool, words: &dyn Word
     plan
 }
 
-/// The rights to one table that are needed and not there.
+/// Returns the privileges on one table that are needed and not in `kept`.
 fn lacking(kept: &[&Held], needs: &Needs, delivers: bool, table: &str, words: &dyn Words) -> Vec<String> {
     let here = |right: &str| kept.iter().filter(|held| held.table == table && held.right == right).collect::<Vec<_>>();
     let for_all = |right: &str| here(right).iter().any(|held| held.columns.is_empty());

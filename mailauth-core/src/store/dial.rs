@@ -1,8 +1,8 @@
-//! Connects to a server: by its unix socket, or to the addresses of its name, all within one deadline.
+//! Connects to a server, by its unix socket or by the addresses of its host name, within one deadline.
 //!
-//! A name may have several: `localhost` is 127.0.0.1 and ::1 on most machines, and a server may listen on only one of them.
-//! An address is done with when its whole handshake has succeeded, not when it accepts: one that accepts and stays silent
-//! uses up its share of the deadline, and leaves the rest to the next.
+//! A name may have several addresses: `localhost` is 127.0.0.1 and ::1 on most machines, and a server may listen on
+//! only one of them. An attempt covers the whole handshake, not only the TCP connection: an address that accepts and
+//! then stays silent uses up its share of the deadline, and leaves the rest to the next.
 
 use super::advice;
 use super::driver::DriverError;
@@ -16,17 +16,17 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// The addresses of a host, in the order in which the system gives them, within `limit` from `start` on.
+/// Returns the addresses of a host in the system's order, within `limit` after `start`.
 pub(super) fn resolve(at: &HostPort, start: Instant, limit: Duration) -> Result<Vec<SocketAddr>, DriverError> {
     let lost = |problem: &dyn std::fmt::Display| DriverError::Lost(advice::of_name(problem, at));
     let undecided = |problem: String| DriverError::Lost(format!("the host's name {}: {problem}", at.host));
     let found = lookups().resolve(&at.host, at.port, start + limit).map_err(|failure| match failure {
         Failure::Said(problem) => lost(&problem),
         Failure::Late => undecided(format!(
-            "no name server answered within {} ms; see /etc/resolv.conf, or write the host's address in [database] url",
+            "no name server answered within {} ms; check /etc/resolv.conf, or write the host's address in [database] url",
             limit.as_millis()
         )),
-        Failure::Busy => undecided("too many other names are being looked up; see /etc/resolv.conf".to_owned()),
+        Failure::Busy => undecided("too many other names are being looked up; check /etc/resolv.conf".to_owned()),
     })?;
     let mut addresses: Vec<SocketAddr> = Vec::new();
     for address in found {
@@ -37,8 +37,8 @@ pub(super) fn resolve(at: &HostPort, start: Instant, limit: Duration) -> Result<
     if addresses.is_empty() { Err(lost(&"it has no address")) } else { Ok(addresses) }
 }
 
-/// The first connection that `connect` makes to one of the addresses. Each attempt is given the time at which it must end:
-/// an equal share of what is left of `limit` from `start` on, so that what one does not use is the others'.
+/// Returns the first connection that `connect` makes to one of the addresses. Each attempt is given its deadline: an
+/// equal share of what is left of `limit` after `start`, so that unused time goes to the following attempts.
 pub(super) fn first<T>(
     addresses: &[SocketAddr],
     start: Instant,
@@ -61,7 +61,7 @@ pub(super) fn first<T>(
     Err(together(failures, limit))
 }
 
-/// One error for all addresses. What a server said counts more than silence.
+/// Combines the failures of all addresses into one error. An answer of a server takes precedence over silence.
 fn together(mut failures: Vec<(SocketAddr, DriverError)>, limit: Duration) -> DriverError {
     if failures.len() == 1 {
         return failures.remove(0).1;
@@ -81,8 +81,8 @@ fn together(mut failures: Vec<(SocketAddr, DriverError)>, limit: Duration) -> Dr
     }
 }
 
-/// Connects to a unix socket, which does not block from then on. A server whose queue of connections is full does not
-/// answer either.
+/// Connects to a unix socket, and makes it non-blocking. If the server's queue of connections is full, this counts as a
+/// timeout.
 pub(super) fn unix(path: &Path) -> io::Result<OwnedFd> {
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     let descriptor = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
@@ -92,7 +92,7 @@ pub(super) fn unix(path: &Path) -> io::Result<OwnedFd> {
     }
 }
 
-/// Connects to one address by TCP until `until`.
+/// Connects to one address by TCP, with the deadline `until`.
 pub(super) fn tcp(address: SocketAddr, until: Instant) -> io::Result<TcpStream> {
     let left = until.saturating_duration_since(Instant::now());
     if left.is_zero() {
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_stays_silent_leaves_time_for_the_next() {
+    fn a_silent_address_leaves_time_for_the_next() {
         let limit = Duration::from_millis(300);
         let start = Instant::now();
         let answer = first(&[address(1), address(2), address(3)], start, limit, |at, until| match at.port() {
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn the_error_tells_of_each_address_and_ends_with_the_deadline() {
+    fn the_error_names_each_address_and_comes_at_the_deadline() {
         let limit = Duration::from_millis(100);
         let addresses = [address(1), address(2)];
         let all_silent = first::<u16>(&addresses, Instant::now(), limit, |_, until| until_the_end(until));
@@ -153,15 +153,15 @@ mod tests {
         };
         let lost = || DriverError::Lost("refused".into());
         assert_eq!(
-            say([lost(), DriverError::Denied("who?".into())]),
-            Err(DriverError::Denied("127.0.0.1:1: refused; 127.0.0.1:2: who?".into()))
+            say([lost(), DriverError::Denied("no such user".into())]),
+            Err(DriverError::Denied("127.0.0.1:1: refused; 127.0.0.1:2: no such user".into()))
         );
         assert!(matches!(say([DriverError::Full("no room".into()), lost()]), Err(DriverError::Full(_))));
         assert!(matches!(say([lost(), DriverError::Timeout(limit)]), Err(DriverError::Lost(_))));
     }
 
     #[test]
-    fn a_full_queue_of_connections_is_no_answer() {
+    fn a_full_queue_of_connections_is_a_timeout() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s");
         let _listener = UnixListener::bind(&path).unwrap();

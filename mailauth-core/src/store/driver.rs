@@ -1,11 +1,11 @@
-//! What a database driver must be able to do, and what differs in its SQL.
+//! The interface of a database driver, and the differences between the SQL of the databases.
 //!
 //! Adding a database is one file that implements [`Driver`] and [`Connection`], and one line in [`super::open`].
 
 use super::administration::CharacterSet;
 use std::time::Duration;
 
-/// A value on its way into a statement. Text is bytes: the database checks its encoding.
+/// A parameter of a statement. Text is passed as bytes; the database checks its encoding.
 #[derive(Clone, Copy)]
 pub(crate) enum Param<'a> {
     Null,
@@ -14,102 +14,103 @@ pub(crate) enum Param<'a> {
 }
 
 impl<'a> Param<'a> {
-    /// Text, or NULL for none.
+    /// Creates a text parameter, or NULL for `None`.
     pub(crate) fn text(value: Option<&'a str>) -> Self {
         value.map_or(Param::Null, |text| Param::Text(text.as_bytes()))
     }
 }
 
-/// A value that came out of the database.
+/// A value read from the database.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Cell<'a> {
     Null,
     Int(i64),
     Text(&'a [u8]),
-    /// A type that no field can have: a fraction, a date, an integer beyond 64 bits.
+    /// A value of a type that no field has: a fraction, a date, an integer beyond 64 bits.
     Other,
 }
 
-/// A row of an answer.
+/// A row of a result.
 pub(crate) trait Row {
-    /// The value at `index`, counted from 0; `Other` beyond the last.
+    /// Returns the value at `index`, counted from 0; [`Cell::Other`] beyond the last column.
     fn cell(&self, index: usize) -> Cell<'_>;
 }
 
-/// A statement that a connection prepares once and keeps.
+/// A statement that a connection prepares once and caches.
 #[derive(Debug)]
 pub(crate) struct Statement {
-    /// Which of its connection's kept statements it is; `None` is prepared for one use.
+    /// Index in the statement cache of its connection; `None` for a statement that is prepared for a single use.
     pub(crate) slot: Option<usize>,
-    /// Its text, in the placeholders of its database.
+    /// SQL text, with the placeholders of its database.
     pub(crate) sql: String,
 }
 
-/// Why a driver could not do what it was asked.
+/// Error of a driver.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum DriverError {
-    /// There is no connection, or it broke. Whether a statement under way was done is unknown.
+    /// There is no connection, or it broke. It is unknown whether a statement that was running took effect.
     #[error("{0}")]
     Lost(String),
-    /// The server is there, and takes no further connection for now; those that exist may go on.
+    /// The server is up but accepts no further connections for now; existing ones may go on.
     #[error("{0}")]
     Full(String),
-    /// The server is there, and refuses a connection of ours: the user, the password, the database, or this host.
+    /// The server is up but rejects our connection: the user, the password, the database, or this host.
     #[error("{0}")]
     Denied(String),
     /// The deadline passed.
     #[error("no answer within {} ms", .0.as_millis())]
     Timeout(Duration),
-    /// The server gave a statement up before our deadline, on a connection that works. A sentence with the setting that
+    /// The server aborted a statement before our deadline, on a connection that works. The text names the setting that
     /// made it do so.
     #[error("{0}")]
     Cancelled(String),
-    /// The host did not have in time what others of its cluster have. That is not its fault, and says nothing of what else
-    /// it is asked.
+    /// The host did not receive in time the changes that other nodes of its cluster have confirmed. It is not at fault,
+    /// and other statements on it are not affected.
     #[error("it has not caught up with its cluster within {} ms", .0.as_millis())]
     Behind(Duration),
     /// The database refused a statement, on a connection that works.
     #[error("{reason}")]
     Refused { kind: Refusal, reason: String },
-    /// There is no schema, or one of another version. A sentence with the cure.
+    /// The schema is missing or of another version. The text is a sentence that says what to do.
     #[error("{0}")]
     Schema(String),
 }
 
 impl DriverError {
-    /// Returns true if the server answered that it gives no new connection.
+    /// Returns true if the server answered that it accepts no new connection.
     pub(crate) fn is_refused_connection(&self) -> bool {
         matches!(self, DriverError::Full(_) | DriverError::Denied(_))
     }
 }
 
-/// The refusals that somebody can answer to.
+/// Kinds of refusals that callers can react to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// A row with this key is there.
+    /// A row with this key exists already.
     Duplicate,
-    /// A row that this one refers to is missing, or one that refers to this one is there.
+    /// A row that this one references is missing, or another row still references this one.
     Reference,
-    /// A text that was given has a character that the database's character set lacks, so that no row can hold it.
+    /// A parameter has a character that the database's character set lacks, so that no row can hold it.
     #[cfg_attr(not(any(feature = "mysql", feature = "postgres")), expect(dead_code))]
     Unstorable,
     /// There is no table of this name.
     NoTable,
-    /// The user has no right to it.
+    /// The user lacks the privilege.
     Forbidden,
-    /// A domain of another kind is there: the reason says which.
+    /// A domain of another kind exists; the reason says which kind.
     Unfit,
-    /// Another transaction was in the way, and this one was undone. The same may go well at once.
+    /// The transaction was rolled back because of a conflict with another one. Retrying may succeed at once.
     Conflict,
-    /// The server has forgotten the prepared statement, or its tables have changed.
+    /// The server no longer has the prepared statement, or its tables have changed.
     #[cfg_attr(not(feature = "postgres"), expect(dead_code))]
     Stale,
     Other,
 }
 
-/// One conversation with a database. After an error that leaves its state unknown it says it is broken, for good.
+/// A connection to a database. After an error that leaves its state unknown, [`Connection::is_broken`] is true for
+/// good.
 pub(crate) trait Connection: Send {
-    /// Runs a statement and gives each row of its answer to `each`. A text that no row can hold is in none.
+    /// Runs a statement and calls `each` with each row of its result. A parameter that no row can hold matches no row.
     fn query(
         &mut self,
         statement: &Statement,
@@ -117,91 +118,91 @@ pub(crate) trait Connection: Send {
         each: &mut dyn FnMut(&dyn Row),
     ) -> Result<(), DriverError>;
 
-    /// Runs a statement without an answer; returns how many rows it matched.
+    /// Runs a statement without a result; returns the number of rows that it matched.
     fn execute(&mut self, statement: &Statement, params: &[Param<'_>]) -> Result<u64, DriverError>;
 
-    /// Runs statements of ours, separated by semicolons, that have neither parameters nor answers.
+    /// Runs statements of this program, separated by semicolons, that have neither parameters nor results.
     fn batch(&mut self, sql: &str) -> Result<(), DriverError>;
 
-    /// Asks for a sign of life.
+    /// Checks that the server still answers.
     fn ping(&mut self) -> Result<(), DriverError>;
 
-    /// What its host can be used for now. An error where it is for nothing, though it took the connection.
+    /// Asks the host for its current role. Fails if the host accepted the connection but cannot be used for anything.
     fn standing(&mut self) -> Result<Standing, DriverError>;
 
-    /// Waits until the host has every change that was confirmed anywhere before; [`DriverError::Behind`] when that takes
-    /// too long. Only clusters whose nodes all take changes have something to wait for.
+    /// Waits until the host has every change that any node confirmed before; fails with [`DriverError::Behind`] if that
+    /// takes too long. Only multi-primary clusters have something to wait for.
     fn catch_up(&mut self) -> Result<(), DriverError> {
         Ok(())
     }
 
-    /// Must this connection not be used again?
+    /// Returns true if this connection must not be used again.
     fn is_broken(&self) -> bool;
 
-    /// The server's name and version, and the protocol and cipher if the connection is encrypted.
+    /// Returns the server's product name and version, and the TLS protocol and cipher if the connection is encrypted.
     fn server(&mut self) -> Result<(String, Option<String>), DriverError>;
 
-    /// How the server has shown that it is the right one; `None` where it has not, or is no server.
+    /// Returns how the server proved its identity; `None` if it did not, or if the database is a file.
     fn known_by(&self) -> Option<String> {
         None
     }
 
-    /// The character set of the database, as far as it bounds what these tables can hold.
+    /// Returns the character set of the database, as far as it limits what these tables can hold.
     fn character_set(&mut self, tables: &[String]) -> Result<CharacterSet, DriverError> {
         let _ = tables;
         Ok(CharacterSet::default())
     }
 
-    /// The rights we have here that `needs` does not justify, and those we lack.
+    /// Compares the privileges of the user with `needs`: those that are too wide, and those that are missing.
     fn rights(&mut self, needs: &Needs) -> Result<Rights, DriverError>;
 
-    /// Those of these rights that we lack, each a right and a whole table, as `SELECT on accounts`. Databases without
-    /// users lack none.
+    /// Returns those of the `wanted` privileges, each on a whole table, that the user lacks, as `SELECT on accounts`.
+    /// In a database without users none is missing.
     fn lacks(&mut self, _wanted: &[(&str, &str)]) -> Result<Vec<String>, DriverError> {
         Ok(Vec::new())
     }
 }
 
-/// What a host can be used for.
+/// The role of a host, as the host itself reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
-    /// Reading and writing.
+    /// The host can be read and written.
     Primary,
-    /// Reading.
+    /// The host can only be read.
     Replica,
 }
 
-/// What a daemon must be able to do.
+/// The privileges that a daemon needs.
 #[derive(Debug)]
 #[cfg_attr(not(feature = "postgres"), allow(dead_code))]
 pub(crate) struct Needs {
-    /// All tables.
+    /// All tables of this program.
     pub(crate) tables: Vec<String>,
-    /// Those to read.
+    /// Tables that are read.
     pub(crate) reads: Vec<String>,
-    /// The table of accounts.
+    /// Name of the table of accounts.
     pub(crate) accounts: String,
-    /// Its columns to update when a password changes.
+    /// Columns of the table of accounts that are updated when a password changes.
     pub(crate) updates: Vec<String>,
-    /// The tables of what mailboxes hold, and what they hold together. Who has any right to one of them delivers mail, and
-    /// needs to read all of them and to add to them.
+    /// Tables that record the usage of mailboxes and of domains. A user with any privilege on one of them delivers
+    /// mail, and needs to read all of them and to insert into them.
     pub(crate) delivery: Vec<Delivery>,
 }
 
 /// A table that deliveries change.
 #[derive(Clone, Debug)]
 pub(crate) struct Delivery {
-    /// Its name.
+    /// Name of the table.
     pub(crate) table: String,
-    /// Its columns to update.
+    /// Columns that deliveries update.
     pub(crate) updates: Vec<String>,
 }
 
 impl Needs {
-    /// The rights to whole tables that who delivers mail needs beside the others.
+    /// Privileges on whole tables that a user needs in addition to deliver mail.
     pub(crate) const DELIVERY: [&'static str; 2] = ["SELECT", "INSERT"];
 
-    /// Is this right to one of our tables, for these columns or without any for all, one that a daemon may have?
+    /// Returns true if a daemon may hold `right` on `table` (for `columns`, or for the whole table if empty).
     pub(crate) fn justify(&self, right: &str, columns: &[String], table: &str) -> bool {
         let only = |wanted: &[String]| !columns.is_empty() && columns.iter().all(|column| wanted.contains(column));
         match right {
@@ -215,119 +216,123 @@ impl Needs {
         }
     }
 
-    /// Returns what deliveries change of this table, if they do.
+    /// Returns what deliveries change in this table; `None` if they do not change it.
     pub(crate) fn delivery(&self, table: &str) -> Option<&Delivery> {
         self.delivery.iter().find(|delivery| delivery.table == table)
     }
 }
 
 impl Delivery {
-    /// Returns the sentence about a right to this table that is missing.
+    /// Returns the text about a missing privilege on this table.
     pub(crate) fn lacking(&self, right: &str) -> String {
-        format!("{right} on {} (quotas of domains cannot be kept)", self.table)
+        format!("{right} on {} (domain quotas cannot be enforced)", self.table)
     }
 }
 
-/// Rights, each as an administrator would name it: `SELECT on accounts`.
+/// The result of comparing a user's privileges with those needed, each written as `SELECT on accounts`.
 #[derive(Debug, Default)]
 pub(crate) struct Rights {
-    /// The user, as the server names it.
+    /// Name of the user, as the server writes it.
     pub(crate) user: String,
-    /// Why the user is an administrator, whose rights are nobody's to mend; none for any other user. Then the cure makes a
-    /// user of the daemon's own.
+    /// Why the user is an administrator; `None` for any other user. The privileges of an administrator are left alone,
+    /// and the statements create a separate user for the daemon instead.
     pub(crate) administrator: Option<String>,
-    /// One for each object: `INSERT, DELETE on accounts`.
+    /// Privileges that are not needed, one text for each object: `INSERT, DELETE on accounts`.
     pub(crate) too_wide: Vec<String>,
+    /// Privileges that are needed and missing.
     pub(crate) missing: Vec<String>,
-    /// The statements that mend it, without semicolons, to be run in this order by an administrator.
+    /// The statements that correct this, without semicolons, to be run in this order by an administrator.
     pub(crate) cure: Vec<String>,
 }
 
-/// How connections to one database are made.
+/// Makes connections to one database host.
 pub(crate) trait Driver: Send + Sync {
-    /// Which database, for people; without its password.
+    /// Returns the name of the host or database for messages, without its password.
     fn place(&self) -> &str;
 
-    /// Names the server, where attempts to connect to it are limited together with those of other pools of this process.
+    /// Returns the name of the server under which connection attempts of all pools of this process are limited
+    /// together; `None` if each pool limits its own.
     fn server_name(&self) -> Option<&str> {
         None
     }
 
-    /// How its SQL differs.
+    /// Returns the SQL dialect of the database.
     fn dialect(&self) -> &'static Dialect;
 
     /// Connects within the deadline.
     fn connect(&self) -> Result<Box<dyn Connection>, DriverError>;
 
-    /// Makes the place that [`Driver::connect`] then finds, if it is ours to make.
+    /// Creates the database that [`Driver::connect`] opens, if it is a file.
     fn create(&self) -> Result<(), DriverError> {
         Ok(())
     }
 }
 
-/// What differs in the SQL of the databases.
+/// The differences between the SQL of the databases.
 pub(crate) struct Dialect {
-    /// Placeholders are `$1`, `$2`... and not `?`.
+    /// True if placeholders are `$1`, `$2`... instead of `?`.
     pub(crate) numbered: bool,
-    /// Begins a transaction that will write.
+    /// Statement that begins a transaction that will write.
     pub(crate) begin: &'static str,
-    /// The time in UTC, as the columns of times hold it.
+    /// Expression for the current time in UTC, of the type of the time columns.
     pub(crate) now: &'static str,
-    /// An expression of a time, as the text `2026-11-23 20:00:00`; `{}` stands for the expression.
+    /// Expression that formats the time `{}` as text such as `2026-11-23 20:00:00`.
     pub(crate) time_text: &'static str,
-    /// A time that is given as such a text, to be compared with the column of one; `{}` stands for the text.
+    /// Expression that turns such a text `{}` into a time, for comparison with a time column.
     pub(crate) time_value: &'static str,
-    /// Several columns are compared as one value, `(a, b) > (1, 2)`, by an index that begins with them.
+    /// True if a comparison of row values, `(a, b) > (1, 2)`, uses an index that begins with these columns.
     pub(crate) row_values: bool,
-    /// What follows a table to have it read by the index `{}`, where the database would often take a worse way.
+    /// Suffix of a table name that forces the index `{}`, where the database would often choose a worse plan.
     pub(crate) by_index: &'static str,
-    /// A comparison of bytes, whatever the collation, of the expression `{}` with a parameter.
+    /// Condition that compares the expression `{}` with a parameter byte by byte, whatever the collation.
     pub(crate) same_bytes: &'static str,
-    /// A text that is not read whole where it is longer than it may be: the column `{}` in up to `{most}` bytes, and otherwise
-    /// something of at least `{more}` bytes in its place.
+    /// Expression that reads the text column `{}` if it has at most `{most}` bytes, and otherwise gives some value of
+    /// at least `{more}` bytes, so that a text that is too long is not read whole.
     pub(crate) bounded: &'static str,
-    /// What follows an `INSERT` of a row to change the one that is there, where its key `{}` is.
+    /// Clause of an `INSERT` that updates the existing row with the same key `{}` instead.
     pub(crate) or_update: &'static str,
-    /// There, the sum of the column `{old}` of that row and the same column `{column}` of the new one, at most 2^63 - 1.
+    /// Expression in that clause for the sum of the existing row's column `{old}` and the new row's `{column}`, at most
+    /// 2^63 - 1.
     pub(crate) added: &'static str,
-    /// Counts the tables of a name (a parameter) in our schema.
+    /// Statement that counts the tables with the name given as a parameter in our schema.
     pub(crate) table_exists: &'static str,
-    /// Waits for and takes the lock under which the schema is changed; empty where `begin` does that.
+    /// Statement that waits for the lock under which the schema is changed; empty if `begin` takes it.
     pub(crate) lock: &'static str,
-    /// Gives that lock back; empty where the end of the transaction does.
+    /// Statement that releases that lock; empty if the end of the transaction does.
     pub(crate) unlock: &'static str,
-    /// The whole schema, for a new database.
+    /// Statements that create the whole schema in a new database.
     pub(crate) schema: &'static str,
-    /// What brings version n of the schema to n + 1 stands at n - 1.
+    /// Statements that migrate the schema; those from version n to n + 1 are at index n - 1.
     pub(crate) migrations: &'static [&'static str],
 }
 
 impl Dialect {
-    /// Reads a text in up to so many bytes.
+    /// Returns the expression that reads the text `column` if it has at most `most` bytes.
     pub(crate) fn bounded(&self, column: &str, most: usize) -> String {
         let (more, most) = ((most + 1).to_string(), most.to_string());
         self.bounded.replace("{most}", &most).replace("{more}", &more).replace("{}", column)
     }
 
-    /// The condition that `columns`, in their order, come after the values of parameters. Each parameter but the last is
-    /// given twice.
+    /// Returns the condition that `columns`, in their order, come after the values of parameters. Each parameter but
+    /// the last is given twice.
     ///
-    /// Pages are read by it, and it must be written so that the index that begins with these columns is entered at the
-    /// right place. PostgreSQL does not see that place in a condition with `OR`, and MariaDB sees it nowhere else.
+    /// Pages are read with it, so it must be written so that the database seeks in the index that begins with these
+    /// columns. PostgreSQL does not do so for a condition with `OR`, and MariaDB does so for no other form.
     pub(crate) fn after(&self, columns: &[&str]) -> String {
         self.beyond(columns, "{}")
     }
 
-    /// The same where the first column is a time, given as a text.
+    /// Returns the same condition for a first column that is a time, given as text.
     pub(crate) fn since(&self, columns: &[&str]) -> String {
         self.beyond(columns, self.time_value)
     }
 
-    /// The condition that a row is of the domain given by two parameters, and that `columns` come after the values of the
-    /// next ones, as [`Dialect::after`]. Ordered by the domain and the columns, it is a page of that domain.
+    /// Returns the condition that a row belongs to the domain given by two parameters, and that `columns` come after
+    /// the values of the next ones, as in [`Dialect::after`]. Ordered by the domain and the columns, this reads a page
+    /// of that domain.
     ///
-    /// To ask for an equal domain would let a database read all of them in the order of the columns and leave out the
-    /// others, which is a good plan only where rows of this one are everywhere.
+    /// A comparison for equality would let a database scan all domains in the order of the columns and filter, which is
+    /// a good plan only if rows of this domain are everywhere.
     pub(crate) fn within(&self, domain: &str, columns: &[&str]) -> String {
         match self.row_values {
             true => {
@@ -361,7 +366,7 @@ impl Dialect {
         condition
     }
 
-    /// `sql` with its question marks as this database writes parameters.
+    /// Returns `sql` with its question marks replaced by the placeholders of this database.
     pub(crate) fn placeholders(&self, sql: &str) -> String {
         if !self.numbered {
             return sql.to_owned();

@@ -1,29 +1,31 @@
-//! A database of the tests that can be restarted, taken away and made read only. Its connections do nothing.
+//! A fake database for tests that can be restarted, stopped and made read only. Its connections do nothing.
 
 use super::driver::{Connection, Dialect, Driver, DriverError, Needs, Param, Rights, Row, Standing, Statement};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// One host of it.
+/// One host of the fake database.
 #[derive(Default)]
 pub(super) struct Fake {
     age: AtomicU64,
     pub(super) away: AtomicBool,
     pub(super) full: AtomicBool,
     pub(super) read_only: AtomicBool,
-    /// It panics when it is connected to, or when a connection is used.
+    /// If true, connecting panics.
     pub(super) panics: AtomicBool,
+    /// If true, using a connection panics.
     pub(super) panics_at_work: AtomicBool,
     pub(super) connects: AtomicUsize,
-    /// Milliseconds that a connect takes.
+    /// Duration of a connect in milliseconds.
     pub(super) connect_takes: AtomicU64,
     connecting: AtomicUsize,
-    /// The most connects that were under way at the same time.
+    /// Largest number of connects that ran at the same time.
     pub(super) most_at_once: AtomicUsize,
     pub(super) pings: AtomicUsize,
-    /// Statements that were run, and those that failed.
+    /// Number of statements that succeeded.
     pub(super) done: AtomicUsize,
+    /// Number of uses of a dead connection.
     failed: AtomicUsize,
 }
 
@@ -124,24 +126,24 @@ impl Connection for FakeConnection {
     }
 }
 
-/// The least that can be done with a connection.
+/// Runs a statement that does nothing.
 pub(super) fn touch(connection: &mut dyn Connection) -> Result<(), DriverError> {
     connection.batch("")
 }
 
 impl Fake {
-    /// All connections are dead.
+    /// Makes all existing connections dead.
     pub(super) fn restart(&self) {
         self.age.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Takes it away: there are no new connections either.
+    /// Makes all existing connections dead, and connecting fail.
     pub(super) fn stop(&self) {
         self.away.store(true, Ordering::SeqCst);
         self.restart();
     }
 
-    /// How often a dead connection was used.
+    /// Returns the number of uses of a dead connection.
     pub(super) fn failed(&self) -> usize {
         self.failed.load(Ordering::SeqCst)
     }

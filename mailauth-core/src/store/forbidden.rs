@@ -1,22 +1,22 @@
-//! What to do about a statement that the database refuses because its user has no right to it.
+//! Advice about a statement that the database refuses because its user lacks a privilege.
 
 use crate::config::{DatabaseConfig, DatabaseUrl, DatabaseUser};
 
-/// Who asks, and where the rights of each role are written.
+/// The database user, and the file that lists the privileges of each role.
 pub(super) struct Asker {
-    /// As in the URL.
+    /// Name of the user in the URL.
     name: String,
     user: DatabaseUser,
-    /// The file with the grants.
+    /// File with the grants of each role.
     grants: &'static str,
     /// Tables that deliveries change.
     delivery: Vec<String>,
-    /// It is the administrator's command, and not a daemon.
+    /// True for the administrator's command, false for a daemon.
     is_command: bool,
 }
 
 impl Asker {
-    /// Returns the user of a database that has users.
+    /// Returns the user of a database; `None` if the database has no users.
     pub fn of(config: &DatabaseConfig, is_command: bool) -> Option<Self> {
         let (server, grants) = match &config.url {
             DatabaseUrl::Sqlite { .. } => return None,
@@ -27,54 +27,55 @@ impl Asker {
         Some(Asker { name, user, grants, delivery: Vec::new(), is_command })
     }
 
-    /// The same, where deliveries change these tables.
+    /// Sets the tables that deliveries change.
     pub fn delivering(self, tables: Vec<String>) -> Self {
         Asker { delivery: tables, ..self }
     }
 
-    /// Returns what to do, given what the server said: the right first.
+    /// Returns what to do, given the server's message, which begins with the missing privilege.
     pub fn advice(&self, said: &str) -> String {
         let Asker { name, user, grants, .. } = self;
         let section = user.section();
         let Some(role) = self.role(said) else {
-            let who = format!("the user {name} ([{section}] url) may not make or alter tables");
-            return format!("{who}; {}", self.cure("one that may", "let it own the tables, or make them"));
+            let problem = format!("the user {name} ([{section}] url) may not create or alter tables");
+            let own = "make it the owner of the tables, or allow it to create them";
+            return format!("{problem}; {}", self.remedy("one that may", own));
         };
-        let who = format!("the user {name} ([{section}] url) lacks a right that the role {role} of {grants} has");
-        let cure = match (user, role) {
+        let problem = format!("the user {name} ([{section}] url) lacks a privilege of the role {role} in {grants}");
+        let advice = match (user, role) {
             (DatabaseUser::Only, role) if role.starts_with("mailauth_writer") => "",
-            (DatabaseUser::Only | DatabaseUser::Daemon, _) => "give that role to this user",
+            (DatabaseUser::Only | DatabaseUser::Daemon, _) => "grant that role to this user",
             _ => "",
         };
-        match cure {
-            "" => format!("{who}; {}", self.cure("one with that role", "give that role to this user")),
-            cure => format!("{who}; {cure}"),
+        match advice {
+            "" => format!("{problem}; {}", self.remedy("one with that role", "grant that role to this user")),
+            advice => format!("{problem}; {advice}"),
         }
     }
 
-    /// What to do where another user may be meant for it.
-    fn cure(&self, other: &str, this: &str) -> String {
+    /// Returns what to do if a separate user may be configured for this: about the `other` user, or about `this` one.
+    fn remedy(&self, other: &str, this: &str) -> String {
         match &self.user {
             DatabaseUser::Administrator => this.to_owned(),
-            DatabaseUser::Substitute(why) => format!("that of [admin] could not be used: {why}"),
+            DatabaseUser::Substitute(why) => format!("the user in [admin] could not be used: {why}"),
             DatabaseUser::Only | DatabaseUser::Daemon => {
-                format!("name {other} in [admin] url and password_file, which the mailauth command then uses")
+                format!("configure {other} in [admin] url and password_file, for the mailauth command to use")
             }
         }
     }
 
-    /// Returns true if it may be an account that is changed, and not a message that is delivered.
+    /// Returns true if the statement may be a change of an account by the administrator, rather than a delivery.
     fn administers(&self) -> bool {
         self.is_command && self.user != DatabaseUser::Daemon
     }
 
-    /// The role that has the right; none where it takes an administrator of the database.
+    /// Returns the role that has the privilege; `None` if only an administrator of the database does.
     fn role(&self, said: &str) -> Option<&'static str> {
         let right = said.split([' ', ',', ':']).next().unwrap_or_default();
         let of_delivery = self.delivery.iter().any(|table| said.contains(table.as_str()));
         match right {
             "SELECT" | "INSERT" | "UPDATE" if of_delivery && self.administers() => {
-                Some("mailauth_writer, or for deliveries alone mailauth_delivery,")
+                Some("mailauth_writer (or mailauth_delivery for deliveries only)")
             }
             "SELECT" | "INSERT" | "UPDATE" if of_delivery => Some("mailauth_delivery"),
             "SELECT" => Some("mailauth_reader"),
@@ -96,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn the_role_is_named_that_has_the_right() {
+    fn the_advice_names_the_role_that_has_the_privilege() {
         let (command, daemon) = (asker(DatabaseUser::Only, true), asker(DatabaseUser::Only, false));
         for (said, of_command, of_daemon) in [
             ("SELECT command denied for table `accounts`", "mailauth_reader", "mailauth_reader"),
@@ -104,21 +105,21 @@ mod tests {
             ("UPDATE: permission denied for table accounts", "mailauth_writer", "mailauth_password"),
             (
                 "UPDATE command denied for table `mailbox_use`",
-                "mailauth_writer, or for deliveries alone mailauth_delivery,",
+                "mailauth_writer (or mailauth_delivery for deliveries only)",
                 "mailauth_delivery",
             ),
             ("DELETE command denied for table `accounts`", "mailauth_writer", "mailauth_writer"),
         ] {
             assert!(
-                command.advice(said).contains(&format!("the role {of_command} of schema/grants.mysql.sql")),
+                command.advice(said).contains(&format!("the role {of_command} in schema/grants.mysql.sql")),
                 "{said}"
             );
-            assert!(daemon.advice(said).contains(&format!("the role {of_daemon} of ")), "{said}");
+            assert!(daemon.advice(said).contains(&format!("the role {of_daemon} in ")), "{said}");
         }
         for said in ["CREATE command denied", "must be owner of table accounts", "permission denied for schema public"]
         {
             assert!(
-                command.advice(said).contains("may not make or alter tables; name one that may in [admin] url"),
+                command.advice(said).contains("may not create or alter tables; configure one that may in [admin] url"),
                 "{said}"
             );
         }
@@ -129,17 +130,17 @@ mod tests {
         let said = "DELETE command denied";
         let advice = |user| asker(user, true).advice(said);
         assert!(advice(DatabaseUser::Only).ends_with(
-            "; name one with that role in [admin] url and password_file, which the mailauth command then uses"
+            "; configure one with that role in [admin] url and password_file, for the mailauth command to use"
         ));
         let admin = advice(DatabaseUser::Administrator);
         assert!(
-            admin.contains("the user mail ([admin] url)") && admin.ends_with("; give that role to this user"),
+            admin.contains("the user mail ([admin] url)") && admin.ends_with("; grant that role to this user"),
             "{admin}"
         );
         let why = "/p cannot be read";
         assert!(
             advice(DatabaseUser::Substitute(why.into()))
-                .ends_with("; that of [admin] could not be used: /p cannot be read")
+                .ends_with("; the user in [admin] could not be used: /p cannot be read")
         );
     }
 }

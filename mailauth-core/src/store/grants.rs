@@ -1,26 +1,26 @@
-//! Reads what `SHOW GRANTS` of MySQL and MariaDB prints, such as
+//! Parses the output of `SHOW GRANTS` of MySQL and MariaDB, such as
 //! ``GRANT SELECT, UPDATE (`password`) ON `mail`.`accounts` TO `mailauth`@`%` ``, and compares it with what is needed.
 
 use super::cure::{self, Held, Revoke, Words};
 use super::driver::{Delivery, Needs, Rights};
 use std::collections::BTreeSet;
 
-/// One right on one object.
+/// One privilege on one object.
 #[derive(Debug, PartialEq, Eq)]
 struct Right {
     /// `SELECT`, `ALL PRIVILEGES`, `GRANT OPTION`...
     name: String,
-    /// The columns it is for; none is all.
+    /// Columns that it is limited to; empty for the whole object.
     columns: Vec<String>,
     /// `*.*`, `mail.*`, `mail.accounts`.
     object: String,
-    /// The same, quoted as the server has it.
+    /// The object, quoted as the server prints it.
     quoted: String,
-    /// Who has it, quoted: the user, or one of its roles.
+    /// The user or role that has it, quoted.
     grantee: String,
 }
 
-/// A role, quoted, and who has it: the user, or another role.
+/// The grant of a role to the user or to another role, both quoted.
 #[derive(Debug, PartialEq, Eq)]
 struct Membership {
     role: String,
@@ -28,65 +28,69 @@ struct Membership {
 }
 
 impl Right {
+    /// Returns true if it includes the privilege `name` on this table.
     fn covers(&self, name: &str, database: &str, table: &str) -> bool {
         let named = self.name == name || self.name == "ALL PRIVILEGES";
         named && [format!("{database}.{table}"), format!("{database}.*"), "*.*".to_owned()].contains(&self.object)
     }
 
-    /// Returns true if it is the same right, whoever has it.
+    /// Returns true if `other` is the same privilege, whatever its grantee.
     fn is_same(&self, other: &Right) -> bool {
         (&self.name, &self.columns, &self.object) == (&other.name, &other.columns, &other.object)
     }
 
-    /// Which table of `database` it is for; empty where it is for something else, or for more.
+    /// Returns the table of `database` that it is on; empty if it is on something else, or on more than one table.
     fn table(&self, database: &str) -> &str {
         self.object.strip_prefix(database).and_then(|rest| rest.strip_prefix('.')).unwrap_or_default()
     }
 
+    /// Returns true if a daemon needs it.
     fn is_needed(&self, database: &str, needs: &Needs) -> bool {
         self.name == "USAGE" || needs.justify(&self.name, &self.columns, self.table(database))
     }
 
+    /// Returns the statement that revokes it.
     fn revoke(&self) -> Revoke {
-        // Everybody's, which MariaDB has as a role whose name is a word and no name.
+        // On MariaDB, privileges of all users belong to PUBLIC, which is a keyword and must not be quoted.
         let from = if self.grantee == EVERYBODY { "PUBLIC" } else { &self.grantee };
         Revoke::Right { right: self.quoted_name(), from: format!("ON {} FROM {from}", self.quoted) }
     }
 
-    /// Returns true if only an administrator of the server has such a right.
+    /// Returns true if it makes its user an administrator of the server.
     fn administers(&self) -> bool {
         self.object == "*.*" && ADMINISTRATORS.contains(&self.name.as_str())
     }
 
-    /// Its name, and what it is for.
+    /// Returns its name and its object, for reports.
     fn named(&self) -> (String, String) {
         let name = match self.columns.is_empty() {
             true => self.name.clone(),
             false => format!("{} ({})", self.name, self.columns.join(", ")),
         };
-        let of_all = if self.grantee == EVERYBODY { " (a right of every user)" } else { "" };
+        let of_all = if self.grantee == EVERYBODY { " (granted to every user)" } else { "" };
         (name, format!("{}{of_all}", self.object))
     }
 
+    /// Returns the statement that grants it to a role.
     fn grant_to(&self, role: &str) -> String {
         format!("GRANT {} ON {} TO {role}", self.quoted_name(), self.quoted)
     }
 
-    /// Its name, with its columns if it is for some alone.
+    /// Returns its name, with its columns if it is limited to some.
     fn quoted_name(&self) -> String {
         let columns: Vec<_> = self.columns.iter().map(|column| quote(column)).collect();
         if columns.is_empty() { self.name.clone() } else { format!("{} ({})", self.name, columns.join(", ")) }
     }
 }
 
-/// The user of MariaDB whose rights all others have.
+/// The grantee on MariaDB whose privileges all users have.
 const EVERYBODY: &str = "`PUBLIC`";
 
-/// Rights to a whole server by which a user administers it.
+/// Privileges on a whole server that make a user an administrator.
 const ADMINISTRATORS: [&str; 7] =
     ["ALL PRIVILEGES", "GRANT OPTION", "SUPER", "CREATE USER", "SYSTEM_USER", "CREATE ROLE", "ROLE_ADMIN"];
 
-/// Those of these rights, each to a whole table, that no line of `SHOW GRANTS` gives.
+/// Returns those of the `wanted` privileges, each on a whole table, that no line of `SHOW GRANTS` gives.
 pub(super) fn lacking(lines: &[String], database: &str, wanted: &[(&str, &str)]) -> Vec<String> {
     let rights: Vec<Right> = lines.iter().flat_map(|line| parse(line)).collect();
     let lacks = |(name, table): &&(&str, &str)| {
@@ -96,7 +100,7 @@ pub(super) fn lacking(lines: &[String], database: &str, wanted: &[(&str, &str)])
     cure::by_object(wanted.iter().filter(lacks).map(named))
 }
 
-/// What the lines of `SHOW GRANTS` of `user`, such as `mail@%`, come to.
+/// Compares the lines of `SHOW GRANTS` of `user`, such as `mail@%`, with what is needed.
 pub(super) fn compare(lines: &[String], user: &str, database: &str, needs: &Needs) -> Rights {
     let rights: Vec<Right> = lines.iter().flat_map(|line| parse(line)).collect();
     let missing_read =
@@ -117,12 +121,12 @@ pub(super) fn compare(lines: &[String], user: &str, database: &str, needs: &Need
         out.cure = own_user(user, database, needs);
     } else if !(out.missing.is_empty() && out.too_wide.is_empty()) {
         let memberships: Vec<_> = lines.iter().filter_map(|line| membership(line)).collect();
-        out.cure = cure(&rights, &memberships, user, database, needs);
+        out.cure = corrections(&rights, &memberships, user, database, needs);
     }
     out
 }
 
-/// The statements that make a user for the daemon, beside the administrator `user`.
+/// Returns the statements that create a user for the daemon, separate from the administrator `user`.
 fn own_user(user: &str, database: &str, needs: &Needs) -> Vec<String> {
     let (name, host) = user.rsplit_once('@').unwrap_or((user, "localhost"));
     let name = if name == cure::DAEMON { "mailauth_daemon" } else { cure::DAEMON };
@@ -132,8 +136,8 @@ fn own_user(user: &str, database: &str, needs: &Needs) -> Vec<String> {
     statements
 }
 
-/// The statements that mend it.
-fn cure(rights: &[Right], memberships: &[Membership], user: &str, database: &str, needs: &Needs) -> Vec<String> {
+/// Returns the statements that correct the privileges of `user`.
+fn corrections(rights: &[Right], memberships: &[Membership], user: &str, database: &str, needs: &Needs) -> Vec<String> {
     let words = Mysql { user: quoted_user(user), database };
     let held: Vec<Held> = rights
         .iter()
@@ -153,7 +157,7 @@ fn cure(rights: &[Right], memberships: &[Membership], user: &str, database: &str
     cure::plan(&held, needs, delivers, &words)
 }
 
-/// The roles of `user` by which it has what `grantee` has; none where that is the user.
+/// Returns the roles of `user` that lead to `grantee`; none if `grantee` is the user itself.
 fn ways(user: &str, grantee: &str, memberships: &[Membership]) -> Vec<String> {
     if grantee == user {
         return Vec::new();
@@ -171,12 +175,13 @@ fn ways(user: &str, grantee: &str, memberships: &[Membership]) -> Vec<String> {
     direct.iter().filter(leads_there).cloned().collect()
 }
 
-/// The roles that were granted to `member` itself.
+/// Returns the roles that are granted to `member` directly.
 fn roles_of<'m>(member: &str, memberships: &'m [Membership]) -> impl Iterator<Item = &'m str> {
     let member = member.to_owned();
     memberships.iter().filter(move |membership| membership.member == member).map(|membership| membership.role.as_str())
 }
 
+/// The quoting of names on MySQL and MariaDB.
 struct Mysql<'d> {
     user: String,
     database: &'d str,
@@ -196,12 +201,12 @@ impl Words for Mysql<'_> {
     }
 }
 
-/// A name as both servers read it whatever their sql_mode.
+/// Quotes a name so that both servers accept it, whatever their sql_mode.
 fn quote(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
 }
 
-/// The roles in `CURRENT_ROLE()`, such as ``  `reader`@`%`,`writer`@`%`  ``, quoted; none of `NONE`.
+/// Parses `CURRENT_ROLE()`, such as ``  `reader`@`%`,`writer`@`%`  ``, into quoted roles; `NONE` has none.
 pub(super) fn roles(list: &str) -> Vec<String> {
     let (mut roles, mut rest) = (Vec::new(), list);
     while !rest.is_empty() && rest != "NONE" {
@@ -212,7 +217,7 @@ pub(super) fn roles(list: &str) -> Vec<String> {
     roles
 }
 
-/// The lines of `SHOW GRANTS ... USING role` that are not in the user's `own`, as those of the role.
+/// Returns the privileges in `SHOW GRANTS ... USING role` that are not in the user's `own`, as grants to the role.
 pub(super) fn by_role(own: &[String], with: &[String], role: &str) -> Vec<String> {
     let own: Vec<Right> = own.iter().flat_map(|line| parse(line)).collect();
     let is_own = |right: &Right| own.iter().any(|other| other.is_same(right));
@@ -220,7 +225,7 @@ pub(super) fn by_role(own: &[String], with: &[String], role: &str) -> Vec<String
     theirs.map(|right| right.grant_to(role)).collect()
 }
 
-/// `CURRENT_USER()`, whose host has no `@`.
+/// Quotes the value of `CURRENT_USER()`, whose host part contains no `@`.
 pub(super) fn quoted_user(user: &str) -> String {
     match user.rsplit_once('@') {
         Some((name, host)) => format!("{}@{}", quote(name), quote(host)),
@@ -228,7 +233,7 @@ pub(super) fn quoted_user(user: &str) -> String {
     }
 }
 
-/// The columns of `wanted` that may not be written to, if there are any.
+/// Returns those of the `wanted` columns that the user may not update, if there are any.
 fn unwritable(rights: &[Right], database: &str, table: &str, wanted: &[String]) -> Option<String> {
     let may_update = |column: &String| {
         rights.iter().any(|right| {
@@ -239,7 +244,8 @@ fn unwritable(rights: &[Right], database: &str, table: &str, wanted: &[String]) 
     (!unwritable.is_empty()).then(|| unwritable.join(", "))
 }
 
-/// The rights that are missing of a user that has some right to the tables of what mailboxes hold, and so delivers mail.
+/// Returns the missing privileges of a user that delivers mail, as it has some privilege on the tables of mailbox
+/// usage.
 fn undelivered(rights: &[Right], database: &str, needs: &Needs) -> Vec<String> {
     let of_table = |delivery: &Delivery| {
         let lacks = |name: &&str| !rights.iter().any(|right| right.covers(name, database, &delivery.table));
@@ -252,14 +258,14 @@ fn undelivered(rights: &[Right], database: &str, needs: &Needs) -> Vec<String> {
     needs.delivery.iter().flat_map(of_table).collect()
 }
 
-/// The rights of one line; none of a line that grants a role.
+/// Parses the privileges of one line; a line that grants a role has none.
 fn parse(line: &str) -> Vec<Right> {
     let Some((names, rest)) = line.strip_prefix("GRANT ").and_then(|rest| split_outside(rest, " ON ")) else {
         return Vec::new();
     };
     let (quoted, rest) = split_outside(rest, " TO ").unwrap_or((rest, ""));
     let grantee = names_at(rest);
-    // A backslash keeps the letters _ and % of a database's name from being wildcards.
+    // A backslash escapes the wildcards _ and % in the name of a database.
     let object = unquoted(quoted).replace('\\', "");
     let right = |name: &str, columns| Right {
         name: name.trim().to_owned(),
@@ -289,14 +295,14 @@ fn parse(line: &str) -> Vec<Right> {
     rights
 }
 
-/// What a line says that grants a role.
+/// Parses a line that grants a role; returns `None` for any other line.
 fn membership(line: &str) -> Option<Membership> {
     let rest = line.strip_prefix("GRANT ").filter(|rest| split_outside(rest, " ON ").is_none())?;
     let (role, member) = split_outside(rest, " TO ")?;
     Some(Membership { role: names_at(role), member: names_at(member) })
 }
 
-/// `text` at the first `word` that is not within quotes.
+/// Splits `text` at the first `word` outside quotes.
 fn split_outside<'t>(text: &'t str, word: &str) -> Option<(&'t str, &'t str)> {
     let mut quote = None;
     for (at, c) in text.char_indices() {
@@ -314,7 +320,7 @@ fn split_outside<'t>(text: &'t str, word: &str) -> Option<(&'t str, &'t str)> {
     None
 }
 
-/// The name at the beginning of `text`, and another after an `@`, each in our quotes.
+/// Returns the name at the beginning of `text`, with the one after an `@` if there is one, each quoted by [`quote`].
 fn names_at(text: &str) -> String {
     let end = split_outside(text, " ").map_or(text, |(name, _)| name);
     match split_outside(end, "@") {
@@ -323,12 +329,12 @@ fn names_at(text: &str) -> String {
     }
 }
 
-/// `text` with the quotes of its names undone.
+/// Removes the quotes of the names in `text`.
 fn unquoted(text: &str) -> String {
     let (mut out, mut quote, mut chars) = (String::with_capacity(text.len()), None, text.chars().peekable());
     while let Some(c) = chars.next() {
         match quote {
-            // A quote within is there twice.
+            // A quote inside a name is doubled.
             Some(open) if c == open && chars.next_if_eq(&open).is_some() => out.push(c),
             Some(open) if c == open => quote = None,
             None if c == '`' || c == '\'' => quote = Some(c),
@@ -377,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn who_delivers_needs_all_of_it() {
+    fn a_user_that_delivers_needs_all_privileges_for_it() {
         let daemon = [
             "GRANT SELECT, UPDATE (`updated_at`, `password`) ON `mail`.`accounts` TO `m`@`%`",
             "GRANT SELECT ON `mail`.`domains` TO `m`@`%`",
@@ -387,7 +393,7 @@ mod tests {
         assert_eq!(with("SELECT, INSERT, UPDATE (`bytes`)"), (vec![], vec![]));
         let (too_wide, missing) = with("SELECT, UPDATE (`login`), DELETE");
         assert_eq!(too_wide, ["UPDATE (login), DELETE on mail.mailbox_use"]);
-        let lacking = |right: &str| format!("{right} on mailbox_use (quotas of domains cannot be kept)");
+        let lacking = |right: &str| format!("{right} on mailbox_use (domain quotas cannot be enforced)");
         assert_eq!(missing, [lacking("INSERT"), lacking("UPDATE (bytes)")]);
     }
 
@@ -403,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn an_administrator_loses_nothing_and_the_daemon_is_given_a_user_of_its_own() {
+    fn an_administrator_keeps_its_rights_and_the_daemon_gets_a_user() {
         for great in [
             "GRANT ALL PRIVILEGES ON *.* TO `root`@`localhost` IDENTIFIED VIA unix_socket WITH GRANT OPTION",
             "GRANT SELECT, INSERT, SHUTDOWN, SUPER, CREATE USER ON *.* TO `root`@`localhost`",
@@ -423,21 +429,21 @@ mod tests {
     }
 
     #[test]
-    fn the_rights_of_every_user_to_a_database_for_trying_are_one_line_each() {
+    fn privileges_of_every_user_are_one_line_for_each_database() {
         let lines = [
             "GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP ON `test`.* TO PUBLIC",
             "GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP ON `test\\_%`.* TO PUBLIC",
         ];
         let (too_wide, _) = of(&lines);
         let rights = "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP";
-        let line = |object: &str| format!("{rights} on {object} (a right of every user)");
+        let line = |object: &str| format!("{rights} on {object} (granted to every user)");
         assert_eq!(too_wide, [line("test.*"), line("test_%.*")]);
-        let statements = cure("m@%", &lines);
+        let statements = corrected("m@%", &lines);
         let revoke = |object: &str| format!("REVOKE {rights} ON {object} FROM PUBLIC");
         assert_eq!(statements[..2], [revoke("`test`.*"), revoke("`test\\_%`.*")]);
     }
 
-    fn cure(user: &str, lines: &[&str]) -> Vec<String> {
+    fn corrected(user: &str, lines: &[&str]) -> Vec<String> {
         let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
         compare(&lines, user, "mail", &needs()).cure
     }
@@ -453,8 +459,8 @@ mod tests {
             "GRANT UPDATE (`password`, `updated_at`) ON `mail`.`accounts` TO `m`@`%`",
             "GRANT SELECT ON `mail`.`domains` TO `m`@`%`",
         ];
-        assert_eq!(cure("m@%", &lines), statements);
-        let all = cure("m@%", &["GRANT ALL PRIVILEGES ON `ma\\_il`.* TO 'm'@'%' WITH GRANT OPTION"]);
+        assert_eq!(corrected("m@%", &lines), statements);
+        let all = corrected("m@%", &["GRANT ALL PRIVILEGES ON `ma\\_il`.* TO 'm'@'%' WITH GRANT OPTION"]);
         assert_eq!(
             all[..2],
             ["REVOKE ALL PRIVILEGES ON `ma\\_il`.* FROM `m`@`%`", "REVOKE GRANT OPTION ON `ma\\_il`.* FROM `m`@`%`"]
@@ -462,7 +468,7 @@ mod tests {
     }
 
     #[test]
-    fn a_role_with_too_many_rights_is_left_and_not_changed() {
+    fn a_role_with_too_many_rights_is_revoked_and_not_changed() {
         let lines = [
             "GRANT `both` TO `m`@`%`",
             "GRANT `reader` TO `m`@`%`",
@@ -472,22 +478,22 @@ mod tests {
             "GRANT UPDATE (`password`, `updated_at`) ON `mail`.`accounts` TO `m`@`%`",
         ];
         let statements = ["REVOKE `both` FROM `m`@`%`", "GRANT SELECT ON `mail`.`accounts` TO `m`@`%`"];
-        assert_eq!(cure("m@%", &lines), statements);
+        assert_eq!(corrected("m@%", &lines), statements);
     }
 
     #[test]
-    fn a_right_to_all_columns_takes_those_to_some_with_it() {
+    fn revoking_a_table_right_revokes_its_column_rights_too() {
         let lines = ["GRANT SELECT, UPDATE, UPDATE (`password`, `updated_at`) ON `mail`.`accounts` TO `m`@`%`"];
         let statements = [
             "REVOKE UPDATE ON `mail`.`accounts` FROM `m`@`%`",
             "GRANT UPDATE (`password`, `updated_at`) ON `mail`.`accounts` TO `m`@`%`",
             "GRANT SELECT ON `mail`.`domains` TO `m`@`%`",
         ];
-        assert_eq!(cure("m@%", &lines), statements);
+        assert_eq!(corrected("m@%", &lines), statements);
     }
 
     #[test]
-    fn what_mysql_says_of_a_role_is_told_from_the_users_own_rights() {
+    fn on_mysql_rights_of_a_role_are_told_from_the_users_own() {
         assert_eq!(roles("NONE"), [""; 0]);
         assert_eq!(roles("`a,b`@`%`,`writer`@`%`"), ["`a,b`@`%`", "`writer`@`%`"]);
         let lines = |lines: &[&str]| lines.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>();
@@ -514,7 +520,7 @@ mod tests {
     #[test]
     fn names_that_look_like_a_grant_stay_names() {
         let lines = ["GRANT SELECT, DROP ON `mail`.`domains` TO `a`` ON b TO c`@`10.0.%` REQUIRE SSL"];
-        let statements = cure("a` ON b TO c@10.0.%", &lines);
+        let statements = corrected("a` ON b TO c@10.0.%", &lines);
         assert_eq!(statements[0], "REVOKE DROP ON `mail`.`domains` FROM `a`` ON b TO c`@`10.0.%`");
         assert_eq!(
             statements[1],
@@ -524,7 +530,7 @@ mod tests {
     }
 
     #[test]
-    fn who_delivered_by_too_wide_a_right_goes_on_to_deliver() {
+    fn a_user_that_delivered_by_a_wide_right_still_delivers() {
         let needs = Needs { tables: vec!["accounts".into(), "mailbox_use".into()], ..needs() };
         let lines = ["GRANT ALL PRIVILEGES ON `mail`.* TO `m`@`%`".to_owned()];
         let statements = compare(&lines, "m@%", "mail", &needs).cure;

@@ -1,7 +1,8 @@
-//! Contains panics of database drivers, which are other people's code.
+//! Contains panics in database drivers, which depend on third-party code.
 //!
-//! A panic inside a driver becomes [`DriverError::Lost`], and the connection on which it happened is broken. So it costs no
-//! thread of a pool, no lease and no answer, and a program that serves one login ends with "not now".
+//! A panic inside a driver becomes [`DriverError::Lost`], and the connection on which it happened is broken. So it does
+//! not end a thread of a pool, leak a connection or lose an answer, and a program that serves one login answers "not
+//! now".
 
 use super::administration::CharacterSet;
 use super::driver::{Connection, Dialect, Driver, DriverError, Needs, Param, Rights, Row, Standing, Statement};
@@ -9,7 +10,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-/// A driver whose panics are errors, and so are those of its connections.
+/// A driver that converts panics of the inner one and of its connections to errors.
 pub(super) struct Guarded(pub(super) Arc<dyn Driver>);
 
 impl Driver for Guarded {
@@ -35,15 +36,16 @@ impl Driver for Guarded {
     }
 }
 
-/// A connection whose panics are errors. After one the inner connection is gone.
+/// A connection that converts panics to errors. After a panic the inner connection is dropped.
 struct GuardedConnection {
     connection: Option<Box<dyn Connection>>,
 }
 
 impl GuardedConnection {
+    /// Runs `work` on the inner connection, and converts a panic to an error.
     fn run<T>(&mut self, work: impl FnOnce(&mut dyn Connection) -> Result<T, DriverError>) -> Result<T, DriverError> {
         let Some(connection) = &mut self.connection else {
-            return Err(DriverError::Lost("the connection is closed since its driver panicked".into()));
+            return Err(DriverError::Lost("the connection was closed because its driver panicked".into()));
         };
         match catch_unwind(AssertUnwindSafe(|| work(&mut **connection))) {
             Ok(outcome) => outcome,
@@ -54,7 +56,7 @@ impl GuardedConnection {
         }
     }
 
-    /// Drops the inner connection; that may panic too.
+    /// Drops the inner connection, which may panic too.
     fn discard(&mut self) {
         let connection = self.connection.take();
         let _ = catch_unwind(AssertUnwindSafe(|| drop(connection)));
@@ -124,14 +126,15 @@ impl Connection for GuardedConnection {
     }
 }
 
-/// Runs `work`, and returns its panic as an error.
+/// Runs `work`, and converts a panic to an error.
 fn contain<T>(work: impl FnOnce() -> Result<T, DriverError>) -> Result<T, DriverError> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| Err(panicked(&*payload)))
 }
 
+/// Creates the error for the payload of a panic.
 fn panicked(payload: &(dyn Any + Send)) -> DriverError {
     let said = payload.downcast_ref::<String>().map(String::as_str).or_else(|| payload.downcast_ref().copied());
-    DriverError::Lost(format!("the database driver panicked, which is a fault in it: {}", said.unwrap_or("no message")))
+    DriverError::Lost(format!("the database driver panicked, which is a bug in it: {}", said.unwrap_or("no message")))
 }
 
 #[cfg(test)]
@@ -156,7 +159,7 @@ mod tests {
         for (fake, pool) in pools {
             fake.panics.store(true, Ordering::SeqCst);
             let failed = pool.read(touch).unwrap_err();
-            assert!(failed.error.to_string().contains("panicked, which is a fault in it: on purpose"), "{failed:?}");
+            assert!(failed.error.to_string().contains("panicked, which is a bug in it: on purpose"), "{failed:?}");
             assert!(!pool.state().live);
             fake.panics.store(false, Ordering::SeqCst);
             let start = Instant::now();
@@ -168,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_in_a_query_breaks_that_connection_and_the_read_is_done_on_another() {
+    fn a_panic_in_a_query_breaks_its_connection_and_the_read_is_repeated() {
         let fake = Arc::new(Fake::default());
         let pool = Pool::many(driver(&fake), 1, DEADLINE);
         pool.read(touch).unwrap();
@@ -183,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_while_a_host_is_asked_leaves_the_thread_that_asks() {
+    fn a_panic_in_a_probe_does_not_end_the_probing_thread() {
         let fakes: [Arc<Fake>; 2] = Default::default();
         let hosts = Hosts::many(fakes.iter().map(driver).collect(), "fakes".into(), 2, DEADLINE);
         fakes[0].panics_at_work.store(true, Ordering::SeqCst);

@@ -1,15 +1,16 @@
-//! The hosts that hold one database, and which of them is asked.
+//! The hosts that hold one database, and the choice of the host for each read and write.
 //!
-//! Reads go to the first host, in the configured order, that is fit: it answered when it was asked last. When it fails,
-//! the next one is asked within the same deadline, of which each attempt has its share. Writes go to the first host that
-//! says just then that it takes them, and are sent once. Where nobody is fit, everybody is tried; reads more than once
-//! while that has only just begun, for it may be over soon: a Galera cluster has no quorum while a node joins or leaves.
+//! Reads go to the first available host in the configured order; a host is available if it answered the last time it
+//! was used. If the read fails there, the next host is tried within the same deadline, of which each attempt gets a
+//! share. Writes go to the first host that reports at that moment that it is writable, and are sent once. If no host is
+//! available, all are tried. Reads retry while the last host has only just become unavailable, because that may be over
+//! soon: a Galera cluster has no quorum while a node joins or leaves.
 //!
-//! A daemon with several hosts asks each of them about once a second what it can be used for, on a thread and a connection
-//! of its own: so a host that came back, or was promoted, is used again within seconds, and one that takes connections and
-//! does nothing else is left alone. With a connection of its own, the thread does not compete with the pool for one where
-//! the server has no more to give. A host that is full is fit as long as the pool's connections to it work. A command asks
-//! when it begins, and reads where it would write.
+//! A daemon with several hosts probes each of them about once a second, on a separate thread and connection. So a host
+//! that came back or was promoted is used within seconds, and a host that accepts connections and then hangs is
+//! avoided. Because of the separate connection, the probe does not compete with the pool when the server is at its
+//! connection limit. A full host is available as long as the pool's connections to it work. A command probes the hosts
+//! when it starts, and reads from the host that it would write to.
 
 use super::driver::{Connection, Driver, DriverError, Refusal, Standing};
 use super::forbidden::Asker;
@@ -21,50 +22,50 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::Builder;
 use std::time::{Duration, Instant};
 
-/// Between two questions to a host, and by how much they differ at random, so that many daemons do not ask in step.
+/// Interval between two probes of a host, and its random extension, so that many daemons do not probe in step.
 const ROUND: Duration = Duration::from_millis(800);
 const JITTER: Duration = Duration::from_millis(400);
 
-/// For so long after the last host became unfit, reads try them again, and after what pause.
+/// Time after the last host became unavailable during which reads retry, and the pause between two tries.
 const GRACE: Duration = Duration::from_millis(500);
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// The hosts.
+/// The hosts of one database.
 pub(crate) struct Hosts {
     hosts: Vec<Arc<Host>>,
-    /// All of them, for messages.
+    /// Name of the whole database for messages.
     place: String,
     deadline: Duration,
-    /// The user, where the database has users.
+    /// Writes the advice about missing privileges; `None` if the database has no users.
     asker: Option<Asker>,
-    /// A command, which has no threads.
+    /// True for a command, which starts no threads.
     alone: bool,
-    /// What the hosts are at first is asked once.
+    /// Set once a command has probed the hosts.
     asked: OnceLock<()>,
-    /// Dropped, they end the threads that ask.
+    /// Dropping these ends the probing threads.
     _stop: Vec<Sender<()>>,
 }
 
 struct Host {
     pool: Pool,
-    /// The connection of the thread that asks; none for a command.
+    /// Connection of the probing thread; `None` for a command.
     probe: Option<Probe>,
     known: Mutex<Known>,
 }
 
-/// What is known of a host.
+/// The last known state of a host.
 struct Known {
     role: Role,
-    /// Since when it does not answer; nothing where it did when it was asked last, or was not asked.
+    /// Time at which it stopped answering; `None` if it answered last or was not used yet.
     unfit: Option<Instant>,
 }
 
-/// Which host to read from.
+/// The host that a read prefers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wish {
-    /// The one that is preferred.
+    /// The first in the configured order.
     Any,
-    /// One that takes writes, and so has them all; others if there is none.
+    /// A writable one, which has all changes; any other if there is none.
     Primary,
 }
 
@@ -81,7 +82,7 @@ impl Host {
         self.known().unfit.is_none() && self.pool.serves()
     }
 
-    /// Asks what it can be used for, and returns the connection that said it.
+    /// Asks the host for its role; returns it with the connection that was used.
     fn ask(&self) -> Result<(Lease, Role), DriverError> {
         let begin = Instant::now();
         match self.pool.standing() {
@@ -93,7 +94,7 @@ impl Host {
         }
     }
 
-    /// Asks what it can be used for; where there is one, on the connection that is kept for this.
+    /// Asks the host for its role, on the probe's connection if there is one.
     fn probe(&self) {
         let begin = Instant::now();
         let Some(probe) = &self.probe else {
@@ -108,7 +109,7 @@ impl Host {
         }
     }
 
-    /// Takes note of what it can be used for.
+    /// Records that the host answered with this role.
     fn mark_fit(&self, standing: Standing) -> Role {
         let role = match standing {
             Standing::Primary => Role::Primary,
@@ -116,7 +117,7 @@ impl Host {
         };
         let mut known = self.known();
         if known.role != role && known.role != Role::Unknown {
-            tracing::warn!(host = self.place(), "this database host is a {role} now");
+            tracing::warn!(host = self.place(), "this database host is now a {role}");
         }
         if known.unfit.take().is_some() {
             tracing::info!(host = self.place(), "this database host answers again");
@@ -125,8 +126,9 @@ impl Host {
         role
     }
 
-    /// From now on it is not asked before others, until it answers again; unless the error, in work that began at `begin`,
-    /// says nothing of it: it gives no more connections, or was slow once, and still serves us.
+    /// Records that the host failed, so that others are preferred until it answers again. Errors that say nothing about
+    /// the host are ignored: it is full but its connections work, or one statement that began at `begin` was slow and
+    /// others were answered meanwhile.
     fn mark_unfit(&self, error: &DriverError, begin: Instant) {
         let says_nothing = match error {
             DriverError::Behind(_) => true,
@@ -142,7 +144,7 @@ impl Host {
         let mut known = self.known();
         if known.unfit.is_none() {
             known.unfit = Some(Instant::now());
-            tracing::warn!(host = self.place(), %error, "this database host is not asked until it answers again");
+            tracing::warn!(host = self.place(), %error, "this database host is avoided until it answers again");
         }
     }
 
@@ -154,12 +156,12 @@ impl Host {
 }
 
 impl Hosts {
-    /// For a daemon: keeps up to `size` connections to each host, and threads that make them and ask.
+    /// Creates the hosts of a daemon, with up to `size` connections to each and threads that connect and probe.
     pub(super) fn many(drivers: Vec<Arc<dyn Driver>>, place: String, size: usize, deadline: Duration) -> Self {
         let mut hosts = Self::new(drivers, place, deadline, |driver, share| Pool::many(driver, size, share));
         if hosts.hosts.len() > 1 {
             for host in &mut hosts.hosts {
-                // Nobody else has it yet.
+                // The host is not shared yet.
                 Arc::get_mut(host).into_iter().for_each(|host| host.probe = Some(Probe::default()));
             }
             hosts._stop = hosts.hosts.iter().filter_map(watch).collect();
@@ -167,7 +169,7 @@ impl Hosts {
         hosts
     }
 
-    /// For a command: keeps one connection to each host, and starts no thread.
+    /// Creates the hosts of a command, with one connection to each and without threads.
     pub(super) fn one(drivers: Vec<Arc<dyn Driver>>, place: String, deadline: Duration) -> Self {
         let mut hosts = Self::new(drivers, place, deadline, Pool::one);
         hosts.alone = true;
@@ -187,43 +189,44 @@ impl Hosts {
         Hosts { hosts, place, deadline, asker: None, alone: false, asked: OnceLock::new(), _stop: Vec::new() }
     }
 
-    /// The same, where messages about rights name the user.
+    /// Sets the source of advice about missing privileges.
     pub(super) fn asked_by(self, asker: Option<Asker>) -> Self {
         Hosts { asker, ..self }
     }
 
-    /// The same, where deliveries change these tables.
+    /// Names the tables that deliveries change, for advice about missing privileges.
     pub(super) fn delivering(mut self, tables: [&str; 2]) -> Self {
         self.asker = self.asker.take().map(|asker| asker.delivering(tables.map(str::to_owned).into()));
         self
     }
 
-    /// The driver, which is the same for all hosts but for where it connects.
+    /// Returns the driver of the first host; those of other hosts differ only in the address.
     pub(super) fn driver(&self) -> &dyn Driver {
-        // There is no configuration without a host.
+        // A configuration has at least one host.
         self.hosts[0].pool.driver()
     }
 
-    /// The deadline of a read or write, on however many hosts it is tried.
+    /// Returns the deadline of a read or write, over all hosts that it tries.
     pub(super) fn deadline(&self) -> Duration {
         self.deadline
     }
 
-    /// All hosts, for messages.
+    /// Returns the name of the whole database for messages.
     pub(super) fn place(&self) -> &str {
         &self.place
     }
 
-    /// Are there several, which may differ for a while?
+    /// Returns true if there are several hosts, whose contents may differ for a while.
     pub(super) fn are_several(&self) -> bool {
         self.hosts.len() > 1
     }
 
+    /// Returns the last known state of each host, without asking it.
     pub(super) fn state(&self) -> Vec<HostState> {
         self.hosts.iter().map(|host| host.state()).collect()
     }
 
-    /// Asks each host what it can be used for.
+    /// Asks each host for its role.
     pub(super) fn probe(&self) {
         self.hosts.iter().for_each(|host| host.probe());
     }
@@ -236,7 +239,7 @@ impl Hosts {
         self.read_from(Wish::Any, work).map(|(done, _)| done)
     }
 
-    /// The same, and tells what the host was.
+    /// Runs `work`, which only reads, on a host; returns its result with the role of that host.
     pub(super) fn read_from<T>(
         &self,
         wish: Wish,
@@ -257,7 +260,7 @@ impl Hosts {
         }
     }
 
-    /// The first answer of a host to a read that began at `start`.
+    /// Tries each host once for a read that began at `start`, and returns the first result.
     fn read_once<T>(
         &self,
         wish: Wish,
@@ -271,7 +274,7 @@ impl Hosts {
             }
             let before = host.known().role;
             match host.pool.read(&mut work) {
-                // A host that was promoted while it was read may have lacked a change.
+                // A host that was promoted during the read may have lacked a change.
                 Ok(done) if before == host.known().role => return Ok((done, before)),
                 Ok(done) => return Ok((done, Role::Unknown)),
                 Err(failed) if failed.is_of_the_host() => {
@@ -286,8 +289,8 @@ impl Hosts {
         Err(self.store_error(together(failures)))
     }
 
-    /// Runs `work`, which only reads, on a host that has every change that was confirmed before: the only one, or one that
-    /// says just then that it takes writes.
+    /// Runs `work`, which only reads, on a host that has every confirmed change: the only host, or one that reports at
+    /// that moment that it is writable.
     pub(super) fn read_certain<T>(
         &self,
         mut work: impl FnMut(&mut dyn Connection) -> Result<T, DriverError>,
@@ -310,6 +313,7 @@ impl Hosts {
         }
     }
 
+    /// Tries each host once for [`Hosts::read_certain`].
     fn read_certain_once<T>(
         &self,
         start: Instant,
@@ -328,7 +332,7 @@ impl Hosts {
                     }
                     Err(error) => error,
                 },
-                Ok(None) => DriverError::Lost("it is read only, and may lack the last changes".into()),
+                Ok(None) => DriverError::Lost("it is read only and may lack recent changes".into()),
                 Err(error) => error,
             };
             failures.push((host, error));
@@ -336,14 +340,14 @@ impl Hosts {
         Err(self.store_error(together(failures)))
     }
 
-    /// Has it only just begun that none of several hosts answers?
+    /// Returns true if the last of several hosts became unavailable less than [`GRACE`] ago.
     fn may_be_over_soon(&self) -> bool {
         let unfit: Option<Vec<Instant>> = self.hosts.iter().map(|host| host.known().unfit).collect();
         let last = unfit.unwrap_or_default().into_iter().max();
         self.are_several() && last.is_some_and(|last| last.elapsed() < GRACE)
     }
 
-    /// Runs `work`, which may write, once, on a host that takes writes.
+    /// Runs `work`, which may write, once, on a writable host.
     pub(super) fn write<T>(
         &self,
         work: impl FnOnce(&mut dyn Connection) -> Result<T, DriverError>,
@@ -363,7 +367,7 @@ impl Hosts {
         Err(self.store_error(together(failures)))
     }
 
-    /// Runs `work` in a transaction that is kept when it ends with `Ok`, and undone otherwise.
+    /// Runs `work` in a transaction, which is committed if it returns `Ok(Ok(_))` and rolled back otherwise.
     pub(super) fn transaction<T, E>(
         &self,
         work: impl FnOnce(&mut dyn Connection) -> Result<Result<T, E>, DriverError>,
@@ -372,7 +376,7 @@ impl Hosts {
         self.write(|connection| in_transaction(connection, begin, work))
     }
 
-    /// What a caller of the store is told.
+    /// Converts a driver's error to that of the store.
     pub(super) fn store_error(&self, error: DriverError) -> StoreError {
         let place = self.place.clone();
         match error {
@@ -394,7 +398,7 @@ impl Hosts {
         }
     }
 
-    /// The fit ones first, and among them as wished.
+    /// Returns all hosts: the available ones first, and among these the preferred ones.
     fn in_order(&self, wish: Wish) -> Vec<&Host> {
         let mut hosts: Vec<&Host> = self.hosts.iter().map(|host| &**host).collect();
         if hosts.len() > 1 {
@@ -408,7 +412,8 @@ impl Hosts {
         hosts
     }
 
-    /// A connection to this host for a write; none where it is read only. A single host need not be asked: it says so.
+    /// Returns a connection to this host for a write, or `None` if it is read only. A single host is not asked: the
+    /// write itself fails if it is read only.
     fn writable(&self, host: &Host) -> Result<Option<Lease>, DriverError> {
         if !self.are_several() {
             return host.pool.writable().map(Some);
@@ -422,7 +427,7 @@ impl Hosts {
         }
     }
 
-    /// Asks those of which nothing is known, until one is known that takes writes. A command does so once.
+    /// Probes hosts of unknown role until a writable one is known. A command does so once.
     fn find_primary(&self) {
         let is_primary = |host: &Arc<Host>| {
             if host.known().role == Role::Unknown {
@@ -436,7 +441,7 @@ impl Hosts {
     }
 }
 
-/// Runs `work` in a transaction that is kept when it ends with `Ok`, and undone otherwise.
+/// Runs `work` in a transaction, which is committed if it returns `Ok(Ok(_))` and rolled back otherwise.
 pub(super) fn in_transaction<T, E>(
     connection: &mut dyn Connection,
     begin: &str,
@@ -448,24 +453,24 @@ pub(super) fn in_transaction<T, E>(
         undone => undone,
     };
     if !matches!(outcome, Ok(Ok(_))) && !connection.is_broken() {
-        // It fails where the database undid the transaction by itself, or breaks the connection.
+        // This fails if the database rolled the transaction back by itself, or it breaks the connection.
         let _ = connection.batch("ROLLBACK");
     }
     outcome
 }
 
-/// What each attempt has of the deadline: with several hosts, one that is frozen leaves time for the next.
+/// Returns the share of the deadline for each attempt: with several hosts, a hanging one leaves time for the next.
 pub(super) fn share(deadline: Duration, hosts: usize) -> Duration {
     if hosts > 1 { deadline / 2 } else { deadline }
 }
 
-/// Starts a thread that asks `host` again and again until the sender is dropped.
+/// Starts a thread that probes `host` regularly until the returned sender is dropped.
 fn watch(host: &Arc<Host>) -> Option<Sender<()>> {
     let (sender, stop) = channel();
     let host = Arc::clone(host);
     let work = move || {
         loop {
-            // The thread stays, whatever happens in a round.
+            // A panic in one probe must not end the thread.
             let _ = catch_unwind(AssertUnwindSafe(|| host.probe()));
             if stop.recv_timeout(ROUND + jitter::below(JITTER)) != Err(RecvTimeoutError::Timeout) {
                 return;
@@ -475,13 +480,13 @@ fn watch(host: &Arc<Host>) -> Option<Sender<()>> {
     match Builder::new().name("probing".into()).spawn(work) {
         Ok(_) => Some(sender),
         Err(error) => {
-            tracing::warn!(%error, "no thread can be had to ask a database host; it is asked with each login");
+            tracing::warn!(%error, "cannot start the health-check thread for this host; checking it at each login instead");
             None
         }
     }
 }
 
-/// One error that tells of all hosts.
+/// Combines the failures of all hosts into one error.
 fn together(mut failures: Vec<(&Host, DriverError)>) -> DriverError {
     if failures.len() == 1 {
         return failures.remove(0).1;
@@ -494,7 +499,7 @@ fn together(mut failures: Vec<(&Host, DriverError)>) -> DriverError {
     DriverError::Lost(sentence)
 }
 
-/// The sentence about a database without our tables.
+/// Returns the message about a database without the tables of this program.
 pub(super) fn no_schema(place: &str) -> String {
     format!("the database at {place} has no mailauth tables; create them with `mailauth init`")
 }
@@ -535,15 +540,15 @@ mod tests {
         }
     }
 
-    /// The same once each was asked what it can be used for, as the order of writes depends on that.
+    /// Creates the hosts of a daemon and waits until each was probed, as the order of writes depends on that.
     fn many_known(fakes: &[Arc<Fake>]) -> Hosts {
         let hosts = many(fakes);
-        eventually("each was asked", || hosts.state().iter().all(|host| host.role != Role::Unknown));
+        eventually("each is probed", || hosts.state().iter().all(|host| host.role != Role::Unknown));
         hosts
     }
 
     #[test]
-    fn reads_go_to_the_first_host_that_is_fit_and_come_back_to_it() {
+    fn reads_use_the_first_available_host_and_return_to_it() {
         let fakes = fakes();
         let hosts = many(&fakes);
         hosts.read(touch).unwrap();
@@ -552,13 +557,13 @@ mod tests {
         hosts.read(touch).unwrap();
         assert_eq!(done(&fakes), [1, 1, 0]);
         fakes[0].away.store(false, Ordering::SeqCst);
-        eventually("the first is fit again", || hosts.state()[0].live);
+        eventually("the first is available again", || hosts.state()[0].live);
         hosts.read(touch).unwrap();
         assert_eq!(done(&fakes), [2, 1, 0]);
     }
 
     #[test]
-    fn writes_go_to_the_host_that_takes_them_and_are_sent_once() {
+    fn writes_go_to_the_writable_host_and_are_sent_once() {
         let fakes = fakes();
         fakes[0].read_only.store(true, Ordering::SeqCst);
         for hosts in [many_known(&fakes), one(&fakes)] {
@@ -589,7 +594,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_that_is_full_is_passed_over() {
+    fn a_full_host_without_connections_is_skipped() {
         let fakes = fakes();
         fakes[0].full.store(true, Ordering::SeqCst);
         let hosts = many(&fakes);
@@ -598,13 +603,13 @@ mod tests {
     }
 
     #[test]
-    fn a_host_that_is_full_is_used_while_its_connections_work() {
+    fn a_full_host_is_used_while_its_connections_work() {
         let fakes = fakes();
         let hosts = many(&fakes);
-        eventually("all were asked", || hosts.state().iter().all(|host| host.role == Role::Primary));
+        eventually("all are probed", || hosts.state().iter().all(|host| host.role == Role::Primary));
         hosts.read(touch).unwrap();
         fakes[0].full.store(true, Ordering::SeqCst);
-        // More at once than there are connections: one more is asked for, and refused.
+        // More reads than connections: the pool asks for one more, which is refused.
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
@@ -621,15 +626,15 @@ mod tests {
         let connects = fakes[0].connects.load(Ordering::SeqCst);
         let asked = || hosts.hosts[0].probe.as_ref().unwrap().asked();
         let before = asked();
-        eventually("it was asked twice more", || asked() >= before + 2);
+        eventually("it is probed twice more", || asked() >= before + 2);
         assert!(hosts.state()[0].live && hosts.hosts[0].is_fit());
-        assert!(fakes[0].connects.load(Ordering::SeqCst) <= connects + 4, "who asks needs no new connection");
+        assert!(fakes[0].connects.load(Ordering::SeqCst) <= connects + 4, "probes need no new connection");
         hosts.read(touch).unwrap();
         assert_eq!(done(&fakes), [6, 0, 0]);
     }
 
     #[test]
-    fn what_a_host_refuses_is_not_asked_of_the_next() {
+    fn a_statement_that_a_host_refuses_is_not_sent_to_the_next() {
         let fakes = fakes();
         let hosts = many(&fakes);
         let refused = || DriverError::Refused { kind: Refusal::Other, reason: "no".into() };
@@ -642,7 +647,7 @@ mod tests {
     }
 
     #[test]
-    fn with_all_hosts_away_the_error_tells_of_each_and_any_may_come_back() {
+    fn with_all_hosts_away_the_error_names_each_and_any_may_return() {
         let fakes = fakes();
         let hosts = many(&fakes);
         fakes.iter().for_each(|fake| fake.stop());
@@ -653,7 +658,7 @@ mod tests {
     }
 
     #[test]
-    fn when_all_hosts_are_away_for_a_moment_a_read_waits_for_them() {
+    fn a_read_retries_while_all_hosts_are_away_for_a_moment() {
         let fakes = fakes();
         let hosts = many(&fakes);
         fakes.iter().for_each(|fake| fake.stop());
@@ -667,7 +672,7 @@ mod tests {
     }
 
     #[test]
-    fn when_they_have_been_away_for_longer_nobody_waits() {
+    fn a_read_does_not_retry_once_all_hosts_were_away_for_longer() {
         let fakes = fakes();
         let hosts = many(&fakes);
         fakes.iter().for_each(|fake| fake.stop());
@@ -679,7 +684,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_reads_where_it_would_write() {
+    fn a_command_reads_from_the_writable_host() {
         let fakes = fakes();
         fakes[0].read_only.store(true, Ordering::SeqCst);
         let hosts = one(&fakes);
@@ -688,7 +693,7 @@ mod tests {
     }
 
     #[test]
-    fn a_single_host_is_not_asked_what_it_is() {
+    fn a_single_host_is_not_asked_for_its_role() {
         let fakes = fakes();
         fakes[0].read_only.store(true, Ordering::SeqCst);
         for hosts in [many(&fakes[..1]), one(&fakes[..1])] {
@@ -698,7 +703,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fails_in_a_transaction_is_an_error_and_the_connection_stays() {
+    fn a_failed_transaction_keeps_the_connection() {
         for make in [many, one] {
             let fakes = fakes();
             let hosts = make(&fakes[..1]);

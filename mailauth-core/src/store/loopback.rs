@@ -1,52 +1,52 @@
-//! Who is at the other end of a connection by TCP that stays on this machine, by the system's own list of connections.
+//! Finds the user that owns the other end of a local TCP connection, in the kernel's list of connections.
 //!
-//! Any user may listen on a port while the server that has it restarts. Linux keeps for each connection which user has its
-//! other end open: proc(5), `/proc/[pid]/net/tcp`.
+//! Any user may listen on a server's port while the server restarts. Linux lists for each socket the user that owns it:
+//! proc(5), `/proc/[pid]/net/tcp`.
 
 use rustix::process::Uid;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpStream};
 
-/// The most connections that are looked through.
+/// Maximum number of connections in the list that are searched.
 const MOST: usize = 1 << 20;
 
-/// The state of a connection that is open at both ends.
+/// Code in the list for a connection that is open at both ends.
 const ESTABLISHED: &str = "01";
 
-/// The two ends of a connection by TCP.
+/// The two ends of a TCP connection.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ends {
     here: SocketAddr,
     there: SocketAddr,
 }
 
-/// What is known of the other end.
+/// The owner of the other end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Owner {
-    /// A program of this user has it open.
+    /// A process of this user has it open.
     User(Uid),
-    /// It is on this machine, and no program has it open any more.
+    /// It is on this machine, and no process has it open any more.
     Gone,
-    /// No program of this machine has it: its packets go on to another one, such as a container.
+    /// It is not in the list: packets are forwarded to another machine or network namespace, such as a container.
     Elsewhere,
 }
 
 impl Ends {
-    /// The ends of a connection that has just been made.
+    /// Returns the ends of a connection.
     pub(super) fn of(stream: &TcpStream) -> io::Result<Self> {
         Ok(Ends { here: stream.local_addr()?, there: stream.peer_addr()? })
     }
 
-    /// Returns true if it does not leave this machine.
+    /// Returns true if the connection does not leave this machine.
     pub(super) fn are_near(&self) -> bool {
         self.there.ip().to_canonical().is_loopback() || self.here.ip() == self.there.ip()
     }
 
-    /// Returns who has the other end. A connection that the server has not accepted yet has no owner: ask once it has sent
-    /// something.
+    /// Returns the owner of the other end. A connection that the server has not accepted yet has no owner, so call this
+    /// only after it has sent something.
     pub(super) fn owner(&self) -> io::Result<Owner> {
-        // A server that listens on all addresses of both kinds has its connections in the second list alone.
+        // The connections of a server that listens on all IPv4 and IPv6 addresses are only in the second list.
         for list in ["/proc/self/net/tcp", "/proc/self/net/tcp6"] {
             match File::open(list) {
                 Ok(file) => match self.find(BufReader::new(file))? {
@@ -61,6 +61,7 @@ impl Ends {
         Ok(Owner::Elsewhere)
     }
 
+    /// Searches one list for the other end.
     fn find(&self, list: impl BufRead) -> io::Result<Owner> {
         let (here, there) = (canonical(self.here), canonical(self.there));
         for line in list.lines().skip(1).take(MOST) {
@@ -73,7 +74,7 @@ impl Ends {
             let state = fields.next();
             let uid = fields.nth(3).and_then(|uid| uid.parse().ok()).map(Uid::from_raw);
             let inode = fields.nth(1);
-            // A connection without a file belongs to nobody, and is listed as root's.
+            // A connection without a file has no owner, and is listed as root's.
             return Ok(match (state, uid, inode) {
                 (Some(ESTABLISHED), Some(uid), Some(inode)) if inode != "0" => Owner::User(uid),
                 _ => Owner::Gone,
@@ -83,11 +84,13 @@ impl Ends {
     }
 }
 
+/// Converts an IPv4-mapped IPv6 address to IPv4.
 fn canonical(at: SocketAddr) -> (IpAddr, u16) {
     (at.ip().to_canonical(), at.port())
 }
 
-/// One end as the list has it: the words of its address in hexadecimal, each in the order of this machine, and the port.
+/// Parses one end in the list: the 32-bit words of its address in hexadecimal, each in this machine's byte order, and
+/// the port.
 fn end(text: &str) -> Option<(IpAddr, u16)> {
     let (address, port) = text.split_once(':')?;
     let word = |at: usize| {
@@ -112,7 +115,7 @@ mod tests {
     use std::io::{Read, Write};
     use std::net::{Shutdown, TcpListener};
 
-    /// A connection, and its other end once that has been accepted.
+    /// Returns both ends of a new connection.
     fn pair(listen: &str, connect: &str) -> (TcpStream, TcpStream) {
         let listener = TcpListener::bind(listen).unwrap();
         let client = TcpStream::connect((connect, listener.local_addr().unwrap().port())).unwrap();
@@ -152,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_of_the_list_is_read_as_proc_5_has_it() {
+    fn a_line_of_the_list_is_parsed_as_documented_in_proc_5() {
         let word = |bytes: [u8; 4]| format!("{:08X}", u32::from_ne_bytes(bytes));
         let (near, mapped) = (word([127, 0, 0, 1]), word([0, 0, 0xff, 0xff]));
         let six = format!("00000000{}{mapped}{near}", "00000000");

@@ -1,4 +1,4 @@
-//! MySQL and MariaDB.
+//! The driver for MySQL and MariaDB.
 
 use super::address::{Address, Endpoint};
 use super::administration::CharacterSet;
@@ -30,7 +30,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     time_value: "CAST({} AS DATETIME)",
     row_values: false,
     by_index: " FORCE INDEX ({})",
-    // Collations ignore spaces at the end at least, and most of them case.
+    // All collations ignore trailing spaces, and most of them ignore case.
     same_bytes: "CAST(CONVERT({} USING utf8mb4) AS BINARY) = CAST(? AS BINARY)",
     bounded: "LEFT({}, {more})",
     or_update: "ON DUPLICATE KEY UPDATE",
@@ -46,20 +46,21 @@ pub(super) static DIALECT: Dialect = Dialect {
     ],
 };
 
-/// What each session begins with, whatever the server's own settings: every statement stands for itself, and a value
-/// that does not fit is refused, not cut.
+/// Settings of each session, whatever the server's defaults: every statement is its own transaction, and a value that
+/// does not fit is rejected instead of truncated.
 const SESSION: &str = "SET autocommit = 1, sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'";
 
-/// In a Galera cluster's node that is out of its quorum, reads answer from what it has.
+/// Allows reads on a Galera node that has lost its quorum; they return the data that the node has.
 const DIRTY_READS: &str = "SET SESSION wsrep_dirty_reads = 1";
 
-/// Waits for what other nodes have confirmed.
+/// Waits until the node has applied what other nodes have confirmed.
 const CATCH_UP: &str = "SET SESSION wsrep_sync_wait = 1;\nSTART TRANSACTION;\nCOMMIT;\nSET SESSION wsrep_sync_wait = 0";
 
-/// What to do when the server has blocked this host, which it does after many connections that were cut off while they
-/// were made.
-const UNBLOCK: &str = "on the database server, run `mariadb-admin flush-hosts` (or FLUSH HOSTS; on MySQL, TRUNCATE TABLE \
-                       performance_schema.host_cache), and set max_connect_errors higher so that it does not happen again";
+/// Advice for when the server has blocked this host, which it does after many connections that were aborted during the
+/// handshake.
+const UNBLOCK: &str = "on the database server, run `mariadb-admin flush-hosts` (or FLUSH HOSTS; on MySQL, TRUNCATE \
+                       TABLE performance_schema.host_cache), and raise max_connect_errors so that it does not happen \
+                       again";
 
 /// A database on a MySQL or MariaDB server.
 pub(super) struct Mysql {
@@ -69,7 +70,7 @@ pub(super) struct Mysql {
     server_user: ServerUser,
     tls: Option<Secrecy>,
     tls_ca: Option<PathBuf>,
-    /// Where it is reached by TLS.
+    /// TLS configuration; `None` for a connection in clear text.
     tls_config: Option<Arc<ClientConfig>>,
     dirty_reads: bool,
 }
@@ -89,7 +90,7 @@ impl Mysql {
         })
     }
 
-    /// Connects within the deadline, to the first of the host's addresses that serves.
+    /// Connects within the deadline to the first of the host's addresses that works.
     fn connect_to(&self, Endpoint { address, deadline, .. }: &Endpoint) -> Result<MysqlConnection, DriverError> {
         let start = Instant::now();
         let (client, host, known_by) = match address {
@@ -123,8 +124,8 @@ impl Mysql {
         })
     }
 
-    /// Logs in by TCP; and returns how the server has shown who it is, if it has. None of the methods by which users log in
-    /// proves anything of the server.
+    /// Logs in by TCP; returns the client with how the server proved its identity, if it did. None of the
+    /// authentication methods proves anything about the server.
     fn connect_by_tcp(
         &self,
         stream: TcpStream,
@@ -145,8 +146,8 @@ impl Mysql {
         Ok((client, known_by.into_inner()))
     }
 
-    /// Logs in and prepares the session, by the deadline of the socket. `greeted` is called once the server has spoken, and
-    /// `is_known` is whether the server will have shown who it is before it can ask for the password itself.
+    /// Logs in and sets up the session, by the deadline of the socket. `greeted` is called after the server's greeting;
+    /// `is_known` is true if the server will have proved its identity before it can ask for the password itself.
     fn handshake(
         &self,
         socket: Timed,
@@ -175,18 +176,18 @@ impl Mysql {
         work().map_err(|error| self.connect_error(error, host))
     }
 
-    /// What it means that the server made no connection, with what to do about that.
+    /// Converts the error of a failed connection, and adds what to do about it.
     fn connect_error(&self, error: ClientError, host: &str) -> DriverError {
         let code = match &error {
             ClientError::Server { code, .. } => *code,
             ClientError::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 return DriverError::Lost(format!(
-                    "{error}; see whether it is a MySQL or MariaDB server, and lets this machine in (its log, \
-                     bind-address, tcp wrappers)"
+                    "{error}; check that it is a MySQL or MariaDB server and accepts connections from this machine \
+                     (see its log, bind-address, and TCP wrappers)"
                 ));
             }
             ClientError::Protocol(said) if !said.starts_with("TLS") => {
-                return DriverError::Lost(format!("{said}; is it a MySQL or MariaDB server? correct the URL"));
+                return DriverError::Lost(format!("{said}; check that the URL is that of a MySQL or MariaDB server"));
             }
             ClientError::AsksForPassword => return DriverError::Lost(self.clear_password()),
             ClientError::Io(_)
@@ -195,72 +196,77 @@ impl Mysql {
             | ClientError::UnknownMethod(_)
             | ClientError::Protocol(_) => 0,
         };
-        let cure = self.cure(code);
-        match (connect_error(error, host, self.at.deadline), cure) {
-            (DriverError::Denied(said), Some(cure)) => DriverError::Denied(format!("{said}; {cure}")),
-            (DriverError::Full(said), Some(cure)) => DriverError::Full(format!("{said}; {cure}")),
+        let advice = self.advice(code);
+        match (connect_error(error, host, self.at.deadline), advice) {
+            (DriverError::Denied(said), Some(advice)) => DriverError::Denied(format!("{said}; {advice}")),
+            (DriverError::Full(said), Some(advice)) => DriverError::Full(format!("{said}; {advice}")),
             (error, _) => error,
         }
     }
 
-    /// What to do about a refused connection, by the number of the server's error.
-    fn cure(&self, code: u16) -> Option<String> {
+    /// Returns what to do about a rejected connection, by the server's error code.
+    fn advice(&self, code: u16) -> Option<String> {
         let Subject { user, database, .. } = &self.subject;
         let (section, or_url) = (self.subject.section, self.subject.correct_url());
         Some(match code {
             1045 => format!("{}{}", self.subject.correct_password(), self.with_tls()),
             1698 => format!(
-                "the server lets {user} in by another way than a password, such as unix_socket for the system user of \
-                 this name: make a user with a password, {or_url}"
+                "the server authenticates {user} by another method than a password, such as unix_socket for the system \
+                 user of that name: create a user with a password, {or_url}"
             ),
-            1049 => format!("make it (CREATE DATABASE `{database}` CHARACTER SET utf8mb4), {or_url}"),
+            1049 => format!("create it (CREATE DATABASE `{database}` CHARACTER SET utf8mb4), {or_url}"),
             1044 => format!(
-                "the database is not there, or {user} has no right in it: make it, or give the user the rights in \
-                 schema/grants.mysql.sql, {or_url}"
+                "the database does not exist, or {user} has no privileges on it: create it, or grant the user the \
+                 privileges in schema/grants.mysql.sql, {or_url}"
             ),
             1130 => format!(
-                "the server knows no user for this machine: make {user} for its address (CREATE USER ... @'ADDRESS'), \
+                "the server has no user for this machine: create {user} for its address (CREATE USER ... @'ADDRESS'), \
                  {or_url}"
             ),
-            3118 | 4151 => format!("unlock it there: ALTER USER ... ACCOUNT UNLOCK, {or_url}"),
-            1820 | 1862 => format!("give {user} a new password there, and write it to [{section}] password_file"),
+            3118 | 4151 => format!("unlock it on the server (ALTER USER ... ACCOUNT UNLOCK), {or_url}"),
+            1820 | 1862 => {
+                format!("set a new password for {user} on the server, and write it to [{section}] password_file")
+            }
             3159 | 4165 => format!("set [{section}] tls = \"verify-full\" and tls_ca"),
             1040 | 1203 | 1226 => {
-                "raise max_connections or the limit of this user there, or lower [database] pool".to_owned()
+                "raise max_connections or the limit of this user on the server, or lower [database] pool".to_owned()
             }
             _ => return None,
         })
     }
 
-    /// What to do about a server that wants the password itself where it may be a false one.
+    /// Returns the message about a server that asks for the password itself and may be an impostor.
     fn clear_password(&self) -> String {
         let Subject { section, .. } = self.subject;
-        let cure = self.subject.correct_password();
+        let advice = self.subject.correct_password();
         format!(
-            "the server wants the password itself, as caching_sha2_password does at a user's first login after the server's \
-             start and where user or password are not right, and is not told it, for it may be a false one: {cure}; then \
-             connect by the server's unix socket (?socket=PATH in [{section}] url), or set [{section}] tls = \"verify-full\" \
-             and tls_ca (for a certificate that MySQL made itself, \"verify-ca\" and its ca.pem)"
+            "the server asked for the password itself, as caching_sha2_password does at a user's first login after a \
+             server start and when the user or password is wrong; it was not sent, because the server has not proved \
+             its identity: {advice}; then connect through the server's unix socket (?socket=PATH in [{section}] url), \
+             or set [{section}] tls = \"verify-full\" and tls_ca (for a certificate that MySQL generated itself, \
+             \"verify-ca\" and its ca.pem)"
         )
     }
 
-    /// What to do if the user is one that has to use TLS, where this connection has none.
+    /// Returns what to do if the user is required to use TLS and this connection does not.
     fn with_tls(&self) -> String {
         let section = self.subject.section;
         match self.at.address {
             _ if self.tls_config.is_some() => String::new(),
             Address::Tcp(_) => format!(
-                "; a user with REQUIRE SSL is refused in clear, which is the default on this machine: set [{section}] \
-                 tls = \"verify-full\" and tls_ca"
+                "; a user with REQUIRE SSL is rejected without TLS, and this machine's own servers are reached without \
+                 TLS by default: set [{section}] tls = \"verify-full\" and tls_ca"
             ),
-            Address::Socket(_) => "; a user with REQUIRE SSL is refused on a unix socket: leave ?socket= out, and set \
-                                   [database] tls"
-                .to_owned(),
+            Address::Socket(_) => {
+                "; a user with REQUIRE SSL is rejected on a unix socket: remove ?socket= from the URL, and \
+                                   set [database] tls"
+                    .to_owned()
+            }
         }
     }
 }
 
-/// What it means that a connection was not even begun.
+/// Converts the error of a socket that could not be connected.
 fn unconnected(error: io::Error, limit: Duration, explain: impl FnOnce(&io::Error) -> String) -> DriverError {
     match io_error(&error, limit) {
         DriverError::Lost(_) => DriverError::Lost(explain(&error)),
@@ -288,20 +294,20 @@ impl Driver for Mysql {
 
 struct MysqlConnection {
     client: Client,
-    /// Prepared statements by their slot.
+    /// Prepared statements, indexed by slot.
     kept: Vec<Option<Prepared>>,
     deadline: Duration,
-    /// Is the server a node of a Galera cluster, where that was asked?
+    /// Whether the server is a node of a Galera cluster; `None` until it was asked.
     in_cluster: Option<bool>,
-    /// How far the server was verified.
+    /// How the server's certificate was verified, for reports.
     trust: String,
-    /// How it has shown who it is.
+    /// How the server proved its identity, if it did.
     known_by: Option<String>,
     broken: bool,
 }
 
 impl MysqlConnection {
-    /// Does `work` within one deadline. After an error that is not the server's answer, the connection is broken.
+    /// Runs `work` within one deadline. After an error that is not the server's answer, the connection is broken.
     fn timed<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, ClientError>) -> Result<T, DriverError> {
         if self.broken {
             return Err(DriverError::Lost("the connection is closed".into()));
@@ -315,7 +321,7 @@ impl MysqlConnection {
         })
     }
 
-    /// Runs a statement; gives its rows to `each` and returns how many it matched.
+    /// Runs a statement; calls `each` with its rows and returns the number of rows that it matched.
     fn run(
         &mut self,
         statement: &Statement,
@@ -349,6 +355,7 @@ impl MysqlConnection {
         })
     }
 
+    /// Stores a prepared statement in its slot.
     fn keep(&mut self, slot: usize, prepared: Prepared) {
         if self.kept.len() <= slot {
             self.kept.resize(slot + 1, None);
@@ -358,7 +365,7 @@ impl MysqlConnection {
         }
     }
 
-    /// The texts of the first `columns` columns of each row.
+    /// Returns the texts of the first `columns` columns of each row.
     fn texts(&mut self, sql: &str, columns: usize) -> Result<Vec<Vec<String>>, DriverError> {
         let mut rows = Vec::new();
         self.run(&Statement { slot: None, sql: sql.to_owned() }, &[], &mut |row| {
@@ -371,10 +378,10 @@ impl MysqlConnection {
         Ok(rows)
     }
 
-    /// Returns true on a Galera node that may not have every change: one that is out of its quorum, or whose state is
-    /// another than 4 (Synced), such as a donor or a node that was desynchronised for a backup.
+    /// Returns true on a Galera node that may lack changes: one that has lost its quorum, or whose state is not 4
+    /// (Synced), such as a donor or a node that was desynchronized for a backup.
     fn is_behind_its_cluster(&mut self) -> Result<bool, DriverError> {
-        // On a server that is in no cluster, `wsrep_ready` is `OFF` too.
+        // On a server outside a cluster, `wsrep_ready` is `OFF` too.
         Ok(self.is_in_cluster()? && (self.status("wsrep_ready")? != "ON" || self.status("wsrep_local_state")? != "4"))
     }
 
@@ -389,14 +396,15 @@ impl MysqlConnection {
         Ok(in_cluster)
     }
 
+    /// Reads a status variable; empty if there is none of this name.
     fn status(&mut self, name: &str) -> Result<String, DriverError> {
         let rows = self.texts(&format!("SHOW SESSION STATUS LIKE '{name}'"), 2)?;
         Ok(rows.into_iter().next().and_then(|row| row.into_iter().nth(1)).unwrap_or_default())
     }
 }
 
-/// Returns true if a system variable says 0 or OFF, in whatever type the server sends it: read_only is a number before
-/// MariaDB 12, and a word from then on. Any value that is not known counts as on.
+/// Returns true if a system variable is 0 or OFF, in whatever type the server sends it: read_only is a number before
+/// MariaDB 12, and a word from then on. Unknown values count as on.
 fn is_off(value: Cell<'_>) -> bool {
     match value {
         Cell::Int(number) => number == 0,
@@ -423,7 +431,7 @@ impl Connection for MysqlConnection {
     }
 
     fn batch(&mut self, sql: &str) -> Result<(), DriverError> {
-        // One by one: several in one request have several answers.
+        // One by one, because several statements in one request have several results.
         for statement in sql.split(";\n").filter(|statement| !statement.trim().is_empty()) {
             self.timed(|this| this.client.run(statement))?;
         }
@@ -434,8 +442,8 @@ impl Connection for MysqlConnection {
         self.timed(|this| this.client.ping())
     }
 
-    /// A node of a Galera cluster that is out of its quorum refuses even this, with error 1047; unless it may read there
-    /// what may be old.
+    /// A node of a Galera cluster that has lost its quorum refuses even this, with error 1047, unless dirty reads are
+    /// allowed.
     fn standing(&mut self) -> Result<Standing, DriverError> {
         let mut takes_changes = false;
         let statement = Statement { slot: None, sql: "SELECT @@global.read_only".to_owned() };
@@ -443,11 +451,11 @@ impl Connection for MysqlConnection {
         if takes_changes && !self.is_behind_its_cluster()? { Ok(Standing::Primary) } else { Ok(Standing::Replica) }
     }
 
-    /// A node of a Galera cluster confirms a change before the others have applied it. With `wsrep_sync_wait`, the start of
-    /// a transaction waits for that.
+    /// A node of a Galera cluster confirms a change before the others have applied it. With `wsrep_sync_wait`, the
+    /// start of a transaction waits until this node has.
     fn catch_up(&mut self) -> Result<(), DriverError> {
         match if self.is_in_cluster()? { self.batch(CATCH_UP) } else { Ok(()) } {
-            // It waits for another node, which may be frozen.
+            // It waits for another node, which may hang.
             Err(DriverError::Timeout(after)) => Err(DriverError::Behind(after)),
             Err(DriverError::Cancelled(_)) => Err(DriverError::Behind(self.deadline)),
             done => done,
@@ -486,8 +494,8 @@ impl Connection for MysqlConnection {
         let problem = (!others.is_empty()).then(|| {
             format!(
                 "columns are not in utf8mb4 ({}), so that logins, addresses and names with other characters cannot be \
-                 stored; to change that, let `mailauth init` make the tables in another database, and bring the accounts \
-                 there by `mailauth account export` and `import`",
+                 stored; to change that, create the tables in another database with `mailauth init`, and move the \
+                 accounts there with `mailauth account export` and `import`",
                 others.join(", ")
             )
         });
@@ -508,7 +516,7 @@ impl Connection for MysqlConnection {
 }
 
 impl MysqlConnection {
-    /// What `SHOW GRANTS` says of this user and its roles.
+    /// Returns the lines of `SHOW GRANTS` for this user and its roles.
     fn grants(&mut self) -> Result<Vec<String>, DriverError> {
         let version = self.texts("SELECT VERSION()", 1)?.concat().concat();
         if version.contains("MariaDB") {
@@ -518,8 +526,8 @@ impl MysqlConnection {
         self.grants_of_mysql(&grants::quoted_user(&user))
     }
 
-    /// What MariaDB's `SHOW GRANTS` says, of MySQL, which says there of no right whether it is the user's own or comes by
-    /// a role.
+    /// Returns on MySQL the lines that `SHOW GRANTS` has on MariaDB. On MySQL it does not tell the user's own
+    /// privileges from those of a role, so each role is asked for separately.
     fn grants_of_mysql(&mut self, user: &str) -> Result<Vec<String>, DriverError> {
         let own = self.texts(&format!("SHOW GRANTS FOR {user}"), 1)?.concat();
         let roles = self.texts("SELECT CURRENT_ROLE()", 1)?.concat().concat();
@@ -544,7 +552,7 @@ impl Row for mysql_common::row::Row {
     }
 }
 
-/// The same of a connection that could not be made, with what to do about TLS.
+/// Converts the error of a failed connection, and says what to do about TLS.
 fn connect_error(error: ClientError, host: &str, limit: Duration) -> DriverError {
     match &error {
         ClientError::Server { code, message } => return refused_connection(*code, message),
@@ -553,12 +561,12 @@ fn connect_error(error: ClientError, host: &str, limit: Duration) -> DriverError
                 return DriverError::Lost(sentence);
             }
         }
-        // MySQL hides that there is no such user by asking for a proof of any kind.
+        // MySQL hides that a user does not exist by asking for some authentication method.
         ClientError::UnknownMethod(method) => {
             return DriverError::Denied(format!(
-                "refused: no such user, or a plugin that is not supported: the user is not known there, or logs in by {method}; \
-                 compare the name in the URL with the server's users, or let the user log in by caching_sha2_password, \
-                 ed25519 or parsec"
+                "refused: no such user, or an unsupported plugin: the server does not know the user, or the user's \
+                 authentication plugin is {method}; compare the name in the URL with the server's users, or change the \
+                 user's plugin to caching_sha2_password, ed25519 or parsec"
             ));
         }
         ClientError::NoTls | ClientError::AsksForPassword | ClientError::Stranger(_) | ClientError::Protocol(_) => {}
@@ -566,14 +574,14 @@ fn connect_error(error: ClientError, host: &str, limit: Duration) -> DriverError
     driver_error(error, limit)
 }
 
-/// What it means that the server answers a connect with an error, by its number (MariaDB and MySQL, "Error Codes").
+/// Converts the server's error at a connect, by its code (MariaDB and MySQL, "Error Codes").
 fn refused_connection(code: u16, message: &str) -> DriverError {
     let said = format!("{message} ({code})");
     match code {
-        // Too many connections of all, of this user, or within the hour; and no memory or thread for one more.
+        // Too many connections in total, of this user, or within the hour; or no memory or thread for one more.
         1040 | 1041 | 1135 | 1203 | 1226 => DriverError::Full(said),
         1129 => DriverError::Denied(format!("{said}; {UNBLOCK}")),
-        // Shutting down, starting, a node that does not serve, and the network's errors.
+        // Shutting down, starting up, a node that is not ready, and network errors.
         1047 | 1053 | 1077 | 1079 | 1152 | 1158..=1161 | 1184 | 1927 | 4031 => DriverError::Lost(said),
         _ => DriverError::Denied(said),
     }
@@ -586,32 +594,36 @@ fn io_error(error: &io::Error, limit: Duration) -> DriverError {
     }
 }
 
-/// What the client's error means to us.
+/// Converts the client's error.
 fn driver_error(error: ClientError, limit: Duration) -> DriverError {
     match error {
         ClientError::Io(error) => io_error(&error, limit),
         ClientError::Server { code, message } => refusal(code, &message),
         ClientError::NoTls => DriverError::Lost(tls::NO_TLS.into()),
-        ClientError::UnknownMethod(method) => DriverError::Lost(format!("the server wants a login by {method}")),
-        ClientError::AsksForPassword => DriverError::Lost("the server wants the password itself".to_owned()),
+        ClientError::UnknownMethod(method) => {
+            DriverError::Lost(format!("the server asks for the authentication method {method}"))
+        }
+        ClientError::AsksForPassword => DriverError::Lost("the server asks for the password itself".to_owned()),
         ClientError::Stranger(what) | ClientError::Protocol(what) => DriverError::Lost(what),
     }
 }
 
-/// What to do about a statement that the server gave up, by the number of its error.
+/// Returns what to do about a statement that the server aborted, by its error code.
 fn cancelled(code: u16) -> &'static str {
     match code {
-        1205 => "another transaction holds a lock for longer than innodb_lock_wait_timeout: see SHOW PROCESSLIST",
-        1317 => "an administrator or a program has killed it with KILL QUERY",
-        1969 => "raise max_statement_time of the server or of this user, or see why the server is slow",
-        _ => "raise max_execution_time of the server, or see why the server is slow",
+        1205 => {
+            "another transaction held a lock for longer than innodb_lock_wait_timeout; find it with SHOW PROCESSLIST"
+        }
+        1317 => "an administrator or a program cancelled it with KILL QUERY",
+        1969 => "raise max_statement_time of the server or of this user, or find out why the server is slow",
+        _ => "raise max_execution_time of the server, or find out why the server is slow",
     }
 }
 
-/// What the server's error means to us, by its number (MariaDB and MySQL, "Error Codes").
+/// Converts the server's error about a statement, by its code (MariaDB and MySQL, "Error Codes").
 fn refusal(code: u16, message: &str) -> DriverError {
     let kind = match code {
-        // Shutting down, connection killed, a cluster's node that does not serve, and the network's errors.
+        // Shutting down, connection killed, a cluster node that is not ready, and network errors.
         1047 | 1053 | 1077 | 1079 | 1152 | 1158..=1161 | 1184 | 1927 | 4031 => {
             return DriverError::Lost(format!("{message} ({code})"));
         }
@@ -623,13 +635,13 @@ fn refusal(code: u16, message: &str) -> DriverError {
         1216 | 1217 | 1451 | 1452 => Refusal::Reference,
         1146 => Refusal::NoTable,
         1044 | 1142 | 1143 | 1227 | 1370 => Refusal::Forbidden,
-        // Its message shows the bytes, which may be of a password.
+        // The server's message shows the bytes, which may be those of a password.
         1366 => {
             let reason = "a value has a character that the character set of its column lacks (1366)".into();
             return DriverError::Refused { kind: Refusal::Unstorable, reason };
         }
-        // MySQL of a parameter that cannot be converted to the character set of the column it is compared with; and MariaDB,
-        // which calls it coercible. Two columns that do not go together are another matter.
+        // A parameter that cannot be converted to the character set of the column it is compared with: 3988 on MySQL,
+        // and on MariaDB a message that calls the parameter coercible. Two incompatible columns are a different error.
         3988 | 1267 | 1270 | 1271 if code == 3988 || message.contains("COERCIBLE") => {
             let reason = format!("a value has a character that the character set of its column lacks ({code})");
             return DriverError::Refused { kind: Refusal::Unstorable, reason };
@@ -644,7 +656,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_server_that_says_it_is_not_read_only_is_a_primary() {
+    fn only_a_server_that_reports_read_only_off_is_a_primary() {
         for off in [Cell::Int(0), Cell::Text(b"0"), Cell::Text(b"OFF"), Cell::Text(b"off")] {
             assert!(is_off(off), "{off:?}");
         }
@@ -656,7 +668,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_a_column_cannot_hold_is_told_from_columns_that_do_not_go_together() {
+    fn an_unstorable_value_is_told_from_incompatible_columns() {
         let kind = |code, message: &str| match refusal(code, message) {
             DriverError::Refused { kind, .. } => kind,
             other => panic!("{other:?}"),
@@ -670,7 +682,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_that_is_refused_is_full_or_denied_and_a_blocked_host_is_told_the_cure() {
+    fn a_refused_connection_is_full_or_denied_and_a_block_has_advice() {
         for code in [1040, 1203, 1226] {
             assert_eq!(refused_connection(code, "no"), DriverError::Full(format!("no ({code})")));
         }

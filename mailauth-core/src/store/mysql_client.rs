@@ -1,8 +1,9 @@
-//! The MySQL protocol, as far as the stores need it, over a connection with a deadline.
+//! A client of the MySQL protocol, as far as the stores need it, over a connection with a deadline.
 //!
-//! The packets are those of `mysql_common`, on which the `mysql` crate is built. That crate itself makes its sockets where
-//! nobody can reach them: its limit is one for each read(2), it tries one address of a name, and it panics at what it does
-//! not expect. (MySQL manual, "Client/Server Protocol"; MariaDB, "Clients & Utilities: Client/Server Protocol".)
+//! The packets are those of `mysql_common`, on which the `mysql` crate is built. That crate is not used because it
+//! creates its sockets itself: its timeout is per read(2), it tries only one address of a name, and it panics on
+//! unexpected packets. (MySQL manual, "Client/Server Protocol"; MariaDB, "Clients & Utilities: Client/Server
+//! Protocol".)
 
 use super::timed_stream::{Stream, Timed};
 use super::tls;
@@ -27,19 +28,19 @@ use std::sync::Arc;
 use std::time::Instant;
 use zeroize::Zeroizing;
 
-/// The largest packet either way: a row is never so long.
+/// Maximum size of a packet in either direction in bytes; every row is shorter.
 const MAX_PACKET: usize = 4 << 20;
 
-/// The buffers at first; they grow to what a packet takes.
+/// Initial size of the buffers in bytes; they grow to the size of a packet.
 const BUFFER: usize = 8 << 10;
 
-/// The most characters of a server's message.
+/// Maximum number of characters that are kept of a server's message.
 const MAX_SAID: usize = 1000;
 
-/// The most packets of a dialogue about who we are. The longest that servers have takes six.
+/// Maximum number of packets of an authentication dialogue. The longest one of known servers takes six.
 const MAX_DIALOGUE: usize = 10;
 
-/// A character set of four bytes, which is chosen for all servers from 5.5.3 on.
+/// Server version that the response is encoded for: from 5.5.3 on, it requests a character set of four bytes.
 const VERSION: (u16, u16, u16) = (5, 5, 3);
 const UTF8MB4_GENERAL_CI: u8 = 45;
 
@@ -47,22 +48,22 @@ const COM_QUERY: u8 = 0x03;
 const COM_PING: u8 = 0x0e;
 const COM_STMT_PREPARE: u8 = 0x16;
 
-/// Why the server did not do what it was asked.
+/// Error of the client.
 #[derive(Debug)]
 pub(super) enum ClientError {
     /// The connection failed, or the deadline passed.
     Io(io::Error),
-    /// The server refused.
+    /// The server answered with an error.
     Server { code: u16, message: String },
-    /// TLS is wanted, and the server has none.
+    /// TLS is required, and the server does not support it.
     NoTls,
-    /// The server wants the password itself, and has not shown who it is.
+    /// The server asks for the password itself without having proved its identity.
     AsksForPassword,
-    /// Another user runs the server than may: a sentence with the cure.
+    /// The server runs as a user that is not allowed to run it. The text is a sentence that says what to do.
     Stranger(String),
-    /// The server wants the user to log in by a method that this client does not have, or not without danger.
+    /// The server asks for an authentication method that this client does not support or considers unsafe.
     UnknownMethod(String),
-    /// The server said what the protocol does not allow here.
+    /// The server violated the protocol.
     Protocol(String),
 }
 
@@ -87,17 +88,17 @@ fn unexpected<T>(what: &str) -> Result<T> {
     Err(ClientError::Protocol(format!("the server sent {what}")))
 }
 
-/// Who connects, and to what.
+/// The credentials of a connection, and the database to use.
 pub(super) struct Identity<'a> {
     pub(super) user: &'a str,
     pub(super) password: &'a str,
     pub(super) database: &'a str,
-    /// How to reach the server by TLS, and the name that its certificate must have.
+    /// TLS configuration, and the name that the server's certificate must have; `None` for clear text.
     pub(super) tls: Option<(&'a Arc<ClientConfig>, &'a str)>,
-    /// By the time the server can ask for the password itself, its certificate or its user was seen to be right, and nobody
-    /// else hears it.
+    /// True if the server has proved its identity, by its certificate or system user, before it can ask for the
+    /// password itself, over a connection that no third party can read.
     pub(super) is_known: bool,
-    /// Called once the server has spoken, before anything is said to it.
+    /// Called after the server's greeting, before anything is sent.
     pub(super) greeted: &'a dyn Fn() -> Result<()>,
 }
 
@@ -110,14 +111,14 @@ pub(super) struct Prepared {
 
 /// A connection to a server.
 pub(super) struct Client {
-    /// `None` only while its stream changes to TLS, and after that failed.
+    /// `None` only while the stream switches to TLS, and after that failed.
     framed: Option<MySyncFramed<Stream>>,
     capabilities: CapabilityFlags,
     packet: Vec<u8>,
 }
 
 impl Client {
-    /// Makes the connection that `socket` has begun, by the deadline of that.
+    /// Performs the handshake on a connected socket, by its deadline.
     pub(super) fn connect(socket: Timed, identity: &Identity<'_>) -> Result<Self> {
         let mut codec = PacketCodec::default();
         codec.max_allowed_packet = MAX_PACKET;
@@ -129,7 +130,7 @@ impl Client {
         Ok(client)
     }
 
-    /// Everything from now on has to be done by this time.
+    /// Sets the deadline for everything that follows.
     pub(super) fn end_at(&mut self, until: Instant) {
         if let Some(framed) = &mut self.framed {
             framed.get_mut().end_at(until);
@@ -150,7 +151,7 @@ impl Client {
         self.send(&bytes)
     }
 
-    /// Begins a new exchange with a command.
+    /// Sends a command, which begins a new exchange.
     fn command(&mut self, command: u8, argument: &[u8]) -> Result<()> {
         self.framed()?.codec_mut().reset_seq_id();
         let mut packet = Vec::with_capacity(argument.len() + 1);
@@ -159,7 +160,7 @@ impl Client {
         self.send(&packet)
     }
 
-    /// The next packet, which is never empty. An error that the server reports is one.
+    /// Returns the next packet, which is never empty. An error packet is returned as an error.
     fn receive(&mut self) -> Result<&[u8]> {
         let mut packet = std::mem::take(&mut self.packet);
         packet.clear();
@@ -179,7 +180,7 @@ impl Client {
                 let message = brief(&error.message_str(), MAX_SAID).into_owned();
                 ClientError::Server { code: error.error_code(), message }
             }
-            Ok(ErrPacket::Progress(_)) => ClientError::Protocol("the server sent a report of progress".into()),
+            Ok(ErrPacket::Progress(_)) => ClientError::Protocol("the server sent a progress report".into()),
             Err(error) => error.into(),
         }
     }
@@ -199,7 +200,7 @@ impl Client {
             | CapabilityFlags::CLIENT_TRANSACTIONS
             | CapabilityFlags::CLIENT_PLUGIN_AUTH
             | CapabilityFlags::CLIENT_CONNECT_WITH_DB
-            // An UPDATE says how many rows it matched, not how many became different.
+            // An UPDATE returns the number of rows that it matched, not of those that became different.
             | CapabilityFlags::CLIENT_FOUND_ROWS;
         wanted.set(CapabilityFlags::CLIENT_SSL, identity.tls.is_some());
         self.capabilities = server & wanted;
@@ -214,7 +215,7 @@ impl Client {
         nonce.resize(20, 0);
         let plugin = match greeting.auth_plugin() {
             Some(AuthPlugin::CachingSha2Password) => AuthPlugin::CachingSha2Password,
-            // Of a user whom it knows by another one, the server says so.
+            // If the user has another plugin, the server asks for a switch.
             _ => AuthPlugin::MysqlNativePassword,
         };
         let proof = plugin.gen_data(Some(identity.password), &nonce).map(|proof| proof.into_owned());
@@ -237,8 +238,8 @@ impl Client {
         let Some(framed) = self.framed.take() else { return unexpected("nothing") };
         let (received, to_send, codec, stream) = framed.destruct();
         if !received.is_empty() {
-            // Somebody else may have put it there, to be taken for what comes by TLS.
-            return unexpected("something in clear after TLS was asked for");
+            // An attacker may have injected it, to be taken for data from the TLS session.
+            return unexpected("clear text after TLS was requested");
         }
         let Stream::Clear(socket) = stream else { return unexpected("TLS twice") };
         let session = ClientConnection::new(config.clone(), name).map_err(io::Error::other)?;
@@ -247,7 +248,7 @@ impl Client {
         Ok(())
     }
 
-    /// Answers what the server asks until it lets us in.
+    /// Answers the server's authentication requests until it accepts the login.
     fn authenticate(
         &mut self,
         identity: &Identity<'_>,
@@ -259,7 +260,7 @@ impl Client {
             let packet = self.receive()?.to_vec();
             match (&packet[..], &mut plugin) {
                 ([0x00, ..], _) => return Ok(()),
-                ([0xfe], _) => return unexpected("a request for the password in a form that is not safe"),
+                ([0xfe], _) => return unexpected("a request for the password in an unsafe form"),
                 ([0xfe, ..], _) if !has_switched => {
                     has_switched = true;
                     let request = ParseBuf(&packet).parse::<AuthSwitchRequest<'_>>(())?;
@@ -271,17 +272,17 @@ impl Client {
                 ([0x01, 0x04], AuthPlugin::CachingSha2Password) => self.send_password(identity)?,
                 ([0x01, salt @ ..] | salt, AuthPlugin::MariadbParsec { .. }) => {
                     let known = plugin.read_add_data(salt).and(plugin.gen_data(Some(identity.password), &nonce));
-                    let Some(proof) = known else { return unexpected("a salt that is none") };
+                    let Some(proof) = known else { return unexpected("an invalid salt") };
                     let proof = proof.into_owned();
                     self.send_struct(&proof)?;
                 }
-                _ => return unexpected("an answer about the password that is not understood"),
+                _ => return unexpected("an authentication message that is not understood"),
             }
         }
-        unexpected("more questions about the password than any method has")
+        unexpected("more authentication requests than any method has")
     }
 
-    /// What a plugin that the server changed to wants first.
+    /// Sends the first message of the plugin that the server switched to.
     fn send_proof(&mut self, identity: &Identity<'_>, plugin: &AuthPlugin<'_>, nonce: &[u8]) -> Result<()> {
         match plugin {
             AuthPlugin::CachingSha2Password | AuthPlugin::MysqlNativePassword | AuthPlugin::Ed25519 => {
@@ -290,14 +291,15 @@ impl Client {
                     None => self.send(&[]),
                 }
             }
-            // It sends its salt when it is greeted.
+            // The server sends its salt after an empty packet.
             AuthPlugin::MariadbParsec { .. } => self.send(&[]),
             other => Err(ClientError::UnknownMethod(exact(other.as_bytes(), 64))),
         }
     }
 
-    /// The password itself, which `caching_sha2_password` wants at the first login after the server's start. It goes only to
-    /// a server that is known: the key by which it could be encrypted otherwise would come from whoever answers.
+    /// Sends the password itself, which `caching_sha2_password` asks for at the first login after a server start. It is
+    /// sent only to a server that has proved its identity: the RSA key that could encrypt it otherwise comes from the
+    /// unverified server.
     fn send_password(&mut self, identity: &Identity<'_>) -> Result<()> {
         if !identity.is_known {
             return Err(ClientError::AsksForPassword);
@@ -306,7 +308,7 @@ impl Client {
         self.send(&password)
     }
 
-    /// Runs a statement of ours that has no parameters, and passes over its answer.
+    /// Runs a statement of this program that has no parameters, and discards its result.
     pub(super) fn run(&mut self, sql: &str) -> Result<()> {
         self.command(COM_QUERY, sql.as_bytes())?;
         if let Some(columns) = self.header()?.columns {
@@ -316,7 +318,7 @@ impl Client {
         Ok(())
     }
 
-    /// Asks for a sign of life.
+    /// Checks that the server still answers.
     pub(super) fn ping(&mut self) -> Result<()> {
         self.command(COM_PING, &[])?;
         self.receive().map(|_| ())
@@ -333,17 +335,17 @@ impl Client {
         Ok(Prepared { id: packet.statement_id(), parameters: usize::from(packet.num_params()) })
     }
 
-    /// Lets the server forget a statement. It does not answer.
+    /// Makes the server drop a prepared statement. The server does not answer this.
     pub(super) fn close(&mut self, prepared: Prepared) -> Result<()> {
         self.framed()?.codec_mut().reset_seq_id();
         self.send_struct(&ComStmtClose::new(prepared.id))
     }
 
-    /// Runs a prepared statement, gives its rows to `each`, and returns how many it matched.
+    /// Runs a prepared statement, calls `each` with its rows, and returns the number of rows that it matched.
     pub(super) fn execute(&mut self, prepared: Prepared, params: &[Value], each: &mut dyn FnMut(Row)) -> Result<u64> {
         if params.len() != prepared.parameters {
             return Err(ClientError::Protocol(format!(
-                "the statement has {} parameters, and was given {}",
+                "the statement has {} parameters, but {} were given",
                 prepared.parameters,
                 params.len()
             )));
@@ -363,7 +365,7 @@ impl Client {
         Ok(0)
     }
 
-    /// What an answer begins with.
+    /// Reads the first packet of a result.
     fn header(&mut self) -> Result<Header> {
         let capabilities = self.capabilities;
         let packet = self.receive()?;
@@ -376,11 +378,11 @@ impl Client {
             [0xfb, ..] => unexpected("a request for a file of this machine"),
             [count @ 1..=0xfa] => Ok(Header { columns: Some(u16::from(*count)), matched: 0 }),
             [0xfc, low, high] => Ok(Header { columns: Some(u16::from_le_bytes([*low, *high])), matched: 0 }),
-            _ => unexpected("an answer that is not understood"),
+            _ => unexpected("a result that is not understood"),
         }
     }
 
-    /// So many descriptions of columns or parameters, and what ends them.
+    /// Reads `count` definitions of columns or parameters, and the packet that ends them.
     fn definitions(&mut self, count: u16) -> Result<Arc<[Column]>> {
         let mut columns = Vec::new();
         for _ in 0..count {
@@ -388,11 +390,11 @@ impl Client {
         }
         match self.receive()? {
             packet if is_end(packet) => Ok(columns.into()),
-            _ => unexpected("more columns than it said"),
+            _ => unexpected("more columns than announced"),
         }
     }
 
-    /// The next row of an answer; `None` after the last.
+    /// Reads the next row of a result; `None` after the last.
     fn row(&mut self) -> Result<Option<&[u8]>> {
         self.receive()?;
         if !is_end(&self.packet) {
@@ -405,18 +407,21 @@ impl Client {
     }
 }
 
+/// The beginning of a result.
 struct Header {
-    /// How many columns the rows have that follow; `None` where none follow.
+    /// Number of columns of the rows that follow; `None` if no rows follow.
     columns: Option<u16>,
+    /// Number of rows that the statement matched.
     matched: u64,
 }
 
-/// The end of columns or rows, which is shorter than a row that begins with the same byte.
+/// Returns true for the packet that ends columns or rows, which is shorter than a row that begins with the same byte.
 fn is_end(packet: &[u8]) -> bool {
     packet.first() == Some(&0xfe) && packet.len() < 9
 }
 
-/// None of our statements has several answers; what is left would be taken for the answer to the next.
+/// Fails if more results follow. No statement of this program has several, and the rest would be taken for the result
+/// of the next statement.
 fn no_more_results(status: StatusFlags) -> Result<()> {
-    if status.contains(StatusFlags::SERVER_MORE_RESULTS_EXISTS) { unexpected("several answers") } else { Ok(()) }
+    if status.contains(StatusFlags::SERVER_MORE_RESULTS_EXISTS) { unexpected("several results") } else { Ok(()) }
 }

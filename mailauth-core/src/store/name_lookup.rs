@@ -1,8 +1,8 @@
-//! Looks up the addresses of a host's name, within a deadline.
+//! Looks up the addresses of a host name, within a deadline.
 //!
-//! The system's look-up (getaddrinfo) takes as long as its resolver does, which may be minutes, and cannot be stopped. So
-//! it runs on a thread that is left to itself when the deadline passes. There is one for each name at most, which later
-//! callers wait for too, and [`MOST`] for all names: a name server that never answers holds no more than these.
+//! The system's look-up (getaddrinfo) may take minutes and cannot be cancelled. So it runs on a thread that is
+//! abandoned when the deadline passes. There is at most one thread for each name, which later callers wait for too, and
+//! [`MOST`] for all names, so a name server that never answers blocks no more threads than that.
 
 use std::collections::HashMap;
 use std::io;
@@ -11,37 +11,37 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
 
-/// The most look-ups of a process that are under way at a time.
+/// Maximum number of look-ups that run at a time in a process.
 const MOST: usize = 16;
 
-/// A name and the port that goes with its addresses.
+/// A host name and the port for its addresses.
 type Asked = (String, u16);
 
-/// Why there are no addresses.
+/// Reason why there are no addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// The system's own words.
+    /// The look-up failed with this message of the system.
     Said(String),
     /// The deadline passed.
     Late,
-    /// Too many other names are being looked up, or the system gives no thread.
+    /// Too many other names are being looked up, or no thread could be started.
     Busy,
 }
 
-/// Look-ups that are under way.
+/// The running look-ups.
 pub(super) struct Lookups {
     underway: Mutex<HashMap<Asked, Arc<Lookup>>>,
     most: usize,
 }
 
-/// One of them.
+/// One look-up, which several callers may wait for.
 #[derive(Default)]
 struct Lookup {
     outcome: Mutex<Option<Result<Vec<SocketAddr>, Failure>>>,
     ended: Condvar,
 }
 
-/// The look-ups of this process.
+/// Returns the look-ups of this process.
 pub(super) fn lookups() -> &'static Lookups {
     static LOOKUPS: std::sync::OnceLock<Lookups> = std::sync::OnceLock::new();
     LOOKUPS.get_or_init(|| Lookups::new(MOST))
@@ -52,7 +52,8 @@ impl Lookups {
         Lookups { underway: Mutex::default(), most }
     }
 
-    /// The addresses of `host`, in the order in which the system gives them, by `until`. An address is its own.
+    /// Returns the addresses of `host` in the system's order, by the deadline `until`. A numeric address is not looked
+    /// up.
     pub(super) fn resolve(&'static self, host: &str, port: u16, until: Instant) -> Result<Vec<SocketAddr>, Failure> {
         match host.parse() {
             Ok(address) => Ok(vec![SocketAddr::new(address, port)]),
@@ -60,7 +61,7 @@ impl Lookups {
         }
     }
 
-    /// The same of a name, by another look-up than the system's.
+    /// Returns the addresses of a name by the given look-up function.
     pub(super) fn resolve_by(
         &'static self,
         host: &str,
@@ -83,7 +84,7 @@ impl Lookups {
         }
     }
 
-    /// The look-up of this name that is under way, or a new one; `None` if there are too many.
+    /// Returns the running look-up of this name, or starts one; `None` if there are too many.
     fn join(
         &'static self,
         asked: Asked,
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_server_that_never_answers_holds_callers_until_the_deadline_and_one_thread() {
+    fn a_silent_name_server_blocks_callers_until_the_deadline() {
         let (lookups, begun) = (lookups(4), Arc::new(AtomicUsize::new(0)));
         let (release, wait) = channel::<()>();
         let wait = Arc::new(Mutex::new(wait));
@@ -158,7 +159,7 @@ mod tests {
         });
         assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
         assert_eq!(begun.load(Ordering::SeqCst), 1);
-        // The next caller gets what it says in the end.
+        // The next caller gets the answer that arrives at last.
         thread::scope(|scope| {
             let next = scope.spawn(|| ask(later()));
             drop(release);
@@ -167,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn the_number_of_look_ups_that_hang_is_bounded_and_others_go_on_after_them() {
+    fn the_number_of_hanging_look_ups_is_bounded() {
         let lookups = lookups(2);
         let (release, wait) = channel::<()>();
         let wait = Arc::new(Mutex::new(wait));

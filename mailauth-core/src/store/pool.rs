@@ -1,13 +1,13 @@
-//! Connections to one host that are kept, and what happens when they turn out dead.
+//! A pool of connections to one host, and the handling of connections that turn out to be dead.
 //!
-//! A daemon keeps several, in an `r2d2` pool whose threads connect in the background; a command keeps one and starts no
-//! thread. Nothing is asked of a kept connection before a read uses it: when it turns out dead, the read is done again,
-//! once, on a fresh one. After the loss of one, all that were made before it are suspect, and are dropped rather than
-//! tried. While the database is known to be away, callers are told so at once; `r2d2` goes on trying to connect, one attempt
-//! at a time and with growing pauses, and its first success ends the outage.
+//! A daemon keeps several connections in an `r2d2` pool, whose threads connect in the background; a command keeps one
+//! and starts no thread. A pooled connection is not tested before a read uses it: if it turns out to be dead, the read
+//! is run again, once, on a new connection. After one connection is lost, all that are older are suspect, and are
+//! dropped without being tried. While the database is known to be down, callers get the error at once; `r2d2` keeps
+//! trying to connect, one attempt at a time and with growing pauses, and the first success ends the outage.
 //!
-//! A server that gives no further connection, because it is full or refuses us, is not away as long as connections that it
-//! gave before still work: callers wait for one of those.
+//! A server that accepts no further connections, because it is full or rejects us, is not down as long as existing
+//! connections still work: callers wait for one of those.
 
 mod line;
 mod probe;
@@ -21,34 +21,38 @@ use line::{Line, Link};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// `r2d2` waits a growing while between two tries to connect, up to half of this.
+/// Connection timeout of `r2d2`, whose growing pauses between two attempts to connect are at most half of this.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// How often a caller that waits for a connection looks whether it waits in vain.
+/// Interval at which a caller that waits for a connection checks whether waiting is still useful.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// For so long after the first sign of an outage, callers wait whether a new connection can be had.
+/// Time after the first sign of an outage during which callers still wait for a new connection.
 const GRACE: Duration = Duration::from_millis(200);
 
-/// How long a connection is kept: long enough not to matter.
+/// Maximum age of a pooled connection, long enough for reconnecting not to matter.
 const LIFETIME: Duration = Duration::from_secs(30 * 60);
 
+/// A pool of connections to one host.
 pub(crate) struct Pool {
     line: Arc<Line>,
     kept: Kept,
     deadline: Duration,
 }
 
+/// The connections that a pool keeps.
 enum Kept {
+    /// The connections of a daemon.
     Many(r2d2::Pool<Manager>),
+    /// The single connection of a command.
     One(Mutex<Option<Link>>),
 }
 
-/// Work that could not be done.
+/// The failure of some work on a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Failed {
     pub(super) error: DriverError,
-    /// There was a connection, and the work on it failed.
+    /// True if there was a connection and the work on it failed; false if connecting failed.
     pub(super) at_work: bool,
 }
 
@@ -61,7 +65,7 @@ impl Failed {
         Failed { error, at_work: true }
     }
 
-    /// Could the same work be done on another host?
+    /// Returns true if the same work may succeed on another host.
     pub(super) fn is_of_the_host(&self) -> bool {
         !self.at_work
             || matches!(
@@ -71,7 +75,7 @@ impl Failed {
     }
 }
 
-/// How `r2d2` makes and judges connections.
+/// Makes and checks connections for `r2d2`.
 struct Manager(Arc<Line>);
 
 impl r2d2::ManageConnection for Manager {
@@ -91,7 +95,7 @@ impl r2d2::ManageConnection for Manager {
     }
 }
 
-/// A connection in use.
+/// A connection that is checked out of the pool.
 pub(super) struct Lease(Held);
 
 enum Held {
@@ -109,7 +113,7 @@ impl Lease {
 }
 
 impl Pool {
-    /// Keeps up to `size` connections. Connects when the first is asked for.
+    /// Creates a pool of up to `size` connections. It connects when the first one is needed.
     pub(crate) fn many(driver: Arc<dyn Driver>, size: usize, deadline: Duration) -> Self {
         let attempts = Attempts::of(driver.server_name());
         let line = Arc::new(Line::new(driver, Some(attempts)));
@@ -124,16 +128,17 @@ impl Pool {
         Pool { line, kept: Kept::Many(pool), deadline }
     }
 
-    /// Keeps one connection, and starts no thread.
+    /// Creates a pool of one connection that starts no thread.
     pub(crate) fn one(driver: Arc<dyn Driver>, deadline: Duration) -> Self {
         Pool { line: Arc::new(Line::new(driver, None)), kept: Kept::One(Mutex::new(None)), deadline }
     }
 
+    /// Returns the driver that makes the connections.
     pub(crate) fn driver(&self) -> &dyn Driver {
         &*self.line.driver
     }
 
-    /// Runs `work`, which only reads: once more on a fresh connection when the first turns out dead.
+    /// Runs `work`, which only reads; runs it once more on a new connection if the first turns out to be dead.
     pub(super) fn read<T>(
         &self,
         mut work: impl FnMut(&mut dyn Connection) -> Result<T, DriverError>,
@@ -150,12 +155,13 @@ impl Pool {
         outcome.map_err(Failed::working)
     }
 
-    /// A connection for a write, with a sign of life: a write whose outcome is unknown cannot be done again.
+    /// Returns a connection for a write, after checking that the server answers on it: a write whose outcome is unknown
+    /// cannot be repeated.
     pub(super) fn writable(&self) -> Result<Lease, DriverError> {
         self.living(|link| if link.used { link.connection.ping() } else { Ok(()) }).map(|(lease, ())| lease)
     }
 
-    /// A connection whose host said just now what it can be used for.
+    /// Asks the host for its current role; returns it with the connection that was used.
     pub(super) fn standing(&self) -> Result<(Lease, Standing), DriverError> {
         self.living(|link| {
             let begin = Instant::now();
@@ -165,7 +171,7 @@ impl Pool {
         })
     }
 
-    /// A connection that gave this sign of life; a fresh one where a kept one is dead.
+    /// Returns a connection on which `sign` succeeded; a new one if a pooled one is dead.
     fn living<T>(&self, sign: impl Fn(&mut Link) -> Result<T, DriverError>) -> Result<(Lease, T), DriverError> {
         let start = Instant::now();
         let mut again = true;
@@ -187,7 +193,7 @@ impl Pool {
         }
     }
 
-    /// Gives back a connection that did its work.
+    /// Returns a connection to the pool after use.
     pub(super) fn give_back(&self, mut lease: Lease) {
         lease.link().used = true;
         if let (Held::Owned(link), Kept::One(slot)) = (lease.0, &self.kept)
@@ -197,7 +203,7 @@ impl Pool {
         }
     }
 
-    /// Returns true unless it is known that no connection can be had now, and none that exists answers.
+    /// Returns false if it is known that connecting fails and no existing connection answers.
     pub(super) fn serves(&self) -> bool {
         self.line.serves()
     }
@@ -207,7 +213,7 @@ impl Pool {
         self.line.answered_since(time)
     }
 
-    /// Runs `work` once.
+    /// Runs `work` once, and returns the connection to the pool.
     pub(super) fn run<T>(
         &self,
         mut lease: Lease,
@@ -224,7 +230,7 @@ impl Pool {
         outcome
     }
 
-    /// Draws the conclusions of an error on `link`, at work that began at `begin`.
+    /// Records what an error on `link`, in work that began at `begin`, says about the connection and the host.
     fn note(&self, link: &mut Link, error: &DriverError, begin: Instant) {
         if !link.connection.is_broken() {
             return;
@@ -245,7 +251,7 @@ impl Pool {
         }
     }
 
-    /// A connection that is fit for use, as far as is known. Waits until the deadline after `start` at most.
+    /// Returns a connection that is usable as far as is known. Waits at most until the deadline counted from `start`.
     fn acquire(&self, start: Instant) -> Result<Lease, DriverError> {
         match &self.kept {
             Kept::One(slot) => {
@@ -259,13 +265,15 @@ impl Pool {
         }
     }
 
+    /// Takes a usable connection from the `r2d2` pool, and waits for one at most until the deadline counted from
+    /// `start`.
     fn check_out(
         &self,
         pool: &r2d2::Pool<Manager>,
         start: Instant,
     ) -> Result<r2d2::PooledConnection<Manager>, DriverError> {
         loop {
-            // An unfit connection is dropped when it goes back, so there are no more rounds than kept connections.
+            // An unusable connection is dropped on its return, so this takes at most one round per pooled connection.
             while let Some(pooled) = pool.try_get() {
                 if self.line.is_fit(&pooled) {
                     return Ok(pooled);
@@ -273,7 +281,7 @@ impl Pool {
             }
             let left = self.deadline.saturating_sub(start.elapsed());
             let verdict = self.verdict(left);
-            // Asking with no time at all still makes the pool connect, if nothing else does: this ends an outage.
+            // A call with a zero timeout still makes the pool connect, if nothing else does: this ends an outage.
             let wait = if verdict.is_none() { left.min(LOOK) } else { Duration::ZERO };
             match (pool.get_timeout(wait), verdict) {
                 (Ok(pooled), _) if self.line.is_fit(&pooled) => return Ok(pooled),
@@ -283,9 +291,9 @@ impl Pool {
         }
     }
 
-    /// Why a caller who finds no connection need not wait for one.
+    /// Returns the error for a caller that finds no connection; `None` if it should wait for one.
     fn verdict(&self, left: Duration) -> Option<DriverError> {
-        // A server that gives no more connections still serves those that are out, and they come back.
+        // A server that accepts no more connections still serves those in use, and they are returned to the pool.
         let served = self.line.serves();
         if let Some(outage) = &*self.line.outage()
             && (left.is_zero() || (outage.since.elapsed() > GRACE && !served))
@@ -295,7 +303,7 @@ impl Pool {
         left.is_zero().then_some(DriverError::Timeout(self.deadline))
     }
 
-    /// What is known of the server. Asks nobody.
+    /// Returns the last known state of the host, without asking it.
     pub(crate) fn state(&self) -> HostState {
         self.line.state()
     }
@@ -316,7 +324,7 @@ mod tests {
         [(one, single), (many, pooled)]
     }
 
-    /// Has all four connections of a pool made, and gives them back.
+    /// Makes a pool open all its four connections, and returns them.
     fn fill(pool: &Pool) {
         let all = std::sync::Barrier::new(4);
         std::thread::scope(|scope| {
@@ -332,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dead_kept_connection_costs_a_read_nothing() {
+    fn a_read_survives_a_dead_pooled_connection() {
         for (fake, pool) in pools() {
             pool.read(touch).unwrap();
             fake.restart();
@@ -342,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn a_read_is_done_twice_at_most_and_a_write_once() {
+    fn a_read_runs_at_most_twice_and_a_write_once() {
         for (_, pool) in pools() {
             let mut tries = 0;
             let lost = || DriverError::Lost("again".into());
@@ -362,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn a_write_on_a_dead_kept_connection_is_not_even_tried() {
+    fn a_write_is_not_sent_on_a_dead_pooled_connection() {
         for (fake, pool) in pools() {
             pool.read(touch).unwrap();
             fake.restart();
@@ -390,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn an_outage_is_told_at_once_and_ends_by_itself() {
+    fn an_outage_is_reported_at_once_and_ends_by_itself() {
         let [_, (fake, pool)] = pools();
         pool.read(touch).unwrap();
         fake.away.store(true, Ordering::SeqCst);
@@ -407,7 +415,7 @@ mod tests {
     }
 
     #[test]
-    fn the_state_tells_of_an_outage_and_remembers_what_it_was() {
+    fn the_state_shows_an_outage_and_keeps_its_last_error() {
         for (fake, pool) in pools() {
             let fresh = pool.state();
             assert_eq!((fresh.place.as_str(), fresh.live, fresh.latency, fresh.last_error), ("fake", true, None, None));
@@ -430,7 +438,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_is_full_is_live_and_asked_for_more_ever_less_often() {
+    fn a_full_server_is_live_and_asked_for_more_less_and_less_often() {
         let [_, (fake, pool)] = pools();
         pool.read(touch).unwrap();
         fake.full.store(true, Ordering::SeqCst);
@@ -445,7 +453,8 @@ mod tests {
         }
         assert!(pool.serves() && pool.state().live && pool.state().full);
         let asked = fake.connects.load(Ordering::SeqCst);
-        // The first connection, all eight at once when it is found full, and then with pauses that double from 50 ms.
+        // The first connection, all eight at once when the server turns out to be full, then pauses that double from 50
+        // ms.
         assert!((2..=16).contains(&asked), "connected {asked} times");
         fake.full.store(false, Ordering::SeqCst);
         fill(&pool);
@@ -453,7 +462,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_is_full_before_it_gave_a_connection_is_told_at_once() {
+    fn a_server_that_is_full_from_the_start_is_reported_at_once() {
         for (fake, pool) in pools() {
             fake.full.store(true, Ordering::SeqCst);
             let failed = pool.read(touch).unwrap_err();
@@ -465,7 +474,7 @@ mod tests {
     }
 
     #[test]
-    fn while_a_server_is_away_it_is_connected_to_by_one_at_a_time() {
+    fn while_a_server_is_away_one_attempt_to_connect_runs_at_a_time() {
         let [_, (fake, pool)] = pools();
         fake.connect_takes.store(300, Ordering::SeqCst);
         fake.away.store(true, Ordering::SeqCst);
@@ -487,7 +496,7 @@ mod tests {
     }
 
     #[test]
-    fn one_slow_statement_among_others_does_not_make_an_outage() {
+    fn one_slow_statement_among_others_is_not_an_outage() {
         let [_, (_, pool)] = pools();
         std::thread::scope(|scope| {
             let slow = scope.spawn(|| {
@@ -507,7 +516,7 @@ mod tests {
     }
 
     #[test]
-    fn who_finds_the_server_full_waits_for_a_connection_that_is_out() {
+    fn read_waits_for_a_pooled_connection_when_the_server_is_full() {
         let [_, (fake, pool)] = pools();
         pool.read(touch).unwrap();
         fake.full.store(true, Ordering::SeqCst);

@@ -1,4 +1,5 @@
-//! PostgreSQL, through `tokio-postgres` on a socket of our own: its blocking wrapper waits for ever on a frozen server.
+//! The driver for PostgreSQL, built on `tokio-postgres` with its own socket: that crate's blocking wrapper waits
+//! forever for a server that hangs.
 
 use super::address::{Address, Endpoint};
 use super::administration::CharacterSet;
@@ -36,7 +37,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 pub(super) static DIALECT: Dialect = Dialect {
     numbered: true,
-    // Each statement sees what was committed before it, whatever the default of the server or the user.
+    // Each statement sees what was committed before it, whatever the default isolation level of the server or the user.
     begin: "BEGIN ISOLATION LEVEL READ COMMITTED",
     now: "(now() AT TIME ZONE 'UTC')",
     time_text: "to_char({}, 'YYYY-MM-DD HH24:MI:SS')",
@@ -44,12 +45,12 @@ pub(super) static DIALECT: Dialect = Dialect {
     row_values: true,
     by_index: "",
     same_bytes: "({})::text COLLATE \"C\" = ?",
-    // Of bytes too, where a column has them in the place of a text.
+    // This works for a column of bytes too.
     bounded: "SUBSTRING({}, 1, {more})",
     or_update: "ON CONFLICT ({}) DO UPDATE SET",
     added: "CAST(LEAST(CAST({old} AS NUMERIC) + excluded.{column}, 9223372036854775807) AS BIGINT)",
     table_exists: "SELECT CASE WHEN to_regclass(?::text) IS NULL THEN 0 ELSE 1 END",
-    // Any number will do that others are not likely to take: these are the letters "mailauth".
+    // An arbitrary number that no other program is likely to use: the letters "mailauth".
     lock: "SELECT pg_advisory_lock(7881692223226315880)",
     unlock: "SELECT pg_advisory_unlock(7881692223226315880)",
     schema: include_str!("../../../schema/postgres.sql"),
@@ -60,25 +61,26 @@ pub(super) static DIALECT: Dialect = Dialect {
     ],
 };
 
-/// What the server tells of its encoding when it is connected to.
+/// Parameter that the server reports at a connect: its encoding.
 const ENCODING: &str = "server_encoding";
 
-/// The encoding of a database that does not know what its bytes mean.
+/// Encoding of a database that does not interpret its bytes.
 const SQL_ASCII: &str = "SQL_ASCII";
 
-/// There, a row with bytes that are not UTF-8 would spoil every answer that it is in. As it is, it spoils itself alone.
+/// Turns off conversion for such a database. Otherwise a row with bytes that are not UTF-8 would make every result that
+/// contains it fail; so only the row itself is unusable.
 const AS_IT_IS: &str = "SET client_encoding TO 'SQL_ASCII'";
 
-/// The most characters of a server's message.
+/// Maximum number of characters that are kept of a server's message.
 const MAX_SAID: usize = 1000;
 
-/// The port where a server listens that is named by its socket's folder alone.
+/// Port in the socket's name for a server that is given by its socket directory alone.
 const PORT: u16 = 5432;
 
 /// A database on a PostgreSQL server.
 pub(super) struct Postgres {
     at: Endpoint,
-    /// The port that is part of a unix socket's name.
+    /// Port in the name of the unix socket.
     port: u16,
     config: tokio_postgres::Config,
     subject: Subject,
@@ -86,7 +88,7 @@ pub(super) struct Postgres {
     server_user: ServerUser,
     tls: Option<Secrecy>,
     tls_ca: Option<PathBuf>,
-    /// Where it is reached by TLS.
+    /// TLS configuration; `None` for a connection in clear text.
     tls_config: Option<ClientConfig>,
 }
 
@@ -111,7 +113,7 @@ impl Postgres {
         })
     }
 
-    /// Connects within the deadline, to the first of the host's addresses that serves.
+    /// Connects within the deadline to the first of the host's addresses that works.
     fn connect_to(&self, at: &Endpoint) -> Result<PostgresConnection, DriverError> {
         let (start, limit) = (Instant::now(), at.deadline);
         match &at.address {
@@ -140,7 +142,7 @@ impl Postgres {
         }
     }
 
-    /// Makes the connection that `socket` has begun, to the host of this name, until `until`.
+    /// Logs in on a connected socket to the host of this name, by the deadline `until`.
     fn handshake(&self, socket: Socket, host: &str, until: Instant) -> Result<PostgresConnection, DriverError> {
         let (address, limit) = (&self.at.address, self.at.deadline);
         let mut config = self.config.clone();
@@ -150,7 +152,7 @@ impl Postgres {
         let secrecy = address.secrecy(self.tls);
         let demand = self.demand(secrecy);
         if demand != Demand::Nothing && secrecy == Secrecy::Require {
-            // Nothing else tells the server from one in the middle, which could pass the messages of SCRAM on.
+            // Only this detects a man in the middle, who could relay the messages of SCRAM.
             config.channel_binding(ChannelBinding::Require);
         }
         let driven = socket.driven();
@@ -199,20 +201,20 @@ impl Postgres {
     }
 }
 
-/// How a server by TCP that let us in has shown who it is.
+/// Returns how a server reached by TCP proved its identity at the login, if it did.
 fn known_by(secrecy: Secrecy, demand: Demand) -> Option<String> {
     match (secrecy, demand) {
         (Secrecy::VerifyCa | Secrecy::VerifyFull, _) => Some("its certificate".to_owned()),
-        (_, Demand::Scram) => Some("the password, which it knows itself (SCRAM)".to_owned()),
+        (_, Demand::Scram) => Some("its knowledge of the password (SCRAM)".to_owned()),
         (_, Demand::ScramIfAsked | Demand::Nothing) => None,
     }
 }
 
 impl Postgres {
-    /// What the server has to prove on a connection of this secrecy.
+    /// Returns what the server has to prove on a connection of this TLS mode.
     fn demand(&self, secrecy: Secrecy) -> Demand {
         let is_known = match self.at.address {
-            // By the user at the other end.
+            // By the user of the process at the other end.
             Address::Socket(_) => true,
             Address::Tcp(_) => matches!(secrecy, Secrecy::VerifyCa | Secrecy::VerifyFull),
         };
@@ -223,106 +225,111 @@ impl Postgres {
         }
     }
 
-    /// What to do about a server that does not prove who it is.
+    /// Returns the message about a server that does not prove its identity.
     fn unproven(&self, why: Unproven) -> String {
         let Subject { user, section, .. } = &self.subject;
         let scram = "scram-sha-256";
         match why {
             Unproven::AsksForClear => format!(
-                "the server asks for the password in clear, and is not told it, for it may be a false one; write {scram} for \
-                 {user} in its pg_hba.conf, where it says password, ldap, pam or radius"
+                "the server asked for the password in clear text; it was not sent, because the server has not proved \
+                 its identity; set the method for {user} in its pg_hba.conf to {scram} instead of password, ldap, pam \
+                 or radius"
             ),
             Unproven::AsksForMd5 => format!(
-                "the server asks for the password by MD5, which proves nothing of the server, and is not told it; give {user} \
-                 its password again there: SET password_encryption = '{scram}'; ALTER ROLE \"{user}\" PASSWORD '...'; and \
-                 write {scram} in its pg_hba.conf"
+                "the server asked for the password as an MD5 hash; it was not sent, because MD5 proves nothing about \
+                 the server; set the password of {user} again on the server (SET password_encryption = '{scram}'; \
+                 ALTER ROLE \"{user}\" PASSWORD '...'), and use {scram} in its pg_hba.conf"
             ),
             Unproven::AsksForNone => format!(
-                "the server lets {user} in without the password, as a false one would; write {scram} for {user} in its \
-                 pg_hba.conf, where it says trust or ident, or connect by its unix socket; without [{section}] password_file \
-                 no proof is asked for"
+                "the server accepts {user} without the password, as an impostor would; set the method for {user} in \
+                 its pg_hba.conf to {scram} instead of trust or ident, or connect through its unix socket; without \
+                 [{section}] password_file no proof is required"
             ),
             Unproven::FewRounds(rounds) => format!(
-                "the server wants SCRAM with {rounds} rounds, of which there must be 4096 at least, or a false server could \
-                 guess the password; raise scram_iterations there, and give {user} its password again"
+                "the server asks for SCRAM with {rounds} iterations; at least 4096 are required, because an impostor \
+                 could guess the password otherwise; raise scram_iterations on the server, and set the password of \
+                 {user} again"
             ),
             Unproven::LongMessage(length) => {
-                format!("the server began a message of {length} bytes, which is longer than any that is awaited")
+                format!("the server announced a message of {length} bytes, which is longer than any expected one")
             }
         }
     }
 
-    /// The same, with what to do about it.
+    /// Adds to the error of a failed connection what to do about it.
     fn advised(&self, error: &tokio_postgres::Error, said: DriverError) -> DriverError {
         if let Some(why) = Unproven::within(error) {
             return DriverError::Lost(self.unproven(why));
         }
         let code = error.as_db_error().map(|db| (db.code().code(), db.message()));
         match (said, code) {
-            (DriverError::Denied(said), Some((code, message))) => match self.cure(code, message) {
-                Some(cure) => DriverError::Denied(format!("{said}; {cure}")),
+            (DriverError::Denied(said), Some((code, message))) => match self.advice(code, message) {
+                Some(advice) => DriverError::Denied(format!("{said}; {advice}")),
                 None => DriverError::Denied(said),
             },
             (DriverError::Full(said), _) => DriverError::Full(format!(
-                "{said}; raise max_connections or the CONNECTION LIMIT there, or lower [database] pool"
+                "{said}; raise max_connections or the CONNECTION LIMIT on the server, or lower [database] pool"
             )),
             (DriverError::Lost(said), None) if said.contains("password missing") => {
                 DriverError::Denied(format!("the server asks for a password: {}", self.subject.correct_password()))
             }
-            // The crate has no kinds for these.
+            // The crate has no error kinds for these.
             (DriverError::Lost(said), None) if said.contains("SCRAM verification error") => DriverError::Lost(
-                "the server does not know the password, though it did not refuse it: it is a false one, or something in \
-                 between is"
+                "the server accepted the password without proving that it knows it: it, or something between it and \
+                 this machine, is an impostor"
                     .to_owned(),
             ),
             (DriverError::Lost(said), None) if said.contains("did not use channel binding") => {
                 DriverError::Lost(format!(
-                    "the server's certificate is not verified, and it does not tie the login to it by SCRAM's channel \
-                     binding, which PgBouncer and other poolers do not have, nor certificates with a key of Ed25519; set \
-                     [{}] tls = \"verify-full\", and tls_ca if its certificate is by an authority of your own",
+                    "the server's certificate is not verified, and the server does not bind the login to it by SCRAM \
+                     channel binding, which PgBouncer and other poolers do not support, nor do certificates with an \
+                     Ed25519 key; set [{}] tls = \"verify-full\", and tls_ca if the certificate was issued by your own \
+                     CA",
                     self.subject.section
                 ))
             }
             (DriverError::Lost(said), None) if said.contains("unexpected message") || said.contains("closed") => {
-                DriverError::Lost(format!("{said}; see whether it is a PostgreSQL server, and its log"))
+                DriverError::Lost(format!("{said}; check that it is a PostgreSQL server, and look in its log"))
             }
             (said, _) => said,
         }
     }
 
-    /// What to do about a refused connection, by the server's code and words.
-    fn cure(&self, code: &str, message: &str) -> Option<String> {
+    /// Returns what to do about a rejected connection, by the server's error code and message.
+    fn advice(&self, code: &str, message: &str) -> Option<String> {
         let Subject { user, database, section, .. } = &self.subject;
         let or_url = self.subject.correct_url();
         Some(match code {
             "28P01" => self.subject.correct_password(),
             "28000" if message.contains("pg_hba.conf") => {
                 let line =
-                    format!("give {user} a line in the server's pg_hba.conf (method scram-sha-256), and reload it");
+                    format!("add a line for {user} to the server's pg_hba.conf (method scram-sha-256), and reload it");
                 match self.at.address {
-                    // The server says so in this word of its message, from PostgreSQL 14 on; before, "SSL off".
+                    // The server says so by "no encryption" in its message from PostgreSQL 14 on, and "SSL off" before.
                     Address::Tcp(_) if self.tls_config.is_none() => format!(
-                        "if it has a hostssl line for {user}, which is refused in clear, the default on this machine, \
-                         set [{section}] tls = \"verify-full\" and tls_ca; else {line}"
+                        "if it has a hostssl line for {user}, set [{section}] tls = \"verify-full\" and tls_ca, \
+                         because servers on this machine are reached without TLS by default; otherwise {line}"
                     ),
                     _ => line,
                 }
             }
             "28000" if message.contains("authentication failed") => format!(
-                "pg_hba.conf lets {user} in as the system user of this name only: write scram-sha-256 there, or run this \
-                 as that user"
+                "pg_hba.conf accepts {user} only from the system user of the same name: set the method to \
+                 scram-sha-256, or run this as that user"
             ),
-            "28000" if message.contains("not permitted to log in") => format!("ALTER ROLE {user} LOGIN, {or_url}"),
-            "28000" => format!("make the user there (CREATE ROLE ... LOGIN), {or_url}"),
-            "3D000" => format!("make it (CREATE DATABASE \"{database}\"), {or_url}"),
-            "42501" => format!("GRANT CONNECT ON DATABASE \"{database}\" TO \"{user}\", {or_url}"),
-            "55000" => format!("ALTER DATABASE \"{database}\" ALLOW_CONNECTIONS true, {or_url}"),
+            "28000" if message.contains("not permitted to log in") => {
+                format!("run ALTER ROLE \"{user}\" LOGIN on the server, {or_url}")
+            }
+            "28000" => format!("create the user on the server (CREATE ROLE ... LOGIN), {or_url}"),
+            "3D000" => format!("create it (CREATE DATABASE \"{database}\"), {or_url}"),
+            "42501" => format!("run GRANT CONNECT ON DATABASE \"{database}\" TO \"{user}\" on the server, {or_url}"),
+            "55000" => format!("run ALTER DATABASE \"{database}\" ALLOW_CONNECTIONS true on the server, {or_url}"),
             _ => return None,
         })
     }
 }
 
-/// What it means that a connection was not even begun.
+/// Converts the error of a socket that could not be connected.
 fn unconnected(error: io::Error, limit: Duration, explain: impl FnOnce(&io::Error) -> String) -> DriverError {
     match io_error(&error, limit) {
         DriverError::Lost(_) => DriverError::Lost(explain(&error)),
@@ -348,7 +355,7 @@ impl Driver for Postgres {
     }
 }
 
-/// Runs one future to its end on the socket it uses.
+/// Runs one future to completion on the socket that it uses.
 fn drive<T>(
     driven: &Driven,
     until: Instant,
@@ -364,8 +371,8 @@ fn drive<T>(
     }
 }
 
-/// The half of the client that moves bytes. It ends when the connection does; it must be dropped then, because what
-/// still waits for an answer learns only by this that none will come.
+/// The half of the client that sends and receives. It ends when the connection does, and must be dropped then, because
+/// only this tells pending requests that no answer will come.
 type Wire = Pin<Box<dyn Future<Output = Result<(), tokio_postgres::Error>> + Send>>;
 
 struct PostgresConnection {
@@ -373,28 +380,28 @@ struct PostgresConnection {
     /// `None` once the connection has ended.
     wire: Option<Wire>,
     driven: Driven,
-    /// Prepared statements by their slot.
+    /// Prepared statements, indexed by slot.
     kept: Vec<Option<tokio_postgres::Statement>>,
     deadline: Duration,
-    /// How far the server was verified.
+    /// How the server's certificate was verified, for reports.
     trust: String,
-    /// How it has shown who it is.
+    /// How the server proved its identity, if it did.
     known_by: Option<String>,
-    /// The database's encoding, by the server's name for it.
+    /// Encoding of the database as the server names it; empty if it was not reported.
     encoding: String,
     broken: bool,
 }
 
-/// The columns of a table that may be written to.
+/// Result of comparing the columns that a user may update with those that it needs to.
 struct Updates {
-    /// There is one.
+    /// True if the user may update some column.
     any: bool,
-    /// Those that are wanted, and are not among them.
+    /// Columns that the user needs to update and may not.
     missing: Vec<String>,
 }
 
 impl PostgresConnection {
-    /// Runs what `work` makes of the client, together with the wire, until the deadline.
+    /// Runs the future that `work` makes, together with the wire, until the deadline.
     fn run<'a, T, F>(&'a mut self, work: impl FnOnce(&'a Client) -> F) -> Result<T, DriverError>
     where
         F: Future<Output = Result<T, tokio_postgres::Error>>,
@@ -411,14 +418,14 @@ impl PostgresConnection {
             }
             if let Some(Poll::Ready(outcome)) = wire.as_mut().map(|wire| wire.as_mut().poll(context)) {
                 ended = outcome.err();
-                // Only when the wire is gone does the work learn that nothing will come.
+                // Only dropping the wire tells the work that no answer will come.
                 *wire = None;
             }
             work.as_mut().poll(context)
         };
         let outcome = match self.driven.drive(Instant::now() + self.deadline, poll) {
             Ok(Some(outcome)) => outcome.map_err(|error| driver_error(&error, self.deadline)),
-            // The answer may still come, and would be taken for that to the next question.
+            // The answer may still arrive, and would be taken for that of the next request.
             Ok(None) => {
                 self.broken = true;
                 Err(DriverError::Timeout(self.deadline))
@@ -427,13 +434,14 @@ impl PostgresConnection {
         };
         self.broken |= self.wire.is_none() || matches!(outcome, Err(DriverError::Lost(_)));
         match (outcome, ended) {
-            // The server's last words, and otherwise what ended the connection, say more than that it is closed.
+            // The server's last message, or else what ended the connection, says more than that it is closed.
             (Err(DriverError::Refused { reason, .. }), _) if self.broken => Err(DriverError::Lost(reason)),
             (Err(DriverError::Lost(_)), Some(error)) => Err(DriverError::Lost(reason(&error))),
             (outcome, _) => outcome,
         }
     }
 
+    /// Returns the prepared statement, from the cache if it is there.
     fn prepared(&mut self, statement: &Statement) -> Result<tokio_postgres::Statement, DriverError> {
         let kept = statement.slot.and_then(|slot| self.kept.get(slot)).cloned().flatten();
         if let Some(prepared) = kept {
@@ -451,7 +459,8 @@ impl PostgresConnection {
         Ok(prepared)
     }
 
-    /// Runs `work` on the prepared statement; once more if the server has forgotten it or its tables have changed.
+    /// Runs `work` on the prepared statement; prepares it again, once, if the server no longer has it or its tables
+    /// have changed.
     fn run_prepared<T>(
         &mut self,
         statement: &Statement,
@@ -470,7 +479,7 @@ impl PostgresConnection {
         }
     }
 
-    /// The first column of each row: text as it is, numbers and truth in digits.
+    /// Returns the first column of each row as text; numbers and booleans in digits.
     fn texts(&mut self, sql: &str, params: &[&str]) -> Result<Vec<String>, DriverError> {
         let mut texts = Vec::new();
         let params: Vec<Param<'_>> = params.iter().map(|text| Param::Text(text.as_bytes())).collect();
@@ -485,7 +494,7 @@ impl PostgresConnection {
         Ok(texts)
     }
 
-    /// Which columns of a table may be written to, beside those that have to be; others are rights too wide.
+    /// Compares the columns of a table that the user may update with `wanted`, and adds further ones to `too_wide`.
     fn compare_updates(
         &mut self,
         table: &str,
@@ -505,7 +514,7 @@ impl PostgresConnection {
         Ok(Updates { any: !columns.is_empty(), missing })
     }
 
-    /// What the user may do, and by which way.
+    /// Reads the user's privileges on all tables, and the roles that give them.
     fn privileges(&mut self, needs: &Needs, attributes: Vec<&'static str>) -> Result<Privileges, DriverError> {
         let user = self.texts(QUOTED, &[""])?.concat();
         let mut privileges = Privileges { user, attributes, ..Privileges::default() };
@@ -529,14 +538,14 @@ impl PostgresConnection {
         Ok(privileges)
     }
 
-    /// Returns true if one of the texts has a character that the database's encoding lacks. That a statement was refused
-    /// for a character may have the other reason, that one in a row cannot be sent.
+    /// Returns true if one of the parameters has a character that the database's encoding lacks. A statement may also
+    /// be refused because a character in a row cannot be sent.
     fn are_unstorable(&mut self, params: &[Param<'_>]) -> Result<bool, DriverError> {
         let statement = Statement { slot: None, sql: "SELECT octet_length($1::text)".to_owned() };
         for param in params.iter().filter(|param| matches!(param, Param::Text(text) if !text.is_ascii())) {
             match self.execute(&statement, &[*param]) {
                 Err(DriverError::Refused { kind: Refusal::Unstorable, .. }) => return Ok(true),
-                // Within a transaction, nothing can be asked after a refusal.
+                // Within a transaction, no statement can be run after a refusal.
                 Err(DriverError::Refused { .. }) => return Ok(false),
                 done => drop(done?),
             }
@@ -544,6 +553,7 @@ impl PostgresConnection {
         Ok(false)
     }
 
+    /// Returns true if the statement's first result is true.
     fn is(&mut self, sql: &str, params: &[&str]) -> Result<bool, DriverError> {
         Ok(self.texts(sql, params)?.first().is_some_and(|answer| answer == "1"))
     }
@@ -613,12 +623,12 @@ impl Connection for PostgresConnection {
 
     fn character_set(&mut self, _: &[String]) -> Result<CharacterSet, DriverError> {
         let name = match self.encoding.as_str() {
-            // What stands between may not have told it.
+            // A pooler in between may not have passed it on.
             "" => self.texts("SHOW server_encoding", &[])?.concat(),
             name => name.to_owned(),
         };
-        let move_on = "to change that, make another database (CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0), and \
-                       bring the accounts there by `mailauth account export` and `import`";
+        let move_on = "to change that, create another database (CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE \
+                       template0), and move the accounts there with `mailauth account export` and `import`";
         let problem = match name.as_str() {
             "UTF8" => None,
             SQL_ASCII => Some(format!(
@@ -626,8 +636,8 @@ impl Connection for PostgresConnection {
                  UTF-8, and such a row cannot be used; {move_on}"
             )),
             name => Some(format!(
-                "the database's encoding is {name} and not UTF8, so that logins, addresses and names with other characters \
-                 cannot be stored; {move_on}"
+                "the database's encoding is {name} and not UTF8, so that logins, addresses and names with other \
+                 characters cannot be stored; {move_on}"
             )),
         };
         Ok(CharacterSet { name, problem })
@@ -636,9 +646,9 @@ impl Connection for PostgresConnection {
     fn rights(&mut self, needs: &Needs) -> Result<Rights, DriverError> {
         const TABLE: &str = "SELECT has_table_privilege($1::text, $2::text)";
         let mut rights = Rights { user: self.texts("SELECT current_user::text", &[])?.concat(), ..Rights::default() };
-        // Each with the object it is for.
+        // Pairs of a privilege and the object it is on.
         let mut too_wide = Vec::new();
-        // Of each table that deliveries change, whether the rights to the whole of it are there.
+        // For each table that deliveries change, the privileges on the whole table and whether the user has them.
         let mut to_deliver = Vec::new();
         for table in &needs.tables {
             for right in ["SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"] {
@@ -691,10 +701,10 @@ impl Connection for PostgresConnection {
         rights.administrator = Some(why).filter(|why| !why.is_empty());
         if !(rights.missing.is_empty() && rights.too_wide.is_empty()) {
             rights.cure = match self.privileges(needs, attributes) {
-                // Who may not look at the catalogue still learns what is missing.
+                // A user that may not read the catalog still gets the list of what is missing.
                 Err(DriverError::Refused { .. }) => Vec::new(),
                 privileges if rights.administrator.is_some() => privileges?.own_user(needs),
-                privileges => privileges?.cure(needs, delivers),
+                privileges => privileges?.corrections(needs, delivers),
             };
         }
         Ok(rights)
@@ -721,7 +731,7 @@ impl Row for tokio_postgres::Row {
     }
 }
 
-/// Text goes as its bytes, whatever type the server takes it for; numbers in the width it asks for.
+/// Text is sent as its bytes, whatever type the server expects; numbers in the width of the expected type.
 impl ToSql for Param<'_> {
     fn to_sql(&self, wanted: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
         match *self {
@@ -747,7 +757,7 @@ impl ToSql for Param<'_> {
 
 impl std::fmt::Debug for Param<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // It may be a password.
+        // The value may be a password.
         f.write_str("Param(..)")
     }
 }
@@ -787,17 +797,17 @@ fn io_error(error: &io::Error, limit: Duration) -> DriverError {
     }
 }
 
-/// The same of a connection by TLS that could not be made, with what to do about that.
+/// Converts the error of a failed TLS connection, and says what to do about it.
 fn tls_error(error: &tokio_postgres::Error, host: &str, limit: Duration) -> DriverError {
     match tls::explain(error, host) {
         Some(sentence) => DriverError::Lost(sentence),
-        // The crate has no kind for this.
+        // The crate has no error kind for this.
         None if reason(error).contains("server does not support TLS") => DriverError::Lost(tls::NO_TLS.into()),
         None => connect_error(error, limit),
     }
 }
 
-/// What it means that no connection could be made.
+/// Converts the error of a failed connection.
 fn connect_error(error: &tokio_postgres::Error, limit: Duration) -> DriverError {
     match error.as_db_error() {
         Some(db) => refused_connection(&brief(db.code().code(), 5), &said(db)),
@@ -805,15 +815,15 @@ fn connect_error(error: &tokio_postgres::Error, limit: Duration) -> DriverError 
     }
 }
 
-/// What it means that the server answers a connect with an error, by its code (PostgreSQL manual, appendix A).
+/// Converts the server's error at a connect, by its code (PostgreSQL manual, appendix A).
 fn refused_connection(code: &str, message: &str) -> DriverError {
     let said = format!("{message} ({code})");
     match code {
         // Shutting down, crashed, starting up.
         "57P01" | "57P02" | "57P03" => DriverError::Lost(message.to_owned()),
-        // Too many connections of all, of this role or to this database; and no memory for one more.
+        // Too many connections in total, of this role or to this database; or no memory for one more.
         "53300" | "53200" => DriverError::Full(said),
-        // PgBouncer gives this for whatever goes wrong.
+        // PgBouncer uses this code for every error.
         "08P01" if message.contains("no more connections") || message.contains("query_wait_timeout") => {
             DriverError::Full(said)
         }
@@ -822,10 +832,10 @@ fn refused_connection(code: &str, message: &str) -> DriverError {
     }
 }
 
-/// What the client's error means to us.
+/// Converts the client's error.
 fn driver_error(error: &tokio_postgres::Error, limit: Duration) -> DriverError {
     if let Some(db) = error.as_db_error() {
-        // Never its detail, which shows the row, and with it the password.
+        // Never its detail, which shows the row and with it the password.
         return refusal(&brief(db.code().code(), 5), &said(db));
     }
     if let Some(DriverError::Timeout(limit)) =
@@ -836,12 +846,12 @@ fn driver_error(error: &tokio_postgres::Error, limit: Duration) -> DriverError {
     DriverError::Lost(reason(error))
 }
 
-/// The beginning of a server's message.
+/// Returns the server's message, shortened.
 fn said(error: &DbError) -> Cow<'_, str> {
     brief(error.message(), MAX_SAID)
 }
 
-/// The client's own words, which are short, and those of what lies under them; of the server's, never the detail.
+/// Returns the client's error message with that of its source. Of a server's error, never the detail.
 fn reason(error: &tokio_postgres::Error) -> String {
     let words = error.to_string();
     let under = match error.as_db_error() {
@@ -849,11 +859,11 @@ fn reason(error: &tokio_postgres::Error) -> String {
         None => error.source().map(ToString::to_string).unwrap_or_default(),
     };
     let whole = if words.contains(&under) { words } else { format!("{words}: {under}") };
-    // Of SCRAM, some of them are the server's too.
+    // Messages about SCRAM may quote the server's.
     brief(&whole, MAX_SAID).into_owned()
 }
 
-/// The same, where the right is named that is missing: the server names the table alone.
+/// Adds to a refusal for a missing privilege which one it is, because the server names only the table.
 fn with_right(error: DriverError, sql: &str) -> DriverError {
     match error {
         DriverError::Refused { kind: Refusal::Forbidden, reason } => {
@@ -864,28 +874,28 @@ fn with_right(error: DriverError, sql: &str) -> DriverError {
     }
 }
 
-/// What to do about a statement that the server gave up.
+/// Returns what to do about a statement that the server aborted.
 fn cancelled(code: &str, message: &str) -> &'static str {
     match code {
-        "55P03" => "another transaction holds a lock for longer than lock_timeout: see pg_stat_activity",
+        "55P03" => "another transaction held a lock for longer than lock_timeout; find it in pg_stat_activity",
         _ if message.contains("statement timeout") => {
-            "raise statement_timeout, which the server, the database or this user has set (ALTER ROLE ... SET \
-             statement_timeout), or see why the server is slow"
+            "raise statement_timeout, which is set for the server, the database or this user (ALTER ROLE ... SET \
+             statement_timeout), or find out why the server is slow"
         }
         _ if message.contains("lock timeout") => {
-            "another transaction holds a lock for longer than lock_timeout: see pg_stat_activity"
+            "another transaction held a lock for longer than lock_timeout; find it in pg_stat_activity"
         }
-        _ => "an administrator or a program has cancelled it",
+        _ => "an administrator or a program cancelled it",
     }
 }
 
-/// What the server's error means to us, by its code (PostgreSQL manual, appendix A).
+/// Converts the server's error about a statement, by its code (PostgreSQL manual, appendix A).
 fn refusal(code: &str, message: &str) -> DriverError {
     let kind = match code {
-        // Shutting down, crashed, starting up, and whatever concerns the connection.
+        // Shutting down, crashed, starting up, and connection errors.
         "57P01" | "57P02" | "57P03" | "57P05" => return DriverError::Lost(message.to_owned()),
         code if code.starts_with("08") => return DriverError::Lost(message.to_owned()),
-        // Read only: a standby, or a server that was told so.
+        // Read only: a standby, or a server that is configured so.
         "25006" => return DriverError::Lost(message.to_owned()),
         "57014" | "55P03" => {
             return DriverError::Cancelled(format!("{message} ({code}); {}", cancelled(code, message)));
@@ -893,8 +903,8 @@ fn refusal(code: &str, message: &str) -> DriverError {
         "40001" | "40P01" => Refusal::Conflict,
         "23505" => Refusal::Duplicate,
         "23503" => Refusal::Reference,
-        // Of a character that the other side's encoding lacks, and of bytes that are none. The message shows the bytes,
-        // which may be of a password.
+        // A character that the other side's encoding lacks, or bytes that are no character. The server's message shows
+        // the bytes, which may be those of a password.
         "22P05" | "22021" => {
             let reason = format!("a value has a character that the database's encoding lacks ({code})");
             return DriverError::Refused { kind: Refusal::Unstorable, reason };
@@ -913,7 +923,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_connection_that_is_refused_is_full_or_denied() {
+    fn a_refused_connection_is_full_or_denied() {
         for (code, message) in [("53300", "sorry, too many clients already"), ("08P01", "no more connections allowed")]
         {
             assert_eq!(refused_connection(code, message), DriverError::Full(format!("{message} ({code})")));

@@ -1,9 +1,9 @@
-//! Sees to it that a PostgreSQL server proves that it knows the password too, before it is believed.
+//! Makes a PostgreSQL server prove that it knows the password before it is trusted.
 //!
-//! The client library sends a password in whatever form it is asked for, and takes a server that asks for none for the right
-//! one; it has no `require_auth`, as libpq does. Here the server's messages are looked at on their way to the library, under
-//! TLS too. With SCRAM the library itself demands the server's signature before it goes on. (PostgreSQL manual, "Message
-//! Formats"; RFC 5802 and RFC 7677.)
+//! The client library sends the password in whatever form the server asks for, and accepts a server that asks for none;
+//! it has no `require_auth`, which libpq has. Here the server's messages are inspected on their way to the library,
+//! inside TLS too. With SCRAM the library itself verifies the server's signature before it continues. (PostgreSQL
+//! manual, "Message Formats"; RFC 5802 and RFC 7677.)
 
 use std::future::Future;
 use std::io;
@@ -12,69 +12,75 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
 
-/// The longest message that is taken while the connection is made, and afterwards: a row is never so long.
+/// Maximum length of a message in bytes, during the login and afterwards; every row is shorter.
 const MAX_GREETING: usize = 64 << 10;
 const MAX_MESSAGE: usize = 4 << 20;
 
-/// The fewest rounds of SCRAM (RFC 7677, section 4). A server may choose them, and a false one could guess at what it was
-/// sent as quickly as they are few.
+/// Minimum iteration count of SCRAM (RFC 7677, section 4). The server chooses it, and the lower it is, the faster an
+/// impostor can guess the password from the client's proof.
 const MIN_ROUNDS: u32 = 4096;
 
-/// The codes of the server's messages about the password.
+/// Codes of the server's authentication messages.
 const OK: u32 = 0;
 const CLEAR: u32 = 3;
 const MD5: u32 = 5;
 const SASL: u32 = 10;
 const SASL_CONTINUE: u32 = 11;
 
-/// What a server has to prove.
+/// The proof that is required of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Demand {
-    /// That it knows the password.
+    /// The server has to prove that it knows the password.
     Scram,
-    /// The same, unless it asks for no password: who it is was seen otherwise.
+    /// The server has to prove it if it asks for a password; its identity is verified in another way.
     ScramIfAsked,
-    /// Nothing: there is no password that it could know.
+    /// No proof, because there is no password that the server could know.
     Nothing,
 }
 
-/// Why a server is not talked to any further.
+/// Reason for breaking off a connection before the login is complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Unproven {
-    #[error("it asks for the password in clear")]
+    /// The server asks for the password in clear text.
+    #[error("it asks for the password in clear text")]
     AsksForClear,
-    #[error("it asks for the password by MD5")]
+    /// The server asks for an MD5 hash of the password.
+    #[error("it asks for the password as an MD5 hash")]
     AsksForMd5,
+    /// The server accepts the login without a password.
     #[error("it asks for no password")]
     AsksForNone,
-    #[error("it asks for SCRAM with {0} rounds")]
+    /// The server asks for SCRAM with this iteration count, which is too low.
+    #[error("it asks for SCRAM with {0} iterations")]
     FewRounds(u32),
-    #[error("it sent a message of {0} bytes")]
+    /// The server announced a message of this length in bytes, which is too long.
+    #[error("it announced a message of {0} bytes")]
     LongMessage(u32),
 }
 
 impl Unproven {
-    /// The reason within an error of the library, if it is this one's.
+    /// Returns the reason inside an error of the library, if there is one.
     pub(super) fn within(error: &tokio_postgres::Error) -> Option<Self> {
         let source = std::error::Error::source(error)?.downcast_ref::<io::Error>()?;
         source.get_ref()?.downcast_ref().copied()
     }
 }
 
-/// The server's messages, as far as they have arrived.
+/// A parser of the server's messages that inspects those about authentication.
 #[derive(Debug)]
 struct Messages {
     demand: Demand,
-    /// The kind of the message that has begun and its length.
+    /// Type and length of the current message.
     header: [u8; 5],
+    /// Number of header bytes received.
     begun: usize,
-    /// How much of its body is still to come.
+    /// Number of body bytes still to come.
     left: usize,
-    /// Its body, where that is about the password.
+    /// Body of the current message, if it is about authentication.
     body: Vec<u8>,
-    /// The server has asked for SCRAM.
+    /// True once the server has asked for SCRAM.
     asked: bool,
-    /// The server has let us in.
+    /// True once the server has accepted the login.
     is_in: bool,
 }
 
@@ -83,7 +89,7 @@ impl Messages {
         Messages { demand, header: [0; 5], begun: 0, left: 0, body: Vec::new(), asked: false, is_in: false }
     }
 
-    /// Takes what has arrived next.
+    /// Inspects the bytes that arrived next.
     fn take(&mut self, mut bytes: &[u8]) -> Result<(), Unproven> {
         while !bytes.is_empty() {
             if let Some(space) = self.header.get_mut(self.begun..).filter(|space| !space.is_empty()) {
@@ -108,29 +114,32 @@ impl Messages {
         Ok(())
     }
 
+    /// Returns true if the current message is about authentication.
     fn is_about_password(&self) -> bool {
         !self.is_in && self.header[0] == b'R'
     }
 
+    /// Checks the length of the message whose header is complete.
     fn begin(&mut self) -> Result<(), Unproven> {
         let [_, length @ ..] = self.header;
         let length = u32::from_be_bytes(length);
         let most = if self.is_in { MAX_MESSAGE } else { MAX_GREETING };
         match usize::try_from(length) {
-            // Of one that is too short the library says so.
+            // The library rejects a length that is too short.
             Ok(length) if length <= most => self.left = length.saturating_sub(4),
             _ => return Err(Unproven::LongMessage(length)),
         }
         Ok(())
     }
 
+    /// Inspects a complete message.
     fn end(&mut self) -> Result<(), Unproven> {
         let is_about_password = self.is_about_password();
         self.begun = 0;
         let body = std::mem::take(&mut self.body);
         let Some((code, rest)) = body.split_first_chunk().filter(|_| is_about_password) else { return Ok(()) };
         match (u32::from_be_bytes(*code), self.demand) {
-            // The library believes this after SCRAM only once it has verified the server's signature.
+            // After SCRAM, the library accepts this message only once it has verified the server's signature.
             (OK, Demand::Scram) if !self.asked => return Err(Unproven::AsksForNone),
             (OK, _) => self.is_in = true,
             (_, Demand::Nothing) => {}
@@ -147,13 +156,14 @@ impl Messages {
     }
 }
 
-/// The rounds in the server's first message of SCRAM, `r=NONCE,s=SALT,i=ROUNDS`; `None` where the library finds none either.
+/// Returns the iteration count in the server's first SCRAM message, `r=NONCE,s=SALT,i=COUNT`; `None` if the message is
+/// malformed, which the library rejects.
 fn rounds(message: &[u8]) -> Option<u32> {
     let message = std::str::from_utf8(message).ok()?;
     message.split(',').find_map(|part| part.strip_prefix("i="))?.parse().ok()
 }
 
-/// A connection whose server's messages are looked at.
+/// A connection whose server messages are inspected.
 pub(super) struct Watched<S> {
     stream: S,
     messages: Messages,
@@ -195,7 +205,7 @@ impl<S: TlsStream + Unpin> TlsStream for Watched<S> {
     }
 }
 
-/// Makes TLS as `T` does, and looks at what comes by it.
+/// A TLS connector that works as `T`, and inspects the messages inside TLS.
 pub(super) struct WatchedTls<T> {
     pub(super) tls: T,
     pub(super) demand: Demand,
@@ -239,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_is_given_for_scram_alone() {
+    fn only_scram_gets_the_password() {
         let (ok, ask) = (about_password(OK, &[]), about_password(SASL, b"SCRAM-SHA-256\0\0"));
         let proper = [ask.clone(), scram(4096), about_password(12, b"v=x"), ok.clone(), message(b'Z', b"I")];
         for demand in [Demand::Scram, Demand::ScramIfAsked] {
@@ -247,7 +257,7 @@ mod tests {
             assert_eq!(verdict(demand, &[about_password(CLEAR, &[])]), Err(Unproven::AsksForClear));
             assert_eq!(verdict(demand, &[about_password(MD5, b"salt")]), Err(Unproven::AsksForMd5));
             assert_eq!(verdict(demand, &[ask.clone(), scram(4095)]), Err(Unproven::FewRounds(4095)));
-            // However it is wrapped up.
+            // Even after other messages.
             let notice = message(b'N', b"SNOTICE\0\0");
             assert_eq!(verdict(demand, &[notice, about_password(CLEAR, &[])]), Err(Unproven::AsksForClear));
             assert_eq!(verdict(demand, &[ask.clone(), about_password(CLEAR, &[])]), Err(Unproven::AsksForClear));
@@ -258,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_is_too_long_is_not_waited_for() {
+    fn a_message_that_is_too_long_is_rejected_by_its_header() {
         let header = |kind: u8, length: u32| [&[kind], &length.to_be_bytes()[..]].concat();
         for length in [(64 << 10) + 1, 4 << 20, i32::MAX as u32, u32::MAX] {
             assert_eq!(verdict(Demand::Scram, &[header(b'E', length)]), Err(Unproven::LongMessage(length)));
@@ -269,14 +279,14 @@ mod tests {
     }
 
     #[test]
-    fn once_the_server_has_let_us_in_rows_are_not_looked_into() {
+    fn after_the_login_messages_are_not_inspected() {
         let sent = [about_password(OK, &[]), message(b'R', &CLEAR.to_be_bytes()), message(b'D', b"row")];
         assert_eq!(verdict(Demand::Nothing, &sent), Ok(()));
     }
 
     proptest! {
         #[test]
-        fn the_verdict_does_not_depend_on_how_the_messages_arrive(
+        fn the_verdict_does_not_depend_on_how_the_messages_are_split(
             bytes in prop::collection::vec(prop_oneof![Just(0u8), Just(b'R'), Just(4), Just(8), any::<u8>()], 0..60),
             cuts in prop::collection::vec(1usize..9, 0..60),
         ) {

@@ -1,14 +1,14 @@
-//! Where the rights of a user of PostgreSQL come from, and the statements that make them what is needed.
+//! The privileges of a PostgreSQL user and the roles they come from, and the statements that correct them.
 
 use super::cure::{self, Held, Revoke, Words};
 use super::driver::Needs;
 
-/// Every right to one of our tables (`$1`, text) that the user has, with its column, the quoted role by which it comes,
-/// and what takes it away: a right and the end of a statement, or without a right a whole statement. Columns of the
-/// answer: right, column, role, end, right to be revoked.
+/// Selects every privilege of the user on one table of this program (`$1`, text), with its column, the quoted role that
+/// gives it, and what revokes it: a privilege and the end of a statement, or without a privilege a whole statement.
+/// Columns of the result: privilege, column, role, end, privilege to revoke.
 ///
-/// The owner of a table can always grant itself what was revoked, so a table that is the user's own goes to whoever runs
-/// the statement.
+/// The owner of a table can always grant itself what was revoked, so the ownership of a table that the user owns is
+/// given to the user that runs the statement.
 pub(super) const HELD: &str = "
 WITH RECURSIVE mine(role, via) AS (
     SELECT oid, NULL::oid FROM pg_roles WHERE rolname = current_user
@@ -46,25 +46,26 @@ WHERE held.what IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFEREN
     AND (held.grantee = 0 OR usable.role IS NOT NULL)
 ORDER BY 4, 2";
 
-/// The user, and the quoted names of tables with their schema: `$1` is a table, empty for the user.
+/// Selects the quoted name of the table `$1` with its schema, or that of the user if `$1` is empty.
 pub(super) const QUOTED: &str = "
 SELECT CASE $1::text WHEN '' THEN quote_ident(current_user)
     ELSE (SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
           WHERE c.oid = to_regclass($1::text)) END";
 
-/// What is asked of the server for the cure.
+/// The data from the server that the statements are planned from.
 #[derive(Default)]
 pub(super) struct Privileges {
-    /// Quoted.
+    /// Quoted name of the user.
     pub user: String,
-    /// Each table, and its name quoted with its schema.
+    /// Each table, with its quoted name including the schema.
     pub tables: Vec<(String, String)>,
+    /// Privileges of the user.
     pub held: Vec<Held>,
-    /// Attributes of the user that reach beyond any table, such as `SUPERUSER`.
+    /// Attributes of the user that go beyond any table, such as `SUPERUSER`.
     pub attributes: Vec<&'static str>,
 }
 
-/// Why the user is an administrator of our tables, as a text; none where it is none. `$1` is a table.
+/// Selects why the user is an administrator of the tables, as a text; NULL if it is not one. `$1` is a table.
 pub(super) const ADMINISTERS: &str = "
 SELECT CASE
     WHEN r.rolsuper THEN 'SUPERUSER'
@@ -76,7 +77,7 @@ FROM pg_roles r WHERE r.rolname = current_user";
 impl Privileges {
     /// Adds a row of [`HELD`] about `table`.
     pub fn hold(&mut self, table: &str, right: String, column: Option<String>, role: Option<String>, revoke: Revoke) {
-        // The same right by another role, or of everybody.
+        // The same privilege may come from several roles, or be granted to all users.
         let known = self.held.iter_mut().find(|held| {
             held.table == table && held.right == right && held.columns.iter().eq(&column) && held.revoke == revoke
         });
@@ -91,12 +92,12 @@ impl Privileges {
         }
     }
 
-    /// The statements that make a user for the daemon, beside this one, who administers the tables.
+    /// Returns the statements that create a user for the daemon, separate from this one, which administers the tables.
     pub fn own_user(mut self, needs: &Needs) -> Vec<String> {
         self.user = if self.user == cure::DAEMON { "mailauth_daemon" } else { cure::DAEMON }.to_owned();
         let mut statements = vec![format!("CREATE ROLE {} LOGIN PASSWORD '{}'", self.user, cure::PASSWORD)];
         let schema = self.tables.first().and_then(|(_, quoted)| quoted.split_once('.')).map(|(schema, _)| schema);
-        // Everybody may use that one.
+        // All users may use the schema `public`.
         if let Some(schema) = schema.filter(|schema| *schema != "public") {
             statements.push(format!("GRANT USAGE ON SCHEMA {schema} TO {}", self.user));
             statements.push(format!("ALTER ROLE {} SET search_path = {schema}", self.user));
@@ -105,8 +106,8 @@ impl Privileges {
         statements
     }
 
-    /// The statements.
-    pub fn cure(&self, needs: &Needs, delivers: bool) -> Vec<String> {
+    /// Returns the statements that correct the privileges of the user.
+    pub fn corrections(&self, needs: &Needs, delivers: bool) -> Vec<String> {
         let mut statements = Vec::new();
         if !self.attributes.is_empty() {
             let without: Vec<_> = self.attributes.iter().map(|attribute| format!("NO{attribute}")).collect();
@@ -127,7 +128,7 @@ impl Words for Privileges {
         known.map_or_else(|| quote(name), |(_, quoted)| quoted.clone())
     }
 
-    /// Ours are words in lower case.
+    /// Quotes a column if it is not a plain word in lower case.
     fn column(&self, name: &str) -> String {
         let plain = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
         if plain { name.to_owned() } else { quote(name) }

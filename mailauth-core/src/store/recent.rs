@@ -1,4 +1,4 @@
-//! What was changed a moment ago, which a replica may not know yet.
+//! Recent changes, which a replica may not have yet.
 
 use super::Changed;
 use crate::Login;
@@ -8,18 +8,18 @@ use std::hash::Hash;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// For so long after a change, only a host that takes writes is believed about what was changed. A replica that lags
-/// longer than this is out of order.
+/// Time after a change during which only a writable host is trusted about what was changed. A replica that lags longer
+/// than this is broken.
 pub(super) const LAG: Duration = Duration::from_secs(60);
 
-/// The most accounts, aliases and domains that are remembered, each; with more, everything counts as changed.
+/// Maximum number of accounts, of aliases and of domains that are remembered; beyond it, everything counts as changed.
 const MOST: usize = 10_000;
 
-/// The changes of the last minute of which this process knows. It is shared by the stores that a process opens one after
-/// the other, as when its configuration is read again.
+/// The changes of the last minute that this process knows of. It is shared by the stores that a process opens one after
+/// the other, as when the configuration is reloaded.
 pub struct RecentChanges {
     changes: Mutex<Changes>,
-    /// Since when it is told of changes, if it does not know those before.
+    /// Time from which changes are recorded; `None` if there were none before.
     begun: Option<Instant>,
 }
 
@@ -28,22 +28,22 @@ struct Changes {
     accounts: HashMap<Login, Change>,
     aliases: HashMap<String, Instant>,
     domains: HashMap<String, Instant>,
-    /// When accounts and domains were added.
+    /// Time of the last addition of accounts or domains.
     additions: Option<Instant>,
-    /// When anything may have been changed.
+    /// Time of the last change that may concern anything.
     everything: Option<Instant>,
 }
 
-/// A change of an account.
+/// A recent change of an account.
 #[derive(Clone)]
 pub(super) struct Change {
     at: Instant,
-    /// The password that the row has since, where it is known.
+    /// The new stored password, if it is known.
     password: Option<Password>,
 }
 
 impl Change {
-    /// Is this row no older than the change?
+    /// Returns true if this row is known to include the change.
     pub(super) fn is_in(&self, row: Option<&AccountRow>) -> bool {
         self.password.is_some() && row.map(|row| &row.password) == self.password.as_ref()
     }
@@ -56,12 +56,12 @@ impl Default for RecentChanges {
 }
 
 impl RecentChanges {
-    /// No changes, and there were none before either.
+    /// Creates an empty record for a process before which there were no changes.
     pub fn complete() -> Self {
         RecentChanges { changes: Mutex::default(), begun: None }
     }
 
-    /// Takes note of a change.
+    /// Records a change.
     pub(super) fn note(&self, changed: &Changed) {
         let at = Instant::now();
         let mut changes = self.lock();
@@ -82,7 +82,7 @@ impl RecentChanges {
         }
     }
 
-    /// Takes note that the password of `login` is `password` since this moment.
+    /// Records that the stored password of `login` has just become `password`.
     pub(super) fn note_password(&self, login: &Login, password: &Password) {
         self.note(&Changed::Account(login.clone()));
         if let Some(change) = self.lock().accounts.get_mut(login) {
@@ -90,12 +90,12 @@ impl RecentChanges {
         }
     }
 
-    /// The change of `login` that a replica may not know.
+    /// Returns the change of `login` that a replica may not have yet.
     pub(super) fn of_account(&self, login: &Login) -> Option<Change> {
         let changes = self.lock();
         let one = changes.accounts.get(login).filter(|change| change.at.elapsed() < LAG);
         let more = changes.of_domain(login.domain());
-        // Of two changes nothing is known but that the later one may have undone the other.
+        // All that is known of two changes is that the later one may have undone the other.
         match (one, more) {
             (Some(change), more) if more.is_none_or(|more| more < change.at) => Some(change.clone()),
             (_, Some(at)) => Some(Change { at, password: None }),
@@ -103,24 +103,24 @@ impl RecentChanges {
         }
     }
 
-    /// Returns true if a replica may not know of an account that was added.
+    /// Returns true if a replica may lack an account that was added.
     pub(super) fn are_additions(&self) -> bool {
         young(self.lock().additions).is_some()
     }
 
-    /// Returns true if a replica may not know the targets of this alias address.
+    /// Returns true if a replica may have old targets of this alias address.
     pub(super) fn has_alias(&self, address: &str) -> bool {
         let changes = self.lock();
         let domain = address.rsplit_once('@').map_or("", |(_, domain)| domain);
         young(changes.aliases.get(address).copied()).is_some() || changes.of_domain(domain).is_some()
     }
 
-    /// Returns true if a replica may not know what a domain is.
+    /// Returns true if a replica may have an old row of this domain.
     pub(super) fn has_domain(&self, name: &str) -> bool {
         self.lock().of_domain(name).is_some()
     }
 
-    /// Returns true if a replica may not know all accounts as they are.
+    /// Returns true if a replica may have old rows of any account.
     pub(super) fn is_any(&self) -> bool {
         let changes = self.lock();
         let young_account = |change: &Change| young(Some(change.at)).is_some();
@@ -129,8 +129,7 @@ impl RecentChanges {
             || young(changes.additions.max(changes.everything)).is_some()
     }
 
-    /// Returns true for the first minute, in which something may have been changed just before that a process of the past
-    /// was told.
+    /// Returns true in the first minute of the process, when a change that only its predecessor knew of may be recent.
     pub(super) fn are_incomplete(&self) -> bool {
         young(self.begun).is_some()
     }
@@ -141,17 +140,18 @@ impl RecentChanges {
 }
 
 impl Changes {
-    /// When anything in a domain may have been changed.
+    /// Returns the time of the last recent change that may concern anything in a domain.
     fn of_domain(&self, name: &str) -> Option<Instant> {
         young(self.domains.get(name).copied()).max(young(self.everything))
     }
 }
 
+/// Returns `at` if a replica may not have a change of that time yet.
 fn young(at: Option<Instant>) -> Option<Instant> {
     at.filter(|at| at.elapsed() < LAG)
 }
 
-/// Returns false, having forgotten all of them, if there are too many.
+/// Inserts an entry; returns false, after clearing the map, if there are too many.
 fn put<K: Clone + Eq + Hash, V>(map: &mut HashMap<K, V>, key: &K, value: V, at: impl Fn(&V) -> Instant) -> bool {
     map.retain(|_, value| at(value).elapsed() < LAG);
     if map.len() >= MOST && !map.contains_key(key) {
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_is_of_one_account_or_of_all() {
+    fn a_change_concerns_one_account_or_all() {
         let recent = RecentChanges::default();
         let new = Password("{PLAIN}new".into());
         recent.note_password(&login("a@x"), &new);
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_of_a_domain_is_one_of_what_is_in_it() {
+    fn a_change_of_a_domain_concerns_what_is_in_it() {
         let recent = RecentChanges::default();
         recent.note(&domain("x"));
         assert!(recent.has_domain("x") && recent.has_alias("c@x") && recent.has_alias("@x"));
@@ -202,18 +202,18 @@ mod tests {
     }
 
     #[test]
-    fn an_alias_is_changed_alone_and_additions_change_no_row() {
+    fn an_alias_changes_alone_and_additions_change_no_row() {
         let recent = RecentChanges::default();
         recent.note(&Changed::Alias("a@x".into()));
         assert!(recent.has_alias("a@x") && !recent.has_alias("@x") && !recent.has_domain("x"));
         assert!(recent.of_account(&login("a@x")).is_none() && !recent.are_additions());
         recent.note(&Changed::Additions);
         assert!(recent.are_additions() && recent.is_any());
-        assert!(!recent.has_domain("x") && recent.of_account(&login("a@x")).is_none(), "what was there is as it was");
+        assert!(!recent.has_domain("x") && recent.of_account(&login("a@x")).is_none(), "existing rows are unchanged");
     }
 
     #[test]
-    fn more_changes_than_can_be_remembered_count_as_all() {
+    fn more_changes_than_fit_count_as_a_change_of_everything() {
         let recent = RecentChanges::default();
         for n in 0..=MOST {
             recent.note(&account(&format!("a{n}@x")));

@@ -1,7 +1,8 @@
-//! Which user of this machine runs the server at the other end, where that can be known: on a unix socket, and on the
-//! loopback. libpq calls this `requirepeer`.
+//! Checks which system user runs the server at the other end of a unix socket or a loopback connection, like libpq's
+//! `requirepeer`.
 //!
-//! Whoever takes the place of a server while that restarts would be told passwords, and could let in anyone.
+//! A program that took the place of a server while it restarts would receive passwords, and could let any client log
+//! in.
 
 use super::OpenError;
 use super::loopback::{Ends, Owner};
@@ -13,20 +14,20 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// Who may run the server.
+/// The system users that may run the server.
 #[derive(Clone, Debug)]
 pub(super) struct ServerUser {
-    /// `[database] server_user`: this user alone. None is root, the user that this process is, those by the usual names,
-    /// and the owner of the socket's folder, who could put another socket there anyway.
+    /// `[database] server_user`: only this user. Without it: root, the user of this process, those of the usual names,
+    /// and the owner of the socket's folder, who could replace the socket anyway.
     wanted: Option<Uid>,
-    /// The usual names.
+    /// Usual names of the server's system user.
     usual: &'static [&'static str],
 }
 
-/// The users of MySQL and MariaDB servers.
+/// Usual system users of MySQL and MariaDB servers.
 pub(super) const MYSQL: &[&str] = &["mysql", "mariadb"];
 
-/// The users of PostgreSQL servers.
+/// Usual system users of PostgreSQL servers.
 pub(super) const POSTGRES: &[&str] = &["postgres"];
 
 impl ServerUser {
@@ -39,38 +40,40 @@ impl ServerUser {
         self.wanted.is_some()
     }
 
-    /// The user at the other end of a unix socket, if it may be that one; otherwise a sentence with the cure.
+    /// Returns the user at the other end of a unix socket if it may run the server; otherwise a message with what to
+    /// do.
     pub(super) fn of_socket(&self, socket: impl AsFd, path: &Path) -> Result<String, String> {
         let shown = path.display();
         let peer = peer_credentials(socket.as_fd())
-            .map_err(|error| format!("{shown}: the system does not say which user is at the other end: {error}"))?;
+            .map_err(|error| format!("{shown}: cannot find out which user is at the other end: {error}"))?;
         let uid = Uid::from_raw(peer.uid);
         if self.may_be(uid) || (self.wanted.is_none() && owns_the_folder(path, uid)) {
             return Ok(names::user(peer.uid));
         }
-        Err(format!("{shown}: {}", self.stranger(uid)))
+        Err(format!("{shown}: {}", self.unexpected_user(uid)))
     }
 
-    /// The same of a connection by TCP on this machine, from which something was received; `None` where no user of this
-    /// machine has the other end, and none is demanded.
+    /// Returns the user at the other end of a loopback connection on which something was received; `None` if it belongs
+    /// to no user of this machine and none is configured. Fails with a message that says what to do.
     pub(super) fn of_loopback(&self, ends: &Ends) -> Result<Option<String>, String> {
         match ends.owner() {
             Ok(Owner::User(uid)) if self.may_be(uid) => Ok(Some(names::user(uid.as_raw()))),
-            Ok(Owner::User(uid)) => Err(self.stranger(uid)),
+            Ok(Owner::User(uid)) => Err(self.unexpected_user(uid)),
             Ok(Owner::Gone) => Err("the server has closed the connection".to_owned()),
             Ok(Owner::Elsewhere) | Err(_) if self.wanted.is_none() => Ok(None),
             Ok(Owner::Elsewhere) => Err(
-                "no program of this machine answers there, but perhaps one in a container: connect by the server's unix \
-                 socket, or leave [database] server_user out"
+                "the server is not a process of this machine, but perhaps in a container: connect through the server's \
+                 unix socket, or remove [database] server_user"
                     .to_owned(),
             ),
             Err(error) => Err(format!(
-                "/proc/self/net/tcp does not say which user runs the server: {error}; connect by its unix socket, or leave \
-                 [database] server_user out"
+                "cannot read in /proc/self/net/tcp which user runs the server: {error}; connect through its unix \
+                 socket, or remove [database] server_user"
             )),
         }
     }
 
+    /// Returns true if this user may run the server, apart from the owner of the socket's folder.
     fn may_be(&self, uid: Uid) -> bool {
         match self.wanted {
             Some(wanted) => uid == wanted,
@@ -82,29 +85,30 @@ impl ServerUser {
         }
     }
 
-    fn stranger(&self, uid: Uid) -> String {
+    /// Returns the message about a user that may not run the server.
+    fn unexpected_user(&self, uid: Uid) -> String {
         let is = names::user(uid.as_raw());
         match self.wanted {
             Some(wanted) => format!(
-                "the server runs as the user {is}, and [database] server_user is {}: it is not the server that is meant, or \
-                 that key is to be corrected",
+                "the server runs as the user {is}, but [database] server_user is {}: either this is not the right \
+                 server, or that key needs to be corrected",
                 names::user(wanted.as_raw())
             ),
             None => format!(
-                "the server runs as the user {is}, as no such server usually does ({}): find out what listens there; if it \
-                 is right, set [database] server_user = \"{is}\"",
+                "the server runs as the user {is}, not as a usual one ({}): find out what listens there; if it is the \
+                 right server, set [database] server_user = \"{is}\"",
                 self.usual.join(", ")
             ),
         }
     }
 }
 
-/// The number of a user, which may be written as a number.
+/// Returns the number of a user that is given by name or number.
 fn number(name: &str) -> Result<Uid, OpenError> {
     let wrong = |problem: String| Err(OpenError(format!("[database] server_user: {problem}")));
     if let Ok(number) = name.parse::<u32>() {
         return if number == u32::MAX {
-            wrong(format!("{name} is no user's number"))
+            wrong(format!("{name} is not a valid user number"))
         } else {
             Ok(Uid::from_raw(number))
         };
@@ -116,7 +120,7 @@ fn number(name: &str) -> Result<Uid, OpenError> {
     }
 }
 
-/// Returns true if this user owns the socket's folder, which no other user can have put there.
+/// Returns true if this user owns the socket's folder, and no other user can have put the folder there.
 fn owns_the_folder(socket: &Path, uid: Uid) -> bool {
     let Some(folder) = socket.parent().and_then(|folder| fs::canonicalize(folder).ok()) else { return false };
     let mut folders = folder.ancestors().map(fs::metadata);
@@ -154,21 +158,21 @@ mod tests {
     }
 
     #[test]
-    fn a_stranger_is_told_with_the_key_that_permits_it() {
+    fn the_message_about_an_unexpected_user_names_the_key() {
         let users = ServerUser::new(None, MYSQL).unwrap();
         let stranger = Uid::from_raw(4_123_456_789);
         assert!(!users.may_be(stranger));
-        let said = users.stranger(stranger);
+        let said = users.unexpected_user(stranger);
         assert!(said.contains("[database] server_user = \"4123456789\"") && said.contains("mysql, mariadb"), "{said}");
         let error = ServerUser::new(Some("no-such-user"), MYSQL).unwrap_err().to_string();
         assert!(error.contains("server_user: there is no user no-such-user"), "{error}");
     }
 
     #[test]
-    fn the_owner_of_a_folder_that_others_may_replace_is_a_stranger() {
+    fn the_owner_of_a_folder_that_others_may_replace_is_unexpected() {
         let folder = tempfile::tempdir().unwrap();
         let me = rustix::process::geteuid();
-        // Below /tmp, where any user could have made it.
+        // Below /tmp, where any user could have created it.
         assert!(!owns_the_folder(&folder.path().join("s"), me));
         assert!(!owns_the_folder(Path::new("/nonexistent/s"), me));
         assert!(owns_the_folder(Path::new("/run/s"), Uid::ROOT));

@@ -1,6 +1,6 @@
-//! A socket for the asynchronous PostgreSQL client, and what drives the client without a runtime.
+//! A socket for the asynchronous PostgreSQL client, and an executor that runs the client without a runtime.
 //!
-//! One thread uses a connection at a time and waits for one answer, so all that a runtime would do is `poll(2)` on one
+//! One thread at a time uses a connection and waits for one answer, so all that a runtime would do is `poll(2)` on one
 //! descriptor until the deadline. A query costs three system calls: send, poll, receive.
 
 use super::received;
@@ -16,21 +16,22 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// The socket as the client has it. It never blocks: what it would have to wait for, [`Driven::drive`] waits for.
+/// The client's end of a connection. It never blocks: [`Driven::drive`] does the waiting.
 pub(super) struct Socket(Arc<Shared>);
 
+/// The state that a socket shares with its executor.
 struct Shared {
     descriptor: OwnedFd,
-    /// There may be something to receive. False saves a call that would find nothing.
+    /// True if there may be data to receive. False saves a system call that would find none.
     readable: AtomicBool,
-    /// The client waits until it can send more.
+    /// True if the client waits until it can send more.
     wants_to_write: AtomicBool,
-    /// Bytes received since a future was begun.
+    /// Number of bytes received since the current future was started.
     received: AtomicUsize,
 }
 
 impl Socket {
-    /// Takes over a connection, which must not block.
+    /// Takes over a non-blocking socket.
     pub(super) fn new(descriptor: impl Into<OwnedFd>) -> Self {
         Socket(Arc::new(Shared {
             descriptor: descriptor.into(),
@@ -40,7 +41,7 @@ impl Socket {
         }))
     }
 
-    /// What drives the futures that use this socket.
+    /// Returns an executor for the futures that use this socket.
     pub(super) fn driven(&self) -> Driven {
         let woken = Arc::new(Woken(AtomicBool::new(false)));
         Driven { shared: self.0.clone(), waker: Waker::from(woken.clone()), woken }
@@ -57,7 +58,7 @@ impl AsyncRead for Socket {
         let size = space.len();
         match rustix::net::recv(&shared.descriptor, space, RecvFlags::DONTWAIT) {
             Ok((received, _)) => {
-                // Less than fits is all there was.
+                // Less than fits means that there is no more.
                 shared.readable.store(received == size, Ordering::Relaxed);
                 buffer.advance(received);
                 let all = shared.received.fetch_add(received, Ordering::Relaxed).saturating_add(received);
@@ -94,7 +95,7 @@ impl AsyncWrite for Socket {
     }
 }
 
-/// Whether a future has more to do before anything arrives.
+/// A flag that is set when a future can make progress before anything arrives.
 struct Woken(AtomicBool);
 
 impl Wake for Woken {
@@ -107,7 +108,7 @@ impl Wake for Woken {
     }
 }
 
-/// Drives the futures that use one socket.
+/// An executor for the futures that use one socket.
 pub(super) struct Driven {
     shared: Arc<Shared>,
     waker: Waker,
@@ -115,7 +116,7 @@ pub(super) struct Driven {
 }
 
 impl Driven {
-    /// Calls `poll` until it is ready; `None` when the deadline passed first.
+    /// Calls `poll` until it is ready; returns `None` if the deadline passes first.
     pub(super) fn drive<T>(
         &self,
         until: Instant,
@@ -128,14 +129,14 @@ impl Driven {
             if let Poll::Ready(outcome) = poll(&mut context) {
                 return Ok(Some(outcome));
             }
-            // A socket that is always ready, as one that is closed, must not keep us beyond the deadline.
+            // A socket that is always ready, such as a closed one, must not extend this beyond the deadline.
             if Instant::now() >= until || (!self.woken.0.load(Ordering::Relaxed) && !self.wait(until)?) {
                 return Ok(None);
             }
         }
     }
 
-    /// Waits until the socket can do what is wanted of it; false when the deadline passed first.
+    /// Waits until the socket is ready for what the client waits for; returns false if the deadline passes first.
     fn wait(&self, until: Instant) -> io::Result<bool> {
         let mut events = PollFlags::IN;
         if self.shared.wants_to_write.swap(false, Ordering::Relaxed) {
@@ -144,7 +145,7 @@ impl Driven {
         loop {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                // Also when there always is something, such as the end of a closed connection.
+                // Checked first, because a closed connection is always readable.
                 return Ok(false);
             }
             let Ok(limit) = Timespec::try_from(left) else {
@@ -155,7 +156,7 @@ impl Driven {
                 Ok(0) => return Ok(false),
                 Ok(_) => {
                     let seen = descriptors.first().map_or(PollFlags::empty(), PollFd::revents);
-                    // An error or a closed connection shows in what is received.
+                    // Receiving then reports an error or the end of the connection.
                     self.shared.readable.store(seen != PollFlags::OUT, Ordering::Relaxed);
                     return Ok(true);
                 }
@@ -194,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn what_arrives_is_read_and_silence_ends_at_the_deadline() {
+    fn data_is_read_and_silence_ends_at_the_deadline() {
         let (mut socket, mut peer) = pair();
         peer.write_all(b"hello").unwrap();
         assert_eq!(read(&mut socket, Duration::from_secs(5)).unwrap().unwrap(), b"hell");
@@ -207,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn more_than_fits_is_sent_as_the_peer_takes_it() {
+    fn more_than_fits_is_sent_as_the_peer_reads_it() {
         let (mut socket, mut peer) = pair();
         let data = vec![7; 4 << 20];
         let taker = std::thread::spawn(move || {
@@ -231,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_socket_keeps_nobody_beyond_the_deadline() {
+    fn waiting_on_a_closed_socket_ends_at_the_deadline() {
         let (socket, peer) = pair();
         drop(peer);
         let until = Instant::now() + Duration::from_millis(50);

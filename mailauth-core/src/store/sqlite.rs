@@ -1,4 +1,4 @@
-//! SQLite, through rusqlite with its bundled library.
+//! The SQLite driver, built on `rusqlite` with its bundled library.
 
 use super::driver::{
     Cell, Connection, Dialect, Driver, DriverError, Needs, Param, Refusal, Rights, Row, Standing, Statement,
@@ -26,10 +26,10 @@ pub(crate) static DIALECT: Dialect = Dialect {
     row_values: true,
     by_index: "",
     same_bytes: "CAST({} AS BLOB) = CAST(? AS BLOB)",
-    // The length is in the row's header: what is too long is not even read.
+    // The length is in the row's header, so a text that is too long is not even read.
     bounded: "CASE WHEN octet_length({}) > {most} THEN zeroblob({more}) ELSE {} END",
     or_update: "ON CONFLICT ({}) DO UPDATE SET",
-    // A sum that is too large for an integer becomes a fraction, and the largest integer again.
+    // A sum that overflows an integer becomes a float, and the cast turns that into the largest integer.
     added: "CAST({old} + excluded.{column} AS INTEGER)",
     table_exists: "SELECT COUNT(*) FROM sqlite_schema WHERE type = 'table' AND name = ?",
     lock: "",
@@ -42,20 +42,20 @@ pub(crate) static DIALECT: Dialect = Dialect {
     ],
 };
 
-/// The mode of a database that we create: its group may read, and nobody else, for it holds hashes. SQLite gives the
-/// same mode to the files it keeps beside it.
+/// Mode of a database file that this program creates: readable by its group and not by others, because it holds
+/// password hashes. SQLite gives the same mode to the `-wal` and `-shm` files.
 const MODE: u32 = 0o640;
 
-/// What is removed or replaced is overwritten with zeros: a hash that was changed is not to be found in the file.
+/// Overwrites deleted and replaced data with zeros, so that an old hash cannot be found in the file.
 pub(super) const ERASE: &str = "PRAGMA secure_delete = ON";
 
-/// The longest value, and the longest row. What is not bounded by its statement is a key, and far shorter.
+/// Maximum size of a value and of a row in bytes. Values that their statement does not bound are keys, and far shorter.
 const MOST_BYTES: i32 = 1 << 20;
 
-/// How many instructions of SQLite's machine run between two looks at the clock: some tens of microseconds.
+/// Number of instructions of SQLite's virtual machine between two checks of the deadline: some tens of microseconds.
 const STEPS: i32 = 10_000;
 
-/// One file.
+/// A database in one file.
 pub(crate) struct Sqlite {
     path: PathBuf,
     place: String,
@@ -80,7 +80,7 @@ impl Driver for Sqlite {
     fn connect(&self) -> Result<Box<dyn Connection>, DriverError> {
         let file = match fs::metadata(&self.path) {
             Ok(meta) => identity(&meta),
-            // Opening it would not create it, and SQLite's own message would be less clear.
+            // Opening would fail too, but SQLite's own message is less clear.
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 return Err(DriverError::Schema(format!(
                     "there is no database at {}{}; create it with `mailauth init`, or correct [database] url",
@@ -96,14 +96,14 @@ impl Driver for Sqlite {
         connection.busy_timeout(self.deadline).map_err(raise)?;
         keep_log(&connection).map_err(raise)?;
         if connection.is_readonly("main").map_err(raise)? {
-            self.see_that_it_can_be_read(&connection)?;
+            self.check_readable(&connection)?;
         }
         connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, MOST_BYTES).map_err(raise)?;
         connection.set_prepared_statement_cache_capacity(32);
-        // Without this SQLite plans a kept statement anew for each new login, which costs more than running it.
+        // Without this SQLite plans a cached statement again for each new login, which costs more than running it.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(raise)?;
-        // FULL: a change that was confirmed is there after a power cut too. Writes are rare, and reads do not pay for it.
-        // Each connection has a cache of its own, and what is not in it is in the system's: one MiB is enough.
+        // FULL: a confirmed change survives a power cut. Writes are rare, and reads do not pay for it. Each connection
+        // has its own page cache, and the operating system caches the rest: 1 MiB is enough.
         connection
             .execute_batch("PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL; PRAGMA cache_size = -1024")
             .and_then(|()| connection.query_row(ERASE, [], |_| Ok(())))
@@ -130,41 +130,43 @@ impl Driver for Sqlite {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             Err(error) => {
                 let folder = folder(&self.path).display();
-                let cure = match error.kind() {
-                    ErrorKind::NotFound => format!("make the folder {folder}, or correct [database] url"),
+                let advice = match error.kind() {
+                    ErrorKind::NotFound => format!("create the folder {folder}, or correct [database] url"),
                     ErrorKind::PermissionDenied => {
                         let user = names::own();
-                        format!("let the user {user} write to the folder {folder}, or run this as its owner")
+                        format!(
+                            "give the user {user} write permission on the folder {folder}, or run this as its owner"
+                        )
                     }
-                    _ => "correct [database] url, or make room".to_owned(),
+                    _ => "correct [database] url, or free some disk space".to_owned(),
                 };
-                return Err(DriverError::Lost(format!("it cannot be created: {error}; {cure}")));
+                return Err(DriverError::Lost(format!("it cannot be created: {error}; {advice}")));
             }
         }
-        // Readers and a writer do not wait for each other in this mode, which stays with the file.
+        // In WAL mode, readers and a writer do not wait for each other. The mode is stored in the file.
         let connection = rusqlite::Connection::open_with_flags(&self.path, OpenFlags::SQLITE_OPEN_READ_WRITE)
             .map_err(|error| driver_error(error, &self.path, self.deadline))?;
         connection
             .busy_timeout(self.deadline)
             .and_then(|()| keep_log(&connection))
             .and_then(|()| connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(())))
-            // The first reader makes the files beside it.
+            // The first read creates the `-wal` and `-shm` files.
             .and_then(|()| connection.query_row("PRAGMA schema_version", [], |_| Ok(())))
             .map_err(|error| driver_error(error, &self.path, self.deadline))
     }
 }
 
 impl Sqlite {
-    /// Reads something, for a user that may not write: SQLite needs the two files beside the database then, and cannot
-    /// make them.
-    fn see_that_it_can_be_read(&self, connection: &rusqlite::Connection) -> Result<(), DriverError> {
+    /// Checks that a user without write permission can read: SQLite needs the `-wal` and `-shm` files then, and cannot
+    /// create them.
+    fn check_readable(&self, connection: &rusqlite::Connection) -> Result<(), DriverError> {
         let outcome = connection.query_row("PRAGMA schema_version", [], |_| Ok(()));
         outcome.map_err(|error| {
             let said = error.to_string();
             match driver_error(error, &self.path, self.deadline) {
                 DriverError::Lost(_) if fs::File::open(&self.path).is_ok() => DriverError::Lost(format!(
-                    "{said}: a user that may only read it needs the files {0}-wal and {0}-shm beside it, and the right to \
-                     read them; `mailauth check`, run by a user that may write, makes them",
+                    "{said}: a user with read permission only also needs to read the files {0}-wal and {0}-shm; \
+                     `mailauth check`, run by a user that may write, creates them",
                     self.place
                 )),
                 other => other,
@@ -173,12 +175,12 @@ impl Sqlite {
     }
 }
 
-/// Lets the last connection that is closed leave the write-ahead log and its index, both emptied: a user that may only
-/// read the database cannot make them.
+/// Makes the last connection to close keep the write-ahead log and its index, both emptied: a user that may only read
+/// the database cannot create them.
 fn keep_log(connection: &rusqlite::Connection) -> rusqlite::Result<()> {
     let mut keep: std::ffi::c_int = 1;
-    // SAFETY: the handle is open as long as the connection; the name is a string with a NUL; for this operation SQLite
-    // reads and writes one int at the pointer, before the call is over.
+    // SAFETY: the handle is open as long as the connection; the name is NUL-terminated; for this operation SQLite reads
+    // and writes one int at the pointer, and only during the call.
     let code = unsafe {
         ffi::sqlite3_file_control(
             connection.handle(),
@@ -190,11 +192,11 @@ fn keep_log(connection: &rusqlite::Connection) -> rusqlite::Result<()> {
     if code != ffi::SQLITE_OK {
         return Err(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
     }
-    // Without this the log would keep its pages: put beside a backup of the database, they would damage that.
+    // Without this the log would keep its pages, which would damage a backup of the database that they are put next to.
     connection.execute_batch("PRAGMA journal_size_limit = 0")
 }
 
-/// Where a path that is relative begins, for messages.
+/// Returns the current folder for messages about a relative path.
 fn here(path: &Path) -> String {
     match std::env::current_dir() {
         Ok(folder) if path.is_relative() => format!(" (in {})", folder.display()),
@@ -202,11 +204,12 @@ fn here(path: &Path) -> String {
     }
 }
 
+/// Returns the folder of a file.
 fn folder(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// What is known of a file that SQLite cannot open, and what to do about it; `said` is all that it says.
+/// Explains why SQLite cannot open a file, and what to do about it; `said` is SQLite's own message.
 fn unopened(path: &Path, said: &str) -> String {
     let (folder, user) = (folder(path), names::own());
     let owned = |meta: &fs::Metadata| {
@@ -220,7 +223,7 @@ fn unopened(path: &Path, said: &str) -> String {
                 folder.display()
             );
         }
-        Ok(meta) if meta.is_dir() => return format!("{said}; it is a folder: name a file in it in [database] url"),
+        Ok(meta) if meta.is_dir() => return format!("{said}; it is a folder: set [database] url to a file in it"),
         Ok(meta) if fs::File::open(path).is_err() => {
             return format!(
                 "{said}; the user {user} may not read it ({}): run this as root, or add {user} to its group",
@@ -231,12 +234,12 @@ fn unopened(path: &Path, said: &str) -> String {
     }
     match fs::metadata(folder) {
         Ok(meta) if !may_write(folder) => format!(
-            "{said}; SQLite keeps files beside it, and the user {user} may not write to the folder {} ({}): give the \
-             folder and the file to a group of that user, with modes 2770 and 0660",
+            "{said}; SQLite creates further files next to it, and the user {user} may not write to the folder {} ({}): \
+             give the folder and the file to a group of that user, with modes 2770 and 0660",
             folder.display(),
             owned(&meta)
         ),
-        _ => format!("{said}; see whether its file system is there, and writable"),
+        _ => format!("{said}; check that its file system is mounted and writable"),
     }
 }
 
@@ -244,28 +247,28 @@ fn may_write(path: &Path) -> bool {
     rustix::fs::accessat(rustix::fs::CWD, path, rustix::fs::Access::WRITE_OK, rustix::fs::AtFlags::EACCESS).is_ok()
 }
 
-/// What to do about a file that may not be written.
+/// Returns what to do about a file that this user may not write.
 fn unwritable(path: &Path) -> String {
     let (user, folder) = (names::own(), folder(path));
     let what = if may_write(path) { folder } else { path };
     format!(
-        "the user {user} may not write to {}: run this as root or its owner, or give the file and its folder to a group of \
-         that user, with modes 0660 and 2770",
+        "the user {user} may not write to {}: run this as root or its owner, or give the file and its folder to a \
+         group of that user, with modes 0660 and 2770",
         what.display()
     )
 }
 
-/// What tells one file from another that takes its name.
+/// Returns what identifies a file independently of its name: device and inode.
 fn identity(meta: &fs::Metadata) -> (u64, u64) {
     (meta.dev(), meta.ino())
 }
 
-/// When the statement under way must end. Shared with the handler that SQLite calls.
+/// The deadline of the running statement, shared with the progress handler that SQLite calls.
 #[derive(Clone)]
 struct Clock {
     base: Instant,
     deadline: Duration,
-    /// Microseconds after `base`.
+    /// Deadline in microseconds after `base`.
     until: Arc<AtomicU64>,
 }
 
@@ -292,32 +295,33 @@ struct SqliteConnection {
     connection: rusqlite::Connection,
     path: PathBuf,
     file: (u64, u64),
-    /// The user that this process was when it opened the file.
+    /// Effective user of the process when it opened the file.
     opened_as: Uid,
     clock: Clock,
     broken: bool,
-    /// It may have changed something.
+    /// True if it may have changed something.
     changed: bool,
 }
 
-/// What was changed is only in the log until that is brought into the file, which may then hold for weeks what was removed.
+/// Checkpoints the write-ahead log after a change. Otherwise the file might keep deleted data for weeks, because a
+/// change is only in the log until then.
 impl Drop for SqliteConnection {
     fn drop(&mut self) {
         if !self.changed || self.start().is_err() {
             return;
         }
-        // Without waiting for those that read: whoever closes the file last does it too.
+        // This does not wait for readers: the last connection to close the file does a checkpoint too.
         let _ = self.connection.busy_timeout(Duration::ZERO);
         let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
     }
 }
 
 impl SqliteConnection {
-    /// Starts the clock, and makes sure that the file is still the one at its path: after a backup was put in its
-    /// place SQLite would go on answering from the old one.
+    /// Starts the deadline, and checks that the open file is still the one at its path: after a backup is put in its
+    /// place, SQLite would keep answering from the old one.
     ///
-    /// A process that has given up its rights since, as the one that delivers a message does, may not look into the
-    /// file's folder any more, and goes on with the file that it has opened.
+    /// A process that has dropped privileges since, as the one that delivers a message does, may no longer have access
+    /// to the file's folder, and keeps using the file that it has opened.
     fn start(&mut self) -> Result<(), DriverError> {
         self.clock.start();
         let reason = match fs::metadata(&self.path) {
@@ -415,10 +419,10 @@ impl Connection for SqliteConnection {
         }
         if let Ok(meta) = fs::metadata(&self.path) {
             if meta.mode() & 0o004 != 0 {
-                rights.too_wide.push(format!("read {} by every user of the system", self.path.display()));
+                rights.too_wide.push(format!("read access to {} for every user of the system", self.path.display()));
             }
             if meta.mode() & 0o002 != 0 {
-                rights.too_wide.push(format!("write to {} by every user of the system", self.path.display()));
+                rights.too_wide.push(format!("write access to {} for every user of the system", self.path.display()));
             }
         }
         Ok(rights)
@@ -446,7 +450,7 @@ impl Row for rusqlite::Row<'_> {
     }
 }
 
-/// What the library's error means to us. Its messages name constraints and columns, never values.
+/// Converts the library's error. Its messages name constraints and columns, never values.
 fn driver_error(error: rusqlite::Error, path: &Path, deadline: Duration) -> DriverError {
     let reason = error.to_string();
     let Some(ffi::Error { code, extended_code }) = error.sqlite_error() else {
@@ -458,23 +462,24 @@ fn driver_error(error: rusqlite::Error, path: &Path, deadline: Duration) -> Driv
         }
         (ErrorCode::CannotOpen, _) => return DriverError::Lost(unopened(path, &reason)),
         (ErrorCode::SystemIoFailure, _) => {
-            return DriverError::Lost(format!("{reason}; see the system's log for the disk and its file system"));
+            return DriverError::Lost(format!(
+                "{reason}; look in the system log for errors of the disk or file system"
+            ));
         }
         (ErrorCode::ReadOnly, _) => {
             let reason = format!("{reason}; {}", unwritable(path));
             return DriverError::Refused { kind: Refusal::Forbidden, reason };
         }
         (ErrorCode::NotADatabase, _) => {
-            let reason = format!("{reason}; correct [database] url, or put a backup in its place");
+            let reason = format!("{reason}; correct [database] url, or restore a backup");
             return DriverError::Refused { kind: Refusal::Other, reason };
         }
         (ErrorCode::DatabaseCorrupt, _) => {
-            let reason =
-                format!("{reason}; put a backup in its place, or save what can be read with sqlite3 and .recover");
+            let reason = format!("{reason}; restore a backup, or recover what can be read with sqlite3 and .recover");
             return DriverError::Refused { kind: Refusal::Other, reason };
         }
         (ErrorCode::DiskFull, _) => {
-            return DriverError::Refused { kind: Refusal::Other, reason: format!("{reason}; make room on its disk") };
+            return DriverError::Refused { kind: Refusal::Other, reason: format!("{reason}; free some disk space") };
         }
         (_, ffi::SQLITE_CONSTRAINT_PRIMARYKEY | ffi::SQLITE_CONSTRAINT_UNIQUE) => Refusal::Duplicate,
         (_, ffi::SQLITE_CONSTRAINT_FOREIGNKEY) => Refusal::Reference,

@@ -1,7 +1,7 @@
-//! A blocking connection to a server whose reads and writes all end at one time.
+//! A blocking connection to a server with one deadline for all its reads and writes.
 //!
-//! A limit for each read(2), such as `SO_RCVTIMEO`, is none for the whole answer: a server that sends a byte a second could
-//! hold a login for minutes. Here each wait is for what is left until the deadline.
+//! A timeout per read(2), such as `SO_RCVTIMEO`, does not limit the whole answer: a server that sends a byte a second
+//! could hold a login for minutes. Here each wait lasts at most until the deadline.
 
 use super::received;
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -21,15 +21,17 @@ pub(super) struct Timed {
 }
 
 impl Timed {
-    /// Takes over a connection that does not block.
+    /// Takes over a non-blocking socket.
     pub(super) fn new(descriptor: impl Into<OwnedFd>, until: Instant) -> Self {
         Timed { descriptor: descriptor.into(), until, received: 0 }
     }
 
+    /// Sets the deadline, and begins to count received bytes again.
     fn end_at(&mut self, until: Instant) {
         (self.until, self.received) = (until, 0);
     }
 
+    /// Waits until the socket is ready; fails with `TimedOut` at the deadline.
     fn wait(&self, events: PollFlags) -> io::Result<()> {
         loop {
             let left = self.until.saturating_duration_since(Instant::now());
@@ -49,7 +51,7 @@ impl Timed {
 impl Read for Timed {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
-            // The answer to what was just sent is not there yet, so to wait first saves a call.
+            // The answer to what was just sent has not arrived yet, so waiting first saves a system call.
             self.wait(PollFlags::IN)?;
             match rustix::net::recv(&self.descriptor, &mut *buffer, RecvFlags::DONTWAIT) {
                 Ok((count, _)) => {
@@ -80,14 +82,14 @@ impl Write for Timed {
     }
 }
 
-/// The same, in clear or by TLS.
+/// A connection with a deadline, in clear text or TLS.
 pub(super) enum Stream {
     Clear(Timed),
     Tls(Box<StreamOwned<ClientConnection, Timed>>),
 }
 
 impl Stream {
-    /// Whatever is under way, or begins from now on, ends at this time.
+    /// Sets the deadline for everything that follows.
     pub(super) fn end_at(&mut self, until: Instant) {
         match self {
             Stream::Clear(socket) => socket.end_at(until),
@@ -137,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_sends_a_byte_now_and_then_does_not_move_the_deadline() {
+    fn a_slowly_sending_peer_does_not_extend_the_deadline() {
         let limit = Duration::from_millis(300);
         let start = Instant::now();
         let (mut socket, mut peer) = pair(limit);
@@ -155,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_takes_nothing_does_not_hold_a_write_beyond_the_deadline() {
+    fn a_write_to_a_peer_that_reads_nothing_ends_at_the_deadline() {
         let limit = Duration::from_millis(100);
         let start = Instant::now();
         let (mut socket, _peer) = pair(limit);
@@ -165,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_sends_without_end_is_left() {
+    fn a_peer_that_sends_without_end_is_cut_off() {
         let (socket, mut peer) = pair(Duration::from_secs(60));
         let mut stream = Stream::Clear(socket);
         std::thread::scope(|scope| {
@@ -179,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_peer_sent_is_read_and_its_end_is_the_end() {
+    fn data_is_read_until_the_peer_closes() {
         let (mut socket, mut peer) = pair(Duration::from_secs(20));
         peer.write_all(b"hello").unwrap();
         drop(peer);

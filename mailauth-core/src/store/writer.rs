@@ -1,10 +1,10 @@
-//! A connection in the middle of a change.
+//! A connection that counts the writes of a change.
 
 use super::driver::{Connection, DriverError, Param, Row, Statement};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What a change has of its connection. It counts the statements that write before they are sent, for a change of which
-/// none was sent was certainly not made.
+/// The connection as a change uses it. It counts statements that write before they are sent: a change that sent none
+/// was certainly not made.
 pub(super) struct Writer<'a> {
     connection: &'a mut dyn Connection,
     sent: &'a AtomicU64,
@@ -31,7 +31,7 @@ impl<'a> Writer<'a> {
         self.connection.query(statement, params, each)
     }
 
-    /// The connection, for statements that read.
+    /// Returns the connection, for statements that read.
     pub(super) fn reading(&mut self) -> &mut dyn Connection {
         self.connection
     }

@@ -39,10 +39,7 @@ fn a_server_that_signed_its_own_certificate_is_believed_where_that_is_in_tls_ca(
         assert!(error.contains("is for another name (localhost, 127.0.0.1); connect by"), "{unusual:?}: {error}");
         let error = connect(&database, "127.0.0.1", Some(VerifyFull), Some(&stranger)).unwrap_err().to_string();
         assert!(
-            error.contains(
-                "is signed by itself, and is not trusted here; name this certificate itself in [database] \
-                                tls_ca"
-            ),
+            error.contains("is self-signed and not trusted here; set [database] tls_ca to this certificate"),
             "{unusual:?}: {error}"
         );
     }
@@ -56,31 +53,35 @@ fn a_server_that_signed_its_own_certificate_is_believed_where_that_is_in_tls_ca(
     std::fs::copy(&itself, &old).unwrap();
     change_certificate(&database, Unusual::SelfSigned);
     let error = connect(&database, "127.0.0.1", Some(VerifyFull), Some(&old)).unwrap_err().to_string();
-    assert!(error.contains("is signed by itself, and is not trusted here"), "{error}");
+    assert!(error.contains("is self-signed and not trusted here"), "{error}");
     database.server().crash();
 }
 
 fn an_unusual_certificate_is_told_in_plain_words_with_its_cure(kind: Kind) {
     use Secrecy::{Require, VerifyCa, VerifyFull};
     let database = Database::on_own_server(kind).filled();
-    for (unusual, said, cure) in [
-        (Unusual::Version1, "is of X.509 version 1", "make one of version 3 with a subjectAltName"),
+    for (unusual, said, advice) in [
+        (Unusual::Version1, "is X.509 version 1", "create one of version 3 with a subjectAltName"),
         (
             Unusual::WithoutNames,
-            "it has no subjectAltName (its CN, localhost, does not count)",
-            "make one with subjectAltName = IP:127.0.0.1, or set [database] tls = \"verify-ca\"",
+            "it has no subjectAltName (its CN, localhost, is not used)",
+            "create one with subjectAltName = IP:127.0.0.1, or set [database] tls = \"verify-ca\"",
         ),
         (Unusual::KeyOnP521, "has a key that is not supported (ECDSA on P-521)", "ECDSA on P-256 or P-384"),
-        (Unusual::AuthorityOnP521, "is by an authority whose key is not supported", "ECDSA on P-256 or P-384"),
-        (Unusual::NotYetValid, "is not valid yet", "set the clocks"),
-        (Unusual::ForClients, "is not for servers, by its extended key usage", "extendedKeyUsage = serverAuth"),
-        (Unusual::AnAuthority, "is one for an authority (CA:TRUE), not for a server", "CA:FALSE"),
-        (Unusual::ByNamesake, "was not signed by the authority of that name", "name its new certificate"),
+        (Unusual::AuthorityOnP521, "was issued by a CA whose key is not supported", "ECDSA on P-256 or P-384"),
+        (Unusual::NotYetValid, "is not valid yet", "correct the clocks"),
+        (
+            Unusual::ForClients,
+            "is not for servers, according to its extended key usage",
+            "extendedKeyUsage = serverAuth",
+        ),
+        (Unusual::AnAuthority, "is a CA certificate (CA:TRUE), not one for a server", "CA:FALSE"),
+        (Unusual::ByNamesake, "was not signed by the trusted CA of that name", "to its new certificate"),
     ] {
         let trusted = change_certificate(&database, unusual);
         let error = connect(&database, "127.0.0.1", Some(VerifyFull), Some(&trusted)).unwrap_err().to_string();
         let begin = "TLS: the certificate of the server 127.0.0.1 ";
-        assert!(error.contains(begin) && error.contains(said) && error.contains(cure), "{unusual:?}: {error}");
+        assert!(error.contains(begin) && error.contains(said) && error.contains(advice), "{unusual:?}: {error}");
         assert!(!error.contains("Error") && !error.contains("Context"), "{unusual:?}: {error}");
         let by_authority = connect(&database, "127.0.0.1", Some(VerifyCa), Some(&trusted));
         assert_eq!(by_authority.is_ok(), unusual == Unusual::WithoutNames, "{unusual:?}: {by_authority:?}");

@@ -123,7 +123,7 @@ fn a_connection_that_is_refused_is_an_outage_that_says_why(kind: Kind) {
             let text = error.to_string();
             // MySQL may ask a user that it does not know for a proof that we do not have, and whoever has a wrong password for
             // the password itself.
-            let others = ["the user is not known there", "wants the password itself"];
+            let others = ["the server does not know the user", "asked for the password itself"];
             let is_said = text.contains(said) || kind == Kind::MySql && others.iter().any(|said| text.contains(said));
             assert!(error.is_outage() && is_said && !text.contains("wrong words"), "{text}");
             let state = store.state();

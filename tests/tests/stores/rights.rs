@@ -85,7 +85,7 @@ fn a_refusal_names_the_user_and_the_role_that_it_lacks(kind: Kind) {
     let file = if kind == Kind::Postgres { "schema/grants.postgres.sql" } else { "schema/grants.mysql.sql" };
     let told = |error: AdminError, role: &str| {
         let said = error.to_string();
-        let who = format!("the user {name} ([database] url) lacks a right that the role {role} of {file} has; ");
+        let who = format!("the user {name} ([database] url) lacks a privilege of the role {role} in {file}; ");
         assert!(said.contains(&who), "{said}");
         said
     };
@@ -93,20 +93,20 @@ fn a_refusal_names_the_user_and_the_role_that_it_lacks(kind: Kind) {
     let said = told(store.add_domain(&domain("y.example")).unwrap_err(), "mailauth_writer");
     assert!(
         said.ends_with(
-            "name one with that role in [admin] url and password_file, which the mailauth command then uses"
+            "configure one with that role in [admin] url and password_file, for the mailauth command to use"
         ),
         "{said}"
     );
     told(store.add_account(&account("new@x.example")).unwrap_err(), "mailauth_writer");
     let usage = Usage { bytes: 5, messages: 1 };
-    let either = "mailauth_writer, or for deliveries alone mailauth_delivery,";
+    let either = "mailauth_writer (or mailauth_delivery for deliveries only)";
     told(store.publish(&who, usage).map(|_| ()).unwrap_err().into(), either);
     let bare = store_of(&database, &user_with(&database, &["mailauth_password"]));
     let said = bare.find(&who).unwrap_err().to_string();
-    assert!(said.contains("lacks a right that the role mailauth_reader of "), "{said}");
+    assert!(said.contains("lacks a privilege of the role mailauth_reader in "), "{said}");
     database.sql("DELETE FROM schema_version");
     let said = as_user(&database, &["mailauth_writer"]).init().unwrap_err().to_string();
-    assert!(said.contains("may not make or alter tables; name one that may in [admin] url"), "{said}");
+    assert!(said.contains("may not create or alter tables; configure one that may in [admin] url"), "{said}");
 }
 
 fn a_reader_answers_and_changes_nothing(kind: Kind) {

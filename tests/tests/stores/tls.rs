@@ -70,9 +70,9 @@ fn the_way_is_as_secret_as_configured(kind: Kind) {
         if let Ok(Some(tls)) = outcome {
             assert!(tls.starts_with("TLSv1."), "{tls}");
             let trust = match asked.expect("TLS") {
-                Require => "the certificate was not verified".to_owned(),
-                VerifyCa => format!("certificate by an authority in {}", authority.display()),
-                _ => format!("certificate for {host} by an authority in {}", authority.display()),
+                Require => "certificate not verified".to_owned(),
+                VerifyCa => format!("certificate from a CA in {}", authority.display()),
+                _ => format!("certificate for {host} from a CA in {}", authority.display()),
             };
             assert!(tls.contains(&trust), "{tls}");
         }
@@ -99,7 +99,7 @@ fn a_server_without_tls_is_not_talked_to_in_clear(kind: Kind) {
     let error = open_single(&config).unwrap().find(&login("anna@x.example")).unwrap_err();
     assert!(matches!(error, StoreError::Unreachable { .. }), "{error:?}");
     let said = error.to_string();
-    assert!(said.contains("the server offers no TLS") && said.contains("switch TLS on there"), "{said}");
+    assert!(said.contains("the server does not offer TLS") && said.contains("enable TLS on the server"), "{said}");
 }
 
 /// Greets like a server that was built without TLS; returns its address.
@@ -138,8 +138,8 @@ fn what_is_wrong_with_a_server_is_told_with_its_cure(kind: Kind) {
         outcome.expect_err("a server that is not to be trusted").to_string()
     };
     for (host, ca, said, cure) in [
-        ("127.0.0.2", authority, "of the server 127.0.0.2 is for another name", "have one for 127.0.0.2"),
-        ("127.0.0.1", stranger, "is by an authority that is not trusted here", "in [database] tls_ca"),
+        ("127.0.0.2", authority, "of the server 127.0.0.2 is for another name", "install one for 127.0.0.2"),
+        ("127.0.0.1", stranger, "was issued by a CA that is not trusted here", "in [database] tls_ca"),
     ] {
         let error = told(host, ca);
         assert!(error.contains(said) && error.contains(cure), "{error}");

@@ -1,4 +1,4 @@
-//! The way to one server, and what is known of it: whether a connection can be had, and how it answered.
+//! The link to one host: it makes connections and records whether that works and how the host answers.
 
 use super::super::attempts::Attempts;
 use super::super::driver::{Connection, Driver, DriverError};
@@ -7,23 +7,23 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// That a server gives no connection is logged no more often than this.
+/// Minimum interval between two log lines about a server that accepts no connection.
 const LOG_PAUSE: Duration = Duration::from_secs(60);
 
-/// A connection with what is known of it.
+/// A connection with its bookkeeping.
 pub(super) struct Link {
     pub(super) connection: Box<dyn Connection>,
     generation: u64,
-    /// It did its work before: it may have died since.
+    /// True if it was used before, so that it may have died since.
     pub(super) used: bool,
-    /// Not to be used again.
+    /// True if it must not be used again.
     pub(super) spent: bool,
-    /// It is one of the pool's.
+    /// Counts it among the open connections of the pool; `None` for the probe's.
     _counted: Option<Counted>,
 }
 
 impl Link {
-    /// Counts it among the pool's connections for as long as it exists.
+    /// Counts the connection among those of the pool until it is dropped.
     pub(super) fn counted(mut self, line: &Line) -> Self {
         line.open.fetch_add(1, Ordering::Relaxed);
         self._counted = Some(Counted(line.open.clone()));
@@ -31,7 +31,7 @@ impl Link {
     }
 }
 
-/// One of so many connections.
+/// A guard that counts one open connection.
 struct Counted(Arc<AtomicUsize>);
 
 impl Drop for Counted {
@@ -40,39 +40,39 @@ impl Drop for Counted {
     }
 }
 
-/// The way to the database, and what is known of it.
+/// The link to a host: makes connections, and records outages and answers.
 pub(super) struct Line {
     pub(super) driver: Arc<dyn Driver>,
-    /// Limits how often it is connected to; `None` for a command, which tries once.
+    /// Limits the rate of connection attempts; `None` for a command, which tries once.
     attempts: Option<Arc<Attempts>>,
-    /// The connections of the pool, in use or not.
+    /// Number of open connections of the pool, in use or idle.
     open: Arc<AtomicUsize>,
-    /// Connections of an earlier generation were made before one was lost.
+    /// Current generation. Connections of an earlier one were made before a connection was lost.
     generation: AtomicU64,
     outage: Mutex<Option<Outage>>,
-    /// There is an outage. Costs less to ask than the lock.
+    /// True during an outage. Cheaper to read than the lock.
     in_outage: AtomicBool,
-    /// When it was last logged that no connection is given.
+    /// Time of the last log line about a refused connection.
     logged: Mutex<Option<Instant>>,
     last_failure: Mutex<Option<Failure>>,
-    /// Of the last work that ended well, in nanoseconds; 0 before the first.
+    /// Latency of the last successful work in nanoseconds; 0 before the first.
     latency: AtomicU64,
     base: Instant,
-    /// When work last ended well, in nanoseconds after `base`; 0 before the first.
+    /// Time of the last answer in nanoseconds after `base`; 0 before the first.
     last_answer: AtomicU64,
 }
 
-/// The last that went wrong, which stays to be asked for when all is well again.
+/// The last failure, which is kept for status reports after the host has recovered.
 struct Failure {
     at: Instant,
     error: DriverError,
 }
 
-/// No new connection can be had.
+/// An outage: new connections fail.
 pub(super) struct Outage {
     pub(super) since: Instant,
     pub(super) error: DriverError,
-    /// A connection that was there before answered after the outage began.
+    /// True if an existing connection answered after the outage began.
     answered: bool,
 }
 
@@ -93,14 +93,14 @@ impl Line {
         }
     }
 
-    /// Connects; while the server is away, only if no other attempt is under way and it is time for one.
+    /// Connects; while the server is down, only if no other attempt is running and the pause is over.
     pub(super) fn connect(&self) -> Result<Link, DriverError> {
         let attempt = match self.attempts.as_deref().map(Attempts::begin) {
             Some(None) => return Err(self.known_error()),
             Some(attempt) => attempt,
             None => None,
         };
-        // Before connecting: a loss while we connect makes this one suspect too.
+        // Read before connecting: a loss while this connects makes the new connection suspect too.
         let generation = self.generation.load(Ordering::Acquire);
         match self.driver.connect() {
             Ok(connection) => {
@@ -116,11 +116,11 @@ impl Line {
         }
     }
 
-    /// Why no connection can be had, as far as that is known.
+    /// Returns the known reason why connecting fails.
     fn known_error(&self) -> DriverError {
         match &*self.outage() {
             Some(outage) => outage.error.clone(),
-            None => DriverError::Lost("another attempt to connect to it has not ended".into()),
+            None => DriverError::Lost("another attempt to connect to it is still running".into()),
         }
     }
 
@@ -134,7 +134,7 @@ impl Line {
         self.in_outage.store(false, Ordering::Relaxed);
     }
 
-    /// Takes note that no connection can be had.
+    /// Records that connecting failed.
     fn mark_away(&self, error: DriverError) {
         self.failed(error.clone());
         self.log_refusal(&error);
@@ -144,14 +144,15 @@ impl Line {
         self.in_outage.store(true, Ordering::Relaxed);
     }
 
-    /// Takes note that a connection does not answer in time: until there is a new one, callers need not wait for it too.
+    /// Records that a connection does not answer in time, so that callers do not wait for the host until a new
+    /// connection succeeds.
     pub(super) fn mark_frozen(&self, error: DriverError) {
         self.attempts.iter().for_each(|attempts| attempts.limit());
         self.mark_away(error);
         self.outage().iter_mut().for_each(|outage| outage.answered = false);
     }
 
-    /// Logs that the server is there and gives no connection: somebody may have to do something there.
+    /// Logs that the server is up and refuses connections, which may need an administrator's attention there.
     fn log_refusal(&self, error: &DriverError) {
         if self.attempts.is_none() || !error.is_refused_connection() {
             return;
@@ -159,27 +160,28 @@ impl Line {
         let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
         if logged.is_none_or(|at| at.elapsed() >= LOG_PAUSE) {
             *logged = Some(Instant::now());
-            tracing::warn!(host = self.driver.place(), %error, "this database server gives no new connection");
+            tracing::warn!(host = self.driver.place(), %error, "this database server accepts no new connection");
         }
     }
 
+    /// Records a failure for status reports.
     pub(super) fn failed(&self, error: DriverError) {
         *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(Failure { at: Instant::now(), error });
     }
 
-    /// Takes note of an answer to what was asked at `begin`.
+    /// Records an answer to a request that was sent at `begin`.
     pub(super) fn answered_after(&self, begin: Instant) {
         let now = Instant::now();
         self.latency.store(nanoseconds(now - begin), Ordering::Relaxed);
         self.last_answer.store(nanoseconds(now - self.base), Ordering::Relaxed);
     }
 
-    /// Returns true if there was an answer after `time`.
+    /// Returns true if the host answered anything after `time`.
     pub(super) fn answered_since(&self, time: Instant) -> bool {
         self.last_answer.load(Ordering::Relaxed) > nanoseconds(time - self.base)
     }
 
-    /// Takes note that a connection of the pool answered what was asked at `begin`.
+    /// Records that a connection of the pool answered a request that was sent at `begin`.
     pub(super) fn answered(&self, begin: Instant) {
         self.answered_after(begin);
         if self.in_outage.load(Ordering::Relaxed) {
@@ -187,7 +189,7 @@ impl Line {
         }
     }
 
-    /// Returns true unless no connection can be had and none that exists answers.
+    /// Returns false if connecting fails and no existing connection answers.
     pub(super) fn serves(&self) -> bool {
         if !self.in_outage.load(Ordering::Relaxed) {
             return true;
@@ -196,12 +198,12 @@ impl Line {
         self.outage().as_ref().is_none_or(|outage| some && (outage.answered || outage.error.is_refused_connection()))
     }
 
-    /// Returns true if the server said last that it takes no further connection.
+    /// Returns true if the server's last answer was that it accepts no further connections.
     fn is_full(&self) -> bool {
         self.outage().as_ref().is_some_and(|outage| matches!(outage.error, DriverError::Full(_)))
     }
 
-    /// What is known of the server. Asks nobody.
+    /// Returns the last known state of the host, without asking it.
     pub(super) fn state(&self) -> HostState {
         let latency = match self.latency.load(Ordering::Relaxed) {
             0 => None,
@@ -218,19 +220,20 @@ impl Line {
         }
     }
 
-    /// Takes note that a connection was lost.
+    /// Records that a connection was lost, which makes all older ones suspect.
     pub(super) fn lost(&self, link: &Link) {
-        // Of many that are lost together, one counts: those made since must not become suspect.
+        // Of many that are lost together only the first counts: newer connections must not become suspect.
         let next = link.generation + 1;
         let _ = self.generation.compare_exchange(link.generation, next, Ordering::AcqRel, Ordering::Relaxed);
     }
 
+    /// Returns true if the connection is usable as far as is known.
     pub(super) fn is_fit(&self, link: &Link) -> bool {
         !link.spent && !link.connection.is_broken() && link.generation >= self.generation.load(Ordering::Acquire)
     }
 }
 
-/// At least 1, so that 0 can mean none.
+/// Converts to nanoseconds, at least 1, so that 0 can mean none.
 fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX).max(1)
 }

@@ -1,4 +1,4 @@
-//! The connection on which a host is asked how it stands.
+//! The connection that is used to probe a host.
 
 use super::Pool;
 use super::line::Link;
@@ -7,22 +7,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-/// A connection that is kept for asking how the host stands, beside those of the pool.
+/// A connection for probing a host, in addition to those of the pool.
 #[derive(Default)]
 pub(in crate::store) struct Probe {
     link: Mutex<Option<Link>>,
-    /// How often the host said how it stands.
+    /// Number of successful probes.
     said: AtomicU64,
 }
 
 impl Probe {
-    /// How often the host said how it stands.
+    /// Returns the number of successful probes.
     #[cfg(test)]
     pub(in crate::store) fn asked(&self) -> u64 {
         self.said.load(Ordering::Relaxed)
     }
 
-    /// Asks the host of `pool` what it can be used for; again, once, on a fresh connection when the kept one is dead.
+    /// Asks the host of `pool` for its role; repeats this once on a new connection if the kept one is dead.
     pub(in crate::store) fn standing(&self, pool: &Pool) -> Result<Standing, DriverError> {
         let mut kept = self.link.lock().unwrap_or_else(PoisonError::into_inner);
         let line = &pool.line;

@@ -1,4 +1,4 @@
-//! What a certificate says, where that explains why it is not accepted.
+//! The parts of a certificate that explain why it is not accepted.
 
 use super::KEYS;
 use crate::printable::brief;
@@ -11,32 +11,33 @@ use x509_cert::der::{Decode, Reader, SliceReader};
 use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::ext::pkix::{BasicConstraints, SubjectAltName};
 
-/// What is wrong with a certificate, in words of our own, and what to do.
+/// A problem with a certificate in plain words, and what to do about it.
 #[derive(Debug, thiserror::Error)]
-#[error("{problem}; {cure}")]
+#[error("{problem}; {advice}")]
 pub(super) struct Fault {
-    /// Goes on after "the certificate of the server NAME".
+    /// Continues "the certificate of the server NAME".
     pub(super) problem: String,
-    pub(super) cure: String,
+    /// What to do about it.
+    pub(super) advice: String,
 }
 
 impl Fault {
-    pub(super) fn new(problem: impl Into<String>, cure: impl Into<String>) -> Self {
-        Fault { problem: problem.into(), cure: cure.into() }
+    pub(super) fn new(problem: impl Into<String>, advice: impl Into<String>) -> Self {
+        Fault { problem: problem.into(), advice: advice.into() }
     }
 }
 
-/// A certificate that was read.
+/// A parsed certificate.
 pub(super) struct Facts(Certificate);
 
-/// The name of an entity in its own words (RFC 5280, appendix A.1).
+/// The attribute `commonName` (RFC 5280, appendix A.1).
 const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 const ELLIPTIC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 
-/// The curves of keys that are supported, and the most usual others.
+/// Elliptic curves, their names, and whether they are supported: all supported ones and the most common others.
 const CURVES: [(&str, &str, bool); 5] = [
     ("1.2.840.10045.3.1.7", "P-256", true),
     ("1.3.132.0.34", "P-384", true),
@@ -49,7 +50,7 @@ const CURVES: [(&str, &str, bool); 5] = [
 const OTHER_KEYS: [(&str, &str); 3] =
     [("1.2.840.10040.4.1", "DSA"), ("1.3.101.113", "Ed448"), ("1.2.840.113549.1.1.10", "RSA-PSS")];
 
-/// Signatures of certificates that are not accepted.
+/// Signature algorithms of certificates that are not accepted.
 const OLD_SIGNATURES: [(&str, &str); 8] = [
     ("1.2.840.113549.1.1.2", "MD2"),
     ("1.2.840.113549.1.1.4", "MD5"),
@@ -62,7 +63,7 @@ const OLD_SIGNATURES: [(&str, &str); 8] = [
 ];
 
 impl Facts {
-    /// What a certificate in DER says; `None` if it cannot be read.
+    /// Parses a certificate in DER; returns `None` if it is malformed.
     pub(super) fn of(der: &[u8]) -> Option<Self> {
         Certificate::from_der(der).ok().map(Facts)
     }
@@ -72,17 +73,17 @@ impl Facts {
         self.0.tbs_certificate.version != x509_cert::Version::V3
     }
 
-    /// Returns true if it names itself as the one that signed it.
+    /// Returns true if its issuer is its own subject.
     pub(super) fn is_self_signed(&self) -> bool {
         self.0.tbs_certificate.issuer == self.0.tbs_certificate.subject
     }
 
-    /// Returns true if it may sign others.
+    /// Returns true if it is a CA certificate.
     pub(super) fn is_of_authority(&self) -> bool {
         matches!(self.0.tbs_certificate.get::<BasicConstraints>(), Ok(Some((_, BasicConstraints { ca: true, .. }))))
     }
 
-    /// Whether it is valid at this time.
+    /// Checks that it is valid at this time.
     pub(super) fn validity(&self, now: UnixTime) -> Result<(), CertificateError> {
         let validity = &self.0.tbs_certificate.validity;
         let now = Duration::from_secs(now.as_secs());
@@ -95,23 +96,23 @@ impl Facts {
         }
     }
 
-    /// What is wrong with its version or its key, whoever signed it.
+    /// Returns what is wrong with its version or key, whichever CA issued it.
     pub(super) fn unusable(&self) -> Option<Fault> {
         if self.is_of_old_version() {
             return Some(Fault::new(
-                "is of X.509 version 1, which has no extensions and so no names",
-                "make one of version 3 with a subjectAltName (openssl x509 -req needs -extfile or -copy_extensions copy \
-                 for that), and let the server read it",
+                "is X.509 version 1, which has no extensions and therefore no names",
+                "create one of version 3 with a subjectAltName (openssl x509 -req needs -extfile or -copy_extensions \
+                 copy for that), and install it on the server",
             ));
         }
         let key = self.unsupported_key()?;
         Some(Fault::new(
             format!("has a key that is not supported ({key})"),
-            format!("make a key of {KEYS}, and a certificate for it"),
+            format!("create a key of a supported kind ({KEYS}) and a certificate for it"),
         ))
     }
 
-    /// The kind of its key, where that is not supported.
+    /// Returns the kind of its key if that is not supported.
     fn unsupported_key(&self) -> Option<String> {
         let key = &self.0.tbs_certificate.subject_public_key_info;
         let name_in = |list: &[(&str, &str)], oid: &ObjectIdentifier| {
@@ -131,37 +132,37 @@ impl Facts {
                     None => Some(format!("ECDSA on the curve {curve}")),
                 }
             }
-            other => Some(name_in(&OTHER_KEYS, &other).unwrap_or_else(|| format!("of the kind {other}"))),
+            other => Some(name_in(&OTHER_KEYS, &other).unwrap_or_else(|| format!("algorithm {other}"))),
         }
     }
 
-    /// The hash or algorithm of its signature, where that is known as one that is not accepted.
+    /// Returns the name of its signature algorithm if that is one of [`OLD_SIGNATURES`].
     pub(super) fn old_signature(&self) -> Option<&'static str> {
         let oid = self.0.signature_algorithm.oid.to_string();
         OLD_SIGNATURES.iter().find(|(known, _)| *known == oid).map(|(_, name)| *name)
     }
 
-    /// What is wrong where it is not for `host`.
+    /// Returns the fault of a certificate that is not for `host`.
     pub(super) fn misnamed(&self, host: &str) -> Fault {
         let names = self.names();
         if names.is_empty() {
-            let common = self.common_name().map_or(String::new(), |name| format!(" (its CN, {name}, does not count)"));
+            let common = self.common_name().map_or(String::new(), |name| format!(" (its CN, {name}, is not used)"));
             return Fault::new(
-                format!("is for another name, for it has no subjectAltName{common}"),
+                format!("is not valid for this name, because it has no subjectAltName{common}"),
                 format!(
-                    "make one with subjectAltName = {}:{host}, or set [database] tls = \"verify-ca\" if every server of \
-                     this authority is trusted",
+                    "create one with subjectAltName = {}:{host}, or set [database] tls = \"verify-ca\" if every server \
+                     with a certificate from this CA is trusted",
                     if host.parse::<std::net::IpAddr>().is_ok() { "IP" } else { "DNS" }
                 ),
             );
         }
         Fault::new(
             format!("is for another name ({})", names.join(", ")),
-            format!("connect by a name that it holds, or let the server have one for {host}"),
+            format!("connect by a name that it contains, or install one for {host} on the server"),
         )
     }
 
-    /// The names of hosts that it is for, the first few of them.
+    /// Returns the first few host names and addresses that it is for.
     fn names(&self) -> Vec<String> {
         let Ok(Some((_, SubjectAltName(names)))) = self.0.tbs_certificate.get::<SubjectAltName>() else {
             return Vec::new();
@@ -179,6 +180,7 @@ impl Facts {
         names.iter().filter_map(name).take(5).collect()
     }
 
+    /// Returns its `commonName`.
     fn common_name(&self) -> Option<String> {
         let parts = self.0.tbs_certificate.subject.0.iter().flat_map(|part| part.0.iter());
         let value = parts.filter(|part| part.oid == COMMON_NAME).map(|part| part.value.value()).next()?;
@@ -186,7 +188,7 @@ impl Facts {
     }
 }
 
-/// How many bits the modulus of an RSA key has (RFC 8017, appendix A.1.1).
+/// Returns the number of bits of the modulus of an RSA key (RFC 8017, appendix A.1.1).
 fn rsa_bits(key: &[u8]) -> Option<usize> {
     let mut reader = SliceReader::new(key).ok()?;
     let modulus = reader.sequence(|inner| {

@@ -1,4 +1,4 @@
-//! The client's side of TLS: which server's certificate is accepted.
+//! The TLS client configuration, and the verification of the server's certificate.
 
 use super::super::OpenError;
 use super::certificate::{Facts, Fault};
@@ -12,7 +12,7 @@ use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, SignatureScheme};
 use std::sync::Arc;
 
-/// What a connection of this secrecy demands of the server; `None` for one in clear.
+/// Returns the TLS configuration for this mode; `None` for a connection in clear text.
 pub(in crate::store) fn client_config(
     secrecy: Secrecy,
     database: &DatabaseConfig,
@@ -21,7 +21,7 @@ pub(in crate::store) fn client_config(
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let verifier: Arc<dyn ServerCertVerifier> = match secrecy {
         Secrecy::Disable => return Ok(None),
-        Secrecy::Require => Arc::new(Anybody(provider.clone())),
+        Secrecy::Require => Arc::new(AnyCertificate(provider.clone())),
         Secrecy::VerifyCa | Secrecy::VerifyFull => {
             let Trusted { roots, presented } = trusted(database.tls_ca.as_deref())?;
             let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
@@ -44,15 +44,15 @@ pub(in crate::store) fn client_config(
     Ok(Some(config))
 }
 
-/// Kinds of signatures that cannot be verified, and are asked for all the same: a server that has only such a key shows
-/// its certificate then, and what is wrong with it can be told.
+/// Signature schemes that cannot be verified but are offered all the same, so that a server with only such a key
+/// presents its certificate and the error can say what is wrong with it.
 const NOT_VERIFIED: [SignatureScheme; 2] = [SignatureScheme::ECDSA_NISTP521_SHA512, SignatureScheme::ED448];
 
-/// `require`: any certificate is accepted, so the signature that proves its key is not verified either.
+/// Verifier for `require`: accepts any certificate, so the handshake signature by its key is not verified either.
 #[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
+struct AnyCertificate(Arc<CryptoProvider>);
 
-impl ServerCertVerifier for Anybody {
+impl ServerCertVerifier for AnyCertificate {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,
@@ -87,19 +87,19 @@ impl ServerCertVerifier for Anybody {
     }
 }
 
-/// `verify-full` and `verify-ca`: a holder of a certificate by a known authority, or of one that is known itself.
+/// Verifier for `verify-full` and `verify-ca`: accepts a certificate that a trusted CA issued or that is itself
+/// trusted.
 #[derive(Debug)]
 struct Verifier {
     by_authority: Arc<WebPkiServerVerifier>,
-    /// The certificates of `tls_ca`. What stands there is trusted also where the server presents it itself, as one that
-    /// has signed its own does.
+    /// Certificates in `tls_ca`. They are trusted as server certificates too, so that a self-signed one works.
     presented: Vec<CertificateDer<'static>>,
-    /// `verify-ca`: the name does not count.
+    /// True for `verify-ca`: the host name is not compared.
     any_name: bool,
 }
 
 impl Verifier {
-    /// Whether a certificate that is one of `tls_ca` is valid now and for this name.
+    /// Checks that a certificate from `tls_ca` is valid at this time and for this name.
     fn accept_known(
         &self,
         certificate: &CertificateDer<'_>,
@@ -125,7 +125,7 @@ impl ServerCertVerifier for Verifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let facts = Facts::of(certificate);
-        // Without these the signature of the handshake cannot be verified, and nothing else helps.
+        // With such a version or key the handshake signature cannot be verified, whatever else is right.
         if let Some(fault) = facts.as_ref().and_then(Facts::unusable) {
             return Err(raise(fault));
         }
@@ -134,7 +134,7 @@ impl ServerCertVerifier for Verifier {
             Err(_) if self.presented.iter().any(|known| known == certificate) => {
                 self.accept_known(certificate, name, now)
             }
-            // The chain is verified before the name.
+            // The chain is verified before the name, so it is valid here.
             Err(error) if self.any_name && is_about_name(&error) => Ok(()),
             Err(error) => Err(error),
         };
@@ -167,10 +167,12 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
+/// Wraps a fault in an error of the TLS library.
 fn raise(fault: Fault) -> Error {
     Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(fault))))
 }
 
+/// Returns true if the only problem is the host name.
 fn is_about_name(error: &Error) -> bool {
     matches!(
         error,
@@ -178,36 +180,34 @@ fn is_about_name(error: &Error) -> bool {
     )
 }
 
-/// The same error with what the certificate itself tells about it, where it tells something.
+/// Replaces an error by a more precise one if the certificate explains it.
 fn in_detail(error: Error, facts: Option<&Facts>, host: &str) -> Error {
     let (Error::InvalidCertificate(problem), Some(facts)) = (&error, facts) else { return error };
     match problem {
         _ if is_about_name(&error) => raise(facts.misnamed(host)),
-        CertificateError::UnknownIssuer | CertificateError::Other(_) if facts.is_self_signed() => raise(Fault::new(
-            "is signed by itself, and is not trusted here",
-            "name this certificate itself in [database] tls_ca",
-        )),
+        CertificateError::UnknownIssuer | CertificateError::Other(_) if facts.is_self_signed() => {
+            raise(Fault::new("is self-signed and not trusted here", "set [database] tls_ca to this certificate"))
+        }
         CertificateError::Other(_) if facts.is_of_authority() => raise(Fault::new(
-            "is one for an authority (CA:TRUE), not for a server",
-            "make one with basicConstraints = CA:FALSE, or name this certificate itself in [database] tls_ca",
+            "is a CA certificate (CA:TRUE), not one for a server",
+            "create one with basicConstraints = CA:FALSE, or set [database] tls_ca to this certificate",
         )),
         CertificateError::UnsupportedSignatureAlgorithmContext { .. } => match facts.old_signature() {
-            Some(kind) => raise(Fault::new(
-                format!("is signed with {kind}, which is not accepted"),
-                "let it be signed with SHA-256",
-            )),
+            Some(kind) => {
+                raise(Fault::new(format!("is signed with {kind}, which is not accepted"), "sign it with SHA-256"))
+            }
             None => error,
         },
         _ => error,
     }
 }
 
-/// Why the handshake's signature does not count, which is by the key of a certificate that was accepted.
+/// Converts the error of a handshake signature, which is made by the key of an accepted certificate.
 fn no_key(error: Error) -> Error {
     match error {
         Error::InvalidCertificate(_) => raise(Fault::new(
-            "does not fit the key that the server has",
-            "let the server have the key that the certificate was made for",
+            "does not match the server's private key",
+            "install the key that belongs to the certificate on the server",
         )),
         error => error,
     }
@@ -225,8 +225,8 @@ mod tests {
         PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/store/tls/samples").join(name)
     }
 
-    /// What is said of a server `localhost` that presents the sample `name`.
-    fn told(name: &str) -> Option<String> {
+    /// Returns the message about a server `localhost` that presents the sample `name`.
+    fn message(name: &str) -> Option<String> {
         let Trusted { roots, presented } = trusted(Some(&sample("authority.pem"))).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let by_authority = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
@@ -237,15 +237,15 @@ mod tests {
         verdict.err().map(|error| explain(&io::Error::other(error), "localhost").unwrap())
     }
 
-    /// Servers of today do not even start with such certificates.
+    /// Current servers do not even start with such certificates.
     #[test]
-    fn what_old_servers_have_is_told_in_plain_words_with_the_cure() {
-        for (name, said, cure) in [
-            ("sha1.pem", "is signed with SHA-1, which is not accepted", "let it be signed with SHA-256"),
+    fn certificates_of_old_servers_get_a_plain_message_with_advice() {
+        for (name, said, advice) in [
+            ("sha1.pem", "is signed with SHA-1, which is not accepted", "sign it with SHA-256"),
             ("rsa1024.pem", "has a key that is not supported (RSA with 1024 bits)", "RSA with 2048 bits or more"),
         ] {
-            let text = told(name).unwrap();
-            assert!(text.contains(said) && text.contains(cure), "{text}");
+            let text = message(name).unwrap();
+            assert!(text.contains(said) && text.contains(advice), "{text}");
         }
     }
 }

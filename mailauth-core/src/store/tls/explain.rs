@@ -1,4 +1,4 @@
-//! Why TLS with a server failed, and what to do, in our own words.
+//! Messages that say why TLS with a server failed, and what to do about it.
 
 use super::KEYS;
 use super::certificate::Fault;
@@ -6,29 +6,29 @@ use rustls::{AlertDescription, CertificateError, PeerIncompatible};
 use std::error::Error;
 use std::io;
 
-/// Why TLS with `host` failed, and what to do, if that is what `error` is about.
+/// Returns why TLS with `host` failed and what to do about it, if `error` is about TLS.
 pub(in crate::store) fn explain(error: &(dyn Error + 'static), host: &str) -> Option<String> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(error) = error.downcast_ref::<rustls::Error>() {
             return Some(sentence(error, host));
         }
-        // What an io::Error holds is not its source, but that one's source is.
+        // An `io::Error` does not return its inner error as its source, but the source of that.
         let held = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
         next = held.map(|held| held as &(dyn Error + 'static)).or_else(|| error.source());
     }
     None
 }
 
-/// Which of the things that go wrong it is.
+/// Returns the message about an error of the TLS library.
 fn sentence(error: &rustls::Error, host: &str) -> String {
     match error {
         rustls::Error::InvalidCertificate(problem) => {
-            let Fault { problem, cure } = of_certificate(problem, host);
-            format!("TLS: the certificate of the server {host} {problem}; {cure}")
+            let Fault { problem, advice } = of_certificate(problem, host);
+            format!("TLS: the certificate of the server {host} {problem}; {advice}")
         }
         rustls::Error::NoCertificatesPresented => {
-            format!("TLS: the server {host} has no certificate; give it one (ssl_cert, ssl_key)")
+            format!("TLS: the server {host} has no certificate; install one on it (ssl_cert, ssl_key)")
         }
         rustls::Error::AlertReceived(alert) => of_alert(*alert, host),
         rustls::Error::PeerIncompatible(why) => match why {
@@ -36,23 +36,23 @@ fn sentence(error: &rustls::Error, host: &str) -> String {
             | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig => too_old(host),
             _ => nothing_in_common(host),
         },
-        rustls::Error::DecryptError => format!("TLS: what the server {host} sent was changed on its way"),
-        rustls::Error::FailedToGetCurrentTime => "TLS: this machine's clock cannot be read".to_owned(),
-        rustls::Error::FailedToGetRandomBytes => "TLS: the system gives no random numbers".to_owned(),
+        rustls::Error::DecryptError => format!("TLS: data from the server {host} was modified on its way"),
+        rustls::Error::FailedToGetCurrentTime => "TLS: the clock of this machine cannot be read".to_owned(),
+        rustls::Error::FailedToGetRandomBytes => "TLS: the system provides no random numbers".to_owned(),
         _ => format!(
-            "TLS: the server {host} does not answer as TLS has it; see that [database] url has the database's own port, \
-             with nothing in between that speaks another protocol"
+            "TLS: the server {host} does not answer with valid TLS; check that [database] url has the port of the \
+             database itself, and that nothing in between speaks another protocol"
         ),
     }
 }
 
-/// What a server means by an alert.
+/// Returns the message about an alert that the server sent.
 fn of_alert(alert: AlertDescription, host: &str) -> String {
     use AlertDescription as Alert;
     match alert {
         Alert::CertificateRequired => format!(
-            "TLS: the server {host} wants a certificate of this client; name one that it trusts in [database] tls_cert and \
-             tls_key"
+            "TLS: the server {host} requires a certificate of this client; set [database] tls_cert and tls_key to one \
+             that it trusts"
         ),
         Alert::BadCertificate
         | Alert::UnsupportedCertificate
@@ -64,80 +64,78 @@ fn of_alert(alert: AlertDescription, host: &str) -> String {
             let why = match alert {
                 Alert::CertificateRevoked => " (it was revoked)",
                 Alert::CertificateExpired => " (it has expired)",
-                Alert::UnknownCA => " (its authority is not known there)",
+                Alert::UnknownCA => " (its CA is not known there)",
                 _ => "",
             };
             format!(
-                "TLS: the server {host} does not accept the certificate of this client{why}; name one that it trusts in \
-                 [database] tls_cert and tls_key"
+                "TLS: the server {host} does not accept the certificate of this client{why}; set [database] tls_cert \
+                 and tls_key to one that it trusts"
             )
         }
         Alert::ProtocolVersion => too_old(host),
         Alert::HandshakeFailure | Alert::InsufficientSecurity => nothing_in_common(host),
         Alert::UnrecognisedName => format!(
-            "TLS: the server {host} does not know itself by this name; connect by a name that its certificate holds"
+            "TLS: the server {host} does not recognize this name; connect by a name that its certificate contains"
         ),
-        _ => format!("TLS: the server {host} broke off; its own log says why"),
+        _ => format!("TLS: the server {host} aborted the handshake; its log says why"),
     }
 }
 
 fn too_old(host: &str) -> String {
-    format!("TLS: the server {host} has only versions of TLS before 1.2; let it speak TLS 1.2 or 1.3")
+    format!("TLS: the server {host} supports only TLS versions before 1.2; enable TLS 1.2 or 1.3 on it")
 }
 
 fn nothing_in_common(host: &str) -> String {
     format!(
-        "TLS: the server {host} and mailauth have no cipher or kind of key in common; let the server's certificate have a \
-         key of {KEYS}, and permit it TLS 1.3 or the ECDHE ciphers of TLS 1.2"
+        "TLS: the server {host} and mailauth have no cipher or kind of key in common; use a certificate with a \
+         supported key on the server ({KEYS}), and enable TLS 1.3 or the ECDHE ciphers of TLS 1.2"
     )
 }
 
-/// What is wrong with a server's certificate, and what to do.
+/// Returns what is wrong with a server's certificate, and what to do about it.
 fn of_certificate(problem: &CertificateError, host: &str) -> Fault {
-    let renew = "renew it, and let the server read it again";
+    let renew = "renew it, and reload it on the server";
     match problem {
         CertificateError::Other(other) if other.0.is::<Fault>() => match other.0.downcast_ref::<Fault>() {
-            Some(Fault { problem, cure }) => Fault::new(problem, cure),
+            Some(Fault { problem, advice }) => Fault::new(problem, advice),
             None => Fault::new("cannot be used", renew),
         },
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => Fault::new(
             "is for another name",
-            format!("connect by a name that it holds, or let the server have one for {host}"),
+            format!("connect by a name that it contains, or install one for {host} on the server"),
         ),
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => Fault::new("has expired", renew),
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            Fault::new("is not valid yet", "set the clocks of both machines right, or renew it")
+            Fault::new("is not valid yet", "correct the clocks of both machines, or renew it")
         }
         CertificateError::UnknownIssuer => Fault::new(
-            "is by an authority that is not trusted here",
-            "name the authority's own certificate in [database] tls_ca",
+            "was issued by a CA that is not trusted here",
+            "set [database] tls_ca to the certificate of that CA",
         ),
         CertificateError::Revoked => Fault::new("was revoked", renew),
         CertificateError::BadEncoding => Fault::new("cannot be read", renew),
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => Fault::new(
-            "is not for servers, by its extended key usage",
-            "make one with extendedKeyUsage = serverAuth, or without that extension",
+            "is not for servers, according to its extended key usage",
+            "create one with extendedKeyUsage = serverAuth, or without that extension",
         ),
-        CertificateError::UnhandledCriticalExtension => Fault::new(
-            "has an extension that is marked as critical and not known to mailauth",
-            "make one without that extension",
-        ),
+        CertificateError::UnhandledCriticalExtension => {
+            Fault::new("has a critical extension that mailauth does not support", "create one without that extension")
+        }
         CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => Fault::new(
-            "is by an authority whose key is not supported",
-            format!("let an authority sign it that has a key of {KEYS}"),
+            "was issued by a CA whose key is not supported",
+            format!("have it issued by a CA with a supported key ({KEYS})"),
         ),
-        CertificateError::UnsupportedSignatureAlgorithmContext { .. } => Fault::new(
-            "has a signature of a kind that is not accepted, or one of its authorities has",
-            "let it be signed with SHA-256",
-        ),
+        CertificateError::UnsupportedSignatureAlgorithmContext { .. } => {
+            Fault::new("has a signature algorithm that is not accepted, or a CA above it has", "sign it with SHA-256")
+        }
         CertificateError::BadSignature => Fault::new(
-            "was not signed by the authority of that name that is trusted here",
-            "if the authority was made again under its old name, name its new certificate in [database] tls_ca",
+            "was not signed by the trusted CA of that name",
+            "if the CA was created again under its old name, set [database] tls_ca to its new certificate",
         ),
         _ => Fault::new(
-            "cannot be verified, because it or an authority above it breaks a rule of X.509 (an authority that may not \
-             sign, or not for this name)",
-            "have it made again by an authority with CA:TRUE, and name that one in [database] tls_ca",
+            "cannot be verified, because it or a CA above it violates X.509 (for example a CA that may not sign \
+             certificates, or not for this name)",
+            "have it issued again by a CA with CA:TRUE, and set [database] tls_ca to that CA's certificate",
         ),
     }
 }
@@ -146,28 +144,28 @@ fn of_certificate(problem: &CertificateError, host: &str) -> Fault {
 mod tests {
     use super::*;
 
-    fn told(problem: CertificateError) -> String {
+    fn message(problem: CertificateError) -> String {
         let error = rustls::Error::InvalidCertificate(problem);
-        // As drivers have it: within an error of the socket.
+        // As drivers return it: inside an error of the socket.
         explain(&io::Error::other(error), "db1").unwrap()
     }
 
     #[test]
-    fn what_is_wrong_with_a_certificate_is_told_apart_with_its_cure() {
-        for (problem, said, cure) in [
-            (CertificateError::NotValidForName, "is for another name", "have one for db1"),
+    fn each_problem_of_a_certificate_has_its_own_message_and_advice() {
+        for (problem, said, advice) in [
+            (CertificateError::NotValidForName, "is for another name", "install one for db1"),
             (CertificateError::Expired, "has expired", "renew it"),
             (CertificateError::NotValidYet, "is not valid yet", "clocks"),
-            (CertificateError::UnknownIssuer, "is by an authority that is not trusted here", "[database] tls_ca"),
+            (CertificateError::UnknownIssuer, "was issued by a CA that is not trusted here", "[database] tls_ca"),
         ] {
-            let text = told(problem);
+            let text = message(problem);
             assert!(text.starts_with(&format!("TLS: the certificate of the server db1 {said}; ")), "{text}");
-            assert!(text.contains(cure), "{text}");
+            assert!(text.contains(advice), "{text}");
         }
     }
 
     #[test]
-    fn a_server_that_wants_another_certificate_is_told_of() {
+    fn a_server_that_requires_a_client_certificate_is_reported() {
         let error = rustls::Error::AlertReceived(AlertDescription::CertificateRequired);
         let text = explain(&io::Error::other(error), "db1").unwrap();
         assert!(text.contains("a certificate of this client") && text.contains("[database] tls_cert"), "{text}");
@@ -175,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn no_failure_is_told_in_the_words_of_a_library() {
+    fn no_message_quotes_the_library() {
         use rustls::{InvalidMessage, OtherError, PeerMisbehaved};
         use std::sync::Arc;
         let other = || CertificateError::Other(OtherError(Arc::new(io::Error::other("CaUsedAsEndEntity"))));

@@ -1,4 +1,4 @@
-//! The certificates and the key that the configuration names.
+//! Reads the certificates and the key that the configuration names.
 
 use super::super::OpenError;
 use super::KEYS;
@@ -10,15 +10,15 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use std::path::Path;
 
-/// What a server's certificate is compared with.
+/// The certificates that are trusted.
 pub(super) struct Trusted {
-    /// The authorities that may have signed it.
+    /// Trusted CAs.
     pub(super) roots: RootCertStore,
-    /// The certificates of `tls_ca`, each of which a server may present itself.
+    /// Certificates in `tls_ca`, which a server may also present as its own.
     pub(super) presented: Vec<CertificateDer<'static>>,
 }
 
-/// The certificates of `tls_ca`, or without it the public authorities that come with the program.
+/// Reads the certificates in `tls_ca`; without it, returns the public CAs that are built into the program.
 pub(super) fn trusted(ca: Option<&Path>) -> Result<Trusted, OpenError> {
     let mut roots = RootCertStore::empty();
     let Some(path) = ca else {
@@ -29,26 +29,22 @@ pub(super) fn trusted(ca: Option<&Path>) -> Result<Trusted, OpenError> {
     for (index, certificate) in presented.iter().enumerate() {
         roots.add(certificate.clone()).map_err(|_| {
             let which = index + 1;
-            wrong(
-                "tls_ca",
-                path,
-                format!("the certificate no. {which} in it is damaged; export it from its source again"),
-            )
+            wrong("tls_ca", path, format!("certificate no. {which} in it is damaged; export it from its source again"))
         })?;
     }
     Ok(Trusted { roots, presented })
 }
 
-/// A certificate with those that vouch for it, and its key.
+/// A certificate chain and its private key.
 type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
-/// The certificate of this client, where it has one.
+/// Reads the client certificate and its key, if they are configured.
 pub(super) fn identity(config: &DatabaseConfig) -> Result<Option<Identity>, OpenError> {
     let (Some(cert), Some(key)) = (&config.tls_cert, &config.tls_key) else { return Ok(None) };
     let chain = certificates("tls_cert", cert)?;
     let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| match error {
         pem::Error::NoItemsFound => {
-            let problem = "there is no private key in it, or it is encrypted; write the key without a pass phrase, as \
+            let problem = "it contains no private key, or an encrypted one; write the key without a passphrase, as \
                            `openssl pkey -in OLD -out NEW` does";
             wrong("tls_key", key, problem.into())
         }
@@ -56,7 +52,11 @@ pub(super) fn identity(config: &DatabaseConfig) -> Result<Option<Identity>, Open
     })?;
     let provider = rustls::crypto::ring::default_provider();
     if provider.key_provider.load_private_key(secret.clone_key()).is_err() {
-        return Err(wrong("tls_key", key, format!("a key of this kind is not supported; make one of {KEYS}")));
+        return Err(wrong(
+            "tls_key",
+            key,
+            format!("a key of this kind is not supported; create one of a supported kind ({KEYS})"),
+        ));
     }
     match CertifiedKey::from_der(chain.clone(), secret.clone_key(), &provider) {
         Ok(_) => Ok(Some((chain, secret))),
@@ -64,16 +64,15 @@ pub(super) fn identity(config: &DatabaseConfig) -> Result<Option<Identity>, Open
     }
 }
 
-/// Why the certificate of this client and its key do not work together.
+/// Explains why the client certificate and its key do not work together.
 fn unfit(error: &rustls::Error, chain: &[CertificateDer<'_>]) -> String {
     let first = chain.first().and_then(|certificate| Facts::of(certificate));
     let problem = match error {
         rustls::Error::InconsistentKeys(_) => {
-            "it was made for another key; name the key that it was made for, and put this certificate before those of its \
-             authorities"
+            "it belongs to another key; set tls_key to its own key, and put this certificate before those of its CAs"
         }
         _ if first.is_some_and(|facts| facts.is_of_old_version()) => {
-            "it is of X.509 version 1; make one of version 3, which has extensions (openssl x509 -req needs -extfile or \
+            "it is X.509 version 1; create one of version 3, which has extensions (openssl x509 -req needs -extfile or \
              -copy_extensions for that)"
         }
         _ => "it is damaged; export it from its source again",
@@ -81,29 +80,30 @@ fn unfit(error: &rustls::Error, chain: &[CertificateDer<'_>]) -> String {
     format!("it cannot be used with tls_key: {problem}")
 }
 
-/// The certificates of a file, of which there must be one at least.
+/// Reads the certificates of a file, which must contain at least one.
 fn certificates(key: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, OpenError> {
     let all = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
     let all: Vec<_> = all.map_err(|error| wrong(key, path, unreadable(&error)))?;
     if all.is_empty() {
-        let cure = "write it in PEM, from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----";
-        return Err(wrong(key, path, format!("there is no certificate in it; {cure}")));
+        let advice = "write it in PEM, from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----";
+        return Err(wrong(key, path, format!("it contains no certificate; {advice}")));
     }
     Ok(all)
 }
 
+/// Creates the error about a file that a key names.
 fn wrong(key: &str, path: &Path, problem: String) -> OpenError {
     OpenError(format!("{key}: {}: {problem}", path.display()))
 }
 
-/// What is wrong with a file in PEM.
+/// Explains what is wrong with a PEM file.
 fn unreadable(error: &pem::Error) -> String {
     let problem = match error {
         pem::Error::Io(error) => return error.to_string(),
-        pem::Error::MissingSectionEnd { .. } => "a section has no -----END line, as in a file that was cut off",
-        pem::Error::Base64Decode(_) => "what is between a -----BEGIN and its -----END line is damaged",
+        pem::Error::MissingSectionEnd { .. } => "a section has no -----END line; the file may be truncated",
+        pem::Error::Base64Decode(_) => "the data between a -----BEGIN and its -----END line is damaged",
         pem::Error::IllegalSectionStart { .. } => "a -----BEGIN line is damaged",
-        _ => "it is no file in PEM",
+        _ => "it is not a PEM file",
     };
     format!("{problem}; export it from its source again")
 }
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn beside_the_authorities_of_the_file_none_is_trusted() {
+    fn with_tls_ca_no_public_authority_is_trusted() {
         let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/tls/samples/authority.pem");
         let Trusted { roots, presented } = trusted(Some(&sample)).unwrap();
         assert_eq!((roots.len(), presented.len()), (1, 1));
@@ -125,15 +125,15 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_holds_no_certificate_is_told_with_the_cure() {
+    fn a_file_without_a_certificate_is_reported_with_advice() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ca.pem");
         let section = |text: &str| format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n");
         for (text, said) in [
-            (String::new(), "there is no certificate in it; write it in PEM"),
-            ("hello\n".into(), "there is no certificate in it; write it in PEM"),
+            (String::new(), "it contains no certificate; write it in PEM"),
+            ("hello\n".into(), "it contains no certificate; write it in PEM"),
             (section("?!"), "is damaged; export it"),
-            (section("aGVsbG8="), "the certificate no. 1 in it is damaged; export it"),
+            (section("aGVsbG8="), "certificate no. 1 in it is damaged; export it"),
             ("-----BEGIN CERTIFICATE-----\naGVsbG8=\n".into(), "a section has no -----END line"),
             ("-----BEGIN CERTIFICATE\naGVsbG8=\n".into(), "a -----BEGIN line is damaged"),
         ] {
