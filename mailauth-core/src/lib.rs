@@ -37,6 +37,7 @@ mod service;
 pub mod spelling;
 mod stack;
 pub mod store;
+pub mod sync;
 pub mod system_ids;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -7,8 +7,9 @@
 
 use super::driver::DriverError;
 use super::jitter;
+use crate::sync::{Mutex, MutexGuard};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 /// The first pause, which doubles with each failure.
@@ -42,7 +43,7 @@ impl Attempts {
     pub(super) fn of(name: Option<&str>) -> Arc<Self> {
         static ALL: Mutex<Option<HashMap<String, Weak<Attempts>>>> = Mutex::new(None);
         let Some(name) = name else { return Arc::default() };
-        let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = ALL.lock();
         let all = all.get_or_insert_default();
         all.retain(|_, attempts| attempts.strong_count() > 0);
         if let Some(attempts) = all.get(name).and_then(Weak::upgrade) {
@@ -74,7 +75,7 @@ impl Attempts {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -16,9 +16,10 @@ use super::driver::{Connection, Driver, DriverError, Refusal, Standing};
 use super::forbidden::Asker;
 use super::pool::{Lease, Pool, Probe};
 use super::{HostState, Role, StoreError, jitter};
+use crate::sync::{Mutex, MutexGuard};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::thread::Builder;
 use std::time::{Duration, Instant};
 
@@ -71,7 +72,7 @@ pub(super) enum Wish {
 
 impl Host {
     fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock()
     }
 
     fn place(&self) -> &str {

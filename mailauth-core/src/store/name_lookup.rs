@@ -4,10 +4,11 @@
 //! abandoned when the deadline passes. There is at most one thread for each name, which later callers wait for too, and
 //! [`MOST`] for all names, so a name server that never answers blocks no more threads than that.
 
+use crate::sync::{Condvar, Mutex};
 use std::collections::HashMap;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
@@ -71,7 +72,7 @@ impl Lookups {
     ) -> Result<Vec<SocketAddr>, Failure> {
         let asked = (host.to_owned(), port);
         let lookup = self.join(asked, look_up).ok_or(Failure::Busy)?;
-        let mut outcome = lock(&lookup.outcome);
+        let mut outcome = lookup.outcome.lock();
         loop {
             if let Some(outcome) = &*outcome {
                 return outcome.clone();
@@ -80,7 +81,7 @@ impl Lookups {
             if left.is_zero() {
                 return Err(Failure::Late);
             }
-            outcome = lookup.ended.wait_timeout(outcome, left).unwrap_or_else(PoisonError::into_inner).0;
+            outcome = lookup.ended.wait_timeout(outcome, left);
         }
     }
 
@@ -90,7 +91,7 @@ impl Lookups {
         asked: Asked,
         look_up: impl FnOnce(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + 'static,
     ) -> Option<Arc<Lookup>> {
-        let mut underway = lock(&self.underway);
+        let mut underway = self.underway.lock();
         if let Some(lookup) = underway.get(&asked) {
             return Some(Arc::clone(lookup));
         }
@@ -101,18 +102,14 @@ impl Lookups {
         let (theirs, name) = (Arc::clone(&lookup), asked.clone());
         let work = move || {
             let outcome = look_up(&name.0, name.1).map_err(|error| Failure::Said(error.to_string()));
-            lock(&self.underway).remove(&name);
-            *lock(&theirs.outcome) = Some(outcome);
+            self.underway.lock().remove(&name);
+            *theirs.outcome.lock() = Some(outcome);
             theirs.ended.notify_all();
         };
         thread::Builder::new().name("name look-up".into()).spawn(work).ok()?;
         underway.insert(asked, Arc::clone(&lookup));
         Some(lookup)
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -147,7 +144,7 @@ mod tests {
             let (begun, wait) = (begun.clone(), wait.clone());
             lookups.resolve_by("db", 5432, until, move |_, _| {
                 begun.fetch_add(1, Ordering::SeqCst);
-                let _ = lock(&wait).recv();
+                let _ = wait.lock().recv();
                 Ok(vec![address()])
             })
         };
@@ -175,7 +172,7 @@ mod tests {
         let hang = |name: &str| {
             let wait = wait.clone();
             lookups.resolve_by(name, 1, soon(), move |_, _| {
-                let _ = lock(&wait).recv();
+                let _ = wait.lock().recv();
                 Ok(Vec::new())
             })
         };

@@ -17,8 +17,9 @@ pub(super) use probe::Probe;
 use super::HostState;
 use super::attempts::Attempts;
 use super::driver::{Connection, Driver, DriverError, Standing};
+use crate::sync::Mutex;
 use line::{Line, Link};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Connection timeout of `r2d2`, whose growing pauses between two attempts to connect are at most half of this.
@@ -199,7 +200,7 @@ impl Pool {
         if let (Held::Owned(link), Kept::One(slot)) = (lease.0, &self.kept)
             && self.line.is_fit(&link)
         {
-            *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(link);
+            *slot.lock() = Some(link);
         }
     }
 
@@ -255,7 +256,7 @@ impl Pool {
     fn acquire(&self, start: Instant) -> Result<Lease, DriverError> {
         match &self.kept {
             Kept::One(slot) => {
-                let kept = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+                let kept = slot.lock().take();
                 match kept.filter(|link| self.line.is_fit(link)) {
                     Some(link) => Ok(Lease(Held::Owned(link))),
                     None => self.line.connect().map(|link| Lease(Held::Owned(link.counted(&self.line)))),

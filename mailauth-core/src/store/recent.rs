@@ -3,9 +3,9 @@
 use super::Changed;
 use crate::Login;
 use crate::account::{AccountRow, Password};
+use crate::sync::{Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Time after a change during which only a writable host is trusted about what was changed. A replica that lags longer
@@ -135,7 +135,7 @@ impl RecentChanges {
     }
 
     fn lock(&self) -> MutexGuard<'_, Changes> {
-        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
+        self.changes.lock()
     }
 }
 

@@ -3,8 +3,9 @@
 use super::super::attempts::Attempts;
 use super::super::driver::{Connection, Driver, DriverError};
 use super::super::{HostState, Role};
+use crate::sync::{Mutex, MutexGuard};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Minimum interval between two log lines about a server that accepts no connection.
@@ -125,7 +126,7 @@ impl Line {
     }
 
     pub(super) fn outage(&self) -> MutexGuard<'_, Option<Outage>> {
-        self.outage.lock().unwrap_or_else(PoisonError::into_inner)
+        self.outage.lock()
     }
 
     fn end_outage(&self) {
@@ -157,7 +158,7 @@ impl Line {
         if self.attempts.is_none() || !error.is_refused_connection() {
             return;
         }
-        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut logged = self.logged.lock();
         if logged.is_none_or(|at| at.elapsed() >= LOG_PAUSE) {
             *logged = Some(Instant::now());
             tracing::warn!(host = self.driver.place(), %error, "this database server accepts no new connection");
@@ -166,7 +167,7 @@ impl Line {
 
     /// Records a failure for status reports.
     pub(super) fn failed(&self, error: DriverError) {
-        *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(Failure { at: Instant::now(), error });
+        *self.last_failure.lock() = Some(Failure { at: Instant::now(), error });
     }
 
     /// Records an answer to a request that was sent at `begin`.
@@ -209,7 +210,7 @@ impl Line {
             0 => None,
             nanoseconds => Some(Duration::from_nanos(nanoseconds)),
         };
-        let failure = self.last_failure.lock().unwrap_or_else(PoisonError::into_inner);
+        let failure = self.last_failure.lock();
         HostState {
             place: self.driver.place().to_owned(),
             role: Role::Unknown,

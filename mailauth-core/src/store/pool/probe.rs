@@ -3,8 +3,8 @@
 use super::Pool;
 use super::line::Link;
 use crate::store::driver::{DriverError, Standing};
+use crate::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 /// A connection for probing a host, in addition to those of the pool.
@@ -24,7 +24,7 @@ impl Probe {
 
     /// Asks the host of `pool` for its role; repeats this once on a new connection if the kept one is dead.
     pub(in crate::store) fn standing(&self, pool: &Pool) -> Result<Standing, DriverError> {
-        let mut kept = self.link.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.link.lock();
         let line = &pool.line;
         loop {
             let mut link = match kept.take().filter(|link| !link.spent && !link.connection.is_broken()) {
