@@ -6,7 +6,7 @@ use super::administration::CharacterSet;
 use super::advice::Subject;
 use super::cure::{self, Revoke};
 use super::driver::{
-    Cell, Connection, Dialect, Driver, DriverError, Needs, Param, Refusal, Rights, Row, Standing, Statement,
+    Cell, Connection, Delivery, Dialect, Driver, DriverError, Needs, Param, Refusal, Rights, Row, Standing, Statement,
 };
 use super::loopback::Ends;
 use super::postgres_proof::{Demand, Unproven, Watched, WatchedTls};
@@ -144,54 +144,30 @@ impl Postgres {
 
     /// Logs in on a connected socket to the host of this name, by the deadline `until`.
     fn handshake(&self, socket: Socket, host: &str, until: Instant) -> Result<PostgresConnection, DriverError> {
-        let (address, limit) = (&self.at.address, self.at.deadline);
-        let mut config = self.config.clone();
-        if !self.password.is_empty() {
-            config.password(self.password.expose());
-        }
-        let secrecy = address.secrecy(self.tls);
+        let secrecy = self.at.address.secrecy(self.tls);
         let demand = self.demand(secrecy);
-        if demand != Demand::Nothing && secrecy == Secrecy::Require {
-            // Only this detects a man in the middle, who could relay the messages of SCRAM.
-            config.channel_binding(ChannelBinding::Require);
-        }
         let driven = socket.driven();
-        let mut encoding = String::new();
-        let mut learn = |name: Option<&str>| name.unwrap_or_default().clone_into(&mut encoding);
-        let tls = self.tls_config.as_ref().filter(|_| secrecy != Secrecy::Disable);
-        let (client, wire): (Client, Wire) = match tls {
-            None => {
-                config.ssl_mode(SslMode::Disable);
-                let raise = |error: &tokio_postgres::Error| self.advised(error, connect_error(error, limit));
-                let (client, connection) =
-                    drive(&driven, until, limit, config.connect_raw(Watched::new(socket, demand), NoTls), raise)?;
-                learn(connection.parameter(ENCODING));
-                (client, Box::pin(connection))
-            }
-            Some(tls) => {
-                config.ssl_mode(SslMode::Require);
-                if ServerName::try_from(host.to_owned()).is_err() {
-                    return Err(DriverError::Lost(tls::unnameable(host)));
-                }
-                let mut tls = MakeRustlsConnect::new(tls.clone());
-                let tls = MakeTlsConnect::<Socket>::make_tls_connect(&mut tls, host)
-                    .map_err(|_| DriverError::Lost(tls::unnameable(host)))?;
-                let raise = |error: &tokio_postgres::Error| self.advised(error, tls_error(error, host, limit));
-                let tls = WatchedTls { tls, demand };
-                let (client, connection) = drive(&driven, until, limit, config.connect_raw(socket, tls), raise)?;
-                learn(connection.parameter(ENCODING));
-                (client, Box::pin(connection))
-            }
+        let config = self.session_config(secrecy, demand);
+        let session = match self.tls_config.as_ref().filter(|_| secrecy != Secrecy::Disable) {
+            None => self.log_in(config, socket, &driven, demand, until)?,
+            Some(tls) => self.log_in_by_tls(
+                config,
+                socket,
+                &driven,
+                WatchedTls { tls: connector(tls, host)?, demand },
+                host,
+                until,
+            )?,
         };
         let mut connection = PostgresConnection {
-            client,
-            wire: Some(wire),
+            client: session.client,
+            wire: Some(session.wire),
             driven,
             kept: Vec::new(),
-            deadline: limit,
+            deadline: self.at.deadline,
             trust: tls::trust(secrecy, host, self.tls_ca.as_deref()),
             known_by: known_by(secrecy, demand),
-            encoding,
+            encoding: session.encoding,
             broken: false,
         };
         if connection.encoding == SQL_ASCII {
@@ -199,6 +175,74 @@ impl Postgres {
         }
         Ok(connection)
     }
+
+    /// Returns the client's settings for a login.
+    fn session_config(&self, secrecy: Secrecy, demand: Demand) -> tokio_postgres::Config {
+        let mut config = self.config.clone();
+        if !self.password.is_empty() {
+            config.password(self.password.expose());
+        }
+        if demand != Demand::Nothing && secrecy == Secrecy::Require {
+            // Only this detects a man in the middle, who could relay the messages of SCRAM.
+            config.channel_binding(ChannelBinding::Require);
+        }
+        config.ssl_mode(if secrecy == Secrecy::Disable { SslMode::Disable } else { SslMode::Require });
+        config
+    }
+
+    /// Logs in without TLS.
+    fn log_in(
+        &self,
+        config: tokio_postgres::Config,
+        socket: Socket,
+        driven: &Driven,
+        demand: Demand,
+        until: Instant,
+    ) -> Result<Session, DriverError> {
+        let limit = self.at.deadline;
+        let raise = |error: &tokio_postgres::Error| self.advised(error, connect_error(error, limit));
+        let connecting = config.connect_raw(Watched::new(socket, demand), NoTls);
+        let (client, connection) = drive(driven, until, limit, connecting, raise)?;
+        let encoding = connection.parameter(ENCODING).unwrap_or_default().to_owned();
+        Ok(Session { client, wire: Box::pin(connection), encoding })
+    }
+
+    /// Logs in by TLS to the host of this name.
+    fn log_in_by_tls(
+        &self,
+        config: tokio_postgres::Config,
+        socket: Socket,
+        driven: &Driven,
+        tls: WatchedTls<RustlsConnect>,
+        host: &str,
+        until: Instant,
+    ) -> Result<Session, DriverError> {
+        let limit = self.at.deadline;
+        let raise = |error: &tokio_postgres::Error| self.advised(error, tls_error(error, host, limit));
+        let (client, connection) = drive(driven, until, limit, config.connect_raw(socket, tls), raise)?;
+        let encoding = connection.parameter(ENCODING).unwrap_or_default().to_owned();
+        Ok(Session { client, wire: Box::pin(connection), encoding })
+    }
+}
+
+/// Creates the TLS connector for the host of this name.
+fn connector(tls: &ClientConfig, host: &str) -> Result<RustlsConnect, DriverError> {
+    let unnameable = || DriverError::Lost(tls::unnameable(host));
+    if ServerName::try_from(host.to_owned()).is_err() {
+        return Err(unnameable());
+    }
+    MakeTlsConnect::<Socket>::make_tls_connect(&mut MakeRustlsConnect::new(tls.clone()), host).map_err(|_| unnameable())
+}
+
+/// The TLS connector of `tokio-postgres-rustls`, which does not export the type itself.
+type RustlsConnect = <MakeRustlsConnect as MakeTlsConnect<Socket>>::TlsConnect;
+
+/// The outcome of a login.
+struct Session {
+    client: Client,
+    wire: Wire,
+    /// Encoding of the database as the server reports it; empty if it does not.
+    encoding: String,
 }
 
 /// Returns how a server reached by TCP proved its identity at the login, if it did.
@@ -392,6 +436,16 @@ struct PostgresConnection {
     broken: bool,
 }
 
+/// Result of comparing the privileges on whole tables with those that are needed.
+#[derive(Default)]
+struct TableRights<'n> {
+    missing: Vec<String>,
+    /// Pairs of a privilege and the table that it is on.
+    too_wide: Vec<(String, String)>,
+    /// Tables that deliveries change, each with a privilege that these need and whether the user has it.
+    delivery: Vec<(&'n Delivery, &'static str, bool)>,
+}
+
 /// Result of comparing the columns that a user may update with those that it needs to.
 struct Updates {
     /// True if the user may update some column.
@@ -492,6 +546,44 @@ impl PostgresConnection {
             });
         })?;
         Ok(texts)
+    }
+
+    /// Compares the user's privileges on whole tables with those needed.
+    fn compare_tables<'n>(&mut self, needs: &'n Needs) -> Result<TableRights<'n>, DriverError> {
+        let mut rights = TableRights::default();
+        for table in &needs.tables {
+            for right in ["SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"] {
+                let needed = right == "SELECT" && needs.reads.contains(table);
+                let has = self.is("SELECT has_table_privilege($1::text, $2::text)", &[table, right])?;
+                if let Some(delivery) = needs.delivery(table).filter(|_| Needs::DELIVERY.contains(&right)) {
+                    rights.delivery.push((delivery, right, has));
+                    continue;
+                }
+                match (has, needed) {
+                    (true, false) => rights.too_wide.push((right.to_owned(), table.clone())),
+                    (false, true) => rights.missing.push(format!("{right} on {table}")),
+                    _ => {}
+                }
+            }
+        }
+        Ok(rights)
+    }
+
+    /// Returns the attributes of the user that go beyond any table.
+    fn wide_attributes(&mut self) -> Result<Vec<&'static str>, DriverError> {
+        let mut attributes = Vec::new();
+        for (attribute, name) in [
+            ("rolsuper", "SUPERUSER"),
+            ("rolcreaterole", "CREATEROLE"),
+            ("rolcreatedb", "CREATEDB"),
+            ("rolreplication", "REPLICATION"),
+            ("rolbypassrls", "BYPASSRLS"),
+        ] {
+            if self.is(&format!("SELECT {attribute} FROM pg_roles WHERE rolname = current_user"), &[])? {
+                attributes.push(name);
+            }
+        }
+        Ok(attributes)
     }
 
     /// Compares the columns of a table that the user may update with `wanted`, and adds further ones to `too_wide`.
@@ -644,34 +736,15 @@ impl Connection for PostgresConnection {
     }
 
     fn rights(&mut self, needs: &Needs) -> Result<Rights, DriverError> {
-        const TABLE: &str = "SELECT has_table_privilege($1::text, $2::text)";
-        let mut rights = Rights { user: self.texts("SELECT current_user::text", &[])?.concat(), ..Rights::default() };
-        // Pairs of a privilege and the object it is on.
-        let mut too_wide = Vec::new();
-        // For each table that deliveries change, the privileges on the whole table and whether the user has them.
-        let mut to_deliver = Vec::new();
-        for table in &needs.tables {
-            for right in ["SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"] {
-                let needed = right == "SELECT" && needs.reads.contains(table);
-                let has = self.is(TABLE, &[table, right])?;
-                if let Some(delivery) = needs.delivery(table).filter(|_| Needs::DELIVERY.contains(&right)) {
-                    to_deliver.push((delivery, right, has));
-                    continue;
-                }
-                match (has, needed) {
-                    (true, false) => too_wide.push((right.to_owned(), table.clone())),
-                    (false, true) => rights.missing.push(format!("{right} on {table}")),
-                    _ => {}
-                }
-            }
+        let user = self.texts("SELECT current_user::text", &[])?.concat();
+        let TableRights { mut missing, mut too_wide, delivery } = self.compare_tables(needs)?;
+        let updates = self.compare_updates(&needs.accounts, &needs.updates, &mut too_wide)?;
+        if !updates.missing.is_empty() {
+            let (columns, table) = (updates.missing.join(", "), &needs.accounts);
+            missing.push(format!("UPDATE ({columns}) on {table} (passwords cannot be changed)"));
         }
-        let missing = self.compare_updates(&needs.accounts, &needs.updates, &mut too_wide)?.missing;
-        if !missing.is_empty() {
-            let (columns, table) = (missing.join(", "), &needs.accounts);
-            rights.missing.push(format!("UPDATE ({columns}) on {table} (passwords cannot be changed)"));
-        }
-        let mut delivers = to_deliver.iter().any(|(_, _, has)| *has);
-        let lacking = to_deliver.iter().filter(|(_, _, has)| !has).map(|(delivery, right, _)| delivery.lacking(right));
+        let mut delivers = delivery.iter().any(|(_, _, has)| *has);
+        let lacking = delivery.iter().filter(|(_, _, has)| !has).map(|(delivery, right, _)| delivery.lacking(right));
         let mut lacking: Vec<String> = lacking.collect();
         for delivery in &needs.delivery {
             let updates = self.compare_updates(&delivery.table, &delivery.updates, &mut too_wide)?;
@@ -681,33 +754,22 @@ impl Connection for PostgresConnection {
             }
         }
         if delivers {
-            rights.missing.extend(lacking);
+            missing.extend(lacking);
         }
-        let mut attributes = Vec::new();
-        for (attribute, name) in [
-            ("rolsuper", "SUPERUSER"),
-            ("rolcreaterole", "CREATEROLE"),
-            ("rolcreatedb", "CREATEDB"),
-            ("rolreplication", "REPLICATION"),
-            ("rolbypassrls", "BYPASSRLS"),
-        ] {
-            if self.is(&format!("SELECT {attribute} FROM pg_roles WHERE rolname = current_user"), &[])? {
-                too_wide.push((name.to_owned(), String::new()));
-                attributes.push(name);
-            }
-        }
-        rights.too_wide = cure::by_object(too_wide);
-        let why = self.texts(ADMINISTERS, &[&needs.accounts])?.concat();
-        rights.administrator = Some(why).filter(|why| !why.is_empty());
-        if !(rights.missing.is_empty() && rights.too_wide.is_empty()) {
-            rights.cure = match self.privileges(needs, attributes) {
+        let attributes = self.wide_attributes()?;
+        too_wide.extend(attributes.iter().map(|name| ((*name).to_owned(), String::new())));
+        let too_wide = cure::by_object(too_wide);
+        let administrator = Some(self.texts(ADMINISTERS, &[&needs.accounts])?.concat()).filter(|why| !why.is_empty());
+        let cure = match missing.is_empty() && too_wide.is_empty() {
+            true => Vec::new(),
+            false => match self.privileges(needs, attributes) {
                 // A user that may not read the catalog still gets the list of what is missing.
                 Err(DriverError::Refused { .. }) => Vec::new(),
-                privileges if rights.administrator.is_some() => privileges?.own_user(needs),
+                privileges if administrator.is_some() => privileges?.own_user(needs),
                 privileges => privileges?.corrections(needs, delivers),
-            };
-        }
-        Ok(rights)
+            },
+        };
+        Ok(Rights { user, administrator, too_wide, missing, cure })
     }
 
     fn lacks(&mut self, wanted: &[(&str, &str)]) -> Result<Vec<String>, DriverError> {
