@@ -213,7 +213,7 @@ fn unopened(section: &str, error: &OpenError) -> String {
 /// What to do about an error that does not say it itself.
 fn cure(error: &StoreError, url: &DatabaseUrl) -> &'static str {
     match (error, url) {
-        (StoreError::Timeout { .. }, DatabaseUrl::Sqlite { .. }) => {
+        (StoreError::Timeout { .. }, url) if url.file().is_some() => {
             "; another program holds its lock: find it with fuser or lsof, or raise [database] deadline"
         }
         (StoreError::Timeout { .. }, _) => {
@@ -248,10 +248,7 @@ fn hosts(hosts: &[HostState], findings: &mut Findings) {
 }
 
 fn tls(url: &DatabaseUrl, report: &StoreReport, findings: &mut Findings) {
-    let server = match url {
-        DatabaseUrl::Sqlite { .. } => return,
-        DatabaseUrl::Mysql(server) | DatabaseUrl::Postgres(server) => server,
-    };
+    let Some(server) = url.server() else { return };
     let near = server.hosts.iter().all(HostPort::is_loopback);
     match &report.tls {
         Some(tls) => findings.add("tls", State::Ok, tls.clone()),

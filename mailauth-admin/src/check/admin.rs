@@ -1,7 +1,7 @@
 //! What `mailauth check` says of the user by whom the `mailauth` command works with the database.
 
 use super::{Findings, State, cure, unopened};
-use mailauth_core::config::{Config, DatabaseUrl};
+use mailauth_core::config::Config;
 use mailauth_core::store::{Administration, open_single};
 
 /// Looks whether the user of `[admin]` can do its work, if there is one.
@@ -28,10 +28,7 @@ pub(super) fn look(config: &Config, findings: &mut Findings) {
     match &report.lacking[..] {
         [] => findings.add(what, State::Ok, format!("reached {} at {url}{tls}", report.server)),
         lacking => {
-            let grants = match url {
-                DatabaseUrl::Postgres(_) => "schema/grants.postgres.sql",
-                _ => "schema/grants.mysql.sql",
-            };
+            let grants = url.grants_file().unwrap_or("schema/");
             let text = format!(
                 "the user of {url} lacks the right to {}; give it the role mailauth_writer of {grants}",
                 lacking.join("; ")

@@ -1,7 +1,7 @@
 //! What `mailauth check` says of the folders above the sockets and files that logins depend on.
 
 use super::{Findings, State};
-use mailauth_core::config::{Config, DatabaseUrl, MetricsAddress};
+use mailauth_core::config::{Config, MetricsAddress};
 use mailauth_core::parents::{Exposed, Writers, exposed, exposed_file};
 use mailauth_core::system_ids;
 use rustix::process::geteuid;
@@ -45,10 +45,7 @@ fn depended<'c>(config: &'c Config, file: Option<&'c Path>) -> Vec<Depended<'c>>
         Some(MetricsAddress::Unix(path)) => Some(path.as_path()),
         _ => None,
     };
-    let database = match &config.database.url {
-        DatabaseUrl::Sqlite { path, .. } => Some(path.as_path()),
-        _ => None,
-    };
+    let database = config.database.url.file();
     let folders = [
         Some((SOCKET, config.courier.socket.as_path())),
         config.courier.own_socket.as_deref().map(|path| ("[courier] own_socket", path)),

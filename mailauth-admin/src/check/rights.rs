@@ -1,7 +1,7 @@
 //! What `mailauth check` says of the rights of the database's users.
 
 use super::{Findings, Remedy, State};
-use mailauth_core::config::{Config, DatabaseUrl};
+use mailauth_core::config::Config;
 use mailauth_core::store::StoreReport;
 
 /// Objects whose rights are listed, of as many as there are.
@@ -22,8 +22,8 @@ pub(super) fn look(config: &Config, report: &StoreReport, findings: &mut Finding
         findings.add(what, State::Degraded, text);
         return findings.remedies.extend(own_user(config, report));
     }
-    let cure = match config.database.url {
-        DatabaseUrl::Sqlite { .. } => "",
+    let cure = match config.database.url.grants_file() {
+        None => "",
         _ if report.rights_cure.is_empty() => "; schema/ has the exact grants for each role",
         _ => "; the statements below correct it",
     };
@@ -73,17 +73,7 @@ fn mended(config: &Config, report: &StoreReport) -> Option<Remedy> {
 /// The statements that make a user for the daemon beside the administrator, with what goes before and after.
 fn own_user(config: &Config, report: &StoreReport) -> Option<Remedy> {
     let name = report.rights_cure.first().and_then(|statement| name_in(statement))?;
-    let (url, grants) = match &config.database.url {
-        DatabaseUrl::Sqlite { .. } => return None,
-        DatabaseUrl::Mysql(server) => {
-            let server = mailauth_core::config::Server { user: name, ..server.clone() };
-            (DatabaseUrl::Mysql(server), "schema/grants.mysql.sql")
-        }
-        DatabaseUrl::Postgres(server) => {
-            let server = mailauth_core::config::Server { user: name, ..server.clone() };
-            (DatabaseUrl::Postgres(server), "schema/grants.postgres.sql")
-        }
-    };
+    let (url, grants) = (config.database.url.clone().with_user(name), config.database.url.grants_file()?);
     let mut remedy = Remedy::new(
         "A user for the daemon, to be made in the database by its administrator, with a password of your own:",
     );

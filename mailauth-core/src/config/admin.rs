@@ -91,22 +91,17 @@ impl Config {
 
 /// Why the URL of `[admin]` cannot be for the database of `[database]`, if it cannot.
 fn another_database(admin: &DatabaseUrl, database: &DatabaseUrl) -> Option<String> {
-    let (admin, database) = match (admin, database) {
-        (DatabaseUrl::Sqlite { .. }, _) | (_, DatabaseUrl::Sqlite { .. }) => {
-            return Some(
-                "SQLite has no users: the modes of its file say who may do what; leave the section [admin] out, and run \
-                 mailauth as a user that may write to the file"
-                    .to_owned(),
-            );
-        }
-        (DatabaseUrl::Mysql(admin), DatabaseUrl::Mysql(database))
-        | (DatabaseUrl::Postgres(admin), DatabaseUrl::Postgres(database)) => (admin, database),
-        _ => {
-            return Some(
-                "is for another kind of server than [database] url; write the same one, with another user".into(),
-            );
-        }
+    let kinds = (admin.scheme(), database.scheme());
+    let (Some(admin), Some(database)) = (admin.server(), database.server()) else {
+        return Some(
+            "SQLite has no users: the modes of its file say who may do what; leave the section [admin] out, and run \
+             mailauth as a user that may write to the file"
+                .to_owned(),
+        );
     };
+    if kinds.0 != kinds.1 {
+        return Some("is for another kind of server than [database] url; write the same one, with another user".into());
+    }
     if admin.database != database.database {
         let (here, there) = (&admin.database, &database.database);
         return Some(format!("names the database {here}, and [database] url {there}; write the same one"));

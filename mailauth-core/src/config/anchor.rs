@@ -13,10 +13,7 @@ impl Parsed {
         let has_url = self.places.contains_key(&("database", "url"));
         let Config { database, admin, quota, courier, client, .. } = &mut self.config;
         let of_databases = [Some(&mut database.url).filter(|_| has_url), admin.url.as_mut()].into_iter().flatten();
-        let databases = of_databases.filter_map(|url| match url {
-            DatabaseUrl::Sqlite { path } => Some(path),
-            DatabaseUrl::Mysql(server) | DatabaseUrl::Postgres(server) => server.socket.as_mut(),
-        });
+        let databases = of_databases.filter_map(DatabaseUrl::path_mut);
         let files = [
             &mut database.password_file,
             &mut database.tls_ca,

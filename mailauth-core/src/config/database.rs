@@ -2,7 +2,7 @@
 
 use crate::Secret;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// `[database]`, or what `[admin]` makes of it.
@@ -124,6 +124,70 @@ pub enum DatabaseUrl {
     Mysql(Server),
     /// PostgreSQL.
     Postgres(Server),
+}
+
+/// The properties of each kind of database, so that other modules need not name the kinds.
+impl DatabaseUrl {
+    /// Returns the scheme of the URL.
+    pub fn scheme(&self) -> &'static str {
+        match self {
+            DatabaseUrl::Sqlite { .. } => "sqlite",
+            DatabaseUrl::Mysql(_) => "mysql",
+            DatabaseUrl::Postgres(_) => "postgres",
+        }
+    }
+
+    /// Returns the name of the database product.
+    pub fn product(&self) -> &'static str {
+        match self {
+            DatabaseUrl::Sqlite { .. } => "SQLite",
+            DatabaseUrl::Mysql(_) => "MySQL",
+            DatabaseUrl::Postgres(_) => "PostgreSQL",
+        }
+    }
+
+    /// Returns the file in this project that grants the privileges of each role; `None` if the database has no users.
+    pub fn grants_file(&self) -> Option<&'static str> {
+        match self {
+            DatabaseUrl::Sqlite { .. } => None,
+            DatabaseUrl::Mysql(_) => Some("schema/grants.mysql.sql"),
+            DatabaseUrl::Postgres(_) => Some("schema/grants.postgres.sql"),
+        }
+    }
+
+    /// Returns the path of a database that is a file.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            DatabaseUrl::Sqlite { path } => Some(path),
+            DatabaseUrl::Mysql(_) | DatabaseUrl::Postgres(_) => None,
+        }
+    }
+
+    /// Returns the servers of a database that is not a file.
+    pub fn server(&self) -> Option<&Server> {
+        match self {
+            DatabaseUrl::Sqlite { .. } => None,
+            DatabaseUrl::Mysql(server) | DatabaseUrl::Postgres(server) => Some(server),
+        }
+    }
+
+    /// Returns the URL of the same database for another user; unchanged if the database has no users.
+    #[must_use]
+    pub fn with_user(mut self, user: String) -> Self {
+        match &mut self {
+            DatabaseUrl::Sqlite { .. } => {}
+            DatabaseUrl::Mysql(server) | DatabaseUrl::Postgres(server) => server.user = user,
+        }
+        self
+    }
+
+    /// Returns the path in the URL, of the file or of the unix socket.
+    pub(super) fn path_mut(&mut self) -> Option<&mut PathBuf> {
+        match self {
+            DatabaseUrl::Sqlite { path } => Some(path),
+            DatabaseUrl::Mysql(server) | DatabaseUrl::Postgres(server) => server.socket.as_mut(),
+        }
+    }
 }
 
 /// A database on one server, or on several that hold the same.

@@ -31,7 +31,6 @@ impl Default for OutageConfig {
 impl OutageConfig {
     /// The file of the copy of this database, if one is kept. SQLite is a file of this machine, and needs none.
     pub fn snapshot_of(&self, database: &DatabaseUrl) -> Option<&Path> {
-        let elsewhere = !matches!(database, DatabaseUrl::Sqlite { .. });
-        (self.enabled && elsewhere).then_some(&self.snapshot)
+        (self.enabled && database.file().is_none()).then_some(&self.snapshot)
     }
 }

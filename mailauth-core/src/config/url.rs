@@ -7,7 +7,7 @@ use super::{DatabaseUrl, HostPort, Server, UrlError};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use std::fmt;
 use std::net::Ipv6Addr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// The port of MySQL and MariaDB.
@@ -130,14 +130,13 @@ fn host_port(text: &str, default_port: u16) -> Result<HostPort, UrlError> {
 /// The URL as it is read, with every port.
 impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (kind, server) = match self {
-            DatabaseUrl::Sqlite { path } => return write!(f, "sqlite:{}", path.display()),
-            DatabaseUrl::Mysql(server) => ("mysql", server),
-            DatabaseUrl::Postgres(server) => ("postgres", server),
+        let scheme = self.scheme();
+        let Some(server) = self.server() else {
+            return write!(f, "{scheme}:{}", self.file().unwrap_or(Path::new("")).display());
         };
         let hosts: Vec<_> = server.hosts.iter().map(HostPort::to_string).collect();
         let (user, name) = (utf8_percent_encode(&server.user, PART), utf8_percent_encode(&server.database, PART));
-        write!(f, "{kind}://{user}@{}/{name}", hosts.join(","))?;
+        write!(f, "{scheme}://{user}@{}/{name}", hosts.join(","))?;
         match &server.socket {
             Some(path) => write!(f, "?socket={}", utf8_percent_encode(&path.to_string_lossy(), PATH)),
             None => Ok(()),

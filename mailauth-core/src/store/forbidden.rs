@@ -1,6 +1,6 @@
 //! Advice about a statement that the database refuses because its user lacks a privilege.
 
-use crate::config::{DatabaseConfig, DatabaseUrl, DatabaseUser};
+use crate::config::{DatabaseConfig, DatabaseUser};
 
 /// The database user, and the file that lists the privileges of each role.
 pub(super) struct Asker {
@@ -18,11 +18,7 @@ pub(super) struct Asker {
 impl Asker {
     /// Returns the user of a database; `None` if the database has no users.
     pub fn of(config: &DatabaseConfig, is_command: bool) -> Option<Self> {
-        let (server, grants) = match &config.url {
-            DatabaseUrl::Sqlite { .. } => return None,
-            DatabaseUrl::Mysql(server) => (server, "schema/grants.mysql.sql"),
-            DatabaseUrl::Postgres(server) => (server, "schema/grants.postgres.sql"),
-        };
+        let (server, grants) = (config.url.server()?, config.url.grants_file()?);
         let (name, user) = (server.user.clone(), config.user.clone());
         Some(Asker { name, user, grants, delivery: Vec::new(), is_command })
     }

@@ -64,14 +64,7 @@ fn bare_drivers(config: &DatabaseConfig) -> Result<Vec<Arc<dyn Driver>>, OpenErr
             endpoints(config, server, |at| Ok(Arc::new(super::postgres::Postgres::new(config, server, at)?)))
         }
         #[allow(unreachable_patterns)]
-        url => {
-            let name = match url {
-                DatabaseUrl::Sqlite { .. } => "SQLite",
-                DatabaseUrl::Mysql(_) => "MySQL",
-                DatabaseUrl::Postgres(_) => "PostgreSQL",
-            };
-            Err(OpenError(format!("this program was built without {name}")))
-        }
+        url => Err(OpenError(format!("this program was built without {}", url.product()))),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Which database a file is a copy of.
 
 use crate::config::DatabaseUrl;
+use std::path::Path;
 
 /// A database, and where it is reached.
 ///
@@ -12,10 +13,9 @@ pub(super) struct Origin(String);
 
 impl Origin {
     pub(super) fn of(url: &DatabaseUrl) -> Self {
-        let (kind, server) = match url {
-            DatabaseUrl::Sqlite { path } => return Origin(format!("sqlite\n{}", path.display())),
-            DatabaseUrl::Mysql(server) => ("mysql", server),
-            DatabaseUrl::Postgres(server) => ("postgres", server),
+        let kind = url.scheme();
+        let Some(server) = url.server() else {
+            return Origin(format!("{kind}\n{}", url.file().unwrap_or(Path::new("")).display()));
         };
         let mut places: Vec<_> = server.hosts.iter().map(ToString::to_string).collect();
         places.extend(server.socket.iter().map(|path| path.display().to_string()));
