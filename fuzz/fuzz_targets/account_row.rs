@@ -6,7 +6,7 @@
 use libfuzzer_sys::fuzz_target;
 use mailauth_core::mailbox::MailboxDefaults;
 use mailauth_core::{AccountRow, Login, Services};
-use mailauth_protocol::{Passwords, Reply, account};
+use mailauth_protocol::reply::{Passwords, Reply, account};
 
 type Text = Option<String>;
 type Number = Option<u64>;

@@ -6,7 +6,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use mailauth_protocol::{Command, MAX_REQUEST, Parse, Reply, Request, auth_login, changed, forget, parse, pre, status};
+use mailauth_protocol::request::{auth_login, changed, forget, parse, pre, status};
+use mailauth_protocol::{Command, MAX_REQUEST, Parse, Reply, Request};
 
 fuzz_target!(|input: (usize, &[u8])| {
     let (cut, input) = input;

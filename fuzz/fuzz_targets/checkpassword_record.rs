@@ -13,7 +13,8 @@ use mailauth_core::config::Pop3Config;
 use mailauth_pop3::caller::{Caller, Task};
 use mailauth_pop3::question::credentials;
 use mailauth_pop3::record::{MAX, Malformed, Record};
-use mailauth_protocol::{Command, Parse, Request, auth_login, parse};
+use mailauth_protocol::request::{auth_login, parse};
+use mailauth_protocol::{Command, Parse, Request};
 
 fuzz_target!(|bytes: &[u8]| {
     let record = match Record::parse(bytes) {

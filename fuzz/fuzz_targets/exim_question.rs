@@ -7,7 +7,8 @@
 use libfuzzer_sys::fuzz_target;
 use mailauth_exim::Question;
 use mailauth_exim::dlfunc::{Status, call};
-use mailauth_protocol::{Command, Parse, Request, auth_login, parse};
+use mailauth_protocol::request::{auth_login, parse};
+use mailauth_protocol::{Command, Parse, Request};
 use std::ffi::{CStr, CString, c_int, c_uchar};
 
 fuzz_target!(|input: &[u8]| {

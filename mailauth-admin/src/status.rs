@@ -6,7 +6,7 @@ use crate::setup::Setup;
 use clap::Args;
 use mailauth_core::authenticate::{Answer, NotNow};
 use mailauth_protocol::client::Client;
-use mailauth_protocol::status::{Answers, CacheUse, Host, Snapshot, Status as Told, Throttle, TurnedAway};
+use mailauth_protocol::status::{AnswersByReason, CacheUse, Host, Snapshot, Status as Told, Throttle, TurnedAway};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -82,7 +82,7 @@ fn sheet(told: &Told) -> Sheet {
     sheet
 }
 
-fn kinds(sheet: &mut Sheet, [name, no, not_now]: [&'static str; 3], answers: &Answers) {
+fn kinds(sheet: &mut Sheet, [name, no, not_now]: [&'static str; 3], answers: &AnswersByReason) {
     let (yes, noes, unknown) = (answers.yes, answers.all_no(), answers.all_not_now());
     sheet.line(name, format_args!("{yes} yes, {noes} no, {unknown} not now"));
     for (name, reasons) in [(no, &answers.no), (not_now, &answers.not_now)] {

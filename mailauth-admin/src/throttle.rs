@@ -8,9 +8,9 @@ use clap::{Args, Subcommand};
 use mailauth_core::authenticate::{Answer, NotNow};
 use mailauth_core::spelling::readable_name;
 use mailauth_core::throttle::Network;
-use mailauth_protocol::GuessesQuestion;
+
 use mailauth_protocol::client::Client;
-use mailauth_protocol::guesses::{Cleared, Entry, Guesses};
+use mailauth_protocol::throttle::{Cleared, Entry, Page, ThrottleQuestion};
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
@@ -72,7 +72,7 @@ impl Show {
         let mut count = 0;
         // The first page says whether there is anything to list.
         let mut page = pages.next()?;
-        while let Some(Guesses { enabled, entries, .. }) = page {
+        while let Some(Page { enabled, entries, .. }) = page {
             if !enabled {
                 return Err(Failure::no("the daemon counts no wrong passwords: [throttle] enabled is false"));
             }
@@ -104,7 +104,7 @@ fn nothing(name: &str, all: bool) -> String {
 impl Clear {
     fn run(self, setup: &Setup) -> Result<Exit, Failure> {
         let name = self.name.as_deref().map(|name| named(setup, name)).transpose()?;
-        let line = ask(setup, &GuessesQuestion::Clear(name), PATIENCE)?;
+        let line = ask(setup, &ThrottleQuestion::Clear(name), PATIENCE)?;
         let told = Cleared::parse(&line).map_err(unreadable)?;
         match (&self.name, told.cleared) {
             (Some(name), 0) => Err(Failure::no(format!("no wrong password of {name:?} is counted"))),
@@ -150,20 +150,20 @@ impl<'s> Pages<'s> {
         Pages { setup, name, all, from: Some(0), patience: PATIENCE }
     }
 
-    fn next(&mut self) -> Result<Option<Guesses>, Failure> {
+    fn next(&mut self) -> Result<Option<Page>, Failure> {
         let Some(from) = self.from else { return Ok(None) };
-        let question = GuessesQuestion::List { from, all: self.all, name: self.name.clone() };
+        let question = ThrottleQuestion::List { from, all: self.all, name: self.name.clone() };
         let line = ask(self.setup, &question, self.patience)?;
-        let page = Guesses::parse(&line).map_err(unreadable)?;
+        let page = Page::parse(&line).map_err(unreadable)?;
         // Whatever a daemon says, this comes to an end.
         self.from = page.next.filter(|next| *next > from);
         Ok(Some(page))
     }
 }
 
-fn ask(setup: &Setup, question: &GuessesQuestion, patience: Duration) -> Result<String, Failure> {
+fn ask(setup: &Setup, question: &ThrottleQuestion, patience: Duration) -> Result<String, Failure> {
     let daemon = Client::of_daemon(&setup.config, patience);
-    match daemon.guesses(question, Instant::now() + patience) {
+    match daemon.throttle(question, Instant::now() + patience) {
         Answer::Yes(line) => Ok(line),
         Answer::No(_) => Err(Failure::no(
             "the daemon tells what it has counted to root and its own user only; run this as one of them",

@@ -247,7 +247,7 @@ fn a_daemon_that_does_not_know_the_question_is_not_now() {
     // Courier's daemon reads the line, and closes with what follows it unread.
     let unread = asked(LONG, |client| route(client, recipient("anna@x.example", 5)), drop);
     let Answer::NotNow(NotNow::Daemon(why)) = unread else { panic!("{unread:?}") };
-    assert!(why.starts_with("the daemon did not take the request ("), "{why}");
+    assert!(why.starts_with("the daemon did not read the request ("), "{why}");
 }
 
 #[test]

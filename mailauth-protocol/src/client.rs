@@ -1,4 +1,4 @@
-//! Asking a daemon on an authdaemon socket: ours, or Courier's own.
+//! Asking a daemon on an authdaemon socket: mailauth-courier, or Courier's own.
 
 mod descriptors;
 mod endpoint;
@@ -11,7 +11,9 @@ use self::endpoint::Endpoint;
 use self::reason::{Cause, Failure};
 use self::socket::set_deadline;
 use self::trust::Trust;
-use crate::{self as protocol, GuessesQuestion, MAX_REPLY, PasswdFields, Question, Reply, Uncomposable};
+use crate::request::{self, PasswdFields, Uncomposable};
+use crate::throttle::ThrottleQuestion;
+use crate::{MAX_REPLY, Question, Reply};
 use mailauth_core::account::{Account, LoginError, trimmed};
 use mailauth_core::authenticate::{Answer, Authority, Credential, No, NotNow, PasswordChange, Request};
 use mailauth_core::config::Config;
@@ -28,13 +30,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
-/// The client of an authdaemon socket.
+/// A client of an authdaemon socket.
 ///
-/// Each request is a connection of its own, as the protocol has it. Calls block until the deadline at most; there is no
-/// thread, and no state between requests. A daemon says "no" without a reason ([`No::Unexplained`]); if it says nothing,
-/// or nothing that can be read, the answer is [`NotNow::Daemon`]; if nobody is there or it does not answer in time,
-/// [`NotNow::NoDaemon`]. So it is if the one that listens there is of a user that must not be sent a password: neither root,
-/// nor this process's own user, nor [`Client::trusting`] one.
+/// Each request is a connection of its own, as the protocol requires. Calls block until the deadline at most. There is no
+/// thread, and no state between requests. A daemon answers "no" without a reason ([`No::Unexplained`]). If it closes without
+/// an answer, or the answer cannot be read, the result is [`NotNow::Daemon`]. If no daemon is there, or it does not answer in
+/// time, the result is [`NotNow::NoDaemon`]; the same holds if the process that listens there belongs to a user that must not
+/// receive passwords: neither root, nor this process's own user, nor the one of [`Client::trusting`].
 ///
 /// ```no_run
 /// use mailauth_core::Service;
@@ -57,39 +59,40 @@ use zeroize::Zeroizing;
 #[derive(Clone, Debug)]
 pub struct Client {
     endpoint: Endpoint,
-    /// Tried where the first is closed.
+    /// Endpoint to try if the first one is closed.
     other: Option<Endpoint>,
     patience: Duration,
     permits: Option<Arc<MailboxDefaults>>,
 }
 
 impl Client {
-    /// Asks on `socket`, and waits for an answer at most `patience`, or until the request's own deadline.
+    /// Creates a client that asks on `socket` and waits for an answer for `patience` at most, or until the request's own
+    /// deadline.
     pub fn new(socket: impl Into<PathBuf>, patience: Duration) -> Self {
         Client { endpoint: Endpoint::Socket(socket.into(), Trust::default()), other: None, patience, permits: None }
     }
 
-    /// Asks as `[client]` says, by whom the programs that other daemons start are to be answered. An answer says no more of an
-    /// account than `[mailbox]` permits.
+    /// Creates a client that asks the daemon of `[client]`, for programs that other daemons start. Accounts that `[mailbox]`
+    /// does not permit are not used.
     pub fn configured(config: &Config) -> Self {
         let (client, user) = (&config.client, config.server_user());
         Client {
-            other: client.other_socket.as_ref().map(|path| endpoint(path, user)),
+            other: client.other_socket.as_ref().map(|path| socket_of(path, user)),
             ..Self::new(&client.socket, client.deadline)
         }
         .trusting(user)
         .permitting(Arc::new(config.mailbox.clone()))
     }
 
-    /// Asks the daemon that runs by this configuration, wherever `[client]` leads.
+    /// Creates a client that asks the daemon that runs with this configuration, whatever `[client]` says.
     pub fn of_daemon(config: &Config, patience: Duration) -> Self {
         let (courier, user) = (&config.courier, config.server_user());
-        let other = courier.own_socket.as_ref().map(|_| endpoint(&courier.socket, user));
+        let other = courier.own_socket.as_ref().map(|_| socket_of(&courier.socket, user));
         let first = courier.own_socket.as_ref().unwrap_or(&courier.socket);
         Client { other, ..Self::new(first, patience) }.trusting(user)
     }
 
-    /// May also ask a daemon of this user, a name or number.
+    /// Permits a daemon that runs as this user, given by name or number.
     #[must_use]
     pub fn trusting(mut self, user: &str) -> Self {
         if let Endpoint::Socket(_, trust) = &mut self.endpoint {
@@ -98,37 +101,37 @@ impl Client {
         self
     }
 
-    /// Starts a program, given with its arguments, for each request: it finds the connection as its standard input and
-    /// output. For one that stands in while the daemon is away. Its environment is empty.
+    /// Creates a client that starts a program, given with its arguments, for each request. The program has the connection as
+    /// its standard input and output, and an empty environment. It is for a program that answers while the daemon is away.
     pub fn of_program(command: Vec<OsString>, patience: Duration) -> Self {
         Client { endpoint: Endpoint::Program(command), other: None, patience, permits: None }
     }
 
-    /// Uses no account that these settings do not permit ([`MailboxDefaults::permit`]), whatever the daemon says: the answer
-    /// is [`NotNow::Daemon`] then. Without settings only user 0 and group 0 are not permitted.
+    /// Rejects accounts that these settings do not permit ([`MailboxDefaults::permit`]), whatever the daemon says: the answer
+    /// is then [`NotNow::Daemon`]. Without settings, only user 0 and group 0 are rejected.
     #[must_use]
     pub fn permitting(self, mailbox: Arc<MailboxDefaults>) -> Self {
         Client { permits: Some(mailbox), ..self }
     }
 
-    /// Tells our own daemon what was changed in the database. A yes is that nothing of it is remembered any more, also
+    /// Tells mailauth-courier what was changed in the database. A yes means that nothing of it is remembered any more, also
     /// because no daemon is there. Courier's daemon closes without an answer: [`NotNow::Daemon`].
     pub fn forget(&self, changed: &Changed, deadline: Instant) -> Answer<()> {
-        let request = match protocol::changed(changed) {
+        let request = match request::changed(changed) {
             Ok(request) => request,
             Err(what) => return self.uncomposable(what, b""),
         };
-        let told = self.tell(&request, deadline);
-        match (&told, changed) {
-            // An older daemon of ours does not know that request, and keeps rows that the change may have touched.
+        let answer = self.forget_by(&request, deadline);
+        match (&answer, changed) {
+            // An older mailauth-courier does not know that request, and keeps rows that the change may affect.
             (Answer::NotNow(NotNow::Daemon(_)), Changed::Domain(_) | Changed::Additions) => {
                 self.forget(&Changed::Everything, deadline)
             }
-            _ => told,
+            _ => answer,
         }
     }
 
-    fn tell(&self, request: &Secret, deadline: Instant) -> Answer<()> {
+    fn forget_by(&self, request: &Secret, deadline: Instant) -> Answer<()> {
         self.talk(request, deadline, |endpoint, reply| match reply {
             Ok(Reply::Ok) => Answer::Yes(()),
             Ok(Reply::Fail) => Answer::No(No::Unexplained),
@@ -138,31 +141,30 @@ impl Client {
         })
     }
 
-    /// How our own daemon is, as JSON: what `mailauth_protocol::status::Status` reads. Courier's daemon closes without an
-    /// answer: [`NotNow::Daemon`].
+    /// Asks mailauth-courier for its state, as JSON that [`Status::parse`](crate::status::Status::parse) reads. Courier's
+    /// daemon closes without an answer: [`NotNow::Daemon`].
     pub fn status(&self, deadline: Instant) -> Answer<String> {
-        self.ask(&protocol::status(), deadline, |endpoint, reply| match reply {
+        self.ask_for_text(&request::status(), deadline)
+    }
+
+    /// Asks mailauth-courier about the wrong passwords that it has counted, as JSON that [`throttle`](crate::throttle) reads.
+    /// Courier's daemon closes without an answer: [`NotNow::Daemon`].
+    pub fn throttle(&self, question: &ThrottleQuestion, deadline: Instant) -> Answer<String> {
+        match question.compose() {
+            Ok(request) => self.ask_for_text(&request, deadline),
+            Err(what) => self.uncomposable(what, b""),
+        }
+    }
+
+    fn ask_for_text(&self, request: &Secret, deadline: Instant) -> Answer<String> {
+        self.ask(request, deadline, |endpoint, reply| match reply {
             Reply::Text(text) => Answer::Yes(text.to_owned()),
             Reply::Fail => Answer::No(No::Unexplained),
             other => unclear(endpoint, &other),
         })
     }
 
-    /// Asks our own daemon about the wrong passwords that it has counted; the answer is what
-    /// `mailauth_protocol::guesses` reads. Courier's daemon closes without an answer: [`NotNow::Daemon`].
-    pub fn guesses(&self, question: &GuessesQuestion, deadline: Instant) -> Answer<String> {
-        let request = match question.compose() {
-            Ok(request) => request,
-            Err(what) => return self.uncomposable(what, b""),
-        };
-        self.ask(&request, deadline, |endpoint, reply| match reply {
-            Reply::Text(text) => Answer::Yes(text.to_owned()),
-            Reply::Fail => Answer::No(No::Unexplained),
-            other => unclear(endpoint, &other),
-        })
-    }
-
-    /// Sends `request` and gives the reply to `understand`.
+    /// Sends `request` and passes the reply to `understand`.
     fn ask<T>(
         &self,
         request: &Secret,
@@ -175,8 +177,8 @@ impl Client {
         })
     }
 
-    /// Where the first endpoint is closed, or what is said there is not even read, the other one is tried. What counts is what
-    /// happens there, unless it is closed too.
+    /// Sends `request` to the first endpoint, and to the other one if the first is closed or does not read the request. The
+    /// result of the other one counts, unless that is closed too.
     fn talk<T>(
         &self,
         request: &Secret,
@@ -186,25 +188,25 @@ impl Client {
         let deadline = deadline.min(Instant::now() + self.patience);
         let mut buffer = Zeroizing::new([0; MAX_REPLY + 1]);
         let reply = exchange(&self.endpoint, request.expose(), deadline, &mut *buffer);
-        let goes_on = is_useless(&reply);
+        let tries_other = is_unread(&reply);
         let answer = understand(&self.endpoint, reply);
-        let Some(other) = self.other.as_ref().filter(|_| goes_on) else { return answer };
+        let Some(other) = self.other.as_ref().filter(|_| tries_other) else { return answer };
         match exchange(other, request.expose(), deadline, &mut *buffer) {
-            reply if is_useless(&reply) => answer,
+            reply if is_unread(&reply) => answer,
             reply => understand(other, reply),
         }
     }
 }
 
-/// Returns true if this endpoint leads nowhere, where another may.
-fn is_useless(reply: &Result<Reply<'_>, Failure>) -> bool {
+/// Returns true if nothing at the endpoint has read the request, so that another endpoint may answer it.
+fn is_unread(reply: &Result<Reply<'_>, Failure>) -> bool {
     match reply {
         Ok(reply) => matches!(reply, Reply::Nothing { unread: true }),
         Err(failure) => failure.is_closed_endpoint(),
     }
 }
 
-fn endpoint(path: &Path, user: &str) -> Endpoint {
+fn socket_of(path: &Path, user: &str) -> Endpoint {
     Endpoint::Socket(path.to_owned(), Trust { user: Some(user.to_owned()) })
 }
 
@@ -228,7 +230,7 @@ fn exchange<'a>(
         match send(socket, rest, SendFlags::NOSIGNAL) {
             Ok(count) => sent += count,
             Err(Errno::INTR) => {}
-            // It has closed already; what it may have said can still be read.
+            // The server has closed already; a reply that it sent before can still be read.
             Err(Errno::PIPE | Errno::CONNRESET) => {
                 unread = true;
                 break;
@@ -245,7 +247,7 @@ fn exchange<'a>(
                 count == 0
             }
             Err(Errno::INTR) => false,
-            // It has closed with our request unread: it does not let us in, or has too much to do.
+            // The server has closed with our request unread: it does not accept us, or has too many connections.
             Err(Errno::CONNRESET) => {
                 unread = true;
                 true
@@ -260,7 +262,7 @@ fn exchange<'a>(
     }
 }
 
-/// What a reply means that is neither yes nor no.
+/// Returns the answer for a reply that is neither yes nor no.
 fn unclear<T>(endpoint: &Endpoint, reply: &Reply<'_>) -> Answer<T> {
     match reply {
         Reply::Nothing { unread } => Answer::NotNow(NotNow::Daemon(reason::closed(endpoint, *unread))),
@@ -274,7 +276,7 @@ fn not_permitted<T>(endpoint: &Endpoint, refused: &Refused) -> Answer<T> {
 
 fn not_now<T>(endpoint: &Endpoint, why: impl std::fmt::Display) -> Answer<T> {
     Answer::NotNow(NotNow::Daemon(match endpoint {
-        Endpoint::Socket(..) => format!("the daemon cannot say: {why} ({endpoint})"),
+        Endpoint::Socket(..) => format!("the daemon cannot answer now: {why} ({endpoint})"),
         Endpoint::Program(_) => format!("{endpoint}: {why}"),
     }))
 }
@@ -285,7 +287,7 @@ impl Client {
             "login" if login.is_empty() => Answer::No(No::UnusableLogin(LoginError::Empty)),
             "login" => Answer::No(No::UnusableLogin(LoginError::Unprintable)),
             "password" | "old password" | "new password" => Answer::No(No::UnusablePassword),
-            // The parts fit each for itself, but not together: longer than any login and password can be.
+            // Each part fits, but not all together: they are longer than any login and password can be.
             "request" => Answer::No(No::UnusablePassword),
             "address" => Answer::No(No::UnusableLogin(LoginError::Unprintable)),
             _ => not_now(&self.endpoint, what),
@@ -294,8 +296,8 @@ impl Client {
 }
 
 impl Client {
-    /// Asks a question of a mail server, which only our own daemon understands; the text is the answer, empty where that
-    /// is a plain yes. Courier's daemon closes without an answer: [`NotNow::Daemon`].
+    /// Asks a question of a mail server, which only mailauth-courier understands. The text is the answer; it is empty for a
+    /// plain yes. Courier's daemon closes without an answer: [`NotNow::Daemon`].
     pub fn route(&self, question: &Question, deadline: Instant) -> Answer<String> {
         let request = match question.compose() {
             Ok(request) => request,
@@ -319,21 +321,21 @@ impl Client {
 }
 
 impl Client {
-    /// Returns the number of the process that listens on the socket, whoever may be asked: 0 where this process cannot see
-    /// it.
+    /// Returns the ID of the process that listens on the socket, whether or not its user is trusted; 0 if this process cannot
+    /// see it.
     ///
     /// # Errors
-    /// When no connection is made.
+    /// Fails if no connection is made.
     pub fn listener(&self, deadline: Instant) -> std::io::Result<u32> {
         let channel = self.endpoint.connect(deadline)?;
         let peer = mailauth_core::credentials::peer_credentials(channel.socket.as_fd())?;
         Ok(u32::try_from(peer.pid).unwrap_or(0))
     }
 
-    /// Returns what is wrong with the user of the one that listens on the socket, if that must not be asked.
-    pub fn stranger(&self, deadline: Instant) -> Option<String> {
+    /// Returns a sentence about the user of the process that listens on the socket, if that user is not trusted.
+    pub fn untrusted_listener(&self, deadline: Instant) -> Option<String> {
         match self.endpoint.open(deadline) {
-            Err(cause @ Cause::Stranger(_)) => {
+            Err(cause @ Cause::Untrusted(_)) => {
                 let failure = Failure { connecting: true, cause, limit: Duration::ZERO };
                 Some(failure.explain(&self.endpoint))
             }
@@ -347,12 +349,12 @@ impl Authority for Client {
         let service = service_name(&request.service);
         let login = trimmed(&request.login);
         let composed = match &request.credential {
-            Credential::Lookup | Credential::Secret => protocol::pre(service, login),
-            Credential::Password(password) => protocol::auth_login(service, login, password.expose()),
-            Credential::Cram(mechanism, response) => protocol::auth_cram(service, *mechanism, response),
+            Credential::Lookup | Credential::Secret => request::pre(service, login),
+            Credential::Password(password) => request::auth_login(service, login, password.expose()),
+            Credential::Cram(mechanism, response) => request::auth_cram(service, *mechanism, response),
         };
         let composed = match composed {
-            Ok(composed) => protocol::with_client(request.client.as_deref(), composed),
+            Ok(composed) => request::with_client(request.client.as_deref(), composed),
             Err(what) => return self.uncomposable(what, login),
         };
         self.ask(&composed, request.deadline, |endpoint, reply| match reply {
@@ -376,8 +378,8 @@ impl Authority for Client {
         let service = service_name(&request.service);
         let login = trimmed(&request.login);
         let fields = PasswdFields { service, login, old: old.expose(), new: new.expose() };
-        let composed = match protocol::passwd(fields) {
-            Ok(composed) => protocol::with_client(request.client.as_deref(), composed),
+        let composed = match request::passwd(fields) {
+            Ok(composed) => request::with_client(request.client.as_deref(), composed),
             Err(what) => return self.uncomposable(what, login),
         };
         self.ask(&composed, request.deadline, |endpoint, reply| match reply {
@@ -388,7 +390,7 @@ impl Authority for Client {
     }
 }
 
-/// The protocol has no empty service.
+/// Returns the name of the service, or `unknown`: the protocol has no empty service.
 fn service_name(service: &Service) -> &[u8] {
     match service.name().as_bytes() {
         b"" => b"unknown",

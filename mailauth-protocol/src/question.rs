@@ -1,65 +1,61 @@
-//! What only our own daemon can be asked: the questions of a mail server about an address.
+//! The command `ASK`: the questions of a mail server about an address.
 //!
-//! Courier's protocol has no words for them, so they have a command of their own, on a line:
+//! Courier's protocol has nothing for them, so they have a command of their own, on one line:
 //!
 //! ```text
 //! request = *( NAME "=" value LF ) "ASK" SP question LF
-//! question = "domain" SP domain                 is its mail kept here? The text "backup": it is accepted and sent on
+//! question = "domain" SP domain                 whether its mail is kept here; the text "backup": accepted and relayed
 //!          | "account" SP address               everything that delivery has to know
-//!          | "alias" SP address                 where its mail goes instead
-//!          | "recipient" SP size SP address     does it take a message of so many bytes?
-//!          | "sender" SP login SP [ address ]   may the login send as this address? None or "<>": mail without a sender
+//!          | "alias" SP address                 the addresses that its mail is redirected to
+//!          | "recipient" SP size SP address     whether it accepts a message of this size in bytes
+//!          | "sender" SP login SP [ address ]   whether the login may send as this address; none or "<>": no sender
 //!
 //! reply   = "OK" [ SP text ] LF                 yes, and the text is the answer
 //!         | "FAIL" LF                           no
-//!         | "NOMAIL" LF                         no, to "recipient" alone: mail for the account is switched off
-//!         | "OVER" SP text LF                   no, for want of room; the text says which limit, and what there is
-//!         | "LATER" SP text LF                  not now; the text says why, for a log
+//!         | "NOMAIL" LF                         no, only to "recipient": mail for the account is switched off
+//!         | "OVER" SP text LF                   no: a quota is exceeded; the text names the limit and the usage
+//!         | "LATER" SP text LF                  not now; the text is the reason, for a log
 //!         | nothing                             not now
 //! ```
 //!
-//! A domain or address is the rest of its line, whatever bytes that holds. A size of `-1` is one that is not known, as
-//! Exim's `$message_size` has it. The text of `account` is a list of `name="value"` with spaces between, in which `\`
-//! stands before `\` and `"`, as Exim's `${extract` takes it apart; that of `alias` is a list of addresses with `, `
-//! between.
+//! A domain or address is the rest of its line, whatever bytes that holds. A size of `-1` means that it is not known, as in
+//! Exim's `$message_size`. The text of `account` is a list of `name="value"` separated by spaces, in which `\` and `"` are
+//! escaped by `\`, as Exim's `${extract` reads it. The text of `alias` is a list of addresses separated by `, `.
 //!
-//! Courier's daemon closes without a byte, as for every command that it does not know: which is "not now" here too.
+//! Courier's daemon closes without a byte, as for every command that it does not know. That means "not now" here too.
 
-use crate::{MAX_LINE, MAX_REPLY, Uncomposable, Unsendable};
+use crate::MAX_LINE;
+use crate::request::Uncomposable;
 use mailauth_core::Secret;
-use mailauth_core::printable::printable;
-use mailauth_core::quota::room;
-use mailauth_core::routing::{Destination, DomainMail};
-use std::fmt::Write as _;
 
 /// A question about an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Question {
-    /// Is mail for this domain kept here?
+    /// Asks whether mail for this domain is kept here.
     Domain(Vec<u8>),
-    /// The account that receives the mail of this address.
+    /// Asks for the account that receives the mail of this address.
     Account(Vec<u8>),
-    /// Where the mail of this address goes instead.
+    /// Asks for the addresses that the mail of this address is redirected to.
     Alias(Vec<u8>),
-    /// Does this address take a message?
+    /// Asks whether this address accepts a message.
     Recipient {
-        /// The address.
+        /// Address of the recipient.
         address: Vec<u8>,
-        /// The message's size in bytes; 0 where it is not known.
+        /// Size of the message in bytes; 0 if it is not known.
         size: u64,
     },
-    /// May this login send as this address?
+    /// Asks whether this login may send as this address.
     Sender {
-        /// The login, which holds no space.
+        /// Login of the sender, without spaces.
         login: Vec<u8>,
-        /// The address; empty of mail without a sender.
+        /// Address of the sender; empty for mail without one.
         address: Vec<u8>,
     },
 }
 
 impl Question {
-    /// Reads what stands behind `ASK`; `None` if it is no question.
-    pub(super) fn parse(line: &[u8]) -> Option<Self> {
+    /// Reads the text after `ASK`. Returns `None` if it is not a question.
+    pub(crate) fn parse(line: &[u8]) -> Option<Self> {
         let (word, rest) = split(line)?;
         match word {
             b"domain" => Some(Question::Domain(rest.to_vec())),
@@ -79,10 +75,10 @@ impl Question {
         }
     }
 
-    /// The request that asks it.
+    /// Returns the request that asks this question.
     ///
     /// # Errors
-    /// When the address cannot be sent: then there is nobody of that name.
+    /// Fails if the address cannot be sent. Nothing has such an address.
     pub fn compose(&self) -> Result<Secret, Uncomposable> {
         let (word, about) = match self {
             Question::Domain(name) => ("domain".to_owned(), name),
@@ -109,82 +105,20 @@ fn compose_sender(login: &[u8], address: &[u8]) -> Result<Secret, Uncomposable> 
     if fits { Ok(Secret::new(line)) } else { Err(Uncomposable("address")) }
 }
 
-/// A number of bytes, or `-1` for one that is not known, which asks for room for a message of none.
+/// Reads a number of bytes, or `-1` for a size that is not known, which asks as if for an empty message.
 pub fn parse_size(text: &[u8]) -> Option<u64> {
     match text {
         b"-1" => Some(0),
         digits if !digits.is_empty() && digits.iter().all(u8::is_ascii_digit) => {
-            // One that is beyond all numbers is larger than any limit.
+            // A size that does not fit into a u64 is larger than any limit.
             Some(std::str::from_utf8(digits).ok()?.parse().unwrap_or(u64::MAX))
         }
         _ => None,
     }
 }
 
-/// A part, and what follows the space behind it, which is not empty.
+/// Splits `text` at its first space. Returns `None` if there is none, or if nothing follows it.
 fn split(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = text.iter().position(|b| *b == b' ')?;
     Some((text.get(..end)?, text.get(end + 1..).filter(|rest| !rest.is_empty())?))
-}
-
-/// A reply to a question: `word`, and a text if there is one. A text that would break the line is made printable.
-pub fn said(word: &str, text: &str) -> String {
-    if text.is_empty() {
-        return format!("{word}\n");
-    }
-    let text = printable(text);
-    // Leave room for the word and the end of the line.
-    let most = MAX_REPLY - 16;
-    let end = (0..=text.len().min(most)).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-    format!("{word} {}\n", &text[..end])
-}
-
-/// The text of an account: its login, user and group id, home, Maildir (absolute), quota in bytes and in messages (0 is
-/// no limit), name, options, and the detail of the address that was asked about, if it may be a part of a folder's name.
-///
-/// # Errors
-/// When a value holds a control character, or they are too long together.
-pub fn account_text(Destination { account, detail }: &Destination) -> Result<String, Unsendable> {
-    let limit = |limit: Option<u64>| limit.unwrap_or(0).to_string();
-    let maildir = room::maildir(account);
-    let values: [(&'static str, &str); 10] = [
-        ("login", account.login.as_str()),
-        ("uid", &account.uid.to_string()),
-        ("gid", &account.gid.to_string()),
-        ("home", &account.home),
-        ("maildir", maildir.to_str().ok_or(Unsendable::ControlCharacter("maildir"))?),
-        ("quota_bytes", &limit(account.quota.bytes)),
-        ("quota_messages", &limit(account.quota.messages)),
-        ("name", &account.name),
-        ("options", &account.options),
-        ("detail", detail),
-    ];
-    let mut text = String::new();
-    // Most addresses have no detail.
-    for (name, value) in values.into_iter().filter(|(name, value)| *name != "detail" || !value.is_empty()) {
-        if value.chars().any(char::is_control) {
-            return Err(Unsendable::ControlCharacter(name));
-        }
-        let space = if text.is_empty() { "" } else { " " };
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{space}{name}=\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""));
-    }
-    if text.len() > MAX_REPLY - 16 { Err(Unsendable::TooLong) } else { Ok(text) }
-}
-
-/// The text of a domain.
-pub fn domain_text(mail: DomainMail) -> &'static str {
-    match mail {
-        DomainMail::Kept => "",
-        DomainMail::SentOn => "backup",
-    }
-}
-
-/// The text of an alias.
-///
-/// # Errors
-/// When it is too long for a reply.
-pub fn alias_text(targets: &[String]) -> Result<String, Unsendable> {
-    let text = targets.join(", ");
-    if text.len() > MAX_REPLY - 16 { Err(Unsendable::TooLong) } else { Ok(text) }
 }

@@ -1,88 +1,85 @@
-//! What a daemon says of itself when it is asked for its status: JSON on one line.
+//! The answer to `STATUS`: the state of the daemon, as JSON on one line.
 //!
-//! A reader has to do without what an older daemon does not say, and to skip what a newer one says beside this.
+//! Fields that an older daemon does not send get their defaults, and fields that only a newer one sends are skipped.
 
-use crate::MAX_REPLY;
+use crate::MAX_TEXT;
 use mailauth_core::printable::brief;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Characters of an error or place that are repeated.
+/// Maximum length in characters of an error or place in the status.
 const MAX_SHOWN: usize = 300;
 
-/// The most hosts that are told of.
+/// Maximum number of hosts in the status.
 const MAX_HOSTS: usize = 16;
 
-/// Bytes of the line, so that it fits into a reply with what stands around it.
-const MAX_LINE: usize = MAX_REPLY - 16;
-
-/// How a daemon is. Counts are of the time since its start.
+/// State of a daemon. Counters begin at its start.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Status {
-    /// The version of the program.
+    /// Version of the program.
     pub version: String,
-    /// Its process.
+    /// ID of the process.
     pub pid: u32,
-    /// The user that it runs as.
+    /// User ID that it runs with.
     pub user: Option<u32>,
-    /// Why it cannot look at mailboxes of other users, if it is so.
+    /// Reason why it cannot read the mailboxes of other users, if it cannot.
     pub mailboxes_error: Option<String>,
-    /// For how long that has been so.
+    /// Seconds since this began.
     pub mailboxes_error_seconds: Option<f64>,
     /// Seconds since its start.
     pub uptime_seconds: f64,
-    /// Its clients.
+    /// Connections of clients.
     pub connections: Connections,
-    /// What waits for a thread.
+    /// Queues of work that waits for a thread.
     pub queues: Vec<Queue>,
-    /// Who got no answer for want of room or of a right.
+    /// Clients that were turned away without an answer.
     pub turned_away: TurnedAway,
     /// Answers about logins.
-    pub logins: Answers,
+    pub logins: AnswersByReason,
     /// Answers about accounts that were only looked up.
-    pub lookups: Answers,
-    /// Answers about clear passwords, for challenges that the caller verifies.
-    pub secrets: Answers,
+    pub lookups: AnswersByReason,
+    /// Answers to requests for clear passwords, for challenges that the caller verifies itself.
+    pub secrets: AnswersByReason,
     /// Answers about changes of passwords.
-    pub changes: Answers,
-    /// Answers about addresses: the questions of a mail server.
-    pub addresses: Answers,
-    /// What remembering spared.
+    pub changes: AnswersByReason,
+    /// Answers about addresses, for mail servers.
+    pub addresses: AnswersByReason,
+    /// Use of the caches.
     pub cache: CacheUse,
-    /// What is done against guesses at passwords; none where they are not counted.
+    /// Protection against password guessing; `None` if wrong passwords are not counted.
     pub throttle: Option<Throttle>,
-    /// The databases, in the order in which they are preferred.
+    /// Database hosts, in order of preference.
     pub hosts: Vec<Host>,
-    /// The copy that answers in an outage, where one is kept.
+    /// Copy of the tables that answers in an outage, if one is kept.
     pub snapshot: Option<Snapshot>,
 }
 
-/// Clients that are connected.
+/// Open connections and their limits.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Connections {
-    /// So many.
+    /// Number of open connections.
     pub open: usize,
-    /// One more than this is turned away.
+    /// Maximum number of connections.
     pub max: usize,
-    /// One more than this of one user is turned away, unless that is root or the daemon's own.
+    /// Maximum number of connections of one user, other than root and the daemon's own user.
     pub max_per_user: usize,
 }
 
-/// Work that waits for a thread.
+/// A queue of work that waits for a thread.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Queue {
-    /// Which work.
+    /// Kind of work.
     pub name: String,
-    /// Jobs that nobody has begun.
+    /// Number of jobs that no thread has begun.
     pub waiting: usize,
-    /// One more than this is turned away.
+    /// Maximum number of waiting jobs.
     pub max: usize,
 }
 
-/// Clients that got no answer, which to them is "not now".
+/// Number of clients that were turned away without an answer, which means "not now", by reason.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TurnedAway {
@@ -90,114 +87,115 @@ pub struct TurnedAway {
     pub crowded: u64,
     /// Too many connections of its user were open.
     pub over_share: u64,
-    /// Too much work waited.
+    /// A queue of work was full.
     pub queue_full: u64,
-    /// The client had hung up when its turn came.
+    /// The client had disconnected when its turn came.
     pub gone: u64,
-    /// Users who may not connect.
+    /// The client's user may not connect.
     pub strangers: u64,
 }
 
-/// Answers by kind. Reasons that never came up are left out.
+/// Number of answers by kind. Reasons that have not occurred are left out.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Answers {
-    /// Yes.
+pub struct AnswersByReason {
+    /// Number of "yes".
     pub yes: u64,
-    /// No, by reason.
+    /// Number of "no", by reason.
     pub no: BTreeMap<String, u64>,
-    /// Not now, by reason.
+    /// Number of "not now", by reason.
     pub not_now: BTreeMap<String, u64>,
 }
 
-/// What was found in memory.
+/// Use of the caches.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct CacheUse {
-    /// Look-ups that were answered from memory.
+    /// Number of look-ups that were answered from memory.
     pub hits: u64,
-    /// Look-ups that were not.
+    /// Number of look-ups that were not answered from memory.
     pub misses: u64,
-    /// Rows that were read anew before a refusal.
+    /// Number of rows that were read again before a refusal.
     pub rereads: u64,
-    /// Of the last two, those that waited for another's query.
+    /// Number of `misses` and `rereads` that used the result of a query that was already running.
     pub coalesced: u64,
-    /// Passwords that were not hashed because they had fitted lately.
+    /// Number of passwords that were not hashed because they had been verified recently.
     pub verified: u64,
 }
 
-/// What is done against guesses at passwords.
+/// Protection against password guessing.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Throttle {
-    /// Logins and networks of which wrong passwords are counted.
+    /// Number of logins and networks for which wrong passwords are counted.
     pub counted: usize,
-    /// Logins that know a network.
+    /// Number of known networks of logins: those from which the login has succeeded.
     pub known: usize,
-    /// One more of either takes the place of another.
+    /// Maximum number of either; a further entry replaces another.
     pub max: usize,
-    /// Refusals that were delayed.
+    /// Number of refusals that were delayed.
     pub delayed: u64,
-    /// Passwords that were refused without being tried.
+    /// Number of passwords that were refused without being tried.
     pub refused: u64,
-    /// Passwords that were not tried, for many networks attacked their login.
+    /// Number of passwords that were not tried because many networks attacked their login.
     pub put_off: u64,
 }
 
-/// A database server, or file.
+/// A database server or file.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Host {
-    /// Where it is.
+    /// Address of the server, or path of the file.
     pub place: String,
     /// `primary`, `replica` or `unknown`.
     pub role: String,
-    /// True unless it is down: it answered when it was asked last, was not asked yet, or says that it is full.
+    /// False if the last probe failed; true before the first one, and while the host reports that it is full.
     pub live: bool,
-    /// True if it takes no further connection for now. Those that it gave before may still work.
+    /// True if the host currently accepts no further connection. Existing connections may still work.
     pub full: bool,
-    /// How long its last answer took.
+    /// Duration of its last answer in seconds.
     pub latency_seconds: Option<f64>,
-    /// Its last failure, which may be over.
+    /// Last failure, which may be over.
     pub last_error: Option<String>,
-    /// How long ago that was.
+    /// Seconds since the last failure.
     pub last_error_seconds: Option<f64>,
 }
 
-/// The copy of the tables that answers in an outage.
+/// Copy of the tables that answers in an outage.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Snapshot {
-    /// Its file.
+    /// Path of the file.
     pub path: String,
-    /// Accounts in it.
+    /// Number of accounts in the copy.
     pub accounts: u64,
-    /// Bytes of the file.
+    /// Size of the file in bytes.
     pub bytes: u64,
-    /// How old what it says may be.
+    /// Maximum age of the content in seconds.
     pub age_seconds: f64,
-    /// Does it answer now?
+    /// True if the copy answers now.
     pub in_use: bool,
-    /// Why the last refresh failed, if it did.
+    /// Reason why the last refresh failed, if it did.
     pub refresh_error: Option<String>,
-    /// How long refreshing it has failed.
+    /// Seconds since refreshes began to fail.
     pub refresh_error_seconds: Option<f64>,
 }
 
-impl Answers {
-    /// All noes.
+impl AnswersByReason {
+    /// Returns the number of "no" for any reason.
     pub fn all_no(&self) -> u64 {
         self.no.values().sum()
     }
 
-    /// All that could not be known.
+    /// Returns the number of "not now" for any reason.
     pub fn all_not_now(&self) -> u64 {
         self.not_now.values().sum()
     }
 }
 
 impl Status {
-    /// As a line that fits into a reply. Of many hosts, or of long errors, it is not all.
+    /// Returns the status as a line that fits into a reply. Long errors are cut, and hosts beyond the first are left out if
+    /// there is no room.
     pub fn line(mut self) -> String {
         self.hosts.truncate(MAX_HOSTS);
         self.mailboxes_error = self.mailboxes_error.as_deref().map(shown);
@@ -206,24 +204,24 @@ impl Status {
             host.last_error = host.last_error.as_deref().map(shown);
         }
         loop {
-            // Its maps have keys of text, so this cannot fail.
+            // The keys of its maps are text, so this cannot fail.
             let line = serde_json::to_string(&self).unwrap_or_default();
-            if line.len() <= MAX_LINE || self.hosts.pop().is_none() {
+            if line.len() <= MAX_TEXT || self.hosts.pop().is_none() {
                 return line;
             }
         }
     }
 
-    /// Reads what a daemon said.
+    /// Reads the answer of a daemon.
     ///
     /// # Errors
-    /// When that is no status.
+    /// Fails if `line` is not a status.
     pub fn parse(line: &str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(line)
     }
 }
 
-/// The beginning of a text, on one line.
+/// Returns the beginning of `text` on one line.
 fn shown(text: &str) -> String {
     brief(text, MAX_SHOWN).into_owned()
 }
@@ -245,10 +243,10 @@ mod tests {
     }
 
     #[test]
-    fn it_fits_into_a_reply_whatever_databases_say() {
+    fn a_status_fits_into_a_reply_however_long_the_errors_are() {
         let status = Status { hosts: vec![host(&"\"\\ü".repeat(9999)); 40], ..Status::default() };
         let line = status.line();
-        assert!(line.len() <= MAX_LINE, "{}", line.len());
+        assert!(line.len() <= MAX_TEXT, "{}", line.len());
         assert!(Status::parse(&line).unwrap().hosts.len() > 3);
     }
 

@@ -47,7 +47,7 @@ fn a_user_that_may_not_enter_the_folder_or_use_the_socket_is_told_which_group_it
     let mail = User::named("mail");
     let site = Site::with("socket_group = 'mail'\n");
     let socket = site.daemon.socket().to_owned();
-    let may_not = "the daemon may not be asked by the user nobody: Permission denied";
+    let may_not = "the user nobody may not connect to the daemon: Permission denied";
     let said = site.said_to_nobody(&socket);
     contains_all(&said, &[may_not, &socket.display().to_string(), "(mode 0660)", "add the user to the group mail"]);
 
@@ -55,7 +55,7 @@ fn a_user_that_may_not_enter_the_folder_or_use_the_socket_is_told_which_group_it
     chown(parent, None, Some(mail.gid)).expect("its group");
     fs::set_permissions(parent, Permissions::from_mode(0o750)).expect("its mode");
     let said = site.said_to_nobody(&socket);
-    let folder = format!("the folder {} is open to the group mail alone (mode 0750)", parent.display());
+    let folder = format!("the folder {} is open only to the group mail (mode 0750)", parent.display());
     contains_all(&said, &[may_not, &folder, "add the user to the group mail"]);
     assert!(!said.contains("the daemon is away"), "{said}");
 }
@@ -64,7 +64,7 @@ fn a_user_that_may_not_enter_the_folder_or_use_the_socket_is_told_which_group_it
 fn a_user_that_the_daemon_refuses_is_told_how_it_is_let_in() {
     let site = Site::with("socket_mode = '0666'\nsocket_group = 'mail'\n");
     let said = site.said_to_nobody(site.daemon.socket());
-    contains_all(&said, &["does not let in the user nobody", "add nobody to [courier] allow_users and reload"]);
+    contains_all(&said, &["does not accept the user nobody", "add nobody to [courier] allow_users and reload"]);
     assert!(!said.contains("away"), "{said}");
 }
 
@@ -74,7 +74,7 @@ fn a_daemon_that_is_away_is_told_from_one_that_is_frozen_and_one_that_cannot_ans
     let (root, socket) = (User { uid: 0, gid: 0 }, site.daemon.socket().to_owned());
     fs::remove_file(site.accounts.file()).expect("the database");
     let said = site.said(root, &socket);
-    contains_all(&said, &["the daemon cannot say: ", "there is no database at ", "mailauth init"]);
+    contains_all(&said, &["the daemon cannot answer now: ", "there is no database at ", "mailauth init"]);
     site.daemon.signal(Signal::STOP);
     let said = site.said(root, &socket);
     contains_all(&said, &["the daemon did not answer within ", "it is frozen or overloaded; see its log"]);

@@ -79,7 +79,7 @@ fn look_at(path: &Path, what: &'static str, config: &Config, findings: &mut Find
         }
     };
     let daemon = Client::new(path, PATIENCE).trusting(config.server_user());
-    if let Some(text) = daemon.stranger(Instant::now() + PATIENCE) {
+    if let Some(text) = daemon.untrusted_listener(Instant::now() + PATIENCE) {
         findings.add(what, State::Down, text);
         return None;
     }

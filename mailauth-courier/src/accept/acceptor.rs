@@ -17,7 +17,7 @@ use crate::live_config::Live;
 use crate::observe::log_limiter::Throttle;
 use crate::work::dispatcher::Works;
 use crate::work::queue::guarded;
-use mailauth_protocol::{Parse, Request, parse};
+use mailauth_protocol::request::{Parse, Request, parse};
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
 use std::io;

@@ -5,7 +5,8 @@
 
 use super::connection::{Connection, Received};
 use super::poller::Bell;
-use mailauth_protocol::{MAX_REQUEST, Parse, Request, parse};
+use mailauth_protocol::MAX_REQUEST;
+use mailauth_protocol::request::{Parse, Request, parse};
 use rustix::event::epoll::EventFlags;
 use std::collections::HashMap;
 use std::io;

@@ -10,7 +10,7 @@ use crate::observe::log_limiter::Throttle;
 use crate::work::queue::{Lane, guarded};
 use mailauth_core::authenticate::Answer;
 use mailauth_core::store::Cursor;
-use mailauth_protocol::{self as protocol, END, LIST_HEAD};
+use mailauth_protocol::reply::{END, LIST_HEAD, list_row};
 use rustix::event::epoll::EventFlags;
 use std::collections::HashMap;
 use std::io;
@@ -218,7 +218,7 @@ impl Outgoing {
             self.bytes.extend_from_slice(LIST_HEAD);
         }
         for account in &accounts {
-            if let Err(why) = protocol::list_row(&mut self.bytes, account) {
+            if let Err(why) = list_row(&mut self.bytes, account) {
                 return cut_off(&format_args!("account {}: {why}", account.login));
             }
         }

@@ -1,7 +1,7 @@
 //! A status as Prometheus reads it: its text format, version 0.0.4.
 
 use mailauth_core::authenticate::{No, NotNow};
-use mailauth_protocol::status::{Answers, Host, Snapshot, Status, Throttle};
+use mailauth_protocol::status::{AnswersByReason, Host, Snapshot, Status, Throttle};
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
 
@@ -100,7 +100,7 @@ fn program(page: &mut Page, status: &Status) {
 fn answers(page: &mut Page, status: &Status) {
     let help = "Answers, by what they are about, kind and reason.";
     let mut family = page.family("mailauth_answers_total", Kind::Counter, help);
-    for (about, Answers { yes, no, not_now }) in [
+    for (about, AnswersByReason { yes, no, not_now }) in [
         ("login", &status.logins),
         ("lookup", &status.lookups),
         ("secret", &status.secrets),
@@ -276,7 +276,7 @@ mod tests {
             uptime_seconds: 1.25,
             connections: Connections { open: 2, max: 4000, max_per_user: 2000 },
             queues: vec![queue("look-ups"), queue("hashing")],
-            logins: Answers { yes: 5, no: reasons("wrong-password", 3), not_now: reasons("busy", 7) },
+            logins: AnswersByReason { yes: 5, no: reasons("wrong-password", 3), not_now: reasons("busy", 7) },
             hosts: vec![
                 Host { place: "mysql://u@\"a\\b\"\n/mail".into(), live: true, ..Host::default() },
                 Host { place: "db2".into(), latency_seconds: Some(1e-9), ..Host::default() },

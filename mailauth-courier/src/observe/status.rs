@@ -6,7 +6,9 @@ use crate::work::queue::Lane;
 use mailauth_core::counters::AnswerCounts;
 use mailauth_core::store::{HostState, SnapshotState};
 use mailauth_core::throttle::Totals;
-use mailauth_protocol::status::{Answers, CacheUse, Connections, Host, Queue, Snapshot, Status, Throttle, TurnedAway};
+use mailauth_protocol::status::{
+    AnswersByReason, CacheUse, Connections, Host, Queue, Snapshot, Status, Throttle, TurnedAway,
+};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -73,8 +75,12 @@ impl Works {
     }
 }
 
-fn answers(counts: &AnswerCounts) -> Answers {
-    Answers { yes: counts.yes, no: came_up(counts.no_by_reason()), not_now: came_up(counts.not_now_by_reason()) }
+fn answers(counts: &AnswerCounts) -> AnswersByReason {
+    AnswersByReason {
+        yes: counts.yes,
+        no: came_up(counts.no_by_reason()),
+        not_now: came_up(counts.not_now_by_reason()),
+    }
 }
 
 fn came_up(reasons: impl Iterator<Item = (&'static str, u64)>) -> BTreeMap<String, u64> {

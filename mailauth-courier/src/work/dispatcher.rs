@@ -9,7 +9,7 @@ use super::presence::Present;
 use super::queue::Lane;
 use super::recipients::Recipients;
 use super::reply::{Form, Reply};
-use super::throttle as guesses;
+use super::throttle;
 use super::turns;
 use crate::accept::load::Crew;
 use crate::accept::slots::Shares;
@@ -23,8 +23,9 @@ use mailauth_core::authenticate::{self, Answer, Authenticator, Authority as _, C
 use mailauth_core::home::{self, NotMade, Presence};
 use mailauth_core::quota::room;
 use mailauth_core::store::Changed;
-use mailauth_protocol::question::said;
-use mailauth_protocol::{Command, FAIL, GuessesQuestion, OK, Question, Request};
+use mailauth_protocol::reply::{FAIL, OK, line};
+use mailauth_protocol::throttle::ThrottleQuestion;
+use mailauth_protocol::{Command, Question, Request};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -87,7 +88,7 @@ impl Works {
             Command::Forget(Some(login)) => self.forget(connection, "FORGET", |known| known.forget_login(&login)),
             Command::Changed(changed) => self.forget(connection, "CHANGED", |known| known.forget(&changed)),
             Command::Status => self.tell_status(connection),
-            Command::Guesses(question) => self.tell_guesses(connection, &question),
+            Command::Throttle(question) => self.tell_throttle(connection, &question),
             Command::Never(why) => {
                 tracing::debug!(why, "a request that no account can fit");
                 self.send(connection, FAIL);
@@ -228,15 +229,15 @@ impl Works {
             return self.refuse_to_stranger(connection, "STATUS");
         }
         let text = self.status(&connection.live).line();
-        self.send(connection, said("OK", &text).as_bytes());
+        self.send(connection, line("OK", &text).as_bytes());
     }
 
-    fn tell_guesses(&self, connection: Connection, question: &GuessesQuestion) {
+    fn tell_throttle(&self, connection: Connection, question: &ThrottleQuestion) {
         if !connection.rights.manage {
             return self.refuse_to_stranger(connection, "THROTTLE");
         }
-        match guesses::answer(question, &connection.live) {
-            Some(text) => self.send(connection, said("OK", &text).as_bytes()),
+        match throttle::answer(question, &connection.live) {
+            Some(text) => self.send(connection, line("OK", &text).as_bytes()),
             None => self.send(connection, FAIL),
         }
     }
@@ -365,7 +366,7 @@ fn looks_up(command: &Command) -> bool {
         Command::Ask(Question::Recipient { .. }) => false,
         Command::Ask(_) => true,
         Command::ChangePassword { .. } | Command::Enumerate => false,
-        Command::Forget(_) | Command::Changed(_) | Command::Status | Command::Guesses(_) => false,
+        Command::Forget(_) | Command::Changed(_) | Command::Status | Command::Throttle(_) => false,
         Command::Never(_) => false,
     }
 }

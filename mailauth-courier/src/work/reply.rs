@@ -7,8 +7,10 @@ use mailauth_core::authenticate::{Answer, No};
 use mailauth_core::password::Stored;
 use mailauth_core::routing::{Destination, Router};
 use mailauth_core::{Login, Secret, Service};
-use mailauth_protocol::question::{account_text, alias_text, domain_text, said};
-use mailauth_protocol::{self as protocol, FAIL, NO_MAIL, Passwords, Question, Unsendable};
+use mailauth_protocol::Question;
+use mailauth_protocol::reply::{
+    self, FAIL, NO_MAIL, Passwords, Unsendable, account_text, alias_text, domain_text, line,
+};
 use std::time::Instant;
 use zeroize::Zeroizing;
 
@@ -82,7 +84,7 @@ impl Reply {
                 .or(kept.filter(|_| send_clear))
                 .filter(|clear| !clear.iter().any(u8::is_ascii_control)),
         };
-        match protocol::account(&account, passwords) {
+        match reply::account(&account, passwords) {
             Ok(bytes) => Reply::Bytes(bytes),
             Err(why) => Reply::Unsendable(account.login, why),
         }
@@ -130,11 +132,11 @@ impl Reply {
 fn said_of<T>(answer: Answer<T>, text: impl FnOnce(T) -> Result<String, Unsendable>) -> String {
     match answer {
         Answer::Yes(value) => match text(value) {
-            Ok(text) => said("OK", &text),
-            Err(why) => said("LATER", &format!("the answer cannot be sent: {why}")),
+            Ok(text) => line("OK", &text),
+            Err(why) => line("LATER", &format!("the answer cannot be sent: {why}")),
         },
-        Answer::No(No::OverQuota(why)) => said("OVER", &why),
-        Answer::No(_) => said("FAIL", ""),
-        Answer::NotNow(why) => said("LATER", &why.to_string()),
+        Answer::No(No::OverQuota(why)) => line("OVER", &why),
+        Answer::No(_) => line("FAIL", ""),
+        Answer::NotNow(why) => line("LATER", &why.to_string()),
     }
 }

@@ -6,7 +6,9 @@ use crate::live_config::{Accesses, Live};
 use mailauth_core::authenticate::{self, Authority as _, Credential};
 use mailauth_core::config::Config;
 use mailauth_core::{Backend, Secret, Service};
-use mailauth_protocol::{Command, FAIL, MAX_REQUEST, Parse, Request, parse};
+use mailauth_protocol::MAX_REQUEST;
+use mailauth_protocol::reply::FAIL;
+use mailauth_protocol::request::{Command, Parse, Request, parse};
 use std::io::{self, Read, Write};
 use std::time::Instant;
 use zeroize::Zeroizing;
@@ -88,7 +90,7 @@ fn reply(request: Request, live: &Live, deadline: Instant) -> Reply {
         Command::Ask(question) => Reply::route(&live.backend.router, &question, deadline),
         Command::Never(_) => Reply::fail(),
         Command::ChangePassword { .. } | Command::Enumerate => Reply::Silence,
-        Command::Status | Command::Guesses(_) => Reply::Silence,
+        Command::Status | Command::Throttle(_) => Reply::Silence,
         Command::Forget(_) | Command::Changed(_) => Reply::Silence,
     }
 }

@@ -2,28 +2,27 @@
 
 use crate::live_config::Live;
 use mailauth_core::throttle::{self, Kind, Standing, Subject};
-use mailauth_protocol::GuessesQuestion;
-use mailauth_protocol::guesses::{Cleared, Entry, Guesses};
+use mailauth_protocol::throttle::{Cleared, Entry, Page, ThrottleQuestion};
 
 /// Entries of a page, if they fit.
 const PAGE: usize = 64;
 
 /// The answer as JSON on one line; `None` for a name that nothing can be counted of.
-pub(crate) fn answer(question: &GuessesQuestion, live: &Live) -> Option<String> {
-    let (GuessesQuestion::List { name, .. } | GuessesQuestion::Clear(name)) = question;
+pub(crate) fn answer(question: &ThrottleQuestion, live: &Live) -> Option<String> {
+    let (ThrottleQuestion::List { name, .. } | ThrottleQuestion::Clear(name)) = question;
     let authenticator = &live.backend.authenticator;
     let subject = match name {
         Some(name) => Subject::parse(std::str::from_utf8(name).ok()?, authenticator.default_domain())?,
         None => Subject::Everything,
     };
     match (question, authenticator.throttle()) {
-        (GuessesQuestion::List { .. }, None) => Guesses::default().line(),
-        (GuessesQuestion::List { from, all, .. }, Some(throttle)) => {
+        (ThrottleQuestion::List { .. }, None) => Page::default().line(),
+        (ThrottleQuestion::List { from, all, .. }, Some(throttle)) => {
             let mut most = PAGE;
             loop {
                 let page = throttle.list(&subject, *all, *from, most);
                 let entries = page.entries.into_iter().map(entry).collect();
-                let line = Guesses { enabled: true, entries, next: page.next }.line();
+                let line = Page { enabled: true, entries, next: page.next }.line();
                 // One entry always fits.
                 if line.is_some() || most == 1 {
                     return line;
@@ -31,7 +30,7 @@ pub(crate) fn answer(question: &GuessesQuestion, live: &Live) -> Option<String> 
                 most /= 2;
             }
         }
-        (GuessesQuestion::Clear(_), throttle) => {
+        (ThrottleQuestion::Clear(_), throttle) => {
             let cleared = throttle.map_or(0, |throttle| throttle.clear(&subject));
             Some(Cleared { cleared }.line())
         }

@@ -1,5 +1,5 @@
-//! What a program that we start does not get: the descriptors of the process that we live in. Exim holds connections,
-//! databases and message files open.
+//! Keeping the descriptors of this process from the programs that it starts. Exim calls this code in its own processes, and
+//! has connections, databases and message files open there.
 
 use std::ffi::{c_int, c_uint};
 use std::io;
@@ -9,16 +9,16 @@ use std::process::Command;
 /// The first descriptor after the standard ones.
 const FIRST: c_int = 3;
 
-/// The most descriptors that are looked at one by one, where the system cannot do it at once.
+/// Maximum number of descriptors that are handled one by one, on systems that cannot do it at once.
 const MOST: c_int = 65_536;
 
-/// Lets the program have the three standard descriptors and no other.
+/// Lets the program inherit the three standard descriptors and no other.
 pub(super) fn standard_only(command: &mut Command) -> &mut Command {
-    // SAFETY: what runs between fork and exec makes system calls and nothing else: no memory is asked for, and no lock.
+    // SAFETY: between fork and exec only system calls are made: no memory is allocated, and no lock is taken.
     unsafe { command.pre_exec(close_others_at_exec) }
 }
 
-/// They end with exec, not before: the standard library has one by which it learns that exec failed.
+/// Marks the descriptors to be closed by exec, and not before: the standard library uses one to learn that exec failed.
 fn close_others_at_exec() -> io::Result<()> {
     // SAFETY: numbers only; the call changes flags of this process's own descriptors.
     let done = unsafe {
@@ -27,7 +27,7 @@ fn close_others_at_exec() -> io::Result<()> {
     if done == 0 {
         return Ok(());
     }
-    // A system older than Linux 5.11. A descriptor that is not open is an error without meaning.
+    // Linux before 5.11. The error for a descriptor that is not open has no meaning.
     // SAFETY: sysconf(3) and fcntl(2) take numbers, and change flags of this process's own descriptors.
     unsafe {
         let open = libc::sysconf(libc::_SC_OPEN_MAX);

@@ -1,4 +1,5 @@
-//! Whether the account in a daemon's answer may be used. Root takes its user, and its home, by what it says.
+//! Checks whether the account in a daemon's answer may be used. A program that runs as root takes on the user and the home
+//! that the answer names.
 
 use mailauth_core::account::Account;
 use mailauth_core::mailbox::{MailboxDefaults, Refused};
@@ -20,7 +21,7 @@ pub(super) fn account_text(permits: Option<&MailboxDefaults>, text: &str) -> Res
         match (found.next(), found.next()) {
             (Some(value), None) => Ok(value),
             (None, _) => Err(refused(name, "is missing")),
-            (Some(_), Some(_)) => Err(refused(name, "is there twice")),
+            (Some(_), Some(_)) => Err(refused(name, "is given twice")),
         }
     };
     let id = |name| value(name)?.parse::<u32>().map_err(|_| refused(name, "is not a number"));
@@ -42,8 +43,8 @@ fn refused(column: &'static str, problem: &'static str) -> Refused {
     Refused { column, problem: Cow::Borrowed(problem) }
 }
 
-/// The names and values of a list as `name="value" name="value"`. Exim reads more than this, and in other ways: what it could
-/// take for something else is no list.
+/// Returns the names and values of a list such as `name="value" name="value"`. Exim accepts more forms than this, and reads
+/// some in other ways: a text that Exim could read differently is rejected.
 fn values(text: &str) -> Option<Vec<(&str, String)>> {
     let mut found = Vec::new();
     let mut rest = text;
@@ -76,14 +77,14 @@ mod tests {
     const GOOD: &str =
         r#"login="a@x" uid="5000" gid="5000" home="/var/mail/a" maildir="/var/mail/a/Maildir" name="A \"B\" \\""#;
 
-    fn said(text: &str) -> String {
+    fn check(text: &str) -> String {
         account_text(Some(&MailboxDefaults::default()), text)
             .map_or_else(|refused| refused.to_string(), |()| "ok".into())
     }
 
     #[test]
-    fn an_account_that_the_settings_do_not_permit_is_refused_by_what_it_says() {
-        assert_eq!(said(GOOD), "ok");
+    fn an_account_that_the_settings_do_not_permit_is_refused() {
+        assert_eq!(check(GOOD), "ok");
         for (from, to, problem) in [
             (r#"uid="5000""#, r#"uid="0""#, "uid is 0"),
             (r#"uid="5000""#, r#"uid="33""#, "uid is 33"),
@@ -91,16 +92,16 @@ mod tests {
             ("/var/mail/a\"", "/etc/cron.d\"", "home is /etc/cron.d"),
             ("/var/mail/a/Maildir", "/var/mail/a/../../../etc", "maildir is /var"),
         ] {
-            assert!(said(&GOOD.replacen(from, to, 1)).starts_with(problem), "{to}");
+            assert!(check(&GOOD.replacen(from, to, 1)).starts_with(problem), "{to}");
         }
         assert!(account_text(None, &GOOD.replace("5000", "33")).is_ok());
         assert!(account_text(None, &GOOD.replacen("5000", "0", 1)).is_err());
     }
 
     #[test]
-    fn what_exim_could_read_in_another_way_is_refused() {
+    fn a_text_that_exim_could_read_differently_is_refused() {
         for (text, problem) in [
-            (format!(r#"{GOOD} uid="0""#), "uid is there twice"),
+            (format!(r#"{GOOD} uid="0""#), "uid is given twice"),
             (format!(r#"UID="0" {GOOD}"#), "text cannot be read"),
             (format!("uid=0 {GOOD}"), "text cannot be read"),
             (format!("{GOOD} "), "text cannot be read"),
@@ -111,7 +112,7 @@ mod tests {
             (GOOD.trim_end_matches('"').to_owned(), "text cannot be read"),
             (String::new(), "text cannot be read"),
         ] {
-            assert_eq!(said(&text), problem, "{text}");
+            assert_eq!(check(&text), problem, "{text}");
         }
     }
 }

@@ -1,7 +1,8 @@
-//! Which server may be asked: one of root's, of this program's own user, or of the user that the configuration names.
+//! The trusted users, whose daemons may be asked: root, this program's own user, and the user that the configuration names.
 //!
-//! A folder on the way to the socket may be others' to write to: who is in group `courier` can rename what is in Debian's
-//! `/run/courier`, and listen there. It would be sent passwords, and could name any user as the owner of a mailbox.
+//! Other users may be able to write to a folder on the way to the socket: members of group `courier` can rename entries of
+//! Debian's `/run/courier` and listen there. Such a process would receive passwords, and could name any user as the owner of
+//! a mailbox.
 
 use mailauth_core::credentials::peer_credentials;
 use mailauth_core::{names, system_ids};
@@ -9,40 +10,41 @@ use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
-/// Who may listen on the socket, beside root and this program's own user.
+/// Users that may listen on the socket.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Trust {
-    /// A name or number.
+    /// User in addition to root and this program's own, by name or number.
     pub user: Option<String>,
 }
 
-/// The user on whose socket nothing is asked.
+/// User ID of a process that listens on the socket and is not trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stranger(pub u32);
+pub(super) struct Untrusted(pub u32);
 
 impl Trust {
-    /// Looks who listens on the socket at the other end of this connection. A system that does not say who it is counts as
-    /// an error of the connection.
-    pub fn judge(&self, connection: &OwnedFd) -> Result<Result<(), Stranger>, Errno> {
+    /// Checks the user of the process that listens at the other end of this connection. If the system does not report it,
+    /// that counts as an error of the connection.
+    pub fn judge(&self, connection: &OwnedFd) -> Result<Result<(), Untrusted>, Errno> {
         let peer = peer_credentials(connection.as_fd());
         let peer = peer.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
-        Ok(if self.includes(peer.uid, geteuid().as_raw()) { Ok(()) } else { Err(Stranger(peer.uid)) })
+        Ok(if self.includes(peer.uid, geteuid().as_raw()) { Ok(()) } else { Err(Untrusted(peer.uid)) })
     }
 
     fn includes(&self, uid: u32, own: u32) -> bool {
-        // The list of users is at hand; the system may have to load modules, and to ask a directory.
+        // The user database files are cheap to read; a lookup by NSS may have to load modules and to ask a directory.
         let is_user = |user: &str| names::user(uid) == user || system_ids::of_user(user) == Some(uid);
         uid == 0 || uid == own || self.user.as_deref().is_some_and(is_user)
     }
 
-    /// The sentence about a stranger that listens on the socket `shown`.
-    pub fn explain(&self, stranger: Stranger, shown: impl std::fmt::Display) -> String {
-        let uid = stranger.0;
+    /// Returns the sentence about an untrusted process that listens on the socket `shown`.
+    pub fn explain(&self, untrusted: Untrusted, shown: impl std::fmt::Display) -> String {
+        let uid = untrusted.0;
         let named = self.user.as_deref().map_or_else(String::new, |user| format!(" ({user})"));
         format!(
-            "what listens on {shown} is not asked, and counts as no daemon: it belongs to the user {} (uid {uid}), and not to \
-             root, the user {}, or that of [client] server_user{named}; see which process it is and who may write to the \
-             folders above it ('mailauth check'), or if it is the daemon, name its user in [client] server_user",
+            "the process that listens on {shown} is not trusted and was not asked: it runs as the user {} (uid {uid}), not as \
+             root, the user {}, or the user of [client] server_user{named}; find out which process it is and which users may \
+             write to the folders above the socket ('mailauth check'), or if it is the daemon, name its user in [client] \
+             server_user",
             names::user(uid),
             names::own()
         )
@@ -54,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn root_oneself_and_the_named_user_are_trusted_and_nobody_else() {
+    fn only_root_the_own_user_and_the_named_user_are_trusted() {
         let of = |user: &str| Trust { user: Some(user.to_owned()) };
         let daemon = system_ids::user("daemon").unwrap().unwrap().uid;
         assert!(Trust::default().includes(0, 4711) && Trust::default().includes(4711, 4711));
@@ -64,10 +66,10 @@ mod tests {
     }
 
     #[test]
-    fn a_stranger_is_named_with_the_key_that_would_permit_it() {
-        let said = Trust { user: Some("mailauth".into()) }.explain(Stranger(4_012_345), "/run/s");
+    fn an_untrusted_user_is_named_with_the_key_that_would_permit_it() {
+        let text = Trust { user: Some("mailauth".into()) }.explain(Untrusted(4_012_345), "/run/s");
         for part in ["/run/s", "the user 4012345 (uid 4012345)", "[client] server_user (mailauth)", "mailauth check"] {
-            assert!(said.contains(part), "{part}: {said}");
+            assert!(text.contains(part), "{part}: {text}");
         }
     }
 }

@@ -1,55 +1,56 @@
-//! Reading replies, for a client.
+//! Reading replies, as the client does.
 
-use crate::{END, FAIL, MAX_REPLY, NO_MAIL, OK};
+use super::{END, FAIL, NO_MAIL, OK};
+use crate::MAX_REPLY;
 use mailauth_core::account::Password;
 use mailauth_core::quota::Limits;
 use mailauth_core::{Account, Login, Secret};
 use std::fmt;
 
-/// What a server said, as far as it has come.
+/// Reply of a server, read from the bytes that have arrived so far.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Reply<'a> {
-    /// More has to come.
+    /// More input is needed.
     Incomplete,
-    /// `FAIL`.
+    /// `FAIL`: no.
     Fail,
-    /// `OK`.
+    /// `OK`: yes, without a text.
     Ok,
-    /// A record that has its end.
+    /// A complete account record.
     Record(Record<'a>),
-    /// The answer to a question of ours: yes, with its text.
+    /// `OK` with a text: yes to a command of mailauth's own.
     Text(&'a str),
-    /// No, for want of room.
+    /// `OVER`: no, because a quota is exceeded.
     Over(&'a str),
-    /// No, for mail is switched off.
+    /// `NOMAIL`: no, because mail is switched off for the account.
     NoMail,
-    /// "Not now", and why.
+    /// `LATER`: not now, with the reason.
     Later(&'a str),
-    /// Closed without a byte: "not now".
+    /// The connection was closed without a byte: not now.
     Nothing {
-        /// The request was not read before: it did not let us in, or has too much to do.
+        /// True if the server had not read the request: it does not accept this client, or has too many connections.
         unread: bool,
     },
-    /// Anything else, which has to be taken for "not now".
+    /// Anything else, which means "not now".
     Unreadable(&'static str),
 }
 
-/// The lines of an account record.
+/// Lines of an account record.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Record<'a>(&'a [u8]);
 
-/// Why a record is no account.
+/// Reason why a record is not an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
-    /// A line is missing without which nobody can be let in.
+    /// A line is missing that a login requires.
     #[error("it has no {0}; system accounts without numbers are not supported")]
     Missing(&'static str),
-    /// A line with a value that it cannot have.
+    /// The value of a line is not valid.
     #[error("its {0} cannot be read")]
     Unreadable(&'static str),
 }
 
-/// Of a reply that is neither yes nor no, for the log.
+/// Describes a reply that is neither yes nor no, for the log.
 impl fmt::Display for Reply<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -65,7 +66,7 @@ impl fmt::Display for Reply<'_> {
 }
 
 impl<'a> Reply<'a> {
-    /// Reads the reply in `input`. With `ended`, the server has closed.
+    /// Reads the reply in `input`. If `ended` is true, the server has closed the connection.
     pub fn read(input: &'a [u8], ended: bool) -> Self {
         if input.len() > MAX_REPLY {
             return Reply::Unreadable("its reply is longer than 8191 bytes");
@@ -77,8 +78,8 @@ impl<'a> Reply<'a> {
             _ if input == NO_MAIL => return Reply::NoMail,
             _ => {}
         }
-        if let Some(said) = said(input) {
-            return said;
+        if let Some(reply) = word_and_text(input) {
+            return reply;
         }
         match input.strip_suffix(END) {
             Some(lines) if lines.ends_with(b"\n") => Reply::Record(Record(lines)),
@@ -88,8 +89,8 @@ impl<'a> Reply<'a> {
     }
 }
 
-/// A reply that is a word and a text, as the questions of our own have them.
-fn said(input: &[u8]) -> Option<Reply<'_>> {
+/// Reads a reply of a word and a text, which answers a command of mailauth's own.
+fn word_and_text(input: &[u8]) -> Option<Reply<'_>> {
     let line =
         std::str::from_utf8(input.strip_suffix(b"\n")?).ok().filter(|line| !line.chars().any(char::is_control))?;
     match line.split_once(' ')? {
@@ -101,10 +102,11 @@ fn said(input: &[u8]) -> Option<Reply<'_>> {
 }
 
 impl Record<'_> {
-    /// The account described. Unknown lines are skipped; of two with the same name the last holds.
+    /// Returns the account that the record describes. Unknown lines are skipped; of two lines with the same name the last one
+    /// counts.
     ///
     /// # Errors
-    /// When a line is missing or unreadable. A quota that cannot be read is not "no quota".
+    /// Fails if a line is missing or unreadable. A quota that cannot be read is not treated as "no quota".
     pub fn account(&self) -> Result<Account, RecordError> {
         let text = |name| self.text(name);
         let address = self.last("ADDRESS").ok_or(RecordError::Missing("ADDRESS"))?;
@@ -121,7 +123,7 @@ impl Record<'_> {
         })
     }
 
-    /// The stored value, as far as the daemon sends it: the clear password goes before the hash.
+    /// Returns the stored password, if the daemon sends it: the clear password takes precedence over the hash.
     fn password(&self) -> Secret {
         match self.last("PASSWD2") {
             Some(clear) => Secret::new([b"{PLAIN}", clear].concat()),
@@ -129,7 +131,7 @@ impl Record<'_> {
         }
     }
 
-    /// The last value of that name that is not empty.
+    /// Returns the last value with this name that is not empty.
     fn last(&self, name: &str) -> Option<&[u8]> {
         let mut lines = self.0.rsplit(|b| *b == b'\n');
         let value = lines.find_map(|line| line.strip_prefix(name.as_bytes())?.strip_prefix(b"="));

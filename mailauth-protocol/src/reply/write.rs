@@ -1,37 +1,42 @@
-//! Writing replies.
+//! Writing replies, as the server does.
 
-use crate::{END, MAX_REPLY};
+use super::END;
+use crate::{MAX_REPLY, MAX_TEXT};
 use mailauth_core::Account;
+use mailauth_core::printable::printable;
+use mailauth_core::quota::room;
+use mailauth_core::routing::{Destination, DomainMail};
+use std::fmt::Write as _;
 use std::io::Write as _;
 use zeroize::Zeroizing;
 
-/// The passwords that go with an account, where the settings let them out.
+/// Passwords that are sent with an account, if the configuration permits it.
 #[derive(Clone, Copy, Default)]
 pub struct Passwords<'a> {
     /// `PASSWD`: the stored hash.
     pub hash: Option<&'a [u8]>,
-    /// `PASSWD2`: in clear.
+    /// `PASSWD2`: the clear password.
     pub clear: Option<&'a [u8]>,
 }
 
-/// An account that cannot be put into a reply. To the client it is "not now".
+/// Reason why an account cannot be sent. The client's answer is then "not now".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unsendable {
-    /// A value with a control character would end its line, or hide in it.
+    /// A value holds a control character, which would end its line or be invisible in it.
     #[error("{0} holds a control character")]
     ControlCharacter(&'static str),
-    /// Clients read no more than [`MAX_REPLY`] bytes.
+    /// The reply would be longer than [`MAX_REPLY`] bytes, which clients do not read.
     #[error("its values need a reply of more than {MAX_REPLY} bytes; shorten them")]
     TooLong,
 }
 
-/// The record of `account`: Courier's lines in Courier's order, without those that say nothing.
+/// Returns the record of `account`: Courier's lines in Courier's order, without empty ones.
 ///
 /// # Errors
-/// When clients could not read the record, or would read another one.
+/// Fails if clients could not read the record, or would read a different one.
 pub fn account(account: &Account, passwords: Passwords<'_>) -> Result<Zeroizing<Vec<u8>>, Unsendable> {
     let quota = account.quota.to_string();
-    // What follows the first comma of a name is rooms and telephones: passwd(5), the gecos field.
+    // After the first comma of a name come rooms and telephone numbers: passwd(5), the gecos field.
     let name = account.name.split(',').next().unwrap_or_default();
     let texts: [(&'static str, &[u8]); 8] = [
         ("HOME", account.home.as_bytes()),
@@ -43,7 +48,7 @@ pub fn account(account: &Account, passwords: Passwords<'_>) -> Result<Zeroizing<
         ("PASSWD2", passwords.clear.unwrap_or_default()),
         ("OPTIONS", account.options.as_bytes()),
     ];
-    // All at once: growing would leave copies of the passwords behind.
+    // Allocated at once: growing would leave copies of the passwords behind.
     let length = 64 + texts.iter().map(|(name, value)| name.len() + value.len() + 2).sum::<usize>();
     let mut reply = Zeroizing::new(Vec::with_capacity(length));
     // Writing to a Vec cannot fail.
@@ -60,7 +65,7 @@ pub fn account(account: &Account, passwords: Passwords<'_>) -> Result<Zeroizing<
 /// Appends the row of `account` in an enumeration.
 ///
 /// # Errors
-/// When a value would break the row. `reply` then holds nothing to send.
+/// Fails if a value would break the row. `reply` is not fit to be sent then.
 pub fn list_row(reply: &mut Vec<u8>, account: &Account) -> Result<(), Unsendable> {
     field(reply, "the login", account.login.as_str().as_bytes(), b'\t')?;
     // Writing to a Vec cannot fail.
@@ -77,4 +82,65 @@ fn field(reply: &mut Vec<u8>, name: &'static str, value: &[u8], end: u8) -> Resu
     reply.extend_from_slice(value);
     reply.push(end);
     Ok(())
+}
+
+/// Returns the reply of `word` and a text, if there is one. Characters that would break the line are escaped, and a text that
+/// is too long is cut.
+pub fn line(word: &str, text: &str) -> String {
+    if text.is_empty() {
+        return format!("{word}\n");
+    }
+    let text = printable(text);
+    let end = (0..=text.len().min(MAX_TEXT)).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    format!("{word} {}\n", &text[..end])
+}
+
+/// Returns the text of an account: its login, user and group id, home, Maildir (absolute), quota in bytes and in messages (0
+/// is no limit), name, options, and the detail of the address in the question, if it can be a part of a folder's name.
+///
+/// # Errors
+/// Fails if a value holds a control character, or if they are too long together.
+pub fn account_text(Destination { account, detail }: &Destination) -> Result<String, Unsendable> {
+    let limit = |limit: Option<u64>| limit.unwrap_or(0).to_string();
+    let maildir = room::maildir(account);
+    let values: [(&'static str, &str); 10] = [
+        ("login", account.login.as_str()),
+        ("uid", &account.uid.to_string()),
+        ("gid", &account.gid.to_string()),
+        ("home", &account.home),
+        ("maildir", maildir.to_str().ok_or(Unsendable::ControlCharacter("maildir"))?),
+        ("quota_bytes", &limit(account.quota.bytes)),
+        ("quota_messages", &limit(account.quota.messages)),
+        ("name", &account.name),
+        ("options", &account.options),
+        ("detail", detail),
+    ];
+    let mut text = String::new();
+    // Only the detail is left out if it is empty: most addresses have none.
+    for (name, value) in values.into_iter().filter(|(name, value)| *name != "detail" || !value.is_empty()) {
+        if value.chars().any(char::is_control) {
+            return Err(Unsendable::ControlCharacter(name));
+        }
+        let space = if text.is_empty() { "" } else { " " };
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{space}{name}=\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""));
+    }
+    if text.len() > MAX_TEXT { Err(Unsendable::TooLong) } else { Ok(text) }
+}
+
+/// Returns the text of a domain: empty if its mail is kept here.
+pub fn domain_text(mail: DomainMail) -> &'static str {
+    match mail {
+        DomainMail::Kept => "",
+        DomainMail::SentOn => "backup",
+    }
+}
+
+/// Returns the text of an alias: the list of its targets.
+///
+/// # Errors
+/// Fails if the list is too long for a reply.
+pub fn alias_text(targets: &[String]) -> Result<String, Unsendable> {
+    let text = targets.join(", ");
+    if text.len() > MAX_TEXT { Err(Unsendable::TooLong) } else { Ok(text) }
 }

@@ -1,117 +1,56 @@
-//! Reading a request, as far as it has come.
+//! Reading a request from the bytes that have arrived so far.
 
-use crate::{GuessesQuestion, MAX_BODY, MAX_LINE, MAX_METADATA, Question};
+use super::{Command, Request};
+use crate::question::Question;
+use crate::throttle::ThrottleQuestion;
+use crate::{MAX_BODY, MAX_LINE, MAX_METADATA};
+use mailauth_core::DomainName;
 use mailauth_core::challenge::{CramMechanism, CramResponse};
 use mailauth_core::store::Changed;
-use mailauth_core::{DomainName, Secret};
 
-/// The most bytes of `TCPREMOTEIP` that are kept: the longest IPv6 address.
+/// Maximum length in bytes of the `TCPREMOTEIP` that is kept: the longest IPv6 address.
 const MAX_CLIENT: usize = 39;
 
-/// A request that has come whole.
-#[derive(Debug)]
-pub struct Request {
-    /// `TCPREMOTEIP`: the address of the person's machine, if it could be one.
-    pub client: Option<String>,
-    /// What is asked.
-    pub command: Command,
-}
-
-/// What a request asks.
-#[derive(Debug)]
-pub enum Command {
-    /// `PRE`.
-    LookUp {
-        /// What for.
-        service: Vec<u8>,
-        /// Whose account.
-        login: Vec<u8>,
-    },
-    /// `AUTH` with authtype `login`.
-    LogIn {
-        /// What for.
-        service: Vec<u8>,
-        /// Whose account.
-        login: Vec<u8>,
-        /// Never empty.
-        password: Secret,
-    },
-    /// `AUTH` with authtype `cram-*`.
-    Challenge {
-        /// What for.
-        service: Vec<u8>,
-        /// The hash in the authtype.
-        mechanism: CramMechanism,
-        /// The challenge and its answer, which names the login.
-        response: CramResponse,
-    },
-    /// `PASSWD`.
-    ChangePassword {
-        /// What for.
-        service: Vec<u8>,
-        /// Whose account.
-        login: Vec<u8>,
-        /// May be empty, which fits no account.
-        old: Secret,
-        /// May be empty, which no account gets.
-        new: Secret,
-    },
-    /// `ENUMERATE`.
-    Enumerate,
-    /// `ASK`.
-    Ask(Question),
-    /// `FORGET`: what is remembered of this login, or of all.
-    Forget(Option<Vec<u8>>),
-    /// `CHANGED`.
-    Changed(Changed),
-    /// `STATUS`.
-    Status,
-    /// `THROTTLE`.
-    Guesses(GuessesQuestion),
-    /// Well-formed, but the answer is no whatever the accounts are. The reason is for the log.
-    Never(&'static str),
-}
-
-/// Why bytes are no request. Whoever sent them gets no answer.
+/// Reason why bytes are not a request. The client that sent them gets no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
-    /// Input ended before the request was whole.
+    /// The input ended before the request was complete.
     #[error("the input ended in the middle")]
     Cut,
-    /// More than [`MAX_LINE`] bytes in a line.
+    /// A line has more than [`MAX_LINE`] bytes.
     #[error("a line of more than {MAX_LINE} bytes")]
     Line,
-    /// More than [`MAX_METADATA`] bytes of metadata.
+    /// The metadata has more than [`MAX_METADATA`] bytes.
     #[error("more than {MAX_METADATA} bytes of metadata")]
     Metadata,
-    /// A word that is no command.
+    /// The first word is not a command.
     #[error("an unknown command")]
     Command,
-    /// A command without all its fields.
+    /// A field of the command is missing or cannot be read.
     #[error("a field is missing")]
     Field,
-    /// A length that is not a number from 0 to [`MAX_BODY`].
+    /// The length is not a number from 0 to [`MAX_BODY`].
     #[error("a length that is not a number up to {MAX_BODY}")]
     Length,
 }
 
-/// How far a request has come.
+/// Result of reading what has arrived of a request.
 #[derive(Debug)]
 pub enum Parse {
-    /// More has to come.
+    /// More input is needed.
     Incomplete,
-    /// It is whole. What may follow it is not looked at.
+    /// The request is complete. Bytes after it are ignored.
     Complete(Request),
-    /// Whatever may come, it will not be a request.
+    /// The input is not a request, whatever may follow.
     Malformed(Malformed),
 }
 
-/// Reads the request at the beginning of `input`. With `ended`, no more input will come.
+/// Reads the request at the beginning of `input`. If `ended` is true, no more input will arrive.
 ///
-/// The result does not depend on the pieces in which the input came: once it is not [`Parse::Incomplete`], more input
+/// The result does not depend on the pieces in which the input arrived: once it is not [`Parse::Incomplete`], more input
 /// does not change it.
 pub fn parse(input: &[u8], ended: bool) -> Parse {
-    match whole(input) {
+    match complete_request(input) {
         Ok(Some(request)) => Parse::Complete(request),
         Ok(None) if ended => Parse::Malformed(Malformed::Cut),
         Ok(None) => Parse::Incomplete,
@@ -119,7 +58,7 @@ pub fn parse(input: &[u8], ended: bool) -> Parse {
     }
 }
 
-fn whole(input: &[u8]) -> Result<Option<Request>, Malformed> {
+fn complete_request(input: &[u8]) -> Result<Option<Request>, Malformed> {
     let mut client = None;
     let mut rest = input;
     loop {
@@ -139,10 +78,10 @@ fn whole(input: &[u8]) -> Result<Option<Request>, Malformed> {
     }
 }
 
-/// A part, and what follows it.
+/// A part of a text, and the rest.
 type Split<'a> = (&'a [u8], &'a [u8]);
 
-/// The first line without its LF, and what follows it.
+/// Returns the first line without its LF, and the rest; `None` if the line is not complete yet.
 fn take_line(input: &[u8]) -> Result<Option<Split<'_>>, Malformed> {
     match input.iter().position(|b| *b == b'\n') {
         Some(length) if length > MAX_LINE => Err(Malformed::Line),
@@ -152,7 +91,7 @@ fn take_line(input: &[u8]) -> Result<Option<Split<'_>>, Malformed> {
     }
 }
 
-/// `line` at its first space or `=`, whichever comes first.
+/// Splits `line` at its first space or `=`, whichever comes first.
 fn split_first(line: &[u8]) -> (&[u8], Option<u8>, &[u8]) {
     match line.iter().position(|b| *b == b' ' || *b == b'=') {
         Some(at) => (&line[..at], Some(line[at]), &line[at + 1..]),
@@ -178,7 +117,7 @@ fn command(word: &[u8], arguments: &[u8], after: &[u8]) -> Result<Option<Command
         b"STATUS" if arguments.is_empty() => Ok(Some(Command::Status)),
         b"ASK" => Question::parse(arguments).map(|question| Some(Command::Ask(question))).ok_or(Malformed::Field),
         b"THROTTLE" => {
-            GuessesQuestion::parse(arguments).map(|asked| Some(Command::Guesses(asked))).ok_or(Malformed::Field)
+            ThrottleQuestion::parse(arguments).map(|question| Some(Command::Throttle(question))).ok_or(Malformed::Field)
         }
         b"CHANGED" => changed(arguments).map(|changed| Some(Command::Changed(changed))).ok_or(Malformed::Field),
         b"FORGET" => Ok(Some(Command::Forget((!arguments.is_empty()).then(|| arguments.to_vec())))),
@@ -186,7 +125,7 @@ fn command(word: &[u8], arguments: &[u8], after: &[u8]) -> Result<Option<Command
     }
 }
 
-/// `additions`, or what and its name, which is the rest of the line.
+/// Reads `additions`, or a kind and its name, which is the rest of the line.
 fn changed(arguments: &[u8]) -> Option<Changed> {
     let arguments = std::str::from_utf8(arguments).ok()?;
     match arguments.split_once(' ') {
@@ -197,7 +136,7 @@ fn changed(arguments: &[u8]) -> Option<Changed> {
     }
 }
 
-/// `module SP service SP login`, where the login is the rest of the line.
+/// Reads `module SP service SP login`, where the login is the rest of the line.
 fn look_up(arguments: &[u8]) -> Result<Command, Malformed> {
     let (module, rest) = word(arguments).ok_or(Malformed::Field)?;
     let (service, rest) = word(rest).ok_or(Malformed::Field)?;
@@ -209,7 +148,7 @@ fn look_up(arguments: &[u8]) -> Result<Command, Malformed> {
     }
 }
 
-/// The first word, and what follows the space that ends it. Runs of spaces count as one.
+/// Returns the first word, and what follows the space that ends it. Spaces before the word are skipped.
 fn word(text: &[u8]) -> Option<Split<'_>> {
     let start = text.iter().position(|b| *b != b' ')?;
     let text = &text[start..];
@@ -225,7 +164,7 @@ fn length(digits: &[u8]) -> Result<usize, Malformed> {
     number.filter(|length| *length <= MAX_BODY).ok_or(Malformed::Length)
 }
 
-/// The body of `AUTH`.
+/// Reads the body of `AUTH`.
 fn auth(body: &[u8]) -> Result<Command, Malformed> {
     let (service, rest) = split_line(body).filter(|(_, rest)| !rest.is_empty()).ok_or(Malformed::Field)?;
     let (authtype, data) = split_line(rest).unwrap_or((rest, b""));
@@ -255,7 +194,7 @@ fn split_line(text: &[u8]) -> Option<Split<'_>> {
     Some((&text[..end], &text[end + 1..]))
 }
 
-/// `service TAB login TAB old TAB new`.
+/// Reads `service TAB login TAB old TAB new`.
 fn change_password(arguments: &[u8]) -> Result<Command, Malformed> {
     let mut fields = arguments.split(|b| *b == b'\t');
     let mut field = || fields.next().ok_or(Malformed::Field);
