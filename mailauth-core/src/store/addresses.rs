@@ -2,8 +2,8 @@
 
 use super::administer::AliasPlace;
 use super::driver::Param;
+use super::hosts::recent_changes::RecentChanges;
 use super::newest::{Newest, Reading};
-use super::recent::RecentChanges;
 use super::sql::SqlStore;
 use super::statements::MOST_TARGET;
 use super::{AccountStore, DomainStanding, MailStore, StoreError};

@@ -6,73 +6,30 @@
 // A program that only knows the daemon's socket is built without a database, and its library without a use for these.
 #![cfg_attr(not(any(feature = "sqlite", feature = "mysql", feature = "postgres")), allow(dead_code))]
 
-#[cfg(any(feature = "mysql", feature = "postgres"))]
-mod address;
 mod addresses;
 mod administer;
 mod administration;
-#[cfg(any(feature = "mysql", feature = "postgres"))]
-mod advice;
 mod alias_domains;
-mod attempts;
 pub mod cache;
 mod changed;
-#[cfg(any(feature = "mysql", feature = "postgres"))]
-mod cure;
-#[cfg(any(feature = "mysql", feature = "postgres"))]
-mod dial;
 mod driver;
-#[cfg(test)]
-mod fake;
-mod forbidden;
-#[cfg(feature = "mysql")]
-mod grants;
-mod guard;
 mod hosts;
 mod import;
 mod jitter;
-#[cfg(any(feature = "mysql", feature = "postgres"))]
-mod loopback;
 mod mailbox_use;
-#[cfg(feature = "mysql")]
-mod mysql;
-#[cfg(feature = "mysql")]
-mod mysql_client;
-#[cfg(any(feature = "mysql", feature = "postgres"))]
-mod name_lookup;
 mod newest;
 mod open;
-mod pool;
-#[cfg(feature = "postgres")]
-mod postgres;
-#[cfg(feature = "postgres")]
-mod postgres_proof;
-#[cfg(feature = "postgres")]
-mod privileges;
-#[cfg(any(feature = "mysql", feature = "postgres"))]
-mod received;
-mod recent;
 mod rename;
 mod respell;
 mod rows;
-#[cfg(any(feature = "mysql", feature = "postgres"))]
-mod server_user;
 #[cfg(feature = "sqlite")]
 pub mod snapshot;
-#[cfg(feature = "postgres")]
-mod socket;
 mod sql;
-#[cfg(feature = "sqlite")]
-mod sqlite;
 mod standing;
 mod state;
 mod statements;
 #[cfg(test)]
 mod tests;
-#[cfg(feature = "mysql")]
-mod timed_stream;
-#[cfg(any(feature = "mysql", feature = "postgres"))]
-mod tls;
 mod writer;
 
 pub use administration::{
@@ -80,8 +37,8 @@ pub use administration::{
     CharacterSet, DomainRow, ImportError, ImportSource, Renaming, SchemaChange, StoreReport,
 };
 pub use changed::Changed;
+pub use hosts::recent_changes::RecentChanges;
 pub use open::{OpenError, open_pooled, open_single};
-pub use recent::RecentChanges;
 pub use respell::Respelt;
 pub use sql::SqlStore;
 pub use standing::{DomainKind, DomainStanding};

@@ -2,7 +2,7 @@
 
 use super::driver::{Connection, DriverError};
 use super::hosts::Wish;
-use super::recent::RecentChanges;
+use super::hosts::recent_changes::RecentChanges;
 use super::{AccountStore, Cursor, DomainStanding, MailStore, Page, SqlStore, StoreError};
 use crate::DomainName;
 use crate::account::{AccountRow, Login, Password};

@@ -1,11 +1,11 @@
 //! From the configuration to a store.
 
 use super::SqlStore;
-#[cfg(any(feature = "mysql", feature = "postgres"))]
-use super::address::{Address, Endpoint, addresses};
 use super::driver::Driver;
-use super::forbidden::Asker;
-use super::guard::Guarded;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+use super::driver::connect::endpoint::{Address, Endpoint, addresses};
+use super::driver::panic_guard::Guarded;
+use super::driver::rights::denied::Asker;
 use super::hosts::Hosts;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 use super::hosts::share;
@@ -54,14 +54,14 @@ fn bare_drivers(config: &DatabaseConfig) -> Result<Vec<Arc<dyn Driver>>, OpenErr
     }
     match &config.url {
         #[cfg(feature = "sqlite")]
-        DatabaseUrl::Sqlite { path } => Ok(vec![Arc::new(super::sqlite::Sqlite::new(path, config.deadline))]),
+        DatabaseUrl::Sqlite { path } => Ok(vec![Arc::new(super::driver::sqlite::Sqlite::new(path, config.deadline))]),
         #[cfg(feature = "mysql")]
         DatabaseUrl::Mysql(server) => {
-            endpoints(config, server, |at| Ok(Arc::new(super::mysql::Mysql::new(config, server, at)?)))
+            endpoints(config, server, |at| Ok(Arc::new(super::driver::mysql::Mysql::new(config, server, at)?)))
         }
         #[cfg(feature = "postgres")]
         DatabaseUrl::Postgres(server) => {
-            endpoints(config, server, |at| Ok(Arc::new(super::postgres::Postgres::new(config, server, at)?)))
+            endpoints(config, server, |at| Ok(Arc::new(super::driver::postgres::Postgres::new(config, server, at)?)))
         }
         #[allow(unreachable_patterns)]
         url => Err(OpenError(format!("this program was built without {}", url.product()))),

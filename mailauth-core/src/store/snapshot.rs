@@ -51,8 +51,8 @@ mod tests;
 
 pub use original::{CopiedRow, Original, Part, Value};
 
+use super::driver::sqlite::Sqlite;
 use super::hosts::Hosts;
-use super::sqlite::Sqlite;
 use super::{
     AccountStore, Changed, Cursor, DomainStanding, MailStore, Page, Seen, SnapshotState, SqlStore, StoreError,
     StoreState,

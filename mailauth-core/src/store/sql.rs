@@ -1,9 +1,9 @@
 //! The store over an SQL database: the same for all of them.
 
 use super::driver::{Cell, Connection, Dialect, DriverError, Param, Refusal, Row, Statement};
+use super::hosts::recent_changes::{Change, RecentChanges};
 use super::hosts::{Hosts, Wish, no_schema};
 use super::newest::Reading;
-use super::recent::{Change, RecentChanges};
 use super::rows;
 use super::statements::Statements;
 use super::{AccountStore, Changed, Cursor, DomainKind, HostState, Page, Role, Seen, StoreError, StoreState};

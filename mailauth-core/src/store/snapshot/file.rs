@@ -2,7 +2,7 @@
 
 use super::layout::{ALL, Layout, Side};
 use super::origin::Origin;
-use crate::store::sqlite::{DIALECT, ERASE};
+use crate::store::driver::sqlite::{DIALECT, ERASE};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, ffi};
 use std::fs::{self, OpenOptions};
 use std::io;

@@ -1,0 +1,140 @@
+//! The privileges of a PostgreSQL user and the roles they come from, and the statements that correct them.
+
+use crate::store::driver::Needs;
+use crate::store::driver::rights::plan::{self as cure, Held, Revoke, Words};
+
+/// Selects every privilege of the user on one table of this program (`$1`, text), with its column, the quoted role that
+/// gives it, and what revokes it: a privilege and the end of a statement, or without a privilege a whole statement.
+/// Columns of the result: privilege, column, role, end, privilege to revoke.
+///
+/// The owner of a table can always grant itself what was revoked, so the ownership of a table that the user owns is
+/// given to the user that runs the statement.
+pub(in crate::store) const HELD: &str = "
+WITH RECURSIVE mine(role, via) AS (
+    SELECT oid, NULL::oid FROM pg_roles WHERE rolname = current_user
+    UNION
+    SELECT m.roleid, COALESCE(mine.via, m.roleid) FROM pg_auth_members m JOIN mine ON m.member = mine.role
+), usable AS (
+    SELECT role, via FROM mine WHERE pg_has_role(role, 'USAGE')
+), ours AS (
+    SELECT c.oid, c.relacl, c.relowner, format('%I.%I', n.nspname, c.relname) AS name
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass($1::text)
+), held AS (
+    SELECT a.privilege_type AS what, NULL::name AS col, a.grantee
+    FROM ours, aclexplode(COALESCE(ours.relacl, acldefault('r', ours.relowner))) a
+    UNION ALL
+    SELECT a.privilege_type, t.attname, a.grantee
+    FROM ours JOIN pg_attribute t ON t.attrelid = ours.oid, aclexplode(t.attacl) a WHERE NOT t.attisdropped
+    UNION ALL
+    SELECT 'OWNER', NULL, relowner FROM ours
+    UNION ALL
+    SELECT p.what, NULL, r.oid FROM ours, pg_roles r JOIN (VALUES ('pg_read_all_data', 'SELECT'),
+        ('pg_write_all_data', 'INSERT'), ('pg_write_all_data', 'UPDATE'), ('pg_write_all_data', 'DELETE')
+    ) p(role, what) ON p.role = r.rolname
+)
+SELECT held.what, held.col::text, quote_ident(pg_get_userbyid(usable.via)),
+    CASE WHEN held.grantee <> 0 AND held.grantee = ours.relowner
+        THEN format('ALTER TABLE %s OWNER TO CURRENT_USER', ours.name)
+        ELSE format('ON %s FROM %s', ours.name,
+            CASE held.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(held.grantee)) END)
+    END,
+    CASE WHEN held.grantee <> 0 AND held.grantee = ours.relowner THEN NULL
+        ELSE held.what || COALESCE(' (' || quote_ident(held.col) || ')', '')
+    END
+FROM ours, held LEFT JOIN usable ON usable.role = held.grantee
+WHERE held.what IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER', 'OWNER')
+    AND (held.grantee = 0 OR usable.role IS NOT NULL)
+ORDER BY 4, 2";
+
+/// Selects the quoted name of the table `$1` with its schema, or that of the user if `$1` is empty.
+pub(in crate::store) const QUOTED: &str = "
+SELECT CASE $1::text WHEN '' THEN quote_ident(current_user)
+    ELSE (SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+          WHERE c.oid = to_regclass($1::text)) END";
+
+/// The data from the server that the statements are planned from.
+#[derive(Default)]
+pub(in crate::store) struct Privileges {
+    /// Quoted name of the user.
+    pub user: String,
+    /// Each table, with its quoted name including the schema.
+    pub tables: Vec<(String, String)>,
+    /// Privileges of the user.
+    pub held: Vec<Held>,
+    /// Attributes of the user that go beyond any table, such as `SUPERUSER`.
+    pub attributes: Vec<&'static str>,
+}
+
+/// Selects why the user is an administrator of the tables, as a text; NULL if it is not one. `$1` is a table.
+pub(in crate::store) const ADMINISTERS: &str = "
+SELECT CASE
+    WHEN r.rolsuper THEN 'SUPERUSER'
+    WHEN r.rolcreaterole THEN 'CREATEROLE'
+    ELSE (SELECT 'owner of ' || c.relname FROM pg_class c WHERE c.oid = to_regclass($1::text) AND c.relowner = r.oid)
+    END
+FROM pg_roles r WHERE r.rolname = current_user";
+
+impl Privileges {
+    /// Adds a row of [`HELD`] about `table`.
+    pub fn hold(&mut self, table: &str, right: String, column: Option<String>, role: Option<String>, revoke: Revoke) {
+        // The same privilege may come from several roles, or be granted to all users.
+        let known = self.held.iter_mut().find(|held| {
+            held.table == table && held.right == right && held.columns.iter().eq(&column) && held.revoke == revoke
+        });
+        match (known, role) {
+            (Some(held), Some(role)) => held.roles.push(role),
+            (Some(_), None) => {}
+            (None, role) => {
+                let columns = column.into_iter().collect();
+                let roles = role.into_iter().collect();
+                self.held.push(Held { right, columns, table: table.to_owned(), roles, revoke });
+            }
+        }
+    }
+
+    /// Returns the statements that create a user for the daemon, separate from this one, which administers the tables.
+    pub fn own_user(mut self, needs: &Needs) -> Vec<String> {
+        self.user = if self.user == cure::DAEMON { "mailauth_daemon" } else { cure::DAEMON }.to_owned();
+        let mut statements = vec![format!("CREATE ROLE {} LOGIN PASSWORD '{}'", self.user, cure::PASSWORD)];
+        let schema = self.tables.first().and_then(|(_, quoted)| quoted.split_once('.')).map(|(schema, _)| schema);
+        // All users may use the schema `public`.
+        if let Some(schema) = schema.filter(|schema| *schema != "public") {
+            statements.push(format!("GRANT USAGE ON SCHEMA {schema} TO {}", self.user));
+            statements.push(format!("ALTER ROLE {} SET search_path = {schema}", self.user));
+        }
+        statements.extend(cure::plan(&[], needs, true, &self));
+        statements
+    }
+
+    /// Returns the statements that correct the privileges of the user.
+    pub fn corrections(&self, needs: &Needs, delivers: bool) -> Vec<String> {
+        let mut statements = Vec::new();
+        if !self.attributes.is_empty() {
+            let without: Vec<_> = self.attributes.iter().map(|attribute| format!("NO{attribute}")).collect();
+            statements.push(format!("ALTER ROLE {} {}", self.user, without.join(" ")));
+        }
+        statements.extend(cure::plan(&self.held, needs, delivers, self));
+        statements
+    }
+}
+
+impl Words for Privileges {
+    fn user(&self) -> &str {
+        &self.user
+    }
+
+    fn table(&self, name: &str) -> String {
+        let known = self.tables.iter().find(|(table, _)| table == name);
+        known.map_or_else(|| quote(name), |(_, quoted)| quoted.clone())
+    }
+
+    /// Quotes a column if it is not a plain word in lower case.
+    fn column(&self, name: &str) -> String {
+        let plain = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+        if plain { name.to_owned() } else { quote(name) }
+    }
+}
+
+fn quote(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}

@@ -1,0 +1,536 @@
+//! A pool of connections to one host, and the handling of connections that turn out to be dead.
+//!
+//! A daemon keeps several connections in an `r2d2` pool, whose threads connect in the background; a command keeps one
+//! and starts no thread. A pooled connection is not tested before a read uses it: if it turns out to be dead, the read
+//! is run again, once, on a new connection. After one connection is lost, all that are older are suspect, and are
+//! dropped without being tried. While the database is known to be down, callers get the error at once; `r2d2` keeps
+//! trying to connect, one attempt at a time and with growing pauses, and the first success ends the outage.
+//!
+//! A server that accepts no further connections, because it is full or rejects us, is not down as long as existing
+//! connections still work: callers wait for one of those.
+
+mod link;
+mod probe;
+
+pub(in crate::store) use probe::Probe;
+
+use crate::store::HostState;
+use crate::store::driver::{Connection, Driver, DriverError, Standing};
+use crate::store::hosts::attempts::Attempts;
+use crate::sync::Mutex;
+use link::{Line, Link};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Connection timeout of `r2d2`, whose growing pauses between two attempts to connect are at most half of this.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Interval at which a caller that waits for a connection checks whether waiting is still useful.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Time after the first sign of an outage during which callers still wait for a new connection.
+const GRACE: Duration = Duration::from_millis(200);
+
+/// Maximum age of a pooled connection, long enough for reconnecting not to matter.
+const LIFETIME: Duration = Duration::from_secs(30 * 60);
+
+/// A pool of connections to one host.
+pub(crate) struct Pool {
+    line: Arc<Line>,
+    kept: Kept,
+    deadline: Duration,
+}
+
+/// The connections that a pool keeps.
+enum Kept {
+    /// The connections of a daemon.
+    Many(r2d2::Pool<Manager>),
+    /// The single connection of a command.
+    One(Mutex<Option<Link>>),
+}
+
+/// The failure of some work on a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::store) struct Failed {
+    pub(in crate::store) error: DriverError,
+    /// True if there was a connection and the work on it failed; false if connecting failed.
+    pub(in crate::store) at_work: bool,
+}
+
+impl Failed {
+    fn connecting(error: DriverError) -> Self {
+        Failed { error, at_work: false }
+    }
+
+    fn working(error: DriverError) -> Self {
+        Failed { error, at_work: true }
+    }
+
+    /// Returns true if the same work may succeed on another host.
+    pub(in crate::store) fn is_of_the_host(&self) -> bool {
+        !self.at_work
+            || matches!(
+                self.error,
+                DriverError::Lost(_) | DriverError::Timeout(_) | DriverError::Cancelled(_) | DriverError::Behind(_)
+            )
+    }
+}
+
+/// Makes and checks connections for `r2d2`.
+struct Manager(Arc<Line>);
+
+impl r2d2::ManageConnection for Manager {
+    type Connection = Link;
+    type Error = DriverError;
+
+    fn connect(&self) -> Result<Link, DriverError> {
+        self.0.connect().map(|link| link.counted(&self.0))
+    }
+
+    fn is_valid(&self, link: &mut Link) -> Result<(), DriverError> {
+        link.connection.ping()
+    }
+
+    fn has_broken(&self, link: &mut Link) -> bool {
+        !self.0.is_fit(link)
+    }
+}
+
+/// A connection that is checked out of the pool.
+pub(in crate::store) struct Lease(Held);
+
+enum Held {
+    Pooled(r2d2::PooledConnection<Manager>),
+    Owned(Link),
+}
+
+impl Lease {
+    fn link(&mut self) -> &mut Link {
+        match &mut self.0 {
+            Held::Pooled(pooled) => pooled,
+            Held::Owned(link) => link,
+        }
+    }
+}
+
+impl Pool {
+    /// Creates a pool of up to `size` connections. It connects when the first one is needed.
+    pub(crate) fn many(driver: Arc<dyn Driver>, size: usize, deadline: Duration) -> Self {
+        let attempts = Attempts::of(driver.server_name());
+        let line = Arc::new(Line::new(driver, Some(attempts)));
+        let pool = r2d2::Pool::builder()
+            .max_size(u32::try_from(size).unwrap_or(u32::MAX).max(1))
+            .min_idle(Some(0))
+            .max_lifetime(Some(LIFETIME))
+            .connection_timeout(RETRY)
+            .test_on_check_out(false)
+            .error_handler(Box::new(r2d2::NopErrorHandler))
+            .build_unchecked(Manager(line.clone()));
+        Pool { line, kept: Kept::Many(pool), deadline }
+    }
+
+    /// Creates a pool of one connection that starts no thread.
+    pub(crate) fn one(driver: Arc<dyn Driver>, deadline: Duration) -> Self {
+        Pool { line: Arc::new(Line::new(driver, None)), kept: Kept::One(Mutex::new(None)), deadline }
+    }
+
+    /// Returns the driver that makes the connections.
+    pub(crate) fn driver(&self) -> &dyn Driver {
+        &*self.line.driver
+    }
+
+    /// Runs `work`, which only reads; runs it once more on a new connection if the first turns out to be dead.
+    pub(in crate::store) fn read<T>(
+        &self,
+        mut work: impl FnMut(&mut dyn Connection) -> Result<T, DriverError>,
+    ) -> Result<T, Failed> {
+        let start = Instant::now();
+        let lease = self.acquire(start).map_err(Failed::connecting)?;
+        let outcome = match self.run(lease, &mut work) {
+            Err(DriverError::Lost(_)) if start.elapsed() < self.deadline => {
+                let lease = self.acquire(start).map_err(Failed::connecting)?;
+                self.run(lease, &mut work)
+            }
+            outcome => outcome,
+        };
+        outcome.map_err(Failed::working)
+    }
+
+    /// Returns a connection for a write, after checking that the server answers on it: a write whose outcome is unknown
+    /// cannot be repeated.
+    pub(in crate::store) fn writable(&self) -> Result<Lease, DriverError> {
+        self.living(|link| if link.used { link.connection.ping() } else { Ok(()) }).map(|(lease, ())| lease)
+    }
+
+    /// Asks the host for its current role; returns it with the connection that was used.
+    pub(in crate::store) fn standing(&self) -> Result<(Lease, Standing), DriverError> {
+        self.living(|link| {
+            let begin = Instant::now();
+            let standing = link.connection.standing()?;
+            self.line.answered(begin);
+            Ok(standing)
+        })
+    }
+
+    /// Returns a connection on which `sign` succeeded; a new one if a pooled one is dead.
+    fn living<T>(&self, sign: impl Fn(&mut Link) -> Result<T, DriverError>) -> Result<(Lease, T), DriverError> {
+        let start = Instant::now();
+        let mut again = true;
+        loop {
+            let mut lease = self.acquire(start)?;
+            let link = lease.link();
+            let was_kept = link.used;
+            let begin = Instant::now();
+            match sign(link) {
+                Ok(said) => return Ok((lease, said)),
+                Err(error) => {
+                    self.note(link, &error, begin);
+                    if !was_kept || !again || start.elapsed() >= self.deadline {
+                        return Err(error);
+                    }
+                    again = false;
+                }
+            }
+        }
+    }
+
+    /// Returns a connection to the pool after use.
+    pub(in crate::store) fn give_back(&self, mut lease: Lease) {
+        lease.link().used = true;
+        if let (Held::Owned(link), Kept::One(slot)) = (lease.0, &self.kept)
+            && self.line.is_fit(&link)
+        {
+            *slot.lock() = Some(link);
+        }
+    }
+
+    /// Returns false if it is known that connecting fails and no existing connection answers.
+    pub(in crate::store) fn serves(&self) -> bool {
+        self.line.serves()
+    }
+
+    /// Returns true if the server answered anything after `time`.
+    pub(in crate::store) fn answered_since(&self, time: Instant) -> bool {
+        self.line.answered_since(time)
+    }
+
+    /// Runs `work` once, and returns the connection to the pool.
+    pub(in crate::store) fn run<T>(
+        &self,
+        mut lease: Lease,
+        work: impl FnOnce(&mut dyn Connection) -> Result<T, DriverError>,
+    ) -> Result<T, DriverError> {
+        let link = lease.link();
+        let begin = Instant::now();
+        let outcome = work(&mut *link.connection);
+        match &outcome {
+            Ok(_) => self.line.answered(begin),
+            Err(error) => self.note(link, error, begin),
+        }
+        self.give_back(lease);
+        outcome
+    }
+
+    /// Records what an error on `link`, in work that began at `begin`, says about the connection and the host.
+    fn note(&self, link: &mut Link, error: &DriverError, begin: Instant) {
+        if !link.connection.is_broken() {
+            return;
+        }
+        link.spent = true;
+        if matches!(error, DriverError::Behind(_)) {
+            return;
+        }
+        if !matches!(error, DriverError::Timeout(_)) {
+            self.line.lost(link);
+            self.line.failed(error.clone());
+        } else if self.line.answered_since(begin) {
+            // One statement was slow. Others were answered meanwhile, so the server does not hang.
+            self.line.failed(error.clone());
+        } else {
+            self.line.lost(link);
+            self.line.mark_frozen(error.clone());
+        }
+    }
+
+    /// Returns a connection that is usable as far as is known. Waits at most until the deadline counted from `start`.
+    fn acquire(&self, start: Instant) -> Result<Lease, DriverError> {
+        match &self.kept {
+            Kept::One(slot) => {
+                let kept = slot.lock().take();
+                match kept.filter(|link| self.line.is_fit(link)) {
+                    Some(link) => Ok(Lease(Held::Owned(link))),
+                    None => self.line.connect().map(|link| Lease(Held::Owned(link.counted(&self.line)))),
+                }
+            }
+            Kept::Many(pool) => self.check_out(pool, start).map(|pooled| Lease(Held::Pooled(pooled))),
+        }
+    }
+
+    /// Takes a usable connection from the `r2d2` pool, and waits for one at most until the deadline counted from
+    /// `start`.
+    fn check_out(
+        &self,
+        pool: &r2d2::Pool<Manager>,
+        start: Instant,
+    ) -> Result<r2d2::PooledConnection<Manager>, DriverError> {
+        loop {
+            // An unusable connection is dropped on its return, so this takes at most one round per pooled connection.
+            while let Some(pooled) = pool.try_get() {
+                if self.line.is_fit(&pooled) {
+                    return Ok(pooled);
+                }
+            }
+            let left = self.deadline.saturating_sub(start.elapsed());
+            let verdict = self.verdict(left);
+            // A call with a zero timeout still makes the pool connect, if nothing else does: this ends an outage.
+            let wait = if verdict.is_none() { left.min(LOOK) } else { Duration::ZERO };
+            match (pool.get_timeout(wait), verdict) {
+                (Ok(pooled), _) if self.line.is_fit(&pooled) => return Ok(pooled),
+                (_, Some(error)) => return Err(error),
+                _ => {}
+            }
+        }
+    }
+
+    /// Returns the error for a caller that finds no connection; `None` if it should wait for one.
+    fn verdict(&self, left: Duration) -> Option<DriverError> {
+        // A server that accepts no more connections still serves those in use, and they are returned to the pool.
+        let served = self.line.serves();
+        if let Some(outage) = &*self.line.outage()
+            && (left.is_zero() || (outage.since.elapsed() > GRACE && !served))
+        {
+            return Some(outage.error.clone());
+        }
+        left.is_zero().then_some(DriverError::Timeout(self.deadline))
+    }
+
+    /// Returns the last known state of the host, without asking it.
+    pub(crate) fn state(&self) -> HostState {
+        self.line.state()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::driver::fake::{Fake, FakeDriver, touch};
+    use std::sync::atomic::Ordering;
+
+    const DEADLINE: Duration = Duration::from_secs(2);
+
+    fn pools() -> [(Arc<Fake>, Pool); 2] {
+        let (one, many) = (Arc::new(Fake::default()), Arc::new(Fake::default()));
+        let single = Pool::one(Arc::new(FakeDriver(one.clone())), DEADLINE);
+        let pooled = Pool::many(Arc::new(FakeDriver(many.clone())), 4, DEADLINE);
+        [(one, single), (many, pooled)]
+    }
+
+    /// Makes a pool open all its four connections, and returns them.
+    fn fill(pool: &Pool) {
+        let all = std::sync::Barrier::new(4);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    pool.read(|_| {
+                        all.wait();
+                        Ok(())
+                    })
+                });
+            }
+        });
+    }
+
+    #[test]
+    fn a_read_survives_a_dead_pooled_connection() {
+        for (fake, pool) in pools() {
+            pool.read(touch).unwrap();
+            fake.restart();
+            pool.read(touch).unwrap();
+            assert_eq!(fake.failed(), 1);
+        }
+    }
+
+    #[test]
+    fn a_read_runs_at_most_twice_and_a_write_once() {
+        for (_, pool) in pools() {
+            let mut tries = 0;
+            let lost = || DriverError::Lost("again".into());
+            let read: Result<(), _> = pool.read(|_| {
+                tries += 1;
+                Err(lost())
+            });
+            assert_eq!(read, Err(Failed::working(lost())));
+            assert_eq!(tries, 2);
+            let write: Result<(), _> = pool.run(pool.writable().unwrap(), |_| {
+                tries += 1;
+                Err(lost())
+            });
+            assert!(write.is_err());
+            assert_eq!(tries, 3);
+        }
+    }
+
+    #[test]
+    fn a_write_is_not_sent_on_a_dead_pooled_connection() {
+        for (fake, pool) in pools() {
+            pool.read(touch).unwrap();
+            fake.restart();
+            pool.run(pool.writable().unwrap(), touch).unwrap();
+            assert_eq!((fake.pings.load(Ordering::SeqCst), fake.failed()), (1, 1), "the ping failed, and nothing else");
+        }
+    }
+
+    #[test]
+    fn reads_are_not_preceded_by_pings() {
+        for (fake, pool) in pools() {
+            (0..10).for_each(|_| pool.read(touch).unwrap());
+            assert_eq!((fake.pings.load(Ordering::SeqCst), fake.connects.load(Ordering::SeqCst)), (0, 1));
+        }
+    }
+
+    #[test]
+    fn after_one_loss_all_older_connections_are_dropped_untried() {
+        let [_, (fake, pool)] = pools();
+        fill(&pool);
+        fake.restart();
+        (0..20).for_each(|_| pool.read(touch).unwrap());
+        fill(&pool);
+        assert_eq!(fake.failed(), 1);
+    }
+
+    #[test]
+    fn an_outage_is_reported_at_once_and_ends_by_itself() {
+        let [_, (fake, pool)] = pools();
+        pool.read(touch).unwrap();
+        fake.away.store(true, Ordering::SeqCst);
+        fake.restart();
+        assert!(pool.read(touch).is_err());
+        let start = Instant::now();
+        (0..100).for_each(|_| assert!(pool.read(touch).is_err()));
+        assert!(start.elapsed() < DEADLINE / 2, "{:?}", start.elapsed());
+        fake.away.store(false, Ordering::SeqCst);
+        while pool.read(touch).is_err() {
+            assert!(start.elapsed() < Duration::from_secs(60), "no recovery");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    #[test]
+    fn the_state_shows_an_outage_and_keeps_its_last_error() {
+        for (fake, pool) in pools() {
+            let fresh = pool.state();
+            assert_eq!((fresh.place.as_str(), fresh.live, fresh.latency, fresh.last_error), ("fake", true, None, None));
+            pool.read(touch).unwrap();
+            assert!(pool.state().latency.is_some());
+            fake.away.store(true, Ordering::SeqCst);
+            fake.restart();
+            assert!(pool.read(touch).is_err());
+            let away = pool.state();
+            assert!(!away.live && away.last_error.is_some_and(|(what, _)| what == "away"));
+            fake.away.store(false, Ordering::SeqCst);
+            let start = Instant::now();
+            while pool.read(touch).is_err() {
+                assert!(start.elapsed() < Duration::from_secs(60), "no recovery");
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            let back = pool.state();
+            assert!(back.live && back.last_error.is_some_and(|(what, ago)| what == "away" && ago > Duration::ZERO));
+        }
+    }
+
+    #[test]
+    fn a_full_server_is_live_and_asked_for_more_less_and_less_often() {
+        let [_, (fake, pool)] = pools();
+        pool.read(touch).unwrap();
+        fake.full.store(true, Ordering::SeqCst);
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_secs(3) {
+            std::thread::scope(|scope| {
+                for _ in 0..8 {
+                    scope.spawn(|| pool.read(touch).unwrap());
+                }
+            });
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert!(pool.serves() && pool.state().live && pool.state().full);
+        let asked = fake.connects.load(Ordering::SeqCst);
+        // The first connection, all eight at once when the server turns out to be full, then pauses that double from 50
+        // ms.
+        assert!((2..=16).contains(&asked), "connected {asked} times");
+        fake.full.store(false, Ordering::SeqCst);
+        fill(&pool);
+        assert!(!pool.state().full);
+    }
+
+    #[test]
+    fn a_server_that_is_full_from_the_start_is_reported_at_once() {
+        for (fake, pool) in pools() {
+            fake.full.store(true, Ordering::SeqCst);
+            let failed = pool.read(touch).unwrap_err();
+            assert_eq!(failed.error, DriverError::Full("too many connections".into()));
+            assert!(!pool.serves() && pool.state().full && pool.state().live);
+            let start = Instant::now();
+            assert!(pool.read(touch).is_err() && start.elapsed() < DEADLINE, "{:?}", start.elapsed());
+        }
+    }
+
+    #[test]
+    fn while_a_server_is_away_one_attempt_to_connect_runs_at_a_time() {
+        let [_, (fake, pool)] = pools();
+        fake.connect_takes.store(300, Ordering::SeqCst);
+        fake.away.store(true, Ordering::SeqCst);
+        assert!(pool.read(touch).is_err());
+        fake.most_at_once.store(0, Ordering::SeqCst);
+        let before = fake.connects.load(Ordering::SeqCst);
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_secs(4) {
+            std::thread::scope(|scope| {
+                for _ in 0..8 {
+                    scope.spawn(|| assert!(pool.read(touch).is_err()));
+                }
+            });
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert!(fake.most_at_once.load(Ordering::SeqCst) <= 1, "{:?}", fake.most_at_once);
+        let tried = fake.connects.load(Ordering::SeqCst) - before;
+        assert!((2..=9).contains(&tried), "{tried} attempts in 4 s");
+    }
+
+    #[test]
+    fn one_slow_statement_among_others_is_not_an_outage() {
+        let [_, (_, pool)] = pools();
+        std::thread::scope(|scope| {
+            let slow = scope.spawn(|| {
+                pool.read(|connection| {
+                    std::thread::sleep(Duration::from_millis(100));
+                    connection.batch("break")?;
+                    Err::<(), _>(DriverError::Timeout(DEADLINE))
+                })
+            });
+            while !slow.is_finished() {
+                pool.read(touch).unwrap();
+            }
+            assert_eq!(slow.join().unwrap().unwrap_err().error, DriverError::Timeout(DEADLINE));
+        });
+        assert!(pool.state().live && pool.serves());
+        pool.read(touch).unwrap();
+    }
+
+    #[test]
+    fn read_waits_for_a_pooled_connection_when_the_server_is_full() {
+        let [_, (fake, pool)] = pools();
+        pool.read(touch).unwrap();
+        fake.full.store(true, Ordering::SeqCst);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    pool.read(|connection| {
+                        std::thread::sleep(Duration::from_millis(60));
+                        touch(connection)
+                    })
+                    .unwrap();
+                });
+            }
+        });
+    }
+}
