@@ -1,5 +1,7 @@
 //! README.md and the pages in docs/ are correct: their blocks are run as printed, and what they name exists.
 
+#[path = "readme/claims.rs"]
+mod claims;
 #[path = "readme/host.rs"]
 mod host;
 #[path = "readme/page.rs"]
@@ -7,22 +9,19 @@ mod page;
 #[path = "readme/terminal.rs"]
 mod terminal;
 
-use host::{CONFIG, Host, is_in_repository, somebody};
-use mailauth_core::authenticate::{No, NotNow};
+use host::{CONFIG, Host, member_of};
 use mailauth_tests::exim::{Exim, maildir};
 use mailauth_tests::imap::Imap;
 use mailauth_tests::people::{CHEAP_HASH, PASSWORD, UNKNOWN, people};
 use mailauth_tests::pop3::Pop3;
 use mailauth_tests::wire::{Manner, ask, auth, login};
 use mailauth_tests::{
-    Accounts, Kind, MailHost, Mailauth, MariaDb, Postgres, as_user, eventually, output_with_input, program, run,
+    Accounts, Kind, MailHost, Mailauth, MariaDb, Postgres, as_user, eventually, output_with_input, run,
 };
 use page::{Kind as PieceKind, Piece, page, pages, text_of};
-use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,10 +30,7 @@ const ACCOUNTS: &str = "docs/accounts.md";
 const DATABASES: &str = "docs/databases.md";
 const COURIER: &str = "docs/courier.md";
 const EXIM: &str = "docs/exim.md";
-const POSTFIX: &str = "docs/postfix.md";
 const CHECKPASSWORD: &str = "docs/checkpassword.md";
-const QUOTAS: &str = "docs/quotas.md";
-const TROUBLESHOOTING: &str = "docs/troubleshooting.md";
 
 /// The account that the page makes.
 const ANNA: &str = "anna@example.org";
@@ -44,16 +40,6 @@ fn blocks(name: &str) -> Vec<Piece> {
     let blocks: Vec<Piece> = page(name).into_iter().filter(|piece| piece.language().is_some()).collect();
     assert!(!blocks.is_empty(), "{name} has no block");
     blocks
-}
-
-#[test]
-fn every_block_is_on_a_page_that_is_run() {
-    // All blocks of a page are run, by tests/quota_programs.rs for quotas, by tests/postfix.rs for Postfix, by
-    // tests/exim.rs for the forms of Exim's configuration that are not the first one, and otherwise by tests below.
-    let run = [INSTALL, ACCOUNTS, DATABASES, COURIER, EXIM, POSTFIX, CHECKPASSWORD, QUOTAS];
-    for piece in pages().iter().filter(|piece| piece.language().is_some()) {
-        assert!(run.contains(&piece.page.as_str()), "{piece:?}");
-    }
 }
 
 #[test]
@@ -84,7 +70,7 @@ fn logs_in(host: &Host) {
     assert_eq!(Pop3::connect(pop3.port()).login(ANNA, PASSWORD), "+OK logged in.", "{}", host.log());
 }
 
-/// Exim as printed.
+/// Tests that the printed configuration of Exim authenticates, refuses and delivers.
 fn sends_and_receives(host: &Host) {
     let mut exim = Exim::on(Arc::clone(&host.host));
     exim.start();
@@ -105,7 +91,7 @@ fn sends_and_receives(host: &Host) {
     assert_eq!(exim.log("paniclog"), "");
 }
 
-/// The lines of the page for a POP3 service, each of which is what tcpserver starts for a connection.
+/// Runs the printed lines for a POP3 service, as tcpserver does for each connection.
 fn logs_in_by_checkpassword(host: &Host) {
     let blocks = indented(CHECKPASSWORD);
     let [build, services, _dovecot] = &blocks[..] else {
@@ -133,13 +119,13 @@ fn logs_in_by_each(host: &Host, services: &str) {
     }
 }
 
-/// The indented blocks of a page.
+/// Returns the indented blocks of a page.
 fn indented(name: &str) -> Vec<String> {
     let pieces = page(name).into_iter().filter(|piece| piece.kind == PieceKind::Indented);
     pieces.map(|piece| piece.text).collect()
 }
 
-/// That it ended well is known; and this is what its commands say.
+/// Checks the output of the commands in the last block; that they succeed was checked when they ran.
 fn the_last_block_did_what_it_says(host: &Host) {
     let said = run(&mut host.shell(&format!("authtest {ANNA} 2>&1")));
     for line in [
@@ -165,14 +151,14 @@ fn the_last_block_did_what_it_says(host: &Host) {
 
 fn the_socket_is_for_its_group(host: &Host) {
     let socket = host.host.socket();
-    let answer = as_user(somebody("courier"), || login(&socket, ANNA, PASSWORD));
-    assert_eq!(answer.word(), "ACCOUNT", "the group of the page may ask");
-    as_user(somebody("nobody"), || UnixStream::connect(&socket)).expect_err("nobody else may");
-    // Nor may anybody else read the hashes.
+    let answer = as_user(member_of("courier"), || login(&socket, ANNA, PASSWORD));
+    assert_eq!(answer.word(), "ACCOUNT", "members of the printed group may ask");
+    as_user(member_of("nobody"), || UnixStream::connect(&socket)).expect_err("other users may not connect");
+    // Other users may not read the hashes either.
     let database = host.host.inside("/var/lib/mailauth/mail.db");
     let reader = host.outcome(&format!(
         "setpriv --reuid={} --regid=courier --clear-groups cat /var/lib/mailauth/mail.db",
-        somebody("courier").uid
+        member_of("courier").uid
     ));
     assert!(database.exists() && reader.0 == Some(1), "{reader:?}");
 }
@@ -188,7 +174,7 @@ fn services_are_what_is_set(host: &Host) {
     }
 }
 
-/// How maildrop ends.
+/// Returns the exit code of maildrop.
 fn deliver(host: &Host, options: &str) -> Option<i32> {
     host.outcome(&format!("echo 'Subject: more' | maildrop {options} {ANNA}")).0
 }
@@ -276,8 +262,7 @@ struct ForeignAccounts<'a> {
     run: &'a dyn Fn(&str) -> String,
 }
 
-/// The configuration is as printed, but for the servers' port, which is not the usual one. Their names lead to the
-/// loopback.
+/// Tests the printed configuration. Only the port of the servers differs, and their names resolve to the loopback.
 fn serves_from(accounts: &ForeignAccounts<'_>) {
     let host = Host::new();
     let mut config = accounts.config.clone();
@@ -299,7 +284,7 @@ fn serves_from(accounts: &ForeignAccounts<'_>) {
     owner(&format!("account import - <<'.'\nlogin,password,uid,gid\n{ANNA},{CHEAP_HASH},5000,5000\n.\n"));
     let grants = text_of(accounts.grants);
     (accounts.run)(&grants);
-    // The lines for a daemon's user stand in comments at the head, a little to the right.
+    // The statements for a daemon's user are in the comments at the top, indented.
     for line in grants
         .lines()
         .filter_map(|line| line.strip_prefix("--   "))
@@ -346,7 +331,7 @@ fn the_log_line_is_what_the_daemon_writes() {
     assert_eq!(without_numbers(line), without_numbers(shown.text.trim_end()));
 }
 
-/// The time of day and the duration differ.
+/// Returns the line without the time of day and the duration, which differ.
 fn without_numbers(line: &str) -> String {
     let from_level = line.find("INFO").map_or(line, |start| &line[start..]);
     let words = from_level.split(' ').map(|word| match word.strip_prefix("ms=") {
@@ -354,197 +339,4 @@ fn without_numbers(line: &str) -> String {
         _ => word,
     });
     words.collect::<Vec<_>>().join(" ")
-}
-
-#[test]
-fn every_command_line_is_understood() {
-    let mut lines = BTreeSet::new();
-    for piece in pages() {
-        lines.extend(piece.spans());
-        if piece.kind != PieceKind::Prose {
-            lines.extend(piece.text.lines().map(|line| match line.strip_prefix("cargo run --release --bin ") {
-                Some(ours) => ours.replacen(" -- ", " ", 1),
-                None => line.to_owned(),
-            }));
-        }
-    }
-    lines.retain(|line| line.starts_with("mailauth "));
-    assert!(lines.contains("mailauth try") && lines.len() > 8, "{lines:?}");
-    let programs = program("mailauth").parent().expect("a folder").display().to_string();
-    for line in lines {
-        // Options and values are read before this one, and refused if they are none.
-        run(Command::new("sh")
-            .args(["-ec", &format!("{line} --help")])
-            .env("PATH", format!("{programs}:/usr/bin:/bin")));
-    }
-}
-
-#[test]
-fn every_key_and_file_that_is_named_exists() {
-    let mut section = String::new();
-    let mut keys = BTreeSet::new();
-    let sample = text_of("mailauth.toml");
-    for line in sample.lines() {
-        match line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
-            Some(name) => {
-                section = name.to_owned();
-                keys.insert(format!("[{section}]"));
-            }
-            None => keys.extend(
-                line.strip_prefix('#')
-                    .and_then(|line| line.split_once(" = "))
-                    .map(|(name, _)| [format!("[{section}] {name}"), name.to_owned()])
-                    .into_iter()
-                    .flatten(),
-            ),
-        }
-    }
-    let pages = pages();
-    let all_spans = || pages.iter().flat_map(|piece| piece.spans().into_iter().map(|span| (piece.page.as_str(), span)));
-    // A span is a key if it begins with a section, or consists of words joined by underscores. The page about security
-    // also has names of tests, which tests/security_page.rs looks for.
-    let is_key = |(page, span): &(&str, String)| {
-        let is_word = span.contains('_') && span.chars().all(|c| c == '_' || c.is_ascii_lowercase());
-        span.starts_with('[') || is_word && *page != "docs/security.md"
-    };
-    let named: Vec<_> = all_spans().filter(is_key).collect();
-    assert!(named.len() > 5, "{named:?}");
-    let tables = text_of("schema/sqlite.sql");
-    let is_column = |name: &str| tables.lines().any(|line| line.split_whitespace().next() == Some(name));
-    let roles_and_metrics = [text_of("schema/grants.postgres.sql"), sources(&["mailauth-"])].concat();
-    for (page, key) in named {
-        if key.starts_with("mailauth_") {
-            assert!(roles_and_metrics.contains(&key), "{page}: there is no role and no metric {key}");
-            continue;
-        }
-        // Some are shown with a value.
-        let key = key.split(" = ").next().unwrap_or_default();
-        assert!(keys.contains(key) || is_column(key), "{page}: neither mailauth.toml nor a table has {key}");
-    }
-    let is_file = |(_, span): &(&str, String)| {
-        !span.contains([' ', '@']) && !span.starts_with(['/', '?']) && (span.contains('/') || span.ends_with(".toml"))
-    };
-    let named: Vec<_> = all_spans().filter(is_file).collect();
-    assert!(named.len() > 2, "{named:?}");
-    for (page, file) in named {
-        assert!(is_in_repository(&file), "{page}: there is no {file}");
-    }
-}
-
-/// The Rust sources below the folders of the repository whose names begin like this, without the line breaks that `\` escapes.
-fn sources(prefixes: &[&str]) -> String {
-    fn add(folder: &Path, text: &mut String) {
-        for entry in fs::read_dir(folder).expect("a folder") {
-            let path = entry.expect("an entry").path();
-            if path.is_dir() {
-                add(&path, text);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let source = fs::read_to_string(&path).expect("a source");
-                let mut lines = source.split("\\\n");
-                *text += lines.next().unwrap_or_default();
-                lines.for_each(|line| *text += line.trim_start());
-            }
-        }
-    }
-    let mut text = String::new();
-    for entry in fs::read_dir(page::repository()).expect("the repository") {
-        let entry = entry.expect("an entry");
-        let name = entry.file_name().into_string().expect("a name");
-        if entry.path().is_dir() && prefixes.iter().any(|prefix| name.starts_with(prefix)) {
-            add(&entry.path(), &mut text);
-        }
-    }
-    text
-}
-
-/// The first columns of the tables of the page about troubleshooting, from the heading to the next one.
-fn first_column(heading: &str) -> Vec<String> {
-    let pieces = page(TROUBLESHOOTING).into_iter().filter(|piece| piece.heading == heading);
-    let cells = pieces.flat_map(|piece| {
-        let rows = piece.text.lines().filter_map(|line| line.strip_prefix("| `"));
-        rows.filter_map(|row| row.split_once("` |")).map(|(cell, _)| cell.replace("`<br>`", "\n")).collect::<Vec<_>>()
-    });
-    let cells: Vec<String> = cells.flat_map(|cell| cell.lines().map(str::to_owned).collect::<Vec<_>>()).collect();
-    assert!(!cells.is_empty(), "{TROUBLESHOOTING} has no table under {heading:?}");
-    cells
-}
-
-#[test]
-fn every_reason_in_the_log_is_explained() {
-    let explained = first_column("Reasons in the log");
-    let all: BTreeSet<&str> = No::CODES.into_iter().chain(NotNow::CODES).collect();
-    for code in &all {
-        assert!(explained.iter().any(|reason| reason == code), "{TROUBLESHOOTING} does not explain {code}");
-    }
-    for reason in &explained {
-        assert!(all.contains(reason.as_str()), "{TROUBLESHOOTING} explains {reason}, which does not exist");
-    }
-}
-
-#[test]
-fn every_message_that_is_explained_exists() {
-    // Messages of other programs are those that the tests expect.
-    let sources = sources(&["mailauth-", "tests"]);
-    for heading in ["At the start", "Clients and sockets", "Databases", "Mailboxes and mail"] {
-        for message in first_column(heading) {
-            for part in message.split('…').map(str::trim).filter(|part| !part.is_empty()) {
-                assert!(
-                    sources.contains(part),
-                    "{TROUBLESHOOTING}, {heading}: no program says {part:?} of {message:?}"
-                );
-            }
-        }
-    }
-}
-
-/// The places that a page links to, as they are written.
-fn links(name: &str) -> Vec<String> {
-    let text = text_of(name);
-    let after = text.split("](").skip(1);
-    after.filter_map(|rest| rest.split_once(')')).map(|(target, _)| target.to_owned()).collect()
-}
-
-/// The name that a heading has in a link: GitHub's and mdBook's form.
-fn anchor(heading: &str) -> String {
-    let letters = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
-    letters.map(|c| if c == ' ' { '-' } else { c.to_ascii_lowercase() }).collect()
-}
-
-#[test]
-fn every_link_leads_to_a_file_and_a_heading() {
-    let mut count = 0;
-    let others = ["ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"].map(str::to_owned);
-    for name in page::names().into_iter().chain(others) {
-        let folder = Path::new(&name).parent().expect("a folder");
-        for link in links(&name).iter().filter(|link| !link.contains("://")) {
-            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
-            let path = if file.is_empty() { name.clone() } else { folder.join(file).display().to_string() };
-            assert!(is_in_repository(&path), "{name} links to {link}");
-            if !heading.is_empty() {
-                let anchors: Vec<String> = text_of(&path)
-                    .lines()
-                    .filter(|line| line.starts_with('#'))
-                    .map(|line| anchor(line.trim_start_matches(['#', ' '])))
-                    .collect();
-                assert!(
-                    anchors.iter().any(|anchor| anchor == heading),
-                    "{name} links to {link}; there are {anchors:?}"
-                );
-            }
-            count += 1;
-        }
-    }
-    assert!(count > 10, "{count}");
-}
-
-#[test]
-fn the_book_has_every_page() {
-    let listed = links("docs/SUMMARY.md");
-    for name in page::names().iter().filter_map(|name| name.strip_prefix("docs/")) {
-        assert!(listed.iter().any(|link| link == name), "docs/SUMMARY.md lacks {name}");
-        assert!(links("README.md").contains(&format!("docs/{name}")), "README.md does not link to {name}");
-    }
-    for link in listed.iter().filter(|link| !link.is_empty()) {
-        assert!(is_in_repository(&format!("docs/{link}")), "docs/SUMMARY.md lists {link}");
-    }
 }

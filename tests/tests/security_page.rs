@@ -1,9 +1,9 @@
-//! The tests that `docs/security.md` names are there, where it says.
+//! The tests that `docs/security.md` names exist in the files that it names.
 
 use std::fs;
 use std::path::Path;
 
-/// The last column of each row: files, each with the names of tests in it.
+/// Returns the last column of each row: files, each with the names of tests in it.
 fn named(page: &str) -> Vec<(String, Vec<String>)> {
     let mut named = Vec::new();
     for line in page.lines().filter(|line| line.starts_with("| ") && line.ends_with('|')) {
@@ -22,7 +22,7 @@ fn named(page: &str) -> Vec<(String, Vec<String>)> {
 }
 
 #[test]
-fn every_test_that_the_security_page_names_is_in_the_file_that_it_names() {
+fn the_tests_that_the_security_page_names_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let page = fs::read_to_string(root.join("docs/security.md")).expect("the page");
     let named = named(&page);

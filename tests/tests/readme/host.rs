@@ -19,7 +19,7 @@ pub const CONFIG: &str = "/etc/mailauth/mailauth.toml";
 const UNITS: &str = "/etc/systemd/system";
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Debian has no qmail. These do what a login by USER and PASS takes of its programs, and what they insist on.
+/// Debian has no qmail. These scripts do what its programs do for a login by USER and PASS.
 const QMAIL: [(&str, &str); 2] =
     [("qmail-popup", include_str!("qmail-popup.sh")), ("qmail-pop3d", include_str!("qmail-pop3d.sh"))];
 
@@ -56,7 +56,7 @@ impl Host {
         Host { host: Arc::new(MailHost::with_own(&Exim::OWN)), files, server: None }
     }
 
-    /// The static build is there, by the line of the page.
+    /// Provides the static build, made by the command that the page prints.
     pub fn have_static_build(&self) {
         let built = static_program("mailauth-pop3");
         let folder = built.parent().expect("a folder");
@@ -66,7 +66,7 @@ impl Host {
         symlink(folder, place.join("release")).expect("a link");
     }
 
-    /// Does what a block of the page is there for.
+    /// Follows a block of a page: runs it, or writes the file that it prints.
     pub fn follow(&mut self, block: &Piece) {
         let text = &block.text;
         match block.language() {
@@ -103,13 +103,13 @@ impl Host {
         fs::write(&path, text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     }
 
-    /// The same, for the eyes of root alone.
+    /// Writes a file of the host that only root can read.
     pub fn write_secret(&self, path: &str, text: &str) {
         self.write(path, text);
         fs::set_permissions(self.host.inside(path), Permissions::from_mode(0o600)).expect("its mode");
     }
 
-    /// A command as root types it at the clone of the repository.
+    /// Returns a command that root runs in the clone of the repository.
     pub fn shell(&self, line: &str) -> Command {
         self.typed(&["sh", "-ec", line])
     }
@@ -121,7 +121,7 @@ impl Host {
         command
     }
 
-    /// How it ends, and all that it says.
+    /// Runs a command, and returns its exit code and all of its output.
     pub fn outcome(&self, line: &str) -> (Option<i32>, String) {
         let Output { status, stdout, stderr } = output_with_input(&mut self.shell(line), "");
         (status.code(), String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned())
@@ -156,7 +156,7 @@ impl Host {
         self.server = Some(Server::start(&self.host, &self.files, unit, &mailboxes));
     }
 
-    /// The daemon as somebody starts it by hand.
+    /// Starts the daemon by hand, without a unit.
     pub fn start_by_hand(&self) -> Child {
         let mut command = self.host.plain_command(program("mailauth-courier"));
         command.current_dir("/").stdin(Stdio::null());
@@ -164,17 +164,17 @@ impl Host {
         Child::spawn(command)
     }
 
-    /// What the daemon has logged.
+    /// Returns the log of the daemon.
     pub fn log(&self) -> String {
         fs::read_to_string(self.files.join("log")).unwrap_or_default()
     }
 
-    /// `systemctl reload`.
+    /// Reloads the daemon, as `systemctl reload` does.
     pub fn reload(&self) {
         self.server.as_ref().expect("a running daemon").reload();
     }
 
-    /// `systemctl stop`.
+    /// Stops the daemon, as `systemctl stop` does.
     pub fn stop(&mut self) {
         let mut server = self.server.take().expect("a running daemon");
         server.process.signal(Signal::TERM);
@@ -206,7 +206,7 @@ impl Server {
         server
     }
 
-    /// What the daemon tells systemd next.
+    /// Waits until the daemon reports this state to systemd.
     fn expect(&self, state: &str) {
         expect(&self.says, state);
     }
@@ -226,7 +226,7 @@ fn expect(says: &UnixDatagram, state: &str) {
     assert_eq!(told.lines().next(), Some(state));
 }
 
-/// A service, with the user, the groups, the capabilities and the folder that its unit gives it.
+/// Returns the command of a service, with the user, the groups, the capabilities and the folder of its unit.
 fn as_its_unit_says(host: &MailHost, unit: &HashMap<String, String>, notify: &str, log: &File) -> Command {
     let number = |kind: &str, name: &str| -> u32 {
         let found = run(host.command("getent").args([kind, name]));
@@ -258,12 +258,12 @@ fn as_its_unit_says(host: &MailHost, unit: &HashMap<String, String>, notify: &st
     command
 }
 
-/// Somebody who is not root, and has the group of this user alone.
-pub fn somebody(like: &str) -> User {
+/// Returns a user that is not root and has only the group of `like`.
+pub fn member_of(like: &str) -> User {
     User { uid: User::named("nobody").uid, gid: User::named(like).gid }
 }
 
-/// Whether the page names a file of the repository.
+/// Returns true if the repository has this file.
 pub fn is_in_repository(name: &str) -> bool {
     repository().join(name).exists()
 }

@@ -25,7 +25,7 @@ pub enum Kind {
 }
 
 impl Piece {
-    /// The language of a block between fences.
+    /// Returns the language of a block between fences.
     pub fn language(&self) -> Option<&str> {
         match &self.kind {
             Kind::Fenced(language) => Some(language),
@@ -33,7 +33,7 @@ impl Piece {
         }
     }
 
-    /// What a paragraph shows as code.
+    /// Returns the code spans of a paragraph.
     pub fn spans(&self) -> Vec<String> {
         match self.kind {
             Kind::Prose => {
@@ -46,18 +46,18 @@ impl Piece {
     }
 }
 
-/// The root of the repository.
+/// Returns the root of the repository.
 pub fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the repository")
 }
 
-/// A file of the repository.
+/// Returns the text of a file of the repository.
 pub fn text_of(name: &str) -> String {
     let path: PathBuf = repository().join(name);
     std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
-/// Names of README.md and of the pages in docs/.
+/// Returns the names of README.md and of the pages in docs/.
 pub fn names() -> Vec<String> {
     let folder = std::fs::read_dir(repository().join("docs")).expect("docs/");
     let names = folder.map(|entry| entry.expect("an entry").file_name().into_string().expect("a name"));
@@ -68,12 +68,12 @@ pub fn names() -> Vec<String> {
     names
 }
 
-/// All pieces of README.md and of the pages in docs/.
+/// Returns all pieces of README.md and of the pages in docs/.
 pub fn pages() -> Vec<Piece> {
     names().iter().flat_map(|name| page(name)).collect()
 }
 
-/// The pieces of one page.
+/// Returns the pieces of one page.
 pub fn page(name: &str) -> Vec<Piece> {
     let text = text_of(name);
     let mut lines = text.lines();

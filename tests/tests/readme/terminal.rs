@@ -1,4 +1,4 @@
-//! Somebody at a terminal, who types what the page prints.
+//! A terminal at which the commands of a page are typed.
 
 use mailauth_tests::on_a_terminal;
 use mailauth_tests::people::PASSWORD;
