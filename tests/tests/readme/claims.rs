@@ -217,3 +217,11 @@ fn the_book_has_every_page() {
         assert!(is_in_repository(&format!("docs/{link}")), "docs/SUMMARY.md lists {link}");
     }
 }
+
+#[test]
+fn the_changelog_begins_with_this_version() {
+    let changelog = text_of("CHANGELOG.md");
+    let versions = changelog.lines().filter_map(|line| line.strip_prefix("## ["));
+    let mut versions = versions.filter_map(|line| line.split_once(']')).map(|(version, _)| version);
+    assert_eq!(versions.find(|version| *version != "Unreleased"), Some(env!("CARGO_PKG_VERSION")));
+}
