@@ -254,7 +254,7 @@ fn tls(url: &DatabaseUrl, report: &StoreReport, findings: &mut Findings) {
         Some(tls) => findings.add("tls", State::Ok, tls.clone()),
         None if near => {
             let socket = "?socket=PATH in [database] url, the server's unix socket,";
-            match (&report.known_by, &server.socket) {
+            match (&report.authenticated_by, &server.socket) {
                 (Some(how), Some(_)) => {
                     findings.add("tls", State::Ok, format!("none, and the server is on this machine, known by {how}"));
                 }
@@ -337,8 +337,8 @@ mod tests {
     #[test]
     fn a_connection_in_clear_is_fine_on_the_same_machine_alone() {
         let look = |url: &str, tls: Option<&str>| {
-            let known_by = Some("its user, mysql".to_owned());
-            let report = StoreReport { tls: tls.map(str::to_owned), known_by, ..StoreReport::default() };
+            let authenticated_by = Some("its user, mysql".to_owned());
+            let report = StoreReport { tls: tls.map(str::to_owned), authenticated_by, ..StoreReport::default() };
             states(|findings| super::tls(&url.parse().unwrap(), &report, findings))
                 .into_iter()
                 .map(|found| found.0)

@@ -1,7 +1,7 @@
 //! The parts that answer, put together from a configuration.
 //!
-//! [`Backend`] is the one place where the store, what is kept in front of it and the two that decide are wired. A daemon
-//! has all the layers, from the top down:
+//! [`Backend`] is the one place where the store, what is kept in front of it and the two that decide are wired. A
+//! daemon has all the layers, from the top down:
 //!
 //! ```text
 //! Authenticator   logins: verified passwords ([cache]), throttle ([throttle])
@@ -14,7 +14,7 @@
 //! A command, which answers once and ends, asks the database directly and remembers nothing.
 
 use crate::authenticate::Authenticator;
-use crate::config::{CacheConfig, Config, DatabaseUrl};
+use crate::config::{CacheConfig, Config};
 use crate::counters::Counters;
 use crate::quota::mailboxes::{Here, Mailboxes};
 use crate::routing::Router;
@@ -80,8 +80,8 @@ impl Default for DaemonState {
 }
 
 impl Backend {
-    /// Opens the backend of a program that answers many requests: with connections in a pool, the caches of `[cache]`, the
-    /// snapshot of `[outage]` and the throttle of `[throttle]`, whose counts are lost when the process ends.
+    /// Opens the backend of a program that answers many requests: with connections in a pool, the caches of `[cache]`,
+    /// the snapshot of `[outage]` and the throttle of `[throttle]`, whose counts are lost when the process ends.
     ///
     /// No connection is made yet: while the database is unreachable, the answers are "not now".
     ///
@@ -117,11 +117,11 @@ impl Backend {
         })
     }
 
-    /// Opens the backend of a command that answers in the daemon's place and ends: with one connection, made by the first
-    /// question, and no thread.
+    /// Opens the backend of a command that answers in the daemon's place and ends: with one connection, made by the
+    /// first question, and no thread.
     ///
-    /// It remembers nothing and counts no wrong passwords. It accepts mail for mailboxes that its process has no right to
-    /// look into; see [`Router::taking_unseen`].
+    /// It remembers nothing and counts no wrong passwords. It accepts mail for mailboxes that its process has no right
+    /// to look into; see [`Router::taking_unseen`].
     ///
     /// # Errors
     /// Fails if the configuration can never work.
@@ -158,11 +158,9 @@ fn with_layers(store: SqlStore, config: &Config, counters: &Arc<Counters>) -> Ar
     Arc::new(Cache::new(store, place, &config.cache, Arc::clone(counters)))
 }
 
-/// Returns the file next to which a daemon may keep a key of its own: a database or snapshot in a folder that it may write
-/// to. `None` if there is none.
+/// Returns the file next to which a daemon may keep a key of its own: a database or snapshot in a folder that it may
+/// write to. `None` if there is none.
 fn key_file(config: &Config) -> Option<&Path> {
-    match &config.database.url {
-        DatabaseUrl::Sqlite { path } => Some(path),
-        url => config.outage.snapshot_of(url),
-    }
+    let url = &config.database.url;
+    url.file().or_else(|| config.outage.snapshot_of(url))
 }

@@ -1,6 +1,6 @@
 //! `[admin]`: the user by whom the `mailauth` command works with the database, where that is not the daemon's.
 
-use super::{Config, DatabaseConfig, DatabaseUrl, DatabaseUser, Secrecy};
+use super::{Config, DatabaseConfig, DatabaseUrl, DatabaseUser, TlsMode};
 use crate::Secret;
 use std::path::PathBuf;
 
@@ -16,7 +16,7 @@ pub struct AdminConfig {
     /// Why this process may not read it.
     pub unreadable: Option<String>,
     /// `tls`.
-    pub tls: Option<Secrecy>,
+    pub tls: Option<TlsMode>,
     /// `tls_ca`.
     pub tls_ca: Option<PathBuf>,
     /// `tls_cert`.
@@ -48,8 +48,8 @@ impl Config {
         })
     }
 
-    /// Returns the database as the `mailauth` command works with it: as the user of `[admin]`, or where there is none or
-    /// its password may not be read, as the daemon's.
+    /// Returns the database as the `mailauth` command works with it: as the user of `[admin]`, or where there is none
+    /// or its password may not be read, as the daemon's.
     pub fn for_administration(&self) -> DatabaseConfig {
         match self.administrator() {
             Some(DatabaseConfig { unreadable: Some(why), .. }) => {

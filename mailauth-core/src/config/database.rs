@@ -18,10 +18,11 @@ pub struct DatabaseConfig {
     pub password: Secret,
     /// Why this process may not read it, where it can do without. No store is opened with it.
     pub unreadable: Option<String>,
-    /// `server_user`: name or number of the system user that runs a server on this machine; none is one of the usual ones.
+    /// `server_user`: name or number of the system user that runs a server on this machine; none is one of the usual
+    /// ones.
     pub server_user: Option<String>,
     /// `tls`; none is `verify-full` unless the server is on the loopback or a unix socket.
-    pub tls: Option<Secrecy>,
+    pub tls: Option<TlsMode>,
     /// `tls_ca`: PEM certificates of the authorities to trust; without it the ones that come with the program.
     pub tls_ca: Option<PathBuf>,
     /// `tls_cert`: PEM certificates of this client, its own first; none by default.
@@ -80,16 +81,16 @@ impl DatabaseUser {
     }
 }
 
-/// How the way to a database server is protected.
+/// How TLS protects a connection to a database server, with the names that PostgreSQL's `sslmode` has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Secrecy {
-    /// `disable`: in clear.
+pub enum TlsMode {
+    /// `disable`: no TLS.
     Disable,
-    /// `require`: encrypted, to whoever answers.
+    /// `require`: TLS with any certificate.
     Require,
-    /// `verify-ca`: encrypted, to a holder of a certificate by a known authority.
+    /// `verify-ca`: TLS with a certificate that a trusted CA issued.
     VerifyCa,
-    /// `verify-full`: and the certificate names the host.
+    /// `verify-full`: as `verify-ca`, and the certificate is for the name of the host.
     VerifyFull,
 }
 
@@ -111,8 +112,8 @@ impl HostPort {
 
 /// Where the accounts are.
 ///
-/// `sqlite:PATH`, `mysql://USER@HOST[:PORT][,HOST...]/NAME[?socket=PATH]`, `postgres://` the same. Never with a password:
-/// that would show in process lists and logs.
+/// `sqlite:PATH`, `mysql://USER@HOST[:PORT][,HOST...]/NAME[?socket=PATH]`, `postgres://` the same. Never with a
+/// password: that would show in process lists and logs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DatabaseUrl {
     /// A file.

@@ -1,7 +1,7 @@
 //! Every key there is. To add one, add its field to the section's struct, and a line here.
 
 use super::value::Value;
-use super::{Config, CramOrder, Fallback, LogLevel, LoggedDecisions, Secrecy};
+use super::{Config, CramOrder, Fallback, LogLevel, LoggedDecisions, TlsMode};
 use crate::authenticate::MAX_PASSWORD;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -30,11 +30,11 @@ const AGE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_se
 /// Between two looks whether a copy is still right.
 const REFRESH: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(24 * 3600);
 
-const SECRECY: &[(&str, Option<Secrecy>)] = &[
-    ("disable", Some(Secrecy::Disable)),
-    ("require", Some(Secrecy::Require)),
-    ("verify-ca", Some(Secrecy::VerifyCa)),
-    ("verify-full", Some(Secrecy::VerifyFull)),
+const SECRECY: &[(&str, Option<TlsMode>)] = &[
+    ("disable", Some(TlsMode::Disable)),
+    ("require", Some(TlsMode::Require)),
+    ("verify-ca", Some(TlsMode::VerifyCa)),
+    ("verify-full", Some(TlsMode::VerifyFull)),
 ];
 
 const FALLBACK: &[(&str, Fallback)] = &[("database", Fallback::Database), ("none", Fallback::None)];

@@ -1,7 +1,8 @@
 //! The configuration: what the administrator wrote, with a default for every key.
 //!
-//! TOML, from the file given with `--config`, else named by `$MAILAUTH_CONFIG`, else `/etc/mailauth/mailauth.toml`. Without
-//! any, the administrator's command goes on with nothing but the defaults, and all other programs say so and end. `mailauth.toml` at the root of the repository is a sample with every key.
+//! TOML, from the file given with `--config`, else named by `$MAILAUTH_CONFIG`, else `/etc/mailauth/mailauth.toml`.
+//! Without any, the administrator's command goes on with nothing but the defaults, and all other programs say so and
+//! end. `mailauth.toml` at the root of the repository is a sample with every key.
 
 mod admin;
 mod anchor;
@@ -23,7 +24,7 @@ mod value;
 
 pub use admin::AdminConfig;
 pub use cache::CacheConfig;
-pub use database::{DatabaseConfig, DatabaseUrl, DatabaseUser, HostPort, Secrecy, Server, UrlError};
+pub use database::{DatabaseConfig, DatabaseUrl, DatabaseUser, HostPort, Server, TlsMode, UrlError};
 pub use log::{LogConfig, LogLevel, LoggedDecisions};
 pub use metrics::{MetricsAddress, MetricsConfig};
 pub use mistake::{ConfigErrors, Mistake, Place};
@@ -108,8 +109,8 @@ impl Config {
         }
     }
 
-    /// The users to whom the daemon may belong: beside root and the asking program's own user, `[client] server_user`, or
-    /// where that is not set `[courier] user`, else `mailauth`.
+    /// The users to whom the daemon may belong: beside root and the asking program's own user, `[client] server_user`,
+    /// or where that is not set `[courier] user`, else `mailauth`.
     pub fn server_user(&self) -> &str {
         let of_daemon = self.courier.user.as_deref().unwrap_or("mailauth");
         self.client.server_user.as_deref().unwrap_or(of_daemon)
@@ -206,7 +207,8 @@ pub struct CourierConfig {
     pub user: Option<String>,
     /// `mailboxes`: where a daemon that is not root asks about mailboxes of others; see mailauth-mailboxes.
     pub mailboxes: PathBuf,
-    /// `sandbox`: have the kernel refuse system calls that a running daemon does not need, and changes outside its folders.
+    /// `sandbox`: have the kernel refuse system calls that a running daemon does not need, and changes outside its
+    /// folders.
     pub sandbox: bool,
     /// `allow_users`: names or numbers of who may connect beside root, the daemon's own user and the socket's group.
     pub allow_users: Vec<String>,
@@ -216,12 +218,13 @@ pub struct CourierConfig {
     pub enumerate_users: Vec<String>,
     /// `passwd_users`: the same for changing passwords.
     pub passwd_users: Vec<String>,
-    /// `clear_users`: who is sent `PASSWD2=` with a look-up, beside those to whom `send_clear` sends it; Exim's cram_md5
-    /// needs it.
+    /// `clear_users`: who is sent `PASSWD2=` with a look-up, beside those to whom `send_clear` sends it; Exim's
+    /// cram_md5 needs it.
     pub clear_users: Vec<String>,
     /// `send_hash`: send `PASSWD=` with the stored hash.
     pub send_hash: bool,
-    /// `send_clear`: send `PASSWD2=` with the clear password, where it is known. Courier's IMAP and POP3 proxy needs it.
+    /// `send_clear`: send `PASSWD2=` with the clear password, where it is known. Courier's IMAP and POP3 proxy needs
+    /// it.
     pub send_clear: bool,
     /// `max_connections`: one more is closed at once, which clients take for "not now".
     pub max_connections: usize,

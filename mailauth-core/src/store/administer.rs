@@ -79,7 +79,7 @@ impl Administration for SqlStore {
             let mut report = StoreReport {
                 server,
                 tls,
-                known_by: connection.known_by(),
+                authenticated_by: connection.authenticated_by(),
                 character_set: connection.character_set(&needs.tables)?,
                 schema: schema.unwrap_or(0),
                 schema_known: self.known_version(),
@@ -91,7 +91,7 @@ impl Administration for SqlStore {
             }
             let rights = connection.rights(&needs)?;
             (report.rights_too_wide, report.rights_missing) = (rights.too_wide, rights.missing);
-            report.rights_cure = rights.cure;
+            report.rights_cure = rights.statements;
             (report.user, report.administrator) = (rights.user, rights.administrator);
             match self.count_by_pages(connection, &self.statements.count_accounts, &[]) {
                 Err(DriverError::Refused { .. }) => {}

@@ -187,7 +187,7 @@ pub struct StoreReport {
     /// The protocol version and cipher of the connection, or `None` for one in clear.
     pub tls: Option<String>,
     /// How the server has shown that it is the right one: `its certificate`; `None` where it has not, or is a file.
-    pub known_by: Option<String>,
+    pub authenticated_by: Option<String>,
     /// The character set of the database.
     pub character_set: CharacterSet,
     /// The version of the schema found; 0 is none.

@@ -1,7 +1,7 @@
 //! Reads that have every change, of a database whose hosts may differ for a while.
 
 use super::driver::{Connection, DriverError};
-use super::hosts::Wish;
+use super::hosts::ReadPreference;
 use super::hosts::recent_changes::RecentChanges;
 use super::{AccountStore, Cursor, DomainStanding, MailStore, Page, SqlStore, StoreError};
 use crate::DomainName;
@@ -26,7 +26,7 @@ pub(super) struct Newest<'a>(pub(super) &'a SqlStore);
 impl SqlStore {
     /// Which hosts may answer a question about something that was, or was not, changed a moment ago.
     pub(super) fn reading(&self, has_changed: impl FnOnce(&RecentChanges) -> bool) -> Reading {
-        if self.hosts.are_several() && has_changed(&self.recent) { Reading::Newest } else { Reading::Any }
+        if self.hosts.has_several() && has_changed(&self.recent) { Reading::Newest } else { Reading::Any }
     }
 
     /// Runs `work`, which only reads, on a host that may answer it.
@@ -36,8 +36,8 @@ impl SqlStore {
         work: impl FnMut(&mut dyn Connection) -> Result<T, DriverError>,
     ) -> Result<T, StoreError> {
         match reading {
-            Reading::Any => self.hosts.read_from(self.wish(Wish::Any), work).map(|(done, _)| done),
-            Reading::Primary => self.hosts.read_from(Wish::Primary, work).map(|(done, _)| done),
+            Reading::Any => self.hosts.read_from(self.preference(ReadPreference::Any), work).map(|(done, _)| done),
+            Reading::Primary => self.hosts.read_from(ReadPreference::Primary, work).map(|(done, _)| done),
             Reading::Newest => self.hosts.read_certain(work),
         }
     }

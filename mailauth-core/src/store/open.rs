@@ -5,10 +5,10 @@ use super::driver::Driver;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 use super::driver::connect::endpoint::{Address, Endpoint, addresses};
 use super::driver::panic_guard::Guarded;
-use super::driver::rights::denied::Asker;
+use super::driver::rights::denied::RightsAdvisor;
 use super::hosts::Hosts;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
-use super::hosts::share;
+use super::hosts::attempt_deadline;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 use crate::config::Server;
 use crate::config::{DatabaseConfig, DatabaseUrl};
@@ -27,8 +27,8 @@ pub struct OpenError(pub String);
 /// # Errors
 /// When the configuration can never work.
 pub fn open_pooled(config: &DatabaseConfig) -> Result<SqlStore, OpenError> {
-    let hosts = Hosts::many(drivers(config)?, config.url.to_string(), config.pool, config.deadline);
-    let hosts = hosts.asked_by(Asker::of(config, false));
+    let hosts = Hosts::pooled(drivers(config)?, config.url.to_string(), config.pool, config.deadline);
+    let hosts = hosts.with_advisor(RightsAdvisor::of(config, false));
     Ok(SqlStore::new(hosts, TableModel::own()))
 }
 
@@ -37,8 +37,8 @@ pub fn open_pooled(config: &DatabaseConfig) -> Result<SqlStore, OpenError> {
 /// # Errors
 /// When the configuration can never work.
 pub fn open_single(config: &DatabaseConfig) -> Result<SqlStore, OpenError> {
-    let hosts = Hosts::one(drivers(config)?, config.url.to_string(), config.deadline);
-    let hosts = hosts.asked_by(Asker::of(config, true));
+    let hosts = Hosts::single(drivers(config)?, config.url.to_string(), config.deadline);
+    let hosts = hosts.with_advisor(RightsAdvisor::of(config, true));
     Ok(SqlStore::new(hosts, TableModel::own()))
 }
 
@@ -75,7 +75,7 @@ fn endpoints(
     driver: impl Fn(Endpoint) -> Result<Arc<dyn Driver>, OpenError>,
 ) -> Result<Vec<Arc<dyn Driver>>, OpenError> {
     let addresses = addresses(server);
-    let deadline = share(config.deadline, addresses.len());
+    let deadline = attempt_deadline(config.deadline, addresses.len());
     let only = addresses.len() == 1;
     let place = |address: &Address| if only { config.url.to_string() } else { address.to_string() };
     addresses.into_iter().map(|address| driver(Endpoint { place: place(&address), address, deadline })).collect()

@@ -18,21 +18,22 @@
 //! # Changes
 //!
 //! A password that is changed through this store, and what [`AccountStore::forget`] is told, is noted in the file and
-//! copied again at once. While such a note is there, the copy does not answer about what the note names, and answers about
-//! everything else. A password is noted before it is changed, so the old one does not come back whenever this process or
-//! the database dies. `docs/internals/changes.md` describes the protocol.
+//! copied again at once. While such a note is there, the copy does not answer about what the note names, and answers
+//! about everything else. A password is noted before it is changed, so the old one does not come back whenever this
+//! process or the database dies. `docs/internals/changes.md` describes the protocol.
 //!
 //! # Age
 //!
 //! Everything in the copy is at least as new as the beginning of the last reading of all tables. In between, what has a
-//! time of change is read by that, which does not make the stated age younger: rows that were deleted, or changed without
-//! a new time, are not seen by it. Of two clocks the one that says the copy is older is believed: the system's, and within
-//! one process the one that nobody sets. A copy that claims to be from the future, by more than some minutes, is too old.
+//! time of change is read by that, which does not make the stated age younger: rows that were deleted, or changed
+//! without a new time, are not seen by it. Of two clocks the one that says the copy is older is believed: the system's,
+//! and within one process the one that nobody sets. A copy that claims to be from the future, by more than some
+//! minutes, is too old.
 //!
 //! # Another database
 //!
-//! Where the configuration names another database, the file goes on answering until all of the new one was copied beside
-//! it. A URL with other hosts, of which one is the same, is the same database.
+//! Where the configuration names another database, the file goes on answering until all of the new one was copied
+//! beside it. A URL with other hosts, of which one is the same, is the same database.
 //!
 //! # Damage
 //!
@@ -209,7 +210,8 @@ impl<S: Original + 'static> Snapshot<S> {
             let refresher = Refresher::start(work)
                 .inspect_err(|error| tracing::warn!("no snapshot is kept: no thread can be had for it: {error}"))
                 .ok();
-            let hosts = Hosts::one(vec![Arc::new(Sqlite::new(path, PATIENCE))], path.display().to_string(), PATIENCE);
+            let hosts =
+                Hosts::single(vec![Arc::new(Sqlite::new(path, PATIENCE))], path.display().to_string(), PATIENCE);
             Keeper {
                 copy,
                 reader: SqlStore::new(hosts, TableModel::own()),
@@ -227,8 +229,8 @@ impl<S: Original + 'static> Snapshot<S> {
 }
 
 impl<S> Snapshot<S> {
-    /// The answer of the inner store, or that of the copy to the same question. What `is_absence` is said of may have been
-    /// added since.
+    /// The answer of the inner store, or that of the copy to the same question. What `is_absence` is said of may have
+    /// been added since.
     fn or_copy<T>(
         &self,
         answer: Result<T, StoreError>,
@@ -383,8 +385,8 @@ impl<S: Original + 'static> AccountStore for Snapshot<S> {
         self.or_copy(seen, About::Login(login), is_unknown, |copy| copy.find(login).map(Seen::copied))
     }
 
-    /// What a replica said before all were away stands where the copy says the same. Where they differ nobody knows which
-    /// is newer.
+    /// What a replica said before all were away stands where the copy says the same. Where they differ nobody knows
+    /// which is newer.
     fn look_again(&self, login: &Login, seen: &Seen, deadline: Instant) -> Result<Option<Seen>, StoreError> {
         match self.inner.look_again(login, seen, deadline) {
             Err(error) if error.is_outage() => {

@@ -2,7 +2,7 @@
 
 use super::driver::{Cell, Connection, Dialect, DriverError, Param, Refusal, Row, Statement};
 use super::hosts::recent_changes::{Change, RecentChanges};
-use super::hosts::{Hosts, Wish, no_schema};
+use super::hosts::{Hosts, ReadPreference, no_schema};
 use super::newest::Reading;
 use super::rows;
 use super::statements::Statements;
@@ -88,12 +88,12 @@ impl SqlStore {
         SqlStore { recent, ..self }
     }
 
-    /// The row, and what the host is that it was read from. Of an account that was changed a moment ago, only from a host
-    /// that has that change.
-    fn find_by(&self, login: &Login, wish: Wish) -> Result<(Option<AccountRow>, Role), StoreError> {
+    /// The row, and what the host is that it was read from. Of an account that was changed a moment ago, only from a
+    /// host that has that change.
+    fn find_by(&self, login: &Login, preference: ReadPreference) -> Result<(Option<AccountRow>, Role), StoreError> {
         let change = self.recent_change(login);
-        let wish = if change.is_some() { Wish::Primary } else { self.wish(wish) };
-        let (found, role) = self.hosts.read_from(wish, |connection| {
+        let preference = if change.is_some() { ReadPreference::Primary } else { self.preference(preference) };
+        let (found, role) = self.hosts.read_from(preference, |connection| {
             if change.is_some() {
                 connection.catch_up()?;
             }
@@ -104,7 +104,7 @@ impl SqlStore {
             Some(change) => !change.is_in(found.as_ref()),
             None => found.is_none() && self.recent.are_additions(),
         };
-        if lacks && self.hosts.are_several() && role != Role::Primary {
+        if lacks && self.hosts.has_several() && role != Role::Primary {
             let reason = "was changed a moment ago, and only a replica can be asked, which may not know";
             return Err(self.hosts.store_error(DriverError::Lost(format!("{login} {reason}"))));
         }
@@ -112,26 +112,26 @@ impl SqlStore {
     }
 
     /// The host to prefer for a read for which `wish` is enough once the changes of the last minute are known.
-    pub(super) fn wish(&self, wish: Wish) -> Wish {
-        if self.recent.are_incomplete() { Wish::Primary } else { wish }
+    pub(super) fn preference(&self, preference: ReadPreference) -> ReadPreference {
+        if self.recent.are_incomplete() { ReadPreference::Primary } else { preference }
     }
 
-    /// What a replica says is not the last word: it may not have the last change yet. Nor is what a host says of which it
-    /// is not known that it is none.
-    fn look_up_by(&self, login: &Login, wish: Wish) -> Result<Seen, StoreError> {
-        let (row, role) = match self.find_by(login, wish) {
+    /// What a replica says is not the last word: it may not have the last change yet. Nor is what a host says of which
+    /// it is not known that it is none.
+    fn look_up_by(&self, login: &Login, preference: ReadPreference) -> Result<Seen, StoreError> {
+        let (row, role) = match self.find_by(login, preference) {
             // On a replica it may have been corrected since.
-            Err(StoreError::Unusable(_)) if self.hosts.are_several() && wish != Wish::Primary => {
-                self.find_by(login, Wish::Primary)?
+            Err(StoreError::Unusable(_)) if self.hosts.has_several() && preference != ReadPreference::Primary => {
+                self.find_by(login, ReadPreference::Primary)?
             }
             found => found?,
         };
-        Ok(Seen::new(row).behind(self.hosts.are_several() && role != Role::Primary))
+        Ok(Seen::new(row).behind(self.hosts.has_several() && role != Role::Primary))
     }
 
     /// The change of an account that a replica, where there are any, may not know.
     fn recent_change(&self, login: &Login) -> Option<Change> {
-        if self.hosts.are_several() { self.recent.of_account(login) } else { None }
+        if self.hosts.has_several() { self.recent.of_account(login) } else { None }
     }
 
     fn query_account(
@@ -164,8 +164,8 @@ impl SqlStore {
         &self,
         work: impl FnMut(&mut dyn Connection) -> Result<T, DriverError>,
     ) -> Result<T, StoreError> {
-        match self.hosts.read_from(Wish::Primary, work)? {
-            (_, role) if self.hosts.are_several() && role != Role::Primary => {
+        match self.hosts.read_from(ReadPreference::Primary, work)? {
+            (_, role) if self.hosts.has_several() && role != Role::Primary => {
                 let reason = "only a replica can be asked, which may not know the last changes";
                 Err(self.hosts.store_error(DriverError::Lost(reason.to_owned())))
             }
@@ -215,7 +215,7 @@ impl SqlStore {
 impl AccountStore for SqlStore {
     /// That there is none is said by a host that has every change.
     fn find(&self, login: &Login) -> Result<Option<AccountRow>, StoreError> {
-        let Seen { row, behind, .. } = self.look_up_by(login, Wish::Any)?;
+        let Seen { row, behind, .. } = self.look_up_by(login, ReadPreference::Any)?;
         if row.is_none() && behind { self.find_newest(login) } else { Ok(row) }
     }
 
@@ -234,15 +234,15 @@ impl AccountStore for SqlStore {
     }
 
     fn may_lag(&self) -> bool {
-        self.hosts.are_several()
+        self.hosts.has_several()
     }
 
     fn look_up_newest(&self, login: &Login) -> Result<Seen, StoreError> {
-        self.look_up_by(login, Wish::Primary)
+        self.look_up_by(login, ReadPreference::Primary)
     }
 
     fn look_up(&self, login: &Login, _: Instant) -> Result<Seen, StoreError> {
-        self.look_up_by(login, Wish::Any)
+        self.look_up_by(login, ReadPreference::Any)
     }
 
     fn look_again(&self, login: &Login, seen: &Seen, _: Instant) -> Result<Option<Seen>, StoreError> {

@@ -1,8 +1,9 @@
-//! Servers whose certificate is another than an authority's for servers of this name. MySQL does not even take most of these.
+//! Servers whose certificate is another than an authority's for servers of this name. MySQL does not even take most of
+//! these.
 
 use crate::database::Database;
 use crate::tls::{certificates, connect};
-use mailauth_core::config::Secrecy;
+use mailauth_core::config::TlsMode;
 use mailauth_tests::{Certificates, Kind, Unusual, User, on_each_server};
 use std::path::PathBuf;
 
@@ -26,7 +27,7 @@ fn change_certificate(database: &Database, unusual: Unusual) -> PathBuf {
 }
 
 fn a_server_that_signed_its_own_certificate_is_believed_where_that_is_in_tls_ca(kind: Kind) {
-    use Secrecy::{VerifyCa, VerifyFull};
+    use TlsMode::{VerifyCa, VerifyFull};
     let database = Database::on_own_server(kind).filled();
     let Certificates { stranger, .. } = certificates(&database).clone();
     for unusual in [Unusual::SelfSigned, Unusual::SelfSignedLeaf] {
@@ -58,7 +59,7 @@ fn a_server_that_signed_its_own_certificate_is_believed_where_that_is_in_tls_ca(
 }
 
 fn an_unusual_certificate_is_told_in_plain_words_with_its_cure(kind: Kind) {
-    use Secrecy::{Require, VerifyCa, VerifyFull};
+    use TlsMode::{Require, VerifyCa, VerifyFull};
     let database = Database::on_own_server(kind).filled();
     for (unusual, said, advice) in [
         (Unusual::Version1, "is X.509 version 1", "create one of version 3 with a subjectAltName"),

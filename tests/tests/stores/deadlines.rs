@@ -1,7 +1,7 @@
 //! One deadline for a whole connect and one for a whole query, whatever the server does meanwhile.
 
 use crate::database::{DEADLINE, Database, account, login};
-use mailauth_core::config::{DatabaseConfig, Secrecy};
+use mailauth_core::config::{DatabaseConfig, TlsMode};
 use mailauth_core::store::{AccountStore, SqlStore, StoreError, open_pooled, open_single};
 use mailauth_tests::{Kind, Proxy, Way, eventually, on_each_server_and_mysql};
 use rusqlite::Connection;
@@ -26,14 +26,14 @@ fn find(store: &SqlStore) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn by(proxy: &Proxy, database: &Database, host: &str, secrecy: Secrecy) -> DatabaseConfig {
+fn by(proxy: &Proxy, database: &Database, host: &str, tls_mode: TlsMode) -> DatabaseConfig {
     let authority = match database {
         Database::Sqlite(_) => panic!("SQLite has no certificates"),
         Database::MariaDb(of) => of.server().certificates().authority.clone(),
         Database::Postgres(of) => of.server().certificates().authority.clone(),
     };
     DatabaseConfig {
-        tls: Some(secrecy),
+        tls: Some(tls_mode),
         tls_ca: Some(authority),
         ..database.config_tcp(&[&format!("{host}:{}", proxy.port())])
     }
@@ -59,7 +59,7 @@ fn is_given_up(store: &SqlStore) {
 fn a_server_that_trickles_its_answer_is_given_up_at_the_deadline(kind: Kind) {
     let database = Database::empty(kind).filled();
     let proxy = proxy(&database);
-    let config = by(&proxy, &database, "127.0.0.1", Secrecy::Disable);
+    let config = by(&proxy, &database, "127.0.0.1", TlsMode::Disable);
     for store in [open_single(&config).unwrap(), open_pooled(&config).unwrap()] {
         proxy.set(Way::Open);
         find(&store).unwrap();
@@ -73,7 +73,7 @@ fn a_server_that_trickles_its_answer_is_given_up_at_the_deadline(kind: Kind) {
 fn a_server_that_trickles_its_greeting_is_given_up_at_the_deadline(kind: Kind) {
     let database = Database::empty(kind).filled();
     let proxy = proxy(&database);
-    let config = by(&proxy, &database, "127.0.0.1", Secrecy::Disable);
+    let config = by(&proxy, &database, "127.0.0.1", TlsMode::Disable);
     proxy.set(TRICKLE);
     for store in [open_single(&config).unwrap(), open_pooled(&config).unwrap()] {
         is_given_up(&store);
@@ -83,11 +83,11 @@ fn a_server_that_trickles_its_greeting_is_given_up_at_the_deadline(kind: Kind) {
 fn a_server_that_trickles_by_tls_is_given_up_at_the_deadline(kind: Kind) {
     let database = Database::empty(kind).filled();
     let proxy = proxy(&database);
-    let store = open_single(&by(&proxy, &database, "127.0.0.1", Secrecy::VerifyFull)).unwrap();
+    let store = open_single(&by(&proxy, &database, "127.0.0.1", TlsMode::VerifyFull)).unwrap();
     find(&store).unwrap();
     proxy.set(TRICKLE);
     is_given_up(&store);
-    is_given_up(&open_single(&by(&proxy, &database, "127.0.0.1", Secrecy::VerifyFull)).unwrap());
+    is_given_up(&open_single(&by(&proxy, &database, "127.0.0.1", TlsMode::VerifyFull)).unwrap());
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::database::{Database, account, login};
 use mailauth_core::Secret;
-use mailauth_core::config::{DatabaseConfig, Secrecy};
+use mailauth_core::config::{DatabaseConfig, TlsMode};
 use mailauth_core::store::{AccountStore, open_pooled, open_single};
 use mailauth_tests::{Kind, MariaDb};
 use std::path::Path;
@@ -16,7 +16,7 @@ fn a_user_is_let_in(name: &str, by: &str) {
         .admin(&format!("CREATE USER {user}@'%' IDENTIFIED VIA {by}; GRANT ALL ON {}.* TO {user}@'%'", of.name()));
     let by_tcp = of.url_tcp("127.0.0.1").replacen(of.name(), &user, 1);
     let by_tls = DatabaseConfig {
-        tls: Some(Secrecy::VerifyFull),
+        tls: Some(TlsMode::VerifyFull),
         tls_ca: Some(of.server().certificates().authority.clone()),
         ..database.config_at(&by_tcp)
     };

@@ -2,7 +2,7 @@
 
 use crate::database::{Database, login};
 use mailauth_core::Secret;
-use mailauth_core::config::{DatabaseConfig, DatabaseUrl, Secrecy};
+use mailauth_core::config::{DatabaseConfig, DatabaseUrl, TlsMode};
 use mailauth_core::store::{AccountStore, Administration, StoreError, open_pooled, open_single};
 use mailauth_tests::{Certificates, Kind, on_each_server_and_mysql};
 use std::path::PathBuf;
@@ -27,7 +27,7 @@ pub fn certificates(database: &Database) -> &Certificates {
 pub fn connect(
     database: &Database,
     host: &str,
-    tls: Option<Secrecy>,
+    tls: Option<TlsMode>,
     ca: Option<&PathBuf>,
 ) -> Result<Option<String>, StoreError> {
     let mut config = database.config_tcp(&[host]);
@@ -43,7 +43,7 @@ fn the_way_is_as_secret_as_configured(kind: Kind) {
     let database = Database::empty(kind).filled();
     let Certificates { authority, stranger, .. } = certificates(&database);
     let (named, unnamed) = ("127.0.0.1", "127.0.0.2");
-    use Secrecy::{Disable, Require, VerifyCa, VerifyFull};
+    use TlsMode::{Disable, Require, VerifyCa, VerifyFull};
     for (host, tls, ca, encrypted) in [
         (named, None, None, Some(false)),
         (named, Some(Disable), None, Some(false)),
@@ -82,7 +82,7 @@ fn the_way_is_as_secret_as_configured(kind: Kind) {
 fn an_unreadable_authority_is_told_when_the_store_is_opened(kind: Kind) {
     let database = Database::empty(kind);
     let mut config = database.config_tcp(&["127.0.0.1"]);
-    config.tls = Some(Secrecy::VerifyFull);
+    config.tls = Some(TlsMode::VerifyFull);
     for path in ["/nonexistent/ca.pem", "/dev/null"] {
         config.tls_ca = Some(path.into());
         let error = open_single(&config).map(|_| ()).unwrap_err().to_string();
@@ -95,7 +95,7 @@ fn a_server_without_tls_is_not_talked_to_in_clear(kind: Kind) {
     // Stands before the server, and says that it knows no TLS.
     let plain = plain_server(kind);
     let mut config = database.config_tcp(&[&plain]);
-    config.tls = Some(Secrecy::Require);
+    config.tls = Some(TlsMode::Require);
     let error = open_single(&config).unwrap().find(&login("anna@x.example")).unwrap_err();
     assert!(matches!(error, StoreError::Unreachable { .. }), "{error:?}");
     let said = error.to_string();
@@ -134,7 +134,7 @@ fn what_is_wrong_with_a_server_is_told_with_its_cure(kind: Kind) {
     let database = Database::on_own_server(kind).filled();
     let Certificates { authority, stranger, .. } = certificates(&database);
     let told = |host: &str, ca: &PathBuf| {
-        let outcome = connect(&database, host, Some(Secrecy::VerifyFull), Some(ca));
+        let outcome = connect(&database, host, Some(TlsMode::VerifyFull), Some(ca));
         outcome.expect_err("a server that is not to be trusted").to_string()
     };
     for (host, ca, said, cure) in [
@@ -167,7 +167,7 @@ fn who_has_a_certificate_is_let_in_where_that_is_asked_for(kind: Kind) {
         _ => DatabaseUrl::Mysql(server),
     };
     config.password = Secret::from("secret");
-    (config.tls, config.tls_ca) = (Some(Secrecy::VerifyFull), Some(authority));
+    (config.tls, config.tls_ca) = (Some(TlsMode::VerifyFull), Some(authority));
     let finds = |config: &DatabaseConfig| {
         open_single(config).expect("a configuration that can work").find(&login("anna@x.example"))
     };

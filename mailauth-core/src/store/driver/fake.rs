@@ -1,6 +1,8 @@
 //! A fake database for tests that can be restarted, stopped and made read only. Its connections do nothing.
 
-use crate::store::driver::{Connection, Dialect, Driver, DriverError, Needs, Param, Rights, Row, Standing, Statement};
+use crate::store::driver::{
+    Connection, Dialect, Driver, DriverError, Needs, Param, Rights, Row, ServerRole, Statement,
+};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -111,9 +113,9 @@ impl Connection for FakeConnection {
         self.of.pings.fetch_add(1, Ordering::SeqCst);
         self.touch()
     }
-    fn standing(&mut self) -> Result<Standing, DriverError> {
+    fn role(&mut self) -> Result<ServerRole, DriverError> {
         self.touch()?;
-        Ok(if self.of.read_only.load(Ordering::SeqCst) { Standing::Replica } else { Standing::Primary })
+        Ok(if self.of.read_only.load(Ordering::SeqCst) { ServerRole::Replica } else { ServerRole::Primary })
     }
     fn is_broken(&self) -> bool {
         self.broken

@@ -1,6 +1,18 @@
-//! The interface of a database driver, and the differences between the SQL of the databases.
+//! The interface of a database driver, and a folder for each database that implements it.
 //!
-//! Adding a database is one file that implements [`Driver`] and [`Connection`], and one line in [`crate::store::open`].
+//! Adding a database takes these steps:
+//!
+//! 1. a folder here that implements [`Driver`] and [`Connection`] and has its [`Dialect`];
+//! 2. its schema in `schema/NAME.sql`, which the dialect includes, and for a database with users the privileges of the roles
+//!    in `schema/grants.NAME.sql`, and a file in [`rights`] that compares a user's privileges with those needed;
+//! 3. a variant of [`DatabaseUrl`](crate::config::DatabaseUrl), its properties in the methods of that type, and the schemes
+//!    of its URL in `config/url.rs`;
+//! 4. an arm in [`crate::store::open`];
+//! 5. a cargo feature in `mailauth-core/Cargo.toml`;
+//! 6. a `Kind` in `mailauth-tests`, which runs the tests of stores against it.
+//!
+//! The compiler names the places of steps 3 and 4 once the variant exists. Nothing else names a database, apart from
+//! the snapshot, which is a file of SQLite.
 
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 pub(super) mod connect;
@@ -147,7 +159,7 @@ pub(crate) trait Connection: Send {
     fn ping(&mut self) -> Result<(), DriverError>;
 
     /// Asks the host for its current role. Fails if the host accepted the connection but cannot be used for anything.
-    fn standing(&mut self) -> Result<Standing, DriverError>;
+    fn role(&mut self) -> Result<ServerRole, DriverError>;
 
     /// Waits until the host has every change that any node confirmed before; fails with [`DriverError::Behind`] if that
     /// takes too long. Only multi-primary clusters have something to wait for.
@@ -162,7 +174,7 @@ pub(crate) trait Connection: Send {
     fn server(&mut self) -> Result<(String, Option<String>), DriverError>;
 
     /// Returns how the server proved its identity; `None` if it did not, or if the database is a file.
-    fn known_by(&self) -> Option<String> {
+    fn authenticated_by(&self) -> Option<String> {
         None
     }
 
@@ -184,7 +196,7 @@ pub(crate) trait Connection: Send {
 
 /// The role of a host, as the host itself reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum ServerRole {
     /// The host can be read and written.
     Primary,
     /// The host can only be read.

@@ -5,7 +5,9 @@
 //! now".
 
 use crate::store::administration::CharacterSet;
-use crate::store::driver::{Connection, Dialect, Driver, DriverError, Needs, Param, Rights, Row, Standing, Statement};
+use crate::store::driver::{
+    Connection, Dialect, Driver, DriverError, Needs, Param, Rights, Row, ServerRole, Statement,
+};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -91,8 +93,8 @@ impl Connection for GuardedConnection {
         self.run(|connection| connection.ping())
     }
 
-    fn standing(&mut self) -> Result<Standing, DriverError> {
-        self.run(|connection| connection.standing())
+    fn role(&mut self) -> Result<ServerRole, DriverError> {
+        self.run(|connection| connection.role())
     }
 
     fn catch_up(&mut self) -> Result<(), DriverError> {
@@ -108,9 +110,9 @@ impl Connection for GuardedConnection {
         self.run(|connection| connection.server())
     }
 
-    fn known_by(&self) -> Option<String> {
+    fn authenticated_by(&self) -> Option<String> {
         let connection = self.connection.as_ref()?;
-        catch_unwind(AssertUnwindSafe(|| connection.known_by())).unwrap_or(None)
+        catch_unwind(AssertUnwindSafe(|| connection.authenticated_by())).unwrap_or(None)
     }
 
     fn character_set(&mut self, tables: &[String]) -> Result<CharacterSet, DriverError> {
@@ -155,7 +157,7 @@ mod tests {
     #[test]
     fn a_panic_in_connect_is_an_error_and_the_pool_recovers() {
         let (one, many) = (Arc::new(Fake::default()), Arc::new(Fake::default()));
-        let pools = [(&one, Pool::one(driver(&one), DEADLINE)), (&many, Pool::many(driver(&many), 2, DEADLINE))];
+        let pools = [(&one, Pool::single(driver(&one), DEADLINE)), (&many, Pool::pooled(driver(&many), 2, DEADLINE))];
         for (fake, pool) in pools {
             fake.panics.store(true, Ordering::SeqCst);
             let failed = pool.read(touch).unwrap_err();
@@ -173,7 +175,7 @@ mod tests {
     #[test]
     fn a_panic_in_a_query_breaks_its_connection_and_the_read_is_repeated() {
         let fake = Arc::new(Fake::default());
-        let pool = Pool::many(driver(&fake), 1, DEADLINE);
+        let pool = Pool::pooled(driver(&fake), 1, DEADLINE);
         pool.read(touch).unwrap();
         let mut tries = 0;
         pool.read(|connection| {
@@ -188,7 +190,7 @@ mod tests {
     #[test]
     fn a_panic_in_a_probe_does_not_end_the_probing_thread() {
         let fakes: [Arc<Fake>; 2] = Default::default();
-        let hosts = Hosts::many(fakes.iter().map(driver).collect(), "fakes".into(), 2, DEADLINE);
+        let hosts = Hosts::pooled(fakes.iter().map(driver).collect(), "fakes".into(), 2, DEADLINE);
         fakes[0].panics_at_work.store(true, Ordering::SeqCst);
         let start = Instant::now();
         let wait = |what: &str, so: &dyn Fn() -> bool| {

@@ -1,9 +1,9 @@
 //! Limits how often a server that gives no connection is asked for one.
 //!
 //! Each connect that a server does not finish before we give up may cost it a place, and MySQL blocks a host after some
-//! number of them (`max_connect_errors`). So while a server is away only one attempt is under way at a time in this process,
-//! whichever pool or thread makes it, and the pauses between two attempts grow. They stay so short that a server that came
-//! back is found within seconds.
+//! number of them (`max_connect_errors`). So while a server is away only one attempt is under way at a time in this
+//! process, whichever pool or thread makes it, and the pauses between two attempts grow. They stay so short that a
+//! server that came back is found within seconds.
 
 use crate::store::driver::DriverError;
 use crate::store::jitter;
@@ -26,7 +26,7 @@ const LONGEST_SERVED: Duration = Duration::from_secs(15);
 
 /// The attempts to connect to one server.
 #[derive(Default)]
-pub(in crate::store) struct Attempts(Mutex<State>);
+pub(super) struct Attempts(Mutex<State>);
 
 #[derive(Default)]
 struct State {
@@ -38,9 +38,9 @@ struct State {
 }
 
 impl Attempts {
-    /// The attempts to connect to the server of this name: the same for all pools of the process. Without a name they are
-    /// of one pool alone. A pool that is opened may try at once: its password may be another.
-    pub(in crate::store) fn of(name: Option<&str>) -> Arc<Self> {
+    /// The attempts to connect to the server of this name: the same for all pools of the process. Without a name they
+    /// are of one pool alone. A pool that is opened may try at once: its password may be another.
+    pub(super) fn of(name: Option<&str>) -> Arc<Self> {
         static ALL: Mutex<Option<HashMap<String, Weak<Attempts>>>> = Mutex::new(None);
         let Some(name) = name else { return Arc::default() };
         let mut all = ALL.lock();
@@ -56,7 +56,7 @@ impl Attempts {
     }
 
     /// Begins an attempt; `None` while another is under way, or it is too early.
-    pub(in crate::store) fn begin(&self) -> Option<Attempt<'_>> {
+    pub(super) fn begin(&self) -> Option<Attempt<'_>> {
         let mut state = self.lock();
         if state.failures == 0 {
             return Some(Attempt { attempts: self, only: false, over: false });
@@ -69,7 +69,7 @@ impl Attempts {
     }
 
     /// From now on attempts are limited: the server did not answer on a connection that existed.
-    pub(in crate::store) fn limit(&self) {
+    pub(super) fn limit(&self) {
         let mut state = self.lock();
         state.failures = state.failures.max(1);
     }
@@ -80,7 +80,7 @@ impl Attempts {
 }
 
 /// One attempt. Dropped, it failed.
-pub(in crate::store) struct Attempt<'a> {
+pub(super) struct Attempt<'a> {
     attempts: &'a Attempts,
     /// No other may be under way.
     only: bool,
@@ -88,13 +88,13 @@ pub(in crate::store) struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    pub(in crate::store) fn succeeded(mut self) {
+    pub(super) fn succeeded(mut self) {
         self.over = true;
         *self.attempts.lock() = State::default();
     }
 
     /// With `served`, the server still answers on connections that it gave before.
-    pub(in crate::store) fn failed(mut self, error: &DriverError, served: bool) {
+    pub(super) fn failed(mut self, error: &DriverError, served: bool) {
         let longest = match error {
             DriverError::Full(_) if served => LONGEST_SERVED,
             DriverError::Lost(_) => LONGEST_UNHEARD,

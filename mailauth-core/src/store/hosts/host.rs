@@ -1,7 +1,7 @@
 //! One host of a database: its pool, its probe, and its last known state.
 
 use super::pool::{Lease, Pool, Probe};
-use crate::store::driver::{DriverError, Standing};
+use crate::store::driver::{DriverError, ServerRole};
 use crate::store::{HostState, Role, jitter};
 use crate::sync::{Mutex, MutexGuard};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,8 +11,8 @@ use std::thread::Builder;
 use std::time::{Duration, Instant};
 
 /// Interval between two probes of a host, and its random extension, so that many daemons do not probe in step.
-const ROUND: Duration = Duration::from_millis(800);
-const JITTER: Duration = Duration::from_millis(400);
+const PROBE_INTERVAL: Duration = Duration::from_millis(800);
+const PROBE_JITTER: Duration = Duration::from_millis(400);
 
 pub(super) struct Host {
     pub(super) pool: Pool,
@@ -25,7 +25,7 @@ pub(super) struct Host {
 pub(super) struct Known {
     pub(super) role: Role,
     /// Time at which it stopped answering; `None` if it answered last or was not used yet.
-    pub(super) unfit: Option<Instant>,
+    pub(super) unavailable_since: Option<Instant>,
 }
 
 impl Host {
@@ -37,17 +37,17 @@ impl Host {
         self.pool.driver().place()
     }
 
-    pub(super) fn is_fit(&self) -> bool {
-        self.known().unfit.is_none() && self.pool.serves()
+    pub(super) fn is_available(&self) -> bool {
+        self.known().unavailable_since.is_none() && self.pool.serves()
     }
 
     /// Asks the host for its role; returns it with the connection that was used.
     pub(super) fn ask(&self) -> Result<(Lease, Role), DriverError> {
         let begin = Instant::now();
-        match self.pool.standing() {
-            Ok((lease, standing)) => Ok((lease, self.mark_fit(standing))),
+        match self.pool.role() {
+            Ok((lease, role)) => Ok((lease, self.mark_available(role))),
             Err(error) => {
-                self.mark_unfit(&error, begin);
+                self.mark_unavailable(&error, begin);
                 Err(error)
             }
         }
@@ -62,23 +62,23 @@ impl Host {
             }
             return;
         };
-        match probe.standing(&self.pool) {
-            Ok(standing) => drop(self.mark_fit(standing)),
-            Err(error) => self.mark_unfit(&error, begin),
+        match probe.role(&self.pool) {
+            Ok(role) => drop(self.mark_available(role)),
+            Err(error) => self.mark_unavailable(&error, begin),
         }
     }
 
     /// Records that the host answered with this role.
-    pub(super) fn mark_fit(&self, standing: Standing) -> Role {
-        let role = match standing {
-            Standing::Primary => Role::Primary,
-            Standing::Replica => Role::Replica,
+    pub(super) fn mark_available(&self, role: ServerRole) -> Role {
+        let role = match role {
+            ServerRole::Primary => Role::Primary,
+            ServerRole::Replica => Role::Replica,
         };
         let mut known = self.known();
         if known.role != role && known.role != Role::Unknown {
             tracing::warn!(host = self.place(), "this database host is now a {role}");
         }
-        if known.unfit.take().is_some() {
+        if known.unavailable_since.take().is_some() {
             tracing::info!(host = self.place(), "this database host answers again");
         }
         known.role = role;
@@ -88,7 +88,7 @@ impl Host {
     /// Records that the host failed, so that others are preferred until it answers again. Errors that say nothing about
     /// the host are ignored: it is full but its connections work, or one statement that began at `begin` was slow and
     /// others were answered meanwhile.
-    pub(super) fn mark_unfit(&self, error: &DriverError, begin: Instant) {
+    pub(super) fn mark_unavailable(&self, error: &DriverError, begin: Instant) {
         let says_nothing = match error {
             DriverError::Behind(_) => true,
             DriverError::Full(_) | DriverError::Denied(_) => self.pool.serves(),
@@ -101,8 +101,8 @@ impl Host {
             return;
         }
         let mut known = self.known();
-        if known.unfit.is_none() {
-            known.unfit = Some(Instant::now());
+        if known.unavailable_since.is_none() {
+            known.unavailable_since = Some(Instant::now());
             tracing::warn!(host = self.place(), %error, "this database host is avoided until it answers again");
         }
     }
@@ -110,19 +110,19 @@ impl Host {
     pub(super) fn state(&self) -> HostState {
         let role = self.known().role;
         let state = self.pool.state();
-        HostState { role, live: self.is_fit() || state.full, ..state }
+        HostState { role, live: self.is_available() || state.full, ..state }
     }
 }
 
 /// Starts a thread that probes `host` regularly until the returned sender is dropped.
-pub(super) fn watch(host: &Arc<Host>) -> Option<Sender<()>> {
+pub(super) fn start_probing(host: &Arc<Host>) -> Option<Sender<()>> {
     let (sender, stop) = channel();
     let host = Arc::clone(host);
     let work = move || {
         loop {
             // A panic in one probe must not end the thread.
             let _ = catch_unwind(AssertUnwindSafe(|| host.probe()));
-            if stop.recv_timeout(ROUND + jitter::below(JITTER)) != Err(RecvTimeoutError::Timeout) {
+            if stop.recv_timeout(PROBE_INTERVAL + jitter::below(PROBE_JITTER)) != Err(RecvTimeoutError::Timeout) {
                 return;
             }
         }

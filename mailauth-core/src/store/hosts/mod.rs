@@ -19,11 +19,11 @@ pub(super) mod recent_changes;
 #[cfg(test)]
 mod tests;
 
-use crate::store::driver::rights::denied::Asker;
+use crate::store::driver::rights::denied::RightsAdvisor;
 use crate::store::driver::{Connection, Driver, DriverError, Refusal};
 use crate::store::{HostState, Role, StoreError};
 use crate::sync::Mutex;
-use host::{Host, Known, watch};
+use host::{Host, Known, start_probing};
 use pool::{Lease, Pool, Probe};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, OnceLock};
@@ -31,7 +31,7 @@ use std::time::{Duration, Instant};
 
 /// Time after the last host became unavailable during which reads retry, and the pause between two tries.
 const GRACE: Duration = Duration::from_millis(500);
-const PAUSE: Duration = Duration::from_millis(50);
+const RETRY_PAUSE: Duration = Duration::from_millis(50);
 
 /// The hosts of one database.
 pub(crate) struct Hosts {
@@ -40,18 +40,18 @@ pub(crate) struct Hosts {
     place: String,
     deadline: Duration,
     /// Writes the advice about missing privileges; `None` if the database has no users.
-    asker: Option<Asker>,
+    advisor: Option<RightsAdvisor>,
     /// True for a command, which starts no threads.
-    alone: bool,
+    is_command: bool,
     /// Set once a command has probed the hosts.
-    asked: OnceLock<()>,
+    probed: OnceLock<()>,
     /// Dropping these ends the probing threads.
     _stop: Vec<Sender<()>>,
 }
 
 /// The host that a read prefers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::store) enum Wish {
+pub(in crate::store) enum ReadPreference {
     /// The first in the configured order.
     Any,
     /// A writable one, which has all changes; any other if there is none.
@@ -60,27 +60,29 @@ pub(in crate::store) enum Wish {
 
 impl Hosts {
     /// Creates the hosts of a daemon, with up to `size` connections to each and threads that connect and probe.
-    pub(in crate::store) fn many(
+    pub(in crate::store) fn pooled(
         drivers: Vec<Arc<dyn Driver>>,
         place: String,
         size: usize,
         deadline: Duration,
     ) -> Self {
-        let mut hosts = Self::new(drivers, place, deadline, |driver, share| Pool::many(driver, size, share));
+        let mut hosts = Self::new(drivers, place, deadline, |driver, attempt_deadline| {
+            Pool::pooled(driver, size, attempt_deadline)
+        });
         if hosts.hosts.len() > 1 {
             for host in &mut hosts.hosts {
                 // The host is not shared yet.
                 Arc::get_mut(host).into_iter().for_each(|host| host.probe = Some(Probe::default()));
             }
-            hosts._stop = hosts.hosts.iter().filter_map(watch).collect();
+            hosts._stop = hosts.hosts.iter().filter_map(start_probing).collect();
         }
         hosts
     }
 
     /// Creates the hosts of a command, with one connection to each and without threads.
-    pub(in crate::store) fn one(drivers: Vec<Arc<dyn Driver>>, place: String, deadline: Duration) -> Self {
-        let mut hosts = Self::new(drivers, place, deadline, Pool::one);
-        hosts.alone = true;
+    pub(in crate::store) fn single(drivers: Vec<Arc<dyn Driver>>, place: String, deadline: Duration) -> Self {
+        let mut hosts = Self::new(drivers, place, deadline, Pool::single);
+        hosts.is_command = true;
         hosts
     }
 
@@ -90,21 +92,22 @@ impl Hosts {
         deadline: Duration,
         pool: impl Fn(Arc<dyn Driver>, Duration) -> Pool,
     ) -> Self {
-        let share = share(deadline, drivers.len());
-        let known = || Known { role: Role::Unknown, unfit: None };
-        let host = |driver| Arc::new(Host { pool: pool(driver, share), probe: None, known: Mutex::new(known()) });
+        let attempt_deadline = attempt_deadline(deadline, drivers.len());
+        let known = || Known { role: Role::Unknown, unavailable_since: None };
+        let host =
+            |driver| Arc::new(Host { pool: pool(driver, attempt_deadline), probe: None, known: Mutex::new(known()) });
         let hosts = drivers.into_iter().map(host).collect();
-        Hosts { hosts, place, deadline, asker: None, alone: false, asked: OnceLock::new(), _stop: Vec::new() }
+        Hosts { hosts, place, deadline, advisor: None, is_command: false, probed: OnceLock::new(), _stop: Vec::new() }
     }
 
     /// Sets the source of advice about missing privileges.
-    pub(in crate::store) fn asked_by(self, asker: Option<Asker>) -> Self {
-        Hosts { asker, ..self }
+    pub(in crate::store) fn with_advisor(self, advisor: Option<RightsAdvisor>) -> Self {
+        Hosts { advisor, ..self }
     }
 
     /// Names the tables that deliveries change, for advice about missing privileges.
     pub(in crate::store) fn delivering(mut self, tables: [&str; 2]) -> Self {
-        self.asker = self.asker.take().map(|asker| asker.delivering(tables.map(str::to_owned).into()));
+        self.advisor = self.advisor.take().map(|advisor| advisor.delivering(tables.map(str::to_owned).into()));
         self
     }
 
@@ -125,7 +128,7 @@ impl Hosts {
     }
 
     /// Returns true if there are several hosts, whose contents may differ for a while.
-    pub(in crate::store) fn are_several(&self) -> bool {
+    pub(in crate::store) fn has_several(&self) -> bool {
         self.hosts.len() > 1
     }
 
@@ -144,24 +147,24 @@ impl Hosts {
         &self,
         work: impl FnMut(&mut dyn Connection) -> Result<T, DriverError>,
     ) -> Result<T, StoreError> {
-        self.read_from(Wish::Any, work).map(|(done, _)| done)
+        self.read_from(ReadPreference::Any, work).map(|(done, _)| done)
     }
 
     /// Runs `work`, which only reads, on a host; returns its result with the role of that host.
     pub(in crate::store) fn read_from<T>(
         &self,
-        wish: Wish,
+        preference: ReadPreference,
         mut work: impl FnMut(&mut dyn Connection) -> Result<T, DriverError>,
     ) -> Result<(T, Role), StoreError> {
-        let wish = if self.alone { Wish::Primary } else { wish };
-        if wish == Wish::Primary && self.are_several() {
+        let preference = if self.is_command { ReadPreference::Primary } else { preference };
+        if preference == ReadPreference::Primary && self.has_several() {
             self.find_primary();
         }
         let start = Instant::now();
         loop {
-            match self.read_once(wish, start, &mut work) {
-                Err(StoreError::Unreachable { .. }) if start.elapsed() < self.deadline && self.may_be_over_soon() => {
-                    std::thread::sleep(PAUSE);
+            match self.read_once(preference, start, &mut work) {
+                Err(StoreError::Unreachable { .. }) if start.elapsed() < self.deadline && self.is_recent_outage() => {
+                    std::thread::sleep(RETRY_PAUSE);
                 }
                 outcome => return outcome,
             }
@@ -171,12 +174,12 @@ impl Hosts {
     /// Tries each host once for a read that began at `start`, and returns the first result.
     fn read_once<T>(
         &self,
-        wish: Wish,
+        preference: ReadPreference,
         start: Instant,
         mut work: impl FnMut(&mut dyn Connection) -> Result<T, DriverError>,
     ) -> Result<(T, Role), StoreError> {
         let mut failures = Vec::new();
-        for host in self.in_order(wish) {
+        for host in self.in_order(preference) {
             if !failures.is_empty() && start.elapsed() >= self.deadline {
                 break;
             }
@@ -185,16 +188,16 @@ impl Hosts {
                 // A host that was promoted during the read may have lacked a change.
                 Ok(done) if before == host.known().role => return Ok((done, before)),
                 Ok(done) => return Ok((done, Role::Unknown)),
-                Err(failed) if failed.is_of_the_host() => {
-                    if self.are_several() {
-                        host.mark_unfit(&failed.error, start);
+                Err(failed) if failed.may_succeed_elsewhere() => {
+                    if self.has_several() {
+                        host.mark_unavailable(&failed.error, start);
                     }
                     failures.push((host, failed.error));
                 }
                 Err(failed) => return Err(self.store_error(failed.error)),
             }
         }
-        Err(self.store_error(together(failures)))
+        Err(self.store_error(combine(failures)))
     }
 
     /// Runs `work`, which only reads, on a host that has every confirmed change: the only host, or one that reports at
@@ -207,14 +210,14 @@ impl Hosts {
             connection.catch_up()?;
             work(connection)
         };
-        if !self.are_several() {
+        if !self.has_several() {
             return self.read(work);
         }
         let start = Instant::now();
         loop {
             match self.read_certain_once(start, &mut work) {
-                Err(StoreError::Unreachable { .. }) if start.elapsed() < self.deadline && self.may_be_over_soon() => {
-                    std::thread::sleep(PAUSE);
+                Err(StoreError::Unreachable { .. }) if start.elapsed() < self.deadline && self.is_recent_outage() => {
+                    std::thread::sleep(RETRY_PAUSE);
                 }
                 outcome => return outcome,
             }
@@ -228,7 +231,7 @@ impl Hosts {
         work: &mut dyn FnMut(&mut dyn Connection) -> Result<T, DriverError>,
     ) -> Result<T, StoreError> {
         let mut failures = Vec::new();
-        for host in self.in_order(Wish::Primary) {
+        for host in self.in_order(ReadPreference::Primary) {
             if !failures.is_empty() && start.elapsed() >= self.deadline {
                 break;
             }
@@ -245,14 +248,15 @@ impl Hosts {
             };
             failures.push((host, error));
         }
-        Err(self.store_error(together(failures)))
+        Err(self.store_error(combine(failures)))
     }
 
     /// Returns true if the last of several hosts became unavailable less than [`GRACE`] ago.
-    fn may_be_over_soon(&self) -> bool {
-        let unfit: Option<Vec<Instant>> = self.hosts.iter().map(|host| host.known().unfit).collect();
-        let last = unfit.unwrap_or_default().into_iter().max();
-        self.are_several() && last.is_some_and(|last| last.elapsed() < GRACE)
+    fn is_recent_outage(&self) -> bool {
+        let unavailable_since: Option<Vec<Instant>> =
+            self.hosts.iter().map(|host| host.known().unavailable_since).collect();
+        let last = unavailable_since.unwrap_or_default().into_iter().max();
+        self.has_several() && last.is_some_and(|last| last.elapsed() < GRACE)
     }
 
     /// Runs `work`, which may write, once, on a writable host.
@@ -262,7 +266,7 @@ impl Hosts {
     ) -> Result<T, StoreError> {
         let start = Instant::now();
         let mut failures = Vec::new();
-        for host in self.in_order(Wish::Primary) {
+        for host in self.in_order(ReadPreference::Primary) {
             if !failures.is_empty() && start.elapsed() >= self.deadline {
                 break;
             }
@@ -272,7 +276,7 @@ impl Hosts {
                 Err(error) => failures.push((host, error)),
             }
         }
-        Err(self.store_error(together(failures)))
+        Err(self.store_error(combine(failures)))
     }
 
     /// Runs `work` in a transaction, which is committed if it returns `Ok(Ok(_))` and rolled back otherwise.
@@ -295,9 +299,9 @@ impl Hosts {
             DriverError::Timeout(after) => StoreError::Timeout { place, after },
             DriverError::Cancelled(reason) => StoreError::Cancelled { place, reason },
             DriverError::Refused { kind: Refusal::NoTable, .. } => StoreError::Schema(no_schema(&place)),
-            DriverError::Refused { kind, reason } => match &self.asker {
-                Some(asker) if kind == Refusal::Forbidden => {
-                    let advice = asker.advice(&reason);
+            DriverError::Refused { kind, reason } => match &self.advisor {
+                Some(advisor) if kind == Refusal::Forbidden => {
+                    let advice = advisor.advice(&reason);
                     StoreError::Forbidden { place, reason, advice }
                 }
                 _ => StoreError::Refused { place, reason },
@@ -307,15 +311,15 @@ impl Hosts {
     }
 
     /// Returns all hosts: the available ones first, and among these the preferred ones.
-    fn in_order(&self, wish: Wish) -> Vec<&Host> {
+    fn in_order(&self, preference: ReadPreference) -> Vec<&Host> {
         let mut hosts: Vec<&Host> = self.hosts.iter().map(|host| &**host).collect();
         if hosts.len() > 1 {
-            let rank = |host: &&Host| match (wish, host.known().role) {
-                (Wish::Any, _) | (Wish::Primary, Role::Primary) => 0,
-                (Wish::Primary, Role::Unknown) => 1,
-                (Wish::Primary, Role::Replica) => 2,
+            let rank = |host: &&Host| match (preference, host.known().role) {
+                (ReadPreference::Any, _) | (ReadPreference::Primary, Role::Primary) => 0,
+                (ReadPreference::Primary, Role::Unknown) => 1,
+                (ReadPreference::Primary, Role::Replica) => 2,
             };
-            hosts.sort_by_cached_key(|host| (!host.is_fit(), rank(host)));
+            hosts.sort_by_cached_key(|host| (!host.is_available(), rank(host)));
         }
         hosts
     }
@@ -323,7 +327,7 @@ impl Hosts {
     /// Returns a connection to this host for a write, or `None` if it is read only. A single host is not asked: the
     /// write itself fails if it is read only.
     fn writable(&self, host: &Host) -> Result<Option<Lease>, DriverError> {
-        if !self.are_several() {
+        if !self.has_several() {
             return host.pool.writable().map(Some);
         }
         match host.ask()? {
@@ -343,7 +347,7 @@ impl Hosts {
             }
             host.known().role == Role::Primary
         };
-        if !self.alone || self.asked.set(()).is_ok() {
+        if !self.is_command || self.probed.set(()).is_ok() {
             let _ = self.hosts.iter().any(is_primary);
         }
     }
@@ -368,12 +372,12 @@ pub(in crate::store) fn in_transaction<T, E>(
 }
 
 /// Returns the share of the deadline for each attempt: with several hosts, a hanging one leaves time for the next.
-pub(in crate::store) fn share(deadline: Duration, hosts: usize) -> Duration {
+pub(in crate::store) fn attempt_deadline(deadline: Duration, hosts: usize) -> Duration {
     if hosts > 1 { deadline / 2 } else { deadline }
 }
 
 /// Combines the failures of all hosts into one error.
-fn together(mut failures: Vec<(&Host, DriverError)>) -> DriverError {
+fn combine(mut failures: Vec<(&Host, DriverError)>) -> DriverError {
     if failures.len() == 1 {
         return failures.remove(0).1;
     }

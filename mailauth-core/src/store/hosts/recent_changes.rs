@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 /// Time after a change during which only a writable host is trusted about what was changed. A replica that lags longer
 /// than this is broken.
-pub(in crate::store) const LAG: Duration = Duration::from_secs(60);
+pub(in crate::store) const MAX_LAG: Duration = Duration::from_secs(60);
 
 /// Maximum number of accounts, of aliases and of domains that are remembered; beyond it, everything counts as changed.
-const MOST: usize = 10_000;
+const MAX_REMEMBERED: usize = 10_000;
 
 /// The changes of the last minute that this process knows of. It is shared by the stores that a process opens one after
 /// the other, as when the configuration is reloaded.
@@ -93,7 +93,7 @@ impl RecentChanges {
     /// Returns the change of `login` that a replica may not have yet.
     pub(in crate::store) fn of_account(&self, login: &Login) -> Option<Change> {
         let changes = self.lock();
-        let one = changes.accounts.get(login).filter(|change| change.at.elapsed() < LAG);
+        let one = changes.accounts.get(login).filter(|change| change.at.elapsed() < MAX_LAG);
         let more = changes.of_domain(login.domain());
         // All that is known of two changes is that the later one may have undone the other.
         match (one, more) {
@@ -148,13 +148,13 @@ impl Changes {
 
 /// Returns `at` if a replica may not have a change of that time yet.
 fn young(at: Option<Instant>) -> Option<Instant> {
-    at.filter(|at| at.elapsed() < LAG)
+    at.filter(|at| at.elapsed() < MAX_LAG)
 }
 
 /// Inserts an entry; returns false, after clearing the map, if there are too many.
 fn put<K: Clone + Eq + Hash, V>(map: &mut HashMap<K, V>, key: &K, value: V, at: impl Fn(&V) -> Instant) -> bool {
-    map.retain(|_, value| at(value).elapsed() < LAG);
-    if map.len() >= MOST && !map.contains_key(key) {
+    map.retain(|_, value| at(value).elapsed() < MAX_LAG);
+    if map.len() >= MAX_REMEMBERED && !map.contains_key(key) {
         map.clear();
         return false;
     }
@@ -215,7 +215,7 @@ mod tests {
     #[test]
     fn more_changes_than_fit_count_as_a_change_of_everything() {
         let recent = RecentChanges::default();
-        for n in 0..=MOST {
+        for n in 0..=MAX_REMEMBERED {
             recent.note(&account(&format!("a{n}@x")));
         }
         assert!(recent.of_account(&login("a0@x")).is_some() && recent.of_account(&login("other@x")).is_some());

@@ -13,11 +13,11 @@ fn drivers(fakes: &[Arc<Fake>]) -> Vec<Arc<dyn Driver>> {
 }
 
 fn many(fakes: &[Arc<Fake>]) -> Hosts {
-    Hosts::many(drivers(fakes), "fakes".into(), 2, DEADLINE)
+    Hosts::pooled(drivers(fakes), "fakes".into(), 2, DEADLINE)
 }
 
 fn one(fakes: &[Arc<Fake>]) -> Hosts {
-    Hosts::one(drivers(fakes), "fakes".into(), DEADLINE)
+    Hosts::single(drivers(fakes), "fakes".into(), DEADLINE)
 }
 
 fn done(fakes: &[Arc<Fake>]) -> Vec<usize> {
@@ -119,7 +119,7 @@ fn a_full_host_is_used_while_its_connections_work() {
     let asked = || hosts.hosts[0].probe.as_ref().unwrap().asked();
     let before = asked();
     eventually("it is probed twice more", || asked() >= before + 2);
-    assert!(hosts.state()[0].live && hosts.hosts[0].is_fit());
+    assert!(hosts.state()[0].live && hosts.hosts[0].is_available());
     assert!(fakes[0].connects.load(Ordering::SeqCst) <= connects + 4, "probes need no new connection");
     hosts.read(touch).unwrap();
     assert_eq!(done(&fakes), [6, 0, 0]);
@@ -169,7 +169,7 @@ fn a_read_does_not_retry_once_all_hosts_were_away_for_longer() {
     let hosts = many(&fakes);
     fakes.iter().for_each(|fake| fake.stop());
     assert!(hosts.read(touch).is_err());
-    eventually("the moment is over", || !hosts.may_be_over_soon());
+    eventually("the moment is over", || !hosts.is_recent_outage());
     let start = Instant::now();
     assert!(hosts.read(touch).is_err());
     assert!(start.elapsed() < GRACE, "{:?}", start.elapsed());

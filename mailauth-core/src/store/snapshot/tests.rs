@@ -675,7 +675,7 @@ fn a_large_table_is_read_by_what_was_changed() {
     changed("ben@x.example", "2026");
     story.wait(Duration::ZERO, Duration::from_secs(60));
     assert!(work.refresh(&mut memory).is_ok());
-    let hosts = Hosts::one(vec![Arc::new(Sqlite::new(story.path(), PATIENCE))], "copy".into(), PATIENCE);
+    let hosts = Hosts::single(vec![Arc::new(Sqlite::new(story.path(), PATIENCE))], "copy".into(), PATIENCE);
     let reader = SqlStore::new(hosts, TableModel::own());
     let stands = |name: &str| reader.find(&login(name)).unwrap().unwrap().password;
     assert!(stands("anna@x.example") == Password("two".into()), "it looks unchanged");

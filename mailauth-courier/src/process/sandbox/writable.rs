@@ -2,7 +2,7 @@
 //! process, so another folder takes a restart.
 
 use super::landlock;
-use mailauth_core::config::{Config, DatabaseUrl, MetricsAddress};
+use mailauth_core::config::{Config, MetricsAddress};
 use rustix::fs::{Access, access};
 use std::env::var_os;
 use std::io;
@@ -38,8 +38,8 @@ pub struct Elsewhere {
     folder: PathBuf,
 }
 
-/// Confines this thread, and those that it starts, to the folders that `config` needs. `looks_at_all` says that no other
-/// process looks at mailboxes for this one.
+/// Confines this thread, and those that it starts, to the folders that `config` needs. `looks_at_all` says that no
+/// other process looks at mailboxes for this one.
 ///
 /// # Errors
 /// When the kernel cannot; see [`landlock::is_missing`].
@@ -64,7 +64,8 @@ pub fn confine(config: &Config, looks_at_all: bool) -> io::Result<Confined> {
 }
 
 impl Confined {
-    /// Checks that the process may write where `config` needs it. What could not be written to before makes no difference.
+    /// Checks that the process may write where `config` needs it. What could not be written to before makes no
+    /// difference.
     ///
     /// # Errors
     /// With the first folder where it may not.
@@ -104,13 +105,11 @@ fn needed(config: &Config, looks: bool) -> Vec<Place> {
             add(key, folder_of(&real));
         }
     };
-    match &config.database.url {
-        DatabaseUrl::Sqlite { path } => add_database("[database] url", path),
-        url => {
-            if let Some(path) = config.outage.snapshot_of(url) {
-                add_database("[outage] snapshot", path);
-            }
-        }
+    let url = &config.database.url;
+    if let Some(path) = url.file() {
+        add_database("[database] url", path);
+    } else if let Some(path) = config.outage.snapshot_of(url) {
+        add_database("[outage] snapshot", path);
     }
     if config.throttle.enabled {
         add("[throttle] file", folder_of(&config.throttle.file));

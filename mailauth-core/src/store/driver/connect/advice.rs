@@ -9,7 +9,7 @@ use std::path::Path;
 
 /// Who connects to which database, as the messages name it.
 #[derive(Clone, Debug)]
-pub(in crate::store) struct Subject {
+pub(in crate::store::driver) struct ConnectTarget {
     /// The section of the configuration with the URL: `database` or `admin`.
     pub section: &'static str,
     /// The user in the URL.
@@ -20,9 +20,9 @@ pub(in crate::store) struct Subject {
     pub no_password: bool,
 }
 
-impl Subject {
+impl ConnectTarget {
     pub fn of(config: &DatabaseConfig, server: &Server) -> Self {
-        Subject {
+        ConnectTarget {
             section: config.user.section(),
             user: server.user.clone(),
             database: server.database.clone(),
@@ -32,7 +32,7 @@ impl Subject {
 
     /// Returns what to do about a user or password that the server refuses.
     pub fn correct_password(&self) -> String {
-        let Subject { section, user, .. } = self;
+        let ConnectTarget { section, user, .. } = self;
         match self.no_password {
             true => format!("no password was sent: write it into a file and name that in [{section}] password_file"),
             false => format!(
@@ -90,7 +90,7 @@ fn is_no_socket(path: &Path) -> bool {
 }
 
 /// Returns the sentence about a host's name that has no address.
-pub(in crate::store) fn of_name(problem: &dyn std::fmt::Display, at: &HostPort) -> String {
+pub(in crate::store::driver) fn of_name(problem: &dyn std::fmt::Display, at: &HostPort) -> String {
     format!(
         "the host's name {} cannot be looked up: {problem}; correct it in the URL, or see /etc/hosts and the name server",
         at.host

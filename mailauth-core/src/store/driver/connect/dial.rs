@@ -17,7 +17,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Returns the addresses of a host in the system's order, within `limit` after `start`.
-pub(in crate::store) fn resolve(
+pub(in crate::store::driver) fn resolve(
     at: &HostPort,
     start: Instant,
     limit: Duration,
@@ -43,7 +43,7 @@ pub(in crate::store) fn resolve(
 
 /// Returns the first connection that `connect` makes to one of the addresses. Each attempt is given its deadline: an
 /// equal share of what is left of `limit` after `start`, so that unused time goes to the following attempts.
-pub(in crate::store) fn first<T>(
+pub(in crate::store::driver) fn first_that_connects<T>(
     addresses: &[SocketAddr],
     start: Instant,
     limit: Duration,
@@ -62,11 +62,11 @@ pub(in crate::store) fn first<T>(
             Err(error) => failures.push((*address, error)),
         }
     }
-    Err(together(failures, limit))
+    Err(combine(failures, limit))
 }
 
 /// Combines the failures of all addresses into one error. An answer of a server takes precedence over silence.
-fn together(mut failures: Vec<(SocketAddr, DriverError)>, limit: Duration) -> DriverError {
+fn combine(mut failures: Vec<(SocketAddr, DriverError)>, limit: Duration) -> DriverError {
     if failures.len() == 1 {
         return failures.remove(0).1;
     }
@@ -87,7 +87,7 @@ fn together(mut failures: Vec<(SocketAddr, DriverError)>, limit: Duration) -> Dr
 
 /// Connects to a unix socket, and makes it non-blocking. If the server's queue of connections is full, this counts as a
 /// timeout.
-pub(in crate::store) fn unix(path: &Path) -> io::Result<OwnedFd> {
+pub(in crate::store::driver) fn unix(path: &Path) -> io::Result<OwnedFd> {
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     let descriptor = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
     match rustix::net::connect(&descriptor, &SocketAddrUnix::new(path)?) {
@@ -97,7 +97,7 @@ pub(in crate::store) fn unix(path: &Path) -> io::Result<OwnedFd> {
 }
 
 /// Connects to one address by TCP, with the deadline `until`.
-pub(in crate::store) fn tcp(address: SocketAddr, until: Instant) -> io::Result<TcpStream> {
+pub(in crate::store::driver) fn tcp(address: SocketAddr, until: Instant) -> io::Result<TcpStream> {
     let left = until.saturating_duration_since(Instant::now());
     if left.is_zero() {
         return Err(io::ErrorKind::TimedOut.into());
@@ -126,10 +126,11 @@ mod tests {
     fn a_silent_address_leaves_time_for_the_next() {
         let limit = Duration::from_millis(300);
         let start = Instant::now();
-        let answer = first(&[address(1), address(2), address(3)], start, limit, |at, until| match at.port() {
-            3 => Ok(at.port()),
-            _ => until_the_end(until),
-        });
+        let answer =
+            first_that_connects(&[address(1), address(2), address(3)], start, limit, |at, until| match at.port() {
+                3 => Ok(at.port()),
+                _ => until_the_end(until),
+            });
         assert_eq!(answer, Ok(3));
         assert!(start.elapsed() < limit, "{:?}", start.elapsed());
     }
@@ -138,7 +139,7 @@ mod tests {
     fn an_address_that_refuses_leaves_its_time_to_the_next() {
         let limit = Duration::from_millis(300);
         let start = Instant::now();
-        let answer = first(&[address(1), address(2)], start, limit, |at, until| match at.port() {
+        let answer = first_that_connects(&[address(1), address(2)], start, limit, |at, until| match at.port() {
             1 => Err(DriverError::Lost("refused".into())),
             _ => Ok(until.duration_since(start)),
         });
@@ -149,11 +150,11 @@ mod tests {
     fn the_error_names_each_address_and_comes_at_the_deadline() {
         let limit = Duration::from_millis(100);
         let addresses = [address(1), address(2)];
-        let all_silent = first::<u16>(&addresses, Instant::now(), limit, |_, until| until_the_end(until));
+        let all_silent = first_that_connects::<u16>(&addresses, Instant::now(), limit, |_, until| until_the_end(until));
         assert_eq!(all_silent, Err(DriverError::Timeout(limit)));
         let say = |errors: [DriverError; 2]| {
             let mut errors = errors.into_iter();
-            first::<u16>(&addresses, Instant::now(), limit, |_, _| Err(errors.next().unwrap()))
+            first_that_connects::<u16>(&addresses, Instant::now(), limit, |_, _| Err(errors.next().unwrap()))
         };
         let lost = || DriverError::Lost("refused".into());
         assert_eq!(

@@ -1,6 +1,6 @@
 //! The addresses of the hosts of a database.
 
-use crate::config::{HostPort, Secrecy, Server};
+use crate::config::{HostPort, Server, TlsMode};
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,12 +16,12 @@ pub(in crate::store) enum Address {
 
 impl Address {
     /// Returns the TLS mode: as configured, and otherwise `verify-full` for connections that leave this machine.
-    pub(in crate::store) fn secrecy(&self, configured: Option<Secrecy>) -> Secrecy {
+    pub(in crate::store) fn tls_mode(&self, configured: Option<TlsMode>) -> TlsMode {
         match (self, configured) {
-            (Address::Socket(_), _) => Secrecy::Disable,
-            (Address::Tcp(_), Some(secrecy)) => secrecy,
-            (Address::Tcp(at), None) if at.is_loopback() => Secrecy::Disable,
-            (Address::Tcp(_), None) => Secrecy::VerifyFull,
+            (Address::Socket(_), _) => TlsMode::Disable,
+            (Address::Tcp(_), Some(tls_mode)) => tls_mode,
+            (Address::Tcp(at), None) if at.is_loopback() => TlsMode::Disable,
+            (Address::Tcp(_), None) => TlsMode::VerifyFull,
         }
     }
 }
@@ -64,13 +64,13 @@ mod tests {
     fn only_local_connections_are_clear_text_by_default() {
         let tcp = |host: &str| Address::Tcp(HostPort { host: host.into(), port: 1 });
         for host in ["localhost", "127.0.0.1", "127.8.8.8", "::1"] {
-            assert_eq!(tcp(host).secrecy(None), Secrecy::Disable, "{host}");
-            assert_eq!(tcp(host).secrecy(Some(Secrecy::VerifyCa)), Secrecy::VerifyCa, "{host}");
+            assert_eq!(tcp(host).tls_mode(None), TlsMode::Disable, "{host}");
+            assert_eq!(tcp(host).tls_mode(Some(TlsMode::VerifyCa)), TlsMode::VerifyCa, "{host}");
         }
         for host in ["db.example", "localhost.example", "192.0.2.1", "2001:db8::1"] {
-            assert_eq!(tcp(host).secrecy(None), Secrecy::VerifyFull, "{host}");
+            assert_eq!(tcp(host).tls_mode(None), TlsMode::VerifyFull, "{host}");
         }
-        assert_eq!(Address::Socket("/s".into()).secrecy(Some(Secrecy::VerifyFull)), Secrecy::Disable);
+        assert_eq!(Address::Socket("/s".into()).tls_mode(Some(TlsMode::VerifyFull)), TlsMode::Disable);
     }
 
     #[test]

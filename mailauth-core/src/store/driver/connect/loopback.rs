@@ -9,21 +9,21 @@ use std::io::{self, BufRead, BufReader};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpStream};
 
 /// Maximum number of connections in the list that are searched.
-const MOST: usize = 1 << 20;
+const MAX_CONNECTIONS: usize = 1 << 20;
 
 /// Code in the list for a connection that is open at both ends.
 const ESTABLISHED: &str = "01";
 
 /// The two ends of a TCP connection.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::store) struct Ends {
+pub(in crate::store::driver) struct TcpEnds {
     here: SocketAddr,
     there: SocketAddr,
 }
 
 /// The owner of the other end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::store) enum Owner {
+pub(in crate::store::driver) enum Owner {
     /// A process of this user has it open.
     User(Uid),
     /// It is on this machine, and no process has it open any more.
@@ -32,20 +32,20 @@ pub(in crate::store) enum Owner {
     Elsewhere,
 }
 
-impl Ends {
+impl TcpEnds {
     /// Returns the ends of a connection.
-    pub(in crate::store) fn of(stream: &TcpStream) -> io::Result<Self> {
-        Ok(Ends { here: stream.local_addr()?, there: stream.peer_addr()? })
+    pub(in crate::store::driver) fn of(stream: &TcpStream) -> io::Result<Self> {
+        Ok(TcpEnds { here: stream.local_addr()?, there: stream.peer_addr()? })
     }
 
     /// Returns true if the connection does not leave this machine.
-    pub(in crate::store) fn are_near(&self) -> bool {
+    pub(in crate::store::driver) fn are_local(&self) -> bool {
         self.there.ip().to_canonical().is_loopback() || self.here.ip() == self.there.ip()
     }
 
     /// Returns the owner of the other end. A connection that the server has not accepted yet has no owner, so call this
     /// only after it has sent something.
-    pub(in crate::store) fn owner(&self) -> io::Result<Owner> {
+    pub(in crate::store::driver) fn owner(&self) -> io::Result<Owner> {
         // The connections of a server that listens on all IPv4 and IPv6 addresses are only in the second list.
         for list in ["/proc/self/net/tcp", "/proc/self/net/tcp6"] {
             match File::open(list) {
@@ -64,7 +64,7 @@ impl Ends {
     /// Searches one list for the other end.
     fn find(&self, list: impl BufRead) -> io::Result<Owner> {
         let (here, there) = (canonical(self.here), canonical(self.there));
-        for line in list.lines().skip(1).take(MOST) {
+        for line in list.lines().skip(1).take(MAX_CONNECTIONS) {
             let line = line?;
             let mut fields = line.split_ascii_whitespace().skip(1);
             let (local, remote) = (fields.next().and_then(end), fields.next().and_then(end));
@@ -132,8 +132,8 @@ mod tests {
         }
         for (listen, connect) in listens {
             let (client, _server) = pair(listen, connect);
-            let ends = Ends::of(&client).unwrap();
-            assert!(ends.are_near(), "{ends:?}");
+            let ends = TcpEnds::of(&client).unwrap();
+            assert!(ends.are_local(), "{ends:?}");
             assert_eq!(ends.owner().unwrap(), Owner::User(me), "{listen} {connect}");
         }
     }
@@ -141,7 +141,7 @@ mod tests {
     #[test]
     fn an_end_that_is_closed_or_not_accepted_belongs_to_no_user() {
         let (mut client, mut server) = pair("127.0.0.1:0", "127.0.0.1");
-        let ends = Ends::of(&client).unwrap();
+        let ends = TcpEnds::of(&client).unwrap();
         server.write_all(b"x").unwrap();
         server.shutdown(Shutdown::Write).unwrap();
         drop(server);
@@ -151,7 +151,7 @@ mod tests {
 
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        assert_eq!(Ends::of(&client).unwrap().owner().unwrap(), Owner::Gone, "in the queue of the listener");
+        assert_eq!(TcpEnds::of(&client).unwrap().owner().unwrap(), Owner::Gone, "in the queue of the listener");
     }
 
     #[test]
@@ -164,7 +164,7 @@ mod tests {
         for text in ["", ":", "7F:1", "zzzzzzzz:0CEA", "0100007F", "0100007F:1CEAF"] {
             assert_eq!(end(text), None, "{text}");
         }
-        let ends = Ends { here: "127.0.0.1:40000".parse().unwrap(), there: "127.0.0.1:3306".parse().unwrap() };
+        let ends = TcpEnds { here: "127.0.0.1:40000".parse().unwrap(), there: "127.0.0.1:3306".parse().unwrap() };
         let line = |state: &str, uid: u32, inode: u32| {
             format!("head\n 0: {near}:0CEA {near}:9C40 {state} 0:0 00:0 0 {uid} 0 {inode} 1 x\n")
         };

@@ -2,7 +2,7 @@
 //!
 //! The system's look-up (getaddrinfo) may take minutes and cannot be cancelled. So it runs on a thread that is
 //! abandoned when the deadline passes. There is at most one thread for each name, which later callers wait for too, and
-//! [`MOST`] for all names, so a name server that never answers blocks no more threads than that.
+//! [`MAX_LOOKUPS`] for all names, so a name server that never answers blocks no more threads than that.
 
 use crate::sync::{Condvar, Mutex};
 use std::collections::HashMap;
@@ -13,14 +13,14 @@ use std::thread;
 use std::time::Instant;
 
 /// Maximum number of look-ups that run at a time in a process.
-const MOST: usize = 16;
+const MAX_LOOKUPS: usize = 16;
 
 /// A host name and the port for its addresses.
 type Asked = (String, u16);
 
 /// Reason why there are no addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::store) enum Failure {
+pub(in crate::store::driver) enum Failure {
     /// The look-up failed with this message of the system.
     Said(String),
     /// The deadline passed.
@@ -30,7 +30,7 @@ pub(in crate::store) enum Failure {
 }
 
 /// The running look-ups.
-pub(in crate::store) struct Lookups {
+pub(in crate::store::driver) struct Lookups {
     underway: Mutex<HashMap<Asked, Arc<Lookup>>>,
     most: usize,
 }
@@ -43,19 +43,19 @@ struct Lookup {
 }
 
 /// Returns the look-ups of this process.
-pub(in crate::store) fn lookups() -> &'static Lookups {
+pub(in crate::store::driver) fn lookups() -> &'static Lookups {
     static LOOKUPS: std::sync::OnceLock<Lookups> = std::sync::OnceLock::new();
-    LOOKUPS.get_or_init(|| Lookups::new(MOST))
+    LOOKUPS.get_or_init(|| Lookups::new(MAX_LOOKUPS))
 }
 
 impl Lookups {
-    pub(in crate::store) fn new(most: usize) -> Self {
+    pub(in crate::store::driver) fn new(most: usize) -> Self {
         Lookups { underway: Mutex::default(), most }
     }
 
     /// Returns the addresses of `host` in the system's order, by the deadline `until`. A numeric address is not looked
     /// up.
-    pub(in crate::store) fn resolve(
+    pub(in crate::store::driver) fn resolve(
         &'static self,
         host: &str,
         port: u16,
@@ -68,7 +68,7 @@ impl Lookups {
     }
 
     /// Returns the addresses of a name by the given look-up function.
-    pub(in crate::store) fn resolve_by(
+    pub(in crate::store::driver) fn resolve_by(
         &'static self,
         host: &str,
         port: u16,

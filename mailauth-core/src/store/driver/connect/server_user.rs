@@ -6,7 +6,7 @@
 
 use crate::credentials::peer_credentials;
 use crate::store::OpenError;
-use crate::store::driver::connect::loopback::{Ends, Owner};
+use crate::store::driver::connect::loopback::{Owner, TcpEnds};
 use crate::{names, system_ids};
 use rustix::fd::AsFd;
 use rustix::process::Uid;
@@ -16,7 +16,7 @@ use std::path::Path;
 
 /// The system users that may run the server.
 #[derive(Clone, Debug)]
-pub(in crate::store) struct ServerUser {
+pub(in crate::store::driver) struct ServerUser {
     /// `[database] server_user`: only this user. Without it: root, the user of this process, those of the usual names,
     /// and the owner of the socket's folder, who could replace the socket anyway.
     wanted: Option<Uid>,
@@ -25,24 +25,27 @@ pub(in crate::store) struct ServerUser {
 }
 
 /// Usual system users of MySQL and MariaDB servers.
-pub(in crate::store) const MYSQL: &[&str] = &["mysql", "mariadb"];
+pub(in crate::store::driver) const MYSQL: &[&str] = &["mysql", "mariadb"];
 
 /// Usual system users of PostgreSQL servers.
-pub(in crate::store) const POSTGRES: &[&str] = &["postgres"];
+pub(in crate::store::driver) const POSTGRES: &[&str] = &["postgres"];
 
 impl ServerUser {
-    pub(in crate::store) fn new(wanted: Option<&str>, usual: &'static [&'static str]) -> Result<Self, OpenError> {
+    pub(in crate::store::driver) fn new(
+        wanted: Option<&str>,
+        usual: &'static [&'static str],
+    ) -> Result<Self, OpenError> {
         Ok(ServerUser { wanted: wanted.map(number).transpose()?, usual })
     }
 
     /// Returns true if the configuration names the user.
-    pub(in crate::store) fn is_configured(&self) -> bool {
+    pub(in crate::store::driver) fn is_configured(&self) -> bool {
         self.wanted.is_some()
     }
 
     /// Returns the user at the other end of a unix socket if it may run the server; otherwise a message with what to
     /// do.
-    pub(in crate::store) fn of_socket(&self, socket: impl AsFd, path: &Path) -> Result<String, String> {
+    pub(in crate::store::driver) fn of_socket(&self, socket: impl AsFd, path: &Path) -> Result<String, String> {
         let shown = path.display();
         let peer = peer_credentials(socket.as_fd())
             .map_err(|error| format!("{shown}: cannot find out which user is at the other end: {error}"))?;
@@ -55,7 +58,7 @@ impl ServerUser {
 
     /// Returns the user at the other end of a loopback connection on which something was received; `None` if it belongs
     /// to no user of this machine and none is configured. Fails with a message that says what to do.
-    pub(in crate::store) fn of_loopback(&self, ends: &Ends) -> Result<Option<String>, String> {
+    pub(in crate::store::driver) fn of_loopback(&self, ends: &TcpEnds) -> Result<Option<String>, String> {
         match ends.owner() {
             Ok(Owner::User(uid)) if self.may_be(uid) => Ok(Some(names::user(uid.as_raw()))),
             Ok(Owner::User(uid)) => Err(self.unexpected_user(uid)),
@@ -151,7 +154,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let _server = listener.accept().unwrap();
-        let ends = Ends::of(&client).unwrap();
+        let ends = TcpEnds::of(&client).unwrap();
         let of = |wanted| ServerUser::new(wanted, MYSQL).unwrap().of_loopback(&ends);
         assert_eq!((of(None), of(Some(&me))), (Ok(Some(names::own())), Ok(Some(names::own()))));
         assert!(of(Some("4123456789")).unwrap_err().contains("[database] server_user"));

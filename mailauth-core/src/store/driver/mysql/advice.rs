@@ -4,7 +4,7 @@ use super::Mysql;
 use super::client::ClientError;
 use super::error::connect_error;
 use crate::store::driver::DriverError;
-use crate::store::driver::connect::advice::Subject;
+use crate::store::driver::connect::advice::ConnectTarget;
 use crate::store::driver::connect::endpoint::Address;
 use std::io;
 
@@ -22,10 +22,10 @@ impl Mysql {
             ClientError::Protocol(said) if !said.starts_with("TLS") => {
                 return DriverError::Lost(format!("{said}; check that the URL is that of a MySQL or MariaDB server"));
             }
-            ClientError::AsksForPassword => return DriverError::Lost(self.clear_password()),
+            ClientError::PasswordRequested => return DriverError::Lost(self.clear_password()),
             ClientError::Io(_)
             | ClientError::NoTls
-            | ClientError::Stranger(_)
+            | ClientError::UnexpectedUser(_)
             | ClientError::UnknownMethod(_)
             | ClientError::Protocol(_) => 0,
         };
@@ -39,10 +39,10 @@ impl Mysql {
 
     /// Returns what to do about a rejected connection, by the server's error code.
     fn advice(&self, code: u16) -> Option<String> {
-        let Subject { user, database, .. } = &self.subject;
-        let (section, or_url) = (self.subject.section, self.subject.correct_url());
+        let ConnectTarget { user, database, .. } = &self.target;
+        let (section, or_url) = (self.target.section, self.target.correct_url());
         Some(match code {
-            1045 => format!("{}{}", self.subject.correct_password(), self.with_tls()),
+            1045 => format!("{}{}", self.target.correct_password(), self.with_tls()),
             1698 => format!(
                 "the server authenticates {user} by another method than a password, such as unix_socket for the system \
                  user of that name: create a user with a password, {or_url}"
@@ -70,8 +70,8 @@ impl Mysql {
 
     /// Returns the message about a server that asks for the password itself and may be an impostor.
     fn clear_password(&self) -> String {
-        let Subject { section, .. } = self.subject;
-        let advice = self.subject.correct_password();
+        let ConnectTarget { section, .. } = self.target;
+        let advice = self.target.correct_password();
         format!(
             "the server asked for the password itself, as caching_sha2_password does at a user's first login after a \
              server start and when the user or password is wrong; it was not sent, because the server has not proved \
@@ -83,7 +83,7 @@ impl Mysql {
 
     /// Returns what to do if the user is required to use TLS and this connection does not.
     fn with_tls(&self) -> String {
-        let section = self.subject.section;
+        let section = self.target.section;
         match self.at.address {
             _ if self.tls_config.is_some() => String::new(),
             Address::Tcp(_) => format!(

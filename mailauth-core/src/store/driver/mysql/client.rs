@@ -7,10 +7,10 @@
 
 mod login;
 
-use super::stream::{Stream, Timed};
+use super::stream::{Stream, TimedSocket};
 use crate::printable::brief;
 use bytes::BytesMut;
-pub(super) use login::Identity;
+pub(super) use login::Credentials;
 use mysql_common::constants::{CapabilityFlags, StatusFlags};
 use mysql_common::io::ParseBuf;
 use mysql_common::packets::{
@@ -41,7 +41,7 @@ const COM_STMT_PREPARE: u8 = 0x16;
 
 /// Error of the client.
 #[derive(Debug)]
-pub(in crate::store) enum ClientError {
+pub(super) enum ClientError {
     /// The connection failed, or the deadline passed.
     Io(io::Error),
     /// The server answered with an error.
@@ -49,9 +49,9 @@ pub(in crate::store) enum ClientError {
     /// TLS is required, and the server does not support it.
     NoTls,
     /// The server asks for the password itself without having proved its identity.
-    AsksForPassword,
+    PasswordRequested,
     /// The server runs as a user that is not allowed to run it. The text is a sentence that says what to do.
-    Stranger(String),
+    UnexpectedUser(String),
     /// The server asks for an authentication method that this client does not support or considers unsafe.
     UnknownMethod(String),
     /// The server violated the protocol.
@@ -81,13 +81,13 @@ fn unexpected<T>(what: &str) -> Result<T> {
 
 /// A statement that the server has prepared.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::store) struct Prepared {
+pub(super) struct Prepared {
     id: u32,
     parameters: usize,
 }
 
 /// A connection to a server.
-pub(in crate::store) struct Client {
+pub(super) struct Client {
     /// `None` only while the stream switches to TLS, and after that failed.
     framed: Option<MySyncFramed<Stream>>,
     capabilities: CapabilityFlags,
@@ -96,19 +96,19 @@ pub(in crate::store) struct Client {
 
 impl Client {
     /// Performs the handshake on a connected socket, by its deadline.
-    pub(in crate::store) fn connect(socket: Timed, identity: &Identity<'_>) -> Result<Self> {
+    pub(super) fn connect(socket: TimedSocket, credentials: &Credentials<'_>) -> Result<Self> {
         let mut codec = PacketCodec::default();
         codec.max_allowed_packet = MAX_PACKET;
         let buffer = || BytesMut::with_capacity(BUFFER);
         let framed = MySyncFramed::construct(buffer(), buffer(), codec, Stream::Clear(socket));
         let capabilities = CapabilityFlags::empty();
         let mut client = Client { framed: Some(framed), capabilities, packet: Vec::new() };
-        client.shake_hands(identity)?;
+        client.shake_hands(credentials)?;
         Ok(client)
     }
 
     /// Sets the deadline for everything that follows.
-    pub(in crate::store) fn end_at(&mut self, until: Instant) {
+    pub(super) fn end_at(&mut self, until: Instant) {
         if let Some(framed) = &mut self.framed {
             framed.get_mut().end_at(until);
         }
@@ -163,7 +163,7 @@ impl Client {
     }
 
     /// Runs a statement of this program that has no parameters, and discards its result.
-    pub(in crate::store) fn run(&mut self, sql: &str) -> Result<()> {
+    pub(super) fn run(&mut self, sql: &str) -> Result<()> {
         self.command(COM_QUERY, sql.as_bytes())?;
         if let Some(columns) = self.header()?.columns {
             self.definitions(columns)?;
@@ -173,12 +173,12 @@ impl Client {
     }
 
     /// Checks that the server still answers.
-    pub(in crate::store) fn ping(&mut self) -> Result<()> {
+    pub(super) fn ping(&mut self) -> Result<()> {
         self.command(COM_PING, &[])?;
         self.receive().map(|_| ())
     }
 
-    pub(in crate::store) fn prepare(&mut self, sql: &str) -> Result<Prepared> {
+    pub(super) fn prepare(&mut self, sql: &str) -> Result<Prepared> {
         self.command(COM_STMT_PREPARE, sql.as_bytes())?;
         let packet = ParseBuf(self.receive()?).parse::<StmtPacket>(())?;
         for count in [packet.num_params(), packet.num_columns()] {
@@ -190,18 +190,13 @@ impl Client {
     }
 
     /// Makes the server drop a prepared statement. The server does not answer this.
-    pub(in crate::store) fn close(&mut self, prepared: Prepared) -> Result<()> {
+    pub(super) fn close(&mut self, prepared: Prepared) -> Result<()> {
         self.framed()?.codec_mut().reset_seq_id();
         self.send_struct(&ComStmtClose::new(prepared.id))
     }
 
     /// Runs a prepared statement, calls `each` with its rows, and returns the number of rows that it matched.
-    pub(in crate::store) fn execute(
-        &mut self,
-        prepared: Prepared,
-        params: &[Value],
-        each: &mut dyn FnMut(Row),
-    ) -> Result<u64> {
+    pub(super) fn execute(&mut self, prepared: Prepared, params: &[Value], each: &mut dyn FnMut(Row)) -> Result<u64> {
         if params.len() != prepared.parameters {
             return Err(ClientError::Protocol(format!(
                 "the statement has {} parameters, but {} were given",

@@ -4,7 +4,7 @@ use super::client::{Client, ClientError, Prepared};
 use super::error::driver_error;
 use crate::store::administration::CharacterSet;
 use crate::store::driver::rights::mysql as grants;
-use crate::store::driver::{Cell, Connection, DriverError, Needs, Param, Refusal, Rights, Row, Standing, Statement};
+use crate::store::driver::{Cell, Connection, DriverError, Needs, Param, Refusal, Rights, Row, ServerRole, Statement};
 use mysql_common::value::Value;
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ pub(super) struct MysqlConnection {
     /// How the server's certificate was verified, for reports.
     pub(super) trust: String,
     /// How the server proved its identity, if it did.
-    pub(super) known_by: Option<String>,
+    pub(super) authenticated_by: Option<String>,
     pub(super) broken: bool,
 }
 
@@ -163,11 +163,11 @@ impl Connection for MysqlConnection {
 
     /// A node of a Galera cluster that has lost its quorum refuses even this, with error 1047, unless dirty reads are
     /// allowed.
-    fn standing(&mut self) -> Result<Standing, DriverError> {
+    fn role(&mut self) -> Result<ServerRole, DriverError> {
         let mut takes_changes = false;
         let statement = Statement { slot: None, sql: "SELECT @@global.read_only".to_owned() };
         self.run(&statement, &[], &mut |row| takes_changes = is_off(row.cell(0)))?;
-        if takes_changes && !self.is_behind_its_cluster()? { Ok(Standing::Primary) } else { Ok(Standing::Replica) }
+        if takes_changes && !self.is_behind_its_cluster()? { Ok(ServerRole::Primary) } else { Ok(ServerRole::Replica) }
     }
 
     /// A node of a Galera cluster confirms a change before the others have applied it. With `wsrep_sync_wait`, the
@@ -197,8 +197,8 @@ impl Connection for MysqlConnection {
         Ok((format!("{name} {number}"), tls))
     }
 
-    fn known_by(&self) -> Option<String> {
-        self.known_by.clone()
+    fn authenticated_by(&self) -> Option<String> {
+        self.authenticated_by.clone()
     }
 
     fn character_set(&mut self, tables: &[String]) -> Result<CharacterSet, DriverError> {

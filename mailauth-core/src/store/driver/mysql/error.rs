@@ -40,7 +40,10 @@ pub(super) fn connect_error(error: ClientError, host: &str, limit: Duration) -> 
                  user's plugin to caching_sha2_password, ed25519 or parsec"
             ));
         }
-        ClientError::NoTls | ClientError::AsksForPassword | ClientError::Stranger(_) | ClientError::Protocol(_) => {}
+        ClientError::NoTls
+        | ClientError::PasswordRequested
+        | ClientError::UnexpectedUser(_)
+        | ClientError::Protocol(_) => {}
     }
     driver_error(error, limit)
 }
@@ -74,8 +77,8 @@ pub(super) fn driver_error(error: ClientError, limit: Duration) -> DriverError {
         ClientError::UnknownMethod(method) => {
             DriverError::Lost(format!("the server asks for the authentication method {method}"))
         }
-        ClientError::AsksForPassword => DriverError::Lost("the server asks for the password itself".to_owned()),
-        ClientError::Stranger(what) | ClientError::Protocol(what) => DriverError::Lost(what),
+        ClientError::PasswordRequested => DriverError::Lost("the server asks for the password itself".to_owned()),
+        ClientError::UnexpectedUser(what) | ClientError::Protocol(what) => DriverError::Lost(what),
     }
 }
 

@@ -7,15 +7,15 @@ mod error;
 mod stream;
 
 use crate::Secret;
-use crate::config::{DatabaseConfig, Secrecy, Server};
+use crate::config::{DatabaseConfig, Server, TlsMode};
 use crate::store::OpenError;
-use crate::store::driver::connect::advice::Subject;
+use crate::store::driver::connect::advice::ConnectTarget;
 use crate::store::driver::connect::dial;
 use crate::store::driver::connect::endpoint::{Address, Endpoint};
-use crate::store::driver::connect::loopback::Ends;
+use crate::store::driver::connect::loopback::TcpEnds;
 use crate::store::driver::connect::server_user::{MYSQL, ServerUser};
 use crate::store::driver::{Connection, Dialect, Driver, DriverError, tls};
-use client::{Client, ClientError, Identity};
+use client::{Client, ClientError, Credentials};
 use connection::MysqlConnection;
 use error::{io_error, unconnected};
 use rustls::ClientConfig;
@@ -24,7 +24,7 @@ use std::net::TcpStream;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
-use stream::Timed;
+use stream::TimedSocket;
 
 pub(in crate::store) static DIALECT: Dialect = Dialect {
     numbered: false,
@@ -60,10 +60,10 @@ const DIRTY_READS: &str = "SET SESSION wsrep_dirty_reads = 1";
 /// A database on a MySQL or MariaDB server.
 pub(in crate::store) struct Mysql {
     at: Endpoint,
-    subject: Subject,
+    target: ConnectTarget,
     password: Secret,
     server_user: ServerUser,
-    tls: Option<Secrecy>,
+    tls: Option<TlsMode>,
     tls_ca: Option<PathBuf>,
     /// TLS configuration; `None` for a connection in clear text.
     tls_config: Option<Arc<ClientConfig>>,
@@ -72,10 +72,10 @@ pub(in crate::store) struct Mysql {
 
 impl Mysql {
     pub(in crate::store) fn new(config: &DatabaseConfig, server: &Server, at: Endpoint) -> Result<Self, OpenError> {
-        let tls_config = tls::client_config(at.address.secrecy(config.tls), config)?.map(Arc::new);
+        let tls_config = tls::client_config(at.address.tls_mode(config.tls), config)?.map(Arc::new);
         Ok(Mysql {
             at,
-            subject: Subject::of(config, server),
+            target: ConnectTarget::of(config, server),
             password: config.password.clone(),
             server_user: ServerUser::new(config.server_user.as_deref(), MYSQL)?,
             tls: config.tls,
@@ -88,24 +88,27 @@ impl Mysql {
     /// Connects within the deadline to the first of the host's addresses that works.
     fn connect_to(&self, Endpoint { address, deadline, .. }: &Endpoint) -> Result<MysqlConnection, DriverError> {
         let start = Instant::now();
-        let (client, host, known_by) = match address {
+        let (client, host, authenticated_by) = match address {
             Address::Socket(path) => {
                 let until = start + *deadline;
-                let raise =
-                    |error| unconnected(error, *deadline, |error| self.subject.of_socket(error, path, "socket"));
+                let raise = |error| unconnected(error, *deadline, |error| self.target.of_socket(error, path, "socket"));
                 let socket = dial::unix(path).map_err(raise)?;
                 let user = self.server_user.of_socket(&socket, path).map_err(DriverError::Lost)?;
-                let client = self.handshake(Timed::new(socket, until), "", true, &|| Ok(()))?;
+                let client = self.handshake(TimedSocket::new(socket, until), "", true, &|| Ok(()))?;
                 (client, "", Some(format!("its user, {user}")))
             }
             Address::Tcp(at) => {
-                let (client, known_by) =
-                    dial::first(&dial::resolve(at, start, *deadline)?, start, *deadline, |address, until| {
+                let (client, authenticated_by) = dial::first_that_connects(
+                    &dial::resolve(at, start, *deadline)?,
+                    start,
+                    *deadline,
+                    |address, until| {
                         let raise =
-                            |error| unconnected(error, *deadline, |error| self.subject.of_address(error, address));
+                            |error| unconnected(error, *deadline, |error| self.target.of_address(error, address));
                         self.connect_by_tcp(dial::tcp(address, until).map_err(raise)?, &at.host, until)
-                    })?;
-                (client, at.host.as_str(), known_by)
+                    },
+                )?;
+                (client, at.host.as_str(), authenticated_by)
             }
         };
         Ok(MysqlConnection {
@@ -113,8 +116,8 @@ impl Mysql {
             kept: Vec::new(),
             deadline: *deadline,
             in_cluster: None,
-            trust: tls::trust(address.secrecy(self.tls), host, self.tls_ca.as_deref()),
-            known_by,
+            trust: tls::trust(address.tls_mode(self.tls), host, self.tls_ca.as_deref()),
+            authenticated_by,
             broken: false,
         })
     }
@@ -127,41 +130,41 @@ impl Mysql {
         host: &str,
         until: Instant,
     ) -> Result<(Client, Option<String>), DriverError> {
-        let is_verified = matches!(self.at.address.secrecy(self.tls), Secrecy::VerifyCa | Secrecy::VerifyFull);
-        let ends = Ends::of(&stream).map_err(|error| io_error(&error, self.at.deadline))?;
-        let known_by = RefCell::new(is_verified.then(|| "its certificate".to_owned()));
-        let greeted = || {
-            if ends.are_near() && (!is_verified || self.server_user.is_configured()) {
-                let user = self.server_user.of_loopback(&ends).map_err(ClientError::Stranger)?;
-                known_by.replace(user.map(|user| format!("its user, {user}")));
+        let is_verified = matches!(self.at.address.tls_mode(self.tls), TlsMode::VerifyCa | TlsMode::VerifyFull);
+        let ends = TcpEnds::of(&stream).map_err(|error| io_error(&error, self.at.deadline))?;
+        let authenticated_by = RefCell::new(is_verified.then(|| "its certificate".to_owned()));
+        let on_greeting = || {
+            if ends.are_local() && (!is_verified || self.server_user.is_configured()) {
+                let user = self.server_user.of_loopback(&ends).map_err(ClientError::UnexpectedUser)?;
+                authenticated_by.replace(user.map(|user| format!("its user, {user}")));
             }
             Ok(())
         };
-        let client = self.handshake(Timed::new(stream, until), host, is_verified, &greeted)?;
-        Ok((client, known_by.into_inner()))
+        let client = self.handshake(TimedSocket::new(stream, until), host, is_verified, &on_greeting)?;
+        Ok((client, authenticated_by.into_inner()))
     }
 
     /// Logs in and sets up the session, by the deadline of the socket. `greeted` is called after the server's greeting;
     /// `is_known` is true if the server will have proved its identity before it can ask for the password itself.
     fn handshake(
         &self,
-        socket: Timed,
+        socket: TimedSocket,
         host: &str,
-        is_known: bool,
-        greeted: &dyn Fn() -> Result<(), ClientError>,
+        is_authenticated: bool,
+        on_greeting: &dyn Fn() -> Result<(), ClientError>,
     ) -> Result<Client, DriverError> {
         let password = std::str::from_utf8(self.password.expose())
             .map_err(|_| DriverError::Denied("the database's password is not valid UTF-8".into()))?;
-        let identity = Identity {
-            user: &self.subject.user,
+        let credentials = Credentials {
+            user: &self.target.user,
             password,
-            database: &self.subject.database,
+            database: &self.target.database,
             tls: self.tls_config.as_ref().map(|config| (config, host)),
-            is_known,
-            greeted,
+            is_authenticated,
+            on_greeting,
         };
         let work = || {
-            let mut client = Client::connect(socket, &identity)?;
+            let mut client = Client::connect(socket, &credentials)?;
             client.run(SESSION)?;
             if self.dirty_reads {
                 client.run(DIRTY_READS)?;

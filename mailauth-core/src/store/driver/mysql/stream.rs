@@ -13,17 +13,17 @@ use std::io::{self, Read, Write};
 use std::time::Instant;
 
 /// A socket with a deadline.
-pub(in crate::store) struct Timed {
+pub(super) struct TimedSocket {
     descriptor: OwnedFd,
     until: Instant,
     /// Bytes received since the deadline was set.
     received: usize,
 }
 
-impl Timed {
+impl TimedSocket {
     /// Takes over a non-blocking socket.
-    pub(in crate::store) fn new(descriptor: impl Into<OwnedFd>, until: Instant) -> Self {
-        Timed { descriptor: descriptor.into(), until, received: 0 }
+    pub(super) fn new(descriptor: impl Into<OwnedFd>, until: Instant) -> Self {
+        TimedSocket { descriptor: descriptor.into(), until, received: 0 }
     }
 
     /// Sets the deadline, and begins to count received bytes again.
@@ -48,7 +48,7 @@ impl Timed {
     }
 }
 
-impl Read for Timed {
+impl Read for TimedSocket {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             // The answer to what was just sent has not arrived yet, so waiting first saves a system call.
@@ -56,7 +56,11 @@ impl Read for Timed {
             match rustix::net::recv(&self.descriptor, &mut *buffer, RecvFlags::DONTWAIT) {
                 Ok((count, _)) => {
                     self.received = self.received.saturating_add(count);
-                    return if self.received > answer_limit::MOST { Err(answer_limit::too_much()) } else { Ok(count) };
+                    return if self.received > answer_limit::MAX_BYTES {
+                        Err(answer_limit::too_long())
+                    } else {
+                        Ok(count)
+                    };
                 }
                 Err(Errno::AGAIN | Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
@@ -65,7 +69,7 @@ impl Read for Timed {
     }
 }
 
-impl Write for Timed {
+impl Write for TimedSocket {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         loop {
             match rustix::net::send(&self.descriptor, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
@@ -83,14 +87,14 @@ impl Write for Timed {
 }
 
 /// A connection with a deadline, in clear text or TLS.
-pub(in crate::store) enum Stream {
-    Clear(Timed),
-    Tls(Box<StreamOwned<ClientConnection, Timed>>),
+pub(super) enum Stream {
+    Clear(TimedSocket),
+    Tls(Box<StreamOwned<ClientConnection, TimedSocket>>),
 }
 
 impl Stream {
     /// Sets the deadline for everything that follows.
-    pub(in crate::store) fn end_at(&mut self, until: Instant) {
+    pub(super) fn end_at(&mut self, until: Instant) {
         match self {
             Stream::Clear(socket) => socket.end_at(until),
             Stream::Tls(stream) => stream.sock.end_at(until),
@@ -130,11 +134,11 @@ mod tests {
     use std::os::unix::net::UnixListener;
     use std::time::Duration;
 
-    fn pair(limit: Duration) -> (Timed, std::os::unix::net::UnixStream) {
+    fn pair(limit: Duration) -> (TimedSocket, std::os::unix::net::UnixStream) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s");
         let listener = UnixListener::bind(&path).unwrap();
-        let socket = Timed::new(dial::unix(&path).unwrap(), Instant::now() + limit);
+        let socket = TimedSocket::new(dial::unix(&path).unwrap(), Instant::now() + limit);
         (socket, listener.accept().unwrap().0)
     }
 

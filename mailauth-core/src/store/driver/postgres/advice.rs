@@ -1,47 +1,47 @@
 //! What to do about a connection that PostgreSQL does not accept, or that does not prove the server's identity.
 
 use super::Postgres;
-use super::server_proof::Unproven;
+use super::server_proof::ProofError;
 use crate::store::driver::DriverError;
-use crate::store::driver::connect::advice::Subject;
+use crate::store::driver::connect::advice::ConnectTarget;
 use crate::store::driver::connect::endpoint::Address;
 
 impl Postgres {
     /// Returns the message about a server that does not prove its identity.
-    fn unproven(&self, why: Unproven) -> String {
-        let Subject { user, section, .. } = &self.subject;
+    fn proof_advice(&self, why: ProofError) -> String {
+        let ConnectTarget { user, section, .. } = &self.target;
         let scram = "scram-sha-256";
         match why {
-            Unproven::AsksForClear => format!(
+            ProofError::ClearTextRequested => format!(
                 "the server asked for the password in clear text; it was not sent, because the server has not proved \
                  its identity; set the method for {user} in its pg_hba.conf to {scram} instead of password, ldap, pam \
                  or radius"
             ),
-            Unproven::AsksForMd5 => format!(
+            ProofError::Md5Requested => format!(
                 "the server asked for the password as an MD5 hash; it was not sent, because MD5 proves nothing about \
                  the server; set the password of {user} again on the server (SET password_encryption = '{scram}'; \
                  ALTER ROLE \"{user}\" PASSWORD '...'), and use {scram} in its pg_hba.conf"
             ),
-            Unproven::AsksForNone => format!(
+            ProofError::NoPasswordRequested => format!(
                 "the server accepts {user} without the password, as an impostor would; set the method for {user} in \
                  its pg_hba.conf to {scram} instead of trust or ident, or connect through its unix socket; without \
                  [{section}] password_file no proof is required"
             ),
-            Unproven::FewRounds(rounds) => format!(
+            ProofError::FewIterations(rounds) => format!(
                 "the server asks for SCRAM with {rounds} iterations; at least 4096 are required, because an impostor \
                  could guess the password otherwise; raise scram_iterations on the server, and set the password of \
                  {user} again"
             ),
-            Unproven::LongMessage(length) => {
+            ProofError::LongMessage(length) => {
                 format!("the server announced a message of {length} bytes, which is longer than any expected one")
             }
         }
     }
 
     /// Adds to the error of a failed connection what to do about it.
-    pub(super) fn advised(&self, error: &tokio_postgres::Error, said: DriverError) -> DriverError {
-        if let Some(why) = Unproven::within(error) {
-            return DriverError::Lost(self.unproven(why));
+    pub(super) fn with_advice(&self, error: &tokio_postgres::Error, said: DriverError) -> DriverError {
+        if let Some(why) = ProofError::within(error) {
+            return DriverError::Lost(self.proof_advice(why));
         }
         let code = error.as_db_error().map(|db| (db.code().code(), db.message()));
         match (said, code) {
@@ -53,7 +53,7 @@ impl Postgres {
                 "{said}; raise max_connections or the CONNECTION LIMIT on the server, or lower [database] pool"
             )),
             (DriverError::Lost(said), None) if said.contains("password missing") => {
-                DriverError::Denied(format!("the server asks for a password: {}", self.subject.correct_password()))
+                DriverError::Denied(format!("the server asks for a password: {}", self.target.correct_password()))
             }
             // The crate has no error kinds for these.
             (DriverError::Lost(said), None) if said.contains("SCRAM verification error") => DriverError::Lost(
@@ -67,7 +67,7 @@ impl Postgres {
                      channel binding, which PgBouncer and other poolers do not support, nor do certificates with an \
                      Ed25519 key; set [{}] tls = \"verify-full\", and tls_ca if the certificate was issued by your own \
                      CA",
-                    self.subject.section
+                    self.target.section
                 ))
             }
             (DriverError::Lost(said), None) if said.contains("unexpected message") || said.contains("closed") => {
@@ -79,10 +79,10 @@ impl Postgres {
 
     /// Returns what to do about a rejected connection, by the server's error code and message.
     fn advice(&self, code: &str, message: &str) -> Option<String> {
-        let Subject { user, database, section, .. } = &self.subject;
-        let or_url = self.subject.correct_url();
+        let ConnectTarget { user, database, section, .. } = &self.target;
+        let or_url = self.target.correct_url();
         Some(match code {
-            "28P01" => self.subject.correct_password(),
+            "28P01" => self.target.correct_password(),
             "28000" if message.contains("pg_hba.conf") => {
                 let line =
                     format!("add a line for {user} to the server's pg_hba.conf (method scram-sha-256), and reload it");

@@ -2,11 +2,11 @@
 
 use super::SQL_ASCII;
 use super::error::{driver_error, io_error, reason, with_right};
-use super::socket::Driven;
+use super::socket::Executor;
 use super::values::references;
 use crate::store::administration::CharacterSet;
-use crate::store::driver::rights::plan as cure;
-use crate::store::driver::{Cell, Connection, DriverError, Needs, Param, Refusal, Rights, Row, Standing, Statement};
+use crate::store::driver::rights::plan;
+use crate::store::driver::{Cell, Connection, DriverError, Needs, Param, Refusal, Rights, Row, ServerRole, Statement};
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
@@ -21,14 +21,14 @@ pub(in crate::store::driver) struct PostgresConnection {
     pub(super) client: Client,
     /// `None` once the connection has ended.
     pub(super) wire: Option<Wire>,
-    pub(super) driven: Driven,
+    pub(super) executor: Executor,
     /// Prepared statements, indexed by slot.
     pub(super) kept: Vec<Option<tokio_postgres::Statement>>,
     pub(super) deadline: Duration,
     /// How the server's certificate was verified, for reports.
     pub(super) trust: String,
     /// How the server proved its identity, if it did.
-    pub(super) known_by: Option<String>,
+    pub(super) authenticated_by: Option<String>,
     /// Encoding of the database as the server names it; empty if it was not reported.
     pub(super) encoding: String,
     pub(super) broken: bool,
@@ -57,7 +57,7 @@ impl PostgresConnection {
             }
             work.as_mut().poll(context)
         };
-        let outcome = match self.driven.drive(Instant::now() + self.deadline, poll) {
+        let outcome = match self.executor.block_on(Instant::now() + self.deadline, poll) {
             Ok(Some(outcome)) => outcome.map_err(|error| driver_error(&error, self.deadline)),
             // The answer may still arrive, and would be taken for that of the next request.
             Ok(None) => {
@@ -186,13 +186,13 @@ impl Connection for PostgresConnection {
         self.run(Client::check_connection)
     }
 
-    fn standing(&mut self) -> Result<Standing, DriverError> {
+    fn role(&mut self) -> Result<ServerRole, DriverError> {
         let sql = "SELECT CASE WHEN pg_is_in_recovery() OR current_setting('default_transaction_read_only') = 'on' \
                    THEN 1 ELSE 0 END";
         let mut read_only = false;
         let statement = Statement { slot: None, sql: sql.to_owned() };
         self.query(&statement, &[], &mut |row| read_only = matches!(row.cell(0), Cell::Int(1)))?;
-        Ok(if read_only { Standing::Replica } else { Standing::Primary })
+        Ok(if read_only { ServerRole::Replica } else { ServerRole::Primary })
     }
 
     fn is_broken(&self) -> bool {
@@ -207,8 +207,8 @@ impl Connection for PostgresConnection {
         Ok((format!("PostgreSQL {number}"), tls.map(|tls| format!("{tls}, {}", self.trust))))
     }
 
-    fn known_by(&self) -> Option<String> {
-        self.known_by.clone()
+    fn authenticated_by(&self) -> Option<String> {
+        self.authenticated_by.clone()
     }
 
     fn character_set(&mut self, _: &[String]) -> Result<CharacterSet, DriverError> {
@@ -244,6 +244,6 @@ impl Connection for PostgresConnection {
                 lacking.push(((*right).to_owned(), (*table).to_owned()));
             }
         }
-        Ok(cure::by_object(lacking))
+        Ok(plan::by_object(lacking))
     }
 }

@@ -9,20 +9,20 @@ mod socket;
 mod values;
 
 use crate::Secret;
-use crate::config::{DatabaseConfig, Secrecy, Server};
+use crate::config::{DatabaseConfig, Server, TlsMode};
 use crate::store::OpenError;
-use crate::store::driver::connect::advice::Subject;
+use crate::store::driver::connect::advice::ConnectTarget;
 use crate::store::driver::connect::dial;
 use crate::store::driver::connect::endpoint::{Address, Endpoint};
-use crate::store::driver::connect::loopback::Ends;
+use crate::store::driver::connect::loopback::TcpEnds;
 use crate::store::driver::connect::server_user::{POSTGRES, ServerUser};
 use crate::store::driver::{Connection, Dialect, Driver, DriverError, tls};
 use connection::{PostgresConnection, Wire};
 use error::{connect_error, io_error, tls_error, unconnected};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use server_proof::{Demand, Watched, WatchedTls};
-use socket::{Driven, Socket};
+use server_proof::{Inspected, InspectedTls, RequiredProof};
+use socket::{Executor, Socket};
 use std::future::Future;
 use std::io;
 use std::path::PathBuf;
@@ -78,10 +78,10 @@ pub(in crate::store) struct Postgres {
     /// Port in the name of the unix socket.
     port: u16,
     config: tokio_postgres::Config,
-    subject: Subject,
+    target: ConnectTarget,
     password: Secret,
     server_user: ServerUser,
-    tls: Option<Secrecy>,
+    tls: Option<TlsMode>,
     tls_ca: Option<PathBuf>,
     /// TLS configuration; `None` for a connection in clear text.
     tls_config: Option<ClientConfig>,
@@ -89,9 +89,9 @@ pub(in crate::store) struct Postgres {
 
 impl Postgres {
     pub(in crate::store) fn new(config: &DatabaseConfig, server: &Server, at: Endpoint) -> Result<Self, OpenError> {
-        let tls_config = match at.address.secrecy(config.tls) {
-            Secrecy::Disable => None,
-            secrecy => tls::client_config(secrecy, config)?,
+        let tls_config = match at.address.tls_mode(config.tls) {
+            TlsMode::Disable => None,
+            tls_mode => tls::client_config(tls_mode, config)?,
         };
         let mut settings = tokio_postgres::Config::new();
         settings.user(&server.user).dbname(&server.database).application_name("mailauth");
@@ -99,7 +99,7 @@ impl Postgres {
             at,
             port: server.hosts.first().map_or(PORT, |at| at.port),
             config: settings,
-            subject: Subject::of(config, server),
+            target: ConnectTarget::of(config, server),
             password: config.password.clone(),
             server_user: ServerUser::new(config.server_user.as_deref(), POSTGRES)?,
             tls: config.tls,
@@ -115,41 +115,44 @@ impl Postgres {
             Address::Socket(folder) => {
                 let path = folder.join(format!(".s.PGSQL.{}", self.port));
                 let setting = "unix_socket_directories";
-                let explain = |error: &io::Error| self.subject.of_socket(error, &path, setting);
+                let explain = |error: &io::Error| self.target.of_socket(error, &path, setting);
                 let socket = dial::unix(&path).map_err(|error| unconnected(error, limit, explain))?;
                 let user = self.server_user.of_socket(&socket, &path).map_err(DriverError::Lost)?;
                 let mut connection = self.handshake(Socket::new(socket), "", start + limit)?;
-                connection.known_by = Some(format!("its user, {user}"));
+                connection.authenticated_by = Some(format!("its user, {user}"));
                 Ok(connection)
             }
-            Address::Tcp(tcp) => dial::first(&dial::resolve(tcp, start, limit)?, start, limit, |address, until| {
-                let explain = |error: &io::Error| self.subject.of_address(error, address);
-                let raise = |error| unconnected(error, limit, explain);
-                let stream = dial::tcp(address, until).map_err(raise)?;
-                let ends = Ends::of(&stream).map_err(raise)?;
-                let mut connection = self.handshake(Socket::new(stream), &tcp.host, until)?;
-                if ends.are_near() && (connection.known_by.is_none() || self.server_user.is_configured()) {
-                    let user = self.server_user.of_loopback(&ends).map_err(DriverError::Lost)?;
-                    connection.known_by = user.map(|user| format!("its user, {user}")).or(connection.known_by);
-                }
-                Ok(connection)
-            }),
+            Address::Tcp(tcp) => {
+                dial::first_that_connects(&dial::resolve(tcp, start, limit)?, start, limit, |address, until| {
+                    let explain = |error: &io::Error| self.target.of_address(error, address);
+                    let raise = |error| unconnected(error, limit, explain);
+                    let stream = dial::tcp(address, until).map_err(raise)?;
+                    let ends = TcpEnds::of(&stream).map_err(raise)?;
+                    let mut connection = self.handshake(Socket::new(stream), &tcp.host, until)?;
+                    if ends.are_local() && (connection.authenticated_by.is_none() || self.server_user.is_configured()) {
+                        let user = self.server_user.of_loopback(&ends).map_err(DriverError::Lost)?;
+                        connection.authenticated_by =
+                            user.map(|user| format!("its user, {user}")).or(connection.authenticated_by);
+                    }
+                    Ok(connection)
+                })
+            }
         }
     }
 
     /// Logs in on a connected socket to the host of this name, by the deadline `until`.
     fn handshake(&self, socket: Socket, host: &str, until: Instant) -> Result<PostgresConnection, DriverError> {
-        let secrecy = self.at.address.secrecy(self.tls);
-        let demand = self.demand(secrecy);
-        let driven = socket.driven();
-        let config = self.session_config(secrecy, demand);
-        let session = match self.tls_config.as_ref().filter(|_| secrecy != Secrecy::Disable) {
-            None => self.log_in(config, socket, &driven, demand, until)?,
+        let tls_mode = self.at.address.tls_mode(self.tls);
+        let required = self.required(tls_mode);
+        let executor = socket.executor();
+        let config = self.session_config(tls_mode, required);
+        let session = match self.tls_config.as_ref().filter(|_| tls_mode != TlsMode::Disable) {
+            None => self.log_in(config, socket, &executor, required, until)?,
             Some(tls) => self.log_in_by_tls(
                 config,
                 socket,
-                &driven,
-                WatchedTls { tls: connector(tls, host)?, demand },
+                &executor,
+                InspectedTls { tls: connector(tls, host)?, required },
                 host,
                 until,
             )?,
@@ -157,11 +160,11 @@ impl Postgres {
         let mut connection = PostgresConnection {
             client: session.client,
             wire: Some(session.wire),
-            driven,
+            executor,
             kept: Vec::new(),
             deadline: self.at.deadline,
-            trust: tls::trust(secrecy, host, self.tls_ca.as_deref()),
-            known_by: known_by(secrecy, demand),
+            trust: tls::trust(tls_mode, host, self.tls_ca.as_deref()),
+            authenticated_by: authenticated_by(tls_mode, required),
             encoding: session.encoding,
             broken: false,
         };
@@ -172,16 +175,16 @@ impl Postgres {
     }
 
     /// Returns the client's settings for a login.
-    fn session_config(&self, secrecy: Secrecy, demand: Demand) -> tokio_postgres::Config {
+    fn session_config(&self, tls_mode: TlsMode, required: RequiredProof) -> tokio_postgres::Config {
         let mut config = self.config.clone();
         if !self.password.is_empty() {
             config.password(self.password.expose());
         }
-        if demand != Demand::Nothing && secrecy == Secrecy::Require {
+        if required != RequiredProof::Nothing && tls_mode == TlsMode::Require {
             // Only this detects a man in the middle, who could relay the messages of SCRAM.
             config.channel_binding(ChannelBinding::Require);
         }
-        config.ssl_mode(if secrecy == Secrecy::Disable { SslMode::Disable } else { SslMode::Require });
+        config.ssl_mode(if tls_mode == TlsMode::Disable { SslMode::Disable } else { SslMode::Require });
         config
     }
 
@@ -190,14 +193,14 @@ impl Postgres {
         &self,
         config: tokio_postgres::Config,
         socket: Socket,
-        driven: &Driven,
-        demand: Demand,
+        executor: &Executor,
+        required: RequiredProof,
         until: Instant,
     ) -> Result<Session, DriverError> {
         let limit = self.at.deadline;
-        let raise = |error: &tokio_postgres::Error| self.advised(error, connect_error(error, limit));
-        let connecting = config.connect_raw(Watched::new(socket, demand), NoTls);
-        let (client, connection) = drive(driven, until, limit, connecting, raise)?;
+        let raise = |error: &tokio_postgres::Error| self.with_advice(error, connect_error(error, limit));
+        let connecting = config.connect_raw(Inspected::new(socket, required), NoTls);
+        let (client, connection) = block_on(executor, until, limit, connecting, raise)?;
         let encoding = connection.parameter(ENCODING).unwrap_or_default().to_owned();
         Ok(Session { client, wire: Box::pin(connection), encoding })
     }
@@ -207,29 +210,29 @@ impl Postgres {
         &self,
         config: tokio_postgres::Config,
         socket: Socket,
-        driven: &Driven,
-        tls: WatchedTls<RustlsConnect>,
+        executor: &Executor,
+        tls: InspectedTls<RustlsConnect>,
         host: &str,
         until: Instant,
     ) -> Result<Session, DriverError> {
         let limit = self.at.deadline;
-        let raise = |error: &tokio_postgres::Error| self.advised(error, tls_error(error, host, limit));
-        let (client, connection) = drive(driven, until, limit, config.connect_raw(socket, tls), raise)?;
+        let raise = |error: &tokio_postgres::Error| self.with_advice(error, tls_error(error, host, limit));
+        let (client, connection) = block_on(executor, until, limit, config.connect_raw(socket, tls), raise)?;
         let encoding = connection.parameter(ENCODING).unwrap_or_default().to_owned();
         Ok(Session { client, wire: Box::pin(connection), encoding })
     }
 
     /// Returns what the server has to prove on a connection of this TLS mode.
-    fn demand(&self, secrecy: Secrecy) -> Demand {
+    fn required(&self, tls_mode: TlsMode) -> RequiredProof {
         let is_known = match self.at.address {
             // By the user of the process at the other end.
             Address::Socket(_) => true,
-            Address::Tcp(_) => matches!(secrecy, Secrecy::VerifyCa | Secrecy::VerifyFull),
+            Address::Tcp(_) => matches!(tls_mode, TlsMode::VerifyCa | TlsMode::VerifyFull),
         };
         match (self.password.is_empty(), is_known) {
-            (true, _) => Demand::Nothing,
-            (false, true) => Demand::ScramIfAsked,
-            (false, false) => Demand::Scram,
+            (true, _) => RequiredProof::Nothing,
+            (false, true) => RequiredProof::ScramIfAsked,
+            (false, false) => RequiredProof::Scram,
         }
     }
 }
@@ -255,11 +258,11 @@ struct Session {
 }
 
 /// Returns how a server reached by TCP proved its identity at the login, if it did.
-fn known_by(secrecy: Secrecy, demand: Demand) -> Option<String> {
-    match (secrecy, demand) {
-        (Secrecy::VerifyCa | Secrecy::VerifyFull, _) => Some("its certificate".to_owned()),
-        (_, Demand::Scram) => Some("its knowledge of the password (SCRAM)".to_owned()),
-        (_, Demand::ScramIfAsked | Demand::Nothing) => None,
+fn authenticated_by(tls_mode: TlsMode, required: RequiredProof) -> Option<String> {
+    match (tls_mode, required) {
+        (TlsMode::VerifyCa | TlsMode::VerifyFull, _) => Some("its certificate".to_owned()),
+        (_, RequiredProof::Scram) => Some("its knowledge of the password (SCRAM)".to_owned()),
+        (_, RequiredProof::ScramIfAsked | RequiredProof::Nothing) => None,
     }
 }
 
@@ -282,15 +285,15 @@ impl Driver for Postgres {
 }
 
 /// Runs one future to completion on the socket that it uses.
-fn drive<T>(
-    driven: &Driven,
+fn block_on<T>(
+    executor: &Executor,
     until: Instant,
     limit: Duration,
     work: impl Future<Output = Result<T, tokio_postgres::Error>>,
     raise: impl FnOnce(&tokio_postgres::Error) -> DriverError,
 ) -> Result<T, DriverError> {
     let mut work = pin!(work);
-    match driven.drive(until, |context| work.as_mut().poll(context)) {
+    match executor.block_on(until, |context| work.as_mut().poll(context)) {
         Ok(Some(outcome)) => outcome.map_err(|error| raise(&error)),
         Ok(None) => Err(DriverError::Timeout(limit)),
         Err(error) => Err(io_error(&error, limit)),

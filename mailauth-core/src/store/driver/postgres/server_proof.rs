@@ -29,7 +29,7 @@ const SASL_CONTINUE: u32 = 11;
 
 /// The proof that is required of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::store) enum Demand {
+pub(super) enum RequiredProof {
     /// The server has to prove that it knows the password.
     Scram,
     /// The server has to prove it if it asks for a password; its identity is verified in another way.
@@ -40,27 +40,27 @@ pub(in crate::store) enum Demand {
 
 /// Reason for breaking off a connection before the login is complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(in crate::store) enum Unproven {
+pub(super) enum ProofError {
     /// The server asks for the password in clear text.
     #[error("it asks for the password in clear text")]
-    AsksForClear,
+    ClearTextRequested,
     /// The server asks for an MD5 hash of the password.
     #[error("it asks for the password as an MD5 hash")]
-    AsksForMd5,
+    Md5Requested,
     /// The server accepts the login without a password.
     #[error("it asks for no password")]
-    AsksForNone,
+    NoPasswordRequested,
     /// The server asks for SCRAM with this iteration count, which is too low.
     #[error("it asks for SCRAM with {0} iterations")]
-    FewRounds(u32),
+    FewIterations(u32),
     /// The server announced a message of this length in bytes, which is too long.
     #[error("it announced a message of {0} bytes")]
     LongMessage(u32),
 }
 
-impl Unproven {
+impl ProofError {
     /// Returns the reason inside an error of the library, if there is one.
-    pub(in crate::store) fn within(error: &tokio_postgres::Error) -> Option<Self> {
+    pub(super) fn within(error: &tokio_postgres::Error) -> Option<Self> {
         let source = std::error::Error::source(error)?.downcast_ref::<io::Error>()?;
         source.get_ref()?.downcast_ref().copied()
     }
@@ -69,7 +69,7 @@ impl Unproven {
 /// A parser of the server's messages that inspects those about authentication.
 #[derive(Debug)]
 struct Messages {
-    demand: Demand,
+    required: RequiredProof,
     /// Type and length of the current message.
     header: [u8; 5],
     /// Number of header bytes received.
@@ -85,12 +85,12 @@ struct Messages {
 }
 
 impl Messages {
-    fn new(demand: Demand) -> Self {
-        Messages { demand, header: [0; 5], begun: 0, left: 0, body: Vec::new(), asked: false, is_in: false }
+    fn new(required: RequiredProof) -> Self {
+        Messages { required, header: [0; 5], begun: 0, left: 0, body: Vec::new(), asked: false, is_in: false }
     }
 
     /// Inspects the bytes that arrived next.
-    fn take(&mut self, mut bytes: &[u8]) -> Result<(), Unproven> {
+    fn take(&mut self, mut bytes: &[u8]) -> Result<(), ProofError> {
         while !bytes.is_empty() {
             if let Some(space) = self.header.get_mut(self.begun..).filter(|space| !space.is_empty()) {
                 let count = space.len().min(bytes.len());
@@ -120,34 +120,34 @@ impl Messages {
     }
 
     /// Checks the length of the message whose header is complete.
-    fn begin(&mut self) -> Result<(), Unproven> {
+    fn begin(&mut self) -> Result<(), ProofError> {
         let [_, length @ ..] = self.header;
         let length = u32::from_be_bytes(length);
         let most = if self.is_in { MAX_MESSAGE } else { MAX_GREETING };
         match usize::try_from(length) {
             // The library rejects a length that is too short.
             Ok(length) if length <= most => self.left = length.saturating_sub(4),
-            _ => return Err(Unproven::LongMessage(length)),
+            _ => return Err(ProofError::LongMessage(length)),
         }
         Ok(())
     }
 
     /// Inspects a complete message.
-    fn end(&mut self) -> Result<(), Unproven> {
+    fn end(&mut self) -> Result<(), ProofError> {
         let is_about_password = self.is_about_password();
         self.begun = 0;
         let body = std::mem::take(&mut self.body);
         let Some((code, rest)) = body.split_first_chunk().filter(|_| is_about_password) else { return Ok(()) };
-        match (u32::from_be_bytes(*code), self.demand) {
+        match (u32::from_be_bytes(*code), self.required) {
             // After SCRAM, the library accepts this message only once it has verified the server's signature.
-            (OK, Demand::Scram) if !self.asked => return Err(Unproven::AsksForNone),
+            (OK, RequiredProof::Scram) if !self.asked => return Err(ProofError::NoPasswordRequested),
             (OK, _) => self.is_in = true,
-            (_, Demand::Nothing) => {}
-            (CLEAR, _) => return Err(Unproven::AsksForClear),
-            (MD5, _) => return Err(Unproven::AsksForMd5),
+            (_, RequiredProof::Nothing) => {}
+            (CLEAR, _) => return Err(ProofError::ClearTextRequested),
+            (MD5, _) => return Err(ProofError::Md5Requested),
             (SASL, _) => self.asked = true,
             (SASL_CONTINUE, _) => match rounds(rest) {
-                Some(few) if few < MIN_ROUNDS => return Err(Unproven::FewRounds(few)),
+                Some(few) if few < MIN_ROUNDS => return Err(ProofError::FewIterations(few)),
                 _ => {}
             },
             _ => {}
@@ -164,18 +164,18 @@ fn rounds(message: &[u8]) -> Option<u32> {
 }
 
 /// A connection whose server messages are inspected.
-pub(in crate::store) struct Watched<S> {
+pub(super) struct Inspected<S> {
     stream: S,
     messages: Messages,
 }
 
-impl<S> Watched<S> {
-    pub(in crate::store) fn new(stream: S, demand: Demand) -> Self {
-        Watched { stream, messages: Messages::new(demand) }
+impl<S> Inspected<S> {
+    pub(super) fn new(stream: S, required: RequiredProof) -> Self {
+        Inspected { stream, messages: Messages::new(required) }
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for Inspected<S> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buffer.filled().len();
@@ -185,7 +185,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Inspected<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
@@ -199,30 +199,30 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     }
 }
 
-impl<S: TlsStream + Unpin> TlsStream for Watched<S> {
+impl<S: TlsStream + Unpin> TlsStream for Inspected<S> {
     fn channel_binding(&self) -> ChannelBinding {
         self.stream.channel_binding()
     }
 }
 
 /// A TLS connector that works as `T`, and inspects the messages inside TLS.
-pub(in crate::store) struct WatchedTls<T> {
-    pub(in crate::store) tls: T,
-    pub(in crate::store) demand: Demand,
+pub(super) struct InspectedTls<T> {
+    pub(super) tls: T,
+    pub(super) required: RequiredProof,
 }
 
-impl<S, T> TlsConnect<S> for WatchedTls<T>
+impl<S, T> TlsConnect<S> for InspectedTls<T>
 where
     T: TlsConnect<S>,
     T::Future: Send + 'static,
 {
-    type Stream = Watched<T::Stream>;
+    type Stream = Inspected<T::Stream>;
     type Error = T::Error;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Stream, T::Error>> + Send>>;
 
     fn connect(self, stream: S) -> Self::Future {
-        let (connecting, demand) = (self.tls.connect(stream), self.demand);
-        Box::pin(async move { connecting.await.map(|stream| Watched::new(stream, demand)) })
+        let (connecting, required) = (self.tls.connect(stream), self.required);
+        Box::pin(async move { connecting.await.map(|stream| Inspected::new(stream, required)) })
     }
 }
 
@@ -240,8 +240,8 @@ mod tests {
         message(b'R', &[&code.to_be_bytes()[..], rest].concat())
     }
 
-    fn verdict(demand: Demand, sent: &[Vec<u8>]) -> Result<(), Unproven> {
-        Messages::new(demand).take(&sent.concat())
+    fn verdict(required: RequiredProof, sent: &[Vec<u8>]) -> Result<(), ProofError> {
+        Messages::new(required).take(&sent.concat())
     }
 
     fn scram(rounds: u32) -> Vec<u8> {
@@ -252,36 +252,39 @@ mod tests {
     fn only_scram_gets_the_password() {
         let (ok, ask) = (about_password(OK, &[]), about_password(SASL, b"SCRAM-SHA-256\0\0"));
         let proper = [ask.clone(), scram(4096), about_password(12, b"v=x"), ok.clone(), message(b'Z', b"I")];
-        for demand in [Demand::Scram, Demand::ScramIfAsked] {
-            assert_eq!(verdict(demand, &proper), Ok(()));
-            assert_eq!(verdict(demand, &[about_password(CLEAR, &[])]), Err(Unproven::AsksForClear));
-            assert_eq!(verdict(demand, &[about_password(MD5, b"salt")]), Err(Unproven::AsksForMd5));
-            assert_eq!(verdict(demand, &[ask.clone(), scram(4095)]), Err(Unproven::FewRounds(4095)));
+        for required in [RequiredProof::Scram, RequiredProof::ScramIfAsked] {
+            assert_eq!(verdict(required, &proper), Ok(()));
+            assert_eq!(verdict(required, &[about_password(CLEAR, &[])]), Err(ProofError::ClearTextRequested));
+            assert_eq!(verdict(required, &[about_password(MD5, b"salt")]), Err(ProofError::Md5Requested));
+            assert_eq!(verdict(required, &[ask.clone(), scram(4095)]), Err(ProofError::FewIterations(4095)));
             // Even after other messages.
             let notice = message(b'N', b"SNOTICE\0\0");
-            assert_eq!(verdict(demand, &[notice, about_password(CLEAR, &[])]), Err(Unproven::AsksForClear));
-            assert_eq!(verdict(demand, &[ask.clone(), about_password(CLEAR, &[])]), Err(Unproven::AsksForClear));
+            assert_eq!(verdict(required, &[notice, about_password(CLEAR, &[])]), Err(ProofError::ClearTextRequested));
+            assert_eq!(
+                verdict(required, &[ask.clone(), about_password(CLEAR, &[])]),
+                Err(ProofError::ClearTextRequested)
+            );
         }
-        assert_eq!(verdict(Demand::Scram, std::slice::from_ref(&ok)), Err(Unproven::AsksForNone));
-        assert_eq!(verdict(Demand::ScramIfAsked, std::slice::from_ref(&ok)), Ok(()));
-        assert_eq!(verdict(Demand::Nothing, &[ok]), Ok(()));
+        assert_eq!(verdict(RequiredProof::Scram, std::slice::from_ref(&ok)), Err(ProofError::NoPasswordRequested));
+        assert_eq!(verdict(RequiredProof::ScramIfAsked, std::slice::from_ref(&ok)), Ok(()));
+        assert_eq!(verdict(RequiredProof::Nothing, &[ok]), Ok(()));
     }
 
     #[test]
     fn a_message_that_is_too_long_is_rejected_by_its_header() {
         let header = |kind: u8, length: u32| [&[kind], &length.to_be_bytes()[..]].concat();
         for length in [(64 << 10) + 1, 4 << 20, i32::MAX as u32, u32::MAX] {
-            assert_eq!(verdict(Demand::Scram, &[header(b'E', length)]), Err(Unproven::LongMessage(length)));
+            assert_eq!(verdict(RequiredProof::Scram, &[header(b'E', length)]), Err(ProofError::LongMessage(length)));
         }
         let letting_in = about_password(OK, &[]);
-        let after = |length| verdict(Demand::Nothing, &[letting_in.clone(), header(b'D', length)]);
-        assert_eq!((after(4 << 20), after((4 << 20) + 1)), (Ok(()), Err(Unproven::LongMessage((4 << 20) + 1))));
+        let after = |length| verdict(RequiredProof::Nothing, &[letting_in.clone(), header(b'D', length)]);
+        assert_eq!((after(4 << 20), after((4 << 20) + 1)), (Ok(()), Err(ProofError::LongMessage((4 << 20) + 1))));
     }
 
     #[test]
     fn after_the_login_messages_are_not_inspected() {
         let sent = [about_password(OK, &[]), message(b'R', &CLEAR.to_be_bytes()), message(b'D', b"row")];
-        assert_eq!(verdict(Demand::Nothing, &sent), Ok(()));
+        assert_eq!(verdict(RequiredProof::Nothing, &sent), Ok(()));
     }
 
     proptest! {
@@ -290,8 +293,8 @@ mod tests {
             bytes in prop::collection::vec(prop_oneof![Just(0u8), Just(b'R'), Just(4), Just(8), any::<u8>()], 0..60),
             cuts in prop::collection::vec(1usize..9, 0..60),
         ) {
-            let whole = Messages::new(Demand::Scram).take(&bytes);
-            let (mut messages, mut rest, mut verdict) = (Messages::new(Demand::Scram), &bytes[..], Ok(()));
+            let whole = Messages::new(RequiredProof::Scram).take(&bytes);
+            let (mut messages, mut rest, mut verdict) = (Messages::new(RequiredProof::Scram), &bytes[..], Ok(()));
             for cut in cuts.into_iter().chain(std::iter::repeat(1)) {
                 if rest.is_empty() || verdict.is_err() {
                     break;

@@ -16,8 +16,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// The client's end of a connection. It never blocks: [`Driven::drive`] does the waiting.
-pub(in crate::store) struct Socket(Arc<Shared>);
+/// The client's end of a connection. It never blocks: [`Executor::block_on`] does the waiting.
+pub(super) struct Socket(Arc<Shared>);
 
 /// The state that a socket shares with its executor.
 struct Shared {
@@ -32,7 +32,7 @@ struct Shared {
 
 impl Socket {
     /// Takes over a non-blocking socket.
-    pub(in crate::store) fn new(descriptor: impl Into<OwnedFd>) -> Self {
+    pub(super) fn new(descriptor: impl Into<OwnedFd>) -> Self {
         Socket(Arc::new(Shared {
             descriptor: descriptor.into(),
             readable: AtomicBool::new(false),
@@ -42,9 +42,9 @@ impl Socket {
     }
 
     /// Returns an executor for the futures that use this socket.
-    pub(in crate::store) fn driven(&self) -> Driven {
-        let woken = Arc::new(Woken(AtomicBool::new(false)));
-        Driven { shared: self.0.clone(), waker: Waker::from(woken.clone()), woken }
+    pub(super) fn executor(&self) -> Executor {
+        let woken = Arc::new(WakeFlag(AtomicBool::new(false)));
+        Executor { shared: self.0.clone(), waker: Waker::from(woken.clone()), woken }
     }
 }
 
@@ -62,7 +62,7 @@ impl AsyncRead for Socket {
                 shared.readable.store(received == size, Ordering::Relaxed);
                 buffer.advance(received);
                 let all = shared.received.fetch_add(received, Ordering::Relaxed).saturating_add(received);
-                Poll::Ready(if all > answer_limit::MOST { Err(answer_limit::too_much()) } else { Ok(()) })
+                Poll::Ready(if all > answer_limit::MAX_BYTES { Err(answer_limit::too_long()) } else { Ok(()) })
             }
             Err(Errno::AGAIN | Errno::INTR) => {
                 shared.readable.store(false, Ordering::Relaxed);
@@ -96,9 +96,9 @@ impl AsyncWrite for Socket {
 }
 
 /// A flag that is set when a future can make progress before anything arrives.
-struct Woken(AtomicBool);
+struct WakeFlag(AtomicBool);
 
-impl Wake for Woken {
+impl Wake for WakeFlag {
     fn wake(self: Arc<Self>) {
         self.0.store(true, Ordering::Relaxed);
     }
@@ -109,15 +109,15 @@ impl Wake for Woken {
 }
 
 /// An executor for the futures that use one socket.
-pub(in crate::store) struct Driven {
+pub(super) struct Executor {
     shared: Arc<Shared>,
     waker: Waker,
-    woken: Arc<Woken>,
+    woken: Arc<WakeFlag>,
 }
 
-impl Driven {
+impl Executor {
     /// Calls `poll` until it is ready; returns `None` if the deadline passes first.
-    pub(in crate::store) fn drive<T>(
+    pub(super) fn block_on<T>(
         &self,
         until: Instant,
         mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
@@ -184,8 +184,8 @@ mod tests {
     }
 
     fn read(socket: &mut Socket, limit: Duration) -> io::Result<Option<Vec<u8>>> {
-        let driven = socket.driven();
-        let outcome = driven.drive(Instant::now() + limit, |context| {
+        let executor = socket.executor();
+        let outcome = executor.block_on(Instant::now() + limit, |context| {
             let mut space = [0; 4];
             let mut buffer = ReadBuf::new(&mut space);
             let read = Pin::new(&mut *socket).poll_read(context, &mut buffer)?;
@@ -215,9 +215,9 @@ mod tests {
             let mut taken = Vec::new();
             peer.read_to_end(&mut taken).map(|_| taken.len()).unwrap()
         });
-        let driven = socket.driven();
+        let executor = socket.executor();
         let mut sent = 0;
-        let done = driven.drive(Instant::now() + Duration::from_secs(20), |context| {
+        let done = executor.block_on(Instant::now() + Duration::from_secs(20), |context| {
             while sent < data.len() {
                 match Pin::new(&mut socket).poll_write(context, &data[sent..]) {
                     Poll::Ready(written) => sent += written.unwrap(),
@@ -227,7 +227,7 @@ mod tests {
             Poll::Ready(())
         });
         assert!(done.unwrap().is_some());
-        drop((socket, driven));
+        drop((socket, executor));
         assert_eq!(taker.join().unwrap(), 4 << 20);
     }
 
@@ -236,7 +236,7 @@ mod tests {
         let (socket, peer) = pair();
         drop(peer);
         let until = Instant::now() + Duration::from_millis(50);
-        assert_eq!(socket.driven().drive::<()>(until, |_| Poll::Pending).unwrap(), None);
+        assert_eq!(socket.executor().block_on::<()>(until, |_| Poll::Pending).unwrap(), None);
         assert!(Instant::now() >= until);
     }
 }

@@ -3,7 +3,7 @@
 use crate::config::{DatabaseConfig, DatabaseUser};
 
 /// The database user, and the file that lists the privileges of each role.
-pub(in crate::store) struct Asker {
+pub(in crate::store) struct RightsAdvisor {
     /// Name of the user in the URL.
     name: String,
     user: DatabaseUser,
@@ -15,22 +15,22 @@ pub(in crate::store) struct Asker {
     is_command: bool,
 }
 
-impl Asker {
+impl RightsAdvisor {
     /// Returns the user of a database; `None` if the database has no users.
     pub fn of(config: &DatabaseConfig, is_command: bool) -> Option<Self> {
         let (server, grants) = (config.url.server()?, config.url.grants_file()?);
         let (name, user) = (server.user.clone(), config.user.clone());
-        Some(Asker { name, user, grants, delivery: Vec::new(), is_command })
+        Some(RightsAdvisor { name, user, grants, delivery: Vec::new(), is_command })
     }
 
     /// Sets the tables that deliveries change.
     pub fn delivering(self, tables: Vec<String>) -> Self {
-        Asker { delivery: tables, ..self }
+        RightsAdvisor { delivery: tables, ..self }
     }
 
     /// Returns what to do, given the server's message, which begins with the missing privilege.
     pub fn advice(&self, said: &str) -> String {
-        let Asker { name, user, grants, .. } = self;
+        let RightsAdvisor { name, user, grants, .. } = self;
         let section = user.section();
         let Some(role) = self.role(said) else {
             let problem = format!("the user {name} ([{section}] url) may not create or alter tables");
@@ -86,15 +86,15 @@ impl Asker {
 mod tests {
     use super::*;
 
-    fn asker(user: DatabaseUser, is_command: bool) -> Asker {
+    fn advisor(user: DatabaseUser, is_command: bool) -> RightsAdvisor {
         let url = "mysql://mail@db/mail".parse().unwrap();
         let config = DatabaseConfig { url, user, ..DatabaseConfig::default() };
-        Asker::of(&config, is_command).unwrap().delivering(vec!["mailbox_use".into(), "domain_use".into()])
+        RightsAdvisor::of(&config, is_command).unwrap().delivering(vec!["mailbox_use".into(), "domain_use".into()])
     }
 
     #[test]
     fn the_advice_names_the_role_that_has_the_privilege() {
-        let (command, daemon) = (asker(DatabaseUser::Only, true), asker(DatabaseUser::Only, false));
+        let (command, daemon) = (advisor(DatabaseUser::Only, true), advisor(DatabaseUser::Only, false));
         for (said, of_command, of_daemon) in [
             ("SELECT command denied for table `accounts`", "mailauth_reader", "mailauth_reader"),
             ("INSERT, UPDATE command denied for table `accounts`", "mailauth_writer", "mailauth_writer"),
@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn what_to_do_depends_on_the_users_that_are_configured() {
         let said = "DELETE command denied";
-        let advice = |user| asker(user, true).advice(said);
+        let advice = |user| advisor(user, true).advice(said);
         assert!(advice(DatabaseUser::Only).ends_with(
             "; configure one with that role in [admin] url and password_file, for the mailauth command to use"
         ));

@@ -2,11 +2,11 @@
 
 pub(in crate::store) mod denied;
 #[cfg(feature = "mysql")]
-pub(in crate::store) mod mysql;
+pub(in crate::store::driver) mod mysql;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
-pub(in crate::store) mod plan;
+pub(in crate::store::driver) mod plan;
 #[cfg(feature = "postgres")]
-pub(in crate::store) mod postgres;
+pub(in crate::store::driver) mod postgres;
 
 /// The privileges that a daemon needs.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ impl Needs {
     pub(crate) const DELIVERY: [&'static str; 2] = ["SELECT", "INSERT"];
 
     /// Returns true if a daemon may hold `right` on `table` (for `columns`, or for the whole table if empty).
-    pub(crate) fn justify(&self, right: &str, columns: &[String], table: &str) -> bool {
+    pub(crate) fn permits(&self, right: &str, columns: &[String], table: &str) -> bool {
         let only = |wanted: &[String]| !columns.is_empty() && columns.iter().all(|column| wanted.contains(column));
         match right {
             "SELECT" if self.reads.iter().any(|read| read == table) => true,
@@ -78,5 +78,5 @@ pub(crate) struct Rights {
     /// Privileges that are needed and missing.
     pub(crate) missing: Vec<String>,
     /// The statements that correct this, without semicolons, to be run in this order by an administrator.
-    pub(crate) cure: Vec<String>,
+    pub(crate) statements: Vec<String>,
 }

@@ -7,7 +7,7 @@ use crate::store::driver::Needs;
 
 /// A privilege that the user has now.
 #[derive(Debug)]
-pub(in crate::store) struct Held {
+pub(in crate::store::driver) struct HeldPrivilege {
     /// `SELECT`, `UPDATE`...
     pub right: String,
     /// Columns that it is limited to; empty for the whole object.
@@ -22,7 +22,7 @@ pub(in crate::store) struct Held {
 
 /// A statement that revokes a privilege. Statements that differ only in the privilege are combined.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::store) enum Revoke {
+pub(in crate::store::driver) enum Revoke {
     /// `REVOKE right from`.
     Right {
         /// `DELETE`, or `UPDATE (home)`.
@@ -71,7 +71,7 @@ fn statements(revokes: &[&Revoke]) -> Vec<String> {
 }
 
 /// Groups privileges, given with their objects, into one text for each object, in the order of first appearance.
-pub(in crate::store) fn by_object(rights: impl IntoIterator<Item = (String, String)>) -> Vec<String> {
+pub(in crate::store::driver) fn by_object(rights: impl IntoIterator<Item = (String, String)>) -> Vec<String> {
     let mut objects: Vec<(String, Vec<String>)> = Vec::new();
     for (right, object) in rights {
         match objects.iter_mut().find(|(known, _)| *known == object) {
@@ -88,13 +88,13 @@ pub(in crate::store) fn by_object(rights: impl IntoIterator<Item = (String, Stri
 }
 
 /// Name of the daemon's user, in statements that create one.
-pub(in crate::store) const DAEMON: &str = "mailauth";
+pub(in crate::store::driver) const DAEMON: &str = "mailauth";
 
 /// Placeholder for its password, as in `schema/grants.*.sql`.
-pub(in crate::store) const PASSWORD: &str = "a long password";
+pub(in crate::store::driver) const PASSWORD: &str = "a long password";
 
 /// The names in the statements, as one database writes them.
-pub(in crate::store) trait Words {
+pub(in crate::store::driver) trait SqlNames {
     /// Returns the user, quoted.
     fn user(&self) -> &str;
     /// Returns a table of this program, quoted.
@@ -105,8 +105,13 @@ pub(in crate::store) trait Words {
 
 /// Returns the statements to run in this order; none if the privileges are right. A user that `delivers` mail now keeps
 /// the privileges for that.
-pub(in crate::store) fn plan(all: &[Held], needs: &Needs, delivers: bool, words: &dyn Words) -> Vec<String> {
-    let is_needed = |held: &Held| needs.justify(&held.right, &held.columns, &held.table);
+pub(in crate::store::driver) fn plan(
+    all: &[HeldPrivilege],
+    needs: &Needs,
+    delivers: bool,
+    words: &dyn SqlNames,
+) -> Vec<String> {
+    let is_needed = |held: &HeldPrivilege| needs.permits(&held.right, &held.columns, &held.table);
     let mut left: Vec<&String> = all.iter().filter(|held| !is_needed(held)).flat_map(|held| &held.roles).collect();
     left.sort();
     left.dedup();
@@ -114,15 +119,15 @@ pub(in crate::store) fn plan(all: &[Held], needs: &Needs, delivers: bool, words:
     let own = all.iter().filter(|held| held.roles.is_empty() && !is_needed(held));
     plan.extend(statements(&own.map(|held| &held.revoke).collect::<Vec<_>>()));
     // Revoking a privilege on a whole table revokes it on its columns too.
-    let goes_with = |held: &Held, other: &Held| {
+    let goes_with = |held: &HeldPrivilege, other: &HeldPrivilege| {
         let whole = other.columns.is_empty() && (&other.right, &other.table) == (&held.right, &held.table);
         other.roles.is_empty() && !is_needed(other) && (whole || other.revoke == held.revoke)
     };
-    let survives = |held: &&Held| {
+    let survives = |held: &&HeldPrivilege| {
         let own = held.roles.is_empty() && !all.iter().any(|other| goes_with(held, other));
         is_needed(held) && (own || held.roles.iter().any(|role| !left.contains(&role)))
     };
-    let kept: Vec<&Held> = all.iter().filter(survives).collect();
+    let kept: Vec<&HeldPrivilege> = all.iter().filter(survives).collect();
     let mut grants = Vec::new();
     for table in &needs.tables {
         let lacking = lacking(&kept, needs, delivers, table, words);
@@ -135,7 +140,7 @@ pub(in crate::store) fn plan(all: &[Held], needs: &Needs, delivers: bool, words:
 }
 
 /// Returns the privileges on one table that are needed and not in `kept`.
-fn lacking(kept: &[&Held], needs: &Needs, delivers: bool, table: &str, words: &dyn Words) -> Vec<String> {
+fn lacking(kept: &[&HeldPrivilege], needs: &Needs, delivers: bool, table: &str, words: &dyn SqlNames) -> Vec<String> {
     let here = |right: &str| kept.iter().filter(|held| held.table == table && held.right == right).collect::<Vec<_>>();
     let for_all = |right: &str| here(right).iter().any(|held| held.columns.is_empty());
     let (delivery, mut lacking) = (needs.delivery(table).filter(|_| delivers), Vec::new());

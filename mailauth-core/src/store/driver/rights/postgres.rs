@@ -1,9 +1,9 @@
-//! Compares the privileges of a PostgreSQL user with those that are needed: the roles they come from, and the statements that
-//! correct them.
+//! Compares the privileges of a PostgreSQL user with those that are needed: the roles they come from, and the
+//! statements that correct them.
 
 use crate::store::driver::postgres::connection::PostgresConnection;
-use crate::store::driver::rights::plan as cure;
-use crate::store::driver::rights::plan::{Held, Revoke, Words};
+use crate::store::driver::rights::plan;
+use crate::store::driver::rights::plan::{HeldPrivilege, Revoke, SqlNames};
 use crate::store::driver::{Cell, Connection, Delivery, DriverError, Needs, Param, Rights, Statement};
 
 /// Result of comparing the privileges on whole tables with those that are needed.
@@ -49,18 +49,18 @@ impl PostgresConnection {
         }
         let attributes = self.wide_attributes()?;
         too_wide.extend(attributes.iter().map(|name| ((*name).to_owned(), String::new())));
-        let too_wide = cure::by_object(too_wide);
+        let too_wide = plan::by_object(too_wide);
         let administrator = Some(self.texts(ADMINISTERS, &[&needs.accounts])?.concat()).filter(|why| !why.is_empty());
-        let cure = match missing.is_empty() && too_wide.is_empty() {
+        let statements = match missing.is_empty() && too_wide.is_empty() {
             true => Vec::new(),
             false => match self.privileges(needs, attributes) {
                 // A user that may not read the catalog still gets the list of what is missing.
                 Err(DriverError::Refused { .. }) => Vec::new(),
-                privileges if administrator.is_some() => privileges?.own_user(needs),
+                privileges if administrator.is_some() => privileges?.separate_user(needs),
                 privileges => privileges?.corrections(needs, delivers),
             },
         };
-        Ok(Rights { user, administrator, too_wide, missing, cure })
+        Ok(Rights { user, administrator, too_wide, missing, statements })
     }
 
     /// Compares the user's privileges on whole tables with those needed.
@@ -203,7 +203,7 @@ struct Privileges {
     /// Each table, with its quoted name including the schema.
     pub tables: Vec<(String, String)>,
     /// Privileges of the user.
-    pub held: Vec<Held>,
+    pub held: Vec<HeldPrivilege>,
     /// Attributes of the user that go beyond any table, such as `SUPERUSER`.
     pub attributes: Vec<&'static str>,
 }
@@ -230,22 +230,22 @@ impl Privileges {
             (None, role) => {
                 let columns = column.into_iter().collect();
                 let roles = role.into_iter().collect();
-                self.held.push(Held { right, columns, table: table.to_owned(), roles, revoke });
+                self.held.push(HeldPrivilege { right, columns, table: table.to_owned(), roles, revoke });
             }
         }
     }
 
     /// Returns the statements that create a user for the daemon, separate from this one, which administers the tables.
-    fn own_user(mut self, needs: &Needs) -> Vec<String> {
-        self.user = if self.user == cure::DAEMON { "mailauth_daemon" } else { cure::DAEMON }.to_owned();
-        let mut statements = vec![format!("CREATE ROLE {} LOGIN PASSWORD '{}'", self.user, cure::PASSWORD)];
+    fn separate_user(mut self, needs: &Needs) -> Vec<String> {
+        self.user = if self.user == plan::DAEMON { "mailauth_daemon" } else { plan::DAEMON }.to_owned();
+        let mut statements = vec![format!("CREATE ROLE {} LOGIN PASSWORD '{}'", self.user, plan::PASSWORD)];
         let schema = self.tables.first().and_then(|(_, quoted)| quoted.split_once('.')).map(|(schema, _)| schema);
         // All users may use the schema `public`.
         if let Some(schema) = schema.filter(|schema| *schema != "public") {
             statements.push(format!("GRANT USAGE ON SCHEMA {schema} TO {}", self.user));
             statements.push(format!("ALTER ROLE {} SET search_path = {schema}", self.user));
         }
-        statements.extend(cure::plan(&[], needs, true, &self));
+        statements.extend(plan::plan(&[], needs, true, &self));
         statements
     }
 
@@ -256,12 +256,12 @@ impl Privileges {
             let without: Vec<_> = self.attributes.iter().map(|attribute| format!("NO{attribute}")).collect();
             statements.push(format!("ALTER ROLE {} {}", self.user, without.join(" ")));
         }
-        statements.extend(cure::plan(&self.held, needs, delivers, self));
+        statements.extend(plan::plan(&self.held, needs, delivers, self));
         statements
     }
 }
 
-impl Words for Privileges {
+impl SqlNames for Privileges {
     fn user(&self) -> &str {
         &self.user
     }

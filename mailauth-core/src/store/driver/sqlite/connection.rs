@@ -1,7 +1,7 @@
 //! A connection to an SQLite database.
 
 use super::error::driver_error;
-use crate::store::driver::{Cell, Connection, DriverError, Needs, Param, Rights, Row, Standing, Statement};
+use crate::store::driver::{Cell, Connection, DriverError, Needs, Param, Rights, Row, ServerRole, Statement};
 use rusqlite::ToSql;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rustix::process::Uid;
@@ -153,10 +153,10 @@ impl Connection for SqliteConnection {
         self.start()
     }
 
-    fn standing(&mut self) -> Result<Standing, DriverError> {
+    fn role(&mut self) -> Result<ServerRole, DriverError> {
         self.start()?;
         let read_only = self.connection.is_readonly("main").map_err(|error| self.raise(error))?;
-        Ok(if read_only { Standing::Replica } else { Standing::Primary })
+        Ok(if read_only { ServerRole::Replica } else { ServerRole::Primary })
     }
 
     fn is_broken(&self) -> bool {

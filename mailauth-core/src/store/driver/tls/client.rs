@@ -2,7 +2,7 @@
 
 use super::certificate::{Facts, Fault};
 use super::files::{Trusted, identity, trusted};
-use crate::config::{DatabaseConfig, Secrecy};
+use crate::config::{DatabaseConfig, TlsMode};
 use crate::store::OpenError;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{WebPkiServerVerifier, verify_server_name};
@@ -13,21 +13,21 @@ use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, Other
 use std::sync::Arc;
 
 /// Returns the TLS configuration for this mode; `None` for a connection in clear text.
-pub(in crate::store) fn client_config(
-    secrecy: Secrecy,
+pub(in crate::store::driver) fn client_config(
+    tls_mode: TlsMode,
     database: &DatabaseConfig,
 ) -> Result<Option<ClientConfig>, OpenError> {
     let wrong = |error: &dyn std::fmt::Display| OpenError(format!("TLS: {error}"));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let verifier: Arc<dyn ServerCertVerifier> = match secrecy {
-        Secrecy::Disable => return Ok(None),
-        Secrecy::Require => Arc::new(AnyCertificate(provider.clone())),
-        Secrecy::VerifyCa | Secrecy::VerifyFull => {
+    let verifier: Arc<dyn ServerCertVerifier> = match tls_mode {
+        TlsMode::Disable => return Ok(None),
+        TlsMode::Require => Arc::new(AcceptAny(provider.clone())),
+        TlsMode::VerifyCa | TlsMode::VerifyFull => {
             let Trusted { roots, presented } = trusted(database.tls_ca.as_deref())?;
             let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
                 .build()
                 .map_err(|error| wrong(&error))?;
-            Arc::new(Verifier { by_authority: verifier, presented, any_name: secrecy == Secrecy::VerifyCa })
+            Arc::new(Verifier { by_authority: verifier, presented, any_name: tls_mode == TlsMode::VerifyCa })
         }
     };
     let builder = ClientConfig::builder_with_provider(provider)
@@ -50,9 +50,9 @@ const NOT_VERIFIED: [SignatureScheme; 2] = [SignatureScheme::ECDSA_NISTP521_SHA5
 
 /// Verifier for `require`: accepts any certificate, so the handshake signature by its key is not verified either.
 #[derive(Debug)]
-struct AnyCertificate(Arc<CryptoProvider>);
+struct AcceptAny(Arc<CryptoProvider>);
 
-impl ServerCertVerifier for AnyCertificate {
+impl ServerCertVerifier for AcceptAny {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,

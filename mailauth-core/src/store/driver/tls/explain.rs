@@ -7,7 +7,7 @@ use std::error::Error;
 use std::io;
 
 /// Returns why TLS with `host` failed and what to do about it, if `error` is about TLS.
-pub(in crate::store) fn explain(error: &(dyn Error + 'static), host: &str) -> Option<String> {
+pub(in crate::store::driver) fn explain(error: &(dyn Error + 'static), host: &str) -> Option<String> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(error) = error.downcast_ref::<rustls::Error>() {

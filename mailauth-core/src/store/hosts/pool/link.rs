@@ -12,22 +12,22 @@ use std::time::{Duration, Instant};
 const LOG_PAUSE: Duration = Duration::from_secs(60);
 
 /// A connection with its bookkeeping.
-pub(in crate::store) struct Link {
-    pub(in crate::store) connection: Box<dyn Connection>,
+pub(super) struct TrackedConnection {
+    pub(super) connection: Box<dyn Connection>,
     generation: u64,
     /// True if it was used before, so that it may have died since.
-    pub(in crate::store) used: bool,
+    pub(super) used: bool,
     /// True if it must not be used again.
-    pub(in crate::store) spent: bool,
+    pub(super) spent: bool,
     /// Counts it among the open connections of the pool; `None` for the probe's.
     _counted: Option<Counted>,
 }
 
-impl Link {
+impl TrackedConnection {
     /// Counts the connection among those of the pool until it is dropped.
-    pub(in crate::store) fn counted(mut self, line: &Line) -> Self {
-        line.open.fetch_add(1, Ordering::Relaxed);
-        self._counted = Some(Counted(line.open.clone()));
+    pub(super) fn counted(mut self, link: &HostLink) -> Self {
+        link.open.fetch_add(1, Ordering::Relaxed);
+        self._counted = Some(Counted(link.open.clone()));
         self
     }
 }
@@ -42,8 +42,8 @@ impl Drop for Counted {
 }
 
 /// The link to a host: makes connections, and records outages and answers.
-pub(in crate::store) struct Line {
-    pub(in crate::store) driver: Arc<dyn Driver>,
+pub(super) struct HostLink {
+    pub(super) driver: Arc<dyn Driver>,
     /// Limits the rate of connection attempts; `None` for a command, which tries once.
     attempts: Option<Arc<Attempts>>,
     /// Number of open connections of the pool, in use or idle.
@@ -70,16 +70,16 @@ struct Failure {
 }
 
 /// An outage: new connections fail.
-pub(in crate::store) struct Outage {
-    pub(in crate::store) since: Instant,
-    pub(in crate::store) error: DriverError,
+pub(super) struct Outage {
+    pub(super) since: Instant,
+    pub(super) error: DriverError,
     /// True if an existing connection answered after the outage began.
     answered: bool,
 }
 
-impl Line {
-    pub(in crate::store) fn new(driver: Arc<dyn Driver>, attempts: Option<Arc<Attempts>>) -> Self {
-        Line {
+impl HostLink {
+    pub(super) fn new(driver: Arc<dyn Driver>, attempts: Option<Arc<Attempts>>) -> Self {
+        HostLink {
             driver,
             attempts,
             open: Arc::default(),
@@ -95,7 +95,7 @@ impl Line {
     }
 
     /// Connects; while the server is down, only if no other attempt is running and the pause is over.
-    pub(in crate::store) fn connect(&self) -> Result<Link, DriverError> {
+    pub(super) fn connect(&self) -> Result<TrackedConnection, DriverError> {
         let attempt = match self.attempts.as_deref().map(Attempts::begin) {
             Some(None) => return Err(self.known_error()),
             Some(attempt) => attempt,
@@ -107,7 +107,7 @@ impl Line {
             Ok(connection) => {
                 attempt.into_iter().for_each(|attempt| attempt.succeeded());
                 self.end_outage();
-                Ok(Link { connection, generation, used: false, spent: false, _counted: None })
+                Ok(TrackedConnection { connection, generation, used: false, spent: false, _counted: None })
             }
             Err(error) => {
                 attempt.into_iter().for_each(|attempt| attempt.failed(&error, self.open.load(Ordering::Relaxed) > 0));
@@ -125,7 +125,7 @@ impl Line {
         }
     }
 
-    pub(in crate::store) fn outage(&self) -> MutexGuard<'_, Option<Outage>> {
+    pub(super) fn outage(&self) -> MutexGuard<'_, Option<Outage>> {
         self.outage.lock()
     }
 
@@ -137,7 +137,7 @@ impl Line {
 
     /// Records that connecting failed.
     fn mark_away(&self, error: DriverError) {
-        self.failed(error.clone());
+        self.record_failure(error.clone());
         self.log_refusal(&error);
         let mut outage = self.outage();
         let (since, answered) = outage.as_ref().map_or_else(|| (Instant::now(), false), |o| (o.since, o.answered));
@@ -147,7 +147,7 @@ impl Line {
 
     /// Records that a connection does not answer in time, so that callers do not wait for the host until a new
     /// connection succeeds.
-    pub(in crate::store) fn mark_frozen(&self, error: DriverError) {
+    pub(super) fn mark_frozen(&self, error: DriverError) {
         self.attempts.iter().for_each(|attempts| attempts.limit());
         self.mark_away(error);
         self.outage().iter_mut().for_each(|outage| outage.answered = false);
@@ -166,32 +166,32 @@ impl Line {
     }
 
     /// Records a failure for status reports.
-    pub(in crate::store) fn failed(&self, error: DriverError) {
+    pub(super) fn record_failure(&self, error: DriverError) {
         *self.last_failure.lock() = Some(Failure { at: Instant::now(), error });
     }
 
     /// Records an answer to a request that was sent at `begin`.
-    pub(in crate::store) fn answered_after(&self, begin: Instant) {
+    pub(super) fn record_answer(&self, begin: Instant) {
         let now = Instant::now();
         self.latency.store(nanoseconds(now - begin), Ordering::Relaxed);
         self.last_answer.store(nanoseconds(now - self.base), Ordering::Relaxed);
     }
 
     /// Returns true if the host answered anything after `time`.
-    pub(in crate::store) fn answered_since(&self, time: Instant) -> bool {
+    pub(super) fn answered_since(&self, time: Instant) -> bool {
         self.last_answer.load(Ordering::Relaxed) > nanoseconds(time - self.base)
     }
 
     /// Records that a connection of the pool answered a request that was sent at `begin`.
-    pub(in crate::store) fn answered(&self, begin: Instant) {
-        self.answered_after(begin);
+    pub(super) fn record_pool_answer(&self, begin: Instant) {
+        self.record_answer(begin);
         if self.in_outage.load(Ordering::Relaxed) {
             self.outage().iter_mut().for_each(|outage| outage.answered = true);
         }
     }
 
     /// Returns false if connecting fails and no existing connection answers.
-    pub(in crate::store) fn serves(&self) -> bool {
+    pub(super) fn serves(&self) -> bool {
         if !self.in_outage.load(Ordering::Relaxed) {
             return true;
         }
@@ -205,7 +205,7 @@ impl Line {
     }
 
     /// Returns the last known state of the host, without asking it.
-    pub(in crate::store) fn state(&self) -> HostState {
+    pub(super) fn state(&self) -> HostState {
         let latency = match self.latency.load(Ordering::Relaxed) {
             0 => None,
             nanoseconds => Some(Duration::from_nanos(nanoseconds)),
@@ -222,15 +222,17 @@ impl Line {
     }
 
     /// Records that a connection was lost, which makes all older ones suspect.
-    pub(in crate::store) fn lost(&self, link: &Link) {
+    pub(super) fn mark_lost(&self, tracked: &TrackedConnection) {
         // Of many that are lost together only the first counts: newer connections must not become suspect.
-        let next = link.generation + 1;
-        let _ = self.generation.compare_exchange(link.generation, next, Ordering::AcqRel, Ordering::Relaxed);
+        let next = tracked.generation + 1;
+        let _ = self.generation.compare_exchange(tracked.generation, next, Ordering::AcqRel, Ordering::Relaxed);
     }
 
     /// Returns true if the connection is usable as far as is known.
-    pub(in crate::store) fn is_fit(&self, link: &Link) -> bool {
-        !link.spent && !link.connection.is_broken() && link.generation >= self.generation.load(Ordering::Acquire)
+    pub(super) fn is_usable(&self, tracked: &TrackedConnection) -> bool {
+        !tracked.spent
+            && !tracked.connection.is_broken()
+            && tracked.generation >= self.generation.load(Ordering::Acquire)
     }
 }
 

@@ -1,8 +1,8 @@
 //! The connection that is used to probe a host.
 
 use super::Pool;
-use super::link::Link;
-use crate::store::driver::{DriverError, Standing};
+use super::link::TrackedConnection;
+use crate::store::driver::{DriverError, ServerRole};
 use crate::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -10,7 +10,7 @@ use std::time::Instant;
 /// A connection for probing a host, in addition to those of the pool.
 #[derive(Default)]
 pub(in crate::store) struct Probe {
-    link: Mutex<Option<Link>>,
+    tracked: Mutex<Option<TrackedConnection>>,
     /// Number of successful probes.
     said: AtomicU64,
 }
@@ -23,29 +23,29 @@ impl Probe {
     }
 
     /// Asks the host of `pool` for its role; repeats this once on a new connection if the kept one is dead.
-    pub(in crate::store) fn standing(&self, pool: &Pool) -> Result<Standing, DriverError> {
-        let mut kept = self.link.lock();
-        let line = &pool.line;
+    pub(in crate::store) fn role(&self, pool: &Pool) -> Result<ServerRole, DriverError> {
+        let mut kept = self.tracked.lock();
+        let link = &pool.link;
         loop {
-            let mut link = match kept.take().filter(|link| !link.spent && !link.connection.is_broken()) {
-                Some(link) => link,
-                None => line.connect()?,
+            let mut tracked = match kept.take().filter(|tracked| !tracked.spent && !tracked.connection.is_broken()) {
+                Some(tracked) => tracked,
+                None => link.connect()?,
             };
             let begin = Instant::now();
-            match link.connection.standing() {
-                Ok(standing) => {
-                    line.answered_after(begin);
-                    link.used = true;
-                    *kept = Some(link);
+            match tracked.connection.role() {
+                Ok(role) => {
+                    link.record_answer(begin);
+                    tracked.used = true;
+                    *kept = Some(tracked);
                     self.said.fetch_add(1, Ordering::Relaxed);
-                    return Ok(standing);
+                    return Ok(role);
                 }
                 Err(error) => {
-                    let was_kept = link.used;
-                    if link.connection.is_broken() {
-                        pool.note(&mut link, &error, begin);
+                    let was_kept = tracked.used;
+                    if tracked.connection.is_broken() {
+                        pool.record_error(&mut tracked, &error, begin);
                     } else {
-                        *kept = Some(link);
+                        *kept = Some(tracked);
                     }
                     if !was_kept || !matches!(error, DriverError::Lost(_)) {
                         return Err(error);

@@ -6,8 +6,8 @@ const DEADLINE: Duration = Duration::from_secs(2);
 
 fn pools() -> [(Arc<Fake>, Pool); 2] {
     let (one, many) = (Arc::new(Fake::default()), Arc::new(Fake::default()));
-    let single = Pool::one(Arc::new(FakeDriver(one.clone())), DEADLINE);
-    let pooled = Pool::many(Arc::new(FakeDriver(many.clone())), 4, DEADLINE);
+    let single = Pool::single(Arc::new(FakeDriver(one.clone())), DEADLINE);
+    let pooled = Pool::pooled(Arc::new(FakeDriver(many.clone())), 4, DEADLINE);
     [(one, single), (many, pooled)]
 }
 
@@ -45,7 +45,7 @@ fn a_read_runs_at_most_twice_and_a_write_once() {
             tries += 1;
             Err(lost())
         });
-        assert_eq!(read, Err(Failed::working(lost())));
+        assert_eq!(read, Err(ReadFailure::working(lost())));
         assert_eq!(tries, 2);
         let write: Result<(), _> = pool.run(pool.writable().unwrap(), |_| {
             tries += 1;

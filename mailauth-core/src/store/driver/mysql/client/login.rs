@@ -22,24 +22,24 @@ const VERSION: (u16, u16, u16) = (5, 5, 3);
 const UTF8MB4_GENERAL_CI: u8 = 45;
 
 /// The credentials of a connection, and the database to use.
-pub(in crate::store) struct Identity<'a> {
-    pub(in crate::store) user: &'a str,
-    pub(in crate::store) password: &'a str,
-    pub(in crate::store) database: &'a str,
+pub(in crate::store::driver::mysql) struct Credentials<'a> {
+    pub(in crate::store::driver::mysql) user: &'a str,
+    pub(in crate::store::driver::mysql) password: &'a str,
+    pub(in crate::store::driver::mysql) database: &'a str,
     /// TLS configuration, and the name that the server's certificate must have; `None` for clear text.
-    pub(in crate::store) tls: Option<(&'a Arc<ClientConfig>, &'a str)>,
+    pub(in crate::store::driver::mysql) tls: Option<(&'a Arc<ClientConfig>, &'a str)>,
     /// True if the server has proved its identity, by its certificate or system user, before it can ask for the
     /// password itself, over a connection that no third party can read.
-    pub(in crate::store) is_known: bool,
+    pub(in crate::store::driver::mysql) is_authenticated: bool,
     /// Called after the server's greeting, before anything is sent.
-    pub(in crate::store) greeted: &'a dyn Fn() -> Result<()>,
+    pub(in crate::store::driver::mysql) on_greeting: &'a dyn Fn() -> Result<()>,
 }
 
 impl Client {
-    pub(super) fn shake_hands(&mut self, identity: &Identity<'_>) -> Result<()> {
+    pub(super) fn shake_hands(&mut self, credentials: &Credentials<'_>) -> Result<()> {
         let greeting = self.receive()?;
         let greeting = ParseBuf(greeting).parse::<HandshakePacket<'_>>(())?.into_owned();
-        (identity.greeted)()?;
+        (credentials.on_greeting)()?;
         let server = greeting.capabilities();
         if greeting.protocol_version() != 10 || !server.contains(CapabilityFlags::CLIENT_PROTOCOL_41) {
             return unexpected("a greeting of another protocol");
@@ -53,9 +53,9 @@ impl Client {
             | CapabilityFlags::CLIENT_CONNECT_WITH_DB
             // An UPDATE returns the number of rows that it matched, not of those that became different.
             | CapabilityFlags::CLIENT_FOUND_ROWS;
-        wanted.set(CapabilityFlags::CLIENT_SSL, identity.tls.is_some());
+        wanted.set(CapabilityFlags::CLIENT_SSL, credentials.tls.is_some());
         self.capabilities = server & wanted;
-        if let Some((config, name)) = identity.tls {
+        if let Some((config, name)) = credentials.tls {
             if !server.contains(CapabilityFlags::CLIENT_SSL) {
                 return Err(ClientError::NoTls);
             }
@@ -69,19 +69,19 @@ impl Client {
             // If the user has another plugin, the server asks for a switch.
             _ => AuthPlugin::MysqlNativePassword,
         };
-        let proof = plugin.gen_data(Some(identity.password), &nonce).map(|proof| proof.into_owned());
+        let proof = plugin.gen_data(Some(credentials.password), &nonce).map(|proof| proof.into_owned());
         let response = HandshakeResponse::new(
             proof.as_deref(),
             VERSION,
-            Some(identity.user.as_bytes()),
-            Some(identity.database.as_bytes()),
+            Some(credentials.user.as_bytes()),
+            Some(credentials.database.as_bytes()),
             Some(plugin.clone()),
             self.capabilities,
             None,
             MAX_PACKET as u32,
         );
         self.send_struct(&response)?;
-        self.authenticate(identity, plugin, nonce)
+        self.authenticate(credentials, plugin, nonce)
     }
 
     fn change_to_tls(&mut self, config: &Arc<ClientConfig>, name: &str) -> Result<()> {
@@ -102,7 +102,7 @@ impl Client {
     /// Answers the server's authentication requests until it accepts the login.
     fn authenticate(
         &mut self,
-        identity: &Identity<'_>,
+        credentials: &Credentials<'_>,
         mut plugin: AuthPlugin<'static>,
         mut nonce: Vec<u8>,
     ) -> Result<()> {
@@ -117,12 +117,12 @@ impl Client {
                     let request = ParseBuf(&packet).parse::<AuthSwitchRequest<'_>>(())?;
                     nonce = request.plugin_data().to_vec();
                     plugin = request.auth_plugin().into_owned();
-                    self.send_proof(identity, &plugin, &nonce)?;
+                    self.send_proof(credentials, &plugin, &nonce)?;
                 }
                 ([0x01, 0x03], AuthPlugin::CachingSha2Password) => {}
-                ([0x01, 0x04], AuthPlugin::CachingSha2Password) => self.send_password(identity)?,
+                ([0x01, 0x04], AuthPlugin::CachingSha2Password) => self.send_password(credentials)?,
                 ([0x01, salt @ ..] | salt, AuthPlugin::MariadbParsec { .. }) => {
-                    let known = plugin.read_add_data(salt).and(plugin.gen_data(Some(identity.password), &nonce));
+                    let known = plugin.read_add_data(salt).and(plugin.gen_data(Some(credentials.password), &nonce));
                     let Some(proof) = known else { return unexpected("an invalid salt") };
                     let proof = proof.into_owned();
                     self.send_struct(&proof)?;
@@ -134,10 +134,10 @@ impl Client {
     }
 
     /// Sends the first message of the plugin that the server switched to.
-    fn send_proof(&mut self, identity: &Identity<'_>, plugin: &AuthPlugin<'_>, nonce: &[u8]) -> Result<()> {
+    fn send_proof(&mut self, credentials: &Credentials<'_>, plugin: &AuthPlugin<'_>, nonce: &[u8]) -> Result<()> {
         match plugin {
             AuthPlugin::CachingSha2Password | AuthPlugin::MysqlNativePassword | AuthPlugin::Ed25519 => {
-                match plugin.gen_data(Some(identity.password), nonce).map(|proof| proof.into_owned()) {
+                match plugin.gen_data(Some(credentials.password), nonce).map(|proof| proof.into_owned()) {
                     Some(proof) => self.send_struct(&proof),
                     None => self.send(&[]),
                 }
@@ -151,11 +151,11 @@ impl Client {
     /// Sends the password itself, which `caching_sha2_password` asks for at the first login after a server start. It is
     /// sent only to a server that has proved its identity: the RSA key that could encrypt it otherwise comes from the
     /// unverified server.
-    fn send_password(&mut self, identity: &Identity<'_>) -> Result<()> {
-        if !identity.is_known {
-            return Err(ClientError::AsksForPassword);
+    fn send_password(&mut self, credentials: &Credentials<'_>) -> Result<()> {
+        if !credentials.is_authenticated {
+            return Err(ClientError::PasswordRequested);
         }
-        let password = Zeroizing::new([identity.password.as_bytes(), b"\0"].concat());
+        let password = Zeroizing::new([credentials.password.as_bytes(), b"\0"].concat());
         self.send(&password)
     }
 }

@@ -4,11 +4,11 @@ mod show_grants;
 #[cfg(test)]
 mod tests;
 
-use crate::store::driver::rights::plan as cure;
-use crate::store::driver::rights::plan::{Held, Revoke, Words};
+use crate::store::driver::rights::plan;
+use crate::store::driver::rights::plan::{HeldPrivilege, Revoke, SqlNames};
 use crate::store::driver::{Delivery, Needs, Rights};
 use show_grants::{Membership, Right, membership, parse, quote};
-pub(in crate::store) use show_grants::{quoted_user, roles};
+pub(in crate::store::driver) use show_grants::{quoted_user, roles};
 use std::collections::BTreeSet;
 
 impl Right {
@@ -30,7 +30,7 @@ impl Right {
 
     /// Returns true if a daemon needs it.
     fn is_needed(&self, database: &str, needs: &Needs) -> bool {
-        self.name == "USAGE" || needs.justify(&self.name, &self.columns, self.table(database))
+        self.name == "USAGE" || needs.permits(&self.name, &self.columns, self.table(database))
     }
 
     /// Returns the statement that revokes it.
@@ -75,17 +75,17 @@ const ADMINISTRATORS: [&str; 7] =
     ["ALL PRIVILEGES", "GRANT OPTION", "SUPER", "CREATE USER", "SYSTEM_USER", "CREATE ROLE", "ROLE_ADMIN"];
 
 /// Returns those of the `wanted` privileges, each on a whole table, that no line of `SHOW GRANTS` gives.
-pub(in crate::store) fn lacking(lines: &[String], database: &str, wanted: &[(&str, &str)]) -> Vec<String> {
+pub(in crate::store::driver) fn lacking(lines: &[String], database: &str, wanted: &[(&str, &str)]) -> Vec<String> {
     let rights: Vec<Right> = lines.iter().flat_map(|line| parse(line)).collect();
     let lacks = |(name, table): &&(&str, &str)| {
         !rights.iter().any(|right| right.columns.is_empty() && right.covers(name, database, table))
     };
     let named = |(name, table): &(&str, &str)| ((*name).to_owned(), (*table).to_owned());
-    cure::by_object(wanted.iter().filter(lacks).map(named))
+    plan::by_object(wanted.iter().filter(lacks).map(named))
 }
 
 /// Compares the lines of `SHOW GRANTS` of `user`, such as `mail@%`, with what is needed.
-pub(in crate::store) fn compare(lines: &[String], user: &str, database: &str, needs: &Needs) -> Rights {
+pub(in crate::store::driver) fn compare(lines: &[String], user: &str, database: &str, needs: &Needs) -> Rights {
     let rights: Vec<Right> = lines.iter().flat_map(|line| parse(line)).collect();
     let missing_read =
         needs.reads.iter().filter(|table| !rights.iter().any(|right| right.covers("SELECT", database, table)));
@@ -97,36 +97,36 @@ pub(in crate::store) fn compare(lines: &[String], user: &str, database: &str, ne
     if rights.iter().any(|right| needs.delivery(right.table(database)).is_some()) {
         out.missing.extend(undelivered(&rights, database, needs));
     }
-    out.too_wide = cure::by_object(rights.iter().filter(|right| !right.is_needed(database, needs)).map(Right::named));
+    out.too_wide = plan::by_object(rights.iter().filter(|right| !right.is_needed(database, needs)).map(Right::named));
     out.user = user.to_owned();
-    let great = cure::by_object(rights.iter().filter(|right| right.administers()).map(Right::named));
+    let great = plan::by_object(rights.iter().filter(|right| right.administers()).map(Right::named));
     if !great.is_empty() {
         out.administrator = Some(great.join("; "));
-        out.cure = own_user(user, database, needs);
+        out.statements = separate_user(user, database, needs);
     } else if !(out.missing.is_empty() && out.too_wide.is_empty()) {
         let memberships: Vec<_> = lines.iter().filter_map(|line| membership(line)).collect();
-        out.cure = corrections(&rights, &memberships, user, database, needs);
+        out.statements = corrections(&rights, &memberships, user, database, needs);
     }
     out
 }
 
 /// Returns the statements that create a user for the daemon, separate from the administrator `user`.
-fn own_user(user: &str, database: &str, needs: &Needs) -> Vec<String> {
+fn separate_user(user: &str, database: &str, needs: &Needs) -> Vec<String> {
     let (name, host) = user.rsplit_once('@').unwrap_or((user, "localhost"));
-    let name = if name == cure::DAEMON { "mailauth_daemon" } else { cure::DAEMON };
+    let name = if name == plan::DAEMON { "mailauth_daemon" } else { plan::DAEMON };
     let words = Mysql { user: quoted_user(&format!("{name}@{host}")), database };
-    let mut statements = vec![format!("CREATE USER {} IDENTIFIED BY '{}'", words.user, cure::PASSWORD)];
-    statements.extend(cure::plan(&[], needs, true, &words));
+    let mut statements = vec![format!("CREATE USER {} IDENTIFIED BY '{}'", words.user, plan::PASSWORD)];
+    statements.extend(plan::plan(&[], needs, true, &words));
     statements
 }
 
 /// Returns the statements that correct the privileges of `user`.
 fn corrections(rights: &[Right], memberships: &[Membership], user: &str, database: &str, needs: &Needs) -> Vec<String> {
     let words = Mysql { user: quoted_user(user), database };
-    let held: Vec<Held> = rights
+    let held: Vec<HeldPrivilege> = rights
         .iter()
         .filter(|right| right.name != "USAGE")
-        .map(|right| Held {
+        .map(|right| HeldPrivilege {
             right: right.name.clone(),
             columns: right.columns.clone(),
             table: right.table(database).to_owned(),
@@ -138,7 +138,7 @@ fn corrections(rights: &[Right], memberships: &[Membership], user: &str, databas
         let covers = |right: &Right| Needs::DELIVERY.iter().any(|name| right.covers(name, database, table));
         rights.iter().any(|right| covers(right) || right.table(database) == table)
     });
-    cure::plan(&held, needs, delivers, &words)
+    plan::plan(&held, needs, delivers, &words)
 }
 
 /// Returns the roles of `user` that lead to `grantee`; none if `grantee` is the user itself.
@@ -171,7 +171,7 @@ struct Mysql<'d> {
     database: &'d str,
 }
 
-impl Words for Mysql<'_> {
+impl SqlNames for Mysql<'_> {
     fn user(&self) -> &str {
         &self.user
     }
@@ -186,7 +186,7 @@ impl Words for Mysql<'_> {
 }
 
 /// Returns the privileges in `SHOW GRANTS ... USING role` that are not in the user's `own`, as grants to the role.
-pub(in crate::store) fn by_role(own: &[String], with: &[String], role: &str) -> Vec<String> {
+pub(in crate::store::driver) fn by_role(own: &[String], with: &[String], role: &str) -> Vec<String> {
     let own: Vec<Right> = own.iter().flat_map(|line| parse(line)).collect();
     let is_own = |right: &Right| own.iter().any(|other| other.is_same(right));
     let theirs = with.iter().flat_map(|line| parse(line)).filter(|right| !is_own(right));

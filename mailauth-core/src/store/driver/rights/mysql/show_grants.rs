@@ -115,7 +115,7 @@ pub(super) fn quote(name: &str) -> String {
 }
 
 /// Parses `CURRENT_ROLE()`, such as ``  `reader`@`%`,`writer`@`%`  ``, into quoted roles; `NONE` has none.
-pub(in crate::store) fn roles(list: &str) -> Vec<String> {
+pub(in crate::store::driver) fn roles(list: &str) -> Vec<String> {
     let (mut roles, mut rest) = (Vec::new(), list);
     while !rest.is_empty() && rest != "NONE" {
         let (role, after) = split_outside(rest, ",").unwrap_or((rest, ""));
@@ -126,7 +126,7 @@ pub(in crate::store) fn roles(list: &str) -> Vec<String> {
 }
 
 /// Quotes the value of `CURRENT_USER()`, whose host part contains no `@`.
-pub(in crate::store) fn quoted_user(user: &str) -> String {
+pub(in crate::store::driver) fn quoted_user(user: &str) -> String {
     match user.rsplit_once('@') {
         Some((name, host)) => format!("{}@{}", quote(name), quote(host)),
         None => quote(user),

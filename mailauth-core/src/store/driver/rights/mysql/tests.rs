@@ -68,13 +68,13 @@ fn an_administrator_keeps_its_rights_and_the_daemon_gets_a_user() {
         let lines = [great.to_owned(), "GRANT PROXY ON ''@'%' TO 'root'@'localhost' WITH GRANT OPTION".to_owned()];
         let rights = compare(&lines, "root@localhost", "mail", &needs());
         assert!(rights.administrator.is_some(), "{rights:?}");
-        assert!(rights.cure.iter().all(|statement| !statement.starts_with("REVOKE")), "{rights:?}");
-        assert_eq!(rights.cure[0], "CREATE USER `mailauth`@`localhost` IDENTIFIED BY 'a long password'");
+        assert!(rights.statements.iter().all(|statement| !statement.starts_with("REVOKE")), "{rights:?}");
+        assert_eq!(rights.statements[0], "CREATE USER `mailauth`@`localhost` IDENTIFIED BY 'a long password'");
         let grant = "GRANT SELECT, UPDATE (`password`, `updated_at`) ON `mail`.`accounts` TO `mailauth`@`localhost`";
-        assert_eq!(rights.cure[1], grant);
+        assert_eq!(rights.statements[1], grant);
     }
     let lines = ["GRANT ALL PRIVILEGES ON *.* TO `mailauth`@`%`".to_owned()];
-    let statements = compare(&lines, "mailauth@%", "mail", &needs()).cure;
+    let statements = compare(&lines, "mailauth@%", "mail", &needs()).statements;
     assert_eq!(statements[0], "CREATE USER `mailauth_daemon`@`%` IDENTIFIED BY 'a long password'");
 }
 
@@ -95,7 +95,7 @@ fn privileges_of_every_user_are_one_line_for_each_database() {
 
 fn corrected(user: &str, lines: &[&str]) -> Vec<String> {
     let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
-    compare(&lines, user, "mail", &needs()).cure
+    compare(&lines, user, "mail", &needs()).statements
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn on_mysql_rights_of_a_role_are_told_from_the_users_own() {
         "GRANT `writer`@`%` TO `m`@`%`",
     ]);
     let all = [own.clone(), by_role(&own, &with, "`writer`@`%`")].concat();
-    let statements = compare(&all, "m@%", "mail", &needs()).cure;
+    let statements = compare(&all, "m@%", "mail", &needs()).statements;
     assert_eq!(statements[0], "REVOKE `writer`@`%` FROM `m`@`%`");
     assert_eq!(statements[1..], ["GRANT SELECT, UPDATE (`password`, `updated_at`) ON `mail`.`accounts` TO `m`@`%`"]);
 }
@@ -180,7 +180,7 @@ fn names_that_look_like_a_grant_stay_names() {
 fn a_user_that_delivered_by_a_wide_right_still_delivers() {
     let needs = Needs { tables: vec!["accounts".into(), "mailbox_use".into()], ..needs() };
     let lines = ["GRANT ALL PRIVILEGES ON `mail`.* TO `m`@`%`".to_owned()];
-    let statements = compare(&lines, "m@%", "mail", &needs).cure;
+    let statements = compare(&lines, "m@%", "mail", &needs).statements;
     let delivery = "GRANT SELECT, INSERT, UPDATE (`bytes`) ON `mail`.`mailbox_use` TO `m`@`%`";
     assert_eq!(statements.last().map(String::as_str), Some(delivery));
 }
