@@ -10,8 +10,8 @@ use crate::authenticate::{No, NotNow};
 use crate::mailbox::Unusable;
 use crate::printable::exact;
 use crate::store::Seen;
+use crate::sync::Mutex;
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Lines of one reason that may come at once.
@@ -153,7 +153,7 @@ impl DecisionLog {
 
     /// How many lines of this kind and reason were left out since the last, or `None` when this one is to be left out too.
     fn admit(&self, kind: Kind, reason: &'static str, now: Instant) -> Option<u64> {
-        let mut allowances = self.allowances.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut allowances = self.allowances.lock();
         let allowance = allowances.entry((kind, reason)).or_insert(Allowance { left: BURST, since: now, omitted: 0 });
         let earned = now.duration_since(allowance.since).as_millis() * u128::from(PER_SECOND) / 1000;
         if earned > 0 {

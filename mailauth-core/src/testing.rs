@@ -7,11 +7,12 @@ use crate::account::{AccountRow, Login, Password};
 use crate::quota::pools::{PoolStore, PoolUse};
 use crate::quota::{Kind, Limits, Usage};
 use crate::store::{AccountStore, Cursor, DomainStanding, MailStore, Page, StoreError};
+use crate::sync::{Mutex, MutexGuard};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Accounts, domains, aliases and published mailbox sizes in memory. Clones share them.
 ///
@@ -79,7 +80,7 @@ impl MemoryStore {
     /// Adds a domain, or replaces it.
     #[must_use]
     pub fn and_domain(self, name: &str, standing: DomainStanding) -> Self {
-        lock(&self.0.domains).insert(name.to_owned(), standing);
+        self.0.domains.lock().insert(name.to_owned(), standing);
         self
     }
 
@@ -93,29 +94,29 @@ impl MemoryStore {
     /// Sets the quota of a domain.
     #[must_use]
     pub fn and_pool(self, domain: &str, limits: Limits) -> Self {
-        lock(&self.0.pools).insert(domain.to_owned(), limits);
+        self.0.pools.lock().insert(domain.to_owned(), limits);
         self
     }
 
     /// Adds an alias, or replaces its targets.
     pub fn set_alias(&self, address: &str, targets: &[&str]) {
         let targets = targets.iter().map(|target| (*target).to_owned()).collect();
-        lock(&self.0.aliases).insert(address.to_owned(), targets);
+        self.0.aliases.lock().insert(address.to_owned(), targets);
     }
 
     /// Returns the accounts, to be read and changed. They are listed in the order that they have here.
     pub fn rows(&self) -> MutexGuard<'_, Vec<AccountRow>> {
-        lock(&self.0.rows)
+        self.0.rows.lock()
     }
 
     /// Returns the published sizes of mailboxes, to be read and changed.
     pub fn published(&self) -> MutexGuard<'_, BTreeMap<Login, Usage>> {
-        lock(&self.0.published)
+        self.0.published.lock()
     }
 
     /// Answers every question with this error from now on; with `None`, no more.
     pub fn fail(&self, error: Option<StoreError>) {
-        *lock(&self.0.error) = error;
+        *self.0.error.lock() = error;
     }
 
     /// Returns the number of questions since the store was made or [`MemoryStore::reset_calls`] was called.
@@ -133,12 +134,12 @@ impl MemoryStore {
     /// It runs after what is asked for was read and before the answer, as in a database that answers slowly; with
     /// [`Call::SetPassword`], before the row is compared and changed.
     pub fn on_call(&self, hook: impl Fn(&MemoryStore, Call<'_>) -> Result<(), StoreError> + Send + Sync + 'static) {
-        *lock(&self.0.hook) = Some(Arc::new(hook));
+        *self.0.hook.lock() = Some(Arc::new(hook));
     }
 
     /// Removes the hook.
     pub fn remove_hook(&self) {
-        *lock(&self.0.hook) = None;
+        *self.0.hook.lock() = None;
     }
 
     /// Lets each answer count as that of a copy from now on, so that nothing is certain by it
@@ -159,13 +160,13 @@ impl MemoryStore {
             self.0.doubts.fetch_add(1, Ordering::SeqCst);
         }
         // Not under the lock: the hook may wait, panic, or set another.
-        let hook = lock(&self.0.hook).clone();
+        let hook = self.0.hook.lock().clone();
         hook.map_or(Ok(()), |hook| hook(self, call))?;
-        lock(&self.0.error).clone().map_or(Ok(()), Err)
+        self.0.error.lock().clone().map_or(Ok(()), Err)
     }
 
     fn is_enabled(&self, domain: &str) -> bool {
-        lock(&self.0.domains).get(domain).is_none_or(|standing| standing.enabled)
+        self.0.domains.lock().get(domain).is_none_or(|standing| standing.enabled)
     }
 
     fn use_of(&self, domain: &str) -> PoolUse {
@@ -210,7 +211,7 @@ impl AccountStore for MemoryStore {
 
 impl PoolStore for MemoryStore {
     fn pool_limits(&self, domain: &str) -> Result<Limits, StoreError> {
-        let limits = lock(&self.0.pools).get(domain).copied().unwrap_or(Limits::NONE);
+        let limits = self.0.pools.lock().get(domain).copied().unwrap_or(Limits::NONE);
         self.call(Call::Pool(domain)).map(|()| limits)
     }
 
@@ -241,12 +242,12 @@ impl PoolStore for MemoryStore {
 
 impl MailStore for MemoryStore {
     fn domain(&self, name: &DomainName) -> Result<Option<DomainStanding>, StoreError> {
-        let standing = lock(&self.0.domains).get(name.as_str()).cloned();
+        let standing = self.0.domains.lock().get(name.as_str()).cloned();
         self.call(Call::Domain(name)).map(|()| standing)
     }
 
     fn alias_targets(&self, address: &str) -> Result<Vec<String>, StoreError> {
-        let targets = lock(&self.0.aliases).get(address).cloned().unwrap_or_default();
+        let targets = self.0.aliases.lock().get(address).cloned().unwrap_or_default();
         self.call(Call::AliasTargets(address)).map(|()| targets)
     }
 
@@ -257,9 +258,4 @@ impl MailStore for MemoryStore {
     fn certain_since(&self, doubts: u64) -> Result<(), StoreError> {
         if self.doubts() == doubts { Ok(()) } else { Err(Self::outage()) }
     }
-}
-
-/// Locks a mutex. Its value is whole even after a panic of its holder: no change here is in two steps.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

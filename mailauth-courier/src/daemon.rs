@@ -20,9 +20,10 @@ use crate::work::recipients::Recipients;
 use mailauth_core::Backend;
 use mailauth_core::config::{Config, CourierConfig, MetricsAddress};
 use mailauth_core::password::Rules;
+use mailauth_core::sync::Mutex;
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread::{Builder, JoinHandle, available_parallelism};
 use std::time::{Duration, Instant};
 
@@ -250,7 +251,7 @@ impl Running {
             Own::Same => None,
         };
         {
-            let mut current = self.hall.live.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut current = self.hall.live.lock();
             current.backend.authenticator.leave_to(Arc::clone(&live.backend.authenticator));
             *current = Arc::new(live);
         }

@@ -30,13 +30,14 @@ use crate::question::{Question, Said};
 use mailauth_core::Login;
 use mailauth_core::config::Config;
 use mailauth_core::printable::printable;
+use mailauth_core::sync::Mutex;
 use std::any::Any;
 use std::ffi::{CStr, OsStr, OsString, c_char, c_int, c_uchar};
 use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStrExt;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook};
 use std::path::Path;
-use std::sync::{Mutex, Once, PoisonError};
+use std::sync::Once;
 use zeroize::{Zeroize, Zeroizing};
 
 /// What Exim makes of a call: local_scan.h.
@@ -106,7 +107,7 @@ fn id(arguments: &[&[u8]]) -> (Status, Zeroizing<Vec<u8>>) {
         let why = format!("mailauth: id wants a login, and was given {} argument(s)", arguments.len());
         return (Status::Fail, Zeroizing::new(why.into_bytes()));
     };
-    let logged_in = LOGGED_IN.lock().unwrap_or_else(PoisonError::into_inner);
+    let logged_in = LOGGED_IN.lock();
     let login = match &*logged_in {
         Some((typed, login)) if typed == sent => Some(login.clone()),
         _ => Login::parse(sent, None).ok().filter(|login| login.as_str().bytes().all(is_plain)),
@@ -125,7 +126,7 @@ fn is_plain(byte: u8) -> bool {
 /// Notes who has logged in, or whose secret Exim has got to check a login by.
 fn note(question: &Question, login: Option<Login>) {
     if let Question::Login { login: sent, .. } | Question::Cram(sent) = question {
-        let mut logged_in = LOGGED_IN.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut logged_in = LOGGED_IN.lock();
         *logged_in = login.map(|login| (sent.clone(), login));
     }
 }
@@ -174,7 +175,7 @@ pub unsafe fn call(
         text.truncate(end);
     }
     text.push(0);
-    let mut kept = TEXT.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut kept = TEXT.lock();
     kept.zeroize();
     *kept = std::mem::take(&mut text);
     // SAFETY: `yielded` is Exim's, to be written to. What it points to lives until the next call, and Exim, which has one
@@ -279,7 +280,7 @@ mod tests {
 
     #[test]
     fn arguments_and_texts_are_those_that_were_given() {
-        let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = ONE_AT_A_TIME.lock();
         assert_eq!(call_with(&[], 0, echo), (0, b"".to_vec()));
         assert_eq!(call_with(&[], -1, echo), (0, b"".to_vec()));
         assert_eq!(call_with(&[b"anna", b"", b"\xff\n"], 3, echo), (0, b"anna||\xff\n".to_vec()));
@@ -292,7 +293,7 @@ mod tests {
 
     #[test]
     fn a_panic_stays_here_and_its_text_is_on_one_line() {
-        let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = ONE_AT_A_TIME.lock();
         let (code, text) = call_with(&[b"x"], 1, |_| panic!("a\nforged line"));
         assert_eq!(code, Status::Fail as c_int);
         assert!(text.ends_with(br"report it: a\nforged line"), "{}", text.escape_ascii());

@@ -6,13 +6,14 @@ use mailauth_core::Account;
 use mailauth_core::home::NotMade;
 use mailauth_core::quota::mailboxes::{Counted, Here, Mailbox, Mailboxes, Space};
 use mailauth_core::quota::{IfLocked, Limits, QuotaError, Rules, Usage, room};
+use mailauth_core::sync::Mutex;
 use rustix::event::PollFlags;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{SocketAddrUnix, connect};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The pauses between attempts to reach a root part that is away grow from one to the other.
@@ -102,7 +103,7 @@ impl RootPart {
         let path = match &self.at {
             At::Path(path) => path,
             At::Started(socket) => {
-                let line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+                let line = self.line.lock();
                 return match &line.trouble {
                     Some(trouble) if now < trouble.again => Err(Unasked::Away(trouble.why.clone())),
                     _ => Ok(Arc::clone(socket)),
@@ -110,7 +111,7 @@ impl RootPart {
             }
             At::Nowhere(why) => return Err(Unasked::Away(why.clone())),
         };
-        let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut line = self.line.lock();
         if let Some(socket) = &line.socket {
             return Ok(Arc::clone(socket));
         }
@@ -194,7 +195,7 @@ impl RootPart {
 
     /// Forgets a connection that has ended.
     fn lose(&self, socket: &Arc<OwnedFd>, errno: Errno) {
-        let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut line = self.line.lock();
         if line.socket.as_ref().is_some_and(|current| Arc::ptr_eq(current, socket)) {
             line.socket = None;
         }
@@ -300,7 +301,7 @@ impl Mailboxes for RootPart {
         match self.socket(Instant::now()) {
             Ok(_) | Err(Unasked::NoSuch | Unasked::Late) => None,
             Err(Unasked::Away(why)) => {
-                let line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+                let line = self.line.lock();
                 Some((why, line.trouble.as_ref().map(|trouble| trouble.since.elapsed()).unwrap_or_default()))
             }
         }

@@ -4,8 +4,8 @@ use super::progress::Progress;
 use super::target::{All, Mailbox};
 use crate::failure::Failure;
 use crate::listing::Complaints;
+use mailauth_core::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 pub fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
@@ -43,13 +43,13 @@ fn at_once<T: Send>(
                     mailboxes.get(index).map(|mailbox| (index, mailbox))
                 } {
                     let outcome = work(mailbox);
-                    outcomes.lock().unwrap_or_else(PoisonError::into_inner).push((index, outcome));
+                    outcomes.lock().push((index, outcome));
                     progress.step();
                 }
             });
         }
     });
-    let mut outcomes = outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut outcomes = outcomes.into_inner();
     outcomes.sort_by_key(|(index, _)| *index);
     outcomes.into_iter().map(|(_, outcome)| outcome).collect()
 }

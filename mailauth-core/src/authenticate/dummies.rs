@@ -12,10 +12,11 @@
 use super::sample::Sample;
 use crate::Login;
 use crate::password::{Budget, Cost, Kind, NewScheme, Rules, Stored};
+use crate::sync::{Mutex, MutexGuard, RwLock};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
@@ -70,7 +71,7 @@ impl Dummies {
 
     /// Chooses as `other` does, and knows what that knows.
     pub fn take_over(&self, other: &Dummies) {
-        *self.choice.write().unwrap_or_else(PoisonError::into_inner) = other.choice();
+        *self.choice.write() = other.choice();
         *self.lock_times() = other.lock_times().clone();
     }
 
@@ -141,15 +142,15 @@ impl Dummies {
     }
 
     fn choice(&self) -> Arc<Choice> {
-        Arc::clone(&self.choice.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.choice.read())
     }
 
     fn put(&self, choice: Choice) {
-        *self.choice.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(choice);
+        *self.choice.write() = Arc::new(choice);
     }
 
     fn lock_times(&self) -> MutexGuard<'_, HashMap<Kind, Duration>> {
-        self.times.lock().unwrap_or_else(PoisonError::into_inner)
+        self.times.lock()
     }
 }
 

@@ -15,10 +15,10 @@
 
 use crate::config::CacheConfig;
 use crate::stack::wiped;
+use crate::sync::Mutex;
 use crate::{Login, Secret};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
@@ -94,7 +94,7 @@ impl Verified {
 
     fn sweep(&self, now: Instant) {
         {
-            let mut swept = self.swept.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut swept = self.swept.lock();
             if now.duration_since(*swept) < SWEEP {
                 return;
             }
@@ -129,13 +129,13 @@ mod tests {
     fn story(config: &CacheConfig) -> Story {
         let now = Arc::new(Mutex::new(Instant::now()));
         let clock = Arc::clone(&now);
-        let verified = Verified::by_clock(config, Box::new(move || *clock.lock().unwrap())).expect("a key");
+        let verified = Verified::by_clock(config, Box::new(move || *clock.lock())).expect("a key");
         Story { verified, now }
     }
 
     impl Story {
         fn wait(&self, time: Duration) {
-            *self.now.lock().unwrap() += time;
+            *self.now.lock() += time;
         }
 
         fn knows(&self, who: &str, stored: &str, password: &str) -> bool {

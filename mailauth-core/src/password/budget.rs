@@ -1,7 +1,7 @@
 //! How much may be verified at once in this process: threads, and memory.
 
 use super::Cost;
-use std::sync::{Condvar, Mutex, PoisonError};
+use crate::sync::{Condvar, Mutex};
 use std::time::Instant;
 
 /// A process-wide allowance of verifications and of the memory they take.
@@ -55,7 +55,7 @@ impl Budget {
         if memory > self.memory || Instant::now() >= deadline {
             return Err(Busy);
         }
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         let ticket = state.next;
         state.next += 1;
         state.waiting.push_back(ticket);
@@ -75,7 +75,7 @@ impl Budget {
                 self.changed.notify_all();
                 return Err(Busy);
             }
-            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state = self.changed.wait_timeout(state, left);
         }
     }
 }
@@ -88,7 +88,7 @@ struct Place<'b> {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        let mut state = self.budget.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.budget.state.lock();
         state.running -= 1;
         state.memory -= self.memory;
         self.budget.changed.notify_all();

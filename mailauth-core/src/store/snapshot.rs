@@ -64,6 +64,7 @@ use crate::config::{Config, DatabaseUrl};
 use crate::quota::pools::{PoolStore, PoolUse};
 use crate::quota::{Kind, Limits, Usage};
 use crate::schema::TableModel;
+use crate::sync::Mutex;
 use copy::{Copy, Standing};
 use notes::Waiting;
 use notices::Notices;
@@ -71,8 +72,8 @@ use origin::Origin;
 use refresher::{Refresher, Work};
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// A clock may be set back so far without making the copy useless.
@@ -151,23 +152,19 @@ enum Useless {
     Damaged(String),
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Fresh {
     fn began(&self) -> Option<Instant> {
-        *lock(&self.began)
+        *self.began.lock()
     }
 
     /// All tables were read, from then on.
     fn read_whole(&self, began: Instant) {
-        *lock(&self.began) = Some(began);
+        *self.began.lock() = Some(began);
     }
 
     /// Remembers a change that cannot be noted in the file.
     fn lose(&self, changed: &Changed) {
-        let mut lost = lock(&self.lost);
+        let mut lost = self.lost.lock();
         if lost.changes.len() < MOST_LOST {
             lost.changes.push(changed.clone());
         } else {
@@ -177,7 +174,7 @@ impl Fresh {
 
     /// What those changes say about a question.
     fn waiting(&self, about: About<'_>) -> Waiting {
-        let lost = lock(&self.lost);
+        let lost = self.lost.lock();
         let mut waiting = Waiting { rows: lost.all, absence: lost.all };
         for changed in &lost.changes {
             let touched = notes::touches(changed, about);
@@ -279,7 +276,7 @@ impl Keeper {
             Err(StoreError::Unusable(unusable)) => Err(StoreError::Doubtful(unusable)),
             answer => answer,
         };
-        *lock(&self.error) = Some(error.clone());
+        *self.error.lock() = Some(error.clone());
         // Before anybody can act on the answer.
         self.stand_ins.fetch_add(1, Ordering::SeqCst);
         self.notices.in_use(now, self.copy.path(), age, &error);
@@ -335,7 +332,7 @@ impl Keeper {
     fn state(&self) -> Option<SnapshotState> {
         let standing = self.copy.standing().ok().flatten()?;
         let (in_use, path) = (self.notices.is_in_use(), self.copy.path());
-        let failure = lock(&self.fresh.failure).clone();
+        let failure = self.fresh.failure.lock().clone();
         let failure = failure.map(|(since, why)| ((self.clock)().0.saturating_duration_since(since), why));
         Some(SnapshotState { age: self.age(standing.taken), failure, ..state(path, standing.accounts, in_use)? })
     }
@@ -371,7 +368,7 @@ impl<S: Original + 'static> AccountStore for Snapshot<S> {
 
     fn unnoted(&self) -> Vec<Changed> {
         let Some(keeper) = &self.keeper else { return Vec::new() };
-        let lost = lock(&keeper.fresh.lost);
+        let lost = keeper.fresh.lost.lock();
         if lost.all { vec![Changed::Everything] } else { lost.changes.clone() }
     }
 
@@ -491,7 +488,7 @@ impl<S: Original + 'static> MailStore for Snapshot<S> {
 
     fn certain_since(&self, doubts: u64) -> Result<(), StoreError> {
         let Some(keeper) = self.keeper.as_ref().filter(|_| self.doubts() != doubts) else { return Ok(()) };
-        let error = lock(&keeper.error).clone();
+        let error = keeper.error.lock().clone();
         error.map_or(Ok(()), Err)
     }
 }

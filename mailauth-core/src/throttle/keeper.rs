@@ -2,9 +2,10 @@
 
 use super::ledger::Ledger;
 use super::state_file::{self, Kept};
+use crate::sync::{Condvar, Mutex};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
@@ -62,7 +63,7 @@ impl Keeper {
 
 impl Drop for Keeper {
     fn drop(&mut self) {
-        *self.shared.over.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        *self.shared.over.lock() = true;
         self.shared.told.notify_all();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
@@ -74,9 +75,9 @@ impl Shared {
     fn run(&self, mut written: u64) {
         let mut complained = false;
         loop {
-            let over = self.over.lock().unwrap_or_else(PoisonError::into_inner);
+            let over = self.over.lock();
             let waited = self.told.wait_timeout_while(over, PAUSE, |over| !*over);
-            let is_over = *waited.unwrap_or_else(PoisonError::into_inner).0;
+            let is_over = *waited;
             let changes = self.ledger.changes();
             if changes != written {
                 match state_file::write(&self.path, &Kept::of(&self.ledger)) {

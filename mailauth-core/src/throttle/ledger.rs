@@ -5,9 +5,10 @@ use super::count::{Allowance, Count};
 use super::network::{Network, Site};
 use super::prints::{Print, PrintKey, Prints};
 use crate::account::Login;
+use crate::sync::{Mutex, MutexGuard};
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Entries of each kind that are kept.
@@ -138,7 +139,7 @@ impl Ledger {
     }
 
     pub(super) fn books(&self) -> MutexGuard<'_, Books> {
-        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+        self.books.lock()
     }
 
     pub(super) fn touch(&self) {

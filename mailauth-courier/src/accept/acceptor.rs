@@ -17,13 +17,14 @@ use crate::live_config::Live;
 use crate::observe::log_limiter::Throttle;
 use crate::work::dispatcher::Works;
 use crate::work::queue::guarded;
+use mailauth_core::sync::Mutex;
 use mailauth_protocol::request::{Parse, Request, parse};
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
@@ -116,7 +117,7 @@ impl Door {
 
 impl Hall {
     pub fn live(&self) -> Arc<Live> {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.live.lock().clone()
     }
 
     fn accept_from(&self, listener: &Listener, crew: &Crew) {

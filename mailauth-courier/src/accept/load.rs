@@ -4,8 +4,8 @@
 //! than a look-up takes. When a database hangs, one thread stands in and accepts, so that whoever needs no database is
 //! still answered, and whoever is one too many is still turned away.
 
+use mailauth_core::sync::{Condvar, Mutex};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
 
 /// Counts who is at work.
 pub(crate) struct Crew {
@@ -66,7 +66,7 @@ impl Crew {
 
     /// Waits until all are at work; false when `over` has become true, of which [`Crew::tell`] tells.
     pub fn wait_until_all_work(&self, over: &AtomicBool) -> bool {
-        let mut guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut guard = self.lock.lock();
         loop {
             if over.load(Ordering::SeqCst) {
                 return false;
@@ -76,13 +76,13 @@ impl Crew {
                 self.waiting.store(false, Ordering::SeqCst);
                 return true;
             }
-            guard = self.told.wait(guard).unwrap_or_else(PoisonError::into_inner);
+            guard = self.told.wait(guard);
         }
     }
 
     /// Wakes whoever waits, to look again.
     pub fn tell(&self) {
-        let _guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let _guard = self.lock.lock();
         self.waiting.store(false, Ordering::SeqCst);
         self.told.notify_all();
     }

@@ -5,8 +5,8 @@
 //! without end takes no place from root and not all of them from other users.
 
 use crate::io::connection::{Place, Places};
+use mailauth_core::sync::RwLock;
 use std::collections::HashMap;
-use std::sync::{PoisonError, RwLock};
 
 /// Users without a connection that are still known; with one more, they are forgotten.
 const MOST_KNOWN: usize = 256;
@@ -82,12 +82,12 @@ impl Shares {
     fn take_share(&self, uid: u32, most: usize) -> Option<Place> {
         {
             // The place is taken under the lock: a user that has one is not forgotten.
-            let users = self.users.read().unwrap_or_else(PoisonError::into_inner);
+            let users = self.users.read();
             if let Some(places) = users.get(&uid) {
                 return places.take(most);
             }
         }
-        let mut users = self.users.write().unwrap_or_else(PoisonError::into_inner);
+        let mut users = self.users.write();
         if users.len() >= MOST_KNOWN {
             users.retain(|_, places| places.taken() > 0);
         }
@@ -142,8 +142,8 @@ mod tests {
         for uid in 10..100_000 {
             assert!(shares.take_for(uid, room).is_ok());
         }
-        assert!(shares.users.read().unwrap().len() <= MOST_KNOWN);
-        assert!((0..10).all(|uid| shares.users.read().unwrap().contains_key(&uid)));
+        assert!(shares.users.read().len() <= MOST_KNOWN);
+        assert!((0..10).all(|uid| shares.users.read().contains_key(&uid)));
         drop(kept);
     }
 }

@@ -5,6 +5,7 @@
 
 use super::connection::{Connection, Received};
 use super::poller::Bell;
+use mailauth_core::sync::{Mutex, MutexGuard};
 use mailauth_protocol::MAX_REQUEST;
 use mailauth_protocol::request::{Parse, Request, parse};
 use rustix::event::epoll::EventFlags;
@@ -12,7 +13,6 @@ use std::collections::HashMap;
 use std::io;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use zeroize::{Zeroize as _, Zeroizing};
 
@@ -165,7 +165,7 @@ impl Reader {
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+        self.table.lock()
     }
 }
 

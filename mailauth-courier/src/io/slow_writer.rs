@@ -10,11 +10,12 @@ use crate::observe::log_limiter::Throttle;
 use crate::work::queue::{Lane, guarded};
 use mailauth_core::authenticate::Answer;
 use mailauth_core::store::Cursor;
+use mailauth_core::sync::{Mutex, MutexGuard};
 use mailauth_protocol::reply::{END, LIST_HEAD, list_row};
 use rustix::event::epoll::EventFlags;
 use std::collections::HashMap;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
@@ -178,7 +179,7 @@ impl Outbox {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inbox> {
-        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inbox.lock()
     }
 }
 

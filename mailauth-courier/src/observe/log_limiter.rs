@@ -1,6 +1,6 @@
 //! At most one log line of a kind in a second, so that no client can fill a disk.
 
-use std::sync::{Mutex, PoisonError};
+use mailauth_core::sync::Mutex;
 use std::time::{Duration, Instant};
 
 const PAUSE: Duration = Duration::from_secs(1);
@@ -16,7 +16,7 @@ impl Throttle {
     }
 
     fn admit_at(&self, now: Instant) -> Option<u64> {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.0.lock();
         match &mut *last {
             Some((then, omitted)) if now.duration_since(*then) < PAUSE => {
                 *omitted += 1;

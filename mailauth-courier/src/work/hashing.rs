@@ -9,8 +9,9 @@ use super::queue::Lane;
 use super::reply::Form;
 use crate::io::connection::Connection;
 use mailauth_core::authenticate::Verification;
+use mailauth_core::sync::{Mutex, MutexGuard};
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 /// The queue and its threads.
 pub(crate) struct Hashing {
@@ -88,7 +89,7 @@ impl Hashing {
     }
 
     fn lock(&self) -> MutexGuard<'_, Fair<Trial>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.lock()
     }
 }
 

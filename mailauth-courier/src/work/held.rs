@@ -6,10 +6,10 @@
 use super::queue::guarded;
 use crate::io::connection::Connection;
 use crate::io::poller::Bell;
+use mailauth_core::sync::{Mutex, MutexGuard};
 use rustix::event::epoll::EventFlags;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
@@ -114,7 +114,7 @@ impl Held {
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+        self.table.lock()
     }
 }
 

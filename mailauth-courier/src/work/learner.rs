@@ -6,8 +6,9 @@
 use super::queue::guarded;
 use crate::accept::acceptor::Hall;
 use mailauth_core::authenticate::Authenticator;
+use mailauth_core::sync::{Condvar, Mutex, MutexGuard};
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread::Builder;
 use std::time::Duration;
 
@@ -87,7 +88,7 @@ impl Orders {
     fn wait(&self, pause: Duration) {
         let go_on = |state: &mut State| !state.renewed && !state.stopped;
         // How it ended is seen at the next turn.
-        drop(self.changed.wait_timeout_while(self.lock(), pause, go_on).unwrap_or_else(PoisonError::into_inner));
+        drop(self.changed.wait_timeout_while(self.lock(), pause, go_on));
     }
 
     fn set(&self, set: impl FnOnce(&mut State)) {
@@ -96,6 +97,6 @@ impl Orders {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }

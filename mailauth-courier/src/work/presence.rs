@@ -1,8 +1,8 @@
 //! Which Maildirs were seen a short while ago, where this process may not look itself: for `[mailbox] create`.
 
+use mailauth_core::sync::Mutex;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long a Maildir counts as there. One that is removed in that time is made again after it.
@@ -18,13 +18,13 @@ pub(crate) struct Present(Mutex<HashMap<PathBuf, Instant>>);
 impl Present {
     /// Returns true if the Maildir was there just now.
     pub fn has(&self, maildir: &Path) -> bool {
-        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = self.0.lock();
         seen.get(maildir).is_some_and(|when| when.elapsed() < FRESH)
     }
 
     /// Takes note that the Maildir is there.
     pub fn note(&self, maildir: PathBuf) {
-        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.0.lock();
         if seen.len() >= MOST {
             seen.retain(|_, when| when.elapsed() < FRESH);
         }
@@ -46,6 +46,6 @@ mod tests {
         assert!(!present.has(&path(0)));
         (0..=MOST).for_each(|number| present.note(path(number)));
         assert!(present.has(&path(MOST)) && !present.has(&path(0)));
-        assert!(present.0.lock().unwrap().len() <= MOST);
+        assert!(present.0.lock().len() <= MOST);
     }
 }

@@ -2,10 +2,11 @@
 //!
 //! Each kind of work that may take long has a lane, so that one kind never waits behind another.
 
+use mailauth_core::sync::{Condvar, Mutex, MutexGuard};
 use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 use std::time::Instant;
 
@@ -141,17 +142,17 @@ impl Lane {
                 return None;
             }
             state = match next {
-                None => self.arrived.wait(state).unwrap_or_else(PoisonError::into_inner),
+                None => self.arrived.wait(state),
                 Some(next) => {
                     let pause = next.saturating_duration_since(Instant::now());
-                    self.arrived.wait_timeout(state, pause).unwrap_or_else(PoisonError::into_inner).0
+                    self.arrived.wait_timeout(state, pause)
                 }
             };
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 
@@ -247,7 +248,7 @@ mod tests {
             let (sender, gate) = (sender.clone(), gate.clone());
             lane.push(Box::new(move || {
                 sender.send(()).unwrap();
-                let _ = gate.lock().unwrap().recv();
+                let _ = gate.lock().recv();
             }));
         }
         for _ in 0..3 {

@@ -20,10 +20,11 @@ use mailauth_core::account::Account;
 use mailauth_core::authenticate::{Answer, No, NotNow};
 use mailauth_core::quota::{Limits, room};
 use mailauth_core::routing::{Destination, Later, Looking, Router};
+use mailauth_core::sync::Mutex;
 use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Threads that look whether a mailbox has room, and how many such questions may wait.
@@ -283,7 +284,7 @@ impl Works {
     fn go_on(self: &Arc<Self>, waiting: Arc<Mutex<Option<Asked>>>, slow: bool, grant: Grant) {
         let works = Arc::clone(self);
         let job: Job = Box::new(move || {
-            let Some(asked) = lock(&waiting).take() else { return };
+            let Some(asked) = waiting.lock().take() else { return };
             if asked.connection.is_abandoned() {
                 works.count_gone();
             } else {
@@ -295,7 +296,7 @@ impl Works {
 
     /// Answers a question that has waited, if it still does.
     fn answer_with(&self, waiting: &Mutex<Option<Asked>>, answer: Answer<()>) {
-        let Some(asked) = lock(waiting).take() else { return };
+        let Some(asked) = waiting.lock().take() else { return };
         asked.connection.live.backend.router.record_answer(&asked.question.address, &answer);
         self.give(asked.connection, Reply::recipient(answer));
     }
@@ -383,21 +384,17 @@ fn fitting(question: &Question, answer: &Answer<()>, other: &Question) -> Option
     fits.then(|| answer.clone())
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// The mailboxes that took long to count, each until when that is remembered.
 #[derive(Default)]
 struct KnownSlow(Mutex<HashMap<PathBuf, Instant>>);
 
 impl KnownSlow {
     fn holds(&self, mailbox: &PathBuf) -> bool {
-        lock(&self.0).get(mailbox).is_some_and(|until| Instant::now() < *until)
+        self.0.lock().get(mailbox).is_some_and(|until| Instant::now() < *until)
     }
 
     fn learn(&self, mailbox: &PathBuf, slow: bool) {
-        let mut table = lock(&self.0);
+        let mut table = self.0.lock();
         if !slow {
             table.remove(mailbox);
             return;

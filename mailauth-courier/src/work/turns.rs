@@ -5,9 +5,10 @@
 //! mailboxes do not notice. What one of them is answered is an answer to others that wait with it ([`Turn::share`]).
 
 use mailauth_core::authenticate::Answer;
+use mailauth_core::sync::{Mutex, MutexGuard};
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 /// How many questions may wait for one turn; one more is "not now".
 pub(crate) const MOST_WAITING: usize = 64;
@@ -98,7 +99,7 @@ impl<K: Eq + Hash + Clone> Turns<K> {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<K, Queue<K>>> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+        self.table.lock()
     }
 }
 

@@ -1,8 +1,9 @@
 //! Questions that are under way, so that nobody asks twice at the same time.
 
+use crate::sync::{Condvar, Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// At most one question under way for each key.
@@ -107,7 +108,7 @@ impl<K: Hash + Eq + Clone, T: Clone> Flights<K, T> {
 
 impl<K, T> Flights<K, T> {
     fn lock(&self) -> MutexGuard<'_, HashMap<K, Arc<Flight<T>>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 
@@ -117,7 +118,7 @@ impl<T> Flight<T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, State<T>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     fn end(&self, state: State<T>) {
@@ -132,7 +133,7 @@ impl<T: Clone> Flight<T> {
         let left = deadline.saturating_duration_since(Instant::now());
         let under_way = |state: &mut State<T>| matches!(state, State::UnderWay);
         let waited = self.changed.wait_timeout_while(self.lock(), left, under_way);
-        match &*waited.unwrap_or_else(PoisonError::into_inner).0 {
+        match &*waited {
             State::UnderWay => State::UnderWay,
             State::Answered(answer) => State::Answered(answer.clone()),
             State::GivenUp => State::GivenUp,

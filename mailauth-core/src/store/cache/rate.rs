@@ -1,6 +1,6 @@
 //! So many in a second.
 
-use std::sync::{Mutex, PoisonError};
+use crate::sync::Mutex;
 use std::time::{Duration, Instant};
 
 /// An allowance that is earned anew within a second.
@@ -17,7 +17,7 @@ impl Rate {
 
     /// May one more be done now?
     pub fn admit(&self, now: Instant) -> bool {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         let (left, since) = *state;
         let earned = now.duration_since(since).as_nanos() * u128::from(self.most) / Duration::from_secs(1).as_nanos();
         if earned > 0 {

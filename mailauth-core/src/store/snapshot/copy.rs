@@ -19,9 +19,9 @@ use super::origin::Origin;
 use super::original::{CopiedRow, Value};
 use crate::account::Login;
 use crate::store::Changed;
+use crate::sync::{Mutex, MutexGuard};
 use rusqlite::{Connection, TransactionBehavior, params, params_from_iter};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A page that has so many rows too many is written as a whole.
 const SPARE: usize = 1000;
@@ -81,18 +81,18 @@ impl Copy {
         *slot = None;
         file::remove(&self.path)?;
         file::create(&self.path, &self.origin)?;
-        *self.damage.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.damage.lock() = None;
         Ok(())
     }
 
     /// What was found to be damaged, if only a new file helps.
     pub(super) fn damage(&self) -> Option<String> {
-        self.damage.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.damage.lock().clone()
     }
 
     /// A reader of the file found it damaged.
     pub(super) fn suspect(&self, reason: &str) {
-        *self.damage.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
+        *self.damage.lock() = Some(reason.to_owned());
     }
 
     /// A change that was being made when its program ended is over.
@@ -260,7 +260,7 @@ impl Copy {
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Open>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+        self.open.lock()
     }
 
     /// Runs `work` on the file that is there now.

@@ -2,9 +2,9 @@
 
 use super::Useless;
 use crate::store::StoreError;
+use crate::sync::Mutex;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 const PAUSE: Duration = Duration::from_secs(60);
@@ -79,7 +79,7 @@ impl Notices {
     }
 
     fn is_due(&self, now: Instant, which: impl Fn(&mut Said) -> &mut Option<Instant>) -> bool {
-        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut said = self.said.lock();
         let last = which(&mut said);
         let due = last.is_none_or(|last| now.saturating_duration_since(last) >= PAUSE);
         if due {

@@ -14,17 +14,18 @@ use super::file::Trouble;
 use super::layout::{ACCOUNTS, ALIAS_DOMAINS, ALIASES, DOMAINS, Layout, Range, Side, key};
 use super::notes::Pending;
 use super::original::{CopiedRow, Original, Part, Value};
-use super::{Clock, Fresh, lock, seconds};
+use super::{Clock, Fresh, seconds};
 use crate::account::Login;
 use crate::store::{Changed, StoreError, jitter};
+use crate::sync::{Condvar, Mutex};
 use rustix::fs::{Mode, OFlags, open};
 use std::any::Any;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::Builder;
 use std::time::{Duration, Instant};
 
@@ -135,24 +136,24 @@ impl Drop for Refresher {
 
 impl Bell {
     fn ring(&self, say: impl FnOnce(&mut Wish)) {
-        say(&mut self.wish.lock().unwrap_or_else(PoisonError::into_inner));
+        say(&mut self.wish.lock());
         self.rung.notify_all();
     }
 
     fn stopped(&self) -> bool {
-        self.wish.lock().unwrap_or_else(PoisonError::into_inner).stop
+        self.wish.lock().stop
     }
 
     /// Was it rung since that was asked last?
     fn take_wake(&self) -> bool {
-        std::mem::take(&mut self.wish.lock().unwrap_or_else(PoisonError::into_inner).wake)
+        std::mem::take(&mut self.wish.lock().wake)
     }
 
     /// Waits, at most so long; false to stop.
     fn wait(&self, time: Duration) -> bool {
-        let wish = self.wish.lock().unwrap_or_else(PoisonError::into_inner);
+        let wish = self.wish.lock();
         let quiet = |wish: &mut Wish| !wish.stop && !wish.wake;
-        let (mut wish, _) = self.rung.wait_timeout_while(wish, time, quiet).unwrap_or_else(PoisonError::into_inner);
+        let mut wish = self.rung.wait_timeout_while(wish, time, quiet);
         wish.wake = false;
         !wish.stop
     }
@@ -234,11 +235,11 @@ impl<S: Original> Work<S> {
             self.work_off(bell)?;
         }
         let pending = self.copy.pending()?;
-        let (now, too_many) = (Instant::now(), lock(&self.fresh.lost).all);
+        let (now, too_many) = (Instant::now(), self.fresh.lost.lock().all);
         let refreshed = if !is_of_this || too_many || !pending.all.is_empty() || (due && now >= memory.whole_due) {
             memory.note_time(now, self.original.time()?);
             self.whole(&pending, bell)?;
-            lock(&self.fresh.lost).all &= !too_many;
+            self.fresh.lost.lock().all &= !too_many;
             let often = (self.max_age / TIMES_IN_AGE).max(now.elapsed() * 2);
             memory.whole_due = now + (now.elapsed() * SHARE).min(often);
             Refreshed::Whole
@@ -248,7 +249,7 @@ impl<S: Original> Work<S> {
         } else {
             return Ok(Refreshed::Notes);
         };
-        *lock(&self.fresh.failure) = None;
+        *self.fresh.failure.lock() = None;
         Ok(refreshed)
     }
 
@@ -266,12 +267,12 @@ impl<S: Original> Work<S> {
 
     /// Notes in the file what could not be noted there when it was told.
     fn note_lost(&self) -> Result<(), Failure> {
-        let lost = lock(&self.fresh.lost).changes.clone();
+        let lost = self.fresh.lost.lock().changes.clone();
         for changed in &lost {
             self.copy.note(changed, false)?;
         }
         // Not before: until it is in the file it counts here.
-        lock(&self.fresh.lost).changes.drain(..lost.len());
+        self.fresh.lost.lock().changes.drain(..lost.len());
         Ok(())
     }
 
@@ -450,8 +451,8 @@ impl<S: Original> Work<S> {
     fn complain(&self, memory: &mut Memory, failure: &Failure) {
         let (now, time) = (self.clock)();
         let why = failure.to_string();
-        let since = lock(&self.fresh.failure).as_ref().map_or(now, |(since, _)| *since);
-        *lock(&self.fresh.failure) = Some((since, why.clone()));
+        let since = self.fresh.failure.lock().as_ref().map_or(now, |(since, _)| *since);
+        *self.fresh.failure.lock() = Some((since, why.clone()));
         // Where it cannot be written, its age tells.
         let _ = self.copy.is_failing(seconds(time), &why);
         if std::mem::replace(&mut memory.complained, true) {

@@ -54,11 +54,11 @@ fn refused() -> StoreError {
 
 impl Table {
     fn check(&self) -> Result<(), StoreError> {
-        self.error.lock().unwrap().clone().map_or(Ok(()), Err)
+        self.error.lock().clone().map_or(Ok(()), Err)
     }
 
     fn set(&self, name: &str, new: Option<CopiedRow>) {
-        let mut rows = self.accounts.lock().unwrap();
+        let mut rows = self.accounts.lock();
         rows.retain(|row| row[0].bytes() != name.as_bytes());
         rows.extend(new);
         rows.sort_by(|one, two| one[0].bytes().cmp(two[0].bytes()));
@@ -68,7 +68,7 @@ impl Table {
 impl AccountStore for Table {
     fn find(&self, login: &Login) -> Result<Option<AccountRow>, StoreError> {
         self.check()?;
-        let rows = self.accounts.lock().unwrap();
+        let rows = self.accounts.lock();
         let found = rows.iter().find(|row| row[0].bytes() == login.as_str().as_bytes());
         Ok(found.map(|found| row(login.as_str(), std::str::from_utf8(found[1].bytes()).unwrap())))
     }
@@ -117,11 +117,11 @@ impl Original for Table {
     fn copy(&self, part: Part<'_>, limit: usize) -> Result<Vec<CopiedRow>, StoreError> {
         self.time()?;
         assert!(!self.panics.swap(false, Ordering::SeqCst), "on purpose");
-        if let Some(left) = &mut *lock(&self.pages) {
+        if let Some(left) = &mut *self.pages.lock() {
             *left = left.checked_sub(1).ok_or_else(away)?;
         }
         let from = |rows: &Mutex<Vec<CopiedRow>>, fits: &dyn Fn(&CopiedRow) -> bool| {
-            rows.lock().unwrap().iter().filter(|row| fits(row)).take(limit).cloned().collect::<Vec<_>>()
+            rows.lock().iter().filter(|row| fits(row)).take(limit).cloned().collect::<Vec<_>>()
         };
         Ok(match part {
             Part::Account(login) => from(&self.accounts, &|row| row[0].bytes() == login.as_str().as_bytes()),
@@ -146,7 +146,7 @@ impl Original for Table {
     }
 
     fn time(&self) -> Result<Vec<u8>, StoreError> {
-        self.copies.lock().unwrap().clone().map_or(Ok(b"2026".to_vec()), Err)
+        self.copies.lock().clone().map_or(Ok(b"2026".to_vec()), Err)
     }
 }
 
@@ -162,8 +162,7 @@ type Over = Snapshot<Table>;
 
 fn story() -> Story {
     let (table, folder) = (Arc::new(Table::default()), tempfile::tempdir().unwrap());
-    *table.domains.lock().unwrap() =
-        vec![vec![text("x.example"), Value::Int(1), Value::Int(7), Value::Null, Value::Int(0)]];
+    *table.domains.lock() = vec![vec![text("x.example"), Value::Int(1), Value::Int(7), Value::Null, Value::Int(0)]];
     table.set("anna@x.example", Some(raw("anna@x.example", "one")));
     table.set("ben@x.example", Some(raw("ben@x.example", "one")));
     let mut config = Config::default();
@@ -181,7 +180,7 @@ impl Story {
     /// A snapshot by a process that starts now.
     fn start(&self) -> Over {
         let now = Arc::clone(&self.now);
-        Snapshot::by_clock(Arc::clone(&self.table), &self.config, Arc::new(move || *now.lock().unwrap()))
+        Snapshot::by_clock(Arc::clone(&self.table), &self.config, Arc::new(move || *now.lock()))
     }
 
     /// The same, once it has a copy.
@@ -194,17 +193,17 @@ impl Story {
 
     /// No question is answered any more, and no copy is made.
     fn goes_away(&self) {
-        *self.table.copies.lock().unwrap() = Some(away());
-        *self.table.error.lock().unwrap() = Some(away());
+        *self.table.copies.lock() = Some(away());
+        *self.table.error.lock() = Some(away());
     }
 
     fn comes_back(&self) {
-        *self.table.copies.lock().unwrap() = None;
-        *self.table.error.lock().unwrap() = None;
+        *self.table.copies.lock() = None;
+        *self.table.error.lock() = None;
     }
 
     fn wait(&self, known: Duration, shown: Duration) {
-        let mut now = self.now.lock().unwrap();
+        let mut now = self.now.lock();
         *now = (now.0 + known, now.1 + shown);
     }
 }
@@ -293,7 +292,7 @@ fn what_is_written_or_has_to_be_the_last_word_is_never_the_copys() {
 fn a_refusal_of_the_database_is_its_answer() {
     let story = story();
     let snapshot = story.copied();
-    *story.table.error.lock().unwrap() = Some(refused());
+    *story.table.error.lock() = Some(refused());
     assert_eq!(look(&snapshot, "anna@x.example"), Err(refused()));
 }
 
@@ -325,16 +324,16 @@ fn changes_and_deletions_are_copied_over_many_pages() {
     let name = |number: i32| format!("user{number:05}@x.example");
     (0..2500).for_each(|number| {
         let row = raw(&name(number), "one");
-        story.table.accounts.lock().unwrap().push(row);
+        story.table.accounts.lock().push(row);
     });
     let alias = |target: &str| vec![text("all@x.example"), text(target), Value::Int(0), text("x.example")];
-    *story.table.aliases.lock().unwrap() = (0..1500).map(|n| alias(&format!("{n:04}@y.example"))).collect();
+    *story.table.aliases.lock() = (0..1500).map(|n| alias(&format!("{n:04}@y.example"))).collect();
     let snapshot = story.copied();
     assert_eq!(snapshot.state().snapshot.unwrap().accounts, 2502);
     for number in (0..2500).filter(|number| number % 1000 != 7) {
         story.table.set(&name(number), (number % 2 == 0).then(|| raw(&name(number), "two")));
     }
-    story.table.aliases.lock().unwrap().truncate(3);
+    story.table.aliases.lock().truncate(3);
     snapshot.forget(&Changed::Everything);
     eventually("the rest", || snapshot.state().snapshot.unwrap().accounts == 1255);
     story.goes_away();
@@ -352,7 +351,7 @@ fn a_copy_answers_for_so_long_and_no_longer_whatever_the_clock_does() {
     story.wait(day - Duration::from_secs(5), day - Duration::from_secs(5));
     assert_eq!(look(&snapshot, "anna@x.example"), copied("one"));
     // The system's clock is set back, and the other one goes on.
-    story.now.lock().unwrap().1 -= day * 2;
+    story.now.lock().1 -= day * 2;
     assert_eq!(look(&snapshot, "anna@x.example"), copied("one"));
     story.wait(Duration::from_secs(10), Duration::from_secs(10));
     assert_eq!(look(&snapshot, "anna@x.example"), Err(away()));
@@ -368,7 +367,7 @@ fn a_clock_that_is_a_little_slow_makes_a_copy_no_younger_than_new() {
     let story = story();
     drop(story.copied());
     story.goes_away();
-    story.now.lock().unwrap().1 -= Duration::from_secs(100);
+    story.now.lock().1 -= Duration::from_secs(100);
     let snapshot = story.start();
     assert_eq!(look(&snapshot, "anna@x.example"), copied("one"));
     assert_eq!(snapshot.state().snapshot.unwrap().age, Duration::ZERO);
@@ -378,7 +377,7 @@ fn a_clock_that_is_a_little_slow_makes_a_copy_no_younger_than_new() {
 fn a_password_changed_just_before_is_not_undone_by_the_copy_nor_by_a_restart() {
     let story = story();
     let snapshot = story.copied();
-    *story.table.copies.lock().unwrap() = Some(away());
+    *story.table.copies.lock() = Some(away());
     let anna = login("anna@x.example");
     assert_eq!(snapshot.set_password(&anna, &Password("one".into()), &Password("two".into())), Ok(true));
     story.goes_away();
@@ -409,12 +408,11 @@ fn what_a_note_names_waits_and_all_else_is_answered() {
             .table
             .domains
             .lock()
-            .unwrap()
             .insert(0, vec![text(domain), Value::Int(1), Value::Null, Value::Null, Value::Int(0)]);
     }
-    story.table.domains.lock().unwrap().sort_by(|one, two| one[0].bytes().cmp(two[0].bytes()));
+    story.table.domains.lock().sort_by(|one, two| one[0].bytes().cmp(two[0].bytes()));
     let alias = |address: &str, domain: &str| vec![text(address), text("z@z.example"), Value::Int(0), text(domain)];
-    *story.table.aliases.lock().unwrap() = vec![alias("@y.example", "y.example"), alias("info@x.example", "x.example")];
+    *story.table.aliases.lock() = vec![alias("@y.example", "y.example"), alias("info@x.example", "x.example")];
     let snapshot = stuck(&story);
     let answers = || {
         let logins = ["anna@x.example", "ben@x.example", "carl@y.example", "dora@sub.y.example", "new@x.example"];
@@ -423,7 +421,7 @@ fn what_a_note_names_waits_and_all_else_is_answered() {
         let domain = |name| snapshot.domain_enabled(&DomainName::parse(name).unwrap()).is_ok();
         (logins, aliases, ["x.example", "y.example", "no.example"].map(domain))
     };
-    let why = || (keeper(&snapshot).copy.damage(), lock(&keeper(&snapshot).fresh.failure).clone());
+    let why = || (keeper(&snapshot).copy.damage(), keeper(&snapshot).fresh.failure.lock().clone());
     assert_eq!(answers(), ([true; 5], [true; 2], [true; 3]), "{:?}", why());
     snapshot.forget(&Changed::Everything);
     assert_eq!(answers(), ([true; 5], [true; 2], [true; 3]), "it names nothing");
@@ -453,16 +451,10 @@ fn changes_are_copied_by_what_they_name() {
     story.table.set("anna@x.example", Some(raw("anna@x.example", "two")));
     told(Changed::Account(login("anna@x.example")));
     story.table.set("new@y.example", Some(raw("new@y.example", "one")));
-    story.table.domains.lock().unwrap().push(vec![
-        text("y.example"),
-        Value::Int(1),
-        Value::Null,
-        Value::Null,
-        Value::Int(0),
-    ]);
+    story.table.domains.lock().push(vec![text("y.example"), Value::Int(1), Value::Null, Value::Null, Value::Int(0)]);
     told(Changed::Account(login("new@y.example")));
     let alias = |target: &str| vec![text("info@x.example"), text(target), Value::Int(0), text("x.example")];
-    *story.table.aliases.lock().unwrap() = vec![alias("a@z.example"), alias("b@z.example")];
+    *story.table.aliases.lock() = vec![alias("a@z.example"), alias("b@z.example")];
     told(Changed::alias("info@x.example").unwrap());
     story.goes_away();
     assert_eq!(look(&snapshot, "anna@x.example"), copied("two"));
@@ -471,8 +463,8 @@ fn changes_are_copied_by_what_they_name() {
     assert_eq!(snapshot.state().snapshot.unwrap().accounts, 3);
 
     story.comes_back();
-    story.table.domains.lock().unwrap().remove(0);
-    story.table.aliases.lock().unwrap().clear();
+    story.table.domains.lock().remove(0);
+    story.table.aliases.lock().clear();
     ["anna@x.example", "ben@x.example"].iter().for_each(|name| story.table.set(name, None));
     told(Changed::Domain(DomainName::parse("x.example").unwrap()));
     story.goes_away();
@@ -486,7 +478,7 @@ fn changes_are_copied_by_what_they_name() {
 fn a_domain_that_is_disabled_changes_one_row_and_counts_for_its_accounts() {
     let story = story();
     let snapshot = story.copied();
-    story.table.domains.lock().unwrap()[0][1] = Value::Int(0);
+    story.table.domains.lock()[0][1] = Value::Int(0);
     snapshot.forget(&Changed::Domain(DomainName::parse("x.example").unwrap()));
     eventually("a copy of it", || nothing_waits(&snapshot));
     story.goes_away();
@@ -528,7 +520,7 @@ fn fill(copy: &Copy, number: i32) {
 fn a_change_that_cannot_be_noted_waits_nevertheless() {
     let story = story();
     let snapshot = story.copied();
-    *story.table.copies.lock().unwrap() = Some(away());
+    *story.table.copies.lock() = Some(away());
     fs::set_permissions(story.path(), fs::Permissions::from_mode(0o644)).unwrap();
     snapshot.forget(&Changed::Account(login("anna@x.example")));
     assert_eq!(snapshot.unnoted(), [Changed::Account(login("anna@x.example"))], "for a store in its place");
@@ -536,7 +528,7 @@ fn a_change_that_cannot_be_noted_waits_nevertheless() {
     fs::set_permissions(story.path(), fs::Permissions::from_mode(0o600)).unwrap();
     assert_eq!((look(&snapshot, "anna@x.example"), look(&snapshot, "ben@x.example")), (Err(away()), copied("one")));
     story.comes_back();
-    eventually("a copy of it", || lock(&keeper(&snapshot).fresh.lost).changes.is_empty() && nothing_waits(&snapshot));
+    eventually("a copy of it", || keeper(&snapshot).fresh.lost.lock().changes.is_empty() && nothing_waits(&snapshot));
     story.goes_away();
     assert_eq!(look(&snapshot, "anna@x.example"), copied("one"));
 }
@@ -571,11 +563,11 @@ fn with_another_url_the_file_answers_until_all_of_the_new_database_is_copied() {
         // The new database is there for a moment, and gone before all of it was read.
         let new = format!("new {round}");
         story.table.set("anna@x.example", Some(raw("anna@x.example", &new)));
-        *lock(&story.table.pages) = Some(1);
+        *story.table.pages.lock() = Some(1);
         story.comes_back();
-        eventually("the end of it", || *lock(&story.table.pages) == Some(0));
+        eventually("the end of it", || *story.table.pages.lock() == Some(0));
         story.goes_away();
-        *lock(&story.table.pages) = None;
+        *story.table.pages.lock() = None;
         assert_eq!(look(&snapshot, "anna@x.example"), copied(&before), "{url}");
         snapshot.forget(&Changed::Account(login("ben@x.example")));
         assert_eq!(look(&snapshot, "ben@x.example"), Err(away()), "{url}");
@@ -661,7 +653,7 @@ fn a_large_table_is_read_by_what_was_changed() {
         fresh: Arc::default(),
         interval: Duration::from_secs(60),
         max_age: Duration::from_secs(3600),
-        clock: Arc::new(move || *now.lock().unwrap()),
+        clock: Arc::new(move || *now.lock()),
     };
     let changed = |name: &str, time: &str| {
         let mut row = raw(name, "new");
@@ -682,7 +674,7 @@ fn a_large_table_is_read_by_what_was_changed() {
     assert!(stands("ben@x.example") == Password("new".into()));
     // It does not claim that deletions were seen.
     let standing = copy.standing().unwrap().unwrap();
-    assert_eq!((standing.taken + 60, standing.refreshed), (standing.refreshed, seconds(story.now.lock().unwrap().1)));
+    assert_eq!((standing.taken + 60, standing.refreshed), (standing.refreshed, seconds(story.now.lock().1)));
 }
 
 #[test]
@@ -705,7 +697,7 @@ fn a_refresh_that_fails_is_told_until_one_succeeds() {
     let failure = || snapshot.state().snapshot.unwrap().failure.map(|(_, why)| why);
     let seen_from_outside = || look_at(&story).unwrap().unwrap().state.failure.map(|(_, why)| why);
     assert_eq!((failure(), seen_from_outside()), (None, None));
-    *story.table.copies.lock().unwrap() = Some(refused());
+    *story.table.copies.lock() = Some(refused());
     eventually("a failure", || failure() == Some(refused().to_string()) && seen_from_outside() == failure());
     story.comes_back();
     eventually("a success", || failure().is_none() && seen_from_outside().is_none());
@@ -742,7 +734,7 @@ fn a_damaged_page_is_not_now_and_never_no_and_the_file_is_made_from_the_database
         }
         let alias =
             |n: usize| vec![text(&format!("a{n:03}@x.example")), text("b@z.example"), Value::Int(0), text("x.example")];
-        *story.table.aliases.lock().unwrap() = (0..500).map(alias).collect();
+        *story.table.aliases.lock() = (0..500).map(alias).collect();
         drop(story.copied());
         story.goes_away();
         // One that holds account, one that holds an alias; the file has each twice.
