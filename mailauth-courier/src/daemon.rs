@@ -1,119 +1,63 @@
-//! Starting the daemon, changing its configuration, and stopping it.
+//! Starting the daemon, reloading its configuration, and stopping it.
 
-use crate::accept::acceptor::{Door, Hall};
-use crate::accept::listener::{BindError, Listener, Place};
-use crate::accept::slots::Shares;
-use crate::io::slow_reader::Reader;
-use crate::io::slow_writer::Outbox;
-use crate::live_config::{Accesses, Live};
-use crate::observe::log_limiter::Throttle;
+use crate::accept::acceptor::Acceptor;
+use crate::accept::descriptors;
+use crate::accept::listener::{BindError, Listener, SocketSpec};
+use crate::io::slow_reader::SlowReader;
+use crate::io::slow_writer::SlowWriter;
+use crate::live_config::{AccessBySocket, LiveConfig};
 use crate::observe::metrics::{Metrics, MetricsListener};
-use crate::observe::status::Refusals;
 use crate::process::identity::IdentityError;
-use crate::work::dispatcher::Works;
-use crate::work::hashing::Hashing;
-use crate::work::held::Held;
+use crate::settings::Settings;
+use crate::shared::{Queues, Shared};
+use crate::work::delayed_replies::DelayedReplies;
+use crate::work::dispatcher::Dispatcher;
+use crate::work::hashing::HashingQueue;
 use crate::work::learner::Learner;
-use crate::work::presence::Present;
-use crate::work::queue::Lane;
-use crate::work::recipients::Recipients;
+use crate::work::queue::WorkQueue;
+use crate::work::recipients::RecipientQueues;
 use mailauth_core::Backend;
-use mailauth_core::config::{Config, CourierConfig, MetricsAddress};
-use mailauth_core::password::Rules;
-use mailauth_core::sync::Mutex;
+use mailauth_core::config::{CourierConfig, MetricsAddress};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::thread::{Builder, JoinHandle, available_parallelism};
+use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// The most threads that accept.
-const DOOR_THREADS: usize = 32;
+/// Maximum number of passwords that wait to be hashed.
+const MAX_HASHING: usize = 1024;
 
-/// Passwords that may wait for being hashed; one more is "not now".
-const HASHING_QUEUE: usize = 1024;
+/// Number of threads that change passwords and create mailboxes.
+const CHANGE_THREADS: usize = 2;
 
-/// Threads that change passwords, and how many changes may wait.
-const CHANGES: (usize, usize) = (2, 64);
+/// Maximum number of changes that wait.
+const MAX_CHANGES: usize = 64;
 
-/// What the server needs of the configuration.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// `[courier]`.
-    pub courier: CourierConfig,
-    /// `[password]`: how stored values are read.
-    pub rules: Rules,
-    /// `[password] parallel`: passwords hashed at once; 0 is one for each processor.
-    pub parallel: usize,
-    /// `[database] pool`: connections to the database.
-    pub pool: usize,
-}
+/// Time after the deadline of the last request after which the daemon stops without having sent all answers.
+const STOP_GRACE: Duration = Duration::from_secs(5);
 
-/// Why the server does not start, or does not take over a new configuration.
+/// Reason why the daemon does not start, or does not take over a new configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// No socket.
+    /// A socket cannot be bound.
     #[error(transparent)]
     Bind(#[from] BindError),
-    /// A name in the configuration is none.
+    /// A user or group in the configuration does not exist.
     #[error(transparent)]
     Identity(#[from] IdentityError),
-    /// No thread or descriptor.
-    #[error("the system gives no more threads or descriptors: {0}")]
+    /// The system provides no further thread or descriptor.
+    #[error("the system provides no more threads or descriptors: {0}")]
     System(#[from] io::Error),
 }
 
-/// What becomes of the socket for our own programs.
-enum Own {
-    Same,
-    Another(Listener),
-    None,
+/// Change of the socket for mailauth's own programs by a reload.
+enum OwnSocket {
+    Unchanged,
+    Replaced(Listener),
+    Removed,
 }
 
-/// A server that runs. Dropping it leaves its threads; [`Running::stop`] ends it properly.
-pub struct Running {
-    settings: Settings,
-    hall: Arc<Hall>,
-    door: Door,
-    /// That of the socket for our own programs.
-    own: Option<Door>,
-    reading: JoinHandle<()>,
-    writing: JoinHandle<()>,
-    refusing: JoinHandle<()>,
-    learner: Learner,
-    metrics: Option<Metrics>,
-}
-
-impl Settings {
-    /// What of `config` the server needs.
-    pub fn new(config: &Config) -> Self {
-        Settings {
-            courier: config.courier.clone(),
-            rules: config.password.rules.clone(),
-            parallel: config.password.parallel,
-            pool: config.database.pool,
-        }
-    }
-
-    fn hashing_threads(&self) -> usize {
-        match self.parallel {
-            0 => available_parallelism().map_or(1, usize::from),
-            number => number,
-        }
-    }
-
-    /// As many as the database has connections: one more would have to wait for another's.
-    fn door_threads(&self) -> usize {
-        self.pool.clamp(1, DOOR_THREADS)
-    }
-
-    /// For requests that came slowly, and for all while the threads that accept are stuck.
-    fn lookup_threads(&self) -> usize {
-        (self.pool / 2).max(2)
-    }
-}
-
-/// The sockets that a server begins with.
+/// The sockets that a daemon starts with.
 pub struct Listeners {
     courier: Listener,
     own: Option<Listener>,
@@ -126,184 +70,192 @@ impl From<Listener> for Listeners {
 }
 
 impl Listeners {
-    /// Listens on both sockets of `config`. Where that for our own programs cannot be had, the log says why: they ask on the
-    /// other one then, and Courier's programs do in any case.
+    /// Listens on both sockets of `config`. If the one for mailauth's own programs cannot be bound, the log says why: they
+    /// ask on the other one then, as Courier's programs always do.
     ///
     /// # Errors
-    /// When Courier's socket cannot be had.
+    /// Fails if the socket for Courier's programs cannot be bound.
     pub fn bind(config: &CourierConfig) -> Result<Self, BindError> {
-        Ok(Listeners { courier: Listener::bind(config)?, own: own_or_warning(config) })
+        Ok(Listeners { courier: Listener::bind(config)?, own: bind_own_or_warn(config) })
     }
 }
 
-fn own_or_warning(config: &CourierConfig) -> Option<Listener> {
+fn bind_own_or_warn(config: &CourierConfig) -> Option<Listener> {
     Listener::bind_own(config).unwrap_or_else(|error| {
-        let cure =
-            "with systemd, name its folder below /run in the unit's RuntimeDirectory=; own_socket = \"\" leaves it out";
-        tracing::warn!("[courier] own_socket: {error}; only [courier] socket is served ({cure})");
+        let fix =
+            "with systemd, name its folder below /run in the unit's RuntimeDirectory=; own_socket = \"\" disables it";
+        tracing::warn!("[courier] own_socket: {error}; only [courier] socket is served ({fix})");
         None
     })
 }
 
-/// Starts a server that answers on `listeners` by `backend`.
-///
-/// The sockets are bound before ([`Listeners::bind`]), so that the process can become another user in between.
-///
-/// # Errors
-/// When a name in the configuration is none, or the system gives no threads.
-pub fn start(listeners: impl Into<Listeners>, settings: Settings, backend: Backend) -> Result<Running, StartError> {
-    let Listeners { courier: listener, own } = listeners.into();
-    let live = live(&settings, &listener, backend)?;
-    let most = live.room.all;
-    let works = Arc::new(Works {
-        lookups: Lane::open("look-ups", settings.lookup_threads(), most)?,
-        hashing: Hashing::open(settings.hashing_threads(), HASHING_QUEUE)?,
-        changes: Lane::open("changes", CHANGES.0, CHANGES.1)?,
-        recipients: Recipients::open()?,
-        outbox: Arc::new(Outbox::new()?),
-        held: Held::new()?,
-        places: Shares::default(),
-        started: Instant::now(),
-        turned_away: Refusals::default(),
-        overload: Throttle::default(),
-        refusals: Throttle::default(),
-        unsendable: Throttle::default(),
-        unmade: Throttle::default(),
-        present: Present::default(),
-    });
-    let hall = Arc::new(Hall {
-        live: Mutex::new(Arc::new(live)),
-        reader: Arc::new(Reader::new()?),
-        works: Arc::clone(&works),
-        crowded: Throttle::default(),
-        over_share: Throttle::default(),
-        strangers: Throttle::default(),
-        shortages: Throttle::default(),
-    });
-    let outbox = Arc::clone(&works.outbox);
-    let writing = Builder::new().name("writing".into()).spawn(move || outbox.run())?;
-    let holding = Arc::clone(&works);
-    let refusing = Builder::new().name("refusing".into()).spawn(move || holding.send_held())?;
-    let reader = Arc::clone(&hall.reader);
-    let hand_on = move |connection, request| works.answer_elsewhere(connection, request);
-    let reading = Builder::new().name("reading".into()).spawn(move || reader.run(hand_on))?;
-    let learner = Learner::start(&hall)?;
-    let door = Door::open(listener, settings.door_threads(), &hall)?;
-    let own = own.map(|own| Door::open(own, settings.door_threads(), &hall)).transpose()?;
-    Ok(Running { settings, hall, door, own, reading, writing, refusing, learner, metrics: None })
+/// A daemon that runs. Dropping it leaves its threads running; [`Running::stop`] ends them properly.
+pub struct Running {
+    settings: Settings,
+    shared: Arc<Shared>,
+    acceptor: Acceptor,
+    /// Acceptor of the socket for mailauth's own programs.
+    own_acceptor: Option<Acceptor>,
+    slow_reader: JoinHandle<()>,
+    slow_writer: JoinHandle<()>,
+    delayed_replies: JoinHandle<()>,
+    learner: Learner,
+    metrics: Option<Metrics>,
 }
 
-fn live(settings: &Settings, listener: &Listener, backend: Backend) -> Result<Live, StartError> {
-    let access = Accesses::new(&settings.courier, Some(listener.group()))?;
-    let most = Hall::room(settings.courier.max_connections);
-    Ok(Live::new(&settings.courier, &settings.rules, backend, access, most))
+/// Starts a daemon that answers on `listeners` by `backend`.
+///
+/// The sockets are bound before, by [`Listeners::bind`], so that the process can become another user in between.
+///
+/// # Errors
+/// Fails if a user or group in the configuration does not exist, or the system provides no threads.
+pub fn start(listeners: impl Into<Listeners>, settings: Settings, backend: Backend) -> Result<Running, StartError> {
+    let Listeners { courier: listener, own } = listeners.into();
+    let config = live_config(&settings, &listener, backend)?;
+    let queues = queues(&settings, config.limits.total)?;
+    let shared = Arc::new(Shared::new(config, queues));
+    let dispatcher = Dispatcher::new(&shared);
+    let writer = Arc::clone(&shared.queues.slow_writer);
+    let slow_writer = Builder::new().name("slow-writer".into()).spawn(move || writer.run())?;
+    let delayed = dispatcher.clone();
+    let delayed_replies =
+        Builder::new().name("delayed-replies".into()).spawn(move || delayed.send_delayed_replies())?;
+    let slow_reader = Builder::new().name("slow-reader".into()).spawn(move || dispatcher.read_slow_clients())?;
+    let learner = Learner::start(&shared)?;
+    let acceptor = Acceptor::open(listener, settings.accept_threads(), &shared)?;
+    let own_acceptor = own.map(|own| Acceptor::open(own, settings.accept_threads(), &shared)).transpose()?;
+    Ok(Running {
+        settings,
+        shared,
+        acceptor,
+        own_acceptor,
+        slow_reader,
+        slow_writer,
+        delayed_replies,
+        learner,
+        metrics: None,
+    })
+}
+
+fn queues(settings: &Settings, max_connections: usize) -> io::Result<Queues> {
+    Ok(Queues {
+        slow_reader: SlowReader::new()?,
+        lookups: WorkQueue::open("look-ups", settings.lookup_threads(), max_connections)?,
+        hashing: HashingQueue::open(settings.hashing_threads(), MAX_HASHING)?,
+        changes: WorkQueue::open("changes", CHANGE_THREADS, MAX_CHANGES)?,
+        recipients: RecipientQueues::open()?,
+        slow_writer: Arc::new(SlowWriter::new()?),
+        delayed_replies: DelayedReplies::new()?,
+    })
+}
+
+fn live_config(settings: &Settings, listener: &Listener, backend: Backend) -> Result<LiveConfig, StartError> {
+    let access = AccessBySocket::new(&settings.courier, Some(listener.group()))?;
+    let max_connections = descriptors::reserve(settings.courier.max_connections);
+    Ok(LiveConfig::new(&settings.courier, &settings.rules, backend, access, max_connections))
 }
 
 impl Running {
-    /// Where it answers Courier's programs.
+    /// Returns the path of the socket for Courier's programs.
     pub fn socket(&self) -> &Path {
-        self.door.listener().path()
+        self.acceptor.listener().path()
     }
 
-    /// Where it answers our own programs, if there is a socket for them.
+    /// Returns the path of the socket for mailauth's own programs, if there is one.
     pub fn own_socket(&self) -> Option<&Path> {
-        self.own.as_ref().map(|door| door.listener().path())
+        self.own_acceptor.as_ref().map(|acceptor| acceptor.listener().path())
     }
 
-    /// Where metrics are given out.
+    /// Returns the address on which metrics are served, if they are.
     pub fn metrics(&self) -> Option<&MetricsAddress> {
         self.metrics.as_ref().map(Metrics::address)
     }
 
-    /// Gives out metrics on `listener` from now on, in the place of another; without one no more.
+    /// Serves metrics on `listener` from now on, and no longer on the previous one; `None` ends serving them.
     ///
     /// # Errors
-    /// When the system gives no thread; it then goes on as before.
-    pub fn give_out_metrics(&mut self, listener: Option<MetricsListener>) -> Result<(), StartError> {
-        let metrics = listener.map(|listener| Metrics::open(listener, &self.hall)).transpose()?;
+    /// Fails if the system provides no thread. Nothing changes then.
+    pub fn serve_metrics(&mut self, listener: Option<MetricsListener>) -> Result<(), StartError> {
+        let metrics = listener.map(|listener| Metrics::open(listener, &self.shared)).transpose()?;
         if let Some(old) = std::mem::replace(&mut self.metrics, metrics) {
             old.close();
         }
         Ok(())
     }
 
-    /// Goes on with other settings and accounts. Requests that were taken are answered under the old ones.
+    /// Continues with other settings and accounts. Requests that were accepted before are answered under the old ones.
     ///
     /// # Errors
-    /// When the new ones do not work; the server then goes on under the old ones.
+    /// Fails if the new settings cannot be used. The daemon then continues under the old ones.
     pub fn reload(&mut self, settings: Settings, backend: Backend) -> Result<(), StartError> {
-        let new = &settings.courier;
-        let place = Place::of_courier(new);
-        let listener = match place.is_served_by(self.door.listener().place()) {
-            true => None,
-            false => Some(self.door.listener().rebind(place)?),
+        let spec = SocketSpec::of_courier(&settings.courier);
+        let current = self.acceptor.listener();
+        let listener = if spec.is_served_by(current.spec()) { None } else { Some(current.rebind(spec)?) };
+        let own = self.own_socket_under(&settings.courier)?;
+        let config = live_config(&settings, listener.as_ref().unwrap_or(current), backend)?;
+        let queues = &self.shared.queues;
+        queues.lookups.resize(settings.lookup_threads(), config.limits.total)?;
+        queues.hashing.resize(settings.hashing_threads())?;
+        let threads = self.acceptor.threads();
+        let open = |listener| Acceptor::open(listener, threads, &self.shared);
+        let acceptor = listener.map(open).transpose()?;
+        let own_acceptor = match own {
+            OwnSocket::Unchanged => None,
+            OwnSocket::Replaced(listener) => Some(Some(open(listener)?)),
+            OwnSocket::Removed => Some(None),
         };
-        let own = self.other_own(new)?;
-        let live = live(&settings, listener.as_ref().unwrap_or(self.door.listener()), backend)?;
-        let works = &self.hall.works;
-        works.lookups.resize(settings.lookup_threads(), live.room.all)?;
-        works.hashing.resize(settings.hashing_threads())?;
-        let threads = self.door.threads();
-        let door = listener.map(|listener| Door::open(listener, threads, &self.hall)).transpose()?;
-        let own_door = match own {
-            Own::Another(listener) => Some(Some(Door::open(listener, threads, &self.hall)?)),
-            Own::None => Some(None),
-            Own::Same => None,
-        };
-        {
-            let mut current = self.hall.live.lock();
-            current.backend.authenticator.leave_to(Arc::clone(&live.backend.authenticator));
-            *current = Arc::new(live);
-        }
-        self.learner.renew();
+        self.shared.replace_config(config);
+        self.learner.restart();
         self.settings = settings;
-        if let Some(door) = door {
-            std::mem::replace(&mut self.door, door).close();
+        if let Some(acceptor) = acceptor {
+            std::mem::replace(&mut self.acceptor, acceptor).close();
         }
-        if let Some(door) = own_door
-            && let Some(before) = std::mem::replace(&mut self.own, door)
+        if let Some(own_acceptor) = own_acceptor
+            && let Some(previous) = std::mem::replace(&mut self.own_acceptor, own_acceptor)
         {
-            before.close();
+            previous.close();
         }
         Ok(())
     }
 
-    /// The socket for our own programs under new settings. One that there was none of before may still not be had.
-    fn other_own(&self, new: &CourierConfig) -> Result<Own, BindError> {
-        Ok(match (&self.own, Place::of_own(new)) {
-            (_, None) => Own::None,
-            (Some(door), Some(place)) if place.is_served_by(door.listener().place()) => Own::Same,
-            (Some(door), Some(place)) => Own::Another(door.listener().rebind(place)?),
-            (None, Some(_)) => own_or_warning(new).map_or(Own::None, Own::Another),
+    /// Returns what becomes of the socket for mailauth's own programs under new settings. If there was none before, the log
+    /// says why the new one cannot be bound, and that is not an error.
+    fn own_socket_under(&self, new: &CourierConfig) -> Result<OwnSocket, BindError> {
+        let current = self.own_acceptor.as_ref().map(Acceptor::listener);
+        Ok(match (current, SocketSpec::of_own(new)) {
+            (_, None) => OwnSocket::Removed,
+            (Some(current), Some(spec)) if spec.is_served_by(current.spec()) => OwnSocket::Unchanged,
+            (Some(current), Some(spec)) => OwnSocket::Replaced(current.rebind(spec)?),
+            (None, Some(_)) => bind_own_or_warn(new).map_or(OwnSocket::Removed, OwnSocket::Replaced),
         })
     }
 
-    /// Accepts no more, answers what was taken, and returns when that is done. Refusals that are held are sent at once. A
-    /// request that has come in part has the time that `[courier] idle` and `request` give it; a client that has sent
-    /// nothing is closed at once.
+    /// Accepts no more connections, answers the requests of those that were accepted, and returns when that is done. Delayed
+    /// refusals are sent at once. A request that has arrived in part has the time of `[courier] idle` and `request`; a client
+    /// that has sent nothing is closed at once.
     pub fn stop(self) {
-        let patience = self.settings.courier.request + Duration::from_secs(5);
-        let works = &self.hall.works;
+        let patience = self.settings.courier.request + STOP_GRACE;
+        let queues = &self.shared.queues;
         if let Some(metrics) = self.metrics {
             metrics.close();
         }
-        self.door.close();
-        if let Some(own) = self.own {
+        self.acceptor.close();
+        if let Some(own) = self.own_acceptor {
             own.close();
         }
-        works.held.release();
-        self.hall.reader.stop();
-        // No thread here can end by a panic: that of each request is caught.
-        let _ = self.reading.join();
+        queues.delayed_replies.release();
+        queues.slow_reader.stop();
+        // No thread here can end by a panic: the panic of a request is caught.
+        let _ = self.slow_reader.join();
         self.learner.stop();
-        works.lookups.close();
-        works.changes.close();
-        works.recipients.close();
-        works.hashing.close();
-        works.held.stop();
-        let _ = self.refusing.join();
-        works.outbox.stop(Instant::now() + patience);
-        let _ = self.writing.join();
-        works.outbox.pages().close();
+        queues.lookups.close();
+        queues.changes.close();
+        queues.recipients.close();
+        queues.hashing.close();
+        queues.delayed_replies.stop();
+        let _ = self.delayed_replies.join();
+        queues.slow_writer.stop(Instant::now() + patience);
+        let _ = self.slow_writer.join();
+        queues.slow_writer.pages().close();
     }
 }

@@ -1,21 +1,25 @@
-//! The server: many clients, of which any may be slow or hostile, and an answer for each that asks properly.
+//! The daemon on the authdaemon socket: it serves many clients, any of which may be slow or hostile, and answers each
+//! request that is well-formed.
 //!
-//! Reading requests, looking accounts up, hashing passwords, changing them and listing accounts are done by different
-//! threads, so that none waits for another kind. How they hang together:
+//! Requests are read, accounts looked up, passwords hashed and changed, and accounts listed by different threads, so that no
+//! kind of work waits for another:
 //!
 //! ```text
-//! door (accept, read once) --whole request--> answered there; by lane "look-ups" when all at the door are stuck
-//!      |
-//!      +--not whole yet--> reader (one thread) --whole request--> lane "look-ups"
+//! acceptor (a few threads)    accepts a connection and reads once
+//!   complete request -------> answers it itself; by the queue "look-ups" while all threads that accept are blocked
+//!   incomplete request -----> slow reader (one thread) --complete request--> queue "look-ups"
 //!
-//! an answer that needs hashing   --> lane "hashing", accounts by turns, those that logged in not long ago first
-//! PASSWD                         --> lane "changes"
-//! ASK recipient                  --> lane "recipients"; lane "counts" where a mailbox takes long to count
-//! ENUMERATE, an answer half sent --> outbox (one thread); pages of accounts are read by lane "pages"
-//! a refused login                --> held (one thread), until the time at which refusals are sent
+//! password to be hashed ----> queue "hashing": accounts in turn, recently successful logins first
+//! PASSWD -------------------> queue "changes"
+//! ASK recipient ------------> queue "recipients"; queue "counts" if the mailbox takes long to count
+//! ENUMERATE, long answers --> slow writer (one thread); the queue "pages" reads pages of accounts
+//! refused login ------------> delayed replies (one thread), until the time at which refusals are sent
 //!
-//! GET /metrics, on a socket of its own --> metrics (one thread)
+//! GET /metrics -------------> metrics (one thread), on a socket of its own
 //! ```
+//!
+//! The modules follow the way of a request: `accept` takes connections, `io` reads and writes without waiting, `work` finds
+//! the answer. `observe` is the status and the metrics, `process` the signals, the user and the sandbox.
 
 mod accept;
 mod daemon;
@@ -23,10 +27,13 @@ mod io;
 mod live_config;
 mod observe;
 pub mod process;
+mod settings;
+mod shared;
 mod work;
 
 pub use accept::listener::{BindError, Listener};
-pub use daemon::{Listeners, Running, Settings, StartError, start};
+pub use daemon::{Listeners, Running, StartError, start};
 pub use observe::metrics::{MetricsError, MetricsListener};
 pub use process::identity::{IdentityError, become_user};
-pub use work::stdio::answer_one;
+pub use settings::Settings;
+pub use work::stdio::serve_stdio;

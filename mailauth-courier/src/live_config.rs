@@ -1,67 +1,73 @@
-//! What a change of the configuration replaces.
+//! The part of the daemon's state that a reload of the configuration replaces.
 
-use crate::accept::listener::Side;
-use crate::accept::peer::Access;
-use crate::accept::slots::Room;
+use crate::accept::access::Access;
+use crate::accept::listener::SocketKind;
+use crate::accept::slots::ConnectionLimits;
 use crate::process::identity::IdentityError;
 use mailauth_core::Backend;
 use mailauth_core::config::CourierConfig;
 use mailauth_core::password::Rules;
 use std::time::Duration;
 
-/// Who may connect to each socket.
-pub(crate) struct Accesses {
+/// The users that may connect to each socket.
+pub(crate) struct AccessBySocket {
     courier: Access,
     own: Access,
 }
 
-impl Accesses {
-    /// As `config` says; the socket for Courier is of the group `socket_group`.
+impl AccessBySocket {
+    /// Reads the lists of `config`. The socket for Courier's programs has the group `socket_group`.
     ///
     /// # Errors
-    /// When a name is none.
+    /// Fails if a user or group does not exist.
     pub fn new(config: &CourierConfig, socket_group: Option<u32>) -> Result<Self, IdentityError> {
-        Ok(Accesses { courier: Access::new(config, socket_group)?, own: Access::new(config, None)? })
+        Ok(AccessBySocket { courier: Access::new(config, socket_group)?, own: Access::new(config, None)? })
     }
 }
 
-/// The accounts and the settings in force. A connection keeps those it came under.
-pub(crate) struct Live {
+/// The accounts and settings in force. A connection keeps those under which it was accepted.
+pub(crate) struct LiveConfig {
     pub backend: Backend,
+    /// Rules by which stored passwords are read.
     pub rules: Rules,
-    access: Accesses,
+    access: AccessBySocket,
+    /// True if stored hashes are sent with accounts.
     pub send_hash: bool,
+    /// True if clear passwords are sent with accounts.
     pub send_clear: bool,
-    pub room: Room,
+    pub limits: ConnectionLimits,
+    /// Time after which a client that sends nothing is closed.
     pub idle: Duration,
+    /// Time that a request may take from its first byte to its answer.
     pub request: Duration,
 }
 
-impl Live {
-    /// Who may connect to the socket on this side.
-    pub fn access(&self, side: Side) -> &Access {
-        match side {
-            Side::Courier => &self.access.courier,
-            Side::Own => &self.access.own,
-        }
-    }
-
+impl LiveConfig {
+    /// Returns the configuration of a daemon with at most `max_connections` connections.
     pub fn new(
         config: &CourierConfig,
         rules: &Rules,
         backend: Backend,
-        access: Accesses,
+        access: AccessBySocket,
         max_connections: usize,
     ) -> Self {
-        Live {
+        LiveConfig {
             backend,
             rules: rules.clone(),
             access,
             send_hash: config.send_hash,
             send_clear: config.send_clear,
-            room: Room::new(max_connections, config.max_connections_per_user),
+            limits: ConnectionLimits::new(max_connections, config.max_connections_per_user),
             idle: config.idle,
             request: config.request,
+        }
+    }
+
+    /// Returns the users that may connect to a socket of this kind.
+    pub fn access(&self, kind: SocketKind) -> &Access {
+        match kind {
+            SocketKind::Courier => &self.access.courier,
+            SocketKind::Own => &self.access.own,
         }
     }
 }

@@ -12,7 +12,7 @@ use mailauth_core::throttle::{Keeper, Ledger};
 use mailauth_core::{Backend, DaemonState};
 use mailauth_courier::process::sandbox::writable::{self, Confined};
 use mailauth_courier::process::sandbox::{self, Threads, landlock};
-use mailauth_courier::process::signals::{Signals, Wish};
+use mailauth_courier::process::signals::{Signal, Signals};
 use mailauth_courier::{Listeners, MetricsError, MetricsListener, Running, Settings, become_user, start};
 use mailauth_mailboxes::{Rights, RootPart};
 use std::error::Error;
@@ -137,7 +137,7 @@ fn run(options: &Options, log: &Log) -> Result<(), Failure> {
     let backend = Backend::for_daemon(&config, &carried.state).map_err(|error| Failure::Usage(error.to_string()))?;
     let mut keeper = keep(None, &config, &carried).map_err(runtime)?;
     let mut running = start(listeners, Settings::new(&config), backend).map_err(runtime)?;
-    running.give_out_metrics(metrics).map_err(runtime)?;
+    running.serve_metrics(metrics).map_err(runtime)?;
     if config.courier.sandbox
         && let Err(error) = sandbox::enter(Threads::All)
     {
@@ -147,7 +147,7 @@ fn run(options: &Options, log: &Log) -> Result<(), Failure> {
     }
     report("ready", &running, &config, &source);
     notify::ready();
-    while signals.wait() == Wish::Reload {
+    while signals.wait() == Signal::Reload {
         notify::reloading();
         match reload(&mut running, options, &carried) {
             Ok((config, source)) => {
@@ -230,7 +230,7 @@ fn reload(running: &mut Running, options: &Options, carried: &Carried) -> Result
     let metrics = if moves { bind_metrics(&config)? } else { None };
     running.reload(Settings::new(&config), Backend::for_daemon(&config, &carried.state)?)?;
     if moves {
-        running.give_out_metrics(metrics)?;
+        running.serve_metrics(metrics)?;
     }
     Ok((config, source))
 }

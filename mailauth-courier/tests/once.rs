@@ -5,14 +5,14 @@ mod harness;
 use harness::*;
 use mailauth_core::authenticate::RefusalTime;
 use mailauth_core::config::Config;
-use mailauth_courier::answer_one;
+use mailauth_courier::serve_stdio;
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 fn answer_over(table: &Arc<Table>, config: &Config, mut request: &[u8]) -> String {
     let mut reply = Vec::new();
-    answer_one(backend(table), config, &mut request, &mut reply).unwrap();
+    serve_stdio(backend(table), config, &mut request, &mut reply).unwrap();
     String::from_utf8(reply).unwrap()
 }
 
@@ -128,7 +128,7 @@ fn a_request_may_come_in_pieces_and_is_not_waited_for_once_it_is_whole() {
     let table = two_accounts();
     let ask = |request: &str| {
         let mut reply = Vec::new();
-        let read = answer_one(backend(&table), &Config::default(), &mut Slow(request.as_bytes()), &mut reply);
+        let read = serve_stdio(backend(&table), &Config::default(), &mut Slow(request.as_bytes()), &mut reply);
         read.map(|()| String::from_utf8(reply).unwrap()).map_err(|error| error.kind())
     };
     assert_eq!(ask(&auth("anna", "secret")), Ok(record("anna")));

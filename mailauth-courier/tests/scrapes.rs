@@ -77,7 +77,7 @@ fn the_daemon_ends_with_clients_of_its_metrics_there() {
     let _silent: Vec<TcpStream> = (0..20).map(|_| TcpStream::connect(port).unwrap()).collect();
     assert_eq!(scrape(port, 1).len(), 1);
     std::thread::scope(|scope| {
-        let stopping = scope.spawn(|| server.running.as_mut().unwrap().give_out_metrics(None).unwrap());
+        let stopping = scope.spawn(|| server.running.as_mut().unwrap().serve_metrics(None).unwrap());
         begun.write_all(&GET.as_bytes()[10..]).unwrap();
         begun.set_read_timeout(Some(LONG)).unwrap();
         let mut reply = String::new();

@@ -123,7 +123,7 @@ fn a_socket_has_its_mode_and_goes_away() {
     let mut client = connect(&path);
     client.write_all(GET.as_bytes()).unwrap();
     assert!(read_to_end(&mut client).contains("\nmailauth_connections_max "));
-    server.running.as_mut().unwrap().give_out_metrics(None).unwrap();
+    server.running.as_mut().unwrap().serve_metrics(None).unwrap();
     assert!(!path.exists());
     give_out(&mut server, &MetricsAddress::Unix(path.clone()));
     server.stop();

@@ -63,7 +63,7 @@ fn a_first_login_by_imap_or_pop3_makes_the_mailbox() {
     assert_eq!(client.login(ANNA, PASSWORD), "OK LOGIN Ok.", "{}", site.server.log());
     assert!(client.command("SELECT INBOX").contains(&"* 0 EXISTS".to_owned()));
     is_made(&site.home("anna"));
-    assert!(site.server.log().contains("was missing, and is made"), "{}", site.server.log());
+    assert!(site.server.log().contains("was missing and has been created"), "{}", site.server.log());
     let mut client = Pop3::connect(pop3.port());
     assert_eq!(client.login(BRUNO, PASSWORD), "+OK logged in.", "{}", site.server.log());
     assert!(client.command("STAT").starts_with("+OK 0 "));

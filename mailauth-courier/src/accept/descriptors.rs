@@ -1,12 +1,13 @@
-//! Enough file descriptors for the connections that the configuration promises.
+//! The limit of open files, which has to suffice for the connections that the configuration permits.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Descriptors beside the connections: log, sockets, epoll, clients that read metrics, the database's connections and
-/// files.
+/// Number of descriptors in addition to those of connections: for the log, sockets, epoll, clients that read metrics, and the
+/// connections and files of the database.
 const OTHERS: u64 = 512;
 
-/// Raises the limit of open files as far as `connections` need and the system lets. Returns how many connections fit.
+/// Raises the limit of open files as far as `connections` need and the system permits. Returns the number of connections for
+/// which it suffices.
 pub(crate) fn reserve(connections: usize) -> usize {
     let needed = u64::try_from(connections).unwrap_or(u64::MAX).saturating_add(OTHERS);
     let limit = getrlimit(Resource::Nofile);
@@ -17,7 +18,7 @@ pub(crate) fn reserve(connections: usize) -> usize {
     if setrlimit(Resource::Nofile, raised).is_ok() {
         return connections;
     }
-    // Not root: as far as the hard limit.
+    // Only root may exceed the hard limit.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
     let current = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     if current >= needed {
@@ -27,7 +28,7 @@ pub(crate) fn reserve(connections: usize) -> usize {
     tracing::warn!(
         max_connections = connections,
         allowed = fit,
-        "the system allows {current} open files, so fewer connections are taken; raise the limit (LimitNOFILE in the \
+        "the system permits {current} open files, so fewer connections are accepted; raise the limit (LimitNOFILE in the \
          systemd unit, or ulimit -n) to {needed}"
     );
     fit

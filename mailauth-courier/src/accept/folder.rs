@@ -1,5 +1,5 @@
-//! The folder of a socket. It is opened once, looked at, and all that is done in it is done by its descriptor: whatever
-//! happens to the path meanwhile, a name in it is a name in this folder.
+//! The folder of a socket. It is opened and checked once, and everything in it is done by its descriptor: whatever happens to
+//! the path in the meantime, a name in it is a name in this folder.
 
 use super::listener::BindError;
 use mailauth_core::lock_file;
@@ -15,27 +15,27 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::{Path, PathBuf};
 
-/// Of a folder that the daemon makes.
+/// Mode of a folder that the daemon creates.
 const MODE: u32 = 0o755;
 
-/// To say where something is, and to look at it, but not to read it.
-const PLACE: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
+/// Flags to open something only in order to refer to it and to stat it, but not to read it.
+const PATH_ONLY: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
 
-/// A folder in which nobody but root and the daemon's user may write.
+/// A folder in which only root and the daemon's user may write.
 #[derive(Debug)]
 pub(crate) struct Folder {
     path: PathBuf,
     descriptor: OwnedFd,
 }
 
-/// The folder's path and the name in it.
+/// Splits the path of a socket into its folder and its name.
 pub(crate) fn parts(socket: &Path) -> Result<(&Path, &OsStr), BindError> {
     let name = socket.file_name().ok_or_else(|| BindError::NotASocket(socket.to_owned()))?;
     Ok((socket.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")), name))
 }
 
 impl Folder {
-    /// Opens the folder of `socket`, which has to be root's, this process's user's, or `user`'s.
+    /// Opens the folder of `socket`, which has to belong to root, the user of this process, or `user`.
     pub fn of(socket: &Path, user: Option<u32>) -> Result<Self, BindError> {
         let (path, _) = parts(socket)?;
         let failed = |error: io::Error| BindError::System { what: "open the folder", path: path.to_owned(), error };
@@ -47,18 +47,19 @@ impl Folder {
             Err(error) => return Err(failed(error)),
         };
         let folder = Folder { path: path.to_owned(), descriptor };
-        folder.refuse_to_share(user)?;
+        folder.check_not_shared(user)?;
         Ok(folder)
     }
 
-    /// The same, and makes the folder for `user` where it is missing, and nobody else could put another one there.
-    pub fn of_or_new(socket: &Path, user: Option<u32>) -> Result<Self, BindError> {
+    /// Opens the folder like [`Folder::of`], and creates it for `user` if it is missing and no other user could put another one
+    /// in its place.
+    pub fn of_or_create(socket: &Path, user: Option<u32>) -> Result<Self, BindError> {
         match Self::of(socket, user) {
             Err(BindError::NoFolder(_)) => {}
             found => return found,
         }
         let (path, _) = parts(socket)?;
-        // The folder in which it is to be made is judged as that of a socket is.
+        // The folder in which it is created is checked like that of a socket.
         let above = Self::of(path, None)?;
         let (_, name) = parts(path)?;
         let failed = |error: io::Error| BindError::System { what: "make the folder", path: path.to_owned(), error };
@@ -72,8 +73,8 @@ impl Folder {
         Self::of(socket, user)
     }
 
-    /// In a folder that others may write to, they could put another socket in the place of this one.
-    fn refuse_to_share(&self, user: Option<u32>) -> Result<(), BindError> {
+    /// Fails if other users may write to the folder: they could put another socket in the place of this one.
+    fn check_not_shared(&self, user: Option<u32>) -> Result<(), BindError> {
         let failed = |error| BindError::System { what: "look at the folder", path: self.path.clone(), error };
         let found = self.descriptor.try_clone().and_then(|folder| File::from(folder).metadata()).map_err(failed)?;
         let trusted = [geteuid().as_raw()].into_iter().chain(user).collect::<Vec<_>>();
@@ -85,13 +86,13 @@ impl Folder {
         }
     }
 
-    /// Calls `act` on a thread that is in this folder, with names in it as paths, and takes no permission bits from what it
-    /// makes: for the calls that know no descriptor of a folder. The working directory and the umask are of the whole process
-    /// otherwise, and other threads make files meanwhile.
+    /// Calls `act` on a thread whose working directory is this folder, and whose umask takes away no permission bits. It is for
+    /// system calls that accept no descriptor of a folder. The thread has a working directory and a umask of its own, since
+    /// other threads create files at the same time.
     pub fn inside<T: Send>(&self, act: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
         std::thread::scope(|scope| {
             let alone = || {
-                // SAFETY: CLONE_FS alone gives this thread a working directory and a umask of its own, and touches no memory.
+                // SAFETY: CLONE_FS only gives this thread a working directory and a umask of its own, and touches no memory.
                 if unsafe { libc::unshare(libc::CLONE_FS) } != 0 {
                     return Err(io::Error::last_os_error());
                 }
@@ -100,21 +101,23 @@ impl Folder {
                 act()
             };
             let thread = std::thread::Builder::new().name("binding".into()).spawn_scoped(scope, alone)?;
-            thread.join().unwrap_or_else(|_| Err(io::Error::other("the thread for it ended by a defect")))
+            thread
+                .join()
+                .unwrap_or_else(|_| Err(io::Error::other("internal error: the thread that binds the socket panicked")))
         })
     }
 
-    /// Looks at `name` itself, and not at what a link of that name leads to.
-    pub fn look(&self, name: &OsStr) -> io::Result<Stat> {
+    /// Returns the metadata of `name` itself, not of the target if it is a link.
+    pub fn stat(&self, name: &OsStr) -> io::Result<Stat> {
         Ok(statat(&self.descriptor, name, AtFlags::SYMLINK_NOFOLLOW)?)
     }
 
-    /// Opens `name` itself, to say what is meant.
-    pub fn point_at(&self, name: &OsStr) -> io::Result<OwnedFd> {
-        Ok(openat(&self.descriptor, name, PLACE | OFlags::NOFOLLOW, Mode::empty())?)
+    /// Opens `name` itself, only to refer to it.
+    pub fn open_path(&self, name: &OsStr) -> io::Result<OwnedFd> {
+        Ok(openat(&self.descriptor, name, PATH_ONLY | OFlags::NOFOLLOW, Mode::empty())?)
     }
 
-    /// Removes `name`, if it is there.
+    /// Removes `name`, if it exists.
     pub fn remove(&self, name: &OsStr) -> io::Result<()> {
         match unlinkat(&self.descriptor, name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
@@ -122,32 +125,32 @@ impl Folder {
         }
     }
 
-    /// Gives `name` another name, in the place of what has that.
+    /// Renames `name` to `new`, which is replaced if it exists.
     pub fn rename(&self, name: &OsStr, new: &OsStr) -> io::Result<()> {
         Ok(renameat(&self.descriptor, name, &self.descriptor, new)?)
     }
 
-    /// Takes the lock beside a socket; `None` while another process has it.
+    /// Takes the lock on a lock file. Returns `None` while another process holds it.
     pub fn lock(&self, name: &OsStr) -> io::Result<Option<File>> {
         lock_file::take(&self.descriptor, name)
     }
 }
 
-/// A link in the folder's own place is followed if it is root's or this process's user's: others that may write to the
-/// folder above could lay one there.
+/// Opens a folder. If the path is a link, it is followed only if root or the user of this process owns it: other users that may
+/// write to the folder above could have put it there.
 fn open_folder(path: &Path) -> io::Result<OwnedFd> {
-    let flags = PLACE | OFlags::DIRECTORY;
+    let flags = PATH_ONLY | OFlags::DIRECTORY;
     match openat(CWD, path, flags | OFlags::NOFOLLOW, Mode::empty()) {
         Err(Errno::LOOP | Errno::NOTDIR) => {}
         found => return Ok(found?),
     }
-    let link = openat(CWD, path, PLACE | OFlags::NOFOLLOW, Mode::empty())?;
+    let link = openat(CWD, path, PATH_ONLY | OFlags::NOFOLLOW, Mode::empty())?;
     let found = rustix::fs::fstat(&link)?;
     if !FileType::from_raw_mode(found.st_mode).is_symlink() {
         return Err(Errno::NOTDIR.into());
     }
     if found.st_uid != 0 && found.st_uid != geteuid().as_raw() {
-        return Err(io::Error::other("it is a link that another user has laid; remove it, or name the folder itself"));
+        return Err(io::Error::other("it is a link that another user has made; remove it, or name the folder itself"));
     }
     let target: OsString = OsString::from_vec(readlinkat(&link, "", Vec::new())?.into_bytes());
     let target = path.parent().unwrap_or(Path::new("")).join(target);
@@ -165,20 +168,20 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_others_may_write_to_is_refused_with_its_cure() {
+    fn a_folder_that_others_may_write_to_is_refused_with_the_fix() {
         let top = tempfile::tempdir().unwrap();
         let socket = top.path().join("socket");
         assert!(Folder::of(&socket, None).is_ok());
         for mode in [0o777, 0o1777, 0o757] {
             fs::set_permissions(top.path(), Permissions::from_mode(mode)).unwrap();
-            let said = refusal(Folder::of(&socket, None));
-            assert!(said.contains("every user may write to") && said.contains("chmod go-w"), "{said}");
+            let text = refusal(Folder::of(&socket, None));
+            assert!(text.contains("every user may write to") && text.contains("chmod go-w"), "{text}");
         }
         if geteuid().is_root() {
             fs::set_permissions(top.path(), Permissions::from_mode(0o755)).unwrap();
             chown(top.path(), Some(4_012_345), None).unwrap();
-            let said = refusal(Folder::of(&socket, None));
-            assert!(said.contains("belongs to the user 4012345") && said.contains("chown root"), "{said}");
+            let text = refusal(Folder::of(&socket, None));
+            assert!(text.contains("belongs to the user 4012345") && text.contains("chown root"), "{text}");
             assert!(Folder::of(&socket, Some(4_012_345)).is_ok());
             fs::set_permissions(top.path(), Permissions::from_mode(0o775)).unwrap();
             chown(top.path(), Some(0), Some(4_012_346)).unwrap();
@@ -187,21 +190,21 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_folder_is_made_where_nobody_else_can_make_it() {
+    fn a_missing_folder_is_created_if_no_other_user_can_create_it() {
         let top = tempfile::tempdir().unwrap();
         let socket = top.path().join("own/socket");
         assert!(matches!(Folder::of(&socket, None), Err(BindError::NoFolder(_))));
-        assert!(Folder::of_or_new(&socket, None).is_ok());
+        assert!(Folder::of_or_create(&socket, None).is_ok());
         let made = fs::metadata(top.path().join("own")).unwrap();
         assert_eq!(made.permissions().mode() & 0o777 & !0o022, 0o755 & !0o022);
-        assert!(Folder::of_or_new(&top.path().join("a/b/socket"), None).is_err(), "one folder, and not two");
+        assert!(Folder::of_or_create(&top.path().join("a/b/socket"), None).is_err(), "one missing folder, not two");
         fs::set_permissions(top.path(), Permissions::from_mode(0o777)).unwrap();
-        assert!(refusal(Folder::of_or_new(&top.path().join("other/socket"), None)).contains("every user may write"));
+        assert!(refusal(Folder::of_or_create(&top.path().join("other/socket"), None)).contains("every user may write"));
         assert!(!top.path().join("other").exists());
     }
 
     #[test]
-    fn a_link_in_the_folders_place_is_followed_if_it_is_ours() {
+    fn a_link_instead_of_the_folder_is_followed_if_it_is_ours() {
         let top = tempfile::tempdir().unwrap();
         let (link, target) = (top.path().join("link"), top.path().join("target"));
         fs::create_dir(&target).unwrap();
@@ -209,7 +212,7 @@ mod tests {
         assert!(Folder::of(&link.join("socket"), None).is_ok());
         if geteuid().is_root() {
             std::os::unix::fs::lchown(&link, Some(4_012_345), None).unwrap();
-            assert!(refusal(Folder::of(&link.join("socket"), None)).contains("a link that another user has laid"));
+            assert!(refusal(Folder::of(&link.join("socket"), None)).contains("a link that another user has made"));
         }
         fs::write(top.path().join("file"), "").unwrap();
         assert!(Folder::of(&top.path().join("file/socket"), None).is_err());

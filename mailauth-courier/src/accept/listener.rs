@@ -1,10 +1,11 @@
-//! The socket in the file system: made so that nobody can use it too early, never stolen, removed only if it is ours.
+//! The socket in the file system. No client can connect before it is ready, it is never taken from another server, and it is
+//! only removed if it is this server's own.
 
 use super::folder::{Folder, parts};
 use crate::process::identity::{IdentityError, group_id, user_id};
 use mailauth_core::config::CourierConfig;
 use mailauth_core::parents::Exposed;
-use rustix::fs::{AtFlags, FileType, Gid, Mode, chownat, fchmod, fstat};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, Stat, chownat, fchmod, fstat};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, Shutdown, SocketAddrUnix, SocketFlags, SocketType};
 use rustix::net::{bind, connect, listen, shutdown, socket_with};
@@ -15,87 +16,87 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Connections that may wait to be accepted; the kernel lowers it to net.core.somaxconn.
+/// Number of connections that may wait to be accepted. The kernel lowers it to net.core.somaxconn.
 const BACKLOG: i32 = 4096;
 
-/// Why there is no socket to listen on.
+/// Reason why a socket cannot be bound.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
-    /// Somebody answers there, or holds the lock beside it.
+    /// Another server answers there, or holds the lock file of the socket.
     #[error("another server answers on {}; stop it first", .0.display())]
     Busy(PathBuf),
-    /// A file is there that is no socket.
+    /// The path is a file that is not a socket.
     #[error("{} exists and is not a socket; move it away, or choose another path", .0.display())]
     NotASocket(PathBuf),
-    /// The folder is missing.
+    /// The folder does not exist.
     #[error("the folder of {} does not exist; create it (mode 0750, group of the mail daemons)", .0.display())]
     NoFolder(PathBuf),
-    /// Others may write to the folder.
-    #[error("no socket is made where others could replace it: {0}; run {cure}, or choose another folder", cure = .0.cure())]
+    /// Other users may write to the folder.
+    #[error("no socket is made where others could replace it: {0}; run {fix}, or choose another folder", fix = .0.cure())]
     Shared(Exposed),
-    /// A name in the configuration is none.
+    /// A user or group in the configuration does not exist.
     #[error(transparent)]
     Identity(#[from] IdentityError),
-    /// The system refused.
+    /// A system call failed.
     #[error("cannot {what} {}: {error}", path.display())]
     System {
-        /// What was tried.
+        /// Operation that failed.
         what: &'static str,
-        /// With what.
+        /// Path of the file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the system.
         error: io::Error,
     },
 }
 
-/// Whom a socket is for.
+/// The programs that a socket is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Side {
-    /// Courier's programs, and others that know its path: `[courier] socket`.
+pub(crate) enum SocketKind {
+    /// Courier's programs, and others that use its path: `[courier] socket`.
     Courier,
-    /// Our own programs: `[courier] own_socket`.
+    /// mailauth's own programs: `[courier] own_socket`.
     Own,
 }
 
-/// A socket to be made.
+/// Description of a socket to be bound.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct SocketSpec {
     pub path: PathBuf,
     pub mode: u32,
     pub group: Option<String>,
-    /// The user that this process becomes.
+    /// User that this process becomes later.
     pub user: Option<String>,
-    pub side: Side,
+    pub kind: SocketKind,
 }
 
-impl Place {
-    /// `[courier] socket`.
+impl SocketSpec {
+    /// Returns the socket of `[courier] socket`.
     pub fn of_courier(config: &CourierConfig) -> Self {
-        Place {
+        SocketSpec {
             path: config.socket.clone(),
             mode: config.socket_mode,
             group: config.socket_group.clone(),
             user: config.user.clone(),
-            side: Side::Courier,
+            kind: SocketKind::Courier,
         }
     }
 
-    /// `[courier] own_socket`, if there is to be one. Who connects is judged by name, so that the mode need not keep anybody
-    /// away; but where nobody is named beside root and the daemon's user, the kernel keeps all others away.
+    /// Returns the socket of `[courier] own_socket`, if there is to be one. The daemon checks the user of each client, so the
+    /// mode need not exclude anyone. But if only root and the daemon's user may connect, the mode excludes all others.
     pub fn of_own(config: &CourierConfig) -> Option<Self> {
         let is_for_others = !config.allow_users.is_empty() || !config.allow_groups.is_empty();
-        Some(Place {
+        Some(SocketSpec {
             path: config.own_socket.clone()?,
             mode: if is_for_others { 0o666 } else { 0o600 },
             group: None,
-            side: Side::Own,
+            kind: SocketKind::Own,
             ..Self::of_courier(config)
         })
     }
 
-    /// Returns true if a socket of that place needs no change to be one of this.
-    pub fn is_served_by(&self, there: &Place) -> bool {
-        (&self.path, self.mode, &self.group) == (&there.path, there.mode, &there.group)
+    /// Returns true if a socket that was bound for `existing` needs no change to serve for this description.
+    pub fn is_served_by(&self, existing: &SocketSpec) -> bool {
+        (&self.path, self.mode, &self.group) == (&existing.path, existing.mode, &existing.group)
     }
 
     fn user_id(&self) -> Result<Option<u32>, IdentityError> {
@@ -103,11 +104,11 @@ impl Place {
     }
 }
 
-/// A listening socket under its path. Dropping it removes the path, if it is still this socket's.
+/// A listening socket at its path. Dropping it removes the path, if it still leads to this socket.
 #[derive(Debug)]
 pub struct Listener {
     socket: OwnedFd,
-    place: Place,
+    spec: SocketSpec,
     group: u32,
     inode: (u64, u64),
     folder: Arc<Folder>,
@@ -115,108 +116,87 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Listens where `config` says that Courier's programs look.
+    /// Listens on the socket for Courier's programs.
     ///
     /// # Errors
-    /// When somebody else does so already, others may write to the folder, or the system refuses.
+    /// Fails if another server listens there, other users may write to the folder, or a system call fails.
     pub fn bind(config: &CourierConfig) -> Result<Self, BindError> {
-        Self::bind_at(Place::of_courier(config))
+        Self::bind_at(SocketSpec::of_courier(config))
     }
 
-    /// Listens where `config` says that our own programs look, if it does. The folder is made where it is missing.
+    /// Listens on the socket for mailauth's own programs, if `config` has one. Creates the folder if it is missing.
     ///
     /// # Errors
-    /// As [`Listener::bind`].
+    /// Fails like [`Listener::bind`].
     pub fn bind_own(config: &CourierConfig) -> Result<Option<Self>, BindError> {
-        Place::of_own(config).map(Self::bind_at).transpose()
+        SocketSpec::of_own(config).map(Self::bind_at).transpose()
     }
 
-    pub(crate) fn bind_at(place: Place) -> Result<Self, BindError> {
-        let user = place.user_id()?;
-        let folder = Arc::new(match place.side {
-            Side::Courier => Folder::of(&place.path, user)?,
-            Side::Own => Folder::of_or_new(&place.path, user)?,
+    pub(crate) fn bind_at(spec: SocketSpec) -> Result<Self, BindError> {
+        let user = spec.user_id()?;
+        let folder = Arc::new(match spec.kind {
+            SocketKind::Courier => Folder::of(&spec.path, user)?,
+            SocketKind::Own => Folder::of_or_create(&spec.path, user)?,
         });
-        let lock = Arc::new(lock(&folder, &place.path)?);
-        refuse_to_steal(&folder, &place.path)?;
-        Self::bind_locked(place, folder, lock)
+        let lock = Arc::new(lock(&folder, &spec.path)?);
+        refuse_to_steal(&folder, &spec.path)?;
+        Self::bind_locked(spec, folder, lock)
     }
 
-    /// Listens at `place`, which may be where this one listens: it is replaced there in one step.
+    /// Listens on the socket of `spec`. If that has the path of this one, this one is replaced in one step.
     ///
     /// # Errors
-    /// As [`Listener::bind`]; this one is then as it was.
-    pub(crate) fn rebind(&self, place: Place) -> Result<Self, BindError> {
-        if place.path == self.place.path {
-            return Self::bind_locked(place, Arc::clone(&self.folder), Arc::clone(&self.lock));
+    /// Fails like [`Listener::bind`]; this one is then unchanged.
+    pub(crate) fn rebind(&self, spec: SocketSpec) -> Result<Self, BindError> {
+        if spec.path == self.spec.path {
+            return Self::bind_locked(spec, Arc::clone(&self.folder), Arc::clone(&self.lock));
         }
-        Self::bind_at(place)
+        Self::bind_at(spec)
     }
 
-    fn bind_locked(place: Place, folder: Arc<Folder>, lock: Arc<File>) -> Result<Self, BindError> {
-        let (_, name) = parts(&place.path)?;
+    fn bind_locked(spec: SocketSpec, folder: Arc<Folder>, lock: Arc<File>) -> Result<Self, BindError> {
+        let (_, name) = parts(&spec.path)?;
         let temporary = suffixed(name, ".new");
-        let group = place.group.as_deref().map(|name| group_id("[courier] socket_group", name)).transpose()?;
+        let group = spec.group.as_deref().map(|name| group_id("[courier] socket_group", name)).transpose()?;
         let failed = |what| {
-            let path = place.path.clone();
+            let path = spec.path.clone();
             move |error: io::Error| BindError::System { what, path, error }
         };
         let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
             .map_err(io::Error::from)
             .map_err(failed("make the socket"))?;
-        // bind(2) gives the file the mode of the socket: there is no moment at which it has another, and nothing that lies
-        // there under its name is given one.
-        fchmod(&socket, Mode::from_raw_mode(place.mode)).map_err(io::Error::from).map_err(failed("make the socket"))?;
-        // We hold the lock, so whatever has the temporary name was left behind.
+        // bind(2) gives the file the mode of the socket: the file never has another mode, and no other file that has its name
+        // is given this one.
+        fchmod(&socket, Mode::from_raw_mode(spec.mode)).map_err(io::Error::from).map_err(failed("make the socket"))?;
+        // This process holds the lock, so a file with the temporary name was left behind by an earlier one.
         folder.remove(&temporary).map_err(failed("replace"))?;
         bind_in(&folder, &socket, &temporary).map_err(failed("listen on"))?;
-        let put = || -> Result<(u32, (u64, u64)), BindError> {
-            let made = folder.point_at(&temporary).map_err(failed("look at"))?;
-            let look = || fstat(&made).map_err(io::Error::from).map_err(failed("look at"));
-            if !FileType::from_raw_mode(look()?.st_mode).is_socket() {
-                return Err(BindError::NotASocket(place.path.clone()));
-            }
-            if let Some(group) = group {
-                let changed = chownat(&made, "", None, Some(Gid::from_raw(group)), AtFlags::EMPTY_PATH);
-                changed.map_err(io::Error::from).map_err(failed("set the group of"))?;
-            }
-            let found = look()?;
-            // Nobody can connect before this.
-            listen(&socket, BACKLOG).map_err(io::Error::from).map_err(failed("listen on"))?;
-            folder.rename(&temporary, name).map_err(failed("put into place"))?;
-            let inode = (found.st_dev, found.st_ino);
-            match folder.look(name) {
-                Ok(now) if (now.st_dev, now.st_ino) == inode => Ok((found.st_gid, inode)),
-                Ok(_) => Err(failed("put into place")(io::Error::other("another file was put there meanwhile"))),
-                Err(error) => Err(failed("look at")(error)),
-            }
-        };
-        let (group, inode) = put().inspect_err(|_| {
-            // What matters is the first error.
+        let published = publish(&spec, &folder, &socket, &temporary, group).inspect_err(|_| {
+            // Only the first error matters.
             let _ = folder.remove(&temporary);
         })?;
-        Ok(Listener { socket, place, group, inode, folder, lock })
+        Ok(Listener { socket, spec, group: published.st_gid, inode: inode(&published), folder, lock })
     }
 
-    /// Where it listens.
+    /// Returns the path of the socket.
     pub fn path(&self) -> &Path {
-        &self.place.path
+        &self.spec.path
     }
 
-    pub(crate) fn place(&self) -> &Place {
-        &self.place
+    pub(crate) fn spec(&self) -> &SocketSpec {
+        &self.spec
     }
 
     pub(crate) fn socket(&self) -> &OwnedFd {
         &self.socket
     }
 
-    /// The group of the socket's file.
+    /// Returns the group of the socket's file.
     pub(crate) fn group(&self) -> u32 {
         self.group
     }
 
-    /// No new connection; those that wait can still be accepted, and then accepting fails with `EINVAL`.
+    /// Ends listening. Connections that wait can still be accepted; after them, accepting fails with `EINVAL`.
     pub(crate) fn shut(&self) {
         // On a listening socket this cannot fail.
         let _ = shutdown(&self.socket, Shutdown::Read);
@@ -225,28 +205,63 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        let Some(name) = self.place.path.file_name() else { return };
-        let still_ours = self.folder.look(name).is_ok_and(|now| (now.st_dev, now.st_ino) == self.inode);
+        let Some(name) = self.spec.path.file_name() else { return };
+        let still_ours = self.folder.stat(name).is_ok_and(|found| inode(&found) == self.inode);
         if still_ours && let Err(error) = self.folder.remove(name) {
-            // After becoming another user this may be forbidden; the next start replaces what is left.
-            tracing::debug!(path = %self.path().display(), %error, "the socket's file stays behind");
+            // After the process has become another user this may not be permitted. The next start replaces the file.
+            tracing::debug!(path = %self.path().display(), %error, "cannot remove the socket's file");
         }
     }
 }
 
-/// Binds `socket` so that the file has its mode, whatever the umask.
+/// Gives the bound socket its group, lets it listen, and renames its file from the temporary name to that of `spec`.
+fn publish(
+    spec: &SocketSpec,
+    folder: &Folder,
+    socket: &OwnedFd,
+    temporary: &OsStr,
+    group: Option<u32>,
+) -> Result<Stat, BindError> {
+    let failed = |what| move |error: io::Error| BindError::System { what, path: spec.path.clone(), error };
+    let (_, name) = parts(&spec.path)?;
+    let made = folder.open_path(temporary).map_err(failed("look at"))?;
+    let stat = || fstat(&made).map_err(io::Error::from).map_err(failed("look at"));
+    if !FileType::from_raw_mode(stat()?.st_mode).is_socket() {
+        return Err(BindError::NotASocket(spec.path.clone()));
+    }
+    if let Some(group) = group {
+        let changed = chownat(&made, "", None, Some(Gid::from_raw(group)), AtFlags::EMPTY_PATH);
+        changed.map_err(io::Error::from).map_err(failed("set the group of"))?;
+    }
+    let made = stat()?;
+    // No client can connect before this.
+    listen(socket, BACKLOG).map_err(io::Error::from).map_err(failed("listen on"))?;
+    folder.rename(temporary, name).map_err(failed("put into place"))?;
+    match folder.stat(name) {
+        Ok(found) if inode(&found) == inode(&made) => Ok(made),
+        Ok(_) => Err(failed("put into place")(io::Error::other("another file was put there in the meantime"))),
+        Err(error) => Err(failed("look at")(error)),
+    }
+}
+
+/// Returns the numbers that identify a file.
+fn inode(found: &Stat) -> (u64, u64) {
+    (found.st_dev, found.st_ino)
+}
+
+/// Binds `socket` so that its file has the socket's mode, whatever the umask.
 fn bind_in(folder: &Folder, socket: &OwnedFd, name: &OsStr) -> io::Result<()> {
     let address = address(name)?;
     folder.inside(|| Ok(bind(socket, &address)?))
 }
 
-/// The address of a name in the folder that the thread is in.
+/// Returns the address of a name in the working directory of the thread.
 fn address(name: &OsStr) -> io::Result<SocketAddrUnix> {
     SocketAddrUnix::new(Path::new(name)).map_err(|_| io::Error::other("its name is too long; choose a shorter one"))
 }
 
-/// Holds the lock file beside the socket, so that of two servers that start at the same time one gives up. The file
-/// stays when the server ends: removing it would let two hold a lock on two files.
+/// Takes the lock on the socket's lock file, so that of two servers that start at the same time one fails. The file remains
+/// when the server ends: if it were removed, two servers could hold locks on two files.
 fn lock(folder: &Folder, path: &Path) -> Result<File, BindError> {
     let (_, name) = parts(path)?;
     let name = suffixed(name, ".lock");
@@ -257,11 +272,11 @@ fn lock(folder: &Folder, path: &Path) -> Result<File, BindError> {
     }
 }
 
-/// A socket that nobody answers on is stale, and may be replaced.
+/// Fails if another server answers on the socket. A socket on which no process listens may be replaced.
 fn refuse_to_steal(folder: &Folder, path: &Path) -> Result<(), BindError> {
     let failed = |error: io::Error| BindError::System { what: "look at", path: path.to_owned(), error };
     let (_, name) = parts(path)?;
-    match folder.look(name) {
+    match folder.stat(name) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(failed(error)),
         Ok(found) if !FileType::from_raw_mode(found.st_mode).is_socket() => {
@@ -275,7 +290,7 @@ fn refuse_to_steal(folder: &Folder, path: &Path) -> Result<(), BindError> {
     let address = address(name).map_err(failed)?;
     let probed = folder.inside(|| Ok(connect(&probe, &address))).map_err(failed)?;
     match probed {
-        // EAGAIN: its backlog is full, so somebody lives there.
+        // EAGAIN: the backlog is full, so a server listens there.
         Ok(()) | Err(Errno::AGAIN) => Err(BindError::Busy(path.to_owned())),
         Err(Errno::CONNREFUSED | Errno::NOENT | Errno::PROTOTYPE) => Ok(()),
         Err(error) => Err(failed(error.into())),

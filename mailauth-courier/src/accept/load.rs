@@ -1,62 +1,62 @@
-//! The threads that accept, which also do the work, and how it is noticed that all of them are stuck in it.
+//! How many of the threads that accept are at work, and whether all of them are blocked.
 //!
-//! As long as look-ups are quick, nobody has to be there only to accept: clients wait in the kernel's queue for less
-//! than a look-up takes. When a database hangs, one thread stands in and accepts, so that whoever needs no database is
-//! still answered, and whoever is one too many is still turned away.
+//! The threads that accept also do the work. While look-ups are quick, that needs no thread only to accept: clients wait in
+//! the kernel's queue for less time than a look-up takes. When a database hangs, a substitute accepts, so that clients that
+//! need no database are still answered, and clients in excess of a limit are still turned away.
 
 use mailauth_core::sync::{Condvar, Mutex};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
-/// Counts who is at work.
-pub(crate) struct Crew {
+/// Counts the threads that are at work.
+pub(crate) struct AcceptorLoad {
     size: usize,
     working: AtomicUsize,
-    /// How many pieces of work were begun, ever.
+    /// Number of requests that were begun since the start.
     begun: AtomicU64,
-    /// Does somebody wait to be told that all are at work?
-    waiting: AtomicBool,
+    /// True if a thread waits until all are at work.
+    has_waiter: AtomicBool,
     lock: Mutex<()>,
-    told: Condvar,
+    changed: Condvar,
 }
 
-/// Somebody is at work.
-pub(crate) struct Shift<'a>(&'a Crew);
+/// Counts a thread as working until it is dropped.
+pub(crate) struct LoadGuard<'a>(&'a AcceptorLoad);
 
-impl Crew {
+impl AcceptorLoad {
     pub fn new(size: usize) -> Self {
-        Crew {
+        AcceptorLoad {
             size,
             working: AtomicUsize::new(0),
             begun: AtomicU64::new(0),
-            waiting: AtomicBool::new(false),
+            has_waiter: AtomicBool::new(false),
             lock: Mutex::new(()),
-            told: Condvar::new(),
+            changed: Condvar::new(),
         }
     }
 
-    /// How many they are.
+    /// Returns the number of threads that accept.
     pub fn size(&self) -> usize {
         self.size
     }
 
-    /// One begins to work, until the value is dropped.
-    pub fn begin(&self) -> Shift<'_> {
+    /// Counts the calling thread as working, until the returned value is dropped.
+    pub fn begin(&self) -> LoadGuard<'_> {
         self.begun.fetch_add(1, Ordering::Relaxed);
-        // In one order with `waiting`: either we see who waits, or he sees us at work.
+        // One total order with `has_waiter`: either this thread sees the waiting one, or that one sees this at work.
         let before = self.working.fetch_add(1, Ordering::SeqCst);
-        if before + 1 >= self.size && self.waiting.load(Ordering::SeqCst) {
-            self.tell();
+        if before + 1 >= self.size && self.has_waiter.load(Ordering::SeqCst) {
+            self.wake();
         }
-        Shift(self)
+        LoadGuard(self)
     }
 
-    /// How many pieces of work were begun.
+    /// Returns the number of requests that were begun since the start.
     pub fn begun(&self) -> u64 {
         self.begun.load(Ordering::Relaxed)
     }
 
-    /// Are all at work, and has none begun anything since `begun`?
-    pub fn is_stuck_since(&self, begun: u64) -> bool {
+    /// Returns true if all threads are at work, and none has begun a request since [`AcceptorLoad::begun`] was `begun`.
+    pub fn is_blocked_since(&self, begun: u64) -> bool {
         self.all_work() && self.begun() == begun
     }
 
@@ -64,31 +64,32 @@ impl Crew {
         self.working.load(Ordering::SeqCst) >= self.size
     }
 
-    /// Waits until all are at work; false when `over` has become true, of which [`Crew::tell`] tells.
-    pub fn wait_until_all_work(&self, over: &AtomicBool) -> bool {
+    /// Waits until all threads are at work. Returns false if `stopped` has become true, which [`AcceptorLoad::wake`] has to
+    /// report.
+    pub fn wait_until_all_work(&self, stopped: &AtomicBool) -> bool {
         let mut guard = self.lock.lock();
         loop {
-            if over.load(Ordering::SeqCst) {
+            if stopped.load(Ordering::SeqCst) {
                 return false;
             }
-            self.waiting.store(true, Ordering::SeqCst);
+            self.has_waiter.store(true, Ordering::SeqCst);
             if self.all_work() {
-                self.waiting.store(false, Ordering::SeqCst);
+                self.has_waiter.store(false, Ordering::SeqCst);
                 return true;
             }
-            guard = self.told.wait(guard);
+            guard = self.changed.wait(guard);
         }
     }
 
-    /// Wakes whoever waits, to look again.
-    pub fn tell(&self) {
+    /// Wakes the waiting thread, which checks again.
+    pub fn wake(&self) {
         let _guard = self.lock.lock();
-        self.waiting.store(false, Ordering::SeqCst);
-        self.told.notify_all();
+        self.has_waiter.store(false, Ordering::SeqCst);
+        self.changed.notify_all();
     }
 }
 
-impl Drop for Shift<'_> {
+impl Drop for LoadGuard<'_> {
     fn drop(&mut self) {
         self.0.working.fetch_sub(1, Ordering::SeqCst);
     }
@@ -99,32 +100,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_crew_is_stuck_when_all_work_and_none_begins_anew() {
-        let crew = Crew::new(2);
-        let one = crew.begin();
-        assert!(!crew.is_stuck_since(crew.begun()), "one is left");
-        let two = crew.begin();
-        let begun = crew.begun();
-        assert!(crew.is_stuck_since(begun));
+    fn threads_are_blocked_if_all_work_and_none_begins_a_request() {
+        let load = AcceptorLoad::new(2);
+        let one = load.begin();
+        assert!(!load.is_blocked_since(load.begun()), "one thread is idle");
+        let two = load.begin();
+        let begun = load.begun();
+        assert!(load.is_blocked_since(begun));
         drop(two);
-        assert!(!crew.is_stuck_since(begun));
-        let _three = crew.begin();
-        assert!(!crew.is_stuck_since(begun), "it goes on");
+        assert!(!load.is_blocked_since(begun));
+        let _three = load.begin();
+        assert!(!load.is_blocked_since(begun), "another request was begun");
         drop(one);
     }
 
     #[test]
-    fn who_waits_is_told_when_the_last_one_begins_and_when_it_is_over() {
-        let (crew, over) = (Crew::new(1), AtomicBool::new(false));
+    fn a_waiting_thread_is_woken_when_all_work_and_at_the_stop() {
+        let (load, stopped) = (AcceptorLoad::new(1), AtomicBool::new(false));
         std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| crew.wait_until_all_work(&over));
-            let _shift = crew.begin();
+            let waiting = scope.spawn(|| load.wait_until_all_work(&stopped));
+            let _guard = load.begin();
             assert!(waiting.join().unwrap());
         });
         std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| crew.wait_until_all_work(&over));
-            over.store(true, Ordering::SeqCst);
-            crew.tell();
+            let waiting = scope.spawn(|| load.wait_until_all_work(&stopped));
+            stopped.store(true, Ordering::SeqCst);
+            load.wake();
             assert!(!waiting.join().unwrap());
         });
     }

@@ -1,9 +1,10 @@
 //! Taking connections: the sockets, the users that may connect, and the threads that accept.
 
+mod accept_loop;
 pub(crate) mod acceptor;
+pub(crate) mod access;
 pub(crate) mod descriptors;
-pub(crate) mod folder;
+mod folder;
 pub(crate) mod listener;
 pub(crate) mod load;
-pub(crate) mod peer;
 pub(crate) mod slots;

@@ -1,94 +1,66 @@
-//! One client's connection.
+//! The connection of one client.
 
-use crate::accept::peer::Rights;
-use crate::accept::slots::Taken;
-use crate::live_config::Live;
+use crate::accept::access::PeerRights;
+use crate::accept::slots::ConnectionSlot;
+use crate::live_config::LiveConfig;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// The most bytes that are thrown away before closing. Real clients send one too many; who sends more than this gets
-/// a reset.
+/// Maximum number of bytes that are discarded before closing. Real clients send one byte too many; a client that sends more
+/// than this gets a reset.
 const MAX_DRAIN: usize = 64 * 1024;
 
-/// An accepted connection. Dropping it closes it, which without an answer means "not now".
+/// An accepted connection. Dropping it closes it. A connection that is closed without an answer means "not now".
 pub(crate) struct Connection {
     socket: OwnedFd,
-    /// What the peer may ask.
-    pub rights: Rights,
-    /// The configuration that was in force when it came.
-    pub live: Arc<Live>,
-    /// When the answer is worth nothing any more.
+    /// PeerRights of the peer.
+    pub rights: PeerRights,
+    /// Configuration that was in force when the client connected.
+    pub config: Arc<LiveConfig>,
+    /// Time after which the client no longer waits for the answer.
     pub deadline: Instant,
-    /// When the request was there, or before that when the connection was.
+    /// Time when the request was complete; before that, the time when the client connected.
     pub asked: Instant,
-    _place: Taken,
+    _slot: ConnectionSlot,
 }
 
-/// Counts how much of something there is at one time.
-#[derive(Clone, Default)]
-pub(crate) struct Places(Arc<AtomicUsize>);
-
-/// One of them.
-pub(crate) struct Place(Places);
-
-impl Places {
-    /// A place among at most `limit`, or `None` when all are taken.
-    pub fn take(&self, limit: usize) -> Option<Place> {
-        // Taken first and given back, so that two can never share the last place.
-        let place = Place(self.clone());
-        if self.0.fetch_add(1, Ordering::Relaxed) < limit { Some(place) } else { None }
-    }
-
-    /// How many are taken.
-    pub fn taken(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// What came of reading.
+/// Result of reading.
 pub(crate) enum Received {
-    /// So many bytes.
+    /// Number of bytes that were read.
     Bytes(usize),
-    /// Nothing yet.
+    /// No input has arrived.
     Nothing,
-    /// The client will send no more, or is gone.
+    /// The client will send nothing more, or is gone.
     Ended,
 }
 
-/// What came of sending.
+/// Result of sending.
 pub(crate) enum Sent {
-    /// Everything is with the kernel.
+    /// The kernel has accepted everything.
     All,
-    /// So many bytes, and the client has to read first.
+    /// Number of bytes that the kernel has accepted; the client has to read before more can be sent.
     Some(usize),
     /// The client is gone.
     Gone,
 }
 
 impl Connection {
-    pub fn new(socket: OwnedFd, rights: Rights, live: Arc<Live>, place: Taken) -> Self {
+    pub fn new(socket: OwnedFd, rights: PeerRights, config: Arc<LiveConfig>, slot: ConnectionSlot) -> Self {
         let asked = Instant::now();
-        let deadline = asked + live.request;
-        Connection { socket, rights, live, deadline, asked, _place: place }
+        let deadline = asked + config.request;
+        Connection { socket, rights, config, deadline, asked, _slot: slot }
     }
 
-    /// The first byte has come: from now on the request has its time.
+    /// Sets the deadline of the request, whose first byte has arrived.
     pub fn begin(&mut self) {
-        self.deadline = Instant::now() + self.live.request;
+        self.deadline = Instant::now() + self.config.request;
     }
 
-    /// Reads what has come, without waiting.
+    /// Reads the input that has arrived, without waiting.
     pub fn receive(&self, buffer: &mut [u8]) -> Received {
         loop {
             return match recv(&self.socket, &mut *buffer, RecvFlags::empty()) {
@@ -101,13 +73,13 @@ impl Connection {
         }
     }
 
-    /// Waits so long for something to read.
+    /// Waits for input for at most `patience`, which is less than a second. Returns true if there is some.
     pub fn is_readable_within(&self, patience: Duration) -> bool {
         is_readable_within(&self.socket, patience)
     }
 
-    /// Returns true if the client has hung up, so that nobody would read an answer. One that has only ended its own side
-    /// still waits.
+    /// Returns true if the client has disconnected, so that it would not read an answer. A client that has only ended its own
+    /// side still waits for one.
     pub fn is_abandoned(&self) -> bool {
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
         let mut sources = [PollFd::new(&self.socket, PollFlags::empty())];
@@ -115,7 +87,7 @@ impl Connection {
         polled && sources.iter().any(|source| source.revents().intersects(PollFlags::HUP | PollFlags::ERR))
     }
 
-    /// Sends what the kernel takes, without waiting.
+    /// Sends as much as the kernel accepts, without waiting.
     pub fn send(&self, bytes: &[u8]) -> Sent {
         let mut sent = 0;
         while let Some(rest) = bytes.get(sent..).filter(|rest| !rest.is_empty()) {
@@ -129,16 +101,16 @@ impl Connection {
         Sent::All
     }
 
-    /// Closes so that the client can read all that was sent.
+    /// Closes the connection so that the client can read everything that was sent.
     ///
-    /// Input that is left unread makes the kernel reset the connection, and Cyrus SASL, which sends a byte more than it
-    /// counts, takes that for a failure.
+    /// Unread input makes the kernel reset the connection, and Cyrus SASL, which sends a byte more than it counts, would take
+    /// that as a failure.
     pub fn close(self) {
         drain(&self.socket);
     }
 }
 
-/// Throws away what has come, up to [`MAX_DRAIN`], without waiting.
+/// Discards the input that has arrived, up to [`MAX_DRAIN`], without waiting.
 pub(crate) fn drain(socket: &impl AsFd) {
     let mut bin = [0; 4096];
     let mut drained = 0;
@@ -152,7 +124,7 @@ pub(crate) fn drain(socket: &impl AsFd) {
     }
 }
 
-/// Is there something to read, now or within less than a second?
+/// Waits for input for at most `patience`, which is less than a second. Returns true if there is some.
 pub(crate) fn is_readable_within(socket: &impl AsFd, patience: Duration) -> bool {
     let patience = Timespec { tv_sec: 0, tv_nsec: patience.subsec_nanos().into() };
     poll(&mut [PollFd::new(socket, PollFlags::IN)], Some(&patience)).is_ok_and(|ready| ready > 0)
@@ -161,20 +133,5 @@ pub(crate) fn is_readable_within(socket: &impl AsFd, patience: Duration) -> bool
 impl AsFd for Connection {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_last_place_is_taken_once_and_given_back() {
-        let places = Places::default();
-        let first = places.take(1).unwrap();
-        assert!(places.take(1).is_none());
-        assert_eq!(places.taken(), 1);
-        drop(first);
-        assert!(places.take(1).is_some());
     }
 }

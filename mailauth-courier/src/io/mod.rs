@@ -2,5 +2,6 @@
 
 pub(crate) mod connection;
 pub(crate) mod poller;
+pub(crate) mod read_buffer;
 pub(crate) mod slow_reader;
 pub(crate) mod slow_writer;

@@ -1,4 +1,4 @@
-//! Waiting for many sockets, and being woken from another thread.
+//! Waiting for many sockets at once, and being woken by another thread.
 
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::event::{EventfdFlags, Timespec, eventfd};
@@ -7,51 +7,54 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-/// Events that are taken in one call.
+/// Maximum number of events in one call.
 const BATCH: usize = 64;
 
-/// The key of the bell itself.
-const BELL: u64 = u64::MAX;
+/// Key of the eventfd that wakes the thread.
+const WAKE: u64 = u64::MAX;
 
-/// An epoll instance with an eventfd in it.
-pub(crate) struct Bell {
+/// An epoll instance, and an eventfd that wakes the thread that waits for it.
+pub(crate) struct Poller {
     epoll: OwnedFd,
     wake: OwnedFd,
 }
 
-impl Bell {
+impl Poller {
+    /// Creates a poller without sources.
+    ///
     /// # Errors
-    /// When the system gives no descriptor.
+    /// Fails if the system provides no descriptor.
     pub fn new() -> io::Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        epoll::add(&epoll, &wake, EventData::new_u64(BELL), EventFlags::IN)?;
-        Ok(Bell { epoll, wake })
+        epoll::add(&epoll, &wake, EventData::new_u64(WAKE), EventFlags::IN)?;
+        Ok(Poller { epoll, wake })
     }
 
-    /// Reports `source` under `key` while it can be read (or, with [`EventFlags::OUT`], written), until [`Bell::unwatch`]
-    /// or until it is closed. The end of the peer is reported too, again and again: a source that nobody looks at must
-    /// not be watched.
+    /// Reports `source` under `key` while it can be read (or written, with [`EventFlags::OUT`]), until [`Poller::unwatch`] or
+    /// until it is closed. The end of the peer is reported too, again and again: a source that no thread handles must not be
+    /// watched.
     ///
     /// # Errors
-    /// When the system has no memory for it.
+    /// Fails if the system has no memory for it.
     pub fn watch(&self, source: impl AsFd, key: u64, what: EventFlags) -> io::Result<()> {
         Ok(epoll::add(&self.epoll, source, EventData::new_u64(key), what)?)
     }
 
-    /// Reports `source` no more.
+    /// Ends reporting `source`.
     pub fn unwatch(&self, source: impl AsFd) {
-        // It fails only for a source that is not watched.
+        // This only fails for a source that is not watched.
         let _ = epoll::delete(&self.epoll, source);
     }
 
-    /// Ends the wait of the thread that is in [`Bell::wait`], or its next one.
-    pub fn ring(&self) {
-        // It can only fail when it has been rung 2^64 - 2 times unheard.
+    /// Ends the current call of [`Poller::wait`], or the next one.
+    pub fn wake(&self) {
+        // This can only fail after 2^64 - 2 calls without a wait.
         let _ = write(&self.wake, &1u64.to_ne_bytes());
     }
 
-    /// Waits until a source is ready, the bell is rung or `until` has come. Puts the keys of ready sources into `ready`.
+    /// Waits until a source is ready, [`Poller::wake`] is called, or the time `until`. Puts the keys of ready sources into
+    /// `ready`.
     pub fn wait(&self, until: Option<Instant>, ready: &mut Vec<u64>) {
         ready.clear();
         let timeout = until.map(|until| timespec(until.saturating_duration_since(Instant::now())));
@@ -67,8 +70,8 @@ impl Bell {
         };
         for event in events.iter().take(count) {
             match event.data.u64() {
-                BELL => {
-                    // Whether there was a ring to take is all the same.
+                WAKE => {
+                    // The result does not matter: the thread is awake.
                     let _ = read(&self.wake, &mut [0u8; 8]);
                 }
                 key => ready.push(key),

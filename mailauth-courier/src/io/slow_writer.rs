@@ -1,13 +1,15 @@
-//! Writing what does not fit into one send: enumerations, page by page, and whatever a client is slow to read.
+//! Writing what does not fit into one send: enumerations, page by page, and answers that a client is slow to read.
 //!
-//! One thread writes to all of them. Pages are read from the database on a lane of their own, so that a slow database
-//! delays nothing that is there already. An enumeration that nobody reads holds one page of memory and no thread; the
-//! next page is read when the last one was taken.
+//! One thread writes to all these clients. A work queue of its own reads the pages from the database, so that a slow database
+//! does not delay output that is ready. An enumeration whose client does not read occupies one page of memory and no thread:
+//! the next page is read when the kernel has accepted the last one.
 
-use super::connection::{Connection, Place, Places, Sent};
-use super::poller::Bell;
-use crate::observe::log_limiter::Throttle;
-use crate::work::queue::{Lane, guarded};
+use super::connection::{Connection, Sent};
+use super::poller::Poller;
+use crate::accept::slots::{Slot, SlotCounter};
+use crate::observe::log_limiter::LogLimiter;
+use crate::process::panic::catch_panic;
+use crate::work::queue::WorkQueue;
 use mailauth_core::authenticate::Answer;
 use mailauth_core::store::Cursor;
 use mailauth_core::sync::{Mutex, MutexGuard};
@@ -19,24 +21,24 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
-/// A client that takes not a byte for so long is closed.
+/// Time after which a client that has not accepted a byte is closed.
 const BLOCKED: Duration = Duration::from_secs(30);
 
-/// Enumerations at one time; one more is "not now".
-const MOST_LISTS: usize = 64;
+/// Maximum number of enumerations at the same time. The answer to a further one is "not now".
+const MAX_LISTS: usize = 64;
 
-/// Threads that read their pages.
+/// Number of threads that read the pages of enumerations.
 const PAGE_THREADS: usize = 2;
 
-/// All clients that are being written to.
-pub(crate) struct Outbox {
-    bell: Bell,
+/// All clients to which output is being written, and the thread that does so.
+pub(crate) struct SlowWriter {
+    poller: Poller,
     inbox: Mutex<Inbox>,
-    lists: Places,
-    /// The lists whose next page is being read; each is back in the inbox before it is counted out.
-    reading: Places,
-    pages: Arc<Lane>,
-    refusals: Throttle,
+    lists: SlotCounter,
+    /// Counts the lists whose next page is being read. A list is back in the inbox before its slot is given back.
+    reading: SlotCounter,
+    pages: Arc<WorkQueue>,
+    refusals: LogLimiter,
 }
 
 #[derive(Default)]
@@ -45,7 +47,7 @@ struct Inbox {
     stop_at: Option<Instant>,
 }
 
-/// One of them.
+/// A client and the output for it.
 struct Outgoing {
     connection: Connection,
     bytes: Zeroizing<Vec<u8>>,
@@ -54,43 +56,45 @@ struct Outgoing {
     last_taken: Instant,
 }
 
-/// What a client needs next.
-enum Turn {
-    /// To be written to.
+/// Next step for a client.
+enum NextStep {
+    /// More output is to be written.
     Write(Outgoing),
-    /// The next page of its list.
-    Read(Outgoing),
-    /// Nothing more.
+    /// The next page of its list is to be read.
+    ReadPage(Outgoing),
+    /// Nothing is left to do.
     Done,
 }
 
-/// How far an enumeration is, when there is more of it to ask for.
+/// State of an enumeration of which more pages are to be read.
 struct List {
     begun: bool,
     after: Option<Cursor>,
-    _place: Place,
+    _slot: Slot,
 }
 
-impl Outbox {
+impl SlowWriter {
+    /// Creates a writer without clients.
+    ///
     /// # Errors
-    /// When the system gives no descriptor or thread.
+    /// Fails if the system provides no descriptor or thread.
     pub fn new() -> io::Result<Self> {
         let (inbox, lists, reading, refusals) = Default::default();
-        // One job for each list at most, so it is never full.
-        let pages = Lane::open("pages", PAGE_THREADS, MOST_LISTS)?;
-        Ok(Outbox { bell: Bell::new()?, inbox, lists, reading, pages, refusals })
+        // There is at most one job for each list, so the queue is never full.
+        let pages = WorkQueue::open("pages", PAGE_THREADS, MAX_LISTS)?;
+        Ok(SlowWriter { poller: Poller::new()?, inbox, lists, reading, pages, refusals })
     }
 
-    /// Where pages are read.
-    pub fn pages(&self) -> &Arc<Lane> {
+    /// Returns the queue that reads pages.
+    pub fn pages(&self) -> &Arc<WorkQueue> {
         &self.pages
     }
 
-    /// Sends all accounts.
+    /// Sends all accounts to a client.
     pub fn list(self: &Arc<Self>, connection: Connection) {
-        match self.lists.take(MOST_LISTS) {
-            Some(place) => {
-                let list = Some(List { begun: false, after: None, _place: place });
+        match self.lists.take(MAX_LISTS) {
+            Some(slot) => {
+                let list = Some(List { begun: false, after: None, _slot: slot });
                 self.read_page(Outgoing {
                     connection,
                     bytes: Zeroizing::default(),
@@ -101,71 +105,71 @@ impl Outbox {
             }
             None => {
                 if let Some(omitted) = self.refusals.admit() {
-                    tracing::warn!(omitted, "an ENUMERATE was turned away: {MOST_LISTS} are being sent already");
+                    tracing::warn!(omitted, "an ENUMERATE was turned away: {MAX_LISTS} are already being sent");
                 }
             }
         }
     }
 
-    /// Sends what is left of an answer.
+    /// Sends the rest of an answer.
     pub fn finish(&self, connection: Connection, rest: &[u8]) {
         let bytes = Zeroizing::new(rest.to_vec());
-        self.adopt(Outgoing { connection, bytes, sent: 0, list: None, last_taken: Instant::now() });
+        self.add(Outgoing { connection, bytes, sent: 0, list: None, last_taken: Instant::now() });
     }
 
-    fn adopt(&self, client: Outgoing) {
+    fn add(&self, client: Outgoing) {
         self.lock().arrived.push(client);
-        self.bell.ring();
+        self.poller.wake();
     }
 
-    /// Reads the client's next page on the lane for that, and adopts the client again. It is not watched meanwhile.
+    /// Reads the client's next page in the queue for pages, and adds the client again. It is not watched in the meantime.
     fn read_page(self: &Arc<Self>, mut client: Outgoing) {
         let Some(reading) = self.reading.take(usize::MAX) else { return };
-        let outbox = Arc::clone(self);
+        let writer = Arc::clone(self);
         self.pages.push(Box::new(move || {
-            let go_on = guarded(|| !client.connection.is_abandoned() && client.next_page());
-            if go_on == Some(true) {
+            let has_page = catch_panic(|| !client.connection.is_abandoned() && client.next_page());
+            if has_page == Some(true) {
                 client.last_taken = Instant::now();
-                outbox.adopt(client);
+                writer.add(client);
             }
             drop(reading);
-            outbox.bell.ring();
+            writer.poller.wake();
         }));
     }
 
-    /// Lets those finish that have begun, until `at`.
+    /// Lets clients finish that have been added, until the time `at`.
     pub fn stop(&self, at: Instant) {
         self.lock().stop_at = Some(at);
-        self.bell.ring();
+        self.poller.wake();
     }
 
-    /// Writes until [`Outbox::stop`].
+    /// Writes until [`SlowWriter::stop`].
     pub fn run(self: &Arc<Self>) {
         let mut clients: HashMap<u64, Outgoing> = HashMap::new();
         let mut keys = 0;
         let mut ready = Vec::new();
         let mut until = None;
         loop {
-            self.bell.wait(until, &mut ready);
+            self.poller.wait(until, &mut ready);
             for key in &ready {
                 let Some(client) = clients.remove(key) else { continue };
-                match guarded(|| client.turn()) {
-                    Some(Turn::Write(client)) => drop(clients.insert(*key, client)),
-                    Some(Turn::Read(client)) => {
-                        self.bell.unwatch(&client.connection);
+                match catch_panic(|| client.write()) {
+                    Some(NextStep::Write(client)) => drop(clients.insert(*key, client)),
+                    Some(NextStep::ReadPage(client)) => {
+                        self.poller.unwatch(&client.connection);
                         self.read_page(client);
                     }
-                    Some(Turn::Done) | None => {}
+                    Some(NextStep::Done) | None => {}
                 }
             }
-            // Before the inbox is looked at: what is read no more is in it.
+            // Checked before the inbox: lists whose pages have been read are in it.
             let all_read = self.reading.taken() == 0;
             let mut inbox = self.lock();
             for client in inbox.arrived.drain(..) {
                 keys += 1;
-                match self.bell.watch(&client.connection, keys, EventFlags::OUT) {
+                match self.poller.watch(&client.connection, keys, EventFlags::OUT) {
                     Ok(()) => drop(clients.insert(keys, client)),
-                    Err(error) => tracing::warn!(%error, "a client was given up"),
+                    Err(error) => tracing::warn!(%error, "cannot watch a client; its connection is closed"),
                 }
             }
             let now = Instant::now();
@@ -184,31 +188,31 @@ impl Outbox {
 }
 
 impl Outgoing {
-    /// Sends once.
-    fn turn(mut self) -> Turn {
+    /// Sends as much as the kernel accepts.
+    fn write(mut self) -> NextStep {
         let taken = match self.connection.send(self.bytes.get(self.sent..).unwrap_or_default()) {
             Sent::All => self.bytes.len() - self.sent,
             Sent::Some(count) => count,
-            Sent::Gone => return Turn::Done,
+            Sent::Gone => return NextStep::Done,
         };
         if taken > 0 {
             self.sent += taken;
             self.last_taken = Instant::now();
         }
         match (self.sent == self.bytes.len(), &self.list) {
-            (false, _) => Turn::Write(self),
-            (true, Some(_)) => Turn::Read(self),
+            (false, _) => NextStep::Write(self),
+            (true, Some(_)) => NextStep::ReadPage(self),
             (true, None) => {
                 self.connection.close();
-                Turn::Done
+                NextStep::Done
             }
         }
     }
 
-    /// Puts the next page in the place of the last; false when the enumeration has to be cut off.
+    /// Replaces the last page by the next one. Returns false if the enumeration has to be cut off.
     fn next_page(&mut self) -> bool {
         let Some(list) = &mut self.list else { return true };
-        let (accounts, next) = match self.connection.live.backend.authenticator.enumerate(list.after.as_ref()) {
+        let (accounts, next) = match self.connection.config.backend.authenticator.enumerate(list.after.as_ref()) {
             Answer::Yes(page) => page,
             Answer::No(why) => return cut_off(&why),
             Answer::NotNow(why) => return cut_off(&why),
@@ -233,6 +237,6 @@ impl Outgoing {
 }
 
 fn cut_off(why: &dyn std::fmt::Display) -> bool {
-    tracing::warn!(%why, "an ENUMERATE was cut off before its end");
+    tracing::warn!(%why, "an ENUMERATE was cut off");
     false
 }

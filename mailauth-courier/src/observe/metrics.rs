@@ -1,14 +1,13 @@
-//! What the server has counted, for Prometheus: `GET /metrics` and nothing else, over as much of HTTP/1 as that needs.
+//! Metrics for Prometheus: `GET /metrics`, over as much of HTTP/1 as that needs.
 //!
-//! One thread serves all clients, and waits for none of them: those that are slow or hostile delay neither scrapes nor
-//! logins.
+//! One thread serves all clients and waits for none of them, so that slow or hostile ones delay neither scrapes nor logins.
 
 mod clients;
 mod http;
 
 use super::exposition::exposition;
-use crate::accept::acceptor::Hall;
-use crate::accept::listener::{BindError, Listener, Place};
+use crate::accept::listener::{BindError, Listener, SocketSpec};
+use crate::shared::Shared;
 use mailauth_core::config::{CourierConfig, MetricsAddress};
 use rustix::io::ioctl_fionbio;
 use rustix::net::{Shutdown, listen, shutdown};
@@ -19,26 +18,27 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Builder, JoinHandle};
 
-/// Connections that may wait to be accepted. A client that finds no place here tries again after a second.
+/// Number of connections that may wait to be accepted. The kernel of a client that finds no room here tries again after a
+/// second.
 const BACKLOG: i32 = 1024;
 
-/// Why metrics cannot be given out.
+/// Reason why metrics cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum MetricsError {
-    /// No unix socket.
+    /// The Unix socket cannot be bound.
     #[error("[metrics] listen: {0}")]
     Unix(#[from] BindError),
-    /// No port.
-    #[error("[metrics] listen: cannot listen on {address}: {error}; choose another port, or stop who has this one")]
+    /// The port cannot be bound.
+    #[error("[metrics] listen: cannot listen on {address}: {error}; choose another port, or stop the program using it")]
     Port {
-        /// Which.
+        /// Address with the port.
         address: MetricsAddress,
-        /// What the system said.
+        /// Error of the system.
         error: io::Error,
     },
 }
 
-/// A listening socket for metrics, before anybody is served.
+/// A listening socket for metrics, before clients are served.
 #[derive(Debug)]
 pub struct MetricsListener {
     address: MetricsAddress,
@@ -52,15 +52,15 @@ enum Socket {
 }
 
 impl MetricsListener {
-    /// Listens on `address`; a unix socket gets the group of `[courier] socket_group` and the mode 0660.
+    /// Listens on `address`. A Unix socket gets the group of `[courier] socket_group` and the mode 0660.
     ///
     /// # Errors
-    /// When somebody else does so already, or the system refuses.
+    /// Fails if another program listens there, or a system call fails.
     pub fn bind(address: &MetricsAddress, courier: &CourierConfig) -> Result<Self, MetricsError> {
         let socket = match address {
             MetricsAddress::Unix(path) => {
-                let place = Place { path: path.clone(), mode: 0o660, ..Place::of_courier(courier) };
-                Socket::Unix(Listener::bind_at(place)?)
+                let spec = SocketSpec { path: path.clone(), mode: 0o660, ..SocketSpec::of_courier(courier) };
+                Socket::Unix(Listener::bind_at(spec)?)
             }
             MetricsAddress::Tcp(port) => {
                 let failed = |error| MetricsError::Port { address: address.clone(), error };
@@ -68,7 +68,7 @@ impl MetricsListener {
             }
         };
         let listener = MetricsListener { address: address.clone(), socket };
-        // It listens already; this only changes how many may wait. It cannot fail.
+        // It listens already; this only changes the number of connections that may wait. It cannot fail.
         let _ = listen(listener.descriptor(), BACKLOG);
         Ok(listener)
     }
@@ -84,35 +84,38 @@ impl MetricsListener {
 /// The thread that serves metrics.
 pub(crate) struct Metrics {
     listener: Arc<MetricsListener>,
-    over: Arc<AtomicBool>,
+    stopped: Arc<AtomicBool>,
     thread: JoinHandle<()>,
 }
 
 impl Metrics {
+    /// Starts to serve metrics on `listener`.
+    ///
     /// # Errors
-    /// When the system gives no thread.
-    pub fn open(listener: MetricsListener, hall: &Arc<Hall>) -> io::Result<Self> {
+    /// Fails if the system provides no thread.
+    pub fn open(listener: MetricsListener, shared: &Arc<Shared>) -> io::Result<Self> {
         let listener = Arc::new(listener);
         ioctl_fionbio(listener.descriptor(), true)?;
-        let (theirs, hall) = (Arc::clone(&listener), Arc::clone(hall));
-        let text = move || exposition(&hall.works.status(&hall.live()));
-        let over = Arc::<AtomicBool>::default();
-        let is_over = Arc::clone(&over);
-        let serve = move || clients::serve(theirs.descriptor(), &is_over, &text);
+        let (theirs, shared) = (Arc::clone(&listener), Arc::clone(shared));
+        let text = move || exposition(&shared.status(&shared.config()));
+        let stopped = Arc::<AtomicBool>::default();
+        let is_stopped = Arc::clone(&stopped);
+        let serve = move || clients::serve(theirs.descriptor(), &is_stopped, &text);
         let thread = Builder::new().name("metrics".into()).spawn(serve)?;
-        Ok(Metrics { listener, over, thread })
+        Ok(Metrics { listener, stopped, thread })
     }
 
+    /// Returns the address on which metrics are served.
     pub fn address(&self) -> &MetricsAddress {
         &self.listener.address
     }
 
-    /// Accepts no more, and waits for those that are being served, which have seconds at most.
+    /// Accepts no more clients, and waits for those that are being served, which takes seconds at most.
     pub fn close(self) {
-        self.over.store(true, Ordering::SeqCst);
+        self.stopped.store(true, Ordering::SeqCst);
         // On a listening socket this cannot fail. It wakes the thread.
         let _ = shutdown(self.listener.descriptor(), Shutdown::Read);
-        // The thread cannot end by a panic: that of each client is caught.
+        // The thread cannot end by a panic: the panic of a client is caught.
         let _ = self.thread.join();
     }
 }

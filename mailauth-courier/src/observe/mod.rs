@@ -1,6 +1,7 @@
-//! What the daemon says about itself: its status, its metrics, and log lines that no client can multiply.
+//! What the daemon reports about itself: its status, its metrics, and log lines that clients cannot multiply.
 
-pub(crate) mod exposition;
+mod exposition;
 pub(crate) mod log_limiter;
 pub(crate) mod metrics;
-pub(crate) mod status;
+pub(crate) mod stats;
+mod status;

@@ -1,61 +1,30 @@
-//! How this server is, for who asks.
+//! The status of the daemon.
 
-use crate::live_config::Live;
-use crate::work::dispatcher::Works;
-use crate::work::queue::Lane;
+use crate::live_config::LiveConfig;
+use crate::shared::Shared;
+use crate::work::queue::WorkQueue;
 use mailauth_core::counters::AnswerCounts;
 use mailauth_core::store::{HostState, SnapshotState};
 use mailauth_core::throttle::Totals;
-use mailauth_protocol::status::{
-    AnswersByReason, CacheUse, Connections, Host, Queue, Snapshot, Status, Throttle, TurnedAway,
-};
+use mailauth_protocol::status::{AnswersByReason, CacheUse, Connections, Host, Queue, Snapshot, Status, Throttle};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Counts who got no answer.
-#[derive(Default)]
-pub(crate) struct Refusals {
-    pub crowded: AtomicU64,
-    pub over_share: AtomicU64,
-    pub queue_full: AtomicU64,
-    pub gone: AtomicU64,
-    pub strangers: AtomicU64,
-}
-
-impl Refusals {
-    fn read(&self) -> TurnedAway {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        TurnedAway {
-            crowded: read(&self.crowded),
-            over_share: read(&self.over_share),
-            queue_full: read(&self.queue_full),
-            gone: read(&self.gone),
-            strangers: read(&self.strangers),
-        }
-    }
-}
-
-impl Works {
-    /// How all of it is now. Asks no database.
-    pub fn status(&self, live: &Live) -> Status {
-        let counts = live.backend.counters.read();
-        let store = live.backend.authenticator.state();
-        let (mailboxes_error, trouble_for) = live.backend.mailboxes.trouble().unzip();
-        let lane = |lane: &Lane| (lane.name(), lane.waiting());
-        let hashing = (self.hashing.name(), self.hashing.waiting());
-        let (recipients, counts_lane) = (lane(&self.recipients.quick), lane(&self.recipients.slow));
-        let changes = lane(&self.changes);
-        let queues = [lane(&self.lookups), hashing, changes, recipients, counts_lane, lane(self.outbox.pages())];
+impl Shared {
+    /// Returns the current status. This does not ask a database.
+    pub fn status(&self, config: &LiveConfig) -> Status {
+        let (counts, limits) = (config.backend.counters.read(), config.limits);
+        let store = config.backend.authenticator.state();
+        let (mailboxes_error, error_age) = config.backend.mailboxes.trouble().unzip();
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             user: Some(rustix::process::geteuid().as_raw()),
             mailboxes_error,
-            mailboxes_error_seconds: trouble_for.map(|seconds| seconds.as_secs_f64()),
-            uptime_seconds: self.started.elapsed().as_secs_f64(),
-            connections: Connections { open: self.places.taken(), max: live.room.all, max_per_user: live.room.each },
-            queues: queues.map(|(name, (waiting, max))| Queue { name: name.to_owned(), waiting, max }).into(),
-            turned_away: self.turned_away.read(),
+            mailboxes_error_seconds: error_age.map(|age| age.as_secs_f64()),
+            uptime_seconds: self.stats.started.elapsed().as_secs_f64(),
+            connections: Connections { open: self.slots.taken(), max: limits.total, max_per_user: limits.per_user },
+            queues: self.queue_lengths(),
+            turned_away: self.stats.turned_away.read(),
             logins: answers(&counts.logins),
             lookups: answers(&counts.lookups),
             secrets: answers(&counts.secrets),
@@ -68,26 +37,40 @@ impl Works {
                 coalesced: counts.coalesced,
                 verified: counts.verified,
             },
-            throttle: live.backend.authenticator.throttle().map(|throttle| guesses(throttle.ledger().totals())),
+            throttle: config.backend.authenticator.throttle().map(|found| throttle(found.ledger().totals())),
             hosts: store.hosts.into_iter().map(host).collect(),
             snapshot: store.snapshot.map(snapshot),
         }
+    }
+
+    fn queue_lengths(&self) -> Vec<Queue> {
+        let queues = &self.queues;
+        let length = |queue: &WorkQueue| (queue.name(), queue.waiting());
+        let lengths = [
+            length(&queues.lookups),
+            (queues.hashing.name(), queues.hashing.waiting()),
+            length(&queues.changes),
+            length(&queues.recipients.quick),
+            length(&queues.recipients.slow),
+            length(queues.slow_writer.pages()),
+        ];
+        lengths.map(|(name, (waiting, max))| Queue { name: name.to_owned(), waiting, max }).into()
     }
 }
 
 fn answers(counts: &AnswerCounts) -> AnswersByReason {
     AnswersByReason {
         yes: counts.yes,
-        no: came_up(counts.no_by_reason()),
-        not_now: came_up(counts.not_now_by_reason()),
+        no: occurred(counts.no_by_reason()),
+        not_now: occurred(counts.not_now_by_reason()),
     }
 }
 
-fn came_up(reasons: impl Iterator<Item = (&'static str, u64)>) -> BTreeMap<String, u64> {
+fn occurred(reasons: impl Iterator<Item = (&'static str, u64)>) -> BTreeMap<String, u64> {
     reasons.filter(|(_, number)| *number > 0).map(|(reason, number)| (reason.to_owned(), number)).collect()
 }
 
-fn guesses(totals: Totals) -> Throttle {
+fn throttle(totals: Totals) -> Throttle {
     let Totals { counted, known, most, delayed, refused, put_off } = totals;
     Throttle { counted, known, max: most, delayed, refused, put_off }
 }

@@ -1,5 +1,6 @@
 //! The process itself: its signals, its user, and what the kernel lets it do.
 
 pub(crate) mod identity;
+pub(crate) mod panic;
 pub mod sandbox;
 pub mod signals;

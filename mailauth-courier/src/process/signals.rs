@@ -5,14 +5,14 @@ use std::mem::MaybeUninit;
 
 /// What the administrator wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wish {
+pub enum Signal {
     /// SIGTERM, SIGINT.
     Stop,
     /// SIGHUP.
     Reload,
 }
 
-/// The signals of [`Wish`], blocked in this thread and in all that it starts.
+/// The signals of [`Signal`], blocked in this thread and in all that it starts.
 pub struct Signals(libc::sigset_t);
 
 impl Signals {
@@ -37,13 +37,13 @@ impl Signals {
     }
 
     /// Waits for the next signal.
-    pub fn wait(&self) -> Wish {
+    pub fn wait(&self) -> Signal {
         loop {
             let mut signal = 0;
             // SAFETY: both pointers are to live values.
             match unsafe { libc::sigwait(&self.0, &mut signal) } {
-                0 if signal == libc::SIGHUP => return Wish::Reload,
-                0 => return Wish::Stop,
+                0 if signal == libc::SIGHUP => return Signal::Reload,
+                0 => return Signal::Stop,
                 _ => {}
             }
         }

@@ -1,106 +1,106 @@
-//! Passwords that wait for being hashed.
+//! Passwords that wait to be hashed.
 //!
-//! They wait as [`Fair`] has it, and not in the order in which they came. The threads are those of a lane, on which there
-//! is a job for each password that waits; which password a job works on is told when it begins.
+//! They wait in the order of [`FairQueue`], not in the order of their arrival. The threads are those of a work queue that has
+//! a job for each waiting password. Which password a job hashes is decided when it begins.
 
-use super::dispatcher::Works;
-use super::fair::{Added, Fair, Owner};
-use super::queue::Lane;
-use super::reply::Form;
+use super::dispatcher::Dispatcher;
+use super::fair_queue::{Added, FairQueue, Submitter};
+use super::queue::WorkQueue;
+use super::response::ResponseOptions;
 use crate::io::connection::Connection;
 use mailauth_core::authenticate::Verification;
 use mailauth_core::sync::{Mutex, MutexGuard};
 use std::io;
 use std::sync::Arc;
 
-/// The queue and its threads.
-pub(crate) struct Hashing {
-    lane: Arc<Lane>,
-    waiting: Mutex<Fair<Trial>>,
+/// The passwords that wait, and the threads that hash them.
+pub(crate) struct HashingQueue {
+    threads: Arc<WorkQueue>,
+    waiting: Mutex<FairQueue<HashingJob>>,
     capacity: usize,
 }
 
-/// A login whose password is to be hashed. One that is dropped closes its connection, which is "not now".
-pub(crate) struct Trial {
-    pub works: Arc<Works>,
+/// A login whose password is to be hashed. Dropping it closes its connection, which means "not now".
+pub(crate) struct HashingJob {
+    pub dispatcher: Dispatcher,
     pub connection: Connection,
     pub verification: Box<Verification>,
-    pub form: Form,
+    pub options: ResponseOptions,
 }
 
-impl Hashing {
-    /// So many threads, and at most `capacity` passwords that wait.
+impl HashingQueue {
+    /// Creates a queue with this number of threads in which at most `capacity` passwords wait.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// Fails if the system provides no thread.
     pub fn open(threads: usize, capacity: usize) -> io::Result<Arc<Self>> {
-        // How many may wait is told by `waiting`.
-        let lane = Lane::open("hashing", threads, usize::MAX)?;
-        Ok(Arc::new(Hashing { lane, waiting: Mutex::new(Fair::new(capacity)), capacity }))
+        // The capacity is that of `waiting`.
+        let threads = WorkQueue::open("hashing", threads, usize::MAX)?;
+        Ok(Arc::new(HashingQueue { threads, waiting: Mutex::new(FairQueue::new(capacity)), capacity }))
     }
 
     /// Changes the number of threads.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// Fails if the system provides no thread.
     pub fn resize(&self, threads: usize) -> io::Result<()> {
-        self.lane.resize(threads, usize::MAX)
+        self.threads.resize(threads, usize::MAX)
     }
 
-    /// Adds a password. Returns false if one was turned away: this one, or another that made way for it.
-    pub fn push(self: &Arc<Self>, trial: Trial) -> bool {
-        let asked = &trial.verification;
-        let (account, client, familiar) = (asked.account_key(), asked.client_key(), asked.is_familiar());
-        let owner = Owner { account, client, familiar };
-        let added = self.lock().add(owner, trial);
+    /// Adds a password. Returns false if one was turned away: this one, or another that it displaced.
+    pub fn push(self: &Arc<Self>, job: HashingJob) -> bool {
+        let login = &job.verification;
+        let (account, client, familiar) = (login.account_key(), login.client_key(), login.is_familiar());
+        let submitter = Submitter { account, client, familiar };
+        let added = self.lock().add(submitter, job);
         match added {
-            Added::Waits => {
-                let hashing = Arc::clone(self);
-                self.lane.push(Box::new(move || hashing.work_on_next()))
+            Added::Queued => {
+                let queue = Arc::clone(self);
+                self.threads.push(Box::new(move || queue.run_next()))
             }
-            // The job of the one that made way is there for this one.
-            Added::InPlaceOf(_) | Added::Refused(_) => false,
+            // The job in `threads` of the displaced password serves for this one.
+            Added::Displaced(_) | Added::Refused(_) => false,
         }
     }
 
-    /// What its work is called.
+    /// Returns the name of the work.
     pub fn name(&self) -> &'static str {
-        self.lane.name()
+        self.threads.name()
     }
 
-    /// How many passwords wait, and how many may.
+    /// Returns the number of waiting passwords, and its maximum.
     pub fn waiting(&self) -> (usize, usize) {
         self.lock().waiting()
     }
 
-    /// Lets the threads finish what is queued, and waits for them.
+    /// Lets the threads hash the passwords that wait, and waits for the threads.
     pub fn close(&self) {
-        self.lane.close();
-        // What has come since has no thread.
-        let left = std::mem::replace(&mut *self.lock(), Fair::new(self.capacity));
+        self.threads.close();
+        // For passwords that were added in the meantime there is no thread.
+        let left = std::mem::replace(&mut *self.lock(), FairQueue::new(self.capacity));
         drop(left);
     }
 
-    fn work_on_next(&self) {
+    fn run_next(&self) {
         let next = self.lock().take();
-        if let Some(trial) = next {
-            trial.run();
+        if let Some(job) = next {
+            job.run();
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Fair<Trial>> {
+    fn lock(&self) -> MutexGuard<'_, FairQueue<HashingJob>> {
         self.waiting.lock()
     }
 }
 
-impl Trial {
-    /// Hashes the password and answers, unless the client has hung up.
+impl HashingJob {
+    /// Hashes the password and answers, unless the client has disconnected.
     fn run(self) {
-        let Trial { works, connection, verification, form } = self;
-        let authenticator = Arc::clone(&connection.live.backend.authenticator);
+        let HashingJob { dispatcher, connection, verification, options } = self;
+        let authenticator = Arc::clone(&connection.config.backend.authenticator);
         match authenticator.finish_while(verification, &|| !connection.is_abandoned()) {
-            Some(answer) => works.reply(connection, answer, form),
-            None => works.count_gone(),
+            Some(answer) => dispatcher.respond_to_login(connection, answer, options),
+            None => dispatcher.count_gone(),
         }
     }
 }

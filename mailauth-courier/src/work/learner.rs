@@ -1,10 +1,10 @@
-//! Learning, now and then, which kinds of passwords the table has.
+//! Learning at intervals which kinds of passwords the table contains.
 //!
-//! By those the time of a refusal is made to tell nothing ([`Authenticator::learn_kinds`]). It is done on a thread of its
-//! own, so no login waits for it.
+//! The time of a refusal depends on them, so that it reveals nothing ([`Authenticator::learn_kinds`]). A thread of its own
+//! does this, so that no login waits for it.
 
-use super::queue::guarded;
-use crate::accept::acceptor::Hall;
+use crate::process::panic::catch_panic;
+use crate::shared::Shared;
 use mailauth_core::authenticate::Authenticator;
 use mailauth_core::sync::{Condvar, Mutex, MutexGuard};
 use std::io;
@@ -12,73 +12,73 @@ use std::sync::Arc;
 use std::thread::Builder;
 use std::time::Duration;
 
-/// Passwords are changed and accounts are made, but slowly.
-const AGAIN: Duration = Duration::from_secs(3600);
+/// Interval. Passwords change and accounts are added, but slowly.
+const INTERVAL: Duration = Duration::from_secs(3600);
 
-/// After a failure.
-const SOON: Duration = Duration::from_secs(10);
+/// Interval after a failure.
+const RETRY: Duration = Duration::from_secs(10);
 
-/// The thread that learns.
+/// Controls the thread that learns.
 pub(crate) struct Learner {
-    orders: Arc<Orders>,
+    control: Arc<Control>,
 }
 
 #[derive(Default)]
-struct Orders {
+struct Control {
     state: Mutex<State>,
     changed: Condvar,
 }
 
 #[derive(Default)]
 struct State {
-    /// There are other accounts.
-    renewed: bool,
+    /// True if there is another authenticator.
+    restarted: bool,
     stopped: bool,
 }
 
 impl Learner {
-    /// Learns for the authenticator that is in force in `hall`, from now on.
+    /// Starts to learn for the authenticator in force.
     ///
     /// # Errors
-    /// When the system gives no thread.
-    pub fn start(hall: &Arc<Hall>) -> io::Result<Self> {
-        let orders = Arc::<Orders>::default();
-        let (own, hall) = (Arc::clone(&orders), Arc::clone(hall));
-        Builder::new().name("learning".into()).spawn(move || {
-            while let Some(pause) = own.learn_for(&hall) {
+    /// Fails if the system provides no thread.
+    pub fn start(shared: &Arc<Shared>) -> io::Result<Self> {
+        let control = Arc::<Control>::default();
+        let (own, shared) = (Arc::clone(&control), Arc::clone(shared));
+        Builder::new().name("learner".into()).spawn(move || {
+            while let Some(pause) = own.learn_for(&shared) {
                 own.wait(pause);
             }
         })?;
-        Ok(Learner { orders })
+        Ok(Learner { control })
     }
 
-    /// Learns at once, for there is another authenticator.
-    pub fn renew(&self) {
-        self.orders.set(|state| state.renewed = true);
+    /// Learns at once, because there is another authenticator.
+    pub fn restart(&self) {
+        self.control.set(|state| state.restarted = true);
     }
 
-    /// Ends as soon as the query that runs does, for which nothing has to wait.
+    /// Ends the thread as soon as its current query ends. Nothing has to wait for that.
     pub fn stop(self) {
-        self.orders.set(|state| state.stopped = true);
+        self.control.set(|state| state.stopped = true);
     }
 }
 
-impl Orders {
-    /// Learns once, and returns how long to wait until the next time; `None` at the end.
-    fn learn_for(&self, hall: &Hall) -> Option<Duration> {
-        self.set(|state| state.renewed = false);
-        let authenticator = Arc::clone(&hall.live().backend.authenticator);
-        let pause = if self.learn(&authenticator) { AGAIN } else { SOON };
+impl Control {
+    /// Learns once. Returns the time to wait until the next time, or `None` at the stop.
+    fn learn_for(&self, shared: &Shared) -> Option<Duration> {
+        self.set(|state| state.restarted = false);
+        let authenticator = Arc::clone(&shared.config().backend.authenticator);
+        let pause = if self.learn(&authenticator) { INTERVAL } else { RETRY };
         (!self.lock().stopped).then_some(pause)
     }
 
     fn learn(&self, authenticator: &Authenticator) -> bool {
-        let learnt = guarded(|| authenticator.learn_kinds(&|| !self.lock().stopped));
-        match learnt {
+        let learned = catch_panic(|| authenticator.learn_kinds(&|| !self.lock().stopped));
+        match learned {
             Some(Ok(())) => true,
             Some(Err(error)) => {
-                // The store says itself that no database answers.
-                tracing::debug!(%error, "which kinds of passwords the table has is not known yet");
+                // The store itself logs that no database answers.
+                tracing::debug!(%error, "cannot read yet which kinds of passwords the table contains");
                 false
             }
             None => false,
@@ -86,9 +86,8 @@ impl Orders {
     }
 
     fn wait(&self, pause: Duration) {
-        let go_on = |state: &mut State| !state.renewed && !state.stopped;
-        // How it ended is seen at the next turn.
-        drop(self.changed.wait_timeout_while(self.lock(), pause, go_on));
+        let is_idle = |state: &mut State| !state.restarted && !state.stopped;
+        drop(self.changed.wait_timeout_while(self.lock(), pause, is_idle));
     }
 
     fn set(&self, set: impl FnOnce(&mut State)) {

@@ -1,14 +1,17 @@
 //! From a request to its answer.
 
+pub(crate) mod delayed_replies;
 pub(crate) mod dispatcher;
-pub(crate) mod fair;
+mod fair_queue;
 pub(crate) mod hashing;
-pub(crate) mod held;
+pub(crate) mod known_maildirs;
 pub(crate) mod learner;
-pub(crate) mod presence;
+mod login;
+mod mailboxes;
+mod permits;
 pub(crate) mod queue;
 pub(crate) mod recipients;
-pub(crate) mod reply;
+mod response;
+mod slow_mailboxes;
 pub(crate) mod stdio;
-pub(crate) mod throttle;
-pub(crate) mod turns;
+mod throttle;

@@ -1,20 +1,20 @@
 //! A bounded queue of work with threads of its own.
 //!
-//! Each kind of work that may take long has a lane, so that one kind never waits behind another.
+//! Each kind of work that may take long has its own queue, so that one kind never waits behind another.
 
+use crate::process::panic::catch_panic;
 use mailauth_core::sync::{Condvar, Mutex, MutexGuard};
 use std::collections::VecDeque;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 use std::time::Instant;
 
-/// A piece of work. One that is dropped closes its connection, which is "not now".
+/// A piece of work. Dropping it closes its connection, which means "not now".
 pub(crate) type Job = Box<dyn FnOnce() + Send>;
 
-/// A queue, and what its threads have to know.
-pub(crate) struct Lane {
+/// A queue of jobs and the threads that run them.
+pub(crate) struct WorkQueue {
     name: &'static str,
     state: Mutex<State>,
     arrived: Condvar,
@@ -22,7 +22,7 @@ pub(crate) struct Lane {
 
 struct State {
     jobs: VecDeque<Job>,
-    /// Jobs that wait for their time.
+    /// Jobs that are to run at a later time.
     later: Vec<(Instant, Job)>,
     capacity: usize,
     threads: usize,
@@ -31,11 +31,11 @@ struct State {
     handles: Vec<JoinHandle<()>>,
 }
 
-impl Lane {
-    /// A lane of `threads` threads on which at most `capacity` jobs wait.
+impl WorkQueue {
+    /// Creates a queue with `threads` threads in which at most `capacity` jobs wait.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// Fails if the system provides no thread.
     pub fn open(name: &'static str, threads: usize, capacity: usize) -> io::Result<Arc<Self>> {
         let state = State {
             jobs: VecDeque::new(),
@@ -46,23 +46,23 @@ impl Lane {
             closed: false,
             handles: Vec::new(),
         };
-        let lane = Arc::new(Lane { name, state: Mutex::new(state), arrived: Condvar::new() });
-        lane.resize(threads, capacity)?;
-        Ok(lane)
+        let queue = Arc::new(WorkQueue { name, state: Mutex::new(state), arrived: Condvar::new() });
+        queue.resize(threads, capacity)?;
+        Ok(queue)
     }
 
-    /// Changes the numbers of threads and of jobs that may wait. Surplus threads end after the job they are at.
+    /// Changes the number of threads and the number of jobs that may wait. Surplus threads end after their current job.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// Fails if the system provides no thread.
     pub fn resize(self: &Arc<Self>, threads: usize, capacity: usize) -> io::Result<()> {
         let mut state = self.lock();
         state.wanted = threads.max(1);
         state.capacity = capacity;
         state.handles.retain(|handle| !handle.is_finished());
         while state.threads < state.wanted {
-            let lane = Arc::clone(self);
-            let handle = Builder::new().name(self.name.into()).spawn(move || lane.work())?;
+            let queue = Arc::clone(self);
+            let handle = Builder::new().name(self.name.into()).spawn(move || queue.work())?;
             state.handles.push(handle);
             state.threads += 1;
         }
@@ -71,7 +71,7 @@ impl Lane {
         Ok(())
     }
 
-    /// Adds a job. False when the queue is full or closed; the job is then dropped.
+    /// Adds a job. Returns false if the queue is full or closed; the job is then dropped.
     pub fn push(&self, job: Job) -> bool {
         let mut state = self.lock();
         if state.closed || state.jobs.len() >= state.capacity {
@@ -83,31 +83,31 @@ impl Lane {
         true
     }
 
-    /// Adds a job that goes on with one of this lane's own, from within that, or whose caller has looked whether it fits: it
-    /// is never refused.
+    /// Adds a job without checking the capacity: one that continues another job of this queue and is added by that, or one
+    /// whose caller has checked that it fits.
     pub fn resume(&self, job: Job) {
         self.lock().jobs.push_back(job);
         self.arrived.notify_one();
     }
 
-    /// The same, at its time; when the lane is closed, at once.
+    /// Adds a job without checking the capacity, to be run at the time `at`, or at once when the queue is closed.
     pub fn resume_at(&self, at: Instant, job: Job) {
         self.lock().later.push((at, job));
         self.arrived.notify_one();
     }
 
-    /// What its work is called.
+    /// Returns the name of the work.
     pub fn name(&self) -> &'static str {
         self.name
     }
 
-    /// How many jobs wait, and how many may.
+    /// Returns the number of waiting jobs, and its maximum.
     pub fn waiting(&self) -> (usize, usize) {
         let state = self.lock();
         (state.jobs.len(), state.capacity)
     }
 
-    /// Lets the threads finish what is queued, and waits for them.
+    /// Lets the threads run the jobs that wait, and waits for the threads.
     pub fn close(&self) {
         let mut state = self.lock();
         state.closed = true;
@@ -115,15 +115,15 @@ impl Lane {
         drop(state);
         self.arrived.notify_all();
         for handle in handles {
-            // A thread cannot end by a panic: each job's is caught.
+            // A thread cannot end by a panic: the panic of a job is caught.
             let _ = handle.join();
         }
     }
 
-    /// Does what is queued, and waits for more until the lane is closed.
+    /// Runs the jobs that wait, and waits for more until the queue is closed.
     pub fn work(&self) {
         while let Some(job) = self.next() {
-            guarded(job);
+            catch_panic(job);
         }
     }
 
@@ -134,7 +134,7 @@ impl Lane {
                 state.threads -= 1;
                 return None;
             }
-            let next = state.ripen(Instant::now());
+            let next = state.queue_due_jobs(Instant::now());
             if let Some(job) = state.jobs.pop_front() {
                 return Some(job);
             }
@@ -157,25 +157,13 @@ impl Lane {
 }
 
 impl State {
-    /// Queues the jobs whose time has come, and returns the time of the next one.
-    fn ripen(&mut self, now: Instant) -> Option<Instant> {
+    /// Queues the jobs that are due, and returns the time of the next one.
+    fn queue_due_jobs(&mut self, now: Instant) -> Option<Instant> {
         let closed = self.closed;
-        let ripe = self.later.extract_if(.., |(at, _)| closed || *at <= now).map(|(_, job)| job);
-        self.jobs.extend(ripe);
+        let due = self.later.extract_if(.., |(at, _)| closed || *at <= now).map(|(_, job)| job);
+        self.jobs.extend(due);
         self.later.iter().map(|(at, _)| *at).min()
     }
-}
-
-/// Runs `work`; a panic in it is logged and ends there. What the work held is dropped: its connection is closed, which
-/// is "not now".
-pub(crate) fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
-    catch_unwind(AssertUnwindSafe(work))
-        .inspect_err(|panic| {
-            let text = panic.downcast_ref::<&str>().copied();
-            let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("?");
-            tracing::error!(panic = text, "a request was given up for a defect in this program; please report it");
-        })
-        .ok()
 }
 
 #[cfg(test)]
@@ -187,66 +175,66 @@ mod tests {
     const LONG: Duration = Duration::from_secs(20);
 
     #[test]
-    fn a_panic_costs_its_own_job_and_nothing_else() {
-        let lane = Lane::open("test", 1, 10).unwrap();
+    fn a_panic_ends_only_its_own_job() {
+        let queue = WorkQueue::open("test", 1, 10).unwrap();
         let (sender, receiver) = mpsc::channel();
-        assert!(lane.push(Box::new(|| panic!("on purpose"))));
-        assert!(lane.push(Box::new(move || sender.send(1).unwrap())));
+        assert!(queue.push(Box::new(|| panic!("on purpose"))));
+        assert!(queue.push(Box::new(move || sender.send(1).unwrap())));
         assert_eq!(receiver.recv_timeout(LONG), Ok(1));
-        lane.close();
+        queue.close();
     }
 
     #[test]
-    fn a_full_lane_refuses_and_a_closed_one_finishes_what_it_took() {
-        let lane = Lane::open("test", 1, 2).unwrap();
+    fn a_full_queue_refuses_jobs_and_a_closed_one_finishes_them() {
+        let queue = WorkQueue::open("test", 1, 2).unwrap();
         let (release, gate) = mpsc::channel::<()>();
         let (sender, done) = mpsc::channel();
         let (started, running) = mpsc::channel();
-        assert!(lane.push(Box::new(move || {
+        assert!(queue.push(Box::new(move || {
             started.send(()).unwrap();
             gate.recv().unwrap();
         })));
         running.recv_timeout(LONG).unwrap();
         for n in 0..2 {
             let sender = sender.clone();
-            assert!(lane.push(Box::new(move || sender.send(n).unwrap())));
+            assert!(queue.push(Box::new(move || sender.send(n).unwrap())));
         }
-        assert!(!lane.push(Box::new(|| ())), "two wait already");
+        assert!(!queue.push(Box::new(|| ())), "two wait already");
         release.send(()).unwrap();
-        lane.close();
+        queue.close();
         assert_eq!(done.try_iter().collect::<Vec<_>>(), [0, 1]);
-        assert!(!lane.push(Box::new(|| ())), "closed");
+        assert!(!queue.push(Box::new(|| ())), "closed");
     }
 
     #[test]
-    fn a_job_that_waits_for_its_time_holds_no_thread_and_is_not_lost() {
-        let lane = Lane::open("test", 1, 10).unwrap();
+    fn a_delayed_job_occupies_no_thread_and_is_not_lost() {
+        let queue = WorkQueue::open("test", 1, 10).unwrap();
         let (sender, arrivals) = mpsc::channel();
         let send = |word: &'static str| {
             let sender = sender.clone();
             Box::new(move || sender.send((word, Instant::now())).unwrap()) as Job
         };
         let soon = Instant::now() + Duration::from_millis(50);
-        lane.resume_at(soon, send("soon"));
-        lane.resume_at(soon + LONG * 10, send("at the end"));
-        assert!(lane.push(send("now")));
+        queue.resume_at(soon, send("soon"));
+        queue.resume_at(soon + LONG * 10, send("at the end"));
+        assert!(queue.push(send("now")));
         assert_eq!(arrivals.recv_timeout(LONG).unwrap().0, "now");
         let (word, at) = arrivals.recv_timeout(LONG).unwrap();
         assert!(word == "soon" && at >= soon);
-        lane.close();
+        queue.close();
         assert_eq!(arrivals.try_recv().unwrap().0, "at the end");
     }
 
     #[test]
-    fn a_lane_grows_and_shrinks() {
-        let lane = Lane::open("test", 1, 10).unwrap();
-        lane.resize(3, 10).unwrap();
+    fn a_queue_gets_more_and_fewer_threads() {
+        let queue = WorkQueue::open("test", 1, 10).unwrap();
+        queue.resize(3, 10).unwrap();
         let (sender, arrivals) = mpsc::channel();
         let (release, gate) = mpsc::channel::<()>();
         let gate = Arc::new(Mutex::new(gate));
         for _ in 0..3 {
             let (sender, gate) = (sender.clone(), gate.clone());
-            lane.push(Box::new(move || {
+            queue.push(Box::new(move || {
                 sender.send(()).unwrap();
                 let _ = gate.lock().recv();
             }));
@@ -254,10 +242,10 @@ mod tests {
         for _ in 0..3 {
             arrivals.recv_timeout(LONG).expect("three jobs at once");
         }
-        lane.resize(1, 10).unwrap();
+        queue.resize(1, 10).unwrap();
         drop(release);
-        lane.push(Box::new(move || sender.send(()).unwrap()));
+        queue.push(Box::new(move || sender.send(()).unwrap()));
         arrivals.recv_timeout(LONG).expect("one thread is left");
-        lane.close();
+        queue.close();
     }
 }

@@ -1,64 +1,63 @@
-//! Questions whether a recipient takes a message.
+//! Questions whether a recipient accepts a message.
 //!
-//! What is in a mailbox is its owner's, who can make looking at it as slow as may be. So that no other recipient waits for
-//! that:
+//! The content of a mailbox belongs to its owner, who can make reading it arbitrarily slow. So that this delays no other
+//! recipient:
 //!
-//! - One question at a time looks at a mailbox, and those that wait for the same are told its answer where it fits.
-//! - Most are answered at once, by the lane "recipients". A count that takes longer than [`QUICK`] is given up there and goes
-//!   on in the lane "counts", where one owner has one thread at most; so do the next questions about that mailbox.
-//! - An owner has one thread of the lane "recipients" too. Where all mailboxes belong to one user, that of `[mailbox] uid`,
-//!   a domain stands for an owner, and has some more.
-//! - A lock that another program holds is not waited for by a thread, and after [`LOCKED`] not at all.
-//! - Whatever a question waits for, it is answered "not now" at its deadline.
+//! - One question at a time reads a mailbox. Questions that wait for the same mailbox get its answer, if that answers them.
+//! - Most questions are answered quickly, by the queue "recipients". A count that takes longer than [`QUICK`] is given up there
+//!   and continues in the queue "counts", where one owner has at most one thread; the next questions about that mailbox go to
+//!   "counts" at once.
+//! - An owner has at most one thread of "recipients" too. If all mailboxes belong to one user, that of `[mailbox] uid`, a
+//!   domain counts as an owner, and has a few more threads.
+//! - No thread waits for a lock that another program holds, and after [`LOCK_WAIT`] the question does not wait for it either.
+//! - Whatever a question waits for, at its deadline the answer is "not now".
 
-use super::dispatcher::Works;
-use super::queue::{Job, Lane};
-use super::reply::Reply;
-use super::turns::{Passed, Question, Turn, Turns, Waiting};
+use super::dispatcher::Dispatcher;
+use super::permits::{Permit, Permits, Question, Resumed, Waiter};
+use super::queue::{Job, WorkQueue};
+use super::response::Response;
+use super::slow_mailboxes::SlowMailboxes;
 use crate::io::connection::Connection;
 use mailauth_core::account::Account;
 use mailauth_core::authenticate::{Answer, No, NotNow};
 use mailauth_core::quota::{Limits, room};
 use mailauth_core::routing::{Destination, Later, Looking, Router};
 use mailauth_core::sync::Mutex;
-use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Threads that look whether a mailbox has room, and how many such questions may wait.
-const QUICK_LANE: (usize, usize) = (8, 1024);
+/// Number of threads that check quickly whether a mailbox has room.
+const QUICK_THREADS: usize = 8;
 
-/// Threads that count mailboxes for which that takes long, and how many such questions may wait.
-const SLOW_LANE: (usize, usize) = (4, 1024);
+/// Number of threads that count mailboxes for which that takes long.
+const SLOW_THREADS: usize = 4;
 
-/// How many threads of the first lane the questions about one domain's mailboxes have at most, where they all belong to one
-/// user.
-const OF_DOMAIN: usize = 6;
+/// Maximum number of questions that wait in each of the two queues.
+const MAX_QUESTIONS: usize = 1024;
 
-/// How long a count may take in the first lane.
+/// Maximum number of threads of "recipients" for the mailboxes of one domain, if all mailboxes belong to one user.
+const THREADS_PER_DOMAIN: usize = 6;
+
+/// Time that a count may take in "recipients".
 const QUICK: Duration = Duration::from_millis(200);
 
-/// How long a mailbox that took longer is taken to be slow.
-const SLOW_FOR: Duration = Duration::from_secs(600);
+/// Time for which a question waits, without a thread, for a lock that another program holds.
+const LOCK_WAIT: Duration = Duration::from_secs(1);
 
-/// How many slow mailboxes are remembered.
-const MOST_SLOW: usize = 4096;
-
-/// How long it is waited, without a thread, for a lock that another program holds.
-const LOCKED: Duration = Duration::from_secs(1);
-
-/// The pauses between questions about a mailbox that is locked grow from one to the other.
+/// First pause before a question about a locked mailbox is tried again. It doubles with each try.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+/// Maximum of that pause.
 const LAST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Who has mailboxes.
+/// Owner of mailboxes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Owner {
     /// A user of the system.
     User(u32),
-    /// A domain, where all mailboxes belong to one user.
+    /// A domain, if all mailboxes belong to one user.
     Domain(String),
 }
 
@@ -71,342 +70,327 @@ impl Owner {
     }
 }
 
-/// The lanes for these questions, and whose turn it is.
-pub(crate) struct Recipients {
-    pub quick: Arc<Lane>,
-    pub slow: Arc<Lane>,
-    mailboxes: Arc<Turns<PathBuf>>,
-    quick_owners: Arc<Turns<Owner>>,
-    slow_owners: Arc<Turns<Owner>>,
-    known_slow: KnownSlow,
+/// The two queues for these questions, and the permits to read mailboxes.
+pub(crate) struct RecipientQueues {
+    pub quick: Arc<WorkQueue>,
+    pub slow: Arc<WorkQueue>,
+    mailboxes: Arc<Permits<PathBuf>>,
+    quick_owners: Arc<Permits<Owner>>,
+    slow_owners: Arc<Permits<Owner>>,
+    slow_mailboxes: SlowMailboxes,
 }
 
-/// A question under way.
-struct Asked {
+/// A question that is being answered.
+struct RecipientJob {
     connection: Connection,
     question: Question,
-    /// Until then, it is asked again about a mailbox that is locked.
+    /// Time until which it is tried again if the mailbox is locked.
     locked_until: Instant,
-    /// Before it is asked again about such a mailbox.
+    /// Pause before the next try.
     pause: Duration,
-    /// It has the time to count a mailbox.
+    /// True if it may take the time to count a mailbox.
     slow: bool,
 }
 
-/// What a question may look at.
+/// The permits that a question holds.
 #[derive(Default)]
-struct Grant {
-    mailbox: Option<Turn<PathBuf>>,
-    owner: Option<Turn<Owner>>,
+struct HeldPermits {
+    mailbox: Option<Permit<PathBuf>>,
+    owner: Option<Permit<Owner>>,
 }
 
 /// What a question has to wait for.
-enum Wanted {
+enum Missing {
     Mailbox(PathBuf),
     Owner(Owner),
-    /// The other lane, for a mailbox of this owner.
+    /// The queue "counts", for a mailbox of this owner.
     Time(Owner),
 }
 
-/// A look at a mailbox.
-struct Look {
+/// One reading of a mailbox.
+struct Inspection {
     begin: Instant,
     mailbox: PathBuf,
     owner: Owner,
 }
 
-impl Recipients {
+impl RecipientQueues {
+    /// Creates the queues and starts their threads.
+    ///
     /// # Errors
-    /// When the system gives no threads.
+    /// Fails if the system provides no threads.
     pub fn open() -> io::Result<Self> {
-        Ok(Recipients {
-            quick: Lane::open("recipients", QUICK_LANE.0, QUICK_LANE.1)?,
-            slow: Lane::open("counts", SLOW_LANE.0, SLOW_LANE.1)?,
-            mailboxes: Turns::new(|_| 1),
-            quick_owners: Turns::new(|owner| match owner {
+        Ok(RecipientQueues {
+            quick: WorkQueue::open("recipients", QUICK_THREADS, MAX_QUESTIONS)?,
+            slow: WorkQueue::open("counts", SLOW_THREADS, MAX_QUESTIONS)?,
+            mailboxes: Permits::new(|_| 1),
+            quick_owners: Permits::new(|owner| match owner {
                 Owner::User(_) => 1,
-                Owner::Domain(_) => OF_DOMAIN,
+                Owner::Domain(_) => THREADS_PER_DOMAIN,
             }),
-            slow_owners: Turns::new(|_| 1),
-            known_slow: KnownSlow::default(),
+            slow_owners: Permits::new(|_| 1),
+            slow_mailboxes: SlowMailboxes::default(),
         })
     }
 
-    /// Lets the threads finish what is queued, and waits for them.
+    /// Lets the threads answer the questions that wait, and waits for the threads.
     pub fn close(&self) {
-        let lanes = [&self.quick, &self.slow];
-        lanes.iter().for_each(|lane| lane.close());
-        // What one has left to the other meanwhile.
-        while lanes.iter().any(|lane| lane.waiting().0 > 0) {
-            lanes.iter().for_each(|lane| lane.work());
+        let queues = [&self.quick, &self.slow];
+        queues.iter().for_each(|queue| queue.close());
+        // Each queue may have passed questions to the other in the meantime.
+        while queues.iter().any(|queue| queue.waiting().0 > 0) {
+            queues.iter().for_each(|queue| queue.work());
         }
     }
 
-    fn lane(&self, slow: bool) -> &Arc<Lane> {
+    fn queue(&self, slow: bool) -> &Arc<WorkQueue> {
         if slow { &self.slow } else { &self.quick }
     }
 
-    /// Gets a question what it needs to look at a mailbox.
-    fn admit(&self, mailbox: &PathBuf, owner: &Owner, slow: bool, grant: &mut Grant) -> Result<(), Wanted> {
-        if !grant.mailbox.as_ref().is_some_and(|turn| turn.is_at(mailbox)) {
-            grant.mailbox = None;
-            grant.mailbox = self.mailboxes.take(mailbox);
+    /// Takes the permits that a question needs to read a mailbox.
+    fn admit(&self, mailbox: &PathBuf, owner: &Owner, slow: bool, held: &mut HeldPermits) -> Result<(), Missing> {
+        if !held.mailbox.as_ref().is_some_and(|permit| permit.is_for(mailbox)) {
+            held.mailbox = None;
+            held.mailbox = self.mailboxes.take(mailbox);
         }
-        if grant.mailbox.is_none() {
-            return Err(Wanted::Mailbox(mailbox.clone()));
+        if held.mailbox.is_none() {
+            return Err(Missing::Mailbox(mailbox.clone()));
         }
-        if !slow && self.known_slow.holds(mailbox) {
-            return Err(Wanted::Time(owner.clone()));
+        if !slow && self.slow_mailboxes.contains(mailbox) {
+            return Err(Missing::Time(owner.clone()));
         }
-        if !grant.owner.as_ref().is_some_and(|turn| turn.is_at(owner)) {
-            grant.owner = None;
-            grant.owner = self.owners(slow).take(owner);
+        if !held.owner.as_ref().is_some_and(|permit| permit.is_for(owner)) {
+            held.owner = None;
+            held.owner = self.owners(slow).take(owner);
         }
-        if grant.owner.is_some() { Ok(()) } else { Err(Wanted::Owner(owner.clone())) }
+        if held.owner.is_some() { Ok(()) } else { Err(Missing::Owner(owner.clone())) }
     }
 
-    fn owners(&self, slow: bool) -> &Arc<Turns<Owner>> {
+    fn owners(&self, slow: bool) -> &Arc<Permits<Owner>> {
         if slow { &self.slow_owners } else { &self.quick_owners }
     }
 
-    /// Remembers which of the mailboxes that were looked at are slow, and where it is known now that they are not. Returns
-    /// the look that took longest.
-    fn learn(&self, looks: Vec<Look>, is_answered: bool) -> Option<Look> {
+    /// Records which of the mailboxes that were read are slow, and which are known now not to be. Returns the inspection that
+    /// took longest.
+    fn record(&self, inspections: Vec<Inspection>, is_answered: bool) -> Option<Inspection> {
         let mut next = Instant::now();
-        let mut longest: Option<(Duration, Look)> = None;
-        for look in looks.into_iter().rev() {
-            let took = next.saturating_duration_since(look.begin);
-            next = look.begin;
+        let mut longest: Option<(Duration, Inspection)> = None;
+        for inspection in inspections.into_iter().rev() {
+            let took = next.saturating_duration_since(inspection.begin);
+            next = inspection.begin;
             if is_answered || took >= QUICK {
-                self.known_slow.learn(&look.mailbox, took >= QUICK);
+                self.slow_mailboxes.record(&inspection.mailbox, took >= QUICK);
             }
             if longest.as_ref().is_none_or(|(most, _)| took > *most) {
-                longest = Some((took, look));
+                longest = Some((took, inspection));
             }
         }
-        longest.map(|(_, look)| look)
+        longest.map(|(_, inspection)| inspection)
     }
 }
 
-impl Works {
-    /// Answers whether a recipient takes a message.
-    pub fn ask_recipient(self: &Arc<Self>, connection: Connection, question: Question) {
-        let works = Arc::clone(self);
-        self.queue(&self.recipients.quick, "questions about recipients", connection, move |connection| {
-            let (locked_until, pause) = (Instant::now() + LOCKED, FIRST_PAUSE);
-            works.look(Asked { connection, question, locked_until, pause, slow: false }, Grant::default());
+impl Dispatcher {
+    fn recipients(&self) -> &RecipientQueues {
+        &self.shared().queues.recipients
+    }
+
+    /// Answers whether a recipient accepts a message.
+    pub(super) fn answer_recipient(&self, connection: Connection, question: Question) {
+        let dispatcher = self.clone();
+        self.enqueue(&self.recipients().quick, "questions about recipients", connection, move |connection| {
+            let (locked_until, pause) = (Instant::now() + LOCK_WAIT, FIRST_PAUSE);
+            let job = RecipientJob { connection, question, locked_until, pause, slow: false };
+            dispatcher.inspect(job, HeldPermits::default());
         });
     }
 
-    /// Answers a question, or leaves that until it may look at the mailboxes, they are not locked, and it has the time.
-    fn look(self: &Arc<Self>, asked: Asked, mut grant: Grant) {
-        let (deadline, router) = (asked.connection.deadline, Arc::clone(&asked.connection.live.backend.router));
-        let (mut wanted, mut looks) = (None, Vec::new());
+    /// Answers a question, or postpones it until it has the permits, the mailboxes are not locked, and it has the time.
+    fn inspect(&self, job: RecipientJob, mut held: HeldPermits) {
+        let (deadline, router) = (job.connection.deadline, Arc::clone(&job.connection.config.backend.router));
+        let (mut missing, mut inspections) = (None, Vec::new());
         let mut may_look = |account: &Account| {
             let (mailbox, owner) = (room::maildir(account), Owner::of(account, &router));
-            wanted = self.recipients.admit(&mailbox, &owner, asked.slow, &mut grant).err();
-            if wanted.is_none() {
-                looks.push(Look { begin: Instant::now(), mailbox, owner });
+            missing = self.recipients().admit(&mailbox, &owner, job.slow, &mut held).err();
+            if missing.is_none() {
+                inspections.push(Inspection { begin: Instant::now(), mailbox, owner });
             }
-            wanted.is_none()
+            missing.is_none()
         };
-        let counted_until = if asked.slow { deadline } else { Instant::now() + QUICK };
-        let mut looking = Looking { may_look: &mut may_look, locked_until: asked.locked_until, counted_until };
-        let Question { address, size } = &asked.question;
+        let counted_until = if job.slow { deadline } else { Instant::now() + QUICK };
+        let mut looking = Looking { may_look: &mut may_look, locked_until: job.locked_until, counted_until };
+        let Question { address, size } = &job.question;
         let answer = router.recipient_in_turn(address, *size, deadline, &mut looking);
-        let longest = self.recipients.learn(looks, answer.is_ok());
-        match (answer, wanted, longest) {
+        let longest = self.recipients().record(inspections, answer.is_ok());
+        match (answer, missing, longest) {
             (Ok(answer), _, _) => {
-                if let Some(turn) = &grant.mailbox {
-                    turn.share(|other| fitting(&asked.question, &answer, other));
+                if let Some(permit) = &held.mailbox {
+                    permit.share(|other| answer_to_other(&job.question, &answer, other));
                 }
-                drop(grant);
-                self.give(asked.connection, Reply::recipient(answer));
+                drop(held);
+                self.respond(job.connection, Response::recipient(answer));
             }
-            (Err(Later::Busy), Some(Wanted::Mailbox(mailbox)), _) => {
-                drop(grant);
-                self.wait_for_mailbox(asked, &mailbox);
+            (Err(Later::Busy), Some(Missing::Mailbox(mailbox)), _) => {
+                drop(held);
+                self.wait_for_mailbox(job, &mailbox);
             }
-            (Err(Later::Busy), Some(Wanted::Owner(owner)), _) => self.wait_for_owner(asked, grant, &owner),
-            (Err(Later::Busy), Some(Wanted::Time(owner)), _) | (Err(Later::Slow), _, Some(Look { owner, .. })) => {
-                grant.owner = None;
-                self.wait_for_owner(Asked { slow: true, ..asked }, grant, &owner);
+            (Err(Later::Busy), Some(Missing::Owner(owner)), _) => self.wait_for_owner(job, held, &owner),
+            (Err(Later::Busy), Some(Missing::Time(owner)), _)
+            | (Err(Later::Slow), _, Some(Inspection { owner, .. })) => {
+                held.owner = None;
+                self.wait_for_owner(RecipientJob { slow: true, ..job }, held, &owner);
             }
             (Err(Later::Busy | Later::Slow | Later::Locked), _, _) => {
-                drop(grant);
-                self.ask_again(asked);
+                drop(held);
+                self.retry(job);
             }
         }
     }
 
-    fn wait_for_mailbox(self: &Arc<Self>, asked: Asked, mailbox: &PathBuf) {
-        let (question, slow) = (Some(asked.question.clone()), asked.slow);
-        let (works, waiting) = (Arc::clone(self), self.until_its_deadline(asked));
-        let go_on = move |passed| match passed {
-            Passed::Turn(turn) => works.go_on(waiting, slow, Grant { mailbox: Some(turn), owner: None }),
-            Passed::Answer(answer) => works.answer_with(&waiting, answer),
+    fn wait_for_mailbox(&self, job: RecipientJob, mailbox: &PathBuf) {
+        let (question, slow) = (Some(job.question.clone()), job.slow);
+        let (dispatcher, waiting) = (self.clone(), self.until_deadline(job));
+        let resume = move |resumed| match resumed {
+            Resumed::Permit(permit) => {
+                dispatcher.resume(waiting, slow, HeldPermits { mailbox: Some(permit), owner: None });
+            }
+            Resumed::Answer(answer) => dispatcher.answer_waiting(&waiting, answer),
         };
-        if !self.recipients.mailboxes.wait(mailbox, Waiting { question, go_on: Box::new(go_on) }) {
-            self.turn_away("questions about one mailbox");
+        if !self.recipients().mailboxes.wait(mailbox, Waiter { question, resume: Box::new(resume) }) {
+            self.report_full_queue("questions about one mailbox");
         }
     }
 
-    /// Waits for a turn at the mailboxes of an owner, and keeps that at one of them.
-    fn wait_for_owner(self: &Arc<Self>, asked: Asked, grant: Grant, owner: &Owner) {
-        let slow = asked.slow;
-        let (works, waiting) = (Arc::clone(self), self.until_its_deadline(asked));
-        let go_on = move |passed| {
-            if let Passed::Turn(turn) = passed {
-                works.go_on(waiting, slow, Grant { owner: Some(turn), ..grant });
+    /// Waits for a permit for the mailboxes of an owner, and keeps the permit for one of them.
+    fn wait_for_owner(&self, job: RecipientJob, held: HeldPermits, owner: &Owner) {
+        let slow = job.slow;
+        let (dispatcher, waiting) = (self.clone(), self.until_deadline(job));
+        let resume = move |resumed| {
+            if let Resumed::Permit(permit) = resumed {
+                dispatcher.resume(waiting, slow, HeldPermits { owner: Some(permit), ..held });
             }
         };
-        if !self.recipients.owners(slow).wait(owner, Waiting { question: None, go_on: Box::new(go_on) }) {
-            self.turn_away("questions about the mailboxes of one owner");
+        if !self.recipients().owners(slow).wait(owner, Waiter { question: None, resume: Box::new(resume) }) {
+            self.report_full_queue("questions about the mailboxes of one owner");
         }
     }
 
-    /// Keeps a question that waits; at its deadline, it is answered "not now".
-    fn until_its_deadline(self: &Arc<Self>, asked: Asked) -> Arc<Mutex<Option<Asked>>> {
-        let deadline = asked.connection.deadline;
-        let waiting = Arc::new(Mutex::new(Some(asked)));
-        let (works, late) = (Arc::clone(self), Arc::clone(&waiting));
+    /// Keeps a waiting question. At its deadline the answer is "not now".
+    fn until_deadline(&self, job: RecipientJob) -> Arc<Mutex<Option<RecipientJob>>> {
+        let deadline = job.connection.deadline;
+        let waiting = Arc::new(Mutex::new(Some(job)));
+        let (dispatcher, late) = (self.clone(), Arc::clone(&waiting));
         let give_up = move || {
-            // A lane that is closed is early; the question gets its turn yet.
+            // A queue that is closed runs this early; the question still gets its permit then.
             if Instant::now() >= deadline {
-                works.answer_with(&late, Answer::NotNow(NotNow::Late));
+                dispatcher.answer_waiting(&late, Answer::NotNow(NotNow::Late));
             }
         };
-        self.recipients.quick.resume_at(deadline, Box::new(give_up));
+        self.recipients().quick.resume_at(deadline, Box::new(give_up));
         waiting
     }
 
-    /// Goes on with a question that has waited, if it still does.
-    fn go_on(self: &Arc<Self>, waiting: Arc<Mutex<Option<Asked>>>, slow: bool, grant: Grant) {
-        let works = Arc::clone(self);
+    /// Continues with a question that has waited, unless it has been answered.
+    fn resume(&self, waiting: Arc<Mutex<Option<RecipientJob>>>, slow: bool, held: HeldPermits) {
+        let dispatcher = self.clone();
         let job: Job = Box::new(move || {
-            let Some(asked) = waiting.lock().take() else { return };
-            if asked.connection.is_abandoned() {
-                works.count_gone();
+            let Some(job) = waiting.lock().take() else { return };
+            if job.connection.is_abandoned() {
+                dispatcher.count_gone();
             } else {
-                works.look(asked, grant);
+                dispatcher.inspect(job, held);
             }
         });
-        self.recipients.lane(slow).resume(job);
+        self.recipients().queue(slow).resume(job);
     }
 
-    /// Answers a question that has waited, if it still does.
-    fn answer_with(&self, waiting: &Mutex<Option<Asked>>, answer: Answer<()>) {
-        let Some(asked) = waiting.lock().take() else { return };
-        asked.connection.live.backend.router.record_answer(&asked.question.address, &answer);
-        self.give(asked.connection, Reply::recipient(answer));
+    /// Answers a question that has waited, unless it has been answered.
+    fn answer_waiting(&self, waiting: &Mutex<Option<RecipientJob>>, answer: Answer<()>) {
+        let Some(job) = waiting.lock().take() else { return };
+        job.connection.config.backend.router.record_answer(&job.question.address, &answer);
+        self.respond(job.connection, Response::recipient(answer));
     }
 
-    /// Asks again after a pause, which holds no thread. It is another question's turn at the mailbox meanwhile.
-    fn ask_again(self: &Arc<Self>, asked: Asked) {
-        let (works, at) = (Arc::clone(self), Instant::now() + asked.pause);
-        let asked = Asked { pause: (asked.pause * 2).min(LAST_PAUSE), ..asked };
-        let lane = Arc::clone(self.recipients.lane(asked.slow));
-        let job = move || {
-            if asked.connection.is_abandoned() {
-                works.count_gone();
+    /// Tries again after a pause, which occupies no thread. Other questions may read the mailbox in the meantime.
+    fn retry(&self, job: RecipientJob) {
+        let (dispatcher, at) = (self.clone(), Instant::now() + job.pause);
+        let job = RecipientJob { pause: (job.pause * 2).min(LAST_PAUSE), ..job };
+        let queue = Arc::clone(self.recipients().queue(job.slow));
+        let retry = move || {
+            if job.connection.is_abandoned() {
+                dispatcher.count_gone();
             } else {
-                works.look(asked, Grant::default());
+                dispatcher.inspect(job, HeldPermits::default());
             }
         };
-        lane.resume_at(at, Box::new(job));
+        queue.resume_at(at, Box::new(retry));
     }
 
-    /// Gives the answer where mail is to be put, after a look at the figures that the delivery reads. That is done when it
-    /// is this question's turn at the mailbox; where too many wait for theirs, or it would take long, it is not done.
-    pub fn give_destination(self: &Arc<Self>, connection: Connection, answer: Answer<Destination>) {
+    /// Sends the account that receives the mail of an address, after updating the figures that the delivery reads. The update
+    /// needs the permits for the mailbox; it is left out if too many questions wait for them, or if it would take long.
+    pub(super) fn send_destination(&self, connection: Connection, answer: Answer<Destination>) {
         let account = match &answer {
             Answer::Yes(to) if to.account.quota != Limits::NONE => &to.account,
-            _ => return self.give(connection, Reply::mailbox(answer)),
+            _ => return self.respond(connection, Response::destination(answer)),
         };
-        let recipients = &self.recipients;
-        let (mailbox, owner) = (room::maildir(account), Owner::of(account, &connection.live.backend.router));
+        let recipients = self.recipients();
+        let (mailbox, owner) = (room::maildir(account), Owner::of(account, &connection.config.backend.router));
         let (waiting, capacity) = recipients.quick.waiting();
-        let (is_slow, is_busy) = (recipients.known_slow.holds(&mailbox), recipients.mailboxes.are_taken(&mailbox));
-        if waiting >= capacity || is_slow || is_busy || recipients.quick_owners.are_taken(&owner) {
-            return self.give(connection, Reply::mailbox(answer));
+        let (is_slow, is_full) = (recipients.slow_mailboxes.contains(&mailbox), recipients.mailboxes.is_full(&mailbox));
+        if waiting >= capacity || is_slow || is_full || recipients.quick_owners.is_full(&owner) {
+            return self.respond(connection, Response::destination(answer));
         }
-        let (works, at) = (Arc::clone(self), mailbox.clone());
-        let renew = move |turns: [Box<dyn Send>; 2]| {
+        let (dispatcher, path) = (self.clone(), mailbox.clone());
+        let update = move |permits: [Box<dyn Send>; 2]| {
             if let Answer::Yes(to) = &answer
                 && !connection.is_abandoned()
             {
                 let begin = Instant::now();
-                connection.live.backend.router.renew_figures(to);
-                works.recipients.known_slow.learn(&at, begin.elapsed() >= QUICK);
+                connection.config.backend.router.renew_figures(to);
+                dispatcher.recipients().slow_mailboxes.record(&path, begin.elapsed() >= QUICK);
             }
-            drop(turns);
-            works.give(connection, Reply::mailbox(answer));
+            drop(permits);
+            dispatcher.respond(connection, Response::destination(answer));
         };
-        self.with_turns(&mailbox, owner, renew);
+        self.run_with_permits(&mailbox, owner, update);
     }
 
-    /// Runs `work` on the lane for what is quick, with the turns at a mailbox and its owner.
-    fn with_turns(
-        self: &Arc<Self>,
+    /// Runs `work` in the queue "recipients", with the permits for a mailbox and its owner.
+    fn run_with_permits(
+        &self,
         mailbox: &PathBuf,
         owner: Owner,
         work: impl FnOnce([Box<dyn Send>; 2]) + Send + 'static,
     ) {
-        let works = Arc::clone(self);
-        let at_mailbox = move |passed| {
-            let Passed::Turn(mailbox) = passed else { return };
-            let lane = Arc::clone(&works.recipients.quick);
-            let at_owner = move |passed| {
-                let Passed::Turn(owner) = passed else { return };
-                lane.resume(Box::new(move || work([Box::new(mailbox), Box::new(owner)])));
+        let dispatcher = self.clone();
+        let with_mailbox = move |resumed| {
+            let Resumed::Permit(mailbox) = resumed else { return };
+            let queue = Arc::clone(&dispatcher.recipients().quick);
+            let with_owner = move |resumed| {
+                let Resumed::Permit(owner) = resumed else { return };
+                queue.resume(Box::new(move || work([Box::new(mailbox), Box::new(owner)])));
             };
-            let waiting = Waiting { question: None, go_on: Box::new(at_owner) };
-            if !works.recipients.quick_owners.wait(&owner, waiting) {
-                works.turn_away("questions about the mailboxes of one owner");
+            let waiter = Waiter { question: None, resume: Box::new(with_owner) };
+            if !dispatcher.recipients().quick_owners.wait(&owner, waiter) {
+                dispatcher.report_full_queue("questions about the mailboxes of one owner");
             }
         };
-        let waiting = Waiting { question: None, go_on: Box::new(at_mailbox) };
-        if !self.recipients.mailboxes.wait(mailbox, waiting) {
-            self.turn_away("questions about one mailbox");
+        let waiter = Waiter { question: None, resume: Box::new(with_mailbox) };
+        if !self.recipients().mailboxes.wait(mailbox, waiter) {
+            self.report_full_queue("questions about one mailbox");
         }
     }
 }
 
-/// The answer to `other`, as far as `answer` to `question` tells it.
-fn fitting(question: &Question, answer: &Answer<()>, other: &Question) -> Option<Answer<()>> {
-    let fits = other.address == question.address
+/// Returns the answer to `other`, if the answer to `question` implies it.
+fn answer_to_other(question: &Question, answer: &Answer<()>, other: &Question) -> Option<Answer<()>> {
+    let is_implied = other.address == question.address
         && match answer {
             Answer::Yes(()) => other.size <= question.size,
             Answer::No(No::OverQuota(_)) => other.size >= question.size,
             Answer::No(_) => false,
             Answer::NotNow(why) => matches!(why, NotNow::Quota(_)),
         };
-    fits.then(|| answer.clone())
-}
-
-/// The mailboxes that took long to count, each until when that is remembered.
-#[derive(Default)]
-struct KnownSlow(Mutex<HashMap<PathBuf, Instant>>);
-
-impl KnownSlow {
-    fn holds(&self, mailbox: &PathBuf) -> bool {
-        self.0.lock().get(mailbox).is_some_and(|until| Instant::now() < *until)
-    }
-
-    fn learn(&self, mailbox: &PathBuf, slow: bool) {
-        let mut table = self.0.lock();
-        if !slow {
-            table.remove(mailbox);
-            return;
-        }
-        let now = Instant::now();
-        if table.len() >= MOST_SLOW {
-            table.retain(|_, until| now < *until);
-        }
-        if table.len() < MOST_SLOW || table.contains_key(mailbox) {
-            table.insert(mailbox.clone(), now + SLOW_FOR);
-        }
-    }
+    is_implied.then(|| answer.clone())
 }
 
 #[cfg(test)]
@@ -418,27 +402,17 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_fits_where_the_sizes_permit_and_the_address_is_the_same() {
-        let fit = |answer: &Answer<()>, other: &Question| fitting(&question("anna", 100), answer, other).is_some();
+    fn an_answer_implies_others_about_the_same_address_by_size() {
+        let implies =
+            |answer: &Answer<()>, other: &Question| answer_to_other(&question("anna", 100), answer, other).is_some();
         let over = Answer::No(No::OverQuota("full".to_owned()));
         let late = Answer::NotNow(NotNow::Quota("slow".to_owned()));
-        for (size, fits, is_over) in [(99, true, false), (100, true, true), (101, false, true)] {
-            assert_eq!(fit(&Answer::Yes(()), &question("anna", size)), fits, "{size}");
-            assert_eq!(fit(&over, &question("anna", size)), is_over, "{size}");
-            assert!(fit(&late, &question("anna", size)));
+        for (size, is_yes, is_over) in [(99, true, false), (100, true, true), (101, false, true)] {
+            assert_eq!(implies(&Answer::Yes(()), &question("anna", size)), is_yes, "{size}");
+            assert_eq!(implies(&over, &question("anna", size)), is_over, "{size}");
+            assert!(implies(&late, &question("anna", size)));
         }
-        assert!(!fit(&Answer::Yes(()), &question("bruno", 1)) && !fit(&late, &question("bruno", 1)));
-        assert!(!fit(&Answer::No(No::UnknownLogin), &question("anna", 100)));
-    }
-
-    #[test]
-    fn a_slow_mailbox_is_remembered_until_it_is_quick_and_no_more_of_them_than_so_many() {
-        let known = KnownSlow::default();
-        let path = |number: usize| PathBuf::from(number.to_string());
-        (0..=MOST_SLOW).for_each(|number| known.learn(&path(number), true));
-        assert!(known.holds(&path(0)) && known.holds(&path(MOST_SLOW - 1)) && !known.holds(&path(MOST_SLOW)));
-        known.learn(&path(0), false);
-        known.learn(&path(MOST_SLOW), true);
-        assert!(!known.holds(&path(0)) && known.holds(&path(MOST_SLOW)));
+        assert!(!implies(&Answer::Yes(()), &question("bruno", 1)) && !implies(&late, &question("bruno", 1)));
+        assert!(!implies(&Answer::No(No::UnknownLogin), &question("anna", 100)));
     }
 }

@@ -1,16 +1,16 @@
-//! What this server has counted of wrong passwords, for who asks.
+//! The answer to `THROTTLE`: the wrong passwords that this daemon has counted.
 
-use crate::live_config::Live;
+use crate::live_config::LiveConfig;
 use mailauth_core::throttle::{self, Kind, Standing, Subject};
 use mailauth_protocol::throttle::{Cleared, Entry, Page, ThrottleQuestion};
 
-/// Entries of a page, if they fit.
-const PAGE: usize = 64;
+/// Maximum number of entries on a page.
+const MAX_ENTRIES: usize = 64;
 
-/// The answer as JSON on one line; `None` for a name that nothing can be counted of.
-pub(crate) fn answer(question: &ThrottleQuestion, live: &Live) -> Option<String> {
+/// Returns the answer as JSON on one line, or `None` for a name for which nothing can be counted.
+pub(crate) fn answer(question: &ThrottleQuestion, config: &LiveConfig) -> Option<String> {
     let (ThrottleQuestion::List { name, .. } | ThrottleQuestion::Clear(name)) = question;
-    let authenticator = &live.backend.authenticator;
+    let authenticator = &config.backend.authenticator;
     let subject = match name {
         Some(name) => Subject::parse(std::str::from_utf8(name).ok()?, authenticator.default_domain())?,
         None => Subject::Everything,
@@ -18,12 +18,12 @@ pub(crate) fn answer(question: &ThrottleQuestion, live: &Live) -> Option<String>
     match (question, authenticator.throttle()) {
         (ThrottleQuestion::List { .. }, None) => Page::default().line(),
         (ThrottleQuestion::List { from, all, .. }, Some(throttle)) => {
-            let mut most = PAGE;
+            let mut most = MAX_ENTRIES;
             loop {
                 let page = throttle.list(&subject, *all, *from, most);
                 let entries = page.entries.into_iter().map(entry).collect();
                 let line = Page { enabled: true, entries, next: page.next }.line();
-                // One entry always fits.
+                // A single entry always fits.
                 if line.is_some() || most == 1 {
                     return line;
                 }
@@ -38,7 +38,7 @@ pub(crate) fn answer(question: &ThrottleQuestion, live: &Live) -> Option<String>
 }
 
 fn entry(entry: throttle::Entry) -> Entry {
-    let nowhere = match entry.kind {
+    let without_network = match entry.kind {
         Kind::Login => "unknown",
         Kind::Pair | Kind::Site | Kind::Known => "none",
     };
@@ -51,7 +51,7 @@ fn entry(entry: throttle::Entry) -> Entry {
     };
     Entry {
         login: entry.login.map(|login| login.as_ref().to_owned()),
-        network: entry.network.unwrap_or_else(|| nowhere.to_owned()),
+        network: entry.network.unwrap_or_else(|| without_network.to_owned()),
         wrong: entry.wrong,
         state: state.to_owned(),
         seconds: entry.seconds,

@@ -115,7 +115,7 @@ impl AccountStore for Table {
 
     fn enumerate(&self, after: Option<&Cursor>, limit: usize) -> Result<Page, StoreError> {
         // The server's own sample of the table is no list that a test counts or holds.
-        if std::thread::current().name() == Some("learning") {
+        if std::thread::current().name() == Some("learner") {
             return Ok(Page::default());
         }
         self.check()?;
@@ -315,7 +315,7 @@ pub fn free() -> SocketAddr {
 
 pub fn give_out(server: &mut Served, address: &MetricsAddress) {
     let listener = MetricsListener::bind(address, &server.courier).unwrap();
-    server.running.as_mut().unwrap().give_out_metrics(Some(listener)).unwrap();
+    server.running.as_mut().unwrap().serve_metrics(Some(listener)).unwrap();
 }
 
 pub fn on_port(server: &mut Served) -> SocketAddr {

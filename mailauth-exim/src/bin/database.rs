@@ -8,7 +8,7 @@ use mailauth_core::Backend;
 use mailauth_core::config::Config;
 use mailauth_core::log::Log;
 use mailauth_core::process_memory;
-use mailauth_courier::answer_one;
+use mailauth_courier::serve_stdio;
 use std::error::Error;
 use std::ffi::OsString;
 use std::io;
@@ -40,6 +40,6 @@ fn answer(file: Option<PathBuf>, log: &Log) -> Result<(), Box<dyn Error>> {
     let (config, _) = Config::load(file.as_deref())?;
     log.configure(&config.log);
     let backend = Backend::for_command(&config)?;
-    answer_one(backend, &config, &mut io::stdin().lock(), &mut io::stdout().lock())?;
+    serve_stdio(backend, &config, &mut io::stdin().lock(), &mut io::stdout().lock())?;
     Ok(())
 }

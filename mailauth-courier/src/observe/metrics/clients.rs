@@ -1,10 +1,10 @@
 //! The clients of the socket for metrics, all served by one thread.
 //!
-//! It waits for none of them: it reads what has come, writes what is taken, and closes those that take too long. When there
-//! are too many, those make way that have had time to ask for something and did not.
+//! The thread waits for none of them: it reads what has arrived, writes what the kernel accepts, and closes clients that take
+//! too long. When there are too many, clients that have had time to send a request and did not are closed.
 
-use super::http::{ends, refusal, reply};
-use crate::work::queue::guarded;
+use super::http::{is_complete, refusal, reply};
+use crate::process::panic::catch_panic;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, SocketFlags, accept_with, recv, send, shutdown};
@@ -13,37 +13,37 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// From accepting a connection to the end of its request.
+/// Time from accepting a connection to the end of its request.
 const READING: Duration = Duration::from_secs(2);
 
-/// From there until the client has taken the reply.
+/// Time from the end of the request until the kernel has accepted the reply.
 const WRITING: Duration = Duration::from_secs(2);
 
-/// From there until it has closed its side. What it sends is thrown away: left unread, it would make the kernel reset the
-/// connection under the reply.
+/// Time from there until the client has closed its side. What it sends is discarded: unread input would make the kernel reset
+/// the connection before the client has read the reply.
 const ENDING: Duration = Duration::from_millis(500);
 
-/// Bytes of a request. Prometheus sends about 300.
+/// Maximum length of a request in bytes. Prometheus sends about 300.
 const MAX_REQUEST: usize = 4096;
 
-/// Connections that are open at one time; for one more, another makes way.
-const MOST: usize = 256;
+/// Maximum number of open connections. For a further one, another is closed.
+const MAX_CLIENTS: usize = 256;
 
-/// Connections that are accepted before those that are open are looked at again.
-const AT_ONCE: usize = 64;
+/// Maximum number of connections that are accepted before the open ones are served again.
+const MAX_ACCEPTS: usize = 64;
 
-/// How long to wait when the system has no descriptor for a connection.
+/// Pause when the system has no descriptor for a connection.
 const SHORTAGE: Duration = Duration::from_millis(50);
 
-/// What the clients are given.
+/// Returns the text that is sent to clients.
 type Text<'t> = &'t dyn Fn() -> String;
 
-/// The clients, those first that came first.
+/// The clients, in the order in which they connected.
 #[derive(Default)]
 struct Clients {
     open: Vec<Client>,
-    /// Until when no more are accepted.
-    rest_until: Option<Instant>,
+    /// Time until which no more clients are accepted.
+    pause_until: Option<Instant>,
 }
 
 struct Client {
@@ -52,25 +52,25 @@ struct Client {
     deadline: Instant,
 }
 
-/// How far a client has come.
+/// State of a client.
 enum State {
-    /// These bytes of its request are there.
+    /// Its request is being read; these bytes have arrived.
     Reading(Vec<u8>),
-    /// So many bytes of its reply are sent.
+    /// Its reply is being sent; this number of bytes has been.
     Writing(Vec<u8>, usize),
-    /// It has its reply.
+    /// Its reply has been sent.
     Ending,
 }
 
-/// Gives `text` to all that ask on `listener`, which does not block, until it is `over` and those that asked are served. A
-/// change of `over` is seen when the listener is shut after it.
-pub(super) fn serve(listener: &OwnedFd, over: &AtomicBool, text: Text<'_>) {
+/// Sends `text` to all clients that ask on `listener`, which does not block, until `stopped` is true and the clients that have
+/// begun a request are served. After setting `stopped`, the listener has to be shut to wake this thread.
+pub(super) fn serve(listener: &OwnedFd, stopped: &AtomicBool, text: Text<'_>) {
     let mut clients = Clients::default();
-    let mut is_over = false;
-    while !is_over || !clients.open.is_empty() {
+    let mut is_stopping = false;
+    while !is_stopping || !clients.open.is_empty() {
         let now = Instant::now();
-        clients.rest_until = clients.rest_until.filter(|until| *until > now);
-        let watched = (!is_over && clients.rest_until.is_none()).then_some(listener);
+        clients.pause_until = clients.pause_until.filter(|until| *until > now);
+        let watched = (!is_stopping && clients.pause_until.is_none()).then_some(listener);
         let ready = match clients.wait(watched, now) {
             Ok(ready) => ready,
             Err(error) => {
@@ -79,12 +79,12 @@ pub(super) fn serve(listener: &OwnedFd, over: &AtomicBool, text: Text<'_>) {
                 continue;
             }
         };
-        clients.go_on(&ready, text);
+        clients.serve_ready(&ready, text);
         if ready.last() == Some(&true) && watched.is_some() {
             clients.accept(listener, text);
         }
-        if !is_over && over.load(Ordering::SeqCst) {
-            is_over = true;
+        if !is_stopping && stopped.load(Ordering::SeqCst) {
+            is_stopping = true;
             clients.open.retain(Client::has_begun);
         }
         clients.expire(Instant::now());
@@ -92,8 +92,7 @@ pub(super) fn serve(listener: &OwnedFd, over: &AtomicBool, text: Text<'_>) {
 }
 
 impl Clients {
-    /// Waits until something can be done, and says of each client whether that is one to do it for; of the listener
-    /// last.
+    /// Waits until a client or the listener is ready. Returns for each client, and last for the listener, whether it is.
     fn wait(&self, listener: Option<&OwnedFd>, now: Instant) -> io::Result<Vec<bool>> {
         let of_client = |client: &Client| match client.state {
             State::Writing(..) => PollFlags::OUT,
@@ -102,7 +101,7 @@ impl Clients {
         let mut sources: Vec<PollFd<'_>> =
             self.open.iter().map(|client| PollFd::new(&client.socket, of_client(client))).collect();
         sources.extend(listener.map(|listener| PollFd::new(listener, PollFlags::IN)));
-        let until = self.open.iter().map(|client| client.deadline).chain(self.rest_until).min();
+        let until = self.open.iter().map(|client| client.deadline).chain(self.pause_until).min();
         let timeout = until.map(|until| timespec(until.saturating_duration_since(now)));
         match poll(&mut sources, timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
@@ -111,35 +110,35 @@ impl Clients {
         Ok(sources.iter().map(|source| !source.revents().is_empty()).collect())
     }
 
-    /// Goes on with those that are ready.
-    fn go_on(&mut self, ready: &[bool], text: Text<'_>) {
+    /// Continues with the clients that are ready.
+    fn serve_ready(&mut self, ready: &[bool], text: Text<'_>) {
         let mut ready = ready.iter();
-        self.open.retain_mut(|client| ready.next() != Some(&true) || client.goes_on(text));
+        self.open.retain_mut(|client| ready.next() != Some(&true) || client.proceed(text));
     }
 
-    /// Accepts those that wait.
+    /// Accepts the clients that wait.
     fn accept(&mut self, listener: &OwnedFd, text: Text<'_>) {
-        for _ in 0..AT_ONCE {
+        for _ in 0..MAX_ACCEPTS {
             match accept_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
-                Ok(socket) => self.take_in(Client::new(socket), text),
-                // There are no more, or it was shut.
+                Ok(socket) => self.add(Client::new(socket), text),
+                // No more clients wait, or the listener was shut.
                 Err(Errno::AGAIN | Errno::INVAL) => return,
                 Err(Errno::INTR | Errno::CONNABORTED) => {}
                 Err(error) => {
                     tracing::debug!(%error, "cannot accept a connection for metrics");
-                    self.rest_until = Some(Instant::now() + SHORTAGE);
+                    self.pause_until = Some(Instant::now() + SHORTAGE);
                     return;
                 }
             }
         }
     }
 
-    /// Serves a client at once if its request is there already, which no number of others can delay.
-    fn take_in(&mut self, mut client: Client, text: Text<'_>) {
-        if !client.goes_on(text) {
+    /// Adds a client. If its request has arrived already, it is served at once, which no number of other clients can delay.
+    fn add(&mut self, mut client: Client, text: Text<'_>) {
+        if !client.proceed(text) {
             return;
         }
-        if self.open.len() >= MOST {
+        if self.open.len() >= MAX_CLIENTS {
             let is_one = |wanted: fn(&State) -> bool| self.open.iter().position(|client| wanted(&client.state));
             let served = is_one(|state| matches!(state, State::Ending));
             let silent = || is_one(|state| matches!(state, State::Reading(_)));
@@ -148,9 +147,9 @@ impl Clients {
         self.open.push(client);
     }
 
-    /// Tells those whose request did not come in time, and closes all others that took too long.
+    /// Sends an error to the clients whose request did not arrive in time, and closes all others that took too long.
     fn expire(&mut self, now: Instant) {
-        self.open.retain_mut(|client| client.deadline > now || client.is_told_that_it_is_late());
+        self.open.retain_mut(|client| client.deadline > now || client.report_timeout());
     }
 }
 
@@ -159,7 +158,7 @@ impl Client {
         Client { socket, state: State::Reading(Vec::new()), deadline: Instant::now() + READING }
     }
 
-    /// Returns true if a part of its request has come, and its reply is not sent.
+    /// Returns true if a part of the request has arrived and the reply has not been sent.
     fn has_begun(&self) -> bool {
         match &self.state {
             State::Reading(head) => !head.is_empty(),
@@ -168,22 +167,23 @@ impl Client {
         }
     }
 
-    /// Does what can be done without waiting. Returns false if the client is done with, or has gone.
-    fn goes_on(&mut self, text: Text<'_>) -> bool {
-        guarded(|| {
-            (!matches!(self.state, State::Reading(_)) || self.reads(text))
-                && (!matches!(self.state, State::Writing(..)) || self.writes())
-                && (!matches!(self.state, State::Ending) || self.ends())
+    /// Does everything that is possible without waiting. Returns false if the client is finished or gone.
+    fn proceed(&mut self, text: Text<'_>) -> bool {
+        catch_panic(|| {
+            (!matches!(self.state, State::Reading(_)) || self.read(text))
+                && (!matches!(self.state, State::Writing(..)) || self.write())
+                && (!matches!(self.state, State::Ending) || self.drain())
         })
         .unwrap_or(false)
     }
 
-    fn is_told_that_it_is_late(&mut self) -> bool {
+    /// Sends an error to a client whose request did not arrive in time. Returns false for any other client.
+    fn report_timeout(&mut self) -> bool {
         if !matches!(self.state, State::Reading(_)) {
             return false;
         }
         self.answer(refusal("408 Request Timeout", ""));
-        self.writes()
+        self.write()
     }
 
     fn answer(&mut self, reply: String) {
@@ -191,15 +191,15 @@ impl Client {
         self.deadline = Instant::now() + WRITING;
     }
 
-    /// Reads once. Returns false if the client has gone.
-    fn reads(&mut self, text: Text<'_>) -> bool {
+    /// Reads once. Returns false if the client is gone.
+    fn read(&mut self, text: Text<'_>) -> bool {
         let State::Reading(head) = &mut self.state else { return true };
         let mut buffer = [0; MAX_REQUEST];
         let room = MAX_REQUEST - head.len().min(MAX_REQUEST);
         match recv(&self.socket, buffer.get_mut(..room).unwrap_or_default(), RecvFlags::empty()) {
             Ok((count, _)) if count > 0 => {
                 head.extend_from_slice(buffer.get(..count).unwrap_or_default());
-                if ends(head) {
+                if is_complete(head) {
                     let reply = reply(head, text);
                     self.answer(reply);
                 } else if head.len() >= MAX_REQUEST {
@@ -212,8 +212,8 @@ impl Client {
         true
     }
 
-    /// Sends what the kernel takes. Returns false if the client has gone.
-    fn writes(&mut self) -> bool {
+    /// Sends as much as the kernel accepts. Returns false if the client is gone.
+    fn write(&mut self) -> bool {
         let State::Writing(reply, sent) = &mut self.state else { return true };
         while let Some(rest) = reply.get(*sent..).filter(|rest| !rest.is_empty()) {
             match send(&self.socket, rest, SendFlags::NOSIGNAL) {
@@ -228,8 +228,8 @@ impl Client {
         shutdown(&self.socket, Shutdown::Write).is_ok()
     }
 
-    /// Throws away what has come. Returns false at its end.
-    fn ends(&mut self) -> bool {
+    /// Discards the input that has arrived. Returns false at its end.
+    fn drain(&mut self) -> bool {
         let mut bin = [0; MAX_REQUEST];
         match recv(&self.socket, &mut bin, RecvFlags::empty()) {
             Ok((count, _)) => count > 0,
@@ -239,7 +239,7 @@ impl Client {
 }
 
 fn timespec(duration: Duration) -> Timespec {
-    // Rounded up, so that what was waited for has come.
+    // Rounded up, so that the time has come after the wait.
     let duration = duration + Duration::from_micros(1);
     Timespec {
         tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
@@ -259,7 +259,7 @@ mod tests {
         "a 1\n".to_owned()
     }
 
-    /// The two ends of a connection. What a client here reads has to be there already.
+    /// Returns the two ends of a connection. A client in these tests can only read what has been sent already.
     fn pair() -> (UnixStream, Client) {
         let (client, server) = UnixStream::pair().unwrap();
         client.set_nonblocking(true).unwrap();
@@ -274,12 +274,12 @@ mod tests {
     }
 
     #[test]
-    fn a_request_has_a_bound_and_a_deadline() {
+    fn a_request_has_a_maximum_length_and_a_deadline() {
         let (mut client, server) = pair();
         let (mut late, silent) = pair();
-        let mut clients = Clients { open: vec![server, silent], rest_until: None };
+        let mut clients = Clients { open: vec![server, silent], pause_until: None };
         client.write_all(&[b'x'; 5000]).unwrap();
-        clients.go_on(&[true, true], &text);
+        clients.serve_ready(&[true, true], &text);
         assert!(read(&mut client).starts_with("HTTP/1.1 431 "));
         clients.expire(Instant::now());
         assert_eq!(clients.open.len(), 2, "there is time left");
@@ -293,35 +293,35 @@ mod tests {
     }
 
     #[test]
-    fn a_request_may_come_in_pieces_and_what_comes_after_it_does_not_cost_the_reply() {
+    fn a_request_may_arrive_in_pieces_and_be_followed_by_more() {
         let (mut client, mut server) = pair();
         for byte in GET {
-            assert!(server.goes_on(&text));
+            assert!(server.proceed(&text));
             client.write_all(&[*byte]).unwrap();
         }
         client.write_all(b"and more").unwrap();
-        assert!(server.goes_on(&text), "its end is waited for");
+        assert!(server.proceed(&text), "its end is waited for");
         client.write_all(b"and more").unwrap();
-        assert!(server.goes_on(&text));
+        assert!(server.proceed(&text));
         assert!(read(&mut client).ends_with("\r\n\r\na 1\n"));
         drop(client);
-        assert!(!server.goes_on(&text));
+        assert!(!server.proceed(&text));
     }
 
     #[test]
-    fn a_client_that_reads_slowly_gets_all_and_one_that_does_not_is_given_up() {
+    fn a_slow_reader_gets_everything_and_one_that_never_reads_is_closed() {
         let much = || "x".repeat(4 << 20);
         let ((mut slow, server), (mut never, other)) = (pair(), pair());
-        let mut clients = Clients { open: vec![server, other], rest_until: None };
+        let mut clients = Clients { open: vec![server, other], pause_until: None };
         slow.write_all(GET).unwrap();
         never.write_all(GET).unwrap();
-        clients.go_on(&[true, true], &much);
+        clients.serve_ready(&[true, true], &much);
         let (mut length, mut buffer) = (0, vec![0; 1 << 16]);
         loop {
             match slow.read(&mut buffer) {
                 Ok(0) => break,
                 Ok(count) => length += count,
-                Err(_) => clients.go_on(&[true, false], &much),
+                Err(_) => clients.serve_ready(&[true, false], &much),
             }
         }
         assert!(length > 4 << 20);
@@ -330,22 +330,22 @@ mod tests {
     }
 
     #[test]
-    fn of_too_many_the_oldest_that_asked_for_nothing_makes_way() {
+    fn with_too_many_clients_the_oldest_silent_one_is_closed() {
         let mut clients = Clients::default();
         let mut peers = Vec::new();
-        for _ in 0..MOST {
+        for _ in 0..MAX_CLIENTS {
             let (peer, client) = pair();
             peers.push(peer);
-            clients.take_in(client, &text);
+            clients.add(client, &text);
         }
         peers[0].write_all(GET).unwrap();
-        let all = vec![true; MOST];
-        clients.go_on(&all, &|| "x".repeat(4 << 20));
+        let all = vec![true; MAX_CLIENTS];
+        clients.serve_ready(&all, &|| "x".repeat(4 << 20));
         let (mut asking, client) = pair();
         asking.write_all(GET).unwrap();
-        clients.take_in(client, &text);
+        clients.add(client, &text);
         assert!(read(&mut asking).ends_with("a 1\n"), "it is served at once");
-        assert_eq!(clients.open.len(), MOST);
+        assert_eq!(clients.open.len(), MAX_CLIENTS);
         assert_eq!(peers[1].read(&mut [0]).unwrap(), 0, "closed");
         assert!(peers[2].read(&mut [0]).is_err(), "waits");
         assert!(peers[0].read(&mut [0]).is_ok_and(|count| count == 1), "is being served");

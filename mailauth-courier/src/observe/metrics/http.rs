@@ -1,7 +1,7 @@
 //! As much of HTTP/1 as `GET /metrics` needs.
 
-/// Has the empty line come? A line may end without a CR (RFC 9112, section 2.2).
-pub fn ends(head: &[u8]) -> bool {
+/// Returns true if the empty line that ends a request has arrived. A line may end without a CR (RFC 9112, section 2.2).
+pub fn is_complete(head: &[u8]) -> bool {
     let mut line_is_empty = false;
     for byte in head {
         match byte {
@@ -14,7 +14,7 @@ pub fn ends(head: &[u8]) -> bool {
     false
 }
 
-/// The reply to a request.
+/// Returns the reply to a request. `text` returns the metrics.
 pub fn reply(head: &[u8], text: impl Fn() -> String) -> String {
     let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let line = std::str::from_utf8(line).unwrap_or_default().trim_end_matches('\r');
@@ -37,7 +37,7 @@ pub fn reply(head: &[u8], text: impl Fn() -> String) -> String {
     format!("{}{body}", head_of("200 OK", kind, "", body.len()))
 }
 
-/// A reply that says why there is no other.
+/// Returns a reply with the status of an error.
 pub fn refusal(status: &str, more: &str) -> String {
     let body = format!("{status}\n");
     format!("{}{body}", head_of(status, "text/plain; charset=utf-8", more, body.len()))
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn metrics_are_got_and_nothing_else_is() {
+    fn only_metrics_can_be_fetched() {
         assert_eq!(status("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"), "200");
         assert_eq!(status("GET /metrics?name=x HTTP/1.0\n\n"), "200");
         assert_eq!(status("GET / HTTP/1.1\r\n\r\n"), "404");
@@ -74,10 +74,10 @@ mod tests {
     #[test]
     fn a_request_ends_with_its_empty_line() {
         for whole in ["GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\n\n", "a\r\nb\r\n\r\nrest"] {
-            assert!(ends(whole.as_bytes()), "{whole:?}");
+            assert!(is_complete(whole.as_bytes()), "{whole:?}");
         }
         for part in ["", "GET / HTTP/1.1\r\n", "a\r\nb\r\n", "\r\r"] {
-            assert!(!ends(part.as_bytes()), "{part:?}");
+            assert!(!is_complete(part.as_bytes()), "{part:?}");
         }
     }
 }

@@ -1,0 +1,151 @@
+//! From an answer to the bytes of the reply. "Not now" is no bytes at all, except to a question of a mail server.
+
+use crate::accept::access::PeerRights;
+use crate::live_config::LiveConfig;
+use mailauth_core::account::Account;
+use mailauth_core::authenticate::{Answer, No};
+use mailauth_core::password::Stored;
+use mailauth_core::routing::{Destination, Router};
+use mailauth_core::{Login, Secret, Service};
+use mailauth_protocol::Question;
+use mailauth_protocol::reply::{
+    self, FAIL, NO_MAIL, Passwords, Unsendable, account_text, alias_text, domain_text, line,
+};
+use std::time::Instant;
+use zeroize::Zeroizing;
+
+/// What is sent to the client.
+pub(crate) enum Response {
+    /// A reply.
+    Bytes(Zeroizing<Vec<u8>>),
+    /// No bytes, which means "not now".
+    NoAnswer,
+    /// No bytes, because the account with this login cannot be put into a reply.
+    Unsendable(Login, Unsendable),
+}
+
+/// Properties of a request that change its response.
+#[derive(Default)]
+pub(crate) struct ResponseOptions {
+    /// Password of the request, if it is to be repeated in the record.
+    pub sent: Option<Secret>,
+    /// True to omit `MAILDIR`. Courier's own mail server reads it as delivery instructions, as in dot-courier(5), that take
+    /// precedence over its own: `Maildir`, without `./`, would be an address to forward the mail to. There are no such
+    /// instructions here.
+    pub without_maildir: bool,
+    /// True for a look-up, after which some clients verify a password themselves.
+    pub looked_up: bool,
+    /// True for a login that opens the mailbox. The mailbox is created before the answer, if it is missing and `[mailbox]
+    /// create` says so.
+    pub opens_mailbox: bool,
+    /// True for a login. Its refusal is sent at a time that does not reveal the reason.
+    pub is_login: bool,
+}
+
+impl ResponseOptions {
+    /// Returns the options of a look-up for `service`.
+    pub fn for_service(service: &[u8]) -> Self {
+        ResponseOptions { without_maildir: service == b"courier", ..ResponseOptions::default() }
+    }
+
+    /// Returns the options of a login to `service`.
+    pub fn for_login(service: &[u8]) -> Self {
+        let opens = [Service::Imap, Service::Pop3, Service::Webmail, Service::Sieve];
+        let opens_mailbox = opens.contains(&Service::from_name(service));
+        ResponseOptions { opens_mailbox, is_login: true, ..ResponseOptions::for_service(service) }
+    }
+}
+
+impl Response {
+    /// Returns `FAIL`.
+    pub fn fail() -> Self {
+        Response::Bytes(Zeroizing::new(FAIL.to_vec()))
+    }
+
+    /// Returns the response to a login or a look-up.
+    pub fn account(
+        answer: Answer<Box<Account>>,
+        options: &ResponseOptions,
+        config: &LiveConfig,
+        rights: PeerRights,
+    ) -> Self {
+        let mut account = match answer {
+            Answer::Yes(account) => account,
+            Answer::No(_) => return Response::fail(),
+            Answer::NotNow(_) => return Response::NoAnswer,
+        };
+        if options.without_maildir {
+            account.maildir = None;
+        }
+        let stored = account.password.0.expose();
+        let send_clear = config.send_clear || options.looked_up && rights.clear;
+        let readable = if config.send_hash || send_clear { Stored::parse(stored, &config.rules).ok() } else { None };
+        let clear = readable.as_ref().and_then(Stored::clear);
+        let passwords = Passwords {
+            // A stored value that cannot be read could be a clear password.
+            hash: (config.send_hash && readable.is_some() && clear.is_none()).then_some(stored),
+            // A password with a control character cannot be sent and is left out.
+            clear: options
+                .sent
+                .as_ref()
+                .map(Secret::expose)
+                .or(clear.filter(|_| send_clear))
+                .filter(|clear| !clear.iter().any(u8::is_ascii_control)),
+        };
+        match reply::account(&account, passwords) {
+            Ok(bytes) => Response::Bytes(bytes),
+            Err(why) => Response::Unsendable(account.login, why),
+        }
+    }
+
+    /// Returns the response to a question of a mail server. This asks the database, and the file system if the question is
+    /// about a recipient or a mailbox.
+    pub fn route(router: &Router, question: &Question, deadline: Instant) -> Self {
+        let text = match question {
+            Question::Domain(name) => answer_line(router.domain(name), |mail| Ok(domain_text(mail).to_owned())),
+            Question::Account(address) => {
+                let answer = router.account(address);
+                if let Answer::Yes(to) = &answer {
+                    router.renew_figures(to);
+                }
+                return Response::destination(answer);
+            }
+            Question::Alias(address) => answer_line(router.alias(address), |targets| alias_text(&targets)),
+            Question::Sender { login, address } => answer_line(router.sender(login, address), |()| Ok(String::new())),
+            Question::Recipient { address, size } => {
+                return Response::recipient(router.recipient(address, *size, deadline));
+            }
+        };
+        Response::text(text)
+    }
+
+    /// Returns the response to the question for the account that receives the mail of an address.
+    pub fn destination(answer: Answer<Destination>) -> Self {
+        Response::text(answer_line(answer, |to| account_text(&to)))
+    }
+
+    /// Returns the response to the question whether a recipient accepts a message.
+    pub fn recipient(answer: Answer<()>) -> Self {
+        if matches!(answer, Answer::No(No::NoMail)) {
+            return Response::Bytes(Zeroizing::new(NO_MAIL.to_vec()));
+        }
+        Response::text(answer_line(answer, |()| Ok(String::new())))
+    }
+
+    fn text(text: String) -> Self {
+        Response::Bytes(Zeroizing::new(text.into_bytes()))
+    }
+}
+
+/// Returns the line for an answer. "Not now" has a reason here, which mail servers log.
+fn answer_line<T>(answer: Answer<T>, text: impl FnOnce(T) -> Result<String, Unsendable>) -> String {
+    match answer {
+        Answer::Yes(value) => match text(value) {
+            Ok(text) => line("OK", &text),
+            Err(why) => line("LATER", &format!("the answer cannot be sent: {why}")),
+        },
+        Answer::No(No::OverQuota(why)) => line("OVER", &why),
+        Answer::No(_) => line("FAIL", ""),
+        Answer::NotNow(why) => line("LATER", &why.to_string()),
+    }
+}
