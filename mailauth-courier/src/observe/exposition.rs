@@ -1,28 +1,28 @@
-//! A status as Prometheus reads it: its text format, version 0.0.4.
+//! The status in the text format of Prometheus, version 0.0.4.
 
 use mailauth_core::authenticate::{No, NotNow};
 use mailauth_protocol::status::{AnswersByReason, Host, Snapshot, Status, Throttle};
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
 
-/// What a number is.
+/// Type of a metric.
 #[derive(Clone, Copy)]
 enum Kind {
     Counter,
     Gauge,
 }
 
-/// The text as it grows.
+/// Text of all metrics.
 struct Page(String);
 
-/// The lines of one metric.
+/// Lines of one metric.
 struct Family<'p> {
     page: &'p mut Page,
     name: &'static str,
 }
 
 impl Page {
-    /// Begins a metric. Its help is a line without a backslash.
+    /// Begins a metric. `help` is a line without a backslash.
     fn family(&mut self, name: &'static str, kind: Kind, help: &str) -> Family<'_> {
         let kind = match kind {
             Kind::Counter => "counter",
@@ -33,7 +33,7 @@ impl Page {
         Family { page: self, name }
     }
 
-    /// A metric of one number.
+    /// Adds a metric of one number.
     fn one(&mut self, name: &'static str, kind: Kind, help: &str, value: impl Display) {
         self.family(name, kind, help).line(&[], value);
     }
@@ -54,18 +54,18 @@ fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
-/// `status` in that format.
+/// Returns the metrics of `status`.
 pub(crate) fn exposition(status: &Status) -> String {
     let mut page = Page(String::with_capacity(8192));
     program(&mut page, status);
     answers(&mut page, status);
     cache(&mut page, status);
     if let Some(throttle) = &status.throttle {
-        guesses(&mut page, throttle);
+        self::throttle(&mut page, throttle);
     }
     databases(&mut page, &status.hosts);
     if let Some(snapshot) = &status.snapshot {
-        of_snapshot(&mut page, snapshot);
+        add_snapshot(&mut page, snapshot);
     }
     page.0
 }
@@ -73,17 +73,17 @@ pub(crate) fn exposition(status: &Status) -> String {
 fn program(page: &mut Page, status: &Status) {
     page.family("mailauth_build_info", Kind::Gauge, "The version of mailauth-courier.")
         .line(&[("version", &status.version)], 1);
-    page.one("mailauth_uptime_seconds", Kind::Gauge, "Time since the start.", status.uptime_seconds);
-    page.one("mailauth_connections_open", Kind::Gauge, "Clients that are connected.", status.connections.open);
-    page.one("mailauth_connections_max", Kind::Gauge, "One more client is turned away.", status.connections.max);
-    let help = "One more client of a user is turned away, unless that is root or the daemon's own.";
+    page.one("mailauth_uptime_seconds", Kind::Gauge, "Time since the start of the daemon.", status.uptime_seconds);
+    page.one("mailauth_connections_open", Kind::Gauge, "Number of open connections.", status.connections.open);
+    page.one("mailauth_connections_max", Kind::Gauge, "Maximum number of open connections.", status.connections.max);
+    let help = "Maximum number of open connections of one user other than root and the daemon's own.";
     page.one("mailauth_connections_max_per_user", Kind::Gauge, help, status.connections.max_per_user);
-    let mut waiting = page.family("mailauth_queue_waiting", Kind::Gauge, "Jobs that no thread has begun.");
+    let mut waiting = page.family("mailauth_queue_waiting", Kind::Gauge, "Number of jobs that no thread has begun.");
     status.queues.iter().for_each(|queue| waiting.line(&[("queue", &queue.name)], queue.waiting));
-    let mut most = page.family("mailauth_queue_max", Kind::Gauge, "One more job is turned away.");
+    let mut most = page.family("mailauth_queue_max", Kind::Gauge, "Maximum number of waiting jobs.");
     status.queues.iter().for_each(|queue| most.line(&[("queue", &queue.name)], queue.max));
     let away = &status.turned_away;
-    let help = "Clients that got no answer, by reason.";
+    let help = "Clients that were turned away without an answer, by reason.";
     let mut family = page.family("mailauth_turned_away_total", Kind::Counter, help);
     for (reason, number) in [
         ("crowded", away.crowded),
@@ -96,9 +96,9 @@ fn program(page: &mut Page, status: &Status) {
     }
 }
 
-/// Reasons that never came up are 0, so that the first time is seen as a rise.
+/// Adds the answers. Reasons that have not occurred are 0, so that the first occurrence is visible as an increase.
 fn answers(page: &mut Page, status: &Status) {
-    let help = "Answers, by what they are about, kind and reason.";
+    let help = "Answers by subject, kind and reason.";
     let mut family = page.family("mailauth_answers_total", Kind::Counter, help);
     for (about, AnswersByReason { yes, no, not_now }) in [
         ("login", &status.logins),
@@ -122,20 +122,28 @@ fn cache(page: &mut Page, status: &Status) {
     for (name, help, number) in [
         ("mailauth_cache_hits_total", "Look-ups that were answered from memory.", cache.hits),
         ("mailauth_cache_misses_total", "Look-ups that were not answered from memory.", cache.misses),
-        ("mailauth_cache_rereads_total", "Rows that were read anew before a refusal.", cache.rereads),
-        ("mailauth_cache_coalesced_total", "Look-ups that waited for the query of another.", cache.coalesced),
-        ("mailauth_verified_hits_total", "Passwords that were not hashed, for they had fitted lately.", cache.verified),
+        ("mailauth_cache_rereads_total", "Rows that were read again before a refusal.", cache.rereads),
+        (
+            "mailauth_cache_coalesced_total",
+            "Look-ups that used the result of a query that was already running.",
+            cache.coalesced,
+        ),
+        (
+            "mailauth_verified_hits_total",
+            "Passwords that were not hashed because they had been verified recently.",
+            cache.verified,
+        ),
     ] {
         page.one(name, Kind::Counter, help, number);
     }
 }
 
-fn guesses(page: &mut Page, throttle: &Throttle) {
-    let help = "Logins and networks of which wrong passwords are counted.";
+fn throttle(page: &mut Page, throttle: &Throttle) {
+    let help = "Logins and networks for which wrong passwords are counted.";
     page.one("mailauth_throttle_counted", Kind::Gauge, help, throttle.counted);
-    page.one("mailauth_throttle_known", Kind::Gauge, "Logins that know a network.", throttle.known);
-    page.one("mailauth_throttle_max", Kind::Gauge, "One more of either takes the place of another.", throttle.max);
-    let help = "What was done against guesses at passwords.";
+    page.one("mailauth_throttle_known", Kind::Gauge, "Known networks of logins.", throttle.known);
+    page.one("mailauth_throttle_max", Kind::Gauge, "Maximum number of either.", throttle.max);
+    let help = "Measures against password guessing.";
     let mut family = page.family("mailauth_throttle_total", Kind::Counter, help);
     for (done, number) in [("delayed", throttle.delayed), ("refused", throttle.refused), ("put-off", throttle.put_off)]
     {
@@ -147,16 +155,17 @@ fn databases(page: &mut Page, hosts: &[Host]) {
     if hosts.is_empty() {
         return;
     }
-    let mut family = page.family("mailauth_database_up", Kind::Gauge, "1 unless a database is known to be away.");
+    let mut family =
+        page.family("mailauth_database_up", Kind::Gauge, "0 if the last probe of the database host failed, else 1.");
     hosts.iter().for_each(|host| family.line(&[("place", &host.place)], u8::from(host.live)));
-    let help = "1 while a database takes no further connection.";
+    let help = "1 while the database host accepts no further connection.";
     let mut family = page.family("mailauth_database_full", Kind::Gauge, help);
     hosts.iter().for_each(|host| family.line(&[("place", &host.place)], u8::from(host.full)));
-    let mut family = page.family("mailauth_database_role", Kind::Gauge, "What a database can be used for, as a label.");
+    let mut family = page.family("mailauth_database_role", Kind::Gauge, "Role of the database host, as a label.");
     hosts.iter().for_each(|host| family.line(&[("place", &host.place), ("role", &host.role)], 1));
-    let help = "How long the last answer of a database took.";
+    let help = "Duration of the last answer of the database host.";
     seconds(page, "mailauth_database_latency_seconds", help, hosts, |host| host.latency_seconds);
-    let help = "How long ago a database last failed.";
+    let help = "Time since the last failure of the database host.";
     seconds(page, "mailauth_database_last_error_age_seconds", help, hosts, |host| host.last_error_seconds);
 }
 
@@ -168,7 +177,7 @@ fn seconds(page: &mut Page, name: &'static str, help: &str, hosts: &[Host], of: 
     }
 }
 
-fn of_snapshot(page: &mut Page, snapshot: &Snapshot) {
+fn add_snapshot(page: &mut Page, snapshot: &Snapshot) {
     let in_use = u8::from(snapshot.in_use);
     page.one("mailauth_snapshot_accounts", Kind::Gauge, "Accounts in the copy for outages.", snapshot.accounts);
     page.one("mailauth_snapshot_bytes", Kind::Gauge, "Size of the copy for outages.", snapshot.bytes);
@@ -182,11 +191,11 @@ mod tests {
     use mailauth_protocol::status::{Connections, Queue};
     use std::collections::BTreeSet;
 
-    /// A sample: its metric, its labels, its number.
+    /// A sample: name of the metric, labels, and number.
     type Sample = (String, Vec<(String, String)>, f64);
 
-    /// Reads the format strictly: each metric has one HELP and one TYPE before all of its samples, which stand together
-    /// and are not repeated; names, labels, escapes and numbers are as the format has them; a line end ends the text.
+    /// Reads the format strictly: each metric has one HELP and one TYPE before all of its samples, which are adjacent and not
+    /// repeated; names, labels, escapes and numbers follow the format; the text ends with a line end.
     fn read(text: &str) -> Result<Vec<Sample>, String> {
         let mut samples: Vec<Sample> = Vec::new();
         let (mut current, mut seen) = (None, BTreeSet::new());
@@ -250,7 +259,7 @@ mod tests {
         is_name(name).then(|| (name.to_owned(), labels, number))
     }
 
-    /// A value in quotes whose first is gone, and what follows the last.
+    /// Returns the value of a label, of which the opening quote has been removed, and the text after the closing quote.
     fn value(text: &str) -> Option<(String, &str)> {
         let mut value = String::new();
         let mut chars = text.char_indices();
@@ -295,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn all_of_it_is_the_text_format() {
+    fn the_metrics_follow_the_text_format() {
         let text = exposition(&full());
         let samples = read(&text).unwrap_or_else(|problem| panic!("{problem}\n{text}"));
         assert!(samples.iter().all(|(name, ..)| name.starts_with("mailauth_")));
@@ -304,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn the_numbers_are_where_they_belong() {
+    fn each_number_has_the_right_name_and_labels() {
         let samples = read(&exposition(&full())).unwrap();
         let answers = |answer, reason| {
             let labels = [("about", "login"), ("answer", answer), ("reason", reason)];

@@ -1,47 +1,47 @@
-//! Users and groups of the system: their numbers, and becoming another.
+//! Users and groups of the system, by name or number, and becoming another user.
 
 use mailauth_core::system_ids::{self, User};
 use std::io;
 
-/// A name that is none of a user or group.
+/// Reason why a user or group of the configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
-    /// The system knows no such user or group.
+    /// The user or group does not exist.
     #[error("there is no {kind} {name:?} on this system; {key} needs a name or a number that exists")]
     Unknown {
         /// `user` or `group`.
         kind: &'static str,
-        /// What was asked for.
+        /// Name in the configuration.
         name: String,
-        /// The configuration's key.
+        /// Key of the configuration.
         key: &'static str,
     },
-    /// The system could not say.
+    /// The look-up failed.
     #[error("cannot look up the {kind} {name:?} of {key}: {error}")]
     Lookup {
         /// `user` or `group`.
         kind: &'static str,
-        /// What was asked for.
+        /// Name in the configuration.
         name: String,
-        /// The configuration's key.
+        /// Key of the configuration.
         key: &'static str,
-        /// What the system said.
+        /// Error of the system.
         error: io::Error,
     },
-    /// Becoming another user did not work.
+    /// The process cannot become the user.
     #[error("cannot become the user {name:?} of [courier] user: {error}; start as root, or leave the key out")]
     Become {
-        /// Whom.
+        /// Name of the user.
         name: String,
-        /// What the system said.
+        /// Error of the system.
         error: io::Error,
     },
 }
 
-/// The number of the user that configuration key `key` names, by name or number.
+/// Returns the ID of the user that the configuration key `key` names, by name or number.
 ///
 /// # Errors
-/// When there is no such name.
+/// Fails if the user does not exist.
 pub(crate) fn user_id(key: &'static str, name: &str) -> Result<u32, IdentityError> {
     match name.parse() {
         Ok(number) => Ok(number),
@@ -49,10 +49,10 @@ pub(crate) fn user_id(key: &'static str, name: &str) -> Result<u32, IdentityErro
     }
 }
 
-/// The number of the group that configuration key `key` names, by name or number.
+/// Returns the ID of the group that the configuration key `key` names, by name or number.
 ///
 /// # Errors
-/// When there is no such name.
+/// Fails if the group does not exist.
 pub(crate) fn group_id(key: &'static str, name: &str) -> Result<u32, IdentityError> {
     if let Ok(number) = name.parse() {
         return Ok(number);
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_and_numbers_both_name_a_user() {
+    fn users_and_groups_are_given_by_name_or_number() {
         assert_eq!(user_id("k", "root").unwrap(), 0);
         assert_eq!(group_id("k", "root").unwrap(), 0);
         assert_eq!(user_id("k", "4242").unwrap(), 4242);
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_name_says_which_key_has_it() {
+    fn the_error_for_an_unknown_name_names_the_key() {
         let text = user_id("[courier] allow_users", "no-such-user").unwrap_err().to_string();
         assert!(text.contains("no-such-user") && text.contains("[courier] allow_users"), "{text}");
         assert!(group_id("k", "nul\0nul").is_err());

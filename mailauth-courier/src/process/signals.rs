@@ -1,25 +1,27 @@
-//! Signals, taken one at a time by a thread that waits for them: no handler, so nothing that a handler may not do.
+//! Signals, received one at a time by a thread that waits for them. There is no handler, and so none of a handler's
+//! restrictions.
 
 use std::io;
 use std::mem::MaybeUninit;
 
-/// What the administrator wants.
+/// Order of the administrator, given by a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
-    /// SIGTERM, SIGINT.
+    /// SIGTERM or SIGINT: stop the daemon.
     Stop,
-    /// SIGHUP.
+    /// SIGHUP: read the configuration again.
     Reload,
 }
 
-/// The signals of [`Signal`], blocked in this thread and in all that it starts.
+/// The signals of [`Signal`], blocked in this thread and in all threads that it starts.
 pub struct Signals(libc::sigset_t);
 
 impl Signals {
-    /// Blocks the signals. Call it before other threads are started, or they could be ended by them.
+    /// Blocks the signals. It has to be called before other threads are started: a signal that a thread does not block would end
+    /// the process.
     ///
     /// # Errors
-    /// Never on Linux.
+    /// Fails if the system refuses to block them, which Linux never does.
     pub fn block() -> io::Result<Self> {
         let mut set = MaybeUninit::uninit();
         // SAFETY: sigemptyset fills `set` before anything reads it; the rest takes pointers to that live set.
