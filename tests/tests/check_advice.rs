@@ -140,7 +140,7 @@ fn a_user_or_database_that_the_server_does_not_know_is_told_with_what_to_do(kind
     contains_all(&wrong, &[&format!("compare the user {name} in [database] url"), "[database] password_file"]);
     let whole = config(&folder, &url, "x");
     let without = down("database", whole.split("password_file").next().expect("a part"));
-    contains_all(&without, &["no password was sent", "name that in [database] password_file"]);
+    contains_all(&without, &["no password was sent", "set [database] password_file to that file"]);
     let misspelt = told(&url.replacen(&format!("{name}@"), "malauth@", 1), &password);
     match kind {
         // It asks for a proof by a method that it makes up for each name.

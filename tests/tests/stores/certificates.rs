@@ -69,7 +69,7 @@ fn an_unusual_certificate_is_told_in_plain_words_with_its_cure(kind: Kind) {
             "create one with subjectAltName = IP:127.0.0.1, or set [database] tls = \"verify-ca\"",
         ),
         (Unusual::KeyOnP521, "has a key that is not supported (ECDSA on P-521)", "ECDSA on P-256 or P-384"),
-        (Unusual::AuthorityOnP521, "was issued by a CA whose key is not supported", "ECDSA on P-256 or P-384"),
+        (Unusual::AuthorityOnP521, "was issued by a CA with a key that is not supported", "ECDSA on P-256 or P-384"),
         (Unusual::NotYetValid, "is not valid yet", "correct the clocks"),
         (
             Unusual::ForClients,

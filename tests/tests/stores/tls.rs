@@ -137,12 +137,12 @@ fn what_is_wrong_with_a_server_is_told_with_its_cure(kind: Kind) {
         let outcome = connect(&database, host, Some(TlsMode::VerifyFull), Some(ca));
         outcome.expect_err("a server that is not to be trusted").to_string()
     };
-    for (host, ca, said, cure) in [
+    for (host, ca, said, advice) in [
         ("127.0.0.2", authority, "of the server 127.0.0.2 is for another name", "install one for 127.0.0.2"),
-        ("127.0.0.1", stranger, "was issued by a CA that is not trusted here", "in [database] tls_ca"),
+        ("127.0.0.1", stranger, "was issued by a CA that is not trusted here", "set [database] tls_ca"),
     ] {
         let error = told(host, ca);
-        assert!(error.contains(said) && error.contains(cure), "{error}");
+        assert!(error.contains(said) && error.contains(advice), "{error}");
     }
     certificates(&database).expire();
     database.server().stop();

@@ -1,8 +1,8 @@
-//! Limits how often a server that gives no connection is asked for one.
+//! Limits the rate of attempts to connect to a server that accepts no connection.
 //!
-//! Each connect that a server does not finish before we give up may cost it a place, and MySQL blocks a host after some
-//! number of them (`max_connect_errors`). So while a server is away only one attempt is under way at a time in this
-//! process, whichever pool or thread makes it, and the pauses between two attempts grow. They stay so short that a
+//! Each attempt that is abandoned before the server has answered may occupy one of its connections, and MySQL blocks a
+//! host after a number of them (`max_connect_errors`). So while a server is down, only one attempt at a time runs in
+//! this process, whichever pool or thread makes it, and the pauses between two attempts grow. They stay so short that a
 //! server that came back is found within seconds.
 
 use crate::store::driver::DriverError;
@@ -12,16 +12,16 @@ use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-/// The first pause, which doubles with each failure.
+/// First pause, which doubles with each failure.
 const FIRST: Duration = Duration::from_millis(50);
 
-/// The longest pause where nobody listens: such an attempt costs the server nothing.
+/// Longest pause if the connection is refused or lost: such an attempt costs the server nothing.
 const LONGEST_UNHEARD: Duration = Duration::from_secs(1);
 
-/// The longest pause where the server did not answer in time, or refused.
+/// Longest pause if the server did not answer in time, or rejected the connection.
 const LONGEST: Duration = Duration::from_secs(3);
 
-/// The longest pause where the server is full and serves us through the connections that it gave.
+/// Longest pause if the server is full and existing connections to it work.
 const LONGEST_SERVED: Duration = Duration::from_secs(15);
 
 /// The attempts to connect to one server.
@@ -30,16 +30,17 @@ pub(super) struct Attempts(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    /// Failures since the last success; with none, attempts are not limited.
+    /// Number of failures since the last success; attempts are limited if there are any.
     failures: u32,
-    /// The next attempt may begin at this time.
+    /// Earliest time of the next attempt.
     next: Option<Instant>,
+    /// True while an attempt runs.
     under_way: bool,
 }
 
 impl Attempts {
-    /// The attempts to connect to the server of this name: the same for all pools of the process. Without a name they
-    /// are of one pool alone. A pool that is opened may try at once: its password may be another.
+    /// Returns the attempts to connect to the server of this name, which all pools of the process share; without a
+    /// name, those of one pool alone. A new pool may try at once, because it may have another password.
     pub(super) fn of(name: Option<&str>) -> Arc<Self> {
         static ALL: Mutex<Option<HashMap<String, Weak<Attempts>>>> = Mutex::new(None);
         let Some(name) = name else { return Arc::default() };
@@ -55,7 +56,7 @@ impl Attempts {
         attempts
     }
 
-    /// Begins an attempt; `None` while another is under way, or it is too early.
+    /// Begins an attempt; returns `None` while another one runs or the pause is not over.
     pub(super) fn begin(&self) -> Option<Attempt<'_>> {
         let mut state = self.lock();
         if state.failures == 0 {
@@ -68,7 +69,7 @@ impl Attempts {
         Some(Attempt { attempts: self, only: true, over: false })
     }
 
-    /// From now on attempts are limited: the server did not answer on a connection that existed.
+    /// Limits attempts from now on, because the server did not answer on an existing connection.
     pub(super) fn limit(&self) {
         let mut state = self.lock();
         state.failures = state.failures.max(1);
@@ -79,21 +80,22 @@ impl Attempts {
     }
 }
 
-/// One attempt. Dropped, it failed.
+/// One attempt to connect. Dropping it counts as a failure.
 pub(super) struct Attempt<'a> {
     attempts: &'a Attempts,
-    /// No other may be under way.
+    /// True if no other attempt may run at the same time.
     only: bool,
     over: bool,
 }
 
 impl Attempt<'_> {
+    /// Ends the attempt as a success.
     pub(super) fn succeeded(mut self) {
         self.over = true;
         *self.attempts.lock() = State::default();
     }
 
-    /// With `served`, the server still answers on connections that it gave before.
+    /// Ends the attempt as a failure. `served` says whether the server still answers on existing connections.
     pub(super) fn failed(mut self, error: &DriverError, served: bool) {
         let longest = match error {
             DriverError::Full(_) if served => LONGEST_SERVED,
@@ -107,9 +109,9 @@ impl Attempt<'_> {
         self.over = true;
         let mut state = self.attempts.lock();
         let pause = FIRST.saturating_mul(1 << state.failures.min(12)).min(longest);
-        // Many hosts that lost one server at the same time must not come back to it in step.
+        // Many hosts that lost one server at the same time must not reconnect in step.
         state.next = Some(Instant::now() + pause / 2 + jitter::below(pause / 2));
-        // Those that began before the first one failed are one failure.
+        // Attempts that began before the first one failed count as one failure.
         if self.only || state.failures == 0 {
             state.failures = state.failures.saturating_add(1);
         }
@@ -136,27 +138,27 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_answers_may_be_asked_for_many_at_once() {
+    fn attempts_at_a_server_that_answers_are_not_limited() {
         let attempts = Attempts::default();
         let all = [attempts.begin(), attempts.begin(), attempts.begin()];
         assert!(all.iter().all(Option::is_some));
     }
 
     #[test]
-    fn while_it_is_away_one_attempt_is_made_at_a_time_and_after_a_pause() {
+    fn while_a_server_is_away_attempts_run_one_at_a_time_after_a_pause() {
         let attempts = Attempts::default();
         attempts.begin().unwrap().failed(&timeout(), false);
         assert!(attempts.begin().is_none(), "at once");
         std::thread::sleep(2 * FIRST);
         let second = attempts.begin().expect("after the pause");
         std::thread::sleep(2 * FIRST);
-        assert!(attempts.begin().is_none(), "beside another");
+        assert!(attempts.begin().is_none(), "while another runs");
         second.succeeded();
         assert!([attempts.begin(), attempts.begin()].iter().all(Option::is_some), "after a success");
     }
 
     #[test]
-    fn pauses_grow_to_a_bound_that_depends_on_what_failed() {
+    fn pauses_grow_to_a_limit_that_depends_on_the_failure() {
         let lost = DriverError::Lost("refused".into());
         let full = DriverError::Full("full".into());
         for (error, served, longest) in [
@@ -188,13 +190,13 @@ mod tests {
     }
 
     #[test]
-    fn pools_of_one_server_share_their_attempts_and_a_new_one_may_try_at_once() {
+    fn pools_of_one_server_share_attempts_and_a_new_one_tries_at_once() {
         let first = Attempts::of(Some("a server of this test"));
         first.begin().unwrap().failed(&timeout(), false);
         assert!(first.begin().is_none());
         let second = Attempts::of(Some("a server of this test"));
         let attempt = second.begin().expect("the first of a new pool");
-        assert!(first.begin().is_none(), "beside that of the new pool");
+        assert!(first.begin().is_none(), "while that of the new pool runs");
         drop(attempt);
         assert!(!Arc::ptr_eq(&first, &Attempts::of(Some("another server of this test"))));
     }

@@ -127,7 +127,7 @@ impl Hosts {
         &self.place
     }
 
-    /// Returns true if there are several hosts, whose contents may differ for a while.
+    /// Returns true if there are several hosts, so that their contents may differ for a while.
     pub(in crate::store) fn has_several(&self) -> bool {
         self.hosts.len() > 1
     }

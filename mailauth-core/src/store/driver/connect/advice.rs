@@ -1,4 +1,4 @@
-//! Why a database server gives no connection, and what to do about it: one sentence for each kind of trouble.
+//! Messages that say why a database server cannot be connected to, and what to do about it.
 
 use crate::config::{DatabaseConfig, HostPort, Server};
 use crate::names;
@@ -7,16 +7,16 @@ use std::net::SocketAddr;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
-/// Who connects to which database, as the messages name it.
+/// The user and database of a connection, as messages name them.
 #[derive(Clone, Debug)]
 pub(in crate::store::driver) struct ConnectTarget {
-    /// The section of the configuration with the URL: `database` or `admin`.
+    /// Section of the configuration with the URL: `database` or `admin`.
     pub section: &'static str,
-    /// The user in the URL.
+    /// User in the URL.
     pub user: String,
-    /// The database in the URL.
+    /// Database in the URL.
     pub database: String,
-    /// There is no password.
+    /// True if no password is configured.
     pub no_password: bool,
 }
 
@@ -30,58 +30,63 @@ impl ConnectTarget {
         }
     }
 
-    /// Returns what to do about a user or password that the server refuses.
+    /// Returns what to do about a user or password that the server rejects.
     pub fn correct_password(&self) -> String {
         let ConnectTarget { section, user, .. } = self;
         match self.no_password {
-            true => format!("no password was sent: write it into a file and name that in [{section}] password_file"),
+            true => format!("no password was sent: write it to a file, and set [{section}] password_file to that file"),
             false => format!(
-                "compare the user {user} in [{section}] url with the server's users, and the file of [{section}] \
+                "compare the user {user} in [{section}] url with the server's users, and the content of [{section}] \
                  password_file with its password there"
             ),
         }
     }
 
-    /// Returns what to do about a name that is not known, or not for this user.
+    /// Returns the advice to correct the URL, as the alternative to another one.
     pub fn correct_url(&self) -> String {
         format!("or correct [{}] url", self.section)
     }
 
-    /// Returns the sentence about an address where the server cannot be connected to.
+    /// Returns the message about an address that cannot be connected to.
     pub fn of_address(&self, error: &io::Error, at: SocketAddr) -> String {
         let or_url = self.correct_url();
-        let cure = match error.kind() {
+        let advice = match error.kind() {
             ErrorKind::ConnectionRefused => {
-                format!("nothing listens there; start the server, {or_url}; it has to listen on this address")
+                format!("nothing listens there; start the server, {or_url}; the server has to listen on this address")
             }
             ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable | ErrorKind::NetworkDown => {
-                format!("there is no way to this address; look at the network, {or_url}")
+                format!("there is no route to this address; check the network, {or_url}")
             }
-            ErrorKind::PermissionDenied => "a firewall of this machine, or its service manager, forbids it".to_owned(),
-            _ => format!("look at the server and the way to it, {or_url}"),
+            ErrorKind::PermissionDenied => "a firewall or the service manager of this machine forbids it".to_owned(),
+            _ => format!("check the server and the network, {or_url}"),
         };
-        format!("{at}: {error}; {cure}")
+        format!("{at}: {error}; {advice}")
     }
 
-    /// Returns the sentence about a unix socket where the server cannot be connected to. `setting` is what names the
-    /// socket on the server.
+    /// Returns the message about a unix socket that cannot be connected to. `setting` is the server's setting that
+    /// names the socket.
     pub fn of_socket(&self, error: &io::Error, socket: &Path, setting: &str) -> String {
         let (shown, or_url) = (socket.display(), self.correct_url());
-        let cure = match error.kind() {
+        let advice = match error.kind() {
             ErrorKind::NotFound | ErrorKind::NotADirectory => {
-                format!("there is no such socket; start the server, {or_url}: its {setting} names the socket")
+                format!(
+                    "there is no such socket; start the server, {or_url}: the server's setting {setting} names the socket"
+                )
             }
             ErrorKind::ConnectionRefused if is_no_socket(socket) => {
-                format!("it is not a socket; correct [{}] url: the server's {setting} names the socket", self.section)
+                format!(
+                    "it is not a socket; correct [{}] url: the server's setting {setting} names the socket",
+                    self.section
+                )
             }
             ErrorKind::ConnectionRefused => format!("nothing listens there; start the server, {or_url}"),
             ErrorKind::PermissionDenied => {
                 let user = names::own();
                 format!("the user {user} may not use it; add {user} to the group of the socket and of its folder")
             }
-            _ => format!("look at the server, {or_url}"),
+            _ => format!("check the server, {or_url}"),
         };
-        format!("{shown}: {error}; {cure}")
+        format!("{shown}: {error}; {advice}")
     }
 }
 
@@ -89,10 +94,10 @@ fn is_no_socket(path: &Path) -> bool {
     path.metadata().is_ok_and(|found| !found.file_type().is_socket())
 }
 
-/// Returns the sentence about a host's name that has no address.
+/// Returns the message about a host name that cannot be looked up.
 pub(in crate::store::driver) fn of_name(problem: &dyn std::fmt::Display, at: &HostPort) -> String {
     format!(
-        "the host's name {} cannot be looked up: {problem}; correct it in the URL, or see /etc/hosts and the name server",
+        "the host's name {} cannot be looked up: {problem}; correct it in the URL, or check /etc/hosts and the name server",
         at.host
     )
 }

@@ -7,3 +7,4 @@ pub(in crate::store) mod endpoint;
 pub(in crate::store::driver) mod loopback;
 pub(in crate::store::driver) mod name_lookup;
 pub(in crate::store::driver) mod server_user;
+pub(in crate::store::driver) mod socket_error;

@@ -18,7 +18,7 @@ use std::path::Path;
 #[derive(Clone, Debug)]
 pub(in crate::store::driver) struct ServerUser {
     /// `[database] server_user`: only this user. Without it: root, the user of this process, those of the usual names,
-    /// and the owner of the socket's folder, who could replace the socket anyway.
+    /// and the owner of the socket's folder, as that user could replace the socket anyway.
     wanted: Option<Uid>,
     /// Usual names of the server's system user.
     usual: &'static [&'static str],

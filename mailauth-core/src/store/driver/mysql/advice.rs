@@ -74,9 +74,9 @@ impl Mysql {
         let advice = self.target.correct_password();
         format!(
             "the server asked for the password itself, as caching_sha2_password does at a user's first login after a \
-             server start and when the user or password is wrong; it was not sent, because the server has not proved \
-             its identity: {advice}; then connect through the server's unix socket (?socket=PATH in [{section}] url), \
-             or set [{section}] tls = \"verify-full\" and tls_ca (for a certificate that MySQL generated itself, \
+             server start and when the user or password is incorrect; it was not sent, because the server has not \
+             proved its identity: {advice}; then connect through the server's unix socket (?socket=PATH in [{section}] \
+             url), or set [{section}] tls = \"verify-full\" and tls_ca (for a certificate that MySQL generated itself, \
              \"verify-ca\" and its ca.pem)"
         )
     }

@@ -97,7 +97,7 @@ impl MysqlConnection {
         Ok(rows)
     }
 
-    /// Returns true on a Galera node that may lack changes: one that has lost its quorum, or whose state is not 4
+    /// Returns true on a Galera node that may lack changes: one that has lost its quorum, or that is not in state 4
     /// (Synced), such as a donor or a node that was desynchronized for a backup.
     fn is_behind_its_cluster(&mut self) -> Result<bool, DriverError> {
         // On a server outside a cluster, `wsrep_ready` is `OFF` too.
@@ -161,8 +161,8 @@ impl Connection for MysqlConnection {
         self.timed(|this| this.client.ping())
     }
 
-    /// A node of a Galera cluster that has lost its quorum refuses even this, with error 1047, unless dirty reads are
-    /// allowed.
+    /// Reads whether the server is writable. A Galera node that has lost its quorum refuses even this, with error 1047,
+    /// unless dirty reads are allowed.
     fn role(&mut self) -> Result<ServerRole, DriverError> {
         let mut takes_changes = false;
         let statement = Statement { slot: None, sql: "SELECT @@global.read_only".to_owned() };
@@ -170,8 +170,8 @@ impl Connection for MysqlConnection {
         if takes_changes && !self.is_behind_its_cluster()? { Ok(ServerRole::Primary) } else { Ok(ServerRole::Replica) }
     }
 
-    /// A node of a Galera cluster confirms a change before the others have applied it. With `wsrep_sync_wait`, the
-    /// start of a transaction waits until this node has.
+    /// Waits on a Galera node, because a node confirms a change before the others have applied it. With
+    /// `wsrep_sync_wait`, the start of a transaction waits until this node has.
     fn catch_up(&mut self) -> Result<(), DriverError> {
         match if self.is_in_cluster()? { self.batch(CATCH_UP) } else { Ok(()) } {
             // It waits for another node, which may hang.

@@ -1,8 +1,8 @@
 //! Converts the errors of MySQL, of MariaDB and of the client.
 
 use super::client::ClientError;
+use crate::store::driver::connect::socket_error::io_error;
 use crate::store::driver::{DriverError, Refusal, tls};
-use std::io;
 use std::time::Duration;
 
 /// Advice for when the server has blocked this host, which it does after many connections that were aborted during the
@@ -10,18 +10,6 @@ use std::time::Duration;
 const UNBLOCK: &str = "on the database server, run `mariadb-admin flush-hosts` (or FLUSH HOSTS; on MySQL, TRUNCATE \
                        TABLE performance_schema.host_cache), and raise max_connect_errors so that it does not happen \
                        again";
-
-/// Converts the error of a socket that could not be connected.
-pub(super) fn unconnected(
-    error: io::Error,
-    limit: Duration,
-    explain: impl FnOnce(&io::Error) -> String,
-) -> DriverError {
-    match io_error(&error, limit) {
-        DriverError::Lost(_) => DriverError::Lost(explain(&error)),
-        other => other,
-    }
-}
 
 /// Converts the error of a failed connection, and says what to do about TLS.
 pub(super) fn connect_error(error: ClientError, host: &str, limit: Duration) -> DriverError {
@@ -58,13 +46,6 @@ fn refused_connection(code: u16, message: &str) -> DriverError {
         // Shutting down, starting up, a node that is not ready, and network errors.
         1047 | 1053 | 1077 | 1079 | 1152 | 1158..=1161 | 1184 | 1927 | 4031 => DriverError::Lost(said),
         _ => DriverError::Denied(said),
-    }
-}
-
-pub(super) fn io_error(error: &io::Error, limit: Duration) -> DriverError {
-    match error.kind() {
-        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => DriverError::Timeout(limit),
-        _ => DriverError::Lost(error.to_string()),
     }
 }
 

@@ -1,10 +1,11 @@
 //! A connection to PostgreSQL.
 
 use super::SQL_ASCII;
-use super::error::{driver_error, io_error, reason, with_right};
+use super::error::{driver_error, reason, with_right};
 use super::socket::Executor;
 use super::values::references;
 use crate::store::administration::CharacterSet;
+use crate::store::driver::connect::socket_error::io_error;
 use crate::store::driver::rights::plan;
 use crate::store::driver::{Cell, Connection, DriverError, Needs, Param, Refusal, Rights, Row, ServerRole, Statement};
 use std::future::Future;

@@ -1,34 +1,15 @@
 //! Converts the errors of PostgreSQL and of its client.
 
 use crate::printable::brief;
+use crate::store::driver::connect::socket_error::io_error;
 use crate::store::driver::{DriverError, Refusal, tls};
 use std::borrow::Cow;
 use std::error::Error;
-use std::io;
 use std::time::Duration;
 use tokio_postgres::error::DbError;
 
 /// Maximum number of characters that are kept of a server's message.
 const MAX_SAID: usize = 1000;
-
-/// Converts the error of a socket that could not be connected.
-pub(super) fn unconnected(
-    error: io::Error,
-    limit: Duration,
-    explain: impl FnOnce(&io::Error) -> String,
-) -> DriverError {
-    match io_error(&error, limit) {
-        DriverError::Lost(_) => DriverError::Lost(explain(&error)),
-        other => other,
-    }
-}
-
-pub(super) fn io_error(error: &io::Error, limit: Duration) -> DriverError {
-    match error.kind() {
-        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => DriverError::Timeout(limit),
-        _ => DriverError::Lost(error.to_string()),
-    }
-}
 
 /// Converts the error of a failed TLS connection, and says what to do about it.
 pub(super) fn tls_error(error: &tokio_postgres::Error, host: &str, limit: Duration) -> DriverError {

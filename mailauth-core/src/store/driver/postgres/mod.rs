@@ -16,9 +16,10 @@ use crate::store::driver::connect::dial;
 use crate::store::driver::connect::endpoint::{Address, Endpoint};
 use crate::store::driver::connect::loopback::TcpEnds;
 use crate::store::driver::connect::server_user::{POSTGRES, ServerUser};
+use crate::store::driver::connect::socket_error::{io_error, unconnected};
 use crate::store::driver::{Connection, Dialect, Driver, DriverError, tls};
 use connection::{PostgresConnection, Wire};
-use error::{connect_error, io_error, tls_error, unconnected};
+use error::{connect_error, tls_error};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use server_proof::{Inspected, InspectedTls, RequiredProof};
@@ -181,7 +182,7 @@ impl Postgres {
             config.password(self.password.expose());
         }
         if required != RequiredProof::Nothing && tls_mode == TlsMode::Require {
-            // Only this detects a man in the middle, who could relay the messages of SCRAM.
+            // Only this detects an attacker in the middle that relays the messages of SCRAM.
             config.channel_binding(ChannelBinding::Require);
         }
         config.ssl_mode(if tls_mode == TlsMode::Disable { SslMode::Disable } else { SslMode::Require });

@@ -119,7 +119,7 @@ impl Messages {
         !self.is_in && self.header[0] == b'R'
     }
 
-    /// Checks the length of the message whose header is complete.
+    /// Checks the length of a message after its header is complete.
     fn begin(&mut self) -> Result<(), ProofError> {
         let [_, length @ ..] = self.header;
         let length = u32::from_be_bytes(length);
@@ -163,7 +163,7 @@ fn rounds(message: &[u8]) -> Option<u32> {
     message.split(',').find_map(|part| part.strip_prefix("i="))?.parse().ok()
 }
 
-/// A connection whose server messages are inspected.
+/// A connection that inspects the server's messages.
 pub(super) struct Inspected<S> {
     stream: S,
     messages: Messages,

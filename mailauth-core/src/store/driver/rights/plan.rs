@@ -8,7 +8,7 @@ use crate::store::driver::Needs;
 /// A privilege that the user has now.
 #[derive(Debug)]
 pub(in crate::store::driver) struct HeldPrivilege {
-    /// `SELECT`, `UPDATE`...
+    /// Name of the privilege, such as `SELECT`.
     pub right: String,
     /// Columns that it is limited to; empty for the whole object.
     pub columns: Vec<String>,

@@ -237,7 +237,7 @@ mod tests {
         verdict.err().map(|error| explain(&io::Error::other(error), "localhost").unwrap())
     }
 
-    /// Current servers do not even start with such certificates.
+    // Current servers do not even start with such certificates.
     #[test]
     fn certificates_of_old_servers_get_a_plain_message_with_advice() {
         for (name, said, advice) in [

@@ -122,7 +122,7 @@ fn of_certificate(problem: &CertificateError, host: &str) -> Fault {
             Fault::new("has a critical extension that mailauth does not support", "create one without that extension")
         }
         CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => Fault::new(
-            "was issued by a CA whose key is not supported",
+            "was issued by a CA with a key that is not supported",
             format!("have it issued by a CA with a supported key ({KEYS})"),
         ),
         CertificateError::UnsupportedSignatureAlgorithmContext { .. } => {

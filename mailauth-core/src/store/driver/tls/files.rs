@@ -12,7 +12,7 @@ use std::path::Path;
 
 /// The certificates that are trusted.
 pub(super) struct Trusted {
-    /// Trusted CAs.
+    /// Certificates of trusted CAs.
     pub(super) roots: RootCertStore,
     /// Certificates in `tls_ca`, which a server may also present as its own.
     pub(super) presented: Vec<CertificateDer<'static>>,

@@ -48,7 +48,7 @@ pub(super) struct HostLink {
     attempts: Option<Arc<Attempts>>,
     /// Number of open connections of the pool, in use or idle.
     open: Arc<AtomicUsize>,
-    /// Current generation. Connections of an earlier one were made before a connection was lost.
+    /// Current generation of connections; one of an earlier generation was made before another one was lost.
     generation: AtomicU64,
     outage: Mutex<Option<Outage>>,
     /// True during an outage. Cheaper to read than the lock.

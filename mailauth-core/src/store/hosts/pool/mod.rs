@@ -1,8 +1,8 @@
 //! A pool of connections to one host, and the handling of connections that turn out to be dead.
 //!
-//! A daemon keeps several connections in an `r2d2` pool, whose threads connect in the background; a command keeps one
-//! and starts no thread. A pooled connection is not tested before a read uses it: if it turns out to be dead, the read
-//! is run again, once, on a new connection. After one connection is lost, all that are older are suspect, and are
+//! A daemon keeps several connections in an `r2d2` pool with threads that connect in the background; a command keeps
+//! one and starts no thread. A pooled connection is not tested before a read uses it: if it turns out to be dead, the
+//! read is run again, once, on a new connection. After one connection is lost, all that are older are suspect, and are
 //! dropped without being tried. While the database is known to be down, callers get the error at once; `r2d2` keeps
 //! trying to connect, one attempt at a time and with growing pauses, and the first success ends the outage.
 //!
@@ -24,7 +24,7 @@ use link::{HostLink, TrackedConnection};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Connection timeout of `r2d2`, whose growing pauses between two attempts to connect are at most half of this.
+/// Connection timeout of `r2d2`. Its growing pauses between two attempts to connect are at most half of this.
 const R2D2_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Interval at which a caller that waits for a connection checks whether waiting is still useful.
@@ -162,7 +162,7 @@ impl Pool {
         outcome.map_err(ReadFailure::working)
     }
 
-    /// Returns a connection for a write, after checking that the server answers on it: a write whose outcome is unknown
+    /// Returns a connection for a write, after checking that the server answers on it: a write with an unknown outcome
     /// cannot be repeated.
     pub(in crate::store) fn writable(&self) -> Result<Lease, DriverError> {
         self.checked(|tracked| if tracked.used { tracked.connection.ping() } else { Ok(()) }).map(|(lease, ())| lease)

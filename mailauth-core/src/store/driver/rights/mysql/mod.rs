@@ -67,7 +67,7 @@ impl Right {
     }
 }
 
-/// The grantee on MariaDB whose privileges all users have.
+/// The grantee on MariaDB that means all users.
 const EVERYBODY: &str = "`PUBLIC`";
 
 /// Privileges on a whole server that make a user an administrator.

@@ -125,7 +125,7 @@ pub(in crate::store::driver) fn roles(list: &str) -> Vec<String> {
     roles
 }
 
-/// Quotes the value of `CURRENT_USER()`, whose host part contains no `@`.
+/// Quotes the value of `CURRENT_USER()`. The host in it contains no `@`.
 pub(in crate::store::driver) fn quoted_user(user: &str) -> String {
     match user.rsplit_once('@') {
         Some((name, host)) => format!("{}@{}", quote(name), quote(host)),
