@@ -9,9 +9,11 @@ use super::driver::rights::denied::RightsAdvisor;
 use super::hosts::Hosts;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 use super::hosts::attempt_deadline;
+use crate::config::DatabaseConfig;
+#[cfg(any(feature = "sqlite", feature = "mysql", feature = "postgres"))]
+use crate::config::DatabaseUrl;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 use crate::config::Server;
-use crate::config::{DatabaseConfig, DatabaseUrl};
 use crate::schema::TableModel;
 use std::sync::Arc;
 

@@ -10,7 +10,6 @@ pub(in crate::store::driver) mod postgres;
 
 /// The privileges that a daemon needs.
 #[derive(Debug)]
-#[cfg_attr(not(feature = "postgres"), allow(dead_code))]
 pub(crate) struct Needs {
     /// All tables of this program.
     pub(crate) tables: Vec<String>,
