@@ -70,8 +70,8 @@ impl From<Listener> for Listeners {
 }
 
 impl Listeners {
-    /// Listens on both sockets of `config`. If the one for mailauth's own programs cannot be bound, the log says why: they
-    /// ask on the other one then, as Courier's programs always do.
+    /// Listens on both sockets of `config`. If the one for mailauth's own programs cannot be bound, the log says why:
+    /// they ask on the other one then, as Courier's programs always do.
     ///
     /// # Errors
     /// Fails if the socket for Courier's programs cannot be bound.
@@ -218,8 +218,8 @@ impl Running {
         Ok(())
     }
 
-    /// Returns what becomes of the socket for mailauth's own programs under new settings. If there was none before, the log
-    /// says why the new one cannot be bound, and that is not an error.
+    /// Returns what becomes of the socket for mailauth's own programs under new settings. If there was none before, the
+    /// log says why the new one cannot be bound, and that is not an error.
     fn own_socket_under(&self, new: &CourierConfig) -> Result<OwnSocket, BindError> {
         let current = self.own_acceptor.as_ref().map(Acceptor::listener);
         Ok(match (current, SocketSpec::of_own(new)) {
@@ -230,9 +230,9 @@ impl Running {
         })
     }
 
-    /// Accepts no more connections, answers the requests of those that were accepted, and returns when that is done. Delayed
-    /// refusals are sent at once. A request that has arrived in part has the time of `[courier] idle` and `request`; a client
-    /// that has sent nothing is closed at once.
+    /// Accepts no more connections, answers the requests of those that were accepted, and returns when that is done.
+    /// Delayed refusals are sent at once. A request that has arrived in part has the time of `[courier] idle` and
+    /// `request`; a client that has sent nothing is closed at once.
     pub fn stop(self) {
         let patience = self.settings.courier.request + STOP_GRACE;
         let queues = &self.shared.queues;

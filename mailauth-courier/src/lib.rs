@@ -1,8 +1,8 @@
 //! The daemon on the authdaemon socket: it serves many clients, any of which may be slow or hostile, and answers each
 //! request that is well-formed.
 //!
-//! Requests are read, accounts looked up, passwords hashed and changed, and accounts listed by different threads, so that no
-//! kind of work waits for another:
+//! Requests are read, accounts looked up, passwords hashed and changed, and accounts listed by different threads, so
+//! that no kind of work waits for another:
 //!
 //! ```text
 //! acceptor (a few threads)    accepts a connection and reads once
@@ -18,8 +18,8 @@
 //! GET /metrics -------------> metrics (one thread), on a socket of its own
 //! ```
 //!
-//! The modules follow the way of a request: `accept` takes connections, `io` reads and writes without waiting, `work` finds
-//! the answer. `observe` is the status and the metrics, `process` the signals, the user and the sandbox.
+//! The modules follow the way of a request: `accept` takes connections, `io` reads and writes without waiting, `work`
+//! finds the answer. `observe` is the status and the metrics, `process` the signals, the user and the sandbox.
 
 mod accept;
 mod daemon;

@@ -1,6 +1,8 @@
-//! `mailauth-courier`: answers on the authdaemon socket until it is told to stop.
+//! `mailauth-courier`: answers on the authdaemon socket until it is stopped.
 //!
-//! Exit status: 0 after SIGTERM or SIGINT, 1 when it cannot run, 2 for a wrong option or configuration.
+//! Exit status: 0 after SIGTERM or SIGINT, 1 if it cannot run, 2 for an invalid option or configuration.
+
+mod options;
 
 use mailauth_core::config::{Config, Source};
 use mailauth_core::log::Log;
@@ -15,66 +17,48 @@ use mailauth_courier::process::sandbox::{self, Threads, landlock};
 use mailauth_courier::process::signals::{Signal, Signals};
 use mailauth_courier::{Listeners, MetricsError, MetricsListener, Running, Settings, become_user, start};
 use mailauth_mailboxes::{Rights, RootPart};
+use options::{Exit, Options, USAGE};
 use std::error::Error;
-use std::ffi::OsString;
 use std::io;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-const USAGE: &str = "\
-Usage: mailauth-courier [--config FILE] [--check]
-
-Answers logins on the Courier authdaemon socket, from the accounts of a mailauth database. Stays in the foreground;
-SIGTERM ends it, SIGHUP makes it read its configuration again.
-
-  --config FILE  the configuration; else $MAILAUTH_CONFIG, else /etc/mailauth/mailauth.toml
-  --check        only say whether the configuration can be used
-  --version      print the version
-  --help         print this";
-
-/// What the command line asks for.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Options {
-    config: Option<PathBuf>,
-    check: bool,
-}
-
-/// What the command line asks for, if it is not to run.
-#[derive(Debug, PartialEq, Eq)]
-enum Instead {
-    /// A text to print.
-    Say(String),
-    /// What is wrong with it.
-    Complain(String),
-}
-
-/// What stays when the configuration is read again.
-struct Carried {
-    /// Its parts are shared by the backends of all configurations.
+/// State that remains when the configuration is read again.
+struct Persistent {
+    /// State that the backends of all configurations share.
     state: DaemonState,
     /// The folders that this process was confined to, if it was.
     confined: Option<Confined>,
 }
 
-/// What ends the program.
+/// Reason why the program ends with an error.
 #[derive(Debug)]
 enum Failure {
-    /// A mistake of the administrator's.
+    /// The configuration is not valid.
     Usage(String),
-    /// The world does not let it run.
+    /// The system does not let the daemon run.
     Run(String),
+}
+
+impl Failure {
+    fn usage(error: impl Error) -> Self {
+        Failure::Usage(error.to_string())
+    }
+
+    fn run(error: impl Error) -> Self {
+        Failure::Run(error.to_string())
+    }
 }
 
 fn main() -> ExitCode {
     process_memory::keep_private();
-    let options = match options(std::env::args_os().skip(1)) {
+    let options = match options::parse(std::env::args_os().skip(1)) {
         Ok(options) => options,
-        Err(Instead::Say(text)) => {
+        Err(Exit::Print(text)) => {
             println!("{text}");
             return ExitCode::SUCCESS;
         }
-        Err(Instead::Complain(problem)) => {
+        Err(Exit::Invalid(problem)) => {
             eprintln!("mailauth-courier: {problem}\n\n{USAGE}");
             return ExitCode::from(2);
         }
@@ -89,74 +73,76 @@ fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
-fn options(mut arguments: impl Iterator<Item = OsString>) -> Result<Options, Instead> {
-    let mut options = Options::default();
-    while let Some(argument) = arguments.next() {
-        match argument.to_str() {
-            Some("--config") => match arguments.next() {
-                Some(file) => options.config = Some(file.into()),
-                None => return Err(Instead::Complain("--config needs a file".into())),
-            },
-            Some(text) if text.starts_with("--config=") => options.config = Some(text["--config=".len()..].into()),
-            Some("--check") => options.check = true,
-            Some("--help" | "-h") => return Err(Instead::Say(USAGE.into())),
-            Some("--version" | "-V") => {
-                return Err(Instead::Say(format!("mailauth-courier {}", env!("CARGO_PKG_VERSION"))));
-            }
-            _ => return Err(Instead::Complain(format!("unknown option {}", argument.display()))),
-        }
-    }
-    Ok(options)
-}
-
 fn run(options: &Options, log: &Log) -> Result<(), Failure> {
-    // Before there is any other thread, so that they all leave signals to this one.
-    let signals = Signals::block().map_err(runtime)?;
-    let (config, source) =
-        Config::load(options.config.as_deref()).map_err(|error| Failure::Usage(error.to_string()))?;
+    // Before there is any other thread, so that all threads leave signals to this one.
+    let signals = Signals::block().map_err(Failure::run)?;
+    let (config, source) = Config::load(options.config.as_deref()).map_err(Failure::usage)?;
     log.configure(&config.log);
     if options.check {
-        Backend::open(&config).map_err(|error| Failure::Usage(error.to_string()))?;
-        println!("{}: ok", source.origin);
-        source.warnings.iter().for_each(|warning| println!("warning: {warning}"));
-        return Ok(());
+        return check(&config, &source);
     }
     let root_part = root_part(&config);
     let looks_at_all = !rustix::process::geteuid().is_root() && !config.courier.mailboxes.exists();
-    let listeners = Listeners::bind(&config.courier).map_err(runtime)?;
-    let metrics = bind_metrics(&config).map_err(runtime)?;
+    let listeners = Listeners::bind(&config.courier).map_err(Failure::run)?;
+    let metrics = bind_metrics(&config).map_err(Failure::run)?;
     if let Some(user) = &config.courier.user {
-        become_user(user).map_err(runtime)?;
+        become_user(user).map_err(Failure::run)?;
     }
-    // Before there is any other thread: those that are started later are confined with this one.
+    // Before there is any other thread: threads that are started later are confined with this one.
     let confined = confine(&config, looks_at_all);
-    // As that user, because files of the database may be made.
+    // As that user, because files of the database may be created.
     let ledger = Arc::new(Ledger::from_file(&config.throttle.file));
     let state = DaemonState { ledger, ..DaemonState::new(Arc::new(root_part.settled())) };
-    let carried = Carried { state, confined };
-    let backend = Backend::for_daemon(&config, &carried.state).map_err(|error| Failure::Usage(error.to_string()))?;
-    let mut keeper = keep(None, &config, &carried).map_err(runtime)?;
-    let mut running = start(listeners, Settings::new(&config), backend).map_err(runtime)?;
-    running.serve_metrics(metrics).map_err(runtime)?;
+    let persistent = Persistent { state, confined };
+    let backend = Backend::for_daemon(&config, &persistent.state).map_err(Failure::usage)?;
+    let keeper = keep_ledger(None, &config, &persistent).map_err(Failure::run)?;
+    let mut running = start(listeners, Settings::new(&config), backend).map_err(Failure::run)?;
+    running.serve_metrics(metrics).map_err(Failure::run)?;
     if config.courier.sandbox
         && let Err(error) = sandbox::enter(Threads::All)
     {
         tracing::warn!(
-            "the kernel does not take system calls away that are not needed: {error}; the daemon runs without"
+            "the kernel cannot deny system calls that are not needed: {error}; the daemon runs without that"
         );
     }
-    report("ready", &running, &config, &source);
+    log_state("ready", &running, &config, &source);
     notify::ready();
+    let keeper = reload_until_stopped(&signals, &mut running, options, log, &persistent, keeper);
+    notify::stopping();
+    tracing::info!("stopping: answering the requests that were accepted");
+    running.stop();
+    drop(keeper);
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Checks whether a daemon can start with `config`, and prints the result.
+fn check(config: &Config, source: &Source) -> Result<(), Failure> {
+    Backend::open(config).map_err(Failure::usage)?;
+    println!("{}: ok", source.origin);
+    source.warnings.iter().for_each(|warning| println!("warning: {warning}"));
+    Ok(())
+}
+
+/// Reloads the configuration at each SIGHUP, until another signal stops the daemon.
+fn reload_until_stopped(
+    signals: &Signals,
+    running: &mut Running,
+    options: &Options,
+    log: &Log,
+    persistent: &Persistent,
+    mut keeper: Option<Keeper>,
+) -> Option<Keeper> {
     while signals.wait() == Signal::Reload {
         notify::reloading();
-        match reload(&mut running, options, &carried) {
+        match reload(running, options, persistent) {
             Ok((config, source)) => {
-                keeper = keep(keeper, &config, &carried).unwrap_or_else(|error| {
-                    tracing::error!("what is counted of wrong passwords is not kept: {error}");
+                keeper = keep_ledger(keeper, &config, persistent).unwrap_or_else(|error| {
+                    tracing::error!("counted wrong passwords are not saved: {error}");
                     None
                 });
                 log.configure(&config.log);
-                report("configuration read again", &running, &config, &source);
+                log_state("configuration read again", running, &config, &source);
             }
             Err(error) => {
                 for line in error.to_string().lines() {
@@ -167,15 +153,11 @@ fn run(options: &Options, log: &Log) -> Result<(), Failure> {
         }
         notify::ready();
     }
-    notify::stopping();
-    tracing::info!("stopping: answering what was taken");
-    running.stop();
-    drop(keeper);
-    tracing::info!("stopped");
-    Ok(())
+    keeper
 }
 
-/// What looks at mailboxes of others than this process's own user: started here by root, else what listens for us.
+/// Returns the process that looks at mailboxes of users other than this process's own: root starts it here; other users
+/// connect to one that runs already.
 fn root_part(config: &Config) -> RootPart {
     match rustix::process::geteuid().is_root() {
         true => mailauth_mailboxes::start(&Rights::of(&config.mailbox)),
@@ -183,7 +165,7 @@ fn root_part(config: &Config) -> RootPart {
     }
 }
 
-/// Lets this process write to the folders of `config` alone, where that is wanted and the kernel can.
+/// Lets this process write only to the folders of `config`, if that is configured and the kernel supports it.
 fn confine(config: &Config, looks_at_all: bool) -> Option<Confined> {
     if !config.courier.sandbox {
         return None;
@@ -191,28 +173,24 @@ fn confine(config: &Config, looks_at_all: bool) -> Option<Confined> {
     let confined = writable::confine(config, looks_at_all);
     confined
         .inspect_err(|error| {
-            let what = "the kernel does not confine the daemon to its folders";
+            let what = "the kernel cannot confine the daemon to its folders";
             match landlock::is_missing(error) {
                 true => tracing::debug!("{what}: {error}"),
-                false => tracing::warn!("{what}: {error}; the daemon runs without"),
+                false => tracing::warn!("{what}: {error}; the daemon runs without that"),
             }
         })
         .ok()
 }
 
-fn runtime(error: impl Error) -> Failure {
-    Failure::Run(error.to_string())
-}
-
-/// Keeps what is counted of wrong passwords in the file of `config`, by `keeper` if that does so already.
-fn keep(keeper: Option<Keeper>, config: &Config, carried: &Carried) -> io::Result<Option<Keeper>> {
+/// Saves the counted wrong passwords in the file of `config`, by `keeper` if that already does so.
+fn keep_ledger(keeper: Option<Keeper>, config: &Config, persistent: &Persistent) -> io::Result<Option<Keeper>> {
     let throttle = &config.throttle;
     if !throttle.enabled {
         return Ok(None);
     }
     match keeper {
         Some(keeper) if keeper.path() == throttle.file => Ok(Some(keeper)),
-        _ => Keeper::start(Arc::clone(&carried.state.ledger), &throttle.file).map(Some),
+        _ => Keeper::start(Arc::clone(&persistent.state.ledger), &throttle.file).map(Some),
     }
 }
 
@@ -220,66 +198,51 @@ fn bind_metrics(config: &Config) -> Result<Option<MetricsListener>, MetricsError
     config.metrics.listen.as_ref().map(|address| MetricsListener::bind(address, &config.courier)).transpose()
 }
 
-fn reload(running: &mut Running, options: &Options, carried: &Carried) -> Result<(Config, Source), Box<dyn Error>> {
+fn reload(
+    running: &mut Running,
+    options: &Options,
+    persistent: &Persistent,
+) -> Result<(Config, Source), Box<dyn Error>> {
     let (config, source) = Config::load(options.config.as_deref())?;
-    if let Some(confined) = &carried.confined {
+    if let Some(confined) = &persistent.confined {
         confined.check(&config)?;
     }
-    let moves = config.metrics.listen.as_ref() != running.metrics();
-    // Before anything is changed: what cannot be had leaves all as it was.
-    let metrics = if moves { bind_metrics(&config)? } else { None };
-    running.reload(Settings::new(&config), Backend::for_daemon(&config, &carried.state)?)?;
-    if moves {
+    let moves_metrics = config.metrics.listen.as_ref() != running.metrics();
+    // Before anything is changed: if the address cannot be bound, everything remains as it was.
+    let metrics = if moves_metrics { bind_metrics(&config)? } else { None };
+    running.reload(Settings::new(&config), Backend::for_daemon(&config, &persistent.state)?)?;
+    if moves_metrics {
         running.serve_metrics(metrics)?;
     }
     Ok((config, source))
 }
 
-fn report(what: &str, running: &Running, config: &Config, source: &Source) {
+/// Logs the warnings about the configuration, and the state of the daemon.
+fn log_state(what: &str, running: &Running, config: &Config, source: &Source) {
     for warning in &source.warnings {
         tracing::warn!("{warning}");
     }
-    warn_of_parents(running, config);
+    warn_of_exposed_folders(running, config);
     let (socket, database) = (running.socket().display(), config.database.url.to_string());
     let own_socket = running.own_socket().map(|own| own.display().to_string()).unwrap_or_default();
     tracing::info!(%socket, own_socket, database, config = %source.origin, "{what}");
 }
 
-/// Says which folders above the sockets' own others may write to, for they could put other sockets there.
-fn warn_of_parents(running: &Running, config: &Config) {
+/// Logs which folders above those of the sockets other users may write to, since these users could replace the sockets.
+fn warn_of_exposed_folders(running: &Running, config: &Config) {
     let trusted: Vec<u32> = [Some(rustix::process::geteuid().as_raw()), system_ids::of_user(config.server_user())]
         .into_iter()
         .flatten()
         .collect();
     for exposed in exposed(running.socket(), &trusted) {
-        let what = "another daemon could be put in this one's place there, for Courier's programs";
+        let what = "another daemon could take this one's place there, for Courier's programs";
         match running.own_socket() {
-            // Debian makes it so, and our own programs do not ask there.
+            // Debian's package creates the folder like this, and mailauth's own programs do not ask there.
             Some(_) => tracing::info!("{exposed}: {what}"),
             None => tracing::warn!("{exposed}: {what} and for mailauth's, which refuse it; run {}", exposed.cure()),
         }
     }
     for exposed in running.own_socket().map(|own| exposed(own, &trusted)).unwrap_or_default() {
-        tracing::warn!("{exposed}: another daemon could be put in this one's place there; run {}", exposed.cure());
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(arguments: &[&str]) -> Result<Options, Instead> {
-        options(arguments.iter().map(OsString::from))
-    }
-
-    #[test]
-    fn options_are_read_and_anything_else_is_named() {
-        let config = Some(PathBuf::from("a.toml"));
-        assert_eq!(read(&[]), Ok(Options::default()));
-        assert_eq!(read(&["--config", "a.toml"]), Ok(Options { config: config.clone(), check: false }));
-        assert_eq!(read(&["--config=a.toml", "--check"]), Ok(Options { config, check: true }));
-        assert!(matches!(read(&["--config"]), Err(Instead::Complain(_))));
-        assert!(matches!(read(&["--daemon"]), Err(Instead::Complain(what)) if what.contains("--daemon")));
-        assert!(matches!(read(&["--help"]), Err(Instead::Say(_))));
+        tracing::warn!("{exposed}: another daemon could take this one's place there; run {}", exposed.cure());
     }
 }

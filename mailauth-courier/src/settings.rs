@@ -14,7 +14,8 @@ pub struct Settings {
     pub courier: CourierConfig,
     /// Rules by which stored passwords are read: `[password]`.
     pub rules: Rules,
-    /// Maximum number of passwords that are hashed at the same time: `[password] parallel`. 0 means one for each processor.
+    /// Maximum number of passwords that are hashed at the same time: `[password] parallel`. 0 means one for each
+    /// processor.
     pub parallel: usize,
     /// Maximum number of connections to the database: `[database] pool`.
     pub pool: usize,
@@ -39,14 +40,14 @@ impl Settings {
         }
     }
 
-    /// Returns the number of threads that accept connections on one socket: one for each connection to the database, since a
-    /// further thread would have to wait for another's connection.
+    /// Returns the number of threads that accept connections on one socket: one for each connection to the database,
+    /// since a further thread would have to wait for another's connection.
     pub(crate) fn accept_threads(&self) -> usize {
         self.pool.clamp(1, MAX_ACCEPT_THREADS)
     }
 
-    /// Returns the number of threads for requests that arrive slowly, and for all requests while the threads that accept are
-    /// blocked.
+    /// Returns the number of threads for requests that arrive slowly, and for all requests while the threads that
+    /// accept are blocked.
     pub(crate) fn lookup_threads(&self) -> usize {
         (self.pool / 2).max(2)
     }

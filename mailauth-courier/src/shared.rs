@@ -28,7 +28,7 @@ pub(crate) struct Shared {
 
 /// Queues of work and of slow clients, each with threads of its own.
 pub(crate) struct Queues {
-    /// Clients whose requests have not arrived completely.
+    /// Clients that have not sent their complete request.
     pub slow_reader: SlowReader,
     /// Look-ups and cheap passwords that the thread with the request cannot handle itself.
     pub lookups: Arc<WorkQueue>,

@@ -32,11 +32,12 @@ use zeroize::Zeroizing;
 
 /// A client of an authdaemon socket.
 ///
-/// Each request is a connection of its own, as the protocol requires. Calls block until the deadline at most. There is no
-/// thread, and no state between requests. A daemon answers "no" without a reason ([`No::Unexplained`]). If it closes without
-/// an answer, or the answer cannot be read, the result is [`NotNow::Daemon`]. If no daemon is there, or it does not answer in
-/// time, the result is [`NotNow::NoDaemon`]; the same holds if the process that listens there belongs to a user that must not
-/// receive passwords: neither root, nor this process's own user, nor the one of [`Client::trusting`].
+/// Each request is a connection of its own, as the protocol requires. Calls block until the deadline at most. There is
+/// no thread, and no state between requests. A daemon answers "no" without a reason ([`No::Unexplained`]). If it closes
+/// without an answer, or the answer cannot be read, the result is [`NotNow::Daemon`]. If no daemon is there, or it does
+/// not answer in time, the result is [`NotNow::NoDaemon`]; the same holds if the process that listens there belongs to
+/// a user that must not receive passwords: neither root, nor this process's own user, nor the one of
+/// [`Client::trusting`].
 ///
 /// ```no_run
 /// use mailauth_core::Service;
@@ -66,14 +67,14 @@ pub struct Client {
 }
 
 impl Client {
-    /// Creates a client that asks on `socket` and waits for an answer for `patience` at most, or until the request's own
-    /// deadline.
+    /// Creates a client that asks on `socket` and waits for an answer for `patience` at most, or until the request's
+    /// own deadline.
     pub fn new(socket: impl Into<PathBuf>, patience: Duration) -> Self {
         Client { endpoint: Endpoint::Socket(socket.into(), Trust::default()), other: None, patience, permits: None }
     }
 
-    /// Creates a client that asks the daemon of `[client]`, for programs that other daemons start. Accounts that `[mailbox]`
-    /// does not permit are not used.
+    /// Creates a client that asks the daemon of `[client]`, for programs that other daemons start. Accounts that
+    /// `[mailbox]` does not permit are not used.
     pub fn configured(config: &Config) -> Self {
         let (client, user) = (&config.client, config.server_user());
         Client {
@@ -101,21 +102,22 @@ impl Client {
         self
     }
 
-    /// Creates a client that starts a program, given with its arguments, for each request. The program has the connection as
-    /// its standard input and output, and an empty environment. It is for a program that answers while the daemon is away.
+    /// Creates a client that starts a program, given with its arguments, for each request. The program has the
+    /// connection as its standard input and output, and an empty environment. It is for a program that answers while
+    /// the daemon is away.
     pub fn of_program(command: Vec<OsString>, patience: Duration) -> Self {
         Client { endpoint: Endpoint::Program(command), other: None, patience, permits: None }
     }
 
-    /// Rejects accounts that these settings do not permit ([`MailboxDefaults::permit`]), whatever the daemon says: the answer
-    /// is then [`NotNow::Daemon`]. Without settings, only user 0 and group 0 are rejected.
+    /// Rejects accounts that these settings do not permit ([`MailboxDefaults::permit`]), whatever the daemon says: the
+    /// answer is then [`NotNow::Daemon`]. Without settings, only user 0 and group 0 are rejected.
     #[must_use]
     pub fn permitting(self, mailbox: Arc<MailboxDefaults>) -> Self {
         Client { permits: Some(mailbox), ..self }
     }
 
-    /// Tells mailauth-courier what was changed in the database. A yes means that nothing of it is remembered any more, also
-    /// because no daemon is there. Courier's daemon closes without an answer: [`NotNow::Daemon`].
+    /// Tells mailauth-courier what was changed in the database. A yes means that nothing of it is remembered any more,
+    /// also because no daemon is there. Courier's daemon closes without an answer: [`NotNow::Daemon`].
     pub fn forget(&self, changed: &Changed, deadline: Instant) -> Answer<()> {
         let request = match request::changed(changed) {
             Ok(request) => request,
@@ -141,14 +143,14 @@ impl Client {
         })
     }
 
-    /// Asks mailauth-courier for its state, as JSON that [`Status::parse`](crate::status::Status::parse) reads. Courier's
-    /// daemon closes without an answer: [`NotNow::Daemon`].
+    /// Asks mailauth-courier for its state, as JSON that [`Status::parse`](crate::status::Status::parse) reads.
+    /// Courier's daemon closes without an answer: [`NotNow::Daemon`].
     pub fn status(&self, deadline: Instant) -> Answer<String> {
         self.ask_for_text(&request::status(), deadline)
     }
 
-    /// Asks mailauth-courier about the wrong passwords that it has counted, as JSON that [`throttle`](crate::throttle) reads.
-    /// Courier's daemon closes without an answer: [`NotNow::Daemon`].
+    /// Asks mailauth-courier about the wrong passwords that it has counted, as JSON that [`throttle`](crate::throttle)
+    /// reads. Courier's daemon closes without an answer: [`NotNow::Daemon`].
     pub fn throttle(&self, question: &ThrottleQuestion, deadline: Instant) -> Answer<String> {
         match question.compose() {
             Ok(request) => self.ask_for_text(&request, deadline),
@@ -177,8 +179,8 @@ impl Client {
         })
     }
 
-    /// Sends `request` to the first endpoint, and to the other one if the first is closed or does not read the request. The
-    /// result of the other one counts, unless that is closed too.
+    /// Sends `request` to the first endpoint, and to the other one if the first is closed or does not read the request.
+    /// The result of the other one counts, unless that is closed too.
     fn talk<T>(
         &self,
         request: &Secret,
@@ -296,8 +298,8 @@ impl Client {
 }
 
 impl Client {
-    /// Asks a question of a mail server, which only mailauth-courier understands. The text is the answer; it is empty for a
-    /// plain yes. Courier's daemon closes without an answer: [`NotNow::Daemon`].
+    /// Asks a question of a mail server, which only mailauth-courier understands. The text is the answer; it is empty
+    /// for a plain yes. Courier's daemon closes without an answer: [`NotNow::Daemon`].
     pub fn route(&self, question: &Question, deadline: Instant) -> Answer<String> {
         let request = match question.compose() {
             Ok(request) => request,
@@ -321,8 +323,8 @@ impl Client {
 }
 
 impl Client {
-    /// Returns the ID of the process that listens on the socket, whether or not its user is trusted; 0 if this process cannot
-    /// see it.
+    /// Returns the ID of the process that listens on the socket, whether or not its user is trusted; 0 if this process
+    /// cannot see it.
     ///
     /// # Errors
     /// Fails if no connection is made.

@@ -1,12 +1,12 @@
-//! The protocol of the authdaemon socket: reading and writing its requests and replies, and the [client](client::Client)
-//! of a daemon.
+//! The protocol of the authdaemon socket: reading and writing its requests and replies, and the
+//! [client](client::Client) of a daemon.
 //!
 //! # The wire
 //!
-//! A Unix stream socket with one request for each connection: the client connects and sends the request, the server sends
-//! the reply and closes. There is no banner, no version and no quoting anywhere. Numbers are decimal. The grammar is that of
-//! courier-authlib 0.71 (from its authdaemond.c and libs/authdaemon*.c, and from what it was seen to send), with commands of
-//! mailauth's own:
+//! A Unix stream socket with one request for each connection: the client connects and sends the request, the server
+//! sends the reply and closes. There is no banner, no version and no quoting anywhere. Numbers are decimal. The grammar
+//! is that of courier-authlib 0.71 (from its authdaemond.c and libs/authdaemon*.c, and from what it was seen to send),
+//! with commands of mailauth's own:
 //!
 //! ```text
 //! request  = *( NAME "=" value LF ) command
@@ -34,35 +34,36 @@
 //! row      = login TAB uid TAB gid TAB home TAB maildir TAB options
 //! ```
 //!
-//! A line has at most [`MAX_LINE`] bytes, a body [`MAX_BODY`]. A client treats a reply of more than [`MAX_REPLY`] bytes as
-//! a temporary failure. The reply to `ENUMERATE` is the exception: it has no limit.
+//! A line has at most [`MAX_LINE`] bytes, a body [`MAX_BODY`]. A client treats a reply of more than [`MAX_REPLY`] bytes
+//! as a temporary failure. The reply to `ENUMERATE` is the exception: it has no limit.
 //!
-//! The authtype `apop` is mailauth's own. It is POP3's challenge (RFC 1939), for programs that receive its timestamp and
-//! digest. Courier's daemon answers `FAIL` to it, as to every type that it does not know.
+//! The authtype `apop` is mailauth's own. It is POP3's challenge (RFC 1939), for programs that receive its timestamp
+//! and digest. Courier's daemon answers `FAIL` to it, as to every type that it does not know.
 //!
 //! `FORGET` tells the server that the account with this login, or any account if there is no login, was changed in the
-//! database, so that what the server remembers of it is outdated. The server accepts it from root and from its own user, and
-//! answers `FAIL` to others. Courier's daemon closes without a byte, and has nothing to forget.
+//! database, so that what the server remembers of it is outdated. The server accepts it from root and from its own
+//! user, and answers `FAIL` to others. Courier's daemon closes without a byte, and has nothing to forget.
 //!
-//! `CHANGED` tells the same about an alias address, or about a domain with everything in it, or that accounts and domains
-//! were added while existing ones are unchanged. Courier's daemon and older versions of mailauth-courier close without a
-//! byte; a client has to send `FORGET` to those versions.
+//! `CHANGED` tells the same about an alias address, or about a domain with everything in it, or that accounts and
+//! domains were added while existing ones are unchanged. Courier's daemon and older versions of mailauth-courier close
+//! without a byte; a client has to send `FORGET` to those versions.
 //!
-//! `STATUS` asks for the state of the server: its databases, queues and counters, as JSON on one line ([`status::Status`]).
-//! It is accepted from the same users as `FORGET`; others get `FAIL`. Courier's daemon closes without a byte.
+//! `STATUS` asks for the state of the server: its databases, queues and counters, as JSON on one line
+//! ([`status::Status`]). It is accepted from the same users as `FORGET`; others get `FAIL`. Courier's daemon closes
+//! without a byte.
 //!
 //! `THROTTLE` asks which wrong passwords are counted, of all or of one login or network, as JSON on one line
 //! ([`throttle::Page`]), a page at a time: `from` is 0, or the number that the previous page gave. `clear` resets them
-//! ([`throttle::Cleared`]). It is accepted from the same users as `FORGET`; others get `FAIL`, and so does a name for which
-//! nothing can be counted.
+//! ([`throttle::Cleared`]). It is accepted from the same users as `FORGET`; others get `FAIL`, and so does a name for
+//! which nothing can be counted.
 //!
 //! # Where this is stricter than Courier
 //!
 //! * The length is digits and nothing else; Courier's `atoi` accepts signs, trailing junk and a wrap at 2^32.
-//! * A NUL is a byte like others, so that a login or password that contains one matches no account. Courier's strings end
-//!   there, and `secret NUL junk` logs in.
-//! * In `data`, an empty login or password is `FAIL`, and so is anything but line ends after the password. Courier skips
-//!   blank lines and ignores what follows, so that a line break in a password cuts it.
+//! * A NUL is a byte like others, so that a login or password that contains one matches no account. Courier's strings
+//!   end there, and `secret NUL junk` logs in.
+//! * In `data`, an empty login or password is `FAIL`, and so is anything but line ends after the password. Courier
+//!   skips blank lines and ignores what follows, so that a line break in a password cuts it.
 //! * A fifth field of `PASSWD` is `FAIL`; Courier would set a password cut at the TAB.
 //! * Metadata is limited to [`MAX_METADATA`] in all.
 
@@ -92,7 +93,8 @@ pub const MAX_METADATA: usize = 16 * 1024;
 /// Length in bytes of the longest request.
 pub const MAX_REQUEST: usize = MAX_METADATA + MAX_LINE + 1 + MAX_BODY;
 
-/// Maximum length in bytes of the text in a reply of one word and a text, which leaves room for the word and the line end.
+/// Maximum length in bytes of the text in a reply of one word and a text, which leaves room for the word and the line
+/// end.
 const MAX_TEXT: usize = MAX_REPLY - 16;
 
 #[cfg(test)]

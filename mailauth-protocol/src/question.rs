@@ -18,9 +18,10 @@
 //!         | nothing                             not now
 //! ```
 //!
-//! A domain or address is the rest of its line, whatever bytes that holds. A size of `-1` means that it is not known, as in
-//! Exim's `$message_size`. The text of `account` is a list of `name="value"` separated by spaces, in which `\` and `"` are
-//! escaped by `\`, as Exim's `${extract` reads it. The text of `alias` is a list of addresses separated by `, `.
+//! A domain or address is the rest of its line, whatever bytes that holds. A size of `-1` means that it is not known,
+//! as in Exim's `$message_size`. The text of `account` is a list of `name="value"` separated by spaces, in which `\`
+//! and `"` are escaped by `\`, as Exim's `${extract` reads it. The text of `alias` is a list of addresses separated by
+//! `, `.
 //!
 //! Courier's daemon closes without a byte, as for every command that it does not know. That means "not now" here too.
 

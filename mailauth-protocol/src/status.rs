@@ -194,8 +194,8 @@ impl AnswersByReason {
 }
 
 impl Status {
-    /// Returns the status as a line that fits into a reply. Long errors are cut, and hosts beyond the first are left out if
-    /// there is no room.
+    /// Returns the status as a line that fits into a reply. Long errors are cut, and hosts beyond the first are left
+    /// out if there is no room.
     pub fn line(mut self) -> String {
         self.hosts.truncate(MAX_HOSTS);
         self.mailboxes_error = self.mailboxes_error.as_deref().map(shown);

@@ -86,13 +86,13 @@ pub struct Page {
 pub struct Entry {
     /// Login, whether it exists or not. `None` means all logins to which the network is not known.
     pub login: Option<String>,
-    /// Origin of the passwords: a network, `none` for clients without an address of their own, or `unknown` for all networks
-    /// that are not known to the login.
+    /// Origin of the passwords: a network, `none` for clients without an address of their own, or `unknown` for all
+    /// networks that are not known to the login.
     pub network: String,
     /// Number of wrong passwords that are counted now.
     pub wrong: u32,
-    /// Consequence of another one: `counted`, `delayed`, `slowed`, `refused`, or `known` for a network from which the login
-    /// has succeeded before.
+    /// Consequence of another one: `counted`, `delayed`, `slowed`, `refused`, or `known` for a network from which the
+    /// login has succeeded before.
     pub state: String,
     /// Seconds until this state ends.
     pub seconds: u64,

@@ -21,8 +21,9 @@ use std::time::Duration;
 /// Time after which the threads that accept count as blocked, if all of them work and none begins a new request.
 const BLOCKED: Duration = Duration::from_millis(10);
 
-/// Time that a thread that accepts waits for a client's request before it leaves the client to the slow reader, while there
-/// are no more clients than threads that accept: a request that passes through three threads costs more than the wait.
+/// Time that a thread that accepts waits for a client's request before it leaves the client to the slow reader, while
+/// there are no more clients than threads that accept: a request that passes through three threads costs more than the
+/// wait.
 const REQUEST_WAIT: Duration = Duration::from_micros(500);
 
 /// Pause when the system has no descriptor or memory for a connection.
@@ -85,8 +86,8 @@ impl AcceptLoop {
         true
     }
 
-    /// Reads the request of a new connection and passes it to `answer`. If it does not arrive at once, the client is left to
-    /// the slow reader.
+    /// Reads the request of a new connection and passes it to `answer`. If it does not arrive at once, the client is
+    /// left to the slow reader.
     fn serve(&self, socket: OwnedFd, buffer: &mut ReadBuffer, answer: impl Fn(Connection, Request)) {
         let shared = self.dispatcher.shared();
         let config = shared.config();

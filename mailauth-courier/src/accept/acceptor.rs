@@ -1,8 +1,8 @@
 //! A listening socket and the threads that accept connections on it.
 //!
 //! A few threads wait in `accept`. The kernel wakes exactly one of them for a connection. That thread usually finds the
-//! request there already, does the work, answers and waits again: one thread and five system calls for a login, in addition
-//! to those of the database. Whatever does not go so smoothly is passed on to other threads.
+//! request there already, does the work, answers and waits again: one thread and five system calls for a login, in
+//! addition to those of the database. Whatever does not go so smoothly is passed on to other threads.
 //!
 //! While all of these threads are blocked in their work, a substitute accepts, and passes all requests on.
 
@@ -67,8 +67,8 @@ impl Acceptor {
         &self.listener
     }
 
-    /// Accepts the connections that were made before now, and no more. Returns when their requests have been passed on or
-    /// answered.
+    /// Accepts the connections that were made before now, and no more. Returns when their requests have been passed on
+    /// or answered.
     pub fn close(self) {
         self.listener.shut();
         // No thread here can end by a panic: the panic of a connection is caught.

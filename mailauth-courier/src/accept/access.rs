@@ -1,7 +1,7 @@
 //! The users that may connect, and their rights.
 //!
-//! The kernel reports the user of the peer at the time when it connected: unix(7), `SO_PEERCRED`, and `SO_PEERGROUPS` for the
-//! supplementary groups.
+//! The kernel reports the user of the peer at the time when it connected: unix(7), `SO_PEERCRED`, and `SO_PEERGROUPS`
+//! for the supplementary groups.
 
 use crate::process::identity::{IdentityError, group_id, user_id};
 use mailauth_core::config::CourierConfig;
@@ -45,8 +45,8 @@ pub(crate) struct Refused {
 }
 
 impl Access {
-    /// Reads the lists of the configuration, for a socket whose group `socket_group` may connect. Root and this process's own
-    /// user are on each list except that of the users that receive clear passwords.
+    /// Reads the lists of the configuration, for a socket to which the group `socket_group` may connect. Root and this
+    /// process's own user are on each list except that of the users that receive clear passwords.
     ///
     /// # Errors
     /// Fails if a user or group does not exist.

@@ -2,12 +2,12 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Number of descriptors in addition to those of connections: for the log, sockets, epoll, clients that read metrics, and the
-/// connections and files of the database.
+/// Number of descriptors in addition to those of connections: for the log, sockets, epoll, clients that read metrics,
+/// and the connections and files of the database.
 const OTHERS: u64 = 512;
 
-/// Raises the limit of open files as far as `connections` need and the system permits. Returns the number of connections for
-/// which it suffices.
+/// Raises the limit of open files as far as `connections` need and the system permits. Returns the number of
+/// connections for which it suffices.
 pub(crate) fn reserve(connections: usize) -> usize {
     let needed = u64::try_from(connections).unwrap_or(u64::MAX).saturating_add(OTHERS);
     let limit = getrlimit(Resource::Nofile);

@@ -1,5 +1,5 @@
-//! The folder of a socket. It is opened and checked once, and everything in it is done by its descriptor: whatever happens to
-//! the path in the meantime, a name in it is a name in this folder.
+//! The folder of a socket. It is opened and checked once, and everything in it is done by its descriptor: whatever
+//! happens to the path in the meantime, a name in it is a name in this folder.
 
 use super::listener::BindError;
 use mailauth_core::lock_file;
@@ -51,8 +51,8 @@ impl Folder {
         Ok(folder)
     }
 
-    /// Opens the folder like [`Folder::of`], and creates it for `user` if it is missing and no other user could put another one
-    /// in its place.
+    /// Opens the folder like [`Folder::of`], and creates it for `user` if it is missing and no other user could put
+    /// another one in its place.
     pub fn of_or_create(socket: &Path, user: Option<u32>) -> Result<Self, BindError> {
         match Self::of(socket, user) {
             Err(BindError::NoFolder(_)) => {}
@@ -86,13 +86,14 @@ impl Folder {
         }
     }
 
-    /// Calls `act` on a thread whose working directory is this folder, and whose umask takes away no permission bits. It is for
-    /// system calls that accept no descriptor of a folder. The thread has a working directory and a umask of its own, since
-    /// other threads create files at the same time.
+    /// Calls `act` on a thread with this folder as its working directory, and with a umask that removes no permission
+    /// bits. It is for system calls that accept no descriptor of a folder. The thread has a working directory and a
+    /// umask of its own, since other threads create files at the same time.
     pub fn inside<T: Send>(&self, act: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
         std::thread::scope(|scope| {
             let alone = || {
-                // SAFETY: CLONE_FS only gives this thread a working directory and a umask of its own, and touches no memory.
+                // SAFETY: CLONE_FS only gives this thread a working directory and a umask of its own, and touches no
+                // memory.
                 if unsafe { libc::unshare(libc::CLONE_FS) } != 0 {
                     return Err(io::Error::last_os_error());
                 }
@@ -136,8 +137,8 @@ impl Folder {
     }
 }
 
-/// Opens a folder. If the path is a link, it is followed only if root or the user of this process owns it: other users that may
-/// write to the folder above could have put it there.
+/// Opens a folder. If the path is a link, it is followed only if root or the user of this process owns it: other users
+/// that may write to the folder above could have put it there.
 fn open_folder(path: &Path) -> io::Result<OwnedFd> {
     let flags = PATH_ONLY | OFlags::DIRECTORY;
     match openat(CWD, path, flags | OFlags::NOFOLLOW, Mode::empty()) {

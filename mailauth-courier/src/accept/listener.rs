@@ -1,5 +1,5 @@
-//! The socket in the file system. No client can connect before it is ready, it is never taken from another server, and it is
-//! only removed if it is this server's own.
+//! The socket in the file system. No client can connect before it is ready, it is never taken from another server, and
+//! it is only removed if it is this server's own.
 
 use super::folder::{Folder, parts};
 use crate::process::identity::{IdentityError, group_id, user_id};
@@ -81,8 +81,9 @@ impl SocketSpec {
         }
     }
 
-    /// Returns the socket of `[courier] own_socket`, if there is to be one. The daemon checks the user of each client, so the
-    /// mode need not exclude anyone. But if only root and the daemon's user may connect, the mode excludes all others.
+    /// Returns the socket of `[courier] own_socket`, if there is to be one. The daemon checks the user of each client,
+    /// so the mode need not exclude anyone. But if only root and the daemon's user may connect, the mode excludes all
+    /// others.
     pub fn of_own(config: &CourierConfig) -> Option<Self> {
         let is_for_others = !config.allow_users.is_empty() || !config.allow_groups.is_empty();
         Some(SocketSpec {
@@ -165,8 +166,8 @@ impl Listener {
         let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
             .map_err(io::Error::from)
             .map_err(failed("make the socket"))?;
-        // bind(2) gives the file the mode of the socket: the file never has another mode, and no other file that has its name
-        // is given this one.
+        // bind(2) gives the file the mode of the socket: the file never has another mode, and no other file that has
+        // its name is given this one.
         fchmod(&socket, Mode::from_raw_mode(spec.mode)).map_err(io::Error::from).map_err(failed("make the socket"))?;
         // This process holds the lock, so a file with the temporary name was left behind by an earlier one.
         folder.remove(&temporary).map_err(failed("replace"))?;
@@ -260,8 +261,8 @@ fn address(name: &OsStr) -> io::Result<SocketAddrUnix> {
     SocketAddrUnix::new(Path::new(name)).map_err(|_| io::Error::other("its name is too long; choose a shorter one"))
 }
 
-/// Takes the lock on the socket's lock file, so that of two servers that start at the same time one fails. The file remains
-/// when the server ends: if it were removed, two servers could hold locks on two files.
+/// Takes the lock on the socket's lock file, so that of two servers that start at the same time one fails. The file
+/// remains when the server ends: if it were removed, two servers could hold locks on two files.
 fn lock(folder: &Folder, path: &Path) -> Result<File, BindError> {
     let (_, name) = parts(path)?;
     let name = suffixed(name, ".lock");

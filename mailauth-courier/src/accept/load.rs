@@ -1,8 +1,8 @@
 //! How many of the threads that accept are at work, and whether all of them are blocked.
 //!
-//! The threads that accept also do the work. While look-ups are quick, that needs no thread only to accept: clients wait in
-//! the kernel's queue for less time than a look-up takes. When a database hangs, a substitute accepts, so that clients that
-//! need no database are still answered, and clients in excess of a limit are still turned away.
+//! The threads that accept also do the work. While look-ups are quick, that needs no thread only to accept: clients
+//! wait in the kernel's queue for less time than a look-up takes. When a database hangs, a substitute accepts, so that
+//! clients that need no database are still answered, and clients in excess of a limit are still turned away.
 
 use mailauth_core::sync::{Condvar, Mutex};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -64,8 +64,8 @@ impl AcceptorLoad {
         self.working.load(Ordering::SeqCst) >= self.size
     }
 
-    /// Waits until all threads are at work. Returns false if `stopped` has become true, which [`AcceptorLoad::wake`] has to
-    /// report.
+    /// Waits until all threads are at work. Returns false if `stopped` has become true, which [`AcceptorLoad::wake`]
+    /// has to report.
     pub fn wait_until_all_work(&self, stopped: &AtomicBool) -> bool {
         let mut guard = self.lock.lock();
         loop {

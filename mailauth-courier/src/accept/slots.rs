@@ -1,8 +1,8 @@
 //! Slots for connections: every open connection holds one, and each user has a limit.
 //!
-//! Root and this process's own user may take all slots, and a tenth is reserved for them: programs that run as root ask for
-//! the logins of the whole host. Every other user may take a part of the rest, so that a program that opens connections
-//! without end takes no slot from root and leaves some to other users.
+//! Root and this process's own user may take all slots, and a tenth is reserved for them: programs that run as root ask
+//! for the logins of the whole host. Every other user may take a part of the rest, so that a program that opens
+//! connections without end takes no slot from root and leaves some to other users.
 
 use mailauth_core::sync::RwLock;
 use std::collections::HashMap;
@@ -66,8 +66,8 @@ pub(crate) enum Full {
 pub(crate) struct ConnectionSlots {
     total: SlotCounter,
     others: SlotCounter,
-    /// Counters by user. The lock is held for writing only when a user has no counter yet; otherwise threads read at the same
-    /// time.
+    /// Counters by user. The lock is held for writing only when a user has no counter yet; otherwise threads read at
+    /// the same time.
     users: RwLock<HashMap<u32, SlotCounter>>,
 }
 

@@ -10,8 +10,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Maximum number of bytes that are discarded before closing. Real clients send one byte too many; a client that sends more
-/// than this gets a reset.
+/// Maximum number of bytes that are discarded before closing. Real clients send one byte too many; a client that sends
+/// more than this gets a reset.
 const MAX_DRAIN: usize = 64 * 1024;
 
 /// An accepted connection. Dropping it closes it. A connection that is closed without an answer means "not now".
@@ -55,7 +55,7 @@ impl Connection {
         Connection { socket, rights, config, deadline, asked, _slot: slot }
     }
 
-    /// Sets the deadline of the request, whose first byte has arrived.
+    /// Sets the deadline of the request. To be called when its first byte has arrived.
     pub fn begin(&mut self) {
         self.deadline = Instant::now() + self.config.request;
     }
@@ -78,8 +78,8 @@ impl Connection {
         is_readable_within(&self.socket, patience)
     }
 
-    /// Returns true if the client has disconnected, so that it would not read an answer. A client that has only ended its own
-    /// side still waits for one.
+    /// Returns true if the client has disconnected, so that it would not read an answer. A client that has only ended
+    /// its own side still waits for one.
     pub fn is_abandoned(&self) -> bool {
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
         let mut sources = [PollFd::new(&self.socket, PollFlags::empty())];
@@ -103,8 +103,8 @@ impl Connection {
 
     /// Closes the connection so that the client can read everything that was sent.
     ///
-    /// Unread input makes the kernel reset the connection, and Cyrus SASL, which sends a byte more than it counts, would take
-    /// that as a failure.
+    /// Unread input makes the kernel reset the connection, and Cyrus SASL, which sends a byte more than it counts,
+    /// would take that as a failure.
     pub fn close(self) {
         drain(&self.socket);
     }

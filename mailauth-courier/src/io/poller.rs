@@ -31,9 +31,9 @@ impl Poller {
         Ok(Poller { epoll, wake })
     }
 
-    /// Reports `source` under `key` while it can be read (or written, with [`EventFlags::OUT`]), until [`Poller::unwatch`] or
-    /// until it is closed. The end of the peer is reported too, again and again: a source that no thread handles must not be
-    /// watched.
+    /// Reports `source` under `key` while it can be read (or written, with [`EventFlags::OUT`]), until
+    /// [`Poller::unwatch`] or until it is closed. The end of the peer is reported too, again and again: a source that
+    /// no thread handles must not be watched.
     ///
     /// # Errors
     /// Fails if the system has no memory for it.
@@ -53,8 +53,8 @@ impl Poller {
         let _ = write(&self.wake, &1u64.to_ne_bytes());
     }
 
-    /// Waits until a source is ready, [`Poller::wake`] is called, or the time `until`. Puts the keys of ready sources into
-    /// `ready`.
+    /// Waits until a source is ready, [`Poller::wake`] is called, or the time `until`. Puts the keys of ready sources
+    /// into `ready`.
     pub fn wait(&self, until: Option<Instant>, ready: &mut Vec<u64>) {
         ready.clear();
         let timeout = until.map(|until| timespec(until.saturating_duration_since(Instant::now())));

@@ -1,7 +1,7 @@
 //! Reading requests that do not arrive at once.
 //!
-//! One thread waits for all slow clients, so that a thousand of them occupy no thread that could do work. A complete request
-//! is passed on.
+//! One thread waits for all slow clients, so that a thousand of them occupy no thread that could do work. A complete
+//! request is passed on.
 
 use super::connection::Connection;
 use super::poller::Poller;
@@ -89,7 +89,7 @@ impl SlowReader {
         }
     }
 
-    /// Lets the clients finish whose requests have begun to arrive, and closes the others at once.
+    /// Lets clients finish if a part of their request has arrived, and closes the others at once.
     pub fn stop(&self) {
         self.lock().stopping = true;
         self.poller.wake();
@@ -108,8 +108,8 @@ impl SlowReader {
                 match read_on(client, &mut buffer) {
                     Progress::Incomplete(client) => drop(self.lock().insert(*key, client)),
                     Progress::Complete(connection, request) => {
-                        // This thread does not watch it any more: a client that ends its side or disconnects would wake the
-                        // thread again and again until the answer.
+                        // This thread does not watch it any more: a client that ends its side or disconnects would wake
+                        // the thread again and again until the answer.
                         self.poller.unwatch(&connection);
                         answer(connection, request);
                     }

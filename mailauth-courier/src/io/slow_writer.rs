@@ -1,8 +1,8 @@
 //! Writing what does not fit into one send: enumerations, page by page, and answers that a client is slow to read.
 //!
-//! One thread writes to all these clients. A work queue of its own reads the pages from the database, so that a slow database
-//! does not delay output that is ready. An enumeration whose client does not read occupies one page of memory and no thread:
-//! the next page is read when the kernel has accepted the last one.
+//! One thread writes to all these clients. A work queue of its own reads the pages from the database, so that a slow
+//! database does not delay output that is ready. An enumeration that the client does not read occupies one page of
+//! memory and no thread: the next page is read when the kernel has accepted the last one.
 
 use super::connection::{Connection, Sent};
 use super::poller::Poller;
@@ -35,7 +35,7 @@ pub(crate) struct SlowWriter {
     poller: Poller,
     inbox: Mutex<Inbox>,
     lists: SlotCounter,
-    /// Counts the lists whose next page is being read. A list is back in the inbox before its slot is given back.
+    /// Counts the lists for which a page is being read. A list is back in the inbox before its slot is given back.
     reading: SlotCounter,
     pages: Arc<WorkQueue>,
     refusals: LogLimiter,
@@ -122,7 +122,8 @@ impl SlowWriter {
         self.poller.wake();
     }
 
-    /// Reads the client's next page in the queue for pages, and adds the client again. It is not watched in the meantime.
+    /// Reads the client's next page in the queue for pages, and adds the client again. It is not watched in the
+    /// meantime.
     fn read_page(self: &Arc<Self>, mut client: Outgoing) {
         let Some(reading) = self.reading.take(usize::MAX) else { return };
         let writer = Arc::clone(self);
@@ -162,7 +163,7 @@ impl SlowWriter {
                     Some(NextStep::Done) | None => {}
                 }
             }
-            // Checked before the inbox: lists whose pages have been read are in it.
+            // Checked before the inbox: lists with a new page are in it.
             let all_read = self.reading.taken() == 0;
             let mut inbox = self.lock();
             for client in inbox.arrived.drain(..) {

@@ -194,8 +194,8 @@ mod tests {
     /// A sample: name of the metric, labels, and number.
     type Sample = (String, Vec<(String, String)>, f64);
 
-    /// Reads the format strictly: each metric has one HELP and one TYPE before all of its samples, which are adjacent and not
-    /// repeated; names, labels, escapes and numbers follow the format; the text ends with a line end.
+    /// Reads the format strictly: each metric has one HELP and one TYPE before all of its samples, which are adjacent
+    /// and not repeated; names, labels, escapes and numbers follow the format; the text ends with a line end.
     fn read(text: &str) -> Result<Vec<Sample>, String> {
         let mut samples: Vec<Sample> = Vec::new();
         let (mut current, mut seen) = (None, BTreeSet::new());

@@ -1,6 +1,7 @@
 //! Metrics for Prometheus: `GET /metrics`, over as much of HTTP/1 as that needs.
 //!
-//! One thread serves all clients and waits for none of them, so that slow or hostile ones delay neither scrapes nor logins.
+//! One thread serves all clients and waits for none of them, so that slow or hostile ones delay neither scrapes nor
+//! logins.
 
 mod clients;
 mod http;
@@ -18,8 +19,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Builder, JoinHandle};
 
-/// Number of connections that may wait to be accepted. The kernel of a client that finds no room here tries again after a
-/// second.
+/// Number of connections that may wait to be accepted. The kernel of a client that finds no room here tries again after
+/// a second.
 const BACKLOG: i32 = 1024;
 
 /// Reason why metrics cannot be served.

@@ -32,7 +32,7 @@ pub(crate) struct TurnedAwayCounts {
 pub(crate) struct Counter(AtomicU64);
 
 impl Counter {
-    /// Adds one.
+    /// Adds one to the count.
     pub fn increment(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }

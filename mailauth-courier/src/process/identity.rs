@@ -88,7 +88,7 @@ pub fn become_user(name: &str) -> Result<(), IdentityError> {
         done(libc::setresgid(user.gid, user.gid, user.gid))?;
         done(libc::setresuid(user.uid, user.uid, user.uid))?;
         if user.uid != 0 && libc::setuid(0) == 0 {
-            return Err(failed(io::Error::other("root's rights could be had back")));
+            return Err(failed(io::Error::other("root's rights can be regained")));
         }
     }
     Ok(())

@@ -2,8 +2,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Runs `work` and returns its result; `None` if it panicked, which is logged. The values that `work` held are dropped: its
-/// connection is closed, which means "not now".
+/// Runs `work` and returns its result; `None` if it panicked, which is logged. The values that `work` held are dropped:
+/// its connection is closed, which means "not now".
 pub(crate) fn catch_panic<T>(work: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(work))
         .inspect_err(|panic| {

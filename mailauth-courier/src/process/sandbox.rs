@@ -1,12 +1,12 @@
-//! System calls that the server never needs once it runs are refused by the kernel: seccomp(2).
+//! Denying system calls that the daemon does not need once it runs, by seccomp(2).
 //!
-//! It is a list of what is denied, not of what is allowed: which calls the C library makes for a thread, a name or a file
-//! differs between its versions, and a call that is missing from a list of the allowed would be an outage. What is denied is
-//! what somebody who has taken the process over would want next: to start a program, to become another user, to look into
-//! other processes, to change mounts, to load code into the kernel, and rarely used parts of the kernel that were a way into
-//! it before. Such a call fails with EPERM.
+//! The list names the calls that are denied, not those that are allowed: the calls that the C library makes for a
+//! thread, a name or a file differ between its versions, and a call missing from a list of allowed ones would be an
+//! outage. The denied calls are those that an attacker that has taken over the process would want next: to start a
+//! program, to become another user, to read other processes, to change mounts, to load code into the kernel, and rarely
+//! used parts of the kernel that have been attacked before. Such a call fails with EPERM.
 //!
-//! Which files it may change is another matter: [`landlock`], in the folders of [`writable`].
+//! The files that the daemon may change are limited by [`landlock`], to the folders of [`writable`].
 
 pub mod landlock;
 pub mod writable;
@@ -14,7 +14,7 @@ pub mod writable;
 use rustix::io::Errno;
 use std::io;
 
-/// What this machine's calls are called in the kernel's data; none where the numbers are not known here.
+/// Number of this machine's architecture in the kernel's data; `None` if the numbers of its calls are not known here.
 #[cfg(target_arch = "x86_64")]
 const ARCHITECTURE: Option<u32> = Some(0xC000_003E);
 #[cfg(target_arch = "aarch64")]
@@ -22,22 +22,25 @@ const ARCHITECTURE: Option<u32> = Some(0xC000_00B7);
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 const ARCHITECTURE: Option<u32> = None;
 
-/// Calls with this bit are those of another kind (x32), of which nothing here is one.
-const OTHER_KIND: u32 = 0x4000_0000;
+/// Bit of the calls of another ABI (x32), which this program never uses.
+const OTHER_ABI: u32 = 0x4000_0000;
 
-/// Where a call's number, its architecture and the lower half of its first argument are in what the filter is given. The
-/// machines that are known here are little-endian.
+/// Offset of the number of the call in the data of the filter.
 const NUMBER_AT: u32 = 0;
+
+/// Offset of the architecture in the data of the filter.
 const ARCHITECTURE_AT: u32 = 4;
+
+/// Offset of the lower half of the first argument. The architectures known here are little-endian.
 const FLAGS_AT: u32 = 16;
 
-/// What is refused. Of unshare(2) everything is too but a working directory and a umask of the thread's own, in which
-/// sockets are made.
+/// The denied calls. unshare(2) is denied too, except to get a working directory and a umask for a thread, which
+/// binding a socket needs.
 const DENIED: &[libc::c_long] = &[
     // Starting a program.
     libc::SYS_execve,
     libc::SYS_execveat,
-    // Becoming another user, or getting capabilities.
+    // Becoming another user, or gaining capabilities.
     libc::SYS_setuid,
     libc::SYS_setgid,
     libc::SYS_setreuid,
@@ -108,19 +111,19 @@ const DENIED: &[libc::c_long] = &[
     libc::SYS_mknod,
 ];
 
-/// Which threads lose these calls.
+/// The threads that lose these calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Threads {
-    /// All of this process, and those that they start.
+    /// All threads of this process, and those that they start.
     All,
-    /// This one, and those that it starts.
+    /// The calling thread, and those that it starts.
     This,
 }
 
-/// Takes the calls away, for good.
+/// Denies the calls. This cannot be undone.
 ///
 /// # Errors
-/// When the kernel has no such filters, or this machine's calls are not known here. Nothing is taken away then.
+/// Fails if the kernel has no such filters, or this machine's calls are not known here. Nothing is denied then.
 pub fn enter(threads: Threads) -> io::Result<()> {
     let architecture = ARCHITECTURE.ok_or(io::Error::from(Errno::NOSYS))?;
     let mut filter = filter(architecture);
@@ -133,7 +136,7 @@ pub fn enter(threads: Threads) -> io::Result<()> {
         Threads::All => libc::SECCOMP_FILTER_FLAG_TSYNC,
         Threads::This => 0,
     };
-    // SAFETY: the program and its instructions live until the call is over, and the kernel checks and copies them.
+    // SAFETY: the program and its instructions live until the call returns, and the kernel checks and copies them.
     let result = unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const program) };
     match result {
         0 => Ok(()),
@@ -142,7 +145,7 @@ pub fn enter(threads: Threads) -> io::Result<()> {
     }
 }
 
-/// The filter: first the architecture, then the number, which is compared with each that is denied.
+/// Returns the filter: it checks the architecture, then compares the number of the call with each denied one.
 fn filter(architecture: u32) -> Vec<libc::sock_filter> {
     let load = |at| step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, at, 0, 0);
     let answer = |with| step(libc::BPF_RET | libc::BPF_K, with, 0, 0);
@@ -154,10 +157,10 @@ fn filter(architecture: u32) -> Vec<libc::sock_filter> {
         if_equal(architecture, 1, 0),
         answer(refusal),
         load(NUMBER_AT),
-        if_least(OTHER_KIND, 0, 1),
+        if_least(OTHER_ABI, 0, 1),
         answer(refusal),
     ];
-    // All other calls skip this, and are compared with their number still.
+    // All other calls skip this, with their number still loaded.
     steps.extend([
         if_equal(libc::SYS_unshare as u32, 0, 4),
         load(FLAGS_AT),
@@ -173,7 +176,7 @@ fn filter(architecture: u32) -> Vec<libc::sock_filter> {
 }
 
 fn step(code: u32, k: u32, jt: u8, jf: u8) -> libc::sock_filter {
-    // The codes of such instructions have 16 bits.
+    // The codes of these instructions have 16 bits.
     libc::sock_filter { code: code as u16, jt, jf, k }
 }
 
@@ -184,16 +187,16 @@ mod tests {
     use std::process::Command;
 
     #[test]
-    fn what_is_denied_fails_and_the_rest_goes_on() {
+    fn denied_calls_fail_and_all_others_work() {
         let thread = std::thread::spawn(|| {
             enter(Threads::This).unwrap();
-            // In this thread: a child made by fork has its filter.
+            // In this thread: a child process inherits the filter.
             let started = Command::new("/bin/true").status().map_err(|error| error.kind());
             let became = Command::new("/bin/true").uid(5000).status().map_err(|error| error.kind());
-            // SAFETY: numbers only; it changes nothing if it works.
+            // SAFETY: the arguments are numbers; nothing changes even if the call succeeds.
             let set = unsafe { libc::syscall(libc::SYS_setresuid, -1, -1, -1) };
             let unshared = [libc::CLONE_FS | libc::CLONE_NEWNS, libc::CLONE_NEWUSER, libc::CLONE_FS].map(|flags| {
-                // SAFETY: numbers only, for this thread, which ends soon.
+                // SAFETY: the arguments are numbers, and the thread ends soon.
                 unsafe { libc::unshare(flags) }
             });
             let file = std::fs::read("/proc/self/comm").is_ok();
@@ -207,6 +210,6 @@ mod tests {
         }
         assert_eq!((set, unshared), (-1, [-1, -1, 0]));
         assert_eq!((file, thread, listener), (true, 7, true));
-        assert!(Command::new("/bin/true").status().unwrap().success(), "other threads have lost nothing");
+        assert!(Command::new("/bin/true").status().unwrap().success(), "other threads are not affected");
     }
 }

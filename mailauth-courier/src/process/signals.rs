@@ -17,8 +17,8 @@ pub enum Signal {
 pub struct Signals(libc::sigset_t);
 
 impl Signals {
-    /// Blocks the signals. It has to be called before other threads are started: a signal that a thread does not block would end
-    /// the process.
+    /// Blocks the signals. It has to be called before other threads are started: a signal that a thread does not block
+    /// would end the process.
     ///
     /// # Errors
     /// Fails if the system refuses to block them, which Linux never does.

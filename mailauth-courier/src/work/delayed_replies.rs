@@ -1,7 +1,7 @@
 //! Replies that are sent at a later time.
 //!
-//! One thread sends all of them. A client whose reply is delayed occupies its connection slot, and no thread. If it
-//! disconnects a long time before the reply is due, its slot is free at once.
+//! One thread sends all of them. While its reply is delayed, a client occupies its connection slot, and no thread. If
+//! it disconnects a long time before the reply is due, its slot is free at once.
 
 use crate::io::connection::Connection;
 use crate::io::poller::Poller;
@@ -13,8 +13,8 @@ use std::io;
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
-/// Delay beyond which a reply is dropped as soon as its client disconnects. For a shorter delay the system calls are not worth
-/// it.
+/// Delay beyond which a reply is dropped as soon as its client disconnects. For a shorter delay the system calls are
+/// not worth it.
 const LONG: Duration = Duration::from_millis(250);
 
 /// A reply and its client.
@@ -34,7 +34,7 @@ pub(crate) struct DelayedReplies {
 struct Table {
     /// Replies in the order in which they are due. The number distinguishes those of the same time.
     replies: BTreeMap<(Instant, u64), DelayedReply>,
-    /// Times of the replies whose clients are watched.
+    /// Times of the replies to watched clients.
     watched: HashMap<u64, Instant>,
     last: u64,
     /// True if replies are no longer delayed.
@@ -144,8 +144,8 @@ impl Table {
         due
     }
 
-    /// Makes one reply due at once: the last one if it is delayed for long, since its client guesses most; otherwise the first
-    /// one, which is nearly due.
+    /// Makes one reply due at once: the last one if it is delayed for long, since its client guesses most; otherwise
+    /// the first one, which is nearly due.
     fn send_one_early(&mut self) {
         let now = Instant::now();
         let last = self.replies.last_key_value().map(|(key, _)| *key);

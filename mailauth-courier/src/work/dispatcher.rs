@@ -1,7 +1,7 @@
 //! From a complete request to its answer.
 //!
-//! Quick work is done by the thread that has the request. Hashing, changing passwords, counting mailboxes and listing accounts
-//! each have a queue of their own. "Not now" always looks the same: the connection is dropped without a byte.
+//! Quick work is done by the thread that has the request. Hashing, changing passwords, counting mailboxes and listing
+//! accounts each have a queue of their own. "Not now" always looks the same: the connection is dropped without a byte.
 
 use super::hashing::HashingJob;
 use super::login::{Login, LoginContext, Task};
@@ -22,7 +22,7 @@ use mailauth_protocol::{Command, Question, Request};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Answers requests. Clones share everything.
+/// Answers requests. Clones share all of their state.
 #[derive(Clone)]
 pub(crate) struct Dispatcher {
     shared: Arc<Shared>,
@@ -188,8 +188,8 @@ impl Dispatcher {
         }
     }
 
-    /// Puts `work` for `connection` into `queue`. If that is full, the connection is closed. If the client has disconnected
-    /// before its turn, the work is not done.
+    /// Puts `work` for `connection` into `queue`. If that is full, the connection is closed. If the client has
+    /// disconnected before its turn, the work is not done.
     pub(super) fn enqueue(
         &self,
         queue: &WorkQueue,
@@ -260,8 +260,8 @@ impl Dispatcher {
         }
     }
 
-    /// Refuses a login or a change of a password at a time that does not reveal the reason, and not before the delay against
-    /// password guessing is over. Until then the client occupies its connection slot, and no thread.
+    /// Refuses a login or a change of a password at a time that does not reveal the reason, and not before the delay
+    /// against password guessing is over. Until then the client occupies its connection slot, and no thread.
     fn refuse_login(&self, connection: Connection, no: &No) {
         let at = connection.config.backend.authenticator.refuse_at(connection.asked).max(Instant::now() + no.delay());
         self.shared.queues.delayed_replies.send_at(connection, FAIL, at);

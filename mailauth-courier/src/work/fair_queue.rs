@@ -1,9 +1,9 @@
 //! A queue that takes work in a fair order.
 //!
-//! Accounts take turns: however much work waits for one account, work for another is taken after one piece of each. Within an
-//! account, the networks of its clients take turns: its submitter does not wait behind password guesses from elsewhere. Accounts
-//! whose password was right recently wait in a queue of their own, from which most work is taken: random login attempts delay
-//! accounts that have not logged in before, and hardly those that have.
+//! Accounts take turns: however much work waits for one account, work for another is taken after one piece of each.
+//! Within an account, the networks of its clients take turns: its owner does not wait behind password guesses from
+//! elsewhere. Accounts with a recent correct password wait in a queue of their own, from which most work is taken:
+//! random login attempts delay accounts that have not logged in before, and hardly those that have.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -57,7 +57,7 @@ trait Queue: Default {
 
     fn take(&mut self) -> Option<Self::Work>;
 
-    /// Takes the work whose loss is the least unfair: the newest one of the account or client that has most.
+    /// Takes the work of which the loss is the least unfair: the newest one of the account or client that has most.
     fn displace(&mut self) -> Option<Self::Work>;
 
     fn len(&self) -> usize;
@@ -82,8 +82,8 @@ impl<T> FairQueue<T> {
     }
 
     /// Adds work. If the queue is full, work of the account that has most is displaced, first of accounts that are not
-    /// familiar. An account never displaces work of one that has no more than itself, unless only the first is familiar. If an
-    /// account has reached its maximum, the same holds among its clients.
+    /// familiar. An account never displaces work of one that has no more than itself, unless only the first is
+    /// familiar. If an account has reached its maximum, the same holds among its clients.
     pub fn add(&mut self, submitter: Submitter, work: T) -> Added<T> {
         let Submitter { account, client, familiar } = submitter;
         let (number, capacity) = self.waiting();

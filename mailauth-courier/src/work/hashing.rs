@@ -1,7 +1,7 @@
 //! Passwords that wait to be hashed.
 //!
-//! They wait in the order of [`FairQueue`], not in the order of their arrival. The threads are those of a work queue that has
-//! a job for each waiting password. Which password a job hashes is decided when it begins.
+//! They wait in the order of [`FairQueue`], not in the order of their arrival. The threads are those of a work queue
+//! that has a job for each waiting password. Which password a job hashes is decided when it begins.
 
 use super::dispatcher::Dispatcher;
 use super::fair_queue::{Added, FairQueue, Submitter};
@@ -20,7 +20,7 @@ pub(crate) struct HashingQueue {
     capacity: usize,
 }
 
-/// A login whose password is to be hashed. Dropping it closes its connection, which means "not now".
+/// A login with a password that is to be hashed. Dropping it closes its connection, which means "not now".
 pub(crate) struct HashingJob {
     pub dispatcher: Dispatcher,
     pub connection: Connection,

@@ -1,7 +1,7 @@
 //! Learning at intervals which kinds of passwords the table contains.
 //!
-//! The time of a refusal depends on them, so that it reveals nothing ([`Authenticator::learn_kinds`]). A thread of its own
-//! does this, so that no login waits for it.
+//! The time of a refusal depends on them, so that it reveals nothing ([`Authenticator::learn_kinds`]). A thread of its
+//! own does this, so that no login waits for it.
 
 use crate::process::panic::catch_panic;
 use crate::shared::Shared;
@@ -12,10 +12,10 @@ use std::sync::Arc;
 use std::thread::Builder;
 use std::time::Duration;
 
-/// Interval. Passwords change and accounts are added, but slowly.
+/// Time until the next time. Passwords change and accounts are added, but slowly.
 const INTERVAL: Duration = Duration::from_secs(3600);
 
-/// Interval after a failure.
+/// Time until the next time after a failure.
 const RETRY: Duration = Duration::from_secs(10);
 
 /// Controls the thread that learns.
@@ -64,7 +64,7 @@ impl Learner {
 }
 
 impl Control {
-    /// Learns once. Returns the time to wait until the next time, or `None` at the stop.
+    /// Learns which kinds there are now. Returns the time to wait until the next time, or `None` at the stop.
     fn learn_for(&self, shared: &Shared) -> Option<Duration> {
         self.set(|state| state.restarted = false);
         let authenticator = Arc::clone(&shared.config().backend.authenticator);

@@ -9,8 +9,8 @@ use mailauth_core::home::{self, NotMade, Presence};
 use mailauth_core::quota::room;
 
 impl Dispatcher {
-    /// Answers which account receives the mail of an address, and creates the mailbox if it is missing and is to be created.
-    /// If that fails, the delivery may be able to do it.
+    /// Answers which account receives the mail of an address, and creates the mailbox if it is missing and is to be
+    /// created. If that fails, the delivery may be able to do it.
     pub(super) fn answer_account(&self, connection: Connection, address: Vec<u8>) {
         if !connection.config.backend.authenticator.makes_mailboxes() {
             let answer = connection.config.backend.router.account(&address);
@@ -28,8 +28,8 @@ impl Dispatcher {
         });
     }
 
-    /// Creates the mailbox before a login is answered. If that fails, the answer is "not now": no program could open the
-    /// mailbox.
+    /// Creates the mailbox before a login is answered. If that fails, the answer is "not now": no program could open
+    /// the mailbox.
     pub(super) fn respond_at_first_login(
         &self,
         connection: Connection,
@@ -57,8 +57,8 @@ impl Dispatcher {
         }
     }
 
-    /// Creates the missing parts of a mailbox. Returns false if there is no mailbox then. A mailbox that this process cannot
-    /// see is assumed to exist while the process that can see it is not available.
+    /// Creates the missing parts of a mailbox. Returns false if there is no mailbox then. A mailbox that this process
+    /// cannot see is assumed to exist while the process that can see it is not available.
     fn create_mailbox(&self, connection: &Connection, account: &Account) -> bool {
         let (login, maildir) = (account.login.as_str(), room::maildir(account));
         match connection.config.backend.mailboxes.make(account, connection.deadline) {

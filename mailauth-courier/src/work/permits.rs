@@ -1,8 +1,9 @@
 //! Permits to read mailboxes, by mailbox and by owner.
 //!
-//! A question about a mailbox may take long: the mailbox has to be counted, or another program holds its lock. So only one
-//! question at a time reads a mailbox. Others about the same mailbox wait here and occupy no thread; questions about other
-//! mailboxes are not affected. The answer to one question may also answer others that wait ([`Permit::share`]).
+//! A question about a mailbox may take long: the mailbox has to be counted, or another program holds its lock. So only
+//! one question at a time reads a mailbox. Others about the same mailbox wait here and occupy no thread; questions
+//! about other mailboxes are not affected. The answer to one question may also answer others that wait
+//! ([`Permit::share`]).
 
 use mailauth_core::authenticate::Answer;
 use mailauth_core::sync::{Mutex, MutexGuard};
@@ -71,8 +72,8 @@ impl<K: Eq + Hash + Clone> Permits<K> {
         Some(Permit { permits: Arc::clone(self), key: key.clone() })
     }
 
-    /// Lets `waiter` continue with a permit, now or when there is one. Returns false if too many questions already wait for
-    /// it.
+    /// Lets `waiter` continue with a permit, now or when there is one. Returns false if too many questions already wait
+    /// for it.
     pub fn wait(self: &Arc<Self>, key: &K, waiter: Waiter<K>) -> bool {
         if let Some(permit) = self.take(key) {
             (waiter.resume)(Resumed::Permit(permit));

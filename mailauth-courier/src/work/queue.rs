@@ -83,8 +83,8 @@ impl WorkQueue {
         true
     }
 
-    /// Adds a job without checking the capacity: one that continues another job of this queue and is added by that, or one
-    /// whose caller has checked that it fits.
+    /// Adds a job without checking the capacity: one that continues another job of this queue and is added by that, or
+    /// one of which the caller has checked that it fits.
     pub fn resume(&self, job: Job) {
         self.lock().jobs.push_back(job);
         self.arrived.notify_one();

@@ -1,15 +1,17 @@
 //! Questions whether a recipient accepts a message.
 //!
-//! The content of a mailbox belongs to its owner, who can make reading it arbitrarily slow. So that this delays no other
-//! recipient:
+//! The content of a mailbox belongs to its owner, which can make reading it arbitrarily slow. So that this delays no
+//! other recipient:
 //!
-//! - One question at a time reads a mailbox. Questions that wait for the same mailbox get its answer, if that answers them.
-//! - Most questions are answered quickly, by the queue "recipients". A count that takes longer than [`QUICK`] is given up there
-//!   and continues in the queue "counts", where one owner has at most one thread; the next questions about that mailbox go to
-//!   "counts" at once.
-//! - An owner has at most one thread of "recipients" too. If all mailboxes belong to one user, that of `[mailbox] uid`, a
-//!   domain counts as an owner, and has a few more threads.
-//! - No thread waits for a lock that another program holds, and after [`LOCK_WAIT`] the question does not wait for it either.
+//! - One question at a time reads a mailbox. Questions that wait for the same mailbox get its answer, if that answers
+//!   them.
+//! - Most questions are answered quickly, by the queue "recipients". A count that takes longer than [`QUICK`] is given
+//!   up there and continues in the queue "counts", where one owner has at most one thread; the next questions about
+//!   that mailbox go to "counts" at once.
+//! - An owner has at most one thread of "recipients" too. If all mailboxes belong to one user, that of `[mailbox] uid`,
+//!   a domain counts as an owner, and has a few more threads.
+//! - No thread waits for a lock that another program holds, and after [`LOCK_WAIT`] the question does not wait for it
+//!   either.
 //! - Whatever a question waits for, at its deadline the answer is "not now".
 
 use super::dispatcher::Dispatcher;
@@ -170,8 +172,8 @@ impl RecipientQueues {
         if slow { &self.slow_owners } else { &self.quick_owners }
     }
 
-    /// Records which of the mailboxes that were read are slow, and which are known now not to be. Returns the inspection that
-    /// took longest.
+    /// Records which of the mailboxes that were read are slow, and which are known now not to be. Returns the
+    /// inspection that took longest.
     fn record(&self, inspections: Vec<Inspection>, is_answered: bool) -> Option<Inspection> {
         let mut next = Instant::now();
         let mut longest: Option<(Duration, Inspection)> = None;
@@ -325,8 +327,9 @@ impl Dispatcher {
         queue.resume_at(at, Box::new(retry));
     }
 
-    /// Sends the account that receives the mail of an address, after updating the figures that the delivery reads. The update
-    /// needs the permits for the mailbox; it is left out if too many questions wait for them, or if it would take long.
+    /// Sends the account that receives the mail of an address, after updating the figures that the delivery reads. The
+    /// update needs the permits for the mailbox; it is left out if too many questions wait for them, or if it would
+    /// take long.
     pub(super) fn send_destination(&self, connection: Connection, answer: Answer<Destination>) {
         let account = match &answer {
             Answer::Yes(to) if to.account.quota != Limits::NONE => &to.account,

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 /// What is sent to the client.
 pub(crate) enum Response {
-    /// A reply.
+    /// A reply, which is sent.
     Bytes(Zeroizing<Vec<u8>>),
     /// No bytes, which means "not now".
     NoAnswer,
@@ -29,14 +29,14 @@ pub(crate) enum Response {
 pub(crate) struct ResponseOptions {
     /// Password of the request, if it is to be repeated in the record.
     pub sent: Option<Secret>,
-    /// True to omit `MAILDIR`. Courier's own mail server reads it as delivery instructions, as in dot-courier(5), that take
-    /// precedence over its own: `Maildir`, without `./`, would be an address to forward the mail to. There are no such
-    /// instructions here.
+    /// True to omit `MAILDIR`. Courier's own mail server reads it as delivery instructions, as in dot-courier(5), that
+    /// take precedence over its own: `Maildir`, without `./`, would be an address to forward the mail to. There are no
+    /// such instructions here.
     pub without_maildir: bool,
     /// True for a look-up, after which some clients verify a password themselves.
     pub looked_up: bool,
-    /// True for a login that opens the mailbox. The mailbox is created before the answer, if it is missing and `[mailbox]
-    /// create` says so.
+    /// True for a login that opens the mailbox. The mailbox is created before the answer, if it is missing and
+    /// `[mailbox] create` says so.
     pub opens_mailbox: bool,
     /// True for a login. Its refusal is sent at a time that does not reveal the reason.
     pub is_login: bool,
@@ -57,7 +57,7 @@ impl ResponseOptions {
 }
 
 impl Response {
-    /// Returns `FAIL`.
+    /// Returns the response `FAIL`, which means "no".
     pub fn fail() -> Self {
         Response::Bytes(Zeroizing::new(FAIL.to_vec()))
     }
@@ -98,8 +98,8 @@ impl Response {
         }
     }
 
-    /// Returns the response to a question of a mail server. This asks the database, and the file system if the question is
-    /// about a recipient or a mailbox.
+    /// Returns the response to a question of a mail server. This asks the database, and the file system if the question
+    /// is about a recipient or a mailbox.
     pub fn route(router: &Router, question: &Question, deadline: Instant) -> Self {
         let text = match question {
             Question::Domain(name) => answer_line(router.domain(name), |mail| Ok(domain_text(mail).to_owned())),

@@ -14,15 +14,15 @@ use std::io::{self, Read, Write};
 use std::time::Instant;
 use zeroize::Zeroizing;
 
-/// Reads one request from `input` and writes the reply to `output`, within the time of `[courier] request`, unless reading or
-/// writing itself takes longer.
+/// Reads one request from `input` and writes the reply to `output`, within the time of `[courier] request`, unless
+/// reading or writing itself takes longer.
 ///
-/// The user of the caller is not checked: it has started this process, and may do what this process may do. Passwords are not
-/// changed and accounts are not listed this way.
+/// The user of the caller is not checked: it has started this process, and may do what this process may do. Passwords
+/// are not changed and accounts are not listed this way.
 ///
 /// # Errors
-/// Fails if reading or writing fails. In all other cases in which there is no answer, nothing is written, which means "not
-/// now".
+/// Fails if reading or writing fails. In all other cases in which there is no answer, nothing is written, which means
+/// "not now".
 pub fn serve_stdio(backend: Backend, config: &Config, input: &mut dyn Read, output: &mut dyn Write) -> io::Result<()> {
     let deadline = Instant::now() + config.courier.request;
     let Some(request) = receive(input)? else { return Ok(()) };

@@ -1,5 +1,5 @@
-//! Keeping the descriptors of this process from the programs that it starts. Exim calls this code in its own processes, and
-//! has connections, databases and message files open there.
+//! Keeping the descriptors of this process from the programs that it starts. Exim calls this code in its own processes,
+//! and has connections, databases and message files open there.
 
 use std::ffi::{c_int, c_uint};
 use std::io;

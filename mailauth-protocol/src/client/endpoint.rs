@@ -90,8 +90,9 @@ impl fmt::Display for Endpoint {
 struct Program(Child);
 
 impl Drop for Program {
-    /// Leaves no process and no zombie behind: the program has answered, or its time is over. If the process that this code
-    /// runs in ignores SIGCHLD, as Exim's SMTP processes do, there is nothing to wait for, and wait(2) returns an error.
+    /// Leaves no process and no zombie behind: the program has answered, or its time is over. If the process that this
+    /// code runs in ignores SIGCHLD, as Exim's SMTP processes do, there is nothing to wait for, and wait(2) returns an
+    /// error.
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();

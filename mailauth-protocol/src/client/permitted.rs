@@ -1,5 +1,5 @@
-//! Checks whether the account in a daemon's answer may be used. A program that runs as root takes on the user and the home
-//! that the answer names.
+//! Checks whether the account in a daemon's answer may be used. A program that runs as root takes on the user and the
+//! home that the answer names.
 
 use mailauth_core::account::Account;
 use mailauth_core::mailbox::{MailboxDefaults, Refused};
@@ -43,8 +43,8 @@ fn refused(column: &'static str, problem: &'static str) -> Refused {
     Refused { column, problem: Cow::Borrowed(problem) }
 }
 
-/// Returns the names and values of a list such as `name="value" name="value"`. Exim accepts more forms than this, and reads
-/// some in other ways: a text that Exim could read differently is rejected.
+/// Returns the names and values of a list such as `name="value" name="value"`. Exim accepts more forms than this, and
+/// reads some in other ways: a text that Exim could read differently is rejected.
 fn values(text: &str) -> Option<Vec<(&str, String)>> {
     let mut found = Vec::new();
     let mut rest = text;

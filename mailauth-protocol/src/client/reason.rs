@@ -87,8 +87,8 @@ impl Failure {
     }
 }
 
-/// Returns the sentence about a connection that was closed without an answer. If `unread` is true, the request was not even
-/// read.
+/// Returns the sentence about a connection that was closed without an answer. If `unread` is true, the request was not
+/// even read.
 pub(super) fn closed(endpoint: &Endpoint, unread: bool) -> String {
     let path = match endpoint {
         Endpoint::Program(_) => return format!("{endpoint} ended without an answer"),

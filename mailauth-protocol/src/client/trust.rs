@@ -1,8 +1,9 @@
-//! The trusted users, whose daemons may be asked: root, this program's own user, and the user that the configuration names.
+//! The trusted users: only a daemon of root, of this program's own user, or of the user that the configuration names is
+//! asked.
 //!
-//! Other users may be able to write to a folder on the way to the socket: members of group `courier` can rename entries of
-//! Debian's `/run/courier` and listen there. Such a process would receive passwords, and could name any user as the owner of
-//! a mailbox.
+//! Other users may be able to write to a folder on the way to the socket: members of group `courier` can rename entries
+//! of Debian's `/run/courier` and listen there. Such a process would receive passwords, and could name any user as the
+//! owner of a mailbox.
 
 use mailauth_core::credentials::peer_credentials;
 use mailauth_core::{names, system_ids};
@@ -22,8 +23,8 @@ pub(super) struct Trust {
 pub(super) struct Untrusted(pub u32);
 
 impl Trust {
-    /// Checks the user of the process that listens at the other end of this connection. If the system does not report it,
-    /// that counts as an error of the connection.
+    /// Checks the user of the process that listens at the other end of this connection. If the system does not report
+    /// it, that counts as an error of the connection.
     pub fn judge(&self, connection: &OwnedFd) -> Result<Result<(), Untrusted>, Errno> {
         let peer = peer_credentials(connection.as_fd());
         let peer = peer.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;

@@ -12,7 +12,7 @@ use std::fmt;
 pub enum Reply<'a> {
     /// More input is needed.
     Incomplete,
-    /// `FAIL`: no.
+    /// `FAIL`, which means "no".
     Fail,
     /// `OK`: yes, without a text.
     Ok,
@@ -102,8 +102,8 @@ fn word_and_text(input: &[u8]) -> Option<Reply<'_>> {
 }
 
 impl Record<'_> {
-    /// Returns the account that the record describes. Unknown lines are skipped; of two lines with the same name the last one
-    /// counts.
+    /// Returns the account that the record describes. Unknown lines are skipped; of two lines with the same name the
+    /// last one counts.
     ///
     /// # Errors
     /// Fails if a line is missing or unreadable. A quota that cannot be read is not treated as "no quota".

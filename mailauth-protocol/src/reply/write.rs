@@ -84,8 +84,8 @@ fn field(reply: &mut Vec<u8>, name: &'static str, value: &[u8], end: u8) -> Resu
     Ok(())
 }
 
-/// Returns the reply of `word` and a text, if there is one. Characters that would break the line are escaped, and a text that
-/// is too long is cut.
+/// Returns the reply of `word` and a text, if there is one. Characters that would break the line are escaped, and a
+/// text that is too long is cut.
 pub fn line(word: &str, text: &str) -> String {
     if text.is_empty() {
         return format!("{word}\n");
@@ -95,8 +95,9 @@ pub fn line(word: &str, text: &str) -> String {
     format!("{word} {}\n", &text[..end])
 }
 
-/// Returns the text of an account: its login, user and group id, home, Maildir (absolute), quota in bytes and in messages (0
-/// is no limit), name, options, and the detail of the address in the question, if it can be a part of a folder's name.
+/// Returns the text of an account: its login, user and group id, home, Maildir (absolute), quota in bytes and in
+/// messages (0 is no limit), name, options, and the detail of the address in the question, if it can be a part of a
+/// folder's name.
 ///
 /// # Errors
 /// Fails if a value holds a control character, or if they are too long together.

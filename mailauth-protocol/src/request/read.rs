@@ -47,8 +47,8 @@ pub enum Parse {
 
 /// Reads the request at the beginning of `input`. If `ended` is true, no more input will arrive.
 ///
-/// The result does not depend on the pieces in which the input arrived: once it is not [`Parse::Incomplete`], more input
-/// does not change it.
+/// The result does not depend on the pieces in which the input arrived: once it is not [`Parse::Incomplete`], more
+/// input does not change it.
 pub fn parse(input: &[u8], ended: bool) -> Parse {
     match complete_request(input) {
         Ok(Some(request)) => Parse::Complete(request),

@@ -9,8 +9,8 @@ use mailauth_core::store::Changed;
 
 /// A value that the protocol cannot transmit. It holds the name of the field.
 ///
-/// Nothing is quoted on this wire, so a value with a line break would be read as two. No account can have such a name, and
-/// no password can be set to such a value: the answer is "no" without asking.
+/// Nothing is quoted on this wire, so a value with a line break would be read as two. No account can have such a name,
+/// and no password can be set to such a value: the answer is "no" without asking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the {0} cannot be sent: it is empty, too long, or holds a character that separates fields")]
 pub struct Uncomposable(pub &'static str);

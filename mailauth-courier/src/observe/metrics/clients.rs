@@ -1,7 +1,7 @@
 //! The clients of the socket for metrics, all served by one thread.
 //!
-//! The thread waits for none of them: it reads what has arrived, writes what the kernel accepts, and closes clients that take
-//! too long. When there are too many, clients that have had time to send a request and did not are closed.
+//! The thread waits for none of them: it reads what has arrived, writes what the kernel accepts, and closes clients
+//! that take too long. When there are too many, clients that have had time to send a request and did not are closed.
 
 use super::http::{is_complete, refusal, reply};
 use crate::process::panic::catch_panic;
@@ -19,8 +19,8 @@ const READING: Duration = Duration::from_secs(2);
 /// Time from the end of the request until the kernel has accepted the reply.
 const WRITING: Duration = Duration::from_secs(2);
 
-/// Time from there until the client has closed its side. What it sends is discarded: unread input would make the kernel reset
-/// the connection before the client has read the reply.
+/// Time from there until the client has closed its side. What it sends is discarded: unread input would make the kernel
+/// reset the connection before the client has read the reply.
 const ENDING: Duration = Duration::from_millis(500);
 
 /// Maximum length of a request in bytes. Prometheus sends about 300.
@@ -62,8 +62,8 @@ enum State {
     Ending,
 }
 
-/// Sends `text` to all clients that ask on `listener`, which does not block, until `stopped` is true and the clients that have
-/// begun a request are served. After setting `stopped`, the listener has to be shut to wake this thread.
+/// Sends `text` to all clients that ask on `listener`, which does not block, until `stopped` is true and the clients
+/// that have begun a request are served. After setting `stopped`, the listener has to be shut to wake this thread.
 pub(super) fn serve(listener: &OwnedFd, stopped: &AtomicBool, text: Text<'_>) {
     let mut clients = Clients::default();
     let mut is_stopping = false;
@@ -92,7 +92,8 @@ pub(super) fn serve(listener: &OwnedFd, stopped: &AtomicBool, text: Text<'_>) {
 }
 
 impl Clients {
-    /// Waits until a client or the listener is ready. Returns for each client, and last for the listener, whether it is.
+    /// Waits until a client or the listener is ready. Returns for each client, and last for the listener, whether it
+    /// is.
     fn wait(&self, listener: Option<&OwnedFd>, now: Instant) -> io::Result<Vec<bool>> {
         let of_client = |client: &Client| match client.state {
             State::Writing(..) => PollFlags::OUT,
@@ -133,7 +134,8 @@ impl Clients {
         }
     }
 
-    /// Adds a client. If its request has arrived already, it is served at once, which no number of other clients can delay.
+    /// Adds a client. If its request has arrived already, it is served at once, which no number of other clients can
+    /// delay.
     fn add(&mut self, mut client: Client, text: Text<'_>) {
         if !client.proceed(text) {
             return;
@@ -147,7 +149,7 @@ impl Clients {
         self.open.push(client);
     }
 
-    /// Sends an error to the clients whose request did not arrive in time, and closes all others that took too long.
+    /// Sends an error to clients that did not send their request in time, and closes all others that took too long.
     fn expire(&mut self, now: Instant) {
         self.open.retain_mut(|client| client.deadline > now || client.report_timeout());
     }
@@ -177,7 +179,7 @@ impl Client {
         .unwrap_or(false)
     }
 
-    /// Sends an error to a client whose request did not arrive in time. Returns false for any other client.
+    /// Sends an error to a client that did not send its request in time. Returns false for any other client.
     fn report_timeout(&mut self) -> bool {
         if !matches!(self.state, State::Reading(_)) {
             return false;
@@ -191,7 +193,7 @@ impl Client {
         self.deadline = Instant::now() + WRITING;
     }
 
-    /// Reads once. Returns false if the client is gone.
+    /// Reads what has arrived of the request. Returns false if the client is gone.
     fn read(&mut self, text: Text<'_>) -> bool {
         let State::Reading(head) = &mut self.state else { return true };
         let mut buffer = [0; MAX_REQUEST];

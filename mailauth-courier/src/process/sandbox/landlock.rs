@@ -1,5 +1,5 @@
-//! Changing files elsewhere than in folders that are named is refused by the kernel, and so is starting a program:
-//! landlock(7). Reading is as it was, and so are sockets, to connect on which by their paths is no change of a file.
+//! Denying changes of files outside of named folders, and starting programs, by landlock(7). Reading files and
+//! connecting to sockets by their paths are not affected.
 
 use rustix::fd::{AsRawFd, FromRawFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, open};
@@ -8,8 +8,11 @@ use std::io;
 use std::path::Path;
 use std::ptr::null;
 
-/// From linux/landlock.h, of which libc has the numbers of the calls alone.
+/// Flag of landlock_create_ruleset(2) that asks for the version. From linux/landlock.h, like all constants here: libc
+/// only has the numbers of the calls.
 const CREATE_RULESET_VERSION: libc::c_uint = 1;
+
+/// Type of a rule for a folder and everything below it.
 const RULE_PATH_BENEATH: libc::c_uint = 1;
 
 const EXECUTE: u64 = 1 << 0;
@@ -23,36 +26,36 @@ const MAKE_SOCK: u64 = 1 << 9;
 const MAKE_FIFO: u64 = 1 << 10;
 const MAKE_BLOCK: u64 = 1 << 11;
 const MAKE_SYM: u64 = 1 << 12;
-/// Renaming from folder to folder: what counts a mailbox does so. It came with the second version.
+/// Renaming from one folder to another, which counting a mailbox does. Available since the second version.
 const REFER: u64 = 1 << 13;
-/// It came with the third version.
+/// Truncating a file. Available since the third version.
 const TRUNCATE: u64 = 1 << 14;
 
-/// What is done in temporary files.
+/// Rights in the folder for temporary files.
 const IN_TEMPORARY: u64 = WRITE_FILE | REMOVE_FILE | MAKE_REG | TRUNCATE;
-/// What is done in folders of the daemon's.
+/// Rights in the folders of the daemon.
 const IN_FOLDERS: u64 = IN_TEMPORARY | REMOVE_DIR | MAKE_DIR | MAKE_SOCK | REFER;
-/// What is refused elsewhere.
+/// Rights that are denied everywhere else.
 const HANDLED: u64 = IN_FOLDERS | EXECUTE | MAKE_CHAR | MAKE_FIFO | MAKE_BLOCK | MAKE_SYM;
 
-/// `struct landlock_ruleset_attr` of the first version, which all later ones take.
+/// `struct landlock_ruleset_attr` of the first version, which all later ones accept.
 #[repr(C)]
 struct Ruleset {
     handled_access_fs: u64,
 }
 
-/// `struct landlock_path_beneath_attr`.
+/// `struct landlock_path_beneath_attr`, which holds a rule.
 #[repr(C, packed)]
 struct PathBeneath {
     allowed_access: u64,
     parent_fd: i32,
 }
 
-/// Confines this thread, and those that it starts, to changes in `folders` and below, and of regular files in `temporary`
-/// and below. It cannot be undone.
+/// Confines the calling thread, and those that it starts, to changes in and below `folders`, and to changes of regular
+/// files in and below `temporary`. This cannot be undone.
 ///
 /// # Errors
-/// When the kernel cannot, or a folder cannot be opened. Nothing is confined then.
+/// Fails if the kernel does not support it, or a folder cannot be opened. Nothing is confined then.
 pub fn confine<'a>(folders: impl IntoIterator<Item = &'a Path>, temporary: Option<&Path>) -> io::Result<()> {
     let known = match version()? {
         ..=1 => return Err(Errno::NOSYS.into()),
@@ -67,20 +70,20 @@ pub fn confine<'a>(folders: impl IntoIterator<Item = &'a Path>, temporary: Optio
         allow(&rules, folder, IN_TEMPORARY & known)?;
     }
     rustix::thread::set_no_new_privs(true)?;
-    // SAFETY: numbers only.
+    // SAFETY: the arguments are numbers.
     answer(unsafe { libc::syscall(libc::SYS_landlock_restrict_self, rules.as_raw_fd(), 0) }).map(drop)
 }
 
-/// Returns true if `error` says that this kernel has no Landlock, or that it may not be used here.
+/// Returns true if `error` means that this kernel has no Landlock, or that it may not be used here.
 pub fn is_missing(error: &io::Error) -> bool {
     [Errno::NOSYS, Errno::OPNOTSUPP, Errno::PERM]
         .map(|errno| Some(errno.raw_os_error()))
         .contains(&error.raw_os_error())
 }
 
-/// How much of it the kernel has.
+/// Returns the version of Landlock in the kernel.
 fn version() -> io::Result<libc::c_long> {
-    // SAFETY: this is how the version is asked for: no pointer, no size.
+    // SAFETY: without a pointer and a size, the call only returns the version.
     answer(unsafe {
         libc::syscall(libc::SYS_landlock_create_ruleset, null::<Ruleset>(), 0_usize, CREATE_RULESET_VERSION)
     })
@@ -89,10 +92,10 @@ fn version() -> io::Result<libc::c_long> {
 fn ruleset(handled_access_fs: u64) -> io::Result<OwnedFd> {
     let ruleset = Ruleset { handled_access_fs };
     let size = size_of::<Ruleset>();
-    // SAFETY: the kernel reads so many bytes of what lives until the call is over.
+    // SAFETY: the kernel reads `size` bytes of `ruleset`, which lives until the call returns.
     let made = answer(unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, &raw const ruleset, size, 0) })?;
     let descriptor = i32::try_from(made).map_err(io::Error::other)?;
-    // SAFETY: the kernel has just made it, for this caller alone, and it is closed at its exec.
+    // SAFETY: the kernel has just created the descriptor for this caller only.
     Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
 }
 
@@ -102,7 +105,7 @@ fn allow(rules: &OwnedFd, folder: &Path, allowed_access: u64) -> io::Result<()> 
     let folder = folder.map_err(|errno| named(errno.into()))?;
     let rule = PathBeneath { allowed_access, parent_fd: folder.as_raw_fd() };
     let (call, rules) = (libc::SYS_landlock_add_rule, rules.as_raw_fd());
-    // SAFETY: the kernel reads one such rule, which lives until the call is over, as does the folder's descriptor.
+    // SAFETY: the kernel reads `rule`, which lives until the call returns, as does the folder's descriptor.
     answer(unsafe { libc::syscall(call, rules, RULE_PATH_BENEATH, &raw const rule, 0) }).map(drop).map_err(named)
 }
 
@@ -118,7 +121,7 @@ mod tests {
     use std::os::unix::net::{UnixListener, UnixStream};
     use std::process::Command;
 
-    /// Everything that a daemon does with files in its folders.
+    /// Does everything that a daemon does with files in its folders.
     fn change(folder: &Path) -> Vec<io::Result<()>> {
         let at = |name: &str| folder.join(name);
         vec![
@@ -156,7 +159,7 @@ mod tests {
                 within.join().unwrap();
                 for (step, done) in change(&other).into_iter().enumerate() {
                     let error = done.expect_err("another folder");
-                    // What is not there cannot be refused, and a name moves by what both folders permit.
+                    // A missing file is reported as missing, and renaming needs the rights of both folders.
                     let kinds = [io::ErrorKind::PermissionDenied, io::ErrorKind::NotFound];
                     assert!(kinds.contains(&error.kind()), "step {step}: {error}");
                 }
@@ -173,11 +176,11 @@ mod tests {
         thread.join().unwrap();
         drop(listening);
         assert_eq!(fs::read_to_string(ours.path().join("file")).unwrap(), "old");
-        fs::write(other.path().join("file"), "other threads have lost nothing").unwrap();
+        fs::write(other.path().join("file"), "other threads are not affected").unwrap();
     }
 
     #[test]
-    fn a_folder_that_is_not_there_is_named_and_nothing_confined() {
+    fn a_missing_folder_is_named_and_nothing_is_confined() {
         let folder = tempfile::tempdir().unwrap();
         let missing = folder.path().join("missing");
         let error = confine([missing.as_path()], None).unwrap_err();

@@ -1,5 +1,5 @@
-//! The folders that the daemon writes to. What the configuration names at the start is allowed for the life of the
-//! process, so another folder takes a restart.
+//! The folders that the daemon writes to. Those that the configuration names at the start are allowed for the life of
+//! the process, so another folder requires a restart.
 
 use super::landlock;
 use mailauth_core::config::{Config, MetricsAddress};
@@ -8,29 +8,29 @@ use std::env::var_os;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// A folder, and the key for which the daemon writes there.
+/// A folder, and the configuration key because of which the daemon writes there.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Place {
+struct NeededFolder {
     key: &'static str,
     folder: PathBuf,
 }
 
-/// What this process was confined to.
+/// The folders that this process was confined to.
 #[derive(Debug)]
 pub struct Confined {
-    /// Folders as they are called without links.
+    /// Paths of the folders without links.
     allowed: Vec<PathBuf>,
-    /// Folders that were not there.
+    /// Folders that did not exist.
     missing: Vec<PathBuf>,
-    /// The process looks at mailboxes of other users than its own too.
+    /// True if the process also reads mailboxes of users other than its own.
     looks_at_all: bool,
 }
 
-/// A configuration for which the daemon would have to write elsewhere than it may.
+/// A configuration for which the daemon would have to write outside of the folders that it may write to.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{key} needs {}, where this daemon may not write: with [courier] sandbox = true the kernel lets it write to the \
-     folders alone that its configuration named when it was started; restart the daemon",
+    "{key} needs {}, where this daemon may not write: with [courier] sandbox = true the kernel only lets it write to the \
+     folders that its configuration named when it was started; restart the daemon",
     folder.display()
 )]
 pub struct Elsewhere {
@@ -38,20 +38,20 @@ pub struct Elsewhere {
     folder: PathBuf,
 }
 
-/// Confines this thread, and those that it starts, to the folders that `config` needs. `looks_at_all` says that no
-/// other process looks at mailboxes for this one.
+/// Confines the calling thread, and those that it starts, to the folders that `config` needs. `looks_at_all` is true if
+/// no other process reads mailboxes for this one.
 ///
 /// # Errors
-/// When the kernel cannot; see [`landlock::is_missing`].
+/// Fails if the kernel does not support it; see [`landlock::is_missing`].
 pub fn confine(config: &Config, looks_at_all: bool) -> io::Result<Confined> {
     let mut confined = Confined { allowed: Vec::new(), missing: Vec::new(), looks_at_all };
     let mut warnings = Vec::new();
-    for Place { key, folder } in confined.needs(config) {
+    for NeededFolder { key, folder } in confined.needs(config) {
         match folder.canonicalize() {
             Ok(folder) => confined.allowed.push(folder),
             Err(error) => {
                 let shown = folder.display();
-                warnings.push(format!("{key} needs the folder {shown}: {error}; once it is there, restart the daemon"));
+                warnings.push(format!("{key} needs the folder {shown}: {error}; create it and restart the daemon"));
                 confined.missing.push(folder);
             }
         }
@@ -59,18 +59,18 @@ pub fn confine(config: &Config, looks_at_all: bool) -> io::Result<Confined> {
     let temporary = temporary();
     landlock::confine(confined.allowed.iter().map(PathBuf::as_path), temporary.as_deref())?;
     warnings.iter().for_each(|warning| tracing::info!("{warning}"));
-    tracing::debug!("files are changed below {:?} alone, and temporary ones in {temporary:?}", confined.allowed);
+    tracing::debug!("files can only be changed below {:?}, and temporary ones in {temporary:?}", confined.allowed);
     Ok(confined)
 }
 
 impl Confined {
-    /// Checks that the process may write where `config` needs it. What could not be written to before makes no
-    /// difference.
+    /// Checks that the process may write to the folders that `config` needs. Folders that did not exist at the start
+    /// and still do not exist are ignored.
     ///
     /// # Errors
-    /// With the first folder where it may not.
+    /// Returns the first folder to which it may not write.
     pub fn check(&self, config: &Config) -> Result<(), Elsewhere> {
-        for Place { key, folder } in self.needs(config) {
+        for NeededFolder { key, folder } in self.needs(config) {
             let real = resolved(&folder);
             let is_as_before = || self.missing.contains(&folder) && !folder.exists();
             if !self.allowed.iter().any(|allowed| real.starts_with(allowed)) && !is_as_before() {
@@ -80,16 +80,16 @@ impl Confined {
         Ok(())
     }
 
-    fn needs(&self, config: &Config) -> Vec<Place> {
+    fn needs(&self, config: &Config) -> Vec<NeededFolder> {
         let own = rustix::process::geteuid().as_raw();
         needed(config, self.looks_at_all || config.mailbox.permit_uid(own).is_ok())
     }
 }
 
-/// The folders that a daemon writes to, with those of mailboxes where it `looks` at these itself.
-fn needed(config: &Config, looks: bool) -> Vec<Place> {
+/// Returns the folders that a daemon writes to. Those of mailboxes are included if it `looks` at mailboxes itself.
+fn needed(config: &Config, looks: bool) -> Vec<NeededFolder> {
     let (mut places, courier) = (Vec::new(), &config.courier);
-    let mut add = |key, folder: PathBuf| places.push(Place { key, folder });
+    let mut add = |key, folder: PathBuf| places.push(NeededFolder { key, folder });
     add("[courier] socket", folder_of(&courier.socket));
     if let Some(own) = &courier.own_socket {
         add("[courier] own_socket", folder_of(own));
@@ -97,10 +97,10 @@ fn needed(config: &Config, looks: bool) -> Vec<Place> {
     if let Some(MetricsAddress::Unix(path)) = &config.metrics.listen {
         add("[metrics] listen", folder_of(path));
     }
-    // The key that chooses dummies lies beside either.
+    // The key file that chooses dummy passwords is in the same folder.
     let mut add_database = |key, path: &Path| {
         add(key, folder_of(path));
-        // SQLite makes its other files where the file itself is.
+        // SQLite creates its other files in the folder of the file itself, not of a link to it.
         if let Ok(real) = path.canonicalize() {
             add(key, folder_of(&real));
         }
@@ -117,7 +117,7 @@ fn needed(config: &Config, looks: bool) -> Vec<Place> {
     if looks {
         for folder in config.mailbox.folders() {
             let there = |folder: &&Path| folder.exists();
-            // Homes are made together with the folders above them.
+            // Homes are created together with the folders above them.
             let above = config.mailbox.create.then(|| folder.ancestors().find(there)).flatten();
             add("[mailbox] root", above.unwrap_or(folder).to_owned());
         }
@@ -129,13 +129,13 @@ fn folder_of(file: &Path) -> PathBuf {
     file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned()
 }
 
-/// The path of `folder` without links, as far as it is there.
+/// Returns the path of `folder` without links, as far as it exists.
 fn resolved(folder: &Path) -> PathBuf {
     let from = |above: &Path| Some(above.canonicalize().ok()?.join(folder.strip_prefix(above).ok()?));
     folder.ancestors().find_map(from).unwrap_or_else(|| folder.to_owned())
 }
 
-/// Where SQLite makes temporary files, such as of a sort that does not fit in its memory.
+/// Returns the folder in which SQLite creates temporary files, such as those of a sort that does not fit in its memory.
 fn temporary() -> Option<PathBuf> {
     let told = ["SQLITE_TMPDIR", "TMPDIR"].into_iter().filter_map(var_os).map(PathBuf::from);
     let usual = ["/var/tmp", "/usr/tmp", "/tmp"].into_iter().map(PathBuf::from);
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_daemon_needs_the_folders_of_what_it_writes() {
+    fn a_daemon_needs_the_folders_of_the_files_that_it_writes() {
         let sockets = [("[courier] socket", "/run/courier/authdaemon"), ("[courier] own_socket", "/run/mailauth")];
         let [first, own] = sockets;
         let throttle = ("[throttle] file", "/var/lib/mailauth");
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn another_folder_takes_a_restart() {
+    fn another_folder_requires_a_restart() {
         let top = tempfile::tempdir().unwrap();
         let at = |name: &str| top.path().join(name);
         for name in ["run/below", "db", "other"] {
@@ -199,24 +199,24 @@ mod tests {
         let (allowed, missing) = (vec![at("run"), at("db")], vec![at("missing")]);
         let allowed = allowed.into_iter().map(|folder| folder.canonicalize().unwrap()).collect();
         let confined = Confined { allowed, missing, looks_at_all: false };
-        let said = |config: &Config| confined.check(config).err().map(|error| error.to_string()).unwrap_or_default();
+        let problem = |config: &Config| confined.check(config).err().map(|error| error.to_string()).unwrap_or_default();
         for (socket, throttle) in [
             ("run/socket", "db/throttle"),
             ("run/another", "run/throttle"),
             ("link/socket", "db/new/throttle"),
             ("run/below/socket", "missing/throttle"),
         ] {
-            assert_eq!(said(&text(socket, throttle)), "", "{socket} {throttle}");
+            assert_eq!(problem(&text(socket, throttle)), "", "{socket} {throttle}");
         }
         for (socket, throttle, key) in [
             ("other/socket", "db/throttle", "[courier] socket"),
             ("new/socket", "db/throttle", "[courier] socket"),
             ("run/socket", "other/throttle", "[throttle] file"),
         ] {
-            let said = said(&text(socket, throttle));
-            assert!(said.starts_with(key) && said.ends_with("restart the daemon"), "{said}");
+            let found = problem(&text(socket, throttle));
+            assert!(found.starts_with(key) && found.ends_with("restart the daemon"), "{found}");
         }
         fs::create_dir(at("missing")).unwrap();
-        assert!(said(&text("run/socket", "missing/throttle")).starts_with("[throttle] file needs "));
+        assert!(problem(&text("run/socket", "missing/throttle")).starts_with("[throttle] file needs "));
     }
 }
