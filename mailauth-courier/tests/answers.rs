@@ -1,4 +1,4 @@
-//! What a client of the server gets for an answer.
+//! The answers that clients of the daemon get.
 
 mod harness;
 
@@ -23,7 +23,7 @@ fn a_right_password_gets_the_record_and_a_wrong_one_fail() {
 }
 
 #[test]
-fn an_outage_is_silence_whatever_was_asked() {
+fn an_outage_means_no_answer_to_any_request() {
     let table = two_accounts();
     let server = serve(&table);
     table.fail(true);
@@ -42,7 +42,7 @@ fn an_outage_is_silence_whatever_was_asked() {
 }
 
 #[test]
-fn the_record_says_what_the_row_says() {
+fn a_record_has_the_values_of_the_row() {
     let full = AccountRow {
         home: Some("/home/anna".into()),
         maildir: Some("Mail".into()),
@@ -62,7 +62,7 @@ fn the_record_says_what_the_row_says() {
 }
 
 #[test]
-fn a_row_with_a_line_break_in_it_is_no_account_that_may_log_in_and_is_in_no_list() {
+fn a_row_with_a_line_break_cannot_log_in_and_is_not_listed() {
     let broken = AccountRow { name: Some("x\nUID=0".into()), ..row("anna@x.example", HASH) };
     let server = serve(&Table::with([broken]));
     assert_eq!(server.ask(auth("anna", "secret")), "FAIL\n");
@@ -72,14 +72,14 @@ fn a_row_with_a_line_break_in_it_is_no_account_that_may_log_in_and_is_in_no_list
 }
 
 #[test]
-fn a_record_that_clients_cannot_read_to_its_end_is_not_now() {
+fn a_record_that_is_too_long_for_clients_is_not_now() {
     let long = AccountRow { options: Some("x".repeat(9000)), ..row("anna@x.example", HASH) };
     let server = serve(&Table::with([long]));
     assert_eq!(server.ask(auth("anna", "secret")), "");
 }
 
 #[test]
-fn passwords_leave_only_where_a_setting_says_so() {
+fn passwords_are_sent_only_if_the_configuration_says_so() {
     let table = Table::with([row("anna@x.example", HASH), row("clear@x.example", "{PLAIN}open")]);
     let hash_line = format!("PASSWD={HASH}\n");
     let shut = serve(&table);
@@ -93,18 +93,18 @@ fn passwords_leave_only_where_a_setting_says_so() {
     assert!(!open.ask(pre("anna")).contains("PASSWD2"), "a hash is not sent as if it were clear");
     assert!(open.ask(auth("anna", "secret")).contains(&(hash_line + "PASSWD2=secret\n")));
     assert!(open.ask(pre("clear")).contains("PASSWD2=open\n"));
-    assert!(!open.ask(pre("clear")).contains("PASSWD="), "nor the other way round");
+    assert!(!open.ask(pre("clear")).contains("PASSWD="), "a clear password is not sent as if it were a hash");
     let hash_only = serve_with(&table, |courier| courier.send_hash = true);
     assert!(!hash_only.ask(pre("clear")).contains("open"));
 }
 
 #[test]
-fn clear_passwords_leave_with_a_look_up_to_those_who_are_named() {
+fn a_look_up_sends_clear_passwords_only_to_named_users() {
     let table = Table::with([row("anna@x.example", HASH), row("clear@x.example", "{PLAIN}open")]);
     let named = |users: &[String]| serve_with(&table, |courier| courier.clear_users = users.to_vec());
     let ours = named(&["40001".into(), rustix::process::geteuid().as_raw().to_string()]);
     assert_eq!(ours.ask(pre("clear")), record("clear").replace(".\n", "PASSWD2=open\n.\n"));
-    assert_eq!(ours.ask(pre("anna")), record("anna"), "a hash is none");
+    assert_eq!(ours.ask(pre("anna")), record("anna"), "a hash is not a clear password");
     assert_eq!(ours.ask(auth("clear", "open")), record("clear"));
     assert!(!ours.ask("ENUMERATE\n").contains("open"));
     for others in [named(&["40001".into()]), named(&[])] {
@@ -113,7 +113,7 @@ fn clear_passwords_leave_with_a_look_up_to_those_who_are_named() {
 }
 
 #[test]
-fn a_clear_password_that_cannot_be_sent_stays_here() {
+fn a_clear_password_with_a_control_character_is_not_sent() {
     let own = rustix::process::geteuid().as_raw().to_string();
     let table = Table::with([row("clear@x.example", "{PLAIN}op\ten")]);
     let server = serve_with(&table, |courier| courier.clear_users = vec![own]);
@@ -131,12 +131,12 @@ fn a_question_about_a_domain_or_an_alias_is_answered() {
     assert_eq!(server.ask(ask("alias INFO@x.example")), "OK Anna@x.example, box@else.example\n");
     assert_eq!(server.ask(ask("alias anna@x.example")), "FAIL\n");
     assert_eq!(server.ask(b"ASK alias \xff\n"), "FAIL\n");
-    assert_eq!(server.ask(ask("uid anna")), "", "what is no question gets no answer");
+    assert_eq!(server.ask(ask("uid anna")), "", "an invalid question gets no answer");
     assert_eq!(server.ask(ask("domain")), "");
 }
 
 #[test]
-fn a_question_about_an_account_is_answered_with_all_there_is() {
+fn a_question_about_an_account_is_answered_with_all_fields() {
     let odd =
         AccountRow { name: Some(r#"Anna "A" \ "#.into()), quota_bytes: Some(1000), ..row("anna@x.example", HASH) };
     let long = AccountRow { options: Some("x".repeat(9000)), ..row("long@x.example", HASH) };
@@ -157,7 +157,7 @@ fn a_question_about_an_account_is_answered_with_all_there_is() {
 }
 
 #[test]
-fn a_question_about_a_recipient_is_answered_with_the_room_there_is() {
+fn a_question_about_a_recipient_is_answered_by_its_quota() {
     let folder = tempfile::tempdir().unwrap();
     let lost =
         AccountRow { quota_bytes: Some(1000), home: Some("/proc/version".into()), ..row("lost@x.example", HASH) };
@@ -179,7 +179,7 @@ fn a_question_about_a_recipient_is_answered_with_the_room_there_is() {
 }
 
 #[test]
-fn an_enumeration_goes_through_all_pages_and_ends_in_a_point() {
+fn an_enumeration_has_all_pages_and_ends_with_a_dot() {
     let rows = (0..1234).map(|n| AccountRow { enabled: n % 100 != 7, ..row(&format!("u{n:04}@x.example"), "") });
     let server = serve(&Table::with(rows));
     let list = server.ask("ENUMERATE\n");
@@ -189,7 +189,7 @@ fn an_enumeration_goes_through_all_pages_and_ends_in_a_point() {
 }
 
 #[test]
-fn an_enumeration_that_cannot_be_finished_has_no_end() {
+fn an_enumeration_that_fails_has_no_final_dot() {
     let table = Table::with((0..1234).map(|n| row(&format!("u{n:04}@x.example"), "")));
     *table.pages.lock().unwrap() = Some(1);
     let server = serve(&table);
@@ -198,7 +198,7 @@ fn an_enumeration_that_cannot_be_finished_has_no_end() {
 }
 
 #[test]
-fn an_empty_table_is_a_whole_list() {
+fn an_empty_table_is_a_complete_list() {
     assert_eq!(serve(&Table::with([])).ask("ENUMERATE\n"), "# mailauth\n\n.\n");
 }
 
@@ -216,7 +216,7 @@ fn a_client_that_has_closed_its_side_is_answered() {
 }
 
 #[test]
-fn what_is_sent_after_the_request_does_not_reset_the_connection() {
+fn input_after_the_request_does_not_reset_the_connection() {
     let server = serve(&two_accounts());
     for more in ["\n", &"x".repeat(2000), &auth("anna", "secret")] {
         assert_eq!(server.ask(auth("anna", "secret") + more), record("anna"));
@@ -225,7 +225,7 @@ fn what_is_sent_after_the_request_does_not_reset_the_connection() {
 }
 
 #[test]
-fn a_request_may_come_byte_by_byte() {
+fn a_request_may_arrive_byte_by_byte() {
     let server = serve(&two_accounts());
     for request in [auth("anna", "secret"), "TCPREMOTEIP=::1\n".to_owned() + &pre("anna")] {
         let mut client = server.connect();
@@ -238,7 +238,7 @@ fn a_request_may_come_byte_by_byte() {
 }
 
 #[test]
-fn a_defect_costs_one_request_its_answer_and_nothing_else() {
+fn a_panic_only_affects_its_own_request() {
     let server = serve(&two_accounts());
     for _ in 0..20 {
         assert_eq!(server.ask(pre("panic")), "");
@@ -250,7 +250,7 @@ fn a_defect_costs_one_request_its_answer_and_nothing_else() {
 }
 
 #[test]
-fn clients_that_leave_early_harm_nobody() {
+fn clients_that_disconnect_early_do_no_harm() {
     let server = serve(&two_accounts());
     for n in 0..300 {
         let mut client = server.connect();
@@ -263,7 +263,7 @@ fn clients_that_leave_early_harm_nobody() {
 }
 
 #[test]
-fn a_password_is_changed_by_who_knows_it() {
+fn a_password_can_be_changed_with_the_old_one() {
     let server = serve(&two_accounts());
     let change = |old: &str, new: &str| server.ask(format!("PASSWD imap\tanna\t{old}\t{new}\n"));
     assert_eq!(change("wrong", "long enough"), "FAIL\n");
@@ -277,7 +277,7 @@ fn a_password_is_changed_by_who_knows_it() {
 }
 
 #[test]
-fn a_challenge_is_for_accounts_with_a_clear_password() {
+fn a_challenge_needs_an_account_with_a_clear_password() {
     // The example of RFC 2195.
     let body = "imap\ncram-md5\nPDE4OTYuNjk3MTcwOTUyQHBvc3RvZmZpY2UucmVzdG9uLm1jaS5uZXQ+\n\
                 dGltIGI5MTNhNjAyYzdlZGE3YTQ5NWI0ZTZlNzMzNGQzODkw\n";

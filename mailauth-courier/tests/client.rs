@@ -1,4 +1,4 @@
-//! The client, against the server and against what else may be on a socket.
+//! The client, with the daemon and with other programs on the socket.
 
 mod harness;
 
@@ -26,11 +26,11 @@ fn log_in(client: &Client, login: &str, password: &str) -> Answer<Box<Account>> 
 }
 
 #[test]
-fn a_client_of_our_server_gets_its_three_answers() {
+fn a_client_gets_the_three_answers_of_the_server() {
     let table = two_accounts();
     let server = serve(&table);
     let client = Client::new(&server.socket, LONG);
-    let Answer::Yes(account) = log_in(&client, "anna", "secret") else { panic!("not let in") };
+    let Answer::Yes(account) = log_in(&client, "anna", "secret") else { panic!("login refused") };
     assert_eq!((account.login.as_str(), account.uid, account.gid), ("anna@x.example", 5000, 5001));
     assert_eq!((account.home.as_str(), account.maildir.as_deref()), ("/var/mail/x.example/anna", Some("Maildir")));
     let Answer::Yes(account) = client.authenticate(request("anna", Credential::Lookup)) else { panic!("not found") };
@@ -43,7 +43,7 @@ fn a_client_of_our_server_gets_its_three_answers() {
 }
 
 #[test]
-fn what_cannot_be_sent_fits_no_account_and_is_not_asked() {
+fn values_that_cannot_be_sent_are_refused_without_asking() {
     let nobody = Client::new("/nonexistent/socket", LONG);
     assert_eq!(log_in(&nobody, "anna", "a\nb"), Answer::No(No::UnusablePassword));
     assert_eq!(log_in(&nobody, "anna", ""), Answer::No(No::UnusablePassword));
@@ -79,12 +79,12 @@ fn recipient(address: &str, size: u64) -> Question {
 }
 
 #[test]
-fn a_question_to_our_server_has_its_three_answers() {
+fn a_question_gets_the_three_answers_of_the_server() {
     let folder = tempfile::tempdir().unwrap();
     let table = Table::with([resident(folder.path(), "anna")]);
     table.alias("info@x.example", &["anna@x.example", "box@else.example"]);
     let server = serve(&table);
-    // The mailbox is this process's own, and tests run as root.
+    // The mailbox belongs to this process's user, and tests run as root.
     let permits = MailboxDefaults { allow_root: true, root: Some("/".into()), ..MailboxDefaults::default() };
     let client = Client::new(&server.socket, LONG).permitting(Arc::new(permits));
     let yes = |text: &str| Answer::Yes(text.to_owned());
@@ -110,7 +110,7 @@ fn a_question_to_our_server_has_its_three_answers() {
 }
 
 #[test]
-fn a_change_is_told_to_whoever_is_there_and_nobody_has_nothing_to_forget() {
+fn a_change_is_reported_to_a_daemon_if_there_is_one() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("socket");
     let (anna, soon) = (Changed::Account(Login::parse(b"anna@x.example", None).unwrap()), || Instant::now() + LONG);
@@ -120,7 +120,7 @@ fn a_change_is_told_to_whoever_is_there_and_nobody_has_nothing_to_forget() {
     let frozen = client.forget(&Changed::Everything, Instant::now() + Duration::from_millis(50));
     assert!(matches!(frozen, Answer::NotNow(NotNow::NoDaemon(_))), "{frozen:?}");
     drop(listener);
-    // A program that another test starts has the listening socket too, until it runs.
+    // A program that another test starts has the listening socket too, until its exec.
     let start = Instant::now();
     while client.forget(&Changed::Everything, soon()) != Answer::Yes(()) {
         assert!(start.elapsed() < LONG, "no server listens");
@@ -135,7 +135,7 @@ fn a_change_is_told_to_whoever_is_there_and_nobody_has_nothing_to_forget() {
 }
 
 #[test]
-fn a_daemon_that_does_not_know_what_is_told_is_told_to_forget_everything() {
+fn a_daemon_that_does_not_know_changed_gets_forget() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("socket");
     let listener = UnixListener::bind(&socket).unwrap();
@@ -159,17 +159,17 @@ fn a_daemon_that_does_not_know_what_is_told_is_told_to_forget_everything() {
     assert_eq!(tell(domain(), &[b"OK\n"]), ("CHANGED domain x.example\n".into(), Answer::Yes(())));
     assert_eq!(tell(domain(), &[b"", b"OK\n"]), ("CHANGED domain x.example\nFORGET\n".into(), Answer::Yes(())));
     assert_eq!(tell(Changed::Additions, &[b"", b"OK\n"]).0, "CHANGED additions\nFORGET\n");
-    // No daemon that is so old keeps aliases.
+    // Daemons of that age do not remember aliases.
     let (requests, answer) = tell(alias, &[b""]);
     assert_eq!(requests, "CHANGED alias info@x.example\n");
     assert!(matches!(answer, Answer::NotNow(NotNow::Daemon(_))), "{answer:?}");
-    // Courier's.
+    // Courier's daemon answers neither request.
     assert!(matches!(tell(domain(), &[b"", b""]).1, Answer::NotNow(NotNow::Daemon(_))));
     assert_eq!(tell(domain(), &[b"FAIL\n"]).1, Answer::No(No::Unexplained));
 }
 
 #[test]
-fn a_question_that_cannot_be_sent_is_about_nobody() {
+fn a_question_that_cannot_be_sent_is_answered_with_no() {
     let nobody = Client::new("/nonexistent/socket", LONG);
     for address in ["", "a\nb@x.example", "a\0", &"x".repeat(9000)] {
         let answer = route(&nobody, Question::Account(address.into()));
@@ -179,7 +179,7 @@ fn a_question_that_cannot_be_sent_is_about_nobody() {
     assert!(matches!(answer, Answer::NotNow(NotNow::NoDaemon(_))), "{answer:?}");
 }
 
-/// What a client makes of a daemon that does `act` with its connection.
+/// Returns a client's answer from a daemon that does `act` with its connection.
 fn against(patience: Duration, act: impl FnOnce(UnixStream) + Send) -> Answer<Box<Account>> {
     asked(patience, |client| log_in(client, "anna", "secret"), act)
 }
@@ -206,7 +206,7 @@ fn replying(reply: &'static [u8]) -> Answer<Box<Account>> {
 }
 
 #[test]
-fn a_reply_that_is_none_is_not_now() {
+fn an_invalid_reply_is_not_now() {
     for reply in [
         b"".as_slice(),
         b"FAIL",
@@ -242,22 +242,22 @@ fn a_daemon_that_does_not_know_the_question_is_not_now() {
     {
         assert!(matches!(reply(none), Answer::NotNow(NotNow::Daemon(_))), "{}", none.escape_ascii());
     }
-    let Answer::NotNow(NotNow::Daemon(why)) = reply(b"") else { panic!("it has said nothing") };
+    let Answer::NotNow(NotNow::Daemon(why)) = reply(b"") else { panic!("not now was expected") };
     assert!(why.starts_with("the daemon closed without an answer ("), "{why}");
-    // Courier's daemon reads the line, and closes with what follows it unread.
+    // Courier's daemon reads the line and closes while the rest is unread.
     let unread = asked(LONG, |client| route(client, recipient("anna@x.example", 5)), drop);
     let Answer::NotNow(NotNow::Daemon(why)) = unread else { panic!("{unread:?}") };
     assert!(why.starts_with("the daemon did not read the request ("), "{why}");
 }
 
 #[test]
-fn an_endless_reply_is_given_up() {
+fn an_endless_reply_is_not_now() {
     let answer = against(LONG, |mut client| while client.write_all(&[b'x'; 4096]).is_ok() {});
     assert!(matches!(answer, Answer::NotNow(NotNow::Daemon(_))));
 }
 
 #[test]
-fn a_daemon_that_is_frozen_or_drips_costs_no_more_than_the_deadline() {
+fn a_frozen_or_dripping_daemon_delays_only_to_the_deadline() {
     let patience = Duration::from_millis(300);
     let begin = Instant::now();
     let frozen = against(patience, |mut client| drop(client.read_to_end(&mut Vec::new())));
@@ -274,12 +274,12 @@ fn a_daemon_that_is_frozen_or_drips_costs_no_more_than_the_deadline() {
 }
 
 #[test]
-fn a_daemon_whose_backlog_is_full_costs_no_more_than_the_deadline() {
+fn a_full_backlog_delays_only_to_the_deadline() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("socket");
     let listener = UnixListener::bind(&socket).unwrap();
     rustix::net::listen(&listener, 0).unwrap();
-    // As many as it takes until one more would wait.
+    // One connection fills the backlog, so that the next one would wait.
     let _waiting: Vec<UnixStream> = (0..1).map(|_| UnixStream::connect(&socket).unwrap()).collect();
     let begin = Instant::now();
     let answer = log_in(&Client::new(&socket, Duration::from_millis(300)), "anna", "secret");
@@ -293,7 +293,7 @@ fn of_script(script: &str, patience: Duration) -> Client {
 }
 
 #[test]
-fn a_program_can_stand_in_for_the_daemon() {
+fn a_program_can_answer_instead_of_the_daemon() {
     let question = || recipient("anna@x.example", 5);
     let echo = of_script("read -r line && echo \"OK $line\"", LONG);
     assert_eq!(route(&echo, question()), Answer::Yes("ASK recipient 5 anna@x.example".into()));
@@ -305,10 +305,10 @@ fn a_program_can_stand_in_for_the_daemon() {
 }
 
 #[test]
-fn a_program_is_given_no_environment() {
+fn a_program_gets_an_empty_environment() {
     let env = of_script("read -r line; echo OK $(/usr/bin/env | /usr/bin/cut -d= -f1)", LONG);
     let Answer::Yes(names) = route(&env, recipient("anna", 5)) else { panic!("no answer") };
-    // The shell makes some itself.
+    // The shell sets some variables itself.
     assert!(names.split(' ').all(|name| ["PWD", "OLDPWD", "SHLVL", "_"].contains(&name)), "{names}");
 }
 
@@ -325,7 +325,7 @@ fn a_program_that_does_not_answer_is_not_now() {
 }
 
 #[test]
-fn a_program_that_hangs_is_ended_in_time() {
+fn a_hanging_program_is_killed_in_time() {
     let patience = Duration::from_millis(300);
     for script in ["exec sleep 1000", "read -r line; exec sleep 1000", "trap '' TERM INT; while :; do :; done"] {
         let begin = Instant::now();
@@ -337,7 +337,7 @@ fn a_program_that_hangs_is_ended_in_time() {
 }
 
 #[test]
-fn no_program_and_no_zombie_is_left_behind() {
+fn no_process_and_no_zombie_is_left_behind() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("pid");
     for end in ["read -r line; echo OK", "exit 1", "exec sleep 1000", "echo OK; exec sleep 1000"] {

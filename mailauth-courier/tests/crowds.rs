@@ -1,4 +1,4 @@
-//! Many clients, slow ones, and those that may not.
+//! Many clients, slow clients, and clients that may not connect.
 
 mod harness;
 
@@ -13,9 +13,9 @@ fn median(mut times: Vec<Duration>) -> Duration {
 }
 
 #[test]
-fn a_thousand_clients_that_say_nothing_cost_the_others_nothing() {
+fn a_thousand_silent_clients_do_not_delay_others() {
     let server = serve(&two_accounts());
-    // As many sockets on our side, in the same process.
+    // This process holds the client's end of each connection too.
     rustix::process::setrlimit(
         rustix::process::Resource::Nofile,
         rustix::process::Rlimit {
@@ -38,7 +38,7 @@ fn a_thousand_clients_that_say_nothing_cost_the_others_nothing() {
 }
 
 #[test]
-fn look_ups_that_hang_keep_nobody_from_being_accepted() {
+fn blocked_look_ups_do_not_keep_clients_from_being_accepted() {
     let table = two_accounts();
     table.freeze();
     let server = serve_with(&table, |courier| courier.max_connections = 60);
@@ -46,10 +46,10 @@ fn look_ups_that_hang_keep_nobody_from_being_accepted() {
     for client in &mut stuck {
         client.write_all(pre("slow").as_bytes()).unwrap();
     }
-    // Those whose request came in pieces wait for a thread of their own; all others hold one that accepts.
+    // Requests that arrived in pieces wait in the queue for look-ups; the others block the threads that accept.
     table.wait_for_waiting(4);
     let begin = Instant::now();
-    assert_eq!(server.ask("HELO\n"), "", "what needs no look-up is answered");
+    assert_eq!(server.ask("HELO\n"), "", "a request without a look-up is answered");
     assert_eq!(server.ask("PRE other imap anna\n"), "FAIL\n");
     assert!(begin.elapsed() < Duration::from_secs(2));
     table.thaw();
@@ -59,7 +59,7 @@ fn look_ups_that_hang_keep_nobody_from_being_accepted() {
 }
 
 #[test]
-fn a_request_whose_client_has_hung_up_before_its_turn_is_not_looked_up() {
+fn a_request_of_a_disconnected_client_is_not_looked_up() {
     let table = two_accounts();
     table.freeze();
     let server = serve(&table);
@@ -70,7 +70,7 @@ fn a_request_whose_client_has_hung_up_before_its_turn_is_not_looked_up() {
         client.write_all(&request.as_bytes()[5..]).unwrap();
         client
     };
-    // All threads for look-ups, and all that accept.
+    // These block all threads for look-ups, and all that accept.
     let stuck: Vec<UnixStream> = (0..30).map(|_| in_pieces(pre("slow"))).collect();
     table.wait_for_waiting(4);
     let gone: Vec<UnixStream> = (0..5).map(|_| in_pieces(pre("anna"))).collect();
@@ -82,18 +82,18 @@ fn a_request_whose_client_has_hung_up_before_its_turn_is_not_looked_up() {
         assert_eq!(read_to_end(&mut client), record("slow"));
     }
     let mut half_closed = half_closed;
-    assert_eq!(read_to_end(&mut half_closed), "FAIL\n", "a client that has ended its own side waits");
+    assert_eq!(read_to_end(&mut half_closed), "FAIL\n", "a client that has only ended its own side is answered");
     let asked = table.asked.lock().unwrap();
     assert!(asked.iter().any(|login| login == "zoe@x.example") && !asked.iter().any(|login| login == "anna@x.example"));
 }
 
 #[test]
-fn past_the_limit_of_connections_one_more_is_closed_at_once() {
+fn a_connection_beyond_the_limit_is_closed_at_once() {
     let server = serve_with(&two_accounts(), |courier| courier.max_connections = 3);
     let mut idle: Vec<UnixStream> = Vec::new();
     let answered = || {
         let mut client = server.connect();
-        // It may be closed before the request is written.
+        // The connection may be closed before the request is written.
         let _ = client.write_all(pre("anna").as_bytes());
         match read_to_end(&mut client) {
             reply if reply == record("anna") => true,
@@ -103,7 +103,7 @@ fn past_the_limit_of_connections_one_more_is_closed_at_once() {
             }
         }
     };
-    // One of those three may be closed too, while the place of a client before it is not free yet.
+    // One of those three may be closed too, while the slot of an earlier client is not free yet.
     let is_open = |client: &UnixStream| {
         client.set_nonblocking(true).unwrap();
         (&*client).read(&mut [0]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
@@ -126,7 +126,7 @@ fn past_the_limit_of_connections_one_more_is_closed_at_once() {
 }
 
 #[test]
-fn who_is_silent_too_long_is_closed_and_each_byte_gives_time() {
+fn a_silent_client_is_closed_and_each_byte_extends_its_time() {
     let idle = Duration::from_millis(300);
     let server = serve_with(&two_accounts(), |courier| courier.idle = idle);
     let begin = Instant::now();
@@ -143,7 +143,7 @@ fn who_is_silent_too_long_is_closed_and_each_byte_gives_time() {
 }
 
 #[test]
-fn a_request_has_to_be_whole_in_its_time() {
+fn a_request_has_to_be_complete_within_its_time() {
     let server = serve_with(&two_accounts(), |courier| {
         courier.idle = Duration::from_secs(20);
         courier.request = Duration::from_millis(400);
@@ -157,13 +157,13 @@ fn a_request_has_to_be_whole_in_its_time() {
 }
 
 #[test]
-fn enumerations_that_nobody_reads_hold_nobody_up_and_are_whole_when_read() {
+fn unread_enumerations_delay_no_others_and_stay_complete() {
     let rows = (0..20_000).map(|n| row(&format!("u{n:05}@x.example"), ""));
     let server = serve(&Table::with(rows.chain([row("zoe@x.example", HASH)])));
     let mut unread: Vec<UnixStream> = (0..20).map(|_| server.connect()).collect();
     for client in &mut unread {
         client.write_all(b"ENUMERATE\n").unwrap();
-        // Its first bytes: it is under way.
+        // The enumeration has begun when its first bytes have arrived.
         client.read_exact(&mut [0; 10]).unwrap();
     }
     let begin = Instant::now();
@@ -175,7 +175,7 @@ fn enumerations_that_nobody_reads_hold_nobody_up_and_are_whole_when_read() {
 }
 
 #[test]
-fn a_list_that_the_database_keeps_waiting_delays_no_other_list() {
+fn a_list_that_waits_for_the_database_delays_no_other_list() {
     let rows = (0..20_000).map(|n| row(&format!("u{n:05}@x.example"), ""));
     let table = Table::with(rows);
     let server = serve(&table);
@@ -188,19 +188,19 @@ fn a_list_that_the_database_keeps_waiting_delays_no_other_list() {
     half_read.read_exact(&mut [0; 10]).unwrap();
     *table.lists_frozen.lock().unwrap() = true;
     let mut frozen = enumerate();
-    // It has been accepted before this one is.
+    // It has been accepted when a later client is answered.
     assert_eq!(server.ask(pre("u00001")), record("u00001"));
     let list = read_to_end(&mut half_read);
     assert!(list.ends_with("\n.\n"), "{} lines", list.lines().count());
     frozen.set_nonblocking(true).unwrap();
-    assert!(frozen.read(&mut [0; 10]).is_err(), "there was nothing to wait for");
+    assert!(frozen.read(&mut [0; 10]).is_err(), "the wait ended too early");
     frozen.set_nonblocking(false).unwrap();
     table.thaw_lists();
     assert!(read_to_end(&mut frozen).ends_with("\n.\n"));
 }
 
 #[test]
-fn many_at_once_each_get_their_own_answer() {
+fn many_concurrent_clients_get_their_own_answers() {
     let rows = (0..50).map(|n| row(&format!("u{n}@x.example"), HASH));
     let server = serve(&Table::with(rows));
     std::thread::scope(|scope| {
@@ -222,7 +222,7 @@ fn many_at_once_each_get_their_own_answer() {
 }
 
 #[test]
-fn who_is_on_no_list_is_closed_without_a_word() {
+fn a_user_on_no_list_is_closed_without_an_answer() {
     if is_not_root() {
         return;
     }
@@ -254,7 +254,7 @@ fn who_is_on_no_list_is_closed_without_a_word() {
 }
 
 #[test]
-fn look_ups_do_not_wait_for_passwords_that_are_being_hashed() {
+fn look_ups_do_not_wait_for_passwords_being_hashed() {
     // sha512-crypt with 200,000 rounds: some tens of milliseconds each.
     let heavy = "$6$rounds=200000$saltsalt$\
                  pUVKfOq1lRkpx0Xv7p0kPnQhA1Tr7qYJzYc2P4n0eGUz7r0Zh3i5Gg6Xh5b2v6K6q7Q8d9a1b2c3d4e5f6g7h.";
@@ -269,9 +269,9 @@ fn look_ups_do_not_wait_for_passwords_that_are_being_hashed() {
         begin.elapsed()
     };
     let took = median((0..11).map(look_up).collect());
-    // The last one is still waiting for its turn.
+    // The last one still waits for its turn.
     hashing[59].set_nonblocking(true).unwrap();
-    assert!(hashing[59].read(&mut [0; 10]).is_err(), "there was nothing to wait for");
+    assert!(hashing[59].read(&mut [0; 10]).is_err(), "the wait ended too early");
     hashing[59].set_nonblocking(false).unwrap();
     assert!(took < Duration::from_millis(500), "{took:?}");
     for client in &mut hashing {
@@ -280,10 +280,10 @@ fn look_ups_do_not_wait_for_passwords_that_are_being_hashed() {
 }
 
 #[test]
-fn nobody_but_recipients_waits_for_a_mailbox_that_is_locked() {
+fn only_questions_about_recipients_wait_for_a_locked_mailbox() {
     let folder = tempfile::tempdir().unwrap();
     let server = serve(&Table::with([resident(folder.path(), "full"), row("anna@x.example", HASH)]));
-    // A first question makes its file.
+    // The first question creates maildirsize.
     assert_eq!(server.ask(ask("recipient 10 full@x.example")), "OK\n");
     let lock = std::fs::File::open(folder.path().join("full/Maildir/maildirlock")).unwrap();
     lock.lock().unwrap();
@@ -307,6 +307,6 @@ fn nobody_but_recipients_waits_for_a_mailbox_that_is_locked() {
         assert_eq!(read_to_end(client), "OK\n");
     }
     let waited = begin.elapsed();
-    assert!(waited >= Duration::from_secs(1), "the lock was waited for, and then done without: {waited:?}");
+    assert!(waited >= Duration::from_secs(1), "the question waits for the lock, then continues without it: {waited:?}");
     lock.unlock().unwrap();
 }

@@ -1,16 +1,16 @@
-//! Many logins at once whose passwords take milliseconds: who waits for whom.
+//! The order of many concurrent logins with passwords that take milliseconds to hash.
 
 mod harness;
 
 use harness::*;
 use std::io::Write;
 use std::os::unix::net::UnixStream;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// bcrypt of `secret`, some tens of milliseconds.
+/// Stored password for `secret`, of the scheme bcrypt, which takes some tens of milliseconds.
 const BCRYPT: &str = "$2b$10$abcdefghijklmnopqrstuuqflPDzB6gcMhKa1rZqKiun2YGL5sa2u";
 
-/// `anna`, `ben` and `numbered` further accounts.
+/// Starts a daemon with `anna`, `ben` and `numbered` further accounts.
 fn serve_accounts(numbered: usize, request: Duration) -> Served {
     let numbered = (0..numbered).map(|number| format!("u{number}"));
     let rows = ["anna", "ben"].map(str::to_owned).into_iter().chain(numbered);
@@ -24,7 +24,7 @@ fn guess(server: &Served, login: &str) -> UnixStream {
     client
 }
 
-/// Passwords that were tried and did not fit.
+/// Returns the number of passwords that were tried and were wrong.
 fn tried(server: &Served) -> u64 {
     status(server).logins.no.get("wrong-password").copied().unwrap_or(0)
 }
@@ -33,57 +33,50 @@ fn waiting(server: &Served) -> usize {
     status(server).queues.iter().find(|queue| queue.name == "hashing").unwrap().waiting
 }
 
-fn wait_until(what: &str, is_so: impl Fn() -> bool) {
-    let until = Instant::now() + LONG * 4;
-    while !is_so() {
-        assert!(Instant::now() < until, "never: {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-/// How many of those that wait were tried before a right login was answered.
+/// Returns the number of waiting passwords that were tried before a correct login was answered.
 fn tried_before(server: &Served, login: &str) -> u64 {
     let before = tried(server);
     assert_eq!(server.ask(auth(login, "secret")), record(login));
     tried(server) - before
 }
 
-/// More than are being hashed when it comes, and than have their turns meanwhile.
+/// Maximum number of passwords that are tried before a login: those being hashed when it arrives, and those that have
+/// their turns before it.
 const FEW: u64 = 12;
 
 #[test]
-fn two_hundred_guesses_at_one_account_do_not_delay_the_login_of_another() {
+fn guesses_at_one_account_do_not_delay_another_login() {
     let server = serve_accounts(0, LONG * 10);
     let guessers: Vec<UnixStream> = (0..200).map(|_| guess(&server, "anna")).collect();
-    wait_until("an account's share of the queue is taken", || status(&server).turned_away.queue_full > 0);
+    wait_until("the account has reached its maximum in the queue", || status(&server).turned_away.queue_full > 0);
     assert!(waiting(&server) > 60);
     let before = tried_before(&server, "ben");
     assert!(before <= FEW, "{before}");
-    assert!(waiting(&server) > 40, "there was nothing to wait for");
-    // The owner of the account that is guessed at has a turn too, from another address.
+    assert!(waiting(&server) > 40, "the queue was empty too early");
+    // The owner of the attacked account has a turn too, from another address.
     let before = tried(&server);
     let owner = format!("TCPREMOTEIP=192.0.2.7\n{}", auth("anna", "secret"));
     assert_eq!(server.ask(owner), record("anna"));
     let tried = tried(&server) - before;
     assert!(tried <= FEW, "{tried}");
-    assert!(waiting(&server) > 40, "there was nothing to wait for");
+    assert!(waiting(&server) > 40, "the queue was empty too early");
     drop(guessers);
 }
 
 #[test]
-fn guesses_at_many_accounts_do_not_delay_an_account_that_logged_in_before() {
+fn guesses_at_many_accounts_do_not_delay_a_familiar_account() {
     let server = serve_accounts(300, LONG * 10);
     assert_eq!(server.ask(auth("ben", "secret")), record("ben"));
     let guessers: Vec<UnixStream> = (0..300).map(|number| guess(&server, &format!("u{number}"))).collect();
-    wait_until("they wait", || waiting(&server) > 150);
+    wait_until("passwords wait", || waiting(&server) > 150);
     let before = tried_before(&server, "ben");
     assert!(before <= FEW, "{before}");
-    assert!(waiting(&server) > 100, "there was nothing to wait for");
+    assert!(waiting(&server) > 100, "the queue was empty too early");
     drop(guessers);
 }
 
 #[test]
-fn a_full_queue_has_a_place_for_an_account_that_logged_in_before_and_the_others_go_on() {
+fn a_full_queue_still_accepts_a_familiar_account() {
     let server = serve_accounts(1200, LONG * 10);
     assert_eq!(server.ask(auth("ben", "secret")), record("ben"));
     let guessers: Vec<UnixStream> = (0..1200).map(|number| guess(&server, &format!("u{number}"))).collect();
@@ -91,7 +84,7 @@ fn a_full_queue_has_a_place_for_an_account_that_logged_in_before_and_the_others_
     let begin = tried(&server);
     let before = tried_before(&server, "ben");
     assert!(before <= FEW, "{before}");
-    // While familiar logins never cease, the others have turns.
+    // While there are always familiar logins, the others still have turns.
     std::thread::scope(|scope| {
         let logins: Vec<_> = (0..6)
             .map(|_| scope.spawn(|| (0..5).all(|_| server.ask(auth("ben", "secret")) == record("ben"))))
@@ -103,7 +96,7 @@ fn a_full_queue_has_a_place_for_an_account_that_logged_in_before_and_the_others_
 }
 
 #[test]
-fn a_client_that_has_hung_up_is_not_hashed_for_and_one_that_ended_its_side_is() {
+fn no_password_is_hashed_for_a_disconnected_client() {
     let server = serve_accounts(0, LONG * 10);
     let mut patient = guess(&server, "ben");
     half_close(&patient);
@@ -113,17 +106,17 @@ fn a_client_that_has_hung_up_is_not_hashed_for_and_one_that_ended_its_side_is() 
     drop(gone);
     let before = tried(&server);
     assert_eq!(read_to_end(&mut patient), "FAIL\n");
-    assert_eq!(read_to_end(&mut last), "FAIL\n", "those before it have gone");
+    assert_eq!(read_to_end(&mut last), "FAIL\n", "the clients before it have disconnected");
     wait_until("nothing waits", || waiting(&server) == 0);
     let status = status(&server);
     let tried = status.logins.no["wrong-password"];
-    // Those that were being hashed, and the two that wait.
+    // The passwords that were being hashed, and those of the two clients that wait.
     assert!(tried <= before + 4, "{before} {tried}");
     assert_eq!(status.turned_away.gone + tried, 101);
 }
 
 #[test]
-fn what_waits_past_its_deadline_is_not_hashed() {
+fn a_password_past_its_deadline_is_not_hashed() {
     let server = serve_accounts(100, Duration::from_millis(500));
     let clients: Vec<UnixStream> = (0..100).map(|number| guess(&server, &format!("u{number}"))).collect();
     for mut client in clients {

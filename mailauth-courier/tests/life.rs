@@ -1,4 +1,4 @@
-//! Starting, changing and stopping a server.
+//! Starting, reloading and stopping a daemon.
 
 mod harness;
 
@@ -15,17 +15,8 @@ fn config(socket: &Path) -> CourierConfig {
     CourierConfig { socket: socket.to_owned(), own_socket: None, ..CourierConfig::default() }
 }
 
-/// Waits until something is so.
-fn until(what: &str, mut so: impl FnMut() -> bool) {
-    let begin = Instant::now();
-    while !so() {
-        assert!(begin.elapsed() < LONG, "{what}: not within {LONG:?}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
 #[test]
-fn stopping_answers_what_was_taken_and_removes_the_socket() {
+fn stopping_answers_accepted_requests_and_removes_the_socket() {
     let table = two_accounts();
     table.freeze();
     let mut server = serve(&table);
@@ -38,24 +29,24 @@ fn stopping_answers_what_was_taken_and_removes_the_socket() {
     let socket = server.socket.clone();
     let running = server.running.take().unwrap();
     let stopping = std::thread::spawn(move || running.stop());
-    // Nobody can connect any more once it is stopping.
-    until("the socket closed", || UnixStream::connect(&socket).is_err());
+    // No client can connect while it is stopping.
+    wait_until("the socket is closed", || UnixStream::connect(&socket).is_err());
     table.thaw();
     for client in &mut taken {
         assert_eq!(read_to_end(client), record("slow"));
     }
     let begin = Instant::now();
-    assert_eq!(read_to_end(&mut silent), "", "who has sent nothing is not waited for");
+    assert_eq!(read_to_end(&mut silent), "", "a client that has sent nothing is closed at once");
     stopping.join().unwrap();
     assert!(begin.elapsed() < Duration::from_secs(5));
     assert!(!server.socket.exists());
 }
 
 #[test]
-fn stopping_answers_every_client_that_has_sent_its_request_before() {
+fn stopping_answers_every_request_that_was_sent_before() {
     let mut server = serve(&two_accounts());
     let mut clients: Vec<UnixStream> = (0..300).map(|_| server.connect()).collect();
-    // All of them have been accepted when one behind them is answered, or are about to be.
+    // They have been accepted, or are about to be, when a later client is answered.
     assert_eq!(server.ask(pre("anna")), record("anna"));
     for client in &mut clients {
         client.write_all(pre("anna").as_bytes()).unwrap();
@@ -67,7 +58,7 @@ fn stopping_answers_every_client_that_has_sent_its_request_before() {
 }
 
 #[test]
-fn stopping_sends_an_enumeration_to_its_end() {
+fn stopping_completes_an_enumeration() {
     let mut server = serve(&Table::with((0..20_000).map(|n| row(&format!("u{n:05}@x.example"), ""))));
     let mut client = server.connect();
     client.write_all(b"ENUMERATE\n").unwrap();
@@ -79,12 +70,12 @@ fn stopping_sends_an_enumeration_to_its_end() {
 }
 
 #[test]
-fn a_new_configuration_holds_for_new_connections() {
+fn a_new_configuration_applies_to_new_connections() {
     let table = two_accounts();
     let mut server = serve(&table);
     let mut before = server.connect();
     before.write_all(b"PRE . ").unwrap();
-    // Until it has been accepted, which another one behind it shows.
+    // It has been accepted when a later client is answered.
     server.ask(pre("anna"));
     let changed = CourierConfig { send_hash: true, ..server.courier.clone() };
     server.running.as_mut().unwrap().reload(settings(changed), backend(&table)).unwrap();
@@ -94,7 +85,7 @@ fn a_new_configuration_holds_for_new_connections() {
 }
 
 #[test]
-fn a_new_configuration_that_does_not_work_leaves_the_old_one() {
+fn an_invalid_new_configuration_leaves_the_old_one_in_force() {
     let table = two_accounts();
     let mut server = serve(&table);
     let nowhere = server.folder.path().join("missing/socket");
@@ -156,7 +147,7 @@ fn a_live_socket_is_not_stolen() {
 }
 
 #[test]
-fn of_two_that_start_at_once_one_wins() {
+fn only_one_of_two_servers_that_start_at_once_succeeds() {
     let folder = tempfile::tempdir().unwrap();
     let config = config(&folder.path().join("socket"));
     for _ in 0..20 {
@@ -171,7 +162,7 @@ fn of_two_that_start_at_once_one_wins() {
 }
 
 #[test]
-fn what_is_no_socket_is_left_alone() {
+fn a_file_that_is_not_a_socket_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("socket");
     std::fs::write(&file, "precious").unwrap();
@@ -182,7 +173,7 @@ fn what_is_no_socket_is_left_alone() {
 }
 
 #[test]
-fn a_socket_that_somebody_else_put_there_is_not_removed() {
+fn a_socket_of_another_program_is_not_removed() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("socket");
     let ours = Listener::bind(&config(&socket)).unwrap();

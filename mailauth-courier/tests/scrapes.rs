@@ -1,4 +1,4 @@
-//! Scrapes of metrics beside clients that are slow or hostile.
+//! Scrapes of metrics while other clients are slow or hostile.
 
 mod harness;
 
@@ -8,7 +8,7 @@ use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Times of scrapes in a row, in order.
+/// Returns the durations of scrapes in a row, sorted.
 fn scrape(port: std::net::SocketAddr, times: usize) -> Vec<Duration> {
     let mut took: Vec<Duration> = (0..times)
         .map(|_| {
@@ -22,7 +22,7 @@ fn scrape(port: std::net::SocketAddr, times: usize) -> Vec<Duration> {
 }
 
 #[test]
-fn clients_that_say_nothing_or_trickle_or_do_not_read_delay_no_scrape() {
+fn silent_trickling_and_unreading_clients_delay_no_scrape() {
     let mut server = serve(&two_accounts());
     let port = on_port(&mut server);
     let over = AtomicBool::new(false);
@@ -44,20 +44,20 @@ fn clients_that_say_nothing_or_trickle_or_do_not_read_delay_no_scrape() {
         });
         let took = scrape(port, 21);
         over.store(true, Ordering::Relaxed);
-        // One that had waited for another would have waited for two seconds.
+        // A scrape that waited for another client would take two seconds.
         assert!(took[10] < Duration::from_millis(500) && took[20] < Duration::from_millis(1900), "{took:?}");
     });
     assert!(server.ask(auth("anna", "secret")).ends_with(".\n"));
 }
 
 #[test]
-fn more_clients_than_there_are_places_keep_no_scrape_out() {
+fn more_clients_than_the_maximum_exclude_no_scrape() {
     let mut server = serve(&two_accounts());
     let port = on_port(&mut server);
     let mut held: Vec<TcpStream> = (0..600).map(|_| TcpStream::connect(port).unwrap()).collect();
     let took = scrape(port, 21);
     assert!(took[10] < Duration::from_millis(500), "{took:?}");
-    // The oldest have made way; a late one is told so.
+    // The oldest clients have been closed; one that is too late gets an error.
     let mut first = held.remove(0);
     first.set_read_timeout(Some(LONG)).unwrap();
     assert!(first.read(&mut [0]).is_ok_and(|count| count == 0));
@@ -69,7 +69,7 @@ fn more_clients_than_there_are_places_keep_no_scrape_out() {
 }
 
 #[test]
-fn the_daemon_ends_with_clients_of_its_metrics_there() {
+fn serving_metrics_can_end_while_clients_are_connected() {
     let mut server = serve(&two_accounts());
     let port = on_port(&mut server);
     let mut begun = TcpStream::connect(port).unwrap();

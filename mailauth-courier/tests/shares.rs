@@ -1,4 +1,4 @@
-//! One user takes no places from others.
+//! One user takes no connection slots from others.
 
 mod harness;
 
@@ -12,11 +12,11 @@ const HOSTILE: u32 = 65_533;
 const ACCOMPLICE: u32 = 65_532;
 const HARMLESS: u32 = 65_531;
 
-/// A server that the three may connect to, with `places` for connections.
-fn serve_three(places: usize) -> Served {
+/// Starts a daemon that three users may connect to, with at most `max_connections` connections.
+fn serve_three(max_connections: usize) -> Served {
     let server = serve_with(&two_accounts(), |courier| {
         courier.socket_mode = 0o666;
-        courier.max_connections = places;
+        courier.max_connections = max_connections;
         courier.allow_users = [HOSTILE, ACCOMPLICE, HARMLESS].map(|uid| uid.to_string()).into();
         // Longer than the test.
         courier.idle = LONG * 10;
@@ -36,49 +36,41 @@ fn is_open(mut client: &UnixStream) -> bool {
 
 fn logs_in(server: &Served) -> bool {
     let mut client = server.connect();
-    // It may be closed before the request is written.
+    // The connection may be closed before the request is written.
     let _ = client.write_all(auth("anna", "secret").as_bytes());
     read_to_end(&mut client) == record("anna")
 }
 
-fn wait_until(what: &str, is_so: impl Fn() -> bool) {
-    let until = Instant::now() + LONG;
-    while !is_so() {
-        assert!(Instant::now() < until, "never: {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
 #[test]
-fn one_user_that_connects_without_end_takes_no_place_from_root_or_others() {
+fn one_user_cannot_take_the_slots_of_root_or_others() {
     if is_not_root() {
         return;
     }
     let server = serve_three(40);
     let hostile = silent(&server, HOSTILE, 60);
-    wait_until("its share is taken", || status(&server).turned_away.over_share == 40);
+    wait_until("it has reached its maximum", || status(&server).turned_away.over_share == 40);
     assert_eq!(hostile.iter().filter(|client| is_open(client)).count(), 20);
     assert_eq!(status(&server).connections.max_per_user, 20);
     assert!((0..50).all(|_| logs_in(&server)), "root");
     assert!(as_user(HARMLESS, || (0..50).all(|_| logs_in(&server))), "another user");
-    // Two users that do so take all but what is kept for root.
+    // Two such users take everything except the slots reserved for root.
     let accomplice = silent(&server, ACCOMPLICE, 30);
     wait_until("all others are turned away", || status(&server).turned_away.crowded == 14);
     assert_eq!(accomplice.iter().filter(|client| is_open(client)).count(), 16);
     assert!(!as_user(HARMLESS, || logs_in(&server)));
     assert!((0..50).all(|_| logs_in(&server)), "root");
     let root: Vec<UnixStream> = (0..3).map(|_| server.connect()).collect();
-    wait_until("root has places that nobody else gets", || status(&server).connections.open == 40);
+    wait_until("root uses the reserved slots", || status(&server).connections.open == 40);
     assert!(root.iter().all(is_open));
-    // Who has gone has no place any more.
+    // Closed connections give their slots back.
     drop(hostile);
     wait_until("there is room again", || as_user(HARMLESS, || logs_in(&server)));
     drop((accomplice, root));
-    wait_until("all have gone", || status(&server).connections.open == 1);
+    wait_until("all are closed", || status(&server).connections.open == 1);
 }
 
 #[test]
-fn a_user_that_is_turned_away_again_and_again_hardly_delays_the_logins_of_others() {
+fn a_user_that_keeps_connecting_hardly_delays_other_logins() {
     if is_not_root() {
         return;
     }
@@ -105,7 +97,7 @@ fn a_user_that_is_turned_away_again_and_again_hardly_delays_the_logins_of_others
             .collect();
         over.store(true, Ordering::Relaxed);
         took.sort_unstable();
-        // The idle connections that it holds would keep a place for minutes.
+        // A login that had to wait for one of the idle connections would take minutes.
         assert!(took[20] < Duration::from_millis(500), "{took:?}");
     });
     assert!(held.iter().all(is_open));

@@ -1,4 +1,4 @@
-//! What the server says of itself, on its socket and to Prometheus.
+//! The status of the daemon, on its socket and for Prometheus.
 
 mod harness;
 
@@ -35,11 +35,11 @@ fn answers_are_counted_by_kind_and_reason() {
 }
 
 #[test]
-fn what_waits_and_who_is_turned_away_is_seen() {
+fn the_status_has_queues_and_clients_that_were_turned_away() {
     let table = two_accounts();
     let server = serve_with(&table, |courier| courier.max_connections = 3);
     let idle: Vec<_> = (0..2).map(|_| server.connect()).collect();
-    // Clients may be let in in any order.
+    // Clients may be accepted in any order.
     let until = Instant::now() + LONG;
     let before = loop {
         let now = status(&server);
@@ -61,7 +61,7 @@ fn what_waits_and_who_is_turned_away_is_seen() {
     let mut fourth = server.connect();
     assert_eq!(read_to_end(&mut fourth), "");
     drop((idle, third));
-    // The server notices who has gone a moment later.
+    // The daemon notices closed connections a moment later.
     while !matches!(client.status(Instant::now() + LONG), Answer::Yes(_)) {
         assert!(begin.elapsed() < LONG);
     }
@@ -69,7 +69,7 @@ fn what_waits_and_who_is_turned_away_is_seen() {
 }
 
 #[test]
-fn who_does_not_know_the_question_has_no_status() {
+fn a_daemon_that_does_not_know_the_command_has_no_status() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("socket");
     let client = Client::new(&socket, LONG);
@@ -115,23 +115,23 @@ fn a_scrape_sees_what_was_answered() {
 }
 
 #[test]
-fn a_socket_has_its_mode_and_goes_away() {
+fn a_metrics_socket_has_its_mode_and_is_removed() {
     let mut server = serve(&two_accounts());
     let path: PathBuf = server.folder.path().join("metrics.sock");
-    give_out(&mut server, &MetricsAddress::Unix(path.clone()));
+    serve_metrics(&mut server, &MetricsAddress::Unix(path.clone()));
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o660);
     let mut client = connect(&path);
     client.write_all(GET.as_bytes()).unwrap();
     assert!(read_to_end(&mut client).contains("\nmailauth_connections_max "));
     server.running.as_mut().unwrap().serve_metrics(None).unwrap();
     assert!(!path.exists());
-    give_out(&mut server, &MetricsAddress::Unix(path.clone()));
+    serve_metrics(&mut server, &MetricsAddress::Unix(path.clone()));
     server.stop();
     assert!(!path.exists());
 }
 
 #[test]
-fn metrics_move_and_a_place_that_is_taken_is_refused_with_the_key() {
+fn metrics_can_move_and_a_used_port_is_refused_with_the_key() {
     let mut server = serve(&two_accounts());
     let (first, second) = (on_port(&mut server), on_port(&mut server));
     assert!(TcpStream::connect(first).is_err());

@@ -1,4 +1,4 @@
-//! A server over accounts in memory, on a socket in a temporary folder.
+//! A daemon over accounts in memory, on a socket in a temporary folder.
 #![allow(dead_code, missing_docs, reason = "each test program uses a part of it")]
 
 use mailauth_core::account::{AccountRow, Login, Password};
@@ -22,24 +22,24 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// Longer than any wait that ends well; shorter than anybody's patience.
+/// Time after which a test fails: longer than any wait of a test that passes.
 pub const LONG: Duration = Duration::from_secs(30);
 
-/// `{SHA256}` of `secret`.
+/// Stored password for `secret`, of the scheme `{SHA256}`.
 pub const HASH: &str = "{SHA256}K7gNU3sdo+OL0wNhqoVWhr3g6s1xYv72ol/pe/Unols=";
 
-/// Accounts of x.example in memory, which can be made to fail.
+/// Store of accounts of x.example in memory, which can be made to fail.
 #[derive(Default)]
 pub struct Table {
     pub rows: Mutex<Vec<AccountRow>>,
     pub aliases: Mutex<Vec<(String, Vec<String>)>>,
     pub outage: Mutex<Option<StoreError>>,
-    /// Pages of an enumeration that are answered before the outage.
+    /// Number of pages of an enumeration that are returned before it fails.
     pub pages: Mutex<Option<usize>>,
-    /// While true, the first page of a list is not read.
+    /// While true, reading the first page of a list waits.
     pub lists_frozen: Mutex<bool>,
     lists_changed: Condvar,
-    /// The logins that were looked up.
+    /// Logins that were looked up.
     pub asked: Mutex<Vec<String>>,
     frozen: Mutex<(bool, usize)>,
     changed: Condvar,
@@ -60,7 +60,7 @@ impl Table {
         *self.outage.lock().unwrap() = failing.then_some(error);
     }
 
-    /// From now on look-ups of `slow@x.example` wait.
+    /// Lets look-ups of `slow@x.example` wait from now on.
     pub fn freeze(&self) {
         self.frozen.lock().unwrap().0 = true;
     }
@@ -75,7 +75,7 @@ impl Table {
         self.lists_changed.notify_all();
     }
 
-    /// Waits until so many look-ups wait.
+    /// Waits until this number of look-ups wait.
     pub fn wait_for_waiting(&self, number: usize) {
         let frozen = self.frozen.lock().unwrap();
         let (frozen, timeout) =
@@ -114,7 +114,7 @@ impl AccountStore for Table {
     }
 
     fn enumerate(&self, after: Option<&Cursor>, limit: usize) -> Result<Page, StoreError> {
-        // The server's own sample of the table is no list that a test counts or holds.
+        // The daemon's own sample of the table must not be counted or delayed by a test.
         if std::thread::current().name() == Some("learner") {
             return Ok(Page::default());
         }
@@ -136,7 +136,7 @@ impl AccountStore for Table {
     }
 }
 
-/// Without a quota of the domain.
+/// The domain has no quota.
 impl PoolStore for Table {
     fn pool_limits(&self, _: &str) -> Result<Limits, StoreError> {
         self.check().map(|()| Limits::NONE)
@@ -173,7 +173,7 @@ pub fn row(login: &str, password: &str) -> AccountRow {
     }
 }
 
-/// `anna` and `slow`, both with the password `secret`.
+/// Returns a table with `anna` and `slow`, both with the password `secret`.
 pub fn two_accounts() -> Arc<Table> {
     Table::with([row("anna@x.example", HASH), row("slow@x.example", HASH)])
 }
@@ -192,7 +192,7 @@ pub fn settings(courier: CourierConfig) -> Settings {
     Settings { courier, rules: Rules::default(), parallel: 2, pool: 8 }
 }
 
-/// A running server.
+/// A running daemon.
 pub struct Served {
     pub running: Option<Running>,
     pub courier: CourierConfig,
@@ -223,7 +223,7 @@ impl Served {
         connect(&self.socket)
     }
 
-    /// Sends a request and reads to the end.
+    /// Sends a request and returns everything that is sent back.
     pub fn ask(&self, request: impl AsRef<[u8]>) -> String {
         let mut client = self.connect();
         client.write_all(request.as_ref()).unwrap();
@@ -247,7 +247,7 @@ pub fn connect(socket: &Path) -> UnixStream {
     client
 }
 
-/// What comes until the server closes; a reset shows.
+/// Returns what the daemon sends until it closes, with `+RESET` if the connection was reset.
 pub fn read_to_end(client: &mut UnixStream) -> String {
     let mut reply = Vec::new();
     match client.read_to_end(&mut reply) {
@@ -275,7 +275,7 @@ pub fn ask(question: &str) -> String {
     format!("ASK {question}\n")
 }
 
-/// Somebody who lives in `folder` as this process's user, with an empty mailbox of at most 1000 bytes.
+/// Returns an account of this process's user with a home in `folder`, an empty mailbox, and a quota of 1000 bytes.
 pub fn resident(folder: &Path, name: &str) -> AccountRow {
     let home = folder.join(name);
     for part in ["tmp", "new", "cur"] {
@@ -289,14 +289,14 @@ pub fn resident(folder: &Path, name: &str) -> AccountRow {
     }
 }
 
-/// The record of an account with nothing but defaults.
+/// Returns the record of an account that only has defaults.
 pub fn record(login: &str) -> String {
     let home = format!("/var/mail/x.example/{login}");
     format!("UID=5000\nGID=5001\nHOME={home}\nADDRESS={login}@x.example\nMAILDIR=Maildir\n.\n")
 }
 
-/// Returns what the server says of itself. While all its places are taken, by a connection that it has not closed yet, it is
-/// asked again.
+/// Returns the status of the daemon. While all connection slots are taken, because it has not closed a connection yet,
+/// it is asked again.
 pub fn status(server: &Served) -> Status {
     let (client, until) = (Client::new(&server.socket, LONG), Instant::now() + LONG);
     loop {
@@ -308,19 +308,19 @@ pub fn status(server: &Served) -> Status {
     }
 }
 
-/// Where nobody listens now.
+/// Returns an address on which no program listens.
 pub fn free() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
-pub fn give_out(server: &mut Served, address: &MetricsAddress) {
+pub fn serve_metrics(server: &mut Served, address: &MetricsAddress) {
     let listener = MetricsListener::bind(address, &server.courier).unwrap();
     server.running.as_mut().unwrap().serve_metrics(Some(listener)).unwrap();
 }
 
 pub fn on_port(server: &mut Served) -> SocketAddr {
     let port = free();
-    give_out(server, &MetricsAddress::Tcp(port));
+    serve_metrics(server, &MetricsAddress::Tcp(port));
     port
 }
 
@@ -335,8 +335,8 @@ pub fn fetch(port: SocketAddr, request: &str) -> String {
     reply
 }
 
-/// Does `work` as another user, whom this thread alone becomes: as the kernel has it, for the C library would change all
-/// threads. Without unwinding, on the way to which this user could write no file.
+/// Runs `work` as another user, on a thread of its own. The system calls are made directly, because the C library would
+/// change all threads.
 pub fn as_user<T: Send>(uid: u32, work: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| {
         let other = scope.spawn(|| {
@@ -351,16 +351,25 @@ pub fn as_user<T: Send>(uid: u32, work: impl FnOnce() -> T + Send) -> T {
     })
 }
 
-/// Returns true, and says so, if this process may not become another user.
+/// Returns true, with a message, if this process may not become another user.
 pub fn is_not_root() -> bool {
     let other = !rustix::process::geteuid().is_root();
     if other {
-        eprintln!("not run: only root can be somebody else for a while");
+        eprintln!("skipped: only root can become another user");
     }
     other
 }
 
-/// Lets all users into the folder of the server's socket.
+/// Waits until `is_true` returns true.
+pub fn wait_until(what: &str, is_true: impl Fn() -> bool) {
+    let until = Instant::now() + LONG * 4;
+    while !is_true() {
+        assert!(Instant::now() < until, "never: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Lets all users enter the folder of the daemon's socket.
 pub fn open_folder(server: &Served) {
     std::fs::set_permissions(server.folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
 }

@@ -1,4 +1,4 @@
-//! One request that is answered without a socket, as a program does that stands in for the server.
+//! One request that is answered on the standard input and output, by a program that answers while the daemon is away.
 
 mod harness;
 
@@ -37,7 +37,7 @@ fn a_look_up_gets_the_clear_password_and_a_login_does_not() {
     let table = Table::with([row("anna@x.example", HASH), row("clear@x.example", "{PLAIN}open")]);
     assert!(answer(&table, pre("clear")).contains("\nPASSWD2=open\n"));
     assert!(!answer(&table, auth("clear", "open")).contains("PASSWD"));
-    assert_eq!(answer(&table, pre("anna")), record("anna"), "a hash stays here");
+    assert_eq!(answer(&table, pre("anna")), record("anna"), "a hash is not sent");
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn a_question_gets_its_answer() {
 }
 
 #[test]
-fn the_configurations_time_holds_for_the_whole_request() {
+fn the_configured_time_applies_to_the_whole_request() {
     let mut config = Config::default();
     config.courier.request = std::time::Duration::ZERO;
     let late = "LATER the request waited past its deadline\n";
@@ -74,7 +74,7 @@ fn the_configurations_time_holds_for_the_whole_request() {
 }
 
 #[test]
-fn what_is_no_request_gets_nothing() {
+fn an_invalid_request_gets_no_answer() {
     let table = two_accounts();
     let long = "x".repeat(50_000);
     for request in ["", "HELO\n", "PRE . imap anna", "ASK domain\n", "AUTH 100\nimap\n", &long] {
@@ -83,14 +83,14 @@ fn what_is_no_request_gets_nothing() {
 }
 
 #[test]
-fn passwords_are_not_changed_and_accounts_not_listed() {
+fn passwords_are_not_changed_and_accounts_are_not_listed() {
     let table = two_accounts();
     assert_eq!(answer(&table, "PASSWD imap\tanna\tsecret\tlong enough\n"), "");
     assert_eq!(answer(&table, "ENUMERATE\n"), "");
     assert_eq!(answer(&table, auth("anna", "secret")), record("anna"));
 }
 
-/// Bytes that come one by one, and an input that fails after them.
+/// Input that arrives byte by byte and then fails.
 struct Slow<'a>(&'a [u8]);
 
 impl Read for Slow<'_> {
@@ -103,7 +103,7 @@ impl Read for Slow<'_> {
 }
 
 #[test]
-fn a_refusal_comes_when_it_does_not_tell_why_and_a_yes_at_once() {
+fn only_refusals_of_logins_are_delayed() {
     let table = Table::with([row("anna@x.example", HASH), row("clear@x.example", "{PLAIN}open")]);
     let took = |request: String, answer: &str, time: u64| {
         let mut config = Config::default();
@@ -120,11 +120,11 @@ fn a_refusal_comes_when_it_does_not_tell_why_and_a_yes_at_once() {
     let cram = "smtp\ncram-md5\nPDE4OTY+\nbm9ib2R5IGI5MTNhNjAyYzdlZGE3YTQ5NWI0ZTZlNzMzNGQzODkw\n";
     assert!(took(format!("AUTH {}\n{cram}", cram.len()), "FAIL\n", 1) >= least);
     assert!(took(auth("anna", "secret"), "UID=", 10) < most);
-    assert!(took(pre("nobody"), "FAIL\n", 10) < most, "a look-up is no login");
+    assert!(took(pre("nobody"), "FAIL\n", 10) < most, "a look-up is not a login");
 }
 
 #[test]
-fn a_request_may_come_in_pieces_and_is_not_waited_for_once_it_is_whole() {
+fn a_request_may_arrive_in_pieces_and_is_read_only_to_its_end() {
     let table = two_accounts();
     let ask = |request: &str| {
         let mut reply = Vec::new();
