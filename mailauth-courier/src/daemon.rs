@@ -15,7 +15,7 @@ use crate::work::dispatcher::Dispatcher;
 use crate::work::hashing::HashingQueue;
 use crate::work::learner::Learner;
 use crate::work::queue::WorkQueue;
-use crate::work::recipients::RecipientQueues;
+use crate::work::recipient_queues::RecipientQueues;
 use mailauth_core::Backend;
 use mailauth_core::config::{CourierConfig, MetricsAddress};
 use std::io;

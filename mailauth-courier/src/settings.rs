@@ -41,7 +41,7 @@ impl Settings {
     }
 
     /// Returns the number of threads that accept connections on one socket: one for each connection to the database,
-    /// since a further thread would have to wait for another's connection.
+    /// since a further thread would have to wait for a connection.
     pub(crate) fn accept_threads(&self) -> usize {
         self.pool.clamp(1, MAX_ACCEPT_THREADS)
     }

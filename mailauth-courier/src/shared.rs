@@ -10,7 +10,7 @@ use crate::work::delayed_replies::DelayedReplies;
 use crate::work::hashing::HashingQueue;
 use crate::work::known_maildirs::KnownMaildirs;
 use crate::work::queue::WorkQueue;
-use crate::work::recipients::RecipientQueues;
+use crate::work::recipient_queues::RecipientQueues;
 use mailauth_core::sync::Mutex;
 use std::sync::Arc;
 

@@ -2,14 +2,15 @@
 
 mod descriptors;
 mod endpoint;
+mod exchange;
 mod permitted;
 mod reason;
 mod socket;
 mod trust;
 
 use self::endpoint::Endpoint;
+use self::exchange::exchange;
 use self::reason::{Cause, Failure};
-use self::socket::set_deadline;
 use self::trust::Trust;
 use crate::request::{self, PasswdFields, Uncomposable};
 use crate::throttle::ThrottleQuestion;
@@ -21,9 +22,6 @@ use mailauth_core::mailbox::{MailboxDefaults, Refused};
 use mailauth_core::store::Changed;
 use mailauth_core::{Secret, Service};
 use rustix::fd::AsFd;
-use rustix::io::Errno;
-use rustix::net::sockopt::Timeout;
-use rustix::net::{RecvFlags, SendFlags, recv, send};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -216,54 +214,6 @@ fn no_daemon<T>(endpoint: &Endpoint, failure: &Failure) -> Answer<T> {
     Answer::NotNow(NotNow::NoDaemon(failure.explain(endpoint)))
 }
 
-fn exchange<'a>(
-    endpoint: &Endpoint,
-    request: &[u8],
-    deadline: Instant,
-    buffer: &'a mut [u8],
-) -> Result<Reply<'a>, Failure> {
-    let allowed = deadline.saturating_duration_since(Instant::now());
-    let failed = |connecting| move |cause: Cause| Failure { connecting, cause, limit: allowed };
-    let channel = endpoint.open(deadline).map_err(failed(true))?;
-    let socket = &channel.socket;
-    set_deadline(socket, Timeout::Send, deadline).map_err(|errno| failed(false)(errno.into()))?;
-    let (mut sent, mut unread) = (0, false);
-    while let Some(rest) = request.get(sent..).filter(|rest| !rest.is_empty()) {
-        match send(socket, rest, SendFlags::NOSIGNAL) {
-            Ok(count) => sent += count,
-            Err(Errno::INTR) => {}
-            // The server has closed already; a reply that it sent before can still be read.
-            Err(Errno::PIPE | Errno::CONNRESET) => {
-                unread = true;
-                break;
-            }
-            Err(errno) => return Err(failed(false)(errno.into())),
-        }
-    }
-    let mut length = 0;
-    loop {
-        set_deadline(socket, Timeout::Recv, deadline).map_err(|errno| failed(false)(errno.into()))?;
-        let ended = match recv(socket, buffer.get_mut(length..).unwrap_or_default(), RecvFlags::empty()) {
-            Ok((count, _)) => {
-                length += count;
-                count == 0
-            }
-            Err(Errno::INTR) => false,
-            // The server has closed with our request unread: it does not accept us, or has too many connections.
-            Err(Errno::CONNRESET) => {
-                unread = true;
-                true
-            }
-            Err(errno) => return Err(failed(false)(errno.into())),
-        };
-        match Reply::read(buffer.get(..length).unwrap_or_default(), ended) {
-            Reply::Incomplete => {}
-            Reply::Nothing { .. } => break Ok(Reply::Nothing { unread }),
-            _ => break Ok(Reply::read(buffer.get(..length).unwrap_or_default(), ended)),
-        }
-    }
-}
-
 /// Returns the answer for a reply that is neither yes nor no.
 fn unclear<T>(endpoint: &Endpoint, reply: &Reply<'_>) -> Answer<T> {
     match reply {
@@ -365,7 +315,7 @@ impl Authority for Client {
                     Ok(()) => Answer::Yes(Box::new(account)),
                     Err(refused) => not_permitted(endpoint, &refused),
                 },
-                Err(error) => not_now(endpoint, format_args!("its record is no account: {error}")),
+                Err(error) => not_now(endpoint, format_args!("its record is not an account: {error}")),
             },
             Reply::Fail => Answer::No(No::Unexplained),
             other => unclear(endpoint, &other),

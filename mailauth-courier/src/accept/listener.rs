@@ -197,7 +197,8 @@ impl Listener {
         self.group
     }
 
-    /// Ends listening. Connections that wait can still be accepted; after them, accepting fails with `EINVAL`.
+    /// Stops listening for new connections. Connections that wait can still be accepted; after them, accepting fails
+    /// with `EINVAL`.
     pub(crate) fn shut(&self) {
         // On a listening socket this cannot fail.
         let _ = shutdown(&self.socket, Shutdown::Read);

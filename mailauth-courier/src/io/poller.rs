@@ -63,7 +63,7 @@ impl Poller {
             Ok(count) => count,
             Err(Errno::INTR) => 0,
             Err(error) => {
-                tracing::error!(%error, "waiting for clients failed");
+                tracing::error!(%error, "cannot wait for clients");
                 std::thread::sleep(Duration::from_millis(100));
                 0
             }

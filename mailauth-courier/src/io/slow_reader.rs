@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use zeroize::Zeroizing;
 
-/// A client that has not sent its whole request.
+/// A client that has not sent its complete request.
 pub(crate) struct SlowClient {
     connection: Connection,
     input: Zeroizing<Vec<u8>>,
@@ -81,7 +81,7 @@ impl SlowReader {
         let key = self.keys.fetch_add(1, Ordering::Relaxed);
         let mut table = self.lock();
         if let Err(error) = self.poller.watch(&client.connection, key, EventFlags::IN) {
-            tracing::warn!(%error, "a client was turned away");
+            tracing::warn!(%error, "cannot watch a client; its connection is closed");
             return;
         }
         if table.insert(key, client) {
@@ -103,7 +103,7 @@ impl SlowReader {
         loop {
             self.poller.wait(next, &mut ready);
             for key in &ready {
-                // The client is not in the table meanwhile; only this thread removes clients.
+                // The client is not in the table in the meantime; only this thread removes clients.
                 let Some(client) = self.lock().clients.remove(key) else { continue };
                 match read_on(client, &mut buffer) {
                     Progress::Incomplete(client) => drop(self.lock().insert(*key, client)),

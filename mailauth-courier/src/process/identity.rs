@@ -29,7 +29,7 @@ pub enum IdentityError {
         error: io::Error,
     },
     /// The process cannot become the user.
-    #[error("cannot become the user {name:?} of [courier] user: {error}; start as root, or leave the key out")]
+    #[error("cannot become the user {name:?} of [courier] user: {error}; start as root, or remove the key")]
     Become {
         /// Name of the user.
         name: String,
@@ -79,7 +79,7 @@ pub fn become_user(name: &str) -> Result<(), IdentityError> {
     let user = find_user("[courier] user", name)?;
     let failed = |error| IdentityError::Become { name: name.into(), error };
     let done = |status: i32| if status == 0 { Ok(()) } else { Err(failed(io::Error::last_os_error())) };
-    // SAFETY: the calls take numbers and a NUL-terminated name, and touch no memory of ours.
+    // SAFETY: the calls take numbers and a NUL-terminated name, and change no memory of this program.
     unsafe {
         if libc::geteuid() == user.uid && libc::getuid() == user.uid {
             return Ok(());

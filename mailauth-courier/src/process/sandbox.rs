@@ -141,7 +141,7 @@ pub fn enter(threads: Threads) -> io::Result<()> {
     match result {
         0 => Ok(()),
         -1 => Err(io::Error::last_os_error()),
-        thread => Err(io::Error::other(format!("thread {thread} has other filters"))),
+        thread => Err(io::Error::other(format!("thread {thread} has different filters"))),
     }
 }
 

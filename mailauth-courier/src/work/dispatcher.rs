@@ -22,7 +22,7 @@ use mailauth_protocol::{Command, Question, Request};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Answers requests. Clones share all of their state.
+/// Answers complete requests by the shared state. Clones share all of their state.
 #[derive(Clone)]
 pub(crate) struct Dispatcher {
     shared: Arc<Shared>,

@@ -15,35 +15,19 @@
 //! - Whatever a question waits for, at its deadline the answer is "not now".
 
 use super::dispatcher::Dispatcher;
-use super::permits::{Permit, Permits, Question, Resumed, Waiter};
-use super::queue::{Job, WorkQueue};
+use super::permits::{Question, Resumed, Waiter};
+use super::queue::Job;
+use super::recipient_queues::{HeldPermits, Inspection, Missing, Owner, QUICK, RecipientQueues};
 use super::response::Response;
-use super::slow_mailboxes::SlowMailboxes;
 use crate::io::connection::Connection;
 use mailauth_core::account::Account;
 use mailauth_core::authenticate::{Answer, No, NotNow};
 use mailauth_core::quota::{Limits, room};
-use mailauth_core::routing::{Destination, Later, Looking, Router};
+use mailauth_core::routing::{Destination, Later, Looking};
 use mailauth_core::sync::Mutex;
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// Number of threads that check quickly whether a mailbox has room.
-const QUICK_THREADS: usize = 8;
-
-/// Number of threads that count mailboxes for which that takes long.
-const SLOW_THREADS: usize = 4;
-
-/// Maximum number of questions that wait in each of the two queues.
-const MAX_QUESTIONS: usize = 1024;
-
-/// Maximum number of threads of "recipients" for the mailboxes of one domain, if all mailboxes belong to one user.
-const THREADS_PER_DOMAIN: usize = 6;
-
-/// Time that a count may take in "recipients".
-const QUICK: Duration = Duration::from_millis(200);
 
 /// Time for which a question waits, without a thread, for a lock that another program holds.
 const LOCK_WAIT: Duration = Duration::from_secs(1);
@@ -53,34 +37,6 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
 /// Maximum of that pause.
 const LAST_PAUSE: Duration = Duration::from_secs(1);
-
-/// Owner of mailboxes.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Owner {
-    /// A user of the system.
-    User(u32),
-    /// A domain, if all mailboxes belong to one user.
-    Domain(String),
-}
-
-impl Owner {
-    fn of(account: &Account, router: &Router) -> Self {
-        match router.shared_user() {
-            Some(uid) if uid == account.uid => Owner::Domain(account.login.domain().to_owned()),
-            _ => Owner::User(account.uid),
-        }
-    }
-}
-
-/// The two queues for these questions, and the permits to read mailboxes.
-pub(crate) struct RecipientQueues {
-    pub quick: Arc<WorkQueue>,
-    pub slow: Arc<WorkQueue>,
-    mailboxes: Arc<Permits<PathBuf>>,
-    quick_owners: Arc<Permits<Owner>>,
-    slow_owners: Arc<Permits<Owner>>,
-    slow_mailboxes: SlowMailboxes,
-}
 
 /// A question that is being answered.
 struct RecipientJob {
@@ -92,103 +48,6 @@ struct RecipientJob {
     pause: Duration,
     /// True if it may take the time to count a mailbox.
     slow: bool,
-}
-
-/// The permits that a question holds.
-#[derive(Default)]
-struct HeldPermits {
-    mailbox: Option<Permit<PathBuf>>,
-    owner: Option<Permit<Owner>>,
-}
-
-/// What a question has to wait for.
-enum Missing {
-    Mailbox(PathBuf),
-    Owner(Owner),
-    /// The queue "counts", for a mailbox of this owner.
-    Time(Owner),
-}
-
-/// One reading of a mailbox.
-struct Inspection {
-    begin: Instant,
-    mailbox: PathBuf,
-    owner: Owner,
-}
-
-impl RecipientQueues {
-    /// Creates the queues and starts their threads.
-    ///
-    /// # Errors
-    /// Fails if the system provides no threads.
-    pub fn open() -> io::Result<Self> {
-        Ok(RecipientQueues {
-            quick: WorkQueue::open("recipients", QUICK_THREADS, MAX_QUESTIONS)?,
-            slow: WorkQueue::open("counts", SLOW_THREADS, MAX_QUESTIONS)?,
-            mailboxes: Permits::new(|_| 1),
-            quick_owners: Permits::new(|owner| match owner {
-                Owner::User(_) => 1,
-                Owner::Domain(_) => THREADS_PER_DOMAIN,
-            }),
-            slow_owners: Permits::new(|_| 1),
-            slow_mailboxes: SlowMailboxes::default(),
-        })
-    }
-
-    /// Lets the threads answer the questions that wait, and waits for the threads.
-    pub fn close(&self) {
-        let queues = [&self.quick, &self.slow];
-        queues.iter().for_each(|queue| queue.close());
-        // Each queue may have passed questions to the other in the meantime.
-        while queues.iter().any(|queue| queue.waiting().0 > 0) {
-            queues.iter().for_each(|queue| queue.work());
-        }
-    }
-
-    fn queue(&self, slow: bool) -> &Arc<WorkQueue> {
-        if slow { &self.slow } else { &self.quick }
-    }
-
-    /// Takes the permits that a question needs to read a mailbox.
-    fn admit(&self, mailbox: &PathBuf, owner: &Owner, slow: bool, held: &mut HeldPermits) -> Result<(), Missing> {
-        if !held.mailbox.as_ref().is_some_and(|permit| permit.is_for(mailbox)) {
-            held.mailbox = None;
-            held.mailbox = self.mailboxes.take(mailbox);
-        }
-        if held.mailbox.is_none() {
-            return Err(Missing::Mailbox(mailbox.clone()));
-        }
-        if !slow && self.slow_mailboxes.contains(mailbox) {
-            return Err(Missing::Time(owner.clone()));
-        }
-        if !held.owner.as_ref().is_some_and(|permit| permit.is_for(owner)) {
-            held.owner = None;
-            held.owner = self.owners(slow).take(owner);
-        }
-        if held.owner.is_some() { Ok(()) } else { Err(Missing::Owner(owner.clone())) }
-    }
-
-    fn owners(&self, slow: bool) -> &Arc<Permits<Owner>> {
-        if slow { &self.slow_owners } else { &self.quick_owners }
-    }
-
-    /// Records which of the mailboxes that were read are slow, and which are known now not to be. Returns the
-    /// inspection that took longest.
-    fn record(&self, inspections: Vec<Inspection>, is_answered: bool) -> Option<Inspection> {
-        let mut next = Instant::now();
-        let mut longest: Option<(Duration, Inspection)> = None;
-        for inspection in inspections.into_iter().rev() {
-            let took = next.saturating_duration_since(inspection.begin);
-            next = inspection.begin;
-            if is_answered || took >= QUICK {
-                self.slow_mailboxes.record(&inspection.mailbox, took >= QUICK);
-            }
-            if longest.as_ref().is_none_or(|(most, _)| took > *most) {
-                longest = Some((took, inspection));
-            }
-        }
-        longest.map(|(_, inspection)| inspection)
-    }
 }
 
 impl Dispatcher {

@@ -56,7 +56,7 @@ impl fmt::Display for Reply<'_> {
         f.write_str(match self {
             Reply::Nothing { .. } => "it closed without an answer",
             Reply::Unreadable(what) => what,
-            Reply::Incomplete => "its answer is not whole",
+            Reply::Incomplete => "its answer is incomplete",
             Reply::Later(why) => why,
             Reply::Fail | Reply::Ok | Reply::Record(_) | Reply::Text(_) | Reply::Over(_) | Reply::NoMail => {
                 "its answer is to another question"
@@ -83,7 +83,7 @@ impl<'a> Reply<'a> {
         }
         match input.strip_suffix(END) {
             Some(lines) if lines.ends_with(b"\n") => Reply::Record(Record(lines)),
-            _ if ended => Reply::Unreadable("its reply was cut off, or is no account"),
+            _ if ended => Reply::Unreadable("its reply was cut off or is not an account"),
             _ => Reply::Incomplete,
         }
     }

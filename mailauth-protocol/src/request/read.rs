@@ -181,11 +181,11 @@ fn auth(body: &[u8]) -> Result<Command, Malformed> {
         return Ok(Command::LogIn { service, login: first.to_vec(), password: second.into() });
     }
     let Some(mechanism) = CramMechanism::from_name(authtype) else {
-        return Ok(Command::Never("an unknown kind of authentication"));
+        return Ok(Command::Never("an unknown authtype"));
     };
     Ok(match CramResponse::parse(first, second) {
         Some(response) => Command::Challenge { service, mechanism, response },
-        None => Command::Never("no challenge and answer in base64"),
+        None => Command::Never("a challenge or answer that is not valid base64"),
     })
 }
 
