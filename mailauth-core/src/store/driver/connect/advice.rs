@@ -21,7 +21,7 @@ pub(in crate::store::driver) struct ConnectTarget {
 }
 
 impl ConnectTarget {
-    pub fn of(config: &DatabaseConfig, server: &Server) -> Self {
+    pub fn new(config: &DatabaseConfig, server: &Server) -> Self {
         ConnectTarget {
             section: config.user.section(),
             user: server.user.clone(),
@@ -48,7 +48,7 @@ impl ConnectTarget {
     }
 
     /// Returns the message about an address that cannot be connected to.
-    pub fn of_address(&self, error: &io::Error, at: SocketAddr) -> String {
+    pub fn address_error(&self, error: &io::Error, at: SocketAddr) -> String {
         let or_url = self.correct_url();
         let advice = match error.kind() {
             ErrorKind::ConnectionRefused => {
@@ -65,7 +65,7 @@ impl ConnectTarget {
 
     /// Returns the message about a unix socket that cannot be connected to. `setting` is the server's setting that
     /// names the socket.
-    pub fn of_socket(&self, error: &io::Error, socket: &Path, setting: &str) -> String {
+    pub fn socket_error(&self, error: &io::Error, socket: &Path, setting: &str) -> String {
         let (shown, or_url) = (socket.display(), self.correct_url());
         let advice = match error.kind() {
             ErrorKind::NotFound | ErrorKind::NotADirectory => {
@@ -95,7 +95,7 @@ fn is_no_socket(path: &Path) -> bool {
 }
 
 /// Returns the message about a host name that cannot be looked up.
-pub(in crate::store::driver) fn of_name(problem: &dyn std::fmt::Display, at: &HostPort) -> String {
+pub(in crate::store::driver) fn name_error(problem: &dyn std::fmt::Display, at: &HostPort) -> String {
     format!(
         "the host's name {} cannot be looked up: {problem}; correct it in the URL, or check /etc/hosts and the name server",
         at.host

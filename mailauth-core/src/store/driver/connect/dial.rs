@@ -22,7 +22,7 @@ pub(in crate::store::driver) fn resolve(
     start: Instant,
     limit: Duration,
 ) -> Result<Vec<SocketAddr>, DriverError> {
-    let lost = |problem: &dyn std::fmt::Display| DriverError::Lost(advice::of_name(problem, at));
+    let lost = |problem: &dyn std::fmt::Display| DriverError::Lost(advice::name_error(problem, at));
     let undecided = |problem: String| DriverError::Lost(format!("the host's name {}: {problem}", at.host));
     let found = lookups().resolve(&at.host, at.port, start + limit).map_err(|failure| match failure {
         Failure::Said(problem) => lost(&problem),

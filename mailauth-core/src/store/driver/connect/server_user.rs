@@ -45,7 +45,7 @@ impl ServerUser {
 
     /// Returns the user at the other end of a unix socket if it may run the server; otherwise a message with what to
     /// do.
-    pub(in crate::store::driver) fn of_socket(&self, socket: impl AsFd, path: &Path) -> Result<String, String> {
+    pub(in crate::store::driver) fn check_socket(&self, socket: impl AsFd, path: &Path) -> Result<String, String> {
         let shown = path.display();
         let peer = peer_credentials(socket.as_fd())
             .map_err(|error| format!("{shown}: cannot find out which user is at the other end: {error}"))?;
@@ -58,7 +58,7 @@ impl ServerUser {
 
     /// Returns the user at the other end of a loopback connection on which something was received; `None` if it belongs
     /// to no user of this machine and none is configured. Fails with a message that says what to do.
-    pub(in crate::store::driver) fn of_loopback(&self, ends: &TcpEnds) -> Result<Option<String>, String> {
+    pub(in crate::store::driver) fn check_loopback(&self, ends: &TcpEnds) -> Result<Option<String>, String> {
         match ends.owner() {
             Ok(Owner::User(uid)) if self.may_be(uid) => Ok(Some(names::user(uid.as_raw()))),
             Ok(Owner::User(uid)) => Err(self.unexpected_user(uid)),
@@ -145,7 +145,7 @@ mod tests {
         let listener = UnixListener::bind(&path).unwrap();
         let socket = dial::unix(&path).unwrap();
         let (me, name) = (rustix::process::geteuid().as_raw().to_string(), names::own());
-        let of = |wanted| ServerUser::new(wanted, MYSQL).unwrap().of_socket(&socket, &path);
+        let of = |wanted| ServerUser::new(wanted, MYSQL).unwrap().check_socket(&socket, &path);
         assert_eq!((of(None), of(Some(&me)), of(Some(&name))), (Ok(name.clone()), Ok(name.clone()), Ok(name.clone())));
         let error = of(Some("4123456789")).unwrap_err();
         assert!(error.contains("[database] server_user is 4123456789") && error.contains(&names::own()), "{error}");
@@ -155,7 +155,7 @@ mod tests {
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let _server = listener.accept().unwrap();
         let ends = TcpEnds::of(&client).unwrap();
-        let of = |wanted| ServerUser::new(wanted, MYSQL).unwrap().of_loopback(&ends);
+        let of = |wanted| ServerUser::new(wanted, MYSQL).unwrap().check_loopback(&ends);
         assert_eq!((of(None), of(Some(&me))), (Ok(Some(names::own())), Ok(Some(names::own()))));
         assert!(of(Some("4123456789")).unwrap_err().contains("[database] server_user"));
     }

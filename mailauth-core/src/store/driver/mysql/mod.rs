@@ -75,7 +75,7 @@ impl Mysql {
         let tls_config = tls::client_config(at.address.tls_mode(config.tls), config)?.map(Arc::new);
         Ok(Mysql {
             at,
-            target: ConnectTarget::of(config, server),
+            target: ConnectTarget::new(config, server),
             password: config.password.clone(),
             server_user: ServerUser::new(config.server_user.as_deref(), MYSQL)?,
             tls: config.tls,
@@ -91,9 +91,10 @@ impl Mysql {
         let (client, host, authenticated_by) = match address {
             Address::Socket(path) => {
                 let until = start + *deadline;
-                let raise = |error| unconnected(error, *deadline, |error| self.target.of_socket(error, path, "socket"));
+                let raise =
+                    |error| unconnected(error, *deadline, |error| self.target.socket_error(error, path, "socket"));
                 let socket = dial::unix(path).map_err(raise)?;
-                let user = self.server_user.of_socket(&socket, path).map_err(DriverError::Lost)?;
+                let user = self.server_user.check_socket(&socket, path).map_err(DriverError::Lost)?;
                 let client = self.handshake(TimedSocket::new(socket, until), "", true, &|| Ok(()))?;
                 (client, "", Some(format!("its user, {user}")))
             }
@@ -104,7 +105,7 @@ impl Mysql {
                     *deadline,
                     |address, until| {
                         let raise =
-                            |error| unconnected(error, *deadline, |error| self.target.of_address(error, address));
+                            |error| unconnected(error, *deadline, |error| self.target.address_error(error, address));
                         self.connect_by_tcp(dial::tcp(address, until).map_err(raise)?, &at.host, until)
                     },
                 )?;
@@ -135,7 +136,7 @@ impl Mysql {
         let authenticated_by = RefCell::new(is_verified.then(|| "its certificate".to_owned()));
         let on_greeting = || {
             if ends.are_local() && (!is_verified || self.server_user.is_configured()) {
-                let user = self.server_user.of_loopback(&ends).map_err(ClientError::UnexpectedUser)?;
+                let user = self.server_user.check_loopback(&ends).map_err(ClientError::UnexpectedUser)?;
                 authenticated_by.replace(user.map(|user| format!("its user, {user}")));
             }
             Ok(())

@@ -100,7 +100,7 @@ impl Postgres {
             at,
             port: server.hosts.first().map_or(PORT, |at| at.port),
             config: settings,
-            target: ConnectTarget::of(config, server),
+            target: ConnectTarget::new(config, server),
             password: config.password.clone(),
             server_user: ServerUser::new(config.server_user.as_deref(), POSTGRES)?,
             tls: config.tls,
@@ -116,22 +116,22 @@ impl Postgres {
             Address::Socket(folder) => {
                 let path = folder.join(format!(".s.PGSQL.{}", self.port));
                 let setting = "unix_socket_directories";
-                let explain = |error: &io::Error| self.target.of_socket(error, &path, setting);
+                let explain = |error: &io::Error| self.target.socket_error(error, &path, setting);
                 let socket = dial::unix(&path).map_err(|error| unconnected(error, limit, explain))?;
-                let user = self.server_user.of_socket(&socket, &path).map_err(DriverError::Lost)?;
+                let user = self.server_user.check_socket(&socket, &path).map_err(DriverError::Lost)?;
                 let mut connection = self.handshake(Socket::new(socket), "", start + limit)?;
                 connection.authenticated_by = Some(format!("its user, {user}"));
                 Ok(connection)
             }
             Address::Tcp(tcp) => {
                 dial::first_that_connects(&dial::resolve(tcp, start, limit)?, start, limit, |address, until| {
-                    let explain = |error: &io::Error| self.target.of_address(error, address);
+                    let explain = |error: &io::Error| self.target.address_error(error, address);
                     let raise = |error| unconnected(error, limit, explain);
                     let stream = dial::tcp(address, until).map_err(raise)?;
                     let ends = TcpEnds::of(&stream).map_err(raise)?;
                     let mut connection = self.handshake(Socket::new(stream), &tcp.host, until)?;
                     if ends.are_local() && (connection.authenticated_by.is_none() || self.server_user.is_configured()) {
-                        let user = self.server_user.of_loopback(&ends).map_err(DriverError::Lost)?;
+                        let user = self.server_user.check_loopback(&ends).map_err(DriverError::Lost)?;
                         connection.authenticated_by =
                             user.map(|user| format!("its user, {user}")).or(connection.authenticated_by);
                     }

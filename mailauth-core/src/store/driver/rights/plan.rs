@@ -109,13 +109,13 @@ pub(in crate::store::driver) fn plan(
     all: &[HeldPrivilege],
     needs: &Needs,
     delivers: bool,
-    words: &dyn SqlNames,
+    names: &dyn SqlNames,
 ) -> Vec<String> {
     let is_needed = |held: &HeldPrivilege| needs.permits(&held.right, &held.columns, &held.table);
     let mut left: Vec<&String> = all.iter().filter(|held| !is_needed(held)).flat_map(|held| &held.roles).collect();
     left.sort();
     left.dedup();
-    let mut plan: Vec<String> = left.iter().map(|role| format!("REVOKE {role} FROM {}", words.user())).collect();
+    let mut plan: Vec<String> = left.iter().map(|role| format!("REVOKE {role} FROM {}", names.user())).collect();
     let own = all.iter().filter(|held| held.roles.is_empty() && !is_needed(held));
     plan.extend(statements(&own.map(|held| &held.revoke).collect::<Vec<_>>()));
     // Revoking a privilege on a whole table revokes it on its columns too.
@@ -130,9 +130,9 @@ pub(in crate::store::driver) fn plan(
     let kept: Vec<&HeldPrivilege> = all.iter().filter(survives).collect();
     let mut grants = Vec::new();
     for table in &needs.tables {
-        let lacking = lacking(&kept, needs, delivers, table, words);
+        let lacking = lacking(&kept, needs, delivers, table, names);
         if !lacking.is_empty() {
-            grants.push(format!("GRANT {} ON {} TO {}", lacking.join(", "), words.table(table), words.user()));
+            grants.push(format!("GRANT {} ON {} TO {}", lacking.join(", "), names.table(table), names.user()));
         }
     }
     plan.extend(grants);
@@ -140,7 +140,7 @@ pub(in crate::store::driver) fn plan(
 }
 
 /// Returns the privileges on one table that are needed and not in `kept`.
-fn lacking(kept: &[&HeldPrivilege], needs: &Needs, delivers: bool, table: &str, words: &dyn SqlNames) -> Vec<String> {
+fn lacking(kept: &[&HeldPrivilege], needs: &Needs, delivers: bool, table: &str, names: &dyn SqlNames) -> Vec<String> {
     let here = |right: &str| kept.iter().filter(|held| held.table == table && held.right == right).collect::<Vec<_>>();
     let for_all = |right: &str| here(right).iter().any(|held| held.columns.is_empty());
     let (delivery, mut lacking) = (needs.delivery(table).filter(|_| delivers), Vec::new());
@@ -156,7 +156,7 @@ fn lacking(kept: &[&HeldPrivilege], needs: &Needs, delivers: bool, table: &str, 
         None => &[],
     };
     let may = |column: &String| here("UPDATE").iter().any(|held| held.columns.contains(column));
-    let columns: Vec<_> = columns.iter().filter(|column| !may(column)).map(|column| words.column(column)).collect();
+    let columns: Vec<_> = columns.iter().filter(|column| !may(column)).map(|column| names.column(column)).collect();
     if !columns.is_empty() {
         lacking.push(format!("UPDATE ({})", columns.join(", ")));
     }

@@ -24,13 +24,13 @@ pub(in crate::store::driver) fn explain(error: &(dyn Error + 'static), host: &st
 fn sentence(error: &rustls::Error, host: &str) -> String {
     match error {
         rustls::Error::InvalidCertificate(problem) => {
-            let Fault { problem, advice } = of_certificate(problem, host);
+            let Fault { problem, advice } = certificate_fault(problem, host);
             format!("TLS: the certificate of the server {host} {problem}; {advice}")
         }
         rustls::Error::NoCertificatesPresented => {
             format!("TLS: the server {host} has no certificate; install one on it (ssl_cert, ssl_key)")
         }
-        rustls::Error::AlertReceived(alert) => of_alert(*alert, host),
+        rustls::Error::AlertReceived(alert) => alert_message(*alert, host),
         rustls::Error::PeerIncompatible(why) => match why {
             PeerIncompatible::ServerDoesNotSupportTls12Or13
             | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig => too_old(host),
@@ -47,7 +47,7 @@ fn sentence(error: &rustls::Error, host: &str) -> String {
 }
 
 /// Returns the message about an alert that the server sent.
-fn of_alert(alert: AlertDescription, host: &str) -> String {
+fn alert_message(alert: AlertDescription, host: &str) -> String {
     use AlertDescription as Alert;
     match alert {
         Alert::CertificateRequired => format!(
@@ -93,7 +93,7 @@ fn nothing_in_common(host: &str) -> String {
 }
 
 /// Returns what is wrong with a server's certificate, and what to do about it.
-fn of_certificate(problem: &CertificateError, host: &str) -> Fault {
+fn certificate_fault(problem: &CertificateError, host: &str) -> Fault {
     let renew = "renew it, and reload it on the server";
     match problem {
         CertificateError::Other(other) if other.0.is::<Fault>() => match other.0.downcast_ref::<Fault>() {

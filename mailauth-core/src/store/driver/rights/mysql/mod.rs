@@ -99,9 +99,9 @@ pub(in crate::store::driver) fn compare(lines: &[String], user: &str, database: 
     }
     out.too_wide = plan::by_object(rights.iter().filter(|right| !right.is_needed(database, needs)).map(Right::named));
     out.user = user.to_owned();
-    let great = plan::by_object(rights.iter().filter(|right| right.administers()).map(Right::named));
-    if !great.is_empty() {
-        out.administrator = Some(great.join("; "));
+    let administrative = plan::by_object(rights.iter().filter(|right| right.administers()).map(Right::named));
+    if !administrative.is_empty() {
+        out.administrator = Some(administrative.join("; "));
         out.statements = separate_user(user, database, needs);
     } else if !(out.missing.is_empty() && out.too_wide.is_empty()) {
         let memberships: Vec<_> = lines.iter().filter_map(|line| membership(line)).collect();
@@ -114,15 +114,15 @@ pub(in crate::store::driver) fn compare(lines: &[String], user: &str, database: 
 fn separate_user(user: &str, database: &str, needs: &Needs) -> Vec<String> {
     let (name, host) = user.rsplit_once('@').unwrap_or((user, "localhost"));
     let name = if name == plan::DAEMON { "mailauth_daemon" } else { plan::DAEMON };
-    let words = Mysql { user: quoted_user(&format!("{name}@{host}")), database };
-    let mut statements = vec![format!("CREATE USER {} IDENTIFIED BY '{}'", words.user, plan::PASSWORD)];
-    statements.extend(plan::plan(&[], needs, true, &words));
+    let names = Mysql { user: quoted_user(&format!("{name}@{host}")), database };
+    let mut statements = vec![format!("CREATE USER {} IDENTIFIED BY '{}'", names.user, plan::PASSWORD)];
+    statements.extend(plan::plan(&[], needs, true, &names));
     statements
 }
 
 /// Returns the statements that correct the privileges of `user`.
 fn corrections(rights: &[Right], memberships: &[Membership], user: &str, database: &str, needs: &Needs) -> Vec<String> {
-    let words = Mysql { user: quoted_user(user), database };
+    let names = Mysql { user: quoted_user(user), database };
     let held: Vec<HeldPrivilege> = rights
         .iter()
         .filter(|right| right.name != "USAGE")
@@ -130,7 +130,7 @@ fn corrections(rights: &[Right], memberships: &[Membership], user: &str, databas
             right: right.name.clone(),
             columns: right.columns.clone(),
             table: right.table(database).to_owned(),
-            roles: ways(&words.user, &right.grantee, memberships),
+            roles: leading_roles(&names.user, &right.grantee, memberships),
             revoke: right.revoke(),
         })
         .collect();
@@ -138,11 +138,11 @@ fn corrections(rights: &[Right], memberships: &[Membership], user: &str, databas
         let covers = |right: &Right| Needs::DELIVERY.iter().any(|name| right.covers(name, database, table));
         rights.iter().any(|right| covers(right) || right.table(database) == table)
     });
-    plan::plan(&held, needs, delivers, &words)
+    plan::plan(&held, needs, delivers, &names)
 }
 
 /// Returns the roles of `user` that lead to `grantee`; none if `grantee` is the user itself.
-fn ways(user: &str, grantee: &str, memberships: &[Membership]) -> Vec<String> {
+fn leading_roles(user: &str, grantee: &str, memberships: &[Membership]) -> Vec<String> {
     if grantee == user {
         return Vec::new();
     }
