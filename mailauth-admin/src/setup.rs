@@ -69,7 +69,7 @@ impl Setup {
 
     /// Nothing of this is a failure, because the daemon learns of the change by itself before long.
     fn tell_daemon(&self, what: &[Changed]) {
-        let daemon = Client::of_daemon(&self.config, PATIENCE);
+        let daemon = Client::for_daemon(&self.config, PATIENCE);
         let refused = what.iter().find_map(|changed| match daemon.forget(changed, Instant::now() + PATIENCE) {
             // Courier's own does not know what it was told, and remembers nothing.
             Answer::Yes(()) | Answer::NotNow(NotNow::Daemon(_)) => None,

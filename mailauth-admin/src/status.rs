@@ -40,7 +40,7 @@ impl Status {
 }
 
 fn ask(setup: &Setup) -> Result<Told, Failure> {
-    let daemon = Client::of_daemon(&setup.config, PATIENCE);
+    let daemon = Client::for_daemon(&setup.config, PATIENCE);
     let line = match daemon.status(Instant::now() + PATIENCE) {
         Answer::Yes(line) => line,
         Answer::No(_) => {

@@ -162,7 +162,7 @@ impl<'s> Pages<'s> {
 }
 
 fn ask(setup: &Setup, question: &ThrottleQuestion, patience: Duration) -> Result<String, Failure> {
-    let daemon = Client::of_daemon(&setup.config, patience);
+    let daemon = Client::for_daemon(&setup.config, patience);
     match daemon.throttle(question, Instant::now() + patience) {
         Answer::Yes(line) => Ok(line),
         Answer::No(_) => Err(Failure::no(

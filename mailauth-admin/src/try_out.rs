@@ -17,7 +17,7 @@ use mailauth_core::password::{self, NewScheme};
 use mailauth_core::store::{Administration, DomainRow, open_single};
 use mailauth_core::{Backend, Service, Services};
 use mailauth_courier::process::signals::Signals;
-use mailauth_courier::{Listener, Running, Settings, start};
+use mailauth_courier::{Daemon, Listener, Settings};
 use mailauth_protocol::client::Client;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -121,7 +121,7 @@ struct Stage {
     folder: tempfile::TempDir,
     config_file: PathBuf,
     config: Config,
-    server: Running,
+    server: Daemon,
 }
 
 impl Stage {
@@ -136,7 +136,8 @@ impl Stage {
         let backend = Backend::open(&config)?;
         let cannot = "cannot start the server";
         let listener = Listener::bind(&config.courier).map_err(|error| trouble(cannot, error))?;
-        let server = start(listener, Settings::new(&config), backend).map_err(|error| trouble(cannot, error))?;
+        let server =
+            Daemon::start(listener, Settings::new(&config), backend).map_err(|error| trouble(cannot, error))?;
         Ok(Stage { folder, config_file, config, server })
     }
 

@@ -89,8 +89,8 @@ fn bind_own_or_warn(config: &CourierConfig) -> Option<Listener> {
     })
 }
 
-/// A daemon that runs. Dropping it leaves its threads running; [`Running::stop`] ends them properly.
-pub struct Running {
+/// A running daemon. Dropping it leaves its threads running; [`Daemon::stop`] ends them properly.
+pub struct Daemon {
     settings: Settings,
     shared: Arc<Shared>,
     acceptor: Acceptor,
@@ -103,59 +103,41 @@ pub struct Running {
     metrics: Option<Metrics>,
 }
 
-/// Starts a daemon that answers on `listeners` by `backend`.
-///
-/// The sockets are bound before, by [`Listeners::bind`], so that the process can become another user in between.
-///
-/// # Errors
-/// Fails if a user or group in the configuration does not exist, or the system provides no threads.
-pub fn start(listeners: impl Into<Listeners>, settings: Settings, backend: Backend) -> Result<Running, StartError> {
-    let Listeners { courier: listener, own } = listeners.into();
-    let config = live_config(&settings, &listener, backend)?;
-    let queues = queues(&settings, config.limits.total)?;
-    let shared = Arc::new(Shared::new(config, queues));
-    let dispatcher = Dispatcher::new(&shared);
-    let writer = Arc::clone(&shared.queues.slow_writer);
-    let slow_writer = Builder::new().name("slow-writer".into()).spawn(move || writer.run())?;
-    let delayed = dispatcher.clone();
-    let delayed_replies =
-        Builder::new().name("delayed-replies".into()).spawn(move || delayed.send_delayed_replies())?;
-    let slow_reader = Builder::new().name("slow-reader".into()).spawn(move || dispatcher.read_slow_clients())?;
-    let learner = Learner::start(&shared)?;
-    let acceptor = Acceptor::open(listener, settings.accept_threads(), &shared)?;
-    let own_acceptor = own.map(|own| Acceptor::open(own, settings.accept_threads(), &shared)).transpose()?;
-    Ok(Running {
-        settings,
-        shared,
-        acceptor,
-        own_acceptor,
-        slow_reader,
-        slow_writer,
-        delayed_replies,
-        learner,
-        metrics: None,
-    })
-}
+impl Daemon {
+    /// Starts a daemon that answers on `listeners` by `backend`.
+    ///
+    /// The sockets are bound before, by [`Listeners::bind`], so that the process can become another user in between.
+    ///
+    /// # Errors
+    /// Fails if a user or group in the configuration does not exist, or the system provides no threads.
+    pub fn start(listeners: impl Into<Listeners>, settings: Settings, backend: Backend) -> Result<Self, StartError> {
+        let Listeners { courier: listener, own } = listeners.into();
+        let config = live_config(&settings, &listener, backend)?;
+        let queues = queues(&settings, config.limits.total)?;
+        let shared = Arc::new(Shared::new(config, queues));
+        let dispatcher = Dispatcher::new(&shared);
+        let writer = Arc::clone(&shared.queues.slow_writer);
+        let slow_writer = Builder::new().name("slow-writer".into()).spawn(move || writer.run())?;
+        let delayed = dispatcher.clone();
+        let delayed_replies =
+            Builder::new().name("delayed-replies".into()).spawn(move || delayed.send_delayed_replies())?;
+        let slow_reader = Builder::new().name("slow-reader".into()).spawn(move || dispatcher.read_slow_clients())?;
+        let learner = Learner::start(&shared)?;
+        let acceptor = Acceptor::open(listener, settings.accept_threads(), &shared)?;
+        let own_acceptor = own.map(|own| Acceptor::open(own, settings.accept_threads(), &shared)).transpose()?;
+        Ok(Daemon {
+            settings,
+            shared,
+            acceptor,
+            own_acceptor,
+            slow_reader,
+            slow_writer,
+            delayed_replies,
+            learner,
+            metrics: None,
+        })
+    }
 
-fn queues(settings: &Settings, max_connections: usize) -> io::Result<Queues> {
-    Ok(Queues {
-        slow_reader: SlowReader::new()?,
-        lookups: WorkQueue::open("look-ups", settings.lookup_threads(), max_connections)?,
-        hashing: HashingQueue::open(settings.hashing_threads(), MAX_HASHING)?,
-        changes: WorkQueue::open("changes", CHANGE_THREADS, MAX_CHANGES)?,
-        recipients: RecipientQueues::open()?,
-        slow_writer: Arc::new(SlowWriter::new()?),
-        delayed_replies: DelayedReplies::new()?,
-    })
-}
-
-fn live_config(settings: &Settings, listener: &Listener, backend: Backend) -> Result<LiveConfig, StartError> {
-    let access = AccessBySocket::new(&settings.courier, Some(listener.group()))?;
-    let max_connections = descriptors::reserve(settings.courier.max_connections);
-    Ok(LiveConfig::new(&settings.courier, &settings.rules, backend, access, max_connections))
-}
-
-impl Running {
     /// Returns the path of the socket for Courier's programs.
     pub fn socket(&self) -> &Path {
         self.acceptor.listener().path()
@@ -258,4 +240,22 @@ impl Running {
         let _ = self.slow_writer.join();
         queues.slow_writer.pages().close();
     }
+}
+
+fn queues(settings: &Settings, max_connections: usize) -> io::Result<Queues> {
+    Ok(Queues {
+        slow_reader: SlowReader::new()?,
+        lookups: WorkQueue::open("look-ups", settings.lookup_threads(), max_connections)?,
+        hashing: HashingQueue::open(settings.hashing_threads(), MAX_HASHING)?,
+        changes: WorkQueue::open("changes", CHANGE_THREADS, MAX_CHANGES)?,
+        recipients: RecipientQueues::open()?,
+        slow_writer: Arc::new(SlowWriter::new()?),
+        delayed_replies: DelayedReplies::new()?,
+    })
+}
+
+fn live_config(settings: &Settings, listener: &Listener, backend: Backend) -> Result<LiveConfig, StartError> {
+    let access = AccessBySocket::new(&settings.courier, Some(listener.group()))?;
+    let max_connections = descriptors::reserve(settings.courier.max_connections);
+    Ok(LiveConfig::new(&settings.courier, &settings.rules, backend, access, max_connections))
 }

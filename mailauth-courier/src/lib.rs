@@ -32,7 +32,7 @@ mod shared;
 mod work;
 
 pub use accept::listener::{BindError, Listener};
-pub use daemon::{Listeners, Running, StartError, start};
+pub use daemon::{Daemon, Listeners, StartError};
 pub use observe::metrics::{MetricsError, MetricsListener};
 pub use process::identity::{IdentityError, become_user};
 pub use settings::Settings;

@@ -15,7 +15,7 @@ use mailauth_core::{Backend, DaemonState};
 use mailauth_courier::process::sandbox::writable::{self, Confined};
 use mailauth_courier::process::sandbox::{self, Threads, landlock};
 use mailauth_courier::process::signals::{Signal, Signals};
-use mailauth_courier::{Listeners, MetricsError, MetricsListener, Running, Settings, become_user, start};
+use mailauth_courier::{Daemon, Listeners, MetricsError, MetricsListener, Settings, become_user};
 use mailauth_mailboxes::{Rights, RootPart};
 use options::{Exit, Options, USAGE};
 use std::error::Error;
@@ -96,8 +96,8 @@ fn run(options: &Options, log: &Log) -> Result<(), Failure> {
     let persistent = Persistent { state, confined };
     let backend = Backend::for_daemon(&config, &persistent.state).map_err(Failure::usage)?;
     let keeper = keep_ledger(None, &config, &persistent).map_err(Failure::run)?;
-    let mut running = start(listeners, Settings::new(&config), backend).map_err(Failure::run)?;
-    running.serve_metrics(metrics).map_err(Failure::run)?;
+    let mut daemon = Daemon::start(listeners, Settings::new(&config), backend).map_err(Failure::run)?;
+    daemon.serve_metrics(metrics).map_err(Failure::run)?;
     if config.courier.sandbox
         && let Err(error) = sandbox::enter(Threads::All)
     {
@@ -105,12 +105,12 @@ fn run(options: &Options, log: &Log) -> Result<(), Failure> {
             "the kernel cannot deny system calls that are not needed: {error}; the daemon runs without that"
         );
     }
-    log_state("ready", &running, &config, &source);
+    log_state("ready", &daemon, &config, &source);
     notify::ready();
-    let keeper = reload_until_stopped(&signals, &mut running, options, log, &persistent, keeper);
+    let keeper = reload_until_stopped(&signals, &mut daemon, options, log, &persistent, keeper);
     notify::stopping();
     tracing::info!("stopping: answering the requests that were accepted");
-    running.stop();
+    daemon.stop();
     drop(keeper);
     tracing::info!("stopped");
     Ok(())
@@ -127,7 +127,7 @@ fn check(config: &Config, source: &Source) -> Result<(), Failure> {
 /// Reloads the configuration at each SIGHUP, until another signal stops the daemon.
 fn reload_until_stopped(
     signals: &Signals,
-    running: &mut Running,
+    daemon: &mut Daemon,
     options: &Options,
     log: &Log,
     persistent: &Persistent,
@@ -135,14 +135,14 @@ fn reload_until_stopped(
 ) -> Option<Keeper> {
     while signals.wait() == Signal::Reload {
         notify::reloading();
-        match reload(running, options, persistent) {
+        match reload(daemon, options, persistent) {
             Ok((config, source)) => {
                 keeper = keep_ledger(keeper, &config, persistent).unwrap_or_else(|error| {
                     tracing::error!("counted wrong passwords are not saved: {error}");
                     None
                 });
                 log.configure(&config.log);
-                log_state("configuration read again", running, &config, &source);
+                log_state("configuration read again", daemon, &config, &source);
             }
             Err(error) => {
                 for line in error.to_string().lines() {
@@ -198,51 +198,47 @@ fn bind_metrics(config: &Config) -> Result<Option<MetricsListener>, MetricsError
     config.metrics.listen.as_ref().map(|address| MetricsListener::bind(address, &config.courier)).transpose()
 }
 
-fn reload(
-    running: &mut Running,
-    options: &Options,
-    persistent: &Persistent,
-) -> Result<(Config, Source), Box<dyn Error>> {
+fn reload(daemon: &mut Daemon, options: &Options, persistent: &Persistent) -> Result<(Config, Source), Box<dyn Error>> {
     let (config, source) = Config::load(options.config.as_deref())?;
     if let Some(confined) = &persistent.confined {
         confined.check(&config)?;
     }
-    let moves_metrics = config.metrics.listen.as_ref() != running.metrics();
+    let moves_metrics = config.metrics.listen.as_ref() != daemon.metrics();
     // Before anything is changed: if the address cannot be bound, everything remains as it was.
     let metrics = if moves_metrics { bind_metrics(&config)? } else { None };
-    running.reload(Settings::new(&config), Backend::for_daemon(&config, &persistent.state)?)?;
+    daemon.reload(Settings::new(&config), Backend::for_daemon(&config, &persistent.state)?)?;
     if moves_metrics {
-        running.serve_metrics(metrics)?;
+        daemon.serve_metrics(metrics)?;
     }
     Ok((config, source))
 }
 
 /// Logs the warnings about the configuration, and the state of the daemon.
-fn log_state(what: &str, running: &Running, config: &Config, source: &Source) {
+fn log_state(what: &str, daemon: &Daemon, config: &Config, source: &Source) {
     for warning in &source.warnings {
         tracing::warn!("{warning}");
     }
-    warn_of_exposed_folders(running, config);
-    let (socket, database) = (running.socket().display(), config.database.url.to_string());
-    let own_socket = running.own_socket().map(|own| own.display().to_string()).unwrap_or_default();
+    warn_of_exposed_folders(daemon, config);
+    let (socket, database) = (daemon.socket().display(), config.database.url.to_string());
+    let own_socket = daemon.own_socket().map(|own| own.display().to_string()).unwrap_or_default();
     tracing::info!(%socket, own_socket, database, config = %source.origin, "{what}");
 }
 
 /// Logs which folders above those of the sockets other users may write to, since these users could replace the sockets.
-fn warn_of_exposed_folders(running: &Running, config: &Config) {
+fn warn_of_exposed_folders(daemon: &Daemon, config: &Config) {
     let trusted: Vec<u32> = [Some(rustix::process::geteuid().as_raw()), system_ids::of_user(config.server_user())]
         .into_iter()
         .flatten()
         .collect();
-    for exposed in exposed(running.socket(), &trusted) {
+    for exposed in exposed(daemon.socket(), &trusted) {
         let what = "another daemon could take this one's place there, for Courier's programs";
-        match running.own_socket() {
+        match daemon.own_socket() {
             // Debian's package creates the folder like this, and mailauth's own programs do not ask there.
             Some(_) => tracing::info!("{exposed}: {what}"),
             None => tracing::warn!("{exposed}: {what} and for mailauth's, which refuse it; run {}", exposed.cure()),
         }
     }
-    for exposed in running.own_socket().map(|own| exposed(own, &trusted)).unwrap_or_default() {
+    for exposed in daemon.own_socket().map(|own| exposed(own, &trusted)).unwrap_or_default() {
         tracing::warn!("{exposed}: another daemon could take this one's place there; run {}", exposed.cure());
     }
 }

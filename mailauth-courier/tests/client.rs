@@ -289,7 +289,7 @@ fn a_full_backlog_delays_only_to_the_deadline() {
 
 fn of_script(script: &str, patience: Duration) -> Client {
     let command = ["/bin/sh", "-c", script].map(OsString::from);
-    Client::of_program(command.into(), patience)
+    Client::for_program(command.into(), patience)
 }
 
 #[test]
@@ -319,7 +319,7 @@ fn a_program_that_does_not_answer_is_not_now() {
         assert!(matches!(answer, Answer::NotNow(NotNow::Daemon(_))), "{script}: {answer:?}");
     }
     for command in [vec![], vec!["/nonexistent/program".into()], vec!["/etc/passwd".into()]] {
-        let answer = route(&Client::of_program(command, LONG), recipient("anna", 5));
+        let answer = route(&Client::for_program(command, LONG), recipient("anna", 5));
         assert!(matches!(answer, Answer::NotNow(NotNow::NoDaemon(_))), "{answer:?}");
     }
 }

@@ -31,9 +31,9 @@ impl Asker {
         let patience = config.client.deadline;
         let database = database.filter(|_| config.client.fallback == Fallback::Database);
         Asker {
-            daemon: Client::configured(config),
+            daemon: Client::from_config(config),
             database: database
-                .map(|command| Client::of_program(command, patience).permitting(Arc::new(config.mailbox.clone()))),
+                .map(|command| Client::for_program(command, patience).permitting(Arc::new(config.mailbox.clone()))),
             patience,
             login: RefCell::default(),
         }

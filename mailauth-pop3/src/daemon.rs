@@ -23,7 +23,7 @@ impl Way for Daemon {
     }
 
     fn authority(&self, config: &Config) -> Result<Box<dyn Authority>, End> {
-        Ok(Box::new(Client::configured(config)))
+        Ok(Box::new(Client::from_config(config)))
     }
 
     fn away(&self, received: Received, config: &Config, why: String) -> End {

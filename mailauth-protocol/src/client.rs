@@ -73,7 +73,7 @@ impl Client {
 
     /// Creates a client that asks the daemon of `[client]`, for programs that other daemons start. Accounts that
     /// `[mailbox]` does not permit are not used.
-    pub fn configured(config: &Config) -> Self {
+    pub fn from_config(config: &Config) -> Self {
         let (client, user) = (&config.client, config.server_user());
         Client {
             other: client.other_socket.as_ref().map(|path| socket_of(path, user)),
@@ -84,7 +84,7 @@ impl Client {
     }
 
     /// Creates a client that asks the daemon that runs with this configuration, whatever `[client]` says.
-    pub fn of_daemon(config: &Config, patience: Duration) -> Self {
+    pub fn for_daemon(config: &Config, patience: Duration) -> Self {
         let (courier, user) = (&config.courier, config.server_user());
         let other = courier.own_socket.as_ref().map(|_| socket_of(&courier.socket, user));
         let first = courier.own_socket.as_ref().unwrap_or(&courier.socket);
@@ -103,7 +103,7 @@ impl Client {
     /// Creates a client that starts a program, given with its arguments, for each request. The program has the
     /// connection as its standard input and output, and an empty environment. It is for a program that answers while
     /// the daemon is away.
-    pub fn of_program(command: Vec<OsString>, patience: Duration) -> Self {
+    pub fn for_program(command: Vec<OsString>, patience: Duration) -> Self {
         Client { endpoint: Endpoint::Program(command), other: None, patience, permits: None }
     }
 

@@ -10,7 +10,7 @@ use mailauth_core::quota::pools::{PoolStore, PoolUse};
 use mailauth_core::quota::{Limits, Usage};
 use mailauth_core::store::{AccountStore, Cursor, DomainKind, DomainStanding, MailStore, Page, StoreError};
 use mailauth_core::{Backend, DomainName};
-use mailauth_courier::{Listener, MetricsListener, Running, Settings, start};
+use mailauth_courier::{Daemon, Listener, MetricsListener, Settings};
 use mailauth_protocol::client::Client;
 use mailauth_protocol::status::Status;
 use std::io::{ErrorKind, Read, Write};
@@ -194,7 +194,7 @@ pub fn settings(courier: CourierConfig) -> Settings {
 
 /// A running daemon.
 pub struct Served {
-    pub running: Option<Running>,
+    pub running: Option<Daemon>,
     pub courier: CourierConfig,
     pub socket: PathBuf,
     pub folder: TempDir,
@@ -210,7 +210,7 @@ pub fn serve_with(table: &Arc<Table>, change: impl FnOnce(&mut CourierConfig)) -
     let mut courier = CourierConfig { socket: socket.clone(), own_socket: None, ..CourierConfig::default() };
     change(&mut courier);
     let listener = Listener::bind(&courier).unwrap();
-    let running = start(listener, settings(courier.clone()), backend(table)).unwrap();
+    let running = Daemon::start(listener, settings(courier.clone()), backend(table)).unwrap();
     Served { running: Some(running), courier, socket, folder }
 }
 

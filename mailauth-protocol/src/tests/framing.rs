@@ -9,7 +9,7 @@ fn metadata_comes_before_the_command() {
     assert_eq!(read("TCPREMOTEIP=192.0.2.1\nPRE . imap anna\n"), "look up anna for imap, at 192.0.2.1");
     assert_eq!(read("TCPREMOTEIP=::1\nFOO=a b\nENUMERATE\n"), "enumerate, at ::1");
     assert_eq!(read("=x\nENUMERATE\n"), "enumerate");
-    assert_eq!(read("TCPREMOTEIP=\x1b[2J\nENUMERATE\n"), "enumerate", "what is no address is not kept");
+    assert_eq!(read("TCPREMOTEIP=\x1b[2J\nENUMERATE\n"), "enumerate", "a value that cannot be an address is dropped");
     let long = format!("TCPREMOTEIP={}\nENUMERATE\n", "1".repeat(4000));
     assert_eq!(read(long), format!("enumerate, at {}", "1".repeat(39)));
     assert_eq!(read("PRE=. imap anna\n"), "incomplete", "a line of metadata");
@@ -73,7 +73,7 @@ fn lines_and_bodies_have_a_maximum_length() {
     assert!(read(pre(MAX_LINE)).starts_with("look up"));
     assert_eq!(read(pre(MAX_LINE + 1)), "malformed: Line");
     assert_eq!(read("x".repeat(MAX_LINE)), "incomplete");
-    assert_eq!(read("x".repeat(MAX_LINE + 1)), "malformed: Line", "before its end has come");
+    assert_eq!(read("x".repeat(MAX_LINE + 1)), "malformed: Line", "before its end has arrived");
     let body = |length: usize| "imap\nlogin\nanna\n".to_owned() + &"x".repeat(length - 16);
     assert!(read_body(&body(MAX_BODY)).starts_with("log in"));
     assert_eq!(read_body(&body(MAX_BODY + 1)), "malformed: Length");

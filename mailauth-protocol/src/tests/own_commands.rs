@@ -51,7 +51,7 @@ fn a_server_reads_the_change_that_a_client_writes() {
         };
         assert_eq!(read, told);
     }
-    // Which daemons of every age know.
+    // Daemons of every version know this command.
     assert_eq!(changed(&Changed::Everything).unwrap().expose(), b"FORGET\n");
     assert_eq!(changed(&Changed::Account(login)).unwrap().expose(), b"FORGET a=b@x.example\n");
     assert_eq!(changed(&Changed::Alias("a\nb@x".into())).map(|_| ()), Err(Uncomposable("address")));
@@ -72,6 +72,6 @@ fn a_server_reads_the_forget_that_a_client_writes() {
     };
     assert_eq!(read(None), None);
     assert_eq!(read(Some(b"anna@x.example")).as_deref(), Some(&b"anna@x.example"[..]));
-    assert_eq!(forget(Some(b"")).map(|_| ()), Err(Uncomposable("login")), "which would be all");
+    assert_eq!(forget(Some(b"")).map(|_| ()), Err(Uncomposable("login")), "an empty login would mean all accounts");
     assert_eq!(forget(Some(b"a\nb")).map(|_| ()), Err(Uncomposable("login")));
 }

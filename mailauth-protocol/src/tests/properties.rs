@@ -63,7 +63,7 @@ proptest! {
 
     #[test]
     fn a_reply_with_any_text_is_read_back(word in "OK|OVER|LATER", text in "\\PC{1,40}", more in ".{0,9000}") {
-        // What is no plain text, such as a line separator, is sent as its escape.
+        // Characters such as a line separator are sent as escapes.
         let text = printable(&text).into_owned();
         let written = line(&word, &text);
         let read = Reply::read(written.as_bytes(), false);

@@ -29,7 +29,7 @@ fn a_question_is_about_the_rest_of_its_line() {
 #[test]
 fn a_size_is_a_number_or_unknown() {
     let size = |size: &str| read(format!("ASK recipient {size} anna\n"));
-    assert_eq!(size("-1"), "0 bytes for anna", "as if there were nothing in it");
+    assert_eq!(size("-1"), "0 bytes for anna", "like an empty message");
     assert_eq!(size("0"), "0 bytes for anna");
     assert_eq!(size("007"), "7 bytes for anna");
     assert_eq!(size("18446744073709551615"), "18446744073709551615 bytes for anna");
@@ -82,7 +82,7 @@ fn a_server_reads_the_question_that_a_client_writes() {
 #[test]
 fn a_question_about_an_invalid_address_is_not_written() {
     for about in [b"".as_slice(), b"anna\n", b"anna\nASK domain x", b"a\0b", b"a\tb", b"a\x7fb", &[b'x'; MAX_LINE]] {
-        // Mail without a sender is a question too.
+        // An empty address is valid in a question about a sender.
         for question in questions(about).into_iter().take(if about.is_empty() { 5 } else { 6 }) {
             assert_eq!(question.compose().map(|_| ()), Err(Uncomposable("address")), "{question:?}");
         }
@@ -199,5 +199,5 @@ fn the_text_of_an_alias_is_a_list() {
     let list = |targets: &[&str]| alias_text(&targets.iter().map(|target| (*target).to_owned()).collect::<Vec<_>>());
     assert_eq!(list(&["anna@x.example"]).unwrap(), "anna@x.example");
     assert_eq!(list(&["anna@x.example", "b@else.example"]).unwrap(), "anna@x.example, b@else.example");
-    assert_eq!(list(&["anna@x.example"; 1000]), Err(Unsendable::TooLong), "and is not cut");
+    assert_eq!(list(&["anna@x.example"; 1000]), Err(Unsendable::TooLong), "it is not cut");
 }
