@@ -59,15 +59,15 @@ fn no_daemon_is_not_now() {
         Answer::NotNow(why @ NotNow::NoDaemon(_)) => why.to_string(),
         other => panic!("{other:?}"),
     };
-    let said = why(socket.clone());
-    assert!(said.starts_with("the daemon is away: there is no ") && said.contains("start mailauth-courier"), "{said}");
+    let text = why(socket.clone());
+    assert!(text.starts_with("the daemon is away: there is no ") && text.contains("start mailauth-courier"), "{text}");
     drop(UnixListener::bind(&socket).unwrap());
-    let said = why(socket.clone());
-    assert!(said.starts_with("the daemon is away: nothing listens on ") && said.contains("refused"), "{said}");
+    let text = why(socket.clone());
+    assert!(text.starts_with("the daemon is away: nothing listens on ") && text.contains("refused"), "{text}");
     std::fs::remove_file(&socket).unwrap();
     std::fs::write(&socket, "").unwrap();
-    let said = why(socket);
-    assert!(said.contains(" is not a socket ") && !said.contains("the daemon is away"), "{said}");
+    let text = why(socket);
+    assert!(text.contains(" is not a socket ") && !text.contains("the daemon is away"), "{text}");
 }
 
 fn route(client: &Client, question: Question) -> Answer<String> {

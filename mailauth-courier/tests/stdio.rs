@@ -109,8 +109,8 @@ fn only_refusals_of_logins_are_delayed() {
         let mut config = Config::default();
         config.login.refusal_time = RefusalTime::Fixed(Duration::from_secs(time));
         let begin = Instant::now();
-        let said = answer_over(&table, &config, request.as_bytes());
-        assert!(said.starts_with(answer), "{said}");
+        let text = answer_over(&table, &config, request.as_bytes());
+        assert!(text.starts_with(answer), "{text}");
         begin.elapsed()
     };
     let (least, most) = (Duration::from_secs(1), Duration::from_secs(8));

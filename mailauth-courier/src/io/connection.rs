@@ -24,7 +24,7 @@ pub(crate) struct Connection {
     /// Time after which the client no longer waits for the answer.
     pub deadline: Instant,
     /// Time when the request was complete; before that, the time when the client connected.
-    pub asked: Instant,
+    pub requested_at: Instant,
     _slot: ConnectionSlot,
 }
 
@@ -50,9 +50,9 @@ pub(crate) enum Sent {
 
 impl Connection {
     pub fn new(socket: OwnedFd, rights: PeerRights, config: Arc<LiveConfig>, slot: ConnectionSlot) -> Self {
-        let asked = Instant::now();
-        let deadline = asked + config.request;
-        Connection { socket, rights, config, deadline, asked, _slot: slot }
+        let requested_at = Instant::now();
+        let deadline = requested_at + config.request;
+        Connection { socket, rights, config, deadline, requested_at, _slot: slot }
     }
 
     /// Sets the deadline of the request. To be called when its first byte has arrived.

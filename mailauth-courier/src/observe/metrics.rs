@@ -97,11 +97,11 @@ impl Metrics {
     pub fn open(listener: MetricsListener, shared: &Arc<Shared>) -> io::Result<Self> {
         let listener = Arc::new(listener);
         ioctl_fionbio(listener.descriptor(), true)?;
-        let (theirs, shared) = (Arc::clone(&listener), Arc::clone(shared));
+        let (served, shared) = (Arc::clone(&listener), Arc::clone(shared));
         let text = move || exposition(&shared.status(&shared.config()));
         let stopped = Arc::<AtomicBool>::default();
         let is_stopped = Arc::clone(&stopped);
-        let serve = move || clients::serve(theirs.descriptor(), &is_stopped, &text);
+        let serve = move || clients::serve(served.descriptor(), &is_stopped, &text);
         let thread = Builder::new().name("metrics".into()).spawn(serve)?;
         Ok(Metrics { listener, stopped, thread })
     }

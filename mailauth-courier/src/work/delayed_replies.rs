@@ -96,12 +96,12 @@ impl DelayedReplies {
             self.poller.wait(next, &mut ready);
             let mut table = self.lock();
             // They are dropped after the lock is released: closing takes a system call each.
-            let gone: Vec<_> = ready.iter().filter_map(|key| table.remove(*key)).collect();
+            let disconnected: Vec<_> = ready.iter().filter_map(|key| table.remove(*key)).collect();
             let due = table.take_due(Instant::now());
             next = table.next();
             let stopped = table.stopped;
             drop(table);
-            drop(gone);
+            drop(disconnected);
             for DelayedReply { connection, bytes, watched } in due {
                 if watched {
                     // The thread that continues with the connection must not be woken here.

@@ -39,14 +39,14 @@ impl Dispatcher {
 
     /// Answers `request` on the thread that accepted the connection.
     pub fn answer_here(&self, load: &AcceptorLoad, mut connection: Connection, request: Request) {
-        connection.asked = Instant::now();
+        connection.requested_at = Instant::now();
         let _guard = load.begin();
         self.answer(connection, request);
     }
 
     /// Answers `request`, by the queue for look-ups if it has to ask the database.
     pub fn answer_elsewhere(&self, mut connection: Connection, request: Request) {
-        connection.asked = Instant::now();
+        connection.requested_at = Instant::now();
         if !asks_database(&request.command) {
             return self.answer(connection, request);
         }
@@ -263,7 +263,8 @@ impl Dispatcher {
     /// Refuses a login or a change of a password at a time that does not reveal the reason, and not before the delay
     /// against password guessing is over. Until then the client occupies its connection slot, and no thread.
     fn refuse_login(&self, connection: Connection, no: &No) {
-        let at = connection.config.backend.authenticator.refuse_at(connection.asked).max(Instant::now() + no.delay());
+        let at =
+            connection.config.backend.authenticator.refuse_at(connection.requested_at).max(Instant::now() + no.delay());
         self.shared.queues.delayed_replies.send_at(connection, FAIL, at);
     }
 

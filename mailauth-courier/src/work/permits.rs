@@ -165,8 +165,8 @@ mod tests {
         Waiter { question: None, resume: Box::new(resume) }
     }
 
-    fn permit(passed: Resumed<&'static str>) -> Permit<&'static str> {
-        match passed {
+    fn permit(given: Resumed<&'static str>) -> Permit<&'static str> {
+        match given {
             Resumed::Permit(permit) => permit,
             Resumed::Answer(answer) => panic!("{answer:?}"),
         }
@@ -178,18 +178,18 @@ mod tests {
         let first = permits.take(&"/a").unwrap();
         assert!(permits.take(&"/a").is_none());
         assert!(permits.take(&"/b").is_some(), "another mailbox is free");
-        let (sender, came) = mpsc::channel();
+        let (sender, resumed) = mpsc::channel();
         for number in 0..2 {
             let sender = sender.clone();
-            let resume = move |passed| sender.send((number, permit(passed))).unwrap();
+            let resume = move |given| sender.send((number, permit(given))).unwrap();
             assert!(permits.wait(&"/a", waiting(resume)));
         }
-        assert!(came.try_recv().is_err());
+        assert!(resumed.try_recv().is_err());
         drop(first);
-        let (number, permit) = came.try_recv().unwrap();
-        assert!(number == 0 && permit.is_for(&"/a") && came.try_recv().is_err());
+        let (number, permit) = resumed.try_recv().unwrap();
+        assert!(number == 0 && permit.is_for(&"/a") && resumed.try_recv().is_err());
         drop(permit);
-        let (number, permit) = came.try_recv().unwrap();
+        let (number, permit) = resumed.try_recv().unwrap();
         assert_eq!(number, 1);
         drop(permit);
         assert!(permits.take(&"/a").is_some(), "free again");
@@ -200,20 +200,20 @@ mod tests {
     fn with_two_permits_the_third_question_waits() {
         let permits = permits();
         let two = [permits.take(&"/wide").unwrap(), permits.take(&"/wide").unwrap()];
-        let (sender, came) = mpsc::channel();
-        assert!(permits.wait(&"/wide", waiting(move |passed| sender.send(permit(passed)).unwrap())));
-        assert!(came.try_recv().is_err());
+        let (sender, resumed) = mpsc::channel();
+        assert!(permits.wait(&"/wide", waiting(move |given| sender.send(permit(given)).unwrap())));
+        assert!(resumed.try_recv().is_err());
         drop(two);
-        drop(came.try_recv().unwrap());
+        drop(resumed.try_recv().unwrap());
         assert!(permits.lock().is_empty());
     }
 
     #[test]
     fn a_question_gets_a_free_permit_at_once() {
         let permits = permits();
-        let (sender, came) = mpsc::channel();
-        assert!(permits.wait(&"/a", waiting(move |passed| sender.send(permit(passed)).unwrap())));
-        let permit = came.try_recv().unwrap();
+        let (sender, resumed) = mpsc::channel();
+        assert!(permits.wait(&"/a", waiting(move |given| sender.send(permit(given)).unwrap())));
+        let permit = resumed.try_recv().unwrap();
         assert!(permits.take(&"/a").is_none());
         drop(permit);
         assert!(permits.take(&"/a").is_some());
@@ -234,11 +234,11 @@ mod tests {
     fn a_shared_answer_resumes_only_the_questions_it_answers() {
         let permits = permits();
         let permit = permits.take(&"/a").unwrap();
-        let (sender, came) = mpsc::channel();
+        let (sender, resumed) = mpsc::channel();
         let asks = |size: u64, sender: Sender<_>| Waiter {
             question: Some(Question { address: b"anna".to_vec(), size }),
-            resume: Box::new(move |passed| {
-                let is_answer = matches!(passed, Resumed::Answer(Answer::No(No::UnknownLogin)));
+            resume: Box::new(move |given| {
+                let is_answer = matches!(given, Resumed::Answer(Answer::No(No::UnknownLogin)));
                 sender.send((size, is_answer)).unwrap();
             }),
         };
@@ -246,8 +246,8 @@ mod tests {
             assert!(permits.wait(&"/a", asks(size, sender.clone())));
         }
         permit.share(|question| (question.size < 10).then_some(Answer::No(No::UnknownLogin)));
-        assert_eq!(came.try_iter().collect::<Vec<_>>(), [(5, true), (6, true)]);
+        assert_eq!(resumed.try_iter().collect::<Vec<_>>(), [(5, true), (6, true)]);
         drop(permit);
-        assert_eq!(came.try_iter().collect::<Vec<_>>(), [(20, false)]);
+        assert_eq!(resumed.try_iter().collect::<Vec<_>>(), [(20, false)]);
     }
 }

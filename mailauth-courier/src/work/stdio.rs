@@ -26,7 +26,7 @@ use zeroize::Zeroizing;
 pub fn serve_stdio(backend: Backend, config: &Config, input: &mut dyn Read, output: &mut dyn Write) -> io::Result<()> {
     let deadline = Instant::now() + config.courier.request;
     let Some(request) = receive(input)? else { return Ok(()) };
-    let asked = Instant::now();
+    let requested_at = Instant::now();
     let access = AccessBySocket::new(&Default::default(), None).map_err(io::Error::other)?;
     let live = LiveConfig::new(&config.courier, &config.password.rules, backend, access, 1);
     let (response, is_login) = respond(request, &live, deadline);
@@ -34,7 +34,7 @@ pub fn serve_stdio(backend: Backend, config: &Config, input: &mut dyn Read, outp
         Response::Bytes(bytes) => {
             if is_login && *bytes == FAIL {
                 // The time must not reveal the reason. This process has nothing else to do.
-                let at = asked + config.login.refusal_time.of_one();
+                let at = requested_at + config.login.refusal_time.of_one();
                 std::thread::sleep(at.saturating_duration_since(Instant::now()));
             }
             output.write_all(&bytes)

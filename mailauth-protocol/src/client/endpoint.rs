@@ -65,10 +65,15 @@ fn connect_to(path: &Path, deadline: Instant) -> Result<Channel, Errno> {
 
 fn start(command: &[OsString]) -> Result<Channel, Errno> {
     let (program, arguments) = command.split_first().ok_or(Errno::NOENT)?;
-    let (socket, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
-    let other = theirs.try_clone().map_err(errno)?;
+    let (socket, program_end) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    let second = program_end.try_clone().map_err(errno)?;
     let mut command = Command::new(program);
-    command.args(arguments).env_clear().stdin(Stdio::from(theirs)).stdout(Stdio::from(other)).stderr(Stdio::null());
+    command
+        .args(arguments)
+        .env_clear()
+        .stdin(Stdio::from(program_end))
+        .stdout(Stdio::from(second))
+        .stderr(Stdio::null());
     let program = Program(descriptors::standard_only(&mut command).spawn().map_err(errno)?);
     Ok(Channel { socket, _program: Some(program) })
 }

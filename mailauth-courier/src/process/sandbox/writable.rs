@@ -137,10 +137,10 @@ fn resolved(folder: &Path) -> PathBuf {
 
 /// Returns the folder in which SQLite creates temporary files, such as those of a sort that does not fit in its memory.
 fn temporary() -> Option<PathBuf> {
-    let told = ["SQLITE_TMPDIR", "TMPDIR"].into_iter().filter_map(var_os).map(PathBuf::from);
+    let configured = ["SQLITE_TMPDIR", "TMPDIR"].into_iter().filter_map(var_os).map(PathBuf::from);
     let usual = ["/var/tmp", "/usr/tmp", "/tmp"].into_iter().map(PathBuf::from);
     let fits = |path: &PathBuf| path.is_dir() && access(path, Access::WRITE_OK | Access::EXEC_OK).is_ok();
-    told.chain(usual).find(fits)
+    configured.chain(usual).find(fits)
 }
 
 #[cfg(test)]
