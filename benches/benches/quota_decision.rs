@@ -3,7 +3,7 @@
 //! The decision reads only the mailbox's maildirsize: once with one line, and once with as many as the reader accepts.
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use mailauth_core::quota::maildirsize::{Contents, TOO_LONG};
+use mailauth_core::maildir::maildirsize::{Contents, TOO_LONG};
 use mailauth_core::quota::{Decision, Limits, MaildirQuota, Rules};
 use std::fs;
 use std::hint::black_box;

@@ -5,8 +5,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use mailauth_core::maildir::maildirsize::{Contents, TOO_LONG};
 use mailauth_core::quota::Limits;
-use mailauth_core::quota::maildirsize::{Contents, TOO_LONG};
 
 fuzz_target!(|text: &[u8]| {
     let Ok(contents) = Contents::parse(text) else { return };

@@ -4,7 +4,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use mailauth_core::quota::{Rules, believed_sums};
+use mailauth_core::maildir::believed_sums;
+use mailauth_core::quota::Rules;
 
 fuzz_target!(|text: &[u8]| {
     for count_trash in [false, true] {

@@ -13,6 +13,7 @@ pub mod config;
 pub mod counters;
 pub mod credentials;
 mod decision_log;
+pub mod delivery;
 pub mod detail;
 mod domain;
 pub mod environment;
@@ -21,6 +22,7 @@ pub mod lock_file;
 #[cfg(feature = "log")]
 pub mod log;
 pub mod mailbox;
+pub mod maildir;
 pub mod moving;
 pub mod names;
 pub mod notify;

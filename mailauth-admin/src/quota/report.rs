@@ -10,7 +10,7 @@ use crate::listing::Complaints;
 use crate::output::{List, ListRow};
 use crate::setup::Setup;
 use clap::Args;
-use mailauth_core::quota::warnings::percent;
+use mailauth_core::delivery::warnings::percent;
 use mailauth_core::quota::{Limits, QuotaError, Usage};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;

@@ -6,7 +6,7 @@ use crate::failure::{Exit, Failure};
 use crate::output::{Sheet, json, say};
 use crate::setup::Setup;
 use clap::Args;
-use mailauth_core::quota::warnings::percent;
+use mailauth_core::delivery::warnings::percent;
 use mailauth_core::quota::{Limits, MaildirQuota, QuotaError, Stored, Usage};
 use serde::Serialize;
 

@@ -2,9 +2,10 @@
 //! one that becomes a mailbox's owner before it looks at anything.
 
 use super::room;
-use super::{Decision, Effort, Limits, MaildirQuota, Over, Patience, QuotaError, Rules, Usage};
+use super::{Decision, Limits, Over, Rules, Usage};
 use crate::Account;
 use crate::home::{self, NotMade};
+use crate::maildir::{Effort, MaildirQuota, Patience, QuotaError};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 

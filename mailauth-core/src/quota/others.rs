@@ -8,9 +8,10 @@
 
 use super::mailboxes::{Counted, Mailbox, Mailboxes};
 use super::pools::{PoolStore, PoolUse};
-use super::{IfLocked, Kind, Limits, Patience, Rules, Usage};
+use super::{Kind, Limits, Rules, Usage};
 use crate::Login;
 use crate::mailbox::MailboxDefaults;
+use crate::maildir::{IfLocked, Patience};
 use crate::store::{AccountStore, StoreError};
 use std::time::{Duration, Instant};
 

@@ -28,8 +28,9 @@
 
 use super::mailboxes::{Counted, Mailbox, Mailboxes};
 use super::others::{Others, Wanted};
-use super::{Effort, Kind, Limits, MaildirQuota, Over, QuotaError, Refused, Reservation, Usage};
+use super::{Kind, Limits, Over, Usage};
 use crate::Login;
+use crate::maildir::{Effort, MaildirQuota, QuotaError, Refused, Reservation};
 use crate::store::StoreError;
 use std::fmt;
 

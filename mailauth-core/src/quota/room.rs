@@ -3,8 +3,9 @@
 use super::mailboxes::{Mailbox, Space};
 use super::others::Others;
 use super::pools::{Member, PoolDecision, PoolError, PoolOver, PoolStore};
-use super::{Limits, MaildirQuota, Over, Patience, QuotaError, Rules, Usage};
+use super::{Limits, Over, Rules, Usage};
 use crate::Account;
+use crate::maildir::{MaildirQuota, Patience, QuotaError};
 use crate::store::StoreError;
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,7 @@
 //! What a mailbox holds, and whether one message more is allowed.
 
-use super::{Limits, QuotaError};
+use super::Limits;
+use crate::maildir::QuotaError;
 use std::fmt;
 
 /// What a mailbox holds. Each number is at most 2^63 - 1.
@@ -59,7 +60,7 @@ pub struct Over {
 
 impl Over {
     /// What is allowed, and what there is.
-    pub(super) fn figures(&self) -> String {
+    pub(crate) fn figures(&self) -> String {
         let (unit, used) = match self.kind {
             Kind::Bytes => ("bytes", self.usage.bytes),
             Kind::Messages => ("messages", self.usage.messages),

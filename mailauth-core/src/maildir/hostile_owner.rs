@@ -2,6 +2,7 @@
 
 use super::tests::{Mailbox, usage};
 use super::*;
+use crate::quota::Decision;
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
@@ -59,9 +60,9 @@ fn a_mailbox_that_is_locked_for_ever_takes_mail_up_to_its_limit() {
             mailbox.lay(kept, Duration::ZERO);
         }
         let open = mailbox.under("100S").within(impatient());
-        let deliver = || delivery::Spooled::read(&open, &mut &[b'x'; 60][..]).unwrap().store(None);
+        let deliver = || crate::delivery::Spooled::read(&open, &mut &[b'x'; 60][..]).unwrap().store(None);
         assert_eq!(deliver().unwrap().usage, Some(usage(60, 1)));
-        assert!(matches!(deliver(), Err(delivery::DeliveryError::Over(_))));
+        assert!(matches!(deliver(), Err(crate::delivery::DeliveryError::Over(_))));
         assert_eq!(mailbox.maildirsize(), kept.map(|kept| format!("{kept}60 1\n")));
     }
 }
@@ -137,7 +138,7 @@ fn very_many_folders_are_counted_and_their_sums_kept_as_far_as_there_is_room() {
         assert_eq!(open.recount(Effort::Changed).unwrap().usage, usage(50_000, 5_000));
     }
     let kept = fs::metadata(mailbox.path().join("maildirsums")).unwrap().len();
-    assert!(kept <= sums::MOST_BYTES && kept > sums::MOST_BYTES / 2, "{kept}");
+    assert!(kept <= maildirsums::MOST_BYTES && kept > maildirsums::MOST_BYTES / 2, "{kept}");
 }
 
 #[test]

@@ -2,10 +2,11 @@
 
 use super::lock::{self, Lock, Taken};
 use super::maildirsize::{self, For, Found, YOUNG};
+use super::maildirsums as sums;
 use super::replace::{Ownership, replace};
-use super::sums;
 use super::tally::{PARTS, Remembered, Tally};
-use super::{Decision, Doubt, IfLocked, Limits, Over, Patience, QuotaError, Rules, Usage};
+use super::{Doubt, IfLocked, Patience, QuotaError};
+use crate::quota::{Decision, Limits, Over, Rules, Usage};
 use crate::trusted_path::{self, Astray};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, StatxFlags, statx, unlinkat};
@@ -182,7 +183,7 @@ impl MaildirQuota {
     }
 
     /// Whose new files are, and who may read them.
-    pub(super) fn ownership(&self) -> Ownership {
+    pub(crate) fn ownership(&self) -> Ownership {
         self.ownership
     }
 
@@ -395,7 +396,7 @@ impl MaildirQuota {
     }
 
     /// Returns true if the mailbox held `usage` at its last count and looks as it did then. Reads no folder.
-    pub(super) fn still_holds(&self, usage: Usage) -> bool {
+    pub(crate) fn still_holds(&self, usage: Usage) -> bool {
         Tally::unchanged(self, SystemTime::now()).is_ok_and(|remembered| remembered == Remembered::Same(usage))
     }
 
@@ -403,7 +404,7 @@ impl MaildirQuota {
     ///
     /// # Errors
     /// When another process has it, and the question can be asked again.
-    pub(super) fn lock(&self) -> Result<Option<Lock>, QuotaError> {
+    pub(crate) fn lock(&self) -> Result<Option<Lock>, QuotaError> {
         let patience = self.patience();
         let until = if self.is_locked.load(Ordering::Relaxed) { Instant::now() } else { patience.lock };
         match lock::take(self.root.as_fd(), self.ownership, until) {

@@ -11,11 +11,11 @@ use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A moment as a file system keeps it: seconds since 1970 and nanoseconds.
-pub(super) type Moment = (i64, u32);
+pub(crate) type Moment = (i64, u32);
 
 /// What changes whenever a directory's entries do, but for changes within one tick of the kernel's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stamp {
+pub(crate) struct Stamp {
     pub device: u64,
     pub inode: u64,
     pub modified: Moment,
@@ -24,11 +24,11 @@ pub(super) struct Stamp {
 
 /// How long a directory must have been at rest for its stamp to be believed later: clocks of file systems are coarse,
 /// and some servers' are coarser.
-pub(super) const REST: Duration = Duration::from_secs(2);
+pub(crate) const REST: Duration = Duration::from_secs(2);
 
 impl Stamp {
     /// Whether the directory had been at rest at `now`. A time in the future is a clock that was set.
-    pub(super) fn at_rest(&self, now: SystemTime) -> bool {
+    pub(crate) fn at_rest(&self, now: SystemTime) -> bool {
         let Ok(now) = now.duration_since(UNIX_EPOCH) else { return false };
         let rested = |(seconds, nanoseconds): Moment| {
             u64::try_from(seconds).is_ok_and(|seconds| Duration::new(seconds, nanoseconds) + REST <= now)
@@ -36,7 +36,7 @@ impl Stamp {
         rested(self.modified) && rested(self.changed)
     }
 
-    pub(super) fn of(found: &Statx) -> Self {
+    pub(crate) fn of(found: &Statx) -> Self {
         Stamp {
             device: rustix::fs::makedev(found.stx_dev_major, found.stx_dev_minor),
             inode: found.stx_ino,
@@ -77,7 +77,7 @@ impl fmt::Display for StrayLink {
 
 /// Why a directory cannot be entered.
 #[derive(Debug)]
-pub(super) enum Shut {
+pub(crate) enum Shut {
     /// A system call failed.
     System(Errno),
     /// It is a link that must not be followed.
@@ -93,13 +93,13 @@ impl From<Errno> for Shut {
 const READ: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK);
 
 /// Opens the mailbox's own directory for reading its entries, with a position of its own.
-pub(super) fn reopen(directory: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
+pub(crate) fn reopen(directory: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
     openat(directory, c".", READ | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
 }
 
 /// Opens the directory `name` for reading its entries, also by a link to a directory of `owner`; `None` when there is
 /// none, or something else has its name.
-pub(super) fn open(parent: BorrowedFd<'_>, name: &CStr, owner: u32) -> Result<Option<OwnedFd>, Shut> {
+pub(crate) fn open(parent: BorrowedFd<'_>, name: &CStr, owner: u32) -> Result<Option<OwnedFd>, Shut> {
     if let Some(directory) = open_itself(parent, name, READ)? {
         return Ok(Some(directory));
     }
@@ -112,7 +112,7 @@ pub(super) fn open(parent: BorrowedFd<'_>, name: &CStr, owner: u32) -> Result<Op
 
 /// Opens the mailbox `root` (`.`) or a folder in it, as a place to go on from: it takes no right to read. A link counts
 /// as a folder as [`linked_folder`] says.
-pub(super) fn enter(root: BorrowedFd<'_>, name: &CStr, owner: u32) -> Result<Option<OwnedFd>, Errno> {
+pub(crate) fn enter(root: BorrowedFd<'_>, name: &CStr, owner: u32) -> Result<Option<OwnedFd>, Errno> {
     match open_itself(root, name, OFlags::PATH)? {
         Some(folder) => Ok(Some(folder)),
         None => linked_folder(root, name, owner),
@@ -124,7 +124,7 @@ pub(super) fn enter(root: BorrowedFd<'_>, name: &CStr, owner: u32) -> Result<Opt
 ///
 /// It is one when it belongs to `owner` and lies outside of every Maildir. In a Maildir, this one or another, it is
 /// counted in its own place, and the link is only another way to it.
-pub(super) fn linked_folder(root: BorrowedFd<'_>, name: &CStr, owner: u32) -> Result<Option<OwnedFd>, Errno> {
+pub(crate) fn linked_folder(root: BorrowedFd<'_>, name: &CStr, owner: u32) -> Result<Option<OwnedFd>, Errno> {
     if kind_at(root, name)? != Some(FileType::Symlink) {
         return Ok(None);
     }
@@ -161,12 +161,12 @@ fn follow(parent: BorrowedFd<'_>, name: &CStr, owner: u32) -> Result<OwnedFd, Sh
 }
 
 /// The device and inode of an open directory.
-pub(super) fn identity(directory: BorrowedFd<'_>) -> Result<(u64, u64), Errno> {
+pub(crate) fn identity(directory: BorrowedFd<'_>) -> Result<(u64, u64), Errno> {
     stamp(directory).map(|stamp| (stamp.device, stamp.inode))
 }
 
 /// What is by this name, without following a link at its end; `None` when there is nothing.
-pub(super) fn kind_at(parent: BorrowedFd<'_>, name: &CStr) -> Result<Option<FileType>, Errno> {
+pub(crate) fn kind_at(parent: BorrowedFd<'_>, name: &CStr) -> Result<Option<FileType>, Errno> {
     match statx(parent, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::TYPE) {
         Ok(found) => Ok(Some(kind_of(&found))),
         Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
@@ -175,13 +175,13 @@ pub(super) fn kind_at(parent: BorrowedFd<'_>, name: &CStr) -> Result<Option<File
 }
 
 /// The stamp of an open directory.
-pub(super) fn stamp(directory: BorrowedFd<'_>) -> Result<Stamp, Errno> {
+pub(crate) fn stamp(directory: BorrowedFd<'_>) -> Result<Stamp, Errno> {
     statx(directory, c"", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS).map(|found| Stamp::of(&found))
 }
 
 /// The stamp of the directory `name`, or of the one of `owner` that a link by this name leads to; `None` when there is
 /// none.
-pub(super) fn stamp_at(parent: BorrowedFd<'_>, name: &CStr, owner: u32) -> Result<Option<Stamp>, Shut> {
+pub(crate) fn stamp_at(parent: BorrowedFd<'_>, name: &CStr, owner: u32) -> Result<Option<Stamp>, Shut> {
     match statx(parent, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BASIC_STATS) {
         Ok(found) => match kind_of(&found) {
             FileType::Directory => Ok(Some(Stamp::of(&found))),
@@ -194,12 +194,12 @@ pub(super) fn stamp_at(parent: BorrowedFd<'_>, name: &CStr, owner: u32) -> Resul
 }
 
 /// What sort of file was found.
-pub(super) fn kind_of(found: &Statx) -> FileType {
+pub(crate) fn kind_of(found: &Statx) -> FileType {
     FileType::from_raw_mode(u32::from(found.stx_mode))
 }
 
 /// Calls `each` for every entry, with the kind that the directory keeps of it (it may be `Unknown`).
-pub(super) fn for_each_entry<E: From<Errno>>(
+pub(crate) fn for_each_entry<E: From<Errno>>(
     directory: impl AsFd,
     buffer: &mut Vec<u8>,
     mut each: impl FnMut(&CStr, FileType) -> Result<(), E>,

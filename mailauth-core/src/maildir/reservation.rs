@@ -8,9 +8,10 @@
 //! that.
 
 use super::lock::Lock;
-use super::maildir::{Effort, Kept, MaildirQuota, Verdict};
+use super::mailbox::{Effort, Kept, MaildirQuota, Verdict};
 use super::maildirsize::{For, Found};
-use super::{Doubt, Limits, Over, QuotaError, Usage};
+use super::{Doubt, QuotaError};
+use crate::quota::{Limits, Over, Usage};
 
 /// Room for one message, and the mailbox's lock. Dropped without [`keep`](Reservation::keep), it is taken back.
 #[must_use = "dropped, the reservation is taken back"]

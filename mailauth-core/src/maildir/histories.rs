@@ -1,8 +1,9 @@
 //! The short way of counting, held against the long one under random histories of a mailbox.
 
-use super::sums::compose;
+use super::maildirsums::compose;
 use super::tally::Tally;
-use super::{Effort, Limits, MaildirQuota, Rules, Usage};
+use super::{Effort, MaildirQuota};
+use crate::quota::{Limits, Rules, Usage};
 use proptest::prelude::*;
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 use std::fs;

@@ -1,6 +1,7 @@
 //! A mailbox on a real file system, told as stories.
 
 use super::*;
+use crate::quota::{Decision, Kind, Limits, Over, Rules, Usage};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
@@ -220,9 +221,9 @@ fn a_mailbox_with_all_its_parts_on_another_disk_keeps_its_figures() {
         symlink(disk.path().join(part), mailbox.path().join(part)).unwrap();
     }
     let open = mailbox.under("100S");
-    let deliver = || delivery::Spooled::read(&open, &mut &[b'x'; 60][..]).unwrap().store(None);
+    let deliver = || crate::delivery::Spooled::read(&open, &mut &[b'x'; 60][..]).unwrap().store(None);
     deliver().unwrap();
-    assert!(matches!(deliver(), Err(delivery::DeliveryError::Over(_))));
+    assert!(matches!(deliver(), Err(crate::delivery::DeliveryError::Over(_))));
     assert_eq!(open.count().unwrap(), usage(60, 1));
     assert_eq!(open.stored().unwrap().usage, Some(usage(60, 1)));
     assert_eq!(fs::read_dir(mailbox.path()).unwrap().count(), 6, "nothing is left behind but the figures and the lock");

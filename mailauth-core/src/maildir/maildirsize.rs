@@ -10,7 +10,7 @@
 //! too high, which heals: a mailbox that looks full is counted before mail is refused.
 
 use super::directory::{Moment, Stamp};
-use super::{Limits, Usage};
+use crate::quota::{Limits, Usage};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, StatxFlags, openat, statx};
 use rustix::io::{Errno, pread, write};
@@ -90,7 +90,7 @@ impl Contents {
     /// Reads the file's text.
     ///
     /// ```
-    /// use mailauth_core::quota::maildirsize::{Contents, Doubt};
+    /// use mailauth_core::maildir::maildirsize::{Contents, Doubt};
     /// let contents = Contents::parse(b"100000S,1000C\n500 5\n-100 -1\n").unwrap();
     /// assert_eq!((contents.usage.bytes, contents.usage.messages), (400, 4));
     /// assert_eq!(Contents::parse(b"100000S,1000C\n500 5\n300"), Err(Doubt::Torn));

@@ -4,9 +4,12 @@
 //! between the last two, and everything is taken back when a step fails. Whenever the process dies, the message is in
 //! `new` once or not at all, and maildirsize says what is there or more, never less.
 
-use super::directory::{self, Shut};
-use super::pools::{Member, NoRoom, PoolError, PoolOver};
-use super::{Decision, MaildirQuota, Over, QuotaError, Refused, Reservation, Usage};
+pub mod warnings;
+
+use crate::maildir::directory::{self, Shut};
+use crate::maildir::{MaildirQuota, QuotaError, Refused, Reservation};
+use crate::quota::pools::{Member, NoRoom, PoolError, PoolOver};
+use crate::quota::{Decision, Over, Usage};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid, fchown, fsync, openat, renameat, unlinkat};
 use rustix::io::Errno;
@@ -240,8 +243,8 @@ fn host() -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Limits, Rules};
     use super::*;
+    use crate::quota::{Limits, Rules};
     use std::fs;
     use std::path::Path;
 

@@ -4,9 +4,10 @@
 //! day for each percentage. What has been sent stands in the mailbox's file `maildirwarned`, a line for each: the
 //! percentage and when, in seconds since 1970.
 
-use super::maildir::MaildirQuota;
-use super::replace::replace;
-use super::{Limits, QuotaError, Usage};
+use crate::maildir::MaildirQuota;
+use crate::maildir::QuotaError;
+use crate::maildir::replace::replace;
+use crate::quota::{Limits, Usage};
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::read;
 use std::ffi::CStr;
@@ -169,8 +170,8 @@ fn date(seconds: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Rules;
     use super::*;
+    use crate::quota::Rules;
     use std::fs;
     use std::time::Duration;
 

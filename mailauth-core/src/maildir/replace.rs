@@ -11,7 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Whose a new file is, and who may read it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Ownership {
+pub(crate) struct Ownership {
     pub uid: u32,
     pub gid: u32,
     /// Permission bits.
@@ -20,12 +20,12 @@ pub(super) struct Ownership {
 
 /// Writes `text` to a new file in the mailbox's `tmp` and gives it the name `name`. Readers see the old file or the new
 /// one, never a part. Where `tmp` is a link, which may lead to another disk, the new file begins in the mailbox itself.
-pub(super) fn replace(root: BorrowedFd<'_>, name: &CStr, text: &[u8], ownership: Ownership) -> Result<(), Errno> {
+pub(crate) fn replace(root: BorrowedFd<'_>, name: &CStr, text: &[u8], ownership: Ownership) -> Result<(), Errno> {
     place(root, name, text, ownership, |tmp, temporary| renameat(tmp, temporary, root, name))
 }
 
 /// Makes an empty file by the name `name`, which belongs to its owner from its first moment. One that is there stays.
-pub(super) fn make(root: BorrowedFd<'_>, name: &CStr, ownership: Ownership) -> Result<(), Errno> {
+pub(crate) fn make(root: BorrowedFd<'_>, name: &CStr, ownership: Ownership) -> Result<(), Errno> {
     let made = place(root, name, b"", ownership, |tmp, temporary| {
         match renameat_with(tmp, temporary, root, name, RenameFlags::NOREPLACE) {
             // Not every file system knows the flag.

@@ -1,6 +1,7 @@
 //! Why a quota's figures cannot be told.
 
-use super::{StrayLink, Usage};
+use super::StrayLink;
+use crate::quota::Usage;
 use crate::trusted_path::Astray;
 use rustix::io::Errno;
 use std::ffi::OsStr;
@@ -99,7 +100,7 @@ impl QuotaError {
     }
 
     /// An error of a system call on `name` in the directory `path`.
-    pub(super) fn io(doing: &'static str, path: &Path, name: &[u8], errno: Errno) -> Self {
+    pub(crate) fn io(doing: &'static str, path: &Path, name: &[u8], errno: Errno) -> Self {
         QuotaError::Io { doing, path: below(path, name), source: errno.into() }
     }
 }

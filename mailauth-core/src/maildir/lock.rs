@@ -17,7 +17,7 @@ pub(super) const FILE: &CStr = c"maildirlock";
 
 /// The mailbox is ours until this is dropped.
 #[derive(Debug)]
-pub(super) struct Lock {
+pub(crate) struct Lock {
     /// A descriptor of its own: the lock belongs to it, not to the process.
     _file: OwnedFd,
 }

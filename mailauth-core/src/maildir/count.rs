@@ -11,8 +11,9 @@
 //! - a size in the name is believed; anything malformed there is no size
 
 use super::directory::{self, Shut, Stamp, StrayLink};
+use super::name;
 use super::patience::{CALL, LINK, Late, NAME, Timer};
-use super::{Rules, Usage, name};
+use crate::quota::{Rules, Usage};
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, StatxFlags, openat2, statx};
 use rustix::io::Errno;

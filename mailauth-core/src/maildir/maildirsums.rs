@@ -23,7 +23,7 @@
 
 use super::directory::{self, Moment, Stamp};
 use super::tally::{Folder, PARTS, Part};
-use super::{Limits, Rules, Usage};
+use crate::quota::{Limits, Rules, Usage};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, percent_encode};
 use rustix::fd::BorrowedFd;
 use rustix::fs::{AtFlags, Mode, OFlags, StatxFlags, openat, statx};

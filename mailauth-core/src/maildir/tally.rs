@@ -7,9 +7,10 @@
 use super::count::{self, BUFFER, Failure, Place};
 use super::directory::{self, Moment, Stamp};
 use super::error::below;
+use super::maildirsums::{self as sums, Earlier};
 use super::patience::{CALL, LINK, NAME, Timer};
-use super::sums::{self, Earlier};
-use super::{Effort, MaildirQuota, QuotaError, Rules, Usage};
+use super::{Effort, MaildirQuota, QuotaError};
+use crate::quota::{Rules, Usage};
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::FileType;
 use rustix::io::Errno;

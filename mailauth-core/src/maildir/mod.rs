@@ -1,0 +1,39 @@
+//! One Maildir and what it holds, by the rules of Maildir++.
+//!
+//! [`MaildirQuota`] is a Maildir under a quota. Its usage is kept in its file `maildirsize`, which Courier, Exim and
+//! Dovecot read and write too ([`maildirsize`]). Where that file is missing or in doubt, the Maildir is counted; folders
+//! that have not changed since the last count are taken from the file `maildirsums`.
+
+mod count;
+pub(crate) mod directory;
+mod error;
+mod lock;
+mod mailbox;
+pub mod maildirsize;
+mod maildirsums;
+mod name;
+mod patience;
+pub(crate) mod replace;
+mod reservation;
+mod tally;
+
+#[cfg(test)]
+mod histories;
+#[cfg(test)]
+mod hostile_owner;
+#[cfg(test)]
+mod tests;
+
+pub use directory::StrayLink;
+pub use error::QuotaError;
+pub use mailbox::{Check, Effort, MaildirQuota, Recount, Stored};
+pub use maildirsize::Doubt;
+pub use patience::{IfLocked, Patience};
+pub use reservation::{Refused, Reservation};
+
+/// Returns the number of directories whose sums are accepted from the text of a file `maildirsums`, for a Maildir with a
+/// few folders; `None` if the text is damaged. For the fuzz target.
+#[cfg(fuzzing)]
+pub fn believed_sums(text: &[u8], rules: crate::quota::Rules) -> Option<usize> {
+    maildirsums::believed(text, rules)
+}
