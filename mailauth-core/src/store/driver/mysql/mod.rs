@@ -42,11 +42,11 @@ pub(in crate::store) static DIALECT: Dialect = Dialect {
     table_exists: "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = ?",
     lock: "DO GET_LOCK('mailauth schema', 3600)",
     unlock: "DO RELEASE_LOCK('mailauth schema')",
-    schema: include_str!("../../../../../schema/mysql.sql"),
+    schema: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/schema/mysql.sql")),
     migrations: &[
-        include_str!("../../../../../schema/mysql.2.sql"),
-        include_str!("../../../../../schema/mysql.3.sql"),
-        include_str!("../../../../../schema/mysql.4.sql"),
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/schema/mysql.2.sql")),
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/schema/mysql.3.sql")),
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/schema/mysql.4.sql")),
     ],
 };
 

@@ -52,11 +52,11 @@ pub(in crate::store) static DIALECT: Dialect = Dialect {
     // An arbitrary number that no other program is likely to use: the letters "mailauth".
     lock: "SELECT pg_advisory_lock(7881692223226315880)",
     unlock: "SELECT pg_advisory_unlock(7881692223226315880)",
-    schema: include_str!("../../../../../schema/postgres.sql"),
+    schema: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/schema/postgres.sql")),
     migrations: &[
-        include_str!("../../../../../schema/postgres.2.sql"),
-        include_str!("../../../../../schema/postgres.3.sql"),
-        include_str!("../../../../../schema/postgres.4.sql"),
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/schema/postgres.2.sql")),
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/schema/postgres.3.sql")),
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/schema/postgres.4.sql")),
     ],
 };
 

@@ -33,11 +33,11 @@ pub(crate) static DIALECT: Dialect = Dialect {
     table_exists: "SELECT COUNT(*) FROM sqlite_schema WHERE type = 'table' AND name = ?",
     lock: "",
     unlock: "",
-    schema: include_str!("../../../../../schema/sqlite.sql"),
+    schema: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/schema/sqlite.sql")),
     migrations: &[
-        include_str!("../../../../../schema/sqlite.2.sql"),
-        include_str!("../../../../../schema/sqlite.3.sql"),
-        include_str!("../../../../../schema/sqlite.4.sql"),
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/schema/sqlite.2.sql")),
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/schema/sqlite.3.sql")),
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/schema/sqlite.4.sql")),
     ],
 };
 
