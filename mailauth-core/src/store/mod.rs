@@ -370,18 +370,32 @@ pub trait AccountStore: Send + Sync {
         StoreState::default()
     }
 
-    /// Puts `new` in the place of the stored password `old`, if `old` still stands there, and forgets what is kept.
+    /// Replaces the stored password `old` by `new`, if `old` is still stored, and forgets what is kept. Returns false if
+    /// another password is stored, because another client changed it in the meantime.
     ///
-    /// Returns false when it does not: somebody else changed it meanwhile, and wins.
+    /// A store of read-only passwords need not implement this.
     ///
     /// # Errors
-    /// When it cannot know whether the change was made.
-    fn set_password(&self, login: &Login, old: &Password, new: &Password) -> Result<bool, StoreError>;
+    /// Fails if it is unknown whether the change was made.
+    fn set_password(&self, login: &Login, old: &Password, new: &Password) -> Result<bool, StoreError> {
+        let _ = (login, old, new);
+        Err(unsupported("it does not change passwords"))
+    }
 
-    /// At most `limit` rows, at least one, from `after` on (from the start without it), in ascending byte order of their
-    /// logins.
+    /// Returns at most `limit` rows, at least one, from `after` on (from the start without it), in ascending byte order of
+    /// their logins.
+    ///
+    /// A store that cannot list its accounts need not implement this.
     ///
     /// # Errors
-    /// When the page is not known to be whole.
-    fn enumerate(&self, after: Option<&Cursor>, limit: usize) -> Result<Page, StoreError>;
+    /// Fails if the page is not known to be whole.
+    fn enumerate(&self, after: Option<&Cursor>, limit: usize) -> Result<Page, StoreError> {
+        let _ = (after, limit);
+        Err(unsupported("it does not list accounts"))
+    }
+}
+
+/// Returns the answer of a store to a question that it does not implement.
+fn unsupported(reason: &str) -> StoreError {
+    StoreError::Refused { place: "this program".to_owned(), reason: reason.to_owned() }
 }
