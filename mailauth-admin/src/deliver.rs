@@ -123,7 +123,7 @@ fn become_owner(mailbox: &Mailbox) -> Result<(), Failure> {
 
 fn store(open: &MaildirQuota, message: &mut dyn Read, member: Option<&Member<'_>>) -> Result<Delivered, Failure> {
     Spooled::read(open, message).and_then(|spooled| spooled.store(member)).map_err(|error| match error {
-        DeliveryError::Over(_) | DeliveryError::PoolOver(_) => Failure::new(Exit::OverQuota, error.to_string()),
+        DeliveryError::Denied(denied) if denied.is_over() => Failure::new(Exit::OverQuota, denied.to_string()),
         error => Failure::not_now(error.to_string()),
     })
 }

@@ -4,7 +4,7 @@
 //! cargo run -p mailauth-core --example quota_decision
 //! ```
 
-use mailauth_core::quota::{Decision, Limits, MaildirQuota, Rules};
+use mailauth_core::quota::{Denied, Limits, MaildirQuota, Rules};
 use std::error::Error;
 use std::fs;
 
@@ -20,10 +20,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("the mailbox holds {} bytes", mailbox.usage()?.bytes);
     for size in [300, 500] {
         match mailbox.may_store(size) {
-            Decision::Fits => println!("a message of {size} bytes fits"),
-            Decision::Over(over) => println!("a message of {size} bytes does not fit: {over}"),
+            Ok(()) => println!("a message of {size} bytes fits"),
             // The mailbox cannot be read, for example. The message has to be deferred, and must not bounce.
-            Decision::CannotTell(error) => println!("a message of {size} bytes has to wait: {error}"),
+            Err(Denied::Unknown(error)) => println!("a message of {size} bytes has to wait: {error}"),
+            Err(over) => println!("a message of {size} bytes does not fit: {over}"),
         }
     }
     Ok(())

@@ -21,9 +21,7 @@ use crate::detail::{self, Delimiters, Split};
 use crate::mailbox::MailboxDefaults;
 use crate::quota::mailboxes::{Here, Mailbox, Mailboxes};
 use crate::quota::others::Others;
-use crate::quota::pools::PoolError;
-use crate::quota::room::{self, Room};
-use crate::quota::{IfLocked, Limits, Patience, QuotaError, Rules};
+use crate::quota::{Denied, IfLocked, Limits, Patience, PoolError, QuotaError, Rules, room};
 use crate::store::{DomainKind, DomainStanding, MailStore, StoreError};
 use crate::{DomainName, Service};
 use std::cell::Cell;
@@ -325,16 +323,14 @@ impl Router {
                 }
                 Place::Mailbox(Destination { account, .. }) => {
                     match self.room(reads, &account, size, looking.patience(deadline)) {
-                        Room::Fits => return Ok(Ok(())),
-                        Room::Over(over) => refusal = Some(No::OverQuota(over.to_string())),
-                        Room::OverPool(over) => refusal = Some(No::OverQuota(over.to_string())),
-                        Room::CannotTell(error) if self.takes_unseen && error.is_forbidden() => {
+                        Ok(()) => return Ok(Ok(())),
+                        Err(Denied::Unknown(error)) if self.takes_unseen && error.is_forbidden() => {
                             tracing::info!(
                                 "{error}; the message is taken, and its delivery sees whether there is room"
                             );
                             return Ok(Ok(()));
                         }
-                        Room::CannotTell(error) => {
+                        Err(Denied::Unknown(error)) => {
                             later = match error {
                                 PoolError::Mailbox(QuotaError::Locked(_)) => Some(Later::Locked),
                                 PoolError::Mailbox(QuotaError::Late(_)) if Instant::now() < deadline => {
@@ -344,6 +340,7 @@ impl Router {
                             };
                             unknown = Some(NotNow::Quota(error.to_string()));
                         }
+                        Err(over) => refusal = Some(No::OverQuota(over.to_string())),
                     }
                 }
                 Place::Elsewhere if by.is_empty() => return Ok(Err(No::UnknownDomain)),
@@ -359,7 +356,7 @@ impl Router {
         }
     }
 
-    fn room(&self, reads: &Reads<'_>, account: &Account, size: u64, patience: Patience) -> Room {
+    fn room(&self, reads: &Reads<'_>, account: &Account, size: u64, patience: Patience) -> Result<(), Denied> {
         let (defaults, rules, mailboxes) = (&self.mailbox, self.rules, &*self.mailboxes);
         let others = Others { accounts: reads.store, defaults, rules, mailboxes };
         room::of(account, others, reads.store, size, patience)

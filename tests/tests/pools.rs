@@ -1,8 +1,8 @@
 //! Mailboxes that share the quota of their domain, on each database.
 
 use mailauth_core::config::DatabaseConfig;
-use mailauth_core::quota::pools::{Member, NoRoom, PoolDecision, PoolError, PoolStore};
-use mailauth_core::quota::{Effort, Kind as Limit, Limits, MaildirQuota, Rules, Usage};
+use mailauth_core::quota::pools::{Member, PoolStore};
+use mailauth_core::quota::{Denied, Effort, Kind as Limit, Limits, MaildirQuota, PoolError, Rules, Usage};
 use mailauth_core::store::{Administration, SqlStore, StoreError, open_pooled, open_single};
 use mailauth_core::{Login, Secret};
 use mailauth_tests::{Accounts, Kind, MailHost, Scratch, on_each_database_and_mysql, run};
@@ -71,7 +71,7 @@ impl Domain {
     }
 
     /// Delivers a message of 100 bytes.
-    fn deliver(&self, store: &dyn PoolStore, name: &str, own: &str) -> Result<(), NoRoom> {
+    fn deliver(&self, store: &dyn PoolStore, name: &str, own: &str) -> Result<(), Denied> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let login = login(name);
         let member = Member::of(store, &login)?.expect("a pool");
@@ -109,9 +109,9 @@ fn login(name: &str) -> Login {
 }
 
 #[track_caller]
-fn over(outcome: Result<(), NoRoom>) -> String {
+fn over(outcome: Result<(), Denied>) -> String {
     match outcome {
-        Err(NoRoom::Pool(over)) => over.to_string(),
+        Err(Denied::Domain(over)) => over.to_string(),
         other => panic!("{other:?}"),
     }
 }
@@ -158,8 +158,8 @@ fn a_delivery_that_fails_leaves_nothing_in_the_pool(kind: Kind) {
     reservation.take_back().unwrap();
     member.withdraw(usage, 200).unwrap();
     assert_eq!(store.pool_use("x.example").unwrap().usage, Usage::default());
-    assert!(matches!(member.may_store(&mailbox, 250), PoolDecision::Fits));
-    assert!(matches!(member.may_store(&mailbox, 251), PoolDecision::Over(_)));
+    assert!(matches!(member.may_store(&mailbox, 250), Ok(())));
+    assert!(matches!(member.may_store(&mailbox, 251), Err(Denied::Domain(_))));
 }
 
 fn a_full_mailbox_refuses_though_its_domain_has_room(kind: Kind) {
@@ -167,7 +167,7 @@ fn a_full_mailbox_refuses_though_its_domain_has_room(kind: Kind) {
     let store = domain.store();
     domain.deliver(&store, ANNA, "1C").unwrap();
     match domain.deliver(&store, ANNA, "1C") {
-        Err(NoRoom::Mailbox(over)) => assert_eq!(over.kind, Limit::Messages),
+        Err(Denied::Mailbox(over)) => assert_eq!(over.kind, Limit::Messages),
         other => panic!("{other:?}"),
     }
     assert_eq!(store.pool_use("x.example").unwrap().usage, Usage { bytes: 100, messages: 1 });
@@ -183,7 +183,7 @@ fn deliveries_that_race_do_not_overshoot(kind: Kind) {
             scope.spawn(move || {
                 for _ in 0..10 {
                     match domain.deliver(store, name, "") {
-                        Ok(()) | Err(NoRoom::Pool(_)) => {}
+                        Ok(()) | Err(Denied::Domain(_)) => {}
                         Err(other) => panic!("{other:?}"),
                     }
                 }
@@ -251,10 +251,10 @@ fn a_database_that_is_away_is_never_over_quota(kind: Kind) {
     domain.accounts.server().crash();
     let decision = member.may_store(&mailbox, 1);
     assert!(
-        matches!(&decision, PoolDecision::CannotTell(PoolError::Store(StoreError::Unreachable { .. }))),
+        matches!(&decision, Err(Denied::Unknown(PoolError::Store(StoreError::Unreachable { .. })))),
         "{decision:?}"
     );
-    assert!(matches!(member.reserve(&mailbox, 1), Err(NoRoom::CannotTell(_))));
+    assert!(matches!(member.reserve(&mailbox, 1), Err(Denied::Unknown(_))));
     assert!(Member::of(&store, &anna).is_err(), "and nobody is taken for unlimited");
     assert!(store.domains().is_err());
     assert_eq!(mailbox.stored().unwrap().usage, Some(Usage { bytes: 100, messages: 1 }), "nothing is left reserved");

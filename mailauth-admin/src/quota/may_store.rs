@@ -8,8 +8,7 @@ use crate::setup::Setup;
 use clap::Args;
 use mailauth_core::quota::mailboxes::Here;
 use mailauth_core::quota::others::Others;
-use mailauth_core::quota::room::{self, Room};
-use mailauth_core::quota::{Decision, IfLocked, Limits, Patience};
+use mailauth_core::quota::{Denied, IfLocked, Limits, Patience, room};
 
 /// May a message of this size be stored?
 ///
@@ -30,11 +29,7 @@ impl MayStore {
     pub fn run(self, setup: impl FnOnce() -> Result<Setup, Failure>) -> Result<Exit, Failure> {
         match (self.by_path.mailbox(), &self.login) {
             // An account's first message makes its mailbox; a path that is wrong makes none.
-            (Some(mailbox), _) => answer(match mailbox.open_existing()?.may_store(self.size) {
-                Decision::Fits => Room::Fits,
-                Decision::Over(over) => Room::Over(over),
-                Decision::CannotTell(error) => Room::CannotTell(error.into()),
-            }),
+            (Some(mailbox), _) => answer(mailbox.open_existing()?.may_store(self.size)),
             (None, login) => of_account(&setup()?, login.as_deref().unwrap_or_default(), self.size),
         }
         .or_else(|failure| match failure.exit {
@@ -58,11 +53,10 @@ fn of_account(setup: &Setup, login: &str, size: u64) -> Result<Exit, Failure> {
     answer(room).map_err(|failure| recipient.refused(failure))
 }
 
-fn answer(room: Room) -> Result<Exit, Failure> {
+fn answer(room: Result<(), Denied>) -> Result<Exit, Failure> {
     match room {
-        Room::Fits => say("it fits").map(|()| Exit::Yes),
-        Room::Over(over) => Err(Failure::new(Exit::OverQuota, over.to_string())),
-        Room::OverPool(over) => Err(Failure::new(Exit::OverQuota, over.to_string())),
-        Room::CannotTell(error) => Err(Failure::not_now(error.to_string())),
+        Ok(()) => say("it fits").map(|()| Exit::Yes),
+        Err(denied) if denied.is_over() => Err(Failure::new(Exit::OverQuota, denied.to_string())),
+        Err(unknown) => Err(Failure::not_now(unknown.to_string())),
     }
 }

@@ -8,7 +8,7 @@ use crate::listing::{Complaints, each_domain};
 use crate::output::{json, remark, say};
 use crate::setup::Setup;
 use clap::Args;
-use mailauth_core::quota::pools::PoolError;
+use mailauth_core::quota::PoolError;
 use mailauth_core::quota::{Doubt, Effort, Limits, MaildirQuota, Recount as Counted, Stored, Usage};
 use mailauth_core::store::SqlStore;
 use serde::Serialize;

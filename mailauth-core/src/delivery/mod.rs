@@ -7,9 +7,9 @@
 pub mod warnings;
 
 use crate::maildir::directory::{self, Shut};
-use crate::maildir::{MaildirQuota, QuotaError, Refused, Reservation};
-use crate::quota::pools::{Member, NoRoom, PoolError, PoolOver};
-use crate::quota::{Decision, Over, Usage};
+use crate::maildir::{MaildirQuota, QuotaError, Reservation};
+use crate::quota::pools::Member;
+use crate::quota::{Denied, Usage};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid, fchown, fsync, openat, renameat, unlinkat};
 use rustix::io::Errno;
@@ -37,18 +37,9 @@ pub struct Delivered {
 /// Why a message is not in the mailbox.
 #[derive(Debug, thiserror::Error)]
 pub enum DeliveryError {
-    /// It would break the mailbox's limit.
-    #[error("{0}")]
-    Over(Over),
-    /// It would break the limit of the domain's mailboxes together.
-    #[error("{0}")]
-    PoolOver(PoolOver),
-    /// What the mailbox holds cannot be told now.
+    /// The message does not fit, or that is not known now.
     #[error(transparent)]
-    CannotTell(#[from] QuotaError),
-    /// What the domain's mailboxes hold cannot be told now.
-    #[error(transparent)]
-    Pool(#[from] PoolError),
+    Denied(Denied),
     /// The message could not be read to its end.
     #[error("the message cannot be read: {0}")]
     Message(io::Error),
@@ -62,6 +53,12 @@ pub enum DeliveryError {
         /// The system's reason.
         source: io::Error,
     },
+}
+
+impl<E: Into<Denied>> From<E> for DeliveryError {
+    fn from(denied: E) -> Self {
+        DeliveryError::Denied(denied.into())
+    }
 }
 
 /// A message in `tmp`. Dropped, it is gone.
@@ -100,7 +97,7 @@ impl<'a> Spooled<'a> {
             self.size += count as u64;
             // No deletion could make room for it.
             if let Some(over) = self.mailbox.limits().broken_by(Usage::default(), self.size) {
-                return Err(DeliveryError::Over(over));
+                return Err(Denied::Mailbox(over).into());
             }
             let written = self.file.write_all(buffer.get(..count).unwrap_or_default());
             written.map_err(|source| self.failed("write", "tmp", source))?;
@@ -118,11 +115,7 @@ impl<'a> Spooled<'a> {
     /// When there is none, that cannot be told, or the file system fails. Then the message is not in the mailbox.
     pub fn store(mut self, member: Option<&Member<'_>>) -> Result<Delivered, DeliveryError> {
         // A message that is refused need not be synced.
-        match self.mailbox.may_store(self.size) {
-            Decision::Fits => {}
-            Decision::Over(over) => return Err(DeliveryError::Over(over)),
-            Decision::CannotTell(error) => return Err(error.into()),
-        }
+        self.mailbox.may_store(self.size)?;
         self.file.sync_all().map_err(|source| self.failed("sync", "tmp", source))?;
         let new = part(self.mailbox, c"new")?;
         let name = format!("{},S={}", self.name, self.size);
@@ -172,22 +165,13 @@ fn reserve<'a>(
     mailbox: &'a MaildirQuota,
     size: u64,
     member: Option<&Member<'_>>,
-) -> Result<(Reservation<'a>, Option<Usage>), DeliveryError> {
+) -> Result<(Reservation<'a>, Option<Usage>), Denied> {
     match member {
-        Some(member) => match member.reserve(mailbox, size) {
-            Ok((reservation, usage)) => Ok((reservation, Some(usage))),
-            Err(NoRoom::Mailbox(over)) => Err(DeliveryError::Over(over)),
-            Err(NoRoom::Pool(over)) => Err(DeliveryError::PoolOver(over)),
-            Err(NoRoom::CannotTell(error)) => Err(error.into()),
-        },
-        None => match mailbox.reserve(size) {
-            Ok(reservation) => {
-                let usage = reservation.usage();
-                Ok((reservation, usage))
-            }
-            Err(Refused::Over(over)) => Err(DeliveryError::Over(over)),
-            Err(Refused::CannotTell(error)) => Err(error.into()),
-        },
+        Some(member) => member.reserve(mailbox, size).map(|(reservation, usage)| (reservation, Some(usage))),
+        None => mailbox.reserve(size).map(|reservation| {
+            let usage = reservation.usage();
+            (reservation, usage)
+        }),
     }
 }
 
@@ -278,8 +262,13 @@ mod tests {
         let mailbox = mailbox(folder.path(), "30S");
         let spool = |text: &str| Spooled::read(&mailbox, &mut text.as_bytes());
         spool("twenty characters ..").unwrap().store(None).unwrap();
-        assert!(matches!(spool("eleven char").unwrap().store(None), Err(DeliveryError::Over(over)) if over.by == 1));
-        assert!(matches!(spool(&"x".repeat(31)), Err(DeliveryError::Over(_))), "it is not even written");
+        assert!(
+            matches!(spool("eleven char").unwrap().store(None), Err(DeliveryError::Denied(Denied::Mailbox(over))) if over.by == 1)
+        );
+        assert!(
+            matches!(spool(&"x".repeat(31)), Err(DeliveryError::Denied(Denied::Mailbox(_)))),
+            "it is not even written"
+        );
         assert_eq!(names(&folder.path().join("new")).len(), 1);
         assert_eq!(names(&folder.path().join("tmp")), [""; 0]);
         assert_eq!(mailbox.usage().unwrap(), Usage { bytes: 20, messages: 1 });

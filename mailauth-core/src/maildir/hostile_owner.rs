@@ -2,7 +2,7 @@
 
 use super::tests::{Mailbox, usage};
 use super::*;
-use crate::quota::Decision;
+use crate::quota::{Denied, PoolError};
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
@@ -31,12 +31,12 @@ fn a_mailbox_that_is_locked_for_ever_is_counted_without_the_lock() {
     fs::remove_file(mailbox.path().join("maildirsize")).unwrap();
     mailbox.put("new/1.a", 900);
     let open = mailbox.under("1000S").within(impatient());
-    assert!(matches!(open.may_store(100), Decision::Fits));
-    assert!(matches!(open.may_store(101), Decision::Over(_)));
+    assert!(matches!(open.may_store(100), Ok(())));
+    assert!(matches!(open.may_store(101), Err(Denied::Mailbox(_))));
     assert_eq!(mailbox.maildirsize(), None, "a question writes no figures that another program may be adding to");
     let asked = Patience { if_locked: IfLocked::AskAgain, ..impatient() };
     let refused = mailbox.under("1000S").within(asked).may_store(100);
-    assert!(matches!(refused, Decision::CannotTell(QuotaError::Locked(_))), "{refused:?}");
+    assert!(matches!(refused, Err(Denied::Unknown(PoolError::Mailbox(QuotaError::Locked(_))))), "{refused:?}");
     assert_eq!(open.recount(Effort::Changed).unwrap().usage, usage(900, 1));
     assert_eq!(mailbox.maildirsize(), None, "nor does a count for one");
     let open = mailbox.under("1000S").within(Patience { if_locked: IfLocked::Insist, ..impatient() });
@@ -62,7 +62,7 @@ fn a_mailbox_that_is_locked_for_ever_takes_mail_up_to_its_limit() {
         let open = mailbox.under("100S").within(impatient());
         let deliver = || crate::delivery::Spooled::read(&open, &mut &[b'x'; 60][..]).unwrap().store(None);
         assert_eq!(deliver().unwrap().usage, Some(usage(60, 1)));
-        assert!(matches!(deliver(), Err(crate::delivery::DeliveryError::Over(_))));
+        assert!(matches!(deliver(), Err(crate::delivery::DeliveryError::Denied(Denied::Mailbox(_)))));
         assert_eq!(mailbox.maildirsize(), kept.map(|kept| format!("{kept}60 1\n")));
     }
 }
@@ -88,8 +88,8 @@ fn late(mailbox: &Mailbox, time: Duration) -> [bool; 4] {
     [
         open().count().is_err_and(is_late),
         open().recount(Effort::Changed).is_err_and(is_late),
-        matches!(open().may_store(1), Decision::CannotTell(QuotaError::Late(_))),
-        matches!(open().reserve(1), Err(Refused::CannotTell(QuotaError::Late(_)))),
+        matches!(open().may_store(1), Err(Denied::Unknown(PoolError::Mailbox(QuotaError::Late(_))))),
+        matches!(open().reserve(1), Err(Denied::Unknown(PoolError::Mailbox(QuotaError::Late(_))))),
     ]
 }
 

@@ -6,7 +6,7 @@ use super::maildirsums as sums;
 use super::replace::{Ownership, replace};
 use super::tally::{PARTS, Remembered, Tally};
 use super::{Doubt, IfLocked, Patience, QuotaError};
-use crate::quota::{Decision, Limits, Over, Rules, Usage};
+use crate::quota::{Denied, Limits, Over, Rules, Usage};
 use crate::trusted_path::{self, Astray};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, StatxFlags, statx, unlinkat};
@@ -277,20 +277,20 @@ impl MaildirQuota {
         }
     }
 
-    /// May a message of `size` bytes be stored? Counts the mailbox where the stored figures are in doubt, or would
-    /// refuse the message although a folder has changed since they were counted.
-    pub fn may_store(&self, size: u64) -> Decision {
-        if self.limits == Limits::NONE {
-            return Decision::Fits;
-        }
-        match self.decide(size) {
-            Ok(None) => Decision::Fits,
-            Ok(Some(over)) => Decision::Over(over),
-            Err(error) => Decision::CannotTell(error),
-        }
+    /// Checks that a message of `size` bytes may be stored. Counts the mailbox where the stored figures are in doubt, or
+    /// would refuse the message although a folder has changed since they were counted.
+    ///
+    /// # Errors
+    /// Returns [`Denied::Mailbox`] if it does not fit, and [`Denied::Unknown`] if that is not known.
+    pub fn may_store(&self, size: u64) -> Result<(), Denied> {
+        self.broken_limit(size)?.map_or(Ok(()), |over| Err(Denied::Mailbox(over)))
     }
 
-    fn decide(&self, size: u64) -> Result<Option<Over>, QuotaError> {
+    /// Returns the limit that a message of `size` bytes would break; see [`MaildirQuota::may_store`].
+    pub(crate) fn broken_limit(&self, size: u64) -> Result<Option<Over>, QuotaError> {
+        if self.limits == Limits::NONE {
+            return Ok(None);
+        }
         match self.verdict(&self.open_file(For::Reading)?, size) {
             Verdict::Fits(_) => Ok(None),
             Verdict::Over(over) => Ok(Some(over)),

@@ -29,7 +29,7 @@ pub use error::QuotaError;
 pub use mailbox::{Check, Effort, MaildirQuota, Recount, Stored};
 pub use maildirsize::Doubt;
 pub use patience::{IfLocked, Patience};
-pub use reservation::{Refused, Reservation};
+pub use reservation::Reservation;
 
 /// Returns the number of directories whose sums are accepted from the text of a file `maildirsums`, for a Maildir with a
 /// few folders; `None` if the text is damaged. For the fuzz target.

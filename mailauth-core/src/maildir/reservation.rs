@@ -11,7 +11,7 @@ use super::lock::Lock;
 use super::mailbox::{Effort, Kept, MaildirQuota, Verdict};
 use super::maildirsize::{For, Found};
 use super::{Doubt, QuotaError};
-use crate::quota::{Limits, Over, Usage};
+use crate::quota::{Denied, Limits, Usage};
 
 /// Room for one message, and the mailbox's lock. Dropped without [`keep`](Reservation::keep), it is taken back.
 #[must_use = "dropped, the reservation is taken back"]
@@ -24,21 +24,6 @@ pub struct Reservation<'a> {
     _lock: Option<Lock>,
 }
 
-/// Why there is no room.
-#[derive(Debug)]
-pub enum Refused {
-    /// The message would break this limit.
-    Over(Over),
-    /// It is not known what the mailbox holds, or it could not be written down.
-    CannotTell(QuotaError),
-}
-
-impl From<QuotaError> for Refused {
-    fn from(error: QuotaError) -> Self {
-        Refused::CannotTell(error)
-    }
-}
-
 impl MaildirQuota {
     /// Reserves room for a message of `size` bytes. Between this and [`Reservation::keep`] should be one rename(2): every
     /// other delivery waits for it, if not for long.
@@ -46,8 +31,8 @@ impl MaildirQuota {
     /// Without a limit nothing is checked; if there is a maildirsize all the same, it is kept right.
     ///
     /// # Errors
-    /// When the message does not fit, or that cannot be told.
-    pub fn reserve(&self, size: u64) -> Result<Reservation<'_>, Refused> {
+    /// Returns [`Denied`] if the message does not fit, or if that is not known.
+    pub fn reserve(&self, size: u64) -> Result<Reservation<'_>, Denied> {
         let lock = self.lock()?;
         let found = self.open_file(For::Appending)?;
         let (usage, file) = if self.limits() == Limits::NONE {
@@ -71,14 +56,14 @@ impl MaildirQuota {
         lock: Option<&Lock>,
         found: Result<Found, Doubt>,
         size: u64,
-    ) -> Result<(Usage, Option<Found>), Refused> {
+    ) -> Result<(Usage, Option<Found>), Denied> {
         let (before, file) = match self.verdict(&found, size) {
             Verdict::Fits(usage) => (usage, found.ok()),
-            Verdict::Over(over) => return Err(Refused::Over(over)),
+            Verdict::Over(over) => return Err(Denied::Mailbox(over)),
             Verdict::Count => {
                 let (recount, kept) = self.count_and_keep(lock, Effort::Changed, false)?;
                 if let Some(over) = self.limits().broken_by(recount.usage, size) {
-                    return Err(Refused::Over(over));
+                    return Err(Denied::Mailbox(over));
                 }
                 (recount.usage, self.file_after(kept)?)
             }

@@ -2,7 +2,7 @@
 //! one that becomes a mailbox's owner before it looks at anything.
 
 use super::room;
-use super::{Decision, Limits, Over, Rules, Usage};
+use super::{Limits, Over, Rules, Usage};
 use crate::Account;
 use crate::home::{self, NotMade};
 use crate::maildir::{Effort, MaildirQuota, Patience, QuotaError};
@@ -109,11 +109,7 @@ pub struct Here;
 impl Mailboxes for Here {
     fn may_store(&self, mailbox: &Mailbox, size: u64) -> Result<Space, QuotaError> {
         let Some(open) = mailbox.open()? else { return Ok(Space::Missing) };
-        match open.may_store(size) {
-            Decision::Fits => Ok(Space::Fits),
-            Decision::Over(over) => Ok(Space::Over(over)),
-            Decision::CannotTell(error) => Err(error),
-        }
+        Ok(open.broken_limit(size)?.map_or(Space::Fits, Space::Over))
     }
 
     fn renew(&self, mailbox: &Mailbox) -> Result<bool, QuotaError> {

@@ -24,15 +24,14 @@
 //! So the error is at most what foreign programs change in the domain's mailboxes and accounts between two recounts, and
 //! `mailauth quota recount --all` at night brings it to nothing: it adds up each domain's figures too.
 //!
-//! When the database does not answer, that is [`PoolDecision::CannotTell`], and never an answer about the quota.
+//! When the database does not answer, that is [`Denied::Unknown`], and never an answer about the quota.
 
 use super::mailboxes::{Counted, Mailbox, Mailboxes};
 use super::others::{Others, Wanted};
-use super::{Kind, Limits, Over, Usage};
+use super::{Denied, Kind, Limits, Over, PoolError, PoolOver, Usage};
 use crate::Login;
-use crate::maildir::{Effort, MaildirQuota, QuotaError, Refused, Reservation};
+use crate::maildir::{Effort, MaildirQuota, QuotaError, Reservation};
 use crate::store::StoreError;
-use std::fmt;
 
 /// What the mailboxes of a domain hold together, as far as they have published it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -75,71 +74,6 @@ pub trait PoolStore: Send + Sync {
     }
 }
 
-/// May a message be stored, as far as its domain's pool is concerned?
-#[derive(Debug)]
-pub enum PoolDecision {
-    /// Yes.
-    Fits,
-    /// No: it would break this limit of the domain.
-    Over(PoolOver),
-    /// Not now.
-    CannotTell(PoolError),
-}
-
-/// The limit of a pool that a message would break.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PoolOver {
-    /// The domain.
-    pub domain: String,
-    /// Which limit, by how much, and what the domain's mailboxes hold without the message.
-    pub over: Over,
-}
-
-impl fmt::Display for PoolOver {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "over the quota of the domain {}: {}", self.domain, self.over.figures())
-    }
-}
-
-/// Why it cannot be told whether a pool has room.
-#[derive(Debug, thiserror::Error)]
-pub enum PoolError {
-    /// The database could not say, or not be told.
-    #[error("the domain's quota is not known: {0}")]
-    Store(#[from] StoreError),
-    /// The mailbox could not be counted.
-    #[error(transparent)]
-    Mailbox(#[from] QuotaError),
-}
-
-impl PoolError {
-    /// Returns true if this user may not look into the mailbox, or its database user not into the figures; those that
-    /// deliver can tell.
-    pub fn is_forbidden(&self) -> bool {
-        match self {
-            PoolError::Store(error) => matches!(error, StoreError::Refused { .. }),
-            PoolError::Mailbox(error) => error.is_forbidden(),
-        }
-    }
-}
-
-/// Why there is no room for a message in a mailbox of a domain with a quota.
-#[derive(Debug)]
-pub enum NoRoom {
-    /// It would break this limit of the mailbox.
-    Mailbox(Over),
-    /// It would break this limit of the domain.
-    Pool(PoolOver),
-    /// Not now.
-    CannotTell(PoolError),
-}
-
-impl<E: Into<PoolError>> From<E> for NoRoom {
-    fn from(error: E) -> Self {
-        NoRoom::CannotTell(error.into())
-    }
-}
-
 /// A mailbox's share in the pool of its domain.
 pub struct Member<'a> {
     store: &'a dyn PoolStore,
@@ -175,34 +109,39 @@ impl<'a> Member<'a> {
         if own == Limits::NONE { self.limits } else { own }
     }
 
-    /// Has the pool room for a message of `size` bytes to this mailbox? It is counted and published before that is
-    /// denied, and so are the [`Others`]. Not to be asked while there is a [`Reservation`], which keeps a count waiting.
-    pub fn may_store(&self, mailbox: &MaildirQuota, size: u64) -> PoolDecision {
-        self.decide(size, || self.recount(mailbox)).unwrap_or_else(PoolDecision::CannotTell)
+    /// Checks that the pool has room for a message of `size` bytes to this mailbox. The mailbox is counted and published
+    /// before the message is denied, and so are the [`Others`]. Not for a caller that holds a [`Reservation`], which
+    /// keeps a count waiting.
+    ///
+    /// # Errors
+    /// Returns [`Denied`] if it has none, or if that is not known.
+    pub fn may_store(&self, mailbox: &MaildirQuota, size: u64) -> Result<(), Denied> {
+        self.check(size, || self.recount(mailbox))
     }
 
-    /// The same, where `mailboxes` looks at the mailbox.
-    pub fn may_store_in(&self, mailboxes: &dyn Mailboxes, mailbox: &Mailbox, size: u64) -> PoolDecision {
-        self.decide(size, || self.recount_in(mailboxes, mailbox)).unwrap_or_else(PoolDecision::CannotTell)
+    /// Does the same as [`Member::may_store`], where `mailboxes` looks at the mailbox.
+    ///
+    /// # Errors
+    /// As [`Member::may_store`].
+    pub fn may_store_in(&self, mailboxes: &dyn Mailboxes, mailbox: &Mailbox, size: u64) -> Result<(), Denied> {
+        self.check(size, || self.recount_in(mailboxes, mailbox))
     }
 
-    /// The same for a mailbox that is not there yet.
-    pub fn may_begin(&self, size: u64) -> PoolDecision {
-        let pool = self.store.pool_use(self.login.domain());
-        let over = pool.and_then(|pool| self.broken_by(pool, size));
-        over.map_or_else(|error| PoolDecision::CannotTell(error.into()), |over| self.decision(over))
+    /// Checks the same for a mailbox that does not exist yet.
+    ///
+    /// # Errors
+    /// As [`Member::may_store`].
+    pub fn may_begin(&self, size: u64) -> Result<(), Denied> {
+        let pool = self.store.pool_use(self.login.domain())?;
+        self.denied(self.broken_by(pool, size)?)
     }
 
-    fn decide(
-        &self,
-        size: u64,
-        recount: impl FnOnce() -> Result<PoolUse, PoolError>,
-    ) -> Result<PoolDecision, PoolError> {
+    fn check(&self, size: u64, recount: impl FnOnce() -> Result<PoolUse, PoolError>) -> Result<(), Denied> {
         if self.limits.broken_by(self.store.pool_use(self.login.domain())?.usage, size).is_none() {
-            return Ok(PoolDecision::Fits);
+            return Ok(());
         }
         let pool = recount()?;
-        Ok(self.decision(self.broken_by(pool, size)?))
+        self.denied(self.broken_by(pool, size)?)
     }
 
     /// The limit that a message breaks in a pool that holds so much, after a look at the others.
@@ -225,16 +164,9 @@ impl<'a> Member<'a> {
     ///
     /// # Errors
     /// When one of them has no room, or that cannot be told.
-    pub fn reserve<'m>(&self, mailbox: &'m MaildirQuota, size: u64) -> Result<(Reservation<'m>, Usage), NoRoom> {
-        match self.may_store(mailbox, size) {
-            PoolDecision::Fits => {}
-            PoolDecision::Over(over) => return Err(NoRoom::Pool(over)),
-            PoolDecision::CannotTell(error) => return Err(NoRoom::CannotTell(error)),
-        }
-        let reservation = mailbox.reserve(size).map_err(|refused| match refused {
-            Refused::Over(over) => NoRoom::Mailbox(over),
-            Refused::CannotTell(error) => error.into(),
-        })?;
+    pub fn reserve<'m>(&self, mailbox: &'m MaildirQuota, size: u64) -> Result<(Reservation<'m>, Usage), Denied> {
+        self.may_store(mailbox, size)?;
+        let reservation = mailbox.reserve(size)?;
         let message = Usage { bytes: size, messages: 1 };
         let usage = match reservation.usage() {
             Some(usage) => usage,
@@ -243,28 +175,24 @@ impl<'a> Member<'a> {
                 sum.ok_or_else(|| QuotaError::TooLarge(mailbox.path().to_owned()))?
             }
         };
-        match self.admit(usage, size) {
-            PoolDecision::Fits => Ok((reservation, usage)),
-            // Dropped, the reservation is taken back.
-            PoolDecision::Over(over) => Err(NoRoom::Pool(over)),
-            PoolDecision::CannotTell(error) => Err(NoRoom::CannotTell(error)),
-        }
+        // Dropped by an error, the reservation is taken back.
+        self.admit(usage, size)?;
+        Ok((reservation, usage))
     }
 
     /// Publishes a mailbox that holds `usage` together with a message of `size` bytes for which there is a
-    /// [`Reservation`], and only then sees whether the pool holds it. If not, the mailbox is published
-    /// without the message, and the reservation has to be taken back.
-    pub fn admit(&self, usage: Usage, size: u64) -> PoolDecision {
-        self.hold(usage, size).unwrap_or_else(|error| PoolDecision::CannotTell(error.into()))
-    }
-
-    fn hold(&self, usage: Usage, size: u64) -> Result<PoolDecision, StoreError> {
+    /// [`Reservation`], and only then checks that the pool holds it. If not, the mailbox is published without the message,
+    /// and the reservation has to be taken back.
+    ///
+    /// # Errors
+    /// As [`Member::may_store`].
+    pub fn admit(&self, usage: Usage, size: u64) -> Result<(), Denied> {
         let with = self.store.publish(self.login, usage)?.usage;
         let over = self.limits.broken_by(without(with, size), size);
         if over.is_some() {
             self.withdraw(usage, size)?;
         }
-        Ok(self.decision(over))
+        self.denied(over)
     }
 
     /// Publishes a mailbox without the message that [`Member::admit`] was given the same figures for: it did not come.
@@ -301,10 +229,10 @@ impl<'a> Member<'a> {
         }
     }
 
-    fn decision(&self, over: Option<Over>) -> PoolDecision {
+    fn denied(&self, over: Option<Over>) -> Result<(), Denied> {
         match over {
-            None => PoolDecision::Fits,
-            Some(over) => PoolDecision::Over(PoolOver { domain: self.login.domain().to_owned(), over }),
+            None => Ok(()),
+            Some(over) => Err(Denied::Domain(PoolOver { domain: self.login.domain().to_owned(), over })),
         }
     }
 }
@@ -374,9 +302,9 @@ mod tests {
         let rows = Rows { limits: Limits::parse("100S,10C").unwrap(), ..Rows::default() };
         let (anna, bruno) = (login("anna"), login("bruno"));
         let member = |login| Member::of(&rows, login).unwrap().unwrap();
-        assert!(matches!(member(&anna).admit(usage(60, 1), 60), PoolDecision::Fits));
-        assert!(matches!(member(&bruno).admit(usage(40, 1), 40), PoolDecision::Fits), "a limit may be reached");
-        let PoolDecision::Over(over) = member(&bruno).admit(usage(41, 2), 1) else { panic!("it fits") };
+        assert!(matches!(member(&anna).admit(usage(60, 1), 60), Ok(())));
+        assert!(matches!(member(&bruno).admit(usage(40, 1), 40), Ok(())), "a limit may be reached");
+        let Err(Denied::Domain(over)) = member(&bruno).admit(usage(41, 2), 1) else { panic!("it fits") };
         assert_eq!((over.over.kind, over.over.by, over.over.usage), (Kind::Bytes, 1, usage(100, 2)));
         assert_eq!(
             over.to_string(),
@@ -400,6 +328,6 @@ mod tests {
         let rows = Rows { limits: Limits::parse("1S").unwrap(), away: true, ..Rows::default() };
         let anna = login("anna");
         let member = Member::of(&rows, &anna).unwrap().unwrap();
-        assert!(matches!(member.admit(usage(1000, 1), 1000), PoolDecision::CannotTell(PoolError::Store(_))));
+        assert!(matches!(member.admit(usage(1000, 1), 1000), Err(Denied::Unknown(PoolError::Store(_)))));
     }
 }

@@ -1,27 +1,14 @@
-//! Has an account room for a message? Its mailbox under its own quota, and its domain's pool.
+//! The check that an account has room for a message, in its mailbox and in its domain's pool.
 
 use super::mailboxes::{Mailbox, Space};
 use super::others::Others;
-use super::pools::{Member, PoolDecision, PoolError, PoolOver, PoolStore};
-use super::{Limits, Over, Rules, Usage};
+use super::pools::{Member, PoolStore};
+use super::{Denied, Limits, Rules, Usage};
 use crate::Account;
 use crate::maildir::{MaildirQuota, Patience, QuotaError};
 use crate::store::StoreError;
 use std::io;
 use std::path::{Path, PathBuf};
-
-/// May a message be stored for an account?
-#[derive(Debug)]
-pub enum Room {
-    /// Yes.
-    Fits,
-    /// No: it would break this limit of the mailbox.
-    Over(Over),
-    /// No: it would break this limit of the domain.
-    OverPool(PoolOver),
-    /// Not now.
-    CannotTell(PoolError),
-}
 
 /// Where an account's Maildir is; `Maildir` in the home where the account does not say.
 pub fn maildir(account: &Account) -> PathBuf {
@@ -58,22 +45,22 @@ pub fn open(path: &Path, limits: Limits, rules: Rules, owner: Option<u32>) -> Re
     }
 }
 
-/// Has `account` room for a message of `size` bytes? A mailbox that is not there yet is empty.
-pub fn of(account: &Account, others: Others<'_>, pools: &dyn PoolStore, size: u64, patience: Patience) -> Room {
-    decide(account, others, pools, size, patience).unwrap_or_else(Room::CannotTell)
-}
-
-fn decide(
+/// Checks that `account` has room for a message of `size` bytes: its mailbox under its own limits, and its domain's pool.
+/// A mailbox that does not exist yet is empty.
+///
+/// # Errors
+/// Returns [`Denied`] if it has none, or if that is not known.
+pub fn of(
     account: &Account,
     others: Others<'_>,
     pools: &dyn PoolStore,
     size: u64,
     patience: Patience,
-) -> Result<Room, PoolError> {
+) -> Result<(), Denied> {
     let member = Member::of(pools, &account.login)?.map(|member| member.with_others(others));
     let limits = member.as_ref().map_or(account.quota, |member| member.mailbox_limits(account.quota));
     if limits == Limits::NONE {
-        return Ok(Room::Fits);
+        return Ok(());
     }
     let mailbox = Mailbox::of(account, limits, others.rules, patience);
     let space = others.mailboxes.may_store(&mailbox, size)?;
@@ -83,21 +70,11 @@ fn decide(
         Space::Fits => None,
     };
     if let Some(over) = own {
-        return Ok(Room::Over(over));
+        return Err(Denied::Mailbox(over));
     }
-    Ok(match member {
-        None => Room::Fits,
-        Some(member) if space == Space::Missing => member.may_begin(size).into(),
-        Some(member) => member.may_store_in(others.mailboxes, &mailbox, size).into(),
-    })
-}
-
-impl From<PoolDecision> for Room {
-    fn from(decision: PoolDecision) -> Self {
-        match decision {
-            PoolDecision::Fits => Room::Fits,
-            PoolDecision::Over(over) => Room::OverPool(over),
-            PoolDecision::CannotTell(error) => Room::CannotTell(error),
-        }
+    match member {
+        None => Ok(()),
+        Some(member) if space == Space::Missing => member.may_begin(size),
+        Some(member) => member.may_store_in(others.mailboxes, &mailbox, size),
     }
 }

@@ -1,7 +1,6 @@
 //! What a mailbox holds, and whether one message more is allowed.
 
 use super::Limits;
-use crate::maildir::QuotaError;
 use std::fmt;
 
 /// What a mailbox holds. Each number is at most 2^63 - 1.
@@ -74,17 +73,6 @@ impl fmt::Display for Over {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "over quota: {}", self.figures())
     }
-}
-
-/// May a message be stored?
-#[derive(Debug)]
-pub enum Decision {
-    /// Yes.
-    Fits,
-    /// No: it would break this limit.
-    Over(Over),
-    /// Not now: it is not known what the mailbox holds.
-    CannotTell(QuotaError),
 }
 
 impl Limits {
