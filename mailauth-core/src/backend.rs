@@ -81,7 +81,7 @@ impl Default for DaemonState {
 
 impl Backend {
     /// Opens the backend of a program that answers many requests: with connections in a pool, the caches of `[cache]`,
-    /// the snapshot of `[outage]` and the throttle of `[throttle]`, whose counts are lost when the process ends.
+    /// the snapshot of `[outage]` and the throttle of `[throttle]`; its counts are lost when the process ends.
     ///
     /// No connection is made yet: while the database is unreachable, the answers are "not now".
     ///

@@ -1,4 +1,4 @@
-//! Stories of a table, a clock, and what is kept of the one by the other.
+//! The cache over a store in memory, with a clock that the tests set.
 
 use super::*;
 use crate::Service;
@@ -6,84 +6,42 @@ use crate::account::Password;
 use crate::authenticate::{Answer, Authenticator, Authority, Credential, No, NotNow, Policy, Request};
 use crate::mailbox::{MailboxDefaults, Unusable};
 use crate::password::{Budget, NewScheme};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use crate::testing::MemoryStore;
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Mutex, MutexGuard};
 
 const LONG: Duration = Duration::from_secs(20);
 
-/// A table in memory that counts what it is asked.
-#[derive(Default)]
-struct Table {
-    rows: Mutex<Vec<AccountRow>>,
-    error: Mutex<Option<StoreError>>,
-    asked: AtomicUsize,
-    /// Where set, each query says that it has read the row, and is answered when it is told to.
-    gate: Mutex<Option<(Sender<()>, Receiver<Verdict>)>>,
-}
-
-/// What becomes of a query that waits.
+/// The end of a query that waits.
 #[derive(Clone, Copy)]
 enum Verdict {
     Answer,
     Panic,
 }
 
-impl AccountStore for Arc<Table> {
-    fn find(&self, login: &Login) -> Result<Option<AccountRow>, StoreError> {
-        self.read(login)
-    }
-
-    fn set_password(&self, login: &Login, old: &Password, new: &Password) -> Result<bool, StoreError> {
-        let mut rows = self.rows();
-        let row = rows.iter_mut().find(|row| row.login == *login && row.password == *old);
-        Ok(row.map(|row| row.password = new.clone()).is_some())
-    }
-
-    fn enumerate(&self, _: Option<&Cursor>, _: usize) -> Result<Page, StoreError> {
-        Ok(Page::default())
-    }
-}
-
-impl Table {
-    fn read(&self, login: &Login) -> Result<Option<AccountRow>, StoreError> {
-        self.asked.fetch_add(1, Ordering::SeqCst);
-        let row = self.rows().iter().find(|row| row.login == *login).cloned();
-        // Taken out of its lock, so that a panic spoils nothing.
-        let gate = self.gate.lock().unwrap().take();
-        if let Some((arrived, go)) = gate {
+/// Makes queries wait, one at a time, once they have read their row. The first end receives a message for each; the second
+/// lets it go on.
+fn gate(store: &MemoryStore) -> (Receiver<()>, Sender<Verdict>) {
+    let ((arrived, arrivals), (go, gone)) = (channel(), channel());
+    let gate = Mutex::new(Some((arrived, gone)));
+    store.on_call(move |_, _| {
+        // Taken out of its lock, so that a panic does no damage, and queries in the meantime do not wait.
+        let taken = gate.lock().unwrap().take();
+        if let Some((arrived, gone)) = taken {
             arrived.send(()).unwrap();
-            let verdict = go.recv_timeout(LONG).unwrap();
-            *self.gate.lock().unwrap() = Some((arrived, go));
+            let verdict = gone.recv_timeout(LONG).unwrap();
+            *gate.lock().unwrap() = Some((arrived, gone));
             assert!(matches!(verdict, Verdict::Answer), "on purpose");
         }
-        self.error.lock().unwrap().clone().map_or(Ok(row), Err)
-    }
-
-    fn rows(&self) -> MutexGuard<'_, Vec<AccountRow>> {
-        self.rows.lock().unwrap()
-    }
-
-    fn asked(&self) -> usize {
-        self.asked.load(Ordering::SeqCst)
-    }
-
-    fn fail(&self, error: Option<StoreError>) {
-        *self.error.lock().unwrap() = error;
-    }
-
-    /// From now on queries wait: the first end hears of each, the second lets it go on.
-    fn gate(&self) -> (Receiver<()>, Sender<Verdict>) {
-        let ((arrived, arrivals), (go, gone)) = (channel(), channel());
-        *self.gate.lock().unwrap() = Some((arrived, gone));
-        (arrivals, go)
-    }
+        Ok(())
+    });
+    (arrivals, go)
 }
 
 /// A cache over a table, and the time.
 struct Story {
-    table: Arc<Table>,
-    cache: Cache<Arc<Table>>,
+    table: MemoryStore,
+    cache: Cache<MemoryStore>,
     counters: Arc<Counters>,
     now: Arc<Mutex<Instant>>,
 }
@@ -110,12 +68,12 @@ fn story() -> Story {
 }
 
 fn story_of(config: &CacheConfig) -> Story {
-    let table = Arc::new(Table::default());
+    let table = MemoryStore::default();
     table.rows().push(row("anna", "one"));
     let (counters, now) = (Arc::new(Counters::default()), Arc::new(Mutex::new(Instant::now())));
     let clock = Arc::clone(&now);
     let clock = Box::new(move || *clock.lock().unwrap());
-    let cache = Cache::by_clock(Arc::clone(&table), "memory".into(), config, Arc::clone(&counters), clock);
+    let cache = Cache::by_clock(table.clone(), "memory".into(), config, Arc::clone(&counters), clock);
     Story { table, cache, counters, now }
 }
 
@@ -156,7 +114,7 @@ fn a_row_is_kept_for_its_lifetime_and_no_longer() {
     assert!(story.seen("anna").is_kept());
     assert_eq!(story.stored("anna"), "one");
     story.wait(Duration::from_millis(1));
-    assert_eq!((story.stored("anna").as_str(), story.table.asked()), ("two", 2));
+    assert_eq!((story.stored("anna").as_str(), story.table.calls()), ("two", 2));
     let counts = story.counters.read();
     assert_eq!((counts.hits, counts.misses), (2, 2));
 }
@@ -167,7 +125,7 @@ fn that_there_is_no_account_is_kept_for_a_lifetime_of_its_own() {
     assert_eq!(story.stored("ben"), "-");
     story.table.rows().push(row("ben", "one"));
     story.wait(seconds(4));
-    assert_eq!((story.stored("ben").as_str(), story.table.asked()), ("-", 1));
+    assert_eq!((story.stored("ben").as_str(), story.table.calls()), ("-", 1));
     story.wait(seconds(1));
     assert_eq!(story.stored("ben"), "one");
 }
@@ -175,7 +133,7 @@ fn that_there_is_no_account_is_kept_for_a_lifetime_of_its_own() {
 #[test]
 fn the_age_of_a_row_counts_from_before_the_query() {
     let story = story();
-    let (arrived, go) = story.table.gate();
+    let (arrived, go) = gate(&story.table);
     std::thread::scope(|scope| {
         scope.spawn(|| story.seen("anna"));
         arrived.recv_timeout(LONG).unwrap();
@@ -183,7 +141,7 @@ fn the_age_of_a_row_counts_from_before_the_query() {
         go.send(Verdict::Answer).unwrap();
     });
     assert!(story.seen("anna").is_kept());
-    *story.table.gate.lock().unwrap() = None;
+    story.table.remove_hook();
     story.wait(seconds(1));
     assert!(!story.seen("anna").is_kept());
 }
@@ -213,7 +171,7 @@ fn before_a_refusal_a_row_is_read_anew_once_in_a_second() {
     assert!(story.again(&newer).unwrap().is_none(), "it is the last word");
     // Another who saw the old row gets the new one, without a query.
     let shared = story.again(&seen).unwrap().expect("the row that is kept now");
-    assert_eq!((stored(&shared).as_str(), story.table.asked()), ("two", 2));
+    assert_eq!((stored(&shared).as_str(), story.table.calls()), ("two", 2));
     assert_eq!(story.counters.read().rereads, 1);
 }
 
@@ -357,7 +315,7 @@ fn a_changed_domain_concerns_its_own_accounts_and_additions_concern_unknown_logi
 fn a_query_that_was_under_way_during_a_change_is_not_kept_and_nobody_joins_it() {
     for all in [false, true] {
         let story = story();
-        let (arrived, go) = story.table.gate();
+        let (arrived, go) = gate(&story.table);
         std::thread::scope(|scope| {
             let early = scope.spawn(|| story.stored("anna"));
             arrived.recv_timeout(LONG).unwrap();
@@ -375,7 +333,7 @@ fn a_query_that_was_under_way_during_a_change_is_not_kept_and_nobody_joins_it() 
 
 /// Eight who ask at the same time, the first of them before the others.
 fn eight(story: &Story, verdicts: &[Verdict], error: Option<StoreError>) -> Vec<Option<Result<String, StoreError>>> {
-    let (arrived, go) = story.table.gate();
+    let (arrived, go) = gate(&story.table);
     std::thread::scope(|scope| {
         let one = || story.try_seen("anna").map(|seen| stored(&seen));
         let first = scope.spawn(one);
@@ -398,7 +356,7 @@ fn many_who_ask_at_once_share_one_query() {
     let story = story();
     let answers = eight(&story, &[Verdict::Answer], None);
     assert!(answers.iter().all(|answer| answer.as_ref().unwrap().as_deref() == Ok("one")), "{answers:?}");
-    assert_eq!((story.table.asked(), story.counters.read().coalesced), (1, 7));
+    assert_eq!((story.table.calls(), story.counters.read().coalesced), (1, 7));
 }
 
 #[test]
@@ -406,7 +364,7 @@ fn an_error_is_the_answer_to_all_of_them_and_never_that_there_is_no_account() {
     let story = story();
     let answers = eight(&story, &[Verdict::Answer], Some(away()));
     assert!(answers.iter().all(|answer| *answer == Some(Err(away()))), "{answers:?}");
-    assert_eq!(story.table.asked(), 1);
+    assert_eq!(story.table.calls(), 1);
 }
 
 #[test]
@@ -416,13 +374,13 @@ fn when_the_one_who_asks_panics_another_takes_his_place() {
     let given_up = answers.iter().filter(|answer| answer.is_none()).count();
     assert_eq!(given_up, 1, "his own request is lost");
     assert!(answers.iter().flatten().all(|answer| answer.as_deref() == Ok("one")), "{answers:?}");
-    assert_eq!(story.table.asked(), 2);
+    assert_eq!(story.table.calls(), 2);
 }
 
 #[test]
 fn who_waits_for_anothers_query_waits_until_his_own_deadline() {
     let story = story();
-    let (arrived, go) = story.table.gate();
+    let (arrived, go) = gate(&story.table);
     std::thread::scope(|scope| {
         let first = scope.spawn(|| story.stored("anna"));
         arrived.recv_timeout(LONG).unwrap();
@@ -500,7 +458,7 @@ fn a_look_up_in_memory_takes_microseconds() {
 }
 
 /// A table whose rows are from a copy while it is away.
-struct Copied(Arc<Table>);
+struct Copied(MemoryStore);
 
 impl AccountStore for Copied {
     fn find(&self, login: &Login) -> Result<Option<AccountRow>, StoreError> {
@@ -531,7 +489,7 @@ fn what_is_from_a_copy_is_not_kept_and_overrules_nothing() {
     let clock = Arc::clone(now);
     let config = CacheConfig { found: seconds(30), ..CacheConfig::default() };
     let clock = Box::new(move || *clock.lock().unwrap());
-    let cache = Cache::by_clock(Copied(Arc::clone(table)), "memory".into(), &config, Arc::default(), clock);
+    let cache = Cache::by_clock(Copied(table.clone()), "memory".into(), &config, Arc::default(), clock);
     let look = || cache.look_up(&login("anna"), Instant::now() + LONG).unwrap();
     let wait = |time| *now.lock().unwrap() += time;
     let kept = look();
@@ -555,8 +513,8 @@ fn what_is_from_a_copy_is_not_kept_and_overrules_nothing() {
 /// is answered when it is told to.
 #[derive(Default)]
 struct Lagging {
-    replica: Table,
-    primary: Table,
+    replica: MemoryStore,
+    primary: MemoryStore,
 }
 
 impl AccountStore for Arc<Lagging> {
@@ -565,11 +523,11 @@ impl AccountStore for Arc<Lagging> {
     }
 
     fn look_up(&self, login: &Login, _: Instant) -> Result<Seen, StoreError> {
-        self.replica.read(login).map(|row| Seen::new(row).behind(true))
+        self.replica.find(login).map(|row| Seen::new(row).behind(true))
     }
 
     fn look_up_newest(&self, login: &Login) -> Result<Seen, StoreError> {
-        self.primary.read(login).map(Seen::new)
+        self.primary.find(login).map(Seen::new)
     }
 
     fn set_password(&self, _: &Login, _: &Password, _: &Password) -> Result<bool, StoreError> {
@@ -598,7 +556,7 @@ fn before_a_refusal_nobody_waits_for_the_query_of_another_that_a_replica_answers
     let again = |seen| cache.look_again(&login("anna"), seen, Instant::now() + LONG).unwrap().expect("another row");
     let seen = look();
     assert!(stored(&seen) == "one" && seen.is_behind());
-    let (arrived, go) = store.replica.gate();
+    let (arrived, go) = gate(&store.replica);
     std::thread::scope(|scope| {
         let other = scope.spawn(look);
         arrived.recv_timeout(LONG).unwrap();
@@ -616,7 +574,7 @@ fn before_a_refusal_nobody_waits_for_a_query_from_before_a_change_that_was_told(
         let (store, cache) = lagging();
         let seen = cache.look_up(&login("anna"), Instant::now() + LONG).unwrap();
         let again = || stored(&cache.look_again(&login("anna"), &seen, Instant::now() + LONG).unwrap().expect("a row"));
-        let (arrived, go) = store.primary.gate();
+        let (arrived, go) = gate(&store.primary);
         std::thread::scope(|scope| {
             let early = scope.spawn(again);
             arrived.recv_timeout(LONG).unwrap();
