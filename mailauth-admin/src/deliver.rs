@@ -1,7 +1,7 @@
 //! `mailauth deliver`: a delivery agent under quota.
 //!
 //! Its exit codes are those that a mail server takes from a delivery agent (sysexits.h(3head)): 0 stored, 77 over quota
-//! or 75 for the same by an option, 67 no such account, 75 try again. Everything that an administrator has to mend, the
+//! or 75 for the same by an option, 67 no such account, 75 try again. Everything that an administrator has to fix, the
 //! command line and the configuration too, is 75, so that mail waits and is not sent back. So is a refusal that only a
 //! replica knows of.
 
@@ -102,9 +102,9 @@ fn to(setup: &Setup, login: &str) -> Result<Exit, Failure> {
     let Delivered { usage, .. } = stored.map_err(|failure| recipient.refused(failure))?;
     if let (Some(usage), Some(text)) = (usage, text) {
         let warning = Warning { address: login.as_str(), usage, limits: open.limits(), now: SystemTime::now() };
-        // The message is stored; that stands, whatever becomes of the warning.
+        // The message is stored, even if the warning cannot be.
         if let Err(problem) = warn(&open, &warning, &text, &setup.config.quota.warn, member.as_ref()) {
-            remark(format_args!("warning: {login} is not told that the mailbox fills up: {problem}"));
+            remark(format_args!("warning: {login} gets no warning that the mailbox fills up: {problem}"));
         }
     }
     Ok(Exit::Yes)
@@ -135,7 +135,7 @@ fn template(quota: &QuotaConfig) -> Option<String> {
     match read(path) {
         Ok(text) => Some(text),
         Err(error) => {
-            remark(format_args!("warning: nobody is told that a mailbox fills up: {}: {error}", path.display()));
+            remark(format_args!("warning: no one is warned that a mailbox fills up: {}: {error}", path.display()));
             None
         }
     }

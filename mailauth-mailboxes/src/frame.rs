@@ -37,7 +37,7 @@ pub const LONGEST: u32 = 60_000;
 /// What is asked about a mailbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
-    /// May a message of this size be stored?
+    /// Check that a message of this size may be stored.
     MayStore(u64),
     /// Count it if a delivery would be refused by figures that are out of date.
     Renew,
@@ -58,7 +58,7 @@ pub struct Question {
     pub gid: u32,
     /// Milliseconds for which the mailbox's lock is waited for.
     pub lock: u32,
-    /// Milliseconds after which nobody waits for the answer.
+    /// Milliseconds after which no process waits for the answer.
     pub answer: u32,
     /// It is asked again later if the mailbox is locked. Otherwise it is answered without the lock.
     pub asks_again: bool,
@@ -77,15 +77,15 @@ pub struct Question {
 pub enum Answer {
     /// To [`Operation::MayStore`].
     Space(Space),
-    /// To [`Operation::Renew`]: was it counted?
+    /// To [`Operation::Renew`]: true if it was counted.
     Renewed(bool),
     /// To [`Operation::Count`].
     Counted(Counted),
-    /// To [`Operation::Make`]: was there no Maildir?
+    /// To [`Operation::Make`]: true if there was no Maildir.
     Made(bool),
     /// Another process has the mailbox's lock.
     Locked,
-    /// It takes longer than anybody waits.
+    /// It takes longer than any process waits.
     Late,
     /// It cannot be told, and why.
     Failed(String),

@@ -8,7 +8,7 @@ use std::io;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-/// The program, which lies beside the daemon's.
+/// The program, in the same directory as the daemon.
 pub const PROGRAM: &str = "mailauth-mailboxes";
 
 /// What the program is told on its command line: the section `[mailbox]`, as far as it says what a question may name.
@@ -16,7 +16,7 @@ pub const PROGRAM: &str = "mailauth-mailboxes";
 pub struct Rights(Vec<OsString>);
 
 impl Rights {
-    /// Those of mailboxes as the configuration has them.
+    /// Returns the rights that the configuration gives.
     pub fn of(mailbox: &MailboxDefaults) -> Self {
         let mut options: Vec<OsString> = Vec::new();
         let mut add = |name: &str, value: String| options.extend([name.into(), value.into()]);
@@ -38,7 +38,7 @@ impl Rights {
         Rights(options)
     }
 
-    /// As options of the program.
+    /// Returns the rights as options of the program.
     pub fn options(&self) -> &[OsString] {
         &self.0
     }
@@ -50,14 +50,14 @@ pub fn start(rights: &Rights) -> RootPart {
     match try_start(rights) {
         Ok(part) => part,
         Err(error) => {
-            let why = format!("{PROGRAM} cannot be started: {error}; install it beside mailauth-courier");
+            let why = format!("{PROGRAM} cannot be started: {error}; install it in the directory of mailauth-courier");
             tracing::error!("{why}; logins go on, and mail for mailboxes with a quota waits");
             RootPart::missing(why)
         }
     }
 }
 
-/// The path of the program that runs now. Without /proc, as in some containers, it is what the program was called by.
+/// Returns the path of the program that runs now. Without /proc, as in some containers, it is what the program was called by.
 ///
 /// # Errors
 /// When it is not known.

@@ -25,11 +25,11 @@ pub struct Check {
     json: bool,
 }
 
-/// A mailbox whose file is off.
+/// A mailbox with a wrong file.
 #[derive(Serialize)]
 struct Off {
     mailbox: String,
-    /// Kept less counted: negative where the owner has room that he should not have.
+    /// Kept less counted: negative if the owner has more room than the quota allows.
     bytes: Option<i128>,
     messages: Option<i128>,
     /// Why the file would not be believed; then it does no harm.

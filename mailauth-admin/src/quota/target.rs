@@ -24,7 +24,7 @@ pub struct Mailbox {
     pub name: String,
     /// Its account's; `None` when it was named by its path.
     pub login: Option<Login>,
-    /// Its Maildir.
+    /// Path of its Maildir.
     pub path: PathBuf,
     /// Its owner's home; the Maildir itself when it was named by its path.
     pub home: PathBuf,
@@ -37,7 +37,7 @@ pub struct Mailbox {
 }
 
 impl Mailbox {
-    /// An account's.
+    /// Returns the mailbox of an account.
     pub fn of(row: AccountRow, config: &Config) -> Result<Self, Unusable> {
         let account = config.mailbox.resolve(row)?;
         let path = room::maildir(&account);
@@ -112,7 +112,7 @@ pub enum Meant {
     All(Box<All>),
 }
 
-/// The accounts of a store, whose mailboxes are read page by page.
+/// The accounts of a store; their mailboxes are read page by page.
 pub struct All {
     pub store: SqlStore,
     config: Config,
@@ -121,7 +121,7 @@ pub struct All {
 /// The quotas of domains.
 type Pools = BTreeMap<String, Limits>;
 
-/// The most domains whose quotas are remembered.
+/// Maximum number of domains with remembered quotas.
 const MOST_POOLS: usize = 10_000;
 
 impl Selection {
@@ -201,7 +201,8 @@ impl All {
     }
 }
 
-/// Brings an account's maildirsize to limits that were just changed. The change itself stands, whatever becomes of it.
+/// Brings an account's maildirsize to limits that were just changed. The change itself is kept even if
+/// this fails.
 pub fn follow(store: &SqlStore, login: &Login, config: &Config) -> Result<(), Failure> {
     let row = find(store, login)?;
     let outcome = Mailbox::of(row, config).map_err(|unusable| unusable.to_string()).and_then(|mut mailbox| {
@@ -221,8 +222,8 @@ pub fn follow(store: &SqlStore, login: &Login, config: &Config) -> Result<(), Fa
         Ok(Some(told)) => say(told)?,
         Ok(None) => {}
         Err(problem) => {
-            remark(format_args!("warning: the mailbox has not been told of its new quota: {problem}"));
-            remark(format_args!("tell it with 'mailauth quota recount {login}'"));
+            remark(format_args!("warning: maildirsize was not updated: {problem}"));
+            remark(format_args!("run 'mailauth quota recount {login}'"));
         }
     }
     Ok(())

@@ -48,7 +48,7 @@ pub enum DeliveryError {
     Io {
         /// What was to be done.
         doing: &'static str,
-        /// To what.
+        /// Path of the file or directory.
         path: PathBuf,
         /// The system's reason.
         source: io::Error,
@@ -104,7 +104,7 @@ impl<'a> Spooled<'a> {
         }
     }
 
-    /// Its size in bytes.
+    /// Returns the size of the message in bytes.
     pub fn size(&self) -> u64 {
         self.size
     }
@@ -121,7 +121,7 @@ impl<'a> Spooled<'a> {
         let name = format!("{},S={}", self.name, self.size);
         let (reservation, usage) = reserve(self.mailbox, self.size, member)?;
         if let Err(errno) = renameat(&self.tmp, self.name.as_str(), &new, &name) {
-            // While the mailbox is still ours, so that nobody's newer figure is overwritten.
+            // While the mailbox is still ours, so that no newer figure is overwritten.
             withdraw(usage, self.size, member);
             return Err(self.failed("write", "new", errno.into()));
         }
@@ -134,8 +134,8 @@ impl<'a> Spooled<'a> {
         Ok(Delivered { name, size: self.size, usage })
     }
 
-    /// Makes sure that the message outlives a power cut. If not, and it can be taken back, whoever brought it keeps it;
-    /// else it is here.
+    /// Makes sure that the message outlives a power cut. If not, and it can be taken back, its sender keeps
+    /// it; otherwise it is delivered.
     fn sync(&self, new: &OwnedFd, name: &str) -> Result<(), DeliveryError> {
         let Err(errno) = fsync(new) else { return Ok(()) };
         if unlinkat(new, name, AtFlags::empty()).is_err() {
@@ -160,7 +160,7 @@ impl Drop for Spooled<'_> {
     }
 }
 
-/// Room in the mailbox, and in its domain's pool if it has one, and what the mailbox holds with the message.
+/// Reserves room in the mailbox, and in its domain's pool if it has one. Returns the usage with the message, too.
 fn reserve<'a>(
     mailbox: &'a MaildirQuota,
     size: u64,
@@ -175,7 +175,7 @@ fn reserve<'a>(
     }
 }
 
-/// Takes a message out of its domain's pool that did not come.
+/// Takes a message that was not stored out of its domain's pool.
 fn withdraw(usage: Option<Usage>, size: u64, member: Option<&Member<'_>>) {
     if let Some((usage, member)) = usage.zip(member)
         && let Err(error) = member.withdraw(usage, size)
@@ -194,7 +194,7 @@ fn part(mailbox: &MaildirQuota, name: &CStr) -> Result<OwnedFd, DeliveryError> {
     }
 }
 
-/// A file of a name that nobody else makes: the time, this process, a number in it, and the host.
+/// Creates a file with a unique name: the time, this process, a number in it, and the host.
 fn create(mailbox: &MaildirQuota, tmp: BorrowedFd<'_>) -> Result<(File, String), DeliveryError> {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let how = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;

@@ -1,7 +1,7 @@
 //! Telling a mailbox's owner that it fills up.
 //!
 //! When a message has brought a mailbox to one of the configured percentages, its owner gets a message, at most one a
-//! day for each percentage. What has been sent stands in the mailbox's file `maildirwarned`, a line for each: the
+//! day for each percentage. What has been sent is recorded in the mailbox's file `maildirwarned`, a line for each: the
 //! percentage and when, in seconds since 1970.
 
 use crate::maildir::MaildirQuota;
@@ -95,7 +95,7 @@ impl Warning<'_> {
     /// The message (RFC 5322): `template` with its letters filled in, under a date, an id and an address.
     ///
     /// The letters: `%u` the address, `%n` its local part, `%d` its domain, `%b` bytes and `%m` messages held, `%q` the
-    /// quota, `%p` the percentage. A percent sign before anything else stands for itself.
+    /// quota, `%p` the percentage. A percent sign before anything else is kept.
     pub fn compose(&self, template: &str) -> String {
         let seconds = self.now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let (local_part, domain) = self.address.rsplit_once('@').unwrap_or((self.address, "localhost"));

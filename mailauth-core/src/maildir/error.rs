@@ -18,7 +18,7 @@ pub enum QuotaError {
     Io {
         /// What was to be done, as in "cannot write".
         doing: &'static str,
-        /// To what.
+        /// Path of the file or directory.
         path: PathBuf,
         /// The system's reason.
         source: io::Error,
@@ -32,7 +32,7 @@ pub enum QuotaError {
     /// The path is a Maildir++ folder: the quota is its mailbox's.
     #[error("{} is a folder of a mailbox (it has a maildirfolder file): name the mailbox itself", .0.display())]
     Folder(PathBuf),
-    /// The mailbox belongs to somebody else than its account says.
+    /// The mailbox belongs to another user than its account says.
     #[error("{} belongs to user {owner}, but its account's user is {expected}: correct one of them", .path.display())]
     WrongOwner {
         /// The mailbox.

@@ -42,7 +42,7 @@ fn a_mailbox_that_is_locked_for_ever_is_counted_without_the_lock() {
     let open = mailbox.under("1000S").within(Patience { if_locked: IfLocked::Insist, ..impatient() });
     let recount = open.recount(Effort::Changed).unwrap();
     assert_eq!((recount.usage, recount.locked), (usage(900, 1), false));
-    assert_eq!(mailbox.maildirsize().as_deref(), Some("1000S\n900 1\n"), "who insists is obeyed");
+    assert_eq!(mailbox.maildirsize().as_deref(), Some("1000S\n900 1\n"), "a caller that insists writes it");
     assert!(open.check().is_ok() && open.adjust(-1, 0).is_ok());
     open.forget().unwrap();
 }

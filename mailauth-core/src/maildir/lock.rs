@@ -29,7 +29,7 @@ pub(super) enum Taken {
     Ours(Lock),
     /// Another process has it.
     Busy,
-    /// It cannot be had: this user may not open or make the file, or something else is in its place.
+    /// It cannot be taken: this user may not open or make the file, or something else is in its place.
     Never(Errno),
 }
 

@@ -41,7 +41,7 @@ pub struct MaildirQuota {
 pub enum Effort {
     /// The folders that have changed since they were last counted.
     Changed,
-    /// Everything.
+    /// Every folder.
     Full,
 }
 
@@ -129,7 +129,7 @@ impl MaildirQuota {
         if exists(c"maildirfolder")? {
             return Err(QuotaError::Folder(path.to_owned()));
         }
-        // Who may read the mailbox may read the figures.
+        // Users that may read the mailbox may read the figures.
         let mode = u32::from(found.stx_mode) & 0o666;
         let ownership = Ownership { uid: found.stx_uid, gid: found.stx_gid, mode };
         let (path, patience) = (path.to_owned(), None);
@@ -139,7 +139,7 @@ impl MaildirQuota {
     /// The same, provided that the mailbox belongs to the user `uid`: a home's owner could put a link in its place.
     ///
     /// # Errors
-    /// When it belongs to somebody else.
+    /// Fails if it belongs to another user.
     pub fn owned_by(self, uid: u32) -> Result<Self, QuotaError> {
         match self.ownership.uid {
             owner if owner == uid => Ok(self),
@@ -162,27 +162,27 @@ impl MaildirQuota {
         &self.path
     }
 
-    /// What it may hold.
+    /// Returns the limits of the mailbox.
     pub fn limits(&self) -> Limits {
         self.limits
     }
 
-    /// How it is counted.
+    /// Returns the rules of counting.
     pub fn rules(&self) -> Rules {
         self.rules
     }
 
-    /// The mailbox's directory.
+    /// Returns the mailbox's directory.
     pub fn root(&self) -> BorrowedFd<'_> {
         self.root.as_fd()
     }
 
-    /// The user and group id of the mailbox's directory: what new files get when we are root.
+    /// Returns the user and group id of the mailbox's directory: what new files get when we are root.
     pub fn owner(&self) -> (u32, u32) {
         (self.ownership.uid, self.ownership.gid)
     }
 
-    /// Whose new files are, and who may read them.
+    /// Returns the owner and the mode of new files.
     pub(crate) fn ownership(&self) -> Ownership {
         self.ownership
     }
@@ -197,7 +197,7 @@ impl MaildirQuota {
         tally.usage()
     }
 
-    /// What maildirsize says. Reads only.
+    /// Returns what maildirsize says. Reads only.
     ///
     /// # Errors
     /// When the file system fails; a file that is missing or damaged is no error but a doubt.
@@ -218,7 +218,7 @@ impl MaildirQuota {
         })
     }
 
-    /// What maildirsize says, beside a full count, with our own programs kept out in the meantime. Writes nothing.
+    /// Returns what maildirsize says and a full count, with our own programs kept out in the meantime. Writes nothing.
     ///
     /// # Errors
     /// As [`MaildirQuota::count`].
@@ -227,7 +227,7 @@ impl MaildirQuota {
         Ok(Check { stored: self.stored()?, counted: self.count()? })
     }
 
-    /// Does maildirsize say what there is? Reads the folders that have changed since they were last counted, and writes
+    /// Returns true if maildirsize says what there is. Reads the folders that have changed since they were last counted, and writes
     /// nothing. A message that comes or goes meanwhile may make it look wrong.
     ///
     /// # Errors
@@ -239,7 +239,7 @@ impl MaildirQuota {
         }
     }
 
-    /// What the mailbox holds: as stored if that can be believed, else by a recount.
+    /// Returns the usage of the mailbox: as stored if that can be believed, else by a recount.
     ///
     /// # Errors
     /// As [`MaildirQuota::recount`].
@@ -307,7 +307,7 @@ impl MaildirQuota {
     }
 
     /// Counts the mailbox where Exim and Courier would refuse mail by a count that is out of date: a maildirsize of one
-    /// line, which they believe for [`YOUNG`], beside a folder that has changed since. One of several lines they count
+    /// line, which they believe for [`YOUNG`], and a folder that has changed since. One of several lines they count
     /// again themselves before they refuse. Returns true if the mailbox was counted.
     ///
     /// # Errors
@@ -400,7 +400,7 @@ impl MaildirQuota {
         Tally::unchanged(self, SystemTime::now()).is_ok_and(|remembered| remembered == Remembered::Same(usage))
     }
 
-    /// Takes the mailbox's lock; `None` where it cannot be had and the work is done without.
+    /// Takes the mailbox's lock; `None` if it cannot be taken and the work is done without.
     ///
     /// # Errors
     /// When another process has it, and the question can be asked again.

@@ -1,4 +1,4 @@
-//! The sums of each folder, kept beside maildirsize in `maildirsums`.
+//! The sums of each folder, kept in the same directory as maildirsize, in `maildirsums`.
 //!
 //! They spare a recount the reading of folders that have not changed. The file is text, so that a person can look into
 //! it, is replaced as a whole, and may be removed at any time. Its lines:
@@ -10,7 +10,7 @@
 //! end 2 1732440103.000000000
 //! ```
 //!
-//! After the first, which names the format, its version and whether the trash is counted, each stands for a directory:
+//! After the first, which names the format, its version and whether the trash is counted, each describes a directory:
 //! which of the two it is, device and inode, mtime and ctime in seconds and nanoseconds, bytes, messages, and the
 //! folder's name (`.` for the mailbox itself) with everything but printable ASCII as `%` and two hexadecimal digits.
 //! An asterisk marks a directory that had not been at rest for two seconds when it was read: a recount reads it again. The
@@ -49,7 +49,7 @@ const ESCAPED: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
 /// long as reading them takes. So refusing mail for a full mailbox that keeps changing costs a tenth of the time at most.
 const YOUNG: Duration = Duration::from_micros(20);
 
-/// What the file tells of an earlier count, beside what it tells of each folder.
+/// What the file tells of an earlier count as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Earlier {
     /// When the folders were counted, since 1970.

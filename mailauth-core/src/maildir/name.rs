@@ -35,7 +35,7 @@ fn size(mut base: &[u8]) -> Option<u64> {
     None
 }
 
-/// Whether a T stands among the flags; `rest` begins with the first colon.
+/// Returns true if T is among the flags; `rest` begins with the first colon.
 fn is_trashed(mut rest: &[u8]) -> bool {
     while let Some(colon) = memchr(b':', rest) {
         rest = &rest[colon + 1..];

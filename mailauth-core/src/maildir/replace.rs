@@ -9,12 +9,12 @@ use std::ffi::{CStr, CString};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Whose a new file is, and who may read it.
+/// Owner and mode of a new file.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ownership {
     pub uid: u32,
     pub gid: u32,
-    /// Permission bits.
+    /// Permission bits, as of chmod(2).
     pub mode: u32,
 }
 

@@ -4,7 +4,7 @@
 //! delivery nor a recount of ours comes between: the limit is not overshot, and a recount never misses the message. If
 //! the process dies in between, the sum is too high by this message, and heals when the mailbox is counted.
 //!
-//! Where the lock cannot be had, because the mailbox's owner holds it, the message is stored without: mail does not wait for
+//! If the lock cannot be taken, because the mailbox's owner holds it, the message is stored without: mail does not wait for
 //! that.
 
 use super::lock::Lock;
@@ -73,8 +73,8 @@ impl MaildirQuota {
         Ok((after, file))
     }
 
-    /// The file to tell after a count. Where something that is no file stands in its place nobody can be told, and
-    /// nobody believes it either: that must not stop mail.
+    /// The file to tell after a count. If something that is no file is in its place, nothing can be written
+    /// and no program believes it: that must not stop mail.
     fn file_after(&self, kept: Kept) -> Result<Option<Found>, QuotaError> {
         match (self.open_file(For::Appending)?, kept) {
             (Ok(found), Kept::Yes) => Ok(Some(found)),

@@ -1,6 +1,6 @@
 //! The count of a whole mailbox, folder by folder.
 //!
-//! A Maildir++ mailbox is a Maildir with folders beside its `new` and `cur`: directories whose names begin with a dot,
+//! A Maildir++ mailbox is a Maildir with folders next to its `new` and `cur`: directories whose names begin with a dot,
 //! one level deep. What an earlier count found is taken over for every directory that has kept its stamp; afterwards all
 //! stamps are looked at once more, and what changed meanwhile is counted again, until nothing does.
 

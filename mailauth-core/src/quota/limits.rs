@@ -92,7 +92,7 @@ impl Limits {
         WrittenLimits::parse(text).map(|written| Limits::from_columns(written.bytes, written.messages))
     }
 
-    /// Returns what is doubtful about limits that can be kept, with its cure: no mailbox lives in less than 1 MiB, and a
+    /// Returns what is doubtful about limits that can be kept, with its fix: no mailbox lives in less than 1 MiB, and a
     /// number that small most often is one of megabytes.
     ///
     /// ```
@@ -232,7 +232,7 @@ fn is_grouped(text: &str) -> bool {
     commas || by(&[',']) || by(&['.']) || by(&['\'', '\u{2019}', '_', ' ', '\u{a0}', '\u{202f}'])
 }
 
-/// A decimal number times `unit`, with not a character beside its digits.
+/// A decimal number times `unit`, with nothing but its digits.
 fn number(digits: &str, unit: u64) -> Result<u64, fn(&str) -> LimitsError> {
     if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
         return Err(|text| LimitsError::Malformed(text.to_owned()));

@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 /// A mailbox that is asked about.
 #[derive(Clone, Debug)]
 pub struct Mailbox {
-    /// Its owner.
+    /// User id of the owner.
     pub uid: u32,
-    /// The owner's group.
+    /// Group id of the owner.
     pub gid: u32,
-    /// Where it is.
+    /// Path of its Maildir.
     pub path: PathBuf,
     /// What it may hold.
     pub limits: Limits,
@@ -31,9 +31,9 @@ pub struct Mailbox {
 pub enum Space {
     /// There is no mailbox yet.
     Missing,
-    /// Yes.
+    /// The message fits.
     Fits,
-    /// No: the message would break this limit.
+    /// The message would break this limit.
     Over(Over),
 }
 
@@ -50,13 +50,13 @@ pub enum Counted {
 
 /// Answers questions about mailboxes. Each call blocks, until [`Patience::answer`] at most.
 pub trait Mailboxes: Send + Sync {
-    /// May a message of `size` bytes be stored? See [`MaildirQuota::may_store`].
+    /// Checks that a message of `size` bytes may be stored; see [`MaildirQuota::may_store`].
     ///
     /// # Errors
     /// When that cannot be told.
     fn may_store(&self, mailbox: &Mailbox, size: u64) -> Result<Space, QuotaError>;
 
-    /// Counts a mailbox whose figures are out of date; see [`MaildirQuota::renew`].
+    /// Counts a mailbox with figures that are out of date; see [`MaildirQuota::renew`].
     ///
     /// # Errors
     /// When the mailbox cannot be looked into or counted.

@@ -3,7 +3,7 @@
 //! What a mailbox published is too much once its owner has deleted mail by other programs. So those that published the
 //! most are counted again where their folders have changed. That is bounded: [`MOST_LOOKED_AT`] mailboxes, and
 //! half a second, after which a count that is under way is given up. A mailbox that looks as it did when it was counted
-//! costs a look at each of its folders; one that this process may not look into, or whose lock another one has, keeps its
+//! costs a look at each of its folders; one that this process may not look into, or that another process has locked, keeps its
 //! figure.
 
 use super::mailboxes::{Counted, Mailbox, Mailboxes};
@@ -27,7 +27,7 @@ const LOCKED: Duration = Duration::from_millis(20);
 /// How the other mailboxes of a domain are found.
 #[derive(Clone, Copy)]
 pub struct Others<'a> {
-    /// The accounts.
+    /// The accounts of the domain.
     pub accounts: &'a dyn AccountStore,
     /// Where their mailboxes are.
     pub defaults: &'a MailboxDefaults,

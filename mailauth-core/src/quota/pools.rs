@@ -83,7 +83,7 @@ pub struct Member<'a> {
 }
 
 impl<'a> Member<'a> {
-    /// The share of the account `login`; `None` where its domain has no quota, which asks nothing more of the database.
+    /// Returns the share of the account `login`; `None` where its domain has no quota, which asks nothing more of the database.
     ///
     /// # Errors
     /// When that cannot be known.
@@ -98,12 +98,12 @@ impl<'a> Member<'a> {
         Member { others: Some(others), ..self }
     }
 
-    /// What the pool may hold.
+    /// Returns the limits of the pool.
     pub fn limits(&self) -> Limits {
         self.limits
     }
 
-    /// The limits to keep the mailbox itself under. One without a quota of its own gets the pool's, which it could not
+    /// Returns the limits to keep the mailbox itself under. One without a quota of its own gets the pool's, which it could not
     /// hold more than anyway: so there is a maildirsize, and its use is known without counting it for each message.
     pub fn mailbox_limits(&self, own: Limits) -> Limits {
         if own == Limits::NONE { self.limits } else { own }
@@ -144,7 +144,7 @@ impl<'a> Member<'a> {
         self.denied(self.broken_by(pool, size)?)
     }
 
-    /// The limit that a message breaks in a pool that holds so much, after a look at the others.
+    /// Returns the limit that a message breaks in a pool of this use, after a look at the others.
     fn broken_by(&self, pool: PoolUse, size: u64) -> Result<Option<Over>, StoreError> {
         let Some(over) = self.limits.broken_by(pool.usage, size) else { return Ok(None) };
         // No deletion could make room for it.
@@ -157,8 +157,8 @@ impl<'a> Member<'a> {
         })
     }
 
-    /// Reserves room for a message of `size` bytes in the mailbox and in the pool: in both or in neither. Returns beside
-    /// the reservation what the mailbox holds with the message, which [`Member::withdraw`] wants if that does not come.
+    /// Reserves room for a message of `size` bytes in the mailbox and in the pool: in both or in neither. Returns, with
+    /// the reservation, what the mailbox holds with the message, which [`Member::withdraw`] wants if that does not come.
     ///
     /// The mailbox should be open under [`Member::mailbox_limits`]; without a limit it is counted for each message.
     ///

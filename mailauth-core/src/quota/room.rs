@@ -10,15 +10,15 @@ use crate::store::StoreError;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Where an account's Maildir is; `Maildir` in the home where the account does not say.
+/// Returns the path of an account's Maildir; `Maildir` in the home if the account does not say.
 pub fn maildir(account: &Account) -> PathBuf {
     Path::new(&account.home).join(account.maildir.as_deref().unwrap_or("Maildir"))
 }
 
-/// The limits to keep an account's mailbox under: its own, else its domain's.
+/// Returns the limits to keep an account's mailbox under: its own, else its domain's.
 ///
 /// # Errors
-/// When the domain's cannot be known.
+/// Fails if the domain's are not known.
 pub fn limits(account: &Account, pools: &dyn PoolStore) -> Result<Limits, StoreError> {
     match account.quota {
         Limits::NONE => pools.pool_limits(account.login.domain()),
@@ -39,7 +39,7 @@ pub fn open(path: &Path, limits: Limits, rules: Rules, owner: Option<u32>) -> Re
         other => other?,
     };
     match owner {
-        // Who is not root is held back by the system itself.
+        // Other users than root are restricted by the system.
         Some(uid) if rustix::process::geteuid().is_root() => opened.owned_by(uid).map(Some),
         _ => Ok(Some(opened)),
     }

@@ -6,14 +6,14 @@ use std::fmt;
 /// What a mailbox holds. Each number is at most 2^63 - 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Bytes.
+    /// Sum of the messages' sizes, in bytes.
     pub bytes: u64,
-    /// Messages.
+    /// Number of messages.
     pub messages: u64,
 }
 
 impl Usage {
-    /// Both together, unless that is beyond 2^63 - 1.
+    /// Returns the sum of both, unless that is beyond 2^63 - 1.
     pub fn checked_add(self, other: Usage) -> Option<Usage> {
         let sum = |a: u64, b: u64| a.checked_add(b).filter(|sum| *sum <= Limits::MAX);
         Some(Usage { bytes: sum(self.bytes, other.bytes)?, messages: sum(self.messages, other.messages)? })
@@ -38,16 +38,16 @@ pub struct Rules {
 /// What a limit limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Bytes.
+    /// The sum of the messages' sizes.
     Bytes,
-    /// Messages.
+    /// The number of messages.
     Messages,
 }
 
 /// The limit that a message would break.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Over {
-    /// Which.
+    /// The kind of limit.
     pub kind: Kind,
     /// The limit, in bytes or messages.
     pub limit: u64,
@@ -58,7 +58,7 @@ pub struct Over {
 }
 
 impl Over {
-    /// What is allowed, and what there is.
+    /// Returns the limit and the usage as text.
     pub(crate) fn figures(&self) -> String {
         let (unit, used) = match self.kind {
             Kind::Bytes => ("bytes", self.usage.bytes),
@@ -76,7 +76,7 @@ impl fmt::Display for Over {
 }
 
 impl Limits {
-    /// The limit that a message of `size` bytes would break in a mailbox that holds `usage`; `None` if it fits. Reaching
+    /// Returns the limit that a message of `size` bytes would break in a mailbox that holds `usage`; `None` if it fits. Reaching
     /// a limit exactly is allowed.
     ///
     /// ```

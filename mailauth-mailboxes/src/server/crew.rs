@@ -1,5 +1,5 @@
 //! The processes that are owners of mailboxes: each answers one question at a time, is kept for a while for the next one, and
-//! is ended when it takes longer than anybody waits.
+//! is ended when it takes longer than any client waits.
 
 use super::owner::{self, Asked};
 use super::process::Process;

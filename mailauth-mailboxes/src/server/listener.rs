@@ -26,13 +26,13 @@ pub enum BindError {
         .path.display(), .folder.display()
     )]
     Folder {
-        /// The socket.
+        /// The listening socket.
         path: PathBuf,
-        /// Its folder.
+        /// Directory of the socket.
         folder: PathBuf,
-        /// Its mode.
+        /// Permission bits of the socket.
         mode: u32,
-        /// Its owner.
+        /// User id of the owner.
         uid: u32,
     },
     /// Another one runs.
@@ -44,7 +44,7 @@ pub enum BindError {
     /// The system refused.
     #[error("cannot listen on {}: {source}", .path.display())]
     System {
-        /// The socket.
+        /// The listening socket.
         path: PathBuf,
         /// What the system said.
         source: io::Error,

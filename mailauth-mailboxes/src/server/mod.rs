@@ -44,7 +44,7 @@ pub enum Door {
 pub struct Server {
     floors: Floors,
     door: Door,
-    /// The user that may ask, beside root.
+    /// The user that may ask, in addition to root.
     user: Option<u32>,
     clients: Vec<OwnedFd>,
     waiting: VecDeque<(Asked, Instant)>,
@@ -186,7 +186,7 @@ impl Server {
         self.waiting.push_back((Asked { question, reply }, until));
     }
 
-    /// Gives the questions that wait to processes, as far as these are free. Nobody waits for what is late.
+    /// Gives the questions that wait to processes, as far as these are free. No client waits for what is late.
     fn hand_out(&mut self, now: Instant) {
         for _ in 0..self.waiting.len() {
             let Some((mut asked, until)) = self.waiting.pop_front() else { break };
