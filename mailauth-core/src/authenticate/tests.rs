@@ -7,48 +7,9 @@ use crate::config::CacheConfig;
 use crate::counters::Counters;
 use crate::mailbox::Unusable;
 use crate::store::{Cursor, Page, StoreError};
+use crate::testing::{Call, MemoryStore};
 use std::sync::Mutex;
 use std::time::Duration;
-
-/// A table in memory, or an outage.
-#[derive(Default)]
-struct Table {
-    rows: Mutex<Vec<AccountRow>>,
-    outage: Option<StoreError>,
-    /// Somebody else changes every password between the look-up and the write.
-    contended: bool,
-}
-
-impl AccountStore for Table {
-    fn find(&self, login: &Login) -> Result<Option<AccountRow>, StoreError> {
-        match &self.outage {
-            Some(error) => Err(error.clone()),
-            None => Ok(self.rows.lock().unwrap().iter().find(|row| row.login == *login).cloned()),
-        }
-    }
-
-    fn set_password(&self, login: &Login, old: &Password, new: &Password) -> Result<bool, StoreError> {
-        let mut rows = self.rows.lock().unwrap();
-        match rows.iter_mut().find(|row| row.login == *login && row.password == *old) {
-            Some(row) if !self.contended => {
-                row.password = new.clone();
-                Ok(true)
-            }
-            _ => Ok(false),
-        }
-    }
-
-    fn enumerate(&self, after: Option<&Cursor>, limit: usize) -> Result<Page, StoreError> {
-        if let Some(error) = &self.outage {
-            return Err(error.clone());
-        }
-        let rows = self.rows.lock().unwrap();
-        let later = |row: &&AccountRow| after.is_none_or(|after| row.login.as_str().as_bytes() > after.as_bytes());
-        let rows: Vec<_> = rows.iter().filter(later).take(limit).cloned().collect();
-        let next = rows.last().filter(|_| rows.len() == limit).map(|row| Cursor::behind(row.login.as_str()));
-        Ok(Page { rows: rows.into_iter().map(Ok).collect(), next })
-    }
-}
 
 const SHA256_OF_SECRET: &str = "{SHA256}K7gNU3sdo+OL0wNhqoVWhr3g6s1xYv72ol/pe/Unols=";
 
@@ -76,12 +37,19 @@ fn policy() -> Policy {
     }
 }
 
-fn over(table: Table) -> Authenticator {
+/// Returns a store that answers every question with an error, if there is one.
+fn failing(error: Option<StoreError>) -> MemoryStore {
+    let store = MemoryStore::default();
+    store.fail(error);
+    store
+}
+
+fn over(table: MemoryStore) -> Authenticator {
     Authenticator::new(Arc::new(table), policy(), Arc::new(Budget::new(2, 64 << 20)))
 }
 
 fn table(rows: impl IntoIterator<Item = AccountRow>) -> Authenticator {
-    over(Table { rows: Mutex::new(rows.into_iter().collect()), ..Table::default() })
+    over(MemoryStore::with(rows))
 }
 
 fn request(login: &str, credential: Credential) -> Request {
@@ -156,7 +124,7 @@ fn a_disabled_account_tells_nobody_that_a_password_was_wrong_or_right() {
 #[test]
 fn passwords_that_no_scheme_may_see_are_refused_before_any_look_up() {
     let outage = Some(StoreError::Refused { place: "here".into(), reason: "asked".into() });
-    let users = over(Table { outage, ..Table::default() });
+    let users = over(failing(outage));
     for password in ["", "secret\0junk", &"x".repeat(MAX_PASSWORD + 1)] {
         assert_eq!(no(try_password(&users, "anna", password)), No::UnusablePassword);
     }
@@ -165,7 +133,7 @@ fn passwords_that_no_scheme_may_see_are_refused_before_any_look_up() {
 #[test]
 fn an_outage_is_not_now_for_every_kind_of_question() {
     let error = StoreError::Unreachable { place: "here".into(), reason: "gone".into() };
-    let users = over(Table { outage: Some(error.clone()), ..Table::default() });
+    let users = over(failing(Some(error.clone())));
     assert_eq!(not_now(try_password(&users, "anna", "secret")), NotNow::Store(error.clone()));
     assert_eq!(not_now(users.authenticate(request("anna", Credential::Lookup))), NotNow::Store(error.clone()));
     let change = PasswordChange { request: request("anna", Credential::Password("old".into())), new: "new".into() };
@@ -216,10 +184,7 @@ fn a_row_that_can_never_be_used_is_refused_as_slowly_as_any_other() {
     let unreadable =
         Unusable { login: "anna@x.example".into(), column: "uid", problem: "is not a whole number".into() };
     let outage = Some(StoreError::Unusable(unreadable));
-    for users in [
-        table([AccountRow { uid: Some(0), ..row("anna@x.example", slow) }]),
-        over(Table { outage, ..Table::default() }),
-    ] {
+    for users in [table([AccountRow { uid: Some(0), ..row("anna@x.example", slow) }]), over(failing(outage))] {
         for password in ["secret", "guess"] {
             let step = users.begin(request("anna", Credential::Password(password.into())));
             let Step::Hash(verification) = step else { panic!("{password} was not hashed") };
@@ -253,7 +218,7 @@ fn a_disabled_account_is_disabled_whatever_else_is_wrong_with_it() {
 fn what_only_a_copy_says_of_a_row_is_no_reason_to_refuse_it() {
     let unusable = Unusable { login: "anna@x.example".into(), column: "uid", problem: "is not a whole number".into() };
     let error = StoreError::Doubtful(unusable);
-    let users = over(Table { outage: Some(error.clone()), ..Table::default() });
+    let users = over(failing(Some(error.clone())));
     assert_eq!(not_now(try_password(&users, "anna", "secret")), NotNow::Store(error));
 }
 
@@ -350,7 +315,7 @@ fn the_kinds_of_a_large_table_are_known_by_a_part_of_it() {
     users.learn_kinds(&|| true).unwrap();
     let number = (0..400).filter(|i| is_slow(&users, &format!("nobody{i}"))).count();
     assert!(number > 300, "{number} of 400");
-    let away = over(Table { outage: Some(away()), ..Table::default() });
+    let away = over(failing(Some(away())));
     assert_eq!(away.learn_kinds(&|| true), Err(self::away()));
 }
 
@@ -381,8 +346,14 @@ fn a_clear_password_is_replaced_by_a_hash_never_by_a_clear_one() {
 
 #[test]
 fn who_changes_a_password_at_the_same_time_as_another_loses_cleanly() {
-    let rows = Mutex::new(vec![row("anna@x.example", SHA256_OF_SECRET)]);
-    let users = over(Table { rows, contended: true, ..Table::default() });
+    let table = MemoryStore::with([row("anna@x.example", SHA256_OF_SECRET)]);
+    table.on_call(|table, call| {
+        if let Call::SetPassword(_) = call {
+            table.rows()[0].password = Password("{PLAIN}secret".into());
+        }
+        Ok(())
+    });
+    let users = over(table);
     let request = request("anna", Credential::Password("secret".into()));
     assert_eq!(no(users.change_password(PasswordChange { request, new: "long enough".into() })), No::WrongPassword);
     yes(try_password(&users, "anna", "secret"));
@@ -416,14 +387,14 @@ fn an_enumeration_leaves_out_the_rows_that_can_never_be_used() {
 
 #[test]
 fn an_outage_cuts_an_enumeration_off() {
-    let users = over(Table { outage: Some(away()), ..Table::default() });
+    let users = over(failing(Some(away())));
     assert_eq!(not_now(users.enumerate(None)), NotNow::Store(away()));
 }
 
 /// A table of which everything is kept as it was at the beginning, and read anew whenever that is asked for.
 struct Kept {
     old: Vec<AccountRow>,
-    new: Table,
+    new: MemoryStore,
     rereads: Mutex<u32>,
 }
 
@@ -457,8 +428,8 @@ fn kept(
     new: Result<Vec<AccountRow>, StoreError>,
 ) -> (Authenticator, Arc<Kept>) {
     let new = match new {
-        Ok(rows) => Table { rows: Mutex::new(rows), ..Table::default() },
-        Err(outage) => Table { outage: Some(outage), ..Table::default() },
+        Ok(rows) => MemoryStore::with(rows),
+        Err(outage) => failing(Some(outage)),
     };
     let store = Arc::new(Kept { old: old.into_iter().collect(), new, rereads: Mutex::new(0) });
     (Authenticator::new(store.clone(), policy(), Arc::new(Budget::new(2, 64 << 20))), store)
@@ -544,7 +515,7 @@ fn a_password_is_changed_by_what_stands_there_and_not_by_what_is_kept() {
 
 /// `anna`, `pop` (who may use POP3 alone) and `off`, all with a dear hash of `secret`; passwords that fitted are
 /// remembered.
-fn remembering(config: &CacheConfig) -> (Authenticator, Arc<Table>, Arc<Counters>) {
+fn remembering(config: &CacheConfig) -> (Authenticator, Arc<MemoryStore>, Arc<Counters>) {
     let hash = password::hash(NewScheme::Sha256Crypt, b"secret").unwrap();
     let row = |login: &str| row(login, std::str::from_utf8(hash.expose()).unwrap());
     let rows = vec![
@@ -552,7 +523,7 @@ fn remembering(config: &CacheConfig) -> (Authenticator, Arc<Table>, Arc<Counters
         AccountRow { services: Services::parse("pop3").unwrap(), ..row("pop@x.example") },
         AccountRow { enabled: false, ..row("off@x.example") },
     ];
-    let (table, counters) = (Arc::new(Table { rows: Mutex::new(rows), ..Table::default() }), Arc::default());
+    let (table, counters) = (Arc::new(MemoryStore::with(rows)), Arc::default());
     let users = Authenticator::new(table.clone(), policy(), Arc::new(Budget::new(2, 64 << 20)));
     (users.remembering(config, Arc::clone(&counters)), table, counters)
 }
@@ -598,7 +569,7 @@ fn what_fitted_is_hashed_again_once_the_row_has_another_value_or_somebody_says_f
     users.forget(&Changed::Everything);
     assert!(hashes(&users, "anna", "secret"));
     let other = password::hash(NewScheme::Sha256Crypt, b"another").unwrap();
-    table.rows.lock().unwrap()[0].password = Password(other);
+    table.rows()[0].password = Password(other);
     assert_eq!(no(try_password(&users, "anna", "secret")), No::WrongPassword);
     yes(try_password(&users, "anna", "another"));
 }
@@ -617,7 +588,7 @@ fn a_changed_password_ends_what_is_remembered_of_the_old_one() {
 fn who_disables_an_account_is_obeyed_whatever_fitted() {
     let (users, table, _) = remembering(&CacheConfig::default());
     hashes(&users, "anna", "secret");
-    table.rows.lock().unwrap()[0].enabled = false;
+    table.rows()[0].enabled = false;
     assert_eq!(no(try_password(&users, "anna", "secret")), No::AccountDisabled);
 }
 
@@ -677,8 +648,8 @@ fn a_challenge_is_refused_for_want_of_a_clear_password_only_where_none_is_stored
 #[test]
 fn a_look_up_is_counted_as_no_login_and_a_secret_that_is_not_there_as_a_refusal() {
     let (users, table, counters) = remembering(&CacheConfig::default());
-    table.rows.lock().unwrap().push(row("clear@x.example", "{PLAIN}secret"));
-    table.rows.lock().unwrap().push(row("hash@x.example", SHA256_OF_SECRET));
+    table.rows().push(row("clear@x.example", "{PLAIN}secret"));
+    table.rows().push(row("hash@x.example", SHA256_OF_SECRET));
     let ask = |login: &str, credential| users.authenticate(request(login, credential));
     assert_eq!(yes(ask("hash@x.example", Credential::Lookup)).login.as_str(), "hash@x.example");
     // The account is told, as it may be asked about for another reason.
@@ -724,7 +695,7 @@ fn a_password_that_is_remembered_is_no_oracle_for_a_network_that_guesses() {
 #[test]
 fn what_is_looked_up_or_cannot_be_known_is_no_guess() {
     let outage = Some(StoreError::Refused { place: "here".into(), reason: "asked".into() });
-    let away = throttled(over(Table { outage, ..Table::default() }));
+    let away = throttled(over(failing(outage)));
     (0..30).for_each(|n| drop(not_now(try_from(&away, Some("198.51.100.1"), &n.to_string()))));
     let users = throttled(table([row("anna@x.example", SHA256_OF_SECRET)]));
     for _ in 0..30 {
