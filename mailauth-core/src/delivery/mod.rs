@@ -7,18 +7,17 @@
 pub mod warnings;
 
 use crate::maildir::directory::{self, Shut};
+use crate::maildir::replace;
 use crate::maildir::{MaildirQuota, QuotaError, Reservation};
 use crate::quota::pools::Member;
 use crate::quota::{Denied, Usage};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid, fchown, fsync, openat, renameat, unlinkat};
+use rustix::fs::{AtFlags, Gid, Uid, fchown, fsync, renameat, unlinkat};
 use rustix::io::Errno;
-use std::ffi::{CStr, CString};
+use std::ffi::CStr;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Bytes copied at once.
 const CHUNK: usize = 64 << 10;
@@ -194,29 +193,16 @@ fn part(mailbox: &MaildirQuota, name: &CStr) -> Result<OwnedFd, DeliveryError> {
     }
 }
 
-/// Creates a file with a unique name: the time, this process, a number in it, and the host.
+/// Creates a file with a unique name in `tmp`, for the mailbox's owner.
 fn create(mailbox: &MaildirQuota, tmp: BorrowedFd<'_>) -> Result<(File, String), DeliveryError> {
-    static NUMBER: AtomicU64 = AtomicU64::new(0);
-    let how = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let failed =
         |errno: Errno| DeliveryError::Io { doing: "write", path: mailbox.path().join("tmp"), source: errno.into() };
-    loop {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let (pid, number) = (std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-        let name = format!("{}.M{}P{pid}Q{number}.{}", now.as_secs(), now.subsec_micros(), host());
-        let Ok(path) = CString::new(name.as_str()) else { return Err(failed(Errno::INVAL)) };
-        match openat(tmp, &path, how, Mode::RUSR | Mode::WUSR) {
-            Ok(file) => {
-                if rustix::process::geteuid().is_root() {
-                    let (uid, gid) = mailbox.owner();
-                    fchown(&file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid))).map_err(failed)?;
-                }
-                return Ok((file.into(), name));
-            }
-            Err(Errno::EXIST) => {}
-            Err(errno) => return Err(failed(errno)),
-        }
+    let (file, name) = replace::create(tmp, &host()).map_err(failed)?;
+    if rustix::process::geteuid().is_root() {
+        let (uid, gid) = mailbox.owner();
+        fchown(&file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid))).map_err(failed)?;
     }
+    Ok((file.into(), name.to_string_lossy().into_owned()))
 }
 
 /// The host's name with what means something in a message's name written as maildir(5) says.

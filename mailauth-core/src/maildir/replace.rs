@@ -52,7 +52,7 @@ fn place(
         Err(Errno::NOTDIR | Errno::LOOP) => openat(root, c".", how, Mode::empty())?,
         other => other?,
     };
-    let (file, temporary) = create(tmp.as_fd(), name)?;
+    let (file, temporary) = create(tmp.as_fd(), &name.to_string_lossy())?;
     let result = fill(&file, text, ownership).and_then(|()| rename(tmp.as_fd(), &temporary));
     if result.is_err() {
         let _ = unlinkat(&tmp, &temporary, AtFlags::empty()); // it is only litter, and readers clean tmp
@@ -60,17 +60,18 @@ fn place(
     result
 }
 
-fn create(tmp: BorrowedFd<'_>, name: &CStr) -> Result<(OwnedFd, CString), Errno> {
+/// Creates a file in `tmp` with a unique name: the time, this process, a number in it, and `suffix`, as maildir(5) has it.
+/// Returns the file, which only this user may read, and its name.
+pub(crate) fn create(tmp: BorrowedFd<'_>, suffix: &str) -> Result<(OwnedFd, CString), Errno> {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let how = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     loop {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let (pid, number) = (std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-        let name = name.to_string_lossy();
-        let temporary = format!("{}.M{}P{pid}Q{number}.{name}", now.as_secs(), now.subsec_micros());
-        let Ok(temporary) = CString::new(temporary) else { return Err(Errno::INVAL) };
-        match openat(tmp, &temporary, how, Mode::RUSR | Mode::WUSR) {
-            Ok(file) => return Ok((file, temporary)),
+        let name = format!("{}.M{}P{pid}Q{number}.{suffix}", now.as_secs(), now.subsec_micros());
+        let Ok(name) = CString::new(name) else { return Err(Errno::INVAL) };
+        match openat(tmp, &name, how, Mode::RUSR | Mode::WUSR) {
+            Ok(file) => return Ok((file, name)),
             Err(Errno::EXIST) => {}
             Err(errno) => return Err(errno),
         }
