@@ -9,7 +9,6 @@
 //! is believed where nothing proves it, in a look-up, unless a replica said so. But a look-up for a delivery, whose mail would bounce, is refused only by what
 //! has every change ([`AccountStore::find_newest`]); so is a change of a password. `docs/internals/ages.md` has the table.
 
-mod answer;
 mod dummies;
 mod familiar;
 mod key_file;
@@ -17,7 +16,7 @@ mod refusal_time;
 mod sample;
 mod verified;
 
-pub use answer::{Answer, No, NotNow};
+pub use crate::answer::{Answer, No, NotNow};
 pub use refusal_time::RefusalTime;
 
 use crate::account::{Account, AccountRow, Login, Password};

@@ -41,50 +41,39 @@
 //!
 //! The first four are on by default.
 
-pub mod account;
-pub mod alias;
+pub mod answer;
 pub mod authenticate;
 pub mod backend;
 pub mod challenge;
 pub mod config;
 pub mod counters;
-pub mod credentials;
 mod decision_log;
 pub mod delivery;
-pub mod detail;
-mod domain;
-pub mod environment;
-pub mod home;
-pub mod lock_file;
 #[cfg(feature = "log")]
 pub mod log;
-pub mod mailbox;
 pub mod maildir;
+mod model;
 pub mod moving;
-pub mod names;
-pub mod notify;
-pub mod parents;
 pub mod password;
-pub mod printable;
-pub mod privileges;
-pub mod process_memory;
 pub mod quota;
 pub mod routing;
 pub mod schema;
-mod secret;
-mod service;
-pub mod spelling;
-mod stack;
 pub mod store;
 pub mod sync;
-pub mod system_ids;
+mod system;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod throttle;
-pub mod trusted_path;
 
-pub use account::{Account, AccountRow, Login};
 pub use backend::{Backend, DaemonState};
-pub use domain::{DomainName, DomainNameError};
-pub use secret::Secret;
-pub use service::{Service, Services, ServicesError};
+pub use model::account::{Account, AccountRow, Login};
+pub use model::domain::{DomainName, DomainNameError};
+pub use model::secret::Secret;
+pub use model::service::{Service, Services, ServicesError};
+pub use model::{account, alias, detail, mailbox, names, spelling};
+pub use system::{
+    credentials, environment, home, lock_file, notify, parents, printable, privileges, process_memory, system_ids,
+    trusted_path,
+};
+
+use system::stack;
