@@ -6,31 +6,21 @@
 // A program that only knows the daemon's socket is built without a database, and its library without a use for these.
 #![cfg_attr(not(any(feature = "sqlite", feature = "mysql", feature = "postgres")), allow(dead_code))]
 
-mod addresses;
-mod administer;
 mod administration;
-mod alias_domains;
 pub mod cache;
 mod changed;
 mod driver;
 mod hosts;
-mod import;
 mod jitter;
-mod mailbox_use;
 mod newest;
 mod open;
-mod rename;
-mod respell;
-mod rows;
 #[cfg(feature = "sqlite")]
 pub mod snapshot;
 mod sql;
 mod standing;
 mod state;
-mod statements;
 #[cfg(test)]
 mod tests;
-mod writer;
 
 pub use administration::{
     AccountChange, AccountTimes, AdminError, AdminReport, Administration, AliasDomainRow, AliasRow, AliasTarget,
@@ -39,11 +29,9 @@ pub use administration::{
 pub use changed::Changed;
 pub use hosts::recent_changes::RecentChanges;
 pub use open::{OpenError, open_pooled, open_single};
-pub use respell::Respelt;
-pub use sql::SqlStore;
+pub use sql::{ParameterKind, Respelt, SqlStore, StatementText};
 pub use standing::{DomainKind, DomainStanding};
 pub use state::{HostState, Role, SnapshotState, StoreState};
-pub use statements::{ParameterKind, StatementText};
 
 use crate::DomainName;
 use crate::account::{AccountRow, Login, Password};

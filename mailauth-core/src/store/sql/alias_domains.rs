@@ -1,13 +1,13 @@
 //! Domains that are other names of one.
 
 use super::administer::{Done, no_such};
-use super::administration::{AdminError, AliasDomainRow};
-use super::driver::{Connection, DriverError, Param, Refusal, Row};
-use super::newest::Reading;
-use super::sql::{SqlStore, bytes, is_text, number};
 use super::writer::Writer;
-use super::{Cursor, DomainKind, DomainStanding, Page, StoreError};
+use super::{SqlStore, bytes, is_text, number};
 use crate::DomainName;
+use crate::store::administration::{AdminError, AliasDomainRow};
+use crate::store::driver::{Connection, DriverError, Param, Refusal, Row};
+use crate::store::newest::Reading;
+use crate::store::{Cursor, DomainKind, DomainStanding, Page, StoreError};
 
 /// Rows that are read, or removed, with one statement.
 const PAGE: usize = 1000;
@@ -16,7 +16,7 @@ const BACKUP: &str = "is one that this host is only a backup MX of, so it has no
 const OWN: &str = "is a domain of its own; rename its accounts, and remove it with 'mailauth domain remove' first";
 
 impl SqlStore {
-    pub(super) fn page_of_alias_domains(
+    pub(in crate::store) fn page_of_alias_domains(
         &self,
         after: Option<&Cursor>,
         limit: usize,
@@ -35,7 +35,7 @@ impl SqlStore {
         })
     }
 
-    pub(super) fn row_of_alias_domain(&self, name: &str) -> Result<Option<AliasDomainRow>, StoreError> {
+    pub(in crate::store) fn row_of_alias_domain(&self, name: &str) -> Result<Option<AliasDomainRow>, StoreError> {
         let asked = name.as_bytes();
         let found = self.read_by(Reading::Primary, |connection| {
             self.fits(connection)?;
@@ -50,7 +50,7 @@ impl SqlStore {
         found.transpose()
     }
 
-    pub(super) fn names_of_domain(&self, target: &str) -> Result<Vec<String>, StoreError> {
+    pub(in crate::store) fn names_of_domain(&self, target: &str) -> Result<Vec<String>, StoreError> {
         let (mut names, mut after) = (Vec::new(), Vec::new());
         loop {
             let page = self.hosts.read(|connection| {
@@ -67,7 +67,7 @@ impl SqlStore {
     }
 
     /// The other names of a domain that come next after this one, at most `limit`.
-    pub(super) fn page_of_names(
+    pub(in crate::store) fn page_of_names(
         &self,
         connection: &mut dyn Connection,
         target: Param<'_>,
@@ -81,7 +81,7 @@ impl SqlStore {
         Ok(names)
     }
 
-    pub(super) fn count_alias_domains_of(
+    pub(in crate::store) fn count_alias_domains_of(
         &self,
         connection: &mut dyn Connection,
         target: Param<'_>,
@@ -97,7 +97,7 @@ impl SqlStore {
         }
     }
 
-    pub(super) fn remove_alias_domains_of(
+    pub(in crate::store) fn remove_alias_domains_of(
         &self,
         writer: &mut Writer<'_>,
         target: Param<'_>,
@@ -112,7 +112,7 @@ impl SqlStore {
     }
 
     /// Adds other names of domains.
-    pub(super) fn insert_alias_domain(&self, writer: &mut Writer<'_>, row: &AliasDomainRow) -> Done<()> {
+    pub(in crate::store) fn insert_alias_domain(&self, writer: &mut Writer<'_>, row: &AliasDomainRow) -> Done<()> {
         match self.query_standing(writer.reading(), &row.name)? {
             None => {}
             Some(Err(problem)) => return Ok(Err(problem.into())),
@@ -135,7 +135,7 @@ impl SqlStore {
         }
     }
 
-    pub(super) fn update_alias_domain(&self, writer: &mut Writer<'_>, row: &AliasDomainRow) -> Done<()> {
+    pub(in crate::store) fn update_alias_domain(&self, writer: &mut Writer<'_>, row: &AliasDomainRow) -> Done<()> {
         if let Err(problem) = self.judge_target(writer, row)? {
             return Ok(Err(problem));
         }
@@ -145,7 +145,7 @@ impl SqlStore {
         Ok(if changed > 0 { Ok(()) } else { Err(no_such("alias domain", &row.name)) })
     }
 
-    pub(super) fn delete_alias_domain(&self, writer: &mut Writer<'_>, name: &str) -> Done<()> {
+    pub(in crate::store) fn delete_alias_domain(&self, writer: &mut Writer<'_>, name: &str) -> Done<()> {
         let removed = writer.execute(&self.statements.remove_alias_domain, &[Param::Text(name.as_bytes())])?;
         Ok(if removed > 0 { Ok(()) } else { Err(no_such("alias domain", name)) })
     }
@@ -170,7 +170,7 @@ impl SqlStore {
     }
 
     /// Why there can be no account or alias in a domain, if it is one that cannot have any.
-    pub(super) fn unfit_for_addresses(
+    pub(in crate::store) fn unfit_for_addresses(
         &self,
         connection: &mut dyn Connection,
         domain: &str,
@@ -188,7 +188,7 @@ impl SqlStore {
     }
 
     /// Why a domain that is to be a backup one cannot be that.
-    pub(super) fn unfit_for_backup(
+    pub(in crate::store) fn unfit_for_backup(
         &self,
         connection: &mut dyn Connection,
         domain: &str,
@@ -201,7 +201,7 @@ impl SqlStore {
     }
 }
 
-pub(super) fn unfit(domain: &str, problem: &str) -> AdminError {
+pub(in crate::store) fn unfit(domain: &str, problem: &str) -> AdminError {
     AdminError::Unfit { domain: domain.to_owned(), problem: problem.to_owned() }
 }
 

@@ -1,28 +1,32 @@
 //! A connection that counts the writes of a change.
 
-use super::driver::{Connection, DriverError, Param, Row, Statement};
+use crate::store::driver::{Connection, DriverError, Param, Row, Statement};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The connection as a change uses it. It counts statements that write before they are sent: a change that sent none
 /// was certainly not made.
-pub(super) struct Writer<'a> {
+pub(in crate::store) struct Writer<'a> {
     connection: &'a mut dyn Connection,
     sent: &'a AtomicU64,
 }
 
 impl<'a> Writer<'a> {
-    pub(super) fn new(connection: &'a mut dyn Connection, sent: &'a AtomicU64) -> Self {
+    pub(in crate::store) fn new(connection: &'a mut dyn Connection, sent: &'a AtomicU64) -> Self {
         Writer { connection, sent }
     }
 
     /// Runs a statement that writes.
-    pub(super) fn execute(&mut self, statement: &Statement, params: &[Param<'_>]) -> Result<u64, DriverError> {
+    pub(in crate::store) fn execute(
+        &mut self,
+        statement: &Statement,
+        params: &[Param<'_>],
+    ) -> Result<u64, DriverError> {
         self.sent.fetch_add(1, Ordering::SeqCst);
         self.connection.execute(statement, params)
     }
 
     /// Runs a statement that reads.
-    pub(super) fn query(
+    pub(in crate::store) fn query(
         &mut self,
         statement: &Statement,
         params: &[Param<'_>],
@@ -32,7 +36,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Returns the connection, for statements that read.
-    pub(super) fn reading(&mut self) -> &mut dyn Connection {
+    pub(in crate::store) fn reading(&mut self) -> &mut dyn Connection {
         self.connection
     }
 }

@@ -1,27 +1,27 @@
 //! Making, changing and removing what is in the tables.
 
 use super::addresses::{MOST_TARGETS, not_an_address, unusable};
-use super::administration::{
-    AccountChange, AccountTimes, AdminError, AdminReport, Administration, AliasDomainRow, AliasRow, AliasTarget,
-    CharacterSet, DomainRow, ImportError, ImportSource, Renaming, SchemaChange, StoreReport,
-};
 use super::alias_domains::unfit;
-use super::driver::{Connection, Delivery, DriverError, Needs, Param, Refusal, Row, Statement};
-use super::newest::Reading;
 use super::rows;
-use super::sql::{SqlStore, bytes, is_text, newer, number};
 use super::writer::Writer;
-use super::{AccountStore, Cursor, DomainKind, DomainStanding, Page, StoreError};
+use super::{SqlStore, bytes, is_text, newer, number};
 use crate::Services;
 use crate::account::{AccountRow, Login, Password};
 use crate::alias::{check_target, read_address};
 use crate::schema::{Field, TableModel};
 use crate::spelling::respelt_target;
+use crate::store::administration::{
+    AccountChange, AccountTimes, AdminError, AdminReport, Administration, AliasDomainRow, AliasRow, AliasTarget,
+    CharacterSet, DomainRow, ImportError, ImportSource, Renaming, SchemaChange, StoreReport,
+};
+use crate::store::driver::{Connection, Delivery, DriverError, Needs, Param, Refusal, Row, Statement};
+use crate::store::newest::Reading;
+use crate::store::{AccountStore, Cursor, DomainKind, DomainStanding, Page, StoreError};
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 /// What a transaction ends with: the inner error undoes it too.
-pub(super) type Done<T> = Result<Result<T, AdminError>, DriverError>;
+pub(in crate::store) type Done<T> = Result<Result<T, AdminError>, DriverError>;
 
 impl Administration for SqlStore {
     fn init(&self) -> Result<SchemaChange, StoreError> {
@@ -471,7 +471,7 @@ const PAGE: usize = 1000;
 const COUNTED: i64 = 10_000;
 
 /// A row of an alias as it is in the table.
-pub(super) struct AliasPlace {
+pub(in crate::store) struct AliasPlace {
     pub address: Vec<u8>,
     pub target: Vec<u8>,
     pub position: i64,
@@ -538,7 +538,7 @@ impl SqlStore {
     }
 
     /// The rows of aliases, of all or of one domain, that come next after this address and target, at most [`PAGE`].
-    pub(super) fn alias_page(
+    pub(in crate::store) fn alias_page(
         &self,
         connection: &mut dyn Connection,
         domain: Option<Param<'_>>,
@@ -580,12 +580,16 @@ impl SqlStore {
     }
 
     /// Returns true if a domain has an account.
-    pub(super) fn has_accounts(&self, connection: &mut dyn Connection, domain: Param<'_>) -> Result<bool, DriverError> {
+    pub(in crate::store) fn has_accounts(
+        &self,
+        connection: &mut dyn Connection,
+        domain: Param<'_>,
+    ) -> Result<bool, DriverError> {
         let statement = &self.statements.count_domain_accounts;
         Ok(count_page(connection, statement, &[domain, domain], b"", 1)?.0 > 0)
     }
 
-    pub(super) fn count_aliases_of(
+    pub(in crate::store) fn count_aliases_of(
         &self,
         connection: &mut dyn Connection,
         domain: Param<'_>,
@@ -657,7 +661,7 @@ impl SqlStore {
     }
 
     /// The same, where a refusal is not only an [`AdminError`].
-    pub(super) fn change_or<T, E>(
+    pub(in crate::store) fn change_or<T, E>(
         &self,
         work: impl FnOnce(&mut Writer<'_>) -> Result<Result<T, E>, DriverError>,
     ) -> Result<Result<T, E>, StoreError> {
@@ -729,7 +733,11 @@ impl SqlStore {
         Ok(0)
     }
 
-    pub(super) fn insert_domain(&self, connection: &mut Writer<'_>, domain: &DomainRow) -> Result<(), DriverError> {
+    pub(in crate::store) fn insert_domain(
+        &self,
+        connection: &mut Writer<'_>,
+        domain: &DomainRow,
+    ) -> Result<(), DriverError> {
         let values = [
             Param::Text(domain.name.as_bytes()),
             Param::Int(domain.enabled.into()),
@@ -742,7 +750,7 @@ impl SqlStore {
     }
 
     /// Makes sure that there is a domain for accounts.
-    pub(super) fn ensure_domain(&self, connection: &mut Writer<'_>, name: &str) -> Result<(), DriverError> {
+    pub(in crate::store) fn ensure_domain(&self, connection: &mut Writer<'_>, name: &str) -> Result<(), DriverError> {
         if let Some(AdminError::Unfit { problem, .. }) = self.unfit_for_addresses(connection.reading(), name)? {
             return Err(DriverError::Refused { kind: Refusal::Unfit, reason: problem });
         }
@@ -765,7 +773,7 @@ fn will_be_obeyed(alias: &AliasRow) -> Result<(), StoreError> {
     alias.targets.iter().find_map(refused).map_or(Ok(()), |problem| Err(unusable(address, problem)))
 }
 
-pub(super) fn no_such(what: &'static str, name: &str) -> AdminError {
+pub(in crate::store) fn no_such(what: &'static str, name: &str) -> AdminError {
     AdminError::NoSuch { what, name: name.to_owned() }
 }
 
@@ -803,19 +811,19 @@ fn text(row: &dyn Row, index: usize) -> String {
 }
 
 /// As the column has it: NULL is every service.
-pub(super) fn services(services: &Services) -> Option<String> {
+pub(in crate::store) fn services(services: &Services) -> Option<String> {
     Some(services.to_string()).filter(|list| !list.is_empty())
 }
 
 /// As the column has it: NULL is none.
-pub(super) fn password(password: &Password) -> Param<'_> {
+pub(in crate::store) fn password(password: &Password) -> Param<'_> {
     if password.0.is_empty() { Param::Null } else { Param::Text(password.0.expose()) }
 }
 
-pub(super) fn id(id: Option<u32>) -> Param<'static> {
+pub(in crate::store) fn id(id: Option<u32>) -> Param<'static> {
     id.map_or(Param::Null, |id| Param::Int(id.into()))
 }
 
-pub(super) fn limit(limit: Option<u64>) -> Param<'static> {
+pub(in crate::store) fn limit(limit: Option<u64>) -> Param<'static> {
     limit.map_or(Param::Null, |limit| Param::Int(i64::try_from(limit).unwrap_or(i64::MAX)))
 }

@@ -1,8 +1,8 @@
 //! Every statement, built once from the table model and the dialect.
 
-use super::driver::{Dialect, Statement};
-use super::sql::SqlStore;
+use super::SqlStore;
 use crate::schema::{Field, TableModel};
+use crate::store::driver::{Dialect, Statement};
 
 /// What a parameter of a statement is: enough to give it a value that the tables might hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub enum ParameterKind {
 macro_rules! statements {
     ($($(#[$doc:meta])* $name:ident($($kind:ident),*),)*) => {
         /// The statements that are kept prepared, and the words from which others are made.
-        pub(super) struct Statements {
+        pub(in crate::store) struct Statements {
             $($(#[$doc])* pub $name: Statement,)*
             /// What adds other numbers of accounts: its beginning, what is written for each of them, its end.
             pub add_some: [String; 3],
@@ -168,7 +168,7 @@ statements! {
 }
 
 /// What a new account's row is given, in this order.
-pub(super) const INSERTED: [Field; 14] = [
+pub(in crate::store) const INSERTED: [Field; 14] = [
     Field::Login,
     Field::Domain,
     Field::Password,
@@ -186,12 +186,12 @@ pub(super) const INSERTED: [Field; 14] = [
 ];
 
 /// The most bytes of the target of an alias, where mail asks for it, and of the description of a domain.
-pub(super) const MOST_TARGET: usize = 1024;
-pub(super) const MOST_DESCRIPTION: usize = 8192;
+pub(in crate::store) const MOST_TARGET: usize = 1024;
+pub(in crate::store) const MOST_DESCRIPTION: usize = 8192;
 
 /// How many accounts an import adds with one statement: enough that the way to the server and back does not count, and
 /// far from what any database allows as parameters.
-pub(super) const BATCH: usize = 500;
+pub(in crate::store) const BATCH: usize = 500;
 
 /// A statement that a store runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -227,7 +227,7 @@ impl SqlStore {
 }
 
 impl Statements {
-    pub(super) fn new(model: &TableModel, dialect: &Dialect) -> Self {
+    pub(in crate::store) fn new(model: &TableModel, dialect: &Dialect) -> Self {
         let mut slots = 0..;
         let mut kept = |sql: String| Statement { slot: slots.next(), sql: dialect.placeholders(&sql) };
         let same = |column: &str| dialect.same_bytes.replace("{}", column);

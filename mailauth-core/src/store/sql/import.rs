@@ -1,15 +1,15 @@
 //! Adding accounts, one or a million.
 
-use super::StoreError;
 use super::administer::{Done, id, limit, no_such, password, services};
-use super::administration::{AdminError, ImportError, ImportSource};
 use super::alias_domains::unfit;
-use super::driver::{Connection, DriverError, Param, Refusal, Statement};
-use super::sql::{SqlStore, bytes};
 use super::statements::{BATCH, INSERTED};
 use super::writer::Writer;
+use super::{SqlStore, bytes};
 use crate::account::{AccountRow, Login};
 use crate::schema::Field;
+use crate::store::StoreError;
+use crate::store::administration::{AdminError, ImportError, ImportSource};
+use crate::store::driver::{Connection, DriverError, Param, Refusal, Statement};
 use std::collections::BTreeSet;
 use std::{io, iter};
 
@@ -47,7 +47,7 @@ impl<E: Into<ImportError>> From<E> for Undone {
 impl SqlStore {
     /// Adds everything or nothing. The first attempt ends where something is refused. The second one, which is slower,
     /// finds out what else is, and adds nothing either unless the cause has gone.
-    pub(super) fn import_from(&self, source: &mut dyn ImportSource) -> Result<u64, ImportError> {
+    pub(in crate::store) fn import_from(&self, source: &mut dyn ImportSource) -> Result<u64, ImportError> {
         if !source.is_spoilt() {
             match self.attempt(source, |import, connection, batch| import.add_at_once(connection, batch)) {
                 Ok(added) => return Ok(added),
@@ -100,7 +100,7 @@ impl SqlStore {
         imported.unwrap_or_else(|error| Err(error.into()))
     }
 
-    pub(super) fn insert_account(&self, connection: &mut Writer<'_>, account: &AccountRow) -> Done<()> {
+    pub(in crate::store) fn insert_account(&self, connection: &mut Writer<'_>, account: &AccountRow) -> Done<()> {
         if account.login.domain().is_empty() {
             return Ok(Err(self.without_domain(account)));
         }
@@ -151,13 +151,13 @@ impl SqlStore {
     }
 
     /// The statement for `count` accounts, from its beginning, what is written for each of them, and its end.
-    pub(super) fn sized(&self, [begin, each, end]: &[String; 3], count: usize) -> Statement {
+    pub(in crate::store) fn sized(&self, [begin, each, end]: &[String; 3], count: usize) -> Statement {
         let sql = format!("{begin}{}{end}", vec![each.as_str(); count].join(", "));
         Statement { slot: None, sql: self.dialect().placeholders(&sql) }
     }
 
     /// Which of the logins are in the table, byte for byte.
-    pub(super) fn present<'a>(
+    pub(in crate::store) fn present<'a>(
         &self,
         connection: &mut dyn Connection,
         logins: impl Iterator<Item = &'a Login>,

@@ -2,19 +2,19 @@
 
 use super::addresses::MOST_TARGETS;
 use super::administer::{Done, no_such};
-use super::administration::{AdminError, AliasTarget, Renaming};
-use super::driver::{DriverError, Param, Refusal};
 use super::mailbox_use::Figures;
-use super::sql::{SqlStore, is_text};
 use super::writer::Writer;
+use super::{SqlStore, is_text};
 use crate::account::Login;
+use crate::store::administration::{AdminError, AliasTarget, Renaming};
+use crate::store::driver::{DriverError, Param, Refusal};
 
 /// More targets than an address can have.
 const MOST_READ: i64 = MOST_TARGETS as i64 + 1;
 
 impl SqlStore {
     /// Removes the row with this login, byte for byte.
-    pub(super) fn remove_row(&self, writer: &mut Writer<'_>, login: &[u8]) -> Done<()> {
+    pub(in crate::store) fn remove_row(&self, writer: &mut Writer<'_>, login: &[u8]) -> Done<()> {
         if let Some(login) = as_login(login) {
             match self.withdraw(writer, &login) {
                 Err(DriverError::Refused { kind: Refusal::Reference, .. }) => {
@@ -29,7 +29,7 @@ impl SqlStore {
     }
 
     /// Gives a row another login, and lets these targets of aliases name it. What is to be done beside it comes last.
-    pub(super) fn rename_row_with(
+    pub(in crate::store) fn rename_row_with(
         &self,
         writer: &mut Writer<'_>,
         old: &[u8],
@@ -46,7 +46,7 @@ impl SqlStore {
     }
 
     /// Gives the row with the login `old`, byte for byte, the login `new`. What its mailbox published goes with it.
-    pub(super) fn rename_row(&self, writer: &mut Writer<'_>, old: &[u8], new: &Login) -> Done<()> {
+    pub(in crate::store) fn rename_row(&self, writer: &mut Writer<'_>, old: &[u8], new: &Login) -> Done<()> {
         let exists = || AdminError::Exists { what: "account", name: new.to_string() };
         if old == new.as_str().as_bytes() {
             return Ok(Err(exists()));

@@ -1,16 +1,29 @@
 //! The store over an SQL database: the same for all of them.
 
+mod addresses;
+mod administer;
+mod alias_domains;
+mod import;
+mod mailbox_use;
+mod rename;
+mod respell;
+mod rows;
+mod statements;
+mod writer;
+
+pub use respell::Respelt;
+pub use statements::{ParameterKind, StatementText};
+
 use super::driver::{Cell, Connection, Dialect, DriverError, Param, Refusal, Row, Statement};
 use super::hosts::recent_changes::{Change, RecentChanges};
 use super::hosts::{Hosts, ReadPreference, no_schema};
 use super::newest::Reading;
-use super::rows;
-use super::statements::Statements;
 use super::{AccountStore, Changed, Cursor, DomainKind, HostState, Page, Role, Seen, StoreError, StoreState};
 use crate::DomainName;
 use crate::account::{AccountRow, Login, Password};
 use crate::mailbox::Unusable;
 use crate::schema::{Field, TableModel};
+use statements::Statements;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;

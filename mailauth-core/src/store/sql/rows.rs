@@ -1,13 +1,13 @@
 //! From a row's values to an [`AccountRow`], trusting none of them.
 
-use super::StoreError;
-use super::administration::DomainRow;
-use super::driver::{Cell, Row};
-use super::sql::{bytes, number};
+use super::{bytes, number};
 use crate::account::{AccountRow, Login, Password};
 use crate::mailbox::Unusable;
 use crate::quota::Limits;
 use crate::schema::Field;
+use crate::store::StoreError;
+use crate::store::administration::DomainRow;
+use crate::store::driver::{Cell, Row};
 use crate::{Secret, Services};
 use std::borrow::Cow;
 
@@ -15,7 +15,7 @@ use std::borrow::Cow;
 const MOST_SHOWN: usize = 300;
 
 /// Reads the fields of [`Field::READ`], in their order. The login is the row's own, and must be folded already.
-pub(super) fn account(row: &dyn Row) -> Result<AccountRow, Unusable> {
+pub(in crate::store) fn account(row: &dyn Row) -> Result<AccountRow, Unusable> {
     let login = login(row)?;
     let mut out = AccountRow::new(login);
     let fields = Fields { row, login: out.login.as_str() };
@@ -81,7 +81,7 @@ fn login(row: &dyn Row) -> Result<Login, Unusable> {
 }
 
 /// Reads a domain: its name, enabled, bytes and messages of its quota, backup, and description.
-pub(super) fn domain(row: &dyn Row) -> Result<DomainRow, StoreError> {
+pub(in crate::store) fn domain(row: &dyn Row) -> Result<DomainRow, StoreError> {
     let stored = bytes(row, 0);
     let name = match String::from_utf8(stored) {
         Ok(name) if !name.is_empty() => name,
@@ -109,7 +109,7 @@ fn unusable_domain(domain: &str, column: &'static str, problem: &'static str) ->
 }
 
 /// The quota of a domain, in two columns from `first` on: bytes and messages.
-pub(super) fn domain_limits(row: &dyn Row, first: usize, domain: &str) -> Result<Limits, StoreError> {
+pub(in crate::store) fn domain_limits(row: &dyn Row, first: usize, domain: &str) -> Result<Limits, StoreError> {
     let limit = |index: usize, column| {
         let problem = match row.cell(index) {
             Cell::Null => return Ok(None),

@@ -1,17 +1,17 @@
 //! What is asked about domains and aliases on the way of a message.
 
+use super::SqlStore;
 use super::administer::AliasPlace;
-use super::driver::Param;
-use super::hosts::recent_changes::RecentChanges;
-use super::newest::{Newest, Reading};
-use super::sql::SqlStore;
 use super::statements::MOST_TARGET;
-use super::{AccountStore, DomainStanding, MailStore, StoreError};
 use crate::alias::{self, AddressError};
+use crate::store::driver::Param;
+use crate::store::hosts::recent_changes::RecentChanges;
+use crate::store::newest::{Newest, Reading};
+use crate::store::{AccountStore, DomainStanding, MailStore, StoreError};
 use crate::{DomainName, spelling};
 
 /// The most targets of one address. Mailing lists have programs of their own.
-pub(super) const MOST_TARGETS: usize = 1000;
+pub(in crate::store) const MOST_TARGETS: usize = 1000;
 
 impl MailStore for SqlStore {
     fn newest(&self) -> Option<Box<dyn MailStore + '_>> {
@@ -34,7 +34,7 @@ impl MailStore for SqlStore {
 
 impl SqlStore {
     /// Returns the targets of an alias, in order.
-    pub(super) fn targets_of(&self, reading: Reading, address: &str) -> Result<Vec<String>, StoreError> {
+    pub(in crate::store) fn targets_of(&self, reading: Reading, address: &str) -> Result<Vec<String>, StoreError> {
         let (mut rows, mut found) = (Vec::new(), Targets::default());
         self.read_by(reading, |connection| {
             self.fits(connection)?;
@@ -48,7 +48,7 @@ impl SqlStore {
     }
 
     /// The same of two addresses.
-    pub(super) fn targets_of_both(
+    pub(in crate::store) fn targets_of_both(
         &self,
         reading: Reading,
         addresses: [&str; 2],
@@ -110,12 +110,12 @@ impl Targets {
     }
 }
 
-pub(super) fn unusable(address: &str, problem: String) -> StoreError {
+pub(in crate::store) fn unusable(address: &str, problem: String) -> StoreError {
     StoreError::UnusableAlias { address: address.to_owned(), problem }
 }
 
 /// What is wrong with a target, and what to do.
-pub(super) fn not_an_address(address: &str, target: &str, why: &AddressError) -> String {
+pub(in crate::store) fn not_an_address(address: &str, target: &str, why: &AddressError) -> String {
     format!(
         "its target {target:?} is not an address as name@example.org: {why}; 'mailauth alias remove {address} {target:?}' \
          removes it"

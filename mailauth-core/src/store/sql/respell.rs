@@ -6,14 +6,14 @@
 //! stays where it is, and is told.
 
 use super::addresses::MOST_TARGETS;
-use super::administration::DomainRow;
-use super::driver::{Connection, DriverError, Param, Row, Statement};
-use super::sql::{SqlStore, bytes, is_text, number};
 use super::writer::Writer;
-use super::{Cursor, StoreError};
+use super::{SqlStore, bytes, is_text, number};
 use crate::account::Login;
 use crate::mailbox::MailboxDefaults;
 use crate::schema::Field;
+use crate::store::administration::DomainRow;
+use crate::store::driver::{Connection, DriverError, Param, Row, Statement};
+use crate::store::{Cursor, StoreError};
 use crate::{DomainName, spelling};
 
 /// Rows that are read with one statement.
@@ -340,7 +340,7 @@ impl SqlStore {
     }
 
     /// The target of an alias that is `target` in another spelling.
-    pub(super) fn misspelt_target(
+    pub(in crate::store) fn misspelt_target(
         &self,
         writer: &mut Writer<'_>,
         address: &str,

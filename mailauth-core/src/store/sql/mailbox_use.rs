@@ -7,17 +7,17 @@
 //!
 //! No transaction here reads before it has the lock: MariaDB would show it the tables as they were at its first read.
 
-use super::StoreError;
-use super::driver::{Connection, DriverError, Param, Refusal};
-use super::hosts::in_transaction;
-use super::jitter;
-use super::newest::Reading;
 use super::rows;
-use super::sql::{SqlStore, bytes, number};
 use super::writer::Writer;
+use super::{SqlStore, bytes, number};
 use crate::Login;
 use crate::quota::pools::{PoolStore, PoolUse};
 use crate::quota::{Kind, Limits, Usage};
+use crate::store::StoreError;
+use crate::store::driver::{Connection, DriverError, Param, Refusal};
+use crate::store::hosts::in_transaction;
+use crate::store::jitter;
+use crate::store::newest::Reading;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -34,7 +34,7 @@ const PAGE: i64 = 1000;
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Bytes and messages, as they are in a row.
-pub(super) type Figures = (i64, i64);
+pub(in crate::store) type Figures = (i64, i64);
 
 impl PoolStore for SqlStore {
     fn pool_limits(&self, domain: &str) -> Result<Limits, StoreError> {
@@ -79,7 +79,7 @@ impl PoolStore for SqlStore {
 
 impl SqlStore {
     /// Returns what the largest mailboxes of a domain published, of a page of its first and one of those after `login`.
-    pub(super) fn largest_uses_of(
+    pub(in crate::store) fn largest_uses_of(
         &self,
         reading: Reading,
         login: &Login,
@@ -114,7 +114,7 @@ impl SqlStore {
     }
 
     /// Returns what the mailboxes of a domain may hold together.
-    pub(super) fn limits_of_pool(&self, reading: Reading, domain: &str) -> Result<Limits, StoreError> {
+    pub(in crate::store) fn limits_of_pool(&self, reading: Reading, domain: &str) -> Result<Limits, StoreError> {
         self.read_by(reading, |connection| {
             self.fits(connection)?;
             let mut limits = Ok(Limits::NONE);
@@ -126,7 +126,7 @@ impl SqlStore {
     }
 
     /// Returns what they hold together.
-    pub(super) fn use_of_pool(&self, reading: Reading, domain: &str) -> Result<PoolUse, StoreError> {
+    pub(in crate::store) fn use_of_pool(&self, reading: Reading, domain: &str) -> Result<PoolUse, StoreError> {
         self.read_by(reading, |connection| {
             self.fits(connection)?;
             self.sum_of(connection, domain)
@@ -161,14 +161,19 @@ impl SqlStore {
 
     /// Takes what an account's mailbox published out of its domain's sum, and keeps it from publishing until the
     /// transaction ends.
-    pub(super) fn withdraw(&self, writer: &mut Writer<'_>, login: &Login) -> Result<(), DriverError> {
+    pub(in crate::store) fn withdraw(&self, writer: &mut Writer<'_>, login: &Login) -> Result<(), DriverError> {
         self.lock_sum(writer, login.domain())?;
         let Some((bytes, messages)) = self.published(writer.reading(), login)? else { return Ok(()) };
         writer.execute(&self.statements.add_to_sum, &sum_row(login.domain(), (-bytes, -messages), -1)).map(|_| ())
     }
 
     /// Adds what a mailbox published to the table, and to its domain's sum.
-    pub(super) fn put_use(&self, writer: &mut Writer<'_>, login: &Login, figures: Figures) -> Result<(), DriverError> {
+    pub(in crate::store) fn put_use(
+        &self,
+        writer: &mut Writer<'_>,
+        login: &Login,
+        figures: Figures,
+    ) -> Result<(), DriverError> {
         let domain = login.domain();
         writer.execute(&self.statements.add_to_sum, &sum_row(domain, figures, 1))?;
         let names = [login.as_str(), domain].map(|text| Param::Text(text.as_bytes()));
@@ -177,7 +182,7 @@ impl SqlStore {
     }
 
     /// Keeps the mailboxes of a domain from publishing until the transaction ends.
-    pub(super) fn lock_sum(&self, writer: &mut Writer<'_>, domain: &str) -> Result<(), DriverError> {
+    pub(in crate::store) fn lock_sum(&self, writer: &mut Writer<'_>, domain: &str) -> Result<(), DriverError> {
         writer.execute(&self.statements.add_to_sum, &sum_row(domain, (0, 0), 0)).map(|_| ())
     }
 
@@ -222,7 +227,7 @@ impl SqlStore {
     }
 
     /// What a mailbox published last.
-    pub(super) fn published(
+    pub(in crate::store) fn published(
         &self,
         connection: &mut dyn Connection,
         login: &Login,
