@@ -1,8 +1,8 @@
-//! Links the object so that opening it is cheap: every SMTP connection does so once.
+//! Links the object so that it is cheap to open, which every SMTP connection does once.
 //!
-//! Rust's standard library wants the unwinder from libgcc_s.so.1, which takes longer to find and open than all the rest.
-//! The same unwinder is in an archive of the compiler's. Under the name of the shared library the linker finds a script of
-//! ours, which names the archive.
+//! Rust's standard library needs the unwinder from libgcc_s.so.1, which takes longer to find and open than everything
+//! else. The compiler also has the same unwinder in an archive. Under the name of the shared library, the linker finds a
+//! script that is written here and names the archive.
 
 use std::path::PathBuf;
 

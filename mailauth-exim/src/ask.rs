@@ -1,4 +1,4 @@
-//! From a question to its answer: by the daemon, or while that is away by the program that asks the database.
+//! Gets the answer to a question from the daemon, or while the daemon is down, from the program that asks the database.
 
 use crate::question::Question;
 use mailauth_core::authenticate::{Answer, Authority, Credential, No, NotNow, Request};
@@ -12,21 +12,21 @@ use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The program that stands in for the daemon. It stands beside our own object or program.
+/// Name of the program that asks the database while the daemon is down. It is in the folder of the object or program.
 pub const DATABASE_PROGRAM: &str = "mailauth-exim-database";
 
-/// Whom to ask.
+/// The daemon or the database, and what the last answer was about.
 pub struct Asker {
     daemon: Client,
     database: Option<Client>,
     patience: Duration,
-    /// The login of the account about which the last answer was yes, as the table spells it.
+    /// Login of the account of the last yes, as the table spells it.
     login: RefCell<Option<Login>>,
 }
 
 impl Asker {
-    /// Asks the daemon as `config` has it, and `database`, a program with its arguments, while that is away and the
-    /// configuration permits it. Neither may say more of an account than `[mailbox]` permits.
+    /// Asks the daemon that `config` names, and while it is down and the configuration permits it, `database`, a program
+    /// with its arguments. An account in an answer of either must be one that `[mailbox]` permits.
     pub fn new(config: &Config, database: Option<Vec<OsString>>) -> Self {
         let patience = config.client.deadline;
         let database = database.filter(|_| config.client.fallback == Fallback::Database);
@@ -39,13 +39,13 @@ impl Asker {
         }
     }
 
-    /// The login of the account about which the last answer was yes, as the table spells it, where an account came with it.
+    /// Returns the login of the account of the last yes, as the table spells it, if that answer contained an account.
     pub fn login(&self) -> Option<Login> {
         self.login.borrow().clone()
     }
 
-    /// The answer, and the text that comes with a yes. It takes as long as the configuration says at most, and once more
-    /// so long where the daemon does not answer and the database is asked.
+    /// Returns the answer, and the text that belongs to a yes. Takes at most the deadline of the configuration, or twice
+    /// that if the daemon does not answer and the database is asked.
     pub fn ask(&self, question: &Question) -> Answer<Secret> {
         match (self.ask_by(&self.daemon, question), &self.database) {
             (Answer::NotNow(NotNow::NoDaemon(why)), Some(database)) => match self.ask_by(database, question) {
@@ -73,7 +73,7 @@ impl Asker {
                 }
             }
             Question::Cram(login) => {
-                // The mechanism is SMTP's, and the account has to be permitted that.
+                // CRAM-MD5 is offered by SMTP, so the account must be permitted to use SMTP.
                 let (service, credential) = (Service::Smtp, Credential::Secret);
                 let request = Request { service, login: login.clone(), credential, client: None, deadline };
                 clear_password(self.noted(client.authenticate(request)))
@@ -93,7 +93,7 @@ impl Asker {
 }
 
 impl Asker {
-    /// The same answer, whose login is kept.
+    /// Returns the same answer and remembers its login.
     fn noted(&self, answer: Answer<Box<Account>>) -> Answer<Box<Account>> {
         let login = match &answer {
             Answer::Yes(account) => Some(account.login.clone()),
@@ -112,7 +112,7 @@ fn with_text(answer: Answer<String>) -> Answer<Secret> {
     }
 }
 
-/// The clear password that came with an account, if one did.
+/// Returns the password in clear that an account came with, if it has one.
 fn clear_password(answer: Answer<Box<Account>>) -> Answer<Secret> {
     let account = match answer {
         Answer::Yes(account) => account,

@@ -2,7 +2,7 @@
 //!
 //! # The contract
 //!
-//! As Exim's specification has it ("Expanding local functions") and local_scan.h: `int f(uschar **yield, int argc, uschar
+//! From Exim's specification ("Expanding local functions") and local_scan.h: `int f(uschar **yield, int argc, uschar
 //! *argv[])`, with up to 8 arguments, each ended by a NUL. Exim copies the text at `*yield` before it does anything else.
 //!
 //! | answer | condition | value | word |
@@ -11,19 +11,19 @@
 //! | no | `OK` "no" | `FAIL_FORCED` | `OK` "unknown", `OK` "over ..." |
 //! | not now | `FAIL`, the reason | `FAIL`, the reason | `FAIL`, the reason |
 //!
-//! `mailauth_domain` says a not now as `OK` "later: " and the reason where its second argument is `later`: an ACL cannot go
-//! on after a failure, and who has logged in may send although nobody knows whether the domain is ours.
+//! If its second argument is `later`, `mailauth_domain` returns "not now" as `OK` with "later: " and the reason: an ACL
+//! cannot continue after a failure, and authenticated users may send although it is unknown whether the domain is local.
 //!
-//! `DEFER` is never returned, for each one writes Exim's panic log; and a condition never returns `FAIL_FORCED`, after
-//! which an ACL's `accept` would accept. The text lies in memory of our own, which Exim takes for data that was checked
-//! (it is not tainted): so it never holds what a client sent, but only what stands in the table.
+//! `DEFER` is never returned, because Exim writes each one to its panic log. A condition never returns `FAIL_FORCED`, after
+//! which an ACL's `accept` would accept. The text is in memory of this object, which Exim considers untainted, so it never
+//! contains what a client sent, but only what is stored in the table.
 //!
-//! Exim opens an object in each process that needs it, and each SMTP connection is a process: a fork of its daemon. So
-//! [`mailauth_preload`] asks nothing; it is for the option `smtp_accept_max_per_host`, which the daemon itself expands: then
-//! the object is opened there, and each connection finds it open.
+//! Exim opens an object in each process that needs it, and each SMTP connection is a process: a fork of Exim's daemon.
+//! [`mailauth_preload`] asks nothing; it is for the option `smtp_accept_max_per_host`, which Exim's daemon itself expands,
+//! so that the object is opened there once and is open in each connection.
 //!
-//! We live in the process of another program, so: no panic leaves us, and none of our functions starts a thread, leaves a
-//! descriptor open, changes a signal's disposition or the environment, or calls a function of Exim's.
+//! This code runs in the process of another program. Therefore no panic leaves it, and no function starts a thread, leaves
+//! a descriptor open, changes a signal's disposition or the environment, or calls a function of Exim.
 
 use crate::ask::{Asker, DATABASE_PROGRAM};
 use crate::question::{Question, Said};
@@ -40,7 +40,7 @@ use std::path::Path;
 use std::sync::Once;
 use zeroize::{Zeroize, Zeroizing};
 
-/// What Exim makes of a call: local_scan.h.
+/// The return values that Exim expects, from local_scan.h.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
     /// The text is the value.
@@ -51,13 +51,13 @@ pub enum Status {
     FailForced = 4,
 }
 
-/// The most arguments that Exim passes. It bounds what we read.
+/// Maximum number of arguments that Exim passes. Further ones are not read.
 const MOST_ARGUMENTS: usize = 8;
 
-/// The login that was sent with the last right password, and as the table spells it.
+/// The login that was sent with the last right password, and its spelling in the table.
 static LOGGED_IN: Mutex<Option<(Vec<u8>, Login)>> = Mutex::new(None);
 
-/// What Exim reads after a call, until the next one, which wipes it.
+/// The text that Exim reads after a call. The next call wipes it.
 static TEXT: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
 macro_rules! functions {
@@ -66,14 +66,14 @@ macro_rules! functions {
             #[doc = concat!("The question `", $question, "` of [`crate::question`].")]
             ///
             /// # Safety
-            /// As Exim calls it: `argv` are `argc` texts, and `yielded` is where a pointer may be put.
+            /// To be called as Exim does: `argv` points to `argc` texts, and a pointer may be written to `yielded`.
             #[unsafe(no_mangle)]
             pub unsafe extern "C" fn $name(
                 yielded: *mut *mut c_uchar,
                 argc: c_int,
                 argv: *mut *mut c_uchar,
             ) -> c_int {
-                // SAFETY: as our own caller promises.
+                // SAFETY: the caller of this function promises the same.
                 unsafe { call(yielded, argc, argv, |arguments| answer($question, arguments)) }
             }
         )*
@@ -91,14 +91,15 @@ functions! {
     mailauth_sender: "sender";
 }
 
-/// The login that this process has just proved, as the table spells it: for `server_set_id`. It asks nothing. Exim expands
-/// that option after a wrong password too, for its log: then the login is folded, or left out if it is not plain ASCII.
+/// Returns the login that this process has just verified, as the table spells it, for `server_set_id`. It asks nothing.
+/// Exim also expands that option after a wrong password, for its log: then the login is folded to lower case, or left out
+/// if it is not plain ASCII.
 ///
 /// # Safety
-/// As Exim calls it: `argv` are `argc` texts, and `yielded` is where a pointer may be put.
+/// To be called as Exim does: `argv` points to `argc` texts, and a pointer may be written to `yielded`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mailauth_id(yielded: *mut *mut c_uchar, argc: c_int, argv: *mut *mut c_uchar) -> c_int {
-    // SAFETY: as our own caller promises.
+    // SAFETY: the caller of this function promises the same.
     unsafe { call(yielded, argc, argv, id) }
 }
 
@@ -118,12 +119,13 @@ fn id(arguments: &[&[u8]]) -> (Status, Zeroizing<Vec<u8>>) {
     }
 }
 
-/// What may be in a text that a client sent and that Exim takes for checked: nothing that leads elsewhere.
+/// Returns true for the bytes allowed in a text that a client sent and that Exim considers untainted: none of them has a
+/// meaning in a path or an expansion.
 fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"@.-_+=".contains(&byte)
 }
 
-/// Notes who has logged in, or whose secret Exim has got to check a login by.
+/// Remembers the login that was verified, or whose secret Exim has received to verify it.
 fn note(question: &Question, login: Option<Login>) {
     if let Question::Login { login: sent, .. } | Question::Cram(sent) = question {
         let mut logged_in = LOGGED_IN.lock();
@@ -131,13 +133,13 @@ fn note(question: &Question, login: Option<Login>) {
     }
 }
 
-/// Gives a number back, and asks nobody: what the daemon expands must not take time.
+/// Returns its argument, a number, and asks nothing: what Exim's daemon expands must not take time.
 ///
 /// # Safety
-/// As Exim calls it: `argv` are `argc` texts, and `yielded` is where a pointer may be put.
+/// To be called as Exim does: `argv` points to `argc` texts, and a pointer may be written to `yielded`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mailauth_preload(yielded: *mut *mut c_uchar, argc: c_int, argv: *mut *mut c_uchar) -> c_int {
-    // SAFETY: as our own caller promises.
+    // SAFETY: the caller of this function promises the same.
     unsafe { call(yielded, argc, argv, preload) }
 }
 
@@ -147,16 +149,16 @@ fn preload(arguments: &[&[u8]]) -> (Status, Zeroizing<Vec<u8>>) {
         _ => None,
     };
     match number {
-        // A number of our own, and not the client's text: whoever passes such a text on gets no more than its value.
+        // The text is made from the number and is not the argument itself, which may come from a client.
         Some(number) => (Status::Ok, Zeroizing::new(number.to_string().into_bytes())),
         None => (Status::Fail, Zeroizing::new(b"mailauth: preload wants a number, which it gives back".to_vec())),
     }
 }
 
-/// Calls `function` with Exim's arguments, gives Exim its text, and keeps a panic here.
+/// Calls `function` with Exim's arguments, returns its text to Exim, and catches a panic.
 ///
 /// # Safety
-/// `argv` are `argc` texts ended by a NUL, and `yielded` is where a pointer may be put.
+/// `argv` points to `argc` texts that end with NUL, and a pointer may be written to `yielded`.
 pub unsafe fn call(
     yielded: *mut *mut c_uchar,
     argc: c_int,
@@ -165,12 +167,12 @@ pub unsafe fn call(
 ) -> c_int {
     quiet_panics();
     let called = catch_unwind(AssertUnwindSafe(|| {
-        // SAFETY: as our own caller promises.
+        // SAFETY: the caller of this function promises the same.
         let arguments = unsafe { arguments(argc, argv) };
         function(&arguments)
     }));
     let (status, mut text) = called.unwrap_or_else(|panic| (Status::Fail, defect(&*panic)));
-    // Exim's strings have no NUL, and ours neither; what came from elsewhere ends there.
+    // Exim's strings contain no NUL. A text from elsewhere is cut at the first one.
     if let Some(end) = text.iter().position(|b| *b == 0) {
         text.truncate(end);
     }
@@ -178,17 +180,17 @@ pub unsafe fn call(
     let mut kept = TEXT.lock();
     kept.zeroize();
     *kept = std::mem::take(&mut text);
-    // SAFETY: `yielded` is Exim's, to be written to. What it points to lives until the next call, and Exim, which has one
-    // thread, copies it before that.
+    // SAFETY: `yielded` belongs to Exim and may be written to. The text that it points to lives until the next call, and
+    // Exim, which has one thread, copies it before that.
     unsafe { yielded.write(kept.as_mut_ptr()) };
     status as c_int
 }
 
 /// # Safety
-/// As [`call`].
+/// As for [`call`].
 unsafe fn arguments<'a>(argc: c_int, argv: *mut *mut c_uchar) -> Vec<&'a [u8]> {
     let count = usize::try_from(argc).unwrap_or(0).min(MOST_ARGUMENTS);
-    // SAFETY: there are so many, each a text that ends with a NUL, and they live until we return.
+    // SAFETY: `argv` has `argc` entries, each a text that ends with NUL, and they live until this call returns.
     (0..count).map(|at| unsafe { CStr::from_ptr((*argv.add(at)).cast::<c_char>()).to_bytes() }).collect()
 }
 
@@ -218,25 +220,25 @@ fn answer(name: &str, arguments: &[&[u8]]) -> (Status, Zeroizing<Vec<u8>>) {
     }
 }
 
-/// The program beside this object, wherever that lies.
+/// Returns the path of the program of this name in the folder of this object.
 fn database_program() -> Option<Vec<OsString>> {
     let mut found = MaybeUninit::<libc::Dl_info>::zeroed();
-    // SAFETY: the address is one of this object's, and `found` has room for what is said of it.
+    // SAFETY: the address is one of this object, and `found` has room for the result.
     if unsafe { libc::dladdr((&raw const TEXT).cast(), found.as_mut_ptr()) } == 0 {
         return None;
     }
-    // SAFETY: dladdr(3) has filled it; zeros are a value of it too.
+    // SAFETY: dladdr(3) has filled it, and zeros are valid as well.
     let name = unsafe { found.assume_init() }.dli_fname;
     if name.is_null() {
         return None;
     }
-    // SAFETY: it is the object's path, a text that lives as long as the object.
+    // SAFETY: this is the object's path, a text that lives as long as the object.
     let object = Path::new(OsStr::from_bytes(unsafe { CStr::from_ptr(name) }.to_bytes()));
     Some(vec![object.with_file_name(DATABASE_PROGRAM).into()])
 }
 
-/// Keeps a panic's message off the standard error, which may be a client's connection. The hook is that of our own copy
-/// of the standard library.
+/// Keeps the message of a panic off the standard error, which may be a client's connection. The hook belongs to this
+/// object's own copy of the standard library.
 fn quiet_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| set_hook(Box::new(|_| ())));
@@ -248,14 +250,14 @@ fn defect(panic: &(dyn Any + Send)) -> Zeroizing<Vec<u8>> {
     Zeroizing::new(format!("mailauth: a defect in this object; please report it: {said}").into_bytes())
 }
 
-/// Miri runs these too, where there is one: see tests/run.
+/// If Miri is available, tests/run runs these tests with it too.
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::ffi::CString;
     use std::ptr::null_mut;
 
-    /// Calls as Exim does, with these texts and that count of them; returns the code and the text.
+    /// Calls a function as Exim does, with these texts and that count of them. Returns the code and the text.
     fn call_with(
         texts: &[&[u8]],
         argc: c_int,
@@ -264,9 +266,9 @@ mod tests {
         let texts: Vec<CString> = texts.iter().map(|text| CString::new(*text).unwrap()).collect();
         let mut argv: Vec<*mut c_uchar> = texts.iter().map(|text| text.as_ptr().cast_mut().cast()).collect();
         let mut yielded = null_mut();
-        // SAFETY: `argv` has a text for each of the `argc` that are looked at, and `yielded` is where a pointer may be put.
+        // SAFETY: `argv` has a text for each of the `argc` entries that are read, and `yielded` may be written to.
         let code = unsafe { call(&raw mut yielded, argc, argv.as_mut_ptr(), function) };
-        // SAFETY: it is a text of the object's, which lives until the next call.
+        // SAFETY: this is a text of the object, which lives until the next call.
         let text = unsafe { CStr::from_ptr(yielded.cast_const().cast()) };
         (code, text.to_bytes().to_vec())
     }
@@ -275,7 +277,7 @@ mod tests {
         (Status::Ok, Zeroizing::new(arguments.join(&b'|')))
     }
 
-    /// Of the text of the last call there is one in the process.
+    /// Serializes the tests, because the process has one text of the last call.
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
     #[test]
@@ -285,7 +287,7 @@ mod tests {
         assert_eq!(call_with(&[], -1, echo), (0, b"".to_vec()));
         assert_eq!(call_with(&[b"anna", b"", b"\xff\n"], 3, echo), (0, b"anna||\xff\n".to_vec()));
         assert_eq!(call_with(&[b"x".as_slice(); 8], 8, echo).1.len(), 15);
-        // More than Exim passes are not looked at.
+        // More arguments than Exim passes are not read.
         assert_eq!(call_with(&[b"x".as_slice(); 8], 9, echo).1.len(), 15);
         let with_nul = |_: &[&[u8]]| (Status::Fail, Zeroizing::new(b"before\0after".to_vec()));
         assert_eq!(call_with(&[b"x"], 1, with_nul), (2, b"before".to_vec()));

@@ -1,8 +1,8 @@
-//! What Exim asks about mail accounts.
+//! Answers Exim's questions about mail accounts.
 //!
-//! A [`question`] is asked of the daemon ([`ask`]), and its answer said in Exim's ways: as a function's value to
-//! `${dlfunc` ([`dlfunc`]), or on the standard output and by an exit code to `${run`. While the daemon is away, a program
-//! beside this object asks the database.
+//! A [`question`] is sent to the daemon ([`ask`]), and its answer is returned in the form that Exim expects: as the value of
+//! a function for `${dlfunc` ([`dlfunc`]), or on the standard output and by an exit code for `${run`. While the daemon is
+//! down, a program in the same folder asks the database.
 
 pub mod ask;
 pub mod dlfunc;

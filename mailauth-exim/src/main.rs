@@ -35,7 +35,7 @@ Asks about mail accounts, and prints the answer. For Exim's ${run; ${dlfunc with
 
 Exit codes: 0 yes, 1 no, 75 not now, and for everything else 75 too.";
 
-/// What the command line asks for.
+/// The command line: help, or a question.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Options {
     config: Option<PathBuf>,
@@ -43,25 +43,25 @@ struct Options {
     question: Vec<OsString>,
 }
 
-/// How the program ends.
+/// The result of the program, which decides its exit code.
 enum End {
     Yes(Vec<u8>),
-    /// With what is printed.
+    /// A text that is printed.
     No(Vec<u8>),
-    /// With the reason.
+    /// Not now, with the reason.
     NotNow(String),
 }
 
 fn main() -> ExitCode {
     process_memory::keep_private();
-    // Exim takes any other code for a no.
+    // Exim considers any other code a no.
     let end = catch_unwind(AssertUnwindSafe(|| run(std::env::args_os().skip(1))));
     let end = end.unwrap_or_else(|_| End::NotNow("a defect in this program; please report what it said above".into()));
     let (text, code) = match end {
         End::Yes(text) => (text, 0),
         End::No(text) => (text, 1),
         End::NotNow(why) => {
-            // There is nobody to tell that it cannot be told.
+            // A failure to write to the standard error cannot be reported anywhere.
             let _ = why.lines().try_for_each(|line| writeln!(io::stderr(), "mailauth-exim: {}", printable(line)));
             return ExitCode::from(75);
         }
@@ -111,7 +111,7 @@ fn answer(asker: &Asker, question: &Question) -> End {
     }
 }
 
-/// The program beside this one, with the same configuration.
+/// Returns the program in the same folder that asks the database, with the arguments for the same configuration.
 fn database_program(config: Option<&Path>) -> Option<Vec<OsString>> {
     let mut command = vec![std::env::current_exe().ok()?.with_file_name(DATABASE_PROGRAM).into()];
     if let Some(file) = config {
@@ -120,7 +120,8 @@ fn database_program(config: Option<&Path>) -> Option<Vec<OsString>> {
     Some(command)
 }
 
-/// Options come before the question: what follows it is Exim's, and may look like one.
+/// Reads the options, which come before the question. What follows the question comes from Exim and may look like an
+/// option.
 fn options(mut arguments: impl Iterator<Item = OsString>) -> Result<Options, End> {
     let mut options = Options::default();
     while let Some(argument) = arguments.next() {

@@ -4,12 +4,12 @@
 //! |---|---|---|
 //! | `login` | service, login, password \[, the client's address\] | the password is right, and the service permitted |
 //! | `domain` | domain | `yes`: its mail is kept here; and `backup`: it is accepted and sent on |
-//! | `may_store` | address, size | somebody takes a message of that size for the address |
+//! | `may_store` | address, size | a message of that size is accepted for the address |
 //! | `recipient` | address, size | `ok`; and `unknown`, `no-mail` or `over ...` are words too |
-//! | `account` | address | what delivery has to know, for `${extract` |
-//! | `alias` | address | the addresses that its mail goes to instead |
-//! | `cram` | login | the clear password, where one is stored |
-//! | `sender` | login, address | the login may send as this address; none or `<>` is that of mail without a sender |
+//! | `account` | address | what a delivery needs, for `${extract` |
+//! | `alias` | address | the addresses that its mail is sent to instead |
+//! | `cram` | login | the password in clear, if it is stored so |
+//! | `sender` | login, address | the login may send as this address; empty or `<>` is mail without a sender |
 //!
 //! A size is a number of bytes, or `-1` for one that is not known, as in `$message_size`.
 
@@ -21,64 +21,64 @@ use std::fmt;
 /// A question with its arguments.
 #[derive(Debug)]
 pub enum Question {
-    /// May this login with this password use this service?
+    /// Whether this login with this password may use this service.
     Login {
-        /// What for, as `smtp`.
+        /// Name of the service, such as `smtp`.
         service: Vec<u8>,
-        /// Whose account.
+        /// The login.
         login: Vec<u8>,
-        /// As the client sent it.
+        /// The password as the client sent it.
         password: Secret,
-        /// The address of the client's machine.
+        /// Address of the client, if known.
         client: Option<String>,
     },
-    /// Is the mail of this domain kept here?
+    /// Whether mail for this domain is kept here.
     Domain(Vec<u8>),
-    /// Does somebody take a message of so many bytes for this address?
+    /// Whether a message of this number of bytes is accepted for this address.
     MayStore(Vec<u8>, u64),
-    /// The same, answered with words.
+    /// The same, answered by words.
     Recipient(Vec<u8>, u64),
-    /// What delivery to this address has to know.
+    /// What a delivery to this address needs to know.
     Account(Vec<u8>),
-    /// Where mail for this address goes instead.
+    /// Addresses that mail for this address is sent to instead.
     Alias(Vec<u8>),
-    /// The clear password of this login.
+    /// The password of this login in clear.
     Cram(Vec<u8>),
-    /// May this login send as this address?
+    /// Whether this login may send as this address.
     Sender {
-        /// As the table spells it.
+        /// The login as the table spells it.
         login: Vec<u8>,
-        /// Empty or `<>` of mail without a sender.
+        /// The sender address; empty or `<>` for mail without a sender.
         address: Vec<u8>,
     },
 }
 
-/// What is to become of an answer: it decides how a "no" is said.
+/// Form of an answer, which decides how a "no" is returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// For `server_condition` and an ACL's `condition`: yes or no, or a word of a kind of yes.
+    /// For `server_condition` and an ACL's `condition`: yes or no, or a word for a kind of yes.
     Condition,
-    /// For `data`, `address_data` and `server_secret`: a value, or that there is none.
+    /// For `data`, `address_data` and `server_secret`: a value, or none.
     Value,
-    /// For ACL variables: a word, whatever the answer.
+    /// For ACL variables: a word for every answer.
     Word,
 }
 
-/// An answer in the words of its kind.
+/// An answer in the form of its question.
 #[derive(Debug)]
 pub enum Said {
     /// Yes, or the value.
     Yes(Secret),
-    /// No, in a word.
+    /// No, as a word.
     No(Secret),
     /// There is no value.
     Nothing,
-    /// Not now, and why.
+    /// Not now, and the reason.
     NotNow(String),
 }
 
 impl Kind {
-    /// How `answer` is said.
+    /// Returns `answer` in this form.
     pub fn say(self, answer: Answer<Secret>) -> Said {
         match (self, answer) {
             (_, Answer::NotNow(why)) => Said::NotNow(why.to_string()),
@@ -95,21 +95,21 @@ impl Kind {
     }
 }
 
-/// A question that can never be answered.
+/// Why a question is invalid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Misuse {
-    /// There is none of this name.
+    /// No question has this name.
     Unknown(String),
-    /// It has other arguments.
+    /// The question has other arguments.
     Arguments {
-        /// Its name.
+        /// Name of the question.
         question: &'static str,
-        /// What it wants.
+        /// The arguments that it needs.
         wanted: &'static str,
-        /// How many were given.
+        /// Number of arguments that were given.
         given: usize,
     },
-    /// A size that is not a number.
+    /// The size is not a number.
     Size(String),
 }
 
@@ -128,7 +128,7 @@ impl fmt::Display for Misuse {
     }
 }
 
-/// The questions, and their arguments in words.
+/// The names of the questions, with their arguments in words.
 const FORMS: [(&str, &str); 8] = [
     ("login", "a service, a login, a password, and the client's address if that is known"),
     ("domain", "a domain"),
@@ -141,10 +141,10 @@ const FORMS: [(&str, &str); 8] = [
 ];
 
 impl Question {
-    /// The question of this name.
+    /// Returns the question with this name and these arguments.
     ///
     /// # Errors
-    /// When there is none, or not with such arguments.
+    /// Fails if no question has this name, or if it needs other arguments.
     pub fn read(name: &str, arguments: &[&[u8]]) -> Result<Self, Misuse> {
         Ok(match (name, arguments) {
             ("login", [service, login, password, client @ ..]) if client.len() <= 1 => Question::Login {
@@ -169,7 +169,7 @@ impl Question {
         })
     }
 
-    /// What is to become of its answer.
+    /// Returns the form of its answer.
     pub fn kind(&self) -> Kind {
         match self {
             Question::Login { .. } | Question::Domain(_) | Question::MayStore(..) | Question::Sender { .. } => {

@@ -1,4 +1,4 @@
-//! Who called, and what for, by the environment and our own name.
+//! The calling program and what it asks for, from the environment and from the name of this program.
 
 use mailauth_core::Service;
 use mailauth_core::config::Pop3Config;
@@ -7,43 +7,43 @@ use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// The name under which we answer as Dovecot wants it.
+/// Name of this program with which it always answers as Dovecot expects.
 pub const DOVECOT_NAME: &str = "mailauth-dovecot";
 
-/// The variable that names the service.
+/// Environment variable that names the service.
 pub const SERVICE: &str = "MAILAUTH_SERVICE";
 
-/// What is asked, and how it is to be answered.
+/// The question, and the form of its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Task {
-    /// May this login with this password come in? Then its program is run.
+    /// Whether the password is right. If it is, the next program is run.
     LogIn,
-    /// Dovecot's passdb: the same question; its reply program wants to know the rest.
+    /// Dovecot's passdb: the same question; its reply program is also told about the account.
     DovecotLogIn,
-    /// Dovecot's userdb: where is the mail of this login?
+    /// Dovecot's userdb: where the mail of this login is kept.
     DovecotLookUp,
-    /// Dovecot's passdb for mechanisms such as CRAM-MD5: what is the password of this login?
+    /// Dovecot's passdb for mechanisms such as CRAM-MD5: the password of this login in clear.
     DovecotCredentials,
 }
 
-/// Who called.
+/// What is known about a call before its record is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
-    /// What is asked.
+    /// The question.
     pub task: Task,
-    /// What the login is for.
+    /// Service that the login is for.
     pub service: Service,
-    /// The address of the person's machine.
+    /// Address of the client, if the caller gives one.
     pub client: Option<String>,
 }
 
 impl Caller {
-    /// Reads it from our name, the settings, and the environment that `variable` gives.
+    /// Reads it from the name of this program, the settings, and the environment that `variable` returns.
     pub fn new(name: &OsStr, settings: &Pop3Config, variable: impl Fn(&str) -> Option<OsString>) -> Self {
         let given = |name| variable(name).filter(|value: &OsString| !value.is_empty());
         let one = |name| variable(name).is_some_and(|value| value == "1");
         let named = Path::new(name).file_name().is_some_and(|name| name == DOVECOT_NAME);
-        // Only Dovecot sets it; so that what else it sets means nothing where it is not our caller.
+        // Only Dovecot sets it. Without it, the other variables that Dovecot sets have no meaning.
         let inside = given("ORIG_UID").is_some_and(|uid| uid.as_bytes().iter().all(u8::is_ascii_digit));
         let task = match (named || settings.dovecot) && inside {
             false => Task::LogIn,
@@ -53,7 +53,7 @@ impl Caller {
         };
         let said = if task == Task::LogIn { given(SERVICE) } else { given("SERVICE").or_else(|| given(SERVICE)) };
         let service = said.map_or_else(|| settings.service.clone(), |name| Service::from_name(name.as_bytes()));
-        // Its own tools look up too, and are no service that an account could be barred from.
+        // Dovecot's own tools look accounts up too, and are not a service that an account could be denied.
         let service = match (task, service) {
             (Task::DovecotLookUp, Service::Other(_)) => Service::Delivery,
             (_, service) => service,

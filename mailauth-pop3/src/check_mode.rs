@@ -1,4 +1,5 @@
-//! `--check`: for people, who have no descriptor 3. Says what would be done with a login, step by step, and does not.
+//! `--check`: prints, step by step, what would be done with a login, and does not do it. It asks for the login and
+//! password at the terminal, because a person has no descriptor 3.
 
 use crate::caller::{Caller, DOVECOT_NAME, SERVICE, Task};
 use crate::record::Record;
@@ -29,7 +30,7 @@ Dovecot 2.3 in its own way.
 
 Exit codes: 1 no, 2 called in a wrong way, 3 unknown to Dovecot, 111 not now; else that of PROGRAM.";
 
-/// Does what is asked for in place of a login, if it is.
+/// Handles a command line that asks for something other than a login, such as `--check`; otherwise returns `None`.
 pub fn asked_for(way: &dyn Way, name: &OsStr, arguments: &[OsString]) -> Option<u8> {
     let [option] = arguments else { return None };
     match option.to_str()? {

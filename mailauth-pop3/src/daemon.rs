@@ -1,4 +1,4 @@
-//! The first way to an answer: the daemon on its socket.
+//! Asks the daemon on its socket, which is tried first.
 
 use crate::record::Received;
 use crate::{End, Way, fallback};
@@ -6,7 +6,7 @@ use mailauth_core::authenticate::Authority;
 use mailauth_core::config::{Config, Fallback, Source};
 use mailauth_protocol::client::Client;
 
-/// Asks the daemon. It logs what it decides.
+/// The daemon as the program's source of answers. The daemon logs its decisions.
 pub struct Daemon;
 
 impl Way for Daemon {

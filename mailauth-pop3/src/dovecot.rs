@@ -1,8 +1,8 @@
 //! The extensions of Dovecot 2.3 (passdb and userdb checkpassword).
 //!
-//! Its reply program is the next program, and must run as we do: it tells Dovecot what is in the environment under the
-//! names in EXTRA, the ids of the mailbox's owner among them, and Dovecot drops the privileges. For a look-up,
-//! AUTHORIZED comes as 1 and goes on as 2.
+//! Dovecot's reply program is the next program, and must run with the same user as this one: it sends Dovecot the
+//! environment variables that EXTRA names, including the ids of the mailbox's owner, and Dovecot drops the privileges.
+//! For a look-up, AUTHORIZED is 1 when this program is called and 2 when the reply program is run.
 
 use crate::caller::Task;
 use crate::environment::{self, Changes};
@@ -12,7 +12,7 @@ use mailauth_core::quota::Limits;
 use std::ffi::OsString;
 use std::fmt::Write as _;
 
-/// What the reply program finds; `None` where Dovecot asked for a password that is not known in clear.
+/// Returns the environment of the reply program; `None` if Dovecot asked for a password that is not stored in clear.
 pub fn environment(account: &Account, task: Task, rules: &Rules) -> Option<Changes> {
     let mut told = vec![("userdb_uid", account.uid.to_string()), ("userdb_gid", account.gid.to_string())];
     if account.quota != Limits::NONE {
@@ -36,7 +36,7 @@ pub fn environment(account: &Account, task: Task, rules: &Rules) -> Option<Chang
     Some(changes)
 }
 
-/// The quota in the words of Dovecot's quota plugin.
+/// Returns the quota in the syntax of Dovecot's quota plugin.
 fn quota_rule(quota: Limits) -> String {
     let mut rule = "*".to_owned();
     for (name, limit) in [("bytes", quota.bytes), ("messages", quota.messages)] {
@@ -48,7 +48,8 @@ fn quota_rule(quota: Limits) -> String {
     rule
 }
 
-/// A Maildir in the words of Dovecot's mail_location, where a colon begins an option and a percent sign a variable.
+/// Returns a Maildir in the syntax of Dovecot's `mail_location`, in which a colon begins an option and a percent sign a
+/// variable.
 fn location(path: &str) -> String {
     format!("maildir:{}", path.replace('%', "%%").replace(':', "::"))
 }

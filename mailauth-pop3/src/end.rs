@@ -1,4 +1,4 @@
-//! How the program ends where no other takes its place.
+//! The exit codes of the program, if no other program takes its place.
 
 use mailauth_core::printable::printable;
 use std::io::{self, Write};
@@ -6,18 +6,18 @@ use std::io::{self, Write};
 /// Why no program was started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum End {
-    /// 1: the login is refused. The daemon's log says why; callers and clients must not learn it.
+    /// 1: the login is refused. The reason is in the daemon's log and is kept from callers and clients.
     No,
-    /// 2: we were called in a way that can never work.
+    /// 2: the program was called incorrectly.
     Misuse(String),
-    /// 3: Dovecot asked where somebody's mail is, and there is nobody of that name.
+    /// 3: Dovecot's userdb asked about a login that does not exist.
     UnknownUser,
-    /// 111: it cannot be known, or done, now.
+    /// 111: the answer cannot be known, or the login cannot be completed, now.
     NotNow(String),
 }
 
 impl End {
-    /// The exit code.
+    /// Returns the exit code.
     pub fn code(&self) -> u8 {
         match self {
             End::No => 1,
@@ -27,12 +27,12 @@ impl End {
         }
     }
 
-    /// Says on the standard error what an administrator has to know; what that is connected to is the caller's log.
-    /// Returns the exit code.
+    /// Writes what an administrator has to know to the standard error, which callers connect to their log, and returns the
+    /// exit code.
     pub fn report(self, program: &str) -> u8 {
         if let End::Misuse(text) | End::NotNow(text) = &self {
             for line in text.lines() {
-                // There is nobody to tell that it cannot be told.
+                // A failure to write to the standard error cannot be reported anywhere.
                 let _ = writeln!(io::stderr(), "{program}: {}", printable(line));
             }
         }

@@ -1,26 +1,26 @@
-//! The environment of the next program: what every one of those that are used behind checkpassword looks for.
+//! The environment of the next program: the variables that the programs used behind checkpassword read.
 
 use mailauth_core::Account;
 use mailauth_core::quota::Limits;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// Changes to the environment: a value, or the removal of what a caller may have left there.
+/// Changes to the environment: each a value, or the removal of a variable that the caller may have set.
 pub type Changes = Vec<(&'static str, Option<OsString>)>;
 
-/// There are no system accounts behind mailboxes, and so no shells of their own.
+/// Value of SHELL. Mailboxes are not system accounts and have no shell of their own.
 const SHELL: &str = "/bin/sh";
 
-/// The account's own mail directory, where it has one.
+/// Returns the account's own mail directory, if it has one.
 pub fn mailbox(account: &Account) -> Option<PathBuf> {
     account.maildir.as_ref().map(|maildir| Path::new(&account.home).join(maildir))
 }
 
-/// What a program finds that reads the account's mail.
+/// Returns the environment for a program that reads the account's mail.
 ///
-/// USER, HOME and SHELL are the contract's own. AUTHENTICATED (without which courier-imapd leaves) and AUTHADDR are
-/// Courier's names of the login, and OPTIONS and MAILDIRQUOTA what else it reads. The mail directory is MAILDIR to
-/// Courier, MAILBOX to pop3front-maildir, and MAIL to others.
+/// USER, HOME and SHELL are required by the contract. AUTHENTICATED (without which courier-imapd exits) and AUTHADDR are
+/// Courier's names of the login, and it also reads OPTIONS and MAILDIRQUOTA. The mail directory is MAILDIR for Courier,
+/// MAILBOX for pop3front-maildir, and MAIL for others.
 pub fn of(account: &Account) -> Changes {
     let login = || Some(account.login.as_str().into());
     let text = |text: &str| Some(text).filter(|text| !text.is_empty()).map(OsString::from);

@@ -1,4 +1,4 @@
-//! Becoming the second program, which asks the database itself.
+//! Replaces this program by the second one, which asks the database itself.
 
 use crate::End;
 use crate::record::{DESCRIPTOR, Received};
@@ -8,15 +8,15 @@ use rustix::{fd::OwnedFd, io};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-/// Its name. It stands beside our own program, whatever name or link that was called by.
+/// Name of the second program, which is in the same folder as this one, whatever name or link this one was called by.
 pub const PROGRAM: &str = "mailauth-pop3-database";
 
-/// The variable by which the second program learns why it was started. No other program gets it.
+/// Environment variable that tells the second program why it was started. It is removed for every other program.
 pub const WHY: &str = "MAILAUTH_DAEMON_AWAY";
 
-/// Replaces this program by the second one, with our name and arguments, and the record on descriptor 3 again.
+/// Replaces this program by the second one, with the same name and arguments, and the record on descriptor 3 again.
 ///
-/// Returns only when that fails.
+/// Returns only if that fails.
 pub fn switch(received: Received, why: &str) -> End {
     let not_now = |problem: std::io::Error| End::NotNow(format!("{why}; and {PROGRAM} cannot be run: {problem}"));
     if let Err(errno) = put_back(received) {
@@ -31,12 +31,12 @@ pub fn switch(received: Received, why: &str) -> End {
     if let Some(name) = arguments.next() {
         command.arg0(name);
     }
-    // That program lowers it too, and gives back what it finds to the one that takes its place.
+    // The second program lowers the limit too, and restores for the next program the one that it finds.
     process_memory::restore_core_limit();
     not_now(command.args(arguments).env(WHY, why).exec())
 }
 
-/// A pipe holds many times as much as a record has.
+/// Puts the record on descriptor 3 again, in a pipe, whose buffer is several times as large as a record.
 fn put_back(received: Received) -> io::Result<()> {
     let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
     let mut rest = received.bytes.expose();
@@ -46,7 +46,7 @@ fn put_back(received: Received) -> io::Result<()> {
     }
     let mut three: OwnedFd = received.channel;
     debug_assert_eq!(std::os::fd::AsRawFd::as_raw_fd(&three), DESCRIPTOR);
-    // The copy is not closed at exec.
+    // The duplicate descriptor is not closed at exec.
     io::dup2(&reader, &mut three)?;
     std::mem::forget(three);
     Ok(())

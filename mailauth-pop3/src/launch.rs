@@ -1,4 +1,4 @@
-//! Becoming the next program.
+//! Replaces this program by the next one.
 
 use crate::environment::Changes;
 use crate::{End, fallback};
@@ -7,11 +7,11 @@ use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-/// Replaces this program by `program` with its arguments, found along PATH or else the system's default path, in an
-/// environment with these changes. Descriptors that were there stay; signals are back at their defaults, and the limit of
-/// core dumps at what it was.
+/// Replaces this program by `program` with its arguments, with these changes to the environment. The program is searched
+/// for in PATH, or in the system's default path if PATH is not set. Descriptors that the caller opened stay open; signals
+/// get their default actions again, and the limit of core dumps its former value.
 ///
-/// Returns only when that fails.
+/// Returns only if that fails.
 pub fn launch(program: &OsString, arguments: &[OsString], changes: Changes) -> End {
     let mut command = Command::new(program);
     command.args(arguments).env_remove(fallback::WHY);
@@ -22,7 +22,8 @@ pub fn launch(program: &OsString, arguments: &[OsString], changes: Changes) -> E
         };
     }
     process_memory::restore_core_limit();
-    // exec of the standard library gives SIGPIPE, which its start ignores, its default again, and unblocks all signals.
+    // `exec` of the standard library restores the default action of SIGPIPE, which the library ignores from its start, and
+    // unblocks all signals.
     let error = command.exec();
     End::NotNow(format!("{} cannot be run: {error}", program.display()))
 }

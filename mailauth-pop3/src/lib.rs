@@ -1,14 +1,16 @@
-//! The checkpassword program, in its parts. There are two programs of them: `mailauth-pop3` asks the daemon on its
-//! socket, and when that is away becomes `mailauth-pop3-database`, which asks the database itself. Because the drivers
-//! are in the second one alone, the first is small and starts in a fraction of a millisecond.
+//! The checkpassword program, for POP3 daemons, Dovecot, qmail-smtpd and others. It consists of two programs:
+//! `mailauth-pop3` asks the daemon on its socket, and if the daemon is down, replaces itself by
+//! `mailauth-pop3-database`, which asks the database. Only the second one contains the database drivers, so the first is
+//! small and starts in a fraction of a millisecond.
 //!
 //! # The contract
 //!
-//! As <https://cr.yp.to/checkpwd/interface.html> has it: the caller puts `login NUL password NUL timestamp NUL` on
-//! descriptor 3, and a program with its arguments on our command line. Where the login is right, we become that program,
-//! as the mailbox's owner and in its home. Otherwise we end with one of the codes of [`End`].
+//! As described at <https://cr.yp.to/checkpwd/interface.html>: the caller writes `login NUL password NUL timestamp NUL` to
+//! descriptor 3, and gives a program and its arguments on the command line. If the login is accepted, this program
+//! switches to the mailbox's owner and home and replaces itself by that program. Otherwise it exits with one of the codes
+//! of [`End`].
 //!
-//! Dovecot 2.3 has extensions of its own, see [`dovecot`].
+//! For the extensions of Dovecot 2.3, see [`dovecot`].
 
 pub mod caller;
 pub mod check_mode;

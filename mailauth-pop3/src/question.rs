@@ -1,8 +1,8 @@
-//! What is to be asked about a record: it does not say whether it holds a password or the answer to a challenge.
+//! Derives the questions from a record, which does not say whether it contains a password or the answer to a challenge.
 //!
-//! qmail-popup hands on the digest of `APOP` as it would the password of `PASS`, and the timestamp of its greeting with
-//! either; qmail-smtpd does the same with CRAM-MD5. What looks like a digest is tried as one first, which costs no hash,
-//! and then as a password.
+//! qmail-popup passes the digest of `APOP` in the place of the password of `PASS`, and the timestamp of its greeting with
+//! both; qmail-smtpd does the same with CRAM-MD5. A value that looks like a digest is first tried as one, which costs no
+//! hash, and then as a password.
 
 use crate::caller::{Caller, Task};
 use crate::record::Record;
@@ -11,15 +11,15 @@ use mailauth_core::authenticate::Credential;
 use mailauth_core::challenge::{CramMechanism, CramResponse};
 use mailauth_core::config::{CramOrder, Pop3Config};
 
-/// Hexadecimal digits of an MD5.
+/// Number of hexadecimal digits of an MD5 digest.
 const DIGEST: usize = 32;
 
-/// The credentials to try, in their order. There is at least one.
+/// Returns the credentials to try, in order. There is at least one.
 pub fn credentials(record: &Record, caller: &Caller, settings: &Pop3Config) -> Vec<Credential> {
     match caller.task {
         Task::DovecotLookUp => vec![Credential::Lookup],
         Task::DovecotCredentials => vec![Credential::Secret],
-        // Dovecot asks for the password where there is a challenge, and its timestamp is empty.
+        // For a challenge, Dovecot asks for the password in clear and sends an empty timestamp.
         Task::DovecotLogIn => vec![Credential::Password(record.password.clone())],
         Task::LogIn => {
             let challenge = challenge(record, &caller.service, settings);

@@ -1,4 +1,4 @@
-//! A mailbox's maildirsize, made true at a login: Courier's POP3 server and others only ever add to it.
+//! Rebuilds a missing or incorrect maildirsize at login, because Courier's POP3 server and others only add to it.
 
 use crate::environment;
 use mailauth_core::Account;
@@ -8,22 +8,23 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Counts the account's mailbox if it has a quota and its maildirsize is missing or wrong. To be called as its owner.
+/// Counts the account's mailbox if it has a quota and its maildirsize is missing or incorrect. The process must already
+/// run as the mailbox's owner.
 ///
-/// Returns after `patience` at the latest. What is not done by then ends when the next program is run: replacing a
-/// process ends its other threads, and maildirsize is replaced in one step or not at all.
+/// Returns after `patience` at the latest. A count that is not finished by then ends when the next program is run: `exec`
+/// ends the other threads of a process, and maildirsize is replaced in one step or not at all.
 ///
 /// # Errors
-/// With what an administrator should know. It is no reason to refuse the login.
+/// Fails with a message for the administrator. It is not a reason to refuse the login.
 pub fn make_true(account: &Account, rules: Rules, patience: Duration) -> Result<(), String> {
     let Some(path) = environment::mailbox(account).filter(|_| account.quota != Limits::NONE) else { return Ok(()) };
     let mailbox = match MaildirQuota::open(&path, account.quota, rules) {
         Ok(mailbox) => {
             let (now, usual) = (Instant::now(), Patience::until(Instant::now() + patience));
-            // With time left to count without the lock.
+            // This leaves time to count without the lock.
             mailbox.within(Patience { lock: usual.lock.min(now + patience / 2), ..usual })
         }
-        // The next program says it in its own words.
+        // The next program reports this error itself.
         Err(QuotaError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error.to_string()),
     };
@@ -31,7 +32,7 @@ pub fn make_true(account: &Account, rules: Rules, patience: Duration) -> Result<
     let count = move || {
         let done =
             mailbox.is_true().and_then(|is| if is { Ok(()) } else { mailbox.recount(Effort::Changed).map(drop) });
-        // Nobody listens any more if it took too long.
+        // The receiver is gone if the count took too long.
         let _ = sender.send(done);
     };
     if let Err(error) = thread::Builder::new().spawn(count) {

@@ -1,4 +1,4 @@
-//! The record on descriptor 3: who wants in.
+//! The record on descriptor 3: login, password and timestamp.
 
 use crate::End;
 use mailauth_core::Secret;
@@ -8,42 +8,42 @@ use rustix::io::{Errno, FdFlags, fcntl_getfd, fcntl_setfd, read};
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
-/// The descriptor that callers put it on.
+/// Descriptor from which the record is read.
 pub const DESCRIPTOR: i32 = 3;
 
-/// The most bytes of a record. The contract has this number.
+/// Maximum number of bytes of a record, from the contract.
 pub const MAX: usize = 512;
 
-/// How long a caller may take to write it.
+/// Time in which the caller must write the whole record.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A record, as it came.
+/// A record as it was received.
 #[derive(Debug)]
 pub struct Received {
-    /// All its bytes.
+    /// All bytes of the record.
     pub bytes: Secret,
-    /// Descriptor 3, which the next program will not have.
+    /// Descriptor 3, which the next program does not inherit.
     pub channel: OwnedFd,
 }
 
-/// What a record says.
+/// The fields of a record.
 #[derive(Debug)]
 pub struct Record {
     /// The login, as the client sent it.
     pub login: Vec<u8>,
     /// The password, or the answer to a challenge.
     pub password: Secret,
-    /// What the server greeted the client with; empty where the record has none that ends.
+    /// The timestamp of the server's greeting; empty if the record has none that ends with NUL.
     pub timestamp: Vec<u8>,
 }
 
-/// Why some bytes are no record.
+/// Why some bytes are not a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
     /// More than [`MAX`] bytes.
     #[error("the record on descriptor 3 is longer than {MAX} bytes")]
     TooLong,
-    /// The login or the password has no NUL at its end: what came may be a part of it.
+    /// The login or the password does not end with NUL, so that the rest of it may be missing.
     #[error("the record on descriptor 3 ends in its {0}")]
     CutOff(&'static str),
 }
@@ -52,7 +52,7 @@ impl Record {
     /// Reads a record. The timestamp may be missing; what follows it is ignored.
     ///
     /// # Errors
-    /// When it is too long, or ends before the password does.
+    /// Fails if the record is too long, or ends before the NUL of the password.
     pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
         if bytes.len() > MAX {
             return Err(Malformed::TooLong);
@@ -64,21 +64,21 @@ impl Record {
     }
 }
 
-/// What stands before the first NUL, and what follows it.
+/// Returns the bytes before the first NUL, and the bytes after it.
 fn field(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = bytes.iter().position(|byte| *byte == 0)?;
     Some((bytes.get(..end)?, bytes.get(end + 1..)?))
 }
 
-/// Reads what is on descriptor 3, to its end.
+/// Reads descriptor 3 to its end.
 ///
 /// # Errors
-/// [`End::Misuse`] when there is no such descriptor, it cannot be read from, or more comes than a record has.
+/// Returns [`End::Misuse`] if the descriptor is not open, cannot be read, or has more bytes than a record.
 pub fn receive() -> Result<Received, End> {
-    // SAFETY: the descriptor is only borrowed for the question whether it is open.
+    // SAFETY: the descriptor is borrowed only to check whether it is open.
     let open = fcntl_getfd(unsafe { BorrowedFd::borrow_raw(DESCRIPTOR) });
     open.map_err(|_| misuse("descriptor 3 is not open"))?;
-    // SAFETY: it is open, and nobody else in this process knows of it: this comes before anything is opened.
+    // SAFETY: the descriptor is open, and nothing else in this process uses it: this runs before anything is opened.
     let channel = unsafe { OwnedFd::from_raw_fd(DESCRIPTOR) };
     fcntl_setfd(&channel, FdFlags::CLOEXEC).map_err(|errno| not_now("descriptor 3 cannot be closed", errno))?;
     let deadline = Instant::now() + PATIENCE;
@@ -127,7 +127,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Login, password and timestamp.
+    /// Returns login, password and timestamp.
     type Fields = (Vec<u8>, Vec<u8>, Vec<u8>);
 
     fn fields(bytes: &[u8]) -> Result<Fields, Malformed> {

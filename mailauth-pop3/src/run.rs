@@ -1,4 +1,4 @@
-//! The program, as a sequence of judgements: each may end it.
+//! The program as a sequence of decisions, each of which may end it.
 
 use crate::caller::{Caller, Task};
 use crate::environment::{self, Changes};
@@ -17,36 +17,36 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::Instant;
 
-/// A way to an answer.
+/// A source of answers: the daemon, or the database.
 pub trait Way {
-    /// The name of the program that goes it, for messages.
+    /// Returns the name of the program that uses this source, for messages.
     fn program(&self) -> &'static str;
 
-    /// Whom it asks, for people.
+    /// Returns a description of what is asked, for people.
     fn asks(&self, config: &Config) -> String;
 
-    /// The configuration, as far as this way needs it.
+    /// Reads the part of the configuration that this source needs.
     ///
     /// # Errors
-    /// [`End::NotNow`] with all that is wrong with it.
+    /// Returns [`End::NotNow`] with all mistakes of the configuration.
     fn configuration(&self) -> Result<(Config, Source), End>;
 
-    /// Who decides.
+    /// Opens what decides about logins.
     ///
     /// # Errors
-    /// When nobody can, by this configuration.
+    /// Fails if this configuration permits no such source.
     fn authority(&self, config: &Config) -> Result<Box<dyn Authority>, End>;
 
-    /// What is left when the one who decides is away.
+    /// Handles that the source cannot be reached.
     fn away(&self, received: Received, config: &Config, why: String) -> End;
 
-    /// Adds to the reason of an end what led to this program's being asked.
+    /// Adds to the reason of an end why this program was started.
     fn explain(&self, end: End) -> End {
         end
     }
 }
 
-/// Does what the command line says, and returns only where no other program takes this one's place: with the exit code.
+/// Does what the command line says. Returns the exit code, if no other program takes the place of this one.
 pub fn run(way: &dyn Way) -> u8 {
     process_memory::keep_private();
     let mut arguments = env::args_os();
@@ -62,7 +62,7 @@ pub fn run(way: &dyn Way) -> u8 {
 }
 
 fn serve(way: &dyn Way, name: &OsString, arguments: &[OsString]) -> Result<Infallible, End> {
-    // First of all, so that nothing else can have become descriptor 3.
+    // This is done first, so that nothing else can become descriptor 3.
     let received = receive()?;
     let record = Record::parse(received.bytes.expose()).map_err(|malformed| End::Misuse(malformed.to_string()))?;
     let Some((program, arguments)) = arguments.split_first() else {
@@ -84,7 +84,7 @@ fn serve(way: &dyn Way, name: &OsString, arguments: &[OsString]) -> Result<Infal
     Err(launch::launch(program, arguments, changes))
 }
 
-/// Asks until one of the record's meanings is not refused.
+/// Asks about each meaning of the record until one is not refused.
 pub(crate) fn decide(
     authority: &dyn Authority,
     record: &Record,
@@ -97,7 +97,7 @@ pub(crate) fn decide(
         let (service, client) = (caller.service.clone(), caller.client.clone());
         let request = Request { service, login: record.login.clone(), credential, client, deadline };
         answer = match (answer, authority.authenticate(request)) {
-            // Of what may be a challenge's answer or a password, the first is what the person sent more likely.
+            // For a value that may be the answer to a challenge or a password, the first reading is the more likely one.
             (Answer::No(No::NoClearPassword), Answer::No(No::WrongPassword)) => Answer::No(No::NoClearPassword),
             (_, answer) => answer,
         };
@@ -108,7 +108,7 @@ pub(crate) fn decide(
     answer
 }
 
-/// Where Dovecot looks somebody up, a refusal is that there is nobody; 1 would be an error to it.
+/// Returns the end for a refusal. For a look-up by Dovecot it is "no such user"; exit code 1 would be an error to Dovecot.
 fn refusal(task: Task) -> End {
     match task {
         Task::LogIn | Task::DovecotLogIn => End::No,
@@ -116,7 +116,8 @@ fn refusal(task: Task) -> End {
     }
 }
 
-/// Becomes the mailbox's owner, in its home. Root's part of a first login comes before, and the owner's after.
+/// Switches to the mailbox's owner and home. At a first login, root creates its part before that and the owner the rest
+/// afterwards.
 fn prepare(account: &Account, service: &Service, config: &Config, program: &str) -> Result<Changes, End> {
     let changes = environment::of(account);
     let settings = &config.pop3;

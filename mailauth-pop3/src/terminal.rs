@@ -1,20 +1,20 @@
-//! Asking a person at a terminal, or reading lines where there is none.
+//! Asks for values at a terminal, or reads lines if there is none.
 
 use mailauth_core::Secret;
 use rustix::termios::{LocalModes, OptionalActions, Termios, isatty, tcgetattr, tcsetattr};
 use std::io::{self, Read, Write};
 use zeroize::Zeroizing;
 
-/// The most bytes of a line.
+/// Maximum number of bytes of a line.
 const MAX_LINE: usize = 1024;
 
-/// What Ctrl-C sends.
+/// The byte that Ctrl-C sends.
 const INTERRUPT: u8 = 3;
 
-/// Asks on the standard error, and reads a line of the standard input.
+/// Asks on the standard error, and reads a line from the standard input.
 ///
 /// # Errors
-/// When there is no more input, or a line is too long.
+/// Fails at the end of the input, or if the line is too long.
 pub fn ask(question: &str) -> io::Result<Secret> {
     if isatty(io::stdin()) {
         write!(io::stderr(), "{question}")?;
@@ -22,10 +22,10 @@ pub fn ask(question: &str) -> io::Result<Secret> {
     line()
 }
 
-/// The same, and nothing of what is typed shows.
+/// Asks in the same way without showing what is typed.
 ///
 /// # Errors
-/// As [`ask`], and after Ctrl-C.
+/// Fails as [`ask`] does, and after Ctrl-C.
 pub fn ask_unseen(question: &str) -> io::Result<Secret> {
     if !isatty(io::stdin()) {
         return line();
@@ -41,7 +41,7 @@ pub fn ask_unseen(question: &str) -> io::Result<Secret> {
     })
 }
 
-/// Byte by byte: what follows the line belongs to others.
+/// Reads a line byte by byte, because the bytes after it belong to other programs.
 fn line() -> io::Result<Secret> {
     let mut line = Zeroizing::new(Vec::with_capacity(MAX_LINE));
     let mut byte = [0];
@@ -57,7 +57,8 @@ fn line() -> io::Result<Secret> {
     Err(io::Error::new(io::ErrorKind::InvalidInput, format!("a line has more than {MAX_LINE} bytes")))
 }
 
-/// A terminal that shows nothing, until this is dropped. Ctrl-C is a byte like others, so that nothing leaves it dark.
+/// A terminal that does not echo until this is dropped. Ctrl-C is an ordinary byte meanwhile, so that the program cannot
+/// end without turning the echo on again.
 struct Dark(Termios);
 
 impl Dark {

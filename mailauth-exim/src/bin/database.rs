@@ -1,7 +1,7 @@
 //! `mailauth-exim-database [--config FILE]`: answers one request of the daemon's protocol, on its standard input and
-//! output, by asking the database itself. The object and the program for Exim start it while the daemon is away.
+//! output, by asking the database itself. The object and the program for Exim start it while the daemon is down.
 //!
-//! Without an answer it ends without a word on the standard output, which is "not now"; the reason is on the standard
+//! If it has no answer, it writes nothing to the standard output, which is "not now", and the reason to the standard
 //! error.
 
 use mailauth_core::Backend;

@@ -1,5 +1,5 @@
-//! `mailauth-pop3-database`: the checkpassword program that asks the database itself. `mailauth-pop3` becomes it when
-//! the daemon is away; it can also be used without any daemon.
+//! `mailauth-pop3-database`: the checkpassword program that asks the database itself. `mailauth-pop3` replaces itself by
+//! it while the daemon is down; it can also be used without any daemon.
 
 use mailauth_core::authenticate::{Answer, Authenticator, Authority, PasswordChange, RefusalTime, Request};
 use mailauth_core::config::{Config, Source};
@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Decides here. There is no daemon to log the decision, so it goes to the standard error.
+/// The database as the program's source of answers. Without the daemon, decisions are logged to the standard error.
 struct Database {
     log: Log,
 }
@@ -40,7 +40,7 @@ impl Way for Database {
         End::NotNow(why)
     }
 
-    /// What is to be cured is most often that the daemon could not be asked.
+    /// Adds why the daemon could not be asked, which is usually what has to be corrected.
     fn explain(&self, end: End) -> End {
         match (end, std::env::var_os(fallback::WHY)) {
             (End::NotNow(problem), Some(why)) => {
@@ -51,7 +51,7 @@ impl Way for Database {
     }
 }
 
-/// Refuses at a time that does not tell why.
+/// Delays each refusal until a time that does not reveal its reason.
 struct Even {
     authenticator: Arc<Authenticator>,
     refusal_time: RefusalTime,
@@ -62,7 +62,7 @@ impl Authority for Even {
         let at = Instant::now() + self.refusal_time.of_one();
         let answer = self.authenticator.authenticate(request);
         if matches!(answer, Answer::No(_)) {
-            // This process has nothing else to do.
+            // This process has nothing else to do meanwhile.
             std::thread::sleep(at.saturating_duration_since(Instant::now()));
         }
         answer
