@@ -1,14 +1,15 @@
-//! Logins, the rows that hold accounts, and the accounts that adapters are given.
+//! Logins, the rows that hold accounts, and the accounts that adapters receive.
 
 use crate::quota::Limits;
 use crate::{Secret, Services, spelling};
 use std::borrow::Cow;
 use std::fmt;
 
-/// The name of an account: `local@domain`, folded to lower case, bounded, without a control character or space, in the
-/// spelling of [`crate::spelling`].
+/// The name of an account: `local@domain`, folded to lower case, of limited length, without control characters or
+/// spaces, in
+/// the spelling of [`crate::spelling`].
 ///
-/// A `Login` that exists is fit to be looked up; whether an account has that name is the store's to say.
+/// A `Login` can be looked up; whether an account has this name is known to the store only.
 ///
 /// ```
 /// use mailauth_core::Login;
@@ -23,37 +24,37 @@ pub struct Login(String);
 /// Why some bytes cannot be the login of any account. To a client this is a plain "no".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LoginError {
-    /// There is not a byte.
+    /// The login is empty.
     #[error("the login is empty")]
     Empty,
-    /// More than [`Login::MAX`] bytes.
+    /// The login has more than [`Login::MAX`] bytes.
     #[error("the login is longer than {} bytes", Login::MAX)]
     TooLong,
-    /// Not UTF-8.
+    /// The login is not UTF-8.
     #[error("the login is not valid UTF-8")]
     NotUtf8,
-    /// A control character or white space.
+    /// The login contains a control character or white space.
     #[error("the login holds a control character or a space")]
     Unprintable,
-    /// Nothing before or after its last `@`.
+    /// There is nothing before or after the last `@`.
     #[error("the login lacks its name or its domain")]
     Incomplete,
-    /// A character beyond ASCII that would be folded into one of ASCII, such as the Kelvin sign.
+    /// The login contains a character beyond ASCII that would be folded into one of ASCII, such as the Kelvin sign.
     #[error("the login holds a character beyond ASCII that only looks like one of ASCII, such as a full-width letter")]
     Disguised,
-    /// A domain beyond ASCII that is no international name.
+    /// The domain has characters beyond ASCII and is not a valid international name.
     #[error("the login's domain is no name: it holds a character that has no place there, or is too long")]
     Domain,
 }
 
 impl Login {
-    /// The most bytes a login may have: a path of RFC 5321, section 4.5.3.1.3, without its brackets.
+    /// Maximum number of bytes of a login: that of a path of RFC 5321, section 4.5.3.1.3, without its brackets.
     pub const MAX: usize = 254;
 
-    /// Reads a login as a client sent it. One without `@` gets `default_domain`, where there is one.
+    /// Reads a login as a client sent it. If it has no `@`, `default_domain` is appended, if there is one.
     ///
     /// # Errors
-    /// When no account can have that name.
+    /// Fails if no account can have this name.
     pub fn parse(sent: &[u8], default_domain: Option<&str>) -> Result<Self, LoginError> {
         if sent.is_empty() {
             return Err(LoginError::Empty);
@@ -80,19 +81,19 @@ impl Login {
             }
             _ => {}
         }
-        // Folding and the default domain can both lengthen it.
+        // Folding and the default domain can both lengthen the login.
         if login.len() > Self::MAX { Err(LoginError::TooLong) } else { Ok(Login(login)) }
     }
 
-    /// Returns the login of a row as it is stored. The spelling may differ from that of [`Login::parse`], where an older
+    /// Returns the login of a row as it is stored. The spelling may differ from that of [`Login::parse`] if an older
     /// version or another program wrote an international name. `None` if no login is looked up by these bytes.
     pub fn as_it_stands(stored: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(stored).ok()?;
         (Self::parse(stored, None).is_ok() && text.to_lowercase() == text).then(|| Login(text.to_owned()))
     }
 
-    /// Reads a login as a person typed it: without the white space at either end. If it has no `@`, a full-width
-    /// `＠` or the last of the `separators` in it is taken for one.
+    /// Reads a login as a person typed it: without white space at either end. If it has no `@`, a full-width `＠` or the
+    /// last of the `separators` in it is read as one.
     ///
     /// ```
     /// use mailauth_core::Login;
@@ -102,7 +103,7 @@ impl Login {
     /// ```
     ///
     /// # Errors
-    /// When no account can have that name.
+    /// Fails if no account can have this name.
     pub fn typed(sent: &[u8], default_domain: Option<&str>, separators: &str) -> Result<Self, LoginError> {
         let sent = trimmed(sent);
         let has_one_form = separators.is_empty() && sent.is_ascii();
@@ -116,34 +117,34 @@ impl Login {
         }
     }
 
-    /// The whole login.
+    /// Returns the whole login.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The whole login for people, with its domain in the letters of its language.
+    /// Returns the whole login for people, with its domain in the letters of its language.
     pub fn readable(&self) -> Cow<'_, str> {
         spelling::readable(&self.0)
     }
 
-    /// What stands before the last `@`; all of a login without one.
+    /// Returns the part before the last `@`; the whole login if it has none.
     pub fn local_part(&self) -> &str {
         self.0.rsplit_once('@').map_or(&self.0, |(local, _)| local)
     }
 
-    /// What stands after the last `@`; empty for a login without one.
+    /// Returns the part after the last `@`; empty if the login has none.
     pub fn domain(&self) -> &str {
         self.0.rsplit_once('@').map_or("", |(_, domain)| domain)
     }
 }
 
-/// Returns `text` without the white space at either end, which telephones add to a login. Line breaks and other control
-/// characters but the tab are no white space here: they make a login unusable.
+/// Returns `text` without white space at either end, which telephones add to a login. Line breaks and control
+/// characters other than the tab are not white space here: they make a login unusable.
 pub fn trimmed(text: &[u8]) -> &[u8] {
     let blank = |c: char| c == '\t' || (c.is_whitespace() && !c.is_control() && !matches!(c, '\u{2028}' | '\u{2029}'));
     match std::str::from_utf8(text) {
         Ok(text) => text.trim_matches(blank).as_bytes(),
-        // It is no login either way.
+        // Such a text is not a login in either case.
         Err(_) => text,
     }
 }
@@ -160,42 +161,42 @@ impl fmt::Debug for Login {
     }
 }
 
-/// One row of the table of accounts, as it stands there: what is `None` is NULL or empty, and means
-/// [`crate::mailbox::MailboxDefaults`] where those have the field.
+/// One row of the table of accounts, as it is stored. `None` is NULL or empty, and means the value of
+/// [`crate::mailbox::MailboxDefaults`] if it has this field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountRow {
-    /// As the table spells it, which is in lower case.
+    /// The login as the table spells it, in lower case.
     pub login: Login,
-    /// The stored value, a hash in most tables; empty when none is set.
+    /// The stored password, a hash in most tables; empty if none is set.
     pub password: Password,
-    /// False: may not log in, and receives no mail.
+    /// Whether the account is enabled. A disabled account cannot log in and receives no mail.
     pub enabled: bool,
-    /// The same of the account's domain. Written by the domain's own commands, never with the account.
+    /// Whether the account's domain is enabled. Written by the commands for domains, never with the account.
     pub domain_enabled: bool,
-    /// The services the account may log in to.
+    /// The services that the account may log in to.
     pub services: Services,
     /// System user id that owns the mailbox.
     pub uid: Option<u32>,
     /// System group id of the mailbox.
     pub gid: Option<u32>,
-    /// Absolute path.
+    /// Absolute path of the home.
     pub home: Option<String>,
     /// Path of the Maildir, absolute or relative to `home`.
     pub maildir: Option<String>,
-    /// Most bytes that may be stored; 0 is no limit.
+    /// Maximum number of stored bytes; 0 is no limit.
     pub quota_bytes: Option<u64>,
-    /// Most messages that may be stored; 0 is no limit.
+    /// Maximum number of stored messages; 0 is no limit.
     pub quota_messages: Option<u64>,
-    /// The person's name.
+    /// Name of the person.
     pub name: Option<String>,
-    /// Courier's account options: `name=value` with commas between.
+    /// Courier's account options: `name=value`, separated by commas.
     pub options: Option<String>,
-    /// False: receives no mail, whatever else it may do.
+    /// Whether the account receives mail, independent of what else it may do.
     pub receives: bool,
 }
 
 impl AccountRow {
-    /// An enabled account with no password and everything else left to the defaults.
+    /// Returns an enabled account without a password, with all other fields left to the defaults.
     pub fn new(login: Login) -> Self {
         AccountRow {
             login,
@@ -228,10 +229,10 @@ impl PartialEq for Password {
 
 impl Eq for Password {}
 
-/// An account that may be used, with every default filled in: what "yes" carries.
+/// An account that may be used, with every default filled in. A "yes" carries it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
-    /// The table's spelling, not the client's.
+    /// The login in the spelling of the table, not of the client.
     pub login: Login,
     /// System user id that owns the mailbox.
     pub uid: u32,
@@ -241,13 +242,13 @@ pub struct Account {
     pub home: String,
     /// Path of the Maildir, absolute or relative to `home`; `None` leaves it to the program's own default.
     pub maildir: Option<String>,
-    /// How much mail may be stored.
+    /// Limits on the stored mail.
     pub quota: Limits,
-    /// The person's name; empty when unknown.
+    /// Name of the person; empty if unknown.
     pub name: String,
-    /// `name=value` with commas between; may be empty.
+    /// Account options: `name=value`, separated by commas; may be empty.
     pub options: String,
-    /// The stored value; empty when none is set, or when this came over a socket that does not say.
+    /// The stored password; empty if none is set, or if the account came over a socket that does not send it.
     pub password: Password,
 }
 

@@ -1,52 +1,53 @@
-//! The addresses that are aliases, and those that mail is sent on to: one rule for what is stored and for what is obeyed.
+//! Addresses of aliases, and addresses that mail is sent on to. The same rule applies when they are stored and when
+//! they are used.
 
 use crate::account::{Login, LoginError};
 use crate::{DomainName, DomainNameError};
 
-/// Why mail cannot be sent on to an address, or none can come for it.
+/// Why mail cannot be sent on to an address, or why no mail can arrive for it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
-    /// Nothing before or after its `@`, or no `@`.
+    /// There is nothing before or after the `@`, or no `@`.
     #[error("it has no name or no domain; write name@example.org")]
     Incomplete,
-    /// More bytes than an address can have.
+    /// The address is longer than an address can be.
     #[error("it has more than {} bytes; no mail server takes it", Login::MAX)]
     TooLong,
-    /// A control character or a space.
+    /// The address contains a control character or a space.
     #[error("it holds a space or a control character; write name@example.org")]
     Unprintable,
-    /// Several addresses, or a separator at the end of one.
+    /// The text is several addresses, or ends with a separator.
     #[error("it holds {0:?}, which separates addresses; write each as name@example.org, by itself")]
     Several(char),
-    /// An address as it is in the header of a message.
+    /// The address is in the form of a message header.
     #[error("write name@example.org, without < and >")]
     Brackets,
-    /// More than one `@`.
+    /// The address has more than one `@`.
     #[error("it has two @; write name@example.org")]
     SecondAt,
-    /// A dot at an end of the name, or two in a row.
+    /// The local part begins or ends with a dot, or has two in a row.
     #[error("before the @ a dot comes first, last or twice; write name@example.org")]
     Dots,
-    /// A character that an address needs quotes for, as a mail server's instructions have.
+    /// The address contains a character that needs quotes, as in instructions to a mail server.
     #[error("before the @ there is {0:?}; write name@example.org: files, commands and quotes are not taken")]
     Character(char),
-    /// Everything, as other programs write it.
+    /// The text means every address, as other programs write it.
     #[error("for whatever else comes to the domain write @{0}")]
     Star(String),
-    /// The domain cannot be one.
+    /// The domain is not valid.
     #[error("its domain: {0}")]
     Domain(#[from] DomainNameError),
-    /// No mail can come for it.
+    /// No mail can arrive for the address.
     #[error("{0}")]
     Login(#[from] LoginError),
 }
 
-/// Returns whether mail can be sent on to `text`: a mailbox of RFC 5321, section 4.1.2 (RFC 6531 for letters beyond ASCII),
-/// whose local part is a dot-string. Such a one is nothing else in a mail server's lists either: no file, command, list or
-/// comment.
+/// Checks that mail can be sent on to `text`: a mailbox of RFC 5321, section 4.1.2 (RFC 6531 for letters beyond ASCII),
+/// with a dot-string as local part. Such an address has no other meaning in a mail server's lists: it is not a file,
+/// command, list or comment.
 ///
 /// # Errors
-/// When it cannot, and why.
+/// Fails with the reason if mail cannot be sent to it.
 pub fn check_target(text: &str) -> Result<(), AddressError> {
     if text.len() > Login::MAX {
         return Err(AddressError::TooLong);
@@ -75,16 +76,16 @@ pub fn check_target(text: &str) -> Result<(), AddressError> {
         return Err(AddressError::Dots);
     }
     DomainName::parse(domain)?;
-    // Folding can lengthen it.
+    // Folding can lengthen the address.
     Login::parse(text.as_bytes(), None)?;
     Ok(())
 }
 
-/// Reads the address of an alias as the administrator writes it: a bare one gets `default_domain`, and `@example.org` is
-/// whatever else comes to the domain. Returns it as it is stored.
+/// Reads the address of an alias as the administrator writes it, and returns it as it is stored. An address without a
+/// domain gets `default_domain`; `@example.org` is the catch-all of the domain.
 ///
 /// # Errors
-/// When no mail can come for it, and why.
+/// Fails with the reason if no mail can arrive for it.
 pub fn read_address(text: &str, default_domain: Option<&str>) -> Result<String, AddressError> {
     if let Some(domain) = text.strip_prefix('@') {
         return Ok(format!("@{}", DomainName::parse(domain)?));

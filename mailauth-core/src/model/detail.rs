@@ -1,11 +1,11 @@
-//! Details: what stands behind a delimiter in the local part of an address, as in `anna+news@example.org`.
+//! Details: the part after a delimiter in the local part of an address, as in `anna+news@example.org`.
 
 use crate::account::Login;
 
-/// The most bytes of a detail that may name a folder.
+/// Maximum number of bytes of a detail that may name a folder.
 const MOST: usize = 64;
 
-/// The characters of `[address] delimiter`. Each of them separates a detail from what is before it.
+/// The characters of `[address] delimiter`. Each of them separates a detail from the part before it.
 ///
 /// ```
 /// use mailauth_core::{Login, detail::Delimiters};
@@ -19,12 +19,12 @@ const MOST: usize = 64;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delimiters(String);
 
-/// An address in two parts.
+/// The two parts of an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Split<'a> {
     /// The address without its detail.
     pub base: Login,
-    /// What separates the two.
+    /// The character between the two parts.
     pub delimiter: char,
     /// The detail, which may be empty.
     pub detail: &'a str,
@@ -37,10 +37,10 @@ impl Default for Delimiters {
 }
 
 impl Delimiters {
-    /// Reads the characters; none of them switches details off.
+    /// Reads the characters. An empty text disables details.
     ///
     /// # Errors
-    /// With a sentence, for a character that belongs to names or cannot be in an address.
+    /// Fails with a sentence for a character that is part of names or cannot be in an address.
     pub fn parse(text: &str) -> Result<Self, String> {
         match text.chars().find(|c| !"+-_=#!$%&'*?^{|}~".contains(*c)) {
             Some(wrong) => Err(format!(
@@ -50,7 +50,8 @@ impl Delimiters {
         }
     }
 
-    /// The address without its detail, at the first delimiter; `None` if it has none, or nothing is before it.
+    /// Returns the address without its detail, split at the first delimiter; `None` if it has no detail, or nothing
+    /// before it.
     pub fn split<'a>(&self, address: &'a Login) -> Option<Split<'a>> {
         let local = address.local_part();
         let at = local.find(|c| self.0.contains(c)).filter(|at| *at > 0)?;
@@ -65,14 +66,15 @@ impl Delimiters {
         characters.contains(|c| self.0.contains(c))
     }
 
-    /// Returns true if this local part has a detail already.
+    /// Returns true if this local part already has a detail.
     pub fn are_in(&self, local: &str) -> bool {
         local.find(|c| self.0.contains(c)).is_some_and(|at| at > 0)
     }
 }
 
-/// The detail, if it may be a part of a folder's name: letters and digits of ASCII, `-`, `_`, `+` and `=`. The sender of a
-/// message chooses it, so whatever could lead out of a mailbox, or into a folder below another one, is none.
+/// Returns the detail if it may be part of the name of a folder: ASCII letters and digits, `-`, `_`, `+` and `=`. The
+/// sender of a message chooses it, so a detail that could lead out of a mailbox, or into a folder below another one, is
+/// rejected.
 pub fn as_folder(detail: &str) -> &str {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_+=".contains(&b);
     if detail.len() <= MOST && detail.bytes().all(plain) { detail } else { "" }

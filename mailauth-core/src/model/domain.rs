@@ -1,10 +1,11 @@
-//! The names of domains.
+//! Names of domains.
 
 use crate::spelling;
 use std::borrow::Cow;
 use std::fmt;
 
-/// A domain's name: labels of letters, digits, `-` and `_` with dots between, folded to lower case. An international name
+/// A domain name: labels of letters, digits, `-` and `_`, separated by dots, folded to lower case. An international
+/// name
 /// is in its ASCII form, whatever spelling it was read from.
 ///
 /// ```
@@ -16,36 +17,37 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DomainName(String);
 
-/// Why a text is no domain's name.
+/// Why a text is not a domain name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DomainNameError {
-    /// Nothing, or more than [`DomainName::MAX`] bytes.
+    /// The name is empty, or has more than [`DomainName::MAX`] bytes.
     #[error("a domain's name has 1 to {} bytes", DomainName::MAX)]
     Length,
-    /// A character that has no place there, or a label without one.
+    /// The name contains an invalid character, or an empty label.
     #[error("{0:?} is not a domain's name; write letters, digits, '-' and '_' with single dots between")]
     Malformed(String),
-    /// A name beyond ASCII that is no international name.
+    /// The name has characters beyond ASCII and is not a valid international name.
     #[error(
         "{0:?} is not a domain's name: it holds a character that has no place in one, or a label that is longer than 63 \
          bytes in its ASCII form (xn--...)"
     )]
     International(String),
-    /// An ASCII name with a label that only looks like that of an international name.
+    /// The name is in ASCII and has a label that only looks like that of an international name.
     #[error("{0:?} is not a domain's name: what follows xn-- stands for no letters; write the name in its own letters")]
     NotGenuine(String),
 }
 
 impl DomainName {
-    /// The most bytes: with one for a local part and one for the `@`, a login can still be [`crate::Login::MAX`] long.
+    /// Maximum number of bytes. With one for a local part and one for the `@`, a login is still at most
+    /// [`crate::Login::MAX`] long.
     pub const MAX: usize = crate::Login::MAX - 2;
 
     /// Reads a name, in any case.
     ///
     /// # Errors
-    /// When no domain can be called that.
+    /// Fails if no domain can have this name.
     pub fn parse(text: &str) -> Result<Self, DomainNameError> {
-        // Folding can lengthen it, and so can the ASCII form.
+        // Folding can lengthen the name, and so can the ASCII form.
         let folded = if text.len() <= Self::MAX { text.to_lowercase() } else { return Err(DomainNameError::Length) };
         let name = match spelling::may_vary(&folded) {
             true => spelling::domain(text)
@@ -63,21 +65,21 @@ impl DomainName {
         Ok(DomainName(name))
     }
 
-    /// Reads the name of a domain to add, which differs in that it may not only look like an international name.
+    /// Reads the name of a domain to add, which must not merely look like an international name.
     ///
     /// # Errors
-    /// When no domain should be called that.
+    /// Fails if no domain should have this name.
     pub fn parse_new(text: &str) -> Result<Self, DomainNameError> {
         let name = Self::parse(text)?;
         if spelling::is_genuine(&name.0) { Ok(name) } else { Err(DomainNameError::NotGenuine(text.to_owned())) }
     }
 
-    /// The name for people, in the letters of its language.
+    /// Returns the name for people, in the letters of its language.
     pub fn readable(&self) -> Cow<'_, str> {
         spelling::readable_domain(&self.0)
     }
 
-    /// The name.
+    /// Returns the name in its ASCII form.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -1,4 +1,4 @@
-//! Where a mailbox is and whose it is, when the account's row leaves that open.
+//! Where a mailbox is and which user owns it, with defaults for what the account's row leaves empty.
 
 use crate::account::{Account, AccountRow, Login};
 use crate::quota::Limits;
@@ -11,7 +11,8 @@ mod wider;
 pub use floors::{LEAST_ID, Refused};
 pub use wider::Wider;
 
-/// What stands in for a column that a row leaves empty. The `[mailbox]` section of the configuration.
+/// Values for columns that a row leaves empty, and limits on what a row may contain: the `[mailbox]` section of the
+/// configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MailboxDefaults {
     /// Home, with `%u` for the login, `%n` for its local part, `%d` for its domain, `%%` for a percent sign.
@@ -22,17 +23,17 @@ pub struct MailboxDefaults {
     pub uid: Option<u32>,
     /// System group id.
     pub gid: Option<u32>,
-    /// Quota.
+    /// Default quota.
     pub quota: Limits,
-    /// Permit uid 0 and gid 0, which otherwise make an account unusable.
+    /// Whether uid 0 and gid 0 are accepted. Otherwise they make an account unusable.
     pub allow_root: bool,
-    /// The least user id that an account may have beside `uid`; none is [`LEAST_ID`], or `uid` alone where that is set.
+    /// Minimum user id of an account, in addition to `uid`. `None` is [`LEAST_ID`], or only `uid` if that is set.
     pub min_uid: Option<u32>,
-    /// The same for groups.
+    /// Minimum group id, in the same way.
     pub min_gid: Option<u32>,
-    /// The folder below which all homes and Maildirs are; none is the fixed part of `home`.
+    /// Folder that contains all homes and Maildirs. `None` is the fixed part of `home`.
     pub root: Option<String>,
-    /// Make a home and Maildir that are missing at a login.
+    /// Whether a missing home and Maildir are created at a login.
     pub create: bool,
 }
 
@@ -53,8 +54,8 @@ impl Default for MailboxDefaults {
     }
 }
 
-/// A value that must not reach a daemon, for which nothing but a change of the row or of the configuration helps. A login
-/// is told "no", mail waits, and the log names the column.
+/// A value that must not be passed to a daemon, and that only a change of the row or of the configuration corrects. A
+/// login is refused, mail waits, and the log names the column.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("account {login}: column {column} {problem}")]
 pub struct Unusable {
@@ -69,7 +70,7 @@ pub struct Unusable {
 /// A column, and what is wrong with it.
 type Flaw = (&'static str, Cow<'static, str>);
 
-/// What an account has that its row or the defaults say.
+/// The mailbox as the row or the defaults place it.
 struct Place {
     home: String,
     maildir: String,
@@ -77,29 +78,30 @@ struct Place {
     gid: u32,
 }
 
-/// The most bytes of a path that the system takes.
+/// Maximum number of bytes of a path (PATH_MAX without the NUL).
 const MAX_PATH: usize = 4095;
 
-/// The most bytes of home, Maildir, name and options together. A daemon's reply has room for these and a password.
+/// Maximum number of bytes of home, Maildir, name and options together. A daemon's reply has room for these and a
+/// password.
 const MAX_TEXTS: usize = 6000;
 
-/// Where a mailbox is whose row does not say; `None` where a login must not be in a path.
+/// Default home and Maildir; `None` if the login must not be part of a path.
 pub(crate) struct Places {
     pub home: Option<String>,
     pub maildir: Option<String>,
 }
 
 impl MailboxDefaults {
-    /// The default home and Maildir of an account.
+    /// Returns the default home and Maildir of an account.
     pub(crate) fn places(&self, login: &Login) -> Places {
         Places { home: expand(&self.home, login), maildir: expand(&self.maildir, login) }
     }
 
-    /// The account that `row` describes.
+    /// Returns the account that `row` describes.
     ///
     /// # Errors
-    /// When a value is missing that has no default, or one would harm whoever gets it: a control character, a home that
-    /// is not absolute, or what [`MailboxDefaults::permit`] refuses.
+    /// Fails if a value without a default is missing, or if a value would harm its reader: a control character, a home
+    /// that is not absolute, or a value that [`MailboxDefaults::permit`] rejects.
     pub fn resolve(&self, row: AccountRow) -> Result<Account, Unusable> {
         let Place { home, maildir, uid, gid } = match self.judge(&row) {
             Ok(place) => place,
@@ -116,7 +118,7 @@ impl MailboxDefaults {
         Ok(Account { login, uid, gid, home, maildir, quota, name, options, password })
     }
 
-    /// Everything for which [`MailboxDefaults::resolve`] refuses this row.
+    /// Returns every reason for which [`MailboxDefaults::resolve`] rejects this row.
     pub fn problems(&self, row: &AccountRow) -> Vec<Unusable> {
         let flaws = self.judge(row).err().unwrap_or_default();
         let login = || row.login.to_string();
@@ -187,13 +189,13 @@ impl MailboxDefaults {
     }
 }
 
-/// Returns true if this part of a login, put into a path, would be more than one ordinary name in it.
+/// Returns true if this part of a login would be more than one ordinary name in a path.
 fn climbs(part: &str) -> bool {
     part.contains('/') || part == ".." || part == "."
 }
 
-/// `template` with its letters replaced; `None` if a part of the login that it asks for must not be in a path. An unknown
-/// letter stays as it is: the configuration refused it before.
+/// Returns `template` with its letters replaced; `None` if it uses a part of the login that must not be in a path. An
+/// unknown letter is kept: the configuration has rejected it before.
 fn expand(template: &str, login: &Login) -> Option<String> {
     let mut out = String::with_capacity(template.len() + login.as_str().len());
     let mut chars = template.chars();

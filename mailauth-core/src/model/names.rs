@@ -1,25 +1,25 @@
-//! The names of the system's users and groups, for messages.
+//! Names of the system's users and groups, for messages.
 //!
-//! They are read from the files: a program that is linked statically has no other way, and a message is no place to wait
-//! for a directory service.
+//! They are read from `/etc/passwd` and `/etc/group`: a statically linked program has no other way, and a message is
+//! not worth waiting for a directory service.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 
-/// The most bytes of a list that are searched for a name.
+/// Maximum number of bytes of a file that are searched for a name.
 const MAX_LIST: u64 = 1 << 20;
 
-/// Returns the name of the user with this number, or the number where the list of users has none.
+/// Returns the name of the user with this number, or the number if the file has no such user.
 pub fn user(id: u32) -> String {
     name("/etc/passwd", id)
 }
 
-/// Returns the name of the group with this number, or the number where the list of groups has none.
+/// Returns the name of the group with this number, or the number if the file has no such group.
 pub fn group(id: u32) -> String {
     name("/etc/group", id)
 }
 
-/// Returns the name of the user that this program acts as.
+/// Returns the name of this process's effective user.
 pub fn own() -> String {
     user(rustix::process::geteuid().as_raw())
 }

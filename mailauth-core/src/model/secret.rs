@@ -1,9 +1,9 @@
-//! Bytes that must not outlive their use, nor show up anywhere.
+//! Bytes that are wiped after their use and never shown.
 
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-/// A password, a stored hash, or a challenge's answer: wiped when dropped, and never printed.
+/// A password, a stored hash, or the answer to a challenge. It is wiped when dropped, and never printed.
 ///
 /// ```
 /// use mailauth_core::Secret;
@@ -20,27 +20,27 @@ impl Secret {
         Secret(Zeroizing::new(bytes))
     }
 
-    /// The bytes themselves. Whoever calls this answers for where they go.
+    /// Returns the bytes. The caller is responsible for where they are copied to.
     pub fn expose(&self) -> &[u8] {
         &self.0
     }
 
-    /// The bytes, to be written in place.
+    /// Returns the bytes, to be written in place.
     pub fn expose_mut(&mut self) -> &mut [u8] {
         &mut self.0
     }
 
-    /// The number of bytes.
+    /// Returns the number of bytes.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// True when there is not a byte.
+    /// Returns true if there are no bytes.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Equality in a time that depends on the lengths alone.
+    /// Compares in a time that depends on the lengths only.
     pub fn matches(&self, other: &[u8]) -> bool {
         self.0.ct_eq(other).into()
     }

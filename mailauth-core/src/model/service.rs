@@ -1,10 +1,10 @@
-//! What a login is for, and which of these an account may use.
+//! The services that logins are for, and the services that an account may use.
 
 use std::fmt;
 
-/// A service of the mail host, under the one name that accounts are permitted by.
+/// A service of the mail host, under the name that the lists of accounts use.
 ///
-/// Clients name themselves in many ways (`imaps`, `esmtp`, `exim`...): [`Service::from_name`] maps what they really send.
+/// Clients send many names (`imaps`, `esmtp`, `exim`...); [`Service::from_name`] maps the names that they really send.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Service {
     /// Reading mail by IMAP.
@@ -17,15 +17,16 @@ pub enum Service {
     Webmail,
     /// Managing filters by ManageSieve.
     Sieve,
-    /// Calendars.
+    /// Calendars, by CalDAV.
     Calendar,
-    /// Handing a message to a mailbox, or asking where it lives: not a login, so no list of services forbids it.
+    /// Delivering a message to a mailbox, or looking the mailbox up. This is not a login, so no list of services
+    /// forbids it.
     Delivery,
-    /// A name this program does not know, in lower case.
+    /// A name that this program does not know, in lower case.
     Other(String),
 }
 
-/// The names that clients send, and the service each one means. The first name of a service is its own.
+/// The names that clients send, and the service of each. The first name of a service is its own.
 const NAMES: &[(&str, Service)] = &[
     ("imap", Service::Imap),
     ("imaps", Service::Imap),
@@ -53,10 +54,10 @@ const NAMES: &[(&str, Service)] = &[
 ];
 
 impl Service {
-    /// The longest name that is kept, in bytes; a longer one is cut, for it matches no list anyway.
+    /// Maximum number of bytes of a name that are kept; a longer one is cut, because no list contains it anyway.
     pub const MAX_NAME: usize = 64;
 
-    /// The service that a client means by `name`, in any case. Bytes outside printable ASCII become `?`.
+    /// Returns the service that a client means by `name`, in any case. Bytes outside printable ASCII become `?`.
     ///
     /// ```
     /// use mailauth_core::Service;
@@ -74,7 +75,7 @@ impl Service {
         }
     }
 
-    /// The known name that is written most like `name`, if one nearly is.
+    /// Returns the known name that is most similar to `name`, if one is similar.
     ///
     /// ```
     /// use mailauth_core::Service;
@@ -88,7 +89,7 @@ impl Service {
         (near.0 <= 2 && near.0 * 2 < near.1.len()).then_some(near.1)
     }
 
-    /// The service's own name.
+    /// Returns the service's own name.
     pub fn name(&self) -> &str {
         match self {
             Service::Other(name) => name,
@@ -105,14 +106,14 @@ impl fmt::Display for Service {
 
 /// The services an account may use.
 ///
-/// As text, in the `services` column and on the command line: nothing for every service, `none` for no login at all
-/// (mail is still delivered), else service names with commas between, such as `imap,pop3`.
+/// As text, in the `services` column and on the command line: empty for every service, `none` for no login at all (mail
+/// is still delivered), otherwise names of services separated by commas, such as `imap,pop3`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Services {
-    /// No restriction.
+    /// Every service.
     #[default]
     All,
-    /// These alone; an empty list permits no login.
+    /// Only these services; an empty list permits no login.
     Only(Vec<Service>),
 }
 
@@ -128,7 +129,7 @@ impl Services {
     /// Reads the text form.
     ///
     /// # Errors
-    /// On a name that no service can have, because then the restriction that was meant is unknown.
+    /// Fails for a name that no service can have, because the intended restriction is unknown.
     pub fn parse(text: &str) -> Result<Self, ServicesError> {
         if text.trim().is_empty() {
             return Ok(Services::All);
@@ -155,8 +156,8 @@ impl Services {
         Ok(Services::Only(list))
     }
 
-    /// May an account with this list use `service`? `unknown` decides for names this program does not know when the
-    /// account has no restriction.
+    /// Returns true if an account with this list may use `service`. If the account has no restriction, `unknown`
+    /// decides about names that this program does not know.
     pub fn permit(&self, service: &Service, unknown: bool) -> bool {
         match (self, service) {
             (Services::All, Service::Other(_)) => unknown,

@@ -1,63 +1,64 @@
 //! One spelling for each address, whatever form it came in.
 //!
-//! The name of a domain beyond ASCII has many spellings that are the same name: in letters, composed or not, in either
-//! case, full-width, and in ASCII with `xn--`, which is what mail servers look up and mostly send. Logins, addresses and
-//! domains are looked up, kept and compared in that ASCII form (UTS 46, not transitional). In a local part only the
-//! letters are composed (NFC): mail servers send those as they are.
+//! A domain name beyond ASCII can be written in many ways that are the same name: in letters, composed or not, in upper
+//! or lower case, full-width, and in ASCII with `xn--`, the form that mail servers look up and mostly send. Logins,
+//! addresses and domains are looked up, stored and compared in the ASCII form (UTS 46, not transitional). In a local
+//! part only the letters are composed (NFC), because mail servers send those unchanged.
 //!
-//! What lies beyond ASCII is never the spelling of something in ASCII: a Kelvin sign is no k in a login, nor a full-width
-//! letter in its domain (`is_disguised`). Programs that fold or limit logins by ASCII alone would take it for another one.
+//! A spelling beyond ASCII is never mapped to a name in ASCII: a Kelvin sign is not a k in a login, and a full-width
+//! letter is not an ASCII letter in its domain (`is_disguised`). Programs that fold or limit logins by ASCII alone
+//! would take them for different logins.
 //!
-//! An ASCII name without `xn--` has one spelling and costs no more than a look at it. An ASCII name with a label that
-//! begins with `xn--` and is no international name is kept as it is: it may have worked for years.
+//! An ASCII name without `xn--` has one spelling and is only scanned once. An ASCII name with a label that begins with
+//! `xn--` but is not a valid international name is kept: it may have worked for years.
 
 use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
 use std::borrow::Cow;
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
-/// The most bytes of a label.
+/// Maximum number of bytes of a label.
 const MAX_LABEL: usize = 63;
 
-/// What the labels of international names begin with.
+/// Prefix of the labels of international names.
 const PREFIX: &str = "xn--";
 
-/// The dots beyond ASCII that separate labels (UTS 46).
+/// Dots beyond ASCII that separate labels (UTS 46).
 const DOTS: [char; 3] = ['\u{3002}', '\u{ff0e}', '\u{ff61}'];
 
-/// A name beyond ASCII that no domain can have: a character that has no place in it, or a label that is too long in its
+/// A name beyond ASCII that no domain can have: it contains an invalid character, or a label that is too long in its
 /// ASCII form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NoName;
 
-/// Returns false for what has one spelling only.
+/// Returns false for a text that has one spelling only.
 pub(crate) fn may_vary(folded: &str) -> bool {
     !folded.is_ascii() || folded.contains(PREFIX)
 }
 
-/// Returns true if a part of this address or login lies beyond ASCII, and its spelling does not.
+/// Returns true if a part of this address or login is beyond ASCII, and its spelling is not.
 pub(crate) fn is_disguised(text: &str) -> bool {
     if text.is_ascii() {
         return false;
     }
     let (local, domain) = text.rsplit_once('@').unwrap_or((text, ""));
-    // The long s is an s to those that fold case by the capitals.
+    // The long s becomes an s in programs that fold case by upper-case letters.
     let as_letter = |c: char| c == '\u{17f}' || c.to_lowercase().nfc().all(|c| c.is_ascii());
     let in_domain = |c: char| as_letter(c) || c.nfkc().flat_map(char::to_lowercase).all(|c| c.is_ascii());
     let is_beyond = |c: &char| !c.is_ascii();
     let separates = |c: char| DOTS.contains(&c);
     local.chars().filter(is_beyond).any(as_letter)
         || domain.chars().filter(|c| is_beyond(c) && !separates(*c)).any(in_domain)
-        // Dots of East Asian keyboards, and characters that are left out, make no other name of one in ASCII.
+        // Dots of East Asian keyboards, and characters that are ignored, do not make another name of an ASCII one.
         || !domain.is_ascii() && to_ascii(domain).is_some_and(|ascii| has_plain_label(domain, &ascii))
 }
 
-/// Returns true if a label beyond ASCII is in ASCII in `ascii`, or the dots alone are beyond it.
+/// Returns true if a label beyond ASCII is in ASCII in `ascii`, or only the dots are beyond it.
 fn has_plain_label(domain: &str, ascii: &str) -> bool {
     let labels = domain.split(|c| c == '.' || DOTS.contains(&c)).zip(ascii.split('.'));
     !ascii.contains(PREFIX) || labels.into_iter().any(|(label, ascii)| !label.is_ascii() && !ascii.starts_with(PREFIX))
 }
 
-/// An address, or a login without a domain, in the spelling that is looked up.
+/// Returns an address, or a login without a domain, in the spelling that is looked up.
 pub(crate) fn address(text: &str) -> Result<String, NoName> {
     match text.rsplit_once('@') {
         Some((local, name)) => Ok(format!("{}@{}", composed(local), domain(name)?)),
@@ -65,8 +66,8 @@ pub(crate) fn address(text: &str) -> Result<String, NoName> {
     }
 }
 
-/// The name of a domain in the spelling that is looked up. In either case: that of some letters, such as the sigma at the
-/// end of a word, is for this mapping to say.
+/// Returns a domain name in the spelling that is looked up. The name must not be folded before: the case of some
+/// letters, such as the sigma at the end of a word, is decided by this mapping.
 pub(crate) fn domain(text: &str) -> Result<Cow<'_, str>, NoName> {
     match to_ascii(text) {
         Some(ascii) => Ok(ascii),
@@ -75,12 +76,12 @@ pub(crate) fn domain(text: &str) -> Result<Cow<'_, str>, NoName> {
     }
 }
 
-/// Returns true if each label of this ASCII name that begins with `xn--` is an international name.
+/// Returns true if each label of this ASCII name that begins with `xn--` is a valid international name.
 pub(crate) fn is_genuine(name: &str) -> bool {
     !may_vary(name) || to_ascii(name).is_some()
 }
 
-/// The name of a domain in the letters of its language, for people.
+/// Returns a domain name in the letters of its language, for people.
 pub fn readable_domain(name: &str) -> Cow<'_, str> {
     if !name.contains(PREFIX) {
         return Cow::Borrowed(name);
@@ -91,7 +92,7 @@ pub fn readable_domain(name: &str) -> Cow<'_, str> {
     }
 }
 
-/// A login or address with its domain in the letters of its language, for people.
+/// Returns a login or address with its domain in the letters of its language, for people.
 ///
 /// ```
 /// use mailauth_core::spelling::readable;
@@ -105,13 +106,13 @@ pub fn readable(address: &str) -> Cow<'_, str> {
     }
 }
 
-/// The same of an address or of the name of a domain alone.
+/// Returns an address or a domain name in the letters of its language.
 pub fn readable_name(name: &str) -> Cow<'_, str> {
     if name.contains('@') { readable(name) } else { readable_domain(name) }
 }
 
-/// An address whose domain is in the spelling that is looked up, and whose local part is as it was: that belongs to the
-/// host that the mail goes to.
+/// Returns an address with its domain in the spelling that is looked up, and its local part unchanged: the local part
+/// belongs to the host that the mail goes to.
 pub fn respelt_target(text: &str) -> Cow<'_, str> {
     let Some((local, name)) = text.rsplit_once('@') else { return Cow::Borrowed(text) };
     if name.is_ascii() {

@@ -1,8 +1,9 @@
-//! What an account may say of its mailbox at most: whose it is, and where.
+//! Limits on the owner and the place of a mailbox.
 //!
-//! Root makes homes, gives them away and takes the ids of their owners, by what a table says, and a table is not root's.
-//! So an id below a floor, or a path elsewhere than where mailboxes are, is refused, wherever it comes from: the row of a
-//! table is unusable then, and so is what a daemon says on a socket.
+//! Root creates homes, gives them away and switches to the ids of their owners as a table says, and other users than
+//! root may write to the table. Therefore an id below a minimum, or a path outside the folders of mailboxes, is
+//! rejected wherever it comes from: it makes the row of a table unusable, and the answer of a daemon on a socket as
+//! well.
 
 use super::MailboxDefaults;
 use crate::account::Account;
@@ -10,27 +11,27 @@ use crate::schema::Field;
 use std::borrow::Cow;
 use std::path::Path;
 
-/// The least user and group id of a mailbox, where the configuration sets none.
+/// Minimum user and group id of a mailbox if the configuration sets none.
 pub const LEAST_ID: u32 = 1000;
 
-/// The most characters of a path that a message repeats.
+/// Maximum number of characters of a path that a message repeats.
 const MOST_SHOWN: usize = 200;
 
-/// What an account says of its mailbox, and may not say.
+/// A value about a mailbox that an account must not have.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{column} {problem}")]
 pub struct Refused {
     /// The field's name in the table model: `uid`, `gid`, `home` or `maildir`.
     pub column: &'static str,
-    /// What is wrong, and what to do. It goes on after the name.
+    /// What is wrong, and what to do. It continues the sentence after the name.
     pub problem: Cow<'static, str>,
 }
 
 impl MailboxDefaults {
-    /// Checks whose the mailbox of `account` is and where, wherever the account comes from.
+    /// Checks the owner and the place of the mailbox of `account`, wherever the account comes from.
     ///
     /// # Errors
-    /// With the first that is not permitted.
+    /// Fails with the first value that is not permitted.
     pub fn permit(&self, account: &Account) -> Result<(), Refused> {
         let maildir = account.maildir.as_deref().unwrap_or_default();
         self.permit_uid(account.uid)?;
@@ -39,28 +40,29 @@ impl MailboxDefaults {
         self.permit_maildir(maildir)
     }
 
-    /// Checks the user of a mailbox: the configured one, or one that is not below the floor. User 0 needs `allow_root`.
+    /// Checks the user of a mailbox, which must be the configured one or not below the minimum. User 0 needs
+    /// `allow_root`.
     ///
     /// # Errors
-    /// When it is not permitted.
+    /// Fails if it is not permitted.
     pub fn permit_uid(&self, uid: u32) -> Result<(), Refused> {
         let kind = Kind { column: Field::Uid.name(), key: "uid", floor: "min_uid", what: "user" };
         kind.permit(uid, self.uid, self.min_uid, self.allow_root)
     }
 
-    /// The same for the group.
+    /// Checks the group of a mailbox in the same way.
     ///
     /// # Errors
-    /// When it is not permitted.
+    /// Fails if it is not permitted.
     pub fn permit_gid(&self, gid: u32) -> Result<(), Refused> {
         let kind = Kind { column: Field::Gid.name(), key: "gid", floor: "min_gid", what: "group" };
         kind.permit(gid, self.gid, self.min_gid, self.allow_root)
     }
 
-    /// Checks a home: below `root`, and without `..`.
+    /// Checks a home, which must be below `root` and without `..`.
     ///
     /// # Errors
-    /// When it is not permitted.
+    /// Fails if it is not permitted.
     pub fn permit_home(&self, home: &str) -> Result<(), Refused> {
         if home.starts_with('/') {
             return self.permit_path(Field::Home.name(), home);
@@ -68,10 +70,10 @@ impl MailboxDefaults {
         Err(refused(Field::Home.name(), "is not an absolute path; write one that begins with /"))
     }
 
-    /// Checks a Maildir, absolute or relative to a home that is permitted; empty leaves it to the program.
+    /// Checks a Maildir, absolute or relative to a home that is permitted. An empty one is left to the program.
     ///
     /// # Errors
-    /// When it is not permitted.
+    /// Fails if it is not permitted.
     pub fn permit_maildir(&self, maildir: &str) -> Result<(), Refused> {
         match maildir.starts_with('/') {
             true => self.permit_path(Field::Maildir.name(), maildir),
@@ -93,12 +95,12 @@ impl MailboxDefaults {
         Err(refused(column, format!("is {path}, which is not below {below}; {cure}")))
     }
 
-    /// The folders below which mailboxes may be.
+    /// Returns the folders that mailboxes may be below.
     pub fn folders(&self) -> impl Iterator<Item = &Path> {
         self.roots().map(|root| Path::new(root.path))
     }
 
-    /// The folders below which mailboxes may be: `root`, else the fixed parts of the templates.
+    /// Returns the folders that mailboxes may be below: `root`, or the fixed parts of the templates.
     fn roots(&self) -> impl Iterator<Item = Root<'_>> {
         let of_template = |template| Root { path: fixed_part(template), is_home: !template.contains('%') };
         let own = match &self.root {
@@ -109,7 +111,7 @@ impl MailboxDefaults {
         std::iter::once(own).chain(maildir.map(of_template))
     }
 
-    /// Returns what is wrong with `root` where the other keys are as they are: it does not hold the mailboxes that these
+    /// Returns what is wrong with `root` together with the other keys: it does not contain the mailboxes that these
     /// keys place.
     pub(crate) fn contradiction_of_root(&self) -> Option<String> {
         let root = self.root.as_deref()?;
@@ -127,7 +129,7 @@ impl MailboxDefaults {
     }
 }
 
-/// An id of a user or of a group.
+/// The kind of an id, user or group, with its names for messages.
 struct Kind {
     column: &'static str,
     key: &'static str,
@@ -171,10 +173,10 @@ impl Kind {
     }
 }
 
-/// A folder below which mailboxes may be.
+/// A folder that mailboxes may be below.
 struct Root<'a> {
     path: &'a str,
-    /// It is itself the home of all accounts.
+    /// Whether the folder itself is the home of all accounts.
     is_home: bool,
 }
 
@@ -188,7 +190,7 @@ impl Root<'_> {
     }
 }
 
-/// The folder that a template names before anything that differs between accounts.
+/// Returns the folder that a template names before the first part that differs between accounts.
 pub(super) fn fixed_part(template: &str) -> &str {
     let Some(end) = template.find('%') else { return template };
     let before = template.get(..end).unwrap_or_default();
@@ -198,13 +200,14 @@ pub(super) fn fixed_part(template: &str) -> &str {
     }
 }
 
-/// The names in a path. Neither `//` nor `.` leads anywhere.
+/// Returns the names in a path, without `.` and the empty names of `//`, which lead nowhere.
 pub(super) fn segments(path: &str) -> impl Iterator<Item = &str> {
     path.split('/').filter(|name| !matches!(*name, "" | "."))
 }
 
-/// Returns true if `path` continues `root` byte for byte with a name of its own. Nearly every home does, and this costs a
-/// fraction of a comparison name by name, which each login would pay. False says nothing: `//` and `.` may be in either.
+/// Returns true if `path` continues `root` byte for byte with a further name. This is true for nearly every home, and
+/// takes a fraction of the time of a comparison name by name, which is part of every login. False decides nothing:
+/// either path may contain `//` or `.`.
 fn is_plainly_below(path: &str, root: &str) -> bool {
     let rest = path.as_bytes().strip_prefix(root.as_bytes());
     matches!(rest, Some([b'/', first, ..]) if !matches!(first, b'/' | b'.'))
@@ -223,7 +226,7 @@ fn has_parent(path: &str) -> bool {
     path.as_bytes().windows(2).any(|pair| pair == b"..") && segments(path).any(|name| name == "..")
 }
 
-/// Where links are, `..` leads to places that the path does not show.
+/// Rejects `..`: with links, it leads to places that the path does not show.
 fn permit_segments(column: &'static str, path: &str) -> Result<(), Refused> {
     if has_parent(path) {
         return Err(refused(column, format!("is {}, which has .. in it; write the path without", shown(path))));
@@ -235,7 +238,7 @@ fn refused(column: &'static str, problem: impl Into<Cow<'static, str>>) -> Refus
     Refused { column, problem: problem.into() }
 }
 
-/// A path as a message shows it: on one line, and bounded.
+/// Returns a path as a message shows it: on one line, and of limited length.
 fn shown(path: &str) -> String {
     let mut text: String = path.chars().take(MOST_SHOWN).flat_map(char::escape_debug).collect();
     if path.chars().nth(MOST_SHOWN).is_some() {

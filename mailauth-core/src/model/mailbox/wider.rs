@@ -1,11 +1,10 @@
-//! What `[mailbox]` would have to say for rows to be permitted that are not: for an administrator whose rows are older than
-//! these keys.
+//! The `[mailbox]` keys that would permit rows which are not permitted now, for tables that are older than these keys.
 
 use super::MailboxDefaults;
 use super::floors::{fixed_part, segments};
 use crate::account::AccountRow;
 
-/// Collects what rows say that is not permitted.
+/// Collects the values of rows that are not permitted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wider {
     uid: Option<u32>,
@@ -14,7 +13,7 @@ pub struct Wider {
 }
 
 impl Wider {
-    /// Takes in what is not permitted of `row`. Root's ids and paths with `..` are never suggested.
+    /// Adds the values of `row` that are not permitted. Root's ids and paths with `..` are never suggested.
     pub fn add(&mut self, mailbox: &MailboxDefaults, row: &AccountRow) {
         let least = |known: Option<u32>, id: u32| Some(known.map_or(id, |known| known.min(id)));
         if let Some(uid) = row.uid.filter(|uid| *uid != 0 && mailbox.permit_uid(*uid).is_err()) {
@@ -30,14 +29,14 @@ impl Wider {
                 continue;
             }
             let known = self.root.take().unwrap_or_else(|| mailbox.own_root());
-            // The folder that holds it, not itself.
+            // The folder that contains the path, not the path itself.
             let above = segments(path).count().saturating_sub(1);
             let common = known.into_iter().zip(segments(path).take(above)).take_while(|(one, two)| one == two);
             self.root = Some(common.map(|(name, _)| name).collect());
         }
     }
 
-    /// The lines to write below `[mailbox]`; none where nothing was added.
+    /// Returns the lines to write below `[mailbox]`; empty if nothing was added.
     pub fn lines(&self) -> Vec<String> {
         let id = |key, id: Option<u32>| id.map(|id| format!("{key} = {id}"));
         let root = self.root.as_ref().map(|names| format!("root = {:?}", format!("/{}", names.join("/"))));
@@ -46,7 +45,7 @@ impl Wider {
 }
 
 impl MailboxDefaults {
-    /// The names in the path of the folder that holds all mailboxes which these settings place.
+    /// Returns the names in the path of the folder that contains all mailboxes which these settings place.
     fn own_root(&self) -> Vec<String> {
         let absolute = [&self.home, &self.maildir].into_iter().filter(|path| path.starts_with('/'));
         let parts = absolute.map(|path| segments(fixed_part(path)).map(str::to_owned).collect::<Vec<_>>());
