@@ -1,16 +1,16 @@
-//! Variables of the environment, as far as they may be believed.
+//! Environment variables, as far as they can be trusted.
 
 use std::ffi::OsString;
 
-/// Returns true if this process has more rights than the user who started it, as a set-id program: its environment is that
-/// user's, and must not decide anything.
+/// Returns true if this process has more rights than the user that started it, as a set-id program has. Its environment
+/// was set by that user and must not decide anything.
 pub fn is_foreign() -> bool {
-    // SAFETY: it takes a number and returns one; of a value that the system does not know it returns 0. The system sets this
-    // one for every program (getauxval(3)).
+    // SAFETY: it takes a number and returns one; for an unknown number it returns 0. The system sets this value for
+    // every program (getauxval(3)).
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
 }
 
-/// The value of a variable; none where the environment must not be believed.
+/// Returns the value of a variable; `None` if the environment cannot be trusted.
 pub fn var_os(name: &str) -> Option<OsString> {
     if is_foreign() { None } else { std::env::var_os(name) }
 }

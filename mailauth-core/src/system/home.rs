@@ -1,9 +1,9 @@
-//! The home and the Maildir of an account, made when they are needed first.
+//! Creates the home and the Maildir of an account when they are first needed.
 //!
-//! In two steps, so that root never makes anything where another user could have laid a trap. As root, folders are made
-//! only inside folders that belong to root and that not everybody may write to ([`trusted_path`]), and the home is given away
-//! before it gets its name: of two first logins at the same time, neither finds a home that is not its owner's yet. The rest
-//! is done with the owner's rights.
+//! This is done in two steps, so that root never creates anything where another user could have prepared a trap. Root
+//! creates folders only inside folders that belong to root and that not every user may write to ([`trusted_path`]), and
+//! gives the home away before it gets its name: of two first logins at the same time, neither finds a home that does
+//! not belong to its owner yet. The rest is created with the owner's rights.
 
 use crate::quota::room;
 use crate::trusted_path::{self, Astray, Follow, Hands, Step, Walk};
@@ -15,43 +15,43 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-/// Why a mailbox was not made. A whole sentence, with what to do.
+/// Why a mailbox was not created. Each is a whole sentence that says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum NotMade {
-    /// This process is neither root nor the mailbox's owner.
+    /// This process is neither root nor the owner of the mailbox.
     #[error(
         "the mailbox {} cannot be made: this program runs as user {own}, and the account's user is {uid}: run it as root",
         .path.display()
     )]
     NotRoot {
-        /// The Maildir.
+        /// Path of the Maildir.
         path: PathBuf,
-        /// The account's user.
+        /// User of the account.
         uid: u32,
-        /// The user of this process.
+        /// User of this process.
         own: u32,
     },
-    /// Another process makes mailboxes, and this is why it did not.
+    /// The process that creates mailboxes refused, for this reason.
     #[error("{0}")]
     NotTold(String),
-    /// That process cannot be asked: it is not known whether the mailbox is missing.
+    /// The process that creates mailboxes cannot be asked, so it is unknown whether the mailbox is missing.
     #[error("{0}")]
     Unasked(String),
-    /// The file system failed, or does not let the owner.
+    /// The file system failed, or the owner lacks the permission.
     #[error("the mailbox {} cannot be made: {source}{}", .path.display(), cure(.source, *.uid))]
     Io {
-        /// The Maildir.
+        /// Path of the Maildir.
         path: PathBuf,
-        /// The account's user.
+        /// User of the account.
         uid: u32,
-        /// The system's reason.
+        /// The system's error.
         source: io::Error,
     },
 }
 
 fn cure(source: &io::Error, uid: u32) -> String {
     match source.kind() {
-        // It says what to do itself.
+        // This reason already says what to do.
         _ if source.get_ref().is_some_and(|inner| inner.is::<Astray>()) => String::new(),
         io::ErrorKind::ReadOnlyFilesystem => "; has the unit of the service this folder in ReadWritePaths?".to_owned(),
         io::ErrorKind::PermissionDenied => format!("; the folder above the home must belong to root or to user {uid}"),
@@ -59,24 +59,24 @@ fn cure(source: &io::Error, uid: u32) -> String {
     }
 }
 
-/// Returns true if the account's Maildir, as far as this process may look, is not there.
+/// Returns true if the account's Maildir is missing, as far as this process can see.
 pub fn is_missing(account: &Account) -> bool {
     presence(account) == Presence::Missing
 }
 
-/// The same of a Maildir by its path.
+/// Returns true if the Maildir at this path is missing.
 pub fn is_missing_at(path: &Path) -> bool {
     std::fs::metadata(path.join("cur")).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
-/// What is seen of an account's Maildir.
+/// What this process can see of an account's Maildir.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Presence {
-    /// It is there.
+    /// The Maildir exists.
     There,
-    /// It is missing.
+    /// The Maildir is missing.
     Missing,
-    /// This process may not look.
+    /// This process has no permission to look.
     Unseen,
 }
 
@@ -89,13 +89,13 @@ pub fn presence(account: &Account) -> Presence {
     }
 }
 
-/// Makes what is missing of the account's home and Maildir. What is there already stays.
+/// Creates the missing parts of the account's home and Maildir. Existing parts are not changed.
 ///
-/// As root it takes the owner's rights for its second part, on a thread of its own: the rest of the process keeps its
-/// rights.
+/// As root, it switches to the owner's rights for the second part, on a thread of its own; the rest of the process
+/// keeps its rights.
 ///
 /// # Errors
-/// When this process is neither root nor the owner, or the file system fails.
+/// Fails if this process is neither root nor the owner, or if the file system fails.
 pub fn make(account: &Account) -> Result<(), NotMade> {
     let (home, path, uid) = (Path::new(&account.home), room::maildir(account), account.uid);
     let own = rustix::process::geteuid();
@@ -110,10 +110,10 @@ pub fn make(account: &Account) -> Result<(), NotMade> {
     made.map_err(|source| NotMade::Io { path, uid, source })
 }
 
-/// As root: makes the home, and the folders above it, as far as that is root's to do. What is there already stays.
+/// Creates, as root, the home and the folders above it that root has to create. Existing folders are not changed.
 ///
 /// # Errors
-/// When the file system fails, or a link is in the way that root does not follow.
+/// Fails if the file system fails, or if a link is in the way that root does not follow.
 pub fn as_root(home: &Path, uid: u32, gid: u32) -> io::Result<()> {
     let mut walk = Walk::begin(home, Follow::Roots)?;
     while let Some(name) = walk.next_name() {
@@ -130,7 +130,7 @@ pub fn as_root(home: &Path, uid: u32, gid: u32) -> io::Result<()> {
             }
             (Ok(Step::Missing), _) => {
                 match mkdirat(walk.folder(), &name, Mode::from(0o755)) {
-                    // Another login makes it at the same time.
+                    // Another login creates it at the same time.
                     Ok(()) | Err(Errno::EXIST) => {}
                     Err(errno) => return Err(errno.into()),
                 }
@@ -144,10 +144,10 @@ pub fn as_root(home: &Path, uid: u32, gid: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// As the owner: makes what is missing of the home and of its Maildir.
+/// Creates, as the owner, the missing parts of the home and of its Maildir.
 ///
 /// # Errors
-/// When the file system fails, or does not let the owner.
+/// Fails if the file system fails, or if the owner lacks the permission.
 pub fn as_owner(home: &Path, mailbox: Option<&Path>) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     builder.recursive(true).mode(0o700);

@@ -1,7 +1,8 @@
-//! Files that are locked, so that of several processes one alone does a work.
+//! Lock files, so that only one of several processes does a job.
 //!
-//! A user that may write to a lock's folder can lay there what it likes, under the lock's name too. So the file is opened
-//! relative to a folder that the caller holds open, no link is followed, and opening a pipe waits for no other end.
+//! A user that may write to the folder of a lock can put anything there, also under the name of the lock. Therefore the
+//! file is opened relative to a folder that the caller holds open, no link is followed, and opening a pipe does not
+//! wait.
 
 use rustix::fd::AsFd;
 use rustix::fs::{FileType, FlockOperation, Mode, OFlags, flock, fstat, openat};
@@ -11,16 +12,17 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 
-/// Takes the lock on the file `name` in `folder`, and makes the file where it is missing. Returns `None` while another
-/// process holds the lock, which ends with the file that is returned.
+/// Locks the file `name` in `folder`, and creates the file if it is missing. Returns `None` while another process holds
+/// the lock. The lock is released when the returned file is closed.
 ///
 /// # Errors
-/// When the system refuses, or what is there is not a regular file of root's or of this process's user with one name.
+/// Fails if the system refuses, or if the file is not a regular file with one name that belongs to root or to this
+/// process's user.
 pub fn take(folder: impl AsFd, name: &OsStr) -> io::Result<Option<File>> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let file = match openat(folder, name, flags, Mode::RUSR | Mode::WUSR) {
         Ok(file) => file,
-        // A link, a socket or a device without a driver, a folder.
+        // A link, a folder, a socket, or a device without a driver.
         Err(Errno::LOOP | Errno::NXIO | Errno::ISDIR) => return Err(strange("it is not a regular file")),
         Err(errno) => return Err(errno.into()),
     };

@@ -1,7 +1,7 @@
-//! Telling systemd how it goes: sd_notify(3), by the protocol in its "Notes".
+//! Reports the state of the daemon to systemd: sd_notify(3), by the protocol in its section "Notes".
 //!
-//! One datagram of `NAME=value` lines to the unix socket in `$NOTIFY_SOCKET`, a path or, with a leading `@`, an abstract
-//! name. Without the variable nobody wants to know.
+//! The report is one datagram of `NAME=value` lines to the unix socket in `$NOTIFY_SOCKET`, a path or, with a leading
+//! `@`, an abstract name. Without the variable, nothing is reported.
 
 use std::ffi::OsStr;
 use std::io;
@@ -9,18 +9,18 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
-/// The server answers.
+/// Reports that the server answers requests.
 pub fn ready() {
     say("READY=1");
 }
 
-/// The configuration is being read again; [`ready`] follows.
+/// Reports that the configuration is being read again; [`ready`] follows.
 pub fn reloading() {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     say(&format!("RELOADING=1\nMONOTONIC_USEC={}", now.tv_sec * 1_000_000 + now.tv_nsec / 1000));
 }
 
-/// The server finishes what it has taken.
+/// Reports that the server finishes its last requests and stops.
 pub fn stopping() {
     say("STOPPING=1");
 }

@@ -1,4 +1,4 @@
-//! Who may put another file in the place of one, by the folders on the way to it: as sshd's StrictModes looks at them.
+//! Finds the users that could replace a file, from the folders on the way to it, as sshd's StrictModes does.
 
 use crate::names;
 use std::collections::VecDeque;
@@ -8,36 +8,36 @@ use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
-/// As many links as the system follows.
+/// Maximum number of links, the same as the kernel's.
 const MAX_LINKS: usize = 40;
 
-/// The most folders that are looked at.
+/// Maximum number of folders that are examined.
 const MAX_STEPS: usize = 256;
 
-/// A folder, or a file, that users may change whom its owner need not trust.
+/// A folder or file that can be changed by users that its owner does not need to trust.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exposed {
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
-    /// Who may change it.
+    /// The users that can change it.
     pub writers: Writers,
     /// Its permission bits.
     pub mode: u32,
 }
 
-/// Who may change something.
+/// Users that can change something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Writers {
-    /// The user with this number, to whom it belongs.
+    /// The user with this number, which owns it.
     Owner(u32),
-    /// The group with this number.
+    /// The members of the group with this number.
     Group(u32),
-    /// Every user.
+    /// Every user of the machine.
     All,
 }
 
 impl Exposed {
-    /// What makes it right.
+    /// Returns the command that corrects it.
     pub fn cure(&self) -> String {
         let shown = self.path.display();
         match self.writers {
@@ -60,7 +60,8 @@ impl fmt::Display for Exposed {
     }
 }
 
-/// Returns who may change what has this metadata, beside root and the users `trusted`. The group root is trusted too.
+/// Returns the users that can change a file or folder with this metadata, except root and the users `trusted`. The
+/// group root is trusted too.
 pub fn writers(found: &Metadata, trusted: &[u32]) -> Option<Writers> {
     let (uid, gid, mode) = (found.uid(), found.gid(), found.mode());
     if uid != 0 && !trusted.contains(&uid) {
@@ -72,8 +73,8 @@ pub fn writers(found: &Metadata, trusted: &[u32]) -> Option<Writers> {
     (mode & 0o020 != 0 && gid != 0).then_some(Writers::Group(gid))
 }
 
-/// Returns the folders on the way to `path`, also by links, in which others than root and the users `trusted` may rename
-/// or replace what is there. What this process may not look at, or what is missing, ends the way.
+/// Returns the folders on the way to `path`, including links, in which users other than root and the users `trusted`
+/// may rename or replace entries. The search ends at a folder that is missing or that this process may not examine.
 pub fn exposed(path: &Path, trusted: &[u32]) -> Vec<Exposed> {
     let mut found: Vec<Exposed> = Vec::new();
     let mut rest: VecDeque<OsString> = VecDeque::new();
@@ -112,7 +113,7 @@ pub fn exposed(path: &Path, trusted: &[u32]) -> Vec<Exposed> {
     found
 }
 
-/// The same for a file that others must not change itself either.
+/// Returns the same folders for a file, and the file itself if others may change it.
 pub fn exposed_file(path: &Path, trusted: &[u32]) -> Vec<Exposed> {
     let mut found = exposed(path, trusted);
     if let Ok(file) = fs::metadata(path)
@@ -123,7 +124,8 @@ pub fn exposed_file(path: &Path, trusted: &[u32]) -> Vec<Exposed> {
     found
 }
 
-/// Who may replace an entry of this folder. In one with the sticky bit, what belongs to another user stays.
+/// Returns the users that may replace an entry of this folder. In a folder with the sticky bit, entries of other users
+/// cannot be replaced.
 fn writers_of_entry(folder: &Metadata, entry: Option<&Metadata>, trusted: &[u32]) -> Option<Writers> {
     let writers = writers(folder, trusted)?;
     let is_kept = folder.mode() & 0o1000 != 0

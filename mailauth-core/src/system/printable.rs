@@ -1,14 +1,14 @@
-//! One way to show a text that comes from outside: what databases, clients, rows, files and servers say.
+//! The form in which text from outside is shown: what databases, clients, rows, files and servers send.
 //!
-//! Shown as it is, a line end in it would begin a line of its own, which a log's reader and fail2ban take for the program's;
-//! and a terminal would obey its escape sequences. Every line of the log goes through here as a whole, and so does whatever
-//! the programs print.
+//! Unescaped, a line end in such a text would begin a new line, which readers of the log and fail2ban would take for a
+//! line of this program, and a terminal would execute its escape sequences. Every line of the log passes through here
+//! as a whole, and so does everything that the programs print.
 
 use std::borrow::Cow;
 
-/// Returns the text with everything escaped that is not to be seen, or changes how the rest is seen: control characters
-/// (line ends and a terminal's escape sequences), separators of lines and paragraphs, and what turns the direction of
-/// writing or joins characters without a sight of its own.
+/// Returns the text with every character escaped that is invisible or changes how other characters are shown: control
+/// characters (line ends and escape sequences of terminals), separators of lines and paragraphs, and characters that
+/// change the direction of writing or join others without being visible.
 ///
 /// ```
 /// use mailauth_core::printable::printable;
@@ -30,7 +30,7 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// Returns the beginning of the text, printable, with `…` where more than `most` characters would be shown.
+/// Returns the beginning of the text, printable, with `…` if it has more than `most` characters.
 pub fn brief(text: &str, most: usize) -> Cow<'_, str> {
     let start = beginning(text, most);
     let shown = printable(start);
@@ -40,12 +40,12 @@ pub fn brief(text: &str, most: usize) -> Cow<'_, str> {
     }
 }
 
-/// The first `most` characters.
+/// Returns the first `most` characters.
 fn beginning(text: &str, most: usize) -> &str {
     text.char_indices().nth(most).and_then(|(end, _)| text.get(..end)).unwrap_or(text)
 }
 
-/// Returns the first `most` bytes, which may be no text at all, so that no two are shown as the same: with bytes that are
+/// Returns the first `most` bytes, which may not be text, in a form that differs for different bytes: bytes that are
 /// not UTF-8 as `\xff`, and backslashes doubled.
 pub fn exact(bytes: &[u8], most: usize) -> String {
     let shown = bytes.get(..most).unwrap_or(bytes);
@@ -66,7 +66,7 @@ pub fn exact(bytes: &[u8], most: usize) -> String {
 }
 
 fn is_unseen(c: char) -> bool {
-    // The first of them are far beyond ASCII, which most texts are.
+    // The first of these characters are far beyond ASCII, and most texts are ASCII.
     c.is_control()
         || (c > '\u{7f}'
             && matches!(

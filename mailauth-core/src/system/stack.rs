@@ -1,31 +1,32 @@
-//! Wiping what work with a password leaves on the stack.
+//! Wipes what work with a password leaves on the stack.
 //!
-//! Digests keep the end of their input in a buffer, and move: each place that they have been at keeps a copy until
-//! something else is written there. What is on the heap is wiped by its owner.
+//! Digests keep the end of their input in a buffer, and are moved: each place where one has been keeps a copy until
+//! something else is written there. Memory on the heap is wiped by its owner.
 
 use std::hint::black_box;
 
-/// Bytes that a digest and its callers take at most. Without optimisation it is several times as much.
+/// Maximum number of bytes of stack that a digest and its callers use. Without optimization it is several times as
+/// much.
 const SHALLOW: usize = if cfg!(debug_assertions) { 32 << 10 } else { 8 << 10 };
 
 /// The same for schemes that take milliseconds.
 const DEEP: usize = 96 << 10;
 
-/// Runs `work`, which is quick and takes little of the stack, and wipes what it took.
+/// Runs `work`, which is quick and uses little stack, and wipes the stack that it used.
 pub(crate) fn wiped<T>(work: impl FnOnce() -> T) -> T {
     let result = apart(work);
     wipe::<SHALLOW>();
     result
 }
 
-/// The same for `work` that takes milliseconds.
+/// Runs `work`, which takes milliseconds and much stack, and wipes the stack that it used.
 pub(crate) fn deeply_wiped<T>(work: impl FnOnce() -> T) -> T {
     let result = apart(work);
     wipe::<DEEP>();
     result
 }
 
-/// Runs `work` in a frame of its own, which begins where that of [`wipe`] does.
+/// Runs `work` in a frame of its own, which begins where the frame of [`wipe`] does.
 #[inline(never)]
 fn apart<T>(work: impl FnOnce() -> T) -> T {
     work()
@@ -34,7 +35,7 @@ fn apart<T>(work: impl FnOnce() -> T) -> T {
 #[inline(never)]
 fn wipe<const BYTES: usize>() {
     let mut area = [0_u8; BYTES];
-    // It looks used, so that it is written.
+    // The compiler has to assume that the area is used, so it is written.
     black_box(&mut area);
 }
 

@@ -1,7 +1,7 @@
-//! The numbers of this system's users and groups, by their names.
+//! Numbers of this system's users and groups, by name.
 //!
-//! Asked of the system, so that users of a directory are found too. A static program cannot load what the system would ask
-//! then: it reads `/etc/passwd` and `/etc/group` alone.
+//! The system is asked, so that users of a directory service are found too. A static program cannot load the modules
+//! that the system uses for that: it reads only `/etc/passwd` and `/etc/group`.
 
 use std::ffi::CString;
 use std::io;
@@ -9,18 +9,18 @@ use std::io;
 /// A user of the system.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
-    /// Its number.
+    /// Number of the user.
     pub uid: u32,
-    /// The number of its first group.
+    /// Number of the user's primary group.
     pub gid: u32,
-    /// Its name.
+    /// Name of the user.
     pub name: CString,
 }
 
 /// Returns the user with this name, if there is one.
 ///
 /// # Errors
-/// When the system cannot say.
+/// Fails if the system cannot tell.
 pub fn user(name: &str) -> io::Result<Option<User>> {
     match CString::new(name) {
         Ok(name) => database::user(&name),
@@ -31,12 +31,12 @@ pub fn user(name: &str) -> io::Result<Option<User>> {
 /// Returns the user with this number, if there is one.
 ///
 /// # Errors
-/// When the system cannot say.
+/// Fails if the system cannot tell.
 pub fn user_with_id(uid: u32) -> io::Result<Option<User>> {
     database::user_with_id(uid)
 }
 
-/// Returns the number of a user by its name or number; none where the system knows no such name, or cannot say.
+/// Returns the number of a user given by name or number; `None` if the system does not know the name, or cannot tell.
 pub fn of_user(user: &str) -> Option<u32> {
     user.parse().ok().or_else(|| self::user(user).ok().flatten().map(|user| user.uid))
 }
@@ -44,7 +44,7 @@ pub fn of_user(user: &str) -> Option<u32> {
 /// Returns the number of the group with this name, if there is one.
 ///
 /// # Errors
-/// When the system cannot say.
+/// Fails if the system cannot tell.
 pub fn group(name: &str) -> io::Result<Option<u32>> {
     match CString::new(name) {
         Ok(name) => database::group(&name),
@@ -60,19 +60,19 @@ mod database {
     use std::mem::MaybeUninit;
     use std::ptr::null_mut;
 
-    /// The most bytes that one entry may have.
+    /// Maximum number of bytes of one entry.
     const MAX_ENTRY: usize = 1 << 20;
 
     pub(super) fn user(name: &CStr) -> io::Result<Option<User>> {
         user_by(|out, text, length, found| {
-            // SAFETY: the name is NUL-terminated, and `user_by` gives pointers to live memory and its length.
+            // SAFETY: the name is NUL-terminated, and `user_by` passes pointers to live memory and its length.
             unsafe { libc::getpwnam_r(name.as_ptr(), out, text, length, found) }
         })
     }
 
     pub(super) fn user_with_id(uid: u32) -> io::Result<Option<User>> {
         user_by(|out, text, length, found| {
-            // SAFETY: `user_by` gives pointers to live memory and its length.
+            // SAFETY: `user_by` passes pointers to live memory and its length.
             unsafe { libc::getpwuid_r(uid, out, text, length, found) }
         })
     }
@@ -114,7 +114,7 @@ mod database {
             match ask(&mut buffer) {
                 (libc::ERANGE, _) if buffer.len() < MAX_ENTRY => buffer.resize(buffer.len() * 4, 0),
                 (libc::EINTR, _) => {}
-                // getpwnam(3): these too mean that the name was not found.
+                // getpwnam(3): these errors also mean that the name was not found.
                 (0 | libc::ENOENT | libc::ESRCH, found) => return Ok(found),
                 (error, _) => return Err(io::Error::from_raw_os_error(error)),
             }
@@ -130,7 +130,7 @@ mod files {
     use std::fs::File;
     use std::io::{self, BufRead, BufReader, Read};
 
-    /// The most bytes of a file that are read.
+    /// Maximum number of bytes of a file that are read.
     const MAX_FILE: u64 = 16 << 20;
 
     pub(super) fn user(name: &CStr) -> io::Result<Option<User>> {

@@ -1,20 +1,20 @@
-//! Paths to mailboxes, walked as root without being led anywhere.
+//! Walks along paths to mailboxes as root without being led elsewhere.
 //!
-//! Homes belong to their users, and folders above them may be for a group to write to, as Debian's `/var/mail` is. A user
-//! that may write to a folder can put a link in it, and exchange what is in it while root looks. So each folder on the way
-//! is opened by one name from the descriptor of the one before, and judged on that descriptor by who can change what is in
-//! it:
+//! Homes belong to their users, and a group may have write access to the folders above them, as to Debian's
+//! `/var/mail`. A user that may write to a folder can put a link in it, and exchange its entries while root walks
+//! through it. Therefore each folder on the way is opened by one name relative to the descriptor of the folder before,
+//! and judged on that descriptor by the users that can change its entries:
 //!
 //! | the folder | a link in it | what is missing in it |
 //! |---|---|---|
 //! | root's, and root alone may write to it | is followed | root makes it |
 //! | root's, and a group may write to it too | is not followed | root makes it, and gives away nothing that was there |
-//! | root's and sticky, and everybody may write to it, as `/tmp` | is not followed | root makes nothing |
+//! | root's and sticky, and every user may write to it, as `/tmp` | is not followed | root makes nothing |
 //! | a user's, and that user alone may write to it | is followed to open a mailbox, and must lead to one of the same user | as the caller says |
 //! | any other | is not followed | root makes nothing |
 //!
-//! Where a followed link leads is walked in the same way. What is at the end of a walk is open, and whose it is is looked at
-//! on its descriptor.
+//! The target of a followed link is walked in the same way. The file or folder at the end of a walk is open, and its
+//! owner is checked on its descriptor.
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{
@@ -29,29 +29,29 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Who can change what is in a folder.
+/// The users that can change the entries of a folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Hands {
-    /// Root alone.
+    /// Only root.
     Root,
     /// Root and the members of a group.
     Group,
-    /// Everybody, but what is root's stays root's.
+    /// Every user, but entries of root stay (sticky bit).
     Sticky,
-    /// This user alone, beside root.
+    /// Only this user and root.
     User(u32),
-    /// Members of a group too, or everybody. The folder belongs to this user.
+    /// Members of a group too, or every user. The folder belongs to this user.
     Others {
-        /// Its owner.
+        /// Owner of the folder.
         owner: u32,
-        /// Everybody may write to it.
+        /// Whether every user may write to the folder.
         everybody: bool,
     },
 }
 
 impl Hands {
     /// # Errors
-    /// When the file system fails.
+    /// Fails if the file system fails.
     pub fn on(folder: BorrowedFd<'_>) -> Result<Self, Errno> {
         let found = statx(folder, c"", AtFlags::EMPTY_PATH, StatxFlags::UID | StatxFlags::MODE)?;
         let (group, everybody, sticky) =
@@ -67,21 +67,21 @@ impl Hands {
     }
 }
 
-/// Which links are followed.
+/// The links that a walk follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Follow {
-    /// Those that root alone can have made.
+    /// Links that only root can have created.
     Roots,
-    /// Those too that a user made in a folder of his own, to a folder of his own.
+    /// In addition, links that a user created in a folder of their own and that lead to a folder of the same user.
     Users,
-    /// All: for a process that is not root, and has no rights that others lack.
+    /// All links: for a process that is not root and has no rights that other users lack.
     All,
 }
 
 /// Why a walk does not reach its end.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Astray {
-    /// There is a link in a folder that others than root may write to.
+    /// There is a link in a folder that users other than root may write to.
     #[error(
         "{} is a link in a folder that others than root may write to, so that root does not follow it: write the path that \
          it leads to instead, or take the right to write from the folder's group", .0.display()
@@ -90,19 +90,19 @@ pub enum Astray {
     /// A user's link does not lead to a folder of the same user.
     #[error("{} leads through a link of user {expected} to a folder of user {owner}", .path.display())]
     Foreign {
-        /// The path.
+        /// Path of the folder.
         path: PathBuf,
-        /// The folder's owner.
+        /// Owner of the folder.
         owner: u32,
-        /// The link's.
+        /// Owner of the link.
         expected: u32,
     },
     /// A system call failed.
     #[error("cannot open {}: {errno}", .path.display())]
     System {
-        /// What it failed at.
+        /// Path that it failed for.
         path: PathBuf,
-        /// The system's reason.
+        /// The system's error.
         errno: Errno,
     },
 }
@@ -116,16 +116,16 @@ impl From<Astray> for io::Error {
     }
 }
 
-/// What came of a step.
+/// Result of one step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// The walk is in the next folder, or nearer to it.
+    /// The walk is in the next folder, or closer to it.
     On,
-    /// There is nothing by the next name.
+    /// The next name does not exist.
     Missing,
 }
 
-/// As many links as the kernel follows.
+/// Maximum number of links, the same as the kernel's.
 const MOST_LINKS: u32 = 40;
 
 const PLACE: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
@@ -136,18 +136,18 @@ const NEW: OFlags = READ.union(OFlags::NOFOLLOW);
 #[derive(Debug)]
 pub(crate) struct Walk {
     folder: OwnedFd,
-    /// Where that is.
+    /// Path of the folder that the walk is in.
     at: PathBuf,
-    /// What is left of the path, the next name last.
+    /// The rest of the path, with the next name last.
     left: Vec<OsString>,
     follow: Follow,
     links: u32,
-    /// Whose the folder at the end must be.
+    /// Required owner of the folder at the end.
     must_be_of: Option<u32>,
 }
 
 impl Walk {
-    /// Begins at the root; for a path that is not absolute, in the working folder, which is trusted.
+    /// Begins at the root folder; for a relative path in the working folder, which is trusted.
     pub fn begin(path: &Path, follow: Follow) -> Result<Self, Astray> {
         let at = PathBuf::from(if path.is_absolute() { "/" } else { "." });
         let folder = openat(CWD, &at, PLACE, Mode::empty());
@@ -155,17 +155,17 @@ impl Walk {
         Ok(Walk { folder, at, left: names(path), follow, links: 0, must_be_of: None })
     }
 
-    /// The folder it is in.
+    /// Returns the folder that the walk is in.
     pub fn folder(&self) -> BorrowedFd<'_> {
         self.folder.as_fd()
     }
 
-    /// Where that is.
+    /// Returns the path of that folder.
     pub fn at(&self) -> &Path {
         &self.at
     }
 
-    /// The next name; `None` at the end.
+    /// Returns the next name; `None` at the end.
     pub fn next_name(&self) -> Option<&OsStr> {
         self.left.last().map(OsString::as_os_str)
     }
@@ -175,12 +175,12 @@ impl Walk {
         self.left.len() == 1
     }
 
-    /// Who can change what is in the folder it is in.
+    /// Returns the users that can change the entries of the folder that the walk is in.
     pub fn hands(&self) -> Result<Hands, Astray> {
         Hands::on(self.folder()).map_err(|errno| self.failed(errno))
     }
 
-    /// Goes on by one name.
+    /// Moves on by one name.
     pub fn step(&mut self) -> Result<Step, Astray> {
         let Some(name) = self.left.last().cloned() else { return Ok(Step::On) };
         match openat(&self.folder, &name, PLACE | OFlags::NOFOLLOW, Mode::empty()) {
@@ -242,7 +242,7 @@ impl Walk {
     }
 }
 
-/// The names of a path, the first one last.
+/// Returns the names of a path, with the first one last.
 fn names(path: &Path) -> Vec<OsString> {
     let names = path.components().filter_map(|component| match component {
         Component::Normal(name) => Some(name.to_owned()),
@@ -254,10 +254,10 @@ fn names(path: &Path) -> Vec<OsString> {
     names
 }
 
-/// Opens an existing folder; as root, without being led.
+/// Opens an existing folder; as root, without being led elsewhere.
 ///
 /// # Errors
-/// When there is none (`NOENT`), or it is not reached.
+/// Fails if the folder does not exist (`NOENT`), or cannot be reached.
 pub(crate) fn open(path: &Path) -> Result<OwnedFd, Astray> {
     let failed = |errno| Astray::System { path: path.to_owned(), errno };
     if !rustix::process::geteuid().is_root() {
@@ -272,12 +272,13 @@ pub(crate) fn open(path: &Path) -> Result<OwnedFd, Astray> {
     walk.finish()
 }
 
-/// Makes the folder `name` in `parent` and gives it to a user and group, as root. What is there already stays as it is.
+/// Creates the folder `name` in `parent` and gives it to a user and group, as root. An existing entry is not changed.
 ///
-/// It is made inside a folder that root alone may write to, so that nothing else can take its place before it is given away.
+/// It is created inside a folder that only root may write to, so that nothing can take its place before it is given
+/// away.
 ///
 /// # Errors
-/// When the file system fails.
+/// Fails if the file system fails.
 pub(crate) fn make_and_give(
     parent: BorrowedFd<'_>,
     name: &OsStr,
@@ -289,7 +290,7 @@ pub(crate) fn make_and_give(
     let shelter = format!(".mailauth-{}-{number}", std::process::id());
     mkdirat(parent, &shelter, Mode::from(0o700))?;
     let made = openat(parent, &shelter, NEW, Mode::empty()).and_then(|inside| {
-        // In a folder that others may write to, it can have been exchanged: for what is as safe, or not.
+        // In a folder that others may write to, it may have been exchanged. Only one of root alone is used.
         if Hands::on(inside.as_fd())? != Hands::Root {
             return Err(Errno::PERM);
         }
@@ -312,7 +313,7 @@ fn give(inside: BorrowedFd<'_>, (uid, gid): (u32, u32), mode: u32) -> Result<(),
 
 fn rename_new(inside: BorrowedFd<'_>, parent: BorrowedFd<'_>, name: &OsStr) -> Result<(), Errno> {
     match renameat_with(inside, c"new", parent, name, RenameFlags::NOREPLACE) {
-        // Not every file system knows the flag; without it, only an empty folder is replaced.
+        // Not every file system supports the flag. Without it, only an empty folder is replaced.
         Err(Errno::INVAL | Errno::NOSYS) => renameat(inside, c"new", parent, name),
         other => other,
     }
