@@ -140,7 +140,7 @@ pub struct Exact {
 }
 
 impl Exact {
-    /// The bytes of a login in the table.
+    /// Returns the bytes of a login in the table.
     fn bytes(&self, setup: &Setup, text: &OsStr) -> Result<Vec<u8>, Failure> {
         if self.exact {
             return Ok(text.as_bytes().to_vec());
@@ -150,7 +150,7 @@ impl Exact {
     }
 }
 
-/// A login for people: escaped where it is not a valid one.
+/// Returns a login for people, escaped if it is not valid.
 pub fn shown(stored: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(stored) {
         Ok(text) => printable(text),
@@ -158,7 +158,7 @@ pub fn shown(stored: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// What the daemon is told of a row: nothing if no login comes to it.
+/// Returns what the daemon is told about a changed row; `None` if no login leads to it.
 pub fn changed(stored: &[u8]) -> Option<Changed> {
     Login::parse(stored, None).ok().map(Changed::Account)
 }
@@ -190,7 +190,7 @@ impl Only {
     }
 }
 
-/// The name of one service.
+/// Reads the name of one service.
 fn read_service(name: &str) -> Result<Service, String> {
     match Services::parse(name) {
         Ok(Services::Only(list)) if list.len() == 1 => list.into_iter().next().ok_or_else(String::new),
@@ -356,7 +356,7 @@ pub fn apply(change: AccountChange, row: &mut AccountRow) {
     put(&mut row.receives, change.receives);
 }
 
-/// What two opposite switches say; nothing if neither is there.
+/// Returns the value of two opposite switches; `None` if neither is given.
 pub fn switch(on: bool, off: bool) -> Option<bool> {
     (on || off).then_some(on)
 }
@@ -380,12 +380,12 @@ fn stored_from_stdin(config: &Config) -> Result<Password, Failure> {
     }
 }
 
-/// The row of an account that has to be there.
+/// Returns the row of an account that must exist.
 pub fn find(store: &SqlStore, login: &Login) -> Result<AccountRow, Failure> {
     store.find(login)?.ok_or_else(|| nearby::no_account(store, login))
 }
 
-/// An account as JSON has it: the columns as they stand in the table.
+/// An account in JSON: the columns as they are stored in the table.
 #[derive(Serialize)]
 struct Shown<'a> {
     #[serde(skip)]

@@ -69,7 +69,7 @@ pub struct Columns {
 }
 
 impl Columns {
-    /// What is to be changed, and what is wrong with the other columns that are given.
+    /// Returns the changes, and what is wrong with the other columns that are given.
     pub fn read(&self, config: &Config) -> (AccountChange, Vec<(&'static str, String)>) {
         let mut problems = Vec::new();
         let mut change =
@@ -91,7 +91,7 @@ impl Columns {
         (change, problems)
     }
 
-    /// Whether nothing is to be changed.
+    /// Returns true if nothing is changed.
     pub fn is_empty(&self) -> bool {
         self.switch().is_none() && self.receives().is_none() && self.texts().iter().all(|(_, text)| text.is_none())
     }
@@ -118,7 +118,8 @@ impl Columns {
     }
 }
 
-/// Whether a text is a word for NULL in this column. A person may be called Null, and in other columns it may have any case.
+/// Returns true if a text is a word for NULL in this column. In the name of a person, only upper case is; in other
+/// columns, any case.
 pub fn is_null(column: &str, text: &str) -> bool {
     let text = text.trim();
     NULLS.contains(&text) || column != "name" && text.eq_ignore_ascii_case("null")
@@ -228,7 +229,8 @@ fn services(text: &str) -> Result<Services, String> {
     Ok(services)
 }
 
-/// Why a list that names an unknown service is refused: most often it is a slip, and no login would be accepted.
+/// Returns why a list that names an unknown service is rejected: usually it is a typing error, and no login would be
+/// accepted.
 fn unknown_service(services: &Services) -> Option<String> {
     let Services::Only(list) = services else { return None };
     let name = list.iter().find_map(|service| match service {
@@ -249,12 +251,12 @@ fn quota(text: &str) -> Result<(Option<u64>, Option<u64>), String> {
     Ok((bytes, messages))
 }
 
-/// What is doubtful about the quota of a change, with its cure.
+/// Returns a warning about the quota of a change, with its correction.
 pub fn doubt(change: &AccountChange) -> Option<String> {
     Limits::from_columns(change.quota_bytes.flatten(), change.quota_messages.flatten()).doubt()
 }
 
-/// A quota as [`set`] reads it back, column by column.
+/// Returns a quota in the form that [`set`] reads, column by column.
 pub fn show_quota(bytes: Option<u64>, messages: Option<u64>) -> String {
     let part = |limit: Option<u64>, letter| limit.map(|limit| format!("{limit}{letter}"));
     [part(bytes, 'S'), part(messages, 'C')].into_iter().flatten().collect::<Vec<_>>().join(",")

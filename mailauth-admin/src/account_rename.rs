@@ -65,12 +65,13 @@ fn paths(setup: &Setup, store: &SqlStore, former: &Login, new: &Login) -> Result
 }
 
 impl Paths {
-    /// The Maildir before and after.
+    /// Returns the Maildir before and after.
     fn maildirs(&self) -> (PathBuf, PathBuf) {
         (room::maildir(&self.before), room::maildir(&self.after))
     }
 
-    /// What has to be moved: the home, or the Maildir where that is not in it. Nothing if it stays where it is.
+    /// Returns the folder to move and its new place: the home, or the Maildir if that is not in the home. `None` if
+    /// nothing moves.
     fn folders(&self) -> Option<(PathBuf, PathBuf)> {
         let (before, after) = self.maildirs();
         let homes = (Path::new(&self.before.home), Path::new(&self.after.home));
@@ -95,7 +96,7 @@ fn refused_move(error: &NotMoved) -> String {
     format!("the mailbox cannot be moved, and nothing was changed: {error}")
 }
 
-/// What the daemon is told.
+/// Returns what the daemon is told.
 fn told(old: &[u8], new: &Login, aliases: &[AliasTarget]) -> Vec<Changed> {
     let addresses: BTreeSet<&str> = aliases.iter().map(|alias| alias.address.as_str()).collect();
     if addresses.len() > MOST_TOLD {
@@ -153,7 +154,7 @@ fn tell_of_mail(paths: Option<&Paths>, moving: Option<&Moving>, move_mailbox: bo
     }
 }
 
-/// It is done; that nothing can be said of aliases is no failure.
+/// Prints the aliases that lead to the account. The rename is done; a failure here is not reported as its failure.
 fn tell_of_aliases(store: &SqlStore, former: Option<&Login>, new: &Login, aliases: &[AliasTarget]) {
     let addresses: BTreeSet<&str> = aliases.iter().map(|alias| alias.address.as_str()).collect();
     match addresses.len() {

@@ -108,7 +108,7 @@ fn readable_list(targets: &[String]) -> String {
     targets.iter().map(|target| readable(target)).collect::<Vec<_>>().join(", ")
 }
 
-/// An alias as the daemon obeys it, or everything that is wrong with it.
+/// Reads an alias as the daemon uses it, or returns everything that is wrong with it.
 fn read(address: &str, targets: &[String], config: &Config) -> Result<AliasRow, Failure> {
     let default_domain = config.login.default_domain.as_deref();
     let mut problems = Vec::new();
@@ -133,7 +133,8 @@ fn read(address: &str, targets: &[String], config: &Config) -> Result<AliasRow, 
     }
 }
 
-/// An address as it was written, for the local part belongs to whoever gets it. A bare one gets the default domain.
+/// Returns an address as it was written, because the local part belongs to its host. One without a domain gets the
+/// default domain.
 fn complete(text: &str, default_domain: Option<&str>) -> String {
     match default_domain {
         Some(domain) if !text.is_empty() && !text.contains('@') => format!("{text}@{domain}"),

@@ -31,7 +31,7 @@ pub struct Check {
     all: bool,
 }
 
-/// How it stands.
+/// State of one finding, and of all together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum State {
@@ -45,7 +45,7 @@ enum State {
 struct Finding {
     what: &'static str,
     state: State,
-    /// What was found; unless the state is ok, with a cure.
+    /// What was found; unless the state is ok, with a correction.
     text: String,
 }
 
@@ -75,7 +75,7 @@ impl Remedy {
         Remedy { purpose, statements: Vec::new(), after: Vec::new() }
     }
 
-    /// The statements, to be pasted as they are.
+    /// Returns the statements, to be pasted unchanged.
     fn script(&self) -> String {
         let mut text = format!("-- {}", self.purpose);
         for statement in &self.statements {
@@ -160,7 +160,7 @@ fn configuration(file: Option<&Path>, findings: &mut Findings) -> Option<(Config
     }
 }
 
-/// The copy that answers in an outage, if it would.
+/// Checks the copy that answers during an outage. Returns its state if it would be used.
 fn snapshot(config: &Config, findings: &mut Findings) -> Option<SnapshotState> {
     let found = copy::look(config)?;
     findings.add("snapshot", found.state, found.text);
@@ -204,13 +204,13 @@ fn database(config: &Config, all: bool, copy: Option<SnapshotState>, findings: &
     }
 }
 
-/// Why there can be no connection by this section of the configuration.
+/// Returns why no connection can be made with this section of the configuration.
 fn unopened(section: &str, error: &OpenError) -> String {
     let said = error.to_string();
     if said.starts_with("tls_") { format!("[{section}] {said}; correct that key or its file") } else { said }
 }
 
-/// What to do about an error that does not say it itself.
+/// Returns what to do about an error that does not say so itself.
 fn cure(error: &StoreError, url: &DatabaseUrl) -> &'static str {
     match (error, url) {
         (StoreError::Timeout { .. }, url) if url.file().is_some() => {
@@ -224,7 +224,7 @@ fn cure(error: &StoreError, url: &DatabaseUrl) -> &'static str {
     }
 }
 
-/// Of several hosts, how each one stands.
+/// Adds the state of each of several hosts.
 fn hosts(hosts: &[HostState], findings: &mut Findings) {
     let what = "host";
     let [_, _, ..] = hosts else { return };
@@ -281,7 +281,7 @@ fn tls(url: &DatabaseUrl, report: &StoreReport, findings: &mut Findings) {
     }
 }
 
-/// Whether the database can hold every login.
+/// Checks that the database can store every login.
 fn character_set(found: &CharacterSet, findings: &mut Findings) {
     let what = "encoding";
     match &found.problem {
@@ -291,7 +291,7 @@ fn character_set(found: &CharacterSet, findings: &mut Findings) {
     }
 }
 
-/// Whether the tables can be used.
+/// Checks that the tables can be used. Returns true if they can.
 fn schema(report: &StoreReport, findings: &mut Findings) -> bool {
     let StoreReport { schema, schema_known, .. } = *report;
     let (state, text) = match schema {

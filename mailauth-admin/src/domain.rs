@@ -161,7 +161,7 @@ impl Shown {
     }
 }
 
-/// A quota as the administrator writes it.
+/// Reads a quota as the administrator writes it.
 fn read_quota(text: &str) -> Result<Limits, String> {
     Limits::parse_human(text).map_err(|error| error.to_string())
 }
@@ -235,7 +235,7 @@ impl Verb {
     }
 }
 
-/// The row of a domain that has to be there.
+/// Returns the row of a domain that must exist.
 pub fn find(store: &SqlStore, domain: &DomainName) -> Result<DomainRow, Failure> {
     store.find_domain(domain.as_str())?.ok_or_else(|| nearby::no_domain(store, domain.as_str(), false))
 }

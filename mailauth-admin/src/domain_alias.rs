@@ -130,12 +130,12 @@ impl Verb {
     }
 }
 
-/// The row of an alias domain that has to be there.
+/// Returns the row of an alias domain that must exist.
 fn find(store: &SqlStore, name: &DomainName) -> Result<AliasDomainRow, Failure> {
     store.find_alias_domain(name.as_str())?.ok_or_else(|| Failure::no(no_such("alias domain", name.as_str())))
 }
 
-/// The other names of a domain.
+/// Returns the other names of a domain.
 pub fn names_of(store: &SqlStore, domain: &DomainName) -> Result<Vec<DomainName>, Failure> {
     let names = store.alias_domains_of(domain.as_str())?;
     Ok(names.iter().filter_map(|name| DomainName::parse(name).ok()).collect())
@@ -188,7 +188,7 @@ fn import(setup: &Setup, store: &SqlStore, file: &Path) -> Result<(), Failure> {
     say(format_args!("added {} alias domains", rows.len()))
 }
 
-/// The rows and the lines that they are on, or all that is wrong with them.
+/// Reads the rows and their line numbers, or returns all that is wrong with them.
 fn read_rows(text: &[u8]) -> Result<(Vec<AliasDomainRow>, Vec<u64>), Vec<String>> {
     let mut reader = ReaderBuilder::new().trim(csv::Trim::All).from_reader(text);
     let (mut rows, mut lines, mut problems) = (Vec::new(), Vec::new(), Vec::new());

@@ -20,14 +20,14 @@ pub enum Exit {
     OverQuota,
     /// No such account, as a mail server wants to hear it: `EX_NOUSER` of sysexits.h(3head).
     NoUser,
-    /// Nobody can know now: `EX_TEMPFAIL` of sysexits.h(3head).
+    /// The answer cannot be known now: `EX_TEMPFAIL` of sysexits.h(3head).
     NotNow,
     /// As the command line says.
     Other(u8),
 }
 
 impl Exit {
-    /// The number that the process ends with.
+    /// Returns the exit code of the process.
     pub fn code(self) -> u8 {
         match self {
             Exit::Yes => 0,
@@ -40,7 +40,7 @@ impl Exit {
         }
     }
 
-    /// The answer as JSON has it: `not now` is never a kind of `no`.
+    /// Returns the answer in JSON: `not now` is never a kind of `no`.
     fn answer(self) -> &'static str {
         match self {
             Exit::Yes => "yes",
@@ -62,7 +62,7 @@ impl From<Exit> for ExitCode {
 #[derive(Debug)]
 pub struct Failure {
     pub exit: Exit,
-    /// For people, with a cure; may have several lines. Nothing is printed when it is empty.
+    /// Message for people, with what to do; may have several lines. An empty one is not printed.
     pub message: String,
 }
 
@@ -139,7 +139,7 @@ impl From<AdminError> for Failure {
     }
 }
 
-/// What is not there, and how to see what is.
+/// Returns a message that says what does not exist, and how to list what does.
 pub fn no_such(what: &str, name: &str) -> String {
     let name = readable_name(name);
     match what {

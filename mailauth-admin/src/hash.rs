@@ -46,7 +46,7 @@ pub enum Storing {
 /// The name of [`Storing::Clear`].
 const CLEAR: &str = "plain";
 
-/// The scheme of this name.
+/// Reads the name of a scheme.
 pub fn read_scheme(name: &str) -> Result<Storing, String> {
     if name == CLEAR {
         return Ok(Storing::Clear);
@@ -60,8 +60,8 @@ pub fn read_scheme(name: &str) -> Result<Storing, String> {
 /// The most bytes of a stored password in the table.
 const MAX_STORED: usize = 1024;
 
-/// A stored password. One that is empty or locks the account is as good as any; one that could never be verified would
-/// come to light only when its owner cannot log in.
+/// Reads a stored password. An empty one and one that locks the account are accepted. One that could never be verified
+/// is rejected, because it would be noticed only when its user cannot log in.
 pub fn read_stored(value: &[u8], config: &Config) -> Result<Password, String> {
     if value.len() > MAX_STORED || value.iter().any(u8::is_ascii_control) {
         return Err(format!("it has more than {MAX_STORED} bytes or holds a control character"));
@@ -75,7 +75,7 @@ pub fn read_stored(value: &[u8], config: &Config) -> Result<Password, String> {
     }
 }
 
-/// A hash of a new password that the configuration permits.
+/// Returns a hash of a new password, if the configuration permits the password.
 pub fn make_permitted(storing: Storing, password: &Secret, config: &Config) -> Result<Secret, Failure> {
     let (has, needs) = (String::from_utf8_lossy(password.expose()).chars().count(), config.password.min_length);
     if has < needs {

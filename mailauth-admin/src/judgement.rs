@@ -9,7 +9,7 @@ use mailauth_core::config::Config;
 use mailauth_core::mailbox::Unusable;
 use mailauth_core::store::{AccountChange, AccountStore, SqlStore, StoreError};
 
-/// The login and the columns of an account to add.
+/// Reads the login and the columns of an account to add.
 pub fn new_account(
     login: Result<Login, Failure>,
     columns: &Columns,
@@ -28,8 +28,8 @@ pub fn new_account(
     if lines.is_empty() { Ok((row.login, change)) } else { Err(Failure::usage(lines.join("\n"))) }
 }
 
-/// What is to be changed of an account, unless the daemon could not use it any more after that. A row that it cannot use
-/// already may be corrected column by column.
+/// Reads the changes of an account, and rejects them if the daemon could not use the account afterwards. A row that it
+/// already cannot use may be corrected column by column.
 pub fn change(store: &SqlStore, login: &Login, columns: &Columns, config: &Config) -> Result<AccountChange, Failure> {
     let (change, refused) = columns.read(config);
     let mut lines: Vec<_> = refused.iter().map(|(name, problem)| format!("--{name}: {problem}")).collect();
@@ -52,7 +52,7 @@ pub fn change(store: &SqlStore, login: &Login, columns: &Columns, config: &Confi
     if lines.is_empty() { Ok(change) } else { Err(Failure::usage(lines.join("\n"))) }
 }
 
-/// Returns whether a column that says whose a mailbox is, or where, has another value.
+/// Returns true if a column about the owner or the place of a mailbox has another value.
 fn is_changed(column: &str, before: &AccountRow, after: &AccountRow) -> bool {
     match column {
         "uid" => before.uid != after.uid,
@@ -77,7 +77,7 @@ pub fn rename(store: &SqlStore, old: &[u8], new: &Login, config: &Config) -> Res
     if lines.is_empty() { Ok(()) } else { Err(Failure::usage(lines.join("\n"))) }
 }
 
-/// The problems with columns of which nothing is said yet.
+/// Returns the problems with columns that are not reported yet.
 fn others(problems: Vec<Unusable>, is_told: impl Fn(&str) -> bool) -> Vec<String> {
     problems.into_iter().filter(|problem| !is_told(problem.column)).map(|problem| problem.to_string()).collect()
 }

@@ -39,12 +39,12 @@ impl Complaints {
         self.lines.truncate(MOST);
     }
 
-    /// How many there are, with those that are not listed.
+    /// Returns the number of all entries, including those that are not listed.
     pub fn count(&self) -> usize {
         self.count
     }
 
-    /// The lines, of which the last says how many are not among them.
+    /// Returns the lines, of which the last gives the number of entries that are not listed.
     pub fn lines(self) -> Vec<String> {
         let Complaints { mut lines, count } = self;
         if count > lines.len() {

@@ -10,8 +10,8 @@ use std::ops::ControlFlow;
 /// Rows that are looked through from the beginning of a domain, and behind each prefix of what was written.
 const PAGE: usize = 1000;
 
-/// A refusal of the store, with the name that was meant by one that is not there. With `adds`, a domain that is missing
-/// may be the next to add.
+/// Returns the failure for a refusal of the store, and suggests a similar name for one that does not exist. With
+/// `adds`, the suggestion for a missing domain may be to add it.
 pub fn refused(store: &SqlStore, error: AdminError, adds: bool) -> Failure {
     match &error {
         AdminError::NoSuch { what: "account", name } => match Login::parse(name.as_bytes(), None) {
@@ -24,7 +24,7 @@ pub fn refused(store: &SqlStore, error: AdminError, adds: bool) -> Failure {
     }
 }
 
-/// There is no such account.
+/// Returns the failure for an account that does not exist.
 pub fn no_account(store: &SqlStore, login: &Login) -> Failure {
     let targets = store.alias_targets(login.as_str()).unwrap_or_default();
     if !targets.is_empty() {
@@ -38,7 +38,7 @@ pub fn no_account(store: &SqlStore, login: &Login) -> Failure {
     meant(no_such("account", login.as_str()), "account", login.as_str(), nearest_account(store, login))
 }
 
-/// There is no such domain.
+/// Returns the failure for a domain that does not exist.
 pub fn no_domain(store: &SqlStore, name: &str, adds: bool) -> Failure {
     let near = nearest_domain(store, name);
     if !adds {
@@ -53,7 +53,7 @@ pub fn no_domain(store: &SqlStore, name: &str, adds: bool) -> Failure {
     })
 }
 
-/// There is no such alias, or it has no such target, which is written behind an arrow.
+/// Returns the failure for an alias that does not exist, or that lacks the target written after the arrow.
 fn no_alias(store: &SqlStore, name: &str) -> Failure {
     let near = match name.split_once(" -> ") {
         Some((address, target)) => {
@@ -74,7 +74,8 @@ fn meant(otherwise: String, what: &str, name: &str, near: Option<String>) -> Fai
     })
 }
 
-/// Of the same domain, or the same name in a domain that is written nearly so. A table that cannot be read has none.
+/// Searches the same domain, and the same local part in a domain with a similar name. `None` if the table cannot be
+/// read.
 fn nearest_account(store: &SqlStore, login: &Login) -> Option<String> {
     let (local, domain) = (login.local_part(), login.domain());
     let page = |after: Option<&Cursor>| {
@@ -97,7 +98,7 @@ fn nearest_domain(store: &SqlStore, name: &str) -> Option<String> {
     })
 }
 
-/// Among the first aliases of the domain.
+/// Searches the first aliases of the domain.
 fn nearest_alias(store: &SqlStore, address: &str) -> Option<String> {
     let domain = address.rsplit_once('@').map(|(_, domain)| domain)?;
     let mut addresses = Vec::new();
@@ -109,7 +110,7 @@ fn nearest_alias(store: &SqlStore, address: &str) -> Option<String> {
     nearest(address, addresses.iter().map(String::as_str))
 }
 
-/// The nearest name on the first page, and if there are more, on those that begin as `name` does.
+/// Searches the first page of names, and if there are more, those that begin as `name` does.
 fn nearest_in_pages(name: &str, page: impl Fn(Option<&Cursor>) -> Option<(Vec<String>, bool)>) -> Option<String> {
     let (mut names, more) = page(None)?;
     if more {
@@ -121,8 +122,8 @@ fn nearest_in_pages(name: &str, page: impl Fn(Option<&Cursor>) -> Option<(Vec<St
     nearest(name, names.iter().map(String::as_str))
 }
 
-/// The name that is written most like `meant`: characters are wrong, missing, too many or swapped, at most a third as many as
-/// there are before the first dot or `@`, and not more than three.
+/// Returns the name that is most similar to `meant`: characters may be wrong, missing, too many or swapped, at most a
+/// third of those before the first dot or `@`, and at most three.
 pub fn nearest<'n>(meant: &str, names: impl Iterator<Item = &'n str>) -> Option<String> {
     let most = (meant.chars().take_while(|c| !matches!(c, '.' | '@')).count() / 3).clamp(1, 3);
     let near = names.map(|name| (strsim::osa_distance(meant, name), name)).min()?;

@@ -11,12 +11,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Whether `--json` is on the command line, so that everything that is said is JSON.
 static SPEAKS_JSON: AtomicBool = AtomicBool::new(false);
 
-/// From now on everything that is said is JSON.
+/// Switches all further output to JSON.
 pub fn speak_json() {
     SPEAKS_JSON.store(true, Ordering::Relaxed);
 }
 
-/// Whether everything that is said is JSON.
+/// Returns true if all output is JSON.
 pub fn speaks_json() -> bool {
     SPEAKS_JSON.load(Ordering::Relaxed)
 }
@@ -38,8 +38,7 @@ fn print(text: impl Display) -> Result<(), Failure> {
     Ok(out.flush()?)
 }
 
-/// Says something on the standard error, if anybody listens there; as JSON, `{"warning": ...}` or `{"note": ...}` on one
-/// line.
+/// Writes a remark to the standard error, ignoring errors; in JSON, `{"warning": ...}` or `{"note": ...}` on one line.
 pub fn remark(text: impl Display) {
     let mut error = io::stderr().lock();
     let _ = match speaks_json() {
@@ -92,7 +91,7 @@ impl<const N: usize> Display for Table<N> {
     }
 }
 
-/// What the widest cell of each column takes.
+/// Returns the width of the widest cell of each column.
 fn widths<const N: usize>(rows: &[[String; N]]) -> [usize; N] {
     let width = |column: usize| {
         rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
@@ -105,7 +104,7 @@ fn padded<const N: usize>(row: &[String; N], widths: [usize; N]) -> String {
     line.trim_end().to_owned()
 }
 
-/// Rows that a table is made as wide as; later ones may stand out.
+/// Number of rows that decide how wide a table is; later rows may be wider.
 const MEASURED: usize = 1000;
 
 /// A row of a list that may be too long to be held: its cells in a table, and what JSON has of it.
@@ -124,7 +123,7 @@ pub struct List<const N: usize> {
 }
 
 impl<const N: usize> List<N> {
-    /// A table with these titles, or an array in JSON.
+    /// Begins a table with these titles, or an array in JSON.
     pub fn new(titles: [&str; N], as_json: bool) -> Self {
         let out = BufWriter::new(io::stdout().lock());
         List { out, as_json, first: vec![titles.map(str::to_owned)], widths: None, begun: false }
@@ -189,7 +188,7 @@ impl Display for Sheet {
     }
 }
 
-/// A switch in words.
+/// Returns a switch in words.
 pub fn yes_no(so: bool) -> &'static str {
     if so { "yes" } else { "no" }
 }

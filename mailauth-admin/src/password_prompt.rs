@@ -32,7 +32,7 @@ pub fn ask_new(question: &str) -> Result<Secret, Failure> {
     Ok(first)
 }
 
-/// The password on the standard input: all of it, without one line end.
+/// Reads the password from the standard input: all of it, without one line end.
 pub fn from_stdin() -> Result<Secret, Failure> {
     read_all(io::stdin().lock(), "password", MAX_PASSWORD)
 }
@@ -40,7 +40,7 @@ pub fn from_stdin() -> Result<Secret, Failure> {
 /// The most bytes of a hash that are read.
 const MAX_HASH: usize = 4096;
 
-/// A stored password on the standard input, in the same way.
+/// Reads a stored password from the standard input, in the same way.
 pub fn hash_from_stdin() -> Result<Secret, Failure> {
     read_all(io::stdin().lock(), "hash", MAX_HASH)
 }
@@ -110,8 +110,8 @@ impl Terminal {
         }
     }
 
-    /// A line as it is typed, or `None` if it was interrupted. What is longer than a password may be is left out, and
-    /// the length says so.
+    /// Reads a line as it is typed; `None` if it was interrupted. Bytes beyond the maximum length of a password are
+    /// dropped, which the length of the result shows.
     fn line(&mut self) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
         let mut line = Zeroizing::new(Vec::with_capacity(MAX_PASSWORD + 1));
         let mut key = Zeroizing::new([0]);
@@ -147,7 +147,7 @@ fn remove_character(line: &mut Vec<u8>) {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        // There is nobody left to tell.
+        // An error cannot be reported any more.
         let _ = tcsetattr(&self.file, OptionalActions::Flush, &self.before);
     }
 }

@@ -23,7 +23,7 @@ impl<'a> Recipient<'a> {
     /// whose other name its domain is.
     ///
     /// # Errors
-    /// With `nobody` if there is none whose row `fits`; with "not now" if that cannot be known.
+    /// Fails with `nobody` if no row exists that `fits`, and with "not now" if that cannot be known.
     pub fn find(
         database: &'a SqlStore,
         address: &Login,
@@ -47,7 +47,7 @@ impl<'a> Recipient<'a> {
         }
     }
 
-    /// The tables of the domains' quotas.
+    /// Returns the tables of the quotas of domains.
     pub fn pools(&self) -> &dyn PoolStore {
         match &self.newest {
             Some(newest) => newest.as_ref(),
@@ -55,13 +55,13 @@ impl<'a> Recipient<'a> {
         }
     }
 
-    /// A refusal of mail by what was read; "not now" if that may lack a change.
+    /// Returns the failure for mail that is refused because of what was read: "not now" if that may lack a change.
     pub fn refused(&self, failure: Failure) -> Failure {
         unless_in_doubt(failure, self.doubt.as_ref())
     }
 }
 
-/// The row of the account that an address is.
+/// Returns the row of the account that an address leads to.
 fn account_of(
     store: &dyn MailStore,
     address: &Login,
@@ -81,7 +81,7 @@ fn account_of(
     }
 }
 
-/// The same, as far as it is an address of its own domain.
+/// Returns the row of the account with this address, without following alias domains.
 fn account_here(
     store: &dyn MailStore,
     address: &Login,

@@ -29,13 +29,13 @@ impl Setup {
         Ok(Setup { database: config.for_administration(), config })
     }
 
-    /// The same for what is done in a daemon's place, as the daemon's user of the database. What is only the
-    /// administrator's is not read.
+    /// Loads the configuration for work that is done in the place of the daemon, with the daemon's database user. The
+    /// section `[admin]` is not read.
     pub fn load_as_daemon(file: Option<&Path>) -> Result<Self, Failure> {
         Self::of_daemon(Config::load_or_default(file)?)
     }
 
-    /// The same for what a mail server starts: without a configuration it is not done.
+    /// Loads the configuration for a command that a mail server starts. Fails if there is none.
     pub fn load_for_delivery(file: Option<&Path>) -> Result<Self, Failure> {
         Self::of_daemon(Config::load(file)?)
     }
@@ -45,7 +45,7 @@ impl Setup {
         Ok(Setup { database: config.database.clone(), config })
     }
 
-    /// The accounts. Nothing is connected yet.
+    /// Opens the accounts. No connection is made yet.
     pub fn store(&self) -> Result<SqlStore, Failure> {
         Ok(open_single(&self.database)?)
     }
@@ -67,7 +67,8 @@ impl Setup {
         done
     }
 
-    /// Nothing of this is a failure, because the daemon learns of the change by itself before long.
+    /// Tells the daemon about changes. An error is not a failure, because the daemon notices the change itself after a
+    /// short time.
     fn tell_daemon(&self, what: &[Changed]) {
         let daemon = Client::for_daemon(&self.config, PATIENCE);
         let refused = what.iter().find_map(|changed| match daemon.forget(changed, Instant::now() + PATIENCE) {
@@ -83,18 +84,19 @@ impl Setup {
         ));
     }
 
-    /// The login of an account that may be there. It need not be one that could be added: other programs write too.
+    /// Reads the login of an account that may exist. It need not be one that could be added, because other programs
+    /// write too.
     pub fn login(&self, text: &str) -> Result<Login, Failure> {
         self.typed(text).map_err(|error| Failure::usage(format!("{text:?}: {error}")))
     }
 
-    /// The account that mail is for, by its address.
+    /// Reads the address of the account that mail is for.
     pub fn recipient(&self, text: &str) -> Result<Login, Failure> {
         let login = Login::typed(text.as_bytes(), self.config.login.default_domain.as_deref(), "");
         login.map_err(|error| Failure::usage(format!("{text:?}: {error}")))
     }
 
-    /// The login of an account to add.
+    /// Reads the login of an account to add.
     pub fn new_login(&self, text: &str) -> Result<Login, Failure> {
         let login = self.typed(text).map_err(|error| error.to_string()).and_then(addable);
         login.map_err(|problem| Failure::usage(format!("{text:?}: {problem}")))
@@ -112,7 +114,7 @@ fn warn(source: Source) {
     }
 }
 
-/// A login that an account may be added under: with a domain that can have a name.
+/// Reads a login that an account may be added under, with a domain that can have a name.
 pub fn read_login(text: &[u8], config: &Config) -> Result<Login, String> {
     let login = Login::typed(text, config.login.default_domain.as_deref(), "").map_err(|error| error.to_string())?;
     addable(login)
@@ -126,12 +128,12 @@ fn addable(login: Login) -> Result<Login, String> {
     Ok(login)
 }
 
-/// The name of a domain to add.
+/// Reads the name of a domain to add.
 pub fn read_new_domain(text: &str) -> Result<DomainName, String> {
     DomainName::parse_new(text).map_err(|error| error.to_string())
 }
 
-/// The name of a domain as the administrator writes it.
+/// Reads the name of a domain as the administrator writes it.
 pub fn read_domain(text: &str) -> Result<DomainName, String> {
     DomainName::parse(text).map_err(|error| error.to_string())
 }

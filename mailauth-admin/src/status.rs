@@ -159,7 +159,7 @@ fn hosts(hosts: &[Host]) -> Table<5> {
     table
 }
 
-/// So many seconds in the two largest units.
+/// Returns a number of seconds in the two largest units.
 pub fn span(seconds: f64) -> String {
     let seconds = seconds.max(0.0) as u64;
     match (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60, seconds % 60) {

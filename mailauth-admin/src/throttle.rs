@@ -120,7 +120,7 @@ impl Clear {
     }
 }
 
-/// The states of a login at the daemon, in words; nothing where no daemon tells them.
+/// Returns the states of a login at the daemon, in words; empty if no daemon reports them.
 pub fn states_of(setup: &Setup, login: &str) -> Vec<String> {
     let Ok(name) = named(setup, login) else { return Vec::new() };
     let first = Pages { patience: BESIDE, ..Pages::new(setup, Some(name), false) }.next();
@@ -128,7 +128,7 @@ pub fn states_of(setup: &Setup, login: &str) -> Vec<String> {
     entries.iter().map(|entry| format!("from {}: {}, {} wrong", network(entry), state(entry), entry.wrong)).collect()
 }
 
-/// The name as the daemon is asked for it.
+/// Returns the name in the form in which the daemon is asked for it.
 fn named(setup: &Setup, name: &str) -> Result<Vec<u8>, Failure> {
     match name.parse::<Network>() {
         Ok(network) => Ok(network.to_string().into()),

@@ -32,7 +32,7 @@ const BEN: (&str, &str) = ("ben@example.org", "bens-secret");
 /// The longest that an answer, and the line about it in the log, are waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// `nobody` of Debian, whose mail it is when root tries this out: mail never belongs to root.
+/// Debian's user `nobody`, which owns the mail when root runs this command, because mail never belongs to root.
 const NOBODY: u32 = 65_534;
 
 /// Show it all at work: a database, a server and four logins in a temporary folder
@@ -141,7 +141,7 @@ impl Stage {
         Ok(Stage { folder, config_file, config, server })
     }
 
-    /// What to type to try it oneself.
+    /// Returns the commands to try next.
     fn invitation(&self) -> String {
         // As it was started, for it need not be on the PATH.
         let program = env::current_exe().map_or_else(|_| "mailauth".into(), |path| quoted(&path));
@@ -184,7 +184,7 @@ fn configuration(folder: &Path) -> String {
     )
 }
 
-/// A text in TOML's quotes, whose escapes are JSON's.
+/// Returns a text in quotes as in TOML, whose escapes are those of JSON.
 fn toml_text(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
@@ -205,14 +205,14 @@ fn fill(config: &Config) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A path as a shell takes it.
+/// Returns a path quoted for a shell.
 fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
     if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
-/// A look-up by hand, with a program that is here and can talk to a unix socket.
+/// Returns a command that looks an account up by hand, with an installed program that can connect to a unix socket.
 fn raw_client(socket: &Path) -> Option<String> {
     let request = format!("printf 'PRE . imap {}\\n'", ANNA.0);
     let socket = quoted(socket);

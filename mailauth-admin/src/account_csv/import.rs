@@ -82,7 +82,7 @@ fn unread(shown: &str, error: &io::Error) -> Failure {
     }
 }
 
-/// The file, or a private copy of what can be read only once.
+/// Opens the file, or a private copy of one that can be read only once.
 fn open(path: &Path) -> io::Result<File> {
     let too_long = || {
         let what = format!("it has more than {MAX_FILE} bytes; split it");

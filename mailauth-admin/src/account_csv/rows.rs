@@ -68,7 +68,7 @@ fn unread(error: csv::Error) -> io::Error {
     }
 }
 
-/// An error about what is in the file.
+/// Returns an error about the content of the file.
 fn invalid(what: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
 }
@@ -90,7 +90,7 @@ impl<R: Read> Lines<R> {
         Lines { input, kept: Vec::new(), start: 0, counted: 0, line: 1 }
     }
 
-    /// The line on which the record begins that the reader found at `byte`, which is not before the last one.
+    /// Returns the line of the record that the reader found at `byte`, which is not before the last one.
     fn line_of(&mut self, byte: u64) -> u64 {
         let rest = self.kept.get(self.counted..).unwrap_or_default();
         let place = usize::try_from(byte - self.start.min(byte)).unwrap_or(usize::MAX);
@@ -119,7 +119,7 @@ impl<R: Read> Read for Lines<R> {
     }
 }
 
-/// The column that stands at each place.
+/// Reads the column at each position.
 fn read_header(header: &ByteRecord) -> Result<Vec<&'static str>, String> {
     let first = header.get(0).unwrap_or_default();
     if first.starts_with(b"\xff\xfe") || first.starts_with(b"\xfe\xff") {
@@ -148,7 +148,7 @@ fn read_header(header: &ByteRecord) -> Result<Vec<&'static str>, String> {
     if problems.is_empty() { Ok(columns) } else { Err(problems.join("\n")) }
 }
 
-/// What is wrong with a name in the header that no column has.
+/// Returns what is wrong with a name in the header that is not a column.
 fn no_column(name: &str) -> String {
     let all = COLUMNS.join(",");
     let hint = match COLUMNS.iter().find(|column| column.eq_ignore_ascii_case(name)) {
@@ -163,7 +163,7 @@ fn no_column(name: &str) -> String {
     format!("line 1: there is no column {:?}; columns are {all}{hint}", printable(name))
 }
 
-/// An account, or all that is wrong with the row.
+/// Reads an account, or returns all that is wrong with the row.
 fn read_row(record: &ByteRecord, columns: &[&'static str], config: &Config) -> Result<AccountRow, Vec<String>> {
     if record.len() != columns.len() {
         let (has, needs) = (record.len(), columns.len());
@@ -202,7 +202,7 @@ fn read_row(record: &ByteRecord, columns: &[&'static str], config: &Config) -> R
     if problems.is_empty() { Ok(row) } else { Err(problems) }
 }
 
-/// A text without the white space at its ends; bytes that are no text as they are.
+/// Returns a text without white space at its ends; bytes that are not text are unchanged.
 fn trim(value: &[u8]) -> &[u8] {
     std::str::from_utf8(value).map_or(value, |text| text.trim().as_bytes())
 }

@@ -46,7 +46,7 @@ pub fn notes(store: &Arc<SqlStore>, config: &Config, address: &str, added: &[Str
     notes
 }
 
-/// What is remarkable about the aliases of an account that was just added.
+/// Returns what is noteworthy about the aliases of an account that was just added.
 pub fn of_account(store: &SqlStore, login: &Login) -> Option<String> {
     let targets = store.alias_targets(login.as_str()).ok()?;
     let is_hidden = !targets.is_empty() && !targets.iter().any(|target| as_login(target).as_ref() == Some(login));

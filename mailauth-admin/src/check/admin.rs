@@ -1,4 +1,4 @@
-//! What `mailauth check` says of the user by whom the `mailauth` command works with the database.
+//! What `mailauth check` reports about the database user of the `mailauth` command.
 
 use super::{Findings, State, cure, unopened};
 use mailauth_core::config::Config;

@@ -28,7 +28,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// Accounts that are read at once, and targets that are looked for at once.
 const PAGE: usize = 500;
 
-/// Domains whose place is remembered.
+/// Maximum number of domains whose position is remembered.
 const MOST_DOMAINS: usize = 10_000;
 
 /// So many of a kind are named.
@@ -56,7 +56,8 @@ impl Tally {
         }
     }
 
-    /// Adds a finding, unless there are none: `one` or `several` after their number, the examples, and the cure.
+    /// Adds a finding, unless there are none: the number followed by `one` or `several`, the examples, and the
+    /// correction.
     fn tell(&self, what: &'static str, state: State, [one, several]: [&str; 2], cure: &str, findings: &mut Findings) {
         if self.count == 0 {
             return;

@@ -4,7 +4,7 @@ use crate::listing::each_domain;
 use mailauth_core::DomainName;
 use mailauth_core::store::SqlStore;
 
-/// What is wrong with the names of domains, and the cure. What cannot be read is told by others.
+/// Returns what is wrong with the names of domains, with a correction. Errors of reading are reported by other checks.
 pub(super) fn look(store: &SqlStore) -> Option<String> {
     let (mut count, mut first) = (0, None);
     let looked = each_domain(store, |row| {

@@ -68,7 +68,7 @@ fn depended<'c>(config: &'c Config, file: Option<&'c Path>) -> Vec<Depended<'c>>
 fn judge(exposed: &Exposed, keys: &[&str], config: &Config) -> (State, String) {
     let own = config.courier.own_socket.as_ref().map(|own| own.display());
     match (keys, exposed.writers, own) {
-        // So it is on Debian, whose programs find the socket nowhere else.
+        // This is so on Debian, whose programs expect the socket there.
         ([SOCKET], Writers::Group(_), Some(own)) if Some(exposed.path.as_path()) != config.courier.socket.parent() => {
             let text = format!(
                 "{exposed}, as Debian has it; another daemon could be put in the place of {SOCKET} there, for Courier's \

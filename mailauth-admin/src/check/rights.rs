@@ -4,7 +4,7 @@ use super::{Findings, Remedy, State};
 use mailauth_core::config::Config;
 use mailauth_core::store::StoreReport;
 
-/// Objects whose rights are listed, of as many as there are.
+/// Maximum number of objects whose rights are listed.
 const LISTED: usize = 6;
 
 /// Statements that are printed, of as many as there are.
@@ -28,7 +28,7 @@ pub(super) fn look(config: &Config, report: &StoreReport, findings: &mut Finding
         _ => "; the statements below correct it",
     };
     for right in &report.rights_missing {
-        // Without reading there is no login; what else is missing stops only what stands after it in brackets.
+        // Without reading there is no login; any other missing right stops only what follows it in brackets.
         let down = right.starts_with("SELECT") && !right.ends_with(')');
         let state = if down { State::Down } else { State::Degraded };
         findings.add(what, state, format!("the right to {right} is missing{cure}"));
@@ -42,7 +42,7 @@ pub(super) fn look(config: &Config, report: &StoreReport, findings: &mut Finding
     findings.remedies.extend(mended(config, report));
 }
 
-/// The rights that are too wide, in a line that ends however many there are.
+/// Returns the rights that are too wide, in a line of limited length.
 fn listed(report: &StoreReport) -> String {
     let rights = &report.rights_too_wide;
     let mut text = rights.iter().take(LISTED).map(String::as_str).collect::<Vec<_>>().join("; ");
@@ -52,7 +52,7 @@ fn listed(report: &StoreReport) -> String {
     text
 }
 
-/// The statements for the rights of this user, with what goes before and after.
+/// Returns the statements for the rights of this user, with the text before and after them.
 fn mended(config: &Config, report: &StoreReport) -> Option<Remedy> {
     let mut remedy =
         Remedy::new("Statements that correct the rights of this user, for an administrator to run in its database:");
@@ -70,7 +70,8 @@ fn mended(config: &Config, report: &StoreReport) -> Option<Remedy> {
     (!remedy.statements.is_empty()).then_some(remedy)
 }
 
-/// The statements that make a user for the daemon beside the administrator, with what goes before and after.
+/// Returns the statements that create a user for the daemon in addition to the administrator, with the text before and
+/// after them.
 fn own_user(config: &Config, report: &StoreReport) -> Option<Remedy> {
     let name = report.rights_cure.first().and_then(|statement| name_in(statement))?;
     let (url, grants) = (config.database.url.clone().with_user(name), config.database.url.grants_file()?);
@@ -92,7 +93,7 @@ fn own_user(config: &Config, report: &StoreReport) -> Option<Remedy> {
     Some(remedy)
 }
 
-/// The name of the user that a statement makes, as it is written in a URL.
+/// Returns the name of the user that a statement creates, as it is written in a URL.
 fn name_in(statement: &str) -> Option<String> {
     let rest = statement.strip_prefix("CREATE USER ").or_else(|| statement.strip_prefix("CREATE ROLE "))?;
     let end = rest.find(['@', ' '])?;

@@ -105,7 +105,7 @@ fn look_at(path: &Path, what: &'static str, config: &Config, findings: &mut Find
     told
 }
 
-/// What the daemon says of its user and of its looks at mailboxes.
+/// Checks what the daemon reports about its user and about its access to mailboxes.
 fn mailboxes(line: Option<&str>, config: &Config, findings: &mut Findings) {
     let Some(Ok(told)) = line.map(Status::parse) else { return };
     if let Some(why) = told.mailboxes_error {
@@ -137,7 +137,7 @@ fn ask(path: &Path, daemon: &Client) -> (State, String) {
     }
 }
 
-/// What it means that the question which only our daemon knows had no answer, for the reason `why`.
+/// Returns what it means that a question which only our daemon answers had no answer, for the reason `why`.
 fn silent(path: &Path, daemon: &Client, why: &NotNow) -> (State, String) {
     let shown = path.display();
     match listener(daemon) {

@@ -39,7 +39,7 @@ impl Decisions {
         Ok(Decisions(receiver))
     }
 
-    /// The next decision, if it comes in time.
+    /// Returns the next decision, if it arrives in time.
     pub fn next(&self, patience: Duration) -> Option<Decision> {
         let deadline = Instant::now() + patience;
         loop {
@@ -57,7 +57,7 @@ impl Decisions {
                 Line::Decision(Decision { login, service, answer, reason, ms }) => {
                     let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
                     let (login, service) = (printable(&login), printable(&service));
-                    // The show goes on when nobody watches.
+                    // The demonstration goes on if its output is closed.
                     let _ = say(format_args!("{login} for {service}: {answer}{reason} ({ms} ms)"));
                 }
                 Line::Other(text) => remark(text),
@@ -82,7 +82,7 @@ impl<S: Subscriber> Layer<S> for Tap {
         } else {
             return;
         };
-        // Nobody listens any more once the show is over.
+        // Nothing receives the lines after the end of the demonstration.
         let _ = self.0.send(line);
     }
 }
