@@ -11,11 +11,11 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Answer<T> {
-    /// It is so, and this is what comes with it.
+    /// It is so, with the value that belongs to the answer.
     Yes(T),
-    /// It is not so, and asking again will not help.
+    /// It is not so, and asking again does not help.
     No(No),
-    /// We cannot know. A client should try again, and must not say "wrong password".
+    /// It cannot be known now. A client should try again, and must not say "wrong password".
     NotNow(NotNow),
 }
 
@@ -28,70 +28,70 @@ pub enum No {
     /// No account has this login.
     #[error("there is no such account")]
     UnknownLogin,
-    /// The password does not fit.
+    /// The password is wrong.
     #[error("the password is wrong")]
     WrongPassword,
-    /// An empty password, one that is too long, or one with a NUL.
+    /// The password is empty, too long, or contains a NUL.
     #[error("the password is empty, too long, or holds a NUL")]
     UnusablePassword,
-    /// The new password has fewer characters than the configuration asks for.
+    /// The new password has fewer characters than the configuration requires.
     #[error("the new password is too short")]
     NewPasswordTooShort,
     /// The account has no password.
     #[error("no password is set; set one with 'mailauth account passwd'")]
     NoPassword,
-    /// The stored value is one that locks the account, such as `!` or `*LK*`.
+    /// The stored value locks the account, such as `!` or `*LK*`.
     #[error("the stored password is locked")]
     PasswordLocked,
-    /// The stored value cannot be verified: cut, of an unknown scheme, beyond the bounds.
+    /// The stored value cannot be verified: it is cut off, of an unknown scheme, or beyond the limits.
     #[error("the stored password cannot be used: {0}")]
     UnusableHash(Flaw),
-    /// The account's row can never be used as it is, whatever is sent: no uid, a home that is no path.
+    /// The account's row can never be used as it is, whatever is sent: no uid, or a home that is not a path.
     #[error("{0}")]
     UnusableAccount(Unusable),
     /// A challenge was answered, but only a hash is stored.
     #[error("no clear password is stored, which a challenge needs")]
     NoClearPassword,
-    /// The account is switched off.
+    /// The account is disabled.
     #[error("the account is disabled")]
     AccountDisabled,
-    /// The account's domain is switched off.
+    /// The account's domain is disabled.
     #[error("the account's domain is disabled")]
     DomainDisabled,
     /// The account may not use this service.
     #[error("the account may not use this service")]
     ServiceNotAllowed,
-    /// The account is there, and mail for it is switched off.
+    /// The account exists, and mail for it is disabled.
     #[error("the account receives no mail")]
     NoMail,
     /// Mail for this domain is not kept here.
     #[error("mail for this domain is not kept here")]
     UnknownDomain,
-    /// The address is no alias.
+    /// The address is not an alias.
     #[error("there is no such alias")]
     UnknownAlias,
     /// The login may not send as this address.
     #[error("the login may not send as this address")]
     NotOwnAddress,
-    /// A message would break this limit: a mailbox's or its domain's, and what it holds.
+    /// A message would exceed this limit, of a mailbox or of its domain, with what it holds.
     #[error("{0}")]
     OverQuota(String),
-    /// A daemon said no over its socket, and its protocol has no words for the reason.
+    /// A daemon said no on its socket, and its protocol does not carry the reason.
     #[error("the daemon said no; its log says why")]
     Unexplained,
-    /// The password was not tried, for too many wrong ones came from the client's network: the refusal is to be sent after
-    /// so long.
+    /// The password was not tried, because too many wrong ones came from the client's network. The refusal is to be
+    /// sent after this time.
     #[error(
         "too many wrong passwords came from the client's network, and this one was not tried; see 'mailauth throttle list'"
     )]
     Throttled(Duration),
-    /// No for the reason inside, which is to be sent after so long.
+    /// No for the reason inside, to be sent after this time.
     #[error("{0}")]
     Delayed(Box<No>, Duration),
 }
 
 impl No {
-    /// Every word of [`No::code`].
+    /// Every value of [`No::code`].
     pub const CODES: [&'static str; 20] = [
         "unusable-login",
         "unknown-login",
@@ -115,7 +115,7 @@ impl No {
         "throttled",
     ];
 
-    /// A word for the log that stays the same between versions.
+    /// Returns a word for the log that stays the same between versions.
     pub fn code(&self) -> &'static str {
         match self {
             No::UnusableLogin(_) => "unusable-login",
@@ -142,7 +142,7 @@ impl No {
         }
     }
 
-    /// How long it is to be kept back, so that guessing takes time.
+    /// Returns the time by which the refusal is delayed, so that guessing takes time.
     pub fn delay(&self) -> Duration {
         match self {
             No::Throttled(delay) | No::Delayed(_, delay) => *delay,
@@ -154,16 +154,16 @@ impl No {
 /// Why the answer cannot be known.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotNow {
-    /// The store cannot say.
+    /// The store cannot tell.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// There was no place in the budget for hashing before the deadline.
+    /// No permit for hashing was free before the deadline.
     #[error("too many passwords are being verified; see [password] parallel and memory")]
     Busy,
-    /// The new password could not be hashed, which is no fault of its own.
+    /// The new password could not be hashed, for a reason other than the password itself.
     #[error("the new password was not hashed: {0}")]
     NoHash(HashError),
-    /// It cannot be told what the mailbox holds.
+    /// It cannot be determined how much the mailbox holds.
     #[error("it is not known whether there is room: {0}")]
     Quota(String),
     /// Wrong passwords for this login come from many networks, and too many are waiting to be tried.
@@ -175,17 +175,17 @@ pub enum NotNow {
     /// The deadline had passed before the work began.
     #[error("the request waited past its deadline")]
     Late,
-    /// There is no daemon, it may not be reached, or it is frozen: another way to the answer may be tried. A whole
-    /// sentence, with what to do.
+    /// The daemon is down, frozen, or may not be asked; another source of answers may be tried. A whole sentence, with
+    /// what to do.
     #[error("{0}")]
     NoDaemon(String),
-    /// A daemon could not say. A whole sentence.
+    /// The daemon could not tell. A whole sentence.
     #[error("{0}")]
     Daemon(String),
 }
 
 impl NotNow {
-    /// Every word of [`NotNow::code`].
+    /// Every value of [`NotNow::code`].
     pub const CODES: [&'static str; 13] = [
         "database-unreachable",
         "database-timeout",
@@ -202,7 +202,7 @@ impl NotNow {
         "daemon",
     ];
 
-    /// A word for the log that stays the same between versions.
+    /// Returns a word for the log that stays the same between versions.
     pub fn code(&self) -> &'static str {
         match self {
             NotNow::Store(StoreError::Unreachable { .. }) => "database-unreachable",
@@ -228,7 +228,7 @@ impl NotNow {
 }
 
 impl<T> Answer<T> {
-    /// The same answer, with nothing in a yes.
+    /// Returns the same answer without a value in a yes.
     pub fn without_value(self) -> Answer<()> {
         match self {
             Answer::Yes(_) => Answer::Yes(()),

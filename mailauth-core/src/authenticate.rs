@@ -1,13 +1,14 @@
-//! The one place where a login is decided.
+//! Decides logins.
 //!
-//! [`Authenticator`] makes a sequence of judgements, each of which may end it: the login can be one, the row is there,
-//! the password fits, the account and its domain are enabled, the service is permitted, the row can be trusted. Up to
-//! the password's verdict the work is the same whether the login exists or not.
+//! [`Authenticator`] makes a sequence of decisions, each of which may end it: whether the login is valid, the row
+//! exists, the password is right, the account and its domain are enabled, the service is permitted, and the row can be
+//! trusted. Until the password has been checked, the work is the same whether the login exists or not.
 //!
-//! A row may have been kept in memory by the store. Then only yes is said by it as it is; before anything else is said
-//! the store is asked again ([`AccountStore::look_again`]), and what it has now is judged. That a login is unknown
-//! is believed where nothing proves it, in a look-up, unless a replica said so. But a look-up for a delivery, whose mail would bounce, is refused only by what
-//! has every change ([`AccountStore::find_newest`]); so is a change of a password. `docs/internals/ages.md` has the table.
+//! The store may return a row from memory. Such a row is enough for a yes; before any other answer the store is asked
+//! again ([`AccountStore::look_again`]), and the row that it has now is judged. In a look-up without a password, a
+//! remembered "no such account" is accepted, unless it came from a replica. A look-up for a delivery, whose mail would
+//! bounce, and a change of a password are refused only by a host that has every change ([`AccountStore::find_newest`]).
+//! `docs/internals/ages.md` has the table.
 
 mod dummies;
 mod familiar;
@@ -44,40 +45,40 @@ mod tests;
 
 pub use crate::password::MAX_PASSWORD;
 
-/// Accounts in one page of an enumeration.
+/// Number of accounts in one page of an enumeration.
 const PAGE: usize = 500;
 
-/// Whoever decides about logins: an [`Authenticator`] over a store, or the client of a daemon that has one.
+/// Decides about logins: an [`Authenticator`] over a store, or the client of a daemon that has one.
 pub trait Authority: Send + Sync {
     /// Decides one request.
     fn authenticate(&self, request: Request) -> Answer<Box<Account>>;
 
-    /// Changes a password, for somebody who knows the old one.
+    /// Changes a password, for a client that knows the old one.
     fn change_password(&self, change: PasswordChange) -> Answer<()>;
 }
 
 /// A question about one login.
 #[derive(Debug)]
 pub struct Request {
-    /// What the login is for.
+    /// Service that the login is for.
     pub service: Service,
     /// The login as the client sent it.
     pub login: Vec<u8>,
-    /// What proves it, or nothing for a look-up.
+    /// The proof, or nothing for a look-up.
     pub credential: Credential,
-    /// The address of the person's machine, where the daemon says.
+    /// Address of the client, if the daemon knows it.
     pub client: Option<String>,
-    /// When the answer is worth nothing any more.
+    /// Time after which the answer is of no use.
     pub deadline: Instant,
 }
 
-/// What proves that somebody may use an account.
+/// The proof that a client may use an account.
 #[derive(Debug)]
 pub enum Credential {
-    /// Nothing: the caller only wants to know the account. Who may ask this is the adapter's to say.
+    /// No proof: the caller only wants to know the account. The adapter decides which callers may ask this.
     Lookup,
-    /// Nothing either: the caller wants the clear password too, and verifies the answer to a challenge by it. Who may ask
-    /// this is the adapter's to say.
+    /// No proof: the caller also wants the password in clear, to verify the answer to a challenge with it. The adapter
+    /// decides which callers may ask this.
     Secret,
     /// The password itself.
     Password(Secret),
@@ -85,10 +86,10 @@ pub enum Credential {
     Cram(CramMechanism, CramResponse),
 }
 
-/// A password to change.
+/// A change of a password.
 #[derive(Debug)]
 pub struct PasswordChange {
-    /// Proves that the login may be used: its credential is the old password.
+    /// The login, with the old password as its credential.
     pub request: Request,
     /// The new password.
     pub new: Secret,
@@ -97,25 +98,25 @@ pub struct PasswordChange {
 /// The rules that decisions follow, from the configuration.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    /// Appended to a login without `@`.
+    /// Domain appended to a login without `@`.
     pub default_domain: Option<String>,
-    /// Characters of which the last one stands for a missing `@` in a login.
+    /// Characters of which the last one in a login replaces a missing `@`.
     pub separators: String,
-    /// What stands in for empty columns.
+    /// Values for empty columns.
     pub mailbox: MailboxDefaults,
-    /// How stored passwords are read.
+    /// Rules for reading stored passwords.
     pub rules: Rules,
-    /// Where new hashes are made, this scheme.
+    /// Scheme of new hashes.
     pub scheme: NewScheme,
-    /// The fewest characters of a new password.
+    /// Minimum number of characters of a new password.
     pub min_length: usize,
-    /// May an account without restriction use a service whose name is not known?
+    /// Whether an account without a restriction may use a service with an unknown name.
     pub unknown_services: bool,
-    /// Whether people may log in with the other names of their domain.
+    /// Whether users may log in with the other names of their domain.
     pub alias_domains: bool,
-    /// What separates details in addresses.
+    /// Characters that separate details in addresses.
     pub delimiters: Delimiters,
-    /// When refusals are sent.
+    /// Time at which refusals are sent.
     pub refusal_time: RefusalTime,
 }
 
@@ -125,29 +126,30 @@ pub struct Authenticator {
     policy: Policy,
     budget: Arc<Budget>,
     dummies: Dummies,
-    /// The file beside which their key is kept, if it is.
+    /// The file next to which the key of the dummies is kept, if it is kept.
     key_place: Option<PathBuf>,
-    /// Passwords that fitted lately, where they are remembered.
+    /// Recently verified passwords, if they are remembered.
     verified: Option<Verified>,
-    /// Accounts whose password was hashed and fitted not long ago.
+    /// Accounts whose password was hashed and right not long ago.
     familiar: Familiar,
-    /// What bounds guesses, where they are counted.
+    /// Limits on guessing, if guesses are counted.
     throttle: Option<Throttle>,
-    /// What decides in the place of this one, where it only finishes what it has begun.
+    /// The authenticator that replaced this one, which then only finishes what it has begun.
     successor: OnceLock<Arc<Authenticator>>,
     counters: Arc<Counters>,
     log: DecisionLog,
 }
 
-/// How far a request came without hashing.
+/// How far a request is decided without hashing.
 pub enum Step {
-    /// It is decided.
+    /// The request is decided.
     Decided(Answer<Box<Account>>),
-    /// A password has to be hashed, which takes milliseconds: [`Authenticator::finish`], on a thread that may.
+    /// A password has to be hashed, which takes milliseconds: call [`Authenticator::finish`], on a thread that may do
+    /// so.
     Hash(Box<Verification>),
 }
 
-/// A look-up that is done and a password that is still to be tried.
+/// A finished look-up with a password that is still to be tried.
 pub struct Verification {
     asked: Asked,
     found: Found,
@@ -155,7 +157,7 @@ pub struct Verification {
     familiar: bool,
 }
 
-/// What the log needs of a request.
+/// What the log needs to know about a request.
 struct Asked {
     purpose: Purpose,
     service: Service,
@@ -163,53 +165,53 @@ struct Asked {
     client: Option<String>,
     deadline: Instant,
     begin: Instant,
-    /// Where what is known of the account comes from, as far as it has come.
+    /// Where the present knowledge of the account comes from.
     from: Provenance,
-    /// What counts if it is wrong.
+    /// The guess that is counted if the credential is wrong.
     guess: Option<Guess>,
 }
 
-/// What is asked.
+/// Purpose of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Purpose {
-    /// What an account is.
+    /// To look an account up.
     LookUp,
-    /// What its clear password is.
+    /// To look up the password of an account in clear.
     Secret,
-    /// Whether a credential is right.
+    /// To check a credential.
     Proof,
     /// To write to the row.
     Change,
 }
 
-/// What a look-up found to try a password on. There is always something to try it on.
+/// What a look-up found to try a password on. There is always a stored password, or a dummy.
 struct Found {
     login: Login,
     seen: Seen,
     stored: Arc<Stored>,
-    /// Why `stored` is not the row's own, where it is not.
+    /// Why `stored` does not come from the row, if it does not.
     refusal: Option<No>,
 }
 
-/// How far a password can be tried without hashing.
+/// Result of trying a password without hashing.
 enum Tried {
     Decided(Answer<Box<Account>>),
-    /// It takes milliseconds.
+    /// Hashing is needed, which takes milliseconds.
     Heavy(Box<Found>),
-    /// The answer is not wanted any more.
+    /// The answer is no longer wanted.
     Unwanted,
 }
 
-/// Whether an answer is still wanted. It is asked before a password is hashed.
+/// Returns true while the answer is wanted. It is called before a password is hashed.
 type IsWanted<'w> = &'w dyn Fn() -> bool;
 
 impl Verification {
-    /// A hash of the login by which the account was looked up, under a key of this process.
+    /// Returns a hash, under a key of this process, of the login that the account was looked up by.
     pub fn account_key(&self) -> u64 {
         familiar::key_of(&self.found.login)
     }
 
-    /// The same of the network of the person's machine: an IPv4 address, or the first half of an IPv6 address.
+    /// Returns the same for the client's network: an IPv4 address, or the first half of an IPv6 address.
     pub fn client_key(&self) -> u64 {
         familiar::key_of_network(self.asked.client.as_deref())
     }
@@ -234,19 +236,19 @@ impl Asked {
         }
     }
 
-    /// Returns true if this is a delivery agent's question about a recipient.
+    /// Returns true for a delivery agent's question about a recipient.
     fn is_for_mail(&self) -> bool {
         self.purpose == Purpose::LookUp && self.service == Service::Delivery
     }
 }
 
 impl Authenticator {
-    /// Returns true if a home and Maildir that are missing are made at a login: `[mailbox] create`.
+    /// Returns true if a missing home and Maildir are created at a login: `[mailbox] create`.
     pub fn makes_mailboxes(&self) -> bool {
         self.policy.mailbox.create
     }
 
-    /// Decisions over `store` by `policy`, hashing within `budget`.
+    /// Creates an authenticator over `store` with the rules of `policy`, which hashes within `budget`.
     pub fn new(store: Arc<dyn AccountStore>, policy: Policy, budget: Arc<Budget>) -> Self {
         let dummies = Dummies::new(policy.scheme, &policy.rules);
         let (verified, key_place, throttle, counters) = (None, None, None, Arc::default());
@@ -266,8 +268,8 @@ impl Authenticator {
         }
     }
 
-    /// Remembers passwords that fitted, as `config` has it, and counts in `counters` how often that helped and what the
-    /// answers are: for a process that decides more than one login.
+    /// Remembers verified passwords as `config` says, and counts in `counters` how often that helped and what the
+    /// answers are. For a process that decides more than one login.
     #[must_use]
     pub fn remembering(mut self, config: &CacheConfig, counters: Arc<Counters>) -> Self {
         self.verified = Verified::new(config);
@@ -275,36 +277,36 @@ impl Authenticator {
         self
     }
 
-    /// Bounds guesses at passwords by `throttle`.
+    /// Limits guessing at passwords by `throttle`.
     #[must_use]
     pub fn throttled_by(mut self, throttle: Option<Throttle>) -> Self {
         self.throttle = throttle;
         self
     }
 
-    /// What is appended to a login without `@`.
+    /// Returns the domain that is appended to a login without `@`.
     pub fn default_domain(&self) -> Option<&str> {
         self.policy.default_domain.as_deref()
     }
 
-    /// What bounds guesses at passwords, if anything does.
+    /// Returns the limits on guessing, if there are any.
     pub fn throttle(&self) -> Option<&Throttle> {
         self.throttle.as_ref()
     }
 
-    /// Keeps the key that chooses what passwords for unknown logins are tried on in a file beside `file`, from the first
-    /// [`Authenticator::learn_kinds`] on. Without one, each process chooses otherwise.
+    /// Keeps the key that chooses the dummies in a file next to `file`, from the first [`Authenticator::learn_kinds`]
+    /// on. Without this, each process has a key of its own.
     #[must_use]
     pub fn with_key_beside(mut self, file: &Path) -> Self {
         self.key_place = Some(file.to_owned());
         self
     }
 
-    /// Reads a part of the table, 8,000 rows at most, to know which kinds of passwords it has: those for unknown logins
-    /// are tried on the same kinds. Asks `go_on` before each query.
+    /// Reads a part of the table, at most 8,000 rows, to learn which kinds of passwords it has; passwords for unknown
+    /// logins are tried on the same kinds. Calls `go_on` before each query, and stops if it returns false.
     ///
     /// # Errors
-    /// When the table cannot be read.
+    /// Fails if the table cannot be read.
     pub fn learn_kinds(&self, go_on: &dyn Fn() -> bool) -> Result<(), StoreError> {
         let sample = Sample::read(&*self.store, &self.policy.rules, go_on)?;
         if let Some(key) = self.key_place.as_deref().and_then(key_file::key_beside) {
@@ -323,18 +325,20 @@ impl Authenticator {
         Ok(())
     }
 
-    /// When to send a refusal of a request that came at `asked`, so that the time does not tell why it is refused.
+    /// Returns the time at which to send a refusal of a request that arrived at `asked`, so that the time does not
+    /// reveal the reason.
     pub fn refuse_at(&self, asked: Instant) -> Instant {
         asked + self.policy.refusal_time.of_table(self.dummies.slowest())
     }
 
-    /// Drops what is remembered of what was changed.
+    /// Forgets what is remembered of the rows that changed.
     pub fn forget(&self, changed: &Changed) {
         self.store.forget(changed);
         if let Some(successor) = self.successor.get() {
             successor.forget(changed);
         }
-        // A password is remembered with the value that it fitted, so that nothing but a change of that matters.
+        // A password is remembered together with the stored value that it matched, so only a change of that value
+        // matters.
         let login = match changed {
             Changed::Account(login) => Some(login),
             Changed::Everything => None,
@@ -345,10 +349,10 @@ impl Authenticator {
         }
     }
 
-    /// Leaves what comes to `successor`, and tells it of each change that this one is still told of or makes. To be called
-    /// before `successor` reads its first row.
+    /// Leaves new requests to `successor`, and tells it of each change that this authenticator is told of or makes. To
+    /// be called before `successor` reads its first row.
     pub fn leave_to(&self, successor: Arc<Authenticator>) {
-        // One that has left already is asked nothing more by new clients, so that this cannot come twice.
+        // After that, new clients do not ask this authenticator any more, so a second call cannot happen.
         if self.successor.set(Arc::clone(&successor)).is_ok() {
             successor.dummies.take_over(&self.dummies);
             successor.familiar.take_over(&self.familiar);
@@ -356,21 +360,21 @@ impl Authenticator {
         }
     }
 
-    /// Drops what is remembered of the account that has this login.
+    /// Forgets what is remembered of the account with this login.
     pub fn forget_login(&self, login: &[u8]) {
-        // Where no account can have it, there is nothing to forget.
+        // If no account can have this login, there is nothing to forget.
         if let Ok(login) = Login::parse(login, self.policy.default_domain.as_deref()) {
             self.forget(&Changed::Account(login));
         }
     }
 
-    /// What is known of the databases behind it.
+    /// Returns the state of the databases behind it.
     pub fn state(&self) -> StoreState {
         self.store.state()
     }
 
-    /// Does everything that is quick: look-ups, challenges, passwords whose scheme is a plain digest, and those that fitted
-    /// lately.
+    /// Does everything that is quick: look-ups, challenges, passwords whose scheme is a plain digest, and recently
+    /// verified passwords.
     pub fn begin(&self, request: Request) -> Step {
         let Request { service, login, credential, client, deadline } = request;
         let purpose = match credential {
@@ -390,7 +394,7 @@ impl Authenticator {
                         let familiar = self.familiar.knows(familiar::key_of(&found.login));
                         return Step::Hash(Box::new(Verification { asked, found: *found, password, familiar }));
                     }
-                    // Nothing was hashed for which that could be asked.
+                    // Nothing was hashed, so this was not asked.
                     Tried::Unwanted => Answer::NotNow(NotNow::Late),
                 },
             },
@@ -399,10 +403,11 @@ impl Authenticator {
         Step::Decided(answer)
     }
 
-    /// A page of accounts from `after` on, in the order of their logins, and where the next page begins if there is one.
+    /// Returns a page of accounts after `after`, in the order of their logins, and the beginning of the next page if
+    /// there is one.
     ///
-    /// Disabled accounts are left out, and so are rows that can never be used, which the log names: nobody can log in by
-    /// them. A page that cannot be read is "not now".
+    /// Disabled accounts are left out, and so are rows that can never be used, which the log names: no login is
+    /// accepted for them. A page that cannot be read is "not now".
     pub fn enumerate(&self, after: Option<&Cursor>) -> Answer<(Vec<Account>, Option<Cursor>)> {
         let page = match self.store.enumerate(after, PAGE) {
             Ok(page) => page,
@@ -420,7 +425,8 @@ impl Authenticator {
         Answer::Yes((accounts, page.next))
     }
 
-    /// Judges the row that the store has, and once more if that was a kept one that must not be the last word.
+    /// Judges the row that the store returned, and once more the newest row if the first came from memory and must not
+    /// decide alone.
     fn judge(
         &self,
         asked: &mut Asked,
@@ -448,14 +454,14 @@ impl Authenticator {
         }
     }
 
-    /// Returns true if mail bounces by `answer`, which another row than the one that was seen might not give.
+    /// Returns true if mail bounces by `answer`, and a newer row might give another answer.
     fn would_bounce<T>(&self, asked: &Asked, seen: &Seen, answer: &Answer<T>) -> bool {
         asked.is_for_mail()
             && matches!(answer, Answer::No(_))
             && (seen.may_be_old() || seen.is_copied() || self.store.may_lag())
     }
 
-    /// Another row in the place of `seen`, where `answer` must not be given by that alone.
+    /// Returns a newer row to judge instead of `seen`, if `seen` alone must not give `answer`.
     fn newer<T>(
         &self,
         asked: &mut Asked,
@@ -464,7 +470,7 @@ impl Authenticator {
         answer: &Answer<T>,
     ) -> Result<Option<Seen>, StoreError> {
         let by_the_row = match answer {
-            // The caller may refuse a login by the clear password that it is given.
+            // The caller may refuse a login by comparing with the password that it is given.
             Answer::Yes(_) => asked.purpose == Purpose::Secret,
             Answer::No(No::UnknownLogin) => asked.purpose != Purpose::LookUp || seen.is_behind(),
             Answer::No(_) | Answer::NotNow(NotNow::Store(_)) => true,
@@ -480,7 +486,7 @@ impl Authenticator {
             Err(_) => Provenance::Database,
         };
         let newer = newer?;
-        // The same row gets the same answer, and need not be hashed for it again.
+        // The same row gives the same answer; hashing it again is not needed.
         Ok(newer.filter(|newer| newer.row != seen.row))
     }
 
@@ -503,15 +509,15 @@ impl Authenticator {
             compared.set(fit);
             answer
         });
-        // The answers to two challenges differ even where the password is the same. Where nothing is there to compare one
-        // with, as for clients that try this first and then send the password, all of them are one guess.
+        // The answers to two challenges differ even if the password is the same. If there is no password to compare
+        // with, as with clients that try this first and then send the password, all of them count as one guess.
         match compared.get() {
             true => self.weigh(asked, answer, &[response.challenge(), response.digest().expose()]),
             false => self.weigh(asked, answer, &[]),
         }
     }
 
-    /// Counts a password that was wrong, and a network from which it was right.
+    /// Counts a wrong password, or remembers the network from which a right one came.
     fn weigh<T>(&self, asked: &Asked, answer: Answer<T>, tried: &[&[u8]]) -> Answer<T> {
         let (Some(throttle), Some(guess)) = (&self.throttle, &asked.guess) else { return answer };
         match answer {
@@ -525,7 +531,7 @@ impl Authenticator {
         answer
     }
 
-    /// Refuses an attempt that is one too many.
+    /// Refuses an attempt beyond the limits.
     fn admit(&self, asked: &mut Asked, login: &Login) -> Result<(), Answer<Box<Account>>> {
         let (Some(throttle), Purpose::Proof | Purpose::Change) = (&self.throttle, asked.purpose) else { return Ok(()) };
         match throttle.judge(login, asked.client.as_deref()) {
@@ -536,7 +542,7 @@ impl Authenticator {
         Ok(())
     }
 
-    /// The answer, and whether there is a password that the response can be compared with.
+    /// Returns the answer, and whether there is a password to compare the response with.
     fn try_challenge(
         &self,
         asked: &Asked,
@@ -555,8 +561,8 @@ impl Authenticator {
         (answer, can_fit)
     }
 
-    /// Tries `password` on what was found, and on what is there now if that was a kept row and does not fit. Without
-    /// `is_wanted`, only as far as that is quick.
+    /// Tries `password` on the row that was found, and if that came from memory and does not match, on the newest row.
+    /// Without `is_wanted`, does only what is quick.
     fn settle(&self, asked: &mut Asked, mut found: Found, password: &Secret, is_wanted: Option<IsWanted<'_>>) -> Tried {
         loop {
             let lately = self.fitted_lately(asked, &found, password);
@@ -582,11 +588,11 @@ impl Authenticator {
         }
     }
 
-    /// Need the password not be hashed?
+    /// Returns true if this password was verified recently enough to skip hashing.
     fn fitted_lately(&self, asked: &Asked, found: &Found, password: &Secret) -> bool {
         let (Some(verified), Some(row), None) = (&self.verified, &found.seen.row, &found.refusal) else { return false };
         let fitted = found.stored.cost() != Cost::Cheap
-            // Who is refused anyway is refused as slowly as for a wrong password.
+            // An account that is refused anyway is refused as slowly as after a wrong password.
             && self.barrier(asked, row).is_none()
             && verified.knows(&row.login, &row.password.0, password);
         if fitted {
@@ -615,7 +621,7 @@ impl Authenticator {
         }
     }
 
-    /// Tries the password, and notes how long that took.
+    /// Tries the password, and records how long that took.
     fn verify(&self, stored: &Stored, login: &str, password: &Secret) -> Result<bool, Flaw> {
         if stored.cost() == Cost::Cheap {
             return stored.verify(login, password.expose());
@@ -626,7 +632,7 @@ impl Authenticator {
         verdict
     }
 
-    /// The last judgements, on an account that was proved or only looked up.
+    /// Makes the last decisions about an account that was verified or only looked up.
     fn permit(&self, asked: &Asked, row: AccountRow) -> Answer<Box<Account>> {
         if let Some(no) = self.barrier(asked, &row) {
             return Answer::No(no);
@@ -637,7 +643,7 @@ impl Authenticator {
         }
     }
 
-    /// Why the account may not be used, whoever it is that asks.
+    /// Returns why the account may not be used, whatever the request.
     fn barrier(&self, asked: &Asked, row: &AccountRow) -> Option<No> {
         let any_service = asked.is_for_mail();
         if !row.domain_enabled {
@@ -661,9 +667,9 @@ impl Authenticator {
         }
     }
 
-    /// The login that a row is looked up by, in time.
+    /// Returns the login that a row is looked up by, before the deadline.
     fn login(&self, asked: &mut Asked) -> Result<Login, Answer<Box<Account>>> {
-        // In an address on an envelope such a character is one of its name.
+        // In an envelope address such a character is part of the name.
         let separators = if asked.is_for_mail() { "" } else { self.policy.separators.as_str() };
         let login = Login::typed(&asked.login, self.policy.default_domain.as_deref(), separators)
             .map_err(|error| Answer::No(No::UnusableLogin(error)))?;
@@ -678,14 +684,14 @@ impl Authenticator {
     fn read(&self, asked: &mut Asked, login: &Login) -> Result<Seen, StoreError> {
         asked.from = Provenance::Database;
         match asked.purpose {
-            // What is to be replaced has to be what stands there.
+            // A row that is to be replaced has to be the one that is stored.
             Purpose::Change => self.store.find_newest(login).map(Seen::new),
             Purpose::LookUp | Purpose::Secret | Purpose::Proof => self.store.look_up(login, asked.deadline),
         }
     }
 
-    /// The login in the domain whose other name its domain is, for mail and if people may log in with that. It is looked up
-    /// whether the login exists or not, so that the time that this takes tells nothing.
+    /// Returns the login in the domain that its domain is another name of, for mail, and for logins if these may use
+    /// other names. It is looked up whether the login exists or not, so that the time does not reveal it.
     fn of_own_domain(&self, asked: &mut Asked, login: Login) -> Result<Login, StoreError> {
         if !self.policy.alias_domains && !asked.is_for_mail() {
             return Ok(login);
@@ -693,13 +699,13 @@ impl Authenticator {
         asked.from = Provenance::Database;
         let Ok(name) = DomainName::parse(login.domain()) else { return Ok(login) };
         let other = self.store.alias_domain(&name)?;
-        // One that is too long is no login of the other domain, as the one that was sent is none.
+        // A login that becomes too long does not exist in the other domain either.
         let same =
             other.and_then(|other| Login::parse(format!("{}@{other}", login.local_part()).as_bytes(), None).ok());
         Ok(same.unwrap_or(login))
     }
 
-    /// The look-up before a password is tried; refuses first the passwords that no scheme may see.
+    /// Looks the account up before a password is tried. Refuses at once a password that no scheme accepts.
     fn find_for(&self, asked: &mut Asked, password: &Secret) -> Result<Found, Answer<Box<Account>>> {
         if password.is_empty() || password.len() > MAX_PASSWORD || password.expose().contains(&0) {
             return Err(Answer::No(No::UnusablePassword));
@@ -707,7 +713,7 @@ impl Authenticator {
         let login = self.login(asked)?;
         match self.read(asked, &login) {
             Ok(seen) => Ok(self.found(asked, login, seen)),
-            // The password is hashed nevertheless, as it is for an unknown login.
+            // The password is hashed nevertheless, as for an unknown login.
             Err(StoreError::Unusable(unusable)) => {
                 let refusal = Some(No::UnusableAccount(unusable));
                 let stored = self.dummies.of(&login);
@@ -722,8 +728,8 @@ impl Authenticator {
         Found { login, seen, stored, refusal }
     }
 
-    /// What to try a credential on, and why it is refused even if it fits that: whether it does must not be seen in the
-    /// answer for a row that can never be used.
+    /// Returns what to try a credential on, and why it is refused even if it matches. For a row that can never be used,
+    /// the answer must not reveal whether it matches.
     fn stored_for(&self, asked: &Asked, login: &Login, row: Option<&AccountRow>) -> (Arc<Stored>, Option<No>) {
         let (stored, refusal) = self.stored_of(login, row);
         let unusable = || {
@@ -733,7 +739,7 @@ impl Authenticator {
         (stored, refusal.or_else(unusable))
     }
 
-    /// What to try a password on: the row's own, or the dummy of this login, and why.
+    /// Returns the stored password of the row, or the dummy of this login and the reason for it.
     fn stored_of(&self, login: &Login, row: Option<&AccountRow>) -> (Arc<Stored>, Option<No>) {
         let Some(row) = row else { return (self.dummies.of(login), Some(No::UnknownLogin)) };
         match Stored::parse(row.password.0.expose(), &self.policy.rules) {
@@ -749,10 +755,10 @@ impl Authenticator {
         }
     }
 
-    /// Counts and logs what was decided of a login or an account.
+    /// Counts and logs a decision about a login or an account.
     fn record_account(&self, asked: &Asked, answer: &Answer<Box<Account>>) {
         match answer {
-            // The account is told all the same: it is asked about for other reasons too.
+            // The account is sent all the same, because it is looked up for other reasons too.
             Answer::Yes(account) if asked.purpose == Purpose::Secret && !self.has_clear(account) => {
                 self.record(asked, &Answer::<()>::No(No::NoClearPassword));
             }
@@ -783,13 +789,13 @@ impl Authenticator {
         });
     }
 
-    /// Tries the password of `verification` within the budget, waiting for a place until its deadline.
+    /// Tries the password of `verification` within the budget. Waits for a permit until the deadline.
     pub fn finish(&self, verification: Box<Verification>) -> Answer<Box<Account>> {
         self.finish_while(verification, &|| true).unwrap_or(Answer::NotNow(NotNow::Busy))
     }
 
-    /// The same, but `None`, without having hashed the password, when the answer is not wanted any more. That is asked
-    /// before the password waits for its place and when it has one.
+    /// Does the same, but returns `None` without hashing if the answer is no longer wanted. `is_wanted` is called
+    /// before the password waits for its permit and after it gets it.
     pub fn finish_while(
         &self,
         verification: Box<Verification>,
@@ -799,7 +805,7 @@ impl Authenticator {
             return None;
         }
         let Verification { mut asked, found, password, .. } = *verification;
-        // Others may have been wrong while it waited for its turn.
+        // Other attempts may have been found wrong while this one waited.
         if let (Some(throttle), Some(guess)) = (&self.throttle, &asked.guess)
             && let Some(delay) = throttle.judge_again(guess)
         {
@@ -809,7 +815,7 @@ impl Authenticator {
         }
         let answer = match self.settle(&mut asked, found, &password, Some(is_wanted)) {
             Tried::Decided(answer) => self.weigh(&asked, answer, &[password.expose()]),
-            // Whoever may hash is never told to.
+            // With `is_wanted`, the password is always hashed.
             Tried::Heavy(_) => Answer::NotNow(NotNow::Busy),
             Tried::Unwanted => return None,
         };
@@ -851,7 +857,7 @@ impl Authenticator {
             Err(_) => return Answer::NotNow(NotNow::Busy),
         };
         let changed = self.store.set_password(&row.login, &row.password, &new);
-        // The store knows of its change; this is what else is remembered.
+        // The store knows of its own change; this forgets what is remembered in addition.
         if let Some(verified) = &self.verified {
             verified.forget(Some(&row.login));
         }
@@ -866,8 +872,8 @@ impl Authenticator {
     }
 }
 
-/// The answer where the store has no row to judge. A row that can never be used is no reason to try a login again; mail
-/// for it waits until the row is corrected.
+/// Returns the answer if the store has no row to judge. A row that can never be used does not make a client try again;
+/// mail for it waits until the row is corrected.
 fn failed<T>(asked: &Asked, error: StoreError) -> Answer<T> {
     match error {
         StoreError::Unusable(unusable) if !asked.is_for_mail() => Answer::No(No::UnusableAccount(unusable)),

@@ -1,13 +1,14 @@
-//! What a password is tried on where no stored one is: for an unknown login, a locked account, a row that cannot be used.
+//! Dummy passwords, which are tried if there is no stored one: for an unknown login, a locked account, or a row that
+//! cannot be used.
 //!
-//! So that the time of an answer does not tell which logins exist, each such login has a dummy of one of the kinds (scheme
-//! and cost) that the table's accounts have, and as many logins have each kind as accounts do. A keyed hash of the login
-//! chooses, so a login has the same dummy each time, as an account has the same password. The kinds are learned from a
-//! sample of the table ([`super::sample`]) and never from logins, which strangers choose.
+//! So that the time of an answer does not reveal which logins exist, each such login has a dummy of one of the kinds
+//! (scheme and cost) that the table's accounts have, in the same proportions. A keyed hash of the login chooses the
+//! kind, so a login always has the same dummy, as an account always has the same password. The kinds are learned from a
+//! sample of the table ([`super::sample`]) and never from logins, which anyone can send.
 //!
-//! No dummy costs more than a new password, [`Policy::scheme`](super::Policy): else every unknown login would cost what one
-//! account does. The difference to a costlier account is hidden by the time at which refusals are sent
-//! ([`super::refusal_time`]).
+//! No dummy costs more than a new password, [`Policy::scheme`](super::Policy): otherwise every unknown login would cost
+//! as much as the most expensive account. The difference to a more expensive account is hidden by the time at which
+//! refusals are sent ([`super::refusal_time`]).
 
 use super::sample::Sample;
 use crate::Login;
@@ -20,34 +21,34 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
-/// Kinds whose time is kept. Tables rarely have more than four.
+/// Maximum number of kinds whose time is kept. Tables rarely have more than four.
 const MOST_KINDS: usize = 64;
 
-/// What is tried to measure a kind: as long as a password of a person.
+/// The password that is tried to measure a kind. It is as long as a usual password.
 const PROBE: &[u8] = b"correct horse battery";
 
-/// How long measuring waits for a place among the passwords that are hashed.
+/// Time that a measurement waits for a permit to hash.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The key of the choice.
+/// Key of the choice.
 pub(super) type DummyKey = Zeroizing<[u8; 32]>;
 
-/// The dummies, and what each kind of stored password costs.
+/// The dummies, and the time that each kind of stored password takes.
 pub(super) struct Dummies {
     new: Arc<Stored>,
     choice: RwLock<Arc<Choice>>,
     times: Mutex<HashMap<Kind, Duration>>,
 }
 
-/// A kind for each login.
+/// The choice of a kind for each login.
 struct Choice {
     key: DummyKey,
-    /// Each with the end of its share of the numbers that the keyed hash gives. The last one has what is left.
+    /// Each kind with the end of its share of the numbers that the keyed hash returns. The last one has the rest.
     shares: Vec<(u64, Arc<Stored>)>,
 }
 
 impl Dummies {
-    /// Before the table is known, every dummy is of the scheme that new passwords get.
+    /// Creates dummies for the time before the table is known, all of the scheme of new passwords.
     pub fn new(scheme: NewScheme, rules: &Rules) -> Self {
         let stored = Stored::parse(scheme.specimen().as_bytes(), rules).map(|stored| stored.dummy());
         let new = Arc::new(stored.unwrap_or_else(|_| Stored::nothing()));
@@ -55,7 +56,7 @@ impl Dummies {
         Dummies { new, choice: RwLock::new(Arc::new(choice)), times: Mutex::default() }
     }
 
-    /// A stored value that nothing fits.
+    /// Returns a stored value that no password matches.
     pub fn of(&self, login: &Login) -> Arc<Stored> {
         let choice = self.choice();
         let number = choice.number(login);
@@ -63,13 +64,13 @@ impl Dummies {
         Arc::clone(share.map_or(&self.new, |(_, dummy)| dummy))
     }
 
-    /// Chooses by this key from now on.
+    /// Uses this key from now on.
     pub fn use_key(&self, key: DummyKey) {
         let old = self.choice();
         self.put(Choice { key, shares: old.shares.clone() });
     }
 
-    /// Chooses as `other` does, and knows what that knows.
+    /// Copies the choice and the measured times of `other`.
     pub fn take_over(&self, other: &Dummies) {
         *self.choice.write() = other.choice();
         *self.lock_times() = other.lock_times().clone();
@@ -93,15 +94,15 @@ impl Dummies {
             return;
         }
         if sample.complete {
-            // What the table has no more of slows nothing down.
+            // A kind that the table no longer has does not delay anything.
             let known: Vec<_> = times.iter().map(|(kind, _)| *kind).chain([self.new.kind()]).collect();
             self.lock_times().retain(|kind, _| known.contains(kind));
         }
         self.put(Choice { key: self.choice().key.clone(), shares });
     }
 
-    /// Returns how long a password takes that is tried on `stored`, and tries one if that is not known yet. Nothing for
-    /// what takes microseconds.
+    /// Returns how long a password takes that is tried on `stored`, and measures it if that is not known yet. `None`
+    /// for kinds that take microseconds.
     fn measured(&self, stored: &Stored, budget: &Budget) -> Duration {
         let cost = stored.cost();
         if cost == Cost::Cheap {
@@ -113,7 +114,7 @@ impl Dummies {
         for _ in 0..2 {
             let tried = budget.run(cost, Instant::now() + PATIENCE, || {
                 let begin = Instant::now();
-                // Only the time that it takes is wanted.
+                // Only the time is needed.
                 let _ = stored.verify("", PROBE);
                 begin.elapsed()
             });
@@ -124,8 +125,8 @@ impl Dummies {
         self.lock_times().get(&stored.kind()).copied().unwrap_or_default()
     }
 
-    /// Notes how long a password took that was tried on a stored one of this kind. The shortest time is kept: longer ones
-    /// are those of a processor that had other work.
+    /// Records how long a password took that was tried on a stored one of this kind. The shortest time is kept; longer
+    /// ones come from a busy processor.
     pub fn observe(&self, kind: Kind, took: Duration) {
         let mut times = self.lock_times();
         let full = times.len() >= MOST_KINDS;
@@ -136,7 +137,7 @@ impl Dummies {
         }
     }
 
-    /// The time of the costliest kind that is known.
+    /// Returns the time of the most expensive known kind.
     pub fn slowest(&self) -> Duration {
         self.lock_times().values().max().copied().unwrap_or_default()
     }
@@ -155,7 +156,7 @@ impl Dummies {
 }
 
 impl Choice {
-    /// A number that is the same for a login each time, and that only the holder of the key can tell.
+    /// Returns a number that is always the same for a login, and that cannot be predicted without the key.
     fn number(&self, login: &Login) -> u64 {
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&*self.key) else { return 0 };
         mac.update(login.as_str().as_bytes());
@@ -164,7 +165,7 @@ impl Choice {
     }
 }
 
-/// A key of this process alone.
+/// Returns a key of this process only.
 fn random_key() -> DummyKey {
     let mut key = DummyKey::default();
     if let Err(error) = getrandom::fill(&mut *key) {

@@ -1,8 +1,8 @@
-//! Which accounts logged in not long ago, so that their logins need not wait behind those of others when too many are
-//! tried.
+//! Accounts that logged in not long ago. Their logins do not have to wait behind others under overload.
 //!
-//! Kept is a part of a hash of the login under a random key of this process, and the hour: 8 bytes for an account, in a
-//! table whose size does not depend on what is tried. Where it is full, the account that has been away longest makes way.
+//! An entry is a part of a hash of the login, under a random key of this process, and the hour: 8 bytes for an account,
+//! in a table whose size does not depend on what is tried. If it is full, the account that has not logged in for the
+//! longest time is dropped.
 
 use crate::Login;
 use std::hash::{BuildHasher, RandomState};
@@ -11,28 +11,31 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{LazyLock, OnceLock};
 use std::time::Instant;
 
-/// Places that an account may have; of so many, the oldest makes way.
+/// Number of places that an account may have. If all are taken, the oldest entry is dropped.
 const WAYS: usize = 8;
 
-/// Rows of a shard, and shards: 131,072 accounts altogether. A shard takes its 32 KiB of memory when it is first needed.
+/// Rows of a shard, and number of shards: 131,072 accounts altogether. The 32 KiB of a shard are allocated when it is
+/// first used.
 const ROWS: usize = 512;
 const SHARDS: usize = 32;
 
-/// An account that has not logged in for so many hours is familiar no more: 30 days.
+/// Hours without a login after which an account is no longer familiar: 30 days.
 const HOURS: u64 = 30 * 24;
 
-/// The lower bits of an entry: when it was made, in hours since the start of the process, plus one. The rest is the hash.
+/// The lower bits of an entry: the time of the login, in hours since the start of the process, plus one. The rest is
+/// the hash.
 const STAMP: u64 = 0xffff;
 
-/// What belongs to the whole process, so that what is known can be handed on when the configuration is read again.
+/// State of the whole process, so that it survives a reload of the configuration.
 static KEY: LazyLock<(RandomState, Instant)> = LazyLock::new(|| (RandomState::new(), Instant::now()));
 
-/// The hash of a login under the key of this process.
+/// Returns the hash of a login under the key of this process.
 pub fn key_of(login: &Login) -> u64 {
     KEY.0.hash_one(login.as_str())
 }
 
-/// The same of the network of a client's address. What is not known, or is no address, is a network of its own.
+/// Returns the same for the network of a client's address. An unknown or invalid address counts as a network of its
+/// own.
 pub fn key_of_network(client: Option<&str>) -> u64 {
     KEY.0.hash_one(client.and_then(|address| address.parse().ok()).map(
         |address: IpAddr| match address.to_canonical() {
@@ -42,7 +45,7 @@ pub fn key_of_network(client: Option<&str>) -> u64 {
     ))
 }
 
-/// The accounts that logged in not long ago.
+/// Accounts that logged in not long ago.
 #[derive(Default)]
 pub struct Familiar {
     shards: [OnceLock<Box<[Row]>>; SHARDS],
@@ -51,17 +54,17 @@ pub struct Familiar {
 type Row = [AtomicU64; WAYS];
 
 impl Familiar {
-    /// Takes note that the account of this key logged in.
+    /// Records that the account with this key logged in.
     pub fn remember(&self, key: u64) {
         self.remember_at(key, hour());
     }
 
-    /// Returns true if it did so not long ago.
+    /// Returns true if it logged in not long ago.
     pub fn knows(&self, key: u64) -> bool {
         self.knows_at(key, hour())
     }
 
-    /// Takes over what `older` knows.
+    /// Takes over the entries of `older`.
     pub fn take_over(&self, older: &Familiar) {
         for (mine, theirs) in self.shards.iter().zip(&older.shards) {
             let Some(theirs) = theirs.get() else { continue };
@@ -84,7 +87,8 @@ impl Familiar {
         if let Some(place) = place
             && load(place) != entry
         {
-            // Two threads that do this at once may drop an entry, which is then as if it had been pushed out.
+            // Two threads that do this at the same time may drop an entry, which then is as if another account had
+            // replaced it.
             place.store(entry, Ordering::Relaxed);
         }
     }
@@ -108,7 +112,7 @@ fn empty() -> Box<[Row]> {
     (0..ROWS).map(|_| Row::default()).collect()
 }
 
-/// The place of a hash is told by the bits that an entry does not keep.
+/// The place of a hash is determined by the bits that an entry does not keep.
 fn shard_of(key: u64) -> Option<usize> {
     usize::try_from(key & STAMP).ok().map(|bits| bits / ROWS % SHARDS)
 }
@@ -117,7 +121,7 @@ fn row_of(key: u64) -> usize {
     (key & 0x1ff) as usize
 }
 
-/// Hours since the start of this process, from 1.
+/// Returns the hours since the start of this process, from 1.
 fn hour() -> u64 {
     (KEY.1.elapsed().as_secs() / 3600 + 1).min(STAMP)
 }

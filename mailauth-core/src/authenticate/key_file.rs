@@ -1,7 +1,8 @@
-//! The key that chooses the dummies, in a file, so that they are the same after a restart.
+//! The key that chooses the dummies, in a file, so that the choice is the same after a restart.
 //!
-//! With another key an unknown login may be tried on another kind of password, where a known one never is: whoever sees
-//! the times of both, as where passwords wait for each other, could compare them from before and after.
+//! With another key an unknown login may be tried on another kind of password, which never happens to a known one. A
+//! client that can observe the times, for example while passwords wait for each other, could compare them from before
+//! and after a restart.
 
 use super::dummies::DummyKey;
 use std::fs::{File, OpenOptions};
@@ -10,11 +11,11 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
-/// What is appended to the name of the file beside which the key lies.
+/// Suffix that is appended to the name of the file next to which the key is kept.
 const ENDING: &str = ".dummy-key";
 
-/// Returns the key beside `file`, which is made if it is not there. `None`, and a line in the log, if it can neither be
-/// read nor made.
+/// Returns the key next to `file`, which is created if it does not exist. Returns `None`, and logs the reason, if it
+/// can neither be read nor created.
 pub(super) fn key_beside(file: &Path) -> Option<DummyKey> {
     let path = named_after(file);
     let made = |error: io::Error| match error.kind() {
@@ -55,7 +56,7 @@ fn read(path: &Path) -> io::Result<DummyKey> {
     Ok(key)
 }
 
-/// Makes it under another name first: what is there is whole.
+/// Creates the file under another name first, so that the final file is complete.
 fn make(path: &Path) -> io::Result<DummyKey> {
     let mut suffix = [0; 8];
     let mut key: DummyKey = Zeroizing::default();
@@ -64,7 +65,7 @@ fn make(path: &Path) -> io::Result<DummyKey> {
     name.push(format!(".{:016x}", u64::from_le_bytes(suffix)));
     let new = PathBuf::from(name);
     let written = write(&new, &key).and_then(|()| std::fs::hard_link(&new, path));
-    // It has its name by now, or is of no use.
+    // The file has its final name now, or is of no use.
     let _ = std::fs::remove_file(&new);
     written.map(|()| key)
 }

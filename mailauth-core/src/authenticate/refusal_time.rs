@@ -1,35 +1,35 @@
-//! When a refusal is sent.
+//! The time at which a refusal is sent.
 //!
-//! A refusal takes microseconds for one account and half a second for another, and for an unknown login something else
-//! again. So that the time does not tell them apart, each refusal is held until as much time has passed since the request
-//! as the costliest of them takes, and a little more by chance.
+//! A refusal takes microseconds for one account and half a second for another, and a different time for an unknown
+//! login. So that the time does not tell them apart, each refusal is delayed until as much time has passed since the
+//! request as the most expensive of them takes, and a little more at random.
 
 use std::time::Duration;
 
-/// The least time, which hides the look-ups and the cheap schemes.
+/// Minimum time, which hides the look-ups and the cheap schemes.
 const LEAST: Duration = Duration::from_millis(20);
 
-/// The most time, however costly a password is.
+/// Maximum time, however expensive a password is.
 const MOST: Duration = Duration::from_secs(1);
 
-/// The time for a program that decides one login and knows nothing of the table.
+/// Time for a program that decides one login and knows nothing about the table.
 const UNKNOWN: Duration = Duration::from_millis(500);
 
-/// `[login] refusal_time`.
+/// The key `[login] refusal_time`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RefusalTime {
-    /// `"auto"`: by what the passwords of the table cost on this machine.
+    /// `"auto"`: derived from what the passwords of the table cost on this machine.
     #[default]
     Auto,
-    /// This time; none sends refusals at once.
+    /// This time; zero sends refusals at once.
     Fixed(Duration),
 }
 
 impl RefusalTime {
-    /// From the request to its refusal, where the costliest password takes `slowest`.
+    /// Returns the time from the request to its refusal, if the most expensive password takes `slowest`.
     pub(super) fn of_table(self, slowest: Duration) -> Duration {
         match self {
-            // Half as much again, for a processor that has other work too.
+            // One and a half times as much, because the processor may be busy.
             RefusalTime::Auto => jittered((slowest + slowest / 2).clamp(LEAST, MOST)),
             RefusalTime::Fixed(time) => jittered(time),
         }
@@ -39,12 +39,12 @@ impl RefusalTime {
     pub(super) fn hides(self, slowest: Duration) -> bool {
         match self {
             RefusalTime::Auto => slowest <= MOST,
-            // It was switched off on purpose.
+            // The delay was disabled on purpose.
             RefusalTime::Fixed(time) => time.is_zero() || slowest <= time,
         }
     }
 
-    /// From the request to its refusal, for a program that decides one login.
+    /// Returns the time from the request to its refusal for a program that decides one login.
     pub fn of_one(self) -> Duration {
         match self {
             RefusalTime::Auto => jittered(UNKNOWN),
@@ -53,7 +53,7 @@ impl RefusalTime {
     }
 }
 
-/// `time`, and up to an eighth more.
+/// Returns `time` plus up to an eighth of it.
 fn jittered(time: Duration) -> Duration {
     let chance = getrandom::u32().unwrap_or_default();
     time + (time / 8).mul_f64(f64::from(chance) / f64::from(u32::MAX))

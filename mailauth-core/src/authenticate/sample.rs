@@ -1,19 +1,19 @@
-//! Which kinds of stored passwords a table has, from a bounded part of it.
+//! Learns which kinds of stored passwords a table has, from a limited part of it.
 
 use crate::password::{Kind, Rules, Stored};
 use crate::store::{AccountStore, Cursor, Page, StoreError};
 use std::collections::BTreeMap;
 
-/// Rows that are read with one query.
+/// Number of rows that one query reads.
 const ROWS: usize = 500;
 
-/// Queries from the beginning of the table on. A table that ends within them is known wholly.
+/// Number of queries from the beginning of the table. A table that ends within them is known completely.
 const FIRST: usize = 4;
 
-/// Queries from anywhere in a table that is larger.
+/// Number of queries at random positions of a larger table.
 const ANYWHERE: usize = 12;
 
-/// The most kinds that are kept.
+/// Maximum number of kinds that are kept.
 const MOST_KINDS: usize = 16;
 
 /// What was found.
@@ -21,15 +21,15 @@ const MOST_KINDS: usize = 16;
 pub(super) struct Sample {
     /// Each kind with the number of accounts that have it, and a dummy of it.
     pub kinds: BTreeMap<Kind, (u64, Stored)>,
-    /// The whole table was read.
+    /// Whether the whole table was read.
     pub complete: bool,
 }
 
 impl Sample {
-    /// Reads a part of the table: 8,000 rows at most. `go_on` is asked before each query.
+    /// Reads a part of the table: at most 8,000 rows. Calls `go_on` before each query.
     ///
     /// # Errors
-    /// When the table cannot be read.
+    /// Fails if the table cannot be read.
     pub fn read(store: &dyn AccountStore, rules: &Rules, go_on: &dyn Fn() -> bool) -> Result<Self, StoreError> {
         let mut sample = Sample::default();
         let mut after = None;
@@ -53,7 +53,7 @@ impl Sample {
     /// Counts the passwords of a page, and returns where the next one begins.
     fn count(&mut self, page: Page, rules: &Rules) -> Option<Cursor> {
         for row in page.rows.into_iter().flatten() {
-            // Those that cannot be read get a dummy too, as an unknown login does.
+            // Rows that cannot be read get a dummy too, as unknown logins do.
             let Ok(stored) = Stored::parse(row.password.0.expose(), rules) else { continue };
             self.kinds.entry(stored.kind()).or_insert_with(|| (0, stored.dummy())).0 += 1;
         }
@@ -71,7 +71,7 @@ impl Sample {
     }
 }
 
-/// A place where some login may stand.
+/// Returns a position where some login may be.
 fn anywhere() -> Option<Cursor> {
     const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz012345";
     let number = getrandom::u32().ok()?;

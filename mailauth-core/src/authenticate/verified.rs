@@ -1,16 +1,16 @@
-//! Passwords that fitted lately, so that a client that logs in every minute does not cost a hash each time.
+//! Recently verified passwords, so that a client that logs in every minute does not cost a hash each time.
 //!
-//! Only of schemes that take milliseconds, and only of passwords that fitted: that one did not is never remembered. What
-//! is kept for a login is HMAC-SHA256, under a random key of this process, of the login, the stored value and the
-//! password. So it holds for that stored value alone, and is worth nothing once the row has another. It is never used
-//! for a challenge, nor where the account may not be used for what is asked, so that the time of an answer tells nothing
-//! about a disabled account.
+//! Only passwords of schemes that take milliseconds are remembered, and only right ones: a wrong password is never
+//! remembered. For each login, HMAC-SHA256 of the login, the stored value and the password, under a random key of this
+//! process, is kept. It is valid for that stored value only, and of no use once the row has another. It is never used
+//! for a challenge, nor if the account may not be used for the requested service, so that the time of an answer reveals
+//! nothing about a disabled account.
 //!
-//! # What somebody gains who reads the memory of this process
+//! # What an attacker gains that reads the memory of this process
 //!
-//! The key and the codes are both there, and the stored values too. He can try passwords of those who logged in within
-//! `verified_for` at the speed of HMAC-SHA256, millions in a second, instead of that of the stored hash. Without the key
-//! the codes tell nothing, and nothing of this is ever written to a disk by this program. Who cannot accept that sets
+//! The key and the codes are both there, and the stored values too. The attacker can try passwords of users that logged
+//! in within `verified_for` at the speed of HMAC-SHA256, millions in a second, instead of that of the stored hash.
+//! Without the key the codes reveal nothing, and this program never writes any of this to a disk. To rule this out, set
 //! `[cache] verified` to 0.
 
 use crate::config::CacheConfig;
@@ -23,13 +23,13 @@ use std::time::{Duration, Instant};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-/// What is too old is looked for, and removed, once in so long.
+/// Interval at which entries that are too old are removed.
 const SWEEP: Duration = Duration::from_secs(60);
 
-/// Tells the time.
+/// Returns the present time.
 type Clock = Box<dyn Fn() -> Instant + Send + Sync>;
 
-/// Remembers passwords that fitted.
+/// Remembers verified passwords.
 pub(super) struct Verified {
     key: Zeroizing<[u8; 64]>,
     lifetime: Duration,
@@ -45,7 +45,7 @@ struct Proof {
 }
 
 impl Verified {
-    /// Nothing where the configuration has it so, or the system has no random numbers for a key.
+    /// Returns `None` if the configuration disables it, or if the system has no random numbers for a key.
     pub fn new(config: &CacheConfig) -> Option<Self> {
         Self::by_clock(config, Box::new(Instant::now))
     }
@@ -63,7 +63,7 @@ impl Verified {
         Some(Verified { key, lifetime: config.verified_for, kept, swept: Mutex::new(clock()), clock })
     }
 
-    /// Did `password` fit `stored` lately?
+    /// Returns true if `password` was verified for `stored` recently.
     pub fn knows(&self, login: &Login, stored: &Secret, password: &Secret) -> bool {
         let Some(proof) = self.kept.get(login) else { return false };
         if self.is_over(&proof, (self.clock)()) {
@@ -73,14 +73,14 @@ impl Verified {
         self.code(login, stored, password).ct_eq(&proof.code).into()
     }
 
-    /// Takes note that it fits.
+    /// Records that the password matches.
     pub fn remember(&self, login: &Login, stored: &Secret, password: &Secret) {
         let now = (self.clock)();
         self.kept.insert(login.clone(), Proof { code: self.code(login, stored, password), since: now });
         self.sweep(now);
     }
 
-    /// Drops what is kept of this login, or of all.
+    /// Forgets this login, or all.
     pub fn forget(&self, login: Option<&Login>) {
         match login {
             Some(login) => drop(self.kept.remove(login)),
@@ -106,7 +106,7 @@ impl Verified {
     fn code(&self, login: &Login, stored: &Secret, password: &Secret) -> [u8; 32] {
         wiped(|| {
             let mut mac = Hmac::<Sha256>::new((&*self.key).into());
-            // Each with its length before it, so that no two triples are the same bytes.
+            // Each part has its length before it, so that no two triples give the same bytes.
             for part in [login.as_str().as_bytes(), stored.expose(), password.expose()] {
                 mac.update(&(part.len() as u64).to_be_bytes());
                 mac.update(part);
