@@ -83,7 +83,7 @@ impl Moving {
     /// are made.
     ///
     /// # Errors
-    /// When it cannot be moved there.
+    /// Fails if it cannot be moved there.
     pub fn prepare(from: &Path, to: &Path, owner: (u32, u32)) -> Result<Option<Self>, NotMoved> {
         let Some(from) = Place::find(from, owner, false)? else { return Ok(None) };
         let Some(found) = from.look()? else { return Ok(None) };
@@ -105,7 +105,7 @@ impl Moving {
     /// Moves it, and makes that last.
     ///
     /// # Errors
-    /// When it is where it was.
+    /// Fails if it is where it was.
     pub fn run(&self) -> Result<(), NotMoved> {
         rename(&self.from, &self.to, self.what)
     }
@@ -113,7 +113,7 @@ impl Moving {
     /// Moves it back.
     ///
     /// # Errors
-    /// When it is in its new place.
+    /// Fails if it is in its new place.
     pub fn undo(&self) -> Result<(), NotMoved> {
         rename(&self.to, &self.from, self.what)
     }

@@ -261,7 +261,7 @@ impl Router {
     /// The same, for a caller that can ask again.
     ///
     /// # Errors
-    /// When the question has to be asked again later, and why.
+    /// Fails if the question has to be asked again later, and why.
     pub fn recipient_in_turn(
         &self,
         address: &[u8],

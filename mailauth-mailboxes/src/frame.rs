@@ -139,7 +139,7 @@ impl Question {
     /// Reads a packet.
     ///
     /// # Errors
-    /// When it is no question.
+    /// Fails if it is no question.
     pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut from = Reader(bytes);
         if from.byte()? != VERSION {
@@ -224,7 +224,7 @@ impl Answer {
     /// Reads a packet.
     ///
     /// # Errors
-    /// When it is no answer.
+    /// Fails if it is no answer.
     pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut from = Reader(bytes);
         if from.byte()? != VERSION {

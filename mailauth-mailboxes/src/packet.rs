@@ -31,7 +31,7 @@ pub(crate) fn socket() -> Result<OwnedFd, Errno> {
 /// Two sockets that are connected with each other. Neither is inherited by another program.
 ///
 /// # Errors
-/// When there are no descriptors left.
+/// Fails if there are no descriptors left.
 pub fn pair() -> Result<(OwnedFd, OwnedFd), Errno> {
     socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
 }
@@ -87,7 +87,7 @@ pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<Received, Er
 /// Waits until something can be done with `socket`, or until `deadline`. Returns true if it can.
 ///
 /// # Errors
-/// When the system cannot wait.
+/// Fails if the system cannot wait.
 pub fn wait(socket: BorrowedFd<'_>, what: PollFlags, deadline: Instant) -> Result<bool, Errno> {
     loop {
         let left = timespec(deadline.saturating_duration_since(Instant::now()));
@@ -106,7 +106,7 @@ pub(crate) fn timespec(duration: Duration) -> Timespec {
 /// The user at the other end of a connection when it was made, or when the other end began to listen.
 ///
 /// # Errors
-/// When the kernel does not say.
+/// Fails if the kernel does not say.
 pub fn peer(socket: impl AsFd) -> io::Result<u32> {
     mailauth_core::credentials::peer_credentials(socket.as_fd()).map(|peer| peer.uid)
 }

@@ -60,7 +60,7 @@ pub fn start(rights: &Rights) -> RootPart {
 /// Returns the path of the program that runs now. Without /proc, as in some containers, it is what the program was called by.
 ///
 /// # Errors
-/// When it is not known.
+/// Fails if it is not known.
 pub fn own_program() -> io::Result<PathBuf> {
     std::env::current_exe().or_else(|error| {
         let name = std::env::args_os().next().map(PathBuf::from);

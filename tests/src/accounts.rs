@@ -50,7 +50,7 @@ impl Accounts {
     /// A database without an account, on a server that other tests of this process use too.
     ///
     /// # Panics
-    /// When `mailauth init` fails.
+    /// Panics if `mailauth init` fails.
     pub fn empty(kind: Kind) -> Self {
         let place = match kind {
             Kind::Sqlite => Place::Sqlite,
@@ -64,7 +64,7 @@ impl Accounts {
     /// A database without an account, on a server that a test may stop and freeze.
     ///
     /// # Panics
-    /// When `mailauth init` fails.
+    /// Panics if `mailauth init` fails.
     pub fn on_own_server(kind: Kind) -> Self {
         // Leaking the little that describes a server spares every signature a lifetime.
         let place = match kind {
@@ -103,7 +103,7 @@ impl Accounts {
     /// These accounts, in CSV with a header.
     ///
     /// # Panics
-    /// When they are refused.
+    /// Panics if they are refused.
     #[must_use]
     pub fn with(self, csv: &str) -> Self {
         self.admin(&["account", "import", "-"], csv);
@@ -136,7 +136,7 @@ impl Accounts {
     /// From now on the configuration wants a snapshot, with these other keys of `[outage]`.
     ///
     /// # Panics
-    /// When it cannot be written.
+    /// Panics if it cannot be written.
     #[must_use]
     pub fn with_snapshot(mut self, keys: &str) -> Self {
         self.snapshot = Some(keys.to_owned());
@@ -147,7 +147,7 @@ impl Accounts {
     /// From now on the configuration has these other keys of `[mailbox]` too, with a line end behind each.
     ///
     /// # Panics
-    /// When it cannot be written.
+    /// Panics if it cannot be written.
     #[must_use]
     pub fn with_mailbox(mut self, keys: &str) -> Self {
         keys.clone_into(&mut self.mailbox);
@@ -176,7 +176,7 @@ impl Accounts {
     /// From now on the administrator's command knows the daemon on this socket, and tells it of changes.
     ///
     /// # Panics
-    /// When the configuration cannot be written.
+    /// Panics if the configuration cannot be written.
     pub fn are_served_on(&self, socket: &Path) {
         let text = format!("{}[courier]\nsocket = \"{}\"\n", self.config(), socket.display());
         fs::write(self.config_path(), text).expect("the configuration");
@@ -190,7 +190,7 @@ impl Accounts {
     /// Runs the administrator's command on these accounts, with something on its standard input.
     ///
     /// # Panics
-    /// When it fails.
+    /// Panics if it fails.
     pub fn admin(&self, arguments: &[&str], input: &str) -> String {
         run_with_input(&mut self.admin_command(arguments), input)
     }
@@ -229,7 +229,7 @@ impl Accounts {
     /// The database on MariaDB or MySQL.
     ///
     /// # Panics
-    /// When it is another one.
+    /// Panics if it is another one.
     pub fn mariadb(&self) -> &MariaDbDatabase<'static> {
         match &self.place {
             Place::MariaDb(database) => database,
@@ -240,7 +240,7 @@ impl Accounts {
     /// The PostgreSQL database.
     ///
     /// # Panics
-    /// When it is another one.
+    /// Panics if it is another one.
     pub fn postgres(&self) -> &PostgresDatabase<'static> {
         match &self.place {
             Place::Postgres(database) => database,
@@ -251,7 +251,7 @@ impl Accounts {
     /// Runs SQL as an administrator of the database, and the checks of its tables do not matter to it.
     ///
     /// # Panics
-    /// When it fails.
+    /// Panics if it fails.
     pub fn sql_without_checks(&self, sql: &str) {
         match &self.place {
             Place::Sqlite => {
@@ -290,7 +290,7 @@ impl Accounts {
     /// Makes the password file this user's, so that the user can ask the database.
     ///
     /// # Panics
-    /// When there is none.
+    /// Panics if there is none.
     pub fn give_password_to(&self, user: User) {
         chown(self.folder.join("password"), Some(user.uid), Some(user.gid)).expect("the password file");
     }
@@ -308,7 +308,7 @@ impl Accounts {
     /// Runs statements in the database as the server's administrator, and returns the rows.
     ///
     /// # Panics
-    /// When one fails, or the database has no server.
+    /// Panics if one fails, or the database has no server.
     pub fn execute(&self, sql: &str) -> String {
         match &self.place {
             Place::Sqlite => panic!("SQLite has no server"),
@@ -320,7 +320,7 @@ impl Accounts {
     /// Does `work` while a transaction with this statement is not committed yet.
     ///
     /// # Panics
-    /// When the server refuses, or there is none.
+    /// Panics if the server refuses, or there is none.
     pub fn while_uncommitted(&self, sql: &str, work: impl FnOnce()) {
         match &self.place {
             Place::Sqlite => panic!("SQLite has no server"),
@@ -339,7 +339,7 @@ impl Accounts {
     /// Overwrites every other page of the snapshot's file but the first, as a bad disk does. No process may have it open.
     ///
     /// # Panics
-    /// When it cannot be.
+    /// Panics if it cannot be.
     pub fn damage_snapshot(&self) {
         let path = self.snapshot_file();
         let copy = Connection::open(&path).expect("the snapshot");
@@ -353,7 +353,7 @@ impl Accounts {
     /// What happens to the database's server.
     ///
     /// # Panics
-    /// When the database has none.
+    /// Panics if the database has none.
     pub fn server(&self) -> &dyn Server {
         match &self.place {
             Place::Sqlite => panic!("SQLite has no server"),

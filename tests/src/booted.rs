@@ -30,7 +30,7 @@ impl Booted {
     /// Boots one, which finds each of these folders of ours, read only, at the second path.
     ///
     /// # Panics
-    /// When it does not boot; the message holds its console.
+    /// Panics if it does not boot; the message holds its console.
     pub fn with(folders: &[(&Path, &str)]) -> Self {
         let folder = Scratch::new("booted");
         for (name, text) in
@@ -88,7 +88,7 @@ impl Booted {
     /// Shuts it down as an administrator does, and boots it again.
     ///
     /// # Panics
-    /// When one of both does not come to an end.
+    /// Panics if one of both does not come to an end.
     pub fn reboot(&mut self) {
         run(self.command("systemctl").arg("reboot"));
         let begin = Instant::now();
@@ -121,7 +121,7 @@ impl Booted {
     /// Runs lines of a shell to their end, and returns what they print.
     ///
     /// # Panics
-    /// When one of them fails.
+    /// Panics if one of them fails.
     pub fn shell(&self, lines: &str) -> String {
         run(self.command("sh").args(["-ec", lines]))
     }
@@ -134,7 +134,7 @@ impl Booted {
     /// Writes a file, and makes its folder.
     ///
     /// # Panics
-    /// When it cannot be written.
+    /// Panics if it cannot be written.
     pub fn write(&self, path: &str, text: &str) {
         let path = self.inside(path);
         fs::create_dir_all(path.parent().expect("a folder")).expect("its folder");
@@ -144,7 +144,7 @@ impl Booted {
     /// Runs something in a thread to which the loopback of the machine is its own.
     ///
     /// # Panics
-    /// When `act` panics.
+    /// Panics if `act` panics.
     pub fn on_its_network<T: Send>(&self, act: impl FnOnce() -> T + Send) -> T {
         let network = File::open(format!("/proc/{}/ns/net", self.first.as_raw_nonzero())).expect("its network");
         std::thread::scope(|scope| {
@@ -164,7 +164,7 @@ impl Booted {
     /// Waits until systemd has nothing left to start or stop.
     ///
     /// # Panics
-    /// When it still has after a while.
+    /// Panics if it still has after a while.
     pub fn wait_for_jobs(&self) {
         eventually("an end of all jobs", LIMIT, || self.shell("systemctl list-jobs --no-legend").is_empty());
     }
@@ -172,7 +172,7 @@ impl Booted {
     /// Waits until a unit is in a state such as `active`.
     ///
     /// # Panics
-    /// When it is not within a while.
+    /// Panics if it is not within a while.
     pub fn wait_until(&self, unit: &str, state: &str) {
         eventually(&format!("{unit} {state}"), LIMIT, || self.property(unit, "ActiveState") == state);
     }

@@ -52,7 +52,7 @@ impl Certificates {
     /// Makes them in `folder`, with the key for `owner`.
     ///
     /// # Panics
-    /// When openssl does not do as told.
+    /// Panics if openssl does not do as told.
     pub fn make(folder: &Path, owner: User) -> Self {
         let authority = self_signed(folder, "authority");
         let stranger = self_signed(folder, "stranger");
@@ -70,7 +70,7 @@ impl Certificates {
     /// From now on the server's certificate is one that has expired, as soon as the server reads it again.
     ///
     /// # Panics
-    /// When openssl does not do as told.
+    /// Panics if openssl does not do as told.
     pub fn expire(&self) {
         self.sign("server", "-1");
     }
@@ -79,7 +79,7 @@ impl Certificates {
     /// what a client should trust.
     ///
     /// # Panics
-    /// When openssl does not do as told.
+    /// Panics if openssl does not do as told.
     pub fn become_unusual(&self, unusual: Unusual, owner: User) -> PathBuf {
         use Unusual as U;
         let names = "subjectAltName=DNS:localhost,IP:127.0.0.1";
@@ -144,7 +144,7 @@ impl Certificates {
     /// The certificate of a client, by the authority, and its key.
     ///
     /// # Panics
-    /// When openssl does not do as told.
+    /// Panics if openssl does not do as told.
     pub fn client(&self, name: &str) -> (PathBuf, PathBuf) {
         self.request(name, &["-subj", &format!("/CN={name}"), "-addext", &format!("subjectAltName=DNS:{name}")]);
         self.sign(name, "30");

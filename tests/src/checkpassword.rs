@@ -36,7 +36,7 @@ pub struct Outcome {
 /// Starts `command` with this record, and waits for its end.
 ///
 /// # Panics
-/// When it cannot be started, or does not end.
+/// Panics if it cannot be started, or does not end.
 pub fn call(mut command: Command, record: &[u8]) -> Outcome {
     let (reader, mut writer) = io::pipe().expect("a pipe");
     pass(&mut command, OwnedFd::from(reader));
@@ -81,7 +81,7 @@ fn text(from: &mut Option<impl Read>) -> String {
 /// A shell script that can be executed by everybody.
 ///
 /// # Panics
-/// When it cannot be written.
+/// Panics if it cannot be written.
 pub fn script(path: &Path, text: &str) {
     use std::os::unix::fs::PermissionsExt;
     let mut file = File::create(path).expect("a script");

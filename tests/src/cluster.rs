@@ -18,19 +18,19 @@ pub trait Cluster: Sync {
     /// Waits until every server has what the writable one has.
     ///
     /// # Panics
-    /// When it takes too long.
+    /// Panics if it takes too long.
     fn wait_until_replicated(&self);
 
     /// Starts a server that was stopped or has crashed, and waits until it has its part again.
     ///
     /// # Panics
-    /// When it takes too long.
+    /// Panics if it takes too long.
     fn bring_back(&self, number: usize);
 
     /// Starts all of them after none was left.
     ///
     /// # Panics
-    /// As [`Cluster::bring_back`].
+    /// Panics as [`Cluster::bring_back`] does.
     fn bring_all_back(&self) {
         for number in 0..self.servers().len() {
             self.bring_back(number);
@@ -40,13 +40,13 @@ pub trait Cluster: Sync {
     /// Waits until a server that has lost the others knows it. Where a server needs no others, there is nothing to wait for.
     ///
     /// # Panics
-    /// When it takes too long.
+    /// Panics if it takes too long.
     fn wait_until_alone(&self, _number: usize) {}
 
     /// Makes a server that has lost the others all of the cluster. Where a server needs no others, there is nothing to do.
     ///
     /// # Panics
-    /// As [`Cluster::bring_back`].
+    /// Panics as [`Cluster::bring_back`] does.
     fn make_whole(&self, _number: usize) {}
 
     /// A number that changes whenever the servers agree anew who of them belongs to the cluster; always 0 where they need
@@ -68,7 +68,7 @@ pub trait Cluster: Sync {
     /// verified, with more lines for `[database]`, and what follows `[courier]`'s socket.
     ///
     /// # Panics
-    /// When the certificates of the authorities cannot be copied.
+    /// Panics if the certificates of the authorities cannot be copied.
     fn config(&self, socket: &Path, ports: &[u16], database: &str, more: &str) -> String {
         let accounts = self.accounts();
         let hosts = ports.iter().map(|port| format!("127.0.0.1:{port}")).collect::<Vec<_>>().join(",");

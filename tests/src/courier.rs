@@ -21,7 +21,7 @@ impl Courier {
     /// Starts it over these accounts.
     ///
     /// # Panics
-    /// When it does not come up; the message holds its log.
+    /// Panics if it does not come up; the message holds its log.
     pub fn over(accounts: &Accounts) -> Self {
         Self::on(Arc::new(MailHost::new()), accounts)
     }
@@ -29,7 +29,7 @@ impl Courier {
     /// The same, on a host with other programs.
     ///
     /// # Panics
-    /// As [`Courier::over`].
+    /// Panics as [`Courier::over`] does.
     pub fn on(host: Arc<MailHost>, accounts: &Accounts) -> Self {
         let (module, place) = accounts.courier_module();
         let prefix = module.to_uppercase();

@@ -6,7 +6,7 @@ use crate::scratch::User;
 /// socket sees it.
 ///
 /// # Panics
-/// When the thread may not change, or `act` panics.
+/// Panics if the thread may not change, or `act` panics.
 pub fn as_user<T: Send>(user: User, act: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| {
         let thread = scope.spawn(|| {

@@ -20,7 +20,7 @@ impl Crowd {
     /// becomes free.
     ///
     /// # Panics
-    /// When the server does not refuse within some seconds.
+    /// Panics if the server does not refuse within some seconds.
     pub(crate) fn before(port: u16, hello: &[u8]) -> Self {
         let (over, full) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         let thread = {

@@ -59,7 +59,7 @@ impl Exim {
     /// Gives it the files that docs/exim.md prints, and what they lead to; nothing runs yet.
     ///
     /// # Panics
-    /// When something is missing.
+    /// Panics if something is missing.
     pub fn set_up(host: Arc<MailHost>, form: Form) -> Self {
         let questions = match form {
             Form::Dlfunc => printed("/etc/exim4/mailauth.conf", "${dlfunc{"),
@@ -86,7 +86,7 @@ impl Exim {
     /// Offers CRAM-MD5 by the block of the page, to the loopback instead of the page's printer.
     ///
     /// # Panics
-    /// When the page has no such block, or not that address.
+    /// Panics if the page has no such block, or not that address.
     pub fn permit_cram(&self) {
         let block = printed("/etc/exim4/cram.conf", "cram_md5");
         assert!(block.contains("192.0.2.10"), "{block}");
@@ -101,7 +101,7 @@ impl Exim {
     /// The same without a configuration, but with a certificate.
     ///
     /// # Panics
-    /// As [`Exim::set_up`].
+    /// Panics as [`Exim::set_up`] does.
     pub fn on(host: Arc<MailHost>) -> Self {
         let files = Scratch::new("exim");
         let user = User::named("Debian-exim");
@@ -119,7 +119,7 @@ impl Exim {
     /// Writes a file of the host.
     ///
     /// # Panics
-    /// When it cannot.
+    /// Panics if it cannot.
     pub fn write(&self, path: &str, text: &str) {
         let file = self.host.inside(path);
         fs::create_dir_all(file.parent().expect("a folder")).expect("its folder");
@@ -129,7 +129,7 @@ impl Exim {
     /// Starts the daemon, on a port of the loopback.
     ///
     /// # Panics
-    /// When it does not come up.
+    /// Panics if it does not come up.
     pub fn start(&mut self) {
         for _ in 0..5 {
             let port = free_port();
@@ -155,7 +155,7 @@ impl Exim {
     /// Ends the daemon.
     ///
     /// # Panics
-    /// When it does not end.
+    /// Panics if it does not end.
     pub fn stop(&mut self) {
         let mut daemon = self.daemon.take().expect("a running daemon");
         run(self.host.command("sh").args(["-c", "kill $(cat \"$0\")"]).arg(self.files.join("pid")));
@@ -175,7 +175,7 @@ impl Exim {
     /// The daemon's process.
     ///
     /// # Panics
-    /// When it does not run.
+    /// Panics if it does not run.
     pub fn pid(&self) -> Pid {
         // nsenter waits for it.
         match children(self.daemon.as_ref().expect("a running daemon").process.pid())[..] {
@@ -204,7 +204,7 @@ impl Exim {
     /// Runs it to its end, which has to come within a minute.
     ///
     /// # Panics
-    /// When it does not.
+    /// Panics if it does not.
     pub fn run(&self, arguments: &[&str], input: &str) -> Ended {
         let path = self.files.join("input");
         fs::write(&path, input).expect("a file");
@@ -244,7 +244,7 @@ impl Exim {
     /// Waits until the main log holds a text.
     ///
     /// # Panics
-    /// When it does not within some seconds; the message holds the log.
+    /// Panics if it does not within some seconds; the message holds the log.
     pub fn wait_for_log(&self, text: &str) {
         let begin = std::time::Instant::now();
         while !self.log("mainlog").contains(text) {

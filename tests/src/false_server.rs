@@ -39,7 +39,7 @@ impl Talk<'_> {
     /// Says something.
     ///
     /// # Errors
-    /// When the client has gone.
+    /// Fails if the client has gone.
     pub fn say(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.wire.write_all(bytes)
     }
@@ -47,7 +47,7 @@ impl Talk<'_> {
     /// Hears so many bytes.
     ///
     /// # Errors
-    /// When the client has gone.
+    /// Fails if the client has gone.
     pub fn hear(&mut self, count: usize) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; count];
         self.wire.read_exact(&mut bytes)?;
@@ -66,7 +66,7 @@ impl Talk<'_> {
     /// Hears a message of PostgreSQL: the first one, which has no kind, or another.
     ///
     /// # Errors
-    /// When the client has gone.
+    /// Fails if the client has gone.
     pub fn postgres(&mut self, is_first: bool) -> io::Result<Vec<u8>> {
         if !is_first {
             self.hear(1)?;
@@ -78,7 +78,7 @@ impl Talk<'_> {
     /// Hears a packet of MySQL; returns its number and what is in it.
     ///
     /// # Errors
-    /// When the client has gone.
+    /// Fails if the client has gone.
     pub fn mysql(&mut self) -> io::Result<(u8, Vec<u8>)> {
         let head = self.hear(4)?;
         let length = u32::from_le_bytes([head[0], head[1], head[2], 0]);
@@ -88,7 +88,7 @@ impl Talk<'_> {
     /// Says a packet of MySQL.
     ///
     /// # Errors
-    /// When the client has gone.
+    /// Fails if the client has gone.
     pub fn say_mysql(&mut self, number: u8, body: &[u8]) -> io::Result<()> {
         let length = u32::try_from(body.len()).expect("a short packet").to_le_bytes();
         self.say(&[&length[..3], &[number], body].concat())
@@ -120,7 +120,7 @@ impl FalseServer {
     /// One on a port of the loopback that the system chooses, run by `user`, or by the user of the tests.
     ///
     /// # Panics
-    /// When there is no port.
+    /// Panics if there is no port.
     pub fn on_loopback(
         user: Option<User>,
         talk: impl Fn(&mut Talk<'_>) -> io::Result<()> + Send + Sync + 'static,
@@ -136,7 +136,7 @@ impl FalseServer {
     /// One on a unix socket in a folder of `user`, who runs it.
     ///
     /// # Panics
-    /// When the socket cannot be made.
+    /// Panics if the socket cannot be made.
     pub fn on_socket(
         path: &Path,
         user: User,
@@ -158,7 +158,7 @@ impl FalseServer {
     /// Its port.
     ///
     /// # Panics
-    /// When it is on a socket.
+    /// Panics if it is on a socket.
     pub fn port(&self) -> u16 {
         match &self.place {
             Place::Port(port) => *port,
@@ -169,7 +169,7 @@ impl FalseServer {
     /// All that clients have said to it.
     ///
     /// # Panics
-    /// When it has panicked.
+    /// Panics if it has panicked.
     pub fn heard(&self) -> Vec<u8> {
         self.heard.lock().expect("no panic").clone()
     }

@@ -20,7 +20,7 @@ impl Galera {
     /// Starts them, with the tables and no account.
     ///
     /// # Panics
-    /// When they do not come up.
+    /// Panics if they do not come up.
     pub fn start() -> Self {
         assert!(std::path::Path::new(PROVIDER).exists(), "Galera is missing: tests/run installs it");
         let ports = [(); 3].map(|()| free_port());

@@ -22,7 +22,7 @@ impl Holdings {
     /// Of a process that runs.
     ///
     /// # Panics
-    /// When it does not.
+    /// Panics if it does not.
     pub fn of(pid: Pid) -> Self {
         let process = format!("/proc/{}", pid.as_raw_nonzero());
         let status = fs::read_to_string(format!("{process}/status")).expect("a process that runs");

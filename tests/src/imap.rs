@@ -9,7 +9,7 @@ impl Imap {
     /// Connects and waits for the greeting.
     ///
     /// # Panics
-    /// When there is none.
+    /// Panics if there is none.
     pub fn connect(port: u16) -> Self {
         let mut client = LineClient::connect(port);
         let greeting = client.line().expect("a greeting");
@@ -21,7 +21,7 @@ impl Imap {
     /// connection: untagged responses (a literal is appended to its line) and the last line without the tag.
     ///
     /// # Panics
-    /// When the server is silent for too long.
+    /// Panics if the server is silent for too long.
     pub fn command(&mut self, command: &str) -> Vec<String> {
         self.0.send(&format!("t {command}"));
         self.answer()
@@ -30,7 +30,7 @@ impl Imap {
     /// Appends a message to a mailbox, and returns what [`Imap::command`] does.
     ///
     /// # Panics
-    /// When the server does not want it, or is silent for too long.
+    /// Panics if the server does not want it, or is silent for too long.
     pub fn append(&mut self, mailbox: &str, message: &str) -> Vec<String> {
         let message = message.replace('\n', "\r\n");
         self.0.send(&format!("t APPEND {mailbox} {{{}}}", message.len()));
@@ -60,7 +60,7 @@ impl Imap {
     /// Logs in and returns the last thing that the server said: `OK ...`, `NO ...` or `* BYE ...`.
     ///
     /// # Panics
-    /// When it said nothing.
+    /// Panics if it printed nothing.
     pub fn login(&mut self, login: &str, password: &str) -> String {
         self.command(&format!("LOGIN \"{login}\" \"{password}\"")).pop().expect("an answer")
     }

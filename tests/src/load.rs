@@ -62,7 +62,7 @@ impl Load {
     /// Asks the server on this socket all the time while `trouble` happens.
     ///
     /// # Panics
-    /// When a client does.
+    /// Panics if a client does.
     pub fn run(&self, socket: &Path, trouble: impl FnOnce()) -> Answers {
         self.run_watched(socket, |_| trouble())
     }
@@ -70,7 +70,7 @@ impl Load {
     /// The same, and shows the trouble what is answered meanwhile.
     ///
     /// # Panics
-    /// When a client does.
+    /// Panics if a client does.
     pub fn run_watched(&self, socket: &Path, trouble: impl FnOnce(Watch)) -> Answers {
         let (answers, over) = (Mutex::new(Vec::new()), AtomicBool::new(false));
         let line = Line { socket, answers: &answers, over: &over, mortal: self.mortal };
@@ -105,7 +105,7 @@ impl Watch<'_> {
     /// Waits until so many questions of a kind that were asked after `from` have been answered rightly.
     ///
     /// # Panics
-    /// When they are not within `limit`.
+    /// Panics if they are not within `limit`.
     pub fn wait_for_right(&self, kind: Asked, number: usize, from: Instant, limit: Duration) {
         let right = |answer: &&Answer| answer.asked == kind && answer.verdict == Verdict::Right && answer.from >= from;
         eventually("right answers", limit, || {

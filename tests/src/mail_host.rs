@@ -24,7 +24,7 @@ impl MailHost {
     /// A host with Debian's configuration, on which nothing runs yet.
     ///
     /// # Panics
-    /// When it cannot be made.
+    /// Panics if it cannot be made.
     pub fn new() -> Self {
         Self::with_own(&[])
     }
@@ -33,7 +33,7 @@ impl MailHost {
     /// and goes with it.
     ///
     /// # Panics
-    /// As [`MailHost::new`].
+    /// Panics as [`MailHost::new`] does.
     pub fn with_own(folders: &[&str]) -> Self {
         let folder = Scratch::new("host");
         for inside in ["etc", "run/authdaemon", "ours", "run-mailboxes", "mail"] {
@@ -136,7 +136,7 @@ impl MailHost {
     /// A home with a Maildir that holds these messages, for accounts of [`MailHost::OWNER`]; where it is.
     ///
     /// # Panics
-    /// When it cannot be made.
+    /// Panics if it cannot be made.
     pub fn home(&self, name: &str, messages: &[&str]) -> PathBuf {
         make_home(&self.folder.join("mail"), name, messages)
     }

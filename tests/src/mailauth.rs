@@ -23,7 +23,7 @@ impl Mailauth {
     /// Starts it over these accounts, on a socket of its own.
     ///
     /// # Panics
-    /// When it does not come up; the message holds its log.
+    /// Panics if it does not come up; the message holds its log.
     pub fn over(accounts: &Accounts) -> Self {
         Self::with(accounts, "")
     }
@@ -31,7 +31,7 @@ impl Mailauth {
     /// The same, with more lines for `[courier]`, and sections after them if need be.
     ///
     /// # Panics
-    /// As [`Mailauth::over`].
+    /// Panics as [`Mailauth::over`] does.
     pub fn with(accounts: &Accounts, courier: &str) -> Self {
         Self::configured(|socket| {
             accounts.are_served_on(socket);
@@ -42,7 +42,7 @@ impl Mailauth {
     /// The same without the throttle, for tests of other things that try many wrong passwords.
     ///
     /// # Panics
-    /// As [`Mailauth::over`].
+    /// Panics as [`Mailauth::over`] does.
     pub fn unthrottled(accounts: &Accounts, courier: &str) -> Self {
         Self::configured(|socket| {
             accounts.are_served_on(socket);
@@ -54,7 +54,7 @@ impl Mailauth {
     /// Starts it with the configuration that `config` makes for a socket.
     ///
     /// # Panics
-    /// As [`Mailauth::over`].
+    /// Panics as [`Mailauth::over`] does.
     pub fn configured(config: impl FnOnce(&Path) -> String) -> Self {
         let folder = Scratch::new("mailauth");
         let socket = folder.join("socket");
@@ -65,7 +65,7 @@ impl Mailauth {
     /// Starts it on a mail host, in the place of the real one.
     ///
     /// # Panics
-    /// As [`Mailauth::over`].
+    /// Panics as [`Mailauth::over`] does.
     pub fn on(host: &MailHost, accounts: &Accounts) -> Self {
         Self::on_with(host, accounts, "")
     }
@@ -73,7 +73,7 @@ impl Mailauth {
     /// The same, with more lines for `[courier]`.
     ///
     /// # Panics
-    /// As [`Mailauth::over`].
+    /// Panics as [`Mailauth::over`] does.
     pub fn on_with(host: &MailHost, accounts: &Accounts, courier: &str) -> Self {
         let config = Self::config(accounts, Path::new(MailHost::SOCKET), courier);
         accounts.are_served_on(&host.socket());
@@ -114,7 +114,7 @@ impl Mailauth {
     /// Starts it again after its end, with the same configuration, not on a mail host.
     ///
     /// # Panics
-    /// As [`Mailauth::over`].
+    /// Panics as [`Mailauth::over`] does.
     pub fn start_again(&mut self) {
         self.process = Self::spawn(Command::new(program("mailauth-courier")), &self.folder);
         self.wait_until_up();
@@ -143,7 +143,7 @@ impl Mailauth {
     /// Waits until its log holds a text.
     ///
     /// # Panics
-    /// When it does not within some seconds; the message holds the log.
+    /// Panics if it does not within some seconds; the message holds the log.
     pub fn wait_for_log(&self, text: &str) {
         let begin = Instant::now();
         while !self.log().contains(text) {
@@ -170,7 +170,7 @@ impl Mailauth {
     /// How it ended.
     ///
     /// # Panics
-    /// When it has not within the time.
+    /// Panics if it has not within the time.
     pub fn wait(&mut self, limit: Duration) -> ExitStatus {
         self.process.wait(limit).unwrap_or_else(|| panic!("still running after {limit:?}:\n{}", self.log()))
     }

@@ -43,7 +43,7 @@ impl MariaDb {
     /// Makes and starts one: for tests that stop or freeze it. Others share [`MariaDb::shared`].
     ///
     /// # Panics
-    /// When it does not come up; the message holds its log.
+    /// Panics if it does not come up; the message holds its log.
     pub fn start_new() -> Self {
         Self::start_new_with(&[], &[])
     }
@@ -51,7 +51,7 @@ impl MariaDb {
     /// The same of MySQL.
     ///
     /// # Panics
-    /// As [`MariaDb::start_new`].
+    /// Panics as [`MariaDb::start_new`] does.
     pub fn start_new_mysql() -> Self {
         Self::start_new_of(Flavor::MySql, &[], &[])
     }
@@ -116,7 +116,7 @@ impl MariaDb {
     /// Starts it again, with the same data, on the same port.
     ///
     /// # Panics
-    /// When it does not come up.
+    /// Panics if it does not come up.
     pub fn start(&self) {
         self.start_with(&[]);
     }
@@ -151,7 +151,7 @@ impl MariaDb {
     /// The process id of its eldest process.
     ///
     /// # Panics
-    /// When it does not run.
+    /// Panics if it does not run.
     pub fn pid(&self) -> Pid {
         self.lock().as_ref().expect("a running server").eldest()
     }
@@ -174,7 +174,7 @@ impl MariaDb {
     /// A new empty database, and a user who may do anything in it.
     ///
     /// # Panics
-    /// When the server refuses.
+    /// Panics if the server refuses.
     pub fn database(&self) -> MariaDbDatabase<'_> {
         let name = format!("mail{}", self.databases.fetch_add(1, Ordering::Relaxed));
         let password = format!("password of {name}");
@@ -189,7 +189,7 @@ impl MariaDb {
     /// Runs statements as the server's administrator and returns the rows: a line each, with tabs between columns.
     ///
     /// # Panics
-    /// When a statement fails.
+    /// Panics if a statement fails.
     pub fn admin(&self, sql: &str) -> String {
         run_with_input(&mut self.client(), sql)
     }
@@ -197,7 +197,7 @@ impl MariaDb {
     /// Closes the connections of all clients, as a failing network or a restart does.
     ///
     /// # Panics
-    /// When the server refuses.
+    /// Panics if the server refuses.
     pub fn cut_connections(&self) {
         let kill = "SELECT CONCAT('KILL ', id, ';') FROM information_schema.processlist
                     WHERE id <> CONNECTION_ID() AND user NOT IN ('system user', 'root')";
@@ -209,7 +209,7 @@ impl MariaDb {
     /// The last write that a Galera node has, as `UUID:NUMBER`: after a crash its files do not say so plainly.
     ///
     /// # Panics
-    /// When it runs, or cannot tell.
+    /// Panics if it runs, or cannot tell.
     pub(crate) fn recovered_position(&self) -> String {
         assert!(self.lock().is_none(), "a node that runs is not recovered");
         let mut command = Command::new("setpriv");
@@ -225,7 +225,7 @@ impl MariaDb {
     /// Marks a Galera node as one from which a new cluster may begin, though it was not the last one to end.
     ///
     /// # Panics
-    /// When it has no such state.
+    /// Panics if it has no such state.
     pub(crate) fn allow_bootstrap(&self) {
         let file = self.folder.join("data/grastate.dat");
         let state = std::fs::read_to_string(&file).expect("the state of a Galera node");
@@ -235,7 +235,7 @@ impl MariaDb {
     /// Does `work` while nothing can be changed, as during a backup: what comes by replication waits too.
     ///
     /// # Panics
-    /// When the server refuses.
+    /// Panics if the server refuses.
     pub fn while_locked(&self, work: impl FnOnce()) {
         let mut session = Session::open(&mut self.client());
         session.run("FLUSH TABLES WITH READ LOCK");
@@ -246,7 +246,7 @@ impl MariaDb {
     /// Takes all its connections away from a user, and lets no new one in for as long as the crowd is kept.
     ///
     /// # Panics
-    /// When it cannot be filled.
+    /// Panics if it cannot be filled.
     pub fn fill_up(&self, user: &str) -> Crowd {
         // The administrator comes in before the crowd does.
         let mut admin = Session::open(self.client().arg("--force"));
@@ -402,7 +402,7 @@ impl<'s> MariaDbDatabase<'s> {
     /// between columns.
     ///
     /// # Panics
-    /// When a statement fails.
+    /// Panics if a statement fails.
     pub fn execute_admin(&self, sql: &str) -> String {
         run_with_input(self.server.client().arg(&self.name), sql)
     }
@@ -410,7 +410,7 @@ impl<'s> MariaDbDatabase<'s> {
     /// Does `work` while a transaction with this statement is not committed yet.
     ///
     /// # Panics
-    /// When the server refuses.
+    /// Panics if the server refuses.
     pub fn while_uncommitted(&self, sql: &str, work: impl FnOnce()) {
         let mut session = Session::open(self.server.client().arg(&self.name));
         session.run("BEGIN");

@@ -21,7 +21,7 @@ impl MariaDbPair {
     /// Starts them, with the tables and no account.
     ///
     /// # Panics
-    /// When they do not come up.
+    /// Panics if they do not come up.
     pub fn start() -> Self {
         let [primary, replica] = [1, 2].map(|number| {
             let options = [format!("--server-id={number}"), format!("--log-basename=server{number}")];

@@ -41,7 +41,7 @@ impl<'c> Site<'c> {
     /// A daemon that knows the servers themselves, remembers nothing, and has a whole copy of the tables.
     ///
     /// # Panics
-    /// When it does not get one.
+    /// Panics if it does not get one.
     pub fn daemon_with_a_copy(&self) -> Mailauth {
         let (accounts, ports) = (self.cluster.accounts(), self.cluster.ports());
         let daemon = Mailauth::configured(|socket| {

@@ -9,7 +9,7 @@ impl Pop3 {
     /// Connects and waits for the greeting.
     ///
     /// # Panics
-    /// When there is none.
+    /// Panics if there is none.
     pub fn connect(port: u16) -> Self {
         let mut client = LineClient::connect(port);
         let greeting = client.line().expect("a greeting");
@@ -20,7 +20,7 @@ impl Pop3 {
     /// Sends a command and returns the first line of the answer.
     ///
     /// # Panics
-    /// When there is none.
+    /// Panics if there is none.
     pub fn command(&mut self, command: &str) -> String {
         self.0.send(command);
         self.0.line().expect("an answer")
@@ -29,7 +29,7 @@ impl Pop3 {
     /// Sends a command whose answer has several lines, and returns those after the first.
     ///
     /// # Panics
-    /// When the server refuses.
+    /// Panics if the server refuses.
     pub fn lines(&mut self, command: &str) -> Vec<String> {
         let first = self.command(command);
         assert!(first.starts_with("+OK"), "{command}: {first}");
@@ -39,7 +39,7 @@ impl Pop3 {
     /// Logs in and returns what the server said to the password.
     ///
     /// # Panics
-    /// When it said nothing.
+    /// Panics if it printed nothing.
     pub fn login(&mut self, login: &str, password: &str) -> String {
         let first = self.command(&format!("USER {login}"));
         assert!(first.starts_with("+OK"), "{first}");

@@ -17,7 +17,7 @@ impl Popup {
     /// Serves with what `command` makes: a checkpassword program, and the server after it as its arguments.
     ///
     /// # Panics
-    /// When there is no port.
+    /// Panics if there is no port.
     pub fn serve(command: impl Fn() -> Command + Send + 'static) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
         let port = listener.local_addr().expect("its number").port();

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 /// Somebody else may take it before the server does: a server that does not come up is started again with another one.
 ///
 /// # Panics
-/// When none is free.
+/// Panics if none is free.
 pub fn free_port() -> u16 {
     const FIRST: u16 = 12_000;
     const COUNT: u16 = 20_000;

@@ -32,7 +32,7 @@ impl Postgres {
     /// Makes and starts one: for tests that stop or freeze it. Others share [`Postgres::shared`].
     ///
     /// # Panics
-    /// When it does not come up; the message holds its log.
+    /// Panics if it does not come up; the message holds its log.
     pub fn start_new() -> Self {
         Self::start_new_with(&[])
     }
@@ -59,7 +59,7 @@ impl Postgres {
     /// From its next start on, this one follows another, by what it reads from that one's slot of the name `slot`.
     ///
     /// # Panics
-    /// When its settings cannot be written.
+    /// Panics if its settings cannot be written.
     pub(crate) fn follow(&self, leader: &Postgres, slot: &str) {
         let file = self.folder.join("data/postgresql.auto.conf");
         let leader = leader.socket();
@@ -100,7 +100,7 @@ impl Postgres {
     /// Starts it again, with the same data, on the same port.
     ///
     /// # Panics
-    /// When it does not come up.
+    /// Panics if it does not come up.
     pub fn start(&self) {
         assert!(self.try_start(), "PostgreSQL does not start again:\n{}", self.log());
     }
@@ -130,7 +130,7 @@ impl Postgres {
     /// The process id of its eldest process.
     ///
     /// # Panics
-    /// When it does not run.
+    /// Panics if it does not run.
     pub fn pid(&self) -> Pid {
         self.lock().as_ref().expect("a running server").eldest()
     }
@@ -153,7 +153,7 @@ impl Postgres {
     /// A new empty database, and a user who may do anything in it.
     ///
     /// # Panics
-    /// When the server refuses.
+    /// Panics if the server refuses.
     pub fn database(&self) -> PostgresDatabase<'_> {
         self.database_with("")
     }
@@ -161,7 +161,7 @@ impl Postgres {
     /// The same, of an encoding such as `LATIN1`.
     ///
     /// # Panics
-    /// When the server refuses.
+    /// Panics if the server refuses.
     pub fn database_in(&self, encoding: &str) -> PostgresDatabase<'_> {
         self.database_with(&format!("ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"))
     }
@@ -177,7 +177,7 @@ impl Postgres {
     /// Runs statements as the server's administrator and returns the rows: a line each, with tabs between columns.
     ///
     /// # Panics
-    /// When a statement fails.
+    /// Panics if a statement fails.
     pub fn admin(&self, sql: &str) -> String {
         run_with_input(self.client().arg("postgres"), sql)
     }
@@ -185,7 +185,7 @@ impl Postgres {
     /// Closes the connections of all clients, as a failing network or a restart does.
     ///
     /// # Panics
-    /// When the server refuses.
+    /// Panics if the server refuses.
     pub fn cut_connections(&self) {
         self.admin(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -196,7 +196,7 @@ impl Postgres {
     /// Takes all its connections away from a user, and lets no new one in for as long as the crowd is kept.
     ///
     /// # Panics
-    /// When it cannot be filled.
+    /// Panics if it cannot be filled.
     pub fn fill_up(&self, user: &str) -> Crowd {
         // The administrator comes in before the crowd does.
         let mut admin = Session::open(self.client().arg("postgres"));
@@ -365,7 +365,7 @@ impl<'s> PostgresDatabase<'s> {
     /// between columns.
     ///
     /// # Panics
-    /// When a statement fails.
+    /// Panics if a statement fails.
     pub fn execute_admin(&self, sql: &str) -> String {
         run_with_input(self.server.client().arg(&self.name), sql)
     }
@@ -373,7 +373,7 @@ impl<'s> PostgresDatabase<'s> {
     /// Does `work` while a transaction with this statement is not committed yet.
     ///
     /// # Panics
-    /// When the server refuses.
+    /// Panics if the server refuses.
     pub fn while_uncommitted(&self, sql: &str, work: impl FnOnce()) {
         let mut session = Session::open(self.server.client().arg(&self.name));
         session.run("BEGIN");

@@ -20,7 +20,7 @@ impl PostgresPair {
     /// Starts them, with the tables and no account.
     ///
     /// # Panics
-    /// When they do not come up.
+    /// Panics if they do not come up.
     pub fn start() -> Self {
         let settings = ["max_connections=30", "wal_receiver_timeout=4s", "wal_retrieve_retry_interval=500ms"];
         let primary: &Postgres = Box::leak(Box::new(Postgres::start_new_with(&settings)));

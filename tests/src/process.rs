@@ -19,7 +19,7 @@ impl Child {
     /// Starts it.
     ///
     /// # Panics
-    /// When it cannot be started.
+    /// Panics if it cannot be started.
     pub fn spawn(mut command: Command) -> Self {
         let name = command.get_program().to_owned();
         // SAFETY: prctl only sets an attribute of the new process, and is async-signal-safe.
@@ -103,7 +103,7 @@ impl Family {
     /// `prelude`, which run as root. What it prints goes to the end of the file `log`.
     ///
     /// # Panics
-    /// When namespaces are not to be had here.
+    /// Panics if namespaces are not to be had here.
     pub fn spawn<S: AsRef<OsStr>>(prelude: &str, user: Option<User>, program: &[S], log: &Path) -> Self {
         // `exec "$@"` leaves no shell behind: the program itself is the first process of the namespace.
         let mut command = Command::new("unshare");
@@ -172,7 +172,7 @@ impl Family {
     /// Returns when no thread of them runs any more.
     ///
     /// # Panics
-    /// When a thread goes on for many seconds.
+    /// Panics if a thread goes on for many seconds.
     pub fn freeze(&self) {
         // A signal takes effect a moment after it was sent, and until then a process can still answer and start others.
         eventually("every thread stopped", Duration::from_secs(20), || {
@@ -221,7 +221,7 @@ pub(crate) fn is_stopped(pid: Pid) -> bool {
 /// The processor time that all threads of a process have used so far.
 ///
 /// # Panics
-/// When it does not run.
+/// Panics if it does not run.
 pub fn processor_time(pid: Pid) -> Duration {
     let used = |thread: PathBuf| {
         let text = fs::read_to_string(thread.join("schedstat")).ok()?;
@@ -250,7 +250,7 @@ pub(crate) fn children(parent: Pid) -> Vec<Pid> {
 /// Runs a program to its end and returns what it printed.
 ///
 /// # Panics
-/// When it cannot be run, or ends badly; the message holds all it said.
+/// Panics if it cannot be run, or ends badly; the message holds all it said.
 pub fn run(command: &mut Command) -> String {
     run_with_input(command, "")
 }
@@ -258,7 +258,7 @@ pub fn run(command: &mut Command) -> String {
 /// The same, with something on its standard input.
 ///
 /// # Panics
-/// As [`run`].
+/// Panics as [`run`] does.
 pub fn run_with_input(command: &mut Command, input: &str) -> String {
     let output = output_with_input(command, input);
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -269,7 +269,7 @@ pub fn run_with_input(command: &mut Command, input: &str) -> String {
 /// Runs a program to its end, however that is.
 ///
 /// # Panics
-/// When it cannot be run.
+/// Panics if it cannot be run.
 pub fn output_with_input(command: &mut Command, input: &str) -> Output {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap_or_else(|e| panic!("cannot run {command:?}: {e}"));
@@ -285,7 +285,7 @@ pub fn output_with_input(command: &mut Command, input: &str) -> Output {
 /// Returns what a program printed on both outputs.
 ///
 /// # Panics
-/// When it did not end with this code.
+/// Panics if it did not end with this code.
 #[track_caller]
 pub fn ended(output: &Output, code: i32) -> String {
     let text = [&output.stdout[..], &output.stderr].map(String::from_utf8_lossy).concat();
@@ -296,7 +296,7 @@ pub fn ended(output: &Output, code: i32) -> String {
 /// Waits until something is so.
 ///
 /// # Panics
-/// When it is not within the time.
+/// Panics if it is not within the time.
 pub fn eventually(what: &str, limit: Duration, mut so: impl FnMut() -> bool) {
     let begin = Instant::now();
     while !so() {

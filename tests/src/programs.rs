@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 /// `MAILAUTH_PROGRAMS` may name a folder with other builds to test.
 ///
 /// # Panics
-/// When it does not build.
+/// Panics if it does not build.
 pub fn program(name: &str) -> PathBuf {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     let folder = FOLDER.get_or_init(|| match std::env::var_os("MAILAUTH_PROGRAMS") {
@@ -24,7 +24,7 @@ pub fn program(name: &str) -> PathBuf {
 /// A program of this workspace, to be run by a user without other groups than its own.
 ///
 /// # Panics
-/// As [`program`].
+/// Panics as [`program`] does.
 pub fn program_as(user: User, name: &str) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--clear-groups".into(), format!("--reuid={}", user.uid), format!("--regid={}", user.gid)]);
@@ -35,7 +35,7 @@ pub fn program_as(user: User, name: &str) -> Command {
 /// The path of a library of this workspace, beside the programs.
 ///
 /// # Panics
-/// As [`program`].
+/// Panics as [`program`] does.
 pub fn library(name: &str) -> PathBuf {
     program(name)
 }
@@ -43,7 +43,7 @@ pub fn library(name: &str) -> PathBuf {
 /// The path of a checkpassword program in the static build, built by the line that docs/checkpassword.md prints for it.
 ///
 /// # Panics
-/// When it does not build.
+/// Panics if it does not build.
 pub fn static_program(name: &str) -> PathBuf {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     let folder = FOLDER.get_or_init(|| {

@@ -44,7 +44,7 @@ impl Proxy {
     /// An open way.
     ///
     /// # Panics
-    /// When no port is to be had.
+    /// Panics if no port is free.
     pub fn to(target: u16) -> Self {
         Self::from_to(Ipv4Addr::LOCALHOST, target)
     }
@@ -52,7 +52,7 @@ impl Proxy {
     /// The same, for a server that sees its clients come from this address of 127.0.0.0/8.
     ///
     /// # Panics
-    /// When no port is to be had.
+    /// Panics if no port is free.
     pub fn from_to(source: Ipv4Addr, target: u16) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
         let port = listener.local_addr().expect("its number").port();

@@ -15,7 +15,7 @@ impl Scratch {
     /// A new empty folder that everybody may enter.
     ///
     /// # Panics
-    /// When it cannot be made, or the tests do not run as root.
+    /// Panics if it cannot be made, or the tests do not run as root.
     pub fn new(name: &str) -> Self {
         let folder = tempfile::Builder::new()
             .prefix(&format!("{name}-"))
@@ -38,7 +38,7 @@ impl Scratch {
     /// A copy of the folder `name` of `template`, with its owners and modes.
     ///
     /// # Panics
-    /// When it cannot be made.
+    /// Panics if it cannot be made.
     pub fn copy_of(&self, template: &Path, name: &str) {
         run(Command::new("cp").args(["--archive", "--reflink=auto"]).arg(template.join(name)).arg(self.path()));
     }
@@ -46,7 +46,7 @@ impl Scratch {
     /// A new folder in it that belongs to a user of the system.
     ///
     /// # Panics
-    /// When it cannot be made.
+    /// Panics if it cannot be made.
     pub fn folder_of(&self, user: User, name: &str) -> PathBuf {
         let path = self.join(name);
         fs::create_dir(&path).expect("a folder");
@@ -101,7 +101,7 @@ impl User {
     /// The user of this name.
     ///
     /// # Panics
-    /// When there is none.
+    /// Panics if there is none.
     pub fn named(name: &str) -> Self {
         let users = fs::read_to_string("/etc/passwd").expect("/etc/passwd");
         let fields: Vec<&str> = users

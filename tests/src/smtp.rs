@@ -68,7 +68,7 @@ impl Smtp {
     /// Connects to a port of the loopback, waits for the greeting and says EHLO.
     ///
     /// # Panics
-    /// When the server does not answer as it should.
+    /// Panics if the server does not answer as it should.
     pub fn connect(port: u16) -> Self {
         let stream = TcpStream::connect(("127.0.0.1", port)).expect("a server on the port");
         stream.set_read_timeout(Some(LIMIT)).expect("a time limit");
@@ -128,7 +128,7 @@ impl Smtp {
     /// Sends a command and waits for the reply.
     ///
     /// # Panics
-    /// When there is none, or none that the standard allows.
+    /// Panics if there is none, or none that the standard allows.
     pub fn command(&mut self, command: impl AsRef<[u8]>) -> Reply {
         self.send(command.as_ref());
         self.reply()
@@ -171,7 +171,7 @@ impl Smtp {
     /// AUTH PLAIN in one line.
     ///
     /// # Panics
-    /// As [`Smtp::command`].
+    /// Panics as [`Smtp::command`] does.
     pub fn auth_plain(&mut self, login: &[u8], password: &[u8]) -> Reply {
         let response = [b"\0", login, b"\0", password].concat();
         self.command(format!("AUTH PLAIN {}", base64(&response)))
@@ -202,7 +202,7 @@ impl Smtp {
     /// Begins a message.
     ///
     /// # Panics
-    /// When the server does not want one of this sender.
+    /// Panics if the server does not want one of this sender.
     pub fn mail(&mut self, sender: &str, size: Option<u64>) {
         let size = size.map_or_else(String::new, |size| format!(" SIZE={size}"));
         let reply = self.command(format!("MAIL FROM:<{sender}>{size}"));
@@ -212,7 +212,7 @@ impl Smtp {
     /// Names a recipient.
     ///
     /// # Panics
-    /// As [`Smtp::command`].
+    /// Panics as [`Smtp::command`] does.
     pub fn rcpt(&mut self, address: &str) -> Reply {
         self.command(format!("RCPT TO:<{address}>"))
     }
@@ -220,7 +220,7 @@ impl Smtp {
     /// Sends the message to the recipients that were accepted.
     ///
     /// # Panics
-    /// As [`Smtp::command`].
+    /// Panics as [`Smtp::command`] does.
     pub fn data(&mut self, message: &str) -> Reply {
         let reply = self.command("DATA");
         if reply.code != 354 {
@@ -236,7 +236,7 @@ impl Smtp {
     /// Says goodbye and waits until the server has hung up.
     ///
     /// # Panics
-    /// When it does not.
+    /// Panics if it does not.
     pub fn quit(mut self) {
         assert_eq!(self.command("QUIT").code, 221);
         let mut rest = Vec::new();

@@ -17,7 +17,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// whether it shows again what is typed.
 ///
 /// # Panics
-/// When there is no terminal to be had, or a question or the end does not come.
+/// Panics if there is no terminal, or a question or the end does not come.
 pub fn on_a_terminal(mut command: Command, dialogue: &[(&str, &str)]) -> (Option<i32>, String, bool) {
     let main = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
     grantpt(&main).and_then(|()| unlockpt(&main)).expect("a terminal");

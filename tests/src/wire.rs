@@ -58,7 +58,7 @@ impl Outcome {
     /// The record.
     ///
     /// # Panics
-    /// When it is something else.
+    /// Panics if it is something else.
     pub fn account(self) -> Record {
         match self {
             Outcome::Account(record) => record,
@@ -189,7 +189,7 @@ impl Reply {
 /// Sends a request and reads the reply to its end.
 ///
 /// # Panics
-/// When there is no server.
+/// Panics if there is no server.
 pub fn ask(socket: &Path, request: &[u8], manner: Manner) -> Reply {
     try_ask(socket, request, manner).unwrap_or_else(|| panic!("{}: nobody listens", socket.display()))
 }
@@ -225,7 +225,7 @@ pub fn try_ask(socket: &Path, request: &[u8], manner: Manner) -> Option<Reply> {
 /// A connection to the server, with a time limit for all that is read from it and written to it.
 ///
 /// # Panics
-/// When there is no server.
+/// Panics if there is no server.
 pub fn connect(socket: &Path) -> UnixStream {
     try_connect(socket).unwrap_or_else(|e| panic!("{}: {e}", socket.display()))
 }

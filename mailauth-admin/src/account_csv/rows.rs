@@ -34,7 +34,7 @@ impl<'c, R: Read> Rows<'c, R> {
     /// Reads the header.
     ///
     /// # Errors
-    /// When that is not understood. [`io::ErrorKind::InvalidData`] is about what is in the file.
+    /// Fails if that is not understood. [`io::ErrorKind::InvalidData`] is about what is in the file.
     pub(super) fn new(input: R, config: &'c Config) -> io::Result<Self> {
         let mut reader = ReaderBuilder::new().flexible(true).from_reader(Lines::new(input));
         let columns = read_header(reader.byte_headers().map_err(unread)?).map_err(invalid)?;
@@ -44,7 +44,7 @@ impl<'c, R: Read> Rows<'c, R> {
     /// Returns the next row, or `None` after the last one.
     ///
     /// # Errors
-    /// When it cannot be read, or is too long.
+    /// Fails if it cannot be read, or is too long.
     pub(super) fn next(&mut self) -> io::Result<Option<Row>> {
         loop {
             if !self.reader.read_byte_record(&mut self.record).map_err(unread)? {

@@ -93,7 +93,7 @@ impl Config {
     /// may be kept from this process, which then works as the other user.
     ///
     /// # Errors
-    /// As [`Config::load`].
+    /// Fails as [`Config::load`] does.
     pub fn load_for_administration(file: Option<&Path>) -> Result<(Config, Source), ConfigErrors> {
         let Some((mut parsed, origin)) = find(file)? else { return defaults() };
         let (admin, database) = (parsed.config.admin.clone(), parsed.config.database.clone());
@@ -128,7 +128,7 @@ impl Config {
     /// The same, from the file of the system whatever the environment says: that belongs to another program.
     ///
     /// # Errors
-    /// As [`Config::load_without_password`].
+    /// Fails as [`Config::load_without_password`] does.
     pub fn load_system() -> Result<(Config, Source), ConfigErrors> {
         let Some((parsed, origin)) = read(Origin::System(SYSTEM_FILE.into()))? else { return Err(missing()) };
         Ok((parsed.config, Source { origin, warnings: Vec::new() }))

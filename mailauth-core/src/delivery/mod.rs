@@ -75,7 +75,7 @@ impl<'a> Spooled<'a> {
     /// Reads a message to its end, or until it is larger than the mailbox may ever be.
     ///
     /// # Errors
-    /// When it is so large, cannot be read, or cannot be written.
+    /// Fails if it is so large, cannot be read, or cannot be written.
     pub fn read(mailbox: &'a MaildirQuota, message: &mut dyn Read) -> Result<Self, DeliveryError> {
         let tmp = part(mailbox, c"tmp")?;
         let (file, name) = create(mailbox, tmp.as_fd())?;
@@ -111,7 +111,7 @@ impl<'a> Spooled<'a> {
     /// Puts it into the mailbox, if there is room in that and in the domain's pool.
     ///
     /// # Errors
-    /// When there is none, that cannot be told, or the file system fails. Then the message is not in the mailbox.
+    /// Fails if there is none, that cannot be told, or the file system fails. Then the message is not in the mailbox.
     pub fn store(mut self, member: Option<&Member<'_>>) -> Result<Delivered, DeliveryError> {
         // A message that is refused need not be synced.
         self.mailbox.may_store(self.size)?;

@@ -41,7 +41,7 @@ pub fn percent(usage: Usage, limits: Limits) -> Option<u64> {
 /// as sent: a second delivery at the same time does not send it too.
 ///
 /// # Errors
-/// When that cannot be written down; then nothing is to be sent, for it would be sent with each message.
+/// Fails if that cannot be written down; then nothing is to be sent, for it would be sent with each message.
 pub fn due(mailbox: &MaildirQuota, usage: Usage, percents: &[u8], now: SystemTime) -> Result<Option<u8>, QuotaError> {
     let Some(full) = percent(usage, mailbox.limits()) else { return Ok(None) };
     let Some(reached) = percents.iter().copied().filter(|percent| u64::from(*percent) <= full).max() else {

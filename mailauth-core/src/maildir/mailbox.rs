@@ -109,7 +109,7 @@ impl MaildirQuota {
     /// ([`trusted_path`]); what is in the mailbox is not trusted at all.
     ///
     /// # Errors
-    /// When there is no Maildir, or only a folder of one.
+    /// Fails if there is no Maildir, or only a folder of one.
     pub fn open(path: &Path, limits: Limits, rules: Rules) -> Result<Self, QuotaError> {
         let failed = |errno| QuotaError::io("open", path, b"", errno);
         let root = match trusted_path::open(path) {
@@ -190,7 +190,7 @@ impl MaildirQuota {
     /// Counts everything and writes nothing: the reference that all shorter ways are held against.
     ///
     /// # Errors
-    /// When any part of the mailbox cannot be read, or it never comes to rest.
+    /// Fails if any part of the mailbox cannot be read, or it never comes to rest.
     pub fn count(&self) -> Result<Usage, QuotaError> {
         let mut tally = self.tally(Effort::Full)?;
         tally.settle()?;
@@ -200,7 +200,7 @@ impl MaildirQuota {
     /// Returns what maildirsize says. Reads only.
     ///
     /// # Errors
-    /// When the file system fails; a file that is missing or damaged is no error but a doubt.
+    /// Fails if the file system fails; a file that is missing or damaged is no error but a doubt.
     pub fn stored(&self) -> Result<Stored, QuotaError> {
         let nothing = |doubt| Stored { limits: None, usage: None, doubt, written: None, counted: None, lines: 0 };
         let found = match self.open_file(For::Reading)? {
@@ -221,7 +221,7 @@ impl MaildirQuota {
     /// Returns what maildirsize says and a full count, with our own programs kept out in the meantime. Writes nothing.
     ///
     /// # Errors
-    /// As [`MaildirQuota::count`].
+    /// Fails as [`MaildirQuota::count`] does.
     pub fn check(&self) -> Result<Check, QuotaError> {
         let _lock = self.lock()?;
         Ok(Check { stored: self.stored()?, counted: self.count()? })
@@ -231,7 +231,7 @@ impl MaildirQuota {
     /// nothing. A message that comes or goes meanwhile may make it look wrong.
     ///
     /// # Errors
-    /// As [`MaildirQuota::count`].
+    /// Fails as [`MaildirQuota::count`] does.
     pub fn is_true(&self) -> Result<bool, QuotaError> {
         match self.stored()? {
             Stored { usage: Some(usage), doubt: None, .. } => Ok(self.tally(Effort::Changed)?.usage()? == usage),
@@ -242,7 +242,7 @@ impl MaildirQuota {
     /// Returns the usage of the mailbox: as stored if that can be believed, else by a recount.
     ///
     /// # Errors
-    /// As [`MaildirQuota::recount`].
+    /// Fails as [`MaildirQuota::recount`] does.
     pub fn usage(&self) -> Result<Usage, QuotaError> {
         match self.stored()? {
             Stored { usage: Some(usage), doubt: None, .. } => Ok(usage),
@@ -257,7 +257,7 @@ impl MaildirQuota {
     /// [`Recount::locked`] is false.
     ///
     /// # Errors
-    /// When it cannot be counted, or the result not be written; nothing is written of an incomplete count.
+    /// Fails if it cannot be counted, or the result not be written; nothing is written of an incomplete count.
     pub fn recount(&self, effort: Effort) -> Result<Recount, QuotaError> {
         self.recount_and(effort, |_| ()).map(|(recount, ())| recount)
     }
@@ -311,7 +311,7 @@ impl MaildirQuota {
     /// again themselves before they refuse. Returns true if the mailbox was counted.
     ///
     /// # Errors
-    /// As [`MaildirQuota::recount`].
+    /// Fails as [`MaildirQuota::recount`] does.
     pub fn renew(&self) -> Result<bool, QuotaError> {
         let is_old = |found: &Found| found.modified.elapsed().is_ok_and(|age| age > YOUNG);
         match &self.open_file(For::Reading)? {
@@ -331,7 +331,7 @@ impl MaildirQuota {
     /// The mailbox must be as it says already.
     ///
     /// # Errors
-    /// When that cannot be written; then the file is out of date by so much.
+    /// Fails if that cannot be written; then the file is out of date by so much.
     pub fn adjust(&self, bytes: i64, messages: i64) -> Result<(), QuotaError> {
         let lock = self.lock()?;
         match self.open_file(For::Appending)? {
@@ -352,7 +352,7 @@ impl MaildirQuota {
     /// Removes maildirsize and the sums: the mailbox is under no quota any more.
     ///
     /// # Errors
-    /// When that fails; if they are gone already, it has not.
+    /// Fails if that fails; if they are gone already, it has not.
     pub fn forget(&self) -> Result<(), QuotaError> {
         let _lock = self.lock()?;
         for file in [maildirsize::FILE, sums::FILE] {
@@ -403,7 +403,7 @@ impl MaildirQuota {
     /// Takes the mailbox's lock; `None` if it cannot be taken and the work is done without.
     ///
     /// # Errors
-    /// When another process has it, and the question can be asked again.
+    /// Fails if another process has it, and the question can be asked again.
     pub(crate) fn lock(&self) -> Result<Option<Lock>, QuotaError> {
         let patience = self.patience();
         let until = if self.is_locked.load(Ordering::Relaxed) { Instant::now() } else { patience.lock };

@@ -97,7 +97,7 @@ impl Contents {
     /// ```
     ///
     /// # Errors
-    /// When it is in any doubt.
+    /// Fails if it is in any doubt.
     pub fn parse(text: &[u8]) -> Result<Self, Doubt> {
         if text.len() >= TOO_LONG {
             return Err(Doubt::TooLong);

@@ -104,7 +104,7 @@ impl Reservation<'_> {
     /// The message did not come. As dropping it, but says when that could not be written.
     ///
     /// # Errors
-    /// When the line could not be added; then the sum is too high by this message until the next count.
+    /// Fails if the line could not be added; then the sum is too high by this message until the next count.
     pub fn take_back(mut self) -> Result<(), QuotaError> {
         self.give_room()
     }

@@ -191,7 +191,7 @@ impl<'a> Tally<'a> {
     /// All of it together.
     ///
     /// # Errors
-    /// When it adds up to too much, or a part could not be read.
+    /// Fails if it adds up to too much, or a part could not be read.
     pub fn usage(&self) -> Result<Usage, QuotaError> {
         let mut parts = self.folders.iter().flat_map(|folder| &folder.parts);
         let sum = parts

@@ -43,7 +43,7 @@ impl Budget {
     /// Runs `work` when there is room for its cost. Cheap work runs at once.
     ///
     /// # Errors
-    /// When there was no room before the deadline, or it has passed.
+    /// Fails if there was no room before the deadline, or it has passed.
     pub fn run<T>(&self, cost: Cost, deadline: Instant, work: impl FnOnce() -> T) -> Result<T, Busy> {
         let Cost::Heavy { memory } = cost else { return Ok(work()) };
         let _place = self.enter(memory, deadline)?;

@@ -96,7 +96,7 @@ impl Stored {
     /// Reads a stored value.
     ///
     /// # Errors
-    /// When no password can ever fit it: the [`Flaw`] says why, and never holds a part of the value.
+    /// Fails if no password can ever fit it: the [`Flaw`] says why, and never holds a part of the value.
     pub fn parse(stored: &[u8], rules: &Rules) -> Result<Stored, Flaw> {
         let stored = if rules.trim { stored.trim_ascii_end() } else { stored };
         if stored.is_empty() {
@@ -132,7 +132,7 @@ impl Stored {
     /// than [`MAX_PASSWORD`] bytes.
     ///
     /// # Errors
-    /// When the value turns out to be unusable only now.
+    /// Fails if the value turns out to be unusable only now.
     pub fn verify(&self, login: &str, password: &[u8]) -> Result<bool, Flaw> {
         if password.is_empty() || password.len() > MAX_PASSWORD || password.contains(&0) {
             return Ok(false);

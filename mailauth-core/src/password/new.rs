@@ -164,7 +164,7 @@ pub enum HashError {
 /// ```
 ///
 /// # Errors
-/// When the password cannot be one under this scheme, or the system gives no random numbers.
+/// Fails if the password cannot be one under this scheme, or the system gives no random numbers.
 pub fn hash(recipe: impl Into<Recipe>, password: &[u8]) -> Result<Secret, HashError> {
     let Recipe { scheme, cost } = recipe.into();
     let most = if scheme == NewScheme::Bcrypt { bcrypt::MAX_PASSWORD } else { MAX_PASSWORD };
@@ -197,7 +197,7 @@ pub fn hash(recipe: impl Into<Recipe>, password: &[u8]) -> Result<Secret, HashEr
 /// Only challenges such as CRAM-MD5 and APOP need that, and everything that reads the table has the password then.
 ///
 /// # Errors
-/// When the password cannot be one that is stored like this.
+/// Fails if the password cannot be one that is stored like this.
 pub fn in_clear(password: &[u8]) -> Result<Secret, HashError> {
     if password.is_empty() {
         return Err(HashError::Empty);

@@ -87,7 +87,7 @@ impl Limits {
     /// Reads what a person types: `1G`, `500M,10000`, `none`, or a quota string.
     ///
     /// # Errors
-    /// As [`WrittenLimits::parse`].
+    /// Fails as [`WrittenLimits::parse`] does.
     pub fn parse_human(text: &str) -> Result<Self, LimitsError> {
         WrittenLimits::parse(text).map(|written| Limits::from_columns(written.bytes, written.messages))
     }

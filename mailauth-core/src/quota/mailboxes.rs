@@ -53,20 +53,20 @@ pub trait Mailboxes: Send + Sync {
     /// Checks that a message of `size` bytes may be stored; see [`MaildirQuota::may_store`].
     ///
     /// # Errors
-    /// When that cannot be told.
+    /// Fails if that cannot be told.
     fn may_store(&self, mailbox: &Mailbox, size: u64) -> Result<Space, QuotaError>;
 
     /// Counts a mailbox with figures that are out of date; see [`MaildirQuota::renew`].
     ///
     /// # Errors
-    /// When the mailbox cannot be looked into or counted.
+    /// Fails if the mailbox cannot be looked into or counted.
     fn renew(&self, mailbox: &Mailbox) -> Result<bool, QuotaError>;
 
     /// Counts a mailbox, and hands over what it holds while its lock is kept; see [`MaildirQuota::recount_and`]. A mailbox
     /// that looks as it did when it held `known` is not counted.
     ///
     /// # Errors
-    /// When it cannot be counted.
+    /// Fails if it cannot be counted.
     fn count(
         &self,
         mailbox: &Mailbox,
@@ -77,7 +77,7 @@ pub trait Mailboxes: Send + Sync {
     /// Makes what is missing of an account's home and Maildir; see [`home::make`]. Returns true if there was no Maildir.
     ///
     /// # Errors
-    /// When it cannot be made.
+    /// Fails if it cannot be made.
     fn make(&self, account: &Account, until: Instant) -> Result<bool, NotMade>;
 
     /// Why mailboxes of others than this process's user cannot be looked at, and for how long that has been so.
@@ -95,7 +95,7 @@ impl Mailbox {
     /// Opens it in this process; `None` when there is none yet.
     ///
     /// # Errors
-    /// As [`room::open`].
+    /// Fails as [`room::open`] does.
     pub fn open(&self) -> Result<Option<MaildirQuota>, QuotaError> {
         let mailbox = room::open(&self.path, self.limits, self.rules, Some(self.uid))?;
         Ok(mailbox.map(|mailbox| mailbox.within(self.patience)))

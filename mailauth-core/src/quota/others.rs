@@ -52,7 +52,7 @@ impl Others<'_> {
     /// was counted.
     ///
     /// # Errors
-    /// When the database does not answer.
+    /// Fails if the database does not answer.
     pub(super) fn count(&self, wanted: &Wanted<'_>) -> Result<Option<PoolUse>, StoreError> {
         let until = Instant::now() + LONGEST;
         let mut pool = None;

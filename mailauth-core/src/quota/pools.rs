@@ -47,20 +47,20 @@ pub trait PoolStore: Send + Sync {
     /// What the mailboxes of `domain` may hold together; no limit where there is no such domain.
     ///
     /// # Errors
-    /// When it cannot know.
+    /// Fails if the store cannot tell.
     fn pool_limits(&self, domain: &str) -> Result<Limits, StoreError>;
 
     /// What the mailboxes of `domain` hold together.
     ///
     /// # Errors
-    /// When it cannot know.
+    /// Fails if the store cannot tell.
     fn pool_use(&self, domain: &str) -> Result<PoolUse, StoreError>;
 
     /// Writes down what the mailbox of `login` holds, and returns what its domain then does. Of two that are published, one
     /// is in the sum that the other returns.
     ///
     /// # Errors
-    /// When there is no such account, or it is not known whether that was done.
+    /// Fails if there is no such account, or it is not known whether that was done.
     fn publish(&self, login: &Login, usage: Usage) -> Result<PoolUse, StoreError>;
 
     /// The mailboxes of the domain of `login` that published the most of this kind, `most` of them at most, and what they
@@ -68,7 +68,7 @@ pub trait PoolStore: Send + Sync {
     /// `login` in the order of logins. Where nothing is kept, there are none.
     ///
     /// # Errors
-    /// When it cannot know.
+    /// Fails if the store cannot tell.
     fn largest_uses(&self, _login: &Login, _kind: Kind, _most: usize) -> Result<Vec<(Login, Usage)>, StoreError> {
         Ok(Vec::new())
     }
@@ -86,7 +86,7 @@ impl<'a> Member<'a> {
     /// Returns the share of the account `login`; `None` where its domain has no quota, which asks nothing more of the database.
     ///
     /// # Errors
-    /// When that cannot be known.
+    /// Fails if that cannot be known.
     pub fn of(store: &'a dyn PoolStore, login: &'a Login) -> Result<Option<Self>, StoreError> {
         let limits = store.pool_limits(login.domain())?;
         Ok((limits != Limits::NONE).then_some(Member { store, login, limits, others: None }))
@@ -122,7 +122,7 @@ impl<'a> Member<'a> {
     /// Does the same as [`Member::may_store`], where `mailboxes` looks at the mailbox.
     ///
     /// # Errors
-    /// As [`Member::may_store`].
+    /// Fails as [`Member::may_store`] does.
     pub fn may_store_in(&self, mailboxes: &dyn Mailboxes, mailbox: &Mailbox, size: u64) -> Result<(), Denied> {
         self.check(size, || self.recount_in(mailboxes, mailbox))
     }
@@ -130,7 +130,7 @@ impl<'a> Member<'a> {
     /// Checks the same for a mailbox that does not exist yet.
     ///
     /// # Errors
-    /// As [`Member::may_store`].
+    /// Fails as [`Member::may_store`] does.
     pub fn may_begin(&self, size: u64) -> Result<(), Denied> {
         let pool = self.store.pool_use(self.login.domain())?;
         self.denied(self.broken_by(pool, size)?)
@@ -163,7 +163,7 @@ impl<'a> Member<'a> {
     /// The mailbox should be open under [`Member::mailbox_limits`]; without a limit it is counted for each message.
     ///
     /// # Errors
-    /// When one of them has no room, or that cannot be told.
+    /// Fails if one of them has no room, or that cannot be told.
     pub fn reserve<'m>(&self, mailbox: &'m MaildirQuota, size: u64) -> Result<(Reservation<'m>, Usage), Denied> {
         self.may_store(mailbox, size)?;
         let reservation = mailbox.reserve(size)?;
@@ -185,7 +185,7 @@ impl<'a> Member<'a> {
     /// and the reservation has to be taken back.
     ///
     /// # Errors
-    /// As [`Member::may_store`].
+    /// Fails as [`Member::may_store`] does.
     pub fn admit(&self, usage: Usage, size: u64) -> Result<(), Denied> {
         let with = self.store.publish(self.login, usage)?.usage;
         let over = self.limits.broken_by(without(with, size), size);
@@ -198,7 +198,8 @@ impl<'a> Member<'a> {
     /// Publishes a mailbox without the message that [`Member::admit`] was given the same figures for: it did not come.
     ///
     /// # Errors
-    /// When the database could not be told; then the pool counts a message too many until the mailbox publishes again.
+    /// Fails if the database could not be told; then the pool counts a message too many until the mailbox publishes
+    /// again.
     pub fn withdraw(&self, usage: Usage, size: u64) -> Result<(), StoreError> {
         self.store.publish(self.login, without(usage, size)).map(|_| ())
     }
@@ -206,7 +207,7 @@ impl<'a> Member<'a> {
     /// Publishes what the mailbox holds, and returns what the pool does.
     ///
     /// # Errors
-    /// When the database could not be told.
+    /// Fails if the database could not be told.
     pub fn publish(&self, usage: Usage) -> Result<PoolUse, StoreError> {
         self.store.publish(self.login, usage)
     }

@@ -227,13 +227,13 @@ pub trait ImportSource {
     /// Goes back to the first account.
     ///
     /// # Errors
-    /// When it cannot be read again.
+    /// Fails if it cannot be read again.
     fn rewind(&mut self) -> io::Result<()>;
 
     /// Returns the next account and its place, such as the number of a line, or `None` after the last one.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// Fails if it cannot be read.
     fn next(&mut self) -> io::Result<Option<(u64, AccountRow)>>;
 
     /// Takes note that the store refuses the account at `place`. Returns false if no more has to be found out.
@@ -259,49 +259,49 @@ pub trait Administration: AccountStore {
     /// Creates the schema, or brings it up to date. Doing it again changes nothing.
     ///
     /// # Errors
-    /// When the schema is newer than this program, or the database refuses.
+    /// Fails if the schema is newer than this program, or the database refuses.
     fn init(&self) -> Result<SchemaChange, StoreError>;
 
     /// The character set of the database, and whether it can hold everything.
     ///
     /// # Errors
-    /// When the database cannot be asked.
+    /// Fails if the database cannot be asked.
     fn character_set(&self) -> Result<CharacterSet, StoreError>;
 
     /// What the store says about itself. It works, as far as it can, without a schema too.
     ///
     /// # Errors
-    /// When the database cannot be asked.
+    /// Fails if the database cannot be asked.
     fn report(&self) -> Result<StoreReport, StoreError>;
 
     /// What the store says of this user, where it is the one of the administrator's command.
     ///
     /// # Errors
-    /// When the database cannot be asked.
+    /// Fails if the database cannot be asked.
     fn admin_report(&self) -> Result<AdminReport, StoreError>;
 
     /// The row of a domain.
     ///
     /// # Errors
-    /// When the store cannot say, or the row cannot be trusted.
+    /// Fails if the store cannot tell, or the row cannot be trusted.
     fn find_domain(&self, name: &str) -> Result<Option<DomainRow>, StoreError>;
 
     /// At most `limit` domains, at least one, from `after` on, in the order of their names.
     ///
     /// # Errors
-    /// When the page is not known to be whole.
+    /// Fails if the page is not known to be whole.
     fn domain_page(&self, after: Option<&Cursor>, limit: usize) -> Result<Page<DomainRow, StoreError>, StoreError>;
 
     /// At most `limit` accounts of a domain, at least one, from `after` on, in the order of their logins.
     ///
     /// # Errors
-    /// When the page is not known to be whole.
+    /// Fails if the page is not known to be whole.
     fn domain_accounts(&self, domain: &str, after: Option<&Cursor>, limit: usize) -> Result<Page, StoreError>;
 
     /// All domains by name, at once.
     ///
     /// # Errors
-    /// When the list is not known to be whole, or a row cannot be trusted.
+    /// Fails if the list is not known to be whole, or a row cannot be trusted.
     fn domains(&self) -> Result<Vec<DomainRow>, StoreError> {
         let (mut domains, mut after) = (Vec::new(), None);
         loop {
@@ -318,55 +318,55 @@ pub trait Administration: AccountStore {
     /// once.
     ///
     /// # Errors
-    /// When the store cannot say.
+    /// Fails if the store cannot tell.
     fn existing(&self, logins: &[&Login]) -> Result<BTreeSet<Login>, StoreError>;
 
     /// Adds a domain.
     ///
     /// # Errors
-    /// When it exists, or the store cannot.
+    /// Fails if it exists, or the store fails.
     fn add_domain(&self, domain: &DomainRow) -> Result<(), AdminError>;
 
     /// Replaces what is known of a domain.
     ///
     /// # Errors
-    /// When there is no such domain, or the store cannot.
+    /// Fails if there is no such domain, or the store fails.
     fn set_domain(&self, domain: &DomainRow) -> Result<(), AdminError>;
 
     /// Removes a domain; with `contents`, its accounts and aliases too.
     ///
     /// # Errors
-    /// When there is no such domain, it is in use and `contents` is false, or the store cannot.
+    /// Fails if there is no such domain, it is in use and `contents` is false, or the store fails.
     fn remove_domain(&self, name: &str, contents: bool) -> Result<(), AdminError>;
 
     /// Adds an account to a domain that exists.
     ///
     /// # Errors
-    /// When there is no such domain, the account exists, or the store cannot.
+    /// Fails if there is no such domain, the account exists, or the store fails.
     fn add_account(&self, account: &AccountRow) -> Result<(), AdminError>;
 
     /// Changes an account.
     ///
     /// # Errors
-    /// When there is no such account, or the store cannot.
+    /// Fails if there is no such account, or the store fails.
     fn set_account(&self, login: &Login, change: &AccountChange) -> Result<(), AdminError>;
 
     /// Removes an account.
     ///
     /// # Errors
-    /// When there is no such account, or the store cannot.
+    /// Fails if there is no such account, or the store fails.
     fn remove_account(&self, login: &Login) -> Result<(), AdminError>;
 
     /// Removes the row whose login is `login`, byte for byte, also when that is no valid login.
     ///
     /// # Errors
-    /// When there is no such row, or the store cannot.
+    /// Fails if there is no such row, or the store fails.
     fn remove_stored_account(&self, login: &[u8]) -> Result<(), AdminError>;
 
     /// Gives the row whose login is `old`, byte for byte, the login `new`, and leaves everything else as it is.
     ///
     /// # Errors
-    /// When there is no such row, the domain of `new` does not exist, `new` does, or the store cannot.
+    /// Fails if there is no such row, the domain of `new` does not exist, `new` does, or the store fails.
     fn rename_account(&self, old: &[u8], new: &Login) -> Result<(), AdminError> {
         self.rename_account_with(old, new, &mut Renaming { aliases: &[], beside: &mut || Ok(()) })
     }
@@ -380,27 +380,27 @@ pub trait Administration: AccountStore {
     /// The targets of aliases that are this login, in any spelling that is read as it.
     ///
     /// # Errors
-    /// When the list is not known to be whole.
+    /// Fails if the list is not known to be whole.
     fn alias_targets_that_are(&self, login: &Login) -> Result<Vec<AliasTarget>, StoreError>;
 
     /// When an account's row was made and changed.
     ///
     /// # Errors
-    /// When the store cannot say.
+    /// Fails if the store cannot tell.
     fn account_times(&self, login: &Login) -> Result<Option<AccountTimes>, StoreError>;
 
     /// Adds all accounts of the source, and the domains they are in, or nothing. Returns how many were added: 0 if the
     /// source was spoilt, or is now by what the store refused of it.
     ///
     /// # Errors
-    /// When the source cannot be read, or the store cannot.
+    /// Fails if the source cannot be read, or the store fails.
     fn import(&self, source: &mut dyn ImportSource) -> Result<u64, ImportError>;
 
     /// Gives all aliases, or those of one domain, to `each` in the order of their addresses until that breaks off. An
     /// error is about one alias, and others follow.
     ///
     /// # Errors
-    /// When the list is not known to be whole.
+    /// Fails if the list is not known to be whole.
     fn each_alias(
         &self,
         domain: Option<&str>,
@@ -410,7 +410,7 @@ pub trait Administration: AccountStore {
     /// All aliases by address, or those of one domain, at once.
     ///
     /// # Errors
-    /// When the list is not known to be whole, or an alias cannot be trusted.
+    /// Fails if the list is not known to be whole, or an alias cannot be trusted.
     fn aliases(&self, domain: Option<&str>) -> Result<Vec<AliasRow>, StoreError> {
         let mut aliases = Ok(Vec::new());
         self.each_alias(domain, &mut |alias| match (alias, &mut aliases) {
@@ -430,13 +430,13 @@ pub trait Administration: AccountStore {
     /// Adds targets to an address of a domain that exists; targets that it has already are left as they are.
     ///
     /// # Errors
-    /// When there is no such domain, or the store cannot.
+    /// Fails if there is no such domain, or the store fails.
     fn add_alias(&self, alias: &AliasRow) -> Result<(), AdminError>;
 
     /// At most `limit` alias domains, at least one, from `after` on, in the order of their names.
     ///
     /// # Errors
-    /// When the page is not known to be whole.
+    /// Fails if the page is not known to be whole.
     fn alias_domain_page(
         &self,
         after: Option<&Cursor>,
@@ -446,37 +446,37 @@ pub trait Administration: AccountStore {
     /// The row of an alias domain.
     ///
     /// # Errors
-    /// When the store cannot say, or the row cannot be trusted.
+    /// Fails if the store cannot tell, or the row cannot be trusted.
     fn find_alias_domain(&self, name: &str) -> Result<Option<AliasDomainRow>, StoreError>;
 
     /// The other names of a domain, in order.
     ///
     /// # Errors
-    /// When the store cannot say.
+    /// Fails if the store cannot tell.
     fn alias_domains_of(&self, target: &str) -> Result<Vec<String>, StoreError>;
 
     /// Adds all of these alias domains, or none.
     ///
     /// # Errors
     /// With the place of the first that cannot be added: its name is a domain of its own or is there already, or its target
-    /// is no domain whose mail is kept here; or the store cannot.
+    /// is no domain whose mail is kept here; or the store fails.
     fn add_alias_domains(&self, rows: &[AliasDomainRow]) -> Result<(), (usize, AdminError)>;
 
     /// Replaces what is known of an alias domain.
     ///
     /// # Errors
-    /// When there is no such alias domain, its target is no domain whose mail is kept here, or the store cannot.
+    /// Fails if there is no such alias domain, its target is no domain whose mail is kept here, or the store fails.
     fn set_alias_domain(&self, row: &AliasDomainRow) -> Result<(), AdminError>;
 
     /// Removes an alias domain.
     ///
     /// # Errors
-    /// When there is no such alias domain, or the store cannot.
+    /// Fails if there is no such alias domain, or the store fails.
     fn remove_alias_domain(&self, name: &str) -> Result<(), AdminError>;
 
     /// Removes these targets of an address, or with none given the whole address.
     ///
     /// # Errors
-    /// When there is no such alias or target, or the store cannot.
+    /// Fails if there is no such alias or target, or the store fails.
     fn remove_alias(&self, alias: &AliasRow) -> Result<(), AdminError>;
 }

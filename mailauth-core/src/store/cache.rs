@@ -27,7 +27,7 @@
 //! - A password that is changed through this store, and what [`AccountStore::forget`] is told, is seen at once: a query
 //!   that was under way meanwhile is not kept.
 //! - Changes from elsewhere are seen when the lifetime is over: a yes may be that late.
-//! - When a lifetime is over and the store cannot say, the answer is "not now". A row is not served beyond its lifetime.
+//! - When a lifetime is over and the store cannot tell, the answer is "not now". A row is not served beyond its lifetime.
 //! - What the store has from a copy, because its database does not answer, is not kept, and overrules no kept row.
 //!
 //! # Queries

@@ -135,13 +135,13 @@ pub trait MailStore: AccountStore + PoolStore {
     /// What this domain is; `None` if this host has nothing to do with its mail.
     ///
     /// # Errors
-    /// When it cannot know.
+    /// Fails if the store cannot tell.
     fn domain(&self, name: &DomainName) -> Result<Option<DomainStanding>, StoreError>;
 
     /// Whether this domain is enabled; `None` as [`MailStore::domain`].
     ///
     /// # Errors
-    /// When it cannot know.
+    /// Fails if the store cannot tell.
     fn domain_enabled(&self, name: &DomainName) -> Result<Option<bool>, StoreError> {
         Ok(self.domain(name)?.map(|domain| domain.enabled))
     }
@@ -150,13 +150,13 @@ pub trait MailStore: AccountStore + PoolStore {
     /// `@example.org`, where whatever else comes to the domain goes.
     ///
     /// # Errors
-    /// When it cannot know, or a target is not an address.
+    /// Fails if it cannot know, or a target is not an address.
     fn alias_targets(&self, address: &str) -> Result<Vec<String>, StoreError>;
 
     /// The same of two addresses at once. An alias whose targets cannot be used is an error of that address alone.
     ///
     /// # Errors
-    /// When it cannot know of both.
+    /// Fails if the store cannot tell about both.
     fn alias_targets_of(&self, addresses: [&str; 2]) -> Result<[Result<Vec<String>, StoreError>; 2], StoreError> {
         let [first, second] = addresses.map(|address| match self.alias_targets(address) {
             Err(error @ StoreError::UnusableAlias { .. }) => Ok(Err(error)),
@@ -305,7 +305,7 @@ pub trait AccountStore: Send + Sync {
     /// The domain whose other name this one is; `None` if it is none, or is switched off.
     ///
     /// # Errors
-    /// When it cannot know.
+    /// Fails if the store cannot tell.
     fn alias_domain(&self, name: &DomainName) -> Result<Option<DomainName>, StoreError> {
         let _ = name;
         Ok(None)
@@ -319,7 +319,7 @@ pub trait AccountStore: Send + Sync {
     /// The same, from the place that has every change, where that can be asked: to be sure of a refusal.
     ///
     /// # Errors
-    /// As [`AccountStore::find`].
+    /// Fails as [`AccountStore::find`] does.
     fn look_up_newest(&self, login: &Login) -> Result<Seen, StoreError> {
         self.find(login).map(Seen::new)
     }
@@ -337,7 +337,7 @@ pub trait AccountStore: Send + Sync {
     /// anything but yes is said by it. `None` leaves it at that.
     ///
     /// # Errors
-    /// As [`AccountStore::look_up`].
+    /// Fails as [`AccountStore::look_up`] does.
     fn look_again(&self, login: &Login, seen: &Seen, deadline: Instant) -> Result<Option<Seen>, StoreError> {
         let _ = (login, seen, deadline);
         Ok(None)

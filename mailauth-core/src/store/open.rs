@@ -27,7 +27,7 @@ pub struct OpenError(pub String);
 /// Nothing is connected yet: a database that is away does not keep a daemon from starting.
 ///
 /// # Errors
-/// When the configuration can never work.
+/// Fails if the configuration can never work.
 pub fn open_pooled(config: &DatabaseConfig) -> Result<SqlStore, OpenError> {
     let hosts = Hosts::pooled(drivers(config)?, config.url.to_string(), config.pool, config.deadline);
     let hosts = hosts.with_advisor(RightsAdvisor::of(config, false));
@@ -37,7 +37,7 @@ pub fn open_pooled(config: &DatabaseConfig) -> Result<SqlStore, OpenError> {
 /// A store for a command: one connection to each host that is asked, made with the first question, and no thread.
 ///
 /// # Errors
-/// When the configuration can never work.
+/// Fails if the configuration can never work.
 pub fn open_single(config: &DatabaseConfig) -> Result<SqlStore, OpenError> {
     let hosts = Hosts::single(drivers(config)?, config.url.to_string(), config.deadline);
     let hosts = hosts.with_advisor(RightsAdvisor::of(config, true));

@@ -46,7 +46,7 @@ impl Keeper {
     /// Begins to keep `ledger` in the file `path`.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// Fails if the system gives no thread.
     pub fn start(ledger: Arc<Ledger>, path: &Path) -> io::Result<Self> {
         let (over, told) = Default::default();
         let shared = Arc::new(Shared { ledger, path: path.to_owned(), over, told });

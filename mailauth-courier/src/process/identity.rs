@@ -74,7 +74,7 @@ fn find_user(key: &'static str, name: &str) -> Result<User, IdentityError> {
 /// Becomes the user `name`, with the user's groups, for good. Call it before there are threads.
 ///
 /// # Errors
-/// When it does not work; some of it may be done then, so the program must end.
+/// Fails if it does not work; some of it may be done then, so the program must end.
 pub fn become_user(name: &str) -> Result<(), IdentityError> {
     let user = find_user("[courier] user", name)?;
     let failed = |error| IdentityError::Become { name: name.into(), error };

@@ -47,7 +47,7 @@ impl Crew {
     /// Gives a question to a process of its owner's, and starts one where none is free and another one may be.
     ///
     /// # Errors
-    /// When the system gives no more processes; the question is dropped.
+    /// Fails if the system gives no more processes; the question is dropped.
     pub fn give(&mut self, asked: Asked, until: Instant, now: Instant) -> io::Result<Given> {
         let (uid, gid) = (asked.question.uid, asked.question.gid);
         let makes = asked.question.operation == Operation::Make;

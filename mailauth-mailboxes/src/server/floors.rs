@@ -11,7 +11,7 @@ impl Floors {
     /// Looks at what a question names.
     ///
     /// # Errors
-    /// When it is not permitted.
+    /// Fails if it is not permitted.
     pub fn permit(&self, question: &Question) -> Result<(), Refused> {
         let refused = |column, problem: &'static str| Refused { column, problem: problem.into() };
         for (column, id) in [("uid", question.uid), ("gid", question.gid)] {

@@ -62,7 +62,7 @@ impl Listener {
     /// Listens on `path`.
     ///
     /// # Errors
-    /// When the folder is not root's, another server is there, or the system refuses.
+    /// Fails if the folder is not root's, another server is there, or the system refuses.
     pub fn bind(path: &Path) -> Result<Self, BindError> {
         let failed = |source: io::Error| BindError::System { path: path.to_owned(), source };
         judge_folder(path)?;

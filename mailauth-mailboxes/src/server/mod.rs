@@ -79,7 +79,7 @@ impl Server {
     /// with it.
     ///
     /// # Errors
-    /// When the system cannot wait for questions.
+    /// Fails if the system cannot wait for questions.
     pub fn run(&mut self) -> io::Result<()> {
         let mut buffer = vec![0; MOST_QUESTION + 1];
         loop {

@@ -32,7 +32,7 @@ pub struct Asked {
 /// Becomes the owner and answers what comes on `control`, until that is closed.
 ///
 /// # Errors
-/// When it cannot become the owner. Nothing was looked at then.
+/// Fails if it cannot become the owner. Nothing was looked at then.
 pub fn serve(uid: u32, gid: u32, control: &OwnedFd) -> Result<(), String> {
     become_owner(uid, gid)?;
     let mut buffer = vec![0; MOST_QUESTION + 1];

@@ -19,7 +19,7 @@ impl Process {
     /// This process must have one thread.
     ///
     /// # Errors
-    /// When the system gives no more processes.
+    /// Fails if the system gives no more processes.
     pub fn start(kept: &[BorrowedFd<'_>], work: impl FnOnce() -> i32) -> io::Result<Self> {
         // SAFETY: there is one thread, so the copy of this process has no lock that another thread holds.
         match unsafe { libc::fork() } {

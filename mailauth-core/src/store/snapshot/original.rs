@@ -12,13 +12,13 @@ pub trait Original: MailStore {
     /// At most `limit` rows, in ascending byte order of their keys.
     ///
     /// # Errors
-    /// When they are not known to be whole.
+    /// Fails if they are not known to be whole.
     fn copy(&self, part: Part<'_>, limit: usize) -> Result<Vec<CopiedRow>, StoreError>;
 
     /// The time of the database, as it writes it beside what was changed.
     ///
     /// # Errors
-    /// When it does not say.
+    /// Fails if it does not say.
     fn time(&self) -> Result<Vec<u8>, StoreError>;
 }
 

@@ -139,7 +139,7 @@ impl SqlStore {
     /// other programs.
     ///
     /// # Errors
-    /// When it is not known whether that was done.
+    /// Fails if it is not known whether that was done.
     pub fn sum_up(&self, domain: &str) -> Result<PoolUse, StoreError> {
         let begin = self.dialect().begin;
         self.hosts.write(|connection| {

@@ -68,7 +68,7 @@ impl SqlStore {
     /// again changes nothing.
     ///
     /// # Errors
-    /// When the database refuses, or it is not known whether that was done. What was done before stays.
+    /// Fails if the database refuses, or it is not known whether that was done. What was done before stays.
     pub fn respell(&self, mailbox: &MailboxDefaults) -> Result<Respelt, StoreError> {
         let mut respelt = Respelt::default();
         self.each_misspelt_domain(|stored, name| {
