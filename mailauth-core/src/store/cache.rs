@@ -1,8 +1,8 @@
-//! Rows that are kept in memory, before another store.
+//! A cache of rows in memory, in front of another store.
 //!
-//! Kept is what look-ups by login found: an account's row for `found`, that there is none for `unknown`, both in one
-//! table of so many rows and so many bytes at most. What is too old is swept out of it. A row's age counts from before the query that read it was sent. Aliases and domains are not
-//! kept.
+//! It keeps the results of look-ups by login: an account's row for the time `found`, and that there is none for the
+//! time `unknown`, both in one table with a maximum number of rows and of bytes. Rows that are too old are removed. The
+//! age of a row counts from before the query that read it.
 //!
 //! # What is answered from memory
 //!
@@ -11,31 +11,33 @@
 //! | answer | from a kept row |
 //! |---|---|
 //! | yes, to a password, a challenge or a look-up | within its lifetime |
-//! | no, for there is no account: a look-up without a password | within its lifetime |
+//! | no, because there is no account: a look-up without a password | within its lifetime |
 //! | any other no, and "not now" for a row that cannot be used | only if the row was read within the last second |
 //!
-//! In the last case the row is read anew first ([`AccountStore::look_again`]), so that a new password works and a
-//! disabled account is open again at once, wherever that was changed. An unknown login with a password is treated as a
-//! wrong password is: the time that an answer takes must not tell them apart. So that guesses do not turn the cache off,
-//! a login is read anew once in a second at most, and all logins together [`REREADS`] times. Beyond that, and where
-//! reading anew fails, the answer is "not now": the kept row stays, and goes on to say yes. So a flood of wrong passwords
-//! costs the database no more than that, refuses nobody who has a new password, and keeps nobody out who has the right
-//! one. What a replica said is read anew whenever it would refuse, within the same number.
+//! In the last case the row is first read again ([`AccountStore::look_again`]), so that a new password works and an
+//! enabled account is open again at once, wherever the change was made. An unknown login with a password is treated
+//! like a wrong password, because the time of an answer must not tell them apart. So that guesses do not disable the
+//! cache, a login is read again at most once a second, and all logins together at most [`REREADS`] times a second.
+//! Beyond that, and if reading fails, the answer is "not now": the cached row stays and is still used for a yes. A
+//! flood of wrong passwords therefore costs the database no more than that, refuses no new password, and keeps no user
+//! with the right password out. A row from a replica is read again whenever it would cause a refusal, within the same
+//! limit.
 //!
 //! # Changes
 //!
-//! - A password that is changed through this store, and what [`AccountStore::forget`] is told, is seen at once: a query
-//!   that was under way meanwhile is not kept.
-//! - Changes from elsewhere are seen when the lifetime is over: a yes may be that late.
-//! - When a lifetime is over and the store cannot tell, the answer is "not now". A row is not served beyond its lifetime.
-//! - What the store has from a copy, because its database does not answer, is not kept, and overrules no kept row.
+//! - A password that is changed through this store, and changes that [`AccountStore::forget`] reports, take effect at
+//!   once: the result of a query that was running meanwhile is not kept.
+//! - Changes from elsewhere take effect when the lifetime is over: a yes may be that late.
+//! - If a lifetime is over and the store cannot tell, the answer is "not now". A row is not used beyond its lifetime.
+//! - A row that the store has from a snapshot, because its database is unreachable, is not kept, and does not replace a
+//!   cached row.
 //!
 //! # Queries
 //!
-//! Requests for one login that come together share one query: one of them sends it, and the others wait for it, each
-//! until its own deadline. An error is the answer to all of them; when the one panics, another takes its place. No lock
-//! is held while a query runs. Reading anew before a refusal shares no query with look-ups, which a replica may answer,
-//! and what it has read is not replaced by what was asked for before.
+//! Concurrent requests for one login share one query: one of them sends it, and the others wait for it, each until its
+//! own deadline. An error is the answer to all of them; if the one panics, another takes its place. No lock is held
+//! while a query runs. Reading again before a refusal shares no query with look-ups, which a replica may answer, and
+//! its result is not replaced by that of an earlier query.
 
 mod flights;
 mod memory;
@@ -57,27 +59,27 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
-/// A row that was read within so long is not read anew before a refusal.
+/// Age up to which a row is not read again before a refusal.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// The most rows that are read anew before a refusal, in a second and at once.
+/// Maximum number of rows that are read again before a refusal, each second and as a burst.
 pub const REREADS: u32 = 100;
 
-/// Why a refusal by a kept row is not confirmed.
+/// Why a refusal by a cached row is not confirmed.
 const TOO_MANY: &str = "more than 100 such rows would have to be read again in this second";
 const COPY_DIFFERS: &str = "no database answers, and its copy has another row";
 
-/// Tells the time.
+/// Returns the present time.
 type Clock = Box<dyn Fn() -> Instant + Send + Sync>;
 
-/// Keeps what look-ups in `S` found.
+/// Caches the results of look-ups in `S`.
 pub struct Cache<S> {
     inner: S,
-    /// What the inner store is called in messages.
+    /// Name of the inner store in messages.
     place: String,
     lifetimes: Lifetimes,
     kept: Arc<Rows>,
-    /// Ends the sweeping when it is dropped.
+    /// Ends the thread that removes old rows when it is dropped.
     _sweeping: Option<Sender<()>>,
     flights: Flights<Query, Result<Arc<Kept>, StoreError>>,
     rereads: Rate,
@@ -85,11 +87,11 @@ pub struct Cache<S> {
     clock: Clock,
 }
 
-/// A query that may be under way.
+/// A query that may be running.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Query {
     login: Login,
-    /// It goes to a host that has every change.
+    /// Whether it goes to a host that has every change.
     newest: bool,
 }
 
@@ -99,14 +101,14 @@ impl Query {
     }
 }
 
-/// What a query found.
+/// The result of a query.
 struct Kept {
     row: Option<AccountRow>,
-    /// When the query was sent.
+    /// Time at which the query was sent.
     read: Instant,
-    /// A replica answered it.
+    /// Whether a replica answered it.
     behind: bool,
-    /// It was answered from a copy. Such a row is not kept: once the database is back, its word goes.
+    /// Whether it was answered from a snapshot. Such a row is not kept: it is not valid once the database is back.
     copied: bool,
 }
 
@@ -115,7 +117,7 @@ impl Kept {
         Seen::kept(self.row.clone(), self.read).behind(self.behind)
     }
 
-    /// As whoever asks now sees it.
+    /// Returns the lookup for a caller that asks now.
     fn fresh(&self) -> Seen {
         let row = self.row.clone();
         if self.copied { Seen::copied(row) } else { Seen::new(row).behind(self.behind) }
@@ -123,7 +125,7 @@ impl Kept {
 }
 
 impl<S: AccountStore> Cache<S> {
-    /// Before `inner`, which messages call `place`.
+    /// Creates a cache in front of `inner`, which messages call `place`.
     pub fn new(inner: S, place: String, config: &CacheConfig, counters: Arc<Counters>) -> Self {
         let mut cache = Self::by_clock(inner, place, config, counters, Box::new(Instant::now));
         cache._sweeping = cache.lifetimes.sweep_always(&cache.kept);
@@ -144,7 +146,7 @@ impl<S: AccountStore> Cache<S> {
         }
     }
 
-    /// What is kept of `login` and was read less than `age` ago.
+    /// Returns what is cached for `login` and was read less than `age` ago.
     fn kept_within(&self, login: &Login, age: impl Fn(&Kept) -> Duration) -> Option<Arc<Kept>> {
         let now = (self.clock)();
         self.kept.get(login).filter(|kept| now.duration_since(kept.read) < age(kept))
@@ -154,7 +156,7 @@ impl<S: AccountStore> Cache<S> {
         self.lifetimes.of(kept)
     }
 
-    /// Sends `query` by `ask`, unless it is under way already, or its answer was read within `age`.
+    /// Sends `query` by `ask`, unless it is already running, or its result was read within `age`.
     fn read(
         &self,
         query: &Query,
@@ -192,7 +194,7 @@ impl<S: AccountStore> Cache<S> {
             // A query that was sent earlier may be answered later.
             Ok(kept) if self.kept.get(login).is_some_and(|there| there.read > kept.read) => {}
             Ok(kept) => self.kept.insert(login.clone(), Arc::clone(kept)),
-            // The store has answered, and what was kept is not so any more.
+            // The store has answered, and the cached row is not valid any more.
             Err(StoreError::Unusable(_)) => drop(self.kept.remove(login)),
             Err(_) => {}
         }
@@ -203,7 +205,7 @@ impl<S: AccountStore> Cache<S> {
             Changed::Account(login) => {
                 self.flights.forget(&Query::all_of(login), || drop(self.kept.remove(login)));
             }
-            // Aliases are not kept.
+            // Aliases are not cached.
             Changed::Alias(_) => {}
             Changed::Domain(name) => {
                 self.flights.forget_all(|| self.kept.retain(|login, _| login.domain() != name.as_str()));
@@ -256,7 +258,7 @@ impl<S: AccountStore> AccountStore for Cache<S> {
         if !seen.behind && seen.kept_since().is_some_and(is_young) {
             return Ok(None);
         }
-        // What a replica said is no reason to leave it at that.
+        // The answer of a replica is not final.
         let age = |kept: &Kept| if kept.behind { Duration::ZERO } else { PAUSE };
         if let Some(newer) = self.kept_within(login, age) {
             return Ok(Some(newer.seen()));
@@ -269,14 +271,14 @@ impl<S: AccountStore> AccountStore for Cache<S> {
         let newer = self.read(&query, deadline, age, || self.inner.look_up_newest(login))?;
         match newer.is_copied() {
             false => Ok(Some(newer)),
-            // What was read in the database within its lifetime is not overruled by a copy.
+            // A row that was read from the database within its lifetime is not replaced by one of a snapshot.
             true if newer.row == seen.row => Ok(None),
             true => Err(StoreError::Unconfirmed(COPY_DIFFERS)),
         }
     }
 
     fn forget(&self, changed: &Changed) {
-        // Before: what is asked from now on has to know it.
+        // This comes first, because requests from now on have to see the change.
         self.inner.forget(changed);
         self.drop_kept(changed);
     }
@@ -287,7 +289,7 @@ impl<S: AccountStore> AccountStore for Cache<S> {
 
     fn set_password(&self, login: &Login, old: &Password, new: &Password) -> Result<bool, StoreError> {
         let changed = self.inner.set_password(login, old, new);
-        // Whatever came of it: where it is not known whether it was done, the row is not known either.
+        // The result does not matter: if it is unknown whether the change was made, the row is unknown too.
         self.drop_kept(&Changed::Account(login.clone()));
         changed
     }

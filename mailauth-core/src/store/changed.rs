@@ -2,25 +2,25 @@
 
 use crate::{DomainName, Login};
 
-/// What was changed, for those that keep something of it: memory, and the copy for outages.
+/// A change, for everything that keeps a copy of rows: the cache, and the snapshot for outages.
 ///
-/// It names all that the change may have touched, also when it is not known whether the change was made.
+/// It names everything that the change may have touched, also if it is unknown whether the change was made.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Changed {
-    /// An account: it was added, changed or removed.
+    /// An account was added, changed or removed.
     Account(Login),
-    /// The targets of an alias address: `local@domain`, or `@domain` for whatever else comes to the domain.
+    /// The targets of an alias address: `local@domain`, or `@domain` for the catch-all of the domain.
     Alias(String),
-    /// A domain, and with it perhaps any of its accounts and aliases.
+    /// A domain, and possibly any of its accounts and aliases.
     Domain(DomainName),
-    /// Accounts and domains were added. What was there before is as it was.
+    /// Accounts and domains were added. Earlier ones did not change.
     Additions,
-    /// Nobody says what.
+    /// The change is unknown.
     Everything,
 }
 
 impl Changed {
-    /// The alias address in `text`, as it is looked up; `None` where no alias can have it.
+    /// Returns the alias address in `text` as it is looked up; `None` if no alias can have it.
     pub fn alias(text: &str) -> Option<Self> {
         let address = match text.strip_prefix('@') {
             Some(domain) => format!("@{}", DomainName::parse(domain).ok()?),

@@ -1,9 +1,11 @@
-//! Where accounts are kept.
+//! Stores of accounts.
 //!
-//! [`AccountStore`] is what the answer to a login needs; [`Administration`] is what the administrator's command needs
-//! beside it. A decorator (a cache, failover) implements the first over another store, and nothing else knows of it.
+//! [`AccountStore`] has what the answer to a login needs; [`Administration`] has what the administrator's command needs
+//! in addition. A decorator (cache, snapshot) implements the first over another store. The authenticator and the router
+//! do not know which decorators there are; they use what a lookup ([`Seen`]) says about the age and the origin of a
+//! row.
 
-// A program that only knows the daemon's socket is built without a database, and its library without a use for these.
+// A program that only uses the daemon's socket is built without databases, and does not use all of this.
 #![cfg_attr(not(any(feature = "sqlite", feature = "mysql", feature = "postgres")), allow(dead_code))]
 
 mod administration;
@@ -39,106 +41,106 @@ use crate::mailbox::Unusable;
 use crate::quota::pools::PoolStore;
 use std::time::{Duration, Instant};
 
-/// Why a store cannot say yes or no. Each one is "not now" to a client, and a sentence for the log.
+/// Why a store cannot answer yes or no. Each reason is "not now" to a client, and a sentence in the log.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// There is no connection, for whatever reason: the server is away, full, or refuses us.
+    /// No connection could be made: the server is unreachable or full, or refuses.
     #[error("the database at {place} cannot be reached: {reason}")]
     Unreachable {
-        /// Which database, without its password.
+        /// The database, without its password.
         place: String,
-        /// What the driver or the system said.
+        /// The message of the driver or the system.
         reason: String,
     },
-    /// The deadline passed before the answer came.
+    /// The deadline passed before the answer arrived.
     #[error("the database at {place} did not answer within {} ms", .after.as_millis())]
     Timeout {
-        /// Which database.
+        /// The database.
         place: String,
-        /// How long was waited.
+        /// The time that was waited.
         after: Duration,
     },
-    /// The database gave a statement up before the deadline, because of a setting of its own.
+    /// The database cancelled a statement before the deadline, because of a setting of its own.
     #[error("the database at {place} gave up: {reason}")]
     Cancelled {
-        /// Which database.
+        /// The database.
         place: String,
-        /// Which setting, and what to do.
+        /// The setting, and what to do.
         reason: String,
     },
-    /// The database refused a statement because its user has no right to it.
+    /// The database refused a statement because its user lacks the privilege.
     #[error("the database at {place} refused: {reason}; {advice}")]
     Forbidden {
-        /// Which database.
+        /// The database.
         place: String,
-        /// What it said.
+        /// The message of the database.
         reason: String,
-        /// Which user that is, which role has the right, and what to do.
+        /// The user, the role that has the privilege, and what to do.
         advice: String,
     },
-    /// The database refused a statement on a connection that works. Another try would end the same way.
+    /// The database refused a statement on a working connection. Another attempt would fail in the same way.
     #[error("the database at {place} refused: {reason}")]
     Refused {
-        /// Which database.
+        /// The database.
         place: String,
-        /// What it said.
+        /// The message of the database.
         reason: String,
     },
-    /// A row that can never be used as it stands in the database.
+    /// A row that can never be used as it is stored in the database.
     #[error(transparent)]
     Unusable(#[from] Unusable),
-    /// The same of a row in a copy, which may be damaged.
+    /// The same for a row of a snapshot, which may be damaged.
     #[error("{0}, in a copy that may be damaged")]
     Doubtful(Unusable),
-    /// A domain's row that must not be trusted.
+    /// A row of a domain that must not be trusted.
     #[error("domain {domain}: column {column} {problem}")]
     UnusableDomain {
-        /// The domain, with anything unprintable escaped.
+        /// The domain, with unprintable characters escaped.
         domain: String,
         /// The column.
         column: &'static str,
         /// What is wrong, and what to do.
         problem: &'static str,
     },
-    /// An alias that mail must not be sent by.
+    /// An alias that mail must not be sent to.
     #[error("alias {address}: {problem}")]
     UnusableAlias {
-        /// Its address.
+        /// Address of the alias.
         address: String,
         /// What is wrong, and what to do.
         problem: String,
     },
-    /// A row that was kept in memory refuses what is asked, and could not be read again.
+    /// A cached row leads to a refusal, and could not be read again.
     #[error("what is remembered of this account is not enough to refuse it: {0}")]
     Unconfirmed(&'static str),
-    /// The schema is missing, or not of the version that this program knows.
+    /// The schema is missing, or does not have the version that this program knows.
     #[error("{0}")]
     Schema(String),
 }
 
 impl StoreError {
-    /// Did the database not answer at all? Any other error is its answer.
+    /// Returns true if the database did not answer at all. Any other error is an answer of the database.
     pub fn is_outage(&self) -> bool {
         matches!(self, StoreError::Unreachable { .. } | StoreError::Timeout { .. } | StoreError::Cancelled { .. })
     }
 }
 
-/// What a mail server has to know beside the accounts: which domains are kept here, and which addresses are only others'
-/// names. Calls block, for at most the configured deadline each.
+/// What a mail server needs to know in addition to accounts: which domains are kept here, and which addresses are other
+/// names. Calls block, each for at most the configured deadline.
 pub trait MailStore: AccountStore + PoolStore {
-    /// The same tables, read from nothing but a host that has every change: to be asked before mail is refused. `None` if
-    /// every host has them all, because there is one.
+    /// Returns the same tables, read only from a host that has every change; to be asked before mail is refused. `None`
+    /// if every host has every change, because there is only one.
     fn newest(&self) -> Option<Box<dyn MailStore + '_>> {
         None
     }
 
-    /// What this domain is; `None` if this host has nothing to do with its mail.
+    /// Returns what this domain is; `None` if this host does not handle its mail.
     ///
     /// # Errors
     /// Fails if the store cannot tell.
     fn domain(&self, name: &DomainName) -> Result<Option<DomainStanding>, StoreError>;
 
-    /// Whether this domain is enabled; `None` as [`MailStore::domain`].
+    /// Returns whether this domain is enabled; `None` as for [`MailStore::domain`].
     ///
     /// # Errors
     /// Fails if the store cannot tell.
@@ -146,14 +148,14 @@ pub trait MailStore: AccountStore + PoolStore {
         Ok(self.domain(name)?.map(|domain| domain.enabled))
     }
 
-    /// Where mail for exactly this address goes, in order, as it is written; nothing where it is no alias. For
-    /// `@example.org`, where whatever else comes to the domain goes.
+    /// Returns the addresses that mail for exactly this address is sent to, in order and as they are written; empty if
+    /// it is not an alias. For `@example.org`, those of the catch-all.
     ///
     /// # Errors
-    /// Fails if it cannot know, or a target is not an address.
+    /// Fails if the store cannot tell, or if a target is not an address.
     fn alias_targets(&self, address: &str) -> Result<Vec<String>, StoreError>;
 
-    /// The same of two addresses at once. An alias whose targets cannot be used is an error of that address alone.
+    /// Returns the targets of two addresses at once. An alias with unusable targets is an error of that address only.
     ///
     /// # Errors
     /// Fails if the store cannot tell about both.
@@ -165,16 +167,17 @@ pub trait MailStore: AccountStore + PoolStore {
         Ok([first?, second?])
     }
 
-    /// A number that changes whenever a copy answers in the place of the database, for [`MailStore::certain_since`].
+    /// Returns a number that changes whenever a snapshot answers instead of the database, for
+    /// [`MailStore::certain_since`].
     fn doubts(&self) -> u64 {
         0
     }
 
-    /// Were all answers since [`MailStore::doubts`] was `doubts` those of the database? To be asked before mail is
-    /// refused by them.
+    /// Checks that all answers since [`MailStore::doubts`] returned `doubts` came from the database. To be called
+    /// before mail is refused because of them.
     ///
     /// # Errors
-    /// With what kept the database from answering, when one of them may be a copy's.
+    /// Fails with the error of the database, if one of the answers may come from a snapshot.
     fn certain_since(&self, doubts: u64) -> Result<(), StoreError> {
         let _ = doubts;
         Ok(())
@@ -184,9 +187,9 @@ pub trait MailStore: AccountStore + PoolStore {
 /// A page of [`AccountStore::enumerate`], or of another list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page<T = AccountRow, E = Unusable> {
-    /// In ascending order of login or name: the rows, or why one cannot be trusted.
+    /// The rows, in ascending order of login or name, or why one cannot be trusted.
     pub rows: Vec<Result<T, E>>,
-    /// Where the next page begins; `None` on the last page.
+    /// Beginning of the next page; `None` on the last page.
     pub next: Option<Cursor>,
 }
 
@@ -196,66 +199,66 @@ impl<T, E> Default for Page<T, E> {
     }
 }
 
-/// A place in a list: behind the row with this login or name, byte for byte as it stands in the table. It need not be a
-/// valid [`Login`] or [`DomainName`].
+/// A position in a list: after the row with this login or name, byte for byte as it is stored in the table. It need not
+/// be a valid [`Login`] or [`DomainName`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor(Vec<u8>);
 
 impl Cursor {
-    /// The place behind this login or name.
+    /// Returns the position after this login or name.
     pub fn behind(name: impl Into<Vec<u8>>) -> Self {
         Cursor(name.into())
     }
 
-    /// The login or name.
+    /// Returns the login or name.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 }
 
-/// What a look-up saw: a row, or that there is none. `docs/internals/ages.md` says which answers may be given by it.
+/// The result of a lookup: a row, or that there is none. `docs/internals/ages.md` says which answers it permits.
 #[derive(Clone, Debug)]
 pub struct Seen {
     /// The row.
     pub row: Option<AccountRow>,
     origin: Origin,
-    /// It was read from a replica, which may not have the last change.
+    /// Whether it was read from a replica, which may lack the latest changes.
     behind: bool,
 }
 
-/// Where a row was read.
+/// Origin of a row.
 #[derive(Clone, Copy, Debug)]
 enum Origin {
-    /// In the database, just now.
+    /// Read from the database just now.
     Database,
-    /// There, at that time, and it was kept since.
+    /// Read from the database at that time, and cached since.
     Memory(Instant),
-    /// In a copy, for the database does not answer.
+    /// Read from a snapshot, because the database is unreachable.
     Copy,
 }
 
 impl Seen {
-    /// Read just now.
+    /// Creates the result of a read from the database just now.
     pub fn new(row: Option<AccountRow>) -> Self {
         Seen { row, origin: Origin::Database, behind: false }
     }
 
-    /// Kept since it was read.
+    /// Creates the result of a cached read.
     pub(crate) fn kept(row: Option<AccountRow>, since: Instant) -> Self {
         Seen { row, origin: Origin::Memory(since), behind: false }
     }
 
-    /// Read in a copy, for the database does not answer.
+    /// Creates the result of a read from a snapshot, because the database is unreachable.
     pub(crate) fn copied(row: Option<AccountRow>) -> Self {
         Seen { row, origin: Origin::Copy, behind: false }
     }
 
-    /// The same, but read from a replica if `behind`.
+    /// Returns the same, marked as read from a replica if `behind`.
     pub(crate) fn behind(self, behind: bool) -> Self {
         Seen { behind, ..self }
     }
 
-    /// When it was read, where it was kept since.
+    /// Returns the time at which a cached row was read.
     fn kept_since(&self) -> Option<Instant> {
         match self.origin {
             Origin::Memory(since) => Some(since),
@@ -263,46 +266,46 @@ impl Seen {
         }
     }
 
-    /// Was it kept in memory?
+    /// Returns true if it was cached.
     pub fn is_kept(&self) -> bool {
         matches!(self.origin, Origin::Memory(_))
     }
 
-    /// Is it from a copy, for the database does not answer?
+    /// Returns true if it comes from a snapshot, because the database is unreachable.
     pub fn is_copied(&self) -> bool {
         matches!(self.origin, Origin::Copy)
     }
 
-    /// Returns true if it was read from a host that may lack the last changes.
+    /// Returns true if it was read from a host that may lack the latest changes.
     pub fn is_behind(&self) -> bool {
         self.behind
     }
 
-    /// May there be a newer row in its place?
+    /// Returns true if there may be a newer row.
     pub fn may_be_old(&self) -> bool {
         self.is_kept() || self.behind
     }
 }
 
-/// What answers about accounts. Calls block, for at most the configured deadline each.
+/// A store that answers about accounts. Calls block, each for at most the configured deadline.
 pub trait AccountStore: Send + Sync {
-    /// The row whose login is exactly `login`; the database's collation does not decide. If there is a row, it may lack a
-    /// change; that there is none is certain.
+    /// Returns the row whose login is exactly `login`, whatever the database's collation considers equal. A row may
+    /// lack a change; that there is none is certain.
     ///
     /// # Errors
-    /// Whenever it cannot know whether there is one, or what stands in it.
+    /// Fails if the store cannot tell whether there is a row, or what it contains.
     fn find(&self, login: &Login) -> Result<Option<AccountRow>, StoreError>;
 
-    /// The same, from a host that has every change and from nothing else: for a change of the row, and before mail is
-    /// refused.
+    /// Returns the row from a host that has every change, and from no other: for a change of the row, and before mail
+    /// is refused.
     ///
     /// # Errors
-    /// As [`AccountStore::find`], and when no such host can be asked.
+    /// Fails as [`AccountStore::find`] does, and if no such host can be asked.
     fn find_newest(&self, login: &Login) -> Result<Option<AccountRow>, StoreError> {
         self.find(login)
     }
 
-    /// The domain whose other name this one is; `None` if it is none, or is switched off.
+    /// Returns the domain that this one is another name of; `None` if there is none, or if the name is disabled.
     ///
     /// # Errors
     /// Fails if the store cannot tell.
@@ -311,12 +314,12 @@ pub trait AccountStore: Send + Sync {
         Ok(None)
     }
 
-    /// Returns true if a read may be answered by a host that lacks the last changes.
+    /// Returns true if a read may be answered by a host that lacks the latest changes.
     fn may_lag(&self) -> bool {
         false
     }
 
-    /// The same, from the place that has every change, where that can be asked: to be sure of a refusal.
+    /// Returns the row from a host that has every change, if one can be asked, to be certain of a refusal.
     ///
     /// # Errors
     /// Fails as [`AccountStore::find`] does.
@@ -324,17 +327,18 @@ pub trait AccountStore: Send + Sync {
         self.find(login).map(Seen::new)
     }
 
-    /// The same, but where rows are kept in memory, from there, and from a copy where the database does not answer.
+    /// Returns the row from the cache if there is one, and from a snapshot if the database is unreachable.
     ///
     /// # Errors
-    /// As [`AccountStore::find`], and when another's query for the same login has not ended by `deadline`.
+    /// Fails as [`AccountStore::find`] does, and if another caller's query for the same login has not ended by
+    /// `deadline`.
     fn look_up(&self, login: &Login, deadline: Instant) -> Result<Seen, StoreError> {
         let _ = deadline;
         self.find(login).map(Seen::new)
     }
 
-    /// What stands in the place of `seen` now, if that may be old and should not be the last word: to be asked before
-    /// anything but yes is said by it. `None` leaves it at that.
+    /// Returns the row that has replaced `seen`, if `seen` may be old and must not decide alone. To be called before
+    /// any answer but yes. `None` means that `seen` may decide.
     ///
     /// # Errors
     /// Fails as [`AccountStore::look_up`] does.
@@ -343,23 +347,24 @@ pub trait AccountStore: Send + Sync {
         Ok(None)
     }
 
-    /// Drops what is kept of what was changed.
+    /// Forgets what is kept of the rows that changed.
     fn forget(&self, changed: &Changed) {
         let _ = changed;
     }
 
-    /// Changes that it was told, and that another store in its place has to be told too: they are noted nowhere else.
+    /// Returns changes that it was told about and that a successor has to be told about too, because they are recorded
+    /// nowhere else.
     fn unnoted(&self) -> Vec<Changed> {
         Vec::new()
     }
 
-    /// What is known of the databases behind it. Asks none of them.
+    /// Returns what is known of the databases behind it. Asks none of them.
     fn state(&self) -> StoreState {
         StoreState::default()
     }
 
-    /// Replaces the stored password `old` by `new`, if `old` is still stored, and forgets what is kept. Returns false if
-    /// another password is stored, because another client changed it in the meantime.
+    /// Replaces the stored password `old` by `new`, if `old` is still stored, and forgets what is kept. Returns false
+    /// if another password is stored, because another client changed it in the meantime.
     ///
     /// A store of read-only passwords need not implement this.
     ///

@@ -1,4 +1,4 @@
-//! Reads that have every change, of a database whose hosts may differ for a while.
+//! Reads that see every change, although the hosts of a database may differ for a while.
 
 use super::driver::{Connection, DriverError};
 use super::hosts::ReadPreference;
@@ -9,22 +9,22 @@ use crate::account::{AccountRow, Login, Password};
 use crate::quota::pools::{PoolStore, PoolUse};
 use crate::quota::{Kind, Limits, Usage};
 
-/// Which hosts may answer a read.
+/// The hosts that may answer a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reading {
-    /// The preferred one, which may be a replica.
+    /// The preferred host, which may be a replica.
     Any,
-    /// One that takes changes, or if there is none, another.
+    /// A writable host, or if there is none, another.
     Primary,
-    /// One that has every change, or none.
+    /// A host that has every change, or none.
     Newest,
 }
 
-/// A store of which every read has every change, or fails.
+/// A store in which every read sees every change, or fails.
 pub(super) struct Newest<'a>(pub(super) &'a SqlStore);
 
 impl SqlStore {
-    /// Which hosts may answer a question about something that was, or was not, changed a moment ago.
+    /// Returns the hosts that may answer a question about something that may have changed a moment ago.
     pub(super) fn reading(&self, has_changed: impl FnOnce(&RecentChanges) -> bool) -> Reading {
         if self.hosts.has_several() && has_changed(&self.recent) { Reading::Newest } else { Reading::Any }
     }

@@ -1,4 +1,4 @@
-//! From the configuration to a store.
+//! Opens the store that a configuration describes.
 
 use super::SqlStore;
 use super::driver::Driver;
@@ -17,14 +17,15 @@ use crate::config::Server;
 use crate::schema::TableModel;
 use std::sync::Arc;
 
-/// Why no store can be had, whatever the database does: the configuration is wrong, or asks for what is not built in.
+/// Why no store can be opened, whatever the state of the database: the configuration is wrong, or needs a database that
+/// is not built in.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct OpenError(pub String);
 
-/// A store for a daemon: several connections to each host are kept, and threads make them in the background.
+/// Opens a store for a daemon: several connections to each host are kept, and threads connect in the background.
 ///
-/// Nothing is connected yet: a database that is away does not keep a daemon from starting.
+/// No connection is made yet: a database that is down does not keep a daemon from starting.
 ///
 /// # Errors
 /// Fails if the configuration can never work.
@@ -34,7 +35,8 @@ pub fn open_pooled(config: &DatabaseConfig) -> Result<SqlStore, OpenError> {
     Ok(SqlStore::new(hosts, TableModel::own()))
 }
 
-/// A store for a command: one connection to each host that is asked, made with the first question, and no thread.
+/// Opens a store for a command: one connection to each host that is asked, made with the first question, and no
+/// threads.
 ///
 /// # Errors
 /// Fails if the configuration can never work.
@@ -44,7 +46,7 @@ pub fn open_single(config: &DatabaseConfig) -> Result<SqlStore, OpenError> {
     Ok(SqlStore::new(hosts, TableModel::own()))
 }
 
-/// One driver for each host, whose panics are errors.
+/// Creates a driver for each host, whose panics become errors.
 fn drivers(config: &DatabaseConfig) -> Result<Vec<Arc<dyn Driver>>, OpenError> {
     let guard = |driver| Arc::new(Guarded(driver)) as Arc<dyn Driver>;
     Ok(bare_drivers(config)?.into_iter().map(guard).collect())

@@ -1,43 +1,45 @@
-//! A copy of the tables in a file of this machine, which answers while no database does.
+//! A copy of the tables in a file on this machine, which answers while no database does.
 //!
-//! [`Snapshot`] stands before another store. As long as that answers, its word goes. When it cannot be reached, or does
-//! not answer in time, what a login needs is read from the copy, if that is young enough; otherwise the store's error
-//! goes on, which is "not now". Any other error is an answer of the database, and is never covered up.
+//! [`Snapshot`] is placed in front of another store. As long as that store answers, its answers are used. If it is
+//! unreachable, or does not answer in time, what a login needs is read from the copy, if the copy is recent enough;
+//! otherwise the store's error is returned, which is "not now". Any other error is an answer of the database, and is
+//! never replaced.
 //!
 //! # What is answered from the copy
 //!
 //! | question | from the copy |
 //! |---|---|
 //! | look-ups for a login, lists of accounts, domains, aliases, limits of a domain | yes |
-//! | what stands there now ([`AccountStore::find`]), as before a change of a password | no |
+//! | the present row ([`AccountStore::find`]), as before a change of a password | no |
 //! | changes, and what the mailboxes of a domain hold | no |
 //!
-//! Mail must not bounce on the word of a copy: whatever refuses it asks [`MailStore::certain_since`] first.
-//! `docs/internals/ages.md` says what a copy's row may answer beside rows of other ages.
+//! Mail must not bounce because of a copy: every refusal of mail calls [`MailStore::certain_since`] first.
+//! `docs/internals/ages.md` says which answers a row of the copy permits, compared with rows of other ages.
 //!
 //! # Changes
 //!
-//! A password that is changed through this store, and what [`AccountStore::forget`] is told, is noted in the file and
-//! copied again at once. While such a note is there, the copy does not answer about what the note names, and answers
-//! about everything else. A password is noted before it is changed, so the old one does not come back whenever this
-//! process or the database dies. `docs/internals/changes.md` describes the protocol.
+//! A password that is changed through this store, and changes that [`AccountStore::forget`] reports, are recorded in
+//! the file and copied again at once. While such a note exists, the copy does not answer about the rows that the note
+//! names, and answers about all others. A password is noted before it is changed, so the old one does not become valid
+//! again, whenever this process or the database fails. `docs/internals/changes.md` describes the protocol.
 //!
 //! # Age
 //!
-//! Everything in the copy is at least as new as the beginning of the last reading of all tables. In between, what has a
-//! time of change is read by that, which does not make the stated age younger: rows that were deleted, or changed
-//! without a new time, are not seen by it. Of two clocks the one that says the copy is older is believed: the system's,
-//! and within one process the one that nobody sets. A copy that claims to be from the future, by more than some
+//! Everything in the copy is at least as recent as the beginning of the last reading of all tables. In between, rows
+//! with a time of change are read by that time, which does not reduce the stated age: rows that were deleted, or
+//! changed without a new time, are not noticed. Of two clocks, the one by which the copy is older is used: the system's
+//! clock, and within one process the monotonic one. A copy that claims to be from the future, by more than some
 //! minutes, is too old.
 //!
 //! # Another database
 //!
-//! Where the configuration names another database, the file goes on answering until all of the new one was copied
-//! beside it. A URL with other hosts, of which one is the same, is the same database.
+//! If the configuration names another database, the file is used until all of the new one has been copied next to it. A
+//! URL with other hosts, of which one is the same, is the same database.
 //!
 //! # Damage
 //!
-//! What is found to be damaged does not answer, and the file is made from the database once that can be reached.
+//! A part that is found to be damaged is not used, and the file is created again from the database once that is
+//! reachable.
 
 mod copy;
 mod file;
@@ -76,19 +78,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// A clock may be set back so far without making the copy useless.
+/// Time by which a clock may be set back without making the copy useless.
 const SET_BACK: Duration = Duration::from_secs(300);
 
-/// The longest wait for the file.
+/// Maximum time to wait for the file.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How long another process's file is looked at for damaged pages.
+/// Maximum time for which the file of another process is examined for damaged pages.
 const EXAMINED: Duration = Duration::from_secs(2);
 
-/// So many changes that cannot be noted in the file are remembered. With more of them all logins wait.
+/// Maximum number of changes that cannot be recorded in the file and are remembered. With more of them, all logins
+/// wait.
 const MOST_LOST: usize = 10_000;
 
-/// Tells the time, by the clock that nobody sets and by the system's.
+/// Returns the present time, by the monotonic clock and by the system's.
 type Clock = Arc<dyn Fn() -> (Instant, SystemTime) + Send + Sync>;
 
 /// Answers from a copy of `S` while `S` cannot.
@@ -103,42 +106,42 @@ struct Keeper {
     reader: SqlStore,
     max_age: Duration,
     fresh: Arc<Fresh>,
-    /// Answers that were given from it.
+    /// Number of answers that were given from it.
     stand_ins: AtomicU64,
-    /// What the database said last when it did not answer.
+    /// The database's last error while it did not answer.
     error: Mutex<Option<StoreError>>,
     notices: Notices,
     clock: Clock,
     refresher: Option<Refresher>,
 }
 
-/// What this process knows of the copy and the file does not.
+/// What this process knows about the copy and the file does not contain.
 #[derive(Default)]
 struct Fresh {
-    /// When the last reading of all tables that succeeded began.
+    /// Beginning of the last successful reading of all tables.
     began: Mutex<Option<Instant>>,
-    /// Changes that could not be noted in the file.
+    /// Changes that could not be recorded in the file.
     lost: Mutex<Lost>,
-    /// No other process refreshes the file.
+    /// Whether no other process refreshes the file.
     is_ours: AtomicBool,
-    /// Since when refreshing it fails, and why.
+    /// Time since when refreshing has failed, and the reason.
     failure: Mutex<Option<(Instant, String)>>,
 }
 
 #[derive(Default)]
 struct Lost {
     changes: Vec<Changed>,
-    /// There were too many.
+    /// Too many changes.
     all: bool,
 }
 
-/// What is asked about.
+/// The subject of a question.
 #[derive(Clone, Copy)]
 enum About<'a> {
     Login(&'a Login),
     /// The targets of an address.
     Alias(&'a str),
-    /// A domain by its name.
+    /// A domain, by its name.
     Domain(&'a str),
     AllLogins,
 }
@@ -157,12 +160,12 @@ impl Fresh {
         *self.began.lock()
     }
 
-    /// All tables were read, from then on.
+    /// Records that all tables were read, beginning at that time.
     fn read_whole(&self, began: Instant) {
         *self.began.lock() = Some(began);
     }
 
-    /// Remembers a change that cannot be noted in the file.
+    /// Remembers a change that cannot be recorded in the file.
     fn lose(&self, changed: &Changed) {
         let mut lost = self.lost.lock();
         if lost.changes.len() < MOST_LOST {
@@ -172,7 +175,7 @@ impl Fresh {
         }
     }
 
-    /// What those changes say about a question.
+    /// Returns what those changes mean for a question.
     fn waiting(&self, about: About<'_>) -> Waiting {
         let lost = self.lost.lock();
         let mut waiting = Waiting { rows: lost.all, absence: lost.all };
@@ -226,8 +229,8 @@ impl<S: Original + 'static> Snapshot<S> {
 }
 
 impl<S> Snapshot<S> {
-    /// The answer of the inner store, or that of the copy to the same question. What `is_absence` is said of may have
-    /// been added since.
+    /// Returns the answer of the inner store, or that of the copy to the same question. If `is_absence` is true for an
+    /// answer, the row may have been added since.
     fn or_copy<T>(
         &self,
         answer: Result<T, StoreError>,
@@ -267,7 +270,7 @@ impl Keeper {
             Err(of_copy) if of_copy.is_outage() || matches!(of_copy, StoreError::Schema(_)) => {
                 return useless(Useless::Missing);
             }
-            // The file has no rights and no rules that it could refuse by.
+            // The file has no privileges and no rules by which it could refuse.
             Err(StoreError::Refused { reason, .. }) => {
                 self.copy.suspect(&reason);
                 return useless(Useless::Damaged(reason));
@@ -277,13 +280,13 @@ impl Keeper {
             answer => answer,
         };
         *self.error.lock() = Some(error.clone());
-        // Before anybody can act on the answer.
+        // This comes before anything can be done with the answer.
         self.stand_ins.fetch_add(1, Ordering::SeqCst);
         self.notices.in_use(now, self.copy.path(), age, &error);
         answer
     }
 
-    /// How old the copy is, if it may answer, and whether something may have been added that it does not have.
+    /// Returns the age of the copy, if it may answer, and whether something may have been added that it lacks.
     fn usable_for(&self, about: About<'_>) -> Result<(Duration, bool), Useless> {
         let standing = self.copy.standing().map_err(|trouble| useless(&trouble))?;
         let standing = standing.filter(|standing| self.is_answerable(standing)).ok_or(Useless::Missing)?;
@@ -297,11 +300,11 @@ impl Keeper {
             return Err(Useless::Pending);
         }
         self.copy.verify(about).map_err(|trouble| useless(&trouble))?;
-        // Of a damaged file nothing is believed but the rows that it has.
+        // Of a damaged file only the rows that it has are used.
         Ok((age, noted.absence || lost.absence || self.copy.damage().is_some()))
     }
 
-    /// A copy of another database answers until one of this takes its place, and not where another process keeps it.
+    /// A copy of another database is used until one of this database replaces it, but not if another process keeps it.
     fn is_answerable(&self, standing: &Standing) -> bool {
         self.copy.is_of(standing) || self.fresh.is_ours.load(Ordering::SeqCst)
     }
@@ -315,7 +318,7 @@ impl Keeper {
         }
     }
 
-    /// Has what was changed copied again soon.
+    /// Has the changed rows copied again soon.
     fn note(&self, changed: &Changed) {
         if self.copy.note(changed, false).is_err() {
             self.fresh.lose(changed);
@@ -347,7 +350,7 @@ fn useless(trouble: &file::Trouble) -> Useless {
 }
 
 impl<S: Original + 'static> AccountStore for Snapshot<S> {
-    /// Asks the store itself: what is to be changed has to be what stands there.
+    /// Asks the store itself: a row that is to be changed has to be the one that is stored.
     fn find(&self, login: &Login) -> Result<Option<AccountRow>, StoreError> {
         self.inner.find(login)
     }
@@ -382,8 +385,8 @@ impl<S: Original + 'static> AccountStore for Snapshot<S> {
         self.or_copy(seen, About::Login(login), is_unknown, |copy| copy.find(login).map(Seen::copied))
     }
 
-    /// What a replica said before all were away stands where the copy says the same. Where they differ nobody knows
-    /// which is newer.
+    /// A row that a replica returned before all hosts became unreachable is kept if the copy has the same. If they
+    /// differ, it is unknown which is newer.
     fn look_again(&self, login: &Login, seen: &Seen, deadline: Instant) -> Result<Option<Seen>, StoreError> {
         match self.inner.look_again(login, seen, deadline) {
             Err(error) if error.is_outage() => {
@@ -411,7 +414,7 @@ impl<S: Original + 'static> AccountStore for Snapshot<S> {
         let Some(keeper) = &self.keeper else { return self.inner.set_password(login, old, new) };
         let note = keeper.copy.note(&Changed::Account(login.clone()), true);
         let changed = self.inner.set_password(login, old, new);
-        // Whatever came of it: where it is not known whether it was done, the row is not known either.
+        // The result does not matter: if it is unknown whether the change was made, the row is unknown too.
         match note.and_then(|note| keeper.copy.release(note, login)) {
             Ok(()) => keeper.ring(),
             Err(_) => keeper.note(&Changed::Account(login.clone())),
@@ -497,7 +500,7 @@ fn is_unknown(seen: &Seen) -> bool {
     seen.row.is_none()
 }
 
-/// What stands after the last `@` of an address.
+/// Returns the part after the last `@` of an address.
 fn domain_of(address: &str) -> &str {
     address.rsplit('@').next().unwrap_or_default()
 }
@@ -505,18 +508,18 @@ fn domain_of(address: &str) -> &str {
 /// The copy that another process keeps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept {
-    /// What is known of it.
+    /// Its state.
     pub state: SnapshotState,
-    /// How long ago a refresh succeeded last.
+    /// Time since the last successful refresh.
     pub refreshed: Duration,
-    /// The database that it is a copy of, where that is not the one that is configured.
+    /// The database that it is a copy of, if that is not the configured one.
     pub of_other: Option<String>,
 }
 
-/// What is known of the copy that another process keeps at `path`; `None` while there is no whole one.
+/// Returns the state of the copy that another process keeps at `path`; `None` while there is no complete one.
 ///
 /// # Errors
-/// With a sentence, when the file cannot be read or is damaged.
+/// Fails with a sentence if the file cannot be read or is damaged.
 pub fn look(path: &Path, database: &DatabaseUrl) -> Result<Option<Kept>, String> {
     let standing = match copy::look(path, EXAMINED) {
         Ok(standing) => standing,
@@ -539,7 +542,7 @@ fn state(path: &Path, accounts: u64, in_use: bool) -> Option<SnapshotState> {
     Some(SnapshotState { path: path.to_owned(), accounts, bytes, age: Duration::ZERO, failure: None, in_use })
 }
 
-/// How old what was taken at `taken` is by the system's clock, if that can be.
+/// Returns the age of a copy that was made at `taken`, by the system's clock, if that is possible.
 fn age_at(now: SystemTime, taken: u64) -> Option<Duration> {
     let (now, taken) = (now.duration_since(UNIX_EPOCH).unwrap_or_default(), Duration::from_secs(taken));
     match now.checked_sub(taken) {
@@ -548,7 +551,7 @@ fn age_at(now: SystemTime, taken: u64) -> Option<Duration> {
     }
 }
 
-/// Seconds since 1970, rounded down: what was taken then is never younger than it says.
+/// Returns the seconds since 1970, rounded down: a copy is never more recent than its time says.
 fn seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

@@ -1,4 +1,4 @@
-//! What a domain is to this host.
+//! The relation of a domain to this host.
 
 use super::StoreError;
 use super::driver::{Connection, DriverError, Param, Row};
@@ -6,28 +6,28 @@ use super::newest::Reading;
 use super::sql::{SqlStore, bytes, is_text, number};
 use crate::DomainName;
 
-/// What a domain in our tables is.
+/// What a domain in the tables is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DomainStanding {
-    /// False: none of its addresses receives mail.
+    /// Whether it is enabled. No address of a disabled domain receives mail.
     pub enabled: bool,
-    /// What becomes of its mail.
+    /// What happens to its mail.
     pub kind: DomainKind,
 }
 
-/// What becomes of a domain's mail.
+/// What happens to the mail of a domain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DomainKind {
-    /// It is kept here.
+    /// Mail is kept here.
     Own,
-    /// It is accepted for any address and sent on: this host is only a backup MX.
+    /// Mail is accepted for any address and sent on: this host is only a backup MX.
     Backup,
-    /// Each of its addresses is the same address of this domain.
+    /// Each address is the same address of this domain.
     AliasOf(DomainName),
 }
 
 impl SqlStore {
-    /// Returns what a domain is; `None` if it is none of ours.
+    /// Returns what a domain is; `None` if it is not in the tables.
     pub(super) fn standing_of(
         &self,
         reading: Reading,
@@ -40,7 +40,7 @@ impl SqlStore {
         found.transpose()
     }
 
-    /// The same by a connection. A domain of our own is never the alias of another one.
+    /// Does the same with a connection. A domain with accounts of its own is never the alias of another one.
     pub(super) fn query_standing(
         &self,
         connection: &mut dyn Connection,
@@ -49,7 +49,7 @@ impl SqlStore {
         let asked = Param::Text(name.as_bytes());
         let mut found = None;
         connection.query(&self.statements.find_domain, &[asked, asked], &mut |row| {
-            // A collation may call others equal.
+            // A collation may consider others equal.
             if is_text(row, 0, name.as_bytes()) && (found.is_none() || !is_alias(row)) {
                 found = Some(standing(row, name));
             }

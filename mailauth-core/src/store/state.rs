@@ -1,66 +1,66 @@
-//! What is known of the databases behind a store, for people and monitors.
+//! What is known of the databases behind a store, for people and monitoring.
 
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What [`super::AccountStore::state`] tells.
+/// The result of [`super::AccountStore::state`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoreState {
-    /// The hosts, in the order in which they are preferred.
+    /// The hosts, in order of preference.
     pub hosts: Vec<HostState>,
-    /// The copy that answers in an outage, where one is kept.
+    /// The snapshot that is used during an outage, if one is kept.
     pub snapshot: Option<SnapshotState>,
 }
 
-/// One database server, or file.
+/// State of one database server, or file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostState {
-    /// Where it is, without its password.
+    /// The host, without its password.
     pub place: String,
-    /// What it can be used for, as far as it was asked.
+    /// Its role, as far as it is known.
     pub role: Role,
-    /// True unless it is down: it answered when it was asked last, was not asked yet, or says that it is full.
+    /// False if the last probe failed; true before the first one, and for a host that is full.
     pub live: bool,
-    /// True if it takes no further connection for now. Those that it gave before may still work.
+    /// Whether it accepts no further connection at present. Existing connections may still work.
     pub full: bool,
-    /// How long its last answer took.
+    /// Time that its last answer took.
     pub latency: Option<Duration>,
-    /// Its last failure, and how long ago that was.
+    /// Its last failure, and the time since then.
     pub last_error: Option<(String, Duration)>,
 }
 
-/// What a host can be used for.
+/// Role of a host.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Role {
-    /// It was not asked yet.
+    /// Not probed yet.
     #[default]
     Unknown,
-    /// It takes changes.
+    /// It accepts changes.
     Primary,
-    /// It is read only.
+    /// It is read-only.
     Replica,
 }
 
-/// The copy of the tables that answers in an outage.
+/// State of the copy of the tables that is used during an outage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SnapshotState {
-    /// Its file.
+    /// Path of the file.
     pub path: PathBuf,
-    /// Accounts in it.
+    /// Number of accounts in it.
     pub accounts: u64,
-    /// Bytes of the file.
+    /// Size of the file in bytes.
     pub bytes: u64,
-    /// How old what it says may be.
+    /// Maximum age of its content.
     pub age: Duration,
-    /// How long refreshing it has failed, and why, if the last refresh did.
+    /// Time for which refreshing has failed, and the reason, if the last refresh failed.
     pub failure: Option<(Duration, String)>,
-    /// Does it answer now, for no host does?
+    /// Whether it answers now, because no host does.
     pub in_use: bool,
 }
 
 impl Role {
-    /// `unknown`, `primary` or `replica`.
+    /// Returns `unknown`, `primary` or `replica`.
     pub fn name(self) -> &'static str {
         match self {
             Role::Unknown => "unknown",
