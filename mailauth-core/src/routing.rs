@@ -1,13 +1,13 @@
-//! Where mail for an address goes, and whether it may come: the questions of a mail server.
+//! Answers a mail server's questions: where mail for an address goes, and whether it is accepted.
 //!
-//! An address is, in this order: an alias; an account; the alias and then the account of the same name without its detail
-//! ([`crate::detail`]); the same address of the domain whose other name its domain is; what a domain's catch-all
-//! (`@example.org`) takes; nobody. An account that is disabled or receives no mail stays in its place: its mail goes to no
-//! catch-all. What comes to an alias with a detail goes on with that to those of its targets that are kept here too, and
-//! have none of their own.
+//! An address is the first that applies of: an alias; an account; the alias and then the account of the same name
+//! without its detail ([`crate::detail`]); the same address of the domain that its domain is another name of; an
+//! address that the domain's catch-all (`@example.org`) takes; unknown. An account that is disabled or receives no mail
+//! is still found: its mail does not go to a catch-all. Mail that reaches an alias with a detail is sent with this
+//! detail to those of its targets that are kept here too and have none of their own.
 //!
-//! No is said by a host that has every change, asked just then, and by nothing else: a replica, a row kept in memory and a
-//! copy may lack the address. If no such host can be asked, the answer is "not now". Yes is said by any of them.
+//! No is said only by a host that has every change and was asked just then, because a replica, a cached row and a
+//! snapshot may lack the address. If no such host can be asked, the answer is "not now". Yes is said by any of them.
 //! `docs/internals/ages.md` has the table.
 
 mod sender;
@@ -30,16 +30,17 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The most addresses that an alias may lead to before one is found that takes the message.
+/// Maximum number of addresses that an alias may lead to before one is found that accepts the message.
 const MOST_ADDRESSES: usize = 100;
 
-/// Longer than a look-up takes: the store has deadlines of its own.
+/// Time limit of a question without one. It is longer than a look-up takes: the store has deadlines of its own.
 const LOOK_UP: Duration = Duration::from_secs(30);
 
-/// How long a lock is held for adding a line, generously. A question that can be asked again later waits no longer.
+/// Time for which a lock is held to add a line, generously. A question that can be asked again later waits no longer.
 const HELD: Duration = Duration::from_millis(20);
 
-/// How long the answer where a mailbox is waits for a count of that, at most. It is an answer without the count too.
+/// Maximum time for which the answer with the place of a mailbox waits for a count of it. The answer is valid without
+/// the count too.
 const RENEWED: Duration = Duration::from_millis(200);
 
 /// Answers a mail server's questions over a store.
@@ -48,7 +49,7 @@ pub struct Router {
     default_domain: Option<String>,
     mailbox: MailboxDefaults,
     rules: Rules,
-    /// Take mail for a mailbox that this user may not look into.
+    /// Whether mail is accepted for a mailbox that this user may not look into.
     takes_unseen: bool,
     delimiters: Delimiters,
     mailboxes: Arc<dyn Mailboxes>,
@@ -56,11 +57,11 @@ pub struct Router {
     log: DecisionLog,
 }
 
-/// A question under way.
+/// A question in progress.
 struct Asked<'a> {
     address: &'a [u8],
     begin: Instant,
-    /// What the store's doubts were before.
+    /// Value of the store's doubts before the question.
     doubts: u64,
 }
 
@@ -75,7 +76,7 @@ enum Undecided {
 pub enum Later {
     /// A mailbox must not be looked at yet.
     Busy,
-    /// Another program has the lock of a mailbox.
+    /// Another program has locked a mailbox.
     Locked,
     /// A mailbox takes longer to count than this time.
     Slow,
@@ -83,11 +84,12 @@ pub enum Later {
 
 /// How mailboxes are looked at for a question that can be asked again later.
 pub struct Looking<'a> {
-    /// Asked before the mailbox of an account is looked at.
+    /// Called before the mailbox of an account is looked at; returns true if it may be.
     pub may_look: &'a mut dyn FnMut(&Account) -> bool,
-    /// Until then, a lock that another program has is [`Later::Locked`]. After that, it is not waited for.
+    /// Until this time, a mailbox that another program has locked is [`Later::Locked`]. After it, the lock is not
+    /// waited for.
     pub locked_until: Instant,
-    /// A count that is not over by then is [`Later::Slow`].
+    /// A count that is not finished by this time is [`Later::Slow`].
     pub counted_until: Instant,
 }
 
@@ -109,11 +111,11 @@ impl From<NotNow> for Undecided {
 /// What the answer to a question is read from.
 struct Reads<'a> {
     store: &'a dyn MailStore,
-    /// The store has every change, and nothing but it is asked.
+    /// Whether the store has every change, and no other is asked.
     newest: bool,
-    /// A row that was kept in memory was read.
+    /// Whether a cached row was read.
     kept: Cell<bool>,
-    /// A catch-all took the address because no account was found.
+    /// Whether a catch-all took the address because no account was found.
     by_absence: Cell<bool>,
 }
 
@@ -125,17 +127,17 @@ impl<'a> Reads<'a> {
 
 /// What an address is.
 enum Place {
-    /// An alias for these.
+    /// An alias for these addresses.
     Alias(Vec<String>),
     /// An account that receives mail.
     Mailbox(Destination),
-    /// Nobody receives mail under it, and its domain is ours.
+    /// An unknown address, or one that receives no mail, in a domain that is kept here.
     Nobody(No),
     /// The same address of this domain.
     Of(DomainName),
-    /// It is accepted and sent on.
+    /// An address of a backup domain, whose mail is accepted and sent on.
     SentOn,
-    /// Its domain is not ours.
+    /// An address of a domain that is not handled here.
     Elsewhere,
 }
 
@@ -144,21 +146,21 @@ enum Place {
 pub struct Destination {
     /// The account.
     pub account: Box<Account>,
-    /// The detail of the address, if it may be a part of a folder's name; else empty.
+    /// The detail of the address, if it may be part of the name of a folder; otherwise empty.
     pub detail: String,
 }
 
-/// What becomes of the mail of a domain of ours.
+/// What happens to the mail of a domain that is handled here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DomainMail {
-    /// It is kept here.
+    /// Mail is kept here.
     Kept,
-    /// It is accepted and sent on: this host is a backup MX.
+    /// Mail is accepted and sent on: this host is a backup MX.
     SentOn,
 }
 
 impl Router {
-    /// Answers over `store`, counting mail by `rules`.
+    /// Creates a router over `store` that counts mail by `rules`.
     pub fn new(store: Arc<dyn MailStore>, policy: &Policy, rules: Rules) -> Self {
         let (default_domain, mailbox) = (policy.default_domain.clone(), policy.mailbox.clone());
         let (delimiters, counters, log) = (policy.delimiters.clone(), Arc::default(), DecisionLog::default());
@@ -166,28 +168,28 @@ impl Router {
         Router { store, default_domain, mailbox, rules, takes_unseen: false, delimiters, mailboxes, counters, log }
     }
 
-    /// Has `mailboxes` look at mailboxes.
+    /// Has mailboxes examined by `mailboxes`.
     #[must_use]
     pub fn looking_by(self, mailboxes: Arc<dyn Mailboxes>) -> Self {
         Router { mailboxes, ..self }
     }
 
-    /// Takes mail for mailboxes whose room cannot be known because this process may not look at them: whoever delivers it
-    /// can, and holds the quota. For a program that stands in for the daemon with fewer rights.
+    /// Accepts mail for mailboxes whose room cannot be known because this process may not look at them: the delivering
+    /// program can, and enforces the quota. For a program that replaces the daemon with fewer privileges.
     #[must_use]
     pub fn taking_unseen(self) -> Self {
         Router { takes_unseen: true, ..self }
     }
 
-    /// Counts in `counters` what the answers are.
+    /// Counts the answers in `counters`.
     #[must_use]
     pub fn counting(mut self, counters: Arc<Counters>) -> Self {
         self.counters = counters;
         self
     }
 
-    /// What becomes of mail for this domain; no for one that is not ours. While a domain is disabled it counts as kept
-    /// here: nobody else should be sent it.
+    /// Returns what happens to mail for this domain; no for one that is not handled here. A disabled domain counts as
+    /// kept here, so that no other host is sent its mail.
     pub fn domain(&self, name: &[u8]) -> Answer<DomainMail> {
         let asked = self.asked(name);
         let known = self.surely(&asked, |reads| -> Result<_, NotNow> {
@@ -200,7 +202,7 @@ impl Router {
         self.record_outage(&asked, answer(known))
     }
 
-    /// The account that receives the mail of `address`, with the quota that its mailbox is kept under: its own, else its
+    /// Returns the account that receives the mail of `address`, with the quota of its mailbox: its own, otherwise its
     /// domain's.
     pub fn account(&self, address: &[u8]) -> Answer<Destination> {
         let asked = self.asked(address);
@@ -210,9 +212,9 @@ impl Router {
         self.record_outage(&asked, answer(found))
     }
 
-    /// Makes the figures beside the mail of an account true, as far as a delivery would be refused by them: Exim reads them
-    /// itself. `to` is an answer of [`Router::account`]. Where they cannot be made true they stay as they are, and the
-    /// delivery may have to wait. Costs a look at each folder at most, but for a mailbox that has changed since it was
+    /// Corrects the figures next to the mail of an account, if a delivery would be refused because of them: Exim reads
+    /// them itself. `to` is an answer of [`Router::account`]. If they cannot be corrected they stay as they are, and
+    /// the delivery may have to wait. Examines each folder at most once, unless the mailbox has changed since it was
     /// counted.
     pub fn renew_figures(&self, to: &Destination) {
         let Destination { account, .. } = to;
@@ -229,8 +231,8 @@ impl Router {
         }
     }
 
-    /// Where mail for `address` goes instead, if it is an alias or a catch-all takes it: at least one address, in order,
-    /// as they are written in the table.
+    /// Returns the addresses that mail for `address` is sent to, if it is an alias or a catch-all takes it: at least
+    /// one, in order, as they are written in the table.
     pub fn alias(&self, address: &[u8]) -> Answer<Vec<String>> {
         let asked = self.asked(address);
         let targets = self.login(address).map_or_else(
@@ -239,7 +241,7 @@ impl Router {
                 self.surely(&asked, |reads| -> Result<_, NotNow> {
                     Ok(match self.place(reads, &login, true)? {
                         Place::Alias(targets) => Ok(Some(targets)),
-                        // Its mail goes on to the account, and does not bounce by this.
+                        // The mail goes on to the account, and does not bounce because of this.
                         Place::Mailbox(_) => Ok(None),
                         Place::Nobody(_) | Place::Of(_) | Place::SentOn | Place::Elsewhere => Err(No::UnknownAlias),
                     })
@@ -250,18 +252,18 @@ impl Router {
         self.record_outage(&asked, answer(targets))
     }
 
-    /// Does somebody take a message of `size` bytes for `address`? An alias does when one of those it leads to does, and
-    /// who is elsewhere does. The deadline is looked at between the steps.
+    /// Returns whether a message of `size` bytes is accepted for `address`. An alias accepts it if one of the addresses
+    /// that it leads to does, and an address elsewhere always does. The deadline is checked between the steps.
     pub fn recipient(&self, address: &[u8], size: u64, deadline: Instant) -> Answer<()> {
         let now = Instant::now();
         let mut looking = Looking { may_look: &mut |_| true, locked_until: now, counted_until: deadline };
         self.recipient_in_turn(address, size, deadline, &mut looking).unwrap_or(Answer::NotNow(NotNow::Late))
     }
 
-    /// The same, for a caller that can ask again.
+    /// Does the same for a caller that can ask again.
     ///
     /// # Errors
-    /// Fails if the question has to be asked again later, and why.
+    /// Fails with the reason if the question has to be asked again later.
     pub fn recipient_in_turn(
         &self,
         address: &[u8],
@@ -293,7 +295,7 @@ impl Router {
         looking: &mut Looking<'_>,
     ) -> Result<Result<(), No>, Undecided> {
         let (mut refusal, mut unknown, mut later) = (None, None, None);
-        // Each with the aliases that led to it.
+        // Each address with the aliases that led to it.
         let mut waiting = vec![(first, Rc::new(BTreeSet::new()))];
         let mut asked = 0;
         while let Some((address, by)) = waiting.pop() {
@@ -301,9 +303,9 @@ impl Router {
                 return Err(NotNow::Late.into());
             }
             asked += 1;
-            // As mail servers have it: an address that led to itself is not an alias any more, but may be an account.
+            // As in mail servers: an address that leads to itself is not an alias any more, but may be an account.
             let place = match self.place(reads, &address, !by.contains(&address)) {
-                // Another one that the alias leads to may take the message.
+                // Another target of the alias may accept the message.
                 Err(why @ NotNow::Store(StoreError::Unusable(_) | StoreError::UnusableAlias { .. })) => {
                     unknown = Some(why);
                     continue;
@@ -362,10 +364,10 @@ impl Router {
         room::of(account, others, reads.store, size, patience)
     }
 
-    /// What `address` is; with `alias`, it may be one.
+    /// Returns what `address` is. It may be an alias only if `alias` is true.
     fn place(&self, reads: &Reads<'_>, address: &Login, alias: bool) -> Result<Place, NotNow> {
         match self.place_here(reads, address, alias)? {
-            // A domain that another one leads to leads no further.
+            // A domain that an alias domain leads to does not lead further.
             Place::Of(domain) => match of_domain(address, &domain) {
                 Some(other) => self.place_here(reads, &other, alias),
                 None => Ok(Place::Nobody(No::UnknownLogin)),
@@ -374,7 +376,7 @@ impl Router {
         }
     }
 
-    /// The same, as far as it is an address of its own domain.
+    /// Returns what `address` is within its own domain.
     fn place_here(&self, reads: &Reads<'_>, address: &Login, alias: bool) -> Result<Place, NotNow> {
         let split = self.delimiters.split(address);
         let (targets, of_base) = match (alias, &split) {
@@ -417,8 +419,7 @@ impl Router {
         }
     }
 
-    /// Targets of an alias that was reached with a detail: those whose mail is kept here get it, but for those that have one
-    /// of their own.
+    /// Adds the detail of an alias to those of its targets that are kept here and have none of their own.
     fn with_detail(
         &self,
         reads: &Reads<'_>,
@@ -451,7 +452,7 @@ impl Router {
         Ok(extended)
     }
 
-    /// The account that `address` is, whatever aliases there are.
+    /// Returns the account with this address, whatever aliases there are.
     fn find_account(&self, reads: &Reads<'_>, address: &Login) -> Result<Result<Destination, No>, NotNow> {
         Ok(match self.place(reads, address, false)? {
             Place::Mailbox(mut to) => {
@@ -480,7 +481,7 @@ impl Router {
         Ok(self.judge(reads.store.find_newest(login)?)?.map(Box::new))
     }
 
-    /// The account in this row, unless mail for it is refused.
+    /// Returns the account in this row, unless mail for it is refused.
     fn judge(&self, row: Option<AccountRow>) -> Result<Result<Account, No>, NotNow> {
         match row {
             None => Ok(Err(No::UnknownLogin)),
@@ -499,8 +500,9 @@ impl Router {
         Asked { address, begin: Instant::now(), doubts: self.store.doubts() }
     }
 
-    /// The answer to `question`. Before it is no, the question is asked again of what has every change. So it is before a
-    /// catch-all takes an address, as far as that can be asked: an account that was added elsewhere should get its mail.
+    /// Returns the answer to `question`. Before it is no, the question is asked again of a host that has every change.
+    /// The same is done before a catch-all takes an address, if such a host can be asked, because an account that was
+    /// added elsewhere should get its mail.
     fn surely<T, E: From<NotNow>>(
         &self,
         asked: &Asked<'_>,
@@ -532,12 +534,12 @@ impl Router {
         }
     }
 
-    /// The user that the mailboxes belong to whose rows do not say, if the configuration names one.
+    /// Returns the user of mailboxes whose rows name none, if the configuration names one.
     pub fn shared_user(&self) -> Option<u32> {
         self.mailbox.uid
     }
 
-    /// Counts and logs an answer about a recipient that was found without asking here.
+    /// Counts and logs an answer about a recipient that was given without asking here.
     pub fn record_answer(&self, address: &[u8], answer: &Answer<()>) {
         self.counters.addresses.count(answer);
         self.record(&self.asked(address), answer);
@@ -550,7 +552,7 @@ impl Router {
             login: asked.address,
             client: None,
             took: asked.begin.elapsed(),
-            // Aliases and domains are always read there.
+            // Aliases and domains are always read from the database.
             from: match answer {
                 Answer::No(No::UnusableLogin(_)) => Provenance::Nowhere,
                 _ if self.store.doubts() != asked.doubts => Provenance::Snapshot,
@@ -560,7 +562,7 @@ impl Router {
         });
     }
 
-    /// Of the questions that are only steps on a message's way, the log tells what an administrator has to mend.
+    /// For questions that are only steps on the way of a message, logs only what an administrator has to correct.
     fn record_outage<T>(&self, asked: &Asked<'_>, answer: Answer<T>) -> Answer<T> {
         self.counters.addresses.count(&answer);
         if matches!(answer, Answer::NotNow(_)) {
@@ -570,19 +572,20 @@ impl Router {
     }
 }
 
-/// The targets of an alias, as far as its domain is ours and enabled.
+/// Returns the targets of an alias, if its domain is handled here and enabled.
 fn alias_of_domain(reads: &Reads<'_>, address: &Login, targets: Vec<String>) -> Result<Place, NotNow> {
     Ok(match standing(reads, address.domain().as_bytes())? {
         Some(DomainStanding { enabled: false, .. }) => Place::Nobody(No::DomainDisabled),
         Some(DomainStanding { kind: DomainKind::Own, .. }) => Place::Alias(targets),
-        // Rows of aliases there count for nothing.
+        // Rows of aliases in such a domain are ignored.
         Some(DomainStanding { kind: DomainKind::Backup, .. }) => Place::SentOn,
         Some(DomainStanding { kind: DomainKind::AliasOf(other), .. }) => Place::Of(other),
         None => Place::Elsewhere,
     })
 }
 
-/// An address of a domain of ours that is neither an alias nor an account: its catch-all takes it, or nobody.
+/// Returns what an address is that is neither an alias nor an account, in a domain that is kept here: its catch-all
+/// takes it, or it is unknown.
 fn caught(reads: &Reads<'_>, address: &Login, alias: bool, enabled: bool) -> Result<Place, NotNow> {
     let targets = if alias { reads.store.alias_targets(&format!("@{}", address.domain()))? } else { Vec::new() };
     if targets.is_empty() {
@@ -596,12 +599,12 @@ fn with_folder(account: Box<Account>, split: &Split<'_>) -> Destination {
     Destination { account, detail: detail::as_folder(split.detail).to_owned() }
 }
 
-/// The same address in another domain; `None` if it is too long.
+/// Returns the same address in another domain; `None` if it is too long.
 fn of_domain(address: &Login, domain: &DomainName) -> Option<Login> {
     Login::parse(format!("{}@{domain}", address.local_part()).as_bytes(), None).ok()
 }
 
-/// Returns what a domain is; `None` if it is none of ours.
+/// Returns what a domain is; `None` if it is not in the tables.
 fn standing(reads: &Reads<'_>, name: &[u8]) -> Result<Option<DomainStanding>, NotNow> {
     let name = std::str::from_utf8(name).ok().and_then(|name| DomainName::parse(name).ok());
     Ok(name.map(|name| reads.store.domain(&name)).transpose()?.flatten())

@@ -1,9 +1,9 @@
 //! Whether a login may send mail as an address.
 //!
-//! It may as its own address, with a detail too, in each alias domain of its domain; as an alias that leads to it, also by
-//! other aliases, or by a catch-all; and as every address of its domain if the options of its row say `send-as=domain`. An
-//! address that has an account is that account's alone, whatever aliases it has: those are where a copy of its mail goes.
-//! Mail without a sender, as read receipts are, may be sent by each login that may log in.
+//! A login may send as its own address, with or without a detail, in each alias domain of its domain; as an alias that
+//! leads to it, also through other aliases, or by a catch-all; and as every address of its domain if the options of its
+//! row contain `send-as=domain`. An address that has an account belongs to that account only, whatever aliases it has:
+//! those send a copy of its mail elsewhere. Mail without a sender, such as read receipts, may be sent by each login.
 
 use super::{LOOK_UP, MOST_ADDRESSES, Place, Reads, Router, answer, of_domain, standing};
 use crate::account::{AccountRow, Login};
@@ -12,11 +12,11 @@ use crate::store::{DomainKind, StoreError};
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Instant;
 
-/// The word in the options of an account that may send as every address of its domain.
+/// Option of an account that may send as every address of its domain.
 const WHOLE_DOMAIN: (&str, &str) = ("send-as", "domain");
 
 impl Router {
-    /// Whether `login`, which is one that has logged in, may send as `address`. An empty address is that of mail without a
+    /// Returns whether `login`, which has been authenticated, may send as `address`. An empty address is mail without a
     /// sender.
     pub fn sender(&self, login: &[u8], address: &[u8]) -> Answer<()> {
         let asked = self.asked(login);
@@ -47,7 +47,7 @@ impl Router {
         Ok(if may { Ok(()) } else { Err(No::NotOwnAddress) })
     }
 
-    /// The row, whether or not it receives mail.
+    /// Returns the row, whether or not it receives mail.
     fn row(&self, reads: &Reads<'_>, login: &Login) -> Result<Option<AccountRow>, NotNow> {
         if reads.newest {
             return Ok(reads.store.find_newest(login)?);
@@ -57,8 +57,8 @@ impl Router {
         Ok(seen.row)
     }
 
-    /// Whether mail for `first` comes to the account `login`, by aliases that have no account of their own. Aliases that
-    /// lead to more than a hundred addresses are not followed further.
+    /// Returns whether mail for `first` reaches the account `login` through aliases that have no account of their own.
+    /// Aliases that lead to more than a hundred addresses are not followed further.
     fn leads_to(&self, reads: &Reads<'_>, first: &Login, login: &Login) -> Result<bool, NotNow> {
         let mut waiting = VecDeque::from([first.clone()]);
         let (mut followed, mut unknown) = (BTreeSet::new(), None);
@@ -89,7 +89,7 @@ impl Router {
         unknown.map_or(Ok(false), Err)
     }
 
-    /// The account whose address this is, with or without a detail.
+    /// Returns the account with this address, with or without a detail.
     fn owner(&self, reads: &Reads<'_>, address: &Login) -> Result<Option<Login>, NotNow> {
         if self.row(reads, address)?.is_some() {
             return Ok(Some(address.clone()));
@@ -109,7 +109,7 @@ fn has_whole_domain(row: &AccountRow) -> bool {
     options.split(',').filter_map(|option| option.split_once('=')).any(|option| option == WHOLE_DOMAIN)
 }
 
-/// Whether the address is one of this domain, or of another name of it.
+/// Returns whether the address is in this domain, or in another name of it.
 fn is_in(reads: &Reads<'_>, address: &Login, domain: &str) -> Result<bool, NotNow> {
     if address.domain() == domain {
         return Ok(true);

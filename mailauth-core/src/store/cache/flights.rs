@@ -1,4 +1,4 @@
-//! Questions that are under way, so that nobody asks twice at the same time.
+//! Queries in progress, so that the same question is not sent twice at the same time.
 
 use crate::sync::{Condvar, Mutex, MutexGuard};
 use std::collections::HashMap;
@@ -6,10 +6,10 @@ use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// At most one question under way for each key.
+/// At most one query in progress for each key.
 pub(super) struct Flights<K, T>(Mutex<HashMap<K, Arc<Flight<T>>>>);
 
-/// A question under way, and those who wait for its answer.
+/// A query in progress, and the callers that wait for its answer.
 struct Flight<T> {
     state: Mutex<State<T>>,
     changed: Condvar,
@@ -18,19 +18,19 @@ struct Flight<T> {
 enum State<T> {
     UnderWay,
     Answered(T),
-    /// Whoever asked has panicked.
+    /// The caller that sent the query panicked.
     GivenUp,
 }
 
-/// How an answer was come by.
+/// How an answer was obtained.
 pub(super) enum Shared<T> {
     /// It was known.
     Known(T),
-    /// By asking.
+    /// By sending the query.
     Asked(T),
-    /// By waiting for another who asked.
+    /// By waiting for another caller that sent it.
     Followed(T),
-    /// The deadline came before it.
+    /// The deadline passed before the answer arrived.
     Late,
 }
 
@@ -46,10 +46,10 @@ impl<K, T> Default for Flights<K, T> {
 }
 
 impl<K: Hash + Eq + Clone, T: Clone> Flights<K, T> {
-    /// What is `known`, else the answer of whoever asks already, else that of `ask`.
+    /// Returns the answer that is `known`, otherwise that of a caller that already asks, otherwise that of `ask`.
     ///
-    /// The answer of `ask` is given to `keep`, unless [`Flights::forget`] came meanwhile. Of `known`, `keep` and what
-    /// forgets, one runs at a time; they have to be quick.
+    /// The answer of `ask` is passed to `keep`, unless [`Flights::forget`] was called meanwhile. Of `known`, `keep` and
+    /// the functions that forget, one runs at a time; they have to be quick.
     pub fn share(
         &self,
         key: &K,
@@ -88,8 +88,8 @@ impl<K: Hash + Eq + Clone, T: Clone> Flights<K, T> {
         }
     }
 
-    /// Runs `work`; answers that are under way to these keys are not kept, and no question that comes from now on waits
-    /// for them.
+    /// Runs `work`. Answers in progress for these keys are not kept, and no question that arrives from now on waits for
+    /// them.
     pub fn forget(&self, keys: &[K], work: impl FnOnce()) {
         let mut flights = self.lock();
         for key in keys {
@@ -98,7 +98,7 @@ impl<K: Hash + Eq + Clone, T: Clone> Flights<K, T> {
         work();
     }
 
-    /// The same for all keys.
+    /// Does the same for all keys.
     pub fn forget_all(&self, work: impl FnOnce()) {
         let mut flights = self.lock();
         flights.clear();
@@ -128,7 +128,7 @@ impl<T> Flight<T> {
 }
 
 impl<T: Clone> Flight<T> {
-    /// How it ended, or how it stands at the deadline.
+    /// Waits until the query ends or the deadline passes, and returns its state.
     fn wait(&self, deadline: Instant) -> State<T> {
         let left = deadline.saturating_duration_since(Instant::now());
         let under_way = |state: &mut State<T>| matches!(state, State::UnderWay);
@@ -141,7 +141,7 @@ impl<T: Clone> Flight<T> {
     }
 }
 
-/// Whoever asks. Dropped without an answer, which is a panic, it lets another ask.
+/// The caller that sends the query. Dropping it without an answer, which happens on a panic, lets another caller ask.
 struct Lead<'a, K: Hash + Eq, T> {
     flights: &'a Flights<K, T>,
     key: &'a K,
@@ -162,7 +162,7 @@ impl<K: Hash + Eq, T: Clone> Lead<'_, K, T> {
 }
 
 impl<K: Hash + Eq, T> Lead<'_, K, T> {
-    /// Not when it was forgotten: another may ask under the same key.
+    /// Not if it was forgotten: another query may be running under the same key.
     fn is_current(&self, flights: &HashMap<K, Arc<Flight<T>>>) -> bool {
         flights.get(self.key).is_some_and(|flight| Arc::ptr_eq(flight, &self.flight))
     }

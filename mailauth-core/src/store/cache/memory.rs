@@ -1,4 +1,4 @@
-//! What is kept in memory: so many rows, so many bytes, and nothing that is too old.
+//! The memory of the cache: a maximum number of rows and of bytes, without rows that are too old.
 
 use super::Kept;
 use crate::account::{AccountRow, Login};
@@ -8,24 +8,24 @@ use std::sync::{Arc, Weak};
 use std::thread::Builder;
 use std::time::{Duration, Instant};
 
-/// What an entry takes beside its texts, and the tables that lead to it.
+/// Bytes that an entry takes in addition to its texts, with the tables that lead to it.
 const OVERHEAD: u64 = 512;
 
-/// How often is looked for what is too old, at the least and at the most.
+/// Minimum and maximum interval between removals of rows that are too old.
 const EVERY: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
 
-/// The rows by their logins.
+/// The rows by login.
 pub(super) type Rows = quick_cache::sync::Cache<Login, Arc<Kept>, Weight>;
 
-/// What an entry counts.
+/// Weight of an entry.
 #[derive(Clone)]
 pub(super) struct Weight {
     least: u64,
 }
 
 impl Weight {
-    /// The place for as many rows and bytes as `config` says. An entry counts its bytes, or its share of all of them where
-    /// that is more: so one weight bounds both.
+    /// Creates room for as many rows and bytes as `config` says. The weight of an entry is its bytes, or its share of
+    /// all bytes if that is more, so one weight limits both.
     pub fn rows(config: &CacheConfig) -> Rows {
         let (accounts, memory) = (config.accounts.max(1), config.memory().max(1));
         let least = (memory / accounts as u64).max(1);
@@ -39,7 +39,7 @@ impl quick_cache::Weighter<Login, Arc<Kept>> for Weight {
     }
 }
 
-/// About how many bytes an entry takes.
+/// Returns the approximate number of bytes of an entry.
 fn bytes(login: &Login, kept: &Kept) -> u64 {
     let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
     let of_row = |row: &AccountRow| {
@@ -52,7 +52,7 @@ fn bytes(login: &Login, kept: &Kept) -> u64 {
     (login.as_str().len() + kept.row.as_ref().map_or(0, of_row)) as u64 + OVERHEAD
 }
 
-/// How long a row, and that there is none, is kept.
+/// Time for which a row is kept, and time for which its absence is.
 #[derive(Clone, Copy)]
 pub(super) struct Lifetimes {
     pub found: Duration,
@@ -64,13 +64,13 @@ impl Lifetimes {
         if kept.row.is_some() { self.found } else { self.unknown }
     }
 
-    /// Drops what is too old.
+    /// Removes rows that are too old.
     pub fn sweep(self, rows: &Rows, now: Instant) {
         rows.retain(|_, kept| now.duration_since(kept.read) < self.of(kept));
     }
 
-    /// Does that again and again, also while nothing is asked, until what is returned is dropped. Without a thread for it,
-    /// old rows stay until others take their places; they are not served.
+    /// Does this repeatedly, also while there are no requests, until the returned value is dropped. If no thread can be
+    /// started for it, old rows stay until others replace them; they are not used.
     pub fn sweep_always(self, rows: &Arc<Rows>) -> Option<Sender<()>> {
         let (stop, stopped) = channel::<()>();
         let rows: Weak<Rows> = Arc::downgrade(rows);

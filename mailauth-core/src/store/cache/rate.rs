@@ -1,21 +1,21 @@
-//! So many in a second.
+//! A limit on events per second.
 
 use crate::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// An allowance that is earned anew within a second.
+/// An allowance that is restored within a second.
 pub(super) struct Rate {
     most: u32,
     state: Mutex<(u32, Instant)>,
 }
 
 impl Rate {
-    /// `most` at once, and `most` in each second after that.
+    /// Creates an allowance of `most` at once, and `most` in each second after that.
     pub fn new(most: u32, now: Instant) -> Self {
         Rate { most, state: Mutex::new((most, now)) }
     }
 
-    /// May one more be done now?
+    /// Returns true if one more event is allowed now.
     pub fn admit(&self, now: Instant) -> bool {
         let mut state = self.state.lock();
         let (left, since) = *state;

@@ -1,4 +1,4 @@
-//! What is asked about domains and aliases on the way of a message.
+//! Reads domains and aliases for the delivery of messages.
 
 use super::SqlStore;
 use super::administer::AliasPlace;
@@ -10,7 +10,7 @@ use crate::store::newest::{Newest, Reading};
 use crate::store::{AccountStore, DomainStanding, MailStore, StoreError};
 use crate::{DomainName, spelling};
 
-/// The most targets of one address. Mailing lists have programs of their own.
+/// Maximum number of targets of one address. Mailing lists have programs of their own.
 pub(in crate::store) const MOST_TARGETS: usize = 1000;
 
 impl MailStore for SqlStore {
@@ -39,7 +39,7 @@ impl SqlStore {
         self.read_by(reading, |connection| {
             self.fits(connection)?;
             rows.clear();
-            // One more than there may be.
+            // One more than the maximum.
             let asking = [Param::Text(address.as_bytes()), Param::Int(MOST_TARGETS as i64 + 1)];
             connection.query(&self.statements.find_alias, &asking, &mut |row| rows.push(AliasPlace::of(row)))
         })?;
@@ -47,7 +47,7 @@ impl SqlStore {
         found.usable(address)
     }
 
-    /// The same of two addresses.
+    /// Returns the targets of two addresses.
     pub(in crate::store) fn targets_of_both(
         &self,
         reading: Reading,
@@ -81,14 +81,14 @@ impl SqlStore {
 struct Targets(Vec<(i64, Vec<u8>)>);
 
 impl Targets {
-    /// Adds a row, if it is of this very address: a collation may call others equal.
+    /// Adds a row, if it is of exactly this address: a collation may consider others equal.
     fn add(&mut self, row: AliasPlace, address: &str) {
         if row.address == address.as_bytes() {
             self.0.push((row.position, row.target));
         }
     }
 
-    /// The targets in their order, if all of them can be used.
+    /// Returns the targets in order, if all of them can be used.
     fn usable(mut self, address: &str) -> Result<Vec<String>, StoreError> {
         let unusable = |problem| unusable(address, problem);
         if self.0.len() > MOST_TARGETS {
@@ -100,7 +100,7 @@ impl Targets {
                 Err(unusable(format!("a target has more than {MOST_TARGET} bytes; correct it by SQL")))
             }
             Ok(target) => match alias::check_target(&target) {
-                // Mail servers that send no letters beyond ASCII can go on with this.
+                // This form also works in mail servers that send no letters beyond ASCII.
                 Ok(()) => Ok(spelling::respelt_target(&target).into_owned()),
                 Err(why) => Err(unusable(not_an_address(address, &target, &why))),
             },
@@ -114,7 +114,7 @@ pub(in crate::store) fn unusable(address: &str, problem: String) -> StoreError {
     StoreError::UnusableAlias { address: address.to_owned(), problem }
 }
 
-/// What is wrong with a target, and what to do.
+/// Returns what is wrong with a target, and what to do.
 pub(in crate::store) fn not_an_address(address: &str, target: &str, why: &AddressError) -> String {
     format!(
         "its target {target:?} is not an address as name@example.org: {why}; 'mailauth alias remove {address} {target:?}' \

@@ -1,9 +1,10 @@
-//! What mailboxes hold, as they publish it, and the sum of a domain.
+//! The usage that mailboxes publish, and the sum of each domain.
 //!
-//! The sum is a row of its own, and each change of a mailbox's row adds the difference to it in the same transaction, so
-//! that nothing is added up when a message comes. The domain's row is changed *first*: it is the lock by which those who
-//! publish in one domain, an account that is removed, and [`SqlStore::sum_up`] wait for each other, always in this order.
-//! What a mailbox published before is read ahead of the transaction, and its row is changed only if that is still there.
+//! The sum is a row of its own, and each change of a mailbox's row adds the difference to it in the same transaction,
+//! so that nothing is added up when a message arrives. The domain's row is changed *first*: it is the lock by which
+//! publishing in one domain, the removal of an account, and [`SqlStore::sum_up`] wait for each other, always in this
+//! order. The usage that a mailbox published before is read ahead of the transaction, and its row is changed only if it
+//! still has that value.
 //!
 //! No transaction here reads before it has the lock: MariaDB would show it the tables as they were at its first read.
 

@@ -28,16 +28,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
-/// Accounts in an SQL database: what [`super::open_pooled`] and [`super::open_single`] return.
+/// Accounts in an SQL database: the result of [`super::open_pooled`] and [`super::open_single`].
 pub struct SqlStore {
     pub(super) hosts: Hosts,
     pub(super) statements: Statements,
     pub(super) model: TableModel,
-    /// The schema was found to be of our version. It is looked at until it is.
+    /// Whether the schema was found to have the known version. It is checked until it does.
     fits: AtomicBool,
-    /// What was changed a moment ago.
+    /// Recent changes.
     pub(super) recent: Arc<RecentChanges>,
-    /// Statements of changes that write and were sent.
+    /// Number of writing statements that were sent for changes.
     pub(super) writes: AtomicU64,
 }
 
@@ -59,12 +59,12 @@ impl SqlStore {
         self.hosts.driver().dialect()
     }
 
-    /// The version of the schema that this program knows.
+    /// Returns the version of the schema that this program knows.
     pub(super) fn known_version(&self) -> u32 {
         self.dialect().migrations.len() as u32 + 1
     }
 
-    /// The version of the schema found; 0 is none.
+    /// Returns the version of the schema in the database; 0 if there is none.
     pub(super) fn version(&self, connection: &mut dyn Connection) -> Result<u32, DriverError> {
         let mut version = None;
         let read = connection.query(&self.statements.version, &[], &mut |row| version = number(row, 0));
@@ -75,7 +75,7 @@ impl SqlStore {
         }
     }
 
-    /// Makes sure, once, that the schema is the one we know.
+    /// Checks, until it succeeds once, that the schema has the known version.
     pub(super) fn fits(&self, connection: &mut dyn Connection) -> Result<(), DriverError> {
         if self.fits.load(Ordering::Relaxed) {
             return Ok(());
@@ -95,7 +95,7 @@ impl SqlStore {
         Ok(())
     }
 
-    /// Goes on with what another store of this process knows of recent changes. Both are told of those to come.
+    /// Continues with the recent changes that another store of this process knows. Both are told about further ones.
     #[must_use]
     pub fn sharing(self, recent: Arc<RecentChanges>) -> Self {
         SqlStore { recent, ..self }

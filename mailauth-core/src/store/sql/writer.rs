@@ -3,8 +3,8 @@
 use crate::store::driver::{Connection, DriverError, Param, Row, Statement};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The connection as a change uses it. It counts statements that write before they are sent: a change that sent none
-/// was certainly not made.
+/// A connection as a change uses it. Writing statements are counted before they are sent: a change that sent none was
+/// certainly not made.
 pub(in crate::store) struct Writer<'a> {
     connection: &'a mut dyn Connection,
     sent: &'a AtomicU64,
