@@ -66,6 +66,7 @@ fn a_restart_in_between_is_not_noticed(kind: Kind) {
     find(&single).unwrap();
     database.server().stop();
     database.server().start();
+    wait_until_live(&pooled);
     warm(&pooled);
     find(&single).unwrap();
 }
@@ -76,6 +77,7 @@ fn a_write_is_done_after_a_restart(kind: Kind) {
     warm(&store);
     database.server().stop();
     database.server().start();
+    wait_until_live(&store);
     let who = login("anna@x.example");
     assert!(store.set_password(&who, &password("$6$salt$hash"), &password("new")).unwrap());
     assert_eq!(store.find(&who).unwrap().unwrap().password, password("new"));
@@ -119,6 +121,12 @@ fn a_frozen_server_is_a_stopped_one(kind: Kind) {
 
 fn wait_until_down(store: &SqlStore) {
     eventually("a host that is down", LIMIT, || !store.state().hosts[0].live);
+}
+
+/// Waits until the host is not considered down. A thread that still fills the pool when the server stops may notice the
+/// outage, and requests get its error until the next probe.
+fn wait_until_live(store: &SqlStore) {
+    eventually("a host that is live", LIMIT, || store.state().hosts[0].live);
 }
 
 /// It answers, as a rule within two seconds, and then goes on doing so.
