@@ -1,53 +1,53 @@
 //! The table model as data: which table and which column holds what.
 //!
-//! Every query is built from a [`TableModel`] and the dialect of the database; no other module names a table or a column.
-//! A column that is read is an SQL expression, so that a model may stand on other people's tables: a constant, a join,
-//! a calculation. A column that is written is a name, and a field without one cannot be written. Expressions must not
-//! hold a question mark, which stands for a parameter.
+//! Every query is built from a [`TableModel`] and the dialect of the database; no other module names a table or a
+//! column. A column that is read is an SQL expression, so that a model can describe other software's tables: a
+//! constant, a join, a calculation. A column that is written is a name, and a field without one cannot be written.
+//! Expressions must not contain a question mark, which marks a parameter.
 
 /// A field of an account's row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Field {
-    /// `local@domain`.
+    /// The login, `local@domain`.
     Login,
     /// The stored password.
     Password,
-    /// 0 or 1.
+    /// Whether the account is enabled: 0 or 1.
     Enabled,
-    /// The same of its domain.
+    /// Whether the account's domain is enabled: 0 or 1.
     DomainEnabled,
-    /// List of services.
+    /// List of the permitted services.
     Services,
     /// System user id.
     Uid,
     /// System group id.
     Gid,
-    /// Home directory.
+    /// Path of the home directory.
     Home,
     /// Path of the Maildir.
     Maildir,
-    /// Most bytes.
+    /// Maximum number of bytes.
     QuotaBytes,
-    /// Most messages.
+    /// Maximum number of messages.
     QuotaMessages,
     /// The person's name.
     Name,
     /// Courier's account options.
     Options,
-    /// 0 or 1: whether it receives mail.
+    /// Whether the account receives mail: 0 or 1.
     Receives,
-    /// The domain alone.
+    /// The domain part of the login.
     Domain,
-    /// When the row was made.
+    /// Time at which the row was created.
     Created,
-    /// When the row was last changed.
+    /// Time at which the row was last changed.
     Updated,
-    /// When the password was last changed.
+    /// Time at which the password was last changed.
     PasswordChanged,
 }
 
 impl Field {
-    /// What a look-up reads, in this order.
+    /// The fields that a look-up reads, in this order.
     pub const READ: [Field; 14] = [
         Field::Login,
         Field::Password,
@@ -65,8 +65,9 @@ impl Field {
         Field::Receives,
     ];
 
-    /// The most bytes of a text that is read as this field; a longer one makes its row unusable. `None` for numbers, and for
-    /// the login, which has a bound of its own. The columns of our own tables hold fewer.
+    /// Returns the maximum number of bytes of a text that is read as this field; a longer one makes its row unusable.
+    /// Returns `None` for numbers, and for the login, which has a limit of its own. The columns of our own tables hold
+    /// fewer.
     pub const fn most_bytes(self) -> Option<usize> {
         match self {
             Field::Password | Field::Home | Field::Maildir => Some(4096),
@@ -79,7 +80,7 @@ impl Field {
     /// The times of a row, in this order.
     pub const TIMES: [Field; 3] = [Field::Created, Field::Updated, Field::PasswordChanged];
 
-    /// Its name: in messages, and the name of the column in our own tables.
+    /// Returns the field's name in messages, which is also the name of the column in our own tables.
     pub const fn name(self) -> &'static str {
         match self {
             Field::Login => "login",
@@ -104,21 +105,21 @@ impl Field {
     }
 }
 
-/// How one field of an account is had.
+/// How one account field is read and written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Column {
     /// SQL expression over [`Accounts::from`].
     pub read: String,
-    /// Column of [`Accounts::table`], where the field can be written.
+    /// Column of [`Accounts::table`], if the field can be written.
     pub write: Option<String>,
 }
 
-/// Where accounts are.
+/// Where accounts are stored.
 #[derive(Clone, Debug)]
 pub struct Accounts {
-    /// What is read: what stands after `FROM`.
+    /// The text after `FROM` in queries that read accounts.
     pub from: String,
-    /// The tables that reading needs the right to.
+    /// The tables that the user must have the right to read.
     pub reads: Vec<String>,
     /// The table that is written.
     pub table: String,
@@ -130,89 +131,90 @@ pub struct Accounts {
 }
 
 impl Accounts {
-    /// How `field` is had.
+    /// Returns how `field` is read and written.
     pub fn column(&self, field: Field) -> &Column {
         // One column for each field, in the order of the enum: see `TableModel::own`.
         &self.columns[field as usize]
     }
 
-    /// The expression that reads `field`.
+    /// Returns the expression that reads `field`.
     pub fn read(&self, field: Field) -> &str {
         &self.column(field).read
     }
 }
 
-/// Where domains are.
+/// Where domains are stored.
 #[derive(Clone, Debug)]
 pub struct Domains {
-    /// Table.
+    /// Name of the table.
     pub table: String,
-    /// Column: the name.
+    /// Column of the name.
     pub name: String,
-    /// Column: 0 or 1.
+    /// Column of 0 or 1: whether the domain is enabled.
     pub enabled: String,
-    /// Column: for people.
+    /// Column of the description for people.
     pub description: String,
-    /// Column: most bytes of its mailboxes together.
+    /// Column of the maximum number of bytes of all its mailboxes together.
     pub quota_bytes: String,
-    /// Column: most messages of its mailboxes together.
+    /// Column of the maximum number of messages of all its mailboxes together.
     pub quota_messages: String,
-    /// Column: 0 or 1: whether this host is only a backup MX of it.
+    /// Column of 0 or 1: whether this host is only a backup MX of the domain.
     pub backup: String,
-    /// Column: when the row was last changed.
+    /// Column of the time at which the row was last changed.
     pub updated: String,
-    /// The index that begins with that and the name.
+    /// The index that begins with that time and the name.
     pub by_update: String,
 }
 
-/// Where it stands what the mailboxes of domains with a quota hold: one row for each mailbox that has published it.
+/// Where the usage of mailboxes is stored, for domains with a quota: one row for each mailbox that has published its
+/// usage.
 #[derive(Clone, Debug)]
 pub struct Uses {
-    /// Table.
+    /// Name of the table.
     pub table: String,
-    /// Column: whose mailbox.
+    /// Column of the login that the mailbox belongs to.
     pub login: String,
-    /// Column: the domain alone.
+    /// Column of the domain part of the login.
     pub domain: String,
-    /// Column: bytes.
+    /// Column of the bytes that the mailbox holds.
     pub bytes: String,
-    /// Column: messages.
+    /// Column of the messages that the mailbox holds.
     pub messages: String,
-    /// Column: when that was published.
+    /// Column of the time at which the usage was published.
     pub measured: String,
     /// The index that begins with the domain and the login.
     pub by_domain: String,
 }
 
-/// Where the sums of [`Uses`] are: one row for each domain of which a mailbox has published.
+/// Where the sums of [`Uses`] are stored: one row for each domain of which a mailbox has published its usage.
 #[derive(Clone, Debug)]
 pub struct Sums {
-    /// Table.
+    /// Name of the table.
     pub table: String,
-    /// Column: the domain.
+    /// Column of the domain.
     pub domain: String,
-    /// Column: bytes.
+    /// Column of the bytes in all mailboxes.
     pub bytes: String,
-    /// Column: messages.
+    /// Column of the messages in all mailboxes.
     pub messages: String,
-    /// Column: how many mailboxes have published.
+    /// Column of the number of mailboxes that have published their usage.
     pub mailboxes: String,
 }
 
-/// Where aliases are: one row for each target of an address.
+/// Where aliases are stored: one row for each target of an address.
 #[derive(Clone, Debug)]
 pub struct Aliases {
-    /// Table.
+    /// Name of the table.
     pub table: String,
-    /// Column: `local@domain` or `@domain`.
+    /// Column of the address, `local@domain` or `@domain`.
     pub address: String,
-    /// Column: the domain alone.
+    /// Column of the domain part of the address.
     pub domain: String,
-    /// Column: where its mail goes.
+    /// Column of the address to which the mail goes.
     pub target: String,
-    /// Column: the order of an address's targets.
+    /// Column of the position among the address's targets.
     pub position: String,
-    /// Column: when the row was last changed.
+    /// Column of the time at which the row was last changed.
     pub updated: String,
     /// The index that begins with the domain, the address and the target.
     pub by_domain: String,
@@ -220,18 +222,18 @@ pub struct Aliases {
     pub by_update: String,
 }
 
-/// Where the domains are that are other names of one.
+/// Where alias domains are stored.
 #[derive(Clone, Debug)]
 pub struct AliasDomains {
-    /// Table.
+    /// Name of the table.
     pub table: String,
-    /// Column: the name.
+    /// Column of the alias domain's name.
     pub name: String,
-    /// Column: the domain whose other name it is.
+    /// Column of the domain that it is an alias of.
     pub target: String,
-    /// Column: 0 or 1.
+    /// Column of 0 or 1: whether the alias domain is enabled.
     pub enabled: String,
-    /// Column: when the row was last changed.
+    /// Column of the time at which the row was last changed.
     pub updated: String,
     /// The index that begins with the target and the name.
     pub by_target: String,
@@ -239,39 +241,39 @@ pub struct AliasDomains {
     pub by_update: String,
 }
 
-/// Where the version of the schema is: the largest in the table counts.
+/// Where the version of the schema is stored: the largest number in the table counts.
 #[derive(Clone, Debug)]
 pub struct Versions {
-    /// Table.
+    /// Name of the table.
     pub table: String,
-    /// Column: the version.
+    /// Column of the version.
     pub version: String,
 }
 
-/// Which table and which column holds what.
+/// The tables and columns of a database, and what they hold.
 #[derive(Clone, Debug)]
 pub struct TableModel {
-    /// Accounts.
+    /// Tables and columns of accounts.
     pub accounts: Accounts,
-    /// Domains.
+    /// Table and columns of domains.
     pub domains: Domains,
-    /// Aliases.
+    /// Table and columns of aliases.
     pub aliases: Aliases,
-    /// Domains that are other names of one.
+    /// Table and columns of alias domains.
     pub alias_domains: AliasDomains,
-    /// What mailboxes hold.
+    /// Table and columns of each mailbox's usage.
     pub uses: Uses,
-    /// What they hold together.
+    /// Table and columns of each domain's usage.
     pub sums: Sums,
-    /// The version of the schema.
+    /// Table and column of the version of the schema.
     pub versions: Versions,
 }
 
 impl TableModel {
-    /// Our own tables, as `schema/*.sql` creates them.
+    /// Returns the model of our own tables, as `schema/*.sql` creates them.
     pub fn own() -> Self {
         let own = |field: Field| match field {
-            // Not by a join: the rows of accounts are then read in the order of their index, whatever the database thinks.
+            // Not read by a join, so that every database reads accounts in the order of their index.
             Field::DomainEnabled => {
                 Column { read: "(SELECT d.enabled FROM domains d WHERE d.name = a.domain)".into(), write: None }
             }

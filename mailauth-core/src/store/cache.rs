@@ -1,8 +1,8 @@
-//! A cache of rows in memory, in front of another store.
+//! Rows kept in memory, in front of another store.
 //!
-//! It keeps the results of look-ups by login: an account's row for the time `found`, and that there is none for the
-//! time `unknown`, both in one table with a maximum number of rows and of bytes. Rows that are too old are removed. The
-//! age of a row counts from before the query that read it.
+//! The cache keeps what look-ups by login found: an account's row, for the lifetime `found`, or that there is none, for
+//! the lifetime `unknown`. Both are in one table that is limited in rows and in bytes. Entries that are too old are
+//! removed from it. A row's age counts from before the query that read it was sent. Aliases and domains are not kept.
 //!
 //! # What is answered from memory
 //!
@@ -11,33 +11,31 @@
 //! | answer | from a kept row |
 //! |---|---|
 //! | yes, to a password, a challenge or a look-up | within its lifetime |
-//! | no, because there is no account: a look-up without a password | within its lifetime |
+//! | no, because the account does not exist: a look-up without a password | within its lifetime |
 //! | any other no, and "not now" for a row that cannot be used | only if the row was read within the last second |
 //!
-//! In the last case the row is first read again ([`AccountStore::look_again`]), so that a new password works and an
-//! enabled account is open again at once, wherever the change was made. An unknown login with a password is treated
-//! like a wrong password, because the time of an answer must not tell them apart. So that guesses do not disable the
-//! cache, a login is read again at most once a second, and all logins together at most [`REREADS`] times a second.
-//! Beyond that, and if reading fails, the answer is "not now": the cached row stays and is still used for a yes. A
-//! flood of wrong passwords therefore costs the database no more than that, refuses no new password, and keeps no user
-//! with the right password out. A row from a replica is read again whenever it would cause a refusal, within the same
-//! limit.
+//! In the last case the row is read again first ([`AccountStore::look_again`]), so that a new password works and a
+//! re-enabled account is open at once, wherever that was changed. An unknown login with a password is treated like a
+//! wrong password, because the time that an answer takes must not tell them apart. So that guesses do not disable the
+//! cache, a login is read again at most once a second, and all logins together at most [`REREADS`] times. Beyond that,
+//! and if reading again fails, the answer is "not now": the kept row stays, and goes on to say yes. So a flood of wrong
+//! passwords costs the database no more than that, does not refuse a user with a new password, and does not lock out a
+//! user with the right one. What a replica said is read again whenever it would refuse, within the same limit.
 //!
 //! # Changes
 //!
-//! - A password that is changed through this store, and changes that [`AccountStore::forget`] reports, take effect at
-//!   once: the result of a query that was running meanwhile is not kept.
-//! - Changes from elsewhere take effect when the lifetime is over: a yes may be that late.
-//! - If a lifetime is over and the store cannot tell, the answer is "not now". A row is not used beyond its lifetime.
-//! - A row that the store has from a snapshot, because its database is unreachable, is not kept, and does not replace a
-//!   cached row.
+//! - A password that is changed through this store, and what [`AccountStore::forget`] is told, is seen at once: the
+//!   result of a query that was running meanwhile is not kept.
+//! - Changes made elsewhere are seen once the lifetime is over: a yes may be that late.
+//! - If a lifetime is over and the store cannot say, the answer is "not now". A row is not served beyond its lifetime.
+//! - What the store has from a copy, because its database does not answer, is not kept, and replaces no kept row.
 //!
 //! # Queries
 //!
-//! Concurrent requests for one login share one query: one of them sends it, and the others wait for it, each until its
-//! own deadline. An error is the answer to all of them; if the one panics, another takes its place. No lock is held
-//! while a query runs. Reading again before a refusal shares no query with look-ups, which a replica may answer, and
-//! its result is not replaced by that of an earlier query.
+//! Simultaneous requests for one login share one query: one of them sends it, and the others wait for it, each until
+//! its own deadline. An error is the answer to all of them; if the thread that sends it panics, another takes its
+//! place. No lock is held while a query runs. Reading again before a refusal shares no query with look-ups, which a
+//! replica may answer, and its result is not replaced by that of an earlier query.
 
 mod flights;
 mod memory;
@@ -59,27 +57,27 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
-/// Age up to which a row is not read again before a refusal.
+/// Age below which a row is not read again before a refusal.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Maximum number of rows that are read again before a refusal, each second and as a burst.
+/// Maximum number of rows read again before a refusal, in a second and at once.
 pub const REREADS: u32 = 100;
 
-/// Why a refusal by a cached row is not confirmed.
+/// Reason why a refusal by a kept row is not confirmed.
 const TOO_MANY: &str = "more than 100 such rows would have to be read again in this second";
 const COPY_DIFFERS: &str = "no database answers, and its copy has another row";
 
-/// Returns the present time.
+/// Source of the time, which tests replace.
 type Clock = Box<dyn Fn() -> Instant + Send + Sync>;
 
-/// Caches the results of look-ups in `S`.
+/// A store that keeps what look-ups in `S` found.
 pub struct Cache<S> {
     inner: S,
     /// Name of the inner store in messages.
     place: String,
     lifetimes: Lifetimes,
     kept: Arc<Rows>,
-    /// Ends the thread that removes old rows when it is dropped.
+    /// Channel that ends the sweeping when it is dropped.
     _sweeping: Option<Sender<()>>,
     flights: Flights<Query, Result<Arc<Kept>, StoreError>>,
     rereads: Rate,
@@ -87,11 +85,11 @@ pub struct Cache<S> {
     clock: Clock,
 }
 
-/// A query that may be running.
+/// Key of a query that may be running.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Query {
     login: Login,
-    /// Whether it goes to a host that has every change.
+    /// True if it goes to a host that has every change.
     newest: bool,
 }
 
@@ -101,14 +99,14 @@ impl Query {
     }
 }
 
-/// The result of a query.
+/// Result of a query.
 struct Kept {
     row: Option<AccountRow>,
-    /// Time at which the query was sent.
+    /// Time when the query was sent.
     read: Instant,
-    /// Whether a replica answered it.
+    /// True if a replica answered it.
     behind: bool,
-    /// Whether it was answered from a snapshot. Such a row is not kept: it is not valid once the database is back.
+    /// True if it was answered from a copy. Such a row is not kept: once the database is back, only its answers count.
     copied: bool,
 }
 
@@ -117,7 +115,7 @@ impl Kept {
         Seen::kept(self.row.clone(), self.read).behind(self.behind)
     }
 
-    /// Returns the lookup for a caller that asks now.
+    /// Returns the row as a new request sees it.
     fn fresh(&self) -> Seen {
         let row = self.row.clone();
         if self.copied { Seen::copied(row) } else { Seen::new(row).behind(self.behind) }
@@ -146,7 +144,7 @@ impl<S: AccountStore> Cache<S> {
         }
     }
 
-    /// Returns what is cached for `login` and was read less than `age` ago.
+    /// Returns the entry of `login` if it was read less than `age` ago.
     fn kept_within(&self, login: &Login, age: impl Fn(&Kept) -> Duration) -> Option<Arc<Kept>> {
         let now = (self.clock)();
         self.kept.get(login).filter(|kept| now.duration_since(kept.read) < age(kept))
@@ -156,7 +154,7 @@ impl<S: AccountStore> Cache<S> {
         self.lifetimes.of(kept)
     }
 
-    /// Sends `query` by `ask`, unless it is already running, or its result was read within `age`.
+    /// Sends `query` by `ask`, unless it is running already, or its answer was read within `age`.
     fn read(
         &self,
         query: &Query,
@@ -194,7 +192,7 @@ impl<S: AccountStore> Cache<S> {
             // A query that was sent earlier may be answered later.
             Ok(kept) if self.kept.get(login).is_some_and(|there| there.read > kept.read) => {}
             Ok(kept) => self.kept.insert(login.clone(), Arc::clone(kept)),
-            // The store has answered, and the cached row is not valid any more.
+            // The store has answered, so the kept row is no longer right.
             Err(StoreError::Unusable(_)) => drop(self.kept.remove(login)),
             Err(_) => {}
         }
@@ -205,7 +203,7 @@ impl<S: AccountStore> Cache<S> {
             Changed::Account(login) => {
                 self.flights.forget(&Query::all_of(login), || drop(self.kept.remove(login)));
             }
-            // Aliases are not cached.
+            // Aliases are not kept.
             Changed::Alias(_) => {}
             Changed::Domain(name) => {
                 self.flights.forget_all(|| self.kept.retain(|login, _| login.domain() != name.as_str()));
@@ -217,12 +215,12 @@ impl<S: AccountStore> Cache<S> {
 }
 
 impl<S: AccountStore> AccountStore for Cache<S> {
-    /// Asks the store itself.
+    /// Asks the inner store.
     fn find(&self, login: &Login) -> Result<Option<AccountRow>, StoreError> {
         self.inner.find(login)
     }
 
-    /// Asks the store itself.
+    /// Asks the inner store.
     fn find_newest(&self, login: &Login) -> Result<Option<AccountRow>, StoreError> {
         self.inner.find_newest(login)
     }
@@ -231,7 +229,7 @@ impl<S: AccountStore> AccountStore for Cache<S> {
         self.inner.may_lag()
     }
 
-    /// Asks the store itself.
+    /// Asks the inner store.
     fn alias_domain(&self, name: &DomainName) -> Result<Option<DomainName>, StoreError> {
         self.inner.alias_domain(name)
     }
@@ -258,7 +256,7 @@ impl<S: AccountStore> AccountStore for Cache<S> {
         if !seen.behind && seen.kept_since().is_some_and(is_young) {
             return Ok(None);
         }
-        // The answer of a replica is not final.
+        // What a replica said is not final.
         let age = |kept: &Kept| if kept.behind { Duration::ZERO } else { PAUSE };
         if let Some(newer) = self.kept_within(login, age) {
             return Ok(Some(newer.seen()));
@@ -271,14 +269,14 @@ impl<S: AccountStore> AccountStore for Cache<S> {
         let newer = self.read(&query, deadline, age, || self.inner.look_up_newest(login))?;
         match newer.is_copied() {
             false => Ok(Some(newer)),
-            // A row that was read from the database within its lifetime is not replaced by one of a snapshot.
+            // What was read in the database within its lifetime is not replaced by a copy.
             true if newer.row == seen.row => Ok(None),
             true => Err(StoreError::Unconfirmed(COPY_DIFFERS)),
         }
     }
 
     fn forget(&self, changed: &Changed) {
-        // This comes first, because requests from now on have to see the change.
+        // Before the entries are dropped: every later query must know of the change.
         self.inner.forget(changed);
         self.drop_kept(changed);
     }
@@ -289,7 +287,7 @@ impl<S: AccountStore> AccountStore for Cache<S> {
 
     fn set_password(&self, login: &Login, old: &Password, new: &Password) -> Result<bool, StoreError> {
         let changed = self.inner.set_password(login, old, new);
-        // The result does not matter: if it is unknown whether the change was made, the row is unknown too.
+        // Whatever the result: if it is unknown whether the change was made, the row is unknown too.
         self.drop_kept(&Changed::Account(login.clone()));
         changed
     }

@@ -1,11 +1,10 @@
-//! Stores of accounts.
+//! Account storage: the traits that a store implements, and what its answers say about their origin.
 //!
-//! [`AccountStore`] has what the answer to a login needs; [`Administration`] has what the administrator's command needs
-//! in addition. A decorator (cache, snapshot) implements the first over another store. The authenticator and the router
-//! do not know which decorators there are; they use what a lookup ([`Seen`]) says about the age and the origin of a
-//! row.
+//! [`AccountStore`] is what answering a login needs; [`Administration`] adds what the administrator's command needs.
+//! Decorators (a cache in memory, a copy for outages) implement the first over another store. What a look-up returns
+//! ([`Seen`]) says where the row was read, because that decides which answers may be given by it.
 
-// A program that only uses the daemon's socket is built without databases, and does not use all of this.
+// A program that only talks to the daemon's socket is built without a database, and then nothing here is used.
 #![cfg_attr(not(any(feature = "sqlite", feature = "mysql", feature = "postgres")), allow(dead_code))]
 
 mod administration;
@@ -41,63 +40,63 @@ use crate::mailbox::Unusable;
 use crate::quota::pools::PoolStore;
 use std::time::{Duration, Instant};
 
-/// Why a store cannot answer yes or no. Each reason is "not now" to a client, and a sentence in the log.
+/// Reason why a store cannot say yes or no. Each one means "not now" to a client, and is a sentence for the log.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// No connection could be made: the server is unreachable or full, or refuses.
+    /// No connection, for whatever reason: the server is down, full, or refuses the user.
     #[error("the database at {place} cannot be reached: {reason}")]
     Unreachable {
-        /// The database, without its password.
+        /// Address of the database, without its password.
         place: String,
-        /// The message of the driver or the system.
+        /// Message of the driver or the system.
         reason: String,
     },
-    /// The deadline passed before the answer arrived.
+    /// No answer before the deadline.
     #[error("the database at {place} did not answer within {} ms", .after.as_millis())]
     Timeout {
-        /// The database.
+        /// Address of the database.
         place: String,
-        /// The time that was waited.
+        /// Length of the wait.
         after: Duration,
     },
-    /// The database cancelled a statement before the deadline, because of a setting of its own.
+    /// A statement that the database gave up before the deadline, because of a setting of its own.
     #[error("the database at {place} gave up: {reason}")]
     Cancelled {
-        /// The database.
+        /// Address of the database.
         place: String,
         /// The setting, and what to do.
         reason: String,
     },
-    /// The database refused a statement because its user lacks the privilege.
+    /// A statement that the database refused because its user lacks the right.
     #[error("the database at {place} refused: {reason}; {advice}")]
     Forbidden {
-        /// The database.
+        /// Address of the database.
         place: String,
-        /// The message of the database.
+        /// Message of the database.
         reason: String,
-        /// The user, the role that has the privilege, and what to do.
+        /// The user, the role that has the right, and what to do.
         advice: String,
     },
-    /// The database refused a statement on a working connection. Another attempt would fail in the same way.
+    /// A statement that the database refused on a connection that works. Trying again would end the same way.
     #[error("the database at {place} refused: {reason}")]
     Refused {
-        /// The database.
+        /// Address of the database.
         place: String,
-        /// The message of the database.
+        /// Message of the database.
         reason: String,
     },
-    /// A row that can never be used as it is stored in the database.
+    /// A row whose values in the database can never be used.
     #[error(transparent)]
     Unusable(#[from] Unusable),
-    /// The same for a row of a snapshot, which may be damaged.
+    /// The same for a row in a copy, which may be damaged.
     #[error("{0}, in a copy that may be damaged")]
     Doubtful(Unusable),
-    /// A row of a domain that must not be trusted.
+    /// A domain's row that must not be trusted.
     #[error("domain {domain}: column {column} {problem}")]
     UnusableDomain {
         /// The domain, with unprintable characters escaped.
         domain: String,
-        /// The column.
+        /// Name of the column.
         column: &'static str,
         /// What is wrong, and what to do.
         problem: &'static str,
@@ -110,55 +109,56 @@ pub enum StoreError {
         /// What is wrong, and what to do.
         problem: String,
     },
-    /// A cached row leads to a refusal, and could not be read again.
+    /// A row kept in memory that refuses the request, and could not be read again.
     #[error("what is remembered of this account is not enough to refuse it: {0}")]
     Unconfirmed(&'static str),
-    /// The schema is missing, or does not have the version that this program knows.
+    /// A schema that is missing, or not of the version that this program knows.
     #[error("{0}")]
     Schema(String),
 }
 
 impl StoreError {
-    /// Returns true if the database did not answer at all. Any other error is an answer of the database.
+    /// Returns true if the database did not answer at all. Any other error is its answer.
     pub fn is_outage(&self) -> bool {
         matches!(self, StoreError::Unreachable { .. } | StoreError::Timeout { .. } | StoreError::Cancelled { .. })
     }
 }
 
-/// What a mail server needs to know in addition to accounts: which domains are kept here, and which addresses are other
-/// names. Calls block, each for at most the configured deadline.
+/// What a mail server needs to know in addition to the accounts: which domains are kept here, and which addresses are
+/// only aliases. Calls block, for at most the configured deadline each.
 pub trait MailStore: AccountStore + PoolStore {
-    /// Returns the same tables, read only from a host that has every change; to be asked before mail is refused. `None`
-    /// if every host has every change, because there is only one.
+    /// Returns the same tables, read only from a host that has every change: to be asked before mail is refused.
+    /// Returns `None` if every host has every change, because there is only one.
     fn newest(&self) -> Option<Box<dyn MailStore + '_>> {
         None
     }
 
-    /// Returns what this domain is; `None` if this host does not handle its mail.
+    /// Returns what this domain is; `None` if this host has nothing to do with its mail.
     ///
     /// # Errors
-    /// Fails if the store cannot tell.
+    /// Fails if the store cannot know.
     fn domain(&self, name: &DomainName) -> Result<Option<DomainStanding>, StoreError>;
 
     /// Returns whether this domain is enabled; `None` as for [`MailStore::domain`].
     ///
     /// # Errors
-    /// Fails if the store cannot tell.
+    /// Fails if the store cannot know.
     fn domain_enabled(&self, name: &DomainName) -> Result<Option<bool>, StoreError> {
         Ok(self.domain(name)?.map(|domain| domain.enabled))
     }
 
-    /// Returns the addresses that mail for exactly this address is sent to, in order and as they are written; empty if
-    /// it is not an alias. For `@example.org`, those of the catch-all.
+    /// Returns the addresses to which mail for exactly this address goes, in order, as they are stored; an empty list
+    /// if it is no alias. For `@example.org`, these are the addresses for all other mail to the domain.
     ///
     /// # Errors
-    /// Fails if the store cannot tell, or if a target is not an address.
+    /// Fails if the store cannot know, or a target is not an address.
     fn alias_targets(&self, address: &str) -> Result<Vec<String>, StoreError>;
 
-    /// Returns the targets of two addresses at once. An alias with unusable targets is an error of that address only.
+    /// Returns the targets of two addresses at once. An alias whose targets cannot be used is an error of that address
+    /// alone.
     ///
     /// # Errors
-    /// Fails if the store cannot tell about both.
+    /// Fails if the store cannot know both.
     fn alias_targets_of(&self, addresses: [&str; 2]) -> Result<[Result<Vec<String>, StoreError>; 2], StoreError> {
         let [first, second] = addresses.map(|address| match self.alias_targets(address) {
             Err(error @ StoreError::UnusableAlias { .. }) => Ok(Err(error)),
@@ -167,17 +167,17 @@ pub trait MailStore: AccountStore + PoolStore {
         Ok([first?, second?])
     }
 
-    /// Returns a number that changes whenever a snapshot answers instead of the database, for
+    /// Returns a number that changes whenever a copy answers in place of the database, for
     /// [`MailStore::certain_since`].
     fn doubts(&self) -> u64 {
         0
     }
 
-    /// Checks that all answers since [`MailStore::doubts`] returned `doubts` came from the database. To be called
-    /// before mail is refused because of them.
+    /// Makes sure that all answers since [`MailStore::doubts`] was `doubts` came from the database. To be called before
+    /// mail is refused because of them.
     ///
     /// # Errors
-    /// Fails with the error of the database, if one of the answers may come from a snapshot.
+    /// Fails, with the error of the database, if one of the answers may be from a copy.
     fn certain_since(&self, doubts: u64) -> Result<(), StoreError> {
         let _ = doubts;
         Ok(())
@@ -189,7 +189,7 @@ pub trait MailStore: AccountStore + PoolStore {
 pub struct Page<T = AccountRow, E = Unusable> {
     /// The rows, in ascending order of login or name, or why one cannot be trusted.
     pub rows: Vec<Result<T, E>>,
-    /// Beginning of the next page; `None` on the last page.
+    /// Start of the next page; `None` on the last page.
     pub next: Option<Cursor>,
 }
 
@@ -199,13 +199,13 @@ impl<T, E> Default for Page<T, E> {
     }
 }
 
-/// A position in a list: after the row with this login or name, byte for byte as it is stored in the table. It need not
-/// be a valid [`Login`] or [`DomainName`].
+/// A place in a list: after the row with this login or name, byte for byte as stored in the table. It need not be a
+/// valid [`Login`] or [`DomainName`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor(Vec<u8>);
 
 impl Cursor {
-    /// Returns the position after this login or name.
+    /// Returns the place after this login or name.
     pub fn behind(name: impl Into<Vec<u8>>) -> Self {
         Cursor(name.into())
     }
@@ -216,49 +216,50 @@ impl Cursor {
     }
 }
 
-/// The result of a lookup: a row, or that there is none. `docs/internals/ages.md` says which answers it permits.
+/// What a look-up found: a row, or that it does not exist. `docs/internals/ages.md` says which answers may be given by
+/// it.
 #[derive(Clone, Debug)]
 pub struct Seen {
-    /// The row.
+    /// The row; `None` if it does not exist.
     pub row: Option<AccountRow>,
     origin: Origin,
-    /// Whether it was read from a replica, which may lack the latest changes.
+    /// True if it was read from a replica, which may lack the last change.
     behind: bool,
 }
 
-/// Origin of a row.
+/// Where a row was read.
 #[derive(Clone, Copy, Debug)]
 enum Origin {
-    /// Read from the database just now.
+    /// In the database, just now.
     Database,
-    /// Read from the database at that time, and cached since.
+    /// In the database at that time, and kept in memory since.
     Memory(Instant),
-    /// Read from a snapshot, because the database is unreachable.
+    /// In a copy, because the database does not answer.
     Copy,
 }
 
 impl Seen {
-    /// Creates the result of a read from the database just now.
+    /// Returns a result that was read just now.
     pub fn new(row: Option<AccountRow>) -> Self {
         Seen { row, origin: Origin::Database, behind: false }
     }
 
-    /// Creates the result of a cached read.
+    /// Returns a result that was kept in memory since it was read.
     pub(crate) fn kept(row: Option<AccountRow>, since: Instant) -> Self {
         Seen { row, origin: Origin::Memory(since), behind: false }
     }
 
-    /// Creates the result of a read from a snapshot, because the database is unreachable.
+    /// Returns a result that was read in a copy, because the database does not answer.
     pub(crate) fn copied(row: Option<AccountRow>) -> Self {
         Seen { row, origin: Origin::Copy, behind: false }
     }
 
-    /// Returns the same, marked as read from a replica if `behind`.
+    /// Returns the same result, marked as read from a replica if `behind`.
     pub(crate) fn behind(self, behind: bool) -> Self {
         Seen { behind, ..self }
     }
 
-    /// Returns the time at which a cached row was read.
+    /// Returns the time when it was read, if it was kept in memory since.
     fn kept_since(&self) -> Option<Instant> {
         match self.origin {
             Origin::Memory(since) => Some(since),
@@ -266,38 +267,38 @@ impl Seen {
         }
     }
 
-    /// Returns true if it was cached.
+    /// Returns true if it was kept in memory.
     pub fn is_kept(&self) -> bool {
         matches!(self.origin, Origin::Memory(_))
     }
 
-    /// Returns true if it comes from a snapshot, because the database is unreachable.
+    /// Returns true if it is from a copy, because the database does not answer.
     pub fn is_copied(&self) -> bool {
         matches!(self.origin, Origin::Copy)
     }
 
-    /// Returns true if it was read from a host that may lack the latest changes.
+    /// Returns true if it was read from a host that may lack the last changes.
     pub fn is_behind(&self) -> bool {
         self.behind
     }
 
-    /// Returns true if there may be a newer row.
+    /// Returns true if the database may have a newer row.
     pub fn may_be_old(&self) -> bool {
         self.is_kept() || self.behind
     }
 }
 
-/// A store that answers about accounts. Calls block, each for at most the configured deadline.
+/// A source of accounts. Calls block, for at most the configured deadline each.
 pub trait AccountStore: Send + Sync {
-    /// Returns the row whose login is exactly `login`, whatever the database's collation considers equal. A row may
-    /// lack a change; that there is none is certain.
+    /// Returns the row whose login is exactly `login`, whatever the database's collation says. A row may lack the last
+    /// change; its absence is certain.
     ///
     /// # Errors
-    /// Fails if the store cannot tell whether there is a row, or what it contains.
+    /// Fails whenever the store cannot know whether the row exists, or what it contains.
     fn find(&self, login: &Login) -> Result<Option<AccountRow>, StoreError>;
 
-    /// Returns the row from a host that has every change, and from no other: for a change of the row, and before mail
-    /// is refused.
+    /// Returns the same row, but only from a host that has every change: for a change of the row, and before mail is
+    /// refused.
     ///
     /// # Errors
     /// Fails as [`AccountStore::find`] does, and if no such host can be asked.
@@ -305,21 +306,21 @@ pub trait AccountStore: Send + Sync {
         self.find(login)
     }
 
-    /// Returns the domain that this one is another name of; `None` if there is none, or if the name is disabled.
+    /// Returns the domain that this name is an alias of; `None` if it is no alias domain, or is switched off.
     ///
     /// # Errors
-    /// Fails if the store cannot tell.
+    /// Fails if the store cannot know.
     fn alias_domain(&self, name: &DomainName) -> Result<Option<DomainName>, StoreError> {
         let _ = name;
         Ok(None)
     }
 
-    /// Returns true if a read may be answered by a host that lacks the latest changes.
+    /// Returns true if a read may be answered by a host that lacks the last changes.
     fn may_lag(&self) -> bool {
         false
     }
 
-    /// Returns the row from a host that has every change, if one can be asked, to be certain of a refusal.
+    /// Looks the row up where every change is known, if that can be asked: to be sure of a refusal.
     ///
     /// # Errors
     /// Fails as [`AccountStore::find`] does.
@@ -327,18 +328,18 @@ pub trait AccountStore: Send + Sync {
         self.find(login).map(Seen::new)
     }
 
-    /// Returns the row from the cache if there is one, and from a snapshot if the database is unreachable.
+    /// Looks the row up in memory, if rows are kept there, and in a copy if the database does not answer.
     ///
     /// # Errors
-    /// Fails as [`AccountStore::find`] does, and if another caller's query for the same login has not ended by
+    /// Fails as [`AccountStore::find`] does, and if another request's query for the same login has not ended by
     /// `deadline`.
     fn look_up(&self, login: &Login, deadline: Instant) -> Result<Seen, StoreError> {
         let _ = deadline;
         self.find(login).map(Seen::new)
     }
 
-    /// Returns the row that has replaced `seen`, if `seen` may be old and must not decide alone. To be called before
-    /// any answer but yes. `None` means that `seen` may decide.
+    /// Returns the current row if `seen` may be old and should not be the last word: to be called before any answer but
+    /// yes is given by it. Returns `None` if `seen` may be used.
     ///
     /// # Errors
     /// Fails as [`AccountStore::look_up`] does.
@@ -347,18 +348,18 @@ pub trait AccountStore: Send + Sync {
         Ok(None)
     }
 
-    /// Forgets what is kept of the rows that changed.
+    /// Drops what is kept of the changed rows.
     fn forget(&self, changed: &Changed) {
         let _ = changed;
     }
 
-    /// Returns changes that it was told about and that a successor has to be told about too, because they are recorded
-    /// nowhere else.
+    /// Returns the changes that this store was told of and noted nowhere else. A store that replaces it has to be told
+    /// of them.
     fn unnoted(&self) -> Vec<Changed> {
         Vec::new()
     }
 
-    /// Returns what is known of the databases behind it. Asks none of them.
+    /// Returns what is known of the databases behind the store, without asking any of them.
     fn state(&self) -> StoreState {
         StoreState::default()
     }
@@ -375,8 +376,8 @@ pub trait AccountStore: Send + Sync {
         Err(unsupported("it does not change passwords"))
     }
 
-    /// Returns at most `limit` rows, at least one, from `after` on (from the start without it), in ascending byte order of
-    /// their logins.
+    /// Returns at most `limit` rows, at least one, from `after` on (from the start without it), in ascending byte order
+    /// of their logins.
     ///
     /// A store that cannot list its accounts need not implement this.
     ///

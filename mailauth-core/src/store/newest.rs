@@ -1,4 +1,4 @@
-//! Reads that see every change, although the hosts of a database may differ for a while.
+//! Reads that must include every change, in a database whose hosts may differ for a while.
 
 use super::driver::{Connection, DriverError};
 use super::hosts::ReadPreference;
@@ -9,22 +9,22 @@ use crate::account::{AccountRow, Login, Password};
 use crate::quota::pools::{PoolStore, PoolUse};
 use crate::quota::{Kind, Limits, Usage};
 
-/// The hosts that may answer a read.
+/// Choice of the hosts that may answer a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reading {
     /// The preferred host, which may be a replica.
     Any,
-    /// A writable host, or if there is none, another.
+    /// A host that takes changes; if there is none, another one.
     Primary,
-    /// A host that has every change, or none.
+    /// A host that has every change; the read fails if there is none.
     Newest,
 }
 
-/// A store in which every read sees every change, or fails.
+/// A store in which every read includes every change, or fails.
 pub(super) struct Newest<'a>(pub(super) &'a SqlStore);
 
 impl SqlStore {
-    /// Returns the hosts that may answer a question about something that may have changed a moment ago.
+    /// Returns which hosts may answer a question, depending on whether its subject was changed recently.
     pub(super) fn reading(&self, has_changed: impl FnOnce(&RecentChanges) -> bool) -> Reading {
         if self.hosts.has_several() && has_changed(&self.recent) { Reading::Newest } else { Reading::Any }
     }

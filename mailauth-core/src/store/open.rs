@@ -1,4 +1,4 @@
-//! Opens the store that a configuration describes.
+//! Opens the store that the configuration describes.
 
 use super::SqlStore;
 use super::driver::Driver;
@@ -17,15 +17,15 @@ use crate::config::Server;
 use crate::schema::TableModel;
 use std::sync::Arc;
 
-/// Why no store can be opened, whatever the state of the database: the configuration is wrong, or needs a database that
-/// is not built in.
+/// Reason why no store can be opened, whatever the database does: the configuration is wrong, or needs what is not
+/// built in.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct OpenError(pub String);
 
-/// Opens a store for a daemon: several connections to each host are kept, and threads connect in the background.
+/// Opens a store for a daemon: it keeps several connections to each host, which threads make in the background.
 ///
-/// No connection is made yet: a database that is down does not keep a daemon from starting.
+/// Nothing is connected yet, so a daemon can start while its database is down.
 ///
 /// # Errors
 /// Fails if the configuration can never work.
@@ -35,8 +35,8 @@ pub fn open_pooled(config: &DatabaseConfig) -> Result<SqlStore, OpenError> {
     Ok(SqlStore::new(hosts, TableModel::own()))
 }
 
-/// Opens a store for a command: one connection to each host that is asked, made with the first question, and no
-/// threads.
+/// Opens a store for a command: without threads, and with one connection to each host that is asked, made for the first
+/// query.
 ///
 /// # Errors
 /// Fails if the configuration can never work.
@@ -46,7 +46,7 @@ pub fn open_single(config: &DatabaseConfig) -> Result<SqlStore, OpenError> {
     Ok(SqlStore::new(hosts, TableModel::own()))
 }
 
-/// Creates a driver for each host, whose panics become errors.
+/// Returns one driver for each host. Panics of a driver become errors.
 fn drivers(config: &DatabaseConfig) -> Result<Vec<Arc<dyn Driver>>, OpenError> {
     let guard = |driver| Arc::new(Guarded(driver)) as Arc<dyn Driver>;
     Ok(bare_drivers(config)?.into_iter().map(guard).collect())

@@ -1,45 +1,44 @@
-//! A copy of the tables in a file on this machine, which answers while no database does.
+//! A copy of the tables in a file of this machine, which answers while no database does.
 //!
-//! [`Snapshot`] is placed in front of another store. As long as that store answers, its answers are used. If it is
-//! unreachable, or does not answer in time, what a login needs is read from the copy, if the copy is recent enough;
-//! otherwise the store's error is returned, which is "not now". Any other error is an answer of the database, and is
-//! never replaced.
+//! [`Snapshot`] is put in front of another store. As long as that store answers, its answers count. When it cannot be
+//! reached, or does not answer in time, what a login needs is read from the copy, if that is recent enough; otherwise
+//! the store's error is passed on, which means "not now". Any other error is an answer of the database, and is never
+//! hidden.
 //!
 //! # What is answered from the copy
 //!
 //! | question | from the copy |
 //! |---|---|
 //! | look-ups for a login, lists of accounts, domains, aliases, limits of a domain | yes |
-//! | the present row ([`AccountStore::find`]), as before a change of a password | no |
+//! | the current row ([`AccountStore::find`]), as before a change of a password | no |
 //! | changes, and what the mailboxes of a domain hold | no |
 //!
-//! Mail must not bounce because of a copy: every refusal of mail calls [`MailStore::certain_since`] first.
-//! `docs/internals/ages.md` says which answers a row of the copy permits, compared with rows of other ages.
+//! Mail must not bounce because of a copy: code that refuses mail calls [`MailStore::certain_since`] first.
+//! `docs/internals/ages.md` says which answers may be given by a copy's row, compared with rows of other ages.
 //!
 //! # Changes
 //!
-//! A password that is changed through this store, and changes that [`AccountStore::forget`] reports, are recorded in
-//! the file and copied again at once. While such a note exists, the copy does not answer about the rows that the note
-//! names, and answers about all others. A password is noted before it is changed, so the old one does not become valid
-//! again, whenever this process or the database fails. `docs/internals/changes.md` describes the protocol.
+//! A password that is changed through this store, and what [`AccountStore::forget`] is told, is noted in the file and
+//! copied again at once. While such a note exists, the copy does not answer about what the note names, and answers
+//! about everything else. A password is noted before it is changed, so the old one does not come back if this process
+//! or the database dies at any point. `docs/internals/changes.md` describes the protocol.
 //!
 //! # Age
 //!
-//! Everything in the copy is at least as recent as the beginning of the last reading of all tables. In between, rows
-//! with a time of change are read by that time, which does not reduce the stated age: rows that were deleted, or
-//! changed without a new time, are not noticed. Of two clocks, the one by which the copy is older is used: the system's
-//! clock, and within one process the monotonic one. A copy that claims to be from the future, by more than some
+//! Everything in the copy is at least as new as the beginning of the last reading of all tables. In between, rows that
+//! have a time of change are read by that time, which does not make the stated age younger: rows that were deleted, or
+//! changed without a new time, are missed by it. The age is taken from two clocks, the system's and, within one
+//! process, the monotonic one; the higher age counts. A copy that claims to be from the future, by more than some
 //! minutes, is too old.
 //!
 //! # Another database
 //!
-//! If the configuration names another database, the file is used until all of the new one has been copied next to it. A
-//! URL with other hosts, of which one is the same, is the same database.
+//! If the configuration names another database, the file goes on answering until all of the new one is copied into
+//! tables of their own in it. A URL with other hosts, of which one is the same, is the same database.
 //!
 //! # Damage
 //!
-//! A part that is found to be damaged is not used, and the file is created again from the database once that is
-//! reachable.
+//! Data that is found to be damaged is not used, and the file is made again from the database once that can be reached.
 
 mod copy;
 mod file;
@@ -78,23 +77,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Time by which a clock may be set back without making the copy useless.
+/// How far a clock may be set back without making the copy unusable.
 const SET_BACK: Duration = Duration::from_secs(300);
 
-/// Maximum time to wait for the file.
+/// Longest wait for the file.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Maximum time for which the file of another process is examined for damaged pages.
+/// Longest time for which another process's file is searched for damaged pages.
 const EXAMINED: Duration = Duration::from_secs(2);
 
-/// Maximum number of changes that cannot be recorded in the file and are remembered. With more of them, all logins
-/// wait.
+/// Maximum number of remembered changes that cannot be noted in the file. With more of them all logins wait.
 const MOST_LOST: usize = 10_000;
 
-/// Returns the present time, by the monotonic clock and by the system's.
+/// Source of the time: the monotonic clock and the system's.
 type Clock = Arc<dyn Fn() -> (Instant, SystemTime) + Send + Sync>;
 
-/// Answers from a copy of `S` while `S` cannot.
+/// A store that answers from a copy of `S` while `S` cannot answer.
 pub struct Snapshot<S> {
     inner: Arc<S>,
     keeper: Option<Keeper>,
@@ -106,36 +104,36 @@ struct Keeper {
     reader: SqlStore,
     max_age: Duration,
     fresh: Arc<Fresh>,
-    /// Number of answers that were given from it.
+    /// Number of answers that were given from the copy.
     stand_ins: AtomicU64,
-    /// The database's last error while it did not answer.
+    /// Error of the database when it last failed to answer.
     error: Mutex<Option<StoreError>>,
     notices: Notices,
     clock: Clock,
     refresher: Option<Refresher>,
 }
 
-/// What this process knows about the copy and the file does not contain.
+/// What this process knows of the copy and the file does not contain.
 #[derive(Default)]
 struct Fresh {
-    /// Beginning of the last successful reading of all tables.
+    /// Beginning of the last reading of all tables that succeeded.
     began: Mutex<Option<Instant>>,
-    /// Changes that could not be recorded in the file.
+    /// Changes that could not be noted in the file.
     lost: Mutex<Lost>,
-    /// Whether no other process refreshes the file.
+    /// True if no other process refreshes the file.
     is_ours: AtomicBool,
-    /// Time since when refreshing has failed, and the reason.
+    /// Beginning and reason of the failure, if refreshing the file fails.
     failure: Mutex<Option<(Instant, String)>>,
 }
 
 #[derive(Default)]
 struct Lost {
     changes: Vec<Changed>,
-    /// Too many changes.
+    /// True if there were too many to remember.
     all: bool,
 }
 
-/// The subject of a question.
+/// Subject of a question to the copy.
 #[derive(Clone, Copy)]
 enum About<'a> {
     Login(&'a Login),
@@ -146,7 +144,7 @@ enum About<'a> {
     AllLogins,
 }
 
-/// Why the copy does not answer.
+/// Reason why the copy does not answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Useless {
     Missing,
@@ -160,12 +158,12 @@ impl Fresh {
         *self.began.lock()
     }
 
-    /// Records that all tables were read, beginning at that time.
+    /// Notes that all tables were read, starting at `began`.
     fn read_whole(&self, began: Instant) {
         *self.began.lock() = Some(began);
     }
 
-    /// Remembers a change that cannot be recorded in the file.
+    /// Remembers a change that cannot be noted in the file.
     fn lose(&self, changed: &Changed) {
         let mut lost = self.lost.lock();
         if lost.changes.len() < MOST_LOST {
@@ -175,7 +173,7 @@ impl Fresh {
         }
     }
 
-    /// Returns what those changes mean for a question.
+    /// Returns what the remembered changes say about a question.
     fn waiting(&self, about: About<'_>) -> Waiting {
         let lost = self.lost.lock();
         let mut waiting = Waiting { rows: lost.all, absence: lost.all };
@@ -229,8 +227,8 @@ impl<S: Original + 'static> Snapshot<S> {
 }
 
 impl<S> Snapshot<S> {
-    /// Returns the answer of the inner store, or that of the copy to the same question. If `is_absence` is true for an
-    /// answer, the row may have been added since.
+    /// Returns the answer of the inner store, or during an outage the copy's answer to the same question. An answer for
+    /// which `is_absence` is true may be wrong if something was added since.
     fn or_copy<T>(
         &self,
         answer: Result<T, StoreError>,
@@ -270,7 +268,7 @@ impl Keeper {
             Err(of_copy) if of_copy.is_outage() || matches!(of_copy, StoreError::Schema(_)) => {
                 return useless(Useless::Missing);
             }
-            // The file has no privileges and no rules by which it could refuse.
+            // A local file has no rights and no rules that could cause a refusal.
             Err(StoreError::Refused { reason, .. }) => {
                 self.copy.suspect(&reason);
                 return useless(Useless::Damaged(reason));
@@ -280,13 +278,13 @@ impl Keeper {
             answer => answer,
         };
         *self.error.lock() = Some(error.clone());
-        // This comes before anything can be done with the answer.
+        // Before the caller can act on the answer.
         self.stand_ins.fetch_add(1, Ordering::SeqCst);
         self.notices.in_use(now, self.copy.path(), age, &error);
         answer
     }
 
-    /// Returns the age of the copy, if it may answer, and whether something may have been added that it lacks.
+    /// Returns how old the copy is, if it may answer, and whether something that it lacks may have been added.
     fn usable_for(&self, about: About<'_>) -> Result<(Duration, bool), Useless> {
         let standing = self.copy.standing().map_err(|trouble| useless(&trouble))?;
         let standing = standing.filter(|standing| self.is_answerable(standing)).ok_or(Useless::Missing)?;
@@ -300,11 +298,12 @@ impl Keeper {
             return Err(Useless::Pending);
         }
         self.copy.verify(about).map_err(|trouble| useless(&trouble))?;
-        // Of a damaged file only the rows that it has are used.
+        // In a damaged file only the rows that are present are believed.
         Ok((age, noted.absence || lost.absence || self.copy.damage().is_some()))
     }
 
-    /// A copy of another database is used until one of this database replaces it, but not if another process keeps it.
+    /// Returns true if the copy is of the configured database, or no other process keeps it. A copy of another database
+    /// answers until one of this database replaces it.
     fn is_answerable(&self, standing: &Standing) -> bool {
         self.copy.is_of(standing) || self.fresh.is_ours.load(Ordering::SeqCst)
     }
@@ -318,7 +317,7 @@ impl Keeper {
         }
     }
 
-    /// Has the changed rows copied again soon.
+    /// Notes what was changed, so that it is copied again soon.
     fn note(&self, changed: &Changed) {
         if self.copy.note(changed, false).is_err() {
             self.fresh.lose(changed);
@@ -350,12 +349,12 @@ fn useless(trouble: &file::Trouble) -> Useless {
 }
 
 impl<S: Original + 'static> AccountStore for Snapshot<S> {
-    /// Asks the store itself: a row that is to be changed has to be the one that is stored.
+    /// Asks the inner store: a row that is to be changed must be the current one.
     fn find(&self, login: &Login) -> Result<Option<AccountRow>, StoreError> {
         self.inner.find(login)
     }
 
-    /// Asks the store itself: a copy may lack a change.
+    /// Asks the inner store: a copy may lack a change.
     fn find_newest(&self, login: &Login) -> Result<Option<AccountRow>, StoreError> {
         self.inner.find_newest(login)
     }
@@ -385,8 +384,8 @@ impl<S: Original + 'static> AccountStore for Snapshot<S> {
         self.or_copy(seen, About::Login(login), is_unknown, |copy| copy.find(login).map(Seen::copied))
     }
 
-    /// A row that a replica returned before all hosts became unreachable is kept if the copy has the same. If they
-    /// differ, it is unknown which is newer.
+    /// Accepts what a replica said before all hosts became unreachable if the copy says the same. If they differ, it is
+    /// unknown which is newer.
     fn look_again(&self, login: &Login, seen: &Seen, deadline: Instant) -> Result<Option<Seen>, StoreError> {
         match self.inner.look_again(login, seen, deadline) {
             Err(error) if error.is_outage() => {
@@ -414,7 +413,7 @@ impl<S: Original + 'static> AccountStore for Snapshot<S> {
         let Some(keeper) = &self.keeper else { return self.inner.set_password(login, old, new) };
         let note = keeper.copy.note(&Changed::Account(login.clone()), true);
         let changed = self.inner.set_password(login, old, new);
-        // The result does not matter: if it is unknown whether the change was made, the row is unknown too.
+        // Whatever the result: if it is unknown whether the change was made, the row is unknown too.
         match note.and_then(|note| keeper.copy.release(note, login)) {
             Ok(()) => keeper.ring(),
             Err(_) => keeper.note(&Changed::Account(login.clone())),
@@ -508,15 +507,15 @@ fn domain_of(address: &str) -> &str {
 /// The copy that another process keeps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept {
-    /// Its state.
+    /// State of the copy.
     pub state: SnapshotState,
-    /// Time since the last successful refresh.
+    /// Time since the last refresh that succeeded.
     pub refreshed: Duration,
     /// The database that it is a copy of, if that is not the configured one.
     pub of_other: Option<String>,
 }
 
-/// Returns the state of the copy that another process keeps at `path`; `None` while there is no complete one.
+/// Returns what is known of the copy that another process keeps at `path`; `None` while there is no complete one.
 ///
 /// # Errors
 /// Fails with a sentence if the file cannot be read or is damaged.
@@ -542,7 +541,7 @@ fn state(path: &Path, accounts: u64, in_use: bool) -> Option<SnapshotState> {
     Some(SnapshotState { path: path.to_owned(), accounts, bytes, age: Duration::ZERO, failure: None, in_use })
 }
 
-/// Returns the age of a copy that was made at `taken`, by the system's clock, if that is possible.
+/// Returns the age, by the system's clock, of what was taken at `taken`; `None` if `taken` is too far in the future.
 fn age_at(now: SystemTime, taken: u64) -> Option<Duration> {
     let (now, taken) = (now.duration_since(UNIX_EPOCH).unwrap_or_default(), Duration::from_secs(taken));
     match now.checked_sub(taken) {
@@ -551,7 +550,7 @@ fn age_at(now: SystemTime, taken: u64) -> Option<Duration> {
     }
 }
 
-/// Returns the seconds since 1970, rounded down: a copy is never more recent than its time says.
+/// Returns the seconds since 1970, rounded down, so that a copy is never younger than it says.
 fn seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

@@ -1,4 +1,4 @@
-//! The relation of a domain to this host.
+//! The role of a domain on this host.
 
 use super::StoreError;
 use super::driver::{Connection, DriverError, Param, Row};
@@ -6,28 +6,28 @@ use super::newest::Reading;
 use super::sql::{SqlStore, bytes, is_text, number};
 use crate::DomainName;
 
-/// What a domain in the tables is.
+/// State of a domain in our tables.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DomainStanding {
-    /// Whether it is enabled. No address of a disabled domain receives mail.
+    /// True if its addresses receive mail.
     pub enabled: bool,
     /// What happens to its mail.
     pub kind: DomainKind,
 }
 
-/// What happens to the mail of a domain.
+/// What happens to a domain's mail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DomainKind {
-    /// Mail is kept here.
+    /// Kept on this host.
     Own,
-    /// Mail is accepted for any address and sent on: this host is only a backup MX.
+    /// Accepted for any address and sent on: this host is only a backup MX.
     Backup,
-    /// Each address is the same address of this domain.
+    /// Delivered as if each address were the same address of this domain.
     AliasOf(DomainName),
 }
 
 impl SqlStore {
-    /// Returns what a domain is; `None` if it is not in the tables.
+    /// Returns what a domain is; `None` if it is not in our tables.
     pub(super) fn standing_of(
         &self,
         reading: Reading,
@@ -40,7 +40,7 @@ impl SqlStore {
         found.transpose()
     }
 
-    /// Does the same with a connection. A domain with accounts of its own is never the alias of another one.
+    /// Returns the same, over an open connection. A domain of our own is never an alias of another one.
     pub(super) fn query_standing(
         &self,
         connection: &mut dyn Connection,
@@ -49,7 +49,7 @@ impl SqlStore {
         let asked = Param::Text(name.as_bytes());
         let mut found = None;
         connection.query(&self.statements.find_domain, &[asked, asked], &mut |row| {
-            // A collation may consider others equal.
+            // A collation may consider other names equal.
             if is_text(row, 0, name.as_bytes()) && (found.is_none() || !is_alias(row)) {
                 found = Some(standing(row, name));
             }

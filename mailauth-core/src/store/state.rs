@@ -1,48 +1,48 @@
-//! What is known of the databases behind a store, for people and monitoring.
+//! State of the databases behind a store, for people and monitoring.
 
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// The result of [`super::AccountStore::state`].
+/// Result of [`super::AccountStore::state`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoreState {
     /// The hosts, in order of preference.
     pub hosts: Vec<HostState>,
-    /// The snapshot that is used during an outage, if one is kept.
+    /// The copy that answers in an outage, if one is kept.
     pub snapshot: Option<SnapshotState>,
 }
 
-/// State of one database server, or file.
+/// A database server, or file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostState {
-    /// The host, without its password.
+    /// Address of the host, without the password.
     pub place: String,
-    /// Its role, as far as it is known.
+    /// What it can be used for, if it was asked already.
     pub role: Role,
-    /// False if the last probe failed; true before the first one, and for a host that is full.
+    /// False if it is down. True if it answered when it was last asked, was not asked yet, or says that it is full.
     pub live: bool,
-    /// Whether it accepts no further connection at present. Existing connections may still work.
+    /// True if it accepts no further connection for now. Existing ones may still work.
     pub full: bool,
-    /// Time that its last answer took.
+    /// Duration of its last answer.
     pub latency: Option<Duration>,
     /// Its last failure, and the time since then.
     pub last_error: Option<(String, Duration)>,
 }
 
-/// Role of a host.
+/// What a host can be used for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Role {
-    /// Not probed yet.
+    /// Unknown, because it was not asked yet.
     #[default]
     Unknown,
-    /// It accepts changes.
+    /// A host that takes changes.
     Primary,
-    /// It is read-only.
+    /// A host that is read only.
     Replica,
 }
 
-/// State of the copy of the tables that is used during an outage.
+/// The copy of the tables that answers in an outage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SnapshotState {
     /// Path of the file.
@@ -51,11 +51,11 @@ pub struct SnapshotState {
     pub accounts: u64,
     /// Size of the file in bytes.
     pub bytes: u64,
-    /// Maximum age of its content.
+    /// Maximum age of its rows.
     pub age: Duration,
-    /// Time for which refreshing has failed, and the reason, if the last refresh failed.
+    /// Time for which refreshing it has failed, and the reason, if the last refresh failed.
     pub failure: Option<(Duration, String)>,
-    /// Whether it answers now, because no host does.
+    /// True if it answers now, because no host does.
     pub in_use: bool,
 }
 

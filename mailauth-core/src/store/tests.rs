@@ -1,4 +1,4 @@
-//! Stories on SQLite. `tests/tests/stores.rs` tells the same ones over all three databases.
+//! Tests on SQLite. `tests/tests/stores.rs` has the same ones for all three databases.
 
 use super::*;
 use crate::config::{DatabaseConfig, DatabaseUrl};
@@ -49,7 +49,7 @@ impl ImportSource for Listed<'_> {
     }
 }
 
-/// Imports accounts, or says by its index which one is refused and why.
+/// Imports accounts. Fails with the index of each refused account and the reason.
 fn import(store: &SqlStore, rows: &[AccountRow]) -> Result<(), Vec<(u64, AdminError)>> {
     let mut source = Listed { rows, next: 0, refused: Vec::new() };
     let added = store.import(&mut source).expect("an import");
@@ -61,7 +61,7 @@ fn import(store: &SqlStore, rows: &[AccountRow]) -> Result<(), Vec<(u64, AdminEr
     Ok(())
 }
 
-/// An empty database with our tables, and a domain.
+/// Creates an empty database with our tables, and a domain.
 fn scratch() -> Scratch {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("mail.db");
@@ -72,7 +72,7 @@ fn scratch() -> Scratch {
 }
 
 impl Scratch {
-    /// Does to the file what an administrator might, without our rules.
+    /// Changes the file as an administrator might, without our rules.
     fn sql(&self, sql: &str) {
         let connection = rusqlite::Connection::open(&self.path).unwrap();
         connection.execute_batch("PRAGMA ignore_check_constraints = ON; PRAGMA foreign_keys = OFF").unwrap();
@@ -409,7 +409,8 @@ fn a_file_put_in_the_place_of_another_is_the_one_that_answers() {
     let copy = backup.path.with_file_name("copy.db");
     backup.sql(&format!("VACUUM INTO '{}'", copy.display()));
     for beside in ["mail.db-wal", "mail.db-shm"] {
-        // Who replaces a database must take these away with it: SQLite would play the old log into the new file.
+        // A program that replaces a database must remove these files too: SQLite would play the old log into the new
+        // file.
         let _ = std::fs::remove_file(scratch.path.with_file_name(beside));
     }
     std::fs::rename(&copy, &scratch.path).unwrap();
@@ -447,7 +448,7 @@ fn threads_share_a_pool() {
     });
 }
 
-/// Whether the text is anywhere in the file of the database or beside it.
+/// Returns true if the text is anywhere in the database's file or the files next to it.
 fn is_in_the_files(path: &Path, text: &str) -> bool {
     ["", "-wal"].iter().any(|end| {
         let bytes = std::fs::read(format!("{}{end}", path.display())).unwrap_or_default();
@@ -458,7 +459,7 @@ fn is_in_the_files(path: &Path, text: &str) -> bool {
 #[test]
 fn a_hash_that_was_changed_or_removed_is_not_left_in_the_file() {
     let scratch = scratch();
-    // As a daemon that goes on.
+    // A daemon that goes on running.
     let daemon = open_single(&config(&scratch.path)).unwrap();
     for (name, hash) in [("a@x.example", "{PLAIN}the first of a"), ("b@x.example", "{PLAIN}the only one of b")] {
         let row = AccountRow { password: Password(Secret::from(hash)), ..account(name) };

@@ -1,4 +1,4 @@
-//! Queries in progress, so that the same question is not sent twice at the same time.
+//! Running queries, shared so that the same question is not asked twice at the same time.
 
 use crate::sync::{Condvar, Mutex, MutexGuard};
 use std::collections::HashMap;
@@ -6,10 +6,10 @@ use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// At most one query in progress for each key.
+/// At most one running query for each key.
 pub(super) struct Flights<K, T>(Mutex<HashMap<K, Arc<Flight<T>>>>);
 
-/// A query in progress, and the callers that wait for its answer.
+/// A running query, and the threads that wait for its answer.
 struct Flight<T> {
     state: Mutex<State<T>>,
     changed: Condvar,
@@ -18,19 +18,19 @@ struct Flight<T> {
 enum State<T> {
     UnderWay,
     Answered(T),
-    /// The caller that sent the query panicked.
+    /// The thread that asked has panicked.
     GivenUp,
 }
 
-/// How an answer was obtained.
+/// An answer, by how it was obtained.
 pub(super) enum Shared<T> {
-    /// It was known.
+    /// An answer that was known.
     Known(T),
-    /// By sending the query.
+    /// An answer of this thread's own query.
     Asked(T),
-    /// By waiting for another caller that sent it.
+    /// An answer of another thread's query.
     Followed(T),
-    /// The deadline passed before the answer arrived.
+    /// No answer before the deadline.
     Late,
 }
 
@@ -46,10 +46,10 @@ impl<K, T> Default for Flights<K, T> {
 }
 
 impl<K: Hash + Eq + Clone, T: Clone> Flights<K, T> {
-    /// Returns the answer that is `known`, otherwise that of a caller that already asks, otherwise that of `ask`.
+    /// Returns what is `known`, otherwise the answer of a query that is already running, otherwise that of `ask`.
     ///
-    /// The answer of `ask` is passed to `keep`, unless [`Flights::forget`] was called meanwhile. Of `known`, `keep` and
-    /// the functions that forget, one runs at a time; they have to be quick.
+    /// The answer of `ask` is given to `keep`, unless [`Flights::forget`] was called meanwhile. Only one of `known`,
+    /// `keep` and the work of `forget` runs at a time; they have to be quick.
     pub fn share(
         &self,
         key: &K,
@@ -88,8 +88,7 @@ impl<K: Hash + Eq + Clone, T: Clone> Flights<K, T> {
         }
     }
 
-    /// Runs `work`. Answers in progress for these keys are not kept, and no question that arrives from now on waits for
-    /// them.
+    /// Runs `work`. Answers of running queries for these keys are not kept, and no later question waits for them.
     pub fn forget(&self, keys: &[K], work: impl FnOnce()) {
         let mut flights = self.lock();
         for key in keys {
@@ -98,7 +97,7 @@ impl<K: Hash + Eq + Clone, T: Clone> Flights<K, T> {
         work();
     }
 
-    /// Does the same for all keys.
+    /// Runs `work` in the same way, for all keys.
     pub fn forget_all(&self, work: impl FnOnce()) {
         let mut flights = self.lock();
         flights.clear();
@@ -128,7 +127,7 @@ impl<T> Flight<T> {
 }
 
 impl<T: Clone> Flight<T> {
-    /// Waits until the query ends or the deadline passes, and returns its state.
+    /// Returns the state at the end of the query, or at the deadline if that is earlier.
     fn wait(&self, deadline: Instant) -> State<T> {
         let left = deadline.saturating_duration_since(Instant::now());
         let under_way = |state: &mut State<T>| matches!(state, State::UnderWay);
@@ -141,7 +140,7 @@ impl<T: Clone> Flight<T> {
     }
 }
 
-/// The caller that sends the query. Dropping it without an answer, which happens on a panic, lets another caller ask.
+/// The thread that asks. If it is dropped without an answer, which means a panic, another thread may ask.
 struct Lead<'a, K: Hash + Eq, T> {
     flights: &'a Flights<K, T>,
     key: &'a K,
@@ -162,7 +161,7 @@ impl<K: Hash + Eq, T: Clone> Lead<'_, K, T> {
 }
 
 impl<K: Hash + Eq, T> Lead<'_, K, T> {
-    /// Not if it was forgotten: another query may be running under the same key.
+    /// Returns false after the query was forgotten: another one may be running under the same key.
     fn is_current(&self, flights: &HashMap<K, Arc<Flight<T>>>) -> bool {
         flights.get(self.key).is_some_and(|flight| Arc::ptr_eq(flight, &self.flight))
     }

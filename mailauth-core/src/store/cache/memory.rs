@@ -1,4 +1,4 @@
-//! The memory of the cache: a maximum number of rows and of bytes, without rows that are too old.
+//! The table of kept rows, limited in rows, bytes and age.
 
 use super::Kept;
 use crate::account::{AccountRow, Login};
@@ -8,24 +8,24 @@ use std::sync::{Arc, Weak};
 use std::thread::Builder;
 use std::time::{Duration, Instant};
 
-/// Bytes that an entry takes in addition to its texts, with the tables that lead to it.
+/// Bytes of an entry in addition to its texts, including its part of the tables that lead to it.
 const OVERHEAD: u64 = 512;
 
-/// Minimum and maximum interval between removals of rows that are too old.
+/// Shortest and longest interval at which entries that are too old are searched for.
 const EVERY: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
 
-/// The rows by login.
+/// The rows by their logins.
 pub(super) type Rows = quick_cache::sync::Cache<Login, Arc<Kept>, Weight>;
 
-/// Weight of an entry.
+/// Weigher of entries.
 #[derive(Clone)]
 pub(super) struct Weight {
     least: u64,
 }
 
 impl Weight {
-    /// Creates room for as many rows and bytes as `config` says. The weight of an entry is its bytes, or its share of
-    /// all bytes if that is more, so one weight limits both.
+    /// Creates the table for as many rows and bytes as `config` says. An entry weighs its bytes, or its share of all of
+    /// them if that is more, so that one weight limits both.
     pub fn rows(config: &CacheConfig) -> Rows {
         let (accounts, memory) = (config.accounts.max(1), config.memory().max(1));
         let least = (memory / accounts as u64).max(1);
@@ -39,7 +39,7 @@ impl quick_cache::Weighter<Login, Arc<Kept>> for Weight {
     }
 }
 
-/// Returns the approximate number of bytes of an entry.
+/// Returns about how many bytes an entry takes.
 fn bytes(login: &Login, kept: &Kept) -> u64 {
     let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
     let of_row = |row: &AccountRow| {
@@ -52,7 +52,7 @@ fn bytes(login: &Login, kept: &Kept) -> u64 {
     (login.as_str().len() + kept.row.as_ref().map_or(0, of_row)) as u64 + OVERHEAD
 }
 
-/// Time for which a row is kept, and time for which its absence is.
+/// How long a row, or its absence, is kept.
 #[derive(Clone, Copy)]
 pub(super) struct Lifetimes {
     pub found: Duration,
@@ -64,13 +64,13 @@ impl Lifetimes {
         if kept.row.is_some() { self.found } else { self.unknown }
     }
 
-    /// Removes rows that are too old.
+    /// Removes what is too old.
     pub fn sweep(self, rows: &Rows, now: Instant) {
         rows.retain(|_, kept| now.duration_since(kept.read) < self.of(kept));
     }
 
-    /// Does this repeatedly, also while there are no requests, until the returned value is dropped. If no thread can be
-    /// started for it, old rows stay until others replace them; they are not used.
+    /// Sweeps repeatedly, even without requests, until the returned sender is dropped. If no thread can be started for
+    /// it, old rows stay until others replace them; they are not served.
     pub fn sweep_always(self, rows: &Arc<Rows>) -> Option<Sender<()>> {
         let (stop, stopped) = channel::<()>();
         let rows: Weak<Rows> = Arc::downgrade(rows);

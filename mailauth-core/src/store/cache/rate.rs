@@ -1,9 +1,9 @@
-//! A limit on events per second.
+//! A limit on how often something may be done in a second.
 
 use crate::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// An allowance that is restored within a second.
+/// An allowance that is refilled within a second.
 pub(super) struct Rate {
     most: u32,
     state: Mutex<(u32, Instant)>,
@@ -15,7 +15,7 @@ impl Rate {
         Rate { most, state: Mutex::new((most, now)) }
     }
 
-    /// Returns true if one more event is allowed now.
+    /// Returns true if one more may be done now, and counts it.
     pub fn admit(&self, now: Instant) -> bool {
         let mut state = self.state.lock();
         let (left, since) = *state;

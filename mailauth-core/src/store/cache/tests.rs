@@ -12,20 +12,20 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 const LONG: Duration = Duration::from_secs(20);
 
-/// The end of a query that waits.
+/// The way in which a waiting query ends.
 #[derive(Clone, Copy)]
 enum Verdict {
     Answer,
     Panic,
 }
 
-/// Makes queries wait, one at a time, once they have read their row. The first end receives a message for each; the second
-/// lets it go on.
+/// Makes queries wait, one at a time, once they have read their row. The receiver gets a message for each; the sender
+/// lets it continue.
 fn gate(store: &MemoryStore) -> (Receiver<()>, Sender<Verdict>) {
     let ((arrived, arrivals), (go, gone)) = (channel(), channel());
     let gate = Mutex::new(Some((arrived, gone)));
     store.on_call(move |_, _| {
-        // Taken out of its lock, so that a panic does no damage, and queries in the meantime do not wait.
+        // Taken out of its lock, so that a panic does no damage, and other queries do not wait meanwhile.
         let taken = gate.lock().unwrap().take();
         if let Some((arrived, gone)) = taken {
             arrived.send(()).unwrap();
@@ -38,7 +38,7 @@ fn gate(store: &MemoryStore) -> (Receiver<()>, Sender<Verdict>) {
     (arrivals, go)
 }
 
-/// A cache over a table, and the time.
+/// A cache over a table, with a clock.
 struct Story {
     table: MemoryStore,
     cache: Cache<MemoryStore>,
@@ -62,7 +62,7 @@ fn seconds(number: u64) -> Duration {
     Duration::from_secs(number)
 }
 
-/// `anna` with the password `one`; rows live 30 seconds, their absence 5.
+/// Returns a cache over `anna` with the password `one`. Rows live 30 seconds, their absence 5.
 fn story() -> Story {
     story_of(&CacheConfig { found: seconds(30), unknown: seconds(5), ..CacheConfig::default() })
 }
@@ -94,7 +94,7 @@ impl Story {
         self.cache.look_again(&login("anna"), seen, Instant::now() + LONG)
     }
 
-    /// The stored value that a look-up sees, or `-`.
+    /// Returns the stored value that a look-up sees, or `-`.
     fn stored(&self, name: &str) -> String {
         stored(&self.seen(name))
     }
@@ -169,7 +169,7 @@ fn before_a_refusal_a_row_is_read_anew_once_in_a_second() {
     let newer = story.again(&seen).unwrap().expect("another look");
     assert_eq!((stored(&newer).as_str(), newer.is_kept()), ("two", false));
     assert!(story.again(&newer).unwrap().is_none(), "it is the last word");
-    // Another who saw the old row gets the new one, without a query.
+    // A request that also saw the old row gets the new one, without a query.
     let shared = story.again(&seen).unwrap().expect("the row that is kept now");
     assert_eq!((stored(&shared).as_str(), story.table.calls()), ("two", 2));
     assert_eq!(story.counters.read().rereads, 1);
@@ -182,7 +182,7 @@ fn guesses_at_many_logins_do_not_turn_the_cache_off() {
     let seen = story.seen("anna");
     let read_anew = || {
         let guess = |_: &u32| {
-            // Another login each time, as far as the cache is concerned.
+            // For the cache, this makes it another login each time.
             story.cache.forget(&Changed::Everything);
             match story.again(&seen) {
                 Ok(newer) => newer.is_some(),
@@ -241,7 +241,7 @@ fn a_flood_of_wrong_passwords_keeps_nobody_out_and_refuses_nobody_by_memory_alon
     assert_eq!(wrong(), (REREADS as usize, USERS - REREADS as usize));
     assert_eq!((right("old words"), wrong()), (USERS, (REREADS as usize, USERS - REREADS as usize)));
 
-    // Changed elsewhere, in the middle of the flood: nobody is refused by the row of before.
+    // Changed elsewhere, in the middle of the flood: no login is refused by the earlier row.
     table.rows().iter_mut().for_each(|row| row.password = Password("{PLAIN}new words".into()));
     *now.lock().unwrap() += PAUSE;
     wrong();
@@ -319,7 +319,7 @@ fn a_query_that_was_under_way_during_a_change_is_not_kept_and_nobody_joins_it() 
         std::thread::scope(|scope| {
             let early = scope.spawn(|| story.stored("anna"));
             arrived.recv_timeout(LONG).unwrap();
-            // It has read the old row, and not yet told us.
+            // The query has read the old row, and not yet returned it.
             story.table.rows()[0] = row("anna", "two");
             story.cache.forget(&if all { Changed::Everything } else { Changed::Account(login("anna")) });
             let late = scope.spawn(|| story.stored("anna"));
@@ -331,7 +331,7 @@ fn a_query_that_was_under_way_during_a_change_is_not_kept_and_nobody_joins_it() 
     }
 }
 
-/// Eight who ask at the same time, the first of them before the others.
+/// Returns what eight simultaneous requests get, of which one comes before the others.
 fn eight(story: &Story, verdicts: &[Verdict], error: Option<StoreError>) -> Vec<Option<Result<String, StoreError>>> {
     let (arrived, go) = gate(&story.table);
     std::thread::scope(|scope| {
@@ -453,11 +453,11 @@ fn a_look_up_in_memory_takes_microseconds() {
     story.seen("anna");
     let begin = Instant::now();
     (0..1000).for_each(|_| assert!(story.seen("anna").is_kept()));
-    // Two are meant; this is a debug build on a busy machine.
+    // The target is 2 ms; this is a debug build on a busy machine.
     assert!(begin.elapsed() < Duration::from_millis(50), "{:?} for a thousand", begin.elapsed());
 }
 
-/// A table whose rows are from a copy while it is away.
+/// A table whose rows come from a copy while it is unreachable.
 struct Copied(MemoryStore);
 
 impl AccountStore for Copied {
@@ -509,8 +509,8 @@ fn what_is_from_a_copy_is_not_kept_and_overrules_nothing() {
     assert_eq!(stored(&look()), "one", "at once");
 }
 
-/// A table of which a replica, which does not know the last change, is read first. Each query says that it was sent, and
-/// is answered when it is told to.
+/// A table whose replica, which lacks the last change, is read first. Each query reports that it was sent, and is
+/// answered when the test says so.
 #[derive(Default)]
 struct Lagging {
     replica: MemoryStore,
@@ -539,7 +539,7 @@ impl AccountStore for Arc<Lagging> {
     }
 }
 
-/// `anna`, whose password is `one` on the replica and `two` on the primary.
+/// Returns a table where `anna` has the password `one` on the replica and `two` on the primary, and a cache over it.
 fn lagging() -> (Arc<Lagging>, Cache<Arc<Lagging>>) {
     let store = Arc::new(Lagging::default());
     store.replica.rows().push(row("anna", "one"));

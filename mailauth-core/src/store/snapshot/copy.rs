@@ -1,15 +1,14 @@
-//! What is read from and written into the file: an SQLite database of our own, with the values of the original's rows as
-//! they stood there.
+//! Reading and writing the file: an SQLite database of our own, with the values of the original's rows unchanged.
 //!
-//! Its columns have no types, and no rules but that keys are unique, so that what could not be used there cannot be used
-//! here either. It is changed in place, a page of rows in one transaction each: whoever reads meanwhile sees a row as it
-//! was or as it is, and after a crash every row is at least as new as the time in the file says. Without that time nothing
-//! was copied whole yet. Rows of another database are collected in tables beside them, which then take their place in one
-//! transaction.
+//! Its columns have no types, and no rules except that keys are unique, so that what could not be used in the original
+//! cannot be used here either. It is changed in place, a page of rows in one transaction each: a concurrent reader sees
+//! a row either before or after the change, and after a crash every row is at least as new as the time in the file
+//! says. Without that time no complete copy exists yet. Rows of another database are collected in separate tables,
+//! which then replace the first ones in one transaction.
 //!
-//! Each row has a checksum, and accounts and aliases are found in two ways, by their keys and by their domains. Where the
-//! two do not agree, or the checksum of a row or of the next one to a row that is missing does not fit, the file is damaged,
-//! and does not answer that question.
+//! Each row has a checksum, and accounts and aliases are found in two ways, by their keys and by their domains. If the
+//! two do not agree, or if the checksum of a row, or of the row next to a missing one, does not match, the file is
+//! damaged, and does not answer that question.
 
 use super::About;
 use super::file::{self, Result, Trouble, beside, index_of_domain, ours};
@@ -23,37 +22,37 @@ use crate::sync::{Mutex, MutexGuard};
 use rusqlite::{Connection, TransactionBehavior, params, params_from_iter};
 use std::path::{Path, PathBuf};
 
-/// A page that has so many rows too many is written as a whole.
+/// Number of surplus rows above which a page is written as a whole.
 const SPARE: usize = 1000;
 
-/// What the file says of itself.
+/// What the file says about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Standing {
-    /// Seconds since 1970: everything in it is at least as new.
+    /// Seconds since 1970: everything in the file is at least as new.
     pub taken: u64,
-    /// When a refresh succeeded last, in the same.
+    /// Time of the last refresh that succeeded, in seconds since 1970.
     pub refreshed: u64,
-    /// Accounts in it.
+    /// Number of accounts in it.
     pub accounts: u64,
-    /// Which database it is a copy of.
+    /// The database that it is a copy of.
     pub origin: String,
-    /// Since when refreshing it fails, and why.
+    /// Beginning and reason of the failure, if refreshing the file fails.
     pub failure: Option<(u64, String)>,
 }
 
-/// The file, by one connection that is made when it is needed.
+/// The file, with one connection that is opened when it is needed.
 pub(super) struct Copy {
     path: PathBuf,
-    /// The database that it is to be a copy of.
+    /// The database that it should be a copy of.
     origin: Origin,
     open: Mutex<Option<Open>>,
-    /// Why only a new file helps.
+    /// Reason why only a new file helps.
     damage: Mutex<Option<String>>,
 }
 
 struct Open {
     connection: Connection,
-    /// What tells the file from another that takes its name.
+    /// Device and inode, which tell the file from another that takes its name.
     file: (u64, u64),
 }
 
@@ -66,7 +65,7 @@ impl Copy {
         &self.path
     }
 
-    /// Makes sure that there is a file that this program knows. For the only one who refreshes it.
+    /// Makes sure that there is a file that this program understands. To be called only by its refresher.
     pub(super) fn prepare(&self) -> Result<()> {
         match self.with(|_| Ok(())) {
             Err(Trouble::Version) => self.make_anew(),
@@ -75,7 +74,7 @@ impl Copy {
         }
     }
 
-    /// Puts a new file without a row in its place. Nothing is read meanwhile: a file that is not finished looks damaged.
+    /// Replaces the file by a new one without rows. Nothing is read meanwhile: an unfinished file looks damaged.
     pub(super) fn make_anew(&self) -> Result<()> {
         let mut slot = self.lock();
         *slot = None;
@@ -85,58 +84,58 @@ impl Copy {
         Ok(())
     }
 
-    /// What was found to be damaged, if only a new file helps.
+    /// Returns what was found to be damaged, if only a new file helps.
     pub(super) fn damage(&self) -> Option<String> {
         self.damage.lock().clone()
     }
 
-    /// A reader of the file found it damaged.
+    /// Notes that a reader of the file found it damaged.
     pub(super) fn suspect(&self, reason: &str) {
         *self.damage.lock() = Some(reason.to_owned());
     }
 
-    /// A change that was being made when its program ended is over.
+    /// Releases the notes of changes that were being made when their program ended.
     pub(super) fn let_go(&self) -> Result<()> {
         self.with(|connection| Ok(connection.execute("UPDATE pending SET held = 0", []).map(drop)?))
     }
 
-    /// What it says of itself; `None` while nothing was copied whole.
+    /// Returns what the file says about itself; `None` while no complete copy exists.
     pub(super) fn standing(&self) -> Result<Option<Standing>> {
         self.with(|connection| standing(connection))
     }
 
-    /// Is it a copy of the database that it is to be one of?
+    /// Returns true if it is a copy of the database that it should be a copy of.
     pub(super) fn is_of(&self, standing: &Standing) -> bool {
         self.origin.is_same(&standing.origin)
     }
 
-    /// What notes say about a question.
+    /// Returns what notes say about a question.
     pub(super) fn waiting(&self, about: About<'_>) -> Result<Waiting> {
         self.with(|connection| notes::waiting(connection, about))
     }
 
-    /// Notes what was changed. With `held`, it is not copied again before [`Copy::release`] is told.
+    /// Notes what was changed. With `held`, it is not copied again before [`Copy::release`] is called.
     pub(super) fn note(&self, changed: &Changed, held: bool) -> Result<i64> {
         self.surely(|connection| notes::add(connection, changed, held))
     }
 
-    /// The change that a note was held for is over.
+    /// Releases a held note, because its change is over.
     pub(super) fn release(&self, note: i64, login: &Login) -> Result<()> {
         self.change(|connection| notes::release(connection, note, &Changed::Account(login.clone())))
     }
 
-    /// What has to be copied again now.
+    /// Returns what has to be copied again now.
     pub(super) fn pending(&self) -> Result<Pending> {
         self.with(|connection| notes::read(connection))
     }
 
-    /// Crosses off what was copied again.
+    /// Removes the notes of what was copied again.
     pub(super) fn cross_off(&self, notes: &[i64]) -> Result<()> {
         self.change(|connection| notes::cross_off(connection, notes))
     }
 
-    /// The tables that are to be filled. Those that answer, unless they are whole and of another database; then new ones
-    /// are made beside them.
+    /// Returns the tables that are to be filled: those that answer, unless they are complete and of another database.
+    /// In that case new ones are created next to them.
     pub(super) fn begin(&self) -> Result<Side> {
         self.change(|connection| {
             let (origin, taken): (String, Option<i64>) =
@@ -155,7 +154,7 @@ impl Copy {
         })
     }
 
-    /// Puts rows in the place of those in `range`. Only what differs is written. Rows are in the order of their keys.
+    /// Replaces the rows in `range` by `rows`, which are in the order of their keys. Only what differs is written.
     pub(super) fn replace(&self, side: Side, layout: &Layout, range: Range<'_>, rows: &[CopiedRow]) -> Result<()> {
         self.change(|connection| {
             let more = replace(connection, side, layout, range, rows)?;
@@ -166,7 +165,7 @@ impl Copy {
         })
     }
 
-    /// Puts each of these rows in the place of the one with its key.
+    /// Replaces the rows with the same keys by these rows.
     pub(super) fn put(&self, layout: &Layout, rows: &[CopiedRow]) -> Result<()> {
         self.change(|connection| {
             let writing = Writing::new(connection, Side::Used, layout);
@@ -188,7 +187,7 @@ impl Copy {
         })
     }
 
-    /// All rows of these tables are at least as new as `taken`, and what was noted before is done.
+    /// Notes that all rows of these tables are at least as new as `taken`, and removes the notes made before.
     pub(super) fn is_whole(&self, side: Side, taken: u64, notes: &[i64]) -> Result<()> {
         let taken = i64::try_from(taken).unwrap_or(i64::MAX);
         self.change(|connection| {
@@ -210,7 +209,7 @@ impl Copy {
         })
     }
 
-    /// What has a time of change is as new as `time`, and what was noted before is done.
+    /// Notes that rows with a time of change are as new as `time`, and removes the notes made before.
     pub(super) fn is_refreshed(&self, time: u64, notes: &[i64]) -> Result<()> {
         let time = i64::try_from(time).unwrap_or(i64::MAX);
         self.change(|connection| {
@@ -219,7 +218,7 @@ impl Copy {
         })
     }
 
-    /// Refreshing it failed then, for this reason.
+    /// Notes when and why refreshing the file failed.
     pub(super) fn is_failing(&self, time: u64, why: &str) -> Result<()> {
         let time = i64::try_from(time).unwrap_or(i64::MAX);
         self.change(|connection| {
@@ -228,7 +227,7 @@ impl Copy {
         })
     }
 
-    /// Makes sure that what the file has, or does not have, for a question is not damaged.
+    /// Makes sure that the rows for a question, or their absence, are not due to damage.
     pub(super) fn verify(&self, about: About<'_>) -> Result<()> {
         self.with(|connection| {
             let generation = generation(connection)?;
@@ -263,7 +262,7 @@ impl Copy {
         self.open.lock()
     }
 
-    /// Runs `work` on the file that is there now.
+    /// Runs `work` on the current file.
     fn with<T>(&self, work: impl FnOnce(&mut Connection) -> Result<T>) -> Result<T> {
         let mut slot = self.lock();
         let done = (|| {
@@ -287,7 +286,7 @@ impl Copy {
         self.with(|connection| in_transaction(connection, work))
     }
 
-    /// The same, so that a power cut does not take it back.
+    /// Runs `work` in a transaction that a power failure does not undo.
     fn surely<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
         self.with(|connection| {
             connection.execute_batch("PRAGMA synchronous = FULL")?;
@@ -305,7 +304,7 @@ fn in_transaction<T>(connection: &mut Connection, work: impl FnOnce(&Connection)
     Ok(done)
 }
 
-/// Looks at the file of another process without changing it; `None` while nothing was copied whole.
+/// Reads the file of another process without changing it; `None` while no complete copy exists.
 pub(super) fn look(path: &Path, examined: std::time::Duration) -> Result<Option<Standing>> {
     let mut connection = file::open_to_look(path)?;
     let standing = standing(&connection)?;
@@ -341,7 +340,7 @@ fn drop_tables(connection: &Connection, side: Side) -> Result<()> {
     Ok(())
 }
 
-/// The rows whose key begins with `name`, each with its checksum found right.
+/// Returns the rows whose key begins with `name`, after verifying the checksum of each.
 fn verified(connection: &Connection, layout: &Layout, name: &[u8]) -> Result<Vec<CopiedRow>> {
     let Layout { name: table, columns, .. } = layout;
     let sql = format!("SELECT {}, checksum FROM {table} WHERE {} = ?", columns.join(", "), columns[0]);
@@ -358,7 +357,7 @@ fn verified(connection: &Connection, layout: &Layout, name: &[u8]) -> Result<Vec
     Ok(rows)
 }
 
-/// Makes sure that as many rows are found by their domain as were by their key.
+/// Makes sure that as many rows are found by their domain as were found by their key.
 fn agree(
     connection: &Connection,
     layout: &Layout,
@@ -380,8 +379,8 @@ fn domain_is_sound(connection: &Connection, layout: &Layout, name: &[u8]) -> Res
     if verified(connection, layout, name)?.is_empty() { neighbours_are_sound(connection, layout, name) } else { Ok(()) }
 }
 
-/// Makes sure of the rows before and after those whose key begins with `name`: in a damaged page what is there may not be
-/// found, and then what is found next to it is damaged too.
+/// Checks the rows before and after those whose key begins with `name`: a row in a damaged page may not be found, and
+/// then the rows next to it are damaged too.
 fn neighbours_are_sound(connection: &Connection, layout: &Layout, name: &[u8]) -> Result<()> {
     let Layout { name: table, columns, .. } = layout;
     for (sign, order) in [("<", "DESC"), (">", "ASC")] {
@@ -405,7 +404,7 @@ fn neighbours_are_sound(connection: &Connection, layout: &Layout, name: &[u8]) -
     Ok(())
 }
 
-/// Writes single rows of a table.
+/// Writer of single rows of a table.
 struct Writing<'c> {
     connection: &'c Connection,
     layout: &'c Layout,
@@ -433,7 +432,7 @@ impl<'c> Writing<'c> {
         key(row, self.layout).into_iter().map(Text)
     }
 
-    /// The row with the same key, and its checksum.
+    /// Returns the row with the same key, and its checksum.
     fn find(&self, row: &CopiedRow) -> Result<Option<(CopiedRow, Value)>> {
         let mut statement = self.connection.prepare_cached(&self.find)?;
         let mut rows = statement.query(params_from_iter(self.key(row)))?;
@@ -452,7 +451,7 @@ impl<'c> Writing<'c> {
     }
 }
 
-/// Writes what differs, and returns how many rows more there are than before.
+/// Writes what differs, and returns by how many rows the table has grown.
 fn replace(connection: &Connection, side: Side, layout: &Layout, range: Range<'_>, rows: &[CopiedRow]) -> Result<i64> {
     let writing = Writing::new(connection, side, layout);
     let (condition, given) = range.condition(layout);
@@ -482,7 +481,7 @@ fn replace(connection: &Connection, side: Side, layout: &Layout, range: Range<'_
     Ok(signed(rows.len()) - signed(stands.len()))
 }
 
-/// At most so many rows of `range`, with their checksums.
+/// Returns at most `limit` rows of `range`, with their checksums.
 fn stands(
     connection: &Connection,
     side: Side,
@@ -507,7 +506,7 @@ fn signed(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// The file whose lock the one that refreshes this file holds.
+/// Returns the path of the lock file that the refresher of this file locks.
 pub(super) fn lock_file(path: &Path) -> PathBuf {
     beside(path, ".lock")
 }

@@ -1,4 +1,4 @@
-//! The file: how it is opened, made, and found to be damaged.
+//! The snapshot's file: opening it, creating it, and detecting damage.
 
 use super::layout::{ALL, Layout, Side};
 use super::origin::Origin;
@@ -10,16 +10,16 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// The form of the tables. Beside it the file has the version of the schema whose rows it holds.
+/// Version of the file's tables. The file also contains the version of the schema whose rows it holds.
 const FORMAT: i64 = 4;
 
-/// The longest wait for another's transaction, each of which takes milliseconds.
+/// Longest wait for the transaction of another process, each of which takes milliseconds.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How many instructions of SQLite's machine run between two looks at the clock.
+/// Number of SQLite's virtual machine instructions between two checks of the clock.
 const STEPS: i32 = 10_000;
 
-/// Why the file cannot be used.
+/// Reason why the file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Trouble {
     #[error("{0}")]
@@ -39,7 +39,7 @@ pub(super) enum Trouble {
 pub(super) type Result<T> = std::result::Result<T, Trouble>;
 
 impl Trouble {
-    /// Can only a new file help? Of SQLite's errors those are excepted that come from outside of the file.
+    /// Returns true if only a new file can help. SQLite's errors with a cause outside of the file do not count.
     pub(super) fn is_spoilt(&self) -> bool {
         let error = match self {
             Trouble::Version | Trouble::Damaged(_) => return true,
@@ -65,13 +65,14 @@ impl Trouble {
         }
     }
 
-    /// Is there no file?
+    /// Returns true if the file does not exist.
     pub(super) fn is_absence(&self) -> bool {
         matches!(self, Trouble::Io(error) if error.kind() == io::ErrorKind::NotFound)
     }
 }
 
-/// What tells the file from another that takes its name. An error where it is not a file of our own.
+/// Returns the device and inode, which tell the file from another that takes its name. Fails if it is not a file of our
+/// own.
 pub(super) fn ours(path: &Path) -> Result<(u64, u64)> {
     let metadata = fs::symlink_metadata(path)?;
     let own = metadata.is_file() && metadata.uid() == rustix::process::geteuid().as_raw();
@@ -83,7 +84,7 @@ pub(super) fn open(path: &Path) -> Result<Connection> {
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(PATIENCE)?;
     connection.set_prepared_statement_cache_capacity(64);
-    // A power cut may take back what was written last, in the order in which it was. Notes are written with FULL.
+    // A power failure may undo the last writes, in reverse order. Notes are written with FULL.
     connection
         .execute_batch("PRAGMA synchronous = NORMAL; PRAGMA cache_size = -4096; PRAGMA journal_size_limit = 0")?;
     connection.query_row(ERASE, [], |_| Ok(()))?;
@@ -91,7 +92,7 @@ pub(super) fn open(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
-/// Opens the file of another process, to look at it.
+/// Opens the file of another process, for reading.
 pub(super) fn open_to_look(path: &Path) -> Result<Connection> {
     fs::metadata(path)?;
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
@@ -100,7 +101,7 @@ pub(super) fn open_to_look(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
-/// Looks for damaged pages, for so long at most.
+/// Searches for damaged pages, for at most `time`.
 pub(super) fn examine(connection: &mut Connection, time: Duration) -> Result<()> {
     let until = Instant::now() + time;
     connection.progress_handler(STEPS, Some(move || Instant::now() >= until))?;
@@ -126,12 +127,12 @@ fn fits(connection: &Connection) -> Result<()> {
     row.map(drop).ok_or_else(|| Trouble::Damaged("the row that describes it is missing".to_owned()))
 }
 
-/// Makes a new file, without a row.
+/// Creates a new file, without rows.
 pub(super) fn create(path: &Path, origin: &Origin) -> Result<()> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     let mut connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     connection.busy_timeout(PATIENCE)?;
-    // Readers and the writer do not wait for each other in this mode, which stays with the file.
+    // In this mode, which the file keeps, readers and the writer do not wait for each other.
     connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
     let transaction = connection.transaction()?;
     create_tables(&transaction, Side::Used)?;
@@ -151,7 +152,7 @@ pub(super) fn create(path: &Path, origin: &Origin) -> Result<()> {
     Ok(transaction.commit()?)
 }
 
-/// Makes the tables of one side, without the indexes by domain.
+/// Creates the tables of one side, without the indexes by domain.
 pub(super) fn create_tables(connection: &Connection, side: Side) -> Result<()> {
     for Layout { name, columns, key, .. } in ALL {
         let (all, keys, suffix) = (columns.join(", "), columns[..key].join(", "), side.suffix());
@@ -162,8 +163,8 @@ pub(super) fn create_tables(connection: &Connection, side: Side) -> Result<()> {
     Ok(())
 }
 
-/// Makes the indexes by domain, where they are not there yet: once the tables are filled, because rows come in the order of
-/// their keys, which is all over these. They keep their names when the tables change theirs.
+/// Creates the missing indexes by domain. This is done once the tables are filled: rows come in the order of their
+/// keys, which is scattered in these indexes. The indexes keep their names when the tables are renamed.
 pub(super) fn create_indexes(connection: &Connection, side: Side, generation: i64) -> Result<()> {
     for Layout { name, columns, key, .. } in ALL.into_iter().filter(|layout| layout.of_domain) {
         let (keys, suffix, index) = (columns[..key].join(", "), side.suffix(), index_of_domain(name, generation));
@@ -176,7 +177,7 @@ pub(super) fn index_of_domain(table: &str, generation: i64) -> String {
     format!("{table}_of_domain_{generation}")
 }
 
-/// Removes the file. SQLite's own beside it go last, for they mean nothing without it.
+/// Removes the file. SQLite's own files next to it are removed last, because they mean nothing without it.
 pub(super) fn remove(path: &Path) -> Result<()> {
     for end in ["", "-wal", "-shm"] {
         match fs::remove_file(beside(path, end)) {
@@ -187,7 +188,7 @@ pub(super) fn remove(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The path of a file that belongs to the one at `path`.
+/// Returns the path of a file that belongs to the one at `path`.
 pub(super) fn beside(path: &Path, end: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(end);

@@ -1,4 +1,4 @@
-//! The tables of the file, and which of their rows are meant.
+//! The tables of the file, and selections of their rows.
 
 use super::original::{CopiedRow, Value};
 use crate::schema::Field;
@@ -6,18 +6,18 @@ use rusqlite::ToSql;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use sha2::{Digest, Sha256};
 
-/// One of its tables.
+/// A table of the file.
 #[derive(Clone, Copy)]
 pub(super) struct Layout {
     pub(super) name: &'static str,
     pub(super) columns: &'static [&'static str],
-    /// So many of the first columns are the key.
+    /// Number of columns, from the first on, that are the key.
     pub(super) key: usize,
-    /// Rows are found by their domain too.
+    /// True if rows are also found by their domain.
     pub(super) of_domain: bool,
 }
 
-/// The fields that are read, with the domain in the place of what is known of the domain.
+/// The fields that are read, with the domain in place of the domain's state.
 const ACCOUNT: [&str; Field::READ.len()] = {
     let (mut names, mut index) = ([""; Field::READ.len()], 0);
     while index < names.len() {
@@ -43,12 +43,12 @@ pub(super) const ALIAS_DOMAINS: Layout =
     Layout { name: "alias_domains", columns: &["name", "target", "enabled"], key: 1, of_domain: false };
 pub(super) const ALL: [Layout; 4] = [DOMAINS, ALIAS_DOMAINS, ALIASES, ACCOUNTS];
 
-/// Which of two sets of tables.
+/// One of two sets of tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
-    /// The one that answers.
+    /// The set that answers.
     Used,
-    /// One that is being filled from another database, and takes its place when it is whole.
+    /// A set that is being filled from another database, and replaces the first when it is complete.
     Next,
 }
 
@@ -61,18 +61,18 @@ impl Side {
     }
 }
 
-/// Rows of a table that are next to each other in it.
+/// Adjacent rows of a table.
 #[derive(Clone, Copy)]
 pub(super) enum Range<'a> {
-    /// Those whose key begins with this.
+    /// The rows whose key begins with this value.
     Of(&'a [u8]),
-    /// Those whose keys are after `after` and not after `last`; neither is a bound where it is empty. Of one domain, where
-    /// that is given.
+    /// The rows whose keys are after `after` and not after `last`. An empty bound is no limit. If `domain` is
+    /// given, only its rows.
     Between { domain: Option<&'a [u8]>, after: &'a [&'a [u8]], last: &'a [&'a [u8]] },
 }
 
 impl<'a> Range<'a> {
-    /// As a condition, and its parameters.
+    /// Returns the range as an SQL condition, and its parameters.
     pub(super) fn condition(&self, layout: &Layout) -> (String, Vec<Text<'a>>) {
         match *self {
             Range::Of(key) => (format!("{} = ?", layout.columns[0]), vec![Text(key)]),
@@ -90,7 +90,7 @@ impl<'a> Range<'a> {
     }
 }
 
-/// What stands beside a row's values, so that a damaged one is known for it.
+/// Returns the checksum that is stored with a row's values, so that damage is detected.
 pub(super) fn checksum(row: &[Value]) -> i64 {
     let mut hash = Sha256::new();
     for value in row {
@@ -110,7 +110,7 @@ pub(super) fn checksum(row: &[Value]) -> i64 {
     i64::from_le_bytes(first)
 }
 
-/// The values of a row and, after them, its checksum.
+/// Returns the values of a row and the checksum stored after them.
 pub(super) fn read(row: &rusqlite::Row<'_>, layout: &Layout) -> (CopiedRow, Value) {
     let count = layout.columns.len();
     ((0..count).map(|index| Value::of(row, index)).collect(), Value::of(row, count))
@@ -120,7 +120,7 @@ pub(super) fn key<'a>(row: &'a [Value], layout: &Layout) -> Vec<&'a [u8]> {
     row.iter().take(layout.key).map(Value::bytes).collect()
 }
 
-/// Text of any bytes.
+/// A text of any bytes.
 pub(super) struct Text<'a>(pub(super) &'a [u8]);
 
 impl ToSql for Text<'_> {
@@ -135,7 +135,7 @@ impl ToSql for Value {
             Value::Null => ValueRef::Null,
             Value::Int(number) => ValueRef::Integer(*number),
             Value::Text(text) => ValueRef::Text(text.expose()),
-            // Nothing that a column may hold is a fraction.
+            // No column may hold a fraction.
             Value::Other => ValueRef::Real(0.5),
         }))
     }

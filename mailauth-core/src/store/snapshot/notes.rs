@@ -1,7 +1,7 @@
 //! Notes in the file: what was changed and has to be copied again.
 //!
-//! `docs/internals/changes.md` has the whole of it. A note that names something makes the copy silent about that until it is
-//! crossed off. A note that is held is not worked off before it is released.
+//! `docs/internals/changes.md` describes the protocol. While a note names something, the copy does not answer about it.
+//! A note that is held is not processed before it is released.
 
 use super::About;
 use super::file::Result;
@@ -10,10 +10,10 @@ use crate::account::Login;
 use crate::store::Changed;
 use rusqlite::{Connection, params};
 
-/// So many notes may wait. With more of them the copy is silent about everything until all is read.
+/// Maximum number of notes. With more of them the copy does not answer at all until everything is read.
 const MOST: i64 = 10_000;
 
-/// So many are worked off at a time.
+/// Number of notes processed at a time.
 const BATCH: usize = 500;
 
 const ACCOUNT: i64 = 0;
@@ -21,26 +21,26 @@ const ALIAS: i64 = 1;
 const DOMAIN: i64 = 2;
 const ADDITIONS: i64 = 3;
 const EVERYTHING: i64 = 4;
-/// There were too many.
+/// Kind of the note that there were too many.
 const OVERFLOW: i64 = 5;
 
 /// What has to be copied again.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
-    /// Accounts, aliases and domains, and their notes.
+    /// Notes that name accounts, aliases and domains.
     pub single: Vec<(i64, Changed)>,
-    /// Notes that what has a time of change has to be read for.
+    /// Notes after which rows with a new time of change have to be read.
     pub additions: Vec<i64>,
-    /// Notes that everything has to be read for.
+    /// Notes after which everything has to be read.
     pub all: Vec<i64>,
 }
 
 /// What notes say about a question.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Waiting {
-    /// What the file has of it may be old.
+    /// True if the rows in the file may be old.
     pub rows: bool,
-    /// What the file does not have may have been added.
+    /// True if something that is not in the file may have been added.
     pub absence: bool,
 }
 
@@ -73,7 +73,7 @@ pub(super) fn add(connection: &Connection, changed: &Changed, held: bool) -> Res
     Ok(connection.last_insert_rowid())
 }
 
-/// The change that a note was held for is over.
+/// Releases a held note, because its change is over.
 pub(super) fn release(connection: &Connection, note: i64, changed: &Changed) -> Result<()> {
     let (kind, name) = kind_and_name(changed);
     let sql = "INSERT OR REPLACE INTO pending (id, kind, name, held) VALUES (?, ?, ?, 0)";
@@ -81,7 +81,7 @@ pub(super) fn release(connection: &Connection, note: i64, changed: &Changed) -> 
     Ok(())
 }
 
-/// What is to be worked off now.
+/// Returns the notes that have to be processed now.
 pub(super) fn read(connection: &Connection) -> Result<Pending> {
     let mut pending = Pending::default();
     let mut statement = connection.prepare_cached("SELECT id, kind, name FROM pending WHERE held = 0 ORDER BY id")?;
@@ -134,7 +134,7 @@ pub(super) fn waiting(connection: &Connection, about: About<'_>) -> Result<Waiti
     Ok(statement.query_row(params![kind, name.as_bytes(), domain.as_bytes()], read)?)
 }
 
-/// May this change have touched what is asked about?
+/// Returns whether this change may have touched what is asked about.
 pub(super) fn touches(changed: &Changed, about: About<'_>) -> Waiting {
     let rows = match (changed, about) {
         (Changed::Account(one), About::Login(login)) => one == login,

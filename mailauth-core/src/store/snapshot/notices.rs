@@ -1,4 +1,4 @@
-//! What the log says about an outage: once a minute at most, and once that it is over.
+//! Log messages about an outage: at most one a minute, and one at its end.
 
 use super::Useless;
 use crate::store::StoreError;
@@ -11,14 +11,14 @@ const PAUSE: Duration = Duration::from_secs(60);
 
 #[derive(Default)]
 pub(super) struct Notices {
-    /// The copy answered last, and not the database.
+    /// True if the last answer came from the copy, and not from the database.
     in_use: AtomicBool,
-    /// The log holds the beginning of an outage, and not its end.
+    /// True if the log contains the beginning of an outage, and not yet its end.
     announced: AtomicBool,
     said: Mutex<Said>,
 }
 
-/// When each was said last.
+/// Times at which each message was last logged.
 #[derive(Default)]
 struct Said {
     in_use: Option<Instant>,
@@ -30,7 +30,7 @@ impl Notices {
         self.in_use.load(Ordering::Relaxed)
     }
 
-    /// The copy answered.
+    /// Logs that the copy answered.
     pub(super) fn in_use(&self, now: Instant, path: &Path, age: Duration, error: &StoreError) {
         self.in_use.store(true, Ordering::Relaxed);
         if self.is_due(now, |said| &mut said.in_use) {
@@ -39,7 +39,7 @@ impl Notices {
         }
     }
 
-    /// It could not.
+    /// Logs that the copy could not answer.
     pub(super) fn useless(&self, now: Instant, path: &Path, why: Useless, max_age: Duration, error: &StoreError) {
         if !self.is_due(now, |said| &mut said.useless) {
             return;
@@ -62,9 +62,9 @@ impl Notices {
         }
     }
 
-    /// The database answered.
+    /// Logs that the database answers again, if the log contains the beginning of the outage.
     pub(super) fn back(&self) {
-        // Looked at first, because writing would make the threads wait for each other.
+        // Read first, because writing each time would make the threads wait for each other.
         if self.is_in_use() {
             self.in_use.store(false, Ordering::Relaxed);
         }
@@ -73,7 +73,7 @@ impl Notices {
         }
     }
 
-    /// Does the log hold the beginning of an outage? From now on it does not.
+    /// Returns true if the log contains the beginning of an outage, and resets that.
     pub(super) fn take_announced(&self) -> bool {
         self.announced.load(Ordering::Relaxed) && self.announced.swap(false, Ordering::Relaxed)
     }

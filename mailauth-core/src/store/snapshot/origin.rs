@@ -1,13 +1,13 @@
-//! Which database a file is a copy of.
+//! The database that a file is a copy of.
 
 use crate::config::DatabaseUrl;
 use std::path::Path;
 
 /// A database, and where it is reached.
 ///
-/// It is written as lines: the kind and the name first, then each place, in an order of its own. Two URLs mean the same
-/// database when the first line is the same and they have a place in common: hosts come, go and change places one after
-/// the other. User, password and options do not count.
+/// It is written as lines: the kind and the name first, then each place, sorted. Two URLs mean the same database if the
+/// first line is the same and they have a place in common: hosts are added, removed and reordered one after the other.
+/// User, password and options do not count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Origin(String);
 
@@ -23,12 +23,12 @@ impl Origin {
         Origin(format!("{kind} {}\n{}", server.database, places.join("\n")))
     }
 
-    /// As it is written into the file.
+    /// Returns the text that is written into the file.
     pub(super) fn text(&self) -> &str {
         &self.0
     }
 
-    /// Is what another wrote the same database?
+    /// Returns true if `written`, from the file of another process, is the same database.
     pub(super) fn is_same(&self, written: &str) -> bool {
         let parts = |text: &str| text.split_once('\n').map(|(name, places)| (name.to_owned(), places.to_owned()));
         let (Some((own, own_places)), Some((other, other_places))) = (parts(&self.0), parts(written)) else {
@@ -38,7 +38,7 @@ impl Origin {
     }
 }
 
-/// The database that a file names, for messages.
+/// Returns the database that a file names, for messages.
 pub(super) fn shown(written: &str) -> String {
     let mut lines = written.lines();
     let name = lines.next().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What a snapshot is a copy of: rows as they stand there, judged by nobody.
+//! The source of a snapshot: rows as they are stored, without any check.
 
 use crate::account::Login;
 use crate::schema::Field;
@@ -9,107 +9,108 @@ use crate::{Secret, store};
 
 /// A store whose rows can be copied. Calls block, for at most the configured deadline each.
 pub trait Original: MailStore {
-    /// At most `limit` rows, in ascending byte order of their keys.
+    /// Returns at most `limit` rows, in ascending byte order of their keys.
     ///
     /// # Errors
-    /// Fails if they are not known to be whole.
+    /// Fails if the rows are not known to be complete.
     fn copy(&self, part: Part<'_>, limit: usize) -> Result<Vec<CopiedRow>, StoreError>;
 
-    /// The time of the database, as it writes it beside what was changed.
+    /// Returns the time of the database, as it stores it with each change.
     ///
     /// # Errors
-    /// Fails if it does not say.
+    /// Fails if the database does not say.
     fn time(&self) -> Result<Vec<u8>, StoreError>;
 }
 
-/// Which rows. `after` is the key of the last row of the page before, and empty for the first page.
+/// Selection of rows. `after` is the key of the last row of the previous page, and empty for the first page.
 #[derive(Clone, Copy, Debug)]
 pub enum Part<'a> {
     /// The row or rows of one login.
     Account(&'a Login),
-    /// Of accounts.
+    /// A page of all accounts.
     Accounts {
-        /// The login.
+        /// The last row's login.
         after: &'a [u8],
     },
-    /// Of those that were changed since a time of the database, in the order of that time and the login. Each row has the
-    /// time of its change as one more value.
+    /// Accounts that were changed since a time of the database, in the order of that time and the login. Each row has
+    /// the time of its change as an additional value.
     Changed {
-        /// The time, which counts in; for another page, that of the last row.
+        /// The earliest time of change; for a further page, that of the last row.
         since: &'a [u8],
-        /// The login.
+        /// The last row's login.
         after: &'a [u8],
     },
-    /// Of those of one domain.
+    /// Accounts of one domain.
     OfDomain {
-        /// Its name.
+        /// Name of the domain.
         domain: &'a [u8],
-        /// The login.
+        /// The last row's login.
         after: &'a [u8],
     },
-    /// Of domains that were changed since a time of the database, as [`Part::Changed`].
+    /// Domains that were changed since a time of the database, as in [`Part::Changed`].
     ChangedDomains {
-        /// The time, which counts in; for another page, that of the last row.
+        /// The earliest time of change; for a further page, that of the last row.
         since: &'a [u8],
-        /// The name.
+        /// The last row's name.
         after: &'a [u8],
     },
-    /// Of aliases that were changed since a time of the database, as [`Part::Changed`].
+    /// Aliases that were changed since a time of the database, as in [`Part::Changed`].
     ChangedAliases {
-        /// The time, which counts in; for another page, that of the last row.
+        /// The earliest time of change; for a further page, that of the last row.
         since: &'a [u8],
-        /// The address and the target.
+        /// The last row's address and target.
         after: (&'a [u8], &'a [u8]),
     },
     /// The row of one domain.
     Domain(&'a [u8]),
-    /// Of domains.
+    /// A page of all domains.
     Domains {
-        /// The name.
+        /// The last row's name.
         after: &'a [u8],
     },
     /// The row of one alias domain.
     AliasDomain(&'a [u8]),
-    /// Of alias domains.
+    /// A page of all alias domains.
     AliasDomains {
-        /// The name.
+        /// The last row's name.
         after: &'a [u8],
     },
-    /// Of alias domains that were changed since a time of the database, as [`Part::Changed`].
+    /// Alias domains that were changed since a time of the database, as in [`Part::Changed`].
     ChangedAliasDomains {
-        /// The time, which counts in; for another page, that of the last row.
+        /// The earliest time of change; for a further page, that of the last row.
         since: &'a [u8],
-        /// The name.
+        /// The last row's name.
         after: &'a [u8],
     },
-    /// Of aliases.
+    /// A page of all aliases.
     Aliases {
-        /// The address and the target.
+        /// The last row's address and target.
         after: (&'a [u8], &'a [u8]),
     },
-    /// Of those of one domain.
+    /// Aliases of one domain.
     AliasesOfDomain {
-        /// Its name.
+        /// Name of the domain.
         domain: &'a [u8],
-        /// The address and the target.
+        /// The last row's address and target.
         after: (&'a [u8], &'a [u8]),
     },
 }
 
-/// The values of a row: for an account those of [`Field::READ`] with its domain in the place of whether that is enabled,
-/// for a domain name, enabled, the two limits of its quota and backup, for an alias domain name, target and enabled, for an alias address, target, position and domain.
+/// The values of a row. Account: those of [`Field::READ`], with its domain in place of whether that is enabled. Domain:
+/// name, enabled, the two limits of its quota, backup. Alias domain: name, target, enabled. Alias: address, target,
+/// position, domain.
 pub type CopiedRow = Vec<Value>;
 
-/// A value as it stands in a table.
+/// A value as stored in a table.
 #[derive(Clone, Debug)]
 pub enum Value {
-    /// NULL.
+    /// The SQL value NULL.
     Null,
     /// A whole number.
     Int(i64),
     /// Text of any bytes.
     Text(Secret),
-    /// What no column may hold.
+    /// A value that no column may hold.
     Other,
 }
 
@@ -134,7 +135,7 @@ impl Value {
         }
     }
 
-    /// The bytes of a text; none for anything else.
+    /// Returns the bytes of a text, or nothing for any other value.
     pub(super) fn bytes(&self) -> &[u8] {
         match self {
             Value::Text(text) => text.expose(),
@@ -143,13 +144,13 @@ impl Value {
     }
 }
 
-/// Values of a domain's row, and of an alias's as it is read.
+/// Number of values in a domain's row, and in an alias's row as it is read.
 const OTHERS: (usize, usize) = (5, 3);
 
-/// Values of an alias domain's row.
+/// Number of values in an alias domain's row.
 const ALIAS_DOMAIN: usize = 3;
 
-/// Where an account's row has its domain.
+/// Index of the domain in an account's row.
 const DOMAIN: usize = 3;
 
 impl Original for SqlStore {
@@ -195,7 +196,7 @@ impl Original for SqlStore {
         };
         let mut rows = self.read_newest(|connection| {
             self.fits(connection)?;
-            // What a note is about may have been changed on another node.
+            // The change that a note is about may have been made on another node.
             connection.catch_up()?;
             let mut rows = Vec::new();
             connection.query(statement, &params, &mut |row| {
@@ -209,7 +210,7 @@ impl Original for SqlStore {
             _ => None,
         };
         if let Some(name) = single {
-            // A collation may call others equal.
+            // A collation may consider other names equal.
             rows.retain(|row| row.first().is_some_and(|value| value.bytes() == name));
         }
         rows.iter_mut().for_each(|row| part.complete(row));
@@ -226,7 +227,7 @@ impl Original for SqlStore {
 }
 
 impl Part<'_> {
-    /// Gives a row as it was read the form of one that is copied.
+    /// Converts a row as it was read into the form of a copied row.
     fn complete(&self, row: &mut CopiedRow) {
         match self {
             Part::Account(_) | Part::Accounts { .. } | Part::Changed { .. } | Part::OfDomain { .. } => {

@@ -1,13 +1,13 @@
-//! The thread that keeps the file like the original.
+//! The thread that keeps the file in step with the original.
 //!
-//! What is noted is copied first, row by row, also in the middle of everything else. Then, at each refresh, the tables are
-//! read: all of them, a page at a time, and what differs is written. So rows that were deleted, or changed without a new
-//! time beside them, are seen as well. Where that takes more than a [`SHARE`]th of the time, only what has a new time is
-//! read in between.
+//! What is noted is copied first, row by row, even in the middle of everything else. Then, at each refresh, the tables
+//! are read: all of them, a page at a time, and what differs is written. So rows that were deleted, or changed without
+//! a new time of change, are found as well. If that takes more than a [`SHARE`]th of the time, only rows with a new
+//! time are read in between.
 //!
-//! A row may become visible long after the time beside it, which is that of its statement or of the beginning of its
-//! transaction. Each reading by time begins [`OVERLAP`] before the one before it; what was open for longer is seen when
-//! all is read.
+//! A row may become visible long after its time of change, which is that of its statement or of the beginning of its
+//! transaction. Each reading by time begins [`OVERLAP`] before the previous one; changes of longer transactions are
+//! found when everything is read.
 
 use super::copy::{Copy, lock_file};
 use super::file::Trouble;
@@ -29,31 +29,31 @@ use std::sync::atomic::Ordering;
 use std::thread::Builder;
 use std::time::{Duration, Instant};
 
-/// Rows that are read and written at once.
+/// Number of rows read and written at once.
 const PAGE: usize = 1000;
 
-/// Reading everything takes a part of the time of at most one in so many.
+/// Reading everything takes at most one part in [`SHARE`] of the time.
 const SHARE: u32 = 50;
 
-/// The same of reading by time, where that is much.
+/// The same limit for reading by time, if that takes long.
 const SHARE_OF_CHANGES: u32 = 10;
 
-/// Everything is read at least so many times while a copy may answer.
+/// Minimum number of complete readings within the time for which a copy may answer.
 const TIMES_IN_AGE: u32 = 4;
 
-/// A row may become visible so long after the time that stands beside it.
+/// Longest expected time between a row's time of change and the moment at which the row becomes visible.
 const OVERLAP: Duration = Duration::from_secs(600);
 
-/// After a failure it is tried again so soon, or at the next refresh if that is sooner.
+/// Delay before the next attempt after a failure, unless a refresh is due sooner.
 const RETRY: Duration = Duration::from_secs(5);
 
-/// How soon it is tried to follow another refresher of the same file.
+/// Interval at which a process tries to take over from another refresher of the same file.
 const TURN: Duration = Duration::from_millis(200);
 
-/// Ends its thread when it is dropped, at the next page.
+/// Handle that ends its thread when it is dropped, at the next page.
 pub(super) struct Refresher(Arc<Bell>);
 
-/// How the thread is told.
+/// Channel through which the thread is told what to do.
 #[derive(Default)]
 pub(super) struct Bell {
     wish: Mutex<Wish>,
@@ -66,7 +66,7 @@ struct Wish {
     wake: bool,
 }
 
-/// Why a refresh ended early.
+/// Reason why a refresh ended early.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error("{0}")]
@@ -83,14 +83,14 @@ enum Failure {
     Panicked(String),
 }
 
-/// What a round has copied.
+/// Extent of what a round has copied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refreshed {
-    /// What was noted, and nothing else: no refresh was due.
+    /// Only what was noted: no refresh was due.
     Notes,
-    /// What has a new time.
+    /// Rows with a new time of change.
     Changes,
-    /// All tables.
+    /// All rows of all tables.
     Whole,
 }
 
@@ -108,7 +108,7 @@ pub(super) struct Work<S> {
 pub(super) struct Memory {
     lock: Option<File>,
     whole_due: Instant,
-    /// Times of the database, and when they were read, up to [`OVERLAP`] ago and one before.
+    /// Times of the database, and when they were read: those of the last [`OVERLAP`], and one before.
     times: VecDeque<(Instant, Vec<u8>)>,
     complained: bool,
 }
@@ -122,7 +122,7 @@ impl Refresher {
         Ok(Refresher(bell))
     }
 
-    /// Something has to be copied again.
+    /// Tells the thread that something has to be copied again.
     pub(super) fn ring(&self) {
         self.0.ring(|wish| wish.wake = true);
     }
@@ -144,12 +144,12 @@ impl Bell {
         self.wish.lock().stop
     }
 
-    /// Was it rung since that was asked last?
+    /// Returns true if the thread was woken since the last call.
     fn take_wake(&self) -> bool {
         std::mem::take(&mut self.wish.lock().wake)
     }
 
-    /// Waits, at most so long; false to stop.
+    /// Waits for at most `time`. Returns false if the thread has to end.
     fn wait(&self, time: Duration) -> bool {
         let wish = self.wish.lock();
         let quiet = |wish: &mut Wish| !wish.stop && !wish.wake;
@@ -174,10 +174,10 @@ impl<S: Original> Work<S> {
                             let rest = begin.elapsed() * SHARE_OF_CHANGES;
                             due = Instant::now() + jittered(self.interval).max(rest);
                         }
-                        // How often that is done is bounded by itself: see `whole_due`.
+                        // How often that is done is limited elsewhere: see `whole_due`.
                         Refreshed::Whole => due = Instant::now() + jittered(self.interval),
                     }
-                    // Told in the meantime.
+                    // A note may have come in the meantime.
                     let waits = self.copy.pending().is_ok_and(|pending| !pending.is_empty());
                     if waits { Duration::ZERO } else { due.saturating_duration_since(Instant::now()) }
                 }
@@ -195,7 +195,7 @@ impl<S: Original> Work<S> {
         }
     }
 
-    /// A round that may panic, in a driver, without ending the thread. A damaged file is made from the original, once that
+    /// Runs a round. A panic in a driver does not end the thread. A damaged file is made from the original, once that
     /// answers.
     fn guarded(&self, memory: &mut Memory, due: bool, bell: &Bell) -> Result<Refreshed, Failure> {
         let mut round = |due| {
@@ -214,7 +214,7 @@ impl<S: Original> Work<S> {
         }
     }
 
-    /// Copies what has to be copied again and, if that is due, what else has changed.
+    /// Copies what has to be copied again and, if a refresh is due, what else has changed.
     fn round(&self, memory: &mut Memory, due: bool, bell: &Bell) -> Result<Refreshed, Failure> {
         let first = memory.lock.is_none();
         if first {
@@ -253,7 +253,7 @@ impl<S: Original> Work<S> {
         Ok(refreshed)
     }
 
-    /// The lock that only one refresher of the file holds, until it ends.
+    /// Takes the lock that only one refresher of the file holds, until it ends.
     fn take_turn(&self) -> Result<File, Failure> {
         let path = lock_file(self.copy.path());
         let cannot = |error| Trouble::Lock { path: path.clone(), error };
@@ -265,18 +265,18 @@ impl<S: Original> Work<S> {
         crate::lock_file::take(&folder, name).map_err(cannot)?.ok_or(Failure::Elsewhere)
     }
 
-    /// Notes in the file what could not be noted there when it was told.
+    /// Notes in the file the changes that could not be noted there earlier.
     fn note_lost(&self) -> Result<(), Failure> {
         let lost = self.fresh.lost.lock().changes.clone();
         for changed in &lost {
             self.copy.note(changed, false)?;
         }
-        // Not before: until it is in the file it counts here.
+        // Only now: until a change is in the file, it counts here.
         self.fresh.lost.lock().changes.drain(..lost.len());
         Ok(())
     }
 
-    /// Copies what single notes name, and crosses them off.
+    /// Copies what single notes name, and crosses the notes off.
     fn work_off(&self, bell: &Bell) -> Result<(), Failure> {
         loop {
             let Pending { single, .. } = self.copy.pending()?;
@@ -308,7 +308,7 @@ impl<S: Original> Work<S> {
     fn account(&self, side: Side, login: &Login) -> Result<(), Failure> {
         let name = login.as_str().as_bytes();
         let rows = self.original.copy(Part::Account(login), PAGE)?;
-        // It may have been added with its domain.
+        // The account may have been added together with its domain.
         self.domain_row(side, login.domain().as_bytes())?;
         Ok(self.copy.replace(side, &ACCOUNTS, Range::Of(name), &rows)?)
     }
@@ -334,7 +334,7 @@ impl<S: Original> Work<S> {
         Ok(self.copy.replace(side, &ALIASES, Range::Of(address), &rows)?)
     }
 
-    /// A domain, its aliases and its accounts, or an alias domain.
+    /// Copies a domain, its aliases and its accounts, or an alias domain.
     fn domain(&self, side: Side, name: &[u8], bell: &Bell) -> Result<(), Failure> {
         self.domain_row(side, name)?;
         let rows = self.original.copy(Part::AliasDomain(name), PAGE)?;
@@ -360,7 +360,7 @@ impl<S: Original> Work<S> {
         self.table(side, &ACCOUNTS, None, accounts, bell)?;
         let mut notes: Vec<_> = pending.all.iter().chain(&pending.additions).copied().collect();
         if side == Side::Next {
-            // What was noted about the rows that answered so far is true of those that take their place.
+            // What was noted about the rows that answered so far also applies to those that replace them.
             for (note, changed) in self.copy.pending()?.single {
                 self.copy_named(side, &changed, bell)?;
                 notes.push(note);
@@ -371,7 +371,7 @@ impl<S: Original> Work<S> {
         Ok(())
     }
 
-    /// Reads a table, or what is of one domain in it.
+    /// Reads a table, or its rows of one domain.
     fn table(
         &self,
         side: Side,
@@ -404,7 +404,7 @@ impl<S: Original> Work<S> {
         }
     }
 
-    /// Reads what was changed since the last refresh, by its time.
+    /// Reads what was changed since the last refresh, by the time of change.
     fn changes(&self, memory: &mut Memory, pending: &Pending, bell: &Bell) -> Result<(), Failure> {
         let (_, time) = (self.clock)();
         let now = Instant::now();
@@ -447,13 +447,13 @@ impl<S: Original> Work<S> {
         }
     }
 
-    /// Says once, until it succeeds, why it fails; the file tells others.
+    /// Logs the reason of a failure once, until a refresh succeeds. The file tells it to other processes.
     fn complain(&self, memory: &mut Memory, failure: &Failure) {
         let (now, time) = (self.clock)();
         let why = failure.to_string();
         let since = self.fresh.failure.lock().as_ref().map_or(now, |(since, _)| *since);
         *self.fresh.failure.lock() = Some((since, why.clone()));
-        // Where it cannot be written, its age tells.
+        // If the file cannot be written, its age shows the failure.
         let _ = self.copy.is_failing(seconds(time), &why);
         if std::mem::replace(&mut memory.complained, true) {
             return;
@@ -477,7 +477,7 @@ impl Memory {
         Memory { lock: None, whole_due: now, times: VecDeque::new(), complained: false }
     }
 
-    /// Takes note of a time of the database that was read now.
+    /// Remembers a time of the database that was read now.
     fn note_time(&mut self, now: Instant, time: Vec<u8>) {
         self.times.push_back((now, time));
         while self.times.get(1).is_some_and(|(read, _)| now.duration_since(*read) >= OVERLAP) {
@@ -486,30 +486,30 @@ impl Memory {
     }
 }
 
-/// The first bytes of a key; none of an empty one.
+/// Returns the first part of a key, or an empty one if the key is empty.
 fn first<'a>(key: &[&'a [u8]]) -> &'a [u8] {
     key.first().copied().unwrap_or_default()
 }
 
-/// Both parts of a key; none of an empty one.
+/// Returns both parts of a key, or empty ones if the key is empty.
 fn both<'a>(key: &[&'a [u8]]) -> (&'a [u8], &'a [u8]) {
     (first(key), key.get(1).copied().unwrap_or_default())
 }
 
-/// What a panic says.
+/// Returns the message of a panic.
 fn said(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
 }
 
-/// A little less, so that many hosts do not ask at the same time.
+/// Returns a slightly shorter time, so that many hosts do not ask at the same time.
 fn jittered(time: Duration) -> Duration {
     time - jitter::below(time / 5)
 }
 
 #[cfg(test)]
 impl<S: Original> Work<S> {
-    /// A refresh on this thread.
+    /// Refreshes on this thread.
     pub(super) fn refresh(&self, memory: &mut Memory) -> Result<Refreshed, String> {
         self.guarded(memory, true, &Bell::default()).map_err(|failure| failure.to_string())
     }

@@ -1,4 +1,4 @@
-//! Stories of a table that goes away, a file, and two clocks.
+//! Tests over a table that becomes unreachable, a file, and two clocks.
 
 use super::*;
 use crate::Secret;
@@ -14,13 +14,13 @@ struct Table {
     accounts: Mutex<Vec<CopiedRow>>,
     aliases: Mutex<Vec<CopiedRow>>,
     domains: Mutex<Vec<CopiedRow>>,
-    /// What every question but a copy is answered with.
+    /// Error that answers every question except copies.
     error: Mutex<Option<StoreError>>,
-    /// The same for copies.
+    /// Error that answers copies.
     copies: Mutex<Option<StoreError>>,
-    /// So many pages can be copied yet, where that is bounded.
+    /// Number of pages that can still be copied, if that is limited.
     pages: Mutex<Option<usize>>,
-    /// The next copy panics.
+    /// True if the next copy panics.
     panics: AtomicBool,
 }
 
@@ -150,7 +150,7 @@ impl Original for Table {
     }
 }
 
-/// A table with Anna and Ben, a folder for the snapshot, and both clocks.
+/// A table with Anna and Ben, a directory for the snapshot, and both clocks.
 struct Story {
     table: Arc<Table>,
     folder: TempDir,
@@ -177,13 +177,13 @@ impl Story {
         &self.config.outage.snapshot
     }
 
-    /// A snapshot by a process that starts now.
+    /// Returns a snapshot as a process that starts now opens it.
     fn start(&self) -> Over {
         let now = Arc::clone(&self.now);
         Snapshot::by_clock(Arc::clone(&self.table), &self.config, Arc::new(move || *now.lock()))
     }
 
-    /// The same, once it has a copy.
+    /// Returns a snapshot that has a copy.
     fn copied(&self) -> Over {
         let snapshot = self.start();
         let refreshed = || snapshot.keeper.as_ref().unwrap().fresh.began().is_some();
@@ -191,7 +191,7 @@ impl Story {
         snapshot
     }
 
-    /// No question is answered any more, and no copy is made.
+    /// Makes the table fail every question and every copy.
     fn goes_away(&self) {
         *self.table.copies.lock() = Some(away());
         *self.table.error.lock() = Some(away());
@@ -220,7 +220,7 @@ fn keeper(snapshot: &Over) -> &Keeper {
     snapshot.keeper.as_ref().unwrap()
 }
 
-/// Everything that was noted has been copied.
+/// Returns true if everything that was noted has been copied.
 fn nothing_waits(snapshot: &Over) -> bool {
     keeper(snapshot).copy.pending().is_ok_and(|pending| pending.is_empty())
 }
@@ -229,7 +229,7 @@ fn seen(snapshot: &Over, name: &str) -> Result<Seen, StoreError> {
     snapshot.look_up(&login(name), Instant::now() + Duration::from_secs(5))
 }
 
-/// The password that a look-up sees, or `-`, and whether it is from the copy.
+/// Returns the password that a look-up sees, or `-`, and whether it is from the copy.
 fn look(snapshot: &Over, name: &str) -> Result<(String, bool), StoreError> {
     let seen = seen(snapshot, name)?;
     let password = |row: &AccountRow| String::from_utf8(row.password.0.expose().to_vec()).unwrap();
@@ -269,7 +269,7 @@ fn what_a_replica_said_just_before_stands_where_the_copy_says_the_same() {
     story.goes_away();
     assert!(matches!(again("anna@x.example", same), Ok(None)));
     assert!(matches!(again("nobody@x.example", None), Ok(None)));
-    // Which of the two is newer?
+    // It is unknown which of the two is newer.
     assert_eq!(again("anna@x.example", Some(row("anna@x.example", "two"))).map(drop), Err(away()));
     assert_eq!(again("anna@x.example", None).map(drop), Err(away()));
     snapshot.forget(&Changed::Account(login("anna@x.example")));
@@ -350,13 +350,13 @@ fn a_copy_answers_for_so_long_and_no_longer_whatever_the_clock_does() {
     let day = story.config.outage.max_age;
     story.wait(day - Duration::from_secs(5), day - Duration::from_secs(5));
     assert_eq!(look(&snapshot, "anna@x.example"), copied("one"));
-    // The system's clock is set back, and the other one goes on.
+    // The system's clock is set back, and the monotonic one goes on.
     story.now.lock().1 -= day * 2;
     assert_eq!(look(&snapshot, "anna@x.example"), copied("one"));
     story.wait(Duration::from_secs(10), Duration::from_secs(10));
     assert_eq!(look(&snapshot, "anna@x.example"), Err(away()));
     drop(snapshot);
-    // A new process has nothing but the file, which is from tomorrow.
+    // A new process has only the file, which is from tomorrow.
     assert_eq!(look(&story.start(), "anna@x.example"), Err(away()));
     story.wait(Duration::ZERO, day * 2);
     assert_eq!(look(&story.start(), "anna@x.example"), Err(away()), "it is a day old again");
@@ -392,7 +392,7 @@ fn a_password_changed_just_before_is_not_undone_by_the_copy_nor_by_a_restart() {
     assert_eq!(look(&snapshot, "anna@x.example"), copied("two"));
 }
 
-/// A copy that is kept from following what it is told.
+/// Returns a snapshot whose copy is kept from following changes.
 fn stuck(story: &Story) -> Over {
     let snapshot = story.copied();
     story.goes_away();
@@ -502,7 +502,7 @@ fn more_notes_than_can_be_kept_stop_the_copy_until_all_is_read() {
     assert_eq!(look(&snapshot, "ben@x.example"), copied("one"));
 }
 
-/// A note by somebody who does not wait for the disk.
+/// Writes a note without waiting for the disk.
 fn fill(copy: &Copy, number: i32) {
     thread_local!(static FILE: std::cell::RefCell<Option<rusqlite::Connection>> = const { std::cell::RefCell::new(None) });
     FILE.with_borrow_mut(|file| {
@@ -560,7 +560,7 @@ fn with_another_url_the_file_answers_until_all_of_the_new_database_is_copied() {
         story.goes_away();
         let snapshot = story.start();
         eventually("the copy", || look(&snapshot, "anna@x.example") == copied(&before));
-        // The new database is there for a moment, and gone before all of it was read.
+        // The new database is there for a moment, and becomes unreachable before all of it was read.
         let new = format!("new {round}");
         story.table.set("anna@x.example", Some(raw("anna@x.example", &new)));
         *story.table.pages.lock() = Some(1);
@@ -672,7 +672,7 @@ fn a_large_table_is_read_by_what_was_changed() {
     let stands = |name: &str| reader.find(&login(name)).unwrap().unwrap().password;
     assert!(stands("anna@x.example") == Password("two".into()), "it looks unchanged");
     assert!(stands("ben@x.example") == Password("new".into()));
-    // It does not claim that deletions were seen.
+    // The copy does not claim that deletions were found.
     let standing = copy.standing().unwrap().unwrap();
     assert_eq!((standing.taken + 60, standing.refreshed), (standing.refreshed, seconds(story.now.lock().1)));
 }
@@ -707,7 +707,8 @@ fn look_at(story: &Story) -> Result<Option<Kept>, String> {
     super::look(story.path(), &story.config.database.url)
 }
 
-/// Overwrites every page of the file that holds `what`, but the first, and leaves the first bytes as they are.
+/// Overwrites every page of the file that contains `what`, except the first page, and keeps the first `keep` bytes of
+/// each.
 fn overwrite(path: &Path, what: &str, keep: usize, with: u8) -> usize {
     let file = rusqlite::Connection::open(path).unwrap();
     let _: i64 = file.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).unwrap();
@@ -737,7 +738,7 @@ fn a_damaged_page_is_not_now_and_never_no_and_the_file_is_made_from_the_database
         *story.table.aliases.lock() = (0..500).map(alias).collect();
         drop(story.copied());
         story.goes_away();
-        // One that holds account, one that holds an alias; the file has each twice.
+        // One page holds the account, one the alias; the file contains each twice.
         let damaged = overwrite(story.path(), "user250@x.example", keep, with)
             + overwrite(story.path(), "a250@x.example", keep, with);
         assert!(damaged >= 4, "{damaged}");

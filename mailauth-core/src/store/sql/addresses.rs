@@ -1,4 +1,4 @@
-//! Reads domains and aliases for the delivery of messages.
+//! Look-ups of domains and aliases for mail.
 
 use super::SqlStore;
 use super::administer::AliasPlace;
@@ -39,7 +39,7 @@ impl SqlStore {
         self.read_by(reading, |connection| {
             self.fits(connection)?;
             rows.clear();
-            // One more than the maximum.
+            // One more than allowed.
             let asking = [Param::Text(address.as_bytes()), Param::Int(MOST_TARGETS as i64 + 1)];
             connection.query(&self.statements.find_alias, &asking, &mut |row| rows.push(AliasPlace::of(row)))
         })?;
@@ -47,7 +47,7 @@ impl SqlStore {
         found.usable(address)
     }
 
-    /// Returns the targets of two addresses.
+    /// Returns the targets of two aliases at once.
     pub(in crate::store) fn targets_of_both(
         &self,
         reading: Reading,
@@ -81,7 +81,7 @@ impl SqlStore {
 struct Targets(Vec<(i64, Vec<u8>)>);
 
 impl Targets {
-    /// Adds a row, if it is of exactly this address: a collation may consider others equal.
+    /// Adds a row if it is of exactly this address: a collation may consider others equal.
     fn add(&mut self, row: AliasPlace, address: &str) {
         if row.address == address.as_bytes() {
             self.0.push((row.position, row.target));
@@ -100,7 +100,7 @@ impl Targets {
                 Err(unusable(format!("a target has more than {MOST_TARGET} bytes; correct it by SQL")))
             }
             Ok(target) => match alias::check_target(&target) {
-                // This form also works in mail servers that send no letters beyond ASCII.
+                // Even mail servers that accept only ASCII addresses can use this spelling.
                 Ok(()) => Ok(spelling::respelt_target(&target).into_owned()),
                 Err(why) => Err(unusable(not_an_address(address, &target, &why))),
             },

@@ -1,4 +1,4 @@
-//! Making, changing and removing what is in the tables.
+//! Creating, changing and removing the contents of the tables.
 
 use super::addresses::{MOST_TARGETS, not_an_address, unusable};
 use super::alias_domains::unfit;
@@ -20,7 +20,7 @@ use crate::store::{AccountStore, Cursor, DomainKind, DomainStanding, Page, Store
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-/// What a transaction ends with: the inner error undoes it too.
+/// Result of a transaction: the inner error undoes it too.
 pub(in crate::store) type Done<T> = Result<Result<T, AdminError>, DriverError>;
 
 impl Administration for SqlStore {
@@ -64,14 +64,14 @@ impl Administration for SqlStore {
                 },
                 Delivery {
                     table: model.sums.table.clone(),
-                    // MariaDB wants the right to change the key of a row that is added or else changed.
+                    // MariaDB requires the right to change the key of a row that is either added or changed.
                     updates: [&sums.domain, &sums.bytes, &sums.messages, &sums.mailboxes].map(String::clone).into(),
                 },
             ],
         };
         self.hosts.read(|connection| {
             let (server, tls) = connection.server()?;
-            // Without the right to look nothing is known of it; the list of rights says so.
+            // Without the right to read it, the version is unknown; the list of rights says so.
             let (schema, schema_refused) = match self.version(connection) {
                 Err(DriverError::Refused { reason, .. }) => (None, Some(reason)),
                 version => (Some(version?), None),
@@ -116,7 +116,8 @@ impl Administration for SqlStore {
         })
     }
 
-    /// A domain is changed by writing all of its row, so a primary's is wanted. A replica's is for looking at only.
+    /// Returns a domain's row, from a host that has every change, because a domain is changed by writing its whole row.
+    /// If no such host answers, another one's row is returned, which is only good for showing it.
     fn find_domain(&self, name: &str) -> Result<Option<DomainRow>, StoreError> {
         match self.read_domain(Reading::Newest, name) {
             Err(error) if error.is_outage() && self.may_lag() => match self.read_domain(Reading::Any, name)? {
@@ -277,7 +278,7 @@ impl Administration for SqlStore {
     }
 
     fn rename_account_with(&self, old: &[u8], new: &Login, with: &mut Renaming<'_>) -> Result<(), AdminError> {
-        // Before the transaction, which may read nothing ahead of the locks it takes.
+        // Checked before the transaction, which must not read before it takes its locks.
         let unfit = self.hosts.read(|connection| {
             self.fits(connection)?;
             self.unfit_for_addresses(connection, new.domain())
@@ -339,7 +340,7 @@ impl Administration for SqlStore {
     ) -> Result<(), StoreError> {
         let domain = domain.map(|name| Param::Text(name.as_bytes()));
         let mut after = (Vec::new(), Vec::new());
-        // A page may end among the targets of an address.
+        // A page may end between two targets of an address.
         let mut targets = Targets::default();
         loop {
             let page = self.hosts.read(|connection| {
@@ -464,13 +465,13 @@ impl Administration for SqlStore {
     }
 }
 
-/// Rows that are read, or removed, with one statement.
+/// Number of rows read, or removed, with one statement.
 const PAGE: usize = 1000;
 
-/// Rows that are counted with one statement.
+/// Number of rows counted with one statement.
 const COUNTED: i64 = 10_000;
 
-/// A row of an alias as it is in the table.
+/// A row of an alias, as stored in the table.
 pub(in crate::store) struct AliasPlace {
     pub address: Vec<u8>,
     pub target: Vec<u8>,
@@ -484,16 +485,16 @@ impl AliasPlace {
     }
 }
 
-/// The targets of the address that rows of aliases have come to.
+/// The targets of the address whose rows are being read.
 #[derive(Default)]
 struct Targets {
     address: Vec<u8>,
-    /// With their positions, at most one more than [`MOST_TARGETS`].
+    /// The targets with their positions, at most one more than [`MOST_TARGETS`].
     targets: Vec<(i64, Vec<u8>)>,
 }
 
 impl Targets {
-    /// Adds the next row. Returns the alias that is whole with the row before.
+    /// Adds the next row. Returns the previous alias if this row begins another one.
     fn add(&mut self, row: AliasPlace) -> Option<Result<AliasRow, StoreError>> {
         let whole = if row.address == self.address { None } else { self.take() };
         self.address = row.address;
@@ -503,7 +504,7 @@ impl Targets {
         whole
     }
 
-    /// The alias, with its targets in their order; none without a target.
+    /// Returns the alias, with its targets in order; `None` if there is no target.
     fn take(&mut self) -> Option<Result<AliasRow, StoreError>> {
         let mut targets = std::mem::take(&mut self.targets);
         if targets.is_empty() {
@@ -527,7 +528,7 @@ impl SqlStore {
             self.fits(connection)?;
             let mut found = None;
             connection.query(&self.statements.whole_domain, &[Param::Text(asked)], &mut |row| {
-                // A collation may call others equal.
+                // A collation may consider other logins equal.
                 if is_text(row, 0, asked) {
                     found = Some(rows::domain(row));
                 }
@@ -537,7 +538,7 @@ impl SqlStore {
         found.transpose()
     }
 
-    /// The rows of aliases, of all or of one domain, that come next after this address and target, at most [`PAGE`].
+    /// Returns the rows of aliases, of all or of one domain, that follow this address and target, at most [`PAGE`].
     pub(in crate::store) fn alias_page(
         &self,
         connection: &mut dyn Connection,
@@ -561,7 +562,7 @@ impl SqlStore {
         Ok(page)
     }
 
-    /// Counts accounts by a statement that counts them up to a limit, and says where it came to.
+    /// Counts accounts by a statement that counts up to a limit and returns the last login counted.
     fn count_by_pages(
         &self,
         connection: &mut dyn Connection,
@@ -605,7 +606,7 @@ impl SqlStore {
         }
     }
 
-    /// Removes the accounts of a domain, some with each statement.
+    /// Removes the accounts of a domain, a page with each statement.
     fn remove_accounts_of(&self, connection: &mut Writer<'_>, domain: Param<'_>) -> Result<(), DriverError> {
         let statements = &self.statements;
         loop {
@@ -620,13 +621,13 @@ impl SqlStore {
                 return Ok(());
             }
             if connection.execute(&statements.remove_domain_accounts, &[domain, Param::Text(&last)])? == 0 {
-                // The domain cannot be removed then, and the database says why.
+                // In that case the domain cannot be removed, and the database says why.
                 return Ok(());
             }
         }
     }
 
-    /// The same of its aliases.
+    /// Removes the aliases of a domain in the same way.
     fn remove_aliases_of(&self, connection: &mut Writer<'_>, domain: Param<'_>) -> Result<(), DriverError> {
         while let Some(last) = self.alias_page(connection.reading(), Some(domain), (b"", b""))?.pop() {
             let those = [domain, Param::Text(&last.address)];
@@ -637,7 +638,7 @@ impl SqlStore {
         Ok(())
     }
 
-    /// Runs a change in a transaction, once the schema is known to be ours.
+    /// Runs a change in a transaction, once the schema is known to be of our version.
     fn change<T>(&self, work: impl FnOnce(&mut Writer<'_>) -> Done<T>) -> Result<T, AdminError> {
         self.change_or(|connection| match work(connection) {
             Err(DriverError::Refused { kind: Refusal::Unstorable, reason }) => Ok(Err(AdminError::Unstorable(reason))),
@@ -645,7 +646,7 @@ impl SqlStore {
         })?
     }
 
-    /// The names of all our tables.
+    /// Returns the names of all our tables.
     fn tables(&self) -> Vec<String> {
         let TableModel { accounts, domains, aliases, alias_domains, uses, sums, versions, .. } = &self.model;
         let tables = [
@@ -660,17 +661,17 @@ impl SqlStore {
         tables.into_iter().cloned().collect()
     }
 
-    /// The same, where a refusal is not only an [`AdminError`].
+    /// Runs a change in a transaction in the same way, with any type of inner error.
     pub(in crate::store) fn change_or<T, E>(
         &self,
         work: impl FnOnce(&mut Writer<'_>) -> Result<Result<T, E>, DriverError>,
     ) -> Result<Result<T, E>, StoreError> {
-        // Before the transaction, which may read nothing ahead of the locks it takes.
+        // Checked before the transaction, which must not read before it takes its locks.
         self.hosts.read(|connection| self.fits(connection))?;
         self.hosts.transaction(|connection| work(&mut Writer::new(connection, &self.writes)))
     }
 
-    /// The column that `field` is written to.
+    /// Returns the column that `field` is written to.
     fn writable(&self, field: Field) -> Result<&str, StoreError> {
         self.model.accounts.column(field).write.as_deref().ok_or_else(|| StoreError::Refused {
             place: self.hosts.place().to_owned(),
@@ -678,7 +679,8 @@ impl SqlStore {
         })
     }
 
-    /// Brings the schema up to date, one version after the other, each whole or not at all where the database can.
+    /// Brings the schema up to date, one version after the other. Each is applied completely or not at all, if the
+    /// database can do that.
     fn migrate(&self, connection: &mut dyn Connection) -> Result<SchemaChange, DriverError> {
         let (dialect, known) = (self.dialect(), self.known_version());
         let place = self.hosts.place();
@@ -711,7 +713,7 @@ impl SqlStore {
         }
     }
 
-    /// The version of the schema; 0 is none. An error where somebody else's tables stand in the way.
+    /// Returns the version of the schema, or 0 if there is none. Fails if tables of other software have our names.
     fn present_version(&self, connection: &mut dyn Connection) -> Result<u32, DriverError> {
         let statements = &self.statements;
         let mut is_there = |table: &str| -> Result<bool, DriverError> {
@@ -749,7 +751,7 @@ impl SqlStore {
         connection.execute(&self.statements.add_domain, &values).map(|_| ())
     }
 
-    /// Makes sure that there is a domain for accounts.
+    /// Makes sure that the domain of accounts to be added exists.
     pub(in crate::store) fn ensure_domain(&self, connection: &mut Writer<'_>, name: &str) -> Result<(), DriverError> {
         if let Some(AdminError::Unfit { problem, .. }) = self.unfit_for_addresses(connection.reading(), name)? {
             return Err(DriverError::Refused { kind: Refusal::Unfit, reason: problem });
@@ -777,12 +779,12 @@ pub(in crate::store) fn no_such(what: &'static str, name: &str) -> AdminError {
     AdminError::NoSuch { what, name: name.to_owned() }
 }
 
-/// Well if any row was matched.
+/// Succeeds if any row was matched.
 fn some(rows: u64, otherwise: impl FnOnce() -> AdminError) -> Done<()> {
     Ok(if rows > 0 { Ok(()) } else { Err(otherwise()) })
 }
 
-/// How many accounts come next, and the last one's login.
+/// Returns the number of accounts that come next, at most `limit`, and the last one's login.
 fn count_page(
     connection: &mut dyn Connection,
     statement: &Statement,
@@ -810,12 +812,12 @@ fn text(row: &dyn Row, index: usize) -> String {
     String::from_utf8_lossy(&bytes(row, index)).into_owned()
 }
 
-/// As the column has it: NULL is every service.
+/// Returns the column's value, where NULL means every service.
 pub(in crate::store) fn services(services: &Services) -> Option<String> {
     Some(services.to_string()).filter(|list| !list.is_empty())
 }
 
-/// As the column has it: NULL is none.
+/// Returns the column's value, where NULL means no password.
 pub(in crate::store) fn password(password: &Password) -> Param<'_> {
     if password.0.is_empty() { Param::Null } else { Param::Text(password.0.expose()) }
 }

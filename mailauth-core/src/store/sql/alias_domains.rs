@@ -1,4 +1,4 @@
-//! Domains that are other names of one.
+//! Alias domains: domains that are other names of one.
 
 use super::administer::{Done, no_such};
 use super::writer::Writer;
@@ -9,7 +9,7 @@ use crate::store::driver::{Connection, DriverError, Param, Refusal, Row};
 use crate::store::newest::Reading;
 use crate::store::{Cursor, DomainKind, DomainStanding, Page, StoreError};
 
-/// Rows that are read, or removed, with one statement.
+/// Number of rows read, or removed, with one statement.
 const PAGE: usize = 1000;
 
 const BACKUP: &str = "is one that this host is only a backup MX of, so it has no accounts, aliases or alias domains";
@@ -66,7 +66,7 @@ impl SqlStore {
         }
     }
 
-    /// The other names of a domain that come next after this one, at most `limit`.
+    /// Returns the alias domains of a domain that follow this one, at most `limit`.
     pub(in crate::store) fn page_of_names(
         &self,
         connection: &mut dyn Connection,
@@ -111,7 +111,7 @@ impl SqlStore {
         Ok(())
     }
 
-    /// Adds other names of domains.
+    /// Adds alias domains.
     pub(in crate::store) fn insert_alias_domain(&self, writer: &mut Writer<'_>, row: &AliasDomainRow) -> Done<()> {
         match self.query_standing(writer.reading(), &row.name)? {
             None => {}
@@ -150,7 +150,8 @@ impl SqlStore {
         Ok(if removed > 0 { Ok(()) } else { Err(no_such("alias domain", name)) })
     }
 
-    /// A target has to be a domain whose mail is kept here, so that no name leads to another one or back to itself.
+    /// Makes sure that the target is a domain whose mail is kept here, so that no alias leads to another one or back to
+    /// itself.
     fn judge_target(&self, writer: &mut Writer<'_>, row: &AliasDomainRow) -> Done<()> {
         if row.name == row.target {
             return Ok(Err(unfit(&row.name, "cannot be another name of itself")));
@@ -169,13 +170,13 @@ impl SqlStore {
         })
     }
 
-    /// Why there can be no account or alias in a domain, if it is one that cannot have any.
+    /// Returns the reason why a domain cannot have accounts or aliases, if that is so.
     pub(in crate::store) fn unfit_for_addresses(
         &self,
         connection: &mut dyn Connection,
         domain: &str,
     ) -> Result<Option<AdminError>, DriverError> {
-        // A row that cannot be used is refused where it is read.
+        // A row that cannot be used is refused by the code that reads it.
         let Some(Ok(standing)) = self.query_standing(connection, domain)? else { return Ok(None) };
         Ok(match standing.kind {
             DomainKind::Own => None,
@@ -187,7 +188,7 @@ impl SqlStore {
         })
     }
 
-    /// Why a domain that is to be a backup one cannot be that.
+    /// Returns the reason why a domain cannot become a backup domain, if that is so.
     pub(in crate::store) fn unfit_for_backup(
         &self,
         connection: &mut dyn Connection,

@@ -1,4 +1,4 @@
-//! Adding accounts, one or a million.
+//! Adding accounts, from one to a million.
 
 use super::administer::{Done, id, limit, no_such, password, services};
 use super::alias_domains::unfit;
@@ -13,27 +13,27 @@ use crate::store::driver::{Connection, DriverError, Param, Refusal, Statement};
 use std::collections::BTreeSet;
 use std::{io, iter};
 
-/// The most bytes of text that are sent with one statement, unless a single account has more. Databases bound what they
-/// take at once.
+/// Maximum number of bytes of text that are sent with one statement, unless a single account has more. Databases limit
+/// the size of a statement.
 const BATCH_BYTES: usize = 1 << 20;
 
-/// The most names of domains that are remembered as being there.
+/// Maximum number of domains that are remembered as existing.
 const MOST_KNOWN: usize = 10_000;
 
-/// Where a refused statement is undone to. After a refusal PostgreSQL takes nothing else; and where a database has undone
-/// the whole transaction by itself, going back fails, so nothing is added outside of it.
+/// Savepoint to which a refused statement is undone. After a refusal PostgreSQL accepts nothing else; and if a database
+/// has undone the whole transaction by itself, returning to the savepoint fails, so nothing is added outside of it.
 const MARK: &str = "SAVEPOINT batch";
 const BACK: &str = "ROLLBACK TO SAVEPOINT batch";
 
 /// An account and its place in the source.
 type Placed = (u64, AccountRow);
 
-/// The places of accounts that are refused, and why.
+/// The places of accounts that are refused, and the reasons.
 type Refused = Vec<(u64, AdminError)>;
 
-/// Why the transaction of an import is undone.
+/// Reason why the transaction of an import is undone.
 enum Undone {
-    /// An account was refused.
+    /// An account that was refused.
     Refused,
     Failed(ImportError),
 }
@@ -45,8 +45,8 @@ impl<E: Into<ImportError>> From<E> for Undone {
 }
 
 impl SqlStore {
-    /// Adds everything or nothing. The first attempt ends where something is refused. The second one, which is slower,
-    /// finds out what else is, and adds nothing either unless the cause has gone.
+    /// Adds everything or nothing. The first attempt ends at the first refusal. The second one, which is slower, finds
+    /// all other refusals, and adds nothing either unless the cause has gone.
     pub(in crate::store) fn import_from(&self, source: &mut dyn ImportSource) -> Result<u64, ImportError> {
         if !source.is_spoilt() {
             match self.attempt(source, |import, connection, batch| import.add_at_once(connection, batch)) {
@@ -63,8 +63,8 @@ impl SqlStore {
         }
     }
 
-    /// One transaction over everything in the source. `add` adds a batch, and returns what is refused of it, or `None` if
-    /// that is not known but something is.
+    /// Runs one transaction over everything in the source. `add` adds a batch and returns the accounts that are
+    /// refused, or `None` if only the fact is known that some are.
     fn attempt(
         &self,
         source: &mut dyn ImportSource,
@@ -119,7 +119,7 @@ impl SqlStore {
         AdminError::Store(StoreError::Refused { place, reason })
     }
 
-    /// Why this account cannot be added.
+    /// Returns the reason why this account cannot be added.
     fn refusal(&self, account: &AccountRow, error: DriverError) -> AdminError {
         match error {
             DriverError::Refused { kind: Refusal::Duplicate, .. } => exists(account),
@@ -150,20 +150,20 @@ impl SqlStore {
         .map(drop)
     }
 
-    /// The statement for `count` accounts, from its beginning, what is written for each of them, and its end.
+    /// Returns the statement for `count` accounts, from its beginning, the text for each of them, and its end.
     pub(in crate::store) fn sized(&self, [begin, each, end]: &[String; 3], count: usize) -> Statement {
         let sql = format!("{begin}{}{end}", vec![each.as_str(); count].join(", "));
         Statement { slot: None, sql: self.dialect().placeholders(&sql) }
     }
 
-    /// Which of the logins are in the table, byte for byte.
+    /// Returns which of the logins are in the table, byte for byte.
     pub(in crate::store) fn present<'a>(
         &self,
         connection: &mut dyn Connection,
         logins: impl Iterator<Item = &'a Login>,
     ) -> Result<BTreeSet<Vec<u8>>, DriverError> {
         let logins: Vec<_> = logins.map(|login| login.as_str().as_bytes()).collect();
-        // One that the database's character set lacks would make the answer about the others none.
+        // A login with a character that the database's character set lacks would make the whole query fail.
         let (plain, others): (Vec<_>, Vec<_>) = logins.into_iter().partition(|login| login.is_ascii());
         let mut present = BTreeSet::new();
         for some in iter::once(&plain[..]).chain(others.chunks(1)).filter(|some| !some.is_empty()) {
@@ -179,7 +179,7 @@ impl SqlStore {
 /// A transaction that adds accounts.
 struct Import<'s> {
     store: &'s SqlStore,
-    /// Domains that are there.
+    /// Domains that are known to exist.
     known: BTreeSet<String>,
 }
 
@@ -199,7 +199,7 @@ impl Import<'_> {
         let reading = connection.reading();
         reading.batch(MARK)?;
         let present = match self.store.present(reading, batch.iter().map(|(_, account)| &account.login)) {
-            // What no row can hold is found out one by one.
+            // Values that no row can hold are found one by one.
             Err(DriverError::Refused { .. }) => {
                 reading.batch(BACK)?;
                 BTreeSet::new()
@@ -218,7 +218,7 @@ impl Import<'_> {
         Ok(Some(refused))
     }
 
-    /// Adds those that are not refused.
+    /// Adds the accounts that are not refused.
     fn narrow(
         &mut self,
         connection: &mut Writer<'_>,
@@ -250,10 +250,10 @@ impl Import<'_> {
     ) -> Result<Option<DriverError>, DriverError> {
         connection.reading().batch(MARK)?;
         match self.add(connection, accounts) {
-            // That is no fault of an account.
+            // The cause of this error is not an account.
             Err(error @ DriverError::Refused { kind: Refusal::Forbidden, .. }) => Err(error),
             Err(refused @ DriverError::Refused { .. }) => {
-                // Domains that were added since the mark are gone.
+                // Domains that were added since the savepoint are gone.
                 self.known.clear();
                 connection.reading().batch(BACK)?;
                 Ok(Some(refused))
@@ -262,7 +262,7 @@ impl Import<'_> {
         }
     }
 
-    /// Adds these, and the domains they are in.
+    /// Adds these accounts, and their domains.
     fn add<'a>(
         &mut self,
         connection: &mut Writer<'_>,
@@ -282,7 +282,7 @@ impl Import<'_> {
     }
 }
 
-/// Reads the next batch; an empty one at the end.
+/// Reads the next batch, which is empty at the end.
 fn fill(batch: &mut Vec<Placed>, source: &mut dyn ImportSource) -> io::Result<()> {
     batch.clear();
     let mut size = 0;
@@ -296,7 +296,8 @@ fn fill(batch: &mut Vec<Placed>, source: &mut dyn ImportSource) -> io::Result<()
     Ok(())
 }
 
-/// The error of a database that takes none of several accounts, and for the same reason, which is not about them.
+/// Returns the error of a database that refuses each of several accounts for the same reason. The accounts are not
+/// its cause then.
 fn of_none(refused: &Refused, of: usize) -> Option<StoreError> {
     let (_, AdminError::Store(error)) = refused.first()? else { return None };
     let same = |(_, why): &(u64, AdminError)| matches!(why, AdminError::Store(why) if why == error);
@@ -307,7 +308,7 @@ fn exists(account: &AccountRow) -> AdminError {
     AdminError::Exists { what: "account", name: account.login.to_string() }
 }
 
-/// The parameters that add an account.
+/// Returns the parameters that add an account.
 fn inserted<'a>(account: &'a AccountRow, services: Option<&'a str>) -> impl Iterator<Item = Param<'a>> {
     let value = move |field: Field| match field {
         Field::Login => Param::Text(account.login.as_str().as_bytes()),

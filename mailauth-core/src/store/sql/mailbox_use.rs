@@ -1,10 +1,10 @@
-//! The usage that mailboxes publish, and the sum of each domain.
+//! Usage of mailboxes, as they publish it, and the sum of a domain.
 //!
 //! The sum is a row of its own, and each change of a mailbox's row adds the difference to it in the same transaction,
-//! so that nothing is added up when a message arrives. The domain's row is changed *first*: it is the lock by which
-//! publishing in one domain, the removal of an account, and [`SqlStore::sum_up`] wait for each other, always in this
-//! order. The usage that a mailbox published before is read ahead of the transaction, and its row is changed only if it
-//! still has that value.
+//! so that nothing is summed up when a message comes. The domain's row is changed *first*: it is the lock by which
+//! deliveries that publish in one domain, the removal of an account, and [`SqlStore::sum_up`] wait for each other,
+//! always in this order. What a mailbox published before is read ahead of the transaction, and its row is changed only
+//! if it is still the same.
 //!
 //! No transaction here reads before it has the lock: MariaDB would show it the tables as they were at its first read.
 
@@ -24,17 +24,17 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
-/// The most bytes and messages that a mailbox can publish. Sizes come from the names of files, and may be anything: no
-/// few of them must bring a domain's sum to where it cannot be kept.
+/// Maximum number of bytes and messages that a mailbox can publish. Sizes come from the names of files, and may be
+/// anything: a few of them must not make a domain's sum overflow.
 const MOST: i64 = 1 << 53;
 
-/// Rows that are read with one statement.
+/// Number of rows read with one statement.
 const PAGE: i64 = 1000;
 
-/// The longest pause before a transaction that met another is tried again.
+/// Longest pause before a transaction that conflicted with another is tried again.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Bytes and messages, as they are in a row.
+/// Bytes and messages, as stored in a row.
 pub(in crate::store) type Figures = (i64, i64);
 
 impl PoolStore for SqlStore {
@@ -64,7 +64,7 @@ impl PoolStore for SqlStore {
                 }
                 match in_transaction(connection, begin, |connection| self.exchange(connection, login, old, new)) {
                     Ok(Ok(sum)) => return Ok(sum),
-                    // Another delivery to this mailbox was faster, or a transaction was in the way.
+                    // Another delivery to this mailbox was faster, or another transaction was in the way.
                     Ok(Err(())) | Err(DriverError::Refused { kind: Refusal::Conflict, .. })
                         if Instant::now() < until =>
                     {
@@ -79,7 +79,8 @@ impl PoolStore for SqlStore {
 }
 
 impl SqlStore {
-    /// Returns what the largest mailboxes of a domain published, of a page of its first and one of those after `login`.
+    /// Returns the largest usages that mailboxes of a domain published, from two pages: the domain's first, and the one
+    /// after `login`.
     pub(in crate::store) fn largest_uses_of(
         &self,
         reading: Reading,
@@ -114,7 +115,7 @@ impl SqlStore {
         })
     }
 
-    /// Returns what the mailboxes of a domain may hold together.
+    /// Returns the limits of all mailboxes of a domain together.
     pub(in crate::store) fn limits_of_pool(&self, reading: Reading, domain: &str) -> Result<Limits, StoreError> {
         self.read_by(reading, |connection| {
             self.fits(connection)?;
@@ -126,7 +127,7 @@ impl SqlStore {
         })?
     }
 
-    /// Returns what they hold together.
+    /// Returns the usage of all mailboxes of a domain together.
     pub(in crate::store) fn use_of_pool(&self, reading: Reading, domain: &str) -> Result<PoolUse, StoreError> {
         self.read_by(reading, |connection| {
             self.fits(connection)?;
@@ -134,13 +135,13 @@ impl SqlStore {
         })
     }
 
-    /// Makes the sum of a domain exact: adds up what its mailboxes published last.
+    /// Makes the sum of a domain exact, by adding up what its mailboxes published last.
     ///
-    /// Deliveries keep it exact themselves. It is needed after rows of accounts were removed, or figures changed, by
-    /// other programs.
+    /// Deliveries keep it exact themselves. This is needed after other programs removed rows of accounts, or changed
+    /// figures.
     ///
     /// # Errors
-    /// Fails if it is not known whether that was done.
+    /// Fails if it is unknown whether that was done.
     pub fn sum_up(&self, domain: &str) -> Result<PoolUse, StoreError> {
         let begin = self.dialect().begin;
         self.hosts.write(|connection| {
@@ -160,7 +161,7 @@ impl SqlStore {
         })
     }
 
-    /// Takes what an account's mailbox published out of its domain's sum, and keeps it from publishing until the
+    /// Removes what an account's mailbox published from its domain's sum, and keeps it from publishing until the
     /// transaction ends.
     pub(in crate::store) fn withdraw(&self, writer: &mut Writer<'_>, login: &Login) -> Result<(), DriverError> {
         self.lock_sum(writer, login.domain())?;
@@ -187,8 +188,8 @@ impl SqlStore {
         writer.execute(&self.statements.add_to_sum, &sum_row(domain, (0, 0), 0)).map(|_| ())
     }
 
-    /// Puts `new` in the place of `old` and adds the difference to the domain's sum, which it returns; an inner error
-    /// where `old` is not there any more.
+    /// Replaces `old` by `new` and adds the difference to the domain's sum, which it returns. Returns an inner error if
+    /// `old` is no longer there.
     fn exchange(
         &self,
         connection: &mut dyn Connection,
@@ -214,7 +215,7 @@ impl SqlStore {
         if done { self.sum_of(connection, login.domain()).map(Ok) } else { Ok(Err(())) }
     }
 
-    /// Puts `new` in the place of `old`; false where that is not there.
+    /// Replaces `old` by `new`. Returns false if `old` is not there.
     fn replace(
         &self,
         connection: &mut dyn Connection,
@@ -227,7 +228,7 @@ impl SqlStore {
         Ok(connection.execute(&self.statements.set_use, &values)? > 0)
     }
 
-    /// What a mailbox published last.
+    /// Returns what a mailbox published last.
     pub(in crate::store) fn published(
         &self,
         connection: &mut dyn Connection,
@@ -239,7 +240,7 @@ impl SqlStore {
         Ok(found)
     }
 
-    /// What the mailboxes of a domain published, a page at a time, and how many they are.
+    /// Adds up what the mailboxes of a domain published, a page at a time, and counts them.
     fn add_up(&self, connection: &mut dyn Connection, domain: &str) -> Result<(Figures, i64), DriverError> {
         let (mut sum, mut mailboxes): (Figures, i64) = ((0, 0), 0);
         let (name, mut after) = (Param::Text(domain.as_bytes()), Vec::new());
@@ -261,11 +262,11 @@ impl SqlStore {
         }
     }
 
-    /// The sum of a domain as it is kept.
+    /// Returns the stored sum of a domain.
     fn sum_of(&self, connection: &mut dyn Connection, domain: &str) -> Result<PoolUse, DriverError> {
         let mut sum = PoolUse::default();
         connection.query(&self.statements.pool_use, &[Param::Text(domain.as_bytes())], &mut |row| {
-            // Below nothing where rows were changed by other programs.
+            // Negative if other programs changed rows.
             let figure = |index| number(row, index).and_then(|number| u64::try_from(number).ok()).unwrap_or(0);
             sum = PoolUse { usage: Usage { bytes: figure(0), messages: figure(1) }, mailboxes: figure(2) };
         })?;
@@ -273,7 +274,7 @@ impl SqlStore {
     }
 }
 
-/// What is added to a domain's sum.
+/// Returns the parameters that add to a domain's sum.
 fn sum_row(domain: &str, (bytes, messages): Figures, mailboxes: i64) -> [Param<'_>; 4] {
     [Param::Text(domain.as_bytes()), Param::Int(bytes), Param::Int(messages), Param::Int(mailboxes)]
 }

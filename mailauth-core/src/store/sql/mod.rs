@@ -1,4 +1,4 @@
-//! The store over an SQL database: the same for all of them.
+//! The store over an SQL database, the same for every kind of database.
 
 mod addresses;
 mod administer;
@@ -28,14 +28,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
-/// Accounts in an SQL database: the result of [`super::open_pooled`] and [`super::open_single`].
+/// Accounts in an SQL database: what [`super::open_pooled`] and [`super::open_single`] return.
 pub struct SqlStore {
     pub(super) hosts: Hosts,
     pub(super) statements: Statements,
     pub(super) model: TableModel,
-    /// Whether the schema was found to have the known version. It is checked until it does.
+    /// True once the schema was found to be of our version. Until then it is checked each time.
     fits: AtomicBool,
-    /// Recent changes.
+    /// Changes of the last minute.
     pub(super) recent: Arc<RecentChanges>,
     /// Number of writing statements that were sent for changes.
     pub(super) writes: AtomicU64,
@@ -64,7 +64,7 @@ impl SqlStore {
         self.dialect().migrations.len() as u32 + 1
     }
 
-    /// Returns the version of the schema in the database; 0 if there is none.
+    /// Returns the version of the schema in the database, or 0 if there is no schema.
     pub(super) fn version(&self, connection: &mut dyn Connection) -> Result<u32, DriverError> {
         let mut version = None;
         let read = connection.query(&self.statements.version, &[], &mut |row| version = number(row, 0));
@@ -75,7 +75,7 @@ impl SqlStore {
         }
     }
 
-    /// Checks, until it succeeds once, that the schema has the known version.
+    /// Makes sure, once, that the schema is of the version that this program knows.
     pub(super) fn fits(&self, connection: &mut dyn Connection) -> Result<(), DriverError> {
         if self.fits.load(Ordering::Relaxed) {
             return Ok(());
@@ -95,14 +95,15 @@ impl SqlStore {
         Ok(())
     }
 
-    /// Continues with the recent changes that another store of this process knows. Both are told about further ones.
+    /// Shares the recent changes that another store of this process knows. From then on each learns of the other's
+    /// changes.
     #[must_use]
     pub fn sharing(self, recent: Arc<RecentChanges>) -> Self {
         SqlStore { recent, ..self }
     }
 
-    /// The row, and what the host is that it was read from. Of an account that was changed a moment ago, only from a
-    /// host that has that change.
+    /// Returns the row, and what its host is. An account that was changed recently is read only from a host that has
+    /// that change.
     fn find_by(&self, login: &Login, preference: ReadPreference) -> Result<(Option<AccountRow>, Role), StoreError> {
         let change = self.recent_change(login);
         let preference = if change.is_some() { ReadPreference::Primary } else { self.preference(preference) };
@@ -124,16 +125,17 @@ impl SqlStore {
         Ok((found, role))
     }
 
-    /// The host to prefer for a read for which `wish` is enough once the changes of the last minute are known.
+    /// Returns the host to prefer for a read for which `preference` is enough once the changes of the last minute are
+    /// known.
     pub(super) fn preference(&self, preference: ReadPreference) -> ReadPreference {
         if self.recent.are_incomplete() { ReadPreference::Primary } else { preference }
     }
 
-    /// What a replica says is not the last word: it may not have the last change yet. Nor is what a host says of which
-    /// it is not known that it is none.
+    /// Looks the row up. What a replica says is not final, because it may lack the last change. The same holds for a
+    /// host that is not known to be the primary.
     fn look_up_by(&self, login: &Login, preference: ReadPreference) -> Result<Seen, StoreError> {
         let (row, role) = match self.find_by(login, preference) {
-            // On a replica it may have been corrected since.
+            // If this was a replica, the row may have been corrected since.
             Err(StoreError::Unusable(_)) if self.hosts.has_several() && preference != ReadPreference::Primary => {
                 self.find_by(login, ReadPreference::Primary)?
             }
@@ -142,7 +144,7 @@ impl SqlStore {
         Ok(Seen::new(row).behind(self.hosts.has_several() && role != Role::Primary))
     }
 
-    /// The change of an account that a replica, where there are any, may not know.
+    /// Returns the recent change of an account that a replica, if there are any, may lack.
     fn recent_change(&self, login: &Login) -> Option<Change> {
         if self.hosts.has_several() { self.recent.of_account(login) } else { None }
     }
@@ -156,7 +158,7 @@ impl SqlStore {
         self.fits(connection)?;
         let mut found: Option<Result<AccountRow, Unusable>> = None;
         connection.query(&self.statements.find, &[Param::Text(asked)], &mut |row| {
-            // A collation may call others equal: by case, accents, or spaces at the end.
+            // A collation may consider other logins equal: by case, accents, or trailing spaces.
             if is_text(row, 0, asked) {
                 found = Some(match found.take() {
                     None => rows::account(row),
@@ -171,7 +173,7 @@ impl SqlStore {
         Ok(found)
     }
 
-    /// Reads from a host that has every change, or not at all.
+    /// Reads from a host that has every change, or fails.
     #[cfg(feature = "sqlite")]
     pub(super) fn read_newest<T>(
         &self,
@@ -186,20 +188,20 @@ impl SqlStore {
         }
     }
 
-    /// How many statements that write were sent for an administrator's changes. A change that left the number as it was
-    /// did not touch the database.
+    /// Returns the number of writing statements that were sent for an administrator's changes. A change that left the
+    /// number as it was did not touch the database.
     pub fn writes_sent(&self) -> u64 {
         self.writes.load(Ordering::SeqCst)
     }
 
-    /// Asks each host what it can be used for, and tells of all of them.
+    /// Asks each host what it can be used for, and returns the state of all of them.
     pub fn ask_hosts(&self) -> Vec<HostState> {
         self.hosts.probe();
         self.hosts.state()
     }
 
-    /// Runs a statement that reads a page of accounts. The next page begins behind the last row's login as it stands in
-    /// the table, whatever can be read of that row.
+    /// Runs a statement that reads a page of accounts. The next page begins after the last row's login as stored in the
+    /// table, whatever can be read of that row.
     pub(super) fn read_page(
         &self,
         connection: &mut dyn Connection,
@@ -226,7 +228,7 @@ impl SqlStore {
 }
 
 impl AccountStore for SqlStore {
-    /// That there is none is said by a host that has every change.
+    /// Returns the row. Only a host that has every change is believed that it does not exist.
     fn find(&self, login: &Login) -> Result<Option<AccountRow>, StoreError> {
         let Seen { row, behind, .. } = self.look_up_by(login, ReadPreference::Any)?;
         if row.is_none() && behind { self.find_newest(login) } else { Ok(row) }
@@ -237,7 +239,7 @@ impl AccountStore for SqlStore {
         Ok(found.transpose()?)
     }
 
-    /// A refusal may follow from it, so a host that takes changes is asked rather than another one.
+    /// Asks a host that takes changes, if there is one, because a refusal may follow from the answer.
     fn alias_domain(&self, name: &DomainName) -> Result<Option<DomainName>, StoreError> {
         let standing = self.standing_of(Reading::Primary, name)?;
         Ok(standing.filter(|domain| domain.enabled).and_then(|domain| match domain.kind {
@@ -283,7 +285,7 @@ impl AccountStore for SqlStore {
             sent = true;
             connection.execute(&self.statements.set_password, &values)
         });
-        // Also where it is not known whether it was done: a row with the new password is no older than that.
+        // Also if it is unknown whether the change was made: a row with the new password is no older than that.
         match sent {
             true if matched == Ok(0) => self.recent.note(&Changed::Account(login.clone())),
             true => self.recent.note_password(login, new),
@@ -295,7 +297,7 @@ impl AccountStore for SqlStore {
     fn enumerate(&self, after: Option<&Cursor>, limit: usize) -> Result<Page, StoreError> {
         let limit = limit.max(1);
         let most = Param::Int(i64::try_from(limit).unwrap_or(i64::MAX));
-        // A list without an account that was added, or with one that was disabled, looks as whole as any.
+        // A list that lacks an added account, or has a disabled one, looks as complete as any other.
         let reading = match self.reading(RecentChanges::is_any) {
             Reading::Any => Reading::Primary,
             newest => newest,
@@ -313,12 +315,12 @@ impl AccountStore for SqlStore {
     }
 }
 
-/// Is the value the text `wanted`, byte for byte?
+/// Returns true if the value is the text `wanted`, byte for byte.
 pub(super) fn is_text(row: &dyn Row, index: usize, wanted: &[u8]) -> bool {
     matches!(row.cell(index), Cell::Text(bytes) if bytes == wanted)
 }
 
-/// The bytes of a text; none for anything else.
+/// Returns the bytes of a text, or nothing for any other value.
 pub(super) fn bytes(row: &dyn Row, index: usize) -> Vec<u8> {
     match row.cell(index) {
         Cell::Text(bytes) => bytes.to_vec(),
@@ -326,7 +328,7 @@ pub(super) fn bytes(row: &dyn Row, index: usize) -> Vec<u8> {
     }
 }
 
-/// A whole number.
+/// Reads a whole number.
 pub(super) fn number(row: &dyn Row, index: usize) -> Option<i64> {
     match row.cell(index) {
         Cell::Int(number) => Some(number),
@@ -334,7 +336,7 @@ pub(super) fn number(row: &dyn Row, index: usize) -> Option<i64> {
     }
 }
 
-/// The sentence about a schema from the future.
+/// Returns the sentence about a schema that is newer than this program.
 pub(super) fn newer(place: &str, version: u32, known: u32) -> String {
     format!(
         "the tables at {place} are of version {version}, and this program knows {known} at most: install a newer one"

@@ -1,4 +1,4 @@
-//! Another login for an account, and rows whose login is none.
+//! Renaming an account, and rows whose login is not valid.
 
 use super::addresses::MOST_TARGETS;
 use super::administer::{Done, no_such};
@@ -9,7 +9,7 @@ use crate::account::Login;
 use crate::store::administration::{AdminError, AliasTarget, Renaming};
 use crate::store::driver::{DriverError, Param, Refusal};
 
-/// More targets than an address can have.
+/// One more target than an address can have.
 const MOST_READ: i64 = MOST_TARGETS as i64 + 1;
 
 impl SqlStore {
@@ -28,7 +28,7 @@ impl SqlStore {
         Ok(if removed > 0 { Ok(()) } else { Err(no_account(login)) })
     }
 
-    /// Gives a row another login, and lets these targets of aliases name it. What is to be done beside it comes last.
+    /// Gives a row another login, and changes these targets of aliases to it. The caller's own step comes last.
     pub(in crate::store) fn rename_row_with(
         &self,
         writer: &mut Writer<'_>,
@@ -45,17 +45,18 @@ impl SqlStore {
         Ok((with.beside)().map_err(AdminError::Beside))
     }
 
-    /// Gives the row with the login `old`, byte for byte, the login `new`. What its mailbox published goes with it.
+    /// Gives the row with the login `old`, byte for byte, the login `new`. The usage that its mailbox published moves
+    /// with it.
     pub(in crate::store) fn rename_row(&self, writer: &mut Writer<'_>, old: &[u8], new: &Login) -> Done<()> {
         let exists = || AdminError::Exists { what: "account", name: new.to_string() };
         if old == new.as_str().as_bytes() {
             return Ok(Err(exists()));
         }
         let no_domain = || no_such("domain", new.domain());
-        // A mailbox of another login publishes nothing.
+        // The mailbox of an invalid login publishes nothing.
         let former = as_login(old);
         let mut domains: Vec<&str> = former.iter().chain([new]).map(Login::domain).collect();
-        // Always in the same order, so that two renames do not wait for each other.
+        // Always in the same order, so that two renames do not deadlock.
         domains.sort_unstable();
         domains.dedup();
         for domain in domains {
@@ -83,7 +84,7 @@ impl SqlStore {
         published.map_or(Ok(()), |figures| self.put_use(writer, new, figures)).map(Ok)
     }
 
-    /// Lets a target of an alias name `new`. One that the alias has already is not added a second time.
+    /// Changes a target of an alias to `new`. If the alias has that target already, it is not added a second time.
     fn follow(&self, writer: &mut Writer<'_>, alias: &AliasTarget, new: &Login) -> Result<(), DriverError> {
         let AliasTarget { address, target } = alias;
         if target == new.as_str() {
@@ -101,7 +102,7 @@ impl SqlStore {
         writer.execute(&self.statements.set_target, &values).map(drop)
     }
 
-    /// Takes what a mailbox published out of its domain's sum and out of the table.
+    /// Removes what a mailbox published from its domain's sum and from the table.
     fn take_use(&self, writer: &mut Writer<'_>, login: &Login) -> Result<Option<Figures>, DriverError> {
         let published = self.published(writer.reading(), login)?;
         if published.is_some() {
@@ -112,7 +113,7 @@ impl SqlStore {
     }
 }
 
-/// The login that these bytes are, and not only fold to.
+/// Returns the login that is stored in exactly these bytes; `None` if they only fold to one.
 fn as_login(stored: &[u8]) -> Option<Login> {
     Login::as_it_stands(stored)
 }

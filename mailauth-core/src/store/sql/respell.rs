@@ -1,9 +1,9 @@
-//! Names in the tables that are not in the spelling that is looked up, and their way into it.
+//! Conversion of names in the tables to the spelling that is looked up.
 //!
-//! Tables of former versions, and other programs, have the names of international domains in letters. A domain is
-//! given its other name by a row of that name, to which all that is in the domain goes, in one transaction. If there was
-//! such a row already, both were in use as two domains, and become the one they are; but what stands under both names
-//! stays where it is, and is told.
+//! Tables of former versions, and other programs, store the names of international domains in letters. A domain gets
+//! its other name by a row with that name, to which everything in the domain is moved, in one transaction. If such a
+//! row existed already, both were in use as two domains, and are merged into one; but accounts and aliases that exist
+//! under both names stay where they are, and are reported.
 
 use super::addresses::MOST_TARGETS;
 use super::writer::Writer;
@@ -16,28 +16,28 @@ use crate::store::driver::{Connection, DriverError, Param, Row, Statement};
 use crate::store::{Cursor, StoreError};
 use crate::{DomainName, spelling};
 
-/// Rows that are read with one statement.
+/// Number of rows read with one statement.
 const PAGE: usize = 1000;
 
-/// The most doubles that are named.
+/// Maximum number of duplicates that are named.
 const MOST_NAMED: usize = 100;
 
-/// What [`SqlStore::respell`] did.
+/// Result of [`SqlStore::respell`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Respelt {
-    /// Domains that have the other name now.
+    /// Number of domains that have the other name now.
     pub domains: u64,
-    /// Accounts that have the other login now.
+    /// Number of accounts that have the other login now.
     pub accounts: u64,
-    /// The same of the addresses of aliases.
+    /// Number of aliases that have the other address now.
     pub aliases: u64,
-    /// What there was under two spellings of one name. Accounts and aliases of which this is so stay as they are.
+    /// Number of names that existed in two spellings. These accounts and aliases stay as they are.
     pub doubles: u64,
-    /// The first of those, for people.
+    /// The first of those names, for people.
     pub named: Vec<String>,
 }
 
-/// An account whose name is to be spelt otherwise.
+/// An account whose login is to be spelled differently.
 struct Misspelt {
     stored: Vec<u8>,
     has_home: bool,
@@ -63,12 +63,12 @@ impl Respelt {
 }
 
 impl SqlStore {
-    /// Gives domains, accounts and aliases of international names the spelling that is looked up. Nothing is lost, and no
-    /// mail moves: a home that `mailbox` would put elsewhere by the new name is written into the account's row. Doing it
-    /// again changes nothing.
+    /// Gives domains, accounts and aliases with international names the spelling that is looked up. Nothing is lost,
+    /// and no mail moves: a home that `mailbox` would change because of the new name is written into the account's row.
+    /// A second run changes nothing.
     ///
     /// # Errors
-    /// Fails if the database refuses, or it is not known whether that was done. What was done before stays.
+    /// Fails if the database refuses, or if it is unknown whether that was done. Finished steps stay.
     pub fn respell(&self, mailbox: &MailboxDefaults) -> Result<Respelt, StoreError> {
         let mut respelt = Respelt::default();
         self.each_misspelt_domain(|stored, name| {
@@ -100,7 +100,7 @@ impl SqlStore {
         }
     }
 
-    /// Gives each domain whose name is looked up in another spelling to `each`, with that.
+    /// Gives each domain whose name is looked up in another spelling, and that spelling, to `each`.
     fn each_misspelt_domain(
         &self,
         mut each: impl FnMut(&str, &DomainName) -> Result<(), StoreError>,
@@ -115,7 +115,7 @@ impl SqlStore {
             })?;
             for stored in page.iter().filter_map(|name| std::str::from_utf8(name).ok()) {
                 match DomainName::parse(stored) {
-                    // One in capitals was never in use.
+                    // A name with capitals was never in use.
                     Ok(name) if name.as_str() != stored && stored.to_lowercase() == stored => each(stored, &name)?,
                     _ => {}
                 }
@@ -127,7 +127,7 @@ impl SqlStore {
         }
     }
 
-    /// The accounts of a page whose domain is spelt as it is looked up, and whose login is not.
+    /// Returns the accounts of a page whose domain has the spelling that is looked up, but whose login has another one.
     fn misspelt_page(
         &self,
         connection: &mut dyn Connection,
@@ -157,7 +157,7 @@ impl SqlStore {
         mailbox: &MailboxDefaults,
         done: &mut Respelt,
     ) -> Result<(), DriverError> {
-        // Before anything is read: those who publish what a mailbox holds wait from here on.
+        // Before anything is read: from here on, deliveries that publish a mailbox's usage wait.
         self.lock_sum(writer, stored)?;
         let Some(old) = self.domain_row(writer, stored)? else { return Ok(()) };
         match self.domain_row(writer, name.as_str())? {
@@ -207,8 +207,8 @@ impl SqlStore {
         }
     }
 
-    /// Gives an account its login as it is looked up. Its mail stays where it is: what led there by the old spelling is
-    /// written into the row.
+    /// Gives an account the login that is looked up. Its mail stays where it is: the paths that the old spelling led to
+    /// are written into the row.
     fn respell_account(
         &self,
         writer: &mut Writer<'_>,
@@ -249,7 +249,7 @@ impl SqlStore {
         done: &mut Respelt,
     ) -> Result<(), DriverError> {
         let mut after = (Vec::new(), Vec::new());
-        // The targets of one address follow each other.
+        // The targets of one address are adjacent.
         let mut last: Option<(Vec<u8>, Option<String>)> = None;
         loop {
             let domain = Param::Text(stored.as_bytes());
@@ -279,7 +279,7 @@ impl SqlStore {
         }
     }
 
-    /// The address of an alias in its new domain; none where it has to stay, because that is in use.
+    /// Returns the address of an alias in its new domain; `None` if that is in use, so that the alias has to stay.
     fn new_address(
         &self,
         writer: &mut Writer<'_>,
@@ -339,7 +339,7 @@ impl SqlStore {
         Ok(found)
     }
 
-    /// The target of an alias that is `target` in another spelling.
+    /// Returns the target of an alias that is `target` in another spelling.
     pub(in crate::store) fn misspelt_target(
         &self,
         writer: &mut Writer<'_>,
@@ -367,7 +367,7 @@ impl SqlStore {
     }
 }
 
-/// Reads what is needed of an account whose row cannot be used.
+/// Reads the needed columns of an account whose row cannot be used.
 fn misspelt(row: &dyn Row) -> Misspelt {
     let has = |field: Field| {
         let index = Field::READ.iter().position(|read| *read == field);
@@ -376,7 +376,7 @@ fn misspelt(row: &dyn Row) -> Misspelt {
     Misspelt { stored: bytes(row, 0), has_home: has(Field::Home), has_maildir: has(Field::Maildir) }
 }
 
-/// A login as it stands in a row and as it is looked up, where those differ in their spelling alone.
+/// Returns a login as it is stored and as it is looked up; `None` unless they differ in their spelling alone.
 fn is_misspelt(stored: &[u8]) -> Option<(Login, Login)> {
     let (old, new) = (Login::as_it_stands(stored)?, Login::parse(stored, None).ok()?);
     (old != new).then_some((old, new))

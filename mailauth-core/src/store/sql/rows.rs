@@ -1,4 +1,4 @@
-//! From a row's values to an [`AccountRow`], trusting none of them.
+//! Conversion of a row's values, none of which is trusted, to an [`AccountRow`].
 
 use super::{bytes, number};
 use crate::account::{AccountRow, Login, Password};
@@ -11,7 +11,7 @@ use crate::store::driver::{Cell, Row};
 use crate::{Secret, Services};
 use std::borrow::Cow;
 
-/// The most bytes of a login that is none which a message repeats.
+/// Maximum number of bytes of an invalid login that a message repeats.
 const MOST_SHOWN: usize = 300;
 
 /// Reads the fields of [`Field::READ`], in their order. The login is the row's own, and must be folded already.
@@ -51,7 +51,7 @@ pub(in crate::store) fn account(row: &dyn Row) -> Result<AccountRow, Unusable> {
     Ok(out)
 }
 
-/// The row's login, which must stand there as logins are looked up.
+/// Returns the row's login, which must be stored in the spelling that is looked up.
 fn login(row: &dyn Row) -> Result<Login, Unusable> {
     let unusable = |login: &[u8], problem: &'static str| Unusable {
         login: login.get(..MOST_SHOWN).unwrap_or(login).escape_ascii().to_string(),
@@ -108,7 +108,7 @@ fn unusable_domain(domain: &str, column: &'static str, problem: &'static str) ->
     StoreError::UnusableDomain { domain: domain.to_owned(), column, problem }
 }
 
-/// The quota of a domain, in two columns from `first` on: bytes and messages.
+/// Returns the quota of a domain, from two columns from `first` on: bytes and messages.
 pub(in crate::store) fn domain_limits(row: &dyn Row, first: usize, domain: &str) -> Result<Limits, StoreError> {
     let limit = |index: usize, column| {
         let problem = match row.cell(index) {
@@ -124,7 +124,7 @@ pub(in crate::store) fn domain_limits(row: &dyn Row, first: usize, domain: &str)
     Ok(Limits::from_columns(limit(first, "quota_bytes")?, limit(first + 1, "quota_messages")?))
 }
 
-/// The columns of one row, by their place in [`Field::READ`].
+/// The columns of one row, by their index in [`Field::READ`].
 struct Fields<'a> {
     row: &'a dyn Row,
     login: &'a str,
@@ -136,7 +136,7 @@ impl<'a> Fields<'a> {
         Unusable { login: self.login.to_owned(), column, problem: problem.into() }
     }
 
-    /// Text that is there: NULL and empty are the same.
+    /// Returns a text that is not empty; `None` for NULL and for an empty text.
     fn text(&self, index: usize) -> Result<Option<&'a str>, Unusable> {
         match self.row.cell(index) {
             Cell::Null => Ok(None),
@@ -148,7 +148,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// The bytes of a text, unless there are more than its field may have.
+    /// Returns the bytes of a text. Fails if there are more than its field may have.
     fn bounded(&self, index: usize, bytes: &'a [u8]) -> Result<&'a [u8], Unusable> {
         match Field::READ.get(index).and_then(|field| field.most_bytes()) {
             Some(most) if bytes.len() > most => {
@@ -158,7 +158,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// A whole number, also where it stands as text.
+    /// Reads a whole number, also if it is stored as text.
     fn number(&self, index: usize) -> Result<Option<i64>, Unusable> {
         let text = match self.row.cell(index) {
             Cell::Null => return Ok(None),
@@ -181,7 +181,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// A user or group id. The largest is not one: it means "none" to the system calls that take it.
+    /// Reads a user or group id. The largest number is not one: it means "none" to the system calls that take it.
     fn id(&self, index: usize) -> Result<Option<u32>, Unusable> {
         match self.number(index)?.map(u32::try_from) {
             None => Ok(None),

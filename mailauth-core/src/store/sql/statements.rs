@@ -4,10 +4,10 @@ use super::SqlStore;
 use crate::schema::{Field, TableModel};
 use crate::store::driver::{Dialect, Statement};
 
-/// What a parameter of a statement is: enough to give it a value that the tables might hold.
+/// Meaning of a statement's parameter, enough to give it a value that the tables might hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ParameterKind {
-    /// A login.
+    /// The login of an account.
     Login,
     /// The name of a domain.
     Domain,
@@ -15,34 +15,35 @@ pub enum ParameterKind {
     Address,
     /// The target of an alias.
     Target,
-    /// A time of the database, as a text.
+    /// A time of the database, as text.
     Time,
-    /// Another text.
+    /// Any other text.
     Text,
-    /// Another number.
+    /// Any other number.
     Number,
-    /// The most rows that are read.
+    /// Maximum number of rows to read.
     Limit,
 }
 
 /// Defines [`Statements`], and the list of its statements with the kinds of their parameters.
 macro_rules! statements {
     ($($(#[$doc:meta])* $name:ident($($kind:ident),*),)*) => {
-        /// The statements that are kept prepared, and the words from which others are made.
+        /// The statements that are kept prepared, and the parts from which others are built.
         pub(in crate::store) struct Statements {
             $($(#[$doc])* pub $name: Statement,)*
-            /// What adds other numbers of accounts: its beginning, what is written for each of them, its end.
+            /// Parts of a statement that adds any number of accounts: its beginning, the text for each account, its
+            /// end.
             pub add_some: [String; 3],
-            /// What finds which of several logins are there, in the same three parts.
+            /// Parts of a statement that finds which of several logins exist, in the same order.
             pub find_some: [String; 3],
-            /// `UPDATE ... SET updated = now`, to which a change of an account adds columns.
+            /// Beginning of the change of an account, `UPDATE ... SET updated = now`, to which columns are added.
             pub set_account: String,
-            /// ` WHERE ...` of the same, `(login, login)`.
+            /// End of the same statement, ` WHERE ...`, with the parameters `(login, login)`.
             pub of_account: String,
         }
 
         impl Statements {
-            /// Every kept statement: its name, its text, and the kinds of its parameters.
+            /// Returns the name, the text and the kinds of parameters of every kept statement.
             fn kept(&self) -> Vec<(&'static str, &str, Vec<ParameterKind>)> {
                 vec![$((stringify!($name), self.$name.sql.as_str(), vec![$(ParameterKind::$kind),*]),)*]
             }
@@ -50,124 +51,124 @@ macro_rules! statements {
     };
 }
 
-// Each has the kinds of its parameters after its name. Those that add accounts have the columns
-// of a row.
+// The kinds of parameters follow each name. Statements that add accounts have the columns of a row as parameters.
+// Comments of the form `(a, b)` list the parameters.
 statements! {
-    /// To the fields of [`Field::READ`] and the domain.
+    /// Returns the fields of [`Field::READ`] and the domain.
     find(Login),
-    /// To the same.
+    /// Returns the same for the first accounts.
     first_page(Limit),
-    /// To the same, of the logins after that one.
+    /// Returns the same for the logins after that one.
     next_page(Login, Limit),
-    /// To the same, of one domain, which is given twice.
+    /// Returns the same for one domain, which is given twice.
     domain_accounts_page(Domain, Domain, Login, Limit),
-    /// To the same and the time of the change as a text, in the order of time and login: of accounts
-    /// that were changed after that time, or at that time and have a login after that one. The time is given twice.
+    /// Returns the same and the time of the change as text, in the order of time and login, for accounts that were
+    /// changed after that time, or at that time and have a login after that one. The time is given twice.
     changed_page(Time, Time, Login, Limit),
-    /// To name, enabled, bytes and messages of the quota, backup, and the time of the change, in the order of time and name: the
-    /// same of domains.
+    /// Returns name, enabled, bytes and messages of the quota, backup, and the time of the change, in the order of time
+    /// and name, for domains that were changed in the same way.
     changed_domains(Time, Time, Domain, Limit),
-    /// To address, target, position, and the time of the change, in the order of time, address and target: of aliases that
-    /// were changed after that time, or at that time and have an address and target after those. The time and
-    /// the address are given twice.
+    /// Returns address, target, position, and the time of the change, in the order of time, address and target, for
+    /// aliases that were changed after that time, or at that time and have an address and target after those. The time
+    /// and the address are given twice.
     changed_aliases(Time, Time, Address, Address, Target, Limit),
-    /// To the time, as a text.
+    /// Returns the time of the database, as text.
     time(),
-    /// To name, enabled, bytes and messages of the quota, backup, and description, of the names after that one.
+    /// Returns name, enabled, bytes and messages of the quota, backup, and description, for the names after that one.
     domain_page(Domain, Limit),
-    /// To name, enabled, bytes and messages of the quota, and backup.
+    /// Returns name, enabled, bytes and messages of the quota, and backup.
     copied_domain(Domain),
-    /// To address, target, position, of what comes after that address and target. The address is given twice.
+    /// Returns address, target and position after that address and target. The address is given twice.
     alias_page(Address, Address, Target, Limit),
-    /// The same of one domain, which is given twice.
+    /// Returns the same for one domain, which is given twice.
     domain_alias_page(Domain, Domain, Address, Address, Target, Limit),
-    /// `(new, login, login, old)`.
+    /// Replaces a password: `(new, login, login, old)`.
     set_password(Text, Login, Login, Text),
-    /// To the version.
+    /// Returns the version of the schema.
     version(),
-    /// `(table)` to how many there are.
+    /// Returns how many tables have this name.
     table_exists(Text),
-    /// To how many accounts there are after that login, at most the limit, and the last one's login.
+    /// Returns the number of accounts after that login, at most the limit, and the last one's login.
     count_accounts(Login, Limit),
-    /// The same of one domain, which is given twice.
+    /// Returns the same for one domain, which is given twice.
     count_domain_accounts(Domain, Domain, Login, Limit),
-    /// To the texts of [`Field::TIMES`], and the login.
+    /// Returns the texts of [`Field::TIMES`], and the login.
     times(Login),
-    /// The values of [`INSERTED`] in their order, then 1 or 0: is there a password?
+    /// Adds an account: the values of [`INSERTED`] in their order, then 1 if there is a password, otherwise 0.
     add_account(),
-    /// The same for [`BATCH`] accounts, one after the other.
+    /// Adds [`BATCH`] accounts, with the same values for each, one after the other.
     add_accounts(),
-    /// The login is given twice.
+    /// Removes an account, whose login is given twice.
     remove_account(Login, Login),
-    /// `(new login, its domain, old login, old login)`.
+    /// Renames an account: `(new login, its domain, old login, old login)`.
     rename_account(Login, Domain, Login, Login),
-    /// `(new target, address, old target, address, old target)`.
+    /// Changes a target: `(new target, address, old target, address, old target)`.
     set_target(Target, Address, Target, Address, Target),
     /// Removes what a mailbox published.
     remove_use(Login),
-    /// To name, enabled, backup, target, and 1 for an alias domain, else 0. The name is given twice.
+    /// Returns name, enabled, backup, target, and 1 for an alias domain, otherwise 0. The name is given twice.
     find_domain(Domain, Domain),
-    /// To name, enabled, bytes and messages of the quota, backup, and description.
+    /// Returns name, enabled, bytes and messages of the quota, backup, and description.
     whole_domain(Domain),
-    /// `(name, enabled, description, bytes, messages, backup)`.
+    /// Adds a domain: `(name, enabled, description, bytes, messages, backup)`.
     add_domain(Domain, Number, Text, Number, Number, Number),
-    /// `(enabled, description, bytes, messages, backup, name)`.
+    /// Changes a domain: `(enabled, description, bytes, messages, backup, name)`.
     set_domain(Number, Text, Number, Number, Number, Domain),
     /// Removes a domain that has no accounts and aliases.
     remove_domain(Domain),
-    /// Removes the accounts of a domain whose logins are not after that one.
+    /// Removes the accounts of a domain up to this login.
     remove_domain_accounts(Domain, Login),
-    /// Removes the aliases of a domain whose addresses are not after that one.
+    /// Removes the aliases of a domain up to this address.
     remove_domain_aliases(Domain, Address),
-    /// To address, target, position.
+    /// Returns address, target and position.
     find_alias(Address, Limit),
-    /// The same of two addresses.
+    /// Returns the same for two addresses.
     find_aliases(Address, Address, Limit),
-    /// `(address, domain, target, position)`.
+    /// Adds a target: `(address, domain, target, position)`.
     add_alias(Address, Domain, Target, Number),
-    /// The address is given twice.
+    /// Removes an alias, whose address is given twice.
     remove_alias(Address, Address),
-    /// `(address, target, address, target)`.
+    /// Removes a target: `(address, target, address, target)`.
     remove_target(Address, Target, Address, Target),
-    /// To the names of some alias domains of a domain.
+    /// Returns the names of some alias domains of a domain.
     other_names(Domain, Limit),
-    /// `(domain, alias domain)`: makes it another name of that domain.
+    /// Makes a name an alias of a domain: `(domain, alias domain)`.
     set_other_name(Domain, Domain),
-    /// To name, target, enabled, of the alias domains after that one.
+    /// Returns name, target and enabled of the alias domains after that one.
     alias_domain_page(Domain, Limit),
-    /// The same of one.
+    /// Returns the same for one alias domain.
     copied_alias_domain(Domain),
-    /// To the same and the time of the change, in the order of time and name, as of domains.
+    /// Returns the same and the time of the change, in the order of time and name, as for domains.
     changed_alias_domains(Time, Time, Domain, Limit),
-    /// To the names of the alias domains of one domain, which is given twice, after that one.
+    /// Returns the names of the alias domains of one domain, which is given twice, after that one.
     alias_domains_of(Domain, Domain, Domain, Limit),
-    /// `(name, target, enabled)`.
+    /// Adds an alias domain: `(name, target, enabled)`.
     add_alias_domain(Domain, Domain, Number),
-    /// `(target, enabled, name)`.
+    /// Changes an alias domain: `(target, enabled, name)`.
     set_alias_domain(Domain, Number, Domain),
     /// Removes an alias domain.
     remove_alias_domain(Domain),
-    /// Removes the alias domains of a domain whose names are not after that one.
+    /// Removes the alias domains of a domain up to this name.
     remove_alias_domains_of(Domain, Domain),
-    /// To bytes and messages of its quota.
+    /// Returns bytes and messages of the domain's quota.
     pool_limits(Domain),
-    /// To bytes, messages and number of its mailboxes.
+    /// Returns bytes, messages and number of the domain's mailboxes.
     pool_use(Domain),
-    /// To bytes and messages that this mailbox published.
+    /// Returns the bytes and messages that this mailbox published.
     find_use(Login),
-    /// To login, bytes and messages of the mailboxes of a domain, which is given twice.
+    /// Returns login, bytes and messages of the mailboxes of a domain, which is given twice.
     uses_page(Domain, Domain, Login, Limit),
-    /// `(bytes, messages, login, old bytes, old messages)`.
+    /// Replaces what a mailbox published: `(bytes, messages, login, old bytes, old messages)`.
     set_use(Number, Number, Login, Number, Number),
-    /// `(login, domain, bytes, messages)`.
+    /// Adds what a mailbox published: `(login, domain, bytes, messages)`.
     add_use(Login, Domain, Number, Number),
-    /// Adds to bytes, messages and number of a domain's mailboxes, from nothing where it has none yet.
+    /// Adds to bytes, messages and number of a domain's mailboxes, starting from 0 if it has no sum yet.
     add_to_sum(Domain, Number, Number, Number),
-    /// `(bytes, messages, number of mailboxes, domain)`.
+    /// Replaces a domain's sum: `(bytes, messages, number of mailboxes, domain)`.
     set_sum(Number, Number, Number, Domain),
 }
 
-/// What a new account's row is given, in this order.
+/// The columns that are written for a new account, in this order.
 pub(in crate::store) const INSERTED: [Field; 14] = [
     Field::Login,
     Field::Domain,
@@ -185,27 +186,27 @@ pub(in crate::store) const INSERTED: [Field; 14] = [
     Field::Receives,
 ];
 
-/// The most bytes of the target of an alias, where mail asks for it, and of the description of a domain.
+/// Maximum number of bytes of an alias's target, when mail asks for it, and of a domain's description.
 pub(in crate::store) const MOST_TARGET: usize = 1024;
 pub(in crate::store) const MOST_DESCRIPTION: usize = 8192;
 
-/// How many accounts an import adds with one statement: enough that the way to the server and back does not count, and
-/// far from what any database allows as parameters.
+/// Number of accounts that an import adds with one statement: enough that the round trip to the server does not matter,
+/// and far below the number of parameters that any database allows.
 pub(in crate::store) const BATCH: usize = 500;
 
 /// A statement that a store runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatementText {
-    /// Its name in this program.
+    /// Name of the statement in this program.
     pub name: &'static str,
-    /// Its text, in the placeholders of its database.
+    /// Text of the statement, with the placeholders of its database.
     pub sql: String,
-    /// What its parameters are; nothing of those that add accounts, which are the columns of a row.
+    /// Kinds of the parameters; empty for statements that add accounts, which take the columns of a row.
     pub parameters: Vec<ParameterKind>,
 }
 
 impl SqlStore {
-    /// Every statement that is run on our tables, so that it can be seen how the database finds its rows.
+    /// Returns every statement that is run on our tables, so that it can be checked how the database finds its rows.
     pub fn statements(&self) -> Vec<StatementText> {
         let kept = self.statements.kept().into_iter();
         let mut all: Vec<_> =
@@ -250,10 +251,10 @@ impl Statements {
         let times = Field::TIMES.iter().map(time).collect::<Vec<_>>().join(", ");
 
         let table = &accounts.table;
-        // A model without one of these cannot be written; its database says so when it is tried.
+        // A model without one of these cannot be written; its database says so when that is tried.
         let write = |field: Field| accounts.column(field).write.as_deref().unwrap_or("not_writable");
         let written = write(Field::Login);
-        // The first comparison finds the row by its index, the second keeps the collation from deciding.
+        // The first comparison finds the row by its index, the second makes it independent of the collation.
         let of_account = format!(" WHERE {written} = ? AND {}", same(written));
         let inserted = INSERTED.map(write).join(", ");
         let changed = write(Field::PasswordChanged);
@@ -283,7 +284,7 @@ impl Statements {
             |those: &str| format!("SELECT COUNT(*), MAX(login) FROM (SELECT {written} AS login {those} LIMIT ?) page");
         let domain = format!("{d_name}, {d_enabled}, {d_bytes}, {d_messages}, {d_backup}");
         let alias = format!("{address}, {target}, {position}");
-        // Pages go on behind their last row's target as it stands; these need not.
+        // Pages continue after their last row's target, which must be unchanged for that; these need not.
         let short_alias = format!("{address}, {}, {position}", dialect.bounded(target, MOST_TARGET));
         let d_short = dialect.bounded(d_text, MOST_DESCRIPTION);
         let other = format!("{o_name}, {o_target}, {o_enabled}");

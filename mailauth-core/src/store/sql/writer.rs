@@ -3,7 +3,7 @@
 use crate::store::driver::{Connection, DriverError, Param, Row, Statement};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A connection as a change uses it. Writing statements are counted before they are sent: a change that sent none was
+/// A connection as a change uses it. It counts writing statements before they are sent: a change that sent none was
 /// certainly not made.
 pub(in crate::store) struct Writer<'a> {
     connection: &'a mut dyn Connection,
