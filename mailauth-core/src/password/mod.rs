@@ -1,11 +1,12 @@
-//! Stored passwords: told apart, bounded, verified, and made anew.
+//! Stored passwords: recognizes, limits and verifies them, and makes new ones.
 //!
 //! A stored value names its scheme in one of three ways, tried in this order: a prefix `{NAME}` or `{NAME.ENC}` as
-//! Dovecot and Courier write it, an id `$id$` as crypt(3) does, a shape that only one scheme has. What is left is what
-//! the configuration says unprefixed values are; nothing is ever guessed to be plain text.
+//! Dovecot and Courier write it, an id `$id$` as crypt(3) does, a form that only one scheme has. All other values
+//! are what the configuration says about values without a prefix; nothing is ever guessed to be plain text.
 //!
-//! Each family of schemes is one file with one `Scheme` row for each name; a new one is a file and a line in
-//! the table of `scheme.rs`. Reading a value does all the checks on lengths and cost, before any work or memory is spent.
+//! Each family of schemes is one file with one `Scheme` row for each name. A new family takes a file, its `mod` line
+//! below, and its import and its line in the table of `scheme.rs`. Reading a value makes all the checks on lengths and
+//! cost, before any work or memory is spent.
 
 mod budget;
 mod encoding;
