@@ -8,7 +8,7 @@ use crate::setup::Setup;
 use crate::throttle;
 use clap::Args;
 use mailauth_core::account::Account;
-use mailauth_core::authenticate::{Answer, Authority, Credential, Request};
+use mailauth_core::authenticate::{Answer, Authority, Request};
 use mailauth_core::{Backend, Secret, Service};
 use mailauth_protocol::client::Client;
 use serde::Serialize;
@@ -139,12 +139,10 @@ impl Auth {
     }
 
     fn request(&self, password: &Secret) -> Request {
+        let service = Service::from_name(self.service.as_bytes());
         Request {
-            service: Service::from_name(self.service.as_bytes()),
-            login: self.login.as_bytes().to_vec(),
-            credential: Credential::Password(password.clone()),
-            client: None,
             deadline: Instant::now() + PATIENCE,
+            ..Request::password(service, self.login.as_str(), password.clone())
         }
     }
 

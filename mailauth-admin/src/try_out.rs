@@ -11,7 +11,7 @@ use crate::output::{Table, say};
 use clap::Args;
 use decisions::{Decision, Decisions};
 use mailauth_core::account::{AccountRow, Login, Password};
-use mailauth_core::authenticate::{Authority, Credential, Request};
+use mailauth_core::authenticate::{Authority, Request};
 use mailauth_core::config::Config;
 use mailauth_core::password::{self, NewScheme};
 use mailauth_core::store::{Administration, DomainRow, open_single};
@@ -97,13 +97,8 @@ fn show(socket: &Path, decisions: &Decisions) -> Result<bool, Failure> {
     let mut right = true;
     for scene in scenes() {
         let begin = Instant::now();
-        let answer = client.authenticate(Request {
-            service: scene.service.clone(),
-            login: scene.login.as_bytes().to_vec(),
-            credential: Credential::Password(scene.password.into()),
-            client: None,
-            deadline: begin + PATIENCE,
-        });
+        let request = Request::password(scene.service.clone(), scene.login, scene.password);
+        let answer = client.authenticate(Request { deadline: begin + PATIENCE, ..request });
         let took = begin.elapsed().as_micros().to_string();
         let answered = Explained::new(&answer);
         // Over the socket there is no reason; the log has it, unless the daemon never came to a decision.

@@ -5,14 +5,13 @@
 //! ```
 
 use mailauth_core::account::{AccountRow, Password};
-use mailauth_core::authenticate::{Answer, Authority, Credential, Request};
+use mailauth_core::authenticate::{Answer, Authority, Request};
 use mailauth_core::config::{Config, ConfigErrors};
 use mailauth_core::password::{self, NewScheme};
 use mailauth_core::store::{Administration, DomainRow, open_single};
 use mailauth_core::{Backend, Login, Service, Services};
 use std::error::Error;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
@@ -27,7 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("ben@example.org", "Autumn-Lake-17"),
         ("carl@example.org", "a guess"),
     ] {
-        match backend.authenticator.authenticate(request(login, password)) {
+        match backend.authenticator.authenticate(Request::password(Service::Imap, login, password)) {
             Answer::Yes(account) => println!("{login}: yes, with home {}", account.home),
             Answer::No(reason) => println!("{login}: no, {reason}"),
             // The database cannot be reached, for example. A client must not be told that its password is wrong.
@@ -62,15 +61,4 @@ fn add_accounts(config: &Config) -> Result<(), Box<dyn Error>> {
         })?;
     }
     Ok(())
-}
-
-/// Returns the request of an IMAP client that sent a password, to be answered within ten seconds.
-fn request(login: &str, password: &str) -> Request {
-    Request {
-        service: Service::Imap,
-        login: login.into(),
-        credential: Credential::Password(password.into()),
-        client: None,
-        deadline: Instant::now() + Duration::from_secs(10),
-    }
 }

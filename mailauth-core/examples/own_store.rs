@@ -5,13 +5,12 @@
 //! ```
 
 use mailauth_core::account::{AccountRow, Password};
-use mailauth_core::authenticate::{Answer, Authenticator, Authority, Credential, Request};
+use mailauth_core::authenticate::{Answer, Authenticator, Authority, Request};
 use mailauth_core::config::Config;
 use mailauth_core::store::{AccountStore, StoreError};
 use mailauth_core::{Login, Service};
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 /// Accounts as `login:hash`, as in a file of htpasswd(1).
 const ACCOUNTS: &str = "\
@@ -41,21 +40,10 @@ fn main() {
     for (login, password) in
         [("anna@example.org", "Spring-Meadow-42"), ("ben@example.org", "a guess"), ("carl@example.org", "a guess")]
     {
-        match authenticator.authenticate(request(login, password)) {
+        match authenticator.authenticate(Request::password(Service::Imap, login, password)) {
             Answer::Yes(account) => println!("{login}: yes, with home {}", account.home),
             Answer::No(reason) => println!("{login}: no, {reason}"),
             Answer::NotNow(reason) => println!("{login}: not now, {reason}"),
         }
-    }
-}
-
-/// Returns the request of an IMAP client that sent a password, to be answered within ten seconds.
-fn request(login: &str, password: &str) -> Request {
-    Request {
-        service: Service::Imap,
-        login: login.into(),
-        credential: Credential::Password(password.into()),
-        client: None,
-        deadline: Instant::now() + Duration::from_secs(10),
     }
 }

@@ -37,7 +37,7 @@ use sample::Sample;
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use verified::Verified;
 
 #[cfg(test)]
@@ -70,6 +70,31 @@ pub struct Request {
     pub client: Option<String>,
     /// Time after which the answer is of no use.
     pub deadline: Instant,
+}
+
+impl Request {
+    /// Time in which [`Request::password`] wants an answer.
+    pub const PATIENCE: Duration = Duration::from_secs(10);
+
+    /// Returns the request of a client that sent a login and a password, to be answered within [`Request::PATIENCE`]. The
+    /// address of the client is not known.
+    ///
+    /// ```
+    /// use mailauth_core::Service;
+    /// use mailauth_core::authenticate::Request;
+    ///
+    /// let request = Request::password(Service::Imap, "anna@example.org", "open sesame");
+    /// assert_eq!(request.login, b"anna@example.org");
+    /// ```
+    pub fn password(service: Service, login: impl Into<Vec<u8>>, password: impl Into<Secret>) -> Self {
+        Request {
+            service,
+            login: login.into(),
+            credential: Credential::Password(password.into()),
+            client: None,
+            deadline: Instant::now() + Self::PATIENCE,
+        }
+    }
 }
 
 /// The proof that a client may use an account.

@@ -39,18 +39,12 @@ use zeroize::Zeroizing;
 ///
 /// ```no_run
 /// use mailauth_core::Service;
-/// use mailauth_core::authenticate::{Answer, Authority, Credential, Request};
+/// use mailauth_core::authenticate::{Answer, Authority, Request};
 /// use mailauth_protocol::client::Client;
-/// use std::time::{Duration, Instant};
+/// use std::time::Duration;
 ///
 /// let daemon = Client::new("/run/courier/authdaemon/socket", Duration::from_secs(5));
-/// let answer = daemon.authenticate(Request {
-///     service: Service::Imap,
-///     login: b"anna@example.org".to_vec(),
-///     credential: Credential::Password("open sesame".into()),
-///     client: None,
-///     deadline: Instant::now() + Duration::from_secs(5),
-/// });
+/// let answer = daemon.authenticate(Request::password(Service::Imap, "anna@example.org", "open sesame"));
 /// if let Answer::Yes(account) = answer {
 ///     println!("{} lives in {}", account.login, account.home);
 /// }

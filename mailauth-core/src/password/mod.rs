@@ -4,7 +4,7 @@
 //! Dovecot and Courier write it, an id `$id$` as crypt(3) does, a form that only one scheme has. All other values
 //! are what the configuration says about values without a prefix; nothing is ever guessed to be plain text.
 //!
-//! Each family of schemes is one file with one `Scheme` row for each name. A new family takes a file, its `mod` line
+//! Each family of schemes is one file with one `Scheme` row for each form of stored values. A new family takes a file, its `mod` line
 //! below, and its import and its line in the table of `scheme.rs`. Reading a value makes all the checks on lengths and
 //! cost, before any work or memory is spent.
 

@@ -3,7 +3,7 @@
 use super::*;
 use crate::Service;
 use crate::account::Password;
-use crate::authenticate::{Answer, Authenticator, Authority, Credential, No, NotNow, Policy, Request};
+use crate::authenticate::{Answer, Authenticator, Authority, No, NotNow, Policy, Request};
 use crate::mailbox::{MailboxDefaults, Unusable};
 use crate::password::{Budget, NewScheme};
 use crate::testing::MemoryStore;
@@ -221,13 +221,8 @@ fn a_flood_of_wrong_passwords_keeps_nobody_out_and_refuses_nobody_by_memory_alon
     };
     let users = Authenticator::new(Arc::new(cache), policy, Arc::new(Budget::new(2, 64 << 20)));
     let ask = |number: usize, password: &str| {
-        users.authenticate(Request {
-            service: Service::Imap,
-            login: name(number).into_bytes(),
-            credential: Credential::Password(password.into()),
-            client: None,
-            deadline: Instant::now() + LONG,
-        })
+        let request = Request::password(Service::Imap, name(number), password);
+        users.authenticate(Request { deadline: Instant::now() + LONG, ..request })
     };
     let right = |password: &str| (0..USERS).filter(|n| matches!(ask(*n, password), Answer::Yes(_))).count();
     let wrong = || {
