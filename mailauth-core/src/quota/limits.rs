@@ -59,6 +59,12 @@ impl Limits {
     /// The largest number either limit may have.
     pub const MAX: u64 = i64::MAX as u64;
 
+    /// Returns these limits, or those of the domain if these are [`Limits::NONE`].
+    #[must_use]
+    pub fn or(self, domain: Limits) -> Limits {
+        if self == Limits::NONE { domain } else { self }
+    }
+
     /// Reads a quota string. Empty, `0S` and `NOQUOTA` (vpopmail's word) are no limit.
     ///
     /// # Errors

@@ -84,7 +84,7 @@ impl Others<'_> {
     ) -> Result<Option<PoolUse>, StoreError> {
         let row = answered(self.accounts.find(login))?.flatten();
         let Some(account) = row.and_then(|row| self.defaults.resolve(row).ok()) else { return Ok(None) };
-        let limits = if account.quota == Limits::NONE { wanted.limits } else { account.quota };
+        let limits = account.quota.or(wanted.limits);
         let lock = until.min(Instant::now() + LOCKED);
         let patience = Patience { lock, answer: until, if_locked: IfLocked::AskAgain };
         let mailbox = Mailbox::of(&account, limits, self.rules, patience);

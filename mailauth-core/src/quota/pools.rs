@@ -106,7 +106,7 @@ impl<'a> Member<'a> {
     /// Returns the limits to keep the mailbox itself under. One without a quota of its own gets the pool's, which it could not
     /// hold more than anyway: so there is a maildirsize, and its use is known without counting it for each message.
     pub fn mailbox_limits(&self, own: Limits) -> Limits {
-        if own == Limits::NONE { self.limits } else { own }
+        own.or(self.limits)
     }
 
     /// Checks that the pool has room for a message of `size` bytes to this mailbox. The mailbox is counted and published
