@@ -1,6 +1,6 @@
 //! Replies that are sent at a later time.
 //!
-//! One thread sends all of them. While its reply is delayed, a client occupies its connection slot, and no thread. If
+//! One thread sends them when they are due. While its reply is delayed, a client occupies its connection slot, and no thread. If
 //! it disconnects a long time before the reply is due, its slot is free at once.
 
 use crate::io::connection::Connection;
@@ -53,8 +53,9 @@ impl DelayedReplies {
     }
 
     /// Sends `bytes` at the time `at`, then closes the connection. If the number of delayed replies exceeds half of the
-    /// connections that one user may have, one of them is sent early, so that refusals cannot exclude other clients.
-    pub fn send_at(&self, connection: Connection, bytes: &[u8], at: Instant) {
+    /// connections that one user may have, one of them is sent early, so that refusals cannot exclude other clients. It
+    /// is sent here, by `send`: on a busy machine the other thread could lag behind, and the number would grow.
+    pub fn send_at(&self, connection: Connection, bytes: &[u8], at: Instant, send: impl FnOnce(Connection, &[u8])) {
         let most = (connection.config.limits.per_user / 2).max(1);
         let is_long = at.saturating_duration_since(Instant::now()) > LONG;
         let mut table = self.lock();
@@ -66,14 +67,24 @@ impl DelayedReplies {
         }
         let next = table.next();
         table.replies.insert((at, key), DelayedReply { connection, bytes: Zeroizing::new(bytes.to_vec()), watched });
-        if table.replies.len() > most {
-            table.send_one_early();
-        }
+        let early = if table.replies.len() > most { table.take_one_early() } else { None };
         let is_first = next.is_none() || table.next() < next || table.released;
         drop(table);
         if is_first {
             self.poller.wake();
         }
+        if let Some(reply) = early {
+            self.send_now(reply, send);
+        }
+    }
+
+    fn send_now(&self, reply: DelayedReply, send: impl FnOnce(Connection, &[u8])) {
+        let DelayedReply { connection, bytes, watched } = reply;
+        if watched {
+            // The thread that continues with the connection must not be woken here.
+            self.poller.unwatch(&connection);
+        }
+        send(connection, &bytes);
     }
 
     /// Sends all delayed replies at once, and delays no more of them.
@@ -102,12 +113,8 @@ impl DelayedReplies {
             let stopped = table.stopped;
             drop(table);
             drop(disconnected);
-            for DelayedReply { connection, bytes, watched } in due {
-                if watched {
-                    // The thread that continues with the connection must not be woken here.
-                    self.poller.unwatch(&connection);
-                }
-                catch_panic(|| send(connection, &bytes));
+            for reply in due {
+                catch_panic(|| self.send_now(reply, &send));
             }
             if stopped {
                 return;
@@ -144,20 +151,14 @@ impl Table {
         due
     }
 
-    /// Makes one reply due at once: the last one if it is delayed for long, since its client guesses most; otherwise
+    /// Removes the reply to send early: the last one if it is delayed for long, since its client guesses most; otherwise
     /// the first one, which is nearly due.
-    fn send_one_early(&mut self) {
+    fn take_one_early(&mut self) -> Option<DelayedReply> {
         let now = Instant::now();
         let last = self.replies.last_key_value().map(|(key, _)| *key);
         let last = last.filter(|(at, _)| at.saturating_duration_since(now) > Duration::from_secs(1));
-        let first = self.replies.first_key_value().map(|(key, _)| *key);
-        if let Some((at, key)) = last.or(first)
-            && let Some(reply) = self.replies.remove(&(at, key))
-        {
-            if let Some(at) = self.watched.get_mut(&key) {
-                *at = now;
-            }
-            self.replies.insert((now, key), reply);
-        }
+        let (at, key) = last.or_else(|| self.replies.first_key_value().map(|(key, _)| *key))?;
+        self.watched.remove(&key);
+        self.replies.remove(&(at, key))
     }
 }

@@ -265,7 +265,8 @@ impl Dispatcher {
     fn refuse_login(&self, connection: Connection, no: &No) {
         let at =
             connection.config.backend.authenticator.refuse_at(connection.requested_at).max(Instant::now() + no.delay());
-        self.shared.queues.delayed_replies.send_at(connection, FAIL, at);
+        let send = |connection, bytes: &[u8]| self.send(connection, bytes);
+        self.shared.queues.delayed_replies.send_at(connection, FAIL, at, send);
     }
 
     fn send(&self, connection: Connection, bytes: &[u8]) {
