@@ -4,7 +4,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use mailauth_core::account::{AccountRow, Password};
 use mailauth_core::authenticate::{Answer, Authenticator, Authority, Credential, Request};
 use mailauth_core::config::{CacheConfig, Config};
-use mailauth_core::password::{NewScheme, Rules, Stored, hash};
+use mailauth_core::password::{HashRules, NewScheme, Stored, hash};
 use mailauth_core::store::AccountStore;
 use mailauth_core::store::cache::Cache;
 use mailauth_core::testing::MemoryStore;
@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 fn verify(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("verify");
     group.sample_size(20).measurement_time(Duration::from_secs(2)).warm_up_time(Duration::from_millis(500));
-    let rules = Rules::default();
+    let rules = HashRules::default();
     let mut values = vec![
         ("SHA256".to_owned(), b"{SHA256}jybY6JNWjtgo2dDmaohf7pfQ++u2+/x/ue/75W+RKO0=".to_vec()),
         ("SSHA".to_owned(), b"{SSHA}fGZ+XCmHDv3ji7DwSPv21bDUcJ1YGulH".to_vec()),

@@ -5,7 +5,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use mailauth_core::challenge::{CramMechanism, CramResponse};
-use mailauth_core::password::{Rules, Stored};
+use mailauth_core::password::{HashRules, Stored};
 use std::sync::LazyLock;
 
 static CLEAR: LazyLock<Stored> = LazyLock::new(|| read(b"{PLAIN}a password that no fuzzer finds"));
@@ -13,7 +13,7 @@ static STATE: LazyLock<Stored> =
     LazyLock::new(|| read(b"{CRAM-MD5}db8cc4eac14d5233b4ddf8a4580c2704491432d4ff3fe0bee1ff47f3ef0c845c"));
 
 fn read(stored: &[u8]) -> Stored {
-    Stored::parse(stored, &Rules::default()).expect("a sound value")
+    Stored::parse(stored, &HashRules::default()).expect("a sound value")
 }
 
 fuzz_target!(|input: &[u8]| {

@@ -6,7 +6,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use mailauth_core::password::{CostLimits, DefaultScheme, Rules, Stored};
+use mailauth_core::password::{CostLimits, DefaultScheme, HashRules, Stored};
 use std::sync::LazyLock;
 
 /// Limits low enough to verify with every scheme many times a second.
@@ -29,7 +29,7 @@ fuzz_target!(|input: &[u8]| {
     let (stored, password) = rest.split_at(at);
     let password = password.strip_prefix(b"\0").unwrap_or(b"password");
     let default_scheme = DEFAULTS[usize::from(first >> 1) % DEFAULTS.len()];
-    let rules = Rules { default_scheme, trim: first & 1 == 1, limits: LIMITS.clone() };
+    let rules = HashRules { default_scheme, trim: first & 1 == 1, limits: LIMITS.clone() };
 
     let Ok(stored) = Stored::parse(stored, &rules) else { return };
     let dummy = stored.dummy();

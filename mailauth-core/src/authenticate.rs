@@ -27,7 +27,7 @@ use crate::counters::{Counters, count};
 use crate::decision_log::{Decision, DecisionLog, Kind, Provenance};
 use crate::detail::Delimiters;
 use crate::mailbox::MailboxDefaults;
-use crate::password::{self, Budget, Busy, Cost, Flaw, HashError, NewScheme, Recipe, Rules, Stored};
+use crate::password::{self, Budget, Busy, Cost, Flaw, HashError, HashRules, NewScheme, Recipe, Stored};
 use crate::store::{AccountStore, Changed, Cursor, Seen, StoreError, StoreState};
 use crate::throttle::{Guess, Ruling, Throttle};
 use crate::{DomainName, Secret, Service};
@@ -130,7 +130,7 @@ pub struct Policy {
     /// Values for empty columns.
     pub mailbox: MailboxDefaults,
     /// Rules for reading stored passwords.
-    pub rules: Rules,
+    pub rules: HashRules,
     /// Scheme of new hashes.
     pub scheme: NewScheme,
     /// Minimum number of characters of a new password.

@@ -73,13 +73,13 @@ fn mac<M: Mac, E>(keyed: Result<M, E>, challenge: &[u8]) -> Secret {
 ///
 /// ```
 /// use mailauth_core::challenge::{CramMechanism, CramResponse};
-/// use mailauth_core::password::{Rules, Stored};
+/// use mailauth_core::password::{HashRules, Stored};
 /// // The example of RFC 2195.
 /// let challenge = b"PDE4OTYuNjk3MTcwOTUyQHBvc3RvZmZpY2UucmVzdG9uLm1jaS5uZXQ+";
 /// let answer = b"dGltIGI5MTNhNjAyYzdlZGE3YTQ5NWI0ZTZlNzMzNGQzODkw";
 /// let response = CramResponse::parse(challenge, answer).unwrap();
 /// assert_eq!(response.login(), b"tim");
-/// let stored = Stored::parse(b"{PLAIN}tanstaaftanstaaf", &Rules::default()).unwrap();
+/// let stored = Stored::parse(b"{PLAIN}tanstaaftanstaaf", &HashRules::default()).unwrap();
 /// assert!(response.verify(CramMechanism::Md5, &stored));
 /// ```
 #[derive(Debug)]
@@ -135,10 +135,10 @@ impl CramResponse {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::password::Rules;
+    use crate::password::HashRules;
 
     fn stored(value: &str) -> Stored {
-        Stored::parse(value.as_bytes(), &Rules::default()).unwrap()
+        Stored::parse(value.as_bytes(), &HashRules::default()).unwrap()
     }
 
     fn answer(mechanism: CramMechanism, login: &str, key: &[u8], upper: bool) -> CramResponse {

@@ -1,7 +1,7 @@
 //! Stored values made by real tools (Dovecot, Courier, libxcrypt, openssl, htpasswd, MariaDB, PostgreSQL, passlib), and
 //! known pitfalls of such tools: each verifies exactly as its vector says.
 
-use mailauth_core::password::{DefaultScheme, Flaw, Rules, Stored};
+use mailauth_core::password::{DefaultScheme, Flaw, HashRules, Stored};
 use serde_json::Value;
 use std::time::Instant;
 
@@ -28,7 +28,7 @@ fn every_vector_verifies_as_stated_within_the_cost_limits() {
     for vector in vectors {
         let default = vector["default"].as_str().unwrap_or("crypt");
         let default_scheme = DefaultScheme::from_name(default).expect("the vector's default scheme");
-        let rules = Rules { default_scheme, ..Rules::default() };
+        let rules = HashRules { default_scheme, ..HashRules::default() };
         let begin = Instant::now();
         let login = vector["user"].as_str().unwrap_or("anna@example.org");
         let parsed = Stored::parse(&bytes(vector, "stored"), &rules);

@@ -3,7 +3,7 @@
 
 #![cfg(target_os = "linux")]
 
-use mailauth_core::password::{NewScheme, Rules, Stored, hash};
+use mailauth_core::password::{HashRules, NewScheme, Stored, hash};
 use std::io::Write;
 use std::process::{Command, Stdio};
 
@@ -83,7 +83,8 @@ fn hashes_made_by_crypt_verify_here() {
         .collect();
     for ((password, setting), made) in cases.iter().zip(crypt(&cases)) {
         assert!(made.len() > setting.len(), "crypt does not know {setting}: {made}");
-        let stored = Stored::parse(made.as_bytes(), &Rules::default()).unwrap_or_else(|flaw| panic!("{made}: {flaw}"));
+        let stored =
+            Stored::parse(made.as_bytes(), &HashRules::default()).unwrap_or_else(|flaw| panic!("{made}: {flaw}"));
         assert_eq!(stored.verify(LOGIN, password), Ok(true), "{made} of {password:?}");
         let mut other = password.clone();
         other[0] ^= 4;

@@ -6,7 +6,7 @@ use crate::accept::slots::ConnectionLimits;
 use crate::process::identity::IdentityError;
 use mailauth_core::Backend;
 use mailauth_core::config::CourierConfig;
-use mailauth_core::password::Rules;
+use mailauth_core::password::HashRules;
 use std::time::Duration;
 
 /// The users that may connect to each socket.
@@ -29,7 +29,7 @@ impl AccessBySocket {
 pub(crate) struct LiveConfig {
     pub backend: Backend,
     /// Rules by which stored passwords are read.
-    pub rules: Rules,
+    pub rules: HashRules,
     access: AccessBySocket,
     /// True if stored hashes are sent with accounts.
     pub send_hash: bool,
@@ -46,7 +46,7 @@ impl LiveConfig {
     /// Returns the configuration of a daemon with at most `max_connections` connections.
     pub fn new(
         config: &CourierConfig,
-        rules: &Rules,
+        rules: &HashRules,
         backend: Backend,
         access: AccessBySocket,
         max_connections: usize,

@@ -1,7 +1,7 @@
 //! The part of the configuration that the daemon needs when it starts or reloads.
 
 use mailauth_core::config::{Config, CourierConfig};
-use mailauth_core::password::Rules;
+use mailauth_core::password::HashRules;
 use std::thread::available_parallelism;
 
 /// Maximum number of threads that accept connections on one socket.
@@ -13,7 +13,7 @@ pub struct Settings {
     /// The section `[courier]`.
     pub courier: CourierConfig,
     /// Rules by which stored passwords are read: `[password]`.
-    pub rules: Rules,
+    pub rules: HashRules,
     /// Maximum number of passwords that are hashed at the same time: `[password] parallel`. 0 means one for each
     /// processor.
     pub parallel: usize,

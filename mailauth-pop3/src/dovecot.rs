@@ -7,13 +7,13 @@
 use crate::caller::Task;
 use crate::environment::{self, Changes};
 use mailauth_core::Account;
-use mailauth_core::password::{Rules, Stored};
+use mailauth_core::password::{HashRules, Stored};
 use mailauth_core::quota::Limits;
 use std::ffi::OsString;
 use std::fmt::Write as _;
 
 /// Returns the environment of the reply program; `None` if Dovecot asked for a password that is not stored in clear.
-pub fn environment(account: &Account, task: Task, rules: &Rules) -> Option<Changes> {
+pub fn environment(account: &Account, task: Task, rules: &HashRules) -> Option<Changes> {
     let mut told = vec![("userdb_uid", account.uid.to_string()), ("userdb_gid", account.gid.to_string())];
     if account.quota != Limits::NONE {
         told.push(("userdb_quota_rule", quota_rule(account.quota)));

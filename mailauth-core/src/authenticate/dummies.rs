@@ -12,7 +12,7 @@
 
 use super::sample::Sample;
 use crate::Login;
-use crate::password::{Budget, Cost, Kind, NewScheme, Rules, Stored};
+use crate::password::{Budget, Cost, HashRules, Kind, NewScheme, Stored};
 use crate::sync::{Mutex, MutexGuard, RwLock};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -49,7 +49,7 @@ struct Choice {
 
 impl Dummies {
     /// Creates dummies for the time before the table is known, all of the scheme of new passwords.
-    pub fn new(scheme: NewScheme, rules: &Rules) -> Self {
+    pub fn new(scheme: NewScheme, rules: &HashRules) -> Self {
         let stored = Stored::parse(scheme.specimen().as_bytes(), rules).map(|stored| stored.dummy());
         let new = Arc::new(stored.unwrap_or_else(|_| Stored::nothing()));
         let choice = Choice { key: random_key(), shares: Vec::new() };

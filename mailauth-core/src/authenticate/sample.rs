@@ -1,6 +1,6 @@
 //! Learns which kinds of stored passwords a table has, from a limited part of it.
 
-use crate::password::{Kind, Rules, Stored};
+use crate::password::{HashRules, Kind, Stored};
 use crate::store::{AccountStore, Cursor, Page, StoreError};
 use std::collections::BTreeMap;
 
@@ -30,7 +30,7 @@ impl Sample {
     ///
     /// # Errors
     /// Fails if the table cannot be read.
-    pub fn read(store: &dyn AccountStore, rules: &Rules, go_on: &dyn Fn() -> bool) -> Result<Self, StoreError> {
+    pub fn read(store: &dyn AccountStore, rules: &HashRules, go_on: &dyn Fn() -> bool) -> Result<Self, StoreError> {
         let mut sample = Sample::default();
         let mut after = None;
         for _ in 0..FIRST {
@@ -51,7 +51,7 @@ impl Sample {
     }
 
     /// Counts the passwords of a page, and returns where the next one begins.
-    fn count(&mut self, page: Page, rules: &Rules) -> Option<Cursor> {
+    fn count(&mut self, page: Page, rules: &HashRules) -> Option<Cursor> {
         for row in page.rows.into_iter().flatten() {
             // Rows that cannot be read get a dummy too, as unknown logins do.
             let Ok(stored) = Stored::parse(row.password.0.expose(), rules) else { continue };

@@ -27,7 +27,7 @@ fn policy() -> Policy {
         default_domain: Some("x.example".into()),
         separators: String::new(),
         mailbox: MailboxDefaults::default(),
-        rules: Rules::default(),
+        rules: HashRules::default(),
         scheme: NewScheme::Sha256Crypt,
         min_length: 8,
         unknown_services: true,

@@ -2,7 +2,7 @@
 //! and version 16 too. Salt and hash are base64 without padding, the hash of 16 to 64 bytes.
 
 use super::scheme::{Read, Scheme, Verifier};
-use super::{Cost, Flaw, Kind, Rules, encoding};
+use super::{Cost, Flaw, HashRules, Kind, encoding};
 use crate::Secret;
 use ::argon2::{Algorithm, Argon2, Params, Version};
 use base64::engine::Engine;
@@ -24,7 +24,7 @@ struct Hashed {
     hash: Secret,
 }
 
-fn read(id: &str, text: &[u8], rules: &Rules) -> Read {
+fn read(id: &str, text: &[u8], rules: &HashRules) -> Read {
     let malformed = |what| Flaw::Malformed { scheme: NAME, what };
     let text = std::str::from_utf8(text).map_err(|_| malformed("it is not text"))?;
     let mut fields = text.split('$');
@@ -64,7 +64,7 @@ fn read(id: &str, text: &[u8], rules: &Rules) -> Read {
     Ok(Box::new(Hashed { argon2, scheme, salt: salt.into(), hash: hash.into() }))
 }
 
-fn read_parameters(text: &str, rules: &Rules) -> Result<Params, Flaw> {
+fn read_parameters(text: &str, rules: &HashRules) -> Result<Params, Flaw> {
     let malformed = Flaw::Malformed { scheme: NAME, what: "its parameters are not m=KiB,t=passes,p=lanes" };
     let costly = |what| Err(Flaw::TooCostly { scheme: NAME, what });
     let mut values = text.split(',');

@@ -5,7 +5,7 @@
 //! passwords, and what it made of others cannot be told, so those do not fit.
 
 use super::scheme::{Read, Scheme, Verifier};
-use super::{Cost, Flaw, Kind, Rules, encoding};
+use super::{Cost, Flaw, HashRules, Kind, encoding};
 use crate::Secret;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, Engine, GeneralPurpose, GeneralPurposeConfig};
@@ -45,7 +45,7 @@ struct Bcrypt {
     hmac_salt: Option<Secret>,
 }
 
-fn read(text: &[u8], rules: &Rules) -> Read {
+fn read(text: &[u8], rules: &HashRules) -> Read {
     let malformed = |what| Flaw::Malformed { scheme: NAME, what };
     if !text.starts_with(b"$2") {
         return Err(malformed("it does not begin with $2"));
@@ -62,7 +62,7 @@ fn read(text: &[u8], rules: &Rules) -> Read {
 }
 
 /// `$bcrypt-sha256$v=2,t=2b,r=12$salt$hash`: bcrypt of base64(HMAC-SHA256(salt, password)).
-fn read_sha256(text: &[u8], rules: &Rules) -> Read {
+fn read_sha256(text: &[u8], rules: &HashRules) -> Read {
     let malformed = |what| Flaw::Malformed { scheme: SHA256_NAME, what };
     let rest = text.strip_prefix(b"$bcrypt-sha256$").ok_or(malformed("it does not begin with $bcrypt-sha256$"))?;
     let rest =
@@ -82,7 +82,7 @@ fn boxed(read: Bcrypt) -> Box<dyn Verifier> {
     Box::new(read)
 }
 
-fn assemble(scheme: &'static str, cost: &[u8], salt: &[u8], hash: &[u8], rules: &Rules) -> Result<Bcrypt, Flaw> {
+fn assemble(scheme: &'static str, cost: &[u8], salt: &[u8], hash: &[u8], rules: &HashRules) -> Result<Bcrypt, Flaw> {
     let malformed = |what| Flaw::Malformed { scheme, what };
     let cost = match cost {
         [b'0', digit] => encoding::number(&[*digit]),

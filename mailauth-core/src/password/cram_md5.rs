@@ -4,7 +4,7 @@
 //! each of four words, their bytes in little-endian order. A key of more than 64 bytes is hashed first (RFC 2104).
 
 use super::scheme::{Read, Scheme, Verifier};
-use super::{Flaw, Kind, Rules, encoding};
+use super::{Flaw, HashRules, Kind, encoding};
 use crate::Secret;
 use md5::block_api::compress;
 use md5::{Digest, Md5};
@@ -70,7 +70,7 @@ fn finish(state: &[u8], message: &[u8]) -> [u8; 16] {
     digest
 }
 
-fn read(text: &[u8], _: &Rules) -> Read {
+fn read(text: &[u8], _: &HashRules) -> Read {
     Flaw::of_length("CRAM-MD5", text.len(), 64)?;
     let states = encoding::hex(text).ok_or(Flaw::Malformed { scheme: "CRAM-MD5", what: "it is not hexadecimal" })?;
     Ok(Box::new(HmacMd5State(states.into())))

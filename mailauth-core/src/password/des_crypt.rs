@@ -5,7 +5,7 @@
 //! the same start fit.
 
 use super::scheme::{Read, Scheme, Verifier};
-use super::{Cost, Flaw, Kind, Rules, encoding};
+use super::{Cost, Flaw, HashRules, Kind, encoding};
 use crate::Secret;
 use subtle::ConstantTimeEq;
 
@@ -31,7 +31,7 @@ fn has_its_shape(stored: &[u8]) -> bool {
     }
 }
 
-fn read(text: &[u8], _: &Rules) -> Read {
+fn read(text: &[u8], _: &HashRules) -> Read {
     let scheme = if text.starts_with(b"_") { "BSDI-CRYPT" } else { "DES-CRYPT" };
     if !has_its_shape(text) {
         Flaw::of_length(scheme, text.len(), if text.starts_with(b"_") { BSDI } else { DES })?;

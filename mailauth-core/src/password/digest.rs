@@ -5,7 +5,7 @@
 //! longer than that, which base64 of so many random bytes never is.
 
 use super::scheme::{Read, Scheme, Verifier};
-use super::{Flaw, Kind, Rules, encoding, md5_crypt};
+use super::{Flaw, HashRules, Kind, encoding, md5_crypt};
 use crate::Secret;
 use md4::Md4;
 use md5::Md5;
@@ -70,11 +70,11 @@ struct Digested<D> {
 }
 
 /// Dovecot means MD5-crypt by `{MD5}` where the value looks so, Courier and Exim a plain digest.
-fn read_md5(text: &[u8], rules: &Rules) -> Read {
+fn read_md5(text: &[u8], rules: &HashRules) -> Read {
     if text.starts_with(b"$1$") { md5_crypt::read(text, rules) } else { read_plain::<Md5>(text, rules) }
 }
 
-fn read_plain<D: Named>(text: &[u8], _: &Rules) -> Read {
+fn read_plain<D: Named>(text: &[u8], _: &HashRules) -> Read {
     let size = <D as Digest>::output_size();
     let digest = if text.len() == 2 * size { encoding::hex(text) } else { encoding::base64(text) };
     let digest = digest.ok_or_else(|| unreadable(D::PLAIN, text, size.div_ceil(3) * 4))?;
@@ -91,7 +91,7 @@ fn unreadable(scheme: &'static str, text: &[u8], wanted: usize) -> Flaw {
     Flaw::Malformed { scheme, what: "it is neither base64 nor hexadecimal" }
 }
 
-fn read_salted<D: Named>(text: &[u8], _: &Rules) -> Read {
+fn read_salted<D: Named>(text: &[u8], _: &HashRules) -> Read {
     let size = <D as Digest>::output_size();
     let hex = (text.len() > 2 * size).then(|| encoding::hex(text)).flatten();
     let mut digest = hex

@@ -1,7 +1,7 @@
 //! `{DIGEST-MD5}`: MD5(user:realm:password) in hexadecimal, user and realm being the login split at its last `@`.
 
 use super::scheme::{Read, Scheme, Verifier};
-use super::{Flaw, Kind, Rules, encoding};
+use super::{Flaw, HashRules, Kind, encoding};
 use crate::spelling::readable;
 use md5::{Digest, Md5};
 use subtle::ConstantTimeEq;
@@ -10,7 +10,7 @@ pub const SCHEMES: &[Scheme] = &[Scheme::bytes(&["DIGEST-MD5"], &[], read)];
 
 struct DigestMd5([u8; 16]);
 
-fn read(text: &[u8], _: &Rules) -> Read {
+fn read(text: &[u8], _: &HashRules) -> Read {
     Flaw::of_length("DIGEST-MD5", text.len(), 32)?;
     let digest = encoding::hex_array(text);
     let digest = digest.ok_or(Flaw::Malformed { scheme: "DIGEST-MD5", what: "it is not hexadecimal" })?;

@@ -4,7 +4,7 @@
 //! has up to 8 characters; the hash has 22 of crypt(3)'s alphabet.
 
 use super::scheme::{Read, Scheme, Verifier};
-use super::{Cost, Flaw, Kind, Rules, encoding};
+use super::{Cost, Flaw, HashRules, Kind, encoding};
 use crate::Secret;
 use md5::{Digest, Md5};
 use subtle::ConstantTimeEq;
@@ -25,11 +25,11 @@ struct Md5Crypt {
 }
 
 /// Reads `$1$`; also for `{MD5}`, which some write before it.
-pub fn read(text: &[u8], _: &Rules) -> Read {
+pub fn read(text: &[u8], _: &HashRules) -> Read {
     read_with("MD5-CRYPT", "$1$", text)
 }
 
-fn read_apr1(text: &[u8], _: &Rules) -> Read {
+fn read_apr1(text: &[u8], _: &HashRules) -> Read {
     read_with("APR1-CRYPT", "$apr1$", text)
 }
 

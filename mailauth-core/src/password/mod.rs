@@ -55,7 +55,7 @@ const MAX_STORED: usize = 4096;
 
 /// What decides how a stored value is read.
 #[derive(Clone, Debug, Default)]
-pub struct Rules {
+pub struct HashRules {
     /// What a value without prefix, id or shape of its own is.
     pub default_scheme: DefaultScheme,
     /// Leave out white space at the end, as CHAR columns and spreadsheets add it.
@@ -86,8 +86,8 @@ pub struct Kind {
 /// A stored value that was read and found sound.
 ///
 /// ```
-/// use mailauth_core::password::{Rules, Stored};
-/// let stored = Stored::parse(b"{SSHA}fGZ+XCmHDv3ji7DwSPv21bDUcJ1YGulH", &Rules::default()).unwrap();
+/// use mailauth_core::password::{HashRules, Stored};
+/// let stored = Stored::parse(b"{SSHA}fGZ+XCmHDv3ji7DwSPv21bDUcJ1YGulH", &HashRules::default()).unwrap();
 /// assert_eq!(stored.scheme(), "SSHA");
 /// assert_eq!(stored.verify("anna@example.org", b"Secret-Passw0rd"), Ok(true));
 /// ```
@@ -98,7 +98,7 @@ impl Stored {
     ///
     /// # Errors
     /// Fails if no password can ever fit it: the [`Flaw`] says why, and never holds a part of the value.
-    pub fn parse(stored: &[u8], rules: &Rules) -> Result<Stored, Flaw> {
+    pub fn parse(stored: &[u8], rules: &HashRules) -> Result<Stored, Flaw> {
         let stored = if rules.trim { stored.trim_ascii_end() } else { stored };
         if stored.is_empty() {
             return Err(Flaw::Empty);

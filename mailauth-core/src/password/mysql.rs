@@ -4,7 +4,7 @@
 //! Neither has a prefix, and `*...` means "locked" elsewhere: they are read only where the configuration says so.
 
 use super::scheme::{Read, Scheme, Verifier};
-use super::{Flaw, Kind, Rules, encoding};
+use super::{Flaw, HashRules, Kind, encoding};
 use sha1::{Digest, Sha1};
 use subtle::ConstantTimeEq;
 
@@ -14,7 +14,7 @@ struct New([u8; 20]);
 
 struct Old([u8; 8]);
 
-fn read_new(text: &[u8], _: &Rules) -> Read {
+fn read_new(text: &[u8], _: &HashRules) -> Read {
     let scheme = "MYSQL41";
     let digits = text.strip_prefix(b"*").ok_or(Flaw::Malformed { scheme, what: "it does not begin with *" })?;
     Flaw::of_length(scheme, digits.len(), 40)?;
@@ -22,7 +22,7 @@ fn read_new(text: &[u8], _: &Rules) -> Read {
     Ok(Box::new(New(digest)))
 }
 
-fn read_old(text: &[u8], _: &Rules) -> Read {
+fn read_old(text: &[u8], _: &HashRules) -> Read {
     let scheme = "MYSQL323";
     Flaw::of_length(scheme, text.len(), 16)?;
     let digest = encoding::hex_array(text).ok_or(Flaw::Malformed { scheme, what: "it is not hexadecimal" })?;

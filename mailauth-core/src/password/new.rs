@@ -156,10 +156,10 @@ pub enum HashError {
 /// A new hash of `password`, with a random salt, as a crypt(3) or PHC string without a prefix.
 ///
 /// ```
-/// use mailauth_core::password::{NewScheme, Rules, Stored, hash};
+/// use mailauth_core::password::{NewScheme, HashRules, Stored, hash};
 /// let made = hash(NewScheme::Sha512Crypt, b"open sesame").unwrap();
 /// assert!(made.expose().starts_with(b"$6$"));
-/// let stored = Stored::parse(made.expose(), &Rules::default()).unwrap();
+/// let stored = Stored::parse(made.expose(), &HashRules::default()).unwrap();
 /// assert_eq!(stored.verify("anna@example.org", b"open sesame"), Ok(true));
 /// ```
 ///

@@ -1,7 +1,7 @@
 //! The NT hash, MD4 of the password in UTF-16LE: `{NTLM}` in hexadecimal, FreeBSD's `$3$$` before it.
 
 use super::scheme::{Read, Scheme, Verifier};
-use super::{Flaw, Kind, Rules, encoding};
+use super::{Flaw, HashRules, Kind, encoding};
 use md4::{Digest, Md4};
 use subtle::ConstantTimeEq;
 
@@ -9,7 +9,7 @@ pub const SCHEMES: &[Scheme] = &[Scheme::bytes(&["NTLM", "NT"], &["$3$$"], read)
 
 struct NtHash([u8; 16]);
 
-fn read(text: &[u8], _: &Rules) -> Read {
+fn read(text: &[u8], _: &HashRules) -> Read {
     let digits = text.strip_prefix(b"$3$$").unwrap_or(text);
     Flaw::of_length("NTLM", digits.len(), 32)?;
     let hash = encoding::hex_array(digits).ok_or(Flaw::Malformed { scheme: "NTLM", what: "it is not hexadecimal" })?;

@@ -3,7 +3,7 @@
 //! like stand before the rounds, `{PBKDF2}` for SHA-1.
 
 use super::scheme::{Read, Scheme, Verifier};
-use super::{Cost, Flaw, Kind, Rules, encoding};
+use super::{Cost, Flaw, HashRules, Kind, encoding};
 use crate::Secret;
 use ::pbkdf2::pbkdf2_hmac;
 use sha1::Sha1;
@@ -29,7 +29,7 @@ struct Derived {
 }
 
 /// Iterations within their bounds. None at all would leave the key as it was: any password would fit one of zeroes.
-pub fn iterations(scheme: &'static str, text: &[u8], rules: &Rules) -> Result<u32, Flaw> {
+pub fn iterations(scheme: &'static str, text: &[u8], rules: &HashRules) -> Result<u32, Flaw> {
     match encoding::number(text) {
         None | Some(0) => Err(Flaw::Malformed { scheme, what: "its iterations are not a number above 0" }),
         Some(n) if n > rules.limits.pbkdf2_iterations => {
@@ -39,7 +39,7 @@ pub fn iterations(scheme: &'static str, text: &[u8], rules: &Rules) -> Result<u3
     }
 }
 
-fn read(text: &[u8], rules: &Rules) -> Read {
+fn read(text: &[u8], rules: &HashRules) -> Read {
     let malformed = |what| Flaw::Malformed { scheme: "PBKDF2", what };
     let Some(rest) = text.strip_prefix(b"$1$") else { return read_sha1(text, rules) };
     let mut fields = rest.split(|b| *b == b'$');
@@ -59,19 +59,19 @@ fn read(text: &[u8], rules: &Rules) -> Read {
     }))
 }
 
-fn read_sha1(text: &[u8], rules: &Rules) -> Read {
+fn read_sha1(text: &[u8], rules: &HashRules) -> Read {
     read_passlib("PBKDF2-SHA1", "$pbkdf2$", 20, pbkdf2_hmac::<Sha1>, text, rules)
 }
 
-fn read_sha256(text: &[u8], rules: &Rules) -> Read {
+fn read_sha256(text: &[u8], rules: &HashRules) -> Read {
     read_passlib("PBKDF2-SHA256", "$pbkdf2-sha256$", 32, pbkdf2_hmac::<Sha256>, text, rules)
 }
 
-fn read_sha512(text: &[u8], rules: &Rules) -> Read {
+fn read_sha512(text: &[u8], rules: &HashRules) -> Read {
     read_passlib("PBKDF2-SHA512", "$pbkdf2-sha512$", 64, pbkdf2_hmac::<Sha512>, text, rules)
 }
 
-fn read_passlib(scheme: &'static str, id: &str, size: usize, derive: Derive, text: &[u8], rules: &Rules) -> Read {
+fn read_passlib(scheme: &'static str, id: &str, size: usize, derive: Derive, text: &[u8], rules: &HashRules) -> Read {
     let malformed = |what| Flaw::Malformed { scheme, what };
     let rest = text.strip_prefix(id.as_bytes()).unwrap_or(text);
     let mut fields = rest.split(|b| *b == b'$');

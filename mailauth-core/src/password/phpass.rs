@@ -4,7 +4,7 @@
 
 use super::limits::rounds_by_length;
 use super::scheme::{Read, Scheme, Verifier};
-use super::{Cost, Flaw, Kind, Rules, encoding};
+use super::{Cost, Flaw, HashRules, Kind, encoding};
 use crate::Secret;
 use md5::{Digest, Md5};
 use subtle::ConstantTimeEq;
@@ -23,7 +23,7 @@ struct Phpass {
     hash: [u8; 16],
 }
 
-fn read(text: &[u8], _: &Rules) -> Read {
+fn read(text: &[u8], _: &HashRules) -> Read {
     let malformed = |what| Flaw::Malformed { scheme: NAME, what };
     Flaw::of_length(NAME, text.len(), WHOLE)?;
     let cost = text.get(3).and_then(|b| encoding::crypt64_value(*b)).map_or(0, u32::from);

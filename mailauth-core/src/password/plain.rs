@@ -1,7 +1,7 @@
 //! Clear passwords: `{PLAIN}`, `{CLEAR}`, `{CLEARTEXT}`, and Dovecot's `{PLAIN-TRUNC}N-text` of which only N bytes are kept.
 
 use super::scheme::{Read, Scheme, Verifier};
-use super::{Flaw, Kind, Rules, encoding};
+use super::{Flaw, HashRules, Kind, encoding};
 use crate::Secret;
 
 pub const SCHEMES: &[Scheme] =
@@ -12,7 +12,7 @@ pub const KIND: Kind = Kind { scheme: "PLAIN", cost: [0; 3] };
 
 struct Plain(Secret);
 
-fn read(text: &[u8], _: &Rules) -> Read {
+fn read(text: &[u8], _: &HashRules) -> Read {
     Ok(Box::new(Plain(text.into())))
 }
 
@@ -56,7 +56,7 @@ struct Truncated {
     start: Secret,
 }
 
-fn read_truncated(text: &[u8], _: &Rules) -> Read {
+fn read_truncated(text: &[u8], _: &HashRules) -> Read {
     let malformed = Flaw::Malformed { scheme: "PLAIN-TRUNC", what: "it is not N-text with N bytes of text or fewer" };
     let at = text.iter().position(|b| *b == b'-').ok_or(malformed.clone())?;
     let (number, start) = (text.get(..at).unwrap_or_default(), text.get(at + 1..).unwrap_or_default());

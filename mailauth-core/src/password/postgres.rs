@@ -3,7 +3,7 @@
 //! No other scheme writes 35 characters of this shape, so they need no prefix.
 
 use super::scheme::{Read, Scheme, Verifier};
-use super::{Flaw, Kind, Rules, encoding};
+use super::{Flaw, HashRules, Kind, encoding};
 use crate::spelling::readable;
 use md5::{Digest, Md5};
 use subtle::ConstantTimeEq;
@@ -20,7 +20,7 @@ fn has_its_shape(stored: &[u8]) -> bool {
     digits.len() == 32 && digits.iter().all(u8::is_ascii_hexdigit)
 }
 
-fn read(text: &[u8], _: &Rules) -> Read {
+fn read(text: &[u8], _: &HashRules) -> Read {
     let malformed = |what| Flaw::Malformed { scheme: NAME, what };
     let digits = text.strip_prefix(ID).ok_or(malformed("it does not begin with md5"))?;
     Flaw::of_length(NAME, digits.len(), 32)?;

@@ -1,7 +1,7 @@
 //! The table of schemes, and how a stored value finds its row.
 
 use super::encoding::{self, Encoding};
-use super::{Cost, Flaw, HmacMd5State, Kind, Rules};
+use super::{Cost, Flaw, HashRules, HmacMd5State, Kind};
 use super::{argon2, bcrypt, cram_md5, des_crypt, digest, digest_md5, md5_crypt, mysql, nt, pbkdf2, phpass, plain};
 use super::{postgres, scram, sha_crypt, sha1_crypt, yescrypt};
 use crate::Secret;
@@ -57,12 +57,12 @@ pub struct Scheme {
     shape: Option<fn(&[u8]) -> bool>,
     payload: Payload,
     /// Reads what follows the prefix, the id included.
-    read: fn(&[u8], &Rules) -> Read,
+    read: fn(&[u8], &HashRules) -> Read,
 }
 
 impl Scheme {
     /// A scheme of clear passwords.
-    pub const fn clear(prefixes: &'static [&'static str], read: fn(&[u8], &Rules) -> Read) -> Self {
+    pub const fn clear(prefixes: &'static [&'static str], read: fn(&[u8], &HashRules) -> Read) -> Self {
         Scheme { prefixes, ids: &[], shape: None, payload: Payload::Clear, read }
     }
 
@@ -70,7 +70,7 @@ impl Scheme {
     pub const fn text(
         prefixes: &'static [&'static str],
         ids: &'static [&'static str],
-        read: fn(&[u8], &Rules) -> Read,
+        read: fn(&[u8], &HashRules) -> Read,
     ) -> Self {
         Scheme { prefixes, ids, shape: None, payload: Payload::Text, read }
     }
@@ -79,7 +79,7 @@ impl Scheme {
     pub const fn bytes(
         prefixes: &'static [&'static str],
         ids: &'static [&'static str],
-        read: fn(&[u8], &Rules) -> Read,
+        read: fn(&[u8], &HashRules) -> Read,
     ) -> Self {
         Scheme { prefixes, ids, shape: None, payload: Payload::Bytes, read }
     }
@@ -162,7 +162,7 @@ fn by_prefix(name: &str) -> Option<&'static Scheme> {
 }
 
 /// Reads a value that is not empty: by prefix, by id, by shape, by the configured default.
-pub fn read(stored: &[u8], rules: &Rules) -> Read {
+pub fn read(stored: &[u8], rules: &HashRules) -> Read {
     if let Some((name, rest)) = encoding::prefix(stored) {
         return read_prefixed(name, rest, rules);
     }
@@ -182,7 +182,7 @@ pub fn read(stored: &[u8], rules: &Rules) -> Read {
 }
 
 /// `{NAME}rest` or `{NAME.ENC}rest`, where ENC says in what all that follows is encoded.
-fn read_prefixed(name: &str, rest: &[u8], rules: &Rules) -> Read {
+fn read_prefixed(name: &str, rest: &[u8], rules: &HashRules) -> Read {
     let (name, encoding) = match name.split_once('.') {
         None => (name, None),
         Some((name, word)) => (name, Some(Encoding::from_name(word).ok_or(Flaw::UnknownScheme)?)),
@@ -210,7 +210,7 @@ fn read_prefixed(name: &str, rest: &[u8], rules: &Rules) -> Read {
     }
 }
 
-fn by_id(stored: &[u8], rules: &Rules) -> Option<Read> {
+fn by_id(stored: &[u8], rules: &HashRules) -> Option<Read> {
     if let Some(scheme) = all().find(|scheme| scheme.ids.iter().any(|id| stored.starts_with(id.as_bytes()))) {
         return Some((scheme.read)(stored, rules));
     }
@@ -218,7 +218,7 @@ fn by_id(stored: &[u8], rules: &Rules) -> Option<Read> {
     Some(Err(Flaw::Unsupported { scheme }))
 }
 
-fn by_shape(stored: &[u8], rules: &Rules) -> Option<Read> {
+fn by_shape(stored: &[u8], rules: &HashRules) -> Option<Read> {
     let scheme = all().find(|scheme| scheme.shape.is_some_and(|shape| shape(stored)))?;
     Some((scheme.read)(stored, rules))
 }

@@ -5,7 +5,7 @@
 
 use super::pbkdf2::iterations;
 use super::scheme::{Read, Scheme, Verifier};
-use super::{Cost, Flaw, Kind, Rules, encoding};
+use super::{Cost, Flaw, HashRules, Kind, encoding};
 use crate::Secret;
 use ::pbkdf2::pbkdf2_hmac;
 use hmac::{Hmac, KeyInit, Mac};
@@ -45,11 +45,11 @@ fn sha256_key(password: &[u8], salt: &[u8], iterations: u32) -> Option<Secret> {
     Some(Sha256::digest(client).to_vec().into())
 }
 
-fn read_sha1(text: &[u8], rules: &Rules) -> Read {
+fn read_sha1(text: &[u8], rules: &HashRules) -> Read {
     read("SCRAM-SHA-1", 20, sha1_key, text, b",,,", rules)
 }
 
-fn read_sha256(text: &[u8], rules: &Rules) -> Read {
+fn read_sha256(text: &[u8], rules: &HashRules) -> Read {
     match text.strip_prefix(b"SCRAM-SHA-256$") {
         Some(rest) => read("SCRAM-SHA-256", 32, sha256_key, rest, b":$:", rules),
         None => read("SCRAM-SHA-256", 32, sha256_key, text, b",,,", rules),
@@ -63,7 +63,7 @@ fn read(
     derive: StoredKey,
     text: &[u8],
     separators: &[u8; 3],
-    rules: &Rules,
+    rules: &HashRules,
 ) -> Read {
     let malformed = |what| Flaw::Malformed { scheme, what };
     let mut rest = text;

@@ -5,7 +5,7 @@
 
 use super::pbkdf2::iterations;
 use super::scheme::{Read, Scheme, Verifier};
-use super::{Cost, Flaw, Kind, Rules, encoding};
+use super::{Cost, Flaw, HashRules, Kind, encoding};
 use crate::Secret;
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
@@ -24,7 +24,7 @@ struct Sha1Crypt {
     hash: Secret,
 }
 
-fn read(text: &[u8], rules: &Rules) -> Read {
+fn read(text: &[u8], rules: &HashRules) -> Read {
     let malformed = |what| Flaw::Malformed { scheme: NAME, what };
     let rest = text.strip_prefix(b"$sha1$").ok_or(malformed("it does not begin with $sha1$"))?;
     let mut fields = rest.split(|b| *b == b'$');

@@ -6,7 +6,7 @@
 
 use super::limits::rounds_by_length;
 use super::scheme::{Read, Scheme, Verifier};
-use super::{Cost, Flaw, Kind, Rules, encoding};
+use super::{Cost, Flaw, HashRules, Kind, encoding};
 use crate::Secret;
 use sha_crypt::{Params, sha256_crypt, sha512_crypt};
 use subtle::ConstantTimeEq;
@@ -100,7 +100,7 @@ struct ShaCrypt<V> {
     of: std::marker::PhantomData<fn() -> V>,
 }
 
-fn read<V: Variant>(text: &[u8], rules: &Rules) -> Read {
+fn read<V: Variant>(text: &[u8], rules: &HashRules) -> Read {
     let malformed = |what| Flaw::Malformed { scheme: V::NAME, what };
     let rest = text.strip_prefix(V::ID.as_bytes()).ok_or(malformed("it does not begin with its id"))?;
     let (rounds, rest) = match rest.strip_prefix(b"rounds=") {

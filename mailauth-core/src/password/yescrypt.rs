@@ -5,7 +5,7 @@
 //! asked for: the crate aborts the process when it cannot have it.
 
 use super::scheme::{Read, Scheme, Verifier};
-use super::{Cost, Flaw, Kind, Rules, encoding};
+use super::{Cost, Flaw, HashRules, Kind, encoding};
 use crate::Secret;
 use ::yescrypt::{Mode, Params};
 use subtle::ConstantTimeEq;
@@ -37,7 +37,7 @@ const MAX_PASSES: u64 = 4;
 
 /// Bounds the memory, `N = 2^log_n` blocks of `128 * r` bytes beside `p` and two more, and the work, which is `p` times
 /// as much.
-fn bound(scheme: &'static str, log_n: u32, r: u32, p: u32, rules: &Rules) -> Result<(), Flaw> {
+fn bound(scheme: &'static str, log_n: u32, r: u32, p: u32, rules: &HashRules) -> Result<(), Flaw> {
     let (n, r, p) = (1_u64.checked_shl(log_n).unwrap_or(u64::MAX), u64::from(r), u64::from(p));
     let limit = u64::from(rules.limits.scrypt_memory_kib) << 10;
     if memory(n, r, p) > limit {
@@ -63,7 +63,7 @@ fn decode_hash(scheme: &'static str, text: &[u8]) -> Result<[u8; 32], Flaw> {
     bytes.ok_or(Flaw::Malformed { scheme, what: "its hash is not of crypt's alphabet" })
 }
 
-fn read(text: &[u8], rules: &Rules) -> Read {
+fn read(text: &[u8], rules: &HashRules) -> Read {
     let scheme = "YESCRYPT";
     let malformed = |what| Flaw::Malformed { scheme, what };
     let mut fields = text.strip_prefix(b"$y$").ok_or(malformed("it does not begin with $y$"))?.split(|b| *b == b'$');
@@ -111,7 +111,7 @@ impl Verifier for Yescrypt {
     }
 }
 
-fn read_scrypt(text: &[u8], rules: &Rules) -> Read {
+fn read_scrypt(text: &[u8], rules: &HashRules) -> Read {
     let scheme = "SCRYPT";
     let malformed = |what| Flaw::Malformed { scheme, what };
     let rest = text.strip_prefix(b"$7$").ok_or(malformed("it does not begin with $7$"))?;

@@ -197,7 +197,7 @@ fn router_with<S: MailStore + 'static>(table: &Arc<S>, delimiters: &str) -> Rout
         default_domain: Some("x.example".into()),
         separators: String::new(),
         mailbox,
-        rules: password::Rules::default(),
+        rules: password::HashRules::default(),
         scheme: NewScheme::Sha256Crypt,
         min_length: 8,
         unknown_services: true,

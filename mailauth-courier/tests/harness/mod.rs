@@ -5,7 +5,7 @@ use mailauth_core::account::{AccountRow, Login, Password};
 use mailauth_core::authenticate::{Answer, RefusalTime};
 use mailauth_core::config::{Config, CourierConfig, MetricsAddress};
 use mailauth_core::mailbox::MailboxDefaults;
-use mailauth_core::password::{NewScheme, Rules};
+use mailauth_core::password::{HashRules, NewScheme};
 use mailauth_core::quota::pools::{PoolStore, PoolUse};
 use mailauth_core::quota::{Limits, Usage};
 use mailauth_core::store::{AccountStore, Cursor, DomainKind, DomainStanding, MailStore, Page, StoreError};
@@ -189,7 +189,7 @@ pub fn backend(table: &Arc<Table>) -> Backend {
 }
 
 pub fn settings(courier: CourierConfig) -> Settings {
-    Settings { courier, rules: Rules::default(), parallel: 2, pool: 8 }
+    Settings { courier, rules: HashRules::default(), parallel: 2, pool: 8 }
 }
 
 /// A running daemon.

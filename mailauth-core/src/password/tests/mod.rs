@@ -15,12 +15,12 @@ const SAMPLES: &[(&str, &str)] = &include!("samples.rs");
 const SCRAM: &str =
     "{SCRAM-SHA-1}4096,SVbBXHJ9d+pD+CeAU1GZzw==,VuE+jNdT5VxTzYo0W8FXaO1B/lw=,SEMOtTDja8PbBtJG/8FjqOL/E8U=";
 
-fn by_default(scheme: &str) -> Rules {
-    Rules { default_scheme: DefaultScheme::from_name(scheme).unwrap(), ..Rules::default() }
+fn by_default(scheme: &str) -> HashRules {
+    HashRules { default_scheme: DefaultScheme::from_name(scheme).unwrap(), ..HashRules::default() }
 }
 
 fn parse(stored: &str) -> Result<Stored, Flaw> {
-    Stored::parse(stored.as_bytes(), &Rules::default())
+    Stored::parse(stored.as_bytes(), &HashRules::default())
 }
 
 fn flaw(stored: &str) -> Flaw {
@@ -28,12 +28,12 @@ fn flaw(stored: &str) -> Flaw {
 }
 
 /// Does this password fit, where everything that cannot be verified does not?
-fn fits_by(rules: &Rules, stored: &[u8], password: &[u8]) -> bool {
+fn fits_by(rules: &HashRules, stored: &[u8], password: &[u8]) -> bool {
     Stored::parse(stored, rules).and_then(|stored| stored.verify(LOGIN, password)) == Ok(true)
 }
 
 fn fits(stored: &str, password: &[u8]) -> bool {
-    fits_by(&Rules::default(), stored.as_bytes(), password)
+    fits_by(&HashRules::default(), stored.as_bytes(), password)
 }
 
 #[test]
@@ -203,9 +203,9 @@ fn no_password_holds_a_nul_or_is_empty_or_endless() {
         }
     }
     let whole = [b"{PLAIN}".as_slice(), &long[1..]].concat();
-    assert!(fits_by(&Rules::default(), &whole, &long[1..]));
-    assert!(!fits_by(&Rules::default(), &[b"{PLAIN}".as_slice(), &long].concat(), &long));
-    assert!(!fits_by(&Rules::default(), b"{PLAIN}nul\0nul", b"nul\0nul"));
+    assert!(fits_by(&HashRules::default(), &whole, &long[1..]));
+    assert!(!fits_by(&HashRules::default(), &[b"{PLAIN}".as_slice(), &long].concat(), &long));
+    assert!(!fits_by(&HashRules::default(), b"{PLAIN}nul\0nul", b"nul\0nul"));
 }
 
 #[test]
@@ -247,7 +247,7 @@ fn scrypt_is_bounded_in_work_as_in_memory() {
         parse(&format!("$7$8.E.../.....salt${hash}")).is_ok() || parse(&format!("$7$8.E../.....salt${hash}")).is_ok()
     );
     let lenient = CostLimits { scrypt_memory_kib: u32::MAX, ..CostLimits::default() };
-    let rules = Rules { limits: lenient, ..Rules::default() };
+    let rules = HashRules { limits: lenient, ..HashRules::default() };
     for stored in [format!("$7$/zzzzzzzzzzsalt${hash}"), format!("$7$Uzzzzzzzzzzsalt${hash}")] {
         assert!(matches!(Stored::parse(stored.as_bytes(), &rules), Err(Flaw::TooCostly { .. })), "{stored}");
     }
@@ -256,7 +256,7 @@ fn scrypt_is_bounded_in_work_as_in_memory() {
 #[test]
 fn limits_are_settings() {
     let strict = CostLimits { sha_crypt_rounds: 1000, bcrypt_cost: 4, ..CostLimits::default() };
-    let rules = Rules { limits: strict, ..Rules::default() };
+    let rules = HashRules { limits: strict, ..HashRules::default() };
     assert!(fits_by(&rules, SAMPLES[14].1.as_bytes(), PASSWORD));
     let default_rounds = SAMPLES[14].1.replace("rounds=1000$", "");
     assert!(matches!(Stored::parse(default_rounds.as_bytes(), &rules), Err(Flaw::TooCostly { .. })));
@@ -286,7 +286,7 @@ fn no_iterations_are_no_hash() {
 fn a_bound_on_cost_counts_the_bytes_of_the_password_too() {
     let at = |rounds: u32| {
         let stored = format!("$6$rounds={rounds}$saltsalt${}", "a".repeat(86));
-        Stored::parse(stored.as_bytes(), &Rules::default()).unwrap()
+        Stored::parse(stored.as_bytes(), &HashRules::default()).unwrap()
     };
     let begin = std::time::Instant::now();
     let (longest, short) = ([b'x'; MAX_PASSWORD], [b'x'; 8]);
@@ -295,7 +295,7 @@ fn a_bound_on_cost_counts_the_bytes_of_the_password_too() {
         assert!(flaw.to_string().contains("[password] max_sha_crypt_rounds"), "{flaw}");
         assert_eq!(at(rounds).dummy().verify(LOGIN, password), Err(flaw), "a dummy takes no longer");
     }
-    let phpass = Stored::parse(b"$P$Iabcdefghabcdefghabcdefghabcde.", &Rules::default()).unwrap();
+    let phpass = Stored::parse(b"$P$Iabcdefghabcdefghabcdefghabcde.", &HashRules::default()).unwrap();
     assert!(matches!(phpass.verify(LOGIN, &longest), Err(Flaw::TooCostly { .. })));
     assert!(begin.elapsed() < std::time::Duration::from_secs(1), "{:?}", begin.elapsed());
     assert_eq!(at(5000).verify(LOGIN, &longest), Ok(false));
@@ -350,7 +350,7 @@ fn schemes_that_hash_the_login_too_fit_that_login_alone() {
 
 #[test]
 fn white_space_at_the_end_is_left_out_only_where_that_is_configured() {
-    let trim = Rules { trim: true, ..Rules::default() };
+    let trim = HashRules { trim: true, ..HashRules::default() };
     for (_, sample) in SAMPLES.iter().filter(|(scheme, _)| *scheme != "DES-CRYPT") {
         for more in [" ", "   ", "\r", "\r\n", "\t"] {
             let padded = format!("{sample}{more}");
@@ -437,7 +437,7 @@ fn a_changed_password_never_costs_less_than_the_old_one() {
         let old = parse(costly).unwrap();
         let recipe = keep_or_improve(Some(&old), NewScheme::Sha512Crypt);
         let new = hash(recipe, PASSWORD).unwrap();
-        let new = Stored::parse(new.expose(), &Rules::default()).unwrap();
+        let new = Stored::parse(new.expose(), &HashRules::default()).unwrap();
         assert_eq!((new.kind(), new.cost()), (old.kind(), recipe.cost()));
         assert_eq!(new.verify(LOGIN, PASSWORD), Ok(true));
         assert_eq!(old.cost(), new.cost());
@@ -453,13 +453,13 @@ fn a_changed_password_never_costs_less_than_the_old_one() {
 fn each_new_scheme_is_read_as_itself_and_never_twice_the_same() {
     for scheme in NewScheme::ALL {
         let made = hash(scheme, PASSWORD).unwrap();
-        let stored = Stored::parse(made.expose(), &Rules::default()).unwrap();
+        let stored = Stored::parse(made.expose(), &HashRules::default()).unwrap();
         assert_eq!(stored.verify(LOGIN, PASSWORD), Ok(true), "{scheme:?}");
         assert_eq!(stored.verify(LOGIN, b"sECRET-pASSW0RD"), Ok(false), "{scheme:?}");
         assert_eq!(keep_or_improve(Some(&stored), NewScheme::Sha256Crypt), scheme.into());
         assert_eq!(stored.cost(), scheme.cost(), "{scheme:?}");
         assert_eq!(NewScheme::from_name(scheme.name()), Some(scheme));
-        let specimen = Stored::parse(scheme.specimen().as_bytes(), &Rules::default()).unwrap();
+        let specimen = Stored::parse(scheme.specimen().as_bytes(), &HashRules::default()).unwrap();
         assert_eq!((specimen.kind(), specimen.cost()), (stored.kind(), stored.cost()), "{}", scheme.name());
         assert!(made.expose().is_ascii() && !made.expose().starts_with(b"{") && made.len() <= 128);
     }
@@ -494,7 +494,7 @@ fn a_password_that_is_stored_in_clear_is_the_same_when_it_is_read() {
         let stored = in_clear(password).unwrap();
         assert!(stored.len() <= 1024 && std::str::from_utf8(stored.expose()).is_ok());
         for trim in [false, true] {
-            let read = Stored::parse(stored.expose(), &Rules { trim, ..Rules::default() }).unwrap();
+            let read = Stored::parse(stored.expose(), &HashRules { trim, ..HashRules::default() }).unwrap();
             assert_eq!(read.clear(), Some(password));
             assert_eq!(read.verify(LOGIN, password), Ok(true));
         }

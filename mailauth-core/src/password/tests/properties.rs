@@ -22,8 +22,8 @@ fn value() -> impl Strategy<Value = Vec<u8>> {
     (beginning, end).prop_map(|(beginning, end)| [beginning.as_bytes(), &end].concat())
 }
 
-fn rules() -> impl Strategy<Value = Rules> {
-    (select(DefaultScheme::names()), any::<bool>()).prop_map(|(name, trim)| Rules { trim, ..by_default(&name) })
+fn rules() -> impl Strategy<Value = HashRules> {
+    (select(DefaultScheme::names()), any::<bool>()).prop_map(|(name, trim)| HashRules { trim, ..by_default(&name) })
 }
 
 proptest! {
@@ -63,13 +63,13 @@ proptest! {
         prop_assume!(!changed[at].eq_ignore_ascii_case(&character) || sample.starts_with('$'));
         prop_assume!(changed[at] != character);
         changed[at] = character;
-        prop_assert!(!fits_by(&Rules::default(), &changed, PASSWORD));
+        prop_assert!(!fits_by(&HashRules::default(), &changed, PASSWORD));
     }
 
     #[test]
     fn a_new_hash_fits_its_password_whatever_its_bytes(password in vec(1_u8.., 1..200), other in vec(1_u8.., 1..200)) {
         let made = hash(NewScheme::Sha256Crypt, &password).unwrap();
-        prop_assert!(fits_by(&Rules::default(), made.expose(), &password));
-        prop_assert_eq!(fits_by(&Rules::default(), made.expose(), &other), other == password);
+        prop_assert!(fits_by(&HashRules::default(), made.expose(), &password));
+        prop_assert_eq!(fits_by(&HashRules::default(), made.expose(), &other), other == password);
     }
 }
