@@ -4,16 +4,18 @@
 //! Dovecot and Courier write it, an id `$id$` as crypt(3) does, a form that only one scheme has. All other values
 //! are what the configuration says about values without a prefix; nothing is ever guessed to be plain text.
 //!
-//! Each family of schemes is one file with one `Scheme` row for each form of stored values. A new family takes a file, its `mod` line
-//! below, and its import and its line in the table of `scheme.rs`. Reading a value makes all the checks on lengths and
-//! cost, before any work or memory is spent.
+//! Each family of schemes is one file, with one `Scheme` for each format of stored values. To add a family, write its
+//! file, declare it below, and add a line to the table in `table.rs`. Reading a value checks all lengths and costs, before
+//! any work is done or memory is used.
 
 mod budget;
 mod encoding;
 mod flaw;
+mod hmac_md5;
 mod limits;
 mod new;
 mod scheme;
+mod table;
 
 mod argon2;
 mod bcrypt;
@@ -34,12 +36,12 @@ mod sha_crypt;
 mod yescrypt;
 
 pub use budget::{Budget, Busy};
-pub use cram_md5::HmacMd5State;
 pub(crate) use encoding::hex;
 pub use flaw::Flaw;
+pub use hmac_md5::HmacMd5State;
 pub use limits::CostLimits;
 pub use new::{HashError, NewScheme, Recipe, hash, in_clear, keep_or_improve};
-pub use scheme::DefaultScheme;
+pub use table::DefaultScheme;
 
 use crate::stack::{deeply_wiped, wiped};
 use scheme::Verifier;
@@ -109,7 +111,7 @@ impl Stored {
         if stored.contains(&0) {
             return Err(Flaw::Malformed { scheme: "stored password", what: "it holds a NUL" });
         }
-        scheme::read(stored, rules).map(Stored)
+        table::read(stored, rules).map(Stored)
     }
 
     /// The scheme's name, as Dovecot spells it where Dovecot has it.
