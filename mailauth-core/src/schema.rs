@@ -5,49 +5,70 @@
 //! constant, a join, a calculation. A column that is written is a name, and a field without one cannot be written.
 //! Expressions must not contain a question mark, which marks a parameter.
 
-/// A field of an account's row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Field {
+/// Defines [`Field`] from one list of fields and their names.
+macro_rules! fields {
+    ($($(#[$doc:meta])* $field:ident = $name:literal,)*) => {
+        /// A field of an account's row.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Field {
+            $($(#[$doc])* $field,)*
+        }
+
+        impl Field {
+            /// Every field, in the order of the enum: `ALL[field as usize]` is `field`.
+            pub const ALL: [Field; [$($name),*].len()] = [$(Field::$field),*];
+
+            /// Returns the field's name in messages, which is also the name of the column in our own tables.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Field::$field => $name,)*
+                }
+            }
+        }
+    };
+}
+
+fields! {
     /// The login, `local@domain`.
-    Login,
+    Login = "login",
     /// The stored password.
-    Password,
+    Password = "password",
     /// Whether the account is enabled: 0 or 1.
-    Enabled,
+    Enabled = "enabled",
     /// Whether the account's domain is enabled: 0 or 1.
-    DomainEnabled,
+    DomainEnabled = "domain_enabled",
     /// List of the permitted services.
-    Services,
+    Services = "services",
     /// System user id.
-    Uid,
+    Uid = "uid",
     /// System group id.
-    Gid,
+    Gid = "gid",
     /// Path of the home directory.
-    Home,
+    Home = "home",
     /// Path of the Maildir.
-    Maildir,
+    Maildir = "maildir",
     /// Maximum number of bytes.
-    QuotaBytes,
+    QuotaBytes = "quota_bytes",
     /// Maximum number of messages.
-    QuotaMessages,
+    QuotaMessages = "quota_messages",
     /// The person's name.
-    Name,
+    Name = "name",
     /// Courier's account options.
-    Options,
+    Options = "options",
     /// Whether the account receives mail: 0 or 1.
-    Receives,
+    Receives = "receives",
     /// The domain part of the login.
-    Domain,
+    Domain = "domain",
     /// Time at which the row was created.
-    Created,
+    Created = "created_at",
     /// Time at which the row was last changed.
-    Updated,
+    Updated = "updated_at",
     /// Time at which the password was last changed.
-    PasswordChanged,
+    PasswordChanged = "password_changed_at",
 }
 
 impl Field {
-    /// The fields that a look-up reads, in this order.
+    /// The fields that a look-up reads, in the order of its columns.
     pub const READ: [Field; 14] = [
         Field::Login,
         Field::Password,
@@ -65,6 +86,24 @@ impl Field {
         Field::Receives,
     ];
 
+    /// The place of each field of [`Field::ALL`] in [`Field::READ`].
+    const PLACES: [Option<usize>; Field::ALL.len()] = {
+        let (mut places, mut index) = ([None; Field::ALL.len()], 0);
+        while index < Field::READ.len() {
+            places[Field::READ[index] as usize] = Some(index);
+            index += 1;
+        }
+        places
+    };
+
+    /// Returns the column of a look-up that has this field; `None` if a look-up does not read it.
+    pub const fn place(self) -> Option<usize> {
+        Field::PLACES[self as usize]
+    }
+
+    /// The times of a row, in the order of the columns that are read.
+    pub const TIMES: [Field; 3] = [Field::Created, Field::Updated, Field::PasswordChanged];
+
     /// Returns the maximum number of bytes of a text that is read as this field; a longer one makes its row unusable.
     /// Returns `None` for numbers, and for the login, which has a limit of its own. The columns of our own tables hold
     /// fewer.
@@ -74,33 +113,6 @@ impl Field {
             Field::Services | Field::Name => Some(1024),
             Field::Options => Some(8192),
             _ => None,
-        }
-    }
-
-    /// The times of a row, in this order.
-    pub const TIMES: [Field; 3] = [Field::Created, Field::Updated, Field::PasswordChanged];
-
-    /// Returns the field's name in messages, which is also the name of the column in our own tables.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Field::Login => "login",
-            Field::Password => "password",
-            Field::Enabled => "enabled",
-            Field::DomainEnabled => "domain_enabled",
-            Field::Services => "services",
-            Field::Uid => "uid",
-            Field::Gid => "gid",
-            Field::Home => "home",
-            Field::Maildir => "maildir",
-            Field::QuotaBytes => "quota_bytes",
-            Field::QuotaMessages => "quota_messages",
-            Field::Name => "name",
-            Field::Options => "options",
-            Field::Receives => "receives",
-            Field::Domain => "domain",
-            Field::Created => "created_at",
-            Field::Updated => "updated_at",
-            Field::PasswordChanged => "password_changed_at",
         }
     }
 }
@@ -127,13 +139,13 @@ pub struct Accounts {
     pub by_domain: String,
     /// Its index that begins with the time of the last change and the login.
     pub by_update: String,
-    columns: Vec<Column>,
+    /// One for each of [`Field::ALL`].
+    columns: [Column; Field::ALL.len()],
 }
 
 impl Accounts {
     /// Returns how `field` is read and written.
     pub fn column(&self, field: Field) -> &Column {
-        // One column for each field, in the order of the enum: see `TableModel::own`.
         &self.columns[field as usize]
     }
 
@@ -279,7 +291,6 @@ impl TableModel {
             }
             field => Column { read: format!("a.{}", field.name()), write: Some(field.name().into()) },
         };
-        let all = Field::READ.into_iter().chain([Field::Domain]).chain(Field::TIMES);
         TableModel {
             accounts: Accounts {
                 from: "accounts a".into(),
@@ -287,7 +298,7 @@ impl TableModel {
                 table: "accounts".into(),
                 by_domain: "accounts_by_domain".into(),
                 by_update: "accounts_by_update".into(),
-                columns: all.map(own).collect(),
+                columns: Field::ALL.map(own),
             },
             domains: Domains {
                 table: "domains".into(),
@@ -347,12 +358,20 @@ mod tests {
     #[test]
     fn every_field_has_its_own_column() {
         let model = TableModel::own();
-        for field in Field::READ.into_iter().chain([Field::Domain]).chain(Field::TIMES) {
+        for field in Field::ALL {
             let column = model.accounts.column(field);
             match field {
                 Field::DomainEnabled => assert!(column.read.contains("d.enabled") && column.write.is_none()),
                 _ => assert_eq!(column.read, format!("a.{}", field.name())),
             }
         }
+    }
+
+    #[test]
+    fn every_field_that_is_read_knows_its_column() {
+        for (index, field) in Field::READ.into_iter().enumerate() {
+            assert_eq!(field.place(), Some(index), "{field:?}");
+        }
+        assert_eq!(Field::Domain.place(), None);
     }
 }

@@ -15,7 +15,7 @@ use super::file::{self, Result, Trouble, beside, index_of_domain, ours};
 use super::layout::{ACCOUNTS, ALIAS_DOMAINS, ALIASES, ALL, DOMAINS, Layout, Range, Side, Text, checksum, key, read};
 use super::notes::{self, Pending, Waiting};
 use super::origin::Origin;
-use super::original::{CopiedRow, Value};
+use super::original::{CopiedRow, DOMAIN, Value};
 use crate::account::Login;
 use crate::store::Changed;
 use crate::sync::{Mutex, MutexGuard};
@@ -235,7 +235,7 @@ impl Copy {
                 About::Login(login) => {
                     let name = login.as_str().as_bytes();
                     let rows = verified(connection, &ACCOUNTS, name)?;
-                    let domain = rows.first().and_then(|row| row.get(3)).map(Value::bytes);
+                    let domain = rows.first().and_then(|row| row.get(DOMAIN)).map(Value::bytes);
                     let domain = domain.unwrap_or(login.domain().as_bytes());
                     agree(connection, &ACCOUNTS, generation, domain, name, rows.len())?;
                     if rows.is_empty() {

@@ -150,8 +150,8 @@ const OTHERS: (usize, usize) = (5, 3);
 /// Number of values in an alias domain's row.
 const ALIAS_DOMAIN: usize = 3;
 
-/// Index of the domain in an account's row.
-const DOMAIN: usize = 3;
+/// Index of the domain in a copied account's row: that of the field in whose place it is.
+pub(super) const DOMAIN: usize = Field::DomainEnabled.place().unwrap();
 
 impl Original for SqlStore {
     fn copy(&self, part: Part<'_>, limit: usize) -> Result<Vec<CopiedRow>, StoreError> {

@@ -317,11 +317,16 @@ impl Administration for SqlStore {
             self.fits(connection)?;
             let mut times = None;
             connection.query(&self.statements.times, &[Param::Text(asked)], &mut |row| {
+                // The login follows the times.
                 if is_text(row, Field::TIMES.len(), asked) {
+                    let time = |field: Field| {
+                        let index = Field::TIMES.iter().position(|time| *time == field);
+                        index.map_or_else(String::new, |index| text(row, index))
+                    };
                     times = Some(AccountTimes {
-                        created: text(row, 0),
-                        updated: text(row, 1),
-                        password_changed: text(row, 2),
+                        created: time(Field::Created),
+                        updated: time(Field::Updated),
+                        password_changed: time(Field::PasswordChanged),
                     });
                 }
             })?;

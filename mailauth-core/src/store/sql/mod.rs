@@ -159,13 +159,13 @@ impl SqlStore {
         let mut found: Option<Result<AccountRow, Unusable>> = None;
         connection.query(&self.statements.find, &[Param::Text(asked)], &mut |row| {
             // A collation may consider other logins equal: by case, accents, or trailing spaces.
-            if is_text(row, 0, asked) {
+            if rows::is_account(row, login) {
                 found = Some(match found.take() {
                     None => rows::account(row),
                     Some(_) => Err(Unusable {
                         login: login.to_string(),
                         column: Field::Login.name(),
-                        problem: "stands in two rows; make it the primary key".into(),
+                        problem: "is in two rows; make it the primary key".into(),
                     }),
                 });
             }
@@ -212,7 +212,7 @@ impl SqlStore {
         let (mut rows, mut last) = (Vec::new(), None);
         connection.query(statement, params, &mut |row| {
             rows.push(rows::account(row));
-            last = match row.cell(0) {
+            last = match rows::cell(row, Field::Login) {
                 Cell::Text(login) => Some(Cursor::behind(login)),
                 _ => None,
             };

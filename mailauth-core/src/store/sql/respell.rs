@@ -7,12 +7,12 @@
 
 use super::addresses::MOST_TARGETS;
 use super::writer::Writer;
-use super::{SqlStore, bytes, is_text, number};
+use super::{SqlStore, bytes, is_text, number, rows};
 use crate::account::Login;
 use crate::mailbox::MailboxDefaults;
 use crate::schema::Field;
 use crate::store::administration::DomainRow;
-use crate::store::driver::{Connection, DriverError, Param, Row, Statement};
+use crate::store::driver::{Cell, Connection, DriverError, Param, Row, Statement};
 use crate::store::{Cursor, StoreError};
 use crate::{DomainName, spelling};
 
@@ -308,7 +308,7 @@ impl SqlStore {
         let mut found = None;
         writer.query(&self.statements.whole_domain, &[Param::Text(name.as_bytes())], &mut |row| {
             if is_text(row, 0, name.as_bytes()) {
-                found = super::rows::domain(row).ok();
+                found = rows::domain(row).ok();
             }
         })?;
         Ok(found)
@@ -369,11 +369,12 @@ impl SqlStore {
 
 /// Reads the needed columns of an account whose row cannot be used.
 fn misspelt(row: &dyn Row) -> Misspelt {
-    let has = |field: Field| {
-        let index = Field::READ.iter().position(|read| *read == field);
-        index.is_some_and(|index| !bytes(row, index).is_empty())
+    let stored = |field| match rows::cell(row, field) {
+        Cell::Text(text) => text.to_vec(),
+        _ => Vec::new(),
     };
-    Misspelt { stored: bytes(row, 0), has_home: has(Field::Home), has_maildir: has(Field::Maildir) }
+    let has = |field| !stored(field).is_empty();
+    Misspelt { stored: stored(Field::Login), has_home: has(Field::Home), has_maildir: has(Field::Maildir) }
 }
 
 /// Returns a login as it is stored and as it is looked up; `None` unless they differ in their spelling alone.

@@ -14,41 +14,50 @@ use std::borrow::Cow;
 /// Maximum number of bytes of an invalid login that a message repeats.
 const MOST_SHOWN: usize = 300;
 
-/// Reads the fields of [`Field::READ`], in their order. The login is the row's own, and must be folded already.
+/// Reads an account from the columns of a look-up. The login is the row's own, and must be folded already.
 pub(in crate::store) fn account(row: &dyn Row) -> Result<AccountRow, Unusable> {
     let login = login(row)?;
-    let mut out = AccountRow::new(login);
-    let fields = Fields { row, login: out.login.as_str() };
-    let password = match row.cell(1) {
+    let fields = Fields { row, login: login.as_str() };
+    let password = match cell(row, Field::Password) {
         Cell::Null => Password::default(),
-        Cell::Text(bytes) => Password(Secret::from(fields.bounded(1, bytes)?)),
-        Cell::Int(_) | Cell::Other => return Err(fields.unusable(1, "is not text")),
+        Cell::Text(bytes) => Password(Secret::from(fields.bounded(Field::Password, bytes)?)),
+        Cell::Int(_) | Cell::Other => return Err(fields.unusable(Field::Password, "is not text")),
     };
-    let enabled = fields.flag(2)?;
-    let domain_enabled = fields.flag(3)?;
-    let services = match fields.text(4)? {
+    let (enabled, domain_enabled) = (fields.flag(Field::Enabled)?, fields.flag(Field::DomainEnabled)?);
+    let services = match fields.text(Field::Services)? {
         None => Services::All,
         Some(text) => Services::parse(text).map_err(|_| {
-            fields.unusable(4, "is not a list of services; write imap,pop3, or none, or NULL for all services")
+            let problem = "is not a list of services; write imap,pop3, or none, or NULL for all services";
+            fields.unusable(Field::Services, problem)
         })?,
     };
-    let uid = fields.id(5)?;
-    let gid = fields.id(6)?;
-    let home = fields.text(7)?.map(str::to_owned);
-    let maildir = fields.text(8)?.map(str::to_owned);
-    let quota_bytes = fields.limit(9)?;
-    let quota_messages = fields.limit(10)?;
-    let name = fields.text(11)?.map(str::to_owned);
-    let options = fields.text(12)?.map(str::to_owned);
-    let receives = fields.flag(13)?;
-    out.password = password;
-    out.enabled = enabled;
-    out.domain_enabled = domain_enabled;
-    out.services = services;
-    (out.uid, out.gid, out.home, out.maildir) = (uid, gid, home, maildir);
-    (out.quota_bytes, out.quota_messages, out.name, out.options) = (quota_bytes, quota_messages, name, options);
-    out.receives = receives;
-    Ok(out)
+    let text = |field| Ok(fields.text(field)?.map(str::to_owned));
+    Ok(AccountRow {
+        password,
+        enabled,
+        domain_enabled,
+        services,
+        uid: fields.id(Field::Uid)?,
+        gid: fields.id(Field::Gid)?,
+        home: text(Field::Home)?,
+        maildir: text(Field::Maildir)?,
+        quota_bytes: fields.limit(Field::QuotaBytes)?,
+        quota_messages: fields.limit(Field::QuotaMessages)?,
+        name: text(Field::Name)?,
+        options: text(Field::Options)?,
+        receives: fields.flag(Field::Receives)?,
+        login,
+    })
+}
+
+/// Returns the value of a field in a row that a look-up read.
+pub(in crate::store) fn cell(row: &dyn Row, field: Field) -> Cell<'_> {
+    field.place().map_or(Cell::Other, |index| row.cell(index))
+}
+
+/// Returns true if a row that a look-up read has exactly this login.
+pub(in crate::store) fn is_account(row: &dyn Row, login: &Login) -> bool {
+    matches!(cell(row, Field::Login), Cell::Text(stored) if stored == login.as_str().as_bytes())
 }
 
 /// Returns the row's login, which must be stored in the spelling that is looked up.
@@ -58,7 +67,7 @@ fn login(row: &dyn Row) -> Result<Login, Unusable> {
         column: Field::Login.name(),
         problem: Cow::Borrowed(problem),
     };
-    match row.cell(0) {
+    match cell(row, Field::Login) {
         Cell::Text(stored) => match Login::parse(stored, None) {
             Ok(login) if login.as_str().as_bytes() == stored => Ok(login),
             Ok(_) if Login::as_it_stands(stored).is_some() => Err(unusable(
@@ -124,43 +133,42 @@ pub(in crate::store) fn domain_limits(row: &dyn Row, first: usize, domain: &str)
     Ok(Limits::from_columns(limit(first, "quota_bytes")?, limit(first + 1, "quota_messages")?))
 }
 
-/// The columns of one row, by their index in [`Field::READ`].
+/// The fields of one row.
 struct Fields<'a> {
     row: &'a dyn Row,
     login: &'a str,
 }
 
 impl<'a> Fields<'a> {
-    fn unusable(&self, index: usize, problem: impl Into<Cow<'static, str>>) -> Unusable {
-        let column = Field::READ.get(index).map_or("?", |field| field.name());
-        Unusable { login: self.login.to_owned(), column, problem: problem.into() }
+    fn unusable(&self, field: Field, problem: impl Into<Cow<'static, str>>) -> Unusable {
+        Unusable { login: self.login.to_owned(), column: field.name(), problem: problem.into() }
     }
 
     /// Returns a text that is not empty; `None` for NULL and for an empty text.
-    fn text(&self, index: usize) -> Result<Option<&'a str>, Unusable> {
-        match self.row.cell(index) {
+    fn text(&self, field: Field) -> Result<Option<&'a str>, Unusable> {
+        match cell(self.row, field) {
             Cell::Null => Ok(None),
-            Cell::Text(bytes) => match std::str::from_utf8(self.bounded(index, bytes)?) {
+            Cell::Text(bytes) => match std::str::from_utf8(self.bounded(field, bytes)?) {
                 Ok(text) => Ok(Some(text).filter(|text| !text.is_empty())),
-                Err(_) => Err(self.unusable(index, "is not valid UTF-8; set it anew")),
+                Err(_) => Err(self.unusable(field, "is not valid UTF-8; set it again")),
             },
-            Cell::Int(_) | Cell::Other => Err(self.unusable(index, "is not text")),
+            Cell::Int(_) | Cell::Other => Err(self.unusable(field, "is not text")),
         }
     }
 
     /// Returns the bytes of a text. Fails if there are more than its field may have.
-    fn bounded(&self, index: usize, bytes: &'a [u8]) -> Result<&'a [u8], Unusable> {
-        match Field::READ.get(index).and_then(|field| field.most_bytes()) {
+    fn bounded(&self, field: Field, bytes: &'a [u8]) -> Result<&'a [u8], Unusable> {
+        match field.most_bytes() {
             Some(most) if bytes.len() > most => {
-                Err(self.unusable(index, format!("has more than {most} bytes; shorten it")))
+                Err(self.unusable(field, format!("has more than {most} bytes; shorten it")))
             }
             _ => Ok(bytes),
         }
     }
 
     /// Reads a whole number, also if it is stored as text.
-    fn number(&self, index: usize) -> Result<Option<i64>, Unusable> {
-        let text = match self.row.cell(index) {
+    fn number(&self, field: Field) -> Result<Option<i64>, Unusable> {
+        let text = match cell(self.row, field) {
             Cell::Null => return Ok(None),
             Cell::Int(number) => return Ok(Some(number)),
             Cell::Text(b"") => return Ok(None),
@@ -169,32 +177,32 @@ impl<'a> Fields<'a> {
         };
         match text.map(str::parse) {
             Some(Ok(number)) => Ok(Some(number)),
-            _ => Err(self.unusable(index, "is not a whole number")),
+            _ => Err(self.unusable(field, "is not a whole number")),
         }
     }
 
-    fn flag(&self, index: usize) -> Result<bool, Unusable> {
-        match self.number(index)? {
+    fn flag(&self, field: Field) -> Result<bool, Unusable> {
+        match self.number(field)? {
             Some(0) => Ok(false),
             Some(1) => Ok(true),
-            _ => Err(self.unusable(index, "is neither 0 nor 1")),
+            _ => Err(self.unusable(field, "is neither 0 nor 1")),
         }
     }
 
     /// Reads a user or group id. The largest number is not one: it means "none" to the system calls that take it.
-    fn id(&self, index: usize) -> Result<Option<u32>, Unusable> {
-        match self.number(index)?.map(u32::try_from) {
+    fn id(&self, field: Field) -> Result<Option<u32>, Unusable> {
+        match self.number(field)?.map(u32::try_from) {
             None => Ok(None),
             Some(Ok(id)) if id != u32::MAX => Ok(Some(id)),
-            Some(_) => Err(self.unusable(index, "is not between 0 and 4294967294")),
+            Some(_) => Err(self.unusable(field, "is not between 0 and 4294967294")),
         }
     }
 
-    fn limit(&self, index: usize) -> Result<Option<u64>, Unusable> {
-        match self.number(index)?.map(u64::try_from) {
+    fn limit(&self, field: Field) -> Result<Option<u64>, Unusable> {
+        match self.number(field)?.map(u64::try_from) {
             None => Ok(None),
             Some(Ok(limit)) if limit <= Limits::MAX => Ok(Some(limit)),
-            Some(_) => Err(self.unusable(index, "is negative; write 0 for no limit, NULL for the configured quota")),
+            Some(_) => Err(self.unusable(field, "is negative; write 0 for no limit, NULL for the configured quota")),
         }
     }
 }
@@ -218,9 +226,9 @@ mod tests {
         values
     }
 
-    fn with(index: usize, cell: Cell<'static>) -> Result<AccountRow, Unusable> {
+    fn with(field: Field, cell: Cell<'static>) -> Result<AccountRow, Unusable> {
         let mut values = values();
-        values[index] = cell;
+        values[field.place().unwrap()] = cell;
         account(&Values(values))
     }
 
@@ -233,39 +241,39 @@ mod tests {
 
     #[test]
     fn each_value_that_must_not_be_trusted_is_named_by_its_column() {
-        for (index, cell) in [
-            (0, Cell::Text(b"Anna@x.example")),
-            (0, Cell::Text(b"anna\n@x.example")),
-            (0, Cell::Text(b"\xff@x.example")),
-            (0, Cell::Null),
-            (0, Cell::Int(5)),
-            (1, Cell::Int(5)),
-            (1, Cell::Other),
-            (2, Cell::Int(2)),
-            (2, Cell::Null),
-            (2, Cell::Text(b"yes")),
-            (3, Cell::Int(-1)),
-            (4, Cell::Text(b"imap;pop3")),
-            (4, Cell::Text(b"\xff")),
-            (5, Cell::Int(-1)),
-            (5, Cell::Int(4_294_967_295)),
-            (5, Cell::Int(i64::MAX)),
-            (5, Cell::Text(b"nobody")),
-            (5, Cell::Other),
-            (6, Cell::Int(4_294_967_296)),
-            (7, Cell::Text(b"/h\xe4ns")),
-            (7, Cell::Int(7)),
-            (8, Cell::Text(b"\xff")),
-            (9, Cell::Int(-5)),
-            (9, Cell::Text(b"10MB")),
-            (10, Cell::Int(i64::MIN)),
-            (11, Cell::Text(b"J\xfcrg")),
-            (12, Cell::Other),
-            (13, Cell::Int(2)),
-            (13, Cell::Null),
+        for (field, cell) in [
+            (Field::Login, Cell::Text(b"Anna@x.example")),
+            (Field::Login, Cell::Text(b"anna\n@x.example")),
+            (Field::Login, Cell::Text(b"\xff@x.example")),
+            (Field::Login, Cell::Null),
+            (Field::Login, Cell::Int(5)),
+            (Field::Password, Cell::Int(5)),
+            (Field::Password, Cell::Other),
+            (Field::Enabled, Cell::Int(2)),
+            (Field::Enabled, Cell::Null),
+            (Field::Enabled, Cell::Text(b"yes")),
+            (Field::DomainEnabled, Cell::Int(-1)),
+            (Field::Services, Cell::Text(b"imap;pop3")),
+            (Field::Services, Cell::Text(b"\xff")),
+            (Field::Uid, Cell::Int(-1)),
+            (Field::Uid, Cell::Int(4_294_967_295)),
+            (Field::Uid, Cell::Int(i64::MAX)),
+            (Field::Uid, Cell::Text(b"nobody")),
+            (Field::Uid, Cell::Other),
+            (Field::Gid, Cell::Int(4_294_967_296)),
+            (Field::Home, Cell::Text(b"/h\xe4ns")),
+            (Field::Home, Cell::Int(7)),
+            (Field::Maildir, Cell::Text(b"\xff")),
+            (Field::QuotaBytes, Cell::Int(-5)),
+            (Field::QuotaBytes, Cell::Text(b"10MB")),
+            (Field::QuotaMessages, Cell::Int(i64::MIN)),
+            (Field::Name, Cell::Text(b"J\xfcrg")),
+            (Field::Options, Cell::Other),
+            (Field::Receives, Cell::Int(2)),
+            (Field::Receives, Cell::Null),
         ] {
-            let unusable = with(index, cell).unwrap_err();
-            assert_eq!(unusable.column, Field::READ[index].name(), "{cell:?}");
+            let unusable = with(field, cell).unwrap_err();
+            assert_eq!(unusable.column, field.name(), "{cell:?}");
         }
     }
 
@@ -273,8 +281,7 @@ mod tests {
     fn a_text_that_is_too_long_makes_its_row_unusable_and_is_not_repeated() {
         let long: &'static [u8] = vec![b'x'; 9000].leak();
         for field in Field::READ {
-            let index = Field::READ.iter().position(|read| *read == field).unwrap();
-            let unusable = with(index, Cell::Text(long)).unwrap_err();
+            let unusable = with(field, Cell::Text(long)).unwrap_err();
             assert_eq!(unusable.column, field.name());
             assert!(unusable.to_string().len() < 1000, "{unusable}");
             if let Some(most) = field.most_bytes() {
@@ -282,26 +289,26 @@ mod tests {
                 assert!(most < 9000);
             }
         }
-        assert!(with(12, Cell::Text(long.get(..8192).unwrap())).is_ok());
+        assert!(with(Field::Options, Cell::Text(long.get(..8192).unwrap())).is_ok());
     }
 
     #[test]
     fn a_password_is_bytes() {
-        let row = with(1, Cell::Text(b"{PLAIN}\xff\xfe")).unwrap();
+        let row = with(Field::Password, Cell::Text(b"{PLAIN}\xff\xfe")).unwrap();
         assert_eq!(row.password.0.expose(), b"{PLAIN}\xff\xfe");
-        assert!(with(1, Cell::Null).unwrap().password.0.is_empty());
+        assert!(with(Field::Password, Cell::Null).unwrap().password.0.is_empty());
     }
 
     #[test]
     fn empty_text_is_as_good_as_null_and_numbers_may_stand_as_text() {
-        assert_eq!(with(7, Cell::Text(b"")).unwrap().home, None);
-        assert_eq!(with(4, Cell::Text(b"")).unwrap().services, Services::All);
-        assert_eq!(with(5, Cell::Text(b"5000")).unwrap().uid, Some(5000));
-        assert_eq!(with(9, Cell::Text(b"")).unwrap().quota_bytes, None);
+        assert_eq!(with(Field::Home, Cell::Text(b"")).unwrap().home, None);
+        assert_eq!(with(Field::Services, Cell::Text(b"")).unwrap().services, Services::All);
+        assert_eq!(with(Field::Uid, Cell::Text(b"5000")).unwrap().uid, Some(5000));
+        assert_eq!(with(Field::QuotaBytes, Cell::Text(b"")).unwrap().quota_bytes, None);
     }
 
     #[test]
     fn an_unprintable_login_is_escaped_where_it_is_reported() {
-        assert_eq!(with(0, Cell::Text(b"a\n\xff")).unwrap_err().login, r"a\n\xff");
+        assert_eq!(with(Field::Login, Cell::Text(b"a\n\xff")).unwrap_err().login, r"a\n\xff");
     }
 }
