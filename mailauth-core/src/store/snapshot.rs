@@ -105,7 +105,7 @@ struct Keeper {
     max_age: Duration,
     fresh: Arc<Fresh>,
     /// Number of answers that were given from the copy.
-    stand_ins: AtomicU64,
+    answers: AtomicU64,
     /// Error of the database when it last failed to answer.
     error: Mutex<Option<StoreError>>,
     notices: Notices,
@@ -215,7 +215,7 @@ impl<S: Original + 'static> Snapshot<S> {
                 reader: SqlStore::new(hosts, TableModel::own()),
                 max_age: config.outage.max_age,
                 fresh,
-                stand_ins: AtomicU64::new(0),
+                answers: AtomicU64::new(0),
                 error: Mutex::default(),
                 notices: Notices::default(),
                 clock,
@@ -238,9 +238,9 @@ impl<S> Snapshot<S> {
     ) -> Result<T, StoreError> {
         let Some(keeper) = &self.keeper else { return answer };
         match answer {
-            Err(error) if error.is_outage() => keeper.stand_in(error, about, is_absence, ask),
+            Err(error) if error.is_outage() => keeper.answer_from_copy(error, about, is_absence, ask),
             answer => {
-                keeper.notices.back();
+                keeper.notices.report_return();
                 answer
             }
         }
@@ -248,7 +248,7 @@ impl<S> Snapshot<S> {
 }
 
 impl Keeper {
-    fn stand_in<T>(
+    fn answer_from_copy<T>(
         &self,
         error: StoreError,
         about: About<'_>,
@@ -257,7 +257,7 @@ impl Keeper {
     ) -> Result<T, StoreError> {
         let now = (self.clock)().0;
         let useless = |why| {
-            self.notices.useless(now, self.copy.path(), why, self.max_age, &error);
+            self.notices.report_useless(now, self.copy.path(), why, self.max_age, &error);
             Err(error.clone())
         };
         let (age, absence_waits) = match self.usable_for(about) {
@@ -279,8 +279,8 @@ impl Keeper {
         };
         *self.error.lock() = Some(error.clone());
         // Before the caller can act on the answer.
-        self.stand_ins.fetch_add(1, Ordering::SeqCst);
-        self.notices.in_use(now, self.copy.path(), age, &error);
+        self.answers.fetch_add(1, Ordering::SeqCst);
+        self.notices.report_use(now, self.copy.path(), age, &error);
         answer
     }
 
@@ -485,7 +485,7 @@ impl<S: Original + 'static> MailStore for Snapshot<S> {
     }
 
     fn doubts(&self) -> u64 {
-        self.keeper.as_ref().map_or(0, |keeper| keeper.stand_ins.load(Ordering::SeqCst))
+        self.keeper.as_ref().map_or(0, |keeper| keeper.answers.load(Ordering::SeqCst))
     }
 
     fn certain_since(&self, doubts: u64) -> Result<(), StoreError> {

@@ -34,7 +34,7 @@ impl SqlStore {
         name: &DomainName,
     ) -> Result<Option<DomainStanding>, StoreError> {
         let found = self.read_by(reading, |connection| {
-            self.fits(connection)?;
+            self.ensure_schema(connection)?;
             self.query_standing(connection, name.as_str())
         })?;
         found.transpose()

@@ -68,14 +68,14 @@ impl Copy {
     /// Makes sure that there is a file that this program understands. To be called only by its refresher.
     pub(super) fn prepare(&self) -> Result<()> {
         match self.with(|_| Ok(())) {
-            Err(Trouble::Version) => self.make_anew(),
-            Err(trouble) if trouble.is_absence() => self.make_anew(),
+            Err(Trouble::Version) => self.recreate(),
+            Err(trouble) if trouble.is_absence() => self.recreate(),
             done => done,
         }
     }
 
     /// Replaces the file by a new one without rows. Nothing is read meanwhile: an unfinished file looks damaged.
-    pub(super) fn make_anew(&self) -> Result<()> {
+    pub(super) fn recreate(&self) -> Result<()> {
         let mut slot = self.lock();
         *slot = None;
         file::remove(&self.path)?;
@@ -95,7 +95,7 @@ impl Copy {
     }
 
     /// Releases the notes of changes that were being made when their program ended.
-    pub(super) fn let_go(&self) -> Result<()> {
+    pub(super) fn release_all(&self) -> Result<()> {
         self.with(|connection| Ok(connection.execute("UPDATE pending SET held = 0", []).map(drop)?))
     }
 
@@ -116,7 +116,7 @@ impl Copy {
 
     /// Notes what was changed. With `held`, it is not copied again before [`Copy::release`] is called.
     pub(super) fn note(&self, changed: &Changed, held: bool) -> Result<i64> {
-        self.surely(|connection| notes::add(connection, changed, held))
+        self.change_durably(|connection| notes::add(connection, changed, held))
     }
 
     /// Releases a held note, because its change is over.
@@ -171,10 +171,10 @@ impl Copy {
             let writing = Writing::new(connection, Side::Used, layout);
             let mut added = 0;
             for row in rows {
-                let stands = writing.find(row)?;
+                let stored = writing.find(row)?;
                 let sum = checksum(row);
-                match stands {
-                    Some((stands, Value::Int(found))) if stands == *row && found == sum => continue,
+                match stored {
+                    Some((stored, Value::Int(found))) if stored == *row && found == sum => continue,
                     Some(_) => writing.delete(row)?,
                     None => added += 1,
                 }
@@ -188,7 +188,7 @@ impl Copy {
     }
 
     /// Notes that all rows of these tables are at least as new as `taken`, and removes the notes made before.
-    pub(super) fn is_whole(&self, side: Side, taken: u64, notes: &[i64]) -> Result<()> {
+    pub(super) fn note_whole(&self, side: Side, taken: u64, notes: &[i64]) -> Result<()> {
         let taken = i64::try_from(taken).unwrap_or(i64::MAX);
         self.change(|connection| {
             let generation = generation(connection)? + i64::from(side == Side::Next);
@@ -210,7 +210,7 @@ impl Copy {
     }
 
     /// Notes that rows with a time of change are as new as `time`, and removes the notes made before.
-    pub(super) fn is_refreshed(&self, time: u64, notes: &[i64]) -> Result<()> {
+    pub(super) fn note_refreshed(&self, time: u64, notes: &[i64]) -> Result<()> {
         let time = i64::try_from(time).unwrap_or(i64::MAX);
         self.change(|connection| {
             connection.execute("UPDATE copy SET refreshed = ?, failed = NULL, failure = NULL", [time])?;
@@ -219,7 +219,7 @@ impl Copy {
     }
 
     /// Notes when and why refreshing the file failed.
-    pub(super) fn is_failing(&self, time: u64, why: &str) -> Result<()> {
+    pub(super) fn note_failure(&self, time: u64, why: &str) -> Result<()> {
         let time = i64::try_from(time).unwrap_or(i64::MAX);
         self.change(|connection| {
             let sql = "UPDATE copy SET failed = COALESCE(failed, ?1), failure = ?2";
@@ -234,24 +234,24 @@ impl Copy {
             match about {
                 About::Login(login) => {
                     let name = login.as_str().as_bytes();
-                    let rows = verified(connection, &ACCOUNTS, name)?;
+                    let rows = read_verified(connection, &ACCOUNTS, name)?;
                     let domain = rows.first().and_then(|row| row.get(DOMAIN)).map(Value::bytes);
                     let domain = domain.unwrap_or(login.domain().as_bytes());
-                    agree(connection, &ACCOUNTS, generation, domain, name, rows.len())?;
+                    verify_index(connection, &ACCOUNTS, generation, domain, name, rows.len())?;
                     if rows.is_empty() {
-                        neighbours_are_sound(connection, &ACCOUNTS, name)?;
+                        verify_neighbours(connection, &ACCOUNTS, name)?;
                     }
-                    domain_is_sound(connection, &DOMAINS, domain)
+                    verify_domain(connection, &DOMAINS, domain)
                 }
                 About::Alias(address) => {
-                    let rows = verified(connection, &ALIASES, address.as_bytes())?;
+                    let rows = read_verified(connection, &ALIASES, address.as_bytes())?;
                     let domain = super::domain_of(address).as_bytes();
-                    agree(connection, &ALIASES, generation, domain, address.as_bytes(), rows.len())?;
-                    neighbours_are_sound(connection, &ALIASES, address.as_bytes())
+                    verify_index(connection, &ALIASES, generation, domain, address.as_bytes(), rows.len())?;
+                    verify_neighbours(connection, &ALIASES, address.as_bytes())
                 }
                 About::Domain(name) => {
-                    domain_is_sound(connection, &DOMAINS, name.as_bytes())?;
-                    domain_is_sound(connection, &ALIAS_DOMAINS, name.as_bytes())
+                    verify_domain(connection, &DOMAINS, name.as_bytes())?;
+                    verify_domain(connection, &ALIAS_DOMAINS, name.as_bytes())
                 }
                 About::AllLogins => Ok(()),
             }
@@ -287,7 +287,7 @@ impl Copy {
     }
 
     /// Runs `work` in a transaction that a power failure does not undo.
-    fn surely<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+    fn change_durably<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
         self.with(|connection| {
             connection.execute_batch("PRAGMA synchronous = FULL")?;
             let done = in_transaction(connection, work);
@@ -341,7 +341,7 @@ fn drop_tables(connection: &Connection, side: Side) -> Result<()> {
 }
 
 /// Returns the rows whose key begins with `name`, after verifying the checksum of each.
-fn verified(connection: &Connection, layout: &Layout, name: &[u8]) -> Result<Vec<CopiedRow>> {
+fn read_verified(connection: &Connection, layout: &Layout, name: &[u8]) -> Result<Vec<CopiedRow>> {
     let Layout { name: table, columns, .. } = layout;
     let sql = format!("SELECT {}, checksum FROM {table} WHERE {} = ?", columns.join(", "), columns[0]);
     let mut statement = connection.prepare_cached(&sql)?;
@@ -358,7 +358,7 @@ fn verified(connection: &Connection, layout: &Layout, name: &[u8]) -> Result<Vec
 }
 
 /// Makes sure that as many rows are found by their domain as were found by their key.
-fn agree(
+fn verify_index(
     connection: &Connection,
     layout: &Layout,
     generation: i64,
@@ -375,13 +375,17 @@ fn agree(
     }
 }
 
-fn domain_is_sound(connection: &Connection, layout: &Layout, name: &[u8]) -> Result<()> {
-    if verified(connection, layout, name)?.is_empty() { neighbours_are_sound(connection, layout, name) } else { Ok(()) }
+fn verify_domain(connection: &Connection, layout: &Layout, name: &[u8]) -> Result<()> {
+    if read_verified(connection, layout, name)?.is_empty() {
+        verify_neighbours(connection, layout, name)
+    } else {
+        Ok(())
+    }
 }
 
 /// Checks the rows before and after those whose key begins with `name`: a row in a damaged page may not be found, and
 /// then the rows next to it are damaged too.
-fn neighbours_are_sound(connection: &Connection, layout: &Layout, name: &[u8]) -> Result<()> {
+fn verify_neighbours(connection: &Connection, layout: &Layout, name: &[u8]) -> Result<()> {
     let Layout { name: table, columns, .. } = layout;
     for (sign, order) in [("<", "DESC"), (">", "ASC")] {
         let keys =
@@ -456,14 +460,14 @@ fn replace(connection: &Connection, side: Side, layout: &Layout, range: Range<'_
     let writing = Writing::new(connection, side, layout);
     let (condition, given) = range.condition(layout);
     let (table, suffix) = (layout.name, side.suffix());
-    let stands = stands(connection, side, layout, range, rows.len() + SPARE + 1)?;
-    if stands.len() > rows.len() + SPARE {
+    let stored = stored_rows(connection, side, layout, range, rows.len() + SPARE + 1)?;
+    if stored.len() > rows.len() + SPARE {
         let sql = format!("DELETE FROM {table}{suffix} WHERE {condition}");
         let deleted = connection.prepare_cached(&sql)?.execute(params_from_iter(&given))?;
         rows.iter().try_for_each(|row| writing.insert(row))?;
         return Ok(signed(rows.len()) - signed(deleted));
     }
-    let mut olds = stands.iter().peekable();
+    let mut olds = stored.iter().peekable();
     for row in rows {
         while let Some((old, _)) = olds.next_if(|(old, _)| key(old, layout) < key(row, layout)) {
             writing.delete(old)?;
@@ -478,11 +482,11 @@ fn replace(connection: &Connection, side: Side, layout: &Layout, range: Range<'_
         }
     }
     olds.try_for_each(|(old, _)| writing.delete(old))?;
-    Ok(signed(rows.len()) - signed(stands.len()))
+    Ok(signed(rows.len()) - signed(stored.len()))
 }
 
 /// Returns at most `limit` rows of `range`, with their checksums.
-fn stands(
+fn stored_rows(
     connection: &Connection,
     side: Side,
     layout: &Layout,

@@ -88,7 +88,7 @@ pub(super) fn open(path: &Path) -> Result<Connection> {
     connection
         .execute_batch("PRAGMA synchronous = NORMAL; PRAGMA cache_size = -4096; PRAGMA journal_size_limit = 0")?;
     connection.query_row(ERASE, [], |_| Ok(()))?;
-    fits(&connection)?;
+    ensure_version(&connection)?;
     Ok(connection)
 }
 
@@ -97,7 +97,7 @@ pub(super) fn open_to_look(path: &Path) -> Result<Connection> {
     fs::metadata(path)?;
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     connection.busy_timeout(PATIENCE)?;
-    fits(&connection)?;
+    ensure_version(&connection)?;
     Ok(connection)
 }
 
@@ -118,7 +118,7 @@ fn version() -> i64 {
     FORMAT * 1000 + schema
 }
 
-fn fits(connection: &Connection) -> Result<()> {
+fn ensure_version(connection: &Connection) -> Result<()> {
     let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if found != version() {
         return Err(Trouble::Version);

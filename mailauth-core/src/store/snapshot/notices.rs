@@ -31,17 +31,24 @@ impl Notices {
     }
 
     /// Logs that the copy answered.
-    pub(super) fn in_use(&self, now: Instant, path: &Path, age: Duration, error: &StoreError) {
+    pub(super) fn report_use(&self, now: Instant, path: &Path, age: Duration, error: &StoreError) {
         self.in_use.store(true, Ordering::Relaxed);
-        if self.is_due(now, |said| &mut said.in_use) {
+        if self.claim(now, |said| &mut said.in_use) {
             let (path, age) = (path.display(), age.as_secs());
             tracing::warn!("{error}; logins are decided from the snapshot {path}, which is {age} s old");
         }
     }
 
     /// Logs that the copy could not answer.
-    pub(super) fn useless(&self, now: Instant, path: &Path, why: Useless, max_age: Duration, error: &StoreError) {
-        if !self.is_due(now, |said| &mut said.useless) {
+    pub(super) fn report_useless(
+        &self,
+        now: Instant,
+        path: &Path,
+        why: Useless,
+        max_age: Duration,
+        error: &StoreError,
+    ) {
+        if !self.claim(now, |said| &mut said.useless) {
             return;
         }
         let path = path.display();
@@ -63,7 +70,7 @@ impl Notices {
     }
 
     /// Logs that the database answers again, if the log contains the beginning of the outage.
-    pub(super) fn back(&self) {
+    pub(super) fn report_return(&self) {
         // Read first, because writing each time would make the threads wait for each other.
         if self.is_in_use() {
             self.in_use.store(false, Ordering::Relaxed);
@@ -78,7 +85,7 @@ impl Notices {
         self.announced.load(Ordering::Relaxed) && self.announced.swap(false, Ordering::Relaxed)
     }
 
-    fn is_due(&self, now: Instant, which: impl Fn(&mut Said) -> &mut Option<Instant>) -> bool {
+    fn claim(&self, now: Instant, which: impl Fn(&mut Said) -> &mut Option<Instant>) -> bool {
         let mut said = self.said.lock();
         let last = which(&mut said);
         let due = last.is_none_or(|last| now.saturating_duration_since(last) >= PAUSE);

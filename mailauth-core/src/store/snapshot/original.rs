@@ -195,7 +195,7 @@ impl Original for SqlStore {
             ),
         };
         let mut rows = self.read_newest(|connection| {
-            self.fits(connection)?;
+            self.ensure_schema(connection)?;
             // The change that a note is about may have been made on another node.
             connection.catch_up()?;
             let mut rows = Vec::new();

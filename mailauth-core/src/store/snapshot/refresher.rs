@@ -207,7 +207,7 @@ impl<S: Original> Work<S> {
                 self.original.time()?;
                 let path = self.copy.path().display();
                 tracing::warn!("the snapshot {path} is damaged ({trouble}): it is made from the database again");
-                self.copy.make_anew()?;
+                self.copy.recreate()?;
                 round(true)
             }
             done => done,
@@ -226,7 +226,7 @@ impl<S: Original> Work<S> {
         self.copy.prepare()?;
         self.fresh.is_ours.store(true, Ordering::SeqCst);
         if first {
-            self.copy.let_go()?;
+            self.copy.release_all()?;
         }
         self.note_lost()?;
         let standing = self.copy.standing()?;
@@ -366,7 +366,7 @@ impl<S: Original> Work<S> {
                 notes.push(note);
             }
         }
-        self.copy.is_whole(side, seconds(time), &notes)?;
+        self.copy.note_whole(side, seconds(time), &notes)?;
         self.fresh.read_whole(begin);
         Ok(())
     }
@@ -416,7 +416,7 @@ impl<S: Original> Work<S> {
         self.changed(others, since, |since, after| Part::ChangedAliasDomains { since, after: first(after) }, bell)?;
         self.changed(&ALIASES, since, |since, after| Part::ChangedAliases { since, after: both(after) }, bell)?;
         self.changed(&ACCOUNTS, since, |since, after| Part::Changed { since, after: first(after) }, bell)?;
-        self.copy.is_refreshed(seconds(time), &pending.additions)?;
+        self.copy.note_refreshed(seconds(time), &pending.additions)?;
         memory.note_time(now, until);
         Ok(())
     }
@@ -454,7 +454,7 @@ impl<S: Original> Work<S> {
         let since = self.fresh.failure.lock().as_ref().map_or(now, |(since, _)| *since);
         *self.fresh.failure.lock() = Some((since, why.clone()));
         // If the file cannot be written, its age shows the failure.
-        let _ = self.copy.is_failing(seconds(time), &why);
+        let _ = self.copy.note_failure(seconds(time), &why);
         if std::mem::replace(&mut memory.complained, true) {
             return;
         }

@@ -774,7 +774,7 @@ fn the_log_tells_of_an_outage_once_a_minute() {
     let notices = Notices::default();
     let (begin, path) = (Instant::now(), Path::new("/copy"));
     let said = |after: u64| {
-        notices.in_use(begin + Duration::from_secs(after), path, Duration::ZERO, &away());
+        notices.report_use(begin + Duration::from_secs(after), path, Duration::ZERO, &away());
         notices.take_announced()
     };
     assert_eq!([0, 1, 59, 60, 61, 120].map(said), [true, false, false, true, false, true]);

@@ -37,7 +37,7 @@ impl SqlStore {
     pub(in crate::store) fn targets_of(&self, reading: Reading, address: &str) -> Result<Vec<String>, StoreError> {
         let (mut rows, mut found) = (Vec::new(), Targets::default());
         self.read_by(reading, |connection| {
-            self.fits(connection)?;
+            self.ensure_schema(connection)?;
             rows.clear();
             // One more than allowed.
             let asking = [Param::Text(address.as_bytes()), Param::Int(MOST_TARGETS as i64 + 1)];
@@ -57,7 +57,7 @@ impl SqlStore {
         let most = 2 * (MOST_TARGETS + 1);
         let mut rows = Vec::new();
         self.read_by(reading, |connection| {
-            self.fits(connection)?;
+            self.ensure_schema(connection)?;
             rows.clear();
             let asking = [first, second, Param::Int(most as i64)];
             connection.query(&self.statements.find_aliases, &asking, &mut |row| rows.push(AliasPlace::of(row)))

@@ -133,7 +133,7 @@ impl Administration for SqlStore {
         let after = after.map(Cursor::as_bytes).unwrap_or_default();
         let asking = [Param::Text(after), Param::Int(i64::try_from(limit).unwrap_or(i64::MAX))];
         self.hosts.read(|connection| {
-            self.fits(connection)?;
+            self.ensure_schema(connection)?;
             let (mut rows, mut last) = (Vec::new(), Vec::new());
             connection.query(&self.statements.domain_page, &asking, &mut |row| {
                 rows.push(rows::domain(row));
@@ -149,14 +149,14 @@ impl Administration for SqlStore {
         let domain = Param::Text(domain.as_bytes());
         let asking = [domain, domain, Param::Text(after), Param::Int(i64::try_from(limit).unwrap_or(i64::MAX))];
         self.hosts.read(|connection| {
-            self.fits(connection)?;
+            self.ensure_schema(connection)?;
             self.read_page(connection, &self.statements.domain_accounts_page, &asking, limit)
         })
     }
 
     fn existing(&self, logins: &[&Login]) -> Result<BTreeSet<Login>, StoreError> {
         let present = self.hosts.read(|connection| {
-            self.fits(connection)?;
+            self.ensure_schema(connection)?;
             self.present(connection, logins.iter().copied())
         })?;
         Ok(logins
@@ -280,7 +280,7 @@ impl Administration for SqlStore {
     fn rename_account_with(&self, old: &[u8], new: &Login, with: &mut Renaming<'_>) -> Result<(), AdminError> {
         // Checked before the transaction, which must not read before it takes its locks.
         let unfit = self.hosts.read(|connection| {
-            self.fits(connection)?;
+            self.ensure_schema(connection)?;
             self.unfit_for_addresses(connection, new.domain())
         })?;
         match unfit {
@@ -293,7 +293,7 @@ impl Administration for SqlStore {
         let (mut found, mut after) = (Vec::new(), (Vec::new(), Vec::new()));
         loop {
             let page = self.read_by(Reading::Newest, |connection| {
-                self.fits(connection)?;
+                self.ensure_schema(connection)?;
                 self.alias_page(connection, None, (&after.0, &after.1))
             })?;
             let whole = page.len() >= PAGE;
@@ -314,7 +314,7 @@ impl Administration for SqlStore {
     fn account_times(&self, login: &Login) -> Result<Option<AccountTimes>, StoreError> {
         let asked = login.as_str().as_bytes();
         self.hosts.read(|connection| {
-            self.fits(connection)?;
+            self.ensure_schema(connection)?;
             let mut times = None;
             connection.query(&self.statements.times, &[Param::Text(asked)], &mut |row| {
                 // The login follows the times.
@@ -349,7 +349,7 @@ impl Administration for SqlStore {
         let mut targets = Targets::default();
         loop {
             let page = self.hosts.read(|connection| {
-                self.fits(connection)?;
+                self.ensure_schema(connection)?;
                 self.alias_page(connection, domain, (&after.0, &after.1))
             })?;
             let whole = page.len() >= PAGE;
@@ -371,7 +371,7 @@ impl Administration for SqlStore {
     fn add_alias(&self, alias: &AliasRow) -> Result<(), AdminError> {
         let address = Param::Text(alias.address.as_bytes());
         let domain = alias.address.rsplit_once('@').map_or("", |(_, domain)| domain);
-        will_be_obeyed(alias)?;
+        ensure_usable(alias)?;
         self.change(|connection| {
             if let Some(problem) = self.unfit_for_addresses(connection.reading(), domain)? {
                 return Ok(Err(problem));
@@ -530,7 +530,7 @@ impl SqlStore {
     fn read_domain(&self, reading: Reading, name: &str) -> Result<Option<DomainRow>, StoreError> {
         let asked = name.as_bytes();
         let found = self.read_by(reading, |connection| {
-            self.fits(connection)?;
+            self.ensure_schema(connection)?;
             let mut found = None;
             connection.query(&self.statements.whole_domain, &[Param::Text(asked)], &mut |row| {
                 // A collation may consider other logins equal.
@@ -672,7 +672,7 @@ impl SqlStore {
         work: impl FnOnce(&mut Writer<'_>) -> Result<Result<T, E>, DriverError>,
     ) -> Result<Result<T, E>, StoreError> {
         // Checked before the transaction, which must not read before it takes its locks.
-        self.hosts.read(|connection| self.fits(connection))?;
+        self.hosts.read(|connection| self.ensure_schema(connection))?;
         self.hosts.transaction(|connection| work(&mut Writer::new(connection, &self.writes)))
     }
 
@@ -769,7 +769,7 @@ impl SqlStore {
 }
 
 /// Makes sure that mail is sent on by this alias once it is stored.
-fn will_be_obeyed(alias: &AliasRow) -> Result<(), StoreError> {
+fn ensure_usable(alias: &AliasRow) -> Result<(), StoreError> {
     let address = alias.address.as_str();
     match read_address(address, None) {
         Ok(stored) if stored == address => {}

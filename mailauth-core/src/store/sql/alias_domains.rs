@@ -25,7 +25,7 @@ impl SqlStore {
         let after = after.map(Cursor::as_bytes).unwrap_or_default();
         let asking = [Param::Text(after), Param::Int(i64::try_from(limit).unwrap_or(i64::MAX))];
         self.hosts.read(|connection| {
-            self.fits(connection)?;
+            self.ensure_schema(connection)?;
             let (mut rows, mut last) = (Vec::new(), Vec::new());
             connection.query(&self.statements.alias_domain_page, &asking, &mut |row| {
                 rows.push(alias_domain(row));
@@ -38,7 +38,7 @@ impl SqlStore {
     pub(in crate::store) fn row_of_alias_domain(&self, name: &str) -> Result<Option<AliasDomainRow>, StoreError> {
         let asked = name.as_bytes();
         let found = self.read_by(Reading::Primary, |connection| {
-            self.fits(connection)?;
+            self.ensure_schema(connection)?;
             let mut found = None;
             connection.query(&self.statements.copied_alias_domain, &[Param::Text(asked)], &mut |row| {
                 if is_text(row, 0, asked) {
@@ -54,7 +54,7 @@ impl SqlStore {
         let (mut names, mut after) = (Vec::new(), Vec::new());
         loop {
             let page = self.hosts.read(|connection| {
-                self.fits(connection)?;
+                self.ensure_schema(connection)?;
                 self.page_of_names(connection, Param::Text(target.as_bytes()), &after, PAGE)
             })?;
             let whole = page.len() < PAGE;

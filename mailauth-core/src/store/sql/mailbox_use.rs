@@ -56,7 +56,7 @@ impl PoolStore for SqlStore {
         let begin = self.dialect().begin;
         let until = Instant::now() + self.hosts.deadline();
         self.hosts.write(|connection| {
-            self.fits(connection)?;
+            self.ensure_schema(connection)?;
             loop {
                 let old = self.published(connection, login)?;
                 if old == Some(new) && self.replace(connection, login, new, new)? {
@@ -90,7 +90,7 @@ impl SqlStore {
     ) -> Result<Vec<(Login, Usage)>, StoreError> {
         let domain = Param::Text(login.domain().as_bytes());
         self.read_by(reading, |connection| {
-            self.fits(connection)?;
+            self.ensure_schema(connection)?;
             let mut uses = BTreeMap::new();
             for after in ["", login.as_str()] {
                 let mut read = 0;
@@ -118,7 +118,7 @@ impl SqlStore {
     /// Returns the limits of all mailboxes of a domain together.
     pub(in crate::store) fn limits_of_pool(&self, reading: Reading, domain: &str) -> Result<Limits, StoreError> {
         self.read_by(reading, |connection| {
-            self.fits(connection)?;
+            self.ensure_schema(connection)?;
             let mut limits = Ok(Limits::NONE);
             connection.query(&self.statements.pool_limits, &[Param::Text(domain.as_bytes())], &mut |row| {
                 limits = rows::domain_limits(row, 0, domain);
@@ -130,7 +130,7 @@ impl SqlStore {
     /// Returns the usage of all mailboxes of a domain together.
     pub(in crate::store) fn use_of_pool(&self, reading: Reading, domain: &str) -> Result<PoolUse, StoreError> {
         self.read_by(reading, |connection| {
-            self.fits(connection)?;
+            self.ensure_schema(connection)?;
             self.sum_of(connection, domain)
         })
     }
@@ -145,7 +145,7 @@ impl SqlStore {
     pub fn sum_up(&self, domain: &str) -> Result<PoolUse, StoreError> {
         let begin = self.dialect().begin;
         self.hosts.write(|connection| {
-            self.fits(connection)?;
+            self.ensure_schema(connection)?;
             let done = in_transaction(connection, begin, |connection| {
                 connection.execute(&self.statements.add_to_sum, &sum_row(domain, (0, 0), 0))?;
                 let (sum, mailboxes) = self.add_up(connection, domain)?;

@@ -34,7 +34,7 @@ pub struct SqlStore {
     pub(super) statements: Statements,
     pub(super) model: TableModel,
     /// True once the schema was found to be of our version. Until then it is checked each time.
-    fits: AtomicBool,
+    schema_fits: AtomicBool,
     /// Changes of the last minute.
     pub(super) recent: Arc<RecentChanges>,
     /// Number of writing statements that were sent for changes.
@@ -49,7 +49,7 @@ impl SqlStore {
             hosts,
             statements,
             model,
-            fits: AtomicBool::new(false),
+            schema_fits: AtomicBool::new(false),
             recent: Arc::default(),
             writes: AtomicU64::new(0),
         }
@@ -76,8 +76,8 @@ impl SqlStore {
     }
 
     /// Makes sure, once, that the schema is of the version that this program knows.
-    pub(super) fn fits(&self, connection: &mut dyn Connection) -> Result<(), DriverError> {
-        if self.fits.load(Ordering::Relaxed) {
+    pub(super) fn ensure_schema(&self, connection: &mut dyn Connection) -> Result<(), DriverError> {
+        if self.schema_fits.load(Ordering::Relaxed) {
             return Ok(());
         }
         let place = self.hosts.place();
@@ -90,7 +90,7 @@ impl SqlStore {
                 )));
             }
             version if version > known => return Err(DriverError::Schema(newer(place, version, known))),
-            _ => self.fits.store(true, Ordering::Relaxed),
+            _ => self.schema_fits.store(true, Ordering::Relaxed),
         }
         Ok(())
     }
@@ -155,7 +155,7 @@ impl SqlStore {
         login: &Login,
     ) -> Result<Option<Result<AccountRow, Unusable>>, DriverError> {
         let asked = login.as_str().as_bytes();
-        self.fits(connection)?;
+        self.ensure_schema(connection)?;
         let mut found: Option<Result<AccountRow, Unusable>> = None;
         connection.query(&self.statements.find, &[Param::Text(asked)], &mut |row| {
             // A collation may consider other logins equal: by case, accents, or trailing spaces.
@@ -278,7 +278,7 @@ impl AccountStore for SqlStore {
         let changed = self.recent_change(login).is_some();
         let mut sent = false;
         let matched = self.hosts.write(|connection| {
-            self.fits(connection)?;
+            self.ensure_schema(connection)?;
             if changed {
                 connection.catch_up()?;
             }
@@ -303,7 +303,7 @@ impl AccountStore for SqlStore {
             newest => newest,
         };
         self.read_by(reading, |connection| {
-            self.fits(connection)?;
+            self.ensure_schema(connection)?;
             match after {
                 None => self.read_page(connection, &self.statements.first_page, &[most], limit),
                 Some(after) => {

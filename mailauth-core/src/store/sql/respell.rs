@@ -142,7 +142,7 @@ impl SqlStore {
         connection.query(statement, &asking, &mut |row| {
             last = bytes(row, 0);
             read += 1;
-            if is_misspelt(&last).is_some_and(|(old, new)| old.domain() == new.domain()) {
+            if spellings(&last).is_some_and(|(old, new)| old.domain() == new.domain()) {
                 found.push(misspelt(row));
             }
         })?;
@@ -216,7 +216,7 @@ impl SqlStore {
         mailbox: &MailboxDefaults,
         done: &mut Respelt,
     ) -> Result<(), DriverError> {
-        let Some((old, new)) = is_misspelt(&account.stored) else { return Ok(()) };
+        let Some((old, new)) = spellings(&account.stored) else { return Ok(()) };
         self.lock_sum(writer, old.domain())?;
         if self.is_account(writer, new.as_str())? {
             done.double(|| format!("the accounts {old} and {new}"));
@@ -290,7 +290,7 @@ impl SqlStore {
         let Ok(text) = std::str::from_utf8(stored) else { return Ok(None) };
         let new = match text.strip_prefix('@') {
             Some(_) => format!("@{name}"),
-            None => match is_misspelt(stored) {
+            None => match spellings(stored) {
                 Some((_, new)) => new.as_str().to_owned(),
                 None => return Ok(None),
             },
@@ -378,7 +378,7 @@ fn misspelt(row: &dyn Row) -> Misspelt {
 }
 
 /// Returns a login as it is stored and as it is looked up; `None` unless they differ in their spelling alone.
-fn is_misspelt(stored: &[u8]) -> Option<(Login, Login)> {
+fn spellings(stored: &[u8]) -> Option<(Login, Login)> {
     let (old, new) = (Login::as_it_stands(stored)?, Login::parse(stored, None).ok()?);
     (old != new).then_some((old, new))
 }
