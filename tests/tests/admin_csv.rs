@@ -66,7 +66,7 @@ fn bad_rows_are_all_listed_and_nothing_is_imported() {
     assert_eq!(output.status.code(), Some(1), "{told}");
     for part in [
         "the standard input:3: the account anna@example.org exists already",
-        "the standard input:4: password: the SHA512-CRYPT value is cut",
+        "the standard input:4: password: the SHA512-CRYPT value is truncated",
         "the standard input:5: login: the login holds a control character or a space",
         "the standard input:7: uid: 0 is root",
         "the standard input:7: quota: \"much\" is not a quota",

@@ -147,7 +147,7 @@ fn every_bad_row_is_told_with_its_line_and_reason() {
     let starts = [
         "2: name: it holds a control character",
         "4: login: the login holds a control character or a space",
-        "4: password: the SHA512-CRYPT value is cut",
+        "4: password: the SHA512-CRYPT value is truncated",
         "4: uid: 0 is root",
         "4: quota: \"lots\" is not a quota",
         "4: services: \"imap;pop3\" is not a service name",

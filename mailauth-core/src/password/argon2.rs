@@ -1,5 +1,5 @@
-//! argon2: `$argon2id$v=19$m=KiB,t=passes,p=lanes$salt$hash` (RFC 9106 and the PHC string format), with argon2i, argon2d
-//! and version 16 too. Salt and hash are base64 without padding, the hash of 16 to 64 bytes.
+//! Argon2: `$argon2id$v=19$m=KiB,t=passes,p=lanes$salt$hash` (RFC 9106 and the PHC string format). Also argon2i,
+//! argon2d, and version 16. Salt and hash are base64 without padding; the hash has 16 to 64 bytes.
 
 use super::scheme::{Read, Scheme, Verifier};
 use super::{Cost, Flaw, HashRules, Kind, encoding};
@@ -43,7 +43,7 @@ fn read(id: &str, text: &[u8], rules: &HashRules) -> Read {
         other if other.starts_with("v=") && other != "v=16" => {
             return Err(Flaw::Unsupported { scheme: "ARGON2 of another version" });
         }
-        // The first version wrote no number at all.
+        // The first version wrote no version number.
         _ => Version::V0x10,
     };
     if parameters.starts_with("v=") {
@@ -55,10 +55,10 @@ fn read(id: &str, text: &[u8], rules: &HashRules) -> Read {
     let salt = salt.ok_or(malformed("its salt is not base64 of 8 to 64 bytes"))?;
     let hash = bytes(field()).ok_or(malformed("its hash is not base64"))?;
     if hash.len() < 16 {
-        return Err(Flaw::Cut { scheme, found: hash.len(), wanted: 16 });
+        return Err(Flaw::Truncated { scheme, found: hash.len(), wanted: 16 });
     }
     if hash.len() > 64 || fields.next().is_some() {
-        return Err(malformed("it is longer than it can be"));
+        return Err(malformed("its hash has more than 64 bytes, or a field follows it"));
     }
     let argon2 = Argon2::new(algorithm, version, params);
     Ok(Box::new(Hashed { argon2, scheme, salt: salt.into(), hash: hash.into() }))
@@ -77,13 +77,13 @@ fn read_parameters(text: &str, rules: &HashRules) -> Result<Params, Flaw> {
     };
     let limits = &rules.limits;
     if memory > limits.argon2_memory_kib {
-        return costly("its memory is beyond [password] max_argon2_memory");
+        return costly("its memory is above [password] max_argon2_memory");
     }
     if u64::from(memory) * u64::from(passes) > limits.argon2_work_kib {
-        return costly("its memory times its passes is beyond [password] max_argon2_work");
+        return costly("its memory times its passes is above [password] max_argon2_work");
     }
     if lanes > limits.argon2_lanes {
-        return costly("its lanes are beyond [password] max_argon2_lanes");
+        return costly("its lanes are above [password] max_argon2_lanes");
     }
     Params::new(memory, passes, lanes, None).map_err(|_| malformed)
 }
@@ -101,7 +101,7 @@ impl Verifier for Hashed {
     fn verify(&self, _: &str, password: &[u8]) -> Result<bool, Flaw> {
         let mut made = Secret::new(vec![0; self.hash.len()]);
         let done = self.argon2.hash_password_into(password, self.salt.expose(), made.expose_mut());
-        done.map_err(|_| Flaw::Malformed { scheme: NAME, what: "its parameters do not go together" })?;
+        done.map_err(|_| Flaw::Malformed { scheme: NAME, what: "its combination of parameters is invalid" })?;
         Ok(made.expose().ct_eq(self.hash.expose()).into())
     }
 
@@ -111,16 +111,16 @@ impl Verifier for Hashed {
     }
 }
 
-/// Memory of a new hash in KiB, its passes, and its lanes: the second choice of RFC 9106, which fits servers with many
-/// logins, in one lane.
+/// Memory in KiB, passes and lanes of a new hash: the second option of RFC 9106, which suits servers with many logins,
+/// but with one lane.
 pub const NEW: [u32; 3] = [64 << 10, 3, 1];
 
-/// Bytes of memory that a hash of this cost takes.
+/// Returns the bytes of memory that a hash of this cost needs.
 pub fn memory([kib, _, _]: [u32; 3]) -> u64 {
     u64::from(kib) << 10
 }
 
-/// A new `$argon2id$` string.
+/// Returns a new `$argon2id$` string.
 pub fn new([kib, passes, lanes]: [u32; 3], salt: &[u8], password: &[u8]) -> Option<Secret> {
     let params = Params::new(kib, passes, lanes, None).ok()?;
     let mut hash = Secret::new(vec![0; 32]);

@@ -1,8 +1,8 @@
-//! bcrypt: `$2b$cc$` with 22 characters of salt and 31 of hash, 60 in all; and passlib's `$bcrypt-sha256$`.
+//! bcrypt: `$2b$cc$`, 22 characters of salt and 31 of hash, 60 in total; and passlib's `$bcrypt-sha256$`.
 //!
-//! Only the first 72 bytes of a password count, as in crypt(3). `$2a$`, `$2b$` and `$2y$` are one function in practice;
-//! `$2x$` marks hashes by an old library that read bytes above 127 with a wrong sign: it is the same function for 7-bit
-//! passwords, and what it made of others cannot be told, so those do not fit.
+//! Only the first 72 bytes of a password count, as in crypt(3). `$2a$`, `$2b$` and `$2y$` are the same function in
+//! practice. `$2x$` marks hashes by an old library that read bytes above 127 with the wrong sign. For 7-bit passwords
+//! that is the same function. Other passwords cannot be verified reliably, so they never match.
 
 use super::scheme::{Read, Scheme, Verifier};
 use super::{Cost, Flaw, HashRules, Kind, encoding};
@@ -21,19 +21,20 @@ pub const SCHEMES: &[Scheme] = &[
 const NAME: &str = "BLF-CRYPT";
 const SHA256_NAME: &str = "BCRYPT-SHA256";
 
-/// Bytes of a password that count.
+/// Maximum number of bytes of a password that count.
 pub const MAX_PASSWORD: usize = 72;
 
-/// Bytes of memory that the tables of Blowfish take.
+/// Bytes of memory that Blowfish's tables need.
 pub const MEMORY: u64 = 5 << 10;
 
-/// bcrypt's alphabet is base64's in another order. Bits beyond the last byte must be zero: crypt(3) writes them so.
+/// bcrypt's alphabet, which is base64's in another order. Bits beyond the last byte must be zero, as crypt(3) writes
+/// them.
 const ALPHABET: GeneralPurpose = GeneralPurpose::new(
     &alphabet::BCRYPT,
     GeneralPurposeConfig::new().with_encode_padding(false).with_decode_padding_mode(DecodePaddingMode::RequireNone),
 );
 
-/// 2 + 1 + 1 characters of id, 2 + 1 of cost, 53 of salt and hash.
+/// Length of a value: 4 characters of id, 3 of cost with its separator, 53 of salt and hash.
 const WHOLE: usize = 60;
 
 struct Bcrypt {
@@ -41,7 +42,7 @@ struct Bcrypt {
     salt: [u8; 16],
     hash: [u8; 23],
     seven_bit_only: bool,
-    /// The salt as passlib hashes it beside the password, where this is its scheme.
+    /// The salt as passlib writes it, which is the key of the HMAC; `None` for plain bcrypt.
     hmac_salt: Option<Secret>,
 }
 
@@ -52,7 +53,7 @@ fn read(text: &[u8], rules: &HashRules) -> Read {
     }
     Flaw::of_length(NAME, text.len(), WHOLE)?;
     let (Some(b'a' | b'b' | b'x' | b'y'), Some(b'$'), Some(b'$')) = (text.get(2), text.get(3), text.get(6)) else {
-        return Err(malformed("it is none of $2a$, $2b$, $2x$ and $2y$ with a cost of two digits"));
+        return Err(malformed("it does not begin with $2a$, $2b$, $2x$ or $2y$ and a cost of two digits"));
     };
     let cost = text.get(4..6).unwrap_or_default();
     let rest = text.get(7..).unwrap_or_default();
@@ -61,7 +62,7 @@ fn read(text: &[u8], rules: &HashRules) -> Read {
     assemble(NAME, cost, salt, hash, rules).map(|read| boxed(Bcrypt { seven_bit_only, ..read }))
 }
 
-/// `$bcrypt-sha256$v=2,t=2b,r=12$salt$hash`: bcrypt of base64(HMAC-SHA256(salt, password)).
+/// Reads `$bcrypt-sha256$v=2,t=2b,r=12$salt$hash`: bcrypt of base64(HMAC-SHA256(salt, password)).
 fn read_sha256(text: &[u8], rules: &HashRules) -> Read {
     let malformed = |what| Flaw::Malformed { scheme: SHA256_NAME, what };
     let rest = text.strip_prefix(b"$bcrypt-sha256$").ok_or(malformed("it does not begin with $bcrypt-sha256$"))?;
@@ -70,7 +71,7 @@ fn read_sha256(text: &[u8], rules: &HashRules) -> Read {
     let mut fields = rest.split(|b| *b == b'$');
     let (Some(cost), Some(salt), Some(hash), None) = (fields.next(), fields.next(), fields.next(), fields.next())
     else {
-        return Err(malformed("it has not the fields cost, salt and hash"));
+        return Err(malformed("it does not have exactly the fields cost, salt and hash"));
     };
     Flaw::of_length(SHA256_NAME, hash.len(), 31)?;
     let two_digits = if let [digit] = cost { vec![b'0', *digit] } else { cost.to_vec() };
@@ -91,9 +92,9 @@ fn assemble(scheme: &'static str, cost: &[u8], salt: &[u8], hash: &[u8], rules: 
     };
     let cost = cost.filter(|cost| (4..=31).contains(cost)).ok_or(malformed("its cost is not from 04 to 31"))?;
     if cost > rules.limits.bcrypt_cost {
-        return Err(Flaw::TooCostly { scheme, what: "its cost is beyond [password] max_bcrypt_cost" });
+        return Err(Flaw::TooCostly { scheme, what: "its cost is above [password] max_bcrypt_cost" });
     }
-    let not_base64 = malformed("its salt or hash is not what bcrypt's alphabet writes");
+    let not_base64 = malformed("its salt or hash is not valid in bcrypt's alphabet");
     let salt = ALPHABET.decode(salt).ok().and_then(|salt| salt.try_into().ok()).ok_or(not_base64.clone())?;
     let hash = ALPHABET.decode(hash).ok().and_then(|hash| hash.try_into().ok()).ok_or(not_base64)?;
     Ok(Bcrypt { cost, salt, hash, seven_bit_only: false, hmac_salt: None })
@@ -121,7 +122,7 @@ impl Verifier for Bcrypt {
                 digested.expose()
             }
         };
-        // The work is the same for a password that cannot fit.
+        // The work is also done for a password that cannot match.
         let possible = !self.seven_bit_only || password.is_ascii();
         let made = raw(self.cost, self.salt, password);
         Ok(bool::from(made[..23].ct_eq(&self.hash)) && possible)
@@ -133,10 +134,10 @@ impl Verifier for Bcrypt {
     }
 }
 
-/// The function itself, on what counts of the password and the NUL that ends it.
+/// Computes bcrypt of the bytes of the password that count, and the NUL that terminates them.
 fn raw(cost: u32, salt: [u8; 16], password: &[u8]) -> [u8; 24] {
     let counts = password.get(..MAX_PASSWORD).unwrap_or(password);
-    // With room for the NUL: a key that grew would leave a copy behind.
+    // Has room for the NUL: if the key grew, a copy of it would remain in memory.
     let mut key = zeroize::Zeroizing::new(Vec::with_capacity(counts.len() + 1));
     key.extend_from_slice(counts);
     if key.len() < MAX_PASSWORD {
@@ -145,7 +146,7 @@ fn raw(cost: u32, salt: [u8; 16], password: &[u8]) -> [u8; 24] {
     bcrypt::bcrypt(cost, salt, &key)
 }
 
-/// A new `$2b$` string.
+/// Returns a new `$2b$` string.
 pub fn new(cost: u32, salt: [u8; 16], password: &[u8]) -> Secret {
     let hash = raw(cost, salt, password);
     format!("$2b${cost:02}${}{}", ALPHABET.encode(salt), ALPHABET.encode(&hash[..23])).into_bytes().into()

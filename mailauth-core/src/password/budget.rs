@@ -1,13 +1,13 @@
-//! How much may be verified at once in this process: threads, and memory.
+//! Limits on how many verifications run at once in this process, and on their memory.
 
 use super::Cost;
 use crate::sync::{Condvar, Mutex};
 use std::time::Instant;
 
-/// A process-wide allowance of verifications and of the memory they take.
+/// A process-wide limit on the number of verifications and the memory they use.
 ///
-/// Places are given in the order in which they were asked for, so that many small verifications cannot keep a large one
-/// waiting for ever. One that alone needs more memory than the whole allowance is refused.
+/// Permits are given in the order in which they are requested, so that many small verifications cannot keep a large
+/// one waiting forever. A verification that alone needs more memory than the whole budget is refused.
 pub struct Budget {
     parallel: usize,
     memory: u64,
@@ -19,39 +19,40 @@ pub struct Budget {
 struct State {
     running: usize,
     memory: u64,
-    /// Tickets: the next to be given, and those that wait, in order.
+    /// The next ticket.
     next: u64,
+    /// The tickets that are waiting, in order.
     waiting: std::collections::VecDeque<u64>,
 }
 
-/// There was no place in the budget before the deadline.
+/// No permit was free before the deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("too many passwords are being verified")]
 pub struct Busy;
 
 impl Budget {
-    /// So many verifications at once (at least one) in so many bytes.
+    /// Returns a budget for `parallel` verifications at once (at least one) that use `memory` bytes together.
     pub fn new(parallel: usize, memory: u64) -> Self {
         Budget { parallel: parallel.max(1), memory, state: Mutex::default(), changed: Condvar::new() }
     }
 
-    /// How many verifications may run at once.
+    /// Returns how many verifications may run at once.
     pub fn parallel(&self) -> usize {
         self.parallel
     }
 
-    /// Runs `work` when there is room for its cost. Cheap work runs at once.
+    /// Runs `work` as soon as its cost fits into the budget. Cheap work runs immediately.
     ///
     /// # Errors
-    /// Fails if there was no room before the deadline, or it has passed.
+    /// Fails if there is no room before the deadline, or if the deadline has passed.
     pub fn run<T>(&self, cost: Cost, deadline: Instant, work: impl FnOnce() -> T) -> Result<T, Busy> {
         let Cost::Heavy { memory } = cost else { return Ok(work()) };
-        let _place = self.enter(memory, deadline)?;
+        let _permit = self.acquire(memory, deadline)?;
         Ok(work())
     }
 
-    fn enter(&self, memory: u64, deadline: Instant) -> Result<Place<'_>, Busy> {
-        // Past the deadline nobody waits for the answer, and whoever is behind waits for this work.
+    fn acquire(&self, memory: u64, deadline: Instant) -> Result<Permit<'_>, Busy> {
+        // After the deadline, no client waits for the result, and the work would delay the requests behind it.
         if memory > self.memory || Instant::now() >= deadline {
             return Err(Busy);
         }
@@ -67,7 +68,7 @@ impl Budget {
                 state.memory += memory;
                 // There may be room for the next one too.
                 self.changed.notify_all();
-                return Ok(Place { budget: self, memory });
+                return Ok(Permit { budget: self, memory });
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -80,13 +81,13 @@ impl Budget {
     }
 }
 
-/// A place in the budget, given back when dropped, even by a panic.
-struct Place<'b> {
+/// A share of the budget. It is returned when this is dropped, also during a panic.
+struct Permit<'b> {
     budget: &'b Budget,
     memory: u64,
 }
 
-impl Drop for Place<'_> {
+impl Drop for Permit<'_> {
     fn drop(&mut self) {
         let mut state = self.budget.state.lock();
         state.running -= 1;
@@ -106,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_run_at_once_than_the_budget_says() {
+    fn the_number_of_parallel_verifications_is_limited() {
         let budget = Budget::new(2, 100);
         let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
         std::thread::scope(|scope| {
@@ -124,22 +125,23 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_a_limit_of_its_own() {
+    fn memory_is_limited_separately() {
         let budget = Budget::new(10, 100);
         let tight = |memory| budget.run(Cost::Heavy { memory }, Instant::now() + Duration::from_millis(200), || ());
         let outcome = budget.run(Cost::Heavy { memory: 60 }, soon(), || (tight(60), tight(40)));
         assert_eq!(outcome, Ok((Err(Busy), Ok(()))));
-        assert_eq!(tight(101), Err(Busy), "more than there is at all");
+        assert_eq!(tight(101), Err(Busy), "more than the whole budget");
     }
 
     #[test]
-    fn nothing_is_done_past_its_deadline() {
-        let late = Budget::new(1, 100).run(Cost::Heavy { memory: 1 }, Instant::now(), || panic!("nobody waits for it"));
+    fn no_work_is_started_after_its_deadline() {
+        let late =
+            Budget::new(1, 100).run(Cost::Heavy { memory: 1 }, Instant::now(), || panic!("the deadline has passed"));
         assert_eq!(late, Err(Busy));
     }
 
     #[test]
-    fn many_small_ones_do_not_keep_a_large_one_waiting_for_ever() {
+    fn small_verifications_do_not_keep_a_large_one_waiting_forever() {
         let budget = Budget::new(4, 100);
         let done = AtomicUsize::new(0);
         let after = std::thread::scope(|scope| {
@@ -149,7 +151,7 @@ mod tests {
                     budget.run(Cost::Heavy { memory: 30 }, soon(), nap).unwrap();
                 }
             };
-            // Three small ones at a time never leave room for the large one, unless they wait for it.
+            // Three small ones at a time never leave room for the large one unless they queue behind it.
             (0..6).for_each(|_| drop(scope.spawn(small)));
             std::thread::sleep(Duration::from_millis(10));
             let outcome = budget.run(Cost::Heavy { memory: 100 }, soon(), || 7);
@@ -160,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn who_gives_up_waiting_makes_way_for_the_next() {
+    fn a_waiter_that_gives_up_lets_the_next_one_run() {
         let budget = Budget::new(2, 100);
         let large_waits = std::sync::Barrier::new(2);
         let outcome = budget.run(Cost::Heavy { memory: 60 }, soon(), || {
@@ -179,16 +181,16 @@ mod tests {
     }
 
     #[test]
-    fn cheap_work_waits_for_nobody() {
+    fn cheap_work_does_not_wait() {
         let budget = Budget::new(1, 1);
         let inner = || budget.run(Cost::Cheap, Instant::now(), || 7);
         assert_eq!(budget.run(Cost::Heavy { memory: 1 }, soon(), inner), Ok(Ok(7)));
     }
 
     #[test]
-    fn a_panic_gives_its_place_back() {
+    fn a_panic_releases_its_permit() {
         let budget = Budget::new(1, 1);
-        let work = || budget.run(Cost::Heavy { memory: 1 }, soon(), || panic!("as told"));
+        let work = || budget.run(Cost::Heavy { memory: 1 }, soon(), || panic!("on purpose"));
         assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).is_err());
         assert_eq!(budget.run(Cost::Heavy { memory: 1 }, Instant::now() + Duration::from_secs(1), || 7), Ok(7));
     }

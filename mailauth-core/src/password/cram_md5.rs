@@ -1,4 +1,5 @@
-//! What CRAM-MD5 needs of a password, stored instead of the password: `{CRAM-MD5}`, `{HMAC-MD5}`, and Courier's hmac-md5.
+//! What CRAM-MD5 needs of a password, stored instead of the password: `{CRAM-MD5}`, `{HMAC-MD5}`, and Courier's
+//! hmac-md5.
 //!
 //! The value is 64 hexadecimal digits: the two states of [`HmacMd5State`].
 

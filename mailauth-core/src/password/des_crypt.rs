@@ -1,8 +1,8 @@
-//! Traditional crypt(3): 2 characters of salt and 11 of hash by 25 rounds of a changed DES; and BSDi's extension of it,
-//! `_` with 4 characters of rounds, 4 of salt and 11 of hash.
+//! Traditional crypt(3): 2 characters of salt and 11 of hash, by 25 rounds of a modified DES. Also BSDi's extension of
+//! it: `_`, 4 characters of rounds, 4 of salt and 11 of hash.
 //!
-//! The first reads 8 characters of 7 bits and ignores the rest, which is how it was written, so longer passwords with
-//! the same start fit.
+//! The traditional form reads 8 characters of 7 bits and ignores the rest by design, so every password that begins
+//! with the same 8 characters matches.
 
 use super::scheme::{Read, Scheme, Verifier};
 use super::{Cost, Flaw, HashRules, Kind, encoding};
@@ -14,7 +14,7 @@ pub const SCHEMES: &[Scheme] = &[Scheme::text(&["DES-CRYPT"], &[], read).with_sh
 const DES: usize = 13;
 const BSDI: usize = 20;
 
-/// The most rounds of the extension: 2^24 is all that fits, some seconds of work.
+/// Maximum rounds of the extension. A value can hold up to 2^24, which takes several seconds.
 const MAX_ROUNDS: u32 = 1 << 20;
 
 struct DesCrypt {
@@ -22,7 +22,7 @@ struct DesCrypt {
     stored: Secret,
 }
 
-/// Is this value of the one shape or the other?
+/// Returns true if the value has the shape of one of the two forms.
 fn has_its_shape(stored: &[u8]) -> bool {
     let alphabet = |text: &[u8]| text.iter().all(|b| encoding::crypt64_value(*b).is_some());
     match stored {
@@ -35,7 +35,7 @@ fn read(text: &[u8], _: &HashRules) -> Read {
     let scheme = if text.starts_with(b"_") { "BSDI-CRYPT" } else { "DES-CRYPT" };
     if !has_its_shape(text) {
         Flaw::of_length(scheme, text.len(), if text.starts_with(b"_") { BSDI } else { DES })?;
-        return Err(Flaw::Malformed { scheme, what: "it has a character that is not of crypt's alphabet" });
+        return Err(Flaw::Malformed { scheme, what: "it has a character outside crypt's alphabet" });
     }
     let rounds = text.strip_prefix(b"_").map(|rest| {
         let digit = |(at, b): (usize, &u8)| u32::from(encoding::crypt64_value(*b).unwrap_or(0)) << (6 * at);
@@ -60,7 +60,7 @@ impl Verifier for DesCrypt {
         if self.rounds.is_some() { Cost::Heavy { memory: 0 } } else { Cost::Cheap }
     }
 
-    #[expect(deprecated, reason = "it warns against new hashes, and these are old ones")]
+    #[expect(deprecated, reason = "the warning is about new hashes; these are existing ones")]
     fn verify(&self, _: &str, password: &[u8]) -> Result<bool, Flaw> {
         let stored = std::str::from_utf8(self.stored.expose()).unwrap_or_default();
         let made = match self.rounds {
@@ -72,7 +72,7 @@ impl Verifier for DesCrypt {
     }
 
     fn dummy(&self) -> Box<dyn Verifier> {
-        // The last character holds four bits of hash, so one with more is never made.
+        // The last character holds only four bits of the hash, so a character with more bits matches no password.
         let mut stored = self.stored.expose().to_vec();
         if let Some(last) = stored.last_mut() {
             *last = b'z';

@@ -1,8 +1,8 @@
-//! Plain and salted digests: `{SHA}` and `{SSHA}` with their relatives.
+//! Plain and salted digests: `{SHA}`, `{SSHA}` and similar schemes.
 //!
-//! The value is the digest, or H(password ‖ salt) ‖ salt, in padded base64 or in hexadecimal. A
-//! plain digest is hexadecimal when it has exactly twice the digest's length; a salted one when it is all digits and
-//! longer than that, which base64 of so many random bytes never is.
+//! The value is the digest, or H(password ‖ salt) ‖ salt, in padded base64 or in hexadecimal. A plain digest is
+//! hexadecimal if it has exactly twice the digest's length. A salted one is hexadecimal if it is longer than that and
+//! consists of hexadecimal digits only, which does not happen by chance to base64 of that many random bytes.
 
 use super::scheme::{Read, Scheme, Verifier};
 use super::{Flaw, HashRules, Kind, encoding, md5_crypt};
@@ -28,7 +28,7 @@ pub const SCHEMES: &[Scheme] = &[
     Scheme::bytes(&["SSHA512"], &[], read_salted::<Sha512>),
 ];
 
-/// The longest salt; writers use 4 to 32 bytes.
+/// Maximum length of a salt. Programs that write these values use 4 to 32 bytes.
 const MAX_SALT: usize = 256;
 
 /// A digest with the names of its two schemes.
@@ -69,7 +69,8 @@ struct Digested<D> {
     of: PhantomData<fn() -> D>,
 }
 
-/// Dovecot means MD5-crypt by `{MD5}` where the value looks so, Courier and Exim a plain digest.
+/// Reads `{MD5}`: MD5-crypt if the value looks like it, as for Dovecot; otherwise a plain digest, as for Courier and
+/// Exim.
 fn read_md5(text: &[u8], rules: &HashRules) -> Read {
     if text.starts_with(b"$1$") { md5_crypt::read(text, rules) } else { read_plain::<Md5>(text, rules) }
 }
@@ -82,11 +83,11 @@ fn read_plain<D: Named>(text: &[u8], _: &HashRules) -> Read {
     Ok(Box::new(Digested::<D> { digest: digest.into(), salt: None, of: PhantomData }))
 }
 
-/// What is wrong with text that is neither hexadecimal nor base64, of which there should be `wanted` characters.
+/// Returns what is wrong with a text that is neither hexadecimal nor base64 and should have `wanted` characters.
 fn unreadable(scheme: &'static str, text: &[u8], wanted: usize) -> Flaw {
     let alphabet = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=');
     if text.len() < wanted && text.iter().all(alphabet) {
-        return Flaw::Cut { scheme, found: text.len(), wanted };
+        return Flaw::Truncated { scheme, found: text.len(), wanted };
     }
     Flaw::Malformed { scheme, what: "it is neither base64 nor hexadecimal" }
 }
@@ -98,7 +99,7 @@ fn read_salted<D: Named>(text: &[u8], _: &HashRules) -> Read {
         .or_else(|| encoding::base64(text))
         .ok_or_else(|| unreadable(D::SALTED, text, text.len().next_multiple_of(4)))?;
     if digest.len() < size {
-        return Err(Flaw::Cut { scheme: D::SALTED, found: digest.len(), wanted: size });
+        return Err(Flaw::Truncated { scheme: D::SALTED, found: digest.len(), wanted: size });
     }
     let salt = digest.split_off(size);
     if salt.is_empty() || salt.len() > MAX_SALT {
@@ -119,7 +120,7 @@ impl<D: Named> Verifier for Digested<D> {
     }
 
     fn dummy(&self) -> Box<dyn Verifier> {
-        // No password is known whose digest is all zeroes.
+        // No password whose digest is all zeros is known.
         let digest = vec![0; <D as Digest>::output_size()].into();
         Box::new(Digested::<D> { digest, salt: self.salt.clone(), of: PhantomData })
     }

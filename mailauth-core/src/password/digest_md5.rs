@@ -1,4 +1,4 @@
-//! `{DIGEST-MD5}`: MD5(user:realm:password) in hexadecimal, user and realm being the login split at its last `@`.
+//! `{DIGEST-MD5}`: MD5(user:realm:password) in hexadecimal. User and realm are the login, split at its last `@`.
 
 use super::scheme::{Read, Scheme, Verifier};
 use super::{Flaw, HashRules, Kind, encoding};
@@ -23,7 +23,7 @@ impl Verifier for DigestMd5 {
     }
 
     fn verify(&self, login: &str, password: &[u8]) -> Result<bool, Flaw> {
-        let fits = |login: &str| -> bool {
+        let matches = |login: &str| -> bool {
             let (user, realm) = login.rsplit_once('@').unwrap_or((login, ""));
             let digest = Md5::new()
                 .chain_update(user)
@@ -34,8 +34,8 @@ impl Verifier for DigestMd5 {
                 .finalize();
             digest.as_slice().ct_eq(&self.0).into()
         };
-        // The digest of an international name may have been made of it in letters.
-        Ok(fits(login) || fits(&readable(login)))
+        // The digest may have been made of an internationalized name in its Unicode form.
+        Ok(matches(login) || matches(&readable(login)))
     }
 
     fn dummy(&self) -> Box<dyn Verifier> {

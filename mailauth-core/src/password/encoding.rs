@@ -1,17 +1,17 @@
-//! Prefixes, and the ways bytes are written as text in stored values.
+//! Prefixes of stored values, and the encodings of bytes in them.
 
 use super::Flaw;
 use crate::Secret;
 use base64::engine::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 
-/// crypt(3)'s alphabet, which is not base64's.
+/// crypt(3)'s alphabet, which differs from base64's.
 const CRYPT64: &[u8; 64] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// The longest word that may stand in `{}`.
+/// Maximum length of the name in `{NAME}`.
 const MAX_PREFIX: usize = 32;
 
-/// Splits `{NAME}rest`.
+/// Splits `{NAME}rest` into the name and the rest.
 pub fn prefix(stored: &[u8]) -> Option<(&str, &[u8])> {
     let inner = stored.strip_prefix(b"{")?;
     let end = inner.iter().take(MAX_PREFIX + 1).position(|b| *b == b'}')?;
@@ -19,7 +19,7 @@ pub fn prefix(stored: &[u8]) -> Option<(&str, &[u8])> {
     Some((std::str::from_utf8(name).ok()?, rest))
 }
 
-/// What follows a `.` in a prefix: how the whole value after it is encoded.
+/// The encoding of the value after a prefix, which follows a `.` in the prefix.
 #[derive(Clone, Copy)]
 pub enum Encoding {
     /// `b64` or `base64`.
@@ -29,23 +29,23 @@ pub enum Encoding {
 }
 
 impl Encoding {
-    /// The encoding of this name, in any case.
+    /// Returns the encoding with this name, in upper or lower case.
     pub fn from_name(name: &str) -> Option<Self> {
         const NAMES: &[(&str, Encoding)] =
             &[("b64", Encoding::Base64), ("base64", Encoding::Base64), ("hex", Encoding::Hex)];
         NAMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, encoding)| *encoding)
     }
 
-    /// What `text` encodes.
+    /// Returns the bytes that `text` encodes.
     pub fn decode(self, text: &[u8]) -> Result<Secret, Flaw> {
         let (decoded, what) = match self {
-            Encoding::Base64 => (base64(text), "it is not base64, as its prefix says"),
-            Encoding::Hex => (hex(text), "it is not hexadecimal, as its prefix says"),
+            Encoding::Base64 => (base64(text), "it is not base64, although its prefix says so"),
+            Encoding::Hex => (hex(text), "it is not hexadecimal, although its prefix says so"),
         };
         decoded.map(Secret::new).ok_or(Flaw::Malformed { scheme: "encoded", what })
     }
 
-    /// What `text` encodes, in hexadecimal.
+    /// Returns the bytes that `text` encodes, in hexadecimal.
     pub fn to_hex(self, text: &[u8]) -> Result<Secret, Flaw> {
         let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).map_or(0, |digit| digit as u8);
         let decoded = self.decode(text)?;
@@ -54,12 +54,12 @@ impl Encoding {
     }
 }
 
-/// The bytes that `text` writes in base64 with its padding, as every writer of these values leaves it.
+/// Decodes base64 with padding, which all programs write in these values.
 pub fn base64(text: &[u8]) -> Option<Vec<u8>> {
     STANDARD.decode(text).ok()
 }
 
-/// passlib's base64: `.` for `+`, and no padding.
+/// Decodes passlib's base64: `.` instead of `+`, and no padding.
 pub fn adapted_base64(text: &[u8]) -> Option<Vec<u8>> {
     if text.contains(&b'+') {
         return None;
@@ -68,7 +68,7 @@ pub fn adapted_base64(text: &[u8]) -> Option<Vec<u8>> {
     STANDARD_NO_PAD.decode(standard).ok()
 }
 
-/// The bytes that `text` writes in hexadecimal digits of either case.
+/// Decodes hexadecimal digits in upper or lower case.
 pub fn hex(text: &[u8]) -> Option<Vec<u8>> {
     if !text.len().is_multiple_of(2) {
         return None;
@@ -81,12 +81,12 @@ pub fn hex(text: &[u8]) -> Option<Vec<u8>> {
     text.chunks(2).map(byte).collect()
 }
 
-/// Exactly `N` bytes in hexadecimal.
+/// Decodes exactly `N` bytes in hexadecimal.
 pub fn hex_array<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
     hex(text)?.try_into().ok()
 }
 
-/// The six bits that a character of crypt(3)'s alphabet stands for.
+/// Returns the six bits that a character of crypt(3)'s alphabet represents.
 pub fn crypt64_value(character: u8) -> Option<u8> {
     Some(match character {
         b'.'..=b'/' => character - b'.',
@@ -97,7 +97,7 @@ pub fn crypt64_value(character: u8) -> Option<u8> {
     })
 }
 
-/// Writes bytes in crypt(3)'s alphabet, least significant bits first, in groups of three bytes.
+/// Encodes bytes in crypt(3)'s alphabet, in groups of three bytes with the least significant bits first.
 pub fn crypt64(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for group in bytes.chunks(3) {
@@ -107,12 +107,12 @@ pub fn crypt64(bytes: &[u8]) -> String {
     text
 }
 
-/// Writes `characters` times six bits, the lowest first.
+/// Appends `characters` characters, each of six bits, the lowest bits first.
 pub fn crypt64_group(text: &mut String, bits: u32, characters: usize) {
     text.extend((0..characters).map(|at| char::from(CRYPT64[(bits >> (6 * at) & 63) as usize])));
 }
 
-/// Reads what [`crypt64`] writes. Bits beyond the last byte must be zero.
+/// Decodes what [`crypt64`] writes. Bits beyond the last byte must be zero.
 pub fn decode_crypt64(text: &[u8]) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len() * 3 / 4);
     for group in text.chunks(4) {
@@ -129,7 +129,7 @@ pub fn decode_crypt64(text: &[u8]) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// A decimal number with neither sign nor leading zero.
+/// Parses a decimal number without a sign or leading zeros.
 pub fn number(text: &[u8]) -> Option<u32> {
     let canonical = match text {
         [b'0'] => true,
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn crypt64_reads_what_it_writes() {
+    fn crypt64_decodes_what_it_encodes() {
         for length in 0..20_u8 {
             let bytes: Vec<u8> = (0..length).map(|at| at.wrapping_mul(37)).collect();
             assert_eq!(decode_crypt64(crypt64(&bytes).as_bytes()), Some(bytes));
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_have_one_spelling() {
+    fn only_canonical_numbers_are_parsed() {
         assert_eq!(number(b"5000"), Some(5000));
         assert_eq!(number(b"0"), Some(0));
         for text in ["", "+5", "-5", "05", "5 ", "99999999999", "5x"] {

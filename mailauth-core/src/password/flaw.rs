@@ -1,62 +1,62 @@
-//! Why a stored value cannot be verified.
+//! Reasons why a stored value cannot be verified.
 
-/// What is wrong with a stored value. A client learns only "no"; this is for the log, so it names the cause and never
-/// holds a part of the value.
+/// What is wrong with a stored value. This is for the log, because a client only receives "no". It names the cause and
+/// never contains any part of the value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Flaw {
-    /// Nothing is stored, or nothing after the prefix.
+    /// Nothing is stored, or nothing follows the prefix.
     #[error("no password is stored")]
     Empty,
-    /// A value that is written to lock an account: `!`, `*`, `x`, `*LK*`, or a hash behind a `!`.
+    /// A value that locks the account: `!`, `*`, `x`, `*LK*`, or a hash after a `!`.
     #[error("the stored password is locked")]
     Locked,
-    /// Neither prefix nor id nor shape is known.
-    #[error("its scheme is not known; see [password] default_scheme for values without a prefix")]
+    /// The prefix, id and shape are unknown.
+    #[error("its scheme is unknown; values without a prefix need [password] default_scheme")]
     UnknownScheme,
-    /// The scheme is known, and this program cannot verify it.
+    /// The scheme is recognized, but this program cannot verify it.
     #[error("its scheme {scheme} is not supported")]
     Unsupported {
-        /// The scheme.
+        /// Name of the scheme.
         scheme: &'static str,
     },
-    /// Fewer characters than the scheme has: most often a column that is too short.
+    /// The value has too few characters for its scheme, usually because the column is too short.
     #[error(
-        "the {scheme} value is cut: it has {found} characters where {wanted} are needed; is the column long enough?"
+        "the {scheme} value is truncated: it has {found} characters instead of {wanted}; check the length of the column"
     )]
-    Cut {
-        /// The scheme.
+    Truncated {
+        /// Name of the scheme.
         scheme: &'static str,
-        /// Characters of the hash that are there.
+        /// Number of characters of the hash.
         found: usize,
-        /// Characters that the hash has.
+        /// Number of characters that the scheme's hashes have.
         wanted: usize,
     },
-    /// Not written as the scheme writes it.
+    /// The value does not have the scheme's format.
     #[error("the {scheme} value is malformed: {what}")]
     Malformed {
-        /// The scheme.
+        /// Name of the scheme.
         scheme: &'static str,
-        /// What is wrong.
+        /// What is wrong with it.
         what: &'static str,
     },
-    /// Verifying it would cost more than the configuration allows.
-    #[error("the {scheme} value costs too much: {what}")]
+    /// A verification would cost more than the configuration allows.
+    #[error("the {scheme} value is too expensive to verify: {what}")]
     TooCostly {
-        /// The scheme.
+        /// Name of the scheme.
         scheme: &'static str,
-        /// Which parameter, and the key of its bound.
+        /// The parameter, and the configuration key of its limit.
         what: &'static str,
     },
-    /// Longer than any scheme needs.
-    #[error("the stored value is longer than any scheme writes")]
+    /// The value is longer than that of any scheme.
+    #[error("the stored password is longer than a value of any scheme")]
     TooLong,
 }
 
 impl Flaw {
-    /// For a hash that must have exactly `wanted` characters.
+    /// Returns an error unless a hash has exactly `wanted` characters.
     pub(super) fn of_length(scheme: &'static str, found: usize, wanted: usize) -> Result<(), Flaw> {
         match found.cmp(&wanted) {
-            std::cmp::Ordering::Less => Err(Flaw::Cut { scheme, found, wanted }),
+            std::cmp::Ordering::Less => Err(Flaw::Truncated { scheme, found, wanted }),
             std::cmp::Ordering::Equal => Ok(()),
             std::cmp::Ordering::Greater => Err(Flaw::Malformed { scheme, what: "its hash is too long" }),
         }

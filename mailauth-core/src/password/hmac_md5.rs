@@ -10,8 +10,8 @@ const BLOCK: usize = 64;
 /// MD5's state before its first block (RFC 1321).
 const INITIAL: [u32; 4] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476];
 
-/// MD5's chaining states after the block of a key with the outer pad and with the inner pad, in this order. They are what
-/// CRAM-MD5 needs of a password.
+/// MD5's chaining states after the block of a key with the outer pad and with the inner pad, in this order. They are
+/// what CRAM-MD5 needs of a password.
 ///
 /// Each state is four words in little-endian order. A key of more than 64 bytes is hashed first (RFC 2104).
 pub struct HmacMd5State(Secret);

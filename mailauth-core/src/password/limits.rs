@@ -1,32 +1,33 @@
-//! What a stored value may cost, since whoever wrote it need not be a friend.
+//! Limits on the cost of a stored value, because its author may be hostile.
 
-/// Bounds on one verification. A value beyond them is [`super::Flaw::TooCostly`], before any work is done.
+/// Limits on one verification. A value above them is refused as [`super::Flaw::TooCostly`] before any work is done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CostLimits {
-    /// Rounds of `$5$` and `$6$`, of a password of less than 128 bytes; see `rounds_by_length`.
+    /// Rounds of `$5$` and `$6$` for a password of less than 128 bytes; see `rounds_by_length`.
     pub sha_crypt_rounds: u32,
-    /// Cost of bcrypt, the logarithm of its rounds.
+    /// Cost of bcrypt: the logarithm of its rounds.
     pub bcrypt_cost: u32,
     /// Iterations of PBKDF2 and SCRAM.
     pub pbkdf2_iterations: u32,
-    /// Memory of argon2, in KiB.
+    /// Memory of Argon2, in KiB.
     pub argon2_memory_kib: u32,
-    /// Memory of argon2 times its passes, in KiB.
+    /// Memory of Argon2 times its passes, in KiB.
     pub argon2_work_kib: u64,
-    /// Lanes of argon2.
+    /// Lanes of Argon2.
     pub argon2_lanes: u32,
     /// Memory of scrypt and yescrypt, in KiB.
     pub scrypt_memory_kib: u32,
 }
 
-/// Rounds that each go over the password, in rounds of a short one: those of a password of 128 bytes count twice, and so on
-/// with every 64 bytes.
+/// Returns the number of rounds for a short password that take as long as `rounds` for this one, in a scheme that
+/// reads the whole password in each round. With 128 bytes, each round counts twice, with 192 bytes three times, and so
+/// on.
 pub(super) fn rounds_by_length(rounds: u32, password: &[u8]) -> u64 {
     u64::from(rounds).saturating_mul((password.len() as u64 / 64).max(1))
 }
 
 impl Default for CostLimits {
-    /// A few seconds of one processor at the most, and 256 MiB.
+    /// Returns limits that allow a few seconds of one processor and 256 MiB.
     fn default() -> Self {
         CostLimits {
             sha_crypt_rounds: 2_000_000,

@@ -1,7 +1,7 @@
-//! MD5-crypt: `$1$salt$hash` of FreeBSD, and Apache's `$apr1$salt$hash`, which hashes its own id instead.
+//! MD5-crypt: FreeBSD's `$1$salt$hash`, and Apache's `$apr1$salt$hash`, which includes its own id in the hash instead.
 //!
-//! A thousand rounds of MD5 over password, salt and digest in an order that depends on the round (crypt(5)). The salt
-//! has up to 8 characters; the hash has 22 of crypt(3)'s alphabet.
+//! It is a thousand rounds of MD5 over password, salt and digest, in an order that depends on the round (crypt(5)).
+//! The salt has up to 8 characters. The hash has 22 characters in crypt(3)'s alphabet.
 
 use super::scheme::{Read, Scheme, Verifier};
 use super::{Cost, Flaw, HashRules, Kind, encoding};
@@ -24,7 +24,7 @@ struct Md5Crypt {
     hash: Secret,
 }
 
-/// Reads `$1$`; also for `{MD5}`, which some write before it.
+/// Reads `$1$`. It is public because some programs write `{MD5}` before it.
 pub fn read(text: &[u8], _: &HashRules) -> Read {
     read_with("MD5-CRYPT", "$1$", text)
 }
@@ -36,7 +36,7 @@ fn read_apr1(text: &[u8], _: &HashRules) -> Read {
 fn read_with(scheme: &'static str, id: &'static str, text: &[u8]) -> Read {
     let malformed = |what| Flaw::Malformed { scheme, what };
     let rest = text.strip_prefix(id.as_bytes()).ok_or(malformed("it does not begin with its id"))?;
-    let at = rest.iter().position(|b| *b == b'$').ok_or(Flaw::Cut { scheme, found: 0, wanted: HASH })?;
+    let at = rest.iter().position(|b| *b == b'$').ok_or(Flaw::Truncated { scheme, found: 0, wanted: HASH })?;
     let (salt, hash) = (rest.get(..at).unwrap_or_default(), rest.get(at + 1..).unwrap_or_default());
     if salt.len() > MAX_SALT {
         return Err(malformed("its salt has more than 8 characters"));
@@ -73,7 +73,7 @@ fn digest(id: &[u8], salt: &[u8], password: &[u8]) -> [u8; 16] {
     for start in (0..password.len()).step_by(inner.len()) {
         outer.update(&inner[..inner.len().min(password.len() - start)]);
     }
-    // For each bit of the length: a NUL where it is set, else the password's first byte. Nobody knows why.
+    // For each bit of the length: a NUL if it is set, otherwise the password's first byte. The reason is unknown.
     let first = &password[..password.len().min(1)];
     let mut bits = password.len();
     while bits > 0 {

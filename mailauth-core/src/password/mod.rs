@@ -1,12 +1,13 @@
-//! Stored passwords: recognizes, limits and verifies them, and makes new ones.
+//! Stored passwords: recognizing them, limiting their cost, verifying them, and making new ones.
 //!
-//! A stored value names its scheme in one of three ways, tried in this order: a prefix `{NAME}` or `{NAME.ENC}` as
-//! Dovecot and Courier write it, an id `$id$` as crypt(3) does, a form that only one scheme has. All other values
-//! are what the configuration says about values without a prefix; nothing is ever guessed to be plain text.
+//! The scheme of a stored value is found in one of three ways, tried in this order: a prefix `{NAME}` or `{NAME.ENC}`
+//! as Dovecot and Courier write it, an id `$id$` as crypt(3) writes it, or a shape that only one scheme has. All other
+//! values have the scheme that the configuration sets for values without a prefix. A value is never guessed to be a
+//! clear password.
 //!
 //! Each family of schemes is one file, with one `Scheme` for each format of stored values. To add a family, write its
-//! file, declare it below, and add a line to the table in `table.rs`. Reading a value checks all lengths and costs, before
-//! any work is done or memory is used.
+//! file, declare it below, and add a line to the table in `table.rs`. Reading a value checks all lengths and costs,
+//! before any work is done or memory is used.
 
 mod budget;
 mod encoding;
@@ -49,43 +50,44 @@ use scheme::Verifier;
 #[cfg(test)]
 mod tests;
 
-/// The longest password that is tried or hashed, in bytes, as for libxcrypt. Some schemes take time in the square of it.
+/// Maximum number of bytes of a password that is verified or hashed; the same as in libxcrypt. The time of some
+/// schemes grows with the square of the length.
 pub const MAX_PASSWORD: usize = 512;
 
-/// The longest stored value that is read, in bytes.
+/// Maximum number of bytes of a stored value.
 const MAX_STORED: usize = 4096;
 
-/// What decides how a stored value is read.
+/// Rules for reading stored values.
 #[derive(Clone, Debug, Default)]
 pub struct HashRules {
-    /// What a value without prefix, id or shape of its own is.
+    /// Scheme of values that have no prefix, id or shape of their own.
     pub default_scheme: DefaultScheme,
-    /// Leave out white space at the end, as CHAR columns and spreadsheets add it.
+    /// Whether white space at the end is ignored. CHAR columns and spreadsheets add it.
     pub trim: bool,
-    /// What a verification may cost.
+    /// Limits on the cost of a verification.
     pub limits: CostLimits,
 }
 
-/// What one verification costs.
+/// The cost of one verification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cost {
-    /// Microseconds: it may run wherever the question came in.
+    /// Microseconds: it may run on the thread that received the request.
     Cheap,
     /// Milliseconds.
     Heavy {
-        /// Bytes of memory it takes meanwhile.
+        /// Bytes of memory that it uses.
         memory: u64,
     },
 }
 
-/// A scheme and its cost parameters: two values of one kind cost the same.
+/// A scheme and its cost parameters. Values of the same kind cost the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Kind {
     scheme: &'static str,
     cost: [u32; 3],
 }
 
-/// A stored value that was read and found sound.
+/// A stored value that has been read and can be verified.
 ///
 /// ```
 /// use mailauth_core::password::{HashRules, Stored};
@@ -99,7 +101,7 @@ impl Stored {
     /// Reads a stored value.
     ///
     /// # Errors
-    /// Fails if no password can ever fit it: the [`Flaw`] says why, and never holds a part of the value.
+    /// Fails if no password can ever match it. The [`Flaw`] says why, and never contains any part of the value.
     pub fn parse(stored: &[u8], rules: &HashRules) -> Result<Stored, Flaw> {
         let stored = if rules.trim { stored.trim_ascii_end() } else { stored };
         if stored.is_empty() {
@@ -109,33 +111,33 @@ impl Stored {
             return Err(Flaw::TooLong);
         }
         if stored.contains(&0) {
-            return Err(Flaw::Malformed { scheme: "stored password", what: "it holds a NUL" });
+            return Err(Flaw::Malformed { scheme: "stored password", what: "it contains a NUL" });
         }
         table::read(stored, rules).map(Stored)
     }
 
-    /// The scheme's name, as Dovecot spells it where Dovecot has it.
+    /// Returns the scheme's name, as Dovecot spells it if Dovecot supports it.
     pub fn scheme(&self) -> &'static str {
         self.0.kind().scheme
     }
 
-    /// What a verification costs.
+    /// Returns the cost of a verification.
     pub fn cost(&self) -> Cost {
         self.0.cost()
     }
 
-    /// Scheme and cost parameters.
+    /// Returns the scheme and its cost parameters.
     pub fn kind(&self) -> Kind {
         self.0.kind()
     }
 
-    /// Does the password fit? `login` matters to the few schemes that hash it too.
+    /// Returns true if the password matches. `login` matters only for the few schemes that hash it too.
     ///
-    /// An empty password fits nothing, and neither does one with a NUL, which C programs would cut there, or one of more
-    /// than [`MAX_PASSWORD`] bytes.
+    /// An empty password never matches. Neither does one that contains a NUL, where C programs would end it, or one of
+    /// more than [`MAX_PASSWORD`] bytes.
     ///
     /// # Errors
-    /// Fails if the value turns out to be unusable only now.
+    /// Fails if the value cannot be verified, which for some schemes is detected only here.
     pub fn verify(&self, login: &str, password: &[u8]) -> Result<bool, Flaw> {
         if password.is_empty() || password.len() > MAX_PASSWORD || password.contains(&0) {
             return Ok(false);
@@ -146,24 +148,24 @@ impl Stored {
         }
     }
 
-    /// The clear password, where that is what is stored.
+    /// Returns the clear password if that is what is stored.
     pub fn clear(&self) -> Option<&[u8]> {
         self.0.clear()
     }
 
-    /// What CRAM-MD5 needs, where only that is stored.
+    /// Returns the states for CRAM-MD5 if those are what is stored.
     pub fn hmac_md5(&self) -> Option<&HmacMd5State> {
         self.0.hmac_md5()
     }
 
-    /// A value that costs the same and that nothing fits.
+    /// Returns a value that costs the same and that no password matches.
     pub fn dummy(&self) -> Stored {
         Stored(self.0.dummy())
     }
 
-    /// A value that costs nothing and that nothing fits.
+    /// Returns a value without cost that no password matches.
     pub fn nothing() -> Stored {
-        Stored(Box::new(plain::Nothing(plain::KIND)))
+        Stored(Box::new(plain::NeverMatches(plain::KIND)))
     }
 }
 

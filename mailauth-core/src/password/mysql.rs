@@ -1,7 +1,8 @@
-//! MySQL's own PASSWORD(): `*` and 40 hexadecimal digits of SHA1(SHA1(password)); and OLD_PASSWORD(), 16 digits of a
-//! 64-bit function that is no hash by any standard of today.
+//! MySQL's PASSWORD(): `*` and 40 hexadecimal digits of SHA1(SHA1(password)). Also OLD_PASSWORD(): 16 digits of a
+//! 64-bit function that is not a cryptographic hash by today's standards.
 //!
-//! Neither has a prefix, and `*...` means "locked" elsewhere: they are read only where the configuration says so.
+//! Neither writes a prefix, and `*...` means "locked" elsewhere. Without a prefix, they are read only if the
+//! configuration says so.
 
 use super::scheme::{Read, Scheme, Verifier};
 use super::{Flaw, HashRules, Kind, encoding};
@@ -53,12 +54,12 @@ impl Verifier for Old {
     }
 
     fn dummy(&self) -> Box<dyn Verifier> {
-        // The highest bit of each half is always 0 in a real one.
+        // The highest bit of each half is always 0 in a real hash.
         Box::new(Old([0xff; 8]))
     }
 }
 
-/// OLD_PASSWORD() of MySQL before 4.1: two sums of 31 bits; spaces and tabs do not count.
+/// Computes OLD_PASSWORD() of MySQL before 4.1: two sums of 31 bits, which skip spaces and tabs.
 fn old_password(password: &[u8]) -> [u8; 8] {
     let (mut first, mut second, mut add) = (1_345_345_333_u32, 0x1234_5671_u32, 7_u32);
     for byte in password.iter().filter(|byte| !matches!(byte, b' ' | b'\t')).map(|byte| u32::from(*byte)) {

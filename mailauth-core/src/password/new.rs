@@ -1,4 +1,4 @@
-//! New hashes.
+//! Hashing new passwords.
 
 use super::{Cost, MAX_PASSWORD, Stored, argon2, bcrypt, encoding, sha_crypt, yescrypt};
 use crate::Secret;
@@ -7,17 +7,17 @@ use base64::engine::Engine;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-/// The cost of new bcrypt hashes: about 57 ms on a core of 2024.
+/// Cost of new bcrypt hashes: about 57 ms on a processor of 2024.
 const BCRYPT_COST: u32 = 10;
 
-/// The most bytes of a password that is stored in clear. Their base64 fits into the column.
+/// Maximum number of bytes of a password that is stored in clear. Its base64 fits into the column.
 const MAX_CLEAR: usize = 512;
 
-/// A scheme that new passwords are hashed with: `[password] scheme`. All are written as crypt(3) or PHC strings, without
-/// a prefix, so that every program that reads the table knows them.
+/// A scheme for hashing new passwords: `[password] scheme`. All are written as crypt(3) or PHC strings without a
+/// prefix, so that every program that reads the table understands them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum NewScheme {
-    /// `$6$` with 5000 rounds, which everything reads.
+    /// `$6$` with 5000 rounds, which is supported everywhere.
     #[default]
     Sha512Crypt,
     /// `$5$` with 5000 rounds.
@@ -26,16 +26,16 @@ pub enum NewScheme {
     Bcrypt,
     /// `$argon2id$` with 64 MiB and 3 passes.
     Argon2id,
-    /// `$y$j9T$`, 16 MiB.
+    /// `$y$j9T$` with 16 MiB.
     Yescrypt,
 }
 
 impl NewScheme {
-    /// All of them.
+    /// All schemes.
     pub const ALL: [NewScheme; 5] =
         [NewScheme::Sha512Crypt, NewScheme::Sha256Crypt, NewScheme::Bcrypt, NewScheme::Argon2id, NewScheme::Yescrypt];
 
-    /// The name in the configuration.
+    /// Returns the name in the configuration.
     pub fn name(self) -> &'static str {
         match self {
             NewScheme::Sha512Crypt => "sha512-crypt",
@@ -46,17 +46,18 @@ impl NewScheme {
         }
     }
 
-    /// The scheme of this name.
+    /// Returns the scheme with this name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|scheme| scheme.name() == name)
     }
 
-    /// What making one hash costs.
+    /// Returns the cost of making one hash.
     pub fn cost(self) -> Cost {
         Recipe::from(self).cost()
     }
 
-    /// What a new hash looks like, made without hashing: no password is known to fit it, and verifying one costs the same.
+    /// Returns a value in the format of a new hash, made without hashing. No password that matches it is known, and a
+    /// verification costs the same.
     pub fn specimen(self) -> String {
         let zeros = |count| ".".repeat(count);
         match self {
@@ -71,7 +72,8 @@ impl NewScheme {
         }
     }
 
-    /// How hard its hashes are to guess, in steps: fast on graphics cards, less so, slow, slow and in much memory.
+    /// Returns how expensive it is to guess the password of a hash: 1 is fast on graphics cards, 2 less so, 3 is slow,
+    /// and 4 is slow and needs much memory.
     fn strength(self) -> u8 {
         match self {
             NewScheme::Sha256Crypt => 1,
@@ -82,11 +84,11 @@ impl NewScheme {
     }
 }
 
-/// A scheme and its cost, to make a hash by. A [`NewScheme`] has one of its own.
+/// A scheme and its cost for a new hash. Each [`NewScheme`] has its usual cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Recipe {
     scheme: NewScheme,
-    /// Parameters in the order of [`super::Kind`].
+    /// The parameters, in the order of [`super::Kind`].
     cost: [u32; 3],
 }
 
@@ -103,12 +105,12 @@ impl From<NewScheme> for Recipe {
 }
 
 impl Recipe {
-    /// The scheme.
+    /// Returns the scheme.
     pub fn scheme(self) -> NewScheme {
         self.scheme
     }
 
-    /// What making one hash costs.
+    /// Returns the cost of making one hash.
     pub fn cost(self) -> Cost {
         let memory = match self.scheme {
             NewScheme::Sha512Crypt | NewScheme::Sha256Crypt => 0,
@@ -119,7 +121,7 @@ impl Recipe {
         Cost::Heavy { memory }
     }
 
-    /// What its cost amounts to, to compare two of one scheme by.
+    /// Returns its cost as one number, by which two hashes of the same scheme can be compared.
     fn work(self) -> u64 {
         let [first, second, _] = self.cost.map(u64::from);
         match self.scheme {
@@ -130,30 +132,30 @@ impl Recipe {
     }
 }
 
-/// Why a password was not hashed.
+/// Reasons why a password was not hashed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HashError {
-    /// No password is empty.
+    /// The password is empty.
     #[error("the password is empty")]
     Empty,
-    /// C programs would read only what is before it.
-    #[error("the password holds a NUL, which other programs take for its end")]
+    /// The password contains a NUL, at which C programs would end it.
+    #[error("the password contains a NUL, which other programs treat as its end")]
     Nul,
-    /// More bytes than the scheme reads.
-    #[error("the password is longer than the {0} bytes that {1} takes")]
+    /// The password has more bytes than the scheme reads.
+    #[error("the password is longer than {0} bytes, the maximum for {1}")]
     TooLong(usize, &'static str),
-    /// No mail server can be sent a clear password with one.
-    #[error("the password holds a control character, which one that is stored in clear cannot")]
+    /// The password contains a control character. Such a clear password cannot be sent to a mail server.
+    #[error("the password contains a control character, which is not possible in a password stored in clear")]
     Control,
-    /// The system's random numbers are not to be had.
-    #[error("the system gives no random numbers: {0}")]
+    /// The system provides no random numbers.
+    #[error("the system provides no random numbers: {0}")]
     NoRandomness(String),
-    /// The scheme's own function failed.
+    /// The scheme's function failed.
     #[error("{0} could not hash the password")]
     Failed(&'static str),
 }
 
-/// A new hash of `password`, with a random salt, as a crypt(3) or PHC string without a prefix.
+/// Hashes `password` with a random salt. Returns a crypt(3) or PHC string without a prefix.
 ///
 /// ```
 /// use mailauth_core::password::{NewScheme, HashRules, Stored, hash};
@@ -164,7 +166,7 @@ pub enum HashError {
 /// ```
 ///
 /// # Errors
-/// Fails if the password cannot be one under this scheme, or the system gives no random numbers.
+/// Fails if the scheme does not allow the password, or if the system provides no random numbers.
 pub fn hash(recipe: impl Into<Recipe>, password: &[u8]) -> Result<Secret, HashError> {
     let Recipe { scheme, cost } = recipe.into();
     let most = if scheme == NewScheme::Bcrypt { bcrypt::MAX_PASSWORD } else { MAX_PASSWORD };
@@ -179,7 +181,7 @@ pub fn hash(recipe: impl Into<Recipe>, password: &[u8]) -> Result<Secret, HashEr
     }
     let mut random = [0; 16];
     getrandom::fill(&mut random).map_err(|error| HashError::NoRandomness(error.to_string()))?;
-    // 12 bytes make 16 characters, the longest salt of SHA-crypt.
+    // 12 bytes are 16 characters, the longest salt of SHA-crypt.
     let text = encoding::crypt64(&random[..12]);
     let made = deeply_wiped(|| match scheme {
         NewScheme::Sha512Crypt => sha_crypt::new_sha512(cost[0], text.as_bytes(), password),
@@ -191,13 +193,13 @@ pub fn hash(recipe: impl Into<Recipe>, password: &[u8]) -> Result<Secret, HashEr
     made.ok_or(HashError::Failed(scheme.name()))
 }
 
-/// The stored value of `password` in clear: `{PLAIN}` and the password, or `{PLAIN.b64}` and its base64 where it is not text
-/// or ends with white space, which other programs and `[password] trim` would take away.
+/// Returns the stored value of `password` in clear: `{PLAIN}` and the password, or `{PLAIN.b64}` and its base64 if it
+/// is not UTF-8 or ends with white space, which other programs and `[password] trim` would remove.
 ///
-/// Only challenges such as CRAM-MD5 and APOP need that, and everything that reads the table has the password then.
+/// Only challenges such as CRAM-MD5 and APOP need a clear password, and every program that reads the table can see it.
 ///
 /// # Errors
-/// Fails if the password cannot be one that is stored like this.
+/// Fails if the password cannot be stored in clear.
 pub fn in_clear(password: &[u8]) -> Result<Secret, HashError> {
     if password.is_empty() {
         return Err(HashError::Empty);
@@ -223,8 +225,8 @@ pub fn in_clear(password: &[u8]) -> Result<Secret, HashError> {
     Ok(Secret::new(stored))
 }
 
-/// How to hash a changed password: by the old one's scheme if that is one that is written here and at least as strong as
-/// the configured one, and then at no less than the old cost; else by the configured scheme.
+/// Returns how to hash a changed password: with the old hash's scheme and at least its cost, if that scheme can be
+/// written here and is at least as strong as the configured one; otherwise with the configured scheme.
 pub fn keep_or_improve(stored: Option<&Stored>, configured: NewScheme) -> Recipe {
     let old = stored.and_then(|stored| {
         let scheme = match stored.scheme() {

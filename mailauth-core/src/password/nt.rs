@@ -1,4 +1,5 @@
-//! The NT hash, MD4 of the password in UTF-16LE: `{NTLM}` in hexadecimal, FreeBSD's `$3$$` before it.
+//! The NT hash, which is MD4 of the password in UTF-16LE: hexadecimal digits after `{NTLM}`, or after FreeBSD's
+//! `$3$$`.
 
 use super::scheme::{Read, Scheme, Verifier};
 use super::{Flaw, HashRules, Kind, encoding};
@@ -22,7 +23,7 @@ impl Verifier for NtHash {
     }
 
     fn verify(&self, _: &str, password: &[u8]) -> Result<bool, Flaw> {
-        // A password that is not text has no form in UTF-16.
+        // A password that is not UTF-8 cannot be converted to UTF-16.
         let Ok(text) = std::str::from_utf8(password) else { return Ok(false) };
         let mut hash = Md4::new();
         for unit in text.encode_utf16() {

@@ -1,6 +1,6 @@
 //! PBKDF2 (RFC 8018): Dovecot's `{PBKDF2}$1$salt$rounds$hex` with SHA-1 and a salt that is text, and passlib's
-//! `$pbkdf2-sha256$rounds$salt$key`, in base64 with `.` for `+`. passlib's LDAP forms have no id: `{PBKDF2-SHA256}` and its
-//! like stand before the rounds, `{PBKDF2}` for SHA-1.
+//! `$pbkdf2-sha256$rounds$salt$key` in base64 with `.` instead of `+`. passlib's LDAP forms have no id: the rounds
+//! follow `{PBKDF2-SHA256}` or a similar prefix, which is `{PBKDF2}` for SHA-1.
 
 use super::scheme::{Read, Scheme, Verifier};
 use super::{Cost, Flaw, HashRules, Kind, encoding};
@@ -17,7 +17,7 @@ pub const SCHEMES: &[Scheme] = &[
     Scheme::text(&["PBKDF2-SHA512"], &["$pbkdf2-sha512$"], read_sha512),
 ];
 
-/// Derives a key of the output's length.
+/// A function that derives a key of the output's length.
 type Derive = fn(&[u8], &[u8], u32, &mut [u8]);
 
 struct Derived {
@@ -28,12 +28,13 @@ struct Derived {
     key: Secret,
 }
 
-/// Iterations within their bounds. None at all would leave the key as it was: any password would fit one of zeroes.
+/// Parses the number of iterations and checks its limits. With 0 iterations the derived key would stay all zeros, so
+/// any password would match a stored key of zeros.
 pub fn iterations(scheme: &'static str, text: &[u8], rules: &HashRules) -> Result<u32, Flaw> {
     match encoding::number(text) {
         None | Some(0) => Err(Flaw::Malformed { scheme, what: "its iterations are not a number above 0" }),
         Some(n) if n > rules.limits.pbkdf2_iterations => {
-            Err(Flaw::TooCostly { scheme, what: "its iterations are beyond [password] max_pbkdf2_iterations" })
+            Err(Flaw::TooCostly { scheme, what: "its iterations are above [password] max_pbkdf2_iterations" })
         }
         Some(n) => Ok(n),
     }
@@ -45,7 +46,7 @@ fn read(text: &[u8], rules: &HashRules) -> Read {
     let mut fields = rest.split(|b| *b == b'$');
     let (Some(salt), Some(rounds), Some(key), None) = (fields.next(), fields.next(), fields.next(), fields.next())
     else {
-        return Err(malformed("it has not the fields salt, rounds and key"));
+        return Err(malformed("it does not have exactly the fields salt, rounds and key"));
     };
     let iterations = iterations("PBKDF2", rounds, rules)?;
     Flaw::of_length("PBKDF2", key.len(), 40)?;
@@ -77,7 +78,7 @@ fn read_passlib(scheme: &'static str, id: &str, size: usize, derive: Derive, tex
     let mut fields = rest.split(|b| *b == b'$');
     let (Some(rounds), Some(salt), Some(key), None) = (fields.next(), fields.next(), fields.next(), fields.next())
     else {
-        return Err(malformed("it has not the fields rounds, salt and key"));
+        return Err(malformed("it does not have exactly the fields rounds, salt and key"));
     };
     let iterations = iterations(scheme, rounds, rules)?;
     let salt = encoding::adapted_base64(salt).ok_or(malformed("its salt is not passlib's base64"))?;

@@ -1,6 +1,6 @@
-//! The portable hash of PHP programs, `$P$` (phpBB: `$H$`): a character of cost, 8 of salt, 22 of hash, 34 in all.
+//! The portable hash of PHP programs, `$P$` (phpBB: `$H$`): one character of cost, 8 of salt, 22 of hash, 34 in total.
 //!
-//! MD5(salt ‖ password), then 2^cost times MD5(digest ‖ password), with all 16 bytes in crypt(3)'s alphabet.
+//! The hash is MD5(salt ‖ password), followed by 2^cost times MD5(digest ‖ password), in crypt(3)'s alphabet.
 
 use super::limits::rounds_by_length;
 use super::scheme::{Read, Scheme, Verifier};
@@ -34,7 +34,7 @@ fn read(text: &[u8], _: &HashRules) -> Read {
     }
     let (salt, hash) = text.get(4..).and_then(|rest| rest.split_at_checked(8)).unwrap_or_default();
     let hash = encoding::decode_crypt64(hash).and_then(|hash| hash.try_into().ok());
-    let hash = hash.ok_or(malformed("its hash is not of crypt's alphabet"))?;
+    let hash = hash.ok_or(malformed("its hash has a character outside crypt's alphabet"))?;
     Ok(Box::new(Phpass { cost, salt: salt.into(), hash }))
 }
 
@@ -49,7 +49,7 @@ impl Verifier for Phpass {
 
     fn verify(&self, _: &str, password: &[u8]) -> Result<bool, Flaw> {
         if rounds_by_length(1 << self.cost, password) > 1 << MAX_COST {
-            let what = "for a password of that length, it has too many rounds";
+            let what = "it has too many rounds for a password of this length";
             return Err(Flaw::TooCostly { scheme: NAME, what });
         }
         let mut digest = Md5::new().chain_update(self.salt.expose()).chain_update(password).finalize();

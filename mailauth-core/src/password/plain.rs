@@ -1,4 +1,5 @@
-//! Clear passwords: `{PLAIN}`, `{CLEAR}`, `{CLEARTEXT}`, and Dovecot's `{PLAIN-TRUNC}N-text` of which only N bytes are kept.
+//! Clear passwords: `{PLAIN}`, `{CLEAR}`, `{CLEARTEXT}`, and Dovecot's `{PLAIN-TRUNC}N-text`, which keeps only the
+//! first N bytes of a password.
 
 use super::scheme::{Read, Scheme, Verifier};
 use super::{Flaw, HashRules, Kind, encoding};
@@ -7,7 +8,7 @@ use crate::Secret;
 pub const SCHEMES: &[Scheme] =
     &[Scheme::clear(&["PLAIN", "CLEAR", "CLEARTEXT"], read), Scheme::clear(&["PLAIN-TRUNC"], read_truncated)];
 
-/// Of a clear password.
+/// Scheme and cost of a clear password.
 pub const KIND: Kind = Kind { scheme: "PLAIN", cost: [0; 3] };
 
 struct Plain(Secret);
@@ -26,7 +27,7 @@ impl Verifier for Plain {
     }
 
     fn dummy(&self) -> Box<dyn Verifier> {
-        Box::new(Nothing(KIND))
+        Box::new(NeverMatches(KIND))
     }
 
     fn clear(&self) -> Option<&[u8]> {
@@ -34,10 +35,10 @@ impl Verifier for Plain {
     }
 }
 
-/// Nothing fits, at once, of a scheme that costs nothing.
-pub struct Nothing(pub Kind);
+/// A value that no password matches, in a scheme without cost.
+pub struct NeverMatches(pub Kind);
 
-impl Verifier for Nothing {
+impl Verifier for NeverMatches {
     fn kind(&self) -> Kind {
         self.0
     }
@@ -47,7 +48,7 @@ impl Verifier for Nothing {
     }
 
     fn dummy(&self) -> Box<dyn Verifier> {
-        Box::new(Nothing(self.0))
+        Box::new(NeverMatches(self.0))
     }
 }
 
@@ -57,7 +58,8 @@ struct Truncated {
 }
 
 fn read_truncated(text: &[u8], _: &HashRules) -> Read {
-    let malformed = Flaw::Malformed { scheme: "PLAIN-TRUNC", what: "it is not N-text with N bytes of text or fewer" };
+    let malformed =
+        Flaw::Malformed { scheme: "PLAIN-TRUNC", what: "it is not of the form N-text with at most N bytes of text" };
     let at = text.iter().position(|b| *b == b'-').ok_or(malformed.clone())?;
     let (number, start) = (text.get(..at).unwrap_or_default(), text.get(at + 1..).unwrap_or_default());
     let kept = encoding::number(number).map_or(0, |n| n as usize);
@@ -77,6 +79,6 @@ impl Verifier for Truncated {
     }
 
     fn dummy(&self) -> Box<dyn Verifier> {
-        Box::new(Nothing(self.kind()))
+        Box::new(NeverMatches(self.kind()))
     }
 }

@@ -1,6 +1,6 @@
-//! PostgreSQL's old role passwords: `md5` and 32 hexadecimal digits of MD5(password ‖ user), the user being the login.
+//! PostgreSQL's old role passwords: `md5` and 32 hexadecimal digits of MD5(password ‖ user). The user is the login.
 //!
-//! No other scheme writes 35 characters of this shape, so they need no prefix.
+//! No other scheme has values of this shape, so they need no prefix.
 
 use super::scheme::{Read, Scheme, Verifier};
 use super::{Flaw, HashRules, Kind, encoding};
@@ -33,12 +33,12 @@ impl Verifier for PostgresMd5 {
     }
 
     fn verify(&self, login: &str, password: &[u8]) -> Result<bool, Flaw> {
-        let fits = |login: &str| -> bool {
+        let matches = |login: &str| -> bool {
             let digest = Md5::new().chain_update(password).chain_update(login).finalize();
             digest.as_slice().ct_eq(&self.0).into()
         };
-        // The digest of an international name may have been made of it in letters.
-        Ok(fits(login) || fits(&readable(login)))
+        // The digest may have been made of an internationalized name in its Unicode form.
+        Ok(matches(login) || matches(&readable(login)))
     }
 
     fn dummy(&self) -> Box<dyn Verifier> {

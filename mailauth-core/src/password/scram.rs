@@ -1,7 +1,8 @@
-//! SCRAM keys (RFC 5802): `{SCRAM-SHA-1}iterations,salt,stored key,server key` as Dovecot writes them, and PostgreSQL's
-//! `SCRAM-SHA-256$iterations:salt$stored:server`, all in base64.
+//! SCRAM keys (RFC 5802): `{SCRAM-SHA-1}iterations,salt,stored key,server key` as Dovecot writes them, and
+//! PostgreSQL's `SCRAM-SHA-256$iterations:salt$stored:server`. Salt and keys are base64.
 //!
-//! A password fits when H(HMAC(Hi(password), "Client Key")) is the stored key; the server key proves nothing here.
+//! A password matches if H(HMAC(Hi(password), "Client Key")) is the stored key. The server key is not needed to verify
+//! it.
 
 use super::pbkdf2::iterations;
 use super::scheme::{Read, Scheme, Verifier};
@@ -18,7 +19,7 @@ pub const SCHEMES: &[Scheme] = &[
     Scheme::text(&["SCRAM-SHA-256"], &["SCRAM-SHA-256$"], read_sha256),
 ];
 
-/// The stored key that a password gives.
+/// A function that computes the stored key of a password.
 type StoredKey = fn(&[u8], &[u8], u32) -> Option<Secret>;
 
 struct Scram {
@@ -56,7 +57,7 @@ fn read_sha256(text: &[u8], rules: &HashRules) -> Read {
     }
 }
 
-/// Reads four fields with the three `separators` between.
+/// Reads four fields that are separated by the three `separators`.
 fn read(
     scheme: &'static str,
     size: usize,
@@ -69,7 +70,7 @@ fn read(
     let mut rest = text;
     let mut fields = [b"".as_slice(); 3];
     for (field, separator) in fields.iter_mut().zip(separators) {
-        let at = rest.iter().position(|b| b == separator).ok_or(malformed("it has not four fields"))?;
+        let at = rest.iter().position(|b| b == separator).ok_or(malformed("it does not have four fields"))?;
         let (before, after) = rest.split_at(at);
         *field = before;
         rest = after.get(1..).unwrap_or_default();
@@ -83,7 +84,7 @@ fn read(
         key.ok_or(malformed("its keys are not base64 of the digest's length"))
     };
     let stored = key(stored)?;
-    // It proves nothing, but is the end of the value: where it is whole, so is the rest.
+    // The server key is checked only because it ends the value: if it is complete, the value was not truncated.
     key(rest)?;
     Ok(Box::new(Scram { scheme, derive, iterations, salt: salt.into(), stored: stored.into() }))
 }

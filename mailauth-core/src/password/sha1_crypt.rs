@@ -1,7 +1,7 @@
-//! NetBSD's `$sha1$iterations$salt$hash` (crypt(5)): HMAC-SHA1 with the password as its key, first of the salt with
-//! `$sha1$` and the iterations behind it, then again and again of its own result.
+//! NetBSD's `$sha1$iterations$salt$hash` (crypt(5)): HMAC-SHA1 with the password as its key, first of the salt
+//! followed by `$sha1$` and the iterations, then repeatedly of its own result.
 //!
-//! The hash has 28 characters of crypt(3)'s alphabet for 20 bytes and the first of them once more.
+//! The hash has 28 characters in crypt(3)'s alphabet, for the 20 bytes followed by the first of them.
 
 use super::pbkdf2::iterations;
 use super::scheme::{Read, Scheme, Verifier};
@@ -20,7 +20,7 @@ const MAX_SALT: usize = 64;
 struct Sha1Crypt {
     iterations: u32,
     salt: Secret,
-    /// As it is stored, in crypt(3)'s alphabet.
+    /// The hash as it is stored, in crypt(3)'s alphabet.
     hash: Secret,
 }
 
@@ -32,7 +32,9 @@ fn read(text: &[u8], rules: &HashRules) -> Read {
     let salt = fields.next().unwrap_or_default();
     let hash = fields.next().unwrap_or_default();
     if fields.next().is_some() || salt.len() > MAX_SALT {
-        return Err(malformed("it has not the fields iterations, salt and hash"));
+        return Err(malformed(
+            "it does not have exactly the fields iterations, salt and hash, or its salt is too long",
+        ));
     }
     let iterations = iterations(NAME, rounds, rules)?;
     Flaw::of_length(NAME, hash.len(), HASH)?;
@@ -70,7 +72,7 @@ impl Verifier for Sha1Crypt {
     }
 
     fn dummy(&self) -> Box<dyn Verifier> {
-        // Not of crypt(3)'s alphabet, so never made.
+        // This is outside crypt(3)'s alphabet, so no password matches it.
         Box::new(Sha1Crypt { salt: self.salt.clone(), hash: vec![b'!'; HASH].into(), ..*self })
     }
 }

@@ -1,8 +1,8 @@
 //! SHA-crypt: `$5$[rounds=N$]salt$hash` with SHA-256, `$6$` with SHA-512 (crypt(5)).
 //!
-//! The salt has up to 16 characters, which may be none and any but `$`; rounds are 1000 to 999 999 999 written as
-//! libxcrypt accepts them: decimal, without sign or leading zero. The string is read here because the crate's own reader
-//! refuses empty salts and odd characters that crypt(3) has written, and accepts a `+` that it refuses.
+//! The salt has 0 to 16 characters, which may be any but `$`. Rounds are 1000 to 999 999 999, written as libxcrypt
+//! accepts them: decimal, without a sign or leading zeros. The string is parsed here because the crate's own parser
+//! refuses empty salts and unusual characters that crypt(3) has written, and accepts a `+` that crypt(3) refuses.
 
 use super::limits::rounds_by_length;
 use super::scheme::{Read, Scheme, Verifier};
@@ -18,13 +18,13 @@ pub const SCHEMES: &[Scheme] = &[
 
 const MAX_SALT: usize = 16;
 
-/// What the two differ in.
+/// What distinguishes the two schemes.
 trait Variant: Send + Sync + 'static {
     const NAME: &'static str;
     const ID: &'static str;
-    /// Bytes of the digest.
+    /// Number of bytes of the digest.
     const SIZE: usize;
-    /// The order in which the digest's bytes are written, three to four characters; 255 is no byte.
+    /// The order in which the digest's bytes are written, three as four characters. 255 is not a position.
     const ORDER: &'static [[u8; 3]];
     fn digest(password: &[u8], salt: &[u8], params: Params) -> Secret;
 }
@@ -92,10 +92,10 @@ impl Variant for Sha512 {
 
 struct ShaCrypt<V> {
     rounds: u32,
-    /// The most rounds, of a short password.
+    /// Maximum number of rounds for a short password.
     most: u32,
     salt: Secret,
-    /// As it is stored, in crypt(3)'s alphabet.
+    /// The hash as it is stored, in crypt(3)'s alphabet.
     hash: Secret,
     of: std::marker::PhantomData<fn() -> V>,
 }
@@ -106,7 +106,7 @@ fn read<V: Variant>(text: &[u8], rules: &HashRules) -> Read {
     let (rounds, rest) = match rest.strip_prefix(b"rounds=") {
         None => (NEW_ROUNDS, rest),
         Some(rest) => {
-            let at = rest.iter().position(|b| *b == b'$').ok_or(malformed("its rounds have no end"))?;
+            let at = rest.iter().position(|b| *b == b'$').ok_or(malformed("its rounds are not followed by $"))?;
             let rounds = encoding::number(rest.get(..at).unwrap_or_default()).unwrap_or(0);
             (rounds, rest.get(at + 1..).unwrap_or_default())
         }
@@ -115,17 +115,17 @@ fn read<V: Variant>(text: &[u8], rules: &HashRules) -> Read {
         return Err(malformed("its rounds are not a number from 1000 to 999999999"));
     }
     if rounds > rules.limits.sha_crypt_rounds {
-        return Err(Flaw::TooCostly { scheme: V::NAME, what: "its rounds are beyond [password] max_sha_crypt_rounds" });
+        return Err(Flaw::TooCostly { scheme: V::NAME, what: "its rounds are above [password] max_sha_crypt_rounds" });
     }
     let wanted = (V::SIZE * 4).div_ceil(3);
-    let at = rest.iter().position(|b| *b == b'$').ok_or(Flaw::Cut { scheme: V::NAME, found: 0, wanted })?;
+    let at = rest.iter().position(|b| *b == b'$').ok_or(Flaw::Truncated { scheme: V::NAME, found: 0, wanted })?;
     let (salt, hash) = (rest.get(..at).unwrap_or_default(), rest.get(at + 1..).unwrap_or_default());
     if salt.len() > MAX_SALT {
         return Err(malformed("its salt has more than 16 characters"));
     }
     Flaw::of_length(V::NAME, hash.len(), wanted)?;
     if !hash.iter().all(|b| encoding::crypt64_value(*b).is_some()) {
-        return Err(malformed("its hash has a character that is not of crypt's alphabet"));
+        return Err(malformed("its hash has a character outside crypt's alphabet"));
     }
     let (most, salt, hash) = (rules.limits.sha_crypt_rounds, salt.into(), hash.into());
     Ok(Box::new(ShaCrypt::<V> { rounds, most, salt, hash, of: Default::default() }))
@@ -159,7 +159,7 @@ impl<V: Variant> Verifier for ShaCrypt<V> {
 
     fn verify(&self, _: &str, password: &[u8]) -> Result<bool, Flaw> {
         if rounds_by_length(self.rounds, password) > u64::from(self.most) {
-            let what = "for a password of that length, its rounds are beyond [password] max_sha_crypt_rounds";
+            let what = "for a password of this length, its rounds are above [password] max_sha_crypt_rounds";
             return Err(Flaw::TooCostly { scheme: V::NAME, what });
         }
         let made = Self::hash_of(self.rounds, self.salt.expose(), password);
@@ -173,15 +173,15 @@ impl<V: Variant> Verifier for ShaCrypt<V> {
     }
 }
 
-/// Rounds of a new hash: the default of crypt(3), which is not written out.
+/// Rounds of a new hash: the default of crypt(3), which is not written in the value.
 pub const NEW_ROUNDS: u32 = Params::RECOMMENDED_ROUNDS;
 
-/// A new `$5$` string.
+/// Returns a new `$5$` string.
 pub fn new_sha256(rounds: u32, salt: &[u8], password: &[u8]) -> Option<Secret> {
     new::<Sha256>(rounds, salt, password)
 }
 
-/// A new `$6$` string.
+/// Returns a new `$6$` string.
 pub fn new_sha512(rounds: u32, salt: &[u8], password: &[u8]) -> Option<Secret> {
     new::<Sha512>(rounds, salt, password)
 }

@@ -75,7 +75,8 @@ fn by_prefix(name: &str) -> Option<&'static Scheme> {
     all().find(|scheme| scheme.prefixes.iter().any(|prefix| prefix.eq_ignore_ascii_case(name)))
 }
 
-/// Reads a value that is not empty. Its scheme is found by prefix, id, shape, or the configured default, in this order.
+/// Reads a value that is not empty. Its scheme is found by prefix, id, shape, or the configured default, in this
+/// order.
 pub fn read(stored: &[u8], rules: &HashRules) -> Read {
     if let Some((name, rest)) = encoding::prefix(stored) {
         return read_prefixed(name, rest, rules);
@@ -137,8 +138,8 @@ fn by_shape(stored: &[u8], rules: &HashRules) -> Option<Read> {
     Some((scheme.read)(stored, rules))
 }
 
-/// Returns true if the value locks an account. If it may be a clear password, a `!` that is not followed by a hash is part
-/// of the password.
+/// Returns true if the value locks an account. If it may be a clear password, a `!` that is not followed by a hash is
+/// part of the password.
 fn is_lock(stored: &[u8], may_be_clear: bool) -> bool {
     LOCKS.contains(&stored)
         || LOCKS_BEFORE_A_HASH.iter().any(|lock| stored.starts_with(lock))

@@ -1,8 +1,9 @@
 //! yescrypt, `$y$params$salt$hash`, and scrypt, `$7$Nrrrrrpppppsalt$hash` (crypt(5)).
 //!
-//! The crates take the length of the output from the stored hash, so that a hash cut to one byte would fit one password
-//! in 256: exactly 43 characters are accepted. The memory is known from the parameters, and bounded, before any of it is
-//! asked for: the crate aborts the process when it cannot have it.
+//! The crates take the length of the output from the stored hash, so a hash truncated to one byte would match one
+//! password in 256. Therefore only hashes of exactly 43 characters are accepted. The memory is computed from the
+//! parameters and checked against the limit before it is allocated, because the crate aborts the process if an
+//! allocation fails.
 
 use super::scheme::{Read, Scheme, Verifier};
 use super::{Cost, Flaw, HashRules, Kind, encoding};
@@ -18,7 +19,7 @@ const MAX_SALT: usize = 86;
 
 struct Yescrypt {
     params: Params,
-    /// `N`'s logarithm and `r`: what the cost depends on.
+    /// Logarithm of `N`, and `r`, which determine the cost.
     cost: [u32; 3],
     salt: Secret,
     hash: [u8; 32],
@@ -32,22 +33,22 @@ struct Scrypt {
     hash: [u8; 32],
 }
 
-/// How often the memory may be gone through: `p` repeats the whole work, one after the other.
+/// Maximum number of passes over the memory. `p` repeats the whole work that many times, one after the other.
 const MAX_PASSES: u64 = 4;
 
-/// Bounds the memory, `N = 2^log_n` blocks of `128 * r` bytes beside `p` and two more, and the work, which is `p` times
-/// as much.
-fn bound(scheme: &'static str, log_n: u32, r: u32, p: u32, rules: &HashRules) -> Result<(), Flaw> {
+/// Checks the limits of memory and work. The memory is `N + p + 2` blocks of `128 * r` bytes with `N = 2^log_n`; the
+/// work is `p` passes over it.
+fn check_limits(scheme: &'static str, log_n: u32, r: u32, p: u32, rules: &HashRules) -> Result<(), Flaw> {
     let (n, r, p) = (1_u64.checked_shl(log_n).unwrap_or(u64::MAX), u64::from(r), u64::from(p));
     let limit = u64::from(rules.limits.scrypt_memory_kib) << 10;
     if memory(n, r, p) > limit {
-        return Err(Flaw::TooCostly { scheme, what: "its memory is beyond [password] max_scrypt_memory" });
+        return Err(Flaw::TooCostly { scheme, what: "its memory is above [password] max_scrypt_memory" });
     }
-    // The functions themselves are not defined for r * p of 2^30 and more.
+    // The functions are not defined if r * p is 2^30 or more.
     if memory(n, r, 0).saturating_mul(p) > MAX_PASSES.saturating_mul(limit) || r * p >= 1 << 30 {
         return Err(Flaw::TooCostly {
             scheme,
-            what: "its p times its memory is beyond 4 times [password] max_scrypt_memory",
+            what: "its p times its memory is above 4 times [password] max_scrypt_memory",
         });
     }
     Ok(())
@@ -60,7 +61,7 @@ fn memory(n: u64, r: u64, p: u64) -> u64 {
 fn decode_hash(scheme: &'static str, text: &[u8]) -> Result<[u8; 32], Flaw> {
     Flaw::of_length(scheme, text.len(), HASH)?;
     let bytes = encoding::decode_crypt64(text).and_then(|bytes| bytes.try_into().ok());
-    bytes.ok_or(Flaw::Malformed { scheme, what: "its hash is not of crypt's alphabet" })
+    bytes.ok_or(Flaw::Malformed { scheme, what: "its hash has a character outside crypt's alphabet" })
 }
 
 fn read(text: &[u8], rules: &HashRules) -> Read {
@@ -80,13 +81,13 @@ fn read(text: &[u8], rules: &HashRules) -> Read {
     if params.r() == 0 || params.p() == 0 {
         return Err(unreadable);
     }
-    bound(scheme, log_n, params.r(), params.p(), rules)?;
-    // One of the optional parameters after these multiplies time; libxcrypt writes none of them.
+    check_limits(scheme, log_n, params.r(), params.p(), rules)?;
+    // One of the optional parameters after these multiplies the time. libxcrypt never writes them.
     if params.p() != 1 || parameters.len() > 4 {
         return Err(Flaw::Unsupported { scheme: "YESCRYPT with more than flags, N and r" });
     }
     let salt = (salt.len() <= MAX_SALT).then(|| encoding::decode_crypt64(salt)).flatten();
-    let salt = salt.ok_or(malformed("its salt is not of crypt's alphabet"))?;
+    let salt = salt.ok_or(malformed("its salt is too long or has a character outside crypt's alphabet"))?;
     Ok(Box::new(Yescrypt { params, cost: [log_n, params.r(), 0], salt: salt.into(), hash }))
 }
 
@@ -102,7 +103,7 @@ impl Verifier for Yescrypt {
     fn verify(&self, _: &str, password: &[u8]) -> Result<bool, Flaw> {
         let mut made = [0; 32];
         ::yescrypt::yescrypt(password, self.salt.expose(), &self.params, &mut made)
-            .map_err(|_| Flaw::Malformed { scheme: "YESCRYPT", what: "its parameters do not go together" })?;
+            .map_err(|_| Flaw::Malformed { scheme: "YESCRYPT", what: "its combination of parameters is invalid" })?;
         Ok(made.ct_eq(&self.hash).into())
     }
 
@@ -115,8 +116,8 @@ fn read_scrypt(text: &[u8], rules: &HashRules) -> Read {
     let scheme = "SCRYPT";
     let malformed = |what| Flaw::Malformed { scheme, what };
     let rest = text.strip_prefix(b"$7$").ok_or(malformed("it does not begin with $7$"))?;
-    let (setting, rest) = rest.split_at_checked(11).ok_or(Flaw::Cut { scheme, found: 0, wanted: HASH })?;
-    let at = rest.iter().position(|b| *b == b'$').ok_or(Flaw::Cut { scheme, found: 0, wanted: HASH })?;
+    let (setting, rest) = rest.split_at_checked(11).ok_or(Flaw::Truncated { scheme, found: 0, wanted: HASH })?;
+    let at = rest.iter().position(|b| *b == b'$').ok_or(Flaw::Truncated { scheme, found: 0, wanted: HASH })?;
     let (salt, hash) = (rest.get(..at).unwrap_or_default(), rest.get(at + 1..).unwrap_or_default());
     let number = |text: &[u8]| {
         let digit = |(at, b): (usize, &u8)| Some(u32::from(encoding::crypt64_value(*b)?) << (6 * at));
@@ -126,7 +127,7 @@ fn read_scrypt(text: &[u8], rules: &HashRules) -> Read {
     let (Some(log_n @ 1..=63), Some(r @ 1..), Some(p @ 1..)) = parameters else {
         return Err(malformed("its parameters cannot be read"));
     };
-    bound(scheme, log_n, r, p, rules)?;
+    check_limits(scheme, log_n, r, p, rules)?;
     let log_n = u8::try_from(log_n).map_err(|_| malformed("its parameters cannot be read"))?;
     let hash = decode_hash(scheme, hash)?;
     if salt.len() > MAX_SALT {
@@ -145,7 +146,7 @@ impl Verifier for Scrypt {
     }
 
     fn verify(&self, _: &str, password: &[u8]) -> Result<bool, Flaw> {
-        let unusable = Flaw::Malformed { scheme: "SCRYPT", what: "its parameters do not go together" };
+        let unusable = Flaw::Malformed { scheme: "SCRYPT", what: "its combination of parameters is invalid" };
         let params = scrypt::Params::new(self.log_n, self.r, self.p).map_err(|_| unusable.clone())?;
         let mut made = [0; 32];
         scrypt::scrypt(password, self.salt.expose(), &params, &mut made).map_err(|_| unusable)?;
@@ -157,15 +158,15 @@ impl Verifier for Scrypt {
     }
 }
 
-/// The cost of a new hash, N = 2^12 and r = 32, which is libxcrypt's default.
+/// Cost of a new hash: N = 2^12 and r = 32, which is libxcrypt's default.
 pub const NEW: [u32; 3] = [12, 32, 0];
 
-/// Bytes of memory that a hash of this cost takes.
+/// Returns the bytes of memory that a hash of this cost needs.
 pub fn memory_of([log_n, r, _]: [u32; 3]) -> u64 {
     memory(1_u64.checked_shl(log_n).unwrap_or(u64::MAX), u64::from(r), 1)
 }
 
-/// A new `$y$` string.
+/// Returns a new `$y$` string.
 pub fn new([log_n, r, _]: [u32; 3], salt: &[u8], password: &[u8]) -> Option<Secret> {
     let params = Params::new(Mode::default(), 1_u64.checked_shl(log_n)?, r, 1).ok()?;
     let mut hash = [0; 32];

@@ -1,4 +1,4 @@
-//! The traps that stored values set, one story each. The values were made by other programs: libxcrypt, Dovecot, passlib.
+//! Tests of reading and verifying stored values. The values were made by other programs: libxcrypt, Dovecot, passlib.
 
 mod properties;
 
@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 const PASSWORD: &[u8] = b"Secret-Passw0rd";
 const LOGIN: &str = "anna@example.org";
 
-/// One cheap value of each scheme, whose last ten characters belong to the hash.
+/// A cheap value of each scheme. Its last ten characters belong to the hash.
 const SAMPLES: &[(&str, &str)] = &include!("samples.rs");
 
 const SCRAM: &str =
     "{SCRAM-SHA-1}4096,SVbBXHJ9d+pD+CeAU1GZzw==,VuE+jNdT5VxTzYo0W8FXaO1B/lw=,SEMOtTDja8PbBtJG/8FjqOL/E8U=";
 
-fn by_default(scheme: &str) -> HashRules {
+fn with_default(scheme: &str) -> HashRules {
     HashRules { default_scheme: DefaultScheme::from_name(scheme).unwrap(), ..HashRules::default() }
 }
 
@@ -27,33 +27,33 @@ fn flaw(stored: &str) -> Flaw {
     parse(stored).err().unwrap_or_else(|| panic!("{stored} was read"))
 }
 
-/// Does this password fit, where everything that cannot be verified does not?
-fn fits_by(rules: &HashRules, stored: &[u8], password: &[u8]) -> bool {
+/// Returns true if the password matches, and false if it does not or the value cannot be verified.
+fn matches_with(rules: &HashRules, stored: &[u8], password: &[u8]) -> bool {
     Stored::parse(stored, rules).and_then(|stored| stored.verify(LOGIN, password)) == Ok(true)
 }
 
-fn fits(stored: &str, password: &[u8]) -> bool {
-    fits_by(&HashRules::default(), stored.as_bytes(), password)
+fn is_match(stored: &str, password: &[u8]) -> bool {
+    matches_with(&HashRules::default(), stored.as_bytes(), password)
 }
 
 #[test]
-fn each_sample_is_of_its_scheme_and_fits_its_password_alone() {
+fn each_sample_is_of_its_scheme_and_matches_only_its_password() {
     for (scheme, sample) in SAMPLES {
         assert_eq!(parse(sample).unwrap().scheme(), *scheme);
         let password = if *scheme == "DES-CRYPT" { b"Secret-P".as_slice() } else { PASSWORD };
-        assert!(fits(sample, password), "{sample}");
-        assert!(!fits(sample, b"sECRET-pASSW0RD"), "{sample}");
+        assert!(is_match(sample, password), "{sample}");
+        assert!(!is_match(sample, b"sECRET-pASSW0RD"), "{sample}");
     }
-    assert!(fits(SCRAM, PASSWORD));
+    assert!(is_match(SCRAM, PASSWORD));
 }
 
 #[test]
-fn a_locked_value_matches_nothing_least_of_all_itself() {
+fn a_locked_value_matches_no_password_not_even_itself() {
     for default in ["crypt", "plain", "sha256", "mysql41"] {
-        let rules = by_default(default);
+        let rules = with_default(default);
         for lock in ["*", "!", "!!", "x", "NP", "*LK*", "*NP*", "*0", "*1", "!$6$salt$hash", "!{SHA}x", "*LOCKED*$1$"] {
             assert_eq!(Stored::parse(lock.as_bytes(), &rules).err(), Some(Flaw::Locked), "{lock} by {default}");
-            assert!(!fits_by(&rules, lock.as_bytes(), lock.as_bytes()));
+            assert!(!matches_with(&rules, lock.as_bytes(), lock.as_bytes()));
         }
     }
     for lock in ["{CRYPT}!", "{CRYPT}*0", "{SHA512-CRYPT}!!", "{SSHA}*", "{SHA256-CRYPT}!$5$rounds=1000$$x"] {
@@ -62,42 +62,48 @@ fn a_locked_value_matches_nothing_least_of_all_itself() {
 }
 
 #[test]
-fn nothing_stored_matches_nothing_nor_does_nothing_after_a_prefix() {
+fn an_empty_value_matches_no_password_with_or_without_a_prefix() {
     for default in DefaultScheme::names() {
-        assert_eq!(Stored::parse(b"", &by_default(&default)).err(), Some(Flaw::Empty));
+        assert_eq!(Stored::parse(b"", &with_default(&default)).err(), Some(Flaw::Empty));
     }
     for empty in ["{PLAIN}", "{CRYPT}", "{SHA}", "{SSHA512}", "{PLAIN.b64}", "{CRAM-MD5}", "{PLAIN-TRUNC}"] {
         assert_eq!(flaw(empty), Flaw::Empty, "{empty}");
-        assert!(!fits(empty, b""));
+        assert!(!is_match(empty, b""));
     }
 }
 
 #[test]
-fn no_value_is_guessed_to_be_plain_text() {
+fn no_value_is_guessed_to_be_a_clear_password() {
     for text in ["secret", "Secret-Passw0rd", "{Secret-Passw0rd", "12 characters", "{}secret", "{NEW-SCHEME}secret"] {
         assert_eq!(flaw(text), Flaw::UnknownScheme, "{text}");
-        assert!(!fits(text, text.as_bytes()));
+        assert!(!is_match(text, text.as_bytes()));
     }
 }
 
 #[test]
-fn a_configured_default_reads_what_tells_nothing_of_itself() {
-    let plain = by_default("plain");
-    assert!(fits_by(&plain, b"Secret-Passw0rd", PASSWORD));
-    assert!(fits_by(&plain, b"thirteenchars", b"thirteenchars"), "of the shape of DES, which proves little");
-    assert!(fits_by(&plain, b"!bang", b"!bang"));
-    assert!(fits_by(&plain, b"{brace", b"{brace"));
-    assert!(fits_by(&plain, b"$dollar$1", b"$dollar$1"));
+fn the_configured_default_reads_values_that_do_not_name_their_scheme() {
+    let plain = with_default("plain");
+    assert!(matches_with(&plain, b"Secret-Passw0rd", PASSWORD));
+    assert!(
+        matches_with(&plain, b"thirteenchars", b"thirteenchars"),
+        "has the shape of DES-crypt, which proves little"
+    );
+    assert!(matches_with(&plain, b"!bang", b"!bang"));
+    assert!(matches_with(&plain, b"{brace", b"{brace"));
+    assert!(matches_with(&plain, b"$dollar$1", b"$dollar$1"));
     for (_, sample) in SAMPLES[1..].iter().filter(|(_, sample)| sample.starts_with(['$', '{'])) {
-        assert!(!fits_by(&plain, sample.as_bytes(), sample.as_bytes()), "a hash is no password: {sample}");
+        assert!(
+            !matches_with(&plain, sample.as_bytes(), sample.as_bytes()),
+            "a hash is not a clear password: {sample}"
+        );
     }
-    assert!(fits_by(&by_default("plain-md5"), b"2779ce313774a47b5317a19e0e69d8ad", PASSWORD));
-    assert!(fits_by(&by_default("sha256"), SAMPLES[5].1.trim_start_matches("{SHA256}").as_bytes(), PASSWORD));
-    assert!(fits_by(&by_default("sha256"), SAMPLES[14].1.as_bytes(), PASSWORD), "an id goes before it");
+    assert!(matches_with(&with_default("plain-md5"), b"2779ce313774a47b5317a19e0e69d8ad", PASSWORD));
+    assert!(matches_with(&with_default("sha256"), SAMPLES[5].1.trim_start_matches("{SHA256}").as_bytes(), PASSWORD));
+    assert!(matches_with(&with_default("sha256"), SAMPLES[14].1.as_bytes(), PASSWORD), "an id takes precedence");
 }
 
 #[test]
-fn every_name_of_a_default_scheme_is_read_back_in_any_case() {
+fn names_of_default_schemes_are_read_in_upper_and_lower_case() {
     let names = DefaultScheme::names();
     assert!(names.len() > 30);
     for name in names {
@@ -111,12 +117,12 @@ fn every_name_of_a_default_scheme_is_read_back_in_any_case() {
 
 #[test]
 fn only_the_first_prefix_counts() {
-    assert!(fits("{PLAIN}{SSHA}x", b"{SSHA}x"));
-    assert!(!fits("{CRYPT}{PLAIN}secret", b"secret"));
+    assert!(is_match("{PLAIN}{SSHA}x", b"{SSHA}x"));
+    assert!(!is_match("{CRYPT}{PLAIN}secret", b"secret"));
 }
 
 #[test]
-fn a_prefix_may_name_an_encoding_of_all_that_follows() {
+fn a_prefix_may_name_the_encoding_of_the_rest() {
     for value in [
         "{sha256.b64}jybY6JNWjtgo2dDmaohf7pfQ++u2+/x/ue/75W+RKO0=",
         "{SHA256.Base64}jybY6JNWjtgo2dDmaohf7pfQ++u2+/x/ue/75W+RKO0=",
@@ -131,7 +137,7 @@ fn a_prefix_may_name_an_encoding_of_all_that_follows() {
         "{CRYPT.B64}JDEkMk1rZlVZUm8kWS5Ic1ZsUWZqeWF3My94WTBVWVhCMA==",
         "{crypt.hex}243124324d6b665559526f24592e4873566c51666a796177332f7859305559584230",
     ] {
-        assert!(fits(value, PASSWORD), "{value}");
+        assert!(is_match(value, PASSWORD), "{value}");
     }
     for value in [
         "{SHA256.hex}jybY6JNWjtgo2dDmaohf7pfQ++u2+/x/ue/75W+RKO0=",
@@ -146,7 +152,7 @@ fn a_prefix_may_name_an_encoding_of_all_that_follows() {
 }
 
 #[test]
-fn a_prefix_that_is_not_the_schemes_is_refused() {
+fn a_prefix_that_contradicts_the_id_is_refused() {
     for value in [
         "{BLF-CRYPT}$5$rounds=1000$saltsalt$qms5RssuDUbQIb46UrPM8G2NUQ2mBMP8pYGuzli1iQ2",
         "{SHA512-CRYPT}$5$rounds=1000$saltsalt$qms5RssuDUbQIb46UrPM8G2NUQ2mBMP8pYGuzli1iQ2",
@@ -160,20 +166,20 @@ fn a_prefix_that_is_not_the_schemes_is_refused() {
 }
 
 #[test]
-fn a_hash_that_is_cut_or_too_long_matches_nothing_wherever_it_is_cut() {
+fn a_truncated_or_extended_hash_matches_no_password() {
     for (_, sample) in SAMPLES.iter().chain([&("SCRAM-SHA-1", SCRAM)]) {
         for end in 1..sample.len() {
             let cut = sample.get(..end).unwrap();
-            assert!(!fits(cut, PASSWORD), "{cut}");
+            assert!(!is_match(cut, PASSWORD), "{cut}");
         }
         for more in ["A", ".", "=", "$", "$x", " ", "\r"] {
-            assert!(!fits(&format!("{sample}{more}"), PASSWORD), "{sample}{more}");
+            assert!(!is_match(&format!("{sample}{more}"), PASSWORD), "{sample}{more}");
         }
     }
 }
 
 #[test]
-fn a_cut_hash_is_told_from_other_faults() {
+fn a_truncated_hash_is_reported_as_such() {
     for (stored, scheme, found, wanted) in [
         ("$6$saltsalt$short", "SHA512-CRYPT", 5, 86),
         ("$5$saltsalt", "SHA256-CRYPT", 0, 43),
@@ -183,33 +189,36 @@ fn a_cut_hash_is_told_from_other_faults() {
         ("{SHA256}jybY6JNWjtgo2dDmaohf7pfQ++u2+/x/ue/75W+RKO0", "SHA256", 43, 44),
         (&SCRAM[..SCRAM.len() - 1], "SCRAM-SHA-1", 27, 28),
     ] {
-        assert_eq!(flaw(stored), Flaw::Cut { scheme, found, wanted });
+        assert_eq!(flaw(stored), Flaw::Truncated { scheme, found, wanted });
     }
 }
 
 #[test]
-fn base64_has_one_spelling() {
-    assert!(!fits("{SHA256}jybY6JNWjtgo2dDmaohf7pfQ++u2+/x/ue/75W+RKO1=", PASSWORD), "bits beyond the last byte");
-    assert!(!fits("$2b$04$abcdefghijklmnopqrstuvnEN/oeXqvFCXeJgCmRYp/2wBsuyfrnW", PASSWORD), "in a salt of bcrypt");
-    assert!(!fits("{SHA256}jybY6JNWjtgo2dDmaohf7pfQ++u2\n+/x/ue/75W+RKO0=", PASSWORD));
+fn only_canonical_base64_is_read() {
+    assert!(!is_match("{SHA256}jybY6JNWjtgo2dDmaohf7pfQ++u2+/x/ue/75W+RKO1=", PASSWORD), "bits beyond the last byte");
+    assert!(
+        !is_match("$2b$04$abcdefghijklmnopqrstuvnEN/oeXqvFCXeJgCmRYp/2wBsuyfrnW", PASSWORD),
+        "in the salt of bcrypt"
+    );
+    assert!(!is_match("{SHA256}jybY6JNWjtgo2dDmaohf7pfQ++u2\n+/x/ue/75W+RKO0=", PASSWORD));
 }
 
 #[test]
-fn no_password_holds_a_nul_or_is_empty_or_endless() {
+fn a_password_with_a_nul_or_empty_or_too_long_never_matches() {
     let long = [b'a'; MAX_PASSWORD + 1];
     for (_, sample) in SAMPLES {
         for password in [b"".as_slice(), b"\0", b"Secret-Passw0rd\0", b"Secret-Passw0rd\0anything", &long] {
-            assert!(!fits(sample, password), "{sample}");
+            assert!(!is_match(sample, password), "{sample}");
         }
     }
     let whole = [b"{PLAIN}".as_slice(), &long[1..]].concat();
-    assert!(fits_by(&HashRules::default(), &whole, &long[1..]));
-    assert!(!fits_by(&HashRules::default(), &[b"{PLAIN}".as_slice(), &long].concat(), &long));
-    assert!(!fits_by(&HashRules::default(), b"{PLAIN}nul\0nul", b"nul\0nul"));
+    assert!(matches_with(&HashRules::default(), &whole, &long[1..]));
+    assert!(!matches_with(&HashRules::default(), &[b"{PLAIN}".as_slice(), &long].concat(), &long));
+    assert!(!matches_with(&HashRules::default(), b"{PLAIN}nul\0nul", b"nul\0nul"));
 }
 
 #[test]
-fn costs_are_refused_before_any_work() {
+fn excessive_costs_are_refused_before_any_work() {
     let begin = Instant::now();
     let hash43 = "qms5RssuDUbQIb46UrPM8G2NUQ2mBMP8pYGuzli1iQ2";
     let pbkdf2 = "{PBKDF2}$1$salt$4294967295$7af69a71628190e4b9e982fc08811d365e21cd34";
@@ -238,8 +247,8 @@ fn costs_are_refused_before_any_work() {
 }
 
 #[test]
-fn scrypt_is_bounded_in_work_as_in_memory() {
-    // N = 2^10, r = 2^10 is 128 MiB; p = 2^10 would go through them a thousand times.
+fn scrypt_is_limited_in_work_and_in_memory() {
+    // N = 2^10 and r = 2^10 take 128 MiB. p = 2^10 would make a thousand passes over them.
     let hash = "vrkT.PQ4A8CK7iKqMA2SI1v3CYtdLysECMEuVXiFpt0";
     let costly = format!("$7$8.E....E....salt${hash}");
     assert!(matches!(flaw(&costly), Flaw::TooCostly { scheme: "SCRYPT", .. }), "{}", flaw(&costly));
@@ -254,10 +263,10 @@ fn scrypt_is_bounded_in_work_as_in_memory() {
 }
 
 #[test]
-fn limits_are_settings() {
+fn limits_can_be_configured() {
     let strict = CostLimits { sha_crypt_rounds: 1000, bcrypt_cost: 4, ..CostLimits::default() };
     let rules = HashRules { limits: strict, ..HashRules::default() };
-    assert!(fits_by(&rules, SAMPLES[14].1.as_bytes(), PASSWORD));
+    assert!(matches_with(&rules, SAMPLES[14].1.as_bytes(), PASSWORD));
     let default_rounds = SAMPLES[14].1.replace("rounds=1000$", "");
     assert!(matches!(Stored::parse(default_rounds.as_bytes(), &rules), Err(Flaw::TooCostly { .. })));
     assert!(matches!(
@@ -267,7 +276,7 @@ fn limits_are_settings() {
 }
 
 #[test]
-fn no_iterations_are_no_hash() {
+fn a_value_without_iterations_is_malformed() {
     for stored in [
         "{PBKDF2}$1$salt$0$0000000000000000000000000000000000000000",
         "$pbkdf2-sha256$0$7r1XitGakxLCeA8B4HzvHQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
@@ -283,7 +292,7 @@ fn no_iterations_are_no_hash() {
 }
 
 #[test]
-fn a_bound_on_cost_counts_the_bytes_of_the_password_too() {
+fn the_limit_on_cost_includes_the_length_of_the_password() {
     let at = |rounds: u32| {
         let stored = format!("$6$rounds={rounds}$saltsalt${}", "a".repeat(86));
         Stored::parse(stored.as_bytes(), &HashRules::default()).unwrap()
@@ -303,7 +312,7 @@ fn a_bound_on_cost_counts_the_bytes_of_the_password_too() {
 }
 
 #[test]
-fn the_rounds_of_sha_crypt_are_spelled_as_crypt_does() {
+fn rounds_of_sha_crypt_are_accepted_as_crypt_writes_them() {
     for rounds in ["", "0", "999", "01000", "+1000", "-1000", " 1000", "1000 ", "0x3e8", "1000000000", "99999999999999"]
     {
         let stored = SAMPLES[14].1.replace("rounds=1000", &format!("rounds={rounds}"));
@@ -312,35 +321,35 @@ fn the_rounds_of_sha_crypt_are_spelled_as_crypt_does() {
 }
 
 #[test]
-fn salts_of_sha_crypt_may_be_empty_or_odd() {
+fn salts_of_sha_crypt_may_be_empty_or_unusual() {
     for stored in [
         "$5$rounds=1000$$HMp7QwOvyBLKvNWKpv3WEtfdlO.0dPMK1mYoh9aRNZ9",
         "$6$rounds=1000$a%b{c}~\"$XwbZnTg2PSxxWOIx.ZBxvWlXk0060KkR3vbsX0M9jAMGJeJQSgXvfnWrapG5kiaG8gsS3rglew3n8lI6p7ntn0",
         "$5$rounds=1000$rounds=7$/R1ueDtfV2Uf21VMmVDWuytOX8rGwwB1Q3UG6zi31n8",
         "$1$$k2E1UeQ6m0lmssu8tEOUS1",
     ] {
-        assert!(fits(stored, PASSWORD), "{stored}");
+        assert!(is_match(stored, PASSWORD), "{stored}");
     }
 }
 
 #[test]
-fn bcrypt_reads_72_bytes_as_crypt_does() {
+fn bcrypt_reads_only_72_bytes_like_crypt() {
     let of_72_x = "$2b$04$abcdefghijklmnopqrstuubzadhGtS2zEF.gu0yd0opP6cVzb.e0i";
-    assert!(fits(of_72_x, &[b'x'; 72]));
-    assert!(fits(of_72_x, &[b'x'; 100]));
-    assert!(!fits(of_72_x, &[b'x'; 71]));
+    assert!(is_match(of_72_x, &[b'x'; 72]));
+    assert!(is_match(of_72_x, &[b'x'; 100]));
+    assert!(!is_match(of_72_x, &[b'x'; 71]));
 }
 
 #[test]
-fn the_old_signed_bcrypt_fits_seven_bit_passwords_alone() {
+fn the_old_signed_bcrypt_matches_only_seven_bit_passwords() {
     let stored = "$2x$05$abcdefghijklmnopqrstuupzUgR1IEKMl8rh.KXfR.6YWto2F2D4u";
-    assert!(fits(stored, PASSWORD));
-    let any_eight_bit = parse(stored).unwrap().verify(LOGIN, "Secret-Passw\u{f6}rd".as_bytes());
-    assert_eq!(any_eight_bit, Ok(false));
+    assert!(is_match(stored, PASSWORD));
+    let eight_bit = parse(stored).unwrap().verify(LOGIN, "Secret-Passw\u{f6}rd".as_bytes());
+    assert_eq!(eight_bit, Ok(false));
 }
 
 #[test]
-fn schemes_that_hash_the_login_too_fit_that_login_alone() {
+fn schemes_that_hash_the_login_match_only_for_that_login() {
     for sample in ["{DIGEST-MD5}42dfd017c65f7537aa6f1c5ab6ba01ce", "md5ebc3424c837bb70c08713a1c6bcfe105"] {
         let stored = parse(sample).unwrap();
         assert_eq!(stored.verify(LOGIN, PASSWORD), Ok(true));
@@ -349,20 +358,20 @@ fn schemes_that_hash_the_login_too_fit_that_login_alone() {
 }
 
 #[test]
-fn white_space_at_the_end_is_left_out_only_where_that_is_configured() {
+fn white_space_at_the_end_is_ignored_only_if_configured() {
     let trim = HashRules { trim: true, ..HashRules::default() };
     for (_, sample) in SAMPLES.iter().filter(|(scheme, _)| *scheme != "DES-CRYPT") {
         for more in [" ", "   ", "\r", "\r\n", "\t"] {
             let padded = format!("{sample}{more}");
-            assert!(!fits(&padded, PASSWORD), "{padded:?}");
-            assert!(fits_by(&trim, padded.as_bytes(), PASSWORD), "{padded:?}");
+            assert!(!is_match(&padded, PASSWORD), "{padded:?}");
+            assert!(matches_with(&trim, padded.as_bytes(), PASSWORD), "{padded:?}");
         }
     }
     assert_eq!(Stored::parse(b"  \r\n", &trim).err(), Some(Flaw::Empty));
 }
 
 #[test]
-fn a_dummy_costs_the_same_and_fits_nothing() {
+fn a_dummy_costs_the_same_and_matches_no_password() {
     for (_, sample) in SAMPLES.iter().chain([&("PLAIN-TRUNC", "{PLAIN-TRUNC}8-Secret-P")]) {
         let stored = parse(sample).unwrap();
         let dummy = stored.dummy();
@@ -376,14 +385,14 @@ fn a_dummy_costs_the_same_and_fits_nothing() {
 }
 
 #[test]
-fn only_a_clear_password_can_be_had_back() {
+fn only_a_clear_password_can_be_read_back() {
     for (scheme, sample) in SAMPLES.iter().chain([&("PLAIN-TRUNC", "{PLAIN-TRUNC}8-Secret-P")]) {
         assert_eq!(parse(sample).unwrap().clear().is_some(), *scheme == "PLAIN", "{sample}");
     }
 }
 
 #[test]
-fn neither_a_flaw_nor_debug_shows_any_of_the_value() {
+fn flaws_and_debug_output_show_no_part_of_the_value() {
     for value in
         ["{PLAIN}hunter2hunter2", "$6$hunter2", "{SHA}hunter2", "{HUNTER2}x", "$2b$hunter2", "$argon2id$hunter2"]
     {
@@ -396,7 +405,7 @@ fn neither_a_flaw_nor_debug_shows_any_of_the_value() {
 }
 
 #[test]
-fn what_is_known_and_not_supported_says_so() {
+fn schemes_that_are_recognized_but_not_supported_are_named() {
     for (stored, scheme) in [
         ("$gy$j75$0UzYeckDbsSSJgli4cL/X0$lqRFCse/CgNZElZMMILnJvN.WagysbJA80GTSKKs/O1", "GOST-YESCRYPT"),
         ("{CRYPT}$md5,rounds=95396$OFMU9gPg$$qZzoxPMsB6ZaWTMQaO23v.", "SUN-MD5"),
@@ -442,15 +451,15 @@ fn a_changed_password_never_costs_less_than_the_old_one() {
         assert_eq!(new.verify(LOGIN, PASSWORD), Ok(true));
         assert_eq!(old.cost(), new.cost());
     }
-    let elsewhere = keep_or_improve(
+    let weaker = keep_or_improve(
         parse("$5$rounds=6000$$HMp7QwOvyBLKvNWKpv3WEtfdlO.0dPMK1mYoh9aRNZ9").ok().as_ref(),
         NewScheme::Bcrypt,
     );
-    assert_eq!(elsewhere, NewScheme::Bcrypt.into());
+    assert_eq!(weaker, NewScheme::Bcrypt.into());
 }
 
 #[test]
-fn each_new_scheme_is_read_as_itself_and_never_twice_the_same() {
+fn a_new_hash_is_read_as_its_scheme_and_is_different_each_time() {
     for scheme in NewScheme::ALL {
         let made = hash(scheme, PASSWORD).unwrap();
         let stored = Stored::parse(made.expose(), &HashRules::default()).unwrap();
@@ -468,7 +477,7 @@ fn each_new_scheme_is_read_as_itself_and_never_twice_the_same() {
 }
 
 #[test]
-fn what_no_scheme_could_verify_is_not_hashed() {
+fn a_password_that_could_not_be_verified_is_not_hashed() {
     for scheme in NewScheme::ALL {
         assert_eq!(hash(scheme, b"").err(), Some(HashError::Empty));
         assert_eq!(hash(scheme, b"a\0b").err(), Some(HashError::Nul));
@@ -479,7 +488,7 @@ fn what_no_scheme_could_verify_is_not_hashed() {
 }
 
 #[test]
-fn a_password_that_is_stored_in_clear_is_the_same_when_it_is_read() {
+fn a_password_stored_in_clear_is_read_back_unchanged() {
     for password in [
         &b"Secret-Passw0rd"[..],
         b"{SSHA}x",
