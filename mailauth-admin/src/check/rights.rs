@@ -24,7 +24,7 @@ pub(super) fn look(config: &Config, report: &StoreReport, findings: &mut Finding
     }
     let cure = match config.database.url.grants_file() {
         None => "",
-        _ if report.rights_cure.is_empty() => "; schema/ has the exact grants for each role",
+        _ if report.rights_remedy.is_empty() => "; schema/ has the exact grants for each role",
         _ => "; the statements below correct it",
     };
     for right in &report.rights_missing {
@@ -56,9 +56,9 @@ fn listed(report: &StoreReport) -> String {
 fn mended(config: &Config, report: &StoreReport) -> Option<Remedy> {
     let mut remedy =
         Remedy::new("Statements that correct the rights of this user, for an administrator to run in its database:");
-    remedy.statements = report.rights_cure.iter().take(PRINTED).cloned().collect();
-    if report.rights_cure.len() > PRINTED {
-        remedy.after.push(format!("And {} more: run 'mailauth check' again.", report.rights_cure.len() - PRINTED));
+    remedy.statements = report.rights_remedy.iter().take(PRINTED).cloned().collect();
+    if report.rights_remedy.len() > PRINTED {
+        remedy.after.push(format!("And {} more: run 'mailauth check' again.", report.rights_remedy.len() - PRINTED));
     }
     if remedy.statements.iter().any(|statement| !statement.starts_with("GRANT")) && config.admin.url.is_none() {
         remedy.after.push(
@@ -73,12 +73,12 @@ fn mended(config: &Config, report: &StoreReport) -> Option<Remedy> {
 /// Returns the statements that create a user for the daemon in addition to the administrator, with the text before and
 /// after them.
 fn own_user(config: &Config, report: &StoreReport) -> Option<Remedy> {
-    let name = report.rights_cure.first().and_then(|statement| name_in(statement))?;
+    let name = report.rights_remedy.first().and_then(|statement| name_in(statement))?;
     let (url, grants) = (config.database.url.clone().with_user(name), config.database.url.grants_file()?);
     let mut remedy = Remedy::new(
         "A user for the daemon, to be made in the database by its administrator, with a password of your own:",
     );
-    remedy.statements.clone_from(&report.rights_cure);
+    remedy.statements.clone_from(&report.rights_remedy);
     remedy.after = vec![
         format!("Then write into [database]  url = \"{url}\""),
         "and the password into a file of mode 0640 that the daemon can read, named by [database] password_file."
@@ -124,8 +124,8 @@ mod tests {
     #[test]
     fn however_many_rights_are_too_wide_they_are_one_line() {
         let rights_too_wide = (0..500).map(|n| format!("SELECT, INSERT on other.t{n}")).collect();
-        let rights_cure = (0..500).map(|n| format!("REVOKE SELECT, INSERT ON other.t{n} FROM m")).collect();
-        let report = StoreReport { rights_too_wide, rights_cure, ..StoreReport::default() };
+        let rights_remedy = (0..500).map(|n| format!("REVOKE SELECT, INSERT ON other.t{n} FROM m")).collect();
+        let report = StoreReport { rights_too_wide, rights_remedy, ..StoreReport::default() };
         let mut findings = Findings::default();
         look(&Config::default(), &report, &mut findings);
         let [finding] = &findings.list[..] else { panic!("{} lines", findings.list.len()) };
@@ -144,7 +144,7 @@ mod tests {
         let report = StoreReport {
             user: "root@localhost".into(),
             administrator: Some("ALL PRIVILEGES on *.*".into()),
-            rights_cure: vec!["CREATE USER `mailauth`@`localhost` IDENTIFIED BY 'a long password'".into()],
+            rights_remedy: vec!["CREATE USER `mailauth`@`localhost` IDENTIFIED BY 'a long password'".into()],
             ..StoreReport::default()
         };
         let mut findings = Findings::default();

@@ -200,7 +200,7 @@ pub struct StoreReport {
     pub accounts: u64,
     /// The user, as the server names it; empty if the database has no users.
     pub user: String,
-    /// The right by which the user administers the server or the tables. In that case `rights_cure` creates a user for
+    /// The right by which the user administers the server or the tables. In that case `rights_remedy` creates a user for
     /// the daemon.
     pub administrator: Option<String>,
     /// Rights that a daemon does not need, one text for each object, such as `INSERT, DROP on accounts`.
@@ -209,7 +209,7 @@ pub struct StoreReport {
     pub rights_missing: Vec<String>,
     /// Statements that fix both, or create a user for the daemon, to be run in this order by an administrator of the
     /// database.
-    pub rights_cure: Vec<String>,
+    pub rights_remedy: Vec<String>,
 }
 
 /// What a store says about the user that administers it.

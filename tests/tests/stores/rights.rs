@@ -220,12 +220,12 @@ fn store_of(database: &Database, name: &str) -> SqlStore {
 /// Runs what the report says, after which a new connection finds nothing to mend and a daemon can do its work.
 fn mend(story: &str, database: &Database, connect: impl Fn() -> SqlStore) {
     let report = connect().report().unwrap();
-    assert!(!report.rights_cure.is_empty(), "{story}: nothing to mend: {report:?}");
-    let script: String = report.rights_cure.iter().flat_map(|statement| [statement, ";\n"]).collect();
+    assert!(!report.rights_remedy.is_empty(), "{story}: nothing to mend: {report:?}");
+    let script: String = report.rights_remedy.iter().flat_map(|statement| [statement, ";\n"]).collect();
     database.sql(&script);
     let store = connect();
     let mended = store.report().unwrap();
-    let wrong = [&mended.rights_too_wide, &mended.rights_missing, &mended.rights_cure];
+    let wrong = [&mended.rights_too_wide, &mended.rights_missing, &mended.rights_remedy];
     assert!(wrong.iter().all(|list| list.is_empty()), "{story}: after\n{script}there is {mended:?}");
     let who = login("anna@x.example");
     let old = store.find(&who).unwrap().unwrap().password;
@@ -298,8 +298,8 @@ fn an_administrators_rights_are_left_as_they_are(kind: Kind) {
     for (who, store) in stores {
         let report = store.report().unwrap();
         assert!(report.administrator.is_some(), "{who}: {report:?}");
-        assert!(report.rights_cure[0].starts_with("CREATE "), "{who}: {report:?}");
-        let others = &report.rights_cure[1..];
+        assert!(report.rights_remedy[0].starts_with("CREATE "), "{who}: {report:?}");
+        let others = &report.rights_remedy[1..];
         assert!(!others.is_empty() && others.iter().all(|line| line.starts_with("GRANT ")), "{who}: {report:?}");
     }
     // Others use this server too.
