@@ -15,7 +15,7 @@ use mailauth_benches::processes::{processor_time, with_ended_children};
 use mailauth_benches::smtp::SmtpLoad;
 use mailauth_benches::summary::{Table, median};
 use mailauth_tests::exim::Exim;
-use mailauth_tests::{Accounts, Courier, Kind, MailHost, Mailauth, library, program, run};
+use mailauth_tests::{Accounts, Courier, Kind, MailHost, Mailauth, Server, library, program, run};
 use sha1::{Digest, Sha1};
 use std::fs;
 use std::path::Path;

@@ -1,15 +1,13 @@
 //! A table of accounts in one of the three databases, filled by the administrator's command.
 
-use crate::certificates::Certificates;
-use crate::crowd::Crowd;
 use crate::mail_host::MailHost;
 use crate::mariadb::{Flavor, MariaDb, MariaDbDatabase};
 use crate::postgres::{Postgres, PostgresDatabase};
 use crate::process::{output_with_input, run_with_input};
 use crate::programs::program;
 use crate::scratch::{Scratch, User};
+use crate::server::Server;
 use rusqlite::{Connection, OpenFlags};
-use rustix::process::Pid;
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown};
@@ -370,71 +368,6 @@ impl Drop for Accounts {
         }
     }
 }
-
-/// What can happen to a database server.
-pub trait Server: Sync {
-    /// Its eldest process.
-    fn pid(&self) -> Pid;
-    /// Its certificate and the authority that signed it.
-    fn certificates(&self) -> &Certificates;
-    /// Its port on 127.0.0.1.
-    fn port(&self) -> u16;
-    /// This user's connections are taken away, and others take every place, until the crowd goes.
-    fn fill_up(&self, user: &str) -> Crowd;
-    /// It is gone at once.
-    fn crash(&self);
-    /// It shuts down in order.
-    fn stop(&self);
-    /// It comes back.
-    fn start(&self);
-    /// It hangs.
-    fn freeze(&self);
-    /// It goes on.
-    fn thaw(&self);
-    /// Its connections are cut, as by a restart.
-    fn cut_connections(&self);
-}
-
-/// Both have all of it as functions of their own.
-macro_rules! server {
-    ($kind:ty) => {
-        impl Server for $kind {
-            fn pid(&self) -> Pid {
-                self.pid()
-            }
-            fn certificates(&self) -> &Certificates {
-                self.certificates()
-            }
-            fn port(&self) -> u16 {
-                self.port()
-            }
-            fn fill_up(&self, user: &str) -> Crowd {
-                self.fill_up(user)
-            }
-            fn crash(&self) {
-                self.crash();
-            }
-            fn stop(&self) {
-                self.stop();
-            }
-            fn start(&self) {
-                self.start();
-            }
-            fn freeze(&self) {
-                self.freeze();
-            }
-            fn thaw(&self) {
-                self.thaw();
-            }
-            fn cut_connections(&self) {
-                self.cut_connections();
-            }
-        }
-    };
-}
-
-server!(MariaDb);
-server!(Postgres);
 
 /// The parts of the configuration of the real one's modules that say where the accounts are.
 impl Accounts {

@@ -1,6 +1,7 @@
 //! Several database servers that hold the same accounts.
 
-use crate::accounts::{Accounts, Server};
+use crate::accounts::Accounts;
+use crate::server::Server;
 use std::fs;
 use std::path::Path;
 

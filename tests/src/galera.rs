@@ -1,10 +1,11 @@
 //! MariaDB with Galera: three nodes, each of them writable.
 
-use crate::accounts::{Accounts, Server};
+use crate::accounts::Accounts;
 use crate::cluster::{Cluster, Switch};
 use crate::mariadb::MariaDb;
 use crate::port::free_port;
 use crate::process::eventually;
+use crate::server::Server;
 use std::time::Duration;
 
 /// Three nodes.

@@ -38,11 +38,12 @@ mod process;
 mod programs;
 mod proxy;
 mod scratch;
+mod server;
 pub mod smtp;
 mod terminal;
 pub mod wire;
 
-pub use accounts::{Accounts, Kind, Server};
+pub use accounts::{Accounts, Kind};
 pub use answers::{Answer, Answers, Asked, Verdict};
 pub use booted::Booted;
 pub use certificates::{Certificates, Unusual};
@@ -65,4 +66,5 @@ pub use process::{Child, Family, ended, eventually, output_with_input, processor
 pub use programs::{library, program, program_as, static_program};
 pub use proxy::{Proxy, Way};
 pub use scratch::{Scratch, User};
+pub use server::{Server, ServerProcess};
 pub use terminal::on_a_terminal;

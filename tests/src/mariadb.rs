@@ -4,30 +4,23 @@ use crate::certificates::Certificates;
 use crate::crowd::{Crowd, Session};
 use crate::mysql;
 use crate::page_memory;
-use crate::port::free_port;
-use crate::process::{Family, output_with_input, run, run_with_input};
+use crate::process::{output_with_input, run, run_with_input};
 use crate::scratch::{Scratch, User};
-use rustix::process::{Pid, Signal};
+use crate::server::{Server, ServerProcess};
+use rustix::process::Signal;
 use std::io::Read;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, OnceLock};
-use std::time::{Duration, Instant};
+use std::sync::OnceLock;
 
 /// A MariaDB server with its data in a temporary folder, on a unix socket and on a port of 127.0.0.1 and 127.0.0.2, with
 /// TLS for who asks for it.
 pub struct MariaDb {
     flavor: Flavor,
-    folder: Scratch,
-    user: User,
-    certificates: Certificates,
-    port: u16,
-    /// Options beside the usual ones.
+    process: ServerProcess,
+    /// Options in addition to the usual ones.
     options: Vec<String>,
-    family: Mutex<Option<Family>>,
-    databases: AtomicU32,
 }
 
 /// Whose server it is.
@@ -76,24 +69,15 @@ impl MariaDb {
         };
         folder.copy_of(template, "data");
         folder.folder_of(user, TEMPORARY);
-        let certificates = Certificates::make(folder.path(), user);
-        let mut server = MariaDb {
-            flavor,
-            folder,
-            user,
-            certificates,
-            port: 0,
-            options: options.to_vec(),
-            family: Mutex::default(),
-            databases: AtomicU32::new(0),
-        };
+        let process = ServerProcess::new("MariaDB", Signal::TERM, folder, user);
+        let mut server = MariaDb { flavor, process, options: options.to_vec() };
         for _ in 0..5 {
-            server.port = free_port();
+            server.process.choose_port();
             if server.try_start(at_first) {
                 return server;
             }
         }
-        panic!("MariaDB does not start:\n{}", server.log());
+        server.process.panic_with_log()
     }
 
     /// The one that all tests of this process share. Each takes a database of its own, and leaves the server running.
@@ -113,62 +97,16 @@ impl MariaDb {
         self.flavor
     }
 
-    /// Starts it again, with the same data, on the same port.
-    ///
-    /// # Panics
-    /// Panics if it does not come up.
-    pub fn start(&self) {
-        self.start_with(&[]);
-    }
-
     /// The same, with more options for this time.
     pub(crate) fn start_with(&self, options: &[&str]) {
-        assert!(self.try_start(options), "MariaDB does not start again:\n{}", self.log());
-    }
-
-    /// Shuts it down in order. Its clients' connections are closed, and new ones refused.
-    pub fn stop(&self) {
-        if let Some(mut family) = self.lock().take() {
-            family.end(Signal::TERM);
+        if !self.try_start(options) {
+            self.process.panic_with_log();
         }
-    }
-
-    /// Kills it, as a crash does.
-    pub fn crash(&self) {
-        self.lock().take();
-    }
-
-    /// Stops it from doing anything: it still takes connections, and answers nobody.
-    pub fn freeze(&self) {
-        self.lock().as_ref().expect("a running server").freeze();
-    }
-
-    /// Lets it go on.
-    pub fn thaw(&self) {
-        self.lock().as_ref().expect("a running server").thaw();
-    }
-
-    /// The process id of its eldest process.
-    ///
-    /// # Panics
-    /// Panics if it does not run.
-    pub fn pid(&self) -> Pid {
-        self.lock().as_ref().expect("a running server").eldest()
-    }
-
-    /// Its port on 127.0.0.1 and 127.0.0.2.
-    pub fn port(&self) -> u16 {
-        self.port
     }
 
     /// Its unix socket.
     pub fn socket(&self) -> PathBuf {
-        self.folder.join("data/mariadb.sock")
-    }
-
-    /// Its certificate and the authority that signed it.
-    pub fn certificates(&self) -> &Certificates {
-        &self.certificates
+        self.process.data().join("mariadb.sock")
     }
 
     /// A new empty database, and a user who may do anything in it.
@@ -176,8 +114,7 @@ impl MariaDb {
     /// # Panics
     /// Panics if the server refuses.
     pub fn database(&self) -> MariaDbDatabase<'_> {
-        let name = format!("mail{}", self.databases.fetch_add(1, Ordering::Relaxed));
-        let password = format!("password of {name}");
+        let (name, password) = self.process.new_database();
         self.admin(&format!(
             "CREATE DATABASE {name} CHARACTER SET utf8mb4;
              CREATE USER {name}@'%' IDENTIFIED BY '{password}';
@@ -194,26 +131,14 @@ impl MariaDb {
         run_with_input(&mut self.client(), sql)
     }
 
-    /// Closes the connections of all clients, as a failing network or a restart does.
-    ///
-    /// # Panics
-    /// Panics if the server refuses.
-    pub fn cut_connections(&self) {
-        let kill = "SELECT CONCAT('KILL ', id, ';') FROM information_schema.processlist
-                    WHERE id <> CONNECTION_ID() AND user NOT IN ('system user', 'root')";
-        let kills = self.admin(kill);
-        // One that has gone meanwhile is no error.
-        run_with_input(self.client().arg("--force"), &kills);
-    }
-
     /// The last write that a Galera node has, as `UUID:NUMBER`: after a crash its files do not say so plainly.
     ///
     /// # Panics
     /// Panics if it runs, or cannot tell.
     pub(crate) fn recovered_position(&self) -> String {
-        assert!(self.lock().is_none(), "a node that runs is not recovered");
+        assert!(!self.process.is_running(), "a node that runs is not recovered");
         let mut command = Command::new("setpriv");
-        let User { uid, gid } = self.user;
+        let User { uid, gid } = self.process.user;
         command.args(["--clear-groups".into(), format!("--reuid={uid}"), format!("--regid={gid}")]);
         command.args(self.command_line()).arg("--wsrep-recover").current_dir("/");
         let said = output_with_input(&mut command, "").stderr;
@@ -227,7 +152,7 @@ impl MariaDb {
     /// # Panics
     /// Panics if it has no such state.
     pub(crate) fn allow_bootstrap(&self) {
-        let file = self.folder.join("data/grastate.dat");
+        let file = self.process.data().join("grastate.dat");
         let state = std::fs::read_to_string(&file).expect("the state of a Galera node");
         std::fs::write(file, state.replace("safe_to_bootstrap: 0", "safe_to_bootstrap: 1")).expect("the same");
     }
@@ -241,27 +166,6 @@ impl MariaDb {
         session.run("FLUSH TABLES WITH READ LOCK");
         work();
         session.end_with("UNLOCK TABLES;");
-    }
-
-    /// Takes all its connections away from a user, and lets no new one in for as long as the crowd is kept.
-    ///
-    /// # Panics
-    /// Panics if it cannot be filled.
-    pub fn fill_up(&self, user: &str) -> Crowd {
-        // The administrator comes in before the crowd does.
-        let mut admin = Session::open(self.client().arg("--force"));
-        let crowd = Crowd::before(self.port, &[]);
-        let kill = match self.flavor {
-            Flavor::MariaDb => format!("KILL USER {user};"),
-            // It kills connections only one by one, and each by a number that is written out.
-            Flavor::MySql => format!(
-                "SET @kill = (SELECT CONCAT('KILL ', id) FROM information_schema.processlist WHERE user = '{user}' LIMIT 1);
-                 SET @kill = COALESCE(@kill, 'DO 0'); PREPARE kill_one FROM @kill; EXECUTE kill_one; DO SLEEP(0.02);"
-            )
-            .repeat(40),
-        };
-        admin.end_with(&kill);
-        crowd
     }
 
     fn client(&self) -> Command {
@@ -283,29 +187,21 @@ impl MariaDb {
     fn try_start(&self, options: &[&str]) -> bool {
         let mut command_line = self.command_line();
         command_line.extend(options.iter().map(|option| String::from(*option)));
-        let mut family = self.lock();
-        let running = family.insert(Family::spawn("", Some(self.user), &command_line, &self.folder.join("log")));
-        let begin = Instant::now();
-        while running.runs() && begin.elapsed() < Duration::from_secs(60) {
-            // It greets who connects once it can serve.
-            if UnixStream::connect(self.socket()).is_ok_and(|mut server| server.read_exact(&mut [0; 5]).is_ok()) {
-                return true;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        *family = None;
-        false
+        // The server greets each client, and only once it can answer.
+        let is_ready =
+            || UnixStream::connect(self.socket()).is_ok_and(|mut server| server.read_exact(&mut [0; 5]).is_ok());
+        self.process.try_start(&command_line, is_ready)
     }
 
     fn command_line(&self) -> Vec<String> {
-        let Certificates { authority, certificate, key, .. } = &self.certificates;
-        let data = self.folder.join("data");
+        let Certificates { authority, certificate, key, .. } = &self.process.certificates;
+        let data = self.process.data();
         let options = [
             format!("--datadir={}", data.display()),
             format!("--socket={}", self.socket().display()),
             format!("--pid-file={}", data.join("mariadb.pid").display()),
-            format!("--tmpdir={}", self.folder.join(TEMPORARY).display()),
-            format!("--port={}", self.port),
+            format!("--tmpdir={}", self.process.folder.join(TEMPORARY).display()),
+            format!("--port={}", self.port()),
             format!("--innodb-buffer-pool-size={}M", page_memory::mebibytes()),
             format!("--ssl-ca={}", authority.display()),
             format!("--ssl-cert={}", certificate.display()),
@@ -325,13 +221,40 @@ impl MariaDb {
         let usual = fixed.iter().chain(&hurry).map(|option| String::from(*option)).chain(options);
         program.into_iter().chain(usual).chain(self.options.iter().cloned()).collect()
     }
+}
 
-    fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+impl Server for MariaDb {
+    fn process(&self) -> &ServerProcess {
+        &self.process
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Family>> {
-        self.family.lock().expect("no panic with the lock held")
+    fn start(&self) {
+        self.start_with(&[]);
+    }
+
+    fn cut_connections(&self) {
+        let kill = "SELECT CONCAT('KILL ', id, ';') FROM information_schema.processlist
+                    WHERE id <> CONNECTION_ID() AND user NOT IN ('system user', 'root')";
+        let kills = self.admin(kill);
+        // A connection that has ended in the meantime is no error.
+        run_with_input(self.client().arg("--force"), &kills);
+    }
+
+    fn fill_up(&self, user: &str) -> Crowd {
+        // The administrator connects before the crowd does.
+        let mut admin = Session::open(self.client().arg("--force"));
+        let crowd = Crowd::before(self.port(), &[]);
+        let kill = match self.flavor {
+            Flavor::MariaDb => format!("KILL USER {user};"),
+            // MySQL kills one connection at a time, and takes its number only as a literal.
+            Flavor::MySql => format!(
+                "SET @kill = (SELECT CONCAT('KILL ', id) FROM information_schema.processlist WHERE user = '{user}' LIMIT 1);
+                 SET @kill = COALESCE(@kill, 'DO 0'); PREPARE kill_one FROM @kill; EXECUTE kill_one; DO SLEEP(0.02);"
+            )
+            .repeat(40),
+        };
+        admin.end_with(&kill);
+        crowd
     }
 }
 
@@ -395,7 +318,7 @@ impl<'s> MariaDbDatabase<'s> {
 
     /// By TCP. The server's certificate holds for `localhost` and `127.0.0.1`, not for `127.0.0.2`.
     pub fn url_tcp(&self, host: &str) -> String {
-        format!("mysql://{}@{host}:{}/{}", self.name, self.server.port, self.name)
+        format!("mysql://{}@{host}:{}/{}", self.name, self.server.port(), self.name)
     }
 
     /// Runs statements in this database as the server's administrator and returns the rows: a line each, with tabs

@@ -1,9 +1,10 @@
 //! MariaDB: a primary, and a replica that is read-only.
 
-use crate::accounts::{Accounts, Server};
+use crate::accounts::Accounts;
 use crate::cluster::{Cluster, Switch};
 use crate::mariadb::MariaDb;
 use crate::process::eventually;
+use crate::server::Server;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 

@@ -3,29 +3,22 @@
 use crate::certificates::Certificates;
 use crate::crowd::{Crowd, Session};
 use crate::page_memory;
-use crate::port::free_port;
-use crate::process::{Family, run, run_with_input};
+use crate::process::{run, run_with_input};
 use crate::scratch::{Scratch, User};
-use rustix::process::{Pid, Signal};
+use crate::server::{Server, ServerProcess};
+use rustix::process::Signal;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, OnceLock};
-use std::time::{Duration, Instant};
+use std::sync::OnceLock;
 
 /// A PostgreSQL server with its data in a temporary folder, on a unix socket and on a port of 127.0.0.1 and 127.0.0.2, with
 /// TLS for who asks for it.
 pub struct Postgres {
-    folder: Scratch,
-    user: User,
-    certificates: Certificates,
-    port: u16,
-    /// Settings beside the usual ones.
+    process: ServerProcess,
+    /// Settings in addition to the usual ones.
     settings: Vec<&'static str>,
-    family: Mutex<Option<Family>>,
-    databases: AtomicU32,
 }
 
 impl Postgres {
@@ -47,8 +40,8 @@ impl Postgres {
     /// A server that follows this one, with the same settings: by what it reads from a slot of the name `slot`.
     pub(crate) fn start_follower(&self, slot: &str) -> Self {
         let folder = Scratch::new("postgres");
-        let data = folder.folder_of(self.user, "data");
-        let mut copy = as_postgres(self.user, "pg_basebackup");
+        let data = folder.folder_of(self.process.user, "data");
+        let mut copy = as_postgres(self.process.user, "pg_basebackup");
         copy.args(["--write-recovery-conf", "--create-slot", "--slot", slot, "--wal-method=stream", "--no-sync"]);
         copy.args(["--checkpoint=fast", "--username=postgres", "--host"]).arg(self.socket());
         run(copy.arg("--pgdata").arg(&data));
@@ -61,34 +54,26 @@ impl Postgres {
     /// # Panics
     /// Panics if its settings cannot be written.
     pub(crate) fn follow(&self, leader: &Postgres, slot: &str) {
-        let file = self.folder.join("data/postgresql.auto.conf");
+        let file = self.process.data().join("postgresql.auto.conf");
         let leader = leader.socket();
         let text =
             format!("primary_conninfo = 'user=postgres host={}'\nprimary_slot_name = '{slot}'\n", leader.display());
         fs::write(file, text).expect("its settings");
-        fs::write(self.folder.join("data/standby.signal"), "").expect("its role");
+        fs::write(self.process.data().join("standby.signal"), "").expect("its role");
     }
 
     fn start_in(folder: Scratch, settings: &[&'static str]) -> Self {
         let user = User::named("postgres");
-        let certificates = Certificates::make(folder.path(), user);
         folder.folder_of(user, "socket");
-        let mut server = Postgres {
-            folder,
-            user,
-            certificates,
-            port: 0,
-            settings: settings.to_vec(),
-            family: Mutex::default(),
-            databases: AtomicU32::new(0),
-        };
+        let process = ServerProcess::new("PostgreSQL", Signal::INT, folder, user);
+        let mut server = Postgres { process, settings: settings.to_vec() };
         for _ in 0..5 {
-            server.port = free_port();
+            server.process.choose_port();
             if server.try_start() {
                 return server;
             }
         }
-        panic!("PostgreSQL does not start:\n{}", server.log());
+        server.process.panic_with_log()
     }
 
     /// The one that all tests of this process share. Each takes a database of its own, and leaves the server running.
@@ -97,57 +82,9 @@ impl Postgres {
         SHARED.get_or_init(Self::start_new)
     }
 
-    /// Starts it again, with the same data, on the same port.
-    ///
-    /// # Panics
-    /// Panics if it does not come up.
-    pub fn start(&self) {
-        assert!(self.try_start(), "PostgreSQL does not start again:\n{}", self.log());
-    }
-
-    /// Shuts it down in order. Its clients' connections are closed, and new ones refused.
-    pub fn stop(&self) {
-        if let Some(mut family) = self.lock().take() {
-            family.end(Signal::INT);
-        }
-    }
-
-    /// Kills it, as a crash does.
-    pub fn crash(&self) {
-        self.lock().take();
-    }
-
-    /// Stops it from doing anything: it still takes connections, and answers nobody.
-    pub fn freeze(&self) {
-        self.lock().as_ref().expect("a running server").freeze();
-    }
-
-    /// Lets it go on.
-    pub fn thaw(&self) {
-        self.lock().as_ref().expect("a running server").thaw();
-    }
-
-    /// The process id of its eldest process.
-    ///
-    /// # Panics
-    /// Panics if it does not run.
-    pub fn pid(&self) -> Pid {
-        self.lock().as_ref().expect("a running server").eldest()
-    }
-
-    /// Its port on 127.0.0.1 and 127.0.0.2.
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-
     /// The folder of its unix socket, which has the name of port 5432 too.
     pub fn socket(&self) -> PathBuf {
-        self.folder.join("socket")
-    }
-
-    /// Its certificate and the authority that signed it.
-    pub fn certificates(&self) -> &Certificates {
-        &self.certificates
+        self.process.folder.join("socket")
     }
 
     /// A new empty database, and a user who may do anything in it.
@@ -167,8 +104,7 @@ impl Postgres {
     }
 
     fn database_with(&self, more: &str) -> PostgresDatabase<'_> {
-        let name = format!("mail{}", self.databases.fetch_add(1, Ordering::Relaxed));
-        let password = format!("password of {name}");
+        let (name, password) = self.process.new_database();
         self.admin(&format!("CREATE ROLE {name} LOGIN PASSWORD '{password}'"));
         self.admin(&format!("CREATE DATABASE {name} OWNER {name} {more}"));
         PostgresDatabase { server: self, name, password }
@@ -182,29 +118,6 @@ impl Postgres {
         run_with_input(self.client().arg("postgres"), sql)
     }
 
-    /// Closes the connections of all clients, as a failing network or a restart does.
-    ///
-    /// # Panics
-    /// Panics if the server refuses.
-    pub fn cut_connections(&self) {
-        self.admin(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-             WHERE backend_type = 'client backend' AND usename <> 'postgres'",
-        );
-    }
-
-    /// Takes all its connections away from a user, and lets no new one in for as long as the crowd is kept.
-    ///
-    /// # Panics
-    /// Panics if it cannot be filled.
-    pub fn fill_up(&self, user: &str) -> Crowd {
-        // The administrator comes in before the crowd does.
-        let mut admin = Session::open(self.client().arg("postgres"));
-        let crowd = Crowd::before(self.port, &start_of_session(user));
-        admin.end_with(&format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{user}';"));
-        crowd
-    }
-
     fn client(&self) -> Command {
         let mut command = Command::new(program("psql"));
         command.args(["--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--field-separator=\t"]);
@@ -216,25 +129,15 @@ impl Postgres {
         // Drivers that are told a folder and no port look for the name with 5432.
         let name = self.socket().join(".s.PGSQL.5432");
         let _ = fs::remove_file(&name);
-        std::os::unix::fs::symlink(format!(".s.PGSQL.{}", self.port), &name).expect("a link");
-        let mut family = self.lock();
-        let running = family.insert(Family::spawn("", Some(self.user), &self.command_line(), &self.folder.join("log")));
-        let begin = Instant::now();
-        while running.runs() && begin.elapsed() < Duration::from_secs(60) {
-            let ask = self.client().args(["--command=SELECT 1", "postgres"]).output().expect("psql");
-            if ask.status.success() {
-                return true;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        *family = None;
-        false
+        std::os::unix::fs::symlink(format!(".s.PGSQL.{}", self.port()), &name).expect("a link");
+        let ask = || self.client().args(["--command=SELECT 1", "postgres"]).output().expect("psql");
+        self.process.try_start(&self.command_line(), || ask().status.success())
     }
 
     fn command_line(&self) -> Vec<String> {
-        let Certificates { authority, certificate, key, .. } = &self.certificates;
+        let Certificates { authority, certificate, key, .. } = &self.process.certificates;
         let settings = [
-            format!("port={}", self.port),
+            format!("port={}", self.port()),
             format!("shared_buffers={}MB", page_memory::mebibytes()),
             format!("unix_socket_directories={}", self.socket().display()),
             format!("ssl_ca_file={}", authority.display()),
@@ -252,17 +155,35 @@ impl Postgres {
         ];
         let more = self.settings.iter().map(|setting| String::from(*setting));
         let settings = fixed.map(String::from).into_iter().chain(settings).chain(more);
-        let start =
-            [program("postgres").display().to_string(), "-D".into(), self.folder.join("data").display().to_string()];
+        let start = [program("postgres").display().to_string(), "-D".into(), self.process.data().display().to_string()];
         start.into_iter().chain(settings.flat_map(|setting| ["-c".into(), setting])).collect()
     }
+}
 
-    fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+impl Server for Postgres {
+    fn process(&self) -> &ServerProcess {
+        &self.process
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Family>> {
-        self.family.lock().expect("no panic with the lock held")
+    fn start(&self) {
+        if !self.try_start() {
+            self.process.panic_with_log();
+        }
+    }
+
+    fn cut_connections(&self) {
+        self.admin(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+             WHERE backend_type = 'client backend' AND usename <> 'postgres'",
+        );
+    }
+
+    fn fill_up(&self, user: &str) -> Crowd {
+        // The administrator connects before the crowd does.
+        let mut admin = Session::open(self.client().arg("postgres"));
+        let crowd = Crowd::before(self.port(), &start_of_session(user));
+        admin.end_with(&format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{user}';"));
+        crowd
     }
 }
 
@@ -358,7 +279,7 @@ impl<'s> PostgresDatabase<'s> {
 
     /// By TCP. The server's certificate holds for `localhost` and `127.0.0.1`, not for `127.0.0.2`.
     pub fn url_tcp(&self, host: &str) -> String {
-        format!("postgres://{}@{host}:{}/{}", self.name, self.server.port, self.name)
+        format!("postgres://{}@{host}:{}/{}", self.name, self.server.port(), self.name)
     }
 
     /// Runs statements in this database as the server's administrator and returns the rows: a line each, with tabs

@@ -1,9 +1,10 @@
 //! PostgreSQL: a primary, and a standby that follows it.
 
-use crate::accounts::{Accounts, Server};
+use crate::accounts::Accounts;
 use crate::cluster::{Cluster, Switch};
 use crate::postgres::Postgres;
 use crate::process::eventually;
+use crate::server::Server;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
 //! `mailauth check` as an adviser: what happened, where, and what to do about it, for each kind of trouble.
 
 use mailauth_tests::{
-    Accounts, Courier, Kind, MariaDb, Postgres, Scratch, User, free_port, on_each_server_and_mysql, output_with_input,
-    program, program_as,
+    Accounts, Courier, Kind, MariaDb, Postgres, Scratch, Server, User, free_port, on_each_server_and_mysql,
+    output_with_input, program, program_as,
 };
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;

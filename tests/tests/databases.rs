@@ -1,6 +1,6 @@
 //! The database fixtures do what the tests of everything else rely on.
 
-use mailauth_tests::{Certificates, MariaDb, Postgres, output_with_input};
+use mailauth_tests::{Certificates, MariaDb, Postgres, Server, output_with_input};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;

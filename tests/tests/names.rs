@@ -1,6 +1,8 @@
 //! A database server's name that has several addresses: all of them are tried, within one deadline.
 
-use mailauth_tests::{Accounts, Kind, Scratch, free_port, on_each_server_and_mysql, output_with_input, program};
+use mailauth_tests::{
+    Accounts, Kind, Scratch, Server, free_port, on_each_server_and_mysql, output_with_input, program,
+};
 use std::fs;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::Path;

@@ -16,7 +16,7 @@ use mailauth_tests::people::{CHEAP_HASH, PASSWORD, UNKNOWN, people};
 use mailauth_tests::pop3::Pop3;
 use mailauth_tests::wire::{Manner, ask, auth, login};
 use mailauth_tests::{
-    Accounts, Kind, MailHost, Mailauth, MariaDb, Postgres, as_user, eventually, output_with_input, run,
+    Accounts, Kind, MailHost, Mailauth, MariaDb, Postgres, Server, as_user, eventually, output_with_input, run,
 };
 use page::{Kind as PieceKind, Piece, page, pages, text_of};
 use std::fs;

@@ -4,7 +4,7 @@ use crate::database::{account, domain, login};
 use mailauth_core::Secret;
 use mailauth_core::config::DatabaseConfig;
 use mailauth_core::store::{AccountStore, Administration, SqlStore, StoreError, open_pooled, open_single};
-use mailauth_tests::{MariaDb, MariaDbDatabase, Proxy, eventually};
+use mailauth_tests::{MariaDb, MariaDbDatabase, Proxy, Server, eventually};
 use std::io::Read;
 use std::net::{Ipv4Addr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -3,7 +3,7 @@
 use crate::database::{DEADLINE, Database, account, login};
 use mailauth_core::config::{DatabaseConfig, TlsMode};
 use mailauth_core::store::{AccountStore, SqlStore, StoreError, open_pooled, open_single};
-use mailauth_tests::{Kind, Proxy, Way, eventually, on_each_server_and_mysql};
+use mailauth_tests::{Kind, Proxy, Server, Way, eventually, on_each_server_and_mysql};
 use rusqlite::Connection;
 use std::time::{Duration, Instant};
 

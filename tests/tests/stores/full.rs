@@ -4,7 +4,7 @@ use crate::database::{DEADLINE, Database, account, login};
 use mailauth_core::Secret;
 use mailauth_core::config::DatabaseConfig;
 use mailauth_core::store::{AccountStore, SqlStore, StoreError, open_pooled, open_single};
-use mailauth_tests::{Kind, eventually, on_each_server_and_mysql};
+use mailauth_tests::{Kind, Server, eventually, on_each_server_and_mysql};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 

@@ -4,7 +4,7 @@ use crate::database::{Database, account, login};
 use mailauth_core::Secret;
 use mailauth_core::config::{DatabaseConfig, TlsMode};
 use mailauth_core::store::{AccountStore, open_pooled, open_single};
-use mailauth_tests::{Kind, MariaDb};
+use mailauth_tests::{Kind, MariaDb, Server};
 use std::path::Path;
 
 /// Logs in as a new user who is identified by `by`, by the socket and by TCP, to the commands' and the daemon's stores.

@@ -4,7 +4,7 @@ use crate::database::{Database, login};
 use mailauth_core::Secret;
 use mailauth_core::config::{DatabaseConfig, DatabaseUrl, TlsMode};
 use mailauth_core::store::{AccountStore, Administration, StoreError, open_pooled, open_single};
-use mailauth_tests::{Certificates, Kind, on_each_server_and_mysql};
+use mailauth_tests::{Certificates, Kind, Server, on_each_server_and_mysql};
 use std::path::PathBuf;
 
 on_each_server_and_mysql!(
