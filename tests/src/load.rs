@@ -113,6 +113,12 @@ impl Watch<'_> {
         });
     }
 
+    /// Returns the number of answers.
+    #[cfg(test)]
+    fn count(&self) -> usize {
+        self.0.lock().expect("no panic with the lock held").len()
+    }
+
     fn is_answered(&self, kinds: &[Asked], from: Instant) -> bool {
         let answers = self.0.lock().expect("no panic with the lock held");
         let silent = |answer: &&Answer| answer.verdict == Verdict::NotNow && kinds.contains(&answer.asked);
@@ -311,7 +317,9 @@ mod tests {
                 let _ = client.write_all(reply.as_bytes());
             }
         });
-        Load::new().run(&socket, || std::thread::sleep(Duration::from_millis(300)))
+        // Enough for every client to ask each of its questions.
+        let limit = Duration::from_secs(20);
+        Load::new().run_watched(&socket, |watch| eventually("answers", limit, || watch.count() >= 200))
     }
 
     fn has(wrong: &[String], start: &str) -> bool {

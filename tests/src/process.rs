@@ -37,9 +37,15 @@ impl Child {
         Pid::from_child(&self.0)
     }
 
-    /// Sends a signal.
+    /// Sends a signal. After SIGSTOP, waits until every thread has stopped: until then it can still answer.
+    ///
+    /// # Panics
+    /// Panics if a thread does not stop for many seconds.
     pub fn signal(&self, signal: Signal) {
         let _ = kill_process(self.pid(), signal);
+        if signal == Signal::STOP {
+            eventually("every thread stopped", Duration::from_secs(20), || is_stopped(self.pid()));
+        }
     }
 
     /// Whether it still runs.

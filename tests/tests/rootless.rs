@@ -73,15 +73,17 @@ fn recipient(socket: &Path, login: &str, size: usize) -> String {
     String::from_utf8(reply.bytes).expect("text")
 }
 
-/// The daemon is `user` in all forms, with no other group of root's and without a capability.
+/// Waits until the daemon runs as `user`, which happens shortly after its socket accepts connections, and asserts that it
+/// has no other real, effective or saved ID, and no capability.
 #[track_caller]
-fn has_no_rights(pid: i32, user: User) {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("its status");
+fn assert_no_rights(pid: i32, user: User) {
     let line = |name: &str| {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("its status");
         let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("the line");
         line.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
     };
-    assert_eq!(line("Uid:"), vec![user.uid.to_string(); 4]);
+    // The user ID is the last to change.
+    eventually("the daemon's user", LIMIT, || line("Uid:").iter().all(|uid| *uid == user.uid.to_string()));
     assert_eq!(line("Gid:"), vec![user.gid.to_string(); 4]);
     for set in ["CapEff:", "CapPrm:", "CapInh:", "CapAmb:"] {
         assert_eq!(line(set), ["0000000000000000"], "{set}");
@@ -93,7 +95,7 @@ fn a_daemon_started_as_root_gives_all_rights_up_and_still_counts_and_makes() {
     let site = Site::new();
     let mut server = Mailauth::with(&site.accounts, "user = \"daemon\"\n");
     let pid = server.pid().as_raw_nonzero().get();
-    has_no_rights(pid, daemon());
+    assert_no_rights(pid, daemon());
     counts_and_makes(&site, server.socket());
     // The part that is root ends with the daemon, however that ends.
     let parts = part::children_of(pid);
@@ -161,7 +163,7 @@ fn two_services_count_and_make_and_outlive_each_other() {
     let site = Site::new();
     let mut part = Part::start(&["--user", "daemon", "--min-uid", "1000", "--min-gid", "1000"], site.mail.path());
     let service = Service::over(&site, &part);
-    has_no_rights(service.process.pid().as_raw_nonzero().get(), daemon());
+    assert_no_rights(service.process.pid().as_raw_nonzero().get(), daemon());
     let socket = service.socket();
     counts_and_makes(&site, &socket);
 
