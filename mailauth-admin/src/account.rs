@@ -4,10 +4,13 @@ use crate::account_columns::Columns;
 use crate::failure::{Exit, Failure};
 use crate::hash::{Storing, make_permitted, read_scheme, read_stored};
 use crate::listing::{INCOMPLETE, each_account};
-use crate::output::{List, ListRow, Sheet, json, printable, remark, say, yes_no};
+use crate::output::{List, ListRow, Sheet, json, remark, say, yes_no};
 use crate::quota::figures;
 use crate::setup::{Setup, read_domain};
-use crate::{account_columns, account_csv, account_rename, judgement, mailbox, nearby, password_prompt};
+use crate::stored_login::{self, Exact};
+use crate::{
+    account_columns, account_csv, account_rename, judgement, lookup, mailbox, nearby, password_prompt, switch,
+};
 use clap::{Args, Subcommand};
 use mailauth_core::Service;
 use mailauth_core::account::{AccountRow, Login, Password};
@@ -19,8 +22,7 @@ use mailauth_core::store::{AccountChange, AccountStore, Administration, Changed,
 use mailauth_core::{DomainName, Services};
 use serde::Serialize;
 use std::borrow::Cow;
-use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 #[derive(Subcommand)]
@@ -130,39 +132,6 @@ pub enum Verb {
     },
 }
 
-#[derive(Args)]
-pub struct Exact {
-    /// Take the login byte for byte as it is in the table, also when it is no valid login
-    ///
-    /// Lists show such logins as a shell reads them in $'...': mailauth account remove --exact $'\xc3\x84rger@example.org'
-    #[arg(long)]
-    exact: bool,
-}
-
-impl Exact {
-    /// Returns the bytes of a login in the table.
-    fn bytes(&self, setup: &Setup, text: &OsStr) -> Result<Vec<u8>, Failure> {
-        if self.exact {
-            return Ok(text.as_bytes().to_vec());
-        }
-        let not_text = || Failure::usage(format!("{text:?}: the login is not UTF-8; --exact takes it as it is"));
-        setup.login(text.to_str().ok_or_else(not_text)?).map(|login| login.as_str().as_bytes().to_vec())
-    }
-}
-
-/// Returns a login for people, escaped if it is not valid.
-pub fn shown(stored: &[u8]) -> Cow<'_, str> {
-    match std::str::from_utf8(stored) {
-        Ok(text) => printable(text),
-        Err(_) => stored.escape_ascii().to_string().into(),
-    }
-}
-
-/// Returns what the daemon is told about a changed row; `None` if no login leads to it.
-pub fn changed(stored: &[u8]) -> Option<Changed> {
-    Login::parse(stored, None).ok().map(Changed::Account)
-}
-
 /// Which accounts are listed.
 #[derive(Args)]
 pub struct Only {
@@ -184,7 +153,7 @@ impl Only {
     fn has(&self, row: &AccountRow, config: &Config) -> bool {
         let enabled = row.enabled && row.domain_enabled;
         let unknown = config.login.unknown_services;
-        switch(self.enabled, self.disabled).is_none_or(|wanted| wanted == enabled)
+        switch::from_options(self.enabled, self.disabled).is_none_or(|wanted| wanted == enabled)
             && self.service.as_ref().is_none_or(|service| row.services.permit(service, unknown))
             && (!self.without_password || row.password.0.is_empty())
     }
@@ -248,7 +217,7 @@ impl Verb {
                 let login = setup.login(&login)?;
                 let nothing = columns.is_empty() && !hash_stdin;
                 if nothing && make_mailbox {
-                    mailbox::make(find(&store, &login)?, config)?;
+                    mailbox::make(lookup::account(&store, &login)?, config)?;
                     return Ok(Exit::Yes);
                 }
                 if nothing {
@@ -265,12 +234,12 @@ impl Verb {
                     crate::quota::follow(&store, &login, config)?;
                 }
                 if make_mailbox {
-                    mailbox::make(find(&store, &login)?, config)?;
+                    mailbox::make(lookup::account(&store, &login)?, config)?;
                 }
             }
             Verb::Passwd { login, password, no_password } => {
                 let login = setup.login(&login)?;
-                find(&store, &login)?;
+                lookup::account(&store, &login)?;
                 let new = if no_password { Password::default() } else { password.make(&login, config)? };
                 set(setup, &store, &login, &AccountChange { password: Some(new), ..AccountChange::default() })?;
                 say(format_args!(
@@ -281,10 +250,13 @@ impl Verb {
             }
             Verb::Remove { login, exact } => {
                 let login = exact.bytes(setup, &login)?;
-                let what: Vec<_> = changed(&login).into_iter().collect();
+                let what: Vec<_> = stored_login::change_notice(&login).into_iter().collect();
                 let removed = setup.change(&store, &what, |store| store.remove_stored_account(&login));
                 removed.map_err(|error| nearby::refused(&store, error, false))?;
-                say(format_args!("removed the account {}; mail that is stored stays where it is", shown(&login)))?;
+                say(format_args!(
+                    "removed the account {}; mail that is stored stays where it is",
+                    stored_login::readable(&login)
+                ))?;
             }
             Verb::Rename { old, new, move_mailbox, exact } => {
                 let old = exact.bytes(setup, &old)?;
@@ -325,7 +297,7 @@ fn add(
     if let Some(password) = password {
         row.password = password.make(&row.login, &setup.config)?;
     }
-    apply(change, &mut row);
+    account_columns::apply(change, &mut row);
     let added = setup.change(store, &[Changed::Account(row.login.clone())], |store| store.add_account(&row));
     added.map_err(|error| nearby::refused(store, error, true))?;
     if let Some(note) = crate::alias::of_account(store, &row.login) {
@@ -333,32 +305,6 @@ fn add(
     }
     say(format_args!("added the account {}", row.login.readable()))?;
     Ok(row)
-}
-
-/// Fills in what a change names.
-pub fn apply(change: AccountChange, row: &mut AccountRow) {
-    fn put<T>(field: &mut T, value: Option<T>) {
-        if let Some(value) = value {
-            *field = value;
-        }
-    }
-    put(&mut row.password, change.password);
-    put(&mut row.enabled, change.enabled);
-    put(&mut row.services, change.services);
-    put(&mut row.uid, change.uid);
-    put(&mut row.gid, change.gid);
-    put(&mut row.home, change.home);
-    put(&mut row.maildir, change.maildir);
-    put(&mut row.quota_bytes, change.quota_bytes);
-    put(&mut row.quota_messages, change.quota_messages);
-    put(&mut row.name, change.name);
-    put(&mut row.options, change.options);
-    put(&mut row.receives, change.receives);
-}
-
-/// Returns the value of two opposite switches; `None` if neither is given.
-pub fn switch(on: bool, off: bool) -> Option<bool> {
-    (on || off).then_some(on)
 }
 
 /// Says what is doubtful about a change, though it is made.
@@ -378,11 +324,6 @@ fn stored_from_stdin(config: &Config) -> Result<Password, Failure> {
         }
         _ => read_stored(stored.expose(), config).map_err(problem),
     }
-}
-
-/// Returns the row of an account that must exist.
-pub fn find(store: &SqlStore, login: &Login) -> Result<AccountRow, Failure> {
-    store.find(login)?.ok_or_else(|| nearby::no_account(store, login))
 }
 
 /// An account in JSON: the columns as they are stored in the table.
@@ -441,7 +382,7 @@ fn list(
     config: &Config,
 ) -> Result<(), Failure> {
     if let Some(domain) = domain {
-        crate::domain::find(store, domain)?;
+        lookup::domain(store, domain)?;
     }
     let mut list = List::new(["LOGIN", "ENABLED", "SERVICES", "QUOTA", "NAME"], as_json);
     let unusable = each_account(store, domain, |row| match only.has(&row, config) {
@@ -504,7 +445,7 @@ struct Mailbox {
 }
 
 fn show(store: &SqlStore, login: &Login, as_json: bool, config: &Config) -> Result<(), Failure> {
-    let row = find(store, login)?;
+    let row = lookup::account(store, login)?;
     let times = store.account_times(login)?.unwrap_or_default();
     let password = match Stored::parse(row.password.0.expose(), &config.password.rules) {
         Ok(stored) => ShownPassword { scheme: Some(stored.scheme()), problem: None },

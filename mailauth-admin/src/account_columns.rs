@@ -2,7 +2,9 @@
 //!
 //! Bounds are those of the tables in `schema/`, so that a mistake is told here and not by a database in its own words.
 
+use crate::switch;
 use clap::Args;
+use mailauth_core::account::AccountRow;
 use mailauth_core::config::Config;
 use mailauth_core::quota::{Limits, WrittenLimits};
 use mailauth_core::store::AccountChange;
@@ -73,7 +75,7 @@ impl Columns {
     pub fn read(&self, config: &Config) -> (AccountChange, Vec<(&'static str, String)>) {
         let mut problems = Vec::new();
         let mut change =
-            AccountChange { enabled: self.switch(), receives: self.receives(), ..AccountChange::default() };
+            AccountChange { enabled: self.enables(), receives: self.receives(), ..AccountChange::default() };
         for (name, text) in self.texts() {
             if let Some(text) = text {
                 if is_null(name, text) {
@@ -93,7 +95,7 @@ impl Columns {
 
     /// Returns true if nothing is changed.
     pub fn is_empty(&self) -> bool {
-        self.switch().is_none() && self.receives().is_none() && self.texts().iter().all(|(_, text)| text.is_none())
+        self.enables().is_none() && self.receives().is_none() && self.texts().iter().all(|(_, text)| text.is_none())
     }
 
     fn texts(&self) -> [(&'static str, &Option<String>); 8] {
@@ -110,11 +112,11 @@ impl Columns {
     }
 
     fn receives(&self) -> Option<bool> {
-        crate::account::switch(self.mail, self.no_mail)
+        switch::from_options(self.mail, self.no_mail)
     }
 
-    fn switch(&self) -> Option<bool> {
-        crate::account::switch(self.enabled, self.disabled)
+    fn enables(&self) -> Option<bool> {
+        switch::from_options(self.enabled, self.disabled)
     }
 }
 
@@ -249,6 +251,27 @@ fn quota(text: &str) -> Result<(Option<u64>, Option<u64>), String> {
     let Some(text) = given(text) else { return Ok((None, None)) };
     let WrittenLimits { bytes, messages } = WrittenLimits::parse(text).map_err(|error| error.to_string())?;
     Ok((bytes, messages))
+}
+
+/// Sets the columns of a row that a change names.
+pub fn apply(change: AccountChange, row: &mut AccountRow) {
+    fn put<T>(field: &mut T, value: Option<T>) {
+        if let Some(value) = value {
+            *field = value;
+        }
+    }
+    put(&mut row.password, change.password);
+    put(&mut row.enabled, change.enabled);
+    put(&mut row.services, change.services);
+    put(&mut row.uid, change.uid);
+    put(&mut row.gid, change.gid);
+    put(&mut row.home, change.home);
+    put(&mut row.maildir, change.maildir);
+    put(&mut row.quota_bytes, change.quota_bytes);
+    put(&mut row.quota_messages, change.quota_messages);
+    put(&mut row.name, change.name);
+    put(&mut row.options, change.options);
+    put(&mut row.receives, change.receives);
 }
 
 /// Returns a warning about the quota of a change, with its correction.

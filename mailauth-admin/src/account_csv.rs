@@ -10,12 +10,6 @@ mod rows;
 
 pub use export::{EXPORT_HELP, export};
 pub use import::{IMPORT_HELP, import};
-pub use rows::read_switch;
-
-/// The columns there are, in the order of an export.
-const COLUMNS: [&str; 12] = [
-    "login", "password", "uid", "gid", "home", "maildir", "quota", "services", "name", "options", "enabled", "receives",
-];
 
 #[cfg(test)]
 mod tests;

@@ -1,10 +1,9 @@
 //! `mailauth account rename`.
 
-use crate::account::{changed, shown};
 use crate::failure::{Exit, Failure};
 use crate::output::{printable, remark, say};
 use crate::setup::Setup;
-use crate::{judgement, nearby};
+use crate::{judgement, nearby, stored_login};
 use mailauth_core::account::{Account, AccountRow, Login};
 use mailauth_core::moving::{Moving, NotMoved};
 use mailauth_core::quota::room;
@@ -40,7 +39,7 @@ pub fn rename(setup: &Setup, store: &SqlStore, old: &[u8], new: Login, move_mail
     if let Err(error) = renamed {
         return Err(undone(store, error, moving.as_ref().filter(|_| moved), paths.as_ref(), &new));
     }
-    say(format_args!("renamed the account {} to {}", shown(old), new.readable()))?;
+    say(format_args!("renamed the account {} to {}", stored_login::readable(old), new.readable()))?;
     tell_of_mail(paths.as_ref(), moving.as_ref(), move_mailbox);
     tell_of_aliases(store, former.as_ref(), &new, &aliases);
     Ok(())
@@ -103,7 +102,7 @@ fn told(old: &[u8], new: &Login, aliases: &[AliasTarget]) -> Vec<Changed> {
         return vec![Changed::Everything];
     }
     let aliases = addresses.into_iter().map(|address| Changed::Alias(address.to_owned()));
-    changed(old).into_iter().chain([Changed::Account(new.clone())]).chain(aliases).collect()
+    stored_login::change_notice(old).into_iter().chain([Changed::Account(new.clone())]).chain(aliases).collect()
 }
 
 /// Puts a mailbox back that was moved for a change that was not made, unless it was made after all.

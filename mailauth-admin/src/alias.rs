@@ -6,9 +6,9 @@ pub use notes::of_account;
 
 use crate::failure::{Exit, Failure};
 use crate::listing::{INCOMPLETE, each_alias};
-use crate::nearby;
 use crate::output::{List, ListRow, json, remark, say};
 use crate::setup::{Setup, read_domain};
+use crate::{lookup, nearby};
 use clap::Subcommand;
 use mailauth_core::alias::{check_target, read_address};
 use mailauth_core::config::Config;
@@ -78,7 +78,7 @@ impl Verb {
             Verb::List { domain, to, json: as_json } => {
                 let store = setup.store()?;
                 if let Some(domain) = &domain {
-                    crate::domain::find(&store, domain)?;
+                    lookup::domain(&store, domain)?;
                 }
                 let mut list = List::new(["ADDRESS", "TARGETS"], as_json);
                 let to = to.map(|to| setup.login(&to)).transpose()?;

@@ -3,18 +3,18 @@
 mod admin;
 mod contents;
 mod copy;
+mod findings;
 mod names;
 mod parents;
 mod rights;
 mod socket;
 
+use self::findings::{Finding, Findings, Remedy, State, cure, unopened};
 use crate::failure::{Exit, Failure};
-use crate::output::{Table, json, printable, say};
+use crate::output::{Table, json, say};
 use clap::Args;
 use mailauth_core::config::{Config, DatabaseUrl, HostPort, Origin};
-use mailauth_core::store::{
-    Administration, CharacterSet, HostState, OpenError, Role, SnapshotState, StoreError, StoreReport, open_single,
-};
+use mailauth_core::store::{Administration, CharacterSet, HostState, Role, SnapshotState, StoreReport, open_single};
 use serde::Serialize;
 use std::path::Path;
 
@@ -31,24 +31,6 @@ pub struct Check {
     all: bool,
 }
 
-/// State of one finding, and of all together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum State {
-    Ok,
-    Degraded,
-    Down,
-}
-
-/// One thing that was looked at.
-#[derive(Serialize)]
-struct Finding {
-    what: &'static str,
-    state: State,
-    /// What was found; unless the state is ok, with a correction.
-    text: String,
-}
-
 #[derive(Serialize)]
 struct Shown<'a> {
     state: State,
@@ -59,45 +41,6 @@ struct Shown<'a> {
     /// What else is to be done with that user.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     notes: &'a [&'a str],
-}
-
-/// Statements for the database's administrator.
-struct Remedy {
-    /// What they are for.
-    purpose: &'static str,
-    statements: Vec<String>,
-    /// What is to be done after them, a line each.
-    after: Vec<String>,
-}
-
-impl Remedy {
-    fn new(purpose: &'static str) -> Self {
-        Remedy { purpose, statements: Vec::new(), after: Vec::new() }
-    }
-
-    /// Returns the statements, to be pasted unchanged.
-    fn script(&self) -> String {
-        let mut text = format!("-- {}", self.purpose);
-        for statement in &self.statements {
-            text.push_str(&format!("\n{};", printable(statement)));
-        }
-        for line in &self.after {
-            text.push_str(&format!("\n-- {}", printable(line)));
-        }
-        text
-    }
-}
-
-#[derive(Default)]
-struct Findings {
-    list: Vec<Finding>,
-    remedies: Vec<Remedy>,
-}
-
-impl Findings {
-    fn add(&mut self, what: &'static str, state: State, text: impl Into<String>) {
-        self.list.push(Finding { what, state, text: text.into() });
-    }
 }
 
 impl Check {
@@ -201,26 +144,6 @@ fn database(config: &Config, all: bool, copy: Option<SnapshotState>, findings: &
         findings.add("accounts", State::Ok, format!("{}{none}", report.accounts));
         names::look(&store).into_iter().for_each(|text| findings.add("names", State::Degraded, text));
         contents::look(store, config, all, findings);
-    }
-}
-
-/// Returns why no connection can be made with this section of the configuration.
-fn unopened(section: &str, error: &OpenError) -> String {
-    let said = error.to_string();
-    if said.starts_with("tls_") { format!("[{section}] {said}; correct that key or its file") } else { said }
-}
-
-/// Returns what to do about an error that does not say so itself.
-fn cure(error: &StoreError, url: &DatabaseUrl) -> &'static str {
-    match (error, url) {
-        (StoreError::Timeout { .. }, url) if url.file().is_some() => {
-            "; another program holds its lock: find it with fuser or lsof, or raise [database] deadline"
-        }
-        (StoreError::Timeout { .. }, _) => {
-            "; it is frozen or overloaded, or a firewall drops what is sent to it: look there, or raise [database] \
-             deadline"
-        }
-        _ => "",
     }
 }
 

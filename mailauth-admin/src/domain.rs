@@ -1,13 +1,11 @@
 //! `mailauth domain`.
 
-use crate::account::switch;
-use crate::domain_alias;
 use crate::failure::{Exit, Failure};
 use crate::listing::{INCOMPLETE, each_account, each_alias, each_domain};
-use crate::nearby;
 use crate::output::{List, ListRow, Sheet, json, remark, say, yes_no};
 use crate::quota::figures;
 use crate::setup::{Setup, read_domain, read_new_domain};
+use crate::{domain_alias, lookup, nearby, switch};
 use clap::{Args, Subcommand};
 use mailauth_core::DomainName;
 use mailauth_core::quota::pools::{PoolStore, PoolUse};
@@ -189,8 +187,8 @@ impl Columns {
         if let Some(doubt) = self.quota.and_then(Limits::doubt) {
             remark(format_args!("warning: --quota: {doubt}"));
         }
-        row.enabled = switch(self.enabled, self.disabled).unwrap_or(row.enabled);
-        row.backup = switch(self.backup, self.no_backup).unwrap_or(row.backup);
+        row.enabled = switch::from_options(self.enabled, self.disabled).unwrap_or(row.enabled);
+        row.backup = switch::from_options(self.backup, self.no_backup).unwrap_or(row.backup);
         Ok(())
     }
 }
@@ -206,13 +204,15 @@ impl Verb {
                 setup.change(&store, &[Changed::Domain(domain.clone())], |store| store.add_domain(&row))?;
                 say(format_args!("added the domain {}", domain.readable()))?;
             }
-            Verb::List { enabled, disabled, json: as_json } => list(&store, switch(enabled, disabled), as_json)?,
+            Verb::List { enabled, disabled, json: as_json } => {
+                list(&store, switch::from_options(enabled, disabled), as_json)?
+            }
             Verb::Show { domain, json: as_json } => show(&store, &domain, as_json)?,
             Verb::Set { domain, columns } => {
                 if columns.is_empty() {
                     return Err(Failure::usage("nothing to change; 'mailauth domain set --help' shows what there is"));
                 }
-                let mut row = find(&store, &domain)?;
+                let mut row = lookup::domain(&store, &domain)?;
                 let before = row.quota;
                 columns.apply(&mut row)?;
                 let set = setup.change(&store, &[Changed::Domain(domain.clone())], |store| store.set_domain(&row));
@@ -233,11 +233,6 @@ impl Verb {
         }
         Ok(Exit::Yes)
     }
-}
-
-/// Returns the row of a domain that must exist.
-pub fn find(store: &SqlStore, domain: &DomainName) -> Result<DomainRow, Failure> {
-    store.find_domain(domain.as_str())?.ok_or_else(|| nearby::no_domain(store, domain.as_str(), false))
 }
 
 fn list(store: &SqlStore, enabled: Option<bool>, as_json: bool) -> Result<(), Failure> {
@@ -264,7 +259,7 @@ impl ListRow<5> for Shown {
 }
 
 fn show(store: &SqlStore, domain: &DomainName, as_json: bool) -> Result<(), Failure> {
-    let mut shown = Shown::new(store, find(store, domain)?)?;
+    let mut shown = Shown::new(store, lookup::domain(store, domain)?)?;
     let (mut accounts, mut aliases) = (0, 0);
     let mut unusable = each_account(store, Some(domain), |_| {
         accounts += 1;

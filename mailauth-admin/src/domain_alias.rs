@@ -1,10 +1,10 @@
 //! `mailauth domain alias`: domains that are other names of one.
 
-use crate::account::switch;
 use crate::failure::{Failure, no_such};
 use crate::listing::{INCOMPLETE, each_alias_domain};
 use crate::output::{List, ListRow, say, yes_no};
 use crate::setup::{Setup, read_domain};
+use crate::switch;
 use clap::Subcommand;
 use csv::{ReaderBuilder, WriterBuilder};
 use mailauth_core::DomainName;
@@ -109,7 +109,7 @@ impl Verb {
                 unusable.complain(INCOMPLETE)
             }
             Verb::Set { name, target, enabled, disabled } => {
-                let enabled = switch(enabled, disabled);
+                let enabled = switch::from_options(enabled, disabled);
                 if target.is_none() && enabled.is_none() {
                     return Err(Failure::usage("nothing to change; name --target, --enabled or --disabled"));
                 }
@@ -153,7 +153,7 @@ struct Row {
 impl Row {
     fn read(&self) -> Result<AliasDomainRow, String> {
         let domain = |column: &str, text: &str| read_domain(text).map_err(|problem| format!("{column}: {problem}"));
-        let enabled = crate::account_csv::read_switch(self.enabled.as_deref().unwrap_or_default().as_bytes());
+        let enabled = switch::parse(self.enabled.as_deref().unwrap_or_default().as_bytes());
         Ok(AliasDomainRow {
             name: domain("name", &self.name)?.to_string(),
             target: domain("target", &self.target)?.to_string(),

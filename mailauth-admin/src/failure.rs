@@ -1,10 +1,9 @@
 //! How the command ends, and what it says when that is not well.
 
-use crate::output::{remark, speaks_json};
 use mailauth_core::config::ConfigErrors;
 use mailauth_core::spelling::readable_name;
 use mailauth_core::store::{AdminError, OpenError, StoreError};
-use std::io::{self, Write};
+use std::io;
 use std::process::ExitCode;
 
 /// An exit code.
@@ -41,7 +40,7 @@ impl Exit {
     }
 
     /// Returns the answer in JSON: `not now` is never a kind of `no`.
-    fn answer(self) -> &'static str {
+    pub fn answer(self) -> &'static str {
         match self {
             Exit::Yes => "yes",
             Exit::No | Exit::NoUser => "no",
@@ -81,20 +80,6 @@ impl Failure {
 
     pub fn not_now(message: impl Into<String>) -> Self {
         Self::new(Exit::NotNow, message)
-    }
-
-    /// Says it on the standard error; with `--json` as one line, `{"error": ..., "answer": ..., "exit": ...}`.
-    pub fn report(self) -> ExitCode {
-        if speaks_json() && !self.message.is_empty() {
-            let Failure { exit, message } = &self;
-            let error = serde_json::json!({ "error": message, "answer": exit.answer(), "exit": exit.code() });
-            let _ = writeln!(io::stderr().lock(), "{error}");
-            return self.exit.into();
-        }
-        for line in self.message.lines() {
-            remark(line);
-        }
-        self.exit.into()
     }
 }
 

@@ -1,8 +1,7 @@
 //! Judging a row as the daemon does, before it is written: what that would refuse for ever is refused here, all of it at
 //! once.
 
-use crate::account::apply;
-use crate::account_columns::Columns;
+use crate::account_columns::{Columns, apply};
 use crate::failure::Failure;
 use mailauth_core::account::{AccountRow, Login};
 use mailauth_core::config::Config;

@@ -17,6 +17,7 @@ mod hash;
 mod init;
 mod judgement;
 mod listing;
+mod lookup;
 mod mailbox;
 mod nearby;
 mod output;
@@ -26,6 +27,8 @@ mod recipient;
 mod setup;
 mod spool;
 mod status;
+mod stored_login;
+mod switch;
 mod throttle;
 mod try_out;
 
@@ -107,7 +110,7 @@ fn main() -> ExitCode {
     };
     match run(cli) {
         Ok(exit) => exit.into(),
-        Err(failure) => failure.report(),
+        Err(failure) => output::report(failure),
     }
 }
 
@@ -121,7 +124,7 @@ fn refuse(error: &clap::Error) -> ExitCode {
         _ => Exit::Usage,
     };
     if exit != Exit::Yes && output::speaks_json() {
-        return Failure::new(exit, error.to_string().trim_end()).report();
+        return output::report(Failure::new(exit, error.to_string().trim_end()));
     }
     let _ = error.print();
     exit.into()

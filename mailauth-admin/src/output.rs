@@ -6,6 +6,7 @@ use serde::Serialize;
 use std::borrow::Cow;
 use std::fmt::{self, Display};
 use std::io::{self, BufWriter, StdoutLock, Write};
+use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Whether `--json` is on the command line, so that everything that is said is JSON.
@@ -45,6 +46,18 @@ pub fn remark(text: impl Display) {
         true => writeln!(error, "{}", as_remark(&text.to_string())),
         false => writeln!(error, "mailauth: {}", printable(&text.to_string())),
     };
+}
+
+/// Prints a failure to the standard error, as JSON `{"error": ..., "answer": ..., "exit": ...}` on one line. Returns the
+/// exit code of the process.
+pub fn report(Failure { exit, message }: Failure) -> ExitCode {
+    if speaks_json() && !message.is_empty() {
+        let error = serde_json::json!({ "error": message, "answer": exit.answer(), "exit": exit.code() });
+        let _ = writeln!(io::stderr().lock(), "{error}");
+    } else {
+        message.lines().for_each(remark);
+    }
+    exit.into()
 }
 
 fn as_remark(text: &str) -> serde_json::Value {

@@ -1,6 +1,6 @@
 //! Writing accounts as CSV.
 
-use super::COLUMNS;
+use super::rows::COLUMNS;
 use crate::account_columns::show_quota;
 use crate::failure::Failure;
 use crate::listing::{INCOMPLETE, each_account};

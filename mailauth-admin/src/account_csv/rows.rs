@@ -1,16 +1,20 @@
 //! Reading accounts from CSV, row by row.
 
-use super::COLUMNS;
-use crate::account::apply;
-use crate::account_columns;
+use crate::account_columns::{self, apply};
 use crate::hash::read_stored;
 use crate::output::printable;
 use crate::setup::read_login;
+use crate::switch;
 use csv::{ByteRecord, Reader, ReaderBuilder};
 use mailauth_core::account::AccountRow;
 use mailauth_core::config::Config;
 use mailauth_core::store::AccountChange;
 use std::io::{self, Read};
+
+/// The columns there are, in the order of an export.
+pub(super) const COLUMNS: [&str; 12] = [
+    "login", "password", "uid", "gid", "home", "maildir", "quota", "services", "name", "options", "enabled", "receives",
+];
 
 /// The most bytes of a row.
 const MAX_ROW: usize = 1 << 20;
@@ -183,8 +187,8 @@ fn read_row(record: &ByteRecord, columns: &[&'static str], config: &Config) -> R
             }
             "login" => read_login(trim(value), config).map(|read| login = Some(read)),
             "password" => read_stored(value, config).map(|read| change.password = Some(read)),
-            "enabled" => read_switch(value).map(|read| change.enabled = Some(read)),
-            "receives" => read_switch(value).map(|read| change.receives = Some(read)),
+            "enabled" => switch::parse(value).map(|read| change.enabled = Some(read)),
+            "receives" => switch::parse(value).map(|read| change.receives = Some(read)),
             other => std::str::from_utf8(value)
                 .map_err(|_| "it is not UTF-8".to_owned())
                 .and_then(|text| account_columns::set(&mut change, other, text, config)),
@@ -205,13 +209,4 @@ fn read_row(record: &ByteRecord, columns: &[&'static str], config: &Config) -> R
 /// Returns a text without white space at its ends; bytes that are not text are unchanged.
 fn trim(value: &[u8]) -> &[u8] {
     std::str::from_utf8(value).map_or(value, |text| text.trim().as_bytes())
-}
-
-/// Yes or no, in the words of databases and spreadsheets; yes where nothing is written.
-pub fn read_switch(value: &[u8]) -> Result<bool, String> {
-    match trim(value).to_ascii_lowercase().as_slice() {
-        b"" | b"yes" | b"y" | b"true" | b"t" | b"1" | b"on" => Ok(true),
-        b"no" | b"n" | b"false" | b"f" | b"0" | b"off" => Ok(false),
-        _ => Err("write yes or no".to_owned()),
-    }
 }

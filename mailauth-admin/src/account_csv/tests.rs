@@ -1,6 +1,6 @@
 use super::export::write_row;
+use super::rows::COLUMNS;
 use super::rows::Rows;
-use super::*;
 use crate::account_columns;
 use csv::WriterBuilder;
 use mailauth_core::Services;

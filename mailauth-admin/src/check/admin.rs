@@ -1,6 +1,6 @@
 //! What `mailauth check` reports about the database user of the `mailauth` command.
 
-use super::{Findings, State, cure, unopened};
+use super::findings::{Findings, State, cure, unopened};
 use mailauth_core::config::Config;
 use mailauth_core::store::{Administration, open_single};
 

@@ -3,7 +3,7 @@
 //!
 //! Accounts and aliases are read page by page, and for a bounded time unless all of them are asked for.
 
-use super::{Findings, State};
+use super::findings::{Findings, State};
 use mailauth_core::account::AccountRow;
 use mailauth_core::alias::{check_target, read_address};
 use mailauth_core::authenticate::{Answer, No};

@@ -1,6 +1,6 @@
 //! What `mailauth check` says of the copy that answers in an outage.
 
-use super::State;
+use super::findings::State;
 use mailauth_core::config::{Config, OutageConfig};
 use mailauth_core::store::SnapshotState;
 use mailauth_core::store::snapshot::{self, Kept};

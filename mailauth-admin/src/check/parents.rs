@@ -1,6 +1,6 @@
 //! What `mailauth check` says of the folders above the sockets and files that logins depend on.
 
-use super::{Findings, State};
+use super::findings::{Findings, State};
 use mailauth_core::config::{Config, MetricsAddress};
 use mailauth_core::parents::{Exposed, Writers, exposed, exposed_file};
 use mailauth_core::system_ids;

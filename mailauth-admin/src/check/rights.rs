@@ -1,6 +1,6 @@
 //! What `mailauth check` says of the rights of the database's users.
 
-use super::{Findings, Remedy, State};
+use super::findings::{Findings, Remedy, State};
 use mailauth_core::config::Config;
 use mailauth_core::store::StoreReport;
 

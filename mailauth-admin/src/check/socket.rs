@@ -1,6 +1,6 @@
 //! What `mailauth check` says of the daemon's socket.
 
-use super::{Findings, State};
+use super::findings::{Findings, State};
 use mailauth_core::Service;
 use mailauth_core::authenticate::{Answer, Authority, Credential, NotNow, Request};
 use mailauth_core::config::Config;

@@ -1,9 +1,9 @@
 //! Which mailboxes are meant: an account's, all accounts', or one named by its path.
 
 use super::figures;
-use crate::account::find;
 use crate::failure::{Exit, Failure};
 use crate::listing::{Complaints, account_pages};
+use crate::lookup;
 use crate::output::{remark, say};
 use crate::setup::Setup;
 use clap::Args;
@@ -143,7 +143,7 @@ impl Selection {
 /// The mailbox of one account, and the store that knows it.
 pub fn account(setup: &Setup, login: &str) -> Result<(Mailbox, SqlStore), Failure> {
     let store = setup.store()?;
-    let row = find(&store, &setup.login(login)?)?;
+    let row = lookup::account(&store, &setup.login(login)?)?;
     let mut mailbox = Mailbox::of(row, &setup.config).map_err(|unusable| Failure::not_now(unusable.to_string()))?;
     under_pool(&store, &mut mailbox, &mut Pools::new())?;
     Ok((mailbox, store))
@@ -204,7 +204,7 @@ impl All {
 /// Brings an account's maildirsize to limits that were just changed. The change itself is kept even if
 /// this fails.
 pub fn follow(store: &SqlStore, login: &Login, config: &Config) -> Result<(), Failure> {
-    let row = find(store, login)?;
+    let row = lookup::account(store, login)?;
     let outcome = Mailbox::of(row, config).map_err(|unusable| unusable.to_string()).and_then(|mut mailbox| {
         under_pool(store, &mut mailbox, &mut Pools::new()).map_err(|error| error.to_string())?;
         let Some(open) = mailbox.open().map_err(|error| error.to_string())? else { return Ok(None) };

@@ -1,0 +1,44 @@
+//! Logins byte for byte as they are in the table. Other programs write there too, so they need not be valid.
+
+use crate::failure::Failure;
+use crate::output::printable;
+use crate::setup::Setup;
+use clap::Args;
+use mailauth_core::account::Login;
+use mailauth_core::store::Changed;
+use std::borrow::Cow;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
+#[derive(Args)]
+pub struct Exact {
+    /// Take the login byte for byte as it is in the table, also when it is no valid login
+    ///
+    /// Lists show such logins as a shell reads them in $'...': mailauth account remove --exact $'\xc3\x84rger@example.org'
+    #[arg(long)]
+    exact: bool,
+}
+
+impl Exact {
+    /// Returns the bytes of a login in the table.
+    pub fn bytes(&self, setup: &Setup, text: &OsStr) -> Result<Vec<u8>, Failure> {
+        if self.exact {
+            return Ok(text.as_bytes().to_vec());
+        }
+        let not_text = || Failure::usage(format!("{text:?}: the login is not UTF-8; --exact takes it as it is"));
+        setup.login(text.to_str().ok_or_else(not_text)?).map(|login| login.as_str().as_bytes().to_vec())
+    }
+}
+
+/// Returns a login for people, escaped if it is not valid.
+pub fn readable(stored: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(stored) {
+        Ok(text) => printable(text),
+        Err(_) => stored.escape_ascii().to_string().into(),
+    }
+}
+
+/// Returns what the daemon is told about a changed row; `None` if no login leads to it.
+pub fn change_notice(stored: &[u8]) -> Option<Changed> {
+    Login::parse(stored, None).ok().map(Changed::Account)
+}
