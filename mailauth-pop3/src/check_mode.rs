@@ -28,7 +28,7 @@ Dovecot 2.3 in its own way.
   --version  print the version
   --help     print this
 
-Exit codes: 1 no, 2 called in a wrong way, 3 unknown to Dovecot, 111 not now; else that of PROGRAM.";
+Exit codes: 1 no, 2 called incorrectly, 3 unknown to Dovecot, 111 not now; else that of PROGRAM.";
 
 /// Handles a command line that asks for something other than a login, such as `--check`; otherwise returns `None`.
 pub fn asked_for(way: &dyn Way, name: &OsStr, arguments: &[OsString]) -> Option<u8> {
