@@ -4,8 +4,8 @@
 use super::{DatabaseUrl, MetricsAddress};
 use crate::authenticate::RefusalTime;
 use crate::detail::Delimiters;
+use crate::model::limits::Limits;
 use crate::password::{DefaultScheme, NewScheme};
-use crate::quota::Limits;
 use crate::throttle::NetworkRange;
 use crate::{DomainName, Service, Services, system_ids};
 use std::io;

@@ -13,11 +13,18 @@
 use super::directory::{self, Shut, Stamp, StrayLink};
 use super::name;
 use super::patience::{CALL, LINK, Late, NAME, Timer};
-use crate::quota::{Rules, Usage};
+use crate::model::usage::Usage;
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, StatxFlags, openat2, statx};
 use rustix::io::Errno;
 use std::ffi::{CStr, CString};
+
+/// The rules of counting that sites differ in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// Count the folder `.Trash` and messages with the flag T: as Exim and Dovecot do, and Courier does not.
+    pub count_trash: bool,
+}
 
 /// Bytes for directory entries: some 3,000 names with each call. More is not faster.
 pub(super) const BUFFER: usize = 256 << 10;

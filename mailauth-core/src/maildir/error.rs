@@ -1,7 +1,7 @@
 //! Why a quota's figures cannot be told.
 
 use super::StrayLink;
-use crate::quota::Usage;
+use crate::model::usage::Usage;
 use crate::trusted_path::Astray;
 use rustix::io::Errno;
 use std::ffi::OsStr;

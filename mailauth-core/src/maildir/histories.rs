@@ -1,9 +1,11 @@
 //! The short way of counting, held against the long one under random histories of a mailbox.
 
+use super::Rules;
 use super::maildirsums::compose;
 use super::tally::Tally;
 use super::{Effort, MaildirQuota};
-use crate::quota::{Limits, Rules, Usage};
+use crate::model::limits::Limits;
+use crate::model::usage::Usage;
 use proptest::prelude::*;
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 use std::fs;

@@ -1,12 +1,15 @@
 //! A mailbox under a quota: the one face of the calculator.
 
+use super::count::Rules;
 use super::lock::{self, Lock, Taken};
 use super::maildirsize::{self, For, Found, YOUNG};
 use super::maildirsums as sums;
 use super::replace::{Ownership, replace};
 use super::tally::{PARTS, Remembered, Tally};
 use super::{Doubt, IfLocked, Patience, QuotaError};
-use crate::quota::{Denied, Limits, Over, Rules, Usage};
+use crate::model::limits::Limits;
+use crate::model::usage::{Over, Usage};
+use crate::quota::Denied;
 use crate::trusted_path::{self, Astray};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, StatxFlags, statx, unlinkat};

@@ -10,7 +10,8 @@
 //! too high, which heals: a mailbox that looks full is counted before mail is refused.
 
 use super::directory::{Moment, Stamp};
-use crate::quota::{Limits, Usage};
+use crate::model::limits::Limits;
+use crate::model::usage::Usage;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, StatxFlags, openat, statx};
 use rustix::io::{Errno, pread, write};

@@ -21,9 +21,11 @@
 //! folders that their lines would be more, those with the most messages are in the file, and the others are counted each
 //! time.
 
+use super::count::Rules;
 use super::directory::{self, Moment, Stamp};
 use super::tally::{Folder, PARTS, Part};
-use crate::quota::{Limits, Rules, Usage};
+use crate::model::limits::Limits;
+use crate::model::usage::Usage;
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, percent_encode};
 use rustix::fd::BorrowedFd;
 use rustix::fs::{AtFlags, Mode, OFlags, StatxFlags, openat, statx};

@@ -4,7 +4,7 @@
 //! end at a comma, a colon or the name's end are a size; where there are several, the last counts, since writers append.
 //! Flags are the capitals right after the first `:2,` (maildir(5)); T is a message that was moved to the trash.
 
-use crate::quota::Limits;
+use crate::model::limits::Limits;
 use memchr::{memchr, memrchr};
 
 /// What a name says.

@@ -11,7 +11,9 @@ use super::lock::Lock;
 use super::mailbox::{Effort, Kept, MaildirQuota, Verdict};
 use super::maildirsize::{For, Found};
 use super::{Doubt, QuotaError};
-use crate::quota::{Denied, Limits, Usage};
+use crate::model::limits::Limits;
+use crate::model::usage::Usage;
+use crate::quota::Denied;
 
 /// Room for one message, and the mailbox's lock. Dropped without [`keep`](Reservation::keep), it is taken back.
 #[must_use = "dropped, the reservation is taken back"]

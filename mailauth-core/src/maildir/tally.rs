@@ -4,13 +4,13 @@
 //! one level deep. What an earlier count found is taken over for every directory that has kept its stamp; afterwards all
 //! stamps are looked at once more, and what changed meanwhile is counted again, until nothing does.
 
-use super::count::{self, BUFFER, Failure, Place};
+use super::count::{self, BUFFER, Failure, Place, Rules};
 use super::directory::{self, Moment, Stamp};
 use super::error::below;
 use super::maildirsums::{self as sums, Earlier};
 use super::patience::{CALL, LINK, NAME, Timer};
 use super::{Effort, MaildirQuota, QuotaError};
-use crate::quota::{Rules, Usage};
+use crate::model::usage::Usage;
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::FileType;
 use rustix::io::Errno;

@@ -1,7 +1,10 @@
 //! A mailbox on a real file system, told as stories.
 
+use super::Rules;
 use super::*;
-use crate::quota::{Denied, Kind, Limits, Over, Rules, Usage};
+use crate::model::limits::Limits;
+use crate::model::usage::{Kind, Over, Usage};
+use crate::quota::Denied;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
 //! Logins, the rows that hold accounts, and the accounts that adapters receive.
 
-use crate::quota::Limits;
+use super::limits::Limits;
 use crate::{Secret, Services, spelling};
 use std::borrow::Cow;
 use std::fmt;

@@ -1,7 +1,7 @@
 //! Where a mailbox is and which user owns it, with defaults for what the account's row leaves empty.
 
+use super::limits::Limits;
 use crate::account::{Account, AccountRow, Login};
-use crate::quota::Limits;
 use crate::schema::Field;
 use std::borrow::Cow;
 

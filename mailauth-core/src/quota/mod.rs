@@ -31,16 +31,14 @@
 //! ```
 
 mod denied;
-mod limits;
 pub mod mailboxes;
 pub mod others;
 pub mod pools;
 pub mod room;
-mod usage;
 
 pub use crate::maildir::{
-    Check, Doubt, Effort, IfLocked, MaildirQuota, Patience, QuotaError, Recount, Reservation, Stored, StrayLink,
+    Check, Doubt, Effort, IfLocked, MaildirQuota, Patience, QuotaError, Recount, Reservation, Rules, Stored, StrayLink,
 };
+pub use crate::model::limits::{Limits, LimitsError, WrittenLimits};
+pub use crate::model::usage::{Kind, Over, Usage};
 pub use denied::{Denied, PoolError, PoolOver};
-pub use limits::{Limits, LimitsError, WrittenLimits};
-pub use usage::{Kind, Over, Rules, Usage};

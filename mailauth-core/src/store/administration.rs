@@ -3,7 +3,7 @@
 use super::{AccountStore, Cursor, Page, StoreError};
 use crate::Services;
 use crate::account::{AccountRow, Login, Password};
-use crate::quota::Limits;
+use crate::model::limits::Limits;
 use std::collections::BTreeSet;
 use std::io;
 use std::ops::ControlFlow;

@@ -6,8 +6,9 @@ use super::hosts::recent_changes::RecentChanges;
 use super::{AccountStore, Cursor, DomainStanding, MailStore, Page, SqlStore, StoreError};
 use crate::DomainName;
 use crate::account::{AccountRow, Login, Password};
+use crate::model::limits::Limits;
+use crate::model::usage::{Kind, Usage};
 use crate::quota::pools::{PoolStore, PoolUse};
-use crate::quota::{Kind, Limits, Usage};
 
 /// Choice of the hosts that may answer a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

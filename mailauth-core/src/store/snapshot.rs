@@ -62,8 +62,9 @@ use super::{
 use crate::DomainName;
 use crate::account::{AccountRow, Login, Password};
 use crate::config::{Config, DatabaseUrl};
+use crate::model::limits::Limits;
+use crate::model::usage::{Kind, Usage};
 use crate::quota::pools::{PoolStore, PoolUse};
-use crate::quota::{Kind, Limits, Usage};
 use crate::schema::TableModel;
 use crate::sync::Mutex;
 use copy::{Copy, Standing};

@@ -104,7 +104,7 @@ fn full(name: &str) -> AccountRow {
         home: Some("/srv/mail/ä".into()),
         maildir: Some("Maildir/".into()),
         quota_bytes: Some(0),
-        quota_messages: Some(crate::quota::Limits::MAX),
+        quota_messages: Some(crate::model::limits::Limits::MAX),
         name: Some("Ännä Ö, \"quoted\"".into()),
         options: Some("disableimap=1,sharedgroup=x".into()),
         receives: false,

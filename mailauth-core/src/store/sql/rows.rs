@@ -3,7 +3,7 @@
 use super::{bytes, number};
 use crate::account::{AccountRow, Login, Password};
 use crate::mailbox::Unusable;
-use crate::quota::Limits;
+use crate::model::limits::Limits;
 use crate::schema::Field;
 use crate::store::StoreError;
 use crate::store::administration::DomainRow;

@@ -1,6 +1,6 @@
 //! What a mailbox holds, and whether one message more is allowed.
 
-use super::Limits;
+use super::limits::Limits;
 use std::fmt;
 
 /// What a mailbox holds. Each number is at most 2^63 - 1.
@@ -26,13 +26,6 @@ impl fmt::Display for Usage {
         let plural = if self.messages == 1 { "" } else { "s" };
         write!(f, "{} bytes in {} message{plural}", self.bytes, self.messages)
     }
-}
-
-/// The rules of counting that sites differ in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Rules {
-    /// Count the folder `.Trash` and messages with the flag T: as Exim and Dovecot do, and Courier does not.
-    pub count_trash: bool,
 }
 
 /// What a limit limits.
