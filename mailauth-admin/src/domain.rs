@@ -8,10 +8,9 @@ use crate::setup::{Setup, read_domain, read_new_domain};
 use crate::{domain_alias, lookup, nearby, switch};
 use clap::{Args, Subcommand};
 use mailauth_core::DomainName;
-use mailauth_core::quota::pools::{PoolStore, PoolUse};
 use mailauth_core::quota::{Limits, Usage};
 use mailauth_core::spelling::readable_domain;
-use mailauth_core::store::{Administration, Changed, DomainRow, SqlStore};
+use mailauth_core::store::{Administration, Changed, DomainRow, PoolStore, PoolUse, SqlStore};
 use serde::Serialize;
 use std::borrow::Cow;
 

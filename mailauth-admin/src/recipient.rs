@@ -3,8 +3,7 @@
 use crate::failure::{Exit, Failure};
 use mailauth_core::account::AccountRow;
 use mailauth_core::detail::Delimiters;
-use mailauth_core::quota::pools::PoolStore;
-use mailauth_core::store::{AccountStore, DomainKind, DomainStanding, MailStore, SqlStore, StoreError};
+use mailauth_core::store::{AccountStore, DomainKind, DomainStanding, MailStore, PoolStore, SqlStore, StoreError};
 use mailauth_core::{DomainName, Login};
 
 /// The tables that a message is stored or refused by: those of a host that has every change, or if none can be asked,

@@ -4,9 +4,8 @@
 
 use crate::DomainName;
 use crate::account::{AccountRow, Login, Password};
-use crate::quota::pools::{PoolStore, PoolUse};
 use crate::quota::{Kind, Limits, Usage};
-use crate::store::{AccountStore, Cursor, DomainStanding, MailStore, Page, StoreError};
+use crate::store::{AccountStore, Cursor, DomainStanding, MailStore, Page, PoolStore, PoolUse, StoreError};
 use crate::sync::{Mutex, MutexGuard};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;

@@ -1,9 +1,9 @@
 //! Mailboxes that share the quota of their domain, on each database.
 
 use mailauth_core::config::DatabaseConfig;
-use mailauth_core::quota::pools::{Member, PoolStore};
+use mailauth_core::quota::pools::Member;
 use mailauth_core::quota::{Denied, Effort, Kind as Limit, Limits, MaildirQuota, PoolError, Rules, Usage};
-use mailauth_core::store::{Administration, SqlStore, StoreError, open_pooled, open_single};
+use mailauth_core::store::{Administration, PoolStore, SqlStore, StoreError, open_pooled, open_single};
 use mailauth_core::{Login, Secret};
 use mailauth_tests::{Accounts, Kind, MailHost, Scratch, on_each_database_and_mysql, run};
 use std::fs;

@@ -10,10 +10,10 @@ use clap::Args;
 use mailauth_core::account::{AccountRow, Login};
 use mailauth_core::config::Config;
 use mailauth_core::mailbox::Unusable;
-use mailauth_core::quota::pools::{Member, PoolStore};
+use mailauth_core::quota::pools::Member;
 use mailauth_core::quota::room;
 use mailauth_core::quota::{Effort, Limits, LimitsError, MaildirQuota, QuotaError, Rules, Usage};
-use mailauth_core::store::{SqlStore, StoreError};
+use mailauth_core::store::{PoolStore, SqlStore, StoreError};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

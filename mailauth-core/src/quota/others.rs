@@ -7,12 +7,11 @@
 //! figure.
 
 use super::mailboxes::{Counted, Mailbox, Mailboxes};
-use super::pools::{PoolStore, PoolUse};
 use super::{Kind, Limits, Rules, Usage};
 use crate::Login;
 use crate::mailbox::MailboxDefaults;
 use crate::maildir::{IfLocked, Patience};
-use crate::store::{AccountStore, StoreError};
+use crate::store::{AccountStore, PoolStore, PoolUse, StoreError};
 use std::time::{Duration, Instant};
 
 /// How many mailboxes are looked at for one message.

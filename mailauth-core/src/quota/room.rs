@@ -2,11 +2,11 @@
 
 use super::mailboxes::{Mailbox, Space};
 use super::others::Others;
-use super::pools::{Member, PoolStore};
+use super::pools::Member;
 use super::{Denied, Limits, Rules, Usage};
 use crate::Account;
 use crate::maildir::{MaildirQuota, Patience, QuotaError};
-use crate::store::StoreError;
+use crate::store::{PoolStore, StoreError};
 use std::io;
 use std::path::{Path, PathBuf};
 

@@ -3,9 +3,8 @@
 use super::*;
 use crate::account::{AccountRow, LoginError, Password};
 use crate::password::{self, NewScheme};
-use crate::quota::pools::{PoolStore, PoolUse};
 use crate::quota::{Limits, Usage};
-use crate::store::{AccountStore, Cursor, Page, Seen, StoreError};
+use crate::store::{AccountStore, Cursor, Page, PoolStore, PoolUse, Seen, StoreError};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;

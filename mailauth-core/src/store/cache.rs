@@ -43,14 +43,15 @@ mod rate;
 #[cfg(test)]
 mod tests;
 
-use super::{AccountStore, Changed, Cursor, DomainStanding, MailStore, Page, Seen, StoreError, StoreState};
+use super::{
+    AccountStore, Changed, Cursor, DomainStanding, MailStore, Page, PoolStore, PoolUse, Seen, StoreError, StoreState,
+};
 use crate::DomainName;
 use crate::account::{AccountRow, Login, Password};
 use crate::config::CacheConfig;
 use crate::counters::{Counters, count};
 use crate::model::limits::Limits;
 use crate::model::usage::{Kind, Usage};
-use crate::quota::pools::{PoolStore, PoolUse};
 use flights::{Flights, Shared};
 use memory::{Lifetimes, Rows, Weight};
 use rate::Rate;

@@ -15,6 +15,7 @@ mod hosts;
 mod jitter;
 mod newest;
 mod open;
+mod pools;
 #[cfg(feature = "sqlite")]
 pub mod snapshot;
 mod sql;
@@ -30,6 +31,7 @@ pub use administration::{
 pub use changed::Changed;
 pub use hosts::recent_changes::RecentChanges;
 pub use open::{OpenError, open_pooled, open_single};
+pub use pools::{PoolStore, PoolUse};
 pub use sql::{ParameterKind, Respelt, SqlStore, StatementText};
 pub use standing::{DomainKind, DomainStanding};
 pub use state::{HostState, Role, SnapshotState, StoreState};
@@ -37,7 +39,6 @@ pub use state::{HostState, Role, SnapshotState, StoreState};
 use crate::DomainName;
 use crate::account::{AccountRow, Login, Password};
 use crate::mailbox::Unusable;
-use crate::quota::pools::PoolStore;
 use std::time::{Duration, Instant};
 
 /// Reason why a store cannot say yes or no. Each one means "not now" to a client, and is a sentence for the log.

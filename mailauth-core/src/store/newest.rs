@@ -3,12 +3,11 @@
 use super::driver::{Connection, DriverError};
 use super::hosts::ReadPreference;
 use super::hosts::recent_changes::RecentChanges;
-use super::{AccountStore, Cursor, DomainStanding, MailStore, Page, SqlStore, StoreError};
+use super::{AccountStore, Cursor, DomainStanding, MailStore, Page, PoolStore, PoolUse, SqlStore, StoreError};
 use crate::DomainName;
 use crate::account::{AccountRow, Login, Password};
 use crate::model::limits::Limits;
 use crate::model::usage::{Kind, Usage};
-use crate::quota::pools::{PoolStore, PoolUse};
 
 /// Choice of the hosts that may answer a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -56,15 +56,14 @@ pub use original::{CopiedRow, Original, Part, Value};
 use super::driver::sqlite::Sqlite;
 use super::hosts::Hosts;
 use super::{
-    AccountStore, Changed, Cursor, DomainStanding, MailStore, Page, Seen, SnapshotState, SqlStore, StoreError,
-    StoreState,
+    AccountStore, Changed, Cursor, DomainStanding, MailStore, Page, PoolStore, PoolUse, Seen, SnapshotState, SqlStore,
+    StoreError, StoreState,
 };
 use crate::DomainName;
 use crate::account::{AccountRow, Login, Password};
 use crate::config::{Config, DatabaseUrl};
 use crate::model::limits::Limits;
 use crate::model::usage::{Kind, Usage};
-use crate::quota::pools::{PoolStore, PoolUse};
 use crate::schema::TableModel;
 use crate::sync::Mutex;
 use copy::{Copy, Standing};

@@ -6,9 +6,10 @@ use mailauth_core::authenticate::{Answer, RefusalTime};
 use mailauth_core::config::{Config, CourierConfig, MetricsAddress};
 use mailauth_core::mailbox::MailboxDefaults;
 use mailauth_core::password::{HashRules, NewScheme};
-use mailauth_core::quota::pools::{PoolStore, PoolUse};
 use mailauth_core::quota::{Limits, Usage};
-use mailauth_core::store::{AccountStore, Cursor, DomainKind, DomainStanding, MailStore, Page, StoreError};
+use mailauth_core::store::{
+    AccountStore, Cursor, DomainKind, DomainStanding, MailStore, Page, PoolStore, PoolUse, StoreError,
+};
 use mailauth_core::{Backend, DomainName};
 use mailauth_courier::{Daemon, Listener, MetricsListener, Settings};
 use mailauth_protocol::client::Client;

@@ -1,9 +1,10 @@
 //! A database of an older version becomes what a new one is.
 
 use crate::database::{Database, account, domain, login};
-use mailauth_core::quota::pools::{PoolStore, PoolUse};
 use mailauth_core::quota::{Limits, Usage};
-use mailauth_core::store::{AccountStore, Administration, AliasRow, DomainRow, SchemaChange, StoreError};
+use mailauth_core::store::{
+    AccountStore, Administration, AliasRow, DomainRow, PoolStore, PoolUse, SchemaChange, StoreError,
+};
 use mailauth_tests::{Kind, on_each_database_and_mysql};
 
 on_each_database_and_mysql!(

@@ -1,9 +1,10 @@
 //! What the mailboxes of a domain hold together, as the tables keep it.
 
 use crate::database::{Database, account, domain, import, login};
-use mailauth_core::quota::pools::{PoolStore, PoolUse};
 use mailauth_core::quota::{Kind as Limit, Limits, Usage};
-use mailauth_core::store::{AccountStore, AdminError, Administration, DomainRow, SqlStore, StoreError};
+use mailauth_core::store::{
+    AccountStore, AdminError, Administration, DomainRow, PoolStore, PoolUse, SqlStore, StoreError,
+};
 use mailauth_core::{AccountRow, Login};
 use mailauth_tests::{Kind, on_each_database_and_mysql};
 use std::sync::Mutex;

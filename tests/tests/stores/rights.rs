@@ -2,10 +2,10 @@
 
 use crate::database::{DEADLINE, Database, account, domain, import, login, password};
 use mailauth_core::config::DatabaseConfig;
-use mailauth_core::quota::pools::PoolStore;
 use mailauth_core::quota::{Limits, Usage};
 use mailauth_core::store::{
-    AccountChange, AccountStore, AdminError, Administration, AliasRow, MailStore, SqlStore, StoreError, open_single,
+    AccountChange, AccountStore, AdminError, Administration, AliasRow, MailStore, PoolStore, SqlStore, StoreError,
+    open_single,
 };
 use mailauth_core::{DomainName, Secret};
 use mailauth_tests::{Flavor, Kind, on_each_server_and_mysql};
