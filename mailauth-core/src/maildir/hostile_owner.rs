@@ -117,7 +117,7 @@ fn very_many_names_are_counted_until_the_deadline_and_no_longer() {
 #[test]
 fn more_folders_than_memory_is_meant_for_are_an_error_at_once() {
     let mailbox = Mailbox::new();
-    for number in 0..=tally::MOST_IN_NAMES / 255 {
+    for number in 0..=folder::MOST_IN_NAMES / 255 {
         fs::create_dir(mailbox.path().join(format!(".{number:0254}"))).unwrap();
     }
     let refused = mailbox.open().count().unwrap_err();

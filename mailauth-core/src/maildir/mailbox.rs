@@ -1,11 +1,12 @@
 //! A mailbox under a quota: the one face of the calculator.
 
 use super::count::Rules;
+use super::folder::PARTS;
 use super::lock::{self, Lock, Taken};
 use super::maildirsize::{self, For, Found, YOUNG};
 use super::maildirsums as sums;
 use super::replace::{Ownership, replace};
-use super::tally::{PARTS, Remembered, Tally};
+use super::tally::{Remembered, Tally};
 use super::{Doubt, IfLocked, Patience, QuotaError};
 use crate::model::limits::Limits;
 use crate::model::usage::{Over, Usage};

@@ -23,7 +23,7 @@
 
 use super::count::Rules;
 use super::directory::{self, Moment, Stamp};
-use super::tally::{Folder, PARTS, Part};
+use super::folder::{Folder, PARTS, Part};
 use crate::model::limits::Limits;
 use crate::model::usage::Usage;
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, percent_encode};

@@ -7,6 +7,7 @@
 mod count;
 pub(crate) mod directory;
 mod error;
+mod folder;
 mod lock;
 mod mailbox;
 pub mod maildirsize;
