@@ -14,7 +14,7 @@
 use mailauth_benches::cost::{self, Cost};
 use mailauth_benches::mailbox::{Mailbox, OWNER};
 use mailauth_benches::summary::{Table, median};
-use mailauth_core::quota::{Effort, Limits, MaildirQuota, Rules};
+use mailauth_core::quota::{CountRules, Effort, Limits, MaildirQuota};
 use mailauth_tests::Scratch;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, StatxFlags, openat, statx};
 use std::fs::{self, File};
@@ -46,7 +46,7 @@ fn main() {
 
 fn recount(path: &Path, effort: Effort) {
     let limits = Limits::parse(QUOTA).expect("a quota");
-    let mailbox = MaildirQuota::open(path, limits, Rules::default()).expect("a Maildir");
+    let mailbox = MaildirQuota::open(path, limits, CountRules::default()).expect("a Maildir");
     let recount = mailbox.recount(effort).expect("a count");
     assert!(recount.usage.messages > 0);
 }

@@ -4,7 +4,7 @@
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use mailauth_core::maildir::maildirsize::{Contents, TOO_LONG};
-use mailauth_core::quota::{Limits, MaildirQuota, Rules};
+use mailauth_core::quota::{CountRules, Limits, MaildirQuota};
 use std::fs;
 use std::hint::black_box;
 
@@ -25,14 +25,14 @@ fn decision(criterion: &mut Criterion) {
         }
         fs::write(folder.path().join("maildirsize"), text(lines)).expect("maildirsize");
         let limits = Limits::parse(QUOTA).expect("a quota");
-        let mailbox = MaildirQuota::open(folder.path(), limits, Rules::default()).expect("a Maildir");
+        let mailbox = MaildirQuota::open(folder.path(), limits, CountRules::default()).expect("a Maildir");
         group.bench_function(BenchmarkId::new("may_store", lines), |bencher| {
             bencher.iter(|| assert!(matches!(mailbox.may_store(black_box(1000)), Ok(()))));
         });
         group.bench_function(BenchmarkId::new("open and may_store", lines), |bencher| {
             bencher.iter(|| {
                 let mailbox =
-                    MaildirQuota::open(black_box(folder.path()), limits, Rules::default()).expect("a Maildir");
+                    MaildirQuota::open(black_box(folder.path()), limits, CountRules::default()).expect("a Maildir");
                 assert!(matches!(mailbox.may_store(black_box(1000)), Ok(())));
             });
         });

@@ -4,7 +4,7 @@
 //! cargo run -p mailauth-core --example quota_decision
 //! ```
 
-use mailauth_core::quota::{Denied, Limits, MaildirQuota, Rules};
+use mailauth_core::quota::{CountRules, Denied, Limits, MaildirQuota};
 use std::error::Error;
 use std::fs;
 
@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(folder.path().join("new/1700000000.M1P1.mail"), [b'x'; 600])?;
 
     let limits = Limits::parse("1000S")?;
-    let mailbox = MaildirQuota::open(folder.path(), limits, Rules::default())?;
+    let mailbox = MaildirQuota::open(folder.path(), limits, CountRules::default())?;
     println!("the mailbox holds {} bytes", mailbox.usage()?.bytes);
     for size in [300, 500] {
         match mailbox.may_store(size) {

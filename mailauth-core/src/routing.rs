@@ -21,7 +21,7 @@ use crate::detail::{self, Delimiters, Split};
 use crate::mailbox::MailboxDefaults;
 use crate::quota::mailboxes::{Here, Mailbox, Mailboxes};
 use crate::quota::others::Others;
-use crate::quota::{Denied, IfLocked, Limits, Patience, PoolError, QuotaError, Rules, room};
+use crate::quota::{CountRules, Denied, IfLocked, Limits, Patience, PoolError, QuotaError, room};
 use crate::store::{DomainKind, DomainStanding, MailStore, StoreError};
 use crate::{DomainName, Service};
 use std::cell::Cell;
@@ -48,7 +48,7 @@ pub struct Router {
     store: Arc<dyn MailStore>,
     default_domain: Option<String>,
     mailbox: MailboxDefaults,
-    rules: Rules,
+    rules: CountRules,
     /// Whether mail is accepted for a mailbox that this user may not look into.
     takes_unseen: bool,
     delimiters: Delimiters,
@@ -161,7 +161,7 @@ pub enum DomainMail {
 
 impl Router {
     /// Creates a router over `store` that counts mail by `rules`.
-    pub fn new(store: Arc<dyn MailStore>, policy: &Policy, rules: Rules) -> Self {
+    pub fn new(store: Arc<dyn MailStore>, policy: &Policy, rules: CountRules) -> Self {
         let (default_domain, mailbox) = (policy.default_domain.clone(), policy.mailbox.clone());
         let (delimiters, counters, log) = (policy.delimiters.clone(), Arc::default(), DecisionLog::default());
         let mailboxes = Arc::new(Here);

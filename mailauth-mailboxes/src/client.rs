@@ -5,7 +5,7 @@ use crate::packet::{self, Received};
 use mailauth_core::Account;
 use mailauth_core::home::NotMade;
 use mailauth_core::quota::mailboxes::{Counted, Here, Mailbox, Mailboxes, Space};
-use mailauth_core::quota::{IfLocked, Limits, QuotaError, Rules, Usage, room};
+use mailauth_core::quota::{CountRules, IfLocked, Limits, QuotaError, Usage, room};
 use mailauth_core::sync::Mutex;
 use rustix::event::PollFlags;
 use rustix::fd::{AsFd, OwnedFd};
@@ -365,7 +365,7 @@ impl Mailboxes for RootPart {
             answer: milliseconds_until(until),
             asks_again: false,
             limits: Limits::NONE,
-            rules: Rules::default(),
+            rules: CountRules::default(),
             home: account.home.clone().into(),
             path: room::maildir(account),
         };

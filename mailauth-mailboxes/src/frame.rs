@@ -5,7 +5,7 @@
 //! mailbox's owner.
 
 use mailauth_core::quota::mailboxes::{Counted, Space};
-use mailauth_core::quota::{Kind, Limits, Over, Rules, Usage};
+use mailauth_core::quota::{CountRules, Kind, Limits, Over, Usage};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
@@ -65,7 +65,7 @@ pub struct Question {
     /// What the mailbox may hold.
     pub limits: Limits,
     /// How it is counted.
-    pub rules: Rules,
+    pub rules: CountRules,
     /// The home. Empty where it is of no interest.
     pub home: PathBuf,
     /// The Maildir.
@@ -177,7 +177,7 @@ impl Question {
             return Err(Malformed::Path);
         }
         let limits = Limits { bytes: limit(4, most_bytes)?, messages: limit(8, most_messages)? };
-        let (rules, asks_again) = (Rules { count_trash: flags & 1 != 0 }, flags & 16 != 0);
+        let (rules, asks_again) = (CountRules { count_trash: flags & 1 != 0 }, flags & 16 != 0);
         Ok(Question { operation, uid, gid, lock, answer, asks_again, limits, rules, home, path })
     }
 }

@@ -8,7 +8,7 @@ use crate::{End, dovecot, environment, fallback, terminal};
 use mailauth_core::Account;
 use mailauth_core::authenticate::{Answer, No, NotNow};
 use mailauth_core::config::{Config, Fallback, Pop3Config};
-use mailauth_core::quota::{Limits, MaildirQuota, Rules};
+use mailauth_core::quota::{CountRules, Limits, MaildirQuota};
 use rustix::process::geteuid;
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -154,7 +154,7 @@ fn home(account: &Account, config: &Config) -> Result<(), End> {
 
 fn quota(account: &Account, config: &Config) {
     let Some(path) = environment::mailbox(account).filter(|_| account.quota != Limits::NONE) else { return };
-    let rules = Rules { count_trash: config.quota.count_trash };
+    let rules = CountRules { count_trash: config.quota.count_trash };
     let said = match MaildirQuota::open(&path, account.quota, rules).and_then(|mailbox| mailbox.is_true()) {
         Ok(true) => "maildirsize is true".to_owned(),
         Ok(false) => "maildirsize is missing or wrong, and would be made true".to_owned(),

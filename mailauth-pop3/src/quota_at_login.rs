@@ -2,7 +2,7 @@
 
 use crate::environment;
 use mailauth_core::Account;
-use mailauth_core::quota::{Effort, Limits, MaildirQuota, Patience, QuotaError, Rules};
+use mailauth_core::quota::{CountRules, Effort, Limits, MaildirQuota, Patience, QuotaError};
 use std::io::ErrorKind;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 ///
 /// # Errors
 /// Fails with a message for the administrator. It is not a reason to refuse the login.
-pub fn make_true(account: &Account, rules: Rules, patience: Duration) -> Result<(), String> {
+pub fn make_true(account: &Account, rules: CountRules, patience: Duration) -> Result<(), String> {
     let Some(path) = environment::mailbox(account).filter(|_| account.quota != Limits::NONE) else { return Ok(()) };
     let mailbox = match MaildirQuota::open(&path, account.quota, rules) {
         Ok(mailbox) => {

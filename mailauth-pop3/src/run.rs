@@ -7,7 +7,7 @@ use crate::{End, check_mode, dovecot, launch, question, quota_at_login};
 use mailauth_core::authenticate::{Answer, Authority, No, NotNow, Request};
 use mailauth_core::config::{Config, Source};
 use mailauth_core::printable::printable;
-use mailauth_core::quota::Rules;
+use mailauth_core::quota::CountRules;
 use mailauth_core::{Account, Service};
 use mailauth_core::{home, privileges, process_memory};
 use std::convert::Infallible;
@@ -139,7 +139,7 @@ fn prepare(account: &Account, service: &Service, config: &Config, program: &str)
         End::NotNow(format!("{}: user {} cannot enter this home: {error}; {hint}", account.home, account.uid))
     })?;
     if settings.recount && matches!(service, Service::Pop3 | Service::Imap) {
-        let rules = Rules { count_trash: config.quota.count_trash };
+        let rules = CountRules { count_trash: config.quota.count_trash };
         if let Err(problem) = quota_at_login::make_true(account, rules, settings.recount_time) {
             let _ = writeln!(io::stderr(), "{program}: {}", printable(&problem.to_string()));
         }

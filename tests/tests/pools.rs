@@ -2,7 +2,7 @@
 
 use mailauth_core::config::DatabaseConfig;
 use mailauth_core::quota::pools::Member;
-use mailauth_core::quota::{Denied, Effort, Kind as Limit, Limits, MaildirQuota, PoolError, Rules, Usage};
+use mailauth_core::quota::{CountRules, Denied, Effort, Kind as Limit, Limits, MaildirQuota, PoolError, Usage};
 use mailauth_core::store::{Administration, PoolStore, SqlStore, StoreError, open_pooled, open_single};
 use mailauth_core::{Login, Secret};
 use mailauth_tests::{Accounts, Kind, MailHost, Scratch, on_each_database_and_mysql, run};
@@ -67,7 +67,7 @@ impl Domain {
     /// A mailbox under a quota of its own (empty for none), kept as its domain wants it.
     fn mailbox(&self, member: &Member<'_>, login: &Login, own: &str) -> MaildirQuota {
         let limits = member.mailbox_limits(Limits::parse(own).unwrap());
-        MaildirQuota::open(&self.mail.join(login.as_str()), limits, Rules::default()).unwrap()
+        MaildirQuota::open(&self.mail.join(login.as_str()), limits, CountRules::default()).unwrap()
     }
 
     /// Delivers a message of 100 bytes.

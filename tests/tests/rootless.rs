@@ -4,7 +4,7 @@
 mod part;
 
 use mailauth_core::quota::mailboxes::{Counted, Space};
-use mailauth_core::quota::{Limits, Rules, Usage};
+use mailauth_core::quota::{CountRules, Limits, Usage};
 use mailauth_mailboxes::frame::{Answer, MOST_QUESTION, Operation, Question, RELEASE};
 use mailauth_mailboxes::packet;
 use mailauth_tests::people::{ANNA, BRUNO, CHEAP_HASH, DORA, PASSWORD};
@@ -233,7 +233,7 @@ fn question(operation: Operation, uid: u32, path: &Path) -> Question {
         answer: 5000,
         asks_again: true,
         limits: Limits { bytes: Some(1000), messages: None },
-        rules: Rules::default(),
+        rules: CountRules::default(),
         home: PathBuf::new(),
         path: path.to_owned(),
     }

@@ -12,7 +12,7 @@ use mailauth_core::config::Config;
 use mailauth_core::mailbox::Unusable;
 use mailauth_core::quota::pools::Member;
 use mailauth_core::quota::room;
-use mailauth_core::quota::{Effort, Limits, LimitsError, MaildirQuota, QuotaError, Rules, Usage};
+use mailauth_core::quota::{CountRules, Effort, Limits, LimitsError, MaildirQuota, QuotaError, Usage};
 use mailauth_core::store::{PoolStore, SqlStore, StoreError};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -33,7 +33,7 @@ pub struct Mailbox {
     /// The user and group it has to belong to; `None` when it was named by its path.
     pub owner: Option<(u32, u32)>,
     /// How it is counted.
-    pub rules: Rules,
+    pub rules: CountRules,
 }
 
 impl Mailbox {
@@ -48,7 +48,7 @@ impl Mailbox {
 
     /// One named by its path.
     pub fn at(path: &Path, limits: Limits, count_trash: bool) -> Self {
-        let (name, rules) = (path.display().to_string(), Rules { count_trash });
+        let (name, rules) = (path.display().to_string(), CountRules { count_trash });
         let (home, path) = (path.to_owned(), path.to_owned());
         Mailbox { name, login: None, path, home, limits, owner: None, rules }
     }

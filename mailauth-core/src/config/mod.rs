@@ -181,8 +181,8 @@ pub struct QuotaConfig {
 
 impl QuotaConfig {
     /// The rules of counting.
-    pub fn rules(&self) -> crate::quota::Rules {
-        crate::quota::Rules { count_trash: self.count_trash }
+    pub fn rules(&self) -> crate::quota::CountRules {
+        crate::quota::CountRules { count_trash: self.count_trash }
     }
 }
 

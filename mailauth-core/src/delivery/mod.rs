@@ -214,7 +214,7 @@ fn host() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::quota::{Limits, Rules};
+    use crate::quota::{CountRules, Limits};
     use std::fs;
     use std::path::Path;
 
@@ -222,7 +222,7 @@ mod tests {
         for part in ["tmp", "new", "cur"] {
             fs::create_dir_all(path.join(part)).unwrap();
         }
-        MaildirQuota::open(path, Limits::parse(limits).unwrap(), Rules::default()).unwrap()
+        MaildirQuota::open(path, Limits::parse(limits).unwrap(), CountRules::default()).unwrap()
     }
 
     fn names(path: &Path) -> Vec<String> {

@@ -171,7 +171,7 @@ fn date(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::quota::Rules;
+    use crate::quota::CountRules;
     use std::fs;
     use std::time::Duration;
 
@@ -205,7 +205,7 @@ mod tests {
             fs::create_dir_all(folder.path().join(part)).unwrap();
         }
         let limits = Limits::parse("1000S,10C").unwrap();
-        let mailbox = MaildirQuota::open(folder.path(), limits, Rules::default()).unwrap();
+        let mailbox = MaildirQuota::open(folder.path(), limits, CountRules::default()).unwrap();
         let begin = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
         let due = |bytes, hours: u64| {
             let usage = Usage { bytes, messages: 1 };

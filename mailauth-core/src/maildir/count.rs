@@ -21,7 +21,7 @@ use std::ffi::{CStr, CString};
 
 /// The rules of counting that sites differ in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Rules {
+pub struct CountRules {
     /// Count the folder `.Trash` and messages with the flag T: as Exim and Dovecot do, and Courier does not.
     pub count_trash: bool,
 }
@@ -83,7 +83,7 @@ pub(super) struct Place<'a> {
 /// What the directory holds, and its stamp from before it was read; `None` when there is no such directory.
 pub(super) fn count(
     place: Place<'_>,
-    rules: Rules,
+    rules: CountRules,
     buffer: &mut Vec<u8>,
     timer: &mut Timer,
 ) -> Result<Option<(Stamp, Usage)>, Failure> {
@@ -107,7 +107,7 @@ fn message(
     directory: BorrowedFd<'_>,
     entry: &CStr,
     kind: FileType,
-    rules: Rules,
+    rules: CountRules,
     timer: &mut Timer,
 ) -> Result<Option<u64>, Failure> {
     let name = entry.to_bytes();

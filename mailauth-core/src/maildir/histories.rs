@@ -1,6 +1,6 @@
 //! The short way of counting, held against the long one under random histories of a mailbox.
 
-use super::Rules;
+use super::CountRules;
 use super::maildirsums::compose;
 use super::tally::Tally;
 use super::{Effort, MaildirQuota};
@@ -195,7 +195,7 @@ proptest! {
         let folder = tempfile::tempdir().unwrap();
         let mut world = World { root: folder.path().to_owned(), number: 0 };
         world.folder(0);
-        let mailbox = MaildirQuota::open(folder.path(), Limits::NONE, Rules { count_trash }).unwrap();
+        let mailbox = MaildirQuota::open(folder.path(), Limits::NONE, CountRules { count_trash }).unwrap();
         let mut kept = String::new();
         for event in history.iter().chain([&Event::Count]) {
             world.happen(event);
@@ -213,7 +213,7 @@ fn only_folders_that_changed_are_read_again() {
     for (folder, size) in [(0, 10), (1, 20), (3, 30)] {
         world.happen(&Event::Deliver { folder, named: false, size });
     }
-    let mailbox = MaildirQuota::open(folder.path(), Limits::parse("1000S").unwrap(), Rules::default()).unwrap();
+    let mailbox = MaildirQuota::open(folder.path(), Limits::parse("1000S").unwrap(), CountRules::default()).unwrap();
     assert_eq!(mailbox.recount(Effort::Changed).unwrap().folders_read, 3);
     assert_eq!(mailbox.recount(Effort::Changed).unwrap().folders_read, 3, "none has been at rest yet");
     let mut kept = String::new();

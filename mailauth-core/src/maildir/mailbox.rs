@@ -1,6 +1,6 @@
 //! A mailbox under a quota: the one face of the calculator.
 
-use super::count::Rules;
+use super::count::CountRules;
 use super::folder::PARTS;
 use super::lock::{self, Lock, Taken};
 use super::maildirsize::{self, For, Found, YOUNG};
@@ -32,7 +32,7 @@ pub struct MaildirQuota {
     root: OwnedFd,
     path: PathBuf,
     limits: Limits,
-    rules: Rules,
+    rules: CountRules,
     ownership: Ownership,
     /// How long everything may take; where it is not said, each piece of work what is usual.
     patience: Option<Patience>,
@@ -114,7 +114,7 @@ impl MaildirQuota {
     ///
     /// # Errors
     /// Fails if there is no Maildir, or only a folder of one.
-    pub fn open(path: &Path, limits: Limits, rules: Rules) -> Result<Self, QuotaError> {
+    pub fn open(path: &Path, limits: Limits, rules: CountRules) -> Result<Self, QuotaError> {
         let failed = |errno| QuotaError::io("open", path, b"", errno);
         let root = match trusted_path::open(path) {
             Err(Astray::System { errno: Errno::NOTDIR, .. }) => return Err(QuotaError::NotAMaildir(path.to_owned())),
@@ -172,7 +172,7 @@ impl MaildirQuota {
     }
 
     /// Returns the rules of counting.
-    pub fn rules(&self) -> Rules {
+    pub fn rules(&self) -> CountRules {
         self.rules
     }
 

@@ -21,7 +21,7 @@
 //! folders that their lines would be more, those with the most messages are in the file, and the others are counted each
 //! time.
 
-use super::count::Rules;
+use super::count::CountRules;
 use super::directory::{self, Moment, Stamp};
 use super::folder::{Folder, PARTS, Part};
 use crate::model::limits::Limits;
@@ -72,7 +72,7 @@ impl Earlier {
 
 /// Tells each of `folders`, which are in the order of their names, what the file of the mailbox `root` says of it. Returns
 /// `None`, and tells them nothing, if there is no such file, it is damaged, or the count was by other rules.
-pub(super) fn recall(root: BorrowedFd<'_>, rules: Rules, folders: &mut [Folder]) -> Option<Earlier> {
+pub(super) fn recall(root: BorrowedFd<'_>, rules: CountRules, folders: &mut [Folder]) -> Option<Earlier> {
     let how = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
     let file = openat(root, FILE, how, Mode::empty()).ok()?;
     let found = statx(&file, c"", AtFlags::EMPTY_PATH, StatxFlags::TYPE | StatxFlags::SIZE).ok()?;
@@ -82,7 +82,7 @@ pub(super) fn recall(root: BorrowedFd<'_>, rules: Rules, folders: &mut [Folder])
 }
 
 /// The same from the file's text.
-fn read(text: impl BufRead, rules: Rules, folders: &mut [Folder]) -> Option<Earlier> {
+fn read(text: impl BufRead, rules: CountRules, folders: &mut [Folder]) -> Option<Earlier> {
     let earlier = parse(text, rules, folders);
     if earlier.is_none() {
         for folder in folders {
@@ -94,7 +94,7 @@ fn read(text: impl BufRead, rules: Rules, folders: &mut [Folder]) -> Option<Earl
 
 /// How many directories the file's text is believed about, in a mailbox with a few folders.
 #[cfg(fuzzing)]
-pub(super) fn believed(text: &[u8], rules: Rules) -> Option<usize> {
+pub(super) fn believed(text: &[u8], rules: CountRules) -> Option<usize> {
     let mut folders = [c".", c".Drafts", c".Sent Mail"].map(|name| Folder::new(name.to_owned())).to_vec();
     let earlier = read(text, rules, &mut folders);
     let known = folders.iter().flat_map(|folder| &folder.parts).filter(|part| part.stamp.is_some()).count();
@@ -103,7 +103,7 @@ pub(super) fn believed(text: &[u8], rules: Rules) -> Option<usize> {
 }
 
 /// The file's text, of folders that were counted at this time: of all, or of the largest that there is room for.
-pub(super) fn compose(folders: &[Folder], rules: Rules, counted: SystemTime) -> String {
+pub(super) fn compose(folders: &[Folder], rules: CountRules, counted: SystemTime) -> String {
     let parts = || folders.iter().flat_map(|folder| folder.parts.iter().zip(PARTS).map(move |part| (folder, part)));
     lines(parts(), rules, counted).unwrap_or_else(|_| {
         let mut parts: Vec<_> = parts().collect();
@@ -115,7 +115,7 @@ pub(super) fn compose(folders: &[Folder], rules: Rules, counted: SystemTime) -> 
 /// The file's text; as an error, with as many of the parts as there is room for.
 fn lines<'a>(
     parts: impl Iterator<Item = (&'a Folder, (&'a Part, &'static CStr))>,
-    rules: Rules,
+    rules: CountRules,
     counted: SystemTime,
 ) -> Result<String, String> {
     let counted = counted.duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -150,7 +150,7 @@ fn line(folder: &Folder, part: &Part, name: &CStr) -> Option<String> {
 /// Behind the name of a directory that had not been at rest.
 const RESTLESS: &str = "*";
 
-fn header(rules: Rules) -> &'static str {
+fn header(rules: CountRules) -> &'static str {
     if rules.count_trash { "maildirsums 2 trash=1" } else { "maildirsums 2 trash=0" }
 }
 
@@ -158,7 +158,7 @@ fn moment((seconds, nanoseconds): Moment) -> String {
     format!("{seconds}.{nanoseconds:09}")
 }
 
-fn parse(mut text: impl BufRead, rules: Rules, folders: &mut [Folder]) -> Option<Earlier> {
+fn parse(mut text: impl BufRead, rules: CountRules, folders: &mut [Folder]) -> Option<Earlier> {
     let mut buffer = Vec::new();
     if next_line(&mut text, &mut buffer)? != header(rules) {
         return None;
@@ -243,7 +243,7 @@ mod tests {
     }
 
     /// What a text tells of folders of these names.
-    fn told(text: &str, names: &[&CStr], rules: Rules) -> (Option<Earlier>, Vec<[Part; 2]>) {
+    fn told(text: &str, names: &[&CStr], rules: CountRules) -> (Option<Earlier>, Vec<[Part; 2]>) {
         let mut names = names.to_vec();
         names.sort();
         let mut folders: Vec<_> = names.iter().map(|name| Folder::new((*name).to_owned())).collect();
@@ -251,24 +251,24 @@ mod tests {
         (earlier, folders.into_iter().map(|folder| folder.parts).collect())
     }
 
-    fn is_forgotten(text: &str, rules: Rules) -> bool {
+    fn is_forgotten(text: &str, rules: CountRules) -> bool {
         told(text, &[c".", c".Sent mail"], rules) == (None, vec![[Part::default(); 2]; 2])
     }
 
     #[test]
     fn what_is_written_is_read_again_by_the_folders_that_there_are() {
-        let text = compose(&folders(), Rules::default(), counted());
-        let (earlier, parts) = told(&text, &[c".", c".Other", c".new\nline %41 \xff"], Rules::default());
+        let text = compose(&folders(), CountRules::default(), counted());
+        let (earlier, parts) = told(&text, &[c".", c".Other", c".new\nline %41 \xff"], CountRules::default());
         assert_eq!(earlier, Some(Earlier { counted: Duration::new(1_732_440_003, 5), restless: 2 }));
         assert_eq!(parts, [folders()[0].parts, [Part::default(); 2], folders()[2].parts]);
     }
 
     #[test]
     fn a_damaged_file_is_forgotten_whole() {
-        let text = compose(&folders(), Rules::default(), counted());
-        assert!(!is_forgotten(&text, Rules::default()));
+        let text = compose(&folders(), CountRules::default(), counted());
+        assert!(!is_forgotten(&text, CountRules::default()));
         for length in 0..text.len() {
-            assert!(is_forgotten(&text[..length], Rules::default()), "{length}");
+            assert!(is_forgotten(&text[..length], CountRules::default()), "{length}");
         }
         let twice = text.lines().nth(1).unwrap();
         for (from, to) in [
@@ -283,9 +283,9 @@ mod tests {
         ] {
             let damaged = text.replacen(from, to, 1);
             assert_ne!(damaged, text, "{from}");
-            assert!(is_forgotten(&damaged, Rules::default()), "{from} to {to}");
+            assert!(is_forgotten(&damaged, CountRules::default()), "{from} to {to}");
         }
-        assert!(is_forgotten(&"new 1 1 1.0 1.0 1 1 .\n".repeat(100_000), Rules::default()));
+        assert!(is_forgotten(&"new 1 1 1.0 1.0 1 1 .\n".repeat(100_000), CountRules::default()));
     }
 
     #[test]
@@ -295,9 +295,9 @@ mod tests {
             parts: [part(number, true), part(number + 1, true)],
         };
         let folders: Vec<_> = (0..20_000).map(folder).collect();
-        let text = compose(&folders, Rules::default(), counted());
+        let text = compose(&folders, CountRules::default(), counted());
         assert!(text.len() as u64 <= MOST_BYTES && text.len() as u64 > MOST_BYTES - 200, "{}", text.len());
-        let (earlier, parts) = told(&text, &[c".00100", c".19000"], Rules::default());
+        let (earlier, parts) = told(&text, &[c".00100", c".19000"], CountRules::default());
         assert!(earlier.is_some());
         assert_eq!(parts, [[Part::default(); 2], folders[19_000].parts]);
     }
@@ -307,8 +307,8 @@ mod tests {
         let young = |messages, age: i64| {
             let restless = Part { usage: Usage { bytes: 0, messages }, ..part(1, false) };
             let folders = [Folder { name: c".".to_owned(), parts: [restless, part(2, true)] }];
-            let text = compose(&folders, Rules::default(), counted());
-            let earlier = told(&text, &[c"."], Rules::default()).0.unwrap();
+            let text = compose(&folders, CountRules::default(), counted());
+            let earlier = told(&text, &[c"."], CountRules::default()).0.unwrap();
             earlier.is_young(counted() + Duration::from_secs(10) - Duration::from_millis((10_000 - age).unsigned_abs()))
         };
         assert!(young(100, 1) && !young(100, 3));
@@ -319,7 +319,7 @@ mod tests {
 
     #[test]
     fn sums_by_other_rules_are_not_believed() {
-        let text = compose(&folders(), Rules { count_trash: true }, counted());
-        assert!(is_forgotten(&text, Rules::default()) && !is_forgotten(&text, Rules { count_trash: true }));
+        let text = compose(&folders(), CountRules { count_trash: true }, counted());
+        assert!(is_forgotten(&text, CountRules::default()) && !is_forgotten(&text, CountRules { count_trash: true }));
     }
 }

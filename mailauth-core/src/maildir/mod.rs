@@ -25,7 +25,7 @@ mod hostile_owner;
 #[cfg(test)]
 mod tests;
 
-pub use count::Rules;
+pub use count::CountRules;
 pub use directory::StrayLink;
 pub use error::QuotaError;
 pub use mailbox::{Check, Effort, MaildirQuota, Recount, Stored};
@@ -36,6 +36,6 @@ pub use reservation::Reservation;
 /// Returns the number of directories whose sums are accepted from the text of a file `maildirsums`, for a Maildir with a
 /// few folders; `None` if the text is damaged. For the fuzz target.
 #[cfg(fuzzing)]
-pub fn believed_sums(text: &[u8], rules: Rules) -> Option<usize> {
+pub fn believed_sums(text: &[u8], rules: CountRules) -> Option<usize> {
     maildirsums::believed(text, rules)
 }

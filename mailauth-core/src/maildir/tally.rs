@@ -4,7 +4,7 @@
 //! one level deep. What an earlier count found is taken over for every directory that has kept its stamp; afterwards all
 //! stamps are looked at once more, and what changed meanwhile is counted again, until nothing does.
 
-use super::count::{self, BUFFER, Failure, Place, Rules};
+use super::count::{self, BUFFER, CountRules, Failure, Place};
 use super::directory::{self, Moment, Stamp};
 use super::error::below;
 use super::folder::{Folder, MOST_FOLDERS, MOST_IN_NAMES, PARTS, Part, path_of};
@@ -39,7 +39,7 @@ pub(super) struct Tally<'a> {
     root: BorrowedFd<'a>,
     path: &'a Path,
     owner: u32,
-    rules: Rules,
+    rules: CountRules,
     /// When the count began.
     pub now: SystemTime,
     timer: Timer,

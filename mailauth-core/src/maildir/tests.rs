@@ -1,6 +1,6 @@
 //! A mailbox on a real file system, told as stories.
 
-use super::Rules;
+use super::CountRules;
 use super::*;
 use crate::model::limits::Limits;
 use crate::model::usage::{Kind, Over, Usage};
@@ -44,7 +44,7 @@ impl Mailbox {
     }
 
     pub fn under(&self, limits: &str) -> MaildirQuota {
-        MaildirQuota::open(&self.path(), Limits::parse(limits).unwrap(), Rules::default()).unwrap()
+        MaildirQuota::open(&self.path(), Limits::parse(limits).unwrap(), CountRules::default()).unwrap()
     }
 
     pub fn maildirsize(&self) -> Option<String> {
@@ -75,7 +75,7 @@ fn a_count_is_of_new_and_cur_of_the_mailbox_and_its_folders() {
         mailbox.put(&format!("{folder}/cur/1.b"), size);
     }
     assert_eq!(mailbox.open().count().unwrap(), usage(330, 4));
-    let rules = Rules { count_trash: true };
+    let rules = CountRules { count_trash: true };
     let all = MaildirQuota::open(&mailbox.path(), Limits::NONE, rules).unwrap();
     assert_eq!(all.count().unwrap(), usage(1370, 6));
 }
@@ -516,7 +516,7 @@ fn a_check_says_what_is_stored_and_what_there_is() {
 #[test]
 fn what_is_no_mailbox_is_named() {
     let mailbox = Mailbox::new();
-    let open = |path: &Path| MaildirQuota::open(path, Limits::NONE, Rules::default());
+    let open = |path: &Path| MaildirQuota::open(path, Limits::NONE, CountRules::default());
     assert!(matches!(open(mailbox.folder.path()), Err(QuotaError::NotAMaildir(_))));
     assert!(matches!(open(Path::new("/etc/passwd")), Err(QuotaError::NotAMaildir(_))));
     assert!(matches!(open(Path::new("/nowhere")), Err(QuotaError::Io { .. })));

@@ -2,7 +2,7 @@
 //! one that becomes a mailbox's owner before it looks at anything.
 
 use super::room;
-use super::{Limits, Over, Rules, Usage};
+use super::{CountRules, Limits, Over, Usage};
 use crate::Account;
 use crate::home::{self, NotMade};
 use crate::maildir::{Effort, MaildirQuota, Patience, QuotaError};
@@ -21,7 +21,7 @@ pub struct Mailbox {
     /// What it may hold.
     pub limits: Limits,
     /// How it is counted.
-    pub rules: Rules,
+    pub rules: CountRules,
     /// How long is waited.
     pub patience: Patience,
 }
@@ -88,7 +88,7 @@ pub trait Mailboxes: Send + Sync {
 
 impl Mailbox {
     /// The mailbox of `account` under `limits`.
-    pub fn of(account: &Account, limits: Limits, rules: Rules, patience: Patience) -> Self {
+    pub fn of(account: &Account, limits: Limits, rules: CountRules, patience: Patience) -> Self {
         Mailbox { uid: account.uid, gid: account.gid, path: room::maildir(account), limits, rules, patience }
     }
 

@@ -18,10 +18,10 @@
 //!   returns it, because another delivery may have taken the room in between.
 //!
 //! ```no_run
-//! use mailauth_core::quota::{Denied, Limits, MaildirQuota, Rules};
+//! use mailauth_core::quota::{Denied, Limits, MaildirQuota, CountRules};
 //!
 //! let limits = Limits::parse("1000000000S,10000C")?;
-//! let mailbox = MaildirQuota::open("/var/mail/example.org/anna/Maildir".as_ref(), limits, Rules::default())?;
+//! let mailbox = MaildirQuota::open("/var/mail/example.org/anna/Maildir".as_ref(), limits, CountRules::default())?;
 //! match mailbox.may_store(48_213) {
 //!     Ok(()) => println!("it fits"),
 //!     Err(Denied::Unknown(error)) => println!("not now: {error}"),
@@ -37,7 +37,8 @@ pub mod pools;
 pub mod room;
 
 pub use crate::maildir::{
-    Check, Doubt, Effort, IfLocked, MaildirQuota, Patience, QuotaError, Recount, Reservation, Rules, Stored, StrayLink,
+    Check, CountRules, Doubt, Effort, IfLocked, MaildirQuota, Patience, QuotaError, Recount, Reservation, Stored,
+    StrayLink,
 };
 pub use crate::model::limits::{Limits, LimitsError, WrittenLimits};
 pub use crate::model::usage::{Kind, Over, Usage};

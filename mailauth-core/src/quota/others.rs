@@ -7,7 +7,7 @@
 //! figure.
 
 use super::mailboxes::{Counted, Mailbox, Mailboxes};
-use super::{Kind, Limits, Rules, Usage};
+use super::{CountRules, Kind, Limits, Usage};
 use crate::Login;
 use crate::mailbox::MailboxDefaults;
 use crate::maildir::{IfLocked, Patience};
@@ -31,7 +31,7 @@ pub struct Others<'a> {
     /// Where their mailboxes are.
     pub defaults: &'a MailboxDefaults,
     /// How they are counted.
-    pub rules: Rules,
+    pub rules: CountRules,
     /// What counts them.
     pub mailboxes: &'a dyn Mailboxes,
 }

@@ -3,7 +3,7 @@
 use super::mailboxes::{Mailbox, Space};
 use super::others::Others;
 use super::pools::Member;
-use super::{Denied, Limits, Rules, Usage};
+use super::{CountRules, Denied, Limits, Usage};
 use crate::Account;
 use crate::maildir::{MaildirQuota, Patience, QuotaError};
 use crate::store::{PoolStore, StoreError};
@@ -30,7 +30,12 @@ pub fn limits(account: &Account, pools: &dyn PoolStore) -> Result<Limits, StoreE
 ///
 /// # Errors
 /// As [`MaildirQuota::open`], and when it belongs to another user than `owner`.
-pub fn open(path: &Path, limits: Limits, rules: Rules, owner: Option<u32>) -> Result<Option<MaildirQuota>, QuotaError> {
+pub fn open(
+    path: &Path,
+    limits: Limits,
+    rules: CountRules,
+    owner: Option<u32>,
+) -> Result<Option<MaildirQuota>, QuotaError> {
     let opened = match MaildirQuota::open(path, limits, rules) {
         // Where a link leads nowhere, what is on the disk that it leads to is not known.
         Err(QuotaError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound && !path.is_symlink() => {

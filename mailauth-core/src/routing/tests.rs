@@ -204,7 +204,7 @@ fn router_with<S: MailStore + 'static>(table: &Arc<S>, delimiters: &str) -> Rout
         delimiters: Delimiters::parse(delimiters).unwrap(),
         refusal_time: Default::default(),
     };
-    Router::new(table.clone(), &policy, Rules::default())
+    Router::new(table.clone(), &policy, CountRules::default())
 }
 
 fn over(table: Table) -> Router {

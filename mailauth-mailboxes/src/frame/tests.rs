@@ -10,7 +10,7 @@ fn question() -> Question {
         answer: 5000,
         asks_again: true,
         limits: Limits { bytes: Some(1 << 40), messages: None },
-        rules: Rules { count_trash: true },
+        rules: CountRules { count_trash: true },
         home: PathBuf::new(),
         path: "/var/mail/example.org/anna/Maildir".into(),
     }

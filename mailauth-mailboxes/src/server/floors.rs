@@ -36,11 +36,11 @@ impl Floors {
 mod tests {
     use super::*;
     use crate::frame::Operation;
-    use mailauth_core::quota::{Limits, Rules};
+    use mailauth_core::quota::{CountRules, Limits};
     use std::path::PathBuf;
 
     fn asked(uid: u32, gid: u32, path: &str) -> Question {
-        let (limits, rules) = (Limits::NONE, Rules::default());
+        let (limits, rules) = (Limits::NONE, CountRules::default());
         let (operation, home, path) = (Operation::Renew, PathBuf::new(), path.into());
         Question { operation, uid, gid, lock: 0, answer: 0, asks_again: false, limits, rules, home, path }
     }
