@@ -374,7 +374,10 @@ fn a_password_file_that_is_not_there_is_told_from_one_that_may_not_be_read() {
     assert_eq!(code, 2, "{said}");
     contains_all(&said, &["[database] password_file: ", "Permission denied", "readable for the user nobody"]);
     fs::remove_file(folder.join("password")).expect("the file");
-    contains_all(&down("configuration", &whole), &["No such file", "write the password into it, or correct its name"]);
+    contains_all(
+        &down("configuration", &whole),
+        &["No such file", "create it with the password in it, or correct its name"],
+    );
 }
 
 #[test]

@@ -112,7 +112,7 @@ fn a_ready_hash_is_stored_if_it_can_fit(kind: Kind) {
     accounts.admin(&["account", "add", "ben@example.org", "--hash-stdin", "--services", "imap"], CHEAP_HASH);
     accounts.admin(&["auth", "ben@example.org", "--password-stdin"], PASSWORD);
     for (hash, why) in [
-        ("$6$salt$short", "is cut"),
+        ("$6$salt$short", "is truncated"),
         ("", "there is no hash on the standard input"),
         ("!", "--no-password"),
         ("{SHA256}a\n{SHA256}b", "more than one line"),

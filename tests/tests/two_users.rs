@@ -223,14 +223,14 @@ fn check_tells_of_both_users(kind: Kind) {
 fn a_section_admin_that_cannot_work_is_a_mistake_with_its_line() {
     let site = Site::new(Kind::MariaDb);
     for (admin, told) in [
-        ("[admin]\npassword_file = '/p'\n", "[admin] password_file: is of no use without a user"),
-        ("[admin]\nurl = 'postgres://a@localhost/mail'\n", "[admin] url: is for another kind of server"),
+        ("[admin]\npassword_file = '/p'\n", "[admin] password_file: has no effect without a user"),
+        ("[admin]\nurl = 'postgres://a@localhost/mail'\n", "[admin] url: is for a different kind of server"),
         ("[admin]\nurl = 'sqlite:/x'\n", "[admin] url: SQLite has no users"),
         (
             "[admin]\nurl = 'mysql://a@localhost/other'\n",
-            "[admin] url: names the database other, and [database] url mail",
+            "[admin] url: names the database other, but [database] url names mail",
         ),
-        ("[admin]\npassword = 'x'\n", "put the password alone into a file"),
+        ("[admin]\npassword = 'x'\n", "write only the password to a file"),
         ("[admin]\nurl = 'mysql://a:b@localhost/mail'\n", "[admin] url: "),
     ] {
         let said = site.said(&site.config(admin), &["account", "list"], 2);

@@ -1,32 +1,32 @@
-//! `[admin]`: the user by whom the `mailauth` command works with the database, where that is not the daemon's.
+//! `[admin]`: the database user of the `mailauth` command, if it is not the daemon's.
 
 use super::{Config, DatabaseConfig, DatabaseUrl, DatabaseUser, TlsMode};
 use crate::Secret;
 use std::path::PathBuf;
 
-/// `[admin]`. What is not set here is as in `[database]`.
+/// The section `[admin]`. What is not set here has the value from `[database]`.
 #[derive(Clone, Debug, Default)]
 pub struct AdminConfig {
-    /// `url`: the same database, with another user; none leaves all work to the user of `[database]`.
+    /// `url`: the same database with another user. `None`: the user of `[database]` does all work.
     pub url: Option<DatabaseUrl>,
-    /// `password_file`: a file with nothing but the password.
+    /// `password_file`: a file that contains only the password.
     pub password_file: Option<PathBuf>,
-    /// The password in it; empty where it was not read, which only the `mailauth` command does.
+    /// The password from that file. Only the `mailauth` command reads it; otherwise it is empty.
     pub password: Secret,
-    /// Why this process may not read it.
+    /// The reason why this process cannot read the file.
     pub unreadable: Option<String>,
-    /// `tls`.
+    /// `tls`, as in `[database]`.
     pub tls: Option<TlsMode>,
-    /// `tls_ca`.
+    /// `tls_ca`, as in `[database]`.
     pub tls_ca: Option<PathBuf>,
-    /// `tls_cert`.
+    /// `tls_cert`, as in `[database]`.
     pub tls_cert: Option<PathBuf>,
-    /// `tls_key`.
+    /// `tls_key`, as in `[database]`.
     pub tls_key: Option<PathBuf>,
 }
 
 impl Config {
-    /// Returns the database as the user of `[admin]`, if one is named there.
+    /// Returns the database with the user of `[admin]`, if that section names one.
     pub fn administrator(&self) -> Option<DatabaseConfig> {
         let AdminConfig { url, password_file, password, unreadable, tls, tls_ca, tls_cert, tls_key } = &self.admin;
         let database = &self.database;
@@ -48,8 +48,8 @@ impl Config {
         })
     }
 
-    /// Returns the database as the `mailauth` command works with it: as the user of `[admin]`, or where there is none
-    /// or its password may not be read, as the daemon's.
+    /// Returns the database as the `mailauth` command opens it: as the user of `[admin]`, or as the daemon's user if
+    /// there is no other or its password cannot be read.
     pub fn for_administration(&self) -> DatabaseConfig {
         match self.administrator() {
             Some(DatabaseConfig { unreadable: Some(why), .. }) => {
@@ -60,8 +60,8 @@ impl Config {
         }
     }
 
-    /// What is wrong with `[admin]` as a whole: keys with the problem.
-    pub(super) fn contradictions_of_admin(&self) -> Vec<(&'static str, String)> {
+    /// Returns the keys of `[admin]` that are wrong in combination with others, and what is wrong.
+    pub(super) fn check_admin(&self) -> Vec<(&'static str, String)> {
         let AdminConfig { url, password_file, tls, tls_ca, tls_cert, tls_key, .. } = &self.admin;
         let Some(url) = url else {
             let set = [
@@ -71,7 +71,7 @@ impl Config {
                 ("tls_cert", tls_cert.is_some()),
                 ("tls_key", tls_key.is_some()),
             ];
-            let problem = "is of no use without a user; name that in [admin] url, or leave this out";
+            let problem = "has no effect without a user; set [admin] url, or leave this key out";
             return set.iter().filter(|(_, set)| *set).map(|(key, _)| (*key, problem.to_owned())).collect();
         };
         let mut found = Vec::new();
@@ -79,9 +79,9 @@ impl Config {
             found.push(("url", problem));
         }
         match (tls_cert, tls_key) {
-            (Some(_), None) => found.push(("tls_cert", "needs its private key; name that in tls_key".to_owned())),
+            (Some(_), None) => found.push(("tls_cert", "needs its private key; set tls_key too".to_owned())),
             (None, Some(_)) => {
-                found.push(("tls_key", "is of no use without its certificate; name that in tls_cert".to_owned()));
+                found.push(("tls_key", "needs its certificate; set tls_cert too".to_owned()));
             }
             _ => {}
         }
@@ -89,22 +89,24 @@ impl Config {
     }
 }
 
-/// Why the URL of `[admin]` cannot be for the database of `[database]`, if it cannot.
+/// Returns why the URL of `[admin]` is not for the database of `[database]`; `None` if it is.
 fn another_database(admin: &DatabaseUrl, database: &DatabaseUrl) -> Option<String> {
     let kinds = (admin.scheme(), database.scheme());
     let (Some(admin), Some(database)) = (admin.server(), database.server()) else {
         return Some(
-            "SQLite has no users: the modes of its file say who may do what; leave the section [admin] out, and run \
-             mailauth as a user that may write to the file"
+            "SQLite has no users: access depends on the permissions of its file; leave out the section [admin], and \
+             run mailauth as a user that may write to the file"
                 .to_owned(),
         );
     };
     if kinds.0 != kinds.1 {
-        return Some("is for another kind of server than [database] url; write the same one, with another user".into());
+        return Some(
+            "is for a different kind of server than [database] url; write the same URL with another user".into(),
+        );
     }
     if admin.database != database.database {
         let (here, there) = (&admin.database, &database.database);
-        return Some(format!("names the database {here}, and [database] url {there}; write the same one"));
+        return Some(format!("names the database {here}, but [database] url names {there}; write the same name"));
     }
     None
 }

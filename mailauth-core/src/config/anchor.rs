@@ -1,16 +1,17 @@
-//! Paths that are relative in a configuration file: they begin in the folder of that file, wherever a program is started.
+//! Relative paths in a configuration file. They are relative to the folder of that file, not to the working directory.
 
 use super::parse::Parsed;
 use super::{Config, DatabaseUrl};
 use std::path::{Path, PathBuf};
 
 impl Parsed {
-    /// Makes each path absolute that is relative to the folder of `file`. The default database, which no file names, is not.
+    /// Makes relative paths absolute, based on the folder of `file`. The default database stays relative, because the
+    /// file does not name it.
     pub fn anchor(&mut self, file: &Path) {
-        // Only of an empty path, or where the working directory is gone, there is no absolute one.
+        // Fails only if the path is empty or the working directory does not exist.
         let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
         let Some(folder) = file.parent() else { return };
-        let has_url = self.places.contains_key(&("database", "url"));
+        let has_url = self.positions.contains_key(&("database", "url"));
         let Config { database, admin, quota, courier, client, .. } = &mut self.config;
         let of_databases = [Some(&mut database.url).filter(|_| has_url), admin.url.as_mut()].into_iter().flatten();
         let databases = of_databases.filter_map(DatabaseUrl::path_mut);
@@ -42,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_relative_path_begins_in_the_folder_of_the_file() {
+    fn a_relative_path_is_relative_to_the_folder_of_the_file() {
         let text = "[database]\nurl = 'sqlite:mail.db'\npassword_file = 'secret'\n[courier]\nsocket = '/run/s'\n";
         let anchored = |text, file| {
             let mut parsed = parse(text, Path::new(file)).unwrap();

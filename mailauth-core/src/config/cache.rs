@@ -2,22 +2,22 @@
 
 use std::time::Duration;
 
-/// `[cache]`.
+/// The section `[cache]`.
 #[derive(Clone, Debug)]
 pub struct CacheConfig {
-    /// `enabled`: remember anything at all.
+    /// `enabled`: whether anything is remembered.
     pub enabled: bool,
-    /// `accounts`: the most logins, with an account or without, whose look-up is kept; 0 keeps none.
+    /// `accounts`: maximum number of cached look-ups, including those of logins without an account. 0 disables them.
     pub accounts: usize,
-    /// `memory`: the most bytes of these; none is [`CacheConfig::memory`].
+    /// `memory`: maximum number of bytes of these. For `None`, see [`CacheConfig::memory`].
     pub memory: Option<u64>,
-    /// `found`: how long an account's row is kept.
+    /// `found`: how long an account's row is cached.
     pub found: Duration,
-    /// `unknown`: how long it is kept that a login has no account.
+    /// `unknown`: how long it is cached that a login has no account.
     pub unknown: Duration,
-    /// `verified`: the most logins of which it is remembered that their password fitted; 0 remembers none.
+    /// `verified`: maximum number of logins whose verified password is remembered. 0 disables this.
     pub verified: usize,
-    /// `verified_for`: how long that is remembered.
+    /// `verified_for`: how long a verified password is remembered.
     pub verified_for: Duration,
 }
 
@@ -36,17 +36,18 @@ impl Default for CacheConfig {
 }
 
 impl CacheConfig {
-    /// The most bytes of look-ups: 64 MiB where that is not set, or a KiB for each of `accounts` where that is more.
+    /// Returns the maximum number of bytes of cached look-ups. If it is not set, that is 64 MiB or 1 KiB for each of
+    /// `accounts`, whichever is more.
     pub fn memory(&self) -> u64 {
         self.memory.unwrap_or((64 << 20).max((self.accounts as u64) << 10))
     }
 
-    /// Are look-ups kept?
+    /// Returns true if look-ups are cached.
     pub fn keeps_accounts(&self) -> bool {
         self.enabled && self.accounts > 0
     }
 
-    /// Are verified passwords remembered?
+    /// Returns true if verified passwords are remembered.
     pub fn keeps_verified(&self) -> bool {
         self.enabled && self.verified > 0
     }

@@ -1,39 +1,40 @@
-//! `[database]`: where the accounts are, as a URL and how far to trust the way there.
+//! `[database]`: the database with the accounts, and how connections to it are protected.
 
 use crate::Secret;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// `[database]`, or what `[admin]` makes of it.
+/// The section `[database]`, or the same with the values of `[admin]`.
 #[derive(Clone, Debug)]
 pub struct DatabaseConfig {
     /// Which of the configured users connects.
     pub user: DatabaseUser,
-    /// `url`.
+    /// `url`: the database.
     pub url: DatabaseUrl,
-    /// `password_file`: a file with nothing but the password.
+    /// `password_file`: a file that contains only the password.
     pub password_file: Option<PathBuf>,
-    /// The password in it, without its line end; empty without one.
+    /// The password from that file, without its line end; empty if there is no file.
     pub password: Secret,
-    /// Why this process may not read it, where it can do without. No store is opened with it.
+    /// The reason why this process cannot read the file, if it can do without it. No store is opened with this user
+    /// then.
     pub unreadable: Option<String>,
-    /// `server_user`: name or number of the system user that runs a server on this machine; none is one of the usual
-    /// ones.
+    /// `server_user`: name or number of the system user that runs a database server on this machine. `None`: one of
+    /// the usual users.
     pub server_user: Option<String>,
-    /// `tls`; none is `verify-full` unless the server is on the loopback or a unix socket.
+    /// `tls`. `None`: `verify-full`, unless the server is on the loopback or a unix socket.
     pub tls: Option<TlsMode>,
-    /// `tls_ca`: PEM certificates of the authorities to trust; without it the ones that come with the program.
+    /// `tls_ca`: PEM certificates of the trusted authorities. `None`: those that come with the program.
     pub tls_ca: Option<PathBuf>,
-    /// `tls_cert`: PEM certificates of this client, its own first; none by default.
+    /// `tls_cert`: PEM certificates of this client, its own first. `None` by default.
     pub tls_cert: Option<PathBuf>,
-    /// `tls_key`: the private key of it in PEM, which is set together with it. It is read at each connect.
+    /// `tls_key`: its private key in PEM. It is set together with `tls_cert`, and read for each connection.
     pub tls_key: Option<PathBuf>,
-    /// `deadline`: for a connect, and for each query.
+    /// `deadline`: maximum time of a connection attempt, and of each query.
     pub deadline: Duration,
-    /// `pool`: the most connections that are kept, to each host.
+    /// `pool`: maximum number of connections that are kept open to each host.
     pub pool: usize,
-    /// `dirty_reads`: read from a node of a Galera cluster that is out of its quorum.
+    /// `dirty_reads`: whether to read from a node of a Galera cluster that has lost its quorum.
     pub dirty_reads: bool,
 }
 
@@ -57,22 +58,22 @@ impl Default for DatabaseConfig {
     }
 }
 
-/// Which of the configured users of a database one is.
+/// One of the configured users of a database.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum DatabaseUser {
-    /// The only one, of `[database]`.
+    /// The user of `[database]`, if it is the only one.
     #[default]
     Only,
-    /// The daemon's, of `[database]`, beside that of `[admin]`.
+    /// The daemon's user, of `[database]`, if `[admin]` has another.
     Daemon,
-    /// The daemon's, in the place of that of `[admin]`, whose password cannot be read: why.
+    /// The daemon's user, used instead of that of `[admin]`, whose password cannot be read for this reason.
     Substitute(String),
-    /// That of `[admin]`.
+    /// The user of `[admin]`.
     Administrator,
 }
 
 impl DatabaseUser {
-    /// Returns the section with its URL.
+    /// Returns the name of the section with the user's URL.
     pub fn section(&self) -> &'static str {
         match self {
             DatabaseUser::Administrator => "admin",
@@ -81,7 +82,7 @@ impl DatabaseUser {
     }
 }
 
-/// How TLS protects a connection to a database server, with the names that PostgreSQL's `sslmode` has.
+/// How TLS protects a connection to a database server. The names are those of PostgreSQL's `sslmode`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TlsMode {
     /// `disable`: no TLS.
@@ -90,35 +91,35 @@ pub enum TlsMode {
     Require,
     /// `verify-ca`: TLS with a certificate that a trusted CA issued.
     VerifyCa,
-    /// `verify-full`: as `verify-ca`, and the certificate is for the name of the host.
+    /// `verify-full`: like `verify-ca`, and the certificate must be for the name of the host.
     VerifyFull,
 }
 
-/// One server.
+/// The host and port of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostPort {
-    /// Name or address; an IPv6 address without its brackets.
+    /// Name or address; an IPv6 address without brackets.
     pub host: String,
-    /// Port.
+    /// Number of the port.
     pub port: u16,
 }
 
 impl HostPort {
-    /// Is it on this machine, by its name or address?
+    /// Returns true if the name or address is that of this machine.
     pub fn is_loopback(&self) -> bool {
         self.host == "localhost" || self.host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
     }
 }
 
-/// Where the accounts are.
+/// The database with the accounts.
 ///
-/// `sqlite:PATH`, `mysql://USER@HOST[:PORT][,HOST...]/NAME[?socket=PATH]`, `postgres://` the same. Never with a
-/// password: that would show in process lists and logs.
+/// `sqlite:PATH`, `mysql://USER@HOST[:PORT][,HOST...]/NAME[?socket=PATH]`, or `postgres://` in the same form. It never
+/// contains a password, which would be visible in process lists and logs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DatabaseUrl {
-    /// A file.
+    /// An SQLite file.
     Sqlite {
-        /// Its path; a relative one of a configuration file begins in the folder of that.
+        /// Its path. In a configuration file, it is relative to the folder of that file.
         path: PathBuf,
     },
     /// MySQL or MariaDB.
@@ -191,21 +192,21 @@ impl DatabaseUrl {
     }
 }
 
-/// A database on one server, or on several that hold the same.
+/// A database on one server, or on several with the same content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
-    /// In the order in which they are preferred. Empty with a `socket` alone.
+    /// The hosts in order of preference. Empty if there is only a `socket`.
     pub hosts: Vec<HostPort>,
-    /// Path of a unix socket (for PostgreSQL of its directory, as libpq has it), which goes before the hosts; it is the
-    /// same server as a single host on the loopback.
+    /// Path of a unix socket (for PostgreSQL of its directory, as in libpq), which is preferred to the hosts. It
+    /// belongs to the same server as a single host on the loopback.
     pub socket: Option<PathBuf>,
-    /// User name there.
+    /// User name on the server.
     pub user: String,
     /// Name of the database.
     pub database: String,
 }
 
-/// Why a text is not the URL of a database.
+/// Reason why a text is not the URL of a database.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{problem}; write sqlite:/path/mail.db, mysql://user@host/name or postgres://user@host/name")]
 pub struct UrlError {

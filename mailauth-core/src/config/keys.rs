@@ -1,4 +1,4 @@
-//! Every key there is. To add one, add its field to the section's struct, and a line here.
+//! All keys. To add one, add a field to the struct of its section, and a line here.
 
 use super::value::Value;
 use super::{Config, CramOrder, Fallback, LogLevel, LoggedDecisions, TlsMode};
@@ -6,7 +6,7 @@ use crate::authenticate::MAX_PASSWORD;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-/// A key, and how its value gets into the configuration.
+/// A key, and the function that stores its value in the configuration.
 #[derive(Debug)]
 pub(super) struct Key {
     pub section: &'static str,
@@ -22,15 +22,16 @@ fn put<T>(field: &mut T, value: Result<T, String>) -> Result<(), String> {
     value.map(|value| *field = value)
 }
 
+/// Range of waiting times.
 const WAIT: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(3600);
 
-/// Of a copy that answers in an outage.
+/// Range of the maximum age of a copy that is used during an outage.
 const AGE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(30 * 24 * 3600);
 
-/// Between two looks whether a copy is still right.
+/// Range of the interval between two comparisons of a copy with the database.
 const REFRESH: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(24 * 3600);
 
-const SECRECY: &[(&str, Option<TlsMode>)] = &[
+const TLS_MODES: &[(&str, Option<TlsMode>)] = &[
     ("disable", Some(TlsMode::Disable)),
     ("require", Some(TlsMode::Require)),
     ("verify-ca", Some(TlsMode::VerifyCa)),
@@ -47,34 +48,34 @@ const DECISIONS: &[(&str, LoggedDecisions)] = &[("all", LoggedDecisions::All), (
 const CRAM_ORDER: &[(&str, CramOrder)] =
     &[("digest-challenge", CramOrder::DigestChallenge), ("challenge-digest", CramOrder::ChallengeDigest)];
 
-/// Of entries that are kept.
+/// Range of the number of entries that are kept.
 const ENTRIES: RangeInclusive<u64> = 0..=10_000_000;
 
-/// Of wrong passwords that are allowed.
+/// Range of the number of wrong passwords that are allowed.
 const GUESSES: RangeInclusive<u64> = 3..=1_000_000;
 
-/// In which these are given back.
+/// Range of the time in which the whole allowance is restored.
 const WINDOW: RangeInclusive<Duration> = Duration::from_secs(60)..=Duration::from_secs(7 * 24 * 3600);
 
-/// Of a refusal. Clients take a daemon that is silent for longer for a frozen one.
+/// Range of the delay of a refusal. Clients regard a daemon that is silent for longer as frozen.
 const DELAY: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(5);
 
-/// For which a network is known.
+/// Range of the time for which a network is known.
 const KNOWN: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(366 * 24 * 3600);
 
-/// Of a user or group; the largest is none.
+/// Range of the id of a user or group. The largest number means "no id" to the system.
 const ID: RangeInclusive<u64> = 0..=u32::MAX as u64 - 1;
 
-/// Of memory that a verification may take.
+/// Range of the memory that a verification may use.
 const COST: RangeInclusive<u64> = 1 << 20..=64 << 30;
 
-/// In the order of the sample.
+/// All keys, in the order of the sample configuration.
 #[rustfmt::skip]
 pub(super) const KEYS: &[Key] = &[
     key("database", "url", |c, v| put(&mut c.database.url, v.url())),
     key("database", "password_file", |c, v| put(&mut c.database.password_file, v.path().map(Some))),
     key("database", "server_user", |c, v| put(&mut c.database.server_user, v.name().map(Some))),
-    key("database", "tls", |c, v| put(&mut c.database.tls, v.word(SECRECY))),
+    key("database", "tls", |c, v| put(&mut c.database.tls, v.word(TLS_MODES))),
     key("database", "tls_ca", |c, v| put(&mut c.database.tls_ca, v.path().map(Some))),
     key("database", "tls_cert", |c, v| put(&mut c.database.tls_cert, v.path().map(Some))),
     key("database", "tls_key", |c, v| put(&mut c.database.tls_key, v.path().map(Some))),
@@ -83,7 +84,7 @@ pub(super) const KEYS: &[Key] = &[
     key("database", "dirty_reads", |c, v| put(&mut c.database.dirty_reads, v.boolean())),
     key("admin", "url", |c, v| put(&mut c.admin.url, v.url().map(Some))),
     key("admin", "password_file", |c, v| put(&mut c.admin.password_file, v.path().map(Some))),
-    key("admin", "tls", |c, v| put(&mut c.admin.tls, v.word(SECRECY))),
+    key("admin", "tls", |c, v| put(&mut c.admin.tls, v.word(TLS_MODES))),
     key("admin", "tls_ca", |c, v| put(&mut c.admin.tls_ca, v.path().map(Some))),
     key("admin", "tls_cert", |c, v| put(&mut c.admin.tls_cert, v.path().map(Some))),
     key("admin", "tls_key", |c, v| put(&mut c.admin.tls_key, v.path().map(Some))),

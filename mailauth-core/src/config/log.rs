@@ -1,34 +1,34 @@
 //! `[log]`: what is written to the log.
 
-/// `[log]`.
+/// The section `[log]`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LogConfig {
-    /// `level`: lines of this level and of graver ones are written.
+    /// `level`: lines of this level and of more severe ones are written.
     pub level: LogLevel,
-    /// `decisions`: which decisions have a line.
+    /// `decisions`: which decisions are logged.
     pub decisions: LoggedDecisions,
 }
 
-/// How grave a line is.
+/// Severity of a log line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogLevel {
-    /// What does not work.
+    /// Something does not work.
     Error,
-    /// What an administrator should look at.
+    /// An administrator should look at it.
     Warn,
-    /// What happens, such as logins.
+    /// Normal events, such as logins.
     #[default]
     Info,
-    /// What helps to find a fault.
+    /// Details that help to find a fault.
     Debug,
 }
 
-/// Which decisions have a line in the log.
+/// Which decisions are logged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LoggedDecisions {
-    /// Each.
+    /// All decisions.
     #[default]
     All,
-    /// Those that are "no" or "not now".
+    /// Only decisions that are "no" or "not now".
     Refused,
 }

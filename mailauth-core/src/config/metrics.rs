@@ -4,19 +4,19 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// `[metrics]`.
+/// The section `[metrics]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MetricsConfig {
-    /// `listen`: where Prometheus finds them; none by default.
+    /// `listen`: where Prometheus can read them. `None` by default.
     pub listen: Option<MetricsAddress>,
 }
 
-/// Where metrics are given out.
+/// Address at which metrics are served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MetricsAddress {
-    /// `unix:/path`.
+    /// `unix:/path`: a unix socket.
     Unix(PathBuf),
-    /// An address of the loopback and a port.
+    /// A loopback address and a port.
     Tcp(SocketAddr),
 }
 

@@ -1,8 +1,8 @@
-//! The configuration: what the administrator wrote, with a default for every key.
+//! The configuration, with a default for every key.
 //!
-//! TOML, from the file given with `--config`, else named by `$MAILAUTH_CONFIG`, else `/etc/mailauth/mailauth.toml`.
-//! Without any, the administrator's command goes on with nothing but the defaults, and all other programs say so and
-//! end. `mailauth.toml` at the root of the repository is a sample with every key.
+//! It is TOML, from the file given with `--config`, otherwise from the file named by `$MAILAUTH_CONFIG`, otherwise
+//! from `/etc/mailauth/mailauth.toml`. If there is no file, the administrator's command uses the defaults, and all
+//! other programs report it and exit. `mailauth.toml` at the root of the repository is a sample with every key.
 
 mod admin;
 mod anchor;
@@ -27,7 +27,7 @@ pub use cache::CacheConfig;
 pub use database::{DatabaseConfig, DatabaseUrl, DatabaseUser, HostPort, Server, TlsMode, UrlError};
 pub use log::{LogConfig, LogLevel, LoggedDecisions};
 pub use metrics::{MetricsAddress, MetricsConfig};
-pub use mistake::{ConfigErrors, Mistake, Place};
+pub use mistake::{ConfigErrors, Mistake, Position};
 pub use outage::OutageConfig;
 pub use password::PasswordConfig;
 pub use pop3::{CramOrder, Pop3Config};
@@ -77,7 +77,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// Settles where the sockets are that were not written, given which were.
+    /// Sets the paths of the sockets that the file does not set. `is_written` returns true for the keys that it sets.
     fn settle_sockets(&mut self, is_written: impl Fn(&'static str, &'static str) -> bool) {
         let courier = &mut self.courier;
         if !is_written("courier", "own_socket") && courier.socket != Path::new(COURIER_SOCKET) {
@@ -93,7 +93,7 @@ impl Config {
         }
     }
 
-    /// The rules that decisions follow.
+    /// Returns the rules for decisions.
     pub fn policy(&self) -> Policy {
         Policy {
             default_domain: self.login.default_domain.clone(),
@@ -109,24 +109,25 @@ impl Config {
         }
     }
 
-    /// The users to whom the daemon may belong: beside root and the asking program's own user, `[client] server_user`,
-    /// or where that is not set `[courier] user`, else `mailauth`.
+    /// Returns the user that the daemon may run as, in addition to root and the asking program's own user:
+    /// `[client] server_user`; if that is not set, `[courier] user`; otherwise `mailauth`.
     pub fn server_user(&self) -> &str {
         let of_daemon = self.courier.user.as_deref().unwrap_or("mailauth");
         self.client.server_user.as_deref().unwrap_or(of_daemon)
     }
 
-    /// `[throttle]` with a delay that no client takes for a frozen daemon: it would ask the database instead.
+    /// Returns `[throttle]` with a delay short enough that no client regards the daemon as frozen; the client would
+    /// ask the database instead.
     pub fn throttle_in_time(&self) -> ThrottleConfig {
         ThrottleConfig { delay: self.throttle.delay.min(self.client.deadline / 3), ..self.throttle.clone() }
     }
 
-    /// Whether the checkpassword program makes a home and Maildir that are missing.
+    /// Returns true if the checkpassword program creates a missing home and Maildir.
     pub fn makes_homes_by_checkpassword(&self) -> bool {
         self.mailbox.create || self.pop3.create_home
     }
 
-    /// How much hashing a process with this configuration may do at once.
+    /// Returns the limit on parallel hashing for a process with this configuration.
     pub fn budget(&self) -> Budget {
         let processors = || std::thread::available_parallelism().map_or(1, usize::from);
         let parallel = if self.password.parallel == 0 { processors() } else { self.password.parallel };
@@ -137,22 +138,23 @@ impl Config {
 /// `[login]`: how logins are read, and what they may be used for.
 #[derive(Clone, Debug)]
 pub struct LoginConfig {
-    /// `default_domain`: appended to a login without `@`; none by default.
+    /// `default_domain`: domain that is appended to a login without `@`. `None` by default.
     pub default_domain: Option<String>,
-    /// `separators`: characters of which the last one stands for the `@` in a login that has none; none by default.
+    /// `separators`: characters that may replace the `@` of a login. In a login without `@`, the last of them is read
+    /// as `@`. Empty by default.
     pub separators: String,
-    /// `unknown_services`: may an account without restriction use a service of a name we do not know?
+    /// `unknown_services`: whether an account without restrictions may use a service whose name is unknown.
     pub unknown_services: bool,
-    /// `alias_domains`: whether people may log in with the other names of their domain.
+    /// `alias_domains`: whether users may log in with the alias domains of their domain.
     pub alias_domains: bool,
-    /// `refusal_time`: from a request to its refusal.
+    /// `refusal_time`: time from a request to its refusal.
     pub refusal_time: RefusalTime,
 }
 
-/// `[address]`: how the addresses of mail are read.
+/// `[address]`: how mail addresses are read.
 #[derive(Clone, Debug, Default)]
 pub struct AddressConfig {
-    /// `delimiter`: what separates a detail from the local part of an address; each character is one.
+    /// `delimiter`: characters that separate a detail from the local part of an address.
     pub delimiters: Delimiters,
 }
 
@@ -168,76 +170,80 @@ impl Default for LoginConfig {
     }
 }
 
-/// `[quota]`: how mail is counted.
+/// `[quota]`: how mailboxes are counted.
 #[derive(Clone, Debug, Default)]
 pub struct QuotaConfig {
-    /// `count_trash`: false as Courier counts, true as Exim and Dovecot count.
+    /// `count_trash`: whether the trash counts. Courier does not count it; Exim and Dovecot do.
     pub count_trash: bool,
     /// `warn`: percentages at which `mailauth deliver` warns a mailbox's owner.
     pub warn: Vec<u8>,
-    /// `warning`: a file with the warning's text; none is the built-in one.
+    /// `warning`: a file with the text of the warning. `None`: the built-in text.
     pub warning: Option<PathBuf>,
 }
 
 impl QuotaConfig {
-    /// The rules of counting.
+    /// Returns the rules for counting.
     pub fn rules(&self) -> crate::quota::CountRules {
         crate::quota::CountRules { count_trash: self.count_trash }
     }
 }
 
-/// Where Courier's programs on Debian look for a daemon.
+/// Socket on which Courier's programs on Debian look for the daemon.
 const COURIER_SOCKET: &str = "/run/courier/authdaemon/socket";
 
-/// Where mailauth's own programs look for it. The folder is root's or the daemon's, and so are all above it.
+/// Socket on which mailauth's own programs look for it. Its folder and all parents belong to root or to the daemon.
 const OWN_SOCKET: &str = "/run/mailauth/socket";
 
 /// `[courier]`: the daemon on the authdaemon socket.
 #[derive(Clone, Debug)]
 pub struct CourierConfig {
-    /// `socket`: its path.
+    /// `socket`: path of the socket.
     pub socket: PathBuf,
-    /// `socket_mode`: permission bits.
+    /// `socket_mode`: permission bits of the socket.
     pub socket_mode: u32,
-    /// `socket_group`: name or number; none leaves the daemon's own group.
+    /// `socket_group`: name or number of the socket's group. `None`: the daemon's own group.
     pub socket_group: Option<String>,
-    /// `own_socket`: the path of the socket for mailauth's own programs; none is only the other one.
+    /// `own_socket`: path of the socket for mailauth's own programs. `None`: there is only the other socket.
     pub own_socket: Option<PathBuf>,
-    /// `user`: whom to become once the socket is bound, when started as root; none stays.
+    /// `user`: user to switch to after binding the socket, if started as root. `None`: do not switch.
     pub user: Option<String>,
-    /// `mailboxes`: where a daemon that is not root asks about mailboxes of others; see mailauth-mailboxes.
+    /// `mailboxes`: socket of mailauth-mailboxes, which a daemon that is not root asks about mailboxes of other users.
     pub mailboxes: PathBuf,
-    /// `sandbox`: have the kernel refuse system calls that a running daemon does not need, and changes outside its
+    /// `sandbox`: whether the kernel refuses system calls that a running daemon does not need, and changes outside its
     /// folders.
     pub sandbox: bool,
-    /// `allow_users`: names or numbers of who may connect beside root, the daemon's own user and the socket's group.
+    /// `allow_users`: names or numbers of users that may connect, in addition to root, the daemon's own user and the
+    /// socket's group.
     pub allow_users: Vec<String>,
     /// `allow_groups`: the same for groups.
     pub allow_groups: Vec<String>,
-    /// `enumerate_users`: who may list all accounts, beside root and the daemon's own user; `*` is all who may connect.
+    /// `enumerate_users`: users that may list all accounts, in addition to root and the daemon's own user. `*`: all
+    /// users that may connect.
     pub enumerate_users: Vec<String>,
     /// `passwd_users`: the same for changing passwords.
     pub passwd_users: Vec<String>,
-    /// `clear_users`: who is sent `PASSWD2=` with a look-up, beside those to whom `send_clear` sends it; Exim's
-    /// cram_md5 needs it.
+    /// `clear_users`: users that are sent `PASSWD2=` with a look-up, in addition to those that get it by `send_clear`.
+    /// Exim's cram_md5 needs it.
     pub clear_users: Vec<String>,
-    /// `send_hash`: send `PASSWD=` with the stored hash.
+    /// `send_hash`: whether to send `PASSWD=` with the stored hash.
     pub send_hash: bool,
-    /// `send_clear`: send `PASSWD2=` with the clear password, where it is known. Courier's IMAP and POP3 proxy needs
-    /// it.
+    /// `send_clear`: whether to send `PASSWD2=` with the clear password if it is known. Courier's IMAP and POP3 proxy
+    /// needs it.
     pub send_clear: bool,
-    /// `max_connections`: one more is closed at once, which clients take for "not now".
+    /// `max_connections`: maximum number of connections. Additional ones are closed at once, which clients treat as
+    /// "not now".
     pub max_connections: usize,
-    /// `max_connections_per_user`: so many of them for each user but root and the daemon's own; 0 is half of them.
+    /// `max_connections_per_user`: maximum number of these for each user, except root and the daemon's own. 0: half of
+    /// `max_connections`.
     pub max_connections_per_user: usize,
-    /// `idle`: without a byte for so long, a connection is closed.
+    /// `idle`: time without a byte after which a connection is closed.
     pub idle: Duration,
-    /// `request`: from the first byte to the answer, at most.
+    /// `request`: maximum time from the first byte to the answer.
     pub request: Duration,
 }
 
 impl CourierConfig {
-    /// The sockets of the daemon, that for mailauth's own programs first.
+    /// Returns the sockets of the daemon, beginning with the one for mailauth's own programs.
     pub fn sockets(&self) -> impl Iterator<Item = &PathBuf> {
         self.own_socket.iter().chain([&self.socket])
     }
@@ -268,28 +274,28 @@ impl Default for CourierConfig {
     }
 }
 
-/// `[client]`: how the programs that other daemons start reach an answer.
+/// `[client]`: how the programs that other daemons start get their answers.
 #[derive(Clone, Debug)]
 pub struct ClientConfig {
-    /// `socket`: of the daemon.
+    /// `socket`: the daemon's socket.
     pub socket: PathBuf,
-    /// Where the daemon is looked for next, when nothing lets this program in there. None where `socket` is set.
+    /// The socket that is tried next if this program cannot connect to `socket`. `None` if the file sets `socket`.
     pub other_socket: Option<PathBuf>,
     /// `server_user`: name or number of the daemon's user; see [`Config::server_user`].
     pub server_user: Option<String>,
-    /// `fallback`: ask the database when the daemon is away.
+    /// `fallback`: what to do if the daemon is unavailable.
     pub fallback: Fallback,
-    /// `deadline`: a daemon that has not answered by then is away.
+    /// `deadline`: time after which a daemon that has not answered counts as unavailable.
     pub deadline: Duration,
 }
 
-/// What to do when the daemon is away.
+/// What to do if the daemon is unavailable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fallback {
-    /// `"database"`: ask it directly.
+    /// `"database"`: ask the database directly.
     #[default]
     Database,
-    /// `"none"`: the socket alone.
+    /// `"none"`: use only the socket.
     None,
 }
 

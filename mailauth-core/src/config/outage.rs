@@ -1,17 +1,17 @@
-//! `[outage]`: what the daemon answers from while no database does.
+//! `[outage]`: what the daemon uses while no database is reachable.
 
 use super::DatabaseUrl;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// `[outage]`.
+/// The section `[outage]`.
 #[derive(Clone, Debug)]
 pub struct OutageConfig {
-    /// `enabled`: keep a copy of the tables, and answer from it while no database does.
+    /// `enabled`: whether to keep a copy of the tables, and to answer from it while no database is reachable.
     pub enabled: bool,
-    /// `snapshot`: the copy's file, an absolute path.
+    /// `snapshot`: absolute path of the copy.
     pub snapshot: PathBuf,
-    /// `max_age`: an older copy answers nothing.
+    /// `max_age`: maximum age of a copy that is used.
     pub max_age: Duration,
     /// `refresh`: how often the copy is compared with the database.
     pub refresh: Duration,
@@ -29,7 +29,8 @@ impl Default for OutageConfig {
 }
 
 impl OutageConfig {
-    /// The file of the copy of this database, if one is kept. SQLite is a file of this machine, and needs none.
+    /// Returns the path of the copy of this database, if one is kept. SQLite databases are local files and need no
+    /// copy.
     pub fn snapshot_of(&self, database: &DatabaseUrl) -> Option<&Path> {
         (self.enabled && database.file().is_none()).then_some(&self.snapshot)
     }

@@ -1,7 +1,7 @@
-//! From the text of a configuration to a [`Config`], or to all that is wrong with it.
+//! Parsing the text of a configuration into a [`Config`], or into a list of all mistakes.
 
 use super::keys::KEYS;
-use super::mistake::{Mistake, Place};
+use super::mistake::{Mistake, Position};
 use super::value::Value;
 use super::{Config, ConfigErrors, DatabaseUser};
 use crate::password::Cost;
@@ -13,82 +13,87 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// The most bytes of a configuration.
+/// Maximum number of bytes of a configuration.
 pub(super) const MAX_TEXT: usize = 1 << 20;
 
-/// The most mistakes that are looked for, in the syntax and in what it says, and the most that are listed.
+/// Maximum number of mistakes that are collected, in the syntax and in the content separately, and that are listed.
 const MAX_MISTAKES: usize = 100;
 
-/// The most characters of what is wrong. Only the repetition of a strange value comes near.
+/// Maximum number of characters of a message. Only messages that repeat unusual values come near it.
 const MAX_PROBLEM: usize = 500;
 
-/// A configuration, and where its keys stand, for what is found out later.
+/// A configuration, and the positions of its keys for mistakes that are detected later.
 pub(super) struct Parsed {
     pub config: Config,
-    pub places: BTreeMap<(&'static str, &'static str), Place>,
+    pub positions: BTreeMap<(&'static str, &'static str), Position>,
 }
 
 impl Config {
-    /// Reads a configuration that came from `file`, which is only named in the mistakes. Reads no other file: the
+    /// Parses a configuration. `file` is only the name that is shown with the mistakes. No other file is read, so the
     /// password stays empty.
     ///
     /// # Errors
-    /// With all that is wrong, each with its place and its cure.
+    /// Fails with all mistakes, each with its position and how to fix it.
     pub fn parse(text: &str, file: &Path) -> Result<Config, ConfigErrors> {
         parse(text, file).map(|parsed| parsed.config)
     }
 }
 
 pub(super) fn parse(text: &str, file: &Path) -> Result<Parsed, ConfigErrors> {
-    let mut reading = Reading { text, mistakes: Vec::new(), config: Config::default(), places: BTreeMap::new() };
+    let mut parser = Parser { text, mistakes: Vec::new(), config: Config::default(), positions: BTreeMap::new() };
     if text.len() > MAX_TEXT {
-        reading.mistake(0..0, None, format!("the file has more than {MAX_TEXT} bytes; is it a configuration?"));
+        parser.mistake(
+            0..0,
+            None,
+            format!("the file has more than {MAX_TEXT} bytes; check that it is a configuration"),
+        );
     } else {
         let (root, mut faults) = DeTable::parse_recoverable(text);
         faults.truncate(MAX_MISTAKES);
         for (key, value) in root.get_ref() {
-            reading.section(key, value);
+            parser.section(key, value);
         }
-        let places = &reading.places;
-        reading.config.settle_sockets(|section, key| places.contains_key(&(section, key)));
-        reading.contradictions();
-        // A fault of the syntax makes what was read from its line a guess; other lines are as good as ever.
+        let positions = &parser.positions;
+        parser.config.settle_sockets(|section, key| positions.contains_key(&(section, key)));
+        parser.check_combinations();
+        // After a syntax error, the content of that line is unreliable. Other lines are not affected.
         let broken: BTreeSet<_> =
-            faults.iter().map(|fault| reading.place(&fault.span().unwrap_or(0..0)).line).collect();
-        reading.mistakes.retain(|mistake| mistake.place.is_some_and(|place| !broken.contains(&place.line)));
+            faults.iter().map(|fault| parser.position(&fault.span().unwrap_or(0..0)).line).collect();
+        parser.mistakes.retain(|mistake| mistake.position.is_some_and(|position| !broken.contains(&position.line)));
         for fault in faults {
-            reading.mistake(fault.span().unwrap_or(0..0), None, fault.message().to_owned());
+            parser.mistake(fault.span().unwrap_or(0..0), None, fault.message().to_owned());
         }
     }
-    let Reading { mut mistakes, mut config, places, .. } = reading;
+    let Parser { mut mistakes, mut config, positions, .. } = parser;
     if config.admin.url.is_some() {
         config.database.user = DatabaseUser::Daemon;
     }
     if mistakes.is_empty() {
-        return Ok(Parsed { config, places });
+        return Ok(Parsed { config, positions });
     }
-    mistakes.sort_by_key(|mistake| mistake.place);
-    mistakes.dedup_by_key(|mistake| mistake.place);
+    mistakes.sort_by_key(|mistake| mistake.position);
+    mistakes.dedup_by_key(|mistake| mistake.position);
     mistakes.truncate(MAX_MISTAKES);
     Err(ConfigErrors { file: file.to_owned(), mistakes })
 }
 
-struct Reading<'t> {
+/// The state of parsing a configuration.
+struct Parser<'t> {
     text: &'t str,
     mistakes: Vec<Mistake>,
     config: Config,
-    places: BTreeMap<(&'static str, &'static str), Place>,
+    positions: BTreeMap<(&'static str, &'static str), Position>,
 }
 
-impl Reading<'_> {
-    fn place(&self, span: &Range<usize>) -> Place {
-        Place::of(self.text, span.start)
+impl Parser<'_> {
+    fn position(&self, span: &Range<usize>) -> Position {
+        Position::of(self.text, span.start)
     }
 
     fn mistake(&mut self, span: Range<usize>, key: Option<String>, problem: String) {
-        let place = Some(self.place(&span));
+        let position = Some(self.position(&span));
         let problem = problem.replace('\n', " ").chars().take(MAX_PROBLEM).collect();
-        self.mistakes.push(Mistake { place, key, problem });
+        self.mistakes.push(Mistake { position, key, problem });
     }
 
     fn section(&mut self, name: &Spanned<Cow<'_, str>>, value: &Spanned<DeValue<'_>>) {
@@ -119,36 +124,37 @@ impl Reading<'_> {
             return self.mistake(name.span(), Some(shown), unknown_key(section, name.get_ref()));
         };
         match (key.set)(&mut self.config, &Value(value.get_ref())) {
-            Ok(()) => _ = self.places.insert((key.section, key.name), self.place(&value.span())),
+            Ok(()) => _ = self.positions.insert((key.section, key.name), self.position(&value.span())),
             Err(problem) => self.mistake(value.span(), Some(shown), problem),
         }
     }
 
-    /// What is wrong only with two keys together.
-    fn contradictions(&mut self) {
+    /// Checks combinations of keys.
+    fn check_combinations(&mut self) {
         let mailbox = &self.config.mailbox;
         let root = |id| id == Some(0) && !mailbox.allow_root;
         let as_root = "0 is root; write the id of a user for mail, or set allow_root";
-        // A verification that never fits into the allowance would be "not now" for ever, where it should be "no".
+        // A verification that never fits into the memory would always be "not now", although it should be "no".
         let password = &self.config.password;
         let heaviest = u64::from(password.rules.limits.argon2_memory_kib.max(password.rules.limits.scrypt_memory_kib));
         let new = match password.scheme.cost() {
             Cost::Heavy { memory } => memory,
             Cost::Cheap => 0,
         };
-        let small = "is less than one verification may take; write at least as much as max_argon2_memory, \
-                     max_scrypt_memory, and a new hash of [password] scheme";
+        let small = "is less than one verification may need; write at least the largest of max_argon2_memory, \
+                     max_scrypt_memory, and the memory of a new hash of [password] scheme";
         let database = &self.config.database;
         let (cert, key) = (database.tls_cert.is_some(), database.tls_key.is_some());
         let shared = self.config.address.delimiters.has_one_of(&self.config.login.separators);
-        let delimiter = "has a character of [address] delimiter; one cannot end a name and begin its detail too";
+        let delimiter = "has a character of [address] delimiter; remove it from one of them, because it cannot \
+                         separate both domains and details";
         let courier = &self.config.courier;
         let twice = courier.own_socket.as_ref() == Some(&courier.socket);
-        let another = "is the path of [courier] socket; write another one, or leave it out";
+        let another = "is the path of [courier] socket; write another one, or leave this key out";
         let found = [
             ("courier", "own_socket", twice, another),
-            ("database", "tls_cert", cert && !key, "needs its private key; name that in tls_key, or leave both out"),
-            ("database", "tls_key", key && !cert, "is of no use without its certificate; name that in tls_cert too"),
+            ("database", "tls_cert", cert && !key, "needs its private key; set tls_key too, or leave both out"),
+            ("database", "tls_key", key && !cert, "needs its certificate; set tls_cert too, or leave both out"),
             ("login", "separators", shared, delimiter),
             ("mailbox", "uid", root(mailbox.uid), as_root),
             ("mailbox", "gid", root(mailbox.gid), as_root),
@@ -157,19 +163,19 @@ impl Reading<'_> {
         let found = found.into_iter().filter(|(.., wrong, _)| *wrong);
         let of_root = mailbox.contradiction_of_root().map(|problem| ("mailbox", "root", problem));
         let of_database = found.map(|(section, key, _, problem)| (section, key, problem.to_owned())).chain(of_root);
-        // Without both URLs nothing can be said of [admin].
+        // [admin] can be checked only if both URLs are valid.
         let is_url = |mistake: &Mistake| {
             mistake.key.as_deref().is_some_and(|key| ["[database] url", "[admin] url"].contains(&key))
         };
         let of_admin = match self.mistakes.iter().any(is_url) {
             true => Vec::new(),
-            false => self.config.contradictions_of_admin(),
+            false => self.config.check_admin(),
         };
         let of_admin = of_admin.into_iter().map(|(key, problem)| ("admin", key, problem));
         for (section, key, problem) in of_database.chain(of_admin).collect::<Vec<_>>() {
-            let place = self.places.get(&(section, key)).copied().unwrap_or(Place { line: 1, column: 1 });
+            let position = self.positions.get(&(section, key)).copied().unwrap_or(Position { line: 1, column: 1 });
             let key = Some(format!("[{section}] {key}"));
-            self.mistakes.push(Mistake { place: Some(place), key, problem });
+            self.mistakes.push(Mistake { position: Some(position), key, problem });
         }
     }
 }
@@ -179,29 +185,32 @@ fn unknown_section(name: &str, value: &DeValue<'_>) -> String {
     if !value.is_table()
         && let Some(key) = KEYS.iter().find(|key| key.name == name)
     {
-        return format!("stands in no section; write it below a line [{}]", key.section);
+        return format!("is not in a section; write it below a line [{}]", key.section);
     }
     match nearest(name, sections.iter().copied()) {
         Some(near) => format!("there is no such section; did you mean [{near}]?"),
-        None => format!("there is no such section; there are {}", sections.into_iter().collect::<Vec<_>>().join(", ")),
+        None => format!(
+            "there is no such section; the sections are {}",
+            sections.into_iter().collect::<Vec<_>>().join(", ")
+        ),
     }
 }
 
 fn unknown_key(section: &str, name: &str) -> String {
     let here = KEYS.iter().filter(|key| key.section == section).map(|key| key.name);
     if matches!(section, "database" | "admin") && name == "password" {
-        return "there is no such key; put the password alone into a file and name that in password_file".to_owned();
+        return "there is no such key; write only the password to a file, and set password_file to its path".to_owned();
     }
     if let Some(near) = nearest(name, here.clone()) {
         return format!("there is no such key; did you mean {near}?");
     }
     match KEYS.iter().find(|key| key.name == name) {
-        Some(elsewhere) => format!("there is no such key here; it belongs below [{}]", elsewhere.section),
-        None => format!("there is no such key; the section has {}", here.collect::<Vec<_>>().join(", ")),
+        Some(elsewhere) => format!("there is no such key in this section; it belongs below [{}]", elsewhere.section),
+        None => format!("there is no such key; the keys of this section are {}", here.collect::<Vec<_>>().join(", ")),
     }
 }
 
-/// The name that somebody most likely meant.
+/// Returns the name that is most similar to `meant`, if it is similar enough.
 fn nearest<'n>(meant: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     let meant: String = meant.chars().take(64).collect();
     let likeness = |name: &str| strsim::jaro_winkler(&meant.to_lowercase(), name);
@@ -213,7 +222,7 @@ fn shown_section(name: &str) -> String {
     format!("[{}]", shown(name))
 }
 
-/// A name of a key as a message shows it: on one line, and bounded.
+/// Returns the name of a key as it is shown in messages: on one line, and of limited length.
 fn shown(name: &str) -> String {
     brief(name, 64).into_owned()
 }

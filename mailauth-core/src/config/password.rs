@@ -1,19 +1,19 @@
-//! `[password]`: how stored values are read, and how new ones are made.
+//! `[password]`: how stored passwords are read, and how new ones are hashed.
 
 use crate::password::{HashRules, NewScheme};
 
-/// `[password]`.
+/// The section `[password]`.
 #[derive(Clone, Debug)]
 pub struct PasswordConfig {
-    /// `scheme`: of new hashes.
+    /// `scheme`: scheme of new hashes.
     pub scheme: NewScheme,
-    /// `default_scheme`, `trim` and the bounds on cost.
+    /// `default_scheme`, `trim` and the limits on cost.
     pub rules: HashRules,
-    /// `min_length`: fewest characters of a new password.
+    /// `min_length`: minimum number of characters of a new password.
     pub min_length: usize,
-    /// `parallel`: how many passwords may be hashed at once; 0 is one for each processor.
+    /// `parallel`: maximum number of passwords that are hashed at once. 0: one for each processor.
     pub parallel: usize,
-    /// `memory`: the most bytes that all verifications together may use at once.
+    /// `memory`: maximum number of bytes that all verifications together may use at once.
     pub memory: u64,
 }
 

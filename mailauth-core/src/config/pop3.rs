@@ -1,36 +1,36 @@
-//! `[pop3]`: the checkpassword program, for POP3 daemons and whoever else asks that way.
+//! `[pop3]`: the checkpassword program, for POP3 daemons and other programs that use this interface.
 
 use crate::Service;
 use std::time::Duration;
 
-/// `[pop3]`.
+/// The section `[pop3]`.
 #[derive(Clone, Debug)]
 pub struct Pop3Config {
-    /// `service`: what a login is for, where the caller does not say.
+    /// `service`: the service of a login if the caller does not name one.
     pub service: Service,
-    /// `dovecot`: answer Dovecot in its own way, whatever the program is called.
+    /// `dovecot`: whether to use Dovecot's variant of the interface, whatever the name of the program is.
     pub dovecot: bool,
-    /// `become_owner`: take the mailbox owner's ids and home before the next program runs.
+    /// `become_owner`: whether to switch to the mailbox owner's ids and home before starting the next program.
     pub become_owner: bool,
-    /// `create_home`: as `[mailbox] create`, for this program alone.
+    /// `create_home`: as `[mailbox] create`, but only for this program.
     pub create_home: bool,
-    /// `apop`: a password may be the answer to the timestamp.
+    /// `apop`: whether a password may be the response to an APOP timestamp.
     pub apop: bool,
-    /// `cram_order`: in which of two fields qmail-smtpd puts what.
+    /// `cram_order`: order of the two fields that qmail-smtpd sends for CRAM-MD5.
     pub cram_order: CramOrder,
-    /// `recount`: make maildirsize true at a login.
+    /// `recount`: whether a login rebuilds a missing or incorrect maildirsize.
     pub recount: bool,
     /// `recount_time`: how long a login waits for that.
     pub recount_time: Duration,
 }
 
-/// The order of the second and third field of a record that holds the answer to a challenge of SMTP AUTH CRAM-MD5.
+/// Order of the second and third field of a record with the response to an SMTP AUTH CRAM-MD5 challenge.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum CramOrder {
-    /// `"digest-challenge"`: as today's patches to qmail-smtpd have it.
+    /// `"digest-challenge"`: the order in current patches to qmail-smtpd.
     #[default]
     DigestChallenge,
-    /// `"challenge-digest"`: as the first ones had it.
+    /// `"challenge-digest"`: the order in the first patches.
     ChallengeDigest,
 }
 

@@ -1,95 +1,95 @@
-//! The files with passwords that a configuration names.
+//! Reading the password files that a configuration names.
 
 use super::ConfigErrors;
-use super::mistake::{Mistake, Place};
+use super::mistake::{Mistake, Position};
 use super::parse::Parsed;
-use super::source::{open_to_all, read_bounded};
+use super::source::{read_bounded, warn_if_world_readable};
 use crate::{Secret, names};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use zeroize::Zeroize;
 
-/// The byte order mark of UTF-8, which is no part of what a file holds.
+/// The byte order mark of UTF-8, which is not part of a file's content.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
-/// The most bytes of a password file.
+/// Maximum number of bytes of a password file.
 const MAX_PASSWORD_FILE: usize = 4096;
 
-/// The files with secrets that a configuration names: what is wrong with them, and what is doubtful.
-pub(super) struct Secrets {
-    places: BTreeMap<(&'static str, &'static str), Place>,
+/// The mistakes and warnings about the files with secrets that a configuration names.
+pub(super) struct SecretFiles {
+    positions: BTreeMap<(&'static str, &'static str), Position>,
     mistakes: Vec<Mistake>,
     warnings: Vec<String>,
 }
 
-/// What came of reading a password.
-pub(super) enum Given {
+/// The result of reading a password file.
+pub(super) enum PasswordRead {
     Password(Secret),
-    /// This process may not read it: why.
+    /// This process has no permission to read it; the reason.
     Forbidden(String),
-    /// A mistake was noted.
+    /// It is unusable, and a mistake was recorded.
     Failed,
 }
 
-impl From<Option<Secret>> for Given {
+impl From<Option<Secret>> for PasswordRead {
     fn from(password: Option<Secret>) -> Self {
-        password.map_or(Given::Failed, Given::Password)
+        password.map_or(PasswordRead::Failed, PasswordRead::Password)
     }
 }
 
-impl Given {
-    /// The password, and why there is none.
+impl PasswordRead {
+    /// Returns the password, and the reason if it could not be read.
     pub fn parts(self, section: &str) -> (Secret, Option<String>) {
         match self {
-            Given::Password(password) => (password, None),
-            Given::Forbidden(why) => (Secret::default(), Some(format!("[{section}] password_file: {why}"))),
-            Given::Failed => (Secret::default(), None),
+            PasswordRead::Password(password) => (password, None),
+            PasswordRead::Forbidden(why) => (Secret::default(), Some(format!("[{section}] password_file: {why}"))),
+            PasswordRead::Failed => (Secret::default(), None),
         }
     }
 }
 
-impl Secrets {
+impl SecretFiles {
     pub fn new(parsed: &Parsed) -> Self {
-        Secrets { places: parsed.places.clone(), mistakes: Vec::new(), warnings: Vec::new() }
+        SecretFiles { positions: parsed.positions.clone(), mistakes: Vec::new(), warnings: Vec::new() }
     }
 
     pub fn mistake(&mut self, section: &'static str, problem: String) {
-        let place = self.places.get(&(section, "password_file")).copied();
-        self.mistakes.push(Mistake { place, key: Some(format!("[{section}] password_file")), problem });
+        let position = self.positions.get(&(section, "password_file")).copied();
+        self.mistakes.push(Mistake { position, key: Some(format!("[{section}] password_file")), problem });
     }
 
-    /// The password in a file, which is empty without one; `None` where it is wrong.
+    /// Returns the password from a file; empty if there is no file, and `None` after recording a mistake.
     pub fn read(&mut self, section: &'static str, path: Option<&Path>) -> Option<Secret> {
         match self.try_read(section, path) {
-            Given::Password(password) => Some(password),
-            Given::Forbidden(why) => {
+            PasswordRead::Password(password) => Some(password),
+            PasswordRead::Forbidden(why) => {
                 self.mistake(section, why);
                 None
             }
-            Given::Failed => None,
+            PasswordRead::Failed => None,
         }
     }
 
-    /// The same, where it is no mistake that this process may not read it.
-    pub fn try_read(&mut self, section: &'static str, path: Option<&Path>) -> Given {
-        let Some(path) = path else { return Given::Password(Secret::default()) };
+    /// Does the same as [`SecretFiles::read`], except that a lack of permission is not recorded as a mistake.
+    pub fn try_read(&mut self, section: &'static str, path: Option<&Path>) -> PasswordRead {
+        let Some(path) = path else { return PasswordRead::Password(Secret::default()) };
         let shown = path.display();
         let mut bytes = match read_bounded(path, MAX_PASSWORD_FILE) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                return Given::Forbidden(format!(
-                    "{shown} cannot be read: {error}; make it readable for the user {}, or run this as another one",
+                return PasswordRead::Forbidden(format!(
+                    "{shown} cannot be read: {error}; make it readable for the user {}, or run this program as another user",
                     names::own()
                 ));
             }
             Err(error) => {
-                let cure = match error.kind() {
-                    io::ErrorKind::NotFound => "write the password into it, or correct its name",
-                    _ => "name a file with the password alone",
+                let advice = match error.kind() {
+                    io::ErrorKind::NotFound => "create it with the password in it, or correct its name",
+                    _ => "name a file that contains only the password",
                 };
-                self.mistake(section, format!("{shown} cannot be read: {error}; {cure}"));
-                return Given::Failed;
+                self.mistake(section, format!("{shown} cannot be read: {error}; {advice}"));
+                return PasswordRead::Failed;
             }
         };
         if bytes.last() == Some(&b'\n') {
@@ -98,7 +98,7 @@ impl Secrets {
                 bytes.pop();
             }
         }
-        // Editors of other systems begin a file with it.
+        // Editors on other systems put it at the beginning of a file.
         if bytes.starts_with(BYTE_ORDER_MARK) {
             bytes.rotate_left(BYTE_ORDER_MARK.len());
             bytes.truncate(bytes.len() - BYTE_ORDER_MARK.len());
@@ -107,22 +107,22 @@ impl Secrets {
             bytes.zeroize();
             self.mistake(
                 section,
-                format!("{shown} does not hold one line with a password; write that and nothing else"),
+                format!("{shown} does not contain exactly one line with a password; write only the password to it"),
             );
-            return Given::Failed;
+            return PasswordRead::Failed;
         }
-        self.warnings.extend(open_to_all(path, "a password"));
-        Given::Password(Secret::new(bytes))
+        self.warnings.extend(warn_if_world_readable(path, "a password"));
+        PasswordRead::Password(Secret::new(bytes))
     }
 
     pub fn warn_of_key(&mut self, path: Option<&Path>) {
-        self.warnings.extend(path.and_then(|key| open_to_all(key, "a private key")));
+        self.warnings.extend(path.and_then(|key| warn_if_world_readable(key, "a private key")));
     }
 
-    /// The warnings, unless there is a mistake.
+    /// Returns the warnings, or the mistakes if there are any.
     pub fn end(self, file: &Path) -> Result<Vec<String>, ConfigErrors> {
-        let Secrets { mut mistakes, warnings, .. } = self;
-        mistakes.sort_by_key(|mistake| mistake.place);
+        let SecretFiles { mut mistakes, warnings, .. } = self;
+        mistakes.sort_by_key(|mistake| mistake.position);
         if mistakes.is_empty() { Ok(warnings) } else { Err(ConfigErrors { file: file.to_owned(), mistakes }) }
     }
 }

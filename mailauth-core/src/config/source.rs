@@ -1,8 +1,8 @@
 //! Finding the configuration, and reading the files that it names.
 
-use super::mistake::{Mistake, Place};
+use super::mistake::{Mistake, Position};
 use super::parse::{self, MAX_TEXT, Parsed};
-use super::secrets::{Given, Secrets};
+use super::secrets::{PasswordRead, SecretFiles};
 use super::{Config, ConfigErrors};
 use crate::environment;
 use std::fmt;
@@ -12,18 +12,18 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroize;
 
-/// The file of the system.
+/// The file that is used if no other is named.
 const SYSTEM_FILE: &str = "/etc/mailauth/mailauth.toml";
 
 /// The environment variable that names a file.
 const VARIABLE: &str = "MAILAUTH_CONFIG";
 
-/// Where a configuration came from, and what is doubtful about it.
+/// Where a configuration came from, and the warnings about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
-    /// Where it came from.
+    /// The file, and how it was found.
     pub origin: Origin,
-    /// What an administrator should know, though it stops nothing: each with its cure.
+    /// Warnings for the administrator, each with how to fix it. None of them stops the program.
     pub warnings: Vec<String>,
 }
 
@@ -36,12 +36,12 @@ pub enum Origin {
     Environment(PathBuf),
     /// `/etc/mailauth/mailauth.toml`.
     System(PathBuf),
-    /// No file: the defaults alone.
+    /// No file; only the defaults.
     Defaults,
 }
 
 impl Origin {
-    /// The file, where there is one.
+    /// Returns the file, if there is one.
     pub fn file(&self) -> Option<&Path> {
         match self {
             Origin::Option(file) | Origin::Environment(file) | Origin::System(file) => Some(file),
@@ -56,76 +56,79 @@ impl fmt::Display for Origin {
             Origin::Option(file) => write!(f, "{} (--config)", file.display()),
             Origin::Environment(file) => write!(f, "{} (${VARIABLE})", file.display()),
             Origin::System(file) => write!(f, "{}", file.display()),
-            Origin::Defaults => write!(f, "the defaults, for there is no {SYSTEM_FILE}"),
+            Origin::Defaults => write!(f, "the defaults, because there is no {SYSTEM_FILE}"),
         }
     }
 }
 
 impl Config {
-    /// Reads the configuration from `file`, else from the file that `$MAILAUTH_CONFIG` names (unless the environment is
-    /// another user's: [`environment::is_foreign`]), else from `/etc/mailauth/mailauth.toml`. Reads the database's password as
-    /// well. For programs that serve others: where they are started is nobody's choice, so there is no default database in
-    /// that folder.
+    /// Reads the configuration from `file`, otherwise from the file that `$MAILAUTH_CONFIG` names (unless the
+    /// environment is another user's: [`environment::is_foreign`]), otherwise from `/etc/mailauth/mailauth.toml`. Also
+    /// reads the database's password. This is for programs that serve others: the administrator does not choose their
+    /// working directory, so they have no default database in it.
     ///
     /// # Errors
-    /// With all that is wrong with the file that counts, no other one being tried then; where there is none; and where it does
-    /// not say which database.
+    /// Fails with all mistakes in the file, in which case no other file is tried; if there is no file; and if it does
+    /// not name the database.
     pub fn load(file: Option<&Path>) -> Result<(Config, Source), ConfigErrors> {
         let Some((parsed, origin)) = find(file)? else { return Err(missing()) };
-        if !parsed.places.contains_key(&("database", "url")) {
-            let problem = "is not set, and there is no default for this program; write where the accounts are";
+        if !parsed.positions.contains_key(&("database", "url")) {
+            let problem =
+                "is not set, and this program has no default for it; write the URL of the database with the accounts";
             let file = origin.file().unwrap_or(Path::new(SYSTEM_FILE));
             return Err(problem_of(file, Some("[database] url"), problem));
         }
         finish(parsed, origin)
     }
 
-    /// The same for commands that people run, beginners too: without a file, or a database in it, the defaults stand, and the
-    /// database is a file in the working folder.
+    /// Does the same as [`Config::load`] for commands that people run, including beginners. Without a file, or a
+    /// database in it, the defaults are used, with a database file in the working directory.
     ///
     /// # Errors
-    /// With all that is wrong with the file that counts.
+    /// Fails with all mistakes in the file.
     pub fn load_or_default(file: Option<&Path>) -> Result<(Config, Source), ConfigErrors> {
         find(file)?.map_or_else(defaults, |(parsed, origin)| finish(parsed, origin))
     }
 
-    /// The same for the administrator's command with its own user of the database: reads the password of the user of `[admin]` too. Of these two files, one
-    /// may be kept from this process, which then works as the other user.
+    /// Does the same as [`Config::load_or_default`] for the administrator's command, and also reads the password of
+    /// the user of `[admin]`. This process need not have permission to read both password files: with one of them, it
+    /// works as that user.
     ///
     /// # Errors
     /// Fails as [`Config::load`] does.
     pub fn load_for_administration(file: Option<&Path>) -> Result<(Config, Source), ConfigErrors> {
         let Some((mut parsed, origin)) = find(file)? else { return defaults() };
         let (admin, database) = (parsed.config.admin.clone(), parsed.config.database.clone());
-        let mut secrets = Secrets::new(&parsed);
+        let mut secrets = SecretFiles::new(&parsed);
         let of_admin = secrets.try_read("admin", admin.password_file.as_deref());
         let of_database = match (&of_admin, &admin.url) {
-            (Given::Password(_), Some(_)) => secrets.try_read("database", database.password_file.as_deref()),
+            (PasswordRead::Password(_), Some(_)) => secrets.try_read("database", database.password_file.as_deref()),
             _ => secrets.read("database", database.password_file.as_deref()).into(),
         };
-        if let (Given::Forbidden(why), Given::Failed) = (&of_admin, &of_database) {
+        if let (PasswordRead::Forbidden(why), PasswordRead::Failed) = (&of_admin, &of_database) {
             secrets.mistake("admin", why.clone());
         }
         secrets.warn_of_key(database.tls_key.as_deref());
         secrets.warn_of_key(admin.tls_key.as_deref());
         let mut warnings = secrets.end(origin.file().unwrap_or(Path::new(SYSTEM_FILE)))?;
-        warnings.extend(doubts(&parsed.config));
+        warnings.extend(questionable(&parsed.config));
         (parsed.config.admin.password, parsed.config.admin.unreadable) = of_admin.parts("admin");
         (parsed.config.database.password, parsed.config.database.unreadable) = of_database.parts("database");
         Ok((parsed.config, Source { origin, warnings }))
     }
 
-    /// The same for programs that only ask a daemon: it need not say which database, and the password is left alone, which they
-    /// may not read.
+    /// Does the same as [`Config::load`] for programs that only ask a daemon: the configuration need not name a
+    /// database, and the password, which they may not read, is not read.
     ///
     /// # Errors
-    /// As [`Config::load`], but for the database.
+    /// Fails as [`Config::load`] does, except for the database.
     pub fn load_without_password(file: Option<&Path>) -> Result<(Config, Source), ConfigErrors> {
         let Some((parsed, origin)) = find(file)? else { return Err(missing()) };
         Ok((parsed.config, Source { origin, warnings: Vec::new() }))
     }
 
-    /// The same, from the file of the system whatever the environment says: that belongs to another program.
+    /// Does the same as [`Config::load_without_password`], always from `/etc/mailauth/mailauth.toml`. The environment
+    /// is ignored, because it belongs to another program.
     ///
     /// # Errors
     /// Fails as [`Config::load_without_password`] does.
@@ -135,23 +138,24 @@ impl Config {
     }
 }
 
-/// Reads what the configuration names, for one that does not administrate.
+/// Reads the files that the configuration names, for programs other than the administrator's command.
 fn finish(mut parsed: Parsed, origin: Origin) -> Result<(Config, Source), ConfigErrors> {
-    let mut secrets = Secrets::new(&parsed);
+    let mut secrets = SecretFiles::new(&parsed);
     let password = secrets.read("database", parsed.config.database.password_file.as_deref());
     secrets.warn_of_key(parsed.config.database.tls_key.as_deref());
     let mut warnings = secrets.end(origin.file().unwrap_or(Path::new(SYSTEM_FILE)))?;
-    warnings.extend(doubts(&parsed.config));
+    warnings.extend(questionable(&parsed.config));
     parsed.config.database.password = password.unwrap_or_default();
     Ok((parsed.config, Source { origin, warnings }))
 }
 
-/// What is doubtful about the values.
-fn doubts(config: &Config) -> impl Iterator<Item = String> {
+/// Returns warnings about questionable values.
+fn questionable(config: &Config) -> impl Iterator<Item = String> {
     config.mailbox.quota.doubt().map(|doubt| format!("[mailbox] quota: {doubt}")).into_iter()
 }
 
-/// The defaults alone. Not for a set-id program: the working folder, where their database is, is another user's choice.
+/// Returns the defaults. Fails in a set-id program: the default database is in the working directory, which another
+/// user chooses there.
 fn defaults() -> Result<(Config, Source), ConfigErrors> {
     if environment::is_foreign() {
         return Err(missing());
@@ -159,7 +163,7 @@ fn defaults() -> Result<(Config, Source), ConfigErrors> {
     Ok((Config::default(), Source { origin: Origin::Defaults, warnings: Vec::new() }))
 }
 
-/// The configuration that counts, and where it is from; nothing where there is no file.
+/// Returns the configuration and its origin; `None` if there is no file.
 fn find(file: Option<&Path>) -> Result<Option<(Parsed, Origin)>, ConfigErrors> {
     let origin = match (file, environment::var_os(VARIABLE).filter(|name| !name.is_empty())) {
         (Some(file), _) => Origin::Option(file.to_owned()),
@@ -183,16 +187,16 @@ fn read(origin: Origin) -> Result<Option<(Parsed, Origin)>, ConfigErrors> {
     Ok(Some((parsed, origin)))
 }
 
-/// What is to be said of a file with a secret if everybody may read it.
-pub(super) fn open_to_all(path: &Path, secret: &str) -> Option<String> {
-    let (open, shown) = (std::fs::metadata(path).is_ok_and(|file| file.mode() & 0o004 != 0), path.display());
-    open.then(|| format!("{shown} holds {secret} and everybody may read it; run chmod o-rwx {shown}"))
+/// Returns a warning if all users may read a file with a secret.
+pub(super) fn warn_if_world_readable(path: &Path, secret: &str) -> Option<String> {
+    let (is_open, shown) = (std::fs::metadata(path).is_ok_and(|file| file.mode() & 0o004 != 0), path.display());
+    is_open.then(|| format!("{shown} contains {secret} and is readable by all users; run chmod o-rwx {shown}"))
 }
 
-/// A whole file, unless it is larger than a sane one. Nothing of it is left in memory that was given back.
+/// Reads a whole file of at most `most` bytes. No part of its content remains in memory that was freed.
 pub(super) fn read_bounded(path: &Path, most: usize) -> io::Result<Vec<u8>> {
     let file = File::open(path)?;
-    // Room for all of it from the start, so that a password is not left behind by a vector that grows.
+    // Has room for the whole file from the start: a vector that grows would leave copies of a password in memory.
     let mut bytes = Vec::with_capacity(usize::try_from(file.metadata()?.len()).unwrap_or(most).min(most) + 1024);
     file.take(most as u64 + 1).read_to_end(&mut bytes)?;
     if bytes.len() > most {
@@ -202,31 +206,31 @@ pub(super) fn read_bounded(path: &Path, most: usize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// That there is no configuration at all.
+/// Returns the error that there is no configuration.
 fn missing() -> ConfigErrors {
-    let problem = "there is no configuration; write this file, or name another one with --config or $MAILAUTH_CONFIG where \
-                   that can be given";
+    let problem = "there is no configuration; create this file, or name another one with --config or $MAILAUTH_CONFIG if \
+                   the program accepts them";
     problem_of(Path::new(SYSTEM_FILE), None, problem)
 }
 
 fn problem_of(file: &Path, key: Option<&str>, problem: &str) -> ConfigErrors {
-    let mistake = Mistake { place: None, key: key.map(str::to_owned), problem: problem.to_owned() };
+    let mistake = Mistake { position: None, key: key.map(str::to_owned), problem: problem.to_owned() };
     ConfigErrors { file: file.to_owned(), mistakes: vec![mistake] }
 }
 
-fn unreadable(file: &Path, place: Option<Place>, error: &io::Error) -> ConfigErrors {
+fn unreadable(file: &Path, position: Option<Position>, error: &io::Error) -> ConfigErrors {
     let problem = format!("the configuration cannot be read: {error}");
-    ConfigErrors { file: file.to_owned(), mistakes: vec![Mistake { place, key: None, problem }] }
+    ConfigErrors { file: file.to_owned(), mistakes: vec![Mistake { position, key: None, problem }] }
 }
 
 fn not_text(file: &Path, bytes: &[u8]) -> ConfigErrors {
     let valid = bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid());
-    // One character more, so that the place is after what is valid.
-    let place = Place::of(&format!("{valid}?"), valid.len());
+    // The text is one character longer, so that the position is after the valid part.
+    let position = Position::of(&format!("{valid}?"), valid.len());
     unreadable(
         file,
-        Some(place),
-        &io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 from here; save it as UTF-8"),
+        Some(position),
+        &io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 from this position on; save it as UTF-8"),
     )
 }
 
@@ -236,7 +240,7 @@ mod tests {
     use std::fs::{self, Permissions};
     use std::os::unix::fs::PermissionsExt;
 
-    /// A folder with a configuration of these bytes and a password file of those.
+    /// Creates a folder with this configuration and a file with this password.
     fn folder(config: &[u8], password: &[u8]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         let secret = folder.path().join("secret");
@@ -269,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_file_that_holds_no_password_is_a_mistake_of_its_key() {
+    fn a_file_without_a_password_is_a_mistake_of_its_key() {
         for written in [&b""[..], b"\n", b"\xef\xbb\xbf\n", b"a\nb\n", b"a\0b", &[b'x'; 5000]] {
             let folder = folder(WITH_PASSWORD, written);
             let error = load(&folder).unwrap_err().to_string();
@@ -286,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quota_that_no_mailbox_can_have_is_a_warning() {
+    fn a_quota_that_is_too_small_for_a_mailbox_is_a_warning() {
         let (_, source) = load(&folder(b"[mailbox]\nquota = '1024'\n", b"")).unwrap();
         assert!(
             source.warnings[0].starts_with("[mailbox] quota: a limit of 1024 bytes is less than 1 MiB"),
@@ -295,24 +299,24 @@ mod tests {
     }
 
     #[test]
-    fn a_password_that_everybody_may_read_is_a_warning() {
+    fn a_world_readable_password_is_a_warning() {
         let folder = folder(WITH_PASSWORD, b"x");
         fs::set_permissions(folder.path().join("secret"), Permissions::from_mode(0o644)).unwrap();
         let (_, source) = load(&folder).unwrap();
-        assert!(source.warnings[0].contains("everybody may read it; run chmod o-rwx "), "{source:?}");
+        assert!(source.warnings[0].contains("is readable by all users; run chmod o-rwx "), "{source:?}");
     }
 
     #[test]
-    fn a_key_that_everybody_may_read_is_a_warning() {
+    fn a_world_readable_private_key_is_a_warning() {
         let folder = folder(b"[database]\ntls_cert = '/c.pem'\ntls_key = 'FOLDER/secret'\n", b"x");
         assert_eq!(load(&folder).unwrap().1.warnings, [""; 0]);
         fs::set_permissions(folder.path().join("secret"), Permissions::from_mode(0o644)).unwrap();
         let (_, source) = load(&folder).unwrap();
-        assert!(source.warnings[0].contains("holds a private key and everybody may read it"), "{source:?}");
+        assert!(source.warnings[0].contains("contains a private key and is readable by all users"), "{source:?}");
     }
 
     #[test]
-    fn a_program_that_serves_has_a_configuration_with_a_database() {
+    fn a_program_that_serves_others_needs_a_configured_database() {
         let without = folder(b"[quota]\n", b"");
         let file = without.path().join("m.toml");
         let said = Config::load(Some(&file)).unwrap_err().to_string();
@@ -321,11 +325,11 @@ mod tests {
         let with = folder(b"[database]\nurl = 'sqlite:mail.db'\n", b"");
         let (config, _) = Config::load(Some(&with.path().join("m.toml"))).unwrap();
         assert_eq!(config.database.url.to_string(), format!("sqlite:{}/mail.db", with.path().display()));
-        assert!(missing().to_string().starts_with("/etc/mailauth/mailauth.toml: there is no configuration; write"));
+        assert!(missing().to_string().starts_with("/etc/mailauth/mailauth.toml: there is no configuration; create"));
     }
 
     #[test]
-    fn a_file_that_is_not_there_or_no_text_says_so() {
+    fn a_missing_or_unreadable_file_is_reported() {
         let error = Config::load_or_default(Some(Path::new("/nonexistent.toml"))).unwrap_err().to_string();
         assert_eq!(
             error,

@@ -1,31 +1,34 @@
-//! `[throttle]`: what guessing at passwords leads to.
+//! `[throttle]`: limits on password guessing.
 
 use crate::throttle::NetworkRange;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// `[throttle]`.
+/// The section `[throttle]`.
 #[derive(Clone, Debug)]
 pub struct ThrottleConfig {
-    /// `enabled`: count wrong passwords at all.
+    /// `enabled`: whether wrong passwords are counted.
     pub enabled: bool,
-    /// `allowance`: different wrong passwords for a login from one network.
+    /// `allowance`: how many different wrong passwords are allowed for a login from one network.
     pub allowance: u32,
-    /// `per_network`: different wrong passwords from one network, at all logins that do not know it.
+    /// `per_network`: how many different wrong passwords are allowed from one network, for all logins that do not know
+    /// it.
     pub per_network: u32,
-    /// `per_account`: different wrong passwords for a login, from all networks that it does not know.
+    /// `per_account`: how many different wrong passwords are allowed for a login, from all networks that it does not
+    /// know.
     pub per_account: u32,
-    /// `window`: in how much time as many as are allowed are given back.
+    /// `window`: time in which a used allowance is restored completely.
     pub window: Duration,
-    /// `delay`: the longest that a refusal is delayed.
+    /// `delay`: maximum delay of a refusal.
     pub delay: Duration,
-    /// `remember`: how long a network is known from which a login came with the right password.
+    /// `remember`: how long a network is known after a login with the right password from it.
     pub remember: Duration,
-    /// `exempt`: networks of which nothing is counted.
+    /// `exempt`: networks whose wrong passwords are not counted.
     pub exempt: Vec<NetworkRange>,
-    /// `shared`: networks from which many people log in, such as a webmail server: nothing is refused untried there.
+    /// `shared`: networks from which many people log in, such as a webmail server. No password from them is refused
+    /// without being tried.
     pub shared: Vec<NetworkRange>,
-    /// `file`: where the daemon keeps what it has counted, an absolute path.
+    /// `file`: absolute path of the file in which the daemon saves the counts.
     pub file: PathBuf,
 }
 

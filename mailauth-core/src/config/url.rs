@@ -1,7 +1,8 @@
-//! The URL of a database: `sqlite:PATH`, `mysql://USER@HOST[:PORT][,HOST...]/NAME[?socket=PATH]`, `postgres://` the same.
+//! The URL of a database: `sqlite:PATH`, `mysql://USER@HOST[:PORT][,HOST...]/NAME[?socket=PATH]`, or `postgres://` in
+//! the same form.
 //!
-//! User, name and socket may hold percent escapes (RFC 3986, section 2.1); an IPv6 address stands in brackets (section
-//! 3.2.2). No message repeats the URL or a part of it before the host, for there may be a password in it.
+//! User, name and socket may contain percent escapes (RFC 3986, section 2.1). An IPv6 address is written in brackets
+//! (section 3.2.2). No message repeats the URL or a part of it before the host, because that may contain a password.
 
 use super::{DatabaseUrl, HostPort, Server, UrlError};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
@@ -10,14 +11,15 @@ use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-/// The port of MySQL and MariaDB.
+/// Default port of MySQL and MariaDB.
 const MYSQL_PORT: u16 = 3306;
 
-/// The port of PostgreSQL.
+/// Default port of PostgreSQL.
 const POSTGRES_PORT: u16 = 5432;
 
-/// What stands in a part as it is; a path keeps its slashes too.
+/// Characters of a part that are escaped.
 const PART: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+/// Characters of a path that are escaped.
 const PATH: &AsciiSet = &PART.remove(b'/');
 
 fn wrong<T>(problem: impl Into<String>) -> Result<T, UrlError> {
@@ -29,7 +31,7 @@ impl FromStr for DatabaseUrl {
 
     fn from_str(text: &str) -> Result<Self, UrlError> {
         if text.chars().any(char::is_control) {
-            return wrong("the URL holds a control character");
+            return wrong("the URL contains a control character");
         }
         if let Some(path) = text.strip_prefix("sqlite:") {
             return sqlite(path);
@@ -37,36 +39,38 @@ impl FromStr for DatabaseUrl {
         match text.split_once("://") {
             Some(("mysql" | "mariadb", rest)) => server(rest, MYSQL_PORT).map(DatabaseUrl::Mysql),
             Some(("postgres" | "postgresql", rest)) => server(rest, POSTGRES_PORT).map(DatabaseUrl::Postgres),
-            _ => wrong("the URL does not begin with the kind of a database that is known"),
+            _ => wrong("the URL does not begin with the name of a supported database"),
         }
     }
 }
 
-/// What stands after `sqlite:`, taken as it is. Of the forms with slashes that people know from elsewhere, the one with
-/// an absolute path can mean only one thing.
+/// Parses what follows `sqlite:`, without percent escapes. Of the forms with `//` that other programs use, only the
+/// one with an absolute path is unambiguous.
 fn sqlite(path: &str) -> Result<DatabaseUrl, UrlError> {
     let path = match path.strip_prefix("//") {
-        // More slashes are no other folder than one.
+        // Several slashes mean the same as one.
         Some(path) if path.starts_with('/') => format!("/{}", path.trim_start_matches('/')),
-        Some(_) => return wrong("the path of an SQLite database follows the colon without slashes of its own"),
+        Some(_) => return wrong("the path of an SQLite database follows \"sqlite:\" directly, without //"),
         None => path.to_owned(),
     };
     if path.is_empty() {
         return wrong("the URL names no file");
     }
     if path.contains("memory:") || path.contains('?') {
-        return wrong("an SQLite database here is a file, and its URL takes no parameters");
+        return wrong("an SQLite database must be a file, and its URL has no parameters");
     }
     Ok(DatabaseUrl::Sqlite { path: path.into() })
 }
 
-/// What stands after `mysql://`.
+/// Parses what follows `mysql://`.
 fn server(rest: &str, default_port: u16) -> Result<Server, UrlError> {
     let (rest, query) = rest.split_once('?').map_or((rest, None), |(rest, query)| (rest, Some(query)));
-    // The last '@', so that one in a password does not put half of it among the hosts.
+    // The last '@' counts, so that with an '@' in a password no part of the password is taken for a host.
     let Some((user, rest)) = rest.rsplit_once('@') else { return wrong("the URL names no user") };
     if user.contains(':') {
-        return wrong("the URL holds a password; put that alone into a file and name the file in password_file");
+        return wrong(
+            "the URL contains a password; write only the password to a file, and set password_file to its path",
+        );
     }
     let Some((hosts, database)) = rest.split_once('/') else { return wrong("the URL names no database") };
     let socket = query.map(socket).transpose()?;
@@ -78,13 +82,15 @@ fn server(rest: &str, default_port: u16) -> Result<Server, UrlError> {
     Ok(Server { hosts, socket, user, database })
 }
 
-/// A part with its escapes undone.
+/// Decodes the percent escapes of a part.
 fn part(text: &str, what: &str) -> Result<String, UrlError> {
     if text.is_empty() {
         return wrong(format!("the URL names no {what}"));
     }
     if text.contains(['/', '#', '@', ' ']) {
-        return wrong(format!("the {what} holds a character that has to be written as %23 for '#', %2F for '/'"));
+        return wrong(format!(
+            "the {what} contains a character that must be percent-encoded, such as '#' as %23 or '/' as %2F"
+        ));
     }
     decoded(text, what)
 }
@@ -92,7 +98,7 @@ fn part(text: &str, what: &str) -> Result<String, UrlError> {
 fn decoded(text: &str, what: &str) -> Result<String, UrlError> {
     match percent_decode_str(text).decode_utf8() {
         Ok(text) if !text.chars().any(char::is_control) => Ok(text.into_owned()),
-        _ => wrong(format!("the {what} is not printable text once its percent escapes are undone")),
+        _ => wrong(format!("the {what} is not printable text after decoding its percent escapes")),
     }
 }
 
@@ -127,7 +133,7 @@ fn host_port(text: &str, default_port: u16) -> Result<HostPort, UrlError> {
     }
 }
 
-/// The URL as it is read, with every port.
+/// Writes the URL in the form in which it is read, with all ports.
 impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = self.scheme();
@@ -183,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_prints_as_it_is_read() {
+    fn a_url_is_printed_as_it_is_read() {
         for text in [
             "sqlite:/var/lib/mailauth/mail.db",
             "sqlite:mail.db",
@@ -199,10 +205,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_with_its_cure() {
+    fn errors_say_what_is_wrong_and_how_to_fix_it() {
         for (text, part) in [
-            ("", "kind of a database"),
-            ("oracle://u@h/d", "kind of a database"),
+            ("", "a supported database"),
+            ("oracle://u@h/d", "a supported database"),
             ("mysql://h/d", "names no user"),
             ("mysql://@h/d", "names no user"),
             ("mysql://u@h", "names no database"),
@@ -217,10 +223,10 @@ mod tests {
             ("mysql://u@h/d?ssl=on", "other than socket=PATH"),
             ("mysql://u@h/d?socket=x", "is not absolute"),
             ("mysql://%FF@h/d", "not printable text"),
-            ("mysql://u@h/a/b", "has to be written as"),
+            ("mysql://u@h/a/b", "must be percent-encoded"),
             ("sqlite:", "names no file"),
-            ("sqlite://mail.db", "without slashes"),
-            ("sqlite::memory:", "is a file"),
+            ("sqlite://mail.db", "without //"),
+            ("sqlite::memory:", "must be a file"),
         ] {
             let error = text.parse::<DatabaseUrl>().expect_err(text).to_string();
             assert!(error.contains(part), "{text}: {error}");
@@ -236,12 +242,12 @@ mod tests {
             assert!(!error.contains("hunter2"), "{error}");
         }
         let error = "mysql://u:p@h/d".parse::<DatabaseUrl>().unwrap_err().to_string();
-        assert!(error.contains("name the file in password_file"), "{error}");
+        assert!(error.contains("set password_file to its path"), "{error}");
     }
 
     proptest! {
         #[test]
-        fn any_text_is_a_url_that_prints_as_it_is_read_or_an_error(
+        fn any_url_that_is_read_is_printed_as_it_was_read(
             text in "(sqlite:|mysql://|postgres://)?[a-z%0-9:@/,?=\\[\\].ü-]{0,40}"
         ) {
             if let Ok(url) = text.parse::<DatabaseUrl>() {

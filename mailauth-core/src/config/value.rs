@@ -1,5 +1,5 @@
-//! Values of a configuration, read as what their keys want. What is wrong with one is said in words that follow the
-//! key's name: what it is, then what to write.
+//! Converting the values of a configuration to the types of their keys. Error messages follow the key's name: first
+//! what is wrong with the value, then what to write.
 
 use super::{DatabaseUrl, MetricsAddress};
 use crate::authenticate::RefusalTime;
@@ -15,20 +15,21 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use toml::de::DeValue;
 
-/// What is wrong with a value, and what to write.
+/// The result of a conversion; the error says what is wrong with the value, and what to write.
 type Result<T> = std::result::Result<T, String>;
 
-/// Bytes of a unix socket's path: the 107 of `sun_path` in unix(7), less `.new`, under which a server makes it.
+/// Maximum bytes of a unix socket's path: the 107 of `sun_path` in unix(7), minus those of `.new`, which a server
+/// appends while it creates the socket.
 const MAX_SOCKET_PATH: usize = 103;
 
-/// Characters of a value that a message repeats.
+/// Maximum number of characters of a value that a message repeats.
 const MAX_SHOWN: usize = 40;
 
 /// The value of one key.
 pub(super) struct Value<'v>(pub &'v DeValue<'v>);
 
 impl Value<'_> {
-    /// The value as a message shows it.
+    /// Returns the value as it is shown in messages.
     fn shown(&self) -> String {
         match self.0 {
             DeValue::String(text) if text.chars().nth(MAX_SHOWN).is_some() => {
@@ -44,54 +45,58 @@ impl Value<'_> {
         }
     }
 
-    fn wrong<T>(&self, what: &str, cure: &str) -> Result<T> {
-        Err(format!("{} is not {what}; {cure}", self.shown()))
+    fn wrong<T>(&self, what: &str, advice: &str) -> Result<T> {
+        Err(format!("{} is not {what}; {advice}", self.shown()))
+    }
+
+    fn out_of_range<T>(&self, advice: &str) -> Result<T> {
+        Err(format!("{} is out of range; {advice}", self.shown()))
     }
 
     pub fn boolean(&self) -> Result<bool> {
-        self.0.as_bool().map_or_else(|| self.wrong("a switch", "write true or false"), Ok)
+        self.0.as_bool().map_or_else(|| self.wrong("a boolean", "write true or false"), Ok)
     }
 
-    /// A text without control characters, and not empty.
+    /// Returns a string, which must not be empty or contain control characters.
     pub fn text(&self) -> Result<&str> {
-        let Some(text) = self.0.as_str() else { return self.wrong("a text", "write it in quotes") };
+        let Some(text) = self.0.as_str() else { return self.wrong("a string", "write it in quotes") };
         if text.is_empty() {
             return Err("is empty; write a value, or leave the key out".to_owned());
         }
         if text.chars().any(char::is_control) {
-            return self.wrong("a usable text", "write it without control characters");
+            return Err(format!("{} contains a control character; write it without", self.shown()));
         }
         Ok(text)
     }
 
     pub fn number(&self, range: RangeInclusive<u64>) -> Result<u64> {
-        let number = self.0.as_integer().and_then(|n| u64::from_str_radix(n.as_str(), n.radix()).ok());
-        match number.filter(|n| range.contains(n)) {
-            Some(number) => Ok(number),
-            None => {
-                let (least, most) = range.into_inner();
-                self.wrong("in range", &format!("write a whole number from {least} to {most}, without quotes"))
-            }
+        let integer = self.0.as_integer();
+        let number = integer.and_then(|n| u64::from_str_radix(n.as_str(), n.radix()).ok());
+        if let Some(number) = number.filter(|n| range.contains(n)) {
+            return Ok(number);
         }
+        let (least, most) = range.into_inner();
+        let advice = format!("write a whole number from {least} to {most}, without quotes");
+        if integer.is_some() { self.out_of_range(&advice) } else { self.wrong("a whole number", &advice) }
     }
 
-    /// [`Value::number`] for a smaller type; the range says that it fits.
+    /// Does the same as [`Value::number`] for a smaller type. The range must fit into the type.
     pub fn small<T: TryFrom<u64>>(&self, range: RangeInclusive<u64>) -> Result<T> {
         let number = self.number(range)?;
-        T::try_from(number).or_else(|_| self.wrong("in range", "write a smaller number"))
+        T::try_from(number).or_else(|_| self.out_of_range("write a smaller number"))
     }
 
-    /// A user or group id. The largest one means "none" to the system.
+    /// Returns a user or group id. The largest number is not one; it means "no id" to the system.
     pub fn id(&self) -> Result<u32> {
         self.small(0..=u64::from(u32::MAX - 1))
     }
 
-    /// The id of a user: a number, or the name of a user of this system.
+    /// Returns the id of a user, given as a number or as the name of a user of this system.
     pub fn user(&self) -> Result<u32> {
         self.id_by_name("user", |name| system_ids::user(name).map(|user| user.map(|user| user.uid)))
     }
 
-    /// The same of a group.
+    /// Returns the id of a group, given as a number or as the name of a group of this system.
     pub fn group(&self) -> Result<u32> {
         self.id_by_name("group", system_ids::group)
     }
@@ -100,21 +105,21 @@ impl Value<'_> {
         let Some(name) = self.0.as_str() else { return self.id() };
         if !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit()) {
             let number = name.parse().ok().filter(|id| *id < u32::MAX);
-            return number.map_or_else(|| self.wrong("in range", "write a smaller number"), Ok);
+            return number.map_or_else(|| self.out_of_range("write a smaller number"), Ok);
         }
         match find(self.text()?) {
             Ok(Some(id)) => Ok(id),
             Ok(None) => self.wrong(
                 &format!("a {kind} of this system"),
-                &format!("make the {kind} first, write another name, or write a number"),
+                &format!("create the {kind} first, or write another name or a number"),
             ),
             Err(error) => Err(format!("{} cannot be looked up: {error}; write the number of the {kind}", self.shown())),
         }
     }
 
-    /// `500ms`, `3s`, `2m`, `1h` or `30d`.
+    /// Returns a duration, such as `500ms`, `3s`, `2m`, `1h` or `30d`.
     pub fn duration(&self, range: RangeInclusive<Duration>) -> Result<Duration> {
-        let example = "write a number with ms, s, m, h or d, such as \"3s\"";
+        let example = "write a number and a unit (ms, s, m, h or d) in quotes, such as \"3s\"";
         let Some(text) = self.0.as_str() else { return self.wrong("a duration", example) };
         let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
         let (number, unit) = text.split_at(digits);
@@ -134,10 +139,10 @@ impl Value<'_> {
             return Ok(duration);
         }
         let (least, most) = (written(*range.start()), written(*range.end()));
-        self.wrong("in range", &format!("write a duration from \"{least}\" to \"{most}\""))
+        self.out_of_range(&format!("write a duration from \"{least}\" to \"{most}\""))
     }
 
-    /// `auto`, or a duration of 10 seconds at most.
+    /// Returns `auto` or a duration of at most 10 seconds.
     pub fn refusal_time(&self) -> Result<RefusalTime> {
         match self.0.as_str() {
             Some("auto") => Ok(RefusalTime::Auto),
@@ -145,7 +150,7 @@ impl Value<'_> {
         }
     }
 
-    /// Bytes: a number, or a text with K, M or G (powers of 1024).
+    /// Returns a number of bytes, given as a number or as a string with K, M or G (powers of 1024).
     pub fn bytes(&self, range: RangeInclusive<u64>) -> Result<u64> {
         let number = match self.0 {
             DeValue::Integer(n) => u64::from_str_radix(n.as_str(), n.radix()).ok(),
@@ -165,60 +170,62 @@ impl Value<'_> {
             Some(number) if range.contains(&number) => Ok(number),
             Some(_) => {
                 let (least, most) = range.into_inner();
-                self.wrong("in range", &format!("write {least} to {most} bytes"))
+                self.out_of_range(&format!("write a size from {least} to {most} bytes"))
             }
-            None => self.wrong("a size", "write bytes with K, M or G, such as \"512M\""),
+            None => {
+                self.wrong("a size", "write a number of bytes, or a number with K, M or G in quotes, such as \"512M\"")
+            }
         }
     }
 
-    /// Bytes, counted in KiB.
+    /// Returns a number of bytes in KiB.
     pub fn kib<T: TryFrom<u64>>(&self, range: RangeInclusive<u64>) -> Result<T> {
         let bytes = self.bytes(range)?;
-        T::try_from(bytes >> 10).or_else(|_| self.wrong("in range", "write a smaller size"))
+        T::try_from(bytes >> 10).or_else(|_| self.out_of_range("write a smaller size"))
     }
 
-    /// The scheme of new hashes.
+    /// Returns the scheme of new hashes.
     pub fn scheme(&self) -> Result<NewScheme> {
         self.word(&NewScheme::ALL.map(|scheme| (scheme.name(), scheme)))
     }
 
-    /// What a stored value is that does not say.
+    /// Returns the scheme of stored values that do not name theirs.
     pub fn default_scheme(&self) -> Result<DefaultScheme> {
         match self.0.as_str().and_then(DefaultScheme::from_name) {
             Some(scheme) => Ok(scheme),
-            None => self.wrong("known here", &format!("write one of {}", DefaultScheme::names().join(", "))),
+            None => self.wrong("a supported scheme", &format!("write one of {}", DefaultScheme::names().join(", "))),
         }
     }
 
-    /// One of some words.
+    /// Returns the meaning of one of `words`.
     pub fn word<T: Copy>(&self, words: &[(&str, T)]) -> Result<T> {
         match words.iter().find(|(word, _)| self.0.as_str() == Some(word)) {
             Some((_, meaning)) => Ok(*meaning),
             None => {
                 let known: Vec<_> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
-                self.wrong("known here", &format!("write {}", known.join(" or ")))
+                self.wrong("a valid value", &format!("write {}", known.join(" or ")))
             }
         }
     }
 
-    /// A path, relative to the folder of the configuration file unless it is absolute.
+    /// Returns a path. If it is relative, it is relative to the folder of the configuration file.
     pub fn path(&self) -> Result<PathBuf> {
         self.text().map(PathBuf::from)
     }
 
-    /// A path that does not depend on the working directory.
+    /// Returns an absolute path.
     pub fn absolute_path(&self) -> Result<PathBuf> {
         let path = self.path()?;
         if path.is_absolute() { Ok(path) } else { self.wrong("an absolute path", "write one that begins with /") }
     }
 
-    /// The same, for a path that is compared with those in texts.
+    /// Returns an absolute path as a string, to compare it with paths in strings.
     pub fn absolute_text(&self) -> Result<String> {
         self.absolute_path()?;
         self.text().map(str::to_owned)
     }
 
-    /// One service, by any of its names.
+    /// Returns a service, given by any of its names.
     pub fn service(&self) -> Result<Service> {
         match Services::parse(self.text()?) {
             Ok(Services::Only(mut list)) if list.len() == 1 => Ok(list.remove(0)),
@@ -226,31 +233,33 @@ impl Value<'_> {
         }
     }
 
-    /// Where metrics are given out: not to other machines, for nobody is asked who he is.
+    /// Returns the address at which metrics are served. It must be on this machine, because clients are not
+    /// authenticated.
     pub fn metrics_address(&self) -> Result<MetricsAddress> {
-        let cure = "write a socket such as \"unix:/run/mailauth/metrics.sock\", or a port of this machine such as \
+        let advice = "write a socket such as \"unix:/run/mailauth/metrics.sock\", or a port of this machine such as \
                     \"127.0.0.1:9187\" or \"[::1]:9187\"";
         let text = self.text()?;
         if let Some(path) = text.strip_prefix("unix:") {
             if !Path::new(path).is_absolute() {
-                return self.wrong("an absolute path after unix:", cure);
+                return self.wrong("an absolute path after unix:", advice);
             }
             return self.socket_path(path).map(MetricsAddress::Unix);
         }
         match text.parse::<SocketAddr>() {
-            Ok(address) if address.port() == 0 => self.wrong("a usable port", cure),
+            Ok(address) if address.port() == 0 => self.wrong("an address with a usable port", advice),
             Ok(address) if address.ip().is_loopback() => Ok(MetricsAddress::Tcp(address)),
-            Ok(_) => self.wrong("an address of the loopback, and metrics stay on this machine", cure),
-            Err(_) => self.wrong("an address", cure),
+            Ok(_) => self.wrong("a loopback address, and metrics are served only on this machine", advice),
+            Err(_) => self.wrong("an address with a port", advice),
         }
     }
 
-    /// The path of a unix socket.
+    /// Returns the path of a unix socket.
     pub fn socket(&self) -> Result<PathBuf> {
         self.socket_path(self.text()?)
     }
 
-    /// The same, or none where the value is empty. It does not depend on the working directory, for several programs read it.
+    /// Returns the absolute path of a unix socket, or `None` if the value is empty. A relative path is refused because
+    /// several programs read it.
     pub fn socket_or_none(&self) -> Result<Option<PathBuf>> {
         if self.0.as_str() == Some("") {
             return Ok(None);
@@ -263,37 +272,38 @@ impl Value<'_> {
 
     fn socket_path(&self, path: &str) -> Result<PathBuf> {
         if path.len() > MAX_SOCKET_PATH {
-            let cure =
-                format!("write a path of at most {MAX_SOCKET_PATH} bytes, which is all that the system has room for");
-            return self.wrong("a path for a socket", &cure);
+            return Err(format!(
+                "{} is too long for the path of a socket; write one of at most {MAX_SOCKET_PATH} bytes",
+                self.shown()
+            ));
         }
         Ok(path.into())
     }
 
-    /// Permission bits, as chmod(1) has them.
+    /// Returns permission bits, written as for chmod(1).
     pub fn mode(&self) -> Result<u32> {
-        let cure = "write four octal digits such as \"0660\"";
+        let advice = "write four octal digits such as \"0660\"";
         let digits =
             self.0.as_str().filter(|text| matches!(text.len(), 3 | 4) && text.bytes().all(|b| b.is_ascii_digit()));
         match digits.and_then(|digits| u32::from_str_radix(digits, 8).ok()) {
             Some(mode) if mode <= 0o777 => Ok(mode),
-            _ => self.wrong("a file mode", cure),
+            _ => self.wrong("a file mode", advice),
         }
     }
 
-    /// The name or the number of a user or group.
+    /// Returns the name or number of a user or group.
     pub fn name(&self) -> Result<String> {
         if matches!(self.0, DeValue::Integer(_)) {
             return self.id().map(|id| id.to_string());
         }
         let name = self.text()?;
         if name.contains([':', ',', '/']) || name.contains(char::is_whitespace) {
-            return self.wrong("the name of a user or group", "write a name of the system, or a number");
+            return self.wrong("the name of a user or group", "write a name without : , / or spaces, or a number");
         }
         Ok(name.to_owned())
     }
 
-    /// A list of names or numbers of users or groups.
+    /// Returns a list of names or numbers of users or groups.
     pub fn names(&self) -> Result<Vec<String>> {
         let Some(list) = self.0.as_array() else {
             return self.wrong("a list", "write names in brackets, such as [\"exim\", \"daemon\"]");
@@ -301,7 +311,7 @@ impl Value<'_> {
         list.iter().map(|item| Value(item.get_ref()).name()).collect()
     }
 
-    /// A list of networks or single addresses.
+    /// Returns a list of networks or single addresses.
     pub fn networks(&self) -> Result<Vec<NetworkRange>> {
         let Some(list) = self.0.as_array() else {
             return self.wrong("a list", "write networks in brackets, such as [\"192.0.2.0/24\", \"2001:db8::/32\"]");
@@ -313,7 +323,7 @@ impl Value<'_> {
         list.iter().map(|item| network(&Value(item.get_ref()))).collect()
     }
 
-    /// A list of percentages.
+    /// Returns a list of percentages.
     pub fn percents(&self) -> Result<Vec<u8>> {
         let Some(list) = self.0.as_array() else {
             return self.wrong("a list", "write percentages in brackets, such as [80, 95]");
@@ -321,28 +331,29 @@ impl Value<'_> {
         list.iter().map(|item| Value(item.get_ref()).small(1..=100)).collect()
     }
 
-    /// The name of a domain.
+    /// Returns the name of a domain.
     pub fn domain(&self) -> Result<String> {
         DomainName::parse(self.text()?).map(|name| name.as_str().to_owned()).map_err(|error| error.to_string())
     }
 
-    /// Characters that stand for the `@` of a login. Those that the names of domains have would cut these in two.
+    /// Returns the characters that may replace the `@` of a login. Characters of domain names are refused, because a
+    /// domain name would be split at them.
     pub fn separators(&self) -> Result<String> {
-        // Empty for none.
-        let Some(text) = self.0.as_str() else { return self.wrong("a text", "write it in quotes") };
+        // It may be empty.
+        let Some(text) = self.0.as_str() else { return self.wrong("a string", "write it in quotes") };
         let fits = |c: char| c.is_ascii_punctuation() && !matches!(c, '@' | '.' | '-' | '_');
         match text.chars().find(|c| !fits(*c)) {
             None => Ok(text.to_owned()),
             Some(c) => Err(format!(
-                "{c:?} cannot separate a name from its domain; write punctuation such as \"%\", but none of @ . - _"
+                "{c:?} cannot separate a name from its domain; write punctuation such as \"%\", except @ . - _"
             )),
         }
     }
 
-    /// What separates details in addresses.
+    /// Returns the characters that separate details in addresses.
     pub fn delimiters(&self) -> Result<Delimiters> {
-        // Empty for none.
-        let Some(text) = self.0.as_str() else { return self.wrong("a text", "write it in quotes") };
+        // It may be empty.
+        let Some(text) = self.0.as_str() else { return self.wrong("a string", "write it in quotes") };
         Delimiters::parse(text)
     }
 
@@ -350,33 +361,33 @@ impl Value<'_> {
         Limits::parse_human(self.text()?).map_err(|error| error.to_string())
     }
 
-    /// A path with letters of [`crate::mailbox::MailboxDefaults::home`].
+    /// Returns a path with the placeholders of [`crate::mailbox::MailboxDefaults::home`].
     pub fn template(&self) -> Result<String> {
         let text = self.text()?;
         let mut chars = text.chars();
         while let Some(c) = chars.next() {
             if c == '%' && !matches!(chars.next(), Some('u' | 'n' | 'd' | '%')) {
-                let cure = "write %u for the login, %n for its local part, %d for its domain, %% for a percent sign";
-                return self.wrong("a usable template", cure);
+                let advice = "write %u for the login, %n for its local part, %d for its domain, %% for a percent sign";
+                return self.wrong("a valid template", advice);
             }
         }
         Ok(text.to_owned())
     }
 
-    /// The same, for a path that has to be absolute.
+    /// Returns an absolute path with these placeholders.
     pub fn absolute_template(&self) -> Result<String> {
         let text = self.template()?;
         if text.starts_with('/') { Ok(text) } else { self.wrong("an absolute path", "begin it with /") }
     }
 
-    /// Where the accounts are. The message never repeats it, for it may hold a password.
+    /// Returns the URL of the database. Messages never repeat it, because it may contain a password.
     pub fn url(&self) -> Result<DatabaseUrl> {
-        let text = self.0.as_str().ok_or("is not a text; write it in quotes")?;
+        let text = self.0.as_str().ok_or("is not a string; write it in quotes")?;
         text.parse().map_err(|error: super::UrlError| error.to_string())
     }
 }
 
-/// A duration as the configuration writes it.
+/// Formats a duration as it is written in the configuration.
 fn written(duration: Duration) -> String {
     match duration.as_millis() {
         0 => "0s".to_owned(),
@@ -392,7 +403,7 @@ fn written(duration: Duration) -> String {
 mod tests {
     use super::*;
 
-    /// Reads `text` as a TOML value and that as something.
+    /// Parses `text` as a TOML value, and converts it with `as_what`.
     fn read<T>(text: &str, as_what: impl Fn(&Value<'_>) -> Result<T>) -> Result<T> {
         as_what(&Value(DeValue::parse(text).unwrap().get_ref()))
     }
@@ -408,17 +419,17 @@ mod tests {
     }
 
     #[test]
-    fn metrics_are_given_out_on_this_machine_alone() {
+    fn metrics_are_served_only_on_this_machine() {
         let address = |text: &str| read(text, |v| v.metrics_address()).map(|address| address.to_string());
         for text in ["unix:/run/m.sock", "127.0.0.1:9187", "127.9.9.9:1", "[::1]:9187"] {
             assert_eq!(address(&format!("'{text}'")), Ok(text.to_owned()));
         }
         for (text, problem) in [
-            ("0.0.0.0:9187", "of the loopback"),
-            ("192.0.2.1:9187", "of the loopback"),
-            ("[::]:9187", "of the loopback"),
-            ("127.0.0.1", "is not an address"),
-            ("localhost:9187", "is not an address"),
+            ("0.0.0.0:9187", "is not a loopback address"),
+            ("192.0.2.1:9187", "is not a loopback address"),
+            ("[::]:9187", "is not a loopback address"),
+            ("127.0.0.1", "is not an address with a port"),
+            ("localhost:9187", "is not an address with a port"),
             ("127.0.0.1:0", "a usable port"),
             ("unix:m.sock", "an absolute path"),
             ("unix:", "an absolute path"),
@@ -442,21 +453,21 @@ mod tests {
         for text in ["3", "'3'", "'s'", "''", "'-3s'", "'3.5s'", "'3sec'", "'99999999999999999999s'", "'ü'"] {
             assert!(duration(text).unwrap_err().contains("such as \"3s\""), "{text}");
         }
-        assert_eq!(duration("'2m'").unwrap_err(), r#""2m" is not in range; write a duration from "10ms" to "1m""#);
+        assert_eq!(duration("'2m'").unwrap_err(), r#""2m" is out of range; write a duration from "10ms" to "1m""#);
     }
 
     #[test]
     fn a_size_is_bytes_or_has_a_letter() {
         let bytes = |text| read(text, |v| v.bytes(1..=1 << 40));
         assert_eq!((bytes("5"), bytes("'5'"), bytes("'2K'"), bytes("'512M'")), (Ok(5), Ok(5), Ok(2048), Ok(512 << 20)));
-        assert!(bytes("'0'").unwrap_err().contains("is not in range"));
+        assert!(bytes("'0'").unwrap_err().contains("is out of range"));
         for text in ["'M'", "''", "'5T'", "'5 M'", "-5", "5.0", "'99999999999G'", "'9ü'"] {
             assert!(bytes(text).unwrap_err().contains("such as \"512M\""), "{text}");
         }
     }
 
     #[test]
-    fn a_template_has_no_letter_that_means_nothing() {
+    fn a_template_has_only_known_placeholders() {
         assert_eq!(read("'/m/%d/%n/%u%%'", |v| v.absolute_template()), Ok("/m/%d/%n/%u%%".to_owned()));
         for text in ["'/m/%x'", "'/m/%'", "'m/%d'", "''"] {
             assert!(read(text, |v| v.absolute_template()).is_err(), "{text}");
@@ -469,7 +480,7 @@ mod tests {
             assert_eq!((read(text, |v| v.user()), read(text, |v| v.group())), (Ok(0), Ok(0)), "{text}");
         }
         let unknown = read("'no-such-user'", |v| v.user()).unwrap_err();
-        assert!(unknown.contains("\"no-such-user\" is not a user of this system; make the user first"), "{unknown}");
+        assert!(unknown.contains("\"no-such-user\" is not a user of this system; create the user first"), "{unknown}");
         assert!(read("'no-such-group'", |v| v.group()).unwrap_err().contains("is not a group of this system"));
         for text in ["-1", "'-1'", "4294967295", "'4294967295'", "''", "true", "'a\\tb'"] {
             assert!(read(text, |v| v.user()).is_err(), "{text}");
@@ -487,7 +498,7 @@ mod tests {
     }
 
     #[test]
-    fn users_are_named_or_numbered() {
+    fn users_are_given_by_name_or_number() {
         assert_eq!(read("[ 'exim', 107 ]", |v| v.names()), Ok(vec!["exim".to_owned(), "107".to_owned()]));
         for text in ["['a b']", "['a,b']", "[true]", "'exim'", "[-1]", "[4294967295]", "['']"] {
             assert!(read(text, |v| v.names()).is_err(), "{text}");

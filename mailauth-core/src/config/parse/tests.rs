@@ -6,7 +6,7 @@ fn mistakes(text: &str) -> String {
     Config::parse(text, Path::new("m.toml")).expect_err(text).to_string()
 }
 
-/// The one mistake of a text.
+/// Returns the only mistake of a text.
 fn mistake(text: &str) -> String {
     let all = mistakes(text);
     assert_eq!(all.lines().count(), 1, "{all}");
@@ -14,13 +14,13 @@ fn mistake(text: &str) -> String {
 }
 
 #[test]
-fn an_empty_file_is_the_default() {
+fn an_empty_file_means_the_defaults() {
     let config = Config::parse("", Path::new("m.toml")).unwrap();
     assert_eq!(format!("{config:?}"), format!("{:?}", Config::default()));
 }
 
 #[test]
-fn the_configuration_of_the_design_is_read() {
+fn a_configuration_with_many_keys_is_read() {
     let text = r#"
         [database]
         url = "mysql://user@host:3306,host2:3306/mail?socket=/path"
@@ -50,7 +50,7 @@ fn the_configuration_of_the_design_is_read() {
 }
 
 #[test]
-fn the_own_socket_goes_with_couriers_where_that_is_usual_and_programs_ask_on_it() {
+fn programs_use_the_own_socket_unless_sockets_are_configured() {
     let sockets = |text: &str| {
         let config = Config::parse(text, Path::new("m.toml")).unwrap();
         let shown = |path: Option<&std::path::PathBuf>| path.map(|path| path.display().to_string()).unwrap_or_default();
@@ -70,7 +70,7 @@ fn the_own_socket_goes_with_couriers_where_that_is_usual_and_programs_ask_on_it(
 }
 
 #[test]
-fn the_daemons_user_is_the_one_that_is_written_or_that_it_becomes() {
+fn the_daemons_user_is_configured_or_the_one_it_switches_to() {
     let user = |text: &str| Config::parse(text, Path::new("m.toml")).unwrap().server_user().to_owned();
     assert_eq!(user(""), "mailauth");
     assert_eq!(user("[courier]\nuser = 'vmail'"), "vmail");
@@ -78,35 +78,37 @@ fn the_daemons_user_is_the_one_that_is_written_or_that_it_becomes() {
 }
 
 #[test]
-fn all_mistakes_are_told_at_once_in_the_order_of_the_file() {
+fn all_mistakes_are_reported_at_once_in_the_order_of_the_file() {
     let text = "[courier]\nsocket_mode = \"0999\"\nsokcet = \"/x\"\nidle = 3\n\n[database]\nurl = \"mysql://u:p@h/d\"\n\n\
                 [bogus]\nx = 1\n";
     assert_eq!(
         mistakes(text),
         "m.toml:2:15: [courier] socket_mode: \"0999\" is not a file mode; write four octal digits such as \"0660\"\n\
          m.toml:3:1: [courier] sokcet: there is no such key; did you mean socket?\n\
-         m.toml:4:8: [courier] idle: 3 is not a duration; write a number with ms, s, m, h or d, such as \"3s\"\n\
-         m.toml:7:7: [database] url: the URL holds a password; put that alone into a file and name the file in \
-         password_file; write sqlite:/path/mail.db, mysql://user@host/name or postgres://user@host/name\n\
-         m.toml:9:2: [bogus]: there is no such section; there are address, admin, cache, client, courier, database, log, login, \
+         m.toml:4:8: [courier] idle: 3 is not a duration; write a number and a unit (ms, s, m, h or d) in quotes, such as \"3s\"\n\
+         m.toml:7:7: [database] url: the URL contains a password; write only the password to a file, and set \
+         password_file to its path; write sqlite:/path/mail.db, mysql://user@host/name or postgres://user@host/name\n\
+         m.toml:9:2: [bogus]: there is no such section; the sections are address, admin, cache, client, courier, database, log, login, \
          mailbox, metrics, outage, password, pop3, quota, throttle"
     );
 }
 
 #[test]
-fn a_fault_of_the_syntax_does_not_hide_the_mistakes_of_other_lines() {
+fn a_syntax_error_does_not_hide_mistakes_in_other_lines() {
     let all = mistakes("[courier]\nsocket_mode = 0660\nidle = yes\nsend_hash = 7\n");
     let lines: Vec<_> = all.lines().collect();
     assert_eq!(lines.len(), 3, "{all}");
     assert!(lines[0].starts_with("m.toml:2:15: ") && lines[0].contains("leading zero"), "{all}");
     assert!(lines[1].starts_with("m.toml:3:8: ") && lines[1].contains("must be quoted"), "{all}");
-    assert!(lines[2].starts_with("m.toml:4:13: [courier] send_hash: 7 is not a switch"), "{all}");
+    assert!(lines[2].starts_with("m.toml:4:13: [courier] send_hash: 7 is not a boolean"), "{all}");
 }
 
 #[test]
-fn a_key_in_the_wrong_place_is_told_the_right_one() {
-    assert!(mistake("pool = 3").ends_with("pool: stands in no section; write it below a line [database]"));
-    assert!(mistake("[mailbox]\npool = 3").ends_with("there is no such key here; it belongs below [database]"));
+fn the_message_for_a_misplaced_key_names_its_section() {
+    assert!(mistake("pool = 3").ends_with("pool: is not in a section; write it below a line [database]"));
+    assert!(
+        mistake("[mailbox]\npool = 3").ends_with("there is no such key in this section; it belongs below [database]")
+    );
     assert!(mistake("[databse]\npool = 3").ends_with("did you mean [database]?"));
     assert!(mistake("database = 3").contains("write [database] on a line of its own"));
     assert!(mistake("[[database]]\npool = 3").contains("write [database] on a line of its own"));
@@ -115,18 +117,18 @@ fn a_key_in_the_wrong_place_is_told_the_right_one() {
 #[test]
 fn a_password_in_the_file_is_refused_and_not_repeated() {
     let error = mistake("[database]\npassword = \"hunter2\"");
-    assert!(error.contains("name that in password_file") && !error.contains("hunter2"), "{error}");
+    assert!(error.contains("set password_file to its path") && !error.contains("hunter2"), "{error}");
     assert!(!mistakes("[database]\nurl = \"mysql://u:hunter2\\u0001@h/d\"").contains("hunter2"));
 }
 
 #[test]
-fn root_is_no_user_for_mail_unless_allowed() {
+fn root_is_not_accepted_for_mail_unless_allowed() {
     assert!(mistake("[mailbox]\nuid = 0").starts_with("m.toml:2:7: [mailbox] uid: 0 is root"));
     assert!(Config::parse("[mailbox]\nuid = 0\ngid = 0\nallow_root = true", Path::new("m")).is_ok());
 }
 
 #[test]
-fn the_root_of_mailboxes_holds_what_the_configuration_places() {
+fn the_root_of_mailboxes_contains_the_configured_homes() {
     let said = mistake("[mailbox]\nhome = '/home/%u'\nroot = '/srv'");
     assert!(said.starts_with("m.toml:3:8: [mailbox] root: does not hold [mailbox] home /home/%u; write"), "{said}");
     assert!(mistake("[mailbox]\nroot = 'mail'").contains("is not an absolute path"));
@@ -136,15 +138,15 @@ fn the_root_of_mailboxes_holds_what_the_configuration_places() {
 }
 
 #[test]
-fn one_verification_has_to_fit_into_the_memory_for_all() {
+fn the_memory_must_suffice_for_one_verification() {
     let config = "[password]\nmemory = \"64M\"\nmax_argon2_memory = \"32M\"\n";
-    assert!(mistake(config).starts_with("m.toml:2:10: [password] memory: is less than one verification may take"));
+    assert!(mistake(config).starts_with("m.toml:2:10: [password] memory: is less than one verification may need"));
     assert!(Config::parse(&format!("{config}max_scrypt_memory = '64M'"), Path::new("m")).is_ok());
     assert!(mistake("[password]\nmax_scrypt_memory = '1G'").starts_with("m.toml:1:1: [password] memory: "));
 }
 
 #[test]
-fn the_bounds_on_cost_reach_the_rules() {
+fn limits_on_cost_are_read_into_the_rules() {
     let text = "[password]\nscheme = 'yescrypt'\ndefault_scheme = 'Plain-MD5'\nmax_bcrypt_cost = 12\n\
                 max_argon2_memory = '128M'\nmax_argon2_work = 1048576";
     let password = Config::parse(text, Path::new("m.toml")).unwrap().password;
@@ -154,7 +156,7 @@ fn the_bounds_on_cost_reach_the_rules() {
 }
 
 #[test]
-fn a_huge_file_is_refused_unread_and_mistakes_are_bounded() {
+fn a_huge_file_is_refused_and_mistakes_are_limited() {
     assert!(mistake(&"#".repeat(MAX_TEXT + 1)).contains("more than 1048576 bytes"));
     let many: String = (0..1000).map(|n| format!("k{n} = {n}\n")).collect();
     assert_eq!(mistakes(&many).lines().count(), MAX_MISTAKES);
@@ -168,7 +170,7 @@ fn a_huge_file_is_refused_unread_and_mistakes_are_bounded() {
 }
 
 #[test]
-fn every_key_says_something_about_a_date() {
+fn every_key_refuses_a_date_and_says_what_to_write() {
     for key in KEYS {
         let error = mistake(&format!("[{}]\n{} = 2026-11-23", key.section, key.name));
         let named = format!("m.toml:2:{}: [{}] {}: ", key.name.len() + 4, key.section, key.name);
@@ -177,12 +179,12 @@ fn every_key_says_something_about_a_date() {
 }
 
 #[test]
-fn a_clients_certificate_and_its_key_stand_together() {
+fn a_clients_certificate_and_its_key_are_set_together() {
     let config = |text: &str| Config::parse(&format!("[database]\n{text}"), Path::new("m.toml"));
     assert!(config("tls_cert = \"c.pem\"\ntls_key = \"k.pem\"").is_ok());
     for (text, said) in [
-        ("tls_cert = \"c.pem\"", "m.toml:2:12: [database] tls_cert: needs its private key; name that in tls_key"),
-        ("tls_key = \"k.pem\"", "m.toml:2:11: [database] tls_key: is of no use without its certificate"),
+        ("tls_cert = \"c.pem\"", "m.toml:2:12: [database] tls_cert: needs its private key; set tls_key too"),
+        ("tls_key = \"k.pem\"", "m.toml:2:11: [database] tls_key: needs its certificate"),
     ] {
         let error = config(text).unwrap_err().to_string();
         assert!(error.starts_with(said), "{error}");
@@ -190,7 +192,7 @@ fn a_clients_certificate_and_its_key_stand_together() {
 }
 
 #[test]
-fn what_separates_a_login_does_not_begin_a_detail_too() {
+fn a_separator_of_logins_is_not_a_delimiter_of_details() {
     let config = |text: &str| Config::parse(text, Path::new("m.toml"));
     assert!(config("[login]\nseparators = \"%+\"\n[address]\ndelimiter = \"\"").is_ok());
     assert!(config("[login]\nseparators = \"%\"\n[address]\ndelimiter = \"+=\"").is_ok());
@@ -204,29 +206,29 @@ fn what_separates_a_login_does_not_begin_a_detail_too() {
 }
 
 #[test]
-fn the_sample_holds_every_key_with_its_default() {
+fn the_sample_contains_every_key_with_its_default() {
     let sample = include_str!("../../../../mailauth.toml");
     let defaults = format!("{:?}", Config::default());
     assert_eq!(format!("{:?}", Config::parse(sample, Path::new("mailauth.toml")).unwrap()), defaults);
-    // Keys stand there commented out, `#key = default`; prose has a space after its number sign.
+    // Keys are commented out there as `#key = default`; prose has a space after its number sign.
     let keys: String = sample
         .lines()
         .map(|line| line.strip_prefix('#').filter(|l| !l.starts_with(' ')).unwrap_or(line))
         .collect::<Vec<_>>()
         .join("\n");
-    // SQLite has no second user, which [admin] would be.
+    // SQLite has no users, so [admin] would be refused.
     let keys = keys.replace("sqlite:mailauth.db", "mysql://mailauth@localhost/mail");
     let parsed = parse(&keys, Path::new("mailauth.toml")).unwrap_or_else(|errors| panic!("{errors}"));
     for key in KEYS {
         assert!(
-            parsed.places.contains_key(&(key.section, key.name)),
+            parsed.positions.contains_key(&(key.section, key.name)),
             "the sample lacks [{}] {}",
             key.section,
             key.name
         );
     }
     let mut shown = parsed.config;
-    // These have no default, and the sample an example.
+    // These have no default; the sample shows an example.
     shown.admin = Default::default();
     let database = crate::config::DatabaseConfig::default();
     (shown.database.url, shown.database.user) = (database.url, database.user);
@@ -243,12 +245,12 @@ fn the_sample_holds_every_key_with_its_default() {
     shown.quota.warning = None;
     (shown.courier.socket_group, shown.courier.user) = (None, None);
     shown.metrics.listen = None;
-    // A socket that is written is the only one that is asked.
+    // If a socket is configured, it is the only one that is used.
     (shown.client.other_socket, shown.client.server_user) = (Config::default().client.other_socket, None);
     assert_eq!(format!("{shown:?}"), defaults);
 }
 
-/// Lines that resemble a configuration.
+/// Generates lines that resemble a configuration.
 fn resembling() -> impl Strategy<Value = String> {
     let name = prop::sample::select(KEYS.iter().collect::<Vec<_>>()).prop_map(|key| key.name);
     let section = prop::sample::select(KEYS.iter().collect::<Vec<_>>()).prop_map(|key| format!("[{}]", key.section));
@@ -260,13 +262,13 @@ fn resembling() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn any_text_is_a_configuration_or_has_mistakes_inside_the_file(text in prop_oneof![resembling(), "(?s).{0,200}"]) {
+    fn any_text_is_valid_or_has_mistakes_with_positions_in_it(text in prop_oneof![resembling(), "(?s).{0,200}"]) {
         if let Err(errors) = Config::parse(&text, Path::new("m.toml")) {
             prop_assert!(!errors.mistakes.is_empty());
             let lines = text.split('\n').count();
             for mistake in errors.mistakes {
-                let place = mistake.place.expect("a place");
-                prop_assert!((1..=lines).contains(&place.line) && place.column >= 1, "{mistake} of {lines}");
+                let position = mistake.position.expect("a position");
+                prop_assert!((1..=lines).contains(&position.line) && position.column >= 1, "{mistake} of {lines}");
                 prop_assert!(!mistake.to_string().contains('\n') && mistake.to_string().len() < 1000);
             }
         }
