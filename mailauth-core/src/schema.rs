@@ -1,9 +1,10 @@
 //! The table model as data: which table and which column holds what.
 //!
-//! Every query is built from a [`TableModel`] and the dialect of the database; no other module names a table or a
-//! column. A column that is read is an SQL expression, so that a model can describe other software's tables: a
-//! constant, a join, a calculation. A column that is written is a name, and a field without one cannot be written.
-//! Expressions must not contain a question mark, which marks a parameter.
+//! Every query of the database is built from a [`TableModel`] and the database's dialect; no other module names its
+//! tables and columns. (The copy for outages has tables of its own, in `store/snapshot/layout.rs`.) A column that is read
+//! is an SQL expression, so that a model can describe other software's tables: a constant, a join, or a calculation. A
+//! column that is written is a name, and a field without one cannot be written. Expressions must not contain a question
+//! mark, which marks a parameter.
 
 /// Defines [`Field`] from one list of fields and their names.
 macro_rules! fields {
