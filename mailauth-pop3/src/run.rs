@@ -7,9 +7,10 @@ use crate::{End, check_mode, dovecot, launch, question, quota_at_login};
 use mailauth_core::authenticate::{Answer, Authority, No, NotNow, Request};
 use mailauth_core::config::{Config, Source};
 use mailauth_core::printable::printable;
+use mailauth_core::privileges::{self, StillPrivileged};
 use mailauth_core::quota::CountRules;
 use mailauth_core::{Account, Service};
-use mailauth_core::{home, privileges, process_memory};
+use mailauth_core::{home, process_memory};
 use std::convert::Infallible;
 use std::env;
 use std::ffi::OsString;
@@ -116,6 +117,17 @@ fn refusal(task: Task) -> End {
     }
 }
 
+/// Returns why this process did not become the mailbox's owner, and what to do.
+fn explained(error: &StillPrivileged) -> String {
+    match error {
+        StillPrivileged::NotRoot { .. } => {
+            let hint = "set [pop3] become_owner = false if the next program needs no mailbox";
+            format!("{error}; start it as root, or {hint}")
+        }
+        error => error.to_string(),
+    }
+}
+
 /// Switches to the mailbox's owner and home. At a first login, root creates its part before that and the owner the rest
 /// afterwards.
 fn prepare(account: &Account, service: &Service, config: &Config, program: &str) -> Result<Changes, End> {
@@ -130,7 +142,7 @@ fn prepare(account: &Account, service: &Service, config: &Config, program: &str)
     if create && rustix::process::geteuid().is_root() {
         home::as_root(home, account.uid, account.gid).map_err(no_home)?;
     }
-    privileges::become_owner(account.uid, account.gid).map_err(|error| End::NotNow(error.to_string()))?;
+    privileges::become_owner(account.uid, account.gid).map_err(|error| End::NotNow(explained(&error)))?;
     if create {
         home::as_owner(home, environment::mailbox(account).as_deref()).map_err(no_home)?;
     }

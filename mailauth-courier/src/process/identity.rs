@@ -1,5 +1,6 @@
 //! Users and groups of the system, by name or number, and becoming another user.
 
+use mailauth_core::privileges::{self, StillPrivileged};
 use mailauth_core::system_ids::{self, User};
 use std::io;
 
@@ -28,13 +29,21 @@ pub enum IdentityError {
         /// Error of the system.
         error: io::Error,
     },
-    /// The process cannot become the user.
-    #[error("cannot become the user {name:?} of [courier] user: {error}; start as root, or remove the key")]
-    Become {
+    /// The groups of the user cannot be looked up.
+    #[error("cannot look up the groups of [courier] user {name:?}: {error}")]
+    Groups {
         /// Name of the user.
         name: String,
         /// Error of the system.
         error: io::Error,
+    },
+    /// The process cannot become the user.
+    #[error("[courier] user {name:?}: {error}; start as root, or remove the key")]
+    Become {
+        /// Name of the user.
+        name: String,
+        /// What failed.
+        error: StillPrivileged,
     },
 }
 
@@ -71,27 +80,39 @@ fn find_user(key: &'static str, name: &str) -> Result<User, IdentityError> {
     found.map_err(|error| IdentityError::Lookup { kind: "user", name: name.into(), key, error })?.ok_or_else(unknown)
 }
 
-/// Becomes the user `name`, with the user's groups, for good. Call it before there are threads.
+/// Becomes the user `name` permanently, with the user's groups. Call it before there are other threads.
 ///
 /// # Errors
 /// Fails if it does not work; some of it may be done then, so the program must end.
 pub fn become_user(name: &str) -> Result<(), IdentityError> {
     let user = find_user("[courier] user", name)?;
-    let failed = |error| IdentityError::Become { name: name.into(), error };
-    let done = |status: i32| if status == 0 { Ok(()) } else { Err(failed(io::Error::last_os_error())) };
-    // SAFETY: the calls take numbers and a NUL-terminated name, and change no memory of this program.
-    unsafe {
-        if libc::geteuid() == user.uid && libc::getuid() == user.uid {
-            return Ok(());
-        }
-        done(libc::initgroups(user.name.as_ptr(), user.gid))?;
-        done(libc::setresgid(user.gid, user.gid, user.gid))?;
-        done(libc::setresuid(user.uid, user.uid, user.uid))?;
-        if user.uid != 0 && libc::setuid(0) == 0 {
-            return Err(failed(io::Error::other("root's rights can be regained")));
-        }
+    if privileges::is_user(user.uid) {
+        return Ok(());
     }
-    Ok(())
+    let groups = groups_of(&user).map_err(|error| IdentityError::Groups { name: name.into(), error })?;
+    privileges::become_user(user.uid, user.gid, &groups)
+        .map_err(|error| IdentityError::Become { name: name.into(), error })
+}
+
+/// Maximum number of groups of a user, as in Linux.
+const MAX_GROUPS: usize = 65_536;
+
+/// Returns the groups of a user, as initgroups(3) sets them.
+fn groups_of(user: &User) -> io::Result<Vec<u32>> {
+    let mut groups = vec![0; 64];
+    loop {
+        let mut count = i32::try_from(groups.len()).unwrap_or(i32::MAX);
+        // SAFETY: the name is NUL-terminated, and the list has room for `count` groups.
+        let found = unsafe { libc::getgrouplist(user.name.as_ptr(), user.gid, groups.as_mut_ptr(), &raw mut count) };
+        if found >= 0 {
+            groups.truncate(usize::try_from(count).unwrap_or_default());
+            return Ok(groups);
+        }
+        if groups.len() >= MAX_GROUPS {
+            return Err(io::Error::other("there are too many"));
+        }
+        groups.resize(groups.len() * 2, 0);
+    }
 }
 
 #[cfg(test)]
@@ -105,6 +126,12 @@ mod tests {
         assert_eq!(user_id("k", "4242").unwrap(), 4242);
         assert_eq!(group_id("k", "4243").unwrap(), 4243);
         assert_eq!(find_user("k", "0").unwrap().name.as_c_str(), c"root");
+    }
+
+    #[test]
+    fn the_groups_of_a_user_contain_the_primary_group() {
+        let root = find_user("k", "root").unwrap();
+        assert!(groups_of(&root).unwrap().contains(&root.gid));
     }
 
     #[test]
