@@ -191,7 +191,7 @@ fn an_enumeration_has_all_pages_and_ends_with_a_dot() {
 #[test]
 fn an_enumeration_that_fails_has_no_final_dot() {
     let table = Table::with((0..1234).map(|n| row(&format!("u{n:04}@x.example"), "")));
-    *table.pages.lock().unwrap() = Some(1);
+    table.fail_after_pages(1);
     let server = serve(&table);
     let list = server.ask("ENUMERATE\n");
     assert!(list.starts_with("# mailauth\n") && !list.contains("\n.\n"), "{} bytes", list.len());

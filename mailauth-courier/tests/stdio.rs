@@ -7,16 +7,15 @@ use mailauth_core::authenticate::RefusalTime;
 use mailauth_core::config::Config;
 use mailauth_courier::serve_stdio;
 use std::io::{self, Read};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-fn answer_over(table: &Arc<Table>, config: &Config, mut request: &[u8]) -> String {
+fn answer_over(table: &Table, config: &Config, mut request: &[u8]) -> String {
     let mut reply = Vec::new();
     serve_stdio(backend(table), config, &mut request, &mut reply).unwrap();
     String::from_utf8(reply).unwrap()
 }
 
-fn answer(table: &Arc<Table>, request: impl AsRef<[u8]>) -> String {
+fn answer(table: &Table, request: impl AsRef<[u8]>) -> String {
     answer_over(table, &Config::default(), request.as_ref())
 }
 

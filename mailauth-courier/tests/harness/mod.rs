@@ -1,16 +1,15 @@
 //! A daemon over accounts in memory, on a socket in a temporary folder.
 #![allow(dead_code, missing_docs, reason = "each test program uses a part of it")]
 
+use mailauth_core::Backend;
 use mailauth_core::account::{AccountRow, Login, Password};
 use mailauth_core::authenticate::{Answer, RefusalTime};
 use mailauth_core::config::{Config, CourierConfig, MetricsAddress};
 use mailauth_core::mailbox::MailboxDefaults;
 use mailauth_core::password::{HashRules, NewScheme};
-use mailauth_core::quota::{Limits, Usage};
-use mailauth_core::store::{
-    AccountStore, Cursor, DomainKind, DomainStanding, MailStore, Page, PoolStore, PoolUse, StoreError,
-};
-use mailauth_core::{Backend, DomainName};
+use mailauth_core::store::{DomainKind, DomainStanding, StoreError};
+use mailauth_core::sync::{Condvar, Mutex};
+use mailauth_core::testing::{Call, MemoryStore};
 use mailauth_courier::{Daemon, Listener, MetricsListener, Settings};
 use mailauth_protocol::client::Client;
 use mailauth_protocol::status::Status;
@@ -19,7 +18,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -29,139 +28,135 @@ pub const LONG: Duration = Duration::from_secs(30);
 /// Stored password for `secret`, of the scheme `{SHA256}`.
 pub const HASH: &str = "{SHA256}K7gNU3sdo+OL0wNhqoVWhr3g6s1xYv72ol/pe/Unols=";
 
-/// Store of accounts of x.example in memory, which can be made to fail.
-#[derive(Default)]
+/// Store of accounts of x.example in memory, whose look-ups and lists can be made to wait.
 pub struct Table {
-    pub rows: Mutex<Vec<AccountRow>>,
-    pub aliases: Mutex<Vec<(String, Vec<String>)>>,
-    pub outage: Mutex<Option<StoreError>>,
-    /// Number of pages of an enumeration that are returned before it fails.
-    pub pages: Mutex<Option<usize>>,
-    /// While true, reading the first page of a list waits.
-    pub lists_frozen: Mutex<bool>,
-    lists_changed: Condvar,
+    store: MemoryStore,
+    gates: Arc<Gates>,
+}
+
+#[derive(Default)]
+struct Gates {
+    /// Look-ups of `slow@x.example`.
+    slow: Gate,
+    /// First pages of lists.
+    lists: Gate,
+    /// Number of pages of a list that are returned before it fails.
+    pages: Mutex<Option<usize>>,
     /// Logins that were looked up.
-    pub asked: Mutex<Vec<String>>,
-    frozen: Mutex<(bool, usize)>,
+    looked_up: Mutex<Vec<String>>,
+}
+
+/// Gate at which threads wait while it is closed.
+#[derive(Default)]
+struct Gate {
+    /// Whether it is closed, and the number of threads that wait.
+    state: Mutex<(bool, usize)>,
     changed: Condvar,
 }
 
+impl Gate {
+    fn set_closed(&self, closed: bool) {
+        self.state.lock().0 = closed;
+        self.changed.notify_all();
+    }
+
+    fn pass(&self) {
+        let mut state = self.state.lock();
+        state.1 += 1;
+        self.changed.notify_all();
+        while state.0 {
+            state = self.changed.wait(state);
+        }
+        state.1 -= 1;
+    }
+
+    /// Waits until this number of threads wait.
+    fn wait_for_waiting(&self, number: usize) {
+        let state = self.changed.wait_timeout_while(self.state.lock(), LONG, |(_, waiting)| *waiting < number);
+        assert!(state.1 >= number, "{} look-ups wait instead of {number}", state.1);
+    }
+}
+
 impl Table {
-    pub fn with(rows: impl IntoIterator<Item = AccountRow>) -> Arc<Self> {
-        Arc::new(Table { rows: Mutex::new(rows.into_iter().collect()), ..Table::default() })
+    pub fn with(rows: impl IntoIterator<Item = AccountRow>) -> Self {
+        let own = DomainStanding { enabled: true, kind: DomainKind::Own };
+        let store = MemoryStore::with(rows).and_domain("x.example", own);
+        let gates = Arc::<Gates>::default();
+        let seen = Arc::clone(&gates);
+        store.on_call(move |_, call| seen.pass(call));
+        Table { store, gates }
     }
 
     pub fn alias(&self, address: &str, targets: &[&str]) {
-        let targets = targets.iter().map(|target| (*target).to_owned()).collect();
-        self.aliases.lock().unwrap().push((address.to_owned(), targets));
+        self.store.set_alias(address, targets);
     }
 
     pub fn fail(&self, failing: bool) {
-        let error = StoreError::Unreachable { place: "memory".into(), reason: "on purpose".into() };
-        *self.outage.lock().unwrap() = failing.then_some(error);
+        self.store.fail(failing.then(MemoryStore::outage));
     }
 
     /// Lets look-ups of `slow@x.example` wait from now on.
     pub fn freeze(&self) {
-        self.frozen.lock().unwrap().0 = true;
+        self.gates.slow.set_closed(true);
     }
 
     pub fn thaw(&self) {
-        self.frozen.lock().unwrap().0 = false;
-        self.changed.notify_all();
+        self.gates.slow.set_closed(false);
+    }
+
+    /// Lets the first page of each list wait from now on.
+    pub fn freeze_lists(&self) {
+        self.gates.lists.set_closed(true);
     }
 
     pub fn thaw_lists(&self) {
-        *self.lists_frozen.lock().unwrap() = false;
-        self.lists_changed.notify_all();
+        self.gates.lists.set_closed(false);
+    }
+
+    /// Lets lists fail after this number of pages.
+    pub fn fail_after_pages(&self, pages: usize) {
+        *self.gates.pages.lock() = Some(pages);
     }
 
     /// Waits until this number of look-ups wait.
     pub fn wait_for_waiting(&self, number: usize) {
-        let frozen = self.frozen.lock().unwrap();
-        let (frozen, timeout) =
-            self.changed.wait_timeout_while(frozen, LONG, |(_, waiting)| *waiting < number).unwrap();
-        assert!(!timeout.timed_out(), "{} look-ups wait instead of {number}", frozen.1);
+        self.gates.slow.wait_for_waiting(number);
     }
 
-    fn check(&self) -> Result<(), StoreError> {
-        self.outage.lock().unwrap().clone().map_or(Ok(()), Err)
+    /// Returns true if this login was looked up.
+    pub fn was_looked_up(&self, login: &str) -> bool {
+        self.gates.looked_up.lock().iter().any(|asked| asked == login)
     }
 }
 
-impl AccountStore for Table {
-    fn find(&self, login: &Login) -> Result<Option<AccountRow>, StoreError> {
-        self.asked.lock().unwrap().push(login.to_string());
-        match login.local_part() {
-            "panic" => panic!("on purpose"),
-            "slow" => {
-                let mut frozen = self.frozen.lock().unwrap();
-                frozen.1 += 1;
-                self.changed.notify_all();
-                let mut frozen = self.changed.wait_while(frozen, |(frozen, _)| *frozen).unwrap();
-                frozen.1 -= 1;
+impl Gates {
+    fn pass(&self, call: Call<'_>) -> Result<(), StoreError> {
+        match call {
+            Call::Find(login) => {
+                self.looked_up.lock().push(login.to_string());
+                match login.local_part() {
+                    "panic" => panic!("on purpose"),
+                    "slow" => self.slow.pass(),
+                    _ => {}
+                }
+            }
+            // The daemon's own sample of the table must not be counted or delayed by a test.
+            Call::Enumerate(_) if std::thread::current().name() == Some("learner") => {
+                return Err(MemoryStore::outage());
+            }
+            Call::Enumerate(after) => {
+                if after.is_none() {
+                    self.lists.pass();
+                }
+                match &mut *self.pages.lock() {
+                    Some(0) => return Err(StoreError::Schema("on purpose".into())),
+                    Some(pages) => *pages -= 1,
+                    None => {}
+                }
             }
             _ => {}
         }
-        self.check()?;
-        Ok(self.rows.lock().unwrap().iter().find(|row| row.login == *login).cloned())
-    }
-
-    fn set_password(&self, login: &Login, old: &Password, new: &Password) -> Result<bool, StoreError> {
-        self.check()?;
-        let mut rows = self.rows.lock().unwrap();
-        let row = rows.iter_mut().find(|row| row.login == *login && row.password == *old);
-        Ok(row.map(|row| row.password = new.clone()).is_some())
-    }
-
-    fn enumerate(&self, after: Option<&Cursor>, limit: usize) -> Result<Page, StoreError> {
-        // The daemon's own sample of the table must not be counted or delayed by a test.
-        if std::thread::current().name() == Some("learner") {
-            return Ok(Page::default());
-        }
-        self.check()?;
-        if after.is_none() {
-            let frozen = self.lists_frozen.lock().unwrap();
-            drop(self.lists_changed.wait_while(frozen, |frozen| *frozen).unwrap());
-        }
-        match &mut *self.pages.lock().unwrap() {
-            Some(0) => return Err(StoreError::Schema("on purpose".into())),
-            Some(pages) => *pages -= 1,
-            None => {}
-        }
-        let rows = self.rows.lock().unwrap();
-        let later = |row: &&AccountRow| after.is_none_or(|after| row.login.as_str().as_bytes() > after.as_bytes());
-        let rows: Vec<_> = rows.iter().filter(later).take(limit).cloned().collect();
-        let next = rows.last().filter(|_| rows.len() == limit).map(|row| Cursor::behind(row.login.as_str()));
-        Ok(Page { rows: rows.into_iter().map(Ok).collect(), next })
-    }
-}
-
-/// The domain has no quota.
-impl PoolStore for Table {
-    fn pool_limits(&self, _: &str) -> Result<Limits, StoreError> {
-        self.check().map(|()| Limits::NONE)
-    }
-
-    fn pool_use(&self, _: &str) -> Result<PoolUse, StoreError> {
-        self.check().map(|()| PoolUse::default())
-    }
-
-    fn publish(&self, _: &Login, usage: Usage) -> Result<PoolUse, StoreError> {
-        self.check().map(|()| PoolUse { usage, mailboxes: 1 })
-    }
-}
-
-impl MailStore for Table {
-    fn domain(&self, name: &DomainName) -> Result<Option<DomainStanding>, StoreError> {
-        let own = DomainStanding { enabled: true, kind: DomainKind::Own };
-        self.check().map(|()| (name.as_str() == "x.example").then_some(own))
-    }
-
-    fn alias_targets(&self, address: &str) -> Result<Vec<String>, StoreError> {
-        self.check()?;
-        let aliases = self.aliases.lock().unwrap();
-        Ok(aliases.iter().find(|(name, _)| name == address).map(|(_, targets)| targets.clone()).unwrap_or_default())
+        Ok(())
     }
 }
 
@@ -175,18 +170,18 @@ pub fn row(login: &str, password: &str) -> AccountRow {
 }
 
 /// Returns a table with `anna` and `slow`, both with the password `secret`.
-pub fn two_accounts() -> Arc<Table> {
+pub fn two_accounts() -> Table {
     Table::with([row("anna@x.example", HASH), row("slow@x.example", HASH)])
 }
 
-pub fn backend(table: &Arc<Table>) -> Backend {
+pub fn backend(table: &Table) -> Backend {
     let mut config = Config::default();
     config.login.default_domain = Some("x.example".into());
     config.login.refusal_time = RefusalTime::Fixed(Duration::ZERO);
     config.mailbox = MailboxDefaults { allow_root: true, root: Some("/".into()), ..MailboxDefaults::default() };
     config.password.scheme = NewScheme::Sha256Crypt;
     (config.password.parallel, config.password.memory) = (2, 64 << 20);
-    Backend::over(Arc::clone(table), &config)
+    Backend::over(Arc::new(table.store.clone()), &config)
 }
 
 pub fn settings(courier: CourierConfig) -> Settings {
@@ -201,11 +196,11 @@ pub struct Served {
     pub folder: TempDir,
 }
 
-pub fn serve(table: &Arc<Table>) -> Served {
+pub fn serve(table: &Table) -> Served {
     serve_with(table, |_| ())
 }
 
-pub fn serve_with(table: &Arc<Table>, change: impl FnOnce(&mut CourierConfig)) -> Served {
+pub fn serve_with(table: &Table, change: impl FnOnce(&mut CourierConfig)) -> Served {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("socket");
     let mut courier = CourierConfig { socket: socket.clone(), own_socket: None, ..CourierConfig::default() };
