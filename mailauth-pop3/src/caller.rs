@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn dovecot_is_who_says_so_and_is_expected() {
+    fn dovecot_is_recognized_by_its_environment_if_it_is_expected() {
         let inside = [("ORIG_UID", "105"), ("AUTHORIZED", "1")];
         assert_eq!(caller("/usr/lib/mailauth-dovecot", false, &inside).task, Task::DovecotLookUp);
         assert_eq!(caller("mailauth-pop3", true, &inside).task, Task::DovecotLookUp);
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn the_service_is_said_or_set() {
+    fn the_service_comes_from_the_environment_or_the_settings() {
         assert_eq!(caller("mailauth-pop3", false, &[]).service, Service::Pop3);
         assert_eq!(caller("mailauth-pop3", false, &[(SERVICE, "smtp")]).service, Service::Smtp);
         assert_eq!(caller("mailauth-pop3", false, &[("SERVICE", "imap")]).service, Service::Pop3, "that is Dovecot's");
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn the_client_is_an_address_or_nobody() {
+    fn a_client_that_is_not_an_address_is_ignored() {
         assert_eq!(caller("p", false, &[("TCPREMOTEIP", "192.0.2.7")]).client.as_deref(), Some("192.0.2.7"));
         assert_eq!(caller("p", false, &[("TCPREMOTEIP", "2001:DB8::1")]).client.as_deref(), Some("2001:db8::1"));
         assert_eq!(caller("p", false, &[("TCPREMOTEIP", "local\nhost")]).client, None);

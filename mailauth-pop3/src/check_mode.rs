@@ -2,8 +2,8 @@
 //! password at the terminal, because a person has no descriptor 3.
 
 use crate::caller::{Caller, DOVECOT_NAME, SERVICE, Task};
+use crate::login_backend::{LoginBackend, decide};
 use crate::record::Record;
-use crate::run::{Way, decide};
 use crate::{End, dovecot, environment, fallback, terminal};
 use mailauth_core::Account;
 use mailauth_core::authenticate::{Answer, No, NotNow};
@@ -19,26 +19,32 @@ const USAGE: &str = "\
 Usage: mailauth-pop3 PROGRAM [ARGUMENTS...]
        mailauth-pop3 --check
 
-The checkpassword program: reads a login from descriptor 3 and, where it is right, becomes PROGRAM as the mailbox's
-owner. To be started by a POP3 daemon and the like; the configuration is in $MAILAUTH_CONFIG, else in
-/etc/mailauth/mailauth.toml, and $MAILAUTH_SERVICE says what the login is for. Called as mailauth-dovecot, it answers
-Dovecot 2.3 in its own way.
+The checkpassword program, which a POP3 daemon or another mail server starts. It reads a login and a password from
+descriptor 3. If they are right, it switches to the owner of the mailbox and replaces itself by PROGRAM. Called as
+mailauth-dovecot, it answers as Dovecot 2.3 expects.
 
-  --check    ask for a login and a password, and say what would be done with them
+Options:
+  --check    ask for a login and a password at the terminal, and show what a login would do
   --version  print the version
-  --help     print this
+  --help     print this help
 
-Exit codes: 1 no, 2 called incorrectly, 3 unknown to Dovecot, 111 not now; else that of PROGRAM.";
+Environment:
+  MAILAUTH_CONFIG   path of the configuration; default: /etc/mailauth/mailauth.toml
+  MAILAUTH_SERVICE  service that the login is for, such as pop3, imap or smtp; default: [pop3] service, which is pop3
+                    if the configuration does not set it
+
+Exit codes: that of PROGRAM, or 1 no, 2 the program was called incorrectly, 3 Dovecot asked about an unknown user,
+111 not now (try again).";
 
 /// Handles a command line that asks for something other than a login, such as `--check`; otherwise returns `None`.
-pub fn asked_for(way: &dyn Way, name: &OsStr, arguments: &[OsString]) -> Option<u8> {
+pub fn asked_for(backend: &dyn LoginBackend, name: &OsStr, arguments: &[OsString]) -> Option<u8> {
     let [option] = arguments else { return None };
     match option.to_str()? {
         "--help" => println!("{USAGE}"),
-        "--version" => println!("{} {}", way.program(), env!("CARGO_PKG_VERSION")),
+        "--version" => println!("{} {}", backend.program(), env!("CARGO_PKG_VERSION")),
         "--check" => {
-            let end = check(way, name).err();
-            return Some(end.map_or(0, |end| end.report(way.program())));
+            let end = check(backend, name).err();
+            return Some(end.map_or(0, |end| end.report(backend.program())));
         }
         _ => return None,
     }
@@ -49,8 +55,8 @@ fn step(what: &str, said: impl std::fmt::Display) {
     println!("{what:14} {said}");
 }
 
-fn check(way: &dyn Way, name: &OsStr) -> Result<(), End> {
-    let (config, source) = way.configuration()?;
+fn check(backend: &dyn LoginBackend, name: &OsStr) -> Result<(), End> {
+    let (config, source) = backend.configuration()?;
     step("configuration", &source.origin);
     for warning in source.warnings {
         step("warning", warning);
@@ -61,13 +67,13 @@ fn check(way: &dyn Way, name: &OsStr) -> Result<(), End> {
     let login = terminal::ask("Login: ").map_err(missing)?;
     let password = terminal::ask_unseen("Password: ").map_err(missing)?;
     let record = Record { login: login.expose().to_vec(), password, timestamp: Vec::new() };
-    step("asks", way.asks(&config));
-    let account = match decide(&*way.authority(&config)?, &record, &caller, &config) {
+    step("asks", backend.asks(&config));
+    let account = match decide(&*backend.authority(&config)?, &record, &caller, &config) {
         Answer::Yes(account) => account,
         Answer::No(no) => {
             step("answer", format_args!("no: {no}"));
             if no == No::Unexplained {
-                step("cure", "'mailauth auth LOGIN --service SERVICE' says why");
+                step("hint", "'mailauth auth LOGIN --service SERVICE' says why");
             }
             return Err(End::No);
         }
@@ -88,7 +94,7 @@ fn origin(settings: &Pop3Config) -> String {
 fn not_now(why: &NotNow, config: &Config) -> End {
     step("answer", format_args!("not now: {why}"));
     if matches!(why, NotNow::NoDaemon(_)) && config.client.fallback == Fallback::Database {
-        step("fallback", format_args!("the database would be asked; '{} --check' tries that", fallback::PROGRAM));
+        step("fallback", format_args!("the database would be asked; '{} --check' tries this", fallback::PROGRAM));
     }
     End::NotNow("a login would end with exit code 111".to_owned())
 }
@@ -98,13 +104,14 @@ fn would_do(account: &Account, caller: &Caller, config: &Config, name: &Path) ->
     let owner = config.pop3.become_owner && !inside;
     let ids = format!("user {}, group {}", account.uid, account.gid);
     match geteuid().as_raw() {
-        _ if inside => step("inside Dovecot", format_args!("stay as we are; Dovecot becomes {ids}")),
-        _ if !owner => step("then", "stay as we are ([pop3] become_owner = false)"),
-        0 => step("then", format_args!("become {ids}, and no other group")),
+        _ if inside => step("inside Dovecot", format_args!("the user does not change; Dovecot becomes {ids}")),
+        _ if !owner => step("then", "the user does not change ([pop3] become_owner = false)"),
+        0 => step("then", format_args!("become {ids}, without other groups")),
         own if own == account.uid => step("then", format_args!("stay {ids}")),
         own => {
             step("then", format_args!("become {ids}"));
-            let text = format!("this needs root; it runs as user {own} now, and a login would end with exit code 111");
+            let text =
+                format!("this needs root; the program runs as user {own}, and a login would end with exit code 111");
             return Err(End::NotNow(text));
         }
     }
@@ -130,7 +137,7 @@ fn would_do(account: &Account, caller: &Caller, config: &Config, name: &Path) ->
 
 fn home(account: &Account, config: &Config) -> Result<(), End> {
     match fs::metadata(&account.home) {
-        Ok(found) if !found.is_dir() => Err(End::NotNow(format!("{} is no folder", account.home))),
+        Ok(found) if !found.is_dir() => Err(End::NotNow(format!("{} is not a folder", account.home))),
         Ok(found) if found.mode() & 0o1000 != 0 => {
             step("directory", format_args!("{}, whose sticky bit locks the account in Courier", account.home));
             Ok(())
@@ -145,10 +152,10 @@ fn home(account: &Account, config: &Config) -> Result<(), End> {
             Ok(())
         }
         Err(_) if config.makes_homes_by_checkpassword() => {
-            step("directory", format_args!("{}, which would be made", account.home));
+            step("directory", format_args!("{}, which would be created", account.home));
             Ok(())
         }
-        Err(error) => Err(End::NotNow(format!("{}: {error}; make it, or set [mailbox] create", account.home))),
+        Err(error) => Err(End::NotNow(format!("{}: {error}; create it, or set [mailbox] create", account.home))),
     }
 }
 
@@ -156,8 +163,8 @@ fn quota(account: &Account, config: &Config) {
     let Some(path) = environment::mailbox(account).filter(|_| account.quota != Limits::NONE) else { return };
     let rules = CountRules { count_trash: config.quota.count_trash };
     let said = match MaildirQuota::open(&path, account.quota, rules).and_then(|mailbox| mailbox.is_true()) {
-        Ok(true) => "maildirsize is true".to_owned(),
-        Ok(false) => "maildirsize is missing or wrong, and would be made true".to_owned(),
+        Ok(true) => "maildirsize is correct".to_owned(),
+        Ok(false) => "maildirsize is missing or incorrect, and would be rebuilt".to_owned(),
         Err(error) => error.to_string(),
     };
     step("quota", said);

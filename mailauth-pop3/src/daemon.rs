@@ -1,7 +1,7 @@
 //! Asks the daemon on its socket, which is tried first.
 
 use crate::record::Received;
-use crate::{End, Way, fallback};
+use crate::{End, LoginBackend, fallback};
 use mailauth_core::authenticate::Authority;
 use mailauth_core::config::{Config, Fallback, Source};
 use mailauth_protocol::client::Client;
@@ -9,7 +9,7 @@ use mailauth_protocol::client::Client;
 /// The daemon as the program's source of answers. The daemon logs its decisions.
 pub struct Daemon;
 
-impl Way for Daemon {
+impl LoginBackend for Daemon {
     fn program(&self) -> &'static str {
         "mailauth-pop3"
     }

@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_account_has_is_set() {
+    fn values_of_the_account_are_set() {
         let changes = of(&account(Some("Maildir"), "1000S"));
         for (name, expected) in [
             ("USER", "anna@example.org"),
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_has_not_is_taken_away() {
+    fn variables_without_a_value_are_removed() {
         let changes = of(&account(None, ""));
         for name in ["OPTIONS", "MAILDIRQUOTA", "MAILDIR", "MAIL", "MAILBOX"] {
             assert_eq!(value(&changes, name), None, "{name}");

@@ -20,6 +20,7 @@ pub mod end;
 pub mod environment;
 pub mod fallback;
 pub mod launch;
+pub mod login_backend;
 pub mod question;
 pub mod quota_at_login;
 pub mod record;
@@ -28,4 +29,5 @@ pub mod start;
 pub mod terminal;
 
 pub use end::End;
-pub use run::{Way, run};
+pub use login_backend::LoginBackend;
+pub use run::run;

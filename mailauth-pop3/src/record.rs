@@ -105,7 +105,9 @@ fn wait(channel: BorrowedFd<'_>, deadline: Instant) -> Result<(), End> {
     let limit =
         Timespec { tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX), tv_nsec: left.subsec_nanos().into() };
     match poll(&mut [PollFd::from_borrowed_fd(channel, PollFlags::IN)], Some(&limit)) {
-        Ok(0) => Err(End::NotNow("the record on descriptor 3 has no end; its writer has to close it".to_owned())),
+        Ok(0) => {
+            Err(End::NotNow("the record on descriptor 3 has no end; the caller has to close the descriptor".to_owned()))
+        }
         Ok(_) | Err(Errno::INTR) => Ok(()),
         Err(errno) => Err(not_now("descriptor 3 cannot be waited for", errno)),
     }
@@ -113,8 +115,8 @@ fn wait(channel: BorrowedFd<'_>, deadline: Instant) -> Result<(), End> {
 
 fn misuse(what: &str) -> End {
     End::Misuse(format!(
-        "{what}; this program is to be started by a POP3 daemon or the like, which writes a login there (see \
-         https://cr.yp.to/checkpwd/interface.html). To try one by hand, run it with --check"
+        "{what}; a POP3 daemon or another mail server has to start this program and write a login there (see \
+         https://cr.yp.to/checkpwd/interface.html). To try a login by hand, use --check"
     ))
 }
 
@@ -140,11 +142,11 @@ mod tests {
         assert_eq!(read(b"anna\0secret\0<1@host>\0"), (b"anna".into(), b"secret".into(), b"<1@host>".into()));
         assert_eq!(read(b"anna\0secret\0<1@host>\0more\0"), read(b"anna\0secret\0<1@host>\0"));
         assert_eq!(read(b"anna\0secret\0"), (b"anna".into(), b"secret".into(), vec![]));
-        assert_eq!(read(b"anna\0secret\0<1@ho").2, b"", "cut off: half a timestamp is none");
+        assert_eq!(read(b"anna\0secret\0<1@ho").2, b"", "a timestamp that is cut off is ignored");
     }
 
     #[test]
-    fn what_may_be_half_a_login_or_password_is_refused() {
+    fn a_login_or_password_that_may_be_cut_off_is_refused() {
         assert_eq!(fields(b"").unwrap_err(), Malformed::CutOff("login"));
         assert_eq!(fields(b"anna").unwrap_err(), Malformed::CutOff("login"));
         assert_eq!(fields(b"anna\0secret").unwrap_err(), Malformed::CutOff("password"));
@@ -154,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn every_field_may_hold_every_byte_but_its_end() {
+    fn a_field_may_contain_every_byte_except_nul() {
         for byte in 1..=255_u8 {
             let record = [b"a", &[byte][..], b"\0p", &[byte], b"\0t", &[byte], b"\0"].concat();
             assert_eq!(fields(&record), Ok((vec![b'a', byte], vec![b'p', byte], vec![b't', byte])));

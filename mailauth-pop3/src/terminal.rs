@@ -1,4 +1,4 @@
-//! Asks for values at a terminal, or reads lines if there is none.
+//! Asks for values at a terminal, or reads lines if the input is not a terminal.
 
 use mailauth_core::Secret;
 use rustix::termios::{LocalModes, OptionalActions, Termios, isatty, tcgetattr, tcsetattr};

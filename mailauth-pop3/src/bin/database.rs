@@ -6,7 +6,7 @@ use mailauth_core::config::{Config, Source};
 use mailauth_core::log::Log;
 use mailauth_core::{Account, Backend};
 use mailauth_pop3::record::Received;
-use mailauth_pop3::{End, Way, fallback, run};
+use mailauth_pop3::{End, LoginBackend, fallback, run};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,7 +16,7 @@ struct Database {
     log: Log,
 }
 
-impl Way for Database {
+impl LoginBackend for Database {
     fn program(&self) -> &'static str {
         fallback::PROGRAM
     }
