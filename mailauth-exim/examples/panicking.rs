@@ -2,7 +2,7 @@
 
 use std::ffi::{c_int, c_uchar};
 
-/// Panics, if its one argument is `panic`; otherwise its answer is the argument.
+/// Panics if its only argument is `panic`; otherwise returns the argument.
 ///
 /// # Safety
 /// As for [`mailauth_exim::dlfunc::call`].

@@ -63,7 +63,7 @@ static TEXT: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 macro_rules! functions {
     ($($name:ident: $question:literal;)*) => {
         $(
-            #[doc = concat!("The question `", $question, "` of [`crate::question`].")]
+            #[doc = concat!("Answers the question `", $question, "` of [`crate::question`].")]
             ///
             /// # Safety
             /// To be called as Exim does: `argv` points to `argc` texts, and a pointer may be written to `yielded`.
@@ -105,7 +105,7 @@ pub unsafe extern "C" fn mailauth_id(yielded: *mut *mut c_uchar, argc: c_int, ar
 
 fn id(arguments: &[&[u8]]) -> (Status, Zeroizing<Vec<u8>>) {
     let [sent] = arguments else {
-        let why = format!("mailauth: id wants a login, and was given {} argument(s)", arguments.len());
+        let why = format!("mailauth: id needs a login, and was given {} argument(s)", arguments.len());
         return (Status::Fail, Zeroizing::new(why.into_bytes()));
     };
     let logged_in = LOGGED_IN.lock();
@@ -151,7 +151,7 @@ fn preload(arguments: &[&[u8]]) -> (Status, Zeroizing<Vec<u8>>) {
     match number {
         // The text is made from the number and is not the argument itself, which may come from a client.
         Some(number) => (Status::Ok, Zeroizing::new(number.to_string().into_bytes())),
-        None => (Status::Fail, Zeroizing::new(b"mailauth: preload wants a number, which it gives back".to_vec())),
+        None => (Status::Fail, Zeroizing::new(b"mailauth: preload needs a number, which it returns".to_vec())),
     }
 }
 
@@ -186,6 +186,8 @@ pub unsafe fn call(
     status as c_int
 }
 
+/// Returns the arguments that Exim passes.
+///
 /// # Safety
 /// As for [`call`].
 unsafe fn arguments<'a>(argc: c_int, argv: *mut *mut c_uchar) -> Vec<&'a [u8]> {
@@ -247,7 +249,7 @@ fn quiet_panics() {
 fn defect(panic: &(dyn Any + Send)) -> Zeroizing<Vec<u8>> {
     let said = panic.downcast_ref::<&str>().copied();
     let said = printable(said.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("?"));
-    Zeroizing::new(format!("mailauth: a defect in this object; please report it: {said}").into_bytes())
+    Zeroizing::new(format!("mailauth: internal error in this object; please report it: {said}").into_bytes())
 }
 
 /// If Miri is available, tests/run runs these tests with it too.

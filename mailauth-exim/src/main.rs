@@ -15,25 +15,30 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 Usage: mailauth-exim [--config FILE] QUESTION ARGUMENTS...
 
-Asks about mail accounts, and prints the answer. For Exim's ${run; ${dlfunc with libmailauth_exim.so asks the same faster.
+Asks mailauth about mail accounts and prints the answer. It is for Exim's ${run; with ${dlfunc, libmailauth_exim.so
+answers the same questions faster.
 
-  domain DOMAIN             is its mail kept here?
-  recipient ADDRESS SIZE    does the address take a message of SIZE bytes (-1: not known)? Prints ok, unknown, or over...
-  may_store ADDRESS SIZE    the same; prints yes or no
-  account ADDRESS           prints what delivery has to know, as ${extract takes it apart
-  alias ADDRESS             prints where mail for the address goes instead
-  cram LOGIN                prints the clear password, where one is stored and [courier] clear_users permits it
-  sender LOGIN ADDRESS      may the login send as the address? Prints yes or no
+Questions:
+  domain DOMAIN           whether mail for the domain is accepted; prints yes, no, or backup for a backup MX
+  recipient ADDRESS SIZE  whether the address accepts a message of SIZE bytes (-1: unknown); prints ok, unknown,
+                          no-mail, or over and the reason
+  may_store ADDRESS SIZE  the same question; prints yes or no
+  account ADDRESS         values that a delivery needs, for Exim's ${extract
+  alias ADDRESS           addresses that mail for the address goes to instead
+  cram LOGIN              password in clear, if it is stored so and [courier] clear_users permits this user to read it
+  sender LOGIN ADDRESS    whether the login may send as the address; prints yes or no
   login SERVICE LOGIN PASSWORD [CLIENT-ADDRESS]
-                            is the password right? Every user of the machine can read a program's arguments while it
-                            runs, so this is refused without --insecure-argv; use ${dlfunc or ${readsocket
+                          whether the password is right and the service permitted; prints yes or no. Every user of
+                          this machine can read the arguments of a running program, so this needs --insecure-argv;
+                          use ${dlfunc or ${readsocket instead
 
-  --config FILE    the configuration; else /etc/mailauth/mailauth.toml
-  --insecure-argv  take a password from the command line all the same
+Options, before the question:
+  --config FILE    path of the configuration; default: /etc/mailauth/mailauth.toml
+  --insecure-argv  accept a password on the command line
   --version        print the version
-  --help           print this
+  --help           print this help
 
-Exit codes: 0 yes, 1 no, 75 not now, and for everything else 75 too.";
+Exit codes: 0 yes, 1 no, 75 not now (try again) or an error.";
 
 /// The command line: help, or a question.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -56,7 +61,8 @@ fn main() -> ExitCode {
     process_memory::keep_private();
     // Exim considers any other code a no.
     let end = catch_unwind(AssertUnwindSafe(|| run(std::env::args_os().skip(1))));
-    let end = end.unwrap_or_else(|_| End::NotNow("a defect in this program; please report what it said above".into()));
+    let end =
+        end.unwrap_or_else(|_| End::NotNow("internal error in this program; please report the message above".into()));
     let (text, code) = match end {
         End::Yes(text) => (text, 0),
         End::No(text) => (text, 1),
@@ -78,7 +84,7 @@ fn run(arguments: impl Iterator<Item = OsString>) -> End {
         Err(end) => return end,
     };
     let Some((name, arguments)) = options.question.split_first() else {
-        return End::NotNow(format!("no question is asked\n\n{USAGE}"));
+        return End::NotNow(format!("no question is given\n\n{USAGE}"));
     };
     let arguments: Vec<&[u8]> = arguments.iter().map(|argument| argument.as_bytes()).collect();
     let question = match Question::read(&name.to_string_lossy(), &arguments) {
@@ -87,8 +93,8 @@ fn run(arguments: impl Iterator<Item = OsString>) -> End {
     };
     if matches!(question, Question::Login { .. }) && !options.insecure {
         return End::NotNow(
-            "a password on the command line can be read by every user of the machine; ask by ${dlfunc or ${readsocket, \
-             or say --insecure-argv"
+            "every user of this machine can read a password on the command line; use ${dlfunc or ${readsocket, or \
+             --insecure-argv"
                 .to_owned(),
         );
     }
@@ -164,7 +170,7 @@ mod tests {
     #[test]
     fn a_password_in_the_arguments_is_refused() {
         let login = ["login", "smtp", "anna@x.example", "secret"].map(OsString::from);
-        let End::NotNow(why) = run(login.into_iter()) else { panic!("it was taken") };
+        let End::NotNow(why) = run(login.into_iter()) else { panic!("it was accepted") };
         assert!(why.contains("--insecure-argv"), "{why}");
     }
 }

@@ -3,9 +3,9 @@
 //! | question | arguments | yes |
 //! |---|---|---|
 //! | `login` | service, login, password \[, the client's address\] | the password is right, and the service permitted |
-//! | `domain` | domain | `yes`: its mail is kept here; and `backup`: it is accepted and sent on |
+//! | `domain` | domain | `yes`: its mail is kept here; or `backup`: it is accepted and sent on |
 //! | `may_store` | address, size | a message of that size is accepted for the address |
-//! | `recipient` | address, size | `ok`; and `unknown`, `no-mail` or `over ...` are words too |
+//! | `recipient` | address, size | `ok`; a no is one of the words `unknown`, `no-mail` and `over ...` |
 //! | `account` | address | what a delivery needs, for `${extract` |
 //! | `alias` | address | the addresses that its mail is sent to instead |
 //! | `cram` | login | the password in clear, if it is stored so |
@@ -118,10 +118,10 @@ impl fmt::Display for Misuse {
         match self {
             Misuse::Unknown(name) => {
                 let names: Vec<_> = FORMS.iter().map(|(name, _)| *name).collect();
-                write!(f, "there is no question {name:?}; there are {}", names.join(", "))
+                write!(f, "there is no question {name:?}; the questions are {}", names.join(", "))
             }
             Misuse::Arguments { question, wanted, given } => {
-                write!(f, "{question} wants {wanted}, and was given {given} argument(s)")
+                write!(f, "{question} needs {wanted}, and was given {given} argument(s)")
             }
             Misuse::Size(text) => write!(f, "{text:?} is not a size; give it a number of bytes, or $message_size"),
         }
@@ -207,8 +207,8 @@ mod tests {
             }
         }
         let said = Question::read("alias", &[]).unwrap_err().to_string();
-        assert_eq!(said, "alias wants an address, and was given 0 argument(s)");
-        assert!(Question::read("logon", &[]).unwrap_err().to_string().contains("there are login, domain, "));
+        assert_eq!(said, "alias needs an address, and was given 0 argument(s)");
+        assert!(Question::read("logon", &[]).unwrap_err().to_string().contains("the questions are login, domain, "));
     }
 
     #[test]

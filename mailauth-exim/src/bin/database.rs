@@ -23,7 +23,7 @@ fn main() -> ExitCode {
         [] => None,
         [option, file] if option == "--config" => Some(file.into()),
         _ => {
-            eprintln!("Usage: mailauth-exim-database [--config FILE]    (a request is on the standard input)");
+            eprintln!("Usage: mailauth-exim-database [--config FILE]    (reads a request from the standard input)");
             return ExitCode::from(75);
         }
     };

@@ -325,7 +325,7 @@ fn root_makes_no_home_through_a_link_of_somebody_else() {
     site.configure("[pop3]\ncreate_home = true");
     let outcome = site.log_in(ANNA, PASSWORD, "true");
     assert_eq!(outcome.code, Some(111), "{}", outcome.said);
-    assert!(outcome.said.contains("no home could be made: Permission denied"), "{}", outcome.said);
+    assert!(outcome.said.contains("the home cannot be created: Permission denied"), "{}", outcome.said);
     assert_eq!(fs::read_dir(&prize).expect("the folder").count(), 0);
 }
 

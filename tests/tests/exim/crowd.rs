@@ -83,7 +83,7 @@ fn what_preloads_gives_a_number_back_and_nothing_else() {
     assert_eq!((preload("{007}"), preload("{4294967295}")), ("7".to_owned(), u32::MAX.to_string()));
     for arguments in ["", "{}", "{-1}", "{many}", "{1}{2}", "{4294967296}"] {
         let said = preload(arguments);
-        assert_eq!(said, "Failed: mailauth: preload wants a number, which it gives back", "{arguments}");
+        assert_eq!(said, "Failed: mailauth: preload needs a number, which it returns", "{arguments}");
     }
     site.no_panic();
 }

@@ -83,7 +83,7 @@ fn whether_a_domain_is_ours_can_be_asked_with_a_word_for_not_now() {
     assert_eq!(domain(&site, "example.org"), "yes");
     assert_eq!(domain(&site, "elsewhere.example"), "no");
     // No other text comes back, which could be a client's.
-    let misuse = "Failed: mailauth: domain wants a domain, and was given 2 argument(s)";
+    let misuse = "Failed: mailauth: domain needs a domain, and was given 2 argument(s)";
     assert_eq!(call(&site, "domain", &["example.org", "sooner"]), misuse);
     site.stop_daemon();
     let said = domain(&site, "example.org");
@@ -152,11 +152,11 @@ fn the_clear_password_is_for_the_users_that_are_named() {
 fn a_call_with_the_wrong_arguments_says_what_it_wants() {
     let site = Site::new(Form::Dlfunc);
     for (function, arguments, said) in [
-        ("login", &["smtp", "anna@example.org"][..], "login wants a service, a login, a password"),
+        ("login", &["smtp", "anna@example.org"][..], "login needs a service, a login, a password"),
         ("login", &["a", "b", "c", "d", "e"], "was given 5 argument(s)"),
-        ("domain", &[], "domain wants a domain, and was given 0 argument(s)"),
+        ("domain", &[], "domain needs a domain, and was given 0 argument(s)"),
         ("domain", &["1", "2", "3", "4", "5", "6", "7", "8"], "was given 8 argument(s)"),
-        ("recipient", &["anna@example.org"], "recipient wants an address and a size"),
+        ("recipient", &["anna@example.org"], "recipient needs an address and a size"),
         ("recipient", &["anna@example.org", "1K"], "\"1K\" is not a size"),
     ] {
         let answer = call(&site, function, arguments);
@@ -263,7 +263,7 @@ fn a_panic_stays_in_the_object() {
     let call = |argument: &str| format!("${{dlfunc{{{inside}}}{{mailauth_panicking}}{{{argument}}}}}");
     assert_eq!(site.exim.expand(&call("quiet")), "quiet");
     let answer = site.exim.expand(&call("panic"));
-    assert_eq!(answer, "Failed: mailauth: a defect in this object; please report it: on purpose");
+    assert_eq!(answer, "Failed: mailauth: internal error in this object; please report it: on purpose");
     let goes_on = format!("${{if inlisti{{x}}{{x}}{{{}}}}}${{if !bool{{false}}{{{}}}}}", call("a"), call("b"));
     assert_eq!(site.exim.expand(&goes_on), "ab");
     site.no_panic();
