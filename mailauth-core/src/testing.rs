@@ -2,21 +2,30 @@
 //!
 //! Compiled for the tests of this crate, and for others with the feature `testing`.
 
+#[cfg(feature = "sqlite")]
+mod original;
+
 use crate::DomainName;
 use crate::account::{AccountRow, Login, Password};
 use crate::quota::{Kind, Limits, Usage};
-use crate::store::{AccountStore, Cursor, DomainStanding, MailStore, Page, PoolStore, PoolUse, StoreError};
+#[cfg(feature = "sqlite")]
+use crate::schema::Field;
+#[cfg(feature = "sqlite")]
+use crate::store::snapshot::{Part, Value};
+use crate::store::{AccountStore, Cursor, DomainStanding, MailStore, Page, PoolStore, PoolUse, Seen, StoreError};
 use crate::sync::{Mutex, MutexGuard};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Instant;
 
 /// Accounts, domains, aliases and published mailbox sizes in memory. Clones share them.
 ///
 /// A test can make it fail ([`MemoryStore::fail`]), count how often it is asked ([`MemoryStore::calls`]), and run code of
-/// its own during each question ([`MemoryStore::on_call`]): to wait, to panic, to fail once, to change a row.
+/// its own during each question ([`MemoryStore::on_call`]): to wait, to panic, to fail once, to change a row. A
+/// snapshot can copy the rows.
 ///
 /// ```
 /// use mailauth_core::account::{AccountRow, Login, Password};
@@ -40,11 +49,16 @@ struct Shared {
     pools: Mutex<BTreeMap<String, Limits>>,
     published: Mutex<BTreeMap<Login, Usage>>,
     error: Mutex<Option<StoreError>>,
+    #[cfg(feature = "sqlite")]
+    copy_error: Mutex<Option<StoreError>>,
+    /// Values of accounts that are copied in place of those in their rows.
+    #[cfg(feature = "sqlite")]
+    values: Mutex<Vec<(Login, Field, Value)>>,
     calls: AtomicUsize,
     hook: Mutex<Option<Hook>>,
-    /// Answers count as those of a copy.
+    /// True if answers count as those of a copy.
     is_copy: AtomicBool,
-    /// Answers that were given as those of a copy.
+    /// Number of answers that were given as those of a copy.
     doubts: AtomicU64,
 }
 
@@ -66,6 +80,12 @@ pub enum Call<'a> {
     AliasTargets(&'a str),
     /// The quota of this domain, the use of it, or a change of the use.
     Pool(&'a str),
+    /// Rows for a snapshot. [`MemoryStore::calls`] does not count them.
+    #[cfg(feature = "sqlite")]
+    Copy(Part<'a>),
+    /// The time of the database, for a snapshot. Not counted either.
+    #[cfg(feature = "sqlite")]
+    Time,
 }
 
 impl MemoryStore {
@@ -79,7 +99,7 @@ impl MemoryStore {
     /// Adds a domain, or replaces it.
     #[must_use]
     pub fn and_domain(self, name: &str, standing: DomainStanding) -> Self {
-        self.0.domains.lock().insert(name.to_owned(), standing);
+        self.set_domain(name, standing);
         self
     }
 
@@ -97,7 +117,17 @@ impl MemoryStore {
         self
     }
 
-    /// Adds an alias, or replaces its targets.
+    /// Adds a domain, or replaces it.
+    pub fn set_domain(&self, name: &str, standing: DomainStanding) {
+        self.0.domains.lock().insert(name.to_owned(), standing);
+    }
+
+    /// Removes a domain, and not its accounts and aliases.
+    pub fn remove_domain(&self, name: &str) {
+        self.0.domains.lock().remove(name);
+    }
+
+    /// Adds an alias, or replaces its targets. Without targets there is no such alias.
     pub fn set_alias(&self, address: &str, targets: &[&str]) {
         let targets = targets.iter().map(|target| (*target).to_owned()).collect();
         self.0.aliases.lock().insert(address.to_owned(), targets);
@@ -113,7 +143,7 @@ impl MemoryStore {
         self.0.published.lock()
     }
 
-    /// Answers every question with this error from now on; with `None`, no more.
+    /// Sets the answer to every question to this error; `None` sets it to what is stored again.
     pub fn fail(&self, error: Option<StoreError>) {
         *self.0.error.lock() = error;
     }
@@ -158,10 +188,14 @@ impl MemoryStore {
         if self.0.is_copy.load(Ordering::SeqCst) {
             self.0.doubts.fetch_add(1, Ordering::SeqCst);
         }
+        self.run_hook(call)?;
+        self.0.error.lock().clone().map_or(Ok(()), Err)
+    }
+
+    fn run_hook(&self, call: Call<'_>) -> Result<(), StoreError> {
         // Not under the lock: the hook may wait, panic, or set another.
         let hook = self.0.hook.lock().clone();
-        hook.map_or(Ok(()), |hook| hook(self, call))?;
-        self.0.error.lock().clone().map_or(Ok(()), Err)
+        hook.map_or(Ok(()), |hook| hook(self, call))
     }
 
     fn is_enabled(&self, domain: &str) -> bool {
@@ -190,6 +224,10 @@ impl AccountStore for MemoryStore {
         let row = self.rows().iter().find(|row| row.login == *login).cloned();
         self.call(Call::Find(login))?;
         Ok(row.map(|row| AccountRow { domain_enabled: row.domain_enabled && self.is_enabled(login.domain()), ..row }))
+    }
+
+    fn look_again(&self, login: &Login, seen: &Seen, _: Instant) -> Result<Option<Seen>, StoreError> {
+        if seen.may_be_old() { self.find(login).map(Seen::new).map(Some) } else { Ok(None) }
     }
 
     fn set_password(&self, login: &Login, old: &Password, new: &Password) -> Result<bool, StoreError> {
