@@ -66,7 +66,7 @@ use crate::model::limits::Limits;
 use crate::model::usage::{Kind, Usage};
 use crate::schema::TableModel;
 use crate::sync::Mutex;
-use copy::{Copy, Standing};
+use copy::{Copy, CopyStatus};
 use notes::Waiting;
 use notices::Notices;
 use origin::Origin;
@@ -103,7 +103,7 @@ struct Keeper {
     copy: Arc<Copy>,
     reader: SqlStore,
     max_age: Duration,
-    fresh: Arc<Fresh>,
+    freshness: Arc<CopyFreshness>,
     /// Number of answers that were given from the copy.
     answers: AtomicU64,
     /// Error of the database when it last failed to answer.
@@ -115,7 +115,7 @@ struct Keeper {
 
 /// What this process knows of the copy and the file does not contain.
 #[derive(Default)]
-struct Fresh {
+struct CopyFreshness {
     /// Beginning of the last reading of all tables that succeeded.
     began: Mutex<Option<Instant>>,
     /// Changes that could not be noted in the file.
@@ -146,14 +146,14 @@ enum About<'a> {
 
 /// Reason why the copy does not answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Useless {
+enum Unavailable {
     Missing,
     Old(Duration),
     Pending,
     Damaged(String),
 }
 
-impl Fresh {
+impl CopyFreshness {
     fn began(&self) -> Option<Instant> {
         *self.began.lock()
     }
@@ -196,11 +196,11 @@ impl<S: Original + 'static> Snapshot<S> {
         let path = config.outage.snapshot_of(&config.database.url);
         let keeper = path.map(|path| {
             let copy = Arc::new(Copy::new(path, Origin::of(&config.database.url)));
-            let fresh = Arc::<Fresh>::default();
+            let freshness = Arc::<CopyFreshness>::default();
             let work = Work {
                 original: Arc::clone(&inner),
                 copy: Arc::clone(&copy),
-                fresh: Arc::clone(&fresh),
+                freshness: Arc::clone(&freshness),
                 interval: config.outage.refresh,
                 max_age: config.outage.max_age,
                 clock: Arc::clone(&clock),
@@ -214,7 +214,7 @@ impl<S: Original + 'static> Snapshot<S> {
                 copy,
                 reader: SqlStore::new(hosts, TableModel::own()),
                 max_age: config.outage.max_age,
-                fresh,
+                freshness,
                 answers: AtomicU64::new(0),
                 error: Mutex::default(),
                 notices: Notices::default(),
@@ -256,24 +256,24 @@ impl Keeper {
         ask: impl FnOnce(&SqlStore) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let now = (self.clock)().0;
-        let useless = |why| {
-            self.notices.report_useless(now, self.copy.path(), why, self.max_age, &error);
+        let unavailable = |why| {
+            self.notices.report_unavailable(now, self.copy.path(), why, self.max_age, &error);
             Err(error.clone())
         };
         let (age, absence_waits) = match self.usable_for(about) {
             Ok(usable) => usable,
-            Err(why) => return useless(why),
+            Err(why) => return unavailable(why),
         };
         let answer = match ask(&self.reader) {
             Err(of_copy) if of_copy.is_outage() || matches!(of_copy, StoreError::Schema(_)) => {
-                return useless(Useless::Missing);
+                return unavailable(Unavailable::Missing);
             }
             // A local file has no rights and no rules that could cause a refusal.
             Err(StoreError::Refused { reason, .. }) => {
                 self.copy.suspect(&reason);
-                return useless(Useless::Damaged(reason));
+                return unavailable(Unavailable::Damaged(reason));
             }
-            Ok(answer) if absence_waits && is_absence(&answer) => return useless(Useless::Pending),
+            Ok(answer) if absence_waits && is_absence(&answer) => return unavailable(Unavailable::Pending),
             Err(StoreError::Unusable(unusable)) => Err(StoreError::Doubtful(unusable)),
             answer => answer,
         };
@@ -285,32 +285,32 @@ impl Keeper {
     }
 
     /// Returns how old the copy is, if it may answer, and whether something that it lacks may have been added.
-    fn usable_for(&self, about: About<'_>) -> Result<(Duration, bool), Useless> {
-        let standing = self.copy.standing().map_err(|trouble| useless(&trouble))?;
-        let standing = standing.filter(|standing| self.is_answerable(standing)).ok_or(Useless::Missing)?;
-        let age = self.age(standing.taken);
+    fn usable_for(&self, about: About<'_>) -> Result<(Duration, bool), Unavailable> {
+        let status = self.copy.status().map_err(|error| unavailable(&error))?;
+        let status = status.filter(|status| self.is_answerable(status)).ok_or(Unavailable::Missing)?;
+        let age = self.age(status.taken);
         if age > self.max_age {
-            return Err(Useless::Old(age));
+            return Err(Unavailable::Old(age));
         }
-        let noted = self.copy.waiting(about).map_err(|trouble| useless(&trouble))?;
-        let lost = self.fresh.waiting(about);
+        let noted = self.copy.waiting(about).map_err(|error| unavailable(&error))?;
+        let lost = self.freshness.waiting(about);
         if noted.rows || lost.rows {
-            return Err(Useless::Pending);
+            return Err(Unavailable::Pending);
         }
-        self.copy.verify(about).map_err(|trouble| useless(&trouble))?;
+        self.copy.verify(about).map_err(|error| unavailable(&error))?;
         // In a damaged file only the rows that are present are believed.
         Ok((age, noted.absence || lost.absence || self.copy.damage().is_some()))
     }
 
     /// Returns true if the copy is of the configured database, or no other process keeps it. A copy of another database
     /// answers until one of this database replaces it.
-    fn is_answerable(&self, standing: &Standing) -> bool {
-        self.copy.is_of(standing) || self.fresh.is_ours.load(Ordering::SeqCst)
+    fn is_answerable(&self, status: &CopyStatus) -> bool {
+        self.copy.is_of(status) || self.freshness.is_ours.load(Ordering::SeqCst)
     }
 
     fn age(&self, taken: u64) -> Duration {
         let (now, time) = (self.clock)();
-        let known = self.fresh.began().map(|began| now.saturating_duration_since(began));
+        let known = self.freshness.began().map(|began| now.saturating_duration_since(began));
         match age_at(time, taken) {
             Some(age) => age.max(known.unwrap_or_default()),
             None => known.unwrap_or(Duration::MAX),
@@ -320,31 +320,31 @@ impl Keeper {
     /// Notes what was changed, so that it is copied again soon.
     fn note(&self, changed: &Changed) {
         if self.copy.note(changed, false).is_err() {
-            self.fresh.lose(changed);
+            self.freshness.lose(changed);
         }
-        self.ring();
+        self.wake();
     }
 
-    fn ring(&self) {
+    fn wake(&self) {
         if let Some(refresher) = &self.refresher {
-            refresher.ring();
+            refresher.wake();
         }
     }
 
     fn state(&self) -> Option<SnapshotState> {
-        let standing = self.copy.standing().ok().flatten()?;
+        let status = self.copy.status().ok().flatten()?;
         let (in_use, path) = (self.notices.is_in_use(), self.copy.path());
-        let failure = self.fresh.failure.lock().clone();
+        let failure = self.freshness.failure.lock().clone();
         let failure = failure.map(|(since, why)| ((self.clock)().0.saturating_duration_since(since), why));
-        Some(SnapshotState { age: self.age(standing.taken), failure, ..state(path, standing.accounts, in_use)? })
+        Some(SnapshotState { age: self.age(status.taken), failure, ..state(path, status.accounts, in_use)? })
     }
 }
 
-fn useless(trouble: &file::Trouble) -> Useless {
-    match trouble {
-        file::Trouble::Version => Useless::Missing,
-        trouble if trouble.is_spoilt() => Useless::Damaged(trouble.to_string()),
-        _ => Useless::Missing,
+fn unavailable(error: &file::CopyError) -> Unavailable {
+    match error {
+        file::CopyError::Version => Unavailable::Missing,
+        error if error.is_spoilt() => Unavailable::Damaged(error.to_string()),
+        _ => Unavailable::Missing,
     }
 }
 
@@ -370,7 +370,7 @@ impl<S: Original + 'static> AccountStore for Snapshot<S> {
 
     fn unnoted(&self) -> Vec<Changed> {
         let Some(keeper) = &self.keeper else { return Vec::new() };
-        let lost = keeper.fresh.lost.lock();
+        let lost = keeper.freshness.lost.lock();
         if lost.all { vec![Changed::Everything] } else { lost.changes.clone() }
     }
 
@@ -415,7 +415,7 @@ impl<S: Original + 'static> AccountStore for Snapshot<S> {
         let changed = self.inner.set_password(login, old, new);
         // Whatever the result: if it is unknown whether the change was made, the row is unknown too.
         match note.and_then(|note| keeper.copy.release(note, login)) {
-            Ok(()) => keeper.ring(),
+            Ok(()) => keeper.wake(),
             Err(_) => keeper.note(&Changed::Account(login.clone())),
         }
         changed
@@ -520,19 +520,19 @@ pub struct Kept {
 /// # Errors
 /// Fails with a sentence if the file cannot be read or is damaged.
 pub fn look(path: &Path, database: &DatabaseUrl) -> Result<Option<Kept>, String> {
-    let standing = match copy::look(path, EXAMINED) {
-        Ok(standing) => standing,
-        Err(trouble) if trouble.is_absence() => return Ok(None),
-        Err(trouble) => return Err(trouble.to_string()),
+    let status = match copy::look(path, EXAMINED) {
+        Ok(status) => status,
+        Err(error) if error.is_absence() => return Ok(None),
+        Err(error) => return Err(error.to_string()),
     };
     let now = SystemTime::now();
     let ago = |time| age_at(now, time).unwrap_or(Duration::MAX);
-    Ok(standing.and_then(|standing| {
-        let failure = standing.failure.clone().map(|(since, why)| (ago(since), why));
-        let state = SnapshotState { age: ago(standing.taken), failure, ..state(path, standing.accounts, false)? };
-        let is_same = Origin::of(database).is_same(&standing.origin);
-        let of_other = (!is_same).then(|| origin::shown(&standing.origin));
-        Some(Kept { state, refreshed: ago(standing.refreshed), of_other })
+    Ok(status.and_then(|status| {
+        let failure = status.failure.clone().map(|(since, why)| (ago(since), why));
+        let state = SnapshotState { age: ago(status.taken), failure, ..state(path, status.accounts, false)? };
+        let is_same = Origin::of(database).is_same(&status.origin);
+        let of_other = (!is_same).then(|| origin::shown(&status.origin));
+        Some(Kept { state, refreshed: ago(status.refreshed), of_other })
     }))
 }
 

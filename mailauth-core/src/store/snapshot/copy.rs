@@ -11,7 +11,7 @@
 //! damaged, and does not answer that question.
 
 use super::About;
-use super::file::{self, Result, Trouble, beside, index_of_domain, ours};
+use super::file::{self, CopyError, Result, beside, index_of_domain, ours};
 use super::layout::{ACCOUNTS, ALIAS_DOMAINS, ALIASES, ALL, DOMAINS, Layout, Range, Side, Text, checksum, key, read};
 use super::notes::{self, Pending, Waiting};
 use super::origin::Origin;
@@ -27,7 +27,7 @@ const SPARE: usize = 1000;
 
 /// What the file says about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Standing {
+pub(super) struct CopyStatus {
     /// Seconds since 1970: everything in the file is at least as new.
     pub taken: u64,
     /// Time of the last refresh that succeeded, in seconds since 1970.
@@ -68,8 +68,8 @@ impl Copy {
     /// Makes sure that there is a file that this program understands. To be called only by its refresher.
     pub(super) fn prepare(&self) -> Result<()> {
         match self.with(|_| Ok(())) {
-            Err(Trouble::Version) => self.recreate(),
-            Err(trouble) if trouble.is_absence() => self.recreate(),
+            Err(CopyError::Version) => self.recreate(),
+            Err(error) if error.is_absence() => self.recreate(),
             done => done,
         }
     }
@@ -100,13 +100,13 @@ impl Copy {
     }
 
     /// Returns what the file says about itself; `None` while no complete copy exists.
-    pub(super) fn standing(&self) -> Result<Option<Standing>> {
-        self.with(|connection| standing(connection))
+    pub(super) fn status(&self) -> Result<Option<CopyStatus>> {
+        self.with(|connection| status(connection))
     }
 
     /// Returns true if it is a copy of the database that it should be a copy of.
-    pub(super) fn is_of(&self, standing: &Standing) -> bool {
-        self.origin.is_same(&standing.origin)
+    pub(super) fn is_of(&self, status: &CopyStatus) -> bool {
+        self.origin.is_same(&status.origin)
     }
 
     /// Returns what notes say about a question.
@@ -273,10 +273,10 @@ impl Copy {
             };
             work(&mut open.connection)
         })();
-        if let Err(trouble) = &done
-            && trouble.is_spoilt()
+        if let Err(error) = &done
+            && error.is_spoilt()
         {
-            self.suspect(&trouble.to_string());
+            self.suspect(&error.to_string());
         }
         done
     }
@@ -305,24 +305,24 @@ fn in_transaction<T>(connection: &mut Connection, work: impl FnOnce(&Connection)
 }
 
 /// Reads the file of another process without changing it; `None` while no complete copy exists.
-pub(super) fn look(path: &Path, examined: std::time::Duration) -> Result<Option<Standing>> {
+pub(super) fn look(path: &Path, examined: std::time::Duration) -> Result<Option<CopyStatus>> {
     let mut connection = file::open_to_look(path)?;
-    let standing = standing(&connection)?;
+    let status = status(&connection)?;
     file::examine(&mut connection, examined)?;
-    Ok(standing)
+    Ok(status)
 }
 
 fn generation(connection: &Connection) -> Result<i64> {
     Ok(connection.prepare_cached("SELECT generation FROM copy")?.query_row([], |row| row.get(0))?)
 }
 
-fn standing(connection: &Connection) -> Result<Option<Standing>> {
+fn status(connection: &Connection) -> Result<Option<CopyStatus>> {
     let sql = "SELECT taken, refreshed, accounts, origin, failed, failure FROM copy";
     let read = |row: &rusqlite::Row<'_>| {
         let (taken, refreshed): (Option<i64>, Option<i64>) = (row.get(0)?, row.get(1)?);
         let (accounts, origin): (i64, String) = (row.get(2)?, row.get(3)?);
         let (failed, failure): (Option<i64>, Option<String>) = (row.get(4)?, row.get(5)?);
-        Ok(taken.map(|taken| Standing {
+        Ok(taken.map(|taken| CopyStatus {
             taken: taken.unsigned_abs(),
             refreshed: refreshed.unwrap_or(taken).unsigned_abs(),
             accounts: accounts.unsigned_abs(),
@@ -350,7 +350,7 @@ fn read_verified(connection: &Connection, layout: &Layout, name: &[u8]) -> Resul
     while let Some(row) = found.next()? {
         let (row, sum) = read(row, layout);
         if sum != Value::Int(checksum(&row)) {
-            return Err(Trouble::Damaged(format!("a row of {table} does not have its checksum")));
+            return Err(CopyError::Damaged(format!("a row of {table} does not have its checksum")));
         }
         rows.push(row);
     }
@@ -371,7 +371,7 @@ fn verify_index(
     let count: i64 = connection.prepare_cached(&sql)?.query_row([Text(domain), Text(name)], |row| row.get(0))?;
     match usize::try_from(count) {
         Ok(count) if count == found => Ok(()),
-        _ => Err(Trouble::Damaged(format!("an index of {table} does not agree with it"))),
+        _ => Err(CopyError::Damaged(format!("an index of {table} does not agree with it"))),
     }
 }
 
@@ -402,7 +402,7 @@ fn verify_neighbours(connection: &Connection, layout: &Layout, name: &[u8]) -> R
         let first = key(&row, layout).first().copied().unwrap_or_default();
         let ordered = if sign == "<" { first < name } else { first > name };
         if !ordered || sum != Value::Int(checksum(&row)) {
-            return Err(Trouble::Damaged(format!("a row of {table} does not have its checksum")));
+            return Err(CopyError::Damaged(format!("a row of {table} does not have its checksum")));
         }
     }
     Ok(())

@@ -21,7 +21,7 @@ const STEPS: i32 = 10_000;
 
 /// Reason why the file cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Trouble {
+pub(super) enum CopyError {
     #[error("{0}")]
     Io(#[from] io::Error),
     #[error("{0}")]
@@ -36,15 +36,15 @@ pub(super) enum Trouble {
     Damaged(String),
 }
 
-pub(super) type Result<T> = std::result::Result<T, Trouble>;
+pub(super) type Result<T> = std::result::Result<T, CopyError>;
 
-impl Trouble {
+impl CopyError {
     /// Returns true if only a new file can help. SQLite's errors with a cause outside of the file do not count.
     pub(super) fn is_spoilt(&self) -> bool {
         let error = match self {
-            Trouble::Version | Trouble::Damaged(_) => return true,
-            Trouble::Io(_) | Trouble::Lock { .. } | Trouble::NotOurs => return false,
-            Trouble::Sql(error) => error,
+            CopyError::Version | CopyError::Damaged(_) => return true,
+            CopyError::Io(_) | CopyError::Lock { .. } | CopyError::NotOurs => return false,
+            CopyError::Sql(error) => error,
         };
         let Some(ffi::Error { code, extended_code }) = error.sqlite_error() else { return true };
         match code {
@@ -67,7 +67,7 @@ impl Trouble {
 
     /// Returns true if the file does not exist.
     pub(super) fn is_absence(&self) -> bool {
-        matches!(self, Trouble::Io(error) if error.kind() == io::ErrorKind::NotFound)
+        matches!(self, CopyError::Io(error) if error.kind() == io::ErrorKind::NotFound)
     }
 }
 
@@ -76,7 +76,7 @@ impl Trouble {
 pub(super) fn ours(path: &Path) -> Result<(u64, u64)> {
     let metadata = fs::symlink_metadata(path)?;
     let own = metadata.is_file() && metadata.uid() == rustix::process::geteuid().as_raw();
-    if own && metadata.mode() & 0o077 == 0 { Ok((metadata.dev(), metadata.ino())) } else { Err(Trouble::NotOurs) }
+    if own && metadata.mode() & 0o077 == 0 { Ok((metadata.dev(), metadata.ino())) } else { Err(CopyError::NotOurs) }
 }
 
 pub(super) fn open(path: &Path) -> Result<Connection> {
@@ -107,7 +107,7 @@ pub(super) fn examine(connection: &mut Connection, time: Duration) -> Result<()>
     connection.progress_handler(STEPS, Some(move || Instant::now() >= until))?;
     match connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0)) {
         Ok(word) if word == "ok" => Ok(()),
-        Ok(problem) => Err(Trouble::Damaged(problem)),
+        Ok(problem) => Err(CopyError::Damaged(problem)),
         Err(error) if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) => Ok(()),
         Err(error) => Err(error.into()),
     }
@@ -121,10 +121,10 @@ fn version() -> i64 {
 fn ensure_version(connection: &Connection) -> Result<()> {
     let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if found != version() {
-        return Err(Trouble::Version);
+        return Err(CopyError::Version);
     }
     let row: Option<i64> = connection.query_row("SELECT generation FROM copy", [], |row| row.get(0)).optional()?;
-    row.map(drop).ok_or_else(|| Trouble::Damaged("the row that describes it is missing".to_owned()))
+    row.map(drop).ok_or_else(|| CopyError::Damaged("the row that describes it is missing".to_owned()))
 }
 
 /// Creates a new file, without rows.

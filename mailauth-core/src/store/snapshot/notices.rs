@@ -1,6 +1,6 @@
 //! Log messages about an outage: at most one a minute, and one at its end.
 
-use super::Useless;
+use super::Unavailable;
 use crate::store::StoreError;
 use crate::sync::Mutex;
 use std::path::Path;
@@ -22,7 +22,7 @@ pub(super) struct Notices {
 #[derive(Default)]
 struct Said {
     in_use: Option<Instant>,
-    useless: Option<Instant>,
+    unavailable: Option<Instant>,
 }
 
 impl Notices {
@@ -40,29 +40,29 @@ impl Notices {
     }
 
     /// Logs that the copy could not answer.
-    pub(super) fn report_useless(
+    pub(super) fn report_unavailable(
         &self,
         now: Instant,
         path: &Path,
-        why: Useless,
+        why: Unavailable,
         max_age: Duration,
         error: &StoreError,
     ) {
-        if !self.claim(now, |said| &mut said.useless) {
+        if !self.claim(now, |said| &mut said.unavailable) {
             return;
         }
         let path = path.display();
         match why {
-            Useless::Missing => tracing::warn!("{error}; there is no snapshot at {path} to decide logins from"),
-            Useless::Old(age) => tracing::warn!(
+            Unavailable::Missing => tracing::warn!("{error}; there is no snapshot at {path} to decide logins from"),
+            Unavailable::Old(age) => tracing::warn!(
                 "{error}; the snapshot {path} is {} s old, and [outage] max_age lets {} s pass: logins wait",
                 age.as_secs(),
                 max_age.as_secs()
             ),
-            Useless::Pending => tracing::warn!(
+            Unavailable::Pending => tracing::warn!(
                 "{error}; changes just before were not copied into the snapshot {path}: who may be concerned waits"
             ),
-            Useless::Damaged(what) => tracing::warn!(
+            Unavailable::Damaged(what) => tracing::warn!(
                 "{error}; the snapshot {path} is damaged ({what}): who may be concerned waits. It is made from the \
                  database once that answers"
             ),

@@ -10,11 +10,11 @@
 //! found when everything is read.
 
 use super::copy::{Copy, lock_file};
-use super::file::Trouble;
+use super::file::CopyError;
 use super::layout::{ACCOUNTS, ALIAS_DOMAINS, ALIASES, DOMAINS, Layout, Range, Side, key};
 use super::notes::Pending;
 use super::original::{CopiedRow, Original, Part, Value};
-use super::{Clock, Fresh, seconds};
+use super::{Clock, CopyFreshness, seconds};
 use crate::account::Login;
 use crate::store::{Changed, StoreError, jitter};
 use crate::sync::{Condvar, Mutex};
@@ -51,19 +51,19 @@ const RETRY: Duration = Duration::from_secs(5);
 const TURN: Duration = Duration::from_millis(200);
 
 /// Handle that ends its thread when it is dropped, at the next page.
-pub(super) struct Refresher(Arc<Bell>);
+pub(super) struct Refresher(Arc<Waker>);
 
 /// Channel through which the thread is told what to do.
 #[derive(Default)]
-pub(super) struct Bell {
-    wish: Mutex<Wish>,
-    rung: Condvar,
+pub(super) struct Waker {
+    reason: Mutex<WakeReason>,
+    condvar: Condvar,
 }
 
 #[derive(Default)]
-struct Wish {
+struct WakeReason {
     stop: bool,
-    wake: bool,
+    noted: bool,
 }
 
 /// Reason why a refresh ended early.
@@ -72,7 +72,7 @@ enum Failure {
     #[error("{0}")]
     Original(#[from] StoreError),
     #[error("{0}")]
-    Copy(#[from] Trouble),
+    Copy(#[from] CopyError),
     #[error("the database's rows are not in the order of their bytes")]
     Disorder,
     #[error("another process keeps it")]
@@ -98,7 +98,7 @@ pub(super) enum Refreshed {
 pub(super) struct Work<S> {
     pub original: Arc<S>,
     pub copy: Arc<Copy>,
-    pub fresh: Arc<Fresh>,
+    pub freshness: Arc<CopyFreshness>,
     pub interval: Duration,
     pub max_age: Duration,
     pub clock: Clock,
@@ -110,64 +110,64 @@ pub(super) struct Memory {
     whole_due: Instant,
     /// Times of the database, and when they were read: those of the last [`OVERLAP`], and one before.
     times: VecDeque<(Instant, Vec<u8>)>,
-    complained: bool,
+    reported: bool,
 }
 
 impl Refresher {
     /// Starts the thread.
     pub(super) fn start<S: Original + 'static>(work: Work<S>) -> io::Result<Self> {
-        let bell = Arc::<Bell>::default();
-        let heard = Arc::clone(&bell);
-        Builder::new().name("snapshot".into()).spawn(move || work.run(&heard))?;
-        Ok(Refresher(bell))
+        let waker = Arc::<Waker>::default();
+        let woken = Arc::clone(&waker);
+        Builder::new().name("snapshot".into()).spawn(move || work.run(&woken))?;
+        Ok(Refresher(waker))
     }
 
     /// Tells the thread that something has to be copied again.
-    pub(super) fn ring(&self) {
-        self.0.ring(|wish| wish.wake = true);
+    pub(super) fn wake(&self) {
+        self.0.wake(|reason| reason.noted = true);
     }
 }
 
 impl Drop for Refresher {
     fn drop(&mut self) {
-        self.0.ring(|wish| wish.stop = true);
+        self.0.wake(|reason| reason.stop = true);
     }
 }
 
-impl Bell {
-    fn ring(&self, say: impl FnOnce(&mut Wish)) {
-        say(&mut self.wish.lock());
-        self.rung.notify_all();
+impl Waker {
+    fn wake(&self, say: impl FnOnce(&mut WakeReason)) {
+        say(&mut self.reason.lock());
+        self.condvar.notify_all();
     }
 
     fn stopped(&self) -> bool {
-        self.wish.lock().stop
+        self.reason.lock().stop
     }
 
     /// Returns true if the thread was woken since the last call.
-    fn take_wake(&self) -> bool {
-        std::mem::take(&mut self.wish.lock().wake)
+    fn take_noted(&self) -> bool {
+        std::mem::take(&mut self.reason.lock().noted)
     }
 
     /// Waits for at most `time`. Returns false if the thread has to end.
     fn wait(&self, time: Duration) -> bool {
-        let wish = self.wish.lock();
-        let quiet = |wish: &mut Wish| !wish.stop && !wish.wake;
-        let mut wish = self.rung.wait_timeout_while(wish, time, quiet);
-        wish.wake = false;
-        !wish.stop
+        let reason = self.reason.lock();
+        let quiet = |reason: &mut WakeReason| !reason.stop && !reason.noted;
+        let mut reason = self.condvar.wait_timeout_while(reason, time, quiet);
+        reason.noted = false;
+        !reason.stop
     }
 }
 
 impl<S: Original> Work<S> {
-    fn run(self, bell: &Bell) {
+    fn run(self, waker: &Waker) {
         let mut due = Instant::now();
         let mut memory = Memory::new(due);
-        while !bell.stopped() {
+        while !waker.stopped() {
             let begin = Instant::now();
-            let pause = match self.guarded(&mut memory, begin >= due, bell) {
+            let pause = match self.guarded(&mut memory, begin >= due, waker) {
                 Ok(refreshed) => {
-                    memory.complained = false;
+                    memory.reported = false;
                     match refreshed {
                         Refreshed::Notes => {}
                         Refreshed::Changes => {
@@ -184,12 +184,12 @@ impl<S: Original> Work<S> {
                 Err(Failure::Stopped) => return,
                 Err(Failure::Elsewhere) => TURN,
                 Err(failure) => {
-                    self.complain(&mut memory, &failure);
+                    self.report_failure(&mut memory, &failure);
                     due = Instant::now();
                     jittered(self.interval.min(RETRY))
                 }
             };
-            if !bell.wait(pause) {
+            if !waker.wait(pause) {
                 return;
             }
         }
@@ -197,16 +197,16 @@ impl<S: Original> Work<S> {
 
     /// Runs a round. A panic in a driver does not end the thread. A damaged file is made from the original, once that
     /// answers.
-    fn guarded(&self, memory: &mut Memory, due: bool, bell: &Bell) -> Result<Refreshed, Failure> {
+    fn guarded(&self, memory: &mut Memory, due: bool, waker: &Waker) -> Result<Refreshed, Failure> {
         let mut round = |due| {
-            catch_unwind(AssertUnwindSafe(|| self.round(memory, due, bell)))
+            catch_unwind(AssertUnwindSafe(|| self.round(memory, due, waker)))
                 .unwrap_or_else(|panic| Err(Failure::Panicked(said(panic.as_ref()))))
         };
         match round(due) {
-            Err(Failure::Copy(trouble)) if trouble.is_spoilt() => {
+            Err(Failure::Copy(error)) if error.is_spoilt() => {
                 self.original.time()?;
                 let path = self.copy.path().display();
-                tracing::warn!("the snapshot {path} is damaged ({trouble}): it is made from the database again");
+                tracing::warn!("the snapshot {path} is damaged ({error}): it is made from the database again");
                 self.copy.recreate()?;
                 round(true)
             }
@@ -215,69 +215,69 @@ impl<S: Original> Work<S> {
     }
 
     /// Copies what has to be copied again and, if a refresh is due, what else has changed.
-    fn round(&self, memory: &mut Memory, due: bool, bell: &Bell) -> Result<Refreshed, Failure> {
+    fn round(&self, memory: &mut Memory, due: bool, waker: &Waker) -> Result<Refreshed, Failure> {
         let first = memory.lock.is_none();
         if first {
             memory.lock = Some(self.take_turn()?);
         }
         if let Some(damage) = self.copy.damage() {
-            return Err(Trouble::Damaged(damage).into());
+            return Err(CopyError::Damaged(damage).into());
         }
         self.copy.prepare()?;
-        self.fresh.is_ours.store(true, Ordering::SeqCst);
+        self.freshness.is_ours.store(true, Ordering::SeqCst);
         if first {
             self.copy.release_all()?;
         }
         self.note_lost()?;
-        let standing = self.copy.standing()?;
-        let is_of_this = standing.is_some_and(|standing| self.copy.is_of(&standing));
+        let status = self.copy.status()?;
+        let is_of_this = status.is_some_and(|status| self.copy.is_of(&status));
         if is_of_this {
-            self.work_off(bell)?;
+            self.copy_noted(waker)?;
         }
         let pending = self.copy.pending()?;
-        let (now, too_many) = (Instant::now(), self.fresh.lost.lock().all);
+        let (now, too_many) = (Instant::now(), self.freshness.lost.lock().all);
         let refreshed = if !is_of_this || too_many || !pending.all.is_empty() || (due && now >= memory.whole_due) {
             memory.note_time(now, self.original.time()?);
-            self.whole(&pending, bell)?;
-            self.fresh.lost.lock().all &= !too_many;
+            self.whole(&pending, waker)?;
+            self.freshness.lost.lock().all &= !too_many;
             let often = (self.max_age / TIMES_IN_AGE).max(now.elapsed() * 2);
             memory.whole_due = now + (now.elapsed() * SHARE).min(often);
             Refreshed::Whole
         } else if due || !pending.additions.is_empty() {
-            self.changes(memory, &pending, bell)?;
+            self.changes(memory, &pending, waker)?;
             Refreshed::Changes
         } else {
             return Ok(Refreshed::Notes);
         };
-        *self.fresh.failure.lock() = None;
+        *self.freshness.failure.lock() = None;
         Ok(refreshed)
     }
 
     /// Takes the lock that only one refresher of the file holds, until it ends.
     fn take_turn(&self) -> Result<File, Failure> {
         let path = lock_file(self.copy.path());
-        let cannot = |error| Trouble::Lock { path: path.clone(), error };
+        let cannot = |error| CopyError::Lock { path: path.clone(), error };
         let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
-            return Err(Trouble::Io(io::ErrorKind::InvalidFilename.into()).into());
+            return Err(CopyError::Io(io::ErrorKind::InvalidFilename.into()).into());
         };
         let folder = open(folder, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
-        let folder = folder.map_err(|errno| Trouble::Io(errno.into()))?;
+        let folder = folder.map_err(|errno| CopyError::Io(errno.into()))?;
         crate::lock_file::take(&folder, name).map_err(cannot)?.ok_or(Failure::Elsewhere)
     }
 
     /// Notes in the file the changes that could not be noted there earlier.
     fn note_lost(&self) -> Result<(), Failure> {
-        let lost = self.fresh.lost.lock().changes.clone();
+        let lost = self.freshness.lost.lock().changes.clone();
         for changed in &lost {
             self.copy.note(changed, false)?;
         }
         // Only now: until a change is in the file, it counts here.
-        self.fresh.lost.lock().changes.drain(..lost.len());
+        self.freshness.lost.lock().changes.drain(..lost.len());
         Ok(())
     }
 
     /// Copies what single notes name, and crosses the notes off.
-    fn work_off(&self, bell: &Bell) -> Result<(), Failure> {
+    fn copy_noted(&self, waker: &Waker) -> Result<(), Failure> {
         loop {
             let Pending { single, .. } = self.copy.pending()?;
             if single.is_empty() {
@@ -287,7 +287,7 @@ impl<S: Original> Work<S> {
             let mut done = Vec::new();
             for (_, changed) in single {
                 if !done.contains(&changed) {
-                    self.copy_named(Side::Used, &changed, bell)?;
+                    self.copy_named(Side::Used, &changed, waker)?;
                     done.push(changed);
                 }
             }
@@ -296,11 +296,11 @@ impl<S: Original> Work<S> {
     }
 
     /// Copies the rows that a change names.
-    fn copy_named(&self, side: Side, changed: &Changed, bell: &Bell) -> Result<(), Failure> {
+    fn copy_named(&self, side: Side, changed: &Changed, waker: &Waker) -> Result<(), Failure> {
         match changed {
             Changed::Account(login) => self.account(side, login),
-            Changed::Alias(address) => self.alias(side, address.as_bytes(), bell),
-            Changed::Domain(name) => self.domain(side, name.as_str().as_bytes(), bell),
+            Changed::Alias(address) => self.alias(side, address.as_bytes(), waker),
+            Changed::Domain(name) => self.domain(side, name.as_str().as_bytes(), waker),
             Changed::Additions | Changed::Everything => Ok(()),
         }
     }
@@ -318,7 +318,7 @@ impl<S: Original> Work<S> {
         Ok(self.copy.replace(side, &DOMAINS, Range::Of(name), &rows)?)
     }
 
-    fn alias(&self, side: Side, address: &[u8], bell: &Bell) -> Result<(), Failure> {
+    fn alias(&self, side: Side, address: &[u8], waker: &Waker) -> Result<(), Failure> {
         let mut rows: Vec<CopiedRow> = Vec::new();
         loop {
             let target = rows.last().map_or(&b""[..], |row| row.get(1).map_or(&b""[..], Value::bytes));
@@ -327,7 +327,7 @@ impl<S: Original> Work<S> {
             page.retain(|row| first(&key(row, &ALIASES)) == address);
             let whole = page.len() < read || read < PAGE;
             rows.extend(page);
-            if whole || bell.stopped() {
+            if whole || waker.stopped() {
                 break;
             }
         }
@@ -335,39 +335,39 @@ impl<S: Original> Work<S> {
     }
 
     /// Copies a domain, its aliases and its accounts, or an alias domain.
-    fn domain(&self, side: Side, name: &[u8], bell: &Bell) -> Result<(), Failure> {
+    fn domain(&self, side: Side, name: &[u8], waker: &Waker) -> Result<(), Failure> {
         self.domain_row(side, name)?;
         let rows = self.original.copy(Part::AliasDomain(name), PAGE)?;
         self.copy.replace(side, &ALIAS_DOMAINS, Range::Of(name), &rows)?;
         let aliases =
             |after: &[&[u8]]| self.original.copy(Part::AliasesOfDomain { domain: name, after: both(after) }, PAGE);
-        self.table(side, &ALIASES, Some(name), aliases, bell)?;
+        self.table(side, &ALIASES, Some(name), aliases, waker)?;
         let accounts = |after: &[&[u8]]| self.original.copy(Part::OfDomain { domain: name, after: first(after) }, PAGE);
-        self.table(side, &ACCOUNTS, Some(name), accounts, bell)
+        self.table(side, &ACCOUNTS, Some(name), accounts, waker)
     }
 
     /// Reads all tables.
-    fn whole(&self, pending: &Pending, bell: &Bell) -> Result<(), Failure> {
+    fn whole(&self, pending: &Pending, waker: &Waker) -> Result<(), Failure> {
         let (begin, time) = (self.clock)();
         let side = self.copy.begin()?;
         let domains = |after: &[&[u8]]| self.original.copy(Part::Domains { after: first(after) }, PAGE);
         let aliases = |after: &[&[u8]]| self.original.copy(Part::Aliases { after: both(after) }, PAGE);
         let accounts = |after: &[&[u8]]| self.original.copy(Part::Accounts { after: first(after) }, PAGE);
         let others = |after: &[&[u8]]| self.original.copy(Part::AliasDomains { after: first(after) }, PAGE);
-        self.table(side, &DOMAINS, None, domains, bell)?;
-        self.table(side, &ALIAS_DOMAINS, None, others, bell)?;
-        self.table(side, &ALIASES, None, aliases, bell)?;
-        self.table(side, &ACCOUNTS, None, accounts, bell)?;
+        self.table(side, &DOMAINS, None, domains, waker)?;
+        self.table(side, &ALIAS_DOMAINS, None, others, waker)?;
+        self.table(side, &ALIASES, None, aliases, waker)?;
+        self.table(side, &ACCOUNTS, None, accounts, waker)?;
         let mut notes: Vec<_> = pending.all.iter().chain(&pending.additions).copied().collect();
         if side == Side::Next {
             // What was noted about the rows that answered so far also applies to those that replace them.
             for (note, changed) in self.copy.pending()?.single {
-                self.copy_named(side, &changed, bell)?;
+                self.copy_named(side, &changed, waker)?;
                 notes.push(note);
             }
         }
         self.copy.note_whole(side, seconds(time), &notes)?;
-        self.fresh.read_whole(begin);
+        self.freshness.read_whole(begin);
         Ok(())
     }
 
@@ -378,15 +378,15 @@ impl<S: Original> Work<S> {
         layout: &Layout,
         domain: Option<&[u8]>,
         read: impl Fn(&[&[u8]]) -> Result<Vec<CopiedRow>, StoreError>,
-        bell: &Bell,
+        waker: &Waker,
     ) -> Result<(), Failure> {
         let mut before: Option<CopiedRow> = None;
         loop {
-            if bell.stopped() {
+            if waker.stopped() {
                 return Err(Failure::Stopped);
             }
-            if domain.is_none() && side == Side::Used && bell.take_wake() {
-                self.work_off(bell)?;
+            if domain.is_none() && side == Side::Used && waker.take_noted() {
+                self.copy_noted(waker)?;
             }
             let after = before.as_ref().map_or(Vec::new(), |row| key(row, layout));
             let page = read(&after)?;
@@ -405,17 +405,17 @@ impl<S: Original> Work<S> {
     }
 
     /// Reads what was changed since the last refresh, by the time of change.
-    fn changes(&self, memory: &mut Memory, pending: &Pending, bell: &Bell) -> Result<(), Failure> {
+    fn changes(&self, memory: &mut Memory, pending: &Pending, waker: &Waker) -> Result<(), Failure> {
         let (_, time) = (self.clock)();
         let now = Instant::now();
         let until = self.original.time()?;
         let Some((_, since)) = memory.times.front() else { return Ok(()) };
         // Domains come first: what an account may do depends on its domain's row.
-        self.changed(&DOMAINS, since, |since, after| Part::ChangedDomains { since, after: first(after) }, bell)?;
+        self.changed(&DOMAINS, since, |since, after| Part::ChangedDomains { since, after: first(after) }, waker)?;
         let others = &ALIAS_DOMAINS;
-        self.changed(others, since, |since, after| Part::ChangedAliasDomains { since, after: first(after) }, bell)?;
-        self.changed(&ALIASES, since, |since, after| Part::ChangedAliases { since, after: both(after) }, bell)?;
-        self.changed(&ACCOUNTS, since, |since, after| Part::Changed { since, after: first(after) }, bell)?;
+        self.changed(others, since, |since, after| Part::ChangedAliasDomains { since, after: first(after) }, waker)?;
+        self.changed(&ALIASES, since, |since, after| Part::ChangedAliases { since, after: both(after) }, waker)?;
+        self.changed(&ACCOUNTS, since, |since, after| Part::Changed { since, after: first(after) }, waker)?;
         self.copy.note_refreshed(seconds(time), &pending.additions)?;
         memory.note_time(now, until);
         Ok(())
@@ -426,16 +426,16 @@ impl<S: Original> Work<S> {
         layout: &Layout,
         since: &[u8],
         part: impl for<'p> Fn(&'p [u8], &[&'p [u8]]) -> Part<'p>,
-        bell: &Bell,
+        waker: &Waker,
     ) -> Result<(), Failure> {
         let mut since = since.to_vec();
         let mut before: Option<CopiedRow> = None;
         loop {
-            if bell.stopped() {
+            if waker.stopped() {
                 return Err(Failure::Stopped);
             }
-            if bell.take_wake() {
-                self.work_off(bell)?;
+            if waker.take_noted() {
+                self.copy_noted(waker)?;
             }
             let after = before.as_ref().map_or(Vec::new(), |row| key(row, layout));
             let mut page = self.original.copy(part(&since, &after), PAGE)?;
@@ -448,14 +448,14 @@ impl<S: Original> Work<S> {
     }
 
     /// Logs the reason of a failure once, until a refresh succeeds. The file tells it to other processes.
-    fn complain(&self, memory: &mut Memory, failure: &Failure) {
+    fn report_failure(&self, memory: &mut Memory, failure: &Failure) {
         let (now, time) = (self.clock)();
         let why = failure.to_string();
-        let since = self.fresh.failure.lock().as_ref().map_or(now, |(since, _)| *since);
-        *self.fresh.failure.lock() = Some((since, why.clone()));
+        let since = self.freshness.failure.lock().as_ref().map_or(now, |(since, _)| *since);
+        *self.freshness.failure.lock() = Some((since, why.clone()));
         // If the file cannot be written, its age shows the failure.
         let _ = self.copy.note_failure(seconds(time), &why);
-        if std::mem::replace(&mut memory.complained, true) {
+        if std::mem::replace(&mut memory.reported, true) {
             return;
         }
         let path = self.copy.path().display();
@@ -463,7 +463,7 @@ impl<S: Original> Work<S> {
             Failure::Original(error) if error.is_outage() => {
                 tracing::warn!("the snapshot {path} is not refreshed: {failure}");
             }
-            Failure::Copy(trouble) if !trouble.is_spoilt() => tracing::warn!(
+            Failure::Copy(error) if !error.is_spoilt() => tracing::warn!(
                 "no snapshot can be kept at {path}: {failure}; make its folder and give it to this program's user, or \
                  set [outage] enabled = false. Without one, logins wait while the database is away"
             ),
@@ -474,7 +474,7 @@ impl<S: Original> Work<S> {
 
 impl Memory {
     pub(super) fn new(now: Instant) -> Self {
-        Memory { lock: None, whole_due: now, times: VecDeque::new(), complained: false }
+        Memory { lock: None, whole_due: now, times: VecDeque::new(), reported: false }
     }
 
     /// Remembers a time of the database that was read now.
@@ -511,7 +511,7 @@ fn jittered(time: Duration) -> Duration {
 impl<S: Original> Work<S> {
     /// Refreshes on this thread.
     pub(super) fn refresh(&self, memory: &mut Memory) -> Result<Refreshed, String> {
-        self.guarded(memory, true, &Bell::default()).map_err(|failure| failure.to_string())
+        self.guarded(memory, true, &Waker::default()).map_err(|failure| failure.to_string())
     }
 }
 

@@ -33,9 +33,9 @@ fn with_another_url_the_file_answers_until_the_new_database_is_copied() {
         assert_eq!(look(&snapshot, "ben@x.example"), Err(outage()), "{url}");
         fixture.start_database();
         eventually("copy of the new one", || {
-            let standing = keeper(&snapshot).copy.standing().unwrap().unwrap();
-            keeper(&snapshot).copy.is_of(&standing)
-                && keeper(&snapshot).fresh.began().is_some()
+            let status = keeper(&snapshot).copy.status().unwrap().unwrap();
+            keeper(&snapshot).copy.is_of(&status)
+                && keeper(&snapshot).freshness.began().is_some()
                 && is_up_to_date(&snapshot)
         });
         fixture.stop_database();

@@ -115,7 +115,7 @@ fn between_two_complete_readings_rows_are_read_by_their_time_of_change() {
     let work = Work {
         original: Arc::new(fixture.store.clone()),
         copy: Arc::clone(&copy),
-        fresh: Arc::default(),
+        freshness: Arc::default(),
         interval: Duration::from_secs(60),
         max_age: Duration::from_secs(3600),
         clock: Arc::new(move || *now.lock()),
@@ -137,8 +137,8 @@ fn between_two_complete_readings_rows_are_read_by_their_time_of_change() {
     assert!(password("anna@x.example") == Password("two".into()), "by its time it is unchanged");
     assert!(password("ben@x.example") == Password("new".into()));
     // The copy does not claim that deletions were found.
-    let standing = copy.standing().unwrap().unwrap();
-    assert_eq!((standing.taken + 60, standing.refreshed), (standing.refreshed, seconds(fixture.now.lock().1)));
+    let status = copy.status().unwrap().unwrap();
+    assert_eq!((status.taken + 60, status.refreshed), (status.refreshed, seconds(fixture.now.lock().1)));
 }
 
 #[test]

@@ -53,7 +53,7 @@ fn a_damaged_page_is_never_a_no_and_the_file_is_made_again() {
         assert!((1..500).contains(&answered), "{answered} with {keep} {with}");
         fixture.start_database();
         eventually("good file", || {
-            keeper(&snapshot).fresh.began().is_some()
+            keeper(&snapshot).freshness.began().is_some()
                 && keeper(&snapshot).copy.damage().is_none()
                 && look_from_outside(&fixture).is_ok()
         });

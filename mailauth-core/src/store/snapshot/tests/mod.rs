@@ -71,7 +71,7 @@ impl Fixture {
     /// Returns a snapshot that has read all tables.
     fn open_with_copy(&self) -> TestSnapshot {
         let snapshot = self.open();
-        let refreshed = || keeper(&snapshot).fresh.began().is_some();
+        let refreshed = || keeper(&snapshot).freshness.began().is_some();
         eventually("a copy", || snapshot.state().snapshot.is_some() && refreshed());
         snapshot
     }

@@ -39,7 +39,7 @@ fn the_copy_does_not_answer_about_what_a_note_names() {
         let is_known = |name| snapshot.domain_enabled(&domain(name)).is_ok();
         (logins, aliases, ["x.example", "y.example", "no.example"].map(is_known))
     };
-    let why = || (keeper(&snapshot).copy.damage(), keeper(&snapshot).fresh.failure.lock().clone());
+    let why = || (keeper(&snapshot).copy.damage(), keeper(&snapshot).freshness.failure.lock().clone());
     assert_eq!(answers(), ([true; 5], [true; 2], [true; 3]), "{:?}", why());
     snapshot.forget(&Changed::Everything);
     assert_eq!(answers(), ([true; 5], [true; 2], [true; 3]), "it names nothing");
@@ -101,7 +101,7 @@ fn a_change_that_cannot_be_noted_is_remembered() {
     fs::set_permissions(fixture.path(), fs::Permissions::from_mode(0o600)).unwrap();
     assert_eq!((look(&snapshot, "anna@x.example"), look(&snapshot, "ben@x.example")), (Err(outage()), copied("one")));
     fixture.start_database();
-    eventually("copy of it", || keeper(&snapshot).fresh.lost.lock().changes.is_empty() && is_up_to_date(&snapshot));
+    eventually("copy of it", || keeper(&snapshot).freshness.lost.lock().changes.is_empty() && is_up_to_date(&snapshot));
     fixture.stop_database();
     assert_eq!(look(&snapshot, "anna@x.example"), copied("one"));
 }
