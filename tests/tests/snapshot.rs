@@ -393,7 +393,7 @@ fn a_copy_that_is_too_old_decides_nothing_and_check_says_how_it_stands() {
     assert!(said.contains("the snapshot decides logins for "), "{said}");
     eventually("its end", SOON, || word(&server, ANNA, PASSWORD) == "CLOSED");
     assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
-    server.wait_for_log("[outage] max_age lets 8 s pass: logins wait");
+    server.wait_for_log("older than [outage] max_age (8 s)");
     let said = check(&accounts);
     assert!(said.contains("it decides nothing any more"), "{said}");
     assert_eq!(check_code(&accounts), Some(2));

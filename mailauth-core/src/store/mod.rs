@@ -111,7 +111,7 @@ pub enum StoreError {
         problem: String,
     },
     /// A row kept in memory that refuses the request, and could not be read again.
-    #[error("what is remembered of this account is not enough to refuse it: {0}")]
+    #[error("the cached row of this account is not recent enough to refuse the request: {0}")]
     Unconfirmed(&'static str),
     /// A schema that is missing, or not of the version that this program knows.
     #[error("{0}")]

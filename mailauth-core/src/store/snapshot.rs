@@ -86,7 +86,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Longest time for which another process's file is searched for damaged pages.
 const EXAMINED: Duration = Duration::from_secs(2);
 
-/// Maximum number of remembered changes that cannot be noted in the file. With more of them all logins wait.
+/// Maximum number of remembered changes that cannot be noted in the file. With more of them the copy answers nothing.
 const MOST_LOST: usize = 10_000;
 
 /// Source of the time: the monotonic clock and the system's.
@@ -206,7 +206,7 @@ impl<S: Original + 'static> Snapshot<S> {
                 clock: Arc::clone(&clock),
             };
             let refresher = Refresher::start(work)
-                .inspect_err(|error| tracing::warn!("no snapshot is kept: no thread can be had for it: {error}"))
+                .inspect_err(|error| tracing::warn!("no snapshot is kept: cannot start its thread: {error}"))
                 .ok();
             let hosts =
                 Hosts::single(vec![Arc::new(Sqlite::new(path, PATIENCE))], path.display().to_string(), PATIENCE);

@@ -112,13 +112,13 @@ fn full(name: &str) -> AccountRow {
 }
 
 #[test]
-fn what_was_added_is_found_as_it_was() {
+fn an_added_account_is_found_unchanged() {
     let Scratch { store, .. } = &scratch();
     for row in [full("anna@x.example"), account("bare@x.example"), account("ünï@x.example")] {
         store.add_account(&row).unwrap();
         assert_eq!(store.find(&row.login).unwrap(), Some(row));
     }
-    assert_eq!(store.find(&login("nobody@x.example")).unwrap(), None);
+    assert_eq!(store.find(&login("unknown@x.example")).unwrap(), None);
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn a_row_whose_login_is_not_the_one_asked_is_not_found() {
 }
 
 #[test]
-fn a_disabled_domain_shows_in_each_of_its_accounts() {
+fn a_disabled_domain_disables_each_of_its_accounts() {
     let Scratch { store, .. } = &scratch();
     store.add_account(&account("a@x.example")).unwrap();
     let off = DomainRow { enabled: false, description: Some("for sale".into()), ..domain("x.example") };
@@ -182,19 +182,19 @@ fn a_password_that_is_not_utf_8_is_read_and_replaced_as_it_is() {
 }
 
 #[test]
-fn a_password_is_replaced_only_while_the_old_one_stands() {
+fn a_password_is_replaced_only_if_the_old_one_is_stored() {
     let Scratch { store, .. } = &scratch();
-    let who = login("a@x.example");
+    let login_a = login("a@x.example");
     let password = |text: &str| Password(Secret::from(text));
     store.add_account(&account("a@x.example")).unwrap();
-    assert_eq!(store.account_times(&who).unwrap().unwrap().password_changed, "");
-    assert!(store.set_password(&who, &Password::default(), &password("one")).unwrap(), "NULL is no password");
-    assert!(!store.set_password(&who, &password("One"), &password("two")).unwrap());
-    assert!(!store.set_password(&who, &password("one "), &password("two")).unwrap());
-    assert!(store.set_password(&who, &password("one"), &password("two")).unwrap());
-    assert_eq!(store.find(&who).unwrap().unwrap().password, password("two"));
+    assert_eq!(store.account_times(&login_a).unwrap().unwrap().password_changed, "");
+    assert!(store.set_password(&login_a, &Password::default(), &password("one")).unwrap(), "NULL is no password");
+    assert!(!store.set_password(&login_a, &password("One"), &password("two")).unwrap());
+    assert!(!store.set_password(&login_a, &password("one "), &password("two")).unwrap());
+    assert!(store.set_password(&login_a, &password("one"), &password("two")).unwrap());
+    assert_eq!(store.find(&login_a).unwrap().unwrap().password, password("two"));
     assert!(!store.set_password(&login("b@x.example"), &Password::default(), &password("x")).unwrap());
-    let times = store.account_times(&who).unwrap().unwrap();
+    let times = store.account_times(&login_a).unwrap().unwrap();
     assert_eq!(times.password_changed.len(), "2026-11-23 20:00:00".len(), "{times:?}");
     assert!(times.password_changed >= times.created, "{times:?}");
 }
@@ -251,10 +251,10 @@ fn pages_of_rows_that_cannot_be_read_are_passed_once() {
 }
 
 #[test]
-fn a_change_touches_what_it_names_and_nothing_else() {
+fn a_change_changes_only_the_columns_that_it_names() {
     let Scratch { store, .. } = &scratch();
     store.add_account(&full("a@x.example")).unwrap();
-    let who = login("a@x.example");
+    let login_a = login("a@x.example");
     let change = AccountChange {
         enabled: Some(true),
         services: Some(Services::All),
@@ -262,16 +262,16 @@ fn a_change_touches_what_it_names_and_nothing_else() {
         quota_bytes: Some(Some(7)),
         ..AccountChange::default()
     };
-    store.set_account(&who, &change).unwrap();
+    store.set_account(&login_a, &change).unwrap();
     let expected =
         AccountRow { enabled: true, services: Services::All, home: None, quota_bytes: Some(7), ..full("a@x.example") };
-    assert_eq!(store.find(&who).unwrap(), Some(expected));
+    assert_eq!(store.find(&login_a).unwrap(), Some(expected));
     let missing = store.set_account(&login("b@x.example"), &change).unwrap_err();
     assert_eq!(missing.to_string(), "there is no such account: b@x.example");
 }
 
 #[test]
-fn nonsense_is_kept_out_by_name() {
+fn a_refused_value_is_named_by_its_constraint() {
     let Scratch { store, .. } = &scratch();
     let refused = |row: AccountRow| store.add_account(&row).unwrap_err().to_string();
     assert!(refused(AccountRow { home: Some("mail".into()), ..account("a@x.example") }).contains("home_absolute"));
@@ -284,7 +284,7 @@ fn nonsense_is_kept_out_by_name() {
 }
 
 #[test]
-fn what_is_there_or_missing_is_said_so() {
+fn existing_and_missing_rows_are_reported() {
     let Scratch { store, .. } = &scratch();
     store.add_account(&account("a@x.example")).unwrap();
     let said = |outcome: Result<(), AdminError>| outcome.unwrap_err().to_string();
@@ -300,7 +300,7 @@ fn what_is_there_or_missing_is_said_so() {
 }
 
 #[test]
-fn a_domain_in_use_goes_only_with_its_contents() {
+fn a_domain_in_use_is_removed_only_with_its_contents() {
     let Scratch { store, .. } = &scratch();
     store.add_account(&account("a@x.example")).unwrap();
     store.add_alias(&AliasRow { address: "@x.example".into(), targets: vec!["a@x.example".into()] }).unwrap();
@@ -330,7 +330,7 @@ fn an_alias_keeps_its_targets_in_order() {
 }
 
 #[test]
-fn an_import_is_whole_or_not_at_all() {
+fn an_import_adds_everything_or_nothing() {
     let Scratch { store, .. } = &scratch();
     let good = [full("a@new.example"), account("b@x.example")];
     let bad = AccountRow { home: Some("relative".into()), ..account("c@other.example") };
@@ -344,7 +344,7 @@ fn an_import_is_whole_or_not_at_all() {
 }
 
 #[test]
-fn a_database_that_is_not_there_is_not_made_by_asking() {
+fn a_look_up_does_not_create_a_missing_database() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("mail.db");
     let store = open_single(&config(&path)).unwrap();
@@ -369,7 +369,7 @@ fn init_again_changes_nothing_and_a_newer_schema_is_left_alone() {
 }
 
 #[test]
-fn init_does_not_take_over_the_tables_of_others() {
+fn init_does_not_take_over_the_tables_of_other_programs() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("mail.db");
     rusqlite::Connection::open(&path).unwrap().execute_batch("CREATE TABLE accounts (id INTEGER)").unwrap();
@@ -387,7 +387,7 @@ fn a_file_that_is_no_database_is_refused() {
 }
 
 #[test]
-fn a_locked_database_is_waited_for_until_the_deadline() {
+fn a_write_waits_for_a_locked_database_until_the_deadline() {
     let scratch = scratch();
     scratch.store.add_account(&account("a@x.example")).unwrap();
     let other = rusqlite::Connection::open(&scratch.path).unwrap();
@@ -402,7 +402,7 @@ fn a_locked_database_is_waited_for_until_the_deadline() {
 }
 
 #[test]
-fn a_file_put_in_the_place_of_another_is_the_one_that_answers() {
+fn a_file_that_replaces_the_database_is_used_at_once() {
     let (scratch, backup) = (scratch(), scratch());
     scratch.store.add_account(&account("new@x.example")).unwrap();
     backup.store.add_account(&account("old@x.example")).unwrap();
@@ -419,7 +419,7 @@ fn a_file_put_in_the_place_of_another_is_the_one_that_answers() {
 }
 
 #[test]
-fn a_new_database_is_not_for_everybody_to_read() {
+fn other_users_cannot_read_a_new_database() {
     use std::os::unix::fs::PermissionsExt;
     let scratch = scratch();
     assert_eq!(std::fs::metadata(&scratch.path).unwrap().permissions().mode() & 0o007, 0);

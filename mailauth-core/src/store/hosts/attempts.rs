@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn while_a_server_is_away_attempts_run_one_at_a_time_after_a_pause() {
+    fn during_an_outage_attempts_run_one_at_a_time_after_a_pause() {
         let attempts = Attempts::default();
         attempts.begin().unwrap().failed(&timeout(), false);
         assert!(attempts.begin().is_none(), "at once");

@@ -139,7 +139,7 @@ fn a_statement_that_a_host_refuses_is_not_sent_to_the_next() {
 }
 
 #[test]
-fn with_all_hosts_away_the_error_names_each_and_any_may_return() {
+fn without_any_host_the_error_names_each_and_any_may_return() {
     let fakes = fakes();
     let hosts = many(&fakes);
     fakes.iter().for_each(|fake| fake.stop());
@@ -150,7 +150,7 @@ fn with_all_hosts_away_the_error_names_each_and_any_may_return() {
 }
 
 #[test]
-fn a_read_retries_while_all_hosts_are_away_for_a_moment() {
+fn a_read_retries_at_the_beginning_of_an_outage_of_all_hosts() {
     let fakes = fakes();
     let hosts = many(&fakes);
     fakes.iter().for_each(|fake| fake.stop());
@@ -164,7 +164,7 @@ fn a_read_retries_while_all_hosts_are_away_for_a_moment() {
 }
 
 #[test]
-fn a_read_does_not_retry_once_all_hosts_were_away_for_longer() {
+fn a_read_does_not_retry_after_a_longer_outage_of_all_hosts() {
     let fakes = fakes();
     let hosts = many(&fakes);
     fakes.iter().for_each(|fake| fake.stop());

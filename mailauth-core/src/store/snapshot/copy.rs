@@ -371,7 +371,7 @@ fn verify_index(
     let count: i64 = connection.prepare_cached(&sql)?.query_row([Text(domain), Text(name)], |row| row.get(0))?;
     match usize::try_from(count) {
         Ok(count) if count == found => Ok(()),
-        _ => Err(CopyError::Damaged(format!("an index of {table} does not agree with it"))),
+        _ => Err(CopyError::Damaged(format!("an index of {table} does not match it"))),
     }
 }
 

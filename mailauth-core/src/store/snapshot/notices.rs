@@ -55,16 +55,16 @@ impl Notices {
         match why {
             Unavailable::Missing => tracing::warn!("{error}; there is no snapshot at {path} to decide logins from"),
             Unavailable::Old(age) => tracing::warn!(
-                "{error}; the snapshot {path} is {} s old, and [outage] max_age lets {} s pass: logins wait",
+                "{error}; the snapshot {path} is {} s old, older than [outage] max_age ({} s): logins get \"not now\"",
                 age.as_secs(),
                 max_age.as_secs()
             ),
             Unavailable::Pending => tracing::warn!(
-                "{error}; changes just before were not copied into the snapshot {path}: who may be concerned waits"
+                "{error}; recent changes are missing from the snapshot {path}: affected logins get \"not now\""
             ),
             Unavailable::Damaged(what) => tracing::warn!(
-                "{error}; the snapshot {path} is damaged ({what}): who may be concerned waits. It is made from the \
-                 database once that answers"
+                "{error}; the snapshot {path} is damaged ({what}): affected logins get \"not now\" until it is \
+                 made from the database again"
             ),
         }
     }

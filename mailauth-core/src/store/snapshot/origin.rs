@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hosts_come_and_go_and_the_database_is_the_same() {
+    fn a_url_with_a_common_host_is_the_same_database() {
         let origin = |url: &str| Origin::of(&url.parse().unwrap());
         let first = origin("mysql://u@db1/mail");
         for same in [

@@ -75,11 +75,11 @@ enum Failure {
     Copy(#[from] CopyError),
     #[error("the database's rows are not in the order of their bytes")]
     Disorder,
-    #[error("another process keeps it")]
+    #[error("another process refreshes it")]
     Elsewhere,
     #[error("stopped")]
     Stopped,
-    #[error("a fault in the program or a library: {0}")]
+    #[error("internal error: {0}")]
     Panicked(String),
 }
 
@@ -464,8 +464,8 @@ impl<S: Original> Work<S> {
                 tracing::warn!("the snapshot {path} is not refreshed: {failure}");
             }
             Failure::Copy(error) if !error.is_spoilt() => tracing::warn!(
-                "no snapshot can be kept at {path}: {failure}; make its folder and give it to this program's user, or \
-                 set [outage] enabled = false. Without one, logins wait while the database is away"
+                "no snapshot can be kept at {path}: {failure}; create its folder and give it to this program's user, or \
+                 set [outage] enabled = false. Without a snapshot, logins get \"not now\" during an outage"
             ),
             failure => tracing::warn!("the snapshot {path} cannot be refreshed: {failure}"),
         }

@@ -97,14 +97,14 @@ impl Targets {
         self.0.sort();
         let read = |(_, target): (i64, Vec<u8>)| match String::from_utf8(target) {
             Ok(target) if target.len() > MOST_TARGET => {
-                Err(unusable(format!("a target has more than {MOST_TARGET} bytes; correct it by SQL")))
+                Err(unusable(format!("a target has more than {MOST_TARGET} bytes; correct it with SQL")))
             }
             Ok(target) => match alias::check_target(&target) {
                 // Even mail servers that accept only ASCII addresses can use this spelling.
                 Ok(()) => Ok(spelling::respelt_target(&target).into_owned()),
                 Err(why) => Err(unusable(not_an_address(address, &target, &why))),
             },
-            Err(_) => Err(unusable("a target is not UTF-8; correct it by SQL".to_owned())),
+            Err(_) => Err(unusable("a target is not UTF-8; correct it with SQL".to_owned())),
         };
         self.0.into_iter().map(read).collect()
     }

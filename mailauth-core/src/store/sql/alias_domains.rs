@@ -12,7 +12,8 @@ use crate::store::{Cursor, DomainKind, DomainStanding, Page, StoreError};
 /// Number of rows read, or removed, with one statement.
 const PAGE: usize = 1000;
 
-const BACKUP: &str = "is one that this host is only a backup MX of, so it has no accounts, aliases or alias domains";
+const BACKUP: &str =
+    "is a backup domain, for which this host is only a backup MX: it has no accounts, aliases or alias domains";
 const OWN: &str = "is a domain of its own; rename its accounts, and remove it with 'mailauth domain remove' first";
 
 impl SqlStore {
@@ -165,7 +166,7 @@ impl SqlStore {
             DomainKind::Own => Ok(()),
             DomainKind::Backup => Err(unfit(&row.target, BACKUP)),
             DomainKind::AliasOf(other) => {
-                Err(unfit(&row.target, &format!("is itself an alias domain of {other}; name {other}")))
+                Err(unfit(&row.target, &format!("is itself an alias domain of {other}; use {other} as the target")))
             }
         })
     }
@@ -183,7 +184,7 @@ impl SqlStore {
             DomainKind::Backup => Some(unfit(domain, BACKUP)),
             DomainKind::AliasOf(other) => Some(unfit(
                 domain,
-                &format!("is an alias domain of {other}: name the address in {other}, and it is one of both"),
+                &format!("is an alias domain of {other}: create the address in {other}, and it is valid in both"),
             )),
         })
     }
@@ -198,7 +199,7 @@ impl SqlStore {
         let has_any = self.has_accounts(connection, name)?
             || self.count_aliases_of(connection, name)? > 0
             || !self.page_of_names(connection, name, b"", 1)?.is_empty();
-        Ok(has_any.then(|| unfit(domain, "has accounts, aliases or alias domains, which a backup one cannot have")))
+        Ok(has_any.then(|| unfit(domain, "has accounts, aliases or alias domains, which a backup domain cannot have")))
     }
 }
 
@@ -215,7 +216,7 @@ fn alias_domain(row: &dyn Row) -> Result<AliasDomainRow, StoreError> {
     };
     let stored = bytes(row, 0);
     let Ok(name) = String::from_utf8(stored.clone()) else {
-        return Err(unusable(&stored, "name", "is not valid UTF-8; correct it by SQL"));
+        return Err(unusable(&stored, "name", "is not valid UTF-8; correct it with SQL"));
     };
     let target = String::from_utf8(bytes(row, 1)).ok().filter(|target| DomainName::parse(target).is_ok());
     let target = target.ok_or_else(|| unusable(&stored, "target", "is not the name of a domain"))?;

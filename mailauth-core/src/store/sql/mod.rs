@@ -86,7 +86,7 @@ impl SqlStore {
             0 => return Err(DriverError::Schema(no_schema(place))),
             version if version < known => {
                 return Err(DriverError::Schema(format!(
-                    "the tables at {place} are of version {version}, and this program wants {known}: run `mailauth init`"
+                    "the tables at {place} are of version {version}, and this program needs {known}: run `mailauth init`"
                 )));
             }
             version if version > known => return Err(DriverError::Schema(newer(place, version, known))),
@@ -119,7 +119,7 @@ impl SqlStore {
             None => found.is_none() && self.recent.are_additions(),
         };
         if lacks && self.hosts.has_several() && role != Role::Primary {
-            let reason = "was changed a moment ago, and only a replica can be asked, which may not know";
+            let reason = "was changed recently, and only a replica, which may lack the change, can be asked";
             return Err(self.hosts.store_error(DriverError::Lost(format!("{login} {reason}"))));
         }
         Ok((found, role))
@@ -181,7 +181,7 @@ impl SqlStore {
     ) -> Result<T, StoreError> {
         match self.hosts.read_from(ReadPreference::Primary, work)? {
             (_, role) if self.hosts.has_several() && role != Role::Primary => {
-                let reason = "only a replica can be asked, which may not know the last changes";
+                let reason = "only a replica, which may lack the last changes, can be asked";
                 Err(self.hosts.store_error(DriverError::Lost(reason.to_owned())))
             }
             (done, _) => Ok(done),
@@ -220,7 +220,7 @@ impl SqlStore {
         match last {
             None if rows.len() >= limit => Err(DriverError::Refused {
                 kind: Refusal::Other,
-                reason: "a login is not text, so accounts cannot be listed in its order".to_owned(),
+                reason: "a login is not text, so accounts cannot be listed in the order of their logins".to_owned(),
             }),
             next => Ok(Page { next: next.filter(|_| rows.len() >= limit), rows }),
         }
@@ -339,6 +339,6 @@ pub(super) fn number(row: &dyn Row, index: usize) -> Option<i64> {
 /// Returns the sentence about a schema that is newer than this program.
 pub(super) fn newer(place: &str, version: u32, known: u32) -> String {
     format!(
-        "the tables at {place} are of version {version}, and this program knows {known} at most: install a newer one"
+        "the tables at {place} are of version {version}, and this program supports {known} at most: install a newer one"
     )
 }

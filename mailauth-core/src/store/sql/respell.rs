@@ -162,7 +162,9 @@ impl SqlStore {
         let Some(old) = self.domain_row(writer, stored)? else { return Ok(()) };
         match self.domain_row(writer, name.as_str())? {
             Some(there) if (there.enabled, there.backup) != (old.enabled, old.backup) => {
-                done.double(|| format!("the domains {stored} and {name}, of which one alone is disabled or a backup"));
+                done.double(|| {
+                    format!("the domains {stored} and {name}, of which only one is disabled or a backup domain")
+                });
                 return Ok(());
             }
             Some(_) => done.double(|| format!("the domains {stored} and {name}")),

@@ -97,7 +97,7 @@ pub(in crate::store) fn domain(row: &dyn Row) -> Result<DomainRow, StoreError> {
         Ok(_) => return Err(unusable_domain("", "name", "is not text")),
         Err(other) => {
             let shown = other.as_bytes().escape_ascii().to_string();
-            return Err(unusable_domain(&shown, "name", "is not valid UTF-8; correct it by SQL"));
+            return Err(unusable_domain(&shown, "name", "is not valid UTF-8; correct it with SQL"));
         }
     };
     let enabled = match number(row, 1) {
@@ -233,14 +233,14 @@ mod tests {
     }
 
     #[test]
-    fn a_row_of_nulls_leaves_all_to_the_defaults() {
+    fn a_row_of_nulls_gets_the_defaults() {
         let mut expected = AccountRow::new(Login::parse(b"anna@x.example", None).unwrap());
         expected.password = Password(Secret::from("$6$x"));
         assert_eq!(account(&Values(values())).unwrap(), expected);
     }
 
     #[test]
-    fn each_value_that_must_not_be_trusted_is_named_by_its_column() {
+    fn each_invalid_value_is_named_by_its_column() {
         for (field, cell) in [
             (Field::Login, Cell::Text(b"Anna@x.example")),
             (Field::Login, Cell::Text(b"anna\n@x.example")),
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_text_is_as_good_as_null_and_numbers_may_stand_as_text() {
+    fn empty_text_counts_as_null_and_numbers_may_be_text() {
         assert_eq!(with(Field::Home, Cell::Text(b"")).unwrap().home, None);
         assert_eq!(with(Field::Services, Cell::Text(b"")).unwrap().services, Services::All);
         assert_eq!(with(Field::Uid, Cell::Text(b"5000")).unwrap().uid, Some(5000));

@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_unstorable_value_is_told_from_incompatible_columns() {
+    fn an_unstorable_value_is_not_taken_for_incompatible_columns() {
         let kind = |code, message: &str| match refusal(code, message) {
             DriverError::Refused { kind, .. } => kind,
             other => panic!("{other:?}"),

@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn more_than_fits_is_sent_as_the_peer_reads_it() {
+    fn data_beyond_the_buffer_is_sent_as_the_peer_reads_it() {
         let (mut socket, mut peer) = pair();
         let data = vec![7; 4 << 20];
         let taker = std::thread::spawn(move || {

@@ -125,7 +125,7 @@ fn the_state_shows_an_outage_and_keeps_its_last_error() {
 }
 
 #[test]
-fn a_full_server_is_live_and_asked_for_more_less_and_less_often() {
+fn a_full_server_is_live_and_asked_again_at_growing_intervals() {
     let [_, (fake, pool)] = pools();
     pool.read(touch).unwrap();
     fake.full.store(true, Ordering::SeqCst);
@@ -161,7 +161,7 @@ fn a_server_that_is_full_from_the_start_is_reported_at_once() {
 }
 
 #[test]
-fn while_a_server_is_away_one_attempt_to_connect_runs_at_a_time() {
+fn during_an_outage_one_attempt_to_connect_runs_at_a_time() {
     let [_, (fake, pool)] = pools();
     fake.connect_takes.store(300, Ordering::SeqCst);
     fake.away.store(true, Ordering::SeqCst);

@@ -231,7 +231,7 @@ pub(super) fn ensure_usable(alias: &AliasRow) -> Result<(), StoreError> {
     let address = alias.address.as_str();
     match read_address(address, None) {
         Ok(stored) if stored == address => {}
-        Ok(stored) => return Err(unusable(address, format!("no mail comes for it; write {stored}"))),
+        Ok(stored) => return Err(unusable(address, format!("no mail is looked up by this spelling; write {stored}"))),
         Err(why) => return Err(unusable(address, why.to_string())),
     }
     let refused = |target: &String| check_target(target).err().map(|why| not_an_address(address, target, &why));

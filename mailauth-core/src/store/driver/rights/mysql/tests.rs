@@ -28,7 +28,7 @@ fn the_exact_rights_are_neither_too_wide_nor_too_narrow() {
 }
 
 #[test]
-fn all_privileges_are_enough_and_too_much() {
+fn all_privileges_are_sufficient_and_too_wide() {
     let (too_wide, missing) = of(&["GRANT ALL PRIVILEGES ON `mail`.* TO `m`@`%` WITH GRANT OPTION"]);
     assert_eq!(too_wide, ["ALL PRIVILEGES, GRANT OPTION on mail.*"]);
     assert!(missing.is_empty());
@@ -143,7 +143,7 @@ fn revoking_a_table_right_revokes_its_column_rights_too() {
 }
 
 #[test]
-fn on_mysql_rights_of_a_role_are_told_from_the_users_own() {
+fn on_mysql_rights_of_a_role_differ_from_the_users_own() {
     assert_eq!(roles("NONE"), [""; 0]);
     assert_eq!(roles("`a,b`@`%`,`writer`@`%`"), ["`a,b`@`%`", "`writer`@`%`"]);
     let lines = |lines: &[&str]| lines.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>();
