@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn recovery_is_at_the_last_silence_before_a_good_stretch() {
+    fn recovery_is_the_last_missing_answer_before_a_good_stretch() {
         let begin = Instant::now();
         let recovery = |list: &[_]| answers(begin, list).recovery(Asked::Read, begin).map(|time| time.as_millis());
         assert_eq!(recovery(&[(10, 20, true), (30, 40, true)]), Some(0));
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_percentile_is_of_the_answers_within_the_time() {
+    fn percentiles_are_of_the_answers_within_the_time() {
         let begin = Instant::now();
         let answers = answers(begin, &[(0, 10, true), (20, 40, true), (50, 350, true), (1000, 2000, true)]);
         let p = |percent| answers.percentile(percent, begin, begin + Duration::from_millis(500)).as_millis();

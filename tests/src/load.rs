@@ -345,14 +345,14 @@ mod tests {
     }
 
     #[test]
-    fn a_change_that_was_not_made_is_found() {
+    fn a_lost_change_is_found() {
         let wrong = answers("OK\n").wrong();
         let what = "the password that was set (changer0@load.example, \"words number 1\")";
         assert!(has(&wrong, what), "{wrong:?}");
     }
 
     #[test]
-    fn silence_is_no_answer_and_no_wrong_one() {
+    fn a_missing_answer_is_not_a_wrong_answer() {
         let answers = answers("");
         let silent = |asked| answers.which(asked, &Verdict::NotNow).count();
         assert_eq!(answers.wrong(), Vec::<String>::new());

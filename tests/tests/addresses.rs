@@ -8,18 +8,18 @@ use std::path::Path;
 use std::time::Duration;
 
 on_each_database!(
-    people_log_in_by_another_name_of_their_domain_only_where_that_is_configured,
-    alias_domains_are_exported_and_imported_whole_or_not_at_all,
-    a_change_of_an_alias_domain_is_seen_at_once,
-    an_account_without_mail_logs_in_and_gets_none,
-    who_receives_no_mail_is_exported_and_imported,
+    login_with_an_alias_domain_works_only_if_configured,
+    import_of_alias_domains_is_atomic,
+    a_changed_alias_domain_takes_effect_at_once,
+    an_account_without_mail_can_log_in_and_receives_nothing,
+    accounts_without_mail_are_exported_and_imported,
     a_backup_domain_has_no_accounts,
 );
 
 mod with_a_server {
-    use super::details_and_alias_domains_are_known_while_the_server_is_away;
+    use super::details_and_alias_domains_work_during_an_outage;
 
-    mailauth_tests::on_each_server!(details_and_alias_domains_are_known_while_the_server_is_away);
+    mailauth_tests::on_each_server!(details_and_alias_domains_work_during_an_outage);
 }
 
 const OLD: &str = "anna@old.example";
@@ -37,7 +37,7 @@ fn send(server: &Mailauth, question: &str) -> String {
     String::from_utf8(ask(server.socket(), question.as_bytes(), Manner::Whole).bytes).expect("text")
 }
 
-fn people_log_in_by_another_name_of_their_domain_only_where_that_is_configured(kind: Kind) {
+fn login_with_an_alias_domain_works_only_if_configured(kind: Kind) {
     let accounts = people_at(kind);
     accounts.admin(&["domain", "alias", "add", "old.example", "example.org"], "");
     let (with, without) = (Mailauth::with(&accounts, "[login]\nalias_domains = true\n"), Mailauth::over(&accounts));
@@ -61,7 +61,7 @@ fn people_log_in_by_another_name_of_their_domain_only_where_that_is_configured(k
     assert_eq!(word(&with, OLD, PASSWORD), "FAIL", "who asks the table each time sees it at once");
 }
 
-fn alias_domains_are_exported_and_imported_whole_or_not_at_all(kind: Kind) {
+fn import_of_alias_domains_is_atomic(kind: Kind) {
     let accounts = people_at(kind);
     let file = accounts.folder().join("domains.csv");
     let import = |text: &str| {
@@ -84,7 +84,7 @@ fn alias_domains_are_exported_and_imported_whole_or_not_at_all(kind: Kind) {
     assert_eq!(shown[1]["enabled"], false);
 }
 
-fn a_change_of_an_alias_domain_is_seen_at_once(kind: Kind) {
+fn a_changed_alias_domain_takes_effect_at_once(kind: Kind) {
     let accounts = people_at(kind);
     let server = Mailauth::over(&accounts);
     assert_eq!(send(&server, "domain old.example"), "FAIL\n");
@@ -106,7 +106,7 @@ fn a_change_of_an_alias_domain_is_seen_at_once(kind: Kind) {
     }
 }
 
-fn an_account_without_mail_logs_in_and_gets_none(kind: Kind) {
+fn an_account_without_mail_can_log_in_and_receives_nothing(kind: Kind) {
     let accounts = people_at(kind);
     let server = Mailauth::over(&accounts);
     assert_eq!(send(&server, &format!("recipient 1 {ANNA}")), "OK\n");
@@ -124,7 +124,7 @@ fn an_account_without_mail_logs_in_and_gets_none(kind: Kind) {
     assert_eq!(send(&server, &format!("recipient 1 {ANNA}")), "OK\n");
 }
 
-fn who_receives_no_mail_is_exported_and_imported(kind: Kind) {
+fn accounts_without_mail_are_exported_and_imported(kind: Kind) {
     let accounts = people_at(kind);
     accounts.admin(&["account", "set", BRUNO, "--no-mail"], "");
     let exported = accounts.admin(&["account", "export"], "");
@@ -156,7 +156,7 @@ fn a_backup_domain_has_no_accounts(kind: Kind) {
     assert_eq!(send(&server, "recipient 1 whoever@backup.example"), "FAIL\n");
 }
 
-fn details_and_alias_domains_are_known_while_the_server_is_away(kind: Kind) {
+fn details_and_alias_domains_work_during_an_outage(kind: Kind) {
     let accounts = Accounts::on_own_server(kind).with(&people(Path::new("/var/mail"))).with_snapshot("");
     accounts.admin(&["domain", "add", "backup.example", "--backup"], "");
     let server = Mailauth::configured(|socket| {

@@ -14,14 +14,14 @@ on_each_database_and_mysql!(
     domains_are_added_shown_changed_and_removed,
     accounts_are_added_shown_changed_and_removed,
     aliases_gain_and_lose_targets,
-    a_password_that_was_set_is_the_one_that_works,
-    check_says_what_was_reached_and_what_is_missing,
+    only_the_last_password_set_works,
+    check_shows_what_was_reached_and_what_is_missing,
 );
 
 mod with_a_server {
-    use super::a_database_that_is_away_is_not_now_and_never_no;
+    use super::an_unreachable_database_is_not_now_and_never_no;
 
-    mailauth_tests::on_each_server_and_mysql!(a_database_that_is_away_is_not_now_and_never_no);
+    mailauth_tests::on_each_server_and_mysql!(an_unreachable_database_is_not_now_and_never_no);
 }
 
 /// Runs the command, which has to end with `code`.
@@ -168,7 +168,7 @@ fn aliases_gain_and_lose_targets(kind: Kind) {
     admin(&accounts, &["alias", "add", "info@example.org", "not an address"], 2);
 }
 
-fn a_password_that_was_set_is_the_one_that_works(kind: Kind) {
+fn only_the_last_password_set_works(kind: Kind) {
     let accounts = Accounts::empty(kind);
     admin(&accounts, &["domain", "add", "example.org"], 0);
     with_password(&accounts, &["account", "add", ANNA], PASSWORD, 0);
@@ -185,7 +185,7 @@ fn a_password_that_was_set_is_the_one_that_works(kind: Kind) {
     assert!(with_password(&accounts, &["auth", ANNA], PASSWORD, 1).contains("(no-password)"));
 }
 
-fn check_says_what_was_reached_and_what_is_missing(kind: Kind) {
+fn check_shows_what_was_reached_and_what_is_missing(kind: Kind) {
     let accounts = Accounts::empty(kind).with(&people(Path::new("/var/mail")));
     let mut server = Mailauth::over(&accounts);
     let config = server.config_path();
@@ -220,7 +220,7 @@ fn check_says_what_was_reached_and_what_is_missing(kind: Kind) {
     assert!(found(&value, "socket").1.contains("start mailauth-courier"), "{value}");
 }
 
-fn a_database_that_is_away_is_not_now_and_never_no(kind: Kind) {
+fn an_unreachable_database_is_not_now_and_never_no(kind: Kind) {
     let accounts = Accounts::on_own_server(kind).with(&people(Path::new("/var/mail")));
     with_password(&accounts, &["auth", ANNA], PASSWORD, 0);
     accounts.server().stop();
@@ -235,7 +235,7 @@ fn a_database_that_is_away_is_not_now_and_never_no(kind: Kind) {
 }
 
 #[test]
-fn auth_gives_the_answer_its_reason_and_its_exit_code() {
+fn auth_shows_answer_and_reason_and_has_the_exit_code() {
     let accounts = Accounts::empty(Kind::Sqlite).with(&people(Path::new("/var/mail")));
     let auth = |login, service, password, code| {
         let arguments = ["auth", login, "--service", service, "--json"];
@@ -255,7 +255,7 @@ fn auth_gives_the_answer_its_reason_and_its_exit_code() {
 }
 
 #[test]
-fn auth_asks_a_daemon_and_finds_the_reason_that_it_does_not_tell() {
+fn auth_asks_the_daemon_and_finds_the_reason_itself() {
     let accounts = Accounts::empty(Kind::Sqlite).with(&people(Path::new("/var/mail")));
     let mut server = Mailauth::over(&accounts);
     let socket = server.socket().to_str().unwrap().to_owned();
@@ -272,7 +272,7 @@ fn auth_asks_a_daemon_and_finds_the_reason_that_it_does_not_tell() {
 }
 
 #[test]
-fn a_mistaken_configuration_is_told_line_by_line_and_ends_with_2() {
+fn configuration_errors_are_listed_by_line_and_exit_with_2() {
     let folder = Scratch::new("config");
     let file = folder.join("m.toml");
     fs::write(&file, "[courier]\nsocket_mode = \"0999\"\n[database]\nurl = \"mysql://u:geheim@h/d\"\n").unwrap();
@@ -288,7 +288,7 @@ fn a_mistaken_configuration_is_told_line_by_line_and_ends_with_2() {
 }
 
 #[test]
-fn the_sample_is_a_configuration_for_both_programs() {
+fn the_sample_configuration_is_valid_for_both_programs() {
     let sample = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("mailauth.toml");
     let check = |file: &Path, code| {
         let mut server = Command::new(program("mailauth-courier"));
@@ -305,7 +305,7 @@ fn the_sample_is_a_configuration_for_both_programs() {
 }
 
 #[test]
-fn a_newcomer_begins_without_a_configuration() {
+fn first_steps_need_no_configuration() {
     let folder = Scratch::new("newcomer");
     let run = |arguments: &[&str], input: &str, code| ended(&elsewhere(&folder, arguments, input), code);
     assert!(run(&["account", "list"], "", 75).contains("mailauth init"));
@@ -319,7 +319,7 @@ fn a_newcomer_begins_without_a_configuration() {
 }
 
 #[test]
-fn a_hash_is_of_the_scheme_that_was_asked_for() {
+fn hash_uses_the_requested_scheme() {
     let folder = Scratch::new("hash");
     for (scheme, start) in [
         ("sha512-crypt", "$6$"),

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 on_each_database!(
     ten_thousand_rows_are_imported_within_5_s,
-    an_export_is_imported_elsewhere_as_it_was,
-    what_is_refused_is_found_among_many_rows_and_nothing_is_imported,
+    an_export_is_imported_elsewhere_unchanged,
+    one_bad_row_among_many_is_found_and_nothing_is_imported,
     the_same_file_again_is_refused_row_by_row,
 );
 
@@ -36,7 +36,7 @@ fn ten_thousand_rows_are_imported_within_5_s(kind: Kind) {
     assert_eq!(accounts.admin(&["account", "list", "many.example"], "").lines().count(), 10_001);
 }
 
-fn an_export_is_imported_elsewhere_as_it_was(kind: Kind) {
+fn an_export_is_imported_elsewhere_unchanged(kind: Kind) {
     let csv = people(Path::new("/var/mail"));
     let awkward = "login,password,quota,name,services\n\
                    o'neil@example.org,!,0C,\"O\"\"Neil, \\ '; DROP TABLE accounts\",none\n\
@@ -52,7 +52,7 @@ fn an_export_is_imported_elsewhere_as_it_was(kind: Kind) {
 }
 
 #[test]
-fn bad_rows_are_all_listed_and_nothing_is_imported() {
+fn all_bad_rows_are_listed_and_nothing_is_imported() {
     let accounts = Accounts::empty(Kind::Sqlite).with(&format!("login,password\n{ANNA},{CHEAP_HASH}\n"));
     let csv = "login,password,uid,quota\r\n\
                good@example.org,,,\r\n\
@@ -95,7 +95,7 @@ fn a_thousand_problems_are_listed_and_the_rest_counted() {
 }
 
 #[test]
-fn an_exported_file_is_for_its_owner_alone_and_overwrites_nothing() {
+fn an_exported_file_is_private_and_overwrites_nothing() {
     let accounts = Accounts::empty(Kind::Sqlite).with(&people(Path::new("/var/mail")));
     let file = accounts.folder().join("export.csv");
     let name = file.to_str().unwrap();
@@ -110,7 +110,7 @@ fn an_exported_file_is_for_its_owner_alone_and_overwrites_nothing() {
     assert_eq!(other.admin(&["account", "export"], "").as_bytes(), before);
 }
 
-fn what_is_refused_is_found_among_many_rows_and_nothing_is_imported(kind: Kind) {
+fn one_bad_row_among_many_is_found_and_nothing_is_imported(kind: Kind) {
     let accounts = Accounts::empty(kind).with("login\nanna@old.example\nbruno@old.example\n");
     let mut rows: Vec<String> = (0..3000).map(|n| format!("user{n}@new.example,")).collect();
     let bad = [
@@ -175,7 +175,7 @@ fn an_import_that_loses_its_server_imports_nothing(kind: Kind) {
 }
 
 #[test]
-fn the_standard_input_is_kept_where_nobody_else_can_read_it() {
+fn standard_input_is_stored_where_no_other_user_can_read_it() {
     let accounts = Accounts::empty(Kind::Sqlite);
     let folder = accounts.folder().join("temporary");
     fs::create_dir(&folder).unwrap();

@@ -6,7 +6,7 @@ use mailauth_tests::{Accounts, Kind, Mailauth, on_each_database};
 use serde_json::Value;
 use std::path::Path;
 
-on_each_database!(what_the_command_takes_the_daemon_obeys, a_bad_target_that_sql_wrote_is_removed_as_it_stands);
+on_each_database!(aliases_set_by_the_command_are_used_by_the_daemon, a_bad_target_written_by_sql_can_be_removed);
 
 fn people_at(kind: Kind) -> Accounts {
     Accounts::empty(kind).with(&people(Path::new("/var/mail")))
@@ -26,7 +26,7 @@ fn alias(server: &Mailauth, address: &str) -> String {
     String::from_utf8(ask(server.socket(), question.as_bytes(), Manner::Whole).bytes).expect("text")
 }
 
-fn what_the_command_takes_the_daemon_obeys(kind: Kind) {
+fn aliases_set_by_the_command_are_used_by_the_daemon(kind: Kind) {
     let accounts = people_at(kind);
     let server = Mailauth::over(&accounts);
     for bad in
@@ -46,7 +46,7 @@ fn what_the_command_takes_the_daemon_obeys(kind: Kind) {
     assert_eq!(alias(&server, "whoever@example.org"), format!("OK {ANNA}\n"));
 }
 
-fn a_bad_target_that_sql_wrote_is_removed_as_it_stands(kind: Kind) {
+fn a_bad_target_written_by_sql_can_be_removed(kind: Kind) {
     let accounts = people_at(kind);
     let server = Mailauth::over(&accounts);
     add(&accounts, &["info@example.org", ANNA, BRUNO], 0);
@@ -69,7 +69,7 @@ fn a_bad_target_that_sql_wrote_is_removed_as_it_stands(kind: Kind) {
 }
 
 #[test]
-fn everything_that_is_wrong_with_an_alias_is_told_at_once() {
+fn all_errors_of_an_alias_are_reported_at_once() {
     let accounts = people_at(Kind::Sqlite);
     let said = add(&accounts, &["*@example.org", "a@@x.example", ANNA, "<b@x.example>"], 2);
     assert_eq!(said.lines().count(), 3, "{said}");
@@ -79,7 +79,7 @@ fn everything_that_is_wrong_with_an_alias_is_told_at_once() {
 }
 
 #[test]
-fn a_note_tells_of_an_alias_that_hides_an_account_or_leads_to_nothing() {
+fn an_alias_that_hides_an_account_or_leads_nowhere_gets_a_note() {
     let accounts = people_at(Kind::Sqlite);
     let said = add(&accounts, &[BRUNO, ANNA], 0);
     assert!(said.contains(&format!("'mailauth alias add {BRUNO} {BRUNO}' keeps a copy")), "{said}");
@@ -97,7 +97,7 @@ fn a_note_tells_of_an_alias_that_hides_an_account_or_leads_to_nothing() {
 }
 
 #[test]
-fn an_account_that_is_added_behind_an_alias_is_told_of() {
+fn adding_an_account_hidden_by_an_alias_gets_a_note() {
     let accounts = people_at(Kind::Sqlite);
     let account = |login: &str| {
         let output = accounts.try_admin(&["account", "add", login, "--no-password"], "");

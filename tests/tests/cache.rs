@@ -9,15 +9,15 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 on_each_database!(
-    what_the_command_changes_is_seen_at_once,
-    a_password_changed_through_the_daemon_is_seen_at_once,
+    changes_by_the_command_take_effect_at_once,
+    a_password_changed_through_the_daemon_takes_effect_at_once,
     a_new_password_set_elsewhere_works_at_once,
-    an_old_password_stops_within_the_lifetime_wherever_it_was_changed,
+    an_old_password_stops_working_within_the_cache_lifetime,
 );
 
 mod away {
-    use super::who_was_seen_lately_logs_in_while_the_database_is_away;
-    super::on_each_server!(who_was_seen_lately_logs_in_while_the_database_is_away);
+    use super::cached_accounts_log_in_while_the_database_is_down;
+    super::on_each_server!(cached_accounts_log_in_while_the_database_is_down);
 }
 
 /// A row that was read within so long is believed even where it refuses.
@@ -46,7 +46,7 @@ fn passwd_elsewhere(accounts: &Accounts, server: &Mailauth, password: &str) {
     elsewhere(accounts, server, &["account", "passwd", ANNA, "--password-stdin"], password);
 }
 
-fn what_the_command_changes_is_seen_at_once(kind: Kind) {
+fn changes_by_the_command_take_effect_at_once(kind: Kind) {
     let accounts = accounts(kind);
     let server = Mailauth::over(&accounts);
     assert_eq!(word(&server, ANNA, PASSWORD), "ACCOUNT");
@@ -72,7 +72,7 @@ fn what_the_command_changes_is_seen_at_once(kind: Kind) {
     assert_eq!(looked_up(&server, UNKNOWN), "ACCOUNT");
 }
 
-fn a_password_changed_through_the_daemon_is_seen_at_once(kind: Kind) {
+fn a_password_changed_through_the_daemon_takes_effect_at_once(kind: Kind) {
     let accounts = accounts(kind);
     let server = Mailauth::over(&accounts);
     let (mut old, mut new) = (PASSWORD, "another one");
@@ -96,7 +96,7 @@ fn a_new_password_set_elsewhere_works_at_once(kind: Kind) {
     assert_eq!(word(&server, CARLA, PASSWORD), "ACCOUNT");
 }
 
-fn an_old_password_stops_within_the_lifetime_wherever_it_was_changed(kind: Kind) {
+fn an_old_password_stops_working_within_the_cache_lifetime(kind: Kind) {
     let accounts = accounts(kind);
     let server = Mailauth::with(&accounts, "[cache]\nfound = \"2s\"");
     assert_eq!(word(&server, ANNA, PASSWORD), "ACCOUNT");
@@ -110,7 +110,7 @@ fn an_old_password_stops_within_the_lifetime_wherever_it_was_changed(kind: Kind)
     assert_eq!((word(&server, ANNA, PASSWORD), word(&server, ANNA, "new words")), ("FAIL", "ACCOUNT"));
 }
 
-fn who_was_seen_lately_logs_in_while_the_database_is_away(kind: Kind) {
+fn cached_accounts_log_in_while_the_database_is_down(kind: Kind) {
     const LIFETIME: Duration = Duration::from_secs(6);
     let accounts = Accounts::on_own_server(kind).with(&people(Path::new("/var/mail")));
     let server = Mailauth::configured(|socket| {
@@ -150,7 +150,7 @@ fn timed(server: &Mailauth, password: &str) -> (&'static str, Duration) {
 }
 
 #[test]
-fn a_password_that_fitted_is_hashed_once_and_a_guess_every_time() {
+fn a_right_password_is_hashed_once_and_a_wrong_one_every_time() {
     let accounts = accounts(Kind::Sqlite).with(&format!("login,password\n{DEAR},{SLOW_HASH}\n"));
     let server = Mailauth::over(&accounts);
     let (first, hash) = timed(&server, SLOW_PASSWORD);
@@ -172,7 +172,7 @@ fn a_password_that_fitted_is_hashed_once_and_a_guess_every_time() {
 }
 
 #[test]
-fn what_is_switched_off_is_not_remembered() {
+fn a_disabled_cache_remembers_nothing() {
     let accounts = accounts(Kind::Sqlite).with(&format!("login,password\n{DEAR},{SLOW_HASH}\n"));
     for off in ["enabled = false", "accounts = 0\nverified = 0"] {
         let server = Mailauth::with(&accounts, &format!("[cache]\n{off}"));
@@ -187,7 +187,7 @@ fn what_is_switched_off_is_not_remembered() {
 }
 
 #[test]
-fn reading_the_configuration_again_begins_with_nothing() {
+fn a_reload_empties_the_cache() {
     let accounts = accounts(Kind::Sqlite);
     let server = Mailauth::with(&accounts, "[cache]\nfound = \"1h\"");
     assert_eq!(word(&server, ANNA, PASSWORD), "ACCOUNT");
@@ -198,7 +198,7 @@ fn reading_the_configuration_again_begins_with_nothing() {
 }
 
 #[test]
-fn not_everybody_makes_the_daemon_forget() {
+fn only_permitted_users_make_the_daemon_forget() {
     let accounts = accounts(Kind::Sqlite);
     let more = "socket_mode = \"0666\"\nallow_users = [\"nobody\"]\n[cache]\nfound = \"1h\"";
     let server = Mailauth::with(&accounts, more);
@@ -216,7 +216,7 @@ fn not_everybody_makes_the_daemon_forget() {
 }
 
 #[test]
-fn the_command_needs_no_daemon_and_says_so_only_where_one_does_not_listen() {
+fn the_command_needs_no_daemon_and_notes_one_that_hangs() {
     let accounts = accounts(Kind::Sqlite);
     let set = || {
         let begin = Instant::now();

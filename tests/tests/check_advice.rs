@@ -11,21 +11,21 @@ use std::path::Path;
 use std::process::Command;
 
 on_each_server_and_mysql!(
-    a_server_that_cannot_be_connected_to_is_told_with_what_to_do,
-    a_user_or_database_that_the_server_does_not_know_is_told_with_what_to_do,
-    a_user_that_needs_tls_is_told_of_the_key_tls,
-    an_administrator_in_the_url_keeps_its_rights_and_is_told_how_to_make_a_user,
-    a_user_that_may_not_read_the_tables_is_told_what_it_lacks,
+    a_failed_connection_is_explained_with_what_to_do,
+    an_unknown_user_or_database_is_explained_with_what_to_do,
+    a_user_that_needs_tls_is_pointed_to_the_key_tls,
+    an_administrator_in_the_url_is_advised_to_create_a_user,
+    missing_rights_to_read_the_tables_are_listed,
 );
 
 #[test]
-fn a_statement_that_postgresql_gives_up_names_its_setting() {
-    a_statement_that_the_server_gives_up_names_the_servers_setting(Kind::Postgres);
+fn a_statement_aborted_by_postgresql_names_its_setting() {
+    a_statement_aborted_by_the_server_names_the_setting(Kind::Postgres);
 }
 
 #[test]
-fn a_statement_that_mariadb_gives_up_names_its_setting() {
-    a_statement_that_the_server_gives_up_names_the_servers_setting(Kind::MariaDb);
+fn a_statement_aborted_by_mariadb_names_its_setting() {
+    a_statement_aborted_by_the_server_names_the_setting(Kind::MariaDb);
 }
 
 /// What `mailauth check` says with this configuration, and its exit code.
@@ -97,7 +97,7 @@ fn scheme(kind: Kind) -> &'static str {
     if kind == Kind::Postgres { "postgres" } else { "mysql" }
 }
 
-fn a_server_that_cannot_be_connected_to_is_told_with_what_to_do(kind: Kind) {
+fn a_failed_connection_is_explained_with_what_to_do(kind: Kind) {
     let folder = Scratch::new("advice");
     let scheme = scheme(kind);
     let told = |url: String| down("database", &config(&folder, &url, "secret"));
@@ -126,7 +126,7 @@ fn a_server_that_cannot_be_connected_to_is_told_with_what_to_do(kind: Kind) {
     assert!(!frozen.contains("start the server"), "{frozen}");
 }
 
-fn a_user_or_database_that_the_server_does_not_know_is_told_with_what_to_do(kind: Kind) {
+fn an_unknown_user_or_database_is_explained_with_what_to_do(kind: Kind) {
     let folder = Scratch::new("advice");
     let accounts = Accounts::empty(kind);
     let (url, password) = by_tcp(&accounts);
@@ -158,7 +158,7 @@ fn a_user_or_database_that_the_server_does_not_know_is_told_with_what_to_do(kind
     }
 }
 
-fn a_user_that_needs_tls_is_told_of_the_key_tls(kind: Kind) {
+fn a_user_that_needs_tls_is_pointed_to_the_key_tls(kind: Kind) {
     let folder = Scratch::new("advice");
     let accounts = match kind {
         Kind::Postgres => Accounts::on_own_server(kind),
@@ -187,7 +187,7 @@ fn a_user_that_needs_tls_is_told_of_the_key_tls(kind: Kind) {
     contains_all(&lines("database", &said), &["ok", "reached"]);
 }
 
-fn an_administrator_in_the_url_keeps_its_rights_and_is_told_how_to_make_a_user(kind: Kind) {
+fn an_administrator_in_the_url_is_advised_to_create_a_user(kind: Kind) {
     let folder = Scratch::new("advice");
     let accounts = Accounts::empty(kind).with("login\nanna@example.org\n");
     let great = match kind {
@@ -218,7 +218,7 @@ fn an_administrator_in_the_url_keeps_its_rights_and_is_told_how_to_make_a_user(k
     contains_all(&said, &["what a daemon needs, and no more"]);
 }
 
-fn a_user_that_may_not_read_the_tables_is_told_what_it_lacks(kind: Kind) {
+fn missing_rights_to_read_the_tables_are_listed(kind: Kind) {
     let folder = Scratch::new("advice");
     let accounts = Accounts::empty(kind).with("login\nanna@example.org\n");
     let own = format!("bare_of_{}", name(&accounts));
@@ -243,7 +243,7 @@ fn a_user_that_may_not_read_the_tables_is_told_what_it_lacks(kind: Kind) {
     contains_all(&check(&config(&folder, &url, "secret")).1, &["what a daemon needs, and no more"]);
 }
 
-fn a_statement_that_the_server_gives_up_names_the_servers_setting(kind: Kind) {
+fn a_statement_aborted_by_the_server_names_the_setting(kind: Kind) {
     let folder = Scratch::new("advice");
     let accounts = Accounts::empty(kind).with("login\nanna@example.org\n");
     let rows = "x.example', CONCAT('u', n, '@x.example')";
@@ -274,7 +274,7 @@ fn a_statement_that_the_server_gives_up_names_the_servers_setting(kind: Kind) {
 }
 
 #[test]
-fn of_mariadbs_database_for_trying_there_is_a_line_and_not_one_for_each_right() {
+fn mariadbs_test_database_gets_one_line_of_advice() {
     let server = Box::leak(Box::new(MariaDb::start_new()));
     let database = server.database();
     server.admin(
@@ -295,7 +295,7 @@ fn of_mariadbs_database_for_trying_there_is_a_line_and_not_one_for_each_right() 
 }
 
 #[test]
-fn couriers_own_daemon_on_the_socket_is_named_and_to_be_stopped() {
+fn authdaemond_on_the_socket_is_named_and_has_to_be_stopped() {
     let accounts = Accounts::empty(Kind::Sqlite).with("login\nanna@example.org\n");
     let courier = Courier::over(&accounts);
     let whole = format!("{}[courier]\nsocket = '{}'\n", accounts.config(), courier.socket().display());
@@ -324,7 +324,7 @@ fn any_other_program_on_the_socket_is_named() {
 }
 
 #[test]
-fn of_an_sqlite_file_nobody_is_told_to_start_a_server() {
+fn advice_about_an_sqlite_file_mentions_no_server() {
     let folder = Scratch::new("advice");
     let socket = folder.join("no-daemon");
     let at = |path: &Path| {
@@ -366,7 +366,7 @@ fn of_an_sqlite_file_nobody_is_told_to_start_a_server() {
 }
 
 #[test]
-fn a_password_file_that_is_not_there_is_told_from_one_that_may_not_be_read() {
+fn a_missing_password_file_differs_from_an_unreadable_one() {
     let folder = Scratch::new("advice");
     let url = "mysql://mail@localhost/mail";
     let whole = config(&folder, url, "secret");
@@ -381,7 +381,7 @@ fn a_password_file_that_is_not_there_is_told_from_one_that_may_not_be_read() {
 }
 
 #[test]
-fn a_server_of_another_kind_is_not_taken_for_one_that_is_down() {
+fn a_server_of_another_kind_is_not_reported_as_down() {
     let folder = Scratch::new("advice");
     let (mariadb, postgres) = (MariaDb::shared().port(), Postgres::shared().port());
     let told = |url: String| down("database", &(config(&folder, &url, "secret") + "deadline = '1s'\n"));

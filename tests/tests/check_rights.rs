@@ -2,9 +2,9 @@
 
 use mailauth_tests::{Accounts, Kind, on_each_server_and_mysql};
 
-on_each_server_and_mysql!(what_check_prints_makes_it_content);
+on_each_server_and_mysql!(the_statements_that_check_prints_satisfy_it);
 
-fn what_check_prints_makes_it_content(kind: Kind) {
+fn the_statements_that_check_prints_satisfy_it(kind: Kind) {
     // The user that made the tables may do everything with them.
     let accounts = Accounts::empty(kind).with("login\nanna@example.org\n");
     if kind == Kind::Postgres {

@@ -75,7 +75,7 @@ fn pair_replicates_and_switches(pair: &dyn Cluster, say: impl Fn(usize, &str) ->
 }
 
 #[test]
-fn galera_replicates_loses_its_majority_and_comes_back() {
+fn galera_replicates_loses_its_majority_and_recovers() {
     let galera = Galera::start();
     let accounts = galera.accounts();
     accounts.admin(&["account", "import", "-"], "login\nanna@example.org\n");
@@ -127,7 +127,7 @@ fn ask(client: &mut TcpStream) -> (Result<usize, ErrorKind>, Duration) {
 }
 
 #[test]
-fn a_proxy_is_slow_cuts_replies_resets_and_swallows() {
+fn a_proxy_delays_truncates_resets_and_drops() {
     let proxy = way();
     let connect = || TcpStream::connect(("127.0.0.1", proxy.port())).expect("the proxy");
     let mut client = connect();

@@ -16,9 +16,9 @@ const MESSAGE: &str = "From: dora@example.org\nSubject: Lunch?\n\nAt noon.\n";
 
 on_each_database!(
     imap_logs_in_lists_and_fetches,
-    imap_refuses_who_may_not_come_in,
+    imap_refuses_users_that_may_not_log_in,
     pop3_logs_in_lists_and_fetches,
-    pop3_refuses_who_may_not_come_in,
+    pop3_refuses_users_that_may_not_log_in,
     authtest_checks_and_changes_passwords,
     authenumerate_lists_everybody,
     hashes_made_by_authpasswd_log_in,
@@ -26,8 +26,8 @@ on_each_database!(
 );
 
 mod away {
-    use super::{imap_says_that_it_is_a_temporary_problem, pop3_says_that_it_is_a_temporary_problem};
-    super::on_each_server!(imap_says_that_it_is_a_temporary_problem, pop3_says_that_it_is_a_temporary_problem);
+    use super::{imap_reports_a_temporary_failure, pop3_reports_a_temporary_failure};
+    super::on_each_server!(imap_reports_a_temporary_failure, pop3_reports_a_temporary_failure);
 }
 
 /// A mail host with our server on it, and Anna's, Bruno's and Carla's mail.
@@ -68,7 +68,7 @@ const NOT_BY_IMAP: [(&str, &str, &str); 4] = [
     (UNKNOWN, PASSWORD, "an unknown login"),
 ];
 
-fn imap_refuses_who_may_not_come_in(kind: Kind) {
+fn imap_refuses_users_that_may_not_log_in(kind: Kind) {
     let running = running(Accounts::empty(kind));
     let service = running.host.imap();
     // At once: Courier lets each one wait for five seconds.
@@ -90,7 +90,7 @@ fn pop3_logs_in_lists_and_fetches(kind: Kind) {
     assert!(client.command("QUIT").starts_with("+OK"));
 }
 
-fn pop3_refuses_who_may_not_come_in(kind: Kind) {
+fn pop3_refuses_users_that_may_not_log_in(kind: Kind) {
     let running = running(Accounts::empty(kind));
     running.accounts.admin(&["account", "set", DORA, "--services", "imap"], "");
     let service = running.host.pop3();
@@ -108,7 +108,7 @@ fn pop3_refuses_who_may_not_come_in(kind: Kind) {
     });
 }
 
-fn imap_says_that_it_is_a_temporary_problem(kind: Kind) {
+fn imap_reports_a_temporary_failure(kind: Kind) {
     let running = running(Accounts::on_own_server(kind));
     let service = running.host.imap();
     running.accounts.server().stop();
@@ -122,7 +122,7 @@ fn imap_says_that_it_is_a_temporary_problem(kind: Kind) {
     });
 }
 
-fn pop3_says_that_it_is_a_temporary_problem(kind: Kind) {
+fn pop3_reports_a_temporary_failure(kind: Kind) {
     let running = running(Accounts::on_own_server(kind));
     let service = running.host.pop3();
     running.accounts.server().stop();

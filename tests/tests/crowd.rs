@@ -17,9 +17,9 @@ use std::path::Path;
 use std::time::Duration;
 
 on_each_database!(
-    a_thousand_idle_and_slow_clients_leave_a_login_under_fifty_milliseconds,
-    look_ups_do_not_wait_for_hashing,
-    questions_about_mailboxes_that_are_locked_delay_no_other_recipient,
+    a_login_takes_under_50_ms_among_a_thousand_slow_clients,
+    lookups_do_not_wait_for_hashing,
+    questions_about_locked_mailboxes_delay_no_other_recipient,
 );
 
 fn accounts(kind: Kind) -> Accounts {
@@ -54,7 +54,7 @@ fn slow_clients(socket: &Path) -> Vec<UnixStream> {
     (0..1000).map(open).collect()
 }
 
-fn a_thousand_idle_and_slow_clients_leave_a_login_under_fifty_milliseconds(kind: Kind) {
+fn a_login_takes_under_50_ms_among_a_thousand_slow_clients(kind: Kind) {
     let accounts = accounts(kind);
     let server = Mailauth::over(&accounts);
     let slow = slow_clients(server.socket());
@@ -70,7 +70,7 @@ fn waiting(accounts: &Accounts, queue: &str) -> u64 {
     queues.iter().find(|found| found["name"] == queue).and_then(|found| found["waiting"].as_u64()).expect("a number")
 }
 
-fn look_ups_do_not_wait_for_hashing(kind: Kind) {
+fn lookups_do_not_wait_for_hashing(kind: Kind) {
     let accounts = accounts(kind).with(&format!("login,password\ndear@example.org,{SLOW_HASH}\n"));
     let server = Mailauth::with(&accounts, "request = \"8s\"");
     std::thread::scope(|scope| {
@@ -101,7 +101,7 @@ fn resident(folder: &Scratch, login: &str) -> String {
     format!("{login},{},1000S\n", home.display())
 }
 
-fn questions_about_mailboxes_that_are_locked_delay_no_other_recipient(kind: Kind) {
+fn questions_about_locked_mailboxes_delay_no_other_recipient(kind: Kind) {
     let folder = Scratch::new("locked");
     let stuck: Vec<String> = (0..20).map(|number| format!("stuck{number}@example.org")).collect();
     let all = stuck.iter().map(String::as_str).chain(["free@example.org"]);
@@ -154,9 +154,9 @@ fn questions_about_mailboxes_that_are_locked_delay_no_other_recipient(kind: Kind
 mod with_a_server {
     use super::*;
 
-    mailauth_tests::on_each_server!(a_client_that_closes_while_its_request_waits_costs_no_processor_time);
+    mailauth_tests::on_each_server!(a_client_that_closes_early_costs_no_processor_time);
 
-    fn a_client_that_closes_while_its_request_waits_costs_no_processor_time(kind: Kind) {
+    fn a_client_that_closes_early_costs_no_processor_time(kind: Kind) {
         let accounts = Accounts::on_own_server(kind).with(&people(Path::new("/var/mail")));
         let server = Mailauth::configured(|socket| {
             let config = Mailauth::config(&accounts, socket, "");
@@ -199,7 +199,7 @@ mod with_a_server {
 }
 
 #[test]
-fn a_password_is_not_hashed_for_who_has_waited_too_long_already() {
+fn no_password_is_hashed_after_the_requests_deadline() {
     let accounts = accounts(Kind::Sqlite).with(&format!("login,password\ndear@example.org,{SLOW_HASH}\n"));
     let server = Mailauth::with(&accounts, "request = \"1s\"");
     let request = auth("imap", "dear@example.org", "wrong");
@@ -217,7 +217,7 @@ fn a_password_is_not_hashed_for_who_has_waited_too_long_already() {
 }
 
 #[test]
-fn one_connection_too_many_is_closed_at_once_and_a_place_that_is_left_is_free() {
+fn connections_over_the_limit_are_closed_at_once() {
     let accounts = accounts(Kind::Sqlite);
     let server = Mailauth::with(&accounts, "max_connections = 50");
     let mut idle: Vec<UnixStream> = Vec::new();
@@ -237,7 +237,7 @@ fn one_connection_too_many_is_closed_at_once_and_a_place_that_is_left_is_free() 
 }
 
 #[test]
-fn a_hundred_listings_that_nobody_reads_hold_nobody_up() {
+fn a_hundred_unread_listings_delay_no_login() {
     let accounts = accounts(Kind::Sqlite).with(&many(5000));
     let server = Mailauth::over(&accounts);
     let unread: Vec<UnixStream> = (0..100)
@@ -255,7 +255,7 @@ fn a_hundred_listings_that_nobody_reads_hold_nobody_up() {
 }
 
 #[test]
-fn a_flood_leaks_no_descriptor() {
+fn a_flood_of_connections_leaks_no_descriptor() {
     const FLOODS: usize = 40;
     // What a server may open for good on its way: each of its database's connections has a few files.
     const FOR_GOOD: usize = 32;

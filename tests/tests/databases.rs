@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 #[test]
-fn mariadb_serves_stops_freezes_and_comes_back_with_its_data() {
+fn mariadb_stops_freezes_and_restarts_with_its_data() {
     let server = MariaDb::start_new();
     let database = server.database();
     database.execute_admin("CREATE TABLE t (x INT); INSERT INTO t VALUES (7)");
@@ -23,7 +23,7 @@ fn mariadb_serves_stops_freezes_and_comes_back_with_its_data() {
 }
 
 #[test]
-fn postgres_serves_stops_freezes_and_comes_back_with_its_data() {
+fn postgres_stops_freezes_and_restarts_with_its_data() {
     let server = Postgres::start_new();
     let database = server.database();
     database.execute_admin("CREATE TABLE t (x INT); INSERT INTO t VALUES (7)");
@@ -40,7 +40,7 @@ fn postgres_serves_stops_freezes_and_comes_back_with_its_data() {
 }
 
 #[test]
-fn databases_of_a_shared_server_are_apart() {
+fn databases_of_a_shared_server_are_separate() {
     let (one, two) = (MariaDb::shared().database(), MariaDb::shared().database());
     one.execute_admin("CREATE TABLE t (x INT)");
     assert_eq!(two.execute_admin("SHOW TABLES"), "");
@@ -58,7 +58,7 @@ fn accepted(protocol: &str, port: u16, host: &str, authority: &Path) -> bool {
 }
 
 #[test]
-fn certificates_hold_for_one_address_and_by_one_authority() {
+fn certificates_are_valid_for_one_address_and_one_authority() {
     let servers: [(&str, u16, &Certificates); 2] = [
         ("mysql", MariaDb::shared().port(), MariaDb::shared().certificates()),
         ("postgres", Postgres::shared().port(), Postgres::shared().certificates()),

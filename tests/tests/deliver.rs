@@ -11,9 +11,9 @@ const BRUNO: &str = "bruno@example.org";
 const MESSAGE: &str = "From: dora@example.org\nSubject: Lunch?\n\nAt noon.\n";
 
 on_each_database!(
-    a_message_is_stored_as_the_mailboxes_owner,
+    a_message_is_stored_as_the_owner_of_the_mailbox,
     two_mailboxes_fill_the_quota_of_their_domain,
-    mail_for_nobody_is_refused_and_not_put_off,
+    mail_for_unknown_recipients_is_refused_permanently,
 );
 
 /// Accounts with homes in `folder` and this quota.
@@ -61,7 +61,7 @@ fn kept(mailbox: &Path) -> Option<(i64, i64)> {
     })
 }
 
-fn a_message_is_stored_as_the_mailboxes_owner(kind: Kind) {
+fn a_message_is_stored_as_the_owner_of_the_mailbox(kind: Kind) {
     let folder = Scratch::new("deliver");
     let accounts = accounts(kind, &folder, "100000S,10C");
     deliver(&accounts, ANNA, MESSAGE, 0);
@@ -96,7 +96,7 @@ fn two_mailboxes_fill_the_quota_of_their_domain(kind: Kind) {
     assert_eq!(kept(&folder.join("anna/Maildir")).unwrap().1, 2);
 }
 
-fn mail_for_nobody_is_refused_and_not_put_off(kind: Kind) {
+fn mail_for_unknown_recipients_is_refused_permanently(kind: Kind) {
     let folder = Scratch::new("deliver");
     let accounts = accounts(kind, &folder, "none");
     deliver(&accounts, "nobody@example.org", MESSAGE, 67);
@@ -109,9 +109,9 @@ fn mail_for_nobody_is_refused_and_not_put_off(kind: Kind) {
 mod with_a_server {
     use super::*;
 
-    mailauth_tests::on_each_server!(mail_waits_while_the_database_is_away);
+    mailauth_tests::on_each_server!(mail_is_deferred_while_the_database_is_down);
 
-    fn mail_waits_while_the_database_is_away(kind: Kind) {
+    fn mail_is_deferred_while_the_database_is_down(kind: Kind) {
         let folder = Scratch::new("deliver");
         let url = match kind {
             Kind::Postgres => "postgres://mailauth@127.0.0.1:1/mail",
@@ -126,7 +126,7 @@ mod with_a_server {
 }
 
 #[test]
-fn a_slip_of_the_administrator_makes_mail_wait() {
+fn mail_is_deferred_after_an_error_of_the_administrator() {
     let folder = Scratch::new("deliver");
     fs::write(folder.join("broken.toml"), "[mailbox]\nuid = \"many\"\n").unwrap();
     let broken = folder.join("broken.toml").display().to_string();
@@ -145,7 +145,7 @@ fn a_slip_of_the_administrator_makes_mail_wait() {
 }
 
 #[test]
-fn a_full_mailbox_says_so_as_the_mail_server_wants_it() {
+fn a_full_mailbox_is_reported_as_the_mail_server_expects() {
     let folder = Scratch::new("deliver");
     let accounts = accounts(Kind::Sqlite, &folder, "100S");
     let told = deliver(&accounts, ANNA, &"x".repeat(101), 77);
@@ -220,7 +220,7 @@ fn is_there(spoiled: &str, mailbox: &Path) -> bool {
 }
 
 #[test]
-fn killed_at_any_moment_it_stores_a_message_once_or_not_at_all() {
+fn a_killed_delivery_stores_a_message_once_or_not_at_all() {
     let folder = Scratch::new("deliver");
     let (mut without, mut with) = (0, 0);
     spoil(&folder, "signal=SIGKILL", |spoiled, mailbox, output| {
@@ -235,7 +235,7 @@ fn killed_at_any_moment_it_stores_a_message_once_or_not_at_all() {
 }
 
 #[test]
-fn whatever_call_fails_the_exit_code_tells_whether_the_message_is_there() {
+fn the_exit_code_tells_if_a_message_was_stored_despite_errors() {
     let folder = Scratch::new("deliver");
     for error in ["EIO", "ENOSPC"] {
         let mut failed = 0;
@@ -251,7 +251,7 @@ fn whatever_call_fails_the_exit_code_tells_whether_the_message_is_there() {
 }
 
 #[test]
-fn a_full_disk_and_one_that_is_read_only_make_mail_wait() {
+fn mail_is_deferred_on_a_full_or_read_only_disk() {
     let folder = Scratch::new("deliver");
     let disk = folder.join("disk");
     fs::create_dir(&disk).unwrap();
@@ -275,7 +275,7 @@ fn a_full_disk_and_one_that_is_read_only_make_mail_wait() {
 }
 
 #[test]
-fn a_folder_that_may_not_be_read_makes_mail_wait() {
+fn mail_is_deferred_for_an_unreadable_folder() {
     let folder = Scratch::new("deliver");
     let accounts = accounts(Kind::Sqlite, &folder, "100000S");
     deliver(&accounts, ANNA, MESSAGE, 0);

@@ -62,7 +62,7 @@ fn postgres(first: Vec<u8>) -> impl Fn(&mut Talk<'_>) -> io::Result<()> {
 }
 
 #[test]
-fn a_false_postgres_that_asks_for_the_password_is_not_told_it() {
+fn a_false_postgres_that_asks_for_the_password_does_not_get_it() {
     for (asked, why) in [
         (about_password(3, &[]), "asked for the password in clear text"),
         (about_password(5, b"salt"), "asked for the password as an MD5 hash"),
@@ -79,7 +79,7 @@ fn a_false_postgres_that_asks_for_the_password_is_not_told_it() {
 }
 
 #[test]
-fn a_false_postgres_that_asks_for_nothing_lets_nobody_in() {
+fn a_false_postgres_without_a_password_request_is_rejected() {
     let talk = |talk: &mut Talk<'_>| {
         talk.postgres(true)?;
         talk.say(&let_in())
@@ -106,7 +106,7 @@ fn scram(rounds: u32) -> impl Fn(&mut Talk<'_>) -> io::Result<()> {
 }
 
 #[test]
-fn a_false_postgres_that_does_not_know_the_password_is_found_out() {
+fn a_false_postgres_without_the_password_is_rejected() {
     for (rounds, why) in [(4096, "without proving that it knows it"), (1, "asks for SCRAM with 1 iterations")] {
         let server = FalseServer::on_loopback(Some(STRANGER), scram(rounds));
         is_not_believed(&server, &format!("postgres://mail@127.0.0.1:{}/mail", server.port()), "", why);
@@ -116,7 +116,7 @@ fn a_false_postgres_that_does_not_know_the_password_is_found_out() {
 }
 
 #[test]
-fn a_false_mysql_on_the_loopback_hears_nothing() {
+fn a_false_mysql_on_the_loopback_receives_no_password() {
     let talk = |talk: &mut Talk<'_>| {
         talk.say_mysql(0, &mysql_greeting("mysql_native_password"))?;
         talk.mysql()?;
@@ -131,7 +131,7 @@ fn a_false_mysql_on_the_loopback_hears_nothing() {
 }
 
 #[test]
-fn a_false_mysql_of_the_right_user_is_not_told_the_password() {
+fn a_false_mysql_of_the_right_user_does_not_get_the_password() {
     let clear = |talk: &mut Talk<'_>| {
         talk.say_mysql(0, &mysql_greeting("caching_sha2_password"))?;
         talk.mysql()?;
@@ -167,7 +167,7 @@ fn a_false_mysql_of_the_right_user_is_not_told_the_password() {
 }
 
 #[test]
-fn a_false_server_on_a_unix_socket_hears_nothing() {
+fn a_false_server_on_a_unix_socket_receives_nothing() {
     let folder = Scratch::new("false-socket");
     let below = folder.folder_of(STRANGER, "run");
     // Where such sockets often are, any user may put one.
@@ -194,7 +194,7 @@ const FORGED: &str = "gone\n2026-11-28T00:00:00.000000Z  INFO mailauth::decision
                       client=\"192.0.2.66\"\r\n\x1b[2J\x1b]0;x\x07\u{9b}31m\u{202e}";
 
 /// Sees that neither the daemon's log nor what the command prints holds a line of the server's.
-fn is_shown_on_one_line(url: &str) {
+fn message_is_shown_on_one_line(url: &str) {
     let folder = Scratch::new("forged");
     let server = daemon(&folder, url, "");
     assert_eq!(login(server.socket(), ANNA, "anything").word(), "CLOSED", "{}", server.log());
@@ -227,7 +227,7 @@ fn looks_right(text: &str) {
 }
 
 #[test]
-fn what_a_postgres_says_is_shown_on_one_line() {
+fn a_postgres_error_message_is_shown_on_one_line() {
     let error =
         |code: &str| message(b'E', format!("SFATAL\0VFATAL\0C{code}\0M{FORGED}\0D{FORGED}\0H{FORGED}\0\0").as_bytes());
     for code in ["28P01", "57P03", "0\n123\x1b"] {
@@ -236,17 +236,17 @@ fn what_a_postgres_says_is_shown_on_one_line() {
             talk.postgres(true)?;
             talk.say(&error)
         });
-        is_shown_on_one_line(&format!("postgres://mail@127.0.0.1:{}/mail", server.port()));
+        message_is_shown_on_one_line(&format!("postgres://mail@127.0.0.1:{}/mail", server.port()));
     }
 }
 
 #[test]
-fn what_a_mysql_says_is_shown_on_one_line() {
+fn a_mysql_error_message_is_shown_on_one_line() {
     let error = |code: u16| [&[0xff][..], &code.to_le_bytes(), b"#HY000", FORGED.as_bytes()].concat();
     for code in [1040, 1045, 1053] {
         let error = error(code);
         let server = FalseServer::on_loopback(None, move |talk: &mut Talk<'_>| talk.say_mysql(0, &error));
-        is_shown_on_one_line(&format!("mysql://mail@127.0.0.1:{}/mail", server.port()));
+        message_is_shown_on_one_line(&format!("mysql://mail@127.0.0.1:{}/mail", server.port()));
     }
     // A server that lets us in, and refuses what it is asked.
     let error = error(1105);
@@ -262,5 +262,5 @@ fn what_a_mysql_says_is_shown_on_one_line() {
             }
         }
     });
-    is_shown_on_one_line(&format!("mysql://mail@127.0.0.1:{}/mail", server.port()));
+    message_is_shown_on_one_line(&format!("mysql://mail@127.0.0.1:{}/mail", server.port()));
 }

@@ -12,12 +12,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 on_each_server_and_mysql!(
-    a_restart_under_load_gives_no_wrong_answer,
-    a_frozen_database_is_a_database_that_is_away,
-    cut_connections_cost_no_login,
-    a_listing_or_a_change_without_the_database_never_looks_done,
-    a_server_that_starts_before_its_database_serves_once_that_is_there,
-    a_table_that_is_gone_is_no_unknown_login,
+    a_restart_under_load_causes_no_wrong_answer,
+    a_frozen_database_counts_as_unreachable,
+    closed_connections_lose_no_login,
+    a_failed_listing_or_change_never_looks_complete,
+    a_daemon_started_before_its_database_serves_once_it_is_up,
+    a_missing_table_is_not_an_unknown_login,
 );
 
 const DEADLINE: Duration = Duration::from_secs(1);
@@ -115,7 +115,7 @@ fn recovered(socket: &Path) -> Instant {
     Instant::now()
 }
 
-fn a_restart_under_load_gives_no_wrong_answer(kind: Kind) {
+fn a_restart_under_load_causes_no_wrong_answer(kind: Kind) {
     let accounts = accounts(kind);
     let server = server(&accounts);
     let mut away = None;
@@ -133,7 +133,7 @@ fn a_restart_under_load_gives_no_wrong_answer(kind: Kind) {
     assert_eq!(login(server.socket(), ANNA, PASSWORD).word(), "ACCOUNT");
 }
 
-fn a_frozen_database_is_a_database_that_is_away(kind: Kind) {
+fn a_frozen_database_counts_as_unreachable(kind: Kind) {
     let accounts = accounts(kind);
     let server = server(&accounts);
     let mut away = None;
@@ -151,7 +151,7 @@ fn a_frozen_database_is_a_database_that_is_away(kind: Kind) {
     assert_eq!(login(server.socket(), ANNA, PASSWORD).word(), "ACCOUNT");
 }
 
-fn cut_connections_cost_no_login(kind: Kind) {
+fn closed_connections_lose_no_login(kind: Kind) {
     let accounts = accounts(kind);
     let server = server(&accounts);
     let answers = under_load(server.socket(), || {
@@ -165,7 +165,7 @@ fn cut_connections_cost_no_login(kind: Kind) {
     assert!(answers.len() > 100, "only {} answers", answers.len());
 }
 
-fn a_listing_or_a_change_without_the_database_never_looks_done(kind: Kind) {
+fn a_failed_listing_or_change_never_looks_complete(kind: Kind) {
     let accounts = accounts(kind);
     let server = server(&accounts);
     let listing = || ask(server.socket(), b"ENUMERATE\n", Manner::Whole).outcome();
@@ -184,7 +184,7 @@ fn a_listing_or_a_change_without_the_database_never_looks_done(kind: Kind) {
     }
 }
 
-fn a_server_that_starts_before_its_database_serves_once_that_is_there(kind: Kind) {
+fn a_daemon_started_before_its_database_serves_once_it_is_up(kind: Kind) {
     let accounts = accounts(kind);
     accounts.server().stop();
     let server = server(&accounts);
@@ -193,7 +193,7 @@ fn a_server_that_starts_before_its_database_serves_once_that_is_there(kind: Kind
     eventually("a login", Duration::from_secs(10), || login(server.socket(), ANNA, PASSWORD).word() == "ACCOUNT");
 }
 
-fn a_table_that_is_gone_is_no_unknown_login(kind: Kind) {
+fn a_missing_table_is_not_an_unknown_login(kind: Kind) {
     let accounts = accounts(kind);
     let server = server(&accounts);
     let admin = |sql: &str| match kind {
@@ -211,7 +211,7 @@ fn a_table_that_is_gone_is_no_unknown_login(kind: Kind) {
 
 /// What may stand in the place of an SQLite file.
 #[test]
-fn a_file_that_is_not_the_database_is_a_database_that_is_away() {
+fn a_file_that_is_no_database_counts_as_unreachable() {
     let accounts = Accounts::empty(Kind::Sqlite).with(&people(Path::new("/var/mail")));
     let (file, kept) = (accounts.file(), accounts.folder().join("kept"));
     std::fs::rename(&file, &kept).expect("the database set aside");
@@ -234,7 +234,7 @@ fn a_file_that_is_not_the_database_is_a_database_that_is_away() {
 }
 
 #[test]
-fn a_writer_who_holds_the_lock_of_sqlite_delays_no_login_and_fails_no_change_for_good() {
+fn a_locked_sqlite_delays_no_login_and_fails_no_change() {
     let accounts = Accounts::empty(Kind::Sqlite).with(&people(Path::new("/var/mail")));
     let server = server(&accounts);
     let writer = rusqlite::Connection::open(accounts.file()).expect("the database");
@@ -255,7 +255,7 @@ fn a_writer_who_holds_the_lock_of_sqlite_delays_no_login_and_fails_no_change_for
 
 /// A server that greets as no database does, and one that says nothing.
 #[test]
-fn what_is_no_database_is_a_database_that_is_away() {
+fn unusable_database_counts_as_unreachable() {
     for greeting in [&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], &[0xff; 5000], &[0], b""] {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("its number").port();

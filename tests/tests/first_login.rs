@@ -56,7 +56,7 @@ fn is_made(home: &Path) {
 }
 
 #[test]
-fn a_first_login_by_imap_or_pop3_makes_the_mailbox() {
+fn the_first_login_by_imap_or_pop3_creates_the_mailbox() {
     let site = site(Accounts::empty(Kind::Sqlite).with_mailbox(CREATE), "");
     let (imap, pop3) = (site.host.imap(), site.host.pop3());
     let mut client = Imap::connect(imap.port());
@@ -76,7 +76,7 @@ fn a_first_login_by_imap_or_pop3_makes_the_mailbox() {
 }
 
 #[test]
-fn only_a_right_password_makes_a_mailbox() {
+fn only_the_right_password_creates_a_mailbox() {
     let site = site(Accounts::empty(Kind::Sqlite).with_mailbox(CREATE), "");
     let pop3 = site.host.pop3();
     for (login, password) in [(ANNA, "wrong"), (UNKNOWN, PASSWORD)] {
@@ -93,7 +93,7 @@ fn only_a_right_password_makes_a_mailbox() {
 }
 
 #[test]
-fn many_first_logins_at_once_all_get_in() {
+fn many_simultaneous_first_logins_all_succeed() {
     let site = site(Accounts::empty(Kind::Sqlite).with_mailbox(CREATE), "");
     let imap = site.host.imap();
     std::thread::scope(|scope| {
@@ -106,7 +106,7 @@ fn many_first_logins_at_once_all_get_in() {
 }
 
 #[test]
-fn a_link_of_another_user_makes_nothing_where_that_one_may_not_write() {
+fn another_users_link_creates_nothing_where_it_may_not_write() {
     let site = site(Accounts::empty(Kind::Sqlite).with_mailbox(CREATE), "");
     let (trap, prize) = (site.host.path("mail/trap"), site.host.path("mail/prize"));
     for folder in [&trap, &prize] {
@@ -123,7 +123,7 @@ fn a_link_of_another_user_makes_nothing_where_that_one_may_not_write() {
 }
 
 #[test]
-fn a_daemon_that_has_become_another_user_has_the_mailbox_made() {
+fn a_daemon_without_root_still_has_mailboxes_created() {
     let site = site(Accounts::empty(Kind::MariaDb).with_mailbox(CREATE), "user = \"daemon\"\n");
     let imap = site.host.imap();
     assert_eq!(Imap::connect(imap.port()).login(ANNA, PASSWORD), "OK LOGIN Ok.", "{}", site.server.log());
@@ -131,7 +131,7 @@ fn a_daemon_that_has_become_another_user_has_the_mailbox_made() {
 }
 
 #[test]
-fn an_account_is_added_with_its_mailbox() {
+fn adding_an_account_can_create_its_mailbox() {
     let site = site(Accounts::empty(Kind::Sqlite), "");
     let imap = site.host.imap();
     let said = Imap::connect(imap.port()).login(ANNA, PASSWORD);

@@ -99,7 +99,7 @@ fn said(output: &Output) -> String {
 }
 
 #[test]
-fn a_row_that_names_root_s_groups_or_folders_is_obeyed_by_no_program() {
+fn no_program_obeys_rows_that_name_roots_groups_or_folders() {
     let host = Host::new();
     host.attack();
     let daemon = Mailauth::over(&host.accounts);
@@ -138,7 +138,7 @@ fn a_row_that_names_root_s_groups_or_folders_is_obeyed_by_no_program() {
 }
 
 #[test]
-fn check_names_such_rows_and_the_lines_that_would_permit_them() {
+fn check_lists_such_rows_and_the_lines_that_would_permit_them() {
     let host = Host::new();
     host.attack();
     let output = host.accounts.try_admin(&["check", "--json"], "");
@@ -156,7 +156,7 @@ fn check_names_such_rows_and_the_lines_that_would_permit_them() {
 }
 
 #[test]
-fn the_command_writes_no_such_row_and_says_what_to_set() {
+fn the_command_writes_no_such_row_and_explains_what_to_set() {
     let host = Host::new();
     let outside = host.files.join("elsewhere/x").display().to_string();
     for (option, value, key) in [
@@ -184,7 +184,7 @@ fn the_command_writes_no_such_row_and_says_what_to_set() {
 }
 
 #[test]
-fn floors_of_the_configuration_permit_what_they_say() {
+fn configured_minimum_ids_are_permitted() {
     let host = Host::new();
     host.attack();
     let files = host.files.path().display().to_string();
@@ -216,7 +216,7 @@ fn serve_falsely(socket: &Path, reply: String) {
 
 /// A false daemon, or Courier's own with a false table: root's programs do not obey it.
 #[test]
-fn a_daemon_that_says_more_than_it_may_is_not_obeyed() {
+fn a_daemon_that_sends_forbidden_values_is_not_obeyed() {
     let host = Host::new();
     let files = host.files.path().display().to_string();
     let good = [("uid", "5000"), ("gid", "5000"), ("home", "FILES/mail/eve"), ("maildir", "FILES/mail/eve/Maildir")];

@@ -8,8 +8,8 @@ use std::path::Path;
 use std::time::Duration;
 
 on_each_server!(
-    a_full_server_is_an_outage_for_the_answer_and_live_but_full_for_the_status,
-    a_password_of_the_database_that_is_wrong_is_an_outage_and_the_log_says_why,
+    a_full_server_answers_not_now_and_has_the_status_full,
+    a_wrong_database_password_is_an_outage_and_is_logged,
 );
 
 const SOON: Duration = Duration::from_secs(20);
@@ -49,7 +49,7 @@ fn give_connections(accounts: &Accounts, any: bool) {
     };
 }
 
-fn a_full_server_is_an_outage_for_the_answer_and_live_but_full_for_the_status(kind: Kind) {
+fn a_full_server_answers_not_now_and_has_the_status_full(kind: Kind) {
     let accounts = accounts(kind);
     let server = server(&accounts);
     let word = |who, password| login(server.socket(), who, password).word();
@@ -71,7 +71,7 @@ fn a_full_server_is_an_outage_for_the_answer_and_live_but_full_for_the_status(ki
     assert!(accounts.admin(&["status"], "").contains("  live  "));
 }
 
-fn a_password_of_the_database_that_is_wrong_is_an_outage_and_the_log_says_why(kind: Kind) {
+fn a_wrong_database_password_is_an_outage_and_is_logged(kind: Kind) {
     let accounts = accounts(kind);
     let server = server(&accounts);
     let (sql, said) = match kind {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 const SOON: Duration = Duration::from_secs(20);
 
 #[test]
-fn a_node_that_is_desynchronised_for_a_backup_counts_as_behind() {
+fn a_node_desynchronised_for_a_backup_counts_as_behind() {
     let galera = Galera::start();
     galera.accounts().admin(&["account", "import", "-"], "login,password\nanna@example.org,{PLAIN}old\n");
     galera.wait_until_replicated();

@@ -103,7 +103,7 @@ fn against_unknown(times: &[Vec<f64>]) -> Vec<f64> {
 }
 
 /// Guesses at one account whose hash costs nothing, by which unknown logins once became as cheap.
-fn guess_at_a_cheap_one(socket: &Path) {
+fn guess_at_a_cheap_hash(socket: &Path) {
     std::thread::scope(|scope| {
         for _ in 0..CLIENTS {
             scope.spawn(|| (0..40).for_each(|i| assert!(!timed(socket, &login(0, 0), &format!("guess {i}")).1)));
@@ -112,11 +112,11 @@ fn guess_at_a_cheap_one(socket: &Path) {
 }
 
 #[test]
-fn known_and_unknown_logins_cannot_be_told_apart_by_the_time_of_a_refusal() {
+fn refusal_times_do_not_reveal_which_logins_exist() {
     let accounts = mixed();
     // Long enough for bcrypt on a machine that has other work too.
     let daemon = refusing_after(&accounts, "150ms");
-    guess_at_a_cheap_one(daemon.socket());
+    guess_at_a_cheap_hash(daemon.socket());
     let times = sample(daemon.socket(), SAMPLES);
     assert!(times.iter().flatten().all(|time| *time >= 0.15), "none comes early");
     let found = against_unknown(&times);
@@ -125,16 +125,16 @@ fn known_and_unknown_logins_cannot_be_told_apart_by_the_time_of_a_refusal() {
 }
 
 #[test]
-fn without_that_time_they_could_be_told_apart() {
+fn without_the_minimum_time_logins_could_be_distinguished() {
     let accounts = mixed();
     let daemon = refusing_after(&accounts, "0s");
-    guess_at_a_cheap_one(daemon.socket());
+    guess_at_a_cheap_hash(daemon.socket());
     let found = against_unknown(&sample(daemon.socket(), SAMPLES / 2));
     assert!(found.iter().any(|deviations| deviations.abs() > 8.0), "{KINDS:?}: {found:?}");
 }
 
 #[test]
-fn a_refusal_takes_longer_than_the_costliest_password_of_the_table_by_itself() {
+fn a_refusal_takes_longer_than_the_slowest_hash_in_the_table() {
     let csv = format!("login,password\ncheap@example.org,{CHEAP_HASH}\ndear@example.org,{SLOW_HASH}\n");
     let accounts = Accounts::empty(Kind::Sqlite).with(&csv);
     let daemon = Mailauth::with(&accounts, "[cache]\nverified = 0\n");
@@ -153,7 +153,7 @@ fn a_refusal_takes_longer_than_the_costliest_password_of_the_table_by_itself() {
 }
 
 #[test]
-fn refusals_that_are_held_hinder_nobody_and_are_sent_when_the_daemon_stops() {
+fn delayed_refusals_block_no_login_and_are_sent_at_shutdown() {
     let accounts = mixed();
     let mut daemon = Mailauth::with(&accounts, "max_connections = 40\n[login]\nrefusal_time = \"10s\"\n");
     let begin = Instant::now();
@@ -176,7 +176,7 @@ fn refusals_that_are_held_hinder_nobody_and_are_sent_when_the_daemon_stops() {
 }
 
 #[test]
-fn a_client_that_hangs_up_gives_its_place_back() {
+fn a_client_that_disconnects_frees_its_place() {
     let accounts = mixed();
     let daemon = Mailauth::with(&accounts, "max_connections = 40\n[login]\nrefusal_time = \"10s\"\n");
     for i in 0..300 {

@@ -4,13 +4,13 @@ use mailauth_tests::{Accounts, Kind, eventually, on_each_database};
 use rusqlite::Connection;
 use std::time::{Duration, Instant};
 
-on_each_database!(a_change_of_the_tables_may_take_longer_than_a_query,);
+on_each_database!(changing_the_tables_may_take_longer_than_a_query,);
 
 /// A query's deadline is three seconds.
 const LONG: Duration = Duration::from_secs(4);
 
 /// An index of a million rows takes so long, and here another change, for which this one waits.
-fn a_change_of_the_tables_may_take_longer_than_a_query(kind: Kind) {
+fn changing_the_tables_may_take_longer_than_a_query(kind: Kind) {
     let accounts = Accounts::on_own_server(kind);
     std::thread::scope(|scope| {
         match kind {

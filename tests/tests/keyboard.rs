@@ -5,9 +5,9 @@ use mailauth_tests::{Accounts, Kind, ended, on_each_database};
 use serde_json::Value;
 
 on_each_database!(
-    a_name_with_a_slip_is_answered_by_the_one_that_was_meant,
-    a_list_shows_only_what_was_asked_for,
-    a_ready_hash_is_stored_if_it_can_fit,
+    a_mistyped_name_gets_a_suggestion,
+    a_list_shows_only_what_was_requested,
+    a_ready_hash_is_stored_if_it_can_match,
 );
 
 fn accounts(kind: Kind) -> Accounts {
@@ -28,7 +28,7 @@ fn json(text: &[u8]) -> Value {
     serde_json::from_slice(text).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(text)))
 }
 
-fn a_name_with_a_slip_is_answered_by_the_one_that_was_meant(kind: Kind) {
+fn a_mistyped_name_gets_a_suggestion(kind: Kind) {
     let accounts = accounts(kind);
     let meant = "no such account annna@example.org; did you mean anna@example.org?";
     for verb in [
@@ -66,7 +66,7 @@ fn a_name_with_a_slip_is_answered_by_the_one_that_was_meant(kind: Kind) {
     told(&accounts, &["account", "show", ANNA], 0);
 }
 
-fn a_list_shows_only_what_was_asked_for(kind: Kind) {
+fn a_list_shows_only_what_was_requested(kind: Kind) {
     let csv = format!(
         "login,password,services,enabled\n{ANNA},{CHEAP_HASH},,yes\nbruno@example.org,{CHEAP_HASH},pop3,yes\n\
          carla@example.org,{CHEAP_HASH},,no\ndora@other.example,,imap,yes\n"
@@ -104,7 +104,7 @@ fn a_list_shows_only_what_was_asked_for(kind: Kind) {
     told(&accounts, &["account", "list", "--service", "imap,pop3"], 2);
 }
 
-fn a_ready_hash_is_stored_if_it_can_fit(kind: Kind) {
+fn a_ready_hash_is_stored_if_it_can_match(kind: Kind) {
     let accounts = accounts(kind);
     accounts.admin(&["account", "passwd", ANNA, "--no-password"], "");
     accounts.admin(&["account", "set", ANNA, "--hash-stdin"], &format!("\u{feff}{CHEAP_HASH}\r\n"));
@@ -124,7 +124,7 @@ fn a_ready_hash_is_stored_if_it_can_fit(kind: Kind) {
 }
 
 #[test]
-fn an_error_is_json_where_json_was_asked_for() {
+fn errors_are_json_if_json_was_requested() {
     let accounts = accounts(Kind::Sqlite);
     let error = |arguments: &[&str], code: i32| {
         let output = accounts.try_admin(&[arguments, &["--json"]].concat(), "");
@@ -164,7 +164,7 @@ fn an_error_is_json_where_json_was_asked_for() {
 }
 
 #[test]
-fn a_service_with_a_slip_is_refused_and_one_of_ones_own_is_forced() {
+fn a_mistyped_service_is_refused_and_a_new_one_needs_force() {
     let accounts = accounts(Kind::Sqlite);
     let said = told(&accounts, &["account", "set", ANNA, "--services", "imaap"], 2);
     assert!(said.contains("--services: imaap is no service that mailauth knows; did you mean imap?"), "{said}");
@@ -175,7 +175,7 @@ fn a_service_with_a_slip_is_refused_and_one_of_ones_own_is_forced() {
 }
 
 #[test]
-fn quotas_and_times_are_shown_in_one_form() {
+fn quotas_and_times_are_shown_in_one_format() {
     let accounts = accounts(Kind::Sqlite);
     told(&accounts, &["account", "set", ANNA, "--quota", "1G,10000"], 0);
     told(&accounts, &["domain", "set", "example.org", "--quota", "10G"], 0);
@@ -199,7 +199,7 @@ fn quotas_and_times_are_shown_in_one_form() {
 }
 
 #[test]
-fn users_and_groups_are_named_on_the_command_line_in_csv_and_in_the_configuration() {
+fn users_and_groups_can_be_given_by_name_everywhere() {
     let accounts = accounts(Kind::Sqlite).with_mailbox("min_uid = 1\nmin_gid = 1\n");
     let accounts = accounts.with("login,uid,gid\nben@example.org, daemon ,daemon\n");
     told(&accounts, &["account", "set", ANNA, "--uid", "daemon", "--gid", "daemon"], 0);
@@ -224,7 +224,7 @@ fn users_and_groups_are_named_on_the_command_line_in_csv_and_in_the_configuratio
 }
 
 #[test]
-fn a_quota_that_was_meant_as_megabytes_is_a_warning_with_its_line() {
+fn a_quota_without_a_unit_is_warned_about_with_its_line() {
     let accounts = Accounts::empty(Kind::Sqlite);
     let csv = "login,quota\nanna@example.org,1024\nben@example.org,1G\ncarla@example.org,1000C \n";
     let output = accounts.try_admin(&["account", "import", "-"], csv);

@@ -18,7 +18,7 @@ fn accounts() -> Accounts {
 }
 
 #[test]
-fn sigterm_finishes_what_was_taken_and_takes_nothing_more() {
+fn sigterm_finishes_accepted_requests_and_accepts_no_more() {
     let accounts = accounts().with(&format!("login,password\ndear@example.org,{SLOW_HASH}\n"));
     let mut server = Mailauth::over(&accounts);
     let mut clients: Vec<UnixStream> = (0..4).map(|_| connect(server.socket())).collect();
@@ -38,7 +38,7 @@ fn sigterm_finishes_what_was_taken_and_takes_nothing_more() {
 }
 
 #[test]
-fn sigterm_does_not_wait_for_who_says_nothing() {
+fn sigterm_does_not_wait_for_silent_clients() {
     let accounts = accounts();
     let mut server = Mailauth::over(&accounts);
     let _idle: Vec<UnixStream> = (0..20).map(|_| connect(server.socket())).collect();
@@ -63,7 +63,7 @@ fn sighup_reads_the_configuration_again() {
 }
 
 #[test]
-fn sighup_keeps_the_configuration_when_the_new_one_is_bad_and_says_so() {
+fn sighup_keeps_the_old_configuration_if_the_new_one_is_invalid() {
     let accounts = accounts();
     let server = Mailauth::over(&accounts);
     let text = Mailauth::config(&accounts, server.socket(), "send_hash = true\nsocket_moed = \"0600\"");
@@ -75,7 +75,7 @@ fn sighup_keeps_the_configuration_when_the_new_one_is_bad_and_says_so() {
 }
 
 #[test]
-fn logins_go_on_while_the_configuration_is_read_again_and_again() {
+fn logins_continue_during_many_reloads() {
     let accounts = accounts();
     let server = Mailauth::over(&accounts);
     for _ in 0..20 {
@@ -131,7 +131,7 @@ fn a_live_socket_is_not_stolen() {
 }
 
 #[test]
-fn a_configuration_that_cannot_be_used_stops_the_start_with_every_mistake() {
+fn an_invalid_configuration_stops_the_start_with_all_errors() {
     let accounts = accounts();
     let folder = Scratch::new("bad");
     let path = folder.join("mailauth.toml");
@@ -146,7 +146,7 @@ fn a_configuration_that_cannot_be_used_stops_the_start_with_every_mistake() {
 }
 
 #[test]
-fn the_socket_has_the_mode_and_the_group_that_were_asked_for() {
+fn the_socket_has_the_configured_mode_and_group() {
     let accounts = accounts();
     let courier = User::named("courier");
     let server = Mailauth::with(&accounts, "socket_mode = \"0640\"\nsocket_group = \"courier\"");
@@ -155,7 +155,7 @@ fn the_socket_has_the_mode_and_the_group_that_were_asked_for() {
 }
 
 #[test]
-fn a_user_who_is_on_no_list_gets_no_answer() {
+fn a_user_on_no_list_gets_no_answer() {
     let accounts = accounts();
     let open = "socket_mode = \"0666\"";
     let courier = User::named("courier");
@@ -179,7 +179,7 @@ fn a_user_who_is_on_no_list_gets_no_answer() {
 }
 
 #[test]
-fn listing_and_changing_passwords_can_be_given_to_fewer() {
+fn listing_and_password_changes_can_be_restricted() {
     let accounts = accounts();
     let lists = "socket_mode = \"0666\"\nallow_users = [\"nobody\"]\n\
                  enumerate_users = [\"root\"]\npasswd_users = [\"root\"]";

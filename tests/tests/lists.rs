@@ -12,17 +12,17 @@ use std::process::{Output, Stdio};
 use std::time::Duration;
 
 on_each_database_and_mysql!(
-    rows_that_no_login_matches_are_listed_once_wherever_they_are,
-    a_table_with_nothing_else_ends_too,
-    an_enumeration_leaves_out_a_row_that_no_login_matches,
-    a_row_that_no_login_matches_is_renamed_and_removed_by_its_bytes,
-    an_account_is_renamed_and_told_where_its_mail_stays,
+    rows_that_no_login_matches_are_listed_once,
+    a_table_of_bad_rows_only_is_listed_to_its_end,
+    an_enumeration_omits_rows_that_no_login_matches,
+    a_row_that_no_login_matches_can_be_renamed_and_removed,
+    renaming_an_account_reports_where_its_mail_stays,
 );
 
 mod of_a_hundred_thousand {
-    use super::what_is_listed_is_not_held;
+    use super::lists_are_not_held_in_memory;
 
-    mailauth_tests::on_each_database!(what_is_listed_is_not_held);
+    mailauth_tests::on_each_database!(lists_are_not_held_in_memory);
 }
 
 /// More than a page, before and behind all others in the order of bytes.
@@ -66,14 +66,14 @@ fn complaints(output: &Output) -> Vec<String> {
 
 /// Each complaint is about another row, and together with those that are only counted they are as many as there are.
 #[track_caller]
-fn every_bad_row_once(output: &Output) {
+fn each_bad_row_once(output: &Output) {
     let lines = complaints(output);
     let told = String::from_utf8_lossy(&output.stderr);
     assert_eq!(lines.iter().collect::<BTreeSet<_>>().len(), lines.len());
     assert!(told.contains(&format!("and {} more", BEFORE + BEHIND - lines.len())), "{}: {told}", lines.len());
 }
 
-fn rows_that_no_login_matches_are_listed_once_wherever_they_are(kind: Kind) {
+fn rows_that_no_login_matches_are_listed_once(kind: Kind) {
     let (accounts, good) = filled(kind);
     let of_json = |output: &Output| -> Vec<String> {
         let list: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
@@ -82,35 +82,35 @@ fn rows_that_no_login_matches_are_listed_once_wherever_they_are(kind: Kind) {
     };
     for arguments in [&["account", "list", "--json"][..], &["account", "list", "example.org", "--json"]] {
         let listed = accounts.try_admin(arguments, "");
-        every_bad_row_once(&listed);
+        each_bad_row_once(&listed);
         assert!(of_json(&listed).iter().eq(good.iter()), "{arguments:?}");
     }
     for arguments in [&["account", "list"][..], &["account", "export"]] {
         let listed = accounts.try_admin(arguments, "");
-        every_bad_row_once(&listed);
+        each_bad_row_once(&listed);
         let text = String::from_utf8_lossy(&listed.stdout);
         let logins = text.lines().skip(1).map(|line| line.split([' ', ',']).next().unwrap_or_default());
         assert!(logins.eq(good.iter().map(String::as_str)), "{arguments:?}");
     }
     let shown = accounts.try_admin(&["domain", "show", "example.org"], "");
-    every_bad_row_once(&shown);
+    each_bad_row_once(&shown);
     assert!(String::from_utf8_lossy(&shown.stdout).contains(&format!("accounts     {BETWEEN}\n")));
     for arguments in [&["quota", "recount", "--all"][..], &["quota", "report"], &["quota", "check", "--all"]] {
-        every_bad_row_once(&accounts.try_admin(arguments, ""));
+        each_bad_row_once(&accounts.try_admin(arguments, ""));
     }
 }
 
-fn a_table_with_nothing_else_ends_too(kind: Kind) {
+fn a_table_of_bad_rows_only_is_listed_to_its_end(kind: Kind) {
     let accounts = Accounts::empty(kind);
     accounts.admin(&["domain", "add", "example.org"], "");
     insert(&accounts, &bad());
     let listed = accounts.try_admin(&["account", "list", "--json"], "");
-    every_bad_row_once(&listed);
+    each_bad_row_once(&listed);
     assert_eq!(String::from_utf8_lossy(&listed.stdout).trim(), "[]");
-    every_bad_row_once(&accounts.try_admin(&["account", "export"], ""));
+    each_bad_row_once(&accounts.try_admin(&["account", "export"], ""));
 }
 
-fn an_enumeration_leaves_out_a_row_that_no_login_matches(kind: Kind) {
+fn an_enumeration_omits_rows_that_no_login_matches(kind: Kind) {
     let (accounts, good) = filled(kind);
     let server = Mailauth::over(&accounts);
     let listed = || ask(server.socket(), b"ENUMERATE\n", Manner::Whole).outcome();
@@ -132,7 +132,7 @@ fn told(accounts: &Accounts, arguments: &[&str], code: i32) -> String {
     ended(accounts, &arguments.iter().map(OsStr::new).collect::<Vec<_>>(), code)
 }
 
-fn a_row_that_no_login_matches_is_renamed_and_removed_by_its_bytes(kind: Kind) {
+fn a_row_that_no_login_matches_can_be_renamed_and_removed(kind: Kind) {
     let accounts = Accounts::empty(kind).with("login\nanna@example.org\nberta@example.org\n");
     insert(&accounts, &["Ärger@example.org", "BERTA@example.org", "Anna@example.org"].map(String::from));
     let complaints = told(&accounts, &["account", "list"], 75);
@@ -167,7 +167,7 @@ fn a_row_that_no_login_matches_is_renamed_and_removed_by_its_bytes(kind: Kind) {
     assert_eq!(logins, ["anna@example.org", "berta@example.org", "x@example.org"]);
 }
 
-fn an_account_is_renamed_and_told_where_its_mail_stays(kind: Kind) {
+fn renaming_an_account_reports_where_its_mail_stays(kind: Kind) {
     let csv = format!("login,password,home\n{ANNA},{CHEAP_HASH},\nhome@example.org,,/srv/home\n");
     let accounts = Accounts::empty(kind).with(&csv);
     let server = Mailauth::over(&accounts);
@@ -204,7 +204,7 @@ fn peak(accounts: &Accounts, arguments: &[&str], output: &Path) -> u64 {
     }
 }
 
-fn what_is_listed_is_not_held(kind: Kind) {
+fn lists_are_not_held_in_memory(kind: Kind) {
     const COUNT: usize = 100_000;
     let accounts = Accounts::empty(kind);
     let [file, out] = ["accounts.csv", "out"].map(|name| accounts.folder().join(name));

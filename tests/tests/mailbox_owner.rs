@@ -146,7 +146,7 @@ fn peaks_of(user: User) -> Vec<usize> {
 }
 
 #[test]
-fn huge_files_of_sums_cost_the_daemon_no_memory() {
+fn huge_maildirsums_files_cost_the_daemon_no_memory() {
     let site = Site::new();
     let server = site.server("");
     assert_eq!(text(&has_room(&server, FREE)), "OK\n");
@@ -199,7 +199,7 @@ fn held(user: User, paths: &[PathBuf]) -> Vec<File> {
 }
 
 #[test]
-fn a_mailbox_that_is_locked_for_ever_delays_its_own_recipients_alone_and_those_not_for_long() {
+fn a_mailbox_locked_forever_delays_only_its_own_recipients() {
     let site = Site::new();
     site.told(&["quota", "recount", "--all"], "", 0);
     let server = site.server("");
@@ -243,7 +243,7 @@ fn fill_with_deep_links(maildir: &Path) {
 }
 
 #[test]
-fn a_mailbox_that_takes_long_to_count_is_given_up_at_the_deadline_and_delays_no_other() {
+fn a_mailbox_slow_to_count_is_abandoned_at_the_deadline() {
     let site = Site::new();
     let server = site.server("request = \"4s\"");
     site.hostile().for_each(|(_, _, maildir)| fill_with_deep_links(&maildir));
@@ -271,7 +271,7 @@ fn mail(folder: &Scratch) -> PathBuf {
 }
 
 #[test]
-fn where_a_group_may_write_mailboxes_are_made_and_no_link_leads_root_out() {
+fn root_follows_no_link_in_a_folder_that_a_group_may_write() {
     let folder = Scratch::new("group");
     let mail = mail(&folder);
     let accounts = Accounts::empty(Kind::Sqlite).with_mailbox(&format!("home = \"{}/%d/%n\"\n", mail.display()));
@@ -340,7 +340,7 @@ fn where_a_group_may_write_mailboxes_are_made_and_no_link_leads_root_out() {
 }
 
 #[test]
-fn a_checkpassword_program_makes_no_home_behind_a_link_of_a_group() {
+fn checkpassword_creates_no_home_through_a_link_of_a_group() {
     let folder = Scratch::new("group");
     let mail = mail(&folder);
     let prize = folder.join("prize");

@@ -84,7 +84,7 @@ fn log_in(socket: &Path, number: usize) {
 }
 
 #[test]
-fn after_ten_thousand_logins_of_every_scheme_no_password_is_in_the_daemons_memory() {
+fn no_password_stays_in_memory_after_ten_thousand_logins() {
     let folder = Scratch::new("memory");
     let accounts = accounts(&folder.folder_of(MailHost::OWNER, "home"));
     // Wrong passwords that are throttled are not tried.
@@ -110,7 +110,7 @@ fn core_limit(process: i32) -> String {
 }
 
 #[test]
-fn every_program_keeps_its_memory_from_core_dumps_and_from_its_user() {
+fn no_program_can_be_dumped_or_read_by_its_user() {
     let folder = Scratch::new("private");
     let accounts = accounts(&folder.folder_of(MailHost::OWNER, "home"));
     let server = Mailauth::over(&accounts);
@@ -151,7 +151,7 @@ fn every_program_keeps_its_memory_from_core_dumps_and_from_its_user() {
 }
 
 #[test]
-fn a_program_that_takes_the_place_of_ours_has_the_limit_of_core_dumps_that_ours_was_given() {
+fn an_executed_program_gets_the_original_core_dump_limit() {
     let folder = Scratch::new("limits");
     let accounts = accounts(&folder.folder_of(MailHost::OWNER, "home"));
     let server = Mailauth::over(&accounts);

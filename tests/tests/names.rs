@@ -10,10 +10,10 @@ use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 on_each_server_and_mysql!(
-    a_name_is_served_by_whichever_of_its_addresses_serves,
-    an_address_that_accepts_and_stays_silent_leaves_time_for_the_next,
+    any_working_address_of_a_name_is_used,
+    a_silent_address_leaves_time_for_the_next_one,
     a_certificate_is_verified_against_the_name_and_not_the_address,
-    a_name_server_that_never_answers_is_not_now_within_the_deadline,
+    a_silent_name_server_is_not_now_within_the_deadline,
 );
 
 const DEADLINE: Duration = Duration::from_secs(4);
@@ -74,7 +74,7 @@ impl World {
     }
 }
 
-fn a_name_is_served_by_whichever_of_its_addresses_serves(kind: Kind) {
+fn any_working_address_of_a_name_is_used(kind: Kind) {
     // The server listens on 127.0.0.1 and 127.0.0.2, and nobody on the others.
     let world = World::new(kind);
     let (four, six) = ("127.0.0.1 localhost", "::1 localhost");
@@ -91,7 +91,7 @@ fn a_name_is_served_by_whichever_of_its_addresses_serves(kind: Kind) {
     assert!(said.contains("127.0.0.5") && said.contains("127.0.0.6") && took < DEADLINE, "{took:?}: {said}");
 }
 
-fn an_address_that_accepts_and_stays_silent_leaves_time_for_the_next(kind: Kind) {
+fn a_silent_address_leaves_time_for_the_next_one(kind: Kind) {
     let world = World::new(kind);
     let _silent =
         [TcpListener::bind(("::1", world.port)), TcpListener::bind(("127.0.0.3", world.port))].map(Result::unwrap);
@@ -114,7 +114,7 @@ fn a_certificate_is_verified_against_the_name_and_not_the_address(kind: Kind) {
 }
 
 /// On a machine whose name server takes questions and is silent. The system would wait for it for minutes.
-fn a_name_server_that_never_answers_is_not_now_within_the_deadline(kind: Kind) {
+fn a_silent_name_server_is_not_now_within_the_deadline(kind: Kind) {
     let world = World::new(kind);
     let silent = name_server();
     let address = silent.local_addr().expect("its address").ip();

@@ -12,17 +12,17 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 #[test]
-fn a_mariadb_pair_gives_no_wrong_answer_and_recovers_from_each_fault() {
+fn mariadb_pair_recovers_from_each_fault_without_wrong_answers() {
     all_faults(&MariaDbPair::start());
 }
 
 #[test]
-fn a_galera_cluster_gives_no_wrong_answer_and_recovers_from_each_fault() {
+fn galera_recovers_from_each_fault_without_wrong_answers() {
     all_faults(&Galera::start());
 }
 
 #[test]
-fn a_postgres_pair_gives_no_wrong_answer_and_recovers_from_each_fault() {
+fn postgres_pair_recovers_from_each_fault_without_wrong_answers() {
     all_faults(&PostgresPair::start());
 }
 

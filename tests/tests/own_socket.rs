@@ -23,7 +23,7 @@ fn mode(path: &Path) -> Option<u32> {
 }
 
 #[test]
-fn both_sockets_have_the_same_answers_each_for_its_own_clients() {
+fn both_sockets_give_the_same_answers_to_their_own_clients() {
     let accounts = accounts();
     let folder = Scratch::new("own");
     let own = folder.join("made/socket");
@@ -46,7 +46,7 @@ fn both_sockets_have_the_same_answers_each_for_its_own_clients() {
 }
 
 #[test]
-fn where_nobody_is_named_the_kernel_keeps_all_others_away() {
+fn without_a_list_of_users_the_socket_mode_excludes_others() {
     let accounts = accounts();
     let folder = Scratch::new("own");
     let own = folder.join("socket");
@@ -57,7 +57,7 @@ fn where_nobody_is_named_the_kernel_keeps_all_others_away() {
 }
 
 #[test]
-fn a_reload_moves_it_takes_it_away_and_brings_it_back() {
+fn a_reload_moves_removes_and_restores_the_socket() {
     let accounts = accounts();
     let folder = Scratch::new("own");
     let (first, second) = (folder.join("first/socket"), folder.join("first/second/socket"));
@@ -93,7 +93,7 @@ fn a_reload_moves_it_takes_it_away_and_brings_it_back() {
 }
 
 #[test]
-fn where_its_folder_cannot_be_had_couriers_socket_is_served_alone() {
+fn without_a_folder_for_it_only_couriers_socket_is_served() {
     let accounts = accounts();
     let folder = Scratch::new("own");
     let open = folder.join("open");
@@ -113,7 +113,7 @@ fn where_its_folder_cannot_be_had_couriers_socket_is_served_alone() {
 
 /// A host that has new programs and a unit from before: the daemon cannot make its folder.
 #[test]
-fn programs_ask_on_couriers_socket_where_there_is_no_other() {
+fn programs_use_couriers_socket_if_it_is_the_only_one() {
     let host = MailHost::with_own(&["/etc"]);
     let accounts = accounts();
     fs::set_permissions(host.path("ours"), Permissions::from_mode(0o777)).expect("its mode");

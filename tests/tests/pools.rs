@@ -12,20 +12,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 on_each_database_and_mysql!(
-    a_full_domain_refuses_what_the_mailbox_has_room_for,
+    a_full_domain_refuses_though_the_mailbox_has_room,
     a_mailbox_is_counted_before_its_domain_refuses,
-    a_delivery_that_fails_leaves_nothing_in_the_pool,
+    a_failed_delivery_leaves_nothing_in_the_pool,
     a_full_mailbox_refuses_though_its_domain_has_room,
-    deliveries_that_race_do_not_overshoot,
-    the_command_asks_and_tells_the_pool,
-    mail_that_others_deleted_makes_room,
-    the_nightly_recount_adds_up_what_other_programs_changed,
+    concurrent_deliveries_do_not_exceed_the_quota,
+    the_command_reads_and_updates_the_pool,
+    mail_deleted_by_other_programs_makes_room,
+    the_nightly_recount_includes_changes_of_other_programs,
 );
 
 mod away {
-    use super::a_database_that_is_away_is_never_over_quota;
+    use super::an_unreachable_database_is_never_over_quota;
 
-    mailauth_tests::on_each_server_and_mysql!(a_database_that_is_away_is_never_over_quota);
+    mailauth_tests::on_each_server_and_mysql!(an_unreachable_database_is_never_over_quota);
 }
 
 const ANNA: &str = "anna@x.example";
@@ -116,7 +116,7 @@ fn over(outcome: Result<(), Denied>) -> String {
     }
 }
 
-fn a_full_domain_refuses_what_the_mailbox_has_room_for(kind: Kind) {
+fn a_full_domain_refuses_though_the_mailbox_has_room(kind: Kind) {
     let domain = Domain::with(Accounts::empty(kind), "250S");
     let store = domain.store();
     domain.deliver(&store, ANNA, "10000S").unwrap();
@@ -148,7 +148,7 @@ fn a_mailbox_is_counted_before_its_domain_refuses(kind: Kind) {
     assert_eq!(store.pool_use("x.example").unwrap().usage, Usage { bytes: 100, messages: 1 });
 }
 
-fn a_delivery_that_fails_leaves_nothing_in_the_pool(kind: Kind) {
+fn a_failed_delivery_leaves_nothing_in_the_pool(kind: Kind) {
     let domain = Domain::with(Accounts::empty(kind), "250S");
     let (store, anna) = (domain.store(), login(ANNA));
     let member = Member::of(&store, &anna).unwrap().unwrap();
@@ -173,7 +173,7 @@ fn a_full_mailbox_refuses_though_its_domain_has_room(kind: Kind) {
     assert_eq!(store.pool_use("x.example").unwrap().usage, Usage { bytes: 100, messages: 1 });
 }
 
-fn deliveries_that_race_do_not_overshoot(kind: Kind) {
+fn concurrent_deliveries_do_not_exceed_the_quota(kind: Kind) {
     let domain = Domain::with(Accounts::empty(kind), "20C");
     let store = open_pooled(&domain.config()).unwrap();
     std::thread::scope(|scope| {
@@ -196,7 +196,7 @@ fn deliveries_that_race_do_not_overshoot(kind: Kind) {
     assert_eq!(store.pool_use("x.example").unwrap().usage, Usage { bytes: 2000, messages: 20 });
 }
 
-fn the_command_asks_and_tells_the_pool(kind: Kind) {
+fn the_command_reads_and_updates_the_pool(kind: Kind) {
     let domain = Domain::with(Accounts::empty(kind), "150S");
     domain.deliver(&domain.store(), ANNA, "").unwrap();
     domain.settle();
@@ -209,7 +209,7 @@ fn the_command_asks_and_tells_the_pool(kind: Kind) {
     assert_eq!(ask().status.code(), Some(0));
 }
 
-fn mail_that_others_deleted_makes_room(kind: Kind) {
+fn mail_deleted_by_other_programs_makes_room(kind: Kind) {
     let domain = Domain::with(Accounts::empty(kind), "150S");
     domain.deliver(&domain.store(), ANNA, "").unwrap();
     domain.settle();
@@ -230,7 +230,7 @@ fn mail_that_others_deleted_makes_room(kind: Kind) {
     assert_eq!(ask_for(ANNA), Some(0));
 }
 
-fn the_nightly_recount_adds_up_what_other_programs_changed(kind: Kind) {
+fn the_nightly_recount_includes_changes_of_other_programs(kind: Kind) {
     let domain = Domain::with(Accounts::empty(kind), "150S");
     let store = domain.store();
     domain.deliver(&store, ANNA, "").unwrap();
@@ -242,7 +242,7 @@ fn the_nightly_recount_adds_up_what_other_programs_changed(kind: Kind) {
     assert_eq!(store.pool_use("x.example").unwrap(), exact);
 }
 
-fn a_database_that_is_away_is_never_over_quota(kind: Kind) {
+fn an_unreachable_database_is_never_over_quota(kind: Kind) {
     let domain = Domain::with(Accounts::on_own_server(kind), "1C");
     let (store, anna) = (domain.store(), login(ANNA));
     domain.deliver(&store, ANNA, "").unwrap();

@@ -108,7 +108,7 @@ impl Site {
 }
 
 #[test]
-fn smtp_logins_are_yes_no_and_not_now() {
+fn smtp_logins_are_answered_yes_no_and_not_now() {
     let site = Site::new();
     let booted = &site.machine.booted;
     let plain = booted.on_its_network(|| Smtp::connect(25));

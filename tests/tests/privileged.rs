@@ -70,7 +70,7 @@ fn a_set_id_program_takes_no_configuration_from_the_environment() {
 }
 
 #[test]
-fn the_program_that_stands_in_for_the_daemon_has_none_of_exims_descriptors() {
+fn the_fallback_program_inherits_none_of_exims_descriptors() {
     let folder = Scratch::new("descriptors");
     let program = folder.join("mailauth-exim");
     copy_of("mailauth-exim", &program);
@@ -94,7 +94,7 @@ fn the_program_that_stands_in_for_the_daemon_has_none_of_exims_descriptors() {
 
 /// Each program that serves others, started where an attacker has put a database that lets everybody in.
 #[test]
-fn a_program_that_serves_others_takes_no_database_from_the_folder_where_it_is_started() {
+fn services_use_no_database_in_their_working_folder() {
     let folder = Scratch::new("planted");
     let mailauth = |arguments: &[&str], input: &str| {
         let mut command = Command::new(program("mailauth"));

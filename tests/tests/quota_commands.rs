@@ -56,7 +56,7 @@ fn a_mailbox_named_by_its_path_needs_no_database() {
 }
 
 #[test]
-fn courier_takes_over_our_maildirsize_and_counts_as_we_do() {
+fn courier_accepts_our_maildirsize_and_counts_as_we_do() {
     let folder = Scratch::new("quota");
     let path = mailbox(&folder.join("Maildir"));
     let arguments = ["--maildir", path.to_str().unwrap(), "--limit", LIMITS];
@@ -73,7 +73,7 @@ fn courier_takes_over_our_maildirsize_and_counts_as_we_do() {
 }
 
 #[test]
-fn a_check_says_by_how_much_a_file_is_off_and_changes_nothing() {
+fn a_check_shows_the_difference_and_changes_nothing() {
     let folder = Scratch::new("quota");
     let path = mailbox(&folder.join("Maildir"));
     fs::write(path.join("maildirsize"), "100000S,1000C\n500 4\n").unwrap();
@@ -88,7 +88,7 @@ fn a_check_says_by_how_much_a_file_is_off_and_changes_nothing() {
 }
 
 #[test]
-fn a_recount_says_what_was_kept_and_what_is_there() {
+fn a_recount_shows_the_recorded_and_the_actual_usage() {
     let folder = Scratch::new("quota");
     let path = mailbox(&folder.join("Maildir"));
     let arguments = ["recount", "--maildir", path.to_str().unwrap(), "--limit", LIMITS];
@@ -103,7 +103,7 @@ fn a_recount_says_what_was_kept_and_what_is_there() {
 }
 
 #[test]
-fn a_recount_of_all_lists_the_mailboxes_whose_figures_were_wrong() {
+fn a_recount_of_all_lists_mailboxes_with_wrong_figures() {
     let folder = Scratch::new("quota");
     let accounts = accounts(&folder, &["anna@example.org", "bruno@example.org"]);
     for name in ["anna", "bruno"] {
@@ -117,7 +117,7 @@ fn a_recount_of_all_lists_the_mailboxes_whose_figures_were_wrong() {
 }
 
 #[test]
-fn a_message_fits_or_is_over_quota_or_nobody_can_tell() {
+fn a_message_fits_is_over_quota_or_is_not_now() {
     let folder = Scratch::new("quota");
     let path = mailbox(&folder.join("Maildir"));
     let ask = |path: &Path, size: &str, code| {
@@ -135,7 +135,7 @@ fn a_message_fits_or_is_over_quota_or_nobody_can_tell() {
 }
 
 #[test]
-fn the_trash_counts_when_it_is_said_to() {
+fn the_trash_counts_if_configured() {
     let folder = Scratch::new("quota");
     let path = mailbox(&folder.join("Maildir"));
     fs::rename(path.join(".Sent"), path.join(".Trash")).unwrap();
@@ -145,7 +145,7 @@ fn the_trash_counts_when_it_is_said_to() {
 }
 
 #[test]
-fn an_account_is_shown_with_what_it_holds_and_may_hold() {
+fn an_account_is_shown_with_its_usage_and_quota() {
     let folder = Scratch::new("quota");
     mailbox(&folder.join("anna/Maildir"));
     let accounts = accounts(&folder, &["anna@example.org", "bruno@example.org"]);

@@ -102,7 +102,7 @@ fn exim(folder: &Scratch, mailbox: &Path) {
 }
 
 #[test]
-fn delivery_programs_take_turns_and_nobody_counts_anew() {
+fn delivery_programs_take_turns_without_recounting() {
     let folder = Scratch::new("programs");
     let mailbox = mailbox(&folder.join("Maildir"), owner());
     let path = mailbox.to_str().expect("a path");
@@ -141,7 +141,7 @@ fn delivery_programs_take_turns_and_nobody_counts_anew() {
 }
 
 #[test]
-fn an_imap_server_and_we_keep_one_file() {
+fn an_imap_server_and_mailauth_share_one_file() {
     const ANNA: &str = "anna@example.org";
     let host = MailHost::new();
     let mailbox = mailbox(&host.path("mail/anna/Maildir"), MailHost::OWNER);

@@ -43,7 +43,7 @@ fn blocks(name: &str) -> Vec<Piece> {
 }
 
 #[test]
-fn a_host_set_up_as_printed_serves_its_account() {
+fn a_host_set_up_as_documented_serves_its_account() {
     let mut host = Host::new();
     for block in blocks(INSTALL).iter().chain(&blocks(COURIER)).chain(&blocks(EXIM)).chain(&blocks(CHECKPASSWORD)) {
         host.follow(block);
@@ -51,11 +51,11 @@ fn a_host_set_up_as_printed_serves_its_account() {
     host.reload();
     logs_in(&host);
     logs_in_by_checkpassword(&host);
-    the_last_block_did_what_it_says(&host);
+    the_last_block_did_what_it_documents(&host);
     sends_and_receives(&host);
     the_socket_is_for_its_group(&host);
-    services_are_what_is_set(&host);
-    an_outage_bounces_nothing(&host);
+    services_are_those_that_were_set(&host);
+    an_outage_bounces_no_mail(&host);
     host.stop();
 }
 
@@ -126,7 +126,7 @@ fn indented(name: &str) -> Vec<String> {
 }
 
 /// Checks the output of the commands in the last block; that they succeed was checked when they ran.
-fn the_last_block_did_what_it_says(host: &Host) {
+fn the_last_block_did_what_it_documents(host: &Host) {
     let said = run(&mut host.shell(&format!("authtest {ANNA} 2>&1")));
     for line in [
         "Authenticated: anna@example.org  (uid 5000, gid 5000)",
@@ -163,7 +163,7 @@ fn the_socket_is_for_its_group(host: &Host) {
     assert!(database.exists() && reader.0 == Some(1), "{reader:?}");
 }
 
-fn services_are_what_is_set(host: &Host) {
+fn services_are_those_that_were_set(host: &Host) {
     for (services, imap, pop3) in [("pop3", 1, 0), ("none", 1, 1), ("''", 0, 0)] {
         run(&mut host.shell(&format!("mailauth account set {ANNA} --services {services}")));
         for (service, expected) in [("imap", imap), ("pop3", pop3)] {
@@ -179,7 +179,7 @@ fn deliver(host: &Host, options: &str) -> Option<i32> {
     host.outcome(&format!("echo 'Subject: more' | maildrop {options} {ANNA}")).0
 }
 
-fn an_outage_bounces_nothing(host: &Host) {
+fn an_outage_bounces_no_mail(host: &Host) {
     run(&mut host.shell("mv /var/lib/mailauth /var/lib/away"));
     host.reload();
     let said = Imap::connect(host.host.imap().port()).login(ANNA, PASSWORD);
@@ -194,7 +194,7 @@ fn an_outage_bounces_nothing(host: &Host) {
 }
 
 #[test]
-fn accounts_and_aliases_are_changed_as_printed() {
+fn accounts_and_aliases_are_changed_as_documented() {
     let mut host = Host::new();
     for block in blocks(INSTALL).iter().chain(&blocks(ACCOUNTS)) {
         host.follow(block);
@@ -208,7 +208,7 @@ fn accounts_and_aliases_are_changed_as_printed() {
 }
 
 #[test]
-fn accounts_in_mariadb_are_reached_as_printed() {
+fn accounts_in_mariadb_are_reached_as_documented() {
     let server = MariaDb::shared();
     server.admin("CREATE DATABASE mail CHARACTER SET utf8mb4");
     server.admin("CREATE USER owner IDENTIFIED BY 'of tables'; GRANT ALL ON mail.* TO owner");
@@ -224,7 +224,7 @@ fn accounts_in_mariadb_are_reached_as_printed() {
 }
 
 #[test]
-fn accounts_in_postgres_are_reached_as_printed() {
+fn accounts_in_postgres_are_reached_as_documented() {
     let server = Postgres::shared();
     server.admin("CREATE ROLE owner LOGIN PASSWORD 'of tables'");
     server.admin("CREATE DATABASE mail OWNER owner");

@@ -43,7 +43,7 @@ fn contains_all(said: &str, wanted: &[&str]) {
 }
 
 #[test]
-fn a_user_that_may_not_enter_the_folder_or_use_the_socket_is_told_which_group_it_lacks() {
+fn a_user_without_access_is_told_the_missing_group() {
     let mail = User::named("mail");
     let site = Site::with("socket_group = 'mail'\n");
     let socket = site.daemon.socket().to_owned();
@@ -61,7 +61,7 @@ fn a_user_that_may_not_enter_the_folder_or_use_the_socket_is_told_which_group_it
 }
 
 #[test]
-fn a_user_that_the_daemon_refuses_is_told_how_it_is_let_in() {
+fn a_refused_user_is_told_how_to_get_access() {
     let site = Site::with("socket_mode = '0666'\nsocket_group = 'mail'\n");
     let said = site.said_to_nobody(site.daemon.socket());
     contains_all(&said, &["does not accept the user nobody", "add nobody to [courier] allow_users and reload"]);
@@ -69,7 +69,7 @@ fn a_user_that_the_daemon_refuses_is_told_how_it_is_let_in() {
 }
 
 #[test]
-fn a_daemon_that_is_away_is_told_from_one_that_is_frozen_and_one_that_cannot_answer() {
+fn stopped_frozen_and_failing_daemons_are_distinguished() {
     let mut site = Site::with("");
     let (root, socket) = (User { uid: 0, gid: 0 }, site.daemon.socket().to_owned());
     fs::remove_file(site.accounts.file()).expect("the database");

@@ -8,9 +8,9 @@ use std::os::unix::fs::{chown, symlink};
 use std::path::{Path, PathBuf};
 
 on_each_database_and_mysql!(
-    aliases_of_a_renamed_account_lead_to_its_new_login,
+    aliases_of_a_renamed_account_point_to_its_new_login,
     a_mailbox_moves_with_its_account,
-    a_mailbox_stays_where_the_database_refuses_the_new_login,
+    a_mailbox_is_not_moved_if_the_database_refuses_the_login,
 );
 
 const NEW: &str = "anne@example.org";
@@ -47,7 +47,7 @@ fn targets(accounts: &Accounts, address: &str) -> Vec<String> {
     targets.iter().map(|target| target.as_str().expect("a text").to_owned()).collect()
 }
 
-fn aliases_of_a_renamed_account_lead_to_its_new_login(kind: Kind) {
+fn aliases_of_a_renamed_account_point_to_its_new_login(kind: Kind) {
     let (accounts, _) = accounts(kind);
     for (address, to) in [
         ("info@example.org", &["ben@example.org", "Anna@Example.org", "x@else.example"][..]),
@@ -97,7 +97,7 @@ fn a_mailbox_moves_with_its_account(kind: Kind) {
     assert!(to.join("Maildir/new/1").exists());
 }
 
-fn a_mailbox_stays_where_the_database_refuses_the_new_login(kind: Kind) {
+fn a_mailbox_is_not_moved_if_the_database_refuses_the_login(kind: Kind) {
     let (accounts, mail) = accounts(kind);
     let home = mail.join("example.org/anna");
     deliver(&home);
@@ -118,7 +118,7 @@ fn a_mailbox_stays_where_the_database_refuses_the_new_login(kind: Kind) {
 }
 
 #[test]
-fn a_mailbox_is_put_back_where_the_database_fails_after_it_was_moved() {
+fn a_moved_mailbox_is_moved_back_if_the_database_fails() {
     let (accounts, mail) = accounts(Kind::Sqlite);
     let home = mail.join("example.org/anna");
     deliver(&home);
@@ -136,7 +136,7 @@ fn a_mailbox_is_put_back_where_the_database_fails_after_it_was_moved() {
 }
 
 #[test]
-fn a_link_or_another_users_folder_is_no_mailbox_to_move() {
+fn links_and_folders_of_other_users_are_not_moved() {
     let (accounts, mail) = accounts(Kind::Sqlite);
     let elsewhere = mail.join("elsewhere");
     deliver(&elsewhere);
@@ -153,7 +153,7 @@ fn a_link_or_another_users_folder_is_no_mailbox_to_move() {
 }
 
 #[test]
-fn an_account_with_a_home_of_its_own_or_without_mail_is_renamed_alone() {
+fn accounts_with_their_own_home_or_no_mail_move_no_mailbox() {
     let (accounts, mail) = accounts(Kind::Sqlite);
     let said = told(&accounts, &["account", "rename", ANNA, NEW, "--move-mailbox"], 0);
     assert!(said.contains("there is no mailbox in"), "{said}");

@@ -35,15 +35,15 @@ macro_rules! on_each_pair {
 }
 
 on_each_pair!(
-    mail_for_what_the_replica_does_not_know_yet_does_not_bounce,
-    the_primary_is_asked_before_a_refusal_and_the_replica_for_all_else,
-    before_a_refusal_nobody_waits_for_a_question_that_hangs_at_the_replica,
-    mail_is_not_refused_while_only_a_replica_can_be_asked,
-    a_message_is_delivered_by_the_primarys_word_or_waits,
-    a_password_is_changed_by_the_primarys_row,
-    what_was_changed_here_is_obeyed_though_the_replica_lags,
-    reading_the_configuration_again_forgets_no_change,
-    a_change_that_was_told_to_a_daemon_before_is_obeyed_by_the_next,
+    mail_for_rows_missing_on_the_replica_does_not_bounce,
+    only_refusals_are_checked_at_the_primary,
+    a_refusal_does_not_wait_for_a_frozen_replica,
+    mail_is_not_refused_while_only_a_replica_is_reachable,
+    a_message_is_delivered_by_the_primarys_row_or_deferred,
+    a_password_change_reads_the_primarys_row,
+    own_changes_take_effect_though_the_replica_lags,
+    a_reload_forgets_no_change,
+    a_restarted_daemon_knows_changes_reported_before,
 );
 
 const SOON: Duration = Duration::from_secs(20);
@@ -154,7 +154,7 @@ fn row(name: &str, home: &Path, quota: &str) -> String {
     format!("login,password,home,quota\n{name},{CHEAP_HASH},{},\"{quota}\"\n", home.display())
 }
 
-fn mail_for_what_the_replica_does_not_know_yet_does_not_bounce(pair: &dyn Cluster) {
+fn mail_for_rows_missing_on_the_replica_does_not_bounce(pair: &dyn Cluster) {
     let site = Site::new(pair);
     site.elsewhere(&["domain", "add", "off.example", "--disabled"], "");
     site.elsewhere(&["account", "import", "-"], &row("full@example.org", &site.home("full"), "1S"));
@@ -213,7 +213,7 @@ fn attentive_store(config: &Config) -> SqlStore {
     open_pooled(&config.database).expect("a store").sharing(Arc::new(RecentChanges::complete()))
 }
 
-fn the_primary_is_asked_before_a_refusal_and_the_replica_for_all_else(pair: &dyn Cluster) {
+fn only_refusals_are_checked_at_the_primary(pair: &dyn Cluster) {
     let site = Site::lagging(pair);
     let (config, _) = Config::load(Some(&site.daemon.config_path())).expect("the configuration");
     let store = Arc::new(attentive_store(&config));
@@ -263,7 +263,7 @@ fn the_primary_is_asked_before_a_refusal_and_the_replica_for_all_else(pair: &dyn
     }
 }
 
-fn before_a_refusal_nobody_waits_for_a_question_that_hangs_at_the_replica(pair: &dyn Cluster) {
+fn a_refusal_does_not_wait_for_a_frozen_replica(pair: &dyn Cluster) {
     let site = Site::lagging(pair);
     let (mut config, _) = Config::load(Some(&site.daemon.config_path())).expect("the configuration");
     // A question to the replica hangs for half of that.
@@ -292,7 +292,7 @@ fn before_a_refusal_nobody_waits_for_a_question_that_hangs_at_the_replica(pair: 
     });
 }
 
-fn mail_is_not_refused_while_only_a_replica_can_be_asked(pair: &dyn Cluster) {
+fn mail_is_not_refused_while_only_a_replica_is_reachable(pair: &dyn Cluster) {
     let site = Site::new(pair);
     site.elsewhere(&["alias", "add", "info@example.org", ANNA], "");
     site.elsewhere(&["domain", "add", "caught.example"], "");
@@ -315,7 +315,7 @@ fn mail_is_not_refused_while_only_a_replica_can_be_asked(pair: &dyn Cluster) {
     eventually("an answer by the primary", SOON, || questions.iter().all(|question| site.word(question) == "FAIL"));
 }
 
-fn a_message_is_delivered_by_the_primarys_word_or_waits(pair: &dyn Cluster) {
+fn a_message_is_delivered_by_the_primarys_row_or_deferred(pair: &dyn Cluster) {
     let site = Site::lagging(pair);
     let (fresh, full) = (site.home("fresh"), site.home("full"));
     site.elsewhere(&["account", "import", "-"], &row("fresh@example.org", &fresh, ""));
@@ -344,7 +344,7 @@ fn a_message_is_delivered_by_the_primarys_word_or_waits(pair: &dyn Cluster) {
     site.ends(&["deliver", ANNA], MESSAGE, 0);
 }
 
-fn a_password_is_changed_by_the_primarys_row(pair: &dyn Cluster) {
+fn a_password_change_reads_the_primarys_row(pair: &dyn Cluster) {
     let site = Site::lagging(pair);
     assert_eq!(site.login(ANNA, PASSWORD), "ACCOUNT");
     site.elsewhere(&["account", "passwd", ANNA, "--password-stdin"], "second words");
@@ -373,7 +373,7 @@ fn a_password_is_changed_by_the_primarys_row(pair: &dyn Cluster) {
     site.ends(&["account", "passwd", "x@example.org", "--password-stdin"], "fifth words", 75);
 }
 
-fn what_was_changed_here_is_obeyed_though_the_replica_lags(pair: &dyn Cluster) {
+fn own_changes_take_effect_though_the_replica_lags(pair: &dyn Cluster) {
     let site = Site::new(pair);
     site.done(&["alias", "add", "team@example.org", ANNA, DORA], "");
     site.done(&["alias", "add", "gone@example.org", DORA], "");
@@ -399,7 +399,7 @@ fn what_was_changed_here_is_obeyed_though_the_replica_lags(pair: &dyn Cluster) {
     assert_eq!(site.word("account anna@example.org"), "OK", "nothing of hers was changed");
 }
 
-fn reading_the_configuration_again_forgets_no_change(pair: &dyn Cluster) {
+fn a_reload_forgets_no_change(pair: &dyn Cluster) {
     let site = Site::new(pair);
     let kept = ["recipient 9 anna@example.org", "alias info@example.org"];
     site.done(&["alias", "add", "info@example.org", ANNA], "");
@@ -430,7 +430,7 @@ fn reading_the_configuration_again_forgets_no_change(pair: &dyn Cluster) {
     assert_eq!((site.login(DORA, DORAS_PASSWORD), site.word(kept[0])), ("FAIL", "OK".to_owned()));
 }
 
-fn a_change_that_was_told_to_a_daemon_before_is_obeyed_by_the_next(pair: &dyn Cluster) {
+fn a_restarted_daemon_knows_changes_reported_before(pair: &dyn Cluster) {
     let mut site = Site::lagging(pair);
     site.done(&["account", "set", DORA, "--disabled"], "");
     site.done(&["alias", "add", "info@example.org", ANNA], "");
@@ -442,7 +442,7 @@ fn a_change_that_was_told_to_a_daemon_before_is_obeyed_by_the_next(pair: &dyn Cl
 
 /// Each node takes changes, and confirms them before the others have applied them.
 #[test]
-fn a_galera_node_asked_first_refuses_nothing_that_another_has_just_confirmed() {
+fn galera_refuses_no_row_that_another_node_just_confirmed() {
     let galera = Galera::start();
     let site = Site::new(&galera);
     for number in 0..20 {

@@ -91,7 +91,7 @@ fn assert_no_rights(pid: i32, user: User) {
 }
 
 #[test]
-fn a_daemon_started_as_root_gives_all_rights_up_and_still_counts_and_makes() {
+fn a_daemon_that_gave_up_root_still_counts_and_creates_mailboxes() {
     let site = Site::new();
     let mut server = Mailauth::with(&site.accounts, "user = \"daemon\"\n");
     let pid = server.pid().as_raw_nonzero().get();
@@ -159,7 +159,7 @@ impl Service {
 }
 
 #[test]
-fn two_services_count_and_make_and_outlive_each_other() {
+fn separate_services_create_mailboxes_and_survive_each_other() {
     let site = Site::new();
     let mut part = Part::start(&["--user", "daemon", "--min-uid", "1000", "--min-gid", "1000"], site.mail.path());
     let service = Service::over(&site, &part);
@@ -186,7 +186,7 @@ fn two_services_count_and_make_and_outlive_each_other() {
 }
 
 #[test]
-fn the_part_that_the_daemon_has_started_is_started_again_when_it_is_killed() {
+fn the_daemon_restarts_its_root_helper_when_it_is_killed() {
     let site = Site::new();
     let server = Mailauth::with(&site.accounts, "user = \"daemon\"\n");
     assert_eq!(recipient(server.socket(), ANNA, 10), "OK\n");
@@ -199,7 +199,7 @@ fn the_part_that_the_daemon_has_started_is_started_again_when_it_is_killed() {
 }
 
 #[test]
-fn the_kernel_refuses_what_a_running_daemon_never_needs() {
+fn the_kernel_refuses_system_calls_the_daemon_never_needs() {
     let site = Site::new();
     site.accounts.give_password_to(daemon());
     for (keys, mode) in [("user = \"daemon\"\n", "2"), ("user = \"daemon\"\nsandbox = false\n", "0")] {
@@ -240,7 +240,7 @@ fn question(operation: Operation, uid: u32, path: &Path) -> Question {
 }
 
 #[test]
-fn strangers_are_refused_and_root_is_never_counted_for() {
+fn unknown_users_are_refused_and_no_mailbox_is_counted_as_root() {
     let site = Site::new();
     let part = Part::start(&["--user", "daemon", "--min-uid", "1000", "--min-gid", "1000"], site.mail.path());
     let anna = site.maildir("anna");
@@ -280,7 +280,7 @@ fn strangers_are_refused_and_root_is_never_counted_for() {
 }
 
 #[test]
-fn packets_that_are_no_questions_do_no_harm() {
+fn malformed_packets_do_no_harm() {
     let site = Site::new();
     let part = Part::start(&[], site.mail.path());
     let door = part.connect().expect("root may");
@@ -316,7 +316,7 @@ fn packets_that_are_no_questions_do_no_harm() {
 }
 
 #[test]
-fn what_hangs_is_ended_and_holds_nobody_else_up() {
+fn a_process_that_hangs_is_killed_and_delays_no_other_mailbox() {
     let site = Site::new();
     let part = Part::start(&[], site.mail.path());
     let door = part.connect().expect("root may");
@@ -354,7 +354,7 @@ fn what_hangs_is_ended_and_holds_nobody_else_up() {
 }
 
 #[test]
-fn the_lock_is_kept_until_the_daemon_has_made_the_figure_known() {
+fn the_lock_is_held_until_the_daemon_has_published_the_usage() {
     let site = Site::new();
     let part = Part::start(&[], site.mail.path());
     let door = part.connect().expect("root may");
@@ -372,7 +372,7 @@ fn the_lock_is_kept_until_the_daemon_has_made_the_figure_known() {
 }
 
 #[test]
-fn many_owners_at_once_are_looked_at_by_few_processes() {
+fn mailboxes_of_many_owners_are_read_by_few_processes() {
     let site = Site::new();
     let part = Part::start(&[], site.mail.path());
     let door = part.connect().expect("root may");

@@ -41,7 +41,7 @@ fn guess(server: &Mailauth) {
 }
 
 #[test]
-fn a_reload_that_needs_another_folder_is_refused_and_takes_a_restart() {
+fn a_reload_that_needs_another_folder_is_refused() {
     let accounts = accounts();
     let folder = Scratch::new("sandbox");
     let [first, other] = ["first", "other"].map(|name| made(&folder, name));
@@ -97,7 +97,7 @@ fn without_the_sandbox_a_reload_may_name_any_folder() {
 
 /// The daemon is root here, so that no owner and no mode keeps it from anything: the kernel does so by its folders alone.
 #[test]
-fn a_link_that_leads_out_of_its_folders_is_not_written_through() {
+fn the_daemon_writes_through_no_link_out_of_its_folders() {
     let accounts = accounts();
     for (keys, is_written) in [("", false), ("sandbox = false", true)] {
         let folder = Scratch::new("sandbox");

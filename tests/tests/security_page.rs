@@ -22,7 +22,7 @@ fn named(page: &str) -> Vec<(String, Vec<String>)> {
 }
 
 #[test]
-fn the_tests_that_the_security_page_names_exist() {
+fn the_tests_named_by_the_security_page_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let page = fs::read_to_string(root.join("docs/security.md")).expect("the page");
     let named = named(&page);

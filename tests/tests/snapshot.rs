@@ -10,18 +10,18 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 on_each_server!(
-    logins_are_decided_while_the_server_is_away_and_by_it_at_once_when_it_is_back,
-    a_frozen_server_is_a_server_that_is_away,
-    what_was_changed_just_before_counts,
-    changes_from_elsewhere_are_copied,
-    no_command_that_fails_in_an_outage_ends_the_answers_of_the_copy,
-    aliases_and_domains_that_the_command_changes_are_copied_at_once,
-    an_import_whose_end_is_not_known_lets_everybody_else_log_in,
-    hosts_that_are_added_in_an_outage_do_not_end_the_answers_of_the_copy,
-    a_copy_of_another_database_answers_until_the_new_one_is_whole,
-    a_damaged_file_answers_nothing_wrong_and_is_made_again,
-    a_transaction_that_was_open_over_several_refreshes_is_copied,
-    a_daemon_that_was_killed_and_starts_without_its_database_answers,
+    the_snapshot_decides_logins_only_during_an_outage,
+    a_frozen_server_counts_as_unreachable,
+    changes_just_before_an_outage_count,
+    changes_by_other_programs_are_copied,
+    a_command_that_fails_in_an_outage_keeps_the_snapshot_usable,
+    changed_aliases_and_domains_are_copied_at_once,
+    an_import_with_unknown_outcome_leaves_other_logins_usable,
+    hosts_added_during_an_outage_keep_the_snapshot_usable,
+    the_old_snapshot_answers_until_the_new_one_is_complete,
+    a_damaged_snapshot_gives_no_wrong_answer_and_is_rebuilt,
+    a_transaction_open_during_several_refreshes_is_copied,
+    a_killed_daemon_answers_when_started_without_its_database,
 );
 
 const SOON: Duration = Duration::from_secs(20);
@@ -83,7 +83,7 @@ fn logins_are_decided(server: &Mailauth) {
     assert!(matches!(&listed, Outcome::List(entries) if entries.len() == 4), "{listed:?}");
 }
 
-fn logins_are_decided_while_the_server_is_away_and_by_it_at_once_when_it_is_back(kind: Kind) {
+fn the_snapshot_decides_logins_only_during_an_outage(kind: Kind) {
     let accounts = accounts(kind, "");
     accounts.admin(&["alias", "add", "info@example.org", ANNA], "");
     let server = server(&accounts);
@@ -114,7 +114,7 @@ fn logins_are_decided_while_the_server_is_away_and_by_it_at_once_when_it_is_back
     server.wait_for_log("the database answers again");
 }
 
-fn a_frozen_server_is_a_server_that_is_away(kind: Kind) {
+fn a_frozen_server_counts_as_unreachable(kind: Kind) {
     let accounts = accounts(kind, "");
     let server = server(&accounts);
     accounts.server().freeze();
@@ -128,7 +128,7 @@ fn a_frozen_server_is_a_server_that_is_away(kind: Kind) {
     eventually("the database", SOON, || change(&server, PASSWORD, "new words") == Outcome::Done);
 }
 
-fn what_was_changed_just_before_counts(kind: Kind) {
+fn changes_just_before_an_outage_count(kind: Kind) {
     let accounts = accounts(kind, "refresh = \"1h\"");
     let server = server(&accounts);
     let mut password = PASSWORD.to_owned();
@@ -152,7 +152,7 @@ fn what_was_changed_just_before_counts(kind: Kind) {
     assert_eq!((word(&server, ANNA, &password), word(&server, DORA, DORAS_PASSWORD)), ("ACCOUNT", "FAIL"));
 }
 
-fn no_command_that_fails_in_an_outage_ends_the_answers_of_the_copy(kind: Kind) {
+fn a_command_that_fails_in_an_outage_keeps_the_snapshot_usable(kind: Kind) {
     let accounts = accounts(kind, "");
     let server = server(&accounts);
     let csv = accounts.folder().join("more.csv");
@@ -180,7 +180,7 @@ fn no_command_that_fails_in_an_outage_ends_the_answers_of_the_copy(kind: Kind) {
     assert!(accounts.snapshot_is_whole(), "nothing was told");
 }
 
-fn aliases_and_domains_that_the_command_changes_are_copied_at_once(kind: Kind) {
+fn changed_aliases_and_domains_are_copied_at_once(kind: Kind) {
     let accounts = accounts(kind, "refresh = \"1h\"");
     accounts.admin(&["alias", "add", "info@example.org", ANNA], "");
     let server = server(&accounts);
@@ -206,7 +206,7 @@ fn aliases_and_domains_that_the_command_changes_are_copied_at_once(kind: Kind) {
 }
 
 /// As the command tells it when the connection broke at the COMMIT of many accounts.
-fn an_import_whose_end_is_not_known_lets_everybody_else_log_in(kind: Kind) {
+fn an_import_with_unknown_outcome_leaves_other_logins_usable(kind: Kind) {
     let accounts = accounts(kind, "");
     let server = server(&accounts);
     accounts.server().crash();
@@ -243,7 +243,7 @@ fn configure(server: &Mailauth, change: impl Fn(&str) -> String) {
     eventually("the new configuration", SOON, || server.log().matches("configuration read again").count() > before);
 }
 
-fn hosts_that_are_added_in_an_outage_do_not_end_the_answers_of_the_copy(kind: Kind) {
+fn hosts_added_during_an_outage_keep_the_snapshot_usable(kind: Kind) {
     let accounts = accounts(kind, "");
     let server = server(&accounts);
     accounts.server().crash();
@@ -257,7 +257,7 @@ fn hosts_that_are_added_in_an_outage_do_not_end_the_answers_of_the_copy(kind: Ki
     eventually("the database", SOON, || change(&server, "wrong", "whatever") == Outcome::Fail);
 }
 
-fn a_copy_of_another_database_answers_until_the_new_one_is_whole(kind: Kind) {
+fn the_old_snapshot_answers_until_the_new_one_is_complete(kind: Kind) {
     let first = accounts(kind, "");
     let server = server(&first);
     let second = Accounts::on_own_server(kind).with("login,password\nemil@second.example,{PLAIN}secret\n");
@@ -280,7 +280,7 @@ fn a_copy_of_another_database_answers_until_the_new_one_is_whole(kind: Kind) {
     assert_eq!((word(&server, "emil@second.example", "secret"), word(&server, ANNA, PASSWORD)), ("ACCOUNT", "FAIL"));
 }
 
-fn a_damaged_file_answers_nothing_wrong_and_is_made_again(kind: Kind) {
+fn a_damaged_snapshot_gives_no_wrong_answer_and_is_rebuilt(kind: Kind) {
     let accounts = accounts(kind, "refresh = \"1s\"").with(&many(2500));
     let mut server = server(&accounts);
     server.terminate();
@@ -300,16 +300,16 @@ fn a_damaged_file_answers_nothing_wrong_and_is_made_again(kind: Kind) {
     assert_eq!(server.log().matches("it is made from the database again").count(), 1, "{}", server.log());
     eventually("a good word", SOON, || check(&accounts).contains("snapshot.db: 2505 accounts, "));
     accounts.server().crash();
-    logins_go_on_in_part(&server);
+    some_logins_continue(&server);
 }
 
-fn logins_go_on_in_part(server: &Mailauth) {
+fn some_logins_continue(server: &Mailauth) {
     for number in (0..2500).step_by(250) {
         assert_eq!(word(server, &format!("user{number}@many.example"), PASSWORD), "ACCOUNT", "{}", server.log());
     }
 }
 
-fn a_transaction_that_was_open_over_several_refreshes_is_copied(kind: Kind) {
+fn a_transaction_open_during_several_refreshes_is_copied(kind: Kind) {
     let accounts = accounts(kind, "refresh = \"1s\"").with(&many(2500));
     let server = server(&accounts);
     let refreshed = || accounts.in_snapshot("SELECT refreshed FROM copy").unwrap_or(0);
@@ -327,7 +327,7 @@ fn a_transaction_that_was_open_over_several_refreshes_is_copied(kind: Kind) {
     assert_eq!((word(&server, DORA, DORAS_PASSWORD), word(&server, ANNA, PASSWORD)), ("FAIL", "ACCOUNT"));
 }
 
-fn changes_from_elsewhere_are_copied(kind: Kind) {
+fn changes_by_other_programs_are_copied(kind: Kind) {
     let accounts = accounts(kind, "refresh = \"1s\"").with(&many(2500));
     let server = server(&accounts);
     // By the command of a machine that has no daemon to tell.
@@ -345,7 +345,7 @@ fn changes_from_elsewhere_are_copied(kind: Kind) {
     assert_eq!(word(&server, "user2499@many.example", PASSWORD), "ACCOUNT");
 }
 
-fn a_daemon_that_was_killed_and_starts_without_its_database_answers(kind: Kind) {
+fn a_killed_daemon_answers_when_started_without_its_database(kind: Kind) {
     let accounts = accounts(kind, "").with(&many(2500));
     drop(server(&accounts));
     for pause in 0..8 {
@@ -381,7 +381,7 @@ fn a_daemon_that_was_killed_and_starts_without_its_database_answers(kind: Kind) 
 }
 
 #[test]
-fn a_copy_that_is_too_old_decides_nothing_and_check_says_how_it_stands() {
+fn a_snapshot_that_is_too_old_decides_nothing() {
     let accounts = accounts(Kind::MariaDb, "max_age = \"8s\"\nrefresh = \"1s\"");
     let server = server(&accounts);
     let said = check(&accounts);
@@ -400,7 +400,7 @@ fn a_copy_that_is_too_old_decides_nothing_and_check_says_how_it_stands() {
 }
 
 #[test]
-fn reading_the_configuration_again_keeps_the_copy_and_one_refresher() {
+fn a_reload_keeps_the_snapshot_and_one_refresh_thread() {
     let accounts = accounts(Kind::Postgres, "refresh = \"1s\"");
     let server = server(&accounts);
     for _ in 0..5 {
@@ -421,7 +421,7 @@ fn reading_the_configuration_again_keeps_the_copy_and_one_refresher() {
 }
 
 #[test]
-fn without_a_folder_there_is_a_warning_and_no_copy() {
+fn a_missing_folder_is_warned_about_and_disables_the_snapshot() {
     let accounts = accounts(Kind::MariaDb, "refresh = \"1s\"");
     let file = accounts.snapshot_file().display().to_string();
     let server = Mailauth::configured(|socket| {

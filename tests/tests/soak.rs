@@ -12,20 +12,20 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-on_each_database!(what_a_killed_daemon_has_promised_is_not_lost);
+on_each_database!(changes_confirmed_by_a_killed_daemon_are_not_lost);
 
 #[test]
-fn faults_at_random_in_a_mariadb_pair_leave_no_trace() {
+fn random_faults_in_a_mariadb_pair_leave_no_trace() {
     soak(&MariaDbPair::start());
 }
 
 #[test]
-fn faults_at_random_in_a_galera_cluster_leave_no_trace() {
+fn random_faults_in_a_galera_cluster_leave_no_trace() {
     soak(&Galera::start());
 }
 
 #[test]
-fn faults_at_random_in_a_postgres_pair_leave_no_trace() {
+fn random_faults_in_a_postgres_pair_leave_no_trace() {
     soak(&PostgresPair::start());
 }
 
@@ -65,7 +65,7 @@ const CONNECTIONS: usize = 3 * (8 + 1);
 
 /// No more than at another time, but for what comes and goes: connections, some of which a fault may have closed at that
 /// time, and an allocator's holes.
-fn is_no_more_than(now: Holdings, before: Holdings) -> bool {
+fn has_not_grown_over(now: Holdings, before: Holdings) -> bool {
     now.kilobytes <= before.kilobytes * 5 / 4 + 4096
         && now.descriptors <= before.descriptors + CONNECTIONS
         && now.threads <= before.threads + 4
@@ -105,7 +105,7 @@ fn soak(cluster: &dyn Cluster) {
     let mut after = before;
     eventually(&format!("{seed}: no more held than {before:?}"), Duration::from_secs(20), || {
         after = Holdings::of(server.pid());
-        is_no_more_than(after, before)
+        has_not_grown_over(after, before)
     });
     say(&format!("{seed}: {} faults, {all}; held {before:?}, then {after:?}", story.len()));
 }
@@ -154,7 +154,7 @@ fn say(line: &str) {
     let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
-fn what_a_killed_daemon_has_promised_is_not_lost(kind: Kind) {
+fn changes_confirmed_by_a_killed_daemon_are_not_lost(kind: Kind) {
     let accounts = Accounts::empty(kind).with(&Load::accounts());
     let mut server = Mailauth::over(&accounts);
     let socket = server.socket().to_owned();

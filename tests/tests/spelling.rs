@@ -101,7 +101,7 @@ impl Site {
 const NO_OWNER: &str = "[pop3]\nbecome_owner = false\n";
 
 #[test]
-fn a_telephone_that_adds_a_space_to_the_login_gets_in() {
+fn a_login_with_an_added_space_is_accepted() {
     let site = Site::new(Kind::Sqlite, NO_OWNER);
     for who in ["anna@example.org ", " anna@example.org", "\tAnna@Example.org\t", "\u{a0}anna@example.org\u{3000}"] {
         site.all_say(true, who, PASSWORD);
@@ -132,7 +132,7 @@ fn a_telephone_that_adds_a_space_to_the_login_gets_in() {
 }
 
 #[test]
-fn a_challenge_is_answered_under_a_login_with_a_space_too() {
+fn a_challenge_works_for_a_login_with_an_added_space() {
     let site = Site::new(Kind::Sqlite, NO_OWNER);
     for who in ["dora@example.org", "dora@example.org ", " dora@example.org"] {
         let mut mac = Hmac::<Md5>::new_from_slice(DORAS_PASSWORD.as_bytes()).expect("a key");
@@ -149,7 +149,7 @@ fn a_challenge_is_answered_under_a_login_with_a_space_too() {
 }
 
 #[test]
-fn a_login_with_a_percent_sign_for_the_at_gets_in_where_that_is_configured() {
+fn a_configured_separator_replaces_the_at_sign_in_logins() {
     let who = "anna%example.org";
     let off = Site::new(Kind::Sqlite, NO_OWNER);
     off.all_say(false, who, PASSWORD);
@@ -171,7 +171,7 @@ fn a_login_with_a_percent_sign_for_the_at_gets_in_where_that_is_configured() {
 }
 
 #[test]
-fn a_separator_that_names_and_domains_have_is_refused_with_its_line() {
+fn a_separator_used_in_names_is_refused_with_its_line() {
     let site = Site::new(Kind::Sqlite, NO_OWNER);
     let text = fs::read_to_string(site.config()).expect("the configuration");
     for (separators, told) in
@@ -199,7 +199,7 @@ const JUERGEN: [&str; 6] = [
 const KEPT: &str = "jürgen@xn--bcher-kva.example";
 
 #[test]
-fn an_international_login_gets_in_in_every_spelling() {
+fn an_international_login_is_accepted_in_every_spelling() {
     let site = Site::new(Kind::Sqlite, NO_OWNER);
     assert_eq!(site.admin(&["domain", "add", "Bücher.example"], "").1.trim(), "added the domain bücher.example");
     let csv = format!("login,password,uid,gid\n{},{CHEAP_HASH},5000,5000\n", JUERGEN[2]);
@@ -242,7 +242,7 @@ fn an_international_login_gets_in_in_every_spelling() {
 }
 
 #[test]
-fn an_alias_is_found_and_leads_on_in_every_spelling() {
+fn an_alias_is_resolved_in_every_spelling() {
     let site = Site::new(Kind::Sqlite, NO_OWNER);
     assert_eq!(site.admin(&["domain", "add", "bücher.example"], "").0, Some(0));
     let alias = |arguments: &[&str]| site.admin(&[&["alias"], arguments].concat(), "");
@@ -264,7 +264,7 @@ fn an_alias_is_found_and_leads_on_in_every_spelling() {
 }
 
 #[test]
-fn a_name_without_a_domain_gets_an_international_one() {
+fn the_default_domain_may_be_international() {
     let site = Site::new(
         Kind::Sqlite,
         &format!("{NO_OWNER}[login]\ndefault_domain = \"Bücher.example\"\nseparators = \"%\"\n"),
@@ -278,8 +278,8 @@ fn a_name_without_a_domain_gets_an_international_one() {
 
 mod on_each {
     mailauth_tests::on_each_database!(
-        a_former_version_kept_names_in_letters_and_init_brings_all_to_one_spelling,
-        of_two_domains_that_are_one_nothing_is_lost_and_doubles_are_told,
+        init_converts_names_of_earlier_versions_to_one_spelling,
+        domains_that_become_equal_lose_nothing_and_are_reported,
     );
 
     use super::*;
@@ -303,7 +303,7 @@ mod on_each {
         shown["mailbox"]["home"].as_str().expect("a home").to_owned()
     }
 
-    fn a_former_version_kept_names_in_letters_and_init_brings_all_to_one_spelling(kind: Kind) {
+    fn init_converts_names_of_earlier_versions_to_one_spelling(kind: Kind) {
         let accounts = Accounts::empty(kind).with("login\nanna@example.org\n");
         accounts.sql_without_checks(&format!(
             "INSERT INTO domains (name, description, quota_bytes) VALUES ('bücher.example', 'Büro', 1000000);\n{}{}{}\
@@ -346,7 +346,7 @@ mod on_each {
         assert!(again.contains("up to date") && !again.contains("changed:"), "{again}");
     }
 
-    fn of_two_domains_that_are_one_nothing_is_lost_and_doubles_are_told(kind: Kind) {
+    fn domains_that_become_equal_lose_nothing_and_are_reported(kind: Kind) {
         let accounts = Accounts::empty(kind).with(&format!(
             "login,password,uid,gid\nzoe@xn--bcher-kva.example,{CHEAP_HASH},5000,5000\n\
              max@xn--bcher-kva.example,{CHEAP_HASH},5000,5000\n"

@@ -12,7 +12,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-on_each_server!(an_outage_shows_while_it_lasts_and_is_remembered_after);
+on_each_server!(an_outage_is_shown_while_it_lasts_and_afterwards);
 
 /// Longer than any of this takes.
 const LONG: Duration = Duration::from_secs(20);
@@ -26,7 +26,7 @@ fn status(accounts: &Accounts) -> Value {
 }
 
 #[test]
-fn the_command_shows_what_the_daemon_did() {
+fn status_shows_what_the_daemon_did() {
     let accounts = accounts(Kind::Sqlite);
     let server = Mailauth::over(&accounts);
     assert_eq!(login(server.socket(), ANNA, PASSWORD).word(), "ACCOUNT");
@@ -48,7 +48,7 @@ fn the_command_shows_what_the_daemon_did() {
 }
 
 #[test]
-fn without_a_daemon_it_is_not_now_with_a_cure() {
+fn status_without_a_daemon_is_not_now_with_advice() {
     let accounts = accounts(Kind::Sqlite);
     accounts.are_served_on(Path::new("/nonexistent/socket"));
     let output = accounts.try_admin(&["status"], "");
@@ -69,7 +69,7 @@ fn a_real_authdaemond_has_no_status() {
 }
 
 #[test]
-fn only_root_and_the_daemons_user_are_told() {
+fn only_root_and_the_daemons_user_see_the_status() {
     let accounts = accounts(Kind::Sqlite);
     let server = Mailauth::with(&accounts, "socket_mode = \"0666\"\nallow_users = [\"nobody\"]");
     let asked = || ask(server.socket(), b"STATUS\n", Manner::Whole).outcome();
@@ -78,7 +78,7 @@ fn only_root_and_the_daemons_user_are_told() {
     assert!(matches!(asked(), Outcome::Odd(_, text) if text.starts_with("OK {\"version\":")));
 }
 
-fn an_outage_shows_while_it_lasts_and_is_remembered_after(kind: Kind) {
+fn an_outage_is_shown_while_it_lasts_and_afterwards(kind: Kind) {
     let accounts = Accounts::on_own_server(kind).with(&people(Path::new("/var/mail")));
     let server = Mailauth::configured(|socket| {
         accounts.are_served_on(socket);
@@ -120,7 +120,7 @@ fn with_metrics(accounts: &Accounts, socket: &Path, listen: &str, courier: &str)
 }
 
 #[test]
-fn prometheus_reads_metrics_where_sighup_says() {
+fn a_reload_moves_the_metrics_for_prometheus() {
     let accounts = accounts(Kind::Sqlite);
     let (first, second) = (free_port(), free_port());
     let at = |port: u16| format!("127.0.0.1:{port}");
@@ -148,7 +148,7 @@ fn prometheus_reads_metrics_where_sighup_says() {
 }
 
 #[test]
-fn a_metrics_socket_is_for_its_group() {
+fn a_metrics_socket_is_open_to_its_group_only() {
     let accounts = accounts(Kind::Sqlite);
     let server = Mailauth::configured(|socket| {
         let listen = format!("unix:{}", socket.with_file_name("metrics.sock").display());

@@ -18,24 +18,24 @@ use std::time::Duration;
 const LIMIT: Duration = Duration::from_secs(30);
 
 #[test]
-fn courier_runs_with_ours_in_the_place_of_its_own_daemon() {
+fn courier_runs_with_mailauth_instead_of_authdaemond() {
     let mut machine = Machine::with_courier();
     machine.install();
-    answers_come_from_ours(&machine);
+    answers_come_from_mailauth(&machine);
     restarts_and_reloads(&machine);
-    may_write_where_it_has_to_alone(&machine);
+    may_write_only_where_needed(&machine);
     is_exposed_little(&machine);
     looks_at_mailboxes(&machine);
-    a_crash_is_over_in_a_moment(&machine);
+    the_daemon_is_restarted_after_a_crash(&machine);
 
     machine.booted.reboot();
-    answers_come_from_ours(&machine);
+    answers_come_from_mailauth(&machine);
     starts_before_courier(&machine);
 
     machine.booted.shell("systemctl stop courier-authdaemon");
     assert_eq!(machine.state("courier-imap"), "inactive", "it needs the daemon");
     machine.booted.shell(&format!("systemctl start {}", SERVICES.join(" ")));
-    answers_come_from_ours(&machine);
+    answers_come_from_mailauth(&machine);
 
     machine.go_back();
     assert!(machine.booted.property("courier-authdaemon", "ExecStart").contains("/usr/sbin/authdaemond"));
@@ -49,7 +49,7 @@ fn courier_runs_with_ours_in_the_place_of_its_own_daemon() {
 }
 
 /// Both names are of one unit, all of Courier runs, and logins get the answers of our table.
-fn answers_come_from_ours(machine: &Machine) {
+fn answers_come_from_mailauth(machine: &Machine) {
     assert_eq!(machine.booted.property("courier-authdaemon", "Id"), "mailauth-courier.service");
     machine.booted.wait_for_jobs();
     for unit in [&["mailauth-courier"], &SERVICES[..]].concat() {
@@ -68,7 +68,7 @@ fn restarts_and_reloads(machine: &Machine) {
     let before = booted.property("mailauth-courier", "MainPID");
     booted.shell("systemctl restart courier-imap");
     assert_eq!(booted.property("mailauth-courier", "MainPID"), before, "a client's restart leaves the daemon alone");
-    answers_come_from_ours(machine);
+    answers_come_from_mailauth(machine);
 
     booted.shell("systemctl reload mailauth-courier");
     machine.wait_for_journal("configuration read again");
@@ -82,14 +82,14 @@ fn restarts_and_reloads(machine: &Machine) {
         // It says that it is ready before the command is over, and the units that need it are restarted with it.
         assert_eq!(machine.state("mailauth-courier"), "active");
         assert_ne!(booted.property("courier-imap", "MainPID"), imap);
-        answers_come_from_ours(machine);
+        answers_come_from_mailauth(machine);
     }
     assert_ne!(booted.property("mailauth-courier", "MainPID"), before);
     booted.shell("systemctl start courier-authdaemon");
-    answers_come_from_ours(machine);
+    answers_come_from_mailauth(machine);
 }
 
-fn may_write_where_it_has_to_alone(machine: &Machine) {
+fn may_write_only_where_needed(machine: &Machine) {
     let booted = &machine.booted;
     let stat = |path: &str| booted.shell(&format!("stat -c '%U:%G %a' {path}"));
     assert_eq!(stat("/run/courier/authdaemon"), "mailauth:courier 755\n");
@@ -149,7 +149,7 @@ fn looks_at_mailboxes(machine: &Machine) {
     booted.shell("systemctl stop mailauth-mailboxes");
     let said = recipient();
     assert!(said.starts_with("LATER ") && said.contains("mailauth-mailboxes"), "{said}");
-    answers_come_from_ours(machine);
+    answers_come_from_mailauth(machine);
     booted.shell("systemctl start mailauth-mailboxes");
     eventually("an answer", LIMIT, || recipient() == "OK\n");
 
@@ -165,7 +165,7 @@ fn looks_at_mailboxes(machine: &Machine) {
     booted.shell("systemctl restart mailauth-mailboxes; systemctl reload mailauth-courier");
 }
 
-fn a_crash_is_over_in_a_moment(machine: &Machine) {
+fn the_daemon_is_restarted_after_a_crash(machine: &Machine) {
     let booted = &machine.booted;
     let before = booted.property("mailauth-courier", "MainPID");
     booted.shell(&format!("kill -KILL {before}"));
@@ -174,7 +174,7 @@ fn a_crash_is_over_in_a_moment(machine: &Machine) {
         now != before && now != "0" && machine.state("mailauth-courier") == "active"
     });
     // systemd restarts what requires the daemon too, as it does after a crash of Courier's own.
-    answers_come_from_ours(machine);
+    answers_come_from_mailauth(machine);
 }
 
 fn starts_before_courier(machine: &Machine) {
@@ -227,7 +227,7 @@ fn the_journal_has_each_line_once_with_its_priority_and_one_time() {
 }
 
 #[test]
-fn what_the_log_leaves_out_is_as_configured_at_each_reload() {
+fn a_reload_changes_what_the_log_omits() {
     let machine = Machine::new();
     machine.install();
     let socket = machine.socket();

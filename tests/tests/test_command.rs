@@ -70,7 +70,7 @@ fn the_test_command_stops_before_a_package_would_be_removed() {
 }
 
 #[test]
-fn the_test_command_replaces_a_package_only_on_a_machine_for_tests() {
+fn the_test_command_replaces_packages_only_on_test_machines() {
     let plan = "Inst libssl3 [3.0.15] (3.0.17 Debian:12 [amd64])\nInst strace (6.1 Debian:12 [amd64])\n";
     let machine = Machine::new(plan);
     let (output, calls) = machine.run(false);

@@ -73,7 +73,7 @@ fn list(accounts: &Accounts, arguments: &[&str]) -> Vec<Value> {
 }
 
 #[test]
-fn a_storm_of_guesses_is_not_hashed_and_the_owner_gets_in_meanwhile() {
+fn a_storm_of_guesses_is_not_hashed_and_the_owner_can_log_in() {
     let accounts = accounts();
     let server = server(&accounts, "delay = \"0s\"");
     assert!(logs_in(&server, Some(HOME), SLOW, SLOW_PASSWORD));
@@ -110,7 +110,7 @@ fn a_storm_of_guesses_is_not_hashed_and_the_owner_gets_in_meanwhile() {
 }
 
 #[test]
-fn an_old_password_that_a_telephone_repeats_costs_its_owner_nothing() {
+fn an_old_password_repeated_by_a_device_does_not_lock_the_owner() {
     let accounts = accounts();
     let server = server(&accounts, "");
     for _ in 0..10_000 {
@@ -122,7 +122,7 @@ fn an_old_password_that_a_telephone_repeats_costs_its_owner_nothing() {
 }
 
 #[test]
-fn a_network_that_tries_many_logins_is_refused_at_those_that_do_not_know_it() {
+fn a_guessing_network_is_refused_at_unfamiliar_accounts() {
     let accounts = accounts();
     let server = server(&accounts, "delay = \"0s\"");
     assert!(logs_in(&server, Some(AWAY), ANNA, PASSWORD));
@@ -139,7 +139,7 @@ fn a_network_that_tries_many_logins_is_refused_at_those_that_do_not_know_it() {
 }
 
 #[test]
-fn a_login_that_many_networks_attack_is_not_now_for_strangers_and_open_to_its_owner() {
+fn an_attacked_account_stays_open_to_its_owner() {
     let accounts = accounts();
     let server = server(&accounts, "delay = \"0s\"");
     assert!(logs_in(&server, Some(HOME), ANNA, PASSWORD));
@@ -159,7 +159,7 @@ fn a_login_that_many_networks_attack_is_not_now_for_strangers_and_open_to_its_ow
 }
 
 #[test]
-fn refusals_are_delayed_where_nothing_is_refused_untried_and_a_right_password_is_not() {
+fn refusals_to_unknown_clients_are_delayed_and_right_passwords_are_not() {
     let accounts = accounts();
     let server = server(&accounts, "delay = \"1500ms\"\nallowance = 3");
     guess(&server, None, ANNA, 6);
@@ -189,7 +189,7 @@ fn refusals_are_delayed_where_nothing_is_refused_untried_and_a_right_password_is
 }
 
 #[test]
-fn a_client_without_an_address_is_never_refused_untried() {
+fn a_client_without_an_address_is_never_throttled() {
     let accounts = accounts();
     let server = server(&accounts, "delay = \"0s\"");
     for address in [None, Some("127.0.0.1"), Some("::1"), Some("unknown"), Some("0.0.0.0"), Some("1.2.3")] {
@@ -205,7 +205,7 @@ fn a_client_without_an_address_is_never_refused_untried() {
 }
 
 #[test]
-fn logins_that_do_not_exist_are_counted_as_those_that_do() {
+fn unknown_logins_are_counted_like_known_ones() {
     let accounts = accounts();
     let server = server(&accounts, "delay = \"0s\"");
     for login in [ANNA, UNKNOWN] {
@@ -219,7 +219,7 @@ fn logins_that_do_not_exist_are_counted_as_those_that_do() {
 }
 
 #[test]
-fn challenges_and_changes_of_passwords_are_guesses_too() {
+fn challenges_and_password_changes_count_as_guesses() {
     let accounts = accounts();
     let server = server(&accounts, "delay = \"0s\"");
     let challenge = "PDFAeD4="; // <1@x>
@@ -246,7 +246,7 @@ fn base64(text: &str) -> String {
 }
 
 #[test]
-fn a_client_that_tries_a_challenge_before_its_password_makes_one_guess() {
+fn a_challenge_followed_by_the_password_is_one_guess() {
     let accounts = accounts();
     let server = server(&accounts, "");
     for n in 0..30u8 {
@@ -258,7 +258,7 @@ fn a_client_that_tries_a_challenge_before_its_password_makes_one_guess() {
 }
 
 #[test]
-fn what_was_counted_outlives_a_restart_and_a_reload_and_an_administrator_clears_it() {
+fn counts_survive_restarts_and_can_be_cleared() {
     let accounts = accounts();
     let mut server = server(&accounts, "delay = \"0s\"");
     assert!(logs_in(&server, Some(HOME), ANNA, PASSWORD));
@@ -302,7 +302,7 @@ fn what_was_counted_outlives_a_restart_and_a_reload_and_an_administrator_clears_
 }
 
 #[test]
-fn only_root_and_the_daemons_user_see_and_clear_it() {
+fn only_root_and_the_daemons_user_see_and_clear_counts() {
     let accounts = accounts();
     let server = Mailauth::with(&accounts, "socket_mode = \"0666\"\nallow_users = [\"nobody\"]");
     for request in [&b"THROTTLE list all 0\n"[..], b"THROTTLE clear\n"] {
@@ -314,7 +314,7 @@ fn only_root_and_the_daemons_user_see_and_clear_it() {
 }
 
 #[test]
-fn it_can_be_switched_off_and_networks_can_be_exempt() {
+fn the_throttle_can_be_disabled_and_networks_exempted() {
     let accounts = accounts();
     let off = server(&accounts, "enabled = false");
     guess(&off, Some(AWAY), ANNA, 40);
@@ -334,7 +334,7 @@ fn failregex() -> String {
 }
 
 #[test]
-fn fail2ban_finds_the_client_of_each_refusal_and_of_nothing_else() {
+fn fail2ban_finds_the_client_of_each_refusal_only() {
     let accounts = accounts();
     let server = server(&accounts, "delay = \"0s\"");
     assert!(logs_in(&server, Some(HOME), ANNA, PASSWORD));
@@ -358,7 +358,7 @@ fn fail2ban_finds_the_client_of_each_refusal_and_of_nothing_else() {
 }
 
 #[test]
-fn a_file_that_is_damaged_is_said_to_be_and_counted_anew() {
+fn a_damaged_file_is_reported_and_counting_starts_again() {
     let accounts = accounts();
     let mut server = server(&accounts, "delay = \"0s\"");
     guess(&server, Some(AWAY), ANNA, 30);

@@ -146,7 +146,7 @@ fn names_the_stranger(said: &str) {
 }
 
 #[test]
-fn a_false_daemon_in_couriers_folder_is_sent_nothing_and_not_obeyed() {
+fn a_false_daemon_in_couriers_folder_is_sent_nothing() {
     let site = Site::new("own_socket = \"\"");
     site.move_the_folder_away();
     let daemon = FalseDaemon::of(mallory(), &site.host.socket(), 0);
@@ -177,7 +177,7 @@ fn a_false_daemon_in_couriers_folder_is_sent_nothing_and_not_obeyed() {
 }
 
 #[test]
-fn the_same_daemon_is_asked_where_its_user_is_named() {
+fn the_same_daemon_is_asked_if_its_user_is_configured() {
     let site = Site::new("own_socket = \"\"\nuser = \"40001\"");
     site.move_the_folder_away();
     let daemon = FalseDaemon::of(mallory(), &site.host.socket(), 5000);
@@ -188,7 +188,7 @@ fn the_same_daemon_is_asked_where_its_user_is_named() {
 }
 
 #[test]
-fn a_false_daemon_does_not_keep_our_programs_from_the_right_one() {
+fn a_false_daemon_does_not_block_the_right_one() {
     let site = Site::new("");
     let server = Mailauth::on(&site.host, &site.accounts);
     site.move_the_folder_away();
@@ -231,7 +231,7 @@ impl Drop for Ends<'_> {
 /// The owner of the socket's folder puts a link to a file of root's in the place of the socket as soon as that is made, under
 /// its temporary name, while the daemon starts again and again.
 #[test]
-fn links_in_the_place_of_the_socket_change_no_file_of_roots() {
+fn links_in_place_of_the_socket_change_no_file_of_root() {
     let folder = Scratch::new("links");
     let accounts = Accounts::empty(Kind::Sqlite).with(&people(Path::new("/var/mail")));
     let nobody = User::named("nobody");
@@ -282,7 +282,7 @@ fn links_in_the_place_of_the_socket_change_no_file_of_roots() {
 }
 
 #[test]
-fn a_pipe_in_the_place_of_the_lock_ends_the_start_with_what_to_do() {
+fn a_pipe_in_place_of_the_lock_fails_the_start_with_advice() {
     let folder = Scratch::new("pipe");
     let accounts = Accounts::empty(Kind::Sqlite);
     let socket = folder.join("socket");
@@ -295,7 +295,7 @@ fn a_pipe_in_the_place_of_the_lock_ends_the_start_with_what_to_do() {
 }
 
 #[test]
-fn a_link_in_the_place_of_the_snapshots_lock_is_not_followed() {
+fn a_link_in_place_of_the_snapshots_lock_is_not_followed() {
     let accounts = Accounts::empty(Kind::Postgres).with(&people(Path::new("/var/mail"))).with_snapshot("");
     let folder = Scratch::new("lock");
     let target = folder.join("made through the link");
@@ -309,7 +309,7 @@ fn a_link_in_the_place_of_the_snapshots_lock_is_not_followed() {
 }
 
 #[test]
-fn a_folder_that_others_may_write_to_gets_no_socket() {
+fn no_socket_is_created_in_a_folder_that_others_may_write() {
     let accounts = Accounts::empty(Kind::Sqlite);
     let refused = |make: &dyn Fn(&Path), wanted: &str| {
         let folder = Scratch::new("shared");
@@ -335,7 +335,7 @@ fn a_folder_that_others_may_write_to_gets_no_socket() {
 }
 
 #[test]
-fn members_of_the_group_neither_list_accounts_nor_change_passwords_unless_named() {
+fn group_members_need_permission_to_list_and_change_passwords() {
     let accounts = Accounts::empty(Kind::Sqlite).with(&people(Path::new("/var/mail")));
     let group = "socket_group = \"courier\"";
     let asks = |server: &Mailauth, request: &[u8]| {
@@ -361,7 +361,7 @@ fn members_of_the_group_neither_list_accounts_nor_change_passwords_unless_named(
 }
 
 #[test]
-fn check_names_each_folder_above_the_files_that_others_may_write_to() {
+fn check_lists_parent_folders_that_others_may_write() {
     let folder = Scratch::new("parents");
     let accounts = Accounts::empty(Kind::Sqlite).with(&people(Path::new("/var/mail")));
     let open = folder.join("open");
@@ -386,7 +386,7 @@ fn check_names_each_folder_above_the_files_that_others_may_write_to() {
 }
 
 #[test]
-fn a_daemon_that_is_frozen_by_a_stranger_costs_no_more_than_one_that_is_away() {
+fn a_false_frozen_daemon_costs_no_more_than_a_stopped_one() {
     // One that accepts and does nothing: the client looks before it waits.
     let folder = Scratch::new("silent");
     let theirs = folder.folder_of(mallory(), "theirs");

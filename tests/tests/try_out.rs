@@ -21,7 +21,7 @@ fn is_empty(folder: &Scratch) -> bool {
 }
 
 #[test]
-fn try_shows_four_answers_of_the_real_server_with_their_reasons_and_leaves_nothing() {
+fn try_shows_four_real_answers_and_leaves_nothing_behind() {
     let folder = Scratch::new("try");
     let output = output_with_input(try_in(&folder).arg("--once"), "");
     let told = String::from_utf8(output.stdout).unwrap();
@@ -52,7 +52,7 @@ fn try_shows_four_answers_of_the_real_server_with_their_reasons_and_leaves_nothi
 }
 
 #[test]
-fn what_try_prints_works_as_it_is_printed_until_it_is_interrupted() {
+fn the_commands_that_try_prints_work_until_it_is_interrupted() {
     let folder = Scratch::new("try");
     let mut command = try_in(&folder);
     command.stdin(Stdio::null()).stdout(Stdio::piped());
@@ -102,7 +102,7 @@ fn on_a_terminal(config: &Path, arguments: &[&str], dialogue: &[(&str, &str)]) -
 }
 
 #[test]
-fn a_terminal_is_asked_twice_for_a_new_password_and_shows_none() {
+fn a_terminal_asks_twice_for_a_password_and_shows_none() {
     let accounts = Accounts::empty(Kind::Sqlite).with(&people(Path::new("/var/mail")));
     let (config, passwd) = (accounts.config_path(), ["account", "passwd", ANNA]);
     let (first, again) = ("New password for anna@example.org: ", "The same once more: ");
@@ -121,7 +121,7 @@ fn a_terminal_is_asked_twice_for_a_new_password_and_shows_none() {
 }
 
 #[test]
-fn without_a_terminal_a_password_has_to_come_by_the_standard_input() {
+fn without_a_terminal_passwords_are_read_from_standard_input() {
     let accounts = Accounts::empty(Kind::Sqlite).with(&people(Path::new("/var/mail")));
     let mut command = Command::new("setsid");
     command.arg("--wait").arg(program("mailauth")).arg("--config").arg(accounts.config_path());

@@ -9,10 +9,10 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 
 on_each_server_and_mysql!(
-    the_command_changes_what_the_daemons_user_may_not,
+    the_command_uses_the_rights_of_its_own_database_user,
     a_refused_change_names_the_role_and_the_section_admin,
-    a_user_that_may_not_read_the_administrators_password_works_as_the_daemons,
-    check_tells_of_both_users,
+    without_the_administrators_password_the_daemons_is_used,
+    check_reports_both_users,
 );
 
 const ANNA: &str = "anna@example.org";
@@ -119,7 +119,7 @@ fn url_as(accounts: &Accounts, user: &str) -> String {
     }
 }
 
-fn the_command_changes_what_the_daemons_user_may_not(kind: Kind) {
+fn the_command_uses_the_rights_of_its_own_database_user(kind: Kind) {
     let site = Site::new(kind);
     let config = site.config(&site.admin_section());
     site.said(&config, &["init"], 0);
@@ -164,7 +164,7 @@ fn a_refused_change_names_the_role_and_the_section_admin(kind: Kind) {
     );
 }
 
-fn a_user_that_may_not_read_the_administrators_password_works_as_the_daemons(kind: Kind) {
+fn without_the_administrators_password_the_daemons_is_used(kind: Kind) {
     let site = Site::new(kind);
     let (config, nobody) = (site.config(&site.admin_section()), User::named("nobody"));
     chown(site.folder.join("daemon.password"), Some(nobody.uid), None).expect("its owner");
@@ -185,7 +185,7 @@ fn a_user_that_may_not_read_the_administrators_password_works_as_the_daemons(kin
     assert!(told.contains("[database] password_file: ") && told.contains("[admin] password_file: "), "{told}");
 }
 
-fn check_tells_of_both_users(kind: Kind) {
+fn check_reports_both_users(kind: Kind) {
     let site = Site::new(kind);
     let line = |told: &str, what: &str| {
         let of = |line: &&str| line.split_whitespace().nth(1) == Some(what);
@@ -220,7 +220,7 @@ fn check_tells_of_both_users(kind: Kind) {
 }
 
 #[test]
-fn a_section_admin_that_cannot_work_is_a_mistake_with_its_line() {
+fn an_invalid_section_admin_is_an_error_with_its_line() {
     let site = Site::new(Kind::MariaDb);
     for (admin, told) in [
         ("[admin]\npassword_file = '/p'\n", "[admin] password_file: has no effect without a user"),

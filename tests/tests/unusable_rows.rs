@@ -7,10 +7,7 @@ use serde_json::Value;
 use std::fs;
 use std::path::Path;
 
-on_each_database!(
-    a_row_that_can_never_be_used_stops_nothing_but_itself,
-    check_counts_what_can_never_be_used_and_says_what_to_do,
-);
+on_each_database!(an_unusable_row_affects_only_itself, check_counts_unusable_rows_and_explains_what_to_do,);
 
 /// Logins of rows that nothing can make usable but a change of them, each with the column that is at fault.
 const BAD: [(&str, &str); 5] = [
@@ -45,7 +42,7 @@ fn listed(server: &Mailauth) -> Vec<String> {
     }
 }
 
-fn a_row_that_can_never_be_used_stops_nothing_but_itself(kind: Kind) {
+fn an_unusable_row_affects_only_itself(kind: Kind) {
     let accounts = with_bad_rows(kind, Path::new("/var/mail"));
     let server = Mailauth::over(&accounts);
     let logins = listed(&server);
@@ -79,7 +76,7 @@ fn a_row_that_can_never_be_used_stops_nothing_but_itself(kind: Kind) {
 }
 
 #[test]
-fn a_value_that_cannot_be_read_is_no_for_its_login_and_leaves_the_list_whole() {
+fn an_unreadable_value_refuses_its_login_and_no_other() {
     let accounts = Accounts::empty(Kind::Sqlite).with(&people(Path::new("/var/mail")));
     let sets = [
         ("enabled", "enabled = 2"),
@@ -117,7 +114,7 @@ fn refused(accounts: &Accounts, arguments: &[&str], input: &str, code: i32) -> S
 }
 
 #[test]
-fn the_command_writes_no_row_that_the_daemon_would_refuse() {
+fn the_command_writes_no_unusable_row() {
     let accounts = Accounts::empty(Kind::Sqlite).with(&people(Path::new("/var/mail")));
     for who in ["sales/eu@example.org", "..@example.org", ".@example.org"] {
         let said = refused(&accounts, &["account", "add", who, "--no-password"], "", 2);
@@ -141,7 +138,7 @@ fn the_command_writes_no_row_that_the_daemon_would_refuse() {
 }
 
 #[test]
-fn a_file_with_rows_that_the_daemon_would_refuse_is_refused_line_by_line() {
+fn an_import_of_unusable_rows_is_refused_line_by_line() {
     let accounts = Accounts::empty(Kind::Sqlite);
     let csv = "login,uid,home\na@x.example,5000,/h\nsales/eu@x.example,5000,\n..@x.example,0,\n.@x.example,,/h\n";
     let said = refused(&accounts, &["account", "import", "-"], csv, 1);
@@ -151,16 +148,16 @@ fn a_file_with_rows_that_the_daemon_would_refuse_is_refused_line_by_line() {
 }
 
 /// Takes the user of the mailboxes out of the configuration.
-fn take_the_user_away(accounts: &Accounts) {
+fn remove_the_user(accounts: &Accounts) {
     let config = accounts.config();
     let start = config.find("[outage]").expect("the section after [mailbox]");
     fs::write(accounts.config_path(), &config[start..]).expect("the configuration");
 }
 
 #[test]
-fn an_account_without_a_user_is_refused_and_says_where_to_set_one() {
+fn an_account_without_a_user_is_refused_with_advice() {
     let accounts = Accounts::empty(Kind::Sqlite).with(&people(Path::new("/var/mail")));
-    take_the_user_away(&accounts);
+    remove_the_user(&accounts);
     let add = ["account", "add", "new@example.org", "--no-password"];
     let said = refused(&accounts, &add, "", 2);
     assert!(said.contains("[mailbox] uid") && said.contains("[mailbox] gid"), "{said}");
@@ -170,7 +167,7 @@ fn an_account_without_a_user_is_refused_and_says_where_to_set_one() {
 }
 
 #[test]
-fn a_row_that_is_bad_already_can_be_corrected_column_by_column() {
+fn an_unusable_row_can_be_corrected_column_by_column() {
     let accounts = Accounts::empty(Kind::Sqlite).with(&people(Path::new("/var/mail")));
     accounts.sql_without_checks(&format!(
         "UPDATE accounts SET uid = 0, gid = 0, name = CAST(x'ff' AS TEXT) WHERE login = '{ANNA}'"
@@ -190,7 +187,7 @@ fn found(accounts: &Accounts, what: &str) -> Vec<(String, String)> {
     all.filter(|f| f["what"] == what).map(|f| (word(&f["state"]), word(&f["text"]))).collect()
 }
 
-fn check_counts_what_can_never_be_used_and_says_what_to_do(kind: Kind) {
+fn check_counts_unusable_rows_and_explains_what_to_do(kind: Kind) {
     let folder = Scratch::new("mailboxes");
     let accounts = with_bad_rows(kind, folder.path());
     fs::create_dir_all(folder.join("anna/Maildir/cur")).expect("a mailbox");

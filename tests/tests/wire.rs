@@ -23,13 +23,13 @@ on_each_database!(
     refused_changes,
     others,
     unfinished_requests_are_closed_after_ten_seconds,
-    the_real_one_answers_as_the_table_says,
-    replies_hold_what_the_real_one_says,
-    hashes_and_clear_passwords_stay_inside_unless_asked_for,
-    a_changed_password_logs_in_and_the_old_one_does_not,
-    a_change_keeps_or_improves_the_scheme_and_never_stores_the_clear_password,
-    a_reader_who_leaves_hurts_nobody,
-    two_hundred_at_once_each_get_their_own_answer,
+    authdaemond_answers_as_the_table_says,
+    replies_contain_what_authdaemond_sends,
+    hashes_and_clear_passwords_are_sent_only_if_configured,
+    only_the_changed_password_logs_in,
+    a_password_change_keeps_or_improves_the_scheme,
+    a_client_that_leaves_early_affects_no_other,
+    two_hundred_simultaneous_clients_get_their_own_answers,
 );
 
 fn accounts(kind: Kind) -> Accounts {
@@ -102,7 +102,7 @@ fn wait_out(socket: &Path) {
     });
 }
 
-fn the_real_one_answers_as_the_table_says(kind: Kind) {
+fn authdaemond_answers_as_the_table_says(kind: Kind) {
     let accounts = accounts(kind);
     let real = Courier::over(&accounts);
     let cases = [
@@ -119,7 +119,7 @@ fn the_real_one_answers_as_the_table_says(kind: Kind) {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-fn replies_hold_what_the_real_one_says(kind: Kind) {
+fn replies_contain_what_authdaemond_sends(kind: Kind) {
     let accounts = Accounts::empty(kind).with(&people(Path::new("/var/mail"))).with(&many(200));
     let ours = Mailauth::with(&accounts, "send_hash = true\nsend_clear = true");
     let real = Courier::over(&accounts);
@@ -153,7 +153,7 @@ fn listing(socket: &Path) -> BTreeSet<Entry> {
     }
 }
 
-fn hashes_and_clear_passwords_stay_inside_unless_asked_for(kind: Kind) {
+fn hashes_and_clear_passwords_are_sent_only_if_configured(kind: Kind) {
     let accounts = accounts(kind);
     let server = Mailauth::over(&accounts);
     for request in [pre("imap", ANNA), pre("imap", DORA), auth("imap", DORA, DORAS_PASSWORD)] {
@@ -164,7 +164,7 @@ fn hashes_and_clear_passwords_stay_inside_unless_asked_for(kind: Kind) {
     assert!(!log.contains(DORAS_PASSWORD) && !log.contains("QQTTb42i"), "{log}");
 }
 
-fn a_changed_password_logs_in_and_the_old_one_does_not(kind: Kind) {
+fn only_the_changed_password_logs_in(kind: Kind) {
     let accounts = accounts(kind);
     let server = Mailauth::over(&accounts);
     let socket = server.socket();
@@ -186,7 +186,7 @@ fn a_changed_password_logs_in_and_the_old_one_does_not(kind: Kind) {
     }
 }
 
-fn a_change_keeps_or_improves_the_scheme_and_never_stores_the_clear_password(kind: Kind) {
+fn a_password_change_keeps_or_improves_the_scheme(kind: Kind) {
     let accounts = accounts(kind);
     let server = Mailauth::with(&accounts, "send_hash = true\nsend_clear = true");
     for (who, old) in [(ANNA, PASSWORD), (DORA, DORAS_PASSWORD)] {
@@ -199,7 +199,7 @@ fn a_change_keeps_or_improves_the_scheme_and_never_stores_the_clear_password(kin
     }
 }
 
-fn a_reader_who_leaves_hurts_nobody(kind: Kind) {
+fn a_client_that_leaves_early_affects_no_other(kind: Kind) {
     let accounts = accounts(kind).with(&many(300));
     let server = Mailauth::over(&accounts);
     let good = auth("imap", ANNA, PASSWORD);
@@ -220,7 +220,7 @@ fn a_reader_who_leaves_hurts_nobody(kind: Kind) {
     assert!(begin.elapsed() < Duration::from_secs(3), "{:?}", begin.elapsed());
 }
 
-fn two_hundred_at_once_each_get_their_own_answer(kind: Kind) {
+fn two_hundred_simultaneous_clients_get_their_own_answers(kind: Kind) {
     let accounts = accounts(kind);
     let server = Mailauth::over(&accounts);
     let requests = [

@@ -13,7 +13,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-on_each_database!(the_database_is_asked_while_the_daemon_is_away);
+on_each_database!(the_database_is_asked_while_the_daemon_is_down);
 
 mod away {
     super::on_each_server!(a_database_that_is_down_is_not_now);
@@ -29,7 +29,7 @@ fn apop(timestamp: &str, password: &str) -> String {
 }
 
 #[test]
-fn a_record_that_is_none_is_misuse() {
+fn an_invalid_record_is_misuse() {
     let site = Site::new();
     let outcome = |bytes: &[u8]| call(site.command("mailauth-pop3", &["echo", "in"]), bytes).code;
     let good = record(ANNA, PASSWORD, TIMESTAMP);
@@ -43,7 +43,7 @@ fn a_record_that_is_none_is_misuse() {
 }
 
 #[test]
-fn every_byte_in_login_and_password_is_a_refusal_and_no_error() {
+fn any_byte_in_login_and_password_is_a_refusal_and_no_error() {
     let site = Site::new();
     for byte in 1..=255_u8 {
         let ended = |login: Vec<u8>, password: Vec<u8>| {
@@ -58,7 +58,7 @@ fn every_byte_in_login_and_password_is_a_refusal_and_no_error() {
 }
 
 #[test]
-fn misuse_is_2_and_a_program_that_cannot_run_is_111() {
+fn misuse_exits_with_2_and_a_program_that_cannot_run_with_111() {
     let site = Site::new();
     let good = record(ANNA, PASSWORD, TIMESTAMP);
     let none = call(site.command("mailauth-pop3", &[]), &good);
@@ -77,7 +77,7 @@ fn misuse_is_2_and_a_program_that_cannot_run_is_111() {
 }
 
 #[test]
-fn the_program_is_the_owner_alone_and_at_home() {
+fn the_program_runs_as_the_owner_in_its_home() {
     let site = Site::new();
     let script = "id -u; id -g; id -G; pwd; grep -E '^(Uid|Gid|Cap(Prm|Eff)|Sig(Ign|Blk))' /proc/self/status; \
                   ls /proc/$$/fd; cat <&3";
@@ -102,7 +102,7 @@ fn the_program_is_the_owner_alone_and_at_home() {
 }
 
 #[test]
-fn standard_descriptors_that_are_closed_lead_nowhere() {
+fn closed_standard_descriptors_are_opened_on_dev_null() {
     let site = Site::new();
     let seen = site.files.join("seen");
     let script = format!("for n in 0 1 2; do readlink /proc/$$/fd/$n; done >{}", seen.display());
@@ -116,7 +116,7 @@ fn standard_descriptors_that_are_closed_lead_nowhere() {
 }
 
 #[test]
-fn a_message_that_nobody_reads_changes_no_exit_code() {
+fn an_unread_message_does_not_change_the_exit_code() {
     let mut site = Site::new();
     site.configure("fallback = 'none'");
     site.stop_daemon();
@@ -131,7 +131,7 @@ fn a_message_that_nobody_reads_changes_no_exit_code() {
 }
 
 #[test]
-fn the_environment_serves_every_server_and_nothing_stale_is_left() {
+fn the_environment_suits_every_server_and_has_no_stale_values() {
     let site = Site::new();
     let environment = |login: &str, password: &str| {
         let mut command = site.command("mailauth-pop3", &["env"]);
@@ -163,7 +163,7 @@ fn the_environment_serves_every_server_and_nothing_stale_is_left() {
 }
 
 #[test]
-fn who_is_not_root_cannot_become_somebody_else() {
+fn a_user_other_than_root_cannot_become_another_user() {
     let site = Site::new();
     let nobody = |lines: &str| {
         site.configure(&format!("fallback = 'none'\n{lines}"));
@@ -181,7 +181,7 @@ fn who_is_not_root_cannot_become_somebody_else() {
 }
 
 #[test]
-fn callers_that_want_only_an_answer_need_no_home() {
+fn callers_that_need_only_an_answer_need_no_home() {
     let site = Site::new();
     fs::remove_dir_all(site.files.join("mail/anna")).expect("removed");
     assert_eq!(site.code(ANNA, PASSWORD), Some(111), "no home");
@@ -192,7 +192,7 @@ fn callers_that_want_only_an_answer_need_no_home() {
 }
 
 #[test]
-fn an_account_may_use_the_services_that_are_its_own() {
+fn an_account_may_use_only_its_own_services() {
     let site = Site::new();
     let code = |service: Option<&str>| {
         let mut command = site.command("mailauth-pop3", &["true"]);
@@ -209,7 +209,7 @@ fn an_account_may_use_the_services_that_are_its_own() {
 }
 
 #[test]
-fn the_daemon_learns_the_client() {
+fn the_daemon_receives_the_address_of_the_client() {
     let site = Site::new();
     let mut command = site.command("mailauth-pop3", &["true"]);
     command.env("TCPREMOTEIP", "192.0.2.77");
@@ -233,7 +233,7 @@ fn apop_needs_a_clear_password_and_a_timestamp() {
 }
 
 #[test]
-fn cram_md5_comes_in_either_order() {
+fn cram_md5_is_accepted_in_either_order() {
     use hmac::{Hmac, KeyInit, Mac};
     let site = Site::new();
     let mac = Hmac::<Md5>::new_from_slice(DORAS_PASSWORD.as_bytes()).expect("a key of any length");
@@ -248,7 +248,7 @@ fn cram_md5_comes_in_either_order() {
     assert_eq!((code(&digest, TIMESTAMP), code(TIMESTAMP, &digest)), (Some(1), Some(0)));
 }
 
-fn the_database_is_asked_while_the_daemon_is_away(kind: Kind) {
+fn the_database_is_asked_while_the_daemon_is_down(kind: Kind) {
     let mut site = Site::on(kind);
     site.stop_daemon();
     let outcome = site.log_in(ANNA, PASSWORD, "id -u; echo $AUTHENTICATED");
@@ -279,7 +279,7 @@ fn a_database_that_is_down_is_not_now(kind: Kind) {
 }
 
 #[test]
-fn a_frozen_daemon_is_away_after_the_deadline() {
+fn a_frozen_daemon_counts_as_down_after_the_deadline() {
     let mut site = Site::new();
     site.configure("fallback = 'none'\ndeadline = '300ms'");
     site.daemon.as_mut().expect("a daemon").process().signal(Signal::STOP);
@@ -292,12 +292,12 @@ fn a_frozen_daemon_is_away_after_the_deadline() {
 }
 
 #[test]
-fn a_first_login_makes_home_and_maildir() {
-    makes_home_and_maildir(&Site::new(), "[pop3]\ncreate_home = true");
-    makes_home_and_maildir(&Site::over(Accounts::empty(Kind::Sqlite).with_mailbox("create = true\n")), "");
+fn the_first_login_creates_home_and_maildir() {
+    login_creates_home_and_maildir(&Site::new(), "[pop3]\ncreate_home = true");
+    login_creates_home_and_maildir(&Site::over(Accounts::empty(Kind::Sqlite).with_mailbox("create = true\n")), "");
 }
 
-fn makes_home_and_maildir(site: &Site, lines: &str) {
+fn login_creates_home_and_maildir(site: &Site, lines: &str) {
     let home = site.files.join("mail/anna");
     fs::remove_dir_all(&home).expect("removed");
     site.configure(lines);
@@ -310,7 +310,7 @@ fn makes_home_and_maildir(site: &Site, lines: &str) {
 }
 
 #[test]
-fn root_makes_no_home_through_a_link_of_somebody_else() {
+fn root_creates_no_home_through_another_users_link() {
     let site = Site::new();
     let (trap, prize) = (site.files.join("mail/bruno"), site.files.join("prize"));
     fs::create_dir(&prize).expect("a folder");
@@ -330,7 +330,7 @@ fn root_makes_no_home_through_a_link_of_somebody_else() {
 }
 
 #[test]
-fn a_login_makes_maildirsize_true() {
+fn a_login_corrects_maildirsize() {
     let site = Site::new();
     let file = site.files.join("mail/anna/Maildir/maildirsize");
     let read = || fs::read_to_string(&file).unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
@@ -347,7 +347,7 @@ fn a_login_makes_maildirsize_true() {
 }
 
 #[test]
-fn a_mailbox_that_cannot_be_counted_keeps_nobody_out() {
+fn login_works_if_the_mailbox_cannot_be_counted() {
     let site = Site::new();
     let maildir = site.files.join("mail/anna/Maildir");
     std::os::unix::fs::chown(maildir.join("cur"), Some(0), Some(0)).expect("another's");
@@ -371,7 +371,7 @@ fn a_mailbox_that_cannot_be_counted_keeps_nobody_out() {
 }
 
 #[test]
-fn a_check_says_what_would_be_done_and_does_not() {
+fn check_shows_what_would_be_done_and_does_nothing() {
     let site = Site::new();
     let check = |input: &str| {
         let output = output_with_input(&mut site.command("mailauth-pop3", &["--check"]), input);
@@ -391,7 +391,7 @@ fn a_check_says_what_would_be_done_and_does_not() {
 }
 
 #[test]
-fn while_the_daemon_is_away_the_time_of_a_refusal_does_not_tell_which_logins_exist() {
+fn refusal_times_hide_which_logins_exist_while_the_daemon_is_down() {
     let mut site = Site::new();
     site.stop_daemon();
     site.configure("[login]\nrefusal_time = '1s'");
@@ -407,7 +407,7 @@ fn while_the_daemon_is_away_the_time_of_a_refusal_does_not_tell_which_logins_exi
 }
 
 #[test]
-fn the_second_program_serves_without_any_daemon() {
+fn the_database_program_works_without_a_daemon() {
     let mut site = Site::new();
     site.stop_daemon();
     let mut command = Command::new(program("mailauth-pop3-database"));

@@ -119,7 +119,7 @@ fn right_logins_run_the_program_and_wrong_ones_do_not() {
 }
 
 #[test]
-fn a_record_has_512_bytes_at_most_and_whole_fields() {
+fn a_record_has_at_most_512_bytes_and_complete_fields() {
     everybody(|program| {
         let good = record(DORA, DORAS_PASSWORD, TIMESTAMP);
         let padded = |length: usize| [&good[..], &vec![b'x'; length - good.len()]].concat();
@@ -141,7 +141,7 @@ fn a_record_has_512_bytes_at_most_and_whole_fields() {
 }
 
 #[test]
-fn misuse_is_2_and_a_program_that_cannot_run_is_111() {
+fn misuse_exits_with_2_and_a_program_that_cannot_run_with_111() {
     everybody(|program| {
         let good = record(DORA, DORAS_PASSWORD, TIMESTAMP);
         let none = program.call(&[], &good);
@@ -154,7 +154,7 @@ fn misuse_is_2_and_a_program_that_cannot_run_is_111() {
 }
 
 #[test]
-fn the_program_is_the_owner_alone_and_at_home() {
+fn the_program_runs_as_the_owner_in_its_home() {
     everybody(|program| {
         let home = program.site.files.join("mail/dora").display().to_string();
         let is = |story: &str, script: &str, output: &str| {

@@ -101,7 +101,7 @@ fn text(folder: &Path, imap: u16, pop3: u16, block: &str) -> String {
 }
 
 #[test]
-fn mail_is_read_by_imap_and_pop3_and_others_are_kept_out() {
+fn imap_and_pop3_serve_the_owner_and_refuse_others() {
     let site = Site::for_users("'dovecot'");
     let dovecot = Dovecot::over(&site);
     let mut client = Imap::connect(dovecot.imap);
@@ -121,7 +121,7 @@ fn mail_is_read_by_imap_and_pop3_and_others_are_kept_out() {
 }
 
 #[test]
-fn a_look_up_finds_where_the_mail_is_and_who_is_unknown() {
+fn a_lookup_finds_the_mailbox_or_an_unknown_user() {
     let site = Site::for_users("'dovecot'");
     let dovecot = Dovecot::over(&site);
     let found = dovecot.doveadm(&["user", ANNA]);
@@ -155,7 +155,7 @@ fn a_daemon_that_is_down_is_a_temporary_failure() {
 }
 
 #[test]
-fn a_socket_that_dovecot_may_not_reach_is_named_in_its_log() {
+fn a_socket_that_dovecot_cannot_open_is_named_in_its_log() {
     let site = Site::for_users("");
     let dovecot = Dovecot::over(&site);
     // The database, which mailauth-pop3-database beside ours would ask, is for root alone.

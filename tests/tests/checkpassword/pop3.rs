@@ -18,7 +18,7 @@ fn service(site: &Arc<Site>, server: &'static [&'static str]) -> Popup {
     Popup::serve(move || site.command("mailauth-pop3", server))
 }
 
-fn reads_mail_and_keeps_others_out(server: &'static [&'static str]) {
+fn reads_mail_and_refuses_others(server: &'static [&'static str]) {
     let site = Arc::new(Site::new());
     let service = service(&site, server);
     let mut client = Pop3::connect(service.port());
@@ -35,13 +35,13 @@ fn reads_mail_and_keeps_others_out(server: &'static [&'static str]) {
 }
 
 #[test]
-fn mailfront_reads_mail_and_keeps_others_out() {
-    reads_mail_and_keeps_others_out(MAILFRONT);
+fn mailfront_reads_mail_and_refuses_others() {
+    reads_mail_and_refuses_others(MAILFRONT);
 }
 
 #[test]
-fn courierpop3d_reads_mail_and_keeps_others_out() {
-    reads_mail_and_keeps_others_out(COURIER);
+fn courierpop3d_reads_mail_and_refuses_others() {
+    reads_mail_and_refuses_others(COURIER);
 }
 
 /// Fills Anna's mailbox of 10,000,000 bytes until it refuses a message, and deletes all that is in it by POP3.
@@ -83,7 +83,7 @@ fn a_mailbox_emptied_by_courierpop3d_takes_mail_again() {
 }
 
 #[test]
-fn apop_logs_in_where_the_password_is_clear() {
+fn apop_works_if_the_clear_password_is_stored() {
     let site = Arc::new(Site::new());
     let service = service(&site, MAILFRONT);
     // The greeting's number counts the connections of this service.

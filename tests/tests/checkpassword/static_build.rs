@@ -31,7 +31,7 @@ fn segments(file: &[u8], kind: u32) -> Vec<(usize, usize)> {
 }
 
 #[test]
-fn the_static_build_links_nothing_at_its_start_and_serves() {
+fn the_static_build_loads_no_library_and_works() {
     let program = static_program("mailauth-pop3");
     let file = fs::read(&program).expect("the program");
     assert_eq!(&file[..5], b"\x7fELF\x02", "a 64-bit ELF file");

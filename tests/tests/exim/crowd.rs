@@ -14,7 +14,7 @@ fn holds(site: &Site) -> [Holdings; 2] {
 }
 
 #[test]
-fn a_thousand_connections_leave_nothing_behind() {
+fn a_thousand_connections_leak_nothing() {
     let site = Site::new(Form::Dlfunc);
     let visit = |number: usize| {
         let mut client = site.exim.connect();
@@ -45,7 +45,7 @@ fn a_thousand_connections_leave_nothing_behind() {
 }
 
 #[test]
-fn the_daemon_of_exim_opens_the_object_for_all_connections() {
+fn exims_daemon_loads_the_object_once_for_all_connections() {
     let mut site = Site::new(Form::Dlfunc);
     drop(site.exim.connect());
     let maps =
@@ -75,7 +75,7 @@ fn the_daemon_of_exim_opens_the_object_for_all_connections() {
 }
 
 #[test]
-fn what_preloads_gives_a_number_back_and_nothing_else() {
+fn the_preloading_item_expands_to_a_number() {
     let site = Site::new(Form::Dlfunc);
     let object = format!("{}/libmailauth_exim.so", Exim::FOLDER);
     let preload =

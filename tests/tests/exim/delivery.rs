@@ -10,10 +10,10 @@ use std::process::Command;
 use std::time::Duration;
 
 in_each_form!(
-    mail_comes_into_the_right_mailbox_as_its_owner,
+    mail_is_delivered_to_the_right_mailbox_as_its_owner,
     a_full_mailbox_bounces_and_never_overflows,
-    a_mailbox_that_was_emptied_is_delivered_to_at_once,
-    mail_with_a_detail_or_by_another_domain_comes_into_the_inbox,
+    an_emptied_mailbox_receives_mail_at_once,
+    mail_with_a_detail_or_an_alias_domain_arrives_in_the_inbox,
 );
 
 const MESSAGE: &str = "From: sender@elsewhere.example\nSubject: Lunch?\n\nAt noon.\n";
@@ -40,7 +40,7 @@ fn wait_for(site: &Site, address: &str, count: usize) {
     assert_eq!(site.messages(address).len(), count, "{what}");
 }
 
-fn mail_comes_into_the_right_mailbox_as_its_owner(form: Form) {
+fn mail_is_delivered_to_the_right_mailbox_as_its_owner(form: Form) {
     let site = Site::new(form);
     send(&site, &["frida@example.org", ODD]);
     wait_for(&site, "frida@example.org", 1);
@@ -83,7 +83,7 @@ fn a_full_mailbox_bounces_and_never_overflows(form: Form) {
     site.no_panic();
 }
 
-fn a_mailbox_that_was_emptied_is_delivered_to_at_once(form: Form) {
+fn an_emptied_mailbox_receives_mail_at_once(form: Form) {
     let site = Site::new(form);
     let frida = "frida@example.org";
     let large = || {
@@ -119,7 +119,7 @@ fn a_mailbox_that_was_emptied_is_delivered_to_at_once(form: Form) {
 }
 
 #[test]
-fn mail_for_an_international_domain_comes_in_letters_and_in_ascii() {
+fn mail_for_an_international_domain_arrives_in_both_spellings() {
     let site = Site::new(Form::Dlfunc);
     let ids = ["--uid", "5000", "--gid", "5000"];
     let add = |arguments: &[&str]| site.accounts.admin(&[arguments, &ids].concat(), "");
@@ -151,7 +151,7 @@ fn mail_for_an_international_domain_comes_in_letters_and_in_ascii() {
     site.no_panic();
 }
 
-fn mail_with_a_detail_or_by_another_domain_comes_into_the_inbox(form: Form) {
+fn mail_with_a_detail_or_an_alias_domain_arrives_in_the_inbox(form: Form) {
     let site = Site::new(form);
     site.accounts.admin(&["domain", "alias", "add", "old.example", "example.org"], "");
     send(&site, &["emil+news@example.org"]);

@@ -9,9 +9,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-in_each_form!(the_tools_of_exim_work);
+in_each_form!(exims_tools_work);
 
-fn the_tools_of_exim_work(form: Form) {
+fn exims_tools_work(form: Form) {
     let site = Site::new(form);
     let version = site.exim.run(&["-bV"], "");
     assert!(version.code == Some(0) && version.said.contains("Configuration file is"), "{version:?}");
@@ -34,7 +34,7 @@ fn call(site: &Site, function: &str, arguments: &[&str]) -> String {
 }
 
 #[test]
-fn conditions_say_yes_or_no() {
+fn conditions_are_true_or_false() {
     let site = Site::new(Form::Dlfunc);
     let login = |arguments: &[&str]| call(&site, "login", arguments);
     assert_eq!(login(&["smtp", "anna@example.org", PASSWORD]), "yes");
@@ -56,7 +56,7 @@ fn conditions_say_yes_or_no() {
 }
 
 #[test]
-fn words_tell_every_answer_apart() {
+fn words_distinguish_every_answer() {
     let site = Site::new(Form::Dlfunc);
     let recipient = |address: &str, size: &str| call(&site, "recipient", &[address, size]);
     assert_eq!(recipient("anna@example.org", "-1"), "ok");
@@ -77,7 +77,7 @@ fn words_tell_every_answer_apart() {
 }
 
 #[test]
-fn whether_a_domain_is_ours_can_be_asked_with_a_word_for_not_now() {
+fn a_local_domain_question_has_a_word_for_not_now() {
     let mut site = Site::new(Form::Dlfunc);
     let domain = |site: &Site, name: &str| call(site, "domain", &[name, "later"]);
     assert_eq!(domain(&site, "example.org"), "yes");
@@ -92,7 +92,7 @@ fn whether_a_domain_is_ours_can_be_asked_with_a_word_for_not_now() {
 }
 
 #[test]
-fn values_survive_what_is_in_them() {
+fn values_with_special_characters_are_passed_unchanged() {
     let site = Site::new(Form::Dlfunc);
     let account = call(&site, "account", &["Anna@example.ORG"]);
     for part in [
@@ -116,7 +116,7 @@ fn values_survive_what_is_in_them() {
 }
 
 #[test]
-fn no_value_is_a_forced_failure_and_never_an_empty_one() {
+fn a_missing_value_is_a_forced_failure_and_never_empty() {
     let site = Site::new(Form::Dlfunc);
     for (function, argument) in [
         ("account", "nobody@example.org"),
@@ -134,7 +134,7 @@ fn no_value_is_a_forced_failure_and_never_an_empty_one() {
 }
 
 #[test]
-fn the_clear_password_is_for_the_users_that_are_named() {
+fn only_the_named_users_get_the_clear_password() {
     let site = Site::new(Form::Dlfunc);
     // `exim -be` runs as root here, which is not among [courier] clear_users.
     assert!(call(&site, "cram", &["dora@example.org"]).starts_with("Failed"));
@@ -149,7 +149,7 @@ fn the_clear_password_is_for_the_users_that_are_named() {
 }
 
 #[test]
-fn a_call_with_the_wrong_arguments_says_what_it_wants() {
+fn a_call_with_wrong_arguments_explains_the_right_ones() {
     let site = Site::new(Form::Dlfunc);
     for (function, arguments, said) in [
         ("login", &["smtp", "anna@example.org"][..], "login needs a service, a login, a password"),
@@ -166,7 +166,7 @@ fn a_call_with_the_wrong_arguments_says_what_it_wants() {
 }
 
 #[test]
-fn a_mistake_in_the_configuration_is_not_now_and_is_named() {
+fn a_configuration_error_is_not_now_and_is_named() {
     let site = Site::new(Form::Dlfunc);
     site.exim.write("/etc/mailauth/mailauth.toml", "[client]\nsoket = \"x\"\n");
     let answer = call(&site, "domain", &["example.org"]);
@@ -192,7 +192,7 @@ fn the_environment_does_not_choose_the_configuration() {
 }
 
 #[test]
-fn twenty_calls_in_one_process_leave_nothing_behind() {
+fn twenty_calls_in_one_process_leak_nothing() {
     let site = Site::new(Form::Dlfunc);
     let one = format!("${{dlfunc{{{}/libmailauth_exim.so}}{{mailauth_domain}}{{example.org}}}}", Exim::FOLDER);
     let other = format!("${{dlfunc{{{}/libmailauth_exim.so}}{{mailauth_alias}}{{info@example.org}}}}", Exim::FOLDER);
@@ -210,7 +210,7 @@ fn twenty_calls_in_one_process_leave_nothing_behind() {
 }
 
 #[test]
-fn valgrind_has_nothing_to_say() {
+fn valgrind_reports_nothing() {
     let mut site = Site::new(Form::Dlfunc);
     // It starts nothing that is set-uid.
     let exim = format!("{}/exim4", Exim::FOLDER);
@@ -255,7 +255,7 @@ fn valgrind_has_nothing_to_say() {
 }
 
 #[test]
-fn a_panic_stays_in_the_object() {
+fn a_panic_does_not_leave_the_object() {
     let site = Site::new(Form::Dlfunc);
     let object = library("examples/libpanicking.so");
     let inside = format!("{}/libpanicking.so", Exim::FOLDER);
@@ -270,7 +270,7 @@ fn a_panic_stays_in_the_object() {
 }
 
 #[test]
-fn the_program_ends_with_0_1_or_75_and_nothing_else() {
+fn the_program_exits_with_0_1_or_75_only() {
     let mut site = Site::new(Form::Run);
     let ask = |site: &Site, arguments: &[&str]| {
         let mut command = site.host.command(&format!("{}/mailauth-exim", Exim::FOLDER));

@@ -13,14 +13,14 @@ use std::process::Command;
 use std::time::Duration;
 
 in_each_form!(
-    the_right_password_lets_in_and_no_other,
-    who_may_not_send_is_refused_like_a_wrong_password,
-    passwords_are_bytes_and_no_part_of_the_configuration,
-    a_challenge_is_for_who_has_a_clear_password,
-    a_secret_that_exim_asks_for_is_no_login_in_the_log,
+    only_the_right_password_logs_in,
+    accounts_that_may_not_send_are_refused_like_wrong_passwords,
+    passwords_are_bytes_and_never_expanded,
+    a_challenge_needs_a_stored_clear_password,
+    a_secret_fetched_by_exim_is_not_logged_as_a_login,
     logins_want_tls,
     swaks_logs_in_and_sends,
-    clients_that_choose_a_mechanism_log_in_though_a_hash_is_stored,
+    clients_that_prefer_cram_md5_log_in_though_a_hash_is_stored,
 );
 
 /// The two mechanisms that send the password.
@@ -40,7 +40,7 @@ fn login(site: &Site, login: &str, password: &str) -> u16 {
     code
 }
 
-fn the_right_password_lets_in_and_no_other(form: Form) {
+fn only_the_right_password_logs_in(form: Form) {
     let site = Site::new(form);
     for auth in BOTH {
         assert_eq!(auth(&site, "anna@example.org", PASSWORD), 235, "{}", site.exim.log("mainlog"));
@@ -62,7 +62,7 @@ fn the_right_password_lets_in_and_no_other(form: Form) {
     site.no_panic();
 }
 
-fn who_may_not_send_is_refused_like_a_wrong_password(form: Form) {
+fn accounts_that_may_not_send_are_refused_like_wrong_passwords(form: Form) {
     let site = Site::new(form);
     for (who, password) in [
         ("bruno@example.org", PASSWORD), // POP3 alone
@@ -79,7 +79,7 @@ fn who_may_not_send_is_refused_like_a_wrong_password(form: Form) {
     site.no_panic();
 }
 
-fn passwords_are_bytes_and_no_part_of_the_configuration(form: Form) {
+fn passwords_are_bytes_and_never_expanded(form: Form) {
     let site = Site::new(form);
     for auth in BOTH {
         assert_eq!(auth(&site, ODD, ODD_PASSWORD), 235, "{}", site.exim.log("mainlog"));
@@ -112,7 +112,7 @@ fn answer(site: &Site, who: &str, password: &str) -> u16 {
     code.code
 }
 
-fn a_challenge_is_for_who_has_a_clear_password(form: Form) {
+fn a_challenge_needs_a_stored_clear_password(form: Form) {
     let site = Site::with_cram(form);
     let answer = |who: &str, password: &str| answer(&site, who, password);
     assert_eq!(answer("dora@example.org", DORAS_PASSWORD), 235, "{}", site.exim.log("mainlog"));
@@ -124,7 +124,7 @@ fn a_challenge_is_for_who_has_a_clear_password(form: Form) {
     site.no_panic();
 }
 
-fn a_secret_that_exim_asks_for_is_no_login_in_the_log(form: Form) {
+fn a_secret_fetched_by_exim_is_not_logged_as_a_login(form: Form) {
     let site = Site::with_cram(form);
     site.accounts
         .admin(&["account", "add", "printer@example.org", "--password-stdin", "--scheme", "plain"], "ten pages\n");
@@ -162,7 +162,7 @@ fn logins_want_tls(form: Form) {
 }
 
 /// What these two choose of what is offered, without being told.
-fn clients_that_choose_a_mechanism_log_in_though_a_hash_is_stored(form: Form) {
+fn clients_that_prefer_cram_md5_log_in_though_a_hash_is_stored(form: Form) {
     let site = Site::new(form);
     let port = site.exim.port();
     let files = Scratch::new("clients");

@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 
 in_each_form!(
     without_a_daemon_everything_is_not_now,
-    a_frozen_daemon_holds_nobody_up,
+    a_frozen_daemon_delays_exim_only_to_the_deadline,
     without_its_database_everything_is_not_now,
-    mail_that_was_taken_waits_and_then_arrives,
-    who_has_logged_in_can_send_and_the_mail_waits,
+    accepted_mail_waits_and_then_arrives,
+    authenticated_users_can_send_and_the_mail_waits,
 );
 
 /// Each question that an SMTP client can make Exim ask is answered with "not now".
@@ -47,7 +47,7 @@ fn without_a_daemon_everything_is_not_now(form: Form) {
     everything_is_not_now(&site);
 }
 
-fn a_frozen_daemon_holds_nobody_up(form: Form) {
+fn a_frozen_daemon_delays_exim_only_to_the_deadline(form: Form) {
     let site = Site::with_cram(form);
     site.daemon().signal(Signal::STOP);
     let begin = Instant::now();
@@ -77,7 +77,7 @@ fn without_its_database_everything_is_not_now(form: Form) {
     });
 }
 
-fn mail_that_was_taken_waits_and_then_arrives(form: Form) {
+fn accepted_mail_waits_and_then_arrives(form: Form) {
     let mut site = Site::new(form);
     let mut client = site.exim.connect();
     client.mail("sender@elsewhere.example", None);
@@ -98,7 +98,7 @@ fn mail_that_was_taken_waits_and_then_arrives(form: Form) {
     site.no_panic();
 }
 
-fn who_has_logged_in_can_send_and_the_mail_waits(form: Form) {
+fn authenticated_users_can_send_and_the_mail_waits(form: Form) {
     let accounts = Accounts::on_own_server(Kind::MariaDb).with_snapshot("");
     let site = Site::over(form, accounts);
     eventually("a copy", Duration::from_secs(30), || site.accounts.snapshot_is_whole());
@@ -139,7 +139,7 @@ fn a_killed_daemon_is_not_now() {
 /// The program beside the object asks the database: as Debian-exim for SMTP, where SIGCHLD is ignored, and as root for
 /// routing.
 #[test]
-fn while_the_daemon_is_away_the_database_is_asked() {
+fn the_database_is_asked_while_the_daemon_is_down() {
     for form in [Form::Dlfunc, Form::Run] {
         let mut site = Site::over(form, Accounts::empty(Kind::MariaDb));
         site.exim.write("/etc/mailauth/mailauth.toml", &Site::client(&site.accounts, "database", "5s"));
@@ -173,7 +173,7 @@ fn while_the_daemon_is_away_the_database_is_asked() {
 
 /// Exim's user cannot look into the Maildirs: mail is taken, and the delivery, which can, keeps the quota.
 #[test]
-fn without_the_daemon_mail_is_taken_for_mailboxes_that_exims_user_may_not_look_into() {
+fn mail_is_accepted_for_unreadable_mailboxes_without_the_daemon() {
     for form in [Form::Dlfunc, Form::Run] {
         let mut site = Site::over(form, Accounts::empty(Kind::MariaDb));
         site.exim.write("/etc/mailauth/mailauth.toml", &Site::client(&site.accounts, "database", "5s"));
@@ -201,7 +201,7 @@ fn without_the_daemon_mail_is_taken_for_mailboxes_that_exims_user_may_not_look_i
 
 /// As docs/exim.md prints it: Exim's user may read the database, and no more.
 #[test]
-fn without_the_daemon_exims_user_reads_sqlite_where_it_may() {
+fn exims_user_reads_sqlite_without_the_daemon_if_permitted() {
     let mut site = Site::new(Form::Dlfunc);
     site.exim.write("/etc/mailauth/mailauth.toml", &Site::client(&site.accounts, "database", "5s"));
     let folder = site.accounts.file().parent().expect("its folder").to_owned();

@@ -10,15 +10,15 @@ use std::os::unix::fs::symlink;
 use std::time::Duration;
 
 in_each_form!(
-    mail_is_taken_for_who_is_here_and_for_nobody_else,
-    a_mailbox_takes_what_it_has_room_for,
-    who_has_logged_in_may_send_anywhere,
+    mail_is_accepted_only_for_existing_recipients,
+    a_mailbox_accepts_what_it_has_room_for,
+    authenticated_users_may_send_anywhere,
     a_domain_may_be_full,
-    a_mailbox_that_was_emptied_takes_mail_again,
-    a_mailbox_on_a_disk_that_is_not_there_is_not_now,
-    an_account_without_mail_is_refused_in_words_of_its_own,
-    mail_for_a_domain_that_we_back_up_is_accepted_and_sent_on,
-    another_name_of_a_domain_takes_the_same_mail,
+    an_emptied_mailbox_accepts_mail_again,
+    a_mailbox_on_a_missing_disk_is_not_now,
+    mail_for_an_account_without_mail_is_refused_with_a_reason,
+    mail_for_a_backup_domain_is_accepted_and_forwarded,
+    an_alias_domain_accepts_the_same_mail,
 );
 
 fn rcpt(site: &Site, size: Option<u64>, address: &str) -> u16 {
@@ -29,7 +29,7 @@ fn rcpt(site: &Site, size: Option<u64>, address: &str) -> u16 {
     code
 }
 
-fn mail_is_taken_for_who_is_here_and_for_nobody_else(form: Form) {
+fn mail_is_accepted_only_for_existing_recipients(form: Form) {
     let site = Site::new(form);
     for (address, code) in [
         ("anna@example.org", 250),
@@ -56,7 +56,7 @@ fn mail_is_taken_for_who_is_here_and_for_nobody_else(form: Form) {
     site.no_panic();
 }
 
-fn a_mailbox_takes_what_it_has_room_for(form: Form) {
+fn a_mailbox_accepts_what_it_has_room_for(form: Form) {
     let site = Site::new(form);
     // Frida may keep 1000 bytes and 2 messages.
     assert_eq!(rcpt(&site, Some(1000), "frida@example.org"), 250, "there is no mailbox yet");
@@ -96,7 +96,7 @@ fn a_domain_may_be_full(form: Form) {
     site.no_panic();
 }
 
-fn a_mailbox_that_was_emptied_takes_mail_again(form: Form) {
+fn an_emptied_mailbox_accepts_mail_again(form: Form) {
     let site = Site::new(form);
     let frida = "frida@example.org";
     site.fill(frida, 990);
@@ -113,7 +113,7 @@ fn a_mailbox_that_was_emptied_takes_mail_again(form: Form) {
     site.no_panic();
 }
 
-fn a_mailbox_on_a_disk_that_is_not_there_is_not_now(form: Form) {
+fn a_mailbox_on_a_missing_disk_is_not_now(form: Form) {
     let site = Site::new(form);
     let frida = "frida@example.org";
     site.fill(frida, 10);
@@ -132,7 +132,7 @@ fn a_mailbox_on_a_disk_that_is_not_there_is_not_now(form: Form) {
     site.no_panic();
 }
 
-fn who_has_logged_in_may_send_anywhere(form: Form) {
+fn authenticated_users_may_send_anywhere(form: Form) {
     let site = Site::new(form);
     let mut client = site.exim.connect_tls();
     assert_eq!(client.auth_plain(b"anna@example.org", PASSWORD.as_bytes()).code, 235);
@@ -153,7 +153,7 @@ fn answer(site: &Site, address: &str) -> String {
     reply
 }
 
-fn an_account_without_mail_is_refused_in_words_of_its_own(form: Form) {
+fn mail_for_an_account_without_mail_is_refused_with_a_reason(form: Form) {
     let site = Site::new(form);
     site.accounts.admin(&["account", "set", "anna@example.org", "--no-mail"], "");
     let refused = answer(&site, "anna@example.org");
@@ -170,7 +170,7 @@ fn route(site: &Site, address: &str) -> String {
     site.exim.run(&["-d-all+route", "-bt", address], "").said
 }
 
-fn mail_for_a_domain_that_we_back_up_is_accepted_and_sent_on(form: Form) {
+fn mail_for_a_backup_domain_is_accepted_and_forwarded(form: Form) {
     let mut site = Site::new(form);
     site.accounts.admin(&["domain", "add", "backup.example", "--backup"], "");
     assert_eq!(rcpt(&site, None, "whoever@backup.example"), 250, "{}", site.exim.log("mainlog"));
@@ -191,7 +191,7 @@ fn mail_for_a_domain_that_we_back_up_is_accepted_and_sent_on(form: Form) {
     assert!(!waits.contains(bounces) && !waits.contains(&sent_on("nobody@example.org")), "{waits}");
 }
 
-fn another_name_of_a_domain_takes_the_same_mail(form: Form) {
+fn an_alias_domain_accepts_the_same_mail(form: Form) {
     let site = Site::new(form);
     assert_eq!(rcpt(&site, None, "anna@old.example"), 550);
     site.accounts.admin(&["domain", "alias", "add", "old.example", "example.org"], "");

@@ -9,10 +9,10 @@ use mailauth_tests::{Accounts, Kind, eventually};
 use std::time::Duration;
 
 in_each_form!(
-    a_login_is_known_by_the_spelling_of_the_table,
-    a_login_sends_as_its_own_addresses_alone,
-    the_address_in_from_is_looked_at_too,
-    in_an_outage_an_own_address_sends_and_another_is_told_to_come_again,
+    exim_gets_the_spelling_of_the_login_in_the_table,
+    a_login_sends_only_as_its_own_addresses,
+    the_address_in_from_is_checked_too,
+    during_an_outage_only_a_users_own_address_may_send,
 );
 
 /// A site where logins send as their own addresses alone.
@@ -45,7 +45,7 @@ fn mail(site: &Site, login: &str, sender: &str) -> u16 {
     code
 }
 
-fn a_login_is_known_by_the_spelling_of_the_table(form: Form) {
+fn exim_gets_the_spelling_of_the_login_in_the_table(form: Form) {
     let site = Site::with_cram(form);
     for (number, login) in ["anna@example.org", "ANNA@Example.ORG", " anna@example.org "].iter().enumerate() {
         for plain in [true, false] {
@@ -81,7 +81,7 @@ fn a_login_is_known_by_the_spelling_of_the_table(form: Form) {
     site.no_panic();
 }
 
-fn a_login_sends_as_its_own_addresses_alone(form: Form) {
+fn a_login_sends_only_as_its_own_addresses(form: Form) {
     let site = limited(form);
     for (login, sender, code) in [
         ("anna@example.org", "anna@example.org", 250),
@@ -113,7 +113,7 @@ fn a_login_sends_as_its_own_addresses_alone(form: Form) {
     site.no_panic();
 }
 
-fn the_address_in_from_is_looked_at_too(form: Form) {
+fn the_address_in_from_is_checked_too(form: Form) {
     let site = limited(form);
     let twenty = format!("From: {}\n", vec!["anna@example.org"; 20].join(", "));
     for (header, code) in [
@@ -139,7 +139,7 @@ fn the_address_in_from_is_looked_at_too(form: Form) {
     site.no_panic();
 }
 
-fn in_an_outage_an_own_address_sends_and_another_is_told_to_come_again(form: Form) {
+fn during_an_outage_only_a_users_own_address_may_send(form: Form) {
     let accounts = Accounts::on_own_server(Kind::MariaDb).with_snapshot("");
     let mut site = limit(Site::over(form, accounts));
     eventually("a copy", Duration::from_secs(30), || site.accounts.snapshot_is_whole());

@@ -52,7 +52,7 @@ fn answers(exim: &Exim) -> Vec<u16> {
 }
 
 #[test]
-fn the_example_needs_no_change() {
+fn the_example_works_unchanged() {
     let accounts = Accounts::empty(Kind::Sqlite).with(&people("/var/mail".as_ref()));
     let host = || Arc::new(MailHost::with_own(&Exim::OWN));
     let theirs = {

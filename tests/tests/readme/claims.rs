@@ -15,7 +15,7 @@ const QUOTAS: &str = "docs/quotas.md";
 const TROUBLESHOOTING: &str = "docs/troubleshooting.md";
 
 #[test]
-fn every_block_is_on_a_page_that_is_run() {
+fn every_block_is_on_a_page_that_is_tested() {
     // All blocks of a page are run, by tests/quota_programs.rs for quotas, by tests/postfix.rs for Postfix, by
     // tests/exim.rs for the forms of Exim's configuration that are not the first one, and otherwise by tests below.
     let run = [INSTALL, ACCOUNTS, DATABASES, COURIER, EXIM, POSTFIX, CHECKPASSWORD, QUOTAS];
@@ -25,7 +25,7 @@ fn every_block_is_on_a_page_that_is_run() {
 }
 
 #[test]
-fn every_command_line_is_understood() {
+fn every_command_line_is_valid() {
     let mut lines = BTreeSet::new();
     for piece in pages() {
         lines.extend(piece.spans());
@@ -48,7 +48,7 @@ fn every_command_line_is_understood() {
 }
 
 #[test]
-fn every_key_and_file_that_is_named_exists() {
+fn every_named_key_and_file_exists() {
     let mut section = String::new();
     let mut keys = BTreeSet::new();
     let sample = text_of("mailauth.toml");
@@ -159,7 +159,7 @@ fn every_reason_in_the_log_is_explained() {
 }
 
 #[test]
-fn every_message_that_is_explained_exists() {
+fn every_explained_message_exists() {
     // Messages of other programs are those that the tests expect.
     let sources = sources(&["mailauth-", "tests"]);
     for heading in ["At the start", "Clients and sockets", "Databases", "Mailboxes and mail"] {
@@ -188,7 +188,7 @@ fn anchor(heading: &str) -> String {
 }
 
 #[test]
-fn every_link_leads_to_a_file_and_a_heading() {
+fn every_link_has_a_target() {
     let mut count = 0;
     let others = ["ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"].map(str::to_owned);
     for name in page::names().into_iter().chain(others) {

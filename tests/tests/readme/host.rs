@@ -197,7 +197,7 @@ impl Server {
         let says = UnixDatagram::bind_addr(&address).expect("a socket");
         says.set_read_timeout(Some(Duration::from_secs(20))).expect("a limit");
         let log = File::create(files.join("log")).expect("a log");
-        let started = |unit: &HashMap<String, String>| Child::spawn(as_its_unit_says(host, unit, &name, &log));
+        let started = |unit: &HashMap<String, String>| Child::spawn(as_in_its_unit(host, unit, &name, &log));
         let root_part = started(mailboxes);
         expect(&says, "READY=1");
         let process = started(&unit);
@@ -227,7 +227,7 @@ fn expect(says: &UnixDatagram, state: &str) {
 }
 
 /// Returns the command of a service, with the user, the groups, the capabilities and the folder of its unit.
-fn as_its_unit_says(host: &MailHost, unit: &HashMap<String, String>, notify: &str, log: &File) -> Command {
+fn as_in_its_unit(host: &MailHost, unit: &HashMap<String, String>, notify: &str, log: &File) -> Command {
     let number = |kind: &str, name: &str| -> u32 {
         let found = run(host.command("getent").args([kind, name]));
         found.split(':').nth(2).expect("a number").parse().expect("a number")

@@ -7,14 +7,14 @@ use mailauth_tests::{Kind, on_each_database_and_mysql};
 use std::time::Instant;
 
 on_each_database_and_mysql!(
-    a_domain_is_enabled_or_disabled_or_not_ours,
-    a_domain_whose_flag_is_neither_is_not_trusted,
-    the_targets_of_an_alias_come_in_their_order,
-    a_catch_all_is_an_alias_of_the_domain_alone,
-    only_the_very_address_and_domain_are_found,
-    a_target_that_is_no_address_is_not_trusted,
-    an_alias_with_more_targets_than_a_mailing_list_is_not_trusted,
-    without_the_tables_nobody_is_unknown,
+    a_domain_is_enabled_disabled_or_unknown,
+    a_domain_with_an_invalid_flag_is_an_error,
+    the_targets_of_an_alias_keep_their_order,
+    a_catch_all_is_an_alias_of_its_domain_only,
+    only_exact_addresses_and_domains_are_found,
+    an_invalid_alias_target_is_an_error,
+    an_alias_with_too_many_targets_is_an_error,
+    missing_tables_are_an_error_and_not_an_unknown_address,
 );
 
 mod servers {
@@ -37,7 +37,7 @@ fn insert(database: &Database, address: &str, target: &str, position: u32) {
     database.sql(&format!("INSERT INTO aliases (address, domain, target, position) VALUES ('{address}', 'x.example', '{target}', {position})"));
 }
 
-fn a_domain_is_enabled_or_disabled_or_not_ours(kind: Kind) {
+fn a_domain_is_enabled_disabled_or_unknown(kind: Kind) {
     let database = Database::empty(kind).filled();
     let store = database.store();
     store.add_domain(&DomainRow { enabled: false, ..domain("off.example") }).unwrap();
@@ -56,7 +56,7 @@ fn a_domain_is_enabled_or_disabled_or_not_ours(kind: Kind) {
     assert_eq!(enabled(&store, "x.example").unwrap(), Some(false));
 }
 
-fn a_domain_whose_flag_is_neither_is_not_trusted(kind: Kind) {
+fn a_domain_with_an_invalid_flag_is_an_error(kind: Kind) {
     let database = Database::empty(kind).filled();
     let unchecked = match kind {
         Kind::Postgres => "ALTER TABLE domains DROP CONSTRAINT domains_enabled_0_or_1;".into(),
@@ -67,7 +67,7 @@ fn a_domain_whose_flag_is_neither_is_not_trusted(kind: Kind) {
     assert!(matches!(&error, StoreError::UnusableDomain { column: "enabled", .. }), "{error:?}");
 }
 
-fn the_targets_of_an_alias_come_in_their_order(kind: Kind) {
+fn the_targets_of_an_alias_keep_their_order(kind: Kind) {
     let database = Database::empty(kind).filled();
     let store = database.store();
     store.add_alias(&alias("all@x.example", &["z@else.example", "Anna@X.example", "m@x.example"])).unwrap();
@@ -88,7 +88,7 @@ fn the_targets_of_an_alias_come_in_their_order(kind: Kind) {
     assert_eq!(targets, ["first@x.example", "second@x.example", "last@x.example"]);
 }
 
-fn a_catch_all_is_an_alias_of_the_domain_alone(kind: Kind) {
+fn a_catch_all_is_an_alias_of_its_domain_only(kind: Kind) {
     let database = Database::empty(kind).filled();
     let store = database.store();
     store.add_alias(&alias("@x.example", &["anna@x.example"])).unwrap();
@@ -98,7 +98,7 @@ fn a_catch_all_is_an_alias_of_the_domain_alone(kind: Kind) {
 }
 
 /// Tables of other programs are not compared byte by byte.
-fn only_the_very_address_and_domain_are_found(kind: Kind) {
+fn only_exact_addresses_and_domains_are_found(kind: Kind) {
     let database = Database::empty(kind).filled();
     database.sql(match kind {
         Kind::Sqlite => {
@@ -144,7 +144,7 @@ fn only_the_very_address_and_domain_are_found(kind: Kind) {
     assert!(store.alias_targets("berta@x.example").unwrap().is_empty());
 }
 
-fn a_target_that_is_no_address_is_not_trusted(kind: Kind) {
+fn an_invalid_alias_target_is_an_error(kind: Kind) {
     let database = Database::empty(kind).filled();
     let store = database.store();
     let bad = ["bruno", "|/bin/sh", "/var/mail/x", ":fail: no", "a@x.example, b@x.example", "a b@x.example", "a@"];
@@ -161,7 +161,7 @@ fn a_target_that_is_no_address_is_not_trusted(kind: Kind) {
     assert_eq!(store.alias_targets("good@x.example").unwrap(), ["o'neil+x@x.example"]);
 }
 
-fn an_alias_with_more_targets_than_a_mailing_list_is_not_trusted(kind: Kind) {
+fn an_alias_with_too_many_targets_is_an_error(kind: Kind) {
     let database = Database::empty(kind).filled();
     let rows = |address: &str, number: usize| {
         let row = |n| format!("('{address}', 'x.example', 'u{n}@x.example', {n})");
@@ -180,7 +180,7 @@ fn an_alias_with_more_targets_than_a_mailing_list_is_not_trusted(kind: Kind) {
     );
 }
 
-fn without_the_tables_nobody_is_unknown(kind: Kind) {
+fn missing_tables_are_an_error_and_not_an_unknown_address(kind: Kind) {
     let store = Database::empty(kind);
     let store = store.store();
     for error in [enabled(&store, "x.example").unwrap_err(), store.alias_targets("all@x.example").unwrap_err()] {

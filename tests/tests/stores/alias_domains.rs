@@ -9,11 +9,11 @@ use mailauth_core::store::{
 use mailauth_tests::{Kind, on_each_database_and_mysql};
 
 on_each_database_and_mysql!(
-    an_alias_domain_is_another_name_of_one_that_is_here,
-    no_alias_domain_leads_to_another_or_to_itself,
-    a_domain_with_other_names_is_removed_with_them_or_not_at_all,
-    nothing_is_added_to_a_domain_that_is_another_name_or_a_backup,
-    a_domain_is_a_backup_only_while_nothing_is_in_it,
+    an_alias_domain_is_another_name_of_an_existing_domain,
+    an_alias_domain_points_neither_to_another_nor_to_itself,
+    a_domain_is_removed_with_its_alias_domains_or_not_at_all,
+    nothing_is_added_to_alias_domains_and_backup_domains,
+    only_an_empty_domain_can_be_a_backup_domain,
     two_aliases_are_looked_up_at_once,
 );
 
@@ -37,7 +37,7 @@ fn unfit<T: std::fmt::Debug>(done: Result<T, AdminError>, word: &str) {
     }
 }
 
-fn an_alias_domain_is_another_name_of_one_that_is_here(kind: Kind) {
+fn an_alias_domain_is_another_name_of_an_existing_domain(kind: Kind) {
     let database = Database::empty(kind).filled();
     let store = database.store();
     assert_eq!(store.domain(&name("x.example")).unwrap().unwrap().kind, DomainKind::Own);
@@ -60,7 +60,7 @@ fn an_alias_domain_is_another_name_of_one_that_is_here(kind: Kind) {
     assert!(matches!(store.set_alias_domain(&other("old.example", "x.example")), Err(AdminError::NoSuch { .. })));
 }
 
-fn no_alias_domain_leads_to_another_or_to_itself(kind: Kind) {
+fn an_alias_domain_points_neither_to_another_nor_to_itself(kind: Kind) {
     let database = Database::empty(kind).filled();
     let store = database.store();
     store.add_domain(&domain("y.example")).unwrap();
@@ -80,7 +80,7 @@ fn no_alias_domain_leads_to_another_or_to_itself(kind: Kind) {
     assert_eq!(store.find_alias_domain("a.example").unwrap(), None, "all or nothing");
 }
 
-fn a_domain_with_other_names_is_removed_with_them_or_not_at_all(kind: Kind) {
+fn a_domain_is_removed_with_its_alias_domains_or_not_at_all(kind: Kind) {
     let database = Database::empty(kind);
     let store = database.store();
     store.init().unwrap();
@@ -96,7 +96,7 @@ fn a_domain_with_other_names_is_removed_with_them_or_not_at_all(kind: Kind) {
     assert_eq!(store.domain(&name("old.example")).unwrap(), None);
 }
 
-fn nothing_is_added_to_a_domain_that_is_another_name_or_a_backup(kind: Kind) {
+fn nothing_is_added_to_alias_domains_and_backup_domains(kind: Kind) {
     let database = Database::empty(kind).filled();
     let store = database.store();
     store.add_domain(&DomainRow { backup: true, ..domain("backup.example") }).unwrap();
@@ -115,7 +115,7 @@ fn nothing_is_added_to_a_domain_that_is_another_name_or_a_backup(kind: Kind) {
     assert!(store.find(&login("anna@x.example")).unwrap().is_some());
 }
 
-fn a_domain_is_a_backup_only_while_nothing_is_in_it(kind: Kind) {
+fn only_an_empty_domain_can_be_a_backup_domain(kind: Kind) {
     let database = Database::empty(kind).filled();
     let store = database.store();
     let backup = |name: &str| DomainRow { backup: true, ..domain(name) };

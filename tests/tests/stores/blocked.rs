@@ -46,7 +46,7 @@ fn find(store: &SqlStore) -> Result<(), StoreError> {
 }
 
 #[test]
-fn a_server_that_was_frozen_for_long_has_not_blocked_this_host_when_it_wakes() {
+fn a_long_frozen_server_does_not_block_this_host_afterwards() {
     // Three threads that try again and again, a second each, come to this in seconds.
     let server = MariaDb::start_new_that_blocks(20);
     let (of, proxy) = database(&server);
@@ -78,7 +78,7 @@ fn a_server_that_was_frozen_for_long_has_not_blocked_this_host_when_it_wakes() {
 }
 
 #[test]
-fn a_host_that_is_blocked_is_told_what_to_do_and_served_after_that() {
+fn a_blocked_host_is_explained_and_served_once_unblocked() {
     let server = MariaDb::start_new_that_blocks(1);
     let (of, proxy) = database(&server);
     let store = pooled(&of, &proxy);

@@ -8,8 +8,8 @@ use mailauth_tests::{Certificates, Kind, Unusual, User, on_each_server};
 use std::path::PathBuf;
 
 on_each_server!(
-    a_server_that_signed_its_own_certificate_is_believed_where_that_is_in_tls_ca,
-    an_unusual_certificate_is_told_in_plain_words_with_its_cure,
+    a_self_signed_certificate_is_trusted_if_it_is_in_tls_ca,
+    a_bad_certificate_is_explained_with_what_to_do,
 );
 
 /// Lets the server have another certificate; returns the file with what a client should trust.
@@ -26,7 +26,7 @@ fn change_certificate(database: &Database, unusual: Unusual) -> PathBuf {
     trusted
 }
 
-fn a_server_that_signed_its_own_certificate_is_believed_where_that_is_in_tls_ca(kind: Kind) {
+fn a_self_signed_certificate_is_trusted_if_it_is_in_tls_ca(kind: Kind) {
     use TlsMode::{VerifyCa, VerifyFull};
     let database = Database::on_own_server(kind).filled();
     let Certificates { stranger, .. } = certificates(&database).clone();
@@ -58,7 +58,7 @@ fn a_server_that_signed_its_own_certificate_is_believed_where_that_is_in_tls_ca(
     database.server().crash();
 }
 
-fn an_unusual_certificate_is_told_in_plain_words_with_its_cure(kind: Kind) {
+fn a_bad_certificate_is_explained_with_what_to_do(kind: Kind) {
     use TlsMode::{Require, VerifyCa, VerifyFull};
     let database = Database::on_own_server(kind).filled();
     for (unusual, said, advice) in [

@@ -6,9 +6,9 @@ use mailauth_core::store::{Administration, AliasRow, DomainRow, SqlStore};
 use mailauth_tests::{Kind, on_each_database_and_mysql};
 
 on_each_database_and_mysql!(
-    pages_of_rows_are_whole_and_in_order,
-    pages_of_changes_are_whole,
-    what_was_changed_since_is_read_in_the_order_of_its_time,
+    pages_of_rows_are_complete_and_in_order,
+    pages_of_changes_are_complete,
+    changes_are_read_in_the_order_of_their_time,
 );
 
 fn text(value: &Value) -> String {
@@ -22,7 +22,7 @@ fn firsts(rows: &[CopiedRow]) -> Vec<String> {
     rows.iter().map(|row| text(&row[0])).collect()
 }
 
-fn pages_of_rows_are_whole_and_in_order(kind: Kind) {
+fn pages_of_rows_are_complete_and_in_order(kind: Kind) {
     let database = Database::empty(kind).filled();
     let store = database.store();
     for name in ["ümit@x.example", "zoe@x.example", "a-b@x.example", "a.b@x.example"] {
@@ -74,7 +74,7 @@ fn changed(store: &SqlStore, since: &[u8]) -> Vec<String> {
     firsts(&store.copy(Part::Changed { since, after: b"" }, 9).unwrap())
 }
 
-fn what_was_changed_since_is_read_in_the_order_of_its_time(kind: Kind) {
+fn changes_are_read_in_the_order_of_their_time(kind: Kind) {
     let database = Database::empty(kind).filled();
     let store = database.store();
     store.add_domain(&DomainRow::new("y.example")).unwrap();
@@ -100,7 +100,7 @@ fn what_was_changed_since_is_read_in_the_order_of_its_time(kind: Kind) {
 }
 
 /// Whatever was put in at one time is more than a page, and what was changed later has any login.
-fn pages_of_changes_are_whole(kind: Kind) {
+fn pages_of_changes_are_complete(kind: Kind) {
     let database = Database::empty(kind).filled();
     let store = database.store();
     let target = |target: &str| AliasRow { address: "all@x.example".into(), targets: vec![target.into()] };

@@ -8,9 +8,9 @@ use rusqlite::Connection;
 use std::time::{Duration, Instant};
 
 on_each_server_and_mysql!(
-    a_server_that_trickles_its_answer_is_given_up_at_the_deadline,
-    a_server_that_trickles_its_greeting_is_given_up_at_the_deadline,
-    a_server_that_trickles_by_tls_is_given_up_at_the_deadline,
+    a_server_that_trickles_its_answer_times_out,
+    a_server_that_trickles_its_greeting_times_out,
+    a_server_that_trickles_over_tls_times_out,
 );
 
 /// Each byte is there long before a limit for each read(2) is over, and the whole answer is not.
@@ -56,7 +56,7 @@ fn is_given_up(store: &SqlStore) {
     assert!(taken >= DEADLINE / 2 && taken < LIMIT, "{taken:?}: {error}");
 }
 
-fn a_server_that_trickles_its_answer_is_given_up_at_the_deadline(kind: Kind) {
+fn a_server_that_trickles_its_answer_times_out(kind: Kind) {
     let database = Database::empty(kind).filled();
     let proxy = proxy(&database);
     let config = by(&proxy, &database, "127.0.0.1", TlsMode::Disable);
@@ -70,7 +70,7 @@ fn a_server_that_trickles_its_answer_is_given_up_at_the_deadline(kind: Kind) {
     }
 }
 
-fn a_server_that_trickles_its_greeting_is_given_up_at_the_deadline(kind: Kind) {
+fn a_server_that_trickles_its_greeting_times_out(kind: Kind) {
     let database = Database::empty(kind).filled();
     let proxy = proxy(&database);
     let config = by(&proxy, &database, "127.0.0.1", TlsMode::Disable);
@@ -80,7 +80,7 @@ fn a_server_that_trickles_its_greeting_is_given_up_at_the_deadline(kind: Kind) {
     }
 }
 
-fn a_server_that_trickles_by_tls_is_given_up_at_the_deadline(kind: Kind) {
+fn a_server_that_trickles_over_tls_times_out(kind: Kind) {
     let database = Database::empty(kind).filled();
     let proxy = proxy(&database);
     let store = open_single(&by(&proxy, &database, "127.0.0.1", TlsMode::VerifyFull)).unwrap();
@@ -91,7 +91,7 @@ fn a_server_that_trickles_by_tls_is_given_up_at_the_deadline(kind: Kind) {
 }
 
 #[test]
-fn a_sqlite_file_that_is_locked_is_given_up_at_the_deadline() {
+fn a_locked_sqlite_file_times_out() {
     let database = Database::empty(Kind::Sqlite).filled();
     let Database::Sqlite(folder) = &database else { unreachable!("it is SQLite") };
     let store = database.store();

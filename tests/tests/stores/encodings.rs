@@ -23,7 +23,7 @@ fn mysql(kind: Kind, set: &str) -> Database {
 }
 
 /// Whatever is asked about `unknown` is known not to be there; `known` has characters beyond ASCII, and is.
-fn what_cannot_be_stored_is_nobody(database: &Database, known: &str, unknown: &str) {
+fn unstorable_login_is_unknown(database: &Database, known: &str, unknown: &str) {
     let single = database.store();
     single.add_account(&account(known)).expect("an account");
     for store in [single, database.pooled()] {
@@ -34,11 +34,11 @@ fn what_cannot_be_stored_is_nobody(database: &Database, known: &str, unknown: &s
             assert_eq!(store.find(&login("anna@x.example")), Ok(Some(account("anna@x.example"))));
         }
         assert_eq!(store.find_domain(unknown), Ok(None));
-        what_cannot_be_stored_is_refused(&store, unknown);
+        unstorable_login_is_refused(&store, unknown);
     }
 }
 
-fn what_cannot_be_stored_is_refused(store: &SqlStore, unknown: &str) {
+fn unstorable_login_is_refused(store: &SqlStore, unknown: &str) {
     let refused = |done: Result<(), AdminError>| match done {
         Err(AdminError::Unstorable(why)) => assert!(why.contains("character") && !why.contains(unknown), "{why}"),
         other => panic!("{unknown}: {other:?}"),
@@ -57,10 +57,10 @@ fn what_cannot_be_stored_is_refused(store: &SqlStore, unknown: &str) {
 }
 
 #[test]
-fn a_login_beyond_the_character_set_of_postgres_is_nobodys() {
+fn a_login_outside_postgres_character_set_is_unknown() {
     for (encoding, known) in [("LATIN1", "j\u{fc}rgen@x.example"), ("EUC_JP", "\u{65e5}\u{672c}@x.example")] {
         let database = postgres(encoding);
-        what_cannot_be_stored_is_nobody(&database, known, UNKNOWN);
+        unstorable_login_is_unknown(&database, known, UNKNOWN);
         let found = database.store().character_set().expect("an answer");
         assert_eq!(found.name, encoding);
         let problem = found.problem.expect("a warning");
@@ -71,7 +71,7 @@ fn a_login_beyond_the_character_set_of_postgres_is_nobodys() {
 }
 
 #[test]
-fn a_login_beyond_the_character_set_of_mariadb_is_nobodys() {
+fn a_login_outside_mariadb_character_set_is_unknown() {
     for (set, known, unknown) in
         [("latin1", "j\u{fc}rgen@x.example", UNKNOWN), ("utf8mb3", "\u{e01}\u{e32}@x.example", "\u{1f600}@x.example")]
     {
@@ -79,15 +79,15 @@ fn a_login_beyond_the_character_set_of_mariadb_is_nobodys() {
     }
 }
 
-fn a_login_beyond_the_character_set_of_mysql_is_nobodys(kind: Kind) {
+fn a_login_outside_mysql_character_set_is_unknown(kind: Kind) {
     columns_of(kind, "latin1", "j\u{fc}rgen@x.example", UNKNOWN);
 }
 
-on_mysql!(a_login_beyond_the_character_set_of_mysql_is_nobodys);
+on_mysql!(a_login_outside_mysql_character_set_is_unknown);
 
 fn columns_of(kind: Kind, set: &str, known: &str, unknown: &str) {
     let database = mysql(kind, set);
-    what_cannot_be_stored_is_nobody(&database, known, unknown);
+    unstorable_login_is_unknown(&database, known, unknown);
     let problem = database.store().character_set().expect("an answer").problem.expect("a warning");
     assert!(
         problem.contains(&format!("accounts in {set}")) && problem.contains("mailauth account export"),
@@ -98,7 +98,7 @@ fn columns_of(kind: Kind, set: &str, known: &str, unknown: &str) {
 }
 
 #[test]
-fn bytes_that_are_no_text_spoil_their_own_row_alone() {
+fn bytes_that_are_not_text_affect_only_their_own_row() {
     let database = postgres("SQL_ASCII");
     let store = database.store();
     store.add_account(&account("j\u{fc}rgen@x.example")).expect("an account");
@@ -120,7 +120,7 @@ fn bytes_that_are_no_text_spoil_their_own_row_alone() {
 }
 
 #[test]
-fn init_and_check_name_an_encoding_that_lacks_characters() {
+fn init_and_check_report_an_encoding_that_lacks_characters() {
     let of = Postgres::shared().database_in("LATIN1");
     let files = Scratch::new("encoding");
     let (config, password) = (files.join("mailauth.toml"), files.join("password"));

@@ -9,11 +9,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 on_each_server_and_mysql!(
-    a_server_with_room_for_two_answers_everybody_through_two_connections,
-    a_server_without_room_is_an_outage_that_says_so,
-    a_connection_that_is_refused_is_an_outage_that_says_why,
-    a_host_that_is_full_is_used_through_the_connections_that_it_gave,
-    a_server_that_is_full_for_all_is_an_outage_until_it_has_room,
+    two_connections_of_a_full_server_answer_all_requests,
+    a_full_server_is_reported_as_an_outage,
+    a_refused_connection_is_an_outage_with_a_reason,
+    a_full_host_is_used_through_its_open_connections,
+    a_completely_full_server_is_an_outage_until_it_has_room,
 );
 
 const SOON: Duration = Duration::from_secs(20);
@@ -59,7 +59,7 @@ fn serves_a_crowd(store: &SqlStore) {
     });
 }
 
-fn a_server_with_room_for_two_answers_everybody_through_two_connections(kind: Kind) {
+fn two_connections_of_a_full_server_answer_all_requests(kind: Kind) {
     let database = Database::empty(kind).filled();
     limit(&database, 2);
     let store = database.pooled();
@@ -77,7 +77,7 @@ fn a_server_with_room_for_two_answers_everybody_through_two_connections(kind: Ki
     });
 }
 
-fn a_server_without_room_is_an_outage_that_says_so(kind: Kind) {
+fn a_full_server_is_reported_as_an_outage(kind: Kind) {
     let database = Database::empty(kind).filled();
     limit(&database, 1);
     let first = database.store();
@@ -97,7 +97,7 @@ fn a_server_without_room_is_an_outage_that_says_so(kind: Kind) {
     assert!(!pooled.state().hosts[0].full || pooled.state().hosts[0].live);
 }
 
-fn a_connection_that_is_refused_is_an_outage_that_says_why(kind: Kind) {
+fn a_refused_connection_is_an_outage_with_a_reason(kind: Kind) {
     let database = Database::empty(kind).filled();
     let good = database.config_tcp(&["127.0.0.1"]);
     let url = good.url.to_string();
@@ -133,7 +133,7 @@ fn a_connection_that_is_refused_is_an_outage_that_says_why(kind: Kind) {
 }
 
 /// Two names of one server, as two hosts: what the prober of each and both pools have is one sum.
-fn a_host_that_is_full_is_used_through_the_connections_that_it_gave(kind: Kind) {
+fn a_full_host_is_used_through_its_open_connections(kind: Kind) {
     let database = Database::empty(kind).filled();
     // The probing threads have one connection each, and the pools what is left.
     limit(&database, 5);
@@ -166,7 +166,7 @@ fn a_host_that_is_full_is_used_through_the_connections_that_it_gave(kind: Kind) 
     });
 }
 
-fn a_server_that_is_full_for_all_is_an_outage_until_it_has_room(kind: Kind) {
+fn a_completely_full_server_is_an_outage_until_it_has_room(kind: Kind) {
     let database = Database::on_own_server(kind).filled();
     let store = database.pooled();
     let name = match &database {

@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::process::Command;
 
-on_each_server!(a_server_that_says_what_no_server_says_is_an_outage);
+on_each_server!(a_server_that_sends_garbage_is_an_outage);
 
 /// A packet of MySQL's protocol.
 fn packet(number: u8, payload: &[u8]) -> Vec<u8> {
@@ -82,7 +82,7 @@ fn serve(saying: Vec<u8>) -> u16 {
     port
 }
 
-fn a_server_that_says_what_no_server_says_is_an_outage(kind: Kind) {
+fn a_server_that_sends_garbage_is_an_outage(kind: Kind) {
     let database = Database::empty(kind);
     let folder = Scratch::new("garbage");
     for saying in sayings(kind) {

@@ -8,7 +8,7 @@ use mailauth_tests::{Kind, MariaDb, Server};
 use std::path::Path;
 
 /// Logs in as a new user who is identified by `by`, by the socket and by TCP, to the commands' and the daemon's stores.
-fn a_user_is_let_in(name: &str, by: &str) {
+fn a_user_can_log_in(name: &str, by: &str) {
     let database = Database::empty(Kind::MariaDb).filled();
     let Database::MariaDb(of) = &database else { unreachable!("it is MariaDB") };
     let user = format!("{name}_{}", of.name());
@@ -33,19 +33,19 @@ fn a_user_is_let_in(name: &str, by: &str) {
 }
 
 #[test]
-fn users_by_native_password_are_let_in() {
-    a_user_is_let_in("native", "mysql_native_password USING PASSWORD('secret words')");
+fn users_with_native_password_can_log_in() {
+    a_user_can_log_in("native", "mysql_native_password USING PASSWORD('secret words')");
 }
 
 #[test]
-fn users_by_ed25519_are_let_in() {
+fn users_with_ed25519_can_log_in() {
     MariaDb::shared().admin("INSTALL PLUGIN IF NOT EXISTS ed25519 SONAME 'auth_ed25519'");
-    a_user_is_let_in("ed25519", "ed25519 USING PASSWORD('secret words')");
+    a_user_can_log_in("ed25519", "ed25519 USING PASSWORD('secret words')");
 }
 
 /// MariaDB has it from 11.6 on.
 #[test]
-fn users_by_parsec_are_let_in_where_the_server_knows_it() {
+fn users_with_parsec_can_log_in_if_the_server_supports_it() {
     let server = MariaDb::shared();
     let folder = server.admin("SELECT @@plugin_dir");
     if !Path::new(folder.trim()).join("auth_parsec.so").exists() {
@@ -53,5 +53,5 @@ fn users_by_parsec_are_let_in_where_the_server_knows_it() {
         return;
     }
     server.admin("INSTALL PLUGIN IF NOT EXISTS parsec SONAME 'auth_parsec'");
-    a_user_is_let_in("parsec", "parsec USING PASSWORD('secret words')");
+    a_user_can_log_in("parsec", "parsec USING PASSWORD('secret words')");
 }

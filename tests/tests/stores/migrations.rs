@@ -8,17 +8,17 @@ use mailauth_core::store::{
 use mailauth_tests::{Kind, on_each_database_and_mysql};
 
 on_each_database_and_mysql!(
-    an_old_database_becomes_what_a_new_one_is,
-    an_old_database_is_not_used_before_it_is_up_to_date,
-    what_an_old_databases_mailboxes_published_is_summed_up,
+    a_migrated_database_equals_a_new_one,
+    an_old_database_is_not_used_before_its_migration,
+    a_migration_sums_the_usage_of_all_mailboxes,
 );
 
 mod of_mariadb {
-    use super::a_step_that_was_cut_short_is_done_again;
+    use super::an_interrupted_migration_is_repeated;
 
     #[test]
-    fn a_step_that_was_cut_short() {
-        a_step_that_was_cut_short_is_done_again();
+    fn interrupted_step_is_repeated() {
+        an_interrupted_migration_is_repeated();
     }
 }
 
@@ -71,7 +71,7 @@ fn described(database: &Database) -> String {
     }
 }
 
-fn an_old_database_becomes_what_a_new_one_is(kind: Kind) {
+fn a_migrated_database_equals_a_new_one(kind: Kind) {
     let (old, new) = (of_version_1(kind), Database::empty(kind));
     new.store().init().unwrap();
     assert_eq!(old.store().init().unwrap(), SchemaChange { from: 1, to: 4 });
@@ -109,7 +109,7 @@ fn of_version_2(kind: Kind) -> Database {
     database
 }
 
-fn what_an_old_databases_mailboxes_published_is_summed_up(kind: Kind) {
+fn a_migration_sums_the_usage_of_all_mailboxes(kind: Kind) {
     let database = of_version_2(kind);
     let store = database.store();
     assert_eq!(store.init().unwrap(), SchemaChange { from: 2, to: 4 });
@@ -121,14 +121,14 @@ fn what_an_old_databases_mailboxes_published_is_summed_up(kind: Kind) {
     assert_eq!(store.aliases(None).unwrap(), [alias]);
 }
 
-fn an_old_database_is_not_used_before_it_is_up_to_date(kind: Kind) {
+fn an_old_database_is_not_used_before_its_migration(kind: Kind) {
     let database = of_version_1(kind);
     let error = database.store().find(&login("anna@x.example")).unwrap_err();
     assert!(matches!(&error, StoreError::Schema(said) if said.contains("mailauth init")), "{error:?}");
 }
 
 /// MariaDB cannot undo what it has done to a table.
-fn a_step_that_was_cut_short_is_done_again() {
+fn an_interrupted_migration_is_repeated() {
     let database = of_version_1(Kind::MariaDb);
     let store = database.store();
     store.init().unwrap();

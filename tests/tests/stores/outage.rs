@@ -8,14 +8,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 on_each_server_and_mysql!(
-    kept_connections_that_died_are_replaced_in_silence,
+    dead_pooled_connections_are_replaced_silently,
     a_restart_in_between_is_not_noticed,
-    a_write_is_done_after_a_restart,
-    a_stopped_server_is_told_at_once_and_found_again,
-    a_frozen_server_is_a_stopped_one,
+    a_write_succeeds_after_a_restart,
+    a_stopped_server_is_noticed_at_once_and_found_again,
+    a_frozen_server_counts_as_stopped,
     a_command_does_not_wait_for_a_frozen_server,
-    a_refused_password_is_told_and_not_waited_for,
-    under_load_every_answer_is_right_or_not_now,
+    a_refused_password_is_reported_without_waiting,
+    every_answer_under_load_is_right_or_not_now,
     the_first_host_that_answers_is_used,
 );
 
@@ -47,7 +47,7 @@ fn is_outage(error: &StoreError) -> bool {
     matches!(error, StoreError::Unreachable { .. } | StoreError::Timeout { .. })
 }
 
-fn kept_connections_that_died_are_replaced_in_silence(kind: Kind) {
+fn dead_pooled_connections_are_replaced_silently(kind: Kind) {
     let database = Database::on_own_server(kind).filled();
     for store in [database.pooled(), database.store()] {
         for _ in 0..3 {
@@ -71,7 +71,7 @@ fn a_restart_in_between_is_not_noticed(kind: Kind) {
     find(&single).unwrap();
 }
 
-fn a_write_is_done_after_a_restart(kind: Kind) {
+fn a_write_succeeds_after_a_restart(kind: Kind) {
     let database = Database::on_own_server(kind).filled();
     let store = database.pooled();
     warm(&store);
@@ -83,7 +83,7 @@ fn a_write_is_done_after_a_restart(kind: Kind) {
     assert_eq!(store.find(&who).unwrap().unwrap().password, password("new"));
 }
 
-fn a_stopped_server_is_told_at_once_and_found_again(kind: Kind) {
+fn a_stopped_server_is_noticed_at_once_and_found_again(kind: Kind) {
     let database = Database::on_own_server(kind).filled();
     let store = database.pooled();
     warm(&store);
@@ -97,7 +97,7 @@ fn a_stopped_server_is_told_at_once_and_found_again(kind: Kind) {
     recovers(&store);
 }
 
-fn a_frozen_server_is_a_stopped_one(kind: Kind) {
+fn a_frozen_server_counts_as_stopped(kind: Kind) {
     let database = Database::on_own_server(kind).filled();
     let store = database.pooled();
     warm(&store);
@@ -152,7 +152,7 @@ fn a_command_does_not_wait_for_a_frozen_server(kind: Kind) {
     }
 }
 
-fn a_refused_password_is_told_and_not_waited_for(kind: Kind) {
+fn a_refused_password_is_reported_without_waiting(kind: Kind) {
     let database = Database::empty(kind).filled();
     let mut config = database.config_tcp(&["127.0.0.1"]);
     config.password = mailauth_core::Secret::from("wrong");
@@ -165,7 +165,7 @@ fn a_refused_password_is_told_and_not_waited_for(kind: Kind) {
     }
 }
 
-fn under_load_every_answer_is_right_or_not_now(kind: Kind) {
+fn every_answer_under_load_is_right_or_not_now(kind: Kind) {
     let database = Database::on_own_server(kind).filled();
     let store = database.pooled();
     let (stop, right, later) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));

@@ -9,7 +9,7 @@ use mailauth_tests::{Kind, on_each_database_and_mysql};
 use rusqlite::{Connection, StatementStatus};
 use std::fmt::Write;
 
-on_each_database_and_mysql!(every_statement_reads_by_an_index_what_it_needs_and_no_more);
+on_each_database_and_mysql!(every_statement_uses_an_index_and_reads_only_what_it_needs);
 
 const ACCOUNTS: usize = 20_000;
 
@@ -115,7 +115,7 @@ fn many(kind: Kind) -> Database {
     database
 }
 
-fn every_statement_reads_by_an_index_what_it_needs_and_no_more(kind: Kind) {
+fn every_statement_uses_an_index_and_reads_only_what_it_needs(kind: Kind) {
     let database = many(kind);
     let statements = database.store().statements();
     assert!(statements.len() > 30, "{statements:?}");

@@ -11,20 +11,20 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 on_each_database_and_mysql!(
-    a_domains_quota_comes_back_as_it_was,
-    a_quota_that_must_not_be_trusted_is_no_unlimited_one,
-    a_pool_is_the_sum_of_what_its_mailboxes_last_published,
+    a_domains_quota_is_read_as_it_was_written,
+    an_invalid_quota_is_not_unlimited,
+    a_pool_is_the_sum_of_what_its_mailboxes_published_last,
     the_largest_mailboxes_of_a_domain_are_found,
     a_mailbox_leaves_the_pool_with_its_account,
-    a_renamed_account_takes_its_use_along,
-    a_sum_beyond_63_bits_is_full_and_no_error,
-    a_sum_that_cannot_grow_is_full_and_no_error,
-    of_many_who_publish_at_once_none_is_lost,
-    of_two_who_publish_at_once_the_later_sees_both,
-    accounts_that_are_removed_while_others_publish_leave_an_exact_sum,
-    what_other_programs_removed_is_summed_up_again,
-    a_sum_is_made_exact_while_others_publish,
-    a_large_domain_is_removed_as_a_whole,
+    a_renamed_account_keeps_its_usage,
+    a_sum_over_63_bits_counts_as_full,
+    a_sum_that_cannot_grow_counts_as_full,
+    no_simultaneous_update_is_lost,
+    the_later_of_two_simultaneous_updates_sees_both,
+    removing_accounts_during_updates_keeps_the_sum_exact,
+    accounts_removed_by_other_programs_are_subtracted,
+    a_sum_is_corrected_during_updates,
+    a_large_domain_is_removed_completely,
 );
 
 fn usage(bytes: u64, messages: u64) -> Usage {
@@ -41,7 +41,7 @@ fn three(kind: Kind) -> Database {
     database
 }
 
-fn a_domains_quota_comes_back_as_it_was(kind: Kind) {
+fn a_domains_quota_is_read_as_it_was_written(kind: Kind) {
     let database = Database::empty(kind).filled();
     let store = database.store();
     for quota in ["5S", "6C", "9223372036854775807S,9223372036854775807C", ""] {
@@ -55,7 +55,7 @@ fn a_domains_quota_comes_back_as_it_was(kind: Kind) {
     assert_eq!(store.pool_limits("x.example").unwrap(), Limits::NONE);
 }
 
-fn a_quota_that_must_not_be_trusted_is_no_unlimited_one(kind: Kind) {
+fn an_invalid_quota_is_not_unlimited(kind: Kind) {
     let database = Database::empty(kind).filled();
     let unchecked = match kind {
         Kind::Postgres => "ALTER TABLE domains DROP CONSTRAINT domains_quota_messages_range;".into(),
@@ -68,7 +68,7 @@ fn a_quota_that_must_not_be_trusted_is_no_unlimited_one(kind: Kind) {
     }
 }
 
-fn a_pool_is_the_sum_of_what_its_mailboxes_last_published(kind: Kind) {
+fn a_pool_is_the_sum_of_what_its_mailboxes_published_last(kind: Kind) {
     let database = three(kind);
     let store = database.store();
     assert_eq!(store.pool_use("x.example").unwrap(), PoolUse::default());
@@ -119,7 +119,7 @@ fn a_mailbox_leaves_the_pool_with_its_account(kind: Kind) {
 }
 
 /// The sizes come from the names of files, and may be anything.
-fn a_renamed_account_takes_its_use_along(kind: Kind) {
+fn a_renamed_account_keeps_its_usage(kind: Kind) {
     let database = three(kind);
     let store = database.store();
     let [anna, bruno] = ["anna@x.example", "bruno@x.example"].map(login);
@@ -156,7 +156,7 @@ fn a_renamed_account_takes_its_use_along(kind: Kind) {
     }
 }
 
-fn a_sum_beyond_63_bits_is_full_and_no_error(kind: Kind) {
+fn a_sum_over_63_bits_counts_as_full(kind: Kind) {
     let database = three(kind);
     let store = database.store();
     store.publish(&login("anna@x.example"), usage(Limits::MAX, 1)).unwrap();
@@ -168,7 +168,7 @@ fn a_sum_beyond_63_bits_is_full_and_no_error(kind: Kind) {
     assert_eq!(sum.usage, usage(12, 2));
 }
 
-fn a_sum_that_cannot_grow_is_full_and_no_error(kind: Kind) {
+fn a_sum_that_cannot_grow_counts_as_full(kind: Kind) {
     let database = three(kind);
     let store = database.store();
     store.publish(&login("anna@x.example"), usage(1, 1)).unwrap();
@@ -193,7 +193,7 @@ fn assert_exact(store: &SqlStore) {
 }
 
 /// Each sees those before it, and nothing else: the sums that they are told are all different.
-fn of_two_who_publish_at_once_the_later_sees_both(kind: Kind) {
+fn the_later_of_two_simultaneous_updates_sees_both(kind: Kind) {
     let (database, logins) = crowd(kind, 40);
     let store = database.pooled();
     let sums = Mutex::new(Vec::new());
@@ -215,7 +215,7 @@ fn of_two_who_publish_at_once_the_later_sees_both(kind: Kind) {
     assert_exact(&store);
 }
 
-fn accounts_that_are_removed_while_others_publish_leave_an_exact_sum(kind: Kind) {
+fn removing_accounts_during_updates_keeps_the_sum_exact(kind: Kind) {
     let (database, logins) = crowd(kind, 40);
     let store = database.pooled();
     for who in &logins[..20] {
@@ -244,7 +244,7 @@ fn accounts_that_are_removed_while_others_publish_leave_an_exact_sum(kind: Kind)
     assert_exact(&store);
 }
 
-fn what_other_programs_removed_is_summed_up_again(kind: Kind) {
+fn accounts_removed_by_other_programs_are_subtracted(kind: Kind) {
     let (database, logins) = crowd(kind, 3);
     let store = database.store();
     for who in &logins {
@@ -262,7 +262,7 @@ fn what_other_programs_removed_is_summed_up_again(kind: Kind) {
     assert!(!store.sum_up("nowhere.example").unwrap_err().is_outage());
 }
 
-fn a_sum_is_made_exact_while_others_publish(kind: Kind) {
+fn a_sum_is_corrected_during_updates(kind: Kind) {
     let (database, logins) = crowd(kind, 40);
     let store = database.pooled();
     let publishing = AtomicUsize::new(4);
@@ -287,7 +287,7 @@ fn a_sum_is_made_exact_while_others_publish(kind: Kind) {
 }
 
 /// More accounts and aliases than are removed with one statement.
-fn a_large_domain_is_removed_as_a_whole(kind: Kind) {
+fn a_large_domain_is_removed_completely(kind: Kind) {
     let database = Database::empty(kind).filled();
     let store = database.store();
     let rows: Vec<_> = (0..2500).map(|n| account(&format!("m{n}@big.example"))).collect();
@@ -308,7 +308,7 @@ fn a_large_domain_is_removed_as_a_whole(kind: Kind) {
     assert!(matches!(store.remove_domain("big.example", true), Err(AdminError::NoSuch { .. })));
 }
 
-fn of_many_who_publish_at_once_none_is_lost(kind: Kind) {
+fn no_simultaneous_update_is_lost(kind: Kind) {
     let database = three(kind);
     let store = database.pooled();
     std::thread::scope(|scope| {

@@ -13,14 +13,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 on_each_server_and_mysql!(
     a_reader_answers_and_changes_nothing,
-    who_may_change_passwords_changes_nothing_else,
-    who_delivers_publishes_and_changes_nothing_else,
+    a_password_changer_changes_nothing_else,
+    a_deliverer_publishes_usage_and_changes_nothing_else,
     a_writer_administers_but_makes_no_tables,
-    rights_too_wide_or_missing_are_reported,
-    the_statements_of_the_report_mend_any_users_rights,
-    the_statements_name_a_user_whatever_it_is_called,
-    an_administrators_rights_are_left_as_they_are,
-    a_refusal_names_the_user_and_the_role_that_it_lacks,
+    excessive_and_missing_rights_are_reported,
+    the_reported_statements_correct_any_users_rights,
+    the_statements_quote_any_user_name,
+    an_administrators_rights_are_left_unchanged,
+    a_refusal_names_the_user_and_the_missing_role,
 );
 
 /// A store as a new database user with these roles of `schema/grants.*.sql`.
@@ -78,7 +78,7 @@ fn cannot_administer(store: &SqlStore) {
     refused(store.add_alias(&AliasRow { address: "a@x.example".into(), targets: vec!["b@x.example".into()] }));
 }
 
-fn a_refusal_names_the_user_and_the_role_that_it_lacks(kind: Kind) {
+fn a_refusal_names_the_user_and_the_missing_role(kind: Kind) {
     let database = Database::empty(kind).filled();
     let name = user_with(&database, &["mailauth_reader"]);
     let store = store_of(&database, &name);
@@ -127,7 +127,7 @@ fn a_reader_answers_and_changes_nothing(kind: Kind) {
     );
 }
 
-fn who_may_change_passwords_changes_nothing_else(kind: Kind) {
+fn a_password_changer_changes_nothing_else(kind: Kind) {
     let database = Database::empty(kind).filled();
     let store = as_user(&database, &["mailauth_reader", "mailauth_password"]);
     let who = login("anna@x.example");
@@ -139,7 +139,7 @@ fn who_may_change_passwords_changes_nothing_else(kind: Kind) {
     assert_eq!((report.schema, report.schema_known, report.accounts), (4, 4, 1));
 }
 
-fn who_delivers_publishes_and_changes_nothing_else(kind: Kind) {
+fn a_deliverer_publishes_usage_and_changes_nothing_else(kind: Kind) {
     let database = Database::empty(kind).filled();
     let who = login("anna@x.example");
     let usage = Usage { bytes: 5, messages: 1 };
@@ -176,7 +176,7 @@ fn a_writer_administers_but_makes_no_tables(kind: Kind) {
     refused(store.init().map_err(AdminError::from));
 }
 
-fn rights_too_wide_or_missing_are_reported(kind: Kind) {
+fn excessive_and_missing_rights_are_reported(kind: Kind) {
     let database = Database::empty(kind).filled();
     let report = as_user(&database, &["mailauth_writer"]).report().unwrap();
     assert!(report.rights_too_wide.iter().any(|right| right.contains("DELETE on ")), "{report:?}");
@@ -234,7 +234,7 @@ fn mend(story: &str, database: &Database, connect: impl Fn() -> SqlStore) {
     cannot_administer(&store);
 }
 
-fn the_statements_of_the_report_mend_any_users_rights(kind: Kind) {
+fn the_reported_statements_correct_any_users_rights(kind: Kind) {
     let database = Database::empty(kind).filled();
     for roles in [
         &["mailauth_reader"][..],
@@ -282,7 +282,7 @@ fn the_statements_of_the_report_mend_any_users_rights(kind: Kind) {
     }
 }
 
-fn an_administrators_rights_are_left_as_they_are(kind: Kind) {
+fn an_administrators_rights_are_left_unchanged(kind: Kind) {
     let database = Database::empty(kind).filled();
     let name = format!("great_{}", own_name(&database));
     let user = bare_user(&database, &name);
@@ -315,7 +315,7 @@ fn own_name(database: &Database) -> &str {
     }
 }
 
-fn the_statements_name_a_user_whatever_it_is_called(kind: Kind) {
+fn the_statements_quote_any_user_name(kind: Kind) {
     let database = Database::empty(kind).filled();
     let own = own_name(&database);
     let quoted = match kind {

@@ -12,21 +12,21 @@ use std::time::{Duration, Instant};
 on_each_database_and_mysql!(
     the_schema_is_made_once_and_kept,
     a_missing_schema_says_what_to_do,
-    every_field_comes_back_as_it_was,
-    a_row_is_found_by_its_own_login_alone,
-    a_collation_that_folds_does_not_decide,
-    a_value_that_must_not_be_trusted_is_named_by_its_column,
-    a_password_is_replaced_only_while_the_old_one_stands,
-    of_many_who_change_a_password_at_once_one_wins,
-    pages_hold_every_row_once_in_byte_order,
-    nonsense_is_refused_by_the_tables_themselves,
-    a_change_touches_what_it_names,
-    what_exists_or_is_missing_is_said_so,
-    a_domain_goes_with_its_contents_or_not_at_all,
+    every_field_is_read_as_it_was_written,
+    a_row_is_found_only_by_its_own_login,
+    a_folding_collation_does_not_decide,
+    an_invalid_value_is_reported_with_its_column,
+    a_password_is_replaced_only_if_the_old_one_is_unchanged,
+    one_of_many_simultaneous_password_changes_succeeds,
+    pages_contain_every_row_once_in_byte_order,
+    the_tables_refuse_invalid_values,
+    a_change_affects_only_the_named_columns,
+    existing_and_missing_rows_are_reported,
+    a_domain_is_removed_with_its_contents_or_not_at_all,
     an_alias_keeps_its_targets_in_order,
     ten_thousand_accounts_are_imported_within_seconds,
     an_import_with_a_bad_row_changes_nothing,
-    a_table_that_changes_under_a_prepared_statement_is_no_error,
+    a_table_changed_under_a_prepared_statement_is_no_error,
     the_same_rows_load_as_plain_sql,
 );
 
@@ -78,7 +78,7 @@ fn full(name: &str) -> AccountRow {
     }
 }
 
-fn every_field_comes_back_as_it_was(kind: Kind) {
+fn every_field_is_read_as_it_was_written(kind: Kind) {
     let database = Database::empty(kind).filled();
     let store = database.store();
     let long = format!("{}@x.example", "l".repeat(Login::MAX - "@x.example".len()));
@@ -96,7 +96,7 @@ fn every_field_comes_back_as_it_was(kind: Kind) {
     assert_eq!(store.find(&none.login).unwrap().unwrap().services, none.services);
 }
 
-fn a_row_is_found_by_its_own_login_alone(kind: Kind) {
+fn a_row_is_found_only_by_its_own_login(kind: Kind) {
     let database = Database::empty(kind).filled();
     let store = database.store();
     for near in
@@ -108,7 +108,7 @@ fn a_row_is_found_by_its_own_login_alone(kind: Kind) {
 }
 
 /// Tables of other programs are not compared byte by byte.
-fn a_collation_that_folds_does_not_decide(kind: Kind) {
+fn a_folding_collation_does_not_decide(kind: Kind) {
     let database = Database::empty(kind).filled();
     let insert =
         "INSERT INTO accounts (login, domain) VALUES ('Berta@x.example', 'x.example'), ('c@x.example ', 'x.example')";
@@ -139,7 +139,7 @@ fn a_collation_that_folds_does_not_decide(kind: Kind) {
 }
 
 /// Tables of other programs have no constraints, and columns of other types.
-fn a_value_that_must_not_be_trusted_is_named_by_its_column(kind: Kind) {
+fn an_invalid_value_is_reported_with_its_column(kind: Kind) {
     let database = Database::empty(kind).filled();
     match kind {
         Kind::Sqlite => String::new(),
@@ -186,7 +186,7 @@ fn a_value_that_must_not_be_trusted_is_named_by_its_column(kind: Kind) {
     assert_eq!((page.len(), page.iter().filter(|row| row.is_ok()).count()), (bad.len() + 1, 1));
 }
 
-fn a_password_is_replaced_only_while_the_old_one_stands(kind: Kind) {
+fn a_password_is_replaced_only_if_the_old_one_is_unchanged(kind: Kind) {
     let database = Database::empty(kind).filled();
     let store = database.store();
     let who = login("anna@x.example");
@@ -210,7 +210,7 @@ fn a_password_is_replaced_only_while_the_old_one_stands(kind: Kind) {
     assert_eq!(store.account_times(&login("nobody@x.example")).unwrap(), None);
 }
 
-fn of_many_who_change_a_password_at_once_one_wins(kind: Kind) {
+fn one_of_many_simultaneous_password_changes_succeeds(kind: Kind) {
     let database = Database::empty(kind).filled();
     let store = database.pooled();
     let old = password("$6$salt$hash");
@@ -226,7 +226,7 @@ fn of_many_who_change_a_password_at_once_one_wins(kind: Kind) {
     assert_eq!(won, 1);
 }
 
-fn pages_hold_every_row_once_in_byte_order(kind: Kind) {
+fn pages_contain_every_row_once_in_byte_order(kind: Kind) {
     let database = Database::empty(kind).filled();
     let store = database.store();
     let mut names: Vec<String> = (0..50).map(|n| format!("u{n}@x.example")).collect();
@@ -247,7 +247,7 @@ fn pages_hold_every_row_once_in_byte_order(kind: Kind) {
     assert_eq!(seen.iter().map(Login::as_str).collect::<Vec<_>>(), names);
 }
 
-fn nonsense_is_refused_by_the_tables_themselves(kind: Kind) {
+fn the_tables_refuse_invalid_values(kind: Kind) {
     let database = Database::empty(kind).filled();
     let store = database.store();
     let refused = |row: AccountRow| match store.add_account(&row).unwrap_err() {
@@ -299,7 +299,7 @@ fn nonsense_is_refused_by_the_tables_themselves(kind: Kind) {
     }
 }
 
-fn a_change_touches_what_it_names(kind: Kind) {
+fn a_change_affects_only_the_named_columns(kind: Kind) {
     let database = Database::empty(kind).filled();
     let store = database.store();
     store.add_account(&full("full@x.example")).unwrap();
@@ -331,7 +331,7 @@ fn a_change_touches_what_it_names(kind: Kind) {
     assert_eq!(store.find(&login("anna@x.example")).unwrap(), Some(account("anna@x.example")));
 }
 
-fn what_exists_or_is_missing_is_said_so(kind: Kind) {
+fn existing_and_missing_rows_are_reported(kind: Kind) {
     let database = Database::empty(kind).filled();
     let store = database.store();
     let said = |outcome: Result<(), AdminError>| outcome.unwrap_err().to_string();
@@ -351,7 +351,7 @@ fn what_exists_or_is_missing_is_said_so(kind: Kind) {
     assert_eq!(store.find(&login("anna@x.example")).unwrap(), None);
 }
 
-fn a_domain_goes_with_its_contents_or_not_at_all(kind: Kind) {
+fn a_domain_is_removed_with_its_contents_or_not_at_all(kind: Kind) {
     let database = Database::empty(kind).filled();
     let store = database.store();
     store.add_alias(&AliasRow { address: "@x.example".into(), targets: vec!["anna@x.example".into()] }).unwrap();
@@ -430,7 +430,7 @@ fn an_import_with_a_bad_row_changes_nothing(kind: Kind) {
     assert_eq!(store.enumerate(None, 9999).unwrap().rows.len(), 1001);
 }
 
-fn a_table_that_changes_under_a_prepared_statement_is_no_error(kind: Kind) {
+fn a_table_changed_under_a_prepared_statement_is_no_error(kind: Kind) {
     let database = Database::empty(kind).filled();
     let store = database.store();
     assert!(store.find(&login("anna@x.example")).unwrap().is_some());

@@ -8,11 +8,11 @@ use mailauth_tests::{Certificates, Kind, Server, on_each_server_and_mysql};
 use std::path::PathBuf;
 
 on_each_server_and_mysql!(
-    the_way_is_as_secret_as_configured,
-    an_unreadable_authority_is_told_when_the_store_is_opened,
-    a_server_without_tls_is_not_talked_to_in_clear,
-    what_is_wrong_with_a_server_is_told_with_its_cure,
-    who_has_a_certificate_is_let_in_where_that_is_asked_for,
+    connections_are_as_secret_as_configured,
+    an_unreadable_authority_is_reported_when_opening_the_store,
+    a_server_without_tls_gets_no_clear_connection,
+    errors_of_a_server_are_explained_with_what_to_do,
+    a_client_certificate_is_accepted_where_required,
 );
 
 pub fn certificates(database: &Database) -> &Certificates {
@@ -39,7 +39,7 @@ pub fn connect(
     report.map(|report| report.tls)
 }
 
-fn the_way_is_as_secret_as_configured(kind: Kind) {
+fn connections_are_as_secret_as_configured(kind: Kind) {
     let database = Database::empty(kind).filled();
     let Certificates { authority, stranger, .. } = certificates(&database);
     let (named, unnamed) = ("127.0.0.1", "127.0.0.2");
@@ -79,7 +79,7 @@ fn the_way_is_as_secret_as_configured(kind: Kind) {
     }
 }
 
-fn an_unreadable_authority_is_told_when_the_store_is_opened(kind: Kind) {
+fn an_unreadable_authority_is_reported_when_opening_the_store(kind: Kind) {
     let database = Database::empty(kind);
     let mut config = database.config_tcp(&["127.0.0.1"]);
     config.tls = Some(TlsMode::VerifyFull);
@@ -90,7 +90,7 @@ fn an_unreadable_authority_is_told_when_the_store_is_opened(kind: Kind) {
     }
 }
 
-fn a_server_without_tls_is_not_talked_to_in_clear(kind: Kind) {
+fn a_server_without_tls_gets_no_clear_connection(kind: Kind) {
     let database = Database::empty(kind).filled();
     // Stands before the server, and says that it knows no TLS.
     let plain = plain_server(kind);
@@ -130,7 +130,7 @@ fn plain_server(kind: Kind) -> String {
     address
 }
 
-fn what_is_wrong_with_a_server_is_told_with_its_cure(kind: Kind) {
+fn errors_of_a_server_are_explained_with_what_to_do(kind: Kind) {
     let database = Database::on_own_server(kind).filled();
     let Certificates { authority, stranger, .. } = certificates(&database);
     let told = |host: &str, ca: &PathBuf| {
@@ -152,7 +152,7 @@ fn what_is_wrong_with_a_server_is_told_with_its_cure(kind: Kind) {
     database.server().crash();
 }
 
-fn who_has_a_certificate_is_let_in_where_that_is_asked_for(kind: Kind) {
+fn a_client_certificate_is_accepted_where_required(kind: Kind) {
     let database = Database::empty(kind).filled();
     let user = database.wants_certificates();
     let authority = certificates(&database).authority.clone();
