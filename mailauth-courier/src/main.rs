@@ -10,7 +10,7 @@ use mailauth_core::notify;
 use mailauth_core::parents::exposed;
 use mailauth_core::process_memory;
 use mailauth_core::system_ids;
-use mailauth_core::throttle::{Keeper, Ledger};
+use mailauth_core::throttle::{Ledger, LedgerWriter};
 use mailauth_core::{Backend, DaemonState};
 use mailauth_courier::process::sandbox::writable::{self, Confined};
 use mailauth_courier::process::sandbox::{self, Threads, landlock};
@@ -131,8 +131,8 @@ fn reload_until_stopped(
     options: &Options,
     log: &Log,
     persistent: &Persistent,
-    mut keeper: Option<Keeper>,
-) -> Option<Keeper> {
+    mut keeper: Option<LedgerWriter>,
+) -> Option<LedgerWriter> {
     while signals.wait() == Signal::Reload {
         notify::reloading();
         match reload(daemon, options, persistent) {
@@ -183,14 +183,18 @@ fn confine(config: &Config, looks_at_all: bool) -> Option<Confined> {
 }
 
 /// Saves the counted wrong passwords in the file of `config`, by `keeper` if that already does so.
-fn keep_ledger(keeper: Option<Keeper>, config: &Config, persistent: &Persistent) -> io::Result<Option<Keeper>> {
+fn keep_ledger(
+    keeper: Option<LedgerWriter>,
+    config: &Config,
+    persistent: &Persistent,
+) -> io::Result<Option<LedgerWriter>> {
     let throttle = &config.throttle;
     if !throttle.enabled {
         return Ok(None);
     }
     match keeper {
         Some(keeper) if keeper.path() == throttle.file => Ok(Some(keeper)),
-        _ => Keeper::start(Arc::clone(&persistent.state.ledger), &throttle.file).map(Some),
+        _ => LedgerWriter::start(Arc::clone(&persistent.state.ledger), &throttle.file).map(Some),
     }
 }
 

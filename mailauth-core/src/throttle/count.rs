@@ -1,8 +1,8 @@
-//! A number of wrong passwords that goes back with time.
+//! A count of wrong passwords that decreases with time.
 
-/// Some of what is counted, and when that was.
+/// A count, and the time at which it was last increased.
 ///
-/// It goes back evenly: of an allowance of ten an hour, one is given back every six minutes.
+/// It decreases evenly: with an allowance of ten per hour, by one every six minutes.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Count {
     level: f32,
@@ -10,7 +10,7 @@ pub struct Count {
     at: u64,
 }
 
-/// How much is allowed, and in how many seconds that much is given back.
+/// How many wrong passwords are allowed, and the seconds in which a count decreases by that number.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Allowance {
     pub most: u32,
@@ -18,11 +18,11 @@ pub struct Allowance {
 }
 
 impl Allowance {
-    fn given_back(&self, seconds: u64) -> f32 {
+    fn decrease(&self, seconds: u64) -> f32 {
         seconds as f32 * self.most as f32 / self.window.max(1) as f32
     }
 
-    /// How many seconds pass until `count` is below `level`.
+    /// Returns the seconds until `count` is below `level`.
     pub fn seconds_until_below(&self, level: f32, count: &Count, now: u64) -> u64 {
         let above = (count.level(self, now) - level).max(0.0);
         (above * self.window.max(1) as f32 / self.most.max(1) as f32).ceil() as u64
@@ -30,23 +30,24 @@ impl Allowance {
 }
 
 impl Count {
-    /// What was counted, as a file has kept it. A time in the future is one of a clock that was set.
-    pub fn kept(level: f32, at: u64, now: u64) -> Option<Self> {
+    /// Returns a count that was read from a file; `None` if it is invalid. A time in the future is replaced by `now`,
+    /// because the clock was set back.
+    pub fn restore(level: f32, at: u64, now: u64) -> Option<Self> {
         (level.is_finite() && level >= 0.0).then_some(Count { level, at: at.min(now) })
     }
 
-    /// What is left of it.
+    /// Returns the count at the time `now`.
     pub fn level(&self, allowance: &Allowance, now: u64) -> f32 {
-        (self.level - allowance.given_back(now.saturating_sub(self.at))).max(0.0)
+        (self.level - allowance.decrease(now.saturating_sub(self.at))).max(0.0)
     }
 
-    /// One more, and what there is with it.
+    /// Increases the count by one, and returns the result.
     pub fn add(&mut self, allowance: &Allowance, now: u64) -> f32 {
         *self = Count { level: self.level(allowance, now) + 1.0, at: now.max(self.at) };
         self.level
     }
 
-    /// What there was when it was last added to, and when.
+    /// Returns the count after it was last increased, and the time of that.
     pub fn parts(&self) -> (f32, u64) {
         (self.level, self.at)
     }
@@ -59,7 +60,7 @@ mod tests {
     const TEN_AN_HOUR: Allowance = Allowance { most: 10, window: 3600 };
 
     #[test]
-    fn it_goes_back_evenly_and_never_below_nothing() {
+    fn a_count_decreases_evenly_down_to_zero() {
         let mut count = Count::default();
         (0..20).for_each(|_| _ = count.add(&TEN_AN_HOUR, 1000));
         assert_eq!(count.level(&TEN_AN_HOUR, 1000), 20.0);
@@ -67,14 +68,14 @@ mod tests {
         assert_eq!(TEN_AN_HOUR.seconds_until_below(10.0, &count, 1360), 9 * 360);
         assert_eq!(count.level(&TEN_AN_HOUR, 1_000_000), 0.0);
         assert_eq!(count.add(&TEN_AN_HOUR, 1_000_000), 1.0);
-        assert_eq!(count.level(&TEN_AN_HOUR, 5), 1.0, "a clock that goes back gives nothing back");
+        assert_eq!(count.level(&TEN_AN_HOUR, 5), 1.0, "a clock that is set back does not decrease it");
     }
 
     #[test]
-    fn what_a_file_has_kept_is_no_number_of_the_future_and_no_odd_one() {
-        assert_eq!(Count::kept(3.0, 99, 50), Some(Count { level: 3.0, at: 50 }));
+    fn counts_from_a_file_are_valid_and_not_from_the_future() {
+        assert_eq!(Count::restore(3.0, 99, 50), Some(Count { level: 3.0, at: 50 }));
         for level in [f32::NAN, f32::INFINITY, -1.0] {
-            assert_eq!(Count::kept(level, 1, 50), None);
+            assert_eq!(Count::restore(level, 1, 50), None);
         }
     }
 }

@@ -1,44 +1,44 @@
-//! Where guesses come from: the network of a client's address, as far as that says who guesses.
+//! The network of a client's address, which identifies the source of guesses as well as an address can.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
-/// What one customer of a provider has: an IPv4 address, or the upper half of an IPv6 address (`/64`).
+/// The network of one customer of a provider: an IPv4 address, or the upper half of an IPv6 address (`/64`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Network {
-    /// An address.
+    /// An IPv4 address.
     V4(Ipv4Addr),
-    /// The upper 64 bits of an address.
+    /// The upper 64 bits of an IPv6 address.
     V6(u64),
 }
 
-/// What one site has, for passwords that are tried at many accounts: an IPv4 address, or an IPv6 `/48`, whose 65,536
-/// networks cost an attacker nothing.
+/// The networks of one site, used to count passwords that are tried for many accounts: an IPv4 address, or an IPv6
+/// `/48`, whose 65,536 networks cost an attacker nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Site(Network);
 
 /// Addresses that begin with the same bits: `192.0.2.0/24`, `2001:db8::/32`, or a single address.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct NetworkRange {
-    /// As IPv6, with IPv4 as `::ffff:0:0/96`.
+    /// The first address, with IPv4 addresses mapped to `::ffff:0:0/96`.
     first: u128,
     bits: u32,
 }
 
-/// Where a guess comes from.
+/// The source of a guess.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// An address that is no client's own: none, the loopback, or one of `[throttle] shared`.
+    /// No address of a client's own: the address is missing, on the loopback, or in `[throttle] shared`.
     Shared,
     /// The client's own network.
     From(Network),
-    /// One of `[throttle] exempt`.
+    /// An address in `[throttle] exempt`.
     Exempt,
 }
 
-/// Reads the address that a daemon gives for its client: an IPv4 address in its IPv6 forms (mapped, or by NAT64) is that
-/// address. `None` for what is no address, and for the address of no machine.
+/// Parses the address that a daemon reports for its client. An IPv4 address in an IPv6 form (mapped, or NAT64) becomes
+/// the IPv4 address. Returns `None` for other texts, and for the unspecified address.
 pub fn address(text: &str) -> Option<IpAddr> {
     let text = text.split_once('%').map_or(text, |(address, _scope)| address);
     let address = match text.parse::<IpAddr>().ok()? {
@@ -59,7 +59,7 @@ fn plain(address: Ipv6Addr) -> IpAddr {
 }
 
 impl Network {
-    /// The network of an address.
+    /// Returns the network of an address.
     pub fn of(address: IpAddr) -> Self {
         match address {
             IpAddr::V4(address) => Network::V4(address),
@@ -67,7 +67,7 @@ impl Network {
         }
     }
 
-    /// The site that it lies in.
+    /// Returns the site that contains it.
     pub fn site(self) -> Site {
         Site(match self {
             Network::V4(address) => Network::V4(address),
@@ -98,44 +98,44 @@ impl fmt::Display for Site {
     }
 }
 
-/// What is no network.
+/// A text is not a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("is no network; write an address such as 192.0.2.1, or a network such as 2001:db8::/32")]
-pub struct NoNetwork;
+#[error("is not a network; write an address such as 192.0.2.1, or a network such as 2001:db8::/32")]
+pub struct NetworkError;
 
-/// An address of the network, or the network as it is printed.
+/// Parses an address in the network, or the network as it is printed.
 impl FromStr for Network {
-    type Err = NoNetwork;
+    type Err = NetworkError;
 
-    fn from_str(text: &str) -> Result<Self, NoNetwork> {
+    fn from_str(text: &str) -> Result<Self, NetworkError> {
         let of = text.strip_suffix("/64").or_else(|| text.strip_suffix("/48")).or_else(|| text.strip_suffix("/32"));
-        let found = address(of.unwrap_or(text)).ok_or(NoNetwork)?;
+        let found = address(of.unwrap_or(text)).ok_or(NetworkError)?;
         let fits = match found {
             IpAddr::V4(_) => !text.ends_with("/64") && !text.ends_with("/48"),
             IpAddr::V6(_) => !text.ends_with("/32"),
         };
-        if fits { Ok(Network::of(found)) } else { Err(NoNetwork) }
+        if fits { Ok(Network::of(found)) } else { Err(NetworkError) }
     }
 }
 
 impl FromStr for NetworkRange {
-    type Err = NoNetwork;
+    type Err = NetworkError;
 
-    fn from_str(text: &str) -> Result<Self, NoNetwork> {
+    fn from_str(text: &str) -> Result<Self, NetworkError> {
         let (first, bits) = match text.split_once('/') {
             Some((first, bits)) if bits.len() <= 3 && bits.bytes().all(|b| b.is_ascii_digit()) => {
-                (first, Some(bits.parse::<u32>().map_err(|_| NoNetwork)?))
+                (first, Some(bits.parse::<u32>().map_err(|_| NetworkError)?))
             }
-            Some(_) => return Err(NoNetwork),
+            Some(_) => return Err(NetworkError),
             None => (text, None),
         };
-        let (first, most) = match first.parse::<IpAddr>().map_err(|_| NoNetwork)? {
+        let (first, most) = match first.parse::<IpAddr>().map_err(|_| NetworkError)? {
             IpAddr::V4(address) => (address.to_ipv6_mapped(), 32),
             IpAddr::V6(address) => (address, 128),
         };
         let bits = bits.unwrap_or(most);
         if bits > most {
-            return Err(NoNetwork);
+            return Err(NetworkError);
         }
         let bits = bits + 128 - most;
         Ok(NetworkRange { first: first.to_bits() & mask(bits), bits })
@@ -147,7 +147,7 @@ fn mask(bits: u32) -> u128 {
 }
 
 impl NetworkRange {
-    /// Returns true if the address is one of them.
+    /// Returns true if the range contains the address.
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = match address {
             IpAddr::V4(address) => address.to_ipv6_mapped(),
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_is_its_ipv4_address_or_the_upper_half_of_its_ipv6_address() {
+    fn a_network_is_an_ipv4_address_or_half_an_ipv6_address() {
         assert_eq!(network("192.0.2.1"), "192.0.2.1");
         assert_eq!(network("::ffff:192.0.2.1"), "192.0.2.1");
         assert_eq!(network("::FFFF:c000:201"), "192.0.2.1");
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_site_has_many_ipv6_networks_and_one_ipv4_address() {
+    fn a_site_is_one_ipv4_address_or_many_ipv6_networks() {
         let site = |text: &str| Network::of(address(text).unwrap()).site().to_string();
         assert_eq!(site("2001:db8:1:2::1"), "2001:db8:1::/48");
         assert_eq!(site("2001:db8:1:ffff::1"), "2001:db8:1::/48");
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_is_read_as_it_is_printed_and_as_an_address_in_it() {
+    fn a_network_is_parsed_as_printed_or_from_an_address_in_it() {
         for text in ["192.0.2.1", "2001:db8:1:2::/64"] {
             assert_eq!(text.parse::<Network>().unwrap().to_string(), text);
         }
@@ -215,11 +215,11 @@ mod tests {
     }
 
     #[test]
-    fn a_range_holds_the_addresses_that_begin_with_its_bits() {
+    fn a_range_contains_the_addresses_that_begin_with_its_bits() {
         let range = |text: &str| text.parse::<NetworkRange>().unwrap();
         let holds = |text: &str, client: &str| range(text).contains(address(client).unwrap());
         assert!(holds("192.0.2.0/24", "192.0.2.255") && !holds("192.0.2.0/24", "192.0.3.0"));
-        assert!(holds("192.0.2.7/24", "192.0.2.1"), "the bits behind the mask mean nothing");
+        assert!(holds("192.0.2.7/24", "192.0.2.1"), "bits after the mask are ignored");
         assert!(holds("192.0.2.1", "::ffff:192.0.2.1") && !holds("192.0.2.1", "192.0.2.2"));
         assert!(holds("2001:db8::/32", "2001:db8:ffff::1") && !holds("2001:db8::/32", "2001:db9::"));
         assert!(holds("0.0.0.0/0", "192.0.2.1") && !holds("0.0.0.0/0", "2001:db8::1"));

@@ -1,7 +1,7 @@
 //! The answer to `THROTTLE`: the wrong passwords that this daemon has counted.
 
 use crate::live_config::LiveConfig;
-use mailauth_core::throttle::{self, Kind, Standing, Subject};
+use mailauth_core::throttle::{self, Kind, State, Subject};
 use mailauth_protocol::throttle::{Cleared, Entry, Page, ThrottleQuestion};
 
 /// Maximum number of entries on a page.
@@ -42,12 +42,12 @@ fn entry(entry: throttle::Entry) -> Entry {
         Kind::Login => "unknown",
         Kind::Pair | Kind::Site | Kind::Known => "none",
     };
-    let state = match entry.standing {
-        Standing::Counted => "counted",
-        Standing::Delayed => "delayed",
-        Standing::Slowed => "slowed",
-        Standing::Refused => "refused",
-        Standing::Known => "known",
+    let state = match entry.state {
+        State::Counted => "counted",
+        State::Delayed => "delayed",
+        State::Slowed => "slowed",
+        State::Refused => "refused",
+        State::Known => "known",
     };
     Entry {
         login: entry.login.map(|login| login.as_ref().to_owned()),
