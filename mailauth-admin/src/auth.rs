@@ -8,7 +8,8 @@ use crate::setup::Setup;
 use crate::throttle;
 use clap::Args;
 use mailauth_core::account::Account;
-use mailauth_core::authenticate::{Answer, Authority, Request};
+use mailauth_core::answer::{Answer, Refusal};
+use mailauth_core::authenticate::{Authority, Request};
 use mailauth_core::{Backend, Secret, Service};
 use mailauth_protocol::client::Client;
 use serde::Serialize;
@@ -54,11 +55,9 @@ pub struct Explained {
 impl Explained {
     pub fn new<T>(answer: &Answer<T>) -> Self {
         let (exit, answer, code, reason) = match answer {
-            Answer::Yes(_) => {
-                (Exit::Yes, "yes", "ok", "the password is right, and the account may use this service".into())
-            }
-            Answer::No(no) => (Exit::No, "no", no.code(), no.to_string()),
-            Answer::NotNow(why) => (Exit::NotNow, "not now", why.code(), why.to_string()),
+            Ok(_) => (Exit::Yes, "yes", "ok", "the password is right, and the account may use this service".into()),
+            Err(refusal @ Refusal::No(_)) => (Exit::No, "no", refusal.code(), refusal.to_string()),
+            Err(refusal @ Refusal::NotNow(_)) => (Exit::NotNow, "not now", refusal.code(), refusal.to_string()),
         };
         Explained { exit, answer, code, reason }
     }
@@ -130,7 +129,7 @@ impl Auth {
                 let daemon = Client::new(socket, PATIENCE).trusting(setup.config.server_user());
                 let answer = daemon.authenticate(self.request(&password));
                 let took = begin.elapsed();
-                let here = matches!(answer, Answer::No(_)).then(|| self.decide(setup, &password)).transpose()?;
+                let here = matches!(answer, Err(Refusal::No(_))).then(|| self.decide(setup, &password)).transpose()?;
                 (answer, took, here.map(|here| Explained::new(&here)))
             }
         };
@@ -160,7 +159,7 @@ impl Auth {
     ) -> Result<Exit, Failure> {
         let Explained { exit, answer: word, code, reason } = Explained::new(answer);
         let account = match answer {
-            Answer::Yes(account) => Some(account.as_ref()),
+            Ok(account) => Some(account.as_ref()),
             _ => None,
         };
         if self.json {

@@ -3,7 +3,7 @@
 use crate::failure::Failure;
 use crate::output::remark;
 use mailauth_core::account::LoginError;
-use mailauth_core::authenticate::{Answer, NotNow};
+use mailauth_core::answer::{NotNow, Refusal};
 use mailauth_core::config::{Config, DatabaseConfig, Source};
 use mailauth_core::store::{Changed, SqlStore, open_single};
 use mailauth_core::{DomainName, Login};
@@ -73,9 +73,9 @@ impl Setup {
         let daemon = Client::for_daemon(&self.config, PATIENCE);
         let refused = what.iter().find_map(|changed| match daemon.forget(changed, Instant::now() + PATIENCE) {
             // Courier's own does not know what it was told, and remembers nothing.
-            Answer::Yes(()) | Answer::NotNow(NotNow::Daemon(_)) => None,
-            Answer::No(_) => Some("it takes that from root and from its own user only".to_owned()),
-            Answer::NotNow(why) => Some(why.to_string()),
+            Ok(()) | Err(Refusal::NotNow(NotNow::Daemon(_))) => None,
+            Err(Refusal::No(_)) => Some("it takes that from root and from its own user only".to_owned()),
+            Err(Refusal::NotNow(why)) => Some(why.to_string()),
         });
         let Some(why) = refused else { return };
         let late = self.config.cache.found.as_secs_f32();

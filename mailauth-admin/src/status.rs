@@ -4,7 +4,7 @@ use crate::failure::{Exit, Failure};
 use crate::output::{Sheet, Table, json, say};
 use crate::setup::Setup;
 use clap::Args;
-use mailauth_core::authenticate::{Answer, NotNow};
+use mailauth_core::answer::{NotNow, Refusal};
 use mailauth_protocol::client::Client;
 use mailauth_protocol::status::{AnswersByReason, CacheUse, Host, Snapshot, Status as Told, Throttle, TurnedAway};
 use std::collections::BTreeMap;
@@ -42,14 +42,14 @@ impl Status {
 fn ask(setup: &Setup) -> Result<Told, Failure> {
     let daemon = Client::for_daemon(&setup.config, PATIENCE);
     let line = match daemon.status(Instant::now() + PATIENCE) {
-        Answer::Yes(line) => line,
-        Answer::No(_) => {
+        Ok(line) => line,
+        Err(Refusal::No(_)) => {
             return Err(Failure::no(
                 "the daemon tells its status to root and its own user only; run this as one of them",
             ));
         }
-        Answer::NotNow(NotNow::NoDaemon(why)) => return Err(Failure::not_now(why)),
-        Answer::NotNow(why) => {
+        Err(Refusal::NotNow(NotNow::NoDaemon(why))) => return Err(Failure::not_now(why)),
+        Err(Refusal::NotNow(why)) => {
             let hint = "Courier's own authdaemond, and a mailauth-courier before this, have no status";
             return Err(Failure::not_now(format!("{why}; {hint}")));
         }

@@ -5,7 +5,7 @@ use crate::output::{List, ListRow, json, say};
 use crate::setup::Setup;
 use crate::status::span;
 use clap::{Args, Subcommand};
-use mailauth_core::authenticate::{Answer, NotNow};
+use mailauth_core::answer::{NotNow, Refusal};
 use mailauth_core::spelling::readable_name;
 use mailauth_core::throttle::Network;
 
@@ -164,12 +164,12 @@ impl<'s> Pages<'s> {
 fn ask(setup: &Setup, question: &ThrottleQuestion, patience: Duration) -> Result<String, Failure> {
     let daemon = Client::for_daemon(&setup.config, patience);
     match daemon.throttle(question, Instant::now() + patience) {
-        Answer::Yes(line) => Ok(line),
-        Answer::No(_) => Err(Failure::no(
+        Ok(line) => Ok(line),
+        Err(Refusal::No(_)) => Err(Failure::no(
             "the daemon tells what it has counted to root and its own user only; run this as one of them",
         )),
-        Answer::NotNow(NotNow::NoDaemon(why)) => Err(Failure::not_now(why)),
-        Answer::NotNow(why) => Err(Failure::not_now(format!(
+        Err(Refusal::NotNow(NotNow::NoDaemon(why))) => Err(Failure::not_now(why)),
+        Err(Refusal::NotNow(why)) => Err(Failure::not_now(format!(
             "{why}; Courier's own authdaemond, and a mailauth-courier before this, count no wrong passwords"
         ))),
     }

@@ -5,7 +5,8 @@
 //! ```
 
 use mailauth_core::account::{AccountRow, Password};
-use mailauth_core::authenticate::{Answer, Authority, Request};
+use mailauth_core::answer::Refusal;
+use mailauth_core::authenticate::Request;
 use mailauth_core::config::{Config, ConfigErrors};
 use mailauth_core::password::{self, NewScheme};
 use mailauth_core::store::{Administration, DomainRow, open_single};
@@ -27,10 +28,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("carl@example.org", "a guess"),
     ] {
         match backend.authenticator.authenticate(Request::password(Service::Imap, login, password)) {
-            Answer::Yes(account) => println!("{login}: yes, with home {}", account.home),
-            Answer::No(reason) => println!("{login}: no, {reason}"),
+            Ok(account) => println!("{login}: yes, with home {}", account.home),
+            Err(Refusal::No(reason)) => println!("{login}: no, {reason}"),
             // The database cannot be reached, for example. A client must not be told that its password is wrong.
-            Answer::NotNow(reason) => println!("{login}: not now, {reason}"),
+            Err(Refusal::NotNow(reason)) => println!("{login}: not now, {reason}"),
         }
     }
     Ok(())

@@ -5,7 +5,8 @@
 //! ```
 
 use mailauth_core::account::{AccountRow, Password};
-use mailauth_core::authenticate::{Answer, Authenticator, Authority, Request};
+use mailauth_core::answer::Refusal;
+use mailauth_core::authenticate::{Authenticator, Request};
 use mailauth_core::config::Config;
 use mailauth_core::store::{AccountStore, StoreError};
 use mailauth_core::{Login, Service};
@@ -41,9 +42,9 @@ fn main() {
         [("anna@example.org", "Spring-Meadow-42"), ("ben@example.org", "a guess"), ("carl@example.org", "a guess")]
     {
         match authenticator.authenticate(Request::password(Service::Imap, login, password)) {
-            Answer::Yes(account) => println!("{login}: yes, with home {}", account.home),
-            Answer::No(reason) => println!("{login}: no, {reason}"),
-            Answer::NotNow(reason) => println!("{login}: not now, {reason}"),
+            Ok(account) => println!("{login}: yes, with home {}", account.home),
+            Err(Refusal::No(reason)) => println!("{login}: no, {reason}"),
+            Err(Refusal::NotNow(reason)) => println!("{login}: not now, {reason}"),
         }
     }
 }

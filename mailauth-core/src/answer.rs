@@ -1,22 +1,55 @@
 //! The three answers.
 
 use crate::account::LoginError;
-use crate::decision_log::Outcome;
 use crate::mailbox::Unusable;
 use crate::password::{Flaw, HashError};
 use crate::store::StoreError;
 use std::time::Duration;
 
-/// Yes, no, or not now. No layer folds two of them into one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use]
-pub enum Answer<T> {
-    /// It is so, with the value that belongs to the answer.
-    Yes(T),
-    /// It is not so, and asking again does not help.
-    No(No),
+/// Yes, with the value that belongs to it; or why not. No layer folds two of the three answers into one.
+///
+/// ```
+/// use mailauth_core::answer::{Answer, No, NotNow, Refusal};
+///
+/// /// Returns what a client is told.
+/// fn reply(answer: Answer<()>) -> &'static str {
+///     match answer {
+///         Ok(()) => "welcome",
+///         Err(Refusal::No(_)) => "authentication failed",
+///         Err(Refusal::NotNow(_)) => "temporary failure, try again later",
+///     }
+/// }
+///
+/// assert_eq!(reply(Err(No::WrongPassword.into())), "authentication failed");
+/// assert_eq!(reply(Err(NotNow::Busy.into())), "temporary failure, try again later");
+/// ```
+pub type Answer<T> = Result<T, Refusal>;
+
+/// The two answers that are not yes.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No, and asking again does not help.
+    #[error(transparent)]
+    No(#[from] No),
     /// It cannot be known now. A client should try again, and must not say "wrong password".
-    NotNow(NotNow),
+    #[error(transparent)]
+    NotNow(#[from] NotNow),
+}
+
+impl Refusal {
+    /// Returns a word for the log that stays the same between versions.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Refusal::No(no) => no.code(),
+            Refusal::NotNow(why) => why.code(),
+        }
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        Refusal::NotNow(error.into())
+    }
 }
 
 /// Why the answer is no. For the log and the administrator: a client learns only that it is no.
@@ -223,25 +256,6 @@ impl NotNow {
             NotNow::Late => "late",
             NotNow::NoDaemon(_) => "no-daemon",
             NotNow::Daemon(_) => "daemon",
-        }
-    }
-}
-
-impl<T> Answer<T> {
-    /// Returns the same answer without a value in a yes.
-    pub fn without_value(self) -> Answer<()> {
-        match self {
-            Answer::Yes(_) => Answer::Yes(()),
-            Answer::No(no) => Answer::No(no),
-            Answer::NotNow(why) => Answer::NotNow(why),
-        }
-    }
-
-    pub(crate) fn outcome(&self) -> Outcome<'_> {
-        match self {
-            Answer::Yes(_) => Outcome::Yes,
-            Answer::No(no) => Outcome::No(no),
-            Answer::NotNow(why) => Outcome::NotNow(why),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What a process has counted since its start: its answers, and how often what is remembered spared work.
 
-use crate::authenticate::{Answer, No, NotNow};
+use crate::answer::{Answer, No, NotNow, Refusal};
 use std::array;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -79,9 +79,9 @@ impl Tally {
     /// One more of the kind of `answer`.
     pub fn count<T>(&self, answer: &Answer<T>) {
         let counter = match answer {
-            Answer::Yes(_) => Some(&self.yes),
-            Answer::No(no) => place(&No::CODES, no.code()).and_then(|place| self.no.get(place)),
-            Answer::NotNow(why) => place(&NotNow::CODES, why.code()).and_then(|place| self.not_now.get(place)),
+            Ok(_) => Some(&self.yes),
+            Err(Refusal::No(no)) => place(&No::CODES, no.code()).and_then(|place| self.no.get(place)),
+            Err(Refusal::NotNow(why)) => place(&NotNow::CODES, why.code()).and_then(|place| self.not_now.get(place)),
         };
         if let Some(counter) = counter {
             count(counter);
@@ -210,9 +210,9 @@ mod tests {
     #[test]
     fn each_reason_is_counted_for_itself_and_none_is_left_out() {
         let tally = Tally::default();
-        tally.count(&Answer::Yes(()));
-        every_no().into_iter().for_each(|no| tally.count(&Answer::<()>::No(no)));
-        every_not_now().into_iter().for_each(|why| tally.count(&Answer::<()>::NotNow(why)));
+        tally.count(&Ok(()));
+        every_no().into_iter().for_each(|no| tally.count(&Err::<(), _>(Refusal::No(no))));
+        every_not_now().into_iter().for_each(|why| tally.count(&Err::<(), _>(Refusal::NotNow(why))));
         let counts = tally.read();
         assert_eq!(counts.yes, 1);
         assert!(counts.no_by_reason().all(|(_, number)| number == 1), "{:?}", counts.no);

@@ -6,7 +6,7 @@
 //! kind and reason.
 
 use crate::Service;
-use crate::authenticate::{No, NotNow};
+use crate::answer::Refusal;
 use crate::mailbox::Unusable;
 use crate::printable::exact;
 use crate::store::Seen;
@@ -31,7 +31,7 @@ pub(crate) struct Decision<'a> {
     pub client: Option<&'a str>,
     pub took: Duration,
     pub from: Provenance,
-    pub outcome: Outcome<'a>,
+    pub answer: Result<(), &'a Refusal>,
 }
 
 /// What was asked.
@@ -98,13 +98,6 @@ impl Provenance {
     }
 }
 
-/// What was decided.
-pub(crate) enum Outcome<'a> {
-    Yes,
-    No(&'a No),
-    NotNow(&'a NotNow),
-}
-
 /// Writes decisions through [`tracing`], under the target `mailauth::decision`.
 #[derive(Default)]
 pub(crate) struct DecisionLog {
@@ -119,10 +112,10 @@ struct Allowance {
 
 impl DecisionLog {
     pub fn record(&self, decision: &Decision<'_>) {
-        let (answer, reason) = match decision.outcome {
-            Outcome::Yes => ("yes", "ok"),
-            Outcome::No(no) => ("no", no.code()),
-            Outcome::NotNow(why) => ("not now", why.code()),
+        let (answer, reason) = match decision.answer {
+            Ok(()) => ("yes", "ok"),
+            Err(refusal @ Refusal::No(_)) => ("no", refusal.code()),
+            Err(refusal @ Refusal::NotNow(_)) => ("not now", refusal.code()),
         };
         let Some(omitted) = self.admit(decision.kind, reason, Instant::now()) else { return };
         let login = exact(decision.login, MAX_TEXT);
@@ -130,14 +123,14 @@ impl DecisionLog {
         let (kind, service, from) = (decision.kind.word(), decision.service.name(), decision.from.word());
         let ms = decision.took.as_secs_f64() * 1000.0;
         let ms = (ms * 1000.0).round() / 1000.0;
-        match decision.outcome {
-            Outcome::Yes => {
+        match decision.answer {
+            Ok(()) => {
                 tracing::info!(target: "mailauth::decision", kind, login, service, answer, reason, from, ms, client, omitted)
             }
-            Outcome::No(no) => {
+            Err(Refusal::No(no)) => {
                 tracing::info!(target: "mailauth::decision", kind, login, service, answer, reason, from, ms, client, omitted, "{no}")
             }
-            Outcome::NotNow(why) => {
+            Err(Refusal::NotNow(why)) => {
                 tracing::warn!(target: "mailauth::decision", kind, login, service, answer, reason, from, ms, client, omitted, "{why}")
             }
         }

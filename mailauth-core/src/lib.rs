@@ -9,15 +9,15 @@
 //! use mailauth_core::Backend;
 //! use mailauth_core::config::Config;
 //! use mailauth_core::routing::DomainMail;
-//! use mailauth_core::authenticate::Answer;
+//! use mailauth_core::answer::Refusal;
 //!
 //! let (config, _) = Config::load(Some("/etc/mailauth/mailauth.toml".as_ref()))?;
 //! let backend = Backend::open(&config)?;
 //! match backend.router.domain(b"example.org") {
-//!     Answer::Yes(DomainMail::Kept) => println!("mail is kept here"),
-//!     Answer::Yes(DomainMail::SentOn) => println!("mail is accepted and sent on"),
-//!     Answer::No(reason) => println!("no: {reason}"),
-//!     Answer::NotNow(reason) => println!("try again later: {reason}"),
+//!     Ok(DomainMail::Kept) => println!("mail is kept here"),
+//!     Ok(DomainMail::SentOn) => println!("mail is accepted and sent on"),
+//!     Err(Refusal::No(reason)) => println!("no: {reason}"),
+//!     Err(Refusal::NotNow(reason)) => println!("try again later: {reason}"),
 //! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -55,6 +55,7 @@ pub mod maildir;
 mod model;
 pub mod moving;
 pub mod password;
+pub mod policy;
 pub mod quota;
 pub mod routing;
 pub mod schema;

@@ -3,7 +3,7 @@
 mod harness;
 
 use harness::*;
-use mailauth_core::authenticate::{Answer, NotNow};
+use mailauth_core::answer::{NotNow, Refusal};
 use mailauth_core::config::{CourierConfig, MetricsAddress};
 use mailauth_courier::{MetricsError, MetricsListener};
 use mailauth_protocol::client::Client;
@@ -55,14 +55,14 @@ fn the_status_has_queues_and_clients_that_were_turned_away() {
     let third = server.connect();
     let begin = Instant::now();
     let client = Client::new(&server.socket, LONG);
-    while matches!(client.status(Instant::now() + LONG), Answer::Yes(_)) {
+    while client.status(Instant::now() + LONG).is_ok() {
         assert!(begin.elapsed() < LONG);
     }
     let mut fourth = server.connect();
     assert_eq!(read_to_end(&mut fourth), "");
     drop((idle, third));
     // The daemon notices closed connections a moment later.
-    while !matches!(client.status(Instant::now() + LONG), Answer::Yes(_)) {
+    while client.status(Instant::now() + LONG).is_err() {
         assert!(begin.elapsed() < LONG);
     }
     assert!(status(&server).turned_away.crowded > 0);
@@ -74,7 +74,7 @@ fn a_daemon_that_does_not_know_the_command_has_no_status() {
     let socket = folder.path().join("socket");
     let client = Client::new(&socket, LONG);
     let away = client.status(Instant::now() + LONG);
-    assert!(matches!(away, Answer::NotNow(NotNow::NoDaemon(_))), "{away:?}");
+    assert!(matches!(away, Err(Refusal::NotNow(NotNow::NoDaemon(_)))), "{away:?}");
     // As a real authdaemond does.
     let listener = UnixListener::bind(&socket).unwrap();
     let other = std::thread::spawn(move || {
@@ -84,7 +84,7 @@ fn a_daemon_that_does_not_know_the_command_has_no_status() {
         request
     });
     let closed = client.status(Instant::now() + LONG);
-    assert!(matches!(closed, Answer::NotNow(NotNow::Daemon(_))), "{closed:?}");
+    assert!(matches!(closed, Err(Refusal::NotNow(NotNow::Daemon(_)))), "{closed:?}");
     assert_eq!(&other.join().unwrap(), b"STATUS\n");
 }
 

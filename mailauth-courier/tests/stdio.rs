@@ -3,8 +3,8 @@
 mod harness;
 
 use harness::*;
-use mailauth_core::authenticate::RefusalTime;
 use mailauth_core::config::Config;
+use mailauth_core::policy::RefusalTime;
 use mailauth_courier::serve_stdio;
 use std::io::{self, Read};
 use std::time::{Duration, Instant};

@@ -1,7 +1,8 @@
 //! Gets the answer to a question from the daemon, or while the daemon is down, from the program that asks the database.
 
 use crate::question::Question;
-use mailauth_core::authenticate::{Answer, Authority, Credential, No, NotNow, Request};
+use mailauth_core::answer::{Answer, No, NotNow, Refusal};
+use mailauth_core::authenticate::{Authority, Credential, Request};
 use mailauth_core::config::{Config, Fallback};
 use mailauth_core::password::Stored;
 use mailauth_core::{Account, Login, Secret, Service};
@@ -47,36 +48,33 @@ impl Asker {
     /// Returns the answer, and the text that belongs to a yes. Takes at most the deadline of the configuration, or twice
     /// that if the daemon does not answer and the database is asked.
     pub fn ask(&self, question: &Question) -> Answer<Secret> {
-        match (self.ask_by(&self.daemon, question), &self.database) {
-            (Answer::NotNow(NotNow::NoDaemon(why)), Some(database)) => match self.ask_by(database, question) {
-                Answer::NotNow(NotNow::NoDaemon(too) | NotNow::Daemon(too)) => Answer::NotNow(NotNow::NoDaemon(
-                    format!("{why}; and the database cannot be asked in its place: {too}"),
-                )),
-                answer => answer,
-            },
-            (answer, _) => answer,
-        }
+        let answer = self.ask_by(&self.daemon, question);
+        let (Err(Refusal::NotNow(NotNow::NoDaemon(why))), Some(database)) = (&answer, &self.database) else {
+            return answer;
+        };
+        self.ask_by(database, question).map_err(|refusal| match refusal {
+            Refusal::NotNow(NotNow::NoDaemon(too) | NotNow::Daemon(too)) => {
+                NotNow::NoDaemon(format!("{why}; and the database cannot be asked in its place: {too}")).into()
+            }
+            refusal => refusal,
+        })
     }
 
     fn ask_by(&self, client: &Client, question: &Question) -> Answer<Secret> {
         let deadline = Instant::now() + self.patience;
-        let route = |route: Route| with_text(client.route(&route, deadline));
+        let route = |route: Route| client.route(&route, deadline).map(|text| text.into_bytes().into());
         match question {
             Question::Login { service, login, password, client: address } => {
                 let credential = Credential::Password(password.clone());
                 let service = Service::from_name(service);
                 let request = Request { service, login: login.clone(), credential, client: address.clone(), deadline };
-                match self.noted(client.authenticate(request)) {
-                    Answer::Yes(_) => Answer::Yes(Secret::default()),
-                    Answer::No(no) => Answer::No(no),
-                    Answer::NotNow(why) => Answer::NotNow(why),
-                }
+                self.noted(client.authenticate(request)).map(|_| Secret::default())
             }
             Question::Cram(login) => {
                 // CRAM-MD5 is offered by SMTP, so the account must be permitted to use SMTP.
                 let (service, credential) = (Service::Smtp, Credential::Secret);
                 let request = Request { service, login: login.clone(), credential, client: None, deadline };
-                clear_password(self.noted(client.authenticate(request)))
+                clear_password(&*self.noted(client.authenticate(request))?)
             }
             Question::Domain(name) => route(Route::Domain(name.clone())),
             Question::Account(address) => route(Route::Account(address.clone())),
@@ -95,33 +93,14 @@ impl Asker {
 impl Asker {
     /// Returns the same answer and remembers its login.
     fn noted(&self, answer: Answer<Box<Account>>) -> Answer<Box<Account>> {
-        let login = match &answer {
-            Answer::Yes(account) => Some(account.login.clone()),
-            Answer::No(_) | Answer::NotNow(_) => None,
-        };
-        self.login.replace(login);
+        self.login.replace(answer.as_ref().ok().map(|account| account.login.clone()));
         answer
     }
 }
 
-fn with_text(answer: Answer<String>) -> Answer<Secret> {
-    match answer {
-        Answer::Yes(text) => Answer::Yes(text.into_bytes().into()),
-        Answer::No(no) => Answer::No(no),
-        Answer::NotNow(why) => Answer::NotNow(why),
-    }
-}
-
-/// Returns the password in clear that an account came with, if it has one.
-fn clear_password(answer: Answer<Box<Account>>) -> Answer<Secret> {
-    let account = match answer {
-        Answer::Yes(account) => account,
-        Answer::No(no) => return Answer::No(no),
-        Answer::NotNow(why) => return Answer::NotNow(why),
-    };
+/// Returns the password in clear that an account came with.
+fn clear_password(account: &Account) -> Answer<Secret> {
     let stored = Stored::parse(account.password.0.expose(), &Default::default());
-    match stored.as_ref().ok().and_then(Stored::clear) {
-        Some(clear) => Answer::Yes(clear.into()),
-        None => Answer::No(No::NoClearPassword),
-    }
+    let clear = stored.as_ref().ok().and_then(Stored::clear).ok_or(No::NoClearPassword)?;
+    Ok(clear.into())
 }

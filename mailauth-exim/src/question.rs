@@ -14,7 +14,7 @@
 //! A size is a number of bytes, or `-1` for one that is not known, as in `$message_size`.
 
 use mailauth_core::Secret;
-use mailauth_core::authenticate::{Answer, No};
+use mailauth_core::answer::{Answer, No, Refusal};
 use mailauth_protocol::question::parse_size;
 use std::fmt;
 
@@ -81,16 +81,16 @@ impl Kind {
     /// Returns `answer` in this form.
     pub fn say(self, answer: Answer<Secret>) -> Said {
         match (self, answer) {
-            (_, Answer::NotNow(why)) => Said::NotNow(why.to_string()),
-            (Kind::Condition, Answer::Yes(word)) if !word.is_empty() => Said::Yes(word),
-            (Kind::Condition, Answer::Yes(_)) => Said::Yes("yes".into()),
-            (Kind::Condition, Answer::No(_)) => Said::No("no".into()),
-            (Kind::Value, Answer::Yes(value)) => Said::Yes(value),
-            (Kind::Value, Answer::No(_)) => Said::Nothing,
-            (Kind::Word, Answer::Yes(_)) => Said::Yes("ok".into()),
-            (Kind::Word, Answer::No(No::OverQuota(over))) => Said::No(over.into_bytes().into()),
-            (Kind::Word, Answer::No(No::NoMail)) => Said::No("no-mail".into()),
-            (Kind::Word, Answer::No(_)) => Said::No("unknown".into()),
+            (_, Err(Refusal::NotNow(why))) => Said::NotNow(why.to_string()),
+            (Kind::Condition, Ok(word)) if !word.is_empty() => Said::Yes(word),
+            (Kind::Condition, Ok(_)) => Said::Yes("yes".into()),
+            (Kind::Condition, Err(Refusal::No(_))) => Said::No("no".into()),
+            (Kind::Value, Ok(value)) => Said::Yes(value),
+            (Kind::Value, Err(Refusal::No(_))) => Said::Nothing,
+            (Kind::Word, Ok(_)) => Said::Yes("ok".into()),
+            (Kind::Word, Err(Refusal::No(No::OverQuota(over)))) => Said::No(over.into_bytes().into()),
+            (Kind::Word, Err(Refusal::No(No::NoMail))) => Said::No("no-mail".into()),
+            (Kind::Word, Err(Refusal::No(_))) => Said::No("unknown".into()),
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::login_backend::{LoginBackend, decide};
 use crate::record::Record;
 use crate::{End, dovecot, environment, fallback, terminal};
 use mailauth_core::Account;
-use mailauth_core::authenticate::{Answer, No, NotNow};
+use mailauth_core::answer::{No, NotNow, Refusal};
 use mailauth_core::config::{Config, Fallback, Pop3Config};
 use mailauth_core::quota::{CountRules, Limits, MaildirQuota};
 use rustix::process::geteuid;
@@ -69,15 +69,15 @@ fn check(backend: &dyn LoginBackend, name: &OsStr) -> Result<(), End> {
     let record = Record { login: login.expose().to_vec(), password, timestamp: Vec::new() };
     step("asks", backend.asks(&config));
     let account = match decide(&*backend.authority(&config)?, &record, &caller, &config) {
-        Answer::Yes(account) => account,
-        Answer::No(no) => {
+        Ok(account) => account,
+        Err(Refusal::No(no)) => {
             step("answer", format_args!("no: {no}"));
             if no == No::Unexplained {
                 step("hint", "'mailauth auth LOGIN --service SERVICE' says why");
             }
             return Err(End::No);
         }
-        Answer::NotNow(why) => return Err(not_now(&why, &config)),
+        Err(Refusal::NotNow(why)) => return Err(not_now(&why, &config)),
     };
     step("answer", "yes");
     would_do(&account, &caller, &config, Path::new(name))

@@ -4,7 +4,8 @@ use crate::caller::Caller;
 use crate::record::{Received, Record};
 use crate::{End, question};
 use mailauth_core::Account;
-use mailauth_core::authenticate::{Answer, Authority, No, NotNow, Request};
+use mailauth_core::answer::{Answer, No, NotNow, Refusal};
+use mailauth_core::authenticate::{Authority, Request};
 use mailauth_core::config::{Config, Source};
 use std::time::Instant;
 
@@ -40,16 +41,18 @@ pub trait LoginBackend {
 /// Asks about each meaning of the record until one is not refused.
 pub fn decide(authority: &dyn Authority, record: &Record, caller: &Caller, config: &Config) -> Answer<Box<Account>> {
     let deadline = Instant::now() + config.client.deadline;
-    let mut answer = Answer::NotNow(NotNow::Late);
+    let mut answer = Err(NotNow::Late.into());
     for credential in question::credentials(record, caller, &config.pop3) {
         let (service, client) = (caller.service.clone(), caller.client.clone());
         let request = Request { service, login: record.login.clone(), credential, client, deadline };
         answer = match (answer, authority.authenticate(request)) {
             // For a value that may be the answer to a challenge or a password, the first reading is the more likely one.
-            (Answer::No(No::NoClearPassword), Answer::No(No::WrongPassword)) => Answer::No(No::NoClearPassword),
+            (Err(Refusal::No(No::NoClearPassword)), Err(Refusal::No(No::WrongPassword))) => {
+                Err(No::NoClearPassword.into())
+            }
             (_, answer) => answer,
         };
-        if !matches!(answer, Answer::No(_)) {
+        if !matches!(answer, Err(Refusal::No(_))) {
             break;
         }
     }

@@ -5,7 +5,7 @@ use crate::environment::{self, Changes};
 use crate::login_backend::{LoginBackend, decide};
 use crate::record::{Record, receive};
 use crate::{End, check_mode, dovecot, launch, quota_at_login};
-use mailauth_core::authenticate::{Answer, NotNow};
+use mailauth_core::answer::{NotNow, Refusal};
 use mailauth_core::config::Config;
 use mailauth_core::printable::printable;
 use mailauth_core::privileges::{self, StillPrivileged};
@@ -44,10 +44,12 @@ fn serve(backend: &dyn LoginBackend, name: &OsString, arguments: &[OsString]) ->
     let caller = Caller::new(name, &config.pop3, mailauth_core::environment::var_os);
     let authority = backend.authority(&config)?;
     let account = match decide(&*authority, &record, &caller, &config) {
-        Answer::Yes(account) => account,
-        Answer::No(_) => return Err(refusal(caller.task)),
-        Answer::NotNow(why @ NotNow::NoDaemon(_)) => return Err(backend.away(received, &config, why.to_string())),
-        Answer::NotNow(why) => return Err(End::NotNow(why.to_string())),
+        Ok(account) => account,
+        Err(Refusal::No(_)) => return Err(refusal(caller.task)),
+        Err(Refusal::NotNow(why @ NotNow::NoDaemon(_))) => {
+            return Err(backend.away(received, &config, why.to_string()));
+        }
+        Err(Refusal::NotNow(why)) => return Err(End::NotNow(why.to_string())),
     };
     let changes = match caller.task {
         Task::LogIn => prepare(&account, &caller.service, &config, backend.program())?,

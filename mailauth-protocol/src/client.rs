@@ -16,7 +16,8 @@ use crate::request::{self, PasswdFields, Uncomposable};
 use crate::throttle::ThrottleQuestion;
 use crate::{MAX_REPLY, Question, Reply};
 use mailauth_core::account::{Account, LoginError, trimmed};
-use mailauth_core::authenticate::{Answer, Authority, Credential, No, NotNow, PasswordChange, Request};
+use mailauth_core::answer::{Answer, No, NotNow, Refusal};
+use mailauth_core::authenticate::{Authority, Credential, PasswordChange, Request};
 use mailauth_core::config::Config;
 use mailauth_core::mailbox::{MailboxDefaults, Refused};
 use mailauth_core::store::Changed;
@@ -39,13 +40,13 @@ use zeroize::Zeroizing;
 ///
 /// ```no_run
 /// use mailauth_core::Service;
-/// use mailauth_core::authenticate::{Answer, Authority, Request};
+/// use mailauth_core::authenticate::{Authority, Request};
 /// use mailauth_protocol::client::Client;
 /// use std::time::Duration;
 ///
 /// let daemon = Client::new("/run/courier/authdaemon/socket", Duration::from_secs(5));
 /// let answer = daemon.authenticate(Request::password(Service::Imap, "anna@example.org", "open sesame"));
-/// if let Answer::Yes(account) = answer {
+/// if let Ok(account) = answer {
 ///     println!("{} lives in {}", account.login, account.home);
 /// }
 /// ```
@@ -111,14 +112,11 @@ impl Client {
     /// Tells mailauth-courier what was changed in the database. A yes means that nothing of it is remembered any more,
     /// also because no daemon is there. Courier's daemon closes without an answer: [`NotNow::Daemon`].
     pub fn forget(&self, changed: &Changed, deadline: Instant) -> Answer<()> {
-        let request = match request::changed(changed) {
-            Ok(request) => request,
-            Err(what) => return self.uncomposable(what, b""),
-        };
+        let request = request::changed(changed).map_err(|what| self.uncomposable(what, b""))?;
         let answer = self.forget_by(&request, deadline);
         match (&answer, changed) {
             // An older mailauth-courier does not know that request, and keeps rows that the change may affect.
-            (Answer::NotNow(NotNow::Daemon(_)), Changed::Domain(_) | Changed::Additions) => {
+            (Err(Refusal::NotNow(NotNow::Daemon(_))), Changed::Domain(_) | Changed::Additions) => {
                 self.forget(&Changed::Everything, deadline)
             }
             _ => answer,
@@ -127,11 +125,11 @@ impl Client {
 
     fn forget_by(&self, request: &Secret, deadline: Instant) -> Answer<()> {
         self.talk(request, deadline, |endpoint, reply| match reply {
-            Ok(Reply::Ok) => Answer::Yes(()),
-            Ok(Reply::Fail) => Answer::No(No::Unexplained),
-            Ok(other) => unclear(endpoint, &other),
-            Err(failure) if failure.is_absence() => Answer::Yes(()),
-            Err(failure) => no_daemon(endpoint, &failure),
+            Ok(Reply::Ok) => Ok(()),
+            Ok(Reply::Fail) => Err(No::Unexplained.into()),
+            Ok(other) => Err(unclear(endpoint, &other)),
+            Err(failure) if failure.is_absence() => Ok(()),
+            Err(failure) => Err(no_daemon(endpoint, &failure)),
         })
     }
 
@@ -144,17 +142,15 @@ impl Client {
     /// Asks mailauth-courier about the wrong passwords that it has counted, as JSON that [`throttle`](crate::throttle)
     /// reads. Courier's daemon closes without an answer: [`NotNow::Daemon`].
     pub fn throttle(&self, question: &ThrottleQuestion, deadline: Instant) -> Answer<String> {
-        match question.compose() {
-            Ok(request) => self.ask_for_text(&request, deadline),
-            Err(what) => self.uncomposable(what, b""),
-        }
+        let request = question.compose().map_err(|what| self.uncomposable(what, b""))?;
+        self.ask_for_text(&request, deadline)
     }
 
     fn ask_for_text(&self, request: &Secret, deadline: Instant) -> Answer<String> {
         self.ask(request, deadline, |endpoint, reply| match reply {
-            Reply::Text(text) => Answer::Yes(text.to_owned()),
-            Reply::Fail => Answer::No(No::Unexplained),
-            other => unclear(endpoint, &other),
+            Reply::Text(text) => Ok(text.to_owned()),
+            Reply::Fail => Err(No::Unexplained.into()),
+            other => Err(unclear(endpoint, &other)),
         })
     }
 
@@ -167,7 +163,7 @@ impl Client {
     ) -> Answer<T> {
         self.talk(request, deadline, |endpoint, reply| match reply {
             Ok(reply) => understand(endpoint, reply),
-            Err(failure) => no_daemon(endpoint, &failure),
+            Err(failure) => Err(no_daemon(endpoint, &failure)),
         })
     }
 
@@ -204,38 +200,39 @@ fn socket_of(path: &Path, user: &str) -> Endpoint {
     Endpoint::Socket(path.to_owned(), Trust { user: Some(user.to_owned()) })
 }
 
-fn no_daemon<T>(endpoint: &Endpoint, failure: &Failure) -> Answer<T> {
-    Answer::NotNow(NotNow::NoDaemon(failure.explain(endpoint)))
+fn no_daemon(endpoint: &Endpoint, failure: &Failure) -> Refusal {
+    NotNow::NoDaemon(failure.explain(endpoint)).into()
 }
 
 /// Returns the answer for a reply that is neither yes nor no.
-fn unclear<T>(endpoint: &Endpoint, reply: &Reply<'_>) -> Answer<T> {
+fn unclear(endpoint: &Endpoint, reply: &Reply<'_>) -> Refusal {
     match reply {
-        Reply::Nothing { unread } => Answer::NotNow(NotNow::Daemon(reason::closed(endpoint, *unread))),
+        Reply::Nothing { unread } => NotNow::Daemon(reason::closed(endpoint, *unread)).into(),
         reply => not_now(endpoint, reply),
     }
 }
 
-fn not_permitted<T>(endpoint: &Endpoint, refused: &Refused) -> Answer<T> {
-    Answer::NotNow(NotNow::Daemon(format!("the daemon's answer is not used: its {refused} ({endpoint})")))
+fn not_permitted(endpoint: &Endpoint, refused: &Refused) -> Refusal {
+    NotNow::Daemon(format!("the daemon's answer is not used: its {refused} ({endpoint})")).into()
 }
 
-fn not_now<T>(endpoint: &Endpoint, why: impl std::fmt::Display) -> Answer<T> {
-    Answer::NotNow(NotNow::Daemon(match endpoint {
+fn not_now(endpoint: &Endpoint, why: impl std::fmt::Display) -> Refusal {
+    let why = match endpoint {
         Endpoint::Socket(..) => format!("the daemon cannot answer now: {why} ({endpoint})"),
         Endpoint::Program(_) => format!("{endpoint}: {why}"),
-    }))
+    };
+    NotNow::Daemon(why).into()
 }
 
 impl Client {
-    fn uncomposable<T>(&self, what: Uncomposable, login: &[u8]) -> Answer<T> {
+    /// Returns the answer to a request that no daemon would understand.
+    fn uncomposable(&self, what: Uncomposable, login: &[u8]) -> Refusal {
         match what.0 {
-            "login" if login.is_empty() => Answer::No(No::UnusableLogin(LoginError::Empty)),
-            "login" => Answer::No(No::UnusableLogin(LoginError::Unprintable)),
-            "password" | "old password" | "new password" => Answer::No(No::UnusablePassword),
-            // Each part fits, but not all together: they are longer than any login and password can be.
-            "request" => Answer::No(No::UnusablePassword),
-            "address" => Answer::No(No::UnusableLogin(LoginError::Unprintable)),
+            "login" if login.is_empty() => No::UnusableLogin(LoginError::Empty).into(),
+            "login" | "address" => No::UnusableLogin(LoginError::Unprintable).into(),
+            // The parts of a request may each fit, but not all together: they are longer than any login and password
+            // can be.
+            "password" | "old password" | "new password" | "request" => No::UnusablePassword.into(),
             _ => not_now(&self.endpoint, what),
         }
     }
@@ -245,23 +242,20 @@ impl Client {
     /// Asks a question of a mail server, which only mailauth-courier understands. The text is the answer; it is empty
     /// for a plain yes. Courier's daemon closes without an answer: [`NotNow::Daemon`].
     pub fn route(&self, question: &Question, deadline: Instant) -> Answer<String> {
-        let request = match question.compose() {
-            Ok(request) => request,
-            Err(what) => return self.uncomposable(what, b""),
-        };
+        let request = question.compose().map_err(|what| self.uncomposable(what, b""))?;
         self.ask(&request, deadline, |endpoint, reply| match reply {
-            Reply::Ok => Answer::Yes(String::new()),
+            Reply::Ok => Ok(String::new()),
             Reply::Text(text) => match question {
                 Question::Account(_) => match permitted::account_text(self.permits.as_deref(), text) {
-                    Ok(()) => Answer::Yes(text.to_owned()),
-                    Err(refused) => not_permitted(endpoint, &refused),
+                    Ok(()) => Ok(text.to_owned()),
+                    Err(refused) => Err(not_permitted(endpoint, &refused)),
                 },
-                _ => Answer::Yes(text.to_owned()),
+                _ => Ok(text.to_owned()),
             },
-            Reply::Fail => Answer::No(No::Unexplained),
-            Reply::Over(text) => Answer::No(No::OverQuota(text.to_owned())),
-            Reply::NoMail => Answer::No(No::NoMail),
-            other => unclear(endpoint, &other),
+            Reply::Fail => Err(No::Unexplained.into()),
+            Reply::Over(text) => Err(No::OverQuota(text.to_owned()).into()),
+            Reply::NoMail => Err(No::NoMail.into()),
+            other => Err(unclear(endpoint, &other)),
         })
     }
 }
@@ -301,37 +295,37 @@ impl Authority for Client {
         };
         let composed = match composed {
             Ok(composed) => request::with_client(request.client.as_deref(), composed),
-            Err(what) => return self.uncomposable(what, login),
+            Err(what) => return Err(self.uncomposable(what, login)),
         };
         self.ask(&composed, request.deadline, |endpoint, reply| match reply {
             Reply::Record(record) => match record.account() {
                 Ok(account) => match permitted::account(self.permits.as_deref(), &account) {
-                    Ok(()) => Answer::Yes(Box::new(account)),
-                    Err(refused) => not_permitted(endpoint, &refused),
+                    Ok(()) => Ok(Box::new(account)),
+                    Err(refused) => Err(not_permitted(endpoint, &refused)),
                 },
-                Err(error) => not_now(endpoint, format_args!("its record is not an account: {error}")),
+                Err(error) => Err(not_now(endpoint, format_args!("its record is not an account: {error}"))),
             },
-            Reply::Fail => Answer::No(No::Unexplained),
-            other => unclear(endpoint, &other),
+            Reply::Fail => Err(No::Unexplained.into()),
+            other => Err(unclear(endpoint, &other)),
         })
     }
 
     fn change_password(&self, change: PasswordChange) -> Answer<()> {
         let PasswordChange { request, new } = change;
         let Credential::Password(old) = &request.credential else {
-            return Answer::No(No::UnusablePassword);
+            return Err(No::UnusablePassword.into());
         };
         let service = service_name(&request.service);
         let login = trimmed(&request.login);
         let fields = PasswdFields { service, login, old: old.expose(), new: new.expose() };
         let composed = match request::passwd(fields) {
             Ok(composed) => request::with_client(request.client.as_deref(), composed),
-            Err(what) => return self.uncomposable(what, login),
+            Err(what) => return Err(self.uncomposable(what, login)),
         };
         self.ask(&composed, request.deadline, |endpoint, reply| match reply {
-            Reply::Ok => Answer::Yes(()),
-            Reply::Fail => Answer::No(No::Unexplained),
-            other => unclear(endpoint, &other),
+            Reply::Ok => Ok(()),
+            Reply::Fail => Err(No::Unexplained.into()),
+            other => Err(unclear(endpoint, &other)),
         })
     }
 }

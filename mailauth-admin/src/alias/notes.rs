@@ -1,7 +1,7 @@
 //! What an administrator should know of an alias that was just added: it is stored and obeyed, and may not be what was
 //! meant.
 
-use mailauth_core::authenticate::{Answer, No, NotNow};
+use mailauth_core::answer::{No, NotNow, Refusal};
 use mailauth_core::config::Config;
 use mailauth_core::routing::{Looking, Router};
 use mailauth_core::spelling::readable;
@@ -88,17 +88,17 @@ fn leads_nowhere(router: &Router, target: &str) -> Option<String> {
     let now = Instant::now();
     let mut looking = Looking { may_look: &mut |_| false, locked_until: now, counted_until: now };
     match router.recipient_in_turn(target.as_bytes(), 0, now + PATIENCE, &mut looking) {
-        Ok(Answer::No(No::UnknownLogin)) => Some(format!(
+        Ok(Err(Refusal::No(No::UnknownLogin))) => Some(format!(
             "{target} leads to nothing here: no account, alias or catch-all of ours takes its mail; add the account, or \
              correct the target"
         )),
-        Ok(Answer::No(No::UnknownDomain)) => None,
-        Ok(Answer::No(why)) => Some(format!("{target} takes no mail: {why}")),
-        Ok(Answer::NotNow(NotNow::Store(why @ (StoreError::Unusable(_) | StoreError::UnusableAlias { .. })))) => {
+        Ok(Err(Refusal::No(No::UnknownDomain))) => None,
+        Ok(Err(Refusal::No(why))) => Some(format!("{target} takes no mail: {why}")),
+        Ok(Err(Refusal::NotNow(NotNow::Store(why @ (StoreError::Unusable(_) | StoreError::UnusableAlias { .. }))))) => {
             Some(format!("mail for {target} waits: {why}"))
         }
         // A mailbox, which need not be looked into, or an address elsewhere.
-        Ok(Answer::Yes(()) | Answer::NotNow(_)) | Err(_) => None,
+        Ok(Ok(()) | Err(Refusal::NotNow(_))) | Err(_) => None,
     }
 }
 

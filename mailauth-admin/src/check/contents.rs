@@ -6,7 +6,7 @@
 use super::findings::{Findings, State};
 use mailauth_core::account::AccountRow;
 use mailauth_core::alias::{check_target, read_address};
-use mailauth_core::authenticate::{Answer, No};
+use mailauth_core::answer::{No, Refusal};
 use mailauth_core::config::Config;
 use mailauth_core::mailbox::Wider;
 use mailauth_core::password::{Flaw, Stored};
@@ -326,7 +326,7 @@ impl<'a> Aliases<'a> {
         let mut looking = Looking { may_look: &mut |_| false, locked_until: now, counted_until: now };
         let asked = target.as_str().as_bytes();
         let answer = self.router.recipient_in_turn(asked, 0, now + PATIENCE, &mut looking);
-        matches!(answer, Ok(Answer::No(No::UnknownLogin)))
+        matches!(answer, Ok(Err(Refusal::No(No::UnknownLogin))))
     }
 
     fn tell(&self, findings: &mut Findings) {

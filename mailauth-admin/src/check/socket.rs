@@ -2,7 +2,8 @@
 
 use super::findings::{Findings, State};
 use mailauth_core::Service;
-use mailauth_core::authenticate::{Answer, Authority, Credential, NotNow, Request};
+use mailauth_core::answer::{NotNow, Refusal};
+use mailauth_core::authenticate::{Authority, Credential, Request};
 use mailauth_core::config::Config;
 use mailauth_protocol::client::Client;
 use mailauth_protocol::status::Status;
@@ -85,14 +86,14 @@ fn look_at(path: &Path, what: &'static str, config: &Config, findings: &mut Find
     }
     // Only our own daemon knows this question; it says yes to some, and no to all others that it lets in.
     let told = match daemon.status(Instant::now() + PATIENCE) {
-        Answer::NotNow(why) => {
+        Err(Refusal::NotNow(why)) => {
             let (state, text) = silent(path, &daemon, &why);
             findings.add(what, state, text);
             return None;
         }
-        Answer::Yes(line) => Some(line),
+        Ok(line) => Some(line),
         // It tells root and its own user alone.
-        Answer::No(_) => None,
+        Err(Refusal::No(_)) => None,
     };
     let (mode, wanted) = (metadata.permissions().mode() & 0o777, config.courier.socket_mode);
     // On the other socket each client is judged by its user.
@@ -129,11 +130,11 @@ fn ask(path: &Path, daemon: &Client) -> (State, String) {
         deadline: Instant::now() + PATIENCE,
     });
     match answer {
-        Answer::No(_) => (State::Ok, format!("{shown} answers")),
-        Answer::Yes(_) => {
+        Err(Refusal::No(_)) => (State::Ok, format!("{shown} answers")),
+        Ok(_) => {
             (State::Degraded, format!("{shown} answers, but knows an account {NOBODY}; remove that from the accounts"))
         }
-        Answer::NotNow(why) => (State::Degraded, why.to_string()),
+        Err(Refusal::NotNow(why)) => (State::Degraded, why.to_string()),
     }
 }
 

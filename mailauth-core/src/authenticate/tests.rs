@@ -1,13 +1,16 @@
 //! Decisions over a store that does what each story needs.
 
 use super::*;
-use crate::Services;
 use crate::account::LoginError;
+use crate::answer::Refusal;
+use crate::challenge::{CramMechanism, CramResponse};
 use crate::config::CacheConfig;
 use crate::counters::Counters;
 use crate::mailbox::Unusable;
-use crate::store::{Cursor, Page, StoreError};
+use crate::password::{self, HashRules, NewScheme};
+use crate::store::{Cursor, Page, Seen, StoreError};
 use crate::testing::{Call, MemoryStore};
+use crate::{Service, Services};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -63,25 +66,25 @@ fn try_password(of: &Authenticator, login: &str, password: &str) -> Answer<Box<A
 
 fn yes<T>(answer: Answer<T>) -> T {
     match answer {
-        Answer::Yes(value) => value,
-        Answer::No(no) => panic!("no: {no}"),
-        Answer::NotNow(why) => panic!("not now: {why}"),
+        Ok(value) => value,
+        Err(Refusal::No(no)) => panic!("no: {no}"),
+        Err(Refusal::NotNow(why)) => panic!("not now: {why}"),
     }
 }
 
 fn no<T>(answer: Answer<T>) -> No {
     match answer {
-        Answer::Yes(_) => panic!("yes"),
-        Answer::No(no) => no,
-        Answer::NotNow(why) => panic!("not now: {why}"),
+        Ok(_) => panic!("yes"),
+        Err(Refusal::No(no)) => no,
+        Err(Refusal::NotNow(why)) => panic!("not now: {why}"),
     }
 }
 
 fn not_now<T>(answer: Answer<T>) -> NotNow {
     match answer {
-        Answer::Yes(_) => panic!("yes"),
-        Answer::No(no) => panic!("no: {no}"),
-        Answer::NotNow(why) => why,
+        Ok(_) => panic!("yes"),
+        Err(Refusal::No(no)) => panic!("no: {no}"),
+        Err(Refusal::NotNow(why)) => why,
     }
 }
 
@@ -297,11 +300,11 @@ fn an_unknown_login_costs_no_more_than_a_new_password_and_its_refusal_comes_as_l
         else {
             panic!("a cheap one")
         };
-        assert_eq!(verification.found.stored.scheme(), "SHA256-CRYPT");
+        assert_eq!(verification.candidate.stored.scheme(), "SHA256-CRYPT");
     }
     let asked = Instant::now();
     let Step::Hash(verification) = users.begin(request("dear3", Credential::Password("x".into()))) else { panic!() };
-    assert_eq!(verification.found.stored.scheme(), "BLF-CRYPT");
+    assert_eq!(verification.candidate.stored.scheme(), "BLF-CRYPT");
     assert_eq!(no(users.finish(verification)), No::WrongPassword);
     assert!(users.dummies.slowest() <= asked.elapsed());
     assert!(users.refuse_at(asked) >= asked + users.dummies.slowest() * 3 / 2);

@@ -34,10 +34,10 @@ pub use pop3::{CramOrder, Pop3Config};
 pub use source::{Origin, Source};
 pub use throttle::ThrottleConfig;
 
-use crate::authenticate::{Policy, RefusalTime};
 use crate::detail::Delimiters;
 use crate::mailbox::MailboxDefaults;
 use crate::password::Budget;
+use crate::policy::{Policy, RefusalTime};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 

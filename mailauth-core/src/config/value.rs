@@ -2,10 +2,10 @@
 //! what is wrong with the value, then what to write.
 
 use super::{DatabaseUrl, MetricsAddress};
-use crate::authenticate::RefusalTime;
 use crate::detail::Delimiters;
 use crate::model::limits::Limits;
 use crate::password::{DefaultScheme, NewScheme};
+use crate::policy::RefusalTime;
 use crate::throttle::NetworkRange;
 use crate::{DomainName, Service, Services, system_ids};
 use std::io;

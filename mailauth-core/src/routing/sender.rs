@@ -5,12 +5,14 @@
 //! row contain `send-as=domain`. An address that has an account belongs to that account only, whatever aliases it has:
 //! those send a copy of its mail elsewhere. Mail without a sender, such as read receipts, may be sent by each login.
 
-use super::{LOOK_UP, MOST_ADDRESSES, Place, Reads, Router, answer, of_domain, standing};
+use super::Router;
+use super::place::{Place, of_domain};
+use super::reads::Reads;
+use super::recipient::MOST_ADDRESSES;
 use crate::account::{AccountRow, Login};
-use crate::authenticate::{Answer, No, NotNow};
+use crate::answer::{Answer, No, NotNow};
 use crate::store::{DomainKind, StoreError};
 use std::collections::{BTreeSet, VecDeque};
-use std::time::Instant;
 
 /// Option of an account that may send as every address of its domain.
 const WHOLE_DOMAIN: (&str, &str) = ("send-as", "domain");
@@ -19,23 +21,23 @@ impl Router {
     /// Returns whether `login`, which has been authenticated, may send as `address`. An empty address is mail without a
     /// sender.
     pub fn sender(&self, login: &[u8], address: &[u8]) -> Answer<()> {
-        let asked = self.asked(login);
+        let question = self.question(login);
         let named = !address.is_empty();
         let parsed = self.login(login).and_then(|login| Ok((login, named.then(|| self.login(address)).transpose()?)));
-        let may = parsed.map_or_else(
-            |no| Ok(Err(no)),
-            |(login, address)| self.surely(&asked, |reads| self.may_send(reads, &login, address.as_ref())),
-        );
-        self.record_outage(&asked, answer(may))
+        let may = parsed.and_then(|(login, address)| {
+            self.surely(&question, |reads| self.may_send(reads, &login, address.as_ref()))
+        });
+        self.record_outage(&question, may)
     }
 
-    fn may_send(&self, reads: &Reads<'_>, login: &Login, address: Option<&Login>) -> Result<Result<(), No>, NotNow> {
-        let row = match self.row(reads, login)? {
-            None => return Ok(Err(No::UnknownLogin)),
-            Some(row) if !row.domain_enabled => return Ok(Err(No::DomainDisabled)),
-            Some(row) if !row.enabled => return Ok(Err(No::AccountDisabled)),
-            Some(row) => row,
-        };
+    fn may_send(&self, reads: &Reads<'_>, login: &Login, address: Option<&Login>) -> Answer<()> {
+        let row = reads.row(login)?.ok_or(No::UnknownLogin)?;
+        if !row.domain_enabled {
+            return Err(No::DomainDisabled.into());
+        }
+        if !row.enabled {
+            return Err(No::AccountDisabled.into());
+        }
         let may = match address {
             None => true,
             Some(address) if address == login => true,
@@ -44,17 +46,7 @@ impl Router {
                     || self.leads_to(reads, address, login)?
             }
         };
-        Ok(if may { Ok(()) } else { Err(No::NotOwnAddress) })
-    }
-
-    /// Returns the row, whether or not it receives mail.
-    fn row(&self, reads: &Reads<'_>, login: &Login) -> Result<Option<AccountRow>, NotNow> {
-        if reads.newest {
-            return Ok(reads.store.find_newest(login)?);
-        }
-        let seen = reads.store.look_up(login, Instant::now() + LOOK_UP)?;
-        reads.kept.set(reads.kept.get() || seen.is_kept());
-        Ok(seen.row)
+        if may { Ok(()) } else { Err(No::NotOwnAddress.into()) }
     }
 
     /// Returns whether mail for `first` reaches the account `login` through aliases that have no account of their own.
@@ -80,7 +72,7 @@ impl Router {
                     waiting.extend(targets);
                 }
                 Ok(Place::Of(domain)) => waiting.extend(of_domain(&address, &domain)),
-                Ok(Place::Mailbox(_) | Place::Nobody(_) | Place::SentOn | Place::Elsewhere) => {}
+                Ok(Place::Mailbox(_) | Place::Refused(_) | Place::SentOn | Place::Elsewhere) => {}
                 // Another alias may lead there.
                 Err(why @ NotNow::Store(StoreError::UnusableAlias { .. })) => unknown = Some(why),
                 Err(why) => return Err(why),
@@ -91,7 +83,7 @@ impl Router {
 
     /// Returns the account with this address, with or without a detail.
     fn owner(&self, reads: &Reads<'_>, address: &Login) -> Result<Option<Login>, NotNow> {
-        if self.row(reads, address)?.is_some() {
+        if reads.row(address)?.is_some() {
             return Ok(Some(address.clone()));
         }
         let Some(split) = self.delimiters.split(address) else { return Ok(None) };
@@ -100,7 +92,7 @@ impl Router {
         }
         // An account or alias of the whole address may have been added elsewhere.
         reads.by_absence.set(true);
-        Ok(self.row(reads, &split.base)?.map(|_| split.base))
+        Ok(reads.row(&split.base)?.map(|_| split.base))
     }
 }
 
@@ -114,6 +106,6 @@ fn is_in(reads: &Reads<'_>, address: &Login, domain: &str) -> Result<bool, NotNo
     if address.domain() == domain {
         return Ok(true);
     }
-    let standing = standing(reads, address.domain().as_bytes())?;
+    let standing = reads.standing(address.domain().as_bytes())?;
     Ok(standing.is_some_and(|known| matches!(known.kind, DomainKind::AliasOf(other) if other.as_str() == domain)))
 }

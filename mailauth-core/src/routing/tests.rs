@@ -1,7 +1,10 @@
 //! Where mail goes, over a table in memory and mailboxes on a real file system.
 
+use super::recipient::MOST_ADDRESSES;
 use super::*;
+use crate::DomainName;
 use crate::account::{AccountRow, LoginError, Password};
+use crate::answer::NotNow;
 use crate::password::{self, NewScheme};
 use crate::quota::{Limits, Usage};
 use crate::store::{AccountStore, Cursor, Page, PoolStore, PoolUse, Seen, StoreError};
@@ -15,8 +18,8 @@ use tempfile::TempDir;
 
 mod sender;
 
-const YES: Answer<()> = Answer::Yes(());
-const KEPT: Answer<DomainMail> = Answer::Yes(DomainMail::Kept);
+const YES: Answer<()> = Ok(());
+const KEPT: Answer<DomainMail> = Ok(DomainMail::Kept);
 
 /// A table in memory, which goes away after a number of calls, and may take its time for each.
 struct Table {
@@ -217,45 +220,45 @@ fn send(router: &Router, address: &str, size: u64) -> Answer<()> {
 
 fn login_of(answer: Answer<Destination>) -> String {
     match answer {
-        Answer::Yes(to) => to.account.login.to_string(),
+        Ok(to) => to.account.login.to_string(),
         other => panic!("{other:?}"),
     }
 }
 
 fn targets<const N: usize>(targets: [&str; N]) -> Answer<Vec<String>> {
-    Answer::Yes(targets.map(str::to_owned).to_vec())
+    Ok(targets.map(str::to_owned).to_vec())
 }
 
 #[test]
 fn an_account_takes_mail_and_who_is_unknown_does_not() {
     let router = over(table());
     assert_eq!(send(&router, "anna@x.example", 0), YES);
-    assert_eq!(send(&router, "nobody@x.example", 0), Answer::No(No::UnknownLogin));
-    assert_eq!(send(&router, "anna@y.example", 0), Answer::No(No::UnknownDomain));
+    assert_eq!(send(&router, "nobody@x.example", 0), Err(Refusal::No(No::UnknownLogin)));
+    assert_eq!(send(&router, "anna@y.example", 0), Err(Refusal::No(No::UnknownDomain)));
     assert_eq!(login_of(router.account(b"anna@x.example")), "anna@x.example");
-    assert_eq!(router.account(b"nobody@x.example"), Answer::No(No::UnknownLogin));
-    assert_eq!(router.account(b"anna@y.example"), Answer::No(No::UnknownLogin));
-    assert_eq!(router.alias(b"anna@x.example"), Answer::No(No::UnknownAlias));
-    assert_eq!(router.alias(b"anna@y.example"), Answer::No(No::UnknownAlias));
+    assert_eq!(router.account(b"nobody@x.example"), Err(Refusal::No(No::UnknownLogin)));
+    assert_eq!(router.account(b"anna@y.example"), Err(Refusal::No(No::UnknownLogin)));
+    assert_eq!(router.alias(b"anna@x.example"), Err(Refusal::No(No::UnknownAlias)));
+    assert_eq!(router.alias(b"anna@y.example"), Err(Refusal::No(No::UnknownAlias)));
 }
 
 #[test]
 fn a_disabled_account_takes_no_mail() {
     let router = over(table());
-    assert_eq!(send(&router, "gone@x.example", 0), Answer::No(No::AccountDisabled));
-    assert_eq!(router.account(b"gone@x.example"), Answer::No(No::AccountDisabled));
+    assert_eq!(send(&router, "gone@x.example", 0), Err(Refusal::No(No::AccountDisabled)));
+    assert_eq!(router.account(b"gone@x.example"), Err(Refusal::No(No::AccountDisabled)));
 }
 
 #[test]
 fn mail_for_a_disabled_domain_is_kept_here_but_not_taken() {
     let router = over(table().alias("all@off.example", &["anna@x.example"]).alias("@off.example", &["anna@x.example"]));
     assert_eq!(router.domain(b"off.example"), KEPT);
-    assert_eq!(router.account(b"carla@off.example"), Answer::No(No::DomainDisabled));
+    assert_eq!(router.account(b"carla@off.example"), Err(Refusal::No(No::DomainDisabled)));
     for address in ["carla@off.example", "all@off.example", "whoever@off.example"] {
-        assert_eq!(send(&router, address, 0), Answer::No(No::DomainDisabled), "{address}");
-        assert_eq!(router.alias(address.as_bytes()), Answer::No(No::UnknownAlias), "{address}");
+        assert_eq!(send(&router, address, 0), Err(Refusal::No(No::DomainDisabled)), "{address}");
+        assert_eq!(router.alias(address.as_bytes()), Err(Refusal::No(No::UnknownAlias)), "{address}");
     }
-    assert_eq!(send(&over(table()), "whoever@off.example", 0), Answer::No(No::UnknownLogin));
+    assert_eq!(send(&over(table()), "whoever@off.example", 0), Err(Refusal::No(No::UnknownLogin)));
 }
 
 #[test]
@@ -264,7 +267,7 @@ fn a_domain_is_known_in_any_case_and_what_is_no_name_is_not() {
     assert_eq!(router.domain(b"x.example"), KEPT);
     assert_eq!(router.domain(b"X.Example"), KEPT);
     for name in [b"y.example".as_slice(), b"", b"x.example.", b"@x.example", b"x .example", b"x\xff.example", b"x\n"] {
-        assert_eq!(router.domain(name), Answer::No(No::UnknownDomain), "{}", name.escape_ascii());
+        assert_eq!(router.domain(name), Err(Refusal::No(No::UnknownDomain)), "{}", name.escape_ascii());
     }
 }
 
@@ -273,10 +276,10 @@ fn an_alias_leads_to_its_targets_as_they_are_written() {
     let router = over(table().alias("info@x.example", &["Anna@X.example"]));
     assert_eq!(router.alias(b"info@x.example"), targets(["Anna@X.example"]));
     assert_eq!(send(&router, "info@x.example", 0), YES);
-    assert_eq!(router.account(b"info@x.example"), Answer::No(No::UnknownLogin));
+    assert_eq!(router.account(b"info@x.example"), Err(Refusal::No(No::UnknownLogin)));
     let in_a_domain_without_a_row = over(table().alias("info@y.example", &["anna@x.example"]));
-    assert_eq!(send(&in_a_domain_without_a_row, "info@y.example", 0), Answer::No(No::UnknownDomain));
-    assert_eq!(in_a_domain_without_a_row.alias(b"info@y.example"), Answer::No(No::UnknownAlias));
+    assert_eq!(send(&in_a_domain_without_a_row, "info@y.example", 0), Err(Refusal::No(No::UnknownDomain)));
+    assert_eq!(in_a_domain_without_a_row.alias(b"info@y.example"), Err(Refusal::No(No::UnknownAlias)));
 }
 
 #[test]
@@ -290,20 +293,24 @@ fn of_several_targets_one_that_takes_the_message_is_enough() {
     assert_eq!(router.alias(b"all@x.example"), targets(["nobody@x.example", "gone@x.example", "anna@x.example"]));
     assert_eq!(send(&router, "all@x.example", 0), YES);
     assert_eq!(send(&router, "lists@x.example", 0), YES);
-    assert_eq!(send(&router, "none@x.example", 0), Answer::No(No::AccountDisabled));
+    assert_eq!(send(&router, "none@x.example", 0), Err(Refusal::No(No::AccountDisabled)));
 }
 
 #[test]
 fn who_is_elsewhere_takes_the_message_there() {
     let router = over(table().alias("away@x.example", &["nobody@x.example", "anna@else.example"]));
     assert_eq!(send(&router, "away@x.example", 0), YES);
-    assert_eq!(send(&router, "anna@else.example", 0), Answer::No(No::UnknownDomain), "but nobody is sent there by us");
+    assert_eq!(
+        send(&router, "anna@else.example", 0),
+        Err(Refusal::No(No::UnknownDomain)),
+        "but nobody is sent there by us"
+    );
 }
 
 #[test]
 fn a_loop_of_aliases_ends() {
     let router = over(table().alias("a@x.example", &["b@x.example"]).alias("b@x.example", &["a@x.example"]));
-    assert_eq!(send(&router, "a@x.example", 0), Answer::No(No::UnknownLogin));
+    assert_eq!(send(&router, "a@x.example", 0), Err(Refusal::No(No::UnknownLogin)));
     assert_eq!(router.alias(b"a@x.example"), targets(["b@x.example"]));
 }
 
@@ -319,7 +326,11 @@ fn an_alias_that_names_itself_keeps_the_mailbox() {
     assert_eq!(login_of(router.account(b"anna@x.example")), "anna@x.example");
     assert_eq!(send(&router, "anna@x.example", 0), YES);
     assert_eq!(send(&router, "bruno@x.example", 0), YES);
-    assert_eq!(send(&router, "c@x.example", 0), Answer::No(No::UnknownLogin), "the way round ends at c, who has none");
+    assert_eq!(
+        send(&router, "c@x.example", 0),
+        Err(Refusal::No(No::UnknownLogin)),
+        "the way round ends at c, who has none"
+    );
 }
 
 #[test]
@@ -335,7 +346,7 @@ fn who_is_reached_by_two_ways_is_an_alias_on_both() {
             .alias("two@x.example", &["bruno@x.example"])
             .alias("all@x.example", &["one@x.example", "two@x.example", "bruno@x.example"]),
     );
-    assert!(matches!(send(&router, "all@x.example", 11), Answer::No(No::OverQuota(_))));
+    assert!(matches!(send(&router, "all@x.example", 11), Err(Refusal::No(No::OverQuota(_)))));
     assert_eq!(send(&router, "all@x.example", 10), YES);
 }
 
@@ -348,17 +359,17 @@ fn a_catch_all_takes_what_is_neither_alias_nor_account() {
     assert_eq!(send(&router, "whoever@x.example", 0), YES);
     assert_eq!(router.alias(b"info@x.example"), targets(["a@x.example"]));
     for taken in [b"anna@x.example".as_slice(), b"gone@x.example", b"anna@y.example"] {
-        assert_eq!(router.alias(taken), Answer::No(No::UnknownAlias), "{}", taken.escape_ascii());
+        assert_eq!(router.alias(taken), Err(Refusal::No(No::UnknownAlias)), "{}", taken.escape_ascii());
     }
-    assert_eq!(send(&router, "gone@x.example", 0), Answer::No(No::AccountDisabled));
-    assert_eq!(router.alias(b"@x.example"), Answer::No(No::UnusableLogin(LoginError::Incomplete)));
+    assert_eq!(send(&router, "gone@x.example", 0), Err(Refusal::No(No::AccountDisabled)));
+    assert_eq!(router.alias(b"@x.example"), Err(Refusal::No(No::UnusableLogin(LoginError::Incomplete))));
 }
 
 #[test]
 fn a_catch_all_that_leads_to_itself_ends() {
     let router = over(table().alias("@x.example", &["box@x.example"]));
-    assert_eq!(send(&router, "whoever@x.example", 0), Answer::No(No::UnknownLogin));
-    assert_eq!(send(&router, "box@x.example", 0), Answer::No(No::UnknownLogin));
+    assert_eq!(send(&router, "whoever@x.example", 0), Err(Refusal::No(No::UnknownLogin)));
+    assert_eq!(send(&router, "box@x.example", 0), Err(Refusal::No(No::UnknownLogin)));
     assert_eq!(send(&router, "anna@x.example", 0), YES);
 }
 
@@ -387,9 +398,9 @@ fn bytes_that_are_no_address_are_nobodys() {
         (&[b'x'; 255], LoginError::TooLong),
     ] {
         let why = No::UnusableLogin(why);
-        assert_eq!(router.account(address), Answer::No(why.clone()));
-        assert_eq!(router.alias(address), Answer::No(why.clone()));
-        assert_eq!(router.recipient(address, 0, deadline), Answer::No(why));
+        assert_eq!(router.account(address), Err(Refusal::No(why.clone())));
+        assert_eq!(router.alias(address), Err(Refusal::No(why.clone())));
+        assert_eq!(router.recipient(address, 0, deadline), Err(Refusal::No(why)));
     }
     assert_eq!(asked.calls.load(Ordering::Relaxed), 0, "and the database is not asked");
 }
@@ -405,12 +416,12 @@ fn an_outage_at_any_step_is_not_now_and_never_no() {
             .alias("@x.example", &["bruno@x.example"])
     };
     let questions: [fn(&Router) -> Answer<()>; 8] = [
-        |router| router.domain(b"x.example").without_value(),
-        |router| router.domain(b"y.example").without_value(),
-        |router| router.account(b"anna@x.example").without_value(),
-        |router| router.account(b"nobody@x.example").without_value(),
-        |router| router.alias(b"all@x.example").without_value(),
-        |router| router.alias(b"anna@x.example").without_value(),
+        |router| router.domain(b"x.example").map(drop),
+        |router| router.domain(b"y.example").map(drop),
+        |router| router.account(b"anna@x.example").map(drop),
+        |router| router.account(b"nobody@x.example").map(drop),
+        |router| router.alias(b"all@x.example").map(drop),
+        |router| router.alias(b"anna@x.example").map(drop),
         |router| send(router, "all@x.example", 10),
         |router| send(router, "anna@y.example", 10),
     ];
@@ -419,10 +430,10 @@ fn an_outage_at_any_step_is_not_now_and_never_no() {
             let table = Arc::new(Table { answered, ..mail() });
             let answer = ask(&router(&table));
             if table.calls.load(Ordering::Relaxed) <= answered {
-                assert!(answered > 0 && !matches!(answer, Answer::NotNow(_)), "question {number}: {answer:?}");
+                assert!(answered > 0 && !matches!(answer, Err(Refusal::NotNow(_))), "question {number}: {answer:?}");
                 break;
             }
-            assert!(matches!(answer, Answer::NotNow(_)), "question {number} after {answered} calls: {answer:?}");
+            assert!(matches!(answer, Err(Refusal::NotNow(_))), "question {number} after {answered} calls: {answer:?}");
         }
     }
 }
@@ -431,8 +442,8 @@ fn an_outage_at_any_step_is_not_now_and_never_no() {
 fn a_row_that_must_not_be_trusted_is_not_now() {
     let lost = AccountRow { home: Some("mail".into()), ..row("lost@x.example") };
     let router = over(table().of([lost]).alias("all@x.example", &["lost@x.example"]));
-    let unusable = |answer: Answer<()>| matches!(answer, Answer::NotNow(NotNow::Store(StoreError::Unusable(_))));
-    assert!(unusable(router.account(b"lost@x.example").without_value()));
+    let unusable = |answer: Answer<()>| matches!(answer, Err(Refusal::NotNow(NotNow::Store(StoreError::Unusable(_)))));
+    assert!(unusable(router.account(b"lost@x.example").map(drop)));
     assert!(unusable(send(&router, "lost@x.example", 0)));
     assert!(unusable(send(&router, "all@x.example", 0)));
 }
@@ -446,7 +457,7 @@ fn a_row_that_can_never_be_used_keeps_no_mail_from_the_others_of_an_alias() {
     let router = over(table().of(rows).alias("all@x.example", both).alias("none@x.example", none));
     assert_eq!(send(&router, "all@x.example", 0), YES);
     let answer = send(&router, "none@x.example", 0);
-    assert!(matches!(answer, Answer::NotNow(NotNow::Store(StoreError::Unusable(_)))), "{answer:?}");
+    assert!(matches!(answer, Err(Refusal::NotNow(NotNow::Store(StoreError::Unusable(_))))), "{answer:?}");
 }
 
 #[test]
@@ -459,13 +470,13 @@ fn an_alias_is_followed_to_so_many_addresses_and_no_further() {
         over((0..links).fold(table(), link))
     };
     assert_eq!(send(&chain(MOST_ADDRESSES - 1), "a0@x.example", 0), YES);
-    assert_eq!(send(&chain(MOST_ADDRESSES), "a0@x.example", 0), Answer::NotNow(NotNow::Late));
+    assert_eq!(send(&chain(MOST_ADDRESSES), "a0@x.example", 0), Err(Refusal::NotNow(NotNow::Late)));
     let nobodies: Vec<String> = (0..MOST_ADDRESSES).map(|n| format!("n{n}@x.example")).collect();
     let list: Vec<&str> = nobodies.iter().map(String::as_str).collect();
     let router = over(
         table().alias("list@x.example", &list).alias("first@x.example", &[&["anna@x.example"], &list[..]].concat()),
     );
-    assert_eq!(send(&router, "list@x.example", 0), Answer::NotNow(NotNow::Late));
+    assert_eq!(send(&router, "list@x.example", 0), Err(Refusal::NotNow(NotNow::Late)));
     assert_eq!(send(&router, "first@x.example", 0), YES, "one is found in time");
 }
 
@@ -478,10 +489,10 @@ fn past_the_deadline_no_further_step_is_taken() {
     let router = router(&table);
     let begin = Instant::now();
     let answer = router.recipient(b"list@x.example", 0, begin + slow * 10);
-    assert_eq!(answer, Answer::NotNow(NotNow::Late));
+    assert_eq!(answer, Err(Refusal::NotNow(NotNow::Late)));
     // Each address is some calls, of which hundreds would follow.
     assert!((5..30).contains(&table.calls.swap(0, Ordering::Relaxed)), "{:?}", begin.elapsed());
-    assert_eq!(router.recipient(b"anna@x.example", 0, begin), Answer::NotNow(NotNow::Late));
+    assert_eq!(router.recipient(b"anna@x.example", 0, begin), Err(Refusal::NotNow(NotNow::Late)));
     assert_eq!(table.calls.load(Ordering::Relaxed), 0);
 }
 
@@ -502,7 +513,7 @@ fn put(folder: &TempDir, name: &str, sizes: &[usize]) {
 }
 
 fn full(text: &str) -> Answer<()> {
-    Answer::No(No::OverQuota(text.into()))
+    Err(Refusal::No(No::OverQuota(text.into())))
 }
 
 #[test]
@@ -519,7 +530,7 @@ fn a_mailbox_may_be_filled_to_its_quota_and_not_beyond() {
         send(&router, "anna@x.example", 101),
         full("over quota: 900 of 1000 bytes used, and this message would be 1 over it")
     );
-    assert!(matches!(send(&router, "anna@x.example", u64::MAX), Answer::No(No::OverQuota(_))));
+    assert!(matches!(send(&router, "anna@x.example", u64::MAX), Err(Refusal::No(No::OverQuota(_)))));
     assert_eq!(
         send(&router, "bruno@x.example", 0),
         full("over quota: 2 of 2 messages used, and this message would be 1 over it")
@@ -552,7 +563,7 @@ fn a_mailbox_that_cannot_be_looked_into_is_not_now() {
         table().of([limited("anna"), limited("bruno"), stranger, free]).alias("all@x.example", &["anna@x.example"]),
     );
     let unknown = |address| match send(&router, address, 10) {
-        Answer::NotNow(NotNow::Quota(why)) => why,
+        Err(Refusal::NotNow(NotNow::Quota(why))) => why,
         other => panic!("{address}: {other:?}"),
     };
     assert!(unknown("anna@x.example").contains("is no Maildir"));
@@ -622,7 +633,7 @@ fn a_quota_of_its_own_holds_beside_the_domains() {
         full("over quota: 0 of 50 bytes used, and this message would be 1 over it")
     );
     let quota = |address: &str| match router.account(address.as_bytes()) {
-        Answer::Yes(to) => to.account.quota.to_string(),
+        Ok(to) => to.account.quota.to_string(),
         other => panic!("{other:?}"),
     };
     assert_eq!(quota("anna@x.example"), "50S");
@@ -643,11 +654,11 @@ fn of_several_targets_that_are_full_one_with_room_is_enough() {
             .alias("nobody-first@x.example", &["nobody@x.example", "small@x.example", "nobody@x.example"]),
     );
     assert_eq!(send(&router, "all@x.example", 100), YES);
-    assert!(matches!(send(&router, "all@x.example", 101), Answer::No(No::OverQuota(_))));
+    assert!(matches!(send(&router, "all@x.example", 101), Err(Refusal::No(No::OverQuota(_)))));
     assert_eq!(send(&router, "broken-first@x.example", 100), YES);
-    assert!(matches!(send(&router, "broken-first@x.example", 101), Answer::NotNow(NotNow::Quota(_))));
-    assert!(matches!(send(&router, "broken-last@x.example", 11), Answer::NotNow(NotNow::Quota(_))));
-    assert!(matches!(send(&router, "nobody-first@x.example", 11), Answer::No(No::OverQuota(_))));
+    assert!(matches!(send(&router, "broken-first@x.example", 101), Err(Refusal::NotNow(NotNow::Quota(_)))));
+    assert!(matches!(send(&router, "broken-last@x.example", 11), Err(Refusal::NotNow(NotNow::Quota(_)))));
+    assert!(matches!(send(&router, "nobody-first@x.example", 11), Err(Refusal::No(No::OverQuota(_)))));
 }
 
 #[test]
@@ -678,14 +689,17 @@ fn mail_does_not_bounce_on_the_word_of_a_copy() {
     }
     assert_eq!(router.domain(b"x.example"), KEPT);
     assert_eq!(router.alias(b"all@x.example"), targets(["anna@x.example"]));
-    assert_eq!(router.alias(b"anna@x.example"), Answer::No(No::UnknownAlias), "it goes on to the account");
+    assert_eq!(router.alias(b"anna@x.example"), Err(Refusal::No(No::UnknownAlias)), "it goes on to the account");
     for refused in ["nobody@x.example", "gone@x.example", "carla@off.example", "anna@y.example"] {
-        assert_eq!(send(&router, refused, 0), Answer::NotNow(waits()), "{refused}");
-        assert_eq!(router.account(refused.as_bytes()), Answer::NotNow(waits()), "{refused}");
+        assert_eq!(send(&router, refused, 0), Err(Refusal::NotNow(waits())), "{refused}");
+        assert_eq!(router.account(refused.as_bytes()), Err(Refusal::NotNow(waits())), "{refused}");
     }
-    assert_eq!(router.alias(b"nobody@x.example"), Answer::NotNow(waits()));
-    assert_eq!(router.domain(b"y.example"), Answer::NotNow(waits()));
-    assert!(matches!(send(&router, "a b@x.example", 0), Answer::No(No::UnusableLogin(_))), "whatever is in the table");
+    assert_eq!(router.alias(b"nobody@x.example"), Err(Refusal::NotNow(waits())));
+    assert_eq!(router.domain(b"y.example"), Err(Refusal::NotNow(waits())));
+    assert!(
+        matches!(send(&router, "a b@x.example", 0), Err(Refusal::No(No::UnusableLogin(_)))),
+        "whatever is in the table"
+    );
 }
 
 /// A table as it is, and as it was before the last changes, which is what is read first.
@@ -773,10 +787,10 @@ fn an_address_that_was_added_since_is_not_refused() {
             assert_eq!(send(&router, address, 0), YES, "{address}, kept: {kept}");
         }
         for address in ["anna@x.example", "gone@x.example", "odd@x.example"] {
-            assert!(matches!(router.account(address.as_bytes()), Answer::Yes(_)), "{address}, kept: {kept}");
+            assert!(router.account(address.as_bytes()).is_ok(), "{address}, kept: {kept}");
         }
         assert_eq!(router.alias(b"all@x.example"), targets(["one@x.example"]));
-        assert_eq!(send(&router, "nobody@x.example", 0), Answer::No(No::UnknownLogin));
+        assert_eq!(send(&router, "nobody@x.example", 0), Err(Refusal::No(No::UnknownLogin)));
     }
 }
 
@@ -787,12 +801,12 @@ fn a_quota_that_was_raised_since_has_room() {
     for kept in [false, true] {
         let (_, router) = Aged::router(table().of([limited(1)]), table().of([limited(100)]), kept);
         assert_eq!(send(&router, "anna@x.example", 100), YES);
-        assert!(matches!(send(&router, "anna@x.example", 101), Answer::No(No::OverQuota(_))));
+        assert!(matches!(send(&router, "anna@x.example", 101), Err(Refusal::No(No::OverQuota(_)))));
     }
     let pool = |quota| table().of([resident(&folder, "anna")]).under(quota, &[]);
     let (_, router) = Aged::router(pool("1S"), pool("100S"), false);
     assert_eq!(send(&router, "anna@x.example", 100), YES);
-    assert!(matches!(send(&router, "anna@x.example", 101), Answer::No(No::OverQuota(_))));
+    assert!(matches!(send(&router, "anna@x.example", 101), Err(Refusal::No(No::OverQuota(_)))));
 }
 
 #[test]
@@ -801,7 +815,7 @@ fn what_cannot_be_asked_again_is_refused_by_nobody() {
         // Where nothing but the accounts is kept, domains and aliases are read before.
         let new = Table { answered: if kept { 3 } else { 0 }, ..table() };
         let (_, router) = Aged::router(table(), new, kept);
-        assert_eq!(send(&router, "nobody@x.example", 0), Answer::NotNow(NotNow::Store(outage())), "kept: {kept}");
+        assert_eq!(send(&router, "nobody@x.example", 0), Err(Refusal::NotNow(NotNow::Store(outage()))), "kept: {kept}");
     }
 }
 
@@ -810,7 +824,7 @@ fn a_catch_all_does_not_take_the_mail_of_an_account_that_was_added_since() {
     let caught = || table().alias("@x.example", &["bruno@x.example"]);
     for kept in [false, true] {
         let (_, router) = Aged::router(caught().of([]), caught(), kept);
-        assert_eq!(router.alias(b"anna@x.example"), Answer::No(No::UnknownAlias));
+        assert_eq!(router.alias(b"anna@x.example"), Err(Refusal::No(No::UnknownAlias)));
         assert_eq!(router.alias(b"nobody@x.example"), targets(["bruno@x.example"]));
     }
     let away = Table { answered: 0, ..table() };
@@ -832,7 +846,7 @@ fn yes_asks_nothing_twice() {
 /// The account that gets mail for `address`, and the detail that may name a folder.
 fn destination(router: &Router, address: &str) -> (String, String) {
     match router.account(address.as_bytes()) {
-        Answer::Yes(Destination { account, detail }) => (account.login.to_string(), detail),
+        Ok(Destination { account, detail }) => (account.login.to_string(), detail),
         other => panic!("{address}: {other:?}"),
     }
 }
@@ -847,16 +861,16 @@ fn mail_for_an_address_with_a_detail_comes_to_the_one_without_it() {
     for address in ["anna+news@x.example", "Anna+NEWS@X.example", "anna+news"] {
         assert_eq!(send(&router, address, 0), YES, "{address}");
         assert_eq!(destination(&router, address), to("anna@x.example", "news"), "{address}");
-        assert_eq!(router.alias(address.as_bytes()), Answer::No(No::UnknownAlias), "{address}");
+        assert_eq!(router.alias(address.as_bytes()), Err(Refusal::No(No::UnknownAlias)), "{address}");
     }
     assert_eq!(destination(&router, "anna@x.example"), to("anna@x.example", ""));
     assert_eq!(destination(&router, "anna+@x.example"), to("anna@x.example", ""));
     assert_eq!(destination(&router, "anna+a+b@x.example"), to("anna@x.example", "a+b"));
     for address in ["+news@x.example", "nobody+news@x.example", "anna-news@x.example"] {
-        assert_eq!(send(&router, address, 0), Answer::No(No::UnknownLogin), "{address}");
-        assert_eq!(router.account(address.as_bytes()), Answer::No(No::UnknownLogin), "{address}");
+        assert_eq!(send(&router, address, 0), Err(Refusal::No(No::UnknownLogin)), "{address}");
+        assert_eq!(router.account(address.as_bytes()), Err(Refusal::No(No::UnknownLogin)), "{address}");
     }
-    assert_eq!(send(&router, "gone+news@x.example", 0), Answer::No(No::AccountDisabled));
+    assert_eq!(send(&router, "gone+news@x.example", 0), Err(Refusal::No(No::AccountDisabled)));
 }
 
 #[test]
@@ -873,7 +887,7 @@ fn the_delimiters_are_those_of_the_configuration() {
     let (both, none) = (router_with(&table, "-+"), router_with(&table, ""));
     assert_eq!(destination(&both, "anna-a+b@x.example"), to("anna@x.example", "a+b"));
     assert_eq!(destination(&both, "anna+a-b@x.example"), to("anna@x.example", "a-b"));
-    assert_eq!(send(&none, "anna+news@x.example", 0), Answer::No(No::UnknownLogin));
+    assert_eq!(send(&none, "anna+news@x.example", 0), Err(Refusal::No(No::UnknownLogin)));
 }
 
 #[test]
@@ -887,10 +901,10 @@ fn an_account_or_alias_of_the_whole_address_goes_before_the_one_without_its_deta
             .alias("@x.example", &["all@else.example"]),
     );
     assert_eq!(destination(&router, "anna+own@x.example"), to("anna+own@x.example", ""));
-    assert_eq!(router.alias(b"anna+own@x.example"), Answer::No(No::UnknownAlias));
+    assert_eq!(router.alias(b"anna+own@x.example"), Err(Refusal::No(No::UnknownAlias)));
     assert_eq!(router.alias(b"anna+list@x.example"), targets(["bruno@else.example"]));
-    assert_eq!(router.account(b"anna+gone@x.example"), Answer::No(No::AccountDisabled));
-    assert_eq!(router.alias(b"anna+news@x.example"), Answer::No(No::UnknownAlias), "the catch-all comes last");
+    assert_eq!(router.account(b"anna+gone@x.example"), Err(Refusal::No(No::AccountDisabled)));
+    assert_eq!(router.alias(b"anna+news@x.example"), Err(Refusal::No(No::UnknownAlias)), "the catch-all comes last");
     assert_eq!(router.alias(b"nobody+news@x.example"), targets(["all@else.example"]));
     assert_eq!(router.alias(b"+news@x.example"), targets(["all@else.example"]));
 }
@@ -940,9 +954,9 @@ fn each_address_of_an_alias_domain_is_the_same_of_the_other() {
     assert_eq!(router.alias(b"info@y.example"), targets(["a@x.example"]));
     assert_eq!(router.alias(b"info+news@y.example"), targets(["a+news@x.example"]));
     assert_eq!(router.alias(b"whoever@y.example"), targets(["b@x.example"]));
-    assert_eq!(router.account(b"gone@y.example"), Answer::No(No::AccountDisabled));
+    assert_eq!(router.account(b"gone@y.example"), Err(Refusal::No(No::AccountDisabled)));
     let router = over(table().of_both());
-    assert_eq!(send(&router, "nobody@y.example", 0), Answer::No(No::UnknownLogin));
+    assert_eq!(send(&router, "nobody@y.example", 0), Err(Refusal::No(No::UnknownLogin)));
     assert_eq!(send(&over(table().of_both().alias("away@x.example", &["anna@y.example"])), "away@x.example", 0), YES);
 }
 
@@ -950,18 +964,18 @@ fn each_address_of_an_alias_domain_is_the_same_of_the_other() {
 fn an_alias_domain_takes_mail_while_it_and_its_domain_are_enabled() {
     let off = over(table().other("y.example", false, alias_of("x.example")));
     assert_eq!(off.domain(b"y.example"), KEPT, "nobody else should be sent it");
-    assert_eq!(send(&off, "anna@y.example", 0), Answer::No(No::DomainDisabled));
-    assert_eq!(off.account(b"anna@y.example"), Answer::No(No::DomainDisabled));
+    assert_eq!(send(&off, "anna@y.example", 0), Err(Refusal::No(No::DomainDisabled)));
+    assert_eq!(off.account(b"anna@y.example"), Err(Refusal::No(No::DomainDisabled)));
     let of_disabled = over(table().other("y.example", true, alias_of("off.example")));
-    assert_eq!(send(&of_disabled, "carla@y.example", 0), Answer::No(No::DomainDisabled));
+    assert_eq!(send(&of_disabled, "carla@y.example", 0), Err(Refusal::No(No::DomainDisabled)));
 }
 
 #[test]
 fn alias_domains_that_lead_round_or_nowhere_end() {
     let round = table().other("a.example", true, alias_of("b.example")).other("b.example", true, alias_of("a.example"));
-    assert_eq!(send(&over(round), "anna@a.example", 0), Answer::No(No::UnknownLogin));
+    assert_eq!(send(&over(round), "anna@a.example", 0), Err(Refusal::No(No::UnknownLogin)));
     let chain = over(table().of_both().other("z.example", true, alias_of("y.example")));
-    assert_eq!(send(&chain, "anna@z.example", 0), Answer::No(No::UnknownLogin), "a chain leads to nobody");
+    assert_eq!(send(&chain, "anna@z.example", 0), Err(Refusal::No(No::UnknownLogin)), "a chain leads to nobody");
     let itself = over(table().of_both().alias("anna@x.example", &["anna@y.example"]));
     assert_eq!(send(&itself, "anna@x.example", 0), YES, "the mailbox of the same name");
 }
@@ -969,13 +983,13 @@ fn alias_domains_that_lead_round_or_nowhere_end() {
 #[test]
 fn mail_for_a_backup_domain_is_taken_for_anybody_and_sent_on() {
     let router = over(table().other("backup.example", true, DomainKind::Backup));
-    assert_eq!(router.domain(b"backup.example"), Answer::Yes(DomainMail::SentOn));
+    assert_eq!(router.domain(b"backup.example"), Ok(DomainMail::SentOn));
     assert_eq!(send(&router, "whoever@backup.example", u64::MAX), YES);
-    assert_eq!(router.account(b"whoever@backup.example"), Answer::No(No::UnknownLogin));
-    assert_eq!(router.alias(b"whoever@backup.example"), Answer::No(No::UnknownAlias));
+    assert_eq!(router.account(b"whoever@backup.example"), Err(Refusal::No(No::UnknownLogin)));
+    assert_eq!(router.alias(b"whoever@backup.example"), Err(Refusal::No(No::UnknownAlias)));
     let off = over(table().other("backup.example", false, DomainKind::Backup));
     assert_eq!(off.domain(b"backup.example"), KEPT, "nothing is sent on");
-    assert_eq!(send(&off, "whoever@backup.example", 0), Answer::No(No::DomainDisabled));
+    assert_eq!(send(&off, "whoever@backup.example", 0), Err(Refusal::No(No::DomainDisabled)));
 }
 
 #[test]
@@ -983,9 +997,9 @@ fn an_account_whose_mail_is_switched_off_takes_none_and_nobody_else_gets_it() {
     let silent = AccountRow { receives: false, ..row("silent@x.example") };
     let router = over(table().of([silent, row("anna@x.example")]).alias("@x.example", &["anna@x.example"]));
     for address in ["silent@x.example", "silent+news@x.example"] {
-        assert_eq!(send(&router, address, 0), Answer::No(No::NoMail), "{address}");
-        assert_eq!(router.account(address.as_bytes()), Answer::No(No::NoMail), "{address}");
-        assert_eq!(router.alias(address.as_bytes()), Answer::No(No::UnknownAlias), "{address}");
+        assert_eq!(send(&router, address, 0), Err(Refusal::No(No::NoMail)), "{address}");
+        assert_eq!(router.account(address.as_bytes()), Err(Refusal::No(No::NoMail)), "{address}");
+        assert_eq!(router.alias(address.as_bytes()), Err(Refusal::No(No::UnknownAlias)), "{address}");
     }
 }
 
@@ -1018,6 +1032,6 @@ fn nothing_of_it_is_refused_on_the_word_of_a_copy() {
         assert_eq!(send(&router, known, 0), YES, "{known}");
     }
     for unknown in ["nobody+news@x.example", "nobody@y.example", "gone+news@y.example"] {
-        assert_eq!(send(&router, unknown, 0), Answer::NotNow(NotNow::Store(outage())), "{unknown}");
+        assert_eq!(send(&router, unknown, 0), Err(Refusal::NotNow(NotNow::Store(outage()))), "{unknown}");
     }
 }

@@ -10,7 +10,6 @@ use crate::accept::slots::{Slot, SlotCounter};
 use crate::observe::log_limiter::LogLimiter;
 use crate::process::panic::catch_panic;
 use crate::work::queue::WorkQueue;
-use mailauth_core::authenticate::Answer;
 use mailauth_core::store::Cursor;
 use mailauth_core::sync::{Mutex, MutexGuard};
 use mailauth_protocol::reply::{END, LIST_HEAD, list_row};
@@ -214,9 +213,8 @@ impl Outgoing {
     fn next_page(&mut self) -> bool {
         let Some(list) = &mut self.list else { return true };
         let (accounts, next) = match self.connection.config.backend.authenticator.enumerate(list.after.as_ref()) {
-            Answer::Yes(page) => page,
-            Answer::No(why) => return cut_off(&why),
-            Answer::NotNow(why) => return cut_off(&why),
+            Ok(page) => page,
+            Err(why) => return cut_off(&why),
         };
         self.sent = 0;
         self.bytes.clear();

@@ -1,6 +1,6 @@
 //! The status in the text format of Prometheus, version 0.0.4.
 
-use mailauth_core::authenticate::{No, NotNow};
+use mailauth_core::answer::{No, NotNow};
 use mailauth_protocol::status::{AnswersByReason, Host, Snapshot, Status, Throttle};
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};

@@ -13,7 +13,8 @@ use crate::accept::load::AcceptorLoad;
 use crate::io::connection::{Connection, Sent};
 use crate::shared::Shared;
 use mailauth_core::account::Account;
-use mailauth_core::authenticate::{self, Answer, Authenticator, Authority as _, Credential, No, PasswordChange, Step};
+use mailauth_core::answer::{Answer, No, Refusal};
+use mailauth_core::authenticate::{self, Authenticator, Authority as _, Credential, PasswordChange, Step};
 use mailauth_core::store::Changed;
 use mailauth_core::{Secret, Service};
 use mailauth_protocol::reply::{FAIL, OK, line};
@@ -119,9 +120,9 @@ impl Dispatcher {
         let dispatcher = self.clone();
         self.enqueue(&self.shared.queues.changes, "password changes", connection, move |connection| {
             match connection.config.backend.authenticator.change_password(PasswordChange { request, new }) {
-                Answer::Yes(()) => dispatcher.send(connection, OK),
-                Answer::No(no) => dispatcher.refuse_login(connection, &no),
-                Answer::NotNow(_) => connection.close(),
+                Ok(()) => dispatcher.send(connection, OK),
+                Err(Refusal::No(no)) => dispatcher.refuse_login(connection, &no),
+                Err(Refusal::NotNow(_)) => connection.close(),
             }
         });
     }
@@ -231,13 +232,13 @@ impl Dispatcher {
         options: ResponseOptions,
     ) {
         if options.is_login
-            && let Answer::No(no) = &answer
+            && let Err(Refusal::No(no)) = &answer
         {
             return self.refuse_login(connection, no);
         }
         if options.opens_mailbox
             && connection.config.backend.authenticator.makes_mailboxes()
-            && let Answer::Yes(account) = &answer
+            && let Ok(account) = &answer
             && self.may_lack_mailbox(account)
         {
             return self.respond_at_first_login(connection, account.clone(), options);

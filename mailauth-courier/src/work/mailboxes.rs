@@ -4,7 +4,6 @@ use super::dispatcher::Dispatcher;
 use super::response::{Response, ResponseOptions};
 use crate::io::connection::Connection;
 use mailauth_core::account::Account;
-use mailauth_core::authenticate::Answer;
 use mailauth_core::home::{self, NotMade, Presence};
 use mailauth_core::quota::room;
 
@@ -19,7 +18,7 @@ impl Dispatcher {
         let dispatcher = self.clone();
         self.enqueue(&self.shared().queues.changes, "mailboxes to be created", connection, move |connection| {
             let answer = connection.config.backend.router.account(&address);
-            if let Answer::Yes(to) = &answer
+            if let Ok(to) = &answer
                 && dispatcher.may_lack_mailbox(&to.account)
             {
                 dispatcher.create_mailbox(&connection, &to.account);
@@ -39,7 +38,7 @@ impl Dispatcher {
         let dispatcher = self.clone();
         self.enqueue(&self.shared().queues.changes, "mailboxes to be created", connection, move |connection| {
             if dispatcher.create_mailbox(&connection, &account) {
-                let answer = Answer::Yes(account);
+                let answer = Ok(account);
                 let response = Response::account(answer, &options, &connection.config, connection.rights);
                 dispatcher.respond(connection, response);
             } else {

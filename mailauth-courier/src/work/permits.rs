@@ -5,7 +5,7 @@
 //! about other mailboxes are not affected. The answer to one question may also answer others that wait
 //! ([`Permit::share`]).
 
-use mailauth_core::authenticate::Answer;
+use mailauth_core::answer::Answer;
 use mailauth_core::sync::{Mutex, MutexGuard};
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
@@ -154,7 +154,7 @@ impl<K: Eq + Hash + Clone> Drop for Permit<K> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mailauth_core::authenticate::No;
+    use mailauth_core::answer::{No, Refusal};
     use std::sync::mpsc::{self, Sender};
 
     fn permits() -> Arc<Permits<&'static str>> {
@@ -238,14 +238,14 @@ mod tests {
         let asks = |size: u64, sender: Sender<_>| Waiter {
             question: Some(Question { address: b"anna".to_vec(), size }),
             resume: Box::new(move |given| {
-                let is_answer = matches!(given, Resumed::Answer(Answer::No(No::UnknownLogin)));
+                let is_answer = matches!(given, Resumed::Answer(Err(Refusal::No(No::UnknownLogin))));
                 sender.send((size, is_answer)).unwrap();
             }),
         };
         for size in [5, 20, 6] {
             assert!(permits.wait(&"/a", asks(size, sender.clone())));
         }
-        permit.share(|question| (question.size < 10).then_some(Answer::No(No::UnknownLogin)));
+        permit.share(|question| (question.size < 10).then_some(Err(Refusal::No(No::UnknownLogin))));
         assert_eq!(resumed.try_iter().collect::<Vec<_>>(), [(5, true), (6, true)]);
         drop(permit);
         assert_eq!(resumed.try_iter().collect::<Vec<_>>(), [(20, false)]);

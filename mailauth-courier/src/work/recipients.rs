@@ -21,7 +21,7 @@ use super::recipient_queues::{HeldPermits, Inspection, Missing, Owner, QUICK, Re
 use super::response::Response;
 use crate::io::connection::Connection;
 use mailauth_core::account::Account;
-use mailauth_core::authenticate::{Answer, No, NotNow};
+use mailauth_core::answer::{Answer, No, NotNow, Refusal};
 use mailauth_core::quota::{Limits, room};
 use mailauth_core::routing::{Destination, Later, Looking};
 use mailauth_core::sync::Mutex;
@@ -143,7 +143,7 @@ impl Dispatcher {
         let give_up = move || {
             // A queue that is closed runs this early; the question still gets its permit then.
             if Instant::now() >= deadline {
-                dispatcher.answer_waiting(&late, Answer::NotNow(NotNow::Late));
+                dispatcher.answer_waiting(&late, Err(NotNow::Late.into()));
             }
         };
         self.recipients().quick.resume_at(deadline, Box::new(give_up));
@@ -191,7 +191,7 @@ impl Dispatcher {
     /// take long.
     pub(super) fn send_destination(&self, connection: Connection, answer: Answer<Destination>) {
         let account = match &answer {
-            Answer::Yes(to) if to.account.quota != Limits::NONE => &to.account,
+            Ok(to) if to.account.quota != Limits::NONE => &to.account,
             _ => return self.respond(connection, Response::destination(answer)),
         };
         let recipients = self.recipients();
@@ -203,7 +203,7 @@ impl Dispatcher {
         }
         let (dispatcher, path) = (self.clone(), mailbox.clone());
         let update = move |permits: [Box<dyn Send>; 2]| {
-            if let Answer::Yes(to) = &answer
+            if let Ok(to) = &answer
                 && !connection.is_abandoned()
             {
                 let begin = Instant::now();
@@ -247,10 +247,10 @@ impl Dispatcher {
 fn answer_to_other(question: &Question, answer: &Answer<()>, other: &Question) -> Option<Answer<()>> {
     let is_implied = other.address == question.address
         && match answer {
-            Answer::Yes(()) => other.size <= question.size,
-            Answer::No(No::OverQuota(_)) => other.size >= question.size,
-            Answer::No(_) => false,
-            Answer::NotNow(why) => matches!(why, NotNow::Quota(_)),
+            Ok(()) => other.size <= question.size,
+            Err(Refusal::No(No::OverQuota(_))) => other.size >= question.size,
+            Err(Refusal::No(_)) => false,
+            Err(Refusal::NotNow(why)) => matches!(why, NotNow::Quota(_)),
         };
     is_implied.then(|| answer.clone())
 }
@@ -267,14 +267,14 @@ mod tests {
     fn an_answer_implies_others_about_the_same_address_by_size() {
         let implies =
             |answer: &Answer<()>, other: &Question| answer_to_other(&question("anna", 100), answer, other).is_some();
-        let over = Answer::No(No::OverQuota("full".to_owned()));
-        let late = Answer::NotNow(NotNow::Quota("slow".to_owned()));
+        let over = Err(Refusal::No(No::OverQuota("full".to_owned())));
+        let late = Err(Refusal::NotNow(NotNow::Quota("slow".to_owned())));
         for (size, is_yes, is_over) in [(99, true, false), (100, true, true), (101, false, true)] {
-            assert_eq!(implies(&Answer::Yes(()), &question("anna", size)), is_yes, "{size}");
+            assert_eq!(implies(&Ok(()), &question("anna", size)), is_yes, "{size}");
             assert_eq!(implies(&over, &question("anna", size)), is_over, "{size}");
             assert!(implies(&late, &question("anna", size)));
         }
-        assert!(!implies(&Answer::Yes(()), &question("bruno", 1)) && !implies(&late, &question("bruno", 1)));
-        assert!(!implies(&Answer::No(No::UnknownLogin), &question("anna", 100)));
+        assert!(!implies(&Ok(()), &question("bruno", 1)) && !implies(&late, &question("bruno", 1)));
+        assert!(!implies(&Err(Refusal::No(No::UnknownLogin)), &question("anna", 100)));
     }
 }

@@ -3,7 +3,7 @@
 use crate::accept::access::PeerRights;
 use crate::live_config::LiveConfig;
 use mailauth_core::account::Account;
-use mailauth_core::authenticate::{Answer, No};
+use mailauth_core::answer::{Answer, No, Refusal};
 use mailauth_core::password::Stored;
 use mailauth_core::routing::{Destination, Router};
 use mailauth_core::{Login, Secret, Service};
@@ -70,9 +70,9 @@ impl Response {
         rights: PeerRights,
     ) -> Self {
         let mut account = match answer {
-            Answer::Yes(account) => account,
-            Answer::No(_) => return Response::fail(),
-            Answer::NotNow(_) => return Response::NoAnswer,
+            Ok(account) => account,
+            Err(Refusal::No(_)) => return Response::fail(),
+            Err(Refusal::NotNow(_)) => return Response::NoAnswer,
         };
         if options.without_maildir {
             account.maildir = None;
@@ -105,7 +105,7 @@ impl Response {
             Question::Domain(name) => answer_line(router.domain(name), |mail| Ok(domain_text(mail).to_owned())),
             Question::Account(address) => {
                 let answer = router.account(address);
-                if let Answer::Yes(to) = &answer {
+                if let Ok(to) = &answer {
                     router.renew_figures(to);
                 }
                 return Response::destination(answer);
@@ -126,7 +126,7 @@ impl Response {
 
     /// Returns the response to the question whether a recipient accepts a message.
     pub fn recipient(answer: Answer<()>) -> Self {
-        if matches!(answer, Answer::No(No::NoMail)) {
+        if matches!(answer, Err(Refusal::No(No::NoMail))) {
             return Response::Bytes(Zeroizing::new(NO_MAIL.to_vec()));
         }
         Response::text(answer_line(answer, |()| Ok(String::new())))
@@ -140,12 +140,12 @@ impl Response {
 /// Returns the line for an answer. "Not now" has a reason here, which mail servers log.
 fn answer_line<T>(answer: Answer<T>, text: impl FnOnce(T) -> Result<String, Unsendable>) -> String {
     match answer {
-        Answer::Yes(value) => match text(value) {
+        Ok(value) => match text(value) {
             Ok(text) => line("OK", &text),
             Err(why) => line("LATER", &format!("the answer cannot be sent: {why}")),
         },
-        Answer::No(No::OverQuota(why)) => line("OVER", &why),
-        Answer::No(_) => line("FAIL", ""),
-        Answer::NotNow(why) => line("LATER", &why.to_string()),
+        Err(Refusal::No(No::OverQuota(why))) => line("OVER", &why),
+        Err(Refusal::No(_)) => line("FAIL", ""),
+        Err(Refusal::NotNow(why)) => line("LATER", &why.to_string()),
     }
 }

@@ -5,7 +5,6 @@ use super::response::Response;
 use crate::accept::access::PeerRights;
 use crate::live_config::{AccessBySocket, LiveConfig};
 use mailauth_core::Backend;
-use mailauth_core::authenticate::Authority as _;
 use mailauth_core::config::Config;
 use mailauth_protocol::reply::FAIL;
 use mailauth_protocol::request::{Parse, parse};

@@ -3,10 +3,10 @@
 
 use mailauth_core::Backend;
 use mailauth_core::account::{AccountRow, Login, Password};
-use mailauth_core::authenticate::{Answer, RefusalTime};
 use mailauth_core::config::{Config, CourierConfig, MetricsAddress};
 use mailauth_core::mailbox::MailboxDefaults;
 use mailauth_core::password::{HashRules, NewScheme};
+use mailauth_core::policy::RefusalTime;
 use mailauth_core::store::{DomainKind, DomainStanding, StoreError};
 use mailauth_core::sync::{Condvar, Mutex};
 use mailauth_core::testing::{Call, MemoryStore};
@@ -296,7 +296,7 @@ pub fn record(login: &str) -> String {
 pub fn status(server: &Served) -> Status {
     let (client, until) = (Client::new(&server.socket, LONG), Instant::now() + LONG);
     loop {
-        if let Answer::Yes(line) = client.status(until) {
+        if let Ok(line) = client.status(until) {
             return Status::parse(&line).unwrap();
         }
         assert!(Instant::now() < until, "no status");

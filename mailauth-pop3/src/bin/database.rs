@@ -1,9 +1,13 @@
 //! `mailauth-pop3-database`: the checkpassword program that asks the database itself. `mailauth-pop3` replaces itself by
 //! it while the daemon is down; it can also be used without any daemon.
 
-use mailauth_core::authenticate::{Answer, Authenticator, Authority, PasswordChange, RefusalTime, Request};
+use mailauth_core::answer::{Answer, Refusal};
+
+use mailauth_core::authenticate::{Authenticator, Authority, PasswordChange, Request};
+
 use mailauth_core::config::{Config, Source};
 use mailauth_core::log::Log;
+use mailauth_core::policy::RefusalTime;
 use mailauth_core::{Account, Backend};
 use mailauth_pop3::record::Received;
 use mailauth_pop3::{End, LoginBackend, fallback, run};
@@ -61,7 +65,7 @@ impl Authority for Even {
     fn authenticate(&self, request: Request) -> Answer<Box<Account>> {
         let at = Instant::now() + self.refusal_time.of_one();
         let answer = self.authenticator.authenticate(request);
-        if matches!(answer, Answer::No(_)) {
+        if matches!(answer, Err(Refusal::No(_))) {
             // This process has nothing else to do meanwhile.
             std::thread::sleep(at.saturating_duration_since(Instant::now()));
         }

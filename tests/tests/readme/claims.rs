@@ -3,7 +3,7 @@
 use super::host::is_in_repository;
 use super::page::{self, Kind as PieceKind, page, pages, text_of};
 use super::{ACCOUNTS, CHECKPASSWORD, COURIER, DATABASES, EXIM, INSTALL};
-use mailauth_core::authenticate::{No, NotNow};
+use mailauth_core::answer::{No, NotNow};
 use mailauth_tests::{program, run};
 use std::collections::BTreeSet;
 use std::fs;

@@ -5,9 +5,9 @@ use crate::account::AccountRow;
 
 fn may(router: &Router, login: &str, address: &str) -> bool {
     match router.sender(login.as_bytes(), address.as_bytes()) {
-        Answer::Yes(()) => true,
-        Answer::No(_) => false,
-        Answer::NotNow(why) => panic!("{login} as {address}: {why}"),
+        Ok(()) => true,
+        Err(Refusal::No(_)) => false,
+        Err(Refusal::NotNow(why)) => panic!("{login} as {address}: {why}"),
     }
 }
 
@@ -45,10 +45,10 @@ fn mail_without_a_sender_may_be_sent_by_those_that_may_log_in() {
     let router = over(table());
     check(&router, "anna@x.example", &[""], &["<>"]);
     check(&router, "nobody@x.example", &[], &["", "nobody@x.example"]);
-    assert_eq!(router.sender(b"gone@x.example", b""), Answer::No(No::AccountDisabled));
-    assert_eq!(router.sender(b"gone@x.example", b"gone@x.example"), Answer::No(No::AccountDisabled));
-    assert_eq!(router.sender(b"carla@off.example", b"carla@off.example"), Answer::No(No::DomainDisabled));
-    assert_eq!(router.sender(b"anna@x.example", b"bruno@x.example"), Answer::No(No::NotOwnAddress));
+    assert_eq!(router.sender(b"gone@x.example", b""), Err(Refusal::No(No::AccountDisabled)));
+    assert_eq!(router.sender(b"gone@x.example", b"gone@x.example"), Err(Refusal::No(No::AccountDisabled)));
+    assert_eq!(router.sender(b"carla@off.example", b"carla@off.example"), Err(Refusal::No(No::DomainDisabled)));
+    assert_eq!(router.sender(b"anna@x.example", b"bruno@x.example"), Err(Refusal::No(No::NotOwnAddress)));
 }
 
 #[test]
@@ -133,11 +133,11 @@ fn in_an_outage_yes_may_be_said_by_a_copy_and_no_is_not() {
     let copy = over(Table { copied: true, ..table() });
     assert_eq!(copy.sender(b"anna@x.example", b"anna+a@x.example"), YES);
     for address in ["bruno@x.example", "nobody@x.example"] {
-        assert!(matches!(copy.sender(b"anna@x.example", address.as_bytes()), Answer::NotNow(_)), "{address}");
+        assert!(matches!(copy.sender(b"anna@x.example", address.as_bytes()), Err(Refusal::NotNow(_))), "{address}");
     }
-    assert!(matches!(copy.sender(b"nobody@x.example", b""), Answer::NotNow(_)));
+    assert!(matches!(copy.sender(b"nobody@x.example", b""), Err(Refusal::NotNow(_))));
     for answered in 0..2 {
         let away = over(Table { answered, ..table() });
-        assert!(matches!(away.sender(b"anna@x.example", b"bruno@x.example"), Answer::NotNow(_)), "{answered}");
+        assert!(matches!(away.sender(b"anna@x.example", b"bruno@x.example"), Err(Refusal::NotNow(_))), "{answered}");
     }
 }

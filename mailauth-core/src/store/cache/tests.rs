@@ -3,9 +3,11 @@
 use super::*;
 use crate::Service;
 use crate::account::Password;
-use crate::authenticate::{Answer, Authenticator, Authority, No, NotNow, Policy, Request};
+use crate::answer::{Answer, No, NotNow, Refusal};
+use crate::authenticate::{Authenticator, Request};
 use crate::mailbox::{MailboxDefaults, Unusable};
 use crate::password::{Budget, NewScheme};
+use crate::policy::Policy;
 use crate::testing::MemoryStore;
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -224,12 +226,12 @@ fn a_flood_of_wrong_passwords_locks_no_user_out() {
         let request = Request::password(Service::Imap, name(number), password);
         users.authenticate(Request { deadline: Instant::now() + LONG, ..request })
     };
-    let right = |password: &str| (0..USERS).filter(|n| matches!(ask(*n, password), Answer::Yes(_))).count();
+    let right = |password: &str| (0..USERS).filter(|n| ask(*n, password).is_ok()).count();
     let wrong = || {
         let answers: Vec<_> = (0..USERS).map(|number| ask(number, "guessed")).collect();
-        let unconfirmed = Answer::NotNow(NotNow::Store(StoreError::Unconfirmed(TOO_MANY)));
+        let unconfirmed = Err(Refusal::NotNow(NotNow::Store(StoreError::Unconfirmed(TOO_MANY))));
         let count = |answer: Answer<_>| answers.iter().filter(|given| **given == answer).count();
-        (count(Answer::No(No::WrongPassword)), count(unconfirmed))
+        (count(Err(Refusal::No(No::WrongPassword))), count(unconfirmed))
     };
     assert_eq!(right("old words"), USERS, "and all are kept now");
     *now.lock().unwrap() += PAUSE;
@@ -240,7 +242,7 @@ fn a_flood_of_wrong_passwords_locks_no_user_out() {
     store.rows().iter_mut().for_each(|row| row.password = Password("{PLAIN}new words".into()));
     *now.lock().unwrap() += PAUSE;
     wrong();
-    let refused = (0..USERS).filter(|number| matches!(ask(*number, "new words"), Answer::No(_))).count();
+    let refused = (0..USERS).filter(|number| matches!(ask(*number, "new words"), Err(Refusal::No(_)))).count();
     assert_eq!(refused, 0);
     *now.lock().unwrap() += seconds(30);
     assert_eq!(right("new words"), USERS);

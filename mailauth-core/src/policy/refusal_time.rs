@@ -27,7 +27,7 @@ pub enum RefusalTime {
 
 impl RefusalTime {
     /// Returns the time from the request to its refusal, if the most expensive password takes `slowest`.
-    pub(super) fn of_table(self, slowest: Duration) -> Duration {
+    pub(crate) fn of_table(self, slowest: Duration) -> Duration {
         match self {
             // One and a half times as much, because the processor may be busy.
             RefusalTime::Auto => jittered((slowest + slowest / 2).clamp(LEAST, MOST)),
@@ -36,7 +36,7 @@ impl RefusalTime {
     }
 
     /// Returns false if a password that takes `slowest` is refused later than others.
-    pub(super) fn hides(self, slowest: Duration) -> bool {
+    pub(crate) fn hides(self, slowest: Duration) -> bool {
         match self {
             RefusalTime::Auto => slowest <= MOST,
             // The delay was disabled on purpose.

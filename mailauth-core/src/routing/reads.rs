@@ -1,0 +1,128 @@
+//! What the answer to a question is read from, and when it is read again.
+
+use super::{LOOK_UP, Question, Router};
+use crate::DomainName;
+use crate::account::{Account, AccountRow, Login};
+use crate::answer::{Answer, No, NotNow, Refusal};
+use crate::store::{DomainStanding, MailStore, StoreError};
+use std::cell::Cell;
+use std::time::Instant;
+
+/// What the answer to a question is read from.
+pub(super) struct Reads<'a> {
+    pub store: &'a dyn MailStore,
+    /// Whether the store has every change, and no other is asked.
+    pub newest: bool,
+    /// Whether a cached row was read.
+    pub kept: Cell<bool>,
+    /// Whether a catch-all took the address because no account was found.
+    pub by_absence: Cell<bool>,
+}
+
+impl<'a> Reads<'a> {
+    fn new(store: &'a dyn MailStore, newest: bool) -> Self {
+        Reads { store, newest, kept: Cell::new(false), by_absence: Cell::new(false) }
+    }
+
+    /// Returns what a domain is; `None` if it is not in the tables.
+    pub fn standing(&self, name: &[u8]) -> Result<Option<DomainStanding>, NotNow> {
+        let name = std::str::from_utf8(name).ok().and_then(|name| DomainName::parse(name).ok());
+        Ok(name.map(|name| self.store.domain(&name)).transpose()?.flatten())
+    }
+
+    /// Returns the row, whatever it says.
+    pub fn row(&self, login: &Login) -> Result<Option<AccountRow>, NotNow> {
+        if self.newest {
+            return Ok(self.store.find_newest(login)?);
+        }
+        let seen = self.store.look_up(login, Instant::now() + LOOK_UP)?;
+        self.kept.set(self.kept.get() || seen.is_kept());
+        Ok(seen.row)
+    }
+}
+
+/// Why the answer to a question is not yes.
+pub(super) trait Negative: From<Refusal> {
+    /// Returns true if the answer is no.
+    fn is_no(&self) -> bool;
+}
+
+impl Negative for Refusal {
+    fn is_no(&self) -> bool {
+        matches!(self, Refusal::No(_))
+    }
+}
+
+impl Router {
+    /// Returns the answer to `question`. Before it is no, the question is asked again of a host that has every change.
+    /// The same is done before a catch-all takes an address, if such a host can be asked, because an account that was
+    /// added elsewhere should get its mail.
+    pub(super) fn surely<T, E: Negative>(
+        &self,
+        asked: &Question<'_>,
+        mut question: impl FnMut(&Reads<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let reads = Reads::new(&*self.store, false);
+        let found = question(&reads);
+        match &found {
+            Ok(_) if !reads.by_absence.get() => return found,
+            Ok(_) => {}
+            Err(error) if error.is_no() => self.check_certain(asked)?,
+            Err(_) => return found,
+        }
+        let newest = self.store.newest();
+        if newest.is_none() && !reads.kept.get() {
+            return found;
+        }
+        let again = question(&Reads::new(newest.as_deref().unwrap_or(&*self.store), true));
+        match (found, again) {
+            (Ok(value), Err(error)) if !error.is_no() => Ok(value),
+            (_, Err(error)) if error.is_no() => {
+                self.check_certain(asked)?;
+                Err(error)
+            }
+            (_, again) => again,
+        }
+    }
+
+    /// Fails if one of the answers of the store since the question began may be from a copy.
+    fn check_certain(&self, asked: &Question<'_>) -> Answer<()> {
+        Ok(self.store.certain_since(asked.doubts)?)
+    }
+
+    /// Returns the account that receives mail as `login`.
+    pub(super) fn find(&self, reads: &Reads<'_>, login: &Login) -> Answer<Box<Account>> {
+        if reads.newest {
+            return self.find_newest(reads, login);
+        }
+        let seen = reads.store.look_up(login, Instant::now() + LOOK_UP)?;
+        let may_be_old = seen.may_be_old();
+        reads.kept.set(reads.kept.get() || seen.is_kept());
+        match self.judge(seen.row) {
+            Err(Refusal::NotNow(NotNow::Store(StoreError::Unusable(_)))) if may_be_old => {
+                self.find_newest(reads, login)
+            }
+            found => found,
+        }
+    }
+
+    fn find_newest(&self, reads: &Reads<'_>, login: &Login) -> Answer<Box<Account>> {
+        self.judge(reads.store.find_newest(login)?)
+    }
+
+    /// Returns the account in this row, unless mail for it is refused.
+    fn judge(&self, row: Option<AccountRow>) -> Answer<Box<Account>> {
+        let row = row.ok_or(No::UnknownLogin)?;
+        if !row.domain_enabled {
+            return Err(No::DomainDisabled.into());
+        }
+        if !row.enabled {
+            return Err(No::AccountDisabled.into());
+        }
+        if !row.receives {
+            return Err(No::NoMail.into());
+        }
+        let account = self.mailbox.resolve(row).map_err(StoreError::from)?;
+        Ok(Box::new(account))
+    }
+}
