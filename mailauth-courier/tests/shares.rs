@@ -76,6 +76,7 @@ fn a_user_that_keeps_connecting_hardly_delays_other_logins() {
     }
     let server = serve_three(40);
     let held = silent(&server, HOSTILE, 20);
+    wait_until("all have a slot", || status(&server).connections.open == 21);
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         for _ in 0..3 {
