@@ -3,7 +3,8 @@
 use super::StoreError;
 use super::driver::{Connection, DriverError, Param, Row};
 use super::newest::Reading;
-use super::sql::{SqlStore, bytes, is_text, number};
+use super::sql::SqlStore;
+use super::sql::columns::{Column, StandingColumn};
 use crate::DomainName;
 
 /// State of a domain in our tables.
@@ -50,7 +51,7 @@ impl SqlStore {
         let mut found = None;
         connection.query(&self.statements.find_domain, &[asked, asked], &mut |row| {
             // A collation may consider other names equal.
-            if is_text(row, 0, name.as_bytes()) && (found.is_none() || !is_alias(row)) {
+            if StandingColumn::Name.is_text(row, name.as_bytes()) && (found.is_none() || !is_alias(row)) {
                 found = Some(standing(row, name));
             }
         })?;
@@ -59,21 +60,23 @@ impl SqlStore {
 }
 
 fn is_alias(row: &dyn Row) -> bool {
-    number(row, 4) == Some(1)
+    StandingColumn::IsAlias.number(row) == Some(1)
 }
 
 /// Reads a row of `find_domain`.
 fn standing(row: &dyn Row, name: &str) -> Result<DomainStanding, StoreError> {
     let unusable = |column, problem| StoreError::UnusableDomain { domain: name.to_owned(), column, problem };
-    let flag = |index, column| match number(row, index) {
+    let flag = |column: StandingColumn, written| match column.number(row) {
         Some(flag @ (0 | 1)) => Ok(flag == 1),
-        _ => Err(unusable(column, "is neither 0 nor 1")),
+        _ => Err(unusable(written, "is neither 0 nor 1")),
     };
-    let enabled = flag(1, "enabled")?;
+    let enabled = flag(StandingColumn::Enabled, "enabled")?;
     let kind = if is_alias(row) {
-        let target = String::from_utf8(bytes(row, 3)).ok().and_then(|target| DomainName::parse(&target).ok());
+        let target = String::from_utf8(StandingColumn::Target.bytes(row))
+            .ok()
+            .and_then(|target| DomainName::parse(&target).ok());
         DomainKind::AliasOf(target.ok_or_else(|| unusable("target", "is not the name of a domain"))?)
-    } else if flag(2, "backup")? {
+    } else if flag(StandingColumn::Backup, "backup")? {
         DomainKind::Backup
     } else {
         DomainKind::Own

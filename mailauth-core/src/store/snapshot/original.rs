@@ -4,6 +4,7 @@ use crate::account::Login;
 use crate::schema::Field;
 use crate::store::driver::{Cell, Param, Row};
 use crate::store::sql::SqlStore;
+use crate::store::sql::columns::{AliasColumn, AliasDomainColumn, DomainColumn};
 use crate::store::{MailStore, StoreError};
 use crate::{Secret, store};
 
@@ -144,12 +145,6 @@ impl Value {
     }
 }
 
-/// Number of values in a domain's row, and in an alias's row as it is read.
-const OTHERS: (usize, usize) = (5, 3);
-
-/// Number of values in an alias domain's row.
-const ALIAS_DOMAIN: usize = 3;
-
 /// Index of the domain in a copied account's row: that of the field in whose place it is.
 pub(super) const DOMAIN: usize = Field::DomainEnabled.place().unwrap();
 
@@ -160,7 +155,7 @@ impl Original for SqlStore {
         let (statements, accounts) = (&self.statements, Field::READ.len() + 1);
         let (statement, params, width) = match part {
             Part::Account(login) => (&statements.find, vec![text(login.as_str().as_bytes())], accounts),
-            Part::Domain(name) => (&statements.copied_domain, vec![text(name)], OTHERS.0),
+            Part::Domain(name) => (&statements.copied_domain, vec![text(name)], DomainColumn::WITHOUT_DESCRIPTION),
             Part::Accounts { after: b"" } => (&statements.first_page, vec![limit], accounts),
             Part::Accounts { after } => (&statements.next_page, vec![text(after), limit], accounts),
             Part::Changed { since, after } => {
@@ -169,29 +164,35 @@ impl Original for SqlStore {
             Part::OfDomain { domain, after } => {
                 (&statements.domain_accounts_page, vec![text(domain), text(domain), text(after), limit], accounts)
             }
-            Part::ChangedDomains { since, after } => {
-                (&statements.changed_domains, vec![text(since), text(since), text(after), limit], OTHERS.0 + 1)
-            }
+            Part::ChangedDomains { since, after } => (
+                &statements.changed_domains,
+                vec![text(since), text(since), text(after), limit],
+                DomainColumn::WITHOUT_DESCRIPTION + 1,
+            ),
             Part::ChangedAliases { since, after: (address, target) } => (
                 &statements.changed_aliases,
                 vec![text(since), text(since), text(address), text(address), text(target), limit],
-                OTHERS.1 + 1,
+                AliasColumn::COUNT + 1,
             ),
-            Part::AliasDomain(name) => (&statements.copied_alias_domain, vec![text(name)], ALIAS_DOMAIN),
-            Part::AliasDomains { after } => (&statements.alias_domain_page, vec![text(after), limit], ALIAS_DOMAIN),
+            Part::AliasDomain(name) => (&statements.copied_alias_domain, vec![text(name)], AliasDomainColumn::COUNT),
+            Part::AliasDomains { after } => {
+                (&statements.alias_domain_page, vec![text(after), limit], AliasDomainColumn::COUNT)
+            }
             Part::ChangedAliasDomains { since, after } => (
                 &statements.changed_alias_domains,
                 vec![text(since), text(since), text(after), limit],
-                ALIAS_DOMAIN + 1,
+                AliasDomainColumn::COUNT + 1,
             ),
-            Part::Domains { after } => (&statements.domain_page, vec![text(after), limit], OTHERS.0),
+            Part::Domains { after } => {
+                (&statements.domain_page, vec![text(after), limit], DomainColumn::WITHOUT_DESCRIPTION)
+            }
             Part::Aliases { after: (address, target) } => {
-                (&statements.alias_page, vec![text(address), text(address), text(target), limit], OTHERS.1)
+                (&statements.alias_page, vec![text(address), text(address), text(target), limit], AliasColumn::COUNT)
             }
             Part::AliasesOfDomain { domain, after: (address, target) } => (
                 &statements.domain_alias_page,
                 vec![text(domain), text(domain), text(address), text(address), text(target), limit],
-                OTHERS.1,
+                AliasColumn::COUNT,
             ),
         };
         let mut rows = self.read_newest(|connection| {
@@ -240,7 +241,7 @@ impl Part<'_> {
                 let address = row.first().map(Value::bytes).unwrap_or_default();
                 let domain = address.rsplit(|byte| *byte == b'@').next().unwrap_or_default();
                 let domain = Value::Text(Secret::from(domain));
-                row.insert(OTHERS.1, domain);
+                row.insert(AliasColumn::COUNT, domain);
             }
             Part::Domain(_) | Part::Domains { .. } | Part::ChangedDomains { .. } => {}
             Part::AliasDomain(_) | Part::AliasDomains { .. } | Part::ChangedAliasDomains { .. } => {}

@@ -16,6 +16,7 @@ use super::notes::Pending;
 use super::original::{CopiedRow, Original, Part, Value};
 use super::{Clock, CopyFreshness, seconds};
 use crate::account::Login;
+use crate::store::sql::columns::{AliasColumn, Column};
 use crate::store::{Changed, StoreError, jitter};
 use crate::sync::{Condvar, Mutex};
 use rustix::fs::{Mode, OFlags, open};
@@ -321,7 +322,8 @@ impl<S: Original> Work<S> {
     fn alias(&self, side: Side, address: &[u8], waker: &Waker) -> Result<(), Failure> {
         let mut rows: Vec<CopiedRow> = Vec::new();
         loop {
-            let target = rows.last().map_or(&b""[..], |row| row.get(1).map_or(&b""[..], Value::bytes));
+            let target =
+                rows.last().map_or(&b""[..], |row| row.get(AliasColumn::Target.index()).map_or(&b""[..], Value::bytes));
             let mut page = self.original.copy(Part::Aliases { after: (address, target) }, PAGE)?;
             let read = page.len();
             page.retain(|row| first(&key(row, &ALIASES)) == address);

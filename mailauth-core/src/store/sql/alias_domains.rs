@@ -1,8 +1,9 @@
 //! Alias domains: domains that are other names of one.
 
 use super::administer::{Done, no_such};
+use super::columns::{AliasDomainColumn, Column};
 use super::writer::Writer;
-use super::{SqlStore, bytes, is_text, number};
+use super::{SqlStore, bytes};
 use crate::DomainName;
 use crate::store::administration::{AdminError, AliasDomainRow};
 use crate::store::driver::{Connection, DriverError, Param, Refusal, Row};
@@ -30,7 +31,7 @@ impl SqlStore {
             let (mut rows, mut last) = (Vec::new(), Vec::new());
             connection.query(&self.statements.alias_domain_page, &asking, &mut |row| {
                 rows.push(alias_domain(row));
-                last = bytes(row, 0);
+                last = AliasDomainColumn::Name.bytes(row);
             })?;
             Ok(Page { next: (rows.len() >= limit).then(|| Cursor::behind(last)), rows })
         })
@@ -42,7 +43,7 @@ impl SqlStore {
             self.ensure_schema(connection)?;
             let mut found = None;
             connection.query(&self.statements.copied_alias_domain, &[Param::Text(asked)], &mut |row| {
-                if is_text(row, 0, asked) {
+                if AliasDomainColumn::Name.is_text(row, asked) {
                     found = Some(alias_domain(row));
                 }
             })?;
@@ -207,20 +208,21 @@ pub(in crate::store) fn unfit(domain: &str, problem: &str) -> AdminError {
     AdminError::Unfit { domain: domain.to_owned(), problem: problem.to_owned() }
 }
 
-/// Reads name, target and enabled.
+/// Reads the columns of an alias domain.
 fn alias_domain(row: &dyn Row) -> Result<AliasDomainRow, StoreError> {
     let unusable = |name: &[u8], column, problem| StoreError::UnusableDomain {
         domain: name.escape_ascii().to_string(),
         column,
         problem,
     };
-    let stored = bytes(row, 0);
+    let stored = AliasDomainColumn::Name.bytes(row);
     let Ok(name) = String::from_utf8(stored.clone()) else {
         return Err(unusable(&stored, "name", "is not valid UTF-8; correct it with SQL"));
     };
-    let target = String::from_utf8(bytes(row, 1)).ok().filter(|target| DomainName::parse(target).is_ok());
+    let target =
+        String::from_utf8(AliasDomainColumn::Target.bytes(row)).ok().filter(|target| DomainName::parse(target).is_ok());
     let target = target.ok_or_else(|| unusable(&stored, "target", "is not the name of a domain"))?;
-    match number(row, 2) {
+    match AliasDomainColumn::Enabled.number(row) {
         Some(flag @ (0 | 1)) => Ok(AliasDomainRow { name, target, enabled: flag == 1 }),
         _ => Err(unusable(&stored, "enabled", "is neither 0 nor 1")),
     }

@@ -8,9 +8,10 @@
 //!
 //! No transaction here reads before it has the lock: MariaDB would show it the tables as they were at its first read.
 
+use super::columns::{Column, QuotaColumn, SumColumn, UseColumn};
 use super::rows;
 use super::writer::Writer;
-use super::{SqlStore, bytes, number};
+use super::{SqlStore, number};
 use crate::Login;
 use crate::model::limits::Limits;
 use crate::model::usage::{Kind, Usage};
@@ -97,9 +98,9 @@ impl SqlStore {
                 let asking = [domain, domain, Param::Text(after.as_bytes()), Param::Int(PAGE)];
                 connection.query(&self.statements.uses_page, &asking, &mut |row| {
                     read += 1;
-                    let figure = |index| number(row, index).and_then(|number| u64::try_from(number).ok());
-                    if let Ok(login) = Login::parse(&bytes(row, 0), None)
-                        && let Some((bytes, messages)) = figure(1).zip(figure(2))
+                    if let Ok(login) = Login::parse(&UseColumn::Login.bytes(row), None)
+                        && let Some(bytes) = UseColumn::Bytes.amount(row)
+                        && let Some(messages) = UseColumn::Messages.amount(row)
                     {
                         uses.insert(login, Usage { bytes, messages });
                     }
@@ -121,7 +122,7 @@ impl SqlStore {
             self.ensure_schema(connection)?;
             let mut limits = Ok(Limits::NONE);
             connection.query(&self.statements.pool_limits, &[Param::Text(domain.as_bytes())], &mut |row| {
-                limits = rows::domain_limits(row, 0, domain);
+                limits = rows::domain_limits(row, [QuotaColumn::Bytes, QuotaColumn::Messages], domain);
             })?;
             Ok(limits)
         })?
@@ -249,9 +250,9 @@ impl SqlStore {
             let mut read = 0;
             let asking = [name, name, Param::Text(&after), Param::Int(PAGE)];
             connection.query(&self.statements.uses_page, &asking, &mut |row| {
-                last = bytes(row, 0);
-                sum.0 = sum.0.saturating_add(number(row, 1).unwrap_or(0));
-                sum.1 = sum.1.saturating_add(number(row, 2).unwrap_or(0));
+                last = UseColumn::Login.bytes(row);
+                sum.0 = sum.0.saturating_add(UseColumn::Bytes.number(row).unwrap_or(0));
+                sum.1 = sum.1.saturating_add(UseColumn::Messages.number(row).unwrap_or(0));
                 read += 1;
             })?;
             mailboxes += read;
@@ -267,8 +268,9 @@ impl SqlStore {
         let mut sum = PoolUse::default();
         connection.query(&self.statements.pool_use, &[Param::Text(domain.as_bytes())], &mut |row| {
             // Negative if other programs changed rows.
-            let figure = |index| number(row, index).and_then(|number| u64::try_from(number).ok()).unwrap_or(0);
-            sum = PoolUse { usage: Usage { bytes: figure(0), messages: figure(1) }, mailboxes: figure(2) };
+            let amount = |column: SumColumn| column.amount(row).unwrap_or(0);
+            let usage = Usage { bytes: amount(SumColumn::Bytes), messages: amount(SumColumn::Messages) };
+            sum = PoolUse { usage, mailboxes: amount(SumColumn::Mailboxes) };
         })?;
         Ok(sum)
     }

@@ -3,6 +3,7 @@
 mod addresses;
 mod administer;
 mod alias_domains;
+pub(super) mod columns;
 mod import;
 mod mailbox_use;
 mod rename;

@@ -1,10 +1,11 @@
 //! Renaming an account, and rows whose login is not valid.
 
+use super::SqlStore;
 use super::addresses::MOST_TARGETS;
 use super::administer::{Done, no_such};
+use super::columns::{AliasColumn, Column};
 use super::mailbox_use::Figures;
 use super::writer::Writer;
-use super::{SqlStore, is_text};
 use crate::account::Login;
 use crate::store::administration::{AdminError, AliasTarget, Renaming};
 use crate::store::driver::{DriverError, Param, Refusal};
@@ -93,7 +94,7 @@ impl SqlStore {
         let (address, target) = (Param::Text(address.as_bytes()), Param::Text(target.as_bytes()));
         let mut is_there = false;
         writer.query(&self.statements.find_alias, &[address, Param::Int(MOST_READ)], &mut |row| {
-            is_there |= is_text(row, 1, new.as_str().as_bytes());
+            is_there |= AliasColumn::Target.is_text(row, new.as_str().as_bytes());
         })?;
         if is_there {
             return writer.execute(&self.statements.remove_target, &[address, target, address, target]).map(drop);

@@ -6,8 +6,9 @@
 //! under both names stay where they are, and are reported.
 
 use super::addresses::MOST_TARGETS;
+use super::columns::{AliasColumn, Column, DomainColumn};
 use super::writer::Writer;
-use super::{SqlStore, bytes, is_text, number, rows};
+use super::{SqlStore, bytes, number, rows};
 use crate::account::Login;
 use crate::mailbox::MailboxDefaults;
 use crate::schema::Field;
@@ -110,7 +111,9 @@ impl SqlStore {
             let asking = [Param::Text(&after), Param::Int(PAGE as i64)];
             let page = self.hosts.read(|connection| {
                 let mut page = Vec::new();
-                connection.query(&self.statements.domain_page, &asking, &mut |row| page.push(bytes(row, 0)))?;
+                connection.query(&self.statements.domain_page, &asking, &mut |row| {
+                    page.push(DomainColumn::Name.bytes(row));
+                })?;
                 Ok(page)
             })?;
             for stored in page.iter().filter_map(|name| std::str::from_utf8(name).ok()) {
@@ -140,7 +143,7 @@ impl SqlStore {
         };
         let (mut found, mut last, mut read) = (Vec::new(), Vec::new(), 0);
         connection.query(statement, &asking, &mut |row| {
-            last = bytes(row, 0);
+            last = stored(row, Field::Login);
             read += 1;
             if spellings(&last).is_some_and(|(old, new)| old.domain() == new.domain()) {
                 found.push(misspelt(row));
@@ -309,7 +312,7 @@ impl SqlStore {
     fn domain_row(&self, writer: &mut Writer<'_>, name: &str) -> Result<Option<DomainRow>, DriverError> {
         let mut found = None;
         writer.query(&self.statements.whole_domain, &[Param::Text(name.as_bytes())], &mut |row| {
-            if is_text(row, 0, name.as_bytes()) {
+            if DomainColumn::Name.is_text(row, name.as_bytes()) {
                 found = rows::domain(row).ok();
             }
         })?;
@@ -319,7 +322,9 @@ impl SqlStore {
     fn is_account(&self, writer: &mut Writer<'_>, login: &str) -> Result<bool, DriverError> {
         let mut found = false;
         let name = login.as_bytes();
-        writer.query(&self.statements.find, &[Param::Text(name)], &mut |row| found |= is_text(row, 0, name))?;
+        writer.query(&self.statements.find, &[Param::Text(name)], &mut |row| {
+            found |= stored(row, Field::Login) == name;
+        })?;
         Ok(found)
     }
 
@@ -327,7 +332,9 @@ impl SqlStore {
         let mut found = false;
         let name = address.as_bytes();
         let asking = [Param::Text(name), Param::Int(1)];
-        writer.query(&self.statements.find_alias, &asking, &mut |row| found |= is_text(row, 0, name))?;
+        writer.query(&self.statements.find_alias, &asking, &mut |row| {
+            found |= AliasColumn::Address.is_text(row, name);
+        })?;
         Ok(found)
     }
 
@@ -336,7 +343,8 @@ impl SqlStore {
         let asking = [Param::Text(address.as_bytes()), Param::Int(MOST_TARGETS as i64 + 1)];
         let find = &self.statements.find_alias;
         writer.query(find, &asking, &mut |row| {
-            found |= is_text(row, 0, address.as_bytes()) && is_text(row, 1, target.as_bytes())
+            found |= AliasColumn::Address.is_text(row, address.as_bytes())
+                && AliasColumn::Target.is_text(row, target.as_bytes());
         })?;
         Ok(found)
     }
@@ -351,7 +359,7 @@ impl SqlStore {
         let mut found = None;
         let asking = [Param::Text(address.as_bytes()), Param::Int(MOST_TARGETS as i64 + 1)];
         writer.query(&self.statements.find_alias, &asking, &mut |row| {
-            let stored = bytes(row, 1);
+            let stored = AliasColumn::Target.bytes(row);
             if std::str::from_utf8(&stored).is_ok_and(|stored| spelling::respelt_target(stored) == target) {
                 found = Some(stored);
             }
@@ -371,12 +379,16 @@ impl SqlStore {
 
 /// Reads the needed columns of an account whose row cannot be used.
 fn misspelt(row: &dyn Row) -> Misspelt {
-    let stored = |field| match rows::cell(row, field) {
+    let has = |field| !stored(row, field).is_empty();
+    Misspelt { stored: stored(row, Field::Login), has_home: has(Field::Home), has_maildir: has(Field::Maildir) }
+}
+
+/// Returns the bytes of a text in an account's row, or nothing for any other value.
+fn stored(row: &dyn Row, field: Field) -> Vec<u8> {
+    match rows::cell(row, field) {
         Cell::Text(text) => text.to_vec(),
         _ => Vec::new(),
-    };
-    let has = |field| !stored(field).is_empty();
-    Misspelt { stored: stored(Field::Login), has_home: has(Field::Home), has_maildir: has(Field::Maildir) }
+    }
 }
 
 /// Returns a login as it is stored and as it is looked up; `None` unless they differ in their spelling alone.

@@ -1,6 +1,6 @@
 //! Conversion of a row's values, none of which is trusted, to an [`AccountRow`].
 
-use super::{bytes, number};
+use super::columns::{Column, DomainColumn};
 use crate::account::{AccountRow, Login, Password};
 use crate::mailbox::Unusable;
 use crate::model::limits::Limits;
@@ -91,7 +91,7 @@ fn login(row: &dyn Row) -> Result<Login, Unusable> {
 
 /// Reads a domain: its name, enabled, bytes and messages of its quota, backup, and description.
 pub(in crate::store) fn domain(row: &dyn Row) -> Result<DomainRow, StoreError> {
-    let stored = bytes(row, 0);
+    let stored = DomainColumn::Name.bytes(row);
     let name = match String::from_utf8(stored) {
         Ok(name) if !name.is_empty() => name,
         Ok(_) => return Err(unusable_domain("", "name", "is not text")),
@@ -100,16 +100,14 @@ pub(in crate::store) fn domain(row: &dyn Row) -> Result<DomainRow, StoreError> {
             return Err(unusable_domain(&shown, "name", "is not valid UTF-8; correct it with SQL"));
         }
     };
-    let enabled = match number(row, 1) {
-        Some(flag @ (0 | 1)) => flag == 1,
-        _ => return Err(unusable_domain(&name.escape_debug().to_string(), "enabled", "is neither 0 nor 1")),
+    let flag = |column: DomainColumn, written| match column.number(row) {
+        Some(flag @ (0 | 1)) => Ok(flag == 1),
+        _ => Err(unusable_domain(&name.escape_debug().to_string(), written, "is neither 0 nor 1")),
     };
-    let quota = domain_limits(row, 2, &name)?;
-    let backup = match number(row, 4) {
-        Some(flag @ (0 | 1)) => flag == 1,
-        _ => return Err(unusable_domain(&name.escape_debug().to_string(), "backup", "is neither 0 nor 1")),
-    };
-    let description = String::from_utf8_lossy(&bytes(row, 5)).into_owned();
+    let enabled = flag(DomainColumn::Enabled, "enabled")?;
+    let quota = domain_limits(row, [DomainColumn::QuotaBytes, DomainColumn::QuotaMessages], &name)?;
+    let backup = flag(DomainColumn::Backup, "backup")?;
+    let description = String::from_utf8_lossy(&DomainColumn::Description.bytes(row)).into_owned();
     Ok(DomainRow { name, enabled, description: Some(description).filter(|text| !text.is_empty()), quota, backup })
 }
 
@@ -117,10 +115,14 @@ fn unusable_domain(domain: &str, column: &'static str, problem: &'static str) ->
     StoreError::UnusableDomain { domain: domain.to_owned(), column, problem }
 }
 
-/// Returns the quota of a domain, from two columns from `first` on: bytes and messages.
-pub(in crate::store) fn domain_limits(row: &dyn Row, first: usize, domain: &str) -> Result<Limits, StoreError> {
-    let limit = |index: usize, column| {
-        let problem = match row.cell(index) {
+/// Returns the quota of a domain, from the columns of its bytes and its messages.
+pub(in crate::store) fn domain_limits<C: Column>(
+    row: &dyn Row,
+    [bytes, messages]: [C; 2],
+    domain: &str,
+) -> Result<Limits, StoreError> {
+    let limit = |from: C, column| {
+        let problem = match row.cell(from.index()) {
             Cell::Null => return Ok(None),
             Cell::Int(number) => match u64::try_from(number) {
                 Ok(number) => return Ok(Some(number)),
@@ -130,7 +132,7 @@ pub(in crate::store) fn domain_limits(row: &dyn Row, first: usize, domain: &str)
         };
         Err(StoreError::UnusableDomain { domain: domain.escape_debug().to_string(), column, problem })
     };
-    Ok(Limits::from_columns(limit(first, "quota_bytes")?, limit(first + 1, "quota_messages")?))
+    Ok(Limits::from_columns(limit(bytes, "quota_bytes")?, limit(messages, "quota_messages")?))
 }
 
 /// The fields of one row.

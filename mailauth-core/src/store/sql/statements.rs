@@ -1,6 +1,7 @@
 //! Every statement, built once from the table model and the dialect.
 
 use super::SqlStore;
+use super::columns::{AliasColumn, AliasDomainColumn, DomainColumn, QuotaColumn, StandingColumn, SumColumn, UseColumn};
 use crate::schema::{Field, TableModel};
 use crate::store::driver::{Dialect, Statement};
 
@@ -267,12 +268,17 @@ impl Statements {
         let (d_bytes, d_messages, d_backup) = (&domains.quota_bytes, &domains.quota_messages, &domains.backup);
         let (u, u_login, u_domain, u_measured) = (&uses.table, &uses.login, &uses.domain, &uses.measured);
         let (u_bytes, u_messages) = (&uses.bytes, &uses.messages);
-        let summed = [&sums.bytes, &sums.messages, &sums.mailboxes];
-        let added = summed.map(|column| {
-            let sum = dialect.added.replace("{old}", &format!("{}.{column}", sums.table)).replace("{column}", column);
+        let sum_column = |column| match column {
+            SumColumn::Bytes => &sums.bytes,
+            SumColumn::Messages => &sums.messages,
+            SumColumn::Mailboxes => &sums.mailboxes,
+        };
+        let summed = SumColumn::select(sum_column);
+        let added = SumColumn::select(|column| {
+            let (column, table) = (sum_column(column), &sums.table);
+            let sum = dialect.added.replace("{old}", &format!("{table}.{column}")).replace("{column}", column);
             format!("{column} = {sum}")
         });
-        let (summed, added) = (summed.map(String::as_str).join(", "), added.join(", "));
         let of_domain = write(Field::Domain);
         let (account_updated, account_domain) = (accounts.read(Field::Updated), accounts.read(Field::Domain));
         let a_updated = &aliases.updated;
@@ -282,12 +288,55 @@ impl Statements {
         let by = |index: &str| dialect.by_index.replace("{}", index);
         let count =
             |those: &str| format!("SELECT COUNT(*), MAX(login) FROM (SELECT {written} AS login {those} LIMIT ?) page");
-        let domain = format!("{d_name}, {d_enabled}, {d_bytes}, {d_messages}, {d_backup}");
-        let alias = format!("{address}, {target}, {position}");
+        let alias = AliasColumn::select(|column| match column {
+            AliasColumn::Address => address,
+            AliasColumn::Target => target,
+            AliasColumn::Position => position,
+        });
         // Pages continue after their last row's target, which must be unchanged for that; these need not.
-        let short_alias = format!("{address}, {}, {position}", dialect.bounded(target, MOST_TARGET));
-        let d_short = dialect.bounded(d_text, MOST_DESCRIPTION);
-        let other = format!("{o_name}, {o_target}, {o_enabled}");
+        let short_alias = AliasColumn::select(|column| match column {
+            AliasColumn::Address => address.clone(),
+            AliasColumn::Target => dialect.bounded(target, MOST_TARGET),
+            AliasColumn::Position => position.clone(),
+        });
+        let domain_column = |column| match column {
+            DomainColumn::Name => d_name.clone(),
+            DomainColumn::Enabled => d_enabled.clone(),
+            DomainColumn::QuotaBytes => d_bytes.clone(),
+            DomainColumn::QuotaMessages => d_messages.clone(),
+            DomainColumn::Backup => d_backup.clone(),
+            DomainColumn::Description => dialect.bounded(d_text, MOST_DESCRIPTION),
+        };
+        let domain = DomainColumn::select_first(DomainColumn::WITHOUT_DESCRIPTION, domain_column);
+        let whole_domain = DomainColumn::select(domain_column);
+        let own_standing = StandingColumn::select(|column| match column {
+            StandingColumn::Name => d_name,
+            StandingColumn::Enabled => d_enabled,
+            StandingColumn::Backup => d_backup,
+            StandingColumn::Target => "NULL",
+            StandingColumn::IsAlias => "0",
+        });
+        let alias_standing = StandingColumn::select(|column| match column {
+            StandingColumn::Name => o_name,
+            StandingColumn::Enabled => o_enabled,
+            StandingColumn::Backup => "0",
+            StandingColumn::Target => o_target,
+            StandingColumn::IsAlias => "1",
+        });
+        let other = AliasDomainColumn::select(|column| match column {
+            AliasDomainColumn::Name => o_name,
+            AliasDomainColumn::Target => o_target,
+            AliasDomainColumn::Enabled => o_enabled,
+        });
+        let use_row = UseColumn::select(|column| match column {
+            UseColumn::Login => u_login,
+            UseColumn::Bytes => u_bytes,
+            UseColumn::Messages => u_messages,
+        });
+        let quota = QuotaColumn::select(|column| match column {
+            QuotaColumn::Bytes => d_bytes,
+            QuotaColumn::Messages => d_messages,
+        });
 
         Statements {
             find: kept(format!("SELECT {row} FROM {from} WHERE {login} = ?")),
@@ -317,9 +366,7 @@ impl Statements {
                 since(&[a_updated, address, target]),
             )),
             time: kept(format!("SELECT {}", text(now))),
-            domain_page: kept(format!(
-                "SELECT {domain}, {d_short} FROM {d} WHERE {d_name} > ? ORDER BY {d_name} LIMIT ?"
-            )),
+            domain_page: kept(format!("SELECT {whole_domain} FROM {d} WHERE {d_name} > ? ORDER BY {d_name} LIMIT ?")),
             copied_domain: kept(format!("SELECT {domain} FROM {d} WHERE {d_name} = ?")),
             alias_page: kept(format!(
                 "SELECT {alias} FROM {al} WHERE {} ORDER BY {address}, {target} LIMIT ?",
@@ -361,8 +408,8 @@ impl Statements {
             )),
             remove_use: kept(format!("DELETE FROM {u} WHERE {u_login} = ?")),
             find_domain: kept(format!(
-                "SELECT {d_name}, {d_enabled}, {d_backup}, NULL, 0 FROM {d} WHERE {d_name} = ? \
-                 UNION ALL SELECT {o_name}, {o_enabled}, 0, {o_target}, 1 FROM {o} WHERE {o_name} = ?"
+                "SELECT {own_standing} FROM {d} WHERE {d_name} = ? \
+                 UNION ALL SELECT {alias_standing} FROM {o} WHERE {o_name} = ?"
             )),
             alias_domain_page: kept(format!("SELECT {other} FROM {o} WHERE {o_name} > ? ORDER BY {o_name} LIMIT ?")),
             copied_alias_domain: kept(format!("SELECT {other} FROM {o} WHERE {o_name} = ?")),
@@ -383,7 +430,7 @@ impl Statements {
             )),
             remove_alias_domain: kept(format!("DELETE FROM {o} WHERE {o_name} = ?")),
             remove_alias_domains_of: kept(format!("DELETE FROM {o} WHERE {o_target} = ? AND {o_name} <= ?")),
-            whole_domain: kept(format!("SELECT {domain}, {d_short} FROM {d} WHERE {d_name} = ?")),
+            whole_domain: kept(format!("SELECT {whole_domain} FROM {d} WHERE {d_name} = ?")),
             add_domain: kept(format!(
                 "INSERT INTO {d} ({d_name}, {d_enabled}, {d_text}, {d_bytes}, {d_messages}, {d_backup}) \
                  VALUES (?, ?, ?, ?, ?, ?)"
@@ -414,11 +461,11 @@ impl Statements {
                 "UPDATE {} SET {} = ?, {} = {now} WHERE {} = ?",
                 others.table, others.target, others.updated, others.name
             )),
-            pool_limits: kept(format!("SELECT {d_bytes}, {d_messages} FROM {d} WHERE {d_name} = ?")),
+            pool_limits: kept(format!("SELECT {quota} FROM {d} WHERE {d_name} = ?")),
             pool_use: kept(format!("SELECT {summed} FROM {} WHERE {} = ?", sums.table, sums.domain)),
             find_use: kept(format!("SELECT {u_bytes}, {u_messages} FROM {u} WHERE {u_login} = ?")),
             uses_page: kept(format!(
-                "SELECT {u_login}, {u_bytes}, {u_messages} FROM {u}{} WHERE {} ORDER BY {u_domain}, {u_login} LIMIT ?",
+                "SELECT {use_row} FROM {u}{} WHERE {} ORDER BY {u_domain}, {u_login} LIMIT ?",
                 by(&uses.by_domain),
                 dialect.within(u_domain, &[u_login])
             )),

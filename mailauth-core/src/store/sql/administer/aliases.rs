@@ -1,6 +1,6 @@
 //! Aliases: listing, adding and removing them and their targets.
 
-use super::{Done, PAGE, no_such, some, text};
+use super::{Done, PAGE, no_such, some};
 use crate::account::Login;
 use crate::alias::{check_target, read_address};
 use crate::spelling::respelt_target;
@@ -8,9 +8,10 @@ use crate::store::StoreError;
 use crate::store::administration::{AliasRow, AliasTarget};
 use crate::store::driver::{Connection, DriverError, Param, Refusal, Row};
 use crate::store::newest::Reading;
+use crate::store::sql::SqlStore;
 use crate::store::sql::addresses::{MOST_TARGETS, not_an_address, unusable};
+use crate::store::sql::columns::{AliasColumn, Column};
 use crate::store::sql::writer::Writer;
-use crate::store::sql::{SqlStore, bytes, number};
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
@@ -22,9 +23,13 @@ pub(in crate::store::sql) struct AliasPlace {
 }
 
 impl AliasPlace {
-    /// Reads address, target and position.
+    /// Reads the columns of a target.
     pub fn of(row: &dyn Row) -> Self {
-        AliasPlace { address: bytes(row, 0), target: bytes(row, 1), position: number(row, 2).unwrap_or(0) }
+        AliasPlace {
+            address: AliasColumn::Address.bytes(row),
+            target: AliasColumn::Target.bytes(row),
+            position: AliasColumn::Position.number(row).unwrap_or(0),
+        }
     }
 }
 
@@ -127,8 +132,9 @@ impl SqlStore {
         let mut next = 0;
         let asking = [address, Param::Int(MOST_TARGETS as i64 + 1)];
         writer.query(&self.statements.find_alias, &asking, &mut |row| {
-            there.insert(respelt_target(&text(row, 1)).into_owned());
-            next = next.max(number(row, 2).unwrap_or(0).saturating_add(1));
+            let target = AliasColumn::Target.bytes(row);
+            there.insert(respelt_target(&String::from_utf8_lossy(&target)).into_owned());
+            next = next.max(AliasColumn::Position.number(row).unwrap_or(0).saturating_add(1));
         })?;
         if there.len() + alias.targets.iter().filter(|target| !there.contains(*target)).count() > MOST_TARGETS {
             let problem = format!("it would have more than {MOST_TARGETS} targets; use a mailing list");

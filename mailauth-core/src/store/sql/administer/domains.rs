@@ -6,8 +6,9 @@ use crate::store::administration::{AdminError, DomainRow};
 use crate::store::driver::{DriverError, Param, Refusal};
 use crate::store::newest::Reading;
 use crate::store::sql::alias_domains::unfit;
+use crate::store::sql::columns::{Column, DomainColumn};
 use crate::store::sql::writer::Writer;
-use crate::store::sql::{SqlStore, bytes, is_text, rows};
+use crate::store::sql::{SqlStore, rows};
 use crate::store::{AccountStore, Cursor, DomainKind, DomainStanding, Page, StoreError};
 
 impl SqlStore {
@@ -30,7 +31,7 @@ impl SqlStore {
             let mut found = None;
             connection.query(&self.statements.whole_domain, &[Param::Text(asked)], &mut |row| {
                 // A collation may consider other names equal.
-                if is_text(row, 0, asked) {
+                if DomainColumn::Name.is_text(row, asked) {
                     found = Some(rows::domain(row));
                 }
             })?;
@@ -52,7 +53,7 @@ impl SqlStore {
             let (mut rows, mut last) = (Vec::new(), Vec::new());
             connection.query(&self.statements.domain_page, &asking, &mut |row| {
                 rows.push(rows::domain(row));
-                last = bytes(row, 0);
+                last = DomainColumn::Name.bytes(row);
             })?;
             Ok(Page { next: (rows.len() >= limit).then(|| Cursor::behind(last)), rows })
         })
