@@ -1,10 +1,16 @@
 //! The table model as data: which table and which column holds what.
 //!
-//! Every query of the database is built from a [`TableModel`] and the database's dialect; no other module names its
-//! tables and columns. (The copy for outages has tables of its own, in `store/snapshot/layout.rs`.) A column that is read
-//! is an SQL expression, so that a model can describe other software's tables: a constant, a join, or a calculation. A
-//! column that is written is a name, and a field without one cannot be written. Expressions must not contain a question
-//! mark, which marks a parameter.
+//! Every query of the database is built from a [`TableModel`] and the database's dialect, in `store/sql/statements.rs`.
+//! A column that is read is an SQL expression, so that a model can describe other software's tables: a constant, a join,
+//! or a calculation. A column that is written is a name, and a field without one cannot be written. Expressions must not
+//! contain a question mark, which marks a parameter.
+//!
+//! Apart from this file and `schema/*.sql`, which creates our own tables, their names are in two places:
+//!
+//! - messages about a value that cannot be used name its column: `store/sql/rows.rs`, `store/sql/alias_domains.rs` and
+//!   `store/standing.rs`;
+//! - the snapshot's file has tables of its own with the same names, which are read by our model:
+//!   `store/snapshot/layout.rs`, and the number of accounts in `store/snapshot/copy.rs`.
 
 /// Defines [`Field`] from one list of fields and their names.
 macro_rules! fields {

@@ -190,7 +190,7 @@ pub struct StoreReport {
     pub authenticated_by: Option<String>,
     /// The character set of the database.
     pub character_set: CharacterSet,
-    /// The version of the schema found, or 0 if there is none.
+    /// The version of the schema found, or 0 if there is no schema.
     pub schema: u32,
     /// The version that this program knows.
     pub schema_known: u32,

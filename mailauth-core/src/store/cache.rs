@@ -1,8 +1,8 @@
 //! Rows kept in memory, in front of another store.
 //!
-//! The cache keeps what look-ups by login found: an account's row, for the lifetime `found`, or that there is none, for
-//! the lifetime `unknown`. Both are in one table that is limited in rows and in bytes. Entries that are too old are
-//! removed from it. A row's age counts from before the query that read it was sent. Aliases and domains are not kept.
+//! The cache keeps what look-ups by login found: an account's row, for the lifetime `found`, or its absence, for the
+//! lifetime `unknown`. Both are in one table that is limited in rows and in bytes. Entries that are too old are removed
+//! from it. A row's age counts from before the query that read it was sent. Aliases and domains are not kept.
 //!
 //! # What is answered from memory
 //!

@@ -339,8 +339,8 @@ pub trait AccountStore: Send + Sync {
         self.find(login).map(Seen::new)
     }
 
-    /// Returns the current row if `seen` may be old and should not be the last word: to be called before any answer but
-    /// yes is given by it. Returns `None` if `seen` may be used.
+    /// Returns the current row if `seen` may be old and is not recent enough for a refusal; `None` if `seen` may be
+    /// used. To be called before any answer but yes is given by it.
     ///
     /// # Errors
     /// Fails as [`AccountStore::look_up`] does.
@@ -383,7 +383,7 @@ pub trait AccountStore: Send + Sync {
     /// A store that cannot list its accounts need not implement this.
     ///
     /// # Errors
-    /// Fails if the page is not known to be whole.
+    /// Fails if the page is not known to be complete.
     fn enumerate(&self, after: Option<&Cursor>, limit: usize) -> Result<Page, StoreError> {
         let _ = (after, limit);
         Err(unsupported("it does not list accounts"))

@@ -14,9 +14,9 @@ use crate::model::usage::{Kind, Usage};
 pub(super) enum Reading {
     /// The preferred host, which may be a replica.
     Any,
-    /// A host that takes changes; if there is none, another one.
+    /// A host that takes changes, or another one if no host does.
     Primary,
-    /// A host that has every change; the read fails if there is none.
+    /// A host that has every change; the read fails if no host has.
     Newest,
 }
 

@@ -3,16 +3,18 @@
 //! Adding a database takes these steps:
 //!
 //! 1. a folder here that implements [`Driver`] and [`Connection`] and has its [`Dialect`];
-//! 2. its schema in `schema/NAME.sql`, which the dialect includes, and for a database with users the privileges of the roles
-//!    in `schema/grants.NAME.sql`, and a file in [`rights`] that compares a user's privileges with those needed;
-//! 3. a variant of [`DatabaseUrl`](crate::config::DatabaseUrl), its properties in the methods of that type, and the schemes
-//!    of its URL in `config/url.rs`;
+//! 2. its schema in `schema/NAME.sql`, which the dialect includes, and for a database with users the privileges of the
+//!    roles in `schema/grants.NAME.sql`, and a file in [`rights`] that compares a user's privileges with those needed;
+//! 3. a variant of [`DatabaseUrl`](crate::config::DatabaseUrl), its properties in the methods of that type, and the
+//!    schemes of its URL in `config/url.rs`;
 //! 4. an arm in [`crate::store::open`];
-//! 5. a cargo feature in `mailauth-core/Cargo.toml`;
-//! 6. a `Kind` in `mailauth-tests`, which runs the tests of stores against it.
+//! 5. a cargo feature in `mailauth-core/Cargo.toml`, and its name in the `cfg` attributes of `store/` that list the
+//!    databases;
+//! 6. a `Kind` in `mailauth-tests`, which runs the tests of stores against it;
+//! 7. its section in `docs/databases.md`, and its URL in `mailauth.toml`.
 //!
-//! The compiler names the places of steps 3 and 4 once the variant exists. Nothing else names a database, apart from
-//! the snapshot, which is a file of SQLite.
+//! The compiler names the methods of step 3, but not the parser of URLs; without step 4 the program says that it was
+//! built without the database. Nothing else names a database, apart from the snapshot, which is a file of SQLite.
 
 // A program that is built without one of the databases does not use everything here.
 #![cfg_attr(not(all(feature = "sqlite", feature = "mysql", feature = "postgres")), allow(dead_code))]

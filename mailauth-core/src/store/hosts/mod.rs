@@ -54,7 +54,7 @@ pub(crate) struct Hosts {
 pub(in crate::store) enum ReadPreference {
     /// The first in the configured order.
     Any,
-    /// A writable one, which has all changes; any other if there is none.
+    /// A writable one, which has all changes; any other if no host is writable.
     Primary,
 }
 
@@ -105,7 +105,7 @@ impl Hosts {
         Hosts { advisor, ..self }
     }
 
-    /// Names the tables that deliveries change, for advice about missing privileges.
+    /// Sets the tables that deliveries change, for advice about missing privileges.
     pub(in crate::store) fn delivering(mut self, tables: [&str; 2]) -> Self {
         self.advisor = self.advisor.take().map(|advisor| advisor.delivering(tables.map(str::to_owned).into()));
         self

@@ -229,7 +229,7 @@ impl SqlStore {
 }
 
 impl AccountStore for SqlStore {
-    /// Returns the row. Only a host that has every change is believed that it does not exist.
+    /// Returns the row. That it does not exist is only accepted from a host that has every change.
     fn find(&self, login: &Login) -> Result<Option<AccountRow>, StoreError> {
         let Seen { row, behind, .. } = self.look_up_by(login, ReadPreference::Any)?;
         if row.is_none() && behind { self.find_newest(login) } else { Ok(row) }

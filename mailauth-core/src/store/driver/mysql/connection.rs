@@ -115,7 +115,7 @@ impl MysqlConnection {
         Ok(in_cluster)
     }
 
-    /// Reads a status variable; empty if there is none of this name.
+    /// Reads a status variable; empty if no variable has this name.
     fn status(&mut self, name: &str) -> Result<String, DriverError> {
         let rows = self.texts(&format!("SHOW SESSION STATUS LIKE '{name}'"), 2)?;
         Ok(rows.into_iter().next().and_then(|row| row.into_iter().nth(1)).unwrap_or_default())

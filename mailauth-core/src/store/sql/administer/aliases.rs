@@ -232,7 +232,8 @@ impl SqlStore {
     }
 }
 
-/// Makes sure that mail is sent on by this alias once it is stored.
+/// Checks that mail will be sent on by this alias: its address is spelled as it is looked up, and its targets are
+/// addresses.
 pub(super) fn ensure_usable(alias: &AliasRow) -> Result<(), StoreError> {
     let address = alias.address.as_str();
     match read_address(address, None) {

@@ -56,7 +56,7 @@ impl SqlStore {
         }
     }
 
-    /// Returns the version of the schema, or 0 if there is none. Fails if tables of other software have our names.
+    /// Returns the version of the schema, or 0 if there is no schema. Fails if tables of other software have our names.
     fn present_version(&self, connection: &mut dyn Connection) -> Result<u32, DriverError> {
         let statements = &self.statements;
         let mut is_there = |table: &str| -> Result<bool, DriverError> {
