@@ -1,4 +1,4 @@
-//! A table of accounts in one of the three databases, filled by the administrator's command.
+//! A table of accounts in one of the databases, filled by the administrator's command.
 
 use crate::mail_host::MailHost;
 use crate::mariadb::{Flavor, MariaDb, MariaDbDatabase};
@@ -14,14 +14,14 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// Which database.
+/// Kind of a database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A file.
+    /// A file of SQLite.
     Sqlite,
     /// A private MariaDB server.
     MariaDb,
-    /// A private server of MySQL itself.
+    /// A private MySQL server.
     MySql,
     /// A private PostgreSQL server.
     Postgres,
@@ -32,9 +32,9 @@ pub struct Accounts {
     place: Place,
     own_server: bool,
     folder: Scratch,
-    /// The keys of `[outage]`, if the daemon shall keep a snapshot.
+    /// Keys of `[outage]`. `None` if the daemon keeps no snapshot.
     snapshot: Option<String>,
-    /// More keys of `[mailbox]`, with a line end behind each.
+    /// More keys of `[mailbox]`, each ended by a line feed.
     mailbox: String,
 }
 
@@ -45,7 +45,7 @@ enum Place {
 }
 
 impl Accounts {
-    /// A database without an account, on a server that other tests of this process use too.
+    /// Creates a database without accounts, on a server that other tests of this process use too.
     ///
     /// # Panics
     /// Panics if `mailauth init` fails.
@@ -59,12 +59,12 @@ impl Accounts {
         Self::at(place, false)
     }
 
-    /// A database without an account, on a server that a test may stop and freeze.
+    /// Creates a database without accounts, on a server that the test may stop and freeze.
     ///
     /// # Panics
     /// Panics if `mailauth init` fails.
     pub fn on_own_server(kind: Kind) -> Self {
-        // Leaking the little that describes a server spares every signature a lifetime.
+        // Leaking the few bytes that describe a server saves a lifetime in every signature.
         let place = match kind {
             Kind::Sqlite => Place::Sqlite,
             Kind::MariaDb => Place::MariaDb(Box::leak(Box::new(MariaDb::start_new())).database()),
@@ -74,12 +74,12 @@ impl Accounts {
         Self::at(place, kind != Kind::Sqlite)
     }
 
-    /// A database without an account, on a server that is in other hands.
+    /// Creates the tables in a database of a server that the caller stops.
     pub(crate) fn in_mariadb(database: MariaDbDatabase<'static>) -> Self {
         Self::at(Place::MariaDb(database), false)
     }
 
-    /// The same for PostgreSQL.
+    /// Does the same for PostgreSQL.
     pub(crate) fn in_postgres(database: PostgresDatabase<'static>) -> Self {
         Self::at(Place::Postgres(database), false)
     }
@@ -98,17 +98,17 @@ impl Accounts {
         accounts
     }
 
-    /// These accounts, in CSV with a header.
+    /// Adds these accounts, in CSV with a header.
     ///
     /// # Panics
-    /// Panics if they are refused.
+    /// Panics if the import fails.
     #[must_use]
     pub fn with(self, csv: &str) -> Self {
         self.admin(&["account", "import", "-"], csv);
         self
     }
 
-    /// The part of the configuration that says where the accounts are and whose the mail is.
+    /// Returns the part of the configuration that says where the accounts are and who owns the mail.
     pub fn config(&self) -> String {
         let password_file = match &self.place {
             Place::Sqlite => String::new(),
@@ -121,7 +121,8 @@ impl Accounts {
         let (url, User { uid, gid }) = (self.url(), MailHost::OWNER);
         let (mailbox, throttle) = (&self.mailbox, self.folder.join("throttle"));
         let throttle = throttle.display();
-        // The homes of tests are in folders of their own, and some belong to other users. Who sets the root sets the floors too.
+        // The homes of tests are in folders of their own, and some belong to other users. A test that sets the root
+        // sets the minimum IDs too.
         let floors = [("root", "\"/\""), ("min_uid", "1000"), ("min_gid", "1000")];
         let is_unset = |key: &str| !mailbox.contains("root = ") && !mailbox.contains(&format!("{key} = "));
         let floors: String =
@@ -131,7 +132,7 @@ impl Accounts {
         )
     }
 
-    /// From now on the configuration wants a snapshot, with these other keys of `[outage]`.
+    /// Enables the snapshot in the configuration, with these keys of `[outage]` in addition.
     ///
     /// # Panics
     /// Panics if it cannot be written.
@@ -142,7 +143,7 @@ impl Accounts {
         self
     }
 
-    /// From now on the configuration has these other keys of `[mailbox]` too, with a line end behind each.
+    /// Adds these keys of `[mailbox]` to the configuration, each ended by a line feed.
     ///
     /// # Panics
     /// Panics if it cannot be written.
@@ -153,7 +154,7 @@ impl Accounts {
         self
     }
 
-    /// Is there a snapshot, and nothing left that has to be copied again?
+    /// Returns true if there is a snapshot in which nothing has to be copied again.
     pub fn snapshot_is_whole(&self) -> bool {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
         let Ok(copy) = Connection::open_with_flags(self.snapshot_file(), flags) else { return false };
@@ -161,17 +162,18 @@ impl Accounts {
         copy.query_row(sql, [], |row| row.get(0)).unwrap_or(false)
     }
 
-    /// Its file.
+    /// Returns the path of the snapshot.
     pub fn snapshot_file(&self) -> PathBuf {
         self.state().join("snapshot.db")
     }
 
-    /// What is `/var/lib/mailauth` on a host that was set up as docs/install.md says, with that mode and owner.
+    /// Returns the equivalent of `/var/lib/mailauth` on a host set up as in docs/install.md, with the same mode and
+    /// owner.
     fn state(&self) -> PathBuf {
         self.folder.join("lib")
     }
 
-    /// From now on the administrator's command knows the daemon on this socket, and tells it of changes.
+    /// Makes the administrator's command report changes to the daemon on this socket.
     ///
     /// # Panics
     /// Panics if the configuration cannot be written.
@@ -180,12 +182,12 @@ impl Accounts {
         fs::write(self.config_path(), text).expect("the configuration");
     }
 
-    /// A file with that part, and where the daemon is if there is one.
+    /// Returns the path of a file with that part, and with the socket of the daemon if there is one.
     pub fn config_path(&self) -> PathBuf {
         self.folder.join("mailauth.toml")
     }
 
-    /// Runs the administrator's command on these accounts, with something on its standard input.
+    /// Runs the administrator's command on these accounts, with this standard input.
     ///
     /// # Panics
     /// Panics if it fails.
@@ -193,24 +195,24 @@ impl Accounts {
         run_with_input(&mut self.admin_command(arguments), input)
     }
 
-    /// The same, however it ends.
+    /// Does the same, and returns the result also if it fails.
     pub fn try_admin(&self, arguments: &[&str], input: &str) -> Output {
         output_with_input(&mut self.admin_command(arguments), input)
     }
 
-    /// The same with arguments that need not be UTF-8.
+    /// Does the same with arguments that need not be UTF-8.
     pub fn try_admin_os(&self, arguments: &[&OsStr]) -> Output {
         output_with_input(self.admin_command(&[]).args(arguments), "")
     }
 
-    /// The administrator's command on these accounts.
+    /// Returns the administrator's command on these accounts.
     pub fn admin_command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(program("mailauth"));
         command.arg("--config").arg(self.config_path()).args(arguments);
         command
     }
 
-    /// Where the accounts are, as the configuration has it.
+    /// Returns the URL of the database, as in the configuration.
     pub fn url(&self) -> String {
         match &self.place {
             Place::Sqlite => format!("sqlite:{}", self.file().display()),
@@ -219,15 +221,15 @@ impl Accounts {
         }
     }
 
-    /// The file of an SQLite database.
+    /// Returns the file of an SQLite database.
     pub fn file(&self) -> PathBuf {
         self.state().join("mail.db")
     }
 
-    /// The database on MariaDB or MySQL.
+    /// Returns the database on MariaDB or MySQL.
     ///
     /// # Panics
-    /// Panics if it is another one.
+    /// Panics if the database is of another kind.
     pub fn mariadb(&self) -> &MariaDbDatabase<'static> {
         match &self.place {
             Place::MariaDb(database) => database,
@@ -235,10 +237,10 @@ impl Accounts {
         }
     }
 
-    /// The PostgreSQL database.
+    /// Returns the PostgreSQL database.
     ///
     /// # Panics
-    /// Panics if it is another one.
+    /// Panics if the database is of another kind.
     pub fn postgres(&self) -> &PostgresDatabase<'static> {
         match &self.place {
             Place::Postgres(database) => database,
@@ -246,7 +248,7 @@ impl Accounts {
         }
     }
 
-    /// Runs SQL as an administrator of the database, and the checks of its tables do not matter to it.
+    /// Runs SQL as an administrator of the database, without the check constraints of its tables.
     ///
     /// # Panics
     /// Panics if it fails.
@@ -276,7 +278,7 @@ impl Accounts {
         }
     }
 
-    /// The password of the database's user.
+    /// Returns the password of the database's user.
     fn password(&self) -> Option<&str> {
         match &self.place {
             Place::Sqlite => None,
@@ -285,15 +287,15 @@ impl Accounts {
         }
     }
 
-    /// Makes the password file this user's, so that the user can ask the database.
+    /// Gives the password file to this user, so that it can query the database.
     ///
     /// # Panics
-    /// Panics if there is none.
+    /// Panics if there is no password file.
     pub fn give_password_to(&self, user: User) {
         chown(self.folder.join("password"), Some(user.uid), Some(user.gid)).expect("the password file");
     }
 
-    /// Which database it is.
+    /// Returns the kind of the database.
     pub fn kind(&self) -> Kind {
         match &self.place {
             Place::Sqlite => Kind::Sqlite,
@@ -315,10 +317,10 @@ impl Accounts {
         }
     }
 
-    /// Does `work` while a transaction with this statement is not committed yet.
+    /// Does `work` during a transaction with this statement, which is committed afterwards.
     ///
     /// # Panics
-    /// Panics if the server refuses, or there is none.
+    /// Panics if the server reports an error, or the database has no server.
     pub fn while_uncommitted(&self, sql: &str, work: impl FnOnce()) {
         match &self.place {
             Place::Sqlite => panic!("SQLite has no server"),
@@ -327,17 +329,17 @@ impl Accounts {
         }
     }
 
-    /// What a query finds in the snapshot's file: a whole number; `None` where it cannot be read.
+    /// Returns the integer that a query reads from the snapshot. `None` if it cannot be read.
     pub fn in_snapshot(&self, query: &str) -> Option<i64> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
         let copy = Connection::open_with_flags(self.snapshot_file(), flags).ok()?;
         copy.query_row(query, [], |row| row.get(0)).ok()
     }
 
-    /// Overwrites every other page of the snapshot's file but the first, as a bad disk does. No process may have it open.
+    /// Overwrites every other page of the snapshot except the first, as a bad disk does. No process may have it open.
     ///
     /// # Panics
-    /// Panics if it cannot be.
+    /// Panics if the file cannot be written.
     pub fn damage_snapshot(&self) {
         let path = self.snapshot_file();
         let copy = Connection::open(&path).expect("the snapshot");
@@ -348,10 +350,10 @@ impl Accounts {
         fs::write(path, bytes).expect("the snapshot");
     }
 
-    /// What happens to the database's server.
+    /// Returns the database's server.
     ///
     /// # Panics
-    /// Panics if the database has none.
+    /// Panics if the database has no server.
     pub fn server(&self) -> &dyn Server {
         match &self.place {
             Place::Sqlite => panic!("SQLite has no server"),
@@ -369,15 +371,15 @@ impl Drop for Accounts {
     }
 }
 
-/// The parts of the configuration of the real one's modules that say where the accounts are.
+/// The parts of authdaemond's configuration that say where the accounts are.
 impl Accounts {
-    /// The module's name without `auth`, and its options.
+    /// Returns the name of the module without `auth`, and its options.
     pub(crate) fn courier_module(&self) -> (&'static str, Vec<(&'static str, String)>) {
         match &self.place {
             Place::Sqlite => ("sqlite", vec![("DATABASE", self.file().display().to_string())]),
             Place::MariaDb(database) => {
                 let socket = database.server().socket().display().to_string();
-                // Without PORT and OPT every request is a temporary failure.
+                // Without PORT and OPT, every request is a temporary failure.
                 let fixed = [("SERVER", "localhost"), ("PORT", "0"), ("OPT", "0"), ("DATABASE", database.name())];
                 let mut options = fixed.map(|(name, value)| (name, value.to_owned())).to_vec();
                 options.extend([("SOCKET", socket), ("USERNAME", database.name().to_owned())]);
@@ -393,7 +395,7 @@ impl Accounts {
         }
     }
 
-    /// The folder of the configuration.
+    /// Returns the folder of the configuration.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }

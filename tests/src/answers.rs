@@ -1,47 +1,47 @@
-//! What a load was answered, and how long that took.
+//! The answers to a load, and how long they took.
 
 use std::time::{Duration, Instant};
 
-/// What for.
+/// Kind of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked {
-    /// A login or a look-up of an account that nobody changes.
+    /// A login or a lookup of an account that does not change.
     Read,
-    /// A login with an account whose password has just been changed, or may have been: a server that may not have the
-    /// change yet cannot answer for it.
+    /// A login with an account whose password has just been changed, or may have been. A server that may not have the
+    /// change yet cannot answer it.
     ReadChanged,
     /// A change of a password.
     Change,
 }
 
-/// What an answer was.
+/// Kind of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The right one.
+    /// Right.
     Right,
     /// "Not now".
     NotNow,
-    /// A wrong one, and why.
+    /// Wrong, and why.
     Wrong(String),
 }
 
-/// An answer.
+/// An answer to a request.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// To what.
+    /// Kind of the request.
     pub asked: Asked,
-    /// Of which kind.
+    /// Kind of the answer.
     pub verdict: Verdict,
-    /// When it was asked.
+    /// Time of the request.
     pub from: Instant,
-    /// When it came.
+    /// Time of the answer.
     pub to: Instant,
 }
 
-/// All of them, in the order in which they came.
+/// All answers, in the order in which they arrived.
 pub struct Answers(Vec<Answer>);
 
-/// So long everything must be answered before it is called recovered.
+/// Time during which everything has to be answered before the servers count as recovered.
 pub(crate) const STRETCH: Duration = Duration::from_millis(500);
 
 impl Answers {
@@ -50,12 +50,12 @@ impl Answers {
         Answers(answers)
     }
 
-    /// How many.
+    /// Returns the number of answers.
     pub fn count(&self) -> usize {
         self.0.len()
     }
 
-    /// What is wrong with those that are.
+    /// Describes the wrong answers.
     pub fn wrong(&self) -> Vec<String> {
         let wrong = self.0.iter().filter_map(|answer| match &answer.verdict {
             Verdict::Wrong(why) => Some(why.clone()),
@@ -64,12 +64,12 @@ impl Answers {
         wrong.collect()
     }
 
-    /// Those of one kind to one kind of question.
+    /// Returns the answers of one kind to one kind of request.
     pub fn which<'a>(&'a self, asked: Asked, verdict: &'a Verdict) -> impl Iterator<Item = &'a Answer> {
         self.0.iter().filter(move |answer| answer.asked == asked && answer.verdict == *verdict)
     }
 
-    /// So many of a hundred answers that were asked for in this time took no longer than this.
+    /// Returns the time within which this percentage of the requests between `from` and `to` was answered.
     pub fn percentile(&self, percent: usize, from: Instant, to: Instant) -> Duration {
         let within = self.0.iter().filter(|answer| answer.from <= to && answer.to >= from);
         let mut took: Vec<Duration> = within.map(|answer| answer.to - answer.from).collect();
@@ -77,8 +77,8 @@ impl Answers {
         took.get((took.len() * percent / 100).min(took.len().saturating_sub(1))).copied().unwrap_or_default()
     }
 
-    /// How long after `from` the first stretch begins in which every question of this kind was answered; `None` when
-    /// there is none.
+    /// Returns the time from `from` to the first stretch in which every request of this kind was answered. `None` if
+    /// there is no such stretch.
     pub fn recovery(&self, asked: Asked, from: Instant) -> Option<Duration> {
         let mut begin = from;
         for silent in self.which(asked, &Verdict::NotNow).filter(|answer| answer.to >= from) {
@@ -99,7 +99,7 @@ impl Answers {
 mod tests {
     use super::*;
 
-    /// Reads in these milliseconds, and whether each was answered.
+    /// Returns reads between these milliseconds, each answered or not.
     fn answers(begin: Instant, list: &[(u64, u64, bool)]) -> Answers {
         let at = |milliseconds| begin + Duration::from_millis(milliseconds);
         let answer = |&(from, to, right): &(u64, u64, bool)| Answer {

@@ -1,7 +1,7 @@
-//! A machine on which Debian's own systemd has booted, in namespaces over a throw-away layer of the root file system.
+//! A machine on which Debian's own systemd has booted, in namespaces over a temporary layer of the root file system.
 //!
-//! All programs of this machine are there, and none of its services run: units are enabled by the test. Nothing of this
-//! machine is changed, and everything vanishes with the test process.
+//! It has all programs of this machine, and none of its services run: the test enables units. Nothing on this machine
+//! is changed, and everything disappears with the test process.
 
 use crate::process::{children, eventually, output_with_input, run};
 use crate::scratch::Scratch;
@@ -15,10 +15,10 @@ use std::process::{ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-/// The longest that a boot and a shutdown are waited for, on a machine that is busy with other tests.
+/// Maximum time of a boot and of a shutdown, on a machine that is busy with other tests.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// The machine.
+/// A booted machine.
 pub struct Booted {
     folder: Scratch,
     supervisor: std::process::Child,
@@ -27,10 +27,10 @@ pub struct Booted {
 }
 
 impl Booted {
-    /// Boots one, which finds each of these folders of ours, read only, at the second path.
+    /// Boots a machine that finds each of these folders, read-only, at the second path.
     ///
     /// # Panics
-    /// Panics if it does not boot; the message holds its console.
+    /// Panics if the machine does not boot. The message contains its console.
     pub fn with(folders: &[(&Path, &str)]) -> Self {
         let folder = Scratch::new("booted");
         for (name, text) in
@@ -85,10 +85,10 @@ impl Booted {
         test_kill_process(self.first).is_ok()
     }
 
-    /// Shuts it down as an administrator does, and boots it again.
+    /// Shuts the machine down as an administrator does, and boots it again.
     ///
     /// # Panics
-    /// Panics if one of both does not come to an end.
+    /// Panics if the shutdown or the boot does not end.
     pub fn reboot(&mut self) {
         run(self.command("systemctl").arg("reboot"));
         let begin = Instant::now();
@@ -99,12 +99,12 @@ impl Booted {
         self.boot();
     }
 
-    /// What systemd has said.
+    /// Returns the output of systemd.
     pub fn console(&self) -> String {
         fs::read_to_string(self.folder.join("console")).unwrap_or_default()
     }
 
-    /// A program to be run by root on it.
+    /// Returns a command that root runs on the machine.
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new("nsenter");
         command.args(["--target", &self.first.as_raw_nonzero().to_string()]);
@@ -118,7 +118,7 @@ impl Booted {
         command
     }
 
-    /// Runs lines of a shell to their end, and returns what they print.
+    /// Runs lines of a shell to their end, and returns their output.
     ///
     /// # Panics
     /// Panics if one of them fails.
@@ -126,12 +126,12 @@ impl Booted {
         run(self.command("sh").args(["-ec", lines]))
     }
 
-    /// A file of it, by its path there.
+    /// Returns a file of the machine, by its path there.
     pub fn inside(&self, path: &str) -> PathBuf {
         PathBuf::from(format!("/proc/{}/root{path}", self.first.as_raw_nonzero()))
     }
 
-    /// Writes a file, and makes its folder.
+    /// Writes a file, and creates its folder.
     ///
     /// # Panics
     /// Panics if it cannot be written.
@@ -141,7 +141,7 @@ impl Booted {
         fs::write(&path, text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     }
 
-    /// Runs something in a thread to which the loopback of the machine is its own.
+    /// Runs `act` in a thread that uses the loopback interface of the machine.
     ///
     /// # Panics
     /// Panics if `act` panics.
@@ -156,7 +156,7 @@ impl Booted {
         })
     }
 
-    /// A property of a unit, as `systemctl show` has it.
+    /// Returns a property of a unit, as `systemctl show` prints it.
     pub fn property(&self, unit: &str, name: &str) -> String {
         run(self.command("systemctl").args(["show", "--value", "--property", name, unit])).trim_end().to_owned()
     }
@@ -164,7 +164,7 @@ impl Booted {
     /// Waits until systemd has nothing left to start or stop.
     ///
     /// # Panics
-    /// Panics if it still has after a while.
+    /// Panics if there are still jobs after a while.
     pub fn wait_for_jobs(&self) {
         eventually("an end of all jobs", LIMIT, || self.shell("systemctl list-jobs --no-legend").is_empty());
     }
@@ -172,7 +172,7 @@ impl Booted {
     /// Waits until a unit is in a state such as `active`.
     ///
     /// # Panics
-    /// Panics if it is not within a while.
+    /// Panics if the unit does not reach the state after a while.
     pub fn wait_until(&self, unit: &str, state: &str) {
         eventually(&format!("{unit} {state}"), LIMIT, || self.property(unit, "ActiveState") == state);
     }
@@ -185,7 +185,7 @@ impl Drop for Booted {
     }
 }
 
-/// The first process of the namespace that unshare(1) with this id has made, once it is systemd.
+/// Returns the first process of the namespace that the unshare(1) with this ID has created, once it is systemd.
 fn systemd_below(parent: &str) -> Option<Pid> {
     let parent = Pid::from_raw(parent.trim().parse().ok()?)?;
     let [first] = children(parent)[..] else { return None };

@@ -1,4 +1,4 @@
-//! A certificate authority of our own, made by openssl.
+//! A certificate authority of the tests, made by openssl.
 
 use crate::process::run;
 use crate::scratch::User;
@@ -7,52 +7,52 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What a server's certificate may be instead of a good one by the authority.
+/// Certificates of a server that clients may reject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unusual {
-    /// Signed by its own key, as one that may sign others too, as `openssl req -x509` makes it.
+    /// Signed by its own key, and allowed to sign others, as from `openssl req -x509`.
     SelfSigned,
-    /// The same, and it has expired.
+    /// The same, and expired.
     SelfSignedAndExpired,
-    /// Signed by its own key, as one that may not sign others.
+    /// Signed by its own key, and not allowed to sign others.
     SelfSignedLeaf,
-    /// By the authority, without the extensions of version 3.
+    /// Signed by the authority, without the extensions of version 3.
     Version1,
-    /// By the authority, with a CN and no subjectAltName.
+    /// Signed by the authority, with a CN and without subjectAltName.
     WithoutNames,
-    /// By the authority, for an elliptic curve that is not supported.
+    /// Signed by the authority, with a key on an elliptic curve that is not supported.
     KeyOnP521,
-    /// By an authority whose key is on that curve.
+    /// Signed by an authority whose key is on that curve.
     AuthorityOnP521,
-    /// By the authority, for later.
+    /// Signed by the authority, and not valid yet.
     NotYetValid,
-    /// By the authority, for clients.
+    /// Signed by the authority, for clients.
     ForClients,
-    /// By the authority, as one that may sign others.
+    /// Signed by the authority, and allowed to sign others.
     AnAuthority,
-    /// By another authority that has the same name.
+    /// Signed by another authority of the same name.
     ByNamesake,
 }
 
 /// A server's key and certificate for `localhost`, 127.0.0.1 (not for 127.0.0.2) and the hosts of example.org, the
-/// authority that signed it, and one that did not.
+/// authority that signed it, and another authority.
 #[derive(Clone, Debug)]
 pub struct Certificates {
-    /// The authority's certificate: what a client should trust.
+    /// The authority's certificate, which a client should trust.
     pub authority: PathBuf,
-    /// An authority that has nothing to do with the server.
+    /// An authority that has not signed the server's certificate.
     pub stranger: PathBuf,
     /// The server's certificate.
     pub certificate: PathBuf,
-    /// Its private key, which only the server's user may read.
+    /// Its private key, which only the server's user can read.
     pub key: PathBuf,
 }
 
 impl Certificates {
-    /// Makes them in `folder`, with the key for `owner`.
+    /// Creates the files in `folder`, with the key for `owner`.
     ///
     /// # Panics
-    /// Panics if openssl does not do as told.
+    /// Panics if openssl fails.
     pub fn make(folder: &Path, owner: User) -> Self {
         let authority = self_signed(folder, "authority");
         let stranger = self_signed(folder, "stranger");
@@ -67,19 +67,19 @@ impl Certificates {
         certificates
     }
 
-    /// From now on the server's certificate is one that has expired, as soon as the server reads it again.
+    /// Replaces the server's certificate by one that has expired. The server uses it once it reads its files again.
     ///
     /// # Panics
-    /// Panics if openssl does not do as told.
+    /// Panics if openssl fails.
     pub fn expire(&self) {
         self.sign("server", "-1");
     }
 
-    /// From now on the server has a new key and this certificate, as soon as it reads them again. Returns the file with
-    /// what a client should trust.
+    /// Gives the server a new key and this certificate, which it uses once it reads them again. Returns the file that
+    /// a client should trust.
     ///
     /// # Panics
-    /// Panics if openssl does not do as told.
+    /// Panics if openssl fails.
     pub fn become_unusual(&self, unusual: Unusual, owner: User) -> PathBuf {
         use Unusual as U;
         let names = "subjectAltName=DNS:localhost,IP:127.0.0.1";
@@ -99,7 +99,7 @@ impl Certificates {
                     .arg("-out")
                     .arg(&self.certificate);
                 run(&mut sign);
-                // A file of its own: the server's may be one of its user's alone.
+                // A copy, because the server's file may be readable only by the server's user.
                 let trusted = self.beside("itself", "pem");
                 fs::copy(&self.certificate, &trusted).expect("a copy");
                 trusted
@@ -141,10 +141,10 @@ impl Certificates {
         trusted
     }
 
-    /// The certificate of a client, by the authority, and its key.
+    /// Returns a certificate of a client, signed by the authority, and its key.
     ///
     /// # Panics
-    /// Panics if openssl does not do as told.
+    /// Panics if openssl fails.
     pub fn client(&self, name: &str) -> (PathBuf, PathBuf) {
         self.request(name, &["-subj", &format!("/CN={name}"), "-addext", &format!("subjectAltName=DNS:{name}")]);
         self.sign(name, "30");
@@ -187,7 +187,7 @@ impl Certificates {
             .arg(self.beside(name, "pem")));
     }
 
-    /// Signs for a day that is not near. Of openssl's commands only `ca` can, which keeps books.
+    /// Signs for a day that is not near. Of openssl's commands only `ca` can, which keeps a database of certificates.
     fn sign_for_later(&self, name: &str) {
         let books = self.beside("books", "d");
         fs::create_dir(&books).expect("a folder");

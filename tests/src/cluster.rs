@@ -1,34 +1,34 @@
-//! Several database servers that hold the same accounts.
+//! Several database servers with the same accounts.
 
 use crate::accounts::Accounts;
 use crate::server::Server;
 use std::fs;
 use std::path::Path;
 
-/// Servers and the accounts that all of them hold, in order of preference. They are gone when it is dropped.
+/// Servers with the same accounts, in order of preference. They are stopped when it is dropped.
 pub trait Cluster: Sync {
-    /// Its name in a table.
+    /// Returns its name in a table.
     fn name(&self) -> &'static str;
 
-    /// The accounts, and the way to them on the first server.
+    /// Returns the accounts, which it reaches on the first server.
     fn accounts(&self) -> &Accounts;
 
-    /// Its servers.
+    /// Returns its servers.
     fn servers(&self) -> Vec<&dyn Server>;
 
-    /// Waits until every server has what the writable one has.
+    /// Waits until every server has what the primary has.
     ///
     /// # Panics
     /// Panics if it takes too long.
     fn wait_until_replicated(&self);
 
-    /// Starts a server that was stopped or has crashed, and waits until it has its part again.
+    /// Starts a server that was stopped or has crashed, and waits until it is part of the cluster again.
     ///
     /// # Panics
     /// Panics if it takes too long.
     fn bring_back(&self, number: usize);
 
-    /// Starts all of them after none was left.
+    /// Starts all servers after all were stopped or have crashed.
     ///
     /// # Panics
     /// Panics as [`Cluster::bring_back`] does.
@@ -38,35 +38,35 @@ pub trait Cluster: Sync {
         }
     }
 
-    /// Waits until a server that has lost the others knows it. Where a server needs no others, there is nothing to wait for.
+    /// Waits until a server that has lost the others notices it. Does nothing if a server does not need the others.
     ///
     /// # Panics
     /// Panics if it takes too long.
     fn wait_until_alone(&self, _number: usize) {}
 
-    /// Makes a server that has lost the others all of the cluster. Where a server needs no others, there is nothing to do.
+    /// Makes a server that has lost the others a whole cluster. Does nothing if a server does not need the others.
     ///
     /// # Panics
     /// Panics as [`Cluster::bring_back`] does.
     fn make_whole(&self, _number: usize) {}
 
-    /// A number that changes whenever the servers agree anew who of them belongs to the cluster; always 0 where they need
-    /// not agree.
+    /// Returns a number that changes whenever the servers agree on a new set of members. Always 0 if they do not have
+    /// to agree.
     fn agreement(&self) -> u64 {
         0
     }
 
-    /// Makes another server the writable one, in order, so that no write that was promised is lost; `None` where every
-    /// server is.
+    /// Returns the operations that make another server the primary without losing a confirmed write. `None` if every
+    /// server is writable.
     fn switch(&self) -> Option<&dyn Switch>;
 
-    /// The ports of its servers.
+    /// Returns the ports of its servers.
     fn ports(&self) -> Vec<u16> {
         self.servers().iter().map(|server| server.port()).collect()
     }
 
-    /// A whole configuration that knows all servers by these ports of 127.0.0.1, and by TLS with every certificate
-    /// verified, with more lines for `[database]`, and what follows `[courier]`'s socket.
+    /// Returns a whole configuration with all servers at these ports of 127.0.0.1, over TLS with every certificate
+    /// verified, with more lines for `[database]`, and with `more` after the socket in `[courier]`.
     ///
     /// # Panics
     /// Panics if the certificates of the authorities cannot be copied.
@@ -84,22 +84,22 @@ pub trait Cluster: Sync {
         format!("{config}[courier]\nsocket = \"{}\"\n{more}\n", socket.display())
     }
 
-    /// The scheme of its URL, and its database's name, which is its user's too.
+    /// Returns the scheme of its URL, and the name of its database, which is also the name of its user.
     fn place(&self) -> (&'static str, String);
 }
 
-/// A cluster in which one server is writable.
+/// A cluster with one writable server.
 pub trait Switch: Sync {
-    /// The writable one writes no more, and nor does another, for a moment: all that it has is on the other one too.
+    /// Makes the primary read-only once the other server has all its changes. No server is writable afterwards.
     fn demote(&self);
-    /// The other one is writable from now on.
+    /// Makes the other server the primary.
     fn promote(&self);
-    /// The one that was demoted follows the other one.
+    /// Makes the former primary a replica.
     fn follow(&self);
-    /// The other one gets no more changes, and goes on answering by what it has.
+    /// Stops replication to the replica, which still answers from what it has.
     fn hold_replication(&self);
-    /// It gets them again.
+    /// Continues replication.
     fn resume_replication(&self);
-    /// The number of the writable one.
+    /// Returns the number of the primary.
     fn writable(&self) -> usize;
 }

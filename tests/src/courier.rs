@@ -1,4 +1,4 @@
-//! The real courier-authdaemond over the same rows.
+//! The real courier-authdaemond with the same rows.
 
 use crate::accounts::{Accounts, Kind};
 use crate::mail_host::{MailHost, TcpService};
@@ -18,15 +18,15 @@ pub struct Courier {
 }
 
 impl Courier {
-    /// Starts it over these accounts.
+    /// Starts authdaemond with these accounts.
     ///
     /// # Panics
-    /// Panics if it does not come up; the message holds its log.
+    /// Panics if it does not start. The message contains its log.
     pub fn over(accounts: &Accounts) -> Self {
         Self::on(Arc::new(MailHost::new()), accounts)
     }
 
-    /// The same, on a host with other programs.
+    /// Does the same on a host with other programs.
     ///
     /// # Panics
     /// Panics as [`Courier::over`] does.
@@ -38,7 +38,7 @@ impl Courier {
             .chain(columns(accounts.kind()))
             .map(|(name, value)| format!("{prefix}_{name}\t{value}\n"))
             .collect();
-        // authdaemond takes the file for unfinished without this line.
+        // authdaemond considers the file incomplete without this line.
         fs::write(host.path(format!("etc/auth{module}rc")), rc + "##NAME: MARKER:0\n").expect("its configuration");
         let main = format!("authmodulelist=\"auth{module}\"\ndaemons=5\n");
         fs::write(host.path("etc/authdaemonrc"), main).expect("its configuration");
@@ -56,28 +56,28 @@ impl Courier {
         Courier { host, process }
     }
 
-    /// Its socket.
+    /// Returns its socket.
     pub fn socket(&self) -> PathBuf {
         self.host.socket()
     }
 
-    /// The real courier-pop3d, which asks it.
+    /// Starts the real courier-pop3d, which queries it.
     pub fn pop3(&self) -> TcpService {
         self.host.pop3()
     }
 
-    /// Its parent process.
+    /// Returns its parent process.
     pub fn pid(&self) -> Pid {
         self.process.pid()
     }
 }
 
-/// Its columns as SQL expressions over our table: it pastes them into its queries as they are. The defaults are those
-/// of [`Accounts::config`].
+/// Returns its columns as SQL expressions over our table, which it inserts into its queries unchanged. The defaults
+/// are those of [`Accounts::config`].
 fn columns(kind: Kind) -> Vec<(&'static str, String)> {
     let uid = format!("COALESCE(uid, {})", MailHost::OWNER.uid);
     let gid = format!("COALESCE(gid, {})", MailHost::OWNER.gid);
-    // A limit of 0 is none.
+    // A limit of 0 means no limit.
     let quota = match kind {
         Kind::MariaDb | Kind::MySql => {
             "CONCAT_WS(',', CONCAT(NULLIF(quota_bytes, 0), 'S'), CONCAT(NULLIF(quota_messages, 0), 'C'))"
@@ -91,7 +91,7 @@ fn columns(kind: Kind) -> Vec<(&'static str, String)> {
     let mut columns = vec![
         ("USER_TABLE", "accounts"),
         ("LOGIN_FIELD", "login"),
-        // It has a column for hashes and one for clear passwords.
+        // It has one column for hashes and one for clear passwords.
         ("CRYPT_PWFIELD", "CASE WHEN password NOT LIKE '{PLAIN}%' THEN password END"),
         ("CLEAR_PWFIELD", "CASE WHEN password LIKE '{PLAIN}%' THEN SUBSTR(password, 8) END"),
         ("UID_FIELD", &uid),

@@ -1,4 +1,4 @@
-//! Clients that take every place a database server has, and want nothing of it.
+//! Clients that use all connections of a database server and send no queries.
 
 use crate::process::eventually;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -9,15 +9,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// They go when this is dropped.
+/// A crowd of clients. They disconnect when it is dropped.
 pub struct Crowd {
     over: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Crowd {
-    /// Connects to a port of 127.0.0.1 until the server refuses, says `hello` each time, and takes each place that
-    /// becomes free.
+    /// Connects to a port of 127.0.0.1 until the server refuses, sends `hello` each time, and takes each connection
+    /// that becomes free.
     ///
     /// # Panics
     /// Panics if the server does not refuse within some seconds.
@@ -60,7 +60,7 @@ fn press(port: u16, hello: &[u8], over: &AtomicBool, full: &AtomicBool) {
     }
 }
 
-/// Reads what the server says, which is of no interest, and so learns of the end.
+/// Reads what the server sends, which is ignored, and so notices the end of the connection.
 fn is_open(client: &mut TcpStream) -> bool {
     match client.read(&mut [0; 1024]) {
         Ok(count) => count > 0,
@@ -68,14 +68,14 @@ fn is_open(client: &mut TcpStream) -> bool {
     }
 }
 
-/// An administrator's client that is connected already.
+/// A client of the administrator that is connected already.
 pub(crate) struct Session(std::process::Child);
 
 impl Session {
-    /// Starts a client that reads SQL from its standard input, and waits until it has a connection.
+    /// Starts a client that reads SQL from its standard input, and waits until it is connected.
     pub(crate) fn open(client: &mut Command) -> Self {
         client.stdin(Stdio::piped()).stdout(Stdio::piped());
-        // A client that thinks it talks to a program prints only at its end, unless told otherwise.
+        // Unless told otherwise, a client that does not write to a terminal prints only at its end.
         if client.get_args().any(|argument| argument == "--skip-column-names") {
             client.arg("--unbuffered");
         }
@@ -88,17 +88,17 @@ impl Session {
         Session(child)
     }
 
-    /// Runs a statement without an answer, and waits until it is done.
+    /// Runs a statement without a result, and waits until it is done.
     pub(crate) fn run(&mut self, sql: &str) {
         let stdin = self.0.stdin.as_mut().expect("a pipe");
         stdin.write_all(format!("{sql};\nSELECT 2;\n").as_bytes()).expect("a client that reads");
         let mut line = String::new();
-        // Nothing else is on its way, so nothing is lost with the buffer.
+        // Nothing else is in transit, so nothing is lost with the buffer.
         BufReader::new(self.0.stdout.as_mut().expect("a pipe")).read_line(&mut line).expect("an answer");
         assert_eq!(line, "2\n", "of the server");
     }
 
-    /// Says something more, and waits for the end.
+    /// Sends more statements, and waits for the end of the client.
     pub(crate) fn end_with(&mut self, sql: &str) {
         let mut stdin = self.0.stdin.take().expect("a pipe");
         stdin.write_all(sql.as_bytes()).expect("a client that reads");

@@ -1,6 +1,6 @@
-//! The same stories on each of the databases.
+//! Runs the same tests on each of the databases.
 
-/// Makes a test of each function for each database, in the modules `sqlite`, `mariadb` and `postgres`.
+/// Creates a test of each function for each database, in the modules `sqlite`, `mariadb` and `postgres`.
 #[macro_export]
 macro_rules! on_each_database {
     ($($story:ident),* $(,)?) => {
@@ -18,7 +18,7 @@ macro_rules! on_each_database {
     };
 }
 
-/// The same on the two databases that have a server, in the modules `mariadb` and `postgres`.
+/// Creates the tests for the two databases that have a server, in the modules `mariadb` and `postgres`.
 #[macro_export]
 macro_rules! on_each_server {
     ($($story:ident),* $(,)?) => {
@@ -27,7 +27,7 @@ macro_rules! on_each_server {
     };
 }
 
-/// The same on MySQL itself, in the module `mysql`. Where that is not there, each test says that it did not run.
+/// Creates the tests for MySQL, in the module `mysql`. If it is not installed, each test reports that it did not run.
 #[macro_export]
 macro_rules! on_mysql {
     ($($story:ident),* $(,)?) => {
@@ -42,7 +42,7 @@ macro_rules! on_mysql {
     };
 }
 
-/// As `on_each_database`, and on MySQL.
+/// Creates the tests of `on_each_database`, and those for MySQL.
 #[macro_export]
 macro_rules! on_each_database_and_mysql {
     ($($story:ident),* $(,)?) => {
@@ -51,7 +51,7 @@ macro_rules! on_each_database_and_mysql {
     };
 }
 
-/// As `on_each_server`, and on MySQL.
+/// Creates the tests of `on_each_server`, and those for MySQL.
 #[macro_export]
 macro_rules! on_each_server_and_mysql {
     ($($story:ident),* $(,)?) => {

@@ -1,4 +1,4 @@
-//! The real Exim on a mail host, with the configuration that docs/exim.md prints.
+//! The real Exim on a mail host, with the configuration printed in docs/exim.md.
 
 use crate::certificates::Certificates;
 use crate::mail_host::MailHost;
@@ -16,18 +16,18 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How Exim asks us.
+/// How Exim asks mailauth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// By functions of our object.
+    /// By functions of the shared object.
     Dlfunc,
     /// By the daemon's socket.
     Readsocket,
-    /// By our program, but for the questions with a password, which go by the socket.
+    /// By the program, except for questions with a password, which go to the socket.
     Run,
 }
 
-/// A private Exim: its configuration, spool and logs are the host's own.
+/// A private Exim: its configuration, spool and logs belong to the host.
 pub struct Exim {
     host: Arc<MailHost>,
     files: Scratch,
@@ -45,21 +45,21 @@ struct Daemon {
 pub struct Ended {
     /// Its exit code.
     pub code: Option<i32>,
-    /// All that it said.
+    /// All its output.
     pub said: String,
 }
 
 impl Exim {
-    /// Where the object and the programs beside it are installed.
+    /// Folder in which the object and the programs are installed.
     pub const FOLDER: &'static str = "/usr/local/lib/mailauth";
-    /// The folders that the host has to have of its own.
+    /// Folders of which the host needs its own copies.
     pub const OWN: [&'static str; 6] =
         ["/etc", "/usr/local", "/var/lib", "/var/mail", "/var/spool/exim4", "/var/log/exim4"];
 
-    /// Gives it the files that docs/exim.md prints, and what they lead to; nothing runs yet.
+    /// Installs the files that docs/exim.md prints, and what they refer to. Nothing runs yet.
     ///
     /// # Panics
-    /// Panics if something is missing.
+    /// Panics if a file is missing.
     pub fn set_up(host: Arc<MailHost>, form: Form) -> Self {
         let questions = match form {
             Form::Dlfunc => printed("/etc/exim4/mailauth.conf", "${dlfunc{"),
@@ -83,22 +83,22 @@ impl Exim {
         exim
     }
 
-    /// Offers CRAM-MD5 by the block of the page, to the loopback instead of the page's printer.
+    /// Offers CRAM-MD5 by the block of the page, to the loopback addresses instead of the page's printer.
     ///
     /// # Panics
-    /// Panics if the page has no such block, or not that address.
+    /// Panics if the page has no such block, or another address.
     pub fn permit_cram(&self) {
         let block = printed("/etc/exim4/cram.conf", "cram_md5");
         assert!(block.contains("192.0.2.10"), "{block}");
         self.write("/etc/exim4/cram.conf", &block.replace("192.0.2.10", "127.0.0.1"));
     }
 
-    /// Lets logins send as their own addresses alone, by the block of the page.
+    /// Restricts senders to the addresses of the login, by the block of the page.
     pub fn limit_senders(&self) {
         self.write("/etc/exim4/senders.conf", &printed("/etc/exim4/senders.conf", "check_sender"));
     }
 
-    /// The same without a configuration, but with a certificate.
+    /// Does the same without a configuration, but with a certificate.
     ///
     /// # Panics
     /// Panics as [`Exim::set_up`] does.
@@ -119,17 +119,17 @@ impl Exim {
     /// Writes a file of the host.
     ///
     /// # Panics
-    /// Panics if it cannot.
+    /// Panics if the file cannot be written.
     pub fn write(&self, path: &str, text: &str) {
         let file = self.host.inside(path);
         fs::create_dir_all(file.parent().expect("a folder")).expect("its folder");
         fs::write(&file, text).unwrap_or_else(|e| panic!("{path}: {e}"));
     }
 
-    /// Starts the daemon, on a port of the loopback.
+    /// Starts the daemon, on a port of the loopback interface.
     ///
     /// # Panics
-    /// Panics if it does not come up.
+    /// Panics if the daemon does not start.
     pub fn start(&mut self) {
         for _ in 0..5 {
             let port = free_port();
@@ -152,49 +152,49 @@ impl Exim {
         panic!("exim does not start:\n{said}{}{}", self.log("mainlog"), self.log("paniclog"));
     }
 
-    /// Ends the daemon.
+    /// Stops the daemon.
     ///
     /// # Panics
-    /// Panics if it does not end.
+    /// Panics if the daemon does not end.
     pub fn stop(&mut self) {
         let mut daemon = self.daemon.take().expect("a running daemon");
         run(self.host.command("sh").args(["-c", "kill $(cat \"$0\")"]).arg(self.files.join("pid")));
         assert!(daemon.process.wait(Duration::from_secs(20)).is_some(), "exim does not end");
     }
 
-    /// The daemon's port.
+    /// Returns the daemon's port.
     pub fn port(&self) -> u16 {
         self.daemon.as_ref().expect("a running daemon").port
     }
 
-    /// The certificate that it presents.
+    /// Returns the certificate of the daemon.
     pub fn certificates(&self) -> &Certificates {
         &self.certificates
     }
 
-    /// The daemon's process.
+    /// Returns the daemon's process.
     ///
     /// # Panics
-    /// Panics if it does not run.
+    /// Panics if the daemon is not running.
     pub fn pid(&self) -> Pid {
-        // nsenter waits for it.
+        // nsenter is the parent of the daemon.
         match children(self.daemon.as_ref().expect("a running daemon").process.pid())[..] {
             [pid] => pid,
             _ => panic!("exim has ended:\n{}{}", self.log("mainlog"), self.log("paniclog")),
         }
     }
 
-    /// A client, in clear.
+    /// Connects a client without TLS.
     pub fn connect(&self) -> Smtp {
         Smtp::connect(self.port())
     }
 
-    /// A client, with TLS.
+    /// Connects a client with TLS.
     pub fn connect_tls(&self) -> Smtp {
         Smtp::connect_tls(self.port(), &self.certificates.authority)
     }
 
-    /// Exim on the host, with these arguments, as root.
+    /// Returns a command that runs Exim on the host as root, with these arguments.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.host.command("exim4");
         command.args(arguments).current_dir("/");
@@ -204,7 +204,7 @@ impl Exim {
     /// Runs it to its end, which has to come within a minute.
     ///
     /// # Panics
-    /// Panics if it does not.
+    /// Panics if it does not end.
     pub fn run(&self, arguments: &[&str], input: &str) -> Ended {
         let path = self.files.join("input");
         fs::write(&path, input).expect("a file");
@@ -219,32 +219,32 @@ impl Exim {
         Ended { code: status.code(), said }
     }
 
-    /// What it makes of a string: `exim -be`. A failure is a line that begins with `Failed:`.
+    /// Expands a string with `exim -be`. A failure is a line that begins with `Failed:`.
     pub fn expand(&self, text: &str) -> String {
         self.run(&["-be", text], "").said.trim_end_matches('\n').to_owned()
     }
 
-    /// Tries to deliver what waits, however long it should.
+    /// Tries to deliver the waiting messages now, regardless of their retry times.
     pub fn run_queue(&self) {
         let ended = self.run(&["-qff"], "");
         assert_eq!(ended.code, Some(0), "{ended:?}");
     }
 
-    /// How many messages wait.
+    /// Returns the number of waiting messages.
     pub fn waiting(&self) -> usize {
         self.run(&["-bpc"], "").said.trim().parse().expect("a number")
     }
 
-    /// One of its logs: `mainlog`, `rejectlog` or `paniclog`.
+    /// Returns one of its logs: `mainlog`, `rejectlog` or `paniclog`.
     pub fn log(&self, name: &str) -> String {
         fs::read(self.host.inside("/var/log/exim4").join(name))
             .map_or_else(|_| String::new(), |bytes| String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// Waits until the main log holds a text.
+    /// Waits until the main log contains a text.
     ///
     /// # Panics
-    /// Panics if it does not within some seconds; the message holds the log.
+    /// Panics if it does not within some seconds. The message contains the log.
     pub fn wait_for_log(&self, text: &str) {
         let begin = std::time::Instant::now();
         while !self.log("mainlog").contains(text) {
@@ -263,7 +263,7 @@ impl Drop for Exim {
     }
 }
 
-/// The block of docs/exim.md for this file that has a text in it, without the line that names the file.
+/// Returns the block of docs/exim.md for this file that contains a text, without the line that names the file.
 fn printed(file: &str, with: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/exim.md");
     let page = fs::read_to_string(path).expect("docs/exim.md");
@@ -276,10 +276,10 @@ fn printed(file: &str, with: &str) -> String {
         .to_owned()
 }
 
-/// The definitions of `text`, with those of `others` in the place of the ones of the same name, or before them all.
+/// Returns `text` in which the definitions of `others` replace those of the same name, or come first.
 fn with_others(text: &str, others: &str) -> String {
     let name = |line: &str| line.split_once(" = ").map(|(name, _)| name.to_owned());
-    // As Exim joins lines.
+    // Joined as Exim joins lines.
     let joined = |text: &str| text.split("\\\n").map(str::trim_start).collect::<String>();
     let mut lines: Vec<String> = joined(text).lines().map(str::to_owned).collect();
     for other in joined(others).lines() {
@@ -291,7 +291,7 @@ fn with_others(text: &str, others: &str) -> String {
     lines.join("\n") + "\n"
 }
 
-/// The Maildir of an account of the host whose home is where the defaults have it.
+/// Returns the Maildir of an account of the host whose home is the default one.
 pub fn maildir(host: &MailHost, address: &str) -> PathBuf {
     let (local_part, domain) = address.split_once('@').expect("an address");
     host.inside(&format!("/var/mail/{domain}/{local_part}/Maildir"))

@@ -1,4 +1,4 @@
-//! A program that takes the place of a database server, and says to its clients what it likes.
+//! A program that takes the place of a database server and sends any bytes to its clients.
 
 use crate::scratch::User;
 use rustix::process::{Gid, Uid};
@@ -10,44 +10,44 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-/// A user of no name, who has no right to anything.
+/// A user without a name and without rights.
 pub const STRANGER: User = User { uid: 64_242, gid: 64_242 };
 
-/// What both kinds of connections are.
+/// A connection of either kind.
 pub trait Wire: Read + Write {}
 impl<T: Read + Write> Wire for T {}
 
-/// Where such a server listens.
+/// Address of such a server.
 enum Place {
     Port(u16),
     Socket(PathBuf),
 }
 
-/// The server, which serves until the test process ends.
+/// The server. It runs until the test process ends.
 pub struct FalseServer {
     place: Place,
     heard: Arc<Mutex<Vec<u8>>>,
 }
 
-/// One conversation: what is heard is written down.
+/// One conversation. What the client sends is recorded.
 pub struct Talk<'w> {
     wire: &'w mut dyn Wire,
     heard: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Talk<'_> {
-    /// Says something.
+    /// Sends bytes.
     ///
     /// # Errors
-    /// Fails if the client has gone.
+    /// Fails if the client has disconnected.
     pub fn say(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.wire.write_all(bytes)
     }
 
-    /// Hears so many bytes.
+    /// Receives `count` bytes.
     ///
     /// # Errors
-    /// Fails if the client has gone.
+    /// Fails if the client has disconnected.
     pub fn hear(&mut self, count: usize) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; count];
         self.wire.read_exact(&mut bytes)?;
@@ -55,7 +55,7 @@ impl Talk<'_> {
         Ok(bytes)
     }
 
-    /// Hears whatever comes until the client goes.
+    /// Receives everything until the client disconnects.
     pub fn hear_all(&mut self) {
         let mut bytes = [0; 1024];
         while let Ok(count @ 1..) = self.wire.read(&mut bytes) {
@@ -63,10 +63,10 @@ impl Talk<'_> {
         }
     }
 
-    /// Hears a message of PostgreSQL: the first one, which has no kind, or another.
+    /// Receives a message of PostgreSQL: the first one, which has no type, or a later one.
     ///
     /// # Errors
-    /// Fails if the client has gone.
+    /// Fails if the client has disconnected.
     pub fn postgres(&mut self, is_first: bool) -> io::Result<Vec<u8>> {
         if !is_first {
             self.hear(1)?;
@@ -75,33 +75,33 @@ impl Talk<'_> {
         self.hear(usize::try_from(length).expect("a length").saturating_sub(4))
     }
 
-    /// Hears a packet of MySQL; returns its number and what is in it.
+    /// Receives a packet of MySQL, and returns its number and its content.
     ///
     /// # Errors
-    /// Fails if the client has gone.
+    /// Fails if the client has disconnected.
     pub fn mysql(&mut self) -> io::Result<(u8, Vec<u8>)> {
         let head = self.hear(4)?;
         let length = u32::from_le_bytes([head[0], head[1], head[2], 0]);
         Ok((head[3], self.hear(usize::try_from(length).expect("a length"))?))
     }
 
-    /// Says a packet of MySQL.
+    /// Sends a packet of MySQL.
     ///
     /// # Errors
-    /// Fails if the client has gone.
+    /// Fails if the client has disconnected.
     pub fn say_mysql(&mut self, number: u8, body: &[u8]) -> io::Result<()> {
         let length = u32::try_from(body.len()).expect("a short packet").to_le_bytes();
         self.say(&[&length[..3], &[number], body].concat())
     }
 }
 
-/// A message of PostgreSQL.
+/// Returns a message of PostgreSQL.
 pub fn postgres_message(kind: u8, body: &[u8]) -> Vec<u8> {
     let length = u32::try_from(body.len() + 4).expect("a short message");
     [&[kind], &length.to_be_bytes()[..], body].concat()
 }
 
-/// A greeting of MySQL that has no TLS, and names this plugin.
+/// Returns a greeting of MySQL without TLS, which names this plugin.
 pub fn mysql_greeting(plugin: &str) -> Vec<u8> {
     // Protocol::HandshakeV10: 4.1, a database to connect with, transactions, secure connection, plugin authentication.
     let mut greeting = b"\x0a8.4.0\0\x01\0\0\0abcdefgh\0".to_vec();
@@ -117,10 +117,10 @@ pub fn mysql_greeting(plugin: &str) -> Vec<u8> {
 pub const MYSQL_OK: &[u8] = &[0, 0, 0, 2, 0, 0, 0];
 
 impl FalseServer {
-    /// One on a port of the loopback that the system chooses, run by `user`, or by the user of the tests.
+    /// Starts a server on a free port of the loopback interface, run by `user`, or by the user of the tests.
     ///
     /// # Panics
-    /// Panics if there is no port.
+    /// Panics if no port is free.
     pub fn on_loopback(
         user: Option<User>,
         talk: impl Fn(&mut Talk<'_>) -> io::Result<()> + Send + Sync + 'static,
@@ -133,17 +133,17 @@ impl FalseServer {
         FalseServer { place: Place::Port(port), heard }
     }
 
-    /// One on a unix socket in a folder of `user`, who runs it.
+    /// Starts a server on a unix socket in a folder of `user`, which runs it.
     ///
     /// # Panics
-    /// Panics if the socket cannot be made.
+    /// Panics if the socket cannot be created.
     pub fn on_socket(
         path: &Path,
         user: User,
         talk: impl Fn(&mut Talk<'_>) -> io::Result<()> + Send + Sync + 'static,
     ) -> Self {
         let at = path.to_owned();
-        // To its clients it is of the user that it had when it began to listen.
+        // Its clients see the user that it had when it began to listen.
         let bind = thread::spawn(move || {
             become_user(user);
             UnixListener::bind(at).expect("a socket")
@@ -155,10 +155,10 @@ impl FalseServer {
         FalseServer { place: Place::Socket(path.to_owned()), heard }
     }
 
-    /// Its port.
+    /// Returns its port.
     ///
     /// # Panics
-    /// Panics if it is on a socket.
+    /// Panics if it listens on a unix socket.
     pub fn port(&self) -> u16 {
         match &self.place {
             Place::Port(port) => *port,
@@ -166,21 +166,21 @@ impl FalseServer {
         }
     }
 
-    /// All that clients have said to it.
+    /// Returns all that clients have sent.
     ///
     /// # Panics
-    /// Panics if it has panicked.
+    /// Panics if the server has panicked.
     pub fn heard(&self) -> Vec<u8> {
         self.heard.lock().expect("no panic").clone()
     }
 
-    /// Returns true if clients have said this to it.
+    /// Returns true if clients have sent this text.
     pub fn has_heard(&self, text: &str) -> bool {
         self.heard().windows(text.len()).any(|part| part == text.as_bytes())
     }
 }
 
-/// Becomes a user in this thread alone.
+/// Changes the user of this thread only.
 fn become_user(user: User) {
     let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
     rustix::thread::set_thread_res_gid(gid, gid, gid).expect("the right to");
@@ -205,7 +205,7 @@ fn serve(
                 if talk(&mut conversation).is_ok() {
                     conversation.hear_all();
                 }
-                // A client that is asked nothing more goes by itself.
+                // Leaves a client that gets no further question the time to disconnect itself.
                 thread::sleep(Duration::from_millis(10));
             });
         }

@@ -1,4 +1,4 @@
-//! MariaDB with Galera: three nodes, each of them writable.
+//! MariaDB with Galera: three nodes, all writable.
 
 use crate::accounts::Accounts;
 use crate::cluster::{Cluster, Switch};
@@ -8,7 +8,7 @@ use crate::process::eventually;
 use crate::server::Server;
 use std::time::Duration;
 
-/// Three nodes.
+/// A cluster of three nodes.
 pub struct Galera {
     nodes: [&'static MariaDb; 3],
     accounts: Accounts,
@@ -18,10 +18,10 @@ const PROVIDER: &str = "/usr/lib/galera/libgalera_smm.so";
 const BOOTSTRAP: &str = "--wsrep-new-cluster";
 
 impl Galera {
-    /// Starts them, with the tables and no account.
+    /// Starts the nodes, with the tables and no account.
     ///
     /// # Panics
-    /// Panics if they do not come up.
+    /// Panics if they do not start.
     pub fn start() -> Self {
         assert!(std::path::Path::new(PROVIDER).exists(), "Galera is missing: tests/run installs it");
         let ports = [(); 3].map(|()| free_port());
@@ -40,31 +40,32 @@ impl Galera {
         galera
     }
 
-    /// One of the nodes.
+    /// Returns one of the nodes.
     pub fn node(&self, number: usize) -> &MariaDb {
         self.nodes[number]
     }
 
-    /// Whether a node may answer: it belongs to the majority, and has what the others have.
+    /// Returns true if a node may answer: it belongs to the majority, and has all changes.
     pub fn is_synced(&self, number: usize) -> bool {
         is_synced(self.nodes[number])
     }
 }
 
 fn is_synced(node: &MariaDb) -> bool {
-    // While a node has no majority it still tells its state, and nothing else.
+    // A node without a majority still reports its state, and nothing else.
     let state = "SHOW GLOBAL STATUS WHERE Variable_name IN ('wsrep_ready', 'wsrep_local_state')";
     let state = node.admin(state);
     state.contains("wsrep_ready\tON") && state.contains("wsrep_local_state\t4")
 }
 
-/// The number of the configuration of the cluster that a node is in; one that is in none has a number like no other.
+/// Returns the number of the cluster configuration that a node is in. A node without one gets a number unlike all
+/// others.
 fn agreement(node: &MariaDb) -> u64 {
     let row = node.admin("SHOW GLOBAL STATUS LIKE 'wsrep_cluster_conf_id'");
     row.trim().rsplit('\t').next().and_then(|number| number.parse().ok()).unwrap_or(u64::MAX)
 }
 
-/// How fast a node that is silent is given up: the usual 5 s and more would make every story long.
+/// Time after which a silent node is excluded. The default of 5 s and more would make every test long.
 const PATIENCE: &str = "evs.keepalive_period=PT0.5S;evs.inactive_check_period=PT0.25S;evs.suspect_timeout=PT2S;\
                         evs.inactive_timeout=PT4S;evs.install_timeout=PT4S;gcache.size=8M";
 
@@ -102,7 +103,7 @@ impl Cluster for Galera {
     }
 
     fn wait_until_replicated(&self) {
-        // A node that has been frozen knows only later that it was given up, and believes all is well until then.
+        // A node that has been frozen notices only later that it was excluded, and reports to be in order until then.
         eventually("nodes that agree", Duration::from_secs(60), || {
             let agreements = self.nodes.map(agreement);
             self.nodes.iter().all(|node| is_synced(node)) && agreements.iter().all(|one| *one == agreements[0])
@@ -116,14 +117,14 @@ impl Cluster for Galera {
     }
 
     fn bring_back(&self, number: usize) {
-        // With its position it needs only what it has missed, and not a copy of everything.
+        // With its position it needs only the writes that it has missed, and not a copy of all data.
         let position = self.nodes[number].recovered_position();
         self.nodes[number].start_with(&[&format!("--wsrep-start-position={position}")]);
         eventually("a synced node", Duration::from_secs(60), || self.is_synced(number));
     }
 
     fn bring_all_back(&self) {
-        // Only the node that has the last write may begin.
+        // Only the node that has the last write may start the cluster.
         let last = |number: &usize| {
             let position = self.nodes[*number].recovered_position();
             position.rsplit(':').next().and_then(|number| number.parse::<i64>().ok()).expect("UUID:NUMBER")

@@ -1,28 +1,28 @@
-//! What a process holds, from proc(5): to see whether it grows.
+//! The resources of a process, from proc(5), to see if they grow.
 
 use rustix::process::Pid;
 use std::fs;
 
-/// What a process holds.
+/// Resources of a process.
 #[derive(Clone, Copy, Debug)]
 pub struct Holdings {
     /// Resident memory in KiB.
     pub kilobytes: usize,
-    /// The most resident memory that it ever held, in KiB.
+    /// Peak of the resident memory in KiB.
     pub peak_kilobytes: usize,
-    /// Its address space in KiB.
+    /// Address space in KiB.
     pub address_space: usize,
-    /// Open descriptors.
+    /// Number of open descriptors.
     pub descriptors: usize,
-    /// Threads.
+    /// Number of threads.
     pub threads: usize,
 }
 
 impl Holdings {
-    /// Of a process that runs.
+    /// Reads the resources of a running process.
     ///
     /// # Panics
-    /// Panics if it does not.
+    /// Panics if the process is not running.
     pub fn of(pid: Pid) -> Self {
         let process = format!("/proc/{}", pid.as_raw_nonzero());
         let status = fs::read_to_string(format!("{process}/status")).expect("a process that runs");

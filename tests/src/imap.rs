@@ -1,4 +1,4 @@
-//! As much of an IMAP client (RFC 3501) as a login and a first look into a mailbox take.
+//! An IMAP client (RFC 3501) that can log in and read a mailbox.
 
 use crate::line::LineClient;
 
@@ -9,7 +9,7 @@ impl Imap {
     /// Connects and waits for the greeting.
     ///
     /// # Panics
-    /// Panics if there is none.
+    /// Panics if there is no greeting.
     pub fn connect(port: u16) -> Self {
         let mut client = LineClient::connect(port);
         let greeting = client.line().expect("a greeting");
@@ -17,8 +17,8 @@ impl Imap {
         Imap(client)
     }
 
-    /// Sends a command and returns all that the server says to it, up to the line with its tag or the end of the
-    /// connection: untagged responses (a literal is appended to its line) and the last line without the tag.
+    /// Sends a command and returns the reply, up to the line with its tag or the end of the connection: untagged
+    /// responses (a literal is appended to its line) and the last line without the tag.
     ///
     /// # Panics
     /// Panics if the server is silent for too long.
@@ -30,7 +30,7 @@ impl Imap {
     /// Appends a message to a mailbox, and returns what [`Imap::command`] does.
     ///
     /// # Panics
-    /// Panics if the server does not want it, or is silent for too long.
+    /// Panics if the server refuses it, or is silent for too long.
     pub fn append(&mut self, mailbox: &str, message: &str) -> Vec<String> {
         let message = message.replace('\n', "\r\n");
         self.0.send(&format!("t APPEND {mailbox} {{{}}}", message.len()));
@@ -57,16 +57,16 @@ impl Imap {
         said
     }
 
-    /// Logs in and returns the last thing that the server said: `OK ...`, `NO ...` or `* BYE ...`.
+    /// Logs in and returns the last response of the server: `OK ...`, `NO ...` or `* BYE ...`.
     ///
     /// # Panics
-    /// Panics if it printed nothing.
+    /// Panics if there is no response.
     pub fn login(&mut self, login: &str, password: &str) -> String {
         self.command(&format!("LOGIN \"{login}\" \"{password}\"")).pop().expect("an answer")
     }
 }
 
-/// The length of the literal that a line announces at its end.
+/// Returns the length of the literal that a line announces at its end.
 fn literal(line: &str) -> Option<usize> {
     line.strip_suffix('}')?.rsplit_once('{')?.1.parse().ok()
 }

@@ -1,8 +1,8 @@
-//! What the end-to-end tests stand on: private database servers, the real Courier daemons, ours beside them, and small
-//! clients of the protocols that they speak.
+//! The foundation of the end-to-end tests: private database servers, the real Courier daemons, mailauth's own
+//! programs, and small clients of their protocols.
 //!
-//! The servers want users of their own and mount namespaces, so these tests run as root. Everything they start lives in
-//! one temporary folder and dies with the test process, however that ends.
+//! The servers need users of their own and mount namespaces, so these tests run as root. Everything that they start is
+//! in one temporary folder and ends with the test process, even if that is killed.
 
 mod accounts;
 mod answers;

@@ -8,14 +8,14 @@ use std::time::Duration;
 pub(crate) struct LineClient(BufReader<TcpStream>);
 
 impl LineClient {
-    /// Connects to a port of the loopback.
+    /// Connects to a port of the loopback interface.
     pub(crate) fn connect(port: u16) -> Self {
         let stream = TcpStream::connect(("127.0.0.1", port)).expect("a server on the port");
         stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a time limit");
         LineClient(BufReader::new(stream))
     }
 
-    /// The next line without its end, or `None` at the end of the connection.
+    /// Returns the next line without its end, or `None` at the end of the connection.
     pub(crate) fn line(&mut self) -> Option<String> {
         let mut line = Vec::new();
         match self.0.read_until(b'\n', &mut line) {
@@ -26,7 +26,7 @@ impl LineClient {
         }
     }
 
-    /// The next bytes.
+    /// Returns the next bytes.
     pub(crate) fn bytes(&mut self, count: usize) -> String {
         let mut bytes = vec![0; count];
         self.0.read_exact(&mut bytes).expect("as many bytes as were announced");
@@ -35,7 +35,7 @@ impl LineClient {
 
     /// Sends a line.
     pub(crate) fn send(&mut self, line: &str) {
-        // A server that has said goodbye may have gone already; what it said can still be read.
+        // A server that has said goodbye may be gone already. What it sent can still be read.
         let _ = self.0.get_mut().write_all(format!("{line}\r\n").as_bytes());
     }
 }

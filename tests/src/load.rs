@@ -1,7 +1,7 @@
-//! A steady load of logins and changes of passwords, with the truth known beside it.
+//! A steady load of logins and password changes, with a record of which answers are right.
 //!
-//! A change whose answer was "not now" may have been made, and may yet be: what was sent can wait in a server that hangs.
-//! Until one of the two passwords is seen to be the only one that is possible, both are right.
+//! A change that was answered by "not now" may have been made, or may still be: the request can wait in a server that
+//! hangs. Until one of the two passwords is known to be the only possible one, both are right.
 
 use crate::answers::{Answer, Answers, Asked, STRETCH, Verdict};
 use crate::people::{CHEAP_HASH, PASSWORD};
@@ -13,13 +13,13 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// The accounts that only log in.
+/// Number of accounts that only log in.
 const READERS: usize = 20;
-/// The accounts whose password changes all the time, each by a client of its own.
+/// Number of accounts whose password is changed all the time, each by a client of its own.
 const CHANGERS: usize = 2;
-/// The clients that only log in.
+/// Number of clients that only log in.
 const CLIENTS: usize = 3;
-/// Between an answer and the next question of a client.
+/// Pause of a client between an answer and its next request.
 const PAUSE: Duration = Duration::from_millis(8);
 
 /// Clients and what they know.
@@ -35,17 +35,17 @@ impl Default for Load {
 }
 
 impl Load {
-    /// Clients of the accounts in [`Load::accounts`], as those are when they are new.
+    /// Returns clients of the new accounts of [`Load::accounts`].
     pub fn new() -> Self {
         Load { changers: (0..CHANGERS).map(|number| Mutex::new(Changer::new(number))).collect(), mortal: false }
     }
 
-    /// The same, of a server that may be killed: no server, or a part of a reply, is "not now" too.
+    /// Returns clients of a server that may be killed: an unreachable server or an incomplete reply is "not now" too.
     pub fn on_a_mortal() -> Self {
         Load { mortal: true, ..Self::new() }
     }
 
-    /// The accounts that it uses, in CSV with a header. None of the passwords costs much.
+    /// Returns the accounts that it uses, in CSV with a header. All passwords are cheap to check.
     pub fn accounts() -> String {
         let mut csv = String::from("login,password\n");
         for number in 0..READERS {
@@ -59,18 +59,18 @@ impl Load {
         csv
     }
 
-    /// Asks the server on this socket all the time while `trouble` happens.
+    /// Sends requests to the server on this socket while `trouble` runs.
     ///
     /// # Panics
-    /// Panics if a client does.
+    /// Panics if a client panics.
     pub fn run(&self, socket: &Path, trouble: impl FnOnce()) -> Answers {
         self.run_watched(socket, |_| trouble())
     }
 
-    /// The same, and shows the trouble what is answered meanwhile.
+    /// Does the same, and passes the answers so far to `trouble`.
     ///
     /// # Panics
-    /// Panics if a client does.
+    /// Panics if a client panics.
     pub fn run_watched(&self, socket: &Path, trouble: impl FnOnce(Watch)) -> Answers {
         let (answers, over) = (Mutex::new(Vec::new()), AtomicBool::new(false));
         let line = Line { socket, answers: &answers, over: &over, mortal: self.mortal };
@@ -81,7 +81,7 @@ impl Load {
             for changer in &self.changers {
                 scope.spawn(move || changer.lock().expect("no panic with the lock held").go_on(line));
             }
-            // The clients must be told to end also when the trouble itself goes wrong.
+            // The clients have to be told to end even if `trouble` panics.
             let _end = End(&over);
             trouble(Watch(&answers));
         });
@@ -89,20 +89,20 @@ impl Load {
     }
 }
 
-/// What has been answered so far.
+/// The answers so far.
 #[derive(Clone, Copy)]
 pub struct Watch<'a>(&'a Mutex<Vec<Answer>>);
 
 impl Watch<'_> {
-    /// Waits until, after `from`, every question of these kinds has been answered for a while, and each kind was asked.
-    /// Returns after `limit` also when they have not: that is for the caller to see in the answers.
+    /// Waits until, since `from`, all requests of these kinds have been answered for a while, and each kind was sent.
+    /// Returns after `limit` in any case: the caller finds missing answers in the list.
     pub fn wait_until_answered(&self, kinds: &[Asked], from: Instant, limit: Duration) {
         while Instant::now() < from + limit && !self.is_answered(kinds, from) {
             std::thread::sleep(Duration::from_millis(20));
         }
     }
 
-    /// Waits until so many questions of a kind that were asked after `from` have been answered rightly.
+    /// Waits until `number` requests of a kind sent after `from` have been answered correctly.
     ///
     /// # Panics
     /// Panics if they are not within `limit`.
@@ -143,7 +143,7 @@ fn reader(number: usize) -> String {
     format!("reader{number}@load.example")
 }
 
-/// The way to the server, and the place for what it answers.
+/// The connection to the server, and the list of its answers.
 #[derive(Clone, Copy)]
 struct Line<'a> {
     socket: &'a Path,
@@ -153,7 +153,7 @@ struct Line<'a> {
 }
 
 impl Line<'_> {
-    /// Asks, and judges the answer: `Ok` is right, `Err` is why it is wrong. "Not now" is neither.
+    /// Sends a request and judges the answer: `Ok` is right, `Err` is why it is wrong. "Not now" is neither.
     fn ask(
         self,
         asked: Asked,
@@ -208,14 +208,14 @@ fn log_in_again_and_again(line: Line, client: usize) {
     }
 }
 
-/// Somebody who changes the password of an account that nobody else changes.
+/// A client that changes the password of an account that no other client changes.
 struct Changer {
     login: String,
-    /// The last one that is known to have been in force.
+    /// Last password that is known to have been valid.
     password: String,
-    /// The one that a change of unknown outcome may have put, or may still put, in its place.
+    /// Password that a change of unknown outcome may have set, or may still set.
     pending: Option<String>,
-    /// The last one that is known to be in force no more.
+    /// Last password that is known to be no longer valid.
     old: Option<String>,
     changes: usize,
 }
@@ -286,7 +286,7 @@ impl Changer {
             _ => Err("the old password was right".into()),
         });
         match outcome {
-            // A change is made only where the old password stands: one on its way can be made no more.
+            // A change is made only if the old password is still valid, so one in transit can no longer be made.
             Some(Outcome::Done) => self.is_now(new),
             Some(_) => {}
             None => self.pending = Some(new),
@@ -306,7 +306,7 @@ mod tests {
     use std::io::{Read, Write as _};
     use std::os::unix::net::UnixListener;
 
-    /// What the load says of a server that answers everything alike.
+    /// Returns the answers of a server that sends the same reply to everything.
     fn answers(reply: &'static str) -> Answers {
         let folder = Scratch::new("load");
         let socket = folder.join("socket");
@@ -317,7 +317,7 @@ mod tests {
                 let _ = client.write_all(reply.as_bytes());
             }
         });
-        // Enough for every client to ask each of its questions.
+        // Enough for every client to send each kind of request.
         let limit = Duration::from_secs(20);
         Load::new().run_watched(&socket, |watch| eventually("answers", limit, || watch.count() >= 200))
     }

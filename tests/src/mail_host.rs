@@ -1,5 +1,5 @@
 //! A mail host in a mount namespace: the real Courier programs have `/run/courier` and `/etc/courier` compiled in, and
-//! find folders of ours there.
+//! find folders of the tests there.
 
 use crate::port::free_port;
 use crate::process::{Child, Family};
@@ -9,28 +9,28 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Folders of its own, and the programs that run over them.
+/// A mail host: its own folders, and the programs that use them.
 pub struct MailHost {
     family: Family,
     folder: Scratch,
 }
 
 impl MailHost {
-    /// The socket, as programs inside know it.
+    /// The socket, as programs on the host know it.
     pub const SOCKET: &'static str = "/run/courier/authdaemon/socket";
-    /// Who owns the mail of every account.
+    /// Owner of the mail of every account.
     pub const OWNER: User = User { uid: 5000, gid: 5000 };
 
-    /// A host with Debian's configuration, on which nothing runs yet.
+    /// Creates a host with Debian's configuration, on which nothing runs yet.
     ///
     /// # Panics
-    /// Panics if it cannot be made.
+    /// Panics if it cannot be created.
     pub fn new() -> Self {
         Self::with_own(&[])
     }
 
-    /// The same, with its own copies of these folders of the machine: what is written there is seen on this host alone,
-    /// and goes with it.
+    /// Does the same, with its own copies of these folders of the machine. What is written there is visible only on
+    /// this host, and is removed with it.
     ///
     /// # Panics
     /// Panics as [`MailHost::new`] does.
@@ -53,7 +53,7 @@ impl MailHost {
             format!("mkdir -p {theirs}; mount --bind {} {theirs}\n", folder.join(ours).display())
         });
         let mounts = overlays(&folder.join("own"), folders) + &binds.concat();
-        // Something must live as long as the namespace. It says so once everything is mounted.
+        // A process has to live as long as the namespace. It creates a file once everything is mounted.
         let ready = folder.join("ready");
         let wait = ["sh", "-c", "touch \"$0\"; exec sleep infinity"].map(String::from);
         let family =
@@ -62,50 +62,51 @@ impl MailHost {
         MailHost { family, folder }
     }
 
-    /// The socket for mailauth's own programs, as the tests know it.
+    /// Returns the socket for mailauth's own programs, as the tests know it.
     pub fn own_socket(&self) -> PathBuf {
         self.folder.join("ours/socket")
     }
 
-    /// Courier's socket, as the tests know it.
+    /// Returns Courier's socket, as the tests know it.
     pub fn socket(&self) -> PathBuf {
         self.folder.join("run/authdaemon/socket")
     }
 
-    /// Something in the host's folder: `etc` is its `/etc/courier`, `run` its `/run/courier`, `ours`
-    /// its `/run/mailauth`, and `mail` is for mail.
+    /// Returns a path in the host's folder: `etc` is its `/etc/courier`, `run` its `/run/courier`, `ours` its
+    /// `/run/mailauth`, and `mail` is for mail.
     pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
         self.folder.join(name)
     }
 
-    /// A file of the host, by its path there.
+    /// Returns a file of the host, by its path there.
     pub fn inside(&self, path: &str) -> PathBuf {
         PathBuf::from(format!("/proc/{}/root{path}", self.family.eldest().as_raw_nonzero()))
     }
 
-    /// A program to be run on the host.
+    /// Returns a command that runs a program on the host.
     pub fn command(&self, program: &str) -> Command {
         self.family.command(program)
     }
 
-    /// The same, but seen from outside as a process of ours: it gets our signals and must end its own children.
+    /// Does the same for a program that gets signals from outside as a normal process, and has to end its own
+    /// children.
     pub fn plain_command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new("nsenter");
         command.args(["--mount", "--target", &self.family.eldest().as_raw_nonzero().to_string()]).arg(program);
         command
     }
 
-    /// The real courier-imapd, on a port of the loopback.
+    /// Starts the real courier-imapd, on a port of the loopback interface.
     pub fn imap(&self) -> TcpService {
         self.tcp_service("imapd", "imaplogin /usr/bin/imapd Maildir")
     }
 
-    /// The real courier-pop3d, on a port of the loopback.
+    /// Starts the real courier-pop3d, on a port of the loopback interface.
     pub fn pop3(&self) -> TcpService {
         self.tcp_service("pop3d", "courierpop3login /usr/lib/courier/courier/courierpop3d Maildir")
     }
 
-    /// As Debian's /usr/lib/courier/imapd and pop3d start them, but in the foreground.
+    /// Starts a service as Debian's /usr/lib/courier/imapd and pop3d do, but in the foreground.
     fn tcp_service(&self, name: &str, login_program: &str) -> TcpService {
         for _ in 0..5 {
             let port = free_port();
@@ -133,10 +134,11 @@ impl MailHost {
         )
     }
 
-    /// A home with a Maildir that holds these messages, for accounts of [`MailHost::OWNER`]; where it is.
+    /// Creates a home with a Maildir that contains these messages, for accounts of [`MailHost::OWNER`], and returns
+    /// its path.
     ///
     /// # Panics
-    /// Panics if it cannot be made.
+    /// Panics if it cannot be created.
     pub fn home(&self, name: &str, messages: &[&str]) -> PathBuf {
         make_home(&self.folder.join("mail"), name, messages)
     }
@@ -148,8 +150,8 @@ impl Default for MailHost {
     }
 }
 
-/// The shell commands that lay a layer of our own over each of these folders. The layers are in memory, as a folder that
-/// is such a layer itself, in a container, cannot hold one.
+/// Returns the shell commands that mount a layer over each of these folders. The layers are in memory, because a
+/// folder that is such a layer itself, in a container, cannot contain one.
 fn overlays(layers: &Path, folders: &[&str]) -> String {
     let mut script = format!("layers={}; mkdir $layers; mount -t tmpfs -o mode=755 tmpfs $layers\n", layers.display());
     for (number, folder) in folders.iter().enumerate() {
@@ -162,7 +164,7 @@ fn overlays(layers: &Path, folders: &[&str]) -> String {
     script
 }
 
-/// A home with a Maildir that holds these messages.
+/// Creates a home with a Maildir that contains these messages.
 fn make_home(mail: &Path, name: &str, messages: &[&str]) -> PathBuf {
     let User { uid, gid } = MailHost::OWNER;
     let home = mail.join(name);
@@ -184,7 +186,7 @@ fn make_home(mail: &Path, name: &str, messages: &[&str]) -> PathBuf {
     home
 }
 
-/// A server on a port of the loopback, until dropped.
+/// A server on a port of the loopback interface. It is stopped when dropped.
 pub struct TcpService {
     port: u16,
     log: PathBuf,
@@ -192,12 +194,12 @@ pub struct TcpService {
 }
 
 impl TcpService {
-    /// Its port.
+    /// Returns its port.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// What it has logged.
+    /// Returns its log.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! Our server.
+//! The daemon `mailauth-courier`.
 
 use crate::accounts::Accounts;
 use crate::mail_host::MailHost;
@@ -20,15 +20,15 @@ pub struct Mailauth {
 }
 
 impl Mailauth {
-    /// Starts it over these accounts, on a socket of its own.
+    /// Starts it with these accounts, on a socket of its own.
     ///
     /// # Panics
-    /// Panics if it does not come up; the message holds its log.
+    /// Panics if it does not start. The message contains its log.
     pub fn over(accounts: &Accounts) -> Self {
         Self::with(accounts, "")
     }
 
-    /// The same, with more lines for `[courier]`, and sections after them if need be.
+    /// Does the same, with more lines for `[courier]`, and sections after them if needed.
     ///
     /// # Panics
     /// Panics as [`Mailauth::over`] does.
@@ -39,7 +39,7 @@ impl Mailauth {
         })
     }
 
-    /// The same without the throttle, for tests of other things that try many wrong passwords.
+    /// Does the same without the throttle, for tests of other things that send many wrong passwords.
     ///
     /// # Panics
     /// Panics as [`Mailauth::over`] does.
@@ -51,7 +51,7 @@ impl Mailauth {
         })
     }
 
-    /// Starts it with the configuration that `config` makes for a socket.
+    /// Starts it with the configuration that `config` returns for a socket.
     ///
     /// # Panics
     /// Panics as [`Mailauth::over`] does.
@@ -62,7 +62,7 @@ impl Mailauth {
         Self::start(Command::new(program("mailauth-courier")), folder, &config, socket)
     }
 
-    /// Starts it on a mail host, in the place of the real one.
+    /// Starts it on a mail host, in place of authdaemond.
     ///
     /// # Panics
     /// Panics as [`Mailauth::over`] does.
@@ -70,7 +70,7 @@ impl Mailauth {
         Self::on_with(host, accounts, "")
     }
 
-    /// The same, with more lines for `[courier]`.
+    /// Does the same, with more lines for `[courier]`.
     ///
     /// # Panics
     /// Panics as [`Mailauth::over`] does.
@@ -120,30 +120,30 @@ impl Mailauth {
         self.wait_until_up();
     }
 
-    /// A whole configuration: these accounts, this socket, these other lines of `[courier]`.
+    /// Returns a whole configuration: these accounts, this socket, these other lines of `[courier]`.
     pub fn config(accounts: &Accounts, socket: &Path, courier: &str) -> String {
         format!("{}[courier]\nsocket = \"{}\"\n{courier}\n", accounts.config(), socket.display())
     }
 
-    /// Its socket.
+    /// Returns its socket.
     pub fn socket(&self) -> &Path {
         &self.socket
     }
 
-    /// Its configuration file, which it reads again at [`Mailauth::reload`].
+    /// Returns its configuration file, which [`Mailauth::reload`] makes it read again.
     pub fn config_path(&self) -> PathBuf {
         self.folder.join("mailauth.toml")
     }
 
-    /// What it has logged.
+    /// Returns its log.
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder.join("log")).unwrap_or_default()
     }
 
-    /// Waits until its log holds a text.
+    /// Waits until its log contains a text.
     ///
     /// # Panics
-    /// Panics if it does not within some seconds; the message holds the log.
+    /// Panics if it does not within some seconds. The message contains the log.
     pub fn wait_for_log(&self, text: &str) {
         let begin = Instant::now();
         while !self.log().contains(text) {
@@ -152,7 +152,7 @@ impl Mailauth {
         }
     }
 
-    /// Tells it to read its configuration again.
+    /// Makes it read its configuration again.
     pub fn reload(&self) {
         self.process.signal(Signal::HUP);
     }
@@ -162,25 +162,25 @@ impl Mailauth {
         self.process.signal(signal);
     }
 
-    /// Tells it to end.
+    /// Asks it to end.
     pub fn terminate(&self) {
         self.process.signal(Signal::TERM);
     }
 
-    /// How it ended.
+    /// Waits for its end and returns its status.
     ///
     /// # Panics
-    /// Panics if it has not within the time.
+    /// Panics if it does not end within the time.
     pub fn wait(&mut self, limit: Duration) -> ExitStatus {
         self.process.wait(limit).unwrap_or_else(|| panic!("still running after {limit:?}:\n{}", self.log()))
     }
 
-    /// Its process id.
+    /// Returns its process ID.
     pub fn pid(&self) -> Pid {
         self.process.pid()
     }
 
-    /// Its process.
+    /// Returns its process.
     pub fn process(&mut self) -> &mut Child {
         &mut self.process
     }

@@ -1,4 +1,4 @@
-//! A private MariaDB server, or one of MySQL, which is asked in the same way.
+//! A private server of MariaDB, or of MySQL, which has the same protocol.
 
 use crate::certificates::Certificates;
 use crate::crowd::{Crowd, Session};
@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// A MariaDB server with its data in a temporary folder, on a unix socket and on a port of 127.0.0.1 and 127.0.0.2, with
-/// TLS for who asks for it.
+/// A MariaDB server with its data in a temporary folder, on a unix socket and on a port of 127.0.0.1 and 127.0.0.2,
+/// with TLS for clients that request it.
 pub struct MariaDb {
     flavor: Flavor,
     process: ServerProcess,
@@ -23,25 +23,25 @@ pub struct MariaDb {
     options: Vec<String>,
 }
 
-/// Whose server it is.
+/// Product of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flavor {
-    /// Debian's MariaDB.
+    /// MariaDB of Debian.
     MariaDb,
-    /// MySQL itself.
+    /// MySQL.
     MySql,
 }
 
 impl MariaDb {
-    /// Makes and starts one: for tests that stop or freeze it. Others share [`MariaDb::shared`].
+    /// Starts a new server, for tests that stop or freeze it. Other tests use [`MariaDb::shared`].
     ///
     /// # Panics
-    /// Panics if it does not come up; the message holds its log.
+    /// Panics if it does not start. The message contains its log.
     pub fn start_new() -> Self {
         Self::start_new_with(&[], &[])
     }
 
-    /// The same of MySQL.
+    /// Starts a new server of MySQL.
     ///
     /// # Panics
     /// Panics as [`MariaDb::start_new`] does.
@@ -49,13 +49,13 @@ impl MariaDb {
         Self::start_new_of(Flavor::MySql, &[], &[])
     }
 
-    /// One that blocks a host after so many of its connections that were cut off while they were made. It knows hosts only by
-    /// a name, and never blocks 127.0.0.1.
+    /// Starts a server that blocks a host after this number of interrupted connection attempts. It counts hosts only
+    /// if it resolves names, and never blocks 127.0.0.1.
     pub fn start_new_that_blocks(errors: u32) -> Self {
         Self::start_new_with(&["--skip-name-resolve=0".into(), format!("--max-connect-errors={errors}")], &[])
     }
 
-    /// The same, with more options: those that it keeps, and those of this first start alone.
+    /// Starts a server with more options: those that it keeps, and those of this first start.
     pub(crate) fn start_new_with(options: &[String], at_first: &[&str]) -> Self {
         Self::start_new_of(Flavor::MariaDb, options, at_first)
     }
@@ -80,39 +80,40 @@ impl MariaDb {
         server.process.panic_with_log()
     }
 
-    /// The one that all tests of this process share. Each takes a database of its own, and leaves the server running.
+    /// Returns the server that all tests of this process share. Each creates a database of its own, and leaves the
+    /// server running.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<MariaDb> = OnceLock::new();
         SHARED.get_or_init(Self::start_new)
     }
 
-    /// The same of MySQL.
+    /// Returns the shared server of MySQL.
     pub fn shared_mysql() -> &'static Self {
         static SHARED: OnceLock<MariaDb> = OnceLock::new();
         SHARED.get_or_init(Self::start_new_mysql)
     }
 
-    /// Whose server it is.
+    /// Returns the product of the server.
     pub fn flavor(&self) -> Flavor {
         self.flavor
     }
 
-    /// The same, with more options for this time.
+    /// Starts the server again, with more options for this time.
     pub(crate) fn start_with(&self, options: &[&str]) {
         if !self.try_start(options) {
             self.process.panic_with_log();
         }
     }
 
-    /// Its unix socket.
+    /// Returns its unix socket.
     pub fn socket(&self) -> PathBuf {
         self.process.data().join("mariadb.sock")
     }
 
-    /// A new empty database, and a user who may do anything in it.
+    /// Creates an empty database, and a user with all rights in it.
     ///
     /// # Panics
-    /// Panics if the server refuses.
+    /// Panics if the server reports an error.
     pub fn database(&self) -> MariaDbDatabase<'_> {
         let (name, password) = self.process.new_database();
         self.admin(&format!(
@@ -123,7 +124,7 @@ impl MariaDb {
         MariaDbDatabase { server: self, name, password }
     }
 
-    /// Runs statements as the server's administrator and returns the rows: a line each, with tabs between columns.
+    /// Runs statements as the server's administrator and returns the rows: one per line, with tabs between columns.
     ///
     /// # Panics
     /// Panics if a statement fails.
@@ -131,10 +132,10 @@ impl MariaDb {
         run_with_input(&mut self.client(), sql)
     }
 
-    /// The last write that a Galera node has, as `UUID:NUMBER`: after a crash its files do not say so plainly.
+    /// Returns the last write of a Galera node, as `UUID:NUMBER`. After a crash its files do not contain it directly.
     ///
     /// # Panics
-    /// Panics if it runs, or cannot tell.
+    /// Panics if the node is running, or its position cannot be determined.
     pub(crate) fn recovered_position(&self) -> String {
         assert!(!self.process.is_running(), "a node that runs is not recovered");
         let mut command = Command::new("setpriv");
@@ -147,20 +148,20 @@ impl MariaDb {
         position.unwrap_or_else(|| panic!("no position:\n{said}")).to_owned()
     }
 
-    /// Marks a Galera node as one from which a new cluster may begin, though it was not the last one to end.
+    /// Marks a Galera node as one that may start a new cluster, though it was not the last one to stop.
     ///
     /// # Panics
-    /// Panics if it has no such state.
+    /// Panics if the node has no such state.
     pub(crate) fn allow_bootstrap(&self) {
         let file = self.process.data().join("grastate.dat");
         let state = std::fs::read_to_string(&file).expect("the state of a Galera node");
         std::fs::write(file, state.replace("safe_to_bootstrap: 0", "safe_to_bootstrap: 1")).expect("the same");
     }
 
-    /// Does `work` while nothing can be changed, as during a backup: what comes by replication waits too.
+    /// Does `work` while nothing can be changed, as during a backup. Replication waits too.
     ///
     /// # Panics
-    /// Panics if the server refuses.
+    /// Panics if the server reports an error.
     pub fn while_locked(&self, work: impl FnOnce()) {
         let mut session = Session::open(&mut self.client());
         session.run("FLUSH TABLES WITH READ LOCK");
@@ -258,15 +259,15 @@ impl Server for MariaDb {
     }
 }
 
-/// The data of these tests outlives the server, also a killed one, and need not outlive the machine.
+/// The data of the tests has to survive the server, even if it is killed, but not the machine.
 const IN_A_HURRY: [&str; 4] =
     ["--innodb-log-file-size=8M", "--innodb-flush-method=nosync", "--innodb-flush-log-at-trx-commit=2", "--sync-frm=0"];
 
-/// A folder of each server's own for its temporary tables: MariaDB, when it starts, deletes those of all others that use
-/// the same.
+/// Folder for the temporary tables of one server. MariaDB deletes those of all other servers in the same folder when
+/// it starts.
 const TEMPORARY: &str = "tmp";
 
-/// The data of a new server, made once for all that this process starts.
+/// Returns the data of a new server, created once for all servers of this process.
 fn template() -> &'static Path {
     static TEMPLATE: OnceLock<Scratch> = OnceLock::new();
     let folder = TEMPLATE.get_or_init(|| {
@@ -291,37 +292,38 @@ pub struct MariaDbDatabase<'s> {
 }
 
 impl<'s> MariaDbDatabase<'s> {
-    /// The server it is on.
+    /// Returns its server.
     pub fn server(&self) -> &'s MariaDb {
         self.server
     }
 
-    /// Its name, which is also the name of its user.
+    /// Returns its name, which is also the name of its user.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The password of its user.
+    /// Returns the password of its user.
     pub fn password(&self) -> &str {
         &self.password
     }
 
-    /// By the unix socket.
+    /// Returns its URL with the unix socket.
     pub fn url(&self) -> String {
         self.url_as(&self.name)
     }
 
-    /// By the unix socket, as another user.
+    /// Returns its URL with the unix socket and another user.
     pub fn url_as(&self, user: &str) -> String {
         format!("mysql://{user}@localhost/{}?socket={}", self.name, self.server.socket().display())
     }
 
-    /// By TCP. The server's certificate holds for `localhost` and `127.0.0.1`, not for `127.0.0.2`.
+    /// Returns its URL with TCP. The server's certificate is valid for `localhost` and `127.0.0.1`, not for
+    /// `127.0.0.2`.
     pub fn url_tcp(&self, host: &str) -> String {
         format!("mysql://{}@{host}:{}/{}", self.name, self.server.port(), self.name)
     }
 
-    /// Runs statements in this database as the server's administrator and returns the rows: a line each, with tabs
+    /// Runs statements in this database as the server's administrator and returns the rows: one per line, with tabs
     /// between columns.
     ///
     /// # Panics
@@ -330,10 +332,10 @@ impl<'s> MariaDbDatabase<'s> {
         run_with_input(self.server.client().arg(&self.name), sql)
     }
 
-    /// Does `work` while a transaction with this statement is not committed yet.
+    /// Does `work` during a transaction with this statement, which is committed afterwards.
     ///
     /// # Panics
-    /// Panics if the server refuses.
+    /// Panics if the server reports an error.
     pub fn while_uncommitted(&self, sql: &str, work: impl FnOnce()) {
         let mut session = Session::open(self.server.client().arg(&self.name));
         session.run("BEGIN");

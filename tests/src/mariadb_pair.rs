@@ -1,4 +1,4 @@
-//! MariaDB: a primary, and a replica that is read-only.
+//! MariaDB: a primary, and a read-only replica.
 
 use crate::accounts::Accounts;
 use crate::cluster::{Cluster, Switch};
@@ -8,7 +8,7 @@ use crate::server::Server;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// Two servers; the first is the primary until they switch.
+/// Two servers. The first is the primary until they switch.
 pub struct MariaDbPair {
     servers: [&'static MariaDb; 2],
     accounts: Accounts,
@@ -19,10 +19,10 @@ const REPLICATOR: &str = "replicator";
 const PASSWORD: &str = "password of the replicator";
 
 impl MariaDbPair {
-    /// Starts them, with the tables and no account.
+    /// Starts the servers, with the tables and no account.
     ///
     /// # Panics
-    /// Panics if they do not come up.
+    /// Panics if they do not start.
     pub fn start() -> Self {
         let [primary, replica] = [1, 2].map(|number| {
             let options = [format!("--server-id={number}"), format!("--log-basename=server{number}")];
@@ -49,7 +49,7 @@ impl MariaDbPair {
     }
 }
 
-/// A read-only server is told so at its start too: which one it is, a restart must not change.
+/// A read-only server is started read-only too, so that a restart does not make it writable.
 const OPTIONS: [&str; 6] = [
     "--log-bin",
     "--log-slave-updates",
@@ -59,7 +59,7 @@ const OPTIONS: [&str; 6] = [
     "--read-only=1",
 ];
 
-/// Makes one follow another from where it stands, and read-only.
+/// Makes a server a read-only replica of another, starting from its current position.
 fn follow(replica: &MariaDb, primary: &MariaDb, more: &str) {
     primary.admin("SET GLOBAL read_only = 0");
     replica.admin(&format!(

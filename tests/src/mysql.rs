@@ -1,4 +1,4 @@
-//! MySQL itself, which Debian 12 does not have: `tests/mysql-fetch` unpacks it, with its libraries, into a folder.
+//! MySQL, which Debian 12 does not have: `tests/mysql-fetch` unpacks it, with its libraries, into a folder.
 
 use crate::process::run;
 use crate::scratch::{Scratch, User};
@@ -7,15 +7,15 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// Where `tests/mysql-fetch` puts it.
+/// Folder into which `tests/mysql-fetch` unpacks it.
 const ROOT: &str = "/var/cache/mailauth-tests/mysql/root";
 
-/// The options that a new server's data is made with, and that it keeps.
+/// Options with which the data of a new server is created, and with which it runs.
 pub(crate) const USUAL: [&str; 4] =
     ["--innodb-redo-log-capacity=8M", "--innodb-flush-log-at-trx-commit=2", "--disable-log-bin", "--mysqlx=OFF"];
 
-/// Returns true if the tests can run on MySQL. If not, `test` is written down as one that did not: in the file that
-/// `MAILAUTH_NOT_RUN` names, which tests/run shows at its end, and in the output of the test.
+/// Returns true if the tests can run on MySQL. If not, `test` is recorded as not run: in the file that
+/// `MAILAUTH_NOT_RUN` names, which tests/run prints at its end, and in the output of the test.
 pub fn can_run(test: &str) -> bool {
     if Path::new(ROOT).join("usr/sbin/mysqld").exists() {
         return true;
@@ -23,14 +23,14 @@ pub fn can_run(test: &str) -> bool {
     let line = format!("NOT RUN ON MYSQL: {test}: run tests/mysql-fetch as root\n");
     if let Some(path) = std::env::var_os("MAILAUTH_NOT_RUN") {
         let file = std::fs::File::options().create(true).append(true).open(path);
-        // One write for each line, so that those of several processes do not mix.
+        // One write per line, so that lines of several processes do not mix.
         file.and_then(|mut file| file.write_all(line.as_bytes())).expect("the list of tests that did not run");
     }
     let _ = std::io::stderr().write_all(line.as_bytes());
     false
 }
 
-/// One of its programs, by its path below `usr`, with its own loader and libraries.
+/// Returns the command line of one of its programs, by the path below `usr`, with its own loader and libraries.
 pub(crate) fn command_line(program: &str) -> Vec<String> {
     let libraries = "usr/lib/x86_64-linux-gnu";
     vec![
@@ -42,7 +42,7 @@ pub(crate) fn command_line(program: &str) -> Vec<String> {
     ]
 }
 
-/// The server's program, with the options that tell it where its own files are.
+/// Returns the command line of the server, with the options for the folders of its own files.
 pub(crate) fn server() -> Vec<String> {
     let mut line = command_line("sbin/mysqld");
     line.push(format!("--lc-messages-dir={ROOT}/usr/share/mysql"));
@@ -52,7 +52,7 @@ pub(crate) fn server() -> Vec<String> {
     line
 }
 
-/// The data of a new server, made once for all that this process starts.
+/// Returns the data of a new server, created once for all servers of this process.
 pub(crate) fn template() -> &'static Path {
     static TEMPLATE: OnceLock<Scratch> = OnceLock::new();
     let folder = TEMPLATE.get_or_init(|| {

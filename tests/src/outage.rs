@@ -1,4 +1,4 @@
-//! What can happen to one of several database servers, or to all of them.
+//! Faults of one of several database servers, or of all of them.
 
 use crate::cluster::Cluster;
 use crate::mailauth::Mailauth;
@@ -7,10 +7,10 @@ use crate::proxy::{Proxy, Way};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// The deadline of the daemon for a connect and for each query.
+/// Deadline of the daemon for a connect and for each query.
 pub const DEADLINE: Duration = Duration::from_secs(1);
 
-/// A cluster, and a second way to each of its servers, which can fail.
+/// A cluster, and a proxy to each of its servers, which can fail.
 pub struct Site<'c> {
     /// The servers.
     pub cluster: &'c dyn Cluster,
@@ -19,29 +19,29 @@ pub struct Site<'c> {
 }
 
 impl<'c> Site<'c> {
-    /// With open ways.
+    /// Starts the proxies, which pass everything.
     pub fn of(cluster: &'c dyn Cluster) -> Self {
         let proxies = cluster.ports().into_iter().map(Proxy::to).collect();
         Site { cluster, proxies, missed: AtomicBool::new(false) }
     }
 
-    /// A daemon that knows the servers themselves, or the second ways to them, with these sections after its socket.
+    /// Starts a daemon that connects to the servers, directly or by the proxies, with these sections after its socket.
     pub fn daemon(&self, proxied: bool, more: &str) -> Mailauth {
         let ports = match proxied {
             false => self.cluster.ports(),
             true => self.proxies.iter().map(Proxy::port).collect(),
         };
-        // Old passwords are tried all the time, to see that they are refused, and no refusal is to wait for the throttle.
+        // Old passwords are sent all the time, to see that they are refused, and no refusal may wait for the throttle.
         Mailauth::configured(|socket| {
             let config = self.cluster.config(socket, &ports, "deadline = \"1s\"\n", more);
             config.replacen("[throttle]\n", "[throttle]\nenabled = false\n", 1)
         })
     }
 
-    /// A daemon that knows the servers themselves, remembers nothing, and has a whole copy of the tables.
+    /// Starts a daemon that connects to the servers directly, has no cache, and has a complete snapshot.
     ///
     /// # Panics
-    /// Panics if it does not get one.
+    /// Panics if it gets no snapshot.
     pub fn daemon_with_a_copy(&self) -> Mailauth {
         let (accounts, ports) = (self.cluster.accounts(), self.cluster.ports());
         let daemon = Mailauth::configured(|socket| {
@@ -62,40 +62,40 @@ impl<'c> Site<'c> {
         self.missed.fetch_or(self.proxies[0].spoiled() == before, Ordering::Relaxed);
     }
 
-    /// Whether nobody went the way on which the last fault was, so that it proves nothing.
+    /// Returns true if no connection used the proxy that had the last fault, so that the fault proves nothing.
     pub fn was_missed(&self) -> bool {
         self.missed.swap(false, Ordering::Relaxed)
     }
 }
 
-/// What is left to answer while a fault lasts.
+/// What can still answer during a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Left {
-    /// The server that is preferred, and nothing changes.
+    /// The preferred server, as before.
     First,
     /// Another server.
     Another,
-    /// None.
+    /// Nothing.
     Nobody,
-    /// None, but the daemon has a copy of the tables.
+    /// No server, but the daemon has a snapshot.
     Copy,
 }
 
-/// Something that happens, lasts, and is over.
+/// A fault that begins, lasts and ends.
 #[derive(Clone, Copy)]
 pub struct Fault {
     /// Its name in a table.
     pub name: &'static str,
-    /// Whether it happens to the second way to the first server, rather than to a server.
+    /// True if the proxy to the first server fails, rather than a server.
     pub proxied: bool,
-    /// Who is left.
+    /// What can still answer.
     pub left: Left,
-    /// Makes it, calls the function, which waits, and repairs it.
+    /// Causes the fault, calls the function, which waits, and repairs it.
     pub act: fn(&Site, &dyn Fn()),
 }
 
 impl Fault {
-    /// All that can happen to this cluster. In pairs the first server is the writable one before and after all of them.
+    /// Returns all faults of this cluster. In pairs the first server is the primary before and after each of them.
     pub fn all(cluster: &dyn Cluster) -> Vec<Fault> {
         let mut all = Self::EVERYWHERE.to_vec();
         match cluster.switch() {
@@ -123,13 +123,13 @@ impl Fault {
         Fault { name: "first promoted", proxied: false, left: Left::Another, act: switched },
     ];
 
-    /// Of all servers of a daemon that has a copy.
+    /// Faults of all servers of a daemon that has a snapshot.
     pub const WITH_A_COPY: [Fault; 2] = [
         Fault { name: "all killed, a copy", proxied: false, left: Left::Copy, act: all_killed },
         Fault { name: "all frozen, a copy", proxied: false, left: Left::Copy, act: all_frozen },
     ];
 
-    /// For a moment, the end of one node is felt by all.
+    /// The end of one node affects all of them for a moment.
     const OF_A_MAJORITY: [Fault; 2] = [
         Fault { name: "second killed", proxied: false, left: Left::Another, act: second_killed },
         Fault { name: "majority killed", proxied: false, left: Left::Nobody, act: majority_killed },
@@ -181,7 +181,7 @@ fn cut(site: &Site, hold: &dyn Fn()) {
 }
 
 fn slow(site: &Site, hold: &dyn Fn()) {
-    // Each piece is well within the deadline, and a connection, which takes some of them, is not.
+    // Each piece is well within the deadline. A connection, which takes several of them, is not.
     site.on_the_way(Way::Slow(DEADLINE * 2 / 5), hold);
 }
 
@@ -207,7 +207,7 @@ fn all_frozen(site: &Site, hold: &dyn Fn()) {
     hold();
     site.cluster.servers().iter().for_each(|server| server.thaw());
     if site.cluster.switch().is_none() {
-        // Nodes that wake up all at once fall out with each other seconds later, as a rule.
+        // Nodes that all wake up at once usually lose each other some seconds later.
         let woke = Instant::now();
         while woke.elapsed() < Duration::from_secs(8) && site.cluster.agreement() == before {
             std::thread::sleep(Duration::from_millis(50));

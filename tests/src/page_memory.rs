@@ -1,9 +1,9 @@
-//! How much memory a test's database server has for the pages of its tables.
+//! The memory that a test's database server has for the pages of its tables.
 
-/// Mebibytes of page memory: `$MAILAUTH_SERVER_MIB`, or 32.
+/// Returns the mebibytes of page memory: `$MAILAUTH_SERVER_MIB`, or 32.
 ///
-/// Tests start many servers at once and hold few rows, so they get little. A bench with a million accounts can be run with
-/// what a database host would have.
+/// Tests start many servers at once and store few rows, so they get little. A bench with a million accounts can be run
+/// with the memory of a real database host.
 ///
 /// # Panics
 ///

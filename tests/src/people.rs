@@ -6,9 +6,9 @@ use std::path::Path;
 
 /// The password of Anna, Bruno and Carla.
 pub const PASSWORD: &str = "correct horse";
-/// `{SHA256}` of it: a hash that costs nothing.
+/// `{SHA256}` hash of it, which is cheap to check.
 pub const CHEAP_HASH: &str = "{SHA256}QQTTb42iwlQ0n4WDZ5Pr4CngyVcGOjTJHC6SAxh7VjE=";
-/// SHA-512 crypt of it, with the usual 5,000 rounds.
+/// SHA-512 crypt hash of it, with the default of 5,000 rounds.
 pub const DEAR_HASH: &str =
     "$6$saltsaltsaltsalt$GkzgkzVbauGAKXpOTbypQEKy/9yJWVjcvXvDw7CxoJjnJ1.w.g1rV8bhCVTpHrRrO/h6b3DAwPN3y5qmHXZ1R1";
 /// A password whose hash takes a quarter of a second.
@@ -16,22 +16,22 @@ pub const SLOW_PASSWORD: &str = "dear words";
 /// That hash: bcrypt with a cost of 12.
 pub const SLOW_HASH: &str = "$2b$12$SNV5JrFtIZ9RbTCpKtF3NOKGmezYOxDsYdEXWkAn73x2fghovMfzK";
 
-/// Everything is in her row, and nothing is forbidden to her.
+/// Has a value in every column, and may use everything.
 pub const ANNA: &str = "anna@example.org";
-/// May read his mail by POP3 alone; his hash is the dear one.
+/// May read mail only by POP3. The hash is SHA-512 crypt.
 pub const BRUNO: &str = "bruno@example.org";
-/// Disabled.
+/// Is disabled.
 pub const CARLA: &str = "carla@example.org";
-/// Her password is stored in clear.
+/// Has a password stored in clear.
 pub const DORA: &str = "dora@example.org";
-/// And this is it.
+/// Password of Dora.
 pub const DORAS_PASSWORD: &str = "clear words";
 /// Has no password.
 pub const EMIL: &str = "emil@example.org";
-/// Nobody.
+/// Does not exist.
 pub const UNKNOWN: &str = "nobody@example.org";
 
-/// Their rows, with homes below `mail`.
+/// Returns their rows, with homes below `mail`.
 pub fn people(mail: &Path) -> String {
     let mail = mail.display();
     let (uid, gid) = (MailHost::OWNER.uid, MailHost::OWNER.gid);
@@ -45,7 +45,7 @@ pub fn people(mail: &Path) -> String {
     )
 }
 
-/// So many more: `user0@many.example` and on, all with the cheap hash of [`PASSWORD`].
+/// Returns `count` more rows: `user0@many.example` and so on, all with the cheap hash of [`PASSWORD`].
 pub fn many(count: usize) -> String {
     let mut csv = String::from("login,password,home,quota\n");
     for number in 0..count {

@@ -1,4 +1,4 @@
-//! As much of a POP3 client (RFC 1939) as a login and a first look into a mailbox take.
+//! A POP3 client (RFC 1939) that can log in and read a mailbox.
 
 use crate::line::LineClient;
 
@@ -9,7 +9,7 @@ impl Pop3 {
     /// Connects and waits for the greeting.
     ///
     /// # Panics
-    /// Panics if there is none.
+    /// Panics if there is no greeting.
     pub fn connect(port: u16) -> Self {
         let mut client = LineClient::connect(port);
         let greeting = client.line().expect("a greeting");
@@ -20,7 +20,7 @@ impl Pop3 {
     /// Sends a command and returns the first line of the answer.
     ///
     /// # Panics
-    /// Panics if there is none.
+    /// Panics if there is no answer.
     pub fn command(&mut self, command: &str) -> String {
         self.0.send(command);
         self.0.line().expect("an answer")
@@ -36,10 +36,10 @@ impl Pop3 {
         std::iter::from_fn(|| self.0.line()).take_while(|line| line != ".").collect()
     }
 
-    /// Logs in and returns what the server said to the password.
+    /// Logs in and returns the server's answer to the password.
     ///
     /// # Panics
-    /// Panics if it printed nothing.
+    /// Panics if there is no answer.
     pub fn login(&mut self, login: &str, password: &str) -> String {
         let first = self.command(&format!("USER {login}"));
         assert!(first.starts_with("+OK"), "{first}");

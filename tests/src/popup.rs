@@ -1,5 +1,5 @@
-//! The part of qmail-popup, which Debian has no package of: greets POP3 clients, and hands what they log in with to a
-//! checkpassword program, which becomes the POP3 server.
+//! The work of qmail-popup, which is not packaged in Debian: greets POP3 clients, and passes their login and password
+//! to a checkpassword program, which becomes the POP3 server.
 
 use crate::checkpassword::{pass, record};
 use std::io::{self, BufRead, BufReader, Write};
@@ -8,30 +8,31 @@ use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// A POP3 service on a port of the loopback, for as long as the test process lives.
+/// A POP3 service on a port of the loopback interface, which runs until the test process ends.
 pub struct Popup {
     port: u16,
 }
 
 impl Popup {
-    /// Serves with what `command` makes: a checkpassword program, and the server after it as its arguments.
+    /// Starts a service with the command that `command` returns: a checkpassword program, and the server as its
+    /// arguments.
     ///
     /// # Panics
-    /// Panics if there is no port.
+    /// Panics if no port is free.
     pub fn serve(command: impl Fn() -> Command + Send + 'static) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
         let port = listener.local_addr().expect("its number").port();
         std::thread::spawn(move || {
             for (number, client) in listener.incoming().flatten().enumerate() {
                 let command = command();
-                // A client that leaves is no concern of the others.
+                // A client that disconnects does not affect the others.
                 std::thread::spawn(move || greet(&client, command, number));
             }
         });
         Popup { port }
     }
 
-    /// Its port.
+    /// Returns its port.
     pub fn port(&self) -> u16 {
         self.port
     }
@@ -43,7 +44,7 @@ fn greet(client: &TcpStream, command: Command, number: usize) -> io::Result<()> 
     let mut say = client;
     write!(say, "+OK {timestamp}\r\n")?;
     let mut user = String::new();
-    // The client waits for each answer, so nothing of what the server is to read stays in the buffer.
+    // The client waits for each answer, so none of the server's input stays in the buffer.
     for line in BufReader::new(client).lines() {
         let line = line?;
         let (verb, rest) = line.split_once(' ').unwrap_or((&line, ""));

@@ -1,19 +1,20 @@
-//! Ports of the loopback for servers that cannot be told "any".
+//! Ports of the loopback interface for servers that cannot choose a free port themselves.
 
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicU16, Ordering};
 
-/// A port that is free on 127.0.0.1 and 127.0.0.2 now, below those that the kernel gives to clients.
+/// Returns a port that is free on 127.0.0.1 and 127.0.0.2 now, below those that the kernel gives to clients.
 ///
-/// Somebody else may take it before the server does: a server that does not come up is started again with another one.
+/// Another process may take it before the server does. A server that does not start is started again with another
+/// port.
 ///
 /// # Panics
-/// Panics if none is free.
+/// Panics if no port is free.
 pub fn free_port() -> u16 {
     const FIRST: u16 = 12_000;
     const COUNT: u16 = 20_000;
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    // Test processes that run at the same time begin at different places.
+    // Test processes that run at the same time begin with different ports.
     let start = (std::process::id() % 1000) as u16 * 20;
     (0..COUNT)
         .map(|_| FIRST + (start + NEXT.fetch_add(1, Ordering::Relaxed) % COUNT) % COUNT)

@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// A PostgreSQL server with its data in a temporary folder, on a unix socket and on a port of 127.0.0.1 and 127.0.0.2, with
-/// TLS for who asks for it.
+/// A PostgreSQL server with its data in a temporary folder, on a unix socket and on a port of 127.0.0.1 and 127.0.0.2,
+/// with TLS for clients that request it.
 pub struct Postgres {
     process: ServerProcess,
     /// Settings in addition to the usual ones.
@@ -22,22 +22,22 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Makes and starts one: for tests that stop or freeze it. Others share [`Postgres::shared`].
+    /// Starts a new server, for tests that stop or freeze it. Other tests use [`Postgres::shared`].
     ///
     /// # Panics
-    /// Panics if it does not come up; the message holds its log.
+    /// Panics if it does not start. The message contains its log.
     pub fn start_new() -> Self {
         Self::start_new_with(&[])
     }
 
-    /// The same, with more settings.
+    /// Starts a new server with more settings.
     pub(crate) fn start_new_with(settings: &[&'static str]) -> Self {
         let folder = Scratch::new("postgres");
         folder.copy_of(template(), "data");
         Self::start_in(folder, settings)
     }
 
-    /// A server that follows this one, with the same settings: by what it reads from a slot of the name `slot`.
+    /// Starts a standby of this server, with the same settings, which reads from the replication slot `slot`.
     pub(crate) fn start_follower(&self, slot: &str) -> Self {
         let folder = Scratch::new("postgres");
         let data = folder.folder_of(self.process.user, "data");
@@ -49,7 +49,7 @@ impl Postgres {
         Self::start_in(folder, &self.settings)
     }
 
-    /// From its next start on, this one follows another, by what it reads from that one's slot of the name `slot`.
+    /// Makes this server a standby of `leader` from its next start on, reading from the replication slot `slot`.
     ///
     /// # Panics
     /// Panics if its settings cannot be written.
@@ -76,29 +76,30 @@ impl Postgres {
         server.process.panic_with_log()
     }
 
-    /// The one that all tests of this process share. Each takes a database of its own, and leaves the server running.
+    /// Returns the server that all tests of this process share. Each creates a database of its own, and leaves the
+    /// server running.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Postgres> = OnceLock::new();
         SHARED.get_or_init(Self::start_new)
     }
 
-    /// The folder of its unix socket, which has the name of port 5432 too.
+    /// Returns the folder of its unix socket, which also has the name for port 5432.
     pub fn socket(&self) -> PathBuf {
         self.process.folder.join("socket")
     }
 
-    /// A new empty database, and a user who may do anything in it.
+    /// Creates an empty database, and a user with all rights in it.
     ///
     /// # Panics
-    /// Panics if the server refuses.
+    /// Panics if the server reports an error.
     pub fn database(&self) -> PostgresDatabase<'_> {
         self.database_with("")
     }
 
-    /// The same, of an encoding such as `LATIN1`.
+    /// Does the same with an encoding such as `LATIN1`.
     ///
     /// # Panics
-    /// Panics if the server refuses.
+    /// Panics if the server reports an error.
     pub fn database_in(&self, encoding: &str) -> PostgresDatabase<'_> {
         self.database_with(&format!("ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"))
     }
@@ -110,7 +111,7 @@ impl Postgres {
         PostgresDatabase { server: self, name, password }
     }
 
-    /// Runs statements as the server's administrator and returns the rows: a line each, with tabs between columns.
+    /// Runs statements as the server's administrator and returns the rows: one per line, with tabs between columns.
     ///
     /// # Panics
     /// Panics if a statement fails.
@@ -126,7 +127,7 @@ impl Postgres {
     }
 
     fn try_start(&self) -> bool {
-        // Drivers that are told a folder and no port look for the name with 5432.
+        // Drivers that are given a folder and no port use the name with 5432.
         let name = self.socket().join(".s.PGSQL.5432");
         let _ = fs::remove_file(&name);
         std::os::unix::fs::symlink(format!(".s.PGSQL.{}", self.port()), &name).expect("a link");
@@ -150,7 +151,7 @@ impl Postgres {
             "max_connections=300",
             "fsync=off",
             "autovacuum=off",
-            // What a killed server leaves behind goes with its folder.
+            // Files of a killed server are removed with its folder.
             "dynamic_shared_memory_type=mmap",
         ];
         let more = self.settings.iter().map(|setting| String::from(*setting));
@@ -187,7 +188,7 @@ impl Server for Postgres {
     }
 }
 
-/// The data of a new server, made once for all that this process starts.
+/// Returns the data of a new server, created once for all servers of this process.
 fn template() -> &'static Path {
     static TEMPLATE: OnceLock<Scratch> = OnceLock::new();
     let folder = TEMPLATE.get_or_init(|| {
@@ -210,14 +211,14 @@ fn template() -> &'static Path {
     folder.path()
 }
 
-/// Everybody needs a password, and only the administrator needs none.
+/// Every user needs a password, except the administrator.
 const ACCESS: &str = "\
 local all,replication postgres trust
 local all all scram-sha-256
 host all all 127.0.0.0/8 scram-sha-256
 ";
 
-/// What a client says first: to such a one the server gives a place, and waits for a password.
+/// Returns the first message of a client. The server then uses a connection for it, and waits for a password.
 fn start_of_session(user: &str) -> Vec<u8> {
     const PROTOCOL: u32 = 3 << 16;
     let values = format!("user\0{user}\0database\0{user}\0\0");
@@ -225,7 +226,7 @@ fn start_of_session(user: &str) -> Vec<u8> {
     [&length.to_be_bytes()[..], &PROTOCOL.to_be_bytes(), values.as_bytes()].concat()
 }
 
-/// A program of PostgreSQL, run as its user.
+/// Returns a command that runs a program of PostgreSQL as its user.
 fn as_postgres(user: User, name: &str) -> Command {
     let mut command = Command::new("setpriv");
     command.args([format!("--reuid={}", user.uid), format!("--regid={}", user.gid)]);
@@ -233,7 +234,7 @@ fn as_postgres(user: User, name: &str) -> Command {
     command
 }
 
-/// A program of the newest PostgreSQL that is installed: Debian keeps some of them off the path.
+/// Returns the path of a program of the newest installed PostgreSQL. Debian keeps some of them off the path.
 fn program(name: &str) -> PathBuf {
     let versions = fs::read_dir("/usr/lib/postgresql").expect("PostgreSQL, which tests/run installs");
     versions
@@ -252,37 +253,38 @@ pub struct PostgresDatabase<'s> {
 }
 
 impl<'s> PostgresDatabase<'s> {
-    /// The server it is on.
+    /// Returns its server.
     pub fn server(&self) -> &'s Postgres {
         self.server
     }
 
-    /// Its name, which is also the name of its user.
+    /// Returns its name, which is also the name of its user.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The password of its user.
+    /// Returns the password of its user.
     pub fn password(&self) -> &str {
         &self.password
     }
 
-    /// By the unix socket.
+    /// Returns its URL with the unix socket.
     pub fn url(&self) -> String {
         self.url_as(&self.name)
     }
 
-    /// By the unix socket, as another user.
+    /// Returns its URL with the unix socket and another user.
     pub fn url_as(&self, user: &str) -> String {
         format!("postgres://{user}@localhost/{}?socket={}", self.name, self.server.socket().display())
     }
 
-    /// By TCP. The server's certificate holds for `localhost` and `127.0.0.1`, not for `127.0.0.2`.
+    /// Returns its URL with TCP. The server's certificate is valid for `localhost` and `127.0.0.1`, not for
+    /// `127.0.0.2`.
     pub fn url_tcp(&self, host: &str) -> String {
         format!("postgres://{}@{host}:{}/{}", self.name, self.server.port(), self.name)
     }
 
-    /// Runs statements in this database as the server's administrator and returns the rows: a line each, with tabs
+    /// Runs statements in this database as the server's administrator and returns the rows: one per line, with tabs
     /// between columns.
     ///
     /// # Panics
@@ -291,10 +293,10 @@ impl<'s> PostgresDatabase<'s> {
         run_with_input(self.server.client().arg(&self.name), sql)
     }
 
-    /// Does `work` while a transaction with this statement is not committed yet.
+    /// Does `work` during a transaction with this statement, which is committed afterwards.
     ///
     /// # Panics
-    /// Panics if the server refuses.
+    /// Panics if the server reports an error.
     pub fn while_uncommitted(&self, sql: &str, work: impl FnOnce()) {
         let mut session = Session::open(self.server.client().arg(&self.name));
         session.run("BEGIN");

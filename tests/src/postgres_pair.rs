@@ -1,4 +1,4 @@
-//! PostgreSQL: a primary, and a standby that follows it.
+//! PostgreSQL: a primary and its standby.
 
 use crate::accounts::Accounts;
 use crate::cluster::{Cluster, Switch};
@@ -8,7 +8,7 @@ use crate::server::Server;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// Two servers; the first is the primary until they switch.
+/// Two servers. The first is the primary until they switch.
 pub struct PostgresPair {
     servers: [&'static Postgres; 2],
     accounts: Accounts,
@@ -18,10 +18,10 @@ pub struct PostgresPair {
 const SLOT: &str = "follower";
 
 impl PostgresPair {
-    /// Starts them, with the tables and no account.
+    /// Starts the servers, with the tables and no account.
     ///
     /// # Panics
-    /// Panics if they do not come up.
+    /// Panics if they do not start.
     pub fn start() -> Self {
         let settings = ["max_connections=30", "wal_receiver_timeout=4s", "wal_retrieve_retry_interval=500ms"];
         let primary: &Postgres = Box::leak(Box::new(Postgres::start_new_with(&settings)));
@@ -75,7 +75,8 @@ impl Cluster for PostgresPair {
 
 impl Switch for PostgresPair {
     fn demote(&self) {
-        // It cannot be demoted while it runs. When it shuts down in order, it ends only when the standby has it all.
+        // It cannot be demoted while it runs. When it shuts down in order, it ends only once the standby has
+        // everything.
         self.primary().stop();
     }
 
@@ -88,7 +89,7 @@ impl Switch for PostgresPair {
         self.primary().admin(&format!("SELECT pg_create_physical_replication_slot('{SLOT}')"));
         self.standby().follow(self.primary(), SLOT);
         self.standby().start();
-        // The slot of its own past would keep what nobody reads.
+        // The slot from its time as primary would keep data that no server reads.
         self.standby().admin(&format!("SELECT pg_drop_replication_slot('{SLOT}')"));
         self.wait_until_replicated();
     }

@@ -1,4 +1,4 @@
-//! Processes that die with the test: alone, or as a family in a pid namespace.
+//! Processes that end with the test: single ones, or a family in a PID namespace.
 
 use crate::scratch::User;
 use rustix::process::{Pid, Signal, kill_process};
@@ -11,12 +11,12 @@ use std::process::{Command, ExitStatus, Output, Stdio};
 use std::sync::{Mutex, OnceLock, mpsc};
 use std::time::{Duration, Instant};
 
-/// A process of our own, killed when dropped and when the test process dies.
+/// A process that is killed when it is dropped and when the test process ends.
 #[derive(Debug)]
 pub struct Child(std::process::Child);
 
 impl Child {
-    /// Starts it.
+    /// Starts the command.
     ///
     /// # Panics
     /// Panics if it cannot be started.
@@ -32,7 +32,7 @@ impl Child {
         Child(spawn_for_life(command).unwrap_or_else(|e| panic!("cannot start {}: {e}", name.display())))
     }
 
-    /// Its process id.
+    /// Returns its process ID.
     pub fn pid(&self) -> Pid {
         Pid::from_child(&self.0)
     }
@@ -48,12 +48,12 @@ impl Child {
         }
     }
 
-    /// Whether it still runs.
+    /// Returns true if it is running.
     pub fn runs(&mut self) -> bool {
         matches!(self.0.try_wait(), Ok(None))
     }
 
-    /// How it ended; `None` if it has not within this time.
+    /// Waits for its end and returns its status. `None` if it does not end within this time.
     pub fn wait(&mut self, limit: Duration) -> Option<ExitStatus> {
         let begin = Instant::now();
         loop {
@@ -65,7 +65,7 @@ impl Child {
         }
     }
 
-    /// Its end of a pipe, as set up by the command.
+    /// Returns the process, with the pipes that the command has set up.
     pub fn inner(&mut self) -> &mut std::process::Child {
         &mut self.0
     }
@@ -78,8 +78,8 @@ impl Drop for Child {
     }
 }
 
-/// The signal at a parent's death comes when the *thread* that started the child ends, and a test's thread ends long
-/// before its servers should: so one thread that never ends starts them all.
+/// The signal at a parent's death is sent when the *thread* that started the child ends, and a test's thread ends long
+/// before its servers should. So one thread that never ends starts them all.
 fn spawn_for_life(command: Command) -> io::Result<std::process::Child> {
     type Order = (Command, mpsc::Sender<io::Result<std::process::Child>>);
     static ORDERS: OnceLock<Mutex<mpsc::Sender<Order>>> = OnceLock::new();
@@ -97,7 +97,7 @@ fn spawn_for_life(command: Command) -> io::Result<std::process::Child> {
     receiver.recv().expect("an answer")
 }
 
-/// A program and all its descendants, in a pid and a mount namespace of their own.
+/// A program and all its descendants, in PID and mount namespaces of their own.
 #[derive(Debug)]
 pub struct Family {
     parent: Child,
@@ -106,17 +106,17 @@ pub struct Family {
 
 impl Family {
     /// Starts a program (and its arguments) that sees a private copy of the mounts, after the shell commands of
-    /// `prelude`, which run as root. What it prints goes to the end of the file `log`.
+    /// `prelude`, which run as root. Its output is appended to the file `log`.
     ///
     /// # Panics
-    /// Panics if namespaces are not to be had here.
+    /// Panics if namespaces cannot be created.
     pub fn spawn<S: AsRef<OsStr>>(prelude: &str, user: Option<User>, program: &[S], log: &Path) -> Self {
         // `exec "$@"` leaves no shell behind: the program itself is the first process of the namespace.
         let mut command = Command::new("unshare");
         command.args(["--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc", "sh", "-ec"]);
         command.arg(format!("{prelude}\nexec \"$@\"")).arg("sh");
         if let Some(User { uid, gid }) = user {
-            // Changing the user clears the signal that comes with the parent's death.
+            // Changing the user clears the signal at the parent's death.
             command.args(["setpriv", "--clear-groups", "--pdeathsig", "KILL"]);
             command.args([format!("--reuid={uid}"), format!("--regid={gid}")]);
         }
@@ -138,24 +138,24 @@ impl Family {
         }
     }
 
-    /// The first process of the namespace, by its number outside.
+    /// Returns the first process of the namespace, by its ID outside.
     pub fn eldest(&self) -> Pid {
         self.eldest
     }
 
-    /// A program to run in the namespaces of this family.
+    /// Returns a command that runs a program in the namespaces of this family.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new("nsenter");
         command.args(["--mount", "--pid", "--target", &self.eldest.as_raw_nonzero().to_string()]).arg(program);
         command
     }
 
-    /// Whether its first process still runs.
+    /// Returns true if its first process is running.
     pub fn runs(&mut self) -> bool {
         self.parent.runs()
     }
 
-    /// Sends the first process a signal, and waits until all are gone; kills them after a while.
+    /// Sends the first process a signal, and waits until all have ended. Kills them after a while.
     pub fn end(&mut self, signal: Signal) {
         if self.runs() {
             let _ = kill_process(self.eldest, signal);
@@ -165,22 +165,23 @@ impl Family {
         }
     }
 
-    /// Kills all of them, and waits until they are gone.
+    /// Kills all of them, and waits until they have ended.
     pub fn kill(&mut self) {
         if self.runs() {
-            // With the first process the kernel kills every other one of the namespace, and reports it only then.
+            // When the first process is killed, the kernel kills all others of the namespace, and reports its end only
+            // then.
             let _ = kill_process(self.eldest, Signal::KILL);
             let _ = self.parent.wait(Duration::from_secs(20));
         }
     }
 
-    /// Stops every process where it stands, as a machine that hangs: connections stay open, nothing is answered.
-    /// Returns when no thread of them runs any more.
+    /// Stops all processes, as on a machine that hangs: connections stay open, and nothing is answered. Returns once
+    /// no thread of them runs.
     ///
     /// # Panics
-    /// Panics if a thread goes on for many seconds.
+    /// Panics if a thread does not stop for many seconds.
     pub fn freeze(&self) {
-        // A signal takes effect a moment after it was sent, and until then a process can still answer and start others.
+        // A signal takes effect a moment after it was sent. Until then a process can still answer and start others.
         eventually("every thread stopped", Duration::from_secs(20), || {
             let all = self.descendants();
             for &pid in &all {
@@ -190,7 +191,7 @@ impl Family {
         });
     }
 
-    /// Lets them go on.
+    /// Lets all processes continue.
     pub fn thaw(&self) {
         for pid in self.descendants() {
             let _ = kill_process(pid, Signal::CONT);
@@ -217,17 +218,17 @@ impl Drop for Family {
 /// Returns true if every thread of a process is stopped, or has ended.
 pub(crate) fn is_stopped(pid: Pid) -> bool {
     threads(pid).iter().all(|thread| {
-        // The state follows the name, which is in parentheses and may hold anything.
+        // The state follows the name, which is in parentheses and may contain anything.
         let Ok(stat) = fs::read_to_string(thread.join("stat")) else { return true };
         let state = stat.rsplit(") ").next().and_then(|rest| rest.chars().next());
         matches!(state, Some('T' | 't' | 'Z' | 'X'))
     })
 }
 
-/// The processor time that all threads of a process have used so far.
+/// Returns the processor time that all threads of a process have used so far.
 ///
 /// # Panics
-/// Panics if it does not run.
+/// Panics if the process is not running.
 pub fn processor_time(pid: Pid) -> Duration {
     let used = |thread: PathBuf| {
         let text = fs::read_to_string(thread.join("schedstat")).ok()?;
@@ -238,13 +239,13 @@ pub fn processor_time(pid: Pid) -> Duration {
     Duration::from_nanos(threads.into_iter().filter_map(used).sum())
 }
 
-/// The folders of a process's threads.
+/// Returns the folders of a process's threads.
 fn threads(pid: Pid) -> Vec<PathBuf> {
     let Ok(threads) = fs::read_dir(format!("/proc/{}/task", pid.as_raw_nonzero())) else { return Vec::new() };
     threads.filter_map(|thread| Some(thread.ok()?.path())).collect()
 }
 
-/// The children of all threads of a process.
+/// Returns the children of all threads of a process.
 pub(crate) fn children(parent: Pid) -> Vec<Pid> {
     threads(parent)
         .into_iter()
@@ -256,12 +257,12 @@ pub(crate) fn children(parent: Pid) -> Vec<Pid> {
 /// Runs a program to its end and returns what it printed.
 ///
 /// # Panics
-/// Panics if it cannot be run, or ends badly; the message holds all it said.
+/// Panics if it cannot be run, or fails. The message contains its output.
 pub fn run(command: &mut Command) -> String {
     run_with_input(command, "")
 }
 
-/// The same, with something on its standard input.
+/// Does the same, with this standard input.
 ///
 /// # Panics
 /// Panics as [`run`] does.
@@ -272,7 +273,7 @@ pub fn run_with_input(command: &mut Command, input: &str) -> String {
     out.into_owned()
 }
 
-/// Runs a program to its end, however that is.
+/// Runs a program to its end, and returns its output also if it fails.
 ///
 /// # Panics
 /// Panics if it cannot be run.
@@ -281,7 +282,7 @@ pub fn output_with_input(command: &mut Command, input: &str) -> Output {
     let mut child = command.spawn().unwrap_or_else(|e| panic!("cannot run {command:?}: {e}"));
     let mut stdin = child.stdin.take().expect("a pipe");
     let input = input.to_owned();
-    // From a thread of its own, so that neither side waits for the other with a full pipe.
+    // In a thread of its own, so that neither side waits for the other with a full pipe.
     let writer = std::thread::spawn(move || stdin.write_all(input.as_bytes()));
     let output = child.wait_with_output().expect("its output");
     let _ = writer.join(); // a program may leave its input unread
@@ -291,7 +292,7 @@ pub fn output_with_input(command: &mut Command, input: &str) -> Output {
 /// Returns what a program printed on both outputs.
 ///
 /// # Panics
-/// Panics if it did not end with this code.
+/// Panics if it did not end with this exit code.
 #[track_caller]
 pub fn ended(output: &Output, code: i32) -> String {
     let text = [&output.stdout[..], &output.stderr].map(String::from_utf8_lossy).concat();
@@ -299,10 +300,10 @@ pub fn ended(output: &Output, code: i32) -> String {
     text
 }
 
-/// Waits until something is so.
+/// Waits until `so` returns true.
 ///
 /// # Panics
-/// Panics if it is not within the time.
+/// Panics if it does not within `limit`.
 pub fn eventually(what: &str, limit: Duration, mut so: impl FnMut() -> bool) {
     let begin = Instant::now();
     while !so() {

@@ -1,4 +1,4 @@
-//! Our own programs, as cargo has built them.
+//! The programs of this workspace, as built by cargo.
 
 use crate::process::run;
 use crate::scratch::User;
@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// The path of a program of this workspace, built from what stands in it now.
+/// Returns the path of a program of this workspace, built from its current state.
 ///
 /// `MAILAUTH_PROGRAMS` may name a folder with other builds to test.
 ///
 /// # Panics
-/// Panics if it does not build.
+/// Panics if the build fails.
 pub fn program(name: &str) -> PathBuf {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     let folder = FOLDER.get_or_init(|| match std::env::var_os("MAILAUTH_PROGRAMS") {
@@ -21,7 +21,7 @@ pub fn program(name: &str) -> PathBuf {
     folder.join(name)
 }
 
-/// A program of this workspace, to be run by a user without other groups than its own.
+/// Returns a command that runs a program of this workspace as a user with no other groups than its own.
 ///
 /// # Panics
 /// Panics as [`program`] does.
@@ -32,7 +32,7 @@ pub fn program_as(user: User, name: &str) -> Command {
     command
 }
 
-/// The path of a library of this workspace, beside the programs.
+/// Returns the path of a library of this workspace.
 ///
 /// # Panics
 /// Panics as [`program`] does.
@@ -40,10 +40,11 @@ pub fn library(name: &str) -> PathBuf {
     program(name)
 }
 
-/// The path of a checkpassword program in the static build, built by the line that docs/checkpassword.md prints for it.
+/// Returns the path of a checkpassword program in the static build, built by the command printed in
+/// docs/checkpassword.md.
 ///
 /// # Panics
-/// Panics if it does not build.
+/// Panics if the build fails.
 pub fn static_program(name: &str) -> PathBuf {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     let folder = FOLDER.get_or_init(|| {
@@ -57,7 +58,8 @@ pub fn static_program(name: &str) -> PathBuf {
     folder.join(name)
 }
 
-/// Cargo builds a package's programs for the tests of that package only, and these are tests of another one.
+/// Builds the programs. For tests, cargo builds only the programs of their own package, and these tests are in another
+/// one.
 fn build() -> PathBuf {
     let folder = own_folder();
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
@@ -75,7 +77,8 @@ fn build() -> PathBuf {
     folder
 }
 
-/// Where cargo has put what is running now: .../target/debug of .../target/debug/deps/test-0123456789abcdef.
+/// Returns the folder in which cargo has put the running test: .../target/debug of
+/// .../target/debug/deps/test-0123456789abcdef.
 fn own_folder() -> PathBuf {
     let own = std::env::current_exe().expect("the path of the test");
     own.ancestors().nth(2).expect("a folder of build results").to_owned()

@@ -1,4 +1,4 @@
-//! A way to a server on which bytes can be lost, late, or cut in the middle.
+//! A proxy to a server that can lose or delay bytes, or cut replies in the middle.
 
 use rustix::net::{AddressFamily, SocketType, connect_unspec};
 use std::io::{self, Read, Write};
@@ -7,24 +7,24 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-/// What the way does to those who go it.
+/// What the proxy does to its connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
-    /// Nothing.
+    /// Passes everything.
     Open,
-    /// Each piece of a reply is so late.
+    /// Delays each piece of a reply by this time.
     Slow(Duration),
-    /// Replies come byte by byte, with such a pause after each.
+    /// Passes replies byte by byte, with this pause after each.
     Trickle(Duration),
-    /// Of each piece of a reply half arrives, and then the connection ends.
+    /// Passes half of each piece of a reply, and then closes the connection.
     CutInReply,
-    /// Every connection is reset.
+    /// Resets every connection.
     Reset,
-    /// Connections are taken, and no byte goes through.
+    /// Accepts connections and passes nothing.
     Blackhole,
 }
 
-/// A way to a port of 127.0.0.1, from another port of 127.0.0.1.
+/// A proxy on a port of 127.0.0.1 to another port of 127.0.0.1.
 pub struct Proxy {
     port: u16,
     inner: Arc<Inner>,
@@ -32,7 +32,7 @@ pub struct Proxy {
 
 struct Inner {
     target: u16,
-    /// The address of 127.0.0.0/8 from which the server sees us come.
+    /// Address of 127.0.0.0/8 that the server sees as that of the client.
     source: Ipv4Addr,
     way: Mutex<Way>,
     open: Mutex<Vec<TcpStream>>,
@@ -41,7 +41,7 @@ struct Inner {
 }
 
 impl Proxy {
-    /// An open way.
+    /// Starts a proxy that passes everything.
     ///
     /// # Panics
     /// Panics if no port is free.
@@ -49,7 +49,7 @@ impl Proxy {
         Self::from_to(Ipv4Addr::LOCALHOST, target)
     }
 
-    /// The same, for a server that sees its clients come from this address of 127.0.0.0/8.
+    /// Does the same, for a server that sees this address of 127.0.0.0/8 as that of its clients.
     ///
     /// # Panics
     /// Panics if no port is free.
@@ -76,12 +76,12 @@ impl Proxy {
         proxy
     }
 
-    /// Where it begins.
+    /// Returns its port.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// From now on it is this.
+    /// Changes what it does from now on.
     pub fn set(&self, way: Way) {
         *self.inner.way() = way;
         if way == Way::Reset {
@@ -89,7 +89,8 @@ impl Proxy {
         }
     }
 
-    /// How many connections or pieces of replies it has spoiled: a test sees that its fault was one.
+    /// Returns the number of connections or pieces of replies that it has spoiled, which shows a test that its fault
+    /// had an effect.
     pub fn spoiled(&self) -> usize {
         self.inner.spoiled.load(Ordering::Relaxed)
     }
@@ -98,7 +99,7 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.inner.over.store(true, Ordering::Relaxed);
-        let _ = TcpStream::connect(("127.0.0.1", self.port)); // it looks only when somebody comes
+        let _ = TcpStream::connect(("127.0.0.1", self.port)); // it checks only when a client connects
         self.inner.end_all(false);
     }
 }
@@ -150,7 +151,7 @@ impl Inner {
         std::thread::spawn(move || replies.carry(server, client, true));
     }
 
-    /// Carries a piece byte by byte, until the way is another.
+    /// Passes a piece byte by byte, until the mode changes.
     fn trickle(&self, to: &mut TcpStream, piece: &[u8], pause: Duration) -> io::Result<()> {
         for (sent, byte) in piece.iter().enumerate() {
             if *self.way() != Way::Trickle(pause) {
@@ -162,7 +163,7 @@ impl Inner {
         Ok(())
     }
 
-    /// Carries bytes one way until either end is gone.
+    /// Passes bytes in one direction until either end is closed.
     fn carry(&self, mut from: TcpStream, mut to: TcpStream, replies: bool) {
         let mut buffer = [0; 16 * 1024];
         while let Ok(count @ 1..) = from.read(&mut buffer) {
@@ -200,7 +201,7 @@ impl Inner {
 }
 
 fn end(stream: &TcpStream, reset: bool) {
-    // To leave a connection without closing it is to reset it.
+    // Disconnecting a socket without closing it resets the connection.
     if !reset || connect_unspec(stream).is_err() {
         let _ = stream.shutdown(Shutdown::Both);
     }

@@ -1,4 +1,4 @@
-//! Temporary folders that vanish with the test process, even when it is killed.
+//! Temporary folders that are removed with the test process, even if it is killed.
 
 use crate::process::run;
 use std::fs;
@@ -8,14 +8,14 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use tempfile::TempDir;
 
-/// A folder, removed when dropped.
+/// A folder that is removed when dropped.
 pub struct Scratch(TempDir);
 
 impl Scratch {
-    /// A new empty folder that everybody may enter.
+    /// Creates an empty folder that every user may enter.
     ///
     /// # Panics
-    /// Panics if it cannot be made, or the tests do not run as root.
+    /// Panics if it cannot be created, or the tests do not run as root.
     pub fn new(name: &str) -> Self {
         let folder = tempfile::Builder::new()
             .prefix(&format!("{name}-"))
@@ -25,28 +25,28 @@ impl Scratch {
         Scratch(folder)
     }
 
-    /// Where it is.
+    /// Returns its path.
     pub fn path(&self) -> &Path {
         self.0.path()
     }
 
-    /// The path of something in it.
+    /// Returns the path of a file in it.
     pub fn join(&self, name: impl AsRef<Path>) -> PathBuf {
         self.0.path().join(name)
     }
 
-    /// A copy of the folder `name` of `template`, with its owners and modes.
+    /// Copies the folder `template` into it as `name`, with owners and modes.
     ///
     /// # Panics
-    /// Panics if it cannot be made.
+    /// Panics if it cannot be copied.
     pub fn copy_of(&self, template: &Path, name: &str) {
         run(Command::new("cp").args(["--archive", "--reflink=auto"]).arg(template.join(name)).arg(self.path()));
     }
 
-    /// A new folder in it that belongs to a user of the system.
+    /// Creates a folder in it that belongs to a user of the system.
     ///
     /// # Panics
-    /// Panics if it cannot be made.
+    /// Panics if it cannot be created.
     pub fn folder_of(&self, user: User, name: &str) -> PathBuf {
         let path = self.join(name);
         fs::create_dir(&path).expect("a folder");
@@ -55,8 +55,8 @@ impl Scratch {
     }
 }
 
-/// The folder of this test process. Values in statics are never dropped and a killed process drops nothing, so a shell
-/// waits for the end of its standard input, which comes when this process is gone, and removes the folder.
+/// Returns the folder of this test process. Values in statics are never dropped and a killed process drops nothing, so
+/// a shell waits for the end of its standard input, which comes when this process has ended, and removes the folder.
 fn top() -> &'static Path {
     static TOP: OnceLock<PathBuf> = OnceLock::new();
     TOP.get_or_init(|| {
@@ -81,7 +81,7 @@ fn top() -> &'static Path {
             .stderr(Stdio::null())
             .spawn()
             .expect("sh");
-        // The pipe is to stay open for as long as this process lives.
+        // The pipe has to stay open until this process ends.
         std::mem::forget(keeper.stdin.take());
         std::thread::spawn(move || keeper.wait());
         path
@@ -91,17 +91,17 @@ fn top() -> &'static Path {
 /// A user of the system and its group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct User {
-    /// User id.
+    /// User ID.
     pub uid: u32,
-    /// Id of its group.
+    /// Group ID.
     pub gid: u32,
 }
 
 impl User {
-    /// The user of this name.
+    /// Returns the user of this name.
     ///
     /// # Panics
-    /// Panics if there is none.
+    /// Panics if it does not exist.
     pub fn named(name: &str) -> Self {
         let users = fs::read_to_string("/etc/passwd").expect("/etc/passwd");
         let fields: Vec<&str> = users

@@ -1,4 +1,4 @@
-//! A strict SMTP client (RFC 5321, 4954, 3207), as far as a login and a message take.
+//! A strict SMTP client (RFC 5321, 4954, 3207) that can log in and send a message.
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -10,10 +10,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Longer than anything a server may wait for on its side.
+/// Longer than any timeout of a server.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// A connection to an SMTP server that has been greeted and has said what it can.
+/// A connection to an SMTP server that has sent its greeting and its extensions.
 pub struct Smtp {
     wire: BufReader<Wire>,
     extensions: Vec<String>,
@@ -49,12 +49,12 @@ impl Write for Wire {
     }
 }
 
-/// A whole reply.
+/// A complete reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
-    /// Its number.
+    /// Its code.
     pub code: u16,
-    /// What stands behind the number, a line for each line.
+    /// Text after the code, with the lines of the reply.
     pub text: String,
 }
 
@@ -65,10 +65,10 @@ impl fmt::Display for Reply {
 }
 
 impl Smtp {
-    /// Connects to a port of the loopback, waits for the greeting and says EHLO.
+    /// Connects to a port of the loopback interface, waits for the greeting and sends EHLO.
     ///
     /// # Panics
-    /// Panics if the server does not answer as it should.
+    /// Panics if the server does not answer as expected.
     pub fn connect(port: u16) -> Self {
         let stream = TcpStream::connect(("127.0.0.1", port)).expect("a server on the port");
         stream.set_read_timeout(Some(LIMIT)).expect("a time limit");
@@ -80,10 +80,10 @@ impl Smtp {
         smtp
     }
 
-    /// The same, and goes on with TLS, if this authority has signed the certificate that the server has for `localhost`.
+    /// Does the same with TLS, if this authority has signed the server's certificate for `localhost`.
     ///
     /// # Panics
-    /// As [`Smtp::connect`], and when the server is not what it should be.
+    /// Panics as [`Smtp::connect`] does, and if the certificate is not valid.
     pub fn connect_tls(port: u16, authority: &Path) -> Self {
         let mut smtp = Self::connect(port);
         assert!(smtp.offers("STARTTLS"), "{:?}", smtp.extensions);
@@ -114,13 +114,13 @@ impl Smtp {
         self.extensions = reply.text.lines().skip(1).map(str::to_owned).collect();
     }
 
-    /// Whether the last answer to EHLO has a line that begins with these words.
+    /// Returns true if the last answer to EHLO has a line that begins with these words.
     pub fn offers(&self, words: &str) -> bool {
         let words: Vec<&str> = words.split(' ').collect();
         self.extensions.iter().any(|line| line.split(' ').take(words.len()).eq(words.iter().copied()))
     }
 
-    /// The mechanisms that the server offers.
+    /// Returns the mechanisms that the server offers.
     pub fn mechanisms(&self) -> Vec<&str> {
         self.extensions.iter().filter_map(|line| line.strip_prefix("AUTH ")).flat_map(|line| line.split(' ')).collect()
     }
@@ -128,7 +128,7 @@ impl Smtp {
     /// Sends a command and waits for the reply.
     ///
     /// # Panics
-    /// Panics if there is none, or none that the standard allows.
+    /// Panics if there is no reply, or one that the standard does not allow.
     pub fn command(&mut self, command: impl AsRef<[u8]>) -> Reply {
         self.send(command.as_ref());
         self.reply()
@@ -136,7 +136,7 @@ impl Smtp {
 
     fn send(&mut self, line: &[u8]) {
         let wire = self.wire.get_mut();
-        // A server that has said goodbye may have gone already; what it said can still be read.
+        // A server that has said goodbye may be gone already. What it sent can still be read.
         let _ = wire.write_all(&[line, b"\r\n"].concat()).and_then(|()| wire.flush());
     }
 
@@ -150,7 +150,7 @@ impl Smtp {
         reply.0
     }
 
-    /// A line of a reply, and whether more belong to it; `None` at the end of the connection.
+    /// Reads a line of a reply, and whether more lines follow. `None` at the end of the connection.
     fn line(&mut self) -> Option<(Reply, bool)> {
         let mut line = Vec::new();
         let length = self.wire.read_until(b'\n', &mut line).expect("a line within the time limit");
@@ -168,7 +168,7 @@ impl Smtp {
         Some((Reply { code, text: rest.get(1..).unwrap_or_default().to_owned() }, more))
     }
 
-    /// AUTH PLAIN in one line.
+    /// Logs in with AUTH PLAIN in one line.
     ///
     /// # Panics
     /// Panics as [`Smtp::command`] does.
@@ -177,10 +177,10 @@ impl Smtp {
         self.command(format!("AUTH PLAIN {}", base64(&response)))
     }
 
-    /// AUTH LOGIN.
+    /// Logs in with AUTH LOGIN.
     ///
     /// # Panics
-    /// As [`Smtp::command`], and when the server does not ask for the two.
+    /// Panics as [`Smtp::command`] does, and if the server does not ask for login and password.
     pub fn auth_login(&mut self, login: &[u8], password: &[u8]) -> Reply {
         for (command, prompt) in [("AUTH LOGIN".to_owned(), "Username:"), (base64(login), "Password:")] {
             let reply = self.command(command);
@@ -189,10 +189,10 @@ impl Smtp {
         self.command(base64(password))
     }
 
-    /// AUTH CRAM-MD5, with the response that `respond` makes of the challenge.
+    /// Logs in with AUTH CRAM-MD5, with the response that `respond` returns for the challenge.
     ///
     /// # Panics
-    /// As [`Smtp::command`], and when the server sends no challenge.
+    /// Panics as [`Smtp::command`] does, and if the server sends no challenge.
     pub fn auth_cram_md5(&mut self, respond: impl FnOnce(&str) -> String) -> Reply {
         let challenge = self.command("AUTH CRAM-MD5");
         assert_eq!(challenge.code, 334, "{challenge}");
@@ -202,7 +202,7 @@ impl Smtp {
     /// Begins a message.
     ///
     /// # Panics
-    /// Panics if the server does not want one of this sender.
+    /// Panics if the server does not accept the sender.
     pub fn mail(&mut self, sender: &str, size: Option<u64>) {
         let size = size.map_or_else(String::new, |size| format!(" SIZE={size}"));
         let reply = self.command(format!("MAIL FROM:<{sender}>{size}"));
@@ -233,20 +233,20 @@ impl Smtp {
         self.command(".")
     }
 
-    /// Says goodbye and waits until the server has hung up.
+    /// Sends QUIT and waits until the server has closed the connection.
     ///
     /// # Panics
     /// Panics if it does not.
     pub fn quit(mut self) {
         assert_eq!(self.command("QUIT").code, 221);
         let mut rest = Vec::new();
-        // The end of TLS may come without a notice.
+        // TLS may end without a notice.
         let end = self.wire.read_to_end(&mut rest);
         assert!(rest.is_empty() && end.is_ok_and(|count| count == 0) || rest.is_empty(), "something after goodbye");
     }
 }
 
-/// The standard encoding, padded.
+/// Encodes bytes in padded standard base64.
 fn base64(bytes: &[u8]) -> String {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! A terminal with somebody at it, for programs that ask for a password.
+//! A terminal and a simulated user, for programs that ask for a password.
 
 use crate::process::Child;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -9,12 +9,12 @@ use std::process::Command;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-/// The longest that a question, and then the end, are waited for.
+/// Maximum time to wait for a question, and then for the end.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// Runs a program on a terminal of its own: setsid(1), to be called by `command` with `--ctty --wait`, makes it that.
-/// Each answer is typed when the question before it has come. Returns the exit code, all that the terminal showed, and
-/// whether it shows again what is typed.
+/// Runs a program on a terminal of its own, which setsid(1), called by `command` with `--ctty --wait`, sets up. Each
+/// answer is typed once the question before it has been printed. Returns the exit code, all output of the terminal,
+/// and whether it echoes input again.
 ///
 /// # Panics
 /// Panics if there is no terminal, or a question or the end does not come.
@@ -34,17 +34,17 @@ pub fn on_a_terminal(mut command: Command, dialogue: &[(&str, &str)]) -> (Option
     }
     let Some(status) = child.wait(LIMIT) else { panic!("no end; the terminal shows:\n{}", screen.text()) };
     let echoes = tcgetattr(&other).expect("the terminal's modes").local_modes.contains(LocalModes::ECHO);
-    // Nobody else has it open now: after what is still unread there is an end.
+    // No other process has it open now: unread output is followed by the end.
     drop(other);
     screen.finish();
     (status.code(), screen.text(), echoes)
 }
 
-/// What a terminal shows.
+/// Output of a terminal.
 struct Screen {
     coming: Receiver<Vec<u8>>,
     shown: Vec<u8>,
-    /// How much of it came before the last answer.
+    /// Length of the output at the last answer.
     answered: usize,
 }
 

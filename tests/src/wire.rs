@@ -1,8 +1,8 @@
-//! A raw client of the authdaemon socket: sends bytes as they are, reads to the end, and names what came back.
+//! A raw client of the authdaemon socket: sends any bytes, reads to the end, and classifies the reply.
 //!
-//! One request for each connection. The replies: an account record of `NAME=value` lines ended by `.`; `FAIL`; `OK`; a
-//! listing, `# module` and an empty line, one line for each account, ended by `.`; or the end of the connection without a
-//! byte, which means "not now".
+//! A connection carries one request. The replies: an account record of `NAME=value` lines ended by `.`; `FAIL`; `OK`;
+//! a listing, which is `# module` and an empty line, and then one line per account, ended by `.`; or the end of the
+//! connection without a byte, which means "not now".
 
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
@@ -11,26 +11,26 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Long enough for every timeout of the protocol.
+/// Longer than every timeout of the protocol.
 const LIMIT: Duration = Duration::from_secs(45);
 
 /// How a request is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Manner {
-    /// At once, and then wait.
+    /// All at once, then waiting.
     Whole,
-    /// At once, and then shut our side down, as Exim does.
+    /// All at once, then shutting down this side, as Exim does.
     HalfClose,
-    /// So many bytes at a time, with a pause between.
+    /// This number of bytes at a time, with a pause between.
     Pieces(usize, Duration),
 }
 
-/// What came back.
+/// A classified reply.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// A well-formed account record, and nothing after it.
     Account(Record),
-    /// A well-formed and whole listing.
+    /// A well-formed and complete listing.
     List(Vec<Entry>),
     /// `FAIL`.
     Fail,
@@ -38,12 +38,12 @@ pub enum Outcome {
     Done,
     /// The end of the connection, without a byte.
     Closed,
-    /// A reply that the protocol does not know, or that a client cannot rely on: why, and its start.
+    /// A reply that the protocol does not know, or that a client cannot rely on: why, and its beginning.
     Odd(&'static str, String),
 }
 
 impl Outcome {
-    /// Its name, without what it holds.
+    /// Returns its name, without its content.
     pub fn word(&self) -> &'static str {
         match self {
             Outcome::Account(_) => "ACCOUNT",
@@ -55,10 +55,10 @@ impl Outcome {
         }
     }
 
-    /// The record.
+    /// Returns the record.
     ///
     /// # Panics
-    /// Panics if it is something else.
+    /// Panics if it is another reply.
     pub fn account(self) -> Record {
         match self {
             Outcome::Account(record) => record,
@@ -76,16 +76,16 @@ impl fmt::Debug for Outcome {
     }
 }
 
-/// The lines of an account record that say something: `HOME=` with nothing after it says nothing.
+/// The lines of an account record that have a value. `HOME=` without a value counts as absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record(pub Vec<(String, String)>);
 
 impl Record {
-    /// The names, in the order that the real one keeps.
+    /// The names, in authdaemond's order.
     pub const NAMES: [&'static str; 11] =
         ["USERNAME", "UID", "GID", "HOME", "ADDRESS", "NAME", "MAILDIR", "QUOTA", "PASSWD", "PASSWD2", "OPTIONS"];
 
-    /// A line's value.
+    /// Returns the value of a line.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
     }
@@ -118,15 +118,15 @@ impl Record {
 /// A line of a listing.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Entry {
-    /// The account's login.
+    /// Login of the account.
     pub login: String,
-    /// Its user and group.
+    /// Its user and group IDs.
     pub ids: (u32, u32),
     /// Its home.
     pub home: String,
-    /// Its Maildir; may be empty.
+    /// Its Maildir. May be empty.
     pub maildir: String,
-    /// Its options; may be empty.
+    /// Its options. May be empty.
     pub options: String,
 }
 
@@ -142,9 +142,9 @@ impl Entry {
 /// A reply, with how and when it ended.
 #[derive(Clone, Debug)]
 pub struct Reply {
-    /// All that came.
+    /// All bytes received.
     pub bytes: Vec<u8>,
-    /// From before the connect until the end.
+    /// Time from before the connect to the end.
     pub took: Duration,
     end: End,
 }
@@ -157,14 +157,14 @@ enum End {
 }
 
 impl Reply {
-    /// What it is.
+    /// Classifies the reply.
     pub fn outcome(&self) -> Outcome {
         let text = String::from_utf8_lossy(&self.bytes);
         let odd = |why| Outcome::Odd(why, text.chars().take(200).collect());
         match (self.end, &*text) {
             (End::TimeOut, _) => odd("TIMEOUT"),
-            (_, "") => Outcome::Closed, // nobody can tell a reset without a byte from an end without one
-            (End::Reset, _) => odd("RESET"), // Cyrus SASL takes a reply with a reset after it for a failure
+            (_, "") => Outcome::Closed, // a reset without a byte looks like an end without one
+            (End::Reset, _) => odd("RESET"), // Cyrus SASL takes a reply followed by a reset as a failure
             (_, "FAIL\n") => Outcome::Fail,
             (_, "OK\n") => Outcome::Done,
             (_, listing) if listing.starts_with('#') => match listing.strip_suffix(".\n") {
@@ -189,12 +189,12 @@ impl Reply {
 /// Sends a request and reads the reply to its end.
 ///
 /// # Panics
-/// Panics if there is no server.
+/// Panics if the server is unreachable.
 pub fn ask(socket: &Path, request: &[u8], manner: Manner) -> Reply {
     try_ask(socket, request, manner).unwrap_or_else(|| panic!("{}: nobody listens", socket.display()))
 }
 
-/// The same of a server that may be gone: `None` when there is none.
+/// Does the same with a server that may be unreachable, for which it returns `None`.
 pub fn try_ask(socket: &Path, request: &[u8], manner: Manner) -> Option<Reply> {
     let begin = Instant::now();
     let mut stream = try_connect(socket).ok()?;
@@ -222,10 +222,10 @@ pub fn try_ask(socket: &Path, request: &[u8], manner: Manner) -> Option<Reply> {
     Some(Reply { bytes, took: begin.elapsed(), end })
 }
 
-/// A connection to the server, with a time limit for all that is read from it and written to it.
+/// Connects to the server, with a time limit for each read and write.
 ///
 /// # Panics
-/// Panics if there is no server.
+/// Panics if the server is unreachable.
 pub fn connect(socket: &Path) -> UnixStream {
     try_connect(socket).unwrap_or_else(|e| panic!("{}: {e}", socket.display()))
 }
@@ -237,27 +237,27 @@ fn try_connect(socket: &Path) -> io::Result<UnixStream> {
     Ok(stream)
 }
 
-/// The request to look a login up.
+/// Returns the request to look up a login.
 pub fn pre(service: &str, login: &str) -> Vec<u8> {
     format!("PRE . {service} {login}\n").into_bytes()
 }
 
-/// The request to check a password.
+/// Returns the request to check a password.
 pub fn auth(service: &str, login: &str, password: &str) -> Vec<u8> {
     auth_body(format!("{service}\nlogin\n{login}\n{password}\n").as_bytes())
 }
 
-/// An AUTH request with this body, counted rightly.
+/// Returns an AUTH request with this body and the right length.
 pub fn auth_body(body: &[u8]) -> Vec<u8> {
     [format!("AUTH {}\n", body.len()).as_bytes(), body].concat()
 }
 
-/// The request to change a password.
+/// Returns the request to change a password.
 pub fn passwd(login: &str, old: &str, new: &str) -> Vec<u8> {
     format!("PASSWD imap\t{login}\t{old}\t{new}\n").into_bytes()
 }
 
-/// What a login with this password gets.
+/// Returns the outcome of a login with this password.
 pub fn login(socket: &Path, login: &str, password: &str) -> Outcome {
     ask(socket, &auth("imap", login, password), Manner::Whole).outcome()
 }
