@@ -213,7 +213,7 @@ impl Certificates {
     }
 }
 
-/// Gives a private key to the user who is to read it.
+/// Makes a private key readable only by this user.
 fn give(key: &Path, owner: User) {
     fs::set_permissions(key, fs::Permissions::from_mode(0o600)).expect("the key's mode");
     std::os::unix::fs::chown(key, Some(owner.uid), Some(owner.gid)).expect("the key's owner");
@@ -223,7 +223,7 @@ fn self_signed(folder: &Path, name: &str) -> PathBuf {
     self_signed_on(folder, name, name, "P-256")
 }
 
-/// An authority of this name, in files of another.
+/// Creates an authority of this name, in files of another name.
 fn self_signed_on(folder: &Path, file: &str, name: &str, curve: &str) -> PathBuf {
     let certificate = folder.join(file).with_extension("pem");
     run(openssl(&["req", "-x509", "-nodes", "-days", "30", "-subj"])

@@ -1,4 +1,4 @@
-//! Calling a checkpassword program: a record on descriptor 3, and a program to become.
+//! Calls a checkpassword program, with a record on descriptor 3 and a program to execute.
 
 use crate::process::Child;
 use std::fs::File;
@@ -9,27 +9,27 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// The descriptor of the record.
+/// Descriptor of the record.
 const RECORD: i32 = 3;
 
-/// The longest that a program may take.
+/// Maximum time that a program may take.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// What a record says: login, password and timestamp.
+/// Returns a record of login, password and timestamp.
 pub fn record(login: impl AsRef<[u8]>, password: impl AsRef<[u8]>, timestamp: impl AsRef<[u8]>) -> Vec<u8> {
     [login.as_ref(), password.as_ref(), timestamp.as_ref()].map(|field| [field, b"\0"].concat()).concat()
 }
 
-/// How it ended.
+/// How a program ended.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// The exit code.
+    /// Its exit code.
     pub code: Option<i32>,
-    /// What it, or the program that it became, printed.
+    /// Standard output of the program, or of the one that it executed.
     pub output: String,
-    /// What it said on the standard error.
+    /// Its standard error.
     pub said: String,
-    /// From its start to its end.
+    /// Time from its start to its end.
     pub took: Duration,
 }
 
@@ -52,15 +52,15 @@ pub fn call(mut command: Command, record: &[u8]) -> Outcome {
     Outcome { code: status.code(), output: text(&mut out), said: text(&mut err), took }
 }
 
-/// Gives `command` descriptor 3.
+/// Passes descriptor 3 to `command`.
 pub fn pass(command: &mut Command, reader: OwnedFd) {
     give(command, reader, RECORD);
 }
 
-/// Gives `command` a descriptor under a number.
+/// Passes a descriptor to `command` under a number.
 pub fn give(command: &mut Command, descriptor: OwnedFd, number: i32) {
-    // SAFETY: between fork and exec, this only makes system calls on numbers. dup2 of a descriptor to itself would leave
-    // it to be closed, so that case clears the flag.
+    // SAFETY: between fork and exec, this only makes system calls on numbers. dup2 of a descriptor to itself would
+    // leave it to be closed, so that case clears the flag.
     unsafe {
         command.pre_exec(move || {
             let own = descriptor.as_raw_fd();
@@ -78,7 +78,7 @@ fn text(from: &mut Option<impl Read>) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// A shell script that can be executed by everybody.
+/// Writes a shell script that every user can execute.
 ///
 /// # Panics
 /// Panics if it cannot be written.

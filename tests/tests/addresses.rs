@@ -1,4 +1,4 @@
-//! Addresses as hosts use them: with a detail, in another name of the domain, and without mail.
+//! Addresses with a detail, of an alias domain, and without mail.
 
 use mailauth_tests::people::{ANNA, BRUNO, CARLA, PASSWORD, UNKNOWN, people};
 use mailauth_tests::wire::{Manner, ask, auth, login};
@@ -166,7 +166,7 @@ fn details_and_alias_domains_work_during_an_outage(kind: Kind) {
     });
     let soon = Duration::from_secs(30);
     eventually("a copy", soon, || accounts.snapshot_is_whole());
-    // Copied at once, because the command tells the daemon.
+    // Copied at once, because the command reports the change to the daemon.
     accounts.admin(&["domain", "alias", "add", "old.example", "example.org"], "");
     accounts.admin(&["account", "set", BRUNO, "--no-mail"], "");
     eventually("a copy of what was changed", soon, || {

@@ -1,4 +1,4 @@
-//! The administrator's command, as an administrator meets it.
+//! The administrator's command.
 
 use mailauth_tests::people::{ANNA, BRUNO, CARLA, PASSWORD, UNKNOWN, people};
 use mailauth_tests::{
@@ -24,13 +24,13 @@ mod with_a_server {
     mailauth_tests::on_each_server_and_mysql!(an_unreachable_database_is_not_now_and_never_no);
 }
 
-/// Runs the command, which has to end with `code`.
+/// Runs the command, which has to exit with `code`.
 #[track_caller]
 fn admin(accounts: &Accounts, arguments: &[&str], code: i32) -> String {
     ended(&accounts.try_admin(arguments, ""), code)
 }
 
-/// The same with a password on its standard input.
+/// Does the same with a password on its standard input.
 #[track_caller]
 fn with_password(accounts: &Accounts, arguments: &[&str], password: &str, code: i32) -> String {
     let arguments = [arguments, &["--password-stdin"]].concat();
@@ -43,7 +43,7 @@ fn json(accounts: &Accounts, arguments: &[&str]) -> Value {
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
-/// `mailauth` with no configuration of ours, in an empty folder.
+/// Runs `mailauth` without a configuration, in an empty folder.
 fn elsewhere(folder: &Scratch, arguments: &[&str], input: &str) -> Output {
     let mut command = Command::new(program("mailauth"));
     command.args(arguments).current_dir(folder.path()).env_remove("MAILAUTH_CONFIG");

@@ -1,4 +1,4 @@
-//! Many accounts at once: import and export.
+//! Import and export of many accounts.
 
 use mailauth_tests::people::{ANNA, CHEAP_HASH, PASSWORD, many, people};
 use mailauth_tests::{Accounts, Kind, eventually, on_each_database};
@@ -30,7 +30,7 @@ fn ten_thousand_rows_are_imported_within_5_s(kind: Kind) {
     let told = accounts.admin(&["account", "import", "-"], &csv);
     let took = begin.elapsed();
     assert_eq!(told, "imported 10000 accounts\n");
-    // The contract's figure, of a debug build on a machine that runs other tests meanwhile.
+    // The required maximum, for a debug build on a machine that runs other tests at the same time.
     assert!(took < Duration::from_secs(5), "{kind:?} took {took:?}");
     println!("{kind:?}: 10,000 rows in {} ms", took.as_millis());
     assert_eq!(accounts.admin(&["account", "list", "many.example"], "").lines().count(), 10_001);
@@ -151,13 +151,13 @@ fn the_same_file_again_is_refused_row_by_row(kind: Kind) {
 fn an_import_that_loses_its_server_imports_nothing(kind: Kind) {
     let accounts = Accounts::on_own_server(kind);
     let file = accounts.folder().join("many.csv");
-    // With quotas that are no reason for a warning: nothing reads those meanwhile.
+    // With quotas large enough to cause no warning: nothing reads the warnings in the meantime.
     let csv = many(50_000).replace("S,7C", "0000000S,7C");
     fs::write(&file, &csv).unwrap();
     let mut command = accounts.admin_command(&["account", "import", file.to_str().unwrap()]);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let io = format!("/proc/{}/io", child.id());
-    // It reads the file once before it asks the database, and again while it adds what it reads.
+    // It reads the file once before it queries the database, and again while it inserts the rows.
     let middle = csv.len() + csv.len() / 4;
     eventually("it is in the middle", Duration::from_secs(60), || {
         let text = fs::read_to_string(&io).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Aliases as an administrator writes them, and what the daemon makes of those that others wrote.
+//! Aliases as an administrator writes them, and how the daemon handles those that other programs wrote.
 
 use mailauth_tests::people::{ANNA, BRUNO, people};
 use mailauth_tests::wire::{Manner, ask};
@@ -12,7 +12,7 @@ fn people_at(kind: Kind) -> Accounts {
     Accounts::empty(kind).with(&people(Path::new("/var/mail")))
 }
 
-/// Adds an alias, which has to end with `code`. Returns what is said on the standard error.
+/// Adds an alias, which has to exit with `code`. Returns the standard error.
 #[track_caller]
 fn add(accounts: &Accounts, arguments: &[&str], code: i32) -> String {
     let output = accounts.try_admin(&[&["alias", "add"], arguments].concat(), "");
@@ -58,7 +58,7 @@ fn a_bad_target_written_by_sql_can_be_removed(kind: Kind) {
             position + 2
         ));
     }
-    // Mail waits, and the reason says what to do.
+    // Mail is deferred, and the reason says what to do.
     let said = alias(&server, "info@example.org");
     assert!(said.starts_with("LATER ") && said.contains(&format!("remove info@example.org \"{both}\"")), "{said}");
     accounts.admin(&["alias", "remove", "info@example.org", &both], "");

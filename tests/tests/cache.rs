@@ -1,4 +1,4 @@
-//! What the daemon remembers: it spares hashes and queries, and shows in no answer.
+//! The daemon's cache: it saves hashes and queries, and never changes an answer.
 
 use mailauth_tests::people::{ANNA, CARLA, DORA, DORAS_PASSWORD, PASSWORD, SLOW_HASH, SLOW_PASSWORD, UNKNOWN, people};
 use mailauth_tests::wire::{Manner, Outcome, ask, auth, login, passwd, pre};
@@ -20,7 +20,7 @@ mod away {
     super::on_each_server!(cached_accounts_log_in_while_the_database_is_down);
 }
 
-/// A row that was read within so long is believed even where it refuses.
+/// Age up to which a cached row may be used for a refusal.
 const PAUSE: Duration = Duration::from_secs(1);
 
 fn accounts(kind: Kind) -> Accounts {
@@ -35,7 +35,7 @@ fn looked_up(server: &Mailauth, who: &str) -> &'static str {
     ask(server.socket(), &pre("imap", who), Manner::Whole).outcome().word()
 }
 
-/// Changes an account by the command of another machine, on which there is no daemon to tell.
+/// Changes an account by the command on another machine, which cannot report it to the daemon.
 fn elsewhere(accounts: &Accounts, server: &Mailauth, arguments: &[&str], input: &str) {
     accounts.are_served_on(Path::new("/nonexistent/socket"));
     accounts.admin(arguments, input);
@@ -103,7 +103,7 @@ fn an_old_password_stops_working_within_the_cache_lifetime(kind: Kind) {
     passwd_elsewhere(&accounts, &server, "new words");
     let changed = Instant::now();
     while changed.elapsed() < Duration::from_secs(2) {
-        // Using it does not make it last.
+        // Using the row does not extend its lifetime.
         assert!(matches!(word(&server, ANNA, PASSWORD), "ACCOUNT" | "FAIL"));
         std::thread::sleep(Duration::from_millis(100));
     }

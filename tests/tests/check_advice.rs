@@ -1,4 +1,4 @@
-//! `mailauth check` as an adviser: what happened, where, and what to do about it, for each kind of trouble.
+//! The advice of `mailauth check`: what happened, where, and what to do, for each kind of problem.
 
 use mailauth_tests::{
     Accounts, Courier, Kind, MariaDb, Postgres, Scratch, Server, User, free_port, on_each_server_and_mysql,
@@ -28,7 +28,7 @@ fn a_statement_aborted_by_mariadb_names_its_setting() {
     a_statement_aborted_by_the_server_names_the_setting(Kind::MariaDb);
 }
 
-/// What `mailauth check` says with this configuration, and its exit code.
+/// Runs `mailauth check` with this configuration, and returns its exit code and output.
 fn check(config: &str) -> (i32, String) {
     check_as(None, config)
 }
@@ -46,7 +46,7 @@ fn check_as(user: Option<User>, config: &str) -> (i32, String) {
     (output.status.code().expect("an exit code"), said)
 }
 
-/// The lines about `what`, for a database that is down.
+/// Returns the lines about `what`, for a database that is down.
 fn down(what: &str, config: &str) -> String {
     let (code, said) = check(config);
     assert_eq!(code, 2, "{said}");
@@ -64,7 +64,7 @@ fn contains_all(said: &str, wanted: &[&str]) {
     }
 }
 
-/// A configuration of this URL, with this password.
+/// Returns a configuration with this URL and password.
 fn config(folder: &Scratch, url: &str, password: &str) -> String {
     let file = folder.join("password");
     fs::write(&file, password).expect("a password file");
@@ -78,7 +78,7 @@ fn config(folder: &Scratch, url: &str, password: &str) -> String {
     )
 }
 
-/// The database of these accounts by TCP, and its user's password.
+/// Returns the URL of the accounts' database over TCP, and its user's password.
 fn by_tcp(accounts: &Accounts) -> (String, String) {
     match accounts.kind() {
         Kind::Postgres => (accounts.postgres().url_tcp("127.0.0.1"), accounts.postgres().password().to_owned()),
@@ -143,7 +143,7 @@ fn an_unknown_user_or_database_is_explained_with_what_to_do(kind: Kind) {
     contains_all(&without, &["no password was sent", "set [database] password_file to that file"]);
     let misspelt = told(&url.replacen(&format!("{name}@"), "malauth@", 1), &password);
     match kind {
-        // It asks for a proof by a method that it makes up for each name.
+        // It asks for a proof by a method that it derives from each name.
         Kind::MySql => {
             let refused = misspelt.contains("refused: no such user, or an unsupported plugin");
             assert!(refused || misspelt.contains("compare the user malauth"), "{misspelt}");
@@ -203,7 +203,7 @@ fn an_administrator_in_the_url_is_advised_to_create_a_user(kind: Kind) {
     let grants = if kind == Kind::Postgres { "schema/grants.postgres.sql" } else { "schema/grants.mysql.sql" };
     contains_all(&said, &[grants, "-- Then write into [database]  url = \"", "password_file", "[admin]  url = "]);
 
-    // Users are of the whole server, which other tests use too.
+    // Users belong to the whole server, which other tests use too.
     let own = format!("daemon_of_{}", name(&accounts));
     let script = said.split_once("\n\n").expect("statements").1;
     let script = match kind {

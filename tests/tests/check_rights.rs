@@ -1,14 +1,14 @@
-//! `mailauth check` prints what mends a database user's rights, to be pasted as it stands.
+//! `mailauth check` prints the statements that correct a database user's rights, to be executed unchanged.
 
 use mailauth_tests::{Accounts, Kind, on_each_server_and_mysql};
 
 on_each_server_and_mysql!(the_statements_that_check_prints_satisfy_it);
 
 fn the_statements_that_check_prints_satisfy_it(kind: Kind) {
-    // The user that made the tables may do everything with them.
+    // The user that created the tables has all rights to them.
     let accounts = Accounts::empty(kind).with("login\nanna@example.org\n");
     if kind == Kind::Postgres {
-        // Of an owner nothing is taken.
+        // No rights are revoked from an owner.
         let (database, name) = (accounts.postgres(), accounts.postgres().name());
         database.execute_admin(&format!(
             "REASSIGN OWNED BY {name} TO postgres; GRANT ALL ON ALL TABLES IN SCHEMA public TO {name}"

@@ -1,4 +1,4 @@
-//! The checkpassword program as its callers see it, over the real daemon and databases.
+//! The checkpassword program as its callers see it, with the real daemon and databases.
 
 #[path = "checkpassword/bare.rs"]
 mod bare;

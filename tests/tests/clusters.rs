@@ -1,4 +1,4 @@
-//! The fixtures of replicated databases do what the stories of outages rely on.
+//! The fixtures of replicated databases behave as the tests of outages require.
 
 use mailauth_tests::{Cluster, Galera, MariaDbPair, PostgresPair, Proxy, Way, eventually, output_with_input};
 use std::io::{ErrorKind, Read, Write};
@@ -34,13 +34,13 @@ fn postgres_replicates_and_switches_both_ways() {
     });
 }
 
-/// All that comes of what a client is told.
+/// Returns all output of a client that runs this SQL.
 fn all_of(client: &mut Command, sql: &str) -> String {
     let output = output_with_input(client, sql);
     String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
 }
 
-/// `say` says something to one of the two as their mail user, and returns all that comes of it.
+/// Tests a pair. `say` runs SQL on one of the two as their mail user, and returns its output.
 fn pair_replicates_and_switches(pair: &dyn Cluster, say: impl Fn(usize, &str) -> String) {
     let switch = pair.switch().expect("a pair");
     say(0, "CREATE TABLE t (x INT); INSERT INTO t VALUES (7)");
@@ -57,7 +57,7 @@ fn pair_replicates_and_switches(pair: &dyn Cluster, say: impl Fn(usize, &str) ->
         pair.wait_until_replicated();
         assert_eq!(say(writable, "SELECT DISTINCT x FROM t"), "7\n");
     }
-    // What was written before a crash is still there, and goes on to the other one.
+    // What was written before a crash still exists, and is replicated to the other server.
     pair.servers()[0].crash();
     pair.servers()[1].crash();
     pair.bring_all_back();
@@ -102,7 +102,7 @@ fn galera_replicates_loses_its_majority_and_recovers() {
     assert_eq!(count(), "1\n");
 }
 
-/// A server that answers each byte with ten, and a way to it.
+/// Returns a proxy to a server that answers each byte with ten.
 fn way() -> Proxy {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("its number").port();
@@ -118,7 +118,7 @@ fn way() -> Proxy {
     Proxy::to(port)
 }
 
-/// What comes of one question, and how long it takes.
+/// Sends one byte, and returns the result and how long it took.
 fn ask(client: &mut TcpStream) -> (Result<usize, ErrorKind>, Duration) {
     client.set_read_timeout(Some(Duration::from_millis(400))).expect("a limit");
     let begin = Instant::now();

@@ -1,4 +1,4 @@
-//! The real Courier programs with our server at their compiled-in socket: users notice nothing.
+//! The real Courier programs with mailauth's daemon at their compiled-in socket: users notice no difference.
 
 use mailauth_tests::imap::Imap;
 use mailauth_tests::people::{ANNA, BRUNO, CARLA, DORA, DORAS_PASSWORD, PASSWORD, UNKNOWN, many, people};
@@ -30,7 +30,7 @@ mod away {
     super::on_each_server!(imap_reports_a_temporary_failure, pop3_reports_a_temporary_failure);
 }
 
-/// A mail host with our server on it, and Anna's, Bruno's and Carla's mail.
+/// A mail host with the daemon on it, and the mail of Anna, Bruno and Carla.
 struct Running {
     accounts: Accounts,
     host: MailHost,
@@ -60,7 +60,7 @@ fn imap_logs_in_lists_and_fetches(kind: Kind) {
     assert!(service.log().contains("LOGIN, user=anna@example.org"), "{}", service.log());
 }
 
-/// What logins must be refused at IMAP, and why.
+/// Logins that IMAP has to refuse, and why.
 const NOT_BY_IMAP: [(&str, &str, &str); 4] = [
     (ANNA, "wrong", "a wrong password"),
     (BRUNO, PASSWORD, "a service that the account may not use"),
@@ -71,7 +71,7 @@ const NOT_BY_IMAP: [(&str, &str, &str); 4] = [
 fn imap_refuses_users_that_may_not_log_in(kind: Kind) {
     let running = running(Accounts::empty(kind));
     let service = running.host.imap();
-    // At once: Courier lets each one wait for five seconds.
+    // All at once, because Courier delays each one by five seconds.
     std::thread::scope(|scope| {
         for (login, password, why) in NOT_BY_IMAP {
             let port = service.port();
@@ -181,7 +181,7 @@ fn hashes_made_by_authpasswd_log_in(kind: Kind) {
     let running = running(Accounts::empty(kind));
     let mut csv = String::from("login,password\n");
     for scheme in ["md5", "md5raw", "sha1", "ssha", "sha256", "sha512"] {
-        // It asks twice, on standard input when that is no terminal.
+        // It asks twice, and reads standard input if that is not a terminal.
         let hash = run_with_input(running.host.command("authpasswd").arg(scheme), "ten words\nten words\n");
         let hash = hash.split_whitespace().last().expect("a hash");
         csv.push_str(&format!("{scheme}@example.org,{hash}\n"));

@@ -1,4 +1,4 @@
-//! Many clients, slow clients, and clients that do not read: nobody waits for them.
+//! Many clients, slow clients, and clients that do not read: none of them delays others.
 
 use mailauth_tests::people::{ANNA, PASSWORD, SLOW_HASH, many, people};
 use mailauth_tests::wire::{Manner, Outcome, ask, auth, connect, login, pre};
@@ -23,13 +23,13 @@ on_each_database!(
 );
 
 fn accounts(kind: Kind) -> Accounts {
-    // Many descriptors are more than what a shell allows by default.
+    // The test needs more descriptors than a shell allows by default.
     let maximum = getrlimit(Resource::Nofile).maximum;
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).expect("more descriptors");
     Accounts::empty(kind).with(&people(Path::new("/var/mail")))
 }
 
-/// The middle one of the times that good requests take.
+/// Returns the median time of good requests.
 fn median(socket: &Path, request: &[u8], count: usize) -> Duration {
     let mut times: Vec<Duration> = (0..count)
         .map(|_| {
@@ -42,7 +42,7 @@ fn median(socket: &Path, request: &[u8], count: usize) -> Duration {
     times[count / 2]
 }
 
-/// A thousand clients that never come to an end, each in its own way.
+/// Connects a thousand clients that never finish, in different ways.
 fn slow_clients(socket: &Path) -> Vec<UnixStream> {
     let good = auth("imap", ANNA, PASSWORD);
     let beginnings = [&b""[..], b"A", b"PRE . im", &good[..8], &good[..good.len() - 2]];
@@ -63,7 +63,7 @@ fn a_login_takes_under_50_ms_among_a_thousand_slow_clients(kind: Kind) {
     drop(slow);
 }
 
-/// How many jobs wait in a queue of the daemon.
+/// Returns the number of waiting jobs in a queue of the daemon.
 fn waiting(accounts: &Accounts, queue: &str) -> u64 {
     let status: Value = serde_json::from_str(&accounts.admin(&["status", "--json"], "")).expect("JSON");
     let queues = status["queues"].as_array().expect("queues");
@@ -88,7 +88,7 @@ fn lookups_do_not_wait_for_hashing(kind: Kind) {
     });
 }
 
-/// Makes the Maildir of an account that lives in `folder`, and its line for an import.
+/// Creates the Maildir of an account whose home is in `folder`, and returns its line for an import.
 fn resident(folder: &Scratch, login: &str) -> String {
     let home = folder.join(login);
     for part in ["tmp", "new", "cur"] {
@@ -130,7 +130,7 @@ fn questions_about_locked_mailboxes_delay_no_other_recipient(kind: Kind) {
             client
         })
         .collect();
-    // More rounds than there are threads: each of the questions above has reached one by then, if it ever does.
+    // More rounds than there are threads: by then, each of the questions above has reached a thread, if it ever does.
     let mut times: Vec<Duration> = (0..31)
         .map(|_| {
             let reply = ask(server.socket(), b"ASK recipient 10 free@example.org\n", Manner::Whole);
@@ -160,7 +160,8 @@ mod with_a_server {
         let accounts = Accounts::on_own_server(kind).with(&people(Path::new("/var/mail")));
         let server = Mailauth::configured(|socket| {
             let config = Mailauth::config(&accounts, socket, "");
-            // One thread that accepts and two for look-ups: so some requests wait for a thread, and others for the database.
+            // One thread that accepts and two for lookups: some requests wait for a thread, and others for the
+            // database.
             let keys = "[cache]\nenabled = false\n[database]\npool = 1\ndeadline = \"8s\"";
             config.replacen("[database]", keys, 1)
         });
@@ -186,7 +187,7 @@ mod with_a_server {
         }
     }
 
-    /// Sends a request so slowly that the thread that reads slow clients gets it.
+    /// Sends a request so slowly that the thread for slow clients reads it.
     fn in_two_pieces(socket: &Path) -> UnixStream {
         let mut client = connect(socket);
         let request = auth("imap", ANNA, PASSWORD);
@@ -225,7 +226,8 @@ fn connections_over_the_limit_are_closed_at_once() {
         client.set_nonblocking(true).expect("a socket");
         (&*client).read(&mut [0]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
     };
-    // Threads that accept at the same time may let clients in in any order, so that one of the fifty may be the one too many.
+    // Threads that accept at the same time may accept clients in any order, so that one of the fifty may be the
+    // rejected one.
     eventually("fifty are let in and no more", Duration::from_secs(60), || {
         idle.retain(is_open);
         idle.extend((idle.len()..50).map(|_| connect(server.socket())));
@@ -244,7 +246,7 @@ fn a_hundred_unread_listings_delay_no_login() {
         .map(|_| {
             let mut client = connect(server.socket());
             client.write_all(b"ENUMERATE\n").expect("a request");
-            // It is under way once its first bytes are there, or it was turned away.
+            // The listing has begun once its first bytes arrive, or the request was refused.
             let _ = client.read(&mut [0; 10]).expect("a beginning or an end");
             client
         })
@@ -257,7 +259,7 @@ fn a_hundred_unread_listings_delay_no_login() {
 #[test]
 fn a_flood_of_connections_leaks_no_descriptor() {
     const FLOODS: usize = 40;
-    // What a server may open for good on its way: each of its database's connections has a few files.
+    // Files that a server may keep open afterwards: each of its database connections has a few.
     const FOR_GOOD: usize = 32;
     let accounts = accounts(Kind::Sqlite);
     let server = Mailauth::over(&accounts);

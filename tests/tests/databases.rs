@@ -1,4 +1,4 @@
-//! The database fixtures do what the tests of everything else rely on.
+//! The database fixtures behave as all other tests require.
 
 use mailauth_tests::{Certificates, MariaDb, Postgres, Server, output_with_input};
 use std::net::TcpStream;
@@ -49,7 +49,7 @@ fn databases_of_a_shared_server_are_separate() {
     assert_eq!(two.execute_admin("SELECT tablename FROM pg_tables WHERE schemaname = 'public'"), "");
 }
 
-/// Whether a client that trusts `authority` and asks for `host` by its address accepts the server.
+/// Returns true if a client that trusts `authority` and connects to `host` accepts the server's certificate.
 fn accepted(protocol: &str, port: u16, host: &str, authority: &Path) -> bool {
     let mut client = Command::new("openssl");
     client.args(["s_client", "-starttls", protocol, "-verify_return_error", "-verify_ip", host]);

@@ -1,4 +1,4 @@
-//! `mailauth deliver`, as a mail server meets it: on good days, on full disks, and killed at any moment.
+//! `mailauth deliver` as a mail server uses it: normally, with full disks, and killed at any moment.
 
 use mailauth_tests::{Accounts, Kind, MailHost, Scratch, ended, on_each_database, output_with_input, program};
 use std::fs;
@@ -16,7 +16,7 @@ on_each_database!(
     mail_for_unknown_recipients_is_refused_permanently,
 );
 
-/// Accounts with homes in `folder` and this quota.
+/// Returns accounts with homes in `folder` and this quota.
 fn accounts(kind: Kind, folder: &Scratch, quota: &str) -> Accounts {
     let home = |name: &str| {
         let home = folder.join(name);
@@ -50,7 +50,7 @@ fn files(folder: PathBuf) -> Vec<PathBuf> {
     files
 }
 
-/// The sums of maildirsize, if it would be believed.
+/// Returns the sums of maildirsize, if the file is valid.
 fn kept(mailbox: &Path) -> Option<(i64, i64)> {
     let text = fs::read_to_string(mailbox.join("maildirsize")).ok()?;
     let (_, lines) = text.strip_suffix('\n')?.split_once('\n')?;
@@ -178,12 +178,12 @@ fn the_owner_is_warned_once_and_the_warning_counts() {
     accounts.admin(&["quota", "check", ANNA], "");
 }
 
-/// What a delivery asks of the system.
+/// The system calls of a delivery.
 const CALLS: [&str; 10] =
     ["openat", "read", "pread64", "write", "fsync", "renameat", "flock", "statx", "fchown", "fchmod"];
 
-/// Delivers to one fresh mailbox after the other under strace(1), which spoils the first call of a kind, the second, and
-/// so on until there is none left to spoil.
+/// Delivers to one new mailbox after the other under strace(1), which makes the first call of a kind fail, then the
+/// second, and so on until there are no more.
 fn spoil(folder: &Scratch, how: &str, mut look: impl FnMut(&str, &Path, &Output)) {
     for call in CALLS {
         for when in 1.. {
@@ -196,7 +196,7 @@ fn spoil(folder: &Scratch, how: &str, mut look: impl FnMut(&str, &Path, &Output)
             command.arg(program("mailauth")).args(["deliver", "--limit", "100000S", "--maildir"]).arg(&mailbox);
             let output = output_with_input(&mut command, MESSAGE);
             look(&spoiled, &mailbox, &output);
-            // The last line of a killed process's log may be cut off.
+            // The last line of a killed process's log may be incomplete.
             if output.status.code() == Some(0) && !fs::read_to_string(&log).unwrap().contains("INJECTED") {
                 break;
             }
@@ -204,7 +204,7 @@ fn spoil(folder: &Scratch, how: &str, mut look: impl FnMut(&str, &Path, &Output)
     }
 }
 
-/// Looks at a mailbox after one delivery that may have gone wrong; says whether the message is there.
+/// Checks a mailbox after a delivery that may have failed, and returns true if the message is there.
 fn is_there(spoiled: &str, mailbox: &Path) -> bool {
     let stored = files(mailbox.join("new"));
     assert!(stored.len() <= 1, "{spoiled}: {stored:?}");
@@ -241,7 +241,7 @@ fn the_exit_code_tells_if_a_message_was_stored_despite_errors() {
         let mut failed = 0;
         spoil(&folder, &format!("error={error}"), |spoiled, mailbox, output| {
             let code = output.status.code();
-            // What fails before the program itself begins is the loader's: 127.
+            // What fails before the program itself begins is a failure of the loader: 127.
             assert!(matches!(code, Some(0 | 75 | 127)), "{spoiled}: {output:?}");
             assert_eq!(is_there(spoiled, mailbox), code == Some(0), "{spoiled}: {output:?}");
             failed += u32::from(code == Some(75));

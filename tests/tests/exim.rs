@@ -1,5 +1,5 @@
-//! The real Exim with the configuration that docs/exim.md prints, over our daemon: what an SMTP client is told, and where the
-//! mail goes. Each story runs with all three ways in which Exim can ask.
+//! The real Exim with the configuration that docs/exim.md prints, and the daemon: the replies to an SMTP client, and
+//! the delivery of the mail. Each test runs with all three ways in which Exim can ask.
 
 #[path = "exim/crowd.rs"]
 mod crowd;
@@ -20,7 +20,7 @@ mod site;
 #[path = "exim/stock.rs"]
 mod stock;
 
-/// Makes a test of each function for each way to ask.
+/// Creates a test of each function for each way to ask.
 macro_rules! in_each_form {
     ($($story:ident),* $(,)?) => {
         mod dlfunc { $(#[test] fn $story() { super::$story(mailauth_tests::exim::Form::Dlfunc); })* }

@@ -1,4 +1,4 @@
-//! Programs that take the place of the database server while that is away: they are told no password, and let nobody in.
+//! Programs that take the place of the database server during an outage: they get no password, and cause no login.
 
 use mailauth_tests::false_server::{
     FalseServer, MYSQL_OK, STRANGER, Talk, mysql_greeting, postgres_message as message,
@@ -12,10 +12,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// What the database's user logs in with, and nobody else is to know.
+/// Password of the database's user, which no other server may learn.
 const SECRET: &str = "the database's own password";
 
-/// `[database]` with this URL, the password and more lines.
+/// Returns `[database]` with this URL, the password and more lines.
 fn database(folder: &Scratch, url: &str, more: &str) -> String {
     let file = folder.join("password");
     fs::write(&file, SECRET).unwrap();
@@ -23,7 +23,7 @@ fn database(folder: &Scratch, url: &str, more: &str) -> String {
     format!("[database]\nurl = \"{url}\"\npassword_file = \"{}\"\ndeadline = \"1s\"\n{more}\n", file.display())
 }
 
-/// A daemon with such a `[database]`, which has no copy to answer from.
+/// Starts a daemon with this `[database]`, and without a snapshot to answer from.
 fn daemon(folder: &Scratch, url: &str, more: &str) -> Mailauth {
     let database = database(folder, url, more);
     Mailauth::configured(|socket| {
@@ -31,7 +31,7 @@ fn daemon(folder: &Scratch, url: &str, more: &str) -> Mailauth {
     })
 }
 
-/// Sees that a daemon answers "not now", says why, and does not tell the password.
+/// Asserts that a daemon answers "not now", logs why, and does not send the password.
 fn is_not_believed(server: &FalseServer, url: &str, more: &str, why: &str) -> Mailauth {
     let folder = Scratch::new("false-database");
     let daemon = daemon(&folder, url, more);
@@ -45,13 +45,13 @@ fn about_password(code: u32, rest: &[u8]) -> Vec<u8> {
     message(b'R', &[&code.to_be_bytes()[..], rest].concat())
 }
 
-/// What PostgreSQL says when it lets a client in.
+/// Returns what PostgreSQL sends when it accepts a client.
 fn let_in() -> Vec<u8> {
     let encoding = message(b'S', b"server_encoding\0UTF8\0");
     [about_password(0, &[]), encoding, message(b'K', &[0; 8]), message(b'Z', b"I")].concat()
 }
 
-/// Reads the start of a client of PostgreSQL, and what follows on `first`; then lets it in.
+/// Reads the startup message of a client of PostgreSQL, and what follows on `first`; then accepts it.
 fn postgres(first: Vec<u8>) -> impl Fn(&mut Talk<'_>) -> io::Result<()> {
     move |talk| {
         talk.postgres(true)?;

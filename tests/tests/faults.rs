@@ -1,5 +1,5 @@
-//! The database stops, hangs, is cut off or talks nonsense, under load: no wrong answer, ever, in either direction, and
-//! everything goes on by itself once it is back.
+//! The database stops, hangs, is disconnected or sends garbage, under load: no answer is ever wrong, and everything
+//! continues by itself once it is back.
 
 use mailauth_tests::people::{ANNA, DORA, PASSWORD, UNKNOWN, many, people};
 use mailauth_tests::wire::{Manner, Outcome, ask, auth, login, passwd, pre};
@@ -21,14 +21,15 @@ on_each_server_and_mysql!(
 );
 
 const DEADLINE: Duration = Duration::from_secs(1);
-/// What a request may cost at most: its own deadline, a retry on a new connection, and a noisy machine.
+/// Maximum time of a request: its own deadline, a retry on a new connection, and a busy machine.
 const ANSWER: Duration = Duration::from_secs(5);
 
 fn accounts(kind: Kind) -> Accounts {
     Accounts::on_own_server(kind).with(&people(Path::new("/var/mail"))).with(&many(300))
 }
 
-/// Without a cache, which would hide the database's troubles from most of these requests: tests/cache.rs has that.
+/// Starts a daemon without a cache, which would hide faults of the database from most requests. tests/cache.rs tests
+/// that.
 fn server(accounts: &Accounts) -> Mailauth {
     Mailauth::configured(|socket| {
         Mailauth::config(accounts, socket, "[cache]\nenabled = false").replacen(
@@ -48,7 +49,7 @@ struct Answer {
     to: Instant,
 }
 
-/// Asks for known answers all the time while `trouble` happens, from several clients.
+/// Sends requests with known answers from several clients while `trouble` runs.
 fn under_load(socket: &Path, trouble: impl FnOnce()) -> Vec<Answer> {
     let requests = [
         ("the right password", auth("imap", ANNA, PASSWORD), "ACCOUNT"),
@@ -80,7 +81,7 @@ fn under_load(socket: &Path, trouble: impl FnOnce()) -> Vec<Answer> {
     answers.into_inner().expect("no panic with the lock held")
 }
 
-/// Every answer is right, or silence in the time when silence was due; and none took too long.
+/// Asserts that every answer is right, or missing at a time when that is expected, and that none took too long.
 fn assert_right_or_silent(answers: &[Answer], away: Option<(Instant, Instant)>, log: &str) {
     let log = log.lines().rev().take(20).collect::<Vec<_>>().join("\n");
     for Answer { asked, right, got, from, to } in answers {
@@ -99,13 +100,13 @@ fn silent(answers: &[Answer]) -> usize {
     answers.iter().filter(|answer| answer.got == Outcome::Closed).count()
 }
 
-/// Within so long the daemon answers again after the database is back. In quiet it takes no longer than what was waiting
-/// for it may wait: to its deadline.
+/// Maximum time until the daemon answers again after the database is back. On an idle machine it is the deadline of
+/// the waiting requests.
 const RECOVERY: Duration = Duration::from_secs(10);
-/// So long every login is answered before silence is excused no more.
+/// Number of logins in a row that have to be answered before missing answers are no longer excused.
 const WELL: usize = 20;
 
-/// Waits until logins are answered again; then silence is excused no more.
+/// Waits until logins are answered again. Missing answers are no longer excused afterwards.
 fn recovered(socket: &Path) -> Instant {
     let mut row = 0;
     eventually("logins in a row", RECOVERY, || {
@@ -209,7 +210,7 @@ fn a_missing_table_is_not_an_unknown_login(kind: Kind) {
     eventually("a login", Duration::from_secs(10), || login(server.socket(), ANNA, PASSWORD).word() == "ACCOUNT");
 }
 
-/// What may stand in the place of an SQLite file.
+/// Files and folders in place of an SQLite database.
 #[test]
 fn a_file_that_is_no_database_counts_as_unreachable() {
     let accounts = Accounts::empty(Kind::Sqlite).with(&people(Path::new("/var/mail")));
@@ -253,7 +254,7 @@ fn a_locked_sqlite_delays_no_login_and_fails_no_change() {
     assert_eq!(changed.outcome(), Outcome::Done);
 }
 
-/// A server that greets as no database does, and one that says nothing.
+/// A server that sends the greeting of no database, and one that sends nothing.
 #[test]
 fn unusable_database_counts_as_unreachable() {
     for greeting in [&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], &[0xff; 5000], &[0], b""] {

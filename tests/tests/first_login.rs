@@ -19,7 +19,8 @@ struct Site {
     host: MailHost,
 }
 
-/// Over these accounts, with these keys of `[courier]`; homes are below the host's `mail`, which is root's.
+/// Creates a site with these accounts and these keys of `[courier]`. Homes are in the host's `mail`, which belongs to
+/// root.
 fn site(accounts: Accounts, courier: &str) -> Site {
     let host = MailHost::new();
     let mail = host.path("mail").display().to_string();
@@ -36,7 +37,7 @@ impl Site {
         self.host.path("mail/example.org").join(name)
     }
 
-    /// What a server says that was asked on the socket.
+    /// Returns the answer to a request on the socket.
     fn ask(&self, request: &str) -> String {
         let mut stream = UnixStream::connect(self.host.socket()).expect("the daemon");
         stream.write_all(request.as_bytes()).expect("a request");
@@ -46,7 +47,7 @@ impl Site {
     }
 }
 
-/// The home and its Maildir are there, the owner's alone.
+/// Asserts that the home and its Maildir exist, accessible only by the owner.
 #[track_caller]
 fn is_made(home: &Path) {
     for folder in ["", "Maildir", "Maildir/tmp", "Maildir/new", "Maildir/cur"] {
@@ -85,7 +86,7 @@ fn only_the_right_password_creates_a_mailbox() {
     run(site.host.command("authtest").args(["-s", "imap", ANNA]));
     run(site.host.command("authtest").args(["-s", "smtp", ANNA, PASSWORD]));
     assert!(!site.host.path("mail/example.org").exists());
-    // Exim asks when it has a message to put there.
+    // Exim asks when it has a message to deliver there.
     assert!(site.ask(&format!("ASK account {BRUNO}\n")).starts_with("OK login="));
     is_made(&site.home("bruno"));
     assert!(site.ask(&format!("ASK account {UNKNOWN}\n")).starts_with("FAIL"));

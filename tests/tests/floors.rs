@@ -1,5 +1,5 @@
-//! Rows, and daemons, that say more of a mailbox than they may: whose it is, and where. Nothing of it is made, given away or
-//! run.
+//! Rows, and daemons, that name a user or a path that a mailbox may not have. Nothing is created, given away or
+//! executed because of them.
 
 use mailauth_tests::checkpassword::{Outcome, call, record};
 use mailauth_tests::people::{CHEAP_HASH, PASSWORD};
@@ -13,13 +13,13 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// A host whose homes are in `mail`, beside which there is a folder `elsewhere` of root's.
+/// A host whose homes are in `mail`. The folder `elsewhere` next to it belongs to root.
 struct Host {
     files: Scratch,
     accounts: Accounts,
 }
 
-/// What a row says, and the column that is refused.
+/// What a row contains, and the column that is refused.
 const ATTACKS: [(&str, &str, &str); 8] = [
     ("shadow", "gid = 42", "gid"),
     ("disk", "gid = 6", "gid"),
@@ -56,7 +56,7 @@ impl Host {
         }
     }
 
-    /// The configuration of programs that ask the daemon on this socket.
+    /// Returns the configuration of programs that ask the daemon on this socket.
     fn client(&self, socket: &Path) -> std::path::PathBuf {
         let file = self.files.join("client.toml");
         let text = format!(
@@ -80,7 +80,7 @@ impl Host {
         output_with_input(&mut command, "")
     }
 
-    /// Nothing was made or given away where no mailboxes are.
+    /// Asserts that nothing was created or given away outside the folder of the mailboxes.
     fn is_untouched(&self) {
         let elsewhere = self.files.join("elsewhere");
         assert_eq!(fs::read_dir(&elsewhere).expect("a folder").count(), 0);
@@ -200,7 +200,7 @@ fn configured_minimum_ids_are_permitted() {
     }
 }
 
-/// Serves this reply to every request, until the test is over.
+/// Sends this reply to every request, until the test ends.
 fn serve_falsely(socket: &Path, reply: String) {
     let listener = UnixListener::bind(socket).expect("a socket");
     std::thread::spawn(move || {
@@ -214,7 +214,7 @@ fn serve_falsely(socket: &Path, reply: String) {
     });
 }
 
-/// A false daemon, or Courier's own with a false table: root's programs do not obey it.
+/// A false daemon, or authdaemond with a false table: root's programs do not obey it.
 #[test]
 fn a_daemon_that_sends_forbidden_values_is_not_obeyed() {
     let host = Host::new();

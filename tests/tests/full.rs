@@ -1,4 +1,4 @@
-//! A database server that gives no more connections: logins go on, and the status says what it is.
+//! A database server that refuses new connections: logins continue, and the status shows the cause.
 
 use mailauth_tests::people::{ANNA, BRUNO, PASSWORD, people};
 use mailauth_tests::wire::login;
@@ -33,7 +33,7 @@ fn host(accounts: &Accounts) -> Value {
     status["hosts"][0].clone()
 }
 
-/// Lets the daemon's user have no connection, or any number again.
+/// Refuses all connections of the daemon's user, or allows any number again.
 fn give_connections(accounts: &Accounts, any: bool) {
     match accounts.kind() {
         Kind::Sqlite => panic!("SQLite is never full"),
@@ -55,7 +55,7 @@ fn a_full_server_answers_not_now_and_has_the_status_full(kind: Kind) {
     let word = |who, password| login(server.socket(), who, password).word();
     assert_eq!((word(ANNA, PASSWORD), word(BRUNO, "wrong")), ("ACCOUNT", "FAIL"));
     give_connections(&accounts, false);
-    // With the connections that there are, it goes on.
+    // It continues with the open connections.
     assert_eq!((word(ANNA, PASSWORD), word(BRUNO, "wrong")), ("ACCOUNT", "FAIL"));
     accounts.server().cut_connections();
     for _ in 0..20 {

@@ -1,4 +1,4 @@
-//! A node of a Galera cluster that is being backed up answers, and may not have the last changes.
+//! A node of a Galera cluster that is being backed up answers, and may lack the last changes.
 
 use mailauth_core::account::Password;
 use mailauth_core::config::DatabaseConfig;
@@ -23,7 +23,7 @@ fn a_node_desynchronised_for_a_backup_counts_as_behind() {
         deadline: Duration::from_secs(6),
         ..DatabaseConfig::default()
     };
-    // A store that may have missed changes would prefer a primary to the nearest.
+    // A store that may have missed changes would prefer a primary to the nearest server.
     let store = open_pooled(&config).unwrap().sharing(Arc::new(RecentChanges::complete()));
     let role = |number: usize| store.state().hosts[number].role;
     eventually("three primaries", SOON, || (0..3).all(|number| role(number) == Role::Primary));
@@ -36,7 +36,7 @@ fn a_node_desynchronised_for_a_backup_counts_as_behind() {
         galera.node(1).admin(&format!("UPDATE {name}.accounts SET password = '{{PLAIN}}new'"));
         let anna = Login::parse(b"anna@example.org", None).unwrap();
         let password = |text: &str| Some(Password(Secret::from(text)));
-        // The nearest has the old one, which is not the last word about it.
+        // The nearest server has the old row, which is not final.
         let near = store.look_up(&anna, Instant::now() + SOON).unwrap();
         assert_eq!(near.row.as_ref().map(|row| row.password.clone()), password("{PLAIN}old"));
         assert!(near.may_be_old());

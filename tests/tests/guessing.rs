@@ -1,4 +1,4 @@
-//! What a stranger can learn from refusals: not which logins exist, by no difference of their times.
+//! What a client can learn from refusals: their times do not reveal which logins exist.
 
 use mailauth_tests::people::{CHEAP_HASH, DEAR_HASH, PASSWORD, SLOW_HASH, SLOW_PASSWORD};
 use mailauth_tests::{Accounts, Kind, Mailauth, eventually};
@@ -9,16 +9,16 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// Bcrypt with a cost of 6, of nothing in particular.
+/// A bcrypt hash with a cost of 6, of an arbitrary password.
 const BCRYPT_HASH: &str = "$2b$06$abcdefghijklmnopqrstuuQrZ7yDnVXW5FVqF0YwPkyxPpO5Zxzjq";
 
-/// So many samples of each kind.
+/// Number of samples of each kind.
 const SAMPLES: usize = 600;
 
-/// Clients at a time.
+/// Number of concurrent clients.
 const CLIENTS: usize = 12;
 
-/// What is guessed at: five accounts for each kind of password, one of which is locked, and logins that nobody has.
+/// Targets of the guesses: five accounts for each kind of password, one of which is locked, and unknown logins.
 const KINDS: [&str; 5] = ["sha256", "sha512-crypt", "bcrypt", "locked", "unknown"];
 
 fn mixed() -> Accounts {
@@ -35,12 +35,13 @@ fn login(kind: usize, number: usize) -> String {
     format!("{}{}@example.org", KINDS[kind], number % 5)
 }
 
-/// Without the throttle, which holds refusals at a login that is guessed at for longer, whether it exists or not.
+/// Starts a daemon without the throttle, which delays refusals for a guessed login for longer, whether it exists or
+/// not.
 fn refusing_after(accounts: &Accounts, time: &str) -> Mailauth {
     Mailauth::unthrottled(accounts, &format!("[login]\nrefusal_time = \"{time}\"\n"))
 }
 
-/// A login by `AUTH`, sent.
+/// Sends a login by `AUTH`.
 fn send(socket: &Path, login: &str, password: &str) -> UnixStream {
     let data = format!("imap\nlogin\n{login}\n{password}\n");
     let mut stream = UnixStream::connect(socket).expect("a connection");
@@ -55,7 +56,7 @@ fn reply(mut stream: UnixStream) -> String {
     reply
 }
 
-/// How long a login takes, and whether it was right.
+/// Returns how long a login takes, and whether it was right.
 fn timed(socket: &Path, login: &str, password: &str) -> (Duration, bool) {
     let begin = Instant::now();
     let reply = reply(send(socket, login, password));
@@ -63,7 +64,7 @@ fn timed(socket: &Path, login: &str, password: &str) -> (Duration, bool) {
     (begin.elapsed(), reply != "FAIL\n")
 }
 
-/// The times of `number` refusals of each kind, in turn, by many clients.
+/// Returns the times of `number` refusals of each kind, in turn, with many clients.
 fn sample(socket: &Path, number: usize) -> Vec<Vec<f64>> {
     let (next, times) = (AtomicUsize::new(0), Mutex::new(vec![Vec::new(); KINDS.len()]));
     std::thread::scope(|scope| {
@@ -85,8 +86,8 @@ fn sample(socket: &Path, number: usize) -> Vec<Vec<f64>> {
     times.into_inner().unwrap()
 }
 
-/// The rank test of Mann and Whitney: how many standard deviations the ranks of `a` among those of both are from where
-/// they are if both are the same.
+/// Returns the result of the rank test of Mann and Whitney: by how many standard deviations the ranks of `a` among
+/// both samples differ from those expected for equal distributions.
 fn deviations(a: &[f64], b: &[f64]) -> f64 {
     let mut all: Vec<(f64, bool)> =
         a.iter().map(|time| (*time, true)).chain(b.iter().map(|time| (*time, false))).collect();
@@ -96,13 +97,13 @@ fn deviations(a: &[f64], b: &[f64]) -> f64 {
     (ranks - m * (m + n + 1.0) / 2.0) / (m * n * (m + n + 1.0) / 12.0).sqrt()
 }
 
-/// Each kind against the logins that nobody has.
+/// Compares each kind with the unknown logins.
 fn against_unknown(times: &[Vec<f64>]) -> Vec<f64> {
     let (unknown, known) = times.split_last().expect("kinds");
     known.iter().map(|times| deviations(times, unknown)).collect()
 }
 
-/// Guesses at one account whose hash costs nothing, by which unknown logins once became as cheap.
+/// Guesses at one account with a cheap hash, which once made unknown logins as cheap.
 fn guess_at_a_cheap_hash(socket: &Path) {
     std::thread::scope(|scope| {
         for _ in 0..CLIENTS {
@@ -114,13 +115,13 @@ fn guess_at_a_cheap_hash(socket: &Path) {
 #[test]
 fn refusal_times_do_not_reveal_which_logins_exist() {
     let accounts = mixed();
-    // Long enough for bcrypt on a machine that has other work too.
+    // Long enough for bcrypt on a busy machine.
     let daemon = refusing_after(&accounts, "150ms");
     guess_at_a_cheap_hash(daemon.socket());
     let times = sample(daemon.socket(), SAMPLES);
     assert!(times.iter().flatten().all(|time| *time >= 0.15), "none comes early");
     let found = against_unknown(&times);
-    // Six standard deviations come by chance once in a thousand million times.
+    // Six standard deviations occur by chance once in a thousand million times.
     assert!(found.iter().all(|deviations| deviations.abs() < 6.0), "{KINDS:?}: {found:?}");
 }
 
@@ -157,10 +158,10 @@ fn delayed_refusals_block_no_login_and_are_sent_at_shutdown() {
     let accounts = mixed();
     let mut daemon = Mailauth::with(&accounts, "max_connections = 40\n[login]\nrefusal_time = \"10s\"\n");
     let begin = Instant::now();
-    // At one account whose password costs nothing, so that none waits to be hashed.
+    // At one account with a cheap password, so that none waits to be hashed.
     let wrong = |i| send(daemon.socket(), &login(0, i), "a wrong password");
     let mut held: Vec<_> = (0..20).map(wrong).collect();
-    // More than may be held: some are answered early.
+    // More than can be delayed: some are answered early.
     held.extend((0..60).map(|i| {
         let stream = wrong(i);
         let (_, right) = timed(daemon.socket(), "sha2560@example.org", PASSWORD);
@@ -181,12 +182,12 @@ fn a_client_that_disconnects_frees_its_place() {
     let daemon = Mailauth::with(&accounts, "max_connections = 40\n[login]\nrefusal_time = \"10s\"\n");
     for i in 0..300 {
         drop(send(daemon.socket(), &login(0, i), "a wrong password"));
-        // The refusals themselves would have the places for ten seconds.
+        // The refusals themselves would occupy the places for ten seconds.
         eventually("a right password finds a place", Duration::from_secs(5), || gets_in(daemon.socket()));
     }
 }
 
-/// Returns false if it was turned away.
+/// Returns false if the client was rejected.
 fn gets_in(socket: &Path) -> bool {
     let mut reply = String::new();
     let mut stream = UnixStream::connect(socket).expect("a connection");

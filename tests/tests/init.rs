@@ -1,4 +1,4 @@
-//! `mailauth init` beside others that change the same tables.
+//! `mailauth init` while others change the same tables.
 
 use mailauth_tests::{Accounts, Kind, eventually, on_each_database};
 use rusqlite::Connection;
@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 on_each_database!(changing_the_tables_may_take_longer_than_a_query,);
 
-/// A query's deadline is three seconds.
+/// Longer than a query's deadline of three seconds.
 const LONG: Duration = Duration::from_secs(4);
 
-/// An index of a million rows takes so long, and here another change, for which this one waits.
+/// Creating an index on a million rows takes this long. Here another change does, for which this one waits.
 fn changing_the_tables_may_take_longer_than_a_query(kind: Kind) {
     let accounts = Accounts::on_own_server(kind);
     std::thread::scope(|scope| {

@@ -1,4 +1,4 @@
-//! What a person at the keyboard meets: slips, figures and times, lists, and errors for programs.
+//! Interactive use of the command: typing errors, formats of numbers and times, lists, and errors for programs.
 
 use mailauth_tests::people::{ANNA, CHEAP_HASH, PASSWORD};
 use mailauth_tests::{Accounts, Kind, ended, on_each_database};
@@ -17,7 +17,7 @@ fn accounts(kind: Kind) -> Accounts {
     accounts
 }
 
-/// What was printed on both outputs.
+/// Returns what was printed on both outputs.
 #[track_caller]
 fn told(accounts: &Accounts, arguments: &[&str], code: i32) -> String {
     ended(&accounts.try_admin(arguments, ""), code)

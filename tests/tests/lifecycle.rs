@@ -1,4 +1,4 @@
-//! How the server starts, stops, reads its configuration again, and whom it lets in.
+//! How the daemon starts, stops, reads its configuration again, and which users it permits.
 
 use mailauth_tests::people::{ANNA, PASSWORD, SLOW_HASH, SLOW_PASSWORD, people};
 use mailauth_tests::wire::{Manner, Outcome, ask, auth, connect, login, pre};
@@ -25,7 +25,7 @@ fn sigterm_finishes_accepted_requests_and_accepts_no_more() {
     for client in &mut clients {
         client.write_all(&auth("imap", "dear@example.org", SLOW_PASSWORD)).expect("a request");
     }
-    // What has been sent counts as taken, whether or not the server has looked at it by now.
+    // What has been sent counts as accepted, even if the daemon has not read it yet.
     server.terminate();
     for mut client in clients {
         let mut reply = String::new();

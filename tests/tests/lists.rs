@@ -1,4 +1,4 @@
-//! Lists of accounts, among which are rows that SQL wrote and no login can match.
+//! Lists of accounts, with rows written by SQL that no login can match.
 
 use mailauth_tests::people::{ANNA, CHEAP_HASH, DEAR_HASH, PASSWORD};
 use mailauth_tests::wire::{Manner, Outcome, ask, login};
@@ -25,12 +25,12 @@ mod of_a_hundred_thousand {
     mailauth_tests::on_each_database!(lists_are_not_held_in_memory);
 }
 
-/// More than a page, before and behind all others in the order of bytes.
+/// More than a page, before and after all others in byte order.
 const BEFORE: usize = 1100;
 const BETWEEN: usize = 1300;
 const BEHIND: usize = 1200;
 
-/// Adds the accounts of these logins to example.org by SQL.
+/// Adds accounts of these logins to example.org by SQL.
 fn insert(accounts: &Accounts, logins: &[String]) {
     let values: Vec<_> = logins.iter().map(|login| format!("('{login}', 'example.org')")).collect();
     for values in values.chunks(500) {
@@ -38,7 +38,7 @@ fn insert(accounts: &Accounts, logins: &[String]) {
     }
 }
 
-/// Capitals in ASCII come before, and those of other letters behind the small letters.
+/// Returns bad logins. ASCII capitals come before the small letters, and other capitals after them.
 fn bad() -> Vec<String> {
     let before = (0..BEFORE).map(|n| format!("A{n:05}@example.org"));
     before.chain((0..BEHIND).map(|n| format!("Ä{n:05}@example.org"))).collect()
@@ -51,7 +51,7 @@ fn filled(kind: Kind) -> (Accounts, BTreeSet<String>) {
     (accounts, good.into_iter().collect())
 }
 
-/// The lines about rows on the standard error, after which it ended with 75.
+/// Returns the lines about rows on the standard error of a command that exited with 75.
 #[track_caller]
 fn complaints(output: &Output) -> Vec<String> {
     let told = String::from_utf8_lossy(&output.stderr);
@@ -64,7 +64,8 @@ fn complaints(output: &Output) -> Vec<String> {
     lines.map(str::to_owned).collect()
 }
 
-/// Each complaint is about another row, and together with those that are only counted they are as many as there are.
+/// Asserts that each line is about another row, and that together with the rows that are only counted they are
+/// complete.
 #[track_caller]
 fn each_bad_row_once(output: &Output) {
     let lines = complaints(output);
@@ -121,7 +122,7 @@ fn an_enumeration_omits_rows_that_no_login_matches(kind: Kind) {
     server.wait_for_log("an account is left out of a list of all: column login");
 }
 
-/// Runs the command, which has to end with `code`, and returns what it printed on both outputs.
+/// Runs the command, which has to exit with `code`, and returns what it printed on both outputs.
 #[track_caller]
 fn ended(accounts: &Accounts, arguments: &[&OsStr], code: i32) -> String {
     mailauth_tests::ended(&accounts.try_admin_os(arguments), code)
@@ -141,7 +142,7 @@ fn a_row_that_no_login_matches_can_be_renamed_and_removed(kind: Kind) {
         "{complaints}"
     );
     assert!(complaints.contains("account rename --exact"), "{complaints}");
-    // Without --exact each is the account in lower case.
+    // Without --exact, each is the account in lower case.
     let missing = told(&accounts, &["account", "remove", "Ärger@example.org"], 1);
     assert!(missing.contains("no such account ärger@example.org"), "{missing}");
     let missing = told(&accounts, &["account", "remove", "--exact", "ÄRGER@example.org"], 1);
@@ -171,7 +172,7 @@ fn renaming_an_account_reports_where_its_mail_stays(kind: Kind) {
     let csv = format!("login,password,home\n{ANNA},{CHEAP_HASH},\nhome@example.org,,/srv/home\n");
     let accounts = Accounts::empty(kind).with(&csv);
     let server = Mailauth::over(&accounts);
-    // What is remembered of both logins is right at once.
+    // The cached rows of both logins are right at once.
     assert_eq!(login(server.socket(), ANNA, PASSWORD).word(), "ACCOUNT");
     assert_eq!(login(server.socket(), "anne@example.org", PASSWORD).word(), "FAIL");
     let renamed = told(&accounts, &["account", "rename", ANNA, "anne@example.org"], 0);
@@ -182,10 +183,10 @@ fn renaming_an_account_reports_where_its_mail_stays(kind: Kind) {
     assert_eq!(renamed, "renamed the account home@example.org to house@example.org\n");
 }
 
-/// What a list may take of memory, in KiB, however long it is. Held as a whole, the one here would take more.
+/// Maximum memory of a list, in KiB, whatever its length. The one here would take more if held in memory.
 const MOST_MEMORY: u64 = 32 << 10;
 
-/// Runs the command to its end, with its output in a file, and returns the most memory it had, in KiB.
+/// Runs the command to its end, with its output in a file, and returns its peak memory in KiB.
 fn peak(accounts: &Accounts, arguments: &[&str], output: &Path) -> u64 {
     let file = File::create(output).expect("a file");
     let mut child = accounts.admin_command(arguments).stdout(file).stdin(Stdio::null()).spawn().expect("mailauth");

@@ -1,4 +1,4 @@
-//! What the owner of a mailbox, and those who may write to a folder above it, can do to others: nothing.
+//! Attacks by the owner of a mailbox, and by users that may write to a folder above it, have no effect on others.
 
 use mailauth_tests::wire::{Manner, Reply, ask, connect};
 use mailauth_tests::{Accounts, Holdings, Kind, Mailauth, Scratch, User, as_user, checkpassword, ended, eventually};
@@ -15,10 +15,10 @@ use std::time::{Duration, Instant};
 
 const FREE: &str = "free@example.org";
 
-/// How many mailboxes are hostile: as many as there are threads for questions about recipients.
+/// Number of hostile mailboxes: as many as there are threads for questions about recipients.
 const HOSTILE: u32 = 8;
 
-/// The owner of a hostile mailbox.
+/// Returns the owner of a hostile mailbox.
 fn owner(number: u32) -> User {
     User { uid: 6000 + number, gid: 6000 + number }
 }
@@ -52,7 +52,7 @@ impl Site {
         site
     }
 
-    /// The configuration of a host whose mailboxes belong to many users.
+    /// Returns the configuration of a host whose mailboxes belong to many users.
     fn config(&self, lines: &str) -> String {
         let config = self.accounts.config();
         let other = config.replacen("uid = 5000\ngid = 5000\n", "", 1);
@@ -60,7 +60,7 @@ impl Site {
         other + lines
     }
 
-    /// The daemon, with these lines of `[courier]`.
+    /// Starts the daemon, with these lines of `[courier]`.
     fn server(&self, lines: &str) -> Mailauth {
         Mailauth::configured(|socket| self.config(&format!("[courier]\nsocket = \"{}\"\n{lines}\n", socket.display())))
     }
@@ -73,14 +73,14 @@ impl Site {
         (0..HOSTILE).map(|number| (owner(number), login(number), self.maildir(&login(number))))
     }
 
-    /// What the command says, if it ends with this code.
+    /// Returns the output of the command, which has to exit with this code.
     #[track_caller]
     fn told(&self, arguments: &[&str], input: &str, code: i32) -> String {
         ended(&self.accounts.try_admin(arguments, input), code)
     }
 }
 
-/// A Maildir that everybody may read.
+/// Creates a Maildir that every user can read.
 fn make_maildir(path: &Path, owner: User) {
     for folder in ["", "tmp", "new", "cur"] {
         let folder = path.join(folder);
@@ -108,7 +108,7 @@ fn ask_without_waiting(server: &Mailauth, times: usize) -> Vec<(UnixStream, Inst
     asked.collect()
 }
 
-/// Asks about the mailbox that is not hostile, many times; each answer comes soon.
+/// Asks many times about the mailbox that is not hostile. Each answer has to come soon.
 #[track_caller]
 fn others_are_answered_at_once(server: &Mailauth) {
     let mut times: Vec<Duration> = (0..31)
@@ -133,7 +133,7 @@ fn answers(clients: Vec<(UnixStream, Instant)>, limit: Duration) -> Vec<String> 
     clients.into_iter().map(read).collect()
 }
 
-/// The most memory, in KiB, that each process of a user has ever had: those that look at mailboxes as their owner.
+/// Returns the peak memory, in KiB, of each process of a user. These processes read mailboxes as their owner.
 fn peaks_of(user: User) -> Vec<usize> {
     let processes = fs::read_dir("/proc").expect("/proc").flatten();
     let status = processes.filter_map(|entry| fs::read_to_string(entry.path().join("status")).ok());
@@ -150,7 +150,7 @@ fn huge_maildirsums_files_cost_the_daemon_no_memory() {
     let site = Site::new();
     let server = site.server("");
     assert_eq!(text(&has_room(&server, FREE)), "OK\n");
-    // Lines as short as they can be, each for another folder: what costs most to remember.
+    // Lines as short as possible, each for another folder: the most expensive ones to remember.
     let sums = |length: usize| {
         let mut text = String::from("maildirsums 2 trash=0\n");
         let mut lines = 0;
@@ -171,7 +171,7 @@ fn huge_maildirsums_files_cost_the_daemon_no_memory() {
                 let path = maildir.join("maildirsums");
                 let _ = fs::remove_file(&path);
                 fs::hard_link(site.folder.join("sums"), path).expect("a link");
-                // It is full, and so its sums are looked at.
+                // It is full, so its sums are read.
                 fs::write(maildir.join("maildirsize"), "1000S,1000C\n1000 1\n").expect("a maildirsize");
             }
             for answer in answers(ask_without_waiting(&server, 4), Duration::from_secs(25)) {
@@ -186,7 +186,7 @@ fn huge_maildirsums_files_cost_the_daemon_no_memory() {
     }
 }
 
-/// Holds locks as a user, for as long as what is returned lives.
+/// Holds locks as a user, until the result is dropped.
 fn held(user: User, paths: &[PathBuf]) -> Vec<File> {
     as_user(user, || {
         let hold = |path: &PathBuf| {
@@ -209,7 +209,7 @@ fn a_mailbox_locked_forever_delays_only_its_own_recipients() {
         let found = fs::metadata(&lock).expect("the lock");
         assert_eq!((found.uid(), found.mode() & 0o7777), (owner.uid, 0o600), "a file that only its owner can open");
         as_user(STRANGER, || assert!(File::open(&lock).is_err() && File::open(&read).is_ok()));
-        // A stranger holds what there is to hold where everybody may read, and the owner holds the rest.
+        // Another user locks what every user can read, and the owner locks the rest.
         locks.push(held(STRANGER, &[maildir.clone(), read]));
         locks.push(held(owner, &[lock]));
         fs::remove_file(maildir.join("maildirsize")).expect("no figures");
@@ -230,7 +230,7 @@ fn a_mailbox_locked_forever_delays_only_its_own_recipients() {
     drop(locks);
 }
 
-/// Fills a Maildir with links that the kernel follows for as long as it can.
+/// Fills a Maildir with links that the kernel resolves as slowly as possible.
 fn fill_with_deep_links(maildir: &Path) {
     let deep = maildir.join("deep");
     fs::create_dir(&deep).expect("a folder");
@@ -261,7 +261,7 @@ fn a_mailbox_slow_to_count_is_abandoned_at_the_deadline() {
     });
 }
 
-/// A folder such as Debian's /var/mail, in which the members of a group may write.
+/// Creates a folder such as Debian's /var/mail, in which the members of a group may write.
 fn mail(folder: &Scratch) -> PathBuf {
     let mail = folder.join("mail");
     fs::create_dir(&mail).expect("a folder");
@@ -287,7 +287,7 @@ fn root_follows_no_link_in_a_folder_that_a_group_may_write() {
         assert_eq!(text(&has_room(&server, &format!("{name}@example.org"))), "OK\n", "{}", server.log());
     }
     told(&["quota", "recount", "--all"], "", 0);
-    // A member of the group exchanges the domain's folder for a link to a place of which root alone has the right to know.
+    // A member of the group replaces the domain's folder by a link to a folder that only root can enter.
     let secret = folder.join("secret");
     fs::create_dir(&secret).expect("a folder");
     fs::set_permissions(&secret, Permissions::from_mode(0o700)).expect("its mode");

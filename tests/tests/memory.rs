@@ -1,4 +1,4 @@
-//! What the daemon's memory holds of the passwords that it was sent, and who may look at it.
+//! What the daemon's memory contains of the passwords that it received, and which users can read it.
 
 use mailauth_tests::checkpassword::{call, give, record};
 use mailauth_tests::wire::{Manner, ask, auth, login, passwd};
@@ -12,13 +12,13 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// The password of each sample, and the beginning of all wrong ones.
+/// Password of each sample, and prefix of all wrong ones.
 const PASSWORD: &str = "Secret-Passw0rd";
 
-/// A stored value of each scheme, as the library's own tests have them.
+/// A stored value of each scheme, from the unit tests of the library.
 const SAMPLES: &[(&str, &str)] = &include!("../../mailauth-core/src/password/tests/samples.rs");
 
-/// Not the one whose stored value is the password.
+/// Returns the samples, except the one whose stored value is the password.
 fn hashed() -> impl Iterator<Item = (usize, &'static str)> {
     SAMPLES
         .iter()
@@ -27,7 +27,7 @@ fn hashed() -> impl Iterator<Item = (usize, &'static str)> {
         .map(|(number, (_, stored))| (number, *stored))
 }
 
-/// An account for each, all with this home.
+/// Returns an account for each sample, all with this home.
 fn accounts(home: &Path) -> Accounts {
     let (uid, gid) = (MailHost::OWNER.uid, MailHost::OWNER.gid);
     let mut csv = String::from("login,password,uid,gid,home\n");
@@ -37,7 +37,7 @@ fn accounts(home: &Path) -> Accounts {
     Accounts::empty(Kind::Sqlite).with(&csv)
 }
 
-/// Where the process has `needle` in memory that it can write to, with what is around it.
+/// Returns where the process has `needle` in writable memory, with the surrounding bytes.
 fn found(process: i32, needle: &[u8]) -> Vec<String> {
     const AROUND: usize = 24;
     let maps = fs::read_to_string(format!("/proc/{process}/maps")).expect("its maps");
@@ -52,7 +52,7 @@ fn found(process: i32, needle: &[u8]) -> Vec<String> {
         let (start, end) = range.split_once('-').expect("two ends");
         let [start, end] = [start, end].map(|number| u64::from_str_radix(number, 16).expect("a number"));
         let mut bytes = vec![0; usize::try_from(end - start).expect("a size")];
-        // A mapping may end meanwhile.
+        // A mapping may be removed in the meantime.
         let Ok(()) = memory.read_exact_at(&mut bytes, start) else { continue };
         places.extend(memchr::memmem::find_iter(&bytes, needle).map(|at| {
             let around = &bytes[at.saturating_sub(AROUND)..(at + needle.len() + AROUND).min(bytes.len())];
@@ -62,7 +62,7 @@ fn found(process: i32, needle: &[u8]) -> Vec<String> {
     places
 }
 
-/// So many logins, right ones and wrong ones, whole and in pieces.
+/// Runs `number` logins, right ones and wrong ones, complete and in pieces.
 fn log_in(socket: &Path, number: usize) {
     let accounts: Vec<usize> = hashed().map(|(number, _)| number).collect();
     std::thread::scope(|scope| {
@@ -87,7 +87,7 @@ fn log_in(socket: &Path, number: usize) {
 fn no_password_stays_in_memory_after_ten_thousand_logins() {
     let folder = Scratch::new("memory");
     let accounts = accounts(&folder.folder_of(MailHost::OWNER, "home"));
-    // Wrong passwords that are throttled are not tried.
+    // Wrong passwords that are throttled are not checked.
     let server = Mailauth::unthrottled(&accounts, "");
     let socket = server.socket();
     log_in(socket, 10_000);
@@ -102,7 +102,7 @@ fn no_password_stays_in_memory_after_ten_thousand_logins() {
     assert!(places.is_empty(), "{} places:\n{}", places.len(), places.join("\n"));
 }
 
-/// The soft limit of core dumps of a process.
+/// Returns the soft limit of core dumps of a process.
 fn core_limit(process: i32) -> String {
     let limits = fs::read_to_string(format!("/proc/{process}/limits")).unwrap_or_default();
     let line = limits.lines().find_map(|line| line.strip_prefix("Max core file size")).unwrap_or_default();
@@ -115,7 +115,7 @@ fn no_program_can_be_dumped_or_read_by_its_user() {
     let accounts = accounts(&folder.folder_of(MailHost::OWNER, "home"));
     let server = Mailauth::over(&accounts);
     assert_eq!(core_limit(server.pid().as_raw_nonzero().get()), "0");
-    // It takes connections and never answers.
+    // It accepts connections and never answers.
     let socket = folder.join("socket");
     let _silent = UnixListener::bind(&socket).expect("a socket");
     fs::set_permissions(&socket, fs::Permissions::from_mode(0o666)).expect("its mode");
@@ -141,7 +141,7 @@ fn no_program_can_be_dumped_or_read_by_its_user() {
         give(&mut command, OwnedFd::from(reader), 3);
         let process = Child::spawn(command);
         let pid = process.pid().as_raw_nonzero().get();
-        // The memory of a process that is not dumpable belongs to root, whoever runs the process.
+        // The memory of a process that is not dumpable belongs to root, whatever the user of the process.
         eventually(name, Duration::from_secs(20), || {
             let is_it = fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm.starts_with("mailauth"));
             let owner = fs::metadata(format!("/proc/{pid}/mem")).map(|found| found.uid());
@@ -164,6 +164,6 @@ fn an_executed_program_gets_the_original_core_dump_limit() {
     };
     check();
     drop(server);
-    // Through the program that asks the database.
+    // By the program that queries the database.
     check();
 }

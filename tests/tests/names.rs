@@ -1,4 +1,4 @@
-//! A database server's name that has several addresses: all of them are tried, within one deadline.
+//! Names of database servers with several addresses: all of them are tried, within one deadline.
 
 use mailauth_tests::{
     Accounts, Kind, Scratch, Server, free_port, on_each_server_and_mysql, output_with_input, program,
@@ -18,7 +18,7 @@ on_each_server_and_mysql!(
 
 const DEADLINE: Duration = Duration::from_secs(4);
 
-/// A host that knows other names, and the accounts that it asks for.
+/// A host with its own names, and the accounts that it queries.
 struct World {
     accounts: Accounts,
     folder: Scratch,
@@ -40,7 +40,7 @@ impl World {
         World { accounts, folder: Scratch::new("names"), port, authority }
     }
 
-    /// Lists the accounts on a machine whose /etc/hosts holds these lines, from the server of this name.
+    /// Lists the accounts on a machine with these lines in /etc/hosts, from the server of this name.
     fn list(&self, hosts: &[&str], name: &str, tls: &str) -> (Output, Duration) {
         fs::write(self.folder.join("hosts"), hosts.join("\n") + "\n").expect("a file");
         self.configure(name, tls);
@@ -52,7 +52,7 @@ impl World {
         (output, start.elapsed())
     }
 
-    /// Writes a configuration in which the server has this name.
+    /// Writes a configuration with this name of the server.
     fn configure(&self, name: &str, tls: &str) {
         let (old, scheme, user) = match self.accounts.kind() {
             Kind::MariaDb | Kind::MySql => (self.accounts.url(), "mysql", self.accounts.mariadb().name()),
@@ -75,7 +75,7 @@ impl World {
 }
 
 fn any_working_address_of_a_name_is_used(kind: Kind) {
-    // The server listens on 127.0.0.1 and 127.0.0.2, and nobody on the others.
+    // The server listens on 127.0.0.1 and 127.0.0.2, and no server on the others.
     let world = World::new(kind);
     let (four, six) = ("127.0.0.1 localhost", "::1 localhost");
     for hosts in [[four, six], [six, four]] {
@@ -84,7 +84,7 @@ fn any_working_address_of_a_name_is_used(kind: Kind) {
     for hosts in [["127.0.0.3 db", "127.0.0.2 db"], ["127.0.0.2 db", "127.0.0.3 db"], ["::1 db", "127.0.0.2 db"]] {
         world.is_served(&hosts, "db", "disable");
     }
-    // Other tests of this server listen on ::1 and 127.0.0.3 meanwhile.
+    // Other tests of this server listen on ::1 and 127.0.0.3 at the same time.
     let (output, took) = world.list(&["127.0.0.5 db", "127.0.0.6 db"], "db", "disable");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(75), "{said}");
@@ -103,7 +103,7 @@ fn a_silent_address_leaves_time_for_the_next_one(kind: Kind) {
 }
 
 fn a_certificate_is_verified_against_the_name_and_not_the_address(kind: Kind) {
-    // The certificate is for localhost and 127.0.0.1.
+    // The certificate is valid for localhost and 127.0.0.1.
     let world = World::new(kind);
     world.is_served(&["127.0.0.2 localhost", "::1 localhost"], "localhost", "verify-full");
     let (output, _) = world.list(&["127.0.0.1 db", "::1 db"], "db", "verify-full");
@@ -113,7 +113,7 @@ fn a_certificate_is_verified_against_the_name_and_not_the_address(kind: Kind) {
     world.is_served(&["127.0.0.1 db", "::1 db"], "db", "verify-ca");
 }
 
-/// On a machine whose name server takes questions and is silent. The system would wait for it for minutes.
+/// On a machine whose name server accepts queries and never answers. The system would wait for it for minutes.
 fn a_silent_name_server_is_not_now_within_the_deadline(kind: Kind) {
     let world = World::new(kind);
     let silent = name_server();
@@ -131,13 +131,13 @@ fn a_silent_name_server_is_not_now_within_the_deadline(kind: Kind) {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(75), "{said}");
     assert!(said.contains("db.example.org: no name server answered within"), "{said}");
-    // What was begun just before the deadline may take another.
+    // A step that began just before the deadline may take another one.
     assert!(start.elapsed() < DEADLINE * 2 + Duration::from_secs(2), "{:?}", start.elapsed());
     silent.set_nonblocking(true).expect("a socket");
     assert!(silent.recv(&mut [0; 512]).is_ok(), "it was asked");
 }
 
-/// A socket on the port of name servers, on an address of the loopback that is nobody else's.
+/// Returns a socket on the port of name servers, on an otherwise unused loopback address.
 fn name_server() -> UdpSocket {
     let free = (0..50).find_map(|_| {
         let [high, low] = free_port().to_be_bytes();

@@ -1,9 +1,8 @@
-//! A database of several servers, with each thing that can happen to one of them or to all, under a steady load of
-//! logins and password changes: no answer is ever wrong, "not now" is bounded, and all goes on by itself afterwards.
+//! A database of several servers, with every fault of one of them or of all, under a steady load of logins and
+//! password changes: no answer is ever wrong, "not now" is bounded, and everything continues by itself afterwards.
 //!
-//! The daemon remembers nothing here: what is right is so by the servers that are left, or by the daemon's copy of the
-//! tables.
-//! `MAILAUTH_OUTAGE_ONLY` is a part of the name of the only faults that are wanted, such as `frozen`.
+//! The daemon has no cache here: it answers from the remaining servers, or from its snapshot. `MAILAUTH_OUTAGE_ONLY`
+//! is a part of the names of the faults to run, such as `frozen`.
 
 use mailauth_tests::outage::{DEADLINE, Fault, Left, Site};
 use mailauth_tests::{Answer, Answers, Asked, Cluster, Galera, Load, Mailauth, MariaDbPair, PostgresPair, Verdict};
@@ -26,21 +25,21 @@ fn postgres_pair_recovers_from_each_fault_without_wrong_answers() {
     all_faults(&PostgresPair::start());
 }
 
-/// How long a fault lasts, at least: longer than every deadline. Where another server is left, it lasts until reads are
+/// Minimum duration of a fault: longer than every deadline. If another server is left, it lasts until reads are
 /// answered again.
 const FAULT: Duration = Duration::from_millis(3000);
-/// Within so long after a fault has begun, and after it has ended, reads must be answered again. In quiet it takes
-/// two seconds: a query's deadline and a probe.
+/// Maximum time until reads are answered again after a fault has begun, and after it has ended. On an idle machine it
+/// is two seconds: a query's deadline and a probe.
 const READS_BACK: Duration = DEADLINE.saturating_mul(8);
-/// Within so long after a fault, passwords can be changed again. In quiet it takes three seconds, and five where a
-/// node that was frozen makes the others wait with their changes until they have agreed about it.
+/// Maximum time until passwords can be changed again after a fault. On an idle machine it is three seconds, and five
+/// if a node that was frozen makes the others wait with their changes until they have agreed about it.
 const CHANGES_BACK: Duration = DEADLINE.saturating_mul(15);
-/// After that, everything is answered.
+/// Time during which everything has to be answered afterwards.
 const STRETCH: Duration = Duration::from_millis(600);
 const EVERYTHING: [Asked; 3] = [Asked::Read, Asked::ReadChanged, Asked::Change];
-/// How many reads may be "not now" in such a time where another server is left: one or a few for each client.
+/// Maximum number of reads answered "not now" during that time if another server is left: a few per client.
 const FEW: usize = 20;
-/// What the slowest answer may take: a connect and a query that both end at their deadline, on two servers.
+/// Maximum time of an answer: a connect and a query that both reach their deadline, on two servers.
 const ANSWER: Duration = DEADLINE.saturating_mul(5);
 
 fn all_faults(cluster: &dyn Cluster) {
@@ -48,7 +47,7 @@ fn all_faults(cluster: &dyn Cluster) {
     cluster.wait_until_replicated();
     let site = Site::of(cluster);
     let [direct, proxied] = [false, true].map(|proxied| site.daemon(proxied, "[cache]\nenabled = false"));
-    // What others have changed it may know a minute later only: so it begins when they are done.
+    // It may learn changes of others only a minute later, so it starts when they are done.
     let with_a_copy = OnceCell::new();
     let load = Load::new();
     let mut rows = Vec::new();
@@ -75,7 +74,7 @@ fn all_faults(cluster: &dyn Cluster) {
     assert!(wrong.is_empty(), "{}:\n{}", cluster.name(), wrong.join("\n"));
 }
 
-/// A fault and what came of it.
+/// A fault and its effects.
 struct Row {
     fault: Fault,
     times: Times,
@@ -83,14 +82,14 @@ struct Row {
     missed: bool,
 }
 
-/// When what happened.
+/// The times of a fault.
 #[derive(Clone, Copy)]
 struct Times {
-    /// The fault is being made.
+    /// The fault begins.
     start: Instant,
-    /// It has been made.
+    /// It is complete.
     made: Instant,
-    /// It is being repaired.
+    /// Its repair begins.
     released: Instant,
     /// It is over.
     end: Instant,
@@ -128,7 +127,7 @@ impl Row {
         self.answers.which(asked, &Verdict::NotNow).count()
     }
 
-    /// How many were "not now" at a time when that is not excused.
+    /// Returns the number of "not now" answers at times when they are not excused.
     fn unexcused(&self, asked: Asked) -> usize {
         let Times { start, made, released, end } = self.times;
         let limit = if asked == Asked::Read { READS_BACK } else { CHANGES_BACK };
@@ -142,7 +141,7 @@ impl Row {
         self.answers.which(asked, &Verdict::NotNow).filter(|answer| !excused(answer)).count()
     }
 
-    /// From the start of a fault where another server is left, and else from its end.
+    /// Returns the recovery time: from the start of a fault if another server is left, otherwise from its end.
     fn recovery(&self, asked: Asked) -> Option<Duration> {
         let Times { start, end, .. } = self.times;
         let from = if self.fault.left == Left::Nobody || asked != Asked::Read { end } else { start };
@@ -178,7 +177,7 @@ impl Row {
     }
 }
 
-/// Prints what happened, whatever the test's output is used for: the table is the proof.
+/// Prints the results whether or not the test's output is captured: the table is the evidence.
 fn print(name: &str, rows: &[Row]) {
     let mut table = format!("\n{name}\n{:-<110}\n", "");
     table += &format!(
@@ -217,6 +216,6 @@ fn print(name: &str, rows: &[Row]) {
             recovery(Asked::Change),
         );
     }
-    // Not by a macro: what those print is kept from whoever runs all tests.
+    // Not by a macro, whose output is captured when all tests are run.
     let _ = std::io::stderr().write_all(table.as_bytes());
 }

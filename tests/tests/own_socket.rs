@@ -1,4 +1,4 @@
-//! The socket for mailauth's own programs, beside that for Courier's.
+//! The socket for mailauth's own programs, in addition to that for Courier's.
 
 use mailauth_tests::people::{ANNA, PASSWORD, people};
 use mailauth_tests::wire::{Manner, Outcome, ask, auth, login, pre};
@@ -81,7 +81,7 @@ fn a_reload_moves_removes_and_restores_the_socket() {
     reload(&keys(&first, ""));
     eventually("the first one again", LIMIT, || answers(&first));
 
-    // A folder that cannot be had leaves everything as it was.
+    // A folder that cannot be created leaves everything unchanged.
     let open = folder.join("first/open");
     fs::create_dir(&open).expect("a folder");
     fs::set_permissions(&open, Permissions::from_mode(0o777)).expect("its mode");
@@ -105,13 +105,13 @@ fn without_a_folder_for_it_only_couriers_socket_is_served() {
         server.wait_for_log("only [courier] socket is served");
         assert!(server.log().contains("RuntimeDirectory="), "{}", server.log());
         assert!(!own.exists());
-        // The next reload finds what is the same in both, and does not fail for it.
+        // The next reload finds no difference, and does not fail because of the folder.
         server.reload();
         server.wait_for_log("configuration read again");
     }
 }
 
-/// A host that has new programs and a unit from before: the daemon cannot make its folder.
+/// A host with new programs and an old unit: the daemon cannot create its folder.
 #[test]
 fn programs_use_couriers_socket_if_it_is_the_only_one() {
     let host = MailHost::with_own(&["/etc"]);

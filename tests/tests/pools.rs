@@ -64,7 +64,7 @@ impl Domain {
         open_single(&self.config()).unwrap()
     }
 
-    /// A mailbox under a quota of its own (empty for none), kept as its domain wants it.
+    /// Returns a mailbox with a quota of its own (empty for none), within the quota of its domain.
     fn mailbox(&self, member: &Member<'_>, login: &Login, own: &str) -> MaildirQuota {
         let limits = member.mailbox_limits(Limits::parse(own).unwrap());
         MaildirQuota::open(&self.mail.join(login.as_str()), limits, CountRules::default()).unwrap()
@@ -89,7 +89,7 @@ impl Domain {
         }
     }
 
-    /// Lets the accounts' mailboxes be these, and belong to their owner.
+    /// Makes these the mailboxes of the accounts, and gives them to their owner.
     fn settle(&self) {
         let owner = MailHost::OWNER;
         let home = self.mail.path().display().to_string();
@@ -126,7 +126,7 @@ fn a_full_domain_refuses_though_the_mailbox_has_room(kind: Kind) {
     assert!(
         domain.accounts.admin(&["domain", "show", "x.example"], "").contains("200 B in 2 messages, of 2 mailboxes")
     );
-    // Anna deletes her mail; the pool learns of it when her mailbox is counted.
+    // Anna deletes all mail. The pool is updated when the mailbox is counted.
     domain.remove_all(ANNA);
     over(domain.deliver(&store, BRUNO, ""));
     let anna = login(ANNA);
@@ -190,7 +190,7 @@ fn concurrent_deliveries_do_not_exceed_the_quota(kind: Kind) {
             });
         }
     });
-    // Two that race for the last room may both be refused.
+    // Two deliveries that compete for the last room may both be refused.
     while domain.deliver(&store, ANNA, "").is_ok() {}
     assert_eq!(domain.held(), 20);
     assert_eq!(store.pool_use("x.example").unwrap().usage, Usage { bytes: 2000, messages: 20 });

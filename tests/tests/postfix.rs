@@ -18,10 +18,10 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-/// Where tests/run unpacks postfix and sasl2-bin, which cannot be installed beside Exim.
+/// Folder into which tests/run unpacks postfix and sasl2-bin, which conflict with Exim.
 const UNPACKED: &str = "/var/cache/mailauth-tests/postfix";
 
-/// What the package does when it is installed, as far as a server on the loopback needs it.
+/// What the package does when it is installed, as far as a server on the loopback interface needs it.
 const INSTALL: &str = r#"
 cp -a --remove-destination /opt/postfix/usr/. /usr/
 cp -a /opt/postfix/lib/. /lib/
@@ -50,7 +50,7 @@ systemctl enable --now postfix
 
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// The machine, with Postfix as the page sets it up.
+/// The machine, with Postfix set up as the page says.
 struct Site {
     machine: Machine,
     certificates: Certificates,
@@ -78,7 +78,7 @@ impl Site {
         self.machine.booted.on_its_network(|| Smtp::connect_tls(25, &self.certificates.authority))
     }
 
-    /// The answers to a login by PLAIN and by LOGIN, which have to be the same.
+    /// Returns the reply to a login by PLAIN, which has to be the same by LOGIN.
     fn logs_in(&self, login: &str, password: &str) -> Reply {
         let plain = self.connect().auth_plain(login.as_bytes(), password.as_bytes());
         let other = self.connect().auth_login(login.as_bytes(), password.as_bytes());
@@ -86,7 +86,7 @@ impl Site {
         plain
     }
 
-    /// What libsasl2's own sample server says, as an example of any program with the library.
+    /// Returns the output of libsasl2's own sample server, an example of another program with the library.
     fn sample_says(&self, password: &str) -> String {
         let message = format!("PLAIN\\0\\0{ANNA}\\0{password}");
         self.machine.booted.shell(&format!(
@@ -147,7 +147,7 @@ fn smtp_logins_are_answered_yes_no_and_not_now() {
     booted.shell("mv /var/lib/away /var/lib/mailauth; systemctl start mailauth-courier");
     assert_eq!(site.logs_in(ANNA, PASSWORD).code, 235, "{}", site.log());
 
-    // With nobody named beside root.
+    // With no user in the list besides root.
     site.machine.reload_with("");
     site.has_answer(454, not_now);
     assert!(site.log().contains("cannot connect to Courier authdaemond: Permission denied"), "{}", site.log());

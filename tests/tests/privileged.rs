@@ -1,4 +1,4 @@
-//! Programs with more rights than those who start them, and what they take along: neither an environment nor descriptors.
+//! Programs with more rights than the user that starts them inherit neither its environment nor its descriptors.
 
 use mailauth_tests::checkpassword::{call, give, record};
 use mailauth_tests::people::{ANNA, PASSWORD, people};
@@ -13,13 +13,13 @@ use std::process::Command;
 /// A user without any rights.
 const NOBODY: u32 = 65_534;
 
-/// Copies a program by another process: a file that this one has open for writing cannot be run, and another thread's child
-/// may keep it open for a moment.
+/// Copies a program by another process. A file that this process has open for writing cannot be executed, and the
+/// child of another thread may keep it open for a moment.
 fn copy_of(name: &str, to: &Path) {
     run(Command::new("cp").arg(program(name)).arg(to));
 }
 
-/// A copy of a program that is root's whoever starts it.
+/// Copies a program as a set-uid program of root.
 fn set_id_copy(folder: &Scratch, name: &str) -> PathBuf {
     let copy = folder.join(name);
     copy_of(name, &copy);
@@ -38,7 +38,7 @@ fn a_set_id_program_takes_no_configuration_from_the_environment() {
     let accounts = Accounts::empty(Kind::Sqlite).with(&people(Path::new("/var/mail")));
     let daemon = Mailauth::with(&accounts, "socket_mode = \"0666\"\nallow_users = [\"nobody\"]\n");
     let folder = Scratch::new("set-id");
-    // What it would say yes by, and what it would make of it: a shell of root.
+    // A configuration that would accept any login, and would then run a shell as root.
     let hostile = folder.join("hostile.toml");
     let text = format!(
         "{}[client]\nsocket = \"{}\"\n[pop3]\nbecome_owner = false\n",
@@ -56,10 +56,10 @@ fn a_set_id_program_takes_no_configuration_from_the_environment() {
     assert!(refused.code == Some(111) && refused.output.is_empty(), "{refused:?}");
     assert!(refused.said.contains("/etc/mailauth/mailauth.toml: there is no configuration"), "{refused:?}");
     assert!(!daemon.log().contains(ANNA), "it was asked: {}", daemon.log());
-    // The same file without the bit: it is that which counts.
+    // The same file without the bit, which makes the difference.
     fs::set_permissions(&pop3, Permissions::from_mode(0o755)).expect("its mode");
     assert_eq!(log_in(&pop3).code, Some(0), "{}", daemon.log());
-    // Nor does it take the database of the folder in which it is started.
+    // It does not use the database of the working folder either.
     fs::set_permissions(folder.path(), Permissions::from_mode(0o777)).expect("its mode");
     let mailauth = set_id_copy(&folder, "mailauth");
     let mut command = by_nobody(&mailauth, &folder);
@@ -92,7 +92,7 @@ fn the_fallback_program_inherits_none_of_exims_descriptors() {
     assert_eq!(fs::read_to_string(&seen).expect("it was started"), "end\n");
 }
 
-/// Each program that serves others, started where an attacker has put a database that lets everybody in.
+/// Each program for other services, started in a folder where an attacker has put a database that accepts any login.
 #[test]
 fn services_use_no_database_in_their_working_folder() {
     let folder = Scratch::new("planted");
@@ -132,7 +132,7 @@ fn services_use_no_database_in_their_working_folder() {
             output_with_input(command.current_dir(folder.path()).env_remove("MAILAUTH_CONFIG"), "PRE . imap x\n");
         assert!(output.status.code() == Some(75) && said(&output).contains("there is no configuration"), "{output:?}");
     }
-    // With a configuration that says nothing of a database it is the same, and a relative path begins in its folder.
+    // The same with a configuration that names no database. A relative path begins in its folder.
     let config = folder.join("mailauth.toml");
     fs::write(&config, "[mailbox]\nuid = 5000\ngid = 5000\n").expect("a configuration");
     let check = |folder: &Path| {

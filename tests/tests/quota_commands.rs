@@ -1,4 +1,4 @@
-//! `mailauth quota`, as an administrator meets it, beside Courier's own programs on the same mailboxes.
+//! `mailauth quota`, together with Courier's own programs on the same mailboxes.
 
 use mailauth_tests::{Accounts, Kind, MailHost, Scratch, ended, output_with_input, program, run};
 use serde_json::Value;
@@ -9,7 +9,7 @@ use std::process::Command;
 
 const LIMITS: &str = "100000S,1000C";
 
-/// A Maildir with two messages of 100 and 200 bytes in it, and one of 300 in a folder.
+/// Creates a Maildir with two messages of 100 and 200 bytes, and one of 300 in a folder.
 fn mailbox(at: &Path) -> PathBuf {
     for folder in [".", ".Sent"] {
         for part in ["tmp", "new", "cur"] {
@@ -23,7 +23,7 @@ fn mailbox(at: &Path) -> PathBuf {
     at.to_owned()
 }
 
-/// `mailauth quota` with no configuration, in a folder that has none.
+/// Runs `mailauth quota` without a configuration, in a folder that has none.
 #[track_caller]
 fn quota(folder: &Scratch, arguments: &[&str], code: i32) -> String {
     let mut command = Command::new(program("mailauth"));
@@ -35,7 +35,7 @@ fn maildirsize(mailbox: &Path) -> String {
     fs::read_to_string(mailbox.join("maildirsize")).unwrap_or_default()
 }
 
-/// Accounts whose mail is in `folder`.
+/// Returns accounts whose mail is in `folder`.
 fn accounts(folder: &Scratch, logins: &[&str]) -> Accounts {
     let row = |login: &&str| {
         let home = folder.join(login.split('@').next().expect("a name"));

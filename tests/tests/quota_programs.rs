@@ -1,4 +1,4 @@
-//! The real mail programs in turn on one mailbox: each goes on where another stopped, and none has to count anew.
+//! The real mail programs in turn on one mailbox: each continues where another stopped, and none has to recount.
 
 use mailauth_tests::imap::Imap;
 use mailauth_tests::{
@@ -13,12 +13,12 @@ use std::time::Duration;
 const LIMITS: &str = "100000000S,10000C";
 const MESSAGE: &str = "From: dora@example.org\nTo: anna@example.org\nSubject: Lunch?\n\nAt noon.\n";
 
-/// Who owns the mail where no account says so. maildrop runs for nobody who is not in /etc/passwd.
+/// Returns the owner of mail whose account names none. maildrop runs only for users in /etc/passwd.
 fn owner() -> User {
     User::named("daemon")
 }
 
-/// A mailbox that belongs to this user.
+/// Creates a mailbox that belongs to this user.
 fn mailbox(path: &Path, owner: User) -> PathBuf {
     for part in ["", "tmp", "new", "cur"] {
         let path = path.join(part);
@@ -32,7 +32,7 @@ fn give(path: &Path, owner: User) {
     chown(path, Some(owner.uid), Some(owner.gid)).expect("its owner");
 }
 
-/// A command run as the mail's owner.
+/// Returns a command that runs as the mail's owner.
 fn as_owner(arguments: &[&str]) -> Command {
     let User { uid, gid } = owner();
     let mut command = Command::new("setpriv");
@@ -40,7 +40,7 @@ fn as_owner(arguments: &[&str]) -> Command {
     command
 }
 
-/// What is stored equals what a full count finds, which `quota check` compares.
+/// Asserts that the stored figures equal those of a full count, which `quota check` compares.
 #[track_caller]
 fn agrees(mailbox: &Path, after: &str) {
     let mut command = Command::new(program("mailauth"));
@@ -50,14 +50,14 @@ fn agrees(mailbox: &Path, after: &str) {
     assert!(output.status.success() && text.contains("1 right"), "after {after}: {text}");
 }
 
-/// The number of maildirsize's inode, and of its lines.
+/// Returns the inode of maildirsize, and the number of its lines.
 fn file(mailbox: &Path) -> (u64, usize) {
     let path = mailbox.join("maildirsize");
     let text = fs::read_to_string(&path).expect("maildirsize");
     (fs::metadata(&path).expect("maildirsize").ino(), text.lines().count())
 }
 
-/// The transport of docs/quotas.md, with another mailbox.
+/// Returns the transport of docs/quotas.md, with another mailbox.
 fn transport(mailbox: &Path) -> String {
     let page =
         fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/quotas.md")).expect("docs/quotas.md");
@@ -72,7 +72,7 @@ fn transport(mailbox: &Path) -> String {
         .replace("group = 5000", &format!("group = {gid}"))
 }
 
-/// The real Exim, which delivers one message with that transport.
+/// Runs the real Exim, which delivers one message with that transport.
 fn exim(folder: &Scratch, mailbox: &Path) {
     let spool = folder.join("exim");
     fs::create_dir_all(spool.join("log")).expect("a spool");
@@ -95,7 +95,7 @@ fn exim(folder: &Scratch, mailbox: &Path) {
     command.arg("-C").arg(&config).args(["-odq", "-oi", "-f", "dora@example.org", "anna@mail.example"]);
     run_with_input(&mut command, MESSAGE);
     run(Command::new("exim4").arg("-C").arg(&config).arg("-qff"));
-    // The queue's runner does not wait for the last delivery.
+    // The queue runner does not wait for the last delivery.
     let log = || fs::read_to_string(spool.join("log/mainlog")).unwrap_or_default();
     eventually("Exim's delivery", Duration::from_secs(20), || log().contains(" Completed\n"));
     assert!(log().contains("=> anna"), "{}", log());

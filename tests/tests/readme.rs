@@ -32,7 +32,7 @@ const COURIER: &str = "docs/courier.md";
 const EXIM: &str = "docs/exim.md";
 const CHECKPASSWORD: &str = "docs/checkpassword.md";
 
-/// The account that the page makes.
+/// The account that the page creates.
 const ANNA: &str = "anna@example.org";
 
 /// The blocks of a page between fences.

@@ -1,4 +1,4 @@
-//! What a program that asks the daemon says when it gets no answer: what happened, and what to do.
+//! The error messages of a program that gets no answer from the daemon: what happened, and what to do.
 
 use mailauth_tests::{Accounts, Kind, Mailauth, Scratch, User, output_with_input, program_as};
 use rustix::process::Signal;
@@ -6,7 +6,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
-/// A daemon, and a question of the system user nobody.
+/// A daemon, and a question by the system user nobody.
 struct Site {
     accounts: Accounts,
     daemon: Mailauth,
@@ -20,7 +20,7 @@ impl Site {
         Site { accounts, daemon, folder: Scratch::new("reasons") }
     }
 
-    /// What is said to a question on this socket, which has no answer now.
+    /// Returns the error message for a question on this socket, which gets no answer now.
     fn said(&self, user: User, socket: &Path) -> String {
         let file: PathBuf = self.folder.join("mailauth.toml");
         let client = format!("[client]\nsocket = '{}'\nfallback = 'none'\ndeadline = '500ms'\n", socket.display());

@@ -1,4 +1,4 @@
-//! An account gets another login: what goes with it, and what is left as it was where it cannot.
+//! Renaming of accounts: what is changed with them, and what is left unchanged if it fails.
 
 use mailauth_tests::people::{ANNA, CHEAP_HASH, PASSWORD};
 use mailauth_tests::{Accounts, Kind, MailHost, ended, on_each_database_and_mysql};
@@ -20,7 +20,7 @@ fn told(accounts: &Accounts, arguments: &[&str], code: i32) -> String {
     ended(&accounts.try_admin(arguments, ""), code)
 }
 
-/// Accounts whose homes follow from their logins, below a folder of their own.
+/// Returns accounts whose homes follow from their logins, below a folder of their own.
 fn accounts(kind: Kind) -> (Accounts, PathBuf) {
     let accounts = Accounts::empty(kind).with(&format!("login,password\n{ANNA},{CHEAP_HASH}\nben@example.org,\n"));
     let mail = accounts.folder().join("mail");
@@ -30,7 +30,7 @@ fn accounts(kind: Kind) -> (Accounts, PathBuf) {
     (accounts, mail)
 }
 
-/// A message in a home.
+/// Delivers a message to a home.
 fn deliver(home: &Path) {
     for part in ["tmp", "new", "cur"] {
         fs::create_dir_all(home.join("Maildir").join(part)).expect("a Maildir");
@@ -91,7 +91,7 @@ fn a_mailbox_moves_with_its_account(kind: Kind) {
         serde_json::from_str(&accounts.admin(&["account", "show", "anne@other.example", "--json"], "")).unwrap();
     assert_eq!(shown["mailbox"]["home"], to.to_str().unwrap());
     accounts.admin(&["auth", "anne@other.example", "--password-stdin"], PASSWORD);
-    // Without the option the mail stays, and that is said.
+    // Without the option the mail stays, and the output says so.
     let said = told(&accounts, &["account", "rename", "anne@other.example", ANNA], 0);
     assert!(said.contains("its mail stays in") && said.contains("--move-mailbox would have moved it"), "{said}");
     assert!(to.join("Maildir/new/1").exists());
@@ -109,7 +109,7 @@ fn a_mailbox_is_not_moved_if_the_database_refuses_the_login(kind: Kind) {
         assert!(home.join("Maildir/new/1").exists() && !mail.join("example.org/ben").exists());
     }
     told(&accounts, &["account", "show", ANNA], 0);
-    // Something is in the new place.
+    // The new place is not empty.
     fs::create_dir_all(mail.join("example.org/anne")).expect("a folder");
     let said = told(&accounts, &["account", "rename", ANNA, NEW, "--move-mailbox"], 1);
     assert!(said.contains("nothing was changed") && said.contains("anne exists already"), "{said}");
@@ -122,7 +122,7 @@ fn a_moved_mailbox_is_moved_back_if_the_database_fails() {
     let (accounts, mail) = accounts(Kind::Sqlite);
     let home = mail.join("example.org/anna");
     deliver(&home);
-    // A constraint that is looked at when the transaction is committed, which no rename can satisfy.
+    // A constraint that is checked when the transaction is committed, and that no rename can satisfy.
     accounts.sql_without_checks(
         "CREATE TABLE parents (login TEXT PRIMARY KEY);
          CREATE TABLE children (login TEXT REFERENCES parents (login) DEFERRABLE INITIALLY DEFERRED);

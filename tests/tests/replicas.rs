@@ -1,4 +1,5 @@
-//! A pair of servers whose replica lags and is asked first: what it does not know yet is no reason to refuse anything.
+//! A pair of servers whose replica lags and is asked first: nothing is refused because the replica does not have it
+//! yet.
 
 use hmac::{Hmac, KeyInit, Mac};
 use mailauth_core::answer::{No, Refusal};
@@ -51,7 +52,7 @@ const SOON: Duration = Duration::from_secs(20);
 const FRIDA: &str = "frida@example.org";
 const MESSAGE: &str = "From: dora@example.org\nSubject: Lunch?\n\nAt noon.\n";
 
-/// A pair with the people in it, a daemon that asks the replica first, and the commands beside it.
+/// A pair with the usual accounts, a daemon that asks the replica first, and the commands.
 struct Site<'p> {
     pair: &'p dyn Cluster,
     daemon: Mailauth,
@@ -70,19 +71,20 @@ impl<'p> Site<'p> {
         Site { pair, daemon, homes }
     }
 
-    /// From now on the replica knows nothing new.
+    /// Creates a site whose replica gets no more changes.
     fn lagging(pair: &'p dyn Cluster) -> Self {
         let site = Self::new(pair);
         pair.switch().expect("a pair").hold_replication();
         site
     }
 
-    /// Runs the command of another machine, which knows the primary alone.
+    /// Runs the command of another machine, which knows only the primary.
     fn elsewhere(&self, arguments: &[&str], input: &str) {
         self.pair.accounts().admin(arguments, input);
     }
 
-    /// The command of this machine, which asks the replica first and tells the daemon: its exit code, and what it says.
+    /// Runs the command of this machine, which asks the replica first and reports to the daemon: its exit code and
+    /// output.
     fn here(&self, arguments: &[&str], input: &str) -> (Option<i32>, String) {
         let mut command = Command::new(program("mailauth"));
         let output = output_with_input(command.arg("--config").arg(self.daemon.config_path()).args(arguments), input);
@@ -107,7 +109,7 @@ impl<'p> Site<'p> {
         String::from_utf8(reply.bytes).expect("text")
     }
 
-    /// The first word of the answer.
+    /// Returns the first word of the answer.
     fn word(&self, question: &str) -> String {
         self.asked(question).split([' ', '\n']).next().unwrap_or_default().to_owned()
     }
@@ -128,7 +130,7 @@ impl<'p> Site<'p> {
         ask(self.daemon.socket(), &passwd(who, old, new), Manner::Whole).outcome()
     }
 
-    /// Has the daemon read its configuration again, with this done to it.
+    /// Changes the daemon's configuration and makes it read it again.
     fn reload(&self, change: impl FnOnce(String) -> String) {
         const DONE: &str = "configuration read again";
         let before = self.daemon.log().matches(DONE).count();
@@ -138,7 +140,7 @@ impl<'p> Site<'p> {
         eventually("another configuration", SOON, || self.daemon.log().matches(DONE).count() > before);
     }
 
-    /// A home that `mailauth deliver` can make a Maildir in.
+    /// Creates a home in which `mailauth deliver` can create a Maildir.
     fn home(&self, name: &str) -> PathBuf {
         let home = self.homes.join(name);
         fs::create_dir_all(&home).expect("a home");
@@ -165,7 +167,7 @@ fn mail_for_rows_missing_on_the_replica_does_not_bounce(pair: &dyn Cluster) {
     site.elsewhere(&["alias", "add", "@caught.example", ANNA], "");
     pair.wait_until_replicated();
     pair.switch().expect("a pair").hold_replication();
-    // What is unknown is remembered too.
+    // Unknown rows are cached too.
     for question in ["recipient 9 nobody@example.org", "account nobody@example.org"] {
         assert_eq!(site.word(question), "FAIL", "{question}");
     }
@@ -202,14 +204,14 @@ fn mail_for_rows_missing_on_the_replica_does_not_bounce(pair: &dyn Cluster) {
     }
     assert_eq!(site.looked_up("courier", UNKNOWN), "ACCOUNT");
     assert_eq!(site.word("alias own@caught.example"), "FAIL", "the account gets its mail, and not the catch-all");
-    // What no server knows is refused as before.
+    // Rows that no server has are refused as before.
     for question in ["domain y.example", "alias x@example.org", "account x@example.org", "recipient 9 x@example.org"] {
         assert_eq!(site.word(question), "FAIL", "{question}");
     }
     assert_eq!(site.looked_up("courier", "x@example.org"), "FAIL");
 }
 
-/// In the first minute of a daemon the primary is preferred. This store is told that it has missed nothing.
+/// Returns a store that knows to have missed no change. In its first minute a daemon would prefer the primary.
 fn attentive_store(config: &Config) -> SqlStore {
     open_pooled(&config.database).expect("a store").sharing(Arc::new(RecentChanges::complete()))
 }
@@ -267,7 +269,7 @@ fn only_refusals_are_checked_at_the_primary(pair: &dyn Cluster) {
 fn a_refusal_does_not_wait_for_a_frozen_replica(pair: &dyn Cluster) {
     let site = Site::lagging(pair);
     let (mut config, _) = Config::load(Some(&site.daemon.config_path())).expect("the configuration");
-    // A question to the replica hangs for half of that.
+    // A query on the replica hangs for half of that.
     config.database.deadline = 2 * SOON;
     config.cache.found = Duration::from_millis(1);
     let counters = Arc::new(Counters::default());
@@ -310,7 +312,7 @@ fn mail_is_not_refused_while_only_a_replica_is_reachable(pair: &dyn Cluster) {
     {
         assert_eq!(site.word(question), "OK", "{question}: {}", site.asked(question));
     }
-    // Logins go on: nothing is lost by a refusal, and the next try asks again.
+    // Logins continue: a refusal loses nothing, and the next attempt asks again.
     assert_eq!((site.login(ANNA, PASSWORD), site.login(ANNA, "wrong")), ("ACCOUNT", "FAIL"));
     pair.bring_back(0);
     eventually("an answer by the primary", SOON, || questions.iter().all(|question| site.word(question) == "FAIL"));
@@ -416,7 +418,7 @@ fn a_reload_forgets_no_change(pair: &dyn Cluster) {
     assert_eq!((site.login(ANNA, PASSWORD), site.login(ANNA, "second words")), ("FAIL", "ACCOUNT"));
     assert_eq!(site.asked("alias info@example.org"), format!("OK {ANNA}\n"));
 
-    // Whatever else is new: here, how much is remembered, and how long a query may take.
+    // Whatever else changes: here, the size of the cache, and the deadline of a query.
     pair.servers()[0].freeze();
     site.reload(|config| {
         config.replacen("deadline = \"2s\"", "deadline = \"1s\"\npool = 4", 1) + "[cache]\nfound = \"1s\"\n"
@@ -441,7 +443,7 @@ fn a_restarted_daemon_knows_changes_reported_before(pair: &dyn Cluster) {
     assert_eq!(site.word("alias info@example.org"), "OK");
 }
 
-/// Each node takes changes, and confirms them before the others have applied them.
+/// Each node accepts changes, and confirms them before the others have applied them.
 #[test]
 fn galera_refuses_no_row_that_another_node_just_confirmed() {
     let galera = Galera::start();

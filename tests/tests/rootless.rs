@@ -1,4 +1,4 @@
-//! The daemon as a user without rights, and the part of it that is root: what each of them may do, is asked and survives.
+//! The daemon as an unprivileged user, and its helper that is root: what each of them may do, is asked and survives.
 
 #[path = "rootless/part.rs"]
 mod part;
@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// Each has a mailbox of its own user.
+/// Each account has a mailbox that belongs to a user of its own.
 const OWNERS: [(&str, u32); 2] = [(ANNA, 5001), (BRUNO, 5002)];
 
 /// Accounts with mailboxes of two users, and one without a mailbox.
@@ -67,7 +67,7 @@ fn make_mailbox(home: &Path, uid: u32) {
     }
 }
 
-/// What the daemon says of a message of this size.
+/// Returns the daemon's answer for a message of this size.
 fn recipient(socket: &Path, login: &str, size: usize) -> String {
     let reply = wire::ask(socket, format!("ASK recipient {size} {login}\n").as_bytes(), Manner::Whole);
     String::from_utf8(reply.bytes).expect("text")
@@ -97,14 +97,14 @@ fn a_daemon_that_gave_up_root_still_counts_and_creates_mailboxes() {
     let pid = server.pid().as_raw_nonzero().get();
     assert_no_rights(pid, daemon());
     counts_and_makes(&site, server.socket());
-    // The part that is root ends with the daemon, however that ends.
+    // The helper that is root ends with the daemon, whatever the reason.
     let parts = part::children_of(pid);
     assert_eq!(parts.len(), 1, "{parts:?}");
     server.crash();
     eventually("an end of the root part", LIMIT, || !Path::new(&format!("/proc/{}", parts[0])).exists());
 }
 
-/// What only owners may see is counted, and a home is made in root's folder.
+/// Asserts that mailboxes readable only by their owners are counted, and that a home is created in root's folder.
 fn counts_and_makes(site: &Site, socket: &Path) {
     assert_eq!(recipient(socket, ANNA, 600), "OK\n");
     site.store("anna", "1.a.test", 600);
@@ -210,7 +210,7 @@ fn the_kernel_refuses_system_calls_the_daemon_never_needs() {
         let mut count = 0;
         for thread in threads.flatten() {
             let status = fs::read_to_string(thread.path().join("status")).unwrap_or_default();
-            // One that has ended meanwhile has none.
+            // A thread that has ended in the meantime has no status.
             let found = status.lines().find_map(|line| line.strip_prefix("Seccomp:\t"));
             assert!(found.is_none_or(|found| found == mode), "{status}");
             count += usize::from(found.is_some());
@@ -245,7 +245,7 @@ fn unknown_users_are_refused_and_no_mailbox_is_counted_as_root() {
     let part = Part::start(&["--user", "daemon", "--min-uid", "1000", "--min-gid", "1000"], site.mail.path());
     let anna = site.maildir("anna");
     let fits = question(Operation::MayStore(10), 5001, &anna);
-    // Others do not even come to the socket; if they did, it would not help them.
+    // Other users cannot even connect to the socket. If they could, it would not help them.
     let stranger = User { uid: 65534, gid: 65534 };
     assert!(as_user(stranger, || part.connect().is_err()), "the socket's mode");
     fs::set_permissions(part.socket(), Permissions::from_mode(0o666)).expect("its mode");
@@ -273,7 +273,7 @@ fn unknown_users_are_refused_and_no_mailbox_is_counted_as_root() {
         (question.operation, question.home) = (Operation::Make, "/etc/systemd/system/ssh.service.d".into());
     });
     assert!(!Path::new("/etc/systemd/system/ssh.service.d").exists());
-    // Another owner's mailbox is not to be seen by this one.
+    // Another owner's mailbox is not visible to this one.
     let of_bruno = question(Operation::MayStore(10), 5001, &site.maildir("bruno"));
     assert!(matches!(part::ask(&door, &of_bruno), Some(Answer::Failed(why)) if why.contains("Permission denied")));
     assert_eq!(part::ask(&door, &fits), Some(Answer::Space(Space::Fits)));
@@ -304,11 +304,11 @@ fn malformed_packets_do_no_harm() {
         for change in [1, 0x80, 0xff] {
             let mut bytes = bytes.clone();
             bytes[place] ^= change;
-            // Some of them are other questions.
+            // Some of them are other valid questions.
             drop(send(&bytes));
         }
     }
-    // One whose answer nobody can be told.
+    // A question whose answer cannot be sent.
     let (unread, _) = std::io::pipe().expect("a pipe");
     packet::send(door.as_fd(), &bytes, Some(unread.as_fd())).expect("a question");
     eventually("an answer", LIMIT, || part::ask(&door, &right) == Some(Answer::Space(Space::Fits)));
@@ -325,7 +325,7 @@ fn a_process_that_hangs_is_killed_and_delays_no_other_mailbox() {
     let of_bruno = question(Operation::MayStore(10), 5002, &bruno);
     let fits = Some(Answer::Space(Space::Fits));
     assert_eq!(part::ask(&door, &of_anna), fits);
-    // The owner stops the process of that user, as it may, once that waits for the next question.
+    // The owner stops its process, as it may, once that waits for the next question.
     let [stuck] = part.processes_of(5001)[..] else { panic!("one process") };
     eventually("a process that waits", LIMIT, || {
         let stat = fs::read_to_string(format!("/proc/{stuck}/stat")).unwrap_or_default();
@@ -342,7 +342,7 @@ fn a_process_that_hangs_is_killed_and_delays_no_other_mailbox() {
     eventually("its end", LIMIT, || !part.processes_of(5001).contains(&stuck));
     assert_eq!(part::ask(&door, &of_anna), fits);
 
-    // Names that lead to what does not end.
+    // Files that block when they are opened.
     for name in ["maildirsize", "maildirsums"] {
         let _ = fs::remove_file(anna.join(name));
         mailauth_tests::run(Command::new("mkfifo").arg(anna.join(name)));

@@ -1,4 +1,4 @@
-//! The daemon's files: the kernel lets it change those in its own folders alone, and a reload does not widen that.
+//! The daemon's files: the kernel lets it change only those in its own folders, and a reload does not extend that.
 
 use mailauth_tests::people::{ANNA, PASSWORD, people};
 use mailauth_tests::wire::{Manner, Outcome, ask, auth, login};
@@ -14,7 +14,7 @@ fn accounts() -> Accounts {
     Accounts::empty(Kind::Sqlite).with(&people(Path::new("/var/mail")))
 }
 
-/// The same configuration with the throttle's file there, and these lines of `[courier]`.
+/// Returns the same configuration with this throttle file, and these lines of `[courier]`.
 fn config(accounts: &Accounts, socket: &Path, file: &Path, courier: &str) -> String {
     let config = Mailauth::config(accounts, socket, courier);
     let (before, rest) = config.split_once("[throttle]\nfile = \"").expect("the section");
@@ -34,7 +34,7 @@ fn made(folder: &Scratch, name: &str) -> PathBuf {
     folder.join(name)
 }
 
-/// A wrong password that is counted.
+/// Sends a wrong password that is counted.
 fn guess(server: &Mailauth) {
     let request = [b"TCPREMOTEIP=192.0.2.1\n".as_slice(), &auth("smtp", ANNA, "wrong")].concat();
     assert_eq!(ask(server.socket(), &request, Manner::HalfClose).outcome(), Outcome::Fail);
@@ -59,7 +59,7 @@ fn a_reload_that_needs_another_folder_is_refused() {
     let record = login(server.socket(), ANNA, PASSWORD).account();
     assert!(record.get("PASSWD").is_none(), "not under the new configuration");
 
-    // Within the folders everything goes on: other names, other sockets, changes of the database, the file at the end.
+    // Within the folders everything works: other names, other sockets, changes of the database, the file at the end.
     let own = first.join("socket");
     reload(&server, &first.join("renamed"), &format!("own_socket = '{}'", own.display()));
     server.wait_for_log("configuration read again");
@@ -95,7 +95,7 @@ fn without_the_sandbox_a_reload_may_name_any_folder() {
     assert!(other.join("throttle").exists(), "{}", server.log());
 }
 
-/// The daemon is root here, so that no owner and no mode keeps it from anything: the kernel does so by its folders alone.
+/// The daemon is root here, so that neither owner nor mode restricts it: only the kernel does, by its list of folders.
 #[test]
 fn the_daemon_writes_through_no_link_out_of_its_folders() {
     let accounts = accounts();

@@ -1,4 +1,5 @@
-//! Columns that hold far more than a column of an account has: their rows are unusable, and the daemon keeps nothing of them.
+//! Columns far larger than a column of an account can be: their rows are unusable, and the daemon keeps nothing of
+//! them.
 
 use mailauth_tests::people::{ANNA, PASSWORD, people};
 use mailauth_tests::wire::{Manner, Outcome, ask, login};
@@ -8,14 +9,14 @@ use std::path::Path;
 
 on_each_database!(a_column_of_200_mebibytes_is_not_read_into_memory);
 
-/// The columns, and their bytes.
+/// The columns, and their sizes in bytes.
 const COLUMNS: [(&str, usize); 3] = [("options", 200 << 20), ("name", 1 << 20), ("password", 1 << 20)];
 
-/// What the daemon may have grown by after all of it, in KiB. The largest value is six times as much.
+/// Maximum growth of the daemon after the whole test, in KiB. The largest value is six times as large.
 const GROWTH: u64 = 32 << 10;
 
-/// The memory of the daemon, in KiB: what a server sends is not even read, so it never has more; SQLite is in the daemon, and
-/// has a whole row in memory for as long as it compares its login, so what it keeps is looked at.
+/// Returns the memory of the daemon, in KiB. Values of a server are not even read, so the peak counts. SQLite is in
+/// the daemon, and has a whole row in memory while it compares the login, so only what the daemon keeps counts.
 fn memory(server: &Mailauth, kind: Kind) -> u64 {
     let name = if kind == Kind::Sqlite { "VmRSS:" } else { "VmHWM:" };
     let status = fs::read_to_string(format!("/proc/{}/status", server.pid().as_raw_nonzero())).expect("its status");
@@ -23,7 +24,7 @@ fn memory(server: &Mailauth, kind: Kind) -> u64 {
     line.trim().trim_end_matches(" kB").parse().expect("a number")
 }
 
-/// Makes the column of an account that large, which it could not be with the checks of our tables.
+/// Fills the column of an account with a value of this size, which the constraints of the tables would refuse.
 fn fill(accounts: &Accounts, column: &str, size: usize, login: &str) {
     let update = format!("UPDATE accounts SET {column} = {{}} WHERE login = '{login}'");
     match accounts.kind() {
@@ -55,7 +56,7 @@ fn a_column_of_200_mebibytes_is_not_read_into_memory(kind: Kind) {
         accounts.admin(&["account", "add", &who(column), "--password-stdin"], &format!("{PASSWORD}\n"));
         fill(&accounts, column, size, &who(column));
     }
-    // A server takes its time to read such rows.
+    // A server takes long to read such rows.
     let server = Mailauth::configured(|socket| {
         accounts.are_served_on(socket);
         format!("{}deadline = \"20s\"\n[courier]\nsocket = \"{}\"\n", accounts.config(), socket.display())

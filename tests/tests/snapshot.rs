@@ -1,4 +1,4 @@
-//! The copy of the tables that answers while no database does: logins go on, nothing bounces, nothing is undone.
+//! The copy of the tables that answers while no database does: logins continue, nothing bounces, nothing is undone.
 
 use mailauth_tests::people::{ANNA, BRUNO, CARLA, DORA, DORAS_PASSWORD, PASSWORD, UNKNOWN, many, people};
 use mailauth_tests::wire::{Manner, Outcome, ask, login, passwd, pre};
@@ -30,7 +30,7 @@ fn accounts(kind: Kind, outage: &str) -> Accounts {
     Accounts::on_own_server(kind).with(&people(Path::new("/var/mail"))).with_snapshot(outage)
 }
 
-/// A daemon that has a copy, without a cache, which would hide it.
+/// Starts a daemon with a snapshot and without a cache, which would hide it.
 fn server(accounts: &Accounts) -> Mailauth {
     let server = start(accounts, "[cache]\nenabled = false");
     eventually("a copy", SOON, || accounts.snapshot_is_whole());
@@ -57,7 +57,7 @@ fn change(server: &Mailauth, old: &str, new: &str) -> Outcome {
     ask(server.socket(), &passwd(ANNA, old, new), Manner::Whole).outcome()
 }
 
-/// What `mailauth check` says.
+/// Returns the output of `mailauth check`.
 fn check(accounts: &Accounts) -> String {
     String::from_utf8(accounts.try_admin(&["check"], "").stdout).expect("text")
 }
@@ -66,7 +66,7 @@ fn check_code(accounts: &Accounts) -> Option<i32> {
     accounts.try_admin(&["check"], "").status.code()
 }
 
-/// Each kind of login is decided as it would be with the database.
+/// Asserts that each kind of login is decided as with the database.
 fn logins_are_decided(server: &Mailauth) {
     for (who, password, right) in [
         (ANNA, PASSWORD, "ACCOUNT"),
@@ -95,7 +95,7 @@ fn the_snapshot_decides_logins_only_during_an_outage(kind: Kind) {
     assert!(log.contains("reason=\"wrong-password\" from=\"snapshot\""), "{log}");
     assert_eq!(log.matches("logins are decided from the snapshot").count(), 1, "once a minute\n{log}");
 
-    // Mail that has a place goes there, and no other bounces.
+    // Mail for existing recipients is accepted, and no other mail bounces.
     assert_eq!(send(&server, &format!("ASK recipient 1 {ANNA}\n")), "OK\n");
     assert_eq!(send(&server, "ASK alias info@example.org\n"), format!("OK {ANNA}\n"));
     for question in [format!("recipient 1 {UNKNOWN}"), format!("account {CARLA}"), "domain elsewhere.example".into()] {
@@ -123,7 +123,7 @@ fn a_frozen_server_counts_as_unreachable(kind: Kind) {
     logins_are_decided(&server);
     let took = begin.elapsed();
     accounts.server().thaw();
-    // The deadline for each kept connection at worst, and then nobody waits for it.
+    // At worst the deadline for each pooled connection. After that no login waits for it.
     assert!(took < Duration::from_secs(15), "{took:?}");
     eventually("the database", SOON, || change(&server, PASSWORD, "new words") == Outcome::Done);
 }
@@ -146,7 +146,7 @@ fn changes_just_before_an_outage_count(kind: Kind) {
         eventually("the database", SOON, || word(&server, ANNA, &password) == "ACCOUNT");
         eventually("a write", SOON, || change(&server, "wrong", "whatever") == Outcome::Fail);
     }
-    // The rows follow within moments, and from then on the copy knows them.
+    // The rows are copied within moments, and from then on the snapshot has them.
     eventually("the rows", SOON, || accounts.snapshot_is_whole());
     accounts.server().crash();
     assert_eq!((word(&server, ANNA, &password), word(&server, DORA, DORAS_PASSWORD)), ("ACCOUNT", "FAIL"));
@@ -205,7 +205,7 @@ fn changed_aliases_and_domains_are_copied_at_once(kind: Kind) {
     assert_eq!((word(&server, ANNA, PASSWORD), word(&server, "emil@import.example", "secret")), ("FAIL", "ACCOUNT"));
 }
 
-/// As the command tells it when the connection broke at the COMMIT of many accounts.
+/// The command reports this if the connection was lost during the COMMIT of many accounts.
 fn an_import_with_unknown_outcome_leaves_other_logins_usable(kind: Kind) {
     let accounts = accounts(kind, "");
     let server = server(&accounts);
@@ -220,10 +220,10 @@ fn an_import_with_unknown_outcome_leaves_other_logins_usable(kind: Kind) {
     ] {
         assert_eq!(word(&server, who, password), right, "{who}\n{}", server.log());
     }
-    // What names nothing ends nothing.
+    // A change that names nothing affects nothing.
     assert_eq!(send(&server, "FORGET\n"), "OK\n");
     assert_eq!(word(&server, ANNA, PASSWORD), "ACCOUNT");
-    // And what names something ends that alone.
+    // A change that names an account affects only that.
     assert_eq!(send(&server, &format!("FORGET {ANNA}\n")), "OK\n");
     assert_eq!((word(&server, ANNA, PASSWORD), word(&server, DORA, DORAS_PASSWORD)), ("CLOSED", "ACCOUNT"));
     accounts.server().start();
@@ -248,7 +248,7 @@ fn hosts_added_during_an_outage_keep_the_snapshot_usable(kind: Kind) {
     let server = server(&accounts);
     accounts.server().crash();
     logins_are_decided(&server);
-    // A standby that is not there yet.
+    // A standby that does not exist yet.
     configure(&server, |config| config.replacen("@localhost/", "@localhost,127.0.0.1:9/", 1));
     logins_are_decided(&server);
     let said = check(&accounts);
@@ -330,7 +330,7 @@ fn a_transaction_open_during_several_refreshes_is_copied(kind: Kind) {
 fn changes_by_other_programs_are_copied(kind: Kind) {
     let accounts = accounts(kind, "refresh = \"1s\"").with(&many(2500));
     let server = server(&accounts);
-    // By the command of a machine that has no daemon to tell.
+    // By the command of a machine without a daemon to report to.
     accounts.are_served_on(Path::new("/nonexistent/socket"));
     accounts.admin(&["account", "passwd", ANNA, "--password-stdin"], "new words");
     accounts.admin(&["account", "remove", "user7@many.example"], "");
@@ -350,7 +350,7 @@ fn a_killed_daemon_answers_when_started_without_its_database(kind: Kind) {
     drop(server(&accounts));
     for pause in 0..8 {
         let mut server = start(&accounts, "");
-        // Everything is copied again, and the daemon is killed meanwhile.
+        // Everything is copied again, and the daemon is killed during that.
         let _ = send(&server, "FORGET\n");
         std::thread::sleep(Duration::from_millis(pause * 10));
         server.signal(Signal::KILL);
@@ -369,7 +369,7 @@ fn a_killed_daemon_answers_when_started_without_its_database(kind: Kind) {
             assert!(word == answer || others.contains(&word), "{word} for {who}\n{}", server.log());
         }
     };
-    // What it was told to copy again is not believed until that is done, and it has not forgotten that.
+    // Rows that it was told to copy again are not used until that is done, and a restart does not change that.
     accounts.server().crash();
     decide(&["CLOSED"]);
     accounts.server().start();

@@ -1,7 +1,7 @@
-//! Trouble without end: faults at random for as long as is wanted, and a daemon that is killed again and again.
+//! Random faults for any time, and a daemon that is killed again and again.
 //!
-//! `MAILAUTH_SOAK_SECONDS` is for how long (10; `tests/run --soak` says 120), `MAILAUTH_SOAK_SEED` which faults (4711; `0`
-//! is others each time, and the number is printed).
+//! `MAILAUTH_SOAK_SECONDS` is the duration (10; `tests/run --soak` sets 120), and `MAILAUTH_SOAK_SEED` selects the
+//! faults (4711; `0` selects others each time, and the number is printed).
 
 use mailauth_tests::outage::{Fault, Site};
 use mailauth_tests::{
@@ -29,7 +29,7 @@ fn random_faults_in_a_postgres_pair_leave_no_trace() {
     soak(&PostgresPair::start());
 }
 
-/// Which faults, and how long they last.
+/// Selects the faults, and how long they last.
 struct Chance(u64);
 
 impl Chance {
@@ -41,7 +41,7 @@ impl Chance {
         }
     }
 
-    /// Any number below this, by Steele and Vigna's SplitMix64.
+    /// Returns a number below this, by Steele and Vigna's SplitMix64.
     fn below(&mut self, end: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut x = self.0;
@@ -60,11 +60,11 @@ fn number(variable: &str) -> Option<u64> {
     Some(text.parse().unwrap_or_else(|_| panic!("{variable}={text}: a number is needed")))
 }
 
-/// The connections that a daemon may have to three hosts: eight of a pool, and one to ask how the host is.
+/// Maximum number of connections of a daemon to three hosts: eight of a pool, and one to probe the host.
 const CONNECTIONS: usize = 3 * (8 + 1);
 
-/// No more than at another time, but for what comes and goes: connections, some of which a fault may have closed at that
-/// time, and an allocator's holes.
+/// Returns true if the resources have not grown, except for what varies: connections, some of which a fault may have
+/// closed at that time, and fragmentation of the allocator.
 fn has_not_grown_over(now: Holdings, before: Holdings) -> bool {
     now.kilobytes <= before.kilobytes * 5 / 4 + 4096
         && now.descriptors <= before.descriptors + CONNECTIONS
@@ -82,7 +82,7 @@ fn soak(cluster: &dyn Cluster) {
     let server = site.daemon(true, "");
     let load = Load::new();
     let begin = Instant::now();
-    // What is kept for good has been taken when a third of the time is over: a leak goes on.
+    // Permanent resources are allocated after a third of the time. A leak continues.
     let (mut before, mut all, mut story) = (None, Sum::default(), Vec::new());
     while begin.elapsed() < time {
         let faults = Fault::all(cluster);
@@ -139,7 +139,7 @@ impl std::fmt::Display for Sum {
     }
 }
 
-/// Whether, for a moment, every question is answered, and rightly.
+/// Returns true if every request is answered, and correctly, for a moment.
 fn is_well(load: &Load, socket: &Path) -> bool {
     let answers = load.run(socket, || std::thread::sleep(Duration::from_millis(500)));
     let wrong = answers.wrong();
@@ -149,7 +149,7 @@ fn is_well(load: &Load, socket: &Path) -> bool {
     [Asked::Read, Asked::ReadChanged, Asked::Change].into_iter().all(|asked| right(asked) && !silent(asked))
 }
 
-/// Not by a macro: what those print is kept from whoever runs all tests.
+/// Not by a macro, whose output is captured when all tests are run.
 fn say(line: &str) {
     let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }
@@ -161,7 +161,7 @@ fn changes_confirmed_by_a_killed_daemon_are_not_lost(kind: Kind) {
     let load = Load::on_a_mortal();
     let answers = load.run_watched(&socket, |watch| {
         for _ in 0..8 {
-            // At any moment of a change, and after some were promised.
+            // At any moment of a change, and after some were confirmed.
             watch.wait_for_right(Asked::Change, 3, Instant::now(), Duration::from_secs(60));
             server.crash();
             server.start_again();

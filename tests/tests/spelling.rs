@@ -1,4 +1,4 @@
-//! The many ways in which people and programs write one login.
+//! The many ways in which users and programs write one login.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,7 +12,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// The daemon over these accounts, and a configuration for every program.
+/// The daemon with these accounts, and a configuration for every program.
 struct Site {
     accounts: Accounts,
     daemon: Mailauth,
@@ -43,7 +43,7 @@ impl Site {
         self.folder.join("mailauth.toml")
     }
 
-    /// What `mailauth` prints, and its exit code.
+    /// Returns the exit code of `mailauth`, and what it prints.
     fn admin(&self, arguments: &[&str], input: &str) -> (Option<i32>, String) {
         let mut command = Command::new(program("mailauth"));
         command.arg("--config").arg(self.config()).args(arguments);
@@ -61,7 +61,7 @@ impl Site {
         (output.status.code(), String::from_utf8_lossy(&output.stdout).into())
     }
 
-    /// Exit codes of a POP3 login by the daemon, and by the database itself.
+    /// Returns the exit codes of a POP3 login by the daemon, and by the database itself.
     fn pop3(&self, login: &str, password: &str, timestamp: &str) -> [Option<i32>; 2] {
         ["mailauth-pop3", "mailauth-pop3-database"].map(|name| {
             let mut command = Command::new(program(name));
@@ -70,7 +70,7 @@ impl Site {
         })
     }
 
-    /// How each adapter answers this login with a password.
+    /// Returns how each adapter answers this login with a password.
     fn answers(&self, who: &str, password: &str) -> Vec<(&'static str, bool)> {
         let socket = self.daemon.socket();
         let [by_daemon, by_database] = self.pop3(who, password, "<1@host>");
@@ -97,7 +97,7 @@ impl Site {
     }
 }
 
-/// POP3 programs become the next one as they are.
+/// POP3 programs execute the next one without changing the user.
 const NO_OWNER: &str = "[pop3]\nbecome_owner = false\n";
 
 #[test]
@@ -109,10 +109,10 @@ fn a_login_with_an_added_space_is_accepted() {
         let looked_up = ask(site.daemon.socket(), &pre("imap", who), Manner::Whole).outcome();
         assert_eq!(looked_up.account().get("ADDRESS"), Some("anna@example.org"), "{who:?}");
     }
-    // A password is taken as it is.
+    // A password is used unchanged.
     site.all_say(false, "anna@example.org", &format!("{PASSWORD} "));
     site.all_say(false, "anna@example.org", &format!(" {PASSWORD}"));
-    // White space elsewhere is part of no login.
+    // White space in other places belongs to no login.
     for who in ["an na@example.org", "anna @example.org", "anna@ example.org", "anna@example.org x", " "] {
         site.all_say(false, who, PASSWORD);
     }
@@ -163,7 +163,7 @@ fn a_configured_separator_replaces_the_at_sign_in_logins() {
     }
     let (code, shown) = on.admin(&["account", "show", who], "");
     assert!(code == Some(0) && shown.contains("anna@example.org"), "{shown}");
-    // Mail is addressed by the sign alone.
+    // Mail addresses have only the at sign.
     assert_eq!(on.exim(&["recipient", who, "1"]).1.trim(), "unknown");
     assert_eq!(on.exim(&["recipient", "anna@example.org", "1"]).1.trim(), "ok");
     let for_mail = ask(on.daemon.socket(), &pre("delivery", who), Manner::Whole).outcome();
@@ -185,7 +185,7 @@ fn a_separator_used_in_names_is_refused_with_its_line() {
     }
 }
 
-/// Spellings of one and the same login.
+/// Spellings of the same login.
 const JUERGEN: [&str; 6] = [
     "jürgen@bücher.example",
     "JÜRGEN@Bücher.EXAMPLE",
@@ -195,7 +195,7 @@ const JUERGEN: [&str; 6] = [
     "jürgen@bücher。example",
 ];
 
-/// The one that is kept.
+/// The stored spelling.
 const KEPT: &str = "jürgen@xn--bcher-kva.example";
 
 #[test]
@@ -219,13 +219,13 @@ fn an_international_login_is_accepted_in_every_spelling() {
         let (code, said) = site.admin(&["domain", "add", domain], "");
         assert!(code == Some(1) && said.contains("already"), "{domain:?}: {said}");
     }
-    // People read letters; programs get both.
+    // The output for people shows letters. Programs get both.
     assert!(site.admin(&["account", "list"], "").1.contains("jürgen@bücher.example"));
     assert!(site.admin(&["domain", "list"], "").1.contains("bücher.example"));
     let json = site.admin(&["account", "show", JUERGEN[0], "--json"], "").1;
     let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
     assert_eq!((&json["login"], &json["readable"]), (&KEPT.into(), &"jürgen@bücher.example".into()));
-    // What no domain can be called is nobody's, and cannot be added.
+    // A login with an impossible domain is unknown, and cannot be added.
     for who in
         ["a@ü x.example", "a@bücher/.example", "a@\u{200d}.example", "jürgen@bücher.example.", "jurgen@bücher.example"]
     {
@@ -236,7 +236,7 @@ fn an_international_login_is_accepted_in_every_spelling() {
         let (code, said) = site.admin(&["domain", "add", domain], "");
         assert!(code == Some(2) && said.contains("not a domain's name"), "{domain:?}: {said}");
     }
-    // An ASCII name is never refused for what it looks like.
+    // An ASCII name is never refused because of how it looks.
     let (code, said) = site.admin(&["domain", "add", "under_score.example"], "");
     assert_eq!(code, Some(0), "{said}");
 }
@@ -284,7 +284,7 @@ mod on_each {
 
     use super::*;
 
-    /// A row as a former version, or another program, wrote it.
+    /// Returns a row as an earlier version, or another program, wrote it.
     fn account(login: &str, home: &str) -> String {
         let domain = login.rsplit_once('@').expect("a domain").1;
         format!(
@@ -329,7 +329,7 @@ mod on_each {
         for who in ["zoe@bücher.example", "zoe@xn--bcher-kva.example", "ben@bücher.example", "jürgen@example.org"] {
             assert!(works(&accounts, who), "{who}");
         }
-        // Its mail stays where it was; a new account gets the name in ASCII.
+        // Its mail stays where it was. A new account gets the name in ASCII.
         assert_eq!(home(&accounts, "zoe@bücher.example"), "/var/mail/bücher.example/zoe");
         assert_eq!(home(&accounts, "ben@bücher.example"), "/srv/ben");
         assert_eq!(home(&accounts, "jürgen@example.org"), "/var/mail/example.org/ju\u{308}rgen");
@@ -367,7 +367,7 @@ mod on_each {
         }
         assert_eq!(home(&accounts, "ben@bücher.example"), "/var/mail/bücher.example/ben");
         assert_eq!(home(&accounts, "zoe@bücher.example"), "/var/mail/xn--bcher-kva.example/zoe");
-        // The other row is there still, and can be given a login of its own.
+        // The other row still exists, and can get another login.
         accounts.admin(&["account", "rename", "--exact", "zoe@bücher.example", "zoe.old@bücher.example"], "");
         assert!(works(&accounts, "zoe.old@xn--bcher-kva.example"));
         let said = accounts.admin(&["init"], "");

@@ -1,4 +1,4 @@
-//! How the daemon says it is: `mailauth status`, and what Prometheus reads.
+//! The status of the daemon: `mailauth status`, and the metrics for Prometheus.
 
 use mailauth_tests::people::{ANNA, PASSWORD, people};
 use mailauth_tests::wire::{Manner, Outcome, ask, login};
@@ -89,7 +89,7 @@ fn an_outage_is_shown_while_it_lasts_and_afterwards(kind: Kind) {
     assert_eq!(status(&accounts)["hosts"][0]["live"], true);
     accounts.server().freeze();
     assert_eq!(login(server.socket(), ANNA, PASSWORD), Outcome::Closed);
-    // The login that was kept waiting, or the probe that comes every second, has marked it.
+    // The login that was kept waiting, or the probe of every second, has marked the host.
     eventually("a host that is down", LONG, || status(&accounts)["hosts"][0]["live"] == false);
     let away = status(&accounts);
     let host = &away["hosts"][0];
@@ -155,7 +155,7 @@ fn a_metrics_socket_is_open_to_its_group_only() {
         with_metrics(&accounts, socket, &listen, "socket_group = \"daemon\"")
     });
     let path = server.socket().with_file_name("metrics.sock");
-    // It is made after the socket for logins.
+    // It is created after the socket for logins.
     eventually("the socket", LONG, || path.exists());
     let found = fs::metadata(&path).expect("the socket");
     assert_eq!((found.mode() & 0o777, found.gid()), (0o660, User::named("daemon").gid));

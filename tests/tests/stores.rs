@@ -1,4 +1,4 @@
-//! The stores of the core, the same stories over SQLite, MariaDB and PostgreSQL.
+//! The stores of the core: the same tests with SQLite, MariaDB and PostgreSQL.
 
 #[path = "stores/addresses.rs"]
 mod addresses;

@@ -1,4 +1,4 @@
-//! The pages for systemd, on a machine that a real systemd has booted: the unit, the commands and the log.
+//! The pages for systemd, on a machine booted by a real systemd: the unit, the commands and the log.
 
 #[path = "systemd/machine.rs"]
 mod machine;
@@ -48,7 +48,7 @@ fn courier_runs_with_mailauth_instead_of_authdaemond() {
     assert_eq!(machine.state("mailauth-courier"), "inactive");
 }
 
-/// Both names are of one unit, all of Courier runs, and logins get the answers of our table.
+/// Asserts that both names are of one unit, all of Courier runs, and logins get the answers of our table.
 fn answers_come_from_mailauth(machine: &Machine) {
     assert_eq!(machine.booted.property("courier-authdaemon", "Id"), "mailauth-courier.service");
     machine.booted.wait_for_jobs();
@@ -79,7 +79,7 @@ fn restarts_and_reloads(machine: &Machine) {
     for name in ["courier-authdaemon", "mailauth-courier"] {
         let imap = booted.property("courier-imap", "MainPID");
         booted.shell(&format!("systemctl restart {name}"));
-        // It says that it is ready before the command is over, and the units that need it are restarted with it.
+        // It reports that it is ready before the command ends, and the units that need it are restarted with it.
         assert_eq!(machine.state("mailauth-courier"), "active");
         assert_ne!(booted.property("courier-imap", "MainPID"), imap);
         answers_come_from_mailauth(machine);
@@ -125,7 +125,7 @@ fn may_write_only_where_needed(machine: &Machine) {
     assert!(status.contains(&format!("Uid:\t{user}\t{user}\t{user}\t{user}\n")), "{status}");
 }
 
-/// systemd's own judgement, from 0 (safe) to 10.
+/// Asserts systemd's own judgement, from 0 (safe) to 10.
 fn is_exposed_little(machine: &Machine) {
     for unit in ["mailauth-courier.service", "mailauth-mailboxes.service"] {
         let said = machine.booted.shell(&format!("systemd-analyze --no-pager security {unit}"));
@@ -137,7 +137,8 @@ fn is_exposed_little(machine: &Machine) {
     }
 }
 
-/// Mail is counted and homes are made by the second unit, and the first one does without it.
+/// Asserts that mail is counted and homes are created by the second unit, and that the first one has no right to do
+/// so.
 fn looks_at_mailboxes(machine: &Machine) {
     let booted = &machine.booted;
     let recipient = || {
@@ -173,7 +174,7 @@ fn the_daemon_is_restarted_after_a_crash(machine: &Machine) {
         let now = booted.property("mailauth-courier", "MainPID");
         now != before && now != "0" && machine.state("mailauth-courier") == "active"
     });
-    // systemd restarts what requires the daemon too, as it does after a crash of Courier's own.
+    // systemd also restarts what requires the daemon, as it does after a crash of authdaemond.
     answers_come_from_mailauth(machine);
 }
 
@@ -221,7 +222,7 @@ fn the_journal_has_each_line_once_with_its_priority_and_one_time() {
     let [(_, refused)] = &with("reason=\"wrong-password\"")[..] else { panic!("one line for one login: {lines:?}") };
     assert!(refused.starts_with("mailauth::decision: the password is wrong "), "{refused}");
 
-    // By the page's own line.
+    // By the command of the page.
     let grave = machine.booted.shell("journalctl -q -u mailauth-courier -p warning");
     assert!(grave.contains("not now") && !grave.contains("wrong-password"), "{grave}");
 }
@@ -252,7 +253,8 @@ fn a_reload_changes_what_the_log_omits() {
         eventually(section, LIMIT, || logged() == expected);
     }
 
-    // Why it does not start is an error; what is no journal gets the program's name instead of a priority.
+    // The reason for a failed start is an error. Output to anything but the journal has the program's name instead of
+    // a priority.
     machine.booted.write(machine::CONFIG, "[nonsense]\n");
     machine.booted.shell("systemctl restart mailauth-courier 2>/dev/null || true");
     machine.wait_for_journal("no such section");
@@ -263,7 +265,7 @@ fn a_reload_changes_what_the_log_omits() {
 }
 
 impl Machine {
-    /// The priority and the text of each entry of the daemon's.
+    /// Returns the priority and the text of each journal entry of the daemon.
     fn journal_lines(&self) -> Vec<(u8, String)> {
         let entries = self.journal("-o json");
         let entry = |line: &str| {

@@ -1,4 +1,4 @@
-//! `tests/run` on a machine that has other things to do: it removes and replaces nothing.
+//! `tests/run` on a machine that is used for other purposes: it removes and replaces nothing.
 
 use mailauth_tests::{Scratch, output_with_input};
 use std::fs;
@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// A machine without one of the packages, whose apt-get answers a simulation with these lines and writes down how it was
+/// A machine that lacks one of the packages, whose apt-get prints these lines in a simulation and records how it was
 /// called.
 struct Machine {
     folder: Scratch,
@@ -25,7 +25,7 @@ impl Machine {
                 plan = machine.folder.join("plan").display()
             ),
         );
-        // Nothing of what follows is wanted here.
+        // Nothing that follows is wanted here.
         machine.program("cargo", "exit 97");
         machine
     }

@@ -1,4 +1,4 @@
-//! Guessing at passwords: what it costs the guesser, and that it costs the owner of the account nothing.
+//! Guessing of passwords: it is expensive for the attacker, and free for the owner of the account.
 
 use mailauth_tests::people::{ANNA, DORA, DORAS_PASSWORD, PASSWORD, SLOW_HASH, SLOW_PASSWORD, UNKNOWN, people};
 use mailauth_tests::wire::{Manner, Outcome, Reply, ask, auth, auth_body, passwd};
@@ -9,13 +9,13 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// Where the owner is, where an attacker is.
+/// Addresses of the owner and of an attacker.
 const HOME: &str = "192.0.2.1";
 const AWAY: &str = "198.51.100.7";
 
 const LONG: Duration = Duration::from_secs(20);
 
-/// Anna's hash is cheap; the one of slow@example.org takes a quarter of a second.
+/// Returns accounts. Anna's hash is cheap, and that of slow@example.org takes a quarter of a second.
 fn accounts() -> Accounts {
     let rows =
         people(Path::new("/var/mail")) + &format!("slow@example.org,{SLOW_HASH},5000,5000,/var/mail/slow,,,,,,true\n");
@@ -24,8 +24,8 @@ fn accounts() -> Accounts {
 
 const SLOW: &str = "slow@example.org";
 
-/// A server with these keys of `[throttle]`, which remembers no password, and sends each refusal at once that the throttle
-/// does not delay.
+/// Starts a server with these keys of `[throttle]`, which caches no password, and sends each refusal at once that the
+/// throttle does not delay.
 fn server(accounts: &Accounts, throttle: &str) -> Mailauth {
     Mailauth::configured(|socket| {
         accounts.are_served_on(socket);
@@ -38,7 +38,7 @@ fn config(accounts: &Accounts, socket: &Path, throttle: &str) -> String {
     config.replacen("[throttle]", &format!("[login]\nrefusal_time = \"0s\"\n[throttle]\n{throttle}"), 1)
 }
 
-/// The request of a program that says where its client is, such as Exim.
+/// Returns the request of a program that sends the address of its client, such as Exim.
 fn from(address: Option<&str>, request: &[u8]) -> Vec<u8> {
     let line = address.map(|address| format!("TCPREMOTEIP={address}\n")).unwrap_or_default();
     [line.as_bytes(), request].concat()
@@ -52,7 +52,7 @@ fn logs_in(server: &Mailauth, address: Option<&str>, login: &str, password: &str
     attempt(server, address, login, password).outcome().word() == "ACCOUNT"
 }
 
-/// So many different guesses, one after the other, each of which is refused.
+/// Sends this number of different guesses, one after the other, each of which has to be refused.
 fn guess(server: &Mailauth, address: Option<&str>, login: &str, number: usize) {
     for n in 0..number {
         assert_eq!(attempt(server, address, login, &format!("guess {n}")).outcome(), Outcome::Fail);
@@ -94,7 +94,7 @@ fn a_storm_of_guesses_is_not_hashed_and_the_owner_can_log_in() {
                 }
             });
         }
-        // From where the owner was before, and by Courier's programs, which give no address.
+        // From an address of the owner's earlier logins, and by Courier's programs, which send no address.
         for address in [Some(HOME), None, Some("127.0.0.1")] {
             assert!(logs_in(&server, address, SLOW, SLOW_PASSWORD), "{address:?}");
         }
@@ -103,7 +103,7 @@ fn a_storm_of_guesses_is_not_hashed_and_the_owner_can_log_in() {
     });
     let guesses = guesses.into_inner() as u64;
     assert!(refused(&accounts) - refused_before >= guesses, "each guess of the storm was refused untried");
-    // Three right logins were hashed. If the guesses had been, each had taken as long as one of those.
+    // Three right logins were hashed. Each hashed guess would have taken as long as one of those.
     let took = processor_time(server.pid()) - before;
     assert!(took < Duration::from_millis(200) * guesses as u32 / 2, "{took:?} for {guesses} guesses");
     assert!(!logs_in(&server, Some(AWAY), SLOW, SLOW_PASSWORD), "the right password is no oracle there");
@@ -148,7 +148,7 @@ fn an_attacked_account_stays_open_to_its_owner() {
     assert!((1..100).contains(&closed), "{closed}");
     assert!(logs_in(&server, Some(HOME), ANNA, PASSWORD) && logs_in(&server, None, ANNA, PASSWORD));
     server.wait_for_log("reason=\"attacked\"");
-    // The owner on a journey is told "try again", never "wrong password".
+    // The owner at a new address gets "try again", never "wrong password".
     eventually("a turn of the owner's", LONG, || match attempt(&server, Some(AWAY), ANNA, PASSWORD).outcome() {
         Outcome::Account(_) => true,
         outcome => {
@@ -166,7 +166,7 @@ fn refusals_to_unknown_clients_are_delayed_and_right_passwords_are_not() {
     let delayed = attempt(&server, None, ANNA, "one more");
     assert_eq!(delayed.outcome(), Outcome::Fail);
     assert!(delayed.took >= Duration::from_millis(1500), "{:?}", delayed.took);
-    // So many are waiting for their refusal, and hold no thread that others need.
+    // These clients wait for their refusal, and occupy no thread that others need.
     std::thread::scope(|scope| {
         let waiting: Vec<_> = (0..200)
             .map(|n| {
@@ -240,7 +240,7 @@ fn challenges_and_password_changes_count_as_guesses() {
     assert_eq!(ask(server.socket(), &change, Manner::Whole).outcome(), Outcome::Done);
 }
 
-/// Of a text whose length is anything, by the system's own program.
+/// Encodes a text of any length, by the system's own program.
 fn base64(text: &str) -> String {
     run_with_input(Command::new("base64").arg("--wrap=0"), text)
 }
@@ -326,7 +326,7 @@ fn the_throttle_can_be_disabled_and_networks_exempted() {
     assert!(logs_in(&exempt, Some(AWAY), ANNA, PASSWORD));
 }
 
-/// The expression that docs/monitoring.md gives to fail2ban.
+/// Returns the expression for fail2ban in docs/monitoring.md.
 fn failregex() -> String {
     let page = include_str!("../../docs/monitoring.md");
     let line = page.lines().find_map(|line| line.trim_start().strip_prefix("failregex = "));

@@ -1,5 +1,5 @@
-//! Sockets on which somebody else listens, and folders in which somebody else lays something: each attack is carried out
-//! against the real programs.
+//! Sockets on which another user's program listens, and folders in which another user creates files. Each attack is
+//! carried out against the real programs.
 
 use mailauth_tests::checkpassword::{Outcome as Ended, call, record};
 use mailauth_tests::exim::{Exim, Form};
@@ -22,12 +22,12 @@ use std::time::{Duration, Instant};
 
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// Somebody whose group is Courier's.
+/// Returns a user whose group is Courier's.
 fn mallory() -> User {
     User { uid: 40_001, gid: User::named("courier").gid }
 }
 
-/// A daemon that says yes to everything, and keeps what it was sent.
+/// A daemon that answers yes to everything, and records what it receives.
 struct FalseDaemon {
     socket: PathBuf,
     heard: Arc<Mutex<Vec<u8>>>,
@@ -74,7 +74,7 @@ impl Drop for FalseDaemon {
     }
 }
 
-/// Reads what comes until it is a whole request, and answers yes.
+/// Reads until a request is complete, and answers yes.
 fn serve(mut client: UnixStream, heard: &Mutex<Vec<u8>>, uid: u32) {
     let mut buffer = [0; 9000];
     while let Ok(count @ 1..) = client.read(&mut buffer) {
@@ -87,7 +87,7 @@ fn serve(mut client: UnixStream, heard: &Mutex<Vec<u8>>, uid: u32) {
     }
 }
 
-/// A mail host as Debian has it, where a member of group courier has put a false daemon in the place of the right one.
+/// A mail host as in Debian, where a member of group courier has put a false daemon in place of the right one.
 struct Site {
     host: Arc<MailHost>,
     exim: Exim,
@@ -109,7 +109,7 @@ impl Site {
         Site { host, exim, accounts }
     }
 
-    /// What a member of the group can do to Debian's `/run/courier`.
+    /// Does what a member of the group can do to Debian's `/run/courier`.
     fn move_the_folder_away(&self) {
         as_user(mallory(), || {
             fs::rename(self.host.path("run/authdaemon"), self.host.path("run/away")).expect("to rename it");
@@ -201,11 +201,11 @@ fn a_false_daemon_does_not_block_the_right_one() {
     let told = ended(&site.admin(&["account", "set", ANNA, "--name", "Anna"]), 0);
     assert!(!told.contains("not told"), "{told}");
     assert_eq!((daemon.heard(), daemon.connections()), (String::new(), 0));
-    // For Courier's programs it is an outage, of which the administrator learns.
+    // For Courier's programs it is an outage, which is reported to the administrator.
     names_the_stranger(&ended(&site.admin(&["check"]), 2));
 }
 
-/// A configuration in a folder of its own, and the program started with it.
+/// Writes a configuration in a folder of its own, and starts the program with it.
 fn start(folder: &Scratch, accounts: &Accounts, socket: &Path, courier: &str) -> mailauth_tests::Child {
     let config = folder.join("mailauth.toml");
     fs::write(&config, Mailauth::config(accounts, socket, courier)).expect("a configuration");
@@ -219,7 +219,7 @@ fn log(folder: &Scratch) -> String {
     fs::read_to_string(folder.join("log")).unwrap_or_default()
 }
 
-/// Tells a thread that it is over.
+/// Tells a thread to end.
 struct Ends<'a>(&'a AtomicBool);
 
 impl Drop for Ends<'_> {
@@ -228,8 +228,8 @@ impl Drop for Ends<'_> {
     }
 }
 
-/// The owner of the socket's folder puts a link to a file of root's in the place of the socket as soon as that is made, under
-/// its temporary name, while the daemon starts again and again.
+/// The owner of the socket's folder puts a link to a file of root in place of the socket as soon as that is created,
+/// under its temporary name, while the daemon is started again and again.
 #[test]
 fn links_in_place_of_the_socket_change_no_file_of_root() {
     let folder = Scratch::new("links");
@@ -253,7 +253,7 @@ fn links_in_place_of_the_socket_change_no_file_of_root() {
                 let (link, new) = (theirs.join("link"), theirs.join("socket.new"));
                 let _ = symlink(&victim, &link);
                 while !over.load(Ordering::SeqCst) {
-                    // A link that is there before would keep the daemon from making a socket at all.
+                    // A link that already exists would keep the daemon from creating a socket at all.
                     let is_socket = fs::symlink_metadata(&new).is_ok_and(|found| found.file_type().is_socket());
                     if is_socket && fs::rename(&link, &new).is_ok() {
                         laid.fetch_add(1, Ordering::SeqCst);
@@ -262,14 +262,14 @@ fn links_in_place_of_the_socket_change_no_file_of_root() {
                 }
             });
         });
-        // Also when a start goes wrong: the other thread would go on for ever.
+        // Also if a start fails: otherwise the other thread would never end.
         let _end = Ends(&over);
         let mut starts = 0;
         while starts < 40 || laid.load(Ordering::SeqCst) < 5 {
             starts += 1;
             let courier = "user = \"nobody\"\nsocket_mode = \"0666\"\nsocket_group = \"courier\"";
             let mut process = start(&folder, &accounts, &socket, courier);
-            // It comes up, or the link keeps it from that.
+            // It starts, or the link keeps it from starting.
             let is_link = || fs::symlink_metadata(&socket).is_ok_and(|found| found.is_symlink());
             let connects = || UnixStream::connect(&socket).is_ok();
             eventually("a socket or an end", LIMIT, || !process.runs() || connects() || is_link());
@@ -387,7 +387,7 @@ fn check_lists_parent_folders_that_others_may_write() {
 
 #[test]
 fn a_false_frozen_daemon_costs_no_more_than_a_stopped_one() {
-    // One that accepts and does nothing: the client looks before it waits.
+    // One that accepts and does nothing: the client checks its user before it waits.
     let folder = Scratch::new("silent");
     let theirs = folder.folder_of(mallory(), "theirs");
     let socket = theirs.join("socket");

@@ -1,4 +1,4 @@
-//! What a newcomer sees first: `mailauth try`, and questions for passwords on a terminal.
+//! First steps: `mailauth try`, and questions for passwords on a terminal.
 
 use mailauth_tests::people::{ANNA, PASSWORD, people};
 use mailauth_tests::{Accounts, Child, Kind, Scratch, output_with_input, program};
@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// `mailauth try`, with its temporary folder made in this one.
+/// Returns `mailauth try`, with its temporary folder created in this one.
 fn try_in(folder: &Scratch) -> Command {
     let mut command = Command::new(program("mailauth"));
     command.arg("try").env("TMPDIR", folder.path()).current_dir("/");
@@ -70,7 +70,7 @@ fn the_commands_that_try_prints_work_until_it_is_interrupted() {
     let mut saw = String::new();
     for command in &commands {
         let (code, told) = match command.contains(" auth ") {
-            // The password comes from a terminal else.
+            // Otherwise the password is read from a terminal.
             true => shell(&format!("{command} --password-stdin"), "annas-secret"),
             false => shell(command, ""),
         };
@@ -85,7 +85,7 @@ fn the_commands_that_try_prints_work_until_it_is_interrupted() {
             && saw.contains("answers"),
         "{saw}"
     );
-    // The fifth is there where a program is that can talk to a socket.
+    // The fifth exists if a program that can connect to a socket is installed.
     assert_eq!(saw.contains("ADDRESS=anna@example.org"), commands.len() == 5, "{saw}");
     let decision = lines.next().expect("a line about a decision");
     assert!(decision.starts_with("anna@example.org for imap: yes: ok ("), "{decision}");
@@ -94,7 +94,7 @@ fn the_commands_that_try_prints_work_until_it_is_interrupted() {
     assert!(is_empty(&folder));
 }
 
-/// The command on a terminal of its own.
+/// Runs the command on a terminal of its own.
 fn on_a_terminal(config: &Path, arguments: &[&str], dialogue: &[(&str, &str)]) -> (Option<i32>, String, bool) {
     let mut command = Command::new("setsid");
     command.args(["--ctty", "--wait"]).arg(program("mailauth")).arg("--config").arg(config).args(arguments);

@@ -1,4 +1,4 @@
-//! Two users of the database: the daemon's in `[database]`, and the one of the `mailauth` command in `[admin]`.
+//! Two users of the database: the daemon's in `[database]`, and that of the `mailauth` command in `[admin]`.
 
 use mailauth_tests::{
     Accounts, Kind, Mailauth, Scratch, User, on_each_server_and_mysql, output_with_input, program, program_as,
@@ -17,7 +17,7 @@ on_each_server_and_mysql!(
 
 const ANNA: &str = "anna@example.org";
 
-/// Accounts of a database with two users: a reader, and the one that made the tables.
+/// Accounts of a database with two users: a reader, and the one that created the tables.
 struct Site {
     accounts: Accounts,
     folder: Scratch,
@@ -57,7 +57,7 @@ impl Site {
         path
     }
 
-    /// The configuration, with these lines after `[admin]`.
+    /// Returns the configuration, with these lines after `[admin]`.
     fn config(&self, admin: &str) -> String {
         let url = url_as(&self.accounts, &self.daemon);
         let password = self.folder.join("daemon.password");
@@ -85,7 +85,7 @@ impl Site {
         output_with_input(command.arg("--config").arg(&file).args(arguments).current_dir("/"), "")
     }
 
-    /// What a command says that ends with this code.
+    /// Returns the output of a command that has to exit with this code.
     fn said(&self, config: &str, arguments: &[&str], code: i32) -> String {
         said(&self.run(config, None, arguments), code)
     }
@@ -131,7 +131,7 @@ fn the_command_uses_the_rights_of_its_own_database_user(kind: Kind) {
     assert!(site.said(&config, &["quota", "recount", "--all"], 0).contains("2"));
     site.said(&config, &["account", "remove", "b@x.example"], 0);
 
-    // The daemon needs no file but its own, and decides as its own user.
+    // The daemon needs only its own file, and decides as its own user.
     fs::remove_file(site.folder.join("admin.password")).expect("the file");
     let mut server = Mailauth::configured(|socket| {
         config.replace(&site.folder.join("socket").display().to_string(), &socket.display().to_string())
@@ -176,7 +176,7 @@ fn without_the_administrators_password_the_daemons_is_used(kind: Kind) {
         ["the user in [admin] could not be used: [admin] password_file: ", "Permission denied", "the user nobody"];
     assert!(wanted.iter().all(|wanted| told.contains(wanted)), "{told}");
 
-    // The other way round: the administrator need not read what is the daemon's.
+    // The other way round: the administrator need not be able to read the daemon's file.
     chown(site.folder.join("daemon.password"), Some(0), None).expect("its owner");
     chown(site.folder.join("admin.password"), Some(nobody.uid), None).expect("its owner");
     run(&["account", "set", ANNA, "--name", "Anna"], 0);

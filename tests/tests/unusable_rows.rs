@@ -1,4 +1,4 @@
-//! Rows that can never be used: they stop nothing but themselves, and the command does not write them.
+//! Rows that can never be used: they affect only themselves, and the command does not write them.
 
 use mailauth_tests::people::{ANNA, CHEAP_HASH, PASSWORD, people};
 use mailauth_tests::wire::{Manner, Outcome, ask, login, passwd, pre};
@@ -9,7 +9,7 @@ use std::path::Path;
 
 on_each_database!(an_unusable_row_affects_only_itself, check_counts_unusable_rows_and_explains_what_to_do,);
 
-/// Logins of rows that nothing can make usable but a change of them, each with the column that is at fault.
+/// Logins of rows that can be used only after a change, each with the invalid column.
 const BAD: [(&str, &str); 5] = [
     ("sales/eu@example.org", "login"),
     ("..@example.org", "login"),
@@ -34,7 +34,7 @@ fn text(server: &Mailauth, request: &str) -> String {
     String::from_utf8(ask(server.socket(), request.as_bytes(), Manner::Whole).bytes).expect("text")
 }
 
-/// The logins of a whole list of all accounts.
+/// Returns the logins of a complete list of all accounts.
 fn listed(server: &Mailauth) -> Vec<String> {
     match ask(server.socket(), b"ENUMERATE\n", Manner::Whole).outcome() {
         Outcome::List(entries) => entries.into_iter().map(|entry| entry.login).collect(),
@@ -56,7 +56,7 @@ fn an_unusable_row_affects_only_itself(kind: Kind) {
         assert_eq!(words, ["FAIL"; 2], "{who}: {}", server.log());
         assert_eq!(ask(server.socket(), &pre("imap", who), Manner::Whole).outcome().word(), "FAIL", "{who}");
         assert_eq!(ask(server.socket(), &passwd(who, PASSWORD, "a new one"), Manner::Whole).outcome().word(), "FAIL");
-        // A slip of the administrator sends no mail back.
+        // An error of the administrator bounces no mail.
         assert_eq!(ask(server.socket(), &pre("courier", who), Manner::Whole).outcome().word(), "CLOSED", "{who}");
         for question in ["account", "recipient 100"] {
             let said = text(&server, &format!("ASK {question} {who}\n"));
@@ -104,7 +104,7 @@ fn an_unreadable_value_refuses_its_login_and_no_other() {
     }
 }
 
-/// Runs the command, which has to end with `code`. Returns what is said on the standard error.
+/// Runs the command, which has to exit with `code`. Returns the standard error.
 #[track_caller]
 fn refused(accounts: &Accounts, arguments: &[&str], input: &str, code: i32) -> String {
     let output = accounts.try_admin(arguments, input);
@@ -147,7 +147,7 @@ fn an_import_of_unusable_rows_is_refused_line_by_line() {
     assert!(!said.contains(":2:") && !said.contains(":5:") && said.contains("nothing was imported"), "{said}");
 }
 
-/// Takes the user of the mailboxes out of the configuration.
+/// Removes the user of the mailboxes from the configuration.
 fn remove_the_user(accounts: &Accounts) {
     let config = accounts.config();
     let start = config.find("[outage]").expect("the section after [mailbox]");
@@ -178,7 +178,7 @@ fn an_unusable_row_can_be_corrected_column_by_column() {
     accounts.admin(&["auth", ANNA, "--password-stdin"], &format!("{PASSWORD}\n"));
 }
 
-/// What `mailauth check` found, as (state, text) of this name.
+/// Returns what `mailauth check` found, as (state, text) of this name.
 fn found(accounts: &Accounts, what: &str) -> Vec<(String, String)> {
     let output = accounts.try_admin(&["check", "--json"], "");
     let told: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));

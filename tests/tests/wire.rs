@@ -1,7 +1,7 @@
-//! The authdaemon protocol on the wire, over each database: one table of cases for our server and the real one.
+//! The authdaemon protocol on the wire, with each database: one table of cases for mailauth's daemon and authdaemond.
 //!
-//! The real courier-authdaemond is run against the same cases, so that the table stays true; with
-//! `MAILAUTH_TEST_PEER=courier` also against those that wait for its timeouts.
+//! The real courier-authdaemond is run with the same cases, so that the table stays correct; with
+//! `MAILAUTH_TEST_PEER=courier` also with those that wait for its timeouts.
 
 #[path = "wire/cases.rs"]
 mod cases;
@@ -36,7 +36,7 @@ fn accounts(kind: Kind) -> Accounts {
     Accounts::empty(kind).with(&people(Path::new("/var/mail")))
 }
 
-/// Asks ours everything, and reports all wrong answers at once.
+/// Sends all requests to mailauth's daemon, and reports all wrong answers at once.
 fn check(kind: Kind, cases: Vec<Case>) {
     let accounts = accounts(kind);
     let server = Mailauth::over(&accounts);
@@ -88,7 +88,7 @@ fn unfinished_requests_are_closed_after_ten_seconds(kind: Kind) {
     }
 }
 
-/// All at once: the real one has five children.
+/// All at once: authdaemond has five children.
 fn wait_out(socket: &Path) {
     std::thread::scope(|scope| {
         for case in cases::unfinished() {

@@ -1,4 +1,5 @@
-//! Our own program beyond the contract: its exit codes, what it knows of accounts, and what happens in an outage.
+//! mailauth's checkpassword program beyond the contract: its exit codes, its use of accounts, and its behavior in an
+//! outage.
 
 use super::site::{ANNA, BRUNO, PASSWORD, Site, TIMESTAMP};
 use mailauth_tests::checkpassword::{Outcome, call, record};
@@ -49,7 +50,7 @@ fn any_byte_in_login_and_password_is_a_refusal_and_no_error() {
         let ended = |login: Vec<u8>, password: Vec<u8>| {
             call(site.command("mailauth-pop3", &["echo", "in"]), &record(login, password, [byte])).code
         };
-        // White space at the end of a login is left out.
+        // White space at the end of a login is removed.
         let expected = if matches!(byte, b'\t' | b' ') { 0 } else { 1 };
         let login = [ANNA.as_bytes(), &[byte]].concat();
         assert_eq!(ended(login, PASSWORD.into()), Some(expected), "{byte} in the login");
@@ -316,7 +317,7 @@ fn root_creates_no_home_through_another_users_link() {
     fs::create_dir(&prize).expect("a folder");
     fs::remove_dir_all(&trap).expect("removed");
     let owner = MailHost::OWNER;
-    // Bruno's home is a folder of his own, in which he lays a link to where root alone may write.
+    // Bruno owns the home, and puts a link in it to a folder where only root may write.
     fs::create_dir(&trap).expect("a folder");
     std::os::unix::fs::symlink(&prize, trap.join("link")).expect("a link");
     std::os::unix::fs::chown(&trap, Some(owner.uid), Some(owner.gid)).expect("his own");
@@ -355,7 +356,7 @@ fn login_works_if_the_mailbox_cannot_be_counted() {
     let outcome = site.log_in(ANNA, PASSWORD, "echo in");
     assert_eq!((outcome.code, &*outcome.output), (Some(0), "in\n"));
     assert!(outcome.said.contains("cur"), "{}", outcome.said);
-    // Another program holds the lock, for longer than a login waits.
+    // Another program holds the lock for longer than a login waits.
     fs::set_permissions(maildir.join("cur"), fs::Permissions::from_mode(0o755)).expect("open");
     site.configure("[pop3]\nrecount_time = '20s'");
     assert_eq!(site.log_in(ANNA, PASSWORD, "true").said, "");

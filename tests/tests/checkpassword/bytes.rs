@@ -1,5 +1,5 @@
-//! Every byte that login, password and timestamp can have arrives as it was sent: through descriptor 3, over the
-//! daemon's socket, and to the hash.
+//! Every byte that login, password and timestamp can contain arrives unchanged: through descriptor 3, over the
+//! daemon's socket, and at the hash.
 
 use super::site::{PASSWORD, Site};
 use base64::Engine;
@@ -14,7 +14,7 @@ fn code(site: &Site, login: impl AsRef<[u8]>, password: impl AsRef<[u8]>, timest
     call(site.command("mailauth-pop3", &["true"]), &record(login, password, timestamp)).code
 }
 
-/// Accounts of these logins, each with the hash of its password.
+/// Adds accounts of these logins, each with the hash of its password.
 fn add(site: &Site, accounts: impl Iterator<Item = (String, String)>) {
     let (owner, home) = (MailHost::OWNER, site.files.join("mail/anna"));
     let rows = accounts.map(|(login, hash)| {
@@ -33,7 +33,8 @@ fn every_byte_of_a_password() {
     let hash = |byte| format!("{{SHA256}}{}", STANDARD.encode(Sha256::digest(password(byte))));
     add(&site, (1..=255).map(|byte| (account(byte), hash(byte))));
     for byte in 1..=255 {
-        // The daemon's protocol is one of lines: no password has a line's end in it, whatever the table says.
+        // The daemon's protocol consists of lines, so no password with a line feed is accepted, whatever the table
+        // contains.
         let expected = if byte == b'\n' { 1 } else { 0 };
         assert_eq!(code(&site, account(byte), password(byte), ""), Some(expected), "{byte}");
         assert_eq!(code(&site, account(byte), password(byte ^ 0x80), ""), Some(1), "{byte}, with another bit");
@@ -56,7 +57,8 @@ fn every_byte_of_a_timestamp() {
 #[test]
 fn every_byte_of_a_login() {
     let site = Site::new();
-    // A login is text without control characters or spaces: of the bytes above 127, these are all that follow C2 and C3.
+    // A login is text without control characters or spaces. Of the bytes above 127, these are all that follow C2 and
+    // C3.
     let login = |character: char| format!("x{character}y@bytes.example");
     let usable = |character: &char| !character.is_control() && !character.is_whitespace();
     let characters = || (1..=255_u8).map(char::from);

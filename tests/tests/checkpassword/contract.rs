@@ -1,6 +1,6 @@
-//! What holds for every checkpassword program. These stories are told of ours, and of another one that
-//! MAILAUTH_TEST_PEER=checkpassword:COMMAND names: on a host where Dora is a user of the system, as such programs want
-//! it, and has a file with her password at home, and a line in a file as cvm-pwfile reads it. Those that Debian has:
+//! Requirements of every checkpassword program. The tests run with mailauth's program, and with another one that
+//! MAILAUTH_TEST_PEER=checkpassword:COMMAND names: on a host where Dora is a user of the system, as such programs need
+//! it, with a file with the password in the home, and a line in a file as cvm-pwfile reads it. Programs in Debian:
 //!
 //!     MAILAUTH_TEST_PEER="checkpassword:checkpw"
 //!     MAILAUTH_TEST_PEER="checkpassword:checkpassword.login"
@@ -14,7 +14,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::process::Command;
 
-/// What others are known to do differently: the program, the story, and what it does.
+/// Known deviations of other programs: the program, the test, and what it does.
 const FAULTS: &[(&str, &str, &str)] = &[
     ("checkpw", "an empty login", "crashes"),
     ("checkpassword.login", "a program along PATH", "wants a path"),
@@ -32,7 +32,7 @@ const FAULTS: &[(&str, &str, &str)] = &[
 /// A program under test.
 struct Program<'a> {
     words: Vec<String>,
-    /// Where it runs, if that is not here.
+    /// Host on which it runs, if it is not this one.
     host: Option<&'a MailHost>,
     site: &'a Site,
 }
@@ -54,7 +54,7 @@ impl Program<'_> {
         self.call(&["/bin/sh", "-c", script], &record(login, password, TIMESTAMP))
     }
 
-    /// That something is so; or is not, where that is a known fault of this program.
+    /// Asserts that a condition holds; or does not, if that is a known deviation of this program.
     fn is(&self, story: &str, so: bool, outcome: &Outcome) {
         let fault = FAULTS.iter().find(|(name, of, _)| *of == story && self.words.iter().any(|word| word == name));
         match fault {
@@ -64,7 +64,7 @@ impl Program<'_> {
     }
 }
 
-/// Tells a story of every program.
+/// Runs a test with every program.
 fn everybody(story: impl Fn(&Program<'_>)) {
     let site = Site::new();
     story(&Program { words: Vec::new(), host: None, site: &site });
@@ -75,7 +75,7 @@ fn everybody(story: impl Fn(&Program<'_>)) {
     story(&Program { words, host: Some(&host), site: &site });
 }
 
-/// A host on which Dora is a user of the system.
+/// Returns a host on which Dora is a user of the system.
 fn host(site: &Site) -> MailHost {
     let host = MailHost::with_own(&["/etc"]);
     let home = site.files.join("mail/dora");
@@ -89,12 +89,12 @@ fn host(site: &Site) -> MailHost {
     };
     add("/etc/passwd", format!("{DORA}:x:{ids}::{place}:/bin/sh"));
     add("/etc/shadow", format!("{DORA}:{}:19000:0:99999:7:::", hash.trim_end()));
-    // CVM's modules look for what stands before the @.
+    // CVM's modules look up the part before the @.
     let (name, _) = DORA.split_once('@').expect("an address");
     add("/etc/dora", format!("{name}:{DORAS_PASSWORD}:{ids}::{place}:/bin/sh"));
     let file = home.join("Maildir/.password");
     fs::write(&file, DORAS_PASSWORD).expect("her password");
-    // checkpw takes it only if nobody else may read it.
+    // checkpw accepts the file only if no other user can read it.
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("its mode");
     chown(file, Some(owner.uid), Some(owner.gid)).expect("her own");
     host
@@ -133,7 +133,7 @@ fn a_record_has_at_most_512_bytes_and_complete_fields() {
             ("no record", Vec::new(), false),
         ] {
             let outcome = program.call(&["/bin/echo", "in"], &bytes);
-            // Misuse or a refusal: the contract has either.
+            // Misuse or a refusal: the contract allows either.
             let so = if right { outcome.code == Some(0) } else { matches!(outcome.code, Some(1 | 2)) };
             program.is(story, so, &outcome);
         }

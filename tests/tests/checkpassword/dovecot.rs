@@ -1,4 +1,4 @@
-//! Debian's Dovecot 2.3, a private one, with passdb and userdb checkpassword as docs/checkpassword.md prints them.
+//! Debian's Dovecot 2.3, run privately, with passdb and userdb checkpassword as docs/checkpassword.md prints them.
 
 use super::site::{ANNA, BRUNO, PASSWORD, Site};
 use mailauth_tests::imap::Imap;
@@ -11,13 +11,13 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-/// The page whose block for Dovecot is run.
+/// The page whose block for Dovecot is tested.
 const PAGE: &str = include_str!("../../../docs/checkpassword.md");
 
-/// Where tests/run unpacks the packages that cannot be installed beside Courier's.
+/// Folder into which tests/run unpacks the packages that conflict with Courier's.
 const UNPACKED: &str = "/var/cache/mailauth-tests/unpacked/usr/lib/dovecot";
 
-/// A running Dovecot, on a host of its own where our program and its configuration are where the page has them.
+/// A running Dovecot, on a host of its own with the program and its configuration in the places that the page uses.
 struct Dovecot {
     host: MailHost,
     config: std::path::PathBuf,
@@ -28,7 +28,7 @@ struct Dovecot {
 }
 
 impl Dovecot {
-    /// Set up by the page's block.
+    /// Sets it up by the page's block.
     fn over(site: &Site) -> Self {
         Self::with(site, &printed())
     }
@@ -70,7 +70,7 @@ impl Dovecot {
     }
 }
 
-/// The block as it is printed: its lines are those that are indented, from its first one on.
+/// Returns the printed block: the indented lines, from the first one on.
 fn printed() -> String {
     let lines = PAGE.lines().skip_while(|line| *line != "    passdb {");
     let block: String = lines.map_while(|line| line.strip_prefix("    ")).flat_map(|line| [line, "\n"]).collect();
@@ -112,7 +112,7 @@ fn imap_and_pop3_serve_the_owner_and_refuse_others() {
     let said = client.login(DORA, DORAS_PASSWORD);
     assert!(said.starts_with("+OK"), "{said}\n{}", dovecot.log());
     assert!(client.command("STAT").starts_with("+OK 2"));
-    // Bruno may use IMAP alone, and it is Dovecot that says which service this is.
+    // Bruno may use only IMAP, and Dovecot tells the program which service this is.
     assert!(Imap::connect(dovecot.imap).login(BRUNO, PASSWORD).starts_with("OK"), "{}", dovecot.log());
     for (login, password) in [(ANNA, "wrong"), (UNKNOWN, PASSWORD), (BRUNO, PASSWORD)] {
         let said = Pop3::connect(dovecot.pop3).login(login, password);
@@ -158,7 +158,7 @@ fn a_daemon_that_is_down_is_a_temporary_failure() {
 fn a_socket_that_dovecot_cannot_open_is_named_in_its_log() {
     let site = Site::for_users("");
     let dovecot = Dovecot::over(&site);
-    // The database, which mailauth-pop3-database beside ours would ask, is for root alone.
+    // The database, which mailauth-pop3-database would read, is readable only by root.
     fs::copy(program("mailauth-pop3-database"), dovecot.host.inside("/usr/local/bin/mailauth-pop3-database"))
         .expect("a copy");
     run(Command::new("chmod").arg("go=").arg(site.accounts.file()));

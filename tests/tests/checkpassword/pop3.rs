@@ -1,4 +1,4 @@
-//! Real POP3 servers behind qmail-popup's part.
+//! Real POP3 servers behind the work of qmail-popup.
 
 use super::site::{ANNA, BRUNO, PASSWORD, Site};
 use mailauth_tests::people::{DORA, DORAS_PASSWORD, UNKNOWN};
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// The server of Debian's mailfront.
 const MAILFRONT: &[&str] = &["/usr/sbin/pop3front-maildir"];
-/// Courier's own, without its login program and daemon.
+/// Courier's POP3 server, without its login program and daemon.
 const COURIER: &[&str] = &["/usr/lib/courier/courier/courierpop3d", "Maildir"];
 
 fn service(site: &Arc<Site>, server: &'static [&'static str]) -> Popup {
@@ -44,7 +44,7 @@ fn courierpop3d_reads_mail_and_refuses_others() {
     reads_mail_and_refuses_others(COURIER);
 }
 
-/// Fills Anna's mailbox of 10,000,000 bytes until it refuses a message, and deletes all that is in it by POP3.
+/// Fills Anna's mailbox of 10,000,000 bytes until it refuses a message, and deletes all of it by POP3.
 fn takes_mail_again_after_it_was_emptied(server: &'static [&'static str]) {
     let site = Arc::new(Site::new());
     let service = service(&site, server);
@@ -65,7 +65,7 @@ fn takes_mail_again_after_it_was_emptied(server: &'static [&'static str]) {
         assert!(said.starts_with("+OK"), "{number}: {said}");
     }
     assert!(client.command("QUIT").starts_with("+OK"));
-    // The server has said so before it deletes.
+    // The server replies before it deletes.
     let maildir = site.files.join("mail/anna/Maildir");
     let messages = || ["new", "cur"].iter().flat_map(|part| std::fs::read_dir(maildir.join(part))).flatten().count();
     eventually("an empty mailbox", Duration::from_secs(20), || messages() == 0);
@@ -86,7 +86,7 @@ fn a_mailbox_emptied_by_courierpop3d_takes_mail_again() {
 fn apop_works_if_the_clear_password_is_stored() {
     let site = Arc::new(Site::new());
     let service = service(&site, MAILFRONT);
-    // The greeting's number counts the connections of this service.
+    // The number in the greeting counts the connections of this service.
     for number in 0..2 {
         let digest = Md5::digest(format!("<{number}.1700000000@popup.example>{DORAS_PASSWORD}"));
         let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();

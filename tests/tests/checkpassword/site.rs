@@ -1,4 +1,4 @@
-//! A host whose accounts are asked for by a checkpassword program.
+//! A host whose accounts are checked by a checkpassword program.
 
 use mailauth_tests::checkpassword::{Outcome, call, record};
 use mailauth_tests::people::{CHEAP_HASH, DORA, DORAS_PASSWORD};
@@ -8,20 +8,20 @@ use std::os::unix::fs::{chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Has a quota, options, and a Maildir of 2 messages.
+/// Has a quota, options, and a Maildir with 2 messages.
 pub const ANNA: &str = "anna@example.org";
-/// May use IMAP alone.
+/// May use only IMAP.
 pub const BRUNO: &str = "bruno@example.org";
-/// Anna's and Bruno's password.
+/// Password of Anna and Bruno.
 pub const PASSWORD: &str = "correct horse";
-/// What a server greets with.
+/// Timestamp of a server's greeting.
 pub const TIMESTAMP: &str = "<1896.697170952@popup.example>";
 
 /// The daemon, a configuration, and homes.
 pub struct Site {
     pub accounts: Accounts,
     pub files: Scratch,
-    /// None when it was stopped.
+    /// `None` when it was stopped.
     pub daemon: Option<Mailauth>,
     _sockets: Option<Scratch>,
 }
@@ -35,7 +35,8 @@ impl Site {
         Self::over(Accounts::empty(kind))
     }
 
-    /// With the rights that docs/exim.md gives: the socket of our own is for these users beside root.
+    /// Creates a site with the rights of docs/exim.md: besides root, these users may use the socket of mailauth's
+    /// programs.
     pub fn for_users(users: &str) -> Self {
         let folder = Scratch::new("sockets");
         let own = folder.join("own/socket");
@@ -46,7 +47,7 @@ impl Site {
         site
     }
 
-    /// Over an empty database of their own.
+    /// Creates a site with an empty database.
     pub fn over(accounts: Accounts) -> Self {
         Self::with(accounts, "socket_mode = '0666'\nallow_users = ['dovecot', 'nobody']")
     }
@@ -62,7 +63,7 @@ impl Site {
              {BRUNO},{CHEAP_HASH},{ids},{home}/bruno,,,imap,\n\
              {DORA},{{PLAIN}}{DORAS_PASSWORD},{ids},{home}/dora,,,,\n"
         ));
-        // Hundreds of refusals follow one another in some tests, whose subject is not how long they take.
+        // Some tests cause hundreds of refusals in a row, and do not test how long they take.
         let daemon = Mailauth::unthrottled(&accounts, &format!("{courier}\n[login]\nrefusal_time = '0s'"));
         let site = Site { accounts, files, daemon: Some(daemon), _sockets: None };
         for name in ["anna", "bruno", "dora"] {
@@ -72,7 +73,7 @@ impl Site {
         site
     }
 
-    /// A home with a Maildir in which are two messages.
+    /// Creates a home with a Maildir that contains two messages.
     fn home(&self, name: &str) {
         let home = self.files.join("mail").join(name);
         let mut made = vec![home.clone()];
@@ -104,12 +105,12 @@ impl Site {
         fs::write(self.config(), text).expect("the configuration");
     }
 
-    /// The configuration of the programs.
+    /// Returns the configuration of the programs.
     pub fn config(&self) -> PathBuf {
         self.files.join("client.toml")
     }
 
-    /// The program, under this name, to become `next`.
+    /// Returns a command that runs the program of this name, which executes `next`.
     pub fn command(&self, name: &str, next: &[&str]) -> Command {
         let path = self.files.join(name);
         if !path.exists() {
@@ -120,22 +121,22 @@ impl Site {
         command
     }
 
-    /// What comes of a login, after which the shell runs `script`.
+    /// Runs a login, after which the shell runs `script`.
     pub fn log_in(&self, login: &str, password: &str, script: &str) -> Outcome {
         call(self.command("mailauth-pop3", &["sh", "-c", script]), &record(login, password, TIMESTAMP))
     }
 
-    /// The exit code of a login.
+    /// Returns the exit code of a login.
     pub fn code(&self, login: &str, password: &str) -> Option<i32> {
         self.log_in(login, password, "exit 0").code
     }
 
-    /// Ends the daemon.
+    /// Stops the daemon.
     pub fn stop_daemon(&mut self) {
         self.daemon = None;
     }
 
-    /// A program that runs until it is dropped.
+    /// Starts a program that runs until it is dropped.
     pub fn keep(command: Command) -> Child {
         Child::spawn(command)
     }

@@ -1,4 +1,4 @@
-//! The static build, by the line that docs/checkpassword.md prints.
+//! The static build, by the command that docs/checkpassword.md prints.
 
 use super::site::{ANNA, PASSWORD, Site, TIMESTAMP};
 use mailauth_tests::checkpassword::{call, record};
@@ -6,21 +6,21 @@ use mailauth_tests::static_program;
 use std::fs;
 use std::process::Command;
 
-/// Program headers of an ELF file: the path of an interpreter, which would link the program at its start.
+/// Program header of an ELF file: the path of an interpreter, which would load libraries at the program's start.
 const PT_INTERP: u32 = 3;
-/// The dynamic section.
+/// Program header of the dynamic section.
 const PT_DYNAMIC: u32 = 2;
-/// An entry of it: a library that is needed.
+/// Entry of the dynamic section: a required library.
 const DT_NEEDED: u64 = 1;
 
-/// A little-endian number of a 64-bit ELF file.
+/// Reads a little-endian number of a 64-bit ELF file.
 fn number<const BYTES: usize>(file: &[u8], at: usize) -> u64 {
     let mut number = [0; 8];
     number[..BYTES].copy_from_slice(&file[at..at + BYTES]);
     u64::from_le_bytes(number)
 }
 
-/// The program headers of a kind: where the segment begins in the file, and its length.
+/// Returns the program headers of a kind: where the segment begins in the file, and its length.
 fn segments(file: &[u8], kind: u32) -> Vec<(usize, usize)> {
     let (first, size, count) = (number::<8>(file, 0x20), number::<2>(file, 0x36), number::<2>(file, 0x38));
     let headers = (0..count).map(|index| (first + index * size) as usize);

@@ -8,7 +8,7 @@ use std::io::Read;
 use std::net::TcpStream;
 use std::time::Duration;
 
-/// What the daemon holds, and what Exim's, in which our object answers once for each connection.
+/// Returns the resources of the daemon, and those of Exim's, in which the object runs once per connection.
 fn holds(site: &Site) -> [Holdings; 2] {
     [site.daemon().pid(), site.exim.pid()].map(Holdings::of)
 }
@@ -23,10 +23,10 @@ fn a_thousand_connections_leak_nothing() {
         if number.is_multiple_of(10) {
             assert_eq!(client.rcpt("nobody@example.org").code, 550);
         }
-        // Exim thinks about a QUIT for a fifth of a second.
+        // Exim takes a fifth of a second for a QUIT.
         drop(client);
     };
-    // Until its pools and queues have their size.
+    // Until its pools and queues have reached their size.
     (0..200).for_each(visit);
     let before = holds(&site);
     (0..1000).for_each(visit);
@@ -37,7 +37,7 @@ fn a_thousand_connections_leak_nothing() {
         assert_eq!(after.threads, before.threads);
         assert!(after.kilobytes <= before.kilobytes + 2048, "from {before:?} to {after:?}");
     }
-    // The host's own process, Exim, and our daemon, which its host does not see.
+    // The host's own process, Exim, and the daemon, which its host does not see.
     eventually("Exim alone", Duration::from_secs(20), || {
         site.processes().lines().filter(|name| name.starts_with("exim")).count() == 1
     });
@@ -51,7 +51,7 @@ fn exims_daemon_loads_the_object_once_for_all_connections() {
     let maps =
         fs::read_to_string(format!("/proc/{}/maps", site.exim.pid().as_raw_nonzero())).expect("what it has open");
     assert!(maps.contains("/libmailauth_exim.so"), "{maps}");
-    // The number is Exim's own affair.
+    // The value of the number is irrelevant.
     let questions = fs::read_to_string(site.host.inside("/etc/exim4/mailauth.conf")).expect("the questions");
     let limited = questions.replace("{mailauth_preload}{0}", "{mailauth_preload}{1}");
     assert_ne!(limited, questions);
@@ -65,7 +65,7 @@ fn exims_daemon_loads_the_object_once_for_all_connections() {
         (&code == b"220").then_some(stream)
     };
     let mut first = None;
-    // Whoever looked whether it is up may not have left yet.
+    // A client that checked if it is up may still be connected.
     eventually("a place", Duration::from_secs(20), || {
         first = connect();
         first.is_some()

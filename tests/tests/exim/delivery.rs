@@ -1,4 +1,4 @@
-//! Where the mail goes.
+//! The delivery of mail.
 
 use crate::in_each_form;
 use crate::site::{ODD, Site};
@@ -49,7 +49,7 @@ fn mail_is_delivered_to_the_right_mailbox_as_its_owner(form: Form) {
     let found = fs::metadata(&message).expect("the message");
     assert_eq!((found.uid(), found.gid(), found.mode() & 0o777), (MailHost::OWNER.uid, MailHost::OWNER.gid, 0o600));
     assert!(message.to_string_lossy().contains(&format!(",S={}", found.len())), "{message:?}");
-    // Courier's first line, and the message's.
+    // Courier's first line, and the line of the message.
     let maildirsize = fs::read_to_string(maildir(&site.host, "frida@example.org").join("maildirsize")).expect("a file");
     assert!(maildirsize.starts_with("1000S,2C\n"), "{maildirsize}");
     let mut check = Command::new(program("mailauth"));
@@ -72,7 +72,7 @@ fn a_full_mailbox_bounces_and_never_overflows(form: Form) {
     let site = Site::new(form);
     send(&site, &["frida@example.org"]);
     wait_for(&site, "frida@example.org", 1);
-    // The size is not said, so that the message is taken, and found too large when it is there.
+    // The client announces no size, so the message is accepted, and found too large at delivery.
     let mut client = site.exim.connect();
     client.mail("anna@example.org", None);
     assert_eq!(client.rcpt("frida@example.org").code, 250);
@@ -88,7 +88,7 @@ fn an_emptied_mailbox_receives_mail_at_once(form: Form) {
     let frida = "frida@example.org";
     let large = || {
         let mut client = site.exim.connect();
-        // The size is not said, so that it is the transport that sees whether there is room.
+        // The client announces no size, so the transport checks if there is room.
         client.mail("sender@elsewhere.example", None);
         assert_eq!(client.rcpt(frida).code, 250, "{}", site.exim.log("mainlog"));
         assert_eq!(client.data(&format!("Subject: large\n\n{}\n", "x".repeat(300))).code, 250);
@@ -102,7 +102,7 @@ fn an_emptied_mailbox_receives_mail_at_once(form: Form) {
     client.quit();
     site.empty(frida);
     large();
-    // Exim's own count, which it makes when there is none, is as good as ours.
+    // Exim's own count, which it makes if there is none, is the same as mailauth's.
     site.empty(frida);
     site.fill(frida, 990);
     fs::remove_file(maildir(&site.host, frida).join("maildirsize")).expect("removed");
@@ -144,7 +144,7 @@ fn mail_for_an_international_domain_arrives_in_both_spellings() {
         assert_eq!(client.data("Subject: in any spelling\n\nhello\n").code, 250);
     }
     client.quit();
-    // Of one message each gets one copy.
+    // Each recipient gets one copy of the message.
     wait_for(&site, "zoe@example.org", 2);
     wait_for(&site, "jurgen@example.org", 1);
     eventually("an empty queue", Duration::from_secs(20), || site.exim.waiting() == 0);

@@ -1,4 +1,4 @@
-//! Exim's own tools, what a call answers, and what is wrong with one.
+//! Exim's own tools, the results of calls, and errors in calls.
 
 use crate::in_each_form;
 use crate::site::{ODD, ODD_PASSWORD, Site};
@@ -27,7 +27,7 @@ fn exims_tools_work(form: Form) {
     site.no_panic();
 }
 
-/// What a function of the object answers; arguments are written as Exim's configuration has them.
+/// Returns the result of a function of the object. Arguments are written as in Exim's configuration.
 fn call(site: &Site, function: &str, arguments: &[&str]) -> String {
     let arguments: String = arguments.iter().map(|argument| format!("{{{argument}}}")).collect();
     site.exim.expand(&format!("${{dlfunc{{{}/libmailauth_exim.so}}{{mailauth_{function}}}{arguments}}}", Exim::FOLDER))
@@ -82,7 +82,7 @@ fn a_local_domain_question_has_a_word_for_not_now() {
     let domain = |site: &Site, name: &str| call(site, "domain", &[name, "later"]);
     assert_eq!(domain(&site, "example.org"), "yes");
     assert_eq!(domain(&site, "elsewhere.example"), "no");
-    // No other text comes back, which could be a client's.
+    // No text of the call is returned, as it could come from a client.
     let misuse = "Failed: mailauth: domain needs a domain, and was given 2 argument(s)";
     assert_eq!(call(&site, "domain", &["example.org", "sooner"]), misuse);
     site.stop_daemon();
@@ -212,7 +212,7 @@ fn twenty_calls_in_one_process_leak_nothing() {
 #[test]
 fn valgrind_reports_nothing() {
     let mut site = Site::new(Form::Dlfunc);
-    // It starts nothing that is set-uid.
+    // It starts no set-uid program.
     let exim = format!("{}/exim4", Exim::FOLDER);
     fs::copy("/usr/sbin/exim4", site.host.inside(&exim)).expect("a copy of Exim");
     fs::set_permissions(site.host.inside(&exim), fs::Permissions::from_mode(0o755)).expect("its mode");
@@ -234,7 +234,7 @@ fn valgrind_reports_nothing() {
     .collect();
     let ask = |site: &Site| {
         let mut command = site.host.command("valgrind");
-        // What Exim keeps until it ends is not lost for certain.
+        // What Exim keeps until it ends is not a definite leak.
         command.args([
             "--quiet",
             "--leak-check=full",

@@ -49,7 +49,7 @@ fn only_the_right_password_logs_in(form: Form) {
         assert_eq!(auth(&site, "nobody@example.org", PASSWORD), 535);
         assert_eq!(auth(&site, "anna@elsewhere.example", PASSWORD), 535);
     }
-    // As often as it likes, on one connection.
+    // Several times on one connection.
     let mut client = site.exim.connect_tls();
     for _ in 0..3 {
         assert_eq!(client.auth_plain(b"anna@example.org", b"wrong").code, 535);
@@ -65,7 +65,7 @@ fn only_the_right_password_logs_in(form: Form) {
 fn accounts_that_may_not_send_are_refused_like_wrong_passwords(form: Form) {
     let site = Site::new(form);
     for (who, password) in [
-        ("bruno@example.org", PASSWORD), // POP3 alone
+        ("bruno@example.org", PASSWORD), // only POP3
         ("carla@example.org", PASSWORD), // disabled
         ("emil@example.org", PASSWORD),  // without a password
         ("gina@closed.example", "correct horse"),
@@ -99,7 +99,7 @@ fn passwords_are_bytes_and_never_expanded(form: Form) {
     site.no_panic();
 }
 
-/// The code for an answer to CRAM-MD5's challenge.
+/// Returns the code of the reply to a response to CRAM-MD5's challenge.
 fn answer(site: &Site, who: &str, password: &str) -> u16 {
     let mut client = site.exim.connect_tls();
     let code = client.auth_cram_md5(|challenge| {
@@ -140,7 +140,7 @@ fn a_secret_fetched_by_exim_is_not_logged_as_a_login(form: Form) {
         assert!(line.contains("kind=\"secret\"") && line.contains(told), "{line}");
         assert_eq!(lines.next(), None);
     }
-    // The clear password is changed for another, and Exim is given that at once.
+    // The clear password is changed, and Exim gets the new one at once.
     site.accounts
         .admin(&["account", "passwd", "printer@example.org", "--password-stdin", "--scheme", "plain"], "two pages\n");
     assert_eq!(answer(&site, "printer@example.org", "two pages"), 235);
@@ -161,7 +161,7 @@ fn logins_want_tls(form: Form) {
     encrypted.quit();
 }
 
-/// What these two choose of what is offered, without being told.
+/// The mechanism that these two clients choose by themselves.
 fn clients_that_prefer_cram_md5_log_in_though_a_hash_is_stored(form: Form) {
     let site = Site::new(form);
     let port = site.exim.port();
@@ -198,7 +198,7 @@ fn clients_that_prefer_cram_md5_log_in_though_a_hash_is_stored(form: Form) {
     site.no_panic();
 }
 
-/// A client that is not ours: swaks(1).
+/// Logs in with an independent client, swaks(1).
 fn swaks(site: &Site, mechanism: &str, password: &str) -> (Option<i32>, String) {
     let mut command = Command::new("swaks");
     command.args(["--server", "127.0.0.1", "--port", &site.exim.port().to_string(), "--tls", "--auth", mechanism]);

@@ -1,4 +1,4 @@
-//! Nothing is lost and nobody is told "wrong" while the daemon or its database is away.
+//! No mail is lost and no login is refused while the daemon or its database is unreachable.
 
 use crate::in_each_form;
 use crate::site::Site;
@@ -19,7 +19,7 @@ in_each_form!(
     authenticated_users_can_send_and_the_mail_waits,
 );
 
-/// Each question that an SMTP client can make Exim ask is answered with "not now".
+/// Asserts that each question that an SMTP client can cause is answered with "not now".
 fn everything_is_not_now(site: &Site) {
     let codes = |site: &Site| {
         let mut client = site.exim.connect_tls();
@@ -52,7 +52,7 @@ fn a_frozen_daemon_delays_exim_only_to_the_deadline(form: Form) {
     site.daemon().signal(Signal::STOP);
     let begin = Instant::now();
     everything_is_not_now(&site);
-    // Six questions of 3 seconds, or of 5 by ${readsocket.
+    // Six questions of 3 seconds, or of 5 with ${readsocket.
     assert!(begin.elapsed() < Duration::from_secs(45), "{:?}", begin.elapsed());
     site.daemon().signal(Signal::CONT);
     let mut client = site.exim.connect_tls();
@@ -86,7 +86,7 @@ fn accepted_mail_waits_and_then_arrives(form: Form) {
     site.stop_daemon();
     assert_eq!(client.data("Subject: patience\n\nx\n").code, 250);
     client.quit();
-    // Once for each recipient, and the queue's runner once more.
+    // Once for each recipient, and once more by the queue runner.
     site.exim.wait_for_log("team@example.org R=aliases defer");
     site.exim.run_queue();
     assert_eq!(site.exim.waiting(), 1, "{}", site.exim.log("mainlog"));
@@ -125,7 +125,7 @@ fn authenticated_users_can_send_and_the_mail_waits(form: Form) {
     site.no_panic();
 }
 
-/// A daemon that was killed has left its socket, on which nobody answers.
+/// A killed daemon leaves its socket, on which no process listens.
 #[test]
 fn a_killed_daemon_is_not_now() {
     let mut site = Site::with_cram(Form::Dlfunc);
@@ -136,8 +136,8 @@ fn a_killed_daemon_is_not_now() {
     everything_is_not_now(&site);
 }
 
-/// The program beside the object asks the database: as Debian-exim for SMTP, where SIGCHLD is ignored, and as root for
-/// routing.
+/// The fallback program next to the object queries the database: as Debian-exim for SMTP, where SIGCHLD is ignored,
+/// and as root for routing.
 #[test]
 fn the_database_is_asked_while_the_daemon_is_down() {
     for form in [Form::Dlfunc, Form::Run] {
@@ -171,7 +171,7 @@ fn the_database_is_asked_while_the_daemon_is_down() {
     }
 }
 
-/// Exim's user cannot look into the Maildirs: mail is taken, and the delivery, which can, keeps the quota.
+/// Exim's user cannot read the Maildirs: mail is accepted, and the delivery, which can read them, enforces the quota.
 #[test]
 fn mail_is_accepted_for_unreadable_mailboxes_without_the_daemon() {
     for form in [Form::Dlfunc, Form::Run] {
@@ -199,7 +199,7 @@ fn mail_is_accepted_for_unreadable_mailboxes_without_the_daemon() {
     }
 }
 
-/// As docs/exim.md prints it: Exim's user may read the database, and no more.
+/// As docs/exim.md prints it: Exim's user can read the database, and nothing else.
 #[test]
 fn exims_user_reads_sqlite_without_the_daemon_if_permitted() {
     let mut site = Site::new(Form::Dlfunc);
@@ -227,14 +227,14 @@ fn exims_user_reads_sqlite_without_the_daemon_if_permitted() {
     let script = script.replace("/var/lib/mailauth", folder.to_str().expect("a path"));
     run(Command::new("sh").args(["-e", "-c", &script]));
     assert_eq!(recipients(&site), [250, 550, 250], "{}", site.exim.log("mainlog"));
-    // A change by root meanwhile is seen, and takes nothing away that the reader needs.
+    // A change by root in the meantime takes effect, and removes nothing that the reader needs.
     site.accounts.admin(&["account", "add", "nobody@example.org", "--password-stdin"], "correct horse\n");
     assert_eq!(recipients(&site), [250, 250, 250], "{}", site.exim.log("mainlog"));
     let mut client = site.exim.connect_tls();
     assert_eq!(client.auth_plain(b"anna@example.org", b"wrong").code, 535);
     assert_eq!(client.auth_plain(b"anna@example.org", PASSWORD.as_bytes()).code, 235);
     client.quit();
-    // A daemon that is killed leaves changes in the log.
+    // A killed daemon leaves changes in the write-ahead log.
     site.start_daemon();
     site.daemon().signal(Signal::KILL);
     site.daemon.take().expect("the daemon").wait(Duration::from_secs(20));

@@ -58,7 +58,7 @@ fn mail_is_accepted_only_for_existing_recipients(form: Form) {
 
 fn a_mailbox_accepts_what_it_has_room_for(form: Form) {
     let site = Site::new(form);
-    // Frida may keep 1000 bytes and 2 messages.
+    // Frida's quota is 1000 bytes and 2 messages.
     assert_eq!(rcpt(&site, Some(1000), "frida@example.org"), 250, "there is no mailbox yet");
     assert_eq!(rcpt(&site, Some(1001), "frida@example.org"), 552);
     site.fill("frida@example.org", 600);
@@ -83,7 +83,7 @@ fn a_domain_may_be_full(form: Form) {
     site.accounts.admin(&["domain", "set", "example.org", "--quota", "2000"], "");
     assert_eq!(rcpt(&site, Some(1500), "anna@example.org"), 250, "{}", site.exim.log("mainlog"));
     assert_eq!(rcpt(&site, Some(1501), "anna@example.org"), 552);
-    // With limits of their own, it is the domain that refuses, and learns from that what each holds.
+    // The accounts have limits of their own, so the domain refuses, and then learns how much each contains.
     site.fill("emil@example.org", 400);
     for address in ["anna@example.org", "emil@example.org"] {
         site.accounts.admin(&["account", "set", address, "--quota", "5000"], "");
@@ -144,7 +144,7 @@ fn authenticated_users_may_send_anywhere(form: Form) {
     site.no_panic();
 }
 
-/// The code and text of the answer to a recipient.
+/// Returns the code and text of the reply to a recipient.
 fn answer(site: &Site, address: &str) -> String {
     let mut client = site.exim.connect();
     client.mail("sender@elsewhere.example", None);
@@ -165,7 +165,7 @@ fn mail_for_an_account_without_mail_is_refused_with_a_reason(form: Form) {
     site.no_panic();
 }
 
-/// How Exim routes mail for an address, router by router. There is no DNS here in which the last one could look.
+/// Returns how Exim routes mail for an address, router by router. There is no DNS here for the last one.
 fn route(site: &Site, address: &str) -> String {
     site.exim.run(&["-d-all+route", "-bt", address], "").said
 }

@@ -1,4 +1,4 @@
-//! How Exim knows those that have logged in, and as which addresses they send.
+//! How Exim knows authenticated users, and as which addresses they may send.
 
 use crate::in_each_form;
 use crate::site::Site;
@@ -15,7 +15,7 @@ in_each_form!(
     during_an_outage_only_a_users_own_address_may_send,
 );
 
-/// A site where logins send as their own addresses alone.
+/// Returns a site where logins may send only as their own addresses.
 fn limited(form: Form) -> Site {
     limit(Site::new(form))
 }
@@ -37,7 +37,7 @@ fn client(site: &Site, login: &str, password: &str) -> Smtp {
     client
 }
 
-/// The code for `MAIL` on a connection of its own.
+/// Returns the code for `MAIL` on a new connection.
 fn mail(site: &Site, login: &str, sender: &str) -> u16 {
     let mut client = client(site, login, if login.starts_with("dora") { DORAS_PASSWORD } else { PASSWORD });
     let code = client.command(format!("MAIL FROM:<{sender}>")).code;
@@ -64,7 +64,7 @@ fn exim_gets_the_spelling_of_the_login_in_the_table(form: Form) {
     }
     let log = site.exim.log("mainlog");
     assert!(!log.contains("ANNA@") && !log.contains("Example.ORG"), "{log}");
-    // The Kelvin sign is no k, and the long s no s.
+    // The Kelvin sign is not a k, and the long s is not an s.
     site.accounts.admin(&["account", "add", "kurts@example.org", "--password-stdin"], PASSWORD);
     assert_eq!(mail(&site, "KURTS@example.org", "kurts@example.org"), 250);
     for login in ["\u{212a}urts@example.org", "kurt\u{17f}@example.org", "kurts@e\u{ff58}ample.org"] {
@@ -73,7 +73,7 @@ fn exim_gets_the_spelling_of_the_login_in_the_table(form: Form) {
         assert_eq!(client.auth_login(login.as_bytes(), PASSWORD.as_bytes()).code, 535, "{login}");
         client.quit();
     }
-    // The log says whose password was wrong.
+    // The log names the login that had the wrong password.
     let mut client = site.exim.connect_tls();
     assert_eq!(client.auth_plain(b"anna@example.org", b"wrong").code, 535);
     client.quit();
@@ -105,7 +105,7 @@ fn a_login_sends_only_as_its_own_addresses(form: Form) {
     ] {
         assert_eq!(mail(&site, login, sender), code, "{login} as {sender:?}\n{}", site.exim.log("mainlog"));
     }
-    // Others are not asked whether they are who they say.
+    // Unauthenticated clients are not checked.
     let mut stranger = site.exim.connect();
     stranger.mail("boss@example.org", None);
     assert_eq!(stranger.rcpt("anna@example.org").code, 250);

@@ -1,4 +1,4 @@
-//! A mail host with Exim, our daemon, and some people.
+//! A mail host with Exim, the daemon, and some accounts.
 
 use mailauth_tests::exim::{Exim, Form, maildir};
 use mailauth_tests::people::{CHEAP_HASH, DEAR_HASH, DORAS_PASSWORD};
@@ -8,7 +8,7 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// All of it. What is dropped first ends first.
+/// The whole site. Fields are dropped in their order.
 pub struct Site {
     pub exim: Exim,
     pub daemon: Option<Mailauth>,
@@ -17,26 +17,26 @@ pub struct Site {
 }
 
 impl Site {
-    /// The daemon's configuration that lets Exim in, whatever groups it has.
+    /// Configuration of the daemon that permits Exim, whatever groups it has.
     pub const COURIER: &str =
         "socket_mode = \"0666\"\nallow_users = [\"Debian-exim\"]\nclear_users = [\"Debian-exim\"]\n";
 
-    /// With SQLite, and Exim running.
+    /// Creates a site with SQLite, and starts Exim.
     pub fn new(form: Form) -> Self {
         Self::over(form, Accounts::empty(Kind::Sqlite))
     }
 
-    /// The same, where CRAM-MD5 is offered.
+    /// Does the same, with CRAM-MD5 offered.
     pub fn with_cram(form: Form) -> Self {
         Self::make(form, Accounts::empty(Kind::Sqlite), true)
     }
 
-    /// Over an empty table.
+    /// Creates a site with an empty table.
     pub fn over(form: Form, accounts: Accounts) -> Self {
         Self::make(form, accounts, false)
     }
 
-    /// Over an empty table, with or without CRAM-MD5.
+    /// Creates a site with an empty table, with or without CRAM-MD5.
     pub fn make(form: Form, accounts: Accounts, cram: bool) -> Self {
         let host = Arc::new(MailHost::with_own(&Exim::OWN));
         let accounts = accounts.with(&people());
@@ -59,7 +59,7 @@ impl Site {
         Site { exim, daemon, accounts, host }
     }
 
-    /// The configuration that Exim's side reads.
+    /// Returns the configuration that Exim's side reads.
     pub fn client(accounts: &Accounts, fallback: &str, deadline: &str) -> String {
         let socket = MailHost::SOCKET;
         format!(
@@ -68,12 +68,12 @@ impl Site {
         )
     }
 
-    /// The daemon that runs.
+    /// Returns the running daemon.
     pub fn daemon(&self) -> &Mailauth {
         self.daemon.as_ref().expect("a running daemon")
     }
 
-    /// Ends the daemon.
+    /// Stops the daemon.
     pub fn stop_daemon(&mut self) {
         let mut daemon = self.daemon.take().expect("a running daemon");
         daemon.terminate();
@@ -85,12 +85,12 @@ impl Site {
         self.daemon = Some(Mailauth::on_with(&self.host, &self.accounts, Self::COURIER));
     }
 
-    /// The names of all processes of the host. One that ends while they are read is left out.
+    /// Returns the names of all processes of the host. One that ends while they are read is left out.
     pub fn processes(&self) -> String {
         mailauth_tests::run(self.host.command("sh").args(["-c", "cat /proc/[0-9]*/comm 2>/dev/null || true"]))
     }
 
-    /// What lies in a mailbox.
+    /// Returns the messages in a mailbox.
     pub fn messages(&self, address: &str) -> Vec<PathBuf> {
         let new = maildir(&self.host, address).join("new");
         let mut files: Vec<PathBuf> = match fs::read_dir(new) {
@@ -101,7 +101,7 @@ impl Site {
         files
     }
 
-    /// A mailbox with one message of so many bytes.
+    /// Creates a mailbox with one message of this size.
     pub fn fill(&self, address: &str, size: usize) {
         let maildir = maildir(&self.host, address);
         for folder in [maildir.parent().expect("a home").to_owned(), maildir.clone()] {
@@ -115,7 +115,7 @@ impl Site {
         chown(&file, Some(MailHost::OWNER.uid), Some(MailHost::OWNER.gid)).expect("its owner");
     }
 
-    /// Removes what lies in a mailbox, as a POP3 server does that knows of no quota.
+    /// Removes the messages of a mailbox, as a POP3 server without quotas does.
     pub fn empty(&self, address: &str) {
         for part in ["cur", "new"] {
             for message in fs::read_dir(maildir(&self.host, address).join(part)).expect("a folder") {
@@ -124,7 +124,7 @@ impl Site {
         }
     }
 
-    /// Nothing has been written to the panic log.
+    /// Asserts that nothing was written to the panic log.
     #[track_caller]
     pub fn no_panic(&self) {
         assert_eq!(self.exim.log("paniclog"), "");
@@ -132,7 +132,7 @@ impl Site {
 }
 
 impl Drop for Site {
-    /// What to look at where a story ended badly.
+    /// Prints the logs if a test fails.
     fn drop(&mut self) {
         if std::thread::panicking() {
             let log = self.daemon.as_ref().map(Mailauth::log).unwrap_or_default();
@@ -145,17 +145,17 @@ impl Drop for Site {
     }
 }
 
-/// A folder of the mail's owner.
+/// Gives a folder to the owner of the mail.
 fn give(folder: &std::path::Path, mode: u32) {
     fs::create_dir_all(folder).expect("a folder");
     chown(folder, Some(MailHost::OWNER.uid), Some(MailHost::OWNER.gid)).expect("its owner");
     fs::set_permissions(folder, fs::Permissions::from_mode(mode)).expect("its mode");
 }
 
-/// What somebody types who wants a difficult password: all that Exim could stumble over, but no line end.
+/// A difficult password: everything that could confuse Exim, except a line feed.
 pub const ODD_PASSWORD: &str = "a$b\\c}d{e,f\"g'h|i:j;k<l>m $auth1 ${lc:X} \\n ä";
 
-/// Whose local part Exim could stumble over.
+/// An address whose local part could confuse Exim.
 pub const ODD: &str = "o'neil+$x{}`|&=?^~*!#%-_@example.org";
 
 fn people() -> String {

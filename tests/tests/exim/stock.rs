@@ -1,4 +1,4 @@
-//! Debian's own example for authdaemon, as it stands in its file: the real Courier and we are the same to it.
+//! Debian's own example for authdaemon, unchanged: it works the same with Courier's daemon and mailauth's.
 
 use crate::site::Site;
 use mailauth_tests::exim::Exim;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 const EXAMPLES: &str = "/etc/exim4/conf.d/auth/30_exim4-config_examples";
 
-/// The two authenticators, with their comment signs taken off.
+/// Returns the two authenticators, uncommented.
 fn example() -> String {
     let file = fs::read_to_string(EXAMPLES).expect("the examples of exim4-config");
     let block = |name: &str| {
@@ -21,7 +21,7 @@ fn example() -> String {
     block("plain_courier_authdaemon") + &block("login_courier_authdaemon")
 }
 
-/// Exim with it, on a host where somebody answers on the socket.
+/// Starts Exim with it, on a host with a server on the socket.
 fn exim(host: &Arc<MailHost>) -> Exim {
     let mut exim = Exim::on(Arc::clone(host));
     let main = "primary_hostname = mail.example.org\ntls_advertise_hosts = *\n\
@@ -58,7 +58,7 @@ fn the_example_works_unchanged() {
     let theirs = {
         let host = host();
         let _daemon = Courier::on(Arc::clone(&host), &accounts);
-        // The real one leaves it to the folder who may ask.
+        // authdaemond relies on the folder's mode to restrict its clients.
         mailauth_tests::run(host.command("chmod").args(["a+rwx", "/run/courier/authdaemon", MailHost::SOCKET]));
         answers(&exim(&host))
     };

@@ -16,8 +16,8 @@ const TROUBLESHOOTING: &str = "docs/troubleshooting.md";
 
 #[test]
 fn every_block_is_on_a_page_that_is_tested() {
-    // All blocks of a page are run, by tests/quota_programs.rs for quotas, by tests/postfix.rs for Postfix, by
-    // tests/exim.rs for the forms of Exim's configuration that are not the first one, and otherwise by tests below.
+    // All blocks of a page are tested: by tests/quota_programs.rs for quotas, by tests/postfix.rs for Postfix, by
+    // tests/exim.rs for the forms of Exim's configuration other than the first one, and otherwise by tests below.
     let run = [INSTALL, ACCOUNTS, DATABASES, COURIER, EXIM, POSTFIX, CHECKPASSWORD, QUOTAS];
     for piece in pages().iter().filter(|piece| piece.language().is_some()) {
         assert!(run.contains(&piece.page.as_str()), "{piece:?}");
@@ -40,7 +40,7 @@ fn every_command_line_is_valid() {
     assert!(lines.contains("mailauth try") && lines.len() > 8, "{lines:?}");
     let programs = program("mailauth").parent().expect("a folder").display().to_string();
     for line in lines {
-        // Options and values are read before this one, and refused if they are none.
+        // Options and values are read before this one, and refused if they are invalid.
         run(Command::new("sh")
             .args(["-ec", &format!("{line} --help")])
             .env("PATH", format!("{programs}:/usr/bin:/bin")));

@@ -1,4 +1,4 @@
-//! A mail host that is set up by what the pages print, and by nothing else.
+//! A mail host that is set up only by what the pages print.
 
 use super::page::{Piece, repository};
 use super::terminal::at_a_terminal;
@@ -23,7 +23,7 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 const QMAIL: [(&str, &str); 2] =
     [("qmail-popup", include_str!("qmail-popup.sh")), ("qmail-pop3d", include_str!("qmail-pop3d.sh"))];
 
-/// The host. Its `clone` folder is that of the repository as far as the page needs it: `target/release` holds the
+/// The host. Its `clone` folder is that of the repository as far as the page needs it: `target/release` contains the
 /// programs that cargo has just built for the tests, and `cargo` does nothing.
 pub struct Host {
     pub host: Arc<MailHost>,
@@ -80,7 +80,7 @@ impl Host {
         }
     }
 
-    /// Puts the section `[courier]`, which is the last one, in the place of the one that is there.
+    /// Replaces the section `[courier]`, which is the last one.
     fn change_section(&self, text: &str) {
         let before = fs::read_to_string(self.host.inside(CONFIG)).expect("the configuration");
         let (others, _) = before.split_once("[courier]\n").expect("the section");
@@ -191,7 +191,7 @@ impl Server {
         unit: HashMap<String, String>,
         mailboxes: &HashMap<String, String>,
     ) -> Self {
-        // A name that is no file: the daemon and we see different ones.
+        // A name that is not a path: the daemon and the test see different files.
         let name = files.path().to_str().expect("a path").to_owned();
         let address = SocketAddr::from_abstract_name(&name).expect("an address");
         let says = UnixDatagram::bind_addr(&address).expect("a socket");

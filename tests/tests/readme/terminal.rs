@@ -1,4 +1,4 @@
-//! A terminal at which the commands of a page are typed.
+//! A terminal on which the commands of a page are typed.
 
 use mailauth_tests::on_a_terminal;
 use mailauth_tests::people::PASSWORD;

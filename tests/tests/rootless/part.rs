@@ -1,4 +1,4 @@
-//! The part that is root, as a service of its own, and clients of it.
+//! The helper that is root, as a service of its own, and its clients.
 
 use mailauth_mailboxes::frame::{Answer, MOST_ANSWER, Question};
 use mailauth_mailboxes::packet::{self, Received};
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// A user of every Debian that owns nothing.
+/// Returns a user of every Debian that owns nothing.
 pub fn daemon() -> User {
     User::named("daemon")
 }
@@ -45,7 +45,7 @@ impl Part {
     fn wait_until_up(&mut self) {
         eventually("the root part", LIMIT, || self.connect().is_ok() || !self.process.runs());
         assert!(self.process.runs(), "{}", self.log());
-        // The daemon's group may come to it on a host; here it has none.
+        // On a host, the daemon's group may use the socket. Here the test permits it.
         std::os::unix::fs::chown(self.socket(), None, Some(daemon().gid)).expect("its group");
     }
 
@@ -76,12 +76,12 @@ impl Part {
         self.process.pid().as_raw_nonzero().get()
     }
 
-    /// How many processes it has started that are there.
+    /// Returns the number of its child processes.
     pub fn processes(&self) -> usize {
         processes_of(self.pid())
     }
 
-    /// Its processes that are this user.
+    /// Returns its child processes that run as this user.
     pub fn processes_of(&self, uid: u32) -> Vec<i32> {
         let wanted = format!("Uid:\t{uid}\t{uid}\t{uid}\t{uid}");
         let is_of = |pid: &i32| {
@@ -104,7 +104,7 @@ pub fn processes_of(pid: i32) -> usize {
     children_of(pid).len()
 }
 
-/// The processes that a process of one thread, or its first thread, has started.
+/// Returns the children of all threads of a process.
 pub fn children_of(pid: i32) -> Vec<i32> {
     let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
     let of = |task: std::io::Result<fs::DirEntry>| {
@@ -118,7 +118,7 @@ pub fn children_of(pid: i32) -> Vec<i32> {
 pub fn begin(door: &OwnedFd, question: &Question) -> OwnedFd {
     let (here, there) = packet::pair().expect("sockets");
     let begin = Instant::now();
-    // One that was turned away is told by silence.
+    // A question that does not fit into the queue gets no reply.
     while packet::send(door.as_fd(), &question.bytes(), Some(there.as_fd())) == Err(Errno::AGAIN) {
         assert!(begin.elapsed() < LIMIT, "it takes no question");
         std::thread::sleep(Duration::from_millis(1));
@@ -126,7 +126,7 @@ pub fn begin(door: &OwnedFd, question: &Question) -> OwnedFd {
     here
 }
 
-/// The answer; none if the question was refused or came to no end.
+/// Waits for the answer. `None` if the question was refused or not completed.
 pub fn wait_for_answer(socket: &OwnedFd, limit: Duration) -> Option<Answer> {
     let came = packet::wait(socket.as_fd(), PollFlags::IN, Instant::now() + limit).expect("a wait");
     assert!(came, "neither an answer nor an end");
@@ -141,11 +141,12 @@ pub fn ask(door: &OwnedFd, question: &Question) -> Option<Answer> {
     wait_for_answer(&begin(door, question), LIMIT)
 }
 
-/// Does something in a thread that is another user, without root's groups.
+/// Runs `work` in a thread that has another user, without root's groups.
 pub fn as_user<T: Send>(user: User, work: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| {
         let thread = scope.spawn(|| {
-            // SAFETY: numbers and an empty list. The calls themselves change this thread alone, which ends after the work.
+            // SAFETY: numbers and an empty list. The calls themselves change only this thread, which ends after the
+            // work.
             let done = unsafe {
                 libc::syscall(libc::SYS_setgroups, 0, std::ptr::null::<libc::gid_t>()) == 0
                     && libc::syscall(libc::SYS_setresgid, user.gid, user.gid, user.gid) == 0

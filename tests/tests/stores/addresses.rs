@@ -1,4 +1,4 @@
-//! Which domains there are and where an alias leads, as the way of a message asks for it.
+//! Lookups of domains and aliases, as the routing of a message needs them.
 
 use crate::database::{DEADLINE, Database, domain};
 use mailauth_core::DomainName;
@@ -31,7 +31,7 @@ fn alias(address: &str, targets: &[&str]) -> AliasRow {
     AliasRow { address: address.into(), targets }
 }
 
-/// Puts a row there, past our own code.
+/// Inserts a row without using mailauth.
 fn insert(database: &Database, address: &str, target: &str, position: u32) {
     let target = target.replace('\'', "''");
     database.sql(&format!("INSERT INTO aliases (address, domain, target, position) VALUES ('{address}', 'x.example', '{target}', {position})"));

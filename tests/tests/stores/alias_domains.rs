@@ -1,4 +1,4 @@
-//! Domains that are other names of one, and those that this host is only a backup MX of.
+//! Alias domains, and domains for which this host is only a backup MX.
 
 use crate::database::{Database, account, domain, import, login};
 use mailauth_core::DomainName;

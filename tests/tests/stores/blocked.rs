@@ -1,4 +1,4 @@
-//! MariaDB blocks a host after some connections that were cut off while they were made, for good.
+//! MariaDB blocks a host permanently after some interrupted connection attempts.
 
 use crate::database::{account, domain, login};
 use mailauth_core::Secret;
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(20);
 
-/// Another than 127.0.0.1, which is never blocked.
+/// Another address than 127.0.0.1, which is never blocked.
 const SOURCE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
 
 fn config(of: &MariaDbDatabase<'_>, url: &str) -> DatabaseConfig {
@@ -24,7 +24,7 @@ fn config(of: &MariaDbDatabase<'_>, url: &str) -> DatabaseConfig {
     }
 }
 
-/// A database on a server, with an account, and how to reach it from an address that may be blocked.
+/// Returns a database on a server, with an account, and a proxy to it from an address that may be blocked.
 fn database(server: &MariaDb) -> (MariaDbDatabase<'_>, Proxy) {
     let of = server.database();
     let store = open_single(&config(&of, &of.url())).unwrap();
@@ -47,7 +47,7 @@ fn find(store: &SqlStore) -> Result<(), StoreError> {
 
 #[test]
 fn a_long_frozen_server_does_not_block_this_host_afterwards() {
-    // Three threads that try again and again, a second each, come to this in seconds.
+    // Three threads that retry after a second each reach this number in seconds.
     let server = MariaDb::start_new_that_blocks(20);
     let (of, proxy) = database(&server);
     let store = pooled(&of, &proxy);

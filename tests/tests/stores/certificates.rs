@@ -1,4 +1,4 @@
-//! Servers whose certificate is another than an authority's for servers of this name. MySQL does not even take most of
+//! Servers with certificates other than those of an authority for this server name. MySQL does not even accept most of
 //! these.
 
 use crate::database::Database;
@@ -12,7 +12,7 @@ on_each_server!(
     a_bad_certificate_is_explained_with_what_to_do,
 );
 
-/// Lets the server have another certificate; returns the file with what a client should trust.
+/// Gives the server another certificate, and returns the file that a client should trust.
 fn change_certificate(database: &Database, unusual: Unusual) -> PathBuf {
     let owner = User::named(if matches!(database, Database::Postgres(_)) { "postgres" } else { "mysql" });
     let trusted = certificates(database).become_unusual(unusual, owner);
@@ -49,7 +49,7 @@ fn a_self_signed_certificate_is_trusted_if_it_is_in_tls_ca(kind: Kind) {
         let error = connect(&database, "127.0.0.1", Some(tls), Some(&itself)).unwrap_err().to_string();
         assert!(error.contains("has expired; renew it"), "{tls:?}: {error}");
     }
-    // Another one of the same name and key kind is not this one.
+    // Another certificate with the same name and key type is not this one.
     let old = itself.with_file_name("old.pem");
     std::fs::copy(&itself, &old).unwrap();
     change_certificate(&database, Unusual::SelfSigned);

@@ -1,4 +1,4 @@
-//! What a snapshot is made of: rows as they stand in the tables, in pages, and by their times.
+//! The content of a snapshot: rows as they are in the tables, in pages, and by their times.
 
 use crate::database::{Database, account, login};
 use mailauth_core::store::snapshot::{CopiedRow, Original, Part, Value};
@@ -99,7 +99,7 @@ fn changes_are_read_in_the_order_of_their_time(kind: Kind) {
     assert_eq!(of_domain("anna@x.example"), ["ben@x.example"]);
 }
 
-/// Whatever was put in at one time is more than a page, and what was changed later has any login.
+/// The rows of one time are more than a page, and later changes have any login.
 fn pages_of_changes_are_complete(kind: Kind) {
     let database = Database::empty(kind).filled();
     let store = database.store();

@@ -8,7 +8,7 @@ use mailauth_tests::{Flavor, Kind, MariaDb, MariaDbDatabase, Postgres, PostgresD
 use std::io;
 use std::time::Duration;
 
-/// Short, so that tests of outages are; long enough for a busy machine.
+/// Short, for short tests of outages, and long enough for a busy machine.
 pub const DEADLINE: Duration = Duration::from_secs(3);
 
 pub enum Database {
@@ -18,7 +18,7 @@ pub enum Database {
 }
 
 impl Database {
-    /// An empty one, on a server that other tests use too.
+    /// Returns an empty database, on a server that other tests use too.
     pub fn empty(kind: Kind) -> Self {
         match kind {
             Kind::Sqlite => Database::Sqlite(Scratch::new("stores")),
@@ -28,7 +28,7 @@ impl Database {
         }
     }
 
-    /// One on a server of its own, to be stopped and frozen.
+    /// Returns a database on a server of its own, to be stopped and frozen.
     pub fn on_own_server(kind: Kind) -> Self {
         match kind {
             Kind::Sqlite => Self::empty(kind),
@@ -38,7 +38,7 @@ impl Database {
         }
     }
 
-    /// With our tables, the domain x.example, and the account anna@x.example.
+    /// Adds our tables, the domain x.example, and the account anna@x.example.
     #[must_use]
     pub fn filled(self) -> Self {
         let store = self.store();
@@ -56,7 +56,7 @@ impl Database {
         }
     }
 
-    /// By TCP to hosts such as `127.0.0.1`; a port of its own is given as `127.0.0.1:9`.
+    /// Returns a configuration with TCP to hosts such as `127.0.0.1`. Another port is given as `127.0.0.1:9`.
     pub fn config_tcp(&self, hosts: &[&str]) -> DatabaseConfig {
         let (scheme, name, port) = match self {
             Database::Sqlite(_) => panic!("SQLite has no hosts"),
@@ -82,17 +82,17 @@ impl Database {
         }
     }
 
-    /// As a command has it.
+    /// Returns a store as a command opens it.
     pub fn store(&self) -> SqlStore {
         open_single(&self.config()).expect("a configuration that can work")
     }
 
-    /// As a daemon has it.
+    /// Returns a store as a daemon opens it.
     pub fn pooled(&self) -> SqlStore {
         open_pooled(&self.config()).expect("a configuration that can work")
     }
 
-    /// Does what an administrator might, past our code. Only SQLite's constraints can be passed over.
+    /// Runs SQL as an administrator would, without using mailauth. Only SQLite's constraints can be ignored.
     pub fn sql(&self, sql: &str) -> String {
         match self {
             Database::Sqlite(folder) => {
@@ -106,7 +106,7 @@ impl Database {
         }
     }
 
-    /// Statements after which the same session may break the constraints on rows, of MariaDB's or MySQL's.
+    /// Returns statements that disable the constraints on rows for the session, on MariaDB or MySQL.
     pub fn unchecked(&self) -> String {
         let database = match self {
             Database::MariaDb(database) => database,
@@ -122,7 +122,8 @@ impl Database {
         }
     }
 
-    /// A new user of it who may read everything with the password `secret`, and with a certificate only.
+    /// Creates a user of the database that can read everything, with the password `secret` and only with a
+    /// certificate.
     pub fn wants_certificates(&self) -> String {
         match self {
             Database::Sqlite(_) => panic!("SQLite has no users"),
@@ -201,7 +202,7 @@ impl ImportSource for Listed<'_> {
     }
 }
 
-/// Imports accounts, or says by its index which one is refused and why.
+/// Imports accounts, or returns the indexes of the refused ones, and why.
 pub fn import(store: &SqlStore, rows: &[AccountRow]) -> Result<(), Vec<(u64, AdminError)>> {
     let mut source = Listed { rows, next: 0, refused: Vec::new() };
     let added = store.import(&mut source).expect("an import");

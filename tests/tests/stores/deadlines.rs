@@ -1,4 +1,4 @@
-//! One deadline for a whole connect and one for a whole query, whatever the server does meanwhile.
+//! One deadline for a whole connect and one for a whole query, whatever the server does.
 
 use crate::database::{DEADLINE, Database, account, login};
 use mailauth_core::config::{DatabaseConfig, TlsMode};
@@ -13,10 +13,10 @@ on_each_server_and_mysql!(
     a_server_that_trickles_over_tls_times_out,
 );
 
-/// Each byte is there long before a limit for each read(2) is over, and the whole answer is not.
+/// Each byte arrives long before a limit for each read(2) has passed, and the whole answer does not.
 const TRICKLE: Way = Way::Trickle(Duration::from_millis(200));
 
-/// A read is tried a second time on a fresh connection, within the same deadline but for what that takes at its end.
+/// A read is retried on a new connection, within the same deadline except for the time needed at its end.
 const LIMIT: Duration = Duration::from_secs(2 * 3 + 1);
 
 const SOON: Duration = Duration::from_secs(20);

@@ -1,4 +1,4 @@
-//! Databases whose character set lacks some characters: what they cannot hold is in no row, and that is "no".
+//! Databases whose character set lacks some characters: what they cannot store is in no row, so the answer is "no".
 
 use crate::database::{Database, account, import, login};
 use mailauth_core::store::{AccountStore, AdminError, Administration, AliasRow, MailStore, SqlStore, StoreError};
@@ -7,14 +7,14 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// A character of Thai, which none of these sets has.
+/// A login with Thai characters, which none of these sets has.
 const UNKNOWN: &str = "\u{e01}\u{e32}@x.example";
 
 fn postgres(encoding: &str) -> Database {
     Database::Postgres(Postgres::shared().database_in(encoding)).filled()
 }
 
-/// Tables in another character set, as they come from a dump whose text was changed.
+/// Returns tables in another character set, as from a dump whose text was changed.
 fn mysql(kind: Kind, set: &str) -> Database {
     let database = Database::empty(kind);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../schema/mysql.sql");
@@ -22,7 +22,8 @@ fn mysql(kind: Kind, set: &str) -> Database {
     database.filled()
 }
 
-/// Whatever is asked about `unknown` is known not to be there; `known` has characters beyond ASCII, and is.
+/// Asserts that every lookup of `unknown` finds nothing, and that `known`, which has characters beyond ASCII, is
+/// found.
 fn unstorable_login_is_unknown(database: &Database, known: &str, unknown: &str) {
     let single = database.store();
     single.add_account(&account(known)).expect("an account");

@@ -1,4 +1,4 @@
-//! A server that gives no connection, because it is full or refuses us, is an outage that says what it is.
+//! A server that refuses connections, because it is full or refuses the user, is an outage with a reason.
 
 use crate::database::{DEADLINE, Database, account, login};
 use mailauth_core::Secret;
@@ -23,7 +23,7 @@ fn find(store: &SqlStore) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Lets the user of this database have so many connections at the same time; 0 is any number.
+/// Limits the number of concurrent connections of the database's user; 0 is no limit.
 fn limit(database: &Database, most: u32) {
     match database {
         Database::Sqlite(_) => panic!("SQLite has no users"),
@@ -44,7 +44,7 @@ fn is_full(error: &StoreError) -> bool {
         && (text.contains("max_user_connections") || text.to_lowercase().contains("too many"))
 }
 
-/// Answers look-ups from many threads, each of which is right, and each in time.
+/// Sends lookups from many threads, each of which has to be answered correctly and in time.
 fn serves_a_crowd(store: &SqlStore) {
     std::thread::scope(|scope| {
         for _ in 0..16 {
@@ -121,8 +121,8 @@ fn a_refused_connection_is_an_outage_with_a_reason(kind: Kind) {
         for store in [open_single(config).unwrap(), open_pooled(config).unwrap()] {
             let error = find(&store).unwrap_err();
             let text = error.to_string();
-            // MySQL may ask a user that it does not know for a proof that we do not have, and whoever has a wrong password for
-            // the password itself.
+            // MySQL may ask an unknown user for a proof that the client does not have, and a user with a wrong
+            // password for the password itself.
             let others = ["the server does not know the user", "asked for the password itself"];
             let is_said = text.contains(said) || kind == Kind::MySql && others.iter().any(|said| text.contains(said));
             assert!(error.is_outage() && is_said && !text.contains("wrong words"), "{text}");
@@ -132,12 +132,12 @@ fn a_refused_connection_is_an_outage_with_a_reason(kind: Kind) {
     }
 }
 
-/// Two names of one server, as two hosts: what the prober of each and both pools have is one sum.
+/// Two names of one server, as two hosts: the connections of both probing threads and both pools share one limit.
 fn a_full_host_is_used_through_its_open_connections(kind: Kind) {
     let database = Database::empty(kind).filled();
-    // The probing threads have one connection each, and the pools what is left.
+    // The probing threads have one connection each, and the pools have the rest.
     limit(&database, 5);
-    // Longer than a machine with other work lets a query wait: one that times out would lose a connection.
+    // Longer than a query waits on a busy machine: one that times out would lose a connection.
     let config = DatabaseConfig { deadline: 4 * DEADLINE, ..database.config_tcp(&["127.0.0.1", "127.0.0.2"]) };
     let store = open_pooled(&config).unwrap();
     eventually("both are known", SOON, || {

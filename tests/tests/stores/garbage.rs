@@ -1,4 +1,4 @@
-//! A server that says what no server says: not now, and no panic.
+//! A server that sends what no server sends: the answer is "not now", without a panic.
 
 use crate::database::{Database, login};
 use mailauth_core::store::{AccountStore, open_pooled, open_single};
@@ -10,16 +10,16 @@ use std::process::Command;
 
 on_each_server!(a_server_that_sends_garbage_is_an_outage);
 
-/// A packet of MySQL's protocol.
+/// Returns a packet of MySQL's protocol.
 fn packet(number: u8, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_le_bytes();
     [&length[..3], &[number], payload].concat()
 }
 
-/// The greeting of a MariaDB server, as it was caught.
+/// The greeting of a real MariaDB server.
 const GREETING: &[u8] = b"\x0a5.5.5-10.11.19-MariaDB\0\x05\0\0\0abcdefgh\0\xfe\xf7\x2d\x02\0\xff\x81\x15\0\0\0\0\0\0\x1d\0\0\0ijklmnopqrst\0mysql_native_password\0";
 
-/// What a server of this kind sends at once, whatever the client says.
+/// Returns what a server of this kind sends at once, whatever the client sends.
 fn sayings(kind: Kind) -> Vec<Vec<u8>> {
     let mut all: Vec<Vec<u8>> = vec![vec![], vec![0; 64], vec![0xff; 64], b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec()];
     if matches!(kind, Kind::MariaDb | Kind::MySql) {
@@ -66,7 +66,7 @@ fn sayings(kind: Kind) -> Vec<Vec<u8>> {
     all
 }
 
-/// Serves everybody who comes with the same.
+/// Sends the same bytes to every client.
 fn serve(saying: Vec<u8>) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -74,7 +74,7 @@ fn serve(saying: Vec<u8>) -> u16 {
         for mut client in listener.incoming().flatten() {
             let saying = saying.clone();
             std::thread::spawn(move || {
-                // Then it hangs up, when the client has said what it has to say.
+                // Then it disconnects, once the client has sent its message.
                 let _ = client.write_all(&saying).and_then(|()| client.read(&mut [0; 4096]));
             });
         }

@@ -1,4 +1,4 @@
-//! How MariaDB identifies the user of the database: by whatever method its administrator chose.
+//! How MariaDB identifies the user of the database: by any method that its administrator chose.
 
 use crate::database::{Database, account, login};
 use mailauth_core::Secret;
@@ -7,7 +7,7 @@ use mailauth_core::store::{AccountStore, open_pooled, open_single};
 use mailauth_tests::{Kind, MariaDb, Server};
 use std::path::Path;
 
-/// Logs in as a new user who is identified by `by`, by the socket and by TCP, to the commands' and the daemon's stores.
+/// Logs in as a new user identified by `by`, by the socket and by TCP, with the stores of commands and of the daemon.
 fn a_user_can_log_in(name: &str, by: &str) {
     let database = Database::empty(Kind::MariaDb).filled();
     let Database::MariaDb(of) = &database else { unreachable!("it is MariaDB") };
@@ -43,7 +43,7 @@ fn users_with_ed25519_can_log_in() {
     a_user_can_log_in("ed25519", "ed25519 USING PASSWORD('secret words')");
 }
 
-/// MariaDB has it from 11.6 on.
+/// MariaDB has it since 11.6.
 #[test]
 fn users_with_parsec_can_log_in_if_the_server_supports_it() {
     let server = MariaDb::shared();

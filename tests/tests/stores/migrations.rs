@@ -1,4 +1,4 @@
-//! A database of an older version becomes what a new one is.
+//! Migration of databases of older versions.
 
 use crate::database::{Database, account, domain, login};
 use mailauth_core::quota::{Limits, Usage};
@@ -22,13 +22,13 @@ mod of_mariadb {
     }
 }
 
-/// As version 1 of this program made it, with a domain and an account.
+/// Returns a database of version 1, with a domain and an account.
 fn of_version_1(kind: Kind) -> Database {
     let database = Database::empty(kind);
     match &database {
         Database::Sqlite(_) => database.sql(include_str!("version_1/sqlite.sql")),
         Database::MariaDb(_) => database.sql(include_str!("version_1/mysql.sql")),
-        // The tables belong to who makes them.
+        // The tables belong to the user that creates them.
         Database::Postgres(at) => {
             database.sql(&format!("SET ROLE {};\n{}", at.name(), include_str!("version_1/postgres.sql")))
         }
@@ -40,7 +40,7 @@ fn of_version_1(kind: Kind) -> Database {
     database
 }
 
-/// All tables, columns, constraints and indexes, in the database's own words.
+/// Returns all tables, columns, constraints and indexes, in the database's own words.
 fn described(database: &Database) -> String {
     match database {
         Database::Sqlite(folder) => {
@@ -50,7 +50,7 @@ fn described(database: &Database) -> String {
                 let sql: Option<String> = row.get(1)?;
                 Ok((row.get::<_, String>(0)?, sql.unwrap_or_default()))
             });
-            // The text stands there as it was given, with its comments and spaces.
+            // The text is stored as it was given, with its comments and spaces.
             let bare = |sql: String| {
                 let lines = sql.lines().map(|line| line.split("--").next().unwrap_or_default().to_owned());
                 lines.collect::<String>().split_whitespace().collect::<String>()
@@ -88,7 +88,7 @@ fn a_migrated_database_equals_a_new_one(kind: Kind) {
     assert_eq!(store.publish(&login("anna@x.example"), usage).unwrap().usage, usage);
 }
 
-/// As version 2 made it, where two mailboxes of a domain have published, and there is an alias.
+/// Returns a database of version 2, with published usage of two mailboxes of a domain, and an alias.
 fn of_version_2(kind: Kind) -> Database {
     let database = of_version_1(kind);
     match &database {
@@ -127,7 +127,7 @@ fn an_old_database_is_not_used_before_its_migration(kind: Kind) {
     assert!(matches!(&error, StoreError::Schema(said) if said.contains("mailauth init")), "{error:?}");
 }
 
-/// MariaDB cannot undo what it has done to a table.
+/// MariaDB cannot undo changes of a table.
 fn an_interrupted_migration_is_repeated() {
     let database = of_version_1(Kind::MariaDb);
     let store = database.store();

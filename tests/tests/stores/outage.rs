@@ -1,4 +1,4 @@
-//! The database goes away, hangs, and comes back: never a wrong answer, never a long wait, and no restart of ours.
+//! The database stops, hangs, and comes back: no wrong answer, no long wait, and no restart of mailauth.
 
 use crate::database::{DEADLINE, Database, account, login, password};
 use mailauth_core::store::{AccountStore, SqlStore, StoreError, open_pooled, open_single};
@@ -19,7 +19,7 @@ on_each_server_and_mysql!(
     the_first_host_that_answers_is_used,
 );
 
-/// The most that a call may take: the contract's twice the deadline, and something for a busy machine.
+/// Maximum time of a call: twice the deadline, as promised, and some time for a busy machine.
 const LIMIT: Duration = Duration::from_secs(2 * 3 + 1);
 
 fn find(store: &SqlStore) -> Result<(), StoreError> {
@@ -34,7 +34,7 @@ fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     (outcome, start.elapsed())
 }
 
-/// Fills the pool: as many at once as it keeps.
+/// Fills the pool, with as many concurrent lookups as it keeps connections.
 fn warm(store: &SqlStore) {
     std::thread::scope(|scope| {
         for _ in 0..16 {
@@ -105,7 +105,7 @@ fn a_frozen_server_counts_as_stopped(kind: Kind) {
     let (outcome, taken) = timed(|| find(&store));
     assert!(is_outage(&outcome.unwrap_err()), "a frozen server answered");
     assert!(taken < LIMIT, "{taken:?}");
-    // Whoever comes now knows that it hangs.
+    // Later requests know that it hangs.
     wait_until_down(&store);
     let (_, taken) = timed(|| {
         std::thread::scope(|scope| {
@@ -129,7 +129,7 @@ fn wait_until_live(store: &SqlStore) {
     eventually("a host that is live", LIMIT, || store.state().hosts[0].live);
 }
 
-/// It answers, as a rule within two seconds, and then goes on doing so.
+/// Waits until it answers, usually within two seconds, and until it answers every request.
 fn recovers(store: &SqlStore) {
     let start = Instant::now();
     while let Err(error) = find(store) {
@@ -182,7 +182,7 @@ fn every_answer_under_load_is_right_or_not_now(kind: Kind) {
                             std::thread::sleep(Duration::from_millis(5));
                             later.fetch_add(1, Ordering::Relaxed)
                         }
-                        // A server that starts or stops may say so in words of its own.
+                        // A server that starts or stops may report it in words of its own.
                         Err(StoreError::Refused { .. }) => later.fetch_add(1, Ordering::Relaxed),
                         Err(error) => panic!("{error}"),
                     };
@@ -216,7 +216,7 @@ fn every_answer_under_load_is_right_or_not_now(kind: Kind) {
 
 fn the_first_host_that_answers_is_used(kind: Kind) {
     let database = Database::empty(kind).filled();
-    // One that accepts and never says a word, and one that refuses.
+    // One that accepts and never sends a byte, and one that refuses.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let silent = silent.local_addr().unwrap().to_string();
     let dead = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();

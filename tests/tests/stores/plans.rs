@@ -1,7 +1,7 @@
 //! However many rows there are, no statement reads more of them than it returns or changes.
 //!
-//! Every statement of the store is explained and run on tables of [`ACCOUNTS`] accounts and as many aliases. One that is
-//! added to the store is looked at without being named here.
+//! Every statement of the store is explained and executed on tables of [`ACCOUNTS`] accounts and as many aliases. A
+//! new statement of the store is included without being named here.
 
 use crate::database::Database;
 use mailauth_core::store::{Administration, ParameterKind, StatementText};
@@ -13,21 +13,21 @@ on_each_database_and_mysql!(every_statement_uses_an_index_and_reads_only_what_it
 
 const ACCOUNTS: usize = 20_000;
 
-/// A fourth of all is in one domain, and comes last in the order of logins: an index in that order seems to be good enough
-/// for a page of this domain, and is not.
+/// A quarter of all accounts is in one domain, which comes last in the order of logins: an index in that order looks
+/// good enough for a page of this domain, and is not.
 const IN_BIG: usize = ACCOUNTS / 4;
 const DOMAINS: usize = 2_000;
 
 /// Rows of a page.
 const LIMIT: usize = 50;
 
-/// Reads of rows or pages that a page may take: a row, its domain's, and the way to each through an index.
+/// Maximum reads of rows or pages for a page: a row, its domain's, and the path to each through an index.
 const MOST_READS: u64 = 8 * LIMIT as u64;
 
-/// Put in with one statement, as an import is.
+/// Inserted with one statement, as an import does.
 const IMPORTED: &str = "2025-01-01 00:00:00";
 
-/// Those that read a whole table: a table of a few rows, whatever the number of accounts.
+/// Statements that read a whole table: one of a few rows, whatever the number of accounts.
 const SMALL: [&str; 2] = ["version", "table_exists"];
 
 /// A value for each kind of parameter.
@@ -73,7 +73,7 @@ impl Value {
     }
 }
 
-/// Accounts, aliases and published uses, as an import leaves them.
+/// Returns accounts, aliases and published usage, as an import leaves them.
 fn many(kind: Kind) -> Database {
     let database = Database::empty(kind);
     database.store().init().expect("our tables");
@@ -104,7 +104,7 @@ fn many(kind: Kind) -> Database {
     insert("domain_use (domain, bytes, messages, mailboxes)", &summed, DOMAINS);
     sql.push_str("COMMIT;\n");
     sql.push_str(match kind {
-        // As the tables are used: nothing runs ANALYZE there.
+        // As in practice, where nothing runs ANALYZE.
         Kind::Sqlite => "",
         Kind::MariaDb | Kind::MySql => {
             "ANALYZE TABLE accounts, aliases, alias_domains, domains, mailbox_use, domain_use;"
@@ -122,7 +122,7 @@ fn every_statement_uses_an_index_and_reads_only_what_it_needs(kind: Kind) {
     let mut faults = Vec::new();
     for statement in &statements {
         let reads = statement.sql.starts_with("SELECT");
-        // What adds rows reads none; what changes or removes them is run on few.
+        // Statements that add rows read none. Those that change or remove rows are run on few.
         let adds = statement.sql.starts_with("INSERT") && !statement.sql.contains("SELECT");
         if adds || SMALL.contains(&statement.name) {
             continue;
@@ -184,7 +184,7 @@ fn explain_sqlite(connection: &Connection, statement: &StatementText, given: &[V
     if plan.contains("TEMP B-TREE") || plan.contains("AUTOMATIC") || sorts > 0 {
         return Err(format!("sorts: {plan}"));
     }
-    // A row is read with tens of instructions.
+    // Reading a row takes some tens of instructions.
     let most = 100 * (returned.max(LIMIT) as i32);
     if steps > most { Err(format!("{steps} steps for {returned} rows: {plan}")) } else { Ok(()) }
 }
@@ -203,7 +203,7 @@ fn explain_mariadb(run: &dyn Fn(&str) -> String, statement: &StatementText, give
         let columns: Vec<_> = line.split('\t').collect();
         let (table, access, extra) = match columns[..] {
             [_, _, table, access, _, _, _, _, _, extra] => (table, access, extra),
-            // MySQL's.
+            // The format of MySQL.
             [_, _, table, _, access, _, _, _, _, _, _, extra] => (table, access, extra),
             _ => panic!("not a plan: {line}"),
         };
@@ -214,13 +214,13 @@ fn explain_mariadb(run: &dyn Fn(&str) -> String, statement: &StatementText, give
             return Err(format!("reads a whole table or sorts: {plan}"));
         }
     }
-    // A temporary table of the page that is counted is read as well, from one row to the next.
+    // A temporary table of the counted page is read as well, from one row to the next.
     let reads = after.lines().filter_map(|line| line.strip_prefix("Handler_read_")?.split_once('\t'));
     let reads: u64 = reads.map(|(_, reads)| reads.parse::<u64>().expect(reads)).sum();
     if reads > MOST_READS { Err(format!("{reads} reads: {plan}")) } else { Ok(()) }
 }
 
-/// As a statement that is kept runs: planned for any values, or for these.
+/// Explains a statement as a prepared statement runs: planned for any values, or for these.
 fn explain_postgres(run: &dyn Fn(&str) -> String, statement: &StatementText, given: &[Value]) -> Result<(), String> {
     let given: Vec<_> = given.iter().map(Value::literal).collect();
     let execute = match given.as_slice() {
@@ -238,7 +238,7 @@ fn explain_postgres(run: &dyn Fn(&str) -> String, statement: &StatementText, giv
         }
         let removed = plan.lines().filter_map(|line| line.split_once("Removed by Filter: ")).map(|(_, rows)| rows);
         let removed: u64 = removed.map(|rows| rows.trim().parse::<u64>().expect(rows)).sum();
-        // The first line of buffers is of the whole.
+        // The first line of buffers is that of the whole statement.
         let buffers = plan.lines().find_map(|line| line.trim().strip_prefix("Buffers: shared "));
         let pages: u64 = buffers
             .into_iter()

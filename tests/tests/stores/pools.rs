@@ -1,4 +1,4 @@
-//! What the mailboxes of a domain hold together, as the tables keep it.
+//! The usage of all mailboxes of a domain, as the tables record it.
 
 use crate::database::{Database, account, domain, import, login};
 use mailauth_core::quota::{Kind as Limit, Limits, Usage};
@@ -31,7 +31,7 @@ fn usage(bytes: u64, messages: u64) -> Usage {
     Usage { bytes, messages }
 }
 
-/// With anna and bruno in x.example, and carla in y.example.
+/// Returns a database with anna and bruno in x.example, and carla in y.example.
 fn three(kind: Kind) -> Database {
     let database = Database::empty(kind).filled();
     let store = database.store();
@@ -96,7 +96,7 @@ fn the_largest_mailboxes_of_a_domain_are_found(kind: Kind) {
     assert_eq!(largest(Limit::Bytes, 2), [last.clone(), large.clone()]);
     assert_eq!(largest(Limit::Messages, 1), std::slice::from_ref(&many));
     assert_eq!(store.largest_uses(&login("anna@y.example"), Limit::Bytes, 9).unwrap(), []);
-    // Of more than are looked through, those after the login are.
+    // If there are more than the limit, those after the login are examined.
     let rest: Vec<_> = logins
         .iter()
         .filter(|login| ![&large.0, &many.0, &last.0].contains(login))
@@ -118,7 +118,7 @@ fn a_mailbox_leaves_the_pool_with_its_account(kind: Kind) {
     assert_eq!(store.pool_use("x.example").unwrap(), PoolUse::default());
 }
 
-/// The sizes come from the names of files, and may be anything.
+/// The sizes come from the names of files, and may have any value.
 fn a_renamed_account_keeps_its_usage(kind: Kind) {
     let database = three(kind);
     let store = database.store();
@@ -177,7 +177,7 @@ fn a_sum_that_cannot_grow_counts_as_full(kind: Kind) {
     assert_eq!(store.sum_up("x.example").unwrap().usage, usage(1001, 2));
 }
 
-/// A domain with a quota and so many mailboxes.
+/// Returns a domain with a quota and this number of mailboxes.
 fn crowd(kind: Kind, mailboxes: usize) -> (Database, Vec<Login>) {
     let database = Database::empty(kind).filled();
     let logins: Vec<_> = (0..mailboxes).map(|n| login(&format!("m{n:03}@x.example"))).collect();
@@ -186,13 +186,13 @@ fn crowd(kind: Kind, mailboxes: usize) -> (Database, Vec<Login>) {
     (database, logins)
 }
 
-/// What is kept of x.example is what its mailboxes published.
+/// Asserts that the sum of x.example is that of its mailboxes.
 fn assert_exact(store: &SqlStore) {
     let kept = store.pool_use("x.example").unwrap();
     assert_eq!(store.sum_up("x.example").unwrap(), kept, "what is added up, and what was kept");
 }
 
-/// Each sees those before it, and nothing else: the sums that they are told are all different.
+/// Each sees those before it, and nothing else: the returned sums are all different.
 fn the_later_of_two_simultaneous_updates_sees_both(kind: Kind) {
     let (database, logins) = crowd(kind, 40);
     let store = database.pooled();
@@ -250,7 +250,7 @@ fn accounts_removed_by_other_programs_are_subtracted(kind: Kind) {
     for who in &logins {
         store.publish(who, usage(5, 1)).unwrap();
     }
-    // Foreign keys are not looked at by every program; the row of its use goes with the account where they are.
+    // Not every program enforces foreign keys. If they are enforced, the row of its usage is removed with the account.
     database.sql(&format!(
         "DELETE FROM mailbox_use WHERE login = '{0}'; DELETE FROM accounts WHERE login = '{0}'",
         logins[0]

@@ -1,4 +1,4 @@
-//! The rights that `schema/grants.*.sql` gives are exactly enough.
+//! The rights that `schema/grants.*.sql` gives are exactly those that are needed.
 
 use crate::database::{DEADLINE, Database, account, domain, import, login, password};
 use mailauth_core::config::DatabaseConfig;
@@ -23,22 +23,22 @@ on_each_server_and_mysql!(
     a_refusal_names_the_user_and_the_missing_role,
 );
 
-/// A store as a new database user with these roles of `schema/grants.*.sql`.
+/// Returns a store for a new database user with these roles of `schema/grants.*.sql`.
 fn as_user(database: &Database, roles: &[&str]) -> SqlStore {
     store_of(database, &user_with(database, roles))
 }
 
-/// A new database user with these roles, whose password is `secret`.
+/// Creates a database user with these roles, and the password `secret`.
 fn user_with(database: &Database, roles: &[&str]) -> String {
     static USERS: AtomicU32 = AtomicU32::new(0);
     let user = format!("u{}", USERS.fetch_add(1, Ordering::Relaxed));
-    // Roles are of the whole server, which other tests use too: ours get names of their own.
+    // Roles belong to the whole server, which other tests use too, so these get names of their own.
     let own = |text: &str| text.replace("mailauth_", &format!("{user}_"));
     match database {
         Database::Sqlite(_) => panic!("SQLite has no users"),
         Database::MariaDb(at) => {
             at.execute_admin(&own(include_str!("../../../schema/grants.mysql.sql")));
-            // MariaDB has one default role for each user, so a role of roles.
+            // MariaDB has one default role for each user, so it is a role of roles.
             at.execute_admin(&format!("CREATE USER {user}@'%' IDENTIFIED BY 'secret'; CREATE ROLE role_of_{user};"));
             for role in roles {
                 at.execute_admin(&format!("GRANT {} TO role_of_{user}", own(role)));
@@ -66,7 +66,7 @@ fn refused<T: std::fmt::Debug>(outcome: Result<T, AdminError>) {
     }
 }
 
-/// What nobody but the administrator may do.
+/// Asserts that what only the administrator may do is refused.
 fn cannot_administer(store: &SqlStore) {
     let who = login("anna@x.example");
     let change = AccountChange { enabled: Some(false), ..AccountChange::default() };
@@ -190,7 +190,7 @@ fn excessive_and_missing_rights_are_reported(kind: Kind) {
     );
 }
 
-/// A user without any right, whose password is `secret`; `name` is quoted.
+/// Creates a user without any right, with the password `secret`. `name` is quoted.
 fn bare_user(database: &Database, name: &str) -> String {
     match database {
         Database::Sqlite(_) => panic!("SQLite has no users"),
@@ -205,7 +205,7 @@ fn bare_user(database: &Database, name: &str) -> String {
     }
 }
 
-/// Its store; `name` is as it stands in a URL.
+/// Returns its store. `name` is written as in a URL.
 fn store_of(database: &Database, name: &str) -> SqlStore {
     let url = match database {
         Database::Sqlite(_) => panic!("SQLite has no users"),
@@ -217,7 +217,7 @@ fn store_of(database: &Database, name: &str) -> SqlStore {
     open_single(&DatabaseConfig { url, password, deadline: DEADLINE, ..DatabaseConfig::default() }).unwrap()
 }
 
-/// Runs what the report says, after which a new connection finds nothing to mend and a daemon can do its work.
+/// Executes the statements of the report, after which a new connection finds nothing to correct and a daemon can work.
 fn mend(story: &str, database: &Database, connect: impl Fn() -> SqlStore) {
     let report = connect().report().unwrap();
     assert!(!report.rights_remedy.is_empty(), "{story}: nothing to mend: {report:?}");
@@ -261,7 +261,7 @@ fn the_reported_statements_correct_any_users_rights(kind: Kind) {
         let name = format!("direct{number}_of_{}", own_name(&database));
         let user = bare_user(&database, &name);
         database.sql(&grant.replace("{}", &user));
-        // Without it nothing is known of the schema.
+        // Without it nothing is known about the schema.
         database.sql(&format!("GRANT SELECT ON schema_version TO {user}"));
         let delivered = grant.contains("mailbox_use");
         mend(story, &database, || store_of(&database, &name));
@@ -276,7 +276,7 @@ fn the_reported_statements_correct_any_users_rights(kind: Kind) {
             .sql(&format!("ALTER ROLE {user} REPLICATION CREATEDB; GRANT DELETE, UPDATE (home) ON accounts TO PUBLIC"));
         mend("attributes, and everybody", &database, || store_of(&database, &name));
     } else {
-        // The user that has made the tables may do everything with them, and goes on to deliver.
+        // The user that has created the tables has all rights to them, and can still deliver.
         mend("all of the database", &database, || database.store());
         assert!(database.store().publish(&login("anna@x.example"), Usage { bytes: 5, messages: 1 }).is_ok());
     }
@@ -302,7 +302,7 @@ fn an_administrators_rights_are_left_unchanged(kind: Kind) {
         let others = &report.rights_remedy[1..];
         assert!(!others.is_empty() && others.iter().all(|line| line.starts_with("GRANT ")), "{who}: {report:?}");
     }
-    // Others use this server too.
+    // Other tests use this server too.
     let drop = if kind == Kind::Postgres { "ALTER ROLE {} NOSUPERUSER" } else { "DROP USER {}" };
     database.sql(&drop.replace("{}", &user));
 }

@@ -1,4 +1,4 @@
-//! What goes into the tables comes out of them, and nothing else does.
+//! The tables return what was written, and nothing else.
 
 use crate::database::{Database, account, domain, import, login, password};
 use mailauth_core::account::Password;
@@ -49,7 +49,7 @@ fn a_missing_schema_says_what_to_do(kind: Kind) {
     for store in [database.store(), database.pooled()] {
         let error = store.find(&login("a@x.example")).unwrap_err();
         assert!(matches!(&error, StoreError::Schema(said) if said.contains("mailauth init")), "{error:?}");
-        // As soon as it is there, the same store answers.
+        // Once it exists, the same store answers.
         database.store().init().unwrap();
         assert_eq!(store.find(&login("a@x.example")).unwrap(), None);
         database.sql(
@@ -144,7 +144,7 @@ fn an_invalid_value_is_reported_with_its_column(kind: Kind) {
     match kind {
         Kind::Sqlite => String::new(),
         Kind::MariaDb => database.sql("ALTER TABLE accounts MODIFY name VARBINARY(255), MODIFY uid DECIMAL(30, 3)"),
-        // A check that looks for characters cannot be kept over bytes.
+        // A check on characters cannot be kept for bytes.
         Kind::MySql => database.sql(
             "ALTER TABLE accounts DROP CHECK accounts_name_printable, MODIFY name VARBINARY(255), MODIFY uid DECIMAL(30, 3)",
         ),
@@ -278,7 +278,7 @@ fn the_tables_refuse_invalid_values(kind: Kind) {
     if kind == Kind::Sqlite {
         return;
     }
-    // What our own code does not even try.
+    // What mailauth itself never tries.
     for (set, name) in [
         ("uid = -1", "uid_range"),
         ("gid = 4294967295", "gid_range"),
@@ -410,7 +410,7 @@ fn an_import_with_a_bad_row_changes_nothing(kind: Kind) {
     assert_eq!(with(299, good[3].clone()), [(299, exists("u3@new.example"))], "in the same batch");
     assert_eq!(with(999, good[3].clone()), [(999, exists("u3@new.example"))], "in another batch");
     assert_eq!(with(0, account("anna@x.example")), [(0, exists("anna@x.example"))]);
-    // Everything that is refused is found, also in a domain that is added with it, and in one that cannot be.
+    // Everything that is refused is found, also in a domain that is added with it, and in one that cannot be added.
     let mut rows = good.clone();
     for (at, bad) in [
         (1, account("anna@x.example")),
@@ -442,7 +442,7 @@ fn a_table_changed_under_a_prepared_statement_is_no_error(kind: Kind) {
     assert_eq!(store.find(&login("anna@x.example")).unwrap(), Some(account("anna@x.example")));
 }
 
-/// A dump of one loads into the others: names, numbers for truth, and times as text.
+/// A dump of one database can be loaded into the others: names, numbers for truth values, and times as text.
 fn the_same_rows_load_as_plain_sql(kind: Kind) {
     let database = Database::empty(kind).filled();
     database.sql(

@@ -1,4 +1,4 @@
-//! How far a server is trusted. Its certificate is for `localhost` and 127.0.0.1, by an authority of the tests.
+//! When a server is trusted. Its certificate is for `localhost` and 127.0.0.1, by an authority of the tests.
 
 use crate::database::{Database, login};
 use mailauth_core::Secret;
@@ -23,7 +23,7 @@ pub fn certificates(database: &Database) -> &Certificates {
     }
 }
 
-/// The connection's TLS as the server sees it, or why there is none.
+/// Returns the connection's TLS as the server sees it, or why there is none.
 pub fn connect(
     database: &Database,
     host: &str,
@@ -92,7 +92,7 @@ fn an_unreadable_authority_is_reported_when_opening_the_store(kind: Kind) {
 
 fn a_server_without_tls_gets_no_clear_connection(kind: Kind) {
     let database = Database::empty(kind).filled();
-    // Stands before the server, and says that it knows no TLS.
+    // Stands in for the server, and reports that it does not support TLS.
     let plain = plain_server(kind);
     let mut config = database.config_tcp(&[&plain]);
     config.tls = Some(TlsMode::Require);
@@ -102,7 +102,7 @@ fn a_server_without_tls_gets_no_clear_connection(kind: Kind) {
     assert!(said.contains("the server does not offer TLS") && said.contains("enable TLS on the server"), "{said}");
 }
 
-/// Greets like a server that was built without TLS; returns its address.
+/// Starts a server that greets as if it was built without TLS, and returns its address.
 fn plain_server(kind: Kind) -> String {
     use std::io::{Read, Write};
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -110,11 +110,11 @@ fn plain_server(kind: Kind) -> String {
     std::thread::spawn(move || {
         let (mut client, _) = listener.accept().unwrap();
         if kind == Kind::Postgres {
-            // SSLRequest: 8 bytes; N is no.
+            // SSLRequest: 8 bytes. N means no.
             client.read_exact(&mut [0; 8]).unwrap();
             client.write_all(b"N").unwrap();
         } else {
-            // Protocol::HandshakeV10 with the capabilities of 4.1, secure connection and plugin authentication alone.
+            // Protocol::HandshakeV10 with only the capabilities of 4.1, secure connection and plugin authentication.
             let mut greeting = b"\x0a10.11.0-MariaDB\0\x01\0\0\0abcdefgh\0".to_vec();
             greeting.extend([0x00, 0x82, 33, 2, 0, 0x08, 0x00, 21]);
             greeting.extend([0; 10]);
@@ -124,7 +124,7 @@ fn plain_server(kind: Kind) -> String {
         }
         let mut rest = Vec::new();
         let _ = client.read_to_end(&mut rest);
-        // COM_QUIT is as good as nothing.
+        // COM_QUIT reveals nothing.
         assert!(rest.is_empty() || rest == [1, 0, 0, 0, 1], "it said {rest:?} in clear");
     });
     address

@@ -1,4 +1,4 @@
-//! A booted machine that has Courier, and is then set up as the pages in docs/ print.
+//! A booted machine with Courier, which is then set up as the pages in docs/ print.
 
 use super::page::{Kind, Piece, page};
 use super::terminal::at_a_terminal;
@@ -11,11 +11,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-/// The account that the page makes.
+/// The account that the page creates.
 pub const ANNA: &str = "anna@example.org";
 pub const CONFIG: &str = "/etc/mailauth/mailauth.toml";
 
-/// What Debian has of Courier, all of it enabled as its packages do.
+/// Debian's services of Courier, all enabled as by their packages.
 pub const SERVICES: [&str; 4] = ["courier-imap", "courier-imap-ssl", "courier-pop", "courier-pop-ssl"];
 
 const INSTALL: &str = "docs/install.md";
@@ -29,19 +29,19 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Boots it, and starts Courier with its own daemon.
+    /// Boots a machine, and starts Courier with its own daemon.
     pub fn with_courier() -> Self {
         let machine = Self::new();
         machine.booted.shell(&format!("systemctl enable --now courier-authdaemon {}", SERVICES.join(" ")));
         machine
     }
 
-    /// Boots it.
+    /// Boots a machine.
     pub fn new() -> Self {
         Self::with_folder(None)
     }
 
-    /// Boots it with a folder of ours at this path.
+    /// Boots a machine with this folder at this path.
     pub fn with_folder(other: Option<(&Path, &str)>) -> Self {
         let files = Scratch::new("clone");
         for folder in ["target", "bin"] {
@@ -84,14 +84,14 @@ impl Machine {
         }
     }
 
-    /// Puts the section `[courier]`, which is the last one, in the place of the one that is there.
+    /// Replaces the section `[courier]`, which is the last one.
     fn change_section(&self, text: &str) {
         let before = fs::read_to_string(self.booted.inside(CONFIG)).expect("the configuration");
         let (others, _) = before.split_once("[courier]\n").expect("the section");
         self.booted.write(CONFIG, &format!("{others}{text}"));
     }
 
-    /// Does what the page prints for the way back.
+    /// Does what the page prints for going back.
     pub fn go_back(&self) {
         let back = page(COURIER).into_iter().find(|piece| {
             piece.kind == Kind::Indented && piece.text.contains("systemctl disable --now mailauth-courier")
@@ -111,12 +111,12 @@ impl Machine {
         command
     }
 
-    /// A unit's state.
+    /// Returns the state of a unit.
     pub fn state(&self, unit: &str) -> String {
         self.booted.property(unit, "ActiveState")
     }
 
-    /// The processes of Courier's own daemon.
+    /// Returns the processes of Courier's own daemon.
     pub fn courier_processes(&self) -> String {
         self.booted.shell("grep -ls '^authdaemond$' /proc/[0-9]*/comm || true")
     }
@@ -129,19 +129,19 @@ impl Machine {
         self.booted.on_its_network(|| Pop3::connect(110).login(login, password))
     }
 
-    /// Its socket, as the tests know it.
+    /// Returns its socket, as the tests know it.
     pub fn socket(&self) -> PathBuf {
         self.booted.inside(MailHost::SOCKET)
     }
 
-    /// Has the daemon read the printed configuration again, with this section after it.
+    /// Makes the daemon read the printed configuration again, with this section after it.
     pub fn reload_with(&self, section: &str) {
         let printed = page(INSTALL).into_iter().find(|piece| piece.language() == Some("toml"));
         self.booted.write(CONFIG, &format!("{}\n{section}", printed.expect("a configuration").text));
         self.booted.shell("systemctl reload mailauth-courier");
     }
 
-    /// What the daemon has written to the journal since the last boot, by journalctl with these options.
+    /// Returns the daemon's journal since the last boot, by journalctl with these options.
     pub fn journal(&self, options: &str) -> String {
         self.booted.shell(&format!("journalctl --sync; journalctl -b -q -t mailauth-courier {options}"))
     }

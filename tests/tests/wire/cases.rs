@@ -1,5 +1,5 @@
-//! The requests whose answer the protocol fixes, as data: what a server owes its clients, and where the real
-//! courier-authdaemond does something else.
+//! The requests whose answer the protocol defines, as data: what a server has to send to its clients, and where the
+//! real courier-authdaemond differs.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,9 +13,9 @@ pub struct Case {
     pub name: &'static str,
     pub request: Vec<u8>,
     pub manner: Manner,
-    /// The outcomes that are right. More than one where no client can tell or be hurt.
+    /// The correct outcomes. More than one if no client can distinguish them or be harmed.
     pub right: &'static [&'static str],
-    /// What the real one does instead, and why ours should not.
+    /// What authdaemond does instead, and why mailauth should not.
     pub real: Option<(&'static [&'static str], &'static str)>,
 }
 
@@ -23,7 +23,7 @@ const ACCOUNT: &[&str] = &["ACCOUNT"];
 const FAIL: &[&str] = &["FAIL"];
 const CLOSED: &[&str] = &["CLOSED"];
 const LIST: &[&str] = &["LIST"];
-/// For what no client sends: refusing it in either way hurts nobody.
+/// For requests that no client sends: either refusal is harmless.
 const REFUSED: &[&str] = &["FAIL", "CLOSED"];
 const STRICTER: &str = "harmless, but no client sends it and a strict reader is a simple one";
 
@@ -45,7 +45,7 @@ impl Case {
     }
 }
 
-/// `PRE`: look-ups.
+/// Returns the lookups by `PRE`.
 pub fn look_ups() -> Vec<Case> {
     let good = pre("imap", ANNA);
     let line_of = |bytes: usize| pre("imap", &"x".repeat(bytes - pre("imap", "").len() + 1));
@@ -100,7 +100,7 @@ pub fn look_ups() -> Vec<Case> {
     cases
 }
 
-/// `AUTH` with a password.
+/// Returns the logins by `AUTH` with a password.
 pub fn logins() -> Vec<Case> {
     let good = auth("imap", ANNA, PASSWORD);
     let with_password =
@@ -171,7 +171,7 @@ pub fn logins() -> Vec<Case> {
     cases
 }
 
-/// `AUTH` with lengths of all kinds.
+/// Returns `AUTH` requests with all kinds of lengths.
 pub fn lengths() -> Vec<Case> {
     let body = format!("imap\nlogin\n{ANNA}\n{PASSWORD}\n");
     let right = body.len();
@@ -201,7 +201,7 @@ const REFUSED_OR_ACCOUNT: &[&str] = &["FAIL", "CLOSED", "ACCOUNT"];
 
 const EMPTY_KEY: &str = "on SQLite it takes a clear password that is NULL for an empty one: anybody logs in as anybody";
 
-/// `AUTH` with the answer to a challenge.
+/// Returns the logins by `AUTH` with the response to a challenge.
 pub fn challenges() -> Vec<Case> {
     let wrong_hash = cram("cram-md5", &digest::<sha1::Sha1>(DORAS_PASSWORD), DORA);
     let md5 = digest::<md5::Md5>(DORAS_PASSWORD);
@@ -253,7 +253,7 @@ fn cram(kind: &str, digest: &str, login: &str) -> Vec<u8> {
     auth_body(format!("imap\n{kind}\n{challenge}\n{response}\n").as_bytes())
 }
 
-/// `PASSWD` that must not change anything.
+/// Returns the `PASSWD` requests that must not change anything.
 pub fn refused_changes() -> Vec<Case> {
     vec![
         case("a wrong old password", passwd(ANNA, "wrong", "new words"), FAIL),
@@ -269,7 +269,7 @@ pub fn refused_changes() -> Vec<Case> {
     ]
 }
 
-/// `ENUMERATE`, and what is no command.
+/// Returns `ENUMERATE` requests, and invalid commands.
 pub fn others() -> Vec<Case> {
     let good = auth("imap", ANNA, PASSWORD);
     let behind = |text: &str| [text.as_bytes(), &good].concat();
@@ -300,7 +300,7 @@ pub fn others() -> Vec<Case> {
     ]
 }
 
-/// Requests that never become whole, each of which takes the server's ten seconds.
+/// Returns requests that never become complete, each of which takes the server's ten seconds.
 pub fn unfinished() -> Vec<Case> {
     let good = auth("imap", ANNA, PASSWORD);
     let body = format!("imap\nlogin\n{ANNA}\n{PASSWORD}\n");
