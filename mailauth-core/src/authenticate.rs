@@ -42,7 +42,7 @@ use sample::Sample;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
-use verified::Verified;
+use verified::VerifiedPasswords;
 
 #[cfg(test)]
 mod tests;
@@ -110,7 +110,7 @@ pub struct Authenticator {
     /// The file next to which the key of the dummies is kept, if it is kept.
     key_place: Option<PathBuf>,
     /// Recently verified passwords, if they are remembered.
-    verified: Option<Verified>,
+    verified: Option<VerifiedPasswords>,
     /// Accounts whose password was hashed and right not long ago.
     familiar: Familiar,
     /// Limits on guessing, if guesses are counted.
@@ -151,7 +151,7 @@ impl Authenticator {
     /// answers are. For a process that decides more than one login.
     #[must_use]
     pub fn remembering(mut self, config: &CacheConfig, counters: Arc<Counters>) -> Self {
-        self.verified = Verified::new(config);
+        self.verified = VerifiedPasswords::new(config);
         self.counters = counters;
         self
     }

@@ -51,7 +51,7 @@ impl Dummies {
     /// Creates dummies for the time before the table is known, all of the scheme of new passwords.
     pub fn new(scheme: NewScheme, rules: &HashRules) -> Self {
         let stored = Stored::parse(scheme.specimen().as_bytes(), rules).map(|stored| stored.dummy());
-        let new = Arc::new(stored.unwrap_or_else(|_| Stored::nothing()));
+        let new = Arc::new(stored.unwrap_or_else(|_| Stored::never_matching()));
         let choice = Choice { key: random_key(), shares: Vec::new() };
         Dummies { new, choice: RwLock::new(Arc::new(choice)), times: Mutex::default() }
     }

@@ -30,7 +30,7 @@ const SWEEP: Duration = Duration::from_secs(60);
 type Clock = Box<dyn Fn() -> Instant + Send + Sync>;
 
 /// Remembers verified passwords.
-pub(super) struct Verified {
+pub(super) struct VerifiedPasswords {
     key: Zeroizing<[u8; 64]>,
     lifetime: Duration,
     kept: quick_cache::sync::Cache<Login, Proof>,
@@ -44,7 +44,7 @@ struct Proof {
     since: Instant,
 }
 
-impl Verified {
+impl VerifiedPasswords {
     /// Returns `None` if the configuration disables it, or if the system has no random numbers for a key.
     pub fn new(config: &CacheConfig) -> Option<Self> {
         Self::by_clock(config, Box::new(Instant::now))
@@ -60,7 +60,7 @@ impl Verified {
             return None;
         }
         let kept = quick_cache::sync::Cache::new(config.verified);
-        Some(Verified { key, lifetime: config.verified_for, kept, swept: Mutex::new(clock()), clock })
+        Some(VerifiedPasswords { key, lifetime: config.verified_for, kept, swept: Mutex::new(clock()), clock })
     }
 
     /// Returns true if `password` was verified for `stored` recently.
@@ -122,14 +122,14 @@ mod tests {
     use std::sync::Arc;
 
     struct Story {
-        verified: Verified,
+        verified: VerifiedPasswords,
         now: Arc<Mutex<Instant>>,
     }
 
     fn story(config: &CacheConfig) -> Story {
         let now = Arc::new(Mutex::new(Instant::now()));
         let clock = Arc::clone(&now);
-        let verified = Verified::by_clock(config, Box::new(move || *clock.lock())).expect("a key");
+        let verified = VerifiedPasswords::by_clock(config, Box::new(move || *clock.lock())).expect("a key");
         Story { verified, now }
     }
 
@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn it_can_be_switched_off() {
-        assert!(Verified::new(&CacheConfig { verified: 0, ..CacheConfig::default() }).is_none());
-        assert!(Verified::new(&CacheConfig { enabled: false, ..CacheConfig::default() }).is_none());
+        assert!(VerifiedPasswords::new(&CacheConfig { verified: 0, ..CacheConfig::default() }).is_none());
+        assert!(VerifiedPasswords::new(&CacheConfig { enabled: false, ..CacheConfig::default() }).is_none());
     }
 }

@@ -164,7 +164,7 @@ impl Stored {
     }
 
     /// Returns a value without cost that no password matches.
-    pub fn nothing() -> Stored {
+    pub fn never_matching() -> Stored {
         Stored(Box::new(plain::NeverMatches(plain::KIND)))
     }
 }

@@ -381,7 +381,7 @@ fn a_dummy_costs_the_same_and_matches_no_password() {
             assert_eq!(dummy.verify(LOGIN, password), Ok(false), "{sample}");
         }
     }
-    assert_eq!(Stored::nothing().verify(LOGIN, PASSWORD), Ok(false));
+    assert_eq!(Stored::never_matching().verify(LOGIN, PASSWORD), Ok(false));
 }
 
 #[test]
