@@ -5,7 +5,7 @@ use super::request::RequestContext;
 use crate::Secret;
 use crate::account::{Account, AccountRow, Password};
 use crate::answer::{Answer, No, NotNow};
-use crate::password::{self, Busy, HashError, MAX_PASSWORD, Recipe};
+use crate::password::{self, Busy, HashError, HashParameters, MAX_PASSWORD};
 use crate::store::Changed;
 
 impl Authenticator {
@@ -13,7 +13,7 @@ impl Authenticator {
     pub(super) fn change(&self, context: &mut RequestContext, old: &Secret, new: &Secret) -> Answer<()> {
         let candidate = self.candidate_for::<Box<Account>>(context, old)?;
         let verified = candidate.refusal.is_none().then_some(&*candidate.stored);
-        let recipe = password::keep_or_improve(verified, self.policy.scheme);
+        let parameters = password::keep_or_improve(verified, self.policy.scheme);
         let cost = candidate.stored.cost();
         let tried = self
             .budget
@@ -22,10 +22,16 @@ impl Authenticator {
         self.weigh(context, tried, &[old.expose()])?;
         // A row was found: without one, no password is right.
         let row = candidate.seen.row.ok_or(No::UnknownLogin)?;
-        self.store_new(context, &row, recipe, new)
+        self.store_new(context, &row, parameters, new)
     }
 
-    fn store_new(&self, context: &RequestContext, row: &AccountRow, recipe: Recipe, new: &Secret) -> Answer<()> {
+    fn store_new(
+        &self,
+        context: &RequestContext,
+        row: &AccountRow,
+        parameters: HashParameters,
+        new: &Secret,
+    ) -> Answer<()> {
         let characters = String::from_utf8_lossy(new.expose()).chars().count();
         if new.is_empty() || characters < self.policy.min_length {
             return Err(No::NewPasswordTooShort.into());
@@ -35,7 +41,7 @@ impl Authenticator {
         }
         let hashed = self
             .budget
-            .run(recipe.cost(), context.deadline, || password::hash(recipe, new.expose()))
+            .run(parameters.cost(), context.deadline, || password::hash(parameters, new.expose()))
             .map_err(|Busy| NotNow::Busy)?;
         let new = match hashed {
             Ok(hash) => Password(hash),

@@ -41,7 +41,7 @@ pub(crate) use encoding::hex;
 pub use flaw::Flaw;
 pub use hmac_md5::HmacMd5State;
 pub use limits::CostLimits;
-pub use new::{HashError, NewScheme, Recipe, hash, in_clear, keep_or_improve};
+pub use new::{HashError, HashParameters, NewScheme, hash, in_clear, keep_or_improve};
 pub use table::DefaultScheme;
 
 use crate::stack::{deeply_wiped, wiped};

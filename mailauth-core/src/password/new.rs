@@ -53,7 +53,7 @@ impl NewScheme {
 
     /// Returns the cost of making one hash.
     pub fn cost(self) -> Cost {
-        Recipe::from(self).cost()
+        HashParameters::from(self).cost()
     }
 
     /// Returns a value in the format of a new hash, made without hashing. No password that matches it is known, and a
@@ -86,13 +86,13 @@ impl NewScheme {
 
 /// A scheme and its cost for a new hash. Each [`NewScheme`] has its usual cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Recipe {
+pub struct HashParameters {
     scheme: NewScheme,
     /// The parameters, in the order of [`super::Kind`].
     cost: [u32; 3],
 }
 
-impl From<NewScheme> for Recipe {
+impl From<NewScheme> for HashParameters {
     fn from(scheme: NewScheme) -> Self {
         let cost = match scheme {
             NewScheme::Sha512Crypt | NewScheme::Sha256Crypt => [sha_crypt::NEW_ROUNDS, 0, 0],
@@ -100,11 +100,11 @@ impl From<NewScheme> for Recipe {
             NewScheme::Argon2id => argon2::NEW,
             NewScheme::Yescrypt => yescrypt::NEW,
         };
-        Recipe { scheme, cost }
+        HashParameters { scheme, cost }
     }
 }
 
-impl Recipe {
+impl HashParameters {
     /// Returns the scheme.
     pub fn scheme(self) -> NewScheme {
         self.scheme
@@ -167,8 +167,8 @@ pub enum HashError {
 ///
 /// # Errors
 /// Fails if the scheme does not allow the password, or if the system provides no random numbers.
-pub fn hash(recipe: impl Into<Recipe>, password: &[u8]) -> Result<Secret, HashError> {
-    let Recipe { scheme, cost } = recipe.into();
+pub fn hash(parameters: impl Into<HashParameters>, password: &[u8]) -> Result<Secret, HashError> {
+    let HashParameters { scheme, cost } = parameters.into();
     let most = if scheme == NewScheme::Bcrypt { bcrypt::MAX_PASSWORD } else { MAX_PASSWORD };
     if password.is_empty() {
         return Err(HashError::Empty);
@@ -227,7 +227,7 @@ pub fn in_clear(password: &[u8]) -> Result<Secret, HashError> {
 
 /// Returns how to hash a changed password: with the old hash's scheme and at least its cost, if that scheme can be
 /// written here and is at least as strong as the configured one; otherwise with the configured scheme.
-pub fn keep_or_improve(stored: Option<&Stored>, configured: NewScheme) -> Recipe {
+pub fn keep_or_improve(stored: Option<&Stored>, configured: NewScheme) -> HashParameters {
     let old = stored.and_then(|stored| {
         let scheme = match stored.scheme() {
             "SHA512-CRYPT" => NewScheme::Sha512Crypt,
@@ -237,11 +237,11 @@ pub fn keep_or_improve(stored: Option<&Stored>, configured: NewScheme) -> Recipe
             "YESCRYPT" => NewScheme::Yescrypt,
             _ => return None,
         };
-        Some(Recipe { scheme, cost: stored.kind().cost })
+        Some(HashParameters { scheme, cost: stored.kind().cost })
     });
     match old {
         Some(old) if old.scheme.strength() >= configured.strength() => {
-            let usual = Recipe::from(old.scheme);
+            let usual = HashParameters::from(old.scheme);
             if old.work() > usual.work() { old } else { usual }
         }
         _ => configured.into(),

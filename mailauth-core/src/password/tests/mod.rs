@@ -444,10 +444,10 @@ fn a_changed_password_never_costs_less_than_the_old_one() {
         "$y$jAT$abcdefgh$gpivfojpGdb6E71txcgeup.zuDCa7BgG/.sA6EAWmT3",
     ] {
         let old = parse(costly).unwrap();
-        let recipe = keep_or_improve(Some(&old), NewScheme::Sha512Crypt);
-        let new = hash(recipe, PASSWORD).unwrap();
+        let parameters = keep_or_improve(Some(&old), NewScheme::Sha512Crypt);
+        let new = hash(parameters, PASSWORD).unwrap();
         let new = Stored::parse(new.expose(), &HashRules::default()).unwrap();
-        assert_eq!((new.kind(), new.cost()), (old.kind(), recipe.cost()));
+        assert_eq!((new.kind(), new.cost()), (old.kind(), parameters.cost()));
         assert_eq!(new.verify(LOGIN, PASSWORD), Ok(true));
         assert_eq!(old.cost(), new.cost());
     }
