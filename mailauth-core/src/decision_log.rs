@@ -9,7 +9,7 @@ use crate::Service;
 use crate::answer::Refusal;
 use crate::mailbox::Unusable;
 use crate::printable::exact;
-use crate::store::Seen;
+use crate::store::Lookup;
 use crate::sync::Mutex;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -77,7 +77,7 @@ pub(crate) enum Provenance {
 }
 
 impl Provenance {
-    pub fn of(seen: &Seen) -> Self {
+    pub fn of(seen: &Lookup) -> Self {
         if seen.is_copied() {
             Provenance::Snapshot
         } else if seen.is_kept() {

@@ -12,7 +12,7 @@ use crate::quota::{Kind, Limits, Usage};
 use crate::schema::Field;
 #[cfg(feature = "sqlite")]
 use crate::store::snapshot::{Part, Value};
-use crate::store::{AccountStore, Cursor, DomainStanding, MailStore, Page, PoolStore, PoolUse, Seen, StoreError};
+use crate::store::{AccountStore, Cursor, DomainStanding, Lookup, MailStore, Page, PoolStore, PoolUse, StoreError};
 use crate::sync::{Mutex, MutexGuard};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -226,8 +226,8 @@ impl AccountStore for MemoryStore {
         Ok(row.map(|row| AccountRow { domain_enabled: row.domain_enabled && self.is_enabled(login.domain()), ..row }))
     }
 
-    fn look_again(&self, login: &Login, seen: &Seen, _: Instant) -> Result<Option<Seen>, StoreError> {
-        if seen.may_be_old() { self.find(login).map(Seen::new).map(Some) } else { Ok(None) }
+    fn look_again(&self, login: &Login, seen: &Lookup, _: Instant) -> Result<Option<Lookup>, StoreError> {
+        if seen.may_be_old() { self.find(login).map(Lookup::new).map(Some) } else { Ok(None) }
     }
 
     fn set_password(&self, login: &Login, old: &Password, new: &Password) -> Result<bool, StoreError> {

@@ -7,7 +7,7 @@ use crate::DomainName;
 use crate::account::{AccountRow, Login};
 use crate::answer::{Answer, No, NotNow, Refusal};
 use crate::decision_log::Provenance;
-use crate::store::{Seen, StoreError};
+use crate::store::{Lookup, StoreError};
 use crate::throttle::Ruling;
 use std::time::Instant;
 
@@ -80,17 +80,17 @@ impl Authenticator {
     }
 
     /// Reads the row of `login`.
-    pub(super) fn read(&self, context: &mut RequestContext, login: &Login) -> Result<Seen, StoreError> {
+    pub(super) fn read(&self, context: &mut RequestContext, login: &Login) -> Result<Lookup, StoreError> {
         context.from = Provenance::Database;
         match context.purpose {
             // A row that is to be replaced has to be the one that is stored.
-            Purpose::Change => self.store.find_newest(login).map(Seen::new),
+            Purpose::Change => self.store.find_newest(login).map(Lookup::new),
             Purpose::LookUp | Purpose::Secret | Purpose::Proof => self.store.look_up(login, context.deadline),
         }
     }
 
     /// Returns true if mail bounces by `answer`, and a newer row might give another answer.
-    fn would_bounce<T>(&self, context: &RequestContext, seen: &Seen, answer: &Answer<T>) -> bool {
+    fn would_bounce<T>(&self, context: &RequestContext, seen: &Lookup, answer: &Answer<T>) -> bool {
         context.is_for_mail()
             && matches!(answer, Err(Refusal::No(_)))
             && (seen.may_be_old() || seen.is_copied() || self.store.may_lag())
@@ -101,9 +101,9 @@ impl Authenticator {
         &self,
         context: &mut RequestContext,
         login: &Login,
-        seen: &Seen,
+        seen: &Lookup,
         answer: &Answer<T>,
-    ) -> Answer<Option<Seen>> {
+    ) -> Answer<Option<Lookup>> {
         let by_the_row = match answer {
             // The caller may refuse a login by comparing with the password that it is given.
             Ok(_) => context.purpose == Purpose::Secret,

@@ -12,7 +12,7 @@ use crate::answer::{Answer, No, NotNow};
 use crate::counters::count;
 use crate::decision_log::Provenance;
 use crate::password::{Busy, Cost, Flaw, MAX_PASSWORD, Stored};
-use crate::store::{Seen, StoreError};
+use crate::store::{Lookup, StoreError};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -53,7 +53,7 @@ impl Verification {
 /// What a look-up found to try a password on. There is always a stored password, or a dummy.
 pub(super) struct Candidate {
     pub login: Login,
-    pub seen: Seen,
+    pub seen: Lookup,
     pub stored: Arc<Stored>,
     /// Why `stored` does not come from the row, if it does not.
     pub refusal: Option<No>,
@@ -224,13 +224,13 @@ impl Authenticator {
             Err(StoreError::Unusable(unusable)) => {
                 let refusal = Some(No::UnusableAccount(unusable));
                 let stored = self.dummies.of(&login);
-                Ok(Candidate { login, seen: Seen::new(None), stored, refusal })
+                Ok(Candidate { login, seen: Lookup::new(None), stored, refusal })
             }
             Err(error) => Err(failed(context, error)),
         }
     }
 
-    fn candidate<A: Grant>(&self, context: &RequestContext, login: Login, seen: Seen) -> Candidate {
+    fn candidate<A: Grant>(&self, context: &RequestContext, login: Login, seen: Lookup) -> Candidate {
         let (stored, refusal) = self.stored_for::<A>(context, &login, seen.row.as_ref());
         Candidate { login, seen, stored, refusal }
     }

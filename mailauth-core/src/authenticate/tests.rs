@@ -8,7 +8,7 @@ use crate::config::CacheConfig;
 use crate::counters::Counters;
 use crate::mailbox::Unusable;
 use crate::password::{self, HashRules, NewScheme};
-use crate::store::{Cursor, Page, Seen, StoreError};
+use crate::store::{Cursor, Lookup, Page, StoreError};
 use crate::testing::{Call, MemoryStore};
 use crate::{Service, Services};
 use std::sync::Mutex;
@@ -406,14 +406,14 @@ impl AccountStore for Kept {
         self.new.find(login)
     }
 
-    fn look_up(&self, login: &Login, _: Instant) -> Result<Seen, StoreError> {
-        Ok(Seen::kept(self.old.iter().find(|row| row.login == *login).cloned(), Instant::now()))
+    fn look_up(&self, login: &Login, _: Instant) -> Result<Lookup, StoreError> {
+        Ok(Lookup::kept(self.old.iter().find(|row| row.login == *login).cloned(), Instant::now()))
     }
 
-    fn look_again(&self, login: &Login, seen: &Seen, _: Instant) -> Result<Option<Seen>, StoreError> {
+    fn look_again(&self, login: &Login, seen: &Lookup, _: Instant) -> Result<Option<Lookup>, StoreError> {
         assert!(seen.is_kept(), "what was read just now is the last word");
         *self.rereads.lock().unwrap() += 1;
-        self.new.find(login).map(|row| Some(Seen::new(row)))
+        self.new.find(login).map(|row| Some(Lookup::new(row)))
     }
 
     fn set_password(&self, login: &Login, old: &Password, new: &Password) -> Result<bool, StoreError> {

@@ -7,7 +7,7 @@ use crate::account::{AccountRow, LoginError, Password};
 use crate::answer::NotNow;
 use crate::password::{self, NewScheme};
 use crate::quota::{Limits, Usage};
-use crate::store::{AccountStore, Cursor, Page, PoolStore, PoolUse, Seen, StoreError};
+use crate::store::{AccountStore, Cursor, Lookup, Page, PoolStore, PoolUse, StoreError};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -719,9 +719,9 @@ impl AccountStore for Aged {
         self.new.find(login)
     }
 
-    fn look_up(&self, login: &Login, _: Instant) -> Result<Seen, StoreError> {
+    fn look_up(&self, login: &Login, _: Instant) -> Result<Lookup, StoreError> {
         let row = self.old.find(login)?;
-        Ok(if self.kept { Seen::kept(row, Instant::now()) } else { Seen::new(row).behind(true) })
+        Ok(if self.kept { Lookup::kept(row, Instant::now()) } else { Lookup::new(row).behind(true) })
     }
 
     fn set_password(&self, _: &Login, _: &Password, _: &Password) -> Result<bool, StoreError> {

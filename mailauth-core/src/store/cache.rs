@@ -44,7 +44,7 @@ mod rate;
 mod tests;
 
 use super::{
-    AccountStore, Changed, Cursor, DomainStanding, MailStore, Page, PoolStore, PoolUse, Seen, StoreError, StoreState,
+    AccountStore, Changed, Cursor, DomainStanding, Lookup, MailStore, Page, PoolStore, PoolUse, StoreError, StoreState,
 };
 use crate::DomainName;
 use crate::account::{AccountRow, Login, Password};
@@ -113,14 +113,14 @@ struct Kept {
 }
 
 impl Kept {
-    fn seen(&self) -> Seen {
-        Seen::kept(self.row.clone(), self.read).behind(self.behind)
+    fn seen(&self) -> Lookup {
+        Lookup::kept(self.row.clone(), self.read).behind(self.behind)
     }
 
     /// Returns the row as a new request sees it.
-    fn fresh(&self) -> Seen {
+    fn fresh(&self) -> Lookup {
         let row = self.row.clone();
-        if self.copied { Seen::copied(row) } else { Seen::new(row).behind(self.behind) }
+        if self.copied { Lookup::copied(row) } else { Lookup::new(row).behind(self.behind) }
     }
 }
 
@@ -162,8 +162,8 @@ impl<S: AccountStore> Cache<S> {
         query: &Query,
         deadline: Instant,
         age: impl Fn(&Kept) -> Duration,
-        ask: impl Fn() -> Result<Seen, StoreError>,
-    ) -> Result<Seen, StoreError> {
+        ask: impl Fn() -> Result<Lookup, StoreError>,
+    ) -> Result<Lookup, StoreError> {
         let begin = (self.clock)();
         let known = || self.kept_within(&query.login, &age).map(Ok);
         let ask = || {
@@ -240,7 +240,7 @@ impl<S: AccountStore> AccountStore for Cache<S> {
         self.inner.unnoted()
     }
 
-    fn look_up(&self, login: &Login, deadline: Instant) -> Result<Seen, StoreError> {
+    fn look_up(&self, login: &Login, deadline: Instant) -> Result<Lookup, StoreError> {
         if let Some(kept) = self.kept_within(login, |kept| self.lifetime(kept)) {
             count(&self.counters.hits);
             return Ok(kept.seen());
@@ -250,7 +250,7 @@ impl<S: AccountStore> AccountStore for Cache<S> {
         self.read(&query, deadline, |kept| self.lifetime(kept), || self.inner.look_up(login, deadline))
     }
 
-    fn look_again(&self, login: &Login, seen: &Seen, deadline: Instant) -> Result<Option<Seen>, StoreError> {
+    fn look_again(&self, login: &Login, seen: &Lookup, deadline: Instant) -> Result<Option<Lookup>, StoreError> {
         if !seen.may_be_old() {
             return Ok(None);
         }

@@ -2,7 +2,7 @@
 //!
 //! [`AccountStore`] is what answering a login needs; [`Administration`] adds what the administrator's command needs.
 //! Decorators (a cache in memory, a copy for outages) implement the first over another store. What a look-up returns
-//! ([`Seen`]) says where the row was read, because that decides which answers may be given by it.
+//! ([`Lookup`]) says where the row was read, because that decides which answers may be given by it.
 
 // A program that only talks to the daemon's socket is built without a database, and then nothing here is used.
 #![cfg_attr(not(any(feature = "sqlite", feature = "mysql", feature = "postgres")), allow(dead_code))]
@@ -220,17 +220,17 @@ impl Cursor {
 /// What a look-up found: a row, or that it does not exist. `docs/internals/ages.md` says which answers may be given by
 /// it.
 #[derive(Clone, Debug)]
-pub struct Seen {
+pub struct Lookup {
     /// The row; `None` if it does not exist.
     pub row: Option<AccountRow>,
-    origin: Origin,
+    origin: RowOrigin,
     /// True if it was read from a replica, which may lack the last change.
     behind: bool,
 }
 
 /// Where a row was read.
 #[derive(Clone, Copy, Debug)]
-enum Origin {
+enum RowOrigin {
     /// In the database, just now.
     Database,
     /// In the database at that time, and kept in memory since.
@@ -239,43 +239,43 @@ enum Origin {
     Copy,
 }
 
-impl Seen {
+impl Lookup {
     /// Returns a result that was read just now.
     pub fn new(row: Option<AccountRow>) -> Self {
-        Seen { row, origin: Origin::Database, behind: false }
+        Lookup { row, origin: RowOrigin::Database, behind: false }
     }
 
     /// Returns a result that was kept in memory since it was read.
     pub(crate) fn kept(row: Option<AccountRow>, since: Instant) -> Self {
-        Seen { row, origin: Origin::Memory(since), behind: false }
+        Lookup { row, origin: RowOrigin::Memory(since), behind: false }
     }
 
     /// Returns a result that was read in a copy, because the database does not answer.
     pub(crate) fn copied(row: Option<AccountRow>) -> Self {
-        Seen { row, origin: Origin::Copy, behind: false }
+        Lookup { row, origin: RowOrigin::Copy, behind: false }
     }
 
     /// Returns the same result, marked as read from a replica if `behind`.
     pub(crate) fn behind(self, behind: bool) -> Self {
-        Seen { behind, ..self }
+        Lookup { behind, ..self }
     }
 
     /// Returns the time when it was read, if it was kept in memory since.
     fn kept_since(&self) -> Option<Instant> {
         match self.origin {
-            Origin::Memory(since) => Some(since),
-            Origin::Database | Origin::Copy => None,
+            RowOrigin::Memory(since) => Some(since),
+            RowOrigin::Database | RowOrigin::Copy => None,
         }
     }
 
     /// Returns true if it was kept in memory.
     pub fn is_kept(&self) -> bool {
-        matches!(self.origin, Origin::Memory(_))
+        matches!(self.origin, RowOrigin::Memory(_))
     }
 
     /// Returns true if it is from a copy, because the database does not answer.
     pub fn is_copied(&self) -> bool {
-        matches!(self.origin, Origin::Copy)
+        matches!(self.origin, RowOrigin::Copy)
     }
 
     /// Returns true if it was read from a host that may lack the last changes.
@@ -325,8 +325,8 @@ pub trait AccountStore: Send + Sync {
     ///
     /// # Errors
     /// Fails as [`AccountStore::find`] does.
-    fn look_up_newest(&self, login: &Login) -> Result<Seen, StoreError> {
-        self.find(login).map(Seen::new)
+    fn look_up_newest(&self, login: &Login) -> Result<Lookup, StoreError> {
+        self.find(login).map(Lookup::new)
     }
 
     /// Looks the row up in memory, if rows are kept there, and in a copy if the database does not answer.
@@ -334,9 +334,9 @@ pub trait AccountStore: Send + Sync {
     /// # Errors
     /// Fails as [`AccountStore::find`] does, and if another request's query for the same login has not ended by
     /// `deadline`.
-    fn look_up(&self, login: &Login, deadline: Instant) -> Result<Seen, StoreError> {
+    fn look_up(&self, login: &Login, deadline: Instant) -> Result<Lookup, StoreError> {
         let _ = deadline;
-        self.find(login).map(Seen::new)
+        self.find(login).map(Lookup::new)
     }
 
     /// Returns the current row if `seen` may be old and is not recent enough for a refusal; `None` if `seen` may be
@@ -344,7 +344,7 @@ pub trait AccountStore: Send + Sync {
     ///
     /// # Errors
     /// Fails as [`AccountStore::look_up`] does.
-    fn look_again(&self, login: &Login, seen: &Seen, deadline: Instant) -> Result<Option<Seen>, StoreError> {
+    fn look_again(&self, login: &Login, seen: &Lookup, deadline: Instant) -> Result<Option<Lookup>, StoreError> {
         let _ = (login, seen, deadline);
         Ok(None)
     }

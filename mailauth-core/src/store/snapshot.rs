@@ -56,8 +56,8 @@ pub use original::{CopiedRow, Original, Part, Value};
 use super::driver::sqlite::Sqlite;
 use super::hosts::Hosts;
 use super::{
-    AccountStore, Changed, Cursor, DomainStanding, MailStore, Page, PoolStore, PoolUse, Seen, SnapshotState, SqlStore,
-    StoreError, StoreState,
+    AccountStore, Changed, Cursor, DomainStanding, Lookup, MailStore, Page, PoolStore, PoolUse, SnapshotState,
+    SqlStore, StoreError, StoreState,
 };
 use crate::DomainName;
 use crate::account::{AccountRow, Login, Password};
@@ -374,19 +374,19 @@ impl<S: Original + 'static> AccountStore for Snapshot<S> {
         if lost.all { vec![Changed::Everything] } else { lost.changes.clone() }
     }
 
-    fn look_up(&self, login: &Login, deadline: Instant) -> Result<Seen, StoreError> {
+    fn look_up(&self, login: &Login, deadline: Instant) -> Result<Lookup, StoreError> {
         let seen = self.inner.look_up(login, deadline);
-        self.or_copy(seen, About::Login(login), is_unknown, |copy| copy.find(login).map(Seen::copied))
+        self.or_copy(seen, About::Login(login), is_unknown, |copy| copy.find(login).map(Lookup::copied))
     }
 
-    fn look_up_newest(&self, login: &Login) -> Result<Seen, StoreError> {
+    fn look_up_newest(&self, login: &Login) -> Result<Lookup, StoreError> {
         let seen = self.inner.look_up_newest(login);
-        self.or_copy(seen, About::Login(login), is_unknown, |copy| copy.find(login).map(Seen::copied))
+        self.or_copy(seen, About::Login(login), is_unknown, |copy| copy.find(login).map(Lookup::copied))
     }
 
     /// Accepts what a replica said before all hosts became unreachable if the copy says the same. If they differ, it is
     /// unknown which is newer.
-    fn look_again(&self, login: &Login, seen: &Seen, deadline: Instant) -> Result<Option<Seen>, StoreError> {
+    fn look_again(&self, login: &Login, seen: &Lookup, deadline: Instant) -> Result<Option<Lookup>, StoreError> {
         match self.inner.look_again(login, seen, deadline) {
             Err(error) if error.is_outage() => {
                 let copied =
@@ -495,7 +495,7 @@ impl<S: Original + 'static> MailStore for Snapshot<S> {
     }
 }
 
-fn is_unknown(seen: &Seen) -> bool {
+fn is_unknown(seen: &Lookup) -> bool {
     seen.row.is_none()
 }
 

@@ -84,15 +84,15 @@ impl Fixture {
         *self.now.lock().unwrap() += time;
     }
 
-    fn try_seen(&self, name: &str) -> Result<Seen, StoreError> {
+    fn try_seen(&self, name: &str) -> Result<Lookup, StoreError> {
         self.cache.look_up(&login(name), Instant::now() + LONG)
     }
 
-    fn seen(&self, name: &str) -> Seen {
+    fn seen(&self, name: &str) -> Lookup {
         self.try_seen(name).unwrap()
     }
 
-    fn again(&self, seen: &Seen) -> Result<Option<Seen>, StoreError> {
+    fn again(&self, seen: &Lookup) -> Result<Option<Lookup>, StoreError> {
         self.cache.look_again(&login("anna"), seen, Instant::now() + LONG)
     }
 
@@ -102,7 +102,7 @@ impl Fixture {
     }
 }
 
-fn stored(seen: &Seen) -> String {
+fn stored(seen: &Lookup) -> String {
     let row = seen.row.as_ref();
     row.map_or("-".to_owned(), |row| String::from_utf8(row.password.0.expose().to_vec()).unwrap())
 }
@@ -466,12 +466,12 @@ impl AccountStore for Copied {
         self.0.find(login)
     }
 
-    fn look_up(&self, login: &Login, _: Instant) -> Result<Seen, StoreError> {
-        let copy = || Seen::copied(Some(row("anna", "from the copy")));
-        Ok(self.0.find(login).map_or_else(|_| copy(), Seen::new))
+    fn look_up(&self, login: &Login, _: Instant) -> Result<Lookup, StoreError> {
+        let copy = || Lookup::copied(Some(row("anna", "from the copy")));
+        Ok(self.0.find(login).map_or_else(|_| copy(), Lookup::new))
     }
 
-    fn look_up_newest(&self, login: &Login) -> Result<Seen, StoreError> {
+    fn look_up_newest(&self, login: &Login) -> Result<Lookup, StoreError> {
         self.look_up(login, Instant::now())
     }
 
@@ -499,9 +499,9 @@ fn a_row_from_a_copy_is_not_kept_and_replaces_no_other() {
     store.fail(Some(outage()));
     let kept = look();
     assert!(kept.is_kept());
-    let again = |seen: &Seen| cache.look_again(&login("anna"), seen, Instant::now() + LONG);
+    let again = |seen: &Lookup| cache.look_again(&login("anna"), seen, Instant::now() + LONG);
     assert_eq!(again(&kept).unwrap_err(), StoreError::Unconfirmed(COPY_DIFFERS), "either may be the older one");
-    let same = Seen::kept(Some(row("anna", "from the copy")), *now.lock().unwrap() - seconds(10));
+    let same = Lookup::kept(Some(row("anna", "from the copy")), *now.lock().unwrap() - seconds(10));
     assert!(again(&same).unwrap().is_none(), "the copy agrees");
     wait(seconds(20));
     let copied = look();
@@ -522,12 +522,12 @@ impl AccountStore for Arc<Lagging> {
         panic!("the cache does not keep what this returns")
     }
 
-    fn look_up(&self, login: &Login, _: Instant) -> Result<Seen, StoreError> {
-        self.replica.find(login).map(|row| Seen::new(row).behind(true))
+    fn look_up(&self, login: &Login, _: Instant) -> Result<Lookup, StoreError> {
+        self.replica.find(login).map(|row| Lookup::new(row).behind(true))
     }
 
-    fn look_up_newest(&self, login: &Login) -> Result<Seen, StoreError> {
-        self.primary.find(login).map(Seen::new)
+    fn look_up_newest(&self, login: &Login) -> Result<Lookup, StoreError> {
+        self.primary.find(login).map(Lookup::new)
     }
 
     fn set_password(&self, _: &Login, _: &Password, _: &Password) -> Result<bool, StoreError> {

@@ -19,7 +19,7 @@ use super::driver::{Cell, Connection, Dialect, DriverError, Param, Refusal, Row,
 use super::hosts::recent_changes::{Change, RecentChanges};
 use super::hosts::{Hosts, ReadPreference, no_schema};
 use super::newest::Reading;
-use super::{AccountStore, Changed, Cursor, DomainKind, HostState, Page, Role, Seen, StoreError, StoreState};
+use super::{AccountStore, Changed, Cursor, DomainKind, HostState, Lookup, Page, Role, StoreError, StoreState};
 use crate::DomainName;
 use crate::account::{AccountRow, Login, Password};
 use crate::mailbox::Unusable;
@@ -134,7 +134,7 @@ impl SqlStore {
 
     /// Looks the row up. What a replica says is not final, because it may lack the last change. The same holds for a
     /// host that is not known to be the primary.
-    fn look_up_by(&self, login: &Login, preference: ReadPreference) -> Result<Seen, StoreError> {
+    fn look_up_by(&self, login: &Login, preference: ReadPreference) -> Result<Lookup, StoreError> {
         let (row, role) = match self.find_by(login, preference) {
             // If this was a replica, the row may have been corrected since.
             Err(StoreError::Unusable(_)) if self.hosts.has_several() && preference != ReadPreference::Primary => {
@@ -142,7 +142,7 @@ impl SqlStore {
             }
             found => found?,
         };
-        Ok(Seen::new(row).behind(self.hosts.has_several() && role != Role::Primary))
+        Ok(Lookup::new(row).behind(self.hosts.has_several() && role != Role::Primary))
     }
 
     /// Returns the recent change of an account that a replica, if there are any, may lack.
@@ -231,7 +231,7 @@ impl SqlStore {
 impl AccountStore for SqlStore {
     /// Returns the row. That it does not exist is only accepted from a host that has every change.
     fn find(&self, login: &Login) -> Result<Option<AccountRow>, StoreError> {
-        let Seen { row, behind, .. } = self.look_up_by(login, ReadPreference::Any)?;
+        let Lookup { row, behind, .. } = self.look_up_by(login, ReadPreference::Any)?;
         if row.is_none() && behind { self.find_newest(login) } else { Ok(row) }
     }
 
@@ -253,15 +253,15 @@ impl AccountStore for SqlStore {
         self.hosts.has_several()
     }
 
-    fn look_up_newest(&self, login: &Login) -> Result<Seen, StoreError> {
+    fn look_up_newest(&self, login: &Login) -> Result<Lookup, StoreError> {
         self.look_up_by(login, ReadPreference::Primary)
     }
 
-    fn look_up(&self, login: &Login, _: Instant) -> Result<Seen, StoreError> {
+    fn look_up(&self, login: &Login, _: Instant) -> Result<Lookup, StoreError> {
         self.look_up_by(login, ReadPreference::Any)
     }
 
-    fn look_again(&self, login: &Login, seen: &Seen, _: Instant) -> Result<Option<Seen>, StoreError> {
+    fn look_again(&self, login: &Login, seen: &Lookup, _: Instant) -> Result<Option<Lookup>, StoreError> {
         if seen.may_be_old() { self.look_up_newest(login).map(Some) } else { Ok(None) }
     }
 

@@ -133,7 +133,7 @@ fn is_up_to_date(snapshot: &TestSnapshot) -> bool {
     keeper(snapshot).copy.pending().is_ok_and(|pending| pending.is_empty())
 }
 
-fn seen(snapshot: &TestSnapshot, name: &str) -> Result<Seen, StoreError> {
+fn seen(snapshot: &TestSnapshot, name: &str) -> Result<Lookup, StoreError> {
     snapshot.look_up(&login(name), Instant::now() + Duration::from_secs(5))
 }
 

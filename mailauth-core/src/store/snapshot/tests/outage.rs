@@ -24,7 +24,7 @@ fn a_replicas_answer_before_the_outage_is_valid_if_the_copy_agrees() {
     let fixture = fixture();
     let snapshot = fixture.open_with_copy();
     let again = |name: &str, row: Option<AccountRow>| {
-        snapshot.look_again(&login(name), &Seen::new(row).behind(true), Instant::now() + Duration::from_secs(5))
+        snapshot.look_again(&login(name), &Lookup::new(row).behind(true), Instant::now() + Duration::from_secs(5))
     };
     let same = Some(row("anna@x.example", "one"));
     assert_eq!(again("anna@x.example", same.clone()).unwrap().unwrap().row, same);
