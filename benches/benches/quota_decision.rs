@@ -26,14 +26,14 @@ fn decision(criterion: &mut Criterion) {
         fs::write(folder.path().join("maildirsize"), text(lines)).expect("maildirsize");
         let limits = Limits::parse(QUOTA).expect("a quota");
         let mailbox = MaildirQuota::open(folder.path(), limits, CountRules::default()).expect("a Maildir");
-        group.bench_function(BenchmarkId::new("may_store", lines), |bencher| {
-            bencher.iter(|| assert!(matches!(mailbox.may_store(black_box(1000)), Ok(()))));
+        group.bench_function(BenchmarkId::new("precheck", lines), |bencher| {
+            bencher.iter(|| assert!(matches!(mailbox.precheck(black_box(1000)), Ok(()))));
         });
-        group.bench_function(BenchmarkId::new("open and may_store", lines), |bencher| {
+        group.bench_function(BenchmarkId::new("open and precheck", lines), |bencher| {
             bencher.iter(|| {
                 let mailbox =
                     MaildirQuota::open(black_box(folder.path()), limits, CountRules::default()).expect("a Maildir");
-                assert!(matches!(mailbox.may_store(black_box(1000)), Ok(())));
+                assert!(matches!(mailbox.precheck(black_box(1000)), Ok(())));
             });
         });
         let text = text(lines);

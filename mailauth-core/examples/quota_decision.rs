@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mailbox = MaildirQuota::open(folder.path(), limits, CountRules::default())?;
     println!("the mailbox holds {} bytes", mailbox.usage()?.bytes);
     for size in [300, 500] {
-        match mailbox.may_store(size) {
+        match mailbox.precheck(size) {
             Ok(()) => println!("a message of {size} bytes fits"),
             // The mailbox cannot be read, for example. The message has to be deferred, and must not bounce.
             Err(Denied::Unknown(error)) => println!("a message of {size} bytes has to wait: {error}"),

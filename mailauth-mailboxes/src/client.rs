@@ -307,12 +307,12 @@ impl Mailboxes for RootPart {
         }
     }
 
-    fn may_store(&self, mailbox: &Mailbox, size: u64) -> Result<Space, QuotaError> {
+    fn precheck(&self, mailbox: &Mailbox, size: u64) -> Result<Space, QuotaError> {
         if self.is_own(mailbox.uid) {
-            return Here.may_store(mailbox, size);
+            return Here.precheck(mailbox, size);
         }
-        match self.ask_about(mailbox, Operation::MayStore(size))? {
-            None => self.seen_here(Here.may_store(mailbox, size)),
+        match self.ask_about(mailbox, Operation::Precheck(size))? {
+            None => self.seen_here(Here.precheck(mailbox, size)),
             Some((Answer::Space(space), _)) => Ok(space),
             Some((answer, _)) => Err(QuotaError::NotTold(nonsense(&answer))),
         }

@@ -38,7 +38,7 @@ pub const LONGEST: u32 = 60_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
     /// Check that a message of this size may be stored.
-    MayStore(u64),
+    Precheck(u64),
     /// Count it if a delivery would be refused by figures that are out of date.
     Renew,
     /// Count it, unless it looks as it did when it held this; then keep its lock until the daemon lets go of it.
@@ -75,7 +75,7 @@ pub struct Question {
 /// An answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// To [`Operation::MayStore`].
+    /// To [`Operation::Precheck`].
     Space(Space),
     /// To [`Operation::Renew`]: true if it was counted.
     Renewed(bool),
@@ -109,7 +109,7 @@ impl Question {
     /// As a packet.
     pub fn bytes(&self) -> Vec<u8> {
         let (operation, size, known) = match self.operation {
-            Operation::MayStore(size) => (1, size, None),
+            Operation::Precheck(size) => (1, size, None),
             Operation::Renew => (2, 0, None),
             Operation::Count(known) => (3, 0, known),
             Operation::Make => (4, 0, None),
@@ -165,7 +165,7 @@ impl Question {
             (false, _) => return Err(Malformed::Form),
         };
         let operation = match (operation, size, known) {
-            (1, size, None) => Operation::MayStore(size),
+            (1, size, None) => Operation::Precheck(size),
             (2, 0, None) => Operation::Renew,
             (3, 0, known) => Operation::Count(known),
             (4, 0, None) => Operation::Make,

@@ -1,7 +1,7 @@
 //! Mailboxes that share the quota of their domain, on each database.
 
 use mailauth_core::config::DatabaseConfig;
-use mailauth_core::quota::pools::Member;
+use mailauth_core::quota::pools::{MailboxAccess, Member};
 use mailauth_core::quota::{CountRules, Denied, Effort, Kind as Limit, Limits, MaildirQuota, PoolError, Usage};
 use mailauth_core::store::{Administration, PoolStore, SqlStore, StoreError, open_pooled, open_single};
 use mailauth_core::{Login, Secret};
@@ -158,8 +158,8 @@ fn a_failed_delivery_leaves_nothing_in_the_pool(kind: Kind) {
     reservation.take_back().unwrap();
     member.withdraw(usage, 200).unwrap();
     assert_eq!(store.pool_use("x.example").unwrap().usage, Usage::default());
-    assert!(matches!(member.may_store(&mailbox, 250), Ok(())));
-    assert!(matches!(member.may_store(&mailbox, 251), Err(Denied::Domain(_))));
+    assert!(matches!(member.precheck(MailboxAccess::Open(&mailbox), 250), Ok(())));
+    assert!(matches!(member.precheck(MailboxAccess::Open(&mailbox), 251), Err(Denied::Domain(_))));
 }
 
 fn a_full_mailbox_refuses_though_its_domain_has_room(kind: Kind) {
@@ -249,7 +249,7 @@ fn an_unreachable_database_is_never_over_quota(kind: Kind) {
     let member = Member::of(&store, &anna).unwrap().unwrap();
     let mailbox = domain.mailbox(&member, &anna, "");
     domain.accounts.server().crash();
-    let decision = member.may_store(&mailbox, 1);
+    let decision = member.precheck(MailboxAccess::Open(&mailbox), 1);
     assert!(
         matches!(&decision, Err(Denied::Unknown(PoolError::Store(StoreError::Unreachable { .. })))),
         "{decision:?}"

@@ -244,7 +244,7 @@ fn unknown_users_are_refused_and_no_mailbox_is_counted_as_root() {
     let site = Site::new();
     let part = Part::start(&["--user", "daemon", "--min-uid", "1000", "--min-gid", "1000"], site.mail.path());
     let anna = site.maildir("anna");
-    let fits = question(Operation::MayStore(10), 5001, &anna);
+    let fits = question(Operation::Precheck(10), 5001, &anna);
     // Other users cannot even connect to the socket. If they could, it would not help them.
     let stranger = User { uid: 65534, gid: 65534 };
     assert!(as_user(stranger, || part.connect().is_err()), "the socket's mode");
@@ -274,7 +274,7 @@ fn unknown_users_are_refused_and_no_mailbox_is_counted_as_root() {
     });
     assert!(!Path::new("/etc/systemd/system/ssh.service.d").exists());
     // Another owner's mailbox is not visible to this one.
-    let of_bruno = question(Operation::MayStore(10), 5001, &site.maildir("bruno"));
+    let of_bruno = question(Operation::Precheck(10), 5001, &site.maildir("bruno"));
     assert!(matches!(part::ask(&door, &of_bruno), Some(Answer::Failed(why)) if why.contains("Permission denied")));
     assert_eq!(part::ask(&door, &fits), Some(Answer::Space(Space::Fits)));
 }
@@ -284,7 +284,7 @@ fn malformed_packets_do_no_harm() {
     let site = Site::new();
     let part = Part::start(&[], site.mail.path());
     let door = part.connect().expect("root may");
-    let right = question(Operation::MayStore(10), 5001, &site.maildir("anna"));
+    let right = question(Operation::Precheck(10), 5001, &site.maildir("anna"));
     let bytes = right.bytes();
     let send = |bytes: &[u8]| {
         let (here, there) = packet::pair().expect("sockets");
@@ -321,8 +321,8 @@ fn a_process_that_hangs_is_killed_and_delays_no_other_mailbox() {
     let part = Part::start(&[], site.mail.path());
     let door = part.connect().expect("root may");
     let (anna, bruno) = (site.maildir("anna"), site.maildir("bruno"));
-    let of_anna = Question { answer: 500, ..question(Operation::MayStore(10), 5001, &anna) };
-    let of_bruno = question(Operation::MayStore(10), 5002, &bruno);
+    let of_anna = Question { answer: 500, ..question(Operation::Precheck(10), 5001, &anna) };
+    let of_bruno = question(Operation::Precheck(10), 5002, &bruno);
     let fits = Some(Answer::Space(Space::Fits));
     assert_eq!(part::ask(&door, &of_anna), fits);
     // The owner stops its process, as it may, once that waits for the next question.
@@ -382,7 +382,7 @@ fn mailboxes_of_many_owners_are_read_by_few_processes() {
             make_mailbox(&home, uid);
             part::begin(
                 &door,
-                &Question { answer: 30_000, ..question(Operation::MayStore(1), uid, &home.join("Maildir")) },
+                &Question { answer: 30_000, ..question(Operation::Precheck(1), uid, &home.join("Maildir")) },
             )
         })
         .collect();

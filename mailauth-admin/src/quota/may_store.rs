@@ -29,7 +29,7 @@ impl MayStore {
     pub fn run(self, setup: impl FnOnce() -> Result<Setup, Failure>) -> Result<Exit, Failure> {
         match (self.by_path.mailbox(), &self.login) {
             // An account's first message makes its mailbox; a path that is wrong makes none.
-            (Some(mailbox), _) => answer(mailbox.open_existing()?.may_store(self.size)),
+            (Some(mailbox), _) => answer(mailbox.open_existing()?.precheck(self.size)),
             (None, login) => of_account(&setup()?, login.as_deref().unwrap_or_default(), self.size),
         }
         .or_else(|failure| match failure.exit {
@@ -49,7 +49,7 @@ fn of_account(setup: &Setup, login: &str, size: u64) -> Result<Exit, Failure> {
     let (defaults, rules) = (&setup.config.mailbox, setup.config.quota.rules());
     let others = Others { accounts: &store, defaults, rules, mailboxes: &Here };
     let patience = Patience { if_locked: IfLocked::GoOn, ..Patience::default() };
-    let room = room::of(&account, others, recipient.pools(), size, patience);
+    let room = room::precheck(&account, others, recipient.pools(), size, patience);
     answer(room).map_err(|failure| recipient.refused(failure))
 }
 

@@ -151,19 +151,23 @@ pub fn account(setup: &Setup, login: &str) -> Result<(Mailbox, SqlStore), Failur
 
 /// Keeps a mailbox that has no quota of its own under its domain's, as deliveries do.
 fn under_pool(store: &SqlStore, mailbox: &mut Mailbox, pools: &mut Pools) -> Result<(), StoreError> {
-    let Some(login) = mailbox.login.as_ref().filter(|_| mailbox.limits == Limits::NONE) else { return Ok(()) };
-    mailbox.limits = match pools.get(login.domain()) {
-        Some(limits) => *limits,
-        None => {
-            let limits = store.pool_limits(login.domain())?;
-            if pools.len() >= MOST_POOLS {
-                pools.clear();
-            }
-            pools.insert(login.domain().to_owned(), limits);
-            limits
-        }
-    };
+    if let Some(login) = &mailbox.login {
+        mailbox.limits = mailbox.limits.or_else(|| pool_limits(store, login.domain(), pools))?;
+    }
     Ok(())
+}
+
+/// Returns the quota of a domain, and remembers it in `pools`.
+fn pool_limits(store: &SqlStore, domain: &str, pools: &mut Pools) -> Result<Limits, StoreError> {
+    if let Some(limits) = pools.get(domain) {
+        return Ok(*limits);
+    }
+    let limits = store.pool_limits(domain)?;
+    if pools.len() >= MOST_POOLS {
+        pools.clear();
+    }
+    pools.insert(domain.to_owned(), limits);
+    Ok(limits)
 }
 
 /// Tells the pool of its domain, if that has one, what a mailbox holds.

@@ -114,7 +114,7 @@ impl<'a> Spooled<'a> {
     /// Fails if there is none, that cannot be told, or the file system fails. Then the message is not in the mailbox.
     pub fn store(mut self, member: Option<&Member<'_>>) -> Result<Delivered, DeliveryError> {
         // A message that is refused need not be synced.
-        self.mailbox.may_store(self.size)?;
+        self.mailbox.precheck(self.size)?;
         self.file.sync_all().map_err(|source| self.failed("sync", "tmp", source))?;
         let new = part(self.mailbox, c"new")?;
         let name = format!("{},S={}", self.name, self.size);

@@ -31,11 +31,11 @@ fn a_mailbox_that_is_locked_for_ever_is_counted_without_the_lock() {
     fs::remove_file(mailbox.path().join("maildirsize")).unwrap();
     mailbox.put("new/1.a", 900);
     let open = mailbox.under("1000S").within(impatient());
-    assert!(matches!(open.may_store(100), Ok(())));
-    assert!(matches!(open.may_store(101), Err(Denied::Mailbox(_))));
+    assert!(matches!(open.precheck(100), Ok(())));
+    assert!(matches!(open.precheck(101), Err(Denied::Mailbox(_))));
     assert_eq!(mailbox.maildirsize(), None, "a question writes no figures that another program may be adding to");
     let asked = Patience { if_locked: IfLocked::AskAgain, ..impatient() };
-    let refused = mailbox.under("1000S").within(asked).may_store(100);
+    let refused = mailbox.under("1000S").within(asked).precheck(100);
     assert!(matches!(refused, Err(Denied::Unknown(PoolError::Mailbox(QuotaError::Locked(_))))), "{refused:?}");
     assert_eq!(open.recount(Effort::Changed).unwrap().usage, usage(900, 1));
     assert_eq!(mailbox.maildirsize(), None, "nor does a count for one");
@@ -88,7 +88,7 @@ fn late(mailbox: &Mailbox, time: Duration) -> [bool; 4] {
     [
         open().count().is_err_and(is_late),
         open().recount(Effort::Changed).is_err_and(is_late),
-        matches!(open().may_store(1), Err(Denied::Unknown(PoolError::Mailbox(QuotaError::Late(_))))),
+        matches!(open().precheck(1), Err(Denied::Unknown(PoolError::Mailbox(QuotaError::Late(_))))),
         matches!(open().reserve(1), Err(Denied::Unknown(PoolError::Mailbox(QuotaError::Late(_))))),
     ]
 }

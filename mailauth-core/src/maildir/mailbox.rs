@@ -99,13 +99,15 @@ pub struct Check {
     pub counted: Usage,
 }
 
-/// What the stored figures say of a message.
-pub(super) enum Verdict {
+/// Whether a message fits by the figures in maildirsize.
+pub(super) enum ByFigures {
+    /// It fits into the mailbox, which holds this.
     Fits(Usage),
-    /// The mailbox is as it was when it was counted, and had no room then.
+    /// It does not fit, and the mailbox has not changed since it was counted.
     Over(Over),
-    /// They are in doubt, or would refuse the message although the mailbox has changed.
-    Count,
+    /// The mailbox has to be counted: the figures are in doubt, or would refuse the message although the mailbox has
+    /// changed.
+    Unknown,
 }
 
 impl MaildirQuota {
@@ -281,24 +283,26 @@ impl MaildirQuota {
         }
     }
 
-    /// Checks that a message of `size` bytes may be stored. Counts the mailbox where the stored figures are in doubt, or
-    /// would refuse the message although a folder has changed since they were counted.
+    /// Checks that a message of `size` bytes fits, without reserving room for it: see
+    /// [`quota`](crate::quota#why-a-message-is-checked-twice). Counts the mailbox if the stored figures are in doubt, or
+    /// would refuse the message although a folder has changed since they were counted; the lock is held for the count
+    /// only.
     ///
     /// # Errors
     /// Returns [`Denied::Mailbox`] if it does not fit, and [`Denied::Unknown`] if that is not known.
-    pub fn may_store(&self, size: u64) -> Result<(), Denied> {
+    pub fn precheck(&self, size: u64) -> Result<(), Denied> {
         self.broken_limit(size)?.map_or(Ok(()), |over| Err(Denied::Mailbox(over)))
     }
 
-    /// Returns the limit that a message of `size` bytes would break; see [`MaildirQuota::may_store`].
+    /// Returns the limit that a message of `size` bytes would break; otherwise as [`MaildirQuota::precheck`].
     pub(crate) fn broken_limit(&self, size: u64) -> Result<Option<Over>, QuotaError> {
         if self.limits == Limits::NONE {
             return Ok(None);
         }
-        match self.verdict(&self.open_file(For::Reading)?, size) {
-            Verdict::Fits(_) => Ok(None),
-            Verdict::Over(over) => Ok(Some(over)),
-            Verdict::Count => {
+        match self.check_figures(&self.open_file(For::Reading)?, size) {
+            ByFigures::Fits(_) => Ok(None),
+            ByFigures::Over(over) => Ok(Some(over)),
+            ByFigures::Unknown => {
                 let lock = self.lock()?;
                 let (recount, kept) = self.count_and_keep(lock.as_ref(), Effort::Changed, false)?;
                 // The count is an answer, even if it cannot be kept.
@@ -372,17 +376,17 @@ impl MaildirQuota {
         }
     }
 
-    /// What the stored figures say of a message of `size` bytes.
-    pub(super) fn verdict(&self, found: &Result<Found, Doubt>, size: u64) -> Verdict {
-        let Ok(found @ Found { contents: Ok(contents), .. }) = found else { return Verdict::Count };
+    /// Returns whether a message of `size` bytes fits by the stored figures.
+    pub(super) fn check_figures(&self, found: &Result<Found, Doubt>, size: u64) -> ByFigures {
+        let Ok(found @ Found { contents: Ok(contents), .. }) = found else { return ByFigures::Unknown };
         if contents.limits != self.limits {
-            return Verdict::Count;
+            return ByFigures::Unknown;
         }
         match self.limits.broken_by(contents.usage, size) {
-            None => Verdict::Fits(contents.usage),
-            // Whatever was deleted is not told to the file by every program.
-            Some(over) if contents.lines == 1 && self.is_as_counted(found, contents.usage) => Verdict::Over(over),
-            Some(_) => Verdict::Count,
+            None => ByFigures::Fits(contents.usage),
+            // Not every program that deletes messages tells the file.
+            Some(over) if contents.lines == 1 && self.is_as_counted(found, contents.usage) => ByFigures::Over(over),
+            Some(_) => ByFigures::Unknown,
         }
     }
 

@@ -8,7 +8,7 @@
 //! that.
 
 use super::lock::Lock;
-use super::mailbox::{Effort, Kept, MaildirQuota, Verdict};
+use super::mailbox::{ByFigures, Effort, Kept, MaildirQuota};
 use super::maildirsize::{For, Found};
 use super::{Doubt, QuotaError};
 use crate::model::limits::Limits;
@@ -40,7 +40,7 @@ impl MaildirQuota {
         let (usage, file) = if self.limits() == Limits::NONE {
             (None, found.ok().filter(|found| found.contents.is_ok()))
         } else {
-            let (usage, file) = self.room(lock.as_ref(), found, size)?;
+            let (usage, file) = self.check_under_lock(lock.as_ref(), found, size)?;
             (Some(usage), file)
         };
         let mut reservation = Reservation { mailbox: self, size: None, usage, _lock: lock };
@@ -52,17 +52,17 @@ impl MaildirQuota {
         Ok(reservation)
     }
 
-    /// What the mailbox will hold with the message, and the file to tell.
-    fn room(
+    /// Checks that the message fits. Returns what the mailbox will hold with it, and the file to add a line to.
+    fn check_under_lock(
         &self,
         lock: Option<&Lock>,
         found: Result<Found, Doubt>,
         size: u64,
     ) -> Result<(Usage, Option<Found>), Denied> {
-        let (before, file) = match self.verdict(&found, size) {
-            Verdict::Fits(usage) => (usage, found.ok()),
-            Verdict::Over(over) => return Err(Denied::Mailbox(over)),
-            Verdict::Count => {
+        let (before, file) = match self.check_figures(&found, size) {
+            ByFigures::Fits(usage) => (usage, found.ok()),
+            ByFigures::Over(over) => return Err(Denied::Mailbox(over)),
+            ByFigures::Unknown => {
                 let (recount, kept) = self.count_and_keep(lock, Effort::Changed, false)?;
                 if let Some(over) = self.limits().broken_by(recount.usage, size) {
                     return Err(Denied::Mailbox(over));

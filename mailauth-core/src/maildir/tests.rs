@@ -147,9 +147,9 @@ fn changes_behind_a_link_are_seen() {
     let open = mailbox.open();
     fs::write(disk.path().join("1.b,S=99000:2,S"), "x").unwrap();
     assert_eq!(open.recount(Effort::Changed).unwrap().usage, usage(99_000, 1));
-    assert!(matches!(open.may_store(2000), Err(Denied::Mailbox(_))));
+    assert!(matches!(open.precheck(2000), Err(Denied::Mailbox(_))));
     fs::remove_file(disk.path().join("1.b,S=99000:2,S")).unwrap();
-    assert!(matches!(open.may_store(2000), Ok(())));
+    assert!(matches!(open.precheck(2000), Ok(())));
     let other = tempfile::tempdir().unwrap();
     fs::write(other.path().join("1.b,S=70:2,S"), "x").unwrap();
     fs::remove_file(mailbox.path().join("cur")).unwrap();
@@ -236,16 +236,16 @@ fn a_mailbox_with_all_its_parts_on_another_disk_keeps_its_figures() {
 fn a_missing_maildirsize_is_made() {
     let mailbox = Mailbox::new();
     mailbox.put("new/1.a,S=99000", 1);
-    assert!(matches!(mailbox.open().may_store(1000), Ok(())));
+    assert!(matches!(mailbox.open().precheck(1000), Ok(())));
     assert_eq!(mailbox.maildirsize().as_deref(), Some("100000S,1000C\n99000 1\n"));
-    assert!(matches!(mailbox.open().may_store(1001), Err(Denied::Mailbox(Over { kind: Kind::Bytes, by: 1, .. }))));
+    assert!(matches!(mailbox.open().precheck(1001), Err(Denied::Mailbox(Over { kind: Kind::Bytes, by: 1, .. }))));
 }
 
 #[test]
 fn without_a_limit_no_maildirsize_is_made() {
     let mailbox = Mailbox::new();
     let open = mailbox.under("");
-    assert!(matches!(open.may_store(u64::MAX), Ok(())));
+    assert!(matches!(open.precheck(u64::MAX), Ok(())));
     open.reserve(10).unwrap().keep();
     assert_eq!(mailbox.maildirsize(), None);
     mailbox.lay("100000S\n0 0\n", Duration::ZERO);
@@ -263,7 +263,7 @@ fn a_full_mailbox_is_counted_before_mail_is_refused() {
     ] {
         let mailbox = Mailbox::new();
         mailbox.lay(text, age);
-        assert!(matches!(mailbox.open().may_store(91), Ok(())), "{text:?} {age:?}");
+        assert!(matches!(mailbox.open().precheck(91), Ok(())), "{text:?} {age:?}");
         assert_eq!(mailbox.maildirsize().as_deref(), Some("100000S,1000C\n0 0\n"), "{text:?} {age:?}");
     }
 }
@@ -293,7 +293,7 @@ fn a_young_count_of_another_program_is_believed_until_something_changes() {
         mailbox.lay("100000S,1000C\n99910 5\n", Duration::from_secs(60));
         tick(&mailbox);
         change(&mailbox);
-        assert_eq!(matches!(mailbox.open().may_store(91), Ok(())), counted, "change {number}");
+        assert_eq!(matches!(mailbox.open().precheck(91), Ok(())), counted, "change {number}");
     }
 }
 
@@ -321,12 +321,12 @@ fn a_mailbox_that_was_emptied_takes_mail_again() {
     }
     let open = mailbox.open();
     for file in ["new/1.a", "cur/2.a:2,S", ".Sent/cur/3.a:2,S"] {
-        assert!(matches!(open.may_store(33_000), Err(Denied::Mailbox(_))), "{file}");
+        assert!(matches!(open.precheck(33_000), Err(Denied::Mailbox(_))), "{file}");
         assert!(matches!(open.reserve(33_000), Err(Denied::Mailbox(_))), "{file}");
         fs::remove_file(mailbox.path().join(file)).unwrap();
-        assert!(matches!(open.may_store(33_000), Ok(())), "{file}");
+        assert!(matches!(open.precheck(33_000), Ok(())), "{file}");
         mailbox.put(file, 33_000);
-        assert!(matches!(open.may_store(33_000), Ok(())), "what another program stores is not looked for");
+        assert!(matches!(open.precheck(33_000), Ok(())), "what another program stores is not looked for");
         open.recount(Effort::Full).unwrap();
     }
     fs::remove_dir_all(mailbox.path().join(".Sent")).unwrap();
@@ -377,14 +377,14 @@ fn a_full_mailbox_at_rest_refuses_mail_without_being_read_again() {
     let written = || fs::metadata(&path).map(|file| (file.ino(), file.ctime(), file.ctime_nsec())).unwrap();
     let before = written();
     for _ in 0..3 {
-        assert!(matches!(open.may_store(2000), Err(Denied::Mailbox(_))));
+        assert!(matches!(open.precheck(2000), Err(Denied::Mailbox(_))));
         assert!(matches!(open.reserve(2000), Err(Denied::Mailbox(_))));
         assert!(!open.renew().unwrap());
     }
     assert_eq!(written(), before, "nothing is counted, and nothing written");
     tick(&mailbox);
     fs::remove_file(mailbox.path().join("maildirsums")).unwrap();
-    assert!(matches!(open.may_store(2000), Err(Denied::Mailbox(_))));
+    assert!(matches!(open.precheck(2000), Err(Denied::Mailbox(_))));
     assert_ne!(written(), before, "without the sums it is counted");
 }
 
@@ -471,9 +471,9 @@ fn a_directory_in_its_place_is_an_error_but_stops_no_mail() {
     fs::create_dir(mailbox.path().join("maildirsize")).unwrap();
     let open = mailbox.under("10S");
     assert!(matches!(open.recount(Effort::Full), Err(QuotaError::Io { .. })));
-    assert!(matches!(open.may_store(5), Ok(())));
+    assert!(matches!(open.precheck(5), Ok(())));
     open.reserve(5).unwrap().keep();
-    assert!(matches!(open.may_store(11), Err(Denied::Mailbox(_))));
+    assert!(matches!(open.precheck(11), Err(Denied::Mailbox(_))));
     assert_eq!(fs::read_dir(mailbox.path().join("tmp")).unwrap().count(), 0);
 }
 

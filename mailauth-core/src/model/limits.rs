@@ -65,6 +65,14 @@ impl Limits {
         if self == Limits::NONE { domain } else { self }
     }
 
+    /// Returns these limits, or those of the domain, which are looked up only if these are [`Limits::NONE`].
+    ///
+    /// # Errors
+    /// Fails as `domain` does.
+    pub fn or_else<E>(self, domain: impl FnOnce() -> Result<Limits, E>) -> Result<Limits, E> {
+        if self == Limits::NONE { domain() } else { Ok(self) }
+    }
+
     /// Reads a quota string. Empty, `0S` and `NOQUOTA` (vpopmail's word) are no limit.
     ///
     /// # Errors

@@ -50,11 +50,11 @@ pub enum Counted {
 
 /// Answers questions about mailboxes. Each call blocks, until [`Patience::answer`] at most.
 pub trait Mailboxes: Send + Sync {
-    /// Checks that a message of `size` bytes may be stored; see [`MaildirQuota::may_store`].
+    /// Checks that a message of `size` bytes may be stored; see [`MaildirQuota::precheck`].
     ///
     /// # Errors
     /// Fails if that cannot be told.
-    fn may_store(&self, mailbox: &Mailbox, size: u64) -> Result<Space, QuotaError>;
+    fn precheck(&self, mailbox: &Mailbox, size: u64) -> Result<Space, QuotaError>;
 
     /// Counts a mailbox with figures that are out of date; see [`MaildirQuota::renew`].
     ///
@@ -107,7 +107,7 @@ impl Mailbox {
 pub struct Here;
 
 impl Mailboxes for Here {
-    fn may_store(&self, mailbox: &Mailbox, size: u64) -> Result<Space, QuotaError> {
+    fn precheck(&self, mailbox: &Mailbox, size: u64) -> Result<Space, QuotaError> {
         let Some(open) = mailbox.open()? else { return Ok(Space::Missing) };
         Ok(open.broken_limit(size)?.map_or(Space::Fits, Space::Over))
     }

@@ -1,28 +1,34 @@
-//! How much mail an account may keep, and the decision whether a message fits.
+//! Decides how much mail an account may keep, and whether a message fits.
 //!
-//! A mailbox's own limits, those of its domain ([`pools`]), and the answer to "does it fit?" ([`room`]). What a Maildir
-//! holds is counted and written down by [`maildir`](crate::maildir), which this module's calculator of Maildir++ quotas
-//! comes from: every adapter shares it.
+//! A mailbox has its own limits and those of its domain ([`pools`]). [`maildir`](crate::maildir) counts what a Maildir
+//! holds and writes it down. Every adapter uses both, so that all of them give the same answer.
 //!
-//! # The way of a decision
+//! # Why a message is checked twice
 //!
-//! A decision is `Ok` or [`Denied`]; `Denied::Unknown` means "not now" and never "over".
+//! Two functions say whether a message fits. Mailboxes, pools and [`room`] have them by the same names. Both return `Ok`
+//! or [`Denied`]; `Denied::Unknown` means "not now" and never "over".
 //!
-//! - A mail server that asks before the message comes: [`room::of`]. The mailbox's own limit is checked first
-//!   ([`MaildirQuota::may_store`]), then the domain's ([`pools::Member::may_store_in`]).
-//! - A delivery: [`delivery`](crate::delivery). [`MaildirQuota::may_store`] comes first and without the mailbox's lock, so
-//!   that a message that is refused is not synced to disk. Then the message is synced, and `reserve` decides for good:
-//!   [`pools::Member::reserve`] for a domain with a quota, else [`MaildirQuota::reserve`]. The former checks the pool before
-//!   the mailbox's lock is taken: a count of the mailbox or of others under the lock would keep every other delivery
-//!   waiting. Under the lock only the figures are written, and the pool's sum is checked once more as the database
-//!   returns it, because another delivery may have taken the room in between.
+//! - `precheck` answers before the message is stored, and changes nothing but figures that are out of date. It does not
+//!   hold the mailbox's lock when it returns, so that another delivery can take the room that it found.
+//! - `reserve` decides. It takes the room in the same step, and holds the mailbox's lock until the message is in the
+//!   mailbox or has failed.
+//!
+//! A mail server at RCPT has no message yet and calls only [`room::precheck`], which checks the mailbox's own limits
+//! ([`Mailboxes::precheck`](mailboxes::Mailboxes::precheck)) and then the domain's ([`pools::Member::precheck`]).
+//!
+//! A [delivery](crate::delivery) calls [`MaildirQuota::precheck`] when the message is in `tmp`, so that a message that is
+//! refused is not synced to disk. After the sync it calls `reserve`: [`pools::Member::reserve`] for a domain with a quota,
+//! else [`MaildirQuota::reserve`]. The former calls [`pools::Member::precheck`] before it takes the mailbox's lock,
+//! because a count of this mailbox or of others under the lock would keep every other delivery waiting. Under the lock it
+//! writes only the figures, and compares the limit with the sum that the database returns, because another delivery may
+//! have taken the room in between.
 //!
 //! ```no_run
 //! use mailauth_core::quota::{Denied, Limits, MaildirQuota, CountRules};
 //!
 //! let limits = Limits::parse("1000000000S,10000C")?;
 //! let mailbox = MaildirQuota::open("/var/mail/example.org/anna/Maildir".as_ref(), limits, CountRules::default())?;
-//! match mailbox.may_store(48_213) {
+//! match mailbox.precheck(48_213) {
 //!     Ok(()) => println!("it fits"),
 //!     Err(Denied::Unknown(error)) => println!("not now: {error}"),
 //!     Err(over) => println!("{over}"),

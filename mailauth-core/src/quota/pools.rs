@@ -33,6 +33,17 @@ use crate::Login;
 use crate::maildir::{Effort, MaildirQuota, QuotaError, Reservation};
 use crate::store::{PoolStore, PoolUse, StoreError};
 
+/// How the mailbox that a message is for can be counted before the pool refuses it.
+#[derive(Clone, Copy)]
+pub enum MailboxAccess<'a> {
+    /// It does not exist yet, and nothing is counted.
+    Missing,
+    /// It is open in this process.
+    Open(&'a MaildirQuota),
+    /// It is counted by these [`Mailboxes`].
+    Through(&'a dyn Mailboxes, &'a Mailbox),
+}
+
 /// A mailbox's share in the pool of its domain.
 pub struct Member<'a> {
     store: &'a dyn PoolStore,
@@ -68,38 +79,21 @@ impl<'a> Member<'a> {
         own.or(self.limits)
     }
 
-    /// Checks that the pool has room for a message of `size` bytes to this mailbox. The mailbox is counted and published
-    /// before the message is denied, and so are the [`Others`]. Not for a caller that holds a [`Reservation`], which
-    /// keeps a count waiting.
+    /// Checks that the pool has room for a message of `size` bytes to this mailbox. Before the message is denied, the
+    /// mailbox is counted and published, and so are the [`Others`]. The caller must not hold a [`Reservation`], because a
+    /// count would wait for it.
     ///
     /// # Errors
-    /// Returns [`Denied`] if it has none, or if that is not known.
-    pub fn may_store(&self, mailbox: &MaildirQuota, size: u64) -> Result<(), Denied> {
-        self.check(size, || self.recount(mailbox))
-    }
-
-    /// Does the same as [`Member::may_store`], where `mailboxes` looks at the mailbox.
-    ///
-    /// # Errors
-    /// Fails as [`Member::may_store`] does.
-    pub fn may_store_in(&self, mailboxes: &dyn Mailboxes, mailbox: &Mailbox, size: u64) -> Result<(), Denied> {
-        self.check(size, || self.recount_in(mailboxes, mailbox))
-    }
-
-    /// Checks the same for a mailbox that does not exist yet.
-    ///
-    /// # Errors
-    /// Fails as [`Member::may_store`] does.
-    pub fn may_begin(&self, size: u64) -> Result<(), Denied> {
-        let pool = self.store.pool_use(self.login.domain())?;
-        self.denied(self.broken_by(pool, size)?)
-    }
-
-    fn check(&self, size: u64, recount: impl FnOnce() -> Result<PoolUse, PoolError>) -> Result<(), Denied> {
-        if self.limits.broken_by(self.store.pool_use(self.login.domain())?.usage, size).is_none() {
-            return Ok(());
+    /// Returns [`Denied`] if the pool has no room, or if that is not known.
+    pub fn precheck(&self, mailbox: MailboxAccess<'_>, size: u64) -> Result<(), Denied> {
+        let mut pool = self.pool_use()?;
+        if self.limits.broken_by(pool.usage, size).is_some() {
+            pool = match mailbox {
+                MailboxAccess::Missing => pool,
+                MailboxAccess::Open(mailbox) => self.recount(mailbox)?,
+                MailboxAccess::Through(mailboxes, mailbox) => self.recount_through(mailboxes, mailbox)?,
+            };
         }
-        let pool = recount()?;
         self.denied(self.broken_by(pool, size)?)
     }
 
@@ -117,14 +111,15 @@ impl<'a> Member<'a> {
     }
 
     /// Reserves room for a message of `size` bytes in the mailbox and in the pool: in both or in neither. Returns, with
-    /// the reservation, what the mailbox holds with the message, which [`Member::withdraw`] wants if that does not come.
+    /// the reservation, the usage of the mailbox with the message. If the message is not stored, pass that to
+    /// [`Member::withdraw`].
     ///
     /// The mailbox should be open under [`Member::mailbox_limits`]; without a limit it is counted for each message.
     ///
     /// # Errors
-    /// Fails if one of them has no room, or that cannot be told.
+    /// Returns [`Denied`] if one of them has no room, or if that is not known.
     pub fn reserve<'m>(&self, mailbox: &'m MaildirQuota, size: u64) -> Result<(Reservation<'m>, Usage), Denied> {
-        self.may_store(mailbox, size)?;
+        self.precheck(MailboxAccess::Open(mailbox), size)?;
         let reservation = mailbox.reserve(size)?;
         let message = Usage { bytes: size, messages: 1 };
         let usage = match reservation.usage() {
@@ -134,19 +129,16 @@ impl<'a> Member<'a> {
                 sum.ok_or_else(|| QuotaError::TooLarge(mailbox.path().to_owned()))?
             }
         };
-        // Dropped by an error, the reservation is taken back.
-        self.admit(usage, size)?;
+        // An error drops the reservation, which takes it back.
+        self.reserve_in_pool(usage, size)?;
         Ok((reservation, usage))
     }
 
     /// Publishes a mailbox that holds `usage` together with a message of `size` bytes for which there is a
-    /// [`Reservation`], and only then checks that the pool holds it. If not, the mailbox is published without the message,
-    /// and the reservation has to be taken back.
-    ///
-    /// # Errors
-    /// Fails as [`Member::may_store`] does.
-    pub fn admit(&self, usage: Usage, size: u64) -> Result<(), Denied> {
-        let with = self.store.publish(self.login, usage)?.usage;
+    /// [`Reservation`], and only then checks that the pool has room for it. If it has none, publishes the mailbox without
+    /// the message.
+    fn reserve_in_pool(&self, usage: Usage, size: u64) -> Result<(), Denied> {
+        let with = self.publish(usage)?.usage;
         let over = self.limits.broken_by(without(with, size), size);
         if over.is_some() {
             self.withdraw(usage, size)?;
@@ -154,13 +146,13 @@ impl<'a> Member<'a> {
         self.denied(over)
     }
 
-    /// Publishes a mailbox without the message that [`Member::admit`] was given the same figures for: it did not come.
+    /// Publishes the mailbox without a message of `size` bytes that was reserved and is not stored. `usage` is what
+    /// [`Member::reserve`] returned.
     ///
     /// # Errors
-    /// Fails if the database could not be told; then the pool counts a message too many until the mailbox publishes
-    /// again.
+    /// Fails if the database cannot be told. Then the pool counts a message too many until the mailbox publishes again.
     pub fn withdraw(&self, usage: Usage, size: u64) -> Result<(), StoreError> {
-        self.store.publish(self.login, without(usage, size)).map(|_| ())
+        self.publish(without(usage, size)).map(|_| ())
     }
 
     /// Publishes what the mailbox holds, and returns what the pool does.
@@ -171,21 +163,23 @@ impl<'a> Member<'a> {
         self.store.publish(self.login, usage)
     }
 
+    fn pool_use(&self) -> Result<PoolUse, StoreError> {
+        self.store.pool_use(self.login.domain())
+    }
+
     fn recount(&self, mailbox: &MaildirQuota) -> Result<PoolUse, PoolError> {
         // Under the mailbox's lock, or an older figure could take the place of one with a delivery in it.
         let (_, published) = mailbox.recount_and(Effort::Changed, |usage| self.publish(usage))?;
         Ok(published?)
     }
 
-    fn recount_in(&self, mailboxes: &dyn Mailboxes, mailbox: &Mailbox) -> Result<PoolUse, PoolError> {
+    fn recount_through(&self, mailboxes: &dyn Mailboxes, mailbox: &Mailbox) -> Result<PoolUse, PoolError> {
         let mut published = None;
         let counted = mailboxes.count(mailbox, None, &mut |usage| published = Some(self.publish(usage)))?;
         match (published, counted) {
             (Some(published), _) => Ok(published?),
             // It was removed just now.
-            (None, Counted::Missing | Counted::Unchanged | Counted::Now(_)) => {
-                Ok(self.store.pool_use(self.login.domain())?)
-            }
+            (None, Counted::Missing | Counted::Unchanged | Counted::Now(_)) => Ok(self.pool_use()?),
         }
     }
 
@@ -262,9 +256,9 @@ mod tests {
         let rows = Rows { limits: Limits::parse("100S,10C").unwrap(), ..Rows::default() };
         let (anna, bruno) = (login("anna"), login("bruno"));
         let member = |login| Member::of(&rows, login).unwrap().unwrap();
-        assert!(matches!(member(&anna).admit(usage(60, 1), 60), Ok(())));
-        assert!(matches!(member(&bruno).admit(usage(40, 1), 40), Ok(())), "a limit may be reached");
-        let Err(Denied::Domain(over)) = member(&bruno).admit(usage(41, 2), 1) else { panic!("it fits") };
+        assert!(matches!(member(&anna).reserve_in_pool(usage(60, 1), 60), Ok(())));
+        assert!(matches!(member(&bruno).reserve_in_pool(usage(40, 1), 40), Ok(())), "a limit may be reached");
+        let Err(Denied::Domain(over)) = member(&bruno).reserve_in_pool(usage(41, 2), 1) else { panic!("it fits") };
         assert_eq!((over.over.kind, over.over.by, over.over.usage), (Kind::Bytes, 1, usage(100, 2)));
         assert_eq!(
             over.to_string(),
@@ -288,6 +282,6 @@ mod tests {
         let rows = Rows { limits: Limits::parse("1S").unwrap(), away: true, ..Rows::default() };
         let anna = login("anna");
         let member = Member::of(&rows, &anna).unwrap().unwrap();
-        assert!(matches!(member.admit(usage(1000, 1), 1000), Err(Denied::Unknown(PoolError::Store(_)))));
+        assert!(matches!(member.reserve_in_pool(usage(1000, 1), 1000), Err(Denied::Unknown(PoolError::Store(_)))));
     }
 }

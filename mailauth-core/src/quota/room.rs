@@ -2,7 +2,7 @@
 
 use super::mailboxes::{Mailbox, Space};
 use super::others::Others;
-use super::pools::Member;
+use super::pools::{MailboxAccess, Member};
 use super::{CountRules, Denied, Limits, Usage};
 use crate::Account;
 use crate::maildir::{MaildirQuota, Patience, QuotaError};
@@ -20,10 +20,7 @@ pub fn maildir(account: &Account) -> PathBuf {
 /// # Errors
 /// Fails if the domain's are not known.
 pub fn limits(account: &Account, pools: &dyn PoolStore) -> Result<Limits, StoreError> {
-    match account.quota {
-        Limits::NONE => pools.pool_limits(account.login.domain()),
-        own => Ok(own),
-    }
+    account.quota.or_else(|| pools.pool_limits(account.login.domain()))
 }
 
 /// Opens the mailbox at `path`; `None` when there is none yet.
@@ -50,12 +47,13 @@ pub fn open(
     }
 }
 
-/// Checks that `account` has room for a message of `size` bytes: its mailbox under its own limits, and its domain's pool.
-/// A mailbox that does not exist yet is empty.
+/// Checks that a message of `size` bytes fits: into the mailbox of `account` under its own limits, and into its domain's
+/// pool. A mailbox that does not exist yet is empty. [`quota`](crate::quota#why-a-message-is-checked-twice) says when it
+/// is checked again.
 ///
 /// # Errors
-/// Returns [`Denied`] if it has none, or if that is not known.
-pub fn of(
+/// Returns [`Denied`] if it does not fit, or if that is not known.
+pub fn precheck(
     account: &Account,
     others: Others<'_>,
     pools: &dyn PoolStore,
@@ -68,7 +66,7 @@ pub fn of(
         return Ok(());
     }
     let mailbox = Mailbox::of(account, limits, others.rules, patience);
-    let space = others.mailboxes.may_store(&mailbox, size)?;
+    let space = others.mailboxes.precheck(&mailbox, size)?;
     let own = match space {
         Space::Over(over) => Some(over),
         Space::Missing => limits.broken_by(Usage::default(), size),
@@ -77,9 +75,10 @@ pub fn of(
     if let Some(over) = own {
         return Err(Denied::Mailbox(over));
     }
-    match member {
-        None => Ok(()),
-        Some(member) if space == Space::Missing => member.may_begin(size),
-        Some(member) => member.may_store_in(others.mailboxes, &mailbox, size),
-    }
+    let Some(member) = member else { return Ok(()) };
+    let access = match space {
+        Space::Missing => MailboxAccess::Missing,
+        Space::Fits | Space::Over(_) => MailboxAccess::Through(others.mailboxes, &mailbox),
+    };
+    member.precheck(access, size)
 }

@@ -168,6 +168,6 @@ impl Router {
     fn room(&self, reads: &Reads<'_>, account: &Account, size: u64, patience: Patience) -> Result<(), Denied> {
         let (defaults, rules, mailboxes) = (&self.mailbox, self.rules, &*self.mailboxes);
         let others = Others { accounts: reads.store, defaults, rules, mailboxes };
-        room::of(account, others, reads.store, size, patience)
+        room::precheck(account, others, reads.store, size, patience)
     }
 }

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 fn question() -> Question {
     Question {
-        operation: Operation::MayStore(4711),
+        operation: Operation::Precheck(4711),
         uid: 5000,
         gid: 5001,
         lock: 20,

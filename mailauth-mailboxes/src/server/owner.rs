@@ -95,7 +95,7 @@ fn answer(asked: &Asked) {
     let mailbox = Mailbox { uid, gid, path, limits, rules, patience };
     let reply = asked.reply.as_fd();
     let told = match operation {
-        Operation::MayStore(size) => Here.may_store(&mailbox, size).map(Answer::Space),
+        Operation::Precheck(size) => Here.precheck(&mailbox, size).map(Answer::Space),
         Operation::Renew => Here.renew(&mailbox).map(Answer::Renewed),
         Operation::Count(known) => return count(reply, &mailbox, known),
         Operation::Make => return, // a process of its own does that
