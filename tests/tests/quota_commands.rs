@@ -154,7 +154,7 @@ fn an_account_is_shown_with_its_usage_and_quota() {
     };
     let anna = shown("anna@example.org");
     assert_eq!((&anna["bytes"], &anna["limit_bytes"], &anna["percent"]), (&600.into(), &100_000.into(), &0.into()));
-    assert_eq!(anna["doubt"], "there is none");
+    assert_eq!(anna["doubt"], "it does not exist");
     assert_eq!(maildirsize(&folder.join("anna/Maildir")), "", "showing writes nothing");
     accounts.admin(&["quota", "recount", "anna@example.org"], "");
     assert_eq!(shown("anna@example.org")["doubt"], Value::Null);

@@ -1,14 +1,13 @@
 //! The count of one directory of messages: `new` or `cur` of a mailbox or folder.
 //!
-//! Nearly all of its time is the kernel's: one getdents64(2) for thousands of names, and a statx(2) only for a name
-//! that does not tell its size. What counts is what Courier counts, the owner of the format, but for the entries below
-//! where Courier goes wrong:
+//! Nearly all of the time is spent in the kernel: one getdents64(2) for thousands of names, and a statx(2) only for a name
+//! without a size. The rules are those of Courier, which defines the format, except where Courier makes mistakes:
 //!
-//! - a name that begins with a dot: no
-//! - a directory, fifo, socket or device: no
-//! - a link to a file inside the mailbox: yes; any other link: no
-//! - the flag T: no, unless the trash is counted
-//! - a size in the name is believed; anything malformed there is no size
+//! - A name that begins with a dot does not count.
+//! - A directory, fifo, socket or device does not count.
+//! - A link to a file inside the mailbox counts; any other link does not.
+//! - A message with the flag T does not count, unless the trash is counted.
+//! - A size in the name is accepted without a check. A malformed size is ignored.
 
 use super::directory::{self, Shut, Stamp, StrayLink};
 use super::name;
@@ -22,14 +21,14 @@ use std::ffi::{CStr, CString};
 /// The rules of counting that sites differ in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CountRules {
-    /// Count the folder `.Trash` and messages with the flag T: as Exim and Dovecot do, and Courier does not.
+    /// True if the folder `.Trash` and messages with the flag T are counted: as Exim and Dovecot do, and Courier does not.
     pub count_trash: bool,
 }
 
-/// Bytes for directory entries: some 3,000 names with each call. More is not faster.
+/// Size of the buffer for directory entries: about 3,000 names with each call. A larger one is not faster.
 pub(super) const BUFFER: usize = 256 << 10;
 
-/// Why a directory could not be counted.
+/// Reason why a directory could not be counted.
 #[derive(Debug)]
 pub(super) enum Failure {
     /// A system call failed.
@@ -38,9 +37,9 @@ pub(super) enum Failure {
     Stray(StrayLink),
     /// The sizes add up to more than 2^63 - 1.
     TooLarge,
-    /// There are more folders than are counted.
+    /// There are too many folders.
     TooManyFolders,
-    /// It takes too long.
+    /// The count takes too long.
     Late,
 }
 
@@ -65,22 +64,22 @@ impl From<Errno> for Failure {
     }
 }
 
-/// Where a directory of messages is.
+/// The location of a directory of messages.
 #[derive(Clone, Copy)]
 pub(super) struct Place<'a> {
     /// The mailbox.
     pub root: BorrowedFd<'a>,
-    /// Its owner's user id: links lead to no directory of another's.
+    /// The user id of its owner. Links to directories of other users are not followed.
     pub owner: u32,
     /// The folder's name; `.` for the mailbox itself.
     pub folder: &'a CStr,
     /// `new` or `cur`.
     pub part: &'a CStr,
-    /// Both, as a path from the mailbox.
+    /// Both, as a path relative to the mailbox.
     pub path: &'a CStr,
 }
 
-/// What the directory holds, and its stamp from before it was read; `None` when there is no such directory.
+/// Counts a directory. Returns its stamp from before it was read, and what it holds; `None` if it does not exist.
 pub(super) fn count(
     place: Place<'_>,
     rules: CountRules,
@@ -101,7 +100,7 @@ pub(super) fn count(
     Ok(Some((stamp, usage)))
 }
 
-/// The bytes that an entry counts for; `None` for one that does not count.
+/// Returns the size of a message; `None` for an entry that does not count.
 fn message(
     place: Place<'_>,
     directory: BorrowedFd<'_>,
@@ -111,7 +110,7 @@ fn message(
     timer: &mut Timer,
 ) -> Result<Option<u64>, Failure> {
     let name = entry.to_bytes();
-    let name::Told { size: told, trashed } = name::read(name);
+    let name::NameFields { size: told, trashed } = name::read(name);
     if name.first() == Some(&b'.') || trashed && !rules.count_trash {
         return Ok(None);
     }
@@ -130,7 +129,7 @@ fn message(
     }
 }
 
-/// The kind and size of an entry; `None` when it went away meanwhile.
+/// Returns the kind and size of an entry; `None` if it was removed in the meantime.
 fn status(directory: BorrowedFd<'_>, entry: &CStr) -> Result<Option<(FileType, u64)>, Errno> {
     let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::STATX_DONT_SYNC;
     match statx(directory, entry, flags, StatxFlags::TYPE | StatxFlags::SIZE) {
@@ -140,11 +139,11 @@ fn status(directory: BorrowedFd<'_>, entry: &CStr) -> Result<Option<(FileType, u
     }
 }
 
-/// How often it is tried to follow a link while folders are renamed.
+/// Maximum number of attempts to follow a link while folders are renamed.
 const MOST_TRIES: usize = 100;
 
-/// A link counts as the file it leads to, if that is a file of this mailbox: the kernel resolves it and refuses to
-/// leave the mailbox on the way (openat2(2), `RESOLVE_BENEATH`).
+/// Returns the size of a link, which counts as the file it leads to if that is a file of this mailbox: the kernel resolves
+/// the link and refuses to leave the mailbox on the way (openat2(2), `RESOLVE_BENEATH`).
 fn linked(place: Place<'_>, entry: &CStr, told: Option<u64>, timer: &mut Timer) -> Result<Option<u64>, Failure> {
     let path = [place.path.to_bytes(), entry.to_bytes()].join(&b'/');
     let Ok(path) = CString::new(path) else { return Ok(None) };
@@ -155,9 +154,9 @@ fn linked(place: Place<'_>, entry: &CStr, told: Option<u64>, timer: &mut Timer) 
         tries += 1;
         match openat2(place.root, &path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve) {
             Ok(target) => break target,
-            // Somewhere a folder was renamed just then, so that the kernel is not sure about a `..`.
+            // A folder was renamed at the same time somewhere, so that the kernel cannot be sure about a `..`.
             Err(Errno::AGAIN) if tries < MOST_TRIES => {}
-            // Dangling, in circles, through something that is no directory, or out of the mailbox.
+            // The link is dangling or circular, or leads through something that is not a directory, or out of the mailbox.
             Err(Errno::AGAIN | Errno::NOENT | Errno::LOOP | Errno::NOTDIR | Errno::XDEV | Errno::ACCESS) => {
                 return Ok(None);
             }

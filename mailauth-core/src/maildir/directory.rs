@@ -1,7 +1,7 @@
-//! Directories of a mailbox, opened from its own descriptor downward.
+//! Directories of a mailbox, opened relative to the descriptor of the mailbox.
 //!
-//! A mailbox's owner can put a link in the place of a directory while root reads it. So a link is only followed to a
-//! directory that belongs to the same user, which is looked at on the descriptor that is then read.
+//! A mailbox's owner can replace a directory by a link while root reads it. So a link is only followed to a directory that
+//! belongs to the same user. The owner is checked on the descriptor that is then read.
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, Statx, StatxFlags, openat, openat2, statx};
@@ -10,10 +10,11 @@ use std::ffi::CStr;
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// A moment as a file system keeps it: seconds since 1970 and nanoseconds.
+/// A time as a file system stores it: seconds since 1970 and nanoseconds.
 pub(crate) type Moment = (i64, u32);
 
-/// What changes whenever a directory's entries do, but for changes within one tick of the kernel's clock.
+/// The state of a directory. It changes whenever the directory's entries change, except for changes within one tick of the
+/// kernel's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp {
     pub device: u64,
@@ -22,12 +23,13 @@ pub(crate) struct Stamp {
     pub changed: Moment,
 }
 
-/// How long a directory must have been at rest for its stamp to be believed later: clocks of file systems are coarse,
-/// and some servers' are coarser.
+/// Time for which a directory must have been at rest so that its stamp can be trusted later: clocks of file systems are
+/// coarse, and those of some servers are coarser.
 pub(crate) const REST: Duration = Duration::from_secs(2);
 
 impl Stamp {
-    /// Whether the directory had been at rest at `now`. A time in the future is a clock that was set.
+    /// Returns true if the directory had been at rest at `now`. Returns false for a time in the future, which means that
+    /// the clock was set.
     pub(crate) fn at_rest(&self, now: SystemTime) -> bool {
         let Ok(now) = now.duration_since(UNIX_EPOCH) else { return false };
         let rested = |(seconds, nanoseconds): Moment| {
@@ -46,11 +48,11 @@ impl Stamp {
     }
 }
 
-/// Why a link in the place of a directory of messages is not followed.
+/// Reason why a link in the place of a directory of messages is not followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StrayLink {
-    /// There is nothing, something that is no directory, or the link itself at its end.
+    /// It leads to nothing, to something that is not a directory, or to itself.
     Nowhere,
     /// The directory belongs to another user than the mailbox.
     Foreign {
@@ -61,7 +63,7 @@ pub enum StrayLink {
     },
 }
 
-/// For people, after "it is a link that".
+/// Written for people, after "it is a link that".
 impl fmt::Display for StrayLink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -75,7 +77,7 @@ impl fmt::Display for StrayLink {
     }
 }
 
-/// Why a directory cannot be entered.
+/// Reason why a directory cannot be opened.
 #[derive(Debug)]
 pub(crate) enum Shut {
     /// A system call failed.
@@ -92,13 +94,13 @@ impl From<Errno> for Shut {
 
 const READ: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK);
 
-/// Opens the mailbox's own directory for reading its entries, with a position of its own.
+/// Opens the same directory again for reading its entries, with a position of its own.
 pub(crate) fn reopen(directory: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
     openat(directory, c".", READ | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
 }
 
-/// Opens the directory `name` for reading its entries, also by a link to a directory of `owner`; `None` when there is
-/// none, or something else has its name.
+/// Opens the directory `name` for reading its entries; `name` may be a link to a directory of `owner`. Returns `None` if
+/// there is no such directory, or something else has its name.
 pub(crate) fn open(parent: BorrowedFd<'_>, name: &CStr, owner: u32) -> Result<Option<OwnedFd>, Shut> {
     if let Some(directory) = open_itself(parent, name, READ)? {
         return Ok(Some(directory));
@@ -110,8 +112,8 @@ pub(crate) fn open(parent: BorrowedFd<'_>, name: &CStr, owner: u32) -> Result<Op
     Ok(Some(reopen(target.as_fd())?))
 }
 
-/// Opens the mailbox `root` (`.`) or a folder in it, as a place to go on from: it takes no right to read. A link counts
-/// as a folder as [`linked_folder`] says.
+/// Opens the mailbox `root` (`.`) or a folder in it, without reading it: the right to read is not needed. The rules for
+/// links are those of [`linked_folder`].
 pub(crate) fn enter(root: BorrowedFd<'_>, name: &CStr, owner: u32) -> Result<Option<OwnedFd>, Errno> {
     match open_itself(root, name, OFlags::PATH)? {
         Some(folder) => Ok(Some(folder)),
@@ -122,8 +124,8 @@ pub(crate) fn enter(root: BorrowedFd<'_>, name: &CStr, owner: u32) -> Result<Opt
 /// Opens the folder that the link `name` in the mailbox `root` leads to; `None` if that is not a folder of this mailbox
 /// on another disk.
 ///
-/// It is one when it belongs to `owner` and lies outside of every Maildir. In a Maildir, this one or another, it is
-/// counted in its own place, and the link is only another way to it.
+/// It is one if it belongs to `owner` and is outside of every Maildir. A folder inside a Maildir, this one or another, is
+/// counted there, and the link is only another path to it.
 pub(crate) fn linked_folder(root: BorrowedFd<'_>, name: &CStr, owner: u32) -> Result<Option<OwnedFd>, Errno> {
     if kind_at(root, name)? != Some(FileType::Symlink) {
         return Ok(None);
@@ -137,7 +139,7 @@ pub(crate) fn linked_folder(root: BorrowedFd<'_>, name: &CStr, owner: u32) -> Re
     Ok((!inside && identity(folder.as_fd())? != identity(root)?).then_some(folder))
 }
 
-/// Opens a directory, and nothing else by its name.
+/// Opens a directory; `None` if `name` is a link or something else.
 fn open_itself(parent: BorrowedFd<'_>, name: &CStr, how: OFlags) -> Result<Option<OwnedFd>, Errno> {
     match openat(parent, name, how | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()) {
         Ok(directory) => Ok(Some(directory)),
@@ -146,7 +148,7 @@ fn open_itself(parent: BorrowedFd<'_>, name: &CStr, how: OFlags) -> Result<Optio
     }
 }
 
-/// Opens the directory of `owner` that a link leads to, as a place to go on from.
+/// Opens the directory of `owner` that a link leads to, without reading it.
 fn follow(parent: BorrowedFd<'_>, name: &CStr, owner: u32) -> Result<OwnedFd, Shut> {
     let how = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let target = match openat2(parent, name, how, Mode::empty(), ResolveFlags::NO_MAGICLINKS) {
@@ -160,12 +162,12 @@ fn follow(parent: BorrowedFd<'_>, name: &CStr, owner: u32) -> Result<OwnedFd, Sh
     }
 }
 
-/// The device and inode of an open directory.
+/// Returns the device and inode of an open directory.
 pub(crate) fn identity(directory: BorrowedFd<'_>) -> Result<(u64, u64), Errno> {
     stamp(directory).map(|stamp| (stamp.device, stamp.inode))
 }
 
-/// What is by this name, without following a link at its end; `None` when there is nothing.
+/// Returns the kind of the file `name`, without following a link at the end of the path; `None` if there is no such file.
 pub(crate) fn kind_at(parent: BorrowedFd<'_>, name: &CStr) -> Result<Option<FileType>, Errno> {
     match statx(parent, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::TYPE) {
         Ok(found) => Ok(Some(kind_of(&found))),
@@ -174,13 +176,13 @@ pub(crate) fn kind_at(parent: BorrowedFd<'_>, name: &CStr) -> Result<Option<File
     }
 }
 
-/// The stamp of an open directory.
+/// Returns the stamp of an open directory.
 pub(crate) fn stamp(directory: BorrowedFd<'_>) -> Result<Stamp, Errno> {
     statx(directory, c"", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS).map(|found| Stamp::of(&found))
 }
 
-/// The stamp of the directory `name`, or of the one of `owner` that a link by this name leads to; `None` when there is
-/// none.
+/// Returns the stamp of the directory `name`, or of the directory of `owner` that a link by this name leads to; `None` if
+/// there is no directory.
 pub(crate) fn stamp_at(parent: BorrowedFd<'_>, name: &CStr, owner: u32) -> Result<Option<Stamp>, Shut> {
     match statx(parent, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BASIC_STATS) {
         Ok(found) => match kind_of(&found) {
@@ -193,12 +195,12 @@ pub(crate) fn stamp_at(parent: BorrowedFd<'_>, name: &CStr, owner: u32) -> Resul
     }
 }
 
-/// What sort of file was found.
+/// Returns the kind of a file.
 pub(crate) fn kind_of(found: &Statx) -> FileType {
     FileType::from_raw_mode(u32::from(found.stx_mode))
 }
 
-/// Calls `each` for every entry, with the kind that the directory keeps of it (it may be `Unknown`).
+/// Calls `each` for every entry, with its kind as stored in the directory, which may be `Unknown`.
 pub(crate) fn for_each_entry<E: From<Errno>>(
     directory: impl AsFd,
     buffer: &mut Vec<u8>,

@@ -1,4 +1,4 @@
-//! Why a quota's figures cannot be told.
+//! Errors of reading and writing a mailbox's figures.
 
 use super::StrayLink;
 use crate::model::usage::Usage;
@@ -9,27 +9,27 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// Why it cannot be told what a mailbox holds. It is never an answer about the quota itself.
+/// Reason why it is not known what a mailbox holds. It is never an answer about the quota itself.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum QuotaError {
     /// A system call failed.
     #[error("cannot {doing} {}: {source}", .path.display())]
     Io {
-        /// What was to be done, as in "cannot write".
+        /// The failed operation, as in "cannot write".
         doing: &'static str,
         /// Path of the file or directory.
         path: PathBuf,
-        /// The system's reason.
+        /// The error of the system.
         source: io::Error,
     },
-    /// A link that root does not follow is in the way.
+    /// The path leads through a link that root does not follow.
     #[error(transparent)]
     Astray(#[from] Astray),
     /// There is no Maildir at this path.
     #[error("{} is no Maildir: it has neither new nor cur", .0.display())]
     NotAMaildir(PathBuf),
-    /// The path is a Maildir++ folder: the quota is its mailbox's.
+    /// The path is a Maildir++ folder. Only whole mailboxes have a quota.
     #[error("{} is a folder of a mailbox (it has a maildirfolder file): name the mailbox itself", .0.display())]
     Folder(PathBuf),
     /// The mailbox belongs to another user than its account says.
@@ -37,9 +37,9 @@ pub enum QuotaError {
     WrongOwner {
         /// The mailbox.
         path: PathBuf,
-        /// Its owner's user id.
+        /// User id of its owner.
         owner: u32,
-        /// The account's user id.
+        /// User id of the account.
         expected: u32,
     },
     /// A directory of messages is a link that must not be followed.
@@ -50,36 +50,36 @@ pub enum QuotaError {
         /// What is wrong with it.
         link: StrayLink,
     },
-    /// Part of the mailbox may not be read; the figures of the rest are no answer, but better than none for a person.
+    /// Part of the mailbox may not be read. The figures of the rest are not an answer, but help people who read the message.
     #[error("cannot read {}: {source}; the rest of the mailbox holds {rest}", .path.display())]
     Unreadable {
         /// The directory.
         path: PathBuf,
-        /// The system's reason.
+        /// The error of the system.
         source: io::Error,
-        /// What the rest holds.
+        /// Usage of the rest.
         rest: Usage,
     },
-    /// More folders than are counted.
+    /// The mailbox has too many folders.
     #[error("{} has more than {most} folders, or names of folders of more than {in_names} bytes", .path.display())]
     TooManyFolders {
         /// The mailbox.
         path: PathBuf,
-        /// How many are counted.
+        /// Maximum number of folders.
         most: usize,
-        /// How many bytes their names may have together.
+        /// Maximum total length of their names, in bytes.
         in_names: usize,
     },
     /// Its sizes add up to more than 2^63 - 1.
     #[error("the sizes in {} add up to more than 2^63 - 1", .0.display())]
     TooLarge(PathBuf),
-    /// Another process holds the mailbox's lock. Only for a question that can be asked again.
+    /// Another process holds the mailbox's lock, and the caller can try again.
     #[error("{} is locked by another process", .0.display())]
     Locked(PathBuf),
-    /// Nothing waits for the answer any more.
+    /// The count was not finished by the deadline.
     #[error("{} takes too long to count: it has very many messages or folders, or a slow disk", .0.display())]
     Late(PathBuf),
-    /// Another process looks at mailboxes, and this is why it did not tell.
+    /// The process that works on mailboxes reported this reason.
     #[error("{0}")]
     NotTold(String),
     /// The mailbox changed each time it was counted.
@@ -88,7 +88,7 @@ pub enum QuotaError {
 }
 
 impl QuotaError {
-    /// Returns true if this user may not look into the mailbox, or not change it; another user may be able to tell.
+    /// Returns true if this user may not read or change the mailbox. A process of another user may be able to.
     pub fn is_forbidden(&self) -> bool {
         use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
         match self {
@@ -99,13 +99,13 @@ impl QuotaError {
         }
     }
 
-    /// An error of a system call on `name` in the directory `path`.
+    /// Returns the error of a system call on `name` in the directory `path`.
     pub(crate) fn io(doing: &'static str, path: &Path, name: &[u8], errno: Errno) -> Self {
         QuotaError::Io { doing, path: below(path, name), source: errno.into() }
     }
 }
 
-/// The path of `name` in `directory`, for a message.
+/// Returns the path of `name` in `directory`, for a message.
 pub(super) fn below(directory: &Path, name: &[u8]) -> PathBuf {
     let name = name.strip_prefix(b"./").unwrap_or(name);
     if name.is_empty() || name == b"." { directory.to_owned() } else { directory.join(OsStr::from_bytes(name)) }

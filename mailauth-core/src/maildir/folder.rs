@@ -4,10 +4,10 @@ use super::directory::Stamp;
 use crate::model::usage::Usage;
 use std::ffi::{CStr, CString};
 
-/// The most folders of a mailbox. It bounds memory: the names are their owner's.
+/// Maximum number of folders of a mailbox. It bounds memory, because the owner chooses the names.
 pub(super) const MOST_FOLDERS: usize = 65_536;
 
-/// The most bytes of their names together.
+/// Maximum total length of their names, in bytes.
 pub(super) const MOST_IN_NAMES: usize = 4 << 20;
 
 /// The directories of messages in a mailbox and in each of its folders.
@@ -16,11 +16,11 @@ pub(super) const PARTS: [&CStr; 2] = [c"new", c"cur"];
 /// What is known of one directory of messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Part {
-    /// The directory when it was read; `None` when there is none.
+    /// The state of the directory when it was read; `None` if there is no directory.
     pub stamp: Option<Stamp>,
     /// What it held.
     pub usage: Usage,
-    /// Whether it had been at rest, so that the stamp tells of every later change.
+    /// True if it had been at rest, so that every later change changes the stamp.
     pub at_rest: bool,
 }
 
@@ -34,13 +34,13 @@ pub(super) struct Folder {
 }
 
 impl Folder {
-    /// One of which nothing is known.
+    /// Returns a folder of which only the name is known.
     pub fn new(name: CString) -> Self {
         Folder { name, parts: Default::default() }
     }
 }
 
-/// The path of a directory of messages in the mailbox.
+/// Returns the path of a directory of messages, relative to the mailbox.
 pub(super) fn path_of(folder: &CStr, part: &CStr) -> CString {
     let path = [folder.to_bytes(), part.to_bytes_with_nul()].join(&b'/');
     CString::from_vec_with_nul(path).unwrap_or_default() // neither has a NUL of its own

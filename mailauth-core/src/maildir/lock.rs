@@ -1,9 +1,10 @@
-//! The lock that our own processes keep on a mailbox: a program that counts and writes, or checks and adds a line, is alone.
+//! The lock by which our own processes exclude each other from a mailbox while one of them counts and writes, or checks and
+//! adds a line.
 //!
-//! It is flock(2) on a file of its own, `maildirlock`, which only root and the mailbox's owner can open: so another user, who
-//! may be able to read the mailbox, cannot hold it. Its owner can, and loses nothing but exactness by that: nothing waits for
-//! it for long, and what has waited in vain goes on without (see [`Patience`](super::Patience)). Courier, Exim and Dovecot
-//! know nothing of it; what they do at the same time is noticed elsewhere.
+//! It is flock(2) on a file of its own, `maildirlock`, which only root and the mailbox's owner can open. So another user
+//! with the right to read the mailbox cannot hold the lock. The owner can, and loses only exactness: nothing waits for it
+//! for long, and after waiting in vain a process continues without the lock (see [`Patience`](super::Patience)). Courier,
+//! Exim and Dovecot do not use the lock; changes by them are detected by other means.
 
 use super::replace::{self, Ownership};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -15,21 +16,21 @@ use std::time::{Duration, Instant};
 /// The file's name in the mailbox.
 pub(super) const FILE: &CStr = c"maildirlock";
 
-/// The mailbox is ours until this is dropped.
+/// The lock of a mailbox, which is held until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    /// A descriptor of its own: the lock belongs to it, not to the process.
+    /// The open file. The lock belongs to this descriptor, not to the process.
     _file: OwnedFd,
 }
 
-/// What came of taking the lock.
+/// Result of taking the lock.
 #[derive(Debug)]
 pub(super) enum Taken {
-    /// It is ours.
+    /// The lock is held.
     Ours(Lock),
-    /// Another process has it.
+    /// Another process holds the lock.
     Busy,
-    /// It cannot be taken: this user may not open or make the file, or something else is in its place.
+    /// The lock cannot be taken: this user may not open or create the file, or something else is in its place.
     Never(Errno),
 }
 
@@ -42,7 +43,7 @@ pub(super) fn take(root: BorrowedFd<'_>, ownership: Ownership, until: Instant) -
         if !matches!(taken, Taken::Busy) || left.is_zero() {
             return taken;
         }
-        // flock(2) itself cannot be given a deadline.
+        // flock(2) has no deadline of its own.
         std::thread::sleep(pause.min(left));
         pause = (pause * 2).min(Duration::from_millis(5));
     }
@@ -54,7 +55,7 @@ fn try_to_take(root: BorrowedFd<'_>, ownership: Ownership) -> Taken {
         Err(errno) => return Taken::Never(errno),
     };
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        // The owner has removed it meanwhile, and another process may have the lock of the next one.
+        // The owner has removed the file in the meantime, and another process may hold the lock of the next one.
         Ok(()) if !is_in_place(root, file.as_fd()) => Taken::Busy,
         Ok(()) => Taken::Ours(Lock { _file: file }),
         Err(Errno::WOULDBLOCK | Errno::INTR) => Taken::Busy,
@@ -62,7 +63,7 @@ fn try_to_take(root: BorrowedFd<'_>, ownership: Ownership) -> Taken {
     }
 }
 
-/// Opens the file, and makes it where it is missing or is none that may be used.
+/// Opens the file. Creates it if it is missing or is not safe to use.
 fn open(root: BorrowedFd<'_>, ownership: Ownership) -> Result<OwnedFd, Errno> {
     match open_existing(root, ownership.uid) {
         Ok(Some(file)) => return Ok(file),
@@ -77,13 +78,13 @@ fn open(root: BorrowedFd<'_>, ownership: Ownership) -> Result<OwnedFd, Errno> {
     open_existing(root, ownership.uid)?.ok_or(Errno::EXIST)
 }
 
-/// A file of another user, which this one would make, would keep the owner out.
+/// Checks that this process may create the file. A file that belongs to a third user would keep the owner out.
 fn may_make(owner: u32) -> Result<(), Errno> {
     let own = rustix::process::geteuid();
     if own.is_root() || own.as_raw() == owner { Ok(()) } else { Err(Errno::ACCESS) }
 }
 
-/// Opens the file; `None` if it is none that only root and the owner can open.
+/// Opens the file; `None` unless it is a file that only root and the owner can open.
 fn open_existing(root: BorrowedFd<'_>, owner: u32) -> Result<Option<OwnedFd>, Errno> {
     let safe = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
     let file = openat(root, FILE, OFlags::RDWR | safe, Mode::empty())?;
@@ -123,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn one_at_a_time_has_the_lock() {
+    fn only_one_process_at_a_time_holds_the_lock() {
         let mailbox = Mailbox::new();
         let lock = mailbox.take();
         assert!(matches!(lock, Taken::Ours(_)), "{lock:?}");
@@ -136,14 +137,14 @@ mod tests {
     }
 
     #[test]
-    fn the_mailboxs_folder_can_be_held_by_whoever_reads_it() {
+    fn a_lock_on_the_folder_of_the_mailbox_has_no_effect() {
         let mailbox = Mailbox::new();
         flock(&mailbox.1, FlockOperation::LockExclusive).unwrap();
         assert!(matches!(mailbox.take(), Taken::Ours(_)));
     }
 
     #[test]
-    fn a_lock_whose_file_was_removed_keeps_no_other_out() {
+    fn a_lock_whose_file_was_removed_excludes_no_process() {
         let mailbox = Mailbox::new();
         let lock = mailbox.take();
         fs::remove_file(mailbox.0.path().join("maildirlock")).unwrap();
@@ -152,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_private_file_is_replaced_and_never_opened_for_long() {
+    fn anything_but_a_private_file_is_replaced() {
         let spoils: [fn(&std::path::Path); 4] = [
             |path| std::os::unix::fs::symlink("/etc/passwd", path).unwrap(),
             |path| fs::hard_link(path.with_file_name("other"), path).unwrap(),

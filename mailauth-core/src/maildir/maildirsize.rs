@@ -1,13 +1,13 @@
 //! The file `maildirsize` of a mailbox.
 //!
-//! Courier's README.maildirquota describes it: the first line is the quota string, each later one `bytes messages` to be
-//! added up, where either number may be negative. Every program that puts a message in or takes one out appends a line;
-//! one that doubts the file counts the mailbox and replaces it. Courier, Exim and Dovecot each believe parts of files that
-//! were cut off or damaged; here any doubt means a count.
+//! Courier's README.maildirquota describes the format: the first line is the quota string, and each later line has two
+//! numbers, `bytes messages`, which are added up. Both may be negative. Every program that adds or removes a message appends
+//! a line. A program that does not trust the file counts the mailbox and replaces the file. Courier, Exim and Dovecot each
+//! accept parts of files that were cut off or damaged; here, any doubt leads to a count.
 //!
-//! We write short lines, each with one write(2) to a descriptor that appends. There is no fsync(2) for a line: after a
-//! power cut the last ones may be gone, and the sum too low until the next count. A process that dies leaves it right or
-//! too high, which heals: a mailbox that looks full is counted before mail is refused.
+//! We write short lines, each with one write(2) to a descriptor in append mode. Lines are not synced: after a power failure
+//! the last ones may be lost, and the sum is too low until the next count. If a process dies, the sum is exact or too high.
+//! Too high a sum is corrected: a mailbox that looks full is counted before mail is refused.
 
 use super::directory::{Moment, Stamp};
 use crate::model::limits::Limits;
@@ -22,34 +22,34 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// The file's name in the mailbox.
 pub(super) const FILE: &CStr = c"maildirsize";
 
-/// A file of so many bytes or more is not believed: it is time to count.
+/// Size in bytes from which on a file is not trusted, so that the mailbox is counted.
 pub const TOO_LONG: usize = 5120;
 
-/// Without sums, a single count that says "full" is believed so long, if the mailbox has not changed since.
+/// Time for which a single count that says "full" is trusted if there are no sums and the mailbox has not changed since.
 pub const YOUNG: Duration = Duration::from_secs(15 * 60);
 
-/// What a file that can be believed says.
+/// Contents of a file that can be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Contents {
     /// The limits it was written for.
     pub limits: Limits,
     /// The sum of its lines.
     pub usage: Usage,
-    /// How many lines were added up; one right after a count.
+    /// Number of lines that were added up; 1 directly after a count.
     pub lines: usize,
 }
 
-/// Why a file is not believed.
+/// Reason why a file is not trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Doubt {
-    /// There is none.
+    /// There is no file.
     Missing,
-    /// It is a directory, a link, or anything else but a file.
+    /// It is a directory, a link, or something else that is not a file.
     NotAFile,
     /// It may not be read.
     Unreadable,
-    /// It belongs to another user than root and the mailbox's, or has a second name elsewhere.
+    /// It belongs to another user than root and the mailbox's owner, or has a second name elsewhere.
     Foreign,
     /// It has [`TOO_LONG`] bytes or more.
     TooLong,
@@ -57,24 +57,24 @@ pub enum Doubt {
     Torn,
     /// Its first line is not a quota.
     NoLimits,
-    /// Its first line is another quota than the account's.
+    /// Its first line is not the quota of the account.
     OtherLimits(Limits),
-    /// It has nothing but its first line.
+    /// It has only its first line.
     NoCount,
     /// This line is not two numbers; the first is line 1.
     Malformed(usize),
-    /// It adds up to less than nothing, or to more than 2^63 - 1.
+    /// Its sum is negative or larger than 2^63 - 1.
     Impossible,
 }
 
-/// For people, after "maildirsize is not believed: ".
+/// Written for people, after "maildirsize is not believed: ".
 impl fmt::Display for Doubt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Doubt::Missing => f.write_str("there is none"),
+            Doubt::Missing => f.write_str("it does not exist"),
             Doubt::NotAFile => f.write_str("it is not a file"),
             Doubt::Unreadable => f.write_str("it may not be read"),
-            Doubt::Foreign => f.write_str("it is not the mailbox owner's alone"),
+            Doubt::Foreign => f.write_str("it does not belong to the mailbox's owner alone"),
             Doubt::TooLong => write!(f, "it has {TOO_LONG} bytes or more"),
             Doubt::Torn => f.write_str("its last line is cut off"),
             Doubt::NoLimits => f.write_str("its first line is not a quota"),
@@ -82,7 +82,7 @@ impl fmt::Display for Doubt {
             Doubt::OtherLimits(limits) => write!(f, "it was written for the quota {limits}"),
             Doubt::NoCount => f.write_str("it has no count"),
             Doubt::Malformed(line) => write!(f, "its line {line} is not two numbers"),
-            Doubt::Impossible => f.write_str("its lines add up to what cannot be"),
+            Doubt::Impossible => f.write_str("its sum is negative or too large"),
         }
     }
 }
@@ -98,7 +98,7 @@ impl Contents {
     /// ```
     ///
     /// # Errors
-    /// Fails if it is in any doubt.
+    /// Fails if there is any doubt about the file.
     pub fn parse(text: &[u8]) -> Result<Self, Doubt> {
         if text.len() >= TOO_LONG {
             return Err(Doubt::TooLong);
@@ -128,7 +128,7 @@ impl Contents {
     }
 }
 
-/// Two numbers with blanks between, as Courier pads them, and nothing else.
+/// Reads a line of two numbers separated by blanks, which Courier pads.
 fn pair(line: &[u8]) -> Option<(i64, i64)> {
     let mut words = line.split(|byte| matches!(byte, b' ' | b'\t')).filter(|word| !word.is_empty());
     let pair = (number(words.next()?)?, number(words.next()?)?);
@@ -142,36 +142,36 @@ fn number(word: &[u8]) -> Option<i64> {
     std::str::from_utf8(word).ok()?.parse().ok()
 }
 
-/// The text of a fresh file.
+/// Returns the text of a new file.
 pub(super) fn compose(limits: Limits, usage: Usage) -> String {
     format!("{limits}\n{} {}\n", usage.bytes, usage.messages)
 }
 
-/// The file as it was found.
+/// The open file.
 pub(super) struct Found {
-    /// Open for reading, or for both.
+    /// Its descriptor, for reading or for reading and appending.
     pub file: OwnedFd,
-    /// What it says, or why that is not believed.
+    /// Its contents, or why they are not trusted.
     pub contents: Result<Contents, Doubt>,
-    /// When a line was last added.
+    /// Time at which a line was last added.
     pub modified: SystemTime,
-    /// The file's mtime and ctime.
+    /// Its mtime and ctime.
     pub times: (Moment, Moment),
-    /// When it was made, and the mailbox counted, where the file system keeps that.
+    /// Time at which it was created, which is the time of the count; `None` if the file system does not store it.
     pub born: Option<SystemTime>,
 }
 
-/// What the file is opened for.
+/// Purpose for which the file is opened.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum For {
-    /// To look at it.
+    /// Reading only.
     Reading,
-    /// To add a line.
+    /// Adding a line.
     Appending,
 }
 
-/// Opens and reads the file. It is given up as doubtful, and not as an error, when there is no file that can be read:
-/// a count will replace it.
+/// Opens and reads the file. If there is no file that can be read, the result is a doubt and not an error, because a count
+/// will replace it.
 pub(super) fn open(root: BorrowedFd<'_>, purpose: For, owner: u32) -> Result<Result<Found, Doubt>, Errno> {
     let how = match purpose {
         For::Reading => OFlags::RDONLY,
@@ -200,7 +200,7 @@ pub(super) fn open(root: BorrowedFd<'_>, purpose: For, owner: u32) -> Result<Res
             Err(errno) => return Err(errno),
         }
     }
-    // Its link would let root write into another's file.
+    // A second link would let root write to a file of another user.
     let contents = if found.stx_nlink > 1
         || found.stx_uid != owner && found.stx_uid != 0 && rustix::process::geteuid().is_root()
     {
@@ -221,7 +221,8 @@ fn time(stamp: rustix::fs::StatxTimestamp) -> SystemTime {
     }
 }
 
-/// Adds a line. Says whether the file still was the mailbox's: another program may have replaced it in the meantime.
+/// Adds a line. Returns false if the file was no longer the mailbox's, because another program has replaced it in the
+/// meantime.
 pub(super) fn append(file: impl AsFd, bytes: i64, messages: i64) -> Result<bool, Errno> {
     let line = format!("{bytes} {messages}\n");
     let written = loop {
@@ -231,7 +232,7 @@ pub(super) fn append(file: impl AsFd, bytes: i64, messages: i64) -> Result<bool,
         }
     };
     if written != line.len() {
-        return Err(Errno::NOSPC); // the line is torn, and will be noticed
+        return Err(Errno::NOSPC); // the line is cut off, which the next reader notices
     }
     let found = statx(&file, c"", AtFlags::EMPTY_PATH, StatxFlags::NLINK)?;
     Ok(found.stx_nlink > 0)
@@ -246,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_real_programs_write_is_believed() {
+    fn files_of_courier_exim_and_dovecot_are_accepted() {
         assert_eq!(usage("100000S,1000C\n         500            5\n        -100           -1\n"), Ok((400, 4)));
         assert_eq!(usage("100000S,0C\n1294 1\n"), Ok((1294, 1)));
         assert_eq!(usage("0S\n500\t5\n"), Ok((500, 5)));
@@ -255,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn any_doubt_is_a_doubt() {
+    fn no_damaged_file_is_trusted() {
         for (text, doubt) in [
             ("", Doubt::NoLimits),
             ("100000S,1000C\n", Doubt::NoCount),
@@ -283,12 +284,12 @@ mod tests {
     }
 
     #[test]
-    fn a_sum_may_be_negative_on_its_way() {
+    fn intermediate_sums_may_be_negative() {
         assert_eq!(usage("100000S\n-5 -1\n10 2\n"), Ok((5, 1)));
     }
 
     #[test]
-    fn a_file_is_believed_up_to_5119_bytes() {
+    fn a_file_is_trusted_up_to_5119_bytes() {
         let long = |length: usize| format!("9S\n{:>width$}\n", "1 1", width = length - 4);
         assert_eq!(long(5119).len(), 5119);
         assert_eq!(usage(&long(5119)), Ok((1, 1)));
@@ -296,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fresh_file_says_what_was_counted() {
+    fn a_new_file_has_the_counted_usage() {
         let limits = Limits::parse("10S").unwrap();
         let text = compose(limits, Usage { bytes: 12, messages: 3 });
         assert_eq!(text, "10S\n12 3\n");

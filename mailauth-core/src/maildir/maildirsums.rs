@@ -1,7 +1,7 @@
 //! The sums of each folder, kept in the same directory as maildirsize, in `maildirsums`.
 //!
-//! They spare a recount the reading of folders that have not changed. The file is text, so that a person can look into
-//! it, is replaced as a whole, and may be removed at any time. Its lines:
+//! Because of them, a recount need not read folders that have not changed. The file is text, so that people can read it.
+//! It is replaced as a whole, and may be removed at any time. Its lines:
 //!
 //! ```text
 //! maildirsums 2 trash=0
@@ -10,16 +10,16 @@
 //! end 2 1732440103.000000000
 //! ```
 //!
-//! After the first, which names the format, its version and whether the trash is counted, each describes a directory:
-//! which of the two it is, device and inode, mtime and ctime in seconds and nanoseconds, bytes, messages, and the
-//! folder's name (`.` for the mailbox itself) with everything but printable ASCII as `%` and two hexadecimal digits.
+//! The first line names the format, its version and whether the trash is counted. Each of the others describes a
+//! directory: which of the two it is, device and inode, mtime and ctime in seconds and nanoseconds, bytes, messages, and
+//! the folder's name (`.` for the mailbox itself) with everything but printable ASCII as `%` and two hexadecimal digits.
 //! An asterisk marks a directory that had not been at rest for two seconds when it was read: a recount reads it again. The
-//! last line counts the others, and says when. If anything in the file is not so, all of it is forgotten.
+//! last line has the number of directories and the time of the count. If anything in the file is different, the whole file
+//! is ignored.
 //!
-//! The mailbox's owner can write anything there. So a file of more than [`MOST_BYTES`] is not read, the lines of another are
-//! read one by one, and of each nothing is kept but what it says of a folder that there is. In a mailbox with so many
-//! folders that their lines would be more, those with the most messages are in the file, and the others are counted each
-//! time.
+//! The mailbox's owner can write anything there. So a file of more than [`MOST_BYTES`] is not read. Other files are read
+//! line by line, and a line is kept only if it is about an existing folder. If a mailbox has so many folders that their
+//! lines would exceed the limit, the file has those with the most messages, and the others are counted each time.
 
 use super::count::CountRules;
 use super::directory::{self, Moment, Stamp};
@@ -39,30 +39,30 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// The file's name in the mailbox.
 pub(super) const FILE: &CStr = c"maildirsums";
 
-/// The longest such file that is read or written, in bytes: some six thousand folders.
+/// Maximum size of a file that is read or written, in bytes: enough for about six thousand folders.
 pub(super) const MOST_BYTES: u64 = 1 << 20;
 
-/// The longest line, in bytes: a name of 255 bytes takes 765.
+/// Maximum length of a line, in bytes: a name of 255 bytes takes 765.
 const MOST_IN_LINE: u64 = 1024;
 
 const ESCAPED: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
 
-/// How long a count counts as young, for each message that it read in directories that were not at rest: ten times as
-/// long as reading them takes. So refusing mail for a full mailbox that keeps changing costs a tenth of the time at most.
+/// Time for which a count is considered recent, for each message that it read in directories that were not at rest: ten
+/// times as long as reading one takes. So refusals for a full mailbox that keeps changing take at most a tenth of the time.
 const YOUNG: Duration = Duration::from_micros(20);
 
-/// What the file tells of an earlier count as a whole.
+/// What the file says about an earlier count as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Earlier {
-    /// When the folders were counted, since 1970.
+    /// Time of the count, since 1970.
     counted: Duration,
-    /// How many messages were in directories that had not been at rest.
+    /// Number of messages in directories that had not been at rest.
     restless: u64,
 }
 
 impl Earlier {
-    /// Returns true if counting again what was not at rest would cost too much so soon after the last count. A time in
-    /// the future is a clock that was set.
+    /// Returns true if it is too early after the last count to count again what was not at rest. Returns false for a time
+    /// in the future, which means that the clock was set.
     pub fn is_young(&self, now: SystemTime) -> bool {
         let young = YOUNG.saturating_mul(u32::try_from(self.restless).unwrap_or(u32::MAX)).min(directory::REST);
         let age = now.duration_since(UNIX_EPOCH).ok().and_then(|now| now.checked_sub(self.counted));
@@ -70,18 +70,18 @@ impl Earlier {
     }
 }
 
-/// Tells each of `folders`, which are in the order of their names, what the file of the mailbox `root` says of it. Returns
-/// `None`, and tells them nothing, if there is no such file, it is damaged, or the count was by other rules.
+/// Fills each of `folders`, which are in the order of their names, with what the file of the mailbox `root` says about it.
+/// Returns `None`, and fills nothing, if there is no such file, it is damaged, or the count was by other rules.
 pub(super) fn recall(root: BorrowedFd<'_>, rules: CountRules, folders: &mut [Folder]) -> Option<Earlier> {
     let how = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
     let file = openat(root, FILE, how, Mode::empty()).ok()?;
     let found = statx(&file, c"", AtFlags::EMPTY_PATH, StatxFlags::TYPE | StatxFlags::SIZE).ok()?;
     let is_usable = directory::kind_of(&found).is_file() && found.stx_size <= MOST_BYTES;
-    // It may grow meanwhile.
+    // It may grow in the meantime.
     is_usable.then(|| read(BufReader::new(File::from(file).take(MOST_BYTES)), rules, folders)).flatten()
 }
 
-/// The same from the file's text.
+/// Does the same from the file's text.
 fn read(text: impl BufRead, rules: CountRules, folders: &mut [Folder]) -> Option<Earlier> {
     let earlier = parse(text, rules, folders);
     if earlier.is_none() {
@@ -92,7 +92,7 @@ fn read(text: impl BufRead, rules: CountRules, folders: &mut [Folder]) -> Option
     earlier
 }
 
-/// How many directories the file's text is believed about, in a mailbox with a few folders.
+/// Returns the number of directories whose sums are accepted from the file's text, in a mailbox with a few folders.
 #[cfg(fuzzing)]
 pub(super) fn believed(text: &[u8], rules: CountRules) -> Option<usize> {
     let mut folders = [c".", c".Drafts", c".Sent Mail"].map(|name| Folder::new(name.to_owned())).to_vec();
@@ -102,7 +102,7 @@ pub(super) fn believed(text: &[u8], rules: CountRules) -> Option<usize> {
     earlier.map(|_| known)
 }
 
-/// The file's text, of folders that were counted at this time: of all, or of the largest that there is room for.
+/// Returns the file's text for folders that were counted at this time: all of them, or the largest that fit.
 pub(super) fn compose(folders: &[Folder], rules: CountRules, counted: SystemTime) -> String {
     let parts = || folders.iter().flat_map(|folder| folder.parts.iter().zip(PARTS).map(move |part| (folder, part)));
     lines(parts(), rules, counted).unwrap_or_else(|_| {
@@ -112,7 +112,7 @@ pub(super) fn compose(folders: &[Folder], rules: CountRules, counted: SystemTime
     })
 }
 
-/// The file's text; as an error, with as many of the parts as there is room for.
+/// Returns the file's text; as an error, the text with as many of the parts as fit.
 fn lines<'a>(
     parts: impl Iterator<Item = (&'a Folder, (&'a Part, &'static CStr))>,
     rules: CountRules,
@@ -124,7 +124,7 @@ fn lines<'a>(
     let mut is_full = false;
     for (folder, (part, name)) in parts {
         let Some(line) = line(folder, part, name) else { continue };
-        // With room for the last line.
+        // 64 bytes are left for the last line.
         is_full = (text.len() + line.len() + 64) as u64 > MOST_BYTES;
         if is_full {
             break;
@@ -137,7 +137,7 @@ fn lines<'a>(
     if is_full { Err(text) } else { Ok(text) }
 }
 
-/// The line of a directory, if there is one.
+/// Returns the line of a directory; `None` if the directory does not exist.
 fn line(folder: &Folder, part: &Part, name: &CStr) -> Option<String> {
     let Stamp { device, inode, modified, changed } = part.stamp?;
     let Usage { bytes, messages } = part.usage;
@@ -147,7 +147,7 @@ fn line(folder: &Folder, part: &Part, name: &CStr) -> Option<String> {
     Some(format!("{name}{mark} {device} {inode} {modified} {changed} {bytes} {messages} {folder}\n"))
 }
 
-/// Behind the name of a directory that had not been at rest.
+/// Mark after the name of a directory that had not been at rest.
 const RESTLESS: &str = "*";
 
 fn header(rules: CountRules) -> &'static str {
@@ -187,7 +187,7 @@ fn parse(mut text: impl BufRead, rules: CountRules, folders: &mut [Folder]) -> O
     (is_whole && count > 0).then_some(Earlier { counted, restless })
 }
 
-/// The next line without its end; `None` if there is none, it is cut off or too long.
+/// Returns the next line without its end; `None` at the end of the file, and if the line is cut off or too long.
 fn next_line<'a>(text: &mut impl BufRead, buffer: &'a mut Vec<u8>) -> Option<&'a str> {
     buffer.clear();
     let read: io::Result<usize> = text.take(MOST_IN_LINE).read_until(b'\n', buffer);
@@ -195,7 +195,7 @@ fn next_line<'a>(text: &mut impl BufRead, buffer: &'a mut Vec<u8>) -> Option<&'a
     std::str::from_utf8(buffer.strip_suffix(b"\n")?).ok()
 }
 
-/// The folder's name, which of its two directories it is, and what is said of that.
+/// Reads a line. Returns the folder's name, the index of the directory in [`PARTS`], and what is known of the directory.
 fn parse_part(line: &str) -> Option<(Vec<u8>, usize, Part)> {
     let mut fields = line.split(' ');
     let which = fields.next()?;
@@ -242,7 +242,7 @@ mod tests {
         ]
     }
 
-    /// What a text tells of folders of these names.
+    /// Returns what a text says about folders of these names.
     fn told(text: &str, names: &[&CStr], rules: CountRules) -> (Option<Earlier>, Vec<[Part; 2]>) {
         let mut names = names.to_vec();
         names.sort();
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_again_by_the_folders_that_there_are() {
+    fn only_lines_of_existing_folders_are_read() {
         let text = compose(&folders(), CountRules::default(), counted());
         let (earlier, parts) = told(&text, &[c".", c".Other", c".new\nline %41 \xff"], CountRules::default());
         assert_eq!(earlier, Some(Earlier { counted: Duration::new(1_732_440_003, 5), restless: 2 }));
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_file_is_forgotten_whole() {
+    fn a_damaged_file_is_ignored_as_a_whole() {
         let text = compose(&folders(), CountRules::default(), counted());
         assert!(!is_forgotten(&text, CountRules::default()));
         for length in 0..text.len() {
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn of_more_folders_than_there_is_room_for_the_largest_are_kept() {
+    fn if_not_all_folders_fit_the_largest_are_kept() {
         let folder = |number: u64| Folder {
             name: std::ffi::CString::new(format!(".{number:05}")).unwrap(),
             parts: [part(number, true), part(number + 1, true)],
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn a_count_is_young_as_long_as_ten_more_would_take_and_two_seconds_at_most() {
+    fn a_count_is_young_for_ten_times_its_cost_but_at_most_two_seconds() {
         let young = |messages, age: i64| {
             let restless = Part { usage: Usage { bytes: 0, messages }, ..part(1, false) };
             let folders = [Folder { name: c".".to_owned(), parts: [restless, part(2, true)] }];
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn sums_by_other_rules_are_not_believed() {
+    fn sums_by_other_rules_are_ignored() {
         let text = compose(&folders(), CountRules { count_trash: true }, counted());
         assert!(is_forgotten(&text, CountRules::default()) && !is_forgotten(&text, CountRules { count_trash: true }));
     }

@@ -1,8 +1,8 @@
 //! One Maildir and what it holds, by the rules of Maildir++.
 //!
-//! [`MaildirQuota`] is a Maildir under a quota. Its usage is kept in its file `maildirsize`, which Courier, Exim and
-//! Dovecot read and write too ([`maildirsize`]). Where that file is missing or in doubt, the Maildir is counted; folders
-//! that have not changed since the last count are taken from the file `maildirsums`.
+//! [`MaildirQuota`] is a Maildir under a quota. Its usage is stored in its file `maildirsize`, which Courier, Exim and
+//! Dovecot read and write too ([`maildirsize`]). If that file is missing or cannot be trusted, the Maildir is counted. The
+//! sums of folders that have not changed since the last count are read from the file `maildirsums`.
 
 mod count;
 pub(crate) mod directory;

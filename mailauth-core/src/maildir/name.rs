@@ -1,28 +1,29 @@
-//! What the name of a message's file says: its size, and whether it is trashed.
+//! What the name of a message's file says: its size, and whether it is in the trash.
 //!
-//! Maildir++ writes `,S=<bytes>` into the part before the flags: `1753.M1P2.host,S=4711,W=4799:2,ST`. Only digits that
-//! end at a comma, a colon or the name's end are a size; where there are several, the last counts, since writers append.
-//! Flags are the capitals right after the first `:2,` (maildir(5)); T is a message that was moved to the trash.
+//! In Maildir++, the part before the flags has `,S=<bytes>`: `1753.M1P2.host,S=4711,W=4799:2,ST`. Only digits that end at
+//! a comma, a colon or the end of the name are a size. If there are several, the last one counts, because programs append.
+//! Flags are the capital letters directly after the first `:2,` (maildir(5)); T marks a message that was moved to the
+//! trash.
 
 use crate::model::limits::Limits;
 use memchr::{memchr, memrchr};
 
-/// What a name says.
+/// What a name says about its message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Told {
-    /// The message's size in bytes, where it is told.
+pub(super) struct NameFields {
+    /// Size in bytes; `None` if the name has no size.
     pub size: Option<u64>,
-    /// Whether it has the flag T.
+    /// True if it has the flag T.
     pub trashed: bool,
 }
 
 /// Reads a name.
-pub(super) fn read(name: &[u8]) -> Told {
+pub(super) fn read(name: &[u8]) -> NameFields {
     let (base, flags) = name.split_at(memchr(b':', name).unwrap_or(name.len()));
-    Told { size: size(base), trashed: is_trashed(flags) }
+    NameFields { size: size(base), trashed: is_trashed(flags) }
 }
 
-/// The size in the part before the first colon.
+/// Returns the size in the part before the first colon.
 fn size(mut base: &[u8]) -> Option<u64> {
     while let Some(comma) = memrchr(b',', base) {
         if let Some(digits) = base[comma + 1..].strip_prefix(b"S=")
@@ -46,7 +47,7 @@ fn is_trashed(mut rest: &[u8]) -> bool {
     false
 }
 
-/// Decimal digits and nothing else, of at most 2^63 - 1.
+/// Reads a decimal number of at most 2^63 - 1 that consists of digits only.
 fn number(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() {
         return None;

@@ -1,4 +1,4 @@
-//! Replacing a small file of a mailbox as a whole.
+//! Replaces a small file of a mailbox as a whole.
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{
@@ -18,17 +18,17 @@ pub(crate) struct Ownership {
     pub mode: u32,
 }
 
-/// Writes `text` to a new file in the mailbox's `tmp` and gives it the name `name`. Readers see the old file or the new
-/// one, never a part. Where `tmp` is a link, which may lead to another disk, the new file begins in the mailbox itself.
+/// Writes `text` to a new file in the mailbox's `tmp` and renames it to `name`. Readers see the old file or the new one,
+/// never a part. If `tmp` is a link, which may lead to another disk, the new file is created in the mailbox itself.
 pub(crate) fn replace(root: BorrowedFd<'_>, name: &CStr, text: &[u8], ownership: Ownership) -> Result<(), Errno> {
     place(root, name, text, ownership, |tmp, temporary| renameat(tmp, temporary, root, name))
 }
 
-/// Makes an empty file by the name `name`, which belongs to its owner from its first moment. One that is there stays.
+/// Creates an empty file `name`, which belongs to its owner from the beginning. An existing file is left as it is.
 pub(crate) fn make(root: BorrowedFd<'_>, name: &CStr, ownership: Ownership) -> Result<(), Errno> {
     let made = place(root, name, b"", ownership, |tmp, temporary| {
         match renameat_with(tmp, temporary, root, name, RenameFlags::NOREPLACE) {
-            // Not every file system knows the flag.
+            // Not every file system supports the flag.
             Err(Errno::INVAL | Errno::NOSYS) => renameat(tmp, temporary, root, name),
             other => other,
         }
@@ -39,7 +39,7 @@ pub(crate) fn make(root: BorrowedFd<'_>, name: &CStr, ownership: Ownership) -> R
     }
 }
 
-/// Writes a new file and has `rename` give it its name.
+/// Writes a new file, and calls `rename` to give it its name.
 fn place(
     root: BorrowedFd<'_>,
     name: &CStr,
@@ -55,13 +55,13 @@ fn place(
     let (file, temporary) = create(tmp.as_fd(), &name.to_string_lossy())?;
     let result = fill(&file, text, ownership).and_then(|()| rename(tmp.as_fd(), &temporary));
     if result.is_err() {
-        let _ = unlinkat(&tmp, &temporary, AtFlags::empty()); // it is only litter, and readers clean tmp
+        let _ = unlinkat(&tmp, &temporary, AtFlags::empty()); // a left-over file does no harm, and readers clean tmp
     }
     result
 }
 
-/// Creates a file in `tmp` with a unique name: the time, this process, a number in it, and `suffix`, as maildir(5) has it.
-/// Returns the file, which only this user may read, and its name.
+/// Creates a file in `tmp` with a unique name as described in maildir(5): the time, the process, a number within the
+/// process, and `suffix`. Returns the file, which only this user may read, and its name.
 pub(crate) fn create(tmp: BorrowedFd<'_>, suffix: &str) -> Result<(OwnedFd, CString), Errno> {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let how = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;

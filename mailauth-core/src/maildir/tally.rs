@@ -1,8 +1,8 @@
 //! The count of a whole mailbox, folder by folder.
 //!
 //! A Maildir++ mailbox is a Maildir with folders next to its `new` and `cur`: directories whose names begin with a dot,
-//! one level deep. What an earlier count found is taken over for every directory that has kept its stamp; afterwards all
-//! stamps are looked at once more, and what changed meanwhile is counted again, until nothing does.
+//! one level deep. The result of an earlier count is used for every directory whose stamp has not changed. Afterwards all
+//! stamps are compared once more, and what changed in the meantime is counted again, until nothing changes.
 
 use super::count::{self, BUFFER, CountRules, Failure, Place};
 use super::directory::{self, Moment, Stamp};
@@ -20,17 +20,17 @@ use std::ffi::{CStr, CString};
 use std::path::Path;
 use std::time::SystemTime;
 
-/// How often what changed during a count is counted again.
+/// Maximum number of times that what changed during a count is counted again.
 const ROUNDS: usize = 10;
 
-/// What the kept sums say of a mailbox.
+/// What the saved sums say about a mailbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Remembered {
-    /// There are none.
+    /// There are no saved sums.
     Nothing,
-    /// It looks as it did when it was counted, and held this then.
+    /// The mailbox looks as it did when it was counted, and held this then.
     Same(Usage),
-    /// It has changed, or that cannot be told.
+    /// The mailbox has changed, or may have changed.
     Other,
 }
 
@@ -40,23 +40,23 @@ pub(super) struct Tally<'a> {
     path: &'a Path,
     owner: u32,
     rules: CountRules,
-    /// When the count began.
+    /// Time at which the count began.
     pub now: SystemTime,
     timer: Timer,
     buffer: Vec<u8>,
     unreadable: Option<(Vec<u8>, Errno)>,
-    /// What was found, in the order of the names.
+    /// The folders that were found, in the order of their names.
     pub folders: Vec<Folder>,
-    /// How many folders were read, in whole or in part.
+    /// Number of folders that were read, in whole or in part.
     pub read: usize,
-    /// Whether something was read that the next count, or a refusal, need not read.
+    /// True if something was read that the next count, or a refusal, need not read again.
     pub news: bool,
 }
 
 impl<'a> Tally<'a> {
-    /// Counts the mailbox: all of it, or what the kept sums do not tell.
+    /// Counts the mailbox: all of it, or what the saved sums do not say.
     ///
-    /// `now` is the time; a parameter for the tests of the clock.
+    /// `now` is the current time; tests pass other times.
     pub fn take(mailbox: &'a MaildirQuota, effort: Effort, now: SystemTime) -> Result<Self, QuotaError> {
         let mut tally = Tally::begin(mailbox, now);
         tally.folders = tally.list()?.into_iter().map(Folder::new).collect();
@@ -73,7 +73,7 @@ impl<'a> Tally<'a> {
     }
 
     /// Returns what the mailbox held at its last count if every directory looks as it did then. Reads no directory of
-    /// messages, and says nothing where the count is too old for what had not been at rest.
+    /// messages. The result is [`Remembered::Other`] if a directory was not at rest then and the count is too old.
     pub fn unchanged(mailbox: &'a MaildirQuota, now: SystemTime) -> Result<Remembered, QuotaError> {
         let mut tally = Tally::begin(mailbox, now);
         tally.folders = tally.list()?.into_iter().map(Folder::new).collect();
@@ -92,8 +92,8 @@ impl<'a> Tally<'a> {
         Ok(sum.map_or(Remembered::Other, Remembered::Same))
     }
 
-    /// Returns true if no directory of messages, and no folder, has come, changed or gone since a file of the mailbox with
-    /// this mtime and ctime was made.
+    /// Returns true if no folder and no directory of messages was created, changed or removed since a file of the mailbox
+    /// with this mtime and ctime was created.
     pub fn is_older(mailbox: &'a MaildirQuota, (modified, changed): (Moment, Moment)) -> Result<bool, QuotaError> {
         let mut tally = Tally::begin(mailbox, SystemTime::now());
         let older = |stamp: Stamp| stamp.modified < modified && stamp.changed < changed;
@@ -105,7 +105,7 @@ impl<'a> Tally<'a> {
                 }
             }
         }
-        // Making the file has changed the mailbox's own directory too.
+        // Creating the file has changed the mailbox's own directory too.
         Ok(directory::stamp(tally.root).is_ok_and(|root| root.modified <= changed))
     }
 
@@ -125,18 +125,19 @@ impl<'a> Tally<'a> {
         }
     }
 
-    /// Takes over what the kept sums say.
+    /// Fills the folders with what the saved sums say.
     fn recall(&mut self) -> Option<Earlier> {
         sums::recall(self.root, self.rules, &mut self.folders)
     }
 
-    /// The stamp of a directory; `None` when it cannot be told.
+    /// Returns the stamp of a directory; `None` if it cannot be read.
     fn stamp_of(&mut self, path: &CStr) -> Result<Option<Option<Stamp>>, QuotaError> {
         self.timer.spend(CALL).map_err(|late| late.of(self.path))?;
         Ok(directory::stamp_at(self.root, path, self.owner).ok())
     }
 
-    /// Looks at everything once more, and counts again what changed, until nothing does. Says whether anything did.
+    /// Looks at everything once more, and counts again what changed, until nothing changes. Returns true if anything had
+    /// changed.
     pub fn settle(&mut self) -> Result<bool, QuotaError> {
         for round in 0..ROUNDS {
             let moved = self.follow_folders()?;
@@ -147,10 +148,10 @@ impl<'a> Tally<'a> {
         Err(QuotaError::Unsettled(self.path.to_owned()))
     }
 
-    /// All of it together.
+    /// Returns the usage of the whole mailbox.
     ///
     /// # Errors
-    /// Fails if it adds up to too much, or a part could not be read.
+    /// Fails if the sum is too large, or a part could not be read.
     pub fn usage(&self) -> Result<Usage, QuotaError> {
         let mut parts = self.folders.iter().flat_map(|folder| &folder.parts);
         let sum = parts
@@ -164,9 +165,9 @@ impl<'a> Tally<'a> {
         }
     }
 
-    /// The folders there are, in the order of their names.
+    /// Returns the names of the existing folders, in order.
     fn list(&mut self) -> Result<BTreeSet<CString>, QuotaError> {
-        // The mailbox's own descriptor is shared, and so is its position.
+        // The mailbox's own descriptor is shared, together with its position.
         let directory = directory::reopen(self.root).map_err(|errno| QuotaError::io("read", self.path, b"", errno))?;
         let (root, owner, trash, timer) = (self.root, self.owner, self.rules.count_trash, &mut self.timer);
         let (mut names, mut linked, mut length) = (BTreeSet::new(), BTreeSet::new(), 0);
@@ -175,7 +176,7 @@ impl<'a> Tally<'a> {
             let is_candidate = match name.to_bytes() {
                 b".." => false,
                 b".Trash" => trash,
-                // Among them `.`, which is the mailbox itself.
+                // This includes `.`, which is the mailbox itself.
                 bytes => bytes.first() == Some(&b'.'),
             };
             if !is_candidate || !is_folder(root, name, kind, owner, &mut linked, timer)? {
@@ -191,7 +192,7 @@ impl<'a> Tally<'a> {
         listed.map(|()| names).map_err(|failure| self.failed(c"", failure))
     }
 
-    /// Why the mailbox cannot be counted, after a failure at `path` in it.
+    /// Returns the error of a mailbox that cannot be counted because of a failure at `path` in it.
     fn failed(&self, path: &CStr, failure: Failure) -> QuotaError {
         match failure {
             Failure::System(errno) => QuotaError::io("read", self.path, path.to_bytes(), errno),
@@ -204,7 +205,8 @@ impl<'a> Tally<'a> {
         }
     }
 
-    /// Takes note of folders made, renamed and deleted since they were listed. Says whether there are any.
+    /// Adds and removes the folders that were created, renamed and deleted since they were listed. Returns true if there
+    /// were any.
     fn follow_folders(&mut self) -> Result<bool, QuotaError> {
         let mut names = self.list()?;
         let before = self.folders.len();
@@ -217,7 +219,7 @@ impl<'a> Tally<'a> {
         Ok(changed)
     }
 
-    /// Counts every directory that is not as it is known. Says whether there was any.
+    /// Counts every directory whose stamp is not the known one. Returns true if there was any.
     fn refresh(&mut self) -> Result<bool, QuotaError> {
         let mut folders = std::mem::take(&mut self.folders);
         self.unreadable = None;
@@ -232,7 +234,7 @@ impl<'a> Tally<'a> {
         Ok(changed)
     }
 
-    /// Counts what is not as it is known of a folder. Says whether there was anything.
+    /// Counts the directories of a folder whose stamps are not the known ones. Returns true if there was any.
     fn refresh_folder(&mut self, folder: &mut Folder) -> Result<bool, QuotaError> {
         let mut changed = false;
         for (part, name) in folder.parts.iter_mut().zip(PARTS) {
@@ -242,7 +244,7 @@ impl<'a> Tally<'a> {
                 Ok(counted) => changed |= counted,
                 Err(Failure::System(errno @ (Errno::ACCESS | Errno::PERM))) => {
                     *part = Part::default();
-                    // The rest is counted: people are told what it holds.
+                    // The rest is counted, because the error message says what it holds.
                     self.unreadable.get_or_insert((path.to_bytes().to_vec(), errno));
                 }
                 Err(failure) => return Err(self.failed(&path, failure)),
@@ -251,10 +253,11 @@ impl<'a> Tally<'a> {
         Ok(changed)
     }
 
-    /// Counts a directory unless it is as it is known. Says whether it did.
+    /// Counts a directory unless its stamp is the known one. Returns true if the result is another than before.
     ///
-    /// The look at its stamp may pass through a folder that has just become a link: a stamp that is the known one is
-    /// the known directory's, however it was reached. What is then read is reached by no link but to its owner's.
+    /// The path to its stamp may lead through a folder that has just become a link. This is harmless: the known stamp is
+    /// that of the known directory, whichever way it was reached. A directory that is then read is reached only through
+    /// links to directories of the same owner.
     fn refresh_part(&mut self, place: Place<'_>, part: &mut Part) -> Result<bool, Failure> {
         self.timer.spend(CALL)?;
         if directory::stamp_at(self.root, place.path, self.owner)? == part.stamp {
@@ -270,7 +273,7 @@ impl<'a> Tally<'a> {
     }
 }
 
-/// Returns true if an entry is a folder. Of several links to one, the first is.
+/// Returns true if an entry is a folder. If several links lead to one folder, only the first counts.
 fn is_folder(
     root: BorrowedFd<'_>,
     name: &CStr,

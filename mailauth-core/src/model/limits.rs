@@ -1,12 +1,12 @@
-//! The limits of a quota, and the two ways they are written.
+//! The limits of a quota, and the two formats in which they are written.
 //!
-//! The quota string is Courier's (maildirquota(7)): `N` with a letter, `S` for bytes or `C` for messages, with commas
-//! between: `10000000S,1000C`. People write `10M,1000`: a size with an optional K, M, G or T (powers of 1024), then a
+//! The quota string is Courier's (maildirquota(7)): numbers with a letter, `S` for bytes or `C` for messages, separated by
+//! commas: `10000000S,1000C`. People write `10M,1000`: a size with an optional K, M, G or T (powers of 1024), then a
 //! number of messages. [`Limits::parse`] reads what programs exchange, [`WrittenLimits::parse`] what people write.
 
 use std::fmt;
 
-/// The most bytes and messages a mailbox may hold; `None` is no limit.
+/// Maximum numbers of bytes and messages in a mailbox; `None` is no limit.
 ///
 /// ```
 /// use mailauth_core::quota::Limits;
@@ -23,28 +23,28 @@ pub struct Limits {
     pub messages: Option<u64>,
 }
 
-/// Why a text is not a quota. It never means "no limit".
+/// Reason why a text is not a quota. Such a text is never read as "no limit".
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LimitsError {
-    /// A part that is no number with a letter it may have.
+    /// A part that is not a number with one of the letters.
     #[error("{0:?} is not a quota: write bytes and messages as 10000000S,1000C or as 10M,1000, or none")]
     Malformed(String),
-    /// A part given twice.
+    /// A part that is given twice.
     #[error("the quota {0:?} gives the same limit twice")]
     Twice(String),
-    /// A number beyond 2^63 - 1.
+    /// A number larger than 2^63 - 1.
     #[error("the quota {0:?} is beyond 2^63 - 1")]
     TooLarge(String),
-    /// A number below zero, which means "no limit" to some programs.
+    /// A negative number, which means "no limit" to some programs.
     #[error("{0:?} is not a quota: a limit is not below 0; write none if there is to be no limit")]
     Negative(String),
-    /// Digits in groups of three, where a comma would be read as the one between bytes and messages.
+    /// Digits in groups of three, whose comma would be read as the one between bytes and messages.
     #[error(
         "{0:?} is not a quota: its digits are in groups of three; write numbers without separators, such as 1024M, or \
          with their letters, such as 1000S,500C"
     )]
     Grouped(String),
-    /// A fraction, or a unit that is not one letter directly behind its number.
+    /// A fraction, or a unit that is not one letter directly after its number.
     #[error(
         "{0:?} is not a quota: a size is a whole number with K, M, G or T directly behind it; write 1536M for one and a \
          half gigabytes"
@@ -73,10 +73,10 @@ impl Limits {
         if self == Limits::NONE { domain() } else { Ok(self) }
     }
 
-    /// Reads a quota string. Empty, `0S` and `NOQUOTA` (vpopmail's word) are no limit.
+    /// Reads a quota string. An empty string, `0S` and `NOQUOTA` (vpopmail's word) are no limit.
     ///
     /// # Errors
-    /// On anything else that is not a list of numbers with `S` or `C`.
+    /// Fails on anything else that is not a list of numbers with `S` or `C`.
     pub fn parse(text: &str) -> Result<Self, LimitsError> {
         let text = text.trim();
         if text.is_empty() || text == "NOQUOTA" {
@@ -98,7 +98,7 @@ impl Limits {
         Ok(Limits::from_columns(bytes, messages))
     }
 
-    /// Reads what a person types: `1G`, `500M,10000`, `none`, or a quota string.
+    /// Reads a quota as people write it: `1G`, `500M,10000`, `none`, or a quota string.
     ///
     /// # Errors
     /// Fails as [`WrittenLimits::parse`] does.
@@ -106,8 +106,8 @@ impl Limits {
         WrittenLimits::parse(text).map(|written| Limits::from_columns(written.bytes, written.messages))
     }
 
-    /// Returns what is doubtful about limits that can be kept, with its fix: no mailbox lives in less than 1 MiB, and a
-    /// number that small most often is one of megabytes.
+    /// Returns a warning about limits that are valid and probably a mistake, with its fix: no mailbox works with less than
+    /// 1 MiB, and such a small number was usually meant as megabytes.
     ///
     /// ```
     /// use mailauth_core::quota::Limits;
@@ -123,19 +123,19 @@ impl Limits {
         ))
     }
 
-    /// From two numbers of which 0 means no limit, as the table and the quota string have it.
+    /// Converts two numbers of which 0 means no limit, as in the table and the quota string.
     pub fn from_columns(bytes: Option<u64>, messages: Option<u64>) -> Self {
         Limits { bytes: bytes.filter(|n| *n > 0), messages: messages.filter(|n| *n > 0) }
     }
 }
 
-/// Fewer bytes are no limit that a mailbox can live in.
+/// Smallest number of bytes with which a mailbox can be used.
 const LEAST_SENSIBLE: u64 = 1 << 20;
 
-/// A quota as a person wrote it, part by part: `None` is a part that is not named, and 0 is no limit.
+/// A quota as a person wrote it, part by part: `None` is a part that is not given, and 0 is no limit.
 ///
-/// The one parser for quotas on the command line, in the configuration and in CSV. White space around the parts is left
-/// out.
+/// All quotas on the command line, in the configuration and in CSV are read by its parser. White space around the parts
+/// is ignored.
 ///
 /// ```
 /// use mailauth_core::quota::WrittenLimits;
@@ -158,7 +158,7 @@ impl WrittenLimits {
     /// and `C` for messages; `none` and `NOQUOTA` are no limit at all.
     ///
     /// # Errors
-    /// On anything else, and on digits in groups: `1,024` would be 1 byte and 24 messages.
+    /// Fails on anything else, and on digits in groups: `1,024` would be 1 byte and 24 messages.
     pub fn parse(text: &str) -> Result<Self, LimitsError> {
         let text = text.trim();
         if text.eq_ignore_ascii_case("none") || text.eq_ignore_ascii_case("NOQUOTA") {
@@ -168,7 +168,7 @@ impl WrittenLimits {
             return Err(slip(text.to_owned()));
         }
         let mut written = WrittenLimits::default();
-        // A number without a letter is of bytes in the first place, and of messages behind those.
+        // A number without a letter is bytes in the first part, and messages after such a part.
         let mut is_bare = false;
         for (index, part) in text.split(',').map(str::trim).enumerate() {
             let behind_size = index == 1 && is_bare;
@@ -193,7 +193,7 @@ impl WrittenLimits {
     }
 }
 
-/// The digits of a size, and its unit.
+/// Splits a size into its digits and its unit.
 fn size(part: &str, last: Option<(usize, char)>) -> (&str, u64) {
     let Some((at, letter)) = last else { return (part, 1) };
     let shift = match letter.to_ascii_uppercase() {
@@ -206,7 +206,7 @@ fn size(part: &str, last: Option<(usize, char)>) -> (&str, u64) {
     (part.get(..at).unwrap_or_default(), 1 << shift)
 }
 
-/// Returns what a text that is no quota was meant to be, where that can be told.
+/// Returns the mistake in a text that is not a quota, if it is one of the known mistakes.
 fn slip(text: &str) -> Option<fn(String) -> LimitsError> {
     let is_number = |part: &str| part.starts_with(|c: char| c.is_ascii_digit());
     if text.split(',').any(|part| part.trim().strip_prefix(['-', '\u{2212}']).is_some_and(is_number)) {
@@ -227,14 +227,15 @@ fn slip(text: &str) -> Option<fn(String) -> LimitsError> {
     text.split(',').any(unit).then_some(LimitsError::Unit)
 }
 
-/// Whether digits are written in groups of three: `1,024`, `1.024`, `1 024`, `10'000`. A first group of 0 is none.
+/// Returns true if digits are written in groups of three: `1,024`, `1.024`, `1 024`, `10'000`. A number that begins with
+/// 0 is not.
 fn is_grouped(text: &str) -> bool {
     let by = |separators: &[char]| {
         let mut groups = text.split(separators);
         let Some(first) = groups.next() else { return false };
         let first = first.rsplit(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
         let begins = matches!(first.len(), 1..=3) && !first.starts_with('0');
-        // The last group may have a letter behind it, or what follows.
+        // A letter or other text may follow the last group.
         let three = |group: &str| {
             let digits = group.len() - group.trim_start_matches(|c: char| c.is_ascii_digit()).len();
             digits == 3
@@ -246,7 +247,7 @@ fn is_grouped(text: &str) -> bool {
     commas || by(&[',']) || by(&['.']) || by(&['\'', '\u{2019}', '_', ' ', '\u{a0}', '\u{202f}'])
 }
 
-/// A decimal number times `unit`, with nothing but its digits.
+/// Reads a decimal number, which consists of digits only, and multiplies it by `unit`.
 fn number(digits: &str, unit: u64) -> Result<u64, fn(&str) -> LimitsError> {
     if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
         return Err(|text| LimitsError::Malformed(text.to_owned()));
@@ -257,7 +258,7 @@ fn number(digits: &str, unit: u64) -> Result<u64, fn(&str) -> LimitsError> {
     }
 }
 
-/// The canonical quota string: bytes first, and nothing where there is no limit.
+/// Written as the canonical quota string: bytes first, and nothing for no limit.
 impl fmt::Display for Limits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.bytes, self.messages) {
@@ -284,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn unreadable_text_is_an_error_never_no_quota() {
+    fn invalid_text_is_an_error_and_never_no_quota() {
         for text in ["1000", "S", "5s", "-5S", "+5S", "5 S", "5S,", ",5S", "1G", "5S5C", "5X"] {
             assert!(matches!(Limits::parse(text), Err(LimitsError::Malformed(_))), "{text:?}");
         }
@@ -294,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn people_write_units() {
+    fn sizes_may_have_units() {
         let bytes = |text| Limits::parse_human(text).unwrap().bytes;
         assert_eq!(bytes("1k"), Some(1024));
         assert_eq!(bytes("2T"), Some(2 << 40));
@@ -308,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn blanks_around_the_parts_are_left_out() {
+    fn blanks_around_the_parts_are_ignored() {
         let (bytes, messages) = (Some(1 << 30), Some(1000));
         for text in
             ["1G,1000", " 1G , 1000 ", "1G,1000C\t", "\u{a0}1g, 1000C", "1073741824S, 1000C ", "1000C,1073741824S"]
@@ -320,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn digits_in_groups_are_refused_and_never_read_as_messages() {
+    fn digits_in_groups_are_rejected_and_never_read_as_messages() {
         for text in [
             "1,024",
             "1,024M",
@@ -349,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_meant_is_said() {
+    fn errors_name_the_mistake() {
         for text in ["-1", "-1,-1", "-1S", "1G,-1", "\u{2212}1"] {
             assert!(matches!(WrittenLimits::parse(text), Err(LimitsError::Negative(_))), "{text:?}");
         }
@@ -359,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_that_no_mailbox_can_have_is_doubtful() {
+    fn a_limit_below_one_mebibyte_gets_a_warning() {
         let doubt = |text| Limits::parse_human(text).unwrap().doubt();
         for text in ["1", "1024", "1048575S", "512K,1000"] {
             assert!(doubt(text).unwrap().contains("less than 1 MiB"), "{text}");
@@ -371,7 +372,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_quota_prints_as_it_is_read(bytes in 1..=Limits::MAX, messages in 0..=Limits::MAX) {
+        fn a_quota_is_written_as_it_is_read(bytes in 1..=Limits::MAX, messages in 0..=Limits::MAX) {
             let limits = Limits::from_columns(Some(bytes), Some(messages));
             prop_assert_eq!(Limits::parse(&limits.to_string()).unwrap(), limits);
         }

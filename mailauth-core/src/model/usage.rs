@@ -1,4 +1,4 @@
-//! What a mailbox holds, and whether one message more is allowed.
+//! What a mailbox holds, and whether one more message is allowed.
 
 use super::limits::Limits;
 use std::fmt;
@@ -13,14 +13,14 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// Returns the sum of both, unless that is beyond 2^63 - 1.
+    /// Returns the sum of both; `None` if it is larger than 2^63 - 1.
     pub fn checked_add(self, other: Usage) -> Option<Usage> {
         let sum = |a: u64, b: u64| a.checked_add(b).filter(|sum| *sum <= Limits::MAX);
         Some(Usage { bytes: sum(self.bytes, other.bytes)?, messages: sum(self.messages, other.messages)? })
     }
 }
 
-/// For people: `1234 bytes in 5 messages`.
+/// Written for people: `1234 bytes in 5 messages`.
 impl fmt::Display for Usage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plural = if self.messages == 1 { "" } else { "s" };
@@ -28,7 +28,7 @@ impl fmt::Display for Usage {
     }
 }
 
-/// What a limit limits.
+/// What a limit is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// The sum of the messages' sizes.
@@ -37,14 +37,14 @@ pub enum Kind {
     Messages,
 }
 
-/// The limit that a message would break.
+/// A limit that a message would exceed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Over {
     /// The kind of limit.
     pub kind: Kind,
     /// The limit, in bytes or messages.
     pub limit: u64,
-    /// By how much the message would be over it, in bytes or messages.
+    /// How far the message would exceed it, in bytes or messages.
     pub by: u64,
     /// What the mailbox holds without the message.
     pub usage: Usage,
@@ -61,7 +61,7 @@ impl Over {
     }
 }
 
-/// For people.
+/// Written for people.
 impl fmt::Display for Over {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "over quota: {}", self.figures())
@@ -69,8 +69,8 @@ impl fmt::Display for Over {
 }
 
 impl Limits {
-    /// Returns the limit that a message of `size` bytes would break in a mailbox that holds `usage`; `None` if it fits. Reaching
-    /// a limit exactly is allowed.
+    /// Returns the limit that a message of `size` bytes would exceed in a mailbox that holds `usage`; `None` if it fits.
+    /// Reaching a limit exactly is allowed.
     ///
     /// ```
     /// use mailauth_core::quota::{Limits, Usage};
@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_limit_counts_for_itself_and_may_be_reached() {
+    fn each_limit_counts_separately_and_may_be_reached() {
         let full = Usage { bytes: 100, messages: 10 };
         let broken =
             |limits: &str, size| Limits::parse(limits).unwrap().broken_by(full, size).map(|over| (over.kind, over.by));
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn sums_beyond_63_bits_are_no_sums() {
+    fn sums_larger_than_63_bits_are_an_error() {
         let most = Usage { bytes: Limits::MAX, messages: 0 };
         assert_eq!(most.checked_add(Usage { bytes: 1, messages: 0 }), None);
         assert_eq!(most.checked_add(Usage { bytes: 0, messages: 1 }), Some(Usage { bytes: Limits::MAX, messages: 1 }));

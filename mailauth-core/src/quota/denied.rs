@@ -1,20 +1,20 @@
 //! Why a message is not let into a mailbox: the one negative answer of all quota decisions.
 //!
-//! A decision is `Ok(())` (it fits) or one of these. "Over" is an answer about the quota; [`Denied::Unknown`] is none, and
-//! is never turned into one: the mail waits.
+//! A decision is `Ok(())` if the message fits, else [`Denied`]. "Over" is an answer about the quota. [`Denied::Unknown`] is
+//! not, and is never turned into "over": the mail waits.
 
 use super::Over;
 use crate::maildir::QuotaError;
 use crate::store::StoreError;
 use std::fmt;
 
-/// The reason why a message may not be stored.
+/// Reason why a message may not be stored.
 #[derive(Debug, thiserror::Error)]
 pub enum Denied {
-    /// The message would break this limit of the mailbox.
+    /// The message would exceed this limit of the mailbox.
     #[error("{0}")]
     Mailbox(Over),
-    /// The message would break this limit of the domain.
+    /// The message would exceed this limit of the domain.
     #[error("{0}")]
     Domain(PoolOver),
     /// It is not known now whether the message fits.
@@ -23,7 +23,7 @@ pub enum Denied {
 }
 
 impl Denied {
-    /// Returns true if the message would break a limit, and false if that is not known.
+    /// Returns true if the message would exceed a limit, and false if that is not known.
     pub fn is_over(&self) -> bool {
         !matches!(self, Denied::Unknown(_))
     }
@@ -35,7 +35,7 @@ impl<E: Into<PoolError>> From<E> for Denied {
     }
 }
 
-/// The limit of a domain that a message would break.
+/// A limit of a domain that a message would exceed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PoolOver {
     /// Name of the domain.
@@ -50,7 +50,7 @@ impl fmt::Display for PoolOver {
     }
 }
 
-/// The reason why it is not known whether a message fits.
+/// Reason why it is not known whether a message fits.
 #[derive(Debug, thiserror::Error)]
 pub enum PoolError {
     /// The database could not be read or written.
@@ -62,8 +62,8 @@ pub enum PoolError {
 }
 
 impl PoolError {
-    /// Returns true if this user may not look into the mailbox, or its database user not into the figures; a
-    /// delivery can tell.
+    /// Returns true if this user may not read the mailbox, or its database user may not read the figures. A delivery,
+    /// which has the rights of the owner, can find out.
     pub fn is_forbidden(&self) -> bool {
         match self {
             PoolError::Store(error) => matches!(error, StoreError::Refused { .. }),

@@ -1,5 +1,5 @@
-//! The questions about mailboxes that a daemon has, and where they are answered: in this process ([`Here`]), or by another
-//! one that becomes a mailbox's owner before it looks at anything.
+//! What a daemon needs to know about mailboxes. It is found out in this process ([`Here`]), or by another process that
+//! switches to a mailbox's owner before it looks at anything.
 
 use super::room;
 use super::{CountRules, Limits, Over, Usage};
@@ -9,7 +9,7 @@ use crate::maildir::{Effort, MaildirQuota, Patience, QuotaError};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// A mailbox that is asked about.
+/// A mailbox, and the conditions under which it is looked at.
 #[derive(Clone, Debug)]
 pub struct Mailbox {
     /// User id of the owner.
@@ -18,15 +18,15 @@ pub struct Mailbox {
     pub gid: u32,
     /// Path of its Maildir.
     pub path: PathBuf,
-    /// What it may hold.
+    /// Its limits.
     pub limits: Limits,
-    /// How it is counted.
+    /// The rules of counting.
     pub rules: CountRules,
-    /// How long is waited.
+    /// How long the work may take.
     pub patience: Patience,
 }
 
-/// Whether a mailbox has room under its own limits.
+/// Result of the check that a mailbox has room under its own limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Space {
     /// There is no mailbox yet.
@@ -37,33 +37,33 @@ pub enum Space {
     Over(Over),
 }
 
-/// What a count found.
+/// Result of a count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Counted {
     /// There is no mailbox yet.
     Missing,
-    /// The mailbox holds what it did, and looks as it did then. Nothing was counted.
+    /// The mailbox still holds the known usage: it looks as it did when it was counted. Nothing was counted.
     Unchanged,
-    /// It holds this.
+    /// The mailbox holds this.
     Now(Usage),
 }
 
-/// Answers questions about mailboxes. Each call blocks, until [`Patience::answer`] at most.
+/// Checks, counts and creates mailboxes. Each call blocks until [`Patience::answer`] at most.
 pub trait Mailboxes: Send + Sync {
-    /// Checks that a message of `size` bytes may be stored; see [`MaildirQuota::precheck`].
+    /// Checks that a message of `size` bytes fits, without reserving room for it; see [`MaildirQuota::precheck`].
     ///
     /// # Errors
-    /// Fails if that cannot be told.
+    /// Fails if that is not known.
     fn precheck(&self, mailbox: &Mailbox, size: u64) -> Result<Space, QuotaError>;
 
     /// Counts a mailbox with figures that are out of date; see [`MaildirQuota::renew`].
     ///
     /// # Errors
-    /// Fails if the mailbox cannot be looked into or counted.
+    /// Fails if the mailbox cannot be opened or counted.
     fn renew(&self, mailbox: &Mailbox) -> Result<bool, QuotaError>;
 
-    /// Counts a mailbox, and hands over what it holds while its lock is kept; see [`MaildirQuota::recount_and`]. A mailbox
-    /// that looks as it did when it held `known` is not counted.
+    /// Counts a mailbox, and calls `tell` with the usage while the mailbox's lock is held; see
+    /// [`MaildirQuota::recount_and`]. A mailbox that looks as it did when it held `known` is not counted.
     ///
     /// # Errors
     /// Fails if it cannot be counted.
@@ -74,25 +74,26 @@ pub trait Mailboxes: Send + Sync {
         tell: &mut dyn FnMut(Usage),
     ) -> Result<Counted, QuotaError>;
 
-    /// Makes what is missing of an account's home and Maildir; see [`home::make`]. Returns true if there was no Maildir.
+    /// Creates the missing parts of an account's home and Maildir; see [`home::make`]. Returns true if there was no
+    /// Maildir.
     ///
     /// # Errors
-    /// Fails if it cannot be made.
+    /// Fails if they cannot be created.
     fn make(&self, account: &Account, until: Instant) -> Result<bool, NotMade>;
 
-    /// Why mailboxes of others than this process's user cannot be looked at, and for how long that has been so.
+    /// Returns why mailboxes of other users than this process's own cannot be reached, and for how long that has been so.
     fn trouble(&self) -> Option<(String, Duration)> {
         None
     }
 }
 
 impl Mailbox {
-    /// The mailbox of `account` under `limits`.
+    /// Describes the mailbox of `account` under `limits`.
     pub fn of(account: &Account, limits: Limits, rules: CountRules, patience: Patience) -> Self {
         Mailbox { uid: account.uid, gid: account.gid, path: room::maildir(account), limits, rules, patience }
     }
 
-    /// Opens it in this process; `None` when there is none yet.
+    /// Opens the mailbox in this process; `None` if it does not exist yet.
     ///
     /// # Errors
     /// Fails as [`room::open`] does.
@@ -102,7 +103,7 @@ impl Mailbox {
     }
 }
 
-/// Looks at mailboxes in this process, with the rights that it has.
+/// Works on mailboxes in this process, with the rights that it has.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Here;
 

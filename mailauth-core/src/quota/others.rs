@@ -1,10 +1,10 @@
-//! The other mailboxes of a domain, which are looked at before its pool refuses a message.
+//! The other mailboxes of a domain, which are counted before its pool refuses a message.
 //!
-//! What a mailbox published is too much once its owner has deleted mail by other programs. So those that published the
-//! most are counted again where their folders have changed. That is bounded: [`MOST_LOOKED_AT`] mailboxes, and
-//! half a second, after which a count that is under way is given up. A mailbox that looks as it did when it was counted
-//! costs a look at each of its folders; one that this process may not look into, or that another process has locked, keeps its
-//! figure.
+//! The figure that a mailbox published is too high once its owner has deleted mail by other programs. So the mailboxes
+//! that published the most are counted again if their folders have changed. The work is bounded: at most
+//! [`MOST_LOOKED_AT`] mailboxes, and half a second, after which a running count is given up. For a mailbox that looks as
+//! it did when it was counted, only the state of each folder is read. A mailbox that this process may not read, or that
+//! another process has locked, keeps its figure.
 
 use super::mailboxes::{Counted, Mailbox, Mailboxes};
 use super::{CountRules, Kind, Limits, Usage};
@@ -14,29 +14,29 @@ use crate::maildir::{IfLocked, Patience};
 use crate::store::{AccountStore, PoolStore, PoolUse, StoreError};
 use std::time::{Duration, Instant};
 
-/// How many mailboxes are looked at for one message.
+/// Maximum number of mailboxes that are looked at for one message.
 pub const MOST_LOOKED_AT: usize = 16;
 
-/// How long it may take.
+/// Maximum duration of the work for one message.
 const LONGEST: Duration = Duration::from_millis(500);
 
-/// How long the lock of one of them is waited for.
+/// Maximum time to wait for the lock of one mailbox.
 const LOCKED: Duration = Duration::from_millis(20);
 
-/// How the other mailboxes of a domain are found.
+/// What is needed to find and count the other mailboxes of a domain.
 #[derive(Clone, Copy)]
 pub struct Others<'a> {
     /// The accounts of the domain.
     pub accounts: &'a dyn AccountStore,
-    /// Where their mailboxes are.
+    /// The defaults for their mailboxes.
     pub defaults: &'a MailboxDefaults,
-    /// How they are counted.
+    /// The rules of counting.
     pub rules: CountRules,
-    /// What counts them.
+    /// Counts the mailboxes.
     pub mailboxes: &'a dyn Mailboxes,
 }
 
-/// The pool that has no room, and the message that it has no room for.
+/// A pool without room, and the message that does not fit.
 pub(super) struct Wanted<'a> {
     pub store: &'a dyn PoolStore,
     pub login: &'a Login,
@@ -47,8 +47,8 @@ pub(super) struct Wanted<'a> {
 }
 
 impl Others<'_> {
-    /// Counts other mailboxes of the domain until the message fits. Returns what the domain holds then; `None` if nothing
-    /// was counted.
+    /// Counts other mailboxes of the domain until the message fits. Returns the usage of the domain then; `None` if
+    /// nothing was counted.
     ///
     /// # Errors
     /// Fails if the database does not answer.
@@ -73,7 +73,7 @@ impl Others<'_> {
         Ok(pool)
     }
 
-    /// Counts a mailbox that does not look as it did when it held what it published, and publishes it.
+    /// Counts a mailbox and publishes the result, unless the mailbox looks as it did when it held `published`.
     fn count_one(
         &self,
         wanted: &Wanted<'_>,
@@ -93,7 +93,7 @@ impl Others<'_> {
         });
         match (counted, told) {
             (Ok(_), Some(published)) => answered(published),
-            // That a missing one holds nothing is not certain: its disk may be missing.
+            // A missing mailbox is not certain to hold nothing: its disk may not be mounted.
             (Ok(Counted::Missing | Counted::Unchanged | Counted::Now(_)), None) => Ok(None),
             (Err(why), _) => Ok(skipped(login, &why)),
         }
@@ -105,7 +105,7 @@ fn skipped<T>(login: &Login, why: &dyn std::fmt::Display) -> Option<T> {
     None
 }
 
-/// What the database said, if it answered; `None` where it refused, so that no figure changes.
+/// Returns the answer of the database; `None` if it refused, so that no figure changes.
 fn answered<T>(said: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
     match said {
         Ok(said) => Ok(Some(said)),

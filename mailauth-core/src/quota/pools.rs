@@ -1,30 +1,32 @@
 //! Domain pools: what the mailboxes of a domain may hold together.
 //!
-//! The mailboxes of a domain cannot all be counted, nor their figures be added up, at each message. So each mailbox
-//! *publishes* what it holds, as one row of a table, and the pool's use is the sum of those rows, which is a row of its
-//! own: whatever is published changes the sum by the difference, in the same transaction. Each delivery publishes, and each
-//! recount does.
+//! Counting all mailboxes of a domain for each message, or adding up their figures, would take too long. So each mailbox
+//! *publishes* what it holds, as one row of a table, and the usage of the pool is the sum of those rows. The sum is a row
+//! of its own: each publication changes it by the difference, in the same transaction. Each delivery and each recount
+//! publishes.
 //!
-//! How wrong can the sum be?
+//! # Exactness of the sum
 //!
-//! - Our own deliveries add nothing to the error. Each publishes its mailbox with the message in it before the message is
-//!   in `new`, and is told the sum by the transaction that changed it. These transactions wait for each other at the
-//!   domain's row, so the sums that they are told are those of some order, one after the other: of two that race for the
-//!   last room, the later is told a sum with both. Each publishes under its mailbox's lock, so that an older figure never
-//!   takes the place of a newer one. The limit is not overshot; it can happen that two that race are both refused.
-//! - The sum is too low by what other programs (Exim, an IMAP server) put into a mailbox since it last published, and by
-//!   the whole of a mailbox that never did: after a domain is given a quota, recount its mailboxes once.
-//! - `mailauth account remove` and `mailauth domain remove` take out what they remove. The sum is too high by the whole of
-//!   a mailbox whose account another program removed from the database, and wrong by what it changed in the figures.
-//! - The sum is too high by what was deleted from a mailbox since, and by one message for each delivery that died between
-//!   its two steps. Before a message is refused its own mailbox is counted and published again, and so are those of the
-//!   [`others`](super::others) that published the most, as far as they have changed; what was deleted from the rest is
-//!   seen when they are delivered to, or recounted.
+//! - Our own deliveries do not make the sum wrong. Each publishes its mailbox with the message in it before the message is
+//!   in `new`, and the transaction that changes the sum returns it. These transactions wait for each other at the domain's
+//!   row, so they are executed in some order, one after the other: if two deliveries compete for the last room, the later
+//!   one receives a sum with both messages. Each publishes under its mailbox's lock, so that an older figure never
+//!   replaces a newer one. The limit is never exceeded, but both deliveries may be refused.
+//! - The sum is too low by what other programs (Exim, an IMAP server) have put into a mailbox since it last published, and
+//!   by the whole usage of a mailbox that has never published: recount the mailboxes of a domain once after setting its
+//!   quota.
+//! - `mailauth account remove` and `mailauth domain remove` subtract what they remove. If another program removes an
+//!   account from the database, the sum is too high by the whole usage of its mailbox; if it changes the figures, the sum
+//!   is wrong by the change.
+//! - The sum is too high by what has been deleted from a mailbox since it last published, and by one message for each
+//!   delivery whose process died between its two steps. Before a message is refused, its own mailbox is counted and
+//!   published again, and so are those of the [`others`](super::others) that published the most and have changed. Messages
+//!   deleted from the rest are noticed at the next delivery to them or at their next recount.
 //!
-//! So the error is at most what foreign programs change in the domain's mailboxes and accounts between two recounts, and
-//! `mailauth quota recount --all` at night brings it to nothing: it adds up each domain's figures too.
+//! So the error is at most what other programs change in the domain's mailboxes and accounts between two recounts. A
+//! nightly `mailauth quota recount --all` removes it, because it also adds up each domain's figures.
 //!
-//! When the database does not answer, that is [`Denied::Unknown`], and never an answer about the quota.
+//! If the database does not answer, the result is [`Denied::Unknown`], and never an answer about the quota.
 
 use super::mailboxes::{Counted, Mailbox, Mailboxes};
 use super::others::{Others, Wanted};
@@ -53,16 +55,17 @@ pub struct Member<'a> {
 }
 
 impl<'a> Member<'a> {
-    /// Returns the share of the account `login`; `None` where its domain has no quota, which asks nothing more of the database.
+    /// Returns the share of the account `login`; `None` if its domain has no quota. Then nothing more is read from the
+    /// database.
     ///
     /// # Errors
-    /// Fails if that cannot be known.
+    /// Fails if the domain's quota is not known.
     pub fn of(store: &'a dyn PoolStore, login: &'a Login) -> Result<Option<Self>, StoreError> {
         let limits = store.pool_limits(login.domain())?;
         Ok((limits != Limits::NONE).then_some(Member { store, login, limits, others: None }))
     }
 
-    /// The same, with a look at the other mailboxes of the domain before that refuses a message.
+    /// Makes it count other mailboxes of the domain before a message is refused.
     #[must_use]
     pub fn with_others(self, others: Others<'a>) -> Self {
         Member { others: Some(others), ..self }
@@ -73,8 +76,8 @@ impl<'a> Member<'a> {
         self.limits
     }
 
-    /// Returns the limits to keep the mailbox itself under. One without a quota of its own gets the pool's, which it could not
-    /// hold more than anyway: so there is a maildirsize, and its use is known without counting it for each message.
+    /// Returns the limits of the mailbox itself. A mailbox without a quota of its own gets the pool's, which it could not
+    /// exceed anyway: so it has a maildirsize, and its usage is known without a count for each message.
     pub fn mailbox_limits(&self, own: Limits) -> Limits {
         own.or(self.limits)
     }
@@ -97,7 +100,7 @@ impl<'a> Member<'a> {
         self.denied(self.broken_by(pool, size)?)
     }
 
-    /// Returns the limit that a message breaks in a pool of this use, after a look at the others.
+    /// Returns the limit that a message breaks in a pool of this usage, after counting others.
     fn broken_by(&self, pool: PoolUse, size: u64) -> Result<Option<Over>, StoreError> {
         let Some(over) = self.limits.broken_by(pool.usage, size) else { return Ok(None) };
         // No deletion could make room for it.
@@ -155,10 +158,10 @@ impl<'a> Member<'a> {
         self.publish(without(usage, size)).map(|_| ())
     }
 
-    /// Publishes what the mailbox holds, and returns what the pool does.
+    /// Publishes what the mailbox holds, and returns the usage of the pool.
     ///
     /// # Errors
-    /// Fails if the database could not be told.
+    /// Fails if the database cannot be told.
     pub fn publish(&self, usage: Usage) -> Result<PoolUse, StoreError> {
         self.store.publish(self.login, usage)
     }
@@ -168,7 +171,7 @@ impl<'a> Member<'a> {
     }
 
     fn recount(&self, mailbox: &MaildirQuota) -> Result<PoolUse, PoolError> {
-        // Under the mailbox's lock, or an older figure could take the place of one with a delivery in it.
+        // Under the mailbox's lock: otherwise an older figure could replace one that includes a new delivery.
         let (_, published) = mailbox.recount_and(Effort::Changed, |usage| self.publish(usage))?;
         Ok(published?)
     }
@@ -178,7 +181,7 @@ impl<'a> Member<'a> {
         let counted = mailboxes.count(mailbox, None, &mut |usage| published = Some(self.publish(usage)))?;
         match (published, counted) {
             (Some(published), _) => Ok(published?),
-            // It was removed just now.
+            // The mailbox was removed just now.
             (None, Counted::Missing | Counted::Unchanged | Counted::Now(_)) => Ok(self.pool_use()?),
         }
     }
@@ -191,7 +194,7 @@ impl<'a> Member<'a> {
     }
 }
 
-/// What there is without a message of `size` bytes.
+/// Returns the usage without a message of `size` bytes.
 fn without(usage: Usage, size: u64) -> Usage {
     Usage { bytes: usage.bytes.saturating_sub(size), messages: usage.messages.saturating_sub(1) }
 }
@@ -203,7 +206,7 @@ mod tests {
     use std::collections::BTreeMap;
     use std::sync::Mutex;
 
-    /// A table in memory that can be taken away.
+    /// A table in memory that can be made unreachable.
     #[derive(Default)]
     struct Rows {
         limits: Limits,
@@ -248,7 +251,7 @@ mod tests {
     #[test]
     fn a_domain_without_a_quota_has_no_members() {
         let away = Rows { away: true, ..Rows::default() };
-        assert!(Member::of(&away, &login("a")).unwrap().is_none(), "and asks nothing more");
+        assert!(Member::of(&away, &login("a")).unwrap().is_none(), "nothing more is read");
     }
 
     #[test]
@@ -268,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mailbox_without_a_quota_is_kept_under_the_pools() {
+    fn a_mailbox_without_a_quota_has_the_limits_of_its_pool() {
         let rows = Rows { limits: Limits::parse("100S").unwrap(), ..Rows::default() };
         let anna = login("anna");
         let member = Member::of(&rows, &anna).unwrap().unwrap();
@@ -278,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_database_that_is_away_cannot_tell() {
+    fn a_pool_in_an_unreachable_database_is_unknown() {
         let rows = Rows { limits: Limits::parse("1S").unwrap(), away: true, ..Rows::default() };
         let anna = login("anna");
         let member = Member::of(&rows, &anna).unwrap().unwrap();

@@ -10,23 +10,23 @@ use crate::store::{PoolStore, StoreError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Returns the path of an account's Maildir; `Maildir` in the home if the account does not say.
+/// Returns the path of an account's Maildir: `Maildir` in its home, unless the account names another.
 pub fn maildir(account: &Account) -> PathBuf {
     Path::new(&account.home).join(account.maildir.as_deref().unwrap_or("Maildir"))
 }
 
-/// Returns the limits to keep an account's mailbox under: its own, else its domain's.
+/// Returns the limits of an account's mailbox: its own, else its domain's.
 ///
 /// # Errors
-/// Fails if the domain's are not known.
+/// Fails if those of the domain are needed and not known.
 pub fn limits(account: &Account, pools: &dyn PoolStore) -> Result<Limits, StoreError> {
     account.quota.or_else(|| pools.pool_limits(account.login.domain()))
 }
 
-/// Opens the mailbox at `path`; `None` when there is none yet.
+/// Opens the mailbox at `path`; `None` if it does not exist yet.
 ///
 /// # Errors
-/// As [`MaildirQuota::open`], and when it belongs to another user than `owner`.
+/// Fails as [`MaildirQuota::open`] does, and if the mailbox belongs to another user than `owner`.
 pub fn open(
     path: &Path,
     limits: Limits,
@@ -34,14 +34,14 @@ pub fn open(
     owner: Option<u32>,
 ) -> Result<Option<MaildirQuota>, QuotaError> {
     let opened = match MaildirQuota::open(path, limits, rules) {
-        // Where a link leads nowhere, what is on the disk that it leads to is not known.
+        // A link that leads nowhere may lead to a disk that is not mounted, whose contents are not known.
         Err(QuotaError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound && !path.is_symlink() => {
             return Ok(None);
         }
         other => other?,
     };
     match owner {
-        // Other users than root are restricted by the system.
+        // For other users than root, the system checks the rights.
         Some(uid) if rustix::process::geteuid().is_root() => opened.owned_by(uid).map(Some),
         _ => Ok(Some(opened)),
     }
