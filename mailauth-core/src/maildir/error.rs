@@ -50,7 +50,7 @@ pub enum QuotaError {
         /// What is wrong with it.
         link: StrayLink,
     },
-    /// Part of the mailbox may not be read. The figures of the rest are not an answer, but help people who read the message.
+    /// Part of the mailbox may not be read. The figures of the rest are not an answer, but useful in an error message.
     #[error("cannot read {}: {source}; the rest of the mailbox holds {rest}", .path.display())]
     Unreadable {
         /// The directory.

@@ -1,4 +1,4 @@
-//! The short way of counting, held against the long one under random histories of a mailbox.
+//! Tests that a count of changed folders equals a full count, after random histories of a mailbox.
 
 use super::CountRules;
 use super::maildirsums::compose;
@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 
 const FOLDERS: [&str; 4] = [".", ".Sent", ".Trash", ".Archive.2026"];
 
-/// Something that happens to a mailbox. Indices choose among what there is.
+/// A change of a mailbox. Indices choose among the existing messages and folders.
 #[derive(Clone, Debug)]
 enum Event {
     Deliver {
@@ -42,12 +42,12 @@ enum Event {
     RemoveFolder {
         folder: usize,
     },
-    /// A backup is put back: files with the times they had.
+    /// A backup is restored: files with their old times.
     Restore {
         folder: usize,
         size: u16,
     },
-    /// The clock was set: a directory has times of long ago, or to come.
+    /// The clock was set: a directory has times in the distant past or in the future.
     ClockStep {
         folder: usize,
         ahead: bool,
@@ -72,7 +72,7 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// A mailbox in which things happen.
+/// A mailbox that is changed.
 struct World {
     root: PathBuf,
     number: usize,
@@ -170,10 +170,10 @@ fn base(path: &Path) -> &str {
     name(path).split(':').next().unwrap()
 }
 
-/// Counts by the sums of the last count, as if all had been at rest, and keeps the new ones.
+/// Counts with the sums of the last count, as if all directories had been at rest, and stores the new sums in `kept`.
 fn count_changed(mailbox: &MaildirQuota, kept: &mut String) -> Usage {
-    // The clock of the file system must have ticked since the last event: what a change within a tick looks like is
-    // the business of the two seconds' rest, which is skipped here by looking from an hour ahead.
+    // The clock of the file system must have advanced since the last event. Changes within one tick are the reason for
+    // the two seconds of rest, which are skipped here by passing a time one hour ahead.
     std::thread::sleep(Duration::from_millis(12));
     let rules = mailbox.rules();
     let later = SystemTime::now() + Duration::from_secs(3600);
@@ -188,7 +188,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_recount_of_what_changed_is_a_full_count(
+    fn a_recount_of_changed_folders_equals_a_full_count(
         history in prop::collection::vec(event(), 1..40),
         count_trash in any::<bool>(),
     ) {
@@ -207,7 +207,7 @@ proptest! {
 }
 
 #[test]
-fn only_folders_that_changed_are_read_again() {
+fn only_changed_folders_are_read_again() {
     let folder = tempfile::tempdir().unwrap();
     let mut world = World { root: folder.path().to_owned(), number: 0 };
     for (folder, size) in [(0, 10), (1, 20), (3, 30)] {
@@ -215,7 +215,7 @@ fn only_folders_that_changed_are_read_again() {
     }
     let mailbox = MaildirQuota::open(folder.path(), Limits::parse("1000S").unwrap(), CountRules::default()).unwrap();
     assert_eq!(mailbox.recount(Effort::Changed).unwrap().folders_read, 3);
-    assert_eq!(mailbox.recount(Effort::Changed).unwrap().folders_read, 3, "none has been at rest yet");
+    assert_eq!(mailbox.recount(Effort::Changed).unwrap().folders_read, 3, "no directory has been at rest yet");
     let mut kept = String::new();
     count_changed(&mailbox, &mut kept);
     fs::write(folder.path().join("maildirsums"), &kept).unwrap();

@@ -1,4 +1,4 @@
-//! What the owner of a mailbox can do to questions about it.
+//! Tests of mailboxes whose owner tries to delay or exhaust the processes that work on them.
 
 use super::tests::{Mailbox, usage};
 use super::*;
@@ -8,7 +8,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::time::{Duration, Instant};
 
-/// Holds the mailbox's folder and its lock.
+/// Locks the mailbox's folder and holds its lock.
 fn hold(mailbox: &Mailbox) -> [File; 2] {
     let open = mailbox.under("1000000S");
     open.recount(Effort::Full).unwrap();
@@ -25,7 +25,7 @@ fn impatient() -> Patience {
 }
 
 #[test]
-fn a_mailbox_that_is_locked_for_ever_is_counted_without_the_lock() {
+fn a_mailbox_that_stays_locked_is_counted_without_the_lock() {
     let mailbox = Mailbox::new();
     let _held = hold(&mailbox);
     fs::remove_file(mailbox.path().join("maildirsize")).unwrap();
@@ -33,22 +33,22 @@ fn a_mailbox_that_is_locked_for_ever_is_counted_without_the_lock() {
     let open = mailbox.under("1000S").within(impatient());
     assert!(matches!(open.precheck(100), Ok(())));
     assert!(matches!(open.precheck(101), Err(Denied::Mailbox(_))));
-    assert_eq!(mailbox.maildirsize(), None, "a question writes no figures that another program may be adding to");
+    assert_eq!(mailbox.maildirsize(), None, "without the lock, precheck writes no figures");
     let asked = Patience { if_locked: IfLocked::AskAgain, ..impatient() };
     let refused = mailbox.under("1000S").within(asked).precheck(100);
     assert!(matches!(refused, Err(Denied::Unknown(PoolError::Mailbox(QuotaError::Locked(_))))), "{refused:?}");
     assert_eq!(open.recount(Effort::Changed).unwrap().usage, usage(900, 1));
-    assert_eq!(mailbox.maildirsize(), None, "nor does a count for one");
+    assert_eq!(mailbox.maildirsize(), None, "without the lock, a recount writes no figures");
     let open = mailbox.under("1000S").within(Patience { if_locked: IfLocked::Insist, ..impatient() });
     let recount = open.recount(Effort::Changed).unwrap();
     assert_eq!((recount.usage, recount.locked), (usage(900, 1), false));
-    assert_eq!(mailbox.maildirsize().as_deref(), Some("1000S\n900 1\n"), "a caller that insists writes it");
+    assert_eq!(mailbox.maildirsize().as_deref(), Some("1000S\n900 1\n"), "a caller that insists writes the figures");
     assert!(open.check().is_ok() && open.adjust(-1, 0).is_ok());
     open.forget().unwrap();
 }
 
 #[test]
-fn a_mailbox_that_is_locked_for_ever_takes_mail_up_to_its_limit() {
+fn a_mailbox_that_stays_locked_accepts_mail_up_to_its_limit() {
     let mailbox = Mailbox::new();
     let _held = hold(&mailbox);
     for kept in [None, Some("100S\n0 0\n")] {
@@ -57,7 +57,7 @@ fn a_mailbox_that_is_locked_for_ever_takes_mail_up_to_its_limit() {
         }
         let _ = fs::remove_file(mailbox.path().join("maildirsize"));
         if let Some(kept) = kept {
-            mailbox.lay(kept, Duration::ZERO);
+            mailbox.write_maildirsize(kept, Duration::ZERO);
         }
         let open = mailbox.under("100S").within(impatient());
         let deliver = || crate::delivery::Spooled::read(&open, &mut &[b'x'; 60][..]).unwrap().store(None);
@@ -68,7 +68,7 @@ fn a_mailbox_that_is_locked_for_ever_takes_mail_up_to_its_limit() {
 }
 
 #[test]
-fn the_lock_is_waited_for_once_and_not_for_long() {
+fn the_lock_is_waited_for_briefly_and_once() {
     let mailbox = Mailbox::new();
     let _held = hold(&mailbox);
     let begin = Instant::now();
@@ -80,7 +80,7 @@ fn the_lock_is_waited_for_once_and_not_for_long() {
     assert!(took >= Duration::from_secs(2) && took < Duration::from_secs(8), "{took:?}");
 }
 
-/// What each question says of a mailbox when there is no time.
+/// Returns, for each operation, whether it fails because the deadline passes.
 fn late(mailbox: &Mailbox, time: Duration) -> [bool; 4] {
     let patience = || Patience { answer: Instant::now() + time, ..impatient() };
     let is_late = |error: QuotaError| matches!(error, QuotaError::Late(_));
@@ -94,7 +94,7 @@ fn late(mailbox: &Mailbox, time: Duration) -> [bool; 4] {
 }
 
 #[test]
-fn very_many_names_are_counted_until_the_deadline_and_no_longer() {
+fn a_count_of_very_many_names_ends_at_the_deadline() {
     let mailbox = Mailbox::new();
     fs::create_dir(mailbox.path().join("deep")).unwrap();
     symlink("../deep/../".repeat(300) + "nowhere", mailbox.path().join("deep/link")).unwrap();
@@ -110,12 +110,12 @@ fn very_many_names_are_counted_until_the_deadline_and_no_longer() {
     assert_eq!(late(&mailbox, Duration::from_millis(2)), [true; 4]);
     let took = begin.elapsed();
     assert!(took < Duration::from_secs(2), "{took:?}");
-    assert_eq!(mailbox.maildirsize(), None, "nothing is written of half a count");
+    assert_eq!(mailbox.maildirsize(), None, "the figures of an incomplete count are not written");
     assert_eq!(mailbox.under("1000S").count().unwrap(), usage(0, 4_500));
 }
 
 #[test]
-fn more_folders_than_memory_is_meant_for_are_an_error_at_once() {
+fn too_many_folders_are_an_error_at_once() {
     let mailbox = Mailbox::new();
     for number in 0..=folder::MOST_IN_NAMES / 255 {
         fs::create_dir(mailbox.path().join(format!(".{number:0254}"))).unwrap();
@@ -126,7 +126,7 @@ fn more_folders_than_memory_is_meant_for_are_an_error_at_once() {
 }
 
 #[test]
-fn very_many_folders_are_counted_and_their_sums_kept_as_far_as_there_is_room() {
+fn the_sums_of_very_many_folders_are_kept_as_far_as_they_fit() {
     let mailbox = Mailbox::new();
     for number in 0..5_000 {
         let cur = mailbox.path().join(format!(".{number:0230}/cur"));
@@ -142,7 +142,7 @@ fn very_many_folders_are_counted_and_their_sums_kept_as_far_as_there_is_room() {
 }
 
 #[test]
-fn a_file_of_sums_that_is_too_long_or_made_up_is_not_believed() {
+fn a_file_of_sums_that_is_too_long_or_invalid_is_ignored() {
     let mailbox = Mailbox::new();
     mailbox.put("cur/1.a,S=10:2,S", 10);
     let line = "cur 1 1 1.000000000 1.000000000 0 0 .\n";

@@ -1,4 +1,4 @@
-//! A mailbox under a quota: the one face of the calculator.
+//! A mailbox under a quota: what it holds, and whether a message fits.
 
 use super::count::CountRules;
 use super::folder::PARTS;
@@ -20,13 +20,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime};
 
-/// How often a recount is written again because the mailbox changed in the meantime.
+/// Maximum number of times that a recount is written again because the mailbox has changed in the meantime.
 const REWRITES: usize = 5;
 
 /// An open Maildir under a quota.
 ///
-/// It is held by its descriptor, and nothing is reached through a link but directories of its owner, so that root may count
-/// the mailbox of an owner who changes it meanwhile.
+/// All files are opened relative to its descriptor, and links are followed only to directories of its owner. So root can
+/// safely count a mailbox while its owner changes it.
 #[derive(Debug)]
 pub struct MaildirQuota {
     root: OwnedFd,
@@ -34,13 +34,13 @@ pub struct MaildirQuota {
     limits: Limits,
     rules: CountRules,
     ownership: Ownership,
-    /// How long everything may take; where it is not said, each piece of work what is usual.
+    /// Time limits of all work together; `None` for the default limits of each piece of work.
     patience: Option<Patience>,
-    /// The lock was waited for in vain. It is not waited for again.
+    /// True if the lock was waited for in vain. It is not waited for again.
     is_locked: AtomicBool,
 }
 
-/// How much of a mailbox is counted.
+/// The part of a mailbox that is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effort {
     /// The folders that have changed since they were last counted.
@@ -49,27 +49,27 @@ pub enum Effort {
     Full,
 }
 
-/// What a recount found.
+/// Result of a recount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Recount {
     /// What the mailbox holds.
     pub usage: Usage,
-    /// Its folders, itself among them.
+    /// Number of its folders, including the mailbox itself.
     pub folders: usize,
-    /// How many of them were read, in whole or in part; the others had not changed.
+    /// Number of folders that were read, in whole or in part. The others had not changed.
     pub folders_read: usize,
-    /// Whether other programs of ours were kept out. Otherwise one of them may have stored a message meanwhile that is not
+    /// True if the lock was held. Otherwise another program of ours may have stored a message in the meantime that is not
     /// in the figures.
     pub locked: bool,
 }
 
-/// What became of the figures of a count.
+/// What happened to the figures of a count.
 pub(super) enum Kept {
-    /// They are in maildirsize.
+    /// They were written to maildirsize.
     Yes,
-    /// They were not to be written: the mailbox is not ours alone.
+    /// They were not written on purpose, because the lock is not held.
     NotOurs,
-    /// They could not be written.
+    /// Writing them failed.
     No(QuotaError),
 }
 
@@ -80,22 +80,22 @@ pub struct Stored {
     pub limits: Option<Limits>,
     /// The sum of its lines.
     pub usage: Option<Usage>,
-    /// Why it would not be believed; `None` when it is good.
+    /// Reason why it is not trusted; `None` if it is trusted.
     pub doubt: Option<Doubt>,
-    /// When a line was last added.
+    /// Time at which a line was last added.
     pub written: Option<SystemTime>,
-    /// When the mailbox was counted for it, where the file system keeps that.
+    /// Time of the count that it begins with; `None` if the file system does not store it.
     pub counted: Option<SystemTime>,
-    /// How many lines it adds up.
+    /// Number of lines that were added up.
     pub lines: usize,
 }
 
-/// What maildirsize says, and what there is.
+/// What maildirsize says, and the result of a count.
 #[derive(Clone, Debug)]
 pub struct Check {
     /// What maildirsize says.
     pub stored: Stored,
-    /// What a full count found.
+    /// Result of a full count.
     pub counted: Usage,
 }
 
@@ -111,8 +111,8 @@ pub(super) enum ByFigures {
 }
 
 impl MaildirQuota {
-    /// Opens the mailbox at `path`. As root, no link on the way is followed that others could have made
-    /// ([`trusted_path`]); what is in the mailbox is not trusted at all.
+    /// Opens the mailbox at `path`. As root, a link in the path is followed only if no other user could have created it
+    /// ([`trusted_path`]). The contents of the mailbox are not trusted.
     ///
     /// # Errors
     /// Fails if there is no Maildir, or only a folder of one.
@@ -135,14 +135,14 @@ impl MaildirQuota {
         if exists(c"maildirfolder")? {
             return Err(QuotaError::Folder(path.to_owned()));
         }
-        // Users that may read the mailbox may read the figures.
+        // A user with the right to read the mailbox may read the figures.
         let mode = u32::from(found.stx_mode) & 0o666;
         let ownership = Ownership { uid: found.stx_uid, gid: found.stx_gid, mode };
         let (path, patience) = (path.to_owned(), None);
         Ok(MaildirQuota { root, path, limits, rules, ownership, patience, is_locked: AtomicBool::new(false) })
     }
 
-    /// The same, provided that the mailbox belongs to the user `uid`: a home's owner could put a link in its place.
+    /// Checks that the mailbox belongs to the user `uid`: the owner of a home could put a link in its place.
     ///
     /// # Errors
     /// Fails if it belongs to another user.
@@ -153,7 +153,7 @@ impl MaildirQuota {
         }
     }
 
-    /// The same, with so much patience.
+    /// Sets the time limits.
     #[must_use]
     pub fn within(self, patience: Patience) -> Self {
         MaildirQuota { patience: Some(patience), ..self }
@@ -163,7 +163,7 @@ impl MaildirQuota {
         self.patience.unwrap_or_default()
     }
 
-    /// Where it is.
+    /// Returns its path.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -183,7 +183,7 @@ impl MaildirQuota {
         self.root.as_fd()
     }
 
-    /// Returns the user and group id of the mailbox's directory: what new files get when we are root.
+    /// Returns the user and group id of the mailbox's directory, which root gives to new files.
     pub fn owner(&self) -> (u32, u32) {
         (self.ownership.uid, self.ownership.gid)
     }
@@ -193,20 +193,20 @@ impl MaildirQuota {
         self.ownership
     }
 
-    /// Counts everything and writes nothing: the reference that all shorter ways are held against.
+    /// Counts everything and writes nothing. The tests compare the results of all faster ways with this one.
     ///
     /// # Errors
-    /// Fails if any part of the mailbox cannot be read, or it never comes to rest.
+    /// Fails if any part of the mailbox cannot be read, or the mailbox keeps changing.
     pub fn count(&self) -> Result<Usage, QuotaError> {
         let mut tally = self.tally(Effort::Full)?;
         tally.settle()?;
         tally.usage()
     }
 
-    /// Returns what maildirsize says. Reads only.
+    /// Returns what maildirsize says. Writes nothing.
     ///
     /// # Errors
-    /// Fails if the file system fails; a file that is missing or damaged is no error but a doubt.
+    /// Fails if the file system fails. If the file is missing or damaged, the result has a doubt.
     pub fn stored(&self) -> Result<Stored, QuotaError> {
         let nothing = |doubt| Stored { limits: None, usage: None, doubt, written: None, counted: None, lines: 0 };
         let found = match self.open_file(For::Reading)? {
@@ -224,7 +224,7 @@ impl MaildirQuota {
         })
     }
 
-    /// Returns what maildirsize says and a full count, with our own programs kept out in the meantime. Writes nothing.
+    /// Returns what maildirsize says, and the result of a full count under the lock. Writes nothing.
     ///
     /// # Errors
     /// Fails as [`MaildirQuota::count`] does.
@@ -233,8 +233,8 @@ impl MaildirQuota {
         Ok(Check { stored: self.stored()?, counted: self.count()? })
     }
 
-    /// Returns true if maildirsize says what there is. Reads the folders that have changed since they were last counted, and writes
-    /// nothing. A message that comes or goes meanwhile may make it look wrong.
+    /// Returns true if maildirsize is right. Reads the folders that have changed since they were last counted, and writes
+    /// nothing. A message that is added or removed at the same time may lead to a wrong result.
     ///
     /// # Errors
     /// Fails as [`MaildirQuota::count`] does.
@@ -245,7 +245,7 @@ impl MaildirQuota {
         }
     }
 
-    /// Returns the usage of the mailbox: as stored if that can be believed, else by a recount.
+    /// Returns the usage of the mailbox: the stored figures if they can be trusted, else those of a recount.
     ///
     /// # Errors
     /// Fails as [`MaildirQuota::recount`] does.
@@ -256,23 +256,23 @@ impl MaildirQuota {
         }
     }
 
-    /// Counts the mailbox, and writes a fresh maildirsize and the sums. Without a limit, a maildirsize that is
-    /// there is removed.
+    /// Counts the mailbox, and writes a new maildirsize and the sums. Without a limit, maildirsize is removed instead.
     ///
-    /// Where another process does not let go of the mailbox's lock it is done as [`Patience::if_locked`] says, and
-    /// [`Recount::locked`] is false.
+    /// If another process keeps the mailbox's lock, [`Patience::if_locked`] says what is done, and [`Recount::locked`] is
+    /// false.
     ///
     /// # Errors
-    /// Fails if it cannot be counted, or the result not be written; nothing is written of an incomplete count.
+    /// Fails if the mailbox cannot be counted, or the result cannot be written. The figures of an incomplete count are not
+    /// written.
     pub fn recount(&self, effort: Effort) -> Result<Recount, QuotaError> {
         self.recount_and(effort, |_| ()).map(|(recount, ())| recount)
     }
 
-    /// The same, and hands over what was counted before another of our programs can change the mailbox: what is handed over
-    /// later is newer.
+    /// Does the same, and calls `tell` with the result under the lock, so that no other program of ours can change the
+    /// mailbox before. Of two calls, the later one has the newer figures.
     ///
     /// # Errors
-    /// As [`MaildirQuota::recount`]; then nothing is handed over.
+    /// Fails as [`MaildirQuota::recount`] does. Then `tell` is not called.
     pub fn recount_and<T>(&self, effort: Effort, tell: impl FnOnce(Usage) -> T) -> Result<(Recount, T), QuotaError> {
         let lock = self.lock()?;
         let insists = self.patience().if_locked == IfLocked::Insist;
@@ -294,7 +294,7 @@ impl MaildirQuota {
         self.broken_limit(size)?.map_or(Ok(()), |over| Err(Denied::Mailbox(over)))
     }
 
-    /// Returns the limit that a message of `size` bytes would break; otherwise as [`MaildirQuota::precheck`].
+    /// Does the same as [`MaildirQuota::precheck`], and returns the limit that the message would exceed.
     pub(crate) fn broken_limit(&self, size: u64) -> Result<Option<Over>, QuotaError> {
         if self.limits == Limits::NONE {
             return Ok(None);
@@ -305,7 +305,7 @@ impl MaildirQuota {
             ByFigures::Unknown => {
                 let lock = self.lock()?;
                 let (recount, kept) = self.count_and_keep(lock.as_ref(), Effort::Changed, false)?;
-                // The count is an answer, even if it cannot be kept.
+                // The result of the count is valid, even if it cannot be stored.
                 if let Kept::No(error) = kept {
                     tracing::warn!("{error}; the mailbox will be counted again");
                 }
@@ -314,9 +314,9 @@ impl MaildirQuota {
         }
     }
 
-    /// Counts the mailbox where Exim and Courier would refuse mail by a count that is out of date: a maildirsize of one
-    /// line, which they believe for [`YOUNG`], and a folder that has changed since. One of several lines they count
-    /// again themselves before they refuse. Returns true if the mailbox was counted.
+    /// Counts the mailbox if Exim and Courier would refuse mail because of an outdated count: if maildirsize has one line,
+    /// which they trust for [`YOUNG`], and a folder has changed since. If it has several lines, they count the mailbox
+    /// themselves before they refuse. Returns true if the mailbox was counted.
     ///
     /// # Errors
     /// Fails as [`MaildirQuota::recount`] does.
@@ -335,11 +335,11 @@ impl MaildirQuota {
         }
     }
 
-    /// Tells maildirsize of messages put in or taken out by other means than a [`Reservation`](super::Reservation).
-    /// The mailbox must be as it says already.
+    /// Adds a line to maildirsize for messages that were added or removed by other means than a
+    /// [`Reservation`](super::Reservation). The change in the mailbox must have been made already.
     ///
     /// # Errors
-    /// Fails if that cannot be written; then the file is out of date by so much.
+    /// Fails if the line cannot be written. Then the file is wrong by this change.
     pub fn adjust(&self, bytes: i64, messages: i64) -> Result<(), QuotaError> {
         let lock = self.lock()?;
         match self.open_file(For::Appending)? {
@@ -357,10 +357,10 @@ impl MaildirQuota {
         }
     }
 
-    /// Removes maildirsize and the sums: the mailbox is under no quota any more.
+    /// Removes maildirsize and the sums, because the mailbox no longer has a quota.
     ///
     /// # Errors
-    /// Fails if that fails; if they are gone already, it has not.
+    /// Fails if they cannot be removed. A missing file is not an error.
     pub fn forget(&self) -> Result<(), QuotaError> {
         let _lock = self.lock()?;
         for file in [maildirsize::FILE, sums::FILE] {
@@ -390,11 +390,11 @@ impl MaildirQuota {
         }
     }
 
-    /// Returns true if the mailbox is as it was when it was counted for this maildirsize. Costs a look at each folder and
-    /// reads none; so however many messages come for a full mailbox, it is not counted again for each.
+    /// Returns true if the mailbox is as it was when it was counted for this maildirsize. Looks at each folder but reads
+    /// none, so that a full mailbox is not counted again for each message.
     fn is_as_counted(&self, file: &Found, counted: Usage) -> bool {
         match Tally::unchanged(self, SystemTime::now()) {
-            // Another program's count. A time in the future is a clock that was set.
+            // Another program has counted. A time in the future means that the clock was set.
             Ok(Remembered::Nothing) => {
                 let is_young = file.modified.elapsed().is_ok_and(|age| age < YOUNG);
                 is_young && Tally::is_older(self, file.times).unwrap_or(false)
@@ -403,15 +403,15 @@ impl MaildirQuota {
         }
     }
 
-    /// Returns true if the mailbox held `usage` at its last count and looks as it did then. Reads no folder.
+    /// Returns true if the mailbox held `usage` at its last count and looks as it did then. Reads no folders.
     pub(crate) fn still_holds(&self, usage: Usage) -> bool {
         Tally::unchanged(self, SystemTime::now()).is_ok_and(|remembered| remembered == Remembered::Same(usage))
     }
 
-    /// Takes the mailbox's lock; `None` if it cannot be taken and the work is done without.
+    /// Takes the mailbox's lock; `None` if it cannot be taken and the work is done without it.
     ///
     /// # Errors
-    /// Fails if another process has it, and the question can be asked again.
+    /// Fails if another process holds it and the caller wants to try again later ([`IfLocked::AskAgain`]).
     pub(crate) fn lock(&self) -> Result<Option<Lock>, QuotaError> {
         let patience = self.patience();
         let until = if self.is_locked.load(Ordering::Relaxed) { Instant::now() } else { patience.lock };
@@ -430,14 +430,14 @@ impl MaildirQuota {
         }
     }
 
-    /// Opens maildirsize; the outer error is the file system's.
+    /// Opens maildirsize. The outer error is that of the file system.
     pub(super) fn open_file(&self, purpose: For) -> Result<Result<Found, Doubt>, QuotaError> {
         maildirsize::open(self.root.as_fd(), purpose, self.ownership.uid)
             .map_err(|errno| self.failed("read", maildirsize::FILE, errno))
     }
 
-    /// Adds a line to the open file, and once more if another program has just replaced it: that may count a message
-    /// twice, which heals, where the other way it would never be counted.
+    /// Adds a line to the open file, and again to the new file if another program has just replaced it. This may count a
+    /// message twice, which the next count corrects; otherwise the message might not be counted at all.
     pub(super) fn add_line(&self, file: OwnedFd, bytes: i64, messages: i64) -> Result<(), QuotaError> {
         let mut file = file;
         for _ in 0..REWRITES {
@@ -447,14 +447,14 @@ impl MaildirQuota {
             }
             match self.open_file(For::Appending)? {
                 Ok(found) => file = found.file,
-                Err(_) => return Ok(()), // what is not there will be counted
+                Err(_) => return Ok(()), // without a file, the mailbox will be counted
             }
         }
         Ok(())
     }
 
-    /// Counts the mailbox, and keeps the figures in maildirsize. Without the mailbox's lock that is only done for a caller
-    /// who `insists`: a message whose line another program of ours is adding to the old file would be lost to the new one.
+    /// Counts the mailbox, and writes the figures to maildirsize. Without the mailbox's lock they are written only if the
+    /// caller `insists`: a line that another program of ours is adding to the old file would be missing in the new one.
     pub(super) fn count_and_keep(
         &self,
         lock: Option<&Lock>,
@@ -467,7 +467,7 @@ impl MaildirQuota {
             true => self.store(&mut tally, &mut usage).map_or_else(Kept::No, |()| Kept::Yes),
             false => Kept::NotOurs,
         };
-        // Each line of the sums is true by itself, so that no lock is needed for them.
+        // Each line of the sums is right by itself, so that they need no lock.
         if tally.news {
             let text = sums::compose(&tally.folders, self.rules, tally.now);
             if let Err(errno) = replace(self.root.as_fd(), sums::FILE, text.as_bytes(), self.ownership) {
@@ -479,13 +479,13 @@ impl MaildirQuota {
         Ok((Recount { usage, folders, folders_read, locked }, kept))
     }
 
-    /// Writes a fresh maildirsize, and again as long as messages come or go while it takes its place: whoever brought
-    /// them may have told the old file.
+    /// Writes a new maildirsize, and again as long as messages were added or removed while it was put in place: the program
+    /// that did it may have added its line to the old file.
     fn store(&self, tally: &mut Tally<'_>, usage: &mut Usage) -> Result<(), QuotaError> {
         if self.limits == Limits::NONE {
             tally.settle()?;
             *usage = tally.usage()?;
-            return self.remove(maildirsize::FILE); // Courier would go on with the limit in it
+            return self.remove(maildirsize::FILE); // Courier would continue to use the limit in it
         }
         for _ in 0..REWRITES {
             let text = maildirsize::compose(self.limits, *usage);

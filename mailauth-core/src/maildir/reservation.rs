@@ -1,11 +1,11 @@
-//! Room for one message: the check and the line in maildirsize as one step.
+//! Room for one message: the check, and the line in maildirsize, as one step.
 //!
-//! The mailbox's lock is held from the check until the message is in `new` (or is not), so that neither a second
-//! delivery nor a recount of ours comes between: the limit is not overshot, and a recount never misses the message. If
-//! the process dies in between, the sum is too high by this message, and heals when the mailbox is counted.
+//! The mailbox's lock is held from the check until the message is in `new` or has failed. So neither another delivery nor
+//! a recount of ours can happen in between: the limit is not exceeded, and a recount never misses the message. If the
+//! process dies in between, the sum is too high by this message until the mailbox is counted.
 //!
-//! If the lock cannot be taken, because the mailbox's owner holds it, the message is stored without: mail does not wait for
-//! that.
+//! If the lock cannot be taken, because the mailbox's owner holds it, the message is stored without it: mail must not wait
+//! for that.
 
 use super::lock::Lock;
 use super::mailbox::{ByFigures, Effort, Kept, MaildirQuota};
@@ -15,22 +15,22 @@ use crate::model::limits::Limits;
 use crate::model::usage::Usage;
 use crate::quota::Denied;
 
-/// Room for one message, and the mailbox's lock. Dropped without [`keep`](Reservation::keep), it is taken back.
-#[must_use = "dropped, the reservation is taken back"]
+/// Room for one message, and the mailbox's lock. If it is dropped without [`keep`](Reservation::keep), it is taken back.
+#[must_use = "a dropped reservation is taken back"]
 #[derive(Debug)]
 pub struct Reservation<'a> {
     mailbox: &'a MaildirQuota,
-    /// Bytes that a line was added for.
+    /// Size of the message if a line was added for it.
     size: Option<i64>,
     usage: Option<Usage>,
     _lock: Option<Lock>,
 }
 
 impl MaildirQuota {
-    /// Reserves room for a message of `size` bytes. Between this and [`Reservation::keep`] should be one rename(2): every
-    /// other delivery waits for it, if not for long.
+    /// Reserves room for a message of `size` bytes. Between this and [`Reservation::keep`] there should be nothing but one
+    /// rename(2), because every other delivery waits in the meantime.
     ///
-    /// Without a limit nothing is checked; if there is a maildirsize all the same, it is kept right.
+    /// Without a limit nothing is checked. If there is a maildirsize nevertheless, it gets its line.
     ///
     /// # Errors
     /// Returns [`Denied`] if the message does not fit, or if that is not known.
@@ -75,12 +75,12 @@ impl MaildirQuota {
         Ok((after, file))
     }
 
-    /// The file to tell after a count. If something that is no file is in its place, nothing can be written
-    /// and no program believes it: that must not stop mail.
+    /// Returns the file to add a line to after a count. Returns `None` if something else than a file is in its place:
+    /// nothing can be written there and no program trusts it, and this must not stop mail.
     fn file_after(&self, kept: Kept) -> Result<Option<Found>, QuotaError> {
         match (self.open_file(For::Appending)?, kept) {
             (Ok(found), Kept::Yes) => Ok(Some(found)),
-            // It was not replaced. In one that is believed the message must not be missing.
+            // The file was not replaced. If it is trusted, it has to include the message.
             (found, Kept::NotOurs) => Ok(found.ok().filter(|found| found.contents.is_ok())),
             (Err(Doubt::NotAFile), Kept::No(error)) => {
                 tracing::warn!("{error}; the mailbox is counted for each message");
@@ -93,20 +93,20 @@ impl MaildirQuota {
 }
 
 impl Reservation<'_> {
-    /// What the mailbox holds with this message; `None` when there is no limit.
+    /// Returns what the mailbox holds with this message; `None` if it has no limit.
     pub fn usage(&self) -> Option<Usage> {
         self.usage
     }
 
-    /// The message is in the mailbox.
+    /// Keeps the room, because the message is in the mailbox.
     pub fn keep(mut self) {
         self.size = None;
     }
 
-    /// The message did not come. As dropping it, but says when that could not be written.
+    /// Takes the reservation back, because the message was not stored. Dropping it does the same, but only logs an error.
     ///
     /// # Errors
-    /// Fails if the line could not be added; then the sum is too high by this message until the next count.
+    /// Fails if the line cannot be added. Then the sum is too high by this message until the next count.
     pub fn take_back(mut self) -> Result<(), QuotaError> {
         self.give_room()
     }
@@ -115,7 +115,7 @@ impl Reservation<'_> {
         let Some(size) = self.size.take() else { return Ok(()) };
         match self.mailbox.open_file(For::Appending)? {
             Ok(Found { file, contents: Ok(_), .. }) => self.mailbox.add_line(file, -size, -1),
-            _ => Ok(()), // whatever it is, it will be counted
+            _ => Ok(()), // without a valid file, the mailbox will be counted
         }
     }
 }
@@ -128,7 +128,7 @@ impl Drop for Reservation<'_> {
     }
 }
 
-/// As maildirsize has it; beyond 2^63 - 1 nothing was let through.
+/// Converts a size to the type of maildirsize's numbers. Larger sizes have been refused before.
 fn signed(size: u64) -> i64 {
     i64::try_from(size).unwrap_or(i64::MAX)
 }

@@ -1,4 +1,4 @@
-//! A mailbox on a real file system, told as stories.
+//! Tests of a mailbox on a real file system.
 
 use super::CountRules;
 use super::*;
@@ -51,8 +51,8 @@ impl Mailbox {
         fs::read_to_string(self.path().join("maildirsize")).ok()
     }
 
-    /// Lays down a maildirsize of an age.
-    pub fn lay(&self, text: &str, age: Duration) {
+    /// Writes a maildirsize of this age.
+    pub fn write_maildirsize(&self, text: &str, age: Duration) {
         let path = self.path().join("maildirsize");
         fs::write(&path, text).unwrap();
         fs::File::open(&path).unwrap().set_modified(SystemTime::now() - age).unwrap();
@@ -64,7 +64,7 @@ pub(super) fn usage(bytes: u64, messages: u64) -> Usage {
 }
 
 #[test]
-fn a_count_is_of_new_and_cur_of_the_mailbox_and_its_folders() {
+fn a_count_includes_new_and_cur_of_the_mailbox_and_its_folders() {
     let mailbox = Mailbox::new();
     mailbox.put("new/1.a", 10);
     mailbox.put("cur/2.a,S=20:2,S", 3);
@@ -81,7 +81,7 @@ fn a_count_is_of_new_and_cur_of_the_mailbox_and_its_folders() {
 }
 
 #[test]
-fn odd_entries_are_no_messages() {
+fn directories_fifos_and_dot_files_are_not_counted() {
     let mailbox = Mailbox::new();
     fs::create_dir(mailbox.path().join("cur/a,S=5:2,")).unwrap();
     mailbox.put("cur/.dot,S=5:2,", 5);
@@ -97,7 +97,7 @@ fn odd_entries_are_no_messages() {
 }
 
 #[test]
-fn a_link_counts_only_when_it_leads_to_a_file_of_the_mailbox() {
+fn a_link_counts_only_if_it_leads_to_a_file_of_the_mailbox() {
     let mailbox = Mailbox::new();
     fs::write(mailbox.folder.path().join("secret"), "not mine").unwrap();
     mailbox.put("inside", 7);
@@ -112,7 +112,7 @@ fn a_link_counts_only_when_it_leads_to_a_file_of_the_mailbox() {
     assert_eq!(mailbox.open().count().unwrap(), usage(37, 2));
 }
 
-/// What is counted of a mailbox in which `link` leads to `target`.
+/// Returns the count of a mailbox in which `link` leads to `target`.
 fn counted_with(link: &str, target: &Path) -> Result<Usage, QuotaError> {
     let mailbox = Mailbox::new();
     mailbox.make_folder(".Half");
@@ -139,7 +139,7 @@ fn a_directory_of_the_same_owner_on_another_disk_counts() {
 }
 
 #[test]
-fn changes_behind_a_link_are_seen() {
+fn changes_in_linked_directories_are_noticed() {
     let disk = tempfile::tempdir().unwrap();
     let mailbox = Mailbox::new();
     fs::remove_dir(mailbox.path().join("cur")).unwrap();
@@ -158,7 +158,7 @@ fn changes_behind_a_link_are_seen() {
 }
 
 #[test]
-fn what_a_link_leads_to_without_a_directory_is_not_known() {
+fn a_link_that_leads_to_no_directory_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     fs::write(&file, "x").unwrap();
@@ -172,7 +172,7 @@ fn what_a_link_leads_to_without_a_directory_is_not_known() {
                 "{link} to {target:?}: {counted:?}"
             );
         }
-        assert_eq!(counted_with(".Sent", target).unwrap(), usage(7, 1), "no folder is there: {target:?}");
+        assert_eq!(counted_with(".Sent", target).unwrap(), usage(7, 1), "there is no folder: {target:?}");
     }
 }
 
@@ -191,11 +191,11 @@ fn no_link_is_followed_to_a_directory_of_another_user() {
     let error = counted_with("cur", &disk.path().join("cur")).unwrap_err();
     assert!(matches!(error, QuotaError::Link { link: StrayLink::Foreign { owner: 5001, expected: 0 }, .. }));
     assert!(error.to_string().contains("cur is a link that leads to a directory of user 5001"), "{error}");
-    assert_eq!(counted_with(".Shared", disk.path()).unwrap(), usage(7, 1), "it is another's mail");
+    assert_eq!(counted_with(".Shared", disk.path()).unwrap(), usage(7, 1), "the mail of another user");
 }
 
 #[test]
-fn a_link_to_a_folder_of_a_mailbox_is_only_another_way_to_it() {
+fn a_link_to_a_folder_of_a_mailbox_is_not_counted() {
     let mailbox = Mailbox::new();
     let other = Mailbox::new();
     mailbox.make_folder(".Near");
@@ -229,11 +229,11 @@ fn a_mailbox_with_all_its_parts_on_another_disk_keeps_its_figures() {
     assert!(matches!(deliver(), Err(crate::delivery::DeliveryError::Denied(Denied::Mailbox(_)))));
     assert_eq!(open.count().unwrap(), usage(60, 1));
     assert_eq!(open.stored().unwrap().usage, Some(usage(60, 1)));
-    assert_eq!(fs::read_dir(mailbox.path()).unwrap().count(), 6, "nothing is left behind but the figures and the lock");
+    assert_eq!(fs::read_dir(mailbox.path()).unwrap().count(), 6, "no other files than the figures and the lock");
 }
 
 #[test]
-fn a_missing_maildirsize_is_made() {
+fn a_missing_maildirsize_is_created() {
     let mailbox = Mailbox::new();
     mailbox.put("new/1.a,S=99000", 1);
     assert!(matches!(mailbox.open().precheck(1000), Ok(())));
@@ -242,13 +242,13 @@ fn a_missing_maildirsize_is_made() {
 }
 
 #[test]
-fn without_a_limit_no_maildirsize_is_made() {
+fn without_a_limit_there_is_no_maildirsize() {
     let mailbox = Mailbox::new();
     let open = mailbox.under("");
     assert!(matches!(open.precheck(u64::MAX), Ok(())));
     open.reserve(10).unwrap().keep();
     assert_eq!(mailbox.maildirsize(), None);
-    mailbox.lay("100000S\n0 0\n", Duration::ZERO);
+    mailbox.write_maildirsize("100000S\n0 0\n", Duration::ZERO);
     assert_eq!(open.recount(Effort::Full).unwrap().usage, usage(0, 0));
     assert_eq!(mailbox.maildirsize(), None);
 }
@@ -262,14 +262,14 @@ fn a_full_mailbox_is_counted_before_mail_is_refused() {
         ("100000S,1000C\n0 1000\n", 16 * minute),
     ] {
         let mailbox = Mailbox::new();
-        mailbox.lay(text, age);
+        mailbox.write_maildirsize(text, age);
         assert!(matches!(mailbox.open().precheck(91), Ok(())), "{text:?} {age:?}");
         assert_eq!(mailbox.maildirsize().as_deref(), Some("100000S,1000C\n0 0\n"), "{text:?} {age:?}");
     }
 }
 
 #[test]
-fn a_young_count_of_another_program_is_believed_until_something_changes() {
+fn a_recent_count_of_another_program_is_trusted_until_a_change() {
     type Change = fn(&Mailbox);
     let changes: [(Change, bool); 6] = [
         (|_| {}, false),
@@ -277,7 +277,7 @@ fn a_young_count_of_another_program_is_believed_until_something_changes() {
         (|mailbox| fs::remove_file(mailbox.path().join(".Sent/cur/2.a")).unwrap(), true),
         (|mailbox| fs::remove_dir_all(mailbox.path().join(".Sent")).unwrap(), true),
         (|mailbox| set_times(&mailbox.path().join("new"), SystemTime::now()), true),
-        // A backup that was put back: only its ctime tells.
+        // A restored backup: only its ctime shows the change.
         (|mailbox| set_times(&mailbox.path().join("new"), SystemTime::UNIX_EPOCH), true),
     ];
     for (number, (change, counted)) in changes.into_iter().enumerate() {
@@ -290,7 +290,7 @@ fn a_young_count_of_another_program_is_believed_until_something_changes() {
         }
         // The clock of the file system ticks in milliseconds.
         tick(&mailbox);
-        mailbox.lay("100000S,1000C\n99910 5\n", Duration::from_secs(60));
+        mailbox.write_maildirsize("100000S,1000C\n99910 5\n", Duration::from_secs(60));
         tick(&mailbox);
         change(&mailbox);
         assert_eq!(matches!(mailbox.open().precheck(91), Ok(())), counted, "change {number}");
@@ -301,7 +301,7 @@ fn set_times(path: &Path, time: SystemTime) {
     fs::File::open(path).unwrap().set_modified(time).unwrap();
 }
 
-/// Waits until the file system's clock has gone on.
+/// Waits until the file system's clock has advanced.
 fn tick(mailbox: &Mailbox) {
     let now = || {
         let file = mailbox.folder.path().join("tick");
@@ -313,7 +313,7 @@ fn tick(mailbox: &Mailbox) {
 }
 
 #[test]
-fn a_mailbox_that_was_emptied_takes_mail_again() {
+fn an_emptied_mailbox_accepts_mail_again() {
     let mailbox = Mailbox::new();
     mailbox.make_folder(".Sent");
     for file in ["new/1.a", "cur/2.a:2,S", ".Sent/cur/3.a:2,S"] {
@@ -326,7 +326,7 @@ fn a_mailbox_that_was_emptied_takes_mail_again() {
         fs::remove_file(mailbox.path().join(file)).unwrap();
         assert!(matches!(open.precheck(33_000), Ok(())), "{file}");
         mailbox.put(file, 33_000);
-        assert!(matches!(open.precheck(33_000), Ok(())), "what another program stores is not looked for");
+        assert!(matches!(open.precheck(33_000), Ok(())), "messages of other programs are not searched for");
         open.recount(Effort::Full).unwrap();
     }
     fs::remove_dir_all(mailbox.path().join(".Sent")).unwrap();
@@ -334,13 +334,13 @@ fn a_mailbox_that_was_emptied_takes_mail_again() {
 }
 
 #[test]
-fn a_fresh_count_is_renewed_once_the_mailbox_has_changed() {
+fn a_recent_count_is_renewed_if_the_mailbox_has_changed() {
     let mailbox = Mailbox::new();
     let put = || mailbox.put("cur/1.a:2,S", 99_000);
     let remove = || fs::remove_file(mailbox.path().join("cur/1.a:2,S")).unwrap();
     put();
     let open = mailbox.open();
-    assert!(!open.renew().unwrap(), "without a count, nothing is refused by it");
+    assert!(!open.renew().unwrap(), "no mail is refused because of a count that does not exist");
     open.recount(Effort::Full).unwrap();
     tick(&mailbox);
     remove();
@@ -350,14 +350,14 @@ fn a_fresh_count_is_renewed_once_the_mailbox_has_changed() {
     for (kept, renewed) in [("100000S,1000C\n99000 1\n", true), ("100000S,1000C\n98000 1\n1000 0\n", false)] {
         fs::write(mailbox.path().join("maildirsize"), kept).unwrap();
         tick(&mailbox);
-        remove(); // of several lines, the others count again themselves
+        remove(); // other programs count again themselves if there are several lines
         assert_eq!(open.renew().unwrap(), renewed, "{kept}");
         put();
     }
 }
 
 #[test]
-fn a_full_mailbox_at_rest_refuses_mail_without_being_read_again() {
+fn a_full_mailbox_at_rest_refuses_mail_without_a_count() {
     let mailbox = Mailbox::new();
     mailbox.put("cur/1.a:2,S", 99_000);
     let open = mailbox.open();
@@ -370,10 +370,10 @@ fn a_full_mailbox_at_rest_refuses_mail_without_being_read_again() {
     let rested = || open.recount(Effort::Changed).unwrap().folders_read == 0;
     let patience = std::time::Instant::now() + Duration::from_secs(20);
     while !rested() {
-        assert!(std::time::Instant::now() < patience, "the mailbox never comes to rest");
+        assert!(std::time::Instant::now() < patience, "the mailbox is still not at rest");
         std::thread::sleep(Duration::from_millis(100));
     }
-    // Another file may get the number of one that is gone.
+    // A new file may get the inode of a removed one.
     let written = || fs::metadata(&path).map(|file| (file.ino(), file.ctime(), file.ctime_nsec())).unwrap();
     let before = written();
     for _ in 0..3 {
@@ -381,15 +381,15 @@ fn a_full_mailbox_at_rest_refuses_mail_without_being_read_again() {
         assert!(matches!(open.reserve(2000), Err(Denied::Mailbox(_))));
         assert!(!open.renew().unwrap());
     }
-    assert_eq!(written(), before, "nothing is counted, and nothing written");
+    assert_eq!(written(), before, "nothing is counted or written");
     tick(&mailbox);
     fs::remove_file(mailbox.path().join("maildirsums")).unwrap();
     assert!(matches!(open.precheck(2000), Err(Denied::Mailbox(_))));
-    assert_ne!(written(), before, "without the sums it is counted");
+    assert_ne!(written(), before, "without the sums the mailbox is counted");
 }
 
 #[test]
-fn a_reservation_adds_a_line_and_dropped_takes_it_back() {
+fn a_dropped_reservation_is_taken_back() {
     let mailbox = Mailbox::new();
     let open = mailbox.open();
     let reservation = open.reserve(500).unwrap();
@@ -403,7 +403,7 @@ fn a_reservation_adds_a_line_and_dropped_takes_it_back() {
 }
 
 #[test]
-fn room_is_reserved_up_to_the_limit_and_not_beyond() {
+fn room_is_reserved_up_to_the_limit() {
     let mailbox = Mailbox::new();
     let open = mailbox.under("3C");
     for number in 0..3 {
@@ -417,7 +417,7 @@ fn room_is_reserved_up_to_the_limit_and_not_beyond() {
 }
 
 #[test]
-fn parallel_reservations_neither_drift_nor_overshoot() {
+fn parallel_reservations_keep_the_sum_exact_and_the_limit() {
     let mailbox = Mailbox::new();
     let kept = std::sync::atomic::AtomicUsize::new(0);
     std::thread::scope(|scope| {
@@ -441,7 +441,7 @@ fn parallel_reservations_neither_drift_nor_overshoot() {
 }
 
 #[test]
-fn a_line_told_to_a_file_that_was_replaced_is_told_again() {
+fn a_line_added_to_a_replaced_file_is_added_again() {
     let mailbox = Mailbox::new();
     let open = mailbox.open();
     open.recount(Effort::Full).unwrap();
@@ -452,7 +452,7 @@ fn a_line_told_to_a_file_that_was_replaced_is_told_again() {
 }
 
 #[test]
-fn whatever_stands_in_its_place_is_replaced_and_not_followed() {
+fn a_link_in_place_of_maildirsize_is_replaced_and_not_followed() {
     let mailbox = Mailbox::new();
     let secret = mailbox.folder.path().join("secret");
     fs::write(&secret, "100000S,1000C\n1 1\n").unwrap();
@@ -466,7 +466,7 @@ fn whatever_stands_in_its_place_is_replaced_and_not_followed() {
 }
 
 #[test]
-fn a_directory_in_its_place_is_an_error_but_stops_no_mail() {
+fn a_directory_in_place_of_maildirsize_does_not_stop_mail() {
     let mailbox = Mailbox::new();
     fs::create_dir(mailbox.path().join("maildirsize")).unwrap();
     let open = mailbox.under("10S");
@@ -478,7 +478,7 @@ fn a_directory_in_its_place_is_an_error_but_stops_no_mail() {
 }
 
 #[test]
-fn a_fresh_file_is_as_private_as_the_mailbox() {
+fn a_new_maildirsize_is_as_private_as_the_mailbox() {
     use std::os::unix::fs::PermissionsExt;
     let mailbox = Mailbox::new();
     for (directory, file) in [(0o700, 0o600), (0o750, 0o640)] {
@@ -490,7 +490,7 @@ fn a_fresh_file_is_as_private_as_the_mailbox() {
 }
 
 #[test]
-fn a_forgotten_quota_leaves_no_file() {
+fn forgetting_a_quota_removes_the_files() {
     let mailbox = Mailbox::new();
     let open = mailbox.open();
     open.recount(Effort::Full).unwrap();
@@ -500,21 +500,21 @@ fn a_forgotten_quota_leaves_no_file() {
 }
 
 #[test]
-fn a_check_says_what_is_stored_and_what_there_is() {
+fn a_check_returns_the_stored_and_the_counted_usage() {
     let mailbox = Mailbox::new();
     mailbox.put("cur/1.a,S=70:2,", 70);
-    mailbox.lay("100000S,1000C\n50 1\n", Duration::ZERO);
+    mailbox.write_maildirsize("100000S,1000C\n50 1\n", Duration::ZERO);
     let check = mailbox.open().check().unwrap();
     assert_eq!((check.stored.usage, check.counted), (Some(usage(50, 1)), usage(70, 1)));
     assert_eq!(check.stored.doubt, None);
-    mailbox.lay("5S\n50 1\n", Duration::ZERO);
+    mailbox.write_maildirsize("5S\n50 1\n", Duration::ZERO);
     let other = Limits::parse("5S").unwrap();
     assert_eq!(mailbox.open().stored().unwrap().doubt, Some(Doubt::OtherLimits(other)));
     assert_eq!(mailbox.maildirsize().as_deref(), Some("5S\n50 1\n"), "a check writes nothing");
 }
 
 #[test]
-fn what_is_no_mailbox_is_named() {
+fn only_a_maildir_of_the_right_owner_is_opened() {
     let mailbox = Mailbox::new();
     let open = |path: &Path| MaildirQuota::open(path, Limits::NONE, CountRules::default());
     assert!(matches!(open(mailbox.folder.path()), Err(QuotaError::NotAMaildir(_))));
