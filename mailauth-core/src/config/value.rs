@@ -64,7 +64,7 @@ impl Value<'_> {
             return Err("is empty; write a value, or leave the key out".to_owned());
         }
         if text.chars().any(char::is_control) {
-            return Err(format!("{} contains a control character; write it without", self.shown()));
+            return Err(format!("{} contains a control character; write it without control characters", self.shown()));
         }
         Ok(text)
     }

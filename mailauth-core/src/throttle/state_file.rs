@@ -5,7 +5,7 @@
 //! ```text
 //! mailauth-throttle 1
 //! key HEX                                          of the fingerprints
-//! pair LOGIN NETWORK LEVEL TIME PRINT,PRINT...     "-" for clients without an address of their own
+//! pair LOGIN NETWORK LEVEL TIME HEX,HEX...         fingerprints; "-" for clients without an address of their own
 //! login LOGIN LEVEL TIME
 //! site NETWORK LEVEL TIME
 //! known LOGIN NETWORK=TIME,NETWORK=TIME...
