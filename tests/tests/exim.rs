@@ -3,6 +3,8 @@
 
 #[path = "exim/crowd.rs"]
 mod crowd;
+#[path = "exim/debian.rs"]
+mod debian;
 #[path = "exim/delivery.rs"]
 mod delivery;
 #[path = "exim/expansion.rs"]
@@ -11,6 +13,11 @@ mod expansion;
 mod logins;
 #[path = "exim/outage.rs"]
 mod outage;
+#[path = "exim/own_names.rs"]
+mod own_names;
+#[path = "readme/page.rs"]
+#[allow(dead_code, reason = "tests/readme.rs uses all of it")]
+mod page;
 #[path = "exim/recipients.rs"]
 mod recipients;
 #[path = "exim/senders.rs"]

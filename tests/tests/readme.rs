@@ -80,6 +80,7 @@ fn sends_and_receives(host: &Host) {
     client.mail(ANNA, None);
     assert_eq!(client.rcpt("nobody@example.org").code, 550);
     assert_eq!(client.rcpt(ANNA).code, 250);
+    assert_eq!(client.rcpt("postmaster").code, 250, "the printed alias leads root to the account");
     assert_eq!(client.data("Subject: by Exim\n\nhello\n").code, 250);
     client.quit();
     exim.wait_for_log("T=mailbox");

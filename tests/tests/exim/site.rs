@@ -1,5 +1,6 @@
 //! A mail host with Exim, the daemon, and some accounts.
 
+use crate::page::page;
 use mailauth_tests::exim::{Exim, Form, maildir};
 use mailauth_tests::people::{CHEAP_HASH, DEAR_HASH, DORAS_PASSWORD};
 use mailauth_tests::{Accounts, Kind, MailHost, Mailauth};
@@ -122,6 +123,27 @@ impl Site {
                 fs::remove_file(message.expect("a message").path()).expect("removed");
             }
         }
+    }
+
+    /// Leads root's mail to an account, by the block of docs/exim.md.
+    pub fn alias_root(&self) {
+        let blocks = page("docs/exim.md").into_iter().filter(|piece| piece.language() == Some("sh"));
+        let mut blocks = blocks.filter(|piece| piece.text.contains("/etc/aliases"));
+        let block = blocks.next().expect("the block").text;
+        mailauth_tests::run(self.host.command("sh").args(["-ec", &block]));
+    }
+
+    /// Returns what another host is told about a recipient on a port, in a session that `exim -bh` plays.
+    pub fn reply_to_stranger(&self, port: u16, recipient: &str) -> String {
+        let interface = format!("127.0.0.1.{port}");
+        let typed = format!(
+            "EHLO elsewhere.example\r\nMAIL FROM:<sender@elsewhere.example> SIZE=900\r\nRCPT TO:<{recipient}>\r\nQUIT\r\n"
+        );
+        let said = self.exim.run(&["-oMi", &interface, "-bh", "192.0.2.7"], &typed).said;
+        let replies: Vec<&str> = said.lines().filter(|line| line.starts_with(|c: char| c.is_ascii_digit())).collect();
+        // The last one is for QUIT.
+        let [.., reply, _] = replies[..] else { panic!("{said}") };
+        reply.to_owned()
     }
 
     /// Asserts that nothing was written to the panic log.

@@ -10,6 +10,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+const EXIM_DEBIAN: &str = "docs/exim-debian.md";
 const POSTFIX: &str = "docs/postfix.md";
 const QUOTAS: &str = "docs/quotas.md";
 const TROUBLESHOOTING: &str = "docs/troubleshooting.md";
@@ -17,8 +18,9 @@ const TROUBLESHOOTING: &str = "docs/troubleshooting.md";
 #[test]
 fn every_block_is_on_a_page_that_is_tested() {
     // All blocks of a page are tested: by tests/quota_programs.rs for quotas, by tests/postfix.rs for Postfix, by
-    // tests/exim.rs for the forms of Exim's configuration other than the first one, and otherwise by tests below.
-    let run = [INSTALL, ACCOUNTS, DATABASES, COURIER, EXIM, POSTFIX, CHECKPASSWORD, QUOTAS];
+    // tests/exim.rs for Debian's split configuration of Exim and for the forms of its configuration other than the first
+    // one, and otherwise by tests below.
+    let run = [INSTALL, ACCOUNTS, DATABASES, COURIER, EXIM, EXIM_DEBIAN, POSTFIX, CHECKPASSWORD, QUOTAS];
     for piece in pages().iter().filter(|piece| piece.language().is_some()) {
         assert!(run.contains(&piece.page.as_str()), "{piece:?}");
     }
