@@ -118,6 +118,23 @@ fn an_emptied_mailbox_receives_mail_at_once(form: Form) {
     site.no_panic();
 }
 
+/// What docs/exim.md and docs/troubleshooting.md say about a home that does not exist.
+#[test]
+fn mail_waits_while_its_owner_may_not_make_the_home() {
+    let site = Site::new(Form::Dlfunc);
+    site.accounts.admin(&["domain", "add", "new.example"], "");
+    site.accounts.admin(&["account", "add", "first@new.example", "--no-password"], "");
+    send(&site, &["first@new.example"]);
+    site.exim.wait_for_log("cannot create");
+    assert_eq!(site.exim.waiting(), 1);
+    let install =
+        "install -d -m 755 /var/mail/new.example; install -d -o 5000 -g 5000 -m 700 /var/mail/new.example/first";
+    mailauth_tests::run(site.host.command("sh").args(["-ec", install]));
+    site.exim.run_queue();
+    wait_for(&site, "first@new.example", 1);
+    site.no_panic();
+}
+
 #[test]
 fn mail_for_an_international_domain_arrives_in_both_spellings() {
     let site = Site::new(Form::Dlfunc);

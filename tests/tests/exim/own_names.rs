@@ -1,4 +1,4 @@
-//! Names of the host itself, and the ports for mail programs.
+//! Mail for the names of the host itself, and the ports for mail programs.
 
 use crate::in_each_form;
 use crate::site::Site;
