@@ -244,7 +244,7 @@ fn popup(lab: &Lab) -> Service {
             return Service { port, _process: process };
         }
     }
-    panic!("couriertcpd does not start; the log of our daemon:\n{}", lab.daemons[0].log());
+    panic!("couriertcpd does not start; the log of mailauth-courier:\n{}", lab.daemons[0].log());
 }
 
 /// Runs each contestant in each round with each number of clients, and returns the outcomes in that order: round,
@@ -281,7 +281,7 @@ fn measure(clients: usize, time: Duration, log_in: impl Fn(usize) -> (bool, Dura
             move || log_in(users.next().expect("no end"))
         },
     );
-    assert_eq!(outcome.wrong, 0, "a contestant answered wrongly, so its figures mean nothing");
+    assert_eq!(outcome.wrong, 0, "a contestant answered wrongly, so its figures are meaningless");
     outcome
 }
 

@@ -239,7 +239,7 @@ impl Way<'_> {
         let folder = host.inside(Exim::FOLDER);
         fs::create_dir_all(&folder).expect("a folder");
         for file in [library("libmailauth_exim.so"), program("mailauth-exim")] {
-            fs::copy(&file, folder.join(file.file_name().expect("a name"))).expect("a file of ours");
+            fs::copy(&file, folder.join(file.file_name().expect("a name"))).expect("a file of the test");
         }
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/exim/one.c");
         run(Command::new("cc").args(["-O2", "-shared", "-fPIC", "-o"]).arg(folder.join("one.so")).arg(source));

@@ -126,7 +126,7 @@ fn measure(server: &Server, connections: usize, time: Duration) -> Figures {
     let load = Load { socket, question, connections, time, users: USERS, domain: DOMAIN };
     let outcome = load.run(|| before = cost());
     let after = cost();
-    assert_eq!(outcome.wrong, 0, "{} answered wrongly, so its figures mean nothing", server.name);
+    assert_eq!(outcome.wrong, 0, "{} answered wrongly, so its figures are meaningless", server.name);
     let each = |time: Duration| time.as_secs_f64() * 1e6 / outcome.micros.len() as f64;
     Figures {
         rate: outcome.rate(),

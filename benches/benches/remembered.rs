@@ -145,7 +145,7 @@ fn measure(server: &Server, task: &Task, time: Duration) -> Figures {
     };
     let outcome = load.run(|| before = cost());
     let used = cost() - before;
-    assert_eq!(outcome.wrong, 0, "{} answered wrongly, so its figures mean nothing", server.name);
+    assert_eq!(outcome.wrong, 0, "{} answered wrongly, so its figures are meaningless", server.name);
     Figures {
         rate: outcome.rate(),
         p50: outcome.percentile(0.50),
@@ -169,7 +169,7 @@ fn be_bare(path: &Path) {
         QUOTA=10000000S,1000C\n.\n";
     let listener = socket(AddressFamily::UNIX, SocketType::STREAM, None).expect("a socket");
     bind(&listener, &SocketAddrUnix::new(path).expect("a path")).expect("the socket");
-    listen(&listener, 128).expect("to listen");
+    listen(&listener, 128).expect("a listening socket");
     let serve = || {
         let mut request = [0; 8192];
         loop {

@@ -231,6 +231,6 @@ fn look_ups(socket: &Path, users: u64, time: Duration) -> f64 {
             }
         },
     );
-    assert_eq!(outcome.wrong, 0, "the daemon answered wrongly, so its figures mean nothing");
+    assert_eq!(outcome.wrong, 0, "the daemon answered wrongly, so its figures are meaningless");
     outcome.rate()
 }

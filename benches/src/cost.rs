@@ -27,7 +27,7 @@ pub fn of(command: &mut Command) -> Cost {
     let child = command.spawn().unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
     let (status, usage) = wait(Pid::from_child(&child)).expect("our own child");
     let wall = begin.elapsed();
-    assert_eq!(status, 0, "{command:?} ended badly");
+    assert_eq!(status, 0, "{command:?} failed");
     let time = |time: libc::timeval| Duration::from_micros(time.tv_sec as u64 * 1_000_000 + time.tv_usec as u64);
     Cost { cpu: time(usage.ru_utime) + time(usage.ru_stime), wall, memory: usage.ru_maxrss as u64 * 1024 }
 }

@@ -34,7 +34,7 @@ fuzz_target!(|input: (&str, [Text; 4], [Option<u32>; 2], [Number; 2], &str)| {
     let texts = [found.home.as_str(), maildir, &found.name, &found.options];
     assert!(!texts.iter().any(|text| text.contains(char::is_control)));
     let Ok(sent) = account(&found, Passwords::default()) else { return };
-    let Reply::Record(record) = Reply::read(&sent, true) else { panic!("a record that was sent is not read as one") };
+    let Reply::Record(record) = Reply::read(&sent, true) else { panic!("a sent record is not read as one") };
     let read = record.account().expect("an account");
     assert_eq!((&read.login, read.uid, read.gid, &read.home), (&found.login, found.uid, found.gid, &found.home));
     assert_eq!((read.maildir, read.options), (found.maildir, found.options));

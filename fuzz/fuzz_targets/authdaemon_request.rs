@@ -45,7 +45,7 @@ fn write_again(request: &Request) {
             let Parse::Complete(Request { command: Command::LogIn { service: s, login: l, password: p }, .. }) =
                 parse(written.expose(), false)
             else {
-                panic!("a login that was written is not read as one");
+                panic!("a written login is not read as one");
             };
             assert!((&s, &l, p.expose()) == (service, login, password.expose()));
         }
@@ -54,21 +54,21 @@ fn write_again(request: &Request) {
             let Parse::Complete(Request { command: Command::LookUp { service: s, login: l }, .. }) =
                 parse(written.expose(), false)
             else {
-                panic!("a look-up that was written is not read as one");
+                panic!("a written lookup is not read as one");
             };
             assert!((&s, &l) == (service, login));
         }
         Command::Ask(question) => {
             let Ok(written) = question.compose() else { return };
             let Parse::Complete(Request { command: Command::Ask(read), .. }) = parse(written.expose(), false) else {
-                panic!("a question that was written is not read as one");
+                panic!("a written question is not read as one");
             };
             assert!(read == *question);
         }
         Command::Forget(login) => {
             let Ok(written) = forget(login.as_deref()) else { return };
             let Parse::Complete(Request { command: Command::Forget(read), .. }) = parse(written.expose(), false) else {
-                panic!("a change that was told is not read as one");
+                panic!("a written change is not read as one");
             };
             assert!(read == *login);
         }
@@ -76,7 +76,7 @@ fn write_again(request: &Request) {
             let Ok(written) = changed(told) else { return };
             let Parse::Complete(Request { command: Command::Changed(read), .. }) = parse(written.expose(), false)
             else {
-                panic!("a change that was told is not read as one");
+                panic!("a written change is not read as one");
             };
             assert!(read == *told);
         }

@@ -44,7 +44,7 @@ fn send(record: &Record) {
     let Ok(sent) = auth_login(b"pop3", &record.login, record.password.expose()) else { return };
     let Parse::Complete(Request { command: Command::LogIn { login, password, .. }, .. }) = parse(sent.expose(), false)
     else {
-        panic!("a login that was sent is not read as one");
+        panic!("a sent login is not read as one");
     };
     assert!(login == record.login && password.expose() == record.password.expose());
 }

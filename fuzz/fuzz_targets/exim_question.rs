@@ -28,7 +28,7 @@ fuzz_target!(|input: &[u8]| {
             let Parse::Complete(Request { command: Command::LogIn { login: read, password: secret, .. }, .. }) =
                 parse(sent.expose(), false)
             else {
-                panic!("a login that was sent is not read as one");
+                panic!("a sent login is not read as one");
             };
             assert!(read == *login && secret.expose() == password.expose());
         }

@@ -60,7 +60,7 @@ impl Booted {
     fn boot(&mut self) {
         let parent = self.folder.join("parent");
         let _ = fs::remove_file(&parent);
-        self.orders.as_mut().expect("it lives").write_all(b"boot\n").expect("a supervisor");
+        self.orders.as_mut().expect("a running supervisor").write_all(b"boot\n").expect("a supervisor");
         let begin = Instant::now();
         self.first = loop {
             if let Some(first) = fs::read_to_string(&parent).ok().and_then(|pid| systemd_below(&pid)) {
@@ -149,7 +149,8 @@ impl Booted {
         let network = File::open(format!("/proc/{}/ns/net", self.first.as_raw_nonzero())).expect("its network");
         std::thread::scope(|scope| {
             let thread = scope.spawn(|| {
-                move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network)).expect("root's right");
+                move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network))
+                    .expect("the rights of root");
                 act()
             });
             thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))

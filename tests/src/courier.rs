@@ -50,7 +50,7 @@ impl Courier {
         let begin = Instant::now();
         while UnixStream::connect(host.socket()).is_err() {
             let patient = process.runs() && begin.elapsed() < Duration::from_secs(20);
-            assert!(patient, "authdaemond does not come up:\n{}", fs::read_to_string(&log).unwrap_or_default());
+            assert!(patient, "authdaemond does not start:\n{}", fs::read_to_string(&log).unwrap_or_default());
             std::thread::sleep(Duration::from_millis(5));
         }
         Courier { host, process }

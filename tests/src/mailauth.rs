@@ -100,7 +100,7 @@ impl Mailauth {
         let begin = Instant::now();
         while UnixStream::connect(&self.socket).is_err() {
             let patient = self.process.runs() && begin.elapsed() < Duration::from_secs(20);
-            assert!(patient, "mailauth-courier does not come up:\n{}", self.log());
+            assert!(patient, "mailauth-courier does not start:\n{}", self.log());
             std::thread::sleep(Duration::from_millis(5));
         }
     }

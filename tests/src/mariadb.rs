@@ -137,7 +137,7 @@ impl MariaDb {
     /// # Panics
     /// Panics if the node is running, or its position cannot be determined.
     pub(crate) fn recovered_position(&self) -> String {
-        assert!(!self.process.is_running(), "a node that runs is not recovered");
+        assert!(!self.process.is_running(), "the position of a running node cannot be recovered");
         let mut command = Command::new("setpriv");
         let User { uid, gid } = self.process.user;
         command.args(["--clear-groups".into(), format!("--reuid={uid}"), format!("--regid={gid}")]);

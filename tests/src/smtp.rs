@@ -88,7 +88,7 @@ impl Smtp {
         let mut smtp = Self::connect(port);
         assert!(smtp.offers("STARTTLS"), "{:?}", smtp.extensions);
         assert_eq!(smtp.command("STARTTLS").code, 220);
-        assert!(smtp.wire.buffer().is_empty(), "something in clear behind the answer to STARTTLS");
+        assert!(smtp.wire.buffer().is_empty(), "clear text after the answer to STARTTLS");
         let Wire::Plain(stream) = smtp.wire.into_inner() else { unreachable!("TLS begins once") };
         let mut roots = RootCertStore::empty();
         for certificate in CertificateDer::pem_file_iter(authority).expect("the authority's certificate") {
@@ -242,7 +242,10 @@ impl Smtp {
         let mut rest = Vec::new();
         // TLS may end without a notice.
         let end = self.wire.read_to_end(&mut rest);
-        assert!(rest.is_empty() && end.is_ok_and(|count| count == 0) || rest.is_empty(), "something after goodbye");
+        assert!(
+            rest.is_empty() && end.is_ok_and(|count| count == 0) || rest.is_empty(),
+            "output after the end of the session"
+        );
     }
 }
 

@@ -191,7 +191,7 @@ impl Reply {
 /// # Panics
 /// Panics if the server is unreachable.
 pub fn ask(socket: &Path, request: &[u8], manner: Manner) -> Reply {
-    try_ask(socket, request, manner).unwrap_or_else(|| panic!("{}: nobody listens", socket.display()))
+    try_ask(socket, request, manner).unwrap_or_else(|| panic!("{}: no server is listening", socket.display()))
 }
 
 /// Does the same with a server that may be unreachable, for which it returns `None`.

@@ -55,10 +55,10 @@ fn login_with_an_alias_domain_works_only_if_configured(kind: Kind) {
     }
     let answer = ask(with.socket(), &auth("imap", OLD, PASSWORD), Manner::Whole).bytes;
     let answer = String::from_utf8(answer).expect("text");
-    assert!(answer.contains(&format!("ADDRESS={ANNA}\n")), "the account's own name: {answer}");
-    assert_eq!(send(&without, &format!("recipient 1 {OLD}")), "OK\n", "mail comes all the same");
+    assert!(answer.contains(&format!("ADDRESS={ANNA}\n")), "the name of the account: {answer}");
+    assert_eq!(send(&without, &format!("recipient 1 {OLD}")), "OK\n", "mail is still delivered");
     accounts.admin(&["domain", "alias", "set", "old.example", "--disabled"], "");
-    assert_eq!(word(&with, OLD, PASSWORD), "FAIL", "who asks the table each time sees it at once");
+    assert_eq!(word(&with, OLD, PASSWORD), "FAIL", "a program that queries the table each time sees it at once");
 }
 
 fn import_of_alias_domains_is_atomic(kind: Kind) {
@@ -71,8 +71,8 @@ fn import_of_alias_domains_is_atomic(kind: Kind) {
     let told = ended(&import("name,target,enabled\na.example,example.org,yes\nb.example,nowhere.example,\n"), 1);
     assert!(told.contains("line 3: ") && told.contains("nowhere.example"), "{told}");
     let told = ended(&import("name,target\n@,example.org\na.example,b c\n"), 1);
-    assert!(told.contains("line 2: name: ") && told.contains("line 3: target: "), "all mistakes: {told}");
-    assert_eq!(accounts.admin(&["domain", "alias", "export"], ""), "name,target,enabled\n", "nothing of it was added");
+    assert!(told.contains("line 2: name: ") && told.contains("line 3: target: "), "all errors: {told}");
+    assert_eq!(accounts.admin(&["domain", "alias", "export"], ""), "name,target,enabled\n", "nothing was added");
     let text = "name,target,enabled\na.example,example.org,yes\nb.example,example.org,no\n";
     ended(&import(text), 0);
     assert_eq!(accounts.admin(&["domain", "alias", "export"], ""), text);
@@ -187,6 +187,6 @@ fn details_and_alias_domains_work_during_an_outage(kind: Kind) {
         [format!("recipient 1 {BRUNO}"), format!("recipient 1 {UNKNOWN}"), "recipient 1 nobody+x@old.example".into()]
     {
         let reply = send(&server, &refused);
-        assert!(reply.starts_with("LATER "), "nothing bounces by a copy: {reply:?} to {refused}");
+        assert!(reply.starts_with("LATER "), "nothing bounces because of the snapshot: {reply:?} to {refused}");
     }
 }

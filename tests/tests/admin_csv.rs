@@ -159,7 +159,7 @@ fn an_import_that_loses_its_server_imports_nothing(kind: Kind) {
     let io = format!("/proc/{}/io", child.id());
     // It reads the file once before it queries the database, and again while it inserts the rows.
     let middle = csv.len() + csv.len() / 4;
-    eventually("it is in the middle", Duration::from_secs(60), || {
+    eventually("the import is in the middle", Duration::from_secs(60), || {
         let text = fs::read_to_string(&io).unwrap_or_default();
         let read = text.lines().find_map(|line| line.strip_prefix("rchar: ")).and_then(|read| read.parse().ok());
         read.is_some_and(|read: usize| read > middle)
@@ -194,7 +194,7 @@ fn standard_input_is_stored_where_no_other_user_can_read_it() {
     });
     let meta = fs::metadata(spooled().unwrap()).unwrap();
     assert_eq!((meta.mode() & 0o777, meta.nlink()), (0o600, 0));
-    assert_eq!(fs::read_dir(&folder).unwrap().count(), 0, "it has no name");
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 0, "it has been unlinked");
     drop(input);
     let output = child.wait_with_output().unwrap();
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "imported 1 accounts\n");

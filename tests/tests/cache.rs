@@ -91,7 +91,7 @@ fn a_new_password_set_elsewhere_works_at_once(kind: Kind) {
     std::thread::sleep(PAUSE);
     passwd_elsewhere(&accounts, &server, "new words");
     assert_eq!(word(&server, ANNA, "new words"), "ACCOUNT");
-    assert_eq!(word(&server, ANNA, PASSWORD), "FAIL", "the row is another now");
+    assert_eq!(word(&server, ANNA, PASSWORD), "FAIL", "the row has changed");
     elsewhere(&accounts, &server, &["account", "set", CARLA, "--enabled"], "");
     assert_eq!(word(&server, CARLA, PASSWORD), "ACCOUNT");
 }
@@ -208,9 +208,9 @@ fn only_permitted_users_make_the_daemon_forget() {
     for request in [&b"FORGET\n"[..], b"FORGET anna@example.org\n", b"CHANGED domain example.org\n"] {
         assert_eq!(as_user(User::named("nobody"), || forget(request)), Outcome::Fail);
     }
-    assert_eq!(word(&server, ANNA, PASSWORD), "ACCOUNT", "it is kept");
+    assert_eq!(word(&server, ANNA, PASSWORD), "ACCOUNT", "it is cached");
     assert_eq!(forget(b"FORGET dora@example.org\n"), Outcome::Done);
-    assert_eq!(word(&server, ANNA, PASSWORD), "ACCOUNT", "somebody else's row");
+    assert_eq!(word(&server, ANNA, PASSWORD), "ACCOUNT", "another account's row");
     assert_eq!(forget(b"FORGET Anna@example.org\n"), Outcome::Done);
     assert_eq!(word(&server, ANNA, PASSWORD), "FAIL");
 }
@@ -225,18 +225,18 @@ fn the_command_needs_no_daemon_and_notes_one_that_hangs() {
         assert!(output.status.success(), "{said}");
         (said, begin.elapsed())
     };
-    assert_eq!(set().0, "", "none was ever there");
+    assert_eq!(set().0, "", "there was no daemon");
     let server = Mailauth::over(&accounts);
-    assert_eq!(set().0, "", "ours");
+    assert_eq!(set().0, "", "mailauth's daemon");
     server.signal(Signal::STOP);
     let (said, took) = set();
     server.signal(Signal::CONT);
     assert!(said.contains("note: mailauth-courier was not told, and may take up to 30 s"), "{said}");
     assert!(took < Duration::from_secs(5), "{took:?}");
     drop(server);
-    assert_eq!(set().0, "", "it is gone");
+    assert_eq!(set().0, "", "the daemon has ended");
     let courier = Courier::over(&accounts);
     accounts.are_served_on(&courier.socket());
-    assert_eq!(set().0, "", "Courier's own");
+    assert_eq!(set().0, "", "authdaemond");
     assert!(fs::exists(courier.socket()).is_ok_and(|there| there));
 }

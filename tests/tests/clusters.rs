@@ -53,7 +53,7 @@ fn pair_replicates_and_switches(pair: &dyn Cluster, say: impl Fn(usize, &str) ->
         switch.promote();
         switch.follow();
         assert_eq!(switch.writable(), number);
-        assert_eq!(say(number, "INSERT INTO t VALUES (7)"), "", "on the one that is writable now");
+        assert_eq!(say(number, "INSERT INTO t VALUES (7)"), "", "on the new primary");
         pair.wait_until_replicated();
         assert_eq!(say(writable, "SELECT DISTINCT x FROM t"), "7\n");
     }

@@ -228,7 +228,7 @@ fn connections_over_the_limit_are_closed_at_once() {
     };
     // Threads that accept at the same time may accept clients in any order, so that one of the fifty may be the
     // rejected one.
-    eventually("fifty are let in and no more", Duration::from_secs(60), || {
+    eventually("fifty are accepted and no more", Duration::from_secs(60), || {
         idle.retain(is_open);
         idle.extend((idle.len()..50).map(|_| connect(server.socket())));
         let reply = ask(server.socket(), &auth("imap", ANNA, PASSWORD), Manner::Whole);
@@ -247,7 +247,7 @@ fn a_hundred_unread_listings_delay_no_login() {
             let mut client = connect(server.socket());
             client.write_all(b"ENUMERATE\n").expect("a request");
             // The listing has begun once its first bytes arrive, or the request was refused.
-            let _ = client.read(&mut [0; 10]).expect("a beginning or an end");
+            let _ = client.read(&mut [0; 10]).expect("the beginning or the end");
             client
         })
         .collect();

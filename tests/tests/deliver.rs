@@ -287,5 +287,5 @@ fn mail_is_deferred_for_an_unreadable_folder() {
     let told = deliver(&accounts, ANNA, MESSAGE, 75);
     assert!(told.contains(".Locked/cur"), "{told}");
     assert_eq!(files(mailbox.join("new")).len(), 2);
-    assert!(!mailbox.join("maildirsize").exists(), "nothing is written of half a count");
+    assert!(!mailbox.join("maildirsize").exists(), "an incomplete count is not written");
 }

@@ -87,7 +87,7 @@ fn a_false_postgres_without_a_password_request_is_rejected() {
     let server = FalseServer::on_loopback(Some(STRANGER), talk);
     let url = format!("postgres://mail@127.0.0.1:{}/mail", server.port());
     is_not_believed(&server, &url, "", "accepts mail without the password, as an impostor would");
-    assert!(!server.has_heard("SELECT"), "it was asked about accounts");
+    assert!(!server.has_heard("SELECT"), "there were questions about accounts");
 }
 
 /// Goes through SCRAM with a client, without the password.
@@ -127,7 +127,7 @@ fn a_false_mysql_on_the_loopback_receives_no_password() {
     let daemon = is_not_believed(&server, &url, "", "the server runs as the user 64242");
     daemon.wait_for_log("[database] server_user = ");
     is_not_believed(&server, &url, "server_user = \"root\"", "[database] server_user is root");
-    assert_eq!(server.heard(), b"", "not even a proof of the password");
+    assert_eq!(server.heard(), b"", "not even a proof of the password was sent");
 }
 
 #[test]
@@ -179,7 +179,7 @@ fn a_false_server_on_a_unix_socket_receives_nothing() {
     is_not_believed(&server, &url, "server_user = \"mysql\"", "[database] server_user is mysql");
     assert_eq!(server.heard(), b"");
     is_not_believed(&server, &url, "server_user = \"64242\"", "did not answer within");
-    assert!(server.has_heard("mail"), "the user that is named is the right one");
+    assert!(server.has_heard("mail"), "the configured user is the right one");
 
     let server = FalseServer::on_socket(&below.join(".s.PGSQL.5432"), STRANGER, postgres(about_password(3, &[])));
     let url = format!("postgres://mail@/mail?socket={}", below.display());
@@ -221,7 +221,7 @@ fn command(config: &Path, arguments: &[&str]) -> Output {
 
 fn looks_right(text: &str) {
     for line in text.split('\n') {
-        assert!(!line.starts_with("2026-11-28T00:00:00.000000Z"), "a line of the server's: {line:?}");
+        assert!(!line.starts_with("2026-11-28T00:00:00.000000Z"), "a line sent by the server: {line:?}");
         assert!(!line.contains(char::is_control) && !line.contains('\u{202e}'), "a terminal would obey: {line:?}");
     }
 }

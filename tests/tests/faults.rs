@@ -90,9 +90,9 @@ fn assert_right_or_silent(answers: &[Answer], away: Option<(Instant, Instant)>, 
         if got.word() == *right {
             continue;
         }
-        assert_eq!(got.word(), "CLOSED", "{asked}: neither right nor silent\n{log}");
+        assert_eq!(got.word(), "CLOSED", "{asked}: neither the right answer nor none\n{log}");
         let excused = away.is_some_and(|(start, end)| *to >= start && *from <= end);
-        assert!(excused, "{asked}: silence while the database was there\n{log}");
+        assert!(excused, "{asked}: no answer though the database was up\n{log}");
     }
 }
 
@@ -130,7 +130,7 @@ fn a_restart_under_load_causes_no_wrong_answer(kind: Kind) {
         std::thread::sleep(Duration::from_millis(500));
     });
     assert_right_or_silent(&answers, away, &server.log());
-    assert!(silent(&answers) > 0, "the database was away, and {} answers came", answers.len());
+    assert!(silent(&answers) > 0, "the database was down, and all {} requests were answered", answers.len());
     assert_eq!(login(server.socket(), ANNA, PASSWORD).word(), "ACCOUNT");
 }
 
@@ -148,7 +148,7 @@ fn a_frozen_database_counts_as_unreachable(kind: Kind) {
         std::thread::sleep(Duration::from_millis(500));
     });
     assert_right_or_silent(&answers, away, &server.log());
-    assert!(silent(&answers) > 0, "the database was frozen, and {} answers came", answers.len());
+    assert!(silent(&answers) > 0, "the database was frozen, and all {} requests were answered", answers.len());
     assert_eq!(login(server.socket(), ANNA, PASSWORD).word(), "ACCOUNT");
 }
 
@@ -224,7 +224,7 @@ fn a_file_that_is_no_database_counts_as_unreachable() {
         for request in [auth("imap", ANNA, PASSWORD), auth("imap", ANNA, "wrong"), pre("imap", UNKNOWN)] {
             assert_eq!(ask(server.socket(), &request, Manner::Whole).outcome(), Outcome::Closed, "{what}");
         }
-        assert_eq!(file.exists(), content.is_some(), "{what}: nobody makes a database where there was none");
+        assert_eq!(file.exists(), content.is_some(), "{what}: no database is created where there was none");
         std::fs::copy(&kept, &file).expect("the database is back");
         eventually(what, Duration::from_secs(10), || login(server.socket(), ANNA, PASSWORD).word() == "ACCOUNT");
         drop(server);
@@ -256,7 +256,7 @@ fn a_locked_sqlite_delays_no_login_and_fails_no_change() {
 
 /// A server that sends the greeting of no database, and one that sends nothing.
 #[test]
-fn unusable_database_counts_as_unreachable() {
+fn garbage_and_silence_count_as_unreachable() {
     for greeting in [&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], &[0xff; 5000], &[0], b""] {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("its number").port();

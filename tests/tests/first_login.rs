@@ -136,7 +136,7 @@ fn adding_an_account_can_create_its_mailbox() {
     let site = site(Accounts::empty(Kind::Sqlite), "");
     let imap = site.host.imap();
     let said = Imap::connect(imap.port()).login(ANNA, PASSWORD);
-    assert!(!said.starts_with("OK"), "nothing makes it by itself: {said}");
+    assert!(!said.starts_with("OK"), "nothing creates it without being asked: {said}");
     let admin = |arguments: &[&str], input: &str| {
         let output = site.accounts.try_admin(arguments, input);
         let text = [&output.stdout[..], &output.stderr].map(String::from_utf8_lossy).concat();

@@ -111,7 +111,7 @@ fn no_program_obeys_rows_that_name_roots_groups_or_folders() {
             let answer = ask(daemon.socket(), asked.as_bytes(), Manner::Whole).bytes;
             let answer = String::from_utf8_lossy(&answer).into_owned();
             assert!(answer.starts_with(&format!("LATER account {who}: column {column} is ")), "{set}: {answer}");
-            assert!(answer.contains("[mailbox] ") || answer.contains(".. in it"), "the cure: {answer}");
+            assert!(answer.contains("[mailbox] ") || answer.contains(".. in it"), "the advice: {answer}");
         }
         let outcome = host.log_in(daemon.socket(), &who);
         assert!(outcome.code == Some(1) && outcome.output.is_empty(), "{set}: {outcome:?}");
@@ -134,7 +134,7 @@ fn no_program_obeys_rows_that_name_roots_groups_or_folders() {
     host.is_untouched();
     let anna = host.log_in(daemon.socket(), "anna@example.org");
     assert!(anna.code == Some(0) && anna.output.contains("uid=5000"), "{anna:?}");
-    assert!(host.files.join("mail/anna/Maildir/cur").exists(), "what is permitted is made");
+    assert!(host.files.join("mail/anna/Maildir/cur").exists(), "what is permitted is created");
 }
 
 #[test]

@@ -30,7 +30,7 @@ fn a_node_desynchronised_for_a_backup_counts_as_behind() {
 
     let node = galera.node(0);
     node.admin("SET GLOBAL wsrep_desync = ON");
-    eventually("the first is behind", SOON, || role(0) == Role::Replica);
+    eventually("the first server is behind", SOON, || role(0) == Role::Replica);
     assert!(store.state().hosts[0].live);
     node.while_locked(|| {
         galera.node(1).admin(&format!("UPDATE {name}.accounts SET password = '{{PLAIN}}new'"));

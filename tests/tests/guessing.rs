@@ -119,7 +119,7 @@ fn refusal_times_do_not_reveal_which_logins_exist() {
     let daemon = refusing_after(&accounts, "150ms");
     guess_at_a_cheap_hash(daemon.socket());
     let times = sample(daemon.socket(), SAMPLES);
-    assert!(times.iter().flatten().all(|time| *time >= 0.15), "none comes early");
+    assert!(times.iter().flatten().all(|time| *time >= 0.15), "no refusal is early");
     let found = against_unknown(&times);
     // Six standard deviations occur by chance once in a thousand million times.
     assert!(found.iter().all(|deviations| deviations.abs() < 6.0), "{KINDS:?}: {found:?}");
@@ -147,10 +147,10 @@ fn a_refusal_takes_longer_than_the_slowest_hash_in_the_table() {
     let dear = (0..3).map(right).min().expect("three");
     for login in ["cheap@example.org", "dear@example.org", "nobody@example.org", "\u{212a}urt@example.org"] {
         let (time, right) = timed(daemon.socket(), login, "wrong");
-        assert!(!right && time > dear, "{login}: {time:?}, and the right password of the costliest {dear:?}");
+        assert!(!right && time > dear, "{login}: {time:?}, and the right password of the slowest hash {dear:?}");
     }
     let (time, right) = timed(daemon.socket(), "cheap@example.org", PASSWORD);
-    assert!(right && time < dear, "yes is said at once, not after {time:?}");
+    assert!(right && time < dear, "a right password is answered at once, not after {time:?}");
 }
 
 #[test]

@@ -30,11 +30,11 @@ fn sigterm_finishes_accepted_requests_and_accepts_no_more() {
     for mut client in clients {
         let mut reply = String::new();
         client.read_to_string(&mut reply).expect("a reply");
-        assert!(reply.contains("\nADDRESS=dear@example.org\n"), "{reply:?} to what was taken\n{}", server.log());
+        assert!(reply.contains("\nADDRESS=dear@example.org\n"), "{reply:?} to an accepted request\n{}", server.log());
     }
     let status = server.wait(Duration::from_secs(10));
     assert!(status.success(), "{status}\n{}", server.log());
-    UnixStream::connect(server.socket()).expect_err("nobody listens any more");
+    UnixStream::connect(server.socket()).expect_err("no server is listening");
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn sighup_keeps_the_old_configuration_if_the_new_one_is_invalid() {
     server.reload();
     server.wait_for_log("socket_moed");
     let record = ask(server.socket(), &pre("imap", ANNA), Manner::Whole).outcome().account();
-    assert_eq!(record.get("PASSWD"), None, "nothing of the bad one is in force");
+    assert_eq!(record.get("PASSWD"), None, "nothing of the invalid one is in effect");
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn logins_continue_during_many_reloads() {
 fn a_stale_socket_is_replaced() {
     let accounts = accounts();
     let server = Mailauth::configured(|socket| {
-        drop(UnixListener::bind(socket).expect("a socket that nobody listens on"));
+        drop(UnixListener::bind(socket).expect("a socket without a server"));
         Mailauth::config(&accounts, socket, "")
     });
     assert_eq!(login(server.socket(), ANNA, PASSWORD).word(), "ACCOUNT");
@@ -166,7 +166,7 @@ fn a_user_on_no_list_gets_no_answer() {
 
     let server = Mailauth::with(&accounts, open);
     assert_eq!(asks(&server, NOBODY, &good), Outcome::Closed);
-    assert_eq!(login(server.socket(), ANNA, PASSWORD).word(), "ACCOUNT", "root may");
+    assert_eq!(login(server.socket(), ANNA, PASSWORD).word(), "ACCOUNT", "root is permitted");
 
     for list in ["allow_users = [\"nobody\"]", "allow_users = [\"65534\"]", "allow_groups = [\"nogroup\"]"] {
         let server = Mailauth::with(&accounts, &format!("{open}\n{list}"));

@@ -254,7 +254,7 @@ fn a_mailbox_slow_to_count_is_abandoned_at_the_deadline() {
             assert!(answer.starts_with("LATER "), "{answer}");
         }
     }
-    eventually("nothing is counted any more", Duration::from_secs(20), || {
+    eventually("no count is running", Duration::from_secs(20), || {
         let begin = mailauth_tests::processor_time(server.pid());
         std::thread::sleep(Duration::from_millis(300));
         mailauth_tests::processor_time(server.pid()) - begin < Duration::from_millis(100)

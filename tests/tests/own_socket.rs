@@ -30,7 +30,7 @@ fn both_sockets_give_the_same_answers_to_their_own_clients() {
     let courier = User::named("courier");
     let keys = format!("socket_group = 'courier'\nown_socket = '{}'\nallow_users = ['nobody']", own.display());
     let server = Mailauth::with(&accounts, &keys);
-    eventually("the other socket", LIMIT, || UnixStream::connect(&own).is_ok());
+    eventually("the socket for mailauth's programs", LIMIT, || UnixStream::connect(&own).is_ok());
     assert_eq!((mode(own.parent().expect("its folder")), mode(&own)), (Some(0o755), Some(0o666)));
     for socket in [server.socket(), &own] {
         assert_eq!(login(socket, ANNA, PASSWORD).word(), "ACCOUNT");
@@ -40,7 +40,7 @@ fn both_sockets_give_the_same_answers_to_their_own_clients() {
     let asks =
         |user, socket: &Path| as_user(user, || ask(socket, &auth("imap", ANNA, PASSWORD), Manner::Whole)).outcome();
     assert_eq!(asks(NOBODY, &own).word(), "ACCOUNT", "it is named");
-    assert_eq!(asks(courier, &own), Outcome::Closed, "Courier's group counts on the other socket alone");
+    assert_eq!(asks(courier, &own), Outcome::Closed, "Courier's group matters only on the other socket");
     assert_eq!(asks(courier, server.socket()).word(), "ACCOUNT");
     assert_eq!(asks(User { uid: 40_002, gid: 40_002 }, &own), Outcome::Closed);
 }
@@ -51,9 +51,9 @@ fn without_a_list_of_users_the_socket_mode_excludes_others() {
     let folder = Scratch::new("own");
     let own = folder.join("socket");
     let server = Mailauth::with(&accounts, &format!("own_socket = '{}'", own.display()));
-    eventually("the other socket", LIMIT, || UnixStream::connect(&own).is_ok());
+    eventually("the socket for mailauth's programs", LIMIT, || UnixStream::connect(&own).is_ok());
     assert_eq!(mode(&own), Some(0o600), "{}", server.log());
-    as_user(NOBODY, || UnixStream::connect(&own)).expect_err("it may not");
+    as_user(NOBODY, || UnixStream::connect(&own)).expect_err("the user may not connect");
 }
 
 #[test]
@@ -70,16 +70,16 @@ fn a_reload_moves_removes_and_restores_the_socket() {
     };
     let answers =
         |socket: &Path| UnixStream::connect(socket).is_ok() && login(socket, ANNA, PASSWORD).word() == "ACCOUNT";
-    eventually("the first one", LIMIT, || answers(&first));
+    eventually("the first socket", LIMIT, || answers(&first));
     reload(&keys(&first, "allow_users = ['nobody']"));
     eventually("another mode", LIMIT, || mode(&first) == Some(0o666) && answers(&first));
     reload(&keys(&second, ""));
-    eventually("the second one", LIMIT, || answers(&second) && !first.exists());
+    eventually("the second socket", LIMIT, || answers(&second) && !first.exists());
     reload("own_socket = ''");
     eventually("none", LIMIT, || !second.exists());
     assert_eq!(login(server.socket(), ANNA, PASSWORD).word(), "ACCOUNT");
     reload(&keys(&first, ""));
-    eventually("the first one again", LIMIT, || answers(&first));
+    eventually("the first socket again", LIMIT, || answers(&first));
 
     // A folder that cannot be created leaves everything unchanged.
     let open = folder.join("first/open");

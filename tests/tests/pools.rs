@@ -255,7 +255,7 @@ fn an_unreachable_database_is_never_over_quota(kind: Kind) {
         "{decision:?}"
     );
     assert!(matches!(member.reserve(&mailbox, 1), Err(Denied::Unknown(_))));
-    assert!(Member::of(&store, &anna).is_err(), "and nobody is taken for unlimited");
+    assert!(Member::of(&store, &anna).is_err(), "and no account counts as unlimited");
     assert!(store.domains().is_err());
     assert_eq!(mailbox.stored().unwrap().usage, Some(Usage { bytes: 100, messages: 1 }), "nothing is left reserved");
 }

@@ -112,16 +112,16 @@ fn smtp_logins_are_answered_yes_no_and_not_now() {
     let site = Site::new();
     let booted = &site.machine.booted;
     let plain = booted.on_its_network(|| Smtp::connect(25));
-    assert!(!plain.offers("AUTH"), "nothing is offered before TLS");
+    assert!(!plain.offers("AUTH"), "no mechanism is offered before TLS");
     assert_eq!(site.connect().mechanisms(), ["PLAIN", "LOGIN"]);
 
     // Yes and no.
     assert_eq!(site.logs_in(ANNA, PASSWORD).code, 235, "{}", site.log());
     let wrong = site.logs_in(ANNA, "wrong");
     assert_eq!(wrong.code, 535, "{wrong}\n{}", site.log());
-    assert_eq!(site.logs_in(UNKNOWN, PASSWORD), wrong, "nothing tells who exists");
+    assert_eq!(site.logs_in(UNKNOWN, PASSWORD), wrong, "no reply reveals which accounts exist");
     booted.shell(&format!("mailauth account set {ANNA} --services imap"));
-    assert_eq!(site.logs_in(ANNA, PASSWORD), wrong, "it may not send");
+    assert_eq!(site.logs_in(ANNA, PASSWORD), wrong, "the account may not send");
     booted.shell(&format!("mailauth account set {ANNA} --services smtp"));
     assert_eq!(site.logs_in(ANNA, PASSWORD).code, 235);
     assert!(site.machine.journal("-o cat").contains("service=\"smtp\" answer=\"yes\""));

@@ -135,7 +135,7 @@ fn delivery_programs_take_turns_without_recounting() {
         deliver();
         agrees(&mailbox, who);
         lines += 1;
-        assert_eq!(file(&mailbox), (first, lines), "{who} counted the mailbox anew");
+        assert_eq!(file(&mailbox), (first, lines), "{who} recounted the mailbox");
     }
     assert_eq!(fs::read_dir(mailbox.join("new")).expect("new").count(), 8);
 }

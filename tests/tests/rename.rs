@@ -62,7 +62,7 @@ fn aliases_of_a_renamed_account_point_to_its_new_login(kind: Kind) {
         said.contains("mail for anna@example.org, both@example.org, info@example.org goes to anne@example.org now"),
         "{said}"
     );
-    assert_eq!(targets(&accounts, "info@example.org"), ["ben@example.org", NEW, "x@else.example"], "in its place");
+    assert_eq!(targets(&accounts, "info@example.org"), ["ben@example.org", NEW, "x@else.example"], "in place");
     assert_eq!(targets(&accounts, "both@example.org"), [NEW, "x@else.example"], "once");
     assert_eq!(targets(&accounts, "ben2@example.org"), ["ben@example.org"]);
     assert_eq!(targets(&accounts, ANNA), [NEW, "ben@example.org"]);

@@ -222,7 +222,7 @@ fn only_refusals_are_checked_at_the_primary(pair: &dyn Cluster) {
     let store = Arc::new(attentive_store(&config));
     let anna = Login::parse(ANNA.as_bytes(), None).expect("a login");
     eventually("the replica's role", SOON, || store.state().hosts.iter().all(|host| host.role != Role::Unknown));
-    let name = || store.look_up(&anna, Instant::now() + SOON).expect("her row");
+    let name = || store.look_up(&anna, Instant::now() + SOON).expect("the account's row");
     let before = name().row;
     site.elsewhere(&["account", "set", ANNA, "--name", "Another"], "");
     site.elsewhere(&["account", "add", UNKNOWN, "--no-password"], "");
@@ -278,7 +278,7 @@ fn a_refusal_does_not_wait_for_a_frozen_replica(pair: &dyn Cluster) {
     let until = || Instant::now() + 4 * SOON;
     let roles_are_known = || cache.state().hosts.iter().all(|host| host.role != Role::Unknown);
     eventually("the replica's role", SOON, roles_are_known);
-    let seen = cache.look_up(&anna, until()).expect("her row");
+    let seen = cache.look_up(&anna, until()).expect("the account's row");
     assert!(seen.is_behind());
     site.elsewhere(&["account", "passwd", ANNA, "--password-stdin"], "second words");
     std::thread::scope(|scope| {
@@ -290,7 +290,7 @@ fn a_refusal_does_not_wait_for_a_frozen_replica(pair: &dyn Cluster) {
         let newer = cache.look_again(&anna, &seen, until());
         assert!(!other.is_finished(), "it still hangs");
         pair.servers()[1].thaw();
-        let newer = newer.expect("the primary's word").expect("another row");
+        let newer = newer.expect("the primary's answer").expect("another row");
         assert!(newer.row != seen.row && !newer.is_behind());
     });
 }
@@ -353,7 +353,7 @@ fn a_password_change_reads_the_primarys_row(pair: &dyn Cluster) {
     site.elsewhere(&["account", "passwd", ANNA, "--password-stdin"], "second words");
     assert_eq!(site.passwd("second words", "third words"), Outcome::Done, "{}", site.daemon.log());
     site.elsewhere(&["account", "passwd", DORA, "--password-stdin"], "second words");
-    assert_eq!(site.passwd_of(DORA, DORAS_PASSWORD, "other words"), Outcome::Fail, "the primary knows another one");
+    assert_eq!(site.passwd_of(DORA, DORAS_PASSWORD, "other words"), Outcome::Fail, "the primary has another row");
     assert_eq!((site.login(ANNA, "third words"), site.login(ANNA, "second words")), ("ACCOUNT", "FAIL"));
     // The command writes where it reads.
     site.elsewhere(&["account", "add", UNKNOWN, "--no-password"], "");
@@ -399,7 +399,7 @@ fn own_changes_take_effect_though_the_replica_lags(pair: &dyn Cluster) {
     for gone in ["alias team@example.org", "alias gone@example.org", "account frida@off.example"] {
         assert_eq!(site.word(gone), "LATER", "{gone}: {}", site.asked(gone));
     }
-    assert_eq!(site.word("account anna@example.org"), "OK", "nothing of hers was changed");
+    assert_eq!(site.word("account anna@example.org"), "OK", "nothing of this account was changed");
 }
 
 fn a_reload_forgets_no_change(pair: &dyn Cluster) {
@@ -427,7 +427,7 @@ fn a_reload_forgets_no_change(pair: &dyn Cluster) {
         assert_eq!(site.login(who, password), "CLOSED", "{who} with {password}\n{}", site.daemon.log());
     }
     assert_eq!(site.word(kept[1]), "LATER");
-    assert_eq!(site.login(BRUNO, "wrong"), "FAIL", "nothing of his was changed");
+    assert_eq!(site.login(BRUNO, "wrong"), "FAIL", "nothing of this account was changed");
     pair.servers()[0].thaw();
     eventually("the primary", SOON, || site.login(ANNA, "second words") == "ACCOUNT");
     assert_eq!((site.login(DORA, DORAS_PASSWORD), site.word(kept[0])), ("FAIL", "OK".to_owned()));

@@ -101,7 +101,7 @@ fn a_daemon_that_gave_up_root_still_counts_and_creates_mailboxes() {
     let parts = part::children_of(pid);
     assert_eq!(parts.len(), 1, "{parts:?}");
     server.crash();
-    eventually("an end of the root part", LIMIT, || !Path::new(&format!("/proc/{}", parts[0])).exists());
+    eventually("the end of the root helper", LIMIT, || !Path::new(&format!("/proc/{}", parts[0])).exists());
 }
 
 /// Asserts that mailboxes readable only by their owners are counted, and that a home is created in root's folder.
@@ -112,7 +112,7 @@ fn counts_and_makes(site: &Site, socket: &Path) {
     let said = recipient(socket, ANNA, 600);
     assert!(said.starts_with("OVER over quota: 600 of 1000 bytes used"), "{said}");
     let figures = fs::metadata(site.maildir("anna").join("maildirsize")).expect("figures");
-    assert_eq!((figures.uid(), figures.gid()), (5001, 5001), "they are the owner's");
+    assert_eq!((figures.uid(), figures.gid()), (5001, 5001), "they belong to the owner");
     assert_eq!(recipient(socket, BRUNO, 600), "OK\n");
 
     let home = site.mail.join("dora");
@@ -170,10 +170,10 @@ fn separate_services_create_mailboxes_and_survive_each_other() {
     part.crash();
     let said = recipient(&socket, BRUNO, 10);
     assert!(said.starts_with("LATER ") && said.contains("mailauth-mailboxes"), "{said}");
-    assert_eq!(login(&socket, ANNA, PASSWORD).word(), "ACCOUNT", "logins go on");
+    assert_eq!(login(&socket, ANNA, PASSWORD).word(), "ACCOUNT", "logins continue");
     assert_eq!(login(&socket, ANNA, "wrong").word(), "FAIL");
     let imap = wire::ask(&socket, &wire::auth("imap", BRUNO, PASSWORD), Manner::Whole);
-    assert!(!imap.bytes.is_empty(), "also where the mailbox might have to be made");
+    assert!(!imap.bytes.is_empty(), "also if the mailbox may have to be created");
     assert!(service.log().contains("logins go on, and mail for mailboxes with a quota waits"), "{}", service.log());
     let mut status = Command::new(program("mailauth"));
     status.arg("--config").arg(service.folder.join("mailauth.toml")).args(["status"]);
@@ -190,9 +190,9 @@ fn the_daemon_restarts_its_root_helper_when_it_is_killed() {
     let site = Site::new();
     let server = Mailauth::with(&site.accounts, "user = \"daemon\"\n");
     assert_eq!(recipient(server.socket(), ANNA, 10), "OK\n");
-    let [supervisor] = part::children_of(server.pid().as_raw_nonzero().get())[..] else { panic!("one part") };
-    let [serves] = part::children_of(supervisor)[..] else { panic!("one process that serves") };
-    kill_process(rustix::process::Pid::from_raw(serves).expect("a process"), Signal::KILL).expect("root's right");
+    let [supervisor] = part::children_of(server.pid().as_raw_nonzero().get())[..] else { panic!("one helper") };
+    let [serves] = part::children_of(supervisor)[..] else { panic!("one serving process") };
+    kill_process(rustix::process::Pid::from_raw(serves).expect("a process"), Signal::KILL).expect("the rights of root");
     assert_eq!(login(server.socket(), ANNA, PASSWORD).word(), "ACCOUNT");
     eventually("an answer", LIMIT, || recipient(server.socket(), ANNA, 10) == "OK\n");
     server.wait_for_log("is started again");
@@ -252,10 +252,10 @@ fn unknown_users_are_refused_and_no_mailbox_is_counted_as_root() {
     assert_eq!(as_user(stranger, || part.connect().ok().and_then(|door| part::ask(&door, &fits))), None);
     part.wait_for_log("user 65534 may not ask");
     let asked_by = |user: User| as_user(user, || part.connect().ok().and_then(|door| part::ask(&door, &fits)));
-    assert_eq!(asked_by(User { uid: 5001, gid: 5001 }), None, "nor is the owner");
+    assert_eq!(asked_by(User { uid: 5001, gid: 5001 }), None, "the owner is refused too");
     assert_eq!(asked_by(daemon()), Some(Answer::Space(Space::Fits)));
 
-    let door = part.connect().expect("root may");
+    let door = part.connect().expect("root can connect");
     let refused = |change: &dyn Fn(&mut Question)| {
         let mut question = fits.clone();
         change(&mut question);
@@ -283,7 +283,7 @@ fn unknown_users_are_refused_and_no_mailbox_is_counted_as_root() {
 fn malformed_packets_do_no_harm() {
     let site = Site::new();
     let part = Part::start(&[], site.mail.path());
-    let door = part.connect().expect("root may");
+    let door = part.connect().expect("root can connect");
     let right = question(Operation::Precheck(10), 5001, &site.maildir("anna"));
     let bytes = right.bytes();
     let send = |bytes: &[u8]| {
@@ -319,7 +319,7 @@ fn malformed_packets_do_no_harm() {
 fn a_process_that_hangs_is_killed_and_delays_no_other_mailbox() {
     let site = Site::new();
     let part = Part::start(&[], site.mail.path());
-    let door = part.connect().expect("root may");
+    let door = part.connect().expect("root can connect");
     let (anna, bruno) = (site.maildir("anna"), site.maildir("bruno"));
     let of_anna = Question { answer: 500, ..question(Operation::Precheck(10), 5001, &anna) };
     let of_bruno = question(Operation::Precheck(10), 5002, &bruno);
@@ -357,7 +357,7 @@ fn a_process_that_hangs_is_killed_and_delays_no_other_mailbox() {
 fn the_lock_is_held_until_the_daemon_has_published_the_usage() {
     let site = Site::new();
     let part = Part::start(&[], site.mail.path());
-    let door = part.connect().expect("root may");
+    let door = part.connect().expect("root can connect");
     site.store("anna", "1.a.test", 7);
     let counts = part::begin(&door, &question(Operation::Count(None), 5001, &site.maildir("anna")));
     let usage = Usage { bytes: 7, messages: 1 };
@@ -375,7 +375,7 @@ fn the_lock_is_held_until_the_daemon_has_published_the_usage() {
 fn mailboxes_of_many_owners_are_read_by_few_processes() {
     let site = Site::new();
     let part = Part::start(&[], site.mail.path());
-    let door = part.connect().expect("root may");
+    let door = part.connect().expect("root can connect");
     let waiting: Vec<_> = (6000..6200)
         .map(|uid| {
             let home = site.mail.join(uid.to_string());

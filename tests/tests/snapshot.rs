@@ -177,7 +177,7 @@ fn a_command_that_fails_in_an_outage_keeps_the_snapshot_usable(kind: Kind) {
         assert!(!output.status.success(), "{command:?}");
         logins_are_decided(&server);
     }
-    assert!(accounts.snapshot_is_whole(), "nothing was told");
+    assert!(accounts.snapshot_is_whole(), "nothing was reported");
 }
 
 fn changed_aliases_and_domains_are_copied_at_once(kind: Kind) {
@@ -191,7 +191,7 @@ fn changed_aliases_and_domains_are_copied_at_once(kind: Kind) {
     accounts.admin(&["account", "import", "-"], "login,password\nemil@import.example,{PLAIN}secret\n");
     let taken = accounts.in_snapshot("SELECT taken FROM copy");
     eventually("the rows", SOON, || accounts.snapshot_is_whole());
-    assert_eq!(accounts.in_snapshot("SELECT taken FROM copy"), taken, "it was not all read for this");
+    assert_eq!(accounts.in_snapshot("SELECT taken FROM copy"), taken, "not everything was read for this");
     accounts.server().crash();
     assert_eq!(send(&server, "ASK alias info@example.org\n"), format!("OK {DORA}\n"));
     assert_eq!(send(&server, "ASK alias new@example.org\n"), format!("OK {BRUNO}\n"));
@@ -374,7 +374,7 @@ fn a_killed_daemon_answers_when_started_without_its_database(kind: Kind) {
     decide(&["CLOSED"]);
     accounts.server().start();
     let server = start(&accounts, "");
-    eventually("what was left to do", SOON, || accounts.snapshot_is_whole());
+    eventually("the remaining changes", SOON, || accounts.snapshot_is_whole());
     drop(server);
     accounts.server().crash();
     decide(&[]);

@@ -170,6 +170,6 @@ fn changes_confirmed_by_a_killed_daemon_are_not_lost(kind: Kind) {
     let wrong = answers.wrong();
     assert!(wrong.is_empty(), "{}\n{}", wrong.join("\n"), server.log());
     assert!(answers.which(Asked::Change, &Verdict::Right).count() > 20, "changes were promised");
-    assert!(answers.which(Asked::Read, &Verdict::NotNow).count() > 0, "nobody noticed the end of the server");
-    eventually("all is answered again", Duration::from_secs(10), || is_well(&load, &socket));
+    assert!(answers.which(Asked::Read, &Verdict::NotNow).count() > 0, "no client noticed the end of the server");
+    eventually("everything is answered again", Duration::from_secs(10), || is_well(&load, &socket));
 }

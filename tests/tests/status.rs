@@ -160,7 +160,7 @@ fn a_metrics_socket_is_open_to_its_group_only() {
     let found = fs::metadata(&path).expect("the socket");
     assert_eq!((found.mode() & 0o777, found.gid()), (0o660, User::named("daemon").gid));
     let reached = as_user(User::named("nobody"), || UnixStream::connect(&path).is_ok());
-    assert!(!reached, "by nobody");
+    assert!(!reached, "by no user");
     let mut client = UnixStream::connect(&path).expect("a connection");
     client.write_all(GET).expect("a request");
     let mut reply = String::new();

@@ -180,11 +180,14 @@ fn the_daemon_is_restarted_after_a_crash(machine: &Machine) {
 
 fn starts_before_courier(machine: &Machine) {
     let when = |unit: &str, property: &str| -> u64 {
-        machine.booted.property(unit, property).parse().expect("a time of the machine's clock")
+        machine.booted.property(unit, property).parse().expect("a time of the system clock")
     };
     let ready = when("mailauth-courier", "ActiveEnterTimestampMonotonic");
     for service in SERVICES {
-        assert!(ready <= when(service, "InactiveExitTimestampMonotonic"), "{service} began before ours was ready");
+        assert!(
+            ready <= when(service, "InactiveExitTimestampMonotonic"),
+            "{service} started before the daemon was ready"
+        );
     }
 }
 

@@ -78,6 +78,6 @@ fn the_test_command_replaces_packages_only_on_test_machines() {
     assert!(said(&output).contains("the installed version of: libssl3\n"), "{}", said(&output));
     assert!(!calls.lines().any(|call| call.starts_with("install")), "{calls}");
     let (output, calls) = machine.run(true);
-    assert_eq!(output.status.code(), Some(97), "it goes on to the checks: {}", said(&output));
+    assert_eq!(output.status.code(), Some(97), "it continues with the checks: {}", said(&output));
     assert!(calls.lines().any(|call| call.starts_with("install") && call.contains("--no-remove")), "{calls}");
 }

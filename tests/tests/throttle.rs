@@ -102,11 +102,11 @@ fn a_storm_of_guesses_is_not_hashed_and_the_owner_can_log_in() {
         over.store(true, Ordering::Relaxed);
     });
     let guesses = guesses.into_inner() as u64;
-    assert!(refused(&accounts) - refused_before >= guesses, "each guess of the storm was refused untried");
+    assert!(refused(&accounts) - refused_before >= guesses, "each guess of the storm was refused unchecked");
     // Three right logins were hashed. Each hashed guess would have taken as long as one of those.
     let took = processor_time(server.pid()) - before;
     assert!(took < Duration::from_millis(200) * guesses as u32 / 2, "{took:?} for {guesses} guesses");
-    assert!(!logs_in(&server, Some(AWAY), SLOW, SLOW_PASSWORD), "the right password is no oracle there");
+    assert!(!logs_in(&server, Some(AWAY), SLOW, SLOW_PASSWORD), "the right password is not revealed there");
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn a_guessing_network_is_refused_at_unfamiliar_accounts() {
     }
     assert!(refused(&accounts) >= 99, "{}", refused(&accounts));
     assert!(!logs_in(&server, Some(AWAY), SLOW, SLOW_PASSWORD));
-    assert!(logs_in(&server, Some(AWAY), ANNA, PASSWORD), "it came from there before");
+    assert!(logs_in(&server, Some(AWAY), ANNA, PASSWORD), "it has logged in from there before");
     assert!(logs_in(&server, Some(HOME), SLOW, SLOW_PASSWORD));
     let listed = list(&accounts, &[AWAY]);
     assert_eq!((listed.len(), &listed[0]["login"], &listed[0]["state"]), (1, &Value::Null, &"refused".into()));
@@ -149,7 +149,7 @@ fn an_attacked_account_stays_open_to_its_owner() {
     assert!(logs_in(&server, Some(HOME), ANNA, PASSWORD) && logs_in(&server, None, ANNA, PASSWORD));
     server.wait_for_log("reason=\"attacked\"");
     // The owner at a new address gets "try again", never "wrong password".
-    eventually("a turn of the owner's", LONG, || match attempt(&server, Some(AWAY), ANNA, PASSWORD).outcome() {
+    eventually("a login of the owner", LONG, || match attempt(&server, Some(AWAY), ANNA, PASSWORD).outcome() {
         Outcome::Account(_) => true,
         outcome => {
             assert_eq!(outcome, Outcome::Closed);
@@ -184,7 +184,7 @@ fn refusals_to_unknown_clients_are_delayed_and_right_passwords_are_not() {
         let right = attempt(&server, None, ANNA, PASSWORD);
         right.outcome().word() == "ACCOUNT" && right.took < Duration::from_millis(1500)
     } {
-        assert!(begin.elapsed() < LONG, "a right password has to wait as a wrong one");
+        assert!(begin.elapsed() < LONG, "a right password has to wait like a wrong one");
     }
 }
 
@@ -268,7 +268,7 @@ fn counts_survive_restarts_and_can_be_cleared() {
     server.start_again();
     assert!(!logs_in(&server, Some(AWAY), ANNA, PASSWORD));
     guess(&server, Some(HOME), ANNA, 40);
-    assert!(logs_in(&server, Some(HOME), ANNA, PASSWORD), "it is known where the owner was");
+    assert!(logs_in(&server, Some(HOME), ANNA, PASSWORD), "the owner's address is known");
     server.reload();
     server.wait_for_log("configuration read again");
     assert!(!logs_in(&server, Some(AWAY), ANNA, PASSWORD));

@@ -173,7 +173,7 @@ fn a_false_daemon_in_couriers_folder_is_sent_nothing() {
     assert!(folder.contains("every member of the group courier may write to /run/courier (mode 0775)"), "{checked}");
 
     assert_eq!(daemon.heard(), "", "not a byte");
-    assert!(daemon.connections() >= 8, "{} came to its door", daemon.connections());
+    assert!(daemon.connections() >= 8, "{} connected to it", daemon.connections());
 }
 
 #[test]
@@ -305,7 +305,7 @@ fn a_link_in_place_of_the_snapshots_lock_is_not_followed() {
     server.wait_for_log("cannot lock");
     assert!(server.log().contains("remove it"), "{}", server.log());
     assert!(!target.exists());
-    assert_eq!(login(server.socket(), ANNA, PASSWORD).word(), "ACCOUNT", "logins go on");
+    assert_eq!(login(server.socket(), ANNA, PASSWORD).word(), "ACCOUNT", "logins continue");
 }
 
 #[test]
@@ -319,7 +319,7 @@ fn no_socket_is_created_in_a_folder_that_others_may_write() {
         let mut process = start(&folder, &accounts, &inside.join("socket"), "");
         assert_eq!(process.wait(LIMIT).expect("an end").code(), Some(1));
         assert!(log(&folder).contains(wanted), "no {wanted:?} in {}", log(&folder));
-        assert_eq!(fs::read_dir(&inside).expect("the folder").count(), 0, "nothing was made there");
+        assert_eq!(fs::read_dir(&inside).expect("the folder").count(), 0, "nothing was created there");
     };
     let mode = |mode| move |path: &Path| fs::set_permissions(path, Permissions::from_mode(mode)).expect("a mode");
     refused(&mode(0o777), "every user may write to");
@@ -349,7 +349,7 @@ fn group_members_need_permission_to_list_and_change_passwords() {
         assert_eq!(asks(&server, &change), Outcome::Fail);
         server.wait_for_log("enumerate_users");
         assert_eq!(login(server.socket(), ANNA, PASSWORD).word(), "ACCOUNT", "unchanged");
-        assert_eq!(ask(server.socket(), b"ENUMERATE\n", Manner::Whole).outcome().word(), "LIST", "root may");
+        assert_eq!(ask(server.socket(), b"ENUMERATE\n", Manner::Whole).outcome().word(), "LIST", "root is permitted");
     }
     for list in ["[\"*\"]", "[\"40001\"]"] {
         let server = Mailauth::with(&accounts, &format!("{group}\nenumerate_users = {list}"));

@@ -1,4 +1,4 @@
-# The first process of a booted machine: lays out its file systems, and becomes systemd.
+# The first process of a booted machine: sets up its file systems, and becomes systemd.
 #
 #   boot.sh FOLDER    in namespaces of its own; the writable layer is mounted at FOLDER/layer
 folder=$1 root=$1/layer/root
@@ -10,7 +10,7 @@ mount -t tmpfs -o mode=755 tmpfs run
 mount -t tmpfs -o mode=1777 tmpfs tmp
 mkdir run/lock && chmod 1777 run/lock
 
-# Devices that cannot do harm, and none of the machine's others.
+# Harmless devices, and none of the machine's others.
 mount -t tmpfs -o mode=755 tmpfs dev
 mkdir dev/pts dev/shm
 for device in null zero full random urandom tty; do
@@ -22,7 +22,7 @@ mount -t tmpfs -o mode=1777 tmpfs dev/shm
 ln -s pts/ptmx dev/ptmx
 ln -s /proc/self/fd dev/fd
 
-# Control groups of version 2 alone, or of both versions as the machine has them.
+# Only control groups of version 2, or both versions, as on this machine.
 if [ -e /sys/fs/cgroup/cgroup.procs ]; then
     mount -t cgroup2 cgroup2 sys/fs/cgroup
 else
@@ -34,18 +34,18 @@ else
     fi
 fi
 
-# The kernel's settings are the machine's.
+# The kernel's settings are shared with this machine.
 mount --bind proc/sys proc/sys
 mount -o remount,bind,ro proc/sys
 
-# Folders of the machine's, read only: what cleans up at a boot cannot reach through them.
+# Folders of this machine, read-only: a cleanup at a boot cannot change them.
 while IFS=: read -r from to; do
     mkdir -p "./$to"
     mount --bind "$from" "./$to"
     mount -o remount,bind,ro "./$to"
 done <"$folder/binds"
 
-# Nothing of what the machine starts at a boot, nor what wants hardware or a terminal.
+# Nothing of what this machine starts at a boot, and nothing that needs hardware or a terminal.
 if [ ! -e etc/systemd/system/.prepared ]; then
     rm -rf etc/systemd/system/*.wants etc/systemd/system/*.requires etc/rc?.d
     for unit in getty.target systemd-logind.service systemd-udevd.service; do

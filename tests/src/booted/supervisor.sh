@@ -1,10 +1,11 @@
-# Keeps a booted machine: boots it at each line "boot" on the standard input, and removes everything that belongs to it at
-# the end of that input. Runs in a mount namespace of its own.
+# Runs a booted machine: boots it for each line "boot" on the standard input, and removes everything that belongs to it
+# at the end of that input. Runs in a mount namespace of its own.
 #
-#   supervisor.sh NAME FOLDER    NAME is unused elsewhere; FOLDER holds boot.sh, binds and the results parent and console
+#   supervisor.sh NAME FOLDER    NAME is not used elsewhere; FOLDER contains boot.sh, binds and the results parent
+# and console
 name=$1 folder=$2 parent=
 
-# The control groups that systemd may use as its own, in whichever hierarchies this machine has.
+# The control groups that systemd may use as its own, in the hierarchies that this machine has.
 groups=
 for hierarchy in /sys/fs/cgroup /sys/fs/cgroup/unified /sys/fs/cgroup/systemd; do
     if [ -e "$hierarchy/cgroup.procs" ] && mkdir -p "$hierarchy/$name"; then
@@ -12,7 +13,7 @@ for hierarchy in /sys/fs/cgroup /sys/fs/cgroup/unified /sys/fs/cgroup/systemd; d
     fi
 done
 
-# The writable layer, in memory: it outlives a reboot.
+# The writable layer, in memory: it survives a reboot.
 mkdir "$folder/layer"
 mount -t tmpfs -o mode=755 tmpfs "$folder/layer"
 mkdir "$folder/layer/upper" "$folder/layer/work" "$folder/layer/root"

@@ -73,7 +73,7 @@ fn misuse_exits_with_2_and_a_program_that_cannot_run_with_111() {
     assert!(String::from_utf8_lossy(&by_hand.stderr).contains("run it with --check"));
     site.configure("[pop3]\nservise = 'imap'");
     let mistaken = call(site.command("mailauth-pop3", &["true"]), &good);
-    assert_eq!(mistaken.code, Some(111), "a mistake in the configuration is no wrong password");
+    assert_eq!(mistaken.code, Some(111), "a configuration error is not a wrong password");
     assert!(mistaken.said.contains("did you mean service?"), "{}", mistaken.said);
 }
 
@@ -99,7 +99,7 @@ fn the_program_runs_as_the_owner_in_its_home() {
     assert_eq!(u64::from_str_radix(ignored, 16).expect("bits") >> (libc::SIGPIPE - 1) & 1, 0, "SIGPIPE is ignored");
     assert!(!lines.contains(&"3"), "descriptor 3 is open: {}", outcome.output);
     let regained = site.log_in(ANNA, PASSWORD, "setpriv --reuid=0 true && echo regained");
-    assert_eq!(regained.output, "", "root again");
+    assert_eq!(regained.output, "", "the program is root");
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn closed_standard_descriptors_are_opened_on_dev_null() {
     command.args(["-c", "exec \"$0\" \"$@\" 0<&- 1>&- 2>&-"]).arg(ours.get_program()).args(ours.get_args());
     command.env("MAILAUTH_CONFIG", site.config());
     assert_eq!(call(command, &record(ANNA, PASSWORD, TIMESTAMP)).code, Some(0));
-    assert_eq!(fs::read_to_string(seen).expect("what it saw").lines().next(), Some("/dev/null"));
+    assert_eq!(fs::read_to_string(seen).expect("the output of the program").lines().next(), Some("/dev/null"));
 }
 
 #[test]
@@ -226,7 +226,7 @@ fn apop_needs_a_clear_password_and_a_timestamp() {
     };
     let digest = apop(TIMESTAMP, DORAS_PASSWORD);
     assert_eq!(code(DORA, &digest, TIMESTAMP), Some(0));
-    assert_eq!(code(DORA, &digest, "<2.2@popup.example>"), Some(1), "of another timestamp");
+    assert_eq!(code(DORA, &digest, "<2.2@popup.example>"), Some(1), "for another timestamp");
     assert_eq!(code(DORA, &apop("", DORAS_PASSWORD), ""), Some(1), "an empty timestamp never counts");
     assert_eq!(code(ANNA, &apop(TIMESTAMP, PASSWORD), TIMESTAMP), Some(1), "only a hash is stored");
     site.configure("[pop3]\napop = false");
@@ -275,7 +275,7 @@ fn a_database_that_is_down_is_not_now(kind: Kind) {
     }
     site.stop_daemon();
     for password in [PASSWORD, "wrong"] {
-        assert_eq!(site.code(ANNA, password), Some(111), "nobody can say");
+        assert_eq!(site.code(ANNA, password), Some(111), "neither daemon nor database can answer");
     }
 }
 
@@ -320,7 +320,7 @@ fn root_creates_no_home_through_another_users_link() {
     // Bruno owns the home, and puts a link in it to a folder where only root may write.
     fs::create_dir(&trap).expect("a folder");
     std::os::unix::fs::symlink(&prize, trap.join("link")).expect("a link");
-    std::os::unix::fs::chown(&trap, Some(owner.uid), Some(owner.gid)).expect("his own");
+    std::os::unix::fs::chown(&trap, Some(owner.uid), Some(owner.gid)).expect("owned by Bruno");
     let home = trap.join("link/anna");
     site.accounts.admin(&["account", "set", ANNA, "--home", home.to_str().expect("a path")], "");
     site.configure("[pop3]\ncreate_home = true");
@@ -385,7 +385,7 @@ fn check_shows_what_would_be_done_and_does_nothing() {
     for part in ["answer         yes", "become user 5000, group 5000", &home, "AUTHENTICATED=anna@example.org"] {
         assert!(said.contains(part), "no {part:?} in {said}");
     }
-    assert!(!site.files.join("mail/anna/Maildir/maildirsize").exists(), "it only says so");
+    assert!(!site.files.join("mail/anna/Maildir/maildirsize").exists(), "it only reports that");
     let (code, said) = check(&format!("{ANNA}\nwrong\n"));
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("no: the daemon said no"), "{said}");
@@ -404,7 +404,11 @@ fn refusal_times_hide_which_logins_exist_while_the_daemon_is_down() {
     site.configure("[login]\nrefusal_time = '10s'");
     let begin = Instant::now();
     assert_eq!(site.code(ANNA, PASSWORD), Some(0));
-    assert!(begin.elapsed() < Duration::from_secs(8), "yes is said at once, not after {:?}", begin.elapsed());
+    assert!(
+        begin.elapsed() < Duration::from_secs(8),
+        "a right password is answered at once, not after {:?}",
+        begin.elapsed()
+    );
 }
 
 #[test]

@@ -70,6 +70,6 @@ fn every_byte_of_a_login() {
     }
     for byte in 128..=255 {
         let alone = [b"x", &[byte][..], b"y@bytes.example"].concat();
-        assert_eq!(code(&site, alone, PASSWORD, ""), Some(1), "{byte} is no text alone");
+        assert_eq!(code(&site, alone, PASSWORD, ""), Some(1), "{byte} is not a text on its own");
     }
 }

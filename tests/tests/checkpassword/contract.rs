@@ -59,7 +59,7 @@ impl Program<'_> {
         let fault = FAULTS.iter().find(|(name, of, _)| *of == story && self.words.iter().any(|word| word == name));
         match fault {
             None => assert!(so, "{:?}: {story}: {outcome:?}", self.words),
-            Some((name, _, what)) => assert!(!so, "{name} is cured: {story}; it is said that it {what}"),
+            Some((name, _, what)) => assert!(!so, "{name} no longer deviates: {story}; it is listed because it {what}"),
         }
     }
 }
@@ -93,10 +93,10 @@ fn host(site: &Site) -> MailHost {
     let (name, _) = DORA.split_once('@').expect("an address");
     add("/etc/dora", format!("{name}:{DORAS_PASSWORD}:{ids}::{place}:/bin/sh"));
     let file = home.join("Maildir/.password");
-    fs::write(&file, DORAS_PASSWORD).expect("her password");
+    fs::write(&file, DORAS_PASSWORD).expect("the password");
     // checkpw accepts the file only if no other user can read it.
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("its mode");
-    chown(file, Some(owner.uid), Some(owner.gid)).expect("her own");
+    chown(file, Some(owner.uid), Some(owner.gid)).expect("the own one");
     host
 }
 

@@ -46,7 +46,7 @@ fn conditions_are_true_or_false() {
     assert_eq!(login(&["pop3", "bruno@example.org", PASSWORD]), "yes");
     assert_eq!(call(&site, "domain", &["example.org"]), "yes");
     assert_eq!(call(&site, "domain", &["EXAMPLE.org"]), "yes");
-    assert_eq!(call(&site, "domain", &["closed.example"]), "yes", "nobody else should get its mail");
+    assert_eq!(call(&site, "domain", &["closed.example"]), "yes", "no other account may get its mail");
     assert_eq!(call(&site, "domain", &["elsewhere.example"]), "no");
     assert_eq!(call(&site, "domain", &[""]), "no");
     assert_eq!(call(&site, "may_store", &["frida@example.org", "1000"]), "yes");
@@ -129,7 +129,7 @@ fn a_missing_value_is_a_forced_failure_and_never_empty() {
         ("cram", "nobody@example.org"),
     ] {
         let said = call(&site, function, &[argument]);
-        assert_eq!(said, "Failed: ", "a reason would make it not now: {function} {argument}");
+        assert_eq!(said, "Failed: ", "a reason would mean not now: {function} {argument}");
     }
 }
 
@@ -206,7 +206,10 @@ fn twenty_calls_in_one_process_leak_nothing() {
     let after = after.replace("> ", "");
     assert_eq!(after.trim(), "yes anna@example.org\n".repeat(10) + &before, "one thread, and no more descriptors");
     let inherited = site.exim.expand(&format!("{one}{listing}"));
-    assert!(!inherited.contains("socket"), "a program that Exim starts inherits nothing of ours: {inherited}");
+    assert!(
+        !inherited.contains("socket"),
+        "a program that Exim starts inherits no descriptor of the object: {inherited}"
+    );
 }
 
 #[test]

@@ -157,7 +157,7 @@ fn logins_want_tls(form: Form) {
     let encrypted = site.exim.connect_tls();
     let mut offered = encrypted.mechanisms();
     offered.sort_unstable();
-    assert_eq!(offered, ["LOGIN", "PLAIN"], "CRAM-MD5 could work for few");
+    assert_eq!(offered, ["LOGIN", "PLAIN"], "CRAM-MD5 could work for few accounts");
     encrypted.quit();
 }
 

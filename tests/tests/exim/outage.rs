@@ -94,7 +94,7 @@ fn accepted_mail_waits_and_then_arrives(form: Form) {
     site.start_daemon();
     site.exim.run_queue();
     eventually("an empty queue", Duration::from_secs(30), || site.exim.waiting() == 0);
-    assert_eq!(site.messages("anna@example.org").len(), 1, "one copy for two ways to her");
+    assert_eq!(site.messages("anna@example.org").len(), 1, "one copy for two paths to the same mailbox");
     site.no_panic();
 }
 
@@ -118,7 +118,7 @@ fn authenticated_users_can_send_and_the_mail_waits(form: Form) {
     assert_eq!(stranger.rcpt("nobody@example.org").code, 451);
     assert_eq!(stranger.rcpt("somebody@elsewhere.example").code, 451);
     stranger.quit();
-    eventually("mail by the copy", Duration::from_secs(30), || site.messages("dora@example.org").len() == 1);
+    eventually("mail by the snapshot", Duration::from_secs(30), || site.messages("dora@example.org").len() == 1);
     assert_eq!(site.exim.waiting(), 1, "{}", site.exim.log("mainlog"));
     site.exim.run_queue();
     assert!(!site.exim.log("mainlog").contains(" ** "), "{}", site.exim.log("mainlog"));
@@ -151,7 +151,7 @@ fn the_database_is_asked_while_the_daemon_is_down() {
             client.quit();
             codes
         };
-        assert_eq!(recipient(&site), [451, 451], "the password is root's: {form:?}");
+        assert_eq!(recipient(&site), [451, 451], "the password is readable only by root: {form:?}");
         site.accounts.give_password_to(User::named("Debian-exim"));
         assert_eq!(recipient(&site), [250, 550], "{form:?}: {}", site.exim.log("mainlog"));
         if form == Form::Dlfunc {
@@ -166,7 +166,7 @@ fn the_database_is_asked_while_the_daemon_is_down() {
         assert_eq!(client.data("Subject: on foot\n\nx\n").code, 250);
         client.quit();
         eventually("the message", Duration::from_secs(30), || site.messages("anna@example.org").len() == 1);
-        eventually("no process of ours", Duration::from_secs(20), || !site.processes().contains("mailauth-exim"));
+        eventually("no process of mailauth", Duration::from_secs(20), || !site.processes().contains("mailauth-exim"));
         site.no_panic();
     }
 }
@@ -194,7 +194,7 @@ fn mail_is_accepted_for_unreadable_mailboxes_without_the_daemon() {
         assert_eq!(client.data(&format!("Subject: too much\n\n{}\n", "x".repeat(900))).code, 250);
         client.quit();
         site.exim.wait_for_log("mailbox is full");
-        assert_eq!(site.messages(FRIDA).len(), 0, "the delivery keeps the quota");
+        assert_eq!(site.messages(FRIDA).len(), 0, "the delivery enforces the quota");
         site.no_panic();
     }
 }
@@ -217,7 +217,7 @@ fn exims_user_reads_sqlite_without_the_daemon_if_permitted() {
     site.fill(FRIDA, 600);
     assert_eq!(recipients(&site), [250, 550, 250], "{}", site.exim.log("mainlog"));
     site.stop_daemon();
-    assert_eq!(recipients(&site), [451, 451, 451], "it is root's alone");
+    assert_eq!(recipients(&site), [451, 451, 451], "only root can read it");
     let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/exim.md")).expect("docs/exim.md");
     let lines = page.lines().filter(|line| line.starts_with("chgrp Debian-exim ") || line.starts_with("chmod 2750 "));
     let script: Vec<&str> = lines.collect();

@@ -73,7 +73,7 @@ fn a_mailbox_accepts_what_it_has_room_for(form: Form) {
         site.exim.log("rejectlog")
     );
     site.accounts.admin(&["account", "set", "frida@example.org", "--quota", "1C"], "");
-    assert_eq!(rcpt(&site, None, "frida@example.org"), 552, "one message is all");
+    assert_eq!(rcpt(&site, None, "frida@example.org"), 552, "the limit is one message");
     site.no_panic();
 }
 
@@ -158,7 +158,7 @@ fn mail_for_an_account_without_mail_is_refused_with_a_reason(form: Form) {
     site.accounts.admin(&["account", "set", "anna@example.org", "--no-mail"], "");
     let refused = answer(&site, "anna@example.org");
     assert!(refused.contains("550 5.2.1 this mailbox receives no mail"), "{refused}");
-    assert_eq!(rcpt(&site, None, "team@example.org"), 250, "another target takes it");
+    assert_eq!(rcpt(&site, None, "team@example.org"), 250, "another target accepts it");
     assert_eq!(rcpt(&site, None, "info@example.org"), 550);
     site.accounts.admin(&["account", "set", "anna@example.org", "--mail"], "");
     assert_eq!(rcpt(&site, None, "anna@example.org"), 250);

@@ -43,7 +43,7 @@ impl Part {
     }
 
     fn wait_until_up(&mut self) {
-        eventually("the root part", LIMIT, || self.connect().is_ok() || !self.process.runs());
+        eventually("the root helper", LIMIT, || self.connect().is_ok() || !self.process.runs());
         assert!(self.process.runs(), "{}", self.log());
         // On a host, the daemon's group may use the socket. Here the test permits it.
         std::os::unix::fs::chown(self.socket(), None, Some(daemon().gid)).expect("its group");
@@ -120,7 +120,7 @@ pub fn begin(door: &OwnedFd, question: &Question) -> OwnedFd {
     let begin = Instant::now();
     // A question that does not fit into the queue gets no reply.
     while packet::send(door.as_fd(), &question.bytes(), Some(there.as_fd())) == Err(Errno::AGAIN) {
-        assert!(begin.elapsed() < LIMIT, "it takes no question");
+        assert!(begin.elapsed() < LIMIT, "it accepts no question");
         std::thread::sleep(Duration::from_millis(1));
     }
     here
@@ -152,7 +152,7 @@ pub fn as_user<T: Send>(user: User, work: impl FnOnce() -> T + Send) -> T {
                     && libc::syscall(libc::SYS_setresgid, user.gid, user.gid, user.gid) == 0
                     && libc::syscall(libc::SYS_setresuid, user.uid, user.uid, user.uid) == 0
             };
-            assert!(done, "root's right");
+            assert!(done, "the rights of root");
             work()
         });
         thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))

@@ -93,7 +93,10 @@ fn a_catch_all_is_an_alias_of_its_domain_only(kind: Kind) {
     let store = database.store();
     store.add_alias(&alias("@x.example", &["anna@x.example"])).unwrap();
     assert_eq!(store.alias_targets("@x.example").unwrap(), ["anna@x.example"]);
-    assert!(store.alias_targets("whoever@x.example").unwrap().is_empty(), "who asks decides what it catches");
+    assert!(
+        store.alias_targets("whoever@x.example").unwrap().is_empty(),
+        "the caller decides which addresses are caught"
+    );
     assert!(store.alias_targets("x.example").unwrap().is_empty());
 }
 

@@ -51,7 +51,7 @@ fn an_alias_domain_is_another_name_of_an_existing_domain(kind: Kind) {
     let off = AliasDomainRow { enabled: false, ..other("old.example", "x.example") };
     store.set_alias_domain(&off).unwrap();
     assert_eq!(store.domain(&name("old.example")).unwrap(), Some(DomainStanding { enabled: false, kind: leads }));
-    assert_eq!(store.alias_domain(&name("old.example")).unwrap(), None, "nobody logs in by it");
+    assert_eq!(store.alias_domain(&name("old.example")).unwrap(), None, "no user can log in with it");
     let page = store.alias_domain_page(None, 9).unwrap();
     assert_eq!((page.rows, page.next), (vec![Ok(off)], None));
     store.remove_alias_domain("old.example").unwrap();
@@ -76,7 +76,7 @@ fn an_alias_domain_points_neither_to_another_nor_to_itself(kind: Kind) {
     assert!(matches!(add(&store, "old.example", "x.example"), Err(AdminError::Exists { .. })));
     unfit(store.add_domain(&domain("old.example")), "alias domain of x.example");
     let rows = [other("a.example", "x.example"), other("b.example", "x.example"), other("y.example", "x.example")];
-    assert_eq!(store.add_alias_domains(&rows).unwrap_err().0, 2, "the place of the one that is refused");
+    assert_eq!(store.add_alias_domains(&rows).unwrap_err().0, 2, "the index of the refused one");
     assert_eq!(store.find_alias_domain("a.example").unwrap(), None, "all or nothing");
 }
 

@@ -231,5 +231,5 @@ fn the_first_host_that_answers_is_used(kind: Kind) {
     }
     let store = open_single(&database.config_tcp(&[&dead, &dead])).unwrap();
     let error = find(&store).unwrap_err().to_string();
-    assert!(error.matches(&dead).count() >= 2, "each address and what became of it: {error}");
+    assert!(error.matches(&dead).count() >= 2, "each address and its result: {error}");
 }

@@ -161,7 +161,7 @@ fn a_sum_over_63_bits_counts_as_full(kind: Kind) {
     let store = database.store();
     store.publish(&login("anna@x.example"), usage(Limits::MAX, 1)).unwrap();
     let sum = store.publish(&login("bruno@x.example"), usage(Limits::MAX, 1)).unwrap();
-    assert_eq!(sum.usage, usage(2 << 53, 2), "no mailbox counts as more than 2^53 bytes");
+    assert_eq!(sum.usage, usage(2 << 53, 2), "no mailbox counts more than 2^53 bytes");
     // So that the others' figures are not lost among its own.
     store.publish(&login("bruno@x.example"), usage(7, 1)).unwrap();
     let sum = store.publish(&login("anna@x.example"), usage(5, 1)).unwrap();
@@ -189,7 +189,7 @@ fn crowd(kind: Kind, mailboxes: usize) -> (Database, Vec<Login>) {
 /// Asserts that the sum of x.example is that of its mailboxes.
 fn assert_exact(store: &SqlStore) {
     let kept = store.pool_use("x.example").unwrap();
-    assert_eq!(store.sum_up("x.example").unwrap(), kept, "what is added up, and what was kept");
+    assert_eq!(store.sum_up("x.example").unwrap(), kept, "the sum, and the stored figures");
 }
 
 /// Each sees those before it, and nothing else: the returned sums are all different.
@@ -256,7 +256,7 @@ fn accounts_removed_by_other_programs_are_subtracted(kind: Kind) {
         logins[0]
     ));
     let sum = |mailboxes| PoolUse { usage: usage(5 * mailboxes, mailboxes), mailboxes };
-    assert_eq!(store.pool_use("x.example").unwrap(), sum(3), "as long as it was not summed up");
+    assert_eq!(store.pool_use("x.example").unwrap(), sum(3), "while it was not summed");
     assert_eq!(store.sum_up("x.example").unwrap(), sum(2));
     assert_eq!(store.pool_use("x.example").unwrap(), sum(2));
     assert!(!store.sum_up("nowhere.example").unwrap_err().is_outage());

@@ -218,15 +218,15 @@ fn store_of(database: &Database, name: &str) -> SqlStore {
 }
 
 /// Executes the statements of the report, after which a new connection finds nothing to correct and a daemon can work.
-fn mend(story: &str, database: &Database, connect: impl Fn() -> SqlStore) {
+fn correct(story: &str, database: &Database, connect: impl Fn() -> SqlStore) {
     let report = connect().report().unwrap();
-    assert!(!report.rights_remedy.is_empty(), "{story}: nothing to mend: {report:?}");
+    assert!(!report.rights_remedy.is_empty(), "{story}: nothing to correct: {report:?}");
     let script: String = report.rights_remedy.iter().flat_map(|statement| [statement, ";\n"]).collect();
     database.sql(&script);
     let store = connect();
-    let mended = store.report().unwrap();
-    let wrong = [&mended.rights_too_wide, &mended.rights_missing, &mended.rights_remedy];
-    assert!(wrong.iter().all(|list| list.is_empty()), "{story}: after\n{script}there is {mended:?}");
+    let corrected = store.report().unwrap();
+    let wrong = [&corrected.rights_too_wide, &corrected.rights_missing, &corrected.rights_remedy];
+    assert!(wrong.iter().all(|list| list.is_empty()), "{story}: after\n{script}there is {corrected:?}");
     let who = login("anna@x.example");
     let old = store.find(&who).unwrap().unwrap().password;
     assert!(store.set_password(&who, &old, &password(story)).unwrap(), "{story}");
@@ -244,7 +244,7 @@ fn the_reported_statements_correct_any_users_rights(kind: Kind) {
         &["mailauth_delivery"],
     ] {
         let user = user_with(&database, roles);
-        mend(&format!("{roles:?}"), &database, || store_of(&database, &user));
+        correct(&format!("{roles:?}"), &database, || store_of(&database, &user));
     }
 
     let direct = [
@@ -264,7 +264,7 @@ fn the_reported_statements_correct_any_users_rights(kind: Kind) {
         // Without it nothing is known about the schema.
         database.sql(&format!("GRANT SELECT ON schema_version TO {user}"));
         let delivered = grant.contains("mailbox_use");
-        mend(story, &database, || store_of(&database, &name));
+        correct(story, &database, || store_of(&database, &name));
         let published = store_of(&database, &name).publish(&login("anna@x.example"), Usage { bytes: 5, messages: 1 });
         assert_eq!(published.is_ok(), delivered, "{story}: {published:?}");
     }
@@ -274,10 +274,10 @@ fn the_reported_statements_correct_any_users_rights(kind: Kind) {
         let user = bare_user(&database, &name);
         database
             .sql(&format!("ALTER ROLE {user} REPLICATION CREATEDB; GRANT DELETE, UPDATE (home) ON accounts TO PUBLIC"));
-        mend("attributes, and everybody", &database, || store_of(&database, &name));
+        correct("attributes, and everybody", &database, || store_of(&database, &name));
     } else {
         // The user that has created the tables has all rights to them, and can still deliver.
-        mend("all of the database", &database, || database.store());
+        correct("all of the database", &database, || database.store());
         assert!(database.store().publish(&login("anna@x.example"), Usage { bytes: 5, messages: 1 }).is_ok());
     }
 }
@@ -325,5 +325,5 @@ fn the_statements_quote_any_user_name(kind: Kind) {
     let user = bare_user(&database, &quoted);
     database.sql(&format!("GRANT SELECT, DELETE ON accounts TO {user}; GRANT SELECT ON schema_version TO {user}"));
     let in_url = format!("To%20O%27B%60r%20%22{own}");
-    mend("an odd name", &database, || store_of(&database, &in_url));
+    correct("an odd name", &database, || store_of(&database, &in_url));
 }

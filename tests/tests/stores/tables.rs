@@ -374,7 +374,7 @@ fn an_alias_keeps_its_targets_in_order(kind: Kind) {
     store.add_alias(&alias(&["a@x.example", "m@x.example"])).unwrap();
     assert_eq!(store.aliases(None).unwrap(), [alias(&["z@else.example", "a@x.example", "m@x.example"])]);
     assert!(store.remove_alias(&alias(&["m@x.example", "no@x.example"])).is_err());
-    assert_eq!(store.aliases(None).unwrap()[0].targets.len(), 3, "all of it or nothing");
+    assert_eq!(store.aliases(None).unwrap()[0].targets.len(), 3, "everything or nothing");
     store.remove_alias(&alias(&["a@x.example"])).unwrap();
     assert_eq!(store.aliases(Some("x.example")).unwrap(), [alias(&["z@else.example", "m@x.example"])]);
     store.remove_alias(&alias(&[])).unwrap();

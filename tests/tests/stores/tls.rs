@@ -135,7 +135,7 @@ fn errors_of_a_server_are_explained_with_what_to_do(kind: Kind) {
     let Certificates { authority, stranger, .. } = certificates(&database);
     let told = |host: &str, ca: &PathBuf| {
         let outcome = connect(&database, host, Some(TlsMode::VerifyFull), Some(ca));
-        outcome.expect_err("a server that is not to be trusted").to_string()
+        outcome.expect_err("a server that cannot be trusted").to_string()
     };
     for (host, ca, said, advice) in [
         ("127.0.0.2", authority, "of the server 127.0.0.2 is for another name", "install one for 127.0.0.2"),

@@ -96,7 +96,7 @@ impl Machine {
         let back = page(COURIER).into_iter().find(|piece| {
             piece.kind == Kind::Indented && piece.text.contains("systemctl disable --now mailauth-courier")
         });
-        self.type_in(&back.expect("the way back").text);
+        self.type_in(&back.expect("the block for going back").text);
     }
 
     fn type_in(&self, text: &str) {
