@@ -1,4 +1,4 @@
-//! A configuration: nothing panics, every mistake has a place inside the file and a message of one line, and a URL prints
+//! A configuration: nothing panics, every mistake has a position inside the file and a message of one line, and a URL prints
 //! as it was written.
 
 #![no_main]
@@ -17,8 +17,8 @@ fuzz_target!(|text: &str| {
             assert!(!errors.mistakes.is_empty());
             let lines = text.split('\n').count();
             for mistake in errors.mistakes {
-                let place = mistake.place.expect("a place");
-                assert!((1..=lines).contains(&place.line) && place.column >= 1);
+                let position = mistake.position.expect("a position");
+                assert!((1..=lines).contains(&position.line) && position.column >= 1);
                 assert!(!mistake.to_string().contains('\n'));
             }
         }
