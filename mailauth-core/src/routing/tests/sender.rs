@@ -27,14 +27,14 @@ fn a_login_sends_as_itself_in_every_spelling_and_as_nobody_else() {
     let others = [
         "bruno@x.example",
         "bruno+anna@x.example",
-        "nobody@x.example",
+        "unknown@x.example",
         "anna@z.example",
         "anna@off.example",
         "@x.example",
         "anna@x.example@x.example",
         "\u{212a}urt@x.example",
     ];
-    check(&over(table().of_both()), "anna@x.example", &own, &others);
+    check(&over(table().with_alias_domain()), "anna@x.example", &own, &others);
     check(&over(table()), "anna@x.example", &[], &["anna@y.example"]);
     let without = router_with(&Arc::new(table()), "");
     check(&without, "anna@x.example", &["anna@x.example"], &["anna+news@x.example"]);
@@ -44,7 +44,7 @@ fn a_login_sends_as_itself_in_every_spelling_and_as_nobody_else() {
 fn mail_without_a_sender_may_be_sent_by_those_that_may_log_in() {
     let router = over(table());
     check(&router, "anna@x.example", &[""], &["<>"]);
-    check(&router, "nobody@x.example", &[], &["", "nobody@x.example"]);
+    check(&router, "unknown@x.example", &[], &["", "unknown@x.example"]);
     assert_eq!(router.sender(b"gone@x.example", b""), Err(Refusal::No(No::AccountDisabled)));
     assert_eq!(router.sender(b"gone@x.example", b"gone@x.example"), Err(Refusal::No(No::AccountDisabled)));
     assert_eq!(router.sender(b"carla@off.example", b"carla@off.example"), Err(Refusal::No(No::DomainDisabled)));
@@ -53,7 +53,7 @@ fn mail_without_a_sender_may_be_sent_by_those_that_may_log_in() {
 
 #[test]
 fn an_account_that_receives_no_mail_sends_as_itself() {
-    let router = over(table().of([AccountRow { receives: false, ..row("robot@x.example") }]));
+    let router = over(table().with_accounts([AccountRow { receives: false, ..row("robot@x.example") }]));
     check(&router, "robot@x.example", &["robot@x.example", "robot+a@x.example"], &["anna@x.example"]);
 }
 
@@ -61,13 +61,13 @@ fn an_account_that_receives_no_mail_sends_as_itself() {
 fn an_alias_is_for_those_that_it_leads_to() {
     let router = over(
         table()
-            .of_both()
-            .alias("info@x.example", &["Anna@X.example"])
-            .alias("team@x.example", &["anna@x.example", "bruno@x.example"])
-            .alias("all@x.example", &["team@x.example", "somebody@elsewhere.example"])
-            .alias("news@x.example", &["anna+news@x.example"])
-            .alias("loop@x.example", &["pool@x.example"])
-            .alias("pool@x.example", &["loop@x.example"]),
+            .with_alias_domain()
+            .and_alias("info@x.example", &["Anna@X.example"])
+            .and_alias("team@x.example", &["anna@x.example", "bruno@x.example"])
+            .and_alias("all@x.example", &["team@x.example", "somebody@elsewhere.example"])
+            .and_alias("news@x.example", &["anna+news@x.example"])
+            .and_alias("loop@x.example", &["pool@x.example"])
+            .and_alias("pool@x.example", &["loop@x.example"]),
     );
     let both = ["team@x.example", "all@x.example", "TEAM@y.example", "team+a@x.example"];
     check(&router, "anna@x.example", &both, &["loop@x.example", "pool@x.example", "somebody@elsewhere.example"]);
@@ -78,10 +78,10 @@ fn an_alias_is_for_those_that_it_leads_to() {
 #[test]
 fn a_forward_of_an_account_gives_its_address_to_nobody() {
     let forwards = table()
-        .of_both()
-        .alias("bruno@x.example", &["bruno@x.example", "anna@x.example"])
-        .alias("sales@x.example", &["bruno@x.example"])
-        .alias("gone@x.example", &["anna@x.example"]);
+        .with_alias_domain()
+        .and_alias("bruno@x.example", &["bruno@x.example", "anna@x.example"])
+        .and_alias("sales@x.example", &["bruno@x.example"])
+        .and_alias("gone@x.example", &["anna@x.example"]);
     let not = ["bruno@x.example", "bruno+a@x.example", "bruno@y.example", "sales@x.example", "gone@x.example"];
     check(&over(forwards), "anna@x.example", &["anna@x.example"], &not);
 }
@@ -89,8 +89,8 @@ fn a_forward_of_an_account_gives_its_address_to_nobody() {
 #[test]
 fn a_whole_address_with_a_detail_belongs_to_its_own_account_or_alias() {
     let table = table()
-        .of([row("anna@x.example"), row("anna+shop@x.example"), row("bruno@x.example")])
-        .alias("anna+team@x.example", &["bruno@x.example"]);
+        .with_accounts([row("anna@x.example"), row("anna+shop@x.example"), row("bruno@x.example")])
+        .and_alias("anna+team@x.example", &["bruno@x.example"]);
     let router = over(table);
     check(&router, "anna@x.example", &["anna+news@x.example"], &["anna+shop@x.example", "anna+team@x.example"]);
     check(&router, "bruno@x.example", &["anna+team@x.example"], &["anna+shop@x.example"]);
@@ -99,21 +99,21 @@ fn a_whole_address_with_a_detail_belongs_to_its_own_account_or_alias() {
 
 #[test]
 fn a_catch_all_is_for_those_that_it_leads_to_and_not_for_the_addresses_of_others() {
-    let router = over(table().alias("@x.example", &["anna@x.example"]));
-    check(&router, "anna@x.example", &["whoever@x.example"], &["bruno@x.example", "gone@x.example", "a@y.example"]);
-    check(&router, "bruno@x.example", &[], &["whoever@x.example"]);
+    let router = over(table().and_alias("@x.example", &["anna@x.example"]));
+    check(&router, "anna@x.example", &["other@x.example"], &["bruno@x.example", "gone@x.example", "a@y.example"]);
+    check(&router, "bruno@x.example", &[], &["other@x.example"]);
 }
 
 #[test]
 fn the_options_of_a_row_give_it_its_whole_domain() {
     let with = |options: &str| AccountRow { options: Some(options.into()), ..row("anna@x.example") };
-    let router = |options| over(table().of([with(options), row("bruno@x.example")]).of_both());
+    let router = |options| over(table().with_accounts([with(options), row("bruno@x.example")]).with_alias_domain());
     for options in ["send-as=domain", "sharedgroup=a,send-as=domain"] {
-        let all = ["whoever@x.example", "bruno@x.example", "whoever@y.example"];
+        let all = ["other@x.example", "bruno@x.example", "other@y.example"];
         check(&router(options), "anna@x.example", &all, &["a@z.example", "carla@off.example", "a@sub.x.example"]);
     }
     for options in ["", "send-as", "send-as=", "send-as=domains", "Xsend-as=domain", "send-as=x.example"] {
-        check(&router(options), "anna@x.example", &["anna@x.example"], &["bruno@x.example", "whoever@x.example"]);
+        check(&router(options), "anna@x.example", &["anna@x.example"], &["bruno@x.example", "other@x.example"]);
     }
 }
 
@@ -121,23 +121,23 @@ fn the_options_of_a_row_give_it_its_whole_domain() {
 fn an_alias_that_leads_to_very_many_is_followed_to_a_bound() {
     let many: Vec<String> = (0..1000).map(|i| format!("list{i}@x.example")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).chain(["bruno@x.example"]).collect();
-    let table = table().alias("all@x.example", &many).alias("list999@x.example", &["anna@x.example"]);
+    let table = table().and_alias("all@x.example", &many).and_alias("list999@x.example", &["anna@x.example"]);
     let table = Arc::new(table);
     check(&router(&table), "bruno@x.example", &["all@x.example"], &[]);
     check(&router(&table), "anna@x.example", &["list999@x.example"], &["all@x.example"]);
-    assert!(table.calls.load(Ordering::Relaxed) < 1000);
+    assert!(table.calls() < 1000);
 }
 
 #[test]
 fn in_an_outage_yes_may_be_said_by_a_copy_and_no_is_not() {
-    let copy = over(Table { copied: true, ..table() });
+    let copy = over(copy_of(table()));
     assert_eq!(copy.sender(b"anna@x.example", b"anna+a@x.example"), YES);
-    for address in ["bruno@x.example", "nobody@x.example"] {
+    for address in ["bruno@x.example", "unknown@x.example"] {
         assert!(matches!(copy.sender(b"anna@x.example", address.as_bytes()), Err(Refusal::NotNow(_))), "{address}");
     }
-    assert!(matches!(copy.sender(b"nobody@x.example", b""), Err(Refusal::NotNow(_))));
+    assert!(matches!(copy.sender(b"unknown@x.example", b""), Err(Refusal::NotNow(_))));
     for answered in 0..2 {
-        let away = over(Table { answered, ..table() });
+        let away = over(failing_after(answered, table()));
         assert!(matches!(away.sender(b"anna@x.example", b"bruno@x.example"), Err(Refusal::NotNow(_))), "{answered}");
     }
 }
