@@ -41,6 +41,12 @@ fn logs_in(server: &Served) -> bool {
     read_to_end(&mut client) == record("anna")
 }
 
+/// Returns true if `number` of these connections are open. The daemon counts a connection that it turns away before it
+/// closes it.
+fn are_open(clients: &[UnixStream], number: usize) -> bool {
+    clients.iter().filter(|client| is_open(client)).count() == number
+}
+
 #[test]
 fn one_user_cannot_take_the_slots_of_root_or_others() {
     if is_not_root() {
@@ -49,16 +55,17 @@ fn one_user_cannot_take_the_slots_of_root_or_others() {
     let server = serve_three(40);
     let hostile = silent(&server, HOSTILE, 60);
     wait_until("it has reached its maximum", || status(&server).turned_away.over_share == 40);
-    assert_eq!(hostile.iter().filter(|client| is_open(client)).count(), 20);
+    wait_until("the others are closed", || are_open(&hostile, 20));
     assert_eq!(status(&server).connections.max_per_user, 20);
     assert!((0..50).all(|_| logs_in(&server)), "root");
     assert!(as_user(HARMLESS, || (0..50).all(|_| logs_in(&server))), "another user");
     // Two such users take everything except the slots reserved for root.
     let accomplice = silent(&server, ACCOMPLICE, 30);
     wait_until("all others are turned away", || status(&server).turned_away.crowded == 14);
-    assert_eq!(accomplice.iter().filter(|client| is_open(client)).count(), 16);
+    wait_until("they are closed", || are_open(&accomplice, 16));
     assert!(!as_user(HARMLESS, || logs_in(&server)));
     assert!((0..50).all(|_| logs_in(&server)), "root");
+    wait_until("the logins have given their slots back", || status(&server).connections.open == 37);
     let root: Vec<UnixStream> = (0..3).map(|_| server.connect()).collect();
     wait_until("root uses the reserved slots", || status(&server).connections.open == 40);
     assert!(root.iter().all(is_open));
