@@ -60,6 +60,7 @@ fn one_user_cannot_take_the_slots_of_root_or_others() {
     assert!((0..50).all(|_| logs_in(&server)), "root");
     assert!(as_user(HARMLESS, || (0..50).all(|_| logs_in(&server))), "another user");
     // Two such users take everything except the slots reserved for root.
+    wait_until("the logins have given their slots back", || status(&server).connections.open == 21);
     let accomplice = silent(&server, ACCOMPLICE, 30);
     wait_until("all others are turned away", || status(&server).turned_away.crowded == 14);
     wait_until("they are closed", || are_open(&accomplice, 16));
