@@ -1,7 +1,7 @@
 //! Challenges answered with a keyed digest of the password: CRAM (RFC 2195 and its likes) and APOP (RFC 1939).
 //!
-//! The challenge was made by the daemon and comes here together with its answer. Only a clear password can verify one,
-//! or for CRAM-MD5 the state that [`crate::password::HmacMd5State`] describes.
+//! The daemon makes the challenge and sends it here together with the answer. Verifying an answer takes the password in
+//! clear, or for CRAM-MD5 the state that [`crate::password::HmacMd5State`] describes.
 
 use crate::Secret;
 use crate::password::{HmacMd5State, Stored};
@@ -14,10 +14,10 @@ use sha1::Sha1;
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
-/// The digest that the answer to a challenge is made with.
+/// Mechanism, which determines the digest of the answer to a challenge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CramMechanism {
-    /// `apop`, POP3's own way (RFC 1939): MD5 of the challenge and then the clear password, without a key.
+    /// `apop` of POP3 (RFC 1939): MD5 of the challenge followed by the clear password, without a key.
     Apop,
     /// `cram-md5`
     Md5,
@@ -28,7 +28,7 @@ pub enum CramMechanism {
 }
 
 impl CramMechanism {
-    /// The mechanism of this name, which is in lower case and nothing else.
+    /// Returns the mechanism of this name, which is in lower case.
     pub fn from_name(name: &[u8]) -> Option<Self> {
         match name {
             b"apop" => Some(CramMechanism::Apop),
@@ -39,7 +39,7 @@ impl CramMechanism {
         }
     }
 
-    /// Its name.
+    /// Returns its name.
     pub fn name(self) -> &'static str {
         match self {
             CramMechanism::Apop => "apop",
@@ -65,7 +65,7 @@ impl CramMechanism {
 }
 
 fn mac<M: Mac, E>(keyed: Result<M, E>, challenge: &[u8]) -> Secret {
-    // HMAC takes a key of any length, so there is no error; an empty answer would match nothing.
+    // HMAC takes a key of any length, so there is no error. An empty digest would match nothing.
     keyed.map_or(Secret::default(), |mac| mac.chain_update(challenge).finalize().into_bytes().to_vec().into())
 }
 
@@ -90,7 +90,7 @@ pub struct CramResponse {
 }
 
 impl CramResponse {
-    /// Reads base64 of the challenge, and base64 of `login SP hexdigest`, which is split at its last space.
+    /// Parses base64 of the challenge, and base64 of `login SP hexdigest`, which is split at its last space.
     pub fn parse(challenge: &[u8], response: &[u8]) -> Option<Self> {
         let challenge = STANDARD.decode(challenge).ok()?;
         let response = Secret::new(STANDARD.decode(response).ok()?);
@@ -99,29 +99,30 @@ impl CramResponse {
         Self::new(challenge, login, digits.get(1..)?)
     }
 
-    /// From a challenge as it was sent, and the hexadecimal digits that came back. An empty challenge never counts:
-    /// there was none then, and for APOP the digest of the password alone would do.
+    /// Returns the response of `login` with these hexadecimal digits to a challenge. Returns `None` if the digits are not
+    /// hexadecimal, or if the challenge is empty: then there was no challenge, and for APOP the digest of the password
+    /// alone would be accepted.
     pub fn new(challenge: Vec<u8>, login: &[u8], digits: &[u8]) -> Option<Self> {
         let digest = crate::password::hex(digits)?;
         (!challenge.is_empty()).then(|| CramResponse { challenge, login: login.to_vec(), digest: digest.into() })
     }
 
-    /// The challenge that was answered, decoded.
+    /// Returns the challenge, decoded.
     pub fn challenge(&self) -> &[u8] {
         &self.challenge
     }
 
-    /// The digest of the answer, decoded.
+    /// Returns the digest of the answer, decoded.
     pub fn digest(&self) -> &Secret {
         &self.digest
     }
 
-    /// The login that the answer names.
+    /// Returns the login that the answer names.
     pub fn login(&self) -> &[u8] {
         &self.login
     }
 
-    /// Was this answer made with the stored password? Never, where only a hash is stored.
+    /// Returns true if the answer was made with the stored password. It cannot be verified if only a hash is stored.
     pub fn verify(&self, mechanism: CramMechanism, stored: &Stored) -> bool {
         let expected = match (stored.clear(), stored.hmac_md5(), mechanism) {
             (Some(clear), _, _) if !clear.is_empty() => wiped(|| mechanism.digest(clear, &self.challenge)),
@@ -150,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn each_mechanism_verifies_its_own_answers_alone() {
+    fn each_mechanism_verifies_only_its_own_answers() {
         use CramMechanism::{Apop, Md5, Sha1, Sha256};
         for made in [Apop, Md5, Sha1, Sha256] {
             for asked in [Apop, Md5, Sha1, Sha256] {
@@ -164,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stored_hash_refuses_every_answer_but_cram_md5_has_a_state_of_its_own() {
+    fn a_stored_hash_verifies_no_answer_but_the_state_of_cram_md5_does() {
         let state = "{CRAM-MD5}db8cc4eac14d5233b4ddf8a4580c2704491432d4ff3fe0bee1ff47f3ef0c845c";
         assert!(
             answer(CramMechanism::Md5, "anna", b"Secret-Passw0rd", false).verify(CramMechanism::Md5, &stored(state))
@@ -179,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn the_login_may_hold_spaces_and_the_rest_must_be_whole() {
+    fn a_login_may_contain_spaces_and_a_malformed_answer_is_refused() {
         assert_eq!(answer(CramMechanism::Md5, "two words", b"k", false).login(), b"two words");
         let parse = |response: &str| CramResponse::parse(b"PDE+", STANDARD.encode(response).as_bytes());
         assert!(parse("nospace").is_none());
@@ -191,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn apop_is_the_example_of_its_rfc_and_needs_a_timestamp() {
+    fn apop_verifies_the_example_of_its_rfc_and_needs_a_timestamp() {
         let fits = |timestamp: &[u8], digits: &[u8], password: &str| {
             let response = CramResponse::new(timestamp.to_vec(), b"mrose", digits);
             response.is_some_and(|response| response.verify(CramMechanism::Apop, &stored(password)))

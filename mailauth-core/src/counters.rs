@@ -1,10 +1,10 @@
-//! What a process has counted since its start: its answers, and how often what is remembered spared work.
+//! Counts since the start of a process: its answers, and how much work the caches saved.
 
 use crate::answer::{Answer, No, NotNow, Refusal};
 use std::array;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Counts, by any thread, without a lock.
+/// The counts of a process. Any thread adds to them, without a lock.
 #[derive(Debug, Default)]
 pub struct Counters {
     pub(crate) hits: AtomicU64,
@@ -19,18 +19,18 @@ pub struct Counters {
     pub(crate) addresses: Tally,
 }
 
-/// What was counted.
+/// The counts at one time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Look-ups that were answered from memory.
     pub hits: u64,
-    /// Look-ups that were not.
+    /// Look-ups that were not answered from memory.
     pub misses: u64,
-    /// Rows that were read anew before a refusal.
+    /// Rows that were read again before a refusal.
     pub rereads: u64,
-    /// Of the last two, those that waited for another's query instead of sending one.
+    /// Of the last two, those that waited for the query of another request instead of sending one.
     pub coalesced: u64,
-    /// Passwords that were not hashed because they had fitted lately.
+    /// Passwords that were not hashed because they had been verified recently.
     pub verified: u64,
     /// Answers about logins.
     pub logins: AnswerCounts,
@@ -44,24 +44,24 @@ pub struct Counts {
     pub addresses: AnswerCounts,
 }
 
-/// How many answers of each kind were given.
+/// Numbers of answers by kind and reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AnswerCounts {
-    /// Yes.
+    /// Number of answers that were yes.
     pub yes: u64,
-    /// No, for each reason in [`No::CODES`].
+    /// Number of answers that were no, for each reason in [`No::CODES`].
     pub no: [u64; No::CODES.len()],
-    /// Not now, for each reason in [`NotNow::CODES`].
+    /// Number of answers that were "not now", for each reason in [`NotNow::CODES`].
     pub not_now: [u64; NotNow::CODES.len()],
 }
 
 impl AnswerCounts {
-    /// Each reason for a no, with its number.
+    /// Returns each reason for a no, with its number.
     pub fn no_by_reason(&self) -> impl Iterator<Item = (&'static str, u64)> {
         No::CODES.into_iter().zip(self.no)
     }
 
-    /// Each reason for a "not now", with its number.
+    /// Returns each reason for a "not now", with its number.
     pub fn not_now_by_reason(&self) -> impl Iterator<Item = (&'static str, u64)> {
         NotNow::CODES.into_iter().zip(self.not_now)
     }
@@ -76,7 +76,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// One more of the kind of `answer`.
+    /// Counts `answer`.
     pub fn count<T>(&self, answer: &Answer<T>) {
         let counter = match answer {
             Ok(_) => Some(&self.yes),
@@ -93,13 +93,13 @@ impl Tally {
     }
 }
 
-/// The lists are short, and their words are told apart by length and a byte or two.
+/// Returns the position of `code`. The lists are short, and most of their words differ in length or in the first bytes.
 fn place(codes: &[&'static str], code: &str) -> Option<usize> {
     codes.iter().position(|known| *known == code)
 }
 
 impl Counters {
-    /// What was counted so far. Each number is right; they need not be of the same moment.
+    /// Returns the counts. Each number is right; the numbers need not be of the same moment.
     pub fn read(&self) -> Counts {
         Counts {
             hits: read(&self.hits),
@@ -116,7 +116,7 @@ impl Counters {
     }
 }
 
-/// One more.
+/// Adds one to a counter.
 pub(crate) fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
@@ -142,7 +142,7 @@ mod tests {
         Unusable { login: String::new(), column: "", problem: "".into() }
     }
 
-    /// One of each; the matches do not compile when a reason is added and not listed here.
+    /// Returns one of each kind. The match does not compile if a reason is added and is not listed here.
     fn every_no() -> Vec<No> {
         let all = [
             No::UnusableLogin(LoginError::Empty),
@@ -174,7 +174,7 @@ mod tests {
                 No::NoClearPassword | No::AccountDisabled | No::DomainDisabled | No::ServiceNotAllowed => {}
                 No::NoMail | No::UnknownDomain | No::UnknownAlias | No::NotOwnAddress => {}
                 No::OverQuota(_) | No::Unexplained => {}
-                // That has the reason inside.
+                // The code of `Delayed` is that of the reason inside.
                 No::Throttled(_) | No::Delayed(..) => {}
             }
         }
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn each_reason_is_counted_for_itself_and_none_is_left_out() {
+    fn each_reason_has_its_own_count() {
         let tally = Tally::default();
         tally.count(&Ok(()));
         every_no().into_iter().for_each(|no| tally.count(&Err::<(), _>(Refusal::No(no))));

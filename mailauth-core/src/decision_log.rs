@@ -1,9 +1,9 @@
-//! One structured line for each decision, and a bound on how many.
+//! Logs one structured line for each decision, up to a rate.
 //!
-//! Fields: `kind login service answer reason from ms client`. Never a secret; bytes that would break a line are escaped. Each
-//! reason has an allowance of its own for each kind of question, so that a flood of wrong passwords can neither fill a disk
-//! nor hide the first line about an outage, and look-ups hide no login; what was left out is counted in the next line of that
-//! kind and reason.
+//! The fields are `kind login service answer reason from ms client omitted`. A line never contains a secret, and bytes
+//! that would break it are escaped. The rate is limited for each reason and kind of question separately, so that a flood
+//! of wrong passwords neither fills a disk nor hides the first line about an outage, and look-ups hide no login. `omitted`
+//! is the number of lines of the same kind and reason that were left out since the last one.
 
 use crate::Service;
 use crate::answer::Refusal;
@@ -14,16 +14,16 @@ use crate::sync::Mutex;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-/// Lines of one reason that may come at once.
+/// Maximum number of lines of one reason that are logged at once.
 const BURST: u32 = 100;
 
-/// Lines of one reason in a second after that.
+/// Maximum number of lines of one reason in each second after that.
 const PER_SECOND: u32 = 20;
 
-/// The most bytes of a login or client address that are printed.
+/// Maximum number of bytes of a login or a client address that are printed.
 const MAX_TEXT: usize = 128;
 
-/// A decision that was made.
+/// A decision, as it is logged.
 pub(crate) struct Decision<'a> {
     pub kind: Kind,
     pub service: &'a Service,
@@ -34,18 +34,18 @@ pub(crate) struct Decision<'a> {
     pub answer: Result<(), &'a Refusal>,
 }
 
-/// What was asked.
+/// Kind of question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
-    /// To let somebody in, by a password or the answer to a challenge.
+    /// A login, with a password or the answer to a challenge.
     Login,
-    /// What an account is, for a delivery or after another proof.
+    /// A look-up of an account, for a delivery or after another proof.
     LookUp,
-    /// The same with the clear password, by which the caller verifies the answer to a challenge itself.
+    /// A look-up with the clear password, with which the caller verifies the answer to a challenge itself.
     Secret,
-    /// To change a password.
+    /// A change of a password.
     Change,
-    /// About an address: where its mail goes.
+    /// A question about an address: where its mail goes.
     Address,
 }
 
@@ -61,18 +61,18 @@ impl Kind {
     }
 }
 
-/// Where what is known of the account came from.
+/// Source of what is known about the account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Provenance {
     /// Nothing was looked up.
     Nowhere,
-    /// The database was asked, whether it answered or not.
+    /// The database, whether it answered or not.
     Database,
-    /// A row that was kept.
+    /// A row that was kept in memory.
     Cache,
-    /// A copy, for the database does not answer.
+    /// A copy, because the database does not answer.
     Snapshot,
-    /// A row, and that the password fitted it lately.
+    /// A row, and a recent verification of the password with it.
     Verified,
 }
 
@@ -136,7 +136,7 @@ impl DecisionLog {
         }
     }
 
-    /// Says that a list of all accounts goes without this one.
+    /// Logs that a list of all accounts was sent without this one.
     pub fn left_out(&self, unusable: &Unusable) {
         let Some(omitted) = self.admit(Kind::LookUp, "left-out", Instant::now()) else { return };
         let Unusable { login, column, problem } = unusable;
@@ -144,7 +144,8 @@ impl DecisionLog {
         tracing::warn!(login, column, omitted, "an account is left out of a list of all: column {column} {problem}");
     }
 
-    /// How many lines of this kind and reason were left out since the last, or `None` when this one is to be left out too.
+    /// Returns the number of lines of this kind and reason that were left out since the last one; `None` if this one is to
+    /// be left out too.
     fn admit(&self, kind: Kind, reason: &'static str, now: Instant) -> Option<u64> {
         let mut allowances = self.allowances.lock();
         let allowance = allowances.entry((kind, reason)).or_insert(Allowance { left: BURST, since: now, omitted: 0 });
@@ -167,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_flood_of_one_reason_is_counted_and_does_not_silence_another() {
+    fn a_flood_of_one_reason_is_counted_and_hides_no_other() {
         let log = DecisionLog::default();
         let start = Instant::now();
         let login = |reason, at| log.admit(Kind::Login, reason, at);

@@ -1,9 +1,9 @@
-//! The log: which lines the programs write to the standard error, and in what form.
+//! The log: the lines that the programs write to the standard error.
 //!
-//! Where systemd has connected the standard error to its journal, a line begins with its priority, `<3>` to `<7>` as in
-//! sd-daemon(3), and has no time and no level of its own, for the journal keeps both. Anywhere else it has both.
+//! If systemd has connected the standard error to its journal, a line begins with its priority, `<3>` to `<7>` as in
+//! sd-daemon(3), and has no time and no level, because the journal keeps both. Otherwise it has both.
 //!
-//! Each event is one line, whatever is in it: a line end or an escape sequence that came from outside is shown as such.
+//! Each event is one line: a line end or an escape sequence in data from outside is escaped.
 
 use crate::config::{LogConfig, LogLevel, LoggedDecisions};
 use crate::printable::{brief, printable};
@@ -19,7 +19,7 @@ use tracing_subscriber::registry::{LookupSpan, Registry};
 use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// The most characters of a line.
+/// Maximum number of characters of a line.
 const MAX_LINE: usize = 8192;
 
 /// The target under which decisions are logged.
@@ -32,27 +32,27 @@ pub struct Log {
 }
 
 impl Log {
-    /// Starts it for everything that this process logs, as without any configuration.
+    /// Starts the log of this process, with the defaults of `[log]`.
     ///
     /// # Panics
-    /// If the process has a log already.
+    /// Panics if the process already has a log.
     pub fn start() -> Self {
         let journal = is_journal();
         let (filter, wanted) = reload::Layer::new(Wanted(LogConfig::default()));
         let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(false);
         tracing_subscriber::registry().with(filter).with(lines.event_format(Form::new(journal))).init();
-        // A panic's text may hold what came from outside too.
+        // The text of a panic may contain data from outside too.
         std::panic::set_hook(Box::new(|panic| tracing::error!("a defect in this program: {panic}")));
         Log { journal, wanted }
     }
 
-    /// Logs what `config` wants from now on.
+    /// Applies `config` from now on.
     pub fn configure(&self, config: &LogConfig) {
-        // The only error is that there is no log any more.
+        // The only error is that the log has been dropped.
         let _ = self.wanted.modify(|wanted| wanted.0 = *config);
     }
 
-    /// Says why a program ends, whatever is wanted of the log.
+    /// Writes why a program ends, whatever the configuration of the log is.
     pub fn fatal(&self, program: &str, problem: &str) {
         let mut stderr = io::stderr().lock();
         // Without a standard error there is nothing to write to.
@@ -77,7 +77,7 @@ fn names(told: &str, device: u64, inode: u64) -> bool {
     told.split_once(':').is_some_and(|(d, i)| d.parse() == Ok(device) && i.parse() == Ok(inode))
 }
 
-/// What is to be logged.
+/// What the configuration wants to be logged.
 struct Wanted(LogConfig);
 
 impl Wanted {
@@ -110,7 +110,7 @@ impl<S: Subscriber> Layer<S> for Wanted {
     }
 }
 
-/// What the line of a decision says.
+/// The answer in the line of a decision.
 #[derive(Default)]
 struct Answer {
     refused: bool,
@@ -126,7 +126,7 @@ impl Visit for Answer {
     fn record_debug(&mut self, _: &Field, _: &dyn fmt::Debug) {}
 }
 
-/// The form of a line.
+/// Format of a line.
 enum Form {
     Plain(Format<Full>),
     Journal(Format<Full, ()>),
@@ -157,7 +157,7 @@ where
     }
 }
 
-/// The priority of syslog(3).
+/// Returns the priority, as in syslog(3).
 fn priority(level: Level) -> u8 {
     match level {
         Level::ERROR => 3,
@@ -171,7 +171,7 @@ fn priority(level: Level) -> u8 {
 mod tests {
     use super::*;
 
-    /// What is written of an event with this message and field.
+    /// Returns what is written for an event with this message and field.
     fn written(journal: bool, message: &str, field: &str) -> String {
         #[derive(Clone, Default)]
         struct Sink(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_one_line_whatever_came_from_outside() {
+    fn an_event_with_data_from_outside_is_one_line() {
         let forged = "gone\n2026-01-01T00:00:00Z  INFO mailauth::decision: login=\"anna\"\x1b[2J\u{202e}";
         for journal in [false, true] {
             let line = written(journal, forged, forged);
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_stream_that_systemd_named_is_the_journal() {
+    fn only_the_stream_that_systemd_names_is_the_journal() {
         assert!(names("8:12345", 8, 12345));
         for told in ["8:12346", "9:12345", "8", "", ":", "8:12345:1", "8:-1", " 8:12345"] {
             assert!(!names(told, 8, 12345), "{told:?}");

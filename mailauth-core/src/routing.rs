@@ -216,7 +216,8 @@ impl Router {
         });
     }
 
-    /// For questions that are only steps on the way of a message, logs only what an administrator has to correct.
+    /// Counts an answer, and logs it if it is "not now". Other answers to questions that are only steps on the way of a
+    /// message are not logged.
     fn record_outage<T>(&self, question: &Question<'_>, answer: Answer<T>) -> Answer<T> {
         self.counters.addresses.count(&answer);
         if matches!(answer, Err(Refusal::NotNow(_))) {

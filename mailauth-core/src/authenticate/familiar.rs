@@ -112,7 +112,7 @@ fn empty() -> Box<[Row]> {
     (0..ROWS).map(|_| Row::default()).collect()
 }
 
-/// The place of a hash is determined by the bits that an entry does not keep.
+/// Returns the shard of a hash. The shard and the row are determined by the bits that an entry does not keep.
 fn shard_of(key: u64) -> Option<usize> {
     usize::try_from(key & STAMP).ok().map(|bits| bits / ROWS % SHARDS)
 }
