@@ -143,8 +143,7 @@ pub(crate) enum Refusal {
     Other,
 }
 
-/// A connection to a database. After an error that leaves its state unknown, [`Connection::is_broken`] is true for
-/// good.
+/// A connection to a database. After an error that leaves its state unknown, [`Connection::is_broken`] stays true.
 pub(crate) trait Connection: Send {
     /// Runs a statement and calls `each` with each row of its result. A parameter that no row can hold matches no row.
     fn query(

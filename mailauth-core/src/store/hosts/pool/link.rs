@@ -94,7 +94,7 @@ impl HostLink {
         }
     }
 
-    /// Connects; while the server is down, only if no other attempt is running and the pause is over.
+    /// Connects. While the server is down, this fails at once if another attempt is running or the pause is not over.
     pub(super) fn connect(&self) -> Result<TrackedConnection, DriverError> {
         let attempt = match self.attempts.as_deref().map(Attempts::begin) {
             Some(None) => return Err(self.known_error()),
