@@ -66,7 +66,7 @@ fn an_alias_domain_points_neither_to_another_nor_to_itself(kind: Kind) {
     store.add_domain(&domain("y.example")).unwrap();
     store.add_domain(&DomainRow { backup: true, ..domain("backup.example") }).unwrap();
     add(&store, "old.example", "x.example").unwrap();
-    unfit(add(&store, "older.example", "old.example"), "name x.example");
+    unfit(add(&store, "older.example", "old.example"), "use x.example as the target");
     unfit(add(&store, "new.example", "new.example"), "another name of itself");
     unfit(add(&store, "y.example", "x.example"), "a domain of its own");
     unfit(add(&store, "new.example", "backup.example"), "backup MX");
@@ -102,7 +102,7 @@ fn nothing_is_added_to_alias_domains_and_backup_domains(kind: Kind) {
     store.add_domain(&DomainRow { backup: true, ..domain("backup.example") }).unwrap();
     add(&store, "old.example", "x.example").unwrap();
     let alias = |address: &str| AliasRow { address: address.into(), targets: vec!["anna@x.example".into()] };
-    for (domain, word) in [("old.example", "name the address in x.example"), ("backup.example", "backup MX")] {
+    for (domain, word) in [("old.example", "create the address in x.example"), ("backup.example", "backup MX")] {
         let address = format!("ben@{domain}");
         unfit(store.add_account(&account(&address)), word);
         unfit(store.add_alias(&alias(&address)), word);
