@@ -108,7 +108,7 @@ impl Accounts {
         self
     }
 
-    /// Returns the part of the configuration that says where the accounts are and who owns the mail.
+    /// Returns the part of the configuration that says where the accounts are and which user owns the mail.
     pub fn config(&self) -> String {
         let password_file = match &self.place {
             Place::Sqlite => String::new(),

@@ -25,9 +25,9 @@ impl Galera {
     pub fn start() -> Self {
         assert!(std::path::Path::new(PROVIDER).exists(), "Galera is missing: tests/run installs it");
         let ports = [(); 3].map(|()| free_port());
-        let everybody = ports.map(|port| format!("127.0.0.1:{port}")).join(",");
+        let addresses = ports.map(|port| format!("127.0.0.1:{port}")).join(",");
         let start = |port, at_first: &[&str]| -> &'static MariaDb {
-            Box::leak(Box::new(MariaDb::start_new_with(&options(port, &everybody), at_first)))
+            Box::leak(Box::new(MariaDb::start_new_with(&options(port, &addresses), at_first)))
         };
         let nodes = [start(ports[0], &[BOOTSTRAP]), start(ports[1], &[]), start(ports[2], &[])];
         for (number, node) in nodes.iter().enumerate() {
@@ -69,7 +69,7 @@ fn agreement(node: &MariaDb) -> u64 {
 const PATIENCE: &str = "evs.keepalive_period=PT0.5S;evs.inactive_check_period=PT0.25S;evs.suspect_timeout=PT2S;\
                         evs.inactive_timeout=PT4S;evs.install_timeout=PT4S;gcache.size=8M";
 
-fn options(port: u16, everybody: &str) -> Vec<String> {
+fn options(port: u16, addresses: &str) -> Vec<String> {
     let (increments, copies) = (free_port(), free_port());
     let listen = format!(
         "gmcast.listen_addr=tcp://127.0.0.1:{port};ist.recv_addr=127.0.0.1:{increments};\
@@ -78,7 +78,7 @@ fn options(port: u16, everybody: &str) -> Vec<String> {
     vec![
         "--wsrep-on=1".into(),
         format!("--wsrep-provider={PROVIDER}"),
-        format!("--wsrep-cluster-address=gcomm://{everybody}"),
+        format!("--wsrep-cluster-address=gcomm://{addresses}"),
         format!("--wsrep-node-address=127.0.0.1:{port}"),
         "--wsrep-sst-method=rsync".into(),
         format!("--wsrep-sst-receive-address=127.0.0.1:{copies}"),

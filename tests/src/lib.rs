@@ -64,7 +64,7 @@ pub use postgres::{Postgres, PostgresDatabase};
 pub use postgres_pair::PostgresPair;
 pub use process::{Child, Family, ended, eventually, output_with_input, processor_time, run, run_with_input};
 pub use programs::{library, program, program_as, static_program};
-pub use proxy::{Proxy, Way};
+pub use proxy::{Proxy, ProxyMode};
 pub use scratch::{Scratch, User};
 pub use server::{Server, ServerProcess};
 pub use terminal::on_a_terminal;

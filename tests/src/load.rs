@@ -25,7 +25,7 @@ const PAUSE: Duration = Duration::from_millis(8);
 /// Clients and what they know.
 pub struct Load {
     changers: Vec<Mutex<Changer>>,
-    mortal: bool,
+    restarts: bool,
 }
 
 impl Default for Load {
@@ -37,12 +37,12 @@ impl Default for Load {
 impl Load {
     /// Returns clients of the new accounts of [`Load::accounts`].
     pub fn new() -> Self {
-        Load { changers: (0..CHANGERS).map(|number| Mutex::new(Changer::new(number))).collect(), mortal: false }
+        Load { changers: (0..CHANGERS).map(|number| Mutex::new(Changer::new(number))).collect(), restarts: false }
     }
 
     /// Returns clients of a server that may be killed: an unreachable server or an incomplete reply is "not now" too.
-    pub fn on_a_mortal() -> Self {
-        Load { mortal: true, ..Self::new() }
+    pub fn on_a_restarting_server() -> Self {
+        Load { restarts: true, ..Self::new() }
     }
 
     /// Returns the accounts that it uses, in CSV with a header. All passwords are cheap to check.
@@ -59,21 +59,21 @@ impl Load {
         csv
     }
 
-    /// Sends requests to the server on this socket while `trouble` runs.
+    /// Sends requests to the server on this socket while `during` runs.
     ///
     /// # Panics
     /// Panics if a client panics.
-    pub fn run(&self, socket: &Path, trouble: impl FnOnce()) -> Answers {
-        self.run_watched(socket, |_| trouble())
+    pub fn run(&self, socket: &Path, during: impl FnOnce()) -> Answers {
+        self.run_watched(socket, |_| during())
     }
 
-    /// Does the same, and passes the answers so far to `trouble`.
+    /// Does the same, and passes the answers so far to `during`.
     ///
     /// # Panics
     /// Panics if a client panics.
-    pub fn run_watched(&self, socket: &Path, trouble: impl FnOnce(Watch)) -> Answers {
+    pub fn run_watched(&self, socket: &Path, during: impl FnOnce(Watch)) -> Answers {
         let (answers, over) = (Mutex::new(Vec::new()), AtomicBool::new(false));
-        let line = Line { socket, answers: &answers, over: &over, mortal: self.mortal };
+        let line = Line { socket, answers: &answers, over: &over, restarts: self.restarts };
         std::thread::scope(|scope| {
             for client in 0..CLIENTS {
                 scope.spawn(move || log_in_again_and_again(line, client));
@@ -81,9 +81,9 @@ impl Load {
             for changer in &self.changers {
                 scope.spawn(move || changer.lock().expect("no panic with the lock held").go_on(line));
             }
-            // The clients have to be told to end even if `trouble` panics.
+            // The clients have to be told to end even if `during` panics.
             let _end = End(&over);
-            trouble(Watch(&answers));
+            during(Watch(&answers));
         });
         Answers::new(answers.into_inner().expect("no panic with the lock held"))
     }
@@ -149,7 +149,7 @@ struct Line<'a> {
     socket: &'a Path,
     answers: &'a Mutex<Vec<Answer>>,
     over: &'a AtomicBool,
-    mortal: bool,
+    restarts: bool,
 }
 
 impl Line<'_> {
@@ -164,9 +164,9 @@ impl Line<'_> {
         let from = Instant::now();
         let reply = try_ask(self.socket, request, Manner::Whole).map(|reply| reply.outcome());
         let outcome = match reply {
-            None if self.mortal => Outcome::Closed,
+            None if self.restarts => Outcome::Closed,
             None => Outcome::Odd("NO SERVER", String::new()),
-            Some(Outcome::Odd(..)) if self.mortal => Outcome::Closed,
+            Some(Outcome::Odd(..)) if self.restarts => Outcome::Closed,
             Some(outcome) => outcome,
         };
         let verdict = match judge(&outcome) {

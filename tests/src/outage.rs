@@ -3,7 +3,7 @@
 use crate::cluster::Cluster;
 use crate::mailauth::Mailauth;
 use crate::process::eventually;
-use crate::proxy::{Proxy, Way};
+use crate::proxy::{Proxy, ProxyMode};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -54,11 +54,11 @@ impl<'c> Site<'c> {
         daemon
     }
 
-    fn on_the_way(&self, way: Way, hold: &dyn Fn()) {
+    fn through_proxy(&self, mode: ProxyMode, hold: &dyn Fn()) {
         let before = self.proxies[0].spoiled();
-        self.proxies[0].set(way);
+        self.proxies[0].set(mode);
         hold();
-        self.proxies[0].set(Way::Open);
+        self.proxies[0].set(ProxyMode::Open);
         self.missed.fetch_or(self.proxies[0].spoiled() == before, Ordering::Relaxed);
     }
 
@@ -76,7 +76,7 @@ pub enum Left {
     /// Another server.
     Another,
     /// Nothing.
-    Nobody,
+    Nothing,
     /// No server, but the daemon has a snapshot.
     Copy,
 }
@@ -114,7 +114,7 @@ impl Fault {
         Fault { name: "replies slow", proxied: true, left: Left::Another, act: slow },
         Fault { name: "connections reset", proxied: true, left: Left::Another, act: reset },
         Fault { name: "bytes swallowed", proxied: true, left: Left::Another, act: swallowed },
-        Fault { name: "all killed", proxied: false, left: Left::Nobody, act: all_killed },
+        Fault { name: "all killed", proxied: false, left: Left::Nothing, act: all_killed },
     ];
 
     const OF_A_PAIR: [Fault; 3] = [
@@ -132,7 +132,7 @@ impl Fault {
     /// The end of one node affects all of them for a moment.
     const OF_A_MAJORITY: [Fault; 2] = [
         Fault { name: "second killed", proxied: false, left: Left::Another, act: second_killed },
-        Fault { name: "majority killed", proxied: false, left: Left::Nobody, act: majority_killed },
+        Fault { name: "majority killed", proxied: false, left: Left::Nothing, act: majority_killed },
     ];
 }
 
@@ -177,20 +177,20 @@ fn switched(site: &Site, hold: &dyn Fn()) {
 }
 
 fn cut(site: &Site, hold: &dyn Fn()) {
-    site.on_the_way(Way::CutInReply, hold);
+    site.through_proxy(ProxyMode::CutInReply, hold);
 }
 
 fn slow(site: &Site, hold: &dyn Fn()) {
     // Each piece is well within the deadline. A connection, which takes several of them, is not.
-    site.on_the_way(Way::Slow(DEADLINE * 2 / 5), hold);
+    site.through_proxy(ProxyMode::Slow(DEADLINE * 2 / 5), hold);
 }
 
 fn reset(site: &Site, hold: &dyn Fn()) {
-    site.on_the_way(Way::Reset, hold);
+    site.through_proxy(ProxyMode::Reset, hold);
 }
 
 fn swallowed(site: &Site, hold: &dyn Fn()) {
-    site.on_the_way(Way::Blackhole, hold);
+    site.through_proxy(ProxyMode::Blackhole, hold);
 }
 
 fn all_killed(site: &Site, hold: &dyn Fn()) {

@@ -9,7 +9,7 @@ pub const PASSWORD: &str = "correct horse";
 /// `{SHA256}` hash of it, which is cheap to check.
 pub const CHEAP_HASH: &str = "{SHA256}QQTTb42iwlQ0n4WDZ5Pr4CngyVcGOjTJHC6SAxh7VjE=";
 /// SHA-512 crypt hash of it, with the default of 5,000 rounds.
-pub const DEAR_HASH: &str =
+pub const SHA512_CRYPT_HASH: &str =
     "$6$saltsaltsaltsalt$GkzgkzVbauGAKXpOTbypQEKy/9yJWVjcvXvDw7CxoJjnJ1.w.g1rV8bhCVTpHrRrO/h6b3DAwPN3y5qmHXZ1R1";
 /// A password whose hash takes a quarter of a second.
 pub const SLOW_PASSWORD: &str = "dear words";
@@ -38,7 +38,7 @@ pub fn people(mail: &Path) -> String {
     format!(
         "login,password,uid,gid,home,maildir,quota,services,name,options,enabled\n\
          {ANNA},{CHEAP_HASH},{uid},{gid},{mail}/anna,Maildir,\"10000000S,1000C\",,\"Anna Ärlig, Sales\",\"group=staff,wbnodsn=1\",true\n\
-         {BRUNO},{DEAR_HASH},{uid},{gid},{mail}/bruno,,,pop3,,,true\n\
+         {BRUNO},{SHA512_CRYPT_HASH},{uid},{gid},{mail}/bruno,,,pop3,,,true\n\
          {CARLA},{CHEAP_HASH},{uid},{gid},{mail}/carla,,,,,,false\n\
          {DORA},{{PLAIN}}{DORAS_PASSWORD},{uid},{gid},{mail}/dora,,,,,,true\n\
          {EMIL},,{uid},{gid},{mail}/emil,,,,,,true\n"

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// What the proxy does to its connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum ProxyMode {
     /// Passes everything.
     Open,
     /// Delays each piece of a reply by this time.
@@ -34,7 +34,7 @@ struct Inner {
     target: u16,
     /// Address of 127.0.0.0/8 that the server sees as that of the client.
     source: Ipv4Addr,
-    way: Mutex<Way>,
+    mode: Mutex<ProxyMode>,
     open: Mutex<Vec<TcpStream>>,
     spoiled: AtomicUsize,
     over: AtomicBool,
@@ -59,7 +59,7 @@ impl Proxy {
         let inner = Arc::new(Inner {
             target,
             source,
-            way: Mutex::new(Way::Open),
+            mode: Mutex::new(ProxyMode::Open),
             open: Mutex::default(),
             spoiled: AtomicUsize::new(0),
             over: AtomicBool::new(false),
@@ -82,9 +82,9 @@ impl Proxy {
     }
 
     /// Changes what it does from now on.
-    pub fn set(&self, way: Way) {
-        *self.inner.way() = way;
-        if way == Way::Reset {
+    pub fn set(&self, mode: ProxyMode) {
+        *self.inner.mode() = mode;
+        if mode == ProxyMode::Reset {
             self.inner.end_all(true);
         }
     }
@@ -105,8 +105,8 @@ impl Drop for Proxy {
 }
 
 impl Inner {
-    fn way(&self) -> MutexGuard<'_, Way> {
-        self.way.lock().expect("no panic with the lock held")
+    fn mode(&self) -> MutexGuard<'_, ProxyMode> {
+        self.mode.lock().expect("no panic with the lock held")
     }
 
     fn spoil(&self) {
@@ -130,8 +130,8 @@ impl Inner {
     }
 
     fn take(self: &Arc<Self>, client: TcpStream) {
-        let server = match *self.way() {
-            Way::Reset => None,
+        let server = match *self.mode() {
+            ProxyMode::Reset => None,
             _ => self.connect().ok(),
         };
         let Some(server) = server else {
@@ -154,7 +154,7 @@ impl Inner {
     /// Passes a piece byte by byte, until the mode changes.
     fn trickle(&self, to: &mut TcpStream, piece: &[u8], pause: Duration) -> io::Result<()> {
         for (sent, byte) in piece.iter().enumerate() {
-            if *self.way() != Way::Trickle(pause) {
+            if *self.mode() != ProxyMode::Trickle(pause) {
                 return to.write_all(piece.get(sent..).unwrap_or_default());
             }
             to.write_all(&[*byte])?;
@@ -168,30 +168,30 @@ impl Inner {
         let mut buffer = [0; 16 * 1024];
         while let Ok(count @ 1..) = from.read(&mut buffer) {
             let mut piece = &buffer[..count];
-            let way = *self.way();
-            match way {
-                Way::Blackhole => {
+            let mode = *self.mode();
+            match mode {
+                ProxyMode::Blackhole => {
                     self.spoil();
                     continue;
                 }
-                Way::Slow(pause) if replies => {
+                ProxyMode::Slow(pause) if replies => {
                     self.spoil();
                     std::thread::sleep(pause);
                 }
-                Way::Trickle(pause) if replies => {
+                ProxyMode::Trickle(pause) if replies => {
                     self.spoil();
                     if self.trickle(&mut to, piece, pause).is_err() {
                         break;
                     }
                     continue;
                 }
-                Way::CutInReply if replies => {
+                ProxyMode::CutInReply if replies => {
                     self.spoil();
                     piece = &piece[..count / 2];
                 }
                 _ => {}
             }
-            if to.write_all(piece).is_err() || (replies && way == Way::CutInReply) {
+            if to.write_all(piece).is_err() || (replies && mode == ProxyMode::CutInReply) {
                 break;
             }
         }

@@ -28,8 +28,8 @@ fn people_at(kind: Kind) -> Accounts {
     Accounts::empty(kind).with(&people(Path::new("/var/mail")))
 }
 
-fn word(server: &Mailauth, who: &str, password: &str) -> &'static str {
-    login(server.socket(), who, password).word()
+fn word(server: &Mailauth, user: &str, password: &str) -> &'static str {
+    login(server.socket(), user, password).word()
 }
 
 fn send(server: &Mailauth, question: &str) -> String {
@@ -41,17 +41,17 @@ fn login_with_an_alias_domain_works_only_if_configured(kind: Kind) {
     let accounts = people_at(kind);
     accounts.admin(&["domain", "alias", "add", "old.example", "example.org"], "");
     let (with, without) = (Mailauth::with(&accounts, "[login]\nalias_domains = true\n"), Mailauth::over(&accounts));
-    for (who, password, right) in [(OLD, PASSWORD, "ACCOUNT"), ("Anna@OLD.example", PASSWORD, "ACCOUNT")] {
-        assert_eq!(word(&with, who, password), right, "{who}\n{}", with.log());
-        assert_eq!(word(&without, who, password), "FAIL", "{who}");
+    for (user, password, right) in [(OLD, PASSWORD, "ACCOUNT"), ("Anna@OLD.example", PASSWORD, "ACCOUNT")] {
+        assert_eq!(word(&with, user, password), right, "{user}\n{}", with.log());
+        assert_eq!(word(&without, user, password), "FAIL", "{user}");
     }
-    for (who, password) in [
+    for (user, password) in [
         (OLD, "wrong"),
         ("nobody@old.example", PASSWORD),
         ("carla@old.example", PASSWORD),
         ("anna+x@old.example", PASSWORD),
     ] {
-        assert_eq!(word(&with, who, password), "FAIL", "{who} with {password}");
+        assert_eq!(word(&with, user, password), "FAIL", "{user} with {password}");
     }
     let answer = ask(with.socket(), &auth("imap", OLD, PASSWORD), Manner::Whole).bytes;
     let answer = String::from_utf8(answer).expect("text");

@@ -27,12 +27,12 @@ fn accounts(kind: Kind) -> Accounts {
     Accounts::empty(kind).with(&people(Path::new("/var/mail")))
 }
 
-fn word(server: &Mailauth, who: &str, password: &str) -> &'static str {
-    login(server.socket(), who, password).word()
+fn word(server: &Mailauth, user: &str, password: &str) -> &'static str {
+    login(server.socket(), user, password).word()
 }
 
-fn looked_up(server: &Mailauth, who: &str) -> &'static str {
-    ask(server.socket(), &pre("imap", who), Manner::Whole).outcome().word()
+fn looked_up(server: &Mailauth, user: &str) -> &'static str {
+    ask(server.socket(), &pre("imap", user), Manner::Whole).outcome().word()
 }
 
 /// Changes an account by the command on another machine, which cannot report it to the daemon.

@@ -1,6 +1,6 @@
 //! The fixtures of replicated databases behave as the tests of outages require.
 
-use mailauth_tests::{Cluster, Galera, MariaDbPair, PostgresPair, Proxy, Way, eventually, output_with_input};
+use mailauth_tests::{Cluster, Galera, MariaDbPair, PostgresPair, Proxy, ProxyMode, eventually, output_with_input};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
@@ -103,7 +103,7 @@ fn galera_replicates_loses_its_majority_and_recovers() {
 }
 
 /// Returns a proxy to a server that answers each byte with ten.
-fn way() -> Proxy {
+fn echo_proxy() -> Proxy {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("its number").port();
     std::thread::spawn(move || {
@@ -128,23 +128,23 @@ fn ask(client: &mut TcpStream) -> (Result<usize, ErrorKind>, Duration) {
 
 #[test]
 fn a_proxy_delays_truncates_resets_and_drops() {
-    let proxy = way();
+    let proxy = echo_proxy();
     let connect = || TcpStream::connect(("127.0.0.1", proxy.port())).expect("the proxy");
     let mut client = connect();
     assert_eq!(ask(&mut client).0, Ok(10));
-    proxy.set(Way::Slow(Duration::from_millis(100)));
+    proxy.set(ProxyMode::Slow(Duration::from_millis(100)));
     let (outcome, took) = ask(&mut client);
     assert_eq!(outcome, Ok(10));
     assert!(took >= Duration::from_millis(100), "{took:?}");
-    proxy.set(Way::CutInReply);
+    proxy.set(ProxyMode::CutInReply);
     assert_eq!(ask(&mut client).0, Ok(5));
     assert_eq!(ask(&mut client).0.unwrap_or(0), 0, "and then the end");
-    proxy.set(Way::Blackhole);
+    proxy.set(ProxyMode::Blackhole);
     assert_eq!(ask(&mut connect()).0, Err(ErrorKind::WouldBlock));
-    proxy.set(Way::Open);
+    proxy.set(ProxyMode::Open);
     let mut client = connect();
     assert_eq!(ask(&mut client).0, Ok(10));
-    proxy.set(Way::Reset);
+    proxy.set(ProxyMode::Reset);
     let reset = [ErrorKind::ConnectionReset, ErrorKind::BrokenPipe, ErrorKind::NotConnected];
     assert!(ask(&mut client).0.is_err_and(|error| reset.contains(&error)), "one that was open");
     assert!(ask(&mut connect()).0.is_err_and(|error| reset.contains(&error)), "and a new one");

@@ -187,9 +187,9 @@ fn hashes_made_by_authpasswd_log_in(kind: Kind) {
         csv.push_str(&format!("{scheme}@example.org,{hash}\n"));
     }
     running.accounts.admin(&["account", "import", "-"], &csv);
-    for who in csv.lines().skip(1).filter_map(|line| line.split(',').next()) {
-        assert_eq!(login(running.server.socket(), who, "ten words").word(), "ACCOUNT", "{who}");
-        assert_eq!(login(running.server.socket(), who, "ten word").word(), "FAIL", "{who}");
+    for user in csv.lines().skip(1).filter_map(|line| line.split(',').next()) {
+        assert_eq!(login(running.server.socket(), user, "ten words").word(), "ACCOUNT", "{user}");
+        assert_eq!(login(running.server.socket(), user, "ten word").word(), "FAIL", "{user}");
     }
 }
 

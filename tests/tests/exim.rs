@@ -29,10 +29,10 @@ mod stock;
 
 /// Creates a test of each function for each way to ask.
 macro_rules! in_each_form {
-    ($($story:ident),* $(,)?) => {
-        mod dlfunc { $(#[test] fn $story() { super::$story(mailauth_tests::exim::Form::Dlfunc); })* }
-        mod readsocket { $(#[test] fn $story() { super::$story(mailauth_tests::exim::Form::Readsocket); })* }
-        mod run { $(#[test] fn $story() { super::$story(mailauth_tests::exim::Form::Run); })* }
+    ($($test:ident),* $(,)?) => {
+        mod dlfunc { $(#[test] fn $test() { super::$test(mailauth_tests::exim::Form::Dlfunc); })* }
+        mod readsocket { $(#[test] fn $test() { super::$test(mailauth_tests::exim::Form::Readsocket); })* }
+        mod run { $(#[test] fn $test() { super::$test(mailauth_tests::exim::Form::Run); })* }
     };
 }
 pub(crate) use in_each_form;

@@ -49,8 +49,8 @@ struct Answer {
     to: Instant,
 }
 
-/// Sends requests with known answers from several clients while `trouble` runs.
-fn under_load(socket: &Path, trouble: impl FnOnce()) -> Vec<Answer> {
+/// Sends requests with known answers from several clients while `during` runs.
+fn under_load(socket: &Path, during: impl FnOnce()) -> Vec<Answer> {
     let requests = [
         ("the right password", auth("imap", ANNA, PASSWORD), "ACCOUNT"),
         ("a wrong password", auth("imap", ANNA, "wrong"), "FAIL"),
@@ -75,7 +75,7 @@ fn under_load(socket: &Path, trouble: impl FnOnce()) -> Vec<Answer> {
                 }
             });
         }
-        trouble();
+        during();
         over.store(true, Ordering::Relaxed);
     });
     answers.into_inner().expect("no panic with the lock held")
@@ -173,9 +173,9 @@ fn a_failed_listing_or_change_never_looks_complete(kind: Kind) {
     let change = || ask(server.socket(), &passwd(ANNA, PASSWORD, "new words"), Manner::Whole).outcome();
     assert!(matches!(listing(), Outcome::List(entries) if entries.len() == 304));
     type Act = fn(&dyn Server);
-    let troubles: [[Act; 2]; 2] =
+    let faults: [[Act; 2]; 2] =
         [[|server| server.freeze(), |server| server.thaw()], [|server| server.stop(), |server| server.start()]];
-    for [begin, end] in troubles {
+    for [begin, end] in faults {
         begin(accounts.server());
         assert!(matches!(listing().word(), "CLOSED" | "CUT OFF"), "a listing");
         assert!(matches!(change().word(), "CLOSED" | "FAIL"), "a change");

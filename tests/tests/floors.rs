@@ -104,31 +104,31 @@ fn no_program_obeys_rows_that_name_roots_groups_or_folders() {
     host.attack();
     let daemon = Mailauth::over(&host.accounts);
     for (name, set, column) in ATTACKS {
-        let who = format!("{name}@example.org");
-        assert_eq!(login(daemon.socket(), &who, PASSWORD).word(), "FAIL", "{set}: {}", daemon.log());
+        let user = format!("{name}@example.org");
+        assert_eq!(login(daemon.socket(), &user, PASSWORD).word(), "FAIL", "{set}: {}", daemon.log());
         for question in ["account", "recipient 100"] {
-            let asked = format!("ASK {question} {who}\n");
+            let asked = format!("ASK {question} {user}\n");
             let answer = ask(daemon.socket(), asked.as_bytes(), Manner::Whole).bytes;
             let answer = String::from_utf8_lossy(&answer).into_owned();
-            assert!(answer.starts_with(&format!("LATER account {who}: column {column} is ")), "{set}: {answer}");
+            assert!(answer.starts_with(&format!("LATER account {user}: column {column} is ")), "{set}: {answer}");
             assert!(answer.contains("[mailbox] ") || answer.contains(".. in it"), "the advice: {answer}");
         }
-        let outcome = host.log_in(daemon.socket(), &who);
+        let outcome = host.log_in(daemon.socket(), &user);
         assert!(outcome.code == Some(1) && outcome.output.is_empty(), "{set}: {outcome:?}");
-        for question in [&["account", &who][..], &["may_store", &who, "10"]] {
+        for question in [&["account", &user][..], &["may_store", &user, "10"]] {
             let output = host.exim(daemon.socket(), question);
             assert!(output.status.code() == Some(75) && said(&output).contains(column), "{set}: {output:?}");
         }
-        let delivered = host.accounts.try_admin(&["deliver", &who], "Subject: x\n\nx\n");
+        let delivered = host.accounts.try_admin(&["deliver", &user], "Subject: x\n\nx\n");
         assert!(
             delivered.status.code() == Some(75) && said(&delivered).contains(&format!("column {column} ")),
             "{set}: {delivered:?}"
         );
-        let counted = host.accounts.try_admin(&["quota", "recount", &who], "");
+        let counted = host.accounts.try_admin(&["quota", "recount", &user], "");
         assert!(!counted.status.success() && said(&counted).contains(column), "{set}: {counted:?}");
-        let made = host.accounts.try_admin(&["account", "set", &who, "--make-mailbox"], "");
+        let made = host.accounts.try_admin(&["account", "set", &user, "--make-mailbox"], "");
         assert!(!made.status.success(), "{set}: {made:?}");
-        assert!(daemon.log().contains(&format!("{who}: column {column} is ")), "{set}: {}", daemon.log());
+        assert!(daemon.log().contains(&format!("{user}: column {column} is ")), "{set}: {}", daemon.log());
     }
     host.accounts.try_admin(&["quota", "recount", "--all"], "");
     host.is_untouched();

@@ -52,7 +52,7 @@ fn give_connections(accounts: &Accounts, any: bool) {
 fn a_full_server_answers_not_now_and_has_the_status_full(kind: Kind) {
     let accounts = accounts(kind);
     let server = server(&accounts);
-    let word = |who, password| login(server.socket(), who, password).word();
+    let word = |user, password| login(server.socket(), user, password).word();
     assert_eq!((word(ANNA, PASSWORD), word(BRUNO, "wrong")), ("ACCOUNT", "FAIL"));
     give_connections(&accounts, false);
     // It continues with the open connections.

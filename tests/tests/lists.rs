@@ -1,6 +1,6 @@
 //! Lists of accounts, with rows written by SQL that no login can match.
 
-use mailauth_tests::people::{ANNA, CHEAP_HASH, DEAR_HASH, PASSWORD};
+use mailauth_tests::people::{ANNA, CHEAP_HASH, PASSWORD, SHA512_CRYPT_HASH};
 use mailauth_tests::wire::{Manner, Outcome, ask, login};
 use mailauth_tests::{Accounts, Kind, Mailauth, on_each_database_and_mysql};
 use std::collections::BTreeSet;
@@ -209,7 +209,7 @@ fn lists_are_not_held_in_memory(kind: Kind) {
     const COUNT: usize = 100_000;
     let accounts = Accounts::empty(kind);
     let [file, out] = ["accounts.csv", "out"].map(|name| accounts.folder().join(name));
-    let rows = (0..COUNT).map(|n| format!("user{n:06}@d{:02}.example,{DEAR_HASH},Person number {n}\n", n % 50));
+    let rows = (0..COUNT).map(|n| format!("user{n:06}@d{:02}.example,{SHA512_CRYPT_HASH},Person number {n}\n", n % 50));
     fs::write(&file, format!("login,password,name\n{}", rows.collect::<String>())).expect("a file");
     let import = ["account", "import", file.to_str().expect("its name")];
     let mut peaks = vec![("import", peak(&accounts, &import, &out))];

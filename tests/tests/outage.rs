@@ -144,7 +144,7 @@ impl Row {
     /// Returns the recovery time: from the start of a fault if another server is left, otherwise from its end.
     fn recovery(&self, asked: Asked) -> Option<Duration> {
         let Times { start, end, .. } = self.times;
-        let from = if self.fault.left == Left::Nobody || asked != Asked::Read { end } else { start };
+        let from = if self.fault.left == Left::Nothing || asked != Asked::Read { end } else { start };
         self.answers.recovery(asked, from)
     }
 
@@ -170,7 +170,7 @@ impl Row {
         if self.missed {
             list.push("the daemon was not on the first server, which had recovered from the fault before".into());
         }
-        if self.fault.left == Left::Nobody && self.not_now(Asked::Read) == 0 {
+        if self.fault.left == Left::Nothing && self.not_now(Asked::Read) == 0 {
             list.push("nobody was left, and yet all was answered".into());
         }
         list.into_iter().map(|line| format!("  {}: {line}", self.fault.name)).collect()

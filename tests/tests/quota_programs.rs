@@ -123,7 +123,7 @@ fn delivery_programs_take_turns_without_recounting() {
     };
     ours();
     let (first, mut lines) = file(&mailbox);
-    for (who, deliver) in [
+    for (user, deliver) in [
         ("deliverquota", &deliverquota as &dyn Fn()),
         ("mailauth", &ours),
         ("maildrop", &maildrop),
@@ -133,9 +133,9 @@ fn delivery_programs_take_turns_without_recounting() {
         ("deliverquota", &deliverquota),
     ] {
         deliver();
-        agrees(&mailbox, who);
+        agrees(&mailbox, user);
         lines += 1;
-        assert_eq!(file(&mailbox), (first, lines), "{who} recounted the mailbox");
+        assert_eq!(file(&mailbox), (first, lines), "{user} recounted the mailbox");
     }
     assert_eq!(fs::read_dir(mailbox.join("new")).expect("new").count(), 8);
 }

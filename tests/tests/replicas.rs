@@ -114,20 +114,20 @@ impl<'p> Site<'p> {
         self.asked(question).split([' ', '\n']).next().unwrap_or_default().to_owned()
     }
 
-    fn looked_up(&self, service: &str, who: &str) -> &'static str {
-        ask(self.daemon.socket(), &pre(service, who), Manner::Whole).outcome().word()
+    fn looked_up(&self, service: &str, user: &str) -> &'static str {
+        ask(self.daemon.socket(), &pre(service, user), Manner::Whole).outcome().word()
     }
 
-    fn login(&self, who: &str, password: &str) -> &'static str {
-        login(self.daemon.socket(), who, password).word()
+    fn login(&self, user: &str, password: &str) -> &'static str {
+        login(self.daemon.socket(), user, password).word()
     }
 
     fn passwd(&self, old: &str, new: &str) -> Outcome {
         self.passwd_of(ANNA, old, new)
     }
 
-    fn passwd_of(&self, who: &str, old: &str, new: &str) -> Outcome {
-        ask(self.daemon.socket(), &passwd(who, old, new), Manner::Whole).outcome()
+    fn passwd_of(&self, user: &str, old: &str, new: &str) -> Outcome {
+        ask(self.daemon.socket(), &passwd(user, old, new), Manner::Whole).outcome()
     }
 
     /// Changes the daemon's configuration and makes it read it again.
@@ -329,7 +329,7 @@ fn a_message_is_delivered_by_the_primarys_row_or_deferred(pair: &dyn Cluster) {
     site.elsewhere(&["account", "import", "-"], &row("new@example.org", &new, ""));
     site.elsewhere(&["account", "set", "fresh@example.org", "--disabled"], "");
     site.elsewhere(&["account", "set", "full@example.org", "--quota", "1M"], "");
-    let may_store = |who| ["quota", "may-store", who, "--size", "100"];
+    let may_store = |user| ["quota", "may-store", user, "--size", "100"];
     site.ends(&["deliver", "new@example.org"], MESSAGE, 0);
     site.ends(&["deliver", "full@example.org"], MESSAGE, 0);
     site.ends(&["deliver", "fresh@example.org"], MESSAGE, 67);
@@ -423,8 +423,8 @@ fn a_reload_forgets_no_change(pair: &dyn Cluster) {
     site.reload(|config| {
         config.replacen("deadline = \"2s\"", "deadline = \"1s\"\npool = 4", 1) + "[cache]\nfound = \"1s\"\n"
     });
-    for (who, password) in [(DORA, DORAS_PASSWORD), (ANNA, PASSWORD), (ANNA, "second words")] {
-        assert_eq!(site.login(who, password), "CLOSED", "{who} with {password}\n{}", site.daemon.log());
+    for (user, password) in [(DORA, DORAS_PASSWORD), (ANNA, PASSWORD), (ANNA, "second words")] {
+        assert_eq!(site.login(user, password), "CLOSED", "{user} with {password}\n{}", site.daemon.log());
     }
     assert_eq!(site.word(kept[1]), "LATER");
     assert_eq!(site.login(BRUNO, "wrong"), "FAIL", "nothing of this account was changed");

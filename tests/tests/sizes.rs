@@ -51,10 +51,10 @@ fn fill(accounts: &Accounts, column: &str, size: usize, login: &str) {
 
 fn a_column_of_200_mebibytes_is_not_read_into_memory(kind: Kind) {
     let accounts = Accounts::on_own_server(kind).with(&people(Path::new("/var/mail")));
-    let who = |column: &str| format!("{column}@example.org");
+    let user = |column: &str| format!("{column}@example.org");
     for (column, size) in COLUMNS {
-        accounts.admin(&["account", "add", &who(column), "--password-stdin"], &format!("{PASSWORD}\n"));
-        fill(&accounts, column, size, &who(column));
+        accounts.admin(&["account", "add", &user(column), "--password-stdin"], &format!("{PASSWORD}\n"));
+        fill(&accounts, column, size, &user(column));
     }
     // A server takes long to read such rows.
     let server = Mailauth::configured(|socket| {
@@ -65,11 +65,11 @@ fn a_column_of_200_mebibytes_is_not_read_into_memory(kind: Kind) {
     let before = memory(&server, kind);
     for _ in 0..2 {
         for (column, _) in COLUMNS {
-            assert_eq!(login(server.socket(), &who(column), PASSWORD).word(), "FAIL", "{column}: {}", server.log());
-            let question = format!("ASK account {}\n", who(column));
+            assert_eq!(login(server.socket(), &user(column), PASSWORD).word(), "FAIL", "{column}: {}", server.log());
+            let question = format!("ASK account {}\n", user(column));
             let said =
                 String::from_utf8_lossy(&ask(server.socket(), question.as_bytes(), Manner::Whole).bytes).into_owned();
-            let expected = format!("LATER account {}: column {column} has more than ", who(column));
+            let expected = format!("LATER account {}: column {column} has more than ", user(column));
             assert!(said.starts_with(&expected) && said.ends_with("bytes; shorten it\n"), "{said}");
         }
         match ask(server.socket(), b"ENUMERATE\n", Manner::Whole).outcome() {
@@ -79,7 +79,7 @@ fn a_column_of_200_mebibytes_is_not_read_into_memory(kind: Kind) {
     }
     let after = memory(&server, kind);
     assert!(after < before + GROWTH, "{before} KiB, and after it {after} KiB");
-    let corrected = accounts.try_admin(&["account", "set", &who("options"), "--options", "a=1"], "");
+    let corrected = accounts.try_admin(&["account", "set", &user("options"), "--options", "a=1"], "");
     assert!(corrected.status.success(), "{corrected:?}");
-    assert_eq!(login(server.socket(), &who("options"), PASSWORD).word(), "ACCOUNT", "{}", server.log());
+    assert_eq!(login(server.socket(), &user("options"), PASSWORD).word(), "ACCOUNT", "{}", server.log());
 }

@@ -45,8 +45,8 @@ fn start(accounts: &Accounts, more: &str) -> Mailauth {
     })
 }
 
-fn word(server: &Mailauth, who: &str, password: &str) -> &'static str {
-    login(server.socket(), who, password).word()
+fn word(server: &Mailauth, user: &str, password: &str) -> &'static str {
+    login(server.socket(), user, password).word()
 }
 
 fn send(server: &Mailauth, request: &str) -> String {
@@ -68,14 +68,14 @@ fn check_code(accounts: &Accounts) -> Option<i32> {
 
 /// Asserts that each kind of login is decided as with the database.
 fn logins_are_decided(server: &Mailauth) {
-    for (who, password, right) in [
+    for (user, password, right) in [
         (ANNA, PASSWORD, "ACCOUNT"),
         (ANNA, "wrong", "FAIL"),
         (DORA, DORAS_PASSWORD, "ACCOUNT"),
         (CARLA, PASSWORD, "FAIL"),
         (UNKNOWN, PASSWORD, "FAIL"),
     ] {
-        assert_eq!(word(server, who, password), right, "{who} with {password:?}\n{}", server.log());
+        assert_eq!(word(server, user, password), right, "{user} with {password:?}\n{}", server.log());
     }
     assert_eq!(ask(server.socket(), &pre("imap", UNKNOWN), Manner::Whole).outcome(), Outcome::Fail);
     assert_eq!(ask(server.socket(), &pre("imap", BRUNO), Manner::Whole).outcome(), Outcome::Fail, "POP3 alone");
@@ -211,14 +211,14 @@ fn an_import_with_unknown_outcome_leaves_other_logins_usable(kind: Kind) {
     let server = server(&accounts);
     accounts.server().crash();
     assert_eq!(send(&server, "CHANGED additions\n"), "OK\n");
-    for (who, password, right) in [
+    for (user, password, right) in [
         (ANNA, PASSWORD, "ACCOUNT"),
         (ANNA, "wrong", "FAIL"),
         (DORA, DORAS_PASSWORD, "ACCOUNT"),
         (CARLA, PASSWORD, "FAIL"),
         (UNKNOWN, PASSWORD, "CLOSED"),
     ] {
-        assert_eq!(word(&server, who, password), right, "{who}\n{}", server.log());
+        assert_eq!(word(&server, user, password), right, "{user}\n{}", server.log());
     }
     // A change that names nothing affects nothing.
     assert_eq!(send(&server, "FORGET\n"), "OK\n");
@@ -358,15 +358,15 @@ fn a_killed_daemon_answers_when_started_without_its_database(kind: Kind) {
     }
     let decide = |others: &[&str]| {
         let server = start(&accounts, "");
-        for (who, password, answer) in [
+        for (user, password, answer) in [
             (ANNA, PASSWORD, "ACCOUNT"),
             (ANNA, "wrong", "FAIL"),
             (CARLA, PASSWORD, "FAIL"),
             (UNKNOWN, PASSWORD, "FAIL"),
             ("user2499@many.example", PASSWORD, "ACCOUNT"),
         ] {
-            let word = word(&server, who, password);
-            assert!(word == answer || others.contains(&word), "{word} for {who}\n{}", server.log());
+            let word = word(&server, user, password);
+            assert!(word == answer || others.contains(&word), "{word} for {user}\n{}", server.log());
         }
     };
     // Rows that it was told to copy again are not used until that is done, and a restart does not change that.

@@ -83,19 +83,19 @@ fn soak(cluster: &dyn Cluster) {
     let load = Load::new();
     let begin = Instant::now();
     // Permanent resources are allocated after a third of the time. A leak continues.
-    let (mut before, mut all, mut story) = (None, Sum::default(), Vec::new());
+    let (mut before, mut all, mut history) = (None, Sum::default(), Vec::new());
     while begin.elapsed() < time {
         let faults = Fault::all(cluster);
         let fault = faults[chance.below(faults.len())];
         let (pause, hold) = (chance.milliseconds(1000), chance.milliseconds(2500));
-        story.push(fault.name);
+        history.push(fault.name);
         let answers = load.run(server.socket(), || {
             std::thread::sleep(pause);
             (fault.act)(&site, &|| std::thread::sleep(hold));
         });
         all.add(&answers);
         let wrong = answers.wrong();
-        assert!(wrong.is_empty(), "{seed}: after {story:?}:\n{}", wrong.join("\n"));
+        assert!(wrong.is_empty(), "{seed}: after {history:?}:\n{}", wrong.join("\n"));
         if before.is_none() && begin.elapsed() > time / 3 {
             before = Some(Holdings::of(server.pid()));
         }
@@ -107,7 +107,7 @@ fn soak(cluster: &dyn Cluster) {
         after = Holdings::of(server.pid());
         has_not_grown_over(after, before)
     });
-    say(&format!("{seed}: {} faults, {all}; held {before:?}, then {after:?}", story.len()));
+    say(&format!("{seed}: {} faults, {all}; held {before:?}, then {after:?}", history.len()));
 }
 
 #[derive(Default)]
@@ -158,7 +158,7 @@ fn changes_confirmed_by_a_killed_daemon_are_not_lost(kind: Kind) {
     let accounts = Accounts::empty(kind).with(&Load::accounts());
     let mut server = Mailauth::over(&accounts);
     let socket = server.socket().to_owned();
-    let load = Load::on_a_mortal();
+    let load = Load::on_a_restarting_server();
     let answers = load.run_watched(&socket, |watch| {
         for _ in 0..8 {
             // At any moment of a change, and after some were confirmed.

@@ -71,28 +71,28 @@ impl Site {
     }
 
     /// Returns how each adapter answers this login with a password.
-    fn answers(&self, who: &str, password: &str) -> Vec<(&'static str, bool)> {
+    fn answers(&self, user: &str, password: &str) -> Vec<(&'static str, bool)> {
         let socket = self.daemon.socket();
-        let [by_daemon, by_database] = self.pop3(who, password, "<1@host>");
+        let [by_daemon, by_database] = self.pop3(user, password, "<1@host>");
         let account = |request: Vec<u8>| matches!(ask(socket, &request, Manner::Whole).outcome(), Outcome::Account(_));
         let socket_path = socket.to_str().expect("a path");
         vec![
-            ("AUTH", account(auth("imap", who, password))),
-            ("mailauth-exim login", self.exim(&["login", "smtp", who, password]).0 == Some(0)),
+            ("AUTH", account(auth("imap", user, password))),
+            ("mailauth-exim login", self.exim(&["login", "smtp", user, password]).0 == Some(0)),
             ("mailauth-pop3", by_daemon == Some(0)),
             ("mailauth-pop3-database", by_database == Some(0)),
-            ("mailauth auth", self.admin(&["auth", who, "--password-stdin"], password).0 == Some(0)),
+            ("mailauth auth", self.admin(&["auth", user, "--password-stdin"], password).0 == Some(0)),
             (
                 "mailauth auth --socket",
-                self.admin(&["auth", who, "--socket", socket_path, "--password-stdin"], password).0 == Some(0),
+                self.admin(&["auth", user, "--socket", socket_path, "--password-stdin"], password).0 == Some(0),
             ),
         ]
     }
 
     #[track_caller]
-    fn all_say(&self, yes: bool, who: &str, password: &str) {
-        for (adapter, said) in self.answers(who, password) {
-            assert_eq!(said, yes, "{adapter}: {who:?} with {password:?}\n{}", self.daemon.log());
+    fn all_say(&self, yes: bool, user: &str, password: &str) {
+        for (adapter, said) in self.answers(user, password) {
+            assert_eq!(said, yes, "{adapter}: {user:?} with {password:?}\n{}", self.daemon.log());
         }
     }
 }
@@ -103,22 +103,22 @@ const NO_OWNER: &str = "[pop3]\nbecome_owner = false\n";
 #[test]
 fn a_login_with_an_added_space_is_accepted() {
     let site = Site::new(Kind::Sqlite, NO_OWNER);
-    for who in ["anna@example.org ", " anna@example.org", "\tAnna@Example.org\t", "\u{a0}anna@example.org\u{3000}"] {
-        site.all_say(true, who, PASSWORD);
-        site.all_say(false, who, "wrong");
-        let looked_up = ask(site.daemon.socket(), &pre("imap", who), Manner::Whole).outcome();
-        assert_eq!(looked_up.account().get("ADDRESS"), Some("anna@example.org"), "{who:?}");
+    for user in ["anna@example.org ", " anna@example.org", "\tAnna@Example.org\t", "\u{a0}anna@example.org\u{3000}"] {
+        site.all_say(true, user, PASSWORD);
+        site.all_say(false, user, "wrong");
+        let looked_up = ask(site.daemon.socket(), &pre("imap", user), Manner::Whole).outcome();
+        assert_eq!(looked_up.account().get("ADDRESS"), Some("anna@example.org"), "{user:?}");
     }
     // A password is used unchanged.
     site.all_say(false, "anna@example.org", &format!("{PASSWORD} "));
     site.all_say(false, "anna@example.org", &format!(" {PASSWORD}"));
     // White space in other places belongs to no login.
-    for who in ["an na@example.org", "anna @example.org", "anna@ example.org", "anna@example.org x", " "] {
-        site.all_say(false, who, PASSWORD);
+    for user in ["an na@example.org", "anna @example.org", "anna@ example.org", "anna@example.org x", " "] {
+        site.all_say(false, user, PASSWORD);
     }
-    for who in ["anna@example.org\r", "anna@example.org\u{1}"] {
-        assert_eq!(login(site.daemon.socket(), who, PASSWORD).word(), "FAIL", "{who:?}");
-        assert_eq!(site.pop3(who, PASSWORD, "<1@host>"), [Some(1); 2], "{who:?}");
+    for user in ["anna@example.org\r", "anna@example.org\u{1}"] {
+        assert_eq!(login(site.daemon.socket(), user, PASSWORD).word(), "FAIL", "{user:?}");
+        assert_eq!(site.pop3(user, PASSWORD, "<1@host>"), [Some(1); 2], "{user:?}");
     }
     assert_eq!(site.pop3("anna@example.org\n", PASSWORD, "<1@host>"), [Some(1); 2]);
     let change = passwd("anna@example.org ", PASSWORD, "another long one");
@@ -134,39 +134,39 @@ fn a_login_with_an_added_space_is_accepted() {
 #[test]
 fn a_challenge_works_for_a_login_with_an_added_space() {
     let site = Site::new(Kind::Sqlite, NO_OWNER);
-    for who in ["dora@example.org", "dora@example.org ", " dora@example.org"] {
+    for user in ["dora@example.org", "dora@example.org ", " dora@example.org"] {
         let mut mac = Hmac::<Md5>::new_from_slice(DORAS_PASSWORD.as_bytes()).expect("a key");
         mac.update(b"<1@host>");
         let digits: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-        let (challenge, answer) = (STANDARD.encode("<1@host>"), STANDARD.encode(format!("{who} {digits}")));
+        let (challenge, answer) = (STANDARD.encode("<1@host>"), STANDARD.encode(format!("{user} {digits}")));
         let request = auth_body(format!("imap\ncram-md5\n{challenge}\n{answer}\n").as_bytes());
-        assert_eq!(ask(site.daemon.socket(), &request, Manner::Whole).outcome().word(), "ACCOUNT", "{who:?}");
+        assert_eq!(ask(site.daemon.socket(), &request, Manner::Whole).outcome().word(), "ACCOUNT", "{user:?}");
         let apop: String =
             Md5::digest(format!("<1@host>{DORAS_PASSWORD}")).iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(site.pop3(who, &apop, "<1@host>"), [Some(0); 2], "{who:?}");
-        assert_eq!(site.exim(&["cram", who]), (Some(0), DORAS_PASSWORD.to_owned()), "{who:?}");
+        assert_eq!(site.pop3(user, &apop, "<1@host>"), [Some(0); 2], "{user:?}");
+        assert_eq!(site.exim(&["cram", user]), (Some(0), DORAS_PASSWORD.to_owned()), "{user:?}");
     }
 }
 
 #[test]
 fn a_configured_separator_replaces_the_at_sign_in_logins() {
-    let who = "anna%example.org";
+    let user = "anna%example.org";
     let off = Site::new(Kind::Sqlite, NO_OWNER);
-    off.all_say(false, who, PASSWORD);
+    off.all_say(false, user, PASSWORD);
     let on = Site::new(Kind::Sqlite, &format!("{NO_OWNER}[login]\nseparators = \"%/\"\n"));
-    for who in [who, "Anna%Example.ORG ", "anna/example.org", "anna@example.org"] {
-        on.all_say(true, who, PASSWORD);
-        on.all_say(false, who, "wrong");
+    for user in [user, "Anna%Example.ORG ", "anna/example.org", "anna@example.org"] {
+        on.all_say(true, user, PASSWORD);
+        on.all_say(false, user, "wrong");
     }
-    for who in ["anna%", "%example.org", "anna%%example.org", "anna%example.org%", "anna%example.org@example.org"] {
-        on.all_say(false, who, PASSWORD);
+    for user in ["anna%", "%example.org", "anna%%example.org", "anna%example.org%", "anna%example.org@example.org"] {
+        on.all_say(false, user, PASSWORD);
     }
-    let (code, shown) = on.admin(&["account", "show", who], "");
+    let (code, shown) = on.admin(&["account", "show", user], "");
     assert!(code == Some(0) && shown.contains("anna@example.org"), "{shown}");
     // Mail addresses have only the at sign.
-    assert_eq!(on.exim(&["recipient", who, "1"]).1.trim(), "unknown");
+    assert_eq!(on.exim(&["recipient", user, "1"]).1.trim(), "unknown");
     assert_eq!(on.exim(&["recipient", "anna@example.org", "1"]).1.trim(), "ok");
-    let for_mail = ask(on.daemon.socket(), &pre("delivery", who), Manner::Whole).outcome();
+    let for_mail = ask(on.daemon.socket(), &pre("delivery", user), Manner::Whole).outcome();
     assert_eq!(for_mail.word(), "FAIL");
 }
 
@@ -204,15 +204,15 @@ fn an_international_login_is_accepted_in_every_spelling() {
     assert_eq!(site.admin(&["domain", "add", "Bücher.example"], "").1.trim(), "added the domain bücher.example");
     let csv = format!("login,password,uid,gid\n{},{CHEAP_HASH},5000,5000\n", JUERGEN[2]);
     assert_eq!(site.admin(&["account", "import", "-"], &csv).0, Some(0));
-    for who in JUERGEN {
-        site.all_say(true, who, PASSWORD);
-        site.all_say(false, who, "wrong");
-        let looked_up = ask(site.daemon.socket(), &pre("imap", who), Manner::Whole).outcome();
-        assert_eq!(looked_up.account().get("ADDRESS"), Some(KEPT), "{who:?}");
-        assert_eq!(site.exim(&["recipient", who, "1"]).1.trim(), "ok", "{who:?}");
-        assert!(site.exim(&["account", who]).1.contains(&format!("login=\"{KEPT}\"")), "{who:?}");
-        let (code, said) = site.admin(&["account", "add", who, "--no-password"], "");
-        assert!(code == Some(1) && said.contains("already"), "{who:?}: {said}");
+    for user in JUERGEN {
+        site.all_say(true, user, PASSWORD);
+        site.all_say(false, user, "wrong");
+        let looked_up = ask(site.daemon.socket(), &pre("imap", user), Manner::Whole).outcome();
+        assert_eq!(looked_up.account().get("ADDRESS"), Some(KEPT), "{user:?}");
+        assert_eq!(site.exim(&["recipient", user, "1"]).1.trim(), "ok", "{user:?}");
+        assert!(site.exim(&["account", user]).1.contains(&format!("login=\"{KEPT}\"")), "{user:?}");
+        let (code, said) = site.admin(&["account", "add", user, "--no-password"], "");
+        assert!(code == Some(1) && said.contains("already"), "{user:?}: {said}");
     }
     for domain in ["bücher.example", "BU\u{308}CHER.example", "xn--bcher-kva.example", "XN--Bcher-KVA.Example"] {
         assert_eq!(site.exim(&["domain", domain]).0, Some(0), "{domain:?}");
@@ -226,11 +226,11 @@ fn an_international_login_is_accepted_in_every_spelling() {
     let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
     assert_eq!((&json["login"], &json["readable"]), (&KEPT.into(), &"jürgen@bücher.example".into()));
     // A login with an impossible domain is unknown, and cannot be added.
-    for who in
+    for user in
         ["a@ü x.example", "a@bücher/.example", "a@\u{200d}.example", "jürgen@bücher.example.", "jurgen@bücher.example"]
     {
-        site.all_say(false, who, PASSWORD);
-        assert_eq!(site.exim(&["recipient", who, "1"]).1.trim(), "unknown", "{who:?}");
+        site.all_say(false, user, PASSWORD);
+        assert_eq!(site.exim(&["recipient", user, "1"]).1.trim(), "unknown", "{user:?}");
     }
     for domain in ["ü x.example", "bücher/.example", "xn--zzzzzz999.example", &"ü".repeat(64)] {
         let (code, said) = site.admin(&["domain", "add", domain], "");
@@ -271,8 +271,8 @@ fn the_default_domain_may_be_international() {
     );
     let csv = format!("login,password,uid,gid\nzoe,{CHEAP_HASH},5000,5000\n");
     assert_eq!(site.admin(&["account", "import", "-"], &csv).0, Some(0));
-    for who in ["zoe", "zoe@bücher.example", "zoe%xn--bcher-kva.example", "zoe＠bücher．example"] {
-        site.all_say(true, who, PASSWORD);
+    for user in ["zoe", "zoe@bücher.example", "zoe%xn--bcher-kva.example", "zoe＠bücher．example"] {
+        site.all_say(true, user, PASSWORD);
     }
 }
 
@@ -293,12 +293,12 @@ mod on_each {
         )
     }
 
-    fn works(accounts: &Accounts, who: &str) -> bool {
-        accounts.try_admin(&["auth", who, "--password-stdin"], PASSWORD).status.code() == Some(0)
+    fn works(accounts: &Accounts, user: &str) -> bool {
+        accounts.try_admin(&["auth", user, "--password-stdin"], PASSWORD).status.code() == Some(0)
     }
 
-    fn home(accounts: &Accounts, who: &str) -> String {
-        let shown = accounts.admin(&["account", "show", who, "--json"], "");
+    fn home(accounts: &Accounts, user: &str) -> String {
+        let shown = accounts.admin(&["account", "show", user, "--json"], "");
         let shown: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
         shown["mailbox"]["home"].as_str().expect("a home").to_owned()
     }
@@ -326,8 +326,8 @@ mod on_each {
         assert!(said.contains("changed: domains 1, accounts 3, aliases 2"), "{said}");
         let told = check();
         assert!(!told.contains("is looked up as"), "{told}");
-        for who in ["zoe@bücher.example", "zoe@xn--bcher-kva.example", "ben@bücher.example", "jürgen@example.org"] {
-            assert!(works(&accounts, who), "{who}");
+        for user in ["zoe@bücher.example", "zoe@xn--bcher-kva.example", "ben@bücher.example", "jürgen@example.org"] {
+            assert!(works(&accounts, user), "{user}");
         }
         // Its mail stays where it was. A new account gets the name in ASCII.
         assert_eq!(home(&accounts, "zoe@bücher.example"), "/var/mail/bücher.example/zoe");
@@ -362,8 +362,8 @@ mod on_each {
         assert!(said.contains("the domains bücher.example and xn--bcher-kva.example"), "{said}");
         assert!(said.contains("the accounts zoe@bücher.example and zoe@xn--bcher-kva.example"), "{said}");
         assert!(said.contains("changed: domains 0, accounts 1"), "{said}");
-        for who in ["ben@bücher.example", "max@bücher.example", "zoe@bücher.example", "ben@xn--bcher-kva.example"] {
-            assert!(works(&accounts, who), "{who}");
+        for user in ["ben@bücher.example", "max@bücher.example", "zoe@bücher.example", "ben@xn--bcher-kva.example"] {
+            assert!(works(&accounts, user), "{user}");
         }
         assert_eq!(home(&accounts, "ben@bücher.example"), "/var/mail/bücher.example/ben");
         assert_eq!(home(&accounts, "zoe@bücher.example"), "/var/mail/xn--bcher-kva.example/zoe");

@@ -20,11 +20,11 @@ const BAD: [(&str, &str); 5] = [
 
 fn with_bad_rows(kind: Kind, mail: &Path) -> Accounts {
     let accounts = Accounts::empty(kind).with(&people(mail));
-    for (who, column) in BAD {
+    for (user, column) in BAD {
         let (uid, gid) = (if column == "uid" { "0" } else { "NULL" }, if column == "gid" { "0" } else { "NULL" });
         accounts.sql_without_checks(&format!(
             "INSERT INTO accounts (login, domain, password, uid, gid) \
-             VALUES ('{who}', 'example.org', '{CHEAP_HASH}', {uid}, {gid})"
+             VALUES ('{user}', 'example.org', '{CHEAP_HASH}', {uid}, {gid})"
         ));
     }
     accounts
@@ -47,31 +47,31 @@ fn an_unusable_row_affects_only_itself(kind: Kind) {
     let server = Mailauth::over(&accounts);
     let logins = listed(&server);
     assert!(
-        logins.contains(&ANNA.to_owned()) && BAD.iter().all(|(who, _)| !logins.iter().any(|l| l == who)),
+        logins.contains(&ANNA.to_owned()) && BAD.iter().all(|(user, _)| !logins.iter().any(|l| l == user)),
         "{logins:?}"
     );
     assert_eq!(login(server.socket(), ANNA, PASSWORD).word(), "ACCOUNT");
-    for (who, column) in BAD {
-        let words = [PASSWORD, "wrong"].map(|password| login(server.socket(), who, password).word());
-        assert_eq!(words, ["FAIL"; 2], "{who}: {}", server.log());
-        assert_eq!(ask(server.socket(), &pre("imap", who), Manner::Whole).outcome().word(), "FAIL", "{who}");
-        assert_eq!(ask(server.socket(), &passwd(who, PASSWORD, "a new one"), Manner::Whole).outcome().word(), "FAIL");
+    for (user, column) in BAD {
+        let words = [PASSWORD, "wrong"].map(|password| login(server.socket(), user, password).word());
+        assert_eq!(words, ["FAIL"; 2], "{user}: {}", server.log());
+        assert_eq!(ask(server.socket(), &pre("imap", user), Manner::Whole).outcome().word(), "FAIL", "{user}");
+        assert_eq!(ask(server.socket(), &passwd(user, PASSWORD, "a new one"), Manner::Whole).outcome().word(), "FAIL");
         // An error of the administrator bounces no mail.
-        assert_eq!(ask(server.socket(), &pre("courier", who), Manner::Whole).outcome().word(), "CLOSED", "{who}");
+        assert_eq!(ask(server.socket(), &pre("courier", user), Manner::Whole).outcome().word(), "CLOSED", "{user}");
         for question in ["account", "recipient 100"] {
-            let said = text(&server, &format!("ASK {question} {who}\n"));
-            assert!(said.starts_with(&format!("LATER account {who}: column {column} ")), "{said}");
+            let said = text(&server, &format!("ASK {question} {user}\n"));
+            assert!(said.starts_with(&format!("LATER account {user}: column {column} ")), "{said}");
         }
-        let told = accounts.try_admin(&["auth", who, "--password-stdin", "--json"], &format!("{PASSWORD}\n"));
+        let told = accounts.try_admin(&["auth", user, "--password-stdin", "--json"], &format!("{PASSWORD}\n"));
         let told: Value = serde_json::from_slice(&told.stdout).expect("JSON");
         assert_eq!((&told["answer"], &told["code"]), (&"no".into(), &"unusable-account".into()), "{told}");
     }
     let log = server.log();
-    for (who, column) in BAD {
-        let about = |line: &&str| line.contains(who) && line.contains(&format!("column {column} "));
+    for (user, column) in BAD {
+        let about = |line: &&str| line.contains(user) && line.contains(&format!("column {column} "));
         let lines: Vec<_> = log.lines().filter(about).collect();
-        assert!(lines.iter().any(|line| line.contains("reason=\"unusable-account\"")), "{who}: {log}");
-        assert!(lines.iter().any(|line| line.contains("WARN") && line.contains("left out of a list")), "{who}: {log}");
+        assert!(lines.iter().any(|line| line.contains("reason=\"unusable-account\"")), "{user}: {log}");
+        assert!(lines.iter().any(|line| line.contains("WARN") && line.contains("left out of a list")), "{user}: {log}");
     }
 }
 
@@ -87,19 +87,19 @@ fn an_unreadable_value_refuses_its_login_and_no_other() {
         ("name", "name = 'x' || char(10) || 'UID=0'"),
         ("name", "name = CAST(x'ff' AS TEXT)"),
     ];
-    let who = |number: usize| format!("bad{number}@example.org");
+    let user = |number: usize| format!("bad{number}@example.org");
     for (number, (_, set)) in sets.into_iter().enumerate() {
-        accounts.admin(&["account", "add", &who(number), "--password-stdin"], &format!("{PASSWORD}\n"));
-        accounts.sql_without_checks(&format!("UPDATE accounts SET {set} WHERE login = '{}'", who(number)));
+        accounts.admin(&["account", "add", &user(number), "--password-stdin"], &format!("{PASSWORD}\n"));
+        accounts.sql_without_checks(&format!("UPDATE accounts SET {set} WHERE login = '{}'", user(number)));
     }
     let server = Mailauth::over(&accounts);
     let logins = listed(&server);
     assert!(logins.contains(&ANNA.to_owned()) && !logins.iter().any(|login| login.starts_with("bad")), "{logins:?}");
     for (number, (column, set)) in sets.into_iter().enumerate() {
-        let words = [PASSWORD, "wrong"].map(|password| login(server.socket(), &who(number), password).word());
+        let words = [PASSWORD, "wrong"].map(|password| login(server.socket(), &user(number), password).word());
         assert_eq!(words, ["FAIL"; 2], "{set}: {}", server.log());
-        assert!(server.log().contains(&format!("{}: column {column} ", who(number))), "{set}: {}", server.log());
-        let said = text(&server, &format!("ASK recipient 100 {}\n", who(number)));
+        assert!(server.log().contains(&format!("{}: column {column} ", user(number))), "{set}: {}", server.log());
+        let said = text(&server, &format!("ASK recipient 100 {}\n", user(number)));
         assert!(said.starts_with("LATER "), "{set}: {said}");
     }
 }
@@ -116,16 +116,16 @@ fn refused(accounts: &Accounts, arguments: &[&str], input: &str, code: i32) -> S
 #[test]
 fn the_command_writes_no_unusable_row() {
     let accounts = Accounts::empty(Kind::Sqlite).with(&people(Path::new("/var/mail")));
-    for who in ["sales/eu@example.org", "..@example.org", ".@example.org"] {
-        let said = refused(&accounts, &["account", "add", who, "--no-password"], "", 2);
+    for user in ["sales/eu@example.org", "..@example.org", ".@example.org"] {
+        let said = refused(&accounts, &["account", "add", user, "--no-password"], "", 2);
         assert!(said.contains("give the account a home of its own"), "{said}");
-        accounts.admin(&["account", "add", who, "--no-password", "--home", "/srv/odd"], "");
-        let said = refused(&accounts, &["account", "set", who, "--home", "default"], "", 2);
+        accounts.admin(&["account", "add", user, "--no-password", "--home", "/srv/odd"], "");
+        let said = refused(&accounts, &["account", "set", user, "--home", "default"], "", 2);
         assert!(said.contains("give the account a home of its own"), "{said}");
-        accounts.admin(&["account", "remove", who], "");
-        let said = refused(&accounts, &["account", "rename", "emil@example.org", who, "--exact"], "", 0);
+        accounts.admin(&["account", "remove", user], "");
+        let said = refused(&accounts, &["account", "rename", "emil@example.org", user, "--exact"], "", 0);
         assert!(!said.contains("refused"), "its home is in its row: {said}");
-        accounts.admin(&["account", "rename", who, "emil@example.org"], "");
+        accounts.admin(&["account", "rename", user, "emil@example.org"], "");
     }
     accounts.admin(&["account", "set", "emil@example.org", "--home", "default"], "");
     let said = refused(&accounts, &["account", "rename", "emil@example.org", "e/mil@example.org"], "", 2);
@@ -193,10 +193,10 @@ fn check_counts_unusable_rows_and_explains_what_to_do(kind: Kind) {
     fs::create_dir_all(folder.join("anna/Maildir/cur")).expect("a mailbox");
     fs::create_dir_all(folder.join("bruno")).expect("a home");
     let rows = [("cut@example.org", "$6$saltsalt$cut"), ("odd@example.org", "{FOO}bar")];
-    for (who, hash) in rows {
+    for (user, hash) in rows {
         accounts.sql_without_checks(&format!(
             "INSERT INTO accounts (login, domain, password, home) \
-             VALUES ('{who}', 'example.org', '{hash}', '{}/anna')",
+             VALUES ('{user}', 'example.org', '{hash}', '{}/anna')",
             folder.path().display()
         ));
     }
@@ -213,12 +213,12 @@ fn check_counts_unusable_rows_and_explains_what_to_do(kind: Kind) {
     }
     let [_, (state, text)] = &found(&accounts, "accounts")[..] else { panic!("{:?}", found(&accounts, "accounts")) };
     assert!(state == "degraded" && text.starts_with("5 accounts can never be used"), "{text}");
-    let named = BAD.iter().filter(|(who, _)| text.contains(&format!("account {who}: "))).count();
+    let named = BAD.iter().filter(|(user, _)| text.contains(&format!("account {user}: "))).count();
     assert!(named == 3 && text.contains(", and others; correct them with 'mailauth account set'"), "{text}");
     let passwords = found(&accounts, "passwords");
     let (state, text) = &passwords[0];
     assert!(state == "degraded" && text.starts_with("2 stored passwords can never fit: "), "{text}");
-    assert!(rows.iter().all(|(who, _)| text.contains(who)) && text.contains("account passwd"), "{text}");
+    assert!(rows.iter().all(|(user, _)| text.contains(user)) && text.contains("account passwd"), "{text}");
     let mailboxes = found(&accounts, "mailboxes");
     let (state, text) = &mailboxes[1];
     assert!(state == "degraded" && text.starts_with("1 home has no mailbox: bruno@example.org ("), "{text}");

@@ -181,21 +181,21 @@ fn only_the_changed_password_logs_in(kind: Kind) {
         assert_eq!(ask(socket, &refused, Manner::Whole).outcome(), Outcome::Fail);
     }
     assert_eq!(login(socket, ANNA, PASSWORD).word(), "ACCOUNT", "a refused change changes nothing");
-    for who in [EMIL, UNKNOWN] {
-        assert_eq!(ask(socket, &passwd(who, "", "new words"), Manner::Whole).outcome(), Outcome::Fail);
+    for user in [EMIL, UNKNOWN] {
+        assert_eq!(ask(socket, &passwd(user, "", "new words"), Manner::Whole).outcome(), Outcome::Fail);
     }
 }
 
 fn a_password_change_keeps_or_improves_the_scheme(kind: Kind) {
     let accounts = accounts(kind);
     let server = Mailauth::with(&accounts, "send_hash = true\nsend_clear = true");
-    for (who, old) in [(ANNA, PASSWORD), (DORA, DORAS_PASSWORD)] {
-        assert_eq!(ask(server.socket(), &passwd(who, old, "new words"), Manner::Whole).outcome(), Outcome::Done);
-        let record = record(server.socket(), &pre("imap", who));
+    for (user, old) in [(ANNA, PASSWORD), (DORA, DORAS_PASSWORD)] {
+        assert_eq!(ask(server.socket(), &passwd(user, old, "new words"), Manner::Whole).outcome(), Outcome::Done);
+        let record = record(server.socket(), &pre("imap", user));
         let stored = record.get("PASSWD").unwrap_or_default();
-        assert!(stored.starts_with("$6$") || stored.starts_with("{CRYPT}$6$"), "{who}: {stored}");
-        assert_eq!(record.get("PASSWD2"), None, "{who}");
-        assert_eq!(login(server.socket(), who, "new words").word(), "ACCOUNT");
+        assert!(stored.starts_with("$6$") || stored.starts_with("{CRYPT}$6$"), "{user}: {stored}");
+        assert_eq!(record.get("PASSWD2"), None, "{user}");
+        assert_eq!(login(server.socket(), user, "new words").word(), "ACCOUNT");
     }
 }
 

@@ -20,13 +20,13 @@ const FAULTS: &[(&str, &str, &str)] = &[
     ("checkpassword.login", "a program along PATH", "wants a path"),
     ("checkpassword.login", "513 bytes", "reads a part of them"),
     ("checkpassword.login", "70,000 bytes", "reads a part of them"),
-    ("checkpassword.login", "no end of the password", "takes what there is"),
+    ("checkpassword.login", "no end of the password", "accepts an incomplete record"),
     ("cvm-checkpassword", "a wrong password", "ends with 100"),
     ("cvm-checkpassword", "an unknown login", "ends with 100"),
     ("cvm-checkpassword", "an empty password", "ends with 7"),
     ("cvm-checkpassword", "an empty login", "ends with 100"),
-    ("cvm-checkpassword", "a password and more", "has no room for it"),
-    ("cvm-checkpassword", "USER", "is what stands before the @"),
+    ("cvm-checkpassword", "a password and more", "does not fit"),
+    ("cvm-checkpassword", "USER", "is the part before the @"),
 ];
 
 /// A program under test.
@@ -55,24 +55,27 @@ impl Program<'_> {
     }
 
     /// Asserts that a condition holds; or does not, if that is a known deviation of this program.
-    fn is(&self, story: &str, so: bool, outcome: &Outcome) {
-        let fault = FAULTS.iter().find(|(name, of, _)| *of == story && self.words.iter().any(|word| word == name));
+    fn is(&self, requirement: &str, so: bool, outcome: &Outcome) {
+        let fault =
+            FAULTS.iter().find(|(name, of, _)| *of == requirement && self.words.iter().any(|word| word == name));
         match fault {
-            None => assert!(so, "{:?}: {story}: {outcome:?}", self.words),
-            Some((name, _, what)) => assert!(!so, "{name} no longer deviates: {story}; it is listed because it {what}"),
+            None => assert!(so, "{:?}: {requirement}: {outcome:?}", self.words),
+            Some((name, _, what)) => {
+                assert!(!so, "{name} no longer deviates: {requirement}; it is listed because it {what}")
+            }
         }
     }
 }
 
 /// Runs a test with every program.
-fn everybody(story: impl Fn(&Program<'_>)) {
+fn with_each_program(requirement: impl Fn(&Program<'_>)) {
     let site = Site::new();
-    story(&Program { words: Vec::new(), host: None, site: &site });
+    requirement(&Program { words: Vec::new(), host: None, site: &site });
     let Ok(peer) = std::env::var("MAILAUTH_TEST_PEER") else { return };
     let Some(line) = peer.strip_prefix("checkpassword:") else { return };
     let host = host(&site);
     let words = line.split(' ').map(str::to_owned).collect();
-    story(&Program { words, host: Some(&host), site: &site });
+    requirement(&Program { words, host: Some(&host), site: &site });
 }
 
 /// Returns a host on which Dora is a user of the system.
@@ -102,13 +105,13 @@ fn host(site: &Site) -> MailHost {
 
 #[test]
 fn right_logins_run_the_program_and_wrong_ones_do_not() {
-    everybody(|program| {
+    with_each_program(|program| {
         let good = program.log_in(DORA, DORAS_PASSWORD, "echo in; exit 37");
         program.is("a right login", (good.code, &*good.output) == (Some(37), "in\n"), &good);
-        let refused = |story: &str, login: &str, password: &str| {
+        let refused = |requirement: &str, login: &str, password: &str| {
             let refused = program.log_in(login, password, "echo in");
-            program.is(story, refused.code == Some(1), &refused);
-            assert!(refused.output.is_empty() && !refused.said.contains(DORAS_PASSWORD), "{story}: {refused:?}");
+            program.is(requirement, refused.code == Some(1), &refused);
+            assert!(refused.output.is_empty() && !refused.said.contains(DORAS_PASSWORD), "{requirement}: {refused:?}");
         };
         refused("a wrong password", DORA, "wrong");
         refused("an unknown login", UNKNOWN, DORAS_PASSWORD);
@@ -120,11 +123,11 @@ fn right_logins_run_the_program_and_wrong_ones_do_not() {
 
 #[test]
 fn a_record_has_at_most_512_bytes_and_complete_fields() {
-    everybody(|program| {
+    with_each_program(|program| {
         let good = record(DORA, DORAS_PASSWORD, TIMESTAMP);
         let padded = |length: usize| [&good[..], &vec![b'x'; length - good.len()]].concat();
         let unfinished = format!("{DORA}\0{DORAS_PASSWORD}");
-        for (story, bytes, right) in [
+        for (requirement, bytes, right) in [
             ("no timestamp", format!("{unfinished}\0").into_bytes(), true),
             ("512 bytes", padded(512), true),
             ("513 bytes", padded(513), false),
@@ -135,14 +138,14 @@ fn a_record_has_at_most_512_bytes_and_complete_fields() {
             let outcome = program.call(&["/bin/echo", "in"], &bytes);
             // Misuse or a refusal: the contract allows either.
             let so = if right { outcome.code == Some(0) } else { matches!(outcome.code, Some(1 | 2)) };
-            program.is(story, so, &outcome);
+            program.is(requirement, so, &outcome);
         }
     });
 }
 
 #[test]
 fn misuse_exits_with_2_and_a_program_that_cannot_run_with_111() {
-    everybody(|program| {
+    with_each_program(|program| {
         let good = record(DORA, DORAS_PASSWORD, TIMESTAMP);
         let none = program.call(&[], &good);
         program.is("no program", matches!(none.code, Some(2 | 111)), &none);
@@ -155,11 +158,11 @@ fn misuse_exits_with_2_and_a_program_that_cannot_run_with_111() {
 
 #[test]
 fn the_program_runs_as_the_owner_in_its_home() {
-    everybody(|program| {
+    with_each_program(|program| {
         let home = program.site.files.join("mail/dora").display().to_string();
-        let is = |story: &str, script: &str, output: &str| {
+        let is = |requirement: &str, script: &str, output: &str| {
             let outcome = program.log_in(DORA, DORAS_PASSWORD, script);
-            program.is(story, outcome.output == output, &outcome);
+            program.is(requirement, outcome.output == output, &outcome);
         };
         is("user, group and groups", "id -u; id -g; id -G", "5000\n5000\n5000\n");
         is("the directory", "pwd", &format!("{home}\n"));

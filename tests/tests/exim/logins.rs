@@ -64,13 +64,13 @@ fn only_the_right_password_logs_in(form: Form) {
 
 fn accounts_that_may_not_send_are_refused_like_wrong_passwords(form: Form) {
     let site = Site::new(form);
-    for (who, password) in [
+    for (address, password) in [
         ("bruno@example.org", PASSWORD), // only POP3
         ("carla@example.org", PASSWORD), // disabled
         ("emil@example.org", PASSWORD),  // without a password
         ("gina@closed.example", "correct horse"),
     ] {
-        assert_eq!(plain(&site, who, password), 535, "{who}");
+        assert_eq!(plain(&site, address, password), 535, "{address}");
     }
     let log = site.daemon().log();
     for reason in ["service-not-allowed", "account-disabled", "no-password", "domain-disabled"] {
@@ -88,10 +88,10 @@ fn passwords_are_bytes_and_never_expanded(form: Form) {
         assert_eq!(plain(&site, ODD, password), 535, "{password:?}");
         assert_eq!(plain(&site, "anna@example.org", password), 535, "{password:?}");
     }
-    for who in
+    for address in
         ["${acl{x}}", "anna@example.org\n", "\nanna@example.org", "a\nb@example.org", "$auth2", "}{", "\\x00", "ä@x"]
     {
-        assert_eq!(plain(&site, who, PASSWORD), 535, "{who:?}");
+        assert_eq!(plain(&site, address, PASSWORD), 535, "{address:?}");
     }
     assert_eq!(plain(&site, "anna@example.org", b"\xff\xfe\x80"), 535);
     assert_eq!(plain(&site, "anna@example.org", &"x".repeat(3000)), 535);
@@ -100,13 +100,13 @@ fn passwords_are_bytes_and_never_expanded(form: Form) {
 }
 
 /// Returns the code of the reply to a response to CRAM-MD5's challenge.
-fn answer(site: &Site, who: &str, password: &str) -> u16 {
+fn answer(site: &Site, address: &str, password: &str) -> u16 {
     let mut client = site.exim.connect_tls();
     let code = client.auth_cram_md5(|challenge| {
         let mut mac = Hmac::<Md5>::new_from_slice(password.as_bytes()).expect("a key");
         mac.update(&STANDARD.decode(challenge).expect("base64"));
         let digest: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-        STANDARD.encode(format!("{who} {digest}"))
+        STANDARD.encode(format!("{address} {digest}"))
     });
     client.quit();
     code.code
@@ -114,7 +114,7 @@ fn answer(site: &Site, who: &str, password: &str) -> u16 {
 
 fn a_challenge_needs_a_stored_clear_password(form: Form) {
     let site = Site::with_cram(form);
-    let answer = |who: &str, password: &str| answer(&site, who, password);
+    let answer = |address: &str, password: &str| answer(&site, address, password);
     assert_eq!(answer("dora@example.org", DORAS_PASSWORD), 235, "{}", site.exim.log("mainlog"));
     assert_eq!(answer(ODD, ODD_PASSWORD), 235, "{}", site.exim.log("mainlog"));
     assert_eq!(answer("dora@example.org", "wrong"), 535);
@@ -131,12 +131,12 @@ fn a_secret_fetched_by_exim_is_not_logged_as_a_login(form: Form) {
     assert_eq!(answer(&site, "printer@example.org", "ten pages"), 235, "{}", site.exim.log("mainlog"));
     assert_eq!(answer(&site, "anna@example.org", PASSWORD), 535);
     let log = site.daemon().log();
-    for (who, told) in [
+    for (address, told) in [
         ("printer@example.org", "answer=\"yes\" reason=\"ok\""),
         ("anna@example.org", "answer=\"no\" reason=\"no-clear-password\""),
     ] {
-        let mut lines = log.lines().filter(|line| line.contains("mailauth::decision") && line.contains(who));
-        let line = lines.next().unwrap_or_else(|| panic!("no line about {who} in {log}"));
+        let mut lines = log.lines().filter(|line| line.contains("mailauth::decision") && line.contains(address));
+        let line = lines.next().unwrap_or_else(|| panic!("no line about {address} in {log}"));
         assert!(line.contains("kind=\"secret\"") && line.contains(told), "{line}");
         assert_eq!(lines.next(), None);
     }

@@ -30,7 +30,7 @@ fn everything_is_not_now(site: &Site) {
         client.mail("sender@elsewhere.example", None);
         let known = client.rcpt("anna@example.org");
         let unknown = client.rcpt("nobody@example.org");
-        let elsewhere = client.rcpt("whoever@elsewhere.example");
+        let elsewhere = client.rcpt("address@elsewhere.example");
         client.quit();
         for reply in [&plain, &wrong, &cram, &known, &unknown, &elsewhere] {
             assert!(!reply.text.contains("/run/"), "a client is told too much: {reply}");
@@ -106,9 +106,9 @@ fn authenticated_users_can_send_and_the_mail_waits(form: Form) {
     let mut client = site.exim.connect_tls();
     assert_eq!(client.auth_plain(b"anna@example.org", PASSWORD.as_bytes()).code, 235);
     client.mail("anna@example.org", None);
-    for whoever in ["dora@example.org", "somebody@elsewhere.example"] {
-        let reply = client.rcpt(whoever);
-        assert_eq!(reply.code, 250, "{whoever}: {reply}\n{}", site.exim.log("mainlog"));
+    for address in ["dora@example.org", "somebody@elsewhere.example"] {
+        let reply = client.rcpt(address);
+        assert_eq!(reply.code, 250, "{address}: {reply}\n{}", site.exim.log("mainlog"));
     }
     assert_eq!(client.data("Subject: away\n\nx\n").code, 250);
     client.quit();

@@ -2,7 +2,7 @@
 
 use crate::page::page;
 use mailauth_tests::exim::{Exim, Form, maildir};
-use mailauth_tests::people::{CHEAP_HASH, DEAR_HASH, DORAS_PASSWORD};
+use mailauth_tests::people::{CHEAP_HASH, DORAS_PASSWORD, SHA512_CRYPT_HASH};
 use mailauth_tests::{Accounts, Kind, MailHost, Mailauth};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -185,7 +185,7 @@ fn people() -> String {
     format!(
         "login,password,quota,services,name,enabled\n\
          anna@example.org,{CHEAP_HASH},,,\"Anna \"\"Ä\"\" \\ Ärlig\",true\n\
-         bruno@example.org,{DEAR_HASH},,pop3,,true\n\
+         bruno@example.org,{SHA512_CRYPT_HASH},,pop3,,true\n\
          carla@example.org,{CHEAP_HASH},,,,false\n\
          dora@example.org,{{PLAIN}}{DORAS_PASSWORD},,,,true\n\
          emil@example.org,,,,,true\n\

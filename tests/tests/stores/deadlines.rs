@@ -3,7 +3,7 @@
 use crate::database::{DEADLINE, Database, account, login};
 use mailauth_core::config::{DatabaseConfig, TlsMode};
 use mailauth_core::store::{AccountStore, SqlStore, StoreError, open_pooled, open_single};
-use mailauth_tests::{Kind, Proxy, Server, Way, eventually, on_each_server_and_mysql};
+use mailauth_tests::{Kind, Proxy, ProxyMode, Server, eventually, on_each_server_and_mysql};
 use rusqlite::Connection;
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ on_each_server_and_mysql!(
 );
 
 /// Each byte arrives long before a limit for each read(2) has passed, and the whole answer does not.
-const TRICKLE: Way = Way::Trickle(Duration::from_millis(200));
+const TRICKLE: ProxyMode = ProxyMode::Trickle(Duration::from_millis(200));
 
 /// A read is retried on a new connection, within the same deadline except for the time needed at its end.
 const LIMIT: Duration = Duration::from_secs(2 * 3 + 1);
@@ -61,11 +61,11 @@ fn a_server_that_trickles_its_answer_times_out(kind: Kind) {
     let proxy = proxy(&database);
     let config = by(&proxy, &database, "127.0.0.1", TlsMode::Disable);
     for store in [open_single(&config).unwrap(), open_pooled(&config).unwrap()] {
-        proxy.set(Way::Open);
+        proxy.set(ProxyMode::Open);
         find(&store).unwrap();
         proxy.set(TRICKLE);
         is_given_up(&store);
-        proxy.set(Way::Open);
+        proxy.set(ProxyMode::Open);
         eventually("an answer", SOON, || find(&store).is_ok());
     }
 }

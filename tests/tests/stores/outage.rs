@@ -78,9 +78,9 @@ fn a_write_succeeds_after_a_restart(kind: Kind) {
     database.server().stop();
     database.server().start();
     wait_until_live(&store);
-    let who = login("anna@x.example");
-    assert!(store.set_password(&who, &password("$6$salt$hash"), &password("new")).unwrap());
-    assert_eq!(store.find(&who).unwrap().unwrap().password, password("new"));
+    let user = login("anna@x.example");
+    assert!(store.set_password(&user, &password("$6$salt$hash"), &password("new")).unwrap());
+    assert_eq!(store.find(&user).unwrap().unwrap().password, password("new"));
 }
 
 fn a_stopped_server_is_noticed_at_once_and_found_again(kind: Kind) {

@@ -201,8 +201,8 @@ fn the_later_of_two_simultaneous_updates_sees_both(kind: Kind) {
         for some in logins.chunks(5) {
             let (store, sums) = (&store, &sums);
             scope.spawn(move || {
-                for who in some {
-                    let sum = store.publish(who, usage(1, 1)).unwrap();
+                for user in some {
+                    let sum = store.publish(user, usage(1, 1)).unwrap();
                     assert_eq!(sum.usage.bytes, sum.mailboxes);
                     sums.lock().unwrap().push(sum.mailboxes);
                 }
@@ -218,24 +218,24 @@ fn the_later_of_two_simultaneous_updates_sees_both(kind: Kind) {
 fn removing_accounts_during_updates_keeps_the_sum_exact(kind: Kind) {
     let (database, logins) = crowd(kind, 40);
     let store = database.pooled();
-    for who in &logins[..20] {
-        store.publish(who, usage(3, 1)).unwrap();
+    for user in &logins[..20] {
+        store.publish(user, usage(3, 1)).unwrap();
     }
     std::thread::scope(|scope| {
         for (number, some) in logins.chunks(5).enumerate() {
             let store = &store;
             scope.spawn(move || {
-                for (bytes, who) in (1..).zip(some) {
-                    match store.publish(who, usage(bytes, 1)) {
+                for (bytes, user) in (1..).zip(some) {
+                    match store.publish(user, usage(bytes, 1)) {
                         Ok(_) => {}
-                        Err(StoreError::Refused { .. }) => assert!(store.find(who).unwrap().is_none(), "{who}"),
+                        Err(StoreError::Refused { .. }) => assert!(store.find(user).unwrap().is_none(), "{user}"),
                         Err(error) => panic!("{error}"),
                     }
                 }
             });
             scope.spawn(move || {
-                for who in some.iter().filter(|_| number % 2 == 0) {
-                    store.remove_account(who).unwrap();
+                for user in some.iter().filter(|_| number % 2 == 0) {
+                    store.remove_account(user).unwrap();
                 }
             });
         }
@@ -247,8 +247,8 @@ fn removing_accounts_during_updates_keeps_the_sum_exact(kind: Kind) {
 fn accounts_removed_by_other_programs_are_subtracted(kind: Kind) {
     let (database, logins) = crowd(kind, 3);
     let store = database.store();
-    for who in &logins {
-        store.publish(who, usage(5, 1)).unwrap();
+    for user in &logins {
+        store.publish(user, usage(5, 1)).unwrap();
     }
     // Not every program enforces foreign keys. If they are enforced, the row of its usage is removed with the account.
     database.sql(&format!(
@@ -271,8 +271,8 @@ fn a_sum_is_corrected_during_updates(kind: Kind) {
             let (store, publishing) = (&store, &publishing);
             scope.spawn(move || {
                 for bytes in 1..6 {
-                    for who in some {
-                        store.publish(who, usage(bytes, 1)).unwrap();
+                    for user in some {
+                        store.publish(user, usage(bytes, 1)).unwrap();
                     }
                 }
                 publishing.fetch_sub(1, Ordering::SeqCst);
@@ -314,10 +314,10 @@ fn no_simultaneous_update_is_lost(kind: Kind) {
     std::thread::scope(|scope| {
         for thread in 0..8u64 {
             let store = &store;
-            let who = login(if thread % 2 == 0 { "anna@x.example" } else { "bruno@x.example" });
+            let user = login(if thread % 2 == 0 { "anna@x.example" } else { "bruno@x.example" });
             scope.spawn(move || {
                 for _ in 0..5 {
-                    store.publish(&who, usage(5, 1)).unwrap();
+                    store.publish(&user, usage(5, 1)).unwrap();
                 }
             });
         }

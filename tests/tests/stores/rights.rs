@@ -68,11 +68,11 @@ fn refused<T: std::fmt::Debug>(outcome: Result<T, AdminError>) {
 
 /// Asserts that what only the administrator may do is refused.
 fn cannot_administer(store: &SqlStore) {
-    let who = login("anna@x.example");
+    let account_login = login("anna@x.example");
     let change = AccountChange { enabled: Some(false), ..AccountChange::default() };
-    refused(store.set_account(&who, &change));
+    refused(store.set_account(&account_login, &change));
     refused(store.add_account(&account("new@x.example")));
-    refused(store.remove_account(&who));
+    refused(store.remove_account(&account_login));
     refused(store.add_domain(&domain("y.example")));
     refused(store.set_domain(&domain("x.example")));
     refused(store.add_alias(&AliasRow { address: "a@x.example".into(), targets: vec!["b@x.example".into()] }));
@@ -85,11 +85,12 @@ fn a_refusal_names_the_user_and_the_missing_role(kind: Kind) {
     let file = if kind == Kind::Postgres { "schema/grants.postgres.sql" } else { "schema/grants.mysql.sql" };
     let told = |error: AdminError, role: &str| {
         let said = error.to_string();
-        let who = format!("the user {name} ([database] url) lacks a privilege of the role {role} in {file}; ");
-        assert!(said.contains(&who), "{said}");
+        let account_login =
+            format!("the user {name} ([database] url) lacks a privilege of the role {role} in {file}; ");
+        assert!(said.contains(&account_login), "{said}");
         said
     };
-    let who = login("anna@x.example");
+    let account_login = login("anna@x.example");
     let said = told(store.add_domain(&domain("y.example")).unwrap_err(), "mailauth_writer");
     assert!(
         said.ends_with(
@@ -100,9 +101,9 @@ fn a_refusal_names_the_user_and_the_missing_role(kind: Kind) {
     told(store.add_account(&account("new@x.example")).unwrap_err(), "mailauth_writer");
     let usage = Usage { bytes: 5, messages: 1 };
     let either = "mailauth_writer (or mailauth_delivery for deliveries only)";
-    told(store.publish(&who, usage).map(|_| ()).unwrap_err().into(), either);
+    told(store.publish(&account_login, usage).map(|_| ()).unwrap_err().into(), either);
     let bare = store_of(&database, &user_with(&database, &["mailauth_password"]));
-    let said = bare.find(&who).unwrap_err().to_string();
+    let said = bare.find(&account_login).unwrap_err().to_string();
     assert!(said.contains("lacks a privilege of the role mailauth_reader in "), "{said}");
     database.sql("DELETE FROM schema_version");
     let said = as_user(&database, &["mailauth_writer"]).init().unwrap_err().to_string();
@@ -130,9 +131,9 @@ fn a_reader_answers_and_changes_nothing(kind: Kind) {
 fn a_password_changer_changes_nothing_else(kind: Kind) {
     let database = Database::empty(kind).filled();
     let store = as_user(&database, &["mailauth_reader", "mailauth_password"]);
-    let who = login("anna@x.example");
-    assert!(store.set_password(&who, &password("$6$salt$hash"), &password("new")).unwrap());
-    assert_eq!(store.find(&who).unwrap().unwrap().password, password("new"));
+    let account_login = login("anna@x.example");
+    assert!(store.set_password(&account_login, &password("$6$salt$hash"), &password("new")).unwrap());
+    assert_eq!(store.find(&account_login).unwrap().unwrap().password, password("new"));
     cannot_administer(&store);
     let report = store.report().unwrap();
     assert!(report.rights_too_wide.is_empty() && report.rights_missing.is_empty(), "{report:?}");
@@ -141,22 +142,22 @@ fn a_password_changer_changes_nothing_else(kind: Kind) {
 
 fn a_deliverer_publishes_usage_and_changes_nothing_else(kind: Kind) {
     let database = Database::empty(kind).filled();
-    let who = login("anna@x.example");
+    let account_login = login("anna@x.example");
     let usage = Usage { bytes: 5, messages: 1 };
     let reader = as_user(&database, &["mailauth_reader"]);
     assert_eq!(reader.pool_limits("x.example").unwrap(), Limits::NONE);
-    refused(reader.publish(&who, usage).map_err(AdminError::from));
+    refused(reader.publish(&account_login, usage).map_err(AdminError::from));
     refused(reader.pool_use("x.example").map_err(AdminError::from));
     let store = as_user(&database, &["mailauth_reader", "mailauth_delivery"]);
     for _ in 0..2 {
-        assert_eq!(store.publish(&who, usage).unwrap().usage, usage);
+        assert_eq!(store.publish(&account_login, usage).unwrap().usage, usage);
     }
     cannot_administer(&store);
     let report = store.report().unwrap();
     assert!(report.rights_too_wide.is_empty(), "{report:?}");
     let passwords = "UPDATE (password, updated_at, password_changed_at) on accounts (passwords cannot be changed)";
     assert_eq!(report.rights_missing, [passwords]);
-    assert_eq!(as_user(&database, &["mailauth_writer"]).publish(&who, usage).unwrap().usage, usage);
+    assert_eq!(as_user(&database, &["mailauth_writer"]).publish(&account_login, usage).unwrap().usage, usage);
 }
 
 fn a_writer_administers_but_makes_no_tables(kind: Kind) {
@@ -218,18 +219,18 @@ fn store_of(database: &Database, name: &str) -> SqlStore {
 }
 
 /// Executes the statements of the report, after which a new connection finds nothing to correct and a daemon can work.
-fn correct(story: &str, database: &Database, connect: impl Fn() -> SqlStore) {
+fn correct(case: &str, database: &Database, connect: impl Fn() -> SqlStore) {
     let report = connect().report().unwrap();
-    assert!(!report.rights_remedy.is_empty(), "{story}: nothing to correct: {report:?}");
+    assert!(!report.rights_remedy.is_empty(), "{case}: nothing to correct: {report:?}");
     let script: String = report.rights_remedy.iter().flat_map(|statement| [statement, ";\n"]).collect();
     database.sql(&script);
     let store = connect();
     let corrected = store.report().unwrap();
     let wrong = [&corrected.rights_too_wide, &corrected.rights_missing, &corrected.rights_remedy];
-    assert!(wrong.iter().all(|list| list.is_empty()), "{story}: after\n{script}there is {corrected:?}");
-    let who = login("anna@x.example");
-    let old = store.find(&who).unwrap().unwrap().password;
-    assert!(store.set_password(&who, &old, &password(story)).unwrap(), "{story}");
+    assert!(wrong.iter().all(|list| list.is_empty()), "{case}: after\n{script}there is {corrected:?}");
+    let account_login = login("anna@x.example");
+    let old = store.find(&account_login).unwrap().unwrap().password;
+    assert!(store.set_password(&account_login, &old, &password(case)).unwrap(), "{case}");
     assert_eq!(store.alias_targets("a@x.example").unwrap(), [""; 0]);
     cannot_administer(&store);
 }
@@ -257,16 +258,16 @@ fn the_reported_statements_correct_any_users_rights(kind: Kind) {
             "GRANT SELECT, INSERT, UPDATE (bytes, messages, measured_at) ON mailbox_use TO {}",
         ),
     ];
-    for (number, (story, grant)) in direct.into_iter().enumerate() {
+    for (number, (case, grant)) in direct.into_iter().enumerate() {
         let name = format!("direct{number}_of_{}", own_name(&database));
         let user = bare_user(&database, &name);
         database.sql(&grant.replace("{}", &user));
         // Without it nothing is known about the schema.
         database.sql(&format!("GRANT SELECT ON schema_version TO {user}"));
         let delivered = grant.contains("mailbox_use");
-        correct(story, &database, || store_of(&database, &name));
+        correct(case, &database, || store_of(&database, &name));
         let published = store_of(&database, &name).publish(&login("anna@x.example"), Usage { bytes: 5, messages: 1 });
-        assert_eq!(published.is_ok(), delivered, "{story}: {published:?}");
+        assert_eq!(published.is_ok(), delivered, "{case}: {published:?}");
     }
 
     if matches!(database, Database::Postgres(_)) {
@@ -274,7 +275,7 @@ fn the_reported_statements_correct_any_users_rights(kind: Kind) {
         let user = bare_user(&database, &name);
         database
             .sql(&format!("ALTER ROLE {user} REPLICATION CREATEDB; GRANT DELETE, UPDATE (home) ON accounts TO PUBLIC"));
-        correct("attributes, and everybody", &database, || store_of(&database, &name));
+        correct("attributes, and PUBLIC", &database, || store_of(&database, &name));
     } else {
         // The user that has created the tables has all rights to them, and can still deliver.
         correct("all of the database", &database, || database.store());
@@ -295,12 +296,15 @@ fn an_administrators_rights_are_left_unchanged(kind: Kind) {
         _ => drop(database.sql(&format!("GRANT ALL ON *.* TO {user} WITH GRANT OPTION"))),
     }
     stores.push(("a superuser", store_of(&database, &name)));
-    for (who, store) in stores {
+    for (account_login, store) in stores {
         let report = store.report().unwrap();
-        assert!(report.administrator.is_some(), "{who}: {report:?}");
-        assert!(report.rights_remedy[0].starts_with("CREATE "), "{who}: {report:?}");
+        assert!(report.administrator.is_some(), "{account_login}: {report:?}");
+        assert!(report.rights_remedy[0].starts_with("CREATE "), "{account_login}: {report:?}");
         let others = &report.rights_remedy[1..];
-        assert!(!others.is_empty() && others.iter().all(|line| line.starts_with("GRANT ")), "{who}: {report:?}");
+        assert!(
+            !others.is_empty() && others.iter().all(|line| line.starts_with("GRANT ")),
+            "{account_login}: {report:?}"
+        );
     }
     // Other tests use this server too.
     let drop = if kind == Kind::Postgres { "ALTER ROLE {} NOSUPERUSER" } else { "DROP USER {}" };

@@ -175,11 +175,11 @@ fn an_invalid_value_is_reported_with_its_column(kind: Kind) {
     let unchecked = database.unchecked();
     let store = database.store();
     for (number, set) in bad.into_iter().enumerate() {
-        let who = login(&format!("bad{number}@x.example"));
-        database.sql(&format!("INSERT INTO accounts (login, domain) VALUES ('{who}', 'x.example')"));
-        database.sql(&format!("{unchecked} UPDATE accounts SET {set} WHERE login = '{who}'"));
-        let StoreError::Unusable(unusable) = store.find(&who).unwrap_err() else { panic!("{set}") };
-        assert_eq!((unusable.column, unusable.login), (set.split(' ').next().unwrap(), who.to_string()), "{set}");
+        let user = login(&format!("bad{number}@x.example"));
+        database.sql(&format!("INSERT INTO accounts (login, domain) VALUES ('{user}', 'x.example')"));
+        database.sql(&format!("{unchecked} UPDATE accounts SET {set} WHERE login = '{user}'"));
+        let StoreError::Unusable(unusable) = store.find(&user).unwrap_err() else { panic!("{set}") };
+        assert_eq!((unusable.column, unusable.login), (set.split(' ').next().unwrap(), user.to_string()), "{set}");
     }
     assert!(store.find(&login("anna@x.example")).unwrap().is_some());
     let page = store.enumerate(None, 100).unwrap().rows;
@@ -189,19 +189,19 @@ fn an_invalid_value_is_reported_with_its_column(kind: Kind) {
 fn a_password_is_replaced_only_if_the_old_one_is_unchanged(kind: Kind) {
     let database = Database::empty(kind).filled();
     let store = database.store();
-    let who = login("anna@x.example");
+    let user = login("anna@x.example");
     store
-        .set_account(&who, &AccountChange { password: Some(Password::default()), ..AccountChange::default() })
+        .set_account(&user, &AccountChange { password: Some(Password::default()), ..AccountChange::default() })
         .unwrap();
-    assert!(store.find(&who).unwrap().unwrap().password.0.is_empty());
-    assert!(store.set_password(&who, &Password::default(), &password("one")).unwrap(), "NULL is no password");
-    assert!(store.set_password(&who, &password("one"), &password("one")).unwrap(), "the same again is a change");
+    assert!(store.find(&user).unwrap().unwrap().password.0.is_empty());
+    assert!(store.set_password(&user, &Password::default(), &password("one")).unwrap(), "NULL is no password");
+    assert!(store.set_password(&user, &password("one"), &password("one")).unwrap(), "the same again is a change");
     for wrong in ["One", "one ", "on", "", "öne"] {
-        assert!(!store.set_password(&who, &password(wrong), &password("two")).unwrap(), "{wrong:?}");
+        assert!(!store.set_password(&user, &password(wrong), &password("two")).unwrap(), "{wrong:?}");
     }
-    assert!(store.set_password(&who, &password("one"), &password("two")).unwrap());
-    assert_eq!(store.find(&who).unwrap().unwrap().password, password("two"));
-    let times = store.account_times(&who).unwrap().unwrap();
+    assert!(store.set_password(&user, &password("one"), &password("two")).unwrap());
+    assert_eq!(store.find(&user).unwrap().unwrap().password, password("two"));
+    let times = store.account_times(&user).unwrap().unwrap();
     for time in [&times.created, &times.updated, &times.password_changed] {
         let shape: String = time.chars().map(|c| if c.is_ascii_digit() { '9' } else { c }).collect();
         assert_eq!(shape, "9999-99-99 99:99:99");
@@ -303,7 +303,7 @@ fn a_change_affects_only_the_named_columns(kind: Kind) {
     let database = Database::empty(kind).filled();
     let store = database.store();
     store.add_account(&full("full@x.example")).unwrap();
-    let who = login("full@x.example");
+    let user = login("full@x.example");
     let change = AccountChange {
         enabled: Some(true),
         services: Some(Services::All),
@@ -323,11 +323,11 @@ fn a_change_affects_only_the_named_columns(kind: Kind) {
         ..full("full@x.example")
     };
     for _ in 0..2 {
-        store.set_account(&who, &change).unwrap();
-        assert_eq!(store.find(&who).unwrap().as_ref(), Some(&expected));
+        store.set_account(&user, &change).unwrap();
+        assert_eq!(store.find(&user).unwrap().as_ref(), Some(&expected));
     }
-    store.set_account(&who, &AccountChange::default()).unwrap();
-    assert_eq!(store.find(&who).unwrap(), Some(expected));
+    store.set_account(&user, &AccountChange::default()).unwrap();
+    assert_eq!(store.find(&user).unwrap(), Some(expected));
     assert_eq!(store.find(&login("anna@x.example")).unwrap(), Some(account("anna@x.example")));
 }
 
