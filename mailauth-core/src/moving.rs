@@ -1,9 +1,9 @@
-//! Moving a mailbox to another place on the same file system.
+//! Moves a mailbox to another place on the same file system.
 //!
-//! It is one rename(2) of a folder, which is done whole or not at all, and never puts one mailbox over another. As root,
-//! every folder on the way belongs to root or to the mailbox's owner and is not for everybody to write to, and a link is
-//! followed only where root alone could have made it ([`trusted_path`]). What was moved is looked at once more, and put
-//! back if it is not the mailbox. So only root and the owner choose what is moved, and where to.
+//! This is one rename(2) of a folder, which succeeds as a whole or not at all, and never replaces another mailbox. For
+//! root, every folder on the way must belong to root or to the mailbox's owner and must not be writable by every user, and
+//! a link is followed only if root alone could have created it ([`trusted_path`]). What was moved is checked once more, and
+//! moved back if it is not the mailbox. So only root and the owner determine what is moved, and where to.
 
 use crate::trusted_path::{self, Astray, Follow, Hands, Step, Walk};
 use rustix::fd::OwnedFd;
@@ -15,16 +15,16 @@ use rustix::process::geteuid;
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 
-/// Why a mailbox was not moved. It is where it was.
+/// Reason why a mailbox was not moved. It is still in its old place.
 #[derive(Debug, thiserror::Error)]
 pub enum NotMoved {
-    /// There is something in its new place.
+    /// Something exists in its new place.
     #[error("{} exists already; move it away first", .0.display())]
     Exists(PathBuf),
-    /// It is no folder, or a link to one.
-    #[error("{} is no folder of its own but a link or a file; move it by hand", .0.display())]
+    /// It is not a folder, or a link to one.
+    #[error("{} is not a folder but a link or a file; move it by hand", .0.display())]
     NoFolder(PathBuf),
-    /// A folder that another user could exchange for another one meanwhile.
+    /// Another user could exchange the entries of this folder in the meantime.
     #[error("{} belongs to user {owner} or may be written to by everybody, so that root must not move what is in it", .path.display())]
     NotSafe {
         /// The folder.
@@ -33,30 +33,30 @@ pub enum NotMoved {
         owner: u32,
     },
     /// Another folder was put in its place while it was moved.
-    #[error("{} was exchanged for another folder while it was moved, which is where it was; look who did that", .0.display())]
+    #[error("{} was replaced by another folder while it was moved, and that folder is there again; find out which user did that", .0.display())]
     Exchanged(PathBuf),
-    /// A link that root does not follow is in the way.
+    /// The path leads through a link that root does not follow.
     #[error(transparent)]
     Astray(Astray),
     /// The new place is on another file system.
     #[error("{} and {} are on different file systems; move the mailbox by hand", .from.display(), .to.display())]
     OtherFileSystem {
-        /// Where it is.
+        /// Its old place.
         from: PathBuf,
-        /// Where it would be.
+        /// Its new place.
         to: PathBuf,
     },
     /// A path that does not name a folder inside another one.
-    #[error("{} is no absolute path of a folder", .0.display())]
+    #[error("{} is not an absolute path of a folder", .0.display())]
     Path(PathBuf),
     /// A system call failed.
     #[error("cannot {doing} {}: {errno}", .path.display())]
     Io {
-        /// What was to be done, as in "cannot open".
+        /// The failed operation, as in "cannot open".
         doing: &'static str,
-        /// With what.
+        /// Path of the file or folder.
         path: PathBuf,
-        /// The system's reason.
+        /// The error of the system.
         errno: Errno,
     },
 }
@@ -66,7 +66,7 @@ pub enum NotMoved {
 pub struct Moving {
     from: Place,
     to: Place,
-    /// The device and inode of what is moved.
+    /// Device and inode of the folder that is moved.
     what: (u64, u64),
 }
 
@@ -79,11 +79,10 @@ struct Place {
 }
 
 impl Moving {
-    /// Prepares to move the folder `from` to `to`; `None` if there is no such folder. Folders that are missing above `to`
-    /// are made.
+    /// Prepares to move the folder `from` to `to`; `None` if there is no such folder. Missing folders above `to` are created.
     ///
     /// # Errors
-    /// Fails if it cannot be moved there.
+    /// Fails if the folder cannot be moved there.
     pub fn prepare(from: &Path, to: &Path, owner: (u32, u32)) -> Result<Option<Self>, NotMoved> {
         let Some(from) = Place::find(from, owner, false)? else { return Ok(None) };
         let Some(found) = from.look()? else { return Ok(None) };
@@ -102,23 +101,23 @@ impl Moving {
         }
     }
 
-    /// Moves it, and makes that last.
+    /// Moves the folder, and syncs the change.
     ///
     /// # Errors
-    /// Fails if it is where it was.
+    /// Fails if the folder was not moved.
     pub fn run(&self) -> Result<(), NotMoved> {
         rename(&self.from, &self.to, self.what)
     }
 
-    /// Moves it back.
+    /// Moves the folder back.
     ///
     /// # Errors
-    /// Fails if it is in its new place.
+    /// Fails if the folder is still in its new place.
     pub fn undo(&self) -> Result<(), NotMoved> {
         rename(&self.to, &self.from, self.what)
     }
 
-    /// Returns true if there is something again where it was: mail that came meanwhile.
+    /// Returns true if something exists again in the old place: mail that was delivered in the meantime.
     pub fn is_there_again(&self) -> bool {
         matches!(self.from.look(), Ok(Some(_)))
     }
@@ -129,18 +128,18 @@ fn identity(found: &Statx) -> (u64, u64) {
 }
 
 fn rename(from: &Place, to: &Place, what: (u64, u64)) -> Result<(), NotMoved> {
-    rename_whatever(from, to)?;
+    rename_unchecked(from, to)?;
     if to.look()?.is_some_and(|found| identity(&found) == what) {
         return Ok(());
     }
-    rename_whatever(to, from)?;
+    rename_unchecked(to, from)?;
     Err(NotMoved::Exchanged(from.path.clone()))
 }
 
-fn rename_whatever(from: &Place, to: &Place) -> Result<(), NotMoved> {
+fn rename_unchecked(from: &Place, to: &Place) -> Result<(), NotMoved> {
     let renamed = match renameat_with(&from.parent, &from.name, &to.parent, &to.name, RenameFlags::NOREPLACE) {
-        // A file system such as NFS, which cannot tell.
-        Err(Errno::INVAL | Errno::NOSYS) => over_an_empty_folder(from, to),
+        // A file system without the flag, such as NFS.
+        Err(Errno::INVAL | Errno::NOSYS) => rename_over_empty_folder(from, to),
         done => done,
     };
     renamed.map_err(|errno| match errno {
@@ -149,21 +148,22 @@ fn rename_whatever(from: &Place, to: &Place) -> Result<(), NotMoved> {
         errno => NotMoved::Io { doing: "move", path: from.path.clone(), errno },
     })?;
     for place in [to, from] {
-        // It is moved; after a power cut it may be in either place, and is whole.
+        // The folder is moved. Without the sync, it may be in either place after a power failure, but is complete.
         let _ = fsync(&place.parent);
     }
     Ok(())
 }
 
-/// Makes an empty folder, which fails where anything is, and renames over it, which fails where it is not empty any more.
-fn over_an_empty_folder(from: &Place, to: &Place) -> rustix::io::Result<()> {
+/// Creates an empty folder, which fails if the name exists, and renames over it, which fails if the folder is no longer
+/// empty.
+fn rename_over_empty_folder(from: &Place, to: &Place) -> rustix::io::Result<()> {
     mkdirat(&to.parent, &to.name, Mode::RWXU)?;
     renameat(&from.parent, &from.name, &to.parent, &to.name)
         .inspect_err(|_| _ = unlinkat(&to.parent, &to.name, AtFlags::REMOVEDIR))
 }
 
 impl Place {
-    /// The last name of a path in the folder it is in; `None` if that folder is missing, unless it is to be made.
+    /// Opens the folder that contains the last name of a path. If the folder is missing, creates it or returns `None`.
     fn find(path: &Path, owner: (u32, u32), make: bool) -> Result<Option<Self>, NotMoved> {
         let no_path = || NotMoved::Path(path.to_owned());
         let (Some(name), Some(above)) = (path.file_name(), path.parent()) else { return Err(no_path()) };
@@ -174,7 +174,7 @@ impl Place {
         let follow = if geteuid().is_root() { Follow::Roots } else { Follow::All };
         let mut walk = Walk::begin(above, follow)?;
         while let Some(next) = walk.next_name() {
-            judge(&walk, owner.0)?;
+            check_folder(&walk, owner.0)?;
             let next = next.to_owned();
             if walk.step()? == Step::On {
                 continue;
@@ -188,11 +188,11 @@ impl Place {
                 return Err(NotMoved::Io { doing: "open", path: walk.at().join(&next), errno: Errno::NOENT });
             }
         }
-        judge(&walk, owner.0)?;
+        check_folder(&walk, owner.0)?;
         Ok(Some(Place { parent: walk.finish()?, name: name.to_owned(), path: path.to_owned() }))
     }
 
-    /// What is there; `None` for nothing.
+    /// Returns the metadata of the entry; `None` if it does not exist.
     fn look(&self) -> Result<Option<Statx>, NotMoved> {
         match statx(&self.parent, &self.name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BASIC_STATS) {
             Ok(found) => Ok(Some(found)),
@@ -211,10 +211,9 @@ impl From<Astray> for NotMoved {
     }
 }
 
-/// # Errors
-/// As root, if others than root and the mailbox's owner can exchange what is in the folder that the walk is in. The members
-/// of a group that root gave it to can; what they put there is not taken for the mailbox.
-fn judge(walk: &Walk, uid: u32) -> Result<(), NotMoved> {
+/// Checks for root that only root and the mailbox's owner can exchange entries of the folder that the walk is in. A
+/// folder of root that a group may write to is permitted too: what its members put there is not mistaken for the mailbox.
+fn check_folder(walk: &Walk, uid: u32) -> Result<(), NotMoved> {
     if !geteuid().is_root() {
         return Ok(());
     }
@@ -226,7 +225,7 @@ fn judge(walk: &Walk, uid: u32) -> Result<(), NotMoved> {
     Err(NotMoved::NotSafe { path: walk.at().to_owned(), owner })
 }
 
-/// Makes a folder as its parent is: of root in one of root's, else of the mailbox's owner.
+/// Creates a folder, which belongs to root in a folder of root, else to the mailbox's owner.
 fn make_folder(walk: &Walk, name: &OsString, owner: (u32, u32)) -> rustix::io::Result<()> {
     let above = statx(walk.folder(), c"", AtFlags::EMPTY_PATH, StatxFlags::UID)?;
     if geteuid().is_root() && above.stx_uid == owner.0 {
@@ -269,24 +268,24 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_put_over_what_is_there() {
+    fn nothing_is_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let (from, to) = (mailbox(folder.path()), folder.path().join("example.org/anne"));
         let moving = Moving::prepare(&from, &to, own()).unwrap().unwrap();
         fs::create_dir(&to).unwrap();
-        assert!(matches!(moving.run(), Err(NotMoved::Exists(_))), "an empty folder that came meanwhile");
+        assert!(matches!(moving.run(), Err(NotMoved::Exists(_))), "an empty folder that was created in the meantime");
         assert!(matches!(Moving::prepare(&from, &to, own()), Err(NotMoved::Exists(_))));
         assert!(from.join("Maildir/new/1").exists());
         let empty = folder.path().join("empty");
         fs::create_dir(&empty).unwrap();
         let place = |path: &Path| Place::find(path, own(), false).unwrap().unwrap();
-        assert_eq!(over_an_empty_folder(&place(&from), &place(&empty)), Err(Errno::EXIST));
-        over_an_empty_folder(&place(&from), &place(&folder.path().join("free"))).unwrap();
+        assert_eq!(rename_over_empty_folder(&place(&from), &place(&empty)), Err(Errno::EXIST));
+        rename_over_empty_folder(&place(&from), &place(&folder.path().join("free"))).unwrap();
         assert!(folder.path().join("free/Maildir/new/1").exists());
     }
 
     #[test]
-    fn where_there_is_no_mailbox_nothing_is_moved() {
+    fn a_missing_mailbox_is_not_moved() {
         let folder = tempfile::tempdir().unwrap();
         let to = folder.path().join("b");
         assert!(Moving::prepare(&folder.path().join("a"), &to, own()).unwrap().is_none());
@@ -306,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn root_moves_nothing_by_folders_of_other_users() {
+    fn root_moves_nothing_through_folders_of_other_users() {
         if !geteuid().is_root() {
             return;
         }
@@ -331,7 +330,7 @@ mod tests {
         chown(&home, 5001);
         assert!(matches!(Moving::prepare(&home, &to, (5000, 5000)), Err(NotMoved::NotSafe { owner: 5001, .. })));
         chown(&home, 5000);
-        // A link that the owner made, on the way to the new place.
+        // A link of the owner on the way to the new place.
         chown(&folder.path().join("example.org"), 5000);
         symlink("/etc", folder.path().join("example.org/link")).unwrap();
         let refused = Moving::prepare(&home, &folder.path().join("example.org/link/anne"), (5000, 5000));
@@ -339,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_a_group_may_write_to_leads_nowhere_else() {
+    fn links_in_a_folder_that_a_group_may_write_to_are_not_followed() {
         if !geteuid().is_root() {
             return;
         }
@@ -356,7 +355,7 @@ mod tests {
         fs::create_dir(&home).unwrap();
         fs::write(home.join("another"), "").unwrap();
         assert!(matches!(moving.run(), Err(NotMoved::Exchanged(_))));
-        assert!(home.join("another").exists() && !example.join("anne").exists(), "it is where it was");
+        assert!(home.join("another").exists() && !example.join("anne").exists(), "it was not moved");
         fs::remove_file(home.join("another")).unwrap();
         fs::remove_dir(&home).unwrap();
         fs::rename(example.join("aside"), &home).unwrap();

@@ -1,8 +1,8 @@
-//! Storing one message in a mailbox under its quota.
+//! Stores one message in a mailbox under its quota.
 //!
-//! As maildir(5) has it: written to `tmp`, synced, and renamed into `new`, with its size in the name. Room is reserved
-//! between the last two, and everything is taken back when a step fails. Whenever the process dies, the message is in
-//! `new` once or not at all, and maildirsize says what is there or more, never less.
+//! As described in maildir(5), the message is written to `tmp`, synced, and renamed into `new`, with its size in the name.
+//! Room is reserved between the last two steps, and everything is taken back if a step fails. Whenever the process dies,
+//! the message is in `new` once or not at all, and the sum in maildirsize is exact or too high, but never too low.
 
 pub mod warnings;
 
@@ -19,37 +19,37 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
-/// Bytes copied at once.
+/// Number of bytes that are copied at once.
 const CHUNK: usize = 64 << 10;
 
-/// A message that is in the mailbox.
+/// A message that was stored in the mailbox.
 #[derive(Clone, Debug)]
 pub struct Delivered {
-    /// Its file's name in `new`.
+    /// Name of its file in `new`.
     pub name: String,
     /// Its size in bytes.
     pub size: u64,
-    /// What the mailbox holds with it; `None` when it has no limit.
+    /// What the mailbox holds with it; `None` if the mailbox has no limit.
     pub usage: Option<Usage>,
 }
 
-/// Why a message is not in the mailbox.
+/// Reason why a message was not stored.
 #[derive(Debug, thiserror::Error)]
 pub enum DeliveryError {
-    /// The message does not fit, or that is not known now.
+    /// The message does not fit, or it is not known now whether it fits.
     #[error(transparent)]
     Denied(Denied),
     /// The message could not be read to its end.
     #[error("the message cannot be read: {0}")]
     Message(io::Error),
-    /// It could not be written.
+    /// The message could not be written.
     #[error("cannot {doing} {}: {source}", .path.display())]
     Io {
-        /// What was to be done.
+        /// The failed operation.
         doing: &'static str,
         /// Path of the file or directory.
         path: PathBuf,
-        /// The system's reason.
+        /// The error of the system.
         source: io::Error,
     },
 }
@@ -60,22 +60,22 @@ impl<E: Into<Denied>> From<E> for DeliveryError {
     }
 }
 
-/// A message in `tmp`. Dropped, it is gone.
+/// A message in `tmp`. It is removed when this is dropped.
 pub struct Spooled<'a> {
     mailbox: &'a MaildirQuota,
     tmp: OwnedFd,
     file: File,
-    /// In `tmp`, and without its size.
+    /// Name of the file in `tmp`, without the size.
     name: String,
     size: u64,
     stored: bool,
 }
 
 impl<'a> Spooled<'a> {
-    /// Reads a message to its end, or until it is larger than the mailbox may ever be.
+    /// Reads a message to its end, and writes it to `tmp`.
     ///
     /// # Errors
-    /// Fails if it is so large, cannot be read, or cannot be written.
+    /// Fails if the message is larger than an empty mailbox may hold, cannot be read, or cannot be written.
     pub fn read(mailbox: &'a MaildirQuota, message: &mut dyn Read) -> Result<Self, DeliveryError> {
         let tmp = part(mailbox, c"tmp")?;
         let (file, name) = create(mailbox, tmp.as_fd())?;
@@ -94,7 +94,7 @@ impl<'a> Spooled<'a> {
                 Err(error) => return Err(DeliveryError::Message(error)),
             };
             self.size += count as u64;
-            // No deletion could make room for it.
+            // The message would not even fit into an empty mailbox.
             if let Some(over) = self.mailbox.limits().broken_by(Usage::default(), self.size) {
                 return Err(Denied::Mailbox(over).into());
             }
@@ -108,19 +108,19 @@ impl<'a> Spooled<'a> {
         self.size
     }
 
-    /// Puts it into the mailbox, if there is room in that and in the domain's pool.
+    /// Puts the message into the mailbox, if the mailbox and the domain's pool have room for it.
     ///
     /// # Errors
-    /// Fails if there is none, that cannot be told, or the file system fails. Then the message is not in the mailbox.
+    /// Fails if there is no room, if that is not known, or if the file system fails. Then the message is not in the mailbox.
     pub fn store(mut self, member: Option<&Member<'_>>) -> Result<Delivered, DeliveryError> {
-        // A message that is refused need not be synced.
+        // A message that is refused here need not be synced.
         self.mailbox.precheck(self.size)?;
         self.file.sync_all().map_err(|source| self.failed("sync", "tmp", source))?;
         let new = part(self.mailbox, c"new")?;
         let name = format!("{},S={}", self.name, self.size);
         let (reservation, usage) = reserve(self.mailbox, self.size, member)?;
         if let Err(errno) = renameat(&self.tmp, self.name.as_str(), &new, &name) {
-            // While the mailbox is still ours, so that no newer figure is overwritten.
+            // The reservation still holds the lock, so that no newer figure is overwritten.
             withdraw(usage, self.size, member);
             return Err(self.failed("write", "new", errno.into()));
         }
@@ -133,15 +133,15 @@ impl<'a> Spooled<'a> {
         Ok(Delivered { name, size: self.size, usage })
     }
 
-    /// Makes sure that the message outlives a power cut. If not, and it can be taken back, its sender keeps
-    /// it; otherwise it is delivered.
+    /// Makes sure that the message survives a power failure. If that fails, the message is removed and the sender keeps it;
+    /// if it cannot be removed, it counts as delivered.
     fn sync(&self, new: &OwnedFd, name: &str) -> Result<(), DeliveryError> {
         let Err(errno) = fsync(new) else { return Ok(()) };
         if unlinkat(new, name, AtFlags::empty()).is_err() {
             return Ok(());
         }
         if let Ok(size) = i64::try_from(self.size) {
-            let _ = self.mailbox.adjust(-size, -1); // too high a sum heals
+            let _ = self.mailbox.adjust(-size, -1); // the next count corrects a sum that is too high
         }
         Err(self.failed("sync", "new", errno.into()))
     }
@@ -159,7 +159,7 @@ impl Drop for Spooled<'_> {
     }
 }
 
-/// Reserves room in the mailbox, and in its domain's pool if it has one. Returns the usage with the message, too.
+/// Reserves room in the mailbox, and in its domain's pool if it has one. Also returns the usage with the message.
 fn reserve<'a>(
     mailbox: &'a MaildirQuota,
     size: u64,
@@ -205,7 +205,8 @@ fn create(mailbox: &MaildirQuota, tmp: BorrowedFd<'_>) -> Result<(File, String),
     Ok((file.into(), name.to_string_lossy().into_owned()))
 }
 
-/// The host's name with what means something in a message's name written as maildir(5) says.
+/// Returns the name of the host, with the characters that are special in a file name of a message escaped as described in
+/// maildir(5).
 fn host() -> String {
     let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
     name.replace('/', "\\057").replace(':', "\\072").replace(',', "\\054")
@@ -230,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_comes_into_new_with_its_size_in_its_name() {
+    fn a_message_is_stored_in_new_with_its_size_in_the_name() {
         let folder = tempfile::tempdir().unwrap();
         let mailbox = mailbox(folder.path(), "1000S");
         let mut message = &b"Subject: hello\n\nthere\n"[..];
@@ -243,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn one_over_quota_leaves_nothing() {
+    fn a_message_over_quota_leaves_no_file() {
         let folder = tempfile::tempdir().unwrap();
         let mailbox = mailbox(folder.path(), "30S");
         let spool = |text: &str| Spooled::read(&mailbox, &mut text.as_bytes());
@@ -253,7 +254,7 @@ mod tests {
         );
         assert!(
             matches!(spool(&"x".repeat(31)), Err(DeliveryError::Denied(Denied::Mailbox(_)))),
-            "it is not even written"
+            "it is refused while it is read"
         );
         assert_eq!(names(&folder.path().join("new")).len(), 1);
         assert_eq!(names(&folder.path().join("tmp")), [""; 0]);
@@ -261,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_breaks_off_is_not_stored() {
+    fn an_incomplete_message_is_not_stored() {
         struct Broken;
         impl Read for Broken {
             fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
@@ -276,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_renamed_is_taken_back() {
+    fn the_room_of_a_message_that_cannot_be_renamed_is_taken_back() {
         let folder = tempfile::tempdir().unwrap();
         let mailbox = mailbox(folder.path(), "1000S");
         let spooled = Spooled::read(&mailbox, &mut &b"gone"[..]).unwrap();

@@ -1,8 +1,8 @@
-//! Telling a mailbox's owner that it fills up.
+//! Warns the owner of a mailbox that is almost full.
 //!
-//! When a message has brought a mailbox to one of the configured percentages, its owner gets a message, at most one a
-//! day for each percentage. What has been sent is recorded in the mailbox's file `maildirwarned`, a line for each: the
-//! percentage and when, in seconds since 1970.
+//! When a delivery fills a mailbox to one of the configured percentages, its owner gets a message, at most one a day for
+//! each percentage. The mailbox's file `maildirwarned` records what has been sent, with one line for each percentage: the
+//! percentage and the time, in seconds since 1970.
 
 use crate::maildir::MaildirQuota;
 use crate::maildir::QuotaError;
@@ -15,10 +15,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 const FILE: &CStr = c"maildirwarned";
 
-/// Seconds between two warnings of one percentage.
+/// Minimum time between two warnings about one percentage, in seconds.
 const DAY: u64 = 24 * 60 * 60;
 
-/// The text that is sent where the configuration names none.
+/// The text that is sent if the configuration has none.
 pub const TEXT: &str = "\
 From: Mail system <postmaster@%d>
 Subject: Your mailbox is %p% full
@@ -30,18 +30,19 @@ When it is full, new mail is sent back to its senders. Please delete what
 you no longer need, and empty the trash.
 ";
 
-/// How full a mailbox is: the larger of both kinds in percent, rounded down, as Courier has it; `None` without a limit.
+/// Returns how full a mailbox is, in percent: the larger one of both kinds, rounded down, as in Courier; `None` without a
+/// limit.
 pub fn percent(usage: Usage, limits: Limits) -> Option<u64> {
     let of = |used: u64, limit: Option<u64>| limit.map(|limit| u128::from(used) * 100 / u128::from(limit.max(1)));
     let percent = of(usage.bytes, limits.bytes).max(of(usage.messages, limits.messages))?;
     Some(u64::try_from(percent).unwrap_or(u64::MAX))
 }
 
-/// The percentage to warn of now that the mailbox holds `usage`, if any. It is the highest reached, and is written down
-/// as sent: a second delivery at the same time does not send it too.
+/// Returns the percentage to warn about now that the mailbox holds `usage`, if any. It is the highest one reached, and is
+/// recorded as sent, so that another delivery at the same time does not send it too.
 ///
 /// # Errors
-/// Fails if that cannot be written down; then nothing is to be sent, for it would be sent with each message.
+/// Fails if it cannot be recorded. Then no warning must be sent, because it would be sent again with each message.
 pub fn due(mailbox: &MaildirQuota, usage: Usage, percents: &[u8], now: SystemTime) -> Result<Option<u8>, QuotaError> {
     let Some(full) = percent(usage, mailbox.limits()) else { return Ok(None) };
     let Some(reached) = percents.iter().copied().filter(|percent| u64::from(*percent) <= full).max() else {
@@ -50,7 +51,7 @@ pub fn due(mailbox: &MaildirQuota, usage: Usage, percents: &[u8], now: SystemTim
     let now = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let _lock = mailbox.lock()?;
     let mut sent = read_sent(mailbox);
-    // A time in the future is a clock that was set.
+    // A time in the future means that the clock was set.
     sent.retain(|(_, when)| *when <= now && now - when < DAY);
     if sent.iter().any(|(percent, _)| *percent == reached) {
         return Ok(None);
@@ -62,10 +63,10 @@ pub fn due(mailbox: &MaildirQuota, usage: Usage, percents: &[u8], now: SystemTim
     Ok(Some(reached))
 }
 
-/// What has been sent. A file that cannot be read is as none: a warning too many does less harm than none.
+/// Returns what has been sent. A file that cannot be read is ignored: one warning too many does less harm than none.
 fn read_sent(mailbox: &MaildirQuota) -> Vec<(u8, u64)> {
     let how = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
-    // A hundred percentages, and no more is read of whatever it is.
+    // This is enough for a hundred percentages. The rest of a larger file is not read.
     let mut buffer = [0; 4096];
     let text = openat(mailbox.root(), FILE, how, Mode::empty()).and_then(|file| read(&file, &mut buffer));
     let text = buffer.get(..text.unwrap_or(0)).unwrap_or_default();
@@ -83,19 +84,19 @@ fn read_sent(mailbox: &MaildirQuota) -> Vec<(u8, u64)> {
 pub struct Warning<'a> {
     /// The mailbox's address.
     pub address: &'a str,
-    /// What it holds.
+    /// What the mailbox holds.
     pub usage: Usage,
-    /// What it may hold.
+    /// The limits of the mailbox.
     pub limits: Limits,
-    /// When.
+    /// Time of the warning.
     pub now: SystemTime,
 }
 
 impl Warning<'_> {
-    /// The message (RFC 5322): `template` with its letters filled in, under a date, an id and an address.
+    /// Returns the message (RFC 5322): a date, an id and an address, then `template` with its placeholders replaced.
     ///
-    /// The letters: `%u` the address, `%n` its local part, `%d` its domain, `%b` bytes and `%m` messages held, `%q` the
-    /// quota, `%p` the percentage. A percent sign before anything else is kept.
+    /// The placeholders are `%u` for the address, `%n` for its local part, `%d` for its domain, `%b` and `%m` for the bytes
+    /// and messages in the mailbox, `%q` for the quota, and `%p` for the percentage. Any other percent sign is kept.
     pub fn compose(&self, template: &str) -> String {
         let seconds = self.now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let (local_part, domain) = self.address.rsplit_once('@').unwrap_or((self.address, "localhost"));
@@ -130,7 +131,7 @@ impl Warning<'_> {
     }
 }
 
-/// A date of RFC 5322 in universal time, from seconds since 1970.
+/// Returns the date of RFC 5322, in universal time, of a number of seconds since 1970.
 fn date(seconds: u64) -> String {
     const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
     const MONTHS: [(&str, u64); 12] = [
@@ -176,7 +177,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn dates_are_those_of_the_calendar() {
+    fn dates_are_right() {
         for (seconds, expected) in [
             (0, "Thu, 1 Jan 1970 00:00:00 +0000"),
             (951_782_400, "Tue, 29 Feb 2000 00:00:00 +0000"),
@@ -189,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn the_fuller_of_both_kinds_counts() {
+    fn the_larger_percentage_of_both_kinds_counts() {
         let usage = Usage { bytes: 999, messages: 3 };
         let percent = |limits: &str| percent(usage, Limits::parse(limits).unwrap());
         assert_eq!(percent("1000S,10C"), Some(99));
@@ -199,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn each_percentage_is_told_once_a_day_and_the_highest_first() {
+    fn each_percentage_is_reported_once_a_day_beginning_with_the_highest() {
         let folder = tempfile::tempdir().unwrap();
         for part in ["tmp", "new", "cur"] {
             fs::create_dir_all(folder.path().join(part)).unwrap();
@@ -225,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_warning_is_a_message_with_its_letters_filled_in() {
+    fn a_warning_is_a_message_with_its_placeholders_replaced() {
         let warning = Warning {
             address: "anna@example.org",
             usage: Usage { bytes: 850, messages: 3 },

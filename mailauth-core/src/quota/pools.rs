@@ -103,7 +103,7 @@ impl<'a> Member<'a> {
     /// Returns the limit that a message breaks in a pool of this usage, after counting others.
     fn broken_by(&self, pool: PoolUse, size: u64) -> Result<Option<Over>, StoreError> {
         let Some(over) = self.limits.broken_by(pool.usage, size) else { return Ok(None) };
-        // No deletion could make room for it.
+        // The message would not even fit if all mailboxes were empty.
         let never = self.limits.broken_by(Usage::default(), size).is_some();
         let Some(others) = self.others.filter(|_| !never) else { return Ok(Some(over)) };
         let wanted = Wanted { store: self.store, login: self.login, limits: self.limits, kind: over.kind, size };
