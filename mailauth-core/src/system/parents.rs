@@ -1,15 +1,12 @@
 //! Finds the users that could replace a file, from the folders on the way to it, as sshd's StrictModes does.
 
+use super::trusted_path::{Follow, Step, Walk};
 use crate::names;
-use std::collections::VecDeque;
-use std::ffi::OsString;
+use rustix::fs::{AtFlags, Stat, fstat, statat};
 use std::fmt;
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
-use std::path::{Component, Path, PathBuf};
-
-/// Maximum number of links, the same as the kernel's.
-const MAX_LINKS: usize = 40;
+use std::path::{Path, PathBuf};
 
 /// Maximum number of folders that are examined.
 const MAX_STEPS: usize = 256;
@@ -60,10 +57,33 @@ impl fmt::Display for Exposed {
     }
 }
 
+/// Owner and permissions of a file or folder.
+#[derive(Clone, Copy)]
+struct Rights {
+    uid: u32,
+    gid: u32,
+    mode: u32,
+}
+
+impl From<&Metadata> for Rights {
+    fn from(found: &Metadata) -> Self {
+        Rights { uid: found.uid(), gid: found.gid(), mode: found.mode() }
+    }
+}
+
+impl From<Stat> for Rights {
+    fn from(found: Stat) -> Self {
+        Rights { uid: found.st_uid, gid: found.st_gid, mode: found.st_mode }
+    }
+}
+
 /// Returns the users that can change a file or folder with this metadata, except root and the users `trusted`. The
 /// group root is trusted too.
 pub fn writers(found: &Metadata, trusted: &[u32]) -> Option<Writers> {
-    let (uid, gid, mode) = (found.uid(), found.gid(), found.mode());
+    writers_by(found.into(), trusted)
+}
+
+fn writers_by(Rights { uid, gid, mode }: Rights, trusted: &[u32]) -> Option<Writers> {
     if uid != 0 && !trusted.contains(&uid) {
         return Some(Writers::Owner(uid));
     }
@@ -77,38 +97,23 @@ pub fn writers(found: &Metadata, trusted: &[u32]) -> Option<Writers> {
 /// may rename or replace entries. The search ends at a folder that is missing or that this process may not examine.
 pub fn exposed(path: &Path, trusted: &[u32]) -> Vec<Exposed> {
     let mut found: Vec<Exposed> = Vec::new();
-    let mut rest: VecDeque<OsString> = VecDeque::new();
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    put_before(&mut rest, &absolute);
-    let (mut here, mut links) = (PathBuf::from("/"), 0);
+    let Ok(mut walk) = Walk::begin(&absolute, Follow::All) else { return found };
     for _ in 0..MAX_STEPS {
-        let Some(name) = rest.pop_front() else { break };
-        if name == ".." {
-            here.pop();
-            continue;
-        }
-        let next = here.join(&name);
-        let entry = fs::symlink_metadata(&next).ok();
-        if let Ok(folder) = fs::metadata(&here)
-            && let Some(writers) = writers_of_entry(&folder, entry.as_ref(), trusted)
-            && found.iter().all(|exposed| exposed.path != here)
+        let Some(name) = walk.next_name() else { break };
+        if name != ".."
+            && let Ok(folder) = fstat(walk.folder()).map(Rights::from)
         {
-            found.push(Exposed { path: here.clone(), writers, mode: folder.mode() & 0o7777 });
+            let entry = statat(walk.folder(), name, AtFlags::SYMLINK_NOFOLLOW).ok().map(Rights::from);
+            if let Some(writers) = writers_of_entry(folder, entry, trusted)
+                && found.iter().all(|exposed| exposed.path != walk.at())
+            {
+                found.push(Exposed { path: walk.at().to_owned(), writers, mode: folder.mode & 0o7777 });
+            }
         }
-        let Some(entry) = entry else { break };
-        if !entry.is_symlink() {
-            here = next;
-            continue;
-        }
-        let Ok(target) = fs::read_link(&next) else { break };
-        links += 1;
-        if links > MAX_LINKS {
+        if walk.step() != Ok(Step::On) {
             break;
         }
-        if target.is_absolute() {
-            here = PathBuf::from("/");
-        }
-        put_before(&mut rest, &target);
     }
     found
 }
@@ -126,22 +131,12 @@ pub fn exposed_file(path: &Path, trusted: &[u32]) -> Vec<Exposed> {
 
 /// Returns the users that may replace an entry of this folder. In a folder with the sticky bit, entries of other users
 /// cannot be replaced.
-fn writers_of_entry(folder: &Metadata, entry: Option<&Metadata>, trusted: &[u32]) -> Option<Writers> {
-    let writers = writers(folder, trusted)?;
-    let is_kept = folder.mode() & 0o1000 != 0
+fn writers_of_entry(folder: Rights, entry: Option<Rights>, trusted: &[u32]) -> Option<Writers> {
+    let writers = writers_by(folder, trusted)?;
+    let is_kept = folder.mode & 0o1000 != 0
         && !matches!(writers, Writers::Owner(_))
-        && entry.is_some_and(|entry| entry.uid() == 0 || trusted.contains(&entry.uid()));
+        && entry.is_some_and(|entry| entry.uid == 0 || trusted.contains(&entry.uid));
     (!is_kept).then_some(writers)
-}
-
-fn put_before(rest: &mut VecDeque<OsString>, path: &Path) {
-    for component in path.components().rev() {
-        match component {
-            Component::Normal(name) => rest.push_front(name.to_owned()),
-            Component::ParentDir => rest.push_front("..".into()),
-            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
-        }
-    }
 }
 
 #[cfg(test)]
@@ -165,11 +160,11 @@ mod tests {
     }
 
     #[test]
-    fn each_folder_that_others_may_write_to_is_found_also_behind_a_link() {
+    fn each_folder_that_others_may_write_to_is_found_even_behind_links() {
         let top = tempfile::tempdir().unwrap();
         let top = top.path();
         let closed = folder(&top.join("closed"), 0o755);
-        assert_eq!(exposed(&closed.join("socket"), &own()), [], "a temporary folder is sticky, or closed");
+        assert_eq!(exposed(&closed.join("socket"), &own()), [], "a temporary folder is sticky or private");
         let open = folder(&top.join("open"), 0o777);
         let inside = folder(&open.join("inside"), 0o755);
         let found = exposed(&inside.join("socket"), &own());
@@ -181,12 +176,17 @@ mod tests {
         assert_eq!(paths(exposed(&closed.join("link/socket"), &own())), std::slice::from_ref(&open));
         symlink("../open/inside", closed.join("relative")).unwrap();
         assert_eq!(paths(exposed(&closed.join("relative/x/y"), &own())), std::slice::from_ref(&open));
+        assert_eq!(paths(exposed(&closed.join("../open/./inside/../x"), &own())), std::slice::from_ref(&open));
         symlink("round", closed.join("round")).unwrap();
         assert_eq!(exposed(&closed.join("round/x"), &own()), []);
 
         fs::set_permissions(&open, Permissions::from_mode(0o1777)).unwrap();
-        assert_eq!(exposed(&inside.join("socket"), &own()), [], "what is ours stays in a sticky folder");
-        assert_eq!(paths(exposed(&open.join("missing"), &own())), [open], "and what is missing can be made there");
+        assert_eq!(exposed(&inside.join("socket"), &own()), [], "an entry of this user in a sticky folder is safe");
+        assert_eq!(
+            paths(exposed(&open.join("missing"), &own())),
+            [open],
+            "a missing entry can be created by other users"
+        );
     }
 
     #[test]

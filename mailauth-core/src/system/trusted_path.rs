@@ -44,12 +44,14 @@ pub(crate) enum Hands {
     Others {
         /// Owner of the folder.
         owner: u32,
-        /// Whether every user may write to the folder.
+        /// True if every user may write to the folder.
         everybody: bool,
     },
 }
 
 impl Hands {
+    /// Returns the users that can change the entries of a folder.
+    ///
     /// # Errors
     /// Fails if the file system fails.
     pub fn on(folder: BorrowedFd<'_>) -> Result<Self, Errno> {
@@ -186,7 +188,7 @@ impl Walk {
         match openat(&self.folder, &name, PLACE | OFlags::NOFOLLOW, Mode::empty()) {
             Ok(folder) => {
                 self.left.pop();
-                self.at.push(&name);
+                self.enter(&name);
                 self.folder = folder;
                 Ok(Step::On)
             }
@@ -196,6 +198,15 @@ impl Walk {
                 Err(_) => Err(self.failed_at(&name, errno)),
             },
             Err(errno) => Err(self.failed_at(&name, errno)),
+        }
+    }
+
+    /// Adds a name to the path of the folder. The path has no links, so that `..` removes the last name.
+    fn enter(&mut self, name: &OsStr) {
+        match name == ".." {
+            true if self.at.file_name().is_some() => _ = self.at.pop(),
+            true if self.at.is_absolute() => {}
+            _ => self.at.push(name),
         }
     }
 
@@ -290,7 +301,7 @@ pub(crate) fn make_and_give(
     let shelter = format!(".mailauth-{}-{number}", std::process::id());
     mkdirat(parent, &shelter, Mode::from(0o700))?;
     let made = openat(parent, &shelter, NEW, Mode::empty()).and_then(|inside| {
-        // In a folder that others may write to, it may have been exchanged. Only one of root alone is used.
+        // In a folder that others may write to, it may have been exchanged. It is used only if it is root's alone.
         if Hands::on(inside.as_fd())? != Hands::Root {
             return Err(Errno::PERM);
         }
@@ -325,7 +336,7 @@ mod tests {
     use std::fs::{self, File, Permissions};
     use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 
-    /// A folder of root's, for tests that have its rights.
+    /// Calls `story` with a folder of root, if the test runs as root.
     fn as_root(story: impl FnOnce(&Path)) {
         if !rustix::process::geteuid().is_root() {
             return;
@@ -343,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_is_followed_only_where_no_other_user_can_have_made_it() {
+    fn a_link_is_followed_only_if_no_other_user_can_have_created_it() {
         as_root(|top| {
             let prize = folder(&top.join("prize"), 5000, 0o700);
             for (number, (uid, mode, follows)) in [
@@ -371,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn where_a_link_leads_is_judged_too() {
+    fn the_folders_that_a_link_leads_through_are_checked_too() {
         as_root(|top| {
             let prize = folder(&top.join("prize"), 5000, 0o700);
             let shared = folder(&top.join("shared"), 0, 0o2775);
@@ -390,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn a_users_link_leads_to_no_other_users_folder() {
+    fn a_link_of_a_user_to_a_folder_of_another_user_is_rejected() {
         as_root(|top| {
             let home = folder(&top.join("home"), 5000, 0o700);
             let other = folder(&top.join("other"), 5001, 0o700);
@@ -403,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_exchanged_meanwhile_is_never_given_away() {
+    fn a_folder_exchanged_in_the_meantime_is_never_given_away() {
         as_root(|top| {
             let shared = folder(&top.join("shared"), 0, 0o2775);
             let parent = File::open(&shared).unwrap();
@@ -422,13 +433,13 @@ mod tests {
             });
             for prize in prizes {
                 let found = prize.metadata().unwrap();
-                assert_eq!((found.uid(), found.mode() & 0o7777), (0, 0o755), "it is root's as before");
+                assert_eq!((found.uid(), found.mode() & 0o7777), (0, 0o755), "it still belongs to root");
             }
         });
     }
 
-    /// As a member of the group could, exchanges whatever is being made in `shared` for a folder of root's. Returns all such
-    /// folders: one that has got another name is replaced by a new one.
+    /// Replaces what is being created in `shared` by a folder of root, as a member of the group could. Returns all such
+    /// folders: if one got another name, a new one is created.
     fn exchange_until(over: &std::sync::atomic::AtomicBool, shared: &Path) -> Vec<File> {
         let (prize, aside) = (shared.join("prize"), shared.join("aside"));
         let mut prizes = Vec::new();
