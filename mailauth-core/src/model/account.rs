@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn white_space_at_either_end_of_a_typed_login_is_left_out_and_within_it_is_not() {
+    fn white_space_around_a_typed_login_is_ignored_but_not_inside() {
         let typed = |sent: &str| Login::typed(sent.as_bytes(), None, "").map(|login| login.to_string());
         for sent in ["a@x ", " a@x", "\ta@x\t", "a@x\u{a0}", "\u{3000}a@x \u{2003}", "a@x\u{202f}"] {
             assert_eq!(typed(sent).as_deref(), Ok("a@x"), "{sent:?}");

@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_services_are_for_accounts_without_restriction_and_only_by_the_setting() {
+    fn unknown_services_are_permitted_only_by_the_setting() {
         let ftp = Service::from_name(b"ftp");
         assert!(Services::All.permit(&ftp, true));
         assert!(!Services::All.permit(&ftp, false));

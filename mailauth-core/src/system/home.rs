@@ -110,7 +110,8 @@ pub fn make(account: &Account) -> Result<(), NotMade> {
     made.map_err(|source| NotMade::Io { path, uid, source })
 }
 
-/// Creates, as root, the home and the folders above it that root has to create. Existing folders are not changed.
+/// Creates the home and the folders above it that root has to create. The process must be root. Existing folders are not
+/// changed.
 ///
 /// # Errors
 /// Fails if the file system fails, or if a link is in the way that root does not follow.
@@ -144,7 +145,7 @@ pub fn as_root(home: &Path, uid: u32, gid: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// Creates, as the owner, the missing parts of the home and of its Maildir.
+/// Creates the missing parts of the home and of its Maildir. The process must be the owner.
 ///
 /// # Errors
 /// Fails if the file system fails, or if the owner lacks the permission.
@@ -165,7 +166,7 @@ mod tests {
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
     #[test]
-    fn an_owner_makes_home_and_maildir_and_again_nothing() {
+    fn an_owner_creates_home_and_maildir_once() {
         let folder = tempfile::tempdir().unwrap();
         let home = folder.path().join("example.org/anna");
         let mailbox = home.join("Maildir");
@@ -185,7 +186,7 @@ mod tests {
         defaults.resolve(crate::account::AccountRow { home, ..crate::account::AccountRow::new(login) }).unwrap()
     }
 
-    /// Only root can give anything away.
+    /// Calls `story` with a folder of root, if the test runs as root; else checks that the process has to be root.
     fn with_root(story: impl FnOnce(&Path)) {
         let folder = tempfile::tempdir().unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
@@ -198,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn two_first_logins_at_the_same_time_find_one_mailbox() {
+    fn two_first_logins_at_the_same_time_create_one_mailbox() {
         with_root(|folder| {
             for round in 0..20 {
                 let account = account(&folder.join(format!("{round}/example.org/anna")), 5000);
@@ -222,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_leads_only_where_its_owner_may_write() {
+    fn a_link_is_followed_with_the_rights_of_its_owner() {
         with_root(|folder| {
             let (trap, prize) = (folder.join("trap"), folder.join("prize"));
             for path in [&trap, &prize] {
@@ -240,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn root_makes_a_home_where_a_group_may_write_and_follows_no_link_there() {
+    fn root_follows_no_link_in_a_folder_that_a_group_may_write_to() {
         with_root(|folder| {
             let mail = folder.join("mail");
             fs::create_dir(&mail).unwrap();
@@ -270,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn root_makes_nothing_where_everybody_may_write() {
+    fn root_creates_nothing_in_a_folder_that_every_user_may_write_to() {
         let folder = tempfile::tempdir().unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o1777)).unwrap();
         as_root(&folder.path().join("anna"), 5000, 5000).unwrap();

@@ -44,7 +44,7 @@ pub fn take(folder: impl AsFd, name: &OsStr) -> io::Result<Option<File>> {
 }
 
 fn strange(what: &str) -> io::Error {
-    io::Error::other(format!("{what}, and none that this program made; see who put it there, and remove it"))
+    io::Error::other(format!("{what}, so this program did not create it; find out which user did, and remove it"))
 }
 
 #[cfg(test)]
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_is_held_by_one_and_its_file_is_for_nobody_else() {
+    fn a_lock_is_held_once_and_its_file_is_private() {
         let folder = tempfile::tempdir().unwrap();
         let first = taken(&folder).unwrap().expect("the lock");
         assert!(taken(&folder).unwrap().is_none());
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_laid_in_the_place_of_the_file_is_neither_followed_nor_waited_for() {
+    fn anything_in_place_of_the_file_is_neither_followed_nor_waited_for() {
         let folder = tempfile::tempdir().unwrap();
         let (lock, other) = (folder.path().join("x.lock"), folder.path().join("other"));
         let refused = |what: &str| {
@@ -82,7 +82,7 @@ mod tests {
         refused("a pipe");
         symlink(&other, &lock).unwrap();
         refused("a link to nothing");
-        assert!(!other.exists(), "nothing was made through the link");
+        assert!(!other.exists(), "nothing was created through the link");
         fs::write(&other, "precious").unwrap();
         let before = fs::metadata(&other).unwrap();
         symlink(&other, &lock).unwrap();

@@ -28,7 +28,7 @@ pub fn stopping() {
 fn say(state: &str) {
     let Some(name) = crate::environment::var_os("NOTIFY_SOCKET") else { return };
     if let Err(error) = send(&name, state) {
-        tracing::warn!(%error, "systemd could not be told {:?}; is NOTIFY_SOCKET right?", state.lines().next());
+        tracing::warn!(%error, "cannot report {:?} to systemd; check NOTIFY_SOCKET", state.lines().next());
     }
 }
 
@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_and_an_abstract_name_are_both_told() {
+    fn paths_and_abstract_names_receive_the_report() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("notify");
         let by_path = UnixDatagram::bind(&path).unwrap();
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_nobody_listens_on_is_an_error_and_no_more() {
+    fn a_name_without_a_listener_is_only_an_error() {
         assert!(send(OsStr::new("/nonexistent/notify"), "READY=1").is_err());
         assert!(send(OsStr::new(&"x".repeat(500)), "READY=1").is_err());
     }

@@ -45,7 +45,7 @@ mod tests {
 
     const MARK: [u8; 16] = *b"\x01left-on-stack\x02\x03";
 
-    /// Fills a good part of the stack below its caller, and says where that is.
+    /// Fills a large part of the stack below its caller, and returns its address.
     #[inline(never)]
     fn scribble() -> (usize, usize) {
         let mut area = [MARK; 128];
@@ -53,7 +53,7 @@ mod tests {
         (place.as_ptr() as usize, size_of_val(place))
     }
 
-    /// Copies of the mark below the caller's frame.
+    /// Returns the number of copies of the mark below the caller's frame.
     #[inline(never)]
     fn copies((start, length): (usize, usize)) -> usize {
         // SAFETY: this is in the stack of this thread, below the frames in use, where the caller was a moment ago; any bytes
@@ -65,10 +65,10 @@ mod tests {
     }
 
     #[test]
-    #[cfg_attr(miri, ignore = "it looks at memory that is in use no more")]
+    #[cfg_attr(miri, ignore = "it reads memory that is no longer in use")]
     fn what_was_on_the_stack_is_wiped() {
         let left = scribble();
-        assert!(copies(left) > 0, "does this test anything?");
+        assert!(copies(left) > 0, "without wiping, copies remain");
         let wiped_shallowly = wiped(scribble);
         assert_eq!(copies(wiped_shallowly), 0);
         let wiped_deeply = deeply_wiped(scribble);

@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_configured_user_the_floor_is_1000_and_with_one_it_alone_is_permitted() {
+    fn the_lowest_user_is_1000_unless_a_user_is_configured() {
         let free = MailboxDefaults::default();
         for id in [0, 1, 6, 33, 42, 999] {
             assert!(free.permit_uid(id).is_err() && free.permit_gid(id).is_err(), "{id}");
