@@ -6,7 +6,6 @@ use crate::setup::Setup;
 use crate::{judgement, nearby, stored_login};
 use mailauth_core::account::{Account, AccountRow, Login};
 use mailauth_core::moving::{Moving, NotMoved};
-use mailauth_core::quota::room;
 use mailauth_core::store::{
     AccountStore, AdminError, Administration, AliasTarget, Changed, MailStore, Renaming, SqlStore, StoreError,
 };
@@ -66,7 +65,7 @@ fn paths(setup: &Setup, store: &SqlStore, former: &Login, new: &Login) -> Result
 impl Paths {
     /// Returns the Maildir before and after.
     fn maildirs(&self) -> (PathBuf, PathBuf) {
-        (room::maildir(&self.before), room::maildir(&self.after))
+        (self.before.maildir_path(), self.after.maildir_path())
     }
 
     /// Returns the folder to move and its new place: the home, or the Maildir if that is not in the home. `None` if

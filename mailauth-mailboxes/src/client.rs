@@ -5,7 +5,7 @@ use crate::packet::{self, Received};
 use mailauth_core::Account;
 use mailauth_core::home::NotMade;
 use mailauth_core::quota::mailboxes::{Counted, Here, Mailbox, Mailboxes, Space};
-use mailauth_core::quota::{CountRules, IfLocked, Limits, QuotaError, Usage, room};
+use mailauth_core::quota::{CountRules, IfLocked, Limits, QuotaError, Usage};
 use mailauth_core::sync::Mutex;
 use rustix::event::PollFlags;
 use rustix::fd::{AsFd, OwnedFd};
@@ -367,7 +367,7 @@ impl Mailboxes for RootPart {
             limits: Limits::NONE,
             rules: CountRules::default(),
             home: account.home.clone().into(),
-            path: room::maildir(account),
+            path: account.maildir_path(),
         };
         match self.ask(&question, until) {
             Ok((Answer::Made(was_missing), _)) => Ok(was_missing),
@@ -376,10 +376,10 @@ impl Mailboxes for RootPart {
             Err(Unasked::NoSuch) => Here.make(account, until),
             Err(Unasked::Late) => Err(NotMade::Unasked(format!(
                 "the mailbox {} was not made in time; it is tried again at the next login",
-                room::maildir(account).display()
+                account.maildir_path().display()
             ))),
             Err(Unasked::Away(why)) => {
-                Err(NotMade::Unasked(format!("the mailbox {} cannot be made: {why}", room::maildir(account).display())))
+                Err(NotMade::Unasked(format!("the mailbox {} cannot be made: {why}", account.maildir_path().display())))
             }
         }
     }

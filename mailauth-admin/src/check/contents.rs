@@ -10,7 +10,6 @@ use mailauth_core::answer::{No, Refusal};
 use mailauth_core::config::Config;
 use mailauth_core::mailbox::Wider;
 use mailauth_core::password::{Flaw, Stored};
-use mailauth_core::quota::room;
 use mailauth_core::routing::{Looking, Router};
 use mailauth_core::store::{AccountStore, Administration, AliasRow, MailStore, SqlStore, StoreError};
 use mailauth_core::{Backend, DomainName, Login};
@@ -162,7 +161,7 @@ impl<'a> Accounts<'a> {
         match self.config.mailbox.resolve(row) {
             Err(unusable) => self.unusable.add(|| unusable.to_string()),
             Ok(account) => {
-                let mailbox = room::maildir(&account);
+                let mailbox = account.maildir_path();
                 let example = || format!("{} ({})", account.login, mailbox.display());
                 match (is_there(&mailbox.join("cur")), is_there(Path::new(&account.home))) {
                     (Some(true), _) => {}

@@ -40,7 +40,7 @@ impl Mailbox {
     /// Returns the mailbox of an account.
     pub fn of(row: AccountRow, config: &Config) -> Result<Self, Unusable> {
         let account = config.mailbox.resolve(row)?;
-        let path = room::maildir(&account);
+        let path = account.maildir_path();
         let owner = Some((account.uid, account.gid));
         let (name, limits, home) = (account.login.to_string(), account.quota, PathBuf::from(account.home));
         Ok(Mailbox { name, login: Some(account.login), path, home, limits, owner, rules: config.quota.rules() })

@@ -4,6 +4,7 @@ use super::limits::Limits;
 use crate::{Secret, Services, spelling};
 use std::borrow::Cow;
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 /// The name of an account: `local@domain`, folded to lower case, of limited length, without control characters or
 /// spaces, in
@@ -250,6 +251,13 @@ pub struct Account {
     pub options: String,
     /// The stored password; empty if none is set, or if the account came over a socket that does not send it.
     pub password: Password,
+}
+
+impl Account {
+    /// Returns the path of the Maildir: `Maildir` in the home, unless the account names another.
+    pub fn maildir_path(&self) -> PathBuf {
+        Path::new(&self.home).join(self.maildir.as_deref().unwrap_or("Maildir"))
+    }
 }
 
 #[cfg(test)]

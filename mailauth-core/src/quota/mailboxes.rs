@@ -90,7 +90,7 @@ pub trait Mailboxes: Send + Sync {
 impl Mailbox {
     /// Describes the mailbox of `account` under `limits`.
     pub fn of(account: &Account, limits: Limits, rules: CountRules, patience: Patience) -> Self {
-        Mailbox { uid: account.uid, gid: account.gid, path: room::maildir(account), limits, rules, patience }
+        Mailbox { uid: account.uid, gid: account.gid, path: account.maildir_path(), limits, rules, patience }
     }
 
     /// Opens the mailbox in this process; `None` if it does not exist yet.

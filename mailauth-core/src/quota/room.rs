@@ -8,12 +8,7 @@ use crate::Account;
 use crate::maildir::{MaildirQuota, Patience, QuotaError};
 use crate::store::{PoolStore, StoreError};
 use std::io;
-use std::path::{Path, PathBuf};
-
-/// Returns the path of an account's Maildir: `Maildir` in its home, unless the account names another.
-pub fn maildir(account: &Account) -> PathBuf {
-    Path::new(&account.home).join(account.maildir.as_deref().unwrap_or("Maildir"))
-}
+use std::path::Path;
 
 /// Returns the limits of an account's mailbox: its own, else its domain's.
 ///

@@ -5,7 +5,6 @@
 //! gives the home away before it gets its name: of two first logins at the same time, neither finds a home that does
 //! not belong to its owner yet. The rest is created with the owner's rights.
 
-use crate::quota::room;
 use crate::trusted_path::{self, Astray, Follow, Hands, Step, Walk};
 use crate::{Account, privileges};
 use rustix::fs::{Mode, mkdirat};
@@ -82,7 +81,7 @@ pub enum Presence {
 
 /// Looks for the account's Maildir with the rights of this process.
 pub fn presence(account: &Account) -> Presence {
-    match std::fs::metadata(room::maildir(account).join("cur")) {
+    match std::fs::metadata(account.maildir_path().join("cur")) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Presence::Missing,
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Presence::Unseen,
         _ => Presence::There,
@@ -97,7 +96,7 @@ pub fn presence(account: &Account) -> Presence {
 /// # Errors
 /// Fails if this process is neither root nor the owner, or if the file system fails.
 pub fn make(account: &Account) -> Result<(), NotMade> {
-    let (home, path, uid) = (Path::new(&account.home), room::maildir(account), account.uid);
+    let (home, path, uid) = (Path::new(&account.home), account.maildir_path(), account.uid);
     let own = rustix::process::geteuid();
     let made = if own.as_raw() == uid {
         as_owner(home, Some(&path))
@@ -208,7 +207,7 @@ mod tests {
                     let made = [0; 4].map(|_| scope.spawn(|| make(&account)));
                     made.into_iter().for_each(|made| made.join().unwrap().unwrap());
                 });
-                for folder in [Path::new(&account.home), &room::maildir(&account).join("cur")] {
+                for folder in [Path::new(&account.home), &account.maildir_path().join("cur")] {
                     let found = fs::metadata(folder).unwrap();
                     assert_eq!((found.uid(), found.gid(), found.mode() & 0o7777), (5000, 5000, 0o700));
                 }

@@ -5,7 +5,6 @@ use super::response::{Response, ResponseOptions};
 use crate::io::connection::Connection;
 use mailauth_core::account::Account;
 use mailauth_core::home::{self, NotMade, Presence};
-use mailauth_core::quota::room;
 
 impl Dispatcher {
     /// Answers which account receives the mail of an address, and creates the mailbox if it is missing and is to be
@@ -52,14 +51,14 @@ impl Dispatcher {
         match home::presence(account) {
             Presence::There => false,
             Presence::Missing => true,
-            Presence::Unseen => !self.shared().known_maildirs.contains(&room::maildir(account)),
+            Presence::Unseen => !self.shared().known_maildirs.contains(&account.maildir_path()),
         }
     }
 
     /// Creates the missing parts of a mailbox. Returns false if there is no mailbox then. A mailbox that this process
     /// cannot see is assumed to exist while the process that can see it is not available.
     fn create_mailbox(&self, connection: &Connection, account: &Account) -> bool {
-        let (login, maildir) = (account.login.as_str(), room::maildir(account));
+        let (login, maildir) = (account.login.as_str(), account.maildir_path());
         match connection.config.backend.mailboxes.make(account, connection.deadline) {
             Ok(was_missing) => {
                 if was_missing {

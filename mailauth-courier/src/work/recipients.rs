@@ -22,7 +22,7 @@ use super::response::Response;
 use crate::io::connection::Connection;
 use mailauth_core::account::Account;
 use mailauth_core::answer::{Answer, No, NotNow, Refusal};
-use mailauth_core::quota::{Limits, room};
+use mailauth_core::quota::Limits;
 use mailauth_core::routing::{Destination, Later, Looking};
 use mailauth_core::sync::Mutex;
 use std::path::PathBuf;
@@ -70,7 +70,7 @@ impl Dispatcher {
         let (deadline, router) = (job.connection.deadline, Arc::clone(&job.connection.config.backend.router));
         let (mut missing, mut inspections) = (None, Vec::new());
         let mut may_look = |account: &Account| {
-            let (mailbox, owner) = (room::maildir(account), Owner::of(account, &router));
+            let (mailbox, owner) = (account.maildir_path(), Owner::of(account, &router));
             missing = self.recipients().admit(&mailbox, &owner, job.slow, &mut held).err();
             if missing.is_none() {
                 inspections.push(Inspection { begin: Instant::now(), mailbox, owner });
@@ -195,7 +195,7 @@ impl Dispatcher {
             _ => return self.respond(connection, Response::destination(answer)),
         };
         let recipients = self.recipients();
-        let (mailbox, owner) = (room::maildir(account), Owner::of(account, &connection.config.backend.router));
+        let (mailbox, owner) = (account.maildir_path(), Owner::of(account, &connection.config.backend.router));
         let (waiting, capacity) = recipients.quick.waiting();
         let (is_slow, is_full) = (recipients.slow_mailboxes.contains(&mailbox), recipients.mailboxes.is_full(&mailbox));
         if waiting >= capacity || is_slow || is_full || recipients.quick_owners.is_full(&owner) {

@@ -4,7 +4,6 @@ use super::END;
 use crate::{MAX_REPLY, MAX_TEXT};
 use mailauth_core::Account;
 use mailauth_core::printable::printable;
-use mailauth_core::quota::room;
 use mailauth_core::routing::{Destination, DomainMail};
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -103,7 +102,7 @@ pub fn line(word: &str, text: &str) -> String {
 /// Fails if a value holds a control character, or if they are too long together.
 pub fn account_text(Destination { account, detail }: &Destination) -> Result<String, Unsendable> {
     let limit = |limit: Option<u64>| limit.unwrap_or(0).to_string();
-    let maildir = room::maildir(account);
+    let maildir = account.maildir_path();
     let values: [(&'static str, &str); 10] = [
         ("login", account.login.as_str()),
         ("uid", &account.uid.to_string()),

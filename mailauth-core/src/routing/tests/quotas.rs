@@ -163,7 +163,7 @@ fn a_relative_maildir_is_below_the_home() {
         options: String::new(),
         password: Password::default(),
     };
-    assert_eq!(room::maildir(&account(None)), Path::new("/home/anna/Maildir"));
-    assert_eq!(room::maildir(&account(Some("Mail/in"))), Path::new("/home/anna/Mail/in"));
-    assert_eq!(room::maildir(&account(Some("/srv/anna"))), Path::new("/srv/anna"));
+    assert_eq!(account(None).maildir_path(), Path::new("/home/anna/Maildir"));
+    assert_eq!(account(Some("Mail/in")).maildir_path(), Path::new("/home/anna/Mail/in"));
+    assert_eq!(account(Some("/srv/anna")).maildir_path(), Path::new("/srv/anna"));
 }
