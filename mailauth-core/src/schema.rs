@@ -8,7 +8,7 @@
 //! Apart from this file and `schema/*.sql`, which creates our own tables, their names are in two places:
 //!
 //! - messages about a value that cannot be used name its column: `store/sql/rows.rs`, `store/sql/alias_domains.rs` and
-//!   `store/standing.rs`;
+//!   `store/sql/standing.rs`;
 //! - the snapshot's file has tables of its own with the same names, which are read by our model:
 //!   `store/snapshot/layout.rs`, and the number of accounts in `store/snapshot/copy.rs`.
 

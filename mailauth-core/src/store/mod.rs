@@ -13,7 +13,6 @@ mod changed;
 mod driver;
 mod hosts;
 mod jitter;
-mod newest;
 mod open;
 mod pools;
 #[cfg(feature = "sqlite")]

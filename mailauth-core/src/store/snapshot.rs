@@ -40,8 +40,11 @@
 //!
 //! Data that is found to be damaged is not used, and the file is made again from the database once that can be reached.
 
+mod about;
+mod clock;
 mod copy;
 mod file;
+mod freshness;
 mod layout;
 mod notes;
 mod notices;
@@ -50,6 +53,7 @@ mod original;
 mod refresher;
 #[cfg(test)]
 mod tests;
+mod unavailable;
 
 pub use original::{CopiedRow, Original, Part, Value};
 
@@ -66,31 +70,25 @@ use crate::model::limits::Limits;
 use crate::model::usage::{Kind, Usage};
 use crate::schema::TableModel;
 use crate::sync::Mutex;
+use about::About;
+use clock::{Clock, age_at};
 use copy::{Copy, CopyStatus};
-use notes::Waiting;
+use freshness::CopyFreshness;
 use notices::Notices;
 use origin::Origin;
 use refresher::{Refresher, Work};
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-
-/// How far a clock may be set back without making the copy unusable.
-const SET_BACK: Duration = Duration::from_secs(300);
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+use unavailable::Unavailable;
 
 /// Longest wait for the file.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Longest time for which another process's file is searched for damaged pages.
 const EXAMINED: Duration = Duration::from_secs(2);
-
-/// Maximum number of remembered changes that cannot be noted in the file. With more of them the copy answers nothing.
-const MOST_LOST: usize = 10_000;
-
-/// Source of the time: the monotonic clock and the system's.
-type Clock = Arc<dyn Fn() -> (Instant, SystemTime) + Send + Sync>;
 
 /// A store that answers from a copy of `S` while `S` cannot answer.
 pub struct Snapshot<S> {
@@ -111,79 +109,6 @@ struct Keeper {
     notices: Notices,
     clock: Clock,
     refresher: Option<Refresher>,
-}
-
-/// What this process knows of the copy and the file does not contain.
-#[derive(Default)]
-struct CopyFreshness {
-    /// Beginning of the last reading of all tables that succeeded.
-    began: Mutex<Option<Instant>>,
-    /// Changes that could not be noted in the file.
-    lost: Mutex<Lost>,
-    /// True if no other process refreshes the file.
-    is_ours: AtomicBool,
-    /// Beginning and reason of the failure, if refreshing the file fails.
-    failure: Mutex<Option<(Instant, String)>>,
-}
-
-#[derive(Default)]
-struct Lost {
-    changes: Vec<Changed>,
-    /// True if there were too many to remember.
-    all: bool,
-}
-
-/// Subject of a question to the copy.
-#[derive(Clone, Copy)]
-enum About<'a> {
-    Login(&'a Login),
-    /// The targets of an address.
-    Alias(&'a str),
-    /// A domain, by its name.
-    Domain(&'a str),
-    AllLogins,
-}
-
-/// Reason why the copy does not answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Unavailable {
-    Missing,
-    Old(Duration),
-    Pending,
-    Damaged(String),
-}
-
-impl CopyFreshness {
-    fn began(&self) -> Option<Instant> {
-        *self.began.lock()
-    }
-
-    /// Notes that all tables were read, starting at `began`.
-    fn read_whole(&self, began: Instant) {
-        *self.began.lock() = Some(began);
-    }
-
-    /// Remembers a change that cannot be noted in the file.
-    fn lose(&self, changed: &Changed) {
-        let mut lost = self.lost.lock();
-        if lost.changes.len() < MOST_LOST {
-            lost.changes.push(changed.clone());
-        } else {
-            lost.all = true;
-        }
-    }
-
-    /// Returns what the remembered changes say about a question.
-    fn waiting(&self, about: About<'_>) -> Waiting {
-        let lost = self.lost.lock();
-        let mut waiting = Waiting { rows: lost.all, absence: lost.all };
-        for changed in &lost.changes {
-            let touched = notes::touches(changed, about);
-            waiting.rows |= touched.rows;
-            waiting.absence |= touched.absence;
-        }
-        waiting
-    }
 }
 
 impl<S: Original + 'static> Snapshot<S> {
@@ -286,18 +211,18 @@ impl Keeper {
 
     /// Returns how old the copy is, if it may answer, and whether something that it lacks may have been added.
     fn usable_for(&self, about: About<'_>) -> Result<(Duration, bool), Unavailable> {
-        let status = self.copy.status().map_err(|error| unavailable(&error))?;
+        let status = self.copy.status().map_err(|error| Unavailable::from(&error))?;
         let status = status.filter(|status| self.is_answerable(status)).ok_or(Unavailable::Missing)?;
         let age = self.age(status.taken);
         if age > self.max_age {
             return Err(Unavailable::Old(age));
         }
-        let noted = self.copy.waiting(about).map_err(|error| unavailable(&error))?;
+        let noted = self.copy.waiting(about).map_err(|error| Unavailable::from(&error))?;
         let lost = self.freshness.waiting(about);
         if noted.rows || lost.rows {
             return Err(Unavailable::Pending);
         }
-        self.copy.verify(about).map_err(|error| unavailable(&error))?;
+        self.copy.verify(about).map_err(|error| Unavailable::from(&error))?;
         // In a damaged file only the rows that are present are believed.
         Ok((age, noted.absence || lost.absence || self.copy.damage().is_some()))
     }
@@ -337,14 +262,6 @@ impl Keeper {
         let failure = self.freshness.failure.lock().clone();
         let failure = failure.map(|(since, why)| ((self.clock)().0.saturating_duration_since(since), why));
         Some(SnapshotState { age: self.age(status.taken), failure, ..state(path, status.accounts, in_use)? })
-    }
-}
-
-fn unavailable(error: &file::CopyError) -> Unavailable {
-    match error {
-        file::CopyError::Version => Unavailable::Missing,
-        error if error.is_spoilt() => Unavailable::Damaged(error.to_string()),
-        _ => Unavailable::Missing,
     }
 }
 
@@ -499,11 +416,6 @@ fn is_unknown(seen: &Lookup) -> bool {
     seen.row.is_none()
 }
 
-/// Returns the part after the last `@` of an address.
-fn domain_of(address: &str) -> &str {
-    address.rsplit('@').next().unwrap_or_default()
-}
-
 /// The copy that another process keeps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept {
@@ -539,18 +451,4 @@ pub fn look(path: &Path, database: &DatabaseUrl) -> Result<Option<Kept>, String>
 fn state(path: &Path, accounts: u64, in_use: bool) -> Option<SnapshotState> {
     let bytes = fs::metadata(path).ok()?.len();
     Some(SnapshotState { path: path.to_owned(), accounts, bytes, age: Duration::ZERO, failure: None, in_use })
-}
-
-/// Returns the age, by the system's clock, of what was taken at `taken`; `None` if `taken` is too far in the future.
-fn age_at(now: SystemTime, taken: u64) -> Option<Duration> {
-    let (now, taken) = (now.duration_since(UNIX_EPOCH).unwrap_or_default(), Duration::from_secs(taken));
-    match now.checked_sub(taken) {
-        Some(age) => Some(age),
-        None => (taken - now <= SET_BACK).then_some(Duration::ZERO),
-    }
-}
-
-/// Returns the seconds since 1970, rounded down, so that a copy is never younger than it says.
-fn seconds(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

@@ -10,7 +10,7 @@
 //! two do not agree, or if the checksum of a row, or of the row next to a missing one, does not match, the file is
 //! damaged, and does not answer that question.
 
-use super::About;
+use super::about::{About, domain_of};
 use super::file::{self, CopyError, Result, beside, index_of_domain, ours};
 use super::layout::{ACCOUNTS, ALIAS_DOMAINS, ALIASES, ALL, DOMAINS, Layout, Range, Side, Text, checksum, key, read};
 use super::notes::{self, Pending, Waiting};
@@ -245,7 +245,7 @@ impl Copy {
                 }
                 About::Alias(address) => {
                     let rows = read_verified(connection, &ALIASES, address.as_bytes())?;
-                    let domain = super::domain_of(address).as_bytes();
+                    let domain = domain_of(address).as_bytes();
                     verify_index(connection, &ALIASES, generation, domain, address.as_bytes(), rows.len())?;
                     verify_neighbours(connection, &ALIASES, address.as_bytes())
                 }

@@ -3,7 +3,7 @@
 //! `docs/internals/changes.md` describes the protocol. While a note names something, the copy does not answer about it.
 //! A note that is held is not processed before it is released.
 
-use super::About;
+use super::about::{About, domain_of};
 use super::file::Result;
 use crate::DomainName;
 use crate::account::Login;
@@ -121,7 +121,7 @@ pub(super) fn waiting(connection: &Connection, about: About<'_>) -> Result<Waiti
                EXISTS (SELECT 1 FROM pending WHERE kind = 3)";
     let (kind, name, domain) = match about {
         About::Login(login) => (ACCOUNT, login.as_str(), login.domain()),
-        About::Alias(address) => (ALIAS, address, super::domain_of(address)),
+        About::Alias(address) => (ALIAS, address, domain_of(address)),
         About::Domain(name) => (DOMAIN, name, name),
         About::AllLogins => {
             let sql = "SELECT EXISTS (SELECT 1 FROM pending WHERE kind IN (0, 2, 3, 5))";
@@ -140,7 +140,7 @@ pub(super) fn touches(changed: &Changed, about: About<'_>) -> Waiting {
         (Changed::Account(one), About::Login(login)) => one == login,
         (Changed::Alias(one), About::Alias(address)) => one == address,
         (Changed::Domain(one), About::Login(login)) => one.as_str() == login.domain(),
-        (Changed::Domain(one), About::Alias(address)) => one.as_str() == super::domain_of(address),
+        (Changed::Domain(one), About::Alias(address)) => one.as_str() == domain_of(address),
         (Changed::Domain(one), About::Domain(name)) => one.as_str() == name,
         (Changed::Account(_) | Changed::Domain(_) | Changed::Additions, About::AllLogins) => true,
         _ => false,

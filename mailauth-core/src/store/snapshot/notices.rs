@@ -1,6 +1,6 @@
 //! Log messages about an outage: at most one a minute, and one at its end.
 
-use super::Unavailable;
+use super::unavailable::Unavailable;
 use crate::store::StoreError;
 use crate::sync::Mutex;
 use std::path::Path;

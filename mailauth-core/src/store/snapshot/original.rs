@@ -221,7 +221,7 @@ impl Original for SqlStore {
     fn time(&self) -> Result<Vec<u8>, StoreError> {
         self.read_newest(|connection| {
             let mut time = Vec::new();
-            connection.query(&self.statements.time, &[], &mut |row| time = store::sql::bytes(row, 0))?;
+            connection.query(&self.statements.time, &[], &mut |row| time = store::sql::columns::bytes(row, 0))?;
             Ok(time)
         })
     }

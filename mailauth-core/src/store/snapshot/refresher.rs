@@ -9,12 +9,13 @@
 //! transaction. Each reading by time begins [`OVERLAP`] before the previous one; changes of longer transactions are
 //! found when everything is read.
 
+use super::clock::{Clock, seconds};
 use super::copy::{Copy, lock_file};
 use super::file::CopyError;
+use super::freshness::CopyFreshness;
 use super::layout::{ACCOUNTS, ALIAS_DOMAINS, ALIASES, DOMAINS, Layout, Range, Side, key};
 use super::notes::Pending;
 use super::original::{CopiedRow, Original, Part, Value};
-use super::{Clock, CopyFreshness, seconds};
 use crate::account::Login;
 use crate::store::sql::columns::{AliasColumn, Column};
 use crate::store::{Changed, StoreError, jitter};

@@ -6,7 +6,8 @@ use super::statements::MOST_TARGET;
 use crate::alias::{self, AddressError};
 use crate::store::driver::Param;
 use crate::store::hosts::recent_changes::RecentChanges;
-use crate::store::newest::{Newest, Reading};
+use crate::store::sql::newest::Newest;
+use crate::store::sql::reading::Reading;
 use crate::store::{AccountStore, DomainStanding, MailStore, StoreError};
 use crate::{DomainName, spelling};
 

@@ -8,8 +8,9 @@ mod schema;
 pub(super) use accounts::{id, limit, password, services};
 pub(super) use aliases::AliasPlace;
 
+use super::SqlStore;
+use super::columns::bytes;
 use super::writer::Writer;
-use super::{SqlStore, bytes};
 use crate::account::{AccountRow, Login};
 use crate::store::administration::{
     AccountChange, AccountTimes, AdminError, AdminReport, Administration, AliasDomainRow, AliasRow, AliasTarget,

@@ -1,13 +1,14 @@
 //! Alias domains: domains that are other names of one.
 
+use super::SqlStore;
 use super::administer::{Done, no_such};
+use super::columns::bytes;
 use super::columns::{AliasDomainColumn, Column};
 use super::writer::Writer;
-use super::{SqlStore, bytes};
 use crate::DomainName;
 use crate::store::administration::{AdminError, AliasDomainRow};
 use crate::store::driver::{Connection, DriverError, Param, Refusal, Row};
-use crate::store::newest::Reading;
+use crate::store::sql::reading::Reading;
 use crate::store::{Cursor, DomainKind, DomainStanding, Page, StoreError};
 
 /// Number of rows read, or removed, with one statement.

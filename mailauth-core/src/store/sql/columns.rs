@@ -2,8 +2,7 @@
 //!
 //! [`Field`]: crate::schema::Field
 
-use super::{bytes, is_text, number};
-use crate::store::driver::Row;
+use crate::store::driver::{Cell, Row};
 
 /// Defines a list of columns. Statements select them in the order of the list, and rows are read by their names.
 macro_rules! columns {
@@ -93,4 +92,25 @@ columns! {
 impl DomainColumn {
     /// Number of columns before the description.
     pub(in crate::store) const WITHOUT_DESCRIPTION: usize = DomainColumn::Description as usize;
+}
+
+/// Returns true if the value is the text `wanted`, byte for byte.
+pub(in crate::store) fn is_text(row: &dyn Row, index: usize, wanted: &[u8]) -> bool {
+    matches!(row.cell(index), Cell::Text(bytes) if bytes == wanted)
+}
+
+/// Returns the bytes of a text, or nothing for any other value.
+pub(in crate::store) fn bytes(row: &dyn Row, index: usize) -> Vec<u8> {
+    match row.cell(index) {
+        Cell::Text(bytes) => bytes.to_vec(),
+        _ => Vec::new(),
+    }
+}
+
+/// Reads a whole number.
+pub(in crate::store) fn number(row: &dyn Row, index: usize) -> Option<i64> {
+    match row.cell(index) {
+        Cell::Int(number) => Some(number),
+        _ => None,
+    }
 }

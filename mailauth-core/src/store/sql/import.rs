@@ -1,10 +1,11 @@
 //! Adding accounts, from one to a million.
 
+use super::SqlStore;
 use super::administer::{Done, id, limit, no_such, password, services};
 use super::alias_domains::unfit;
+use super::columns::bytes;
 use super::statements::{BATCH, INSERTED};
 use super::writer::Writer;
-use super::{SqlStore, bytes};
 use crate::account::{AccountRow, Login};
 use crate::schema::Field;
 use crate::store::StoreError;

@@ -8,17 +8,18 @@
 //!
 //! No transaction here reads before it has the lock: MariaDB would show it the tables as they were at its first read.
 
+use super::SqlStore;
+use super::columns::number;
 use super::columns::{Column, QuotaColumn, SumColumn, UseColumn};
 use super::rows;
 use super::writer::Writer;
-use super::{SqlStore, number};
 use crate::Login;
 use crate::model::limits::Limits;
 use crate::model::usage::{Kind, Usage};
 use crate::store::driver::{Connection, DriverError, Param, Refusal};
 use crate::store::hosts::in_transaction;
 use crate::store::jitter;
-use crate::store::newest::Reading;
+use crate::store::sql::reading::Reading;
 use crate::store::{PoolStore, PoolUse, StoreError};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;

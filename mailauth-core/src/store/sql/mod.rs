@@ -6,24 +6,28 @@ mod alias_domains;
 pub(super) mod columns;
 mod import;
 mod mailbox_use;
+mod newest;
+mod reading;
 mod rename;
 mod respell;
 mod rows;
+mod standing;
 mod statements;
 mod writer;
 
 pub use respell::Respelt;
 pub use statements::{ParameterKind, StatementText};
 
-use super::driver::{Cell, Connection, Dialect, DriverError, Param, Refusal, Row, Statement};
+use super::driver::{Cell, Connection, Dialect, DriverError, Param, Refusal, Statement};
 use super::hosts::recent_changes::{Change, RecentChanges};
 use super::hosts::{Hosts, ReadPreference, no_schema};
-use super::newest::Reading;
 use super::{AccountStore, Changed, Cursor, DomainKind, HostState, Lookup, Page, Role, StoreError, StoreState};
 use crate::DomainName;
 use crate::account::{AccountRow, Login, Password};
 use crate::mailbox::Unusable;
 use crate::schema::{Field, TableModel};
+use columns::number;
+use reading::Reading;
 use statements::Statements;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -313,27 +317,6 @@ impl AccountStore for SqlStore {
                 }
             }
         })
-    }
-}
-
-/// Returns true if the value is the text `wanted`, byte for byte.
-pub(super) fn is_text(row: &dyn Row, index: usize, wanted: &[u8]) -> bool {
-    matches!(row.cell(index), Cell::Text(bytes) if bytes == wanted)
-}
-
-/// Returns the bytes of a text, or nothing for any other value.
-pub(super) fn bytes(row: &dyn Row, index: usize) -> Vec<u8> {
-    match row.cell(index) {
-        Cell::Text(bytes) => bytes.to_vec(),
-        _ => Vec::new(),
-    }
-}
-
-/// Reads a whole number.
-pub(super) fn number(row: &dyn Row, index: usize) -> Option<i64> {
-    match row.cell(index) {
-        Cell::Int(number) => Some(number),
-        _ => None,
     }
 }
 

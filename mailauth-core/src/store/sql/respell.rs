@@ -7,8 +7,9 @@
 
 use super::addresses::MOST_TARGETS;
 use super::columns::{AliasColumn, Column, DomainColumn};
+use super::columns::{bytes, number};
 use super::writer::Writer;
-use super::{SqlStore, bytes, number, rows};
+use super::{SqlStore, rows};
 use crate::account::Login;
 use crate::mailbox::MailboxDefaults;
 use crate::schema::Field;

@@ -3,6 +3,7 @@
 use super::*;
 use crate::Secret;
 use crate::mailbox::Unusable;
+use std::sync::atomic::AtomicBool;
 
 #[test]
 fn a_row_that_cannot_be_used_in_the_database_cannot_be_used_in_the_copy() {
@@ -138,7 +139,7 @@ fn between_two_complete_readings_rows_are_read_by_their_time_of_change() {
     assert!(password("ben@x.example") == Password("new".into()));
     // The copy does not claim that deletions were found.
     let status = copy.status().unwrap().unwrap();
-    assert_eq!((status.taken + 60, status.refreshed), (status.refreshed, seconds(fixture.now.lock().1)));
+    assert_eq!((status.taken + 60, status.refreshed), (status.refreshed, clock::seconds(fixture.now.lock().1)));
 }
 
 #[test]

@@ -6,8 +6,9 @@ use crate::account::{Login, Password};
 use crate::schema::Field;
 use crate::store::administration::{AccountChange, AccountTimes, AdminError};
 use crate::store::driver::{Connection, DriverError, Param, Statement};
+use crate::store::sql::SqlStore;
+use crate::store::sql::columns::{bytes, is_text, number};
 use crate::store::sql::writer::Writer;
-use crate::store::sql::{SqlStore, bytes, is_text, number};
 use crate::store::{Cursor, Page, StoreError};
 use std::collections::BTreeSet;
 

@@ -4,7 +4,8 @@ use crate::schema::{Field, TableModel};
 use crate::store::StoreError;
 use crate::store::administration::{AdminReport, SchemaChange, StoreReport};
 use crate::store::driver::{Connection, Delivery, DriverError, Needs, Param, Statement};
-use crate::store::sql::{SqlStore, newer, number};
+use crate::store::sql::columns::number;
+use crate::store::sql::{SqlStore, newer};
 
 impl SqlStore {
     pub(super) fn create_or_migrate(&self) -> Result<SchemaChange, StoreError> {

@@ -1,47 +1,15 @@
 //! Reads that must include every change, in a database whose hosts may differ for a while.
 
-use super::driver::{Connection, DriverError};
-use super::hosts::ReadPreference;
-use super::hosts::recent_changes::RecentChanges;
-use super::{AccountStore, Cursor, DomainStanding, MailStore, Page, PoolStore, PoolUse, SqlStore, StoreError};
+use super::SqlStore;
+use super::reading::Reading;
 use crate::DomainName;
 use crate::account::{AccountRow, Login, Password};
 use crate::model::limits::Limits;
 use crate::model::usage::{Kind, Usage};
-
-/// Choice of the hosts that may answer a read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reading {
-    /// The preferred host, which may be a replica.
-    Any,
-    /// A host that takes changes, or another one if no host does.
-    Primary,
-    /// A host that has every change; the read fails if no host has.
-    Newest,
-}
+use crate::store::{AccountStore, Cursor, DomainStanding, MailStore, Page, PoolStore, PoolUse, StoreError};
 
 /// A store in which every read includes every change, or fails.
 pub(super) struct Newest<'a>(pub(super) &'a SqlStore);
-
-impl SqlStore {
-    /// Returns which hosts may answer a question, depending on whether its subject was changed recently.
-    pub(super) fn reading(&self, has_changed: impl FnOnce(&RecentChanges) -> bool) -> Reading {
-        if self.hosts.has_several() && has_changed(&self.recent) { Reading::Newest } else { Reading::Any }
-    }
-
-    /// Runs `work`, which only reads, on a host that may answer it.
-    pub(super) fn read_by<T>(
-        &self,
-        reading: Reading,
-        work: impl FnMut(&mut dyn Connection) -> Result<T, DriverError>,
-    ) -> Result<T, StoreError> {
-        match reading {
-            Reading::Any => self.hosts.read_from(self.preference(ReadPreference::Any), work).map(|(done, _)| done),
-            Reading::Primary => self.hosts.read_from(ReadPreference::Primary, work).map(|(done, _)| done),
-            Reading::Newest => self.hosts.read_certain(work),
-        }
-    }
-}
 
 impl AccountStore for Newest<'_> {
     fn find(&self, login: &Login) -> Result<Option<AccountRow>, StoreError> {

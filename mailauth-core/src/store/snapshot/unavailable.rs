@@ -1,0 +1,23 @@
+//! Reasons why the copy does not answer.
+
+use super::file::CopyError;
+use std::time::Duration;
+
+/// Reason why the copy does not answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Unavailable {
+    Missing,
+    Old(Duration),
+    Pending,
+    Damaged(String),
+}
+
+impl From<&CopyError> for Unavailable {
+    fn from(error: &CopyError) -> Self {
+        match error {
+            CopyError::Version => Unavailable::Missing,
+            error if error.is_spoilt() => Unavailable::Damaged(error.to_string()),
+            _ => Unavailable::Missing,
+        }
+    }
+}
