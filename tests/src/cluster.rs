@@ -98,7 +98,7 @@ pub trait Switch: Sync {
     fn follow(&self);
     /// Stops replication to the replica, which still answers from what it has.
     fn hold_replication(&self);
-    /// Continues replication.
+    /// Lets replication to the replica continue.
     fn resume_replication(&self);
     /// Returns the number of the primary.
     fn writable(&self) -> usize;

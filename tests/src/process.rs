@@ -78,8 +78,8 @@ impl Drop for Child {
     }
 }
 
-/// The signal at a parent's death is sent when the *thread* that started the child ends, and a test's thread ends long
-/// before its servers should. So one thread that never ends starts them all.
+/// Starts a command in a thread that never ends. The signal at a parent's death is sent when the *thread* that started the
+/// child ends, and a test's thread ends long before its servers should.
 fn spawn_for_life(command: Command) -> io::Result<std::process::Child> {
     type Order = (Command, mpsc::Sender<io::Result<std::process::Child>>);
     static ORDERS: OnceLock<Mutex<mpsc::Sender<Order>>> = OnceLock::new();

@@ -35,7 +35,7 @@ const CHECKPASSWORD: &str = "docs/checkpassword.md";
 /// The account that the page creates.
 const ANNA: &str = "anna@example.org";
 
-/// The blocks of a page between fences.
+/// Returns the blocks of a page between fences.
 fn blocks(name: &str) -> Vec<Piece> {
     let blocks: Vec<Piece> = page(name).into_iter().filter(|piece| piece.language().is_some()).collect();
     assert!(!blocks.is_empty(), "{name} has no block");

@@ -149,7 +149,7 @@ fn is_well(load: &Load, socket: &Path) -> bool {
     [Asked::Read, Asked::ReadChanged, Asked::Change].into_iter().all(|asked| right(asked) && !silent(asked))
 }
 
-/// Not by a macro, whose output is captured when all tests are run.
+/// Prints a line, not by a macro, whose output is captured when all tests are run.
 fn say(line: &str) {
     let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }

@@ -88,7 +88,7 @@ fn unfinished_requests_are_closed_after_ten_seconds(kind: Kind) {
     }
 }
 
-/// All at once: authdaemond has five children.
+/// Sends all at once, because authdaemond has five children.
 fn wait_out(socket: &Path) {
     std::thread::scope(|scope| {
         for case in cases::unfinished() {

@@ -70,7 +70,7 @@ fn misuse_exits_with_2_and_a_program_that_cannot_run_with_111() {
     assert!(missing.said.contains("/nonexistent/server cannot be run: No such file"), "{}", missing.said);
     let by_hand = output_with_input(&mut site.command("mailauth-pop3", &["true"]), "");
     assert_eq!(by_hand.status.code(), Some(2), "no descriptor 3");
-    assert!(String::from_utf8_lossy(&by_hand.stderr).contains("run it with --check"));
+    assert!(String::from_utf8_lossy(&by_hand.stderr).contains("use --check"));
     site.configure("[pop3]\nservise = 'imap'");
     let mistaken = call(site.command("mailauth-pop3", &["true"]), &good);
     assert_eq!(mistaken.code, Some(111), "a configuration error is not a wrong password");
