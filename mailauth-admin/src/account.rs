@@ -9,7 +9,7 @@ use crate::quota::figures;
 use crate::setup::{Setup, read_domain};
 use crate::stored_login::{self, Exact};
 use crate::{
-    account_columns, account_csv, account_rename, judgement, lookup, mailbox, nearby, password_prompt, switch,
+    account_columns, account_csv, account_rename, lookup, mailbox, nearby, password_prompt, switch, validation,
 };
 use clap::{Args, Subcommand};
 use mailauth_core::Service;
@@ -194,7 +194,7 @@ impl Verb {
         let config = &setup.config;
         match self {
             Verb::Add { login, password, no_password, hash_stdin, columns, make_mailbox } => {
-                let (login, mut change) = judgement::new_account(setup.new_login(&login), &columns, config)?;
+                let (login, mut change) = validation::new_account(setup.new_login(&login), &columns, config)?;
                 warn_of(&change);
                 let source = match (no_password, hash_stdin) {
                     (true, _) => None,
@@ -223,7 +223,7 @@ impl Verb {
                 if nothing {
                     return Err(Failure::usage("nothing to change; 'mailauth account set --help' shows the columns"));
                 }
-                let mut change = judgement::change(&store, &login, &columns, config)?;
+                let mut change = validation::change(&store, &login, &columns, config)?;
                 if hash_stdin {
                     change.password = Some(stored_from_stdin(config)?);
                 }
@@ -328,7 +328,7 @@ fn stored_from_stdin(config: &Config) -> Result<Password, Failure> {
 
 /// An account in JSON: the columns as they are stored in the table.
 #[derive(Serialize)]
-struct Shown<'a> {
+struct AccountJson<'a> {
     #[serde(skip)]
     row: &'a AccountRow,
     login: &'a str,
@@ -349,9 +349,9 @@ struct Shown<'a> {
     options: Option<&'a str>,
 }
 
-impl<'a> From<&'a AccountRow> for Shown<'a> {
+impl<'a> From<&'a AccountRow> for AccountJson<'a> {
     fn from(row: &'a AccountRow) -> Self {
-        Shown {
+        AccountJson {
             row,
             login: row.login.as_str(),
             readable: Some(row.login.readable()).filter(|readable| *readable != row.login.as_str()),
@@ -386,14 +386,14 @@ fn list(
     }
     let mut list = List::new(["LOGIN", "ENABLED", "SERVICES", "QUOTA", "NAME"], as_json);
     let unusable = each_account(store, domain, |row| match only.has(&row, config) {
-        true => list.add(&Shown::from(&row)),
+        true => list.add(&AccountJson::from(&row)),
         false => Ok(()),
     })?;
     list.end()?;
     unusable.complain(INCOMPLETE)
 }
 
-impl ListRow<5> for Shown<'_> {
+impl ListRow<5> for AccountJson<'_> {
     fn cells(&self) -> [Cow<'_, str>; 5] {
         let row = self.row;
         let enabled = if row.domain_enabled { yes_no(row.enabled) } else { "domain disabled" };
@@ -416,11 +416,11 @@ fn or_default(text: String) -> Cow<'static, str> {
 
 /// One account as JSON has it.
 #[derive(Serialize)]
-struct ShownWhole<'a> {
+struct AccountDetailsJson<'a> {
     #[serde(flatten)]
-    row: Shown<'a>,
-    password: ShownPassword,
-    mailbox: Option<Mailbox>,
+    row: AccountJson<'a>,
+    password: PasswordJson,
+    mailbox: Option<MailboxJson>,
     problem: Option<String>,
     created: String,
     updated: String,
@@ -429,14 +429,14 @@ struct ShownWhole<'a> {
 
 /// What can be said of a stored password without telling it.
 #[derive(Serialize)]
-struct ShownPassword {
+struct PasswordJson {
     scheme: Option<&'static str>,
     problem: Option<String>,
 }
 
 /// Where the mail is, with the defaults filled in.
 #[derive(Serialize)]
-struct Mailbox {
+struct MailboxJson {
     uid: u32,
     gid: u32,
     home: String,
@@ -448,13 +448,13 @@ fn show(store: &SqlStore, login: &Login, as_json: bool, config: &Config) -> Resu
     let row = lookup::account(store, login)?;
     let times = store.account_times(login)?.unwrap_or_default();
     let password = match Stored::parse(row.password.0.expose(), &config.password.rules) {
-        Ok(stored) => ShownPassword { scheme: Some(stored.scheme()), problem: None },
-        Err(flaw) => ShownPassword { scheme: None, problem: Some(flaw.to_string()) },
+        Ok(stored) => PasswordJson { scheme: Some(stored.scheme()), problem: None },
+        Err(flaw) => PasswordJson { scheme: None, problem: Some(flaw.to_string()) },
     };
     let (mailbox, limits, problem) = match config.mailbox.resolve(row.clone()) {
         Ok(account) => {
             let (home, maildir, quota) = (account.home, account.maildir, account.quota.to_string());
-            (Some(Mailbox { uid: account.uid, gid: account.gid, home, maildir, quota }), account.quota, None)
+            (Some(MailboxJson { uid: account.uid, gid: account.gid, home, maildir, quota }), account.quota, None)
         }
         Err(unusable) => (None, Limits::NONE, Some(unusable.to_string())),
     };
@@ -462,8 +462,8 @@ fn show(store: &SqlStore, login: &Login, as_json: bool, config: &Config) -> Resu
         let exact = |time: &str| if time.is_empty() { String::new() } else { time.replacen(' ', "T", 1) + "Z" };
         let (created, updated) = (exact(&times.created), exact(&times.updated));
         let password_changed = exact(&times.password_changed);
-        let row = Shown::from(&row);
-        return json(&ShownWhole { row, password, mailbox, problem, created, updated, password_changed });
+        let row = AccountJson::from(&row);
+        return json(&AccountDetailsJson { row, password, mailbox, problem, created, updated, password_changed });
     }
     let mut sheet = Sheet::new();
     let shown_login = row.login.readable();

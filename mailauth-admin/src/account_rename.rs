@@ -3,7 +3,7 @@
 use crate::failure::{Exit, Failure};
 use crate::output::{printable, remark, say};
 use crate::setup::Setup;
-use crate::{judgement, nearby, stored_login};
+use crate::{nearby, stored_login, validation};
 use mailauth_core::account::{Account, AccountRow, Login};
 use mailauth_core::moving::{Moving, NotMoved};
 use mailauth_core::store::{
@@ -12,12 +12,12 @@ use mailauth_core::store::{
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// So many aliases are told to the daemon one by one, and more of them at once.
+/// So many aliases are change_notices to the daemon one by one, and more of them at once.
 const MOST_TOLD: usize = 200;
 
 /// Gives the account with the login `old`, byte for byte, the login `new`.
 pub fn rename(setup: &Setup, store: &SqlStore, old: &[u8], new: Login, move_mailbox: bool) -> Result<(), Failure> {
-    judgement::rename(store, old, &new, &setup.config)?;
+    validation::rename(store, old, &new, &setup.config)?;
     // Another row has the mail, and is meant by aliases, where this one is only read as that login.
     let former = Login::parse(old, None).ok().filter(|login| login.as_str().as_bytes() == old);
     let paths = former.as_ref().map(|former| paths(setup, store, former, &new)).transpose()?.flatten();
@@ -29,18 +29,18 @@ pub fn rename(setup: &Setup, store: &SqlStore, old: &[u8], new: Login, move_mail
     };
     let mut moved = false;
     let mut beside = || match &moving {
-        Some(moving) => moving.run().map(|()| moved = true).map_err(|error| refused_move(&error)),
+        Some(moving) => moving.run().map(|()| moved = true).map_err(|error| move_refusal(&error)),
         None => Ok(()),
     };
-    let what = told(old, &new, &aliases);
+    let what = change_notices(old, &new, &aliases);
     let renaming = &mut Renaming { aliases: &aliases, beside: &mut beside };
     let renamed = setup.change(store, &what, |store| store.rename_account_with(old, &new, renaming));
     if let Err(error) = renamed {
         return Err(undone(store, error, moving.as_ref().filter(|_| moved), paths.as_ref(), &new));
     }
     say(format_args!("renamed the account {} to {}", stored_login::readable(old), new.readable()))?;
-    tell_of_mail(paths.as_ref(), moving.as_ref(), move_mailbox);
-    tell_of_aliases(store, former.as_ref(), &new, &aliases);
+    report_mailbox(paths.as_ref(), moving.as_ref(), move_mailbox);
+    report_aliases(store, former.as_ref(), &new, &aliases);
     Ok(())
 }
 
@@ -85,17 +85,17 @@ impl Paths {
         let owner = (self.before.uid, self.before.gid);
         Moving::prepare(&before, &after, owner).map_err(|error| {
             let exit = if matches!(error, NotMoved::Io { .. }) { Exit::NotNow } else { Exit::No };
-            Failure::new(exit, refused_move(&error))
+            Failure::new(exit, move_refusal(&error))
         })
     }
 }
 
-fn refused_move(error: &NotMoved) -> String {
+fn move_refusal(error: &NotMoved) -> String {
     format!("the mailbox cannot be moved, and nothing was changed: {error}")
 }
 
-/// Returns what the daemon is told.
-fn told(old: &[u8], new: &Login, aliases: &[AliasTarget]) -> Vec<Changed> {
+/// Returns what the daemon is change_notices.
+fn change_notices(old: &[u8], new: &Login, aliases: &[AliasTarget]) -> Vec<Changed> {
     let addresses: BTreeSet<&str> = aliases.iter().map(|alias| alias.address.as_str()).collect();
     if addresses.len() > MOST_TOLD {
         return vec![Changed::Everything];
@@ -125,7 +125,7 @@ fn undone(store: &SqlStore, error: AdminError, moving: Option<&Moving>, paths: O
     Failure::new(exit, format!("{message}\n{place}"))
 }
 
-fn tell_of_mail(paths: Option<&Paths>, moving: Option<&Moving>, move_mailbox: bool) {
+fn report_mailbox(paths: Option<&Paths>, moving: Option<&Moving>, move_mailbox: bool) {
     let Some(paths) = paths else { return };
     let (before, after) = paths.maildirs();
     match (paths.folders(), moving) {
@@ -153,7 +153,7 @@ fn tell_of_mail(paths: Option<&Paths>, moving: Option<&Moving>, move_mailbox: bo
 }
 
 /// Prints the aliases that lead to the account. The rename is done; a failure here is not reported as its failure.
-fn tell_of_aliases(store: &SqlStore, former: Option<&Login>, new: &Login, aliases: &[AliasTarget]) {
+fn report_aliases(store: &SqlStore, former: Option<&Login>, new: &Login, aliases: &[AliasTarget]) {
     let addresses: BTreeSet<&str> = aliases.iter().map(|alias| alias.address.as_str()).collect();
     match addresses.len() {
         0 => {}

@@ -58,14 +58,14 @@ pub enum Verb {
 }
 
 #[derive(Serialize)]
-struct Shown {
+struct AliasJson {
     address: String,
     targets: Vec<String>,
 }
 
 /// What was added, as JSON has it.
 #[derive(Serialize)]
-struct Added<'a> {
+struct AddedJson<'a> {
     address: &'a str,
     targets: &'a [String],
     notes: &'a [String],
@@ -85,7 +85,7 @@ impl Verb {
                 let leads_there = |target: &String| Login::parse(target.as_bytes(), None).ok() == to;
                 let unusable = each_alias(&store, domain.as_ref(), |AliasRow { address, targets }| {
                     match to.is_none() || targets.iter().any(leads_there) {
-                        true => list.add(&Shown { address, targets }),
+                        true => list.add(&AliasJson { address, targets }),
                         false => Ok(()),
                     }
                 })?;
@@ -98,7 +98,7 @@ impl Verb {
     }
 }
 
-impl ListRow<2> for Shown {
+impl ListRow<2> for AliasJson {
     fn cells(&self) -> [Cow<'_, str>; 2] {
         [readable(&self.address), readable_list(&self.targets).into()]
     }
@@ -148,7 +148,7 @@ fn add(setup: &Setup, alias: &AliasRow, as_json: bool) -> Result<(), Failure> {
     added.map_err(|error| nearby::refused(&store, error, true))?;
     let notes = notes::notes(&store, &setup.config, &alias.address, &alias.targets);
     if as_json {
-        json(&Added { address: &alias.address, targets: &alias.targets, notes: &notes })?;
+        json(&AddedJson { address: &alias.address, targets: &alias.targets, notes: &notes })?;
     } else {
         say(format_args!("mail for {} goes to {}", readable(&alias.address), readable_list(&alias.targets)))?;
     }

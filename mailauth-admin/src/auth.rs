@@ -45,49 +45,49 @@ pub struct Auth {
 }
 
 /// An answer in three words, and why.
-pub struct Explained {
+pub struct ExplainedAnswer {
     pub exit: Exit,
     pub answer: &'static str,
     pub code: &'static str,
     pub reason: String,
 }
 
-impl Explained {
+impl ExplainedAnswer {
     pub fn new<T>(answer: &Answer<T>) -> Self {
         let (exit, answer, code, reason) = match answer {
             Ok(_) => (Exit::Yes, "yes", "ok", "the password is right, and the account may use this service".into()),
             Err(refusal @ Refusal::No(_)) => (Exit::No, "no", refusal.code(), refusal.to_string()),
             Err(refusal @ Refusal::NotNow(_)) => (Exit::NotNow, "not now", refusal.code(), refusal.to_string()),
         };
-        Explained { exit, answer, code, reason }
+        ExplainedAnswer { exit, answer, code, reason }
     }
 }
 
 /// An answer as JSON has it.
 #[derive(Serialize)]
-struct Shown<'a> {
+struct AnswerJson<'a> {
     answer: &'a str,
     code: &'a str,
     reason: &'a str,
     microseconds: u128,
-    account: Option<ShownAccount<'a>>,
+    account: Option<AccountJson<'a>>,
     /// What the database says here, where a daemon was asked and said no.
     #[serde(skip_serializing_if = "Option::is_none")]
-    here: Option<ShownHere<'a>>,
+    here: Option<OwnAnswerJson<'a>>,
     /// What the daemon does to guesses at this login, where it does anything and says so.
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     throttled: &'a [String],
 }
 
 #[derive(Serialize)]
-struct ShownHere<'a> {
+struct OwnAnswerJson<'a> {
     answer: &'a str,
     code: &'a str,
     reason: &'a str,
 }
 
 #[derive(Serialize)]
-struct ShownAccount<'a> {
+struct AccountJson<'a> {
     login: &'a str,
     uid: u32,
     gid: u32,
@@ -98,9 +98,9 @@ struct ShownAccount<'a> {
     options: &'a str,
 }
 
-impl<'a> From<&'a Account> for ShownAccount<'a> {
+impl<'a> From<&'a Account> for AccountJson<'a> {
     fn from(account: &'a Account) -> Self {
-        ShownAccount {
+        AccountJson {
             login: account.login.as_str(),
             uid: account.uid,
             gid: account.gid,
@@ -130,7 +130,7 @@ impl Auth {
                 let answer = daemon.authenticate(self.request(&password));
                 let took = begin.elapsed();
                 let here = matches!(answer, Err(Refusal::No(_))).then(|| self.decide(setup, &password)).transpose()?;
-                (answer, took, here.map(|here| Explained::new(&here)))
+                (answer, took, here.map(|here| ExplainedAnswer::new(&here)))
             }
         };
         let throttled = throttle::states_of(setup, &self.login);
@@ -154,20 +154,20 @@ impl Auth {
         &self,
         answer: &Answer<Box<Account>>,
         took: Duration,
-        here: Option<Explained>,
+        here: Option<ExplainedAnswer>,
         throttled: &[String],
     ) -> Result<Exit, Failure> {
-        let Explained { exit, answer: word, code, reason } = Explained::new(answer);
+        let ExplainedAnswer { exit, answer: word, code, reason } = ExplainedAnswer::new(answer);
         let account = match answer {
             Ok(account) => Some(account.as_ref()),
             _ => None,
         };
         if self.json {
             let here =
-                here.as_ref().map(|here| ShownHere { answer: here.answer, code: here.code, reason: &here.reason });
-            let account = account.map(ShownAccount::from);
+                here.as_ref().map(|here| OwnAnswerJson { answer: here.answer, code: here.code, reason: &here.reason });
+            let account = account.map(AccountJson::from);
             let microseconds = took.as_micros();
-            json(&Shown { answer: word, code, reason: &reason, microseconds, account, here, throttled })?;
+            json(&AnswerJson { answer: word, code, reason: &reason, microseconds, account, here, throttled })?;
             return Ok(exit);
         }
         let mut sheet = Sheet::new();

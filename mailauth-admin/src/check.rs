@@ -32,7 +32,7 @@ pub struct Check {
 }
 
 #[derive(Serialize)]
-struct Shown<'a> {
+struct ReportJson<'a> {
     state: State,
     findings: &'a [Finding],
     /// Statements that correct the rights, or make a user for the daemon, for an administrator of the database to run.
@@ -60,7 +60,7 @@ impl Check {
                 remedies.iter().flat_map(|remedy| of(remedy).iter().map(String::as_str)).collect::<Vec<_>>()
             };
             let (statements, notes) = (lines(|remedy| &remedy.statements), lines(|remedy| &remedy.after));
-            json(&Shown { state, findings: &findings, statements: &statements, notes: &notes })?;
+            json(&ReportJson { state, findings: &findings, statements: &statements, notes: &notes })?;
         } else {
             let mut table = Table::new(["STATE", "WHAT", "FOUND"]);
             for finding in &findings {

@@ -91,7 +91,7 @@ pub struct Columns {
 
 /// A domain as JSON has it.
 #[derive(Serialize)]
-struct Shown {
+struct DomainJson {
     /// As it is in the table.
     domain: String,
     /// In the letters of its language, where that is another form.
@@ -103,7 +103,7 @@ struct Shown {
     quota_bytes: Option<u64>,
     quota_messages: Option<u64>,
     /// What its mailboxes hold together; only of a domain with a quota.
-    used: Option<Used>,
+    used: Option<UsageJson>,
     #[serde(skip_serializing_if = "Option::is_none")]
     accounts: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -112,26 +112,26 @@ struct Shown {
 
 /// The use of a pool as JSON has it.
 #[derive(Clone, Copy, Serialize)]
-struct Used {
+struct UsageJson {
     bytes: u64,
     messages: u64,
     /// How many mailboxes it is the sum of.
     mailboxes: u64,
 }
 
-impl Shown {
+impl DomainJson {
     fn new(store: &impl PoolStore, row: DomainRow) -> Result<Self, Failure> {
         let DomainRow { name, enabled, description, quota, backup } = row;
         let used = if quota == Limits::NONE {
             None
         } else {
             let PoolUse { usage: Usage { bytes, messages }, mailboxes } = store.pool_use(&name)?;
-            Some(Used { bytes, messages, mailboxes })
+            Some(UsageJson { bytes, messages, mailboxes })
         };
         let (quota_bytes, quota_messages) = (quota.bytes, quota.messages);
         let (accounts, aliases) = (None, None);
         let readable = Some(readable_domain(&name)).filter(|readable| *readable != name).map(Cow::into_owned);
-        Ok(Shown {
+        Ok(DomainJson {
             domain: name,
             readable,
             enabled,
@@ -153,7 +153,7 @@ impl Shown {
     }
 
     fn used(&self) -> String {
-        let usage = |used: Used| figures::used(Usage { bytes: used.bytes, messages: used.messages });
+        let usage = |used: UsageJson| figures::used(Usage { bytes: used.bytes, messages: used.messages });
         self.used.map(usage).unwrap_or_default()
     }
 }
@@ -237,14 +237,14 @@ impl Verb {
 fn list(store: &SqlStore, enabled: Option<bool>, as_json: bool) -> Result<(), Failure> {
     let mut list = List::new(["DOMAIN", "ENABLED", "QUOTA", "USED", "DESCRIPTION"], as_json);
     let unusable = each_domain(store, |row| match enabled.is_none_or(|wanted| wanted == row.enabled) {
-        true => list.add(&Shown::new(store, row)?),
+        true => list.add(&DomainJson::new(store, row)?),
         false => Ok(()),
     })?;
     list.end()?;
     unusable.complain(INCOMPLETE)
 }
 
-impl ListRow<5> for Shown {
+impl ListRow<5> for DomainJson {
     fn cells(&self) -> [Cow<'_, str>; 5] {
         let description = self.description.as_deref().unwrap_or_default();
         [
@@ -258,7 +258,7 @@ impl ListRow<5> for Shown {
 }
 
 fn show(store: &SqlStore, domain: &DomainName, as_json: bool) -> Result<(), Failure> {
-    let mut shown = Shown::new(store, lookup::domain(store, domain)?)?;
+    let mut shown = DomainJson::new(store, lookup::domain(store, domain)?)?;
     let (mut accounts, mut aliases) = (0, 0);
     let mut unusable = each_account(store, Some(domain), |_| {
         accounts += 1;

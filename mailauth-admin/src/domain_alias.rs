@@ -73,19 +73,19 @@ pub enum Verb {
 
 /// An alias domain as JSON and CSV have it.
 #[derive(Serialize)]
-struct Shown {
+struct AliasDomainJson {
     name: String,
     target: String,
     enabled: bool,
 }
 
-impl From<AliasDomainRow> for Shown {
+impl From<AliasDomainRow> for AliasDomainJson {
     fn from(AliasDomainRow { name, target, enabled }: AliasDomainRow) -> Self {
-        Shown { name, target, enabled }
+        AliasDomainJson { name, target, enabled }
     }
 }
 
-impl ListRow<3> for Shown {
+impl ListRow<3> for AliasDomainJson {
     fn cells(&self) -> [Cow<'_, str>; 3] {
         [self.name.as_str().into(), self.target.as_str().into(), yes_no(self.enabled).into()]
     }
@@ -104,7 +104,7 @@ impl Verb {
             }
             Verb::List { json } => {
                 let mut list = List::new(["NAME", "TARGET", "ENABLED"], json);
-                let unusable = each_alias_domain(store, |row| list.add(&Shown::from(row)))?;
+                let unusable = each_alias_domain(store, |row| list.add(&AliasDomainJson::from(row)))?;
                 list.end()?;
                 unusable.complain(INCOMPLETE)
             }

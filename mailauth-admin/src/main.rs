@@ -15,7 +15,6 @@ mod domain_alias;
 mod failure;
 mod hash;
 mod init;
-mod judgement;
 mod listing;
 mod lookup;
 mod mailbox;
@@ -31,6 +30,7 @@ mod stored_login;
 mod switch;
 mod throttle;
 mod try_out;
+mod validation;
 
 use clap::{Parser, Subcommand};
 use failure::{Exit, Failure};

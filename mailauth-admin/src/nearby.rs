@@ -35,14 +35,14 @@ pub fn no_account(store: &SqlStore, login: &Login) -> Failure {
             printable(&targets)
         ));
     }
-    meant(no_such("account", login.as_str()), "account", login.as_str(), nearest_account(store, login))
+    did_you_mean(no_such("account", login.as_str()), "account", login.as_str(), nearest_account(store, login))
 }
 
 /// Returns the failure for a domain that does not exist.
 pub fn no_domain(store: &SqlStore, name: &str, adds: bool) -> Failure {
     let near = nearest_domain(store, name);
     if !adds {
-        return meant(no_such("domain", name), "domain", name, near);
+        return did_you_mean(no_such("domain", name), "domain", name, near);
     }
     let near = near.map(|near| readable_domain(&near).into_owned());
     let name = readable_domain(name);
@@ -62,10 +62,10 @@ fn no_alias(store: &SqlStore, name: &str) -> Failure {
         }
         None => nearest_alias(store, name),
     };
-    meant(no_such("alias", name), "alias", name, near)
+    did_you_mean(no_such("alias", name), "alias", name, near)
 }
 
-fn meant(otherwise: String, what: &str, name: &str, near: Option<String>) -> Failure {
+fn did_you_mean(otherwise: String, what: &str, name: &str, near: Option<String>) -> Failure {
     let shown = if what == "domain" { readable_domain } else { readable };
     let name = shown(name);
     Failure::no(match near {

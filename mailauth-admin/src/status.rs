@@ -6,7 +6,9 @@ use crate::setup::Setup;
 use clap::Args;
 use mailauth_core::answer::{NotNow, Refusal};
 use mailauth_protocol::client::Client;
-use mailauth_protocol::status::{AnswersByReason, CacheUse, Host, Snapshot, Status as Told, Throttle, TurnedAway};
+use mailauth_protocol::status::{
+    AnswersByReason, CacheUse, Host, Snapshot, Status as DaemonStatus, Throttle, TurnedAway,
+};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -26,20 +28,20 @@ pub struct Status {
 
 impl Status {
     pub fn run(self, setup: &Setup) -> Result<Exit, Failure> {
-        let told = ask(setup)?;
+        let status = ask(setup)?;
         if self.json {
-            json(&told)?;
+            json(&status)?;
         } else {
-            say(sheet(&told))?;
-            if !told.hosts.is_empty() {
-                say(format_args!("\n{}", hosts(&told.hosts)))?;
+            say(sheet(&status))?;
+            if !status.hosts.is_empty() {
+                say(format_args!("\n{}", hosts(&status.hosts)))?;
             }
         }
         Ok(Exit::Yes)
     }
 }
 
-fn ask(setup: &Setup) -> Result<Told, Failure> {
+fn ask(setup: &Setup) -> Result<DaemonStatus, Failure> {
     let daemon = Client::for_daemon(&setup.config, PATIENCE);
     let line = match daemon.status(Instant::now() + PATIENCE) {
         Ok(line) => line,
@@ -54,31 +56,31 @@ fn ask(setup: &Setup) -> Result<Told, Failure> {
             return Err(Failure::not_now(format!("{why}; {hint}")));
         }
     };
-    Told::parse(&line).map_err(|error| {
+    DaemonStatus::parse(&line).map_err(|error| {
         Failure::not_now(format!("the daemon's status cannot be read: {error}; is it of this mailauth's version?"))
     })
 }
 
-fn sheet(told: &Told) -> Sheet {
+fn sheet(status: &DaemonStatus) -> Sheet {
     let mut sheet = Sheet::new();
-    let up = span(told.uptime_seconds);
-    sheet.line("daemon", format_args!("mailauth-courier {}, process {}, up {up}", told.version, told.pid));
-    sheet.line("connections", format_args!("{} of {}", told.connections.open, told.connections.max));
-    let waiting: Vec<_> = told.queues.iter().map(|queue| format!("{} {}", queue.name, queue.waiting)).collect();
+    let up = span(status.uptime_seconds);
+    sheet.line("daemon", format_args!("mailauth-courier {}, process {}, up {up}", status.version, status.pid));
+    sheet.line("connections", format_args!("{} of {}", status.connections.open, status.connections.max));
+    let waiting: Vec<_> = status.queues.iter().map(|queue| format!("{} {}", queue.name, queue.waiting)).collect();
     sheet.line("waiting", waiting.join(", "));
-    sheet.line("turned away", turned_away(&told.turned_away));
-    kinds(&mut sheet, ["logins", "  no", "  not now"], &told.logins);
-    kinds(&mut sheet, ["look-ups", "  no", "  not now"], &told.lookups);
-    kinds(&mut sheet, ["secrets", "  no", "  not now"], &told.secrets);
-    kinds(&mut sheet, ["changes", "  no", "  not now"], &told.changes);
-    kinds(&mut sheet, ["addresses", "  no", "  not now"], &told.addresses);
-    remembered(&mut sheet, &told.cache);
-    if let Some(why) = &told.mailboxes_error {
-        let since = span(told.mailboxes_error_seconds.unwrap_or_default());
+    sheet.line("turned away", turned_away(&status.turned_away));
+    kinds(&mut sheet, ["logins", "  no", "  not now"], &status.logins);
+    kinds(&mut sheet, ["look-ups", "  no", "  not now"], &status.lookups);
+    kinds(&mut sheet, ["secrets", "  no", "  not now"], &status.secrets);
+    kinds(&mut sheet, ["changes", "  no", "  not now"], &status.changes);
+    kinds(&mut sheet, ["addresses", "  no", "  not now"], &status.addresses);
+    remembered(&mut sheet, &status.cache);
+    if let Some(why) = &status.mailboxes_error {
+        let since = span(status.mailboxes_error_seconds.unwrap_or_default());
         sheet.line("mailboxes", format_args!("cannot be looked at for {since}: {why}"));
     }
-    sheet.line("throttle", told.throttle.as_ref().map_or_else(|| "off".to_owned(), throttle));
-    sheet.line("snapshot", told.snapshot.as_ref().map_or_else(|| "none".to_owned(), snapshot));
+    sheet.line("throttle", status.throttle.as_ref().map_or_else(|| "off".to_owned(), throttle));
+    sheet.line("snapshot", status.snapshot.as_ref().map_or_else(|| "none".to_owned(), snapshot));
     sheet
 }
 

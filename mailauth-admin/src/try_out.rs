@@ -5,7 +5,7 @@
 
 mod decisions;
 
-use crate::auth::Explained;
+use crate::auth::ExplainedAnswer;
 use crate::failure::{Exit, Failure};
 use crate::output::{Table, say};
 use clap::Args;
@@ -100,7 +100,7 @@ fn show(socket: &Path, decisions: &Decisions) -> Result<bool, Failure> {
         let request = Request::password(scene.service.clone(), scene.login, scene.password);
         let answer = client.authenticate(Request { deadline: begin + PATIENCE, ..request });
         let took = begin.elapsed().as_micros().to_string();
-        let answered = Explained::new(&answer);
+        let answered = ExplainedAnswer::new(&answer);
         // Over the socket there is no reason; the log has it, unless the daemon never came to a decision.
         let Decision { answer: logged, reason, login, .. } =
             decisions.next(PATIENCE).unwrap_or_else(|| Decision { reason: answered.reason, ..Decision::default() });

@@ -57,7 +57,7 @@ impl Tally {
 
     /// Adds a finding, unless there are none: the number followed by `one` or `several`, the examples, and the
     /// correction.
-    fn tell(&self, what: &'static str, state: State, [one, several]: [&str; 2], cure: &str, findings: &mut Findings) {
+    fn report(&self, what: &'static str, state: State, [one, several]: [&str; 2], cure: &str, findings: &mut Findings) {
         if self.count == 0 {
             return;
         }
@@ -84,7 +84,7 @@ impl Progress {
         !self.cut
     }
 
-    fn told(&self, one: &str, several: &str) -> String {
+    fn in_words(&self, one: &str, several: &str) -> String {
         let first = if self.cut { "the first " } else { "" };
         format!("{first}{} {}", self.read, if self.read == 1 { one } else { several })
     }
@@ -103,11 +103,11 @@ pub(super) fn look(store: SqlStore, config: &Config, all: bool, findings: &mut F
     } else {
         let (accounts, aliases) = (&accounts.progress, &aliases.progress);
         let cut = if accounts.cut || aliases.cut { "; 'mailauth check --all' looks at all of them" } else { "" };
-        let (accounts, aliases) = (accounts.told("account", "accounts"), aliases.told("alias", "aliases"));
+        let (accounts, aliases) = (accounts.in_words("account", "accounts"), aliases.in_words("alias", "aliases"));
         findings.add("rows", State::Ok, format!("{accounts} and {aliases} were looked at{cut}"));
     }
-    accounts.tell(findings);
-    aliases.tell(findings);
+    accounts.report(findings);
+    aliases.report(findings);
 }
 
 /// What is found of accounts. Disabled accounts are not judged.
@@ -173,7 +173,7 @@ impl<'a> Accounts<'a> {
         }
     }
 
-    fn tell(&self, findings: &mut Findings) {
+    fn report(&self, findings: &mut Findings) {
         let kinds = ["account can never be used as it is", "accounts can never be used as they are"];
         let mut cure = "correct them with 'mailauth account set' or 'mailauth account rename'".to_owned();
         let wider = self.wider.lines();
@@ -181,13 +181,13 @@ impl<'a> Accounts<'a> {
             cure += "; if their users and homes are right, write below [mailbox]: ";
             cure += &wider.join(", and ");
         }
-        self.unusable.tell("accounts", State::Degraded, kinds, &cure, findings);
+        self.unusable.report("accounts", State::Degraded, kinds, &cure, findings);
         let kinds = ["stored password can never fit", "stored passwords can never fit"];
-        self.hashes.tell("passwords", State::Degraded, kinds, "set others with 'mailauth account passwd'", findings);
-        self.tell_of_mailboxes(findings);
+        self.hashes.report("passwords", State::Degraded, kinds, "set others with 'mailauth account passwd'", findings);
+        self.report_mailboxes(findings);
     }
 
-    fn tell_of_mailboxes(&self, findings: &mut Findings) {
+    fn report_mailboxes(&self, findings: &mut Findings) {
         let what = "mailboxes";
         if let (Some(uid), Some(gid)) = (self.config.mailbox.uid, self.config.mailbox.gid) {
             let text = format!("belong to uid {uid} and gid {gid} where an account has none");
@@ -199,11 +199,17 @@ impl<'a> Accounts<'a> {
             (false, false) => (State::Degraded, MADE_BY_DELIVERY),
         };
         let kinds = ["home has no mailbox", "homes have no mailbox"];
-        self.without_mailbox.tell(what, lacks, kinds, cure, findings);
+        self.without_mailbox.report(what, lacks, kinds, cure, findings);
         let kinds = ["account has no home yet", "accounts have no home yet"];
-        self.not_made.tell(what, State::Ok, kinds, &format!("{cure}; if all had one, a disk is not mounted"), findings);
+        self.not_made.report(
+            what,
+            State::Ok,
+            kinds,
+            &format!("{cure}; if all had one, a disk is not mounted"),
+            findings,
+        );
         let kinds = ["mailbox is out of sight of this user", "mailboxes are out of sight of this user"];
-        self.hidden.tell(what, State::Ok, kinds, "run this as root to find out which are missing", findings);
+        self.hidden.report(what, State::Ok, kinds, "run this as root to find out which are missing", findings);
     }
 }
 
@@ -328,12 +334,12 @@ impl<'a> Aliases<'a> {
         matches!(answer, Ok(Err(Refusal::No(No::UnknownLogin))))
     }
 
-    fn tell(&self, findings: &mut Findings) {
+    fn report(&self, findings: &mut Findings) {
         let kinds = ["alias is not obeyed as it is", "aliases are not obeyed as they are"];
         let cure = "'mailauth alias remove ADDRESS TARGET' removes what is wrong as it stands";
-        self.unusable.tell("aliases", State::Degraded, kinds, cure, findings);
+        self.unusable.report("aliases", State::Degraded, kinds, cure, findings);
         let kinds = ["target of an alias leads to nothing here", "targets of aliases lead to nothing here"];
         let cure = "correct them with 'mailauth alias', or add the account that is missing";
-        self.lost.tell("aliases", State::Degraded, kinds, cure, findings);
+        self.lost.report("aliases", State::Degraded, kinds, cure, findings);
     }
 }

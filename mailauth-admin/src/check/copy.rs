@@ -11,19 +11,19 @@ use std::time::Duration;
 const LATE: Duration = Duration::from_secs(60);
 
 /// What there is to say of the copy, and the copy, if it would answer in an outage.
-pub(super) struct Found {
+pub(super) struct CopyFinding {
     pub state: State,
     pub text: String,
     pub answers: Option<SnapshotState>,
 }
 
 /// Looks at the copy, if one is kept.
-pub(super) fn look(config: &Config) -> Option<Found> {
+pub(super) fn look(config: &Config) -> Option<CopyFinding> {
     let path = config.outage.snapshot_of(&config.database.url)?;
     let copy = snapshot::look(path, &config.database.url);
     let (state, text) = judge(path, &copy, &config.outage);
     let answers = copy.ok().flatten().map(|kept| kept.state).filter(|copy| copy.age <= config.outage.max_age);
-    Some(Found { state, text, answers })
+    Some(CopyFinding { state, text, answers })
 }
 
 fn judge(path: &Path, copy: &Result<Option<Kept>, String>, outage: &OutageConfig) -> (State, String) {

@@ -1,14 +1,14 @@
 //! `mailauth quota check`.
 
 use super::figures::{ago, seconds};
-use super::target::{Mailbox, Meant, Selection, finish};
+use super::target::{Mailbox, Selected, Selection, finish};
 use super::work::{for_each, processors};
 use crate::failure::{Exit, Failure};
 use crate::listing::Complaints;
 use crate::output::{List, ListRow, say};
 use crate::setup::Setup;
 use clap::Args;
-use mailauth_core::quota::{Check as Checked, Doubt, Limits, QuotaError};
+use mailauth_core::quota::{Check as Comparison, Doubt, Limits, QuotaError};
 use serde::Serialize;
 use std::borrow::Cow;
 use std::time::SystemTime;
@@ -27,7 +27,7 @@ pub struct Check {
 
 /// A mailbox with a wrong file.
 #[derive(Serialize)]
-struct Off {
+struct Mismatch {
     mailbox: String,
     /// Kept less counted: negative if the owner has more room than the quota allows.
     bytes: Option<i128>,
@@ -55,9 +55,9 @@ impl Check {
             }
             Ok(())
         };
-        let unusable = match self.which.meant(setup)? {
-            Meant::One(mailbox, _) => each(&mailbox, check(&mailbox)).map(|()| Complaints::default())?,
-            Meant::All(all) => for_each(&all, processors(), check, each)?,
+        let unusable = match self.which.selected(setup)? {
+            Selected::One(mailbox, _) => each(&mailbox, check(&mailbox)).map(|()| Complaints::default())?,
+            Selected::All(all) => for_each(&all, processors(), check, each)?,
         };
         problems.append(unusable);
         if self.json || off > 0 {
@@ -71,9 +71,9 @@ impl Check {
 }
 
 /// What is wrong with the figures of a mailbox, if anything is.
-fn check(mailbox: &Mailbox) -> Result<Option<Off>, QuotaError> {
+fn check(mailbox: &Mailbox) -> Result<Option<Mismatch>, QuotaError> {
     let Some(open) = mailbox.open()? else { return Ok(None) };
-    let Checked { stored, counted } = open.check()?;
+    let Comparison { stored, counted } = open.check()?;
     let kept = match (stored.usage, stored.doubt) {
         (Some(kept), None) if kept == counted => return Ok(None),
         // Nothing is kept, and nothing has to be.
@@ -82,7 +82,7 @@ fn check(mailbox: &Mailbox) -> Result<Option<Off>, QuotaError> {
         (kept, _) => kept,
     };
     let less = |kept: u64, counted: u64| i128::from(kept) - i128::from(counted);
-    Ok(Some(Off {
+    Ok(Some(Mismatch {
         mailbox: mailbox.name.clone(),
         bytes: kept.map(|kept| less(kept.bytes, counted.bytes)),
         messages: kept.map(|kept| less(kept.messages, counted.messages)),
@@ -92,7 +92,7 @@ fn check(mailbox: &Mailbox) -> Result<Option<Off>, QuotaError> {
     }))
 }
 
-impl ListRow<5> for Off {
+impl ListRow<5> for Mismatch {
     fn cells(&self) -> [Cow<'_, str>; 5] {
         let signed = |number: Option<i128>| number.map_or(String::new(), |number| format!("{number:+}"));
         [

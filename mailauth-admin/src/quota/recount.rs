@@ -1,7 +1,7 @@
 //! `mailauth quota recount`.
 
 use super::figures;
-use super::target::{All, Mailbox, Meant, Selection, finish, publish};
+use super::target::{All, Mailbox, Selected, Selection, finish, publish};
 use super::work::{for_each, processors};
 use crate::failure::{Exit, Failure};
 use crate::listing::{Complaints, each_domain};
@@ -9,7 +9,7 @@ use crate::output::{json, remark, say};
 use crate::setup::Setup;
 use clap::Args;
 use mailauth_core::quota::PoolError;
-use mailauth_core::quota::{Doubt, Effort, Limits, MaildirQuota, Recount as Counted, Stored, Usage};
+use mailauth_core::quota::{Doubt, Effort, Limits, MaildirQuota, Recount as CountResult, Stored, Usage};
 use mailauth_core::store::SqlStore;
 use serde::Serialize;
 use std::time::Instant;
@@ -32,9 +32,9 @@ pub struct Recount {
     json: bool,
 }
 
-/// One mailbox as JSON has it.
+/// RecountJson mailbox as JSON has it.
 #[derive(Serialize)]
-struct One {
+struct RecountJson {
     bytes: u64,
     messages: u64,
     folders: usize,
@@ -42,21 +42,21 @@ struct One {
     /// Whether the figures are others than were kept.
     changed: bool,
     /// What was kept; null where there was nothing to be believed.
-    before: Option<Before>,
+    before: Option<UsageJson>,
     /// Why what was kept would not be believed.
     doubt: Option<String>,
 }
 
 #[derive(Serialize)]
-struct Before {
+struct UsageJson {
     bytes: u64,
     messages: u64,
 }
 
 /// A mailbox that was counted, and what was kept of it before.
 struct Recounted {
-    before: Kept,
-    counted: Counted,
+    before: Previous,
+    counted: CountResult,
 }
 
 impl Recounted {
@@ -81,7 +81,7 @@ impl Recounted {
     }
 
     /// What was kept and what is there, for people.
-    fn told(&self) -> String {
+    fn in_words(&self) -> String {
         let after = figures::used(self.counted.usage);
         match (&self.before.usage, &self.before.doubt) {
             (Some(before), None) if *before == self.counted.usage => format!("{after}, as it was"),
@@ -103,13 +103,13 @@ impl Recounted {
 
 /// What was kept of a mailbox.
 #[derive(Default)]
-struct Kept {
+struct Previous {
     usage: Option<Usage>,
     doubt: Option<String>,
     has_limit: bool,
 }
 
-impl Kept {
+impl Previous {
     fn of(open: &MaildirQuota, limits: Limits) -> Self {
         let has_limit = limits != Limits::NONE;
         match open.stored() {
@@ -118,16 +118,16 @@ impl Kept {
                     Doubt::Missing => "no maildirsize".to_owned(),
                     doubt => format!("maildirsize was not believed: {doubt}"),
                 });
-                Kept { usage, doubt, has_limit }
+                Previous { usage, doubt, has_limit }
             }
-            Err(error) => Kept { usage: None, doubt: Some(error.to_string()), has_limit },
+            Err(error) => Previous { usage: None, doubt: Some(error.to_string()), has_limit },
         }
     }
 }
 
 /// All of them as JSON has them.
 #[derive(Default, Serialize)]
-struct Many {
+struct SummaryJson {
     mailboxes: usize,
     /// Of how many the figures are others than were kept.
     changed: usize,
@@ -141,9 +141,9 @@ struct Many {
 impl Recount {
     pub fn run(self, setup: impl FnOnce() -> Result<Setup, Failure>) -> Result<Exit, Failure> {
         let effort = if self.full { Effort::Full } else { Effort::Changed };
-        match self.which.meant(setup)? {
-            Meant::One(mailbox, store) => self.one(&mailbox, store.as_deref(), effort),
-            Meant::All(all) => self.many(&all, effort),
+        match self.which.selected(setup)? {
+            Selected::One(mailbox, store) => self.one(&mailbox, store.as_deref(), effort),
+            Selected::All(all) => self.many(&all, effort),
         }
     }
 
@@ -152,23 +152,23 @@ impl Recount {
             Some(open) => recount(&open, mailbox, store, effort),
             // An account has no mailbox before its first mail; a path that is wrong is a mistake.
             None if mailbox.login.is_some() => {
-                let counted = Counted { usage: Usage::default(), folders: 0, folders_read: 0, locked: true };
-                Ok(Recounted { before: Kept { usage: Some(counted.usage), ..Kept::default() }, counted })
+                let counted = CountResult { usage: Usage::default(), folders: 0, folders_read: 0, locked: true };
+                Ok(Recounted { before: Previous { usage: Some(counted.usage), ..Previous::default() }, counted })
             }
             None => return Err(Failure::not_now(format!("there is no mailbox {}", mailbox.path.display()))),
         };
         let recounted = counted.map_err(|error| Failure::not_now(format!("{}: {error}", mailbox.name)))?;
         recounted.remark_lock(mailbox);
-        let Counted { usage, folders, folders_read, .. } = recounted.counted;
+        let CountResult { usage, folders, folders_read, .. } = recounted.counted;
         if self.json {
             let changed = recounted.is_changed();
-            let Kept { usage: before, doubt, .. } = recounted.before;
-            let before = before.map(|usage| Before { bytes: usage.bytes, messages: usage.messages });
+            let Previous { usage: before, doubt, .. } = recounted.before;
+            let before = before.map(|usage| UsageJson { bytes: usage.bytes, messages: usage.messages });
             let (bytes, messages) = (usage.bytes, usage.messages);
-            json(&One { bytes, messages, folders, folders_read, changed, before, doubt })?;
+            json(&RecountJson { bytes, messages, folders, folders_read, changed, before, doubt })?;
         } else {
-            let told = recounted.told();
-            say(format_args!("{}: {told}; read {folders_read} of {folders} folders", mailbox.name))?;
+            let in_words = recounted.in_words();
+            say(format_args!("{}: {in_words}; read {folders_read} of {folders} folders", mailbox.name))?;
         }
         Ok(Exit::Yes)
     }
@@ -176,7 +176,7 @@ impl Recount {
     fn many(&self, all: &All, effort: Effort) -> Result<Exit, Failure> {
         let begin = Instant::now();
         let jobs = self.jobs.map_or_else(processors, usize::from);
-        let mut sum = Many::default();
+        let mut sum = SummaryJson::default();
         let mut problems = Complaints::default();
         let count = |mailbox: &Mailbox| -> Result<Option<Recounted>, PoolError> {
             let open = mailbox.open()?;
@@ -193,7 +193,7 @@ impl Recount {
                     if recounted.is_changed() {
                         sum.changed += 1;
                         if !self.json {
-                            say(format_args!("{}: {}", mailbox.name, recounted.told()))?;
+                            say(format_args!("{}: {}", mailbox.name, recounted.in_words()))?;
                         }
                     }
                 }
@@ -209,7 +209,7 @@ impl Recount {
         if self.json {
             json(&sum)?;
         } else {
-            let Many { mailboxes, changed, without_mail, failed, bytes, messages, seconds } = sum;
+            let SummaryJson { mailboxes, changed, without_mail, failed, bytes, messages, seconds } = sum;
             let used = figures::used(Usage { bytes, messages });
             say(format_args!(
                 "counted {mailboxes} mailboxes in {seconds} s: {used}; the figures of {changed} were changed, \
@@ -244,7 +244,7 @@ fn recount(
     effort: Effort,
 ) -> Result<Recounted, PoolError> {
     // Another program may write meanwhile; then it is in what is counted too.
-    let before = Kept::of(open, mailbox.limits);
+    let before = Previous::of(open, mailbox.limits);
     let (counted, published) = open.recount_and(effort, |usage| publish(store, mailbox, usage))?;
     published?;
     Ok(Recounted { before, counted })

@@ -30,7 +30,7 @@ pub struct Report {
 }
 
 #[derive(Deserialize, Serialize)]
-struct Line {
+struct MailboxLine {
     login: String,
     bytes: u64,
     messages: u64,
@@ -39,11 +39,11 @@ struct Line {
     percent: Option<u64>,
 }
 
-impl Line {
+impl MailboxLine {
     fn new(mailbox: &Mailbox, usage: Usage) -> Self {
         let (login, Limits { bytes, messages }) = (mailbox.name.clone(), mailbox.limits);
         let percent = percent(usage, mailbox.limits);
-        Line {
+        MailboxLine {
             login,
             bytes: usage.bytes,
             messages: usage.messages,
@@ -65,7 +65,7 @@ impl Report {
         let unusable = for_each(&all, processors(), used, |mailbox, outcome| {
             match outcome {
                 Ok(usage) => {
-                    let line = Line::new(mailbox, usage);
+                    let line = MailboxLine::new(mailbox, usage);
                     if self.over.is_none_or(|over| line.percent.is_some_and(|percent| percent > over)) {
                         lines.add(line.percent, line.bytes, &line)?;
                     }
@@ -76,13 +76,13 @@ impl Report {
         })?;
         problems.append(unusable);
         let mut list = List::new(["LOGIN", "FULL", "", "USED", "LIMIT", "MESSAGES"], self.json);
-        lines.each(self.top.unwrap_or(usize::MAX), |line: Line| list.add(&line))?;
+        lines.each(self.top.unwrap_or(usize::MAX), |line: MailboxLine| list.add(&line))?;
         list.end()?;
         finish(problems, Exit::Yes)
     }
 }
 
-impl ListRow<6> for Line {
+impl ListRow<6> for MailboxLine {
     fn cells(&self) -> [Cow<'_, str>; 6] {
         let (percent, bar) = match self.percent {
             Some(percent) => (format!("{percent} %"), bar(percent)),

@@ -24,7 +24,7 @@ pub struct Show {
 }
 
 #[derive(Serialize)]
-struct Shown {
+struct QuotaJson {
     login: String,
     maildir: String,
     bytes: u64,
@@ -59,7 +59,7 @@ impl Show {
         let doubt = stored.as_ref().and_then(|stored| stored.doubt).filter(|_| limits != Limits::NONE);
         let kept = stored.filter(|stored| stored.doubt.is_none());
         if self.json {
-            json(&Shown {
+            json(&QuotaJson {
                 login: mailbox.name,
                 maildir: mailbox.path.display().to_string(),
                 bytes: usage.bytes,

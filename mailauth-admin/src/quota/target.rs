@@ -1,4 +1,4 @@
-//! Which mailboxes are meant: an account's, all accounts', or one named by its path.
+//! Which mailboxes are selected: an account's, all accounts', or one named by its path.
 
 use super::figures;
 use crate::failure::{Exit, Failure};
@@ -104,8 +104,8 @@ pub struct Selection {
     by_path: ByPath,
 }
 
-/// The mailboxes meant.
-pub enum Meant {
+/// The mailboxes selected.
+pub enum Selected {
     /// One, and where its domain's pool is; none for a mailbox named by its path.
     One(Box<Mailbox>, Option<Box<SqlStore>>),
     /// Those of all accounts.
@@ -125,17 +125,17 @@ type Pools = BTreeMap<String, Limits>;
 const MOST_POOLS: usize = 10_000;
 
 impl Selection {
-    pub fn meant(&self, setup: impl FnOnce() -> Result<Setup, Failure>) -> Result<Meant, Failure> {
+    pub fn selected(&self, setup: impl FnOnce() -> Result<Setup, Failure>) -> Result<Selected, Failure> {
         if let Some(mailbox) = self.by_path.mailbox() {
-            return Ok(Meant::One(Box::new(mailbox), None));
+            return Ok(Selected::One(Box::new(mailbox), None));
         }
         let setup = setup()?;
         match &self.login {
             Some(login) => {
                 let (mailbox, store) = account(&setup, login)?;
-                Ok(Meant::One(Box::new(mailbox), Some(Box::new(store))))
+                Ok(Selected::One(Box::new(mailbox), Some(Box::new(store))))
             }
-            None => Ok(Meant::All(Box::new(All::of(setup)?))),
+            None => Ok(Selected::All(Box::new(All::of(setup)?))),
         }
     }
 }
@@ -213,17 +213,17 @@ pub fn follow(store: &SqlStore, login: &Login, config: &Config) -> Result<(), Fa
         under_pool(store, &mut mailbox, &mut Pools::new()).map_err(|error| error.to_string())?;
         let Some(open) = mailbox.open().map_err(|error| error.to_string())? else { return Ok(None) };
         let path = mailbox.path.display();
-        let told = match mailbox.limits {
+        let message = match mailbox.limits {
             Limits::NONE => open.forget().map(|()| format!("{path} has no maildirsize any more")),
             limits => open.recount(Effort::Changed).map(|counted| {
                 let (limits, used) = (figures::limits(limits.bytes, limits.messages), figures::used(counted.usage));
                 format!("{path} has a maildirsize for {limits}, and holds {used}")
             }),
         };
-        told.map(Some).map_err(|error| error.to_string())
+        message.map(Some).map_err(|error| error.to_string())
     });
     match outcome {
-        Ok(Some(told)) => say(told)?,
+        Ok(Some(message)) => say(message)?,
         Ok(None) => {}
         Err(problem) => {
             remark(format_args!("warning: maildirsize was not updated: {problem}"));

@@ -23,13 +23,13 @@ pub struct Decision {
 }
 
 /// What is logged: decisions, and lines that are worth a look.
-enum Line {
+enum LogLine {
     Decision(Decision),
     Other(String),
 }
 
 /// The log of this process.
-pub struct Decisions(Receiver<Line>);
+pub struct Decisions(Receiver<LogLine>);
 
 impl Decisions {
     /// Takes over what this process logs from now on.
@@ -44,8 +44,8 @@ impl Decisions {
         let deadline = Instant::now() + patience;
         loop {
             match self.0.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok()? {
-                Line::Decision(decision) => return Some(decision),
-                Line::Other(text) => remark(text),
+                LogLine::Decision(decision) => return Some(decision),
+                LogLine::Other(text) => remark(text),
             }
         }
     }
@@ -54,19 +54,19 @@ impl Decisions {
     pub fn print(self) {
         for line in self.0 {
             match line {
-                Line::Decision(Decision { login, service, answer, reason, ms }) => {
+                LogLine::Decision(Decision { login, service, answer, reason, ms }) => {
                     let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
                     let (login, service) = (printable(&login), printable(&service));
                     // The demonstration goes on if its output is closed.
                     let _ = say(format_args!("{login} for {service}: {answer}{reason} ({ms} ms)"));
                 }
-                Line::Other(text) => remark(text),
+                LogLine::Other(text) => remark(text),
             }
         }
     }
 }
 
-struct Tap(Sender<Line>);
+struct Tap(Sender<LogLine>);
 
 impl<S: Subscriber> Layer<S> for Tap {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
@@ -76,9 +76,9 @@ impl<S: Subscriber> Layer<S> for Tap {
         let Fields { mut decision, code, message } = seen;
         let line = if metadata.target() == TARGET {
             decision.reason = if message.is_empty() { code } else { format!("{message} ({code})") };
-            Line::Decision(decision)
+            LogLine::Decision(decision)
         } else if *metadata.level() <= Level::WARN {
-            Line::Other(message)
+            LogLine::Other(message)
         } else {
             return;
         };
