@@ -27,32 +27,32 @@ use std::path::PathBuf;
 
 #[derive(Subcommand)]
 pub enum Verb {
-    /// Add an account to a domain; asks for its password
+    /// Add an account; asks for its password
     ///
     /// For example: mailauth account add anna@example.org --name "Anna Example" --quota 1G,10000 --services imap,smtp
     Add {
-        /// As anna@example.org
+        /// Login, such as anna@example.org
         login: String,
         #[command(flatten)]
         password: NewPassword,
-        /// Give it no password: nobody can log in until one is set
+        /// Set no password: logins are refused until one is set
         #[arg(long, conflicts_with = "password_stdin")]
         no_password: bool,
-        /// Read a ready hash from the standard input, such as $6$... or {SSHA256}..., and store it as the password
+        /// Read the hash of a password, such as $6$... or {SSHA256}..., from the standard input and store it
         #[arg(long, conflicts_with_all = ["password_stdin", "no_password", "scheme"])]
         hash_stdin: bool,
         #[command(flatten)]
         columns: Columns,
-        /// Make its home and Maildir too, as far as they are missing; as root, or as the mailbox's user
+        /// Also create the home and the Maildir if they are missing; must run as root or as the owner of the mailbox
         #[arg(long)]
         make_mailbox: bool,
     },
     /// List all accounts, or those of one domain
     ///
-    /// With several conditions, those accounts are listed that meet all of them. 'mailauth quota report --over 100' lists
-    /// those that are over their quota.
+    /// With several conditions, accounts that meet all of them are listed. 'mailauth quota report --over 100' lists the
+    /// accounts that are over their quota.
     List {
-        /// As example.org
+        /// Name of the domain, such as example.org
         #[arg(value_parser = read_domain)]
         domain: Option<DomainName>,
         #[command(flatten)]
@@ -61,90 +61,90 @@ pub enum Verb {
         #[arg(long)]
         json: bool,
     },
-    /// Show one account, and where its mail is once the defaults are filled in
+    /// Show an account, including the values that the configuration supplies
     Show {
-        /// As anna@example.org
+        /// Login, such as anna@example.org
         login: String,
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Change columns of an account
+    /// Change an account; only the given options are changed
     Set {
-        /// As anna@example.org
+        /// Login, such as anna@example.org
         login: String,
-        /// Read a ready hash from the standard input, such as $6$... or {SSHA256}..., and store it as the password
+        /// Read the hash of a password, such as $6$... or {SSHA256}..., from the standard input and store it
         #[arg(long)]
         hash_stdin: bool,
         #[command(flatten)]
         columns: Columns,
-        /// Make its home and Maildir, as far as they are missing; as root, or as the mailbox's user
+        /// Also create the home and the Maildir if they are missing; must run as root or as the owner of the mailbox
         #[arg(long)]
         make_mailbox: bool,
     },
     /// Set a new password; asks for it
     Passwd {
-        /// As anna@example.org
+        /// Login, such as anna@example.org
         login: String,
         #[command(flatten)]
         password: NewPassword,
-        /// Take the password away: nobody can log in until one is set
+        /// Remove the password: logins are refused until one is set
         #[arg(long, conflicts_with = "password_stdin")]
         no_password: bool,
     },
-    /// Remove an account; its mail stays where it is
+    /// Remove an account; stored mail is not removed
     Remove {
-        /// As anna@example.org
+        /// Login, such as anna@example.org
         login: OsString,
         #[command(flatten)]
         exact: Exact,
     },
     /// Give an account another login
     ///
-    /// Aliases that name the old login as a target name the new one from then on, and what its mailbox counts towards the
-    /// quota of its domain goes along. Its mail stays where it is unless --move-mailbox is given: if the row has no home of
-    /// its own, move the mail, or set the former home with 'mailauth account set NEW --home PATH'.
+    /// Aliases with the old login as a target get the new one, and the size of the mailbox counts towards the quota of the
+    /// new domain. Stored mail is not moved unless --move-mailbox is given. If the account has no home of its own, move
+    /// the mail, or keep the former place with 'mailauth account set NEW --home PATH'.
     Rename {
-        /// As anna@example.org
+        /// Login, such as anna@example.org
         old: OsString,
-        /// As anna.example@example.org, in a domain that exists
+        /// New login, such as anna.example@example.org, in an existing domain
         new: String,
-        /// Move its home, or its Maildir where that is elsewhere, to where the new login's is looked for
+        /// Move the home, or the Maildir if it is outside the home, to the place of the new login
         ///
-        /// The new place is on the same file system and nothing is there yet. If the database does not take the new login,
-        /// the mailbox stays where it was.
+        /// The new place must be on the same file system and must not exist. If the database rejects the new login, the
+        /// mailbox is not moved.
         #[arg(long)]
         move_mailbox: bool,
         #[command(flatten)]
         exact: Exact,
     },
-    /// Add all accounts of a CSV file, and the domains they are in, or nothing
+    /// Add all accounts of a CSV file and their domains, or nothing if a row is invalid
     #[command(long_about = account_csv::IMPORT_HELP)]
     Import {
-        /// The file, or - for the standard input
+        /// CSV file, or - for the standard input
         file: PathBuf,
     },
-    /// Print all accounts as CSV, with their stored passwords
+    /// Print all accounts as CSV, including the stored passwords
     #[command(long_about = account_csv::EXPORT_HELP)]
     Export {
-        /// A file to create that nobody else may read [default: the standard output]
+        /// File to create, readable only by its owner [default: standard output]
         file: Option<PathBuf>,
     },
 }
 
-/// Which accounts are listed.
+/// Conditions for the accounts that are listed.
 #[derive(Args)]
 pub struct Only {
-    /// Only accounts that may log in and receive mail
+    /// Only enabled accounts, in enabled domains
     #[arg(long, conflicts_with = "disabled")]
     enabled: bool,
-    /// Only accounts that may not, or whose domain is disabled
+    /// Only disabled accounts, and accounts in disabled domains
     #[arg(long)]
     disabled: bool,
-    /// Only accounts that may use this service, as imap
+    /// Only accounts that may use this service, such as imap
     #[arg(long, value_name = "SERVICE", value_parser = read_service)]
     service: Option<Service>,
-    /// Only accounts that have no password
+    /// Only accounts without a password
     #[arg(long)]
     without_password: bool,
 }
@@ -163,7 +163,7 @@ impl Only {
 fn read_service(name: &str) -> Result<Service, String> {
     match Services::parse(name) {
         Ok(Services::Only(list)) if list.len() == 1 => list.into_iter().next().ok_or_else(String::new),
-        _ => Err("write one service, such as imap".to_owned()),
+        _ => Err("give one service, such as imap".to_owned()),
     }
 }
 
@@ -172,8 +172,8 @@ pub struct NewPassword {
     /// Read the password from the standard input
     #[arg(long)]
     password_stdin: bool,
-    /// sha512-crypt, sha256-crypt, bcrypt, argon2id or yescrypt [default: as configured]; or plain, in clear, which only
-    /// CRAM-MD5 and APOP need
+    /// Scheme of the hash: sha512-crypt, sha256-crypt, bcrypt, argon2id or yescrypt; or plain to store the password in
+    /// clear, which only CRAM-MD5 and APOP need [default: [password] scheme]
     #[arg(long, value_parser = read_scheme)]
     scheme: Option<Storing>,
 }
@@ -221,7 +221,7 @@ impl Verb {
                     return Ok(Exit::Yes);
                 }
                 if nothing {
-                    return Err(Failure::usage("nothing to change; 'mailauth account set --help' shows the columns"));
+                    return Err(Failure::usage("nothing to change; 'mailauth account set --help' lists the options"));
                 }
                 let mut change = validation::change(&store, &login, &columns, config)?;
                 if hash_stdin {
@@ -254,7 +254,7 @@ impl Verb {
                 let removed = setup.change(&store, &what, |store| store.remove_stored_account(&login));
                 removed.map_err(|error| nearby::refused(&store, error, false))?;
                 say(format_args!(
-                    "removed the account {}; mail that is stored stays where it is",
+                    "removed the account {}; stored mail was not removed",
                     stored_login::readable(&login)
                 ))?;
             }
@@ -271,7 +271,7 @@ impl Verb {
     }
 }
 
-/// Changes a row, and lets the daemon know.
+/// Changes a row and tells the daemon.
 fn set(setup: &Setup, store: &SqlStore, login: &Login, change: &AccountChange) -> Result<(), Failure> {
     let done = setup.change(store, &[Changed::Account(login.clone())], |store| store.set_account(login, change));
     done.map_err(|error| nearby::refused(store, error, false))
@@ -284,7 +284,7 @@ fn add(
     change: AccountChange,
     password: Option<NewPassword>,
 ) -> Result<AccountRow, Failure> {
-    // Before the password is asked for, which would be in vain.
+    // These checks come before the password is asked for, which would be in vain.
     let domain = DomainName::parse(login.domain()).map_err(|error| Failure::usage(error.to_string()))?;
     if store.find_domain(domain.as_str())?.is_none() {
         return Err(nearby::no_domain(store, domain.as_str(), true));
@@ -307,20 +307,20 @@ fn add(
     Ok(row)
 }
 
-/// Says what is doubtful about a change, though it is made.
+/// Warns about a change that is doubtful but permitted.
 fn warn_of(change: &AccountChange) {
     if let Some(doubt) = account_columns::doubt(change) {
         remark(format_args!("warning: --quota: {doubt}"));
     }
 }
 
-/// Reads a stored password from the standard input, which has to be one that can fit.
+/// Reads a stored password from the standard input, and rejects one that no password can match.
 fn stored_from_stdin(config: &Config) -> Result<Password, Failure> {
     let stored = password_prompt::hash_from_stdin()?;
     let problem = |problem| Failure::usage(format!("the hash on the standard input: {problem}"));
     match Stored::parse(stored.expose(), &config.password.rules) {
         Err(flaw @ (Flaw::Empty | Flaw::Locked)) => {
-            Err(problem(format!("{flaw}; 'mailauth account passwd LOGIN --no-password' takes a password away")))
+            Err(problem(format!("{flaw}; 'mailauth account passwd LOGIN --no-password' removes a password")))
         }
         _ => read_stored(stored.expose(), config).map_err(problem),
     }
@@ -332,7 +332,7 @@ struct AccountJson<'a> {
     #[serde(skip)]
     row: &'a AccountRow,
     login: &'a str,
-    /// In the letters of its language, where that is another form.
+    /// In Unicode, if that is different.
     #[serde(skip_serializing_if = "Option::is_none")]
     readable: Option<Cow<'a, str>>,
     enabled: bool,
@@ -414,7 +414,7 @@ fn or_default(text: String) -> Cow<'static, str> {
     if text.is_empty() { "default".into() } else { text.into() }
 }
 
-/// One account as JSON has it.
+/// An account with everything that `account show` prints, in JSON.
 #[derive(Serialize)]
 struct AccountDetailsJson<'a> {
     #[serde(flatten)]
@@ -427,14 +427,14 @@ struct AccountDetailsJson<'a> {
     password_changed: String,
 }
 
-/// What can be said of a stored password without telling it.
+/// Facts about a stored password that do not reveal it.
 #[derive(Serialize)]
 struct PasswordJson {
     scheme: Option<&'static str>,
     problem: Option<String>,
 }
 
-/// Where the mail is, with the defaults filled in.
+/// Place and owner of the mail, including values from the configuration.
 #[derive(Serialize)]
 struct MailboxJson {
     uid: u32,
@@ -472,14 +472,14 @@ fn show(store: &SqlStore, login: &Login, as_json: bool, config: &Config) -> Resu
         sheet.line("in ASCII", &row.login);
     }
     sheet.line("name", row.name.as_deref().unwrap_or_default());
-    sheet.line("enabled", if row.domain_enabled { yes_no(row.enabled) } else { "no, for its domain is disabled" });
+    sheet.line("enabled", if row.domain_enabled { yes_no(row.enabled) } else { "no, because its domain is disabled" });
     sheet.line("services", in_words(&row.services));
     sheet.line("receives mail", yes_no(row.receives));
     sheet.line("password", password.scheme.map(str::to_owned).or(password.problem).unwrap_or_default());
     if let Some(problem) = problem {
         sheet.line("problem", problem);
     }
-    // A value in brackets is the configuration's, not the row's.
+    // A value in parentheses comes from the configuration, not from the row.
     let whose = |own: bool, value: String| if own { value } else { format!("({value})") };
     if let Some(mailbox) = mailbox {
         sheet.line("uid", whose(row.uid.is_some(), mailbox.uid.to_string()));

@@ -1,6 +1,7 @@
-//! The columns of an account as people write them: on the command line, and in CSV.
+//! The columns of an account as text: on the command line, and in CSV.
 //!
-//! Bounds are those of the tables in `schema/`, so that a mistake is told here and not by a database in its own words.
+//! The limits are those of the tables in `schema/`, so that this program reports a mistake, and not a database in its own
+//! words.
 
 use crate::switch;
 use clap::Args;
@@ -13,65 +14,70 @@ use mailauth_core::{Service, Services};
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-/// What gives a column back to the defaults.
+/// Value that resets a column to the default of the configuration.
 const DEFAULT: &str = "default";
 
-/// The most characters of a path and of the options, of a name, of a list of services.
+/// Maximum number of characters of a path, and of the options.
 const MAX_PATH: usize = 1024;
+
+/// Maximum number of characters of a name.
 const MAX_NAME: usize = 255;
+
+/// Maximum number of characters of a list of services.
 const MAX_SERVICES: usize = 255;
 
-/// Words for an empty column, as databases and their tools print it.
+/// Words that databases and their tools print for an empty column.
 const NULLS: [&str; 8] = ["\\N", "NULL", "null", "(NULL)", "(null)", "[NULL]", "<NULL>", "<null>"];
 
-/// The columns of an account. "default" gives one back to the configuration.
+/// The columns of an account. "default" resets a column to the default of the configuration.
 #[derive(Args, Default)]
 pub struct Columns {
-    /// System user of the mailbox, by name or number, or default
+    /// Owner of the mailbox: a user of this system, by name or number; or default
     #[arg(long, allow_hyphen_values = true)]
     uid: Option<String>,
-    /// System group of the mailbox, by name or number, or default
+    /// Group of the mailbox: a group of this system, by name or number; or default
     #[arg(long, allow_hyphen_values = true)]
     gid: Option<String>,
-    /// Absolute path of the home folder, or default
+    /// Absolute path of the home folder; or default
     #[arg(long, value_name = "PATH")]
     home: Option<String>,
-    /// Path of the Maildir, absolute or relative to the home, or default
+    /// Path of the Maildir, absolute or relative to the home; or default
     #[arg(long, value_name = "PATH")]
     maildir: Option<String>,
-    /// Most bytes and messages, as 1G,10000 or 1073741824S,10000C; none, or default
+    /// Maximum size and number of messages, such as 1G,10000 or 1073741824S,10000C; none, or default
     ///
-    /// A part that is not named stays with the default: 1G sets the bytes alone, and 0 in a part is no limit.
+    /// A part that is not given has the default: 1G limits only the size. 0 in a part is no limit. Units: K, M, G and T,
+    /// powers of 1024 bytes.
     #[arg(long, allow_hyphen_values = true)]
     quota: Option<String>,
-    /// Services the account may log in to, such as imap,pop3,smtp; all, or none (mail is still delivered)
+    /// Services that the account may use, such as imap,pop3,smtp; all, or none (mail is still delivered)
     #[arg(long, value_name = "LIST")]
     services: Option<String>,
-    /// Take names of services that mailauth does not know
+    /// Accept names of services that mailauth does not know
     #[arg(long)]
     force: bool,
-    /// The person's name; empty for none
+    /// Name of the user; empty for none
     #[arg(long)]
     name: Option<String>,
-    /// Courier's account options, as name=value,name=value; empty for none
+    /// Account options of Courier, such as disableimap=1,sharedgroup=staff; empty for none
     #[arg(long)]
     options: Option<String>,
-    /// The account may log in and receives mail
+    /// Permit logins and mail
     #[arg(long, conflicts_with = "disabled")]
     enabled: bool,
-    /// The account may not log in, and receives no mail
+    /// Forbid logins, and reject mail
     #[arg(long)]
     disabled: bool,
-    /// The account receives mail
+    /// Accept mail for the account
     #[arg(long, conflicts_with = "no_mail")]
     mail: bool,
-    /// The account receives no mail, and may still log in
+    /// Reject mail for the account, which may still log in
     #[arg(long)]
     no_mail: bool,
 }
 
 impl Columns {
-    /// Returns the changes, and what is wrong with the other columns that are given.
+    /// Returns the changes, and the columns that are invalid with the reason for each.
     pub fn read(&self, config: &Config) -> (AccountChange, Vec<(&'static str, String)>) {
         let mut problems = Vec::new();
         let mut change =
@@ -79,8 +85,8 @@ impl Columns {
         for (name, text) in self.texts() {
             if let Some(text) = text {
                 if is_null(name, text) {
-                    let cure = if ["name", "options"].contains(&name) { "\"\"" } else { "default" };
-                    let problem = format!("{text} is how a database prints an empty column; write {cure} for none");
+                    let empty = if ["name", "options"].contains(&name) { "\"\"" } else { "default" };
+                    let problem = format!("{text} is how a database prints an empty column; write {empty} for none");
                     problems.push((name, problem));
                 } else if let Err(problem) = set(&mut change, name, text, config) {
                     problems.push((name, problem));
@@ -93,7 +99,7 @@ impl Columns {
         (change, problems)
     }
 
-    /// Returns true if nothing is changed.
+    /// Returns true if no column is given.
     pub fn is_empty(&self) -> bool {
         self.enables().is_none() && self.receives().is_none() && self.texts().iter().all(|(_, text)| text.is_none())
     }
@@ -120,15 +126,15 @@ impl Columns {
     }
 }
 
-/// Returns true if a text is a word for NULL in this column. In the name of a person, only upper case is; in other
-/// columns, any case.
+/// Returns true if a text means NULL in this column. The name of a person can be "Null": in that column, only the
+/// spellings of databases count; in other columns, any case does.
 pub fn is_null(column: &str, text: &str) -> bool {
     let text = text.trim();
     NULLS.contains(&text) || column != "name" && text.eq_ignore_ascii_case("null")
 }
 
-/// Sets the column called `name`, other than login, password and enabled, from a text, of which white space at both ends is
-/// left out.
+/// Sets the column called `name`, which is not login, password or enabled, from a text. White space at both ends of the
+/// text is ignored.
 pub fn set(change: &mut AccountChange, name: &str, text: &str, config: &Config) -> Result<(), String> {
     let text = text.trim();
     match name {
@@ -163,7 +169,7 @@ fn bounded(text: &str, most: usize) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// What an id is of.
+/// Kind of an id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Kind {
     User,
@@ -186,11 +192,11 @@ fn id(text: &str, kind: Kind, config: &Config) -> Result<Option<u32>, String> {
     }
 }
 
-/// The most names that are remembered.
+/// Maximum number of names that are remembered.
 const MOST_NAMES: usize = 1000;
 
 thread_local! {
-    /// Names that were looked up: many rows have the same.
+    /// Names that were looked up: many rows have the same ones.
     static NAMES: RefCell<HashMap<(Kind, String), Option<u32>>> = RefCell::default();
 }
 
@@ -241,12 +247,14 @@ fn unknown_service(services: &Services) -> Option<String> {
     })?;
     let hint = match Service::nearest(name) {
         Some(near) => format!("did you mean {near}?"),
-        None => "known are imap, pop3, smtp, webmail, sieve and calendar.".to_owned(),
+        None => "known services are imap, pop3, smtp, webmail, sieve and calendar.".to_owned(),
     };
-    Some(format!("{name} is no service that mailauth knows; {hint} With --force it means whatever calls itself that"))
+    Some(format!(
+        "mailauth does not know the service {name}; {hint} --force permits it for a program that uses this name"
+    ))
 }
 
-/// Bytes and messages. A part that is not named is `None`, which the defaults fill; 0 is no limit.
+/// Reads the limits of bytes and of messages. A part that is not given is `None`, for the default; 0 is no limit.
 fn quota(text: &str) -> Result<(Option<u64>, Option<u64>), String> {
     let Some(text) = given(text) else { return Ok((None, None)) };
     let WrittenLimits { bytes, messages } = WrittenLimits::parse(text).map_err(|error| error.to_string())?;
@@ -297,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn default_gives_a_column_back() {
+    fn default_resets_a_column() {
         for text in ["default", ""] {
             assert_eq!(changed("uid", text).unwrap().uid, Some(None));
             assert_eq!(changed("home", text).unwrap().home, Some(None));
@@ -311,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_of_a_quota_that_is_not_named_is_left_to_the_defaults() {
+    fn a_part_of_a_quota_that_is_not_given_has_the_default() {
         assert_eq!(quota("1G,10000"), Ok((Some(1 << 30), Some(10_000))));
         assert_eq!(quota("1G"), Ok((Some(1 << 30), None)));
         assert_eq!(quota("5C"), Ok((None, Some(5))));
@@ -322,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_table_would_refuse_is_refused_with_a_reason() {
+    fn values_that_the_table_would_reject_are_rejected_with_a_reason() {
         for (name, text, reason) in [
             ("uid", "0", "0 is root"),
             ("uid", "-1", "not a number"),
@@ -342,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn blanks_at_both_ends_are_left_out() {
+    fn white_space_at_both_ends_is_ignored() {
         assert_eq!(changed("quota", "1000C ").unwrap().quota_messages, Some(Some(1000)));
         assert_eq!(changed("maildir", "\tMaildir\u{a0}").unwrap().maildir, Some(Some("Maildir".into())));
         assert_eq!(changed("home", " /h ").unwrap().home, Some(Some("/h".into())));
@@ -352,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn users_and_groups_have_names() {
+    fn users_and_groups_can_be_given_by_name() {
         let config =
             Config { mailbox: MailboxDefaults { allow_root: true, ..Default::default() }, ..Default::default() };
         let mut change = AccountChange::default();
@@ -369,7 +377,7 @@ mod tests {
         assert!(!is_null("name", "Null") && is_null("services", "Null"));
         let columns = Columns { maildir: Some("NULL".into()), ..Columns::default() };
         let (change, problems) = Columns { gid: Some("x y".into()), ..columns }.read(&Config::default());
-        assert_eq!((change.maildir, change.gid, problems.len()), (None, None, 2), "all of them at once");
+        assert_eq!((change.maildir, change.gid, problems.len()), (None, None, 2), "all problems are reported at once");
         let (name, problem) = &problems[1];
         assert!(
             *name == "maildir" && problem.starts_with("NULL is how a database prints an empty column; write default"),
@@ -378,23 +386,23 @@ mod tests {
     }
 
     #[test]
-    fn services_are_named_as_clients_name_them() {
+    fn services_have_the_names_that_clients_use() {
         let services = changed("services", "imaps,exim").unwrap().services.unwrap();
         assert!(services.permit(&Service::Imap, false) && services.permit(&Service::Smtp, false));
         assert!(!services.permit(&Service::Pop3, false));
     }
 
     #[test]
-    fn a_service_that_is_not_known_is_refused_unless_it_is_forced() {
+    fn an_unknown_service_is_rejected_unless_it_is_forced() {
         let columns = |services: &str, force| Columns { services: Some(services.into()), force, ..Columns::default() };
         let change = |services, force| match columns(services, force).read(&Config::default()) {
             (change, problems) if problems.is_empty() => Ok(change),
             (_, mut problems) => Err(problems.remove(0).1),
         };
         let problem = change("imaap", false).unwrap_err();
-        assert!(problem.starts_with("imaap is no service that mailauth knows; did you mean imap?"), "{problem}");
+        assert!(problem.starts_with("mailauth does not know the service imaap; did you mean imap?"), "{problem}");
         assert!(change("imap,pop33", false).unwrap_err().contains("did you mean pop3?"));
-        assert!(change("xmpp", false).unwrap_err().contains("known are imap, pop3"));
+        assert!(change("xmpp", false).unwrap_err().contains("known services are imap, pop3"));
         assert!(change("imaap", true).is_ok() && change("imap,submission,none", false).is_err());
         assert!(change("imap,pop3,managesieve", false).is_ok() && change("none", false).is_ok());
     }

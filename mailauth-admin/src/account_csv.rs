@@ -1,8 +1,8 @@
 //! `mailauth account import` and `export`: accounts as CSV.
 //!
-//! RFC 4180, with a header that names the columns: quotes around a value that holds a comma, a quote or a line break, a
-//! quote doubled inside them, CRLF or LF between records; a byte order mark is left out. An empty value is what the
-//! configuration says, or for `enabled` and `receives` yes.
+//! The format is that of RFC 4180, with a header that names the columns: a value that contains a comma, a quote or a line
+//! break is in quotes, a quote inside them is doubled, and records end with CRLF or LF; a byte order mark is ignored. An
+//! empty value means the default of the configuration, or yes for `enabled` and `receives`.
 
 mod export;
 mod import;

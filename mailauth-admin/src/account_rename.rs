@@ -12,19 +12,19 @@ use mailauth_core::store::{
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// So many aliases are change_notices to the daemon one by one, and more of them at once.
-const MOST_TOLD: usize = 200;
+/// Maximum number of aliases that the daemon is told one by one. More are reported in one message.
+const MAX_NOTICES: usize = 200;
 
 /// Gives the account with the login `old`, byte for byte, the login `new`.
 pub fn rename(setup: &Setup, store: &SqlStore, old: &[u8], new: Login, move_mailbox: bool) -> Result<(), Failure> {
     validation::rename(store, old, &new, &setup.config)?;
-    // Another row has the mail, and is meant by aliases, where this one is only read as that login.
+    // If the stored bytes only parse as this login, another row has its mail and its aliases.
     let former = Login::parse(old, None).ok().filter(|login| login.as_str().as_bytes() == old);
     let paths = former.as_ref().map(|former| paths(setup, store, former, &new)).transpose()?.flatten();
     let aliases = former.as_ref().map_or(Ok(Vec::new()), |former| store.alias_targets_that_are(former))?;
     let moving = match (&paths, move_mailbox) {
         (Some(paths), true) => paths.moving()?,
-        (None, true) => return Err(Failure::no("it is not known where the mailbox is, so that it cannot be moved")),
+        (None, true) => return Err(Failure::no("the place of the mailbox is unknown, so it cannot be moved")),
         (_, false) => None,
     };
     let mut moved = false;
@@ -44,17 +44,17 @@ pub fn rename(setup: &Setup, store: &SqlStore, old: &[u8], new: Login, move_mail
     Ok(())
 }
 
-/// Where the mail of an account is, and where it is looked for once it has its new login.
+/// The account under its old and its new login, which decide where its mail is.
 struct Paths {
     before: Account,
     after: Account,
 }
 
-/// Returns nothing where the row, or a row of the new login, cannot be used.
+/// Returns both places of the mail, or `None` if the row cannot be used under one of the logins.
 fn paths(setup: &Setup, store: &SqlStore, former: &Login, new: &Login) -> Result<Option<Paths>, Failure> {
     let row = match store.find(former) {
         Ok(Some(row)) => row,
-        // The change says why.
+        // The change itself reports why.
         Ok(None) | Err(StoreError::Unusable(_)) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
@@ -94,32 +94,34 @@ fn move_refusal(error: &NotMoved) -> String {
     format!("the mailbox cannot be moved, and nothing was changed: {error}")
 }
 
-/// Returns what the daemon is change_notices.
+/// Returns the messages to the daemon.
 fn change_notices(old: &[u8], new: &Login, aliases: &[AliasTarget]) -> Vec<Changed> {
     let addresses: BTreeSet<&str> = aliases.iter().map(|alias| alias.address.as_str()).collect();
-    if addresses.len() > MOST_TOLD {
+    if addresses.len() > MAX_NOTICES {
         return vec![Changed::Everything];
     }
     let aliases = addresses.into_iter().map(|address| Changed::Alias(address.to_owned()));
     stored_login::change_notice(old).into_iter().chain([Changed::Account(new.clone())]).chain(aliases).collect()
 }
 
-/// Puts a mailbox back that was moved for a change that was not made, unless it was made after all.
+/// Moves the mailbox back after a change that failed, unless the change was made after all. Returns the failure.
 fn undone(store: &SqlStore, error: AdminError, moving: Option<&Moving>, paths: Option<&Paths>, new: &Login) -> Failure {
     let Some(moving) = moving else { return nearby::refused(store, error, true) };
     let (from, to) = paths.and_then(Paths::folders).unwrap_or_default();
     let (from, to) = (from.display(), to.display());
-    // A server that was lost while it committed may have done it.
+    // A server whose connection was lost during the commit may have made the change.
     let is_done = matches!(&error, AdminError::Store(_)) && store.find_newest(new).is_ok_and(|row| row.is_some());
     let Failure { exit, message } = error.into();
     let place = match is_done {
-        true => format!("the account was renamed nevertheless, and its mailbox is in {to}"),
+        true => format!("the account was renamed nevertheless; its mailbox is in {to}"),
         false => match moving.undo() {
             Ok(()) => format!(
-                "its mailbox was put back to {from}; if the account turns out to be renamed once the database answers, \
+                "its mailbox was moved back to {from}; if the account proves to be renamed when the database answers again, \
                  move it to {to}"
             ),
-            Err(problem) => format!("its mailbox is in {to} and could not be put back to {from}: {problem}; move it"),
+            Err(problem) => {
+                format!("its mailbox is in {to} and could not be moved back to {from}: {problem}; move it yourself")
+            }
         },
     };
     Failure::new(exit, format!("{message}\n{place}"))
@@ -133,17 +135,20 @@ fn report_mailbox(paths: Option<&Paths>, moving: Option<&Moving>, move_mailbox: 
             remark(format_args!("note: moved its mailbox from {} to {}", from.display(), to.display()));
             if moving.is_there_again() {
                 let from = from.display();
-                remark(format_args!("warning: mail came to {from} meanwhile; move what is there to the new place"));
+                remark(format_args!("warning: mail arrived in {from} meanwhile; move it to the new place"));
             }
         }
         (Some((from, _)), None) if move_mailbox => {
-            remark(format_args!("note: there is no mailbox in {}, so that none was moved", from.display()));
+            remark(format_args!("note: there is no mailbox in {}, so none was moved", from.display()));
         }
         (None, _) if move_mailbox => {
-            remark(format_args!("note: its mailbox stays in {}, which the login is no part of", before.display()));
+            remark(format_args!(
+                "note: its mailbox stays in {}, because that path does not contain the login",
+                before.display()
+            ));
         }
         _ if before != after => remark(format_args!(
-            "note: its mail stays in {}, and is looked for in {} from now on: move it there, or set the former home with \
+            "note: its mail is still in {}, but is now expected in {}: move it there, or keep the former place with \
              'mailauth account set --home'; --move-mailbox would have moved it",
             before.display(),
             after.display()
@@ -152,34 +157,34 @@ fn report_mailbox(paths: Option<&Paths>, moving: Option<&Moving>, move_mailbox: 
     }
 }
 
-/// Prints the aliases that lead to the account. The rename is done; a failure here is not reported as its failure.
+/// Prints the aliases that now have the new login as a target. The rename is done, so a failure here is ignored.
 fn report_aliases(store: &SqlStore, former: Option<&Login>, new: &Login, aliases: &[AliasTarget]) {
     let addresses: BTreeSet<&str> = aliases.iter().map(|alias| alias.address.as_str()).collect();
     match addresses.len() {
         0 => {}
         1..=5 => {
             let addresses = addresses.into_iter().collect::<Vec<_>>().join(", ");
-            remark(format_args!("note: mail for {} goes to {} now", printable(&addresses), new.readable()));
+            remark(format_args!("note: mail for {} now goes to {}", printable(&addresses), new.readable()));
         }
-        count => remark(format_args!("note: the mail of {count} aliases goes to {} now", new.readable())),
+        count => remark(format_args!("note: the mail of {count} aliases now goes to {}", new.readable())),
     }
     let targets = |address: &str| store.alias_targets(address).unwrap_or_default().join(", ");
     let hides = targets(new.as_str());
     if !hides.is_empty() {
         remark(format_args!(
-            "note: {new} is an alias too, so that its mail goes to {} and not to the account, unless that is one of them",
+            "note: {new} is also an alias: its mail goes to {}, and to the account only if that is one of these targets",
             printable(&hides)
         ));
     }
     let Some(former) = former else { return };
     if former.domain() != new.domain() {
         remark(format_args!(
-            "note: its mail counts towards the quota of the domain {} now, and is under that domain's switches",
+            "note: its mail now counts towards the quota of the domain {}, and the settings of that domain apply",
             new.domain()
         ));
         if targets(former.as_str()).is_empty() {
             remark(format_args!(
-                "note: mail for {former} is not taken any more; 'mailauth alias add {former} {new}' sends it on"
+                "note: mail for {former} is no longer accepted; 'mailauth alias add {former} {new}' forwards it"
             ));
         }
     }

@@ -22,14 +22,14 @@ use std::sync::Arc;
 
 #[derive(Subcommand)]
 pub enum Verb {
-    /// Add targets to an address; those it has already stay as they are
+    /// Add targets to an address; existing targets are kept
     ///
-    /// An address @example.org stands for whatever else comes to the domain. To keep a copy in the mailbox of the same
-    /// name, name the address as a target of itself.
+    /// The address @example.org is a catch-all: it gets the mail for all addresses of the domain that do not exist. To also
+    /// keep the mail in the mailbox of the same name, give the address itself as one of the targets.
     Add {
-        /// As info@example.org, or @example.org
+        /// Address, such as info@example.org, or @example.org for a catch-all
         address: String,
-        /// Where its mail goes, as anna@example.org; several may have commas between them
+        /// Addresses that its mail goes to, such as anna@example.org; separated by spaces or commas
         #[arg(required = true)]
         target: Vec<String>,
         /// Print JSON
@@ -38,21 +38,21 @@ pub enum Verb {
     },
     /// List all aliases, or those of one domain
     List {
-        /// As example.org
+        /// Name of the domain, such as example.org
         #[arg(value_parser = read_domain)]
         domain: Option<DomainName>,
-        /// Only those that have this address as a target, in any case
+        /// Only aliases that have this address as a target
         #[arg(long, value_name = "ADDRESS")]
         to: Option<String>,
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Remove targets of an address, or with none named the whole address
+    /// Remove targets of an address, or the whole alias if no target is given
     Remove {
-        /// As info@example.org, or @example.org
+        /// Address, such as info@example.org, or @example.org for a catch-all
         address: String,
-        /// Where its mail is to go no more
+        /// Targets to remove
         target: Vec<String>,
     },
 }
@@ -63,7 +63,7 @@ struct AliasJson {
     targets: Vec<String>,
 }
 
-/// What was added, as JSON has it.
+/// An alias that was added, in JSON.
 #[derive(Serialize)]
 struct AddedJson<'a> {
     address: &'a str,
@@ -108,7 +108,10 @@ fn readable_list(targets: &[String]) -> String {
     targets.iter().map(|target| readable(target)).collect::<Vec<_>>().join(", ")
 }
 
-/// Reads an alias as the daemon uses it, or returns everything that is wrong with it.
+/// Reads an alias as the daemon uses it.
+///
+/// # Errors
+/// Fails with all problems of the address and the targets.
 fn read(address: &str, targets: &[String], config: &Config) -> Result<AliasRow, Failure> {
     let default_domain = config.login.default_domain.as_deref();
     let mut problems = Vec::new();
@@ -120,7 +123,7 @@ fn read(address: &str, targets: &[String], config: &Config) -> Result<AliasRow, 
     for text in targets.iter().flat_map(|text| text.split(',')).map(str::trim) {
         let target = complete(text, default_domain);
         match check_target(&target) {
-            Err(_) if text.is_empty() => problems.push("a target is empty; is there a comma too many?".to_owned()),
+            Err(_) if text.is_empty() => problems.push("a target is empty; remove the extra comma".to_owned()),
             Err(why) => problems.push(format!("the target {text:?}: {why}")),
             Ok(()) if known.contains(&target) => {}
             Ok(()) => known.push(target),
@@ -133,8 +136,8 @@ fn read(address: &str, targets: &[String], config: &Config) -> Result<AliasRow, 
     }
 }
 
-/// Returns an address as it was written, because the local part belongs to its host. One without a domain gets the
-/// default domain.
+/// Returns a target as it was written, because only its host decides what a local part means. A target without a domain
+/// gets the default domain.
 fn complete(text: &str, default_domain: Option<&str>) -> String {
     match default_domain {
         Some(domain) if !text.is_empty() && !text.contains('@') => format!("{text}@{domain}"),
@@ -156,27 +159,29 @@ fn add(setup: &Setup, alias: &AliasRow, as_json: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Removes what is in the table as it was written here, or if there is none, what is meant by it: rows that other programs
-/// wrote need not be addresses.
+/// Removes the rows that match the arguments byte for byte, because rows of other programs need not be valid addresses;
+/// if there are none, the rows of the normalized addresses.
 fn remove(setup: &Setup, address: &str, targets: Vec<String>) -> Result<(), Failure> {
     let store = setup.store()?;
     let as_written = AliasRow { address: address.to_owned(), targets: targets.clone() };
-    let meant = match read(address, &targets, &setup.config) {
+    let normalized = match read(address, &targets, &setup.config) {
         Ok(alias) => alias,
-        // Its address is folded nevertheless.
+        // The address is still normalized, even if a target is invalid.
         Err(_) => AliasRow { address: read_address(address, None).unwrap_or_else(|_| address.to_owned()), targets },
     };
-    let what: BTreeSet<_> = [as_written.address.clone(), meant.address.clone()].into();
+    let what: BTreeSet<_> = [as_written.address.clone(), normalized.address.clone()].into();
     let what: Vec<_> = what.into_iter().map(Changed::Alias).collect();
     let removed = setup.change(&store, &what, |store| match store.remove_alias(&as_written) {
-        Err(AdminError::NoSuch { .. }) if as_written != meant => store.remove_alias(&meant).map(|()| &meant),
+        Err(AdminError::NoSuch { .. }) if as_written != normalized => {
+            store.remove_alias(&normalized).map(|()| &normalized)
+        }
         done => done.map(|()| &as_written),
     });
     let removed = removed.map_err(|error| nearby::refused(&store, error, false))?;
     match removed.targets.is_empty() {
         true => say(format_args!("removed the alias {}", readable(&removed.address))),
         false => say(format_args!(
-            "mail for {} goes no more to {}",
+            "mail for {} no longer goes to {}",
             readable(&removed.address),
             readable_list(&removed.targets)
         )),

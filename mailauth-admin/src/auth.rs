@@ -1,4 +1,4 @@
-//! `mailauth auth`: one login, tried and explained.
+//! `mailauth auth`: tries a login and explains the answer.
 
 use crate::failure::{Exit, Failure};
 use crate::output::{Sheet, json, say};
@@ -17,23 +17,24 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The longest that an answer is waited for.
+/// Maximum time to wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Try a login: prints the answer and its reason
+/// Try a login, and print the answer with its reason
 ///
-/// The password is asked for on the terminal. The answer is decided here, from the database; with --socket a daemon
-/// decides, ours or Courier's own, and because that gives no reasons, the reason is then looked for here.
+/// Asks for the password at the terminal. This command decides itself, with the database. With --socket, a daemon decides:
+/// mailauth-courier, or Courier's authdaemond. A daemon gives no reason for a no; this command then decides as well, and
+/// prints its own reason.
 ///
-/// Exit code 0 is yes, 1 no, 75 not now.
+/// Exit codes: 0 yes, 1 no, 75 not now (try again).
 #[derive(Args)]
 pub struct Auth {
     /// The login, as a mail client sends it
     login: String,
-    /// What the login is for: imap, pop3, smtp, webmail...
+    /// Service to log in to, such as imap, pop3, smtp or webmail
     #[arg(long, default_value = "imap")]
     service: String,
-    /// Ask the daemon on this socket
+    /// Ask the daemon that listens on this socket
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
     /// Read the password from the standard input
@@ -44,7 +45,7 @@ pub struct Auth {
     json: bool,
 }
 
-/// An answer in three words, and why.
+/// An answer as a word, with its reason.
 pub struct ExplainedAnswer {
     pub exit: Exit,
     pub answer: &'static str,
@@ -63,7 +64,7 @@ impl ExplainedAnswer {
     }
 }
 
-/// An answer as JSON has it.
+/// An answer in JSON.
 #[derive(Serialize)]
 struct AnswerJson<'a> {
     answer: &'a str,
@@ -71,10 +72,10 @@ struct AnswerJson<'a> {
     reason: &'a str,
     microseconds: u128,
     account: Option<AccountJson<'a>>,
-    /// What the database says here, where a daemon was asked and said no.
+    /// Decision of this command, if a daemon was asked and said no.
     #[serde(skip_serializing_if = "Option::is_none")]
     here: Option<OwnAnswerJson<'a>>,
-    /// What the daemon does to guesses at this login, where it does anything and says so.
+    /// Restrictions of the daemon on password guesses for this login.
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     throttled: &'a [String],
 }

@@ -1,4 +1,4 @@
-//! `mailauth check`: is everything as it has to be? Each line is ok, or says what to do.
+//! `mailauth check`: checks the installation. Each line is ok, or says what to do.
 
 mod admin;
 mod contents;
@@ -9,7 +9,7 @@ mod parents;
 mod rights;
 mod socket;
 
-use self::findings::{Finding, Findings, Remedy, State, cure, unopened};
+use self::findings::{Finding, Findings, Remedy, State, hint, unopened};
 use crate::failure::{Exit, Failure};
 use crate::output::{Table, json, say};
 use clap::Args;
@@ -18,15 +18,17 @@ use mailauth_core::store::{Administration, CharacterSet, HostState, Role, Snapsh
 use serde::Serialize;
 use std::path::Path;
 
-/// Check configuration, database, rights and socket; each line is ok or names a cure
+/// Check the configuration, the database, its rights, the accounts and the socket
 ///
-/// Exit code 0: all is ok. 1: degraded; logins work, but something wants attention. 2: down.
+/// Each line is ok, or says what is wrong and what to do.
+///
+/// Exit codes: 0 everything is ok, 1 degraded: logins work, but something needs attention, 2 down.
 #[derive(Args)]
 pub struct Check {
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// Look at all accounts and aliases, however long it takes [default: for 5 seconds each]
+    /// Check all accounts and aliases, however long it takes [default: as many as possible in 5 seconds each]
     #[arg(long)]
     all: bool,
 }
@@ -38,7 +40,7 @@ struct ReportJson<'a> {
     /// Statements that correct the rights, or make a user for the daemon, for an administrator of the database to run.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     statements: &'a [&'a str],
-    /// What else is to be done with that user.
+    /// Further steps for that user.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     notes: &'a [&'a str],
 }
@@ -120,11 +122,11 @@ fn database(config: &Config, all: bool, copy: Option<SnapshotState>, findings: &
     let report = match store.report() {
         Ok(report) => report,
         Err(error) => {
-            let text = format!("{error}{}", cure(&error, &config.database.url));
+            let text = format!("{error}{}", hint(&error, &config.database.url));
             return match copy.filter(|_| error.is_outage()) {
                 Some(copy) => {
                     let left = (config.outage.max_age - copy.age).as_secs();
-                    let text = format!("{text}; meanwhile the snapshot decides logins for {left} s more");
+                    let text = format!("{text}; meanwhile the snapshot answers logins for {left} s more");
                     findings.add(what, State::Degraded, text);
                 }
                 None => findings.add(what, State::Down, text),
@@ -155,17 +157,17 @@ fn hosts(hosts: &[HostState], findings: &mut Findings) {
         let latency = latency.unwrap_or_default().as_secs_f64() * 1000.0;
         match last_error {
             Some((error, _)) if *full => {
-                findings.add(what, State::Degraded, format!("{place} takes no further connection: {error}"));
+                findings.add(what, State::Degraded, format!("{place} accepts no further connection: {error}"));
             }
             Some((error, _)) if !live => {
-                let cure = "correct that, or take it out of [database] url";
-                findings.add(what, State::Degraded, format!("{place}: {error}; {cure}"));
+                let fix = "correct this, or remove the host from [database] url";
+                findings.add(what, State::Degraded, format!("{place}: {error}; {fix}"));
             }
             _ => findings.add(what, State::Ok, format!("{place} is a {role} and answers in {latency:.1} ms")),
         }
     }
     if hosts.iter().any(|host| host.live) && !hosts.iter().any(|host| host.live && host.role == Role::Primary) {
-        let text = "none of them takes changes, so that no password can be changed; promote one";
+        let text = "none of them accepts changes, so no password can be changed; promote one";
         findings.add(what, State::Degraded, text);
     }
 }
@@ -179,27 +181,31 @@ fn tls(url: &DatabaseUrl, report: &StoreReport, findings: &mut Findings) {
             let socket = "?socket=PATH in [database] url, the server's unix socket,";
             match (&report.authenticated_by, &server.socket) {
                 (Some(how), Some(_)) => {
-                    findings.add("tls", State::Ok, format!("none, and the server is on this machine, known by {how}"));
+                    findings.add(
+                        "tls",
+                        State::Ok,
+                        format!("none, but the server is on this host, authenticated by {how}"),
+                    );
                 }
                 (Some(how), None) => {
                     let text = format!(
-                        "none, and the server is on this machine, known by {how}; {socket} shows best who it is, and is \
-                         quicker"
+                        "none, but the server is on this host, authenticated by {how}; {socket} authenticates it best, and \
+                         is faster"
                     );
                     findings.add("tls", State::Ok, text);
                 }
                 (None, _) => {
                     let text = format!(
-                        "none, and nothing shows that the server on this machine is the right one, so that another program \
-                         could take its place: write {socket} or set [database] tls = \"verify-full\" and tls_ca"
+                        "none, and the server on this host is not authenticated, so another program could take its place: \
+                         write {socket} or set [database] tls = \"verify-full\" and tls_ca"
                     );
                     findings.add("tls", State::Degraded, text);
                 }
             }
         }
         None => {
-            let cure = "set [database] tls = \"verify-full\", and tls_ca if the server has a certificate of your own";
-            findings.add("tls", State::Degraded, format!("the connection is in clear; {cure}"));
+            let fix = "set [database] tls = \"verify-full\", and tls_ca if the server has a certificate of your own";
+            findings.add("tls", State::Degraded, format!("the connection is not encrypted; {fix}"));
         }
     }
 }
@@ -219,15 +225,15 @@ fn schema(report: &StoreReport, findings: &mut Findings) -> bool {
     let StoreReport { schema, schema_known, .. } = *report;
     let (state, text) = match schema {
         0 if let Some(why) = &report.schema_refused => {
-            (State::Down, format!("the tables may not be read: {why}; give this user the rights of a daemon"))
+            (State::Down, format!("this user may not read the tables: {why}; give it the rights of a daemon"))
         }
         0 => (State::Down, "there are no tables; run 'mailauth init'".to_owned()),
         old if old < schema_known => {
-            (State::Down, format!("the tables are of version {old}, not {schema_known}; run 'mailauth init'"))
+            (State::Down, format!("the tables have version {old}, not {schema_known}; run 'mailauth init'"))
         }
         new if new > schema_known => (
             State::Down,
-            format!("the tables are of version {new}, and this mailauth knows {schema_known}; update mailauth"),
+            format!("the tables have version {new}, but this mailauth supports only {schema_known}; update mailauth"),
         ),
         same => (State::Ok, format!("version {same}")),
     };
@@ -247,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_version_that_is_known_can_be_used() {
+    fn only_the_known_version_of_the_schema_can_be_used() {
         let at = |schema| StoreReport { schema, schema_known: 2, ..StoreReport::default() };
         let found = |schema| states(|findings| assert_eq!(super::schema(&at(schema), findings), schema == 2)).remove(0);
         assert_eq!(found(2), (State::Ok, "version 2".into()));
@@ -258,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_in_clear_is_fine_on_the_same_machine_alone() {
+    fn a_connection_in_clear_is_accepted_only_on_the_same_host() {
         let look = |url: &str, tls: Option<&str>| {
             let authenticated_by = Some("its user, mysql".to_owned());
             let report = StoreReport { tls: tls.map(str::to_owned), authenticated_by, ..StoreReport::default() };
@@ -279,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn of_several_hosts_each_is_told_of_and_one_has_to_take_changes() {
+    fn each_host_is_reported_and_one_has_to_accept_changes() {
         let host = |role, live| HostState {
             place: "db".into(),
             role,
@@ -292,12 +298,15 @@ mod tests {
         assert_eq!(look(&[host(Role::Unknown, true)]), []);
         let found = look(&[host(Role::Primary, true), host(Role::Replica, false)]);
         assert_eq!(found[0], (State::Ok, "db is a primary and answers in 0.0 ms".into()));
-        assert_eq!(found[1], (State::Degraded, "db: gone; correct that, or take it out of [database] url".into()));
+        assert_eq!(
+            found[1],
+            (State::Degraded, "db: gone; correct this, or remove the host from [database] url".into())
+        );
         assert_eq!(found.len(), 2);
         let full = HostState { full: true, ..host(Role::Primary, true) };
         let found = look(&[full, host(Role::Replica, true)]);
         assert!(
-            found[0].0 == State::Degraded && found[0].1.ends_with("takes no further connection: gone"),
+            found[0].0 == State::Degraded && found[0].1.ends_with("accepts no further connection: gone"),
             "{found:?}"
         );
         assert_eq!(found.len(), 2);

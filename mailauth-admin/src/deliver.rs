@@ -1,9 +1,9 @@
-//! `mailauth deliver`: a delivery agent under quota.
+//! `mailauth deliver`: a delivery agent that enforces quotas.
 //!
-//! Its exit codes are those that a mail server takes from a delivery agent (sysexits.h(3head)): 0 stored, 77 over quota
-//! or 75 for the same by an option, 67 no such account, 75 try again. Everything that an administrator has to fix, the
-//! command line and the configuration too, is 75, so that mail waits and is not sent back. So is a refusal that only a
-//! replica knows of.
+//! Its exit codes are those that mail servers expect of a delivery agent (sysexits.h(3head)): 0 stored, 77 over quota (or
+//! 75, by an option), 67 no such account, 75 try again. Everything that an administrator has to correct, including the
+//! command line and the configuration, is 75, so that mail waits and is not sent back. The same holds for a refusal that is
+//! known only from a replica.
 
 use crate::failure::{Exit, Failure};
 use crate::output::remark;
@@ -25,34 +25,37 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::SystemTime;
 
-/// Store a message, read from the standard input, in a mailbox under its quota
+/// Store a message from the standard input in a mailbox, if its quota permits
 ///
-/// For an account, as root, the mailbox's owner does all of it, and a home and a Maildir that are not there yet are made.
+/// If this command runs as root, it switches to the owner of the account's mailbox before it stores the message. A missing
+/// home and Maildir are created.
 ///
-/// Exit codes: 0 stored, 77 over quota, 67 no such account, 75 anything else: try again.
+/// Exit codes: 0 stored, 77 over quota, 67 no such account, 75 all other errors (try again).
 #[derive(Args)]
 pub struct Deliver {
-    /// The address of an account, as anna@example.org; also with a detail, as anna+news@example.org, or in an alias domain
+    /// Address of an account, such as anna@example.org; may have a detail, as in anna+news@example.org, and may be in an alias
+    /// domain
     #[arg(required_unless_present = "maildir", conflicts_with = "maildir")]
     login: Option<String>,
     #[command(flatten)]
     by_path: ByPath,
-    /// The exit code for a mailbox that is full; with 75, the mail server keeps the message and tries again
+    /// Exit code for a message over quota: 77, and the mail server sends it back, or 75, and it tries again later
     #[arg(long, value_name = "CODE", value_parser = read_exit, default_value_t = 77)]
     over_quota_exit: u8,
 }
 
 impl Deliver {
     pub fn run(self, setup: impl FnOnce() -> Result<Setup, Failure>) -> Result<Exit, Failure> {
-        // SAFETY: to ignore a signal runs no code of ours. A limit on files' sizes is then an error like any other.
+        // SAFETY: ignoring a signal runs no code of ours. Reaching a limit of file sizes is then an ordinary error.
         unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
         let store = || match (self.by_path.mailbox(), &self.login) {
-            (Some(mailbox), _) => at(&mailbox),
-            (None, login) => setup().and_then(|setup| to(&setup, login.as_deref().unwrap_or_default())),
+            (Some(mailbox), _) => deliver_to_path(&mailbox),
+            (None, login) => setup().and_then(|setup| deliver_to_account(&setup, login.as_deref().unwrap_or_default())),
         };
-        // A mistake of ours is no reason to send mail back.
-        let stored = catch_unwind(AssertUnwindSafe(store))
-            .unwrap_or_else(|_| Err(Failure::not_now("this program failed; please report what it said above")));
+        // A defect of this program is no reason to send mail back.
+        let stored = catch_unwind(AssertUnwindSafe(store)).unwrap_or_else(|_| {
+            Err(Failure::not_now("internal error in this program; please report the message above"))
+        });
         stored.map_err(|failure| match failure.exit {
             Exit::OverQuota => Failure { exit: Exit::Other(self.over_quota_exit), ..failure },
             Exit::NoUser => failure,
@@ -61,40 +64,40 @@ impl Deliver {
     }
 }
 
-/// What a mail server is told of a full mailbox. Any other code might mean something else to it.
+/// Parses the exit code for a message over quota. To a mail server, any other code might have another meaning.
 fn read_exit(text: &str) -> Result<u8, &'static str> {
     match text {
         "75" => Ok(75),
         "77" => Ok(77),
-        _ => Err("write 77, for which mail is sent back, or 75, for which it waits"),
+        _ => Err("give 77, for which mail is sent back, or 75, for which it waits"),
     }
 }
 
-/// To a mailbox by its path.
-fn at(mailbox: &Mailbox) -> Result<Exit, Failure> {
+/// Stores the message in a mailbox given by its path.
+fn deliver_to_path(mailbox: &Mailbox) -> Result<Exit, Failure> {
     let open = mailbox.open_existing()?;
     store(&open, &mut io::stdin().lock(), None)?;
     Ok(Exit::Yes)
 }
 
-/// To an account.
-fn to(setup: &Setup, login: &str) -> Result<Exit, Failure> {
+/// Stores the message in the mailbox of an account.
+fn deliver_to_account(setup: &Setup, login: &str) -> Result<Exit, Failure> {
     let login = setup.recipient(login)?;
     let database = setup.store()?;
-    let nobody = Failure::new(Exit::NoUser, format!("no such account {login}, or it is disabled or receives no mail"));
+    let unknown = Failure::new(Exit::NoUser, format!("no such account {login}, or it is disabled or receives no mail"));
     let receives = |row: &AccountRow| row.enabled && row.domain_enabled && row.receives;
-    let recipient = Recipient::find(&database, &login, &setup.config.address.delimiters, nobody, receives)?;
+    let recipient = Recipient::find(&database, &login, &setup.config.address.delimiters, unknown, receives)?;
     let login = recipient.row.login.clone();
     let mut mailbox =
         Mailbox::of(recipient.row.clone(), &setup.config).map_err(|unusable| Failure::not_now(unusable.to_string()))?;
-    // Those that the mailbox's owner may look into.
+    // The other mailboxes of the domain that this process may read as the owner.
     let (defaults, rules) = (&setup.config.mailbox, setup.config.quota.rules());
     let others = Others { accounts: &database, defaults, rules, mailboxes: &Here };
     let member = Member::of(recipient.pools(), &login)?.map(|member| member.with_others(others));
     if let Some(member) = &member {
         mailbox.limits = member.mailbox_limits(mailbox.limits);
     }
-    // What root may read and the owner may not.
+    // This is read now, because root may read a file that the owner may not.
     let text = if setup.config.quota.warn.is_empty() { None } else { template(&setup.config.quota) };
     become_owner(&mailbox)?;
     let open = mailbox.open_existing()?;
@@ -104,13 +107,13 @@ fn to(setup: &Setup, login: &str) -> Result<Exit, Failure> {
         let warning = Warning { address: login.as_str(), usage, limits: open.limits(), now: SystemTime::now() };
         // The message is stored, even if the warning cannot be.
         if let Err(problem) = warn(&open, &warning, &text, &setup.config.quota.warn, member.as_ref()) {
-            remark(format_args!("warning: {login} gets no warning that the mailbox fills up: {problem}"));
+            remark(format_args!("warning: {login} was not warned that the mailbox is filling up: {problem}"));
         }
     }
     Ok(Exit::Yes)
 }
 
-/// As root, makes the home and becomes the mailbox's owner; then makes what is missing of the mailbox.
+/// Creates missing parts of the mailbox as its owner. As root, creates the home and becomes the owner first.
 fn become_owner(mailbox: &Mailbox) -> Result<(), Failure> {
     let Some((uid, gid)) = mailbox.owner else { return Ok(()) };
     let failed = |error: io::Error| Failure::not_now(format!("{}: {error}", mailbox.path.display()));
@@ -128,14 +131,17 @@ fn store(open: &MaildirQuota, message: &mut dyn Read, member: Option<&Member<'_>
     })
 }
 
-/// The warning's text; nothing when it cannot be read, which is said.
+/// Returns the text of the warning. If it cannot be read, prints a warning and returns `None`.
 fn template(quota: &QuotaConfig) -> Option<String> {
     let Some(path) = quota.warning.as_deref() else { return Some(warnings::TEXT.to_owned()) };
     let read = |path: &Path| std::fs::read_to_string(path);
     match read(path) {
         Ok(text) => Some(text),
         Err(error) => {
-            remark(format_args!("warning: no one is warned that a mailbox fills up: {}: {error}", path.display()));
+            remark(format_args!(
+                "warning: users are not warned that their mailboxes are filling up: {}: {error}",
+                path.display()
+            ));
             None
         }
     }

@@ -18,7 +18,7 @@ use std::borrow::Cow;
 pub enum Verb {
     /// Add a domain
     Add {
-        /// As example.org or bücher.example, in any spelling
+        /// Name of the domain, such as example.org or bücher.example
         #[arg(value_parser = read_new_domain)]
         domain: DomainName,
         #[command(flatten)]
@@ -26,42 +26,42 @@ pub enum Verb {
     },
     /// List all domains
     List {
-        /// Only those that are enabled
+        /// Only enabled domains
         #[arg(long, conflicts_with = "disabled")]
         enabled: bool,
-        /// Only those that are disabled
+        /// Only disabled domains
         #[arg(long)]
         disabled: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Show one domain
+    /// Show a domain
     Show {
-        /// As example.org
+        /// Name of the domain, such as example.org
         #[arg(value_parser = read_domain)]
         domain: DomainName,
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Change a domain
+    /// Change a domain; only the given options are changed
     Set {
-        /// As example.org
+        /// Name of the domain, such as example.org
         #[arg(value_parser = read_domain)]
         domain: DomainName,
         #[command(flatten)]
         columns: Columns,
     },
-    /// Domains that are other names of one
+    /// Alias domains: other names of domains
     #[command(subcommand)]
     Alias(domain_alias::Verb),
-    /// Remove a domain that has no accounts, aliases and alias domains
+    /// Remove a domain that has no accounts, aliases or alias domains
     Remove {
-        /// As example.org
+        /// Name of the domain, such as example.org
         #[arg(value_parser = read_domain)]
         domain: DomainName,
-        /// Remove its accounts, aliases and alias domains too; mail that is stored stays where it is
+        /// Also remove its accounts, aliases and alias domains; stored mail is not removed
         #[arg(long)]
         contents: bool,
     },
@@ -69,32 +69,32 @@ pub enum Verb {
 
 #[derive(Args)]
 pub struct Columns {
-    /// A note for people; empty for none
+    /// Description for administrators; empty for none
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
-    /// Its accounts may log in and receive mail
+    /// Permit logins and mail for its accounts
     #[arg(long, conflicts_with = "disabled")]
     enabled: bool,
-    /// None of its accounts may log in or receive mail
+    /// Forbid logins and reject mail for all of its accounts
     #[arg(long)]
     disabled: bool,
-    /// This host is only a backup MX of it: mail for any of its addresses is accepted and sent on, and it has no accounts
+    /// Make this host a backup MX: mail for all addresses of the domain is accepted and sent on, and it has no accounts
     #[arg(long, conflicts_with = "no_backup")]
     backup: bool,
-    /// Its mail is kept here
+    /// Store its mail on this host
     #[arg(long)]
     no_backup: bool,
-    /// What its mailboxes may keep together: bytes and messages, as 10G,100000; none for no limit
+    /// Maximum size and number of messages of all its mailboxes together, such as 10G,100000; none for no limit
     #[arg(long, value_parser = read_quota, value_name = "QUOTA", allow_hyphen_values = true)]
     quota: Option<Limits>,
 }
 
-/// A domain as JSON has it.
+/// A domain in JSON.
 #[derive(Serialize)]
 struct DomainJson {
-    /// As it is in the table.
+    /// The name as it is in the table.
     domain: String,
-    /// In the letters of its language, where that is another form.
+    /// The name in Unicode, if that is different.
     #[serde(skip_serializing_if = "Option::is_none")]
     readable: Option<String>,
     enabled: bool,
@@ -102,7 +102,7 @@ struct DomainJson {
     description: Option<String>,
     quota_bytes: Option<u64>,
     quota_messages: Option<u64>,
-    /// What its mailboxes hold together; only of a domain with a quota.
+    /// Use of its quota, if it has one.
     used: Option<UsageJson>,
     #[serde(skip_serializing_if = "Option::is_none")]
     accounts: Option<usize>,
@@ -110,12 +110,12 @@ struct DomainJson {
     aliases: Option<usize>,
 }
 
-/// The use of a pool as JSON has it.
+/// Use of a domain's quota in JSON.
 #[derive(Clone, Copy, Serialize)]
 struct UsageJson {
     bytes: u64,
     messages: u64,
-    /// How many mailboxes it is the sum of.
+    /// Number of mailboxes that are counted.
     mailboxes: u64,
 }
 
@@ -158,7 +158,7 @@ impl DomainJson {
     }
 }
 
-/// Reads a quota as the administrator writes it.
+/// Parses a quota as an administrator writes it.
 fn read_quota(text: &str) -> Result<Limits, String> {
     Limits::parse_human(text).map_err(|error| error.to_string())
 }
@@ -177,7 +177,7 @@ impl Columns {
         if let Some(text) = self.description {
             if text.contains(char::is_control) || text.chars().count() > 255 {
                 return Err(Failure::usage(
-                    "the description is longer than 255 characters or holds a control character",
+                    "the description is longer than 255 characters or contains a control character",
                 ));
             }
             row.description = Some(text).filter(|text| !text.is_empty());
@@ -209,7 +209,7 @@ impl Verb {
             Verb::Show { domain, json: as_json } => show(&store, &domain, as_json)?,
             Verb::Set { domain, columns } => {
                 if columns.is_empty() {
-                    return Err(Failure::usage("nothing to change; 'mailauth domain set --help' shows what there is"));
+                    return Err(Failure::usage("nothing to change; 'mailauth domain set --help' lists the options"));
                 }
                 let mut row = lookup::domain(&store, &domain)?;
                 let before = row.quota;
@@ -218,7 +218,9 @@ impl Verb {
                 set.map_err(|error| nearby::refused(&store, error, false))?;
                 say(format_args!("changed the domain {}", domain.readable()))?;
                 if before == Limits::NONE && row.quota != Limits::NONE {
-                    remark("a mailbox counts towards it once it is counted: run 'mailauth quota recount --all'");
+                    remark(
+                        "mailboxes count towards this quota only after they have been counted: run 'mailauth quota recount --all'",
+                    );
                 }
             }
             Verb::Remove { domain, contents } => {
@@ -227,7 +229,7 @@ impl Verb {
                 let removed = setup.change(&store, &what, |store| store.remove_domain(domain.as_str(), contents));
                 removed.map_err(|error| nearby::refused(&store, error, false))?;
                 let name = domain.readable();
-                say(format_args!("removed the domain {name}; mail that is stored stays where it is"))?;
+                say(format_args!("removed the domain {name}; stored mail was not removed"))?;
             }
         }
         Ok(Exit::Yes)
@@ -279,7 +281,7 @@ fn show(store: &SqlStore, domain: &DomainName, as_json: bool) -> Result<(), Fail
             sheet.line("in ASCII", &shown.domain);
         }
         sheet.line("enabled", yes_no(shown.enabled));
-        sheet.line("mail", if shown.backup { "sent on, for this host is a backup MX" } else { "kept here" });
+        sheet.line("mail", if shown.backup { "sent on, because this host is a backup MX" } else { "kept here" });
         sheet.line("description", shown.description.as_deref().unwrap_or_default());
         sheet.line("quota", shown.quota());
         if let Some(used) = shown.used {

@@ -1,4 +1,4 @@
-//! `mailauth domain alias`: domains that are other names of one.
+//! `mailauth domain alias`: domains that are other names of a domain.
 
 use crate::failure::{Failure, no_such};
 use crate::listing::{INCOMPLETE, each_alias_domain};
@@ -15,23 +15,23 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-/// The most bytes of a CSV file.
+/// Maximum number of bytes of a CSV file.
 const MAX_FILE: u64 = 16 << 20;
 
 #[derive(Subcommand)]
 pub enum Verb {
-    /// Make each address of a domain the same address of another one
+    /// Add another name of a domain
     ///
-    /// Accounts, aliases and the catch-all of the one are there under both names. People can log in by the other name where
-    /// alias_domains, in the section login of the configuration, is true.
+    /// Each address of the alias domain is the same as that address of the target: accounts, aliases and the catch-all
+    /// exist under both names. Users can log in with the other name if [login] alias_domains is true.
     Add {
-        /// The other name, as old.example; not a domain that was added itself
+        /// Alias domain, such as old.example, which must not have been added as a domain
         #[arg(value_parser = read_domain)]
         name: DomainName,
-        /// The domain that has the accounts, as example.org
+        /// Domain that has the accounts, such as example.org
         #[arg(value_parser = read_domain)]
         target: DomainName,
-        /// Let none of its addresses receive mail
+        /// Reject mail for its addresses
         #[arg(long)]
         disabled: bool,
     },
@@ -41,37 +41,39 @@ pub enum Verb {
         #[arg(long)]
         json: bool,
     },
-    /// Change an alias domain
+    /// Change an alias domain; only the given options are changed
     Set {
-        /// As old.example
+        /// Alias domain, such as old.example
         #[arg(value_parser = read_domain)]
         name: DomainName,
-        /// Another domain that has the accounts
+        /// Domain that has the accounts
         #[arg(long, value_parser = read_domain)]
         target: Option<DomainName>,
-        /// Its addresses receive mail
+        /// Accept mail for its addresses
         #[arg(long, conflicts_with = "disabled")]
         enabled: bool,
-        /// None of its addresses receives mail
+        /// Reject mail for its addresses
         #[arg(long)]
         disabled: bool,
     },
     /// Remove an alias domain
     Remove {
-        /// As old.example
+        /// Alias domain, such as old.example
         #[arg(value_parser = read_domain)]
         name: DomainName,
     },
-    /// Add all alias domains of a CSV file with the columns name, target and enabled, or nothing
+    /// Add all alias domains of a CSV file, or nothing if a row is invalid
+    ///
+    /// The columns are name, target and enabled: yes or no, and yes if it is empty or missing.
     Import {
-        /// The file, or - for the standard input
+        /// CSV file, or - for the standard input
         file: PathBuf,
     },
     /// Print all alias domains as CSV
     Export,
 }
 
-/// An alias domain as JSON and CSV have it.
+/// An alias domain in JSON and CSV.
 #[derive(Serialize)]
 struct AliasDomainJson {
     name: String,
@@ -100,7 +102,7 @@ impl Verb {
                     store.add_alias_domains(std::slice::from_ref(&row))
                 });
                 added.map_err(|(_, error)| error)?;
-                say(format_args!("each address of {name} is the same address of {target}"))
+                say(format_args!("each address of {name} is now the same as that address of {target}"))
             }
             Verb::List { json } => {
                 let mut list = List::new(["NAME", "TARGET", "ENABLED"], json);
@@ -111,7 +113,7 @@ impl Verb {
             Verb::Set { name, target, enabled, disabled } => {
                 let enabled = switch::from_options(enabled, disabled);
                 if target.is_none() && enabled.is_none() {
-                    return Err(Failure::usage("nothing to change; name --target, --enabled or --disabled"));
+                    return Err(Failure::usage("nothing to change; give --target, --enabled or --disabled"));
                 }
                 let mut row = find(store, &name)?;
                 row.enabled = enabled.unwrap_or(row.enabled);
@@ -188,7 +190,7 @@ fn import(setup: &Setup, store: &SqlStore, file: &Path) -> Result<(), Failure> {
     say(format_args!("added {} alias domains", rows.len()))
 }
 
-/// Reads the rows and their line numbers, or returns all that is wrong with them.
+/// Reads the rows and their line numbers, or returns their problems.
 fn read_rows(text: &[u8]) -> Result<(Vec<AliasDomainRow>, Vec<u64>), Vec<String>> {
     let mut reader = ReaderBuilder::new().trim(csv::Trim::All).from_reader(text);
     let (mut rows, mut lines, mut problems) = (Vec::new(), Vec::new(), Vec::new());

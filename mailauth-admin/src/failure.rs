@@ -1,4 +1,4 @@
-//! How the command ends, and what it says when that is not well.
+//! Exit codes of the command, and the errors that lead to them.
 
 use mailauth_core::config::ConfigErrors;
 use mailauth_core::spelling::readable_name;
@@ -13,15 +13,15 @@ pub enum Exit {
     Yes,
     /// No. For `check`, degraded.
     No,
-    /// The command line or the configuration is wrong. For `check`, down.
+    /// Invalid command line or configuration. For `check`, down.
     Usage,
-    /// Over quota: `EX_NOPERM` of sysexits.h(3head), as deliverquota(8) and maildrop(1) have it.
+    /// Over quota: `EX_NOPERM` of sysexits.h(3head), as with deliverquota(8) and maildrop(1).
     OverQuota,
-    /// No such account, as a mail server wants to hear it: `EX_NOUSER` of sysexits.h(3head).
+    /// No such account, for a mail server: `EX_NOUSER` of sysexits.h(3head).
     NoUser,
     /// The answer cannot be known now: `EX_TEMPFAIL` of sysexits.h(3head).
     NotNow,
-    /// As the command line says.
+    /// The code that the command line names.
     Other(u8),
 }
 
@@ -57,7 +57,7 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Why the command did not do what was asked.
+/// Reason why the command did not do what was requested.
 #[derive(Debug)]
 pub struct Failure {
     pub exit: Exit,
@@ -128,14 +128,14 @@ impl From<AdminError> for Failure {
 pub fn no_such(what: &str, name: &str) -> String {
     let name = readable_name(name);
     match what {
-        "row" => format!("no row has exactly the login {name}; 'mailauth account list' shows what there is"),
-        "alias domain" => format!("no such alias domain {name}; 'mailauth domain alias list' shows what there is"),
-        "alias" => format!("no such alias {name}; 'mailauth alias list' shows what there is"),
-        what => format!("no such {what} {name}; 'mailauth {what} list' shows what there is"),
+        "row" => format!("no row has exactly the login {name}; 'mailauth account list' lists the rows"),
+        "alias domain" => format!("no such alias domain {name}; 'mailauth domain alias list' lists them"),
+        "alias" => format!("no such alias {name}; 'mailauth alias list' lists them"),
+        what => format!("no such {what} {name}; 'mailauth {what} list' lists them"),
     }
 }
 
-/// Writing the output failed. A reader that has seen enough, such as head(1), is no failure.
+/// Reports that writing the output failed. A reader that has read enough, such as head(1), is not a failure.
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         match error.kind() {

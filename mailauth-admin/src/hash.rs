@@ -10,16 +10,16 @@ use mailauth_core::password::{self, Flaw, HashError, NewScheme, Stored};
 use mailauth_core::{Secret, config::Config};
 use std::io::{self, IsTerminal};
 
-/// Print a hash of the password on the standard input, as the table stores it
+/// Print the hash of a password, in the form in which the table stores it
 ///
-/// The password is read from the standard input; on a terminal it is asked for, twice.
+/// Reads the password from the standard input. If that is a terminal, asks for the password twice.
 #[derive(Args)]
 pub struct Hash {
-    /// sha512-crypt, sha256-crypt, bcrypt, argon2id or yescrypt [default: as configured]; or plain, in clear, which only
-    /// CRAM-MD5 and APOP need
+    /// Scheme of the hash: sha512-crypt, sha256-crypt, bcrypt, argon2id or yescrypt; or plain to store the password in
+    /// clear, which only CRAM-MD5 and APOP need [default: [password] scheme]
     #[arg(long, value_parser = read_scheme)]
     scheme: Option<Storing>,
-    /// Read the standard input even where that is a terminal
+    /// Read the standard input even if it is a terminal
     #[arg(long)]
     password_stdin: bool,
 }
@@ -34,12 +34,12 @@ impl Hash {
     }
 }
 
-/// How a new password is stored.
+/// Form in which a new password is stored.
 #[derive(Clone, Copy)]
 pub enum Storing {
     /// As a hash of this scheme.
     Hashed(NewScheme),
-    /// As it is.
+    /// In clear.
     Clear,
 }
 
@@ -53,18 +53,18 @@ pub fn read_scheme(name: &str) -> Result<Storing, String> {
     }
     NewScheme::from_name(name).map(Storing::Hashed).ok_or_else(|| {
         let names = NewScheme::ALL.map(NewScheme::name).join(", ");
-        format!("new passwords are hashed with {names}, or stored in clear with {CLEAR}")
+        format!("the scheme of a new password is {names}, or {CLEAR} to store it in clear")
     })
 }
 
-/// The most bytes of a stored password in the table.
+/// Maximum number of bytes of a stored password in the table.
 const MAX_STORED: usize = 1024;
 
-/// Reads a stored password. An empty one and one that locks the account are accepted. One that could never be verified
-/// is rejected, because it would be noticed only when its user cannot log in.
+/// Reads a stored password. An empty one and one that locks the account are accepted. One that no password can match is
+/// rejected, because it would be noticed only when its user cannot log in.
 pub fn read_stored(value: &[u8], config: &Config) -> Result<Password, String> {
     if value.len() > MAX_STORED || value.iter().any(u8::is_ascii_control) {
-        return Err(format!("it has more than {MAX_STORED} bytes or holds a control character"));
+        return Err(format!("it has more than {MAX_STORED} bytes or contains a control character"));
     }
     if std::str::from_utf8(value).is_err() {
         return Err("it is not UTF-8, which the table needs".to_owned());
@@ -79,7 +79,7 @@ pub fn read_stored(value: &[u8], config: &Config) -> Result<Password, String> {
 pub fn make_permitted(storing: Storing, password: &Secret, config: &Config) -> Result<Secret, Failure> {
     let (has, needs) = (String::from_utf8_lossy(password.expose()).chars().count(), config.password.min_length);
     if has < needs {
-        return Err(Failure::no(format!("the password has {has} characters; [password] min_length asks for {needs}")));
+        return Err(Failure::no(format!("the password has {has} characters; [password] min_length requires {needs}")));
     }
     make(storing, password)
 }
@@ -89,8 +89,8 @@ fn make(storing: Storing, password: &Secret) -> Result<Secret, Failure> {
         Storing::Hashed(scheme) => password::hash(scheme, password.expose()),
         Storing::Clear => password::in_clear(password.expose()).inspect(|_| {
             remark(
-                "note: this password is stored in clear: everything that reads the table, a backup of it or the copy for \
-                 outages has it",
+                "note: this password is stored in clear: every program that can read the table, a backup of it or the copy \
+                 for outages can read it",
             );
         }),
     };

@@ -7,14 +7,14 @@ use mailauth_core::config::DatabaseConfig;
 use mailauth_core::store::{Administration, Changed, Respelt, SchemaChange, SqlStore, open_single};
 use std::time::Duration;
 
-/// The longest that one change of a table may take, such as an index of millions of rows, while the database answers.
+/// Maximum time for one change of a table, such as an index of millions of rows, in a database that answers.
 const PATIENCE: Duration = Duration::from_secs(3600);
 
 /// Creates the schema, or brings it up to date.
 pub fn run(setup: &Setup) -> Result<Exit, Failure> {
     let url = &setup.database.url;
     let mut store = setup.store()?;
-    // One that does not answer now says so within its usual deadline.
+    // A database that does not answer now fails within its usual deadline.
     if store.ask_hosts().iter().any(|host| host.live) {
         let deadline = setup.database.deadline.max(PATIENCE);
         store = open_single(&DatabaseConfig { deadline, ..setup.database.clone() })?;
@@ -34,27 +34,27 @@ pub fn run(setup: &Setup) -> Result<Exit, Failure> {
     respell(setup, &store)
 }
 
-/// Brings the names of former versions into the spelling that is looked up, and tells what it did.
+/// Changes names that former versions stored to the spelling that is looked up, and reports the changes.
 fn respell(setup: &Setup, store: &SqlStore) -> Result<Exit, Failure> {
     let mailbox = &setup.config.mailbox;
     let Respelt { domains, accounts, aliases, doubles, named } =
         setup.change(store, &[Changed::Everything], |store| store.respell(mailbox))?;
     if domains + accounts + aliases > 0 {
         say(format_args!(
-            "international names are kept in their ASCII form (xn--) from now on; changed: domains {domains}, accounts \
-             {accounts}, aliases {aliases}; mail that is stored stays where it is"
+            "international names are now stored in their ASCII form (xn--); changed: domains {domains}, accounts \
+             {accounts}, aliases {aliases}; stored mail was not moved"
         ))?;
     }
     if doubles > 0 {
-        remark(format_args!("warning: these were two by their spelling, and are one and the same name:"));
+        remark(format_args!("warning: these pairs of names differ only in spelling and are the same name:"));
         named.iter().for_each(|double| remark(format_args!("  {double}")));
         if doubles > named.len() as u64 {
             remark(format_args!("  and {} more", doubles - named.len() as u64));
         }
         remark(
-            "Of an account or alias that is there twice, the one in xn-- counts, and the other is left as it is. Give that \
-             another login with 'mailauth account rename --exact', or remove it with 'mailauth account remove --exact', and run \
-             'mailauth init' again.",
+            "If an account or alias exists in both spellings, the one in xn-- is used, and the other one was not changed. \
+             Rename that one with 'mailauth account rename --exact', or remove it with 'mailauth account remove --exact', and \
+             run 'mailauth init' again.",
         );
     }
     Ok(Exit::Yes)

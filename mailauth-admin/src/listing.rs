@@ -1,7 +1,7 @@
 //! Lists of accounts, domains and aliases, read page by page, and the rows in them that cannot be used.
 //!
-//! A list is not one moment of the table: each page shows its rows as they were when it was read. A row that is there
-//! from beginning to end is listed once.
+//! A list does not show the table at one moment: each page shows its rows as they were when it was read. A row that exists
+//! all the time is listed once.
 
 use crate::failure::Failure;
 use mailauth_core::DomainName;
@@ -10,13 +10,13 @@ use mailauth_core::store::{Administration, AliasDomainRow, AliasRow, Cursor, Dom
 use std::fmt::Display;
 use std::ops::ControlFlow;
 
-/// Rows that are asked of the store at once.
+/// Number of rows that are read at once.
 const PAGE: usize = 1000;
 
-/// The most complaints that are listed.
+/// Maximum number of complaints that are listed.
 const MOST: usize = 1000;
 
-/// What is wrong with some of many: a line for each of the first, and the number of all.
+/// Problems of some of many rows: a line for each of the first problems, and the number of all.
 #[derive(Default)]
 #[must_use]
 pub struct Complaints {
@@ -32,7 +32,7 @@ impl Complaints {
         }
     }
 
-    /// Adds those of another list.
+    /// Adds the problems of another list.
     pub fn append(&mut self, other: Complaints) {
         self.count += other.count;
         self.lines.extend(other.lines);
@@ -64,11 +64,11 @@ impl Complaints {
     }
 }
 
-/// The end of a list that lacks rows.
-pub const INCOMPLETE: &str = "the list is not complete without these";
+/// Conclusion for a list that lacks rows.
+pub const INCOMPLETE: &str = "the list does not contain these rows";
 
-/// Gives all accounts, or those of one domain, to `each` in the order of their logins. Rows that cannot be trusted are told
-/// apart from the others, and never passed over in silence.
+/// Passes all accounts, or those of one domain, to `each` in the order of their logins. Returns the rows that cannot be
+/// used, so that they are never skipped silently.
 pub fn each_account(
     store: &impl Administration,
     domain: Option<&DomainName>,
@@ -81,7 +81,7 @@ pub fn each_account(
     each_row(pages, |page| page.into_iter().try_for_each(&mut each))
 }
 
-/// Gives all accounts to `each`, a page at a time.
+/// Passes all accounts to `each`, a page at a time.
 pub fn account_pages(
     store: &impl Administration,
     each: impl FnMut(Vec<AccountRow>) -> Result<(), Failure>,
@@ -89,7 +89,7 @@ pub fn account_pages(
     each_row(|after| store.enumerate(after, PAGE), each)
 }
 
-/// Gives all domains to `each`.
+/// Passes all domains to `each`.
 pub fn each_domain(
     store: &impl Administration,
     mut each: impl FnMut(DomainRow) -> Result<(), Failure>,
@@ -97,7 +97,7 @@ pub fn each_domain(
     each_row(|after| store.domain_page(after, PAGE), |page| page.into_iter().try_for_each(&mut each))
 }
 
-/// Gives all alias domains to `each`.
+/// Passes all alias domains to `each`.
 pub fn each_alias_domain(
     store: &impl Administration,
     mut each: impl FnMut(AliasDomainRow) -> Result<(), Failure>,
@@ -105,7 +105,7 @@ pub fn each_alias_domain(
     each_row(|after| store.alias_domain_page(after, PAGE), |page| page.into_iter().try_for_each(&mut each))
 }
 
-/// Gives all aliases, or those of one domain, to `each`.
+/// Passes all aliases, or those of one domain, to `each`.
 pub fn each_alias(
     store: &impl Administration,
     domain: Option<&DomainName>,
@@ -126,7 +126,7 @@ pub fn each_alias(
     failed.map_or(Ok(unusable), Err)
 }
 
-/// Gives each page's usable rows to `each`.
+/// Passes the usable rows of each page to `each`.
 fn each_row<T, E: Display>(
     pages: impl Fn(Option<&Cursor>) -> Result<Page<T, E>, StoreError>,
     mut each: impl FnMut(Vec<T>) -> Result<(), Failure>,
@@ -155,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_many_complaints_the_first_are_listed_and_all_are_counted() {
+    fn the_first_complaints_are_listed_and_all_are_counted() {
         let mut complaints = Complaints::default();
         assert!(Complaints::default().complain("the end").is_ok());
         (0..MOST + 7).for_each(|number| complaints.add(number));

@@ -1,6 +1,6 @@
-//! `mailauth`, the administrator's command: domains, accounts and aliases in the table, and what they add up to.
+//! `mailauth`, the administrator's command: domains, accounts, aliases and quotas, and checks of the whole installation.
 //!
-//! Exit codes: 0 yes or done, 1 no, 2 the command line or the configuration is wrong, 75 not now, 77 over quota.
+//! Exit codes: 0 yes or done, 1 no, 2 invalid command line or configuration, 75 not now, 77 over quota.
 
 mod account;
 mod account_columns;
@@ -40,16 +40,16 @@ use std::process::ExitCode;
 
 /// Administers the accounts of a mail host.
 ///
-/// Accounts live in one SQL table: SQLite, MySQL, MariaDB or PostgreSQL, as the configuration says. Without a
-/// configuration, it is an SQLite database in ./mailauth.db. Passwords are asked for on the terminal or read from the
-/// standard input, and are never part of a command line.
+/// The accounts are in an SQL database (SQLite, MySQL, MariaDB or PostgreSQL) that the configuration names; without a
+/// configuration, in the SQLite database ./mailauth.db. Passwords are typed at the terminal or read from the standard
+/// input, and are never part of a command line.
 #[derive(Parser)]
 #[command(name = "mailauth", version, max_term_width = 100, after_help = EXAMPLES)]
 struct Cli {
-    /// Read the configuration from FILE [else $MAILAUTH_CONFIG, else /etc/mailauth/mailauth.toml]
+    /// Configuration file [default: $MAILAUTH_CONFIG, or /etc/mailauth/mailauth.toml]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Print JSON, and errors as JSON on the standard error
+    /// Print results as JSON on the standard output, and errors as JSON on the standard error
     #[arg(long, global = true)]
     json: bool,
     #[command(subcommand)]
@@ -58,7 +58,7 @@ struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
-  mailauth try                                  see it work, in a temporary folder
+  mailauth try                                  a demonstration in a temporary folder
   mailauth init
   mailauth domain add example.org
   mailauth account add anna@example.org --quota 1G,10000 --services imap,smtp
@@ -67,24 +67,24 @@ Examples:
   mailauth check
   mailauth status
 
-Exit codes: 0 yes or done, 1 no, 2 the command line or the configuration is wrong, 75 not now (try again),
-77 over quota. With --json an error is one line on the standard error: {\"error\": TEXT, \"answer\": \"no\",
-\"not now\", \"usage\" or \"over quota\", \"exit\": CODE}.";
+Exit codes: 0 yes or done, 1 no, 2 invalid command line or configuration, 75 not now (try again), 77 over quota.
+With --json, an error is one line on the standard error: {\"error\": TEXT, \"answer\": \"no\", \"not now\",
+\"usage\" or \"over quota\", \"exit\": CODE}.";
 
 #[derive(Subcommand)]
 enum Noun {
-    /// Create the tables in the database, or bring them up to date; doing it again changes nothing
+    /// Create the tables in the database, or bring them up to date; can be repeated safely
     Init,
-    /// The domains whose mail this host keeps
+    /// Domains whose mail this host accepts
     #[command(subcommand)]
     Domain(domain::Verb),
-    /// Mail accounts: one login for each mailbox
+    /// Mail accounts, each with a login and a mailbox
     #[command(subcommand)]
     Account(account::Verb),
-    /// Addresses whose mail goes elsewhere
+    /// Addresses whose mail is sent to other addresses
     #[command(subcommand)]
     Alias(alias::Verb),
-    /// What mailboxes hold, and what they may hold
+    /// Sizes of mailboxes and their limits
     #[command(subcommand)]
     Quota(quota::Verb),
     Deliver(deliver::Deliver),
@@ -92,7 +92,7 @@ enum Noun {
     Hash(hash::Hash),
     Check(check::Check),
     Status(status::Status),
-    /// What the daemon has counted of wrong passwords
+    /// Wrong passwords that the daemon has counted
     #[command(subcommand)]
     Throttle(throttle::Verb),
     Try(try_out::Try),
@@ -100,7 +100,7 @@ enum Noun {
 
 fn main() -> ExitCode {
     mailauth_core::process_memory::keep_private();
-    // Of a command line that is wrong too.
+    // This is known before the command line is parsed, so that an invalid one is also reported as JSON.
     if std::env::args_os().skip(1).take_while(|argument| argument != "--").any(|argument| argument == "--json") {
         output::speak_json();
     }
@@ -114,8 +114,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Says what is wrong with the command line, or helps. A slip in a mail server's configuration must not send mail back:
-/// of `mailauth deliver` it is "not now".
+/// Prints what is wrong with the command line, or the help. For `mailauth deliver` an error is "not now": a mistake in a
+/// mail server's configuration must not send mail back.
 fn refuse(error: &clap::Error) -> ExitCode {
     let delivers = std::env::args_os().skip(1).any(|argument| argument == "deliver");
     let exit = match error.exit_code() {

@@ -1,4 +1,4 @@
-//! What was meant by a name that is not there: the nearest one that is, found by a few bounded reads.
+//! Suggestions for names that do not exist: the most similar existing name, found by a few bounded reads.
 
 use crate::failure::{Failure, no_such};
 use crate::output::printable;
@@ -7,7 +7,7 @@ use mailauth_core::spelling::{readable, readable_domain};
 use mailauth_core::store::{AccountStore, AdminError, Administration, Cursor, MailStore, SqlStore};
 use std::ops::ControlFlow;
 
-/// Rows that are looked through from the beginning of a domain, and behind each prefix of what was written.
+/// Number of rows that are read from the beginning of a domain, and behind each prefix of the given name.
 const PAGE: usize = 1000;
 
 /// Returns the failure for a refusal of the store, and suggests a similar name for one that does not exist. With
@@ -30,7 +30,7 @@ pub fn no_account(store: &SqlStore, login: &Login) -> Failure {
     if !targets.is_empty() {
         let targets = targets.join(", ");
         return Failure::no(format!(
-            "no such account {}; it is an alias, whose mail goes to {}",
+            "no such account {}; it is an alias; its mail goes to {}",
             login.readable(),
             printable(&targets)
         ));
@@ -48,7 +48,7 @@ pub fn no_domain(store: &SqlStore, name: &str, adds: bool) -> Failure {
     let name = readable_domain(name);
     let add = format!("add it with 'mailauth domain add {name}'");
     Failure::no(match near {
-        Some(near) => format!("no such domain {name}; did you mean {}? Else {add}", printable(&near)),
+        Some(near) => format!("no such domain {name}; did you mean {}? Otherwise {add}", printable(&near)),
         None => format!("no such domain {name}; {add}"),
     })
 }
@@ -110,7 +110,7 @@ fn nearest_alias(store: &SqlStore, address: &str) -> Option<String> {
     nearest(address, addresses.iter().map(String::as_str))
 }
 
-/// Searches the first page of names, and if there are more, those that begin as `name` does.
+/// Searches the first page of names and, if there are more, the names that begin like `name`.
 fn nearest_in_pages(name: &str, page: impl Fn(Option<&Cursor>) -> Option<(Vec<String>, bool)>) -> Option<String> {
     let (mut names, more) = page(None)?;
     if more {
@@ -122,8 +122,8 @@ fn nearest_in_pages(name: &str, page: impl Fn(Option<&Cursor>) -> Option<(Vec<St
     nearest(name, names.iter().map(String::as_str))
 }
 
-/// Returns the name that is most similar to `meant`: characters may be wrong, missing, too many or swapped, at most a
-/// third of those before the first dot or `@`, and at most three.
+/// Returns the name that is most similar to `meant`. Wrong, missing, additional and swapped characters are permitted: at
+/// most a third of those before the first dot or `@`, and at most three.
 pub fn nearest<'n>(meant: &str, names: impl Iterator<Item = &'n str>) -> Option<String> {
     let most = (meant.chars().take_while(|c| !matches!(c, '.' | '@')).count() / 3).clamp(1, 3);
     let near = names.map(|name| (strsim::osa_distance(meant, name), name)).min()?;
@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slip_or_two_are_near_and_another_name_is_not() {
+    fn a_typing_error_is_near_and_another_name_is_not() {
         let of = |meant| nearest(meant, ["anna", "ben", "carla", "info", "b"].into_iter());
         for (meant, near) in [("annna", "anna"), ("nana", "anna"), ("bne", "ben"), ("karla", "carla"), ("inf", "info")]
         {
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn of_many_names_those_that_begin_alike_are_looked_through() {
+    fn names_with_the_same_beginning_are_searched() {
         let all: Vec<String> = (0..100_000).map(|number| format!("user{number:05}")).collect();
         let page = |after: Option<&Cursor>| {
             let begin = after.map_or(0, |after| all.partition_point(|name| name.as_bytes() <= after.as_bytes()));

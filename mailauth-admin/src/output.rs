@@ -1,4 +1,4 @@
-//! What is printed: tables, named values, JSON.
+//! Output: tables, named values, and JSON.
 
 use crate::failure::Failure;
 pub use mailauth_core::printable::printable;
@@ -9,7 +9,7 @@ use std::io::{self, BufWriter, StdoutLock, Write};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Whether `--json` is on the command line, so that everything that is said is JSON.
+/// Whether `--json` is on the command line, so that all output is JSON.
 static SPEAKS_JSON: AtomicBool = AtomicBool::new(false);
 
 /// Switches all further output to JSON.
@@ -28,7 +28,7 @@ pub fn say(text: impl Display) -> Result<(), Failure> {
         return print(serde_json::json!({ "done": text.to_string() }));
     }
     let text = text.to_string();
-    // What is in a line was made printable with it; this is for whatever was forgotten.
+    // The parts of a line should already be printable; this catches those that are not.
     let lines: Vec<_> = text.split('\n').map(printable).collect();
     print(lines.join("\n"))
 }
@@ -88,7 +88,7 @@ impl<const N: usize> Table<N> {
         Table { rows: vec![titles.map(str::to_owned)] }
     }
 
-    /// Adds a row. What a terminal would obey in it is escaped.
+    /// Adds a row, with control characters escaped.
     pub fn row(&mut self, cells: [&str; N]) {
         self.rows.push(cells.map(|cell| printable(cell).into_owned()));
     }
@@ -120,7 +120,7 @@ fn padded<const N: usize>(row: &[String; N], widths: [usize; N]) -> String {
 /// Number of rows that decide how wide a table is; later rows may be wider.
 const MEASURED: usize = 1000;
 
-/// A row of a list that may be too long to be held: its cells in a table, and what JSON has of it.
+/// A row of a list that may be too long to be held in memory: its cells in a table, and its form in JSON.
 pub trait ListRow<const N: usize>: Serialize {
     fn cells(&self) -> [Cow<'_, str>; N];
 }
@@ -165,7 +165,7 @@ impl<const N: usize> List<N> {
         Ok(())
     }
 
-    /// Prints what is left. A list in JSON that does not come to this has no end.
+    /// Prints the rest of the list. Without this call, a list in JSON has no closing bracket.
     pub fn end(mut self) -> Result<(), Failure> {
         match (self.as_json, self.begun) {
             (true, true) => writeln!(self.out, "\n]")?,
@@ -176,7 +176,7 @@ impl<const N: usize> List<N> {
     }
 }
 
-/// Names and values, a line for each.
+/// Names and values, one pair on each line.
 pub struct Sheet(Vec<(&'static str, String)>);
 
 impl Sheet {
@@ -184,7 +184,7 @@ impl Sheet {
         Sheet(Vec::new())
     }
 
-    /// Adds a line. What a terminal would obey in it is escaped.
+    /// Adds a line, with control characters escaped.
     pub fn line(&mut self, name: &'static str, value: impl Display) {
         self.0.push((name, printable(&value.to_string()).into_owned()));
     }
@@ -201,9 +201,9 @@ impl Display for Sheet {
     }
 }
 
-/// Returns a switch in words.
-pub fn yes_no(so: bool) -> &'static str {
-    if so { "yes" } else { "no" }
+/// Returns `yes` or `no`.
+pub fn yes_no(value: bool) -> &'static str {
+    if value { "yes" } else { "no" }
 }
 
 #[cfg(test)]
@@ -211,7 +211,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_stand_under_their_titles_without_spaces_at_the_end() {
+    fn columns_are_aligned_without_spaces_at_the_end() {
         let mut table = Table::new(["LOGIN", "NAME", "X"]);
         table.row(["anna@example.org", "Änna", "1"]);
         table.row(["b@x", "", ""]);
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn remarks_in_json_say_what_they_are() {
+    fn remarks_in_json_are_warnings_or_notes() {
         assert_eq!(as_remark("warning: a\nb").to_string(), r#"{"warning":"a\nb"}"#);
         assert_eq!(as_remark("note: a").to_string(), r#"{"note":"a"}"#);
         assert_eq!(as_remark("a: b").to_string(), r#"{"note":"a: b"}"#);

@@ -1,5 +1,5 @@
-//! Passwords come from the terminal, unseen, or from the standard input: never from an argument or the environment,
-//! where other users of the machine see them.
+//! Passwords are typed at the terminal without an echo, or read from the standard input. They never come from an argument or
+//! the environment, where other users of the machine could read them.
 
 use crate::failure::{Exit, Failure};
 use mailauth_core::Secret;
@@ -9,14 +9,14 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use zeroize::Zeroizing;
 
-/// What the keys send that end or change a line.
+// The bytes that the keys send which end or change a line.
 const INTERRUPT: u8 = 3;
 const END_OF_INPUT: u8 = 4;
 const BACKSPACE: u8 = 8;
 const KILL_LINE: u8 = 21;
 const DELETE: u8 = 127;
 
-/// Asks for a password that is there already.
+/// Asks for an existing password.
 pub fn ask(question: &str) -> Result<Secret, Failure> {
     let mut terminal = Terminal::open()?;
     terminal.ask(question)
@@ -26,18 +26,18 @@ pub fn ask(question: &str) -> Result<Secret, Failure> {
 pub fn ask_new(question: &str) -> Result<Secret, Failure> {
     let mut terminal = Terminal::open()?;
     let first = terminal.ask(question)?;
-    if !terminal.ask("The same once more: ")?.matches(first.expose()) {
+    if !terminal.ask("Repeat the password: ")?.matches(first.expose()) {
         return Err(Failure::no("the two passwords differ; nothing was changed"));
     }
     Ok(first)
 }
 
-/// Reads the password from the standard input: all of it, without one line end.
+/// Reads the password from the standard input: all of the input, without the line end.
 pub fn from_stdin() -> Result<Secret, Failure> {
     read_all(io::stdin().lock(), "password", MAX_PASSWORD)
 }
 
-/// The most bytes of a hash that are read.
+/// Maximum number of bytes of a hash.
 const MAX_HASH: usize = 4096;
 
 /// Reads a stored password from the standard input, in the same way.
@@ -46,7 +46,7 @@ pub fn hash_from_stdin() -> Result<Secret, Failure> {
 }
 
 fn read_all(input: impl Read, what: &str, longest: usize) -> Result<Secret, Failure> {
-    // Room for all that is read, so that no copy stays behind where the buffer grew.
+    // There is room for all of it: a buffer that grows would leave copies behind.
     let most = longest + "\u{feff}\r\n".len();
     let mut bytes = Zeroizing::new(Vec::with_capacity(most + 1));
     let mut chunk = Zeroizing::new([0; 512]);
@@ -61,13 +61,15 @@ fn read_all(input: impl Read, what: &str, longest: usize) -> Result<Secret, Fail
     }
     let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
     let line = line.strip_suffix(b"\r").filter(|_| line.len() < bytes.len()).unwrap_or(line);
-    // The byte order mark, with which editors of other systems begin a file.
+    // Editors of other systems begin a file with a byte order mark.
     let line = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line);
     if line.is_empty() {
         return Err(Failure::usage(format!("there is no {what} on the standard input")));
     }
     if line.contains(&b'\n') {
-        return Err(Failure::usage(format!("the standard input has more than one line; write the {what} alone")));
+        return Err(Failure::usage(format!(
+            "the standard input has more than one line; it must contain only the {what}"
+        )));
     }
     if line.len() > longest {
         return Err(Failure::usage(format!("the {what} is longer than {longest} bytes")));
@@ -75,9 +77,9 @@ fn read_all(input: impl Read, what: &str, longest: usize) -> Result<Secret, Fail
     Ok(Secret::from(line))
 }
 
-/// The terminal, which shows nothing that is typed until this is dropped.
+/// The terminal, which does not echo until this is dropped.
 ///
-/// Ctrl-C comes as a byte like any other, so that no way out leaves the terminal dark but that of a kill.
+/// Ctrl-C is an ordinary byte meanwhile, so that the echo is turned on again in every case except a kill.
 struct Terminal {
     file: File,
     before: Termios,
@@ -86,7 +88,7 @@ struct Terminal {
 impl Terminal {
     fn open() -> Result<Self, Failure> {
         let none =
-            "there is no terminal to ask for the password on; write it to the standard input with --password-stdin";
+            "there is no terminal to ask for the password; use --password-stdin to read it from the standard input";
         let file = File::options().read(true).write(true).open("/dev/tty").map_err(|_| Failure::usage(none))?;
         let before = tcgetattr(&file).map_err(|_| Failure::usage(none))?;
         let mut silent = before.clone();
@@ -103,7 +105,7 @@ impl Terminal {
         let line = self.line().map_err(lost)?;
         self.file.write_all(b"\n").map_err(lost)?;
         match line {
-            // As a shell has it for a command that SIGINT ended; nothing was done.
+            // The user pressed Ctrl-C before anything was done.
             None => Err(Failure::new(Exit::No, "interrupted; nothing was changed")),
             Some(line) if line.is_empty() => Err(Failure::no("the password is empty; nothing was changed")),
             Some(line) => Ok(Secret::from(line.as_slice())),
@@ -135,7 +137,7 @@ impl Terminal {
     }
 }
 
-/// Takes back the last character, which may have several bytes in UTF-8.
+/// Removes the last character, which may have several bytes in UTF-8.
 fn remove_character(line: &mut Vec<u8>) {
     while let Some(byte) = line.pop() {
         let continuation = byte & 0b1100_0000 == 0b1000_0000;
@@ -147,7 +149,7 @@ fn remove_character(line: &mut Vec<u8>) {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        // An error cannot be reported any more.
+        // An error cannot be reported here.
         let _ = tcsetattr(&self.file, OptionalActions::Flush, &self.before);
     }
 }
@@ -157,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_line_end_is_not_part_of_the_password() {
+    fn the_line_end_is_not_part_of_the_password() {
         let read = |text: &[u8]| read_all(text, "password", MAX_PASSWORD).unwrap().expose().to_vec();
         assert_eq!(read(b"secret"), b"secret");
         assert_eq!(read(b"secret\n"), b"secret");
@@ -168,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_single_password_is_refused() {
+    fn input_that_is_not_one_password_is_rejected() {
         for text in [
             &b""[..],
             "\u{feff}\n".as_bytes(),
@@ -184,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn backspace_takes_back_a_whole_character() {
+    fn backspace_removes_a_whole_character() {
         let mut line = "aé€".as_bytes().to_vec();
         remove_character(&mut line);
         assert_eq!(line, "aé".as_bytes());

@@ -28,7 +28,7 @@ pub enum Verb {
 }
 
 impl Verb {
-    /// The configuration is read only by what needs it: a mailbox named by its path needs none.
+    /// Runs the command. The configuration is read only if it is needed: a mailbox given by its path needs none.
     pub fn run(self, config: Option<&Path>) -> Result<Exit, Failure> {
         let setup = || Setup::load(config);
         match self {

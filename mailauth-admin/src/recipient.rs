@@ -1,4 +1,4 @@
-//! An account that mail comes for, and the word of the database about it.
+//! The account that receives a message, and the tables that decide about the message.
 
 use crate::failure::{Exit, Failure};
 use mailauth_core::account::AccountRow;
@@ -6,28 +6,28 @@ use mailauth_core::detail::Delimiters;
 use mailauth_core::store::{AccountStore, DomainKind, DomainStanding, MailStore, PoolStore, SqlStore, StoreError};
 use mailauth_core::{DomainName, Login};
 
-/// The tables that a message is stored or refused by: those of a host that has every change, or if none can be asked,
-/// those of a replica, which are no reason to send mail back.
+/// The account that receives a message, and the tables that decide about it: those of a host that has every change or, if
+/// no such host answers, those of a replica. Mail is not sent back because of a replica.
 pub struct Recipient<'a> {
     /// The account's row.
     pub row: AccountRow,
     database: &'a SqlStore,
     newest: Option<Box<dyn MailStore + 'a>>,
-    /// Why no host can be asked that has every change.
+    /// Reason why no host that has every change can be asked.
     doubt: Option<StoreError>,
 }
 
 impl<'a> Recipient<'a> {
-    /// Finds the account of an address: of the whole one, else of the one without its detail, else of the same in the domain
-    /// whose other name its domain is.
+    /// Finds the account of an address: that of the whole address, or of the address without its detail, or of the same
+    /// address in the target of an alias domain.
     ///
     /// # Errors
-    /// Fails with `nobody` if no row exists that `fits`, and with "not now" if that cannot be known.
+    /// Fails with `unknown` if no row exists that `fits`, and with "not now" if this cannot be known.
     pub fn find(
         database: &'a SqlStore,
         address: &Login,
         delimiters: &Delimiters,
-        nobody: Failure,
+        unknown: Failure,
         fits: impl Fn(&AccountRow) -> bool,
     ) -> Result<Self, Failure> {
         let newest = database.newest();
@@ -42,7 +42,7 @@ impl<'a> Recipient<'a> {
                 let newest = newest.filter(|_| doubt.is_none());
                 Ok(Recipient { row, database, newest, doubt })
             }
-            None => Err(unless_in_doubt(nobody, doubt.as_ref())),
+            None => Err(unless_in_doubt(unknown, doubt.as_ref())),
         }
     }
 
@@ -54,7 +54,7 @@ impl<'a> Recipient<'a> {
         }
     }
 
-    /// Returns the failure for mail that is refused because of what was read: "not now" if that may lack a change.
+    /// Returns the failure for mail that these tables refuse: "not now" if they may lack a change.
     pub fn refused(&self, failure: Failure) -> Failure {
         unless_in_doubt(failure, self.doubt.as_ref())
     }
@@ -75,7 +75,7 @@ fn account_of(
     };
     match Login::parse(format!("{}@{other}", address.local_part()).as_bytes(), None) {
         Ok(same) => account_here(store, &same, delimiters),
-        // No account has so long a login.
+        // The login is too long for any account.
         Err(_) => Ok(None),
     }
 }
@@ -94,9 +94,10 @@ fn account_here(
 
 fn unless_in_doubt(failure: Failure, doubt: Option<&StoreError>) -> Failure {
     match doubt {
-        Some(error) if matches!(failure.exit, Exit::NoUser | Exit::OverQuota | Exit::No) => {
-            Failure::not_now(format!("{}, says a replica, which may lack the last changes: {error}", failure.message))
-        }
+        Some(error) if matches!(failure.exit, Exit::NoUser | Exit::OverQuota | Exit::No) => Failure::not_now(format!(
+            "{}, according to a replica, which may lack the latest changes: {error}",
+            failure.message
+        )),
         _ => failure,
     }
 }

@@ -1,4 +1,4 @@
-//! What every verb begins with: the configuration, and the store it names.
+//! The configuration, and the store that it names, for all commands.
 
 use crate::failure::Failure;
 use crate::output::remark;
@@ -11,31 +11,31 @@ use mailauth_protocol::client::Client;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// The longest that the daemon is waited for when it is told of a change. It takes much less than a millisecond.
+/// Maximum time to tell the daemon of a change. Usually it takes much less than a millisecond.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// A configuration that was read.
 pub struct Setup {
     pub config: Config,
-    /// The database, as the user of it that this command is.
+    /// Database, with the database user of this command.
     pub database: DatabaseConfig,
 }
 
 impl Setup {
-    /// Reads the configuration, and says on the standard error what is doubtful about it.
+    /// Loads the configuration, and prints its warnings to the standard error.
     pub fn load(file: Option<&Path>) -> Result<Self, Failure> {
         let (config, source) = Config::load_for_administration(file)?;
         warn(source);
         Ok(Setup { database: config.for_administration(), config })
     }
 
-    /// Loads the configuration for work that is done in the place of the daemon, with the daemon's database user. The
-    /// section `[admin]` is not read.
+    /// Loads the configuration for work that the daemon does otherwise, with the database user of the daemon. The section
+    /// `[admin]` is not read.
     pub fn load_as_daemon(file: Option<&Path>) -> Result<Self, Failure> {
         Self::of_daemon(Config::load_or_default(file)?)
     }
 
-    /// Loads the configuration for a command that a mail server starts. Fails if there is none.
+    /// Loads the configuration for a command that a mail server starts. Fails if there is no configuration.
     pub fn load_for_delivery(file: Option<&Path>) -> Result<Self, Failure> {
         Self::of_daemon(Config::load(file)?)
     }
@@ -50,9 +50,9 @@ impl Setup {
         Ok(open_single(&self.database)?)
     }
 
-    /// Makes a change of the database by `work`, and tells the daemon of this machine that this was changed, so that it
-    /// goes on by nothing older. It is told of a change that failed too, because that may have been made nevertheless,
-    /// but not when no statement that writes was sent.
+    /// Changes the database by `work`, and tells the daemon of this host about it, so that the daemon uses no older rows.
+    /// A change that failed is also reported, because it may have been made nevertheless, unless no statement that writes
+    /// was sent.
     pub fn change<T, E>(
         &self,
         store: &SqlStore,
@@ -72,25 +72,25 @@ impl Setup {
     fn tell_daemon(&self, what: &[Changed]) {
         let daemon = Client::for_daemon(&self.config, PATIENCE);
         let refused = what.iter().find_map(|changed| match daemon.forget(changed, Instant::now() + PATIENCE) {
-            // Courier's own does not know what it was told, and remembers nothing.
+            // Courier's daemon does not know this request, and remembers nothing.
             Ok(()) | Err(Refusal::NotNow(NotNow::Daemon(_))) => None,
-            Err(Refusal::No(_)) => Some("it takes that from root and from its own user only".to_owned()),
+            Err(Refusal::No(_)) => Some("it accepts this only from root and its own user".to_owned()),
             Err(Refusal::NotNow(why)) => Some(why.to_string()),
         });
         let Some(why) = refused else { return };
         let late = self.config.cache.found.as_secs_f32();
         remark(format_args!(
-            "note: mailauth-courier was not told, and may take up to {late} s to see the change: {why}"
+            "note: mailauth-courier could not be notified, and may take up to {late} s to see the change: {why}"
         ));
     }
 
-    /// Reads the login of an account that may exist. It need not be one that could be added, because other programs
-    /// write too.
+    /// Reads the login of an account that may exist. It need not be valid for a new account, because other programs write
+    /// to the table too.
     pub fn login(&self, text: &str) -> Result<Login, Failure> {
         self.typed(text).map_err(|error| Failure::usage(format!("{text:?}: {error}")))
     }
 
-    /// Reads the address of the account that mail is for.
+    /// Reads the address of the account that receives a message.
     pub fn recipient(&self, text: &str) -> Result<Login, Failure> {
         let login = Login::typed(text.as_bytes(), self.config.login.default_domain.as_deref(), "");
         login.map_err(|error| Failure::usage(format!("{text:?}: {error}")))
@@ -122,7 +122,7 @@ pub fn read_login(text: &[u8], config: &Config) -> Result<Login, String> {
 
 fn addable(login: Login) -> Result<Login, String> {
     if login.domain().is_empty() {
-        return Err("the login has no domain; write it as name@example.org".to_owned());
+        return Err("the login has no domain; use the form name@example.org".to_owned());
     }
     DomainName::parse(login.domain()).map_err(|error| error.to_string())?;
     Ok(login)
@@ -133,7 +133,7 @@ pub fn read_new_domain(text: &str) -> Result<DomainName, String> {
     DomainName::parse_new(text).map_err(|error| error.to_string())
 }
 
-/// Reads the name of a domain as the administrator writes it.
+/// Reads the name of a domain as an administrator writes it.
 pub fn read_domain(text: &str) -> Result<DomainName, String> {
     DomainName::parse(text).map_err(|error| error.to_string())
 }

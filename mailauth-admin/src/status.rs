@@ -1,4 +1,4 @@
-//! `mailauth status`: how the daemon is, in its own words.
+//! `mailauth status`: the state of the daemon, as it reports it.
 
 use crate::failure::{Exit, Failure};
 use crate::output::{Sheet, Table, json, say};
@@ -12,13 +12,14 @@ use mailauth_protocol::status::{
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// The longest that the daemon's answer is waited for.
+/// Maximum time to wait for the answer of the daemon.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Ask the daemon how it is: databases, answers by kind, what is remembered, what waits
+/// Show the state of the daemon: databases, answers, caches, queues
 ///
-/// Counts are of the time since the daemon's start. It tells root and its own user. Exit code 0: it answered; 75: it did
-/// not.
+/// Counters begin at the start of the daemon. The daemon answers only root and its own user.
+///
+/// Exit codes: 0 the daemon answered, 1 this user may not ask, 75 no answer.
 #[derive(Args)]
 pub struct Status {
     /// Print JSON
@@ -47,17 +48,19 @@ fn ask(setup: &Setup) -> Result<DaemonStatus, Failure> {
         Ok(line) => line,
         Err(Refusal::No(_)) => {
             return Err(Failure::no(
-                "the daemon tells its status to root and its own user only; run this as one of them",
+                "the daemon reports its status only to root and its own user; run this command as one of them",
             ));
         }
         Err(Refusal::NotNow(NotNow::NoDaemon(why))) => return Err(Failure::not_now(why)),
         Err(Refusal::NotNow(why)) => {
-            let hint = "Courier's own authdaemond, and a mailauth-courier before this, have no status";
+            let hint = "Courier's authdaemond and older versions of mailauth-courier have no status";
             return Err(Failure::not_now(format!("{why}; {hint}")));
         }
     };
     DaemonStatus::parse(&line).map_err(|error| {
-        Failure::not_now(format!("the daemon's status cannot be read: {error}; is it of this mailauth's version?"))
+        Failure::not_now(format!(
+            "the daemon's status cannot be read: {error}; check that the daemon and this command have the same version"
+        ))
     })
 }
 
@@ -77,7 +80,7 @@ fn sheet(status: &DaemonStatus) -> Sheet {
     remembered(&mut sheet, &status.cache);
     if let Some(why) = &status.mailboxes_error {
         let since = span(status.mailboxes_error_seconds.unwrap_or_default());
-        sheet.line("mailboxes", format_args!("cannot be looked at for {since}: {why}"));
+        sheet.line("mailboxes", format_args!("have not been accessible for {since}: {why}"));
     }
     sheet.line("throttle", status.throttle.as_ref().map_or_else(|| "off".to_owned(), throttle));
     sheet.line("snapshot", status.snapshot.as_ref().map_or_else(|| "none".to_owned(), snapshot));
@@ -103,22 +106,22 @@ fn most_first(reasons: &BTreeMap<String, u64>) -> String {
 fn turned_away(away: &TurnedAway) -> String {
     let TurnedAway { crowded, over_share, queue_full, gone, strangers } = away;
     if crowded + over_share + queue_full + gone + strangers == 0 {
-        return "nobody".to_owned();
+        return "none".to_owned();
     }
     format!(
-        "{crowded} for too many connections, {over_share} for too many of one user, {queue_full} for too much work, \
-         {strangers} that may not connect; {gone} hung up before their turn"
+        "{crowded} for too many connections, {over_share} for too many of one user, {queue_full} for a full queue, \
+         {strangers} not permitted; {gone} disconnected before their turn"
     )
 }
 
 fn remembered(sheet: &mut Sheet, cache: &CacheUse) {
     let all = cache.hits + cache.misses;
     if all == 0 {
-        sheet.line("cache", "not asked");
+        sheet.line("cache", "not used");
     } else {
         let share = cache.hits as f64 * 100.0 / all as f64;
         let CacheUse { hits, rereads, coalesced, .. } = cache;
-        let more = format_args!("{rereads} read anew, {coalesced} shared a query");
+        let more = format_args!("{rereads} read again, {coalesced} shared a query");
         sheet.line("cache", format_args!("{hits} of {all} look-ups ({share:.1} %), {more}"));
     }
     sheet.line("verified", format_args!("{} passwords not hashed again", cache.verified));
@@ -127,8 +130,8 @@ fn remembered(sheet: &mut Sheet, cache: &CacheUse) {
 fn throttle(throttle: &Throttle) -> String {
     let Throttle { counted, known, delayed, refused, put_off, .. } = throttle;
     format!(
-        "{delayed} refusals delayed, {refused} refused untried, {put_off} put off; {counted} counted, {known} logins \
-         with known networks"
+        "{delayed} refusals delayed, {refused} refused without a try, {put_off} postponed; {counted} counted, {known} \
+         known networks of logins"
     )
 }
 
@@ -201,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_database_that_failed_long_ago_is_live_and_says_what_it_was() {
+    fn a_live_database_shows_its_last_error() {
         let host = Host {
             place: "mysql://db1/mail".into(),
             role: "primary".into(),

@@ -12,25 +12,26 @@ use std::os::unix::ffi::OsStrExt;
 
 #[derive(Args)]
 pub struct Exact {
-    /// Take the login byte for byte as it is in the table, also when it is no valid login
+    /// Take the login byte for byte as it is in the table, even if it is not a valid login
     ///
-    /// Lists show such logins as a shell reads them in $'...': mailauth account remove --exact $'\xc3\x84rger@example.org'
+    /// Lists show such logins with escapes that a shell reads in $'...': mailauth account remove --exact
+    /// $'\xc3\x84rger@example.org'
     #[arg(long)]
     exact: bool,
 }
 
 impl Exact {
-    /// Returns the bytes of a login in the table.
+    /// Returns the bytes of the login in the table.
     pub fn bytes(&self, setup: &Setup, text: &OsStr) -> Result<Vec<u8>, Failure> {
         if self.exact {
             return Ok(text.as_bytes().to_vec());
         }
-        let not_text = || Failure::usage(format!("{text:?}: the login is not UTF-8; --exact takes it as it is"));
+        let not_text = || Failure::usage(format!("{text:?}: the login is not UTF-8; use --exact to take it as it is"));
         setup.login(text.to_str().ok_or_else(not_text)?).map(|login| login.as_str().as_bytes().to_vec())
     }
 }
 
-/// Returns a login for people, escaped if it is not valid.
+/// Returns a login as text, with escapes if it is not UTF-8 or not printable.
 pub fn readable(stored: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(stored) {
         Ok(text) => printable(text),
@@ -38,7 +39,7 @@ pub fn readable(stored: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// Returns what the daemon is told about a changed row; `None` if no login leads to it.
+/// Returns the message to the daemon about a changed row; `None` if no login can find the row.
 pub fn change_notice(stored: &[u8]) -> Option<Changed> {
     Login::parse(stored, None).ok().map(Changed::Account)
 }

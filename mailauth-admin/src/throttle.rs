@@ -1,4 +1,4 @@
-//! `mailauth throttle`: what the daemon has counted of wrong passwords.
+//! `mailauth throttle`: the wrong passwords that the daemon has counted.
 
 use crate::failure::{Exit, Failure};
 use crate::output::{List, ListRow, json, say};
@@ -8,17 +8,16 @@ use clap::{Args, Subcommand};
 use mailauth_core::answer::{NotNow, Refusal};
 use mailauth_core::spelling::readable_name;
 use mailauth_core::throttle::Network;
-
 use mailauth_protocol::client::Client;
 use mailauth_protocol::throttle::{Cleared, Entry, Page, ThrottleQuestion};
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
-/// The longest that the daemon's answer is waited for.
+/// Maximum time to wait for the answer of the daemon.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The same where the command has another purpose.
-const BESIDE: Duration = Duration::from_millis(500);
+/// The same, for commands with another purpose.
+const SHORT_PATIENCE: Duration = Duration::from_millis(500);
 
 #[derive(Subcommand)]
 pub enum Verb {
@@ -26,15 +25,16 @@ pub enum Verb {
     Clear(Clear),
 }
 
-/// List the logins and networks whose refusals are delayed, or that are refused without trying the password
+/// List logins and networks whose refusals are delayed, or that are refused without trying the password
 ///
-/// The daemon tells root and its own user. Exit code 0: this is the list; 1: there is nothing about the login or network
-/// that was asked for; 75: no daemon answers.
+/// The daemon answers only root and its own user.
+///
+/// Exit codes: 0 the list is printed, 1 there is no entry for the given login or network, 75 no daemon answers.
 #[derive(Args)]
 pub struct Show {
-    /// Only this login, or this network: an address, or 2001:db8::/64
+    /// Login or network to list: an address such as 192.0.2.1, or a network such as 2001:db8::/64
     name: Option<String>,
-    /// List everything that is counted, and the networks that logins know
+    /// List all entries, including the known networks of logins
     #[arg(long)]
     all: bool,
     /// Print JSON
@@ -42,13 +42,14 @@ pub struct Show {
     json: bool,
 }
 
-/// Forget the wrong passwords that were counted, of a login, of a network, or all of them
+/// Reset the counters of wrong passwords of a login, of a network, or all of them
 ///
-/// Networks that a login knows stay known. The daemon takes it from root and its own user. Exit code 0: done; 1: nothing
-/// was counted of the login or network; 75: no daemon answers.
+/// The known networks of logins are kept. The daemon accepts this only from root and its own user.
+///
+/// Exit codes: 0 done, 1 there is no entry for the given login or network, 75 no daemon answers.
 #[derive(Args)]
 pub struct Clear {
-    /// Only of this login, or this network: an address, or 2001:db8::/64
+    /// Login or network to reset: an address such as 192.0.2.1, or a network such as 2001:db8::/64
     name: Option<String>,
     /// Print JSON
     #[arg(long)]
@@ -74,7 +75,7 @@ impl Show {
         let mut page = pages.next()?;
         while let Some(Page { enabled, entries, .. }) = page {
             if !enabled {
-                return Err(Failure::no("the daemon counts no wrong passwords: [throttle] enabled is false"));
+                return Err(Failure::no("the daemon does not count wrong passwords: [throttle] enabled is false"));
             }
             count += entries.len();
             entries.into_iter().try_for_each(|entry| list.add(&Row(entry)))?;
@@ -96,8 +97,8 @@ impl Show {
 
 fn nothing(name: &str, all: bool) -> String {
     match all {
-        true => format!("no wrong password of {name:?} is counted, and no network is known"),
-        false => format!("{name:?} is not delayed or refused; --all lists all that is counted"),
+        true => format!("there is no entry for {name:?}, and no known network"),
+        false => format!("{name:?} is neither delayed nor refused; --all lists all entries"),
     }
 }
 
@@ -107,13 +108,13 @@ impl Clear {
         let line = ask(setup, &ThrottleQuestion::Clear(name), PATIENCE)?;
         let told = Cleared::parse(&line).map_err(unreadable)?;
         match (&self.name, told.cleared) {
-            (Some(name), 0) => Err(Failure::no(format!("no wrong password of {name:?} is counted"))),
+            (Some(name), 0) => Err(Failure::no(format!("there is no entry for {name:?}"))),
             _ if self.json => {
                 json(&told)?;
                 Ok(Exit::Yes)
             }
             (_, cleared) => {
-                say(format_args!("{cleared} {} forgotten", if cleared == 1 { "entry" } else { "entries" }))?;
+                say(format_args!("{cleared} {} reset", if cleared == 1 { "entry" } else { "entries" }))?;
                 Ok(Exit::Yes)
             }
         }
@@ -123,7 +124,7 @@ impl Clear {
 /// Returns the states of a login at the daemon, in words; empty if no daemon reports them.
 pub fn states_of(setup: &Setup, login: &str) -> Vec<String> {
     let Ok(name) = named(setup, login) else { return Vec::new() };
-    let first = Pages { patience: BESIDE, ..Pages::new(setup, Some(name), false) }.next();
+    let first = Pages { patience: SHORT_PATIENCE, ..Pages::new(setup, Some(name), false) }.next();
     let entries = first.ok().flatten().map(|page| page.entries).unwrap_or_default();
     entries.iter().map(|entry| format!("from {}: {}, {} wrong", network(entry), state(entry), entry.wrong)).collect()
 }
@@ -155,7 +156,7 @@ impl<'s> Pages<'s> {
         let question = ThrottleQuestion::List { from, all: self.all, name: self.name.clone() };
         let line = ask(self.setup, &question, self.patience)?;
         let page = Page::parse(&line).map_err(unreadable)?;
-        // Whatever a daemon says, this comes to an end.
+        // The position must advance, so that this ends whatever a daemon answers.
         self.from = page.next.filter(|next| *next > from);
         Ok(Some(page))
     }
@@ -166,20 +167,22 @@ fn ask(setup: &Setup, question: &ThrottleQuestion, patience: Duration) -> Result
     match daemon.throttle(question, Instant::now() + patience) {
         Ok(line) => Ok(line),
         Err(Refusal::No(_)) => Err(Failure::no(
-            "the daemon tells what it has counted to root and its own user only; run this as one of them",
+            "the daemon reports its counters only to root and its own user; run this command as one of them",
         )),
         Err(Refusal::NotNow(NotNow::NoDaemon(why))) => Err(Failure::not_now(why)),
         Err(Refusal::NotNow(why)) => Err(Failure::not_now(format!(
-            "{why}; Courier's own authdaemond, and a mailauth-courier before this, count no wrong passwords"
+            "{why}; Courier's authdaemond and older versions of mailauth-courier do not count wrong passwords"
         ))),
     }
 }
 
 fn unreadable(error: serde_json::Error) -> Failure {
-    Failure::not_now(format!("the daemon's answer cannot be read: {error}; is it of this mailauth's version?"))
+    Failure::not_now(format!(
+        "the daemon's answer cannot be read: {error}; check that the daemon and this command have the same version"
+    ))
 }
 
-/// An entry in a table, or as it is in JSON.
+/// An entry, as a row of a table or in JSON.
 struct Row(Entry);
 
 impl serde::Serialize for Row {
@@ -209,8 +212,8 @@ fn state(entry: &Entry) -> String {
     let time = span(entry.seconds as f64);
     match entry.state.as_str() {
         "delayed" => format!("refusals are delayed for {time}"),
-        "refused" => format!("refused untried for {time}"),
-        "slowed" => format!("one a second is tried for {time}"),
+        "refused" => format!("refused without a try for {time}"),
+        "slowed" => format!("one try a second for {time}"),
         "known" => format!("known for {time}"),
         state => state.to_owned(),
     }

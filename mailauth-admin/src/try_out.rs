@@ -1,7 +1,7 @@
-//! `mailauth try`: the whole of it at work, in a folder that is gone afterwards.
+//! `mailauth try`: a demonstration of the whole product in a temporary folder.
 //!
-//! The server is the real one, and so are the socket, the client and the database. A client is never told why the answer
-//! is no; the reasons shown are those of the server's own decision log, which this process reads.
+//! The server, the socket, the client and the database are the real ones. A client gets no reason for a no; the reasons
+//! that are shown come from the decision log of the server, which this process reads.
 
 mod decisions;
 
@@ -25,29 +25,29 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
-/// The accounts that are made. Ben may use POP3 alone.
+/// Logins and passwords of the accounts. Ben may use only POP3.
 const ANNA: (&str, &str) = ("anna@example.org", "annas-secret");
 const BEN: (&str, &str) = ("ben@example.org", "bens-secret");
 
-/// The longest that an answer, and the line about it in the log, are waited for.
+/// Maximum time to wait for an answer, and for its line in the log.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Debian's user `nobody`, which owns the mail when root runs this command, because mail never belongs to root.
 const NOBODY: u32 = 65_534;
 
-/// Show it all at work: a database, a server and four logins in a temporary folder
+/// Demonstrate mailauth with a database, a server and four logins in a temporary folder
 ///
-/// Makes an SQLite database with a domain and two accounts in a temporary folder, starts the real server on a socket
-/// there, and sends through that a right password, a wrong one, an unknown login, and a service that the account may not
-/// use. Then it goes on serving until Ctrl-C, and removes the folder.
+/// Creates an SQLite database with a domain and two accounts in a temporary folder, starts the real server on a socket
+/// there, and sends four logins: a right password, a wrong one, an unknown login, and a service that the account may not
+/// use. Then it keeps running until Ctrl-C, and removes the folder.
 #[derive(Args)]
 pub struct Try {
-    /// End after the show
+    /// End after the four logins
     #[arg(long)]
     once: bool,
 }
 
-/// What is sent, and what the answer has to be.
+/// A login to send, and the expected answer.
 struct Scene {
     title: &'static str,
     login: &'static str,
@@ -68,32 +68,32 @@ fn scenes() -> [Scene; 4] {
 
 impl Try {
     pub fn run(self) -> Result<Exit, Failure> {
-        // Before there is any other thread, so that they all leave signals to this one.
+        // This comes before there are other threads, so that all of them leave signals to this one.
         let signals = Signals::block().map_err(|error| trouble("cannot wait for signals", error))?;
         let decisions = Decisions::follow().map_err(|error| trouble("cannot follow the log", error))?;
         let stage = Stage::build()?;
         say(format_args!(
-            "made {}: a database with the domain example.org and two accounts, and a server\n",
+            "created {}: a database with the domain example.org and two accounts, and a server\n",
             stage.folder.path().display()
         ))?;
-        let as_it_should_be = show(&stage.config.courier.socket, &decisions)?;
+        let as_expected = show(&stage.config.courier.socket, &decisions)?;
         if !self.once {
             say(stage.invitation())?;
             std::thread::spawn(move || decisions.print());
             signals.wait();
         }
         stage.clear()?;
-        match as_it_should_be {
+        match as_expected {
             true => Ok(Exit::Yes),
-            false => Err(Failure::no("an answer was not what it should be; please report this")),
+            false => Err(Failure::no("an answer was not the expected one; please report this")),
         }
     }
 }
 
-/// Sends what the scenes say, and shows the answers. Tells whether all were right.
+/// Sends the logins and prints the answers. Returns true if all answers were as expected.
 fn show(socket: &Path, decisions: &Decisions) -> Result<bool, Failure> {
     let client = Client::new(socket, PATIENCE);
-    let mut table = Table::new(["SENT", "LOGIN", "SERVICE", "ANSWER", "REASON (of the server's log)", "µs"]);
+    let mut table = Table::new(["SENT", "LOGIN", "SERVICE", "ANSWER", "REASON (from the server's log)", "µs"]);
     let mut right = true;
     for scene in scenes() {
         let begin = Instant::now();
@@ -101,7 +101,7 @@ fn show(socket: &Path, decisions: &Decisions) -> Result<bool, Failure> {
         let answer = client.authenticate(Request { deadline: begin + PATIENCE, ..request });
         let took = begin.elapsed().as_micros().to_string();
         let answered = ExplainedAnswer::new(&answer);
-        // Over the socket there is no reason; the log has it, unless the daemon never came to a decision.
+        // The socket transmits no reason. It is in the log, unless the daemon came to no decision.
         let Decision { answer: logged, reason, login, .. } =
             decisions.next(PATIENCE).unwrap_or_else(|| Decision { reason: answered.reason, ..Decision::default() });
         right &= answered.answer == scene.answer && logged == scene.answer && login == scene.login;
@@ -111,7 +111,7 @@ fn show(socket: &Path, decisions: &Decisions) -> Result<bool, Failure> {
     Ok(right)
 }
 
-/// The folder, and the server in it.
+/// The temporary folder, and the server in it.
 struct Stage {
     folder: tempfile::TempDir,
     config_file: PathBuf,
@@ -122,7 +122,7 @@ struct Stage {
 impl Stage {
     fn build() -> Result<Self, Failure> {
         let folder = tempfile::Builder::new().prefix("mailauth-try-").tempdir();
-        let folder = folder.map_err(|error| trouble("cannot make a temporary folder", error))?;
+        let folder = folder.map_err(|error| trouble("cannot create a temporary folder", error))?;
         let config_file = folder.path().join("mailauth.toml");
         fs::write(&config_file, configuration(folder.path()))
             .map_err(|error| trouble("cannot write the configuration", error))?;
@@ -138,19 +138,19 @@ impl Stage {
 
     /// Returns the commands to try next.
     fn invitation(&self) -> String {
-        // As it was started, for it need not be on the PATH.
+        // The full path is shown, because the program need not be on the PATH.
         let program = env::current_exe().map_or_else(|_| "mailauth".into(), |path| quoted(&path));
         let mailauth = format!("{program} --config {}", quoted(&self.config_file));
         let socket = &self.config.courier.socket;
         let raw = raw_client(socket).map(|command| format!("  {command}\n")).unwrap_or_default();
         let (anna, annas) = ANNA;
         format!(
-            "\nThe server goes on. In another terminal, try it yourself (the password is {annas}):\n\n  \
+            "\nThe server keeps running. Try it in another terminal (the password is {annas}):\n\n  \
              {mailauth} auth {anna} --service imap --socket {}\n{raw}  \
              {mailauth} account list\n  \
              {mailauth} check\n  \
              {mailauth} account set {anna} --services pop3\n\n\
-             Every decision is shown here. Ctrl-C ends it, and removes the folder.",
+             Every decision is shown here. Ctrl-C stops the server and removes the folder.",
             quoted(socket)
         )
     }
@@ -179,12 +179,12 @@ fn configuration(folder: &Path) -> String {
     )
 }
 
-/// Returns a text in quotes as in TOML, whose escapes are those of JSON.
+/// Returns a text as a TOML string, which has the escapes of JSON.
 fn toml_text(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// Makes the tables, the domain and the accounts.
+/// Creates the tables, the domain and the accounts.
 fn fill(config: &Config) -> Result<(), Failure> {
     let store = open_single(&config.database)?;
     store.init()?;
@@ -207,7 +207,7 @@ fn quoted(path: &Path) -> String {
     if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
-/// Returns a command that looks an account up by hand, with an installed program that can connect to a unix socket.
+/// Returns a command that looks up an account by hand, if a program is installed that can connect to a Unix socket.
 fn raw_client(socket: &Path) -> Option<String> {
     let request = format!("printf 'PRE . imap {}\\n'", ANNA.0);
     let socket = quoted(socket);
@@ -217,7 +217,7 @@ fn raw_client(socket: &Path) -> Option<String> {
     if here("socat") {
         return Some(format!("{request} | socat - UNIX-CONNECT:{socket}"));
     }
-    // Of the programs called nc, not every one knows unix sockets.
+    // Not every program called nc supports Unix sockets.
     let help = Command::new("nc").arg("-h").stdin(Stdio::null()).output().ok()?;
     let knows = |text: &[u8]| String::from_utf8_lossy(text).contains("-U");
     let usable = here("nc") && (knows(&help.stdout) || knows(&help.stderr));
@@ -229,7 +229,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn its_configuration_is_read_wherever_the_folder_is() {
+    fn the_configuration_is_valid_for_a_folder_with_special_characters() {
         let folder = Path::new("/tmp/a 100% \"strange\" \\ folder");
         let config = Config::parse(&configuration(folder), Path::new("mailauth.toml")).unwrap();
         assert_eq!(config.courier.socket, folder.join("socket"));
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_survives_the_shell() {
+    fn a_path_is_quoted_for_the_shell() {
         assert_eq!(quoted(Path::new("/tmp/x-1.y")), "/tmp/x-1.y");
         assert_eq!(quoted(Path::new("/tmp/it's here")), r"'/tmp/it'\''s here'");
     }

@@ -1,5 +1,5 @@
-//! Judging a row as the daemon does, before it is written: what that would refuse for ever is refused here, all of it at
-//! once.
+//! Checks a row as the daemon does, before it is written. Problems that would make the daemon refuse the account are
+//! reported here, all at once.
 
 use crate::account_columns::{Columns, apply};
 use crate::failure::Failure;
@@ -43,7 +43,7 @@ pub fn change(store: &SqlStore, login: &Login, columns: &Columns, config: &Confi
             };
             lines.extend(others(config.mailbox.problems(&after), is_told));
         }
-        // What cannot be read may be what is corrected; that there is none is said where it is written.
+        // A row that cannot be read may be corrected by this change, and a missing row is reported by the change.
         Ok(None) | Err(StoreError::Unusable(_)) => {}
         Err(error) if lines.is_empty() => return Err(error.into()),
         Err(_) => {}
@@ -62,7 +62,7 @@ fn is_changed(column: &str, before: &AccountRow, after: &AccountRow) -> bool {
     }
 }
 
-/// Refuses to give the row with this login, byte for byte, a login under which the daemon could not use it.
+/// Rejects a new login for the row with this login, byte for byte, if the daemon could not use the row under it.
 pub fn rename(store: &SqlStore, old: &[u8], new: &Login, config: &Config) -> Result<(), Failure> {
     let Some(old) = Login::parse(old, None).ok() else { return Ok(()) };
     let before = match store.find(&old) {

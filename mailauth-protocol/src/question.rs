@@ -118,7 +118,7 @@ pub fn parse_size(text: &[u8]) -> Option<u64> {
     }
 }
 
-/// Splits `text` at its first space. Returns `None` if there is none, or if nothing follows it.
+/// Splits `text` at its first space. Returns `None` if there is no space, or if nothing follows it.
 fn split(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = text.iter().position(|b| *b == b' ')?;
     Some((text.get(..end)?, text.get(end + 1..).filter(|rest| !rest.is_empty())?))

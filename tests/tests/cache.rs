@@ -231,7 +231,7 @@ fn the_command_needs_no_daemon_and_notes_one_that_hangs() {
     server.signal(Signal::STOP);
     let (said, took) = set();
     server.signal(Signal::CONT);
-    assert!(said.contains("note: mailauth-courier was not told, and may take up to 30 s"), "{said}");
+    assert!(said.contains("note: mailauth-courier could not be notified, and may take up to 30 s"), "{said}");
     assert!(took < Duration::from_secs(5), "{took:?}");
     drop(server);
     assert_eq!(set().0, "", "the daemon has ended");

@@ -198,7 +198,7 @@ fn an_administrator_in_the_url_is_advised_to_create_a_user(kind: Kind) {
     let (code, said) = check(&whole);
     assert_eq!(code, 1, "{said}");
     assert_eq!(lines("rights", &said).lines().count(), 1, "{said}");
-    contains_all(&lines("rights", &said), &["degraded", "is an administrator (", "make a user for the daemon"]);
+    contains_all(&lines("rights", &said), &["degraded", "is an administrator (", "create a user for the daemon"]);
     assert!(!said.contains("REVOKE") && !said.contains("ALTER"), "{said}");
     let grants = if kind == Kind::Postgres { "schema/grants.postgres.sql" } else { "schema/grants.mysql.sql" };
     contains_all(&said, &[grants, "-- Then write into [database]  url = \"", "password_file", "[admin]  url = "]);
@@ -215,7 +215,7 @@ fn an_administrator_in_the_url_is_advised_to_create_a_user(kind: Kind) {
     accounts.execute(&script);
     let url = script.split("url = \"").nth(1).and_then(|rest| rest.split('"').next()).expect("a URL");
     let (_, said) = check(&config(&folder, &url.replace("//mailauth@", &format!("//{own}@")), "a long password"));
-    contains_all(&said, &["what a daemon needs, and no more"]);
+    contains_all(&said, &["those that a daemon needs, and no others"]);
 }
 
 fn missing_rights_to_read_the_tables_are_listed(kind: Kind) {
@@ -236,11 +236,11 @@ fn missing_rights_to_read_the_tables_are_listed(kind: Kind) {
     };
     let (code, said) = check(&config(&folder, &url, "secret"));
     assert_eq!(code, 2, "{said}");
-    contains_all(&lines("schema", &said), &["the tables may not be read", "schema_version"]);
+    contains_all(&lines("schema", &said), &["this user may not read the tables", "schema_version"]);
     contains_all(&lines("rights", &said), &["the right to SELECT on accounts is missing", "the statements below"]);
     assert!(!said.contains("mailauth init"), "{said}");
     accounts.execute(said.split_once("\n\n").expect("statements").1);
-    contains_all(&check(&config(&folder, &url, "secret")).1, &["what a daemon needs, and no more"]);
+    contains_all(&check(&config(&folder, &url, "secret")).1, &["those that a daemon needs, and no others"]);
 }
 
 fn a_statement_aborted_by_the_server_names_the_setting(kind: Kind) {
@@ -291,7 +291,7 @@ fn mariadbs_test_database_gets_one_line_of_advice() {
     assert_eq!(lines("rights", &said).lines().count(), 1, "{said}");
     contains_all(&said, &["on test.* (granted to every user)", " ON `test`.* FROM PUBLIC;"]);
     database.execute_admin(said.split_once("\n\n").expect("statements").1);
-    contains_all(&check(&whole).1, &["what a daemon needs, and no more"]);
+    contains_all(&check(&whole).1, &["those that a daemon needs, and no others"]);
 }
 
 #[test]
@@ -305,7 +305,7 @@ fn authdaemond_on_the_socket_is_named_and_has_to_be_stopped() {
     assert_eq!(line.lines().count(), 1, "{said}");
     contains_all(
         &line,
-        &["down", "on the socket is not mailauth-courier but ", "authdaemond; stop it", "courier-authdaemon"],
+        &["down", "authdaemond listens on the socket instead of mailauth-courier; stop it", "courier-authdaemon"],
     );
     assert!(!said.contains("wider than") && !said.contains("restart mailauth-courier"), "{said}");
 }
@@ -320,7 +320,7 @@ fn any_other_program_on_the_socket_is_named() {
     let (code, said) = check(&format!("{}[courier]\nsocket = '{}'\n", accounts.config(), socket.display()));
     assert_eq!(code, 2, "{said}");
     let own = std::env::current_exe().expect("our name");
-    contains_all(&said, &[&format!("on the socket is not mailauth-courier but {}; stop it", own.display())]);
+    contains_all(&said, &[&format!("{} listens on the socket instead of mailauth-courier; stop it", own.display())]);
 }
 
 #[test]

@@ -25,7 +25,10 @@ fn the_statements_that_check_prints_satisfy_it(kind: Kind) {
     };
     let output = accounts.try_admin(&["check"], "");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(text.contains("what a daemon needs, and no more") && !text.contains("\n\n"), "after\n{script}\n{text}");
+    assert!(
+        text.contains("those that a daemon needs, and no others") && !text.contains("\n\n"),
+        "after\n{script}\n{text}"
+    );
 
     let revoked = match kind {
         Kind::Postgres => {

@@ -144,9 +144,9 @@ fn adding_an_account_can_create_its_mailbox() {
         text
     };
     let said = admin(&["account", "set", ANNA, "--make-mailbox"], "");
-    assert_eq!(said, format!("made the mailbox {}\n", site.home("anna").join("Maildir").display()));
+    assert_eq!(said, format!("created the mailbox {}\n", site.home("anna").join("Maildir").display()));
     let said = admin(&["account", "set", ANNA, "--make-mailbox"], "");
-    assert!(said.starts_with("there is already a mailbox at "), "{said}");
+    assert!(said.starts_with("the mailbox already exists: "), "{said}");
     let (emil, frida) = ("emil@example.org", "frida@example.org");
     let add = |login: &str, more: &[&str]| {
         let home = site.home(login.split('@').next().expect("a name")).display().to_string();
@@ -156,7 +156,7 @@ fn adding_an_account_can_create_its_mailbox() {
     let said = add(emil, &[]);
     assert!(said.contains("note: there is no mailbox ") && said.contains("--make-mailbox"), "{said}");
     let said = add(frida, &["--make-mailbox"]);
-    assert!(said.contains("made the mailbox ") && !said.contains("note:"), "{said}");
+    assert!(said.contains("created the mailbox ") && !said.contains("note:"), "{said}");
     for (login, name) in [(ANNA, "anna"), (frida, "frida")] {
         assert_eq!(Imap::connect(imap.port()).login(login, PASSWORD), "OK LOGIN Ok.", "{login}");
         is_made(&site.home(name));

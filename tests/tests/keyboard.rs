@@ -44,16 +44,16 @@ fn a_mistyped_name_gets_a_suggestion(kind: Kind) {
     }
     for (verb, meant) in [
         (&["account", "show", "anna@exmaple.org"][..], "did you mean anna@example.org?"),
-        (&["account", "show", "info@example.org"], "it is an alias, whose mail goes to anna@example.org"),
-        (&["account", "show", "zacharias@example.org"], "'mailauth account list' shows what there is"),
+        (&["account", "show", "info@example.org"], "it is an alias; its mail goes to anna@example.org"),
+        (&["account", "show", "zacharias@example.org"], "'mailauth account list' lists them"),
         (&["domain", "show", "exmaple.org"], "no such domain exmaple.org; did you mean example.org?"),
         (&["domain", "remove", "example.or"], "did you mean example.org?"),
         (&["account", "list", "exampel.org"], "did you mean example.org?"),
         (
             &["account", "add", "ben@exmaple.org", "--no-password"],
-            "did you mean example.org? Else add it with 'mailauth domain",
+            "did you mean example.org? Otherwise add it with 'mailauth domain",
         ),
-        (&["alias", "add", "ben@exmaple.org", ANNA], "did you mean example.org? Else add it with"),
+        (&["alias", "add", "ben@exmaple.org", ANNA], "did you mean example.org? Otherwise add it with"),
         (&["alias", "remove", "inof@example.org"], "did you mean info@example.org?"),
         (
             &["alias", "remove", "info@example.org", "ana@example.org"],
@@ -167,9 +167,9 @@ fn errors_are_json_if_json_was_requested() {
 fn a_mistyped_service_is_refused_and_a_new_one_needs_force() {
     let accounts = accounts(Kind::Sqlite);
     let said = told(&accounts, &["account", "set", ANNA, "--services", "imaap"], 2);
-    assert!(said.contains("--services: imaap is no service that mailauth knows; did you mean imap?"), "{said}");
+    assert!(said.contains("--services: mailauth does not know the service imaap; did you mean imap?"), "{said}");
     let said = told(&accounts, &["account", "add", "ben@example.org", "--no-password", "--services", "radius"], 2);
-    assert!(said.contains("known are imap, pop3"), "{said}");
+    assert!(said.contains("known services are imap, pop3"), "{said}");
     told(&accounts, &["account", "set", ANNA, "--services", "imap,radius", "--force"], 0);
     assert!(told(&accounts, &["account", "list"], 0).contains("imap,radius"));
 }

@@ -176,7 +176,7 @@ fn renaming_an_account_reports_where_its_mail_stays(kind: Kind) {
     assert_eq!(login(server.socket(), ANNA, PASSWORD).word(), "ACCOUNT");
     assert_eq!(login(server.socket(), "anne@example.org", PASSWORD).word(), "FAIL");
     let renamed = told(&accounts, &["account", "rename", ANNA, "anne@example.org"], 0);
-    assert!(renamed.contains("its mail stays in /var/mail/example.org/anna/Maildir"), "{renamed}");
+    assert!(renamed.contains("its mail is still in /var/mail/example.org/anna/Maildir"), "{renamed}");
     assert_eq!(login(server.socket(), ANNA, PASSWORD).word(), "FAIL");
     assert_eq!(login(server.socket(), "anne@example.org", PASSWORD).word(), "ACCOUNT");
     let renamed = told(&accounts, &["account", "rename", "Home@Example.org", "House@Example.org"], 0);

@@ -304,7 +304,7 @@ fn serves_from(accounts: &ForeignAccounts<'_>) {
         assert_eq!(code, Some(if wanted.is_empty() { 0 } else { 1 }), "{checked}");
         checked
     };
-    let down = &["take it out of [database] url"][..accounts.hosts.len() - 1];
+    let down = &["remove the host from [database] url"][..accounts.hosts.len() - 1];
     let checked = not_ok(&[&["start mailauth-courier"], down, &["start mailauth-courier"]].concat());
     assert!(checked.contains("TLSv1"), "{checked}");
 
@@ -313,7 +313,7 @@ fn serves_from(accounts: &ForeignAccounts<'_>) {
     eventually("the daemon", Duration::from_secs(20), || UnixStream::connect(&socket).is_ok());
     assert_eq!(login(&socket, ANNA, PASSWORD).word(), "ACCOUNT", "{}", host.log());
     assert_eq!(login(&socket, ANNA, "guessed").word(), "FAIL");
-    let is_there = || !host.outcome("target/release/mailauth check").1.contains("there is none at");
+    let is_there = || !host.outcome("target/release/mailauth check").1.contains("there is no snapshot");
     eventually("the snapshot", Duration::from_secs(20), is_there);
     not_ok(down);
 }

@@ -178,7 +178,7 @@ fn separate_services_create_mailboxes_and_survive_each_other() {
     let mut status = Command::new(program("mailauth"));
     status.arg("--config").arg(service.folder.join("mailauth.toml")).args(["status"]);
     let told = mailauth_tests::run(&mut status);
-    assert!(told.contains("mailboxes") && told.contains("cannot be looked at for"), "{told}");
+    assert!(told.contains("mailboxes") && told.contains("have not been accessible for"), "{told}");
 
     part.start_again();
     eventually("an answer", LIMIT, || recipient(&socket, BRUNO, 10) == "OK\n");

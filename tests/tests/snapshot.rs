@@ -252,7 +252,7 @@ fn hosts_added_during_an_outage_keep_the_snapshot_usable(kind: Kind) {
     configure(&server, |config| config.replacen("@localhost/", "@localhost,127.0.0.1:9/", 1));
     logins_are_decided(&server);
     let said = check(&accounts);
-    assert!(said.contains("the snapshot decides logins for "), "{said}");
+    assert!(said.contains("the snapshot answers logins for "), "{said}");
     accounts.server().start();
     eventually("the database", SOON, || change(&server, "wrong", "whatever") == Outcome::Fail);
 }
@@ -390,12 +390,12 @@ fn a_snapshot_that_is_too_old_decides_nothing() {
     let begin = Instant::now();
     assert_eq!((word(&server, ANNA, PASSWORD), check_code(&accounts)), ("ACCOUNT", Some(1)), "{}", check(&accounts));
     let said = check(&accounts);
-    assert!(said.contains("the snapshot decides logins for "), "{said}");
+    assert!(said.contains("the snapshot answers logins for "), "{said}");
     eventually("its end", SOON, || word(&server, ANNA, PASSWORD) == "CLOSED");
     assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
     server.wait_for_log("older than [outage] max_age (8 s)");
     let said = check(&accounts);
-    assert!(said.contains("it decides nothing any more"), "{said}");
+    assert!(said.contains("it is too old to answer logins"), "{said}");
     assert_eq!(check_code(&accounts), Some(2));
 }
 
@@ -434,5 +434,5 @@ fn a_missing_folder_is_warned_about_and_disables_the_snapshot() {
     accounts.server().crash();
     assert_eq!(word(&server, ANNA, PASSWORD), "CLOSED");
     let said = check(&accounts);
-    assert!(said.contains("there is none at"), "{said}");
+    assert!(said.contains("there is no snapshot"), "{said}");
 }

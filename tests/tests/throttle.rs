@@ -274,16 +274,17 @@ fn counts_survive_restarts_and_can_be_cleared() {
     assert!(!logs_in(&server, Some(AWAY), ANNA, PASSWORD));
 
     let table = accounts.admin(&["throttle", "list"], "");
-    let shown =
-        table.lines().any(|line| line.starts_with(&format!("{ANNA}  {AWAY}")) && line.contains("refused untried for"));
+    let shown = table
+        .lines()
+        .any(|line| line.starts_with(&format!("{ANNA}  {AWAY}")) && line.contains("refused without a try for"));
     assert!(table.starts_with("LOGIN") && shown, "{table}");
     assert_eq!(list(&accounts, &[AWAY]).len(), 1);
     assert!(list(&accounts, &["--all", ANNA]).iter().any(|one| one["state"] == "known" && one["network"] == HOME));
     let nothing = accounts.try_admin(&["throttle", "list", "203.0.113.99"], "");
-    assert!(ended(&nothing, 1).contains("--all lists all that is counted"));
+    assert!(ended(&nothing, 1).contains("--all lists all entries"));
     let auth = accounts.try_admin(&["auth", ANNA, "--password-stdin"], PASSWORD);
     assert!(
-        String::from_utf8_lossy(&auth.stdout).contains(&format!("throttled  from {AWAY}: refused untried for")),
+        String::from_utf8_lossy(&auth.stdout).contains(&format!("throttled  from {AWAY}: refused without a try for")),
         "{auth:?}"
     );
 

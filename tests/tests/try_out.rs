@@ -60,7 +60,7 @@ fn the_commands_that_try_prints_work_until_it_is_interrupted() {
     let mut lines =
         BufReader::new(child.inner().stdout.take().expect("its output")).lines().map(|line| line.expect("a line"));
     let mut commands = Vec::new();
-    for line in lines.by_ref().take_while(|line| !line.contains("Ctrl-C ends it")) {
+    for line in lines.by_ref().take_while(|line| !line.contains("Ctrl-C stops the server")) {
         commands.extend(line.strip_prefix("  ").map(str::to_owned));
     }
     let shell = |text: &str, input: &str| {
@@ -105,7 +105,7 @@ fn on_a_terminal(config: &Path, arguments: &[&str], dialogue: &[(&str, &str)]) -
 fn a_terminal_asks_twice_for_a_password_and_shows_none() {
     let accounts = Accounts::empty(Kind::Sqlite).with(&people(Path::new("/var/mail")));
     let (config, passwd) = (accounts.config_path(), ["account", "passwd", ANNA]);
-    let (first, again) = ("New password for anna@example.org: ", "The same once more: ");
+    let (first, again) = ("New password for anna@example.org: ", "Repeat the password: ");
     let (code, told, echoes) =
         on_a_terminal(&config, &passwd, &[(first, "my nev\x7fw secret\r"), (again, "my new secret\n")]);
     assert!(code == Some(0) && echoes && !told.contains("secret"), "{told}");
@@ -127,5 +127,7 @@ fn without_a_terminal_passwords_are_read_from_standard_input() {
     command.arg("--wait").arg(program("mailauth")).arg("--config").arg(accounts.config_path());
     let output = output_with_input(command.args(["account", "passwd", ANNA]), PASSWORD);
     assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("write it to the standard input with --password-stdin"));
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("use --password-stdin to read it from the standard input")
+    );
 }

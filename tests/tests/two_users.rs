@@ -192,7 +192,7 @@ fn check_reports_both_users(kind: Kind) {
         told.lines().find(of).unwrap_or_else(|| panic!("no {what} in {told}")).to_owned()
     };
     let told = site.said(&site.config(&site.admin_section()), &["check"], 1);
-    assert!(line(&told, "rights").contains("what a daemon needs, and no more"), "{told}");
+    assert!(line(&told, "rights").contains("those that a daemon needs, and no others"), "{told}");
     assert!(line(&told, "database").contains(&format!("//{}@", site.daemon)), "{told}");
     let admin = line(&told, "admin");
     assert!(admin.starts_with("ok") && admin.contains(&format!("//{}@", owner(&site.accounts))), "{told}");

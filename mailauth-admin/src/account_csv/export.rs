@@ -15,18 +15,19 @@ use std::path::Path;
 pub const EXPORT_HELP: &str = "\
 Print all accounts as CSV, in the form that 'mailauth account import' reads.
 
-It holds the stored passwords. A FILE is created so that nobody but its owner may read it; where the output goes to a \
-pipe or is redirected, see to that yourself (umask 077).";
+The output contains the stored passwords. A FILE is created so that only its owner can read it. If you redirect the \
+output instead, protect the file yourself, for example with umask 077.";
 
 /// Writes all accounts to a new file, or to the standard output.
 pub fn export(store: &impl Administration, file: Option<&Path>) -> Result<(), Failure> {
     let Some(path) = file else { return write(store, io::stdout().lock()) };
     let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(|error| {
-        let cure = if error.kind() == io::ErrorKind::AlreadyExists { "; name another file, or remove it" } else { "" };
-        Failure::no(format!("{} cannot be created: {error}{cure}", path.display()))
+        let hint =
+            if error.kind() == io::ErrorKind::AlreadyExists { "; give another name, or remove the file" } else { "" };
+        Failure::no(format!("{} cannot be created: {error}{hint}", path.display()))
     })?;
     write(store, BufWriter::new(created)).inspect_err(|_| {
-        // Half an export must not be taken for a whole one.
+        // An incomplete export must not be mistaken for a complete one.
         let _ = std::fs::remove_file(path);
     })
 }

@@ -1,7 +1,7 @@
 //! Adding the accounts of a CSV file.
 //!
-//! The file is read once before the database is asked, so that a mistake in it costs no more than that, and again while
-//! its accounts are added. What cannot be read twice is put into a file without a name first.
+//! The file is read once before the database is asked, so that a mistake in it is found quickly, and again while its
+//! accounts are added. Input that cannot be read twice is first copied into a file without a name.
 
 use super::rows::{Row, Rows};
 use crate::failure::Failure;
@@ -18,25 +18,28 @@ use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::path::Path;
 
-/// The most bytes of a file, and the most problems that are listed.
+/// Maximum number of bytes of a file.
 const MAX_FILE: u64 = 4 << 30;
+
+/// Maximum number of problems that are listed.
 const MAX_PROBLEMS: usize = 1000;
 
-/// The most warnings that are listed.
-const MOST_DOUBTS: usize = 20;
+/// Maximum number of warnings that are listed.
+const MAX_WARNINGS: usize = 20;
 
-/// So many accounts are told to the daemon one by one, and more of them at once.
-const MOST_TOLD: usize = 200;
+/// Maximum number of accounts that the daemon is told one by one. More are reported in one message.
+const MAX_NOTICES: usize = 200;
 
 pub const IMPORT_HELP: &str = "\
-Add all accounts of a CSV file, and the domains they are in, or nothing.
+Add all accounts of a CSV file and their domains, or nothing if a row is invalid.
 
 The first line names the columns, in any order: login, and any of password, uid, gid, home, maildir, quota, services, \
-name, options, enabled, receives. An empty value is left to the defaults, and so are NULL and \\N, as databases print it; in the \
-column login they are refused. White space around a value is left out, but not around a password. The password is a \
-stored value, such as $6$..., {SSHA256}... or {PLAIN}..., and is refused where it cannot be read; 'mailauth hash' makes \
-one. uid and gid may be names of this system. enabled and receives (mail) are yes or no, y or n, true or false, t or f, 1 or 0. Every bad row \
-is listed with its line, column and the reason, and then nothing is imported; a quota below 1 MiB is a warning.
+name, options, enabled and receives. An empty value means the default of the configuration; so do NULL and \\N, as \
+databases print them, except in the column login, where they are rejected. White space around a value is ignored, but \
+not around a password. The password is a stored value, such as $6$..., {SSHA256}... or {PLAIN}...; 'mailauth hash' makes \
+one, and a value that cannot be read is rejected. uid and gid are numbers or names of this system. enabled and receives \
+(mail) are yes or no, y or n, true or false, t or f, 1 or 0; the default is yes. Each invalid row is listed with its \
+line, the column and the reason, and then nothing is imported. A quota below 1 MiB gets a warning.
 
 For example:
   login,password,quota,services
@@ -51,11 +54,11 @@ pub fn import(store: &SqlStore, file: &Path, setup: &Setup) -> Result<(), Failur
     let mut source = Source::new(&file, &setup.config).map_err(unread)?;
     let (changes, doubts) = source.look_through().map_err(unread)?;
     let count = doubts.count();
-    for doubt in doubts.lines().into_iter().take(MOST_DOUBTS) {
+    for doubt in doubts.lines().into_iter().take(MAX_WARNINGS) {
         remark(format_args!("warning: {shown}:{doubt}"));
     }
-    if count > MOST_DOUBTS {
-        remark(format_args!("warning: {shown}: and {} more such limits", count - MOST_DOUBTS));
+    if count > MAX_WARNINGS {
+        remark(format_args!("warning: {shown}: and {} more such quotas", count - MAX_WARNINGS));
     }
     let added = setup.change(store, &changes, |store| store.import(&mut source)).map_err(|error| match error {
         ImportError::Read(error) => unread(error),
@@ -66,7 +69,7 @@ pub fn import(store: &SqlStore, file: &Path, setup: &Setup) -> Result<(), Failur
     })?;
     if source.is_spoilt() {
         source.find_first_lines().map_err(unread)?;
-        let rest = if source.odd < MAX_PROBLEMS { "" } else { "; the rows after them were not tried" };
+        let rest = if source.refused_by_database < MAX_PROBLEMS { "" } else { "; the rows after these were not tried" };
         return Err(source.problems.into_failure(&shown, rest));
     }
     say(format_args!("imported {added} accounts"))
@@ -82,7 +85,7 @@ fn unread(shown: &str, error: &io::Error) -> Failure {
     }
 }
 
-/// Opens the file, or a private copy of one that can be read only once.
+/// Opens the file, or a private copy of input that can be read only once.
 fn open(path: &Path) -> io::Result<File> {
     let too_long = || {
         let what = format!("it has more than {MAX_FILE} bytes; split it");
@@ -105,18 +108,18 @@ fn open(path: &Path) -> io::Result<File> {
     }
 }
 
-/// What is wrong with a row.
+/// A problem of a row.
 enum Problem {
-    Said(String),
-    /// Its account is in the table, or in a row before.
+    Text(String),
+    /// The account is already in the table, or in an earlier row.
     Twice {
         login: String,
-        /// The first line with the login.
+        /// First line with the login.
         first: u64,
     },
 }
 
-/// What is wrong with the file: the first problems, and how many there are.
+/// Problems of the file: the first ones, and the number of all.
 #[derive(Default)]
 struct Problems {
     listed: Vec<(u64, Problem)>,
@@ -134,7 +137,7 @@ impl Problems {
     fn into_failure(mut self, shown: &str, rest: &str) -> Failure {
         self.listed.sort_by_key(|(line, _)| *line);
         let told = |(line, problem): &(u64, Problem)| match problem {
-            Problem::Said(what) => format!("{shown}:{line}: {}", printable(what)),
+            Problem::Text(what) => format!("{shown}:{line}: {}", printable(what)),
             Problem::Twice { login, first } if first < line => {
                 format!("{shown}:{line}: {login} is on line {first} already")
             }
@@ -155,19 +158,20 @@ struct Source<'f> {
     config: &'f Config,
     rows: Rows<'f, &'f File>,
     problems: Problems,
-    /// Rows that the database refuses for reasons of its own. With [`MAX_PROBLEMS`] of them the rest is not tried.
-    odd: usize,
+    /// Number of rows that the database refused for reasons of its own. After [`MAX_PROBLEMS`] of them, the remaining rows
+    /// are not tried.
+    refused_by_database: usize,
 }
 
 impl<'f> Source<'f> {
     fn new(mut file: &'f File, config: &'f Config) -> io::Result<Self> {
         file.rewind()?;
         let rows = Rows::new(file, config)?;
-        Ok(Source { file, config, rows, problems: Problems::default(), odd: 0 })
+        Ok(Source { file, config, rows, problems: Problems::default(), refused_by_database: 0 })
     }
 
-    /// Finds out whether the rows can be read, before a database is asked, and what the daemon is told when they are added.
-    /// And what is doubtful about them, with their lines.
+    /// Reads all rows before a database is asked. Returns the messages to the daemon for when they are added, and warnings
+    /// with the lines of their rows.
     fn look_through(&mut self) -> io::Result<(Vec<Changed>, Complaints)> {
         let (mut changes, mut doubts) = (Vec::new(), Complaints::default());
         while self.problems.count == 0 {
@@ -175,21 +179,21 @@ impl<'f> Source<'f> {
             if let Some(doubt) = Limits::from_columns(account.quota_bytes, account.quota_messages).doubt() {
                 doubts.add(format_args!("{line}: quota: {doubt}"));
             }
-            if changes.len() <= MOST_TOLD {
+            if changes.len() <= MAX_NOTICES {
                 changes.push(Changed::Account(account.login));
             }
         }
         let spoilt = self.problems.count;
         self.rewind()?;
         self.problems.count = spoilt;
-        Ok((if changes.len() > MOST_TOLD { vec![Changed::Additions] } else { changes }, doubts))
+        Ok((if changes.len() > MAX_NOTICES { vec![Changed::Additions] } else { changes }, doubts))
     }
 
-    /// Finds the lines on which accounts that are there twice come first.
+    /// Finds the first lines of logins that occur twice.
     fn find_first_lines(&mut self) -> io::Result<()> {
         let logins = self.problems.listed.iter().filter_map(|(_, problem)| match problem {
             Problem::Twice { login, .. } => Some((login.clone(), u64::MAX)),
-            Problem::Said(_) => None,
+            Problem::Text(_) => None,
         });
         let mut first: HashMap<String, u64> = logins.collect();
         if first.is_empty() {
@@ -220,7 +224,7 @@ impl ImportSource for Source<'_> {
         while let Some(Row { line, account }) = self.rows.next()? {
             match account {
                 Ok(account) => return Ok(Some((line, account))),
-                Err(all) => all.into_iter().for_each(|what| self.problems.add(line, Problem::Said(what))),
+                Err(all) => all.into_iter().for_each(|what| self.problems.add(line, Problem::Text(what))),
             }
         }
         Ok(None)
@@ -230,12 +234,12 @@ impl ImportSource for Source<'_> {
         let problem = match why {
             AdminError::Exists { name: login, .. } => Problem::Twice { login, first: u64::MAX },
             why => {
-                self.odd += 1;
-                Problem::Said(Failure::from(why).message)
+                self.refused_by_database += 1;
+                Problem::Text(Failure::from(why).message)
             }
         };
         self.problems.add(line, problem);
-        self.odd < MAX_PROBLEMS
+        self.refused_by_database < MAX_PROBLEMS
     }
 
     fn is_spoilt(&self) -> bool {

@@ -11,12 +11,12 @@ use mailauth_core::config::Config;
 use mailauth_core::store::AccountChange;
 use std::io::{self, Read};
 
-/// The columns there are, in the order of an export.
+/// The columns, in the order of an export.
 pub(super) const COLUMNS: [&str; 12] = [
     "login", "password", "uid", "gid", "home", "maildir", "quota", "services", "name", "options", "enabled", "receives",
 ];
 
-/// The most bytes of a row.
+/// Maximum number of bytes of a row.
 const MAX_ROW: usize = 1 << 20;
 
 /// The rows of a file.
@@ -27,9 +27,9 @@ pub(super) struct Rows<'c, R> {
     config: &'c Config,
 }
 
-/// A row: an account, or everything that is wrong with it.
+/// A row: an account, or all problems of the row.
 pub(super) struct Row {
-    /// The line it begins on.
+    /// Line on which it begins.
     pub line: u64,
     pub account: Result<AccountRow, Vec<String>>,
 }
@@ -38,7 +38,7 @@ impl<'c, R: Read> Rows<'c, R> {
     /// Reads the header.
     ///
     /// # Errors
-    /// Fails if that is not understood. [`io::ErrorKind::InvalidData`] is about what is in the file.
+    /// Fails if the header is not valid. The kind [`io::ErrorKind::InvalidData`] is for errors in the content of the file.
     pub(super) fn new(input: R, config: &'c Config) -> io::Result<Self> {
         let mut reader = ReaderBuilder::new().flexible(true).from_reader(Lines::new(input));
         let columns = read_header(reader.byte_headers().map_err(unread)?).map_err(invalid)?;
@@ -48,7 +48,7 @@ impl<'c, R: Read> Rows<'c, R> {
     /// Returns the next row, or `None` after the last one.
     ///
     /// # Errors
-    /// Fails if it cannot be read, or is too long.
+    /// Fails if the row cannot be read, or is too long.
     pub(super) fn next(&mut self) -> io::Result<Option<Row>> {
         loop {
             if !self.reader.read_byte_record(&mut self.record).map_err(unread)? {
@@ -77,15 +77,16 @@ fn invalid(what: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
 }
 
-/// The bytes of a file on their way to the reader of records, kept back to the last record so that lines can be counted.
-/// The reader's own count is one behind after CRLF, of which it takes the LF for the next record's.
+/// Passes the bytes of a file to the reader of records, and keeps those since the last record to count lines. The
+/// reader's own count is one behind after CRLF, because it considers the LF a part of the next record.
 struct Lines<R> {
     input: R,
     kept: Vec<u8>,
-    /// The place in the file of the first byte kept.
+    /// Position in the file of the first byte kept.
     start: u64,
-    /// How many of the kept bytes are counted, and the line of the next one.
+    /// Number of the kept bytes in which lines are counted.
     counted: usize,
+    /// Line of the next byte that is not counted.
     line: u64,
 }
 
@@ -94,7 +95,7 @@ impl<R: Read> Lines<R> {
         Lines { input, kept: Vec::new(), start: 0, counted: 0, line: 1 }
     }
 
-    /// Returns the line of the record that the reader found at `byte`, which is not before the last one.
+    /// Returns the line of the record that the reader found at `byte`. Records are asked about in their order.
     fn line_of(&mut self, byte: u64) -> u64 {
         let rest = self.kept.get(self.counted..).unwrap_or_default();
         let place = usize::try_from(byte - self.start.min(byte)).unwrap_or(usize::MAX);
@@ -147,7 +148,8 @@ fn read_header(header: &ByteRecord) -> Result<Vec<&'static str>, String> {
     }
     if !columns.contains(&"login") {
         let all = COLUMNS.join(",");
-        problems.push(format!("line 1: there is no column login; the first line names the columns, as {all}"));
+        problems
+            .push(format!("line 1: there is no column login; the first line has to name the columns, such as {all}"));
     }
     if problems.is_empty() { Ok(columns) } else { Err(problems.join("\n")) }
 }
@@ -167,13 +169,16 @@ fn no_column(name: &str) -> String {
     format!("line 1: there is no column {:?}; columns are {all}{hint}", printable(name))
 }
 
-/// Reads an account, or returns all that is wrong with the row.
+/// Reads an account, or returns all problems of the row.
 fn read_row(record: &ByteRecord, columns: &[&'static str], config: &Config) -> Result<AccountRow, Vec<String>> {
     if record.len() != columns.len() {
         let (has, needs) = (record.len(), columns.len());
-        let hint =
-            if has > needs { "a value with a comma in it, as a quota, needs quotes" } else { "is a comma missing?" };
-        return Err(vec![format!("it has {has} values where the header has {needs}; {hint}")]);
+        let hint = if has > needs {
+            "a value that contains a comma, such as a quota, needs quotes"
+        } else {
+            "is a comma missing?"
+        };
+        return Err(vec![format!("it has {has} values, but the header has {needs}; {hint}")]);
     }
     let (mut problems, mut refused) = (Vec::new(), Vec::new());
     let mut login = None;
@@ -182,9 +187,7 @@ fn read_row(record: &ByteRecord, columns: &[&'static str], config: &Config) -> R
         let is_null = std::str::from_utf8(value).is_ok_and(|text| account_columns::is_null(name, text));
         let value = if is_null { b"" } else { value };
         let read = match *name {
-            "login" if is_null => {
-                Err("it is NULL, and a row without a login is no account; leave the row out".to_owned())
-            }
+            "login" if is_null => Err("it is NULL, and every account needs a login; remove the row".to_owned()),
             "login" => read_login(trim(value), config).map(|read| login = Some(read)),
             "password" => read_stored(value, config).map(|read| change.password = Some(read)),
             "enabled" => switch::parse(value).map(|read| change.enabled = Some(read)),

@@ -10,7 +10,7 @@ use mailauth_core::mailbox::MailboxDefaults;
 use proptest::prelude::*;
 use std::io::{self, Read};
 
-/// Gives a few bytes at a time.
+/// Returns a few bytes at a time.
 struct Drops<'t>(&'t [u8]);
 
 impl Read for Drops<'_> {
@@ -59,7 +59,7 @@ fn columns_may_be_missing_and_in_any_order() {
 }
 
 #[test]
-fn spreadsheets_write_marks_and_other_line_ends_and_quote_what_they_like() {
+fn the_csv_of_spreadsheets_is_read() {
     let (rows, problems) =
         read("\u{feff}login,\"name\",quota\r\n\"a@x.example\",\"A \"\"B\"\", C\",\"1G,10\"\r\nb@x.example,,");
     assert_eq!(problems, [""; 0]);
@@ -69,7 +69,7 @@ fn spreadsheets_write_marks_and_other_line_ends_and_quote_what_they_like() {
 }
 
 #[test]
-fn blanks_around_values_are_left_out_but_not_around_passwords() {
+fn white_space_is_ignored_around_values_but_not_around_passwords() {
     let text = "login , maildir,quota,services,enabled,name,uid,password\n\
                 \u{a0}anna@x.example , Maildir ,1000C , imap ,\tno , Anna , 7 ,{PLAIN}se cret \n";
     let (rows, problems) = read(text);
@@ -82,7 +82,7 @@ fn blanks_around_values_are_left_out_but_not_around_passwords() {
 }
 
 #[test]
-fn null_is_an_empty_column_and_no_maildir_of_that_name() {
+fn null_is_an_empty_column() {
     for null in ["NULL", "\\N", "null", " NULL ", "(NULL)"] {
         let values = [null; 10].join(",");
         let (rows, problems) = read(&format!(
@@ -98,7 +98,7 @@ fn null_is_an_empty_column_and_no_maildir_of_that_name() {
 }
 
 #[test]
-fn thousands_and_numbers_below_zero_are_refused_with_what_to_write() {
+fn separators_and_negative_numbers_are_rejected_with_a_correction() {
     for (quota, reason) in [
         ("\"1,024\"", "write numbers without separators"),
         ("1.024", "write numbers without separators"),
@@ -111,7 +111,10 @@ fn thousands_and_numbers_below_zero_are_refused_with_what_to_write() {
         assert!(problems[0].contains(reason), "{problems:?}");
     }
     let (_, problems) = read("login,quota\na@x.example,1G,1000\n");
-    assert!(problems[0].contains("it has 3 values where the header has 2; a value with a comma in it"), "{problems:?}");
+    assert!(
+        problems[0].contains("it has 3 values, but the header has 2; a value that contains a comma"),
+        "{problems:?}"
+    );
 }
 
 #[test]
@@ -125,7 +128,7 @@ fn a_switch_is_written_in_many_ways() {
 }
 
 #[test]
-fn rows_of_nothing_but_commas_are_no_accounts() {
+fn rows_with_only_commas_are_skipped() {
     let (rows, problems) = read("login,name,quota\na@x.example,,\n,,\n , ,\r\n,,\n");
     assert_eq!((rows.len(), problems.len()), (1, 0), "{problems:?}");
     assert!(refused("\u{feff}\u{feff}login\n").contains("there is no column"));
@@ -134,7 +137,7 @@ fn rows_of_nothing_but_commas_are_no_accounts() {
 }
 
 #[test]
-fn every_bad_row_is_told_with_its_line_and_reason() {
+fn every_invalid_row_is_reported_with_its_line_and_reason() {
     let text = "login,password,uid,quota,services,enabled,name\n\
                 anna@example.org,,5000,1G,imap,yes,\"two\nlines\"\n\
                 bad login@example.org,$6$short,0,lots,imap;pop3,perhaps,\n\
@@ -153,7 +156,7 @@ fn every_bad_row_is_told_with_its_line_and_reason() {
         "4: services: \"imap;pop3\" is not a service name",
         "4: enabled: write yes or no",
         "5: login: the login has no domain",
-        "6: it has 4 values where the header has 7",
+        "6: it has 4 values, but the header has 7",
     ];
     assert_eq!(problems.len(), starts.len(), "{problems:#?}");
     for (problem, start) in problems.iter().zip(starts) {
@@ -171,7 +174,7 @@ fn lines_are_counted_with_any_line_end_and_with_empty_lines() {
 }
 
 #[test]
-fn a_row_that_does_not_end_is_not_read_for_ever() {
+fn a_row_that_does_not_end_is_rejected() {
     let text = format!("login,name\na@x.example,\nb@x.example,\"{}", "a quote is missing\n".repeat(200_000));
     assert!(refused(&text).starts_with("the row after line 2 has more than 1048576 bytes"), "{}", refused(&text));
     let (rows, problems) = read(&format!("login,name\nb@x.example,\"{}\"\n", "x".repeat(1_000_000)));
@@ -179,7 +182,7 @@ fn a_row_that_does_not_end_is_not_read_for_ever() {
 }
 
 #[test]
-fn a_header_that_is_not_understood_stops_everything() {
+fn an_invalid_header_is_rejected() {
     assert!(refused("login,pasword\n").starts_with("line 1: there is no column \"pasword\""));
     assert!(refused("login,pasword\n").ends_with("; did you mean password?"));
     assert!(
@@ -195,7 +198,7 @@ fn a_header_that_is_not_understood_stops_everything() {
 }
 
 #[test]
-fn a_password_of_other_bytes_than_utf_8_is_a_problem_of_its_row() {
+fn a_password_that_is_not_utf_8_is_a_problem_of_its_row() {
     let (rows, problems) = try_to_read(b"login,password\na@x.example,{PLAIN}\xff\n").unwrap();
     assert!(rows.is_empty() && problems[0].starts_with("2: password: it is not UTF-8"), "{problems:?}");
 }
@@ -208,7 +211,7 @@ fn text() -> impl Strategy<Value = Option<String>> {
 
 proptest! {
     #[test]
-    fn an_export_is_read_as_it_was(
+    fn an_import_reads_what_an_export_wrote(
         texts in (text(), text(), text()),
         numbers in (proptest::option::of(1..u32::MAX), proptest::option::of(0..=1u64 << 60), proptest::option::of(0..9u64)),
         enabled: bool,

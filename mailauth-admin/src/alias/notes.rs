@@ -1,5 +1,4 @@
-//! What an administrator should know of an alias that was just added: it is stored and obeyed, and may not be what was
-//! meant.
+//! Notes about an alias that was just added: it is stored and takes effect, but may not do what was intended.
 
 use mailauth_core::answer::{No, NotNow, Refusal};
 use mailauth_core::config::Config;
@@ -11,21 +10,21 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// So many targets are looked at, and so many addresses that one of them leads to.
+/// Maximum number of targets that are examined, and of addresses that are followed from one of them.
 const MOST: usize = 100;
 
-/// The longest that one target is followed.
+/// Maximum time for following one target.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Returns what is remarkable about the alias of this address, to which these targets were added. Nothing is said of what
-/// the database cannot tell: the alias is stored, whatever is known of it.
+/// Returns notes about the alias of this address, to which these targets were added. Errors of the database give no notes,
+/// because the alias is stored.
 pub fn notes(store: &Arc<SqlStore>, config: &Config, address: &str, added: &[String]) -> Vec<String> {
     let mut notes = Vec::new();
     match hides_account(store, address) {
         Ok(true) => notes.push(hidden(address)),
         Ok(false) => {}
         Err(StoreError::UnusableAlias { address, problem }) => {
-            notes.push(format!("mail for {} waits: {problem}", readable(&address)));
+            notes.push(format!("mail for {} is deferred: {problem}", readable(&address)));
         }
         Err(_) => return notes,
     }
@@ -37,7 +36,7 @@ pub fn notes(store: &Arc<SqlStore>, config: &Config, address: &str, added: &[Str
         }
         match comes_back(store, &login, address) {
             Ok(Some(by)) => {
-                Some(format!("mail for {address} comes back to it by way of {by}, and is not sent round again"))
+                Some(format!("{by} sends mail for {address} back to {address}; such a loop is followed only once"))
             }
             Ok(None) => leads_nowhere(&router, target),
             Err(_) => None,
@@ -46,7 +45,7 @@ pub fn notes(store: &Arc<SqlStore>, config: &Config, address: &str, added: &[Str
     notes
 }
 
-/// Returns what is noteworthy about the aliases of an account that was just added.
+/// Returns a note if an alias takes the mail of an account that was just added.
 pub fn of_account(store: &SqlStore, login: &Login) -> Option<String> {
     let targets = store.alias_targets(login.as_str()).ok()?;
     let is_hidden = !targets.is_empty() && !targets.iter().any(|target| as_login(target).as_ref() == Some(login));
@@ -56,8 +55,8 @@ pub fn of_account(store: &SqlStore, login: &Login) -> Option<String> {
 fn hidden(address: &str) -> String {
     let address = readable(address);
     format!(
-        "{address} is an account and an alias, and its mail goes to the alias alone; 'mailauth alias add {address} \
-         {address}' keeps a copy in its mailbox"
+        "{address} is both an account and an alias, and its mail goes only to the targets of the alias; 'mailauth alias \
+         add {address} {address}' also keeps it in the mailbox"
     )
 }
 
@@ -65,7 +64,7 @@ fn as_login(target: &str) -> Option<Login> {
     Login::parse(target.as_bytes(), None).ok()
 }
 
-/// Returns whether there is an account of this address that gets none of its mail any more.
+/// Returns true if this address is an account whose mail now goes only to the targets of the alias.
 fn hides_account(store: &SqlStore, address: &str) -> Result<bool, StoreError> {
     let Some(login) = as_login(address).filter(|_| !address.starts_with('@')) else { return Ok(false) };
     let is_account = match store.find(&login) {
@@ -78,31 +77,33 @@ fn hides_account(store: &SqlStore, address: &str) -> Result<bool, StoreError> {
 
 fn leads_nowhere_by_itself(store: &SqlStore, login: &Login) -> Option<String> {
     match store.find(login) {
-        Ok(None) => Some(format!("{login} is a target of itself, and there is no account {login} to keep the mail")),
+        Ok(None) => Some(format!(
+            "{login} is a target of itself, but there is no account {login} whose mailbox could keep the mail"
+        )),
         _ => None,
     }
 }
 
-/// Says so if a target in one of our domains is nothing there, or refuses its mail.
+/// Returns a note if a target in one of our domains does not exist, or rejects mail.
 fn leads_nowhere(router: &Router, target: &str) -> Option<String> {
     let now = Instant::now();
     let mut looking = Looking { may_look: &mut |_| false, locked_until: now, counted_until: now };
     match router.recipient_in_turn(target.as_bytes(), 0, now + PATIENCE, &mut looking) {
         Ok(Err(Refusal::No(No::UnknownLogin))) => Some(format!(
-            "{target} leads to nothing here: no account, alias or catch-all of ours takes its mail; add the account, or \
-             correct the target"
+            "the target {target} does not exist: it is in a domain of this host, but no account, alias or catch-all accepts \
+             its mail; add the account, or correct the target"
         )),
         Ok(Err(Refusal::No(No::UnknownDomain))) => None,
-        Ok(Err(Refusal::No(why))) => Some(format!("{target} takes no mail: {why}")),
+        Ok(Err(Refusal::No(why))) => Some(format!("{target} accepts no mail: {why}")),
         Ok(Err(Refusal::NotNow(NotNow::Store(why @ (StoreError::Unusable(_) | StoreError::UnusableAlias { .. }))))) => {
-            Some(format!("mail for {target} waits: {why}"))
+            Some(format!("mail for {target} is deferred: {why}"))
         }
-        // A mailbox, which need not be looked into, or an address elsewhere.
+        // This is a mailbox, which need not be examined, or an address of another host.
         Ok(Ok(()) | Err(Refusal::NotNow(_))) | Err(_) => None,
     }
 }
 
-/// Returns by which address mail for `login` comes to `address`, if it does.
+/// Returns the address through which mail for `login` comes back to `address`, if it does.
 fn comes_back(store: &SqlStore, login: &Login, address: &str) -> Result<Option<String>, StoreError> {
     let (mut waiting, mut seen) = (vec![login.clone()], BTreeSet::new());
     while let Some(next) = waiting.pop() {

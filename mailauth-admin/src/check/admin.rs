@@ -1,10 +1,10 @@
 //! What `mailauth check` reports about the database user of the `mailauth` command.
 
-use super::findings::{Findings, State, cure, unopened};
+use super::findings::{Findings, State, hint, unopened};
 use mailauth_core::config::Config;
 use mailauth_core::store::{Administration, open_single};
 
-/// Looks whether the user of `[admin]` can do its work, if there is one.
+/// Checks whether the database user of `[admin]`, if there is one, has the rights that it needs.
 pub(super) fn look(config: &Config, findings: &mut Findings) {
     let what = "admin";
     let Some(administrator) = config.administrator() else { return };
@@ -15,14 +15,14 @@ pub(super) fn look(config: &Config, findings: &mut Findings) {
     let report = match store.admin_report() {
         Ok(report) => report,
         Err(error) => {
-            let text = format!("{error}{}; logins do not need this user", cure(&error, &administrator.url));
+            let text = format!("{error}{}; logins do not need this user", hint(&error, &administrator.url));
             return findings.add(what, State::Degraded, text);
         }
     };
     let tls = report.tls.map(|tls| format!(", {tls}")).unwrap_or_default();
     let url = &administrator.url;
     if *url == config.database.url {
-        let text = format!("[admin] url names the daemon's own user, {url}; name another, or leave the section out");
+        let text = format!("[admin] url names the daemon's own user, {url}; give another user, or remove the section");
         return findings.add(what, State::Degraded, text);
     }
     match &report.lacking[..] {

@@ -1,7 +1,7 @@
-//! What is in the tables: rows that can never be used, passwords that can never fit, accounts without a mailbox, and
-//! aliases that lead to nothing.
+//! Checks of the content of the tables: rows that can never be used, stored passwords that no password can match, accounts
+//! without a mailbox, and aliases whose targets do not exist.
 //!
-//! Accounts and aliases are read page by page, and for a bounded time unless all of them are asked for.
+//! Accounts and aliases are read page by page, and for a limited time unless all of them are requested.
 
 use super::findings::{Findings, State};
 use mailauth_core::account::AccountRow;
@@ -21,26 +21,29 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Accounts, and then aliases, are looked at for so long.
+/// Maximum time for checking accounts, and again for aliases.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Accounts that are read at once, and targets that are looked for at once.
+/// Number of accounts that are read at once, and of targets that are looked up at once.
 const PAGE: usize = 500;
 
 /// Maximum number of domains whose position is remembered.
 const MOST_DOMAINS: usize = 10_000;
 
-/// So many of a kind are named.
+/// Number of examples of each kind.
 const EXAMPLES: usize = 3;
 
-/// What to do where a mailbox is missing and nothing makes it at a login.
-const MADE_BY_DELIVERY: &str = "the first delivery makes it, and until then IMAP says \"Temporary problem\"; 'mailauth account \
-                                set LOGIN --make-mailbox' makes it too, and so does [mailbox] create = true at a login";
-const MADE_BY_POP3: &str = "the first delivery or POP3 login makes it, and until then IMAP says \"Temporary problem\"; \
-                            'mailauth account set LOGIN --make-mailbox' makes it too, and so does [mailbox] create = true \
-                            at any login";
+/// What to do about a missing mailbox that only a delivery creates.
+const MADE_BY_DELIVERY: &str = "the first delivery creates it, and until then IMAP logins fail with \"Temporary problem\"; \
+                                'mailauth account set LOGIN --make-mailbox' creates it too, and so does [mailbox] create = \
+                                true at a login";
 
-/// How many of a kind there are, and the first of them.
+/// What to do about a missing mailbox that a delivery or a POP3 login creates.
+const MADE_BY_POP3: &str = "the first delivery or POP3 login creates it, and until then IMAP logins fail with \"Temporary \
+                            problem\"; 'mailauth account set LOGIN --make-mailbox' creates it too, and so does [mailbox] \
+                            create = true at any login";
+
+/// Number of problems of one kind, and the first of them.
 #[derive(Default)]
 struct Tally {
     count: u64,
@@ -55,24 +58,23 @@ impl Tally {
         }
     }
 
-    /// Adds a finding, unless there are none: the number followed by `one` or `several`, the examples, and the
-    /// correction.
-    fn report(&self, what: &'static str, state: State, [one, several]: [&str; 2], cure: &str, findings: &mut Findings) {
+    /// Adds a finding if there are any: the number followed by `one` or `several`, the examples, and the correction.
+    fn report(&self, what: &'static str, state: State, [one, several]: [&str; 2], fix: &str, findings: &mut Findings) {
         if self.count == 0 {
             return;
         }
         let kind = if self.count == 1 { one } else { several };
         let more = if self.count > EXAMPLES as u64 { ", and others" } else { "" };
-        let text = format!("{} {kind}: {}{more}; {cure}", self.count, self.examples.join("; "));
+        let text = format!("{} {kind}: {}{more}; {fix}", self.count, self.examples.join("; "));
         findings.add(what, state, text);
     }
 }
 
-/// How far one kind of rows was read.
+/// Progress of reading rows of one kind.
 #[derive(Default)]
 struct Progress {
     read: u64,
-    /// There were more when the time was over.
+    /// True if there were more rows when the time was over.
     cut: bool,
 }
 
@@ -90,7 +92,7 @@ impl Progress {
     }
 }
 
-/// Looks at accounts and aliases; at no more of them than there is time for, or at `all`.
+/// Checks accounts and aliases: as many as there is time for, or `all`.
 pub(super) fn look(store: SqlStore, config: &Config, all: bool, findings: &mut Findings) {
     let store = Arc::new(store);
     let until = || (!all).then(|| Instant::now() + PATIENCE);
@@ -102,25 +104,25 @@ pub(super) fn look(store: SqlStore, config: &Config, all: bool, findings: &mut F
         findings.add("rows", State::Degraded, format!("not all accounts and aliases could be read: {error}"));
     } else {
         let (accounts, aliases) = (&accounts.progress, &aliases.progress);
-        let cut = if accounts.cut || aliases.cut { "; 'mailauth check --all' looks at all of them" } else { "" };
+        let cut = if accounts.cut || aliases.cut { "; 'mailauth check --all' checks all of them" } else { "" };
         let (accounts, aliases) = (accounts.in_words("account", "accounts"), aliases.in_words("alias", "aliases"));
-        findings.add("rows", State::Ok, format!("{accounts} and {aliases} were looked at{cut}"));
+        findings.add("rows", State::Ok, format!("{accounts} and {aliases} were checked{cut}"));
     }
     accounts.report(findings);
     aliases.report(findings);
 }
 
-/// What is found of accounts. Disabled accounts are not judged.
+/// Problems of accounts. Disabled accounts are not checked.
 struct Accounts<'a> {
     config: &'a Config,
     progress: Progress,
     unusable: Tally,
-    /// What would make some of these usable.
+    /// Settings that would make some of these usable.
     wider: Wider,
     hashes: Tally,
-    /// There is a home, and no Maildir in it.
+    /// Accounts with a home that contains no Maildir.
     without_mailbox: Tally,
-    /// There is no home either: nothing has come for it yet.
+    /// Accounts without a home: no mail has arrived for them yet.
     not_made: Tally,
     hidden: Tally,
 }
@@ -174,46 +176,52 @@ impl<'a> Accounts<'a> {
     }
 
     fn report(&self, findings: &mut Findings) {
-        let kinds = ["account can never be used as it is", "accounts can never be used as they are"];
-        let mut cure = "correct them with 'mailauth account set' or 'mailauth account rename'".to_owned();
+        let kinds = ["account can never be used", "accounts can never be used"];
+        let mut fix = "correct them with 'mailauth account set' or 'mailauth account rename'".to_owned();
         let wider = self.wider.lines();
         if !wider.is_empty() {
-            cure += "; if their users and homes are right, write below [mailbox]: ";
-            cure += &wider.join(", and ");
+            fix += "; if their users and homes are right, set in [mailbox]: ";
+            fix += &wider.join(", and ");
         }
-        self.unusable.report("accounts", State::Degraded, kinds, &cure, findings);
-        let kinds = ["stored password can never fit", "stored passwords can never fit"];
-        self.hashes.report("passwords", State::Degraded, kinds, "set others with 'mailauth account passwd'", findings);
+        self.unusable.report("accounts", State::Degraded, kinds, &fix, findings);
+        let kinds = ["stored password matches no password", "stored passwords match no password"];
+        self.hashes.report(
+            "passwords",
+            State::Degraded,
+            kinds,
+            "set new passwords with 'mailauth account passwd'",
+            findings,
+        );
         self.report_mailboxes(findings);
     }
 
     fn report_mailboxes(&self, findings: &mut Findings) {
         let what = "mailboxes";
         if let (Some(uid), Some(gid)) = (self.config.mailbox.uid, self.config.mailbox.gid) {
-            let text = format!("belong to uid {uid} and gid {gid} where an account has none");
+            let text = format!("belong to uid {uid} and gid {gid} if the account sets none");
             findings.add(what, State::Ok, text);
         }
-        let (lacks, cure) = match (self.config.mailbox.create, self.config.pop3.create_home) {
-            (true, _) => (State::Ok, "the first login or delivery makes it"),
+        let (lacks, fix) = match (self.config.mailbox.create, self.config.pop3.create_home) {
+            (true, _) => (State::Ok, "the first login or delivery creates it"),
             (false, true) => (State::Degraded, MADE_BY_POP3),
             (false, false) => (State::Degraded, MADE_BY_DELIVERY),
         };
         let kinds = ["home has no mailbox", "homes have no mailbox"];
-        self.without_mailbox.report(what, lacks, kinds, cure, findings);
+        self.without_mailbox.report(what, lacks, kinds, fix, findings);
         let kinds = ["account has no home yet", "accounts have no home yet"];
         self.not_made.report(
             what,
             State::Ok,
             kinds,
-            &format!("{cure}; if all had one, a disk is not mounted"),
+            &format!("{fix}; if all accounts had one before, a disk may not be mounted"),
             findings,
         );
-        let kinds = ["mailbox is out of sight of this user", "mailboxes are out of sight of this user"];
-        self.hidden.report(what, State::Ok, kinds, "run this as root to find out which are missing", findings);
+        let kinds = ["mailbox cannot be accessed by this user", "mailboxes cannot be accessed by this user"];
+        self.hidden.report(what, State::Ok, kinds, "run this command as root to find missing ones", findings);
     }
 }
 
-/// Returns whether there is such a file; `None` if this user may not see.
+/// Returns whether the file exists; `None` if this user may not know.
 fn is_there(path: &Path) -> Option<bool> {
     match fs::metadata(path) {
         Ok(_) => Some(true),
@@ -222,7 +230,7 @@ fn is_there(path: &Path) -> Option<bool> {
     }
 }
 
-/// What is found of aliases.
+/// Problems of aliases.
 struct Aliases<'a> {
     store: &'a SqlStore,
     router: Arc<Router>,
@@ -230,9 +238,9 @@ struct Aliases<'a> {
     progress: Progress,
     unusable: Tally,
     lost: Tally,
-    /// Whether mail for a domain is kept here.
+    /// Domains, and whether they are ours.
     ours: HashMap<DomainName, bool>,
-    /// Targets here, each with its alias, that are still to be looked for.
+    /// Targets in our domains that have not been looked up yet, each with its alias.
     waiting: Vec<(String, Login)>,
 }
 
@@ -273,12 +281,12 @@ impl<'a> Aliases<'a> {
         let AliasRow { address, targets } = alias;
         match read_address(address, None) {
             Ok(stored) if stored == *address => {}
-            Ok(stored) => self.unusable.add(|| format!("no mail comes for {address:?}, but for {stored}")),
-            Err(why) => self.unusable.add(|| format!("no mail comes for {address:?}: {why}")),
+            Ok(stored) => self.unusable.add(|| format!("no mail matches {address:?}, only {stored}")),
+            Err(why) => self.unusable.add(|| format!("no mail matches {address:?}: {why}")),
         }
         for target in targets {
             if let Err(why) = check_target(target) {
-                self.unusable.add(|| format!("mail for {address} waits, for its target {target:?}: {why}"));
+                self.unusable.add(|| format!("mail for {address} is deferred because of its target {target:?}: {why}"));
                 continue;
             }
             let Ok(login) = Login::parse(target.as_bytes(), None) else { continue };
@@ -308,7 +316,7 @@ impl<'a> Aliases<'a> {
         Ok(ours)
     }
 
-    /// Looks for the targets that wait: most are accounts, and are found at once; the others as mail would find them.
+    /// Looks up the waiting targets: most are accounts, which one query finds; the others are resolved as for mail.
     fn find_waiting(&mut self) -> Result<(), StoreError> {
         let waiting = std::mem::take(&mut self.waiting);
         let logins: Vec<_> = waiting.iter().map(|(_, login)| login).collect();
@@ -327,7 +335,7 @@ impl<'a> Aliases<'a> {
 
     fn leads_nowhere(&self, target: &Login) -> bool {
         let now = Instant::now();
-        // A mailbox need not be looked into to know that it is one.
+        // The size of a mailbox does not matter here.
         let mut looking = Looking { may_look: &mut |_| false, locked_until: now, counted_until: now };
         let asked = target.as_str().as_bytes();
         let answer = self.router.recipient_in_turn(asked, 0, now + PATIENCE, &mut looking);
@@ -335,11 +343,11 @@ impl<'a> Aliases<'a> {
     }
 
     fn report(&self, findings: &mut Findings) {
-        let kinds = ["alias is not obeyed as it is", "aliases are not obeyed as they are"];
-        let cure = "'mailauth alias remove ADDRESS TARGET' removes what is wrong as it stands";
-        self.unusable.report("aliases", State::Degraded, kinds, cure, findings);
-        let kinds = ["target of an alias leads to nothing here", "targets of aliases lead to nothing here"];
-        let cure = "correct them with 'mailauth alias', or add the account that is missing";
-        self.lost.report("aliases", State::Degraded, kinds, cure, findings);
+        let kinds = ["alias has no effect", "aliases have no effect"];
+        let fix = "'mailauth alias remove ADDRESS TARGET' removes an invalid row as it is stored";
+        self.unusable.report("aliases", State::Degraded, kinds, fix, findings);
+        let kinds = ["target of an alias does not exist", "targets of aliases do not exist"];
+        let fix = "correct them with 'mailauth alias', or add the missing accounts";
+        self.lost.report("aliases", State::Degraded, kinds, fix, findings);
     }
 }

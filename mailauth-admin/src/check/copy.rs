@@ -1,4 +1,4 @@
-//! What `mailauth check` says of the copy that answers in an outage.
+//! What `mailauth check` reports about the copy that answers in an outage.
 
 use super::findings::State;
 use mailauth_core::config::{Config, OutageConfig};
@@ -7,17 +7,17 @@ use mailauth_core::store::snapshot::{self, Kept};
 use std::path::Path;
 use std::time::Duration;
 
-/// A refresh may be late by so much: where reading all tables takes long, and while the daemon is restarted.
+/// Time by which a refresh may be late, because reading all tables takes long or the daemon is restarted.
 const LATE: Duration = Duration::from_secs(60);
 
-/// What there is to say of the copy, and the copy, if it would answer in an outage.
+/// Finding about the copy, and the state of the copy if it would answer in an outage.
 pub(super) struct CopyFinding {
     pub state: State,
     pub text: String,
     pub answers: Option<SnapshotState>,
 }
 
-/// Looks at the copy, if one is kept.
+/// Checks the copy, if one is kept.
 pub(super) fn look(config: &Config) -> Option<CopyFinding> {
     let path = config.outage.snapshot_of(&config.database.url)?;
     let copy = snapshot::look(path, &config.database.url);
@@ -32,17 +32,21 @@ fn judge(path: &Path, copy: &Result<Option<Kept>, String>, outage: &OutageConfig
         Ok(Some(kept)) => judge_kept(path, kept, outage),
         Ok(None) => {
             let folder = path.parent().filter(|folder| folder.exists()).map(Path::display);
-            let cure = match folder {
-                Some(folder) => format!("start mailauth-courier, to whose user {folder} must belong"),
+            let fix = match folder {
+                Some(folder) => format!("start mailauth-courier; its user must own {folder}"),
                 None => {
-                    "make its folder and give it to mailauth-courier's user, or set [outage] enabled = false".into()
+                    "create its folder, owned by the user of mailauth-courier, or set [outage] enabled = false".into()
                 }
             };
-            (State::Degraded, format!("there is none at {shown} for logins while the database is away; {cure}"))
+            (
+                State::Degraded,
+                format!("there is no snapshot {shown} for logins during an outage of the database; {fix}"),
+            )
         }
         Err(problem) => {
-            let cure = "run this as root; mailauth-courier makes a damaged one again while the database answers";
-            (State::Degraded, format!("{shown} cannot be used: {problem}; {cure}"))
+            let fix =
+                "run this command as root; mailauth-courier replaces a damaged snapshot when the database answers";
+            (State::Degraded, format!("{shown} cannot be used: {problem}; {fix}"))
         }
     }
 }
@@ -51,19 +55,21 @@ fn judge_kept(path: &Path, kept: &Kept, outage: &OutageConfig) -> (State, String
     let Kept { state: SnapshotState { accounts, bytes, age, failure, .. }, refreshed, of_other } = kept;
     let size = format!("{}: {accounts} accounts, {bytes} bytes, {}", path.display(), old(*age));
     if *age > outage.max_age {
-        let cure = "see the log of mailauth-courier why it is not refreshed";
-        return (State::Degraded, format!("{size}: it decides nothing any more; {cure}"));
+        let fix = "see the log of mailauth-courier for the reason";
+        return (State::Degraded, format!("{size}: it is too old to answer logins; {fix}"));
     }
     if let Some(other) = of_other {
-        let text = format!("{size}: it is of {other}, and answers until all of the database in [database] is copied");
+        let text = format!(
+            "{size}: it is a copy of {other}, and answers until the database of [database] is copied completely"
+        );
         return (State::Degraded, text);
     }
     if let Some((since, why)) = failure {
         return (State::Degraded, format!("{size}: refreshing it has failed for {} s: {why}", since.as_secs()));
     }
     if *refreshed > outage.refresh * 3 + LATE {
-        let cure = "start mailauth-courier, or see its log";
-        return (State::Degraded, format!("{size}: it was refreshed {} s ago last; {cure}", refreshed.as_secs()));
+        let fix = "start mailauth-courier, or see its log";
+        return (State::Degraded, format!("{size}: it was last refreshed {} s ago; {fix}", refreshed.as_secs()));
     }
     (State::Ok, size)
 }
@@ -83,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_snapshot_that_would_decide_nothing_or_is_not_refreshed_wants_attention() {
+    fn a_snapshot_that_cannot_answer_or_is_not_refreshed_is_degraded() {
         let second = Duration::from_secs(1);
         let outage = OutageConfig { max_age: second * 60, refresh: second, ..OutageConfig::default() };
         let judged = |copy| judge(Path::new("/var/s"), &copy, &outage);
@@ -91,16 +97,16 @@ mod tests {
         let mut failing = kept(10);
         failing.state.failure = Some((second * 7, "no room".into()));
         for (copy, said) in [
-            (Ok(Some(kept(61))), "61 s old: it decides nothing any more; see the log"),
-            (Ok(Some(kept(u64::MAX))), "from the future: it decides nothing"),
+            (Ok(Some(kept(61))), "61 s old: it is too old to answer logins; see the log"),
+            (Ok(Some(kept(u64::MAX))), "from the future: it is too old"),
             (Ok(Some(failing)), "10 s old: refreshing it has failed for 7 s: no room"),
-            (Ok(Some(Kept { refreshed: second * 64, ..kept(10) })), "it was refreshed 64 s ago last; start"),
+            (Ok(Some(Kept { refreshed: second * 64, ..kept(10) })), "it was last refreshed 64 s ago; start"),
             (
                 Ok(Some(Kept { of_other: Some("mysql mail at db2".into()), ..kept(10) })),
-                "it is of mysql mail at db2, and",
+                "it is a copy of mysql mail at db2, and",
             ),
-            (Ok(None), "start mailauth-courier, to whose user /var must belong"),
-            (Err("no".into()), "cannot be used: no; run this as root"),
+            (Ok(None), "start mailauth-courier; its user must own /var"),
+            (Err("no".into()), "cannot be used: no; run this command as root"),
         ] {
             let (state, text) = judged(copy);
             assert!(state == State::Degraded && text.contains(said), "{text}");

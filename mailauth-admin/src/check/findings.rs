@@ -1,11 +1,11 @@
-//! What the checks find, and the statements that correct it.
+//! Results of the checks, and the statements that correct problems.
 
 use crate::output::printable;
 use mailauth_core::config::DatabaseUrl;
 use mailauth_core::store::{OpenError, StoreError};
 use serde::Serialize;
 
-/// State of one finding, and of all together.
+/// State of one finding, or of all findings together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum State {
@@ -14,21 +14,21 @@ pub(super) enum State {
     Down,
 }
 
-/// One thing that was looked at.
+/// Result of one check.
 #[derive(Serialize)]
 pub(super) struct Finding {
     pub(super) what: &'static str,
     pub(super) state: State,
-    /// What was found; unless the state is ok, with a correction.
+    /// Result as text, with a correction if the state is not ok.
     pub(super) text: String,
 }
 
-/// Statements for the database's administrator.
+/// Statements for the administrator of the database.
 pub(super) struct Remedy {
-    /// What they are for.
+    /// Purpose of the statements.
     pub(super) purpose: &'static str,
     pub(super) statements: Vec<String>,
-    /// What is to be done after them, a line each.
+    /// Steps to do after them, one on each line.
     pub(super) after: Vec<String>,
 }
 
@@ -37,7 +37,7 @@ impl Remedy {
         Remedy { purpose, statements: Vec::new(), after: Vec::new() }
     }
 
-    /// Returns the statements, to be pasted unchanged.
+    /// Returns the statements as a script that can be pasted.
     pub(super) fn script(&self) -> String {
         let mut text = format!("-- {}", self.purpose);
         for statement in &self.statements {
@@ -69,13 +69,13 @@ pub(super) fn unopened(section: &str, error: &OpenError) -> String {
 }
 
 /// Returns what to do about an error that does not say so itself.
-pub(super) fn cure(error: &StoreError, url: &DatabaseUrl) -> &'static str {
+pub(super) fn hint(error: &StoreError, url: &DatabaseUrl) -> &'static str {
     match (error, url) {
         (StoreError::Timeout { .. }, url) if url.file().is_some() => {
-            "; another program holds its lock: find it with fuser or lsof, or raise [database] deadline"
+            "; another program holds its lock: find that program with fuser or lsof, or raise [database] deadline"
         }
         (StoreError::Timeout { .. }, _) => {
-            "; it is frozen or overloaded, or a firewall drops what is sent to it: look there, or raise [database] \
+            "; it is frozen or overloaded, or a firewall drops the packets to it: check these, or raise [database] \
              deadline"
         }
         _ => "",

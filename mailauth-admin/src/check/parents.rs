@@ -1,4 +1,4 @@
-//! What `mailauth check` says of the folders above the sockets and files that logins depend on.
+//! What `mailauth check` reports about the folders above the sockets and files that logins depend on.
 
 use super::findings::{Findings, State};
 use mailauth_core::config::{Config, MetricsAddress};
@@ -11,14 +11,14 @@ const SOCKET: &str = "[courier] socket";
 
 /// A file or socket of the configuration.
 struct Depended<'c> {
-    /// What it is, or the key that names it.
+    /// Key that names it, or a description.
     key: &'static str,
     path: &'c Path,
-    /// Others must not write to it itself either.
+    /// True if the file itself must not be writable by others either.
     is_file: bool,
 }
 
-/// Looks for folders, and files, that others than root and the daemon's user may write to.
+/// Reports folders and files that users other than root and the daemon's user may write to.
 pub(super) fn look(config: &Config, file: Option<&Path>, findings: &mut Findings) {
     let trusted: Vec<u32> =
         [Some(geteuid().as_raw()), system_ids::of_user(config.server_user())].into_iter().flatten().collect();
@@ -68,18 +68,18 @@ fn depended<'c>(config: &'c Config, file: Option<&'c Path>) -> Vec<Depended<'c>>
 fn judge(exposed: &Exposed, keys: &[&str], config: &Config) -> (State, String) {
     let own = config.courier.own_socket.as_ref().map(|own| own.display());
     match (keys, exposed.writers, own) {
-        // This is so on Debian, whose programs expect the socket there.
+        // Debian has this folder, and Courier's programs expect the socket there.
         ([SOCKET], Writers::Group(_), Some(own)) if Some(exposed.path.as_path()) != config.courier.socket.parent() => {
             let text = format!(
-                "{exposed}, as Debian has it; another daemon could be put in the place of {SOCKET} there, for Courier's \
-                 programs. mailauth's own ask on {own}. Let none but Courier's own users be in that group"
+                "{exposed}, which is so on Debian; its members could replace {SOCKET}, which Courier's programs use. \
+                 mailauth's own programs use {own}. Only Courier's own users should be in that group"
             );
             (State::Ok, text)
         }
         _ => {
             let what = keys.join(", ");
             let text =
-                format!("{exposed}; what logins depend on ({what}) could be replaced there; run {}", exposed.cure());
+                format!("{exposed}; {what} could be replaced there, and logins depend on it; run {}", exposed.cure());
             (State::Degraded, text)
         }
     }
@@ -90,11 +90,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_debian_leaves_to_the_group_is_advice_where_our_programs_ask_elsewhere() {
+    fn debians_group_folder_is_advice_if_our_programs_ask_elsewhere() {
         let of_group = Exposed { path: "/run/courier".into(), writers: Writers::Group(0), mode: 0o775 };
         let config = Config::default();
         let (state, text) = judge(&of_group, &[SOCKET], &config);
-        assert!(state == State::Ok && text.contains("mailauth's own ask on /run/mailauth/socket"), "{text}");
+        assert!(state == State::Ok && text.contains("mailauth's own programs use /run/mailauth/socket"), "{text}");
         let mut alone = Config::default();
         alone.courier.own_socket = None;
         let (state, text) = judge(&of_group, &[SOCKET], &alone);

@@ -1,4 +1,4 @@
-//! What `mailauth check` says of the rights of the database's users.
+//! What `mailauth check` reports about the rights of the database user.
 
 use super::findings::{Findings, Remedy, State};
 use mailauth_core::config::Config;
@@ -7,39 +7,39 @@ use mailauth_core::store::StoreReport;
 /// Maximum number of objects whose rights are listed.
 const LISTED: usize = 6;
 
-/// Statements that are printed, of as many as there are.
+/// Maximum number of statements that are printed.
 const PRINTED: usize = 100;
 
-/// Says whether the daemon's user has the rights that it needs, and no others.
+/// Checks whether the daemon's user has the rights that it needs, and no others.
 pub(super) fn look(config: &Config, report: &StoreReport, findings: &mut Findings) {
     let what = "rights";
     if let Some(by) = &report.administrator {
         let user = &report.user;
         let text = format!(
-            "the user {user} is an administrator ({by}), which no daemon should be; make a user for the daemon with the \
-             statements below, and write that into [database] url"
+            "the user {user} is an administrator ({by}), but a daemon should not be; create a user for the daemon with \
+             the statements below, and write it into [database] url"
         );
         findings.add(what, State::Degraded, text);
         return findings.remedies.extend(own_user(config, report));
     }
-    let cure = match config.database.url.grants_file() {
+    let fix = match config.database.url.grants_file() {
         None => "",
         _ if report.rights_remedy.is_empty() => "; schema/ has the exact grants for each role",
         _ => "; the statements below correct it",
     };
     for right in &report.rights_missing {
-        // Without reading there is no login; any other missing right stops only what follows it in brackets.
+        // Without the right to read, no login works; any other missing right stops only what it names in parentheses.
         let down = right.starts_with("SELECT") && !right.ends_with(')');
         let state = if down { State::Down } else { State::Degraded };
-        findings.add(what, state, format!("the right to {right} is missing{cure}"));
+        findings.add(what, state, format!("the right to {right} is missing{fix}"));
     }
     if !report.rights_too_wide.is_empty() {
-        findings.add(what, State::Degraded, format!("no daemon needs the right to {}{cure}", listed(report)));
+        findings.add(what, State::Degraded, format!("the daemon does not need the right to {}{fix}", listed(report)));
     }
     if report.rights_missing.is_empty() && report.rights_too_wide.is_empty() {
-        findings.add(what, State::Ok, "what a daemon needs, and no more");
+        findings.add(what, State::Ok, "those that a daemon needs, and no others");
     }
-    findings.remedies.extend(mended(config, report));
+    findings.remedies.extend(corrected(config, report));
 }
 
 /// Returns the rights that are too wide, in a line of limited length.
@@ -53,7 +53,7 @@ fn listed(report: &StoreReport) -> String {
 }
 
 /// Returns the statements for the rights of this user, with the text before and after them.
-fn mended(config: &Config, report: &StoreReport) -> Option<Remedy> {
+fn corrected(config: &Config, report: &StoreReport) -> Option<Remedy> {
     let mut remedy =
         Remedy::new("Statements that correct the rights of this user, for an administrator to run in its database:");
     remedy.statements = report.rights_remedy.iter().take(PRINTED).cloned().collect();
@@ -62,7 +62,7 @@ fn mended(config: &Config, report: &StoreReport) -> Option<Remedy> {
     }
     if remedy.statements.iter().any(|statement| !statement.starts_with("GRANT")) && config.admin.url.is_none() {
         remedy.after.push(
-            "From then on this user cannot change accounts or tables: give the mailauth command a user of its own, in \
+            "After that, this user cannot change accounts or tables: give the mailauth command a user of its own in \
              [admin] url."
                 .to_owned(),
         );
@@ -76,7 +76,7 @@ fn own_user(config: &Config, report: &StoreReport) -> Option<Remedy> {
     let name = report.rights_remedy.first().and_then(|statement| name_in(statement))?;
     let (url, grants) = (config.database.url.clone().with_user(name), config.database.url.grants_file()?);
     let mut remedy = Remedy::new(
-        "A user for the daemon, to be made in the database by its administrator, with a password of your own:",
+        "A user for the daemon, for an administrator to create in the database, with a password of your choice:",
     );
     remedy.statements.clone_from(&report.rights_remedy);
     remedy.after = vec![
@@ -86,9 +86,10 @@ fn own_user(config: &Config, report: &StoreReport) -> Option<Remedy> {
         format!("{grants} has the same rights as roles."),
     ];
     if config.admin.url.is_none() {
-        remedy
-            .after
-            .push(format!("The mailauth command goes on as this user with [admin]  url = \"{}\"", config.database.url));
+        remedy.after.push(format!(
+            "The mailauth command continues to use this user with [admin]  url = \"{}\"",
+            config.database.url
+        ));
     }
     Some(remedy)
 }
@@ -122,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn however_many_rights_are_too_wide_they_are_one_line() {
+    fn any_number_of_rights_that_are_too_wide_is_one_line() {
         let rights_too_wide = (0..500).map(|n| format!("SELECT, INSERT on other.t{n}")).collect();
         let rights_remedy = (0..500).map(|n| format!("REVOKE SELECT, INSERT ON other.t{n} FROM m")).collect();
         let report = StoreReport { rights_too_wide, rights_remedy, ..StoreReport::default() };
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn an_administrator_is_told_how_to_make_the_daemons_own_user() {
+    fn an_administrator_gets_statements_for_a_user_of_the_daemon() {
         let mut config = Config::default();
         config.database.url = "mysql://root@localhost/mail?socket=/run/mysqld/mysqld.sock".parse().unwrap();
         let report = StoreReport {

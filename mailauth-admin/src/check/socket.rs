@@ -1,4 +1,4 @@
-//! What `mailauth check` says of the daemon's socket.
+//! What `mailauth check` reports about the daemon's sockets.
 
 use super::findings::{Findings, State};
 use mailauth_core::Service;
@@ -13,19 +13,19 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// The longest that the daemon's answer is waited for.
+/// Maximum time to wait for the answer of the daemon.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A login that no account has: RFC 2606 keeps this domain for that.
-const NOBODY: &str = "mailauth-check@nobody.invalid";
+/// A login that no account has: RFC 2606 reserves this top-level domain.
+const UNKNOWN: &str = "mailauth-check@unknown.invalid";
 
-/// The daemon's program.
+/// Name of our daemon.
 const OURS: &str = "mailauth-courier";
 
-/// The system cuts the short name of a process at so many bytes.
+/// Maximum length of the short name of a process in Linux, in bytes.
 const SHORT: usize = 15;
 
-/// Looks at the sockets, and asks the daemon there.
+/// Checks the sockets, and asks the daemon on them.
 pub(super) fn look(config: &Config, findings: &mut Findings) {
     let courier = &config.courier;
     let Some(own) = &courier.own_socket else {
@@ -34,13 +34,13 @@ pub(super) fn look(config: &Config, findings: &mut Findings) {
     };
     if [own, &courier.socket].iter().all(|path| is_missing(path)) {
         let (own, courier) = (own.display(), courier.socket.display());
-        let text = format!("there is no {courier}, and no {own}; start mailauth-courier");
+        let text = format!("there is neither {courier} nor {own}; start mailauth-courier");
         return findings.add("socket", State::Degraded, text);
     }
     let told = if is_missing(own) {
         let (shown, folder) = (own.display(), own.parent().unwrap_or(own).display());
         let text = format!(
-            "there is no {shown}, and mailauth's own programs ask on {}; let the daemon make a socket in {folder} (with \
+            "there is no {shown}, so mailauth's own programs use {}; let the daemon create a socket in {folder} (with \
              systemd: RuntimeDirectory= of its unit), and see its log",
             courier.socket.display()
         );
@@ -50,7 +50,7 @@ pub(super) fn look(config: &Config, findings: &mut Findings) {
         look_at(own, "own socket", config, findings)
     };
     let too = look_at(&courier.socket, "socket", config, findings);
-    // The same daemon is behind both.
+    // The same daemon listens on both sockets.
     mailboxes(told.or(too).as_deref(), config, findings);
 }
 
@@ -58,13 +58,13 @@ fn is_missing(path: &Path) -> bool {
     fs::metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
-/// Looks at one of them, and returns the daemon's status, where that tells it.
+/// Checks one socket. Returns the status of the daemon, if it reports it to this user.
 fn look_at(path: &Path, what: &'static str, config: &Config, findings: &mut Findings) -> Option<String> {
     let shown = path.display();
     let metadata = match fs::metadata(path) {
         Ok(metadata) if metadata.file_type().is_socket() => metadata,
         Ok(_) => {
-            let text = format!("{shown} is no socket; move it away, or choose another path in [courier]");
+            let text = format!("{shown} is not a socket; move it away, or choose another path in [courier]");
             findings.add(what, State::Degraded, text);
             return None;
         }
@@ -73,8 +73,9 @@ fn look_at(path: &Path, what: &'static str, config: &Config, findings: &mut Find
             return None;
         }
         Err(error) => {
-            let text =
-                format!("{shown} cannot be looked at: {error}; run this as root, or as a user of the socket's group");
+            let text = format!(
+                "{shown} cannot be accessed: {error}; run this command as root, or as a user in the socket's group"
+            );
             findings.add(what, State::Degraded, text);
             return None;
         }
@@ -84,7 +85,7 @@ fn look_at(path: &Path, what: &'static str, config: &Config, findings: &mut Find
         findings.add(what, State::Down, text);
         return None;
     }
-    // Only our own daemon knows this question; it says yes to some, and no to all others that it lets in.
+    // Only our daemon knows this request. It answers yes to some users, and no to all others that may connect.
     let told = match daemon.status(Instant::now() + PATIENCE) {
         Err(Refusal::NotNow(why)) => {
             let (state, text) = silent(path, &daemon, &why);
@@ -92,11 +93,11 @@ fn look_at(path: &Path, what: &'static str, config: &Config, findings: &mut Find
             return None;
         }
         Ok(line) => Some(line),
-        // It tells root and its own user alone.
+        // The daemon reports its status only to root and its own user.
         Err(Refusal::No(_)) => None,
     };
     let (mode, wanted) = (metadata.permissions().mode() & 0o777, config.courier.socket_mode);
-    // On the other socket each client is judged by its user.
+    // The other socket is open to all, and the daemon checks the user of each client.
     if *path == *config.courier.socket && mode & !wanted != 0 {
         let text = format!("{shown} has mode {mode:04o}, which is wider than {wanted:04o}; restart mailauth-courier");
         findings.add(what, State::Degraded, text);
@@ -110,11 +111,11 @@ fn look_at(path: &Path, what: &'static str, config: &Config, findings: &mut Find
 fn mailboxes(line: Option<&str>, config: &Config, findings: &mut Findings) {
     let Some(Ok(told)) = line.map(Status::parse) else { return };
     if let Some(why) = told.mailboxes_error {
-        let text = format!("the daemon cannot look at them, and mail for those with a quota waits: {why}");
+        let text = format!("the daemon cannot access mailboxes, so mail for accounts with a quota is deferred: {why}");
         findings.add("mailboxes", State::Degraded, text);
     }
     if told.user == Some(0) && config.courier.user.is_none() {
-        let text = "the daemon runs as root, which it need not: set [courier] user, or take the units of the manual";
+        let text = "the daemon runs as root, which is not necessary: set [courier] user, or use the systemd units of the manual";
         findings.add("user", State::Ok, text);
     }
 }
@@ -124,37 +125,35 @@ fn ask(path: &Path, daemon: &Client) -> (State, String) {
     let shown = path.display();
     let answer = daemon.authenticate(Request {
         service: Service::Delivery,
-        login: NOBODY.as_bytes().to_vec(),
+        login: UNKNOWN.as_bytes().to_vec(),
         credential: Credential::Lookup,
         client: None,
         deadline: Instant::now() + PATIENCE,
     });
     match answer {
         Err(Refusal::No(_)) => (State::Ok, format!("{shown} answers")),
-        Ok(_) => {
-            (State::Degraded, format!("{shown} answers, but knows an account {NOBODY}; remove that from the accounts"))
-        }
+        Ok(_) => (State::Degraded, format!("{shown} answers, but has an account {UNKNOWN}; remove this account")),
         Err(Refusal::NotNow(why)) => (State::Degraded, why.to_string()),
     }
 }
 
-/// Returns what it means that a question which only our daemon answers had no answer, for the reason `why`.
+/// Returns the finding for a request that only our daemon knows and that got no answer, for the reason `why`.
 fn silent(path: &Path, daemon: &Client, why: &NotNow) -> (State, String) {
     let shown = path.display();
     match listener(daemon) {
         Listener::Ours | Listener::Nothing => (State::Degraded, why.to_string()),
         Listener::Other { program, pid } => {
             let stop = match program.contains("authdaemond") {
-                true => "which is Courier's own: systemctl disable --now courier-authdaemon",
-                false => "and see what starts it",
+                true => "which is Courier's authdaemond: systemctl disable --now courier-authdaemon",
+                false => "and find out what starts it",
             };
             let text = format!(
-                "{shown}: on the socket is not {OURS} but {program}; stop it (process {pid}, {stop}), and start {OURS}"
+                "{shown}: {program} listens on the socket instead of {OURS}; stop it (process {pid}, {stop}), and start {OURS}"
             );
             (State::Down, text)
         }
         Listener::Unknown(hint) => {
-            (State::Degraded, format!("{why}; which program listens on {shown} cannot be told: {hint}"))
+            (State::Degraded, format!("{why}; the program that listens on {shown} is unknown: {hint}"))
         }
     }
 }
@@ -168,13 +167,13 @@ enum Listener {
         pid: u32,
     },
     Unknown(&'static str),
-    /// None does.
+    /// No program listens.
     Nothing,
 }
 
 fn listener(daemon: &Client) -> Listener {
     let pid = match daemon.listener(Instant::now() + PATIENCE) {
-        Ok(0) => return Listener::Unknown("it runs in another container, or is seen from one; look there"),
+        Ok(0) => return Listener::Unknown("it runs in another container, or this command does; check there"),
         Ok(pid) => pid,
         Err(_) => return Listener::Nothing,
     };
@@ -184,7 +183,7 @@ fn listener(daemon: &Client) -> Listener {
     match program.or_else(short) {
         Some(program) if is_ours(&program) => Listener::Ours,
         Some(program) => Listener::Other { program, pid },
-        None => Listener::Unknown("run this as root"),
+        None => Listener::Unknown("run this command as root"),
     }
 }
 
@@ -200,7 +199,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn our_daemon_is_known_by_its_name_also_when_it_was_replaced_or_is_cut_short() {
+    fn our_daemon_is_recognized_by_its_name_even_if_replaced_or_cut() {
         for ours in ["/usr/local/bin/mailauth-courier", "/x/mailauth-courier (deleted)", "mailauth-courie"] {
             assert!(is_ours(ours), "{ours}");
         }

@@ -13,9 +13,9 @@ use serde::Serialize;
 use std::borrow::Cow;
 use std::time::SystemTime;
 
-/// Compare maildirsize with a full count; changes nothing
+/// Compare maildirsize with a full count of the mailbox; changes nothing
 ///
-/// Exit codes: 0 all are right, 1 some are off, 75 some could not be told.
+/// Exit codes: 0 all are correct, 1 some are incorrect, 75 some could not be checked.
 #[derive(Args)]
 pub struct Check {
     #[command(flatten)]
@@ -25,16 +25,16 @@ pub struct Check {
     json: bool,
 }
 
-/// A mailbox with a wrong file.
+/// A mailbox with an incorrect maildirsize.
 #[derive(Serialize)]
 struct Mismatch {
     mailbox: String,
-    /// Kept less counted: negative if the owner has more room than the quota allows.
+    /// Figure in the file minus that of the count: negative if the owner has more space than the quota permits.
     bytes: Option<i128>,
     messages: Option<i128>,
-    /// Why the file would not be believed; then it does no harm.
+    /// Reason why the file is not trusted; then it does no harm.
     doubt: Option<String>,
-    /// When it was last counted, in seconds since 1970: it has not been off for longer.
+    /// Time of the last count, in seconds since 1970: the file became incorrect after it.
     since: Option<u64>,
     #[serde(skip)]
     counted: Option<SystemTime>,
@@ -42,13 +42,13 @@ struct Mismatch {
 
 impl Check {
     pub fn run(self, setup: impl FnOnce() -> Result<Setup, Failure>) -> Result<Exit, Failure> {
-        let (mut problems, mut right, mut off) = (Complaints::default(), 0usize, 0usize);
+        let (mut problems, mut correct, mut incorrect) = (Complaints::default(), 0usize, 0usize);
         let mut list = List::new(["MAILBOX", "BYTES", "MESSAGES", "COUNTED", "REMARK"], self.json);
         let mut each = |mailbox: &Mailbox, outcome| {
             match outcome {
-                Ok(None) => right += 1,
+                Ok(None) => correct += 1,
                 Ok(Some(found)) => {
-                    off += 1;
+                    incorrect += 1;
                     list.add(&found)?;
                 }
                 Err(error) => problems.add(format_args!("{}: {error}", mailbox.name)),
@@ -60,23 +60,23 @@ impl Check {
             Selected::All(all) => for_each(&all, processors(), check, each)?,
         };
         problems.append(unusable);
-        if self.json || off > 0 {
+        if self.json || incorrect > 0 {
             list.end()?;
         }
         if !self.json {
-            say(format_args!("{right} right, {off} off, {} that could not be told", problems.count()))?;
+            say(format_args!("{correct} correct, {incorrect} incorrect, {} could not be checked", problems.count()))?;
         }
-        finish(problems, if off == 0 { Exit::Yes } else { Exit::No })
+        finish(problems, if incorrect == 0 { Exit::Yes } else { Exit::No })
     }
 }
 
-/// What is wrong with the figures of a mailbox, if anything is.
+/// Compares the figures of a mailbox with a count. Returns the difference, if there is one that matters.
 fn check(mailbox: &Mailbox) -> Result<Option<Mismatch>, QuotaError> {
     let Some(open) = mailbox.open()? else { return Ok(None) };
     let Comparison { stored, counted } = open.check()?;
     let kept = match (stored.usage, stored.doubt) {
         (Some(kept), None) if kept == counted => return Ok(None),
-        // Nothing is kept, and nothing has to be.
+        // A mailbox without a limit needs no figures.
         (_, Some(_)) if mailbox.limits == Limits::NONE => return Ok(None),
         (_, Some(Doubt::Missing)) => return Ok(None),
         (kept, _) => kept,

@@ -1,15 +1,15 @@
-//! Figures of quotas for people: the one form in which all commands show them. JSON has them exactly.
+//! Sizes and limits as text, in the same form in all commands. In JSON they are exact numbers.
 
 use mailauth_core::quota::Usage;
 use std::time::SystemTime;
 
-/// A size as `512 B`, `1.5 KiB`, `20 MiB`.
+/// Returns a size such as `512 B`, `1.5 KiB` or `20 MiB`.
 pub fn size(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     if bytes < 1024 {
         return format!("{bytes} B");
     }
-    // Tenths of the unit, rounded down: a full mailbox is never shown as fuller than it is.
+    // Tenths of the unit, rounded down, so that no mailbox is shown as fuller than it is.
     let (mut tenths, mut unit) = (u128::from(bytes) * 10 / 1024, 0);
     while tenths >= 10_240 && unit + 1 < UNITS.len() {
         tenths /= 1024;
@@ -19,7 +19,7 @@ pub fn size(bytes: u64) -> String {
     if tenths >= 1000 { format!("{} {unit}", tenths / 10) } else { format!("{}.{} {unit}", tenths / 10, tenths % 10) }
 }
 
-/// A quota as `1.0 GiB, 10000 messages`, of which 0 is no limit; empty if neither is named.
+/// Returns a quota such as `1.0 GiB, 10000 messages`. 0 is no limit. The text is empty if neither part is given.
 pub fn limits(bytes: Option<u64>, messages: Option<u64>) -> String {
     let bytes = bytes.map(|bytes| if bytes == 0 { "any size".to_owned() } else { size(bytes) });
     let messages = messages.map(|number| match number {
@@ -32,7 +32,7 @@ pub fn limits(bytes: Option<u64>, messages: Option<u64>) -> String {
     }
 }
 
-/// What a mailbox holds, as `1.5 MiB in 20 messages`.
+/// Returns the use of a mailbox, such as `1.5 MiB in 20 messages`.
 pub fn used(usage: Usage) -> String {
     format!("{} in {}", size(usage.bytes), count(usage.messages))
 }
@@ -41,7 +41,7 @@ fn count(messages: u64) -> String {
     format!("{messages} message{}", if messages == 1 { "" } else { "s" })
 }
 
-/// `400 MiB of 1.0 GiB`, or `400 MiB`.
+/// Returns a use and its limit, such as `400 MiB of 1.0 GiB`, or only `400 MiB`.
 pub fn of(used: String, limit: Option<String>) -> String {
     match limit {
         Some(limit) => format!("{used} of {limit}"),
@@ -49,13 +49,13 @@ pub fn of(used: String, limit: Option<String>) -> String {
     }
 }
 
-/// A bar of ten places.
+/// Returns a bar of ten places.
 pub fn bar(percent: u64) -> String {
     let full = usize::try_from(percent / 10).unwrap_or(10).min(10);
     format!("[{}{}]", "#".repeat(full), ".".repeat(10 - full))
 }
 
-/// How long ago, as `3 minutes ago`.
+/// Returns the age of a time, such as `3 minutes ago`.
 pub fn ago(time: SystemTime) -> String {
     let Ok(age) = time.elapsed() else { return "in the future".to_owned() };
     let (count, unit) = match age.as_secs() {
@@ -67,7 +67,7 @@ pub fn ago(time: SystemTime) -> String {
     format!("{count} {unit}{} ago", if count == 1 { "" } else { "s" })
 }
 
-/// Seconds since 1970, for JSON.
+/// Returns the seconds since 1970, for JSON.
 pub fn seconds(time: SystemTime) -> u64 {
     time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

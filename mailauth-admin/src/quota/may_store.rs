@@ -10,17 +10,17 @@ use mailauth_core::quota::mailboxes::Here;
 use mailauth_core::quota::others::Others;
 use mailauth_core::quota::{Denied, IfLocked, Limits, Patience, room};
 
-/// May a message of this size be stored?
+/// Check whether a message of a given size may be stored
 ///
-/// Exit codes: 0 it fits, 77 it would be over quota, 75 that cannot be told now, 2 the command line is wrong.
+/// Exit codes: 0 yes, 77 no, over quota, 75 not now (try again), 2 invalid command line.
 #[derive(Args)]
 pub struct MayStore {
-    /// An account, as anna@example.org
+    /// Login of the account, such as anna@example.org
     #[arg(required_unless_present = "maildir", conflicts_with = "maildir")]
     login: Option<String>,
     #[command(flatten)]
     by_path: ByPath,
-    /// The message's size
+    /// Size of the message
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(..=Limits::MAX))]
     size: u64,
 }
@@ -28,7 +28,7 @@ pub struct MayStore {
 impl MayStore {
     pub fn run(self, setup: impl FnOnce() -> Result<Setup, Failure>) -> Result<Exit, Failure> {
         match (self.by_path.mailbox(), &self.login) {
-            // An account's first message makes its mailbox; a path that is wrong makes none.
+            // The first message for an account creates its mailbox; a wrong path must not create one.
             (Some(mailbox), _) => answer(mailbox.open_existing()?.precheck(self.size)),
             (None, login) => of_account(&setup()?, login.as_deref().unwrap_or_default(), self.size),
         }
@@ -42,8 +42,8 @@ impl MayStore {
 fn of_account(setup: &Setup, login: &str, size: u64) -> Result<Exit, Failure> {
     let store = setup.store()?;
     let login = setup.recipient(login)?;
-    let nobody = Failure::no(no_such("account", login.as_str()));
-    let recipient = Recipient::find(&store, &login, &setup.config.address.delimiters, nobody, |_| true)?;
+    let unknown = Failure::no(no_such("account", login.as_str()));
+    let recipient = Recipient::find(&store, &login, &setup.config.address.delimiters, unknown, |_| true)?;
     let account = setup.config.mailbox.resolve(recipient.row.clone());
     let account = account.map_err(|unusable| Failure::not_now(unusable.to_string()))?;
     let (defaults, rules) = (&setup.config.mailbox, setup.config.quota.rules());
@@ -57,6 +57,6 @@ fn answer(room: Result<(), Denied>) -> Result<Exit, Failure> {
     match room {
         Ok(()) => say("it fits").map(|()| Exit::Yes),
         Err(denied) if denied.is_over() => Err(Failure::new(Exit::OverQuota, denied.to_string())),
-        Err(unknown) => Err(Failure::not_now(unknown.to_string())),
+        Err(denied) => Err(Failure::not_now(denied.to_string())),
     }
 }

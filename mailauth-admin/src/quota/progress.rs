@@ -5,10 +5,10 @@ use std::io::{self, Write};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// How often it is drawn.
+/// Time between two updates of the terminal.
 const EVERY: Duration = Duration::from_millis(100);
 
-/// A count on the standard error; nothing when that is no terminal.
+/// A count on the standard error, if that is a terminal.
 pub struct Progress(Option<Mutex<(usize, Instant)>>);
 
 impl Progress {
@@ -16,7 +16,7 @@ impl Progress {
         Progress(isatty(io::stderr()).then(|| Mutex::new((0, Instant::now()))))
     }
 
-    /// One more is done.
+    /// Counts one mailbox that is done.
     pub fn step(&self) {
         let Some(Ok(mut state)) = self.0.as_ref().map(Mutex::lock) else { return };
         state.0 += 1;

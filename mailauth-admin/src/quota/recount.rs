@@ -14,17 +14,17 @@ use mailauth_core::store::SqlStore;
 use serde::Serialize;
 use std::time::Instant;
 
-/// Count mailboxes, and write their maildirsize afresh
+/// Count mailboxes, and write their maildirsize again
 ///
-/// Folders that have not changed since they were last counted are not read again.
+/// Folders that have not changed since the last count are not read again, except with --full.
 #[derive(Args)]
 pub struct Recount {
     #[command(flatten)]
     which: Selection,
-    /// Read every folder
+    /// Read all folders, even if they have not changed
     #[arg(long)]
     full: bool,
-    /// Mailboxes counted at once [default: as many as there are processors]
+    /// Number of mailboxes to count at the same time [default: number of processors]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: Option<u16>,
     /// Print JSON
@@ -32,18 +32,18 @@ pub struct Recount {
     json: bool,
 }
 
-/// RecountJson mailbox as JSON has it.
+/// Result for one mailbox in JSON.
 #[derive(Serialize)]
 struct RecountJson {
     bytes: u64,
     messages: u64,
     folders: usize,
     folders_read: usize,
-    /// Whether the figures are others than were kept.
+    /// True if the stored figures changed.
     changed: bool,
-    /// What was kept; null where there was nothing to be believed.
+    /// Stored figures before the count; null if there were none that could be trusted.
     before: Option<UsageJson>,
-    /// Why what was kept would not be believed.
+    /// Reason why the stored figures were not trusted.
     doubt: Option<String>,
 }
 
@@ -53,14 +53,14 @@ struct UsageJson {
     messages: u64,
 }
 
-/// A mailbox that was counted, and what was kept of it before.
+/// A mailbox that was counted, and its stored figures before the count.
 struct Recounted {
     before: Previous,
     counted: CountResult,
 }
 
 impl Recounted {
-    /// Whether the figures are others than were kept. Of a mailbox without a limit nothing has to be kept.
+    /// Returns true if the stored figures changed. A mailbox without a limit needs no stored figures.
     fn is_changed(&self) -> bool {
         match self.before.usage {
             Some(usage) => usage != self.counted.usage,
@@ -68,40 +68,40 @@ impl Recounted {
         }
     }
 
-    /// Says so if another program has the mailbox's lock.
+    /// Prints a note if the lock of the mailbox was held by another program.
     fn remark_lock(&self, mailbox: &Mailbox) {
         if !self.counted.locked {
             remark(format_args!(
-                "note: {}: the lock {}/maildirlock could not be had; the figures may lack a message that was stored at the \
-                 same moment",
+                "note: {}: the lock {}/maildirlock is held by another program; the figures may lack a message that was \
+                 stored at the same moment",
                 mailbox.name,
                 mailbox.path.display()
             ));
         }
     }
 
-    /// What was kept and what is there, for people.
+    /// Returns the figures before and after the count as text.
     fn in_words(&self) -> String {
         let after = figures::used(self.counted.usage);
         match (&self.before.usage, &self.before.doubt) {
-            (Some(before), None) if *before == self.counted.usage => format!("{after}, as it was"),
+            (Some(before), None) if *before == self.counted.usage => format!("{after}, unchanged"),
             (Some(before), doubt) => {
                 let doubt = doubt.as_ref().map_or_else(String::new, |doubt| format!(" ({doubt})"));
                 let fine = |usage: Usage| format!("{} bytes in {} messages", usage.bytes, usage.messages);
                 match figures::used(*before) {
-                    // They differ by less than is shown.
+                    // The difference is smaller than the precision of these texts.
                     before_shown if before_shown == after => {
                         format!("{}{doubt} -> {}", fine(*before), fine(self.counted.usage))
                     }
                     before_shown => format!("{before_shown}{doubt} -> {after}"),
                 }
             }
-            (None, doubt) => format!("{} -> {after}", doubt.as_deref().unwrap_or("nothing was kept")),
+            (None, doubt) => format!("{} -> {after}", doubt.as_deref().unwrap_or("no stored figures")),
         }
     }
 }
 
-/// What was kept of a mailbox.
+/// Stored figures of a mailbox before a count.
 #[derive(Default)]
 struct Previous {
     usage: Option<Usage>,
@@ -116,7 +116,7 @@ impl Previous {
             Ok(Stored { usage, doubt, .. }) => {
                 let doubt = doubt.map(|doubt| match doubt {
                     Doubt::Missing => "no maildirsize".to_owned(),
-                    doubt => format!("maildirsize was not believed: {doubt}"),
+                    doubt => format!("maildirsize was not trusted: {doubt}"),
                 });
                 Previous { usage, doubt, has_limit }
             }
@@ -125,11 +125,11 @@ impl Previous {
     }
 }
 
-/// All of them as JSON has them.
+/// Summary of all mailboxes in JSON.
 #[derive(Default, Serialize)]
 struct SummaryJson {
     mailboxes: usize,
-    /// Of how many the figures are others than were kept.
+    /// Number of mailboxes whose stored figures changed.
     changed: usize,
     without_mail: usize,
     failed: usize,
@@ -150,7 +150,7 @@ impl Recount {
     fn one(&self, mailbox: &Mailbox, store: Option<&SqlStore>, effort: Effort) -> Result<Exit, Failure> {
         let counted = match mailbox.open().map_err(|error| Failure::not_now(error.to_string()))? {
             Some(open) => recount(&open, mailbox, store, effort),
-            // An account has no mailbox before its first mail; a path that is wrong is a mistake.
+            // An account has no mailbox before its first mail, but a path without a mailbox is a mistake.
             None if mailbox.login.is_some() => {
                 let counted = CountResult { usage: Usage::default(), folders: 0, folders_read: 0, locked: true };
                 Ok(Recounted { before: Previous { usage: Some(counted.usage), ..Previous::default() }, counted })
@@ -212,7 +212,7 @@ impl Recount {
             let SummaryJson { mailboxes, changed, without_mail, failed, bytes, messages, seconds } = sum;
             let used = figures::used(Usage { bytes, messages });
             say(format_args!(
-                "counted {mailboxes} mailboxes in {seconds} s: {used}; the figures of {changed} were changed, \
+                "counted {mailboxes} mailboxes in {seconds} s: {used}; the figures of {changed} changed, \
                  {without_mail} have no mail yet, {failed} failed"
             ))?;
         }
@@ -220,7 +220,7 @@ impl Recount {
     }
 }
 
-/// Adds up what the mailboxes of each domain with a quota published.
+/// Adds up the published sizes of the mailboxes of each domain that has a quota.
 fn sum_up(store: &SqlStore, problems: &mut Complaints) -> Result<(), Failure> {
     let mut failed = Complaints::default();
     let unusable = each_domain(store, |domain| {
@@ -236,14 +236,14 @@ fn sum_up(store: &SqlStore, problems: &mut Complaints) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Counts a mailbox and tells the pool of its domain.
+/// Counts a mailbox and publishes its size for the quota of its domain.
 fn recount(
     open: &MaildirQuota,
     mailbox: &Mailbox,
     store: Option<&SqlStore>,
     effort: Effort,
 ) -> Result<Recounted, PoolError> {
-    // Another program may write meanwhile; then it is in what is counted too.
+    // Another program may change the figures meanwhile; the count then includes that change.
     let before = Previous::of(open, mailbox.limits);
     let (counted, published) = open.recount_and(effort, |usage| publish(store, mailbox, usage))?;
     published?;

@@ -15,13 +15,13 @@ use mailauth_core::quota::{Limits, QuotaError, Usage};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
-/// List what all mailboxes hold, the fullest first
+/// List the sizes of all mailboxes, the fullest first
 #[derive(Args)]
 pub struct Report {
-    /// Only the first N
+    /// Show only the first N mailboxes
     #[arg(long, value_name = "N")]
     top: Option<usize>,
-    /// Only those that are fuller than this
+    /// Show only mailboxes that use more than this percentage of their quota
     #[arg(long, value_name = "PERCENT")]
     over: Option<u64>,
     /// Print JSON

@@ -10,13 +10,13 @@ use mailauth_core::delivery::warnings::percent;
 use mailauth_core::quota::{Limits, MaildirQuota, QuotaError, Stored, Usage};
 use serde::Serialize;
 
-/// Show what a mailbox holds, and what it may hold
+/// Show the size of a mailbox and its quota
 ///
-/// The figures are those that the mail programs keep beside the mail. Where they cannot be believed the mailbox is
-/// counted, and its file left as it is.
+/// The figures come from the file maildirsize in the mailbox. If they cannot be trusted, the mailbox is counted, and the
+/// file is not changed.
 #[derive(Args)]
 pub struct Show {
-    /// As anna@example.org
+    /// Login, such as anna@example.org
     login: String,
     /// Print JSON
     #[arg(long)]
@@ -32,14 +32,15 @@ struct QuotaJson {
     limit_bytes: Option<u64>,
     limit_messages: Option<u64>,
     percent: Option<u64>,
-    /// Why the kept figures were not believed.
+    /// Reason why the stored figures were not trusted.
     doubt: Option<String>,
-    /// When they were last added to, and when they were counted; seconds since 1970.
+    /// Time of the last change of the figures, in seconds since 1970.
     written: Option<u64>,
+    /// Time of the last count, in seconds since 1970.
     counted: Option<u64>,
 }
 
-/// What a mailbox holds: as it is kept, or if that is in doubt, as it is. Writes nothing.
+/// Returns the size of a mailbox: the stored figures or, if they are in doubt, those of a count. Writes nothing.
 pub fn look(open: &MaildirQuota) -> Result<(Usage, Stored), QuotaError> {
     let stored = open.stored()?;
     match (stored.usage, stored.doubt) {
@@ -84,10 +85,10 @@ impl Show {
             match (kept, doubt, looked.is_some()) {
                 (_, _, false) => "no mail yet".to_owned(),
                 (Some(kept), ..) => match (kept.written.map(ago), kept.counted.map(ago)) {
-                    (Some(written), Some(counted)) => format!("kept since {counted}, last changed {written}"),
-                    (written, _) => format!("kept, last changed {}", written.unwrap_or_default()),
+                    (Some(written), Some(counted)) => format!("counted {counted}, last changed {written}"),
+                    (written, _) => format!("stored, last changed {}", written.unwrap_or_default()),
                 },
-                (None, Some(doubt), _) => format!("counted now: maildirsize is not believed, {doubt}"),
+                (None, Some(doubt), _) => format!("counted now: maildirsize is not trusted, {doubt}"),
                 (None, None, _) => "counted now".to_owned(),
             },
         );

@@ -1,4 +1,4 @@
-//! Lines in the order of how full they are, of which only the order is held in memory.
+//! Lines sorted by how full their mailboxes are. Only the sort keys are held in memory.
 
 use crate::failure::Failure;
 use crate::spool::private_file;
@@ -15,8 +15,9 @@ pub struct Sorted {
     keys: Vec<Key>,
 }
 
-/// How full a line is, its bytes and its place in the file. A million of them have to be small. The first two are inverted,
-/// so that what is fullest comes first, and what is as full as another in the order in which it was added.
+/// Sort key of a line: percentage, bytes, and position in the file. It is small because there may be a million of them. The
+/// percentage and the bytes are inverted, so that the fullest comes first; equal lines stay in the order in which they were
+/// added.
 type Key = [u32; 5];
 
 fn key(percent: Option<u64>, bytes: u64, place: u64) -> Key {
@@ -44,7 +45,7 @@ impl Sorted {
         Ok(())
     }
 
-    /// Gives the first lines to `each`, the fullest first.
+    /// Passes the first lines to `each`, the fullest first.
     pub fn each<T: DeserializeOwned>(
         mut self,
         most: usize,
@@ -75,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_fullest_come_first_and_others_as_they_were_added() {
+    fn the_fullest_come_first_and_equal_ones_in_their_order() {
         let mut sorted = Sorted::new().unwrap();
         for (percent, bytes) in [(None, 5), (Some(0), 7), (Some(100), 1), (None, 5), (Some(7), 1 << 40), (Some(7), 9)] {
             sorted.add(percent, bytes, &(percent, bytes, sorted.keys.len())).unwrap();

@@ -1,4 +1,4 @@
-//! Which mailboxes are selected: an account's, all accounts', or one named by its path.
+//! The mailboxes that a command line selects: that of an account, those of all accounts, or one given by its path.
 
 use super::figures;
 use crate::failure::{Exit, Failure};
@@ -20,19 +20,19 @@ use std::path::{Path, PathBuf};
 /// A mailbox that may have no mail yet.
 #[derive(Clone, Debug)]
 pub struct Mailbox {
-    /// The account's login, or the path it was named by.
+    /// Login of its account, or the given path.
     pub name: String,
-    /// Its account's; `None` when it was named by its path.
+    /// Login of its account; `None` if it was given by its path.
     pub login: Option<Login>,
     /// Path of its Maildir.
     pub path: PathBuf,
-    /// Its owner's home; the Maildir itself when it was named by its path.
+    /// Home of its owner; the Maildir itself if it was given by its path.
     pub home: PathBuf,
-    /// What it may hold.
+    /// Limits of its size.
     pub limits: Limits,
-    /// The user and group it has to belong to; `None` when it was named by its path.
+    /// User and group that must own it; `None` if it was given by its path.
     pub owner: Option<(u32, u32)>,
-    /// How it is counted.
+    /// Rules of counting.
     pub rules: CountRules,
 }
 
@@ -46,35 +46,35 @@ impl Mailbox {
         Ok(Mailbox { name, login: Some(account.login), path, home, limits, owner, rules: config.quota.rules() })
     }
 
-    /// One named by its path.
+    /// Returns the mailbox at a path.
     pub fn at(path: &Path, limits: Limits, count_trash: bool) -> Self {
         let (name, rules) = (path.display().to_string(), CountRules { count_trash });
         let (home, path) = (path.to_owned(), path.to_owned());
         Mailbox { name, login: None, path, home, limits, owner: None, rules }
     }
 
-    /// Opens it; `None` when there is no mailbox yet.
+    /// Opens it. Returns `None` if there is no mailbox yet.
     pub fn open(&self) -> Result<Option<MaildirQuota>, QuotaError> {
         room::open(&self.path, self.limits, self.rules, self.owner.map(|(uid, _)| uid))
     }
 
-    /// Opens it; that there is none is an error.
+    /// Opens it, and fails if there is no mailbox.
     pub fn open_existing(&self) -> Result<MaildirQuota, Failure> {
         let opened = self.open().map_err(|error| Failure::not_now(error.to_string()))?;
         opened.ok_or_else(|| Failure::not_now(format!("there is no mailbox {} yet", self.path.display())))
     }
 }
 
-/// A mailbox by its path.
+/// A mailbox given by its path.
 #[derive(Args)]
 pub struct ByPath {
-    /// A mailbox by its path; no database and no configuration is needed
+    /// Path of a Maildir; needs no database and no configuration
     #[arg(long, value_name = "DIR", requires = "limit")]
     pub maildir: Option<PathBuf>,
-    /// Its limits, as 10000000S,1000C or 10M,1000, or none
+    /// Its limits, such as 10M,1000 or 10000000S,1000C; or none
     #[arg(long, value_name = "LIMITS", requires = "maildir", value_parser = read_limits)]
     pub limit: Option<Limits>,
-    /// Count its trash too
+    /// Count the messages in its trash
     #[arg(long, requires = "maildir")]
     pub count_trash: bool,
 }
@@ -94,21 +94,21 @@ pub fn read_limits(text: &str) -> Result<Limits, LimitsError> {
 #[derive(Args)]
 #[group(skip)]
 pub struct Selection {
-    /// An account, as anna@example.org
+    /// Login of an account, such as anna@example.org
     #[arg(required_unless_present_any = ["all", "maildir"], conflicts_with_all = ["all", "maildir"])]
     login: Option<String>,
-    /// The mailboxes of all accounts
+    /// Select the mailboxes of all accounts
     #[arg(long, conflicts_with = "maildir")]
     all: bool,
     #[command(flatten)]
     by_path: ByPath,
 }
 
-/// The mailboxes selected.
+/// The mailboxes that are selected.
 pub enum Selected {
-    /// One, and where its domain's pool is; none for a mailbox named by its path.
+    /// One mailbox, and the store with the quota of its domain; no store for a mailbox given by its path.
     One(Box<Mailbox>, Option<Box<SqlStore>>),
-    /// Those of all accounts.
+    /// The mailboxes of all accounts.
     All(Box<All>),
 }
 
@@ -140,7 +140,7 @@ impl Selection {
     }
 }
 
-/// The mailbox of one account, and the store that knows it.
+/// Returns the mailbox of an account, and the store.
 pub fn account(setup: &Setup, login: &str) -> Result<(Mailbox, SqlStore), Failure> {
     let store = setup.store()?;
     let row = lookup::account(&store, &setup.login(login)?)?;
@@ -149,7 +149,7 @@ pub fn account(setup: &Setup, login: &str) -> Result<(Mailbox, SqlStore), Failur
     Ok((mailbox, store))
 }
 
-/// Keeps a mailbox that has no quota of its own under its domain's, as deliveries do.
+/// Gives a mailbox without a quota of its own the limits of its domain, as deliveries do.
 fn under_pool(store: &SqlStore, mailbox: &mut Mailbox, pools: &mut Pools) -> Result<(), StoreError> {
     if let Some(login) = &mailbox.login {
         mailbox.limits = mailbox.limits.or_else(|| pool_limits(store, login.domain(), pools))?;
@@ -170,7 +170,7 @@ fn pool_limits(store: &SqlStore, domain: &str, pools: &mut Pools) -> Result<Limi
     Ok(limits)
 }
 
-/// Tells the pool of its domain, if that has one, what a mailbox holds.
+/// Publishes the size of a mailbox for the quota of its domain, if the domain has one.
 pub fn publish(store: Option<&SqlStore>, mailbox: &Mailbox, usage: Usage) -> Result<(), StoreError> {
     let (Some(store), Some(login)) = (store, &mailbox.login) else { return Ok(()) };
     match Member::of(store, login)? {
@@ -184,7 +184,7 @@ impl All {
         Ok(All { store: setup.store()?, config: setup.config })
     }
 
-    /// Gives the mailboxes of each page of accounts to `each`. Returns the accounts that have none that can be used.
+    /// Passes the mailboxes of each page of accounts to `each`. Returns the accounts without a usable mailbox.
     pub fn each_page(&self, mut each: impl FnMut(Vec<Mailbox>) -> Result<(), Failure>) -> Result<Complaints, Failure> {
         let (mut pools, mut without) = (Pools::new(), Complaints::default());
         let mut unusable = account_pages(&self.store, |rows| {
@@ -205,8 +205,7 @@ impl All {
     }
 }
 
-/// Brings an account's maildirsize to limits that were just changed. The change itself is kept even if
-/// this fails.
+/// Updates the maildirsize of an account whose limits were just changed. A failure does not undo that change.
 pub fn follow(store: &SqlStore, login: &Login, config: &Config) -> Result<(), Failure> {
     let row = lookup::account(store, login)?;
     let outcome = Mailbox::of(row, config).map_err(|unusable| unusable.to_string()).and_then(|mut mailbox| {
@@ -214,10 +213,10 @@ pub fn follow(store: &SqlStore, login: &Login, config: &Config) -> Result<(), Fa
         let Some(open) = mailbox.open().map_err(|error| error.to_string())? else { return Ok(None) };
         let path = mailbox.path.display();
         let message = match mailbox.limits {
-            Limits::NONE => open.forget().map(|()| format!("{path} has no maildirsize any more")),
+            Limits::NONE => open.forget().map(|()| format!("removed the maildirsize of {path}")),
             limits => open.recount(Effort::Changed).map(|counted| {
                 let (limits, used) = (figures::limits(limits.bytes, limits.messages), figures::used(counted.usage));
-                format!("{path} has a maildirsize for {limits}, and holds {used}")
+                format!("updated the maildirsize of {path}: limit {limits}; used {used}")
             }),
         };
         message.map(Some).map_err(|error| error.to_string())
@@ -233,7 +232,7 @@ pub fn follow(store: &SqlStore, login: &Login, config: &Config) -> Result<(), Fa
     Ok(())
 }
 
-/// The exit code of work on several mailboxes, or what went wrong with some.
+/// Returns the exit code `otherwise`, or fails with the problems.
 pub fn finish(problems: Complaints, otherwise: Exit) -> Result<Exit, Failure> {
     problems.complain("").map(|()| otherwise)
 }

@@ -1,4 +1,4 @@
-//! Work on the mailboxes of all accounts, several at once.
+//! Work on the mailboxes of all accounts, several at the same time.
 
 use super::progress::Progress;
 use super::target::{All, Mailbox};
@@ -11,8 +11,8 @@ pub fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Does the work for each mailbox, `jobs` at once, and gives the outcomes to `each` in the order of the logins. Returns the
-/// accounts that have no mailbox that can be used.
+/// Does the work for each mailbox, `jobs` at the same time, and passes the outcomes to `each` in the order of the logins.
+/// Returns the accounts without a usable mailbox.
 pub fn for_each<T: Send>(
     all: &All,
     jobs: usize,
@@ -26,7 +26,7 @@ pub fn for_each<T: Send>(
     })
 }
 
-/// The outcomes for these mailboxes, in their order.
+/// Returns the outcomes for these mailboxes, in their order.
 fn at_once<T: Send>(
     mailboxes: &[Mailbox],
     jobs: usize,

@@ -1,4 +1,4 @@
-//! The server's decision log, taken as it is written.
+//! The decision log of the server, received as it is written.
 
 use crate::output::{printable, remark, say};
 use std::fmt::Debug;
@@ -9,10 +9,10 @@ use tracing::subscriber::{SetGlobalDefaultError, set_global_default};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
-/// Where the core logs its decisions.
+/// Target of the log lines about decisions.
 const TARGET: &str = "mailauth::decision";
 
-/// One line of the log.
+/// A decision in the log.
 #[derive(Debug, Default)]
 pub struct Decision {
     pub login: String,
@@ -22,7 +22,7 @@ pub struct Decision {
     pub ms: f64,
 }
 
-/// What is logged: decisions, and lines that are worth a look.
+/// A line of the log: a decision, or a warning or error.
 enum LogLine {
     Decision(Decision),
     Other(String),
@@ -32,7 +32,7 @@ enum LogLine {
 pub struct Decisions(Receiver<LogLine>);
 
 impl Decisions {
-    /// Takes over what this process logs from now on.
+    /// Receives everything that this process logs from now on.
     pub fn follow() -> Result<Self, SetGlobalDefaultError> {
         let (sender, receiver) = channel();
         set_global_default(tracing_subscriber::registry().with(Tap(sender)))?;
@@ -50,7 +50,7 @@ impl Decisions {
         }
     }
 
-    /// Prints what comes, until nothing can come any more.
+    /// Prints decisions until the log ends.
     pub fn print(self) {
         for line in self.0 {
             match line {

@@ -20,7 +20,7 @@ const CERTIFICATE: [(&str, &str); 7] = [
 pub fn at_a_terminal(command: Command, block: &str) {
     let questions = block.lines().filter_map(|line| line.strip_prefix("mailauth account add ")).flat_map(|line| {
         let login = line.split(' ').next().unwrap_or_default();
-        [format!("New password for {login}: "), "The same once more: ".to_owned()]
+        [format!("New password for {login}: "), "Repeat the password: ".to_owned()]
     });
     let questions: Vec<String> = questions.collect();
     let typed = format!("{PASSWORD}\r");
