@@ -44,13 +44,14 @@ pub struct Columns {
     /// Path of the Maildir, absolute or relative to the home; or default
     #[arg(long, value_name = "PATH")]
     maildir: Option<String>,
-    /// Maximum size and number of messages, such as 1G,10000 or 1073741824S,10000C; none, or default
+    /// Maximum size and number of messages, such as 1G,10000 or 1073741824S,10000C; or none, or default
     ///
     /// A part that is not given has the default: 1G limits only the size. 0 in a part is no limit. Units: K, M, G and T,
     /// powers of 1024 bytes.
     #[arg(long, allow_hyphen_values = true)]
     quota: Option<String>,
-    /// Services that the account may use, such as imap,pop3,smtp; all, or none (mail is still delivered)
+    /// Services that the account may use, such as imap,pop3,smtp; all, which is the default; or none (mail is still
+    /// delivered)
     #[arg(long, value_name = "LIST")]
     services: Option<String>,
     /// Accept names of services that mailauth does not know
@@ -62,13 +63,13 @@ pub struct Columns {
     /// Account options of Courier, such as disableimap=1,sharedgroup=staff; empty for none
     #[arg(long)]
     options: Option<String>,
-    /// Permit logins and mail
+    /// Permit logins and mail; the default for a new account
     #[arg(long, conflicts_with = "disabled")]
     enabled: bool,
     /// Forbid logins, and reject mail
     #[arg(long)]
     disabled: bool,
-    /// Accept mail for the account
+    /// Accept mail for the account; the default for a new account
     #[arg(long, conflicts_with = "no_mail")]
     mail: bool,
     /// Reject mail for the account, which may still log in

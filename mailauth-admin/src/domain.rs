@@ -72,7 +72,7 @@ pub struct Columns {
     /// Description for administrators; empty for none
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
-    /// Permit logins and mail for its accounts
+    /// Permit logins and mail for its accounts; the default for a new domain
     #[arg(long, conflicts_with = "disabled")]
     enabled: bool,
     /// Forbid logins and reject mail for all of its accounts
@@ -81,10 +81,11 @@ pub struct Columns {
     /// Make this host a backup MX: mail for all addresses of the domain is accepted and sent on, and it has no accounts
     #[arg(long, conflicts_with = "no_backup")]
     backup: bool,
-    /// Store its mail on this host
+    /// Store its mail on this host; the default for a new domain
     #[arg(long)]
     no_backup: bool,
-    /// Maximum size and number of messages of all its mailboxes together, such as 10G,100000; none for no limit
+    /// Maximum size and number of messages of all its mailboxes together, such as 10G,100000; none for no limit, which is the
+    /// default for a new domain
     #[arg(long, value_parser = read_quota, value_name = "QUOTA", allow_hyphen_values = true)]
     quota: Option<Limits>,
 }

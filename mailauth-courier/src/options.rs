@@ -10,10 +10,13 @@ Usage: mailauth-courier [--config FILE] [--check]
 Answers logins on the Courier authdaemon socket from the accounts in a mailauth database. Runs in the foreground;
 SIGTERM stops it, and SIGHUP makes it read its configuration again.
 
-  --config FILE  configuration file (default: $MAILAUTH_CONFIG, or /etc/mailauth/mailauth.toml)
+Options:
+  --config FILE  configuration file; default: $MAILAUTH_CONFIG, or /etc/mailauth/mailauth.toml
   --check        check the configuration and exit
   --version      print the version
-  --help         print this help";
+  --help         print this help
+
+Exit codes: 0 after SIGTERM or SIGINT, 1 the daemon cannot run, 2 invalid option or configuration.";
 
 /// Options of the command line.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! `mailauth-mailboxes`: the part of the daemon that is root.
 //!
-//! Exit status: 0 when the daemon that started it has ended, 1 when it cannot run, 2 for a wrong option or configuration.
+//! Exit status: 0 if the daemon that started it has ended, 1 if it cannot run, 2 for an invalid option or configuration.
 
 use mailauth_core::config::Config;
 use mailauth_core::log::Log;
@@ -19,19 +19,30 @@ use std::time::Duration;
 
 const USAGE: &str = "\
 Usage: mailauth-mailboxes --config FILE [--user NAME]
-       mailauth-mailboxes [--socket PATH] [--user NAME] [the keys of [mailbox]]
+       mailauth-mailboxes [--socket PATH] [--user NAME] [MAILBOX OPTIONS]
 
-The part of mailauth-courier that is root: it has mailboxes looked at, counted and made by processes that have become their
-owners, for a daemon that is not root. A daemon that is started as root starts it itself.
+The part of mailauth-courier that runs as root, for a daemon that does not. It examines, counts and creates mailboxes in
+processes that have switched to their owners. A daemon that is started as root starts this program itself.
 
-  --config FILE  takes the socket, the user and the floors from this configuration, and keeps nothing else of it
-  --socket PATH  where the daemon asks; else /run/mailauth-mailboxes/socket. Only root may be able to write to its folder
-  --user NAME    the daemon's user, by name or number: it may ask, and root
-  --root DIR, --home TEMPLATE, --maildir TEMPLATE, --min-uid N, --uid N, --min-gid N, --gid N
-                 the keys of [mailbox] that say whose a mailbox may be, and where
-  --inherited    the standard input is a socket of the daemon that has started this program
-  --version      print the version
-  --help         print this";
+Options:
+  --config FILE       read the socket, the user and [mailbox] from this configuration, and nothing else
+  --socket PATH       socket for the daemon; default: /run/mailauth-mailboxes/socket. Only root may have write
+                      permission for its folder
+  --user NAME         user of the daemon, by name or number; only this user and root may ask
+  --inherited         use the standard input, a socket of the daemon that started this program
+  --version           print the version
+  --help              print this help
+
+Mailbox options, the keys of [mailbox] that limit the owners and places of mailboxes:
+  --root DIR          folder that contains all homes
+  --home TEMPLATE     home of an account that sets none
+  --maildir TEMPLATE  Maildir of an account that sets none
+  --min-uid N         lowest permitted user
+  --uid N             user of accounts that set none
+  --min-gid N         lowest permitted group
+  --gid N             group of accounts that set none
+
+Exit codes: 0 the daemon that started it has ended, 1 it cannot run, 2 invalid option or configuration.";
 
 /// The options that have a value.
 const KNOWN: [&str; 10] =

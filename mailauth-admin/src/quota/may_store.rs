@@ -20,7 +20,7 @@ pub struct MayStore {
     login: Option<String>,
     #[command(flatten)]
     by_path: ByPath,
-    /// Size of the message
+    /// Size of the message in bytes
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(..=Limits::MAX))]
     size: u64,
 }

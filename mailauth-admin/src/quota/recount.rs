@@ -24,7 +24,7 @@ pub struct Recount {
     /// Read all folders, even if they have not changed
     #[arg(long)]
     full: bool,
-    /// Number of mailboxes to count at the same time [default: number of processors]
+    /// Number of mailboxes to count at the same time, from 1 to 256 [default: number of processors]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: Option<u16>,
     /// Print JSON

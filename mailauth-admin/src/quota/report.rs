@@ -18,7 +18,7 @@ use std::borrow::Cow;
 /// List the sizes of all mailboxes, the fullest first
 #[derive(Args)]
 pub struct Report {
-    /// Show only the first N mailboxes
+    /// Show only the first N mailboxes [default: all]
     #[arg(long, value_name = "N")]
     top: Option<usize>,
     /// Show only mailboxes that use more than this percentage of their quota

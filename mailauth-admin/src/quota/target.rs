@@ -68,10 +68,10 @@ impl Mailbox {
 /// A mailbox given by its path.
 #[derive(Args)]
 pub struct ByPath {
-    /// Path of a Maildir; needs no database and no configuration
+    /// Path of a Maildir; needs --limit, but no database and no configuration
     #[arg(long, value_name = "DIR", requires = "limit")]
     pub maildir: Option<PathBuf>,
-    /// Its limits, such as 10M,1000 or 10000000S,1000C; or none
+    /// Limits of the Maildir: size and number of messages, such as 10M,1000 or 10000000S,1000C; or none
     #[arg(long, value_name = "LIMITS", requires = "maildir", value_parser = read_limits)]
     pub limit: Option<Limits>,
     /// Count the messages in its trash
