@@ -24,7 +24,7 @@ pub(crate) struct Access {
     own: u32,
 }
 
-/// PeerRights of a peer in addition to look-ups and logins.
+/// Rights of a peer in addition to look-ups and logins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PeerRights {
     /// May list accounts.

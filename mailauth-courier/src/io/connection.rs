@@ -17,7 +17,7 @@ const MAX_DRAIN: usize = 64 * 1024;
 /// An accepted connection. Dropping it closes it. A connection that is closed without an answer means "not now".
 pub(crate) struct Connection {
     socket: OwnedFd,
-    /// PeerRights of the peer.
+    /// Rights of the peer.
     pub rights: PeerRights,
     /// Configuration that was in force when the client connected.
     pub config: Arc<LiveConfig>,
