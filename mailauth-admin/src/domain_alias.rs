@@ -23,7 +23,8 @@ pub enum Verb {
     /// Add another name of a domain
     ///
     /// Each address of the alias domain is the same as that address of the target: accounts, aliases and the catch-all
-    /// exist under both names. Users can log in with the other name if [login] alias_domains is true.
+    /// exist under both names. Users can log in with the other name if alias_domains is true in the section login
+    /// of the configuration.
     Add {
         /// Alias domain, such as old.example, which must not have been added as a domain
         #[arg(value_parser = read_domain)]

@@ -16,7 +16,7 @@ use std::io::{self, IsTerminal};
 #[derive(Args)]
 pub struct Hash {
     /// Scheme of the hash: sha512-crypt, sha256-crypt, bcrypt, argon2id or yescrypt; or plain to store the password in
-    /// clear, which only CRAM-MD5 and APOP need [default: [password] scheme]
+    /// clear, which only CRAM-MD5 and APOP need [default: the configured scheme]
     #[arg(long, value_parser = read_scheme)]
     scheme: Option<Storing>,
     /// Read the standard input even if it is a terminal
