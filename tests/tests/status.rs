@@ -139,7 +139,7 @@ fn a_reload_moves_the_metrics_for_prometheus() {
     eventually("the first port is closed", LONG, || scrape(first).is_none());
 
     change(with_metrics(&accounts, server.socket(), "0.0.0.0:9187", ""));
-    server.wait_for_log("metrics stay on this machine");
+    server.wait_for_log("metrics are served only on this machine");
     assert!(scrape(second).is_some(), "a bad configuration changes nothing");
 
     change(Mailauth::config(&accounts, server.socket(), ""));
