@@ -91,8 +91,8 @@ impl MailboxDefaults {
             Some(_) => format!("[mailbox] root {root}"),
             None => format!("{root}, where [mailbox] home begins"),
         };
-        let cure = "move it there, or set [mailbox] root to a folder that holds all mailboxes";
-        Err(refused(column, format!("is {path}, which is not below {below}; {cure}")))
+        let advice = "move it there, or set [mailbox] root to a folder that holds all mailboxes";
+        Err(refused(column, format!("is {path}, which is not below {below}; {advice}")))
     }
 
     /// Returns the folders that mailboxes may be below.
