@@ -159,7 +159,7 @@ fn with_layers(store: SqlStore, config: &Config, counters: &Arc<Counters>) -> Ar
 }
 
 /// Returns the file next to which a daemon may keep a key of its own: a database or snapshot in a folder that it may
-/// write to. `None` if there is none.
+/// write to; `None` if there is no such folder.
 fn key_file(config: &Config) -> Option<&Path> {
     let url = &config.database.url;
     url.file().or_else(|| config.outage.snapshot_of(url))

@@ -25,7 +25,7 @@ fn a_verified_password_is_not_hashed_again() {
 }
 
 #[test]
-fn a_wrong_password_is_hashed_every_time_and_so_is_one_that_gets_unknown_in() {
+fn refused_passwords_are_hashed_every_time() {
     let (users, ..) = remembering(&CacheConfig::default());
     for (login, password) in [("anna", "guess"), ("pop", "secret"), ("off", "secret"), ("unknown", "secret")] {
         assert!((0..3).all(|_| hashes(&users, login, password)), "{login}");

@@ -34,7 +34,7 @@ fn an_alias_to_another_host_accepts_the_message() {
     assert_eq!(
         send(&router, "anna@else.example", 0),
         Err(Refusal::No(No::UnknownDomain)),
-        "but nobody is sent there by us"
+        "clients cannot relay mail through this host"
     );
 }
 
@@ -60,7 +60,7 @@ fn an_alias_with_its_own_address_as_target_keeps_the_mailbox() {
     assert_eq!(
         send(&router, "c@x.example", 0),
         Err(Refusal::No(No::UnknownLogin)),
-        "the way round ends at c, who has none"
+        "the loop ends at c, which has no mailbox"
     );
 }
 
@@ -68,7 +68,7 @@ fn an_alias_with_its_own_address_as_target_keeps_the_mailbox() {
 fn an_alias_that_is_reached_twice_is_followed_twice() {
     let folder = tempfile::tempdir().unwrap();
     let full = AccountRow { quota_bytes: Some(10), ..resident(&folder, "full") };
-    // While bruno is away, somebody else gets his mail, and his own mailbox nothing.
+    // The alias bruno@x.example replaces the mailbox of the same name, which gets nothing.
     let router = over(
         table()
             .with_accounts([full, resident(&folder, "bruno")])

@@ -51,7 +51,7 @@ fn an_address_of_an_alias_domain_is_the_same_as_in_its_domain() {
 #[test]
 fn an_alias_domain_accepts_mail_while_both_domains_are_enabled() {
     let off = over(table().with_domain("y.example", false, alias_of("x.example")));
-    assert_eq!(off.domain(b"y.example"), KEPT, "nobody else should be sent it");
+    assert_eq!(off.domain(b"y.example"), KEPT, "no other host should be sent its mail");
     assert_eq!(send(&off, "anna@y.example", 0), Err(Refusal::No(No::DomainDisabled)));
     assert_eq!(off.account(b"anna@y.example"), Err(Refusal::No(No::DomainDisabled)));
     let of_disabled = over(table().with_domain("y.example", true, alias_of("off.example")));
@@ -67,7 +67,7 @@ fn chains_and_loops_of_alias_domains_end() {
     );
     assert_eq!(send(&over(round), "anna@a.example", 0), Err(Refusal::No(No::UnknownLogin)));
     let chain = over(table().with_alias_domain().with_domain("z.example", true, alias_of("y.example")));
-    assert_eq!(send(&chain, "anna@z.example", 0), Err(Refusal::No(No::UnknownLogin)), "a chain leads to nobody");
+    assert_eq!(send(&chain, "anna@z.example", 0), Err(Refusal::No(No::UnknownLogin)), "a chain is not followed");
     let itself = over(table().with_alias_domain().and_alias("anna@x.example", &["anna@y.example"]));
     assert_eq!(send(&itself, "anna@x.example", 0), YES, "the mailbox of the same name");
 }

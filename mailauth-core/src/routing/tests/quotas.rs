@@ -60,7 +60,7 @@ fn a_mailbox_that_cannot_be_counted_is_not_now() {
     if rustix::process::geteuid().is_root() {
         assert!(unknown("carla@x.example").contains("belongs to user 0"));
     }
-    assert_eq!(send(&router, "free@x.example", 10), YES, "without a quota nobody looks");
+    assert_eq!(send(&router, "free@x.example", 10), YES, "a mailbox without a quota is not looked into");
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn the_quota_of_an_account_applies_in_addition_to_its_domains() {
         other => panic!("{other:?}"),
     };
     assert_eq!(quota("anna@x.example"), "50S");
-    assert_eq!(quota("bruno@x.example"), "1000S,10C", "who has none is kept under the domain's");
+    assert_eq!(quota("bruno@x.example"), "1000S,10C", "the quota of the domain, as the account has none");
 }
 
 #[test]
