@@ -1,4 +1,4 @@
-//! The daemon's side: questions about mailboxes, put to the root part.
+//! The daemon's side: sends questions about mailboxes to the root part.
 
 use crate::frame::{Answer, LONGEST, MOST_ANSWER, Operation, Question, RELEASE};
 use crate::packet::{self, Received};
@@ -16,29 +16,31 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// The pauses between attempts to reach a root part that is away grow from one to the other.
+/// First and longest pause between attempts to reach a root part that does not answer. Each pause is twice as long as the
+/// one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LAST_PAUSE: Duration = Duration::from_secs(2);
 
-/// How much later than it was promised an answer may come: the root part ends what takes longer.
+/// Time for which an answer is waited for after its deadline. The root part ends processes that take longer.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// How long the daemon waits until a mailbox is made, at most.
+/// Maximum time for which the daemon waits for the creation of a mailbox.
 const MAKING: Duration = Duration::from_secs(10);
 
 /// The root part, as the daemon sees it.
 ///
-/// Mailboxes of this process's own user are looked at here, which needs no other rights; those of all others by the root part.
+/// This process itself works on the mailboxes of its own user, for which it has the rights. The root part works on all
+/// others.
 pub struct RootPart {
-    at: At,
+    at: Location,
     own: u32,
-    line: Mutex<Line>,
-    /// It was reached once, or this process could not look at a mailbox: it has to be there.
+    connection: Mutex<Connection>,
+    /// True if the root part has to run: it was reached once, or this process had no right to read a mailbox.
     needed: AtomicBool,
 }
 
-/// Where the root part is.
-enum At {
+/// How the root part is reached.
+enum Location {
     /// It listens on this socket.
     Path(PathBuf),
     /// It was started by this process, with this end of its socket.
@@ -49,9 +51,9 @@ enum At {
 
 /// The connection.
 #[derive(Default)]
-struct Line {
+struct Connection {
     socket: Option<Arc<OwnedFd>>,
-    /// Why there is none, since when, and until when no other attempt is made.
+    /// Why it failed, since when, and until when it is not tried again.
     trouble: Option<Trouble>,
 }
 
@@ -62,131 +64,132 @@ struct Trouble {
     again: Instant,
 }
 
-/// Why a question got no answer.
-enum Unasked {
+/// Reason why a question got no answer.
+enum AskError {
     /// There is no root part on this host.
     NoSuch,
-    /// The root part is away.
+    /// The root part cannot be reached.
     Away(String),
-    /// It did not answer in time.
+    /// The root part did not answer in time.
     Late,
 }
 
 impl RootPart {
-    /// One that listens on the socket `path`. Whether it does is seen with the first question.
+    /// Returns the root part that listens on the socket `path`. It connects with the first question.
     pub fn at(path: &Path) -> Self {
-        Self::new(At::Path(path.to_owned()))
+        Self::new(Location::Path(path.to_owned()))
     }
 
     pub(crate) fn started(socket: OwnedFd) -> Self {
-        Self::new(At::Started(Arc::new(socket)))
+        Self::new(Location::Started(Arc::new(socket)))
     }
 
-    /// None: mailboxes of others than this process's own user cannot be looked at, for this reason.
+    /// Returns a root part that is missing for this reason. Mailboxes of other users than this process's own cannot be
+    /// reached.
     pub fn missing(why: String) -> Self {
-        Self::new(At::Nowhere(why))
+        Self::new(Location::Nowhere(why))
     }
 
-    fn new(at: At) -> Self {
-        // The user that this process is now is the one that it was when it started to answer.
-        RootPart { at, own: u32::MAX, line: Mutex::default(), needed: AtomicBool::new(false) }
+    fn new(at: Location) -> Self {
+        // This process may still change its user, so its own user is set by `settled`.
+        RootPart { at, own: u32::MAX, connection: Mutex::default(), needed: AtomicBool::new(false) }
     }
 
-    /// The same, once this process is the user that it stays.
+    /// Notes the user of this process, which no longer changes.
     #[must_use]
     pub fn settled(self) -> Self {
         RootPart { own: rustix::process::geteuid().as_raw(), ..self }
     }
 
-    /// The connection, which is made where there is none.
-    fn socket(&self, now: Instant) -> Result<Arc<OwnedFd>, Unasked> {
+    /// Returns the connection, and connects first if necessary.
+    fn socket(&self, now: Instant) -> Result<Arc<OwnedFd>, AskError> {
         let path = match &self.at {
-            At::Path(path) => path,
-            At::Started(socket) => {
-                let line = self.line.lock();
-                return match &line.trouble {
-                    Some(trouble) if now < trouble.again => Err(Unasked::Away(trouble.why.clone())),
+            Location::Path(path) => path,
+            Location::Started(socket) => {
+                let connection = self.connection.lock();
+                return match &connection.trouble {
+                    Some(trouble) if now < trouble.again => Err(AskError::Away(trouble.why.clone())),
                     _ => Ok(Arc::clone(socket)),
                 };
             }
-            At::Nowhere(why) => return Err(Unasked::Away(why.clone())),
+            Location::Nowhere(why) => return Err(AskError::Away(why.clone())),
         };
-        let mut line = self.line.lock();
-        if let Some(socket) = &line.socket {
+        let mut connection = self.connection.lock();
+        if let Some(socket) = &connection.socket {
             return Ok(Arc::clone(socket));
         }
-        if let Some(trouble) = &line.trouble
+        if let Some(trouble) = &connection.trouble
             && now < trouble.again
         {
-            return Err(Unasked::Away(trouble.why.clone()));
+            return Err(AskError::Away(trouble.why.clone()));
         }
         match reach(path) {
             Ok(socket) => {
-                if let Some(Trouble { since, .. }) = line.trouble.take() {
-                    tracing::info!(after = ?since.elapsed(), "mailauth-mailboxes is there again");
+                if let Some(Trouble { since, .. }) = connection.trouble.take() {
+                    tracing::info!(after = ?since.elapsed(), "mailauth-mailboxes answers again");
                 }
                 self.needed.store(true, Ordering::Relaxed);
                 let socket = Arc::new(socket);
-                line.socket = Some(Arc::clone(&socket));
+                connection.socket = Some(Arc::clone(&socket));
                 Ok(socket)
             }
-            Err(Unasked::NoSuch) if !self.needed.load(Ordering::Relaxed) => Err(Unasked::NoSuch),
+            Err(AskError::NoSuch) if !self.needed.load(Ordering::Relaxed) => Err(AskError::NoSuch),
             Err(why) => {
                 let why = match why {
-                    Unasked::NoSuch => format!("mailauth-mailboxes does not listen on {}: start it", path.display()),
-                    Unasked::Away(why) => why,
-                    Unasked::Late => "mailauth-mailboxes did not answer in time".to_owned(),
+                    AskError::NoSuch => format!("mailauth-mailboxes does not listen on {}: start it", path.display()),
+                    AskError::Away(why) => why,
+                    AskError::Late => "mailauth-mailboxes did not answer in time".to_owned(),
                 };
-                line.note(&why, now);
-                Err(Unasked::Away(why))
+                connection.note(&why, now);
+                Err(AskError::Away(why))
             }
         }
     }
 
-    /// Asks, and returns the answer with the socket that it came on.
-    fn ask(&self, question: &Question, until: Instant) -> Result<(Answer, OwnedFd), Unasked> {
-        let away = |errno: Errno| Unasked::Away(format!("mailauth-mailboxes cannot be asked: {errno}"));
+    /// Sends a question, and returns the answer with the socket on which it was received.
+    fn ask(&self, question: &Question, until: Instant) -> Result<(Answer, OwnedFd), AskError> {
+        let away = |errno: Errno| AskError::Away(format!("cannot ask mailauth-mailboxes: {errno}"));
         let (here, there) = packet::pair().map_err(away)?;
         self.send(question, there, until)?;
         let mut buffer = vec![0; MOST_ANSWER];
         if !packet::wait(here.as_fd(), PollFlags::IN, until + GRACE).map_err(away)? {
-            return Err(Unasked::Late);
+            return Err(AskError::Late);
         }
         match packet::receive(here.as_fd(), &mut buffer) {
             Ok(Received::Packet(length, _)) => {
                 let answer = Answer::parse(buffer.get(..length).unwrap_or_default());
                 answer
                     .map(|answer| (answer, here))
-                    .map_err(|why| Unasked::Away(format!("what mailauth-mailboxes says cannot be understood: {why}")))
+                    .map_err(|why| AskError::Away(format!("the answer of mailauth-mailboxes is invalid: {why}")))
             }
-            // It closes what it will not answer, and ends what takes too long.
-            Ok(Received::End) if Instant::now() >= until => Err(Unasked::Late),
-            Ok(Received::End) => Err(Unasked::Away(
-                "mailauth-mailboxes has too much to do, was ended, or refuses this mailbox; its log says which".into(),
+            // The root part closes the socket of a question that it does not answer, and of one that takes too long.
+            Ok(Received::End) if Instant::now() >= until => Err(AskError::Late),
+            Ok(Received::End) => Err(AskError::Away(
+                "mailauth-mailboxes is overloaded, was ended, or refuses this mailbox; see its log".into(),
             )),
             Err(errno) => Err(away(errno)),
         }
     }
 
-    /// Sends a question, with the socket for its answer. A connection that has ended is made again once.
-    fn send(&self, question: &Question, reply: OwnedFd, until: Instant) -> Result<(), Unasked> {
+    /// Sends a question, with the socket for its answer. If the connection has ended, connects again once.
+    fn send(&self, question: &Question, reply: OwnedFd, until: Instant) -> Result<(), AskError> {
         let bytes = question.bytes();
         let mut attempts = 0;
         loop {
             let socket = self.socket(Instant::now())?;
             match packet::send(socket.as_fd(), &bytes, Some(reply.as_fd())) {
                 Ok(()) => return Ok(()),
-                // It has as many questions as it takes.
+                // The queue of the root part is full.
                 Err(Errno::AGAIN) => match packet::wait(socket.as_fd(), PollFlags::OUT, until) {
                     Ok(true) => {}
-                    Ok(false) => return Err(Unasked::Away("mailauth-mailboxes has too much to do".into())),
-                    Err(errno) => return Err(Unasked::Away(format!("mailauth-mailboxes cannot be asked: {errno}"))),
+                    Ok(false) => return Err(AskError::Away("mailauth-mailboxes is overloaded".into())),
+                    Err(errno) => return Err(AskError::Away(format!("cannot ask mailauth-mailboxes: {errno}"))),
                 },
                 Err(errno) => {
-                    self.lose(&socket, errno);
+                    self.forget(&socket, errno);
                     attempts += 1;
                     if attempts > 1 {
-                        return Err(Unasked::Away(format!("mailauth-mailboxes cannot be asked: {errno}")));
+                        return Err(AskError::Away(format!("cannot ask mailauth-mailboxes: {errno}")));
                     }
                 }
             }
@@ -194,13 +197,14 @@ impl RootPart {
     }
 
     /// Forgets a connection that has ended.
-    fn lose(&self, socket: &Arc<OwnedFd>, errno: Errno) {
-        let mut line = self.line.lock();
-        if line.socket.as_ref().is_some_and(|current| Arc::ptr_eq(current, socket)) {
-            line.socket = None;
+    fn forget(&self, socket: &Arc<OwnedFd>, errno: Errno) {
+        let mut connection = self.connection.lock();
+        if connection.socket.as_ref().is_some_and(|current| Arc::ptr_eq(current, socket)) {
+            connection.socket = None;
         }
-        if matches!(self.at, At::Started(_)) {
-            line.note(&format!("mailauth-mailboxes has ended ({errno}); restart mailauth-courier"), Instant::now());
+        if matches!(self.at, Location::Started(_)) {
+            connection
+                .note(&format!("mailauth-mailboxes has ended ({errno}); restart mailauth-courier"), Instant::now());
         }
     }
 
@@ -219,17 +223,17 @@ impl RootPart {
         }
     }
 
-    /// Asks about a mailbox; `None` where there is no root part.
+    /// Sends a question about a mailbox, and returns the answer; `None` if there is no root part.
     fn ask_about(&self, mailbox: &Mailbox, operation: Operation) -> Result<Option<(Answer, OwnedFd)>, QuotaError> {
         let question = self.question(mailbox, operation);
         match self.ask(&question, mailbox.patience.answer) {
             Ok((Answer::Locked, _)) => Err(QuotaError::Locked(mailbox.path.clone())),
-            Ok((Answer::Late, _)) | Err(Unasked::Late) => Err(QuotaError::Late(mailbox.path.clone())),
+            Ok((Answer::Late, _)) | Err(AskError::Late) => Err(QuotaError::Late(mailbox.path.clone())),
             Ok((Answer::Failed(why), _)) => Err(QuotaError::NotTold(why)),
             Ok(answer) => Ok(Some(answer)),
-            Err(Unasked::NoSuch) => Ok(None),
-            Err(Unasked::Away(why)) => {
-                Err(QuotaError::NotTold(format!("cannot look at {}: {why}", mailbox.path.display())))
+            Err(AskError::NoSuch) => Ok(None),
+            Err(AskError::Away(why)) => {
+                Err(QuotaError::NotTold(format!("cannot read {}: {why}", mailbox.path.display())))
             }
         }
     }
@@ -238,19 +242,20 @@ impl RootPart {
         uid == self.own
     }
 
-    /// What was seen here, where there is no root part that could look. Where this process may not look, there has to be one.
-    fn seen_here<T>(&self, seen: Result<T, QuotaError>) -> Result<T, QuotaError> {
+    /// Returns the result of this process's own work if there is no root part. If this process lacks the rights, there has
+    /// to be one.
+    fn checked_here<T>(&self, seen: Result<T, QuotaError>) -> Result<T, QuotaError> {
         match seen {
             Err(error) if error.is_forbidden() => {
                 self.needed.store(true, Ordering::Relaxed);
-                Err(QuotaError::NotTold(format!("{error}; mailauth-mailboxes, which could look, does not run")))
+                Err(QuotaError::NotTold(format!("{error}; mailauth-mailboxes, which has the right, does not run")))
             }
             seen => seen,
         }
     }
 }
 
-impl Line {
+impl Connection {
     fn note(&mut self, why: &str, now: Instant) {
         let (since, pause) = match &self.trouble {
             Some(trouble) => (trouble.since, (trouble.pause * 2).min(LAST_PAUSE)),
@@ -263,27 +268,27 @@ impl Line {
     }
 }
 
-/// Connects with the root part, if it is root.
-fn reach(path: &Path) -> Result<OwnedFd, Unasked> {
+/// Connects to the root part, and checks that it is root.
+fn reach(path: &Path) -> Result<OwnedFd, AskError> {
     let failed = |errno: Errno| match errno {
-        Errno::NOENT => Unasked::NoSuch,
-        errno => Unasked::Away(format!(
-            "mailauth-mailboxes cannot be asked on {}: {errno}; does it run, and may user {} ask it?",
+        Errno::NOENT => AskError::NoSuch,
+        errno => AskError::Away(format!(
+            "cannot connect to mailauth-mailboxes at {}: {errno}; check that it runs, and that user {} may connect",
             path.display(),
             rustix::process::geteuid().as_raw()
         )),
     };
     let socket = packet::socket().map_err(failed)?;
-    // A connection on a unix socket is made at once or not at all, unless the other side takes none.
+    // Connecting to a unix socket succeeds or fails at once, unless the backlog of the other side is full.
     rustix::io::ioctl_fionbio(&socket, true).map_err(failed)?;
     connect(&socket, &SocketAddrUnix::new(path).map_err(failed)?).map_err(failed)?;
     match packet::peer(&socket) {
         Ok(0) => Ok(socket),
-        Ok(uid) => Err(Unasked::Away(format!(
-            "user {uid} listens on {}, and not root: is it mailauth-mailboxes?",
+        Ok(uid) => Err(AskError::Away(format!(
+            "user {uid} listens on {}, and not root; check that it is mailauth-mailboxes",
             path.display()
         ))),
-        Err(error) => Err(Unasked::Away(format!("{}: {error}", path.display()))),
+        Err(error) => Err(AskError::Away(format!("{}: {error}", path.display()))),
     }
 }
 
@@ -292,17 +297,17 @@ fn milliseconds_until(deadline: Instant) -> u32 {
     u32::try_from(left).unwrap_or(LONGEST).min(LONGEST)
 }
 
-fn nonsense(answer: &Answer) -> String {
-    format!("mailauth-mailboxes answers another question than was asked ({answer:?})")
+fn wrong_answer(answer: &Answer) -> String {
+    format!("mailauth-mailboxes answers a different question ({answer:?})")
 }
 
 impl Mailboxes for RootPart {
     fn trouble(&self) -> Option<(String, Duration)> {
         match self.socket(Instant::now()) {
-            Ok(_) | Err(Unasked::NoSuch | Unasked::Late) => None,
-            Err(Unasked::Away(why)) => {
-                let line = self.line.lock();
-                Some((why, line.trouble.as_ref().map(|trouble| trouble.since.elapsed()).unwrap_or_default()))
+            Ok(_) | Err(AskError::NoSuch | AskError::Late) => None,
+            Err(AskError::Away(why)) => {
+                let connection = self.connection.lock();
+                Some((why, connection.trouble.as_ref().map(|trouble| trouble.since.elapsed()).unwrap_or_default()))
             }
         }
     }
@@ -312,9 +317,9 @@ impl Mailboxes for RootPart {
             return Here.precheck(mailbox, size);
         }
         match self.ask_about(mailbox, Operation::Precheck(size))? {
-            None => self.seen_here(Here.precheck(mailbox, size)),
+            None => self.checked_here(Here.precheck(mailbox, size)),
             Some((Answer::Space(space), _)) => Ok(space),
-            Some((answer, _)) => Err(QuotaError::NotTold(nonsense(&answer))),
+            Some((answer, _)) => Err(QuotaError::NotTold(wrong_answer(&answer))),
         }
     }
 
@@ -323,9 +328,9 @@ impl Mailboxes for RootPart {
             return Here.renew(mailbox);
         }
         match self.ask_about(mailbox, Operation::Renew)? {
-            None => self.seen_here(Here.renew(mailbox)),
+            None => self.checked_here(Here.renew(mailbox)),
             Some((Answer::Renewed(counted), _)) => Ok(counted),
-            Some((answer, _)) => Err(QuotaError::NotTold(nonsense(&answer))),
+            Some((answer, _)) => Err(QuotaError::NotTold(wrong_answer(&answer))),
         }
     }
 
@@ -339,16 +344,16 @@ impl Mailboxes for RootPart {
             return Here.count(mailbox, known, tell);
         }
         match self.ask_about(mailbox, Operation::Count(known))? {
-            None => self.seen_here(Here.count(mailbox, known, tell)),
+            None => self.checked_here(Here.count(mailbox, known, tell)),
             Some((Answer::Counted(counted), reply)) => {
                 if let Counted::Now(usage) = counted {
                     tell(usage);
-                    // Without it the lock is kept for a while longer.
+                    // If this fails, the lock is held a little longer.
                     let _ = packet::send(reply.as_fd(), RELEASE, None);
                 }
                 Ok(counted)
             }
-            Some((answer, _)) => Err(QuotaError::NotTold(nonsense(&answer))),
+            Some((answer, _)) => Err(QuotaError::NotTold(wrong_answer(&answer))),
         }
     }
 
@@ -372,13 +377,13 @@ impl Mailboxes for RootPart {
         match self.ask(&question, until) {
             Ok((Answer::Made(was_missing), _)) => Ok(was_missing),
             Ok((Answer::Failed(why), _)) => Err(NotMade::NotTold(why)),
-            Ok((answer, _)) => Err(NotMade::NotTold(nonsense(&answer))),
-            Err(Unasked::NoSuch) => Here.make(account, until),
-            Err(Unasked::Late) => Err(NotMade::Unasked(format!(
+            Ok((answer, _)) => Err(NotMade::NotTold(wrong_answer(&answer))),
+            Err(AskError::NoSuch) => Here.make(account, until),
+            Err(AskError::Late) => Err(NotMade::Unasked(format!(
                 "the mailbox {} was not made in time; it is tried again at the next login",
                 account.maildir_path().display()
             ))),
-            Err(Unasked::Away(why)) => {
+            Err(AskError::Away(why)) => {
                 Err(NotMade::Unasked(format!("the mailbox {} cannot be made: {why}", account.maildir_path().display())))
             }
         }

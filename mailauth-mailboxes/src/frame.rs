@@ -1,8 +1,7 @@
-//! What the daemon and the root part say to each other: one packet for a question, one for its answer.
+//! The messages between the daemon and the root part: one packet for a question, one for its answer.
 //!
-//! Numbers are little-endian and of fixed width, the two paths come last, and a packet that is a byte too short or too long
-//! is none. Both sides read with the same bounds, for neither trusts the other: the answer is written by a process of the
-//! mailbox's owner.
+//! Numbers are little-endian and of fixed width, the two paths come last, and a packet of the wrong length is rejected. Both
+//! sides check the same bounds, because neither trusts the other: the answer is written by a process of the mailbox's owner.
 
 use mailauth_core::quota::mailboxes::{Counted, Space};
 use mailauth_core::quota::{CountRules, Kind, Limits, Over, Usage};
@@ -10,103 +9,103 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-/// Changes with the form of the packets. A daemon and a root part of two versions understand nothing of each other.
+/// Version of the format. A daemon and a root part of different versions reject each other's packets.
 const VERSION: u8 = 1;
 
-/// The most bytes of a path that the system takes.
+/// Maximum length of a path in the system, in bytes.
 const MOST_PATH: usize = 4095;
 
-/// Bytes of a question before its paths.
+/// Number of bytes of a question before its paths.
 const HEAD: usize = 64;
 
-/// The most bytes of a question.
+/// Maximum length of a question, in bytes.
 pub const MOST_QUESTION: usize = HEAD + 2 * MOST_PATH;
 
-/// The most bytes of a reason.
+/// Maximum length of a reason, in bytes.
 const MOST_REASON: usize = 1000;
 
-/// The most bytes of an answer.
+/// Maximum length of an answer, in bytes.
 pub const MOST_ANSWER: usize = 64 + MOST_REASON;
 
-/// What the daemon sends once it needs the mailbox's lock no more.
+/// The packet that the daemon sends when it no longer needs the mailbox's lock.
 pub const RELEASE: &[u8] = b"r";
 
-/// The longest that a question may take, in milliseconds.
+/// Maximum duration of a question, in milliseconds.
 pub const LONGEST: u32 = 60_000;
 
-/// What is asked about a mailbox.
+/// The task of a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
-    /// Check that a message of this size may be stored.
+    /// Check that a message of this size fits.
     Precheck(u64),
-    /// Count it if a delivery would be refused by figures that are out of date.
+    /// Count the mailbox if outdated figures would refuse a delivery.
     Renew,
-    /// Count it, unless it looks as it did when it held this; then keep its lock until the daemon lets go of it.
+    /// Count the mailbox, unless it looks as it did when it held this; then hold its lock until the daemon releases it.
     Count(Option<Usage>),
-    /// Make what is missing of home and Maildir.
+    /// Create the missing parts of home and Maildir.
     Make,
 }
 
-/// A question.
+/// A question about a mailbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
-    /// What is asked.
+    /// The task.
     pub operation: Operation,
-    /// The mailbox's owner.
+    /// User id of the mailbox's owner.
     pub uid: u32,
-    /// The owner's group.
+    /// Group id of the owner.
     pub gid: u32,
-    /// Milliseconds for which the mailbox's lock is waited for.
+    /// Maximum time to wait for the mailbox's lock, in milliseconds.
     pub lock: u32,
-    /// Milliseconds after which no process waits for the answer.
+    /// Time after which the answer is of no use, in milliseconds.
     pub answer: u32,
-    /// It is asked again later if the mailbox is locked. Otherwise it is answered without the lock.
+    /// True if the daemon asks again later when the mailbox is locked. Otherwise the work is done without the lock.
     pub asks_again: bool,
-    /// What the mailbox may hold.
+    /// Limits of the mailbox.
     pub limits: Limits,
-    /// How it is counted.
+    /// The rules of counting.
     pub rules: CountRules,
-    /// The home. Empty where it is of no interest.
+    /// Path of the home; empty if the task does not need it.
     pub home: PathBuf,
-    /// The Maildir.
+    /// Path of the Maildir.
     pub path: PathBuf,
 }
 
-/// An answer.
+/// The answer to a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// To [`Operation::Precheck`].
+    /// Result of [`Operation::Precheck`].
     Space(Space),
-    /// To [`Operation::Renew`]: true if it was counted.
+    /// Result of [`Operation::Renew`]: true if the mailbox was counted.
     Renewed(bool),
-    /// To [`Operation::Count`].
+    /// Result of [`Operation::Count`].
     Counted(Counted),
-    /// To [`Operation::Make`]: true if there was no Maildir.
+    /// Result of [`Operation::Make`]: true if there was no Maildir.
     Made(bool),
-    /// Another process has the mailbox's lock.
+    /// Another process holds the mailbox's lock.
     Locked,
-    /// It takes longer than any process waits.
+    /// The work was not finished by the deadline.
     Late,
-    /// It cannot be told, and why.
+    /// The work failed for this reason.
     Failed(String),
 }
 
-/// Why bytes are no question that may be answered.
+/// Reason why a packet is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
-    /// Of another version.
-    #[error("the daemon and mailauth-mailboxes are of two versions: install both, and restart both")]
+    /// The packet is of another version.
+    #[error("the daemon and mailauth-mailboxes have different versions: install both, and restart both")]
     Version,
-    /// Too short, too long, or with a value that there is not.
-    #[error("it is not a question")]
+    /// The packet is too short or too long, or has an invalid value.
+    #[error("it is not a valid packet")]
     Form,
-    /// A path that is not absolute, or that goes up.
+    /// A path is not absolute, or has `..` in it.
     #[error("a path is not absolute, or has \"..\" in it")]
     Path,
 }
 
 impl Question {
-    /// As a packet.
+    /// Writes it as a packet.
     pub fn bytes(&self) -> Vec<u8> {
         let (operation, size, known) = match self.operation {
             Operation::Precheck(size) => (1, size, None),
@@ -139,7 +138,7 @@ impl Question {
     /// Reads a packet.
     ///
     /// # Errors
-    /// Fails if it is no question.
+    /// Fails if it is not a question.
     pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut from = Reader(bytes);
         if from.byte()? != VERSION {
@@ -171,7 +170,7 @@ impl Question {
             (4, 0, None) => Operation::Make,
             _ => return Err(Malformed::Form),
         };
-        // Only what makes a home needs one.
+        // Only the creation of a mailbox needs its home.
         let has_home = operation == Operation::Make;
         if !is_plain(&path) || (has_home && !is_plain(&home)) || (!has_home && !home.as_os_str().is_empty()) {
             return Err(Malformed::Path);
@@ -182,13 +181,13 @@ impl Question {
     }
 }
 
-/// Returns true if a path is absolute and goes only down.
+/// Returns true if a path is absolute and has no `..`.
 fn is_plain(path: &Path) -> bool {
     path.is_absolute() && path.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)))
 }
 
 impl Answer {
-    /// As a packet.
+    /// Writes it as a packet.
     pub fn bytes(&self) -> Vec<u8> {
         let with = |kind: u8, numbers: &[u64]| {
             let mut bytes = vec![VERSION, kind];
@@ -224,7 +223,7 @@ impl Answer {
     /// Reads a packet.
     ///
     /// # Errors
-    /// Fails if it is no answer.
+    /// Fails if it is not an answer.
     pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut from = Reader(bytes);
         if from.byte()? != VERSION {
@@ -252,7 +251,7 @@ impl Answer {
     }
 }
 
-/// Bytes that are read from the front.
+/// Reads values from the beginning of a packet.
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
@@ -306,7 +305,7 @@ impl<'a> Reader<'a> {
         Ok(OsStr::from_bytes(bytes).into())
     }
 
-    /// The rest as text for a log, on one line.
+    /// Returns the rest as one line of text for a log.
     fn reason(&mut self) -> Result<String, Malformed> {
         let bytes = std::mem::take(&mut self.0);
         if bytes.len() > MOST_REASON {

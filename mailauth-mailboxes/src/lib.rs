@@ -1,17 +1,17 @@
-//! The part of the daemon that is root, so that the daemon need not be.
+//! The part of the daemon that runs as root, so that the daemon need not.
 //!
-//! The daemon (SQL, TLS, clients) runs as its own user. What a mailbox holds can be seen by its owner alone, so the daemon
-//! asks this part, which starts a process that becomes the owner and looks:
+//! The daemon (SQL, TLS, clients) runs as its own user. Only the owner of a mailbox can read it, so the daemon asks this
+//! part, which starts a process that becomes the owner and does the work:
 //!
 //! ```text
 //! mailauth-courier (user mailauth)          mailauth-mailboxes (root)            a process of the owner
-//!   client  --question, reply socket-->  server: floors, queue, deadlines  -->  looks, counts, makes
+//!   client  --question, reply socket-->  server: floors, queue, deadlines  -->  reads, counts, creates
 //!      ^-----------------------------------answer--------------------------------------+
 //! ```
 //!
-//! A question is one packet of bounded length ([`frame`]) with a socket for the answer. The root part reads that packet and
-//! nothing else: no SQL, no TLS, no client of the daemon's, and no mailbox. Only where a home is made in a folder of root's,
-//! a process of its own does that as root, by [`mailauth_core::home::as_root`].
+//! A question is one packet of bounded length ([`frame`]) with a socket for the answer. The root part processes only this
+//! packet: no SQL, no TLS, no clients of the daemon, and no mailboxes. Only to create a home in a folder of root, a separate
+//! process works as root, by [`mailauth_core::home::as_root`].
 
 mod client;
 pub mod frame;
@@ -23,5 +23,5 @@ mod start;
 pub use client::RootPart;
 pub use start::{PROGRAM, Rights, own_program, start};
 
-/// Where the root part listens if the configuration does not say.
+/// Default path of the socket of the root part.
 pub const SOCKET: &str = "/run/mailauth-mailboxes/socket";

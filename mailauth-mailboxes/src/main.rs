@@ -1,4 +1,4 @@
-//! `mailauth-mailboxes`: the part of the daemon that is root.
+//! `mailauth-mailboxes`: the part of the daemon that runs as root.
 //!
 //! Exit status: 0 if the daemon that started it has ended, 1 if it cannot run, 2 for an invalid option or configuration.
 
@@ -44,14 +44,14 @@ Mailbox options, the keys of [mailbox] that limit the owners and places of mailb
 
 Exit codes: 0 the daemon that started it has ended, 1 it cannot run, 2 invalid option or configuration.";
 
-/// The options that have a value.
+/// Options that take a value.
 const KNOWN: [&str; 10] =
     ["--config", "--socket", "--user", "--root", "--home", "--maildir", "--min-uid", "--uid", "--min-gid", "--gid"];
 
-/// How long a server that has ended is left alone.
+/// Pause before a server that has ended is started again.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// What the command line asks for.
+/// The parsed command line.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Options {
     config: Option<PathBuf>,
@@ -61,12 +61,12 @@ struct Options {
     inherited: bool,
 }
 
-/// What ends the program.
+/// Reason why the program ends.
 #[derive(Debug)]
 enum Failure {
-    /// A mistake of the administrator's.
+    /// A wrong option or configuration.
     Usage(String),
-    /// The world does not let it run.
+    /// The system does not let it run.
     Run(String),
 }
 
@@ -148,8 +148,8 @@ fn run(options: Options) -> Result<(), Failure> {
     Server::listening(listener, user, options.floors).run().map_err(failed)
 }
 
-/// Reads the configuration and becomes this program with what matters of it as options, so that nothing else of it, such as
-/// the database's password, is in this process or in those that it starts.
+/// Reads the configuration, and executes this program again with the relevant keys as options. So nothing else of the
+/// configuration, such as the database's password, is in this process or in those that it starts.
 fn begin_again(options: &Options, file: &std::path::Path) -> Failure {
     let config = match Config::load(Some(file)) {
         Ok((config, _)) => config,
@@ -186,7 +186,7 @@ fn failed(error: io::Error) -> Failure {
     Failure::Run(error.to_string())
 }
 
-/// Takes from this process and its children what they do not need.
+/// Gives up rights that this process and its children do not need.
 fn harden() -> io::Result<()> {
     rustix::thread::set_no_new_privs(true)?;
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
@@ -194,9 +194,9 @@ fn harden() -> io::Result<()> {
     Ok(())
 }
 
-/// Serves the daemon that has started this program by a process that is started again if it ends too early.
+/// Serves the daemon that has started this program, in a child process that is started again if it ends too early.
 fn serve_daemon(floors: &Floors) -> Result<(), Failure> {
-    // What ends the daemon may come to this process too, and the daemon still has questions to answer then.
+    // A signal that ends the daemon may be sent to this process too, while the daemon still has requests to finish.
     process::ignore_signals();
     let socket = rustix::io::fcntl_dupfd_cloexec(io::stdin(), 3).map_err(|errno| failed(errno.into()))?;
     let null = std::fs::File::open("/dev/null").map_err(failed)?;
@@ -205,7 +205,7 @@ fn serve_daemon(floors: &Floors) -> Result<(), Failure> {
         let server = Process::start(&[socket.as_fd()], || serve(&socket, floors)).map_err(failed)?;
         match server.wait() {
             Some(0) => return Ok(()),
-            code => tracing::error!(code, "the process that looks after mailboxes has ended, and is started again"),
+            code => tracing::error!(code, "the process that works on mailboxes has ended, and is started again"),
         }
         std::thread::sleep(PAUSE);
     }

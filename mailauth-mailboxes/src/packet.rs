@@ -1,4 +1,4 @@
-//! Packets on unix sockets that keep their boundaries, with a descriptor where one goes along.
+//! Packets on unix sockets of the type SEQPACKET, which may carry a descriptor.
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -11,24 +11,24 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::time::{Duration, Instant};
 
-/// Descriptors that may come with a packet. One is expected.
+/// Maximum number of descriptors that are received with a packet. One is expected.
 const MOST_DESCRIPTORS: usize = 4;
 
-/// What came.
+/// Result of receiving.
 #[derive(Debug)]
 pub enum Received {
-    /// So many bytes, and a descriptor if exactly one came along. A packet that was longer than the buffer is empty.
+    /// A packet of this length, and a descriptor if it carried exactly one. A packet longer than the buffer has length 0.
     Packet(usize, Option<OwnedFd>),
-    /// The other side has gone.
+    /// The other side has closed the connection.
     End,
 }
 
-/// A new socket that is connected with nothing.
+/// Returns a new socket that is not connected.
 pub(crate) fn socket() -> Result<OwnedFd, Errno> {
     socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
 }
 
-/// Two sockets that are connected with each other. Neither is inherited by another program.
+/// Returns two connected sockets. Neither is inherited by another program.
 ///
 /// # Errors
 /// Fails if there are no descriptors left.
@@ -39,7 +39,7 @@ pub fn pair() -> Result<(OwnedFd, OwnedFd), Errno> {
 /// Sends a packet at once, and `descriptor` with it.
 ///
 /// # Errors
-/// [`Errno::AGAIN`] when there is no room for it; another one when the other side has gone.
+/// Fails with [`Errno::AGAIN`] if there is no room for it, and with another error if the connection is closed.
 pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], descriptor: Option<BorrowedFd<'_>>) -> Result<(), Errno> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = SendAncillaryBuffer::new(&mut space);
@@ -56,10 +56,10 @@ pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], descriptor: Option<BorrowedFd<
     }
 }
 
-/// Receives a packet that is there already.
+/// Receives a packet without waiting.
 ///
 /// # Errors
-/// [`Errno::AGAIN`] when there is none; another one when the other side has gone.
+/// Fails with [`Errno::AGAIN`] if no packet has arrived, and with another error if the connection is broken.
 pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<Received, Errno> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
@@ -84,7 +84,7 @@ pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<Received, Er
     Ok(Received::Packet(if whole { got.bytes } else { 0 }, only))
 }
 
-/// Waits until something can be done with `socket`, or until `deadline`. Returns true if it can.
+/// Waits until `socket` is ready, or until `deadline`. Returns true if it is ready.
 ///
 /// # Errors
 /// Fails if the system cannot wait.
@@ -103,10 +103,10 @@ pub(crate) fn timespec(duration: Duration) -> Timespec {
     Timespec { tv_sec: duration.as_secs().try_into().unwrap_or(i64::MAX), tv_nsec: duration.subsec_nanos().into() }
 }
 
-/// The user at the other end of a connection when it was made, or when the other end began to listen.
+/// Returns the user at the other end of a connection, at the time when it connected or began to listen.
 ///
 /// # Errors
-/// Fails if the kernel does not say.
+/// Fails if the kernel does not report the user.
 pub fn peer(socket: impl AsFd) -> io::Result<u32> {
     mailauth_core::credentials::peer_credentials(socket.as_fd()).map(|peer| peer.uid)
 }
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn one_descriptor_comes_along_and_no_more() {
+    fn a_packet_carries_exactly_one_descriptor() {
         let (here, there) = pair().unwrap();
         let (reply, kept) = pair().unwrap();
         let mut buffer = [0; 4];

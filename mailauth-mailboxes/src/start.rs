@@ -1,4 +1,4 @@
-//! Starting the root part by a daemon that is root at its start.
+//! Starts the root part from a daemon that was started as root.
 
 use crate::client::RootPart;
 use crate::packet;
@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 /// The program, in the same directory as the daemon.
 pub const PROGRAM: &str = "mailauth-mailboxes";
 
-/// What the program is told on its command line: the section `[mailbox]`, as far as it says what a question may name.
+/// The rights that the program gets on its command line: the keys of `[mailbox]` that limit what a question may name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rights(Vec<OsString>);
 
@@ -44,8 +44,8 @@ impl Rights {
     }
 }
 
-/// Starts the root part, which ends with this process. Where that fails, the log says so, and questions about mailboxes of
-/// others than this process's own user are not answered.
+/// Starts the root part, which ends with this process. If that fails, the failure is logged, and questions about mailboxes
+/// of other users than this process's own are not answered.
 pub fn start(rights: &Rights) -> RootPart {
     match try_start(rights) {
         Ok(part) => part,
@@ -57,7 +57,7 @@ pub fn start(rights: &Rights) -> RootPart {
     }
 }
 
-/// Returns the path of the program that runs now. Without /proc, as in some containers, it is what the program was called by.
+/// Returns the path of the running program. Without /proc, as in some containers, it is the name that it was called by.
 ///
 /// # Errors
 /// Fails if it is not known.
@@ -73,7 +73,7 @@ fn try_start(rights: &Rights) -> io::Result<RootPart> {
     let (ours, theirs) = packet::pair()?;
     let mut command = Command::new(&program);
     command.args(rights.options()).arg("--inherited").current_dir("/").env_clear();
-    // So that its lines have the form that the log wants.
+    // This selects the format of its log lines.
     if let Some(journal) = std::env::var_os("JOURNAL_STREAM") {
         command.env("JOURNAL_STREAM", journal);
     }

@@ -182,7 +182,7 @@ fn separate_services_create_mailboxes_and_survive_each_other() {
 
     part.start_again();
     eventually("an answer", LIMIT, || recipient(&socket, BRUNO, 10) == "OK\n");
-    assert!(service.log().contains("is there again"), "{}", service.log());
+    assert!(service.log().contains("answers again"), "{}", service.log());
 }
 
 #[test]

@@ -23,7 +23,7 @@ fn with(change: impl FnOnce(&mut Question)) -> Question {
 }
 
 #[test]
-fn what_is_said_is_what_is_heard() {
+fn packets_are_read_as_they_were_written() {
     let usage = Usage { bytes: 7, messages: 1 };
     for question in [
         question(),
@@ -61,7 +61,7 @@ fn what_is_said_is_what_is_heard() {
 }
 
 #[test]
-fn a_path_that_leads_elsewhere_is_no_path() {
+fn relative_paths_and_paths_with_dots_are_rejected() {
     for path in ["", "var/mail", "./anna", "/var/mail/../../etc", "/var/mail/..", "/a\0b"] {
         let asked = with(|question| question.path = path.into());
         assert_eq!(Question::parse(&asked.bytes()), Err(Malformed::Path), "{path:?}");
@@ -76,7 +76,7 @@ fn a_path_that_leads_elsewhere_is_no_path() {
 }
 
 #[test]
-fn bytes_too_few_or_too_many_are_no_question() {
+fn a_question_of_the_wrong_length_is_rejected() {
     let bytes = question().bytes();
     for length in 0..bytes.len() {
         assert!(Question::parse(&bytes[..length]).is_err(), "{length}");
@@ -105,7 +105,7 @@ proptest! {
     }
 
     #[test]
-    fn a_changed_question_is_refused_or_another_one(place in 0usize..98, byte in any::<u8>()) {
+    fn a_changed_question_is_rejected_or_different(place in 0usize..98, byte in any::<u8>()) {
         let mut bytes = question().bytes();
         prop_assume!(bytes.len() == 98 && bytes[place] != byte);
         bytes[place] = byte;

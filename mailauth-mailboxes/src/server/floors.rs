@@ -1,17 +1,18 @@
-//! What the root part refuses whatever the daemon asks: the same as every other program does, by the same function.
+//! What the root part refuses regardless of the daemon: the same as all other programs, by the same function.
 
 use crate::frame::Question;
 use mailauth_core::mailbox::{MailboxDefaults, Refused};
 
-/// The floors under what a question may name: the section `[mailbox]`. Root owns no mailbox here, whatever that says.
+/// The limits of what a question may name, from the section `[mailbox]`. Root never owns a mailbox here, whatever the
+/// configuration says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Floors(pub MailboxDefaults);
 
 impl Floors {
-    /// Looks at what a question names.
+    /// Checks the owner and the paths of a question.
     ///
     /// # Errors
-    /// Fails if it is not permitted.
+    /// Fails if they are not permitted.
     pub fn permit(&self, question: &Question) -> Result<(), Refused> {
         let refused = |column, problem: &'static str| Refused { column, problem: problem.into() };
         for (column, id) in [("uid", question.uid), ("gid", question.gid)] {

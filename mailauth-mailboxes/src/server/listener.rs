@@ -1,4 +1,4 @@
-//! The socket of a root part that runs as a service of its own.
+//! The socket of a root part that runs as a separate service.
 
 use crate::packet;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -10,16 +10,16 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-/// Connections that may wait to be accepted.
+/// Maximum number of connections that wait to be accepted.
 const BACKLOG: i32 = 16;
 
-/// The daemon's group may connect; who connects is seen once more.
+/// Mode of the socket: the daemon's group may connect. The user of each connection is checked, too.
 const MODE: Mode = Mode::from_bits_truncate(0o660);
 
-/// Why there is no socket.
+/// Reason why there is no socket.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
-    /// It could be replaced.
+    /// Another user could replace the socket.
     #[error(
         "the folder of {} must belong to root, and only root may write there: {} has mode {mode:o} and belongs to user \
          {uid}",
@@ -35,10 +35,10 @@ pub enum BindError {
         /// User id of the owner.
         uid: u32,
     },
-    /// Another one runs.
+    /// Another server is running.
     #[error("another mailauth-mailboxes answers on {}; stop it first", .0.display())]
     Busy(PathBuf),
-    /// A file is there that is no socket.
+    /// The path is a file that is not a socket.
     #[error("{} exists and is not a socket; move it away, or choose another path", .0.display())]
     NotASocket(PathBuf),
     /// The system refused.
@@ -46,7 +46,7 @@ pub enum BindError {
     System {
         /// The listening socket.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
 }
@@ -62,7 +62,7 @@ impl Listener {
     /// Listens on `path`.
     ///
     /// # Errors
-    /// Fails if the folder is not root's, another server is there, or the system refuses.
+    /// Fails if the folder is not root's, another server is running, or the system refuses.
     pub fn bind(path: &Path) -> Result<Self, BindError> {
         let failed = |source: io::Error| BindError::System { path: path.to_owned(), source };
         judge_folder(path)?;
@@ -103,11 +103,11 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        let _ = remove_file(&self.path); // the next start replaces what is left
+        let _ = remove_file(&self.path); // the next start replaces a socket that is left
     }
 }
 
-/// Another user that may write to the folder could put a socket of its own there.
+/// Checks that only root may write to the folder. Another user could put a socket of its own there.
 fn judge_folder(path: &Path) -> Result<(), BindError> {
     let folder = path.parent().unwrap_or(Path::new("/"));
     let found = folder.metadata().map_err(|source| BindError::System { path: path.to_owned(), source })?;

@@ -1,4 +1,4 @@
-//! The process that has become a mailbox's owner: it answers questions about that owner's mailboxes, one after the other.
+//! The process that runs as a mailbox's owner: it answers questions about this owner's mailboxes, one after the other.
 
 use crate::frame::{Answer, MOST_QUESTION, Operation, Question, RELEASE};
 use crate::packet::{self, Received};
@@ -13,26 +13,26 @@ use rustix::process::{
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// What such a process may use: of memory far more than the largest mailbox needs, and of descriptors a few.
+/// Limits of such a process: far more memory than the largest mailbox needs, and a few descriptors.
 const LIMITS: [(Resource, u64); 5] = [
     (Resource::As, 1 << 30),
     (Resource::Fsize, 64 << 20),
     (Resource::Nofile, 64),
-    // It starts no other process.
+    // The process starts no other processes.
     (Resource::Nproc, 0),
     (Resource::Core, 0),
 ];
 
 /// A question with the socket for its answer.
-pub struct Asked {
+pub struct Request {
     pub question: Question,
     pub reply: OwnedFd,
 }
 
-/// Becomes the owner and answers what comes on `control`, until that is closed.
+/// Becomes the owner, and answers the questions on `control` until that is closed.
 ///
 /// # Errors
-/// Fails if it cannot become the owner. Nothing was looked at then.
+/// Fails if it cannot become the owner. Then no mailbox was read.
 pub fn serve(uid: u32, gid: u32, control: &OwnedFd) -> Result<(), String> {
     become_owner(uid, gid)?;
     let mut buffer = vec![0; MOST_QUESTION + 1];
@@ -45,9 +45,9 @@ pub fn serve(uid: u32, gid: u32, control: &OwnedFd) -> Result<(), String> {
             Ok(Received::Packet(length, Some(reply))) => (length, reply),
             _ => return Ok(()),
         };
-        // The root part has read it before.
+        // The root part has parsed it before.
         if let Ok(question) = Question::parse(buffer.get(..length).unwrap_or_default()) {
-            answer(&Asked { question, reply });
+            answer(&Request { question, reply });
         }
         if packet::send(control.as_fd(), b"d", None).is_err() {
             return Ok(());
@@ -55,15 +55,14 @@ pub fn serve(uid: u32, gid: u32, control: &OwnedFd) -> Result<(), String> {
     }
 }
 
-/// Makes a home and Maildir: as root what lies in root's folders, and the rest as the owner. Then the process has done its
-/// work.
-pub fn make(asked: &Asked) {
-    let Question { uid, gid, home, path, .. } = &asked.question;
+/// Creates a home and Maildir: as root in root's folders, and the rest as the owner. The process ends afterwards.
+pub fn make(request: &Request) {
+    let Question { uid, gid, home, path, .. } = &request.question;
     let made = home::as_root(home, *uid, *gid)
         .map_err(|error| format!("the mailbox {} cannot be made: {error}", path.display()))
         .and_then(|()| become_owner(*uid, *gid))
         .and_then(|()| make_as_owner(home, path, *uid));
-    say(asked.reply.as_fd(), &made.map_or_else(Answer::Failed, Answer::Made));
+    say(request.reply.as_fd(), &made.map_or_else(Answer::Failed, Answer::Made));
 }
 
 /// Returns true if there was no Maildir.
@@ -76,9 +75,9 @@ fn make_as_owner(home: &Path, path: &Path, uid: u32) -> Result<bool, String> {
 
 fn become_owner(uid: u32, gid: u32) -> Result<(), String> {
     privileges::become_owner(uid, gid).map_err(|error| error.to_string())?;
-    // Another process of this user could trace a process that may be dumped.
+    // If the process were dumpable, other processes of this user could trace it.
     set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(|errno| errno.to_string())?;
-    // Becoming another user has taken this back.
+    // The change of the user has reset this.
     set_parent_process_death_signal(Some(Signal::KILL)).map_err(|errno| errno.to_string())?;
     for (resource, most) in LIMITS {
         let limit = Rlimit { current: Some(most), maximum: Some(most) };
@@ -87,27 +86,27 @@ fn become_owner(uid: u32, gid: u32) -> Result<(), String> {
     Ok(())
 }
 
-fn answer(asked: &Asked) {
-    let Question { operation, uid, gid, lock, answer, asks_again, limits, rules, path, .. } = asked.question.clone();
+fn answer(request: &Request) {
+    let Question { operation, uid, gid, lock, answer, asks_again, limits, rules, path, .. } = request.question.clone();
     let (now, after) = (Instant::now(), |milliseconds: u32| Duration::from_millis(milliseconds.into()));
     let if_locked = if asks_again { IfLocked::AskAgain } else { IfLocked::GoOn };
     let patience = Patience { lock: now + after(lock), answer: now + after(answer), if_locked };
     let mailbox = Mailbox { uid, gid, path, limits, rules, patience };
-    let reply = asked.reply.as_fd();
+    let reply = request.reply.as_fd();
     let told = match operation {
         Operation::Precheck(size) => Here.precheck(&mailbox, size).map(Answer::Space),
         Operation::Renew => Here.renew(&mailbox).map(Answer::Renewed),
         Operation::Count(known) => return count(reply, &mailbox, known),
-        Operation::Make => return, // a process of its own does that
+        Operation::Make => return, // a separate process does that
     };
     say(reply, &told.unwrap_or_else(|error| failure(&error)));
 }
 
-/// Counts, answers while the lock is kept, and keeps it until the daemon has made the figure known.
+/// Counts and answers under the lock, and holds the lock until the daemon has published the figure.
 fn count(reply: BorrowedFd<'_>, mailbox: &Mailbox, known: Option<Usage>) {
     let counted = Here.count(mailbox, known, &mut |usage| {
         say(reply, &Answer::Counted(Counted::Now(usage)));
-        let _ = packet::wait(reply, PollFlags::IN, mailbox.patience.answer); // it has gone, or has had time enough
+        let _ = packet::wait(reply, PollFlags::IN, mailbox.patience.answer); // the daemon has ended, or has had enough time
         let mut word = [0; RELEASE.len()];
         let _ = packet::receive(reply, &mut word);
     });
@@ -126,7 +125,7 @@ fn failure(error: &QuotaError) -> Answer {
     }
 }
 
-/// The daemon may have gone, which is no fault of this process.
+/// Sends an answer. The daemon may have ended, which is not an error of this process.
 fn say(reply: BorrowedFd<'_>, answer: &Answer) {
     let _ = packet::send(reply, &answer.bytes(), None);
 }

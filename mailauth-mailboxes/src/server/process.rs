@@ -1,4 +1,4 @@
-//! Starting the processes that become owners, ending them, and taking note of their end.
+//! Starts the processes that become owners, kills them, and collects their exit status.
 
 use rustix::fd::{AsRawFd, BorrowedFd};
 use rustix::io::Errno;
@@ -6,7 +6,7 @@ use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// A process that this one has started.
+/// A child process.
 #[derive(Debug)]
 pub struct Process {
     pid: Pid,
@@ -14,21 +14,21 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts a process that has no other descriptors than the standard error and those in `kept`, and does `work`.
+    /// Starts a process that does `work`, and has no other descriptors than standard error and those in `kept`.
     ///
-    /// This process must have one thread.
+    /// The calling process must have only one thread.
     ///
     /// # Errors
-    /// Fails if the system gives no more processes.
+    /// Fails if the system cannot start another process.
     pub fn start(kept: &[BorrowedFd<'_>], work: impl FnOnce() -> i32) -> io::Result<Self> {
-        // SAFETY: there is one thread, so the copy of this process has no lock that another thread holds.
+        // SAFETY: there is only one thread, so that no other thread holds a lock in the child.
         match unsafe { libc::fork() } {
             -1 => Err(io::Error::last_os_error()),
             0 => {
-                // A panic must not go on where this process is a copy of the other.
+                // A panic must not unwind into the code of the parent.
                 let work = || if close_others(kept).is_ok() { work() } else { 1 };
                 let code = catch_unwind(AssertUnwindSafe(work)).unwrap_or(1);
-                // SAFETY: this ends the process at once. What is still open belongs to the process that it is a copy of.
+                // SAFETY: this ends the child at once. No destructor of the parent's values is run.
                 unsafe { libc::_exit(code) }
             }
             pid => match Pid::from_raw(pid) {
@@ -38,19 +38,19 @@ impl Process {
         }
     }
 
-    /// Its number.
+    /// Returns its process id.
     pub fn pid(&self) -> i32 {
         self.pid.as_raw_nonzero().get()
     }
 
-    /// Ends it, whatever it does.
+    /// Kills the process.
     pub fn kill(&self) {
         if !self.over {
-            let _ = kill_process(self.pid, Signal::KILL); // it is over, and is taken note of
+            let _ = kill_process(self.pid, Signal::KILL); // if this fails, it has ended already
         }
     }
 
-    /// Waits for its end. Returns its exit code; none if a signal ended it.
+    /// Waits for its end. Returns its exit code; `None` if a signal ended it.
     pub fn wait(mut self) -> Option<i32> {
         self.over = true;
         loop {
@@ -65,22 +65,22 @@ impl Process {
     /// Returns true if it has ended. Does not wait.
     pub fn is_over(&mut self) -> bool {
         if !self.over {
-            // ECHILD: it was taken note of.
+            // ECHILD means that its status was collected before.
             self.over = !matches!(waitpid(Some(self.pid), WaitOptions::NOHANG), Ok(None));
         }
         self.over
     }
 }
 
-/// Lets no signal end this process and those that it starts but SIGKILL.
+/// Ignores the signals that would end this process and those that it starts. Only SIGKILL ends them.
 pub fn ignore_signals() {
     for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP] {
-        // SAFETY: no handler is installed, so nothing of this program runs when one of them comes.
+        // SAFETY: no handler is installed, so no code of this program runs when a signal arrives.
         unsafe { libc::signal(signal, libc::SIG_IGN) };
     }
 }
 
-/// Closes all descriptors beyond the standard error but these, and takes the standard input and output away.
+/// Closes all descriptors above standard error, except `kept`.
 fn close_others(kept: &[BorrowedFd<'_>]) -> io::Result<()> {
     let mut kept: Vec<u32> = kept.iter().filter_map(|fd| u32::try_from(fd.as_raw_fd()).ok()).collect();
     kept.sort_unstable();
@@ -95,8 +95,8 @@ fn close_others(kept: &[BorrowedFd<'_>]) -> io::Result<()> {
 }
 
 fn close_range(first: u32, last: u32) -> io::Result<()> {
-    // SAFETY: numbers only. In the copy of a process, whatever owned these descriptors is never used again: the copy ends
-    // without running any destructor of what it was a copy of.
+    // SAFETY: the arguments are numbers. The child never uses the owners of these descriptors again: it ends without
+    // running their destructors.
     match unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
