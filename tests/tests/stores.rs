@@ -2,6 +2,8 @@
 
 #[path = "stores/addresses.rs"]
 mod addresses;
+#[path = "stores/administration.rs"]
+mod administration;
 #[path = "stores/alias_domains.rs"]
 mod alias_domains;
 #[path = "stores/blocked.rs"]

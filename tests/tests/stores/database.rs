@@ -3,7 +3,7 @@
 use mailauth_core::account::Password;
 use mailauth_core::config::DatabaseConfig;
 use mailauth_core::store::{AdminError, Administration, DomainRow, ImportSource, SqlStore, open_pooled, open_single};
-use mailauth_core::{AccountRow, Login, Secret};
+use mailauth_core::{AccountRow, Login, Secret, Services};
 use mailauth_tests::{Flavor, Kind, MariaDb, MariaDbDatabase, Postgres, PostgresDatabase, Scratch, Server};
 use std::io;
 use std::time::Duration;
@@ -212,4 +212,24 @@ pub fn import(store: &SqlStore, rows: &[AccountRow]) -> Result<(), Vec<(u64, Adm
     }
     assert_eq!(added, rows.len() as u64);
     Ok(())
+}
+
+/// Returns an account with a value in every column.
+pub fn full_account(name: &str) -> AccountRow {
+    AccountRow {
+        login: login(name),
+        password: password("{SHA512-CRYPT}$6$rounds=5000$salt$hash/+."),
+        enabled: false,
+        domain_enabled: true,
+        services: Services::parse("imap,ftp").unwrap(),
+        uid: Some(0),
+        gid: Some(u32::MAX - 1),
+        home: Some("/srv/mail/ä b".into()),
+        maildir: Some("Maildir/".into()),
+        quota_bytes: Some(0),
+        quota_messages: Some(i64::MAX as u64),
+        name: Some("Ännä Ö. \"quoted\" \\ 'x' 😀".into()),
+        options: Some("disableimap=1,sharedgroup=x".into()),
+        receives: false,
+    }
 }
