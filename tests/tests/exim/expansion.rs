@@ -303,7 +303,7 @@ fn the_program_exits_with_0_1_or_75_only() {
     assert_eq!(ask(&site, &["--help"]).0, 0);
     let (code, said, complaint) = ask(&site, &["login", "smtp", "anna@example.org", PASSWORD]);
     assert_eq!((code, said.as_str()), (75, ""));
-    assert!(complaint.contains("can be read by every user"), "{complaint}");
+    assert!(complaint.contains("every user of this machine can read a password"), "{complaint}");
     for misuse in [&[][..], &["domain"], &["dance", "x"], &["--config"], &["--config", "/nonexistent", "domain", "x"]] {
         let (code, said, complaint) = ask(&site, misuse);
         assert_eq!((code, said.as_str()), (75, ""), "{misuse:?}");
