@@ -80,7 +80,7 @@ fn the_lock_is_waited_for_briefly_and_once() {
     assert!(took >= Duration::from_secs(2) && took < Duration::from_secs(8), "{took:?}");
 }
 
-/// Returns, for each operation, whether it fails because the deadline passes.
+/// Returns for each operation whether it fails because the deadline passes.
 fn late(mailbox: &Mailbox, time: Duration) -> [bool; 4] {
     let patience = || Patience { answer: Instant::now() + time, ..impatient() };
     let is_late = |error: QuotaError| matches!(error, QuotaError::Late(_));
