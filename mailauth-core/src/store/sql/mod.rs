@@ -1,8 +1,8 @@
 //! The store over an SQL database, the same for every kind of database.
 
-mod addresses;
 mod administer;
 mod alias_domains;
+mod aliases;
 pub(super) mod columns;
 mod import;
 mod mailbox_use;

@@ -1,8 +1,8 @@
 //! Renaming an account, and rows whose login is not valid.
 
 use super::SqlStore;
-use super::addresses::MOST_TARGETS;
 use super::administer::{Done, no_such};
+use super::aliases::MOST_TARGETS;
 use super::columns::{AliasColumn, Column};
 use super::mailbox_use::Figures;
 use super::writer::Writer;

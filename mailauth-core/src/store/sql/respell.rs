@@ -5,7 +5,7 @@
 //! row existed already, both were in use as two domains, and are merged into one; but accounts and aliases that exist
 //! under both names stay where they are, and are reported.
 
-use super::addresses::MOST_TARGETS;
+use super::aliases::MOST_TARGETS;
 use super::columns::{AliasColumn, Column, DomainColumn};
 use super::columns::{bytes, number};
 use super::writer::Writer;

@@ -8,7 +8,7 @@ use crate::store::StoreError;
 use crate::store::administration::{AliasRow, AliasTarget};
 use crate::store::driver::{Connection, DriverError, Param, Refusal, Row};
 use crate::store::sql::SqlStore;
-use crate::store::sql::addresses::{MOST_TARGETS, not_an_address, unusable};
+use crate::store::sql::aliases::{MOST_TARGETS, not_an_address, unusable};
 use crate::store::sql::columns::{AliasColumn, Column};
 use crate::store::sql::reading::Reading;
 use crate::store::sql::writer::Writer;

@@ -1,4 +1,4 @@
-//! Look-ups of domains and aliases for mail.
+//! Look-ups of aliases, and the questions of a mail server.
 
 use super::SqlStore;
 use super::administer::AliasPlace;
