@@ -257,9 +257,9 @@ mod tests {
         let at = |schema| StoreReport { schema, schema_known: 2, ..StoreReport::default() };
         let found = |schema| states(|findings| assert_eq!(super::schema(&at(schema), findings), schema == 2)).remove(0);
         assert_eq!(found(2), (State::Ok, "version 2".into()));
-        for (schema, cure) in [(0, "run 'mailauth init'"), (1, "run 'mailauth init'"), (3, "update mailauth")] {
+        for (schema, advice) in [(0, "run 'mailauth init'"), (1, "run 'mailauth init'"), (3, "update mailauth")] {
             let (state, text) = found(schema);
-            assert!(state == State::Down && text.ends_with(cure), "{text}");
+            assert!(state == State::Down && text.ends_with(advice), "{text}");
         }
     }
 

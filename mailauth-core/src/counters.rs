@@ -76,7 +76,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// Counts `answer`.
+    /// Adds one to the count of this kind of answer and its reason.
     pub fn count<T>(&self, answer: &Answer<T>) {
         let counter = match answer {
             Ok(_) => Some(&self.yes),

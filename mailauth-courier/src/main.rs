@@ -239,10 +239,10 @@ fn warn_of_exposed_folders(daemon: &Daemon, config: &Config) {
         match daemon.own_socket() {
             // Debian's package creates the folder like this, and mailauth's own programs do not ask there.
             Some(_) => tracing::info!("{exposed}: {what}"),
-            None => tracing::warn!("{exposed}: {what} and for mailauth's, which refuse it; run {}", exposed.cure()),
+            None => tracing::warn!("{exposed}: {what} and for mailauth's, which refuse it; run {}", exposed.remedy()),
         }
     }
     for exposed in daemon.own_socket().map(|own| exposed(own, &trusted)).unwrap_or_default() {
-        tracing::warn!("{exposed}: another daemon could take this one's place there; run {}", exposed.cure());
+        tracing::warn!("{exposed}: another daemon could take this one's place there; run {}", exposed.remedy());
     }
 }

@@ -162,7 +162,8 @@ fn home(account: &Account, config: &Config) -> Result<(), End> {
 fn quota(account: &Account, config: &Config) {
     let Some(path) = environment::mailbox(account).filter(|_| account.quota != Limits::NONE) else { return };
     let rules = CountRules { count_trash: config.quota.count_trash };
-    let said = match MaildirQuota::open(&path, account.quota, rules).and_then(|mailbox| mailbox.is_true()) {
+    let said = match MaildirQuota::open(&path, account.quota, rules).and_then(|mailbox| mailbox.is_maildirsize_right())
+    {
         Ok(true) => "maildirsize is correct".to_owned(),
         Ok(false) => "maildirsize is missing or incorrect, and would be rebuilt".to_owned(),
         Err(error) => error.to_string(),

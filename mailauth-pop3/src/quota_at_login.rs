@@ -30,8 +30,9 @@ pub fn make_true(account: &Account, rules: CountRules, patience: Duration) -> Re
     };
     let (sender, receiver) = channel();
     let count = move || {
-        let done =
-            mailbox.is_true().and_then(|is| if is { Ok(()) } else { mailbox.recount(Effort::Changed).map(drop) });
+        let done = mailbox
+            .is_maildirsize_right()
+            .and_then(|is| if is { Ok(()) } else { mailbox.recount(Effort::Changed).map(drop) });
         // The receiver is gone if the count took too long.
         let _ = sender.send(done);
     };

@@ -377,8 +377,8 @@ fn check_lists_parent_folders_that_others_may_write() {
     fs::set_permissions(&open, Permissions::from_mode(0o777)).expect("a mode");
     let said = checked();
     let line = said.lines().find(|line| line.contains("folders")).unwrap_or_else(|| panic!("{said}"));
-    let cure = format!("run chmod go-w {}", open.display());
-    assert!(line.starts_with("degraded") && line.contains("the configuration") && line.contains(&cure), "{said}");
+    let advice = format!("run chmod go-w {}", open.display());
+    assert!(line.starts_with("degraded") && line.contains("the configuration") && line.contains(&advice), "{said}");
     fs::set_permissions(&open, Permissions::from_mode(0o755)).expect("a mode");
     symlink(open.join("inside"), folder.join("link")).expect("a link");
     fs::set_permissions(&config, Permissions::from_mode(0o666)).expect("a mode");

@@ -79,7 +79,7 @@ fn judge(exposed: &Exposed, keys: &[&str], config: &Config) -> (State, String) {
         _ => {
             let what = keys.join(", ");
             let text =
-                format!("{exposed}; {what} could be replaced there, and logins depend on it; run {}", exposed.cure());
+                format!("{exposed}; {what} could be replaced there, and logins depend on it; run {}", exposed.remedy());
             (State::Degraded, text)
         }
     }

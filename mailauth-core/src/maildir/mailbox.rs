@@ -238,7 +238,7 @@ impl MaildirQuota {
     ///
     /// # Errors
     /// Fails as [`MaildirQuota::count`] does.
-    pub fn is_true(&self) -> Result<bool, QuotaError> {
+    pub fn is_maildirsize_right(&self) -> Result<bool, QuotaError> {
         match self.stored()? {
             Stored { usage: Some(usage), doubt: None, .. } => Ok(self.tally(Effort::Changed)?.usage()? == usage),
             _ => Ok(false),

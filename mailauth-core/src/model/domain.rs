@@ -33,7 +33,7 @@ pub enum DomainNameError {
     )]
     International(String),
     /// The name is in ASCII and has a label that only looks like that of an international name.
-    #[error("{0:?} is not a domain's name: what follows xn-- stands for no letters; write the name in its own letters")]
+    #[error("{0:?} is not a domain's name: the part after xn-- does not decode to letters; write the name in Unicode")]
     NotGenuine(String),
 }
 

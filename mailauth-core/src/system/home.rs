@@ -37,7 +37,7 @@ pub enum NotMade {
     #[error("{0}")]
     Unasked(String),
     /// The file system failed, or the owner lacks the permission.
-    #[error("the mailbox {} cannot be made: {source}{}", .path.display(), cure(.source, *.uid))]
+    #[error("the mailbox {} cannot be made: {source}{}", .path.display(), advice(.source, *.uid))]
     Io {
         /// Path of the Maildir.
         path: PathBuf,
@@ -48,11 +48,13 @@ pub enum NotMade {
     },
 }
 
-fn cure(source: &io::Error, uid: u32) -> String {
+fn advice(source: &io::Error, uid: u32) -> String {
     match source.kind() {
         // This reason already says what to do.
         _ if source.get_ref().is_some_and(|inner| inner.is::<Astray>()) => String::new(),
-        io::ErrorKind::ReadOnlyFilesystem => "; has the unit of the service this folder in ReadWritePaths?".to_owned(),
+        io::ErrorKind::ReadOnlyFilesystem => {
+            "; if systemd protects it, add it to ReadWritePaths in the unit of the service".to_owned()
+        }
         io::ErrorKind::PermissionDenied => format!("; the folder above the home must belong to root or to user {uid}"),
         _ => String::new(),
     }

@@ -35,7 +35,7 @@ pub enum Writers {
 
 impl Exposed {
     /// Returns the command that corrects it.
-    pub fn cure(&self) -> String {
+    pub fn remedy(&self) -> String {
         let shown = self.path.display();
         match self.writers {
             Writers::Owner(_) => format!("chown root {shown}"),
@@ -170,7 +170,8 @@ mod tests {
         let found = exposed(&inside.join("socket"), &own());
         assert_eq!(found, [Exposed { path: open.clone(), writers: Writers::All, mode: 0o777 }]);
         assert!(
-            found[0].to_string().starts_with("every user may write to ") && found[0].cure().starts_with("chmod go-w ")
+            found[0].to_string().starts_with("every user may write to ")
+                && found[0].remedy().starts_with("chmod go-w ")
         );
         symlink(&inside, closed.join("link")).unwrap();
         assert_eq!(paths(exposed(&closed.join("link/socket"), &own())), std::slice::from_ref(&open));

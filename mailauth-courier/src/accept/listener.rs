@@ -32,7 +32,7 @@ pub enum BindError {
     #[error("the folder of {} does not exist; create it (mode 0750, group of the mail daemons)", .0.display())]
     NoFolder(PathBuf),
     /// Other users may write to the folder.
-    #[error("no socket is made where others could replace it: {0}; run {fix}, or choose another folder", fix = .0.cure())]
+    #[error("no socket is made where others could replace it: {0}; run {fix}, or choose another folder", fix = .0.remedy())]
     Shared(Exposed),
     /// A user or group in the configuration does not exist.
     #[error(transparent)]
