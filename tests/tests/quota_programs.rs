@@ -47,7 +47,7 @@ fn agrees(mailbox: &Path, after: &str) {
     command.args(["quota", "check", "--limit", LIMITS, "--maildir"]).arg(mailbox);
     let output = output_with_input(&mut command, "");
     let text = [&output.stdout[..], &output.stderr].map(String::from_utf8_lossy).concat();
-    assert!(output.status.success() && text.contains("1 right"), "after {after}: {text}");
+    assert!(output.status.success() && text.contains("1 correct"), "after {after}: {text}");
 }
 
 /// Returns the inode of maildirsize, and the number of its lines.
