@@ -144,10 +144,12 @@ fn a_refusal_takes_longer_than_the_slowest_hash_in_the_table() {
         assert!(right);
         time
     };
-    let dear = (0..3).map(right).min().expect("three");
+    let mut dear = (0..3).map(right).min().expect("three");
     for login in ["cheap@example.org", "dear@example.org", "nobody@example.org", "\u{212a}urt@example.org"] {
-        let (time, right) = timed(daemon.socket(), login, "wrong");
-        assert!(!right && time > dear, "{login}: {time:?}, and the right password of the slowest hash {dear:?}");
+        let (time, is_right) = timed(daemon.socket(), login, "wrong");
+        // The machine may have become less busy since the first measurement.
+        dear = dear.min(right(0));
+        assert!(!is_right && time > dear, "{login}: {time:?}, and the right password of the slowest hash {dear:?}");
     }
     let (time, right) = timed(daemon.socket(), "cheap@example.org", PASSWORD);
     assert!(right && time < dear, "a right password is answered at once, not after {time:?}");
