@@ -12,6 +12,13 @@
 //! - the snapshot's file has tables of its own with the same names, which are read by our model:
 //!   `store/snapshot/layout.rs`, and the number of accounts in `store/snapshot/copy.rs`.
 
+mod foreign;
+
+pub use foreign::{
+    AliasDomainQuery, AliasQuery, DomainQuery, ForeignAccounts, ForeignModel, Listing, NamedSql, Parameter, QuotaText,
+    Separator, TableColumns, Tables,
+};
+
 /// Defines [`Field`] from one list of fields and their names.
 macro_rules! fields {
     ($($(#[$doc:meta])* $field:ident = $name:literal,)*) => {

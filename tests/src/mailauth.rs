@@ -17,6 +17,8 @@ pub struct Mailauth {
     process: Child,
     folder: Scratch,
     socket: PathBuf,
+    /// Its socket for mailauth's own programs, which exists a moment later, if the tests know where it is.
+    own_socket: Option<PathBuf>,
 }
 
 impl Mailauth {
@@ -59,7 +61,7 @@ impl Mailauth {
         let folder = Scratch::new("mailauth");
         let socket = folder.join("socket");
         let config = config(&socket);
-        Self::start(Command::new(program("mailauth-courier")), folder, &config, socket)
+        Self::start(Command::new(program("mailauth-courier")), folder, &config, socket, None)
     }
 
     /// Starts it on a mail host, in place of authdaemond.
@@ -78,13 +80,14 @@ impl Mailauth {
         let config = Self::config(accounts, Path::new(MailHost::SOCKET), courier);
         accounts.are_served_on(&host.socket());
         let command = host.plain_command(program("mailauth-courier"));
-        Self::start(command, Scratch::new("mailauth"), &config, host.socket())
+        let own_socket = (!courier.contains("own_socket")).then(|| host.own_socket());
+        Self::start(command, Scratch::new("mailauth"), &config, host.socket(), own_socket)
     }
 
-    fn start(command: Command, folder: Scratch, config: &str, socket: PathBuf) -> Self {
+    fn start(command: Command, folder: Scratch, config: &str, socket: PathBuf, own_socket: Option<PathBuf>) -> Self {
         fs::write(folder.join("mailauth.toml"), config).expect("the configuration");
         let process = Self::spawn(command, &folder);
-        let mut server = Mailauth { process, folder, socket };
+        let mut server = Mailauth { process, folder, socket, own_socket };
         server.wait_until_up();
         server
     }
@@ -98,7 +101,8 @@ impl Mailauth {
 
     fn wait_until_up(&mut self) {
         let begin = Instant::now();
-        while UnixStream::connect(&self.socket).is_err() {
+        let sockets = || [Some(&self.socket), self.own_socket.as_ref()].into_iter().flatten();
+        while sockets().any(|socket| UnixStream::connect(socket).is_err()) {
             let patient = self.process.runs() && begin.elapsed() < Duration::from_secs(20);
             assert!(patient, "mailauth-courier does not start:\n{}", self.log());
             std::thread::sleep(Duration::from_millis(5));

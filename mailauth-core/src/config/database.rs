@@ -1,6 +1,7 @@
 //! `[database]`: the database with the accounts, and how connections to it are protected.
 
 use crate::Secret;
+use crate::schema::Tables;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -36,6 +37,8 @@ pub struct DatabaseConfig {
     pub pool: usize,
     /// `dirty_reads`: whether to read from a node of a Galera cluster that has lost its quorum.
     pub dirty_reads: bool,
+    /// The tables in it, as `[schema]` says.
+    pub tables: Tables,
 }
 
 impl Default for DatabaseConfig {
@@ -54,6 +57,7 @@ impl Default for DatabaseConfig {
             deadline: Duration::from_secs(3),
             pool: 8,
             dirty_reads: false,
+            tables: Tables::Own,
         }
     }
 }
