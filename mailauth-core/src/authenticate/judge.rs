@@ -61,9 +61,7 @@ impl Authenticator {
         let Ok(name) = DomainName::parse(login.domain()) else { return Ok(login) };
         let other = self.store.alias_domain(&name)?;
         // A login that becomes too long does not exist in the other domain either.
-        let same =
-            other.and_then(|other| Login::parse(format!("{}@{other}", login.local_part()).as_bytes(), None).ok());
-        Ok(same.unwrap_or(login))
+        Ok(other.and_then(|other| login.in_domain(&other)).unwrap_or(login))
     }
 
     /// Refuses an attempt beyond the limits on guessing.

@@ -1,7 +1,7 @@
 //! Logins, the rows that hold accounts, and the accounts that adapters receive.
 
 use super::limits::Limits;
-use crate::{Secret, Services, spelling};
+use crate::{DomainName, Secret, Services, spelling};
 use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -136,6 +136,11 @@ impl Login {
     /// Returns the part after the last `@`; empty if the login has none.
     pub fn domain(&self) -> &str {
         self.0.rsplit_once('@').map_or("", |(_, domain)| domain)
+    }
+
+    /// Returns the login with the same local part in another domain; `None` if it is too long.
+    pub fn in_domain(&self, domain: &DomainName) -> Option<Self> {
+        Self::parse(format!("{}@{domain}", self.local_part()).as_bytes(), None).ok()
     }
 }
 
@@ -318,6 +323,14 @@ mod tests {
             assert_eq!(Login::as_it_stands(sent.as_bytes()), None, "{sent}");
         }
         assert_eq!(parse("KURT@Example.ORG").unwrap().as_str(), "kurt@example.org");
+    }
+
+    #[test]
+    fn a_login_keeps_its_local_part_in_another_domain() {
+        let other = DomainName::parse("other.example").unwrap();
+        let moved = |login: &str| Login::parse(login.as_bytes(), None).unwrap().in_domain(&other);
+        assert_eq!(moved("a@b@x.example").unwrap().as_str(), "a@b@other.example");
+        assert_eq!(moved(&format!("{}@x", "a".repeat(Login::MAX - 2))), None);
     }
 
     #[test]

@@ -31,7 +31,7 @@ impl Router {
     pub(super) fn place(&self, reads: &Reads<'_>, address: &Login, alias: bool) -> Result<Place, NotNow> {
         match self.place_here(reads, address, alias)? {
             // A domain that an alias domain leads to does not lead further.
-            Place::Of(domain) => match of_domain(address, &domain) {
+            Place::Of(domain) => match address.in_domain(&domain) {
                 Some(other) => self.place_here(reads, &other, alias),
                 None => Ok(Place::Refused(No::UnknownLogin)),
             },
@@ -144,9 +144,4 @@ fn caught(reads: &Reads<'_>, address: &Login, alias: bool, enabled: bool) -> Res
     }
     reads.by_absence.set(true);
     Ok(if enabled { Place::Alias(targets) } else { Place::Refused(No::DomainDisabled) })
-}
-
-/// Returns the same address in another domain; `None` if it is too long.
-pub(super) fn of_domain(address: &Login, domain: &DomainName) -> Option<Login> {
-    Login::parse(format!("{}@{domain}", address.local_part()).as_bytes(), None).ok()
 }

@@ -6,7 +6,7 @@
 //! those send a copy of its mail elsewhere. Mail without a sender, such as read receipts, may be sent by each login.
 
 use super::Router;
-use super::place::{Place, of_domain};
+use super::place::Place;
 use super::reads::Reads;
 use super::recipient::MOST_ADDRESSES;
 use crate::account::{AccountRow, Login};
@@ -71,7 +71,7 @@ impl Router {
                     }
                     waiting.extend(targets);
                 }
-                Ok(Place::Of(domain)) => waiting.extend(of_domain(&address, &domain)),
+                Ok(Place::Of(domain)) => waiting.extend(address.in_domain(&domain)),
                 Ok(Place::Mailbox(_) | Place::Refused(_) | Place::SentOn | Place::Elsewhere) => {}
                 // Another alias may lead there.
                 Err(why @ NotNow::Store(StoreError::UnusableAlias { .. })) => unknown = Some(why),
