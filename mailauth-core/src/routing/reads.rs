@@ -4,7 +4,7 @@ use super::{LOOK_UP, Question, Router};
 use crate::DomainName;
 use crate::account::{Account, AccountRow, Login};
 use crate::answer::{Answer, No, NotNow, Refusal};
-use crate::store::{DomainStanding, MailStore, StoreError};
+use crate::store::{DomainStanding, Lookup, MailStore, StoreError};
 use std::cell::Cell;
 use std::time::Instant;
 
@@ -32,12 +32,17 @@ impl<'a> Reads<'a> {
 
     /// Returns the row, whatever it says.
     pub fn row(&self, login: &Login) -> Result<Option<AccountRow>, NotNow> {
+        Ok(self.look_up(login)?.row)
+    }
+
+    /// Looks the row up where this question is answered from, and notes whether it was kept in memory.
+    fn look_up(&self, login: &Login) -> Result<Lookup, StoreError> {
         if self.newest {
-            return Ok(self.store.find_newest(login)?);
+            return self.store.find_newest(login).map(Lookup::new);
         }
         let seen = self.store.look_up(login, Instant::now() + LOOK_UP)?;
         self.kept.set(self.kept.get() || seen.is_kept());
-        Ok(seen.row)
+        Ok(seen)
     }
 }
 
@@ -92,22 +97,14 @@ impl Router {
 
     /// Returns the account that receives mail as `login`.
     pub(super) fn find(&self, reads: &Reads<'_>, login: &Login) -> Answer<Box<Account>> {
-        if reads.newest {
-            return self.find_newest(reads, login);
-        }
-        let seen = reads.store.look_up(login, Instant::now() + LOOK_UP)?;
+        let seen = reads.look_up(login)?;
         let may_be_old = seen.may_be_old();
-        reads.kept.set(reads.kept.get() || seen.is_kept());
         match self.judge(seen.row) {
             Err(Refusal::NotNow(NotNow::Store(StoreError::Unusable(_)))) if may_be_old => {
-                self.find_newest(reads, login)
+                self.judge(reads.store.find_newest(login)?)
             }
             found => found,
         }
-    }
-
-    fn find_newest(&self, reads: &Reads<'_>, login: &Login) -> Answer<Box<Account>> {
-        self.judge(reads.store.find_newest(login)?)
     }
 
     /// Returns the account in this row, unless mail for it is refused.
