@@ -24,18 +24,7 @@ impl SqlStore {
         after: Option<&Cursor>,
         limit: usize,
     ) -> Result<Page<AliasDomainRow, StoreError>, StoreError> {
-        let limit = limit.max(1);
-        let after = after.map(Cursor::as_bytes).unwrap_or_default();
-        let asking = [Param::Text(after), Param::Int(i64::try_from(limit).unwrap_or(i64::MAX))];
-        self.hosts.read(|connection| {
-            self.ensure_schema(connection)?;
-            let (mut rows, mut last) = (Vec::new(), Vec::new());
-            connection.query(&self.statements.alias_domain_page, &asking, &mut |row| {
-                rows.push(alias_domain(row));
-                last = AliasDomainColumn::Name.bytes(row);
-            })?;
-            Ok(Page { next: (rows.len() >= limit).then(|| Cursor::behind(last)), rows })
-        })
+        self.page_by_name(&self.statements.alias_domain_page, AliasDomainColumn::Name, alias_domain, after, limit)
     }
 
     pub(in crate::store) fn row_of_alias_domain(&self, name: &str) -> Result<Option<AliasDomainRow>, StoreError> {

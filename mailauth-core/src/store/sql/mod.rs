@@ -7,6 +7,7 @@ pub(super) mod columns;
 mod import;
 mod mailbox_use;
 mod newest;
+mod paging;
 mod reading;
 mod rename;
 mod respell;

@@ -45,18 +45,7 @@ impl SqlStore {
         after: Option<&Cursor>,
         limit: usize,
     ) -> Result<Page<DomainRow, StoreError>, StoreError> {
-        let limit = limit.max(1);
-        let after = after.map(Cursor::as_bytes).unwrap_or_default();
-        let asking = [Param::Text(after), Param::Int(i64::try_from(limit).unwrap_or(i64::MAX))];
-        self.hosts.read(|connection| {
-            self.ensure_schema(connection)?;
-            let (mut rows, mut last) = (Vec::new(), Vec::new());
-            connection.query(&self.statements.domain_page, &asking, &mut |row| {
-                rows.push(rows::domain(row));
-                last = DomainColumn::Name.bytes(row);
-            })?;
-            Ok(Page { next: (rows.len() >= limit).then(|| Cursor::behind(last)), rows })
-        })
+        self.page_by_name(&self.statements.domain_page, DomainColumn::Name, rows::domain, after, limit)
     }
 
     pub(super) fn insert_new_domain(&self, writer: &mut Writer<'_>, domain: &DomainRow) -> Done<()> {
