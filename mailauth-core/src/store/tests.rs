@@ -312,24 +312,6 @@ fn a_domain_in_use_is_removed_only_with_its_contents() {
 }
 
 #[test]
-fn an_alias_keeps_its_targets_in_order() {
-    let Scratch { store, .. } = &scratch();
-    let alias = |targets: &[&str]| AliasRow {
-        address: "all@x.example".into(),
-        targets: targets.iter().map(|target| (*target).to_owned()).collect(),
-    };
-    store.add_alias(&alias(&["z@else.example", "a@x.example"])).unwrap();
-    store.add_alias(&alias(&["a@x.example", "m@x.example"])).unwrap();
-    assert_eq!(store.aliases(None).unwrap(), [alias(&["z@else.example", "a@x.example", "m@x.example"])]);
-    store.remove_alias(&alias(&["a@x.example"])).unwrap();
-    assert_eq!(store.aliases(Some("x.example")).unwrap(), [alias(&["z@else.example", "m@x.example"])]);
-    assert!(store.remove_alias(&alias(&["m@x.example", "no@x.example"])).is_err());
-    assert_eq!(store.aliases(None).unwrap()[0].targets.len(), 2, "all of it or nothing");
-    store.remove_alias(&alias(&[])).unwrap();
-    assert!(store.aliases(Some("x.example")).unwrap().is_empty());
-}
-
-#[test]
 fn an_import_adds_everything_or_nothing() {
     let Scratch { store, .. } = &scratch();
     let good = [full("a@new.example"), account("b@x.example")];
