@@ -24,7 +24,7 @@ use crate::counters::Counters;
 use crate::decision_log::{Decision, DecisionLog, Kind, Provenance};
 use crate::detail::Delimiters;
 use crate::mailbox::MailboxDefaults;
-use crate::policy::Policy;
+use crate::policy::{AddressRules, Policy};
 use crate::quota::mailboxes::{Here, Mailbox, Mailboxes};
 use crate::quota::{CountRules, IfLocked, Limits, Patience, room};
 use crate::store::{DomainKind, DomainStanding, MailStore};
@@ -51,6 +51,7 @@ pub struct Router {
     rules: CountRules,
     /// Whether mail is accepted for a mailbox that this user may not look into.
     takes_unseen: bool,
+    addresses: AddressRules,
     delimiters: Delimiters,
     mailboxes: Arc<dyn Mailboxes>,
     counters: Arc<Counters>,
@@ -87,9 +88,10 @@ impl Router {
     /// Creates a router over `store` that counts mail by `rules`.
     pub fn new(store: Arc<dyn MailStore>, policy: &Policy, rules: CountRules) -> Self {
         let (default_domain, mailbox) = (policy.default_domain.clone(), policy.mailbox.clone());
-        let (delimiters, counters, log) = (policy.delimiters.clone(), Arc::default(), DecisionLog::default());
-        let mailboxes = Arc::new(Here);
-        Router { store, default_domain, mailbox, rules, takes_unseen: false, delimiters, mailboxes, counters, log }
+        let (addresses, delimiters) = (policy.addresses, policy.delimiters.clone());
+        let (mailboxes, counters, log) = (Arc::new(Here), Arc::default(), DecisionLog::default());
+        let takes_unseen = false;
+        Router { store, default_domain, mailbox, rules, takes_unseen, addresses, delimiters, mailboxes, counters, log }
     }
 
     /// Has mailboxes examined by `mailboxes`.

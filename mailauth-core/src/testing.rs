@@ -12,7 +12,9 @@ use crate::quota::{Kind, Limits, Usage};
 use crate::schema::Field;
 #[cfg(feature = "sqlite")]
 use crate::store::snapshot::{Part, Value};
-use crate::store::{AccountStore, Cursor, DomainStanding, Lookup, MailStore, Page, PoolStore, PoolUse, StoreError};
+use crate::store::{
+    AccountStore, Cursor, DomainKind, DomainStanding, Lookup, MailStore, Page, PoolStore, PoolUse, StoreError,
+};
 use crate::sync::{Mutex, MutexGuard};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -224,6 +226,13 @@ impl AccountStore for MemoryStore {
         let row = self.rows().iter().find(|row| row.login == *login).cloned();
         self.call(Call::Find(login))?;
         Ok(row.map(|row| AccountRow { domain_enabled: row.domain_enabled && self.is_enabled(login.domain()), ..row }))
+    }
+
+    fn alias_domain(&self, name: &DomainName) -> Result<Option<DomainName>, StoreError> {
+        Ok(self.domain(name)?.filter(|domain| domain.enabled).and_then(|domain| match domain.kind {
+            DomainKind::AliasOf(target) => Some(target),
+            DomainKind::Own | DomainKind::Backup => None,
+        }))
     }
 
     fn look_again(&self, login: &Login, seen: &Lookup, _: Instant) -> Result<Option<Lookup>, StoreError> {

@@ -7,6 +7,7 @@ use crate::DomainName;
 use crate::account::{AccountRow, Login};
 use crate::answer::{Answer, No, NotNow, Refusal};
 use crate::decision_log::Provenance;
+use crate::policy::AddressRules;
 use crate::store::{Lookup, StoreError};
 use crate::throttle::Ruling;
 use std::time::Instant;
@@ -61,7 +62,19 @@ impl Authenticator {
         let Ok(name) = DomainName::parse(login.domain()) else { return Ok(login) };
         let other = self.store.alias_domain(&name)?;
         // A login that becomes too long does not exist in the other domain either.
-        Ok(other.and_then(|other| login.in_domain(&other)).unwrap_or(login))
+        let Some(same) = other.and_then(|other| login.in_domain(&other)) else { return Ok(login) };
+        let is_account = self.policy.addresses == AddressRules::Foreign && self.exists(context, &login)?;
+        Ok(if is_account { login } else { same })
+    }
+
+    /// Returns true if there is an account with this login.
+    fn exists(&self, context: &mut RequestContext, login: &Login) -> Result<bool, StoreError> {
+        let seen = self.read(context, login)?;
+        if seen.row.is_some() {
+            return Ok(true);
+        }
+        let newer = self.store.look_again(login, &seen, context.deadline)?;
+        Ok(newer.is_some_and(|newer| newer.row.is_some()))
     }
 
     /// Refuses an attempt beyond the limits on guessing.

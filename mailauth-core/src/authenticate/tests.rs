@@ -14,6 +14,7 @@ use crate::{Service, Services};
 use std::sync::Mutex;
 use std::time::Duration;
 
+mod alias_domains;
 mod answers;
 mod changes;
 mod enumeration;
@@ -44,6 +45,7 @@ fn policy() -> Policy {
         min_length: 8,
         unknown_services: true,
         alias_domains: false,
+        addresses: Default::default(),
         delimiters: Default::default(),
         refusal_time: Default::default(),
     }

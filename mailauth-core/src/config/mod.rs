@@ -37,7 +37,7 @@ pub use throttle::ThrottleConfig;
 use crate::detail::Delimiters;
 use crate::mailbox::MailboxDefaults;
 use crate::password::Budget;
-use crate::policy::{Policy, RefusalTime};
+use crate::policy::{AddressRules, Policy, RefusalTime};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -104,6 +104,7 @@ impl Config {
             min_length: self.password.min_length,
             unknown_services: self.login.unknown_services,
             alias_domains: self.login.alias_domains,
+            addresses: AddressRules::of(&self.database.tables),
             delimiters: self.address.delimiters.clone(),
             refusal_time: self.login.refusal_time,
         }

@@ -7,6 +7,7 @@ use crate::account::Login;
 use crate::alias::check_target;
 use crate::answer::{No, NotNow, Refusal};
 use crate::detail::{self, Split};
+use crate::policy::AddressRules;
 use crate::store::{DomainKind, DomainStanding};
 use std::collections::BTreeMap;
 
@@ -30,8 +31,13 @@ impl Router {
     /// Returns what `address` is. It may be an alias only if `alias` is true.
     pub(super) fn place(&self, reads: &Reads<'_>, address: &Login, alias: bool) -> Result<Place, NotNow> {
         match self.place_here(reads, address, alias)? {
-            // A domain that an alias domain leads to does not lead further.
             Place::Of(domain) => match address.in_domain(&domain) {
+                Some(other) if alias && other != *address && self.is_step_to(&other) => {
+                    // An alias or account of this address may have been added elsewhere.
+                    reads.by_absence.set(true);
+                    Ok(Place::Alias(vec![other.to_string()]))
+                }
+                // A domain that an alias domain leads to does not lead further.
                 Some(other) => self.place_here(reads, &other, alias),
                 None => Ok(Place::Refused(No::UnknownLogin)),
             },
@@ -50,8 +56,9 @@ impl Router {
                 (own?, of_base)
             }
         };
+        let targets = self.complete(targets, address);
         if !targets.is_empty() {
-            return alias_of_domain(reads, address, targets);
+            return self.alias_of_domain(reads, address, targets);
         }
         if let Some(place) = self.mailbox_of(reads, address, "")? {
             return Ok(place);
@@ -59,10 +66,10 @@ impl Router {
         if let Some(split) = &split {
             // An alias or account of the whole address may have been added elsewhere.
             reads.by_absence.set(true);
-            let targets = of_base?;
+            let targets = self.complete(of_base?, &split.base);
             if !targets.is_empty() {
                 let targets = self.with_detail(reads, targets, address, split)?;
-                return alias_of_domain(reads, address, targets);
+                return self.alias_of_domain(reads, address, targets);
             }
             if let Some(place) = self.mailbox_of(reads, &split.base, detail::as_folder(split.detail))? {
                 return Ok(place);
@@ -71,7 +78,7 @@ impl Router {
         let standing = reads.standing(address.domain().as_bytes())?;
         match standing {
             None => Ok(Place::Elsewhere),
-            Some(DomainStanding { kind: DomainKind::Own, enabled }) => caught(reads, address, alias, enabled),
+            Some(DomainStanding { kind: DomainKind::Own, enabled }) => self.caught(reads, address, alias, enabled),
             Some(DomainStanding { enabled: false, .. }) => Ok(Place::Refused(No::DomainDisabled)),
             Some(DomainStanding { kind: DomainKind::Backup, .. }) => Ok(Place::SentOn),
             Some(DomainStanding { kind: DomainKind::AliasOf(other), .. }) => Ok(Place::Of(other)),
@@ -121,27 +128,53 @@ impl Router {
         }
         Ok(extended)
     }
-}
-
-/// Returns the targets of an alias, if its domain is handled here and enabled.
-fn alias_of_domain(reads: &Reads<'_>, address: &Login, targets: Vec<String>) -> Result<Place, NotNow> {
-    Ok(match reads.standing(address.domain().as_bytes())? {
-        Some(DomainStanding { enabled: false, .. }) => Place::Refused(No::DomainDisabled),
-        Some(DomainStanding { kind: DomainKind::Own, .. }) => Place::Alias(targets),
-        // Rows of aliases in such a domain are ignored.
-        Some(DomainStanding { kind: DomainKind::Backup, .. }) => Place::SentOn,
-        Some(DomainStanding { kind: DomainKind::AliasOf(other), .. }) => Place::Of(other),
-        None => Place::Elsewhere,
-    })
-}
-
-/// Returns what an address is that is neither an alias nor an account, in a domain that is kept here: its catch-all
-/// takes it, or it is unknown.
-fn caught(reads: &Reads<'_>, address: &Login, alias: bool, enabled: bool) -> Result<Place, NotNow> {
-    let targets = if alias { reads.store.alias_targets(&format!("@{}", address.domain()))? } else { Vec::new() };
-    if targets.is_empty() {
-        return Ok(Place::Refused(No::UnknownLogin));
+    /// Returns the targets of an alias, if its domain is handled here and enabled.
+    fn alias_of_domain(&self, reads: &Reads<'_>, address: &Login, targets: Vec<String>) -> Result<Place, NotNow> {
+        Ok(match reads.standing(address.domain().as_bytes())? {
+            Some(DomainStanding { enabled: false, .. }) => Place::Refused(No::DomainDisabled),
+            Some(DomainStanding { kind: DomainKind::Own, .. }) => Place::Alias(targets),
+            Some(DomainStanding { kind: DomainKind::AliasOf(other), .. }) => match self.addresses {
+                AddressRules::Foreign => Place::Alias(targets),
+                AddressRules::Own => Place::Of(other),
+            },
+            // Rows of aliases in such a domain are ignored.
+            Some(DomainStanding { kind: DomainKind::Backup, .. }) => Place::SentOn,
+            None => Place::Elsewhere,
+        })
     }
-    reads.by_absence.set(true);
-    Ok(if enabled { Place::Alias(targets) } else { Place::Refused(No::DomainDisabled) })
+
+    /// Returns what an address is that is neither an alias nor an account, in a domain that is kept here: its catch-all
+    /// takes it, or it is unknown.
+    fn caught(&self, reads: &Reads<'_>, address: &Login, alias: bool, enabled: bool) -> Result<Place, NotNow> {
+        let targets = if alias { reads.store.alias_targets(&format!("@{}", address.domain()))? } else { Vec::new() };
+        let targets = self.complete(targets, address);
+        if targets.is_empty() {
+            return Ok(Place::Refused(No::UnknownLogin));
+        }
+        reads.by_absence.set(true);
+        Ok(if enabled { Place::Alias(targets) } else { Place::Refused(No::DomainDisabled) })
+    }
+
+    /// Returns the targets of `address` as addresses, each that is only a domain with the local part of `address`. No
+    /// target can be made from a local part that mail cannot be sent on to, which a client may write. Returns none if
+    /// the alias leads only to itself.
+    fn complete(&self, targets: Vec<String>, address: &Login) -> Vec<String> {
+        if self.addresses == AddressRules::Own {
+            return targets;
+        }
+        let whole = |target: String| match target.strip_prefix('@') {
+            None => Some(target),
+            Some(domain) => {
+                Some(format!("{}@{domain}", address.local_part())).filter(|text| check_target(text).is_ok())
+            }
+        };
+        let targets: Vec<String> = targets.into_iter().filter_map(whole).collect();
+        let is_itself = |target: &String| Login::parse(target.as_bytes(), None).as_ref() == Ok(address);
+        if targets.iter().all(is_itself) { Vec::new() } else { targets }
+    }
+
+    /// Returns true if an address of an alias domain is an alias of `other`, which mail can be sent on to.
+    fn is_step_to(&self, other: &Login) -> bool {
+        self.addresses == AddressRules::Foreign && check_target(other.as_str()).is_ok()
+    }
 }

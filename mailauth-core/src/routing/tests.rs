@@ -18,6 +18,7 @@ mod addresses;
 mod aliases;
 mod details;
 mod domains;
+mod foreign;
 mod newest;
 mod quotas;
 mod sender;
@@ -109,6 +110,10 @@ fn router<S: MailStore + 'static>(table: &Arc<S>) -> Router {
 }
 
 fn router_with<S: MailStore + 'static>(table: &Arc<S>, delimiters: &str) -> Router {
+    router_by(table, delimiters, AddressRules::Own)
+}
+
+fn router_by<S: MailStore + 'static>(table: &Arc<S>, delimiters: &str, addresses: AddressRules) -> Router {
     let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     let mailbox = MailboxDefaults {
         uid: Some(uid),
@@ -127,6 +132,7 @@ fn router_with<S: MailStore + 'static>(table: &Arc<S>, delimiters: &str) -> Rout
         min_length: 8,
         unknown_services: true,
         alias_domains: false,
+        addresses,
         delimiters: Delimiters::parse(delimiters).unwrap(),
         refusal_time: Default::default(),
     };

@@ -218,6 +218,7 @@ fn a_flood_of_wrong_passwords_locks_no_user_out() {
         min_length: 8,
         unknown_services: true,
         alias_domains: false,
+        addresses: Default::default(),
         delimiters: Default::default(),
         refusal_time: Default::default(),
     };
