@@ -14,7 +14,9 @@ use crate::failure::{Exit, Failure};
 use crate::output::{Table, json, say};
 use clap::Args;
 use mailauth_core::config::{Config, DatabaseUrl, HostPort, Origin};
-use mailauth_core::store::{Administration, CharacterSet, HostState, Role, SnapshotState, StoreReport, open_single};
+use mailauth_core::store::{
+    Administration, CharacterSet, ForeignReport, HostState, Role, SnapshotState, StoreReport, open_single,
+};
 use serde::Serialize;
 use std::path::Path;
 
@@ -136,17 +138,38 @@ fn database(config: &Config, all: bool, copy: Option<SnapshotState>, findings: &
     let url = &config.database.url;
     findings.add(what, State::Ok, format!("reached {} at {url}", report.server));
     tls(url, &report, findings);
-    character_set(&report.character_set, findings);
-    let usable = schema(&report, findings);
+    let usable = match &report.foreign {
+        Some(tables) => foreign(tables, findings),
+        None => {
+            character_set(&report.character_set, findings);
+            schema(&report, findings)
+        }
+    };
     if usable || report.schema_refused.is_some() {
         rights::look(config, &report, findings);
     }
     if usable {
-        let none = if report.accounts == 0 { "; add one with 'mailauth account add'" } else { "" };
+        let none =
+            if report.accounts == 0 && report.foreign.is_none() { "; add one with 'mailauth account add'" } else { "" };
         findings.add("accounts", State::Ok, format!("{}{none}", report.accounts));
-        names::look(&store).into_iter().for_each(|text| findings.add("names", State::Degraded, text));
+        if report.foreign.is_none() {
+            names::look(&store).into_iter().for_each(|text| findings.add("names", State::Degraded, text));
+        }
         contents::look(store, config, all, findings);
     }
+}
+
+/// Checks that the tables of another program can be read as the configuration says. Returns true if they can.
+fn foreign(tables: &ForeignReport, findings: &mut Findings) -> bool {
+    let ForeignReport { profile, program, problems } = tables;
+    for problem in problems {
+        findings.add("schema", State::Down, problem.clone());
+    }
+    if problems.is_empty() {
+        let text = format!("profile {profile:?}, the tables of {program}, which are only read");
+        findings.add("schema", State::Ok, text);
+    }
+    problems.is_empty()
 }
 
 /// Adds the state of each of several hosts.

@@ -97,7 +97,10 @@ impl From<OpenError> for Failure {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        Failure::not_now(error.to_string())
+        match error {
+            StoreError::ReadOnly(why) => Failure::no(why),
+            error => Failure::not_now(error.to_string()),
+        }
     }
 }
 

@@ -70,6 +70,9 @@ pub enum No {
     /// The new password has fewer characters than the configuration requires.
     #[error("the new password is too short")]
     NewPasswordTooShort,
+    /// Passwords are changed by the program that the accounts belong to, and not here.
+    #[error("{0}")]
+    ReadOnly(String),
     /// The account has no password.
     #[error("no password is set; set one with 'mailauth account passwd'")]
     NoPassword,
@@ -125,12 +128,13 @@ pub enum No {
 
 impl No {
     /// Every value of [`No::code`].
-    pub const CODES: [&'static str; 20] = [
+    pub const CODES: [&'static str; 21] = [
         "unusable-login",
         "unknown-login",
         "wrong-password",
         "unusable-password",
         "new-password-too-short",
+        "read-only",
         "no-password",
         "password-locked",
         "unusable-hash",
@@ -156,6 +160,7 @@ impl No {
             No::WrongPassword => "wrong-password",
             No::UnusablePassword => "unusable-password",
             No::NewPasswordTooShort => "new-password-too-short",
+            No::ReadOnly(_) => "read-only",
             No::NoPassword => "no-password",
             No::PasswordLocked => "password-locked",
             No::UnusableHash(_) => "unusable-hash",
@@ -240,7 +245,9 @@ impl NotNow {
         match self {
             NotNow::Store(StoreError::Unreachable { .. }) => "database-unreachable",
             NotNow::Store(StoreError::Timeout { .. } | StoreError::Cancelled { .. }) => "database-timeout",
-            NotNow::Store(StoreError::Refused { .. } | StoreError::Forbidden { .. }) => "database-refused",
+            NotNow::Store(StoreError::Refused { .. } | StoreError::Forbidden { .. } | StoreError::ReadOnly(_)) => {
+                "database-refused"
+            }
             NotNow::Store(
                 StoreError::Unusable(_)
                 | StoreError::Doubtful(_)

@@ -150,6 +150,7 @@ mod tests {
             No::WrongPassword,
             No::UnusablePassword,
             No::NewPasswordTooShort,
+            No::ReadOnly(String::new()),
             No::NoPassword,
             No::PasswordLocked,
             No::UnusableHash(Flaw::Empty),
@@ -170,7 +171,7 @@ mod tests {
             match no {
                 No::UnusableLogin(_) | No::UnknownLogin | No::WrongPassword | No::UnusablePassword => {}
                 No::NewPasswordTooShort | No::NoPassword | No::PasswordLocked | No::UnusableHash(_) => {}
-                No::UnusableAccount(_) => {}
+                No::UnusableAccount(_) | No::ReadOnly(_) => {}
                 No::NoClearPassword | No::AccountDisabled | No::DomainDisabled | No::ServiceNotAllowed => {}
                 No::NoMail | No::UnknownDomain | No::UnknownAlias | No::NotOwnAddress => {}
                 No::OverQuota(_) | No::Unexplained => {}

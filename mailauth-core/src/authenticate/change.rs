@@ -11,6 +11,9 @@ use crate::store::Changed;
 impl Authenticator {
     /// Replaces the password `old` of the account by `new`.
     pub(super) fn change(&self, context: &mut RequestContext, old: &Secret, new: &Secret) -> Answer<()> {
+        if let Some(refusal) = self.store.keeps_passwords() {
+            return Err(No::ReadOnly(refusal.to_string()).into());
+        }
         let candidate = self.candidate_for::<Box<Account>>(context, old)?;
         let verified = candidate.refusal.is_none().then_some(&*candidate.stored);
         let parameters = password::keep_or_improve(verified, self.policy.scheme);

@@ -22,8 +22,38 @@ pub struct ForeignModel {
     pub alias_domains: Option<AliasDomainQuery>,
     /// The tables that are read, with the columns of each that are read. It is empty if it is not known.
     pub reads: Vec<TableColumns>,
-    /// Columns that older versions of the program lack, as `table.column`, and the version that has each.
+    /// Columns that older versions of the program lack, as `table.column`, or tables, as `table`, and the version that
+    /// has each.
     pub versions: Vec<(String, String)>,
+}
+
+impl ForeignModel {
+    /// Returns true if nothing in the tables may be changed.
+    pub fn is_read_only(&self) -> bool {
+        self.accounts.write_password.is_none()
+    }
+
+    /// Returns the answer to a request that would change the tables.
+    pub fn refusal(&self) -> String {
+        let owner = match self.is_custom() {
+            true => "these accounts belong to another program".to_owned(),
+            false => format!("these accounts are {}'s", self.program),
+        };
+        format!("{owner} ([schema] profile = {:?}); change them there", self.profile)
+    }
+
+    /// Returns the place where a value of the tables is corrected, such as `in PostfixAdmin`.
+    pub fn place(&self) -> String {
+        match self.is_custom() {
+            true => "in the program that the tables belong to".to_owned(),
+            false => format!("in {}", self.program),
+        }
+    }
+
+    /// Returns true if the configuration describes the tables, so that the name of their program is unknown.
+    fn is_custom(&self) -> bool {
+        self.profile == "custom"
+    }
 }
 
 /// Where accounts are, and how one is found.
@@ -166,5 +196,10 @@ impl Tables {
             Tables::Own => None,
             Tables::Foreign(model) => Some(model),
         }
+    }
+
+    /// Returns true if nothing in them may be changed.
+    pub fn are_read_only(&self) -> bool {
+        self.foreign().is_some_and(ForeignModel::is_read_only)
     }
 }

@@ -190,6 +190,9 @@ pub struct StoreReport {
     pub authenticated_by: Option<String>,
     /// The character set of the database.
     pub character_set: CharacterSet,
+    /// The tables of another program, if the configuration names some. They have no version, and the character set does
+    /// not matter.
+    pub foreign: Option<ForeignReport>,
     /// The version of the schema found, or 0 if there is no schema.
     pub schema: u32,
     /// The version that this program knows.
@@ -210,6 +213,17 @@ pub struct StoreReport {
     /// Statements that fix both, or create a user for the daemon, to be run in this order by an administrator of the
     /// database.
     pub rights_remedy: Vec<String>,
+}
+
+/// What a store says about the tables of another program.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ForeignReport {
+    /// Name of the profile, as in `[schema] profile`.
+    pub profile: String,
+    /// Name of the program that the tables belong to.
+    pub program: String,
+    /// The statements that the database refuses: each is a sentence that says why, and what to do.
+    pub problems: Vec<String>,
 }
 
 /// What a store says about the user that administers it.

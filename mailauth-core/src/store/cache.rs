@@ -287,6 +287,10 @@ impl<S: AccountStore> AccountStore for Cache<S> {
         self.inner.state()
     }
 
+    fn keeps_passwords(&self) -> Option<StoreError> {
+        self.inner.keeps_passwords()
+    }
+
     fn set_password(&self, login: &Login, old: &Password, new: &Password) -> Result<bool, StoreError> {
         let changed = self.inner.set_password(login, old, new);
         // Whatever the result: if it is unknown whether the change was made, the row is unknown too.

@@ -25,7 +25,7 @@ mod tests;
 
 pub use administration::{
     AccountChange, AccountTimes, AdminError, AdminReport, Administration, AliasDomainRow, AliasRow, AliasTarget,
-    CharacterSet, DomainRow, ImportError, ImportSource, Renaming, SchemaChange, StoreReport,
+    CharacterSet, DomainRow, ForeignReport, ImportError, ImportSource, Renaming, SchemaChange, StoreReport,
 };
 pub use changed::Changed;
 pub use hosts::recent_changes::RecentChanges;
@@ -115,6 +115,9 @@ pub enum StoreError {
     /// A schema that is missing, or not of the version that this program knows.
     #[error("{0}")]
     Schema(String),
+    /// A change of tables that belong to another program and are only read. The database was not asked.
+    #[error("{0}")]
+    ReadOnly(String),
 }
 
 impl StoreError {
@@ -362,6 +365,11 @@ pub trait AccountStore: Send + Sync {
     /// Returns what is known of the databases behind the store, without asking any of them.
     fn state(&self) -> StoreState {
         StoreState::default()
+    }
+
+    /// Returns why no password can be changed, whatever the account; `None` if passwords can be changed.
+    fn keeps_passwords(&self) -> Option<StoreError> {
+        None
     }
 
     /// Replaces the stored password `old` by `new`, if `old` is still stored, and forgets what is kept. Returns false

@@ -14,7 +14,7 @@ use crate::config::DatabaseConfig;
 use crate::config::DatabaseUrl;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 use crate::config::Server;
-use crate::schema::TableModel;
+use crate::schema::{TableModel, Tables};
 use std::sync::Arc;
 
 /// Reason why no store can be opened, whatever the database does: the configuration is wrong, or needs what is not
@@ -31,8 +31,7 @@ pub struct OpenError(pub String);
 /// Fails if the configuration can never work.
 pub fn open_pooled(config: &DatabaseConfig) -> Result<SqlStore, OpenError> {
     let hosts = Hosts::pooled(drivers(config)?, config.url.to_string(), config.pool, config.deadline);
-    let hosts = hosts.with_advisor(RightsAdvisor::of(config, false));
-    Ok(SqlStore::new(hosts, TableModel::own()))
+    Ok(store(config, hosts, false))
 }
 
 /// Opens a store for a command: without threads, and with one connection to each host that is asked, made for the first
@@ -42,8 +41,15 @@ pub fn open_pooled(config: &DatabaseConfig) -> Result<SqlStore, OpenError> {
 /// Fails if the configuration can never work.
 pub fn open_single(config: &DatabaseConfig) -> Result<SqlStore, OpenError> {
     let hosts = Hosts::single(drivers(config)?, config.url.to_string(), config.deadline);
-    let hosts = hosts.with_advisor(RightsAdvisor::of(config, true));
-    Ok(SqlStore::new(hosts, TableModel::own()))
+    Ok(store(config, hosts, true))
+}
+
+/// Creates the store over these hosts. The advice about missing privileges is about our own tables.
+fn store(config: &DatabaseConfig, hosts: Hosts, is_command: bool) -> SqlStore {
+    match &config.tables {
+        Tables::Own => SqlStore::new(hosts.with_advisor(RightsAdvisor::of(config, is_command)), TableModel::own()),
+        Tables::Foreign(model) => SqlStore::foreign(hosts, Arc::clone(model)),
+    }
 }
 
 /// Returns one driver for each host. Panics of a driver become errors.
@@ -58,7 +64,10 @@ fn bare_drivers(config: &DatabaseConfig) -> Result<Vec<Arc<dyn Driver>>, OpenErr
     }
     match &config.url {
         #[cfg(feature = "sqlite")]
-        DatabaseUrl::Sqlite { path } => Ok(vec![Arc::new(super::driver::sqlite::Sqlite::new(path, config.deadline))]),
+        DatabaseUrl::Sqlite { path } => {
+            let sqlite = super::driver::sqlite::Sqlite::new(path, config.deadline);
+            Ok(vec![Arc::new(sqlite.read_only(config.tables.are_read_only()))])
+        }
         #[cfg(feature = "mysql")]
         DatabaseUrl::Mysql(server) => {
             endpoints(config, server, |at| Ok(Arc::new(super::driver::mysql::Mysql::new(config, server, at)?)))

@@ -326,6 +326,10 @@ impl<S: Original + 'static> AccountStore for Snapshot<S> {
         StoreState { snapshot, ..self.inner.state() }
     }
 
+    fn keeps_passwords(&self) -> Option<StoreError> {
+        self.inner.keeps_passwords()
+    }
+
     fn set_password(&self, login: &Login, old: &Password, new: &Password) -> Result<bool, StoreError> {
         let Some(keeper) = &self.keeper else { return self.inner.set_password(login, old, new) };
         let note = keeper.copy.note(&Changed::Account(login.clone()), true);

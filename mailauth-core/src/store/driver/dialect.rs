@@ -21,6 +21,8 @@ pub(crate) struct Dialect {
     /// Expression that reads the text column `{}` if it has at most `{most}` bytes, and otherwise gives some value of
     /// at least `{more}` bytes, so that a text that is too long is not read whole.
     pub(crate) bounded: &'static str,
+    /// Expression that converts `{}`, of any type, to text.
+    pub(crate) as_text: &'static str,
     /// Clause of an `INSERT` that updates the existing row with the same key `{}` instead.
     pub(crate) or_update: &'static str,
     /// Expression in that clause for the sum of the existing row's column `{old}` and the new row's `{column}`, at most

@@ -47,6 +47,7 @@ static DIALECT: Dialect = Dialect {
     by_index: "",
     same_bytes: "",
     bounded: "{}",
+    as_text: "{}",
     or_update: "",
     added: "",
     table_exists: "",

@@ -131,6 +131,8 @@ pub(crate) enum Refusal {
     Unstorable,
     /// There is no table of this name.
     NoTable,
+    /// A table has no column of this name.
+    NoColumn,
     /// The user lacks the privilege.
     Forbidden,
     /// A domain of another kind exists; the reason says which kind.

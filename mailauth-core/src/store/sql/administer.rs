@@ -90,6 +90,7 @@ impl Administration for SqlStore {
     }
 
     fn rename_account_with(&self, old: &[u8], new: &Login, with: &mut Renaming<'_>) -> Result<(), AdminError> {
+        self.ensure_own()?;
         // Checked before the transaction, which must not read before it takes its locks.
         let unfit = self.hosts.read(|connection| {
             self.ensure_schema(connection)?;
@@ -122,6 +123,7 @@ impl Administration for SqlStore {
     }
 
     fn add_alias(&self, alias: &AliasRow) -> Result<(), AdminError> {
+        self.ensure_own()?;
         aliases::ensure_usable(alias)?;
         self.change(|writer| self.insert_targets(writer, alias))
     }
@@ -183,6 +185,7 @@ impl SqlStore {
         &self,
         work: impl FnOnce(&mut Writer<'_>) -> Result<Result<T, E>, DriverError>,
     ) -> Result<Result<T, E>, StoreError> {
+        self.ensure_own()?;
         // Checked before the transaction, which must not read before it takes its locks.
         self.hosts.read(|connection| self.ensure_schema(connection))?;
         self.hosts.transaction(|connection| work(&mut Writer::new(connection, &self.writes)))

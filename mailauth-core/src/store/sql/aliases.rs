@@ -36,6 +36,9 @@ impl MailStore for SqlStore {
 impl SqlStore {
     /// Returns the targets of an alias, in order.
     pub(in crate::store) fn targets_of(&self, reading: Reading, address: &str) -> Result<Vec<String>, StoreError> {
+        if let Some(foreign) = &self.foreign {
+            return foreign.targets_of(self, reading, address);
+        }
         let (mut rows, mut found) = (Vec::new(), Targets::default());
         self.read_by(reading, |connection| {
             self.ensure_schema(connection)?;
@@ -54,6 +57,9 @@ impl SqlStore {
         reading: Reading,
         addresses: [&str; 2],
     ) -> Result<[Result<Vec<String>, StoreError>; 2], StoreError> {
+        if let Some(foreign) = &self.foreign {
+            return foreign.targets_of_both(self, reading, addresses);
+        }
         let [first, second] = addresses.map(|address| Param::Text(address.as_bytes()));
         let most = 2 * (MOST_TARGETS + 1);
         let mut rows = Vec::new();

@@ -6,6 +6,8 @@
 //! always in this order. What a mailbox published before is read ahead of the transaction, and its row is changed only
 //! if it is still the same.
 //!
+//! The tables of another program hold no quotas of domains, so nothing is published beside them.
+//!
 //! No transaction here reads before it has the lock: MariaDB would show it the tables as they were at its first read.
 
 use super::SqlStore;
@@ -53,6 +55,9 @@ impl PoolStore for SqlStore {
     }
 
     fn publish(&self, login: &Login, usage: Usage) -> Result<PoolUse, StoreError> {
+        if self.foreign.is_some() {
+            return Ok(PoolUse::default());
+        }
         let figure = |number: u64| i64::try_from(number).unwrap_or(MOST).min(MOST);
         let new = (figure(usage.bytes), figure(usage.messages));
         let begin = self.dialect().begin;
@@ -90,6 +95,9 @@ impl SqlStore {
         kind: Kind,
         most: usize,
     ) -> Result<Vec<(Login, Usage)>, StoreError> {
+        if self.foreign.is_some() {
+            return Ok(Vec::new());
+        }
         let domain = Param::Text(login.domain().as_bytes());
         self.read_by(reading, |connection| {
             self.ensure_schema(connection)?;
@@ -119,6 +127,9 @@ impl SqlStore {
 
     /// Returns the limits of all mailboxes of a domain together.
     pub(in crate::store) fn limits_of_pool(&self, reading: Reading, domain: &str) -> Result<Limits, StoreError> {
+        if self.foreign.is_some() {
+            return Ok(Limits::NONE);
+        }
         self.read_by(reading, |connection| {
             self.ensure_schema(connection)?;
             let mut limits = Ok(Limits::NONE);
@@ -131,6 +142,9 @@ impl SqlStore {
 
     /// Returns the usage of all mailboxes of a domain together.
     pub(in crate::store) fn use_of_pool(&self, reading: Reading, domain: &str) -> Result<PoolUse, StoreError> {
+        if self.foreign.is_some() {
+            return Ok(PoolUse::default());
+        }
         self.read_by(reading, |connection| {
             self.ensure_schema(connection)?;
             self.sum_of(connection, domain)
@@ -145,6 +159,9 @@ impl SqlStore {
     /// # Errors
     /// Fails if it is unknown whether that was done.
     pub fn sum_up(&self, domain: &str) -> Result<PoolUse, StoreError> {
+        if self.foreign.is_some() {
+            return Ok(PoolUse::default());
+        }
         let begin = self.dialect().begin;
         self.hosts.write(|connection| {
             self.ensure_schema(connection)?;

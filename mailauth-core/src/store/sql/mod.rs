@@ -4,6 +4,7 @@ mod administer;
 mod alias_domains;
 mod aliases;
 pub(super) mod columns;
+mod foreign;
 mod import;
 mod mailbox_use;
 mod newest;
@@ -28,6 +29,7 @@ use crate::account::{AccountRow, Login, Password};
 use crate::mailbox::Unusable;
 use crate::schema::{Field, TableModel};
 use columns::number;
+use foreign::Foreign;
 use reading::Reading;
 use statements::Statements;
 use std::sync::Arc;
@@ -39,6 +41,8 @@ pub struct SqlStore {
     pub(super) hosts: Hosts,
     pub(super) statements: Statements,
     pub(super) model: TableModel,
+    /// The tables of another program; `None` if the tables are our own.
+    pub(super) foreign: Option<Foreign>,
     /// True once the schema was found to be of our version. Until then it is checked each time.
     schema_fits: AtomicBool,
     /// Changes of the last minute.
@@ -55,6 +59,7 @@ impl SqlStore {
             hosts,
             statements,
             model,
+            foreign: None,
             schema_fits: AtomicBool::new(false),
             recent: Arc::default(),
             writes: AtomicU64::new(0),
@@ -81,9 +86,10 @@ impl SqlStore {
         }
     }
 
-    /// Makes sure, once, that the schema is of the version that this program knows.
+    /// Makes sure, once, that the schema is of the version that this program knows. The tables of another program have
+    /// no such version.
     pub(super) fn ensure_schema(&self, connection: &mut dyn Connection) -> Result<(), DriverError> {
-        if self.schema_fits.load(Ordering::Relaxed) {
+        if self.schema_fits.load(Ordering::Relaxed) || self.foreign.is_some() {
             return Ok(());
         }
         let place = self.hosts.place();
@@ -160,6 +166,9 @@ impl SqlStore {
         connection: &mut dyn Connection,
         login: &Login,
     ) -> Result<Option<Result<AccountRow, Unusable>>, DriverError> {
+        if let Some(foreign) = &self.foreign {
+            return foreign.find(connection, login);
+        }
         let asked = login.as_str().as_bytes();
         self.ensure_schema(connection)?;
         let mut found: Option<Result<AccountRow, Unusable>> = None;
@@ -247,6 +256,9 @@ impl AccountStore for SqlStore {
 
     /// Asks a host that takes changes, if there is one, because a refusal may follow from the answer.
     fn alias_domain(&self, name: &DomainName) -> Result<Option<DomainName>, StoreError> {
+        if let Some(foreign) = &self.foreign {
+            return foreign.target_domain(self, Reading::Primary, name);
+        }
         let standing = self.standing_of(Reading::Primary, name)?;
         Ok(standing.filter(|domain| domain.enabled).and_then(|domain| match domain.kind {
             DomainKind::AliasOf(target) => Some(target),
@@ -278,7 +290,12 @@ impl AccountStore for SqlStore {
         StoreState { hosts: self.hosts.state(), snapshot: None }
     }
 
+    fn keeps_passwords(&self) -> Option<StoreError> {
+        self.ensure_passwords_change().err()
+    }
+
     fn set_password(&self, login: &Login, old: &Password, new: &Password) -> Result<bool, StoreError> {
+        self.ensure_passwords_change()?;
         let name = Param::Text(login.as_str().as_bytes());
         let values = [Param::Text(new.0.expose()), name, name, Param::Text(old.0.expose())];
         let changed = self.recent_change(login).is_some();
@@ -289,7 +306,10 @@ impl AccountStore for SqlStore {
                 connection.catch_up()?;
             }
             sent = true;
-            connection.execute(&self.statements.set_password, &values)
+            match &self.foreign {
+                Some(foreign) => foreign.replace_password(connection, login, [old, new], self.dialect().begin),
+                None => connection.execute(&self.statements.set_password, &values),
+            }
         });
         // Also if it is unknown whether the change was made: a row with the new password is no older than that.
         match sent {

@@ -72,6 +72,7 @@ impl SqlStore {
     /// # Errors
     /// Fails if the database refuses, or if it is unknown whether that was done. Finished steps stay.
     pub fn respell(&self, mailbox: &MailboxDefaults) -> Result<Respelt, StoreError> {
+        self.ensure_own()?;
         let mut respelt = Respelt::default();
         self.each_misspelt_domain(|stored, name| {
             let done = self.change_or(|writer| -> Result<Result<_, StoreError>, DriverError> {

@@ -27,6 +27,9 @@ impl SqlStore {
         connection: &mut dyn Connection,
         name: &str,
     ) -> Result<Option<Result<DomainStanding, StoreError>>, DriverError> {
+        if let Some(foreign) = &self.foreign {
+            return foreign.standing(connection, name);
+        }
         let asked = Param::Text(name.as_bytes());
         let mut found = None;
         connection.query(&self.statements.find_domain, &[asked, asked], &mut |row| {

@@ -44,6 +44,11 @@ macro_rules! statements {
         }
 
         impl Statements {
+            /// Returns the number of kept statements, which is the first free slot.
+            pub(in crate::store) fn count(&self) -> usize {
+                [$(stringify!($name)),*].len()
+            }
+
             /// Returns the name, the text and the kinds of parameters of every kept statement.
             fn kept(&self) -> Vec<(&'static str, &str, Vec<ParameterKind>)> {
                 vec![$((stringify!($name), self.$name.sql.as_str(), vec![$(ParameterKind::$kind),*]),)*]
@@ -207,8 +212,11 @@ pub struct StatementText {
 }
 
 impl SqlStore {
-    /// Returns every statement that is run on our tables, so that it can be checked how the database finds its rows.
+    /// Returns every statement that is run, so that it can be checked how the database finds its rows.
     pub fn statements(&self) -> Vec<StatementText> {
+        if let Some(foreign) = &self.foreign {
+            return foreign.statements.texts();
+        }
         let kept = self.statements.kept().into_iter();
         let mut all: Vec<_> =
             kept.map(|(name, sql, parameters)| StatementText { name, sql: sql.to_owned(), parameters }).collect();
@@ -508,6 +516,7 @@ mod tests {
             by_index: "",
             time_value: "{}",
             bounded: "{}",
+            as_text: "{}",
             or_update: "",
             added: "",
             table_exists: "",

@@ -122,6 +122,11 @@ impl MysqlConnection {
     }
 }
 
+/// Returns true if a parameter has a character that some character sets lack.
+fn are_beyond_ascii(params: &[Param<'_>]) -> bool {
+    params.iter().any(|param| matches!(param, Param::Text(text) if !text.is_ascii()))
+}
+
 /// Returns true if a system variable is 0 or OFF, in whatever type the server sends it: read_only is a number before
 /// MariaDB 12, and a word from then on. Unknown values count as on.
 fn is_off(value: Cell<'_>) -> bool {
@@ -140,7 +145,8 @@ impl Connection for MysqlConnection {
         each: &mut dyn FnMut(&dyn Row),
     ) -> Result<(), DriverError> {
         match self.run(statement, params, each) {
-            Err(DriverError::Refused { kind: Refusal::Unstorable, .. }) => Ok(()),
+            // Otherwise the error is about two columns, or a column and the statement's own text.
+            Err(DriverError::Refused { kind: Refusal::Unstorable, .. }) if are_beyond_ascii(params) => Ok(()),
             done => done.map(drop),
         }
     }

@@ -89,6 +89,7 @@ fn refusal(code: u16, message: &str) -> DriverError {
         1062 | 1586 => Refusal::Duplicate,
         1216 | 1217 | 1451 | 1452 => Refusal::Reference,
         1146 => Refusal::NoTable,
+        1054 => Refusal::NoColumn,
         1044 | 1142 | 1143 | 1227 | 1370 => Refusal::Forbidden,
         // The server's message shows the bytes, which may be those of a password.
         1366 => {

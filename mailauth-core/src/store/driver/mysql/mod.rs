@@ -37,6 +37,7 @@ pub(in crate::store) static DIALECT: Dialect = Dialect {
     // All collations ignore trailing spaces, and most of them ignore case.
     same_bytes: "CAST(CONVERT({} USING utf8mb4) AS BINARY) = CAST(? AS BINARY)",
     bounded: "LEFT({}, {more})",
+    as_text: "CAST({} AS CHAR)",
     or_update: "ON DUPLICATE KEY UPDATE",
     added: "CAST(LEAST(CAST({old} AS DECIMAL(30)) + VALUES({column}), 9223372036854775807) AS SIGNED)",
     table_exists: "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = ?",
@@ -57,6 +58,9 @@ const SESSION: &str = "SET autocommit = 1, sql_mode = 'STRICT_ALL_TABLES,NO_ENGI
 /// Allows reads on a Galera node that has lost its quorum; they return the data that the node has.
 const DIRTY_READS: &str = "SET SESSION wsrep_dirty_reads = 1";
 
+/// Makes the server refuse every change on this connection.
+const READ_ONLY: &str = "SET SESSION TRANSACTION READ ONLY";
+
 /// A database on a MySQL or MariaDB server.
 pub(in crate::store) struct Mysql {
     at: Endpoint,
@@ -68,6 +72,7 @@ pub(in crate::store) struct Mysql {
     /// TLS configuration; `None` for a connection in clear text.
     tls_config: Option<Arc<ClientConfig>>,
     dirty_reads: bool,
+    read_only: bool,
 }
 
 impl Mysql {
@@ -82,6 +87,7 @@ impl Mysql {
             tls_ca: config.tls_ca.clone(),
             tls_config,
             dirty_reads: config.dirty_reads,
+            read_only: config.tables.are_read_only(),
         })
     }
 
@@ -169,6 +175,9 @@ impl Mysql {
             client.run(SESSION)?;
             if self.dirty_reads {
                 client.run(DIRTY_READS)?;
+            }
+            if self.read_only {
+                client.run(READ_ONLY)?;
             }
             Ok(client)
         };

@@ -32,6 +32,8 @@ pub(in crate::store::driver) struct PostgresConnection {
     pub(super) authenticated_by: Option<String>,
     /// Encoding of the database as the server names it; empty if it was not reported.
     pub(super) encoding: String,
+    /// True if the session refuses changes.
+    pub(super) read_only: bool,
     pub(super) broken: bool,
 }
 
@@ -188,10 +190,14 @@ impl Connection for PostgresConnection {
     }
 
     fn role(&mut self) -> Result<ServerRole, DriverError> {
-        let sql = "SELECT CASE WHEN pg_is_in_recovery() OR current_setting('default_transaction_read_only') = 'on' \
-                   THEN 1 ELSE 0 END";
+        let setting = match self.read_only {
+            // What the server, the database or the user sets, and not this session.
+            true => "(SELECT reset_val FROM pg_settings WHERE name = 'default_transaction_read_only')",
+            false => "current_setting('default_transaction_read_only')",
+        };
+        let sql = format!("SELECT CASE WHEN pg_is_in_recovery() OR {setting} = 'on' THEN 1 ELSE 0 END");
         let mut read_only = false;
-        let statement = Statement { slot: None, sql: sql.to_owned() };
+        let statement = Statement { slot: None, sql };
         self.query(&statement, &[], &mut |row| read_only = matches!(row.cell(0), Cell::Int(1)))?;
         Ok(if read_only { ServerRole::Replica } else { ServerRole::Primary })
     }

@@ -124,6 +124,7 @@ fn refusal(code: &str, message: &str) -> DriverError {
             return DriverError::Refused { kind: Refusal::Unstorable, reason };
         }
         "42P01" => Refusal::NoTable,
+        "42703" => Refusal::NoColumn,
         "42501" => Refusal::Forbidden,
         "26000" => Refusal::Stale,
         "0A000" if message.contains("cached plan") => Refusal::Stale,

@@ -46,6 +46,7 @@ pub(in crate::store) static DIALECT: Dialect = Dialect {
     same_bytes: "({})::text COLLATE \"C\" = ?",
     // This works for a column of bytes too.
     bounded: "SUBSTRING({}, 1, {more})",
+    as_text: "CAST({} AS TEXT)",
     or_update: "ON CONFLICT ({}) DO UPDATE SET",
     added: "CAST(LEAST(CAST({old} AS NUMERIC) + excluded.{column}, 9223372036854775807) AS BIGINT)",
     table_exists: "SELECT CASE WHEN to_regclass(?::text) IS NULL THEN 0 ELSE 1 END",
@@ -70,6 +71,9 @@ const SQL_ASCII: &str = "SQL_ASCII";
 /// contains it fail; so only the row itself is unusable.
 const AS_IT_IS: &str = "SET client_encoding TO 'SQL_ASCII'";
 
+/// Makes the server refuse every change on this connection.
+const READ_ONLY: &str = "SET default_transaction_read_only = on";
+
 /// Port in the socket's name for a server that is given by its socket directory alone.
 const PORT: u16 = 5432;
 
@@ -86,6 +90,7 @@ pub(in crate::store) struct Postgres {
     tls_ca: Option<PathBuf>,
     /// TLS configuration; `None` for a connection in clear text.
     tls_config: Option<ClientConfig>,
+    read_only: bool,
 }
 
 impl Postgres {
@@ -106,6 +111,7 @@ impl Postgres {
             tls: config.tls,
             tls_ca: config.tls_ca.clone(),
             tls_config,
+            read_only: config.tables.are_read_only(),
         })
     }
 
@@ -167,10 +173,14 @@ impl Postgres {
             trust: tls::trust(tls_mode, host, self.tls_ca.as_deref()),
             authenticated_by: authenticated_by(tls_mode, required),
             encoding: session.encoding,
+            read_only: self.read_only,
             broken: false,
         };
         if connection.encoding == SQL_ASCII {
             connection.batch(AS_IT_IS)?;
+        }
+        if self.read_only {
+            connection.batch(READ_ONLY)?;
         }
         Ok(connection)
     }

@@ -53,6 +53,8 @@ pub(super) struct SqliteConnection {
     /// Effective user of the process when it opened the file.
     pub(super) opened_as: Uid,
     pub(super) clock: Clock,
+    /// True if it was opened so that it refuses changes.
+    pub(super) read_only: bool,
     pub(super) broken: bool,
     /// True if it may have changed something.
     pub(super) changed: bool,
@@ -155,8 +157,8 @@ impl Connection for SqliteConnection {
 
     fn role(&mut self) -> Result<ServerRole, DriverError> {
         self.start()?;
-        let read_only = self.connection.is_readonly("main").map_err(|error| self.raise(error))?;
-        Ok(if read_only { ServerRole::Replica } else { ServerRole::Primary })
+        let is_replica = !self.read_only && self.connection.is_readonly("main").map_err(|error| self.raise(error))?;
+        Ok(if is_replica { ServerRole::Replica } else { ServerRole::Primary })
     }
 
     fn is_broken(&self) -> bool {
@@ -169,7 +171,7 @@ impl Connection for SqliteConnection {
 
     fn rights(&mut self, _: &Needs) -> Result<Rights, DriverError> {
         let mut rights = Rights::default();
-        if self.connection.is_readonly("main").map_err(|error| self.raise(error))? {
+        if !self.read_only && self.connection.is_readonly("main").map_err(|error| self.raise(error))? {
             rights.missing.push(format!("write to {} (passwords cannot be changed)", self.path.display()));
         }
         if let Ok(meta) = fs::metadata(&self.path) {

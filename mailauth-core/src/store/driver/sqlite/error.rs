@@ -11,6 +11,11 @@ use std::time::Duration;
 
 /// Converts the library's error. Its messages name constraints and columns, never values.
 pub(super) fn driver_error(error: rusqlite::Error, path: &Path, deadline: Duration) -> DriverError {
+    // Such an error repeats the whole statement.
+    if let rusqlite::Error::SqlInputError { msg, .. } = error {
+        let kind = kind_by_message(&msg);
+        return DriverError::Refused { kind, reason: msg };
+    }
     let reason = error.to_string();
     let Some(ffi::Error { code, extended_code }) = error.sqlite_error() else {
         return DriverError::Refused { kind: Refusal::Other, reason };
@@ -42,10 +47,21 @@ pub(super) fn driver_error(error: rusqlite::Error, path: &Path, deadline: Durati
         }
         (_, ffi::SQLITE_CONSTRAINT_PRIMARYKEY | ffi::SQLITE_CONSTRAINT_UNIQUE) => Refusal::Duplicate,
         (_, ffi::SQLITE_CONSTRAINT_FOREIGNKEY) => Refusal::Reference,
-        (ErrorCode::Unknown, _) if reason.contains("no such table") => Refusal::NoTable,
+        (ErrorCode::Unknown, _) => kind_by_message(&reason),
         _ => Refusal::Other,
     };
     DriverError::Refused { kind, reason }
+}
+
+/// Returns the kind of an error in a statement, which has no code of its own.
+fn kind_by_message(reason: &str) -> Refusal {
+    if reason.contains("no such table") {
+        Refusal::NoTable
+    } else if reason.contains("no such column") {
+        Refusal::NoColumn
+    } else {
+        Refusal::Other
+    }
 }
 
 /// Returns the current folder for messages about a relative path.

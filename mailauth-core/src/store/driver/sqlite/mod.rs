@@ -27,6 +27,7 @@ pub(crate) static DIALECT: Dialect = Dialect {
     same_bytes: "CAST({} AS BLOB) = CAST(? AS BLOB)",
     // The length is in the row's header, so a text that is too long is not even read.
     bounded: "CASE WHEN octet_length({}) > {most} THEN zeroblob({more}) ELSE {} END",
+    as_text: "CAST({} AS TEXT)",
     or_update: "ON CONFLICT ({}) DO UPDATE SET",
     // A sum that overflows an integer becomes a float, and the cast turns that into the largest integer.
     added: "CAST({old} + excluded.{column} AS INTEGER)",
@@ -59,11 +60,18 @@ pub(crate) struct Sqlite {
     path: PathBuf,
     place: String,
     deadline: Duration,
+    /// True if the file belongs to another program and is only read.
+    read_only: bool,
 }
 
 impl Sqlite {
     pub(crate) fn new(path: &Path, deadline: Duration) -> Self {
-        Sqlite { path: path.to_owned(), place: path.display().to_string(), deadline }
+        Sqlite { path: path.to_owned(), place: path.display().to_string(), deadline, read_only: false }
+    }
+
+    /// Makes each connection refuse changes.
+    pub(crate) fn read_only(self, read_only: bool) -> Self {
+        Sqlite { read_only, ..self }
     }
 }
 
@@ -81,19 +89,26 @@ impl Driver for Sqlite {
             Ok(meta) => identity(&meta),
             // Opening would fail too, but SQLite's own message is less clear.
             Err(error) if error.kind() == ErrorKind::NotFound => {
+                let create = if self.read_only { "" } else { "create it with `mailauth init`, or " };
                 return Err(DriverError::Schema(format!(
-                    "there is no database at {}{}; create it with `mailauth init`, or correct [database] url",
+                    "there is no database at {}{}; {create}correct [database] url",
                     self.place,
                     here(&self.path)
                 )));
             }
             Err(error) => return Err(DriverError::Lost(unopened(&self.path, &error.to_string()))),
         };
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let access = match self.read_only {
+            true => OpenFlags::SQLITE_OPEN_READ_ONLY,
+            false => OpenFlags::SQLITE_OPEN_READ_WRITE,
+        };
+        let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let raise = |error| driver_error(error, &self.path, self.deadline);
         let mut connection = rusqlite::Connection::open_with_flags(&self.path, flags).map_err(raise)?;
         connection.busy_timeout(self.deadline).map_err(raise)?;
-        keep_log(&connection).map_err(raise)?;
+        if !self.read_only {
+            keep_log(&connection).map_err(raise)?;
+        }
         if connection.is_readonly("main").map_err(raise)? {
             self.check_readable(&connection)?;
         }
@@ -117,6 +132,7 @@ impl Driver for Sqlite {
             file,
             opened_as,
             clock,
+            read_only: self.read_only,
             broken: false,
             changed: false,
         }))

@@ -9,6 +9,7 @@ use crate::store::sql::{SqlStore, newer};
 
 impl SqlStore {
     pub(super) fn create_or_migrate(&self) -> Result<SchemaChange, StoreError> {
+        self.ensure_own()?;
         self.hosts.driver().create().map_err(|error| self.hosts.store_error(error))?;
         self.hosts.write(|connection| {
             let dialect = self.dialect();
@@ -80,6 +81,9 @@ impl SqlStore {
     }
 
     pub(super) fn report_of_daemon(&self) -> Result<StoreReport, StoreError> {
+        if let Some(foreign) = &self.foreign {
+            return foreign.report(self);
+        }
         let accounts = &self.model.accounts;
         let write = |field: Field| accounts.column(field).write.clone();
         let mut reads = accounts.reads.clone();
@@ -137,6 +141,9 @@ impl SqlStore {
     }
 
     pub(super) fn report_of_administrator(&self) -> Result<AdminReport, StoreError> {
+        if let Some(foreign) = &self.foreign {
+            return foreign.admin_report(self);
+        }
         let TableModel { accounts, domains, aliases, alias_domains, uses, sums, versions, .. } = &self.model;
         let mut wanted = Vec::new();
         for table in [&accounts.table, &domains.table, &aliases.table, &alias_domains.table] {

@@ -1,0 +1,204 @@
+//! Change of a password in another program's table, if the configuration names the column.
+
+use super::statements::{Name, Question};
+use super::{ACCOUNTS, Foreign};
+use crate::account::{Login, Password};
+use crate::schema::{Field, ForeignModel};
+use crate::store::driver::{Cell, Connection, Dialect, DriverError, Param, Refusal, Row, Statement};
+use crate::store::hosts::in_transaction;
+use crate::store::sql::columns::{bytes, is_text};
+use std::convert::Infallible;
+
+/// The statements that change a password.
+pub(in crate::store) struct PasswordStatements {
+    /// Returns the login, the password as it is read, the column as it is stored, and the key.
+    find: Question,
+    /// Replaces the column of the row with this key: `(new, key..., old)`.
+    update: Statement,
+    /// Number of columns of the key.
+    keys: usize,
+}
+
+/// Indexes of the columns of [`PasswordStatements::find`].
+const LOGIN: usize = 0;
+const PASSWORD: usize = 1;
+const STORED: usize = 2;
+const KEY: usize = 3;
+
+/// A value of a key.
+enum KeyValue {
+    Int(i64),
+    Text(Vec<u8>),
+}
+
+/// A row whose password is to be changed.
+struct Place {
+    password: Vec<u8>,
+    stored: Vec<u8>,
+    key: Vec<KeyValue>,
+}
+
+impl PasswordStatements {
+    /// Builds the statements; `None` if the model names no column, or not how its row is found.
+    pub fn new(model: &ForeignModel, dialect: &Dialect, kept: &mut dyn FnMut(&str) -> Statement) -> Option<Self> {
+        let accounts = &model.accounts;
+        let column = accounts.write_password.as_ref()?;
+        let Source { table, name } = Source::first(&accounts.from)?;
+        let most = Field::Password.most_bytes()?;
+        let (login, password) = (accounts.field(Field::Login)?, accounts.field(Field::Password)?);
+        let (password, stored) = (dialect.bounded(password, most), dialect.bounded(&format!("{name}.{column}"), most));
+        let key = accounts.key.join(", ");
+        let filter = accounts.filter.as_ref().map(|sql| format!(" AND ({sql})")).unwrap_or_default();
+        let find = format!(
+            "SELECT {login}, {password}, {stored}, {key} FROM {} WHERE ({}){filter} LIMIT {}",
+            accounts.from,
+            accounts.find.sql,
+            super::MOST_FOUND
+        );
+        // An alias of the table cannot be used in the same way in every database.
+        let of_key: Vec<String> = accounts.key.iter().map(|key| format!("{} = ?", bare(key))).collect();
+        let same = dialect.same_bytes.replace("{}", &format!("COALESCE({column}, '')"));
+        let update = format!("UPDATE {table} SET {column} = ? WHERE {} AND {same}", of_key.join(" AND "));
+        (!of_key.is_empty()).then(|| PasswordStatements {
+            find: Question::new(kept(&find), &accounts.find.parameters),
+            update: kept(&update),
+            keys: of_key.len(),
+        })
+    }
+}
+
+impl Foreign {
+    /// Replaces the password `old` by `new`, if `old` is still stored. Returns the number of changed rows.
+    pub fn replace_password(
+        &self,
+        connection: &mut dyn Connection,
+        login: &Login,
+        [old, new]: [&Password; 2],
+        begin: &str,
+    ) -> Result<u64, DriverError> {
+        let Some(statements) = &self.statements.password else {
+            return Err(DriverError::Schema(self.model.refusal()));
+        };
+        let mut places = Vec::new();
+        self.ask(connection, ACCOUNTS, &statements.find, Name::of_address(login.as_str()), &mut |row| {
+            if is_text(row, LOGIN, login.as_str().as_bytes()) {
+                places.push(Place::of(row, statements.keys));
+            }
+        })?;
+        let [Some(place)] = &places[..] else {
+            return match places.is_empty() {
+                true => Ok(0),
+                false => Err(DriverError::Schema(format!(
+                    "{login} is in two rows, or its row has no key of text or whole numbers; correct [schema.accounts] key"
+                ))),
+            };
+        };
+        if place.password != old.0.expose() {
+            return Ok(0);
+        }
+        let mut values = vec![Param::Text(new.0.expose())];
+        values.extend(place.key.iter().map(|value| match value {
+            KeyValue::Int(number) => Param::Int(*number),
+            KeyValue::Text(text) => Param::Text(text),
+        }));
+        values.push(Param::Text(&place.stored));
+        let done =
+            in_transaction(connection, begin, |connection| match connection.execute(&statements.update, &values)? {
+                rows @ (0 | 1) => Ok(Ok::<_, Infallible>(rows)),
+                _ => Err(DriverError::Refused {
+                    kind: Refusal::Other,
+                    reason: "several rows have the key of one account; correct [schema.accounts] key".to_owned(),
+                }),
+            });
+        match done.map_err(|error| self.explain(error, ACCOUNTS))? {
+            Ok(rows) => Ok(rows),
+            Err(never) => match never {},
+        }
+    }
+
+    /// Returns the name of the table with a row for each account; empty if it has no name.
+    pub(super) fn first_table(&self) -> &str {
+        Source::first(&self.model.accounts.from).map(|source| bare(source.table)).unwrap_or_default()
+    }
+}
+
+impl Place {
+    /// Reads a row; `None` if its key cannot be compared.
+    fn of(row: &dyn Row, keys: usize) -> Option<Self> {
+        let value = |index| match row.cell(index) {
+            Cell::Int(number) => Some(KeyValue::Int(number)),
+            Cell::Text(text) => Some(KeyValue::Text(text.to_vec())),
+            Cell::Null | Cell::Other => None,
+        };
+        let key = (KEY..KEY + keys).map(value).collect::<Option<Vec<_>>>()?;
+        Some(Place { password: bytes(row, PASSWORD), stored: bytes(row, STORED), key })
+    }
+}
+
+/// The first table after `FROM`.
+#[derive(Debug, PartialEq, Eq)]
+struct Source<'a> {
+    /// The table, as it is written.
+    table: &'a str,
+    /// The name of its columns' prefix: its alias, or the table itself.
+    name: &'a str,
+}
+
+/// Words that follow a table and are not its alias.
+const AFTER_TABLE: [&str; 14] = [
+    "JOIN",
+    "LEFT",
+    "RIGHT",
+    "INNER",
+    "OUTER",
+    "CROSS",
+    "FULL",
+    "NATURAL",
+    "STRAIGHT_JOIN",
+    "ON",
+    "USING",
+    "USE",
+    "FORCE",
+    "IGNORE",
+];
+
+impl<'a> Source<'a> {
+    /// Returns the first table; `None` if it is a statement in brackets.
+    fn first(from: &'a str) -> Option<Self> {
+        let first = from.split(',').next().unwrap_or_default();
+        let mut words = first.split_whitespace();
+        let table = words.next().filter(|table| !table.contains(['(', ')']))?;
+        let alias = match words.next() {
+            Some(word) if word.eq_ignore_ascii_case("AS") => words.next(),
+            other => other,
+        };
+        let is_alias = |word: &&str| !AFTER_TABLE.iter().any(|known| word.eq_ignore_ascii_case(known));
+        Some(Source { table, name: alias.filter(is_alias).unwrap_or(table) })
+    }
+}
+
+/// Returns a name without the names in front of it and without quotes.
+fn bare(name: &str) -> &str {
+    name.rsplit('.').next().unwrap_or(name).trim_matches(['"', '`'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_table_is_found_with_its_alias() {
+        for (from, table, name) in [
+            ("person", "person", "person"),
+            ("person p JOIN realm d ON d.name = p.realm", "person", "p"),
+            ("mail.person AS p, realm d", "mail.person", "p"),
+            ("person left join realm d on d.name = person.realm", "person", "person"),
+            ("\"user\" u", "\"user\"", "u"),
+            ("person,realm", "person", "person"),
+        ] {
+            assert_eq!(Source::first(from), Some(Source { table, name }), "{from}");
+        }
+        assert_eq!(Source::first("(SELECT 1) p"), None);
+        assert_eq!((bare("`mail`.`user`"), bare("p.address"), bare("id")), ("user", "address", "id"));
+    }
+}
