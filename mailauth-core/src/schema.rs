@@ -12,12 +12,23 @@
 //! - the snapshot's file has tables of its own with the same names, which are read by our model:
 //!   `store/snapshot/layout.rs`, and the number of accounts in `store/snapshot/copy.rs`.
 
+mod assemble;
 mod foreign;
+mod named;
+mod overrides;
+mod parameters;
+mod profile;
+mod settings;
+mod text;
 
+pub(crate) use assemble::assemble;
 pub use foreign::{
     AliasDomainQuery, AliasQuery, DomainQuery, ForeignAccounts, ForeignModel, Listing, NamedSql, Parameter, QuotaText,
     Separator, TableColumns, Tables,
 };
+pub use parameters::{ParameterKind, ProfileParameter};
+pub use profile::{CUSTOM, DatabaseKind, OWN, Profile};
+pub use settings::{SchemaConfig, SchemaFault, Setting};
 
 /// Defines [`Field`] from one list of fields and their names.
 macro_rules! fields {

@@ -1,7 +1,7 @@
 //! `[database]`: the database with the accounts, and how connections to it are protected.
 
 use crate::Secret;
-use crate::schema::Tables;
+use crate::schema::{DatabaseKind, Tables};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -134,6 +134,15 @@ pub enum DatabaseUrl {
 
 /// The properties of each kind of database, so that other modules need not name the kinds.
 impl DatabaseUrl {
+    /// Returns which kind it is.
+    pub fn kind(&self) -> DatabaseKind {
+        match self {
+            DatabaseUrl::Sqlite { .. } => DatabaseKind::Sqlite,
+            DatabaseUrl::Mysql(_) => DatabaseKind::Mysql,
+            DatabaseUrl::Postgres(_) => DatabaseKind::Postgres,
+        }
+    }
+
     /// Returns the scheme of the URL.
     pub fn scheme(&self) -> &'static str {
         match self {

@@ -82,6 +82,7 @@ pub(super) const KEYS: &[Key] = &[
     key("database", "deadline", |c, v| put(&mut c.database.deadline, v.duration(WAIT))),
     key("database", "pool", |c, v| put(&mut c.database.pool, v.small(1..=1000))),
     key("database", "dirty_reads", |c, v| put(&mut c.database.dirty_reads, v.boolean())),
+    key("schema", "profile", |c, v| put(&mut c.schema.profile, v.profile())),
     key("admin", "url", |c, v| put(&mut c.admin.url, v.url().map(Some))),
     key("admin", "password_file", |c, v| put(&mut c.admin.password_file, v.path().map(Some))),
     key("admin", "tls", |c, v| put(&mut c.admin.tls, v.word(TLS_MODES))),

@@ -34,10 +34,13 @@ pub use pop3::{CramOrder, Pop3Config};
 pub use source::{Origin, Source};
 pub use throttle::ThrottleConfig;
 
+pub(crate) use parse::nearest;
+
 use crate::detail::Delimiters;
 use crate::mailbox::MailboxDefaults;
 use crate::password::Budget;
 use crate::policy::{AddressRules, Policy, RefusalTime};
+use crate::schema::SchemaConfig;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -46,6 +49,8 @@ use std::time::Duration;
 pub struct Config {
     /// `[database]`
     pub database: DatabaseConfig,
+    /// `[schema]`
+    pub schema: SchemaConfig,
     /// `[admin]`
     pub admin: AdminConfig,
     /// `[cache]`

@@ -40,7 +40,8 @@ impl Config {
 }
 
 pub(super) fn parse(text: &str, file: &Path) -> Result<Parsed, ConfigErrors> {
-    let mut parser = Parser { text, mistakes: Vec::new(), config: Config::default(), positions: BTreeMap::new() };
+    let (mistakes, config, positions, schema_spans) = Default::default();
+    let mut parser = Parser { text, mistakes, config, positions, schema_spans };
     if text.len() > MAX_TEXT {
         parser.mistake(
             0..0,
@@ -53,6 +54,7 @@ pub(super) fn parse(text: &str, file: &Path) -> Result<Parsed, ConfigErrors> {
         for (key, value) in root.get_ref() {
             parser.section(key, value);
         }
+        parser.finish_schema();
         let positions = &parser.positions;
         parser.config.settle_sockets(|section, key| positions.contains_key(&(section, key)));
         parser.check_combinations();
@@ -83,6 +85,8 @@ struct Parser<'t> {
     mistakes: Vec<Mistake>,
     config: Config,
     positions: BTreeMap<(&'static str, &'static str), Position>,
+    /// The positions of the keys of `[schema]`, by section and key.
+    schema_spans: BTreeMap<(String, String), schema::Spans>,
 }
 
 impl Parser<'_> {
@@ -110,6 +114,9 @@ impl Parser<'_> {
             let problem = format!("is a section; write [{section}] on a line of its own, and its keys below");
             return self.mistake(name.span(), Some(shown_section(section)), problem);
         };
+        if section == "schema" {
+            return self.schema(table);
+        }
         for (key, value) in table {
             self.key(section, key, value);
         }
@@ -211,7 +218,7 @@ fn unknown_key(section: &str, name: &str) -> String {
 }
 
 /// Returns the name that is most similar to `meant`, if it is similar enough.
-fn nearest<'n>(meant: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+pub(crate) fn nearest<'n>(meant: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     let meant: String = meant.chars().take(64).collect();
     let likeness = |name: &str| strsim::jaro_winkler(&meant.to_lowercase(), name);
     let near = names.map(|name| (likeness(name), name)).max_by(|a, b| a.0.total_cmp(&b.0))?;
@@ -227,5 +234,6 @@ fn shown(name: &str) -> String {
     brief(name, 64).into_owned()
 }
 
+mod schema;
 #[cfg(test)]
 mod tests;

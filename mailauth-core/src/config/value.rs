@@ -1,11 +1,12 @@
 //! Converting the values of a configuration to the types of their keys. Error messages follow the key's name: first
 //! what is wrong with the value, then what to write.
 
-use super::{DatabaseUrl, MetricsAddress};
+use super::{DatabaseUrl, MetricsAddress, nearest};
 use crate::detail::Delimiters;
 use crate::model::limits::Limits;
 use crate::password::{DefaultScheme, NewScheme};
 use crate::policy::RefusalTime;
+use crate::schema::Profile;
 use crate::throttle::NetworkRange;
 use crate::{DomainName, Service, Services, system_ids};
 use std::io;
@@ -45,7 +46,7 @@ impl Value<'_> {
         }
     }
 
-    fn wrong<T>(&self, what: &str, advice: &str) -> Result<T> {
+    pub fn wrong<T>(&self, what: &str, advice: &str) -> Result<T> {
         Err(format!("{} is not {what}; {advice}", self.shown()))
     }
 
@@ -309,6 +310,24 @@ impl Value<'_> {
             return self.wrong("a list", "write names in brackets, such as [\"exim\", \"daemon\"]");
         };
         list.iter().map(|item| Value(item.get_ref()).name()).collect()
+    }
+
+    /// Returns a list of texts.
+    pub fn texts(&self) -> Result<Vec<String>> {
+        let Some(list) = self.0.as_array() else {
+            return self.wrong("a list", "write strings in brackets, such as [\"a\", \"b\"]");
+        };
+        list.iter().map(|item| Value(item.get_ref()).text().map(str::to_owned)).collect()
+    }
+
+    /// Returns the name of a profile of `[schema]`.
+    pub fn profile(&self) -> Result<String> {
+        let names = || Profile::names().collect::<Vec<_>>().join(", ");
+        match (self.0.as_str(), self.0.as_str().and_then(|name| nearest(name, Profile::names()))) {
+            (Some(name), Some(near)) if name == near => Ok(name.to_owned()),
+            (_, Some(near)) => self.wrong("a profile", &format!("did you mean {near:?}? write one of {}", names())),
+            (_, None) => self.wrong("a profile", &format!("write one of {}", names())),
+        }
     }
 
     /// Returns a list of networks or single addresses.

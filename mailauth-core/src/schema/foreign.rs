@@ -148,6 +148,17 @@ pub enum Separator {
     Space,
 }
 
+impl Separator {
+    /// The separators by their names in the configuration.
+    pub const NAMES: [(&'static str, Separator); 3] =
+        [("", Separator::None), (",", Separator::Comma), ("space", Separator::Space)];
+
+    /// Returns the separator with a name.
+    pub(super) fn named(name: Option<&str>) -> Self {
+        Self::NAMES.iter().find(|(known, _)| Some(*known) == name).map(|(_, separator)| *separator).unwrap_or_default()
+    }
+}
+
 /// The columns of a table that are read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableColumns {
@@ -177,6 +188,26 @@ pub enum Parameter {
     Domain,
     /// `:address`: the whole address, `local@domain`, or `@domain` for a catch-all.
     Address,
+}
+
+impl Parameter {
+    /// Every parameter.
+    pub const ALL: [Parameter; 4] = [Parameter::Login, Parameter::Local, Parameter::Domain, Parameter::Address];
+
+    /// Returns the name, without the colon.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Parameter::Login => "login",
+            Parameter::Local => "local",
+            Parameter::Domain => "domain",
+            Parameter::Address => "address",
+        }
+    }
+
+    /// Returns the parameter with a name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|parameter| parameter.name() == name)
+    }
 }
 
 /// The tables in the database.

@@ -89,7 +89,7 @@ fn all_mistakes_are_reported_at_once_in_the_order_of_the_file() {
          m.toml:7:7: [database] url: the URL contains a password; write only the password to a file, and set \
          password_file to its path; write sqlite:/path/mail.db, mysql://user@host/name or postgres://user@host/name\n\
          m.toml:9:2: [bogus]: there is no such section; the sections are address, admin, cache, client, courier, database, log, login, \
-         mailbox, metrics, outage, password, pop3, quota, throttle"
+         mailbox, metrics, outage, password, pop3, quota, schema, throttle"
     );
 }
 
