@@ -446,7 +446,8 @@ struct MailboxJson {
 
 fn show(store: &SqlStore, login: &Login, as_json: bool, config: &Config) -> Result<(), Failure> {
     let row = lookup::account(store, login)?;
-    let times = store.account_times(login)?.unwrap_or_default();
+    let known_times = store.account_times(login)?;
+    let (has_times, times) = (known_times.is_some(), known_times.unwrap_or_default());
     let password = match Stored::parse(row.password.0.expose(), &config.password.rules) {
         Ok(stored) => PasswordJson { scheme: Some(stored.scheme()), problem: None },
         Err(flaw) => PasswordJson { scheme: None, problem: Some(flaw.to_string()) },
@@ -492,8 +493,10 @@ fn show(store: &SqlStore, login: &Login, as_json: bool, config: &Config) -> Resu
     }
     sheet.line("options", row.options.as_deref().unwrap_or_default());
     let with_zone = |time: &str| if time.is_empty() { "never".to_owned() } else { format!("{time} UTC") };
-    sheet.line("created", with_zone(&times.created));
-    sheet.line("updated", with_zone(&times.updated));
-    sheet.line("password set", with_zone(&times.password_changed));
+    if has_times {
+        sheet.line("created", with_zone(&times.created));
+        sheet.line("updated", with_zone(&times.updated));
+        sheet.line("password set", with_zone(&times.password_changed));
+    }
     say(sheet)
 }

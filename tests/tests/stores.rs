@@ -18,6 +18,8 @@ mod database;
 mod deadlines;
 #[path = "stores/encodings.rs"]
 mod encodings;
+#[path = "stores/foreign.rs"]
+mod foreign;
 #[path = "stores/full.rs"]
 mod full;
 #[path = "stores/garbage.rs"]

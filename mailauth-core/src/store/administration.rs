@@ -398,7 +398,8 @@ pub trait Administration: AccountStore {
     /// Fails if the list is not known to be complete.
     fn alias_targets_that_are(&self, login: &Login) -> Result<Vec<AliasTarget>, StoreError>;
 
-    /// Returns the times at which an account's row was created and changed.
+    /// Returns the times at which an account's row was created and changed; `None` if there is no such row, or if the
+    /// tables do not say.
     ///
     /// # Errors
     /// Fails if the store cannot say.

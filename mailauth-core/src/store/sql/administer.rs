@@ -33,6 +33,10 @@ impl Administration for SqlStore {
     }
 
     fn character_set(&self) -> Result<CharacterSet, StoreError> {
+        // Characters that the tables of another program lack are in no login that it knows.
+        if self.foreign.is_some() {
+            return Ok(CharacterSet::default());
+        }
         let tables = self.tables();
         self.hosts.read(|connection| connection.character_set(&tables))
     }
@@ -46,6 +50,9 @@ impl Administration for SqlStore {
     }
 
     fn find_domain(&self, name: &str) -> Result<Option<DomainRow>, StoreError> {
+        if let Some(foreign) = &self.foreign {
+            return foreign.domain_row(self, name);
+        }
         self.row_of_domain(name)
     }
 
@@ -58,6 +65,9 @@ impl Administration for SqlStore {
     }
 
     fn existing(&self, logins: &[&Login]) -> Result<BTreeSet<Login>, StoreError> {
+        if let Some(foreign) = &self.foreign {
+            return foreign.existing(self, logins);
+        }
         self.existing_logins(logins)
     }
 
@@ -103,10 +113,15 @@ impl Administration for SqlStore {
     }
 
     fn alias_targets_that_are(&self, login: &Login) -> Result<Vec<AliasTarget>, StoreError> {
+        self.ensure_own()?;
         self.targets_that_are(login)
     }
 
     fn account_times(&self, login: &Login) -> Result<Option<AccountTimes>, StoreError> {
+        // Other programs keep other times, or none.
+        if self.foreign.is_some() {
+            return Ok(None);
+        }
         self.times_of_account(login)
     }
 
@@ -141,6 +156,9 @@ impl Administration for SqlStore {
     }
 
     fn find_alias_domain(&self, name: &str) -> Result<Option<AliasDomainRow>, StoreError> {
+        if let Some(foreign) = &self.foreign {
+            return foreign.alias_domain_row(self, name);
+        }
         self.row_of_alias_domain(name)
     }
 

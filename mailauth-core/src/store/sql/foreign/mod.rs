@@ -6,6 +6,7 @@
 
 mod domains;
 mod errors;
+mod lookups;
 mod password;
 mod quota;
 mod report;

@@ -4,7 +4,7 @@ use super::statements::Name;
 use super::{ACCOUNTS, Foreign};
 use crate::store::StoreError;
 use crate::store::administration::{AdminReport, ForeignReport, StoreReport};
-use crate::store::driver::{Connection, DriverError, Needs};
+use crate::store::driver::{Connection, DriverError, Needs, Rights};
 use crate::store::sql::SqlStore;
 use crate::store::sql::columns::number;
 
@@ -23,7 +23,11 @@ impl Foreign {
                 foreign: Some(self.try_statements(connection)?),
                 ..StoreReport::default()
             };
-            let mut rights = connection.rights(&self.needs())?;
+            let mut rights = match connection.rights(&self.needs()) {
+                // A table is missing, which is a problem of its statement.
+                Err(DriverError::Refused { .. }) => Rights::default(),
+                rights => rights?,
+            };
             if report.foreign.as_ref().is_some_and(|foreign| foreign.problems.is_empty()) {
                 // The statements run, so the right to read single columns is enough.
                 rights.missing.retain(|right| !right.starts_with("SELECT"));
