@@ -18,6 +18,7 @@ mod named;
 mod overrides;
 mod parameters;
 mod profile;
+pub mod references;
 mod settings;
 mod text;
 

@@ -1,7 +1,7 @@
 //! A fake database for tests that can be restarted, stopped and made read only. Its connections do nothing.
 
 use crate::store::driver::{
-    Connection, Dialect, Driver, DriverError, Needs, Param, Rights, Row, ServerRole, Statement,
+    Connection, Dialect, Driver, DriverError, Needs, Param, Plan, Rights, Row, ServerRole, Statement,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -123,6 +123,9 @@ impl Connection for FakeConnection {
     }
     fn server(&mut self) -> Result<(String, Option<String>), DriverError> {
         Ok(("fake".into(), None))
+    }
+    fn explain(&mut self, _: &Statement, _: &[Param<'_>]) -> Result<Plan, DriverError> {
+        Ok(Plan::default())
     }
     fn rights(&mut self, _: &Needs) -> Result<Rights, DriverError> {
         Ok(Rights::default())

@@ -19,6 +19,7 @@
 // A program that is built without one of the databases does not use everything here.
 #![cfg_attr(not(all(feature = "sqlite", feature = "mysql", feature = "postgres")), allow(dead_code))]
 
+pub(super) mod access;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 pub(super) mod connect;
 mod dialect;
@@ -35,6 +36,7 @@ pub(super) mod sqlite;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 mod tls;
 
+pub use access::{Access, Plan, TableAccess};
 pub(crate) use dialect::Dialect;
 pub(crate) use rights::{Delivery, Needs, Rights};
 
@@ -189,6 +191,10 @@ pub(crate) trait Connection: Send {
         let _ = tables;
         Ok(CharacterSet::default())
     }
+
+    /// Returns how a statement that only reads would be run with these parameters. An index that serves counts as used,
+    /// also if the table is small enough to be read whole.
+    fn explain(&mut self, statement: &Statement, params: &[Param<'_>]) -> Result<Plan, DriverError>;
 
     /// Compares the privileges of the user with `needs`: those that are too wide, and those that are missing.
     fn rights(&mut self, needs: &Needs) -> Result<Rights, DriverError>;

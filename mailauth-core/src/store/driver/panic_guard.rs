@@ -6,7 +6,7 @@
 
 use crate::store::administration::CharacterSet;
 use crate::store::driver::{
-    Connection, Dialect, Driver, DriverError, Needs, Param, Rights, Row, ServerRole, Statement,
+    Connection, Dialect, Driver, DriverError, Needs, Param, Plan, Rights, Row, ServerRole, Statement,
 };
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -117,6 +117,10 @@ impl Connection for GuardedConnection {
 
     fn character_set(&mut self, tables: &[String]) -> Result<CharacterSet, DriverError> {
         self.run(|connection| connection.character_set(tables))
+    }
+
+    fn explain(&mut self, statement: &Statement, params: &[Param<'_>]) -> Result<Plan, DriverError> {
+        self.run(|connection| connection.explain(statement, params))
     }
 
     fn rights(&mut self, needs: &Needs) -> Result<Rights, DriverError> {

@@ -2,9 +2,12 @@
 
 use super::client::{Client, ClientError, Prepared};
 use super::error::driver_error;
+use super::plan;
 use crate::store::administration::CharacterSet;
 use crate::store::driver::rights::mysql as grants;
-use crate::store::driver::{Cell, Connection, DriverError, Needs, Param, Refusal, Rights, Row, ServerRole, Statement};
+use crate::store::driver::{
+    Cell, Connection, DriverError, Needs, Param, Plan, Refusal, Rights, Row, ServerRole, Statement,
+};
 use mysql_common::value::Value;
 use std::time::{Duration, Instant};
 
@@ -225,6 +228,13 @@ impl Connection for MysqlConnection {
             )
         });
         Ok(CharacterSet { name: "utf8mb4".to_owned(), problem })
+    }
+
+    fn explain(&mut self, statement: &Statement, params: &[Param<'_>]) -> Result<Plan, DriverError> {
+        let mut plan = Plan::default();
+        let explain = Statement { slot: None, sql: format!("EXPLAIN FORMAT=TRADITIONAL {}", statement.sql) };
+        self.run(&explain, params, &mut |row| plan::add_row(&mut plan, row))?;
+        Ok(plan)
     }
 
     fn rights(&mut self, needs: &Needs) -> Result<Rights, DriverError> {

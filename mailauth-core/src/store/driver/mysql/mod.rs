@@ -4,6 +4,7 @@ mod advice;
 mod client;
 mod connection;
 mod error;
+mod plan;
 mod stream;
 
 use crate::Secret;

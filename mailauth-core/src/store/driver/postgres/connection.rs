@@ -7,7 +7,9 @@ use super::values::references;
 use crate::store::administration::CharacterSet;
 use crate::store::driver::connect::socket_error::io_error;
 use crate::store::driver::rights::plan;
-use crate::store::driver::{Cell, Connection, DriverError, Needs, Param, Refusal, Rights, Row, ServerRole, Statement};
+use crate::store::driver::{
+    Cell, Connection, DriverError, Needs, Param, Plan, Refusal, Rights, Row, ServerRole, Statement,
+};
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
@@ -238,6 +240,21 @@ impl Connection for PostgresConnection {
             )),
         };
         Ok(CharacterSet { name, problem })
+    }
+
+    fn explain(&mut self, statement: &Statement, params: &[Param<'_>]) -> Result<Plan, DriverError> {
+        let explain = Statement { slot: None, sql: format!("EXPLAIN (FORMAT YAML) {}", statement.sql) };
+        let mut yaml = String::new();
+        self.batch("BEGIN; SET LOCAL enable_seqscan = off")?;
+        let explained = self.query(&explain, params, &mut |row| {
+            if let Cell::Text(bytes) = row.cell(0) {
+                yaml.push_str(&String::from_utf8_lossy(bytes));
+            }
+        });
+        if !self.broken {
+            self.batch("ROLLBACK")?;
+        }
+        explained.map(|()| super::plan::read(&yaml))
     }
 
     fn rights(&mut self, needs: &Needs) -> Result<Rights, DriverError> {

@@ -4,6 +4,7 @@
 mod advice;
 pub(super) mod connection;
 mod error;
+mod plan;
 mod server_proof;
 mod socket;
 mod values;

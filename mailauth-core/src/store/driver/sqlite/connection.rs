@@ -1,7 +1,8 @@
 //! A connection to an SQLite database.
 
 use super::error::driver_error;
-use crate::store::driver::{Cell, Connection, DriverError, Needs, Param, Rights, Row, ServerRole, Statement};
+use super::plan;
+use crate::store::driver::{Cell, Connection, DriverError, Needs, Param, Plan, Rights, Row, ServerRole, Statement};
 use rusqlite::ToSql;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rustix::process::Uid;
@@ -167,6 +168,17 @@ impl Connection for SqliteConnection {
 
     fn server(&mut self) -> Result<(String, Option<String>), DriverError> {
         Ok((format!("SQLite {}", rusqlite::version()), None))
+    }
+
+    fn explain(&mut self, statement: &Statement, params: &[Param<'_>]) -> Result<Plan, DriverError> {
+        let mut plan = Plan::default();
+        let explain = Statement { slot: None, sql: format!("EXPLAIN QUERY PLAN {}", statement.sql) };
+        self.query(&explain, params, &mut |row| {
+            if let Cell::Text(line) = row.cell(3) {
+                plan::add_line(&mut plan, &String::from_utf8_lossy(line));
+            }
+        })?;
+        Ok(plan)
     }
 
     fn rights(&mut self, _: &Needs) -> Result<Rights, DriverError> {

@@ -2,6 +2,7 @@
 
 mod connection;
 mod error;
+mod plan;
 
 use crate::names;
 use crate::store::driver::{Connection, Dialect, Driver, DriverError};

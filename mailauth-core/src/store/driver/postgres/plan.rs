@@ -1,0 +1,87 @@
+//! The plans of PostgreSQL: `EXPLAIN (FORMAT YAML)`, which has a line for each property.
+
+use crate::store::driver::access::{Access, Plan};
+
+/// The properties of one step.
+#[derive(Default)]
+struct Step {
+    kind: String,
+    relation: String,
+    alias: String,
+    index: String,
+    has_condition: bool,
+}
+
+/// Reads a plan that was made without scans where an index serves.
+pub(super) fn read(yaml: &str) -> Plan {
+    let mut steps: Vec<Step> = Vec::new();
+    for line in yaml.lines() {
+        let line = line.trim_start().trim_start_matches("- ");
+        let Some((name, value)) = line.split_once(": ") else { continue };
+        let value = value.trim().trim_matches('"').to_owned();
+        if name == "Node Type" {
+            steps.push(Step { kind: value, ..Step::default() });
+            continue;
+        }
+        let Some(step) = steps.last_mut() else { continue };
+        match name {
+            "Relation Name" => step.relation = value,
+            "Alias" => step.alias = value,
+            "Index Name" => step.index = value,
+            "Index Cond" => step.has_condition = true,
+            _ => {}
+        }
+    }
+    let sorts = steps.iter().any(|step| step.kind.ends_with("Sort"));
+    let mut plan = Plan { sorts, ..Plan::default() };
+    for (place, step) in steps.iter().enumerate().filter(|(_, step)| !step.relation.is_empty()) {
+        let access = match step.kind.as_str() {
+            "Index Scan" | "Index Only Scan" if step.has_condition => Access::Index(step.index.clone()),
+            "Index Scan" | "Index Only Scan" => Access::InOrder(step.index.clone()),
+            // The steps below it search the indexes.
+            "Bitmap Heap Scan" => {
+                let below = steps.iter().skip(place + 1).find(|step| !step.index.is_empty());
+                below.map_or(Access::Scan, |step| Access::Index(step.index.clone()))
+            }
+            _ => Access::Scan,
+        };
+        plan.add(if step.alias.is_empty() { &step.relation } else { &step.alias }, access);
+    }
+    plan
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const YAML: &str = "- Plan: \n    Node Type: \"Nested Loop\"\n    Plans: \n      - Node Type: \"Index Scan\"\n        \
+        Relation Name: \"mailbox\"\n        Alias: \"m\"\n        Index Name: \"mailbox_pkey\"\n        \
+        Plan Rows: 1\n        Index Cond: \"((username)::text = 'a: b'::text)\"\n      - Node Type: \"Seq Scan\"\n        \
+        Relation Name: \"domain\"\n        Alias: \"d\"\n        Filter: \"(active AND (domain = 'x'))\"";
+
+    #[test]
+    fn each_table_has_its_access() {
+        let found = read(YAML);
+        let mut expected = Plan::default();
+        expected.add("m", Access::Index("mailbox_pkey".to_owned()));
+        expected.add("d", Access::Scan);
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn an_index_without_a_condition_is_read_from_its_beginning() {
+        let whole = YAML.replace("Index Cond", "Filter");
+        assert_eq!(read(&whole).tables[0].access, Access::InOrder("mailbox_pkey".to_owned()));
+    }
+
+    #[test]
+    fn a_bitmap_is_of_the_index_below_it() {
+        let yaml = "- Plan: \n    Node Type: \"Sort\"\n    Plans: \n      - Node Type: \"Bitmap Heap Scan\"\n        \
+            Relation Name: \"alias\"\n        Alias: \"a\"\n        Plans: \n          \
+            - Node Type: \"Bitmap Index Scan\"\n            Index Name: \"alias_address\"\n            \
+            Index Cond: \"(address = 'x')\"";
+        let found = read(yaml);
+        assert!(found.sorts);
+        assert_eq!(found.tables[0].access, Access::Index("alias_address".to_owned()));
+    }
+}
