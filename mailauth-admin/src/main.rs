@@ -23,6 +23,7 @@ mod output;
 mod password_prompt;
 mod quota;
 mod recipient;
+mod schema;
 mod setup;
 mod spool;
 mod status;
@@ -96,6 +97,9 @@ enum Noun {
     #[command(subcommand)]
     Throttle(throttle::Verb),
     Try(try_out::Try),
+    /// Tables of another program ([schema] profile)
+    #[command(subcommand)]
+    Schema(schema::Verb),
 }
 
 fn main() -> ExitCode {
@@ -146,6 +150,7 @@ fn run(Cli { config, noun, .. }: Cli) -> Result<Exit, Failure> {
         Noun::Status(status) => status.run(&setup()?),
         Noun::Throttle(verb) => verb.run(&setup()?),
         Noun::Try(try_out) => try_out.run(),
+        Noun::Schema(verb) => verb.run(&as_daemon()?),
     }
 }
 

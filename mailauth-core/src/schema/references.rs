@@ -136,7 +136,11 @@ impl References {
             }
             if is_qualified {
                 found.extend(column_before(tokens, at + 1).map(|(column, _)| column));
-            } else if token.name().is_some() && !token.is_keyword() && next != Some(&Token::Sign('(')) {
+            } else if token.name().is_some()
+                && !token.is_keyword()
+                && next != Some(&Token::Sign('('))
+                && !tokens.get(at.wrapping_sub(1)).is_some_and(|before| before.is_word("AS"))
+            {
                 found.push(ColumnName { alias: None, column: token.name().unwrap_or_default() });
             }
         }
@@ -444,6 +448,7 @@ mod tests {
         assert_eq!(columns(sql), ["m.username", "d.expiry", "active", "d.domain", "m.domain"]);
         assert_eq!(columns("SELECT t.* FROM t"), ["t.*"]);
         assert_eq!(columns("SELECT COUNT(*) FROM t"), [""; 0]);
+        assert_eq!(columns("SELECT a AS b FROM (SELECT 'x' AS c, t.* FROM t) v"), ["a", "t.*"]);
         assert_eq!(columns("SELECT \"group\", 'it''s' FROM t WHERE id=$1"), ["\"group\"", "id"]);
     }
 

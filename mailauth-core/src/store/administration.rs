@@ -222,8 +222,10 @@ pub struct ForeignReport {
     pub profile: String,
     /// Name of the program that the tables belong to.
     pub program: String,
-    /// The statements that the database refuses: each is a sentence that says why, and what to do.
+    /// Why the database refuses statements: each is a sentence that says what is wrong, and what to do.
     pub problems: Vec<String>,
+    /// How the database runs each statement.
+    pub plans: Vec<StatementPlan>,
 }
 
 /// What a store says about the user that administers it.

@@ -28,10 +28,11 @@ pub use administration::{
     CharacterSet, DomainRow, ForeignReport, ImportError, ImportSource, Renaming, SchemaChange, StoreReport,
 };
 pub use changed::Changed;
+pub use driver::Access;
 pub use hosts::recent_changes::RecentChanges;
 pub use open::{OpenError, open_pooled, open_single};
 pub use pools::{PoolStore, PoolUse};
-pub use sql::{ParameterKind, Respelt, SqlStore, StatementText};
+pub use sql::{ParameterKind, Respelt, SqlStore, StatementPlan, StatementText, TablePlan};
 pub use standing::{DomainKind, DomainStanding};
 pub use state::{HostState, Role, SnapshotState, StoreState};
 

@@ -2,7 +2,7 @@
 
 /// The way in which a statement would be run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// The tables that are read, in the order of the database.
     pub tables: Vec<TableAccess>,
     /// True if rows are sorted before the first of them is returned.
@@ -11,7 +11,7 @@ pub struct Plan {
 
 /// How a statement finds the rows of one table.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TableAccess {
+pub(crate) struct TableAccess {
     /// Name that the statement gives the table.
     pub table: String,
     /// How its rows are found.

@@ -36,7 +36,8 @@ pub(super) mod sqlite;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 mod tls;
 
-pub use access::{Access, Plan, TableAccess};
+pub use access::Access;
+pub(crate) use access::Plan;
 pub(crate) use dialect::Dialect;
 pub(crate) use rights::{Delivery, Needs, Rights};
 

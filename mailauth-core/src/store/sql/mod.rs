@@ -17,6 +17,7 @@ mod standing;
 mod statements;
 mod writer;
 
+pub use foreign::{StatementPlan, TablePlan};
 pub use respell::Respelt;
 pub use statements::{ParameterKind, StatementText};
 

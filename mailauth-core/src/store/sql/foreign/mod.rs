@@ -8,13 +8,17 @@ mod domains;
 mod errors;
 mod lookups;
 mod password;
+mod plans;
 mod quota;
+mod reads;
 mod report;
 mod rows;
 mod statements;
 mod targets;
 #[cfg(test)]
 mod tests;
+
+pub use plans::{StatementPlan, TablePlan};
 
 use super::SqlStore;
 use super::reading::Reading;

@@ -1,6 +1,5 @@
 //! What `mailauth check` says about the tables of another program.
 
-use super::statements::Name;
 use super::{ACCOUNTS, Foreign};
 use crate::store::StoreError;
 use crate::store::administration::{AdminReport, ForeignReport, StoreReport};
@@ -9,7 +8,7 @@ use crate::store::sql::SqlStore;
 use crate::store::sql::columns::number;
 
 /// A name that every statement can be asked about, and that nothing has.
-const NOBODY: &str = "nobody@mailauth.invalid";
+pub(super) const NOBODY: &str = "nobody@mailauth.invalid";
 
 impl Foreign {
     /// Returns the report about the database and the tables. Each statement is run once, and its refusal is a problem.
@@ -50,14 +49,14 @@ impl Foreign {
     }
 
     fn try_statements(&self, connection: &mut dyn Connection) -> Result<ForeignReport, DriverError> {
-        let mut problems = Vec::new();
-        for (_, section, question) in self.statements.questions() {
-            match self.ask(connection, section, question, Name::of_address(NOBODY), &mut |_| ()) {
-                Err(DriverError::Refused { reason, .. } | DriverError::Schema(reason)) => problems.push(reason),
-                done => done?,
+        let plans = self.plans(connection)?;
+        let mut problems: Vec<String> = Vec::new();
+        for problem in plans.iter().flat_map(|plan| &plan.problems) {
+            if !problems.contains(problem) {
+                problems.push(problem.clone());
             }
         }
-        Ok(ForeignReport { profile: self.model.profile.clone(), program: self.model.program.clone(), problems })
+        Ok(ForeignReport { profile: self.model.profile.clone(), program: self.model.program.clone(), problems, plans })
     }
 
     /// Returns the number of accounts; `None` if the database does not say within the deadline.

@@ -82,6 +82,11 @@ impl Question {
         self.parameters.iter().map(|parameter| name.value(*parameter)).collect()
     }
 
+    /// Returns the parameters in their order.
+    pub fn parameters(&self) -> &[Parameter] {
+        &self.parameters
+    }
+
     fn text(&self, name: &'static str) -> StatementText {
         let kind = |parameter: &Parameter| match parameter {
             Parameter::Login => ParameterKind::Login,

@@ -1,0 +1,136 @@
+//! `mailauth schema show`.
+
+use super::{Grants, indexes};
+use crate::failure::{Exit, Failure};
+use crate::output::{Sheet, json, printable, say};
+use crate::setup::Setup;
+use mailauth_core::schema::ForeignModel;
+use mailauth_core::schema::references::References;
+use mailauth_core::store::{Access, SqlStore, StatementPlan, TablePlan};
+use serde::Serialize;
+
+/// The tables and their statements in JSON.
+#[derive(Serialize)]
+struct ShownJson<'a> {
+    profile: &'a str,
+    program: &'a str,
+    database: String,
+    statements: Vec<StatementJson<'a>>,
+    grants: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: &'a Option<String>,
+}
+
+#[derive(Serialize)]
+struct StatementJson<'a> {
+    name: &'a str,
+    section: &'a str,
+    sql: &'a str,
+    tables: Vec<TableJson<'a>>,
+    problems: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unexplained: &'a Option<String>,
+}
+
+#[derive(Serialize)]
+struct TableJson<'a> {
+    table: &'a str,
+    /// Name of the index; null if the table is read whole.
+    index: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rows: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    create_index: Option<String>,
+}
+
+pub fn run(setup: &Setup, as_json: bool) -> Result<Exit, Failure> {
+    let Some(model) = setup.database.tables.foreign() else {
+        if as_json {
+            json(&serde_json::json!({ "profile": "own" }))?;
+        } else {
+            say("the tables are mailauth's own, which 'mailauth init' creates ([schema] profile = \"own\")")?;
+        }
+        return Ok(Exit::Yes);
+    };
+    let store = setup.store()?;
+    let plans = store.plans()?;
+    let grants = grants(setup, &store, model);
+    let database = setup.database.url.to_string();
+    if as_json {
+        json(&ShownJson {
+            profile: &model.profile,
+            program: &model.program,
+            database,
+            statements: plans.iter().map(StatementJson::of).collect(),
+            grants: &grants.statements,
+            note: &grants.note,
+        })?;
+    } else {
+        let mut sheet = Sheet::new();
+        sheet.line("profile", format_args!("{}: the tables of {}", model.profile, model.program));
+        sheet.line("database", database);
+        say(sheet)?;
+        for plan in &plans {
+            say(format_args!("\n{}", in_words(plan)))?;
+        }
+        say(format_args!("\n{}", script(&grants)))?;
+    }
+    let is_refused = plans.iter().any(|plan| !plan.problems.is_empty());
+    Ok(if is_refused { Exit::No } else { Exit::Yes })
+}
+
+/// Returns the rights that reading the tables needs.
+fn grants(setup: &Setup, store: &SqlStore, model: &ForeignModel) -> Grants {
+    let accounts = &model.accounts;
+    let references = References::of(&format!("SELECT 1 FROM {}", accounts.from));
+    let first = references.tables.first().map(|named| named.table.as_str());
+    let write_password = accounts.write_password.as_deref().and_then(|column| Some((first?, column)));
+    Grants::of(store, &setup.database.url, write_password)
+}
+
+/// Returns what is said about a statement.
+fn in_words(plan: &StatementPlan) -> String {
+    let what = match plan.name {
+        "find" => "finds an account by its login",
+        "find_domain" => "finds a domain",
+        "find_alias" => "finds the targets of an address",
+        "find_alias_domain" => "finds the domain that an alias domain leads to",
+        _ => "lists rows",
+    };
+    let mut lines = vec![format!("{} {what}, from [{}]:", plan.name, plan.section), format!("  {}", plan.sql)];
+    lines.extend(plan.problems.iter().map(|problem| format!("  is refused: {problem}")));
+    lines.extend(plan.unexplained.iter().map(|why| format!("  is run, but not explained: {why}")));
+    lines.extend(plan.tables.iter().map(|table| format!("  {}", indexes::sentence(table))));
+    if plan.tables.is_empty() && plan.problems.is_empty() && plan.unexplained.is_none() {
+        lines.push("  reads no row: a unique index has none for the example that was asked about".to_owned());
+    }
+    lines.join("\n")
+}
+
+/// Returns the statements that permit reading, to be pasted, or what to do without them.
+fn script(grants: &Grants) -> String {
+    let Some(note) = &grants.note else {
+        let head = "-- To be run by an administrator of the database, for a user that may read exactly this:";
+        let statements = grants.statements.iter().map(|statement| format!("\n{};", printable(statement)));
+        return format!("{head}{}", statements.collect::<String>());
+    };
+    note.clone()
+}
+
+impl<'a> StatementJson<'a> {
+    fn of(plan: &'a StatementPlan) -> Self {
+        let StatementPlan { name, section, sql, tables, problems, unexplained } = plan;
+        let tables = tables.iter().map(TableJson::of).collect();
+        StatementJson { name, section, sql, tables, problems, unexplained }
+    }
+}
+
+impl<'a> TableJson<'a> {
+    fn of(plan: &'a TablePlan) -> Self {
+        let index = match &plan.access {
+            Access::Index(index) | Access::InOrder(index) => Some(index.as_str()),
+            Access::Scan => None,
+        };
+        TableJson { table: &plan.table, index, rows: plan.rows, create_index: indexes::create_index(plan) }
+    }
+}

@@ -1,0 +1,275 @@
+//! How the database runs the statements over another program's tables, for people who set it up.
+
+use super::Foreign;
+use super::report::NOBODY;
+use super::statements::{Name, Question};
+use crate::schema::references::References;
+use crate::schema::{Field, Listing, Parameter};
+use crate::store::StoreError;
+use crate::store::driver::{Access, Connection, DriverError, Plan, Refusal, Statement};
+use crate::store::sql::SqlStore;
+use crate::store::sql::columns::{bytes, number};
+use std::collections::BTreeSet;
+
+/// Maximum number of rows that are counted of a table that is read whole.
+const MOST_COUNTED: u64 = 100_000;
+
+/// A statement over the tables of another program, and how the database runs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatementPlan {
+    /// Name of the statement in this program.
+    pub name: &'static str,
+    /// Section of the configuration that it is made from.
+    pub section: &'static str,
+    /// Its text, with a name such as `:login` for each parameter.
+    pub sql: String,
+    /// The tables that it reads. A table may be missing if the database can tell without it that no row is found.
+    pub tables: Vec<TablePlan>,
+    /// Why the database refuses it: each is a sentence that says what is wrong, and what to do. Empty if it runs.
+    pub problems: Vec<String>,
+    /// Why the database does not explain a statement that it runs.
+    pub unexplained: Option<String>,
+}
+
+/// How a statement finds the rows of one table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TablePlan {
+    /// Name of the table.
+    pub table: String,
+    /// How its rows are found.
+    pub access: Access,
+    /// Number of rows of a table that is read whole; `None` if it has more than are counted.
+    pub rows: Option<u64>,
+    /// The columns that an index would help with, if the table is read whole.
+    pub index_on: Vec<String>,
+}
+
+impl SqlStore {
+    /// Returns how the database runs each statement over another program's tables; none if the tables are our own.
+    ///
+    /// # Errors
+    /// Fails if the database cannot be asked. A statement that it refuses is no error.
+    pub fn plans(&self) -> Result<Vec<StatementPlan>, StoreError> {
+        let Some(foreign) = &self.foreign else { return Ok(Vec::new()) };
+        self.hosts.read(|connection| foreign.plans(connection))
+    }
+}
+
+/// A name of each kind that is in the tables, because a database plans a search for others differently.
+struct Examples {
+    login: String,
+    domain: String,
+    address: String,
+    alias_domain: String,
+}
+
+impl Foreign {
+    /// Returns how each statement is run.
+    pub(super) fn plans(&self, connection: &mut dyn Connection) -> Result<Vec<StatementPlan>, DriverError> {
+        let examples = self.examples(connection)?;
+        let Examples { login, domain, address, alias_domain } = &examples;
+        let catch_all = format!("@{}", address.rsplit_once('@').map_or("", |(_, domain)| domain));
+        let mut plans = Vec::new();
+        for (name, section, question) in self.statements.questions() {
+            let names: &[Name<'_>] = match name {
+                "find" => &[Name::of_address(login)],
+                "find_domain" => &[Name::of_domain(domain)],
+                "find_alias" => &[Name::of_address(address), Name::of_address(&catch_all)],
+                _ => &[Name::of_domain(alias_domain)],
+            };
+            plans.push(self.plan(connection, (name, section, question), names)?);
+        }
+        Ok(plans)
+    }
+
+    /// Returns how a statement about each of these names is run.
+    fn plan(
+        &self,
+        connection: &mut dyn Connection,
+        (name, section, question): (&'static str, &'static str, &Question),
+        names: &[Name<'_>],
+    ) -> Result<StatementPlan, DriverError> {
+        let statement = &question.statement;
+        let sql = with_names(&statement.sql, question.parameters());
+        let (tables, problems, unexplained) = (Vec::new(), Vec::new(), None);
+        let mut plan = StatementPlan { name, section, sql, tables, problems, unexplained };
+        let references = References::of(&statement.sql);
+        match self.ask(connection, section, question, Name::of_address(NOBODY), &mut |_| ()) {
+            Ok(()) => {}
+            Err(DriverError::Refused { reason, .. } | DriverError::Schema(reason)) => {
+                plan.problems = self.missing(connection, section, &references)?;
+                if plan.problems.is_empty() {
+                    plan.problems.push(reason);
+                }
+                return Ok(plan);
+            }
+            Err(error) => return Err(error),
+        }
+        for name in names {
+            match connection.explain(statement, &question.values(*name)) {
+                Ok(found) => add(&mut plan.tables, found, &references),
+                // As for a view, whose tables the user may not read.
+                Err(DriverError::Refused { reason, .. }) => plan.unexplained = Some(reason),
+                Err(error) => return Err(error),
+            }
+        }
+        for table in plan.tables.iter_mut().filter(|table| table.access == Access::Scan) {
+            table.rows = count(connection, &table.table)?;
+        }
+        Ok(plan)
+    }
+
+    /// Returns the tables and columns of a statement that are missing, or that this user may not read.
+    fn missing(
+        &self,
+        connection: &mut dyn Connection,
+        section: &str,
+        references: &References,
+    ) -> Result<Vec<String>, DriverError> {
+        let columns = references.columns.iter();
+        let columns: BTreeSet<_> =
+            columns.filter_map(|column| Some((references.table_of(column)?, column.column.as_str()))).collect();
+        let mut problems = Vec::new();
+        for (table, column) in columns {
+            let sql = format!("SELECT {column} FROM {table} WHERE 1 = 0");
+            let problem = match connection.query(&Statement { slot: None, sql }, &[], &mut |_| ()) {
+                Err(DriverError::Refused { kind: Refusal::NoTable, .. }) => self.no_table(table),
+                Err(DriverError::Refused { kind: Refusal::NoColumn, .. }) => self.no_column(table, column, section),
+                Err(DriverError::Refused { kind: Refusal::Forbidden, .. }) => format!(
+                    "this user may not read the column {column} of the table {table}; 'mailauth schema show' prints the \
+                     statements that permit it"
+                ),
+                Err(DriverError::Refused { .. }) => continue,
+                done => {
+                    done?;
+                    continue;
+                }
+            };
+            if !problems.contains(&problem) {
+                problems.push(problem);
+            }
+        }
+        Ok(problems)
+    }
+
+    fn no_table(&self, table: &str) -> String {
+        format!(
+            "the database at {} has no table {table}, which [schema] profile = {:?} reads; correct [database] url or \
+             [schema] profile",
+            self.place, self.model.profile
+        )
+    }
+
+    fn no_column(&self, table: &str, column: &str, section: &str) -> String {
+        let (table, column) = (bare(table), bare(column));
+        // The name of the table may have a prefix.
+        let version = self.model.versions.iter().find(|(of, _)| {
+            of.split_once('.').is_some_and(|(of, name)| table.ends_with(of) && name.eq_ignore_ascii_case(column))
+        });
+        let advice = match version {
+            Some((_, version)) => format!("{version} has it; update it, or set the fields that need it in [{section}]"),
+            None => format!("correct [schema] profile, or set the fields that need it in [{section}]"),
+        };
+        format!("the table {table} has no column {column}: {advice}")
+    }
+
+    /// Reads a name of each kind, or makes one up.
+    fn examples(&self, connection: &mut dyn Connection) -> Result<Examples, DriverError> {
+        let model = &self.model;
+        let mut first = |part: Option<(&str, &str, Option<&String>)>| -> Result<Option<String>, DriverError> {
+            let Some((column, from, filter)) = part else { return Ok(None) };
+            let filter = filter.map(|filter| format!(" WHERE {filter}")).unwrap_or_default();
+            let (sql, mut found) = (format!("SELECT {column} FROM {from}{filter} LIMIT 1"), None);
+            match connection.query(&Statement { slot: None, sql }, &[], &mut |row| found = Some(bytes(row, 0))) {
+                // Each statement is tried later.
+                Err(DriverError::Refused { .. }) => return Ok(None),
+                done => done?,
+            }
+            Ok(found.and_then(|name| String::from_utf8(name).ok()))
+        };
+        let accounts = &model.accounts;
+        let login = accounts.field(Field::Login).map(|login| (login, accounts.from.as_str(), accounts.filter.as_ref()));
+        let login = first(login)?.unwrap_or_else(|| NOBODY.to_owned());
+        let own = login.rsplit_once('@').map_or("", |(_, domain)| domain).to_owned();
+        let part = |list: Option<&'_ Vec<Listing>>| list.and_then(|parts| parts.first()).cloned();
+        let mut of_list = |list: Option<Listing>| {
+            let Some(Listing { columns: [name, _], from, filter, .. }) = &list else { return Ok(None) };
+            first(Some((name, from, filter.as_ref())))
+        };
+        let domain = of_list(part(model.domains.as_ref().and_then(|query| query.list.as_ref())))?;
+        let address = of_list(part(model.aliases.as_ref().and_then(|query| query.list.as_ref())))?;
+        let alias_domain = of_list(part(model.alias_domains.as_ref().and_then(|query| query.list.as_ref())))?;
+        Ok(Examples {
+            domain: domain.unwrap_or_else(|| own.clone()),
+            address: address.unwrap_or_else(|| login.clone()),
+            alias_domain: alias_domain.unwrap_or(own),
+            login,
+        })
+    }
+}
+
+/// Adds the tables of a plan that are not there yet. An index that is only read from its beginning is as good as none,
+/// because the statement looks for one name.
+fn add(tables: &mut Vec<TablePlan>, plan: Plan, references: &References) {
+    for found in plan.tables {
+        let Some(table) = references.table(&found.table) else { continue };
+        let access = match found.access {
+            Access::InOrder(_) => Access::Scan,
+            access => access,
+        };
+        let index_on = match access {
+            Access::Scan => references.searched(&found.table),
+            _ => Vec::new(),
+        };
+        let found = TablePlan { table: table.to_owned(), access, rows: None, index_on };
+        if !tables.contains(&found) {
+            tables.push(found);
+        }
+    }
+}
+
+/// Returns the number of rows of a table, if there are not too many to count.
+fn count(connection: &mut dyn Connection, table: &str) -> Result<Option<u64>, DriverError> {
+    let sql = format!("SELECT COUNT(*) FROM (SELECT 1 AS one FROM {table} LIMIT {}) counted", MOST_COUNTED + 1);
+    let mut rows = None;
+    match connection.query(&Statement { slot: None, sql }, &[], &mut |row| rows = number(row, 0)) {
+        Err(DriverError::Refused { .. }) => return Ok(None),
+        done => done?,
+    }
+    Ok(rows.and_then(|rows| u64::try_from(rows).ok()).filter(|rows| *rows <= MOST_COUNTED))
+}
+
+/// Returns a name without the database or schema before it, and without quotes.
+pub(super) fn bare(name: &str) -> &str {
+    name.rsplit('.').next().unwrap_or(name).trim_matches(['"', '`'])
+}
+
+/// Returns the text of a statement with the names of its parameters in the place of `?` or `$1`.
+fn with_names(sql: &str, parameters: &[Parameter]) -> String {
+    let (mut named, mut quote) = (String::with_capacity(sql.len()), None);
+    let mut parameters = parameters.iter();
+    let mut rest = sql.chars().peekable();
+    while let Some(c) = rest.next() {
+        match quote {
+            Some(open) if c == open => quote = None,
+            None if matches!(c, '\'' | '"' | '`') => quote = Some(c),
+            None if c == '?' || c == '$' && rest.peek().is_some_and(char::is_ascii_digit) => {
+                while c == '$' && rest.next_if(char::is_ascii_digit).is_some() {}
+                named.push_str(parameters.next().map_or("?", |parameter| name_of(*parameter)));
+                continue;
+            }
+            _ => {}
+        }
+        named.push(c);
+    }
+    named
+}
+
+fn name_of(parameter: Parameter) -> &'static str {
+    match parameter {
+        Parameter::Login => ":login",
+        Parameter::Local => ":local",
+        Parameter::Domain => ":domain",
+        Parameter::Address => ":address",
+    }
+}
