@@ -12,10 +12,11 @@ mod socket;
 use self::findings::{Finding, Findings, Remedy, State, hint, unopened};
 use crate::failure::{Exit, Failure};
 use crate::output::{Table, json, say};
+use crate::schema::sentence;
 use clap::Args;
 use mailauth_core::config::{Config, DatabaseUrl, HostPort, Origin};
 use mailauth_core::store::{
-    Administration, CharacterSet, ForeignReport, HostState, Role, SnapshotState, StoreReport, open_single,
+    Access, Administration, CharacterSet, ForeignReport, HostState, Role, SnapshotState, StoreReport, open_single,
 };
 use serde::Serialize;
 use std::path::Path;
@@ -34,6 +35,9 @@ pub struct Check {
     #[arg(long)]
     all: bool,
 }
+
+/// Number of rows up to which a table may be read whole for each question.
+const FEW_ROWS: u64 = 100;
 
 #[derive(Serialize)]
 struct ReportJson<'a> {
@@ -161,13 +165,20 @@ fn database(config: &Config, all: bool, copy: Option<SnapshotState>, findings: &
 
 /// Checks that the tables of another program can be read as the configuration says. Returns true if they can.
 fn foreign(tables: &ForeignReport, findings: &mut Findings) -> bool {
-    let ForeignReport { profile, program, problems } = tables;
+    let ForeignReport { profile, program, problems, plans } = tables;
     for problem in problems {
         findings.add("schema", State::Down, problem.clone());
     }
     if problems.is_empty() {
         let text = format!("profile {profile:?}, the tables of {program}, which are only read");
         findings.add("schema", State::Ok, text);
+    }
+    for plan in plans {
+        for table in plan.tables.iter().filter(|table| table.access == Access::Scan) {
+            // A small table is read as fast as an index.
+            let state = if table.rows.is_some_and(|rows| rows <= FEW_ROWS) { State::Ok } else { State::Degraded };
+            findings.add("schema", state, format!("[{}] find {}", plan.section, sentence(table)));
+        }
     }
     problems.is_empty()
 }

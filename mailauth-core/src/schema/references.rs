@@ -139,7 +139,7 @@ impl References {
             } else if token.name().is_some()
                 && !token.is_keyword()
                 && next != Some(&Token::Sign('('))
-                && !tokens.get(at.wrapping_sub(1)).is_some_and(|before| before.is_word("AS"))
+                && !tokens.get(at.wrapping_sub(1)).is_some_and(Token::gives_name)
             {
                 found.push(ColumnName { alias: None, column: token.name().unwrap_or_default() });
             }
@@ -307,6 +307,11 @@ impl Token {
             Token::Word(name) | Token::Name(name) => Some(name.clone()),
             _ => None,
         }
+    }
+
+    /// Returns true if a name that follows is given here, to a column or to the result of a subquery.
+    fn gives_name(&self) -> bool {
+        self.is_word("AS") || *self == Token::Sign(')')
     }
 
     /// Returns true if what follows is a whole operand of a comparison.

@@ -1,6 +1,6 @@
 //! What the administrator's command does with a store.
 
-use super::{AccountStore, Cursor, Page, StoreError};
+use super::{AccountStore, Cursor, Page, StatementPlan, StoreError};
 use crate::Services;
 use crate::account::{AccountRow, Login, Password};
 use crate::model::limits::Limits;

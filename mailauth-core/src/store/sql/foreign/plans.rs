@@ -255,7 +255,10 @@ fn with_names(sql: &str, parameters: &[Parameter]) -> String {
             None if matches!(c, '\'' | '"' | '`') => quote = Some(c),
             None if c == '?' || c == '$' && rest.peek().is_some_and(char::is_ascii_digit) => {
                 while c == '$' && rest.next_if(char::is_ascii_digit).is_some() {}
-                named.push_str(parameters.next().map_or("?", |parameter| name_of(*parameter)));
+                match parameters.next() {
+                    Some(parameter) => named.extend([":", parameter.name()]),
+                    None => named.push('?'),
+                }
                 continue;
             }
             _ => {}
@@ -265,11 +268,72 @@ fn with_names(sql: &str, parameters: &[Parameter]) -> String {
     named
 }
 
-fn name_of(parameter: Parameter) -> &'static str {
-    match parameter {
-        Parameter::Login => ":login",
-        Parameter::Local => ":local",
-        Parameter::Domain => ":domain",
-        Parameter::Address => ":address",
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{Scratch, model};
+    use super::*;
+    use crate::schema::TableColumns;
+
+    fn plan(plans: &[StatementPlan], name: &str) -> StatementPlan {
+        plans.iter().find(|plan| plan.name == name).unwrap().clone()
+    }
+
+    #[test]
+    fn a_table_without_an_index_is_read_whole() {
+        let scratch = Scratch::new();
+        scratch.sql("CREATE INDEX nickname_of ON nickname (local, realm)");
+        let plans = scratch.open(model()).plans().unwrap();
+        let find = plan(&plans, "find");
+        assert!(find.sql.ends_with("WHERE (p.address = :login) AND (p.kind <> 'room') LIMIT 100"), "{}", find.sql);
+        let [person, realm] = &find.tables[..] else { panic!("{find:?}") };
+        assert_eq!((person.table.as_str(), &person.access, person.rows), ("person", &Access::Scan, Some(6)));
+        assert_eq!(person.index_on, ["address"]);
+        assert_eq!((realm.table.as_str(), realm.index_on.len()), ("realm", 0));
+        assert!(matches!(&realm.access, Access::Index(name) if name.contains("realm")), "{realm:?}");
+        let alias = plan(&plans, "find_alias");
+        assert!(alias.sql.contains("WHERE n.local = :local AND n.realm = :domain"), "{}", alias.sql);
+        assert_eq!(alias.tables[0].access, Access::Index("nickname_of".to_owned()));
+        assert!(plans.iter().all(|plan| plan.problems.is_empty()));
+    }
+
+    #[test]
+    fn everything_that_is_missing_is_named_at_once() {
+        let scratch = Scratch::new();
+        scratch
+            .sql("ALTER TABLE person DROP COLUMN kind; ALTER TABLE person DROP COLUMN services; DROP TABLE nickname");
+        let plans = scratch.open(model()).plans().unwrap();
+        assert_eq!(
+            plan(&plans, "find").problems,
+            [
+                "the table person has no column kind: Kontor 2 has it; update it, or set the fields that need it in \
+                 [schema.accounts]",
+                "the table person has no column services: correct [schema] profile, or set the fields that need it in \
+                 [schema.accounts]"
+            ]
+        );
+        let problems = plan(&plans, "find_alias").problems;
+        assert!(problems.len() == 1 && problems[0].contains("has no table nickname"), "{problems:?}");
+        assert!(plan(&plans, "find_domain").problems.is_empty());
+    }
+
+    #[test]
+    fn the_columns_that_are_read_are_known() {
+        let reads = Scratch::new().open(model()).reads();
+        let columns = |table: &str| {
+            let TableColumns { columns, .. } = reads.iter().find(|reads| reads.table == table).unwrap();
+            columns.join(" ")
+        };
+        assert_eq!(columns("person"), "active address bytes folder kind name realm secret services");
+        assert_eq!(columns("realm"), "active name");
+        assert_eq!(columns("nickname"), "id local realm targets");
+        assert_eq!(reads.len(), 4);
+    }
+
+    #[test]
+    fn parameters_are_shown_by_their_names() {
+        let parameters = [Parameter::Local, Parameter::Domain];
+        assert_eq!(with_names("a = ? AND b = ? AND c = '?'", &parameters), "a = :local AND b = :domain AND c = '?'");
+        assert_eq!(with_names("a = $1 AND b = $2 LIMIT 9", &parameters), "a = :local AND b = :domain LIMIT 9");
+        assert_eq!(with_names("a = '$1' AND b = $12", &parameters), "a = '$1' AND b = :local");
     }
 }

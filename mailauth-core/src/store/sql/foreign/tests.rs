@@ -93,14 +93,14 @@ const SCHEMA: &str = "
         ('self.example', 'self.example'), ('odd.example', 'a b');
 ";
 
-struct Scratch {
+pub(super) struct Scratch {
     _folder: tempfile::TempDir,
     file: std::path::PathBuf,
     config: DatabaseConfig,
 }
 
 impl Scratch {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("kontor.db");
         rusqlite::Connection::open(&file).unwrap().execute_batch(SCHEMA).unwrap();
@@ -109,7 +109,12 @@ impl Scratch {
         Scratch { _folder: folder, file, config }
     }
 
-    fn open(&self, model: ForeignModel) -> SqlStore {
+    /// Changes the file as its program does.
+    pub(super) fn sql(&self, sql: &str) {
+        rusqlite::Connection::open(&self.file).unwrap().execute_batch(sql).unwrap();
+    }
+
+    pub(super) fn open(&self, model: ForeignModel) -> SqlStore {
         open_single(&DatabaseConfig { tables: Tables::Foreign(Arc::new(model)), ..self.config.clone() }).unwrap()
     }
 }
