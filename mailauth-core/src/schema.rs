@@ -20,6 +20,7 @@ mod parameters;
 mod profile;
 pub mod references;
 mod settings;
+mod terms;
 mod text;
 
 pub(crate) use assemble::assemble;
@@ -29,6 +30,7 @@ pub use foreign::{
 };
 pub use parameters::{ParameterKind, ProfileParameter};
 pub use profile::{CUSTOM, DatabaseKind, OWN, Profile};
+pub(crate) use settings::ACCOUNT_KEYS;
 pub use settings::{SchemaConfig, SchemaFault, Setting};
 
 /// Defines [`Field`] from one list of fields and their names.

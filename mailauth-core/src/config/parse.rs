@@ -74,7 +74,8 @@ pub(super) fn parse(text: &str, file: &Path) -> Result<Parsed, ConfigErrors> {
         return Ok(Parsed { config, positions });
     }
     mistakes.sort_by_key(|mistake| mistake.position);
-    mistakes.dedup_by_key(|mistake| mistake.position);
+    // Several keys that are missing have the same position.
+    mistakes.dedup_by(|a, b| a.position == b.position && a.key == b.key);
     mistakes.truncate(MAX_MISTAKES);
     Err(ConfigErrors { file: file.to_owned(), mistakes })
 }

@@ -4,9 +4,10 @@ use super::overrides;
 use super::parameters::{ProfileParameter, Values, filled, names_in, table_of};
 use super::profile::{CUSTOM, DatabaseKind, Part, Profile, Rows, Texts};
 use super::settings::{SchemaConfig, SchemaFault, Setting};
+use super::text::check_length;
 use super::{
     AliasDomainQuery, AliasQuery, DomainQuery, Field, ForeignAccounts, ForeignModel, Listing, NamedSql, Parameter,
-    QuotaText, Separator, TableColumns, named,
+    QuotaText, Separator, TableColumns, named, terms,
 };
 use std::collections::BTreeMap;
 
@@ -14,6 +15,9 @@ use std::collections::BTreeMap;
 const OF_ACCOUNT: &[Parameter] = &Parameter::ALL;
 const OF_ALIAS: &[Parameter] = &[Parameter::Address, Parameter::Local, Parameter::Domain, Parameter::Login];
 const OF_DOMAIN: &[Parameter] = &[Parameter::Domain];
+
+/// The section about aliases.
+const ALIASES: &str = "schema.aliases";
 
 /// What a configuration's `[schema]` means.
 pub(crate) struct Assembled {
@@ -110,6 +114,7 @@ impl Work<'_> {
     /// Returns a text of the configuration with the values of the parameters in it. A name in braces that is nearly one
     /// of a parameter is a mistake.
     pub fn filled_setting(&self, text: &str) -> Result<String, String> {
+        check_length(text)?;
         for name in names_in(text) {
             let known = self.profile.parameters.keys().map(String::as_str);
             if let Some(near) = crate::config::nearest(name, known).filter(|near| *near != name) {
@@ -121,13 +126,15 @@ impl Work<'_> {
 
     fn read_values(&mut self) {
         for (name, parameter) in &self.profile.parameters {
-            match (self.schema.parameters.get(name), &parameter.default) {
-                (Some(setting), _) | (None, Some(setting)) => match parameter.value(setting) {
-                    Ok(value) => _ = self.values.insert(name.clone(), value),
-                    Err(problem) => self.fault("schema", name, problem),
-                },
-                (None, None) => self.fault("schema", name, missing(&self.schema.profile, parameter)),
-            }
+            let value = match (self.schema.parameters.get(name), &parameter.default) {
+                (Some(setting), _) | (None, Some(setting)) => parameter.value(setting),
+                (None, None) => Err(missing(&self.schema.profile, parameter)),
+            };
+            let value = value.unwrap_or_else(|problem| {
+                self.faults.push(SchemaFault { section: "schema", key: name.clone(), problem, is_unknown: false });
+                parameter.placeholder()
+            });
+            self.values.insert(name.clone(), value);
         }
         for name in self.schema.parameters.keys() {
             if !self.profile.parameters.contains_key(name) {
@@ -162,8 +169,10 @@ impl Work<'_> {
             domains: self
                 .rows("schema.domains", &texts.domains, changes.domains, OF_DOMAIN)
                 .map(|(find, list)| DomainQuery { find, list }),
-            aliases: self.rows("schema.aliases", &texts.aliases, changes.aliases, OF_ALIAS).map(|(find, list)| {
-                AliasQuery { find, list, separator: Separator::named(texts.aliases.separator.as_deref()) }
+            aliases: self.rows(ALIASES, &texts.aliases, changes.aliases, OF_ALIAS).map(|(find, list)| AliasQuery {
+                find,
+                list,
+                separator: Separator::named(texts.aliases.separator.as_deref()),
             }),
             alias_domains: self
                 .rows("schema.alias_domains", &texts.alias_domains, changes.alias_domains, OF_DOMAIN)
@@ -186,18 +195,21 @@ impl Work<'_> {
         let mut filter = text(self, "where", named::filter);
         let fields = Field::READ.map(|field| text(self, field.name(), named::expression));
         let quota = text(self, "quota", named::expression);
-        let write_password = text(self, "write_password", named::column);
-        let (mut find, mut key) = (None, self.key(texts, changes));
+        let write_password = text(self, "write_password", named::column).and_then(|column| {
+            let column = terms::of_first_table(&column, from.as_deref().unwrap_or_default(), database);
+            self.keep(SECTION, "write_password", origin("write_password"), column)
+        });
+        let (mut find, mut key) = (None, self.key(SECTION, texts.accounts.get("key"), origin("key")));
         if let Some(Ok(condition)) = texts.accounts.get("find").map(|find| find.sql().map(|sql| self.filled(&sql))) {
-            let (finding, other) = named::split(&condition, database);
+            let (finding, other) = terms::split(&condition, database);
             let checked = named::condition(&condition, database, OF_ACCOUNT);
             if self.keep(SECTION, "find", origin("find"), checked).is_some() {
                 find = named::condition(&finding, database, OF_ACCOUNT).ok();
                 if key.is_empty() {
-                    key = named::columns_of(&finding, database);
+                    key = terms::columns_of(&finding, database);
                 }
                 filter = match (filter, other) {
-                    (Some(one), Some(other)) => Some(named::both(&one, &other, database)),
+                    (Some(one), Some(other)) => Some(terms::both(&one, &other, database)),
                     (one, other) => one.or(other),
                 };
             }
@@ -211,7 +223,7 @@ impl Work<'_> {
             quota: quota
                 .map(|sql| QuotaText { sql, plain_is_bytes: self.flag(texts, "quota_plain_is_bytes", changes) }),
             options_disable_services: self.flag(texts, "options_disable_services", changes),
-            write_password: write_password.map(|column| column.rsplit('.').next().unwrap_or_default().to_owned()),
+            write_password,
         }
     }
 
@@ -220,13 +232,14 @@ impl Work<'_> {
         setting.and_then(|flag| self.keep("schema.accounts", key, changes.origin(key), flag)).unwrap_or(false)
     }
 
-    fn key(&mut self, texts: &Texts, changes: &overrides::Changes) -> Vec<String> {
-        let Some(setting) = texts.accounts.get("key") else { return Vec::new() };
+    /// Returns the columns of a key; none if it is not set.
+    fn key(&mut self, section: &'static str, setting: Option<&Setting>, origin: Origin) -> Vec<String> {
+        let Some(setting) = setting else { return Vec::new() };
         let database = self.database;
         let columns = setting.list().and_then(|list| {
             list.iter().map(|column| named::column(&self.filled(column), database)).collect::<Result<Vec<_>, _>>()
         });
-        self.keep("schema.accounts", "key", changes.origin("key"), columns).unwrap_or_default()
+        self.keep(section, "key", origin, columns).unwrap_or_default()
     }
 
     /// Returns the query and the listing of a section; `None` if the tables hold no such rows.
@@ -238,12 +251,7 @@ impl Work<'_> {
         parameters: &[Parameter],
     ) -> Option<(NamedSql, Option<Vec<Listing>>)> {
         if let Some(find) = rows.find.as_deref() {
-            let find = self.filled(find);
-            if find.trim().is_empty() {
-                return None;
-            }
-            let find = self.keep(section, "find", origin, named::statement(&find, self.database, parameters))?;
-            return Some((find, None));
+            return self.selected(section, &self.filled(find), origin, parameters);
         }
         if rows.parts.is_empty() || rows.parts.iter().any(|part| self.needs_domains(part)) {
             return None;
@@ -254,6 +262,33 @@ impl Work<'_> {
         let find = named::with_question_marks(&text.join(" UNION ALL "), self.database);
         let find = self.keep(section, "parts", origin, find)?;
         Some((find, Some(parts.into_iter().filter_map(|(_, listing)| listing).collect())))
+    }
+
+    /// Returns the same for a whole `SELECT`.
+    fn selected(
+        &mut self,
+        section: &'static str,
+        find: &str,
+        origin: Origin,
+        parameters: &[Parameter],
+    ) -> Option<(NamedSql, Option<Vec<Listing>>)> {
+        if find.trim().is_empty() {
+            return None;
+        }
+        let named = self.keep(section, "find", origin, named::statement(find, self.database, parameters))?;
+        let key = self.key(section, overrides::key(self.schema, section), Origin::Configuration);
+        // Each alias may have several rows, so that the columns that find it need not be those of a unique index.
+        if key.is_empty() && section == ALIASES {
+            return Some((named, None));
+        }
+        let is_given = !key.is_empty();
+        let list = terms::listing(find, key, self.database);
+        if list.is_none() && is_given {
+            let problem = "cannot be used, because find is more than a SELECT from tables where columns have the value \
+                           of a parameter; leave the key out";
+            self.fault(section, "key", problem.to_owned());
+        }
+        Some((named, list.map(|list| vec![list])))
     }
 
     /// Returns true if the part has a list of domains in it, and the list is empty.
@@ -275,7 +310,7 @@ impl Work<'_> {
         let [first, second] = &part.columns;
         let columns = [expression(&self.filled(first), database)?, expression(&self.filled(second), database)?];
         let find = named::expression_with_parameters(&self.filled(&part.find), database)?;
-        let condition = filter.as_ref().map_or_else(|| find.clone(), |filter| named::both(filter, &find, database));
+        let condition = filter.as_ref().map_or_else(|| find.clone(), |filter| terms::both(filter, &find, database));
         let mut select = format!("SELECT {}, {} FROM {from} WHERE {condition}", columns[0], columns[1]);
         if let Some(order) = &part.order {
             if !is_only {

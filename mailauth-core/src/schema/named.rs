@@ -104,76 +104,10 @@ pub(super) fn column(text: &str, database: DatabaseKind) -> Checked<String> {
     }
 }
 
-/// Returns the columns that a condition compares with `:login` or `:address`, or with `:local` and `:domain`, if it has
-/// no other terms.
-pub(super) fn columns_of(condition: &str, database: DatabaseKind) -> Vec<String> {
-    let Ok(tokens) = tokens(condition, database) else { return Vec::new() };
-    let terms: Vec<_> = tokens.split(|token| token.is_word("AND")).map(compared).collect();
-    let column =
-        |of: Parameter| terms.iter().flatten().find(|(_, parameter)| *parameter == of).map(|(column, _)| column);
-    match terms.len() {
-        1 => [Parameter::Login, Parameter::Address, Parameter::Domain]
-            .map(column)
-            .into_iter()
-            .flatten()
-            .cloned()
-            .collect(),
-        2 => match (column(Parameter::Local), column(Parameter::Domain)) {
-            (Some(local), Some(domain)) => vec![local.clone(), domain.clone()],
-            _ => Vec::new(),
-        },
-        _ => Vec::new(),
-    }
-}
-
-/// Splits a condition into the terms with a parameter, and those without. The second is `None` if there are none, or
-/// if the condition is more than terms joined by `AND`.
-pub(super) fn split(condition: &str, database: DatabaseKind) -> (String, Option<String>) {
-    let whole = (condition.to_owned(), None);
-    let Ok(tokens) = tokens(condition, database) else { return whole };
-    let opaque = ["OR", "XOR", "BETWEEN", "CASE", "NOT"];
-    let is_opaque = |token: &Token<'_>| {
-        opaque.iter().any(|word| token.is_word(word)) || token.is_symbol("||") || token.is_symbol("&&")
-    };
-    let outer = || tokens.iter().filter(|token| token.depth == 0);
-    if outer().any(is_opaque) {
-        return whole;
-    }
-    let (mut finding, mut other, mut start) = (Vec::new(), Vec::new(), 0);
-    let ends = outer().filter(|token| token.is_word("AND")).map(|token| (token.start, token.end()));
-    for (end, next) in ends.chain([(condition.len(), condition.len())]) {
-        let term = condition.get(start..end).unwrap_or_default().trim();
-        let within = tokens.iter().filter(|token| token.start >= start && token.start < end);
-        let finds = within.into_iter().any(|token| matches!(token.kind, TokenKind::Parameter(_)));
-        if finds {
-            finding.push(term)
-        } else {
-            other.push(term)
-        }
-        start = next;
-    }
-    if other.is_empty() || finding.is_empty() { whole } else { (finding.join(" AND "), Some(other.join(" AND "))) }
-}
-
-/// Returns both conditions joined by `AND`.
-pub(super) fn both(one: &str, other: &str, database: DatabaseKind) -> String {
-    let bracketed = |text: &str| match binds_weakly(text, database) {
-        true => format!("({text})"),
-        false => text.to_owned(),
-    };
-    format!("{} AND {}", bracketed(one), bracketed(other))
-}
-
 /// Returns the text with question marks for its parameters.
 pub(super) fn with_question_marks(text: &str, database: DatabaseKind) -> Checked<NamedSql> {
     let tokens = scan(text, database)?;
     Ok(named(text, &tokens))
-}
-
-/// Returns true if a condition has an operator that binds more weakly than `AND`.
-fn binds_weakly(text: &str, database: DatabaseKind) -> bool {
-    let weak = |token: &Token<'_>| token.is_word("OR") || token.is_word("XOR") || token.is_symbol("||");
-    tokens(text, database).is_ok_and(|tokens| tokens.iter().any(|token| token.depth == 0 && weak(token)))
 }
 
 /// Returns the tokens of a text that has nothing that writes or locks.
@@ -236,7 +170,7 @@ fn no_clause(text: &str, tokens: &[Token<'_>], words: &[&str]) -> Checked<()> {
     }
 }
 
-fn is_distinct_from(tokens: &[Token<'_>], from: &Token<'_>) -> bool {
+pub(super) fn is_distinct_from(tokens: &[Token<'_>], from: &Token<'_>) -> bool {
     let before = tokens.iter().take_while(|token| token.start < from.start).last();
     from.is_word("FROM") && before.is_some_and(|token| token.is_word("DISTINCT"))
 }
@@ -288,7 +222,7 @@ fn named(text: &str, tokens: &[Token<'_>]) -> NamedSql {
 }
 
 /// Returns true if the tokens are `column` or `table.column`.
-fn is_column(tokens: &[Token<'_>]) -> bool {
+pub(super) fn is_column(tokens: &[Token<'_>]) -> bool {
     match tokens {
         [name] => name.is_name(),
         [table, dot, name] => table.is_name() && dot.is_symbol(".") && name.is_name(),
@@ -296,15 +230,109 @@ fn is_column(tokens: &[Token<'_>]) -> bool {
     }
 }
 
-/// Returns the column and the parameter of a term such as `m.username = :login`.
-fn compared(term: &[Token<'_>]) -> Option<(String, Parameter)> {
-    let middle = term.iter().position(|token| token.is_symbol("="))?;
-    let (left, right) = (term.get(..middle)?, term.get(middle + 1..)?);
-    let of = |column: &[Token<'_>], parameter: &[Token<'_>]| match parameter {
-        [Token { kind: TokenKind::Parameter(parameter), .. }] if is_column(column) => {
-            Some((column.iter().map(|token| token.text).collect(), *parameter))
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const MYSQL: DatabaseKind = DatabaseKind::Mysql;
+    const POSTGRES: DatabaseKind = DatabaseKind::Postgres;
+
+    #[test]
+    fn each_parameter_becomes_a_question_mark_in_order() {
+        let found = condition("u.local = :local AND d.name::text = :domain OR :local = ''", POSTGRES, &Parameter::ALL);
+        let found = found.unwrap();
+        assert_eq!(found.sql, "u.local = ? AND d.name::text = ? OR ? = ''");
+        assert_eq!(found.parameters, [Parameter::Local, Parameter::Domain, Parameter::Local]);
+    }
+
+    #[test]
+    fn a_condition_has_a_parameter_that_has_a_value() {
+        let domain = [Parameter::Domain];
+        let problem = |text: &str| condition(text, MYSQL, &domain).unwrap_err();
+        assert_eq!(problem("a = 1"), "has no parameter, so that it finds any row; use :domain");
+        assert_eq!(problem("a = :login"), "has the parameter :login, which has no value here; use :domain");
+        assert!(expression("a = :login", MYSQL).unwrap_err().contains("parameters can only be in find"));
+    }
+
+    #[test]
+    fn an_expression_is_a_single_one() {
+        for text in ["m.a", "CONCAT(a, 'b')", "(SELECT x FROM y WHERE z = m.z)", "a IS DISTINCT FROM b", "5000", "NULL"]
+        {
+            assert_eq!(expression(text, POSTGRES), Ok(text.to_owned()));
         }
-        _ => None,
-    };
-    of(left, right).or_else(|| of(right, left))
+        for (text, said) in [
+            ("", "is empty"),
+            ("a, b", "has a comma before \"b\""),
+            ("a AS b", "has a name for its column"),
+            ("a FROM b", "has another clause at \"FROM b\""),
+            ("1 UNION SELECT 2", "has another clause"),
+            ("a) FROM b WHERE (1", "closes no bracket"),
+            ("a INTO OUTFILE '/x'", "writes with \"INTO"),
+            ("(SELECT a FROM b FOR UPDATE)", "locks rows with"),
+            ("(SELECT a FROM b LOCK IN SHARE MODE)", "locks rows with"),
+        ] {
+            let problem = expression(text, MYSQL).unwrap_err();
+            assert!(problem.contains(said), "{text}: {problem}");
+        }
+        assert!(tables("a b JOIN c d ON d.x = b.x, (SELECT 1) e", MYSQL).is_ok());
+        assert!(tables("a WHERE 1 = 1", MYSQL).unwrap_err().contains("has another clause"));
+        assert!(filter("a = 1 LIMIT 1", MYSQL).unwrap_err().contains("has another clause"));
+    }
+
+    #[test]
+    fn a_statement_is_a_single_select_of_two_columns() {
+        let domain = [Parameter::Domain];
+        for text in [
+            "SELECT a, b FROM c WHERE a = :domain",
+            "select DISTINCT f(a, 1), (SELECT 1 FROM d) FROM c WHERE a = :domain ORDER BY b LIMIT 1",
+            "SELECT a, 1 FROM c WHERE a = :domain UNION ALL SELECT b, 1 FROM d WHERE b = :domain",
+            "SELECT * FROM (SELECT a, b FROM c WHERE a = :domain) d",
+        ] {
+            assert!(statement(text, MYSQL, &domain).is_ok(), "{text}");
+        }
+        for (text, said) in [
+            ("", "is empty"),
+            ("UPDATE a SET b = :domain", "begins with \"UPDATE a SET b = :domain\"; write a single SELECT"),
+            ("CALL domain(:domain)", "begins with"),
+            ("WITH a AS (SELECT 1) SELECT * FROM a WHERE a = :domain", "begins with"),
+            ("SELECT a, b FROM c WHERE a = :domain; DROP TABLE c", "has a semicolon"),
+            ("SELECT a, b INTO @x FROM c WHERE a = :domain", "writes with"),
+            ("SELECT a, b FROM c WHERE a = :domain FOR NO KEY UPDATE", "locks rows with"),
+            ("SELECT * FROM c WHERE a = :domain", "selects all columns at \"* FROM c"),
+            ("SELECT c.* FROM c WHERE a = :domain", "selects all columns"),
+            ("SELECT a FROM c WHERE a = :domain", "selects 1 column at"),
+            ("SELECT a, b, c FROM c WHERE a = :domain", "selects 3 columns at"),
+            ("SELECT a, b FROM c WHERE a = :domain UNION SELECT a FROM d", "selects 1 column at \"a FROM d\""),
+            ("SELECT a, b FROM c", "has no parameter"),
+        ] {
+            let problem = statement(text, MYSQL, &domain).unwrap_err();
+            assert!(problem.contains(said), "{text}: {problem}");
+        }
+    }
+
+    #[test]
+    fn a_column_is_a_name_with_or_without_that_of_its_table() {
+        for text in ["a", "m.a", "`m`.`a`", "\"order\""] {
+            assert_eq!(column(text, MYSQL), Ok(text.to_owned()));
+        }
+        for text in ["", "a b", "LOWER(a)", "'a'", "a.", "1", ":login", "a.b.c"] {
+            assert!(column(text, MYSQL).is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_accepted_or_refused(
+            text in prop_oneof!["(?s).{0,80}", "(SELECT|FROM|WHERE|AND|INTO|:domain|a|'x'|,|\\(|\\)|=|\\*| ){0,20}"]
+        ) {
+            for database in [MYSQL, POSTGRES, DatabaseKind::Sqlite] {
+                let _ = (expression(&text, database), tables(&text, database), column(&text, database));
+                for found in [condition(&text, database, &Parameter::ALL), statement(&text, database, &Parameter::ALL)] {
+                    let Ok(found) = found else { continue };
+                    prop_assert_eq!(found.sql.matches('?').count(), found.parameters.len());
+                }
+            }
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::assemble::{Origin, Work, lacking};
 use super::profile::Texts;
-use super::settings::Setting;
+use super::settings::{SchemaConfig, Setting};
 use super::{Separator, named};
 
 use std::collections::BTreeSet;
@@ -38,7 +38,12 @@ pub(super) fn apply(work: &mut Work<'_>, texts: &mut Texts) -> Changes {
             "schema.aliases" => (&schema.aliases, &mut texts.aliases),
             _ => (&schema.alias_domains, &mut texts.alias_domains),
         };
-        let Some(find) = settings.0.get("find") else { return Origin::Profile };
+        let Some(find) = settings.0.get("find") else {
+            if settings.0.contains_key("key") {
+                work.fault(section, "key", "has no effect without find; remove it, or set find too".to_owned());
+            }
+            return Origin::Profile;
+        };
         let text = find.sql().and_then(|find| work.filled_setting(&find));
         let Some(text) = work.keep(section, "find", Origin::Configuration, text) else { return Origin::Profile };
         (settings.1.find, settings.1.parts) = (Some(text), Vec::new());
@@ -51,6 +56,12 @@ pub(super) fn apply(work: &mut Work<'_>, texts: &mut Texts) -> Changes {
     let reads_others = [&domains, &aliases, &alias_domains].into_iter().any(is_changed)
         || accounts.iter().any(|key| !READS_NOTHING.contains(&key.as_str()));
     Changes { accounts, domains, aliases, alias_domains, reads_others }
+}
+
+/// Returns the key that the configuration sets for the rows of a section.
+pub(super) fn key<'s>(schema: &'s SchemaConfig, section: &str) -> Option<&'s Setting> {
+    let (_, keys) = schema.sections().into_iter().find(|(name, _)| *name == section)?;
+    keys.get("key")
 }
 
 fn separator(work: &mut Work<'_>, texts: &mut Texts) {

@@ -78,6 +78,12 @@ impl ProfileParameter {
         Ok(Value { text, domains: None })
     }
 
+    /// Returns the value of a parameter whose setting is a mistake, so that the texts with it can be checked too.
+    pub(super) fn placeholder(&self) -> Value {
+        let text = if self.kind == ParameterKind::Number { "0" } else { "x" };
+        Value { text: text.to_owned(), domains: None }
+    }
+
     fn domains(&self, names: &[String]) -> Result<Value, String> {
         if names.len() > MAX_DOMAINS {
             return Err(format!("has more than {MAX_DOMAINS} domains; write fewer"));
@@ -197,5 +203,92 @@ fn shown(setting: &Setting) -> String {
         Setting::Number(number) => number.to_string(),
         Setting::Flag(flag) => flag.to_string(),
         Setting::List(_) => "a list".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parameter(kind: ParameterKind, template: Option<&str>) -> ProfileParameter {
+        let template = template.map(str::to_owned);
+        ProfileParameter { kind, meaning: "something".to_owned(), default: None, template }
+    }
+
+    fn value(kind: ParameterKind, text: &str) -> Result<String, String> {
+        parameter(kind, None).value(&Setting::Text(text.to_owned())).map(|value| value.text)
+    }
+
+    fn domains(names: &[&str], template: &str) -> Result<String, String> {
+        let names = Setting::List(names.iter().map(|name| (*name).to_owned()).collect());
+        parameter(ParameterKind::Domains, Some(template)).value(&names).map(|value| value.text)
+    }
+
+    #[test]
+    fn a_path_cannot_leave_its_quotes() {
+        let path = |text| value(ParameterKind::Path, text);
+        assert_eq!(path("/var/vmail"), Ok("/var/vmail".to_owned()));
+        assert_eq!(path("/var/vmail/"), Ok("/var/vmail".to_owned()));
+        assert_eq!(path("/"), Ok(String::new()));
+        for bad in ["/a'b", "/a\"b", "/a\\b", "/a%b", "/a{b}", "/a b", "/a\nb", "/a;b", "/ä"] {
+            assert!(path(bad).unwrap_err().contains("which must not be in it; write letters"), "{bad}");
+        }
+        for bad in ["", "a", "./a", "~/a"] {
+            assert!(path(bad).unwrap_err().contains("is not an absolute path"), "{bad}");
+        }
+        assert!(path("/a/../b").unwrap_err().contains("has .. in it"));
+        assert_eq!(path("/a..b"), Ok("/a..b".to_owned()));
+        assert!(path(&"/a".repeat(1000)).unwrap_err().contains("has more than 1024 bytes"));
+    }
+
+    #[test]
+    fn numbers_and_words_are_nothing_else() {
+        assert_eq!(value(ParameterKind::Number, "17"), Ok("17".to_owned()));
+        let number = parameter(ParameterKind::Number, None).value(&Setting::Number(3));
+        assert_eq!(number.map(|value| value.text), Ok("3".to_owned()));
+        for bad in ["", "-1", "1 OR 1", "0x1", "99999999999"] {
+            assert!(value(ParameterKind::Number, bad).unwrap_err().contains("is not a whole number"), "{bad}");
+        }
+        for kind in [ParameterKind::Word, ParameterKind::Prefix] {
+            assert_eq!(value(kind, "pfa_"), Ok("pfa_".to_owned()));
+            assert_eq!(value(kind, ""), Ok(String::new()));
+            for bad in ["a-b", "a.b", "a b", "a'", "ä", &"x".repeat(65)] {
+                assert!(value(kind, bad).unwrap_err().contains("is not a word"), "{bad}");
+            }
+        }
+        assert!(parameter(ParameterKind::Path, None).value(&Setting::Number(1)).is_err());
+    }
+
+    #[test]
+    fn a_list_of_domains_is_one_query_for_each() {
+        let template = "SELECT '{domain}' AS d, t.* FROM {table} t";
+        assert_eq!(
+            domains(&["example.org", "A-b.example"], template).as_deref(),
+            Ok(
+                "SELECT 'example.org' AS d, t.* FROM example_org t UNION ALL SELECT 'a-b.example' AS d, t.* FROM a_b_example t"
+            )
+        );
+        let twice = domains(&["a-b.example", "a.b.example"], template).unwrap_err();
+        assert_eq!(
+            twice,
+            "has a-b.example and a.b.example, whose accounts are in the same table a_b_example; remove one of them"
+        );
+        assert!(domains(&["a-b.example", "a.b.example"], "'{domain}'").is_ok());
+        assert!(domains(&["a.example", "A.example"], "'{domain}'").unwrap_err().contains("has a.example twice"));
+        assert!(domains(&["a'b"], template).unwrap_err().contains("is not a domain's name"));
+        assert_eq!(domains(&[], template), Ok(String::new()));
+        assert!(value(ParameterKind::Domains, "example.org").unwrap_err().contains("in brackets"));
+        let many: Vec<_> = (0..=MAX_DOMAINS).map(|n| format!("d{n}.example")).collect();
+        let many: Vec<_> = many.iter().map(String::as_str).collect();
+        assert!(domains(&many, template).unwrap_err().contains("has more than 1000 domains"));
+    }
+
+    #[test]
+    fn only_the_names_of_parameters_are_replaced() {
+        let value = Value { text: "/v".to_owned(), domains: None };
+        let values = Values::from([("mail_root".to_owned(), value)]);
+        let text = "CONCAT('{PLAIN}', '{mail_root}/x', '{other}', '{', '{{mail_root}')";
+        assert_eq!(filled(text, &values), "CONCAT('{PLAIN}', '/v/x', '{other}', '{', '{/v')");
+        assert_eq!(names_in(text), ["mail_root", "other", "mail_root"]);
     }
 }

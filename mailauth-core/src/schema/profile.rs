@@ -35,7 +35,7 @@
 //! - `[versions]`: columns, as `"table.column"`, that older versions of the program lack, and the version that has each.
 
 use super::parameters::{ProfileParameter, names_in};
-use super::settings::Setting;
+use super::settings::{ACCOUNT_KEYS, Setting};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -166,6 +166,12 @@ impl Profile {
 
     fn parse(text: &str) -> Result<Profile, String> {
         let mut profile: Profile = toml::from_str(text).map_err(|error| error.to_string())?;
+        let of_databases = [&profile.mysql, &profile.postgres, &profile.sqlite].map(|texts| &texts.accounts);
+        for key in of_databases.into_iter().chain([&profile.accounts]).flat_map(BTreeMap::keys) {
+            if !ACCOUNT_KEYS.contains(&key.as_str()) {
+                return Err(format!("accounts have no key {key}"));
+            }
+        }
         if names_in(text).contains(&"prefix") {
             profile.parameters.entry("prefix".to_owned()).or_insert_with(ProfileParameter::prefix);
         }
@@ -210,6 +216,128 @@ impl Rows {
             find: from.find.clone(),
             parts: from.parts.clone(),
             separator: differs.separator.clone().or_else(|| self.separator.clone()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::parameters::ParameterKind;
+    use super::super::settings::SchemaConfig;
+    use super::super::{ForeignModel, assemble};
+    use super::*;
+    use crate::config::Config;
+    use std::path::Path;
+
+    /// Returns a value that a parameter can have.
+    fn example(kind: ParameterKind) -> Setting {
+        match kind {
+            ParameterKind::Path => Setting::Text("/var/mail".to_owned()),
+            ParameterKind::Number => Setting::Number(1),
+            ParameterKind::Word | ParameterKind::Prefix => Setting::Text("a_".to_owned()),
+            ParameterKind::Domains => Setting::List(vec!["example.org".to_owned(), "a-b.example".to_owned()]),
+        }
+    }
+
+    /// Returns every profile of a known program, with all of its parameters set, on each of its databases.
+    fn models() -> Vec<(&'static str, DatabaseKind, ForeignModel)> {
+        let names = Profile::names().filter(|name| ![OWN, CUSTOM].contains(name));
+        let mut models = Vec::new();
+        for name in names {
+            let profile = Profile::named(name).unwrap().unwrap();
+            let parameters = profile.parameters.iter().map(|(name, parameter)| (name.clone(), example(parameter.kind)));
+            let schema =
+                SchemaConfig { profile: name.to_owned(), parameters: parameters.collect(), ..Default::default() };
+            for database in profile.databases {
+                let assembled =
+                    assemble(&schema, database).map_err(|faults| panic!("{name} on {database:?}: {faults:#?}"));
+                models.extend(assembled.map(|assembled| (name, database, assembled.model)));
+            }
+        }
+        models
+    }
+
+    #[test]
+    fn every_profile_is_complete_on_each_of_its_databases() {
+        for (name, database, model) in models() {
+            let of = format!("{name} on {database:?}");
+            assert!(!model.accounts.key.is_empty(), "{of}");
+            assert!(!model.accounts.find.parameters.is_empty(), "{of}");
+            let lists = [
+                model.domains.map(|domains| domains.list),
+                model.aliases.map(|aliases| aliases.list),
+                model.alias_domains.map(|domains| domains.list),
+            ];
+            for list in lists.into_iter().flatten() {
+                assert!(list.is_some(), "{of}");
+            }
+            for (column, _) in &model.versions {
+                let (table, column) = column.split_once('.').expect(&of);
+                let read =
+                    model.reads.iter().any(|of| of.table == table && of.columns.iter().any(|read| read == column));
+                assert!(read, "{of}: {table}.{column} is not read");
+            }
+        }
+    }
+
+    #[test]
+    fn every_profile_has_the_prefix_in_the_names_of_all_tables() {
+        for (name, database, model) in models() {
+            for read in model.reads {
+                assert!(read.table.starts_with("a_"), "{name} on {database:?}: {}", read.table);
+            }
+        }
+    }
+
+    #[test]
+    fn every_parameter_of_a_profile_is_used() {
+        for (name, text) in PROFILES {
+            for parameter in Profile::named(name).unwrap().unwrap().parameters.keys() {
+                assert!(text.contains(&format!("{{{parameter}}}")), "{name}: {parameter}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_defaults_of_a_profile_are_keys_with_values() {
+        for name in Profile::names().filter(|name| ![OWN, CUSTOM].contains(name)) {
+            let profile = Profile::named(name).unwrap().unwrap();
+            let kind = match profile.databases[0] {
+                DatabaseKind::Mysql => "mysql://u@localhost/d",
+                DatabaseKind::Postgres => "postgres://u@localhost/d",
+                DatabaseKind::Sqlite => "sqlite:d",
+            };
+            let value = |kind| match example(kind) {
+                Setting::Text(text) => format!("{text:?}"),
+                Setting::List(list) => format!("{list:?}"),
+                Setting::Number(number) => number.to_string(),
+                Setting::Flag(flag) => flag.to_string(),
+            };
+            let lines =
+                profile.parameters.iter().map(|(name, parameter)| format!("{name} = {}\n", value(parameter.kind)));
+            let text =
+                format!("[database]\nurl = '{kind}'\n[schema]\nprofile = '{name}'\n{}", lines.collect::<String>());
+            Config::parse(&text, Path::new("m.toml")).unwrap_or_else(|errors| panic!("{errors}"));
+        }
+    }
+
+    #[test]
+    fn a_key_that_no_profile_has_is_refused() {
+        let base = "program = 'X'\ndatabases = ['mysql']\n";
+        assert!(Profile::parse(base).is_ok());
+        for text in [
+            "[acounts]",
+            "[mysql.acounts]",
+            "[accounts]\nloggin = 'x'",
+            "[mysql.accounts]\nloggin = 'x'",
+            "[parameters.x]\nkind = 'path'\nmeaning = 'x'\ndefalt = 'x'",
+            "[parameters.x]\nkind = 'pth'\nmeaning = 'x'",
+            "[aliases]\nseperator = ','",
+            "[[aliases.parts]]\nfrom = 'a'\nfind = 'b'\ncolumns = ['a']",
+            "[[aliases.parts]]\nfrom = 'a'\nfind = 'b'\ncolumns = ['a', 'b']\nlst = true",
+            "[reads]\na = 'b'",
+        ] {
+            assert!(Profile::parse(&format!("{base}{text}")).is_err(), "{text}");
         }
     }
 }

@@ -2,6 +2,32 @@
 
 use std::collections::BTreeMap;
 
+/// The keys of `[schema.accounts]`, and of the section `[accounts]` of a profile.
+pub(crate) const ACCOUNT_KEYS: [&str; 22] = [
+    "from",
+    "find",
+    "where",
+    "key",
+    "login",
+    "password",
+    "enabled",
+    "domain_enabled",
+    "services",
+    "receives",
+    "uid",
+    "gid",
+    "home",
+    "maildir",
+    "quota",
+    "quota_bytes",
+    "quota_messages",
+    "quota_plain_is_bytes",
+    "name",
+    "options",
+    "options_disable_services",
+    "write_password",
+];
+
 /// `[schema]`: the program that the tables belong to, and what differs from its profile.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SchemaConfig {

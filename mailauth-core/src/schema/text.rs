@@ -6,7 +6,7 @@
 use super::{DatabaseKind, Parameter};
 
 /// Maximum number of bytes of a text in the configuration.
-pub(crate) const MAX_TEXT: usize = 64 << 10;
+const MAX_TEXT: usize = 64 << 10;
 
 /// Maximum number of characters of a text that a message repeats.
 const MAX_SHOWN: usize = 40;
@@ -63,11 +63,16 @@ impl Token<'_> {
     }
 }
 
-/// Returns the text on one line. Fails if it is too long or has other control characters.
-pub(super) fn one_line(text: &str) -> Result<String, String> {
+/// Fails if a text of the configuration is too long. With the values of its parameters it may be longer.
+pub(super) fn check_length(text: &str) -> Result<(), String> {
     if text.len() > MAX_TEXT {
         return Err(format!("has more than {MAX_TEXT} bytes; write a shorter text, or make it a view of the database"));
     }
+    Ok(())
+}
+
+/// Returns the text on one line. Fails if it has other control characters than line ends and tabs.
+pub(super) fn one_line(text: &str) -> Result<String, String> {
     let line = text.replace(['\n', '\r', '\t'], " ");
     match line.chars().any(char::is_control) {
         true => Err("contains a control character; write it without control characters".to_owned()),
@@ -271,4 +276,102 @@ fn parameter_in(content: &str) -> Option<&str> {
     let name = |piece: &'_ str| length(piece, is_word);
     let mut names = pieces.filter_map(|piece| piece.get(..name(piece)));
     names.find(|name| Parameter::named(name).is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const KINDS: [DatabaseKind; 3] = [DatabaseKind::Mysql, DatabaseKind::Postgres, DatabaseKind::Sqlite];
+
+    fn refused(text: &str, database: DatabaseKind) -> String {
+        tokens(text, database).expect_err(text)
+    }
+
+    #[test]
+    fn text_with_two_meanings_is_refused_with_a_cure() {
+        for (text, said) in [
+            ("a = 1; DELETE FROM a", "has a semicolon"),
+            ("a = ?", "has a question mark"),
+            ("a = 'what?'", "has a question mark"),
+            ("a = 1 -- all", "has a comment"),
+            ("a /* all */", "has a comment"),
+            ("a = 'x", "lacks the quote that ends"),
+            ("a = (1", "lacks the bracket that closes '('"),
+            ("a = 1)", "closes no bracket"),
+            ("a[1)", "closes no bracket"),
+            ("a = ':login'", "has the parameter :login in quotes"),
+            ("a = \"%:domain\"", "has the parameter :domain in quotes"),
+            ("a = :user", "has the unknown parameter :user; the parameters are :login, :local, :domain and :address"),
+            ("a = : login", "has a colon without the name of a parameter"),
+            ("@a := 1", "has a colon without the name of a parameter"),
+            ("a = $1", "has a $"),
+            ("a = $$x$$", "has a $"),
+            ("a = {mail_root}", "has a brace"),
+            ("a = \\'x\\'", "has a backslash outside of quotes"),
+        ] {
+            for database in KINDS {
+                let problem = refused(text, database);
+                assert!(problem.contains(said), "{text}: {problem}");
+                let cures = ["; ", "lacks", "closes no bracket"];
+                assert!(cures.iter().any(|cure| problem.contains(cure)), "{text}: {problem}");
+            }
+        }
+    }
+
+    #[test]
+    fn quotes_are_read_as_each_database_reads_them() {
+        for text in
+            ["'it''s'", "\"a\"\"b\"", "'12:30'", "'maildir:%'", "'{PLAIN}'", "'it; -- is'", "'a\\\\'", "x::text"]
+        {
+            for database in KINDS {
+                assert!(tokens(text, database).is_ok(), "{text}");
+            }
+        }
+        assert!(refused("'a\\'", DatabaseKind::Mysql).contains("has a backslash before a quote"));
+        assert!(refused("'a\\' OR '1'", DatabaseKind::Mysql).contains("has a backslash before a quote"));
+        assert!(tokens("replace(a, '\\', '/')", DatabaseKind::Sqlite).is_ok());
+        assert!(tokens("`a``b`", DatabaseKind::Mysql).is_ok());
+        for text in ["E'a\\'b'", "e'a'", "U&'a'"] {
+            assert!(refused(text, DatabaseKind::Postgres).contains("has a string with escapes"), "{text}");
+        }
+        assert!(tokens("name'x'", DatabaseKind::Postgres).is_ok());
+        assert!(refused("a # all", DatabaseKind::Mysql).contains("has a comment"));
+        assert!(tokens("a # 3", DatabaseKind::Postgres).is_ok());
+    }
+
+    #[test]
+    fn a_text_becomes_one_line_without_control_characters() {
+        assert_eq!(one_line("\n a\n\tb "), Ok("a  b".to_owned()));
+        assert!(one_line("a\0b").unwrap_err().contains("contains a control character"));
+        assert!(check_length(&"x".repeat(MAX_TEXT)).is_ok());
+        assert!(check_length(&"x".repeat(MAX_TEXT + 1)).unwrap_err().contains("has more than 65536 bytes"));
+    }
+
+    #[test]
+    fn brackets_count_as_depth() {
+        let tokens = tokens("f(a, (b))", DatabaseKind::Sqlite).unwrap();
+        let depths: Vec<_> = tokens.iter().map(|token| (token.text, token.depth)).collect();
+        let expected = [("f", 0), ("(", 0), ("a", 1), (",", 1), ("(", 1), ("b", 2), (")", 1), (")", 0)];
+        assert_eq!(depths, expected);
+    }
+
+    proptest! {
+        #[test]
+        fn the_tokens_of_any_text_are_its_parts_in_order(
+            text in prop_oneof!["(?s).{0,60}", "[a-z:'\"`() ,=\\\\\\[\\]$?;{}#*/|&-]{0,60}"]
+        ) {
+            for database in KINDS {
+                let Ok(tokens) = tokens(&text, database) else { continue };
+                let mut end = 0;
+                for token in tokens {
+                    prop_assert!(text[end..token.start].trim().is_empty());
+                    prop_assert_eq!(&text[token.start..token.end()], token.text);
+                    end = token.end();
+                }
+                prop_assert!(text[end..].trim().is_empty());
+            }
+        }
+    }
 }

@@ -4,7 +4,7 @@ use super::super::keys::KEYS;
 use super::super::mistake::{Mistake, Position};
 use super::super::value::Value;
 use super::{MAX_MISTAKES, Parser, nearest, shown};
-use crate::schema::{OWN, SchemaConfig, SchemaFault, Setting, Tables, assemble};
+use crate::schema::{ACCOUNT_KEYS, OWN, SchemaConfig, SchemaFault, Setting, Tables, assemble};
 use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
@@ -13,36 +13,10 @@ use toml::de::{DeTable, DeValue};
 
 /// The keys of each sub-section.
 const SECTIONS: [(&str, &[&str]); 4] = [
-    (
-        "schema.accounts",
-        &[
-            "from",
-            "find",
-            "where",
-            "key",
-            "login",
-            "password",
-            "enabled",
-            "domain_enabled",
-            "services",
-            "receives",
-            "uid",
-            "gid",
-            "home",
-            "maildir",
-            "quota",
-            "quota_bytes",
-            "quota_messages",
-            "quota_plain_is_bytes",
-            "name",
-            "options",
-            "options_disable_services",
-            "write_password",
-        ],
-    ),
-    ("schema.domains", &["find"]),
-    ("schema.aliases", &["find", "separator"]),
-    ("schema.alias_domains", &["find"]),
+    ("schema.accounts", &ACCOUNT_KEYS),
+    ("schema.domains", &["find", "key"]),
+    ("schema.aliases", &["find", "key", "separator"]),
+    ("schema.alias_domains", &["find", "key"]),
 ];
 
 /// Keys of `[schema.accounts]` that are booleans.
