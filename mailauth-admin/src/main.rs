@@ -21,6 +21,7 @@ mod mailbox;
 mod nearby;
 mod output;
 mod password_prompt;
+mod progress;
 mod quota;
 mod recipient;
 mod schema;

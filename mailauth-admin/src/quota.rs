@@ -3,7 +3,6 @@
 mod check;
 pub mod figures;
 mod may_store;
-mod progress;
 mod recount;
 mod report;
 mod show;

@@ -9,27 +9,32 @@ use std::time::{Duration, Instant};
 const EVERY: Duration = Duration::from_millis(100);
 
 /// A count on the standard error, if that is a terminal.
-pub struct Progress(Option<Mutex<(usize, Instant)>>);
+pub struct Progress {
+    /// What is counted, such as `mailboxes`.
+    counted: &'static str,
+    state: Option<Mutex<(usize, Instant)>>,
+}
 
 impl Progress {
-    pub fn new() -> Self {
-        Progress(isatty(io::stderr()).then(|| Mutex::new((0, Instant::now()))))
+    /// Begins to count these things, such as `mailboxes`.
+    pub fn of(counted: &'static str) -> Self {
+        Progress { counted, state: isatty(io::stderr()).then(|| Mutex::new((0, Instant::now()))) }
     }
 
-    /// Counts one mailbox that is done.
+    /// Counts one that is done.
     pub fn step(&self) {
-        let Some(Ok(mut state)) = self.0.as_ref().map(Mutex::lock) else { return };
+        let Some(Ok(mut state)) = self.state.as_ref().map(Mutex::lock) else { return };
         state.0 += 1;
         if state.1.elapsed() >= EVERY {
             state.1 = Instant::now();
-            let _ = write!(io::stderr().lock(), "\r{} mailboxes", state.0);
+            let _ = write!(io::stderr().lock(), "\r{} {}", state.0, self.counted);
         }
     }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        if self.0.is_some() {
+        if self.state.is_some() {
             let _ = io::stderr().lock().write_all(b"\r\x1b[K");
         }
     }
