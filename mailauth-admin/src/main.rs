@@ -9,6 +9,7 @@ mod account_rename;
 mod alias;
 mod auth;
 mod check;
+mod compare;
 mod deliver;
 mod domain;
 mod domain_alias;
@@ -93,6 +94,7 @@ enum Noun {
     Auth(auth::Auth),
     Hash(hash::Hash),
     Check(check::Check),
+    Compare(compare::Compare),
     Status(status::Status),
     /// Wrong passwords that the daemon has counted
     #[command(subcommand)]
@@ -148,6 +150,7 @@ fn run(Cli { config, noun, .. }: Cli) -> Result<Exit, Failure> {
         Noun::Auth(auth) => auth.run(&as_daemon()?),
         Noun::Hash(hash) => hash.run(&setup()?),
         Noun::Check(check) => check.run(config.as_deref()),
+        Noun::Compare(compare) => compare.run(&setup()?),
         Noun::Status(status) => status.run(&setup()?),
         Noun::Throttle(verb) => verb.run(&setup()?),
         Noun::Try(try_out) => try_out.run(),

@@ -12,6 +12,7 @@ use self::endpoint::Endpoint;
 use self::exchange::exchange;
 use self::reason::{Cause, Failure};
 use self::trust::Trust;
+use crate::reply::Record;
 use crate::request::{self, PasswdFields, Uncomposable};
 use crate::throttle::ThrottleQuestion;
 use crate::{MAX_REPLY, Question, Reply};
@@ -261,6 +262,24 @@ impl Client {
 }
 
 impl Client {
+    /// Looks an account up without a password, and passes the record to `read` as the daemon sent it, whatever
+    /// [`Client::permitting`] says. The account in it must not be used.
+    pub fn look_up<T>(
+        &self,
+        service: &Service,
+        login: &[u8],
+        deadline: Instant,
+        read: impl Fn(&Record<'_>) -> T,
+    ) -> Answer<T> {
+        let login = trimmed(login);
+        let request = request::pre(service_name(service), login).map_err(|what| self.uncomposable(what, login))?;
+        self.ask(&request, deadline, |endpoint, reply| match reply {
+            Reply::Record(record) => Ok(read(&record)),
+            Reply::Fail => Err(No::Unexplained.into()),
+            other => Err(unclear(endpoint, &other)),
+        })
+    }
+
     /// Returns the ID of the process that listens on the socket, whether or not its user is trusted; 0 if this process
     /// cannot see it.
     ///

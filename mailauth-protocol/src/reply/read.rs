@@ -101,7 +101,7 @@ fn word_and_text(input: &[u8]) -> Option<Reply<'_>> {
     }
 }
 
-impl Record<'_> {
+impl<'a> Record<'a> {
     /// Returns the account that the record describes. Unknown lines are skipped; of two lines with the same name the
     /// last one counts.
     ///
@@ -132,7 +132,7 @@ impl Record<'_> {
     }
 
     /// Returns the last value with this name that is not empty.
-    fn last(&self, name: &str) -> Option<&[u8]> {
+    pub fn last(&self, name: &str) -> Option<&'a [u8]> {
         let mut lines = self.0.rsplit(|b| *b == b'\n');
         let value = lines.find_map(|line| line.strip_prefix(name.as_bytes())?.strip_prefix(b"="));
         value.filter(|value| !value.is_empty())
