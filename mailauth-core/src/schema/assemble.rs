@@ -177,7 +177,7 @@ impl Work<'_> {
             alias_domains: self
                 .rows("schema.alias_domains", &texts.alias_domains, changes.alias_domains, OF_DOMAIN)
                 .map(|(find, list)| AliasDomainQuery { find, list }),
-            reads: if changes.reads_others { Vec::new() } else { self.reads(&texts) },
+            reads: self.reads(&texts),
             versions: self.versions(),
         }
     }
@@ -213,6 +213,10 @@ impl Work<'_> {
                     (one, other) => one.or(other),
                 };
             }
+        }
+        if write_password.is_some() && key.is_empty() {
+            let problem = "needs the columns of a unique index over the first table of from; set key too".to_owned();
+            self.fault(SECTION, "write_password", problem);
         }
         ForeignAccounts {
             from: from.unwrap_or_default(),

@@ -20,7 +20,7 @@ pub struct ForeignModel {
     pub aliases: Option<AliasQuery>,
     /// The alias domains; `None` if the tables hold none.
     pub alias_domains: Option<AliasDomainQuery>,
-    /// The tables that are read, with the columns of each that are read. It is empty if it is not known.
+    /// The tables that the profile reads, with the columns of each that it reads. The configuration may read others.
     pub reads: Vec<TableColumns>,
     /// Columns that older versions of the program lack, as `table.column`, or tables, as `table`, and the version that
     /// has each.

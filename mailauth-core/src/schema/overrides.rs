@@ -14,8 +14,6 @@ pub(super) struct Changes {
     pub domains: Origin,
     pub aliases: Origin,
     pub alias_domains: Origin,
-    /// True if it may read other tables and columns than the profile.
-    pub reads_others: bool,
 }
 
 impl Changes {
@@ -24,9 +22,6 @@ impl Changes {
         if self.accounts.contains(key) { Origin::Configuration } else { Origin::Profile }
     }
 }
-
-/// Keys of `[schema.accounts]` that name nothing in the tables that is not read already.
-const READS_NOTHING: [&str; 4] = ["key", "quota_plain_is_bytes", "options_disable_services", "write_password"];
 
 /// Replaces the texts that the configuration has others for.
 pub(super) fn apply(work: &mut Work<'_>, texts: &mut Texts) -> Changes {
@@ -52,10 +47,7 @@ pub(super) fn apply(work: &mut Work<'_>, texts: &mut Texts) -> Changes {
     let (domains, aliases, alias_domains) =
         (origin("schema.domains"), origin("schema.aliases"), origin("schema.alias_domains"));
     separator(work, texts);
-    let is_changed = |origin: &Origin| matches!(origin, Origin::Configuration);
-    let reads_others = [&domains, &aliases, &alias_domains].into_iter().any(is_changed)
-        || accounts.iter().any(|key| !READS_NOTHING.contains(&key.as_str()));
-    Changes { accounts, domains, aliases, alias_domains, reads_others }
+    Changes { accounts, domains, aliases, alias_domains }
 }
 
 /// Returns the key that the configuration sets for the rows of a section.

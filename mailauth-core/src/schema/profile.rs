@@ -28,10 +28,10 @@
 //!   listed. `find = ""` means that the tables hold none. `[aliases] separator` is what separates targets in one
 //!   value: `","`, `"space"`, or `""` if each row has one target. A section is left out if it needs a list of
 //!   domains that is empty.
-//! - `[mysql.accounts]`, `[postgres.aliases]`, `[[sqlite.domains.parts]]` and so on: what differs on one dataself. A key of
+//! - `[mysql.accounts]`, `[postgres.aliases]`, `[[sqlite.domains.parts]]` and so on: what differs on one database. A key of
 //!   accounts replaces a single key, an empty text removes it, and parts or `find` replace the whole section.
 //! - `[reads]`: the tables without their prefix, each with the columns that are read. `"{table}"` stands for the table of
-//!   each domain. `[mysql.reads]` replaces all of them for one dataself.
+//!   each domain. `[mysql.reads]` replaces all of them for one database.
 //! - `[versions]`: columns, as `"table.column"`, that older versions of the program lack, and the version that has each.
 
 use super::parameters::{ProfileParameter, names_in};
@@ -109,7 +109,7 @@ pub struct Profile {
     pub(super) versions: BTreeMap<String, String>,
 }
 
-/// The SQL text of a profile, or what differs on one dataself.
+/// The SQL text of a profile, or what differs on one database.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Texts {
@@ -188,7 +188,7 @@ impl Profile {
         PARAMETERS.iter().filter(has).map(|(profile, _)| *profile).collect()
     }
 
-    /// Returns the text for one kind of dataself.
+    /// Returns the text for one kind of database.
     pub(super) fn texts(&self, database: DatabaseKind) -> Texts {
         let differs = match database {
             DatabaseKind::Mysql => &self.mysql,

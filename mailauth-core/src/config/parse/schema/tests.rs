@@ -1,5 +1,5 @@
 use crate::config::Config;
-use crate::schema::{Field, ForeignModel, Parameter, Separator, Tables};
+use crate::schema::{Field, ForeignModel, Parameter, Profile, Separator, Tables};
 use std::path::Path;
 
 fn config(text: &str) -> Config {
@@ -114,6 +114,10 @@ fn a_custom_profile_says_what_it_lacks() {
     let accounts = model(&format!("{CUSTOM}{text}")).accounts;
     assert_eq!((accounts.find.sql.as_str(), accounts.filter.as_deref()), ("u.email = ?", Some("u.host = 1")));
     assert_eq!(accounts.key, ["u.email"]);
+    let text = "from = 'u'\nlogin = 'LOWER(a)'\npassword = 'b'\nfind = 'LOWER(a) = :login'\nwrite_password = 'b'";
+    assert!(
+        lines(&format!("{CUSTOM}{text}"))[0].starts_with("10:18: [schema.accounts] write_password: needs the columns")
+    );
     let removed = lines(&format!("{POSTFIXADMIN}[schema.accounts]\npassword = ''"));
     assert_eq!(
         removed,
@@ -191,6 +195,17 @@ fn the_examples_of_the_sample_are_valid() {
             _ => sections,
         };
         let model = model(&format!("{MYSQL}[schema]\n{head}[schema.accounts]\n{sections}"));
-        assert_eq!(model.reads, []);
+        assert!(model.accounts.quota.is_some() != model.accounts.field(Field::QuotaBytes).is_some());
+    }
+}
+
+#[test]
+fn the_sample_names_every_profile() {
+    let sample = include_str!("../../../../../mailauth.toml");
+    let (_, text) = sample.split_once("# The tables of the database:").unwrap();
+    let (text, _) = text.split_once("[schema]").unwrap();
+    for name in Profile::names() {
+        let is_there = text.split(|c: char| !(c.is_alphanumeric() || c == '-')).any(|word| word == name);
+        assert!(is_there, "the sample does not name the profile {name}");
     }
 }
