@@ -18,7 +18,7 @@ use mailauth_core::config::Config;
 use mailauth_core::password::{Flaw, Stored};
 use mailauth_core::quota::Limits;
 use mailauth_core::spelling::readable;
-use mailauth_core::store::{AccountChange, AccountStore, Administration, Changed, SqlStore};
+use mailauth_core::store::{AccountChange, AccountStore, Administration, Changed, SqlStore, StoreError};
 use mailauth_core::{DomainName, Services};
 use serde::Serialize;
 use std::borrow::Cow;
@@ -189,8 +189,20 @@ impl NewPassword {
 }
 
 impl Verb {
+    /// Fails if this changes accounts that belong to another program, before a password is asked for in vain.
+    fn ensure_permitted(&self, store: &SqlStore) -> Result<(), StoreError> {
+        match self {
+            Verb::List { .. } | Verb::Show { .. } | Verb::Export { .. } => Ok(()),
+            // It creates the mailbox at most.
+            Verb::Set { columns, hash_stdin: false, .. } if columns.is_empty() => Ok(()),
+            Verb::Passwd { .. } => store.keeps_passwords().map_or(Ok(()), Err),
+            _ => store.ensure_own(),
+        }
+    }
+
     pub fn run(self, setup: &Setup) -> Result<Exit, Failure> {
         let store = setup.store()?;
+        self.ensure_permitted(&store)?;
         let config = &setup.config;
         match self {
             Verb::Add { login, password, no_password, hash_stdin, columns, make_mailbox } => {

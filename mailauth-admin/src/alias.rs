@@ -147,6 +147,7 @@ fn complete(text: &str, default_domain: Option<&str>) -> String {
 
 fn add(setup: &Setup, alias: &AliasRow, as_json: bool) -> Result<(), Failure> {
     let store = Arc::new(setup.store()?);
+    store.ensure_own()?;
     let added = setup.change(&store, &[Changed::Alias(alias.address.clone())], |store| store.add_alias(alias));
     added.map_err(|error| nearby::refused(&store, error, true))?;
     let notes = notes::notes(&store, &setup.config, &alias.address, &alias.targets);
@@ -163,6 +164,7 @@ fn add(setup: &Setup, alias: &AliasRow, as_json: bool) -> Result<(), Failure> {
 /// if there are none, the rows of the normalized addresses.
 fn remove(setup: &Setup, address: &str, targets: Vec<String>) -> Result<(), Failure> {
     let store = setup.store()?;
+    store.ensure_own()?;
     let as_written = AliasRow { address: address.to_owned(), targets: targets.clone() };
     let normalized = match read(address, &targets, &setup.config) {
         Ok(alias) => alias,

@@ -196,6 +196,9 @@ impl Columns {
 impl Verb {
     pub fn run(self, setup: &Setup) -> Result<Exit, Failure> {
         let store = setup.store()?;
+        if matches!(self, Verb::Add { .. } | Verb::Set { .. } | Verb::Remove { .. }) {
+            store.ensure_own()?;
+        }
         match self {
             Verb::Alias(verb) => verb.run(setup, &store)?,
             Verb::Add { domain, columns } => {

@@ -96,6 +96,9 @@ impl ListRow<3> for AliasDomainJson {
 
 impl Verb {
     pub fn run(self, setup: &Setup, store: &SqlStore) -> Result<(), Failure> {
+        if !matches!(self, Verb::List { .. } | Verb::Export) {
+            store.ensure_own()?;
+        }
         match self {
             Verb::Add { name, target, disabled } => {
                 let row = AliasDomainRow { name: name.to_string(), target: target.to_string(), enabled: !disabled };

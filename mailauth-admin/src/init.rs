@@ -14,6 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(3600);
 pub fn run(setup: &Setup) -> Result<Exit, Failure> {
     let url = &setup.database.url;
     let mut store = setup.store()?;
+    store.ensure_own()?;
     // A database that does not answer now fails within its usual deadline.
     if store.ask_hosts().iter().any(|host| host.live) {
         let deadline = setup.database.deadline.max(PATIENCE);

@@ -122,7 +122,7 @@ pub struct Renaming<'a> {
 
 /// New values for some of an account's columns. The outer `None` leaves a column unchanged; the inner one empties it,
 /// so that the default applies again.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AccountChange {
     /// A stored value, already hashed.
     pub password: Option<Password>,

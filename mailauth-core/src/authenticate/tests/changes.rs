@@ -41,3 +41,30 @@ fn of_two_simultaneous_changes_the_later_one_is_refused() {
     assert_eq!(no(users.change_password(PasswordChange { request, new: "long enough".into() })), No::WrongPassword);
     yes(try_password(&users, "anna", "secret"));
 }
+
+/// A store whose accounts belong to another program.
+struct ReadOnly(Arc<MemoryStore>);
+
+impl AccountStore for ReadOnly {
+    fn find(&self, login: &Login) -> Result<Option<AccountRow>, StoreError> {
+        self.0.find(login)
+    }
+
+    fn keeps_passwords(&self) -> Option<StoreError> {
+        Some(StoreError::ReadOnly("these accounts are Kontor's".into()))
+    }
+}
+
+#[test]
+fn another_programs_passwords_are_not_changed_here() {
+    let table = Arc::new(MemoryStore::with([row("anna@x.example", SHA256_OF_SECRET)]));
+    let store = Arc::new(ReadOnly(Arc::clone(&table)));
+    let users = Authenticator::new(store, policy(), Arc::new(Budget::new(2, 64 << 20)));
+    for old in ["secret", "wrong"] {
+        let request = request("anna", Credential::Password(old.into()));
+        let answer = users.change_password(PasswordChange { request, new: "long enough".into() });
+        assert_eq!(no(answer), No::ReadOnly("these accounts are Kontor's".into()));
+    }
+    assert_eq!(table.calls(), 0, "nothing is looked up for it");
+    yes(try_password(&users, "anna", "secret"));
+}

@@ -68,6 +68,9 @@ impl SqlStore {
     }
 
     pub(super) fn update_account(&self, login: &Login, change: &AccountChange) -> Result<(), AdminError> {
+        if self.foreign.is_some() {
+            return self.change_foreign_password(login, change);
+        }
         let services = change.services.as_ref().map(services);
         let values = [
             (Field::Password, change.password.as_ref().map(password)),

@@ -137,7 +137,7 @@ impl SqlStore {
     ///
     /// # Errors
     /// Fails with [`StoreError::ReadOnly`].
-    pub(in crate::store) fn ensure_own(&self) -> Result<(), StoreError> {
+    pub fn ensure_own(&self) -> Result<(), StoreError> {
         match &self.foreign {
             None => Ok(()),
             Some(foreign) => Err(StoreError::ReadOnly(foreign.model.refusal())),

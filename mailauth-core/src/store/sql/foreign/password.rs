@@ -4,10 +4,15 @@ use super::statements::{Name, Question};
 use super::{ACCOUNTS, Foreign};
 use crate::account::{Login, Password};
 use crate::schema::{Field, ForeignModel};
+use crate::store::AccountStore;
+use crate::store::administration::{AccountChange, AdminError};
 use crate::store::driver::{Cell, Connection, Dialect, DriverError, Param, Refusal, Row, Statement};
 use crate::store::hosts::in_transaction;
+use crate::store::sql::SqlStore;
+use crate::store::sql::administer::no_such;
 use crate::store::sql::columns::{bytes, is_text};
 use std::convert::Infallible;
+use std::sync::atomic::Ordering;
 
 /// The statements that change a password.
 pub(in crate::store) struct PasswordStatements {
@@ -24,6 +29,9 @@ const LOGIN: usize = 0;
 const PASSWORD: usize = 1;
 const STORED: usize = 2;
 const KEY: usize = 3;
+
+/// Number of times that a change is tried while other programs change the same password.
+const ATTEMPTS: usize = 3;
 
 /// A value of a key.
 enum KeyValue {
@@ -119,6 +127,34 @@ impl Foreign {
     /// Returns the name of the table with a row for each account; empty if it has no name.
     pub(super) fn first_table(&self) -> &str {
         Source::first(&self.model.accounts.from).map(|source| bare(source.table)).unwrap_or_default()
+    }
+}
+
+impl SqlStore {
+    /// Changes the password of an account of another program, for an administrator. No other column can be changed.
+    pub(in crate::store::sql) fn change_foreign_password(
+        &self,
+        login: &Login,
+        change: &AccountChange,
+    ) -> Result<(), AdminError> {
+        let Some(new) = change
+            .password
+            .as_ref()
+            .filter(|_| AccountChange { password: None, ..change.clone() } == AccountChange::default())
+        else {
+            return Ok(self.ensure_own()?);
+        };
+        self.ensure_passwords_change()?;
+        for _ in 0..ATTEMPTS {
+            let row = self.find_newest(login)?.ok_or_else(|| no_such("account", login.as_str()))?;
+            self.writes.fetch_add(1, Ordering::SeqCst);
+            if self.set_password(login, &row.password, new)? {
+                return Ok(());
+            }
+        }
+        Err(AdminError::Beside(format!(
+            "the password of {login} was changed by another program at the same time; try again"
+        )))
     }
 }
 
