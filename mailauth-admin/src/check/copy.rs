@@ -10,6 +10,8 @@ use std::time::Duration;
 /// Time by which a refresh may be late, because reading all tables takes long or the daemon is restarted.
 const LATE: Duration = Duration::from_secs(60);
 
+const NOT_NOW: &str = "during an outage, questions about them get \"not now\"";
+
 /// Finding about the copy, and the state of the copy if it would answer in an outage.
 pub(super) struct CopyFinding {
     pub state: State,
@@ -20,16 +22,23 @@ pub(super) struct CopyFinding {
 /// Checks the copy, if one is kept.
 pub(super) fn look(config: &Config) -> Option<CopyFinding> {
     let path = config.outage.snapshot_of(&config.database.url)?;
-    let copy = snapshot::look(path, &config.database.url);
-    let (state, text) = judge(path, &copy, &config.outage);
-    let answers = copy.ok().flatten().map(|kept| kept.state).filter(|copy| copy.age <= config.outage.max_age);
+    let copy = snapshot::look(path, &config.database);
+    let not_copied = config.database.tables.foreign().map(snapshot::not_copied).unwrap_or_default();
+    let (state, text) = judge(path, &copy, &config.outage, &not_copied);
+    let answering = copy.ok().flatten().filter(|kept| kept.is_readable && !not_copied.contains(&"accounts"));
+    let answers = answering.map(|kept| kept.state).filter(|copy| copy.age <= config.outage.max_age);
     Some(CopyFinding { state, text, answers })
 }
 
-fn judge(path: &Path, copy: &Result<Option<Kept>, String>, outage: &OutageConfig) -> (State, String) {
+fn judge(
+    path: &Path,
+    copy: &Result<Option<Kept>, String>,
+    outage: &OutageConfig,
+    not_copied: &[&str],
+) -> (State, String) {
     let shown = path.display();
     match copy {
-        Ok(Some(kept)) => judge_kept(path, kept, outage),
+        Ok(Some(kept)) => judge_kept(path, kept, outage, not_copied),
         Ok(None) => {
             let folder = path.parent().filter(|folder| folder.exists()).map(Path::display);
             let fix = match folder {
@@ -51,9 +60,21 @@ fn judge(path: &Path, copy: &Result<Option<Kept>, String>, outage: &OutageConfig
     }
 }
 
-fn judge_kept(path: &Path, kept: &Kept, outage: &OutageConfig) -> (State, String) {
-    let Kept { state: SnapshotState { accounts, bytes, age, failure, .. }, refreshed, of_other } = kept;
-    let size = format!("{}: {accounts} accounts, {bytes} bytes, {}", path.display(), old(*age));
+fn judge_kept(path: &Path, kept: &Kept, outage: &OutageConfig, not_copied: &[&str]) -> (State, String) {
+    let Kept { state: SnapshotState { accounts, bytes, age, failure, .. }, refreshed, of_other, is_readable, took } =
+        kept;
+    let mut size = format!("{}: {accounts} accounts, {bytes} bytes, {}", path.display(), old(*age));
+    if let Some(took) = took {
+        size += &format!(", read in {} s", took.as_secs());
+    }
+    if !is_readable {
+        let other = of_other.as_deref().unwrap_or("other tables");
+        let text = format!(
+            "{size}: it is a copy of {other}, read by another [schema], and is not used; mailauth-courier replaces it when \
+             it has read the tables of this one"
+        );
+        return (State::Degraded, text);
+    }
     if *age > outage.max_age {
         let fix = "see the log of mailauth-courier for the reason";
         return (State::Degraded, format!("{size}: it is too old to answer logins; {fix}"));
@@ -67,9 +88,15 @@ fn judge_kept(path: &Path, kept: &Kept, outage: &OutageConfig) -> (State, String
     if let Some((since, why)) = failure {
         return (State::Degraded, format!("{size}: refreshing it has failed for {} s: {why}", since.as_secs()));
     }
-    if *refreshed > outage.refresh * 3 + LATE {
+    // Another program's tables are read at most for a tenth of the time.
+    let interval = outage.refresh.max(took.unwrap_or_default() * 11);
+    if *refreshed > interval * 3 + LATE {
         let fix = "start mailauth-courier, or see its log";
         return (State::Degraded, format!("{size}: it was last refreshed {} s ago; {fix}", refreshed.as_secs()));
+    }
+    if !not_copied.is_empty() {
+        let lacking = not_copied.join(", ");
+        return (State::Degraded, format!("{size}: it holds no {lacking}, which [schema] cannot list; {NOT_NOW}"));
     }
     (State::Ok, size)
 }
@@ -85,14 +112,14 @@ mod tests {
     fn kept(age: u64) -> Kept {
         let age = if age == u64::MAX { Duration::MAX } else { Duration::from_secs(age) };
         let state = SnapshotState { path: "/s".into(), accounts: 3, bytes: 4096, age, failure: None, in_use: false };
-        Kept { state, refreshed: Duration::ZERO, of_other: None }
+        Kept { state, refreshed: Duration::ZERO, of_other: None, is_readable: true, took: None }
     }
 
     #[test]
     fn a_snapshot_that_cannot_answer_or_is_not_refreshed_is_degraded() {
         let second = Duration::from_secs(1);
         let outage = OutageConfig { max_age: second * 60, refresh: second, ..OutageConfig::default() };
-        let judged = |copy| judge(Path::new("/var/s"), &copy, &outage);
+        let judged = |copy| judge(Path::new("/var/s"), &copy, &outage, &[]);
         assert_eq!(judged(Ok(Some(kept(60)))), (State::Ok, "/var/s: 3 accounts, 4096 bytes, 60 s old".into()));
         let mut failing = kept(10);
         failing.state.failure = Some((second * 7, "no room".into()));

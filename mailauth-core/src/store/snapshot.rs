@@ -36,6 +36,14 @@
 //! If the configuration names another database, the file goes on answering until all of the new one is copied into
 //! tables of their own in it. A URL with other hosts, of which one is the same, is the same database.
 //!
+//! # Another program's tables
+//!
+//! Tables of another program are listed in the order of their own keys, and always read completely, at `[outage]
+//! refresh` but not for more than about a tenth of the time. Their rows are stored as they were understood: whether the
+//! domain of an account is enabled is part of whether the account is. A changed account is copied again at once; all
+//! other notes wait for the next complete reading. What cannot be listed is not copied, and the copy does not answer
+//! questions about it. A copy that was made by another `[schema]` is not used.
+//!
 //! # Damage
 //!
 //! Data that is found to be damaged is not used, and the file is made again from the database once that can be reached.
@@ -46,16 +54,22 @@ mod copy;
 mod file;
 mod freshness;
 mod layout;
+mod listed;
 mod notes;
 mod notices;
 mod origin;
 mod original;
+mod pages;
 mod refresher;
+mod sections;
 #[cfg(test)]
 mod tests;
 mod unavailable;
 
+pub use listed::ListedPage;
+pub(super) use listed::{account as copied_account, unusable_account as copied_unusable};
 pub use original::{CopiedRow, Original, Part, Value};
+pub use sections::{Section, not_copied};
 
 use super::driver::sqlite::Sqlite;
 use super::hosts::Hosts;
@@ -65,10 +79,10 @@ use super::{
 };
 use crate::DomainName;
 use crate::account::{AccountRow, Login, Password};
-use crate::config::{Config, DatabaseUrl};
+use crate::config::{Config, DatabaseConfig};
 use crate::model::limits::Limits;
 use crate::model::usage::{Kind, Usage};
-use crate::schema::TableModel;
+use crate::schema::{ForeignModel, TableModel, Tables};
 use crate::sync::Mutex;
 use about::About;
 use clock::{Clock, age_at};
@@ -100,6 +114,8 @@ pub struct Snapshot<S> {
 struct Keeper {
     copy: Arc<Copy>,
     reader: SqlStore,
+    /// The model of the database's tables, if they are another program's.
+    foreign: Option<Arc<ForeignModel>>,
     max_age: Duration,
     freshness: Arc<CopyFreshness>,
     /// Number of answers that were given from the copy.
@@ -120,10 +136,15 @@ impl<S: Original + 'static> Snapshot<S> {
     fn by_clock(inner: Arc<S>, config: &Config, clock: Clock) -> Self {
         let path = config.outage.snapshot_of(&config.database.url);
         let keeper = path.map(|path| {
-            let copy = Arc::new(Copy::new(path, Origin::of(&config.database.url)));
+            let copy = Arc::new(Copy::new(path, Origin::of(&config.database.url, &config.database.tables)));
+            let foreign = match &config.database.tables {
+                Tables::Own => None,
+                Tables::Foreign(model) => Some(Arc::clone(model)),
+            };
             let freshness = Arc::<CopyFreshness>::default();
             let work = Work {
                 original: Arc::clone(&inner),
+                foreign: foreign.clone(),
                 copy: Arc::clone(&copy),
                 freshness: Arc::clone(&freshness),
                 interval: config.outage.refresh,
@@ -135,9 +156,14 @@ impl<S: Original + 'static> Snapshot<S> {
                 .ok();
             let hosts =
                 Hosts::single(vec![Arc::new(Sqlite::new(path, PATIENCE))], path.display().to_string(), PATIENCE);
+            let reader = match &foreign {
+                None => SqlStore::new(hosts, TableModel::own()),
+                Some(model) => SqlStore::foreign(hosts, Arc::new(sections::model_of_copy(model))),
+            };
             Keeper {
                 copy,
-                reader: SqlStore::new(hosts, TableModel::own()),
+                reader,
+                foreign,
                 max_age: config.outage.max_age,
                 freshness,
                 answers: AtomicU64::new(0),
@@ -152,6 +178,13 @@ impl<S: Original + 'static> Snapshot<S> {
 }
 
 impl<S> Snapshot<S> {
+    /// Returns true if the tables are another program's and hold no such rows, so that the inner store answers without
+    /// its database.
+    fn are_absent(&self, section: Section) -> bool {
+        let foreign = self.keeper.as_ref().and_then(|keeper| keeper.foreign.as_ref());
+        foreign.is_some_and(|model| sections::are_absent(model, section))
+    }
+
     /// Returns the answer of the inner store, or during an outage the copy's answer to the same question. An answer for
     /// which `is_absence` is true may be wrong if something was added since.
     fn or_copy<T>(
@@ -211,6 +244,9 @@ impl Keeper {
 
     /// Returns how old the copy is, if it may answer, and whether something that it lacks may have been added.
     fn usable_for(&self, about: About<'_>) -> Result<(Duration, bool), Unavailable> {
+        if let Some(lacking) = self.foreign.as_ref().and_then(|model| sections::lacking(model, about)) {
+            return Err(Unavailable::NotCopied(lacking));
+        }
         let status = self.copy.status().map_err(|error| Unavailable::from(&error))?;
         let status = status.filter(|status| self.is_answerable(status)).ok_or(Unavailable::Missing)?;
         let age = self.age(status.taken);
@@ -228,9 +264,9 @@ impl Keeper {
     }
 
     /// Returns true if the copy is of the configured database, or no other process keeps it. A copy of another database
-    /// answers until one of this database replaces it.
+    /// answers until one of this database replaces it, unless its tables are read in another way.
     fn is_answerable(&self, status: &CopyStatus) -> bool {
-        self.copy.is_of(status) || self.freshness.is_ours.load(Ordering::SeqCst)
+        self.copy.is_of(status) || (self.freshness.is_ours.load(Ordering::SeqCst) && self.copy.is_readable(status))
     }
 
     fn age(&self, taken: u64) -> Duration {
@@ -281,6 +317,9 @@ impl<S: Original + 'static> AccountStore for Snapshot<S> {
     }
 
     fn alias_domain(&self, name: &DomainName) -> Result<Option<DomainName>, StoreError> {
+        if self.are_absent(Section::AliasDomains) {
+            return self.inner.alias_domain(name);
+        }
         let about = About::Domain(name.as_str());
         self.or_copy(self.inner.alias_domain(name), about, Option::is_none, |copy| copy.alias_domain(name))
     }
@@ -343,17 +382,22 @@ impl<S: Original + 'static> AccountStore for Snapshot<S> {
     }
 
     fn enumerate(&self, after: Option<&Cursor>, limit: usize) -> Result<Page, StoreError> {
-        self.or_copy(
-            self.inner.enumerate(after, limit),
-            About::AllLogins,
-            |_| false,
-            |copy| copy.enumerate(after, limit),
-        )
+        let answer = match &self.keeper {
+            Some(keeper) if keeper.foreign.is_some() => {
+                return keeper.enumerate_lists(&*self.inner, after, limit);
+            }
+            _ => self.inner.enumerate(after, limit),
+        };
+        self.or_copy(answer, About::AllLogins, |_| false, |copy| copy.enumerate(after, limit))
     }
 }
 
 impl<S: Original + 'static> PoolStore for Snapshot<S> {
     fn pool_limits(&self, domain: &str) -> Result<Limits, StoreError> {
+        if self.keeper.as_ref().is_some_and(|keeper| keeper.foreign.is_some()) {
+            // They have no quota, whatever the database does.
+            return self.inner.pool_limits(domain);
+        }
         self.or_copy(self.inner.pool_limits(domain), About::Domain(domain), |_| false, |copy| copy.pool_limits(domain))
     }
 
@@ -381,6 +425,9 @@ impl<S: Original + 'static> MailStore for Snapshot<S> {
     }
 
     fn alias_targets(&self, address: &str) -> Result<Vec<String>, StoreError> {
+        if self.are_absent(Section::Aliases) {
+            return self.inner.alias_targets(address);
+        }
         self.or_copy(
             self.inner.alias_targets(address),
             About::Alias(address),
@@ -429,13 +476,17 @@ pub struct Kept {
     pub refreshed: Duration,
     /// The database that it is a copy of, if that is not the configured one.
     pub of_other: Option<String>,
+    /// False if its rows were read in another way than `[schema]` says, so that it does not answer.
+    pub is_readable: bool,
+    /// Duration of the last reading of all rows, if the tables are another program's.
+    pub took: Option<Duration>,
 }
 
 /// Returns what is known of the copy that another process keeps at `path`; `None` while there is no complete one.
 ///
 /// # Errors
 /// Fails with a sentence if the file cannot be read or is damaged.
-pub fn look(path: &Path, database: &DatabaseUrl) -> Result<Option<Kept>, String> {
+pub fn look(path: &Path, database: &DatabaseConfig) -> Result<Option<Kept>, String> {
     let status = match copy::look(path, EXAMINED) {
         Ok(status) => status,
         Err(error) if error.is_absence() => return Ok(None),
@@ -446,9 +497,12 @@ pub fn look(path: &Path, database: &DatabaseUrl) -> Result<Option<Kept>, String>
     Ok(status.and_then(|status| {
         let failure = status.failure.clone().map(|(since, why)| (ago(since), why));
         let state = SnapshotState { age: ago(status.taken), failure, ..state(path, status.accounts, false)? };
-        let is_same = Origin::of(database).is_same(&status.origin);
-        let of_other = (!is_same).then(|| origin::shown(&status.origin));
-        Some(Kept { state, refreshed: ago(status.refreshed), of_other })
+        let origin = Origin::of(&database.url, &database.tables);
+        let of_other = (!origin.is_same(&status.origin)).then(|| origin::shown(&status.origin));
+        let is_readable = origin.has_same_schema(&status.origin);
+        let is_foreign = Origin::is_foreign(&status.origin);
+        let took = is_foreign.then(|| Duration::from_secs(status.refreshed.saturating_sub(status.taken)));
+        Some(Kept { state, refreshed: ago(status.refreshed), of_other, is_readable, took })
     }))
 }
 

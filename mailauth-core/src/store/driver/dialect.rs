@@ -21,6 +21,11 @@ pub(crate) struct Dialect {
     /// Expression that reads the text column `{}` if it has at most `{most}` bytes, and otherwise gives some value of
     /// at least `{more}` bytes, so that a text that is too long is not read whole.
     pub(crate) bounded: &'static str,
+    /// Beginning of a `SELECT` that reads the first table of a join first, in the order of the index that it is sorted by.
+    pub(crate) select_in_order: &'static str,
+    /// Expressions for the parts of the login `{}` before and after its last `@`; `None` if what they give cannot be
+    /// compared with every column.
+    pub(crate) login_parts: Option<[&'static str; 2]>,
     /// Expression that converts `{}`, of any type, to text.
     pub(crate) as_text: &'static str,
     /// Clause of an `INSERT` that updates the existing row with the same key `{}` instead.

@@ -47,6 +47,8 @@ static DIALECT: Dialect = Dialect {
     by_index: "",
     same_bytes: "",
     bounded: "{}",
+    select_in_order: "SELECT",
+    login_parts: None,
     as_text: "{}",
     or_update: "",
     added: "",

@@ -109,6 +109,11 @@ impl Copy {
         self.origin.is_same(&status.origin)
     }
 
+    /// Returns true if its rows were read as the configured tables are, maybe in another database.
+    pub(super) fn is_readable(&self, status: &CopyStatus) -> bool {
+        self.origin.has_same_schema(&status.origin)
+    }
+
     /// Returns what notes say about a question.
     pub(super) fn waiting(&self, about: About<'_>) -> Result<Waiting> {
         self.with(|connection| notes::waiting(connection, about))
@@ -166,9 +171,9 @@ impl Copy {
     }
 
     /// Replaces the rows with the same keys by these rows.
-    pub(super) fn put(&self, layout: &Layout, rows: &[CopiedRow]) -> Result<()> {
+    pub(super) fn put(&self, side: Side, layout: &Layout, rows: &[CopiedRow]) -> Result<()> {
         self.change(|connection| {
-            let writing = Writing::new(connection, Side::Used, layout);
+            let writing = Writing::new(connection, side, layout);
             let mut added = 0;
             for row in rows {
                 let stored = writing.find(row)?;
@@ -180,16 +185,43 @@ impl Copy {
                 }
                 writing.insert(row)?;
             }
-            if layout.name == ACCOUNTS.name && added > 0 {
+            if layout.name == ACCOUNTS.name && side == Side::Used && added > 0 {
                 connection.execute("UPDATE copy SET accounts = accounts + ?", [added])?;
             }
             Ok(())
         })
     }
 
+    /// Removes those of at most `limit` rows after the key `after` that `is_kept` rejects. Returns the key of the last
+    /// of the rows, or `None` if there are no more.
+    pub(super) fn sweep(
+        &self,
+        side: Side,
+        layout: &Layout,
+        after: &[Vec<u8>],
+        limit: usize,
+        is_kept: impl Fn(&[&[u8]]) -> bool,
+    ) -> Result<Option<Vec<Vec<u8>>>> {
+        let after: Vec<&[u8]> = after.iter().map(Vec::as_slice).collect();
+        let keys = self.with(|connection| stored_keys(connection, side, layout, &after, limit))?;
+        let gone = |key: &&Vec<Vec<u8>>| !is_kept(&key.iter().map(Vec::as_slice).collect::<Vec<_>>());
+        let gone: Vec<_> = keys.iter().filter(gone).collect();
+        if !gone.is_empty() {
+            self.change(|connection| {
+                let writing = Writing::new(connection, side, layout);
+                gone.iter().try_for_each(|key| writing.delete_key(key.iter().map(|part| Text(part))))?;
+                if layout.name == ACCOUNTS.name && side == Side::Used {
+                    connection.execute("UPDATE copy SET accounts = accounts - ?", [signed(gone.len())])?;
+                }
+                Ok(())
+            })?;
+        }
+        Ok(keys.into_iter().nth(limit.saturating_sub(1)))
+    }
+
     /// Notes that all rows of these tables are at least as new as `taken`, and removes the notes made before.
-    pub(super) fn note_whole(&self, side: Side, taken: u64, notes: &[i64]) -> Result<()> {
-        let taken = i64::try_from(taken).unwrap_or(i64::MAX);
+    pub(super) fn note_whole(&self, side: Side, taken: u64, refreshed: u64, notes: &[i64]) -> Result<()> {
+        let [taken, refreshed] = [taken, refreshed].map(|time| i64::try_from(time).unwrap_or(i64::MAX));
         self.change(|connection| {
             let generation = generation(connection)? + i64::from(side == Side::Next);
             file::create_indexes(connection, side, generation)?;
@@ -202,9 +234,9 @@ impl Copy {
                 connection.execute("UPDATE copy SET generation = generation + 1", [])?;
             }
             let count: i64 = connection.query_row("SELECT COUNT(*) FROM accounts", [], |row| row.get(0))?;
-            let sql = "UPDATE copy SET taken = ?1, refreshed = ?1, accounts = ?2, origin = ?3, failed = NULL,
+            let sql = "UPDATE copy SET taken = ?1, refreshed = ?2, accounts = ?3, origin = ?4, failed = NULL,
                        failure = NULL";
-            connection.execute(sql, params![taken, count, self.origin.text()])?;
+            connection.execute(sql, params![taken, refreshed, count, self.origin.text()])?;
             notes::cross_off(connection, notes)
         })
     }
@@ -450,7 +482,11 @@ impl<'c> Writing<'c> {
     }
 
     fn delete(&self, row: &CopiedRow) -> Result<()> {
-        self.connection.prepare_cached(&self.delete)?.execute(params_from_iter(self.key(row)))?;
+        self.delete_key(self.key(row))
+    }
+
+    fn delete_key<'r>(&self, key: impl Iterator<Item = Text<'r>>) -> Result<()> {
+        self.connection.prepare_cached(&self.delete)?.execute(params_from_iter(key))?;
         Ok(())
     }
 }
@@ -502,6 +538,27 @@ fn stored_rows(
     let mut rows = Vec::new();
     while let Some(row) = found.next()? {
         rows.push(read(row, layout));
+    }
+    Ok(rows)
+}
+
+/// Returns the keys of at most `limit` rows after the key `after`.
+fn stored_keys(
+    connection: &Connection,
+    side: Side,
+    layout: &Layout,
+    after: &[&[u8]],
+    limit: usize,
+) -> Result<Vec<Vec<Vec<u8>>>> {
+    let (condition, given) = Range::Between { domain: None, after, last: &[] }.condition(layout);
+    let Layout { name, columns, key, .. } = layout;
+    let (keys, suffix) = (columns[..*key].join(", "), side.suffix());
+    let sql = format!("SELECT {keys} FROM {name}{suffix} WHERE {condition} ORDER BY {keys} LIMIT {limit}");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut found = statement.query(params_from_iter(&given))?;
+    let mut rows = Vec::new();
+    while let Some(row) = found.next()? {
+        rows.push((0..*key).map(|index| Value::of(row, index).bytes().to_vec()).collect());
     }
     Ok(rows)
 }

@@ -62,6 +62,10 @@ impl Notices {
             Unavailable::Pending => tracing::warn!(
                 "{error}; recent changes are missing from the snapshot {path}: affected logins get \"not now\""
             ),
+            Unavailable::NotCopied(what) => tracing::warn!(
+                "{error}; the snapshot {path} holds no {what}, because [schema] does not say how to list them: questions \
+                 about them get \"not now\""
+            ),
             Unavailable::Damaged(what) => tracing::warn!(
                 "{error}; the snapshot {path} is damaged ({what}): affected logins get \"not now\" until it is \
                  made from the database again"

@@ -1,26 +1,35 @@
-//! The database that a file is a copy of.
+//! The database that a file is a copy of, and the tables in it.
 
 use crate::config::DatabaseUrl;
+use crate::schema::{ForeignModel, Tables};
+use sha2::{Digest, Sha256};
 use std::path::Path;
+
+/// Text between the name of a database and what its tables are read by, if they are another program's.
+const SCHEMA: &str = ", schema ";
 
 /// A database, and where it is reached.
 ///
 /// It is written as lines: the kind and the name first, then each place, sorted. Two URLs mean the same database if the
 /// first line is the same and they have a place in common: hosts are added, removed and reordered one after the other.
 /// User, password and options do not count.
+///
+/// If the tables are another program's, the first line ends with the profile and a digest of all expressions that they
+/// are read by. A copy that was made by other expressions may have other answers in its rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Origin(String);
 
 impl Origin {
-    pub(super) fn of(url: &DatabaseUrl) -> Self {
+    pub(super) fn of(url: &DatabaseUrl, tables: &Tables) -> Self {
         let kind = url.scheme();
+        let schema = tables.foreign().map(schema).unwrap_or_default();
         let Some(server) = url.server() else {
-            return Origin(format!("{kind}\n{}", url.file().unwrap_or(Path::new("")).display()));
+            return Origin(format!("{kind}{schema}\n{}", url.file().unwrap_or(Path::new("")).display()));
         };
         let mut places: Vec<_> = server.hosts.iter().map(ToString::to_string).collect();
         places.extend(server.socket.iter().map(|path| path.display().to_string()));
         places.sort();
-        Origin(format!("{kind} {}\n{}", server.database, places.join("\n")))
+        Origin(format!("{kind} {}{schema}\n{}", server.database, places.join("\n")))
     }
 
     /// Returns the text that is written into the file.
@@ -36,6 +45,30 @@ impl Origin {
         };
         own == other && own_places.lines().any(|place| other_places.lines().any(|other| other == place))
     }
+
+    /// Returns true if `written` has the rows of tables that are read in the same way, from whatever database.
+    pub(super) fn has_same_schema(&self, written: &str) -> bool {
+        schema_in(&self.0) == schema_in(written)
+    }
+
+    /// Returns true if `written` has the rows of another program's tables.
+    pub(super) fn is_foreign(written: &str) -> bool {
+        !schema_in(written).is_empty()
+    }
+}
+
+/// Returns what the tables of another program are read by.
+fn schema(model: &ForeignModel) -> String {
+    // The text of the model holds every expression.
+    let digest = Sha256::digest(format!("{model:?}"));
+    let digest: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    format!("{SCHEMA}{} {digest}", model.profile)
+}
+
+/// Returns what the tables are read by, from the first line of a written origin; nothing for our own tables.
+fn schema_in(written: &str) -> &str {
+    let first = written.lines().next().unwrap_or_default();
+    first.rsplit_once(SCHEMA).map_or("", |(_, schema)| schema)
 }
 
 /// Returns the database that a file names, for messages.
@@ -51,7 +84,7 @@ mod tests {
 
     #[test]
     fn a_url_with_a_common_host_is_the_same_database() {
-        let origin = |url: &str| Origin::of(&url.parse().unwrap());
+        let origin = |url: &str| Origin::of(&url.parse().unwrap(), &Tables::Own);
         let first = origin("mysql://u@db1/mail");
         for same in [
             "mysql://u@db1/mail",

@@ -1,11 +1,13 @@
 //! The source of a snapshot: rows as they are stored, without any check.
 
+use super::listed::ListedPage;
+use super::sections::Section;
 use crate::account::Login;
 use crate::schema::Field;
 use crate::store::driver::{Cell, Param, Row};
 use crate::store::sql::SqlStore;
 use crate::store::sql::columns::{AliasColumn, AliasDomainColumn, DomainColumn};
-use crate::store::{MailStore, StoreError};
+use crate::store::{Cursor, MailStore, StoreError, unsupported};
 use crate::{Secret, store};
 
 /// A store whose rows can be copied. Calls block, for at most the configured deadline each.
@@ -21,6 +23,15 @@ pub trait Original: MailStore {
     /// # Errors
     /// Fails if the database does not say.
     fn time(&self) -> Result<Vec<u8>, StoreError>;
+
+    /// Returns at most `limit` rows of another program's tables, from `after` on, in the order of the key of their table.
+    ///
+    /// # Errors
+    /// Fails if the rows are not known to be complete, or cannot be listed.
+    fn list(&self, section: Section, after: Option<&Cursor>, limit: usize) -> Result<ListedPage, StoreError> {
+        let _ = (section, after, limit);
+        Err(unsupported("it does not list another program's tables"))
+    }
 }
 
 /// Selection of rows. `after` is the key of the last row of the previous page, and empty for the first page.
@@ -127,7 +138,7 @@ impl PartialEq for Value {
 }
 
 impl Value {
-    pub(super) fn of(row: &dyn Row, index: usize) -> Self {
+    pub(in crate::store) fn of(row: &dyn Row, index: usize) -> Self {
         match row.cell(index) {
             Cell::Null => Value::Null,
             Cell::Int(number) => Value::Int(number),
@@ -137,7 +148,7 @@ impl Value {
     }
 
     /// Returns the bytes of a text, or nothing for any other value.
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(in crate::store) fn bytes(&self) -> &[u8] {
         match self {
             Value::Text(text) => text.expose(),
             Value::Null | Value::Int(_) | Value::Other => b"",
@@ -216,6 +227,14 @@ impl Original for SqlStore {
         }
         rows.iter_mut().for_each(|row| part.complete(row));
         Ok(rows)
+    }
+
+    fn list(&self, section: Section, after: Option<&Cursor>, limit: usize) -> Result<ListedPage, StoreError> {
+        let Some(foreign) = &self.foreign else { return Err(unsupported("the tables are not another program's")) };
+        self.read_newest(|connection| {
+            connection.catch_up()?;
+            foreign.copied(connection, section, after, limit)
+        })
     }
 
     fn time(&self) -> Result<Vec<u8>, StoreError> {

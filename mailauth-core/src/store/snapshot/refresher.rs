@@ -9,6 +9,8 @@
 //! transaction. Each reading by time begins [`OVERLAP`] before the previous one; changes of longer transactions are
 //! found when everything is read.
 
+mod listing;
+
 use super::clock::{Clock, seconds};
 use super::copy::{Copy, lock_file};
 use super::file::CopyError;
@@ -17,9 +19,11 @@ use super::layout::{ACCOUNTS, ALIAS_DOMAINS, ALIASES, DOMAINS, Layout, Range, Si
 use super::notes::Pending;
 use super::original::{CopiedRow, Original, Part, Value};
 use crate::account::Login;
+use crate::schema::ForeignModel;
 use crate::store::sql::columns::{AliasColumn, Column};
 use crate::store::{Changed, StoreError, jitter};
 use crate::sync::{Condvar, Mutex};
+use listing::ListMemory;
 use rustix::fs::{Mode, OFlags, open};
 use std::any::Any;
 use std::collections::VecDeque;
@@ -99,6 +103,8 @@ pub(super) enum Refreshed {
 /// What the thread works with.
 pub(super) struct Work<S> {
     pub original: Arc<S>,
+    /// The model of the original's tables, if they are another program's.
+    pub foreign: Option<Arc<ForeignModel>>,
     pub copy: Arc<Copy>,
     pub freshness: Arc<CopyFreshness>,
     pub interval: Duration,
@@ -113,6 +119,7 @@ pub(super) struct Memory {
     /// Times of the database, and when they were read: those of the last [`OVERLAP`], and one before.
     times: VecDeque<(Instant, Vec<u8>)>,
     reported: bool,
+    lists: ListMemory,
 }
 
 impl Refresher {
@@ -176,12 +183,20 @@ impl<S: Original> Work<S> {
                             let rest = begin.elapsed() * SHARE_OF_CHANGES;
                             due = Instant::now() + jittered(self.interval).max(rest);
                         }
-                        // How often that is done is limited elsewhere: see `whole_due`.
-                        Refreshed::Whole => due = Instant::now() + jittered(self.interval),
+                        Refreshed::Whole => {
+                            due = Instant::now() + jittered(self.interval);
+                            if self.foreign.is_some() {
+                                due = due.max(memory.whole_due);
+                            }
+                            // How often that is done with our own tables is limited elsewhere: see `whole_due`.
+                        }
                     }
                     // A note may have come in the meantime.
-                    let waits = self.copy.pending().is_ok_and(|pending| !pending.is_empty());
-                    if waits { Duration::ZERO } else { due.saturating_duration_since(Instant::now()) }
+                    let next = match self.copy.pending() {
+                        Ok(pending) if !pending.is_empty() => due.min(self.next_for(&pending, &memory)),
+                        _ => due,
+                    };
+                    next.saturating_duration_since(Instant::now())
                 }
                 Err(Failure::Stopped) => return,
                 Err(Failure::Elsewhere) => TURN,
@@ -195,6 +210,13 @@ impl<S: Original> Work<S> {
                 return;
             }
         }
+    }
+
+    /// Returns when the notes are processed.
+    fn next_for(&self, pending: &Pending, memory: &Memory) -> Instant {
+        let is_single = |changed: &Changed| matches!(changed, Changed::Account(_));
+        let at_once = self.foreign.is_none() || pending.single.iter().any(|(_, changed)| is_single(changed));
+        if at_once { Instant::now() } else { memory.whole_due }
     }
 
     /// Runs a round. A panic in a driver does not end the thread. A damaged file is made from the original, once that
@@ -233,6 +255,9 @@ impl<S: Original> Work<S> {
         self.note_lost()?;
         let status = self.copy.status()?;
         let is_of_this = status.is_some_and(|status| self.copy.is_of(&status));
+        if let Some(model) = &self.foreign {
+            return self.round_of_lists(model, memory, due, is_of_this, waker);
+        }
         if is_of_this {
             self.copy_noted(waker)?;
         }
@@ -369,7 +394,7 @@ impl<S: Original> Work<S> {
                 notes.push(note);
             }
         }
-        self.copy.note_whole(side, seconds(time), &notes)?;
+        self.copy.note_whole(side, seconds(time), seconds(time), &notes)?;
         self.freshness.read_whole(begin);
         Ok(())
     }
@@ -443,7 +468,7 @@ impl<S: Original> Work<S> {
             let after = before.as_ref().map_or(Vec::new(), |row| key(row, layout));
             let mut page = self.original.copy(part(&since, &after), PAGE)?;
             let times: Vec<_> = page.iter_mut().map(Vec::pop).collect();
-            self.copy.put(layout, &page)?;
+            self.copy.put(Side::Used, layout, &page)?;
             let Some(Some(time)) = times.last().filter(|_| page.len() >= PAGE) else { return Ok(()) };
             since = time.bytes().to_vec();
             before = page.into_iter().next_back();
@@ -477,7 +502,7 @@ impl<S: Original> Work<S> {
 
 impl Memory {
     pub(super) fn new(now: Instant) -> Self {
-        Memory { lock: None, whole_due: now, times: VecDeque::new(), reported: false }
+        Memory { lock: None, whole_due: now, times: VecDeque::new(), reported: false, lists: ListMemory::default() }
     }
 
     /// Remembers a time of the database that was read now.

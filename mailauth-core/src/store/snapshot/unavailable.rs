@@ -10,6 +10,8 @@ pub(super) enum Unavailable {
     Old(Duration),
     Pending,
     Damaged(String),
+    /// The tables cannot be listed, so the copy lacks these rows.
+    NotCopied(&'static str),
 }
 
 impl From<&CopyError> for Unavailable {

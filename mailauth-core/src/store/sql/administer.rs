@@ -57,11 +57,17 @@ impl Administration for SqlStore {
     }
 
     fn domain_page(&self, after: Option<&Cursor>, limit: usize) -> Result<Page<DomainRow, StoreError>, StoreError> {
-        self.page_of_domains(after, limit)
+        match &self.foreign {
+            None => self.page_of_domains(after, limit),
+            Some(foreign) => self.hosts.read(|connection| foreign.domains(connection, after, limit.max(1))),
+        }
     }
 
     fn domain_accounts(&self, domain: &str, after: Option<&Cursor>, limit: usize) -> Result<Page, StoreError> {
-        self.page_of_domain_accounts(domain, after, limit)
+        match &self.foreign {
+            None => self.page_of_domain_accounts(domain, after, limit),
+            Some(foreign) => self.hosts.read(|connection| foreign.accounts_of(connection, domain, after, limit.max(1))),
+        }
     }
 
     fn existing(&self, logins: &[&Login]) -> Result<BTreeSet<Login>, StoreError> {
@@ -134,7 +140,10 @@ impl Administration for SqlStore {
         domain: Option<&str>,
         each: &mut dyn FnMut(Result<AliasRow, StoreError>) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
-        self.read_aliases(domain, each)
+        match &self.foreign {
+            None => self.read_aliases(domain, each),
+            Some(foreign) => self.each_foreign_alias(foreign, domain, PAGE, each),
+        }
     }
 
     fn add_alias(&self, alias: &AliasRow) -> Result<(), AdminError> {
@@ -152,7 +161,10 @@ impl Administration for SqlStore {
         after: Option<&Cursor>,
         limit: usize,
     ) -> Result<Page<AliasDomainRow, StoreError>, StoreError> {
-        self.page_of_alias_domains(after, limit)
+        match &self.foreign {
+            None => self.page_of_alias_domains(after, limit),
+            Some(foreign) => self.hosts.read(|connection| foreign.alias_domains(connection, after, limit.max(1))),
+        }
     }
 
     fn find_alias_domain(&self, name: &str) -> Result<Option<AliasDomainRow>, StoreError> {

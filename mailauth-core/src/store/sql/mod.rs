@@ -12,7 +12,7 @@ mod paging;
 mod reading;
 mod rename;
 mod respell;
-mod rows;
+pub(super) mod rows;
 mod standing;
 mod statements;
 mod writer;
@@ -330,6 +330,9 @@ impl AccountStore for SqlStore {
             newest => newest,
         };
         self.read_by(reading, |connection| {
+            if let Some(foreign) = &self.foreign {
+                return foreign.accounts(connection, after, limit);
+            }
             self.ensure_schema(connection)?;
             match after {
                 None => self.read_page(connection, &self.statements.first_page, &[most], limit),

@@ -215,7 +215,7 @@ impl SqlStore {
     /// Returns every statement that is run, so that it can be checked how the database finds its rows.
     pub fn statements(&self) -> Vec<StatementText> {
         if let Some(foreign) = &self.foreign {
-            return foreign.statements.texts();
+            return foreign.statements.texts().into_iter().chain(foreign.lists.texts()).collect();
         }
         let kept = self.statements.kept().into_iter();
         let mut all: Vec<_> =
@@ -516,6 +516,8 @@ mod tests {
             by_index: "",
             time_value: "{}",
             bounded: "{}",
+            select_in_order: "SELECT",
+            login_parts: None,
             as_text: "{}",
             or_update: "",
             added: "",

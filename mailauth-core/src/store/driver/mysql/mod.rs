@@ -38,6 +38,9 @@ pub(in crate::store) static DIALECT: Dialect = Dialect {
     // All collations ignore trailing spaces, and most of them ignore case.
     same_bytes: "CAST(CONVERT({} USING utf8mb4) AS BINARY) = CAST(? AS BINARY)",
     bounded: "LEFT({}, {more})",
+    // Otherwise a smaller table may be read first, and everything sorted for each page.
+    select_in_order: "SELECT STRAIGHT_JOIN",
+    login_parts: None,
     as_text: "CAST({} AS CHAR)",
     or_update: "ON DUPLICATE KEY UPDATE",
     added: "CAST(LEAST(CAST({old} AS DECIMAL(30)) + VALUES({column}), 9223372036854775807) AS SIGNED)",

@@ -47,6 +47,8 @@ pub(in crate::store) static DIALECT: Dialect = Dialect {
     same_bytes: "({})::text COLLATE \"C\" = ?",
     // This works for a column of bytes too.
     bounded: "SUBSTRING({}, 1, {more})",
+    select_in_order: "SELECT",
+    login_parts: Some(["regexp_replace({}, '@[^@]*$', '')", "substring({} from '[^@]*$')"]),
     as_text: "CAST({} AS TEXT)",
     or_update: "ON CONFLICT ({}) DO UPDATE SET",
     added: "CAST(LEAST(CAST({old} AS NUMERIC) + excluded.{column}, 9223372036854775807) AS BIGINT)",

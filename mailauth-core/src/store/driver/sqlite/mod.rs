@@ -28,6 +28,11 @@ pub(crate) static DIALECT: Dialect = Dialect {
     same_bytes: "CAST({} AS BLOB) = CAST(? AS BLOB)",
     // The length is in the row's header, so a text that is too long is not even read.
     bounded: "CASE WHEN octet_length({}) > {most} THEN zeroblob({more}) ELSE {} END",
+    select_in_order: "SELECT",
+    login_parts: Some([
+        "substr({}, 1, length(rtrim({}, replace({}, '@', ''))) - 1)",
+        "substr({}, length(rtrim({}, replace({}, '@', ''))) + 1)",
+    ]),
     as_text: "CAST({} AS TEXT)",
     or_update: "ON CONFLICT ({}) DO UPDATE SET",
     // A sum that overflows an integer becomes a float, and the cast turns that into the largest integer.

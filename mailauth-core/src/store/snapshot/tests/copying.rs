@@ -111,10 +111,11 @@ fn one_process_at_a_time_refreshes_a_file_and_the_next_takes_over() {
 fn between_two_complete_readings_rows_are_read_by_their_time_of_change() {
     let fixture = fixture();
     fixture.set_account("anna@x.example", "two");
-    let copy = Arc::new(Copy::new(fixture.path(), Origin::of(&fixture.config.database.url)));
+    let copy = Arc::new(Copy::new(fixture.path(), Origin::of(&fixture.config.database.url, &Tables::Own)));
     let now = Arc::clone(&fixture.now);
     let work = Work {
         original: Arc::new(fixture.store.clone()),
+        foreign: None,
         copy: Arc::clone(&copy),
         freshness: Arc::default(),
         interval: Duration::from_secs(60),

@@ -4,6 +4,7 @@ mod another_database;
 mod copying;
 mod damage;
 mod files;
+mod foreign;
 mod notes;
 mod outage;
 
@@ -149,5 +150,5 @@ fn copied(password: &str) -> Result<(String, bool), StoreError> {
 }
 
 fn look_from_outside(fixture: &Fixture) -> Result<Option<Kept>, String> {
-    super::look(fixture.path(), &fixture.config.database.url)
+    super::look(fixture.path(), &fixture.config.database)
 }

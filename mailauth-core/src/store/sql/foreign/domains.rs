@@ -92,7 +92,7 @@ fn target(row: &dyn Row) -> Result<DomainName, &'static str> {
 }
 
 /// Reads a flag, also if it is stored as text.
-fn flag(row: &dyn Row) -> Option<bool> {
+pub(super) fn flag(row: &dyn Row) -> Option<bool> {
     match row.cell(VALUE) {
         Cell::Int(0) | Cell::Text(b"0") => Some(false),
         Cell::Int(1) | Cell::Text(b"1") => Some(true),

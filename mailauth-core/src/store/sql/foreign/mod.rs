@@ -4,8 +4,12 @@
 //! found has to be what was asked for, byte for byte, and each value is checked as those of our own tables are. Nothing
 //! is written, except for the password if the configuration says to which column.
 
+mod contents;
+#[cfg(feature = "sqlite")]
+mod copied;
 mod domains;
 mod errors;
+mod listing;
 mod lookups;
 mod password;
 mod plans;
@@ -30,6 +34,7 @@ use crate::store::driver::{Connection, DriverError, Row};
 use crate::store::hosts::Hosts;
 use crate::store::{DomainStanding, StoreError};
 use errors::explained;
+use listing::Lists;
 use statements::{ForeignStatements, MOST_FOUND, Name, Question};
 use std::sync::Arc;
 use targets::ForeignTargets;
@@ -38,6 +43,7 @@ use targets::ForeignTargets;
 pub(in crate::store) struct Foreign {
     pub model: Arc<ForeignModel>,
     pub statements: ForeignStatements,
+    pub lists: Lists,
     /// Name of the database for messages.
     place: String,
 }
@@ -115,7 +121,8 @@ impl SqlStore {
         let place = hosts.place().to_owned();
         let store = SqlStore::new(hosts, TableModel::own());
         let statements = ForeignStatements::new(&model, store.dialect(), store.statements.count());
-        SqlStore { foreign: Some(Foreign { model, statements, place }), ..store }
+        let lists = Lists::new(&model, &statements.columns, store.dialect(), statements.free_slot);
+        SqlStore { foreign: Some(Foreign { model, statements, lists, place }), ..store }
     }
 
     /// Fails if passwords cannot be changed.
