@@ -306,7 +306,9 @@ impl Foreign {
             ACCOUNTS => {
                 "set [schema.accounts] key to the columns of a unique index of the first table, such as key = [\"id\"]"
             }
-            _ => "only a profile says how to list them",
+            _ => {
+                "[schema] has a query for them that finds one and cannot list all; set its key, or write a simpler SELECT"
+            }
         };
         DriverError::Schema(format!("the {what} of profile {profile:?} cannot be listed: {advice}"))
     }
