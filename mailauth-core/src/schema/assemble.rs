@@ -38,10 +38,19 @@ pub(crate) fn assemble(schema: &SchemaConfig, database: DatabaseKind) -> Result<
         Some(read) => read.map_err(fault)?,
         None => return Err(fault(format!("{} is not a profile of another program", schema.profile))),
     };
-    let mut work = Work { schema, profile: &profile, database, values: Values::new(), faults: Vec::new() };
+    assemble_from(schema, &profile, database)
+}
+
+/// Does the same as [`assemble`] with a profile that has been read.
+fn assemble_from(
+    schema: &SchemaConfig,
+    profile: &Profile,
+    database: DatabaseKind,
+) -> Result<Assembled, Vec<SchemaFault>> {
+    let mut work = Work { schema, profile, database, values: Values::new(), faults: Vec::new() };
     work.read_values();
     if !profile.databases.contains(&database) {
-        work.faults.extend(fault(other_database(schema, &profile, database)));
+        work.fault("schema", "profile", other_database(schema, profile, database));
         return Err(work.faults);
     }
     let model = work.model();
@@ -135,6 +144,11 @@ impl Work<'_> {
                 parameter.placeholder()
             });
             self.values.insert(name.clone(), value);
+        }
+        // The text for each domain may have the prefix in it.
+        let single = self.values.clone();
+        for list in self.values.values_mut().filter(|value| value.domains.is_some()) {
+            list.text = filled(&list.text, &single);
         }
         for name in self.schema.parameters.keys() {
             if !self.profile.parameters.contains_key(name) {
@@ -375,4 +389,186 @@ fn missing(profile: &str, parameter: &ProfileParameter) -> String {
 pub(super) fn lacking(accounts: &BTreeMap<String, Setting>) -> Vec<&'static str> {
     let is_there = |key: &str| accounts.get(key).is_some_and(|setting| *setting != Setting::Text(String::new()));
     ["from", "find", "login", "password"].into_iter().filter(|key| !is_there(key)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PROFILE: &str = r#"
+        program = "Mailer"
+        databases = ["mysql", "postgres"]
+
+        [parameters.domains]
+        kind = "domains"
+        meaning = "the domains that are kept here"
+        template = "SELECT '{domain}' AS name, t.* FROM {prefix}{table} t"
+        default = []
+
+        [parameters.host]
+        kind = "number"
+        meaning = "the number of this host"
+
+        [defaults]
+        "mailbox.home" = "/srv/{host}/%d/%n"
+        "mailbox.uid" = 89
+
+        [accounts]
+        from = "{prefix}users u"
+        find = "u.login = :login AND u.host = {host}"
+        where = "u.kind = 'a' OR u.kind = 'b'"
+        login = "u.login"
+        password = "u.hash"
+        name = "u.name"
+
+        [postgres.accounts]
+        password = "encode(u.hash, 'escape')"
+        name = ""
+
+        [[domains.parts]]
+        from = "({domains}) x"
+        find = "x.name = :domain"
+        columns = ["x.name", "1"]
+        key = ["x.name"]
+
+        [aliases]
+        separator = "space"
+
+        [[aliases.parts]]
+        from = "{prefix}forwards f"
+        find = "f.source = :address"
+        columns = ["f.source", "f.target"]
+        key = ["f.id"]
+
+        [[aliases.parts]]
+        from = "(SELECT :domain AS d) w"
+        where = ":local = ''"
+        find = "EXISTS (SELECT 1 FROM {prefix}all_of a WHERE a.d = w.d)"
+        columns = ["CONCAT('@', w.d)", "'all@example.org'"]
+        list = false
+
+        [[postgres.aliases.parts]]
+        from = "{prefix}forwards f"
+        where = "f.live"
+        find = "f.source = :address"
+        columns = ["f.source", "f.target"]
+        key = ["f.id"]
+        order = "f.id"
+
+        [reads]
+        users = ["login", "hash"]
+        "{table}" = ["name"]
+
+        [versions]
+        "users.host" = "Mailer 2"
+    "#;
+
+    fn schema(parameters: &[(&str, Setting)]) -> SchemaConfig {
+        let parameters = parameters.iter().map(|(name, setting)| ((*name).to_owned(), setting.clone())).collect();
+        SchemaConfig { profile: "mailer".to_owned(), parameters, ..SchemaConfig::default() }
+    }
+
+    fn assembled(schema: &SchemaConfig, database: DatabaseKind) -> Assembled {
+        let profile = Profile::parse(PROFILE).unwrap();
+        assemble_from(schema, &profile, database).unwrap_or_else(|faults| panic!("{faults:#?}"))
+    }
+
+    fn faults(profile: &str, database: DatabaseKind) -> Vec<String> {
+        let profile = Profile::parse(profile).unwrap();
+        let Err(faults) = assemble_from(&schema(&[("host", Setting::Number(7))]), &profile, database) else {
+            panic!("no mistake")
+        };
+        faults.into_iter().map(|fault| format!("{} {}: {}", fault.section, fault.key, fault.problem)).collect()
+    }
+
+    #[test]
+    fn terms_of_find_without_a_parameter_hold_for_each_account() {
+        let accounts = assembled(&schema(&[("host", Setting::Number(7))]), DatabaseKind::Mysql).model.accounts;
+        assert_eq!(accounts.find.sql, "u.login = ?");
+        assert_eq!(accounts.filter.as_deref(), Some("(u.kind = 'a' OR u.kind = 'b') AND u.host = 7"));
+        assert_eq!(accounts.key, ["u.login"]);
+    }
+
+    #[test]
+    fn a_database_has_texts_of_its_own() {
+        let model = assembled(&schema(&[("host", Setting::Number(7))]), DatabaseKind::Postgres).model;
+        let field = |field| model.accounts.field(field);
+        assert_eq!(field(Field::Password), Some("encode(u.hash, 'escape')"));
+        assert_eq!((field(Field::Login), field(Field::Name)), (Some("u.login"), None));
+        let aliases = model.aliases.unwrap();
+        let sql = "SELECT f.source, f.target FROM forwards f WHERE f.live AND f.source = ? ORDER BY f.id";
+        assert_eq!((aliases.find.sql.as_str(), aliases.separator), (sql, Separator::Space));
+    }
+
+    #[test]
+    fn parts_are_joined_and_some_are_not_listed() {
+        let parameters = [("host", Setting::Number(7)), ("prefix", Setting::Text("x_".to_owned()))];
+        let aliases = assembled(&schema(&parameters), DatabaseKind::Mysql).model.aliases.unwrap();
+        assert_eq!(
+            aliases.find.sql,
+            "SELECT f.source, f.target FROM x_forwards f WHERE f.source = ? UNION ALL SELECT CONCAT('@', w.d), \
+             'all@example.org' FROM (SELECT ? AS d) w WHERE ? = '' AND EXISTS (SELECT 1 FROM x_all_of a WHERE a.d = w.d)"
+        );
+        assert_eq!(aliases.find.parameters, [Parameter::Address, Parameter::Domain, Parameter::Local]);
+        assert_eq!(aliases.list.unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_section_without_its_domains_is_left_out() {
+        let host = ("host", Setting::Number(7));
+        let model = assembled(&schema(std::slice::from_ref(&host)), DatabaseKind::Mysql).model;
+        assert_eq!(model.domains, None);
+        assert_eq!(model.reads.iter().map(|read| read.table.as_str()).collect::<Vec<_>>(), ["users"]);
+        let names = Setting::List(vec!["a.example".to_owned(), "b-c.example".to_owned()]);
+        let prefix = ("prefix", Setting::Text("x_".to_owned()));
+        let model = assembled(&schema(&[host, prefix, ("domains", names)]), DatabaseKind::Mysql).model;
+        assert_eq!(
+            model.domains.unwrap().find.sql,
+            "SELECT x.name, 1 FROM (SELECT 'a.example' AS name, t.* FROM x_a_example t UNION ALL SELECT 'b-c.example' AS \
+             name, t.* FROM x_b_c_example t) x WHERE x.name = ?"
+        );
+        let tables: Vec<_> = model.reads.iter().map(|read| read.table.as_str()).collect();
+        assert_eq!(tables, ["x_users", "x_a_example", "x_b_c_example"]);
+        assert_eq!(model.versions, [("x_users.host".to_owned(), "Mailer 2".to_owned())]);
+    }
+
+    #[test]
+    fn defaults_have_the_values_of_parameters_in_them() {
+        let defaults = assembled(&schema(&[("host", Setting::Number(7))]), DatabaseKind::Mysql).defaults;
+        let shown: Vec<_> = defaults.iter().map(|(section, key, value)| format!("{section}.{key} = {value}")).collect();
+        assert_eq!(shown, ["mailbox.home = \"/srv/7/%d/%n\"", "mailbox.uid = 89"]);
+    }
+
+    #[test]
+    fn a_database_that_the_program_does_not_have_is_refused() {
+        assert_eq!(
+            faults(PROFILE, DatabaseKind::Sqlite),
+            [
+                "schema profile: the tables of Mailer are known on MySQL, PostgreSQL only, but [database] url names SQLite; \
+              write the URL of its database, or use the profile custom instead of mailer"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_fault_of_the_profile_names_its_text() {
+        for (right, wrong, said) in [
+            ("key = [\"x.name\"]", "", "schema profile: domains parts of the profile has no key although it is listed"),
+            (
+                "\"u.hash\"",
+                "\"u.hash, 1\"",
+                "schema profile: accounts password of the profile has a comma before \"1\"",
+            ),
+            (
+                "list = false",
+                "key = [\"w.d\"]",
+                "schema profile: aliases parts of the profile has the parameter :domain",
+            ),
+            ("list = false", "list = false\norder = \"1\"", "has an order although it is not the only part"),
+        ] {
+            let profile = PROFILE.replace(right, wrong).replace("default = []", "default = ['a.example']");
+            let found = faults(&profile, DatabaseKind::Mysql);
+            assert!(found.len() == 1 && found[0].contains(said), "{found:#?}");
+        }
+    }
 }

@@ -164,7 +164,8 @@ impl Profile {
         Some(Profile::parse(text).map_err(|error| format!("the profile {name} that is built in has a fault: {error}")))
     }
 
-    fn parse(text: &str) -> Result<Profile, String> {
+    /// Reads the text of a profile.
+    pub(super) fn parse(text: &str) -> Result<Profile, String> {
         let mut profile: Profile = toml::from_str(text).map_err(|error| error.to_string())?;
         let of_databases = [&profile.mysql, &profile.postgres, &profile.sqlite].map(|texts| &texts.accounts);
         for key in of_databases.into_iter().chain([&profile.accounts]).flat_map(BTreeMap::keys) {
@@ -197,6 +198,7 @@ impl Profile {
         };
         let mut accounts = self.accounts.clone();
         accounts.extend(differs.accounts.clone());
+        accounts.retain(|_, setting| *setting != Setting::Text(String::new()));
         Texts {
             accounts,
             domains: self.domains.with(&differs.domains),

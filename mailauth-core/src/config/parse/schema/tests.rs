@@ -1,5 +1,7 @@
 use crate::config::Config;
+use crate::schema::ACCOUNT_KEYS;
 use crate::schema::{Field, ForeignModel, Parameter, Profile, Separator, Tables};
+use proptest::prelude::*;
 use std::path::Path;
 
 fn config(text: &str) -> Config {
@@ -207,5 +209,30 @@ fn the_sample_names_every_profile() {
     for name in Profile::names() {
         let is_there = text.split(|c: char| !(c.is_alphanumeric() || c == '-')).any(|word| word == name);
         assert!(is_there, "the sample does not name the profile {name}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_section_is_valid_or_has_mistakes_with_positions_in_it(
+        head in prop::sample::select(vec![CUSTOM, POSTFIXADMIN, MYSQL]),
+        lines in prop::collection::vec(
+            (
+                prop::sample::select([&ACCOUNT_KEYS[..], &["mail_root", "separator"]].concat()),
+                "('|\"|)(SELECT|FROM|:login|:domain|a|[a-z.(),='\"{}5\\[\\] ]){0,20}('|\"|)",
+            ),
+            0..6,
+        ),
+        section in prop::sample::select(vec!["schema.accounts", "schema.aliases", "schema.domains", "schema", "schema.x"]),
+    ) {
+        let lines: String = lines.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
+        let text = format!("{head}{lines}[{section}]\n{lines}");
+        if let Err(errors) = Config::parse(&text, Path::new("m.toml")) {
+            for mistake in errors.mistakes {
+                let position = mistake.position.expect("a position");
+                prop_assert!((1..=text.split('\n').count()).contains(&position.line), "{mistake} of {text}");
+                prop_assert!(!mistake.to_string().contains('\n') && mistake.to_string().len() < 1500);
+            }
+        }
     }
 }
