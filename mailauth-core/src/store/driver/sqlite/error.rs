@@ -30,6 +30,16 @@ pub(super) fn driver_error(error: rusqlite::Error, path: &Path, deadline: Durati
                 "{reason}; look in the system log for errors of the disk or file system"
             ));
         }
+        (ErrorCode::ReadOnly, ffi::SQLITE_READONLY_ROLLBACK) => {
+            return DriverError::Lost(format!(
+                "a change of another program was interrupted, and only a user that may write can undo it: use the file \
+                 {} once with that program, or with sqlite3",
+                path.display()
+            ));
+        }
+        (ErrorCode::ReadOnly, ffi::SQLITE_READONLY_CANTINIT | ffi::SQLITE_READONLY_RECOVERY) => {
+            return DriverError::Lost(unreadable_log(path));
+        }
         (ErrorCode::ReadOnly, _) => {
             let reason = format!("{reason}; {}", unwritable(path));
             return DriverError::Refused { kind: Refusal::Forbidden, reason };
@@ -109,6 +119,16 @@ pub(super) fn unopened(path: &Path, said: &str) -> String {
         ),
         _ => format!("{said}; check that its file system is mounted and writable"),
     }
+}
+
+/// Explains why a file in WAL mode cannot be read, and what to do about it.
+fn unreadable_log(path: &Path) -> String {
+    let (user, folder) = (names::own(), folder(path));
+    format!(
+        "it is in WAL mode, and SQLite cannot read it without creating files next to it: give the user {user} write \
+         permission on the folder {}, or have its program use another journal_mode",
+        folder.display()
+    )
 }
 
 pub(super) fn may_write(path: &Path) -> bool {

@@ -10,7 +10,7 @@ use connection::{Clock, SqliteConnection, identity};
 use error::{driver_error, folder, here, unopened};
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
-use rusqlite::{OpenFlags, ffi};
+use rusqlite::{ErrorCode, OpenFlags, ffi};
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
@@ -184,12 +184,15 @@ impl Sqlite {
         let outcome = connection.query_row("PRAGMA schema_version", [], |_| Ok(()));
         outcome.map_err(|error| {
             let said = error.to_string();
+            let is_unopened = error.sqlite_error_code() == Some(ErrorCode::CannotOpen);
             match driver_error(error, &self.path, self.deadline) {
-                DriverError::Lost(_) if fs::File::open(&self.path).is_ok() => DriverError::Lost(format!(
-                    "{said}: a user with read permission only also needs to read the files {0}-wal and {0}-shm; \
+                DriverError::Lost(_) if is_unopened && fs::File::open(&self.path).is_ok() => {
+                    DriverError::Lost(format!(
+                        "{said}: a user with read permission only also needs to read the files {0}-wal and {0}-shm; \
                      `mailauth check`, run by a user that may write, creates them",
-                    self.place
-                )),
+                        self.place
+                    ))
+                }
                 other => other,
             }
         })

@@ -271,3 +271,41 @@ fn the_file_is_opened_for_reading_only() {
     let [host] = &store.ask_hosts()[..] else { panic!() };
     assert_eq!(host.role, crate::store::Role::Primary, "the database itself can be written");
 }
+
+#[test]
+fn a_database_in_wal_mode_is_read_while_its_program_writes() {
+    let scratch = Scratch::new();
+    let program = rusqlite::Connection::open(&scratch.file).unwrap();
+    program.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(())).unwrap();
+    let store = scratch.open(model());
+    assert!(store.find(&login("anna@kontor.example")).unwrap().is_some());
+    program.execute_batch("UPDATE person SET name = 'Anna' WHERE folder = 'anna'").unwrap();
+    assert_eq!(store.find(&login("anna@kontor.example")).unwrap().unwrap().name.as_deref(), Some("Anna"));
+    program.execute_batch("BEGIN IMMEDIATE; UPDATE person SET name = 'Not yet'").unwrap();
+    assert_eq!(store.find(&login("anna@kontor.example")).unwrap().unwrap().name.as_deref(), Some("Anna"));
+}
+
+#[test]
+fn an_interrupted_change_of_its_program_is_an_outage() {
+    let scratch = Scratch::new();
+    let program = rusqlite::Connection::open(&scratch.file).unwrap();
+    program
+        .execute_batch(
+            "PRAGMA cache_size = 1; BEGIN;
+             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500)
+             INSERT INTO person (address, realm, name) SELECT i, 'kontor.example', hex(randomblob(500)) FROM n",
+        )
+        .unwrap();
+    // The files as a crash of the program leaves them.
+    let (copy, journal) = (scratch.file.with_extension("copy"), scratch.file.with_extension("db-journal"));
+    std::fs::copy(&scratch.file, &copy).unwrap();
+    std::fs::copy(journal, scratch.file.with_extension("copy-journal")).unwrap();
+    drop(program);
+    let url = DatabaseUrl::Sqlite { path: copy.clone() };
+    let tables = Tables::Foreign(Arc::new(model()));
+    let store = open_single(&DatabaseConfig { url, tables, ..scratch.config.clone() }).unwrap();
+    let error = store.find(&login("anna@kontor.example")).unwrap_err();
+    assert!(error.is_outage() && error.to_string().contains("once with that program, or with sqlite3"), "{error}");
+    rusqlite::Connection::open(&copy).unwrap().query_row("SELECT COUNT(*) FROM person", [], |_| Ok(())).unwrap();
+    assert!(store.find(&login("anna@kontor.example")).unwrap().is_some());
+}
