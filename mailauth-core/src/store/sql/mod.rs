@@ -204,8 +204,8 @@ impl SqlStore {
         }
     }
 
-    /// Returns the number of writing statements that were sent for an administrator's changes. A change that left the
-    /// number as it was did not touch the database.
+    /// Returns the number of writing statements that were sent. A change that left the number as it was did not touch the
+    /// database.
     pub fn writes_sent(&self) -> u64 {
         self.writes.load(Ordering::SeqCst)
     }
@@ -307,6 +307,7 @@ impl AccountStore for SqlStore {
                 connection.catch_up()?;
             }
             sent = true;
+            self.writes.fetch_add(1, Ordering::SeqCst);
             match &self.foreign {
                 Some(foreign) => foreign.replace_password(connection, login, [old, new], self.dialect().begin),
                 None => connection.execute(&self.statements.set_password, &values),
