@@ -5,6 +5,7 @@ use crate::mariadb::{Flavor, MariaDb, MariaDbDatabase};
 use crate::postgres::{Postgres, PostgresDatabase};
 use crate::process::{output_with_input, run_with_input};
 use crate::programs::program;
+use crate::schemas::Schema;
 use crate::scratch::{Scratch, User};
 use crate::server::Server;
 use rusqlite::{Connection, OpenFlags};
@@ -27,7 +28,8 @@ pub enum Kind {
     Postgres,
 }
 
-/// A database with our schema, and the configuration and password file to reach it.
+/// A database with our schema or with the tables of another program, and the configuration and password file to reach
+/// it.
 pub struct Accounts {
     place: Place,
     own_server: bool,
@@ -36,6 +38,8 @@ pub struct Accounts {
     snapshot: Option<String>,
     /// More keys of `[mailbox]`, each ended by a line feed.
     mailbox: String,
+    /// `[schema]`, `[mailbox]` and further sections, if the tables are those of another program.
+    foreign: Option<String>,
 }
 
 enum Place {
@@ -44,19 +48,36 @@ enum Place {
     Postgres(PostgresDatabase<'static>),
 }
 
+impl Place {
+    /// Creates an empty database on the server that all tests of this process use.
+    fn shared(kind: Kind) -> Self {
+        match kind {
+            Kind::Sqlite => Place::Sqlite,
+            Kind::MariaDb => Place::MariaDb(MariaDb::shared().database()),
+            Kind::MySql => Place::MariaDb(MariaDb::shared_mysql().database()),
+            Kind::Postgres => Place::Postgres(Postgres::shared().database()),
+        }
+    }
+
+    /// Creates an empty database on a new server.
+    fn own(kind: Kind) -> Self {
+        // Leaking the few bytes that describe a server saves a lifetime in every signature.
+        match kind {
+            Kind::Sqlite => Place::Sqlite,
+            Kind::MariaDb => Place::MariaDb(Box::leak(Box::new(MariaDb::start_new())).database()),
+            Kind::MySql => Place::MariaDb(Box::leak(Box::new(MariaDb::start_new_mysql())).database()),
+            Kind::Postgres => Place::Postgres(Box::leak(Box::new(Postgres::start_new())).database()),
+        }
+    }
+}
+
 impl Accounts {
     /// Creates a database without accounts, on a server that other tests of this process use too.
     ///
     /// # Panics
     /// Panics if `mailauth init` fails.
     pub fn empty(kind: Kind) -> Self {
-        let place = match kind {
-            Kind::Sqlite => Place::Sqlite,
-            Kind::MariaDb => Place::MariaDb(MariaDb::shared().database()),
-            Kind::MySql => Place::MariaDb(MariaDb::shared_mysql().database()),
-            Kind::Postgres => Place::Postgres(Postgres::shared().database()),
-        };
-        Self::at(place, false)
+        Self::at(Place::shared(kind), false)
     }
 
     /// Creates a database without accounts, on a server that the test may stop and freeze.
@@ -64,14 +85,7 @@ impl Accounts {
     /// # Panics
     /// Panics if `mailauth init` fails.
     pub fn on_own_server(kind: Kind) -> Self {
-        // Leaking the few bytes that describe a server saves a lifetime in every signature.
-        let place = match kind {
-            Kind::Sqlite => Place::Sqlite,
-            Kind::MariaDb => Place::MariaDb(Box::leak(Box::new(MariaDb::start_new())).database()),
-            Kind::MySql => Place::MariaDb(Box::leak(Box::new(MariaDb::start_new_mysql())).database()),
-            Kind::Postgres => Place::Postgres(Box::leak(Box::new(Postgres::start_new())).database()),
-        };
-        Self::at(place, kind != Kind::Sqlite)
+        Self::at(Place::own(kind), kind != Kind::Sqlite)
     }
 
     /// Creates the tables in a database of a server that the caller stops.
@@ -84,9 +98,33 @@ impl Accounts {
         Self::at(Place::Postgres(database), false)
     }
 
+    /// Creates the tables and rows of another program, and a configuration with its profile.
+    ///
+    /// # Panics
+    /// Panics if the database refuses a statement.
+    pub fn of(schema: &Schema, kind: Kind) -> Self {
+        Self::holding(kind, &schema.sql(kind), schema.config)
+    }
+
+    /// Runs these statements in an empty database. `sections` is the configuration without `[database]`.
+    ///
+    /// # Panics
+    /// Panics if the database refuses a statement.
+    pub fn holding(kind: Kind, sql: &str, sections: &str) -> Self {
+        let accounts = Self::prepare(Place::shared(kind), false, Some(sections.to_owned()));
+        accounts.run_sql(sql);
+        accounts
+    }
+
     fn at(place: Place, own_server: bool) -> Self {
+        let accounts = Self::prepare(place, own_server, None);
+        accounts.admin(&["init"], "");
+        accounts
+    }
+
+    fn prepare(place: Place, own_server: bool, foreign: Option<String>) -> Self {
         let (folder, mailbox) = (Scratch::new("accounts"), String::new());
-        let accounts = Accounts { place, own_server, folder, snapshot: None, mailbox };
+        let accounts = Accounts { place, own_server, folder, snapshot: None, mailbox, foreign };
         DirBuilder::new().mode(0o750).create(accounts.state()).expect("the folder of the database");
         if let Some(password) = accounts.password() {
             let path = accounts.folder.join("password");
@@ -94,7 +132,6 @@ impl Accounts {
             fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("its mode");
         }
         fs::write(accounts.config_path(), accounts.config()).expect("the configuration");
-        accounts.admin(&["init"], "");
         accounts
     }
 
@@ -121,6 +158,11 @@ impl Accounts {
         let (url, User { uid, gid }) = (self.url(), MailHost::OWNER);
         let (mailbox, throttle) = (&self.mailbox, self.folder.join("throttle"));
         let throttle = throttle.display();
+        if let Some(foreign) = &self.foreign {
+            return format!(
+                "{foreign}[throttle]\nfile = \"{throttle}\"\n[outage]\n{outage}\n[database]\nurl = \"{url}\"\n{password_file}"
+            );
+        }
         // The homes of tests are in folders of their own, and some belong to other users. A test that sets the root
         // sets the minimum IDs too.
         let floors = [("root", "\"/\""), ("min_uid", "1000"), ("min_gid", "1000")];
@@ -152,6 +194,62 @@ impl Accounts {
         keys.clone_into(&mut self.mailbox);
         fs::write(self.config_path(), self.config()).expect("the configuration");
         self
+    }
+
+    /// Replaces `[schema]` and the sections after it, of tables that another program owns.
+    ///
+    /// # Panics
+    /// Panics if it cannot be written.
+    #[must_use]
+    pub fn with_schema(mut self, sections: &str) -> Self {
+        self.foreign = Some(sections.to_owned());
+        fs::write(self.config_path(), self.config()).expect("the configuration");
+        self
+    }
+
+    /// Runs statements as the owner of the database.
+    ///
+    /// # Panics
+    /// Panics if one fails.
+    pub fn run_sql(&self, sql: &str) {
+        match &self.place {
+            Place::Sqlite => {
+                let database = Connection::open(self.file()).expect("the database");
+                database.execute_batch(sql).unwrap_or_else(|error| panic!("{error}"));
+            }
+            Place::MariaDb(database) => {
+                database.execute_admin(sql);
+            }
+            // Only the owner of a table can read it without a GRANT.
+            Place::Postgres(database) => {
+                database.execute_admin(&format!("SET ROLE {};\n{sql}", database.name()));
+            }
+        }
+    }
+
+    /// Returns all rows of a table, one per line, in the order of its columns.
+    ///
+    /// # Panics
+    /// Panics if there is no such table.
+    pub fn rows_of(&self, table: &str) -> Vec<String> {
+        let sql = format!("SELECT * FROM {table}");
+        let mut rows: Vec<String> = match &self.place {
+            Place::Sqlite => {
+                let database = Connection::open(self.file()).expect("the database");
+                let mut statement = database.prepare(&sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+                let columns = statement.column_count();
+                let row = |row: &rusqlite::Row<'_>| {
+                    let value = |column| row.get_ref_unwrap(column);
+                    let text =
+                        |column| value(column).as_str().map_or_else(|_| format!("{:?}", value(column)), str::to_owned);
+                    Ok((0..columns).map(text).collect::<Vec<_>>().join("\t"))
+                };
+                statement.query_map([], row).expect("rows").collect::<Result<_, _>>().expect("rows")
+            }
+            _ => self.execute(&sql).lines().map(str::to_owned).collect(),
+        };
+        rows.sort();
+        rows
     }
 
     /// Returns true if there is a snapshot in which nothing has to be copied again.

@@ -37,6 +37,7 @@ mod postgres_pair;
 mod process;
 mod programs;
 mod proxy;
+pub mod schemas;
 mod scratch;
 mod server;
 pub mod smtp;
