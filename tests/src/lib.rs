@@ -5,6 +5,7 @@
 //! in one temporary folder and ends with the test process, even if that is killed.
 
 mod accounts;
+mod amavis;
 mod answers;
 mod booted;
 mod certificates;
@@ -45,6 +46,7 @@ mod terminal;
 pub mod wire;
 
 pub use accounts::{Accounts, Kind};
+pub use amavis::Amavis;
 pub use answers::{Answer, Answers, Asked, Verdict};
 pub use booted::Booted;
 pub use certificates::{Certificates, Unusual};
