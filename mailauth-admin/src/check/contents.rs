@@ -11,6 +11,7 @@ use mailauth_core::config::Config;
 use mailauth_core::mailbox::Wider;
 use mailauth_core::password::{Flaw, Stored};
 use mailauth_core::routing::{Looking, Router};
+use mailauth_core::schema::ForeignModel;
 use mailauth_core::store::{AccountStore, Administration, AliasRow, MailStore, SqlStore, StoreError};
 use mailauth_core::{Backend, DomainName, Login};
 use std::collections::HashMap;
@@ -175,9 +176,19 @@ impl<'a> Accounts<'a> {
         }
     }
 
+    fn foreign(&self) -> Option<&'a ForeignModel> {
+        self.config.database.tables.foreign()
+    }
+
     fn report(&self, findings: &mut Findings) {
         let kinds = ["account can never be used", "accounts can never be used"];
-        let mut fix = "correct them with 'mailauth account set' or 'mailauth account rename'".to_owned();
+        let mut fix = match self.foreign() {
+            None => "correct them with 'mailauth account set' or 'mailauth account rename'".to_owned(),
+            Some(model) => format!(
+                "correct them {}, or the expressions in [schema.accounts]; 'mailauth schema try' shows each",
+                model.place()
+            ),
+        };
         let wider = self.wider.lines();
         if !wider.is_empty() {
             fix += "; if their users and homes are right, set in [mailbox]: ";
@@ -185,13 +196,11 @@ impl<'a> Accounts<'a> {
         }
         self.unusable.report("accounts", State::Degraded, kinds, &fix, findings);
         let kinds = ["stored password matches no password", "stored passwords match no password"];
-        self.hashes.report(
-            "passwords",
-            State::Degraded,
-            kinds,
-            "set new passwords with 'mailauth account passwd'",
-            findings,
-        );
+        let fix = match self.foreign() {
+            None => "set new passwords with 'mailauth account passwd'".to_owned(),
+            Some(model) => format!("set new passwords {}", model.place()),
+        };
+        self.hashes.report("passwords", State::Degraded, kinds, &fix, findings);
         self.report_mailboxes(findings);
     }
 
@@ -233,6 +242,8 @@ fn is_there(path: &Path) -> Option<bool> {
 /// Problems of aliases.
 struct Aliases<'a> {
     store: &'a SqlStore,
+    /// Another program's tables, if the accounts are in some.
+    foreign: Option<&'a ForeignModel>,
     router: Arc<Router>,
     until: Option<Instant>,
     progress: Progress,
@@ -245,10 +256,11 @@ struct Aliases<'a> {
 }
 
 impl<'a> Aliases<'a> {
-    fn new(store: &'a Arc<SqlStore>, config: &Config, until: Option<Instant>) -> Self {
+    fn new(store: &'a Arc<SqlStore>, config: &'a Config, until: Option<Instant>) -> Self {
         let router = Backend::over(Arc::clone(store), config).router;
+        let foreign = config.database.tables.foreign();
         let (progress, unusable, lost, ours) = Default::default();
-        Aliases { store, router, until, progress, unusable, lost, ours, waiting: Vec::new() }
+        Aliases { store, foreign, router, until, progress, unusable, lost, ours, waiting: Vec::new() }
     }
 
     fn look(&mut self) -> Result<(), StoreError> {
@@ -285,6 +297,10 @@ impl<'a> Aliases<'a> {
             Err(why) => self.unusable.add(|| format!("no mail matches {address:?}: {why}")),
         }
         for target in targets {
+            // In the tables of other programs, such a target keeps the local part of the address.
+            if self.foreign.is_some() && target.starts_with('@') {
+                continue;
+            }
             if let Err(why) = check_target(target) {
                 self.unusable.add(|| format!("mail for {address} is deferred because of its target {target:?}: {why}"));
                 continue;
@@ -320,7 +336,10 @@ impl<'a> Aliases<'a> {
     fn find_waiting(&mut self) -> Result<(), StoreError> {
         let waiting = std::mem::take(&mut self.waiting);
         let logins: Vec<_> = waiting.iter().map(|(_, login)| login).collect();
-        let present = if logins.is_empty() { Default::default() } else { self.store.existing(&logins)? };
+        let present = match self.foreign {
+            None if !logins.is_empty() => self.store.existing(&logins)?,
+            _ => Default::default(),
+        };
         for (address, target) in waiting.iter().filter(|(_, login)| !present.contains(login)) {
             if self.until.is_some_and(|until| Instant::now() >= until) {
                 self.progress.cut = true;
@@ -344,10 +363,17 @@ impl<'a> Aliases<'a> {
 
     fn report(&self, findings: &mut Findings) {
         let kinds = ["alias has no effect", "aliases have no effect"];
-        let fix = "'mailauth alias remove ADDRESS TARGET' removes an invalid row as it is stored";
-        self.unusable.report("aliases", State::Degraded, kinds, fix, findings);
+        let place = self.foreign.map(ForeignModel::place);
+        let fix = match &place {
+            None => "'mailauth alias remove ADDRESS TARGET' removes an invalid row as it is stored".to_owned(),
+            Some(place) => format!("correct them {place}"),
+        };
+        self.unusable.report("aliases", State::Degraded, kinds, &fix, findings);
         let kinds = ["target of an alias does not exist", "targets of aliases do not exist"];
-        let fix = "correct them with 'mailauth alias', or add the missing accounts";
-        self.lost.report("aliases", State::Degraded, kinds, fix, findings);
+        let fix = match &place {
+            None => "correct them with 'mailauth alias', or add the missing accounts".to_owned(),
+            Some(place) => format!("correct them {place}"),
+        };
+        self.lost.report("aliases", State::Degraded, kinds, &fix, findings);
     }
 }

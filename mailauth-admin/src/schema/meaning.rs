@@ -1,6 +1,7 @@
 //! What a row of another program's accounts means.
 
 use crate::output::{ListRow, yes_no};
+use mailauth_core::Services;
 use mailauth_core::account::AccountRow;
 use mailauth_core::config::Config;
 use mailauth_core::mailbox::Unusable;
@@ -54,7 +55,7 @@ impl Meaning {
             enabled: Some(row.enabled),
             domain_enabled: Some(row.domain_enabled),
             receives: Some(row.receives),
-            services: Some(row.services.to_string()),
+            services: Some(services(&row)),
             uid: row.uid,
             gid: row.gid,
             home: row.home.clone(),
@@ -107,6 +108,14 @@ impl Meaning {
     }
 }
 
+fn services(row: &AccountRow) -> String {
+    match &row.services {
+        Services::All => "all".to_owned(),
+        Services::Only(list) if list.is_empty() => "none".to_owned(),
+        some => some.to_string(),
+    }
+}
+
 fn problem(Unusable { column, problem, .. }: &Unusable) -> String {
     format!("{column}: {problem}")
 }
@@ -156,8 +165,14 @@ mod tests {
         }
     }
 
+    fn config() -> Config {
+        let mut config = Config::default();
+        config.mailbox.root = Some("/".into());
+        config
+    }
+
     fn cells(row: Result<AccountRow, Unusable>) -> Vec<String> {
-        Meaning::of(row, &Config::default()).cells().iter().map(|cell| cell.clone().into_owned()).collect()
+        Meaning::of(row, &config()).cells().iter().map(|cell| cell.clone().into_owned()).collect()
     }
 
     #[test]
@@ -166,7 +181,7 @@ mod tests {
         assert_eq!(cells[..5], ["anna@example.org", "yes", "all", "5000", "5000"]);
         assert_eq!(cells[5..7], ["/srv/mail/anna", "/srv/mail/anna/Maildir"]);
         assert_eq!(cells[8], "PLAIN");
-        assert!(!format!("{:?}", Meaning::of(Ok(row("{PLAIN}secret")), &Config::default())).contains("secret"));
+        assert!(!format!("{:?}", Meaning::of(Ok(row("{PLAIN}secret")), &config())).contains("secret"));
     }
 
     #[test]

@@ -4,16 +4,18 @@ use super::{Grants, indexes};
 use crate::failure::{Exit, Failure};
 use crate::output::{Sheet, json, printable, say};
 use crate::setup::Setup;
-use mailauth_core::schema::ForeignModel;
 use mailauth_core::schema::references::References;
+use mailauth_core::schema::{ForeignModel, Setting};
 use mailauth_core::store::{Access, SqlStore, StatementPlan, TablePlan};
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// The tables and their statements in JSON.
 #[derive(Serialize)]
 struct ShownJson<'a> {
     profile: &'a str,
     program: &'a str,
+    parameters: BTreeMap<&'a str, String>,
     database: String,
     statements: Vec<StatementJson<'a>>,
     grants: &'a [String],
@@ -60,6 +62,13 @@ pub fn run(setup: &Setup, as_json: bool) -> Result<Exit, Failure> {
         json(&ShownJson {
             profile: &model.profile,
             program: &model.program,
+            parameters: setup
+                .config
+                .schema
+                .parameters
+                .iter()
+                .map(|(name, value)| (name.as_str(), text(value)))
+                .collect(),
             database,
             statements: plans.iter().map(StatementJson::of).collect(),
             grants: &grants.statements,
@@ -69,6 +78,9 @@ pub fn run(setup: &Setup, as_json: bool) -> Result<Exit, Failure> {
         let mut sheet = Sheet::new();
         sheet.line("profile", format_args!("{}: the tables of {}", model.profile, model.program));
         sheet.line("database", database);
+        for (name, value) in &setup.config.schema.parameters {
+            sheet.line("parameter", format_args!("{name} = {}", text(value)));
+        }
         say(sheet)?;
         for plan in &plans {
             say(format_args!("\n{}", in_words(plan)))?;
@@ -77,6 +89,16 @@ pub fn run(setup: &Setup, as_json: bool) -> Result<Exit, Failure> {
     }
     let is_refused = plans.iter().any(|plan| !plan.problems.is_empty());
     Ok(if is_refused { Exit::No } else { Exit::Yes })
+}
+
+/// Returns the value of a parameter.
+fn text(value: &Setting) -> String {
+    match value {
+        Setting::Flag(flag) => flag.to_string(),
+        Setting::Number(number) => number.to_string(),
+        Setting::Text(text) => text.clone(),
+        Setting::List(list) => list.join(", "),
+    }
 }
 
 /// Returns the rights that reading the tables needs.
@@ -91,13 +113,13 @@ fn grants(setup: &Setup, store: &SqlStore, model: &ForeignModel) -> Grants {
 /// Returns what is said about a statement.
 fn in_words(plan: &StatementPlan) -> String {
     let what = match plan.name {
-        "find" => "finds an account by its login",
-        "find_domain" => "finds a domain",
-        "find_alias" => "finds the targets of an address",
-        "find_alias_domain" => "finds the domain that an alias domain leads to",
-        _ => "lists rows",
+        "find" => "an account by its login",
+        "find_domain" => "a domain",
+        "find_alias" => "the targets of an address",
+        "find_alias_domain" => "the domain that an alias domain leads to",
+        _ => "a page of the list",
     };
-    let mut lines = vec![format!("{} {what}, from [{}]:", plan.name, plan.section), format!("  {}", plan.sql)];
+    let mut lines = vec![format!("{}: {what}, from [{}]", plan.name, plan.section), format!("  {}", plan.sql)];
     lines.extend(plan.problems.iter().map(|problem| format!("  is refused: {problem}")));
     lines.extend(plan.unexplained.iter().map(|why| format!("  is run, but not explained: {why}")));
     lines.extend(plan.tables.iter().map(|table| format!("  {}", indexes::sentence(table))));
