@@ -1,8 +1,8 @@
 //! The statements that permit a database user to read what is read of another program's tables, and nothing else.
 
-use mailauth_core::config::{DatabaseUrl, HostPort};
+use mailauth_core::config::DatabaseUrl;
 use mailauth_core::schema::TableColumns;
-use mailauth_core::store::SqlStore;
+use mailauth_core::store::{SqlStore, StoreReport};
 
 /// What has to be permitted, and how.
 pub struct Grants {
@@ -15,7 +15,7 @@ pub struct Grants {
 impl Grants {
     /// Returns what reading the tables of `store` needs. `write_password` is the table and column of passwords that may be
     /// changed.
-    pub fn of(store: &SqlStore, url: &DatabaseUrl, write_password: Option<(&str, &str)>) -> Self {
+    pub fn of(store: &SqlStore, url: &DatabaseUrl, report: &StoreReport, write_password: Option<(&str, &str)>) -> Self {
         let Some(server) = url.server() else {
             let path = url.file().map(|path| path.display().to_string()).unwrap_or_default();
             let right = if write_password.is_some() { "read and write" } else { "read" };
@@ -24,17 +24,26 @@ impl Grants {
             );
             return Grants { statements: Vec::new(), note: Some(note) };
         };
+        // The rights of an administrator are left alone.
+        let name = if report.administrator.is_some() { None } else { Some(report.user.as_str()) };
         let (database, user) = match url {
-            DatabaseUrl::Mysql(_) => {
-                let is_near = server.socket.is_some() || server.hosts.iter().all(HostPort::is_loopback);
-                let host = if is_near { "localhost" } else { "%" };
-                (Some(server.database.as_str()), format!("'{}'@'{host}'", server.user.replace('\'', "''")))
-            }
-            _ => (None, quoted_if_needed(&server.user)),
+            DatabaseUrl::Mysql(_) => (Some(server.database.as_str()), mysql_user(name, &report.user)),
+            _ => (None, quoted_if_needed(name.unwrap_or(OWN_USER))),
         };
         let statements = store.reads().iter().map(|reads| grant(reads, database, &user, write_password)).collect();
         Grants { statements, note: None }
     }
+}
+
+/// Name of a user of its own for mailauth.
+const OWN_USER: &str = "mailauth";
+
+/// Returns the user, or one of mailauth's own that connects from the same host as `present`.
+fn mysql_user(name: Option<&str>, present: &str) -> String {
+    let (present, host) = present.rsplit_once('@').unwrap_or((present, "localhost"));
+    let name = if name.is_some() { present } else { OWN_USER };
+    let quoted = |text: &str| format!("`{}`", text.replace('`', "``"));
+    format!("{}@{}", quoted(name), quoted(host))
 }
 
 fn grant(
@@ -73,14 +82,20 @@ mod tests {
     fn a_grant_names_the_columns_that_are_read() {
         let mailbox = reads("mailbox", &["active", "username"]);
         assert_eq!(
-            grant(&mailbox, Some("post`fix"), "'mailauth'@'localhost'", None),
-            "GRANT SELECT (active, username) ON `post``fix`.mailbox TO 'mailauth'@'localhost'"
+            grant(&mailbox, Some("post`fix"), &mysql_user(None, "root@localhost"), None),
+            "GRANT SELECT (active, username) ON `post``fix`.mailbox TO `mailauth`@`localhost`"
         );
         assert_eq!(
             grant(&mailbox, None, "mailauth", Some(("mailbox", "password"))),
             "GRANT SELECT (active, username), UPDATE (password) ON mailbox TO mailauth"
         );
         assert_eq!(grant(&reads("mail.t", &[]), Some("d"), "u", None), "GRANT SELECT ON mail.t TO u");
+    }
+
+    #[test]
+    fn a_user_of_mysql_has_a_host() {
+        assert_eq!(mysql_user(Some("mail@10.%"), "mail@10.%"), "`mail`@`10.%`");
+        assert_eq!(mysql_user(None, "root@localhost"), "`mailauth`@`localhost`");
     }
 
     #[test]

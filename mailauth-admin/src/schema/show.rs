@@ -6,7 +6,7 @@ use crate::output::{Sheet, json, printable, say};
 use crate::setup::Setup;
 use mailauth_core::schema::references::References;
 use mailauth_core::schema::{ForeignModel, Setting};
-use mailauth_core::store::{Access, SqlStore, StatementPlan, TablePlan};
+use mailauth_core::store::{Access, Administration, SqlStore, StatementPlan, StoreReport, TablePlan};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -55,8 +55,9 @@ pub fn run(setup: &Setup, as_json: bool) -> Result<Exit, Failure> {
         return Ok(Exit::Yes);
     };
     let store = setup.store()?;
-    let plans = store.plans()?;
-    let grants = grants(setup, &store, model);
+    let report = store.report()?;
+    let grants = grants(setup, &store, model, &report);
+    let plans = report.foreign.map(|foreign| foreign.plans).unwrap_or_default();
     let database = setup.database.url.to_string();
     if as_json {
         json(&ShownJson {
@@ -102,12 +103,12 @@ fn text(value: &Setting) -> String {
 }
 
 /// Returns the rights that reading the tables needs.
-fn grants(setup: &Setup, store: &SqlStore, model: &ForeignModel) -> Grants {
+fn grants(setup: &Setup, store: &SqlStore, model: &ForeignModel, report: &StoreReport) -> Grants {
     let accounts = &model.accounts;
     let references = References::of(&format!("SELECT 1 FROM {}", accounts.from));
     let first = references.tables.first().map(|named| named.table.as_str());
     let write_password = accounts.write_password.as_deref().and_then(|column| Some((first?, column)));
-    Grants::of(store, &setup.database.url, write_password)
+    Grants::of(store, &setup.database.url, report, write_password)
 }
 
 /// Returns what is said about a statement.

@@ -2,9 +2,11 @@
 
 use super::SQL_ASCII;
 use super::error::{driver_error, reason, with_right};
+use super::plan::Explained;
 use super::socket::Executor;
 use super::values::references;
 use crate::store::administration::CharacterSet;
+use crate::store::driver::access::Access;
 use crate::store::driver::connect::socket_error::io_error;
 use crate::store::driver::rights::plan;
 use crate::store::driver::{
@@ -148,6 +150,14 @@ impl PostgresConnection {
         Ok(false)
     }
 
+    /// Returns true if the condition is about the first column of the index, without which all of it is read.
+    fn begins_with(&mut self, index: &str, condition: &str) -> Result<bool, DriverError> {
+        let sql =
+            "SELECT pg_get_indexdef(c.oid, 1, true) FROM pg_class c WHERE c.relname = $1::text AND c.relkind = 'i'";
+        let columns = self.texts(sql, &[index])?;
+        Ok(columns.is_empty() || columns.iter().any(|column| condition.contains(column.as_str())))
+    }
+
     /// Returns true if the statement's first result is true.
     pub(in crate::store::driver) fn is(&mut self, sql: &str, params: &[&str]) -> Result<bool, DriverError> {
         Ok(self.texts(sql, params)?.first().is_some_and(|answer| answer == "1"))
@@ -254,7 +264,16 @@ impl Connection for PostgresConnection {
         if !self.broken {
             self.batch("ROLLBACK")?;
         }
-        explained.map(|()| super::plan::read(&yaml))
+        explained?;
+        let Explained { mut plan, conditions } = super::plan::read(&yaml);
+        for (table, condition) in plan.tables.iter_mut().zip(conditions) {
+            if let Access::Index(index) = &table.access
+                && !self.begins_with(index, &condition)?
+            {
+                table.access = Access::InOrder(index.clone());
+            }
+        }
+        Ok(plan)
     }
 
     fn rights(&mut self, needs: &Needs) -> Result<Rights, DriverError> {

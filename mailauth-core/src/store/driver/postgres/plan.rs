@@ -2,6 +2,14 @@
 
 use crate::store::driver::access::{Access, Plan};
 
+/// The plan of a statement, and the conditions by which its indexes are searched.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Explained {
+    pub plan: Plan,
+    /// For each table of the plan, the condition that its index is searched for; empty if there is none.
+    pub conditions: Vec<String>,
+}
+
 /// The properties of one step.
 #[derive(Default)]
 struct Step {
@@ -9,11 +17,33 @@ struct Step {
     relation: String,
     alias: String,
     index: String,
-    has_condition: bool,
+    condition: String,
 }
 
 /// Reads a plan that was made without scans where an index serves.
-pub(super) fn read(yaml: &str) -> Plan {
+pub(super) fn read(yaml: &str) -> Explained {
+    let steps = steps(yaml);
+    let sorts = steps.iter().any(|step| step.kind.ends_with("Sort"));
+    let mut explained = Explained { plan: Plan { sorts, ..Plan::default() }, ..Explained::default() };
+    for (place, step) in steps.iter().enumerate().filter(|(_, step)| !step.relation.is_empty()) {
+        let searched = match step.kind.as_str() {
+            "Index Scan" | "Index Only Scan" => Some(step),
+            // The steps below it search the indexes.
+            "Bitmap Heap Scan" => steps.iter().skip(place + 1).find(|step| !step.index.is_empty()),
+            _ => None,
+        };
+        let access = match searched {
+            Some(step) if step.condition.is_empty() => Access::InOrder(step.index.clone()),
+            Some(step) => Access::Index(step.index.clone()),
+            None => Access::Scan,
+        };
+        explained.plan.add(if step.alias.is_empty() { &step.relation } else { &step.alias }, access);
+        explained.conditions.push(searched.map(|step| step.condition.clone()).unwrap_or_default());
+    }
+    explained
+}
+
+fn steps(yaml: &str) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     for line in yaml.lines() {
         let line = line.trim_start().trim_start_matches("- ");
@@ -28,26 +58,11 @@ pub(super) fn read(yaml: &str) -> Plan {
             "Relation Name" => step.relation = value,
             "Alias" => step.alias = value,
             "Index Name" => step.index = value,
-            "Index Cond" => step.has_condition = true,
+            "Index Cond" => step.condition = value,
             _ => {}
         }
     }
-    let sorts = steps.iter().any(|step| step.kind.ends_with("Sort"));
-    let mut plan = Plan { sorts, ..Plan::default() };
-    for (place, step) in steps.iter().enumerate().filter(|(_, step)| !step.relation.is_empty()) {
-        let access = match step.kind.as_str() {
-            "Index Scan" | "Index Only Scan" if step.has_condition => Access::Index(step.index.clone()),
-            "Index Scan" | "Index Only Scan" => Access::InOrder(step.index.clone()),
-            // The steps below it search the indexes.
-            "Bitmap Heap Scan" => {
-                let below = steps.iter().skip(place + 1).find(|step| !step.index.is_empty());
-                below.map_or(Access::Scan, |step| Access::Index(step.index.clone()))
-            }
-            _ => Access::Scan,
-        };
-        plan.add(if step.alias.is_empty() { &step.relation } else { &step.alias }, access);
-    }
-    plan
+    steps
 }
 
 #[cfg(test)]
@@ -61,7 +76,8 @@ mod tests {
 
     #[test]
     fn each_table_has_its_access() {
-        let found = read(YAML);
+        let Explained { plan: found, conditions } = read(YAML);
+        assert_eq!(conditions, ["((username)::text = 'a: b'::text)", ""]);
         let mut expected = Plan::default();
         expected.add("m", Access::Index("mailbox_pkey".to_owned()));
         expected.add("d", Access::Scan);
@@ -71,7 +87,7 @@ mod tests {
     #[test]
     fn an_index_without_a_condition_is_read_from_its_beginning() {
         let whole = YAML.replace("Index Cond", "Filter");
-        assert_eq!(read(&whole).tables[0].access, Access::InOrder("mailbox_pkey".to_owned()));
+        assert_eq!(read(&whole).plan.tables[0].access, Access::InOrder("mailbox_pkey".to_owned()));
     }
 
     #[test]
@@ -80,7 +96,7 @@ mod tests {
             Relation Name: \"alias\"\n        Alias: \"a\"\n        Plans: \n          \
             - Node Type: \"Bitmap Index Scan\"\n            Index Name: \"alias_address\"\n            \
             Index Cond: \"(address = 'x')\"";
-        let found = read(yaml);
+        let found = read(yaml).plan;
         assert!(found.sorts);
         assert_eq!(found.tables[0].access, Access::Index("alias_address".to_owned()));
     }

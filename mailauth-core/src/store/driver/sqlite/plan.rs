@@ -15,7 +15,8 @@ pub(super) fn add_line(plan: &mut Plan, line: &str) {
         return;
     }
     let access = match (verb, index(how)) {
-        ("SEARCH", Some(index)) => Access::Index(index),
+        // With a first column of any value, all of the index is read in parts.
+        ("SEARCH", Some(index)) if !how.contains("(ANY(") => Access::Index(index),
         (_, Some(index)) => Access::InOrder(index),
         // An automatic index is made of all rows for each run of the statement.
         (_, None) => Access::Scan,
@@ -53,6 +54,7 @@ mod tests {
             "SEARCH u USING INTEGER PRIMARY KEY (rowid=?)",
             "SCAN a",
             "SCAN b USING INDEX b_name",
+            "SEARCH b USING INDEX b_name (ANY(name) AND active=?)",
             "SEARCH l USING AUTOMATIC COVERING INDEX (domain=?)",
             "SCAN (subquery-1)",
             "SCAN CONSTANT ROW",
@@ -64,6 +66,7 @@ mod tests {
             ("d", index("d_name")),
             ("u", index("PRIMARY KEY")),
             ("a", Access::Scan),
+            ("b", Access::InOrder("b_name".to_owned())),
             ("b", Access::InOrder("b_name".to_owned())),
             ("l", Access::Scan),
         ];

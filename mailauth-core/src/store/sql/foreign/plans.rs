@@ -5,9 +5,7 @@ use super::report::NOBODY;
 use super::statements::{Name, Question};
 use crate::schema::references::References;
 use crate::schema::{Field, Listing, Parameter};
-use crate::store::StoreError;
 use crate::store::driver::{Access, Connection, DriverError, Plan, Refusal, Statement};
-use crate::store::sql::SqlStore;
 use crate::store::sql::columns::{bytes, number};
 use std::collections::BTreeSet;
 
@@ -42,17 +40,6 @@ pub struct TablePlan {
     pub rows: Option<u64>,
     /// The columns that an index would help with, if the table is read whole.
     pub index_on: Vec<String>,
-}
-
-impl SqlStore {
-    /// Returns how the database runs each statement over another program's tables; none if the tables are our own.
-    ///
-    /// # Errors
-    /// Fails if the database cannot be asked. A statement that it refuses is no error.
-    pub fn plans(&self) -> Result<Vec<StatementPlan>, StoreError> {
-        let Some(foreign) = &self.foreign else { return Ok(Vec::new()) };
-        self.hosts.read(|connection| foreign.plans(connection))
-    }
 }
 
 /// A name of each kind that is in the tables, because a database plans a search for others differently.
@@ -273,6 +260,7 @@ mod tests {
     use super::super::tests::{Scratch, model};
     use super::*;
     use crate::schema::TableColumns;
+    use crate::store::Administration;
 
     fn plan(plans: &[StatementPlan], name: &str) -> StatementPlan {
         plans.iter().find(|plan| plan.name == name).unwrap().clone()
@@ -282,7 +270,7 @@ mod tests {
     fn a_table_without_an_index_is_read_whole() {
         let scratch = Scratch::new();
         scratch.sql("CREATE INDEX nickname_of ON nickname (local, realm)");
-        let plans = scratch.open(model()).plans().unwrap();
+        let plans = scratch.open(model()).report().unwrap().foreign.unwrap().plans;
         let find = plan(&plans, "find");
         assert!(find.sql.ends_with("WHERE (p.address = :login) AND (p.kind <> 'room') LIMIT 100"), "{}", find.sql);
         let [person, realm] = &find.tables[..] else { panic!("{find:?}") };
@@ -301,7 +289,7 @@ mod tests {
         let scratch = Scratch::new();
         scratch
             .sql("ALTER TABLE person DROP COLUMN kind; ALTER TABLE person DROP COLUMN services; DROP TABLE nickname");
-        let plans = scratch.open(model()).plans().unwrap();
+        let plans = scratch.open(model()).report().unwrap().foreign.unwrap().plans;
         assert_eq!(
             plan(&plans, "find").problems,
             [
