@@ -10,6 +10,7 @@ mod alias;
 mod auth;
 mod check;
 mod compare;
+mod convert;
 mod deliver;
 mod domain;
 mod domain_alias;
@@ -95,6 +96,7 @@ enum Noun {
     Hash(hash::Hash),
     Check(check::Check),
     Compare(compare::Compare),
+    Convert(convert::Convert),
     Status(status::Status),
     /// Wrong passwords that the daemon has counted
     #[command(subcommand)]
@@ -151,6 +153,7 @@ fn run(Cli { config, noun, .. }: Cli) -> Result<Exit, Failure> {
         Noun::Hash(hash) => hash.run(&setup()?),
         Noun::Check(check) => check.run(config.as_deref()),
         Noun::Compare(compare) => compare.run(&setup()?),
+        Noun::Convert(convert) => convert.run(),
         Noun::Status(status) => status.run(&setup()?),
         Noun::Throttle(verb) => verb.run(&setup()?),
         Noun::Try(try_out) => try_out.run(),
