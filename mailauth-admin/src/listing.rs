@@ -67,8 +67,8 @@ impl Complaints {
 /// Conclusion for a list that lacks rows.
 pub const INCOMPLETE: &str = "the list does not contain these rows";
 
-/// Passes all accounts, or those of one domain, to `each` in the order of their logins. Returns the rows that cannot be
-/// used, so that they are never skipped silently.
+/// Passes all accounts, or those of one domain, to `each` in the order of their logins, or in that of the key of another
+/// program's table. Returns the rows that cannot be used, so that they are never skipped silently.
 pub fn each_account(
     store: &impl Administration,
     domain: Option<&DomainName>,

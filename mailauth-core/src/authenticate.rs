@@ -333,8 +333,8 @@ impl Authenticator {
         self.finish_for(*verification, is_wanted)
     }
 
-    /// Returns a page of accounts after `after`, in the order of their logins, and the beginning of the next page if
-    /// there is one.
+    /// Returns a page of accounts after `after`, in the order of [`AccountStore::enumerate`], and the beginning of the next
+    /// page if there is one.
     ///
     /// Disabled accounts are left out, and so are rows that can never be used, which the log names: no login is
     /// accepted for them. A page that cannot be read is "not now".

@@ -45,7 +45,12 @@ impl Sample {
         }
         for _ in 0..ANYWHERE {
             let Some(place) = anywhere().filter(|_| go_on()) else { break };
-            sample.count(store.enumerate(Some(&place), ROWS)?, rules);
+            match store.enumerate(Some(&place), ROWS) {
+                Ok(page) => drop(sample.count(page, rules)),
+                // The table is not in the order of a text.
+                Err(StoreError::Refused { .. }) => break,
+                Err(error) => return Err(error),
+            }
         }
         Ok(sample.with_most_frequent())
     }

@@ -303,13 +303,15 @@ pub trait Administration: AccountStore {
     /// Fails if the store cannot say, or the row cannot be trusted.
     fn find_domain(&self, name: &str) -> Result<Option<DomainRow>, StoreError>;
 
-    /// Returns at most `limit` domains, at least one, from `after` on, in the order of their names.
+    /// Returns at most `limit` domains, at least one, from `after` on, in the order of their names, or in that of the
+    /// key of another program's table.
     ///
     /// # Errors
     /// Fails if the page is not known to be complete.
     fn domain_page(&self, after: Option<&Cursor>, limit: usize) -> Result<Page<DomainRow, StoreError>, StoreError>;
 
-    /// Returns at most `limit` accounts of a domain, at least one, from `after` on, in the order of their logins.
+    /// Returns at most `limit` accounts of a domain, at least one, from `after` on, in the order of their logins. Another
+    /// program's accounts are in the order of their key, and all of them are read; a page may have none before the last.
     ///
     /// # Errors
     /// Fails if the page is not known to be complete.

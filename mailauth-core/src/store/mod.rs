@@ -191,7 +191,8 @@ pub trait MailStore: AccountStore + PoolStore {
 /// A page of [`AccountStore::enumerate`], or of another list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page<T = AccountRow, E = Unusable> {
-    /// The rows, in ascending order of login or name, or why one cannot be trusted.
+    /// The rows, in ascending order of login or name, or of the key of another program's table, or why one cannot be
+    /// trusted.
     pub rows: Vec<Result<T, E>>,
     /// Start of the next page; `None` on the last page.
     pub next: Option<Cursor>,
@@ -204,7 +205,8 @@ impl<T, E> Default for Page<T, E> {
 }
 
 /// A place in a list: after the row with this login or name, byte for byte as stored in the table. It need not be a
-/// valid [`Login`] or [`DomainName`].
+/// valid [`Login`] or [`DomainName`]. In a list of another program's rows, it is after the row with a certain key, and
+/// only places that such a list returned are meaningful.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor(Vec<u8>);
 
@@ -386,7 +388,7 @@ pub trait AccountStore: Send + Sync {
     }
 
     /// Returns at most `limit` rows, at least one, from `after` on (from the start without it), in ascending byte order
-    /// of their logins.
+    /// of their logins, or in the order of the key of another program's table.
     ///
     /// A store that cannot list its accounts need not implement this.
     ///
