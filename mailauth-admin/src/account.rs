@@ -251,13 +251,9 @@ impl Verb {
             }
             Verb::Passwd { login, password, no_password } => {
                 let login = setup.login(&login)?;
-                let row = lookup::account(&store, &login)?;
+                lookup::account(&store, &login)?;
                 let new = if no_password { Password::default() } else { password.make(&login, config)? };
-                if config.database.tables.foreign().is_some() {
-                    replace_password(setup, &store, &login, &row.password, &new)?;
-                } else {
-                    set(setup, &store, &login, &AccountChange { password: Some(new), ..AccountChange::default() })?;
-                }
+                set(setup, &store, &login, &AccountChange { password: Some(new), ..AccountChange::default() })?;
                 say(format_args!(
                     "{} the password of {}",
                     if no_password { "removed" } else { "changed" },
@@ -291,22 +287,6 @@ impl Verb {
 fn set(setup: &Setup, store: &SqlStore, login: &Login, change: &AccountChange) -> Result<(), Failure> {
     let done = setup.change(store, &[Changed::Account(login.clone())], |store| store.set_account(login, change));
     done.map_err(|error| nearby::refused(store, error, false))
-}
-
-/// Replaces the password in another program's table, if the configuration permits it, and tells the daemon.
-fn replace_password(
-    setup: &Setup,
-    store: &SqlStore,
-    login: &Login,
-    old: &Password,
-    new: &Password,
-) -> Result<(), Failure> {
-    let what = [Changed::Account(login.clone())];
-    if setup.change(store, &what, |store| store.set_password(login, old, new))? {
-        Ok(())
-    } else {
-        Err(Failure::not_now(format!("the password of {} has just been changed; try again", login.readable())))
-    }
 }
 
 fn add(

@@ -106,7 +106,7 @@ pub(super) const KEYS: &[Key] = &[
     key("login", "alias_domains", |c, v| put(&mut c.login.alias_domains, v.boolean())),
     key("login", "refusal_time", |c, v| put(&mut c.login.refusal_time, v.refusal_time())),
     key("address", "delimiter", |c, v| put(&mut c.address.delimiters, v.delimiters())),
-    key("mailbox", "home", |c, v| put(&mut c.mailbox.home, v.absolute_template())),
+    key("mailbox", "home", |c, v| put(&mut c.mailbox.home, v.absolute_template_or_none())),
     key("mailbox", "maildir", |c, v| put(&mut c.mailbox.maildir, v.template())),
     key("mailbox", "uid", |c, v| put(&mut c.mailbox.uid, v.user().map(Some))),
     key("mailbox", "gid", |c, v| put(&mut c.mailbox.gid, v.group().map(Some))),

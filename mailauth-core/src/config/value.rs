@@ -399,6 +399,11 @@ impl Value<'_> {
         if text.starts_with('/') { Ok(text) } else { self.wrong("an absolute path", "begin it with /") }
     }
 
+    /// Returns the same; empty if there is no default, so that each account has to have a path of its own.
+    pub fn absolute_template_or_none(&self) -> Result<String> {
+        if self.0.as_str() == Some("") { Ok(String::new()) } else { self.absolute_template() }
+    }
+
     /// Returns the URL of the database. Messages never repeat it, because it may contain a password.
     pub fn url(&self) -> Result<DatabaseUrl> {
         let text = self.0.as_str().ok_or("is not a string; write it in quotes")?;

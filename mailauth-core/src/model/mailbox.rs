@@ -15,7 +15,8 @@ pub use wider::Wider;
 /// configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MailboxDefaults {
-    /// Home, with `%u` for the login, `%n` for its local part, `%d` for its domain, `%%` for a percent sign.
+    /// Home, with `%u` for the login, `%n` for its local part, `%d` for its domain, `%%` for a percent sign. If it is
+    /// empty, each account has to have a home of its own, which may be anywhere unless `root` is set.
     pub home: String,
     /// Maildir, absolute or relative to the home, with the same letters; empty leaves it to the program's own default.
     pub maildir: String,

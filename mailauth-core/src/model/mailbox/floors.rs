@@ -67,6 +67,9 @@ impl MailboxDefaults {
         if home.starts_with('/') {
             return self.permit_path(Field::Home.name(), home);
         }
+        if home.is_empty() {
+            return Err(refused(Field::Home.name(), "is empty, and [mailbox] home is too; set one of them"));
+        }
         Err(refused(Field::Home.name(), "is not an absolute path; write one that begins with /"))
     }
 
@@ -192,6 +195,9 @@ impl Root<'_> {
 
 /// Returns the folder that a template names before the first part that differs between accounts.
 pub(super) fn fixed_part(template: &str) -> &str {
+    if template.is_empty() {
+        return "/";
+    }
     let Some(end) = template.find('%') else { return template };
     let before = template.get(..end).unwrap_or_default();
     match before.rfind('/') {
@@ -250,6 +256,7 @@ fn shown(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{AccountRow, Login};
     use proptest::prelude::*;
 
     fn of(home: &str) -> MailboxDefaults {
@@ -307,6 +314,23 @@ mod tests {
                 .starts_with("maildir is /tmp/a\\nb, which is not below [mailbox] root /srv;")
         );
         assert!(said(rooted.permit_home(&format!("/{}", "x".repeat(4000)))).len() < 400);
+    }
+
+    #[test]
+    fn without_a_default_each_account_needs_a_home_of_its_own() {
+        let none = MailboxDefaults { uid: Some(5000), gid: Some(5000), ..of("") };
+        let mut row = AccountRow::new(Login::parse(b"anna@x.example", None).unwrap());
+        let unusable = none.resolve(row.clone()).unwrap_err();
+        assert_eq!(
+            (unusable.column, &*unusable.problem),
+            ("home", "is empty, and [mailbox] home is too; set one of them")
+        );
+        row.home = Some("/home/anywhere/anna".into());
+        assert_eq!(none.resolve(row.clone()).unwrap().home, "/home/anywhere/anna");
+        assert_eq!(none.folders().collect::<Vec<_>>(), [Path::new("/")]);
+        let rooted = MailboxDefaults { root: Some("/srv".into()), ..none };
+        assert_eq!(rooted.resolve(row).unwrap_err().column, "home");
+        assert_eq!(rooted.contradiction_of_root(), None);
     }
 
     #[test]

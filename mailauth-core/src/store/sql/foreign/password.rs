@@ -12,7 +12,6 @@ use crate::store::sql::SqlStore;
 use crate::store::sql::administer::no_such;
 use crate::store::sql::columns::{bytes, is_text};
 use std::convert::Infallible;
-use std::sync::atomic::Ordering;
 
 /// The statements that change a password.
 pub(in crate::store) struct PasswordStatements {
@@ -147,7 +146,6 @@ impl SqlStore {
         self.ensure_passwords_change()?;
         for _ in 0..ATTEMPTS {
             let row = self.find_newest(login)?.ok_or_else(|| no_such("account", login.as_str()))?;
-            self.writes.fetch_add(1, Ordering::SeqCst);
             if self.set_password(login, &row.password, new)? {
                 return Ok(());
             }
