@@ -49,6 +49,18 @@ pub const CUSTOM: &str = "custom";
 /// The names of all profiles of other programs, and their text.
 const PROFILES: &[(&str, &str)] = &[
     ("postfixadmin", include_str!("../../profiles/postfixadmin.toml")),
+    ("vexim", include_str!("../../profiles/vexim.toml")),
+    ("froxlor", include_str!("../../profiles/froxlor.toml")),
+    ("ispmail", include_str!("../../profiles/ispmail.toml")),
+    ("vpopmail", include_str!("../../profiles/vpopmail.toml")),
+    ("vpopmail-domains", include_str!("../../profiles/vpopmail-domains.toml")),
+    ("iredmail", include_str!("../../profiles/iredmail.toml")),
+    ("mailcow", include_str!("../../profiles/mailcow.toml")),
+    ("vimbadmin", include_str!("../../profiles/vimbadmin.toml")),
+    ("courier", include_str!("../../profiles/courier.toml")),
+    ("modoboa", include_str!("../../profiles/modoboa.toml")),
+    ("mailu", include_str!("../../profiles/mailu.toml")),
+    ("ispconfig", include_str!("../../profiles/ispconfig.toml")),
     (CUSTOM, "program = 'another program'\ndatabases = ['mysql', 'postgres', 'sqlite']"),
 ];
 

@@ -43,6 +43,8 @@ impl Parser<'_> {
             match value.get_ref() {
                 _ if key == "profile" => self.key("schema", name, value),
                 DeValue::Table(keys) => self.sub_section(name, keys),
+                // A list of domains is a parameter, and takes the place of [schema.domains].
+                DeValue::Array(_) => self.setting("schema", name, value),
                 _ if SECTIONS.iter().any(|(section, _)| section.strip_prefix("schema.") == Some(key)) => {
                     let problem =
                         format!("is a section; write [schema.{key}] on a line of its own, and its keys below");
