@@ -111,19 +111,8 @@ impl Parser<'_> {
                 for (section, key, value) in assembled.defaults {
                     self.default_of_profile(&section, &key, &value);
                 }
-                self.settle_root();
             }
             Err(faults) => self.schema_faults(faults),
-        }
-    }
-
-    /// Permits mailboxes in any folder, if neither the file nor the profile says which holds those of the program, or if
-    /// the file places others elsewhere.
-    fn settle_root(&mut self) {
-        let mailbox = &mut self.config.mailbox;
-        let is_set = self.positions.contains_key(&("mailbox", "root"));
-        if !is_set && (mailbox.root.is_none() || mailbox.contradiction_of_root().is_some()) {
-            mailbox.root = Some("/".to_owned());
         }
     }
 
