@@ -28,6 +28,9 @@ over! {
     postfixadmin_on_postgres = "postfixadmin" on Postgres:
         users_read_mail_with_courier, exim_logs_users_in_and_checks_recipients, exim_delivers;
     postfixadmin_on_sqlite = "postfixadmin" on Sqlite: users_read_mail_with_courier, checkpassword_decides;
+    vexim_on_mariadb = "vexim" on MariaDb:
+        users_read_mail_with_courier, exim_logs_users_in_and_checks_recipients, exim_delivers, checkpassword_decides;
+    vexim_on_postgres = "vexim" on Postgres: users_read_mail_with_courier, exim_logs_users_in_and_checks_recipients;
 }
 
 const MESSAGE: &str = "From: sender@far.example\nSubject: Lunch?\n\nAt noon.\n";

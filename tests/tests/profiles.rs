@@ -8,6 +8,8 @@ mod cases;
 mod changes;
 #[path = "profiles/configured.rs"]
 mod configured;
+#[path = "profiles/lists.rs"]
+mod lists;
 #[path = "profiles/outage.rs"]
 mod outage;
 #[path = "profiles/versions.rs"]

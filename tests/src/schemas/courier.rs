@@ -9,8 +9,7 @@ pub(super) const SCHEMA: Schema = Schema {
     profile: "courier",
     program: "Courier",
     databases: EVERYWHERE,
-    config: "[schema]\nprofile = \"courier\"\ndomains = [\"hill.example\"]\n\
-             [mailbox]\nroot = \"/\"\nhome = \"\"\nmaildir = \"Maildir\"\n",
+    config: "[schema]\nprofile = \"courier\"\ndomains = [\"hill.example\"]\n",
     cases,
     sql: include_str!("../../schemas/courier.sql"),
 };
@@ -36,7 +35,8 @@ fn cases() -> Vec<Case> {
         login("felix@hill.example", "imap", "felix opens")
             .yes("{SHA256}; a Maildir elsewhere")
             .maildir("/srv/mail/felix"),
-        login("greta@hill.example", "imap", "greta opens").not_now("root cannot be the user of a mailbox"),
+        login("greta@hill.example", "imap", "greta opens").no("root cannot be the user of a mailbox"),
+        lookup("greta@hill.example").not_now("a row that is wrong bounces no mail"),
         login("henri", "imap", "henri opens").yes("a login without a domain").home("/home/henri").named("henri"),
         login("jonas@hill.example", "imap", "jonas opens").no("no password"),
         login("liam@hill.example", "smtp", "liam opens").no("disablesmtp=1"),

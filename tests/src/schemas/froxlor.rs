@@ -6,7 +6,7 @@ pub(super) const SCHEMA: Schema = Schema {
     profile: "froxlor",
     program: "froxlor",
     databases: MYSQL,
-    config: "[schema]\nprofile = \"froxlor\"\n[mailbox]\nroot = \"/\"\n",
+    config: "[schema]\nprofile = \"froxlor\"\n",
     cases,
     sql: include_str!("../../schemas/froxlor.sql"),
 };

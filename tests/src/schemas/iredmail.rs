@@ -7,7 +7,7 @@ pub(super) const SCHEMA: Schema = Schema {
     profile: "iredmail",
     program: "iRedMail",
     databases: &[Kind::MariaDb, Kind::Postgres],
-    config: "[schema]\nprofile = \"iredmail\"\n[mailbox]\nroot = \"/\"\nuid = 2000\ngid = 2000\n",
+    config: "[schema]\nprofile = \"iredmail\"\n",
     cases,
     sql: include_str!("../../schemas/iredmail.sql"),
 };

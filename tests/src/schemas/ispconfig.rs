@@ -6,7 +6,7 @@ pub(super) const SCHEMA: Schema = Schema {
     profile: "ispconfig",
     program: "ISPConfig",
     databases: MYSQL,
-    config: "[schema]\nprofile = \"ispconfig\"\nserver_id = 3\n[mailbox]\nroot = \"/\"\n",
+    config: "[schema]\nprofile = \"ispconfig\"\nserver_id = 3\n",
     cases,
     sql: include_str!("../../schemas/ispconfig.sql"),
 };

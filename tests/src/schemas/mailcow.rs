@@ -6,7 +6,7 @@ pub(super) const SCHEMA: Schema = Schema {
     profile: "mailcow",
     program: "mailcow",
     databases: MYSQL,
-    config: "[schema]\nprofile = \"mailcow\"\n[mailbox]\nroot = \"/\"\nuid = 5000\ngid = 5000\n",
+    config: "[schema]\nprofile = \"mailcow\"\n",
     cases,
     sql: include_str!("../../schemas/mailcow.sql"),
 };

@@ -6,8 +6,7 @@ pub(super) const SCHEMA: Schema = Schema {
     profile: "mailu",
     program: "Mailu",
     databases: EVERYWHERE,
-    config: "[schema]\nprofile = \"mailu\"\nmail_root = \"/mail\"\n\
-             [mailbox]\nroot = \"/\"\nmin_uid = 8\nmin_gid = 8\nuid = 8\ngid = 8\n",
+    config: "[schema]\nprofile = \"mailu\"\n",
     cases,
     sql: include_str!("../../schemas/mailu.sql"),
 };

@@ -6,8 +6,7 @@ pub(super) const SCHEMA: Schema = Schema {
     profile: "modoboa",
     program: "Modoboa",
     databases: EVERYWHERE,
-    config: "[schema]\nprofile = \"modoboa\"\nmail_root = \"/srv/vmail\"\n\
-             [mailbox]\nroot = \"/\"\nuid = 5000\ngid = 5000\n",
+    config: "[schema]\nprofile = \"modoboa\"\n",
     cases,
     sql: include_str!("../../schemas/modoboa.sql"),
 };

@@ -6,8 +6,7 @@ pub(super) const SCHEMA: Schema = Schema {
     profile: "postfixadmin",
     program: "PostfixAdmin",
     databases: EVERYWHERE,
-    config: "[schema]\nprofile = \"postfixadmin\"\nmail_root = \"/var/vmail\"\n\
-             [mailbox]\nroot = \"/\"\nuid = 5000\ngid = 5000\n",
+    config: "[schema]\nprofile = \"postfixadmin\"\nmail_root = \"/var/vmail\"\n[mailbox]\nuid = 5000\ngid = 5000\n",
     cases,
     sql: include_str!("../../schemas/postfixadmin.sql"),
 };

@@ -9,7 +9,7 @@ pub(super) const SCHEMA: Schema = Schema {
     profile: "vexim",
     program: "VExim",
     databases: &[Kind::MariaDb, Kind::Postgres],
-    config: "[schema]\nprofile = \"vexim\"\n[mailbox]\nroot = \"/\"\nhome = \"/var/vmail/%d/%n\"\n",
+    config: "[schema]\nprofile = \"vexim\"\n",
     cases,
     sql: include_str!("../../schemas/vexim.sql"),
 };

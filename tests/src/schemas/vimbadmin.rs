@@ -6,7 +6,7 @@ pub(super) const SCHEMA: Schema = Schema {
     profile: "vimbadmin",
     program: "ViMbAdmin",
     databases: MYSQL,
-    config: "[schema]\nprofile = \"vimbadmin\"\n[mailbox]\nroot = \"/\"\nuid = 2000\ngid = 2000\n",
+    config: "[schema]\nprofile = \"vimbadmin\"\n",
     cases,
     sql: include_str!("../../schemas/vimbadmin.sql"),
 };

@@ -10,8 +10,7 @@ pub(super) const SCHEMA: Schema = Schema {
     profile: "vpopmail",
     program: "vpopmail",
     databases: EVERYWHERE,
-    config: "[schema]\nprofile = \"vpopmail\"\n\
-             [mailbox]\nroot = \"/\"\nmin_uid = 89\nmin_gid = 89\nuid = 89\ngid = 89\n",
+    config: "[schema]\nprofile = \"vpopmail\"\n",
     cases,
     sql: include_str!("../../schemas/vpopmail.sql"),
 };
@@ -48,7 +47,6 @@ fn logins() -> Vec<Case> {
             .yes("a folder level; a quota of 20 MB")
             .home("/home/vpopmail/domains/hill.example/0/greta")
             .quota(20 << 20, 0),
-        login("henri@hill.example", "imap", "").no("an empty password"),
         login("henri@hill.example", "imap", "henri opens").no("an empty password"),
         login("jonas@hill.example", "imap", "jonas opens").no("no password"),
         login("maria@hill.example", "webmail", "maria opens").no("NO_WEBMAIL"),

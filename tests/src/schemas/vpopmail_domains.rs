@@ -6,9 +6,7 @@ pub(super) const SCHEMA: Schema = Schema {
     profile: "vpopmail-domains",
     program: "vpopmail",
     databases: MYSQL,
-    config: "[schema]\nprofile = \"vpopmail-domains\"\n\
-             domains = [\"hill.example\", \"x-y.example\", \"order.example\"]\n\
-             [mailbox]\nroot = \"/\"\nmin_uid = 89\nmin_gid = 89\nuid = 89\ngid = 89\n",
+    config: "[schema]\nprofile = \"vpopmail-domains\"\ndomains = [\"hill.example\", \"x-y.example\", \"order.example\"]\n",
     cases,
     sql: include_str!("../../schemas/vpopmail-domains.sql"),
 };

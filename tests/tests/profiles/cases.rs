@@ -1,7 +1,7 @@
 //! Every question about the tables of every program, on each of its databases.
 
 use crate::answers::Programs;
-use mailauth_tests::schemas::of;
+use mailauth_tests::schemas::{ALL, of};
 use mailauth_tests::{Accounts, Kind, Mailauth, mysql};
 
 /// Creates a test for each database of each program.
@@ -14,11 +14,25 @@ macro_rules! programs {
                     $profile, mailauth_tests::Kind::$kind, concat!(module_path!(), "::", stringify!($test)));
             })*
         })*
+
+        const TESTED: &[(&str, &[Kind])] = &[$(($profile, &[$(Kind::$kind),*])),*];
     };
 }
 
 programs! {
     postfixadmin = "postfixadmin" on sqlite = Sqlite, mariadb = MariaDb, mysql = MySql, postgres = Postgres;
+    vexim = "vexim" on mariadb = MariaDb, mysql = MySql, postgres = Postgres;
+    froxlor = "froxlor" on mariadb = MariaDb, mysql = MySql;
+    ispmail = "ispmail" on mariadb = MariaDb, mysql = MySql;
+    vpopmail = "vpopmail" on sqlite = Sqlite, mariadb = MariaDb, mysql = MySql, postgres = Postgres;
+    vpopmail_domains = "vpopmail-domains" on mariadb = MariaDb, mysql = MySql;
+    iredmail = "iredmail" on mariadb = MariaDb, mysql = MySql, postgres = Postgres;
+    mailcow = "mailcow" on mariadb = MariaDb, mysql = MySql;
+    vimbadmin = "vimbadmin" on mariadb = MariaDb, mysql = MySql;
+    courier = "courier" on sqlite = Sqlite, mariadb = MariaDb, mysql = MySql, postgres = Postgres;
+    modoboa = "modoboa" on sqlite = Sqlite, mariadb = MariaDb, mysql = MySql, postgres = Postgres;
+    mailu = "mailu" on sqlite = Sqlite, mariadb = MariaDb, mysql = MySql, postgres = Postgres;
+    ispconfig = "ispconfig" on mariadb = MariaDb, mysql = MySql;
 }
 
 fn every_question_has_the_right_answer(profile: &str, kind: Kind, test: &str) {
@@ -31,4 +45,14 @@ fn every_question_has_the_right_answer(profile: &str, kind: Kind, test: &str) {
     let programs = Programs { accounts: &accounts, server: &server };
     let faults: Vec<String> = schema.cases_on(kind).iter().flat_map(|case| programs.faults(case)).collect();
     assert!(faults.is_empty(), "{} wrong answers:\n{}", faults.len(), faults.join("\n"));
+}
+
+#[test]
+fn every_program_is_tested_on_all_its_databases() {
+    for schema in ALL {
+        let (_, kinds) = TESTED.iter().find(|(profile, _)| *profile == schema.profile).expect("tests of the program");
+        for kind in schema.databases {
+            assert!(kinds.contains(kind), "{} on {kind:?}", schema.profile);
+        }
+    }
 }
