@@ -21,6 +21,10 @@ const MOST_KEY: usize = 4096;
 /// Maximum number of bytes of the targets in one row. A row with more is found, and cannot be listed.
 pub(super) const MOST_TARGETS_LISTED: usize = 32 << 10;
 
+/// Maximum number of rows of the first page. Without a key to begin after, MariaDB reads few rows by the index of the
+/// key, and sorts the whole table for many.
+const FIRST_PAGE: usize = 100;
+
 /// First byte of a place that is not written as the text of its key.
 const ENCODED: u8 = 1;
 
@@ -244,9 +248,12 @@ impl Foreign {
         let Some(pages) = parts.get(place.part) else {
             return if self.has_none(section) { Ok(None) } else { Err(self.cannot_list(section)) };
         };
-        let statement = if place.key.is_empty() { &pages.first } else { &pages.next };
-        let values = pages.given.iter().filter_map(|index| place.key.get(*index)).map(KeyValue::param);
         let limit = limit.max(1);
+        let (statement, limit) = match place.key.is_empty() {
+            true => (&pages.first, limit.min(FIRST_PAGE)),
+            false => (&pages.next, limit),
+        };
+        let values = pages.given.iter().filter_map(|index| place.key.get(*index)).map(KeyValue::param);
         let values: Vec<_> = values.chain([Param::Int(i64::try_from(limit).unwrap_or(i64::MAX))]).collect();
         let (mut count, mut last) = (0, Some(Vec::new()));
         let read = connection.query(statement, &values, &mut |row| {
