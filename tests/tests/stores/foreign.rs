@@ -2,6 +2,8 @@
 
 #[path = "foreign/collations.rs"]
 mod collations;
+#[path = "foreign/lists.rs"]
+mod lists;
 #[path = "foreign/program.rs"]
 mod program;
 #[path = "foreign/sessions.rs"]

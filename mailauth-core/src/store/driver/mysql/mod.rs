@@ -38,8 +38,9 @@ pub(in crate::store) static DIALECT: Dialect = Dialect {
     // All collations ignore trailing spaces, and most of them ignore case.
     same_bytes: "CAST(CONVERT({} USING utf8mb4) AS BINARY) = CAST(? AS BINARY)",
     bounded: "LEFT({}, {more})",
-    // Otherwise a smaller table may be read first, and everything sorted for each page.
-    select_in_order: "SELECT STRAIGHT_JOIN",
+    // Otherwise a smaller table may be read first, or joined by a buffer, and everything sorted for each page. MySQL takes
+    // the first part for a comment, and MariaDB the second.
+    select_in_order: "/*M! SET STATEMENT join_cache_level = 0 FOR */ SELECT /*+ NO_BNL() */ STRAIGHT_JOIN",
     login_parts: None,
     as_text: "CAST({} AS CHAR)",
     or_update: "ON DUPLICATE KEY UPDATE",
