@@ -149,13 +149,14 @@ fn database(config: &Config, all: bool, copy: Option<SnapshotState>, findings: &
             schema(&report, findings)
         }
     };
-    if usable || report.schema_refused.is_some() {
+    if usable || report.schema_refused.is_some() || report.foreign.is_some() {
         rights::look(config, &report, findings);
     }
     if usable {
-        let none =
-            if report.accounts == 0 && report.foreign.is_none() { "; add one with 'mailauth account add'" } else { "" };
-        findings.add("accounts", State::Ok, format!("{}{none}", report.accounts));
+        if report.accounts > 0 || report.foreign.is_none() {
+            let none = if report.accounts == 0 { "; add one with 'mailauth account add'" } else { "" };
+            findings.add("accounts", State::Ok, format!("{}{none}", report.accounts));
+        }
         if report.foreign.is_none() {
             names::look(&store).into_iter().for_each(|text| findings.add("names", State::Degraded, text));
         }

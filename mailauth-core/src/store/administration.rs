@@ -199,7 +199,7 @@ pub struct StoreReport {
     pub schema_known: u32,
     /// Reason why the version of the schema may not be read, if the user has no right to.
     pub schema_refused: Option<String>,
-    /// Number of accounts in the table.
+    /// Number of accounts in the table; for the tables of another program also 0 if it takes too long to count them.
     pub accounts: u64,
     /// The user, as the server names it; empty if the database has no users.
     pub user: String,

@@ -20,7 +20,10 @@ pub(in crate::store) fn explained(error: DriverError, model: &ForeignModel, sect
         }
         Refusal::Forbidden => {
             let advice = format!("grant this user SELECT on the tables of profile {profile:?}");
-            DriverError::Refused { kind, reason: format!("{reason}; {advice}; 'mailauth check' prints the statements") }
+            DriverError::Refused {
+                kind,
+                reason: format!("{reason}; {advice}; 'mailauth schema show' prints the statements"),
+            }
         }
         // A conflict, or a statement that has to be prepared again, is over at the next attempt.
         Refusal::Conflict | Refusal::Stale => DriverError::Refused { kind, reason },

@@ -168,7 +168,7 @@ impl Foreign {
         store.read_by(reading, |connection| Ok([self.targets(connection, first)?, self.targets(connection, second)?]))
     }
 
-    /// Returns the domain that this name is an alias of, if both are enabled.
+    /// Returns the domain that this name is an alias of, if the alias domain is enabled.
     pub fn target_domain(
         &self,
         store: &SqlStore,

@@ -66,7 +66,12 @@ impl Foreign {
             counted = number(row, 0).and_then(|count| u64::try_from(count).ok());
         });
         match done.map_err(|error| self.explain(error, ACCOUNTS)) {
-            Err(DriverError::Refused { .. } | DriverError::Schema(_) | DriverError::Cancelled(_)) => Ok(None),
+            Err(
+                DriverError::Refused { .. }
+                | DriverError::Schema(_)
+                | DriverError::Cancelled(_)
+                | DriverError::Timeout(_),
+            ) => Ok(None),
             done => done.map(|()| counted),
         }
     }

@@ -73,7 +73,12 @@ fn type_problem(field: Field, cell: Cell<'_>) -> Option<&'static str> {
         (_, Cell::Null) | (Field::Login, _) => None,
         (field, Cell::Text(text)) if field.most_bytes().is_none() => {
             let is_number = text.is_empty() || std::str::from_utf8(text).is_ok_and(|text| text.parse::<i64>().is_ok());
-            (!is_number).then_some("is not a whole number; cast it to bigint")
+            let is_flag = matches!(field, Field::Enabled | Field::DomainEnabled | Field::Receives);
+            match (is_number, is_flag) {
+                (true, _) => None,
+                (false, true) => Some("is neither 0 nor 1; write CASE WHEN ... THEN 1 ELSE 0 END"),
+                (false, false) => Some("is not a whole number; cast it to bigint"),
+            }
         }
         (field, Cell::Other) if field.most_bytes().is_none() => {
             Some("has a type that is not read, such as NUMERIC or float; cast it to bigint")
@@ -213,6 +218,7 @@ mod tests {
                 "whole number; cast it to bigint in [schema.accounts] quota_bytes",
             ),
             (Field::Enabled, Cell::Other, "cast it to bigint in [schema.accounts] enabled"),
+            (Field::Receives, Cell::Text(b"y"), "CASE WHEN ... THEN 1 ELSE 0 END in [schema.accounts] receives"),
             (Field::Home, Cell::Int(5), "is not text; cast it to text in [schema.accounts] home"),
             (Field::Password, Cell::Other, "is not text; cast it to text in [schema.accounts] password"),
         ] {
