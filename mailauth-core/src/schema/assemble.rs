@@ -370,7 +370,11 @@ impl Work<'_> {
 
     fn defaults(&self) -> Vec<(String, String, toml::Value)> {
         let value = |value: &toml::Value| match value {
-            toml::Value::String(text) => toml::Value::String(self.filled(text)),
+            // The path / is empty where names follow it.
+            toml::Value::String(text) => toml::Value::String(match self.filled(text) {
+                filled if filled.is_empty() && !text.is_empty() => "/".to_owned(),
+                filled => filled,
+            }),
             other => other.clone(),
         };
         let split = |(name, default): (&String, &toml::Value)| {

@@ -257,7 +257,8 @@ mod tests {
 
     #[test]
     fn an_expression_is_a_single_one() {
-        for text in ["m.a", "CONCAT(a, 'b')", "(SELECT x FROM y WHERE z = m.z)", "a IS DISTINCT FROM b", "5000", "NULL"]
+        for text in
+            ["m.limit", "CONCAT(a, 'b')", "(SELECT x FROM y WHERE z = m.z)", "a IS DISTINCT FROM b", "5000", "NULL"]
         {
             assert_eq!(expression(text, POSTGRES), Ok(text.to_owned()));
         }

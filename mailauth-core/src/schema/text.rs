@@ -16,6 +16,8 @@ const MAX_SHOWN: usize = 40;
 pub(super) enum TokenKind {
     /// A name without quotes, or a keyword.
     Word,
+    /// A name after a dot, which may be a keyword elsewhere.
+    Qualified,
     /// Text in quotes: a string, or in some databases a name.
     Quoted,
     /// A number.
@@ -51,7 +53,7 @@ impl Token<'_> {
     /// Returns true if the token can be a name.
     pub fn is_name(&self) -> bool {
         match self.kind {
-            TokenKind::Word => true,
+            TokenKind::Word | TokenKind::Qualified => true,
             TokenKind::Quoted => self.text.starts_with(['`', '"']),
             _ => false,
         }
@@ -181,7 +183,8 @@ impl<'t> Scanner<'t> {
             let here = shown(self.text, self.at);
             return Err(format!("has a string with escapes at {here}; write it in plain single quotes"));
         }
-        self.push(TokenKind::Word, length);
+        let is_qualified = self.tokens.last().is_some_and(|last| last.is_symbol("."));
+        self.push(if is_qualified { TokenKind::Qualified } else { TokenKind::Word }, length);
         Ok(())
     }
 

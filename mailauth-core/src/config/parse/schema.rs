@@ -4,7 +4,7 @@ use super::super::keys::KEYS;
 use super::super::mistake::{Mistake, Position};
 use super::super::value::Value;
 use super::{MAX_MISTAKES, Parser, nearest, shown};
-use crate::schema::{ACCOUNT_KEYS, OWN, SchemaConfig, SchemaFault, Setting, Tables, assemble};
+use crate::schema::{ACCOUNT_KEYS, Field, OWN, SchemaConfig, SchemaFault, Setting, Tables, assemble};
 use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
@@ -24,6 +24,9 @@ const FLAGS: [&str; 2] = ["quota_plain_is_bytes", "options_disable_services"];
 
 /// Keys of `[schema.accounts]` whose expression can be a number.
 const NUMBERS: [&str; 7] = ["enabled", "domain_enabled", "receives", "uid", "gid", "quota_bytes", "quota_messages"];
+
+/// The section and key of the default home.
+const HOME: (&str, &str) = ("mailbox", "home");
 
 /// The position of a key of `[schema]`.
 pub(super) struct Spans {
@@ -107,12 +110,30 @@ impl Parser<'_> {
         }
         match assemble(schema, self.config.database.url.kind()) {
             Ok(assembled) => {
+                let accounts = &assembled.model.accounts;
+                let is_placed = [Field::Home, Field::Maildir].iter().any(|field| accounts.field(*field).is_some());
+                let has_home = assembled.defaults.iter().any(|(section, key, _)| (&**section, &**key) == HOME);
                 self.config.database.tables = Tables::Foreign(Arc::new(assembled.model));
                 for (section, key, value) in assembled.defaults {
                     self.default_of_profile(&section, &key, &value);
                 }
+                self.settle_root(is_placed, has_home);
             }
             Err(faults) => self.schema_faults(faults),
+        }
+    }
+
+    /// Permits mailboxes in any folder, if rows name them, and neither the file nor the profile says which folder holds
+    /// those of the program, or if the file places others elsewhere. `has_home` is true if the profile has a default home.
+    fn settle_root(&mut self, is_placed: bool, has_home: bool) {
+        let is_set = |key| self.positions.contains_key(&key);
+        let mailbox = &mut self.config.mailbox;
+        let is_known = match mailbox.root {
+            Some(_) => mailbox.contradiction_of_root().is_none(),
+            None => !is_placed || has_home && !is_set(HOME),
+        };
+        if !is_set(("mailbox", "root")) && !is_known {
+            mailbox.root = Some("/".to_owned());
         }
     }
 

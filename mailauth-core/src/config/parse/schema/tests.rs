@@ -177,6 +177,24 @@ fn a_profile_sets_what_the_configuration_leaves_out() {
 }
 
 #[test]
+fn mailboxes_are_where_the_program_has_them() {
+    let root = |text: &str| config(text).mailbox.root;
+    assert_eq!(root(POSTFIXADMIN).as_deref(), Some("/var/vmail"));
+    assert_eq!(root(&POSTFIXADMIN.replace("/var/vmail", "/")).as_deref(), Some("/"));
+    assert_eq!(root(&format!("{POSTFIXADMIN}[mailbox]\nhome = '/srv/%u'")).as_deref(), Some("/"));
+    assert_eq!(root(&format!("{POSTFIXADMIN}[mailbox]\nroot = '/var'")).as_deref(), Some("/var"));
+    let custom = format!("{CUSTOM}from = 'users'\nlogin = 'email'\npassword = 'hash'\n");
+    assert_eq!(root(&custom), None, "rows name no homes");
+    let custom = format!("{custom}home = 'home'\n");
+    assert_eq!(root(&custom).as_deref(), Some("/"));
+    assert_eq!(root(&format!("{custom}[mailbox]\nhome = ''")).as_deref(), Some("/"));
+    let vpopmail = format!("{MYSQL}[schema]\nprofile = 'vpopmail'\n");
+    assert_eq!(root(&vpopmail), None, "where the home of the profile begins");
+    assert_eq!(root(&format!("{vpopmail}[mailbox]\nhome = '/srv/%u'")).as_deref(), Some("/"));
+    assert_eq!(root(""), None, "where the home begins");
+}
+
+#[test]
 fn the_administrator_uses_the_same_tables() {
     let text = format!("{POSTFIXADMIN}[admin]\nurl = 'mysql://root@localhost/postfix'");
     assert!(config(&text).administrator().unwrap().tables.foreign().is_some());
