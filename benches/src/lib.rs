@@ -5,6 +5,7 @@ pub mod load;
 pub mod mailbox;
 pub mod peak;
 pub mod processes;
+pub mod side_by_side;
 pub mod smtp;
 pub mod spawn;
 pub mod summary;

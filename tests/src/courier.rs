@@ -18,6 +18,20 @@ pub struct Courier {
 }
 
 impl Courier {
+    /// The configuration that PostfixAdmin documents for its tables, with mail in /var/vmail.
+    pub const POSTFIXADMIN: [(&'static str, &'static str); 10] = [
+        ("USER_TABLE", "mailbox"),
+        ("CRYPT_PWFIELD", "password"),
+        ("UID_FIELD", "5000"),
+        ("GID_FIELD", "5000"),
+        ("LOGIN_FIELD", "username"),
+        ("HOME_FIELD", "'/var/vmail'"),
+        ("NAME_FIELD", "name"),
+        ("MAILDIR_FIELD", "maildir"),
+        ("QUOTA_FIELD", "concat(quota,'S')"),
+        ("WHERE_CLAUSE", "active='1'"),
+    ];
+
     /// Starts authdaemond with these accounts.
     ///
     /// # Panics
@@ -31,13 +45,24 @@ impl Courier {
     /// # Panics
     /// Panics as [`Courier::over`] does.
     pub fn on(host: Arc<MailHost>, accounts: &Accounts) -> Self {
+        Self::reading(host, accounts, columns(accounts.kind()))
+    }
+
+    /// Starts authdaemond on tables of another program, with these lines of its configuration, without `MYSQL_` and the
+    /// like.
+    ///
+    /// # Panics
+    /// Panics as [`Courier::over`] does.
+    pub fn over_columns(accounts: &Accounts, columns: &[(&'static str, &str)]) -> Self {
+        let columns = columns.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        Self::reading(Arc::new(MailHost::new()), accounts, columns)
+    }
+
+    fn reading(host: Arc<MailHost>, accounts: &Accounts, columns: Vec<(&'static str, String)>) -> Self {
         let (module, place) = accounts.courier_module();
         let prefix = module.to_uppercase();
-        let rc: String = place
-            .into_iter()
-            .chain(columns(accounts.kind()))
-            .map(|(name, value)| format!("{prefix}_{name}\t{value}\n"))
-            .collect();
+        let rc: String =
+            place.into_iter().chain(columns).map(|(name, value)| format!("{prefix}_{name}\t{value}\n")).collect();
         // authdaemond considers the file incomplete without this line.
         fs::write(host.path(format!("etc/auth{module}rc")), rc + "##NAME: MARKER:0\n").expect("its configuration");
         let main = format!("authmodulelist=\"auth{module}\"\ndaemons=5\n");
@@ -59,6 +84,11 @@ impl Courier {
     /// Returns its socket.
     pub fn socket(&self) -> PathBuf {
         self.host.socket()
+    }
+
+    /// Returns the file in which its module reads where the accounts are.
+    pub fn accounts_file(&self, accounts: &Accounts) -> PathBuf {
+        self.host.path(format!("etc/auth{}rc", accounts.courier_module().0))
     }
 
     /// Starts the real courier-pop3d, which queries it.
