@@ -1,11 +1,32 @@
-//! The real amavisd-new looks recipients up in our tables (schema/amavis.*.sql).
+//! The real amavisd-new looks recipients up in our tables (schema/amavis.*.sql) and in those of other programs
+//! (docs/amavis.md).
+
+#[path = "readme/page.rs"]
+#[allow(dead_code, reason = "tests/readme.rs uses all of it")]
+mod page;
 
 use mailauth_tests::people::many;
+use mailauth_tests::schemas::of;
 use mailauth_tests::{Accounts, Amavis, Kind, on_each_database};
+use page::page;
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 
-on_each_database!(amavisd_finds_recipients_and_their_policies, its_statement_reads_only_the_rows_it_needs);
+on_each_database!(
+    amavisd_finds_recipients_and_their_policies,
+    its_statement_reads_only_the_rows_it_needs,
+    the_printed_settings_hold,
+    postfixadmin_says_what_is_local,
+);
+
+/// VExim has no SQLite.
+mod vexim {
+    mailauth_tests::on_each_server!(scans_as_its_accounts_want);
+
+    fn scans_as_its_accounts_want(kind: mailauth_tests::Kind) {
+        super::vexim_says_what_is_scanned(kind);
+    }
+}
 
 /// amavisd's own statements, of which the first has as many parameters as the address has keys.
 const POLICY: &str = "SELECT users.*, policy.*, users.id FROM users LEFT JOIN policy ON users.policy_id=policy.id WHERE \
@@ -48,10 +69,14 @@ fn run(accounts: &Accounts, sql: &str) -> String {
     }
 }
 
-/// Creates amavisd's database user with the rights that the comment in the schema gives, and returns the lines of its
+/// Returns the rights that the comment in the schema gives.
+fn grants(schema: &str) -> Vec<&str> {
+    schema.lines().filter_map(|line| line.strip_prefix("--   GRANT ")).collect()
+}
+
+/// Creates amavisd's database user with these rights, and returns the lines of its
 /// configuration and the files that it reads.
-fn lookup_source(accounts: &Accounts, schema: &str) -> (String, Vec<PathBuf>) {
-    let grants: Vec<&str> = schema.lines().filter_map(|line| line.strip_prefix("--   GRANT ")).collect();
+fn lookup_source(accounts: &Accounts, grants: &[&str]) -> (String, Vec<PathBuf>) {
     let grant = |user: &str| {
         grants
             .iter()
@@ -67,7 +92,6 @@ fn lookup_source(accounts: &Accounts, schema: &str) -> (String, Vec<PathBuf>) {
             let database = accounts.mariadb();
             let (name, socket) = (database.name(), database.server().socket().display().to_string());
             let user = format!("am_{}", &name[name.len().saturating_sub(20)..]);
-            assert_eq!(grants.len(), 4, "{grants:?}");
             run(accounts, &format!("CREATE USER {user} IDENTIFIED BY 'look up'; {}", grant(&user)));
             let line = format!(
                 "@lookup_sql_dsn = (['DBI:mysql:database={name};mysql_socket={socket}', '{user}', 'look up']);"
@@ -78,7 +102,6 @@ fn lookup_source(accounts: &Accounts, schema: &str) -> (String, Vec<PathBuf>) {
             let database = accounts.postgres();
             let (name, socket) = (database.name(), database.server().socket().display().to_string());
             let user = format!("amavis_{name}");
-            assert_eq!(grants.len(), 1, "{grants:?}");
             run(accounts, &format!("CREATE ROLE {user} LOGIN PASSWORD 'look up'; {}", grant(&user)));
             let line = format!("@lookup_sql_dsn = (['DBI:Pg:database={name};host={socket}', '{user}', 'look up']);");
             (line, Vec::new())
@@ -94,7 +117,7 @@ fn amavisd_finds_recipients_and_their_policies(kind: Kind) {
     // It can be run again.
     run(&accounts, &schema);
     run(&accounts, &format!("{schema}\n{SETTINGS}"));
-    let (lines, files) = lookup_source(&accounts, &schema);
+    let (lines, files) = lookup_source(&accounts, &grants(&schema));
     let amavis = Amavis::start(&lines, &files);
     for (recipient, matches, level) in [
         ("anna@example.org", &["anna@example.org strict", "@example.org domain", "@. world"][..], "5.5"),
@@ -160,3 +183,130 @@ fn its_statement_reads_only_the_rows_it_needs(kind: Kind) {
     assert!(!plan.contains(scan) && !plan.contains("\ta\tALL"), "{plan}");
     assert!(plan.contains("accounts_pkey") || plan.contains("PRIMARY"), "{plan}");
 }
+
+/// Returns the only block in this language under a heading of the page.
+fn block(heading: &str, language: &str) -> String {
+    let pieces = page("docs/amavis.md").into_iter();
+    let blocks: Vec<String> = pieces
+        .filter(|piece| piece.heading == heading && piece.language() == Some(language))
+        .map(|piece| piece.text)
+        .collect();
+    let [block] = &blocks[..] else { panic!("{heading}: {blocks:?}") };
+    block.clone()
+}
+
+/// Tests that a look-up of the recipient gives this value of a setting; `None` is none.
+fn gives(log: &str, setting: &str, recipient: &str, value: Option<&str>) {
+    let begin = format!("lookup [{setting}] => ");
+    let end = match value {
+        Some(value) => format!("\"{recipient}\" matches, result=\"{value}\""),
+        None => format!("\"{recipient}\" does not match"),
+    };
+    let found = log.lines().any(|line| line.contains(&begin) && line.contains(&end));
+    assert!(found, "{setting} of {recipient} is not {value:?}: {log}");
+}
+
+/// Returns true if amavisd treats the recipient as one of this host.
+fn is_local(log: &str, recipient: &str) -> bool {
+    log.contains(&format!("lookup [local_domains] => true,  \"{recipient}\" matches, result=\"Y\""))
+}
+
+fn the_printed_settings_hold(kind: Kind) {
+    const HEADING: &str = "With mailauth's own tables";
+    let rows = "login\nanna@example.org\nabuse@example.org\nben@example.org\n";
+    let accounts = Accounts::empty(kind).with(rows);
+    let schema = schema(kind);
+    run(&accounts, &format!("{schema}\n{}", block(HEADING, "sql")));
+    let (mut lines, files) = lookup_source(&accounts, &grants(&schema));
+    if kind == Kind::MariaDb {
+        let parts: Vec<&str> = lines.split('\'').collect();
+        let printed = block(HEADING, "perl").lines().next().expect("a line").to_owned();
+        lines = printed
+            .replace("database=mail", &format!("database={}", accounts.mariadb().name()))
+            .replace("/run/mysqld/mysqld.sock", &accounts.mariadb().server().socket().display().to_string())
+            .replace("'amavis'", &format!("'{}'", parts[3]))
+            .replace("a long password", parts[5]);
+    }
+    let amavis = Amavis::start(&lines, &files);
+    for (recipient, level) in [("anna@example.org", "5.5"), ("ben@example.org", "8")] {
+        gives(&amavis.pass("good@friend.example", recipient), "spam_kill_level", recipient, Some(level));
+    }
+    let log = amavis.pass("good@friend.example", "abuse@example.org");
+    gives(&log, "bypass_spam_checks", "abuse@example.org", Some("Y"));
+    for (sender, listed) in [("news@shop.example", "blacklisted"), ("ann@partner.example", "whitelisted")] {
+        let log = amavis.pass(sender, "anna@example.org");
+        assert!(log.contains(&format!("recip <anna@example.org> {listed} sender <{sender}>")), "{log}");
+    }
+}
+
+fn postfixadmin_says_what_is_local(kind: Kind) {
+    let accounts = Accounts::of(&of("postfixadmin"), kind);
+    let rights = ["mailbox", "alias", "domain", "alias_domain"].map(|table| format!("SELECT ON {table} TO amavis;"));
+    let (mut lines, files) = lookup_source(&accounts, &rights.each_ref().map(String::as_str));
+    lines += &match kind {
+        Kind::Postgres => {
+            block("PostfixAdmin", "perl").replace("active = 1", "active").replace("backupmx = 0", "NOT backupmx")
+        }
+        _ => block("PostfixAdmin", "perl"),
+    };
+    let amavis = Amavis::start(&lines, &files);
+    for (recipient, expected) in [
+        ("agnes@hill.example", true),
+        ("info@hill.example", true),
+        ("nobody@hill.example", true),
+        ("agnes@twin.example", true),
+        ("agnes@gone.example", true),
+        ("greta@moor.example", true),
+        ("nobody@spare.example", false),
+        ("someone@elsewhere.example", false),
+    ] {
+        let log = amavis.pass("good@friend.example", recipient);
+        assert_eq!(is_local(&log, recipient), expected, "{recipient}: {log}");
+    }
+}
+
+fn vexim_says_what_is_scanned(kind: Kind) {
+    let accounts = Accounts::of(&of("vexim"), kind);
+    run(&accounts, VEXIM_SCANS);
+    let tables = ["users", "domains", "domainalias", "blocklists"];
+    let rights = tables.map(|table| format!("SELECT ON {table} TO amavis;"));
+    let (lines, files) = lookup_source(&accounts, &rights.each_ref().map(String::as_str));
+    let amavis = Amavis::start(&(lines + &block("VExim", "perl")), &files);
+    for (recipient, bypass, level) in [
+        ("agnes@hill.example", Some("0"), Some("9")),
+        ("boris@hill.example", Some("Y"), None),
+        ("iris@lake.example", Some("Y"), None),
+        ("nobody@hill.example", None, None),
+        ("agnes@twin.example", None, None),
+    ] {
+        let log = amavis.pass("good@friend.example", recipient);
+        assert!(is_local(&log, recipient), "{recipient}: {log}");
+        gives(&log, "bypass_spam_checks", recipient, bypass);
+        // Not asked for if mail is not scanned. Without one, amavisd's configuration has a level.
+        let level_in_sql = format!("lookup_sql_field(spam_kill_level) rec=0, \"{recipient}\" result: ");
+        let found =
+            log.lines().find_map(|line| line.split_once(&level_in_sql)).map(|(_, found)| found.trim_matches('"'));
+        assert_eq!(found.filter(|found| *found != "undef"), level, "{recipient}: {log}");
+    }
+    let log = amavis.pass("good@friend.example", "someone@elsewhere.example");
+    assert!(!is_local(&log, "someone@elsewhere.example"), "{log}");
+    let log = amavis.pass("spam@shop.example", "agnes@hill.example");
+    assert!(log.contains("recip <agnes@hill.example> blacklisted sender <spam@shop.example>"), "{log}");
+}
+
+/// VExim's columns and table for scanning, which the other tests do not need.
+const VEXIM_SCANS: &str = "\
+    ALTER TABLE domains ADD COLUMN avscan smallint NOT NULL DEFAULT 1;
+    ALTER TABLE domains ADD COLUMN spamassassin smallint NOT NULL DEFAULT 1;
+    ALTER TABLE users ADD COLUMN on_avscan smallint NOT NULL DEFAULT 1;
+    ALTER TABLE users ADD COLUMN on_spamassassin smallint NOT NULL DEFAULT 1;
+    ALTER TABLE users ADD COLUMN sa_tag smallint NOT NULL DEFAULT 0;
+    ALTER TABLE users ADD COLUMN sa_refuse smallint NOT NULL DEFAULT 0;
+    CREATE TABLE blocklists (
+        block_id integer NOT NULL PRIMARY KEY, domain_id integer NOT NULL, user_id integer,
+        blockhdr varchar(192) NOT NULL, blockval varchar(192) NOT NULL, color varchar(8) NOT NULL);
+    UPDATE users SET sa_tag = 4, sa_refuse = 9 WHERE localpart = 'agnes';
+    UPDATE users SET on_spamassassin = 0 WHERE localpart = 'boris';
+    UPDATE domains SET spamassassin = 0 WHERE domain = 'lake.example';
+    INSERT INTO blocklists VALUES
+        (1, 2, 2, 'From', 'spam@shop.example', 'black'), (2, 2, 3, 'From', 'good@friend.example', 'black');";

@@ -10,7 +10,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+const AMAVIS: &str = "docs/amavis.md";
 const EXIM_DEBIAN: &str = "docs/exim-debian.md";
+const OWN_TABLE: &str = "docs/own-table.md";
 const POSTFIX: &str = "docs/postfix.md";
 const QUOTAS: &str = "docs/quotas.md";
 const TROUBLESHOOTING: &str = "docs/troubleshooting.md";
@@ -19,8 +21,10 @@ const TROUBLESHOOTING: &str = "docs/troubleshooting.md";
 fn every_block_is_on_a_page_that_is_tested() {
     // All blocks of a page are tested: by tests/quota_programs.rs for quotas, by tests/postfix.rs for Postfix, by
     // tests/exim.rs for Debian's split configuration of Exim and for the forms of its configuration other than the first
-    // one, and otherwise by tests below.
-    let run = [INSTALL, ACCOUNTS, DATABASES, COURIER, EXIM, EXIM_DEBIAN, POSTFIX, CHECKPASSWORD, QUOTAS];
+    // one, by tests/amavis.rs for amavisd-new, by tests/own_table.rs for the tables of other programs, and otherwise by tests
+    // below.
+    let run =
+        [AMAVIS, OWN_TABLE, INSTALL, ACCOUNTS, DATABASES, COURIER, EXIM, EXIM_DEBIAN, POSTFIX, CHECKPASSWORD, QUOTAS];
     for piece in pages().iter().filter(|piece| piece.language().is_some()) {
         assert!(run.contains(&piece.page.as_str()), "{piece:?}");
     }
@@ -55,7 +59,8 @@ fn every_named_key_and_file_exists() {
     let mut keys = BTreeSet::new();
     let sample = text_of("mailauth.toml");
     for line in sample.lines() {
-        match line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+        // Sections that are optional are in comments, indented.
+        match line.trim_start_matches(['#', ' ']).strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
             Some(name) => {
                 section = name.to_owned();
                 keys.insert(format!("[{section}]"));
@@ -63,7 +68,7 @@ fn every_named_key_and_file_exists() {
             None => keys.extend(
                 line.strip_prefix('#')
                     .and_then(|line| line.split_once(" = "))
-                    .map(|(name, _)| [format!("[{section}] {name}"), name.to_owned()])
+                    .map(|(name, _)| [format!("[{section}] {}", name.trim()), name.trim().to_owned()])
                     .into_iter()
                     .flatten(),
             ),
