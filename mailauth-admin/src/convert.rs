@@ -17,6 +17,7 @@ mod findings;
 mod format;
 mod forms;
 mod joined_text;
+mod joins;
 mod libpq;
 mod mailbox_fields;
 mod mailbox_root;

@@ -66,6 +66,13 @@ impl Connection {
 
     fn server(&self, findings: &mut Findings) -> Option<Server> {
         let mut complete = true;
+        if self.socket.is_none() && self.hosts.iter().any(|host| host.host == "localhost" && host.port == 3306) {
+            findings.note(
+                &self.place,
+                "localhost means a unix socket to clients of MySQL, such as /run/mysqld/mysqld.sock; mailauth connects to \
+                 port 3306 of this machine; to use the socket, add ?socket=PATH to [database] url",
+            );
+        }
         for (what, value) in [("user", &self.user), ("database", &self.database)] {
             if value.is_empty() {
                 findings.refuse(&self.place, format!("names no {what} of the database server"));

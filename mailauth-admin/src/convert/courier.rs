@@ -11,7 +11,7 @@ use super::joined_text::Value;
 use super::libpq;
 use super::recognize::Recognized;
 use super::select::{as_term, names};
-use super::tokens::tokenize;
+use super::tokens::{Kind, Tokens, tokenize};
 
 /// The keys without the beginning of their names.
 const KEYS: &[&str] = &[
@@ -308,6 +308,9 @@ impl Courier<'_> {
             accounts.set(key, number.to_owned(), format!("{}: {old}", place.key));
             return;
         }
+        if text.is_some() {
+            return self.findings.refuse(place, "is not a number; to Courier no account is usable");
+        }
         let floor = if key == "uid" { "min_uid" } else { "min_gid" };
         accounts.set(
             floor,
@@ -322,8 +325,7 @@ impl Courier<'_> {
         match literal(sql, self.dialect) {
             Some(home) if home.is_empty() => self.findings.refuse(place, "is empty; to Courier no account is usable"),
             Some(home) => accounts.add_value("home", Value::Template(home.replace('%', "%%")), old, place),
-            // A path that is not absolute makes the account unusable, as it is to Courier.
-            None => accounts.add("home", format!("COALESCE(NULLIF({sql}, ''), '-')"), old, place),
+            None => accounts.add("home", sql, old, place),
         }
     }
 
@@ -334,6 +336,11 @@ impl Courier<'_> {
                 accounts.set("maildir", quoted_toml(&path.replace('%', "%%")), format!("{}: {old}", place.key))
             }
             ("maildir", None) => accounts.add(key, format!("NULLIF({sql}, '')"), old, place),
+            ("quota", None) if is_product(sql, self.dialect) => {
+                let text = "is a number without S, from which Courier takes no limit; mailauth reads it as bytes";
+                self.findings.note(place, text);
+                accounts.add("quota_bytes", self.dialect.not_negative(sql), old, place);
+            }
             _ => accounts.add(key, sql, old, place),
         }
     }
@@ -357,6 +364,15 @@ impl Courier<'_> {
 pub fn is_nothing(sql: &str) -> bool {
     let sql = sql.trim();
     sql.is_empty() || sql == "''" || sql == "\"\"" || sql.eq_ignore_ascii_case("NULL")
+}
+
+/// Returns true for a product of numbers, which is no text with a unit.
+fn is_product(sql: &str, dialect: Dialect) -> bool {
+    let list = tokenize(sql, dialect).unwrap_or_default();
+    let tokens = Tokens::new(sql, &list);
+    let inside = tokens.inside_brackets().unwrap_or(tokens);
+    let has_text = list.iter().any(|token| token.kind == Kind::Text || tokens.is(token, "||"));
+    !has_text && inside.split("*").len() > 1
 }
 
 /// Options that Courier's servers read.

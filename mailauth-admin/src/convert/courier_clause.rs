@@ -5,7 +5,7 @@ use super::courier::{Courier, is_nothing};
 use super::finding_terms::{Finder, Row};
 use super::findings::{Place, quoted};
 use super::forms::{lowered, normal};
-use super::select::{Select, as_term, take_apart};
+use super::select::{Select, SubSelects, as_term, take_apart};
 use super::services::{COURIER, Conditions};
 use super::variables::{Meaning, of_courier};
 use std::collections::BTreeSet;
@@ -19,7 +19,8 @@ const LEAST_COLUMNS: usize = 6;
 /// Reads the accounts of a SELECT_CLAUSE.
 pub fn accounts(courier: &mut Courier<'_>, clause: &str, place: &Place) -> Accounts {
     let mut accounts = Accounts::default();
-    let select = of_courier(clause).and_then(|statement| take_apart(statement, courier.dialect));
+    let select =
+        of_courier(clause).and_then(|statement| take_apart(statement, courier.dialect, SubSelects::WithoutVariables));
     let Some(select) = courier.findings.value(place, select) else { return accounts };
     accounts.names = select.names(courier.dialect);
     if let Some((_, place)) = courier.get("WHERE_CLAUSE") {
@@ -165,7 +166,9 @@ fn columns(courier: &mut Courier<'_>, select: &Select, row: &Row, place: &Place,
 fn compare_listing(courier: &mut Courier<'_>, select: &Select) {
     let Some((clause, place)) = courier.get("ENUMERATE_CLAUSE") else { return };
     let text = "lists other accounts than SELECT_CLAUSE finds; mailauth lists those that it finds";
-    let Ok(listing) = of_courier(&clause).and_then(|statement| take_apart(statement, courier.dialect)) else {
+    let Ok(listing) =
+        of_courier(&clause).and_then(|statement| take_apart(statement, courier.dialect, SubSelects::WithoutVariables))
+    else {
         return courier.findings.warn(&place, text);
     };
     let plain = |select: &Select| {

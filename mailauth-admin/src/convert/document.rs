@@ -6,6 +6,7 @@ use super::mailbox_root;
 use super::profile_terms::{self, Profiled};
 use mailauth_core::config::DatabaseUrl;
 use mailauth_core::printable::brief;
+use mailauth_core::schema::CUSTOM;
 
 /// Maximum number of characters of a comment.
 const MAX_COMMENT: usize = 300;
@@ -121,6 +122,11 @@ fn schema(document: &mut Document, conversion: &Conversion, profiled: &Profiled)
             document.comment(&format!("{}: {}", term.place.key, term.old));
         }
         document.lines.push((format!("{} = {}", term.key, quoted_toml(&term.sql)), Some(term.place.clone())));
+        let is_plain = conversion.profile.program.is_some_and(|program| program.quota_in_bytes);
+        if term.key == "quota" && is_plain && profiled.name != CUSTOM {
+            document.comment("A number without a unit, from which Courier takes no limit, is in bytes here.");
+            document.line("quota_plain_is_bytes = true");
+        }
         if term.key == "options" {
             document.comment("Options such as disableimap=1 take services away.");
             document.line("options_disable_services = true");

@@ -24,6 +24,9 @@ impl Finder {
     pub fn add(&mut self, term: &str, variables: &Variables, dialect: Dialect) -> Result<bool, String> {
         let list = tokenize(term, dialect)?;
         let tokens = Tokens::new(term, &list);
+        if list.iter().any(|token| tokens.is(token, "SELECT")) {
+            return Ok(false);
+        }
         let mut found = Vec::new();
         let Some(sql) = finding(tokens, variables, dialect, &mut found)? else { return Ok(false) };
         let inside = tokens.inside_brackets().unwrap_or(tokens);
@@ -76,6 +79,28 @@ impl Row {
             Meaning::Domain => Some(&self.domain),
             _ => None,
         }
+    }
+
+    /// Returns the same row with the name of its table before each column; `None` if they are no plain columns.
+    pub fn of_table(&self, table: &str, dialect: Dialect) -> Option<Row> {
+        let is_column = |sql: &str| sql.chars().all(|c| c.is_alphanumeric() || c == '_');
+        let full = |sql: &str| format!("{table}.{sql}");
+        if !is_column(&self.login) {
+            let (local, domain) = (&self.local, &self.domain);
+            let parts = (is_column(local) && is_column(domain)).then(|| (full(local), full(domain)));
+            return parts.map(|(local, domain)| Row {
+                login: dialect.concat(&[local.clone(), "'@'".to_owned(), domain.clone()]),
+                local,
+                domain,
+            });
+        }
+        let login = full(&self.login);
+        let part = |sql: &str, whole: String| if is_column(sql) { full(sql) } else { whole };
+        Some(Row {
+            local: part(&self.local, dialect.local_part(&login)),
+            domain: part(&self.domain, dialect.domain_part(&login)),
+            login,
+        })
     }
 
     /// Returns an expression in which the row's own columns replace the login and its parts.

@@ -34,8 +34,8 @@ pub fn settings(conversion: &Conversion) -> Vec<Setting> {
     let setting =
         |key, value: &str, comment: &str| Setting { key, value: quoted_toml(value), comment: comment.to_owned() };
     let mut settings = Vec::new();
-    if root != "/" && template(conversion, "home").is_none() {
-        settings.push(setting("home", &format!("{root}/%d/%n"), "For a row that has no home"));
+    if home.is_some() {
+        settings.push(setting("home", "", "Each account has a home of its own; without one it cannot be used"));
     }
     settings.push(setting("root", &root, comment));
     settings
@@ -91,7 +91,6 @@ pub fn complete_home(accounts: &mut Accounts) {
 
 /// Returns the folder that a joined text begins with, such as `/var/vmail` of `CONCAT('/var/vmail/', maildir)`.
 fn beginning(sql: &str) -> Option<String> {
-    let sql = sql.strip_prefix("COALESCE(NULLIF(").unwrap_or(sql);
     let sql = sql.strip_prefix("CONCAT(").or_else(|| sql.strip_prefix("concat(")).unwrap_or(sql);
     let text = sql.strip_prefix('\'')?.split('\'').next()?;
     let folder = text.rsplit_once('/').map(|(folder, _)| folder)?;

@@ -5,8 +5,9 @@ use super::dialect::Dialect;
 use super::finding_terms::{Finder, Row};
 use super::findings::{Findings, Place, quoted};
 use super::forms::{lowered, normal};
+use super::joins::{Joins, only_table};
 use super::mailbox_fields::check_mailbox;
-use super::select::{Column, Select, as_term, take_apart};
+use super::select::{Column, Select, SubSelects, as_term, has_select, names, take_apart};
 use super::services::{Conditions, DOVECOT};
 use super::variables::{Meaning, Statement};
 use std::collections::BTreeSet;
@@ -102,7 +103,7 @@ fn read(query: Query, dialect: Dialect, findings: &mut Findings) -> Option<Selec
             ),
         );
     }
-    let select = findings.value(&place, take_apart(statement, dialect))?;
+    let select = findings.value(&place, take_apart(statement, dialect, SubSelects::OfTheRow))?;
     for clause in &select.dropped {
         let written = quoted(&select.variables.written(clause));
         findings.warn(&place, format!("{written} is left out; mailauth refuses an account with several rows"));
@@ -183,14 +184,13 @@ impl Work<'_> {
     fn from(&mut self) -> String {
         let (password, place) = &self.password;
         let Some((user, user_place)) = &self.user else { return password.from.clone() };
-        let (ours, theirs) = (normal(&password.from, self.dialect), normal(&user.from, self.dialect));
-        if extends(&ours, &theirs) {
+        if extends(&password.from, &user.from, self.dialect) {
             return password.from.clone();
         }
-        if extends(&theirs, &ours) {
+        if extends(&user.from, &password.from, self.dialect) {
             return user.from.clone();
         }
-        let is_constant = |column: &Column| super::select::names(&column.sql, self.dialect).is_empty();
+        let is_constant = |column: &Column| names(&column.sql, self.dialect).is_empty();
         if !user.columns.iter().all(is_constant) {
             self.findings.refuse(
                 user_place,
@@ -298,11 +298,28 @@ impl Work<'_> {
     fn keep_conditions_by_row(&mut self, row: &Row) {
         let (password, place) = self.password.clone();
         for (term, for_logins) in std::mem::take(&mut self.by_row) {
-            match row.put_into(&term, &password.variables, self.dialect) {
+            match self.of_the_row(&term, row, &password) {
                 Ok(term) if for_logins => self.conditions.add_for_logins(term),
                 Ok(term) => self.filters.push(term),
                 Err(problem) => self.findings.refuse(&place, problem),
             }
+        }
+    }
+
+    /// Returns a condition in which the row's own columns replace the login. In a sub-select, they have the name of the
+    /// table, which the sub-select must not use.
+    fn of_the_row(&self, term: &str, row: &Row, query: &Select) -> Result<String, String> {
+        if !has_select(term, self.dialect) {
+            return row.put_into(term, &query.variables, self.dialect);
+        }
+        let table = only_table(&query.from, self.dialect).filter(|table| !names(term, self.dialect).contains(table));
+        let qualified = table.and_then(|table| row.of_table(&table, self.dialect));
+        match qualified {
+            Some(row) => row.put_into(term, &query.variables, self.dialect),
+            None => Err(format!(
+                "has the login in a sub-select, where it cannot be kept: {}; write it as a join",
+                quoted(&query.variables.written(term))
+            )),
         }
     }
 
@@ -378,10 +395,14 @@ impl Work<'_> {
 }
 
 /// Returns true if the tables `longer` are the tables `shorter`, perhaps with more joined to them.
-fn extends(longer: &str, shorter: &str) -> bool {
+fn extends(longer: &str, shorter: &str, dialect: Dialect) -> bool {
+    if let (Some(longer), Some(shorter)) = (Joins::read(longer, dialect), Joins::read(shorter, dialect)) {
+        return longer.extend(&shorter);
+    }
     const JOINS: [&str; 7] = [",", "join", "inner", "left", "cross", "natural", "straight_join"];
-    longer.strip_prefix(shorter).is_some_and(|rest| {
-        rest.is_empty()
-            || rest.starts_with(' ') && rest.split_whitespace().next().is_some_and(|word| JOINS.contains(&word))
+    let (longer, shorter) = (normal(longer, dialect), normal(shorter, dialect));
+    longer.strip_prefix(&shorter).is_some_and(|rest| {
+        let next = rest.split_whitespace().next();
+        rest.is_empty() || rest.starts_with(' ') && next.is_some_and(|word| JOINS.contains(&word))
     })
 }

@@ -13,6 +13,8 @@ pub struct Program {
     pub table: &'static str,
     /// Lists of columns. At least one column of each list is used.
     columns: &'static [&'static [&'static str]],
+    /// True if a quota without a unit is in bytes.
+    pub quota_in_bytes: bool,
     /// What the profile refuses although an old file often does not: the column, and what it means.
     pub stricter: &'static [(&'static str, &'static str)],
 }
@@ -24,14 +26,23 @@ const PROGRAMS: &[Program] = &[
         name: "vpopmail",
         table: "vpopmail",
         columns: &[&["pw_name", "pw_passwd", "pw_domain", "pw_dir"]],
+        quota_in_bytes: false,
         stricter: &[("pw_gid", "the bits of pw_gid that forbid services and mail")],
     },
-    Program { profile: "ispmail", name: "ISPmail", table: "virtual_users", columns: &[], stricter: &[] },
+    Program {
+        profile: "ispmail",
+        name: "ISPmail",
+        table: "virtual_users",
+        columns: &[],
+        quota_in_bytes: true,
+        stricter: &[],
+    },
     Program {
         profile: "froxlor",
         name: "froxlor",
         table: "mail_users",
         columns: &[&["password_enc"]],
+        quota_in_bytes: false,
         stricter: &[
             ("deactivated", "the switch of a domain and of a customer (panel_domains, panel_customers)"),
             ("imap", "the columns imap, pop3 and postfix, which permit services"),
@@ -42,6 +53,7 @@ const PROGRAMS: &[Program] = &[
         name: "VExim",
         table: "users",
         columns: &[&["localpart", "crypt"], &["domain_id", "crypt", "pop", "smtp"]],
+        quota_in_bytes: false,
         stricter: &[("enabled", "the switches of accounts and domains (users.enabled, domains.enabled)")],
     },
     Program {
@@ -49,6 +61,7 @@ const PROGRAMS: &[Program] = &[
         name: "ISPConfig",
         table: "mail_user",
         columns: &[],
+        quota_in_bytes: true,
         stricter: &[("mail_domain", "the switch of a domain (mail_domain.active)")],
     },
     Program {
@@ -56,6 +69,7 @@ const PROGRAMS: &[Program] = &[
         name: "Modoboa",
         table: "core_user",
         columns: &[],
+        quota_in_bytes: false,
         stricter: &[
             ("enabled", "the switch of a domain (admin_domain.enabled)"),
             ("is_active", "the switch of an account (core_user.is_active)"),
@@ -66,6 +80,7 @@ const PROGRAMS: &[Program] = &[
         name: "iRedMail",
         table: "mailbox",
         columns: &[&["storagebasedirectory", "storagenode", "allow_nets"]],
+        quota_in_bytes: false,
         stricter: &[("active", "the switches of accounts and domains (mailbox.active, domain.active)")],
     },
     Program {
@@ -73,6 +88,7 @@ const PROGRAMS: &[Program] = &[
         name: "mailcow",
         table: "mailbox",
         columns: &[&["attributes", "mailbox_path_prefix", "authsource"]],
+        quota_in_bytes: true,
         stricter: &[("attributes", "the flags in attributes, which permit services"), ("tfa", "a second factor (tfa)")],
     },
     Program {
@@ -80,6 +96,7 @@ const PROGRAMS: &[Program] = &[
         name: "ViMbAdmin",
         table: "mailbox",
         columns: &[&["access_restriction", "homedir", "delete_pending"]],
+        quota_in_bytes: true,
         stricter: &[("domain", "the switch of a domain (domain.active)")],
     },
     Program {
@@ -87,6 +104,7 @@ const PROGRAMS: &[Program] = &[
         name: "PostfixAdmin",
         table: "mailbox",
         columns: &[&["username"], &["maildir", "local_part", "smtp_active", "password_expiry", "quota"]],
+        quota_in_bytes: true,
         stricter: &[
             ("domain.active", "the switch of a domain (domain.active)"),
             ("password_expiry", "the expiry of passwords (password_expiry)"),
@@ -98,9 +116,17 @@ const PROGRAMS: &[Program] = &[
         name: "Mailu",
         table: "user",
         columns: &[&["displayed_name", "quota_bytes", "enable_imap", "enable_pop", "domain_name"]],
+        quota_in_bytes: true,
         stricter: &[("enabled", "the switch of an account (enabled)")],
     },
-    Program { profile: "courier", name: "Courier", table: "passwd", columns: &[&["crypt", "clear"]], stricter: &[] },
+    Program {
+        profile: "courier",
+        name: "Courier",
+        table: "passwd",
+        columns: &[&["crypt", "clear"]],
+        quota_in_bytes: false,
+        stricter: &[],
+    },
 ];
 
 /// A program whose tables an old file names.

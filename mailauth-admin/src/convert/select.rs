@@ -3,7 +3,7 @@
 use super::dialect::Dialect;
 use super::findings::quoted;
 use super::tokens::{Kind, Tokens, tokenize};
-use super::variables::{Statement, Variables};
+use super::variables::{Meaning, Statement, Variables};
 use std::collections::BTreeSet;
 
 /// A SELECT in parts. Variables are still single characters.
@@ -17,6 +17,15 @@ pub struct Select {
     /// Clauses that are dropped, because a login has one row: `ORDER BY ...`, `LIMIT 1`.
     pub dropped: Vec<String>,
     pub variables: Variables,
+}
+
+/// Which variables may be in a sub-select.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SubSelects {
+    /// None.
+    WithoutVariables,
+    /// The login and its parts, for which the row's own columns are put in.
+    OfTheRow,
 }
 
 /// A column of a SELECT.
@@ -48,7 +57,7 @@ const REFUSED_CLAUSES: &[&str] = &[
 ///
 /// # Errors
 /// Fails for anything but a single SELECT of columns from tables with a condition, and names what it is.
-pub fn take_apart(statement: Statement, dialect: Dialect) -> Result<Select, String> {
+pub fn take_apart(statement: Statement, dialect: Dialect, sub_selects: SubSelects) -> Result<Select, String> {
     let Statement { sql, variables } = statement;
     let sql = sql.trim().trim_end_matches(';').to_owned();
     let list = tokenize(&sql, dialect)?;
@@ -66,7 +75,7 @@ pub fn take_apart(statement: Statement, dialect: Dialect) -> Result<Select, Stri
         return Err(format!("has the variable {variable} in FROM; move the condition to WHERE"));
     }
     let condition = clauses.condition.ok_or("has no WHERE, so it does not find one account")?;
-    let terms = terms(condition, &variables)?;
+    let terms = terms(condition, &variables, sub_selects)?;
     let dropped = clauses.dropped.iter().map(|clause| clause.text().to_owned()).collect();
     Ok(Select { columns, from: from.text().to_owned(), terms, dropped, variables })
 }
@@ -169,7 +178,7 @@ fn unquoted(name: &str) -> String {
 }
 
 /// Splits a condition at its ANDs.
-fn terms(condition: Tokens<'_>, variables: &Variables) -> Result<Vec<String>, String> {
+fn terms(condition: Tokens<'_>, variables: &Variables, sub_selects: SubSelects) -> Result<Vec<String>, String> {
     // A condition with OR at the top is one term. In MySQL, || is OR too, and XOR binds looser than AND.
     let alternatives = ["OR", "XOR", "||"].iter().any(|word| condition.split(word).len() > 1);
     let terms = if alternatives { vec![condition] } else { condition.split("AND") };
@@ -178,7 +187,8 @@ fn terms(condition: Tokens<'_>, variables: &Variables) -> Result<Vec<String>, St
             return Err("has an AND without a condition".to_owned());
         }
         let select = term.list().iter().any(|token| term.is(token, "SELECT"));
-        if let Some(variable) = variables.first(term.text(), |_| true).filter(|_| select) {
+        let refused = |meaning: Meaning| sub_selects == SubSelects::WithoutVariables || !meaning.is_login();
+        if let Some(variable) = variables.first(term.text(), refused).filter(|_| select) {
             return Err(format!(
                 "cannot be taken apart: its sub-select {} contains {variable}; write it as a join, or as a condition on \
                  the row's own columns",
@@ -219,6 +229,13 @@ pub fn names(text: &str, dialect: Dialect) -> BTreeSet<String> {
     let tokens = Tokens::new(text, &list);
     let is_name = |kind| matches!(kind, Kind::Word | Kind::Name);
     list.iter().filter(|token| is_name(token.kind)).map(|token| unquoted(tokens.text_of(token))).collect()
+}
+
+/// Returns true if a term has a sub-select.
+pub fn has_select(term: &str, dialect: Dialect) -> bool {
+    let list = tokenize(term, dialect).unwrap_or_default();
+    let tokens = Tokens::new(term, &list);
+    list.iter().any(|token| tokens.is(token, "SELECT"))
 }
 
 /// Returns the expression in brackets if it has an OR at the top, so that it can stand beside an AND.

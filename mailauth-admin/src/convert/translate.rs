@@ -7,6 +7,7 @@ use super::format::{self, Format};
 use super::{courier, dovecot_23, dovecot_24, mailbox_root, vpopmail};
 use mailauth_core::Secret;
 use mailauth_core::config::Config;
+use mailauth_core::schema::Field;
 use std::path::Path;
 
 /// The result of a conversion.
@@ -90,6 +91,14 @@ fn conversion(
 fn check(document: &Document, findings: &mut Findings) {
     let errors = match Config::parse(&document.text(), Path::new("mailauth.toml")) {
         Ok(config) => {
+            let owners = [("uid", Field::Uid, config.mailbox.uid), ("gid", Field::Gid, config.mailbox.gid)];
+            let model = config.database.tables.foreign();
+            for (key, field, value) in owners {
+                if value.is_none() && model.is_some_and(|model| model.accounts.field(field).is_none()) {
+                    let text = format!("does not say the {key} of mailboxes; set [mailbox] {key}");
+                    findings.warn(&Place::file(), text);
+                }
+            }
             let has_key = |model: &mailauth_core::schema::ForeignModel| !model.accounts.key.is_empty();
             if config.database.tables.foreign().is_some_and(|model| !has_key(model)) {
                 findings.warn(

@@ -66,8 +66,8 @@ fn by_parts(text: &str, line: usize, dialect: Dialect, findings: &mut Findings) 
     };
     if port.starts_with('/') {
         connection.socket = Some((*port).to_owned());
-        if *server != "localhost" {
-            connection.hosts.clear();
+        if *server == "localhost" {
+            connection.add_host(server, 0, dialect);
         }
         return connection;
     }

@@ -36,7 +36,8 @@ fn columns_of_a_table_become_terms_of_accounts() {
 #[test]
 fn an_account_without_a_home_stays_unusable() {
     let text = format!("{CONNECTION}MYSQL_USER_TABLE people\nMYSQL_CRYPT_PWFIELD hash\n{MARKER}");
-    assert_eq!(field(&converted("authmysqlrc", &text).1, Field::Home), "COALESCE(NULLIF(home, ''), '-')");
+    let (_, config) = converted("authmysqlrc", &text);
+    assert_eq!((field(&config, Field::Home), config.mailbox.home.as_str()), ("home", ""));
 }
 
 #[test]
@@ -149,4 +150,14 @@ fn vpopmail_files_hold_a_connection_alone() {
     assert_eq!((connection.user.as_str(), connection.socket.as_deref()), ("vp", Some("/run/mysqld.sock")));
     assert!(findings.warnings.iter().any(|warning| warning.text.contains("one table for all domains")));
     assert!(findings.notes.iter().any(|note| note.line == 3 && note.text.contains("a connection for writing")));
+}
+
+#[test]
+fn a_product_is_a_quota_in_bytes() {
+    let text = format!(
+        "{CONNECTION}MYSQL_USER_TABLE people\nMYSQL_CRYPT_PWFIELD hash\nMYSQL_QUOTA_FIELD (mib * 1048576)\n{MARKER}"
+    );
+    let (translated, config) = converted("authmysqlrc", &text);
+    assert_eq!(field(&config, Field::QuotaBytes), "GREATEST((mib * 1048576), 0)");
+    assert!(notes(&translated).contains("a number without S"), "{}", notes(&translated));
 }

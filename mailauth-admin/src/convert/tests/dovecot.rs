@@ -130,3 +130,35 @@ fn blocks_of_dovecot_24_are_read() {
     assert!(services.contains("'imap'") && services.contains("CASE WHEN sends THEN 'pop3' END"), "{services}");
     assert!(notes(&translated).contains("without TLS"), "{}", notes(&translated));
 }
+
+#[test]
+fn joins_in_another_order_are_the_same_tables() {
+    let text = file(
+        "pgsql",
+        "password_query = SELECT b.mail AS user, password FROM box b JOIN zone AS z ON b.zone = z.id WHERE b.mail = '%u' AND \
+         z.paid\nuser_query = SELECT '/srv/' || z.name AS home, 8 AS uid, 8 AS gid FROM zone z INNER JOIN box b ON \
+         (z.id = b.zone) WHERE b.mail = '%u'",
+    );
+    let (_, config) = converted("dovecot-sql.conf.ext", &text);
+    assert_eq!(model(&config).accounts.from, "box b JOIN zone AS z ON b.zone = z.id");
+    assert_eq!(field(&config, Field::Services), "CASE WHEN z.paid THEN NULL ELSE 'none' END");
+    let other = text.replace("(z.id = b.zone)", "(z.id = b.other)");
+    assert!(super::refusals("f.ext", &other).contains("f.ext:4: user_query: reads other tables than password_query"));
+}
+
+#[test]
+fn a_sub_select_gets_the_columns_of_the_row() {
+    let text = file(
+        "mysql",
+        "password_query = SELECT mail AS user, pw AS password FROM people WHERE mail = '%u' AND NOT EXISTS (SELECT 1 FROM \
+         closed WHERE name = '%d')",
+    );
+    let (_, config) = converted("dovecot-sql.conf.ext", &text);
+    assert_eq!(
+        model(&config).accounts.filter.as_deref(),
+        Some("NOT EXISTS (SELECT 1 FROM closed WHERE name = LOWER(SUBSTRING_INDEX(people.mail, '@', -1)))")
+    );
+    // Inside, the name of the table would mean another row.
+    let same = text.replace("FROM closed", "FROM people");
+    assert!(super::refusals("f.ext", &same).contains("password_query: has the login in a sub-select"));
+}

@@ -67,7 +67,7 @@ fn statements_that_cannot_be_taken_apart_are_refused() {
         ("CALL find('%u')", "is not a SELECT but CALL"),
         ("SELECT password FROM t WHERE a='%u' UNION SELECT password FROM v WHERE a='%u'", "it has UNION"),
         ("SELECT password FROM t WHERE a='%u' GROUP BY a", "it has GROUP"),
-        ("SELECT password FROM t WHERE a='%u' AND b IN (SELECT b FROM v WHERE c = '%d')", "its sub-select"),
+        ("SELECT password FROM t WHERE a='%u' AND b IN (SELECT b FROM v WHERE c = '%s')", "its sub-select"),
         ("SELECT DISTINCT password FROM t WHERE a='%u'", "it has DISTINCT"),
         ("SELECT password FROM t WHERE a='%u' FOR UPDATE", "it has FOR"),
         ("SELECT * FROM t WHERE a='%u'", "has * as a column"),
@@ -141,4 +141,17 @@ fn files_of_other_kinds_are_named() {
     let bytes = b"MYSQL_SERVER \xff\n".as_slice();
     let translated = super::translate("x", bytes, "p");
     assert!(translated.findings.refusals.iter().any(|refusal| refusal.line == 1 && refusal.text.contains("UTF-8")));
+}
+
+#[test]
+fn a_clause_of_courier_with_a_variable_in_a_sub_select_is_refused() {
+    let text = format!(
+        "MYSQL_SERVER h\nMYSQL_USERNAME u\nMYSQL_DATABASE d\nMYSQL_SELECT_CLAUSE SELECT id, crypt, '', 8, 8, '/srv' FROM t \
+         WHERE id = '$(local_part)' AND EXISTS (SELECT 1 FROM v WHERE w = '$(domain)')\n{MARKER}"
+    );
+    assert_refused(
+        "authmysqlrc",
+        &text,
+        &["authmysqlrc:4: MYSQL_SELECT_CLAUSE: cannot be taken apart: its sub-select"],
+    );
 }
