@@ -12,7 +12,7 @@ mod socket;
 use self::findings::{Finding, Findings, Remedy, State, hint, unopened};
 use crate::failure::{Exit, Failure};
 use crate::output::{Table, json, say};
-use crate::schema::sentence;
+use crate::schema::{SORTS, sentence};
 use clap::Args;
 use mailauth_core::config::{Config, DatabaseUrl, HostPort, Origin};
 use mailauth_core::store::{
@@ -143,7 +143,7 @@ fn database(config: &Config, all: bool, copy: Option<SnapshotState>, findings: &
     findings.add(what, State::Ok, format!("reached {} at {url}", report.server));
     tls(url, &report, findings);
     let usable = match &report.foreign {
-        Some(tables) => foreign(tables, findings),
+        Some(tables) => foreign(tables, report.accounts, findings),
         None => {
             character_set(&report.character_set, findings);
             schema(&report, findings)
@@ -165,7 +165,7 @@ fn database(config: &Config, all: bool, copy: Option<SnapshotState>, findings: &
 }
 
 /// Checks that the tables of another program can be read as the configuration says. Returns true if they can.
-fn foreign(tables: &ForeignReport, findings: &mut Findings) -> bool {
+fn foreign(tables: &ForeignReport, accounts: u64, findings: &mut Findings) -> bool {
     let ForeignReport { profile, program, problems, plans } = tables;
     for problem in problems {
         findings.add("schema", State::Down, problem.clone());
@@ -178,7 +178,11 @@ fn foreign(tables: &ForeignReport, findings: &mut Findings) -> bool {
         for table in plan.tables.iter().filter(|table| table.access == Access::Scan) {
             // A small table is read as fast as an index.
             let state = if table.rows.is_some_and(|rows| rows <= FEW_ROWS) { State::Ok } else { State::Degraded };
-            findings.add("schema", state, format!("[{}] find {}", plan.section, sentence(table)));
+            findings.add("schema", state, format!("[{}] {} {}", plan.section, plan.name, sentence(table)));
+        }
+        if plan.sorts_pages() {
+            let state = if accounts <= FEW_ROWS { State::Ok } else { State::Degraded };
+            findings.add("schema", state, format!("[{}] {} {SORTS}", plan.section, plan.name));
         }
     }
     problems.is_empty()

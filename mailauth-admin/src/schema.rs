@@ -9,7 +9,7 @@ mod tally;
 mod try_rows;
 
 pub use grants::Grants;
-pub use indexes::sentence;
+pub use indexes::{SORTS, sentence};
 
 use crate::failure::{Exit, Failure};
 use crate::setup::Setup;

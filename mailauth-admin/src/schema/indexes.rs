@@ -1,15 +1,26 @@
 //! What is said about the plan of a statement.
 
-use mailauth_core::store::{Access, TablePlan};
+use mailauth_core::store::{Access, StatementPlan, TablePlan};
 
 /// Maximum number of characters of the name of an index; PostgreSQL permits 63.
 const MOST: usize = 60;
+
+/// What is said about a list that is sorted for each page.
+pub const SORTS: &str =
+    "sorts all rows for each page; set key in that section to the columns of a unique index of the first table";
+
+/// Returns what is said about a statement: a sentence for each table, and one if it sorts all rows for each page.
+pub fn sentences(plan: &StatementPlan) -> Vec<String> {
+    let tables = plan.tables.iter().map(sentence);
+    tables.chain(plan.sorts_pages().then(|| SORTS.to_owned())).collect()
+}
 
 /// Returns how the rows of a table are found, and the index that would help if all of them are read.
 pub fn sentence(plan: &TablePlan) -> String {
     let TablePlan { table, access, rows, .. } = plan;
     match access {
-        Access::Index(index) | Access::InOrder(index) => format!("uses the index {index} of {table}"),
+        Access::Index(index) => format!("uses the index {index} of {table}"),
+        Access::InOrder(index) => format!("reads {table} in the order of the index {index}"),
         Access::Scan => {
             let count = match rows {
                 Some(1) => "the only row".to_owned(),
@@ -18,7 +29,7 @@ pub fn sentence(plan: &TablePlan) -> String {
             };
             let advice = match create_index(plan) {
                 Some(statement) => format!("an index would help: {statement}"),
-                None => "it compares no column as it is, so no index can help; correct its condition".to_owned(),
+                None => "its condition compares no column as it is, so no index can help".to_owned(),
             };
             format!("scans {count} of {table}; {advice}")
         }
@@ -55,7 +66,7 @@ mod tests {
             create_index(&scan("mail.\"groups\"", None, &["`name`", "domain_id"])).unwrap(),
             "CREATE INDEX groups_name_domain_id ON mail.\"groups\" (`name`, domain_id)"
         );
-        assert!(sentence(&scan("t", None, &[])).contains("correct its condition"));
+        assert!(sentence(&scan("t", None, &[])).contains("no index can help"));
     }
 
     #[test]

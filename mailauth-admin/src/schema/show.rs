@@ -29,6 +29,8 @@ struct StatementJson<'a> {
     section: &'a str,
     sql: &'a str,
     tables: Vec<TableJson<'a>>,
+    /// True if it sorts all rows for each page of a list.
+    sorts: bool,
     problems: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     unexplained: &'a Option<String>,
@@ -118,12 +120,15 @@ fn in_words(plan: &StatementPlan) -> String {
         "find_domain" => "a domain",
         "find_alias" => "the targets of an address",
         "find_alias_domain" => "the domain that an alias domain leads to",
-        _ => "a page of the list",
+        "list_accounts" => "a page of all accounts",
+        "list_domains" => "a page of all domains",
+        "list_aliases" => "a page of all aliases",
+        _ => "a page of all alias domains",
     };
     let mut lines = vec![format!("{}: {what}, from [{}]", plan.name, plan.section), format!("  {}", plan.sql)];
     lines.extend(plan.problems.iter().map(|problem| format!("  is refused: {problem}")));
     lines.extend(plan.unexplained.iter().map(|why| format!("  is run, but not explained: {why}")));
-    lines.extend(plan.tables.iter().map(|table| format!("  {}", indexes::sentence(table))));
+    lines.extend(indexes::sentences(plan).iter().map(|sentence| format!("  {sentence}")));
     if plan.tables.is_empty() && plan.problems.is_empty() && plan.unexplained.is_none() {
         lines.push("  reads no row: a unique index has none for the example that was asked about".to_owned());
     }
@@ -142,9 +147,10 @@ fn script(grants: &Grants) -> String {
 
 impl<'a> StatementJson<'a> {
     fn of(plan: &'a StatementPlan) -> Self {
-        let StatementPlan { name, section, sql, tables, problems, unexplained } = plan;
+        let StatementPlan { name, section, sql, tables, problems, unexplained, .. } = plan;
+        let sorts = plan.sorts_pages();
         let tables = tables.iter().map(TableJson::of).collect();
-        StatementJson { name, section, sql, tables, problems, unexplained }
+        StatementJson { name, section, sql, tables, sorts, problems, unexplained }
     }
 }
 

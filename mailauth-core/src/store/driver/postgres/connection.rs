@@ -255,7 +255,7 @@ impl Connection for PostgresConnection {
     fn explain(&mut self, statement: &Statement, params: &[Param<'_>]) -> Result<Plan, DriverError> {
         let explain = Statement { slot: None, sql: format!("EXPLAIN (FORMAT YAML) {}", statement.sql) };
         let mut yaml = String::new();
-        self.batch("BEGIN; SET LOCAL enable_seqscan = off")?;
+        self.batch("BEGIN; SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off")?;
         let explained = self.query(&explain, params, &mut |row| {
             if let Cell::Text(bytes) = row.cell(0) {
                 yaml.push_str(&String::from_utf8_lossy(bytes));

@@ -37,9 +37,9 @@ pub(in crate::store) struct Lists {
 }
 
 /// The statements that read the pages of one part of a list.
-struct Pages {
-    first: Statement,
-    next: Statement,
+pub(super) struct Pages {
+    pub first: Statement,
+    pub next: Statement,
     /// Number of columns before the one that says whether the row can be found, which the key follows.
     width: usize,
     /// Number of columns of the key.
@@ -50,7 +50,7 @@ struct Pages {
 
 /// A value of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum KeyValue {
+pub(super) enum KeyValue {
     Int(i64),
     Text(Vec<u8>),
 }
@@ -106,22 +106,46 @@ impl Lists {
         }
     }
 
+    /// Returns the statements of each part, with the name and the section of its list.
+    pub(super) fn pages(&self) -> impl Iterator<Item = (&'static str, &'static str, &Pages)> {
+        let lists = [
+            ("list_accounts", ACCOUNTS, &self.accounts),
+            ("list_domains", DOMAINS, &self.domains),
+            ("list_alias_domains", ALIAS_DOMAINS, &self.alias_domains),
+            ("list_aliases", ALIASES, &self.aliases),
+        ];
+        lists.into_iter().flat_map(|(name, section, parts)| parts.iter().map(move |pages| (name, section, pages)))
+    }
+
     /// Returns the statement that reads the first page of each part.
     pub fn texts(&self) -> impl Iterator<Item = StatementText> {
-        let lists = [
-            ("list_accounts", &self.accounts),
-            ("list_domains", &self.domains),
-            ("list_alias_domains", &self.alias_domains),
-            ("list_aliases", &self.aliases),
-        ];
-        lists.into_iter().flat_map(|(name, parts)| {
-            let text = move |pages: &Pages| StatementText {
-                name,
-                sql: pages.first.sql.clone(),
-                parameters: vec![ParameterKind::Limit],
-            };
-            parts.iter().map(text)
+        self.pages().map(|(name, _, pages)| StatementText {
+            name,
+            sql: pages.first.sql.clone(),
+            parameters: vec![ParameterKind::Limit],
         })
+    }
+}
+
+impl Pages {
+    /// Returns the key of a row; `None` if it is not of a usable type.
+    fn key_of(&self, row: &dyn Row) -> Option<Vec<KeyValue>> {
+        (0..self.key).map(|index| KeyValue::of(row, self.width + 1 + index)).collect()
+    }
+
+    /// Returns the parameters of the page of `limit` rows after the row with this key; those of the first page for an
+    /// empty key.
+    pub fn parameters<'k>(&self, key: &'k [KeyValue], limit: usize) -> Vec<Param<'k>> {
+        let limit = Param::Int(i64::try_from(limit).unwrap_or(i64::MAX));
+        let key = self.given.iter().filter_map(|index| key.get(*index)).map(KeyValue::param);
+        key.chain([limit]).collect()
+    }
+
+    /// Returns the key of the first row; `None` if there is none.
+    pub fn first_key(&self, connection: &mut dyn Connection) -> Result<Option<Vec<KeyValue>>, DriverError> {
+        let mut key = None;
+        connection.query(&self.first, &self.parameters(&[], 1), &mut |row| key = self.key_of(row))?;
+        Ok(key)
     }
 }
 
@@ -253,12 +277,11 @@ impl Foreign {
             true => (&pages.first, limit.min(FIRST_PAGE)),
             false => (&pages.next, limit),
         };
-        let values = pages.given.iter().filter_map(|index| place.key.get(*index)).map(KeyValue::param);
-        let values: Vec<_> = values.chain([Param::Int(i64::try_from(limit).unwrap_or(i64::MAX))]).collect();
+        let values = pages.parameters(&place.key, limit);
         let (mut count, mut last) = (0, Some(Vec::new()));
         let read = connection.query(statement, &values, &mut |row| {
             count += 1;
-            let key: Option<Vec<_>> = (0..pages.key).map(|index| KeyValue::of(row, pages.width + 1 + index)).collect();
+            let key = pages.key_of(row);
             let position = position(place.part, key.as_deref().unwrap_or_default());
             let is_found = row.cell(pages.width) == Cell::Int(1);
             each(ListedRow { row, is_found, position });

@@ -1,19 +1,26 @@
 //! How the database runs the statements over another program's tables, for people who set it up.
 
 use super::Foreign;
+use super::listing::Pages;
 use super::report::NOBODY;
 use super::statements::{Name, Question};
 use crate::schema::references::References;
-use crate::schema::{Field, Listing, Parameter};
-use crate::store::driver::{Access, Connection, DriverError, Plan, Refusal, Statement};
+use crate::schema::{Field, Listing};
+use crate::store::driver::{Access, Connection, DriverError, Param, Refusal, Statement};
 use crate::store::sql::columns::{bytes, number};
 use std::collections::BTreeSet;
+
+/// Beginning of the names of statements that list rows.
+const LIST: &str = "list_";
+
+/// Number of rows of the pages that are explained.
+const EXPLAINED_PAGE: usize = 50;
 
 /// Maximum number of rows that are counted of a table that is read whole.
 const MOST_COUNTED: u64 = 100_000;
 
 /// A statement over the tables of another program, and how the database runs it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StatementPlan {
     /// Name of the statement in this program.
     pub name: &'static str,
@@ -23,6 +30,8 @@ pub struct StatementPlan {
     pub sql: String,
     /// The tables that it reads. A table may be missing if the database can tell without it that no row is found.
     pub tables: Vec<TablePlan>,
+    /// True if it sorts rows before it returns the first of them.
+    pub sorts: bool,
     /// Why the database refuses it: each is a sentence that says what is wrong, and what to do. Empty if it runs.
     pub problems: Vec<String>,
     /// Why the database does not explain a statement that it runs.
@@ -64,46 +73,82 @@ impl Foreign {
                 "find_alias" => &[Name::of_address(address), Name::of_address(&catch_all)],
                 _ => &[Name::of_domain(alias_domain)],
             };
-            plans.push(self.plan(connection, (name, section, question), names)?);
+            plans.push(self.plan_of_question(connection, (name, section, question), names)?);
+        }
+        for part in self.lists.pages() {
+            plans.push(self.plan_of_list(connection, part)?);
         }
         Ok(plans)
     }
 
     /// Returns how a statement about each of these names is run.
-    fn plan(
+    fn plan_of_question(
         &self,
         connection: &mut dyn Connection,
         (name, section, question): (&'static str, &'static str, &Question),
         names: &[Name<'_>],
     ) -> Result<StatementPlan, DriverError> {
         let statement = &question.statement;
-        let sql = with_names(&statement.sql, question.parameters());
-        let (tables, problems, unexplained) = (Vec::new(), Vec::new(), None);
-        let mut plan = StatementPlan { name, section, sql, tables, problems, unexplained };
-        let references = References::of(&statement.sql);
-        match self.ask(connection, section, question, Name::of_address(NOBODY), &mut |_| ()) {
-            Ok(()) => {}
-            Err(DriverError::Refused { reason, .. } | DriverError::Schema(reason)) => {
-                plan.problems = self.missing(connection, section, &references)?;
-                if plan.problems.is_empty() {
-                    plan.problems.push(reason);
-                }
-                return Ok(plan);
-            }
-            Err(error) => return Err(error),
+        let parameters: Vec<_> = question.parameters().iter().map(|parameter| parameter.name()).collect();
+        let mut plan = StatementPlan::new(name, section, with_names(&statement.sql, &parameters));
+        let tried = self.ask(connection, section, question, Name::of_address(NOBODY), &mut |_| ());
+        if self.note_refusal(connection, &mut plan, statement, tried)? {
+            return Ok(plan);
         }
         for name in names {
-            match connection.explain(statement, &question.values(*name)) {
-                Ok(found) => add(&mut plan.tables, found, &references),
-                // As for a view, whose tables the user may not read.
-                Err(DriverError::Refused { reason, .. }) => plan.unexplained = Some(reason),
-                Err(error) => return Err(error),
+            plan.add(connection, statement, &question.values(*name))?;
+        }
+        // An index that is only read from its beginning is as good as none, because the statement looks for one name.
+        for table in plan.tables.iter_mut().filter(|table| matches!(table.access, Access::InOrder(_))) {
+            table.access = Access::Scan;
+        }
+        plan.count_scanned(connection)
+    }
+
+    /// Returns how the page after the first row of a part of a list is read.
+    fn plan_of_list(
+        &self,
+        connection: &mut dyn Connection,
+        (name, section, pages): (&'static str, &'static str, &Pages),
+    ) -> Result<StatementPlan, DriverError> {
+        let mut plan = StatementPlan::new(name, section, with_names(&pages.first.sql, &["limit"]));
+        let key = match pages.first_key(connection) {
+            Ok(key) => key,
+            Err(error) => {
+                let error = self.explain(error, section);
+                self.note_refusal(connection, &mut plan, &pages.first, Err(error))?;
+                return Ok(plan);
             }
+        };
+        let (statement, key) = match &key {
+            None => (&pages.first, &[][..]),
+            Some(key) => (&pages.next, key.as_slice()),
+        };
+        plan.sql =
+            with_names(&statement.sql, &[vec!["key"; pages.parameters(key, 1).len() - 1], vec!["limit"]].concat());
+        plan.add(connection, statement, &pages.parameters(key, EXPLAINED_PAGE))?;
+        plan.count_scanned(connection)
+    }
+
+    /// Adds to a plan why the database refuses the statement. Returns false if it does not, and fails if it cannot be
+    /// asked.
+    fn note_refusal(
+        &self,
+        connection: &mut dyn Connection,
+        plan: &mut StatementPlan,
+        statement: &Statement,
+        tried: Result<(), DriverError>,
+    ) -> Result<bool, DriverError> {
+        let reason = match tried {
+            Ok(()) => return Ok(false),
+            Err(DriverError::Refused { reason, .. } | DriverError::Schema(reason)) => reason,
+            Err(error) => return Err(error),
+        };
+        plan.problems = self.missing(connection, plan.section, &References::of(&statement.sql))?;
+        if plan.problems.is_empty() {
+            plan.problems.push(reason);
         }
-        for table in plan.tables.iter_mut().filter(|table| table.access == Access::Scan) {
-            table.rows = count(connection, &table.table)?;
-        }
-        Ok(plan)
+        Ok(true)
     }
 
     /// Returns the tables and columns of a statement that are missing, or that this user may not read.
@@ -195,23 +240,59 @@ impl Foreign {
     }
 }
 
-/// Adds the tables of a plan that are not there yet. An index that is only read from its beginning is as good as none,
-/// because the statement looks for one name.
-fn add(tables: &mut Vec<TablePlan>, plan: Plan, references: &References) {
-    for found in plan.tables {
-        let Some(table) = references.table(&found.table) else { continue };
-        let access = match found.access {
-            Access::InOrder(_) => Access::Scan,
-            access => access,
+impl StatementPlan {
+    /// Returns true if the statement reads a page of a list.
+    pub fn is_list(&self) -> bool {
+        self.name.starts_with(LIST)
+    }
+
+    /// Returns true if a page of a list costs as much as the whole list.
+    pub fn sorts_pages(&self) -> bool {
+        self.sorts && self.is_list()
+    }
+
+    fn new(name: &'static str, section: &'static str, sql: String) -> Self {
+        StatementPlan { name, section, sql, ..StatementPlan::default() }
+    }
+
+    /// Adds the tables that the statement reads with these parameters, and that are not there yet.
+    fn add(
+        &mut self,
+        connection: &mut dyn Connection,
+        statement: &Statement,
+        parameters: &[Param<'_>],
+    ) -> Result<(), DriverError> {
+        let plan = match connection.explain(statement, parameters) {
+            Ok(plan) => plan,
+            // As for a view, whose tables the user may not read.
+            Err(DriverError::Refused { reason, .. }) => {
+                self.unexplained = Some(reason);
+                return Ok(());
+            }
+            Err(error) => return Err(error),
         };
-        let index_on = match access {
-            Access::Scan => references.searched(&found.table),
-            _ => Vec::new(),
-        };
-        let found = TablePlan { table: table.to_owned(), access, rows: None, index_on };
-        if !tables.contains(&found) {
-            tables.push(found);
+        let references = References::of(&statement.sql);
+        self.sorts |= plan.sorts;
+        for found in plan.tables {
+            let Some(table) = references.table(&found.table) else { continue };
+            let index_on = match found.access {
+                Access::Index(_) => Vec::new(),
+                Access::InOrder(_) | Access::Scan => references.searched(&found.table),
+            };
+            let found = TablePlan { table: table.to_owned(), access: found.access, rows: None, index_on };
+            if !self.tables.contains(&found) {
+                self.tables.push(found);
+            }
         }
+        Ok(())
+    }
+
+    /// Counts the rows of the tables that are read whole.
+    fn count_scanned(mut self, connection: &mut dyn Connection) -> Result<Self, DriverError> {
+        for table in self.tables.iter_mut().filter(|table| table.access == Access::Scan) {
+            table.rows = count(connection, &table.table)?;
+        }
+        Ok(self)
     }
 }
 
@@ -232,9 +313,9 @@ pub(super) fn bare(name: &str) -> &str {
 }
 
 /// Returns the text of a statement with the names of its parameters in the place of `?` or `$1`.
-fn with_names(sql: &str, parameters: &[Parameter]) -> String {
+fn with_names(sql: &str, names: &[&str]) -> String {
     let (mut named, mut quote) = (String::with_capacity(sql.len()), None);
-    let mut parameters = parameters.iter();
+    let mut names = names.iter();
     let mut rest = sql.chars().peekable();
     while let Some(c) = rest.next() {
         match quote {
@@ -242,8 +323,8 @@ fn with_names(sql: &str, parameters: &[Parameter]) -> String {
             None if matches!(c, '\'' | '"' | '`') => quote = Some(c),
             None if c == '?' || c == '$' && rest.peek().is_some_and(char::is_ascii_digit) => {
                 while c == '$' && rest.next_if(char::is_ascii_digit).is_some() {}
-                match parameters.next() {
-                    Some(parameter) => named.extend([":", parameter.name()]),
+                match names.next() {
+                    Some(name) => named.extend([":", name]),
                     None => named.push('?'),
                 }
                 continue;
@@ -281,6 +362,9 @@ mod tests {
         let alias = plan(&plans, "find_alias");
         assert!(alias.sql.contains("WHERE n.local = :local AND n.realm = :domain"), "{}", alias.sql);
         assert_eq!(alias.tables[0].access, Access::Index("nickname_of".to_owned()));
+        let list = plan(&plans, "list_accounts");
+        assert!(list.sql.contains("(p.address) > (:key)") && list.sql.ends_with("LIMIT :limit"), "{}", list.sql);
+        assert!(list.sorts, "{list:?}");
         assert!(plans.iter().all(|plan| plan.problems.is_empty()));
     }
 
@@ -319,7 +403,7 @@ mod tests {
 
     #[test]
     fn parameters_are_shown_by_their_names() {
-        let parameters = [Parameter::Local, Parameter::Domain];
+        let parameters = ["local", "domain"];
         assert_eq!(with_names("a = ? AND b = ? AND c = '?'", &parameters), "a = :local AND b = :domain AND c = '?'");
         assert_eq!(with_names("a = $1 AND b = $2 LIMIT 9", &parameters), "a = :local AND b = :domain LIMIT 9");
         assert_eq!(with_names("a = '$1' AND b = $12", &parameters), "a = '$1' AND b = :local");
