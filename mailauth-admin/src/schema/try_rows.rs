@@ -66,17 +66,17 @@ impl TryRows {
         let (mut shown, mut tally) = (Vec::new(), Tally::default());
         let mut after = None;
         loop {
-            let page = store.enumerate(after.as_ref(), if shown.is_empty() { limit } else { PAGE })?;
-            let is_first = tally.read == 0;
+            let missing = limit - shown.len();
+            let page = store.enumerate(after.as_ref(), if missing > 0 { missing } else { PAGE })?;
             for row in page.rows {
                 let meaning = Meaning::of(row, config);
                 tally.add(meaning.problem.as_deref());
-                if is_first {
+                if shown.len() < limit {
                     shown.push(meaning);
                 }
             }
             match page.next {
-                Some(next) if self.all => after = Some(next),
+                Some(next) if self.all || shown.len() < limit => after = Some(next),
                 _ => return Ok((shown, tally)),
             }
         }

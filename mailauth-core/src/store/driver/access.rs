@@ -1,11 +1,15 @@
 //! How a database finds the rows of a statement.
 
+/// Number of rows up to which sorting does not count: for so few, databases prefer it to an index in the right order.
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+pub(super) const FEW_SORTED: i64 = 1000;
+
 /// The way in which a statement would be run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Plan {
     /// The tables that are read, in the order of the database.
     pub tables: Vec<TableAccess>,
-    /// True if rows are sorted before the first of them is returned.
+    /// True if many rows are sorted before the first of them is returned.
     pub sorts: bool,
 }
 

@@ -150,6 +150,36 @@ impl PostgresConnection {
         Ok(false)
     }
 
+    /// Explains the statement with these settings of the planner.
+    fn explain_with(
+        &mut self,
+        settings: &str,
+        statement: &Statement,
+        params: &[Param<'_>],
+    ) -> Result<Plan, DriverError> {
+        let explain = Statement { slot: None, sql: format!("EXPLAIN (FORMAT YAML) {}", statement.sql) };
+        let mut yaml = String::new();
+        self.batch(&format!("BEGIN; {settings}"))?;
+        let explained = self.query(&explain, params, &mut |row| {
+            if let Cell::Text(bytes) = row.cell(0) {
+                yaml.push_str(&String::from_utf8_lossy(bytes));
+            }
+        });
+        if !self.broken {
+            self.batch("ROLLBACK")?;
+        }
+        explained?;
+        let Explained { mut plan, conditions } = super::plan::read(&yaml);
+        for (table, condition) in plan.tables.iter_mut().zip(conditions) {
+            if let Access::Index(index) = &table.access
+                && !self.begins_with(index, &condition)?
+            {
+                table.access = Access::InOrder(index.clone());
+            }
+        }
+        Ok(plan)
+    }
+
     /// Returns true if the condition is about the first column of the index, without which all of it is read.
     fn begins_with(&mut self, index: &str, condition: &str) -> Result<bool, DriverError> {
         let sql =
@@ -252,28 +282,16 @@ impl Connection for PostgresConnection {
         Ok(CharacterSet { name, problem })
     }
 
+    /// Explains the statement without scans where an index serves, and without a sort if it needs none for that.
     fn explain(&mut self, statement: &Statement, params: &[Param<'_>]) -> Result<Plan, DriverError> {
-        let explain = Statement { slot: None, sql: format!("EXPLAIN (FORMAT YAML) {}", statement.sql) };
-        let mut yaml = String::new();
-        self.batch("BEGIN; SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off")?;
-        let explained = self.query(&explain, params, &mut |row| {
-            if let Cell::Text(bytes) = row.cell(0) {
-                yaml.push_str(&String::from_utf8_lossy(bytes));
-            }
-        });
-        if !self.broken {
-            self.batch("ROLLBACK")?;
+        let plan = self.explain_with("SET LOCAL enable_seqscan = off", statement, params)?;
+        if !plan.sorts {
+            return Ok(plan);
         }
-        explained?;
-        let Explained { mut plan, conditions } = super::plan::read(&yaml);
-        for (table, condition) in plan.tables.iter_mut().zip(conditions) {
-            if let Access::Index(index) = &table.access
-                && !self.begins_with(index, &condition)?
-            {
-                table.access = Access::InOrder(index.clone());
-            }
-        }
-        Ok(plan)
+        let settings = "SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off";
+        let unsorted = self.explain_with(settings, statement, params)?;
+        let by_index = unsorted.tables.iter().all(|table| matches!(table.access, Access::Index(_)));
+        Ok(if by_index && !unsorted.sorts { unsorted } else { plan })
     }
 
     fn rights(&mut self, needs: &Needs) -> Result<Rights, DriverError> {

@@ -1,6 +1,6 @@
 //! The plans of PostgreSQL: `EXPLAIN (FORMAT YAML)`, which has a line for each property.
 
-use crate::store::driver::access::{Access, Plan};
+use crate::store::driver::access::{Access, FEW_SORTED, Plan};
 
 /// The plan of a statement, and the conditions by which its indexes are searched.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -18,12 +18,14 @@ struct Step {
     alias: String,
     index: String,
     condition: String,
+    rows: i64,
 }
 
 /// Reads a plan that was made without scans where an index serves.
 pub(super) fn read(yaml: &str) -> Explained {
     let steps = steps(yaml);
-    let sorts = steps.iter().any(|step| step.kind.ends_with("Sort"));
+    // An incremental sort reads only the rows that have the same first columns.
+    let sorts = steps.iter().any(|step| step.kind == "Sort" && step.rows > FEW_SORTED);
     let mut explained = Explained { plan: Plan { sorts, ..Plan::default() }, ..Explained::default() };
     for (place, step) in steps.iter().enumerate().filter(|(_, step)| !step.relation.is_empty()) {
         let searched = match step.kind.as_str() {
@@ -59,6 +61,7 @@ fn steps(yaml: &str) -> Vec<Step> {
             "Alias" => step.alias = value,
             "Index Name" => step.index = value,
             "Index Cond" => step.condition = value,
+            "Plan Rows" => step.rows = value.parse().unwrap_or(0),
             _ => {}
         }
     }
@@ -92,7 +95,7 @@ mod tests {
 
     #[test]
     fn a_bitmap_is_of_the_index_below_it() {
-        let yaml = "- Plan: \n    Node Type: \"Sort\"\n    Plans: \n      - Node Type: \"Bitmap Heap Scan\"\n        \
+        let yaml = "- Plan: \n    Node Type: \"Sort\"\n    Plan Rows: 5000\n    Plans: \n      - Node Type: \"Bitmap Heap Scan\"\n        \
             Relation Name: \"alias\"\n        Alias: \"a\"\n        Plans: \n          \
             - Node Type: \"Bitmap Index Scan\"\n            Index Name: \"alias_address\"\n            \
             Index Cond: \"(address = 'x')\"";

@@ -272,9 +272,10 @@ impl StatementPlan {
             Err(error) => return Err(error),
         };
         let references = References::of(&statement.sql);
-        self.sorts |= plan.sorts;
         for found in plan.tables {
             let Some(table) = references.table(&found.table) else { continue };
+            // A list that stands in the statement itself is short.
+            self.sorts |= plan.sorts;
             let index_on = match found.access {
                 Access::Index(_) => Vec::new(),
                 Access::InOrder(_) | Access::Scan => references.searched(&found.table),
