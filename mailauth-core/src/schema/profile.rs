@@ -32,7 +32,8 @@
 //!   accounts replaces a single key, an empty text removes it, and parts or `find` replace the whole section.
 //! - `[reads]`: the tables without their prefix, each with the columns that are read. `"{table}"` stands for the table of
 //!   each domain. `[mysql.reads]` replaces all of them for one database.
-//! - `[versions]`: columns, as `"table.column"`, that older versions of the program lack, and the version that has each.
+//! - `[versions]`: columns, as `"table.column"`, and tables, as `"table"`, that older versions or other builds of the program
+//!   lack, and the version that has each.
 
 use super::parameters::{ProfileParameter, names_in};
 use super::settings::{ACCOUNT_KEYS, Setting};
@@ -285,11 +286,23 @@ mod tests {
             for list in lists.into_iter().flatten() {
                 assert!(list.is_some(), "{of}");
             }
-            for (column, _) in &model.versions {
-                let (table, column) = column.split_once('.').expect(&of);
-                let read =
-                    model.reads.iter().any(|of| of.table == table && of.columns.iter().any(|read| read == column));
-                assert!(read, "{of}: {table}.{column} is not read");
+        }
+    }
+
+    #[test]
+    fn every_version_is_of_a_table_or_column_that_is_read() {
+        let models = models();
+        for (name, _, model) in &models {
+            let of_program = models.iter().filter(|(of, ..)| of == name);
+            let reads: Vec<_> = of_program.flat_map(|(.., model)| &model.reads).collect();
+            for (versioned, _) in &model.versions {
+                let is_read = match versioned.split_once('.') {
+                    Some((table, column)) => {
+                        reads.iter().any(|of| of.table == table && of.columns.iter().any(|read| read == column))
+                    }
+                    None => reads.iter().any(|of| of.table == *versioned),
+                };
+                assert!(is_read, "{name}: {versioned}");
             }
         }
     }
