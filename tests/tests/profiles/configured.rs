@@ -1,8 +1,9 @@
 //! What the configuration says instead of a profile, and tables that no profile knows.
 
 use crate::answers::Programs;
-use mailauth_tests::schemas::{alias, domain, login, lookup, of, recipient};
+use mailauth_tests::schemas::{Case, alias, domain, login, lookup, of, recipient};
 use mailauth_tests::{Accounts, Kind, Mailauth, on_each_database};
+use std::fs;
 
 on_each_database!(
     expressions_of_the_configuration_replace_those_of_the_profile,
@@ -14,7 +15,7 @@ on_each_database!(
 
 /// Asserts that the programs give the right answer to every question.
 #[track_caller]
-fn answers_are_right(accounts: &Accounts, cases: &[mailauth_tests::schemas::Case]) {
+fn answers_are_right(accounts: &Accounts, cases: &[Case]) {
     let server = Mailauth::unthrottled(accounts, "");
     let programs = Programs { accounts, server: &server };
     let faults: Vec<String> = cases.iter().flat_map(|case| programs.faults(case)).collect();
@@ -62,6 +63,21 @@ fn a_condition_of_the_configuration_holds_for_every_account(kind: Kind) {
     let output = accounts.try_admin(&["account", "list"], "");
     let listed = String::from_utf8_lossy(&output.stdout);
     assert!(listed.contains("agnes@hill.example") && !listed.contains("boris@hill.example"), "{listed}");
+}
+
+#[test]
+fn a_reload_reads_the_section_again() {
+    let accounts = postfixadmin_with(Kind::Sqlite, "");
+    let server = Mailauth::unthrottled(&accounts, "");
+    let faults = |case: &Case| Programs { accounts: &accounts, server: &server }.faults(case);
+    assert_eq!(faults(&lookup("boris@hill.example").yes("the profile permits it")), [""; 0]);
+    let config = fs::read_to_string(server.config_path()).expect("the configuration");
+    let lines = "[schema.accounts]\nwhere = \"m.local_part NOT LIKE 'b%'\"\n";
+    fs::write(server.config_path(), format!("{config}\n{lines}")).expect("another configuration");
+    server.reload();
+    server.wait_for_log("configuration read again");
+    assert_eq!(faults(&lookup("boris@hill.example").no("the new condition does not hold")), [""; 0]);
+    assert_eq!(faults(&lookup("agnes@hill.example").yes("it holds")), [""; 0]);
 }
 
 fn queries_of_the_configuration_replace_those_of_the_profile(kind: Kind) {
