@@ -60,7 +60,10 @@ fn corrected(config: &Config, report: &StoreReport) -> Option<Remedy> {
     if report.rights_remedy.len() > PRINTED {
         remedy.after.push(format!("And {} more: run 'mailauth check' again.", report.rights_remedy.len() - PRINTED));
     }
-    if remedy.statements.iter().any(|statement| !statement.starts_with("GRANT")) && config.admin.url.is_none() {
+    if remedy.statements.iter().any(|statement| !statement.starts_with("GRANT"))
+        && config.admin.url.is_none()
+        && report.foreign.is_none()
+    {
         remedy.after.push(
             "After that, this user cannot change accounts or tables: give the mailauth command a user of its own in \
              [admin] url."

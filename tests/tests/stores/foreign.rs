@@ -26,6 +26,7 @@ on_each_database_and_mysql!(
     tables_of_another_version_name_what_is_missing,
     the_password_is_changed_if_its_column_is_configured,
     a_password_is_not_changed_if_another_one_is_stored,
+    a_password_that_would_not_be_read_is_not_written,
     the_key_of_a_password_has_to_be_unique,
 );
 
@@ -162,6 +163,19 @@ fn a_password_is_not_changed_if_another_one_is_stored(kind: Kind) {
         assert_eq!(store.set_password(&anna, &password(old), &password("new")), Ok(false), "{old:?}");
     }
     assert_eq!(store.find(&anna).unwrap().unwrap().password, password("{PLAIN}a"));
+}
+
+fn a_password_that_would_not_be_read_is_not_written(kind: Kind) {
+    let program = Program::new(kind);
+    let mut model = program.model();
+    model.accounts.write_password = Some("secret".into());
+    let store = program.open(model);
+    let (bert, old) = (login("bert@kontor.example"), password("{PLAIN}bert"));
+    let said = store.set_password(&bert, &old, &password("new")).unwrap_err().to_string();
+    assert!(said.contains("the password that is read is not the one that was written"), "{said}");
+    let secret = program.open(writing(&program)).find(&bert).unwrap().unwrap().password;
+    assert!(secret.0.is_empty(), "the column is as it was");
+    assert_eq!(store.set_password(&login("anna@kontor.example"), &password("{PLAIN}a"), &password("new")), Ok(true));
 }
 
 fn the_key_of_a_password_has_to_be_unique(kind: Kind) {

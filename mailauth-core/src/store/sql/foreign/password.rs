@@ -38,6 +38,19 @@ enum KeyValue {
     Text(Vec<u8>),
 }
 
+impl KeyValue {
+    fn param(&self) -> Param<'_> {
+        match self {
+            KeyValue::Int(number) => Param::Int(*number),
+            KeyValue::Text(text) => Param::Text(text),
+        }
+    }
+}
+
+fn refused(reason: &str) -> DriverError {
+    DriverError::Refused { kind: Refusal::Other, reason: reason.to_owned() }
+}
+
 /// A row whose password is to be changed.
 struct Place {
     password: Vec<u8>,
@@ -86,40 +99,53 @@ impl Foreign {
         let Some(statements) = &self.statements.password else {
             return Err(DriverError::Schema(self.model.refusal()));
         };
+        let Some(place) = self.place_of(connection, statements, login)? else { return Ok(0) };
+        if place.password != old.0.expose() {
+            return Ok(0);
+        }
+        let mut values = vec![Param::Text(new.0.expose())];
+        values.extend(place.key.iter().map(KeyValue::param));
+        values.push(Param::Text(&place.stored));
+        let done = in_transaction(connection, begin, |connection| {
+            match connection.execute(&statements.update, &values)? {
+                0 => return Ok(Ok::<_, Infallible>(0)),
+                1 => {}
+                _ => return Err(refused("several rows have the key of one account; correct [schema.accounts] key")),
+            }
+            // Otherwise the old password would stay in force.
+            match self.place_of(connection, statements, login)? {
+                Some(changed) if changed.password == new.0.expose() => Ok(Ok(1)),
+                _ => Err(refused(
+                    "the password that is read is not the one that was written; correct [schema.accounts] password or \
+                     write_password",
+                )),
+            }
+        });
+        match done.map_err(|error| self.explain(error, ACCOUNTS))? {
+            Ok(rows) => Ok(rows),
+            Err(never) => match never {},
+        }
+    }
+
+    /// Returns the row of an account; `None` if there is no such account.
+    fn place_of(
+        &self,
+        connection: &mut dyn Connection,
+        statements: &PasswordStatements,
+        login: &Login,
+    ) -> Result<Option<Place>, DriverError> {
         let mut places = Vec::new();
         self.ask(connection, ACCOUNTS, &statements.find, Name::of_address(login.as_str()), &mut |row| {
             if is_text(row, LOGIN, login.as_str().as_bytes()) {
                 places.push(Place::of(row, statements.keys));
             }
         })?;
-        let [Some(place)] = &places[..] else {
-            return match places.is_empty() {
-                true => Ok(0),
-                false => Err(DriverError::Schema(format!(
-                    "{login} is in two rows, or its row has no key of text or whole numbers; correct [schema.accounts] key"
-                ))),
-            };
-        };
-        if place.password != old.0.expose() {
-            return Ok(0);
-        }
-        let mut values = vec![Param::Text(new.0.expose())];
-        values.extend(place.key.iter().map(|value| match value {
-            KeyValue::Int(number) => Param::Int(*number),
-            KeyValue::Text(text) => Param::Text(text),
-        }));
-        values.push(Param::Text(&place.stored));
-        let done =
-            in_transaction(connection, begin, |connection| match connection.execute(&statements.update, &values)? {
-                rows @ (0 | 1) => Ok(Ok::<_, Infallible>(rows)),
-                _ => Err(DriverError::Refused {
-                    kind: Refusal::Other,
-                    reason: "several rows have the key of one account; correct [schema.accounts] key".to_owned(),
-                }),
-            });
-        match done.map_err(|error| self.explain(error, ACCOUNTS))? {
-            Ok(rows) => Ok(rows),
-            Err(never) => match never {},
+        match (places.pop(), places.is_empty()) {
+            (None, _) => Ok(None),
+            (Some(Some(place)), true) => Ok(Some(place)),
+            _ => Err(DriverError::Schema(format!(
+                "{login} is in two rows, or its row has no key of text or whole numbers; correct [schema.accounts] key"
+            ))),
         }
     }
 
