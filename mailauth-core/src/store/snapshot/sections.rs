@@ -65,7 +65,24 @@ impl Section {
 /// Returns true if there is a listing for each part of the query that finds one row. A part without one may find rows
 /// that the others lack.
 fn are_all_listed(find: &NamedSql, list: &[Listing]) -> bool {
-    find.sql.matches(" UNION ALL ").count() < list.len()
+    parts_of(&find.sql) <= list.len()
+}
+
+/// Returns the number of `SELECT`s that `UNION ALL` joins, apart from those in brackets.
+fn parts_of(sql: &str) -> usize {
+    let (mut outside, mut depth, mut quote) = (String::new(), 0_usize, None);
+    for letter in sql.chars() {
+        match (quote, letter) {
+            (Some(open), letter) if open == letter => quote = None,
+            (Some(_), _) => {}
+            (None, '\'' | '"' | '`') => quote = Some(letter),
+            (None, '(') => depth += 1,
+            (None, ')') => depth = depth.saturating_sub(1),
+            (None, letter) if depth == 0 => outside.push(letter),
+            (None, _) => {}
+        }
+    }
+    outside.to_ascii_uppercase().matches(" UNION ").count() + 1
 }
 
 /// Whether rows of a kind can be listed.
@@ -153,5 +170,23 @@ pub(super) fn model_of_copy(model: &ForeignModel) -> ForeignModel {
         }),
         reads: Vec::new(),
         versions: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_counted_outside_of_brackets_and_quotes() {
+        for (sql, parts) in [
+            ("SELECT a, b FROM t WHERE a = ?", 1),
+            ("SELECT a, b FROM t WHERE a = ? UNION ALL SELECT c, d FROM u WHERE c = ?", 2),
+            ("SELECT a, b FROM t union all SELECT c, d FROM u UNION SELECT 1, 2", 3),
+            ("SELECT a, b FROM (SELECT 1 UNION ALL SELECT (2) UNION ALL SELECT 3) v WHERE a = ?", 1),
+            ("SELECT ' UNION ALL (', \" UNION ALL \" FROM t UNION ALL SELECT ')', 'it''s' FROM u", 2),
+        ] {
+            assert_eq!(parts_of(sql), parts, "{sql}");
+        }
     }
 }
