@@ -178,8 +178,7 @@ impl<S: Original + 'static> Snapshot<S> {
 }
 
 impl<S> Snapshot<S> {
-    /// Returns true if the tables are another program's and hold no such rows, so that the inner store answers without
-    /// its database.
+    /// Returns true if the tables are another program's and hold no such rows, whatever the database does.
     fn are_absent(&self, section: Section) -> bool {
         let foreign = self.keeper.as_ref().and_then(|keeper| keeper.foreign.as_ref());
         foreign.is_some_and(|model| sections::are_absent(model, section))
@@ -318,7 +317,7 @@ impl<S: Original + 'static> AccountStore for Snapshot<S> {
 
     fn alias_domain(&self, name: &DomainName) -> Result<Option<DomainName>, StoreError> {
         if self.are_absent(Section::AliasDomains) {
-            return self.inner.alias_domain(name);
+            return Ok(None);
         }
         let about = About::Domain(name.as_str());
         self.or_copy(self.inner.alias_domain(name), about, Option::is_none, |copy| copy.alias_domain(name))
@@ -426,7 +425,7 @@ impl<S: Original + 'static> MailStore for Snapshot<S> {
 
     fn alias_targets(&self, address: &str) -> Result<Vec<String>, StoreError> {
         if self.are_absent(Section::Aliases) {
-            return self.inner.alias_targets(address);
+            return Ok(Vec::new());
         }
         self.or_copy(
             self.inner.alias_targets(address),
@@ -437,6 +436,9 @@ impl<S: Original + 'static> MailStore for Snapshot<S> {
     }
 
     fn alias_targets_of(&self, addresses: [&str; 2]) -> Result<[Result<Vec<String>, StoreError>; 2], StoreError> {
+        if self.are_absent(Section::Aliases) {
+            return Ok([Ok(Vec::new()), Ok(Vec::new())]);
+        }
         match self.inner.alias_targets_of(addresses) {
             Err(error) if error.is_outage() && self.keeper.is_some() => {
                 let [first, second] = addresses.map(|address| {

@@ -272,6 +272,22 @@ fn questions_about_rows_that_cannot_be_listed_are_not_answered() {
 }
 
 #[test]
+fn rows_that_the_tables_do_not_hold_are_absent_during_an_outage_too() {
+    let mut model = model();
+    (model.aliases, model.alias_domains) = (None, None);
+    // Without a list of domains, the copy says nothing about them.
+    model.domains.as_mut().unwrap().list = None;
+    let kontor = Kontor::new(model);
+    let snapshot = kontor.open_with_copy();
+    kontor.stop();
+    assert_eq!(snapshot.alias_domain(&domain("alias.example")), Ok(None));
+    assert_eq!(snapshot.alias_targets("info@x.example"), Ok(Vec::new()));
+    assert_eq!(snapshot.alias_targets_of(["info@x.example", BEN]), Ok([Ok(Vec::new()), Ok(Vec::new())]));
+    assert_eq!(password(&snapshot, ANNA), Ok("one".into()));
+    assert!(snapshot.domain(&domain("x.example")).is_err_and(|error| error.is_outage()));
+}
+
+#[test]
 fn a_copy_that_was_read_by_another_schema_is_not_used() {
     let mut kontor = Kontor::new(model());
     drop(kontor.open_with_copy());
