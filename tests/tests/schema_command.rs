@@ -10,6 +10,7 @@ on_each_database_and_mysql!(
     columns_of_a_newer_version_are_named_all_at_once,
     rows_are_shown_with_their_meaning_and_without_passwords,
     rows_that_cannot_be_used_are_counted_by_the_reason,
+    a_number_of_another_type_says_what_to_cast,
     a_single_account_is_shown,
     own_tables_have_nothing_to_show,
     the_grants_that_are_shown_are_enough_and_exact,
@@ -152,6 +153,16 @@ fn rows_that_cannot_be_used_are_counted_by_the_reason(kind: Kind) {
     assert!(!check.contains("mailauth account set'"), "{check}");
 }
 
+fn a_number_of_another_type_says_what_to_cast(kind: Kind) {
+    let accounts = postfixadmin(kind, "[schema.accounts]\nquota_bytes = \"m.quota * 0.5\"\n");
+    let advice = "cast it to bigint in [schema.accounts] quota_bytes";
+    let (tried, exit) = json(&accounts, &["schema", "try", "agnes@hill.example"]);
+    assert_eq!(exit, 1, "{tried}");
+    assert!(tried["problem"].as_str().is_some_and(|problem| problem.ends_with(advice)), "{tried}");
+    let check = String::from_utf8(accounts.try_admin(&["check"], "").stdout).expect("text");
+    assert!(check.contains(advice), "{check}");
+}
+
 fn a_single_account_is_shown(kind: Kind) {
     let accounts = postfixadmin(kind, "");
     let (agnes, exit) = json(&accounts, &["schema", "try", "Agnes@hill.example"]);
@@ -192,6 +203,12 @@ fn the_grants_that_are_shown_are_enough_and_exact(kind: Kind) {
     }
     let (shown, exit) = json(&accounts, &["schema", "show"]);
     assert_eq!(exit, 1, "{shown}");
+    let problems = texts(&statement(&shown, "find_alias")["problems"]);
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(
+        problems[0].starts_with("this user may not read active, address, goto of the table alias; "),
+        "{problems:?}"
+    );
     let grants = texts(&shown["grants"]);
     assert_eq!(grants.len(), 4, "{grants:?}");
     assert!(grants.iter().all(|grant| grant.starts_with("GRANT SELECT (")), "{grants:?}");
