@@ -188,9 +188,11 @@ fn mailboxes_are_where_the_program_has_them() {
     let custom = format!("{custom}home = 'home'\n");
     assert_eq!(root(&custom).as_deref(), Some("/"));
     assert_eq!(root(&format!("{custom}[mailbox]\nhome = ''")).as_deref(), Some("/"));
-    let vpopmail = format!("{MYSQL}[schema]\nprofile = 'vpopmail'\n");
-    assert_eq!(root(&vpopmail), None, "where the home of the profile begins");
-    assert_eq!(root(&format!("{vpopmail}[mailbox]\nhome = '/srv/%u'")).as_deref(), Some("/"));
+    let ispmail = format!("{MYSQL}[schema]\nprofile = 'ispmail'\n");
+    assert_eq!(root(&ispmail), None, "where the home of the profile begins");
+    let with_homes = format!("{ispmail}[schema.accounts]\nhome = 'u.home'\n");
+    assert_eq!(root(&with_homes), None, "where the home of the profile begins");
+    assert_eq!(root(&format!("{with_homes}[mailbox]\nhome = '/srv/%u'")).as_deref(), Some("/"));
     assert_eq!(root(""), None, "where the home begins");
 }
 
