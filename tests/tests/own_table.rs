@@ -274,3 +274,24 @@ fn courier_is_replaced_step_by_step_as_printed() {
         assert!(shown.contains("11 logins: 11 the same (9 yes, 2 no)"), "{shown}");
     }
 }
+
+#[test]
+fn a_profile_is_stricter_than_the_old_daemon_as_printed() {
+    let accounts = Accounts::of(&of("postfixadmin"), Kind::MariaDb);
+    let courier = Courier::over_columns(&accounts, &Courier::POSTFIXADMIN);
+    let server = Mailauth::over(&accounts);
+    let (old, new) = (courier.socket().display().to_string(), server.socket().display().to_string());
+    let arguments = ["compare", "--socket", &old, "--to", &new, "--ignore", "home", "--json", "--service", "smtp", "-"];
+    // An account of a domain that is off, one whose password has expired, one that may not send, and one like the others.
+    let logins = "greta@moor.example\nkarla@term.example\nhenri@hill.example\nagnes@hill.example\n";
+    let output = accounts.try_admin(&arguments, logins);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let found: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let differences = found["differences"].as_array().expect("a list");
+    let rows: Vec<[&str; 3]> = differences
+        .iter()
+        .map(|row| ["login", "old", "mailauth"].map(|name| row[name].as_str().expect("a text")))
+        .collect();
+    let stricter = ["greta@moor.example", "karla@term.example", "henri@hill.example"];
+    assert_eq!(rows, stricter.map(|login| [login, "yes", "no"]));
+}
