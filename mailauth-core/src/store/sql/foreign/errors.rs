@@ -19,7 +19,10 @@ pub(in crate::store) fn explained(error: DriverError, model: &ForeignModel, sect
             DriverError::Schema(format!("{lacking}; {advice}"))
         }
         Refusal::Forbidden => {
-            let advice = format!("grant this user SELECT on the tables of profile {profile:?}");
+            let advice = match reason.starts_with("UPDATE") {
+                true => "grant this user UPDATE of the column in [schema.accounts] write_password".to_owned(),
+                false => format!("grant this user SELECT on the tables of profile {profile:?}"),
+            };
             DriverError::Refused {
                 kind,
                 reason: format!("{reason}; {advice}; 'mailauth schema show' prints the statements"),
@@ -117,6 +120,17 @@ mod tests {
         }
         let other = said(Refusal::NoTable, "no such table: k_person");
         assert!(other.contains("correct [database] url"), "{other}");
+    }
+
+    #[test]
+    fn a_missing_right_is_that_to_read_or_to_change_the_password() {
+        let read = said(Refusal::Forbidden, "SELECT command denied to user 'm'@'%' for table `person` (1142)");
+        assert!(read.contains("; grant this user SELECT on the tables of profile \"kontor\"; "), "{read}");
+        let write = said(Refusal::Forbidden, "UPDATE: permission denied for table person (42501)");
+        assert!(
+            write.contains("; grant this user UPDATE of the column in [schema.accounts] write_password; "),
+            "{write}"
+        );
     }
 
     #[test]
