@@ -96,7 +96,12 @@ fn judge_kept(path: &Path, kept: &Kept, outage: &OutageConfig, not_copied: &[&st
     }
     if !not_copied.is_empty() {
         let lacking = not_copied.join(", ");
-        return (State::Degraded, format!("{size}: it holds no {lacking}, which [schema] cannot list; {NOT_NOW}"));
+        return (
+            State::Degraded,
+            format!(
+                "{size}: it holds no {lacking}, because [schema] does not say how to list exactly those that are found; {NOT_NOW}"
+            ),
+        );
     }
     (State::Ok, size)
 }

@@ -63,8 +63,8 @@ impl Notices {
                 "{error}; recent changes are missing from the snapshot {path}: affected logins get \"not now\""
             ),
             Unavailable::NotCopied(what) => tracing::warn!(
-                "{error}; the snapshot {path} holds no {what}, because [schema] does not say how to list them: questions \
-                 about them get \"not now\""
+                "{error}; the snapshot {path} holds no {what}, because [schema] does not say how to list exactly \
+                 those that are found: questions about them get \"not now\""
             ),
             Unavailable::Damaged(what) => tracing::warn!(
                 "{error}; the snapshot {path} is damaged ({what}): affected logins get \"not now\" until it is \

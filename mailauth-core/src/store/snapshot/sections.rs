@@ -57,9 +57,21 @@ impl Section {
             Section::AliasDomains => of(model.alias_domains.as_ref().map(|query| (&query.find, &query.list))),
             Section::Aliases => of(model.aliases.as_ref().map(|query| (&query.find, &query.list))),
             Section::Accounts if model.accounts.key.is_empty() => Standing::NotListed,
-            Section::Accounts => Standing::Listed,
+            Section::Accounts if finds_by_equality(&model.accounts.find) => Standing::Listed,
+            Section::Accounts => Standing::NotListed,
         }
     }
+}
+
+/// Returns true if a condition compares columns with parameters, and nothing else. With any other one, it is not known
+/// that an account is found by the login in its row.
+fn finds_by_equality(find: &NamedSql) -> bool {
+    let is_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '`' | '"');
+    let is_equality = |term: &str| {
+        let (column, value) = term.split_once('=').unwrap_or_default();
+        value.trim() == "?" && !column.trim().is_empty() && column.trim().chars().all(is_name)
+    };
+    find.sql.split(" AND ").all(is_equality)
 }
 
 /// Returns true if there is a listing for each part of the query that finds one row. A part without one may find rows
@@ -176,6 +188,26 @@ pub(super) fn model_of_copy(model: &ForeignModel) -> ForeignModel {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn accounts_are_copied_if_columns_are_compared() {
+        let equality = |sql: &str| finds_by_equality(&NamedSql { sql: sql.into(), parameters: Vec::new() });
+        for sql in ["m.username = ?", "u.localpart = ? AND d.domain = ?", "`u`.`name`=?", "\"u\".name = ? AND x = ?"] {
+            assert!(equality(sql), "{sql}");
+        }
+        for sql in [
+            "",
+            "m.username = CONCAT('x', ?)",
+            "CONCAT(m.a, '') = ?",
+            "m.a = ? OR m.b = ?",
+            "m.a = ? AND m.active = 1",
+            "m.a >= ?",
+            "m.a = (SELECT ?)",
+            "? = ?",
+        ] {
+            assert!(!equality(sql), "{sql}");
+        }
+    }
 
     #[test]
     fn parts_are_counted_outside_of_brackets_and_quotes() {
