@@ -76,6 +76,10 @@ pub fn convert(text: &str, dialect: Dialect, findings: &mut Findings) -> Convers
     let profile = Recognized::by_names(&accounts.names);
     let default_domain = courier.file.get("DEFAULT_DOMAIN").map(|(domain, _)| domain.to_owned());
     let default_domain = default_domain.filter(|domain| !domain.is_empty());
+    if default_domain.is_none() {
+        let text = "is not set; mailauth refuses logins without a domain, which Courier looks up as they are";
+        courier.findings.note(&Place::new("DEFAULT_DOMAIN", 0), text);
+    }
     Conversion { kind, dialect, connection, profile, accounts, default_scheme: "crypt".to_owned(), default_domain }
 }
 

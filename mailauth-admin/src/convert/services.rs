@@ -4,6 +4,7 @@ use super::condition::{Truth, evaluate};
 use super::dialect::Dialect;
 use super::findings::quoted;
 use super::select::as_term;
+use super::tokens::{Kind, Token, Tokens, tokenize};
 use super::variables::{Letters, Meaning, Variables};
 
 /// A service of ours, and the name under which the old program asks for it.
@@ -15,6 +16,9 @@ pub const COURIER: &[Name] = &[("imap", "imap"), ("pop3", "pop3"), ("smtp", "esm
 /// The services of Dovecot. A webmail reads mail by IMAP.
 pub const DOVECOT: &[Name] =
     &[("imap", "imap"), ("pop3", "pop3"), ("smtp", "smtp"), ("sieve", "sieve"), ("webmail", "imap")];
+
+/// A service that is in neither list.
+const OTHER: &str = "calendar";
 
 /// What decides which services an account may use.
 #[derive(Debug, Default)]
@@ -62,8 +66,9 @@ impl Conditions {
                 self.by_service.iter().map(|(term, variables)| holds(term, variables, theirs, "secured", dialect));
             list.push((*ours, Truth::all(conditions.collect::<Result<Vec<_>, _>>()?, dialect)));
         }
+        let others = self.others(dialect)?;
         let logins: Vec<_> = self.logins.iter().map(|term| evaluate(term, dialect)).collect::<Result<_, _>>()?;
-        let services = by_condition(&list, dialect);
+        let services = by_condition(&list, others, dialect);
         Ok(match Truth::all(logins, dialect) {
             Truth::Always => services,
             Truth::Never => Some("'none'".to_owned()),
@@ -72,6 +77,19 @@ impl Conditions {
                 Some(format!("CASE WHEN {condition} THEN {services} ELSE 'none' END"))
             }
         })
+    }
+
+    /// Returns whether an account may use a service that is not in the list.
+    fn others(&self, dialect: Dialect) -> Result<Truth, String> {
+        let mut conditions = Vec::new();
+        for (term, variables) in &self.by_service {
+            conditions.push(match is_in_a_name(term, variables, dialect)? {
+                // There is no such column.
+                true => Truth::Never,
+                false => holds(term, variables, OTHER, "secured", dialect)?,
+            });
+        }
+        Ok(Truth::all(conditions, dialect))
     }
 
     /// Returns the expression for whether an account takes mail; `None` if each does. `name` is the service under which
@@ -86,9 +104,18 @@ impl Conditions {
     }
 }
 
-/// Returns the list of the services whose condition holds; NULL, which permits all, if all hold.
-fn by_condition(list: &[(&str, Truth)], dialect: Dialect) -> Option<String> {
-    let restricts = list.iter().any(|(_, truth)| *truth != Truth::Always);
+/// Returns true if a variable is in a name, not in a text.
+fn is_in_a_name(term: &str, variables: &Variables, dialect: Dialect) -> Result<bool, String> {
+    let list = tokenize(term, dialect)?;
+    let tokens = Tokens::new(term, &list);
+    let has_variable = |token: &Token| variables.meanings(tokens.text_of(token)).next().is_some();
+    Ok(list.iter().any(|token| token.kind != Kind::Text && has_variable(token)))
+}
+
+/// Returns the list of the services whose condition holds; NULL, which permits all, if all hold and if `others` does,
+/// the condition of the services that are not in the list.
+fn by_condition(list: &[(&str, Truth)], others: Truth, dialect: Dialect) -> Option<String> {
+    let restricts = list.iter().map(|(_, truth)| truth).chain([&others]).any(|truth| *truth != Truth::Always);
     if !restricts {
         return None;
     }
@@ -100,15 +127,13 @@ fn by_condition(list: &[(&str, Truth)], dialect: Dialect) -> Option<String> {
             Truth::Sql(condition) => Some(((*name).to_owned(), Some(condition.clone()))),
         })
         .collect();
-    if items.iter().all(|(_, condition)| condition.is_none()) {
+    if items.iter().all(|(_, condition)| condition.is_none()) && !matches!(others, Truth::Sql(_)) {
         let names: Vec<_> = items.iter().map(|(name, _)| name.as_str()).collect();
         return Some(if names.is_empty() { "'none'".to_owned() } else { format!("'{}'", names.join(",")) });
     }
     let some = dialect.service_list(&items);
-    if list.iter().any(|(_, truth)| *truth == Truth::Never) {
-        return Some(some);
-    }
-    let all = Truth::all(list.iter().map(|(_, truth)| truth.clone()), dialect);
+    // One that never holds makes this Never.
+    let all = Truth::all(list.iter().map(|(_, truth)| truth.clone()).chain([others]), dialect);
     match all {
         Truth::Sql(all) => Some(format!("CASE WHEN {} THEN NULL ELSE {some} END", as_term(&all, dialect))),
         Truth::Always | Truth::Never => Some(some),

@@ -162,3 +162,24 @@ fn a_sub_select_gets_the_columns_of_the_row() {
     let same = text.replace("FROM closed", "FROM people");
     assert!(super::refusals("f.ext", &same).contains("password_query: has the login in a sub-select"));
 }
+
+#[test]
+fn services_that_no_condition_names_are_not_permitted() {
+    let services = |condition: &str| {
+        let text = file("mysql", &format!("password_query = SELECT password FROM t WHERE a='%u' AND {condition}"));
+        field(&converted("f.ext", &text).1, Field::Services).to_owned()
+    };
+    assert_eq!(services("'%s' IN ('imap', 'pop3', 'smtp', 'sieve')"), "'imap,pop3,smtp,sieve,webmail'");
+    assert_eq!(
+        services("((b = 1 AND '%s' = 'imap') OR (b = 1 AND '%s' IN ('pop3', 'smtp', 'sieve')))"),
+        "COALESCE(NULLIF(CONCAT_WS(',', CASE WHEN b = 1 THEN 'imap' END, CASE WHEN b = 1 THEN 'pop3' END, CASE WHEN b = 1 \
+         THEN 'smtp' END, CASE WHEN b = 1 THEN 'sieve' END, CASE WHEN b = 1 THEN 'webmail' END), ''), 'none')"
+    );
+    assert_eq!(services("('%s' = 'pop3' AND b = 1 OR '%s' != 'pop3')").contains("CASE WHEN b = 1 THEN NULL"), true);
+    assert!(services("`may_%s` = 1").starts_with("COALESCE("), "{}", services("`may_%s` = 1"));
+    assert!(
+        services("FIND_IN_SET('%s', b)").contains("FIND_IN_SET('calendar', b) THEN NULL"),
+        "{}",
+        services("FIND_IN_SET('%s', b)")
+    );
+}
