@@ -352,7 +352,12 @@ impl Work<'_> {
             let Some(column) = password.column(name) else { continue };
             match row.put_into(&column.sql, &password.variables, self.dialect) {
                 Ok(sql) => {
-                    self.conditions.add_for_logins(format!("COALESCE({sql}, '') = ''"));
+                    // PostgreSQL has a type for networks.
+                    let text = match self.dialect {
+                        Dialect::Postgres => format!("CAST({sql} AS text)"),
+                        Dialect::Mysql | Dialect::Sqlite => sql,
+                    };
+                    self.conditions.add_for_logins(format!("COALESCE({text}, '') = ''"));
                     let text = format!("accounts with {name} cannot log in: mailauth has no networks of an account");
                     self.findings.warn(&place, text);
                 }

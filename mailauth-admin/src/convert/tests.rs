@@ -8,6 +8,7 @@ use std::path::Path;
 
 mod courier;
 mod dovecot;
+mod recognition;
 mod refusals;
 
 const MARKER: &str = "##NAME: MARKER:0\n";

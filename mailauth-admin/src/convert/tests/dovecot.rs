@@ -175,7 +175,7 @@ fn services_that_no_condition_names_are_not_permitted() {
         "COALESCE(NULLIF(CONCAT_WS(',', CASE WHEN b = 1 THEN 'imap' END, CASE WHEN b = 1 THEN 'pop3' END, CASE WHEN b = 1 \
          THEN 'smtp' END, CASE WHEN b = 1 THEN 'sieve' END, CASE WHEN b = 1 THEN 'webmail' END), ''), 'none')"
     );
-    assert_eq!(services("('%s' = 'pop3' AND b = 1 OR '%s' != 'pop3')").contains("CASE WHEN b = 1 THEN NULL"), true);
+    assert!(services("('%s' = 'pop3' AND b = 1 OR '%s' != 'pop3')").contains("CASE WHEN b = 1 THEN NULL"));
     assert!(services("`may_%s` = 1").starts_with("COALESCE("), "{}", services("`may_%s` = 1"));
     assert!(
         services("FIND_IN_SET('%s', b)").contains("FIND_IN_SET('calendar', b) THEN NULL"),
