@@ -42,7 +42,7 @@ fn every_profile_uses_the_indexes_of_its_program(kind: Kind, test: &str) {
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
 }
 
-/// Returns the statements of a profile that read a table whole, or that the database refuses.
+/// Returns the statements of a profile that read a table whole, or that the database refuses or does not explain.
 fn faults_of(schema: &Schema, kind: Kind) -> Vec<String> {
     let accounts = Accounts::of(schema, kind);
     let output = accounts.try_admin(&["schema", "show", "--json"], "");
@@ -54,6 +54,9 @@ fn faults_of(schema: &Schema, kind: Kind) -> Vec<String> {
         let mut fault = |what: String| faults.push(format!("{}: {name} {what}", schema.profile));
         for problem in statement["problems"].as_array().expect("problems") {
             fault(problem.to_string());
+        }
+        if let Some(why) = statement["unexplained"].as_str() {
+            fault(format!("is not explained: {why}"));
         }
         if statement["sorts"] == true {
             fault("sorts".to_owned());

@@ -232,7 +232,9 @@ impl Connection for MysqlConnection {
 
     fn explain(&mut self, statement: &Statement, params: &[Param<'_>]) -> Result<Plan, DriverError> {
         let mut plan = Plan::default();
-        let explain = Statement { slot: None, sql: format!("EXPLAIN FORMAT=TRADITIONAL {}", statement.sql) };
+        // A setting of MariaDB for this statement, in a comment, stays before it.
+        let (settings, select) = statement.sql.split_at(statement.sql.find("SELECT").unwrap_or(0));
+        let explain = Statement { slot: None, sql: format!("{settings}EXPLAIN FORMAT=TRADITIONAL {select}") };
         self.run(&explain, params, &mut |row| plan::add_row(&mut plan, row))?;
         Ok(plan)
     }
