@@ -24,12 +24,13 @@ impl Settings {
     fn read(text: &str, findings: &mut Findings) -> Settings {
         let mut values = BTreeMap::new();
         for line in lines(text) {
-            let place = Place::new(line.text.split_whitespace().next().unwrap_or_default(), line.number);
             let Some((key, value)) = line.text.split_once('=') else {
+                // The line is not repeated, because it may be a part of a password.
+                let place = Place::new("", line.number);
                 if line.text.starts_with("!include") {
-                    findings.refuse(&place, "names another file, which is not read; put its lines here");
+                    findings.refuse(&place, "!include names another file, which is not read; put its lines here");
                 } else {
-                    findings.warn(&place, "is no line of the form key = value; it is not taken over");
+                    findings.warn(&place, "the line is not of the form key = value; it is not taken over");
                 }
                 continue;
             };
@@ -203,7 +204,9 @@ fn mysql(text: &str, place: &Place, findings: &mut Findings) -> Connection {
             "connect_timeout" | "read_timeout" | "write_timeout" => {
                 findings.note(place, format!("{name} is replaced by [database] deadline, 3 seconds"));
             }
-            _ => findings.warn(place, format!("{} is not taken over", quoted(name))),
+            "client_flags" | "ssl_ca_path" | "ssl_cipher" => findings.warn(place, format!("{name} is not taken over")),
+            // It is not repeated, because it may be a part of the password.
+            _ => findings.warn(place, "has a word that is no option of MySQL; it is not taken over"),
         }
     }
     hosts.iter().for_each(|host| connection.add_host(host, port, Dialect::Mysql));

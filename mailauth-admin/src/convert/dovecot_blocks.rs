@@ -33,8 +33,8 @@ impl Block {
         let mut open = vec![Block::default()];
         for line in lines(text) {
             if let Err(problem) = add(&mut open, &line) {
-                let first = line.text.split_whitespace().next().unwrap_or_default();
-                findings.refuse(&Place::new(first, line.number), problem);
+                // The line is not repeated, because it may be a part of a password.
+                findings.refuse(&Place::new("", line.number), problem);
             }
         }
         if let Some(block) = open.get(1) {
@@ -79,11 +79,11 @@ fn add(open: &mut Vec<Block>, line: &Line) -> Result<(), String> {
             close(open);
             Ok(())
         } else {
-            Err("ends a block, but none is open".to_owned())
+            Err("a } ends a block, but none is open".to_owned())
         };
     }
     if text.starts_with('!') {
-        return Err("names another file, which is not read; convert the output of doveconf -n".to_owned());
+        return Err("!include names another file, which is not read; convert the output of doveconf -n".to_owned());
     }
     // A key may be followed by a value with a brace in it.
     let key_end = text.find(['=', '{']).unwrap_or(text.len());
@@ -98,7 +98,7 @@ fn add(open: &mut Vec<Block>, line: &Line) -> Result<(), String> {
             }
             Ok(())
         }
-        _ => Err("is no line of the form key = value or name { ... }".to_owned()),
+        _ => Err("the line is not of the form key = value or name { ... }".to_owned()),
     }
 }
 
@@ -108,7 +108,7 @@ fn begin(open: &mut Vec<Block>, text: &str, brace: usize, number: usize) -> Resu
     let name = words.next().unwrap_or_default().to_owned();
     let label = words.map(|word| word.trim_matches('"')).collect::<Vec<_>>().join(" ");
     if open.len() >= MAX_DEPTH {
-        return Err(format!("has more than {MAX_DEPTH} blocks inside each other"));
+        return Err(format!("there are more than {MAX_DEPTH} blocks inside each other"));
     }
     open.push(Block { name, label, line: number, ..Block::default() });
     // A block may stand in one line.

@@ -36,7 +36,11 @@ pub fn read(text: &str, place: &Place, findings: &mut Findings) -> Connection {
                 findings.refuse(place, format!("{name} names another file; write its values into this one"));
             }
             "connect_timeout" => findings.note(place, "connect_timeout is replaced by [database] deadline, 3 seconds"),
-            _ => findings.warn(place, format!("{name} is not taken over")),
+            "options" | "application_name" | "client_encoding" | "keepalives" | "target_session_attrs" | "sslcrl" => {
+                findings.warn(place, format!("{name} is not taken over"));
+            }
+            // It is not repeated, because it may be a part of the password.
+            _ => findings.warn(place, "has an option that is not taken over"),
         }
     }
     if hosts.is_empty() {

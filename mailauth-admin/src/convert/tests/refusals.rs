@@ -155,3 +155,24 @@ fn a_clause_of_courier_with_a_variable_in_a_sub_select_is_refused() {
         &["authmysqlrc:4: MYSQL_SELECT_CLAUSE: cannot be taken apart: its sub-select"],
     );
 }
+
+#[test]
+fn no_part_of_a_password_is_repeated() {
+    let query = "password_query = SELECT password FROM t WHERE a = '%u'";
+    for (name, text) in [
+        (
+            "f.ext",
+            format!("driver = mysql\nconnect = host=h user=u dbname=d password=one hunter2=x hunter2\n{query}\n"),
+        ),
+        ("f.ext", format!("driver = pgsql\nconnect = host=h user=u dbname=d password=one hunter2=x\n{query}\n")),
+        ("f.ext", format!("driver = mysql\nconnect = host=h user=u dbname=d password=a\n  hunter2\n{query}\n")),
+        ("f", "sql_driver = mysql\nmysql h {\n password = a\n hunter2\n}\n".to_owned()),
+        ("vpopmail.mysql", "localhost|0|u|hunter2\n".to_owned()),
+        ("authpgsqlrc", format!("PGSQL_CONNECTION host=h password='hunter2 user=u\n{MARKER}")),
+        ("authmysqlrc", format!("MYSQL_PASSWORD hunter2\nMYSQL_PASSWORD hunter2\nMYSQL_USERNAME u\n{MARKER}")),
+    ] {
+        let translated = super::translate(name, text.as_bytes(), "p");
+        let shown = format!("{}{:?}", translated.text, translated.findings);
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+}
