@@ -105,7 +105,7 @@ fn a_missing_right_names_the_profile(kind: Kind) {
     let report = store.report().unwrap();
     let problems = report.foreign.expect("the tables").problems;
     assert!(
-        problems.len() >= 3 && problems.iter().all(|problem| problem.contains("may not read the column")),
+        problems.len() >= 3 && problems.iter().all(|problem| problem.contains("this user may not read ")),
         "{problems:?}"
     );
     for statement in report.rights_remedy {
