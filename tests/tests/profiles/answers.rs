@@ -29,8 +29,6 @@ impl Programs<'_> {
         let mut answers = vec![("the socket", self.by_socket(case))];
         match case.question {
             Question::Login { .. } => answers.push(("mailauth auth", self.by_command(case))),
-            // Mail follows aliases, so these are other questions than that for the account of a login.
-            Question::Lookup => {}
             _ => answers.push(("mailauth-exim", self.by_exim(case))),
         }
         let wrong = |(program, answer): (&str, Answer)| {
@@ -82,12 +80,16 @@ impl Programs<'_> {
         match case.question {
             Question::Domain => command.args(["domain", case.input]),
             Question::Alias => command.args(["alias", case.input]),
+            Question::Lookup => command.args(["account", case.input]),
             _ => command.args(["recipient", case.input, "100"]),
         };
         let output = output_with_input(&mut command, "");
         let mut answer = Answer::of_exit(&output);
         if case.question == Question::Alias && answer.answer == "yes" {
             answer.take_targets(&String::from_utf8_lossy(&output.stdout));
+        }
+        if case.question == Question::Lookup {
+            answer.take_values(&String::from_utf8_lossy(&output.stdout));
         }
         // Domains and recipients are answered by words.
         let word = String::from_utf8_lossy(&output.stdout).trim().to_owned();
@@ -155,6 +157,17 @@ impl Answer {
     fn take(&mut self, name: &'static str, value: Option<&str>) {
         if let Some(value) = value {
             self.values.insert(name, value.to_owned());
+        }
+    }
+
+    /// Takes the values of `name="value" name="value"`.
+    fn take_values(&mut self, text: &str) {
+        let names = [("uid", "uid"), ("gid", "gid"), ("home", "home"), ("maildir", "maildir"), ("login", "login")];
+        let limits =
+            [("bytes", "quota_bytes"), ("messages", "quota_messages"), ("name", "name"), ("options", "options")];
+        for (name, key) in names.into_iter().chain(limits) {
+            let value = format!(" {text}").split_once(&format!(" {key}=\"")).map(|(_, rest)| rest.to_owned());
+            self.take(name, value.as_deref().and_then(|rest| rest.split('"').next()));
         }
     }
 
