@@ -143,7 +143,7 @@ fn database(config: &Config, all: bool, copy: Option<SnapshotState>, findings: &
     findings.add(what, State::Ok, format!("reached {} at {url}", report.server));
     tls(url, &report, findings);
     let usable = match &report.foreign {
-        Some(tables) => foreign(tables, report.accounts, findings),
+        Some(tables) => foreign(tables, config.database.tables.are_read_only(), report.accounts, findings),
         None => {
             character_set(&report.character_set, findings);
             schema(&report, findings)
@@ -165,13 +165,14 @@ fn database(config: &Config, all: bool, copy: Option<SnapshotState>, findings: &
 }
 
 /// Checks that the tables of another program can be read as the configuration says. Returns true if they can.
-fn foreign(tables: &ForeignReport, accounts: u64, findings: &mut Findings) -> bool {
+fn foreign(tables: &ForeignReport, read_only: bool, accounts: u64, findings: &mut Findings) -> bool {
     let ForeignReport { profile, program, problems, plans } = tables;
     for problem in problems {
         findings.add("schema", State::Down, problem.clone());
     }
     if problems.is_empty() {
-        let text = format!("profile {profile:?}, the tables of {program}, which are only read");
+        let use_of_them = if read_only { "which are only read" } else { "in which only passwords are changed" };
+        let text = format!("profile {profile:?}, the tables of {program}, {use_of_them}");
         findings.add("schema", State::Ok, text);
     }
     for plan in plans {

@@ -366,7 +366,7 @@ impl<'a> Aliases<'a> {
         let place = self.foreign.map(ForeignModel::place);
         let fix = match &place {
             None => "'mailauth alias remove ADDRESS TARGET' removes an invalid row as it is stored".to_owned(),
-            Some(place) => format!("correct them {place}"),
+            Some(_) => "mail for such an address waits until then".to_owned(),
         };
         self.unusable.report("aliases", State::Degraded, kinds, &fix, findings);
         let kinds = ["target of an alias does not exist", "targets of aliases do not exist"];

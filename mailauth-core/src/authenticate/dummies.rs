@@ -8,7 +8,7 @@
 //!
 //! No dummy costs more than a new password, [`Policy::scheme`](super::Policy): otherwise every unknown login would cost
 //! as much as the most expensive account. The difference to a more expensive account is hidden by the time at which
-//! refusals are sent ([`super::refusal_time`]).
+//! refusals are sent ([`crate::policy::RefusalTime`]).
 
 use super::sample::Sample;
 use crate::Login;
