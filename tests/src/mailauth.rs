@@ -101,12 +101,16 @@ impl Mailauth {
 
     fn wait_until_up(&mut self) {
         let begin = Instant::now();
-        let sockets = || [Some(&self.socket), self.own_socket.as_ref()].into_iter().flatten();
-        while sockets().any(|socket| UnixStream::connect(socket).is_err()) {
+        while !(answers(&self.socket) && self.has_own_socket()) {
             let patient = self.process.runs() && begin.elapsed() < Duration::from_secs(20);
             assert!(patient, "mailauth-courier does not start:\n{}", self.log());
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// Returns true if its own socket exists, or the daemon has given it up.
+    fn has_own_socket(&self) -> bool {
+        self.own_socket.as_deref().is_none_or(answers) || self.log().contains("only [courier] socket is served")
     }
 
     /// Kills it, as a crash does.
@@ -188,4 +192,9 @@ impl Mailauth {
     pub fn process(&mut self) -> &mut Child {
         &mut self.process
     }
+}
+
+/// Returns true if a program listens on a socket.
+fn answers(socket: &Path) -> bool {
+    UnixStream::connect(socket).is_ok()
 }
