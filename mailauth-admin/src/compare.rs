@@ -130,7 +130,7 @@ impl Compare {
         ];
         let service = Service::from_name(self.service.as_bytes());
         let mut report = Report::new(self.json, &self.ignore);
-        let progress = Progress::of("logins");
+        let progress = Progress::of("logins", || None);
         let mut gone = None;
         while gone.is_none() {
             let lines = logins.next_lines(CHUNK)?;

@@ -1,6 +1,7 @@
 //! Output: tables, named values, and JSON.
 
 use crate::failure::Failure;
+use crate::progress::aside;
 pub use mailauth_core::printable::printable;
 use serde::Serialize;
 use std::borrow::Cow;
@@ -34,18 +35,18 @@ pub fn say(text: impl Display) -> Result<(), Failure> {
 }
 
 fn print(text: impl Display) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
-    writeln!(out, "{text}")?;
-    Ok(out.flush()?)
+    aside(|| {
+        let mut out = io::stdout().lock();
+        writeln!(out, "{text}")?;
+        Ok(out.flush()?)
+    })
 }
 
 /// Writes a remark to the standard error, ignoring errors; in JSON, `{"warning": ...}` or `{"note": ...}` on one line.
 pub fn remark(text: impl Display) {
-    let mut error = io::stderr().lock();
-    let _ = match speaks_json() {
-        true => writeln!(error, "{}", as_remark(&text.to_string())),
-        false => writeln!(error, "mailauth: {}", printable(&text.to_string())),
-    };
+    let text = text.to_string();
+    let line = if speaks_json() { as_remark(&text).to_string() } else { format!("mailauth: {}", printable(&text)) };
+    let _ = aside(|| writeln!(io::stderr().lock(), "{line}"));
 }
 
 /// Prints a failure to the standard error, as JSON `{"error": ..., "answer": ..., "exit": ...}` on one line. Returns the

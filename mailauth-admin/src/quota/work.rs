@@ -4,6 +4,7 @@ use super::target::{All, Mailbox};
 use crate::failure::Failure;
 use crate::listing::Complaints;
 use crate::progress::Progress;
+use mailauth_core::store::Administration;
 use mailauth_core::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -19,7 +20,7 @@ pub fn for_each<T: Send>(
     work: impl Fn(&Mailbox) -> T + Sync,
     mut each: impl FnMut(&Mailbox, T) -> Result<(), Failure>,
 ) -> Result<Complaints, Failure> {
-    let progress = Progress::of("mailboxes");
+    let progress = Progress::of("mailboxes", || all.store.count_accounts().ok().flatten());
     all.each_page(|mailboxes| {
         let outcomes = at_once(&mailboxes, jobs, &work, &progress);
         mailboxes.iter().zip(outcomes).try_for_each(|(mailbox, outcome)| each(mailbox, outcome))

@@ -297,6 +297,13 @@ pub trait Administration: AccountStore {
     /// Fails if the database cannot be asked.
     fn admin_report(&self) -> Result<AdminReport, StoreError>;
 
+    /// Returns the number of accounts, whatever their rows contain; `None` if it takes too long to count those of another
+    /// program.
+    ///
+    /// # Errors
+    /// Fails if the store cannot say.
+    fn count_accounts(&self) -> Result<Option<u64>, StoreError>;
+
     /// Returns the row of a domain.
     ///
     /// # Errors

@@ -49,6 +49,16 @@ impl Administration for SqlStore {
         self.report_of_administrator()
     }
 
+    fn count_accounts(&self) -> Result<Option<u64>, StoreError> {
+        self.hosts.read(|connection| match &self.foreign {
+            Some(foreign) => foreign.count(connection),
+            None => {
+                self.ensure_schema(connection)?;
+                self.count_by_pages(connection, &self.statements.count_accounts, &[]).map(Some)
+            }
+        })
+    }
+
     fn find_domain(&self, name: &str) -> Result<Option<DomainRow>, StoreError> {
         if let Some(foreign) = &self.foreign {
             return foreign.domain_row(self, name);

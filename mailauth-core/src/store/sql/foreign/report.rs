@@ -60,7 +60,7 @@ impl Foreign {
     }
 
     /// Returns the number of accounts; `None` if the database does not say within the deadline.
-    fn count(&self, connection: &mut dyn Connection) -> Result<Option<u64>, DriverError> {
+    pub fn count(&self, connection: &mut dyn Connection) -> Result<Option<u64>, DriverError> {
         let mut counted = None;
         let done = connection.query(&self.statements.count, &[], &mut |row| {
             counted = number(row, 0).and_then(|count| u64::try_from(count).ok());
